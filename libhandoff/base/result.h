@@ -1,0 +1,37 @@
+// What a call that can fail returns: the value, or what went wrong with what.
+#pragma once
+
+#include <cerrno>
+#include <cstring>
+#include <string>
+#include <tl/expected.hpp>
+#include <utility>
+
+namespace handoff {
+
+struct Error {
+  int code = 0;         // -errno, or one of HANDOFF_ERR_*
+  std::string message;  // what happened to what, and what to do, for a person
+
+  // "WHAT: No such file or directory", from an errno value.
+  static Error from_errno(int error, std::string what) {
+    what += ": ";
+    what += std::strerror(error);  // NOLINT(concurrency-mt-unsafe): glibc's is thread-safe
+    return {-error, std::move(what)};
+  }
+};
+
+template <class T>
+using Result = tl::expected<T, Error>;
+
+using Failure = tl::unexpected<Error>;
+
+inline Failure fail(int code, std::string message) {
+  return Failure(Error{code, std::move(message)});
+}
+// From the current errno.
+inline Failure fail_errno(std::string what) {
+  return Failure(Error::from_errno(errno, std::move(what)));
+}
+
+}  // namespace handoff

@@ -1,0 +1,494 @@
+// handoff.hpp: the C++20 layer over handoff.h, header-only.
+//
+// The order of calls, threads and re-entrancy are those of handoff.h. What is added: RAII,
+// callbacks as std::function, errors as exceptions of type handoff::Error from the functions
+// that the service calls. An exception thrown by one of the service's callbacks fails the
+// handoff (it never crosses the C boundary) and its text is the reason that the operator sees.
+#ifndef HANDOFF_HANDOFF_HPP
+#define HANDOFF_HANDOFF_HPP
+
+#include <handoff/handoff.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <functional>
+#include <initializer_list>
+#include <map>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace handoff {
+
+using SessionId = std::uint64_t;
+
+// A failed call: code() is what the C function returned.
+class Error : public std::runtime_error {
+ public:
+  Error(int code, const std::string& what) : std::runtime_error(what), code_(code) {}
+  int code() const { return code_; }
+
+ private:
+  int code_;
+};
+
+enum class State {
+  kDeclaring = HANDOFF_STATE_DECLARING,
+  kHeir = HANDOFF_STATE_HEIR,
+  kOwner = HANDOFF_STATE_OWNER,
+  kDonor = HANDOFF_STATE_DONOR,
+  kRetired = HANDOFF_STATE_RETIRED,
+  kFailed = HANDOFF_STATE_FAILED,
+};
+
+struct Options {
+  std::string name;
+  std::string version;
+  std::uint32_t state_version = 1;
+  // level is HANDOFF_LOG_*. Empty: warnings and errors go to stderr.
+  std::function<void(int level, std::string_view message)> log = {};
+};
+
+// A session as it comes from the donor. Valid during the callback that gets it.
+class Adopted {
+ public:
+  explicit Adopted(const handoff_adopted& raw) : raw_(raw) {}
+
+  SessionId id() const { return raw_.id; }
+  std::string_view kind() const { return raw_.kind; }
+  // The socket, from now on the caller's to close. In an update it is -1.
+  int take_fd() { return std::exchange(raw_.fd, -1); }
+  std::string_view state() const { return view(raw_.state, raw_.state_length); }
+  std::string_view input() const { return view(raw_.input, raw_.input_length); }
+  std::string_view output() const { return view(raw_.output, raw_.output_length); }
+  std::uint32_t flags() const { return raw_.flags; }
+
+ private:
+  static std::string_view view(const void* data, std::size_t length) {
+    return {static_cast<const char*>(data), length};
+  }
+  handoff_adopted raw_;
+};
+
+// What a session saves: state, and optionally input not yet parsed and output not yet sent.
+struct Saved {
+  std::string state;
+  std::string input = {};
+  std::string output = {};
+  std::uint32_t flags = 0;  // see handoff_save_flags()
+  Saved() = default;
+  Saved(std::string bytes) : state(std::move(bytes)) {}  // NOLINT: a plain state is the usual case
+};
+
+enum class Phase {
+  kSnapshot = HANDOFF_PHASE_SNAPSHOT,
+  kChanges = HANDOFF_PHASE_CHANGES,
+  kFinal = HANDOFF_PHASE_FINAL,
+};
+
+// Service-wide state as a sequence of records of any size (small ones are packed, large ones
+// split by this layer). Derive from it; every function may throw, which fails the handoff.
+class Section {
+ public:
+  virtual ~Section() = default;
+  // Donor. See handoff_section_ops for when each is called.
+  virtual void begin(std::uint32_t version) = 0;
+  // Replaces record (empty when called) with the next one; false: nothing more for now.
+  virtual bool next(Phase phase, std::string& record) = 0;
+  virtual void end(bool moved) = 0;
+  // Heir.
+  virtual void apply(std::uint32_t version, std::string_view record) = 0;
+  virtual void finish() {}
+  virtual void reset() = 0;
+};
+
+namespace detail {
+
+inline void put_varint(std::string& out, std::uint64_t value) {
+  while (value >= 0x80) {
+    out.push_back(static_cast<char>(value | 0x80));
+    value >>= 7;
+  }
+  out.push_back(static_cast<char>(value));
+}
+
+// Cuts records into chunks and puts them together again: a varint with the length, then the bytes,
+// without regard to where a chunk ends.
+class RecordWriter {
+ public:
+  // Copies as much as fits of what waits; what doesn't waits for the next chunk.
+  std::size_t fill(char* chunk, std::size_t capacity) {
+    const std::size_t n = std::min(capacity, pending_.size() - offset_);
+    if (n > 0) std::memcpy(chunk, pending_.data() + offset_, n);
+    offset_ += n;
+    if (offset_ == pending_.size()) clear();
+    return n;
+  }
+  bool empty() const { return pending_.empty(); }
+  void put(std::string record) {
+    pending_.clear();
+    put_varint(pending_, record.size());
+    if (pending_.capacity() < record.size()) {
+      // A large record is moved, not copied: its length goes in front of it.
+      record.insert(0, pending_);
+      pending_ = std::move(record);
+    } else {
+      pending_ += record;
+    }
+    offset_ = 0;
+  }
+  void clear() {
+    pending_.clear();
+    offset_ = 0;
+    if (pending_.capacity() > HANDOFF_CHUNK_MAX) pending_.shrink_to_fit();
+  }
+
+ private:
+  std::string pending_;
+  std::size_t offset_ = 0;
+};
+
+class RecordReader {
+ public:
+  // Calls on_record for every record that is complete; throws on a length that can't be.
+  template <class F>
+  void feed(std::string_view chunk, F&& on_record) {
+    while (!chunk.empty()) {
+      if (!in_body_) {
+        const auto byte = static_cast<unsigned char>(chunk.front());
+        chunk.remove_prefix(1);
+        if (shift_ > 56) throw std::runtime_error("section: a record's length is malformed");
+        length_ |= static_cast<std::uint64_t>(byte & 0x7f) << shift_;
+        shift_ += 7;
+        if ((byte & 0x80) != 0) continue;
+        in_body_ = true;
+        if (length_ == 0) {
+          on_record(std::string_view());
+          next();
+          continue;
+        }
+        if (chunk.empty()) break;
+      }
+      if (partial_.empty() && chunk.size() >= length_) {  // all of it is here: no copy
+        on_record(chunk.substr(0, length_));
+        chunk.remove_prefix(length_);
+        next();
+        continue;
+      }
+      const std::size_t n = std::min<std::size_t>(length_ - partial_.size(), chunk.size());
+      partial_.append(chunk.substr(0, n));
+      chunk.remove_prefix(n);
+      if (partial_.size() == length_) {
+        on_record(std::string_view(partial_));
+        next();
+      }
+    }
+  }
+  bool between_records() const { return !in_body_ && shift_ == 0; }
+
+ private:
+  void next() {
+    in_body_ = false;
+    length_ = 0;
+    shift_ = 0;
+    partial_.clear();
+    if (partial_.capacity() > HANDOFF_CHUNK_MAX) partial_.shrink_to_fit();
+  }
+  std::string partial_;
+  std::uint64_t length_ = 0;
+  unsigned shift_ = 0;
+  bool in_body_ = false;
+};
+
+}  // namespace detail
+
+// The service of this process. Not movable: the C handle keeps its address.
+class Service {
+ public:
+  using Convert = std::function<std::string(std::string_view)>;
+
+  static std::unique_ptr<Service> open(Options options) {
+    return std::unique_ptr<Service>(new Service(std::move(options)));
+  }
+  ~Service() { handoff_close(h_); }
+  Service(const Service&) = delete;
+  Service& operator=(const Service&) = delete;
+
+  // -- declaring
+  void listener(const std::string& name, const std::string& address) {
+    check(handoff_listener(h_, name.c_str(), address.c_str()));
+  }
+  void claim(const std::string& name) { check(handoff_claim(h_, name.c_str())); }
+  void kind(const std::string& name, std::uint32_t version) {
+    check(handoff_kind(h_, name.c_str(), version));
+  }
+  // from + 1 == to.
+  void on_upgrade_state(std::uint32_t from, std::uint32_t to, Convert convert,
+                        const std::string& kind = "session") {
+    step(kind, from, to, std::move(convert));
+  }
+  // from - 1 == to.
+  void on_downgrade_state(std::uint32_t from, std::uint32_t to, Convert convert,
+                          const std::string& kind = "session") {
+    step(kind, from, to, std::move(convert));
+  }
+  // Borrows section, which must outlive this object. The versions it reads and writes.
+  void section(const std::string& name, Section& section, std::vector<std::uint32_t> reads,
+               std::vector<std::uint32_t> writes) {
+    auto adapter = std::make_unique<SectionAdapter>(SectionAdapter{this, &section, {}, {}});
+    handoff_section_ops ops{};
+    ops.size = sizeof ops;
+    ops.begin = &SectionAdapter::begin;
+    ops.read = &SectionAdapter::read;
+    ops.end = &SectionAdapter::end;
+    ops.write = &SectionAdapter::write;
+    ops.finish = &SectionAdapter::finish;
+    ops.reset = &SectionAdapter::reset;
+    check(handoff_section(h_, name.c_str(), reads.data(), reads.size(), writes.data(),
+                          writes.size(), &ops, adapter.get()));
+    sections_.push_back(std::move(adapter));
+  }
+  void on_save(std::function<Saved(SessionId)> f) { save_ = std::move(f); }
+  void on_restore(std::function<void(Adopted)> f) { restore_ = std::move(f); }
+  void on_update(std::function<void(Adopted)> f) { update_ = std::move(f); }
+  void on_drop(std::function<void(SessionId)> f) { drop_ = std::move(f); }
+  void on_freeze(std::function<void()> f) { freeze_ = std::move(f); }
+  void on_thaw(std::function<void()> f) { thaw_ = std::move(f); }
+  void on_retired(std::function<void(std::uint64_t lost)> f) { retired_ = std::move(f); }
+  void on_stop(std::function<void(std::uint64_t deadline_us)> f) { stop_ = std::move(f); }
+
+  // -- starting
+  // Returns when this process owns every socket; throws if it will not.
+  void ready() {
+    handoff_callbacks c{};
+    c.size = sizeof c;
+    c.save = &Service::save_thunk;
+    c.restore = &Service::restore_thunk;
+    c.update = update_ ? &Service::update_thunk : nullptr;
+    c.drop = &Service::drop_thunk;
+    c.freeze = &Service::freeze_thunk;
+    c.thaw = &Service::thaw_thunk;
+    c.retired = &Service::retired_thunk;
+    c.stop = &Service::stop_thunk;
+    check(handoff_set_callbacks(h_, &c, this));
+    check(handoff_ready(h_));
+    check(handoff_wait(h_, -1));
+  }
+  int fd() const { return handoff_fd(h_, 0); }
+  void dispatch() { check(handoff_dispatch(h_, 0)); }
+
+  State state() const { return static_cast<State>(handoff_state(h_)); }
+  bool supervised() const { return handoff_supervised(h_) != 0; }
+  std::uint64_t generation() const { return handoff_generation(h_); }
+  // The fd of that name, borrowed; negative if nobody gave it.
+  int named_fd(const std::string& name) const { return handoff_named_fd(h_, name.c_str()); }
+  std::string named_address(const std::string& name) const {
+    const char* address = handoff_named_address(h_, name.c_str());
+    return address != nullptr ? address : "";
+  }
+  void attach(const std::string& name, int fd) { check(handoff_attach(h_, name.c_str(), fd)); }
+
+  // -- sessions; flags are HANDOFF_SESSION_*
+  SessionId session_open(int fd, std::uint32_t flags = 0, const char* kind = nullptr) {
+    handoff_session_options options{};
+    options.size = sizeof options;
+    options.kind = kind;
+    options.flags = flags;
+    SessionId id = 0;
+    check(handoff_session_open(h_, fd, &options, &id));
+    return id;
+  }
+  void session_touch(SessionId id) { check(handoff_session_touch(h_, id)); }
+  void session_closed(SessionId id) { check(handoff_session_closed(h_, id)); }
+  std::uint64_t session_count() const { return handoff_session_count(h_); }
+
+  handoff_t* raw() { return h_; }
+
+ private:
+  explicit Service(Options options) : log_(std::move(options.log)) {
+    if (!log_) {
+      log_ = [](int level, std::string_view text) {
+        if (level >= HANDOFF_LOG_WARNING) {
+          std::fprintf(stderr, "handoff: %.*s\n", static_cast<int>(text.size()), text.data());
+        }
+      };
+    }
+    handoff_options raw{};
+    raw.size = sizeof raw;
+    raw.name = options.name.c_str();
+    raw.version = options.version.c_str();
+    raw.state_version = options.state_version;
+    raw.log = [](void* self, int level, const char* message) {
+      static_cast<Service*>(self)->log_(level, message);
+    };
+    raw.user = this;
+    const int result = handoff_open(&h_, &raw);
+    if (result < 0) throw Error(result, std::string("handoff_open: ") + handoff_strerror(result));
+  }
+
+  struct Step {
+    Service* service;
+    Convert convert;
+  };
+  struct SectionAdapter {
+    Service* service;
+    Section* section;
+    detail::RecordWriter writer;
+    detail::RecordReader reader;
+
+    static SectionAdapter& of(void* user) { return *static_cast<SectionAdapter*>(user); }
+    static int begin(void* user, std::uint32_t version) {
+      auto& self = of(user);
+      return self.service->guard([&] {
+        self.writer.clear();
+        self.section->begin(version);
+      });
+    }
+    static ssize_t read(void* user, int phase, void* chunk, std::size_t capacity) {
+      auto& self = of(user);
+      std::size_t filled = 0;
+      const int result = self.service->guard([&] {
+        auto* out = static_cast<char*>(chunk);
+        std::string record;
+        while (filled < capacity) {
+          if (self.writer.empty()) {
+            record.clear();
+            if (!self.section->next(static_cast<Phase>(phase), record)) break;
+            self.writer.put(std::move(record));
+          }
+          filled += self.writer.fill(out + filled, capacity - filled);
+        }
+      });
+      return result < 0 ? result : static_cast<ssize_t>(filled);
+    }
+    static void end(void* user, int moved) {
+      auto& self = of(user);
+      self.service->guard([&] { self.section->end(moved != 0); });
+    }
+    static int write(void* user, std::uint32_t version, const void* chunk, std::size_t length) {
+      auto& self = of(user);
+      return self.service->guard([&] {
+        self.reader.feed({static_cast<const char*>(chunk), length},
+                         [&](std::string_view record) { self.section->apply(version, record); });
+      });
+    }
+    static int finish(void* user) {
+      auto& self = of(user);
+      return self.service->guard([&] {
+        if (!self.reader.between_records()) throw std::runtime_error("section: the last record is cut");
+        self.section->finish();
+      });
+    }
+    static void reset(void* user) {
+      auto& self = of(user);
+      self.reader = {};
+      self.service->guard([&] { self.section->reset(); });
+    }
+  };
+
+  void step(const std::string& kind, std::uint32_t from, std::uint32_t to, Convert convert) {
+    auto owned = std::make_unique<Step>(Step{this, std::move(convert)});
+    check(handoff_state_step(
+        h_, kind.c_str(), from, to,
+        [](void* user, const void* state, std::size_t length, handoff_buffer_t* out) {
+          auto& self = *static_cast<Step*>(user);
+          int appended = 0;
+          const int result = self.service->guard([&] {
+            const std::string converted =
+                self.convert({static_cast<const char*>(state), length});
+            appended = handoff_buffer_append(out, converted.data(), converted.size());
+          });
+          return result < 0 ? result : appended;
+        },
+        owned.get()));
+    steps_.push_back(std::move(owned));
+  }
+
+  // Runs a callback of the service; what it throws becomes a log line and a failure.
+  template <class F>
+  int guard(F&& f) noexcept {
+    try {
+      f();
+      return 0;
+    } catch (const std::exception& e) {
+      complain(e.what());
+    } catch (...) {
+      complain("an exception that is no std::exception");
+    }
+    return HANDOFF_ERR_INTERNAL;
+  }
+  void complain(const char* what) noexcept {
+    handoff_reason(h_, what);
+  }
+  void check(int result) const {
+    if (result >= 0) return;
+    std::string text = handoff_last_error(h_);
+    if (text.empty()) text = handoff_strerror(result);
+    throw Error(result, text);
+  }
+
+  static Service& of(void* user) { return *static_cast<Service*>(user); }
+  static int save_thunk(void* user, SessionId id, handoff_saved_t* out) {
+    Service& self = of(user);
+    int stored = 0;
+    const int result = self.guard([&] {
+      if (!self.save_) throw std::runtime_error("no on_save() was given");
+      const Saved saved = self.save_(id);
+      stored = handoff_save_state(out, saved.state.data(), saved.state.size());
+      if (stored >= 0) stored = handoff_save_input(out, saved.input.data(), saved.input.size());
+      if (stored >= 0) stored = handoff_save_output(out, saved.output.data(), saved.output.size());
+      if (stored >= 0) stored = handoff_save_flags(out, saved.flags);
+    });
+    return result < 0 ? result : stored;
+  }
+  static int restore_thunk(void* user, const handoff_adopted* session) {
+    Service& self = of(user);
+    return self.guard([&] {
+      if (!self.restore_) throw std::runtime_error("no on_restore() was given");
+      self.restore_(Adopted(*session));
+    });
+  }
+  static int update_thunk(void* user, const handoff_adopted* session) {
+    Service& self = of(user);
+    return self.guard([&] { self.update_(Adopted(*session)); });
+  }
+  static void drop_thunk(void* user, SessionId id) {
+    Service& self = of(user);
+    if (self.drop_) self.guard([&] { self.drop_(id); });
+  }
+  static void freeze_thunk(void* user) {
+    Service& self = of(user);
+    if (self.freeze_) self.guard([&] { self.freeze_(); });
+  }
+  static void thaw_thunk(void* user) {
+    Service& self = of(user);
+    if (self.thaw_) self.guard([&] { self.thaw_(); });
+  }
+  static void retired_thunk(void* user, std::uint64_t lost) {
+    Service& self = of(user);
+    if (self.retired_) self.guard([&] { self.retired_(lost); });
+  }
+  static void stop_thunk(void* user, int /*reason*/, std::uint64_t deadline_us) {
+    Service& self = of(user);
+    if (self.stop_) self.guard([&] { self.stop_(deadline_us); });
+  }
+
+  handoff_t* h_ = nullptr;
+  std::function<void(int, std::string_view)> log_;
+  std::function<Saved(SessionId)> save_;
+  std::function<void(Adopted)> restore_, update_;
+  std::function<void(SessionId)> drop_;
+  std::function<void()> freeze_, thaw_;
+  std::function<void(std::uint64_t)> retired_, stop_;
+  std::vector<std::unique_ptr<Step>> steps_;
+  std::vector<std::unique_ptr<SectionAdapter>> sections_;
+};
+
+}  // namespace handoff
+
+#endif  // HANDOFF_HANDOFF_HPP

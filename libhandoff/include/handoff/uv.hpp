@@ -1,0 +1,612 @@
+// uv.hpp: libhandoff for services on libuv. Header-only; include <uv.h> comes with it.
+//
+// Host joins a Service to a uv loop and owns the connections; a Stream is one connection. The
+// Stream reads, writes, and keeps I3 for the author: input that on_input() has not consumed and
+// output that the kernel has not taken are saved with the session and restored with it.
+//
+//   struct Echo : handoff::uv::Stream {
+//     std::size_t on_input(std::string_view in) override { write(in); return in.size(); }
+//     std::string save() const override { return {}; }
+//   };
+//   auto service = handoff::Service::open({.name = "echo", .version = "1"});
+//   handoff::uv::Host host(uv_default_loop(), *service);
+//   host.listen("public", "tcp:127.0.0.1:7000", [] { return std::make_unique<Echo>(); },
+//               [](std::string_view state) { return std::make_unique<Echo>(state); });
+//   host.start();                                   // restores; returns as the owner
+//   uv_run(uv_default_loop(), UV_RUN_DEFAULT);      // ends when retired or stopped
+//
+// The connections are watched by one epoll set of the Host's own, which the uv loop polls as a
+// single fd. So an heir registers every socket before the switch instead of lazily at libuv's next
+// poll, and a donor lets go of all of them by closing one fd. While a donor is frozen its loop does
+// not turn (handoff_dispatch() comes back when the switch is decided), so neither timers nor
+// other handles of the service run either.
+//
+// Everything here belongs to the loop's thread.
+#ifndef HANDOFF_UV_HPP
+#define HANDOFF_UV_HPP
+
+#include <handoff/handoff.hpp>
+
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include <array>
+#include <cerrno>
+#include <optional>
+#include <system_error>
+#include <unordered_map>
+
+namespace handoff::uv {
+
+class Host;
+
+// One connection. Created by a factory given to Host::listen() and owned by the Host, which destroys
+// it after the connection has ended; never destroy one yourself.
+class Stream {
+ public:
+  virtual ~Stream() = default;
+  Stream() = default;
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+
+  SessionId id() const { return id_; }
+  Host& host() const { return *host_; }
+  int fd() const { return fd_; }  // borrowed; for getpeername() and the like
+  bool closing() const { return closing_; }
+  std::size_t output_size() const { return output_.size() - sent_; }
+
+  // Queues bytes; they are sent when the loop has handled the events at hand. Any time but in
+  // save(). Does nothing once closing.
+  void write(std::string_view bytes);
+  // Sends what is queued, then ends the connection. on_input() is not called any more.
+  void close();
+  // Call it after changing what save() returns from anywhere but on_input(), write() or a restore.
+  void changed();
+  // Stop handing input to on_input() (it stays in the socket or waits here, and is saved); go on.
+  void pause();
+  void resume();
+
+ protected:
+  // What has arrived and was not consumed before. Returns how much of it was consumed; the rest comes
+  // again, with more behind it. Must not throw.
+  virtual std::size_t on_input(std::string_view input) = 0;
+  // The session's state in this release's own version. Must not change anything.
+  virtual std::string save() const = 0;
+  // The stream has its socket and id and may write(): a new connection, or (adopted) one that was
+  // restored, for which nothing may be written that the donor has written already.
+  virtual void on_open(bool /*adopted*/) {}
+  // The connection is over: the peer closed it, it failed, or close() is done. The Stream is
+  // destroyed after this. Not called when the session goes to an heir.
+  virtual void on_closed() {}
+
+ private:
+  friend class Host;
+  Host* host_ = nullptr;
+  SessionId id_ = 0;
+  int fd_ = -1;
+  std::uint32_t watched_ = 0;  // the epoll events asked for now
+  bool closing_ = false;       // no more input; ends when the output is sent
+  bool dead_ = false;          // over; waits to be destroyed
+  bool queued_ = false;        // in the host's list of streams to flush
+  bool touched_ = false;
+  bool paused_ = false;
+  std::string input_;   // read, not consumed
+  std::string output_;  // produced; sent_ of it is accepted by the kernel
+  std::size_t sent_ = 0;
+};
+
+// Joins a Service, a uv loop and the connections. Outlives the loop's run; the Service and the loop
+// outlive it.
+class Host {
+ public:
+  using Create = std::function<std::unique_ptr<Stream>()>;
+  // state: what save() gave, converted to this release's version. May throw: the handoff fails.
+  using Restore = std::function<std::unique_ptr<Stream>(std::string_view state)>;
+
+  struct ListenOptions {
+    std::string kind = "session";  // declared with Service::kind() if it is another
+    bool independent = false;      // HANDOFF_SESSION_INDEPENDENT for all its sessions
+  };
+
+  Host(uv_loop_t* loop, Service& service) : loop_(loop), service_(service) {
+    epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
+    if (epoll_ < 0) throw std::system_error(errno, std::generic_category(), "epoll_create1");
+    service_.on_save([this](SessionId id) { return save(id); });
+    service_.on_restore([this](Adopted a) { adopt(a); });
+    service_.on_update([this](Adopted a) { adopt(a); });
+    service_.on_drop([this](SessionId id) { forget(id); });
+    service_.on_retired([this](std::uint64_t) { retire(); });
+    service_.on_stop([this](std::uint64_t deadline_us) { stop(deadline_us); });
+  }
+  ~Host() {
+    close_epoll();
+    for (auto& [id, stream] : streams_) ::close(stream->fd_);
+  }
+  Host(const Host&) = delete;
+  Host& operator=(const Host&) = delete;
+
+  // Before start(). A listener and the kind of session that it accepts.
+  void listen(const std::string& name, const std::string& address, Create create, Restore restore) {
+    listen(name, address, std::move(create), std::move(restore), ListenOptions{});
+  }
+  void listen(const std::string& name, const std::string& address, Create create, Restore restore,
+              ListenOptions options) {
+    service_.listener(name, address);
+    restores_[options.kind] = Factory{std::move(restore), flags_of(options)};
+    listeners_.push_back(
+        std::make_unique<Listener>(Listener{name, std::move(create), std::move(options), -1}));
+  }
+
+  // Called after the sessions went to an heir (all Streams are gone by then without on_closed()) or a
+  // stop is complete: end your own handles here. Without one, uv_stop() is called.
+  void on_finished(std::function<void()> f) { finished_ = std::move(f); }
+  // Called first when the service is asked to stop. Streams are closed after it.
+  void on_stop(std::function<void()> f) { stopping_hook_ = std::move(f); }
+
+  // Restores what comes, and returns as the owner; throws handoff::Error if it can't be. Then run
+  // the loop.
+  void start() {
+    service_.ready();
+    for (auto& listener : listeners_) {
+      listener->fd = service_.named_fd(listener->name);
+      if (listener->fd < 0) {
+        throw Error(listener->fd, "listener " + listener->name + " was not given");
+      }
+      set_nonblocking(listener->fd);
+      watch(EPOLL_CTL_ADD, listener->fd, EPOLLIN, reinterpret_cast<std::uintptr_t>(listener.get()) | 1);
+    }
+    poll_start(service_poll_, service_.fd(), [](uv_poll_t* p, int, int) {
+      static_cast<Host*>(p->data)->on_service();
+    });
+    poll_start(set_poll_, epoll_, [](uv_poll_t* p, int, int) {
+      static_cast<Host*>(p->data)->on_events();
+    });
+    flush();
+  }
+
+  uv_loop_t* loop() const { return loop_; }
+  Service& service() const { return service_; }
+  std::size_t size() const { return streams_.size(); }
+  // nullptr if there is none.
+  Stream* find(SessionId id) const {
+    const auto it = streams_.find(id);
+    return it != streams_.end() && !it->second->dead_ ? it->second.get() : nullptr;
+  }
+  template <class F>
+  void for_each(F&& f) const {
+    for (auto& [id, stream] : streams_) {
+      if (!stream->dead_) f(*stream);
+    }
+  }
+  // A connection whose client does not read is not read either, once this much output waits.
+  static constexpr std::size_t kHighWater = std::size_t{1} << 20;
+  // A connection with more unconsumed input than this is closed.
+  std::size_t max_input = std::size_t{1} << 30;
+
+ private:
+  friend class Stream;
+  struct Listener {
+    std::string name;
+    Create create;
+    ListenOptions options;
+    int fd;
+  };
+  static constexpr std::uint32_t kClosing = 1;  // the session ends when its output is sent
+
+  struct Factory {
+    Restore restore;
+    std::uint32_t flags;
+  };
+
+  static std::uint32_t flags_of(const ListenOptions& options) {
+    return HANDOFF_SESSION_TRACKED |
+           (options.independent ? HANDOFF_SESSION_INDEPENDENT : std::uint32_t{0});
+  }
+  static void set_nonblocking(int fd) {
+    const int flags = ::fcntl(fd, F_GETFL);
+    if (flags < 0 || ::fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) {
+      throw std::system_error(errno, std::generic_category(), "O_NONBLOCK");
+    }
+  }
+  void watch(int op, int fd, std::uint32_t events, std::uint64_t data) {
+    epoll_event event{};
+    event.events = events;
+    event.data.u64 = data;
+    if (::epoll_ctl(epoll_, op, fd, &event) < 0) {
+      throw std::system_error(errno, std::generic_category(), "epoll_ctl");
+    }
+  }
+  void close_epoll() {
+    if (epoll_ >= 0) ::close(epoll_);
+    epoll_ = -1;
+  }
+  void poll_start(uv_poll_t& poll, int fd, uv_poll_cb callback) {
+    poll.data = this;
+    int result = uv_poll_init(loop_, &poll, fd);
+    if (result == 0) result = uv_poll_start(&poll, UV_READABLE, callback);
+    if (result < 0) throw Error(result, std::string("uv_poll: ") + uv_strerror(result));
+    ++open_handles_;
+  }
+
+  // -- the handoff
+  Saved save(SessionId id) {
+    Stream& s = *streams_.at(id);
+    Saved saved(s.save());
+    saved.input = s.input_;
+    saved.output = s.output_.substr(s.sent_);
+    saved.flags = s.closing_ ? kClosing : 0;
+    s.touched_ = false;
+    return saved;
+  }
+  // A first state (with the socket) or a newer one: the Stream is made anew from it.
+  void adopt(Adopted& a) {
+    const auto factory = restores_.find(std::string(a.kind()));
+    if (factory == restores_.end()) {
+      throw std::runtime_error("no listener of this release has sessions of kind '" +
+                               std::string(a.kind()) + "'");
+    }
+    auto stream = factory->second.restore(a.state());
+    if (!stream) throw std::runtime_error("the session's state was refused");
+    auto& slot = streams_[a.id()];
+    const bool fresh = slot == nullptr;
+    stream->fd_ = fresh ? a.take_fd() : slot->fd_;
+    stream->host_ = this;
+    stream->id_ = a.id();
+    stream->input_ = a.input();
+    stream->output_ = a.output();
+    stream->closing_ = (a.flags() & kClosing) != 0;
+    slot = std::move(stream);
+    slot->watched_ = EPOLLIN;
+    if (!slot->output_.empty()) slot->watched_ |= EPOLLOUT;
+    watch(fresh ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, slot->fd_, slot->watched_,
+          reinterpret_cast<std::uintptr_t>(slot.get()));
+    adopted_.push_back(a.id());
+  }
+  // An heir's session that is not to be. The description is the donor's as well: only close.
+  void forget(SessionId id) {
+    const auto it = streams_.find(id);
+    if (it == streams_.end()) return;
+    ::epoll_ctl(epoll_, EPOLL_CTL_DEL, it->second->fd_, nullptr);
+    ::close(it->second->fd_);
+    streams_.erase(it);
+  }
+  // The sockets are the heir's. Closing the epoll fd first ends every registration at once: a
+  // registration belongs to the description, which lives on over there.
+  void retire() {
+    finishing_ = true;
+    close_poll(set_poll_);
+    close_epoll();
+    uv_idle_init(loop_, &closer_);
+    closer_.data = this;
+    ++open_handles_;
+    uv_idle_start(&closer_, [](uv_idle_t* idle) { static_cast<Host*>(idle->data)->close_some(); });
+  }
+  // In slices: thousands of close(2) in a row would be felt by whatever shares the core.
+  void close_some() {
+    for (int n = 0; n < 256 && !streams_.empty(); ++n) {
+      const auto it = streams_.begin();
+      ::close(it->second->fd_);
+      streams_.erase(it);
+    }
+    if (streams_.empty()) {
+      uv_close(reinterpret_cast<uv_handle_t*>(&closer_), &Host::closed);
+      close_poll(service_poll_);
+    }
+  }
+  void stop(std::uint64_t deadline_us) {
+    if (finishing_) return;
+    finishing_ = true;
+    stopping_ = true;
+    for (auto& listener : listeners_) ::epoll_ctl(epoll_, EPOLL_CTL_DEL, listener->fd, nullptr);
+    if (stopping_hook_) stopping_hook_();
+    for_each([](Stream& s) { s.close(); });
+    uv_timer_init(loop_, &stop_timer_);
+    stop_timer_.data = this;
+    ++open_handles_;
+    // Clients that don't read get nine tenths of the time that there is.
+    const std::uint64_t now_us = uv_hrtime() / 1000;
+    const std::uint64_t left_ms = deadline_us > now_us ? (deadline_us - now_us) / 1000 * 9 / 10 : 0;
+    uv_timer_start(
+        &stop_timer_, [](uv_timer_t* t) { static_cast<Host*>(t->data)->end_all(); }, left_ms, 0);
+    flush();
+  }
+  void end_all() {
+    for_each([this](Stream& s) { end(s); });
+    flush();
+  }
+  void finish_stop() {
+    stopping_ = false;
+    close_poll(set_poll_);
+    close_epoll();
+    uv_close(reinterpret_cast<uv_handle_t*>(&stop_timer_), &Host::closed);
+    close_poll(service_poll_);
+  }
+  void close_poll(uv_poll_t& poll) {
+    auto* handle = reinterpret_cast<uv_handle_t*>(&poll);
+    if (!uv_is_closing(handle)) uv_close(handle, &Host::closed);
+  }
+  static void closed(uv_handle_t* handle) {
+    Host& self = *static_cast<Host*>(handle->data);
+    if (--self.open_handles_ > 0) return;
+    if (self.finished_) {
+      self.finished_();
+    } else {
+      uv_stop(self.loop_);
+    }
+  }
+
+  // -- events
+  void on_service() {
+    try {
+      service_.dispatch();
+    } catch (const std::exception& e) {
+      std::fprintf(stderr, "handoff: %s\n", e.what());
+    }
+    if (epoll_ >= 0) flush();
+  }
+  void on_events() {
+    std::array<epoll_event, 256> events;
+    const int n = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), 0);
+    in_batch_ = true;
+    for (int i = 0; i < n; ++i) {
+      const std::uint64_t data = events[static_cast<std::size_t>(i)].data.u64;
+      const std::uint32_t what = events[static_cast<std::size_t>(i)].events;
+      if ((data & 1) != 0) {
+        accept_from(*reinterpret_cast<Listener*>(data & ~std::uint64_t{1}));
+        continue;
+      }
+      auto& s = *reinterpret_cast<Stream*>(data);  // alive: streams are destroyed after the batch
+      if (s.dead_) continue;
+      if ((what & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) read_from(s);
+      if (!s.dead_ && (what & EPOLLOUT) != 0) enqueue(s);
+    }
+    in_batch_ = false;
+    flush();
+  }
+  void accept_from(Listener& listener) {
+    for (int n = 0; n < 64; ++n) {
+      const int fd = ::accept4(listener.fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+      if (fd < 0) {
+        // EMFILE and friends: the connection waits in the queue. Level-triggered epoll would spin on
+        // it, so the listener rests for a moment.
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+          rest(listener);
+        }
+        return;
+      }
+      auto stream = listener.create();
+      stream->host_ = this;
+      stream->fd_ = fd;
+      try {
+        stream->id_ = service_.session_open(fd, flags_of(listener.options),
+                                            listener.options.kind.c_str());
+        stream->watched_ = EPOLLIN;
+        watch(EPOLL_CTL_ADD, fd, EPOLLIN, reinterpret_cast<std::uintptr_t>(stream.get()));
+      } catch (const std::exception& e) {
+        std::fprintf(stderr, "handoff: a new connection was closed: %s\n", e.what());
+        if (stream->id_ != 0) service_.session_closed(stream->id_);
+        ::close(fd);
+        continue;
+      }
+      Stream& s = *stream;
+      streams_[s.id_] = std::move(stream);
+      s.on_open(false);
+    }
+  }
+  void rest(Listener& listener) {
+    struct Rest {
+      uv_timer_t timer;
+      Host* host;
+      Listener* listener;
+    };
+    auto* rest = new Rest{{}, this, &listener};
+    rest->timer.data = rest;
+    ::epoll_ctl(epoll_, EPOLL_CTL_DEL, listener.fd, nullptr);
+    uv_timer_init(loop_, &rest->timer);
+    uv_timer_start(
+        &rest->timer,
+        [](uv_timer_t* t) {
+          auto* self = static_cast<Rest*>(t->data);
+          if (self->host->epoll_ >= 0 && !self->host->finishing_) {
+            self->host->watch(EPOLL_CTL_ADD, self->listener->fd, EPOLLIN,
+                              reinterpret_cast<std::uintptr_t>(self->listener) | 1);
+          }
+          uv_close(reinterpret_cast<uv_handle_t*>(t),
+                   [](uv_handle_t* h) { delete static_cast<Rest*>(h->data); });
+        },
+        100, 0);
+    uv_unref(reinterpret_cast<uv_handle_t*>(&rest->timer));
+  }
+  void read_from(Stream& s) {
+    if (s.closing_) {
+      // Only errors and hang-ups matter now.
+      char byte = 0;
+      const ssize_t n = ::recv(s.fd_, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+      if (n < 0 && errno != EAGAIN && errno != EINTR) end(s);
+      return;
+    }
+    const ssize_t n = ::recv(s.fd_, buffer_.data(), buffer_.size(), MSG_DONTWAIT);
+    if (n < 0) {
+      if (errno != EAGAIN && errno != EINTR) end(s);
+      return;
+    }
+    touch(s);
+    if (n == 0) {  // what was asked for is still answered
+      s.close();
+      return;
+    }
+    const std::string_view fresh(buffer_.data(), static_cast<std::size_t>(n));
+    if (s.input_.empty()) {
+      const std::size_t used = s.paused_ ? 0 : s.on_input(fresh);
+      if (!s.dead_ && used < fresh.size()) s.input_.append(fresh.substr(used));
+    } else {
+      s.input_.append(fresh);
+      consume(s);
+    }
+    if (s.input_.size() > max_input) end(s);
+    if (!s.dead_) enqueue(s);  // the events asked for may have to change
+  }
+  void consume(Stream& s) {
+    if (s.input_.empty() || s.closing_ || s.dead_ || s.paused_) return;
+    const std::size_t used = s.on_input(s.input_);
+    if (used == 0 || s.dead_) return;
+    s.input_.erase(0, used);
+    if (s.input_.empty() && s.input_.capacity() > 65536) s.input_.shrink_to_fit();
+  }
+  void touch(Stream& s) {
+    if (s.touched_) return;
+    s.touched_ = true;
+    service_.session_touch(s.id_);
+  }
+  void enqueue(Stream& s) {
+    if (s.queued_ || s.dead_) return;
+    s.queued_ = true;
+    pending_.push_back(s.id_);
+    if (!in_batch_ && !flushing_) schedule();
+  }
+  // Outside a batch of events (a timer of the service, say): send soon, from the loop.
+  void schedule() {
+    if (scheduled_ || epoll_ < 0) return;
+    scheduled_ = true;
+    auto* idle = new uv_idle_t;
+    idle->data = this;
+    uv_idle_init(loop_, idle);
+    uv_idle_start(idle, [](uv_idle_t* i) {
+      Host& self = *static_cast<Host*>(i->data);
+      uv_close(reinterpret_cast<uv_handle_t*>(i),
+               [](uv_handle_t* h) { delete reinterpret_cast<uv_idle_t*>(h); });
+      self.scheduled_ = false;
+      if (self.epoll_ >= 0) self.flush();
+    });
+  }
+  // Sends what the batch produced, adjusts what is watched, destroys what has ended.
+  void flush() {
+    flushing_ = true;
+    announce_adopted();
+    for (std::size_t i = 0; i < pending_.size(); ++i) {
+      const auto it = streams_.find(pending_[i]);
+      if (it == streams_.end()) continue;
+      Stream& s = *it->second;
+      s.queued_ = false;
+      if (!s.dead_) send_from(s);
+      if (!s.dead_) rewatch(s);
+    }
+    pending_.clear();
+    for (std::size_t i = 0; i < ended_.size(); ++i) {
+      const auto it = streams_.find(ended_[i]);
+      if (it == streams_.end()) continue;
+      it->second->on_closed();
+      streams_.erase(ended_[i]);
+    }
+    ended_.clear();
+    flushing_ = false;
+    if (!pending_.empty()) schedule();
+    if (stopping_ && streams_.empty()) finish_stop();
+  }
+  // After the switch: streams may act, and input that came along may already be a whole request.
+  void announce_adopted() {
+    if (adopted_.empty() || service_.state() != State::kOwner) return;
+    for (const SessionId id : std::exchange(adopted_, {})) {
+      Stream* s = find(id);
+      if (s == nullptr || s->touched_) continue;  // an id stands here once for each state it had
+      s->touched_ = true;
+      service_.session_touch(id);
+      s->on_open(true);
+      consume(*s);
+      enqueue(*s);
+    }
+  }
+  void send_from(Stream& s) {
+    while (s.sent_ < s.output_.size()) {
+      const ssize_t n = ::send(s.fd_, s.output_.data() + s.sent_, s.output_.size() - s.sent_,
+                               MSG_NOSIGNAL | MSG_DONTWAIT);
+      if (n < 0) {
+        if (errno == EINTR) continue;
+        if (errno != EAGAIN) end(s);
+        break;
+      }
+      s.sent_ += static_cast<std::size_t>(n);
+      touch(s);
+    }
+    if (s.sent_ == s.output_.size()) {
+      s.output_.clear();
+      s.sent_ = 0;
+      if (s.output_.capacity() > 65536) s.output_.shrink_to_fit();
+      if (s.closing_) end(s);
+    } else if (s.sent_ > (std::size_t{1} << 20)) {
+      s.output_.erase(0, s.sent_);
+      s.sent_ = 0;
+    }
+  }
+  void rewatch(Stream& s) {
+    std::uint32_t wanted = 0;
+    if (s.output_size() > 0) wanted |= EPOLLOUT;
+    if (!s.closing_ && !s.paused_ && s.output_size() < kHighWater) wanted |= EPOLLIN;
+    if (wanted == s.watched_) return;
+    s.watched_ = wanted;
+    watch(EPOLL_CTL_MOD, s.fd_, wanted, reinterpret_cast<std::uintptr_t>(&s));
+  }
+  void end(Stream& s) {
+    if (s.dead_) return;
+    s.dead_ = true;
+    s.closing_ = true;
+    service_.session_closed(s.id_);
+    ::epoll_ctl(epoll_, EPOLL_CTL_DEL, s.fd_, nullptr);
+    ::close(s.fd_);
+    s.fd_ = -1;
+    ended_.push_back(s.id_);
+    if (!in_batch_ && !flushing_) schedule();
+  }
+
+  uv_loop_t* loop_;
+  Service& service_;
+  int epoll_ = -1;
+  uv_poll_t service_poll_{};
+  uv_poll_t set_poll_{};
+  uv_idle_t closer_{};
+  uv_timer_t stop_timer_{};
+  int open_handles_ = 0;
+  bool in_batch_ = false;
+  bool flushing_ = false;
+  bool scheduled_ = false;
+  bool finishing_ = false;
+  bool stopping_ = false;
+  std::array<char, 65536> buffer_{};
+  std::unordered_map<SessionId, std::unique_ptr<Stream>> streams_;
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  std::map<std::string, Factory> restores_;
+  std::vector<SessionId> pending_;  // to flush
+  std::vector<SessionId> ended_;    // to destroy
+  std::vector<SessionId> adopted_;  // restored, on_open() not called yet
+  std::function<void()> finished_, stopping_hook_;
+};
+
+inline void Stream::write(std::string_view bytes) {
+  if (closing_ || bytes.empty()) return;
+  output_.append(bytes);
+  host_->touch(*this);
+  host_->enqueue(*this);
+}
+inline void Stream::close() {
+  if (closing_) return;
+  closing_ = true;
+  host_->touch(*this);
+  host_->enqueue(*this);
+}
+inline void Stream::changed() { host_->touch(*this); }
+inline void Stream::pause() {
+  paused_ = true;
+  host_->enqueue(*this);
+}
+inline void Stream::resume() {
+  paused_ = false;
+  host_->consume(*this);
+  host_->enqueue(*this);
+}
+
+}  // namespace handoff::uv
+
+#endif  // HANDOFF_UV_HPP

@@ -1,0 +1,65 @@
+// A frame: one SEQPACKET message, a 12-byte header and a protobuf body, with the fds that belong
+// to it. This file knows the header alone; messages.h knows the bodies, io/channel the socket.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "base/result.h"
+#include "protocol/limits.h"
+
+namespace handoff::protocol {
+
+// One number for each message of handoff.proto. Grouped by who sends it to whom.
+enum class Type : std::uint8_t {
+  // both ways between donor and heir
+  kHello = 1,
+  kAbort = 2,
+  // donor to heir
+  kListeners = 16,
+  kSessions = 17,
+  kRing = 18,
+  kSectionChunk = 19,
+  kCopyEnd = 20,
+  kPrepare = 21,
+  kRelease = 22,
+  // heir to donor
+  kAck = 32,
+  kCopied = 33,
+  kPrepared = 34,
+  kResumed = 35,
+  // supervisor to service
+  kStart = 64,
+  kDonate = 65,
+  kStop = 66,
+  kQuery = 67,
+  kCancel = 68,
+  // service to supervisor
+  kRegister = 96,
+  kOwner = 97,
+  kProgress = 98,
+  kFailed = 99,
+  kRetired = 100,
+  kStatus = 101,
+};
+
+// "Sessions"; "type 77" for a number that has no name.
+std::string type_name(Type type);
+bool known(Type type);
+
+struct Header {
+  Type type{};
+  std::uint8_t lane = 0;
+  std::uint32_t fds = 0;
+  std::uint32_t body = 0;
+};
+
+std::array<unsigned char, kHeaderSize> encode_header(const Header& header);
+
+// Checks everything that a header can be checked for: magic, limits, that the body is as long as the
+// message says and that as many fds came as announced. Unknown types pass, for the caller to answer.
+Result<Header> decode_header(std::string_view message, std::size_t fds_received);
+
+}  // namespace handoff::protocol

@@ -1,0 +1,40 @@
+// The constants of the protocol. PROTOCOL.md ("Framing" and "Limits") says what each is for.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace handoff::protocol {
+
+// Wire versions that this build speaks.
+inline constexpr std::uint32_t kVersionMin = 1;
+inline constexpr std::uint32_t kVersionMax = 1;
+
+// A frame's header: magic, type, lane, number of fds, length of the body; little-endian.
+inline constexpr std::size_t kHeaderSize = 12;
+inline constexpr std::uint16_t kMagic = 0x4648;  // 'H' 'F'
+
+// The kernel's default SO_SNDBUF allows 212,960 bytes for a SEQPACKET message.
+inline constexpr std::size_t kMaxFrame = 200 * 1024;
+inline constexpr std::size_t kMaxBody = kMaxFrame - kHeaderSize;
+// A Sessions frame is sent when the next record would make it larger than this.
+inline constexpr std::size_t kBatchBody = 192 * 1024;
+// Session bytes (state, input and output together) above this go into a memfd.
+inline constexpr std::size_t kMaxInline = 32 * 1024;
+
+// SCM_MAX_FD of Linux: more in one message is EINVAL (unix(7)).
+inline constexpr std::size_t kMaxFds = 253;
+// Frames of the donor that the heir has not acknowledged; bounds fds in flight to 8 * 253.
+inline constexpr std::uint64_t kWindow = 8;
+
+// Section chunks travel in this many slots, one for each frame of the window.
+inline constexpr std::uint32_t kRingSlots = kWindow;
+inline constexpr std::uint32_t kRingSlotSize = 1024 * 1024;
+
+inline constexpr std::size_t kMaxName = 64;
+inline constexpr std::size_t kMaxReason = 1024;
+inline constexpr std::size_t kMaxKinds = 256;
+inline constexpr std::size_t kMaxNamed = 1024;
+inline constexpr std::uint64_t kMaxSessionBytes = std::uint64_t{4} << 30;
+
+}  // namespace handoff::protocol
