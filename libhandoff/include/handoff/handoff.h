@@ -56,7 +56,7 @@ extern "C" {
 #define HANDOFF_VERSION_PATCH 0
 #define HANDOFF_VERSION "0.1.0"
 
-typedef struct handoff handoff_t;             /* one service in one process */
+typedef struct handoff_service handoff_t;     /* one service in one process */
 typedef struct handoff_saved handoff_saved_t; /* what a session saves, while it does */
 typedef struct handoff_buffer handoff_buffer_t; /* bytes that grow */
 

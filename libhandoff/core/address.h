@@ -1,0 +1,30 @@
+// The addresses of listeners as people write them: tcp:127.0.0.1:7000, tcp:[::1]:7000,
+// udp:0.0.0.0:53, unix:/run/x.sock, unix:@abstract. Hosts are numeric: a name would be looked up at
+// a bad moment and might change its meaning between two starts.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "core/types.h"
+#include "tl/expected.hpp"
+
+namespace handoff::core {
+
+struct Address {
+  enum class Kind : std::uint8_t { kTcp, kUdp, kUnix };
+  Kind kind = Kind::kTcp;
+  bool v6 = false;
+  std::string host;  // without brackets; for kUnix the path, or the abstract name after '@'
+  bool abstract = false;
+  std::uint16_t port = 0;
+
+  friend bool operator==(const Address&, const Address&) = default;
+};
+
+// The error is a sentence for whoever wrote the address.
+tl::expected<Address, std::string> parse_address(std::string_view text);
+std::string to_string(const Address& address);
+
+}  // namespace handoff::core

@@ -1,0 +1,289 @@
+#include "core/donor.h"
+
+#include <utility>
+
+namespace handoff::core {
+namespace {
+
+using S = DonorState;
+using E = DonorEventType;
+using F = DonorEffect;
+
+constexpr std::uint32_t kMaxRounds = 8;
+constexpr std::uint64_t kSmallDelta = 64;
+
+}  // namespace
+
+bool Donor::serving() const {
+  switch (state_) {
+    case S::kGreeting:
+    case S::kCopying:
+    case S::kAwaitingCopied:
+    case S::kAborting:
+    case S::kAbortFencing:
+    case S::kServing:
+      return true;
+    case S::kFrozen:
+    case S::kPreparing:
+    case S::kReleasing:
+    case S::kReleased:
+    case S::kFencing:
+    case S::kReadingOut:
+    case S::kRetired:
+      return false;
+  }
+  return false;
+}
+
+bool Donor::another_round(std::uint32_t round, std::uint64_t dirty, std::uint64_t before) {
+  if (dirty <= kSmallDelta || round >= kMaxRounds) return false;
+  // A round that didn't halve what is left says that sessions change as fast as they are copied.
+  return round == 1 || dirty <= before / 2;
+}
+
+std::string Donor::what_was_awaited() const {
+  switch (state_) {
+    case S::kGreeting:
+      return "the heir did not say Hello in time";
+    case S::kCopying:
+      return "the heir stopped taking the copy";
+    case S::kAwaitingCopied:
+      return "the heir did not confirm the copy in time";
+    case S::kFrozen:
+      return "the freeze budget ran out while the delta was saved and sent";
+    case S::kPreparing:
+      return "the freeze budget ran out before the heir was prepared";
+    case S::kReleasing:
+      return "the freeze budget ran out before Release could be sent";
+    case S::kReleased:
+      return "the heir was released and did not resume within the freeze budget";
+    default:
+      return "the heir was silent";
+  }
+}
+
+// Before Release: the sessions are ours, go on with them. An heir that must be told is told before
+// the channel may be closed; one that is gone, or has aborted by itself, need not be.
+Donor::Effects Donor::give_up(Reason reason, bool tell) {
+  const bool frozen = !serving();
+  reason_ = std::move(reason);
+  deadline_.reset();
+  Effects effects;
+  if (tell) {
+    state_ = S::kAborting;
+    effects.push_back(F::kSendAbort);
+    if (frozen) effects.push_back(F::kThaw);
+    return effects;
+  }
+  state_ = S::kServing;
+  if (frozen) effects.push_back(F::kThaw);
+  effects.push_back(F::kCloseChannel);
+  effects.push_back(F::kReportFailed);
+  return effects;
+}
+
+// After Release: nothing is touched before the heir's exit has been seen.
+Donor::Effects Donor::fence(Reason reason) {
+  reason_ = std::move(reason);
+  deadline_.reset();
+  if (peer_exited_) {
+    state_ = S::kReadingOut;
+    return {F::kReadOut};
+  }
+  state_ = S::kFencing;
+  return {F::kFence};
+}
+
+std::vector<DonorEffect> Donor::step(const DonorEvent& event, Time now) {
+  if (event.type == E::kPeerExited) peer_exited_ = true;
+  if (event.type == E::kTimer && (!deadline_ || now < *deadline_)) return {};  // an old timer
+
+  switch (state_) {
+    case S::kRetired:
+    case S::kServing:
+      return {};  // whatever comes late changes nothing
+
+    case S::kAborting:
+      switch (event.type) {
+        case E::kAbortSent:
+        case E::kChannelClosed:
+        case E::kPeerExited:
+          state_ = S::kServing;
+          return {F::kCloseChannel, F::kReportFailed};
+        case E::kAbortUnsendable:
+          // An open channel that says nothing is no Release; a closed one might be. So it
+          // stays open until the heir has ended.
+          state_ = S::kAbortFencing;
+          return {F::kFence};
+        default:
+          return {};
+      }
+
+    case S::kAbortFencing:
+      if (event.type != E::kPeerExited) return {};
+      state_ = S::kServing;
+      return {F::kCloseChannel, F::kReportFailed};
+
+    case S::kReleased:
+      switch (event.type) {
+        case E::kResumed:
+          state_ = S::kRetired;
+          deadline_.reset();
+          return {F::kRetire, F::kCloseChannel};
+        case E::kPeerAborted:
+          // The heir's word that it has not touched and never will touch a session.
+          return give_up(event.reason, false);
+        case E::kTimer:
+          return fence({Code::kTimeout, what_was_awaited()});
+        case E::kMalformed:
+        case E::kRefused:
+          return fence(event.reason);
+        case E::kChannelClosed:
+        case E::kPeerExited:
+          return fence({Code::kPeerDied, "the heir died between Release and Resumed"});
+        default:
+          return {};
+      }
+
+    case S::kFencing:
+      switch (event.type) {
+        case E::kResumed:
+          resumed_late_ = true;  // it did own them; now it has been ended
+          return {};
+        case E::kPeerExited:
+          state_ = S::kReadingOut;
+          return {F::kReadOut};
+        default:
+          return {};
+      }
+
+    case S::kReadingOut:
+      switch (event.type) {
+        case E::kResumed:
+          resumed_late_ = true;
+          return {};
+        case E::kReadOut:
+          if (resumed_late_) {
+            state_ = S::kRetired;
+            heir_lost_ = true;
+            return {F::kRetire, F::kCloseChannel};
+          }
+          return give_up(reason_, false);
+        default:
+          return {};
+      }
+
+    default:
+      break;
+  }
+
+  // kGreeting to kReleasing: before Release. First what ends the handoff in any of them.
+  switch (event.type) {
+    case E::kRefused:
+    case E::kMalformed:
+      return give_up(event.reason, true);
+    case E::kPeerAborted:
+      return give_up(event.reason, false);
+    case E::kTimer:
+      return give_up({Code::kTimeout, what_was_awaited()}, true);
+    case E::kChannelClosed:
+    case E::kPeerExited:
+      return give_up({Code::kPeerDied, "the heir died before it was released"}, false);
+    default:
+      break;
+  }
+
+  // Then what moves it on.
+  switch (state_) {
+    case S::kGreeting:
+      if (event.type != E::kHelloAccepted) break;
+      state_ = S::kCopying;
+      round_ = 1;
+      arm(now, limits_.stall);
+      return {F::kStartRound};
+    case S::kCopying:
+      if (event.type == E::kProgress) {
+        arm(now, limits_.stall);
+        return {};
+      }
+      if (event.type != E::kRoundSent) break;
+      state_ = S::kAwaitingCopied;
+      arm(now, limits_.stall);
+      return {};
+    case S::kAwaitingCopied:
+      if (event.type == E::kProgress) {
+        arm(now, limits_.stall);
+        return {};
+      }
+      if (event.type != E::kCopied) break;
+      if (another_round(round_, event.dirty, round_ == 1 ? event.sessions : last_dirty_)) {
+        last_dirty_ = event.dirty;
+        state_ = S::kCopying;
+        ++round_;
+        arm(now, limits_.stall);
+        return {F::kStartRound};
+      }
+      state_ = S::kFrozen;
+      frozen_at_ = now;
+      arm(now, limits_.budget);
+      return {F::kFreeze};
+    case S::kFrozen:
+      if (event.type == E::kProgress) return {};  // the budget is not extended
+      if (event.type != E::kDeltaSent) break;
+      state_ = S::kPreparing;
+      return {};
+    case S::kPreparing:
+      if (event.type == E::kProgress) return {};
+      if (event.type != E::kPrepared) break;
+      state_ = S::kReleasing;
+      return {F::kSendRelease};
+    case S::kReleasing:
+      if (event.type == E::kProgress) return {};
+      if (event.type != E::kReleaseSent) break;
+      state_ = S::kReleased;
+      return {};
+    default:
+      break;
+  }
+
+  // Messages of the heir out of their order; the shell's own events never are.
+  switch (event.type) {
+    case E::kHelloAccepted:
+    case E::kProgress:
+    case E::kCopied:
+    case E::kPrepared:
+    case E::kResumed:
+      return give_up({Code::kProtocol, std::string(name(event.type)) + " from the heir in state " +
+                                           std::string(name(state_))},
+                     true);
+    default:
+      return {};
+  }
+}
+
+std::string_view name(DonorState state) {
+  static constexpr std::string_view kNames[] = {
+      "Greeting",  "Copying",  "AwaitingCopied", "Frozen",       "Preparing", "Releasing", "Released",
+      "Fencing",   "ReadingOut", "Aborting",     "AbortFencing", "Retired",   "Serving"};
+  static_assert(std::size(kNames) == kDonorStates);
+  return kNames[static_cast<std::size_t>(state)];
+}
+
+std::string_view name(DonorEventType type) {
+  static constexpr std::string_view kNames[] = {
+      "Hello",     "Refused",  "PeerAborted", "Malformed",   "Ack",       "RoundSent",
+      "Copied",    "DeltaSent", "Prepared",   "ReleaseSent", "Resumed",   "AbortSent",
+      "AbortUnsendable", "ChannelClosed", "PeerExited", "ReadOut", "Timer"};
+  static_assert(std::size(kNames) == kDonorEvents);
+  return kNames[static_cast<std::size_t>(type)];
+}
+
+std::string_view name(DonorEffect effect) {
+  static constexpr std::string_view kNames[] = {"StartRound", "Freeze",       "SendRelease",
+                                                "Thaw",       "SendAbort",    "Fence",
+                                                "ReadOut",    "CloseChannel", "Retire",
+                                                "ReportFailed"};
+  return kNames[static_cast<std::size_t>(effect)];
+}
+
+}  // namespace handoff::core

@@ -1,0 +1,124 @@
+// The donor's decisions, from Start until it is retired or serves on.
+//
+// Before Release the donor owns every session, and whatever goes wrong has one answer: tell the heir,
+// thaw, serve on. Release is the point of no return: from there on the sessions are the heir's
+// unless it is certain that it never resumed, and certain means: its process has ended (fenced
+// if need be) and its channel, read to the end, holds no Resumed.
+//
+// The table, states down and events across, is in donor.cc and in PROTOCOL.md. The channel may be
+// closed only in the effect CloseChannel: to an heir that has had Prepare, a closed channel
+// means Release.
+#pragma once
+
+#include <string_view>
+
+#include "core/types.h"
+
+namespace handoff::core {
+
+enum class DonorState : std::uint8_t {
+  kGreeting,        // Hello sent; serving
+  kCopying,         // sending a round; serving
+  kAwaitingCopied,  // the round is sent; serving
+  kFrozen,          // saving and sending the delta
+  kPreparing,       // Prepare sent
+  kReleasing,       // Release is being sent
+  kReleased,        // Release sent: whose the sessions are is the heir's to say
+  kFencing,         // the heir is being ended; waiting for its exit
+  kReadingOut,      // the heir has exited; what it said last is being read
+  kAborting,        // gave up before Release; telling the heir
+  kAbortFencing,    // gave up, and the heir can't be told: waiting for its exit
+  kRetired,         // final: the heir owns the sessions
+  kServing,         // final: the handoff failed, the donor serves on
+};
+inline constexpr int kDonorStates = 13;
+
+enum class DonorEventType : std::uint8_t {
+  kHelloAccepted,    // the heir's Hello, and negotiation succeeded
+  kRefused,          // a local reason to give up: negotiation, save(), a send that failed, Cancel
+  kPeerAborted,      // Abort received
+  kMalformed,        // the heir sent what it must not
+  kProgress,         // an Ack: the heir lives
+  kRoundSent,        // CopyEnd of this round is sent
+  kCopied,           // Copied received for this round
+  kDeltaSent,        // all that changed, and Prepare, are sent
+  kPrepared,         // Prepared received
+  kReleaseSent,
+  kResumed,          // Resumed received
+  kAbortSent,        // the Abort is in the heir's buffer
+  kAbortUnsendable,  // it can't be put there
+  kChannelClosed,    // EOF, after everything before it was read
+  kPeerExited,       // by its pidfd
+  kReadOut,          // after the exit: the channel is read to its end
+  kTimer,            // the deadline has passed
+};
+inline constexpr int kDonorEvents = 17;
+
+struct DonorEvent {
+  DonorEventType type;
+  Reason reason = {};              // kRefused, kPeerAborted, kMalformed
+  std::uint64_t dirty = 0;         // kCopied: sessions to be saved again
+  std::uint64_t sessions = 0;      // kCopied: all of them
+};
+
+enum class DonorEffect : std::uint8_t {
+  kStartRound,    // send (again) what is new or changed, while serving
+  kFreeze,        // stop touching sockets; then save and send the delta and Prepare
+  kSendRelease,
+  kThaw,          // take the sockets up again
+  kSendAbort,
+  kFence,         // SIGKILL by pidfd
+  kReadOut,       // read the channel to its end, then report kReadOut
+  kCloseChannel,
+  kRetire,        // let go of every session
+  kReportFailed,  // tell the supervisor: reason()
+};
+
+class Donor {
+ public:
+  explicit Donor(Limits limits) : limits_(limits) {}
+
+  // Hello is being sent. Call once, before anything else.
+  void start(Time now) { arm(now, limits_.stall); }
+  std::vector<DonorEffect> step(const DonorEvent& event, Time now);
+
+  DonorState state() const { return state_; }
+  bool finished() const { return state_ == DonorState::kRetired || state_ == DonorState::kServing; }
+  // The donor may touch its sockets.
+  bool serving() const;
+  // kRetired with this set: the heir had resumed and then died, with the sessions.
+  bool heir_lost() const { return heir_lost_; }
+  std::optional<Time> deadline() const { return deadline_; }
+  const Reason& reason() const { return reason_; }
+  std::uint32_t round() const { return round_; }
+  Time frozen_at() const { return frozen_at_; }
+
+  // Where the copy ends: freeze once what is left is small or more rounds do not help.
+  static bool another_round(std::uint32_t round, std::uint64_t dirty, std::uint64_t before);
+
+  friend bool operator==(const Donor&, const Donor&) = default;
+
+ private:
+  using Effects = std::vector<DonorEffect>;
+  Effects give_up(Reason reason, bool tell);
+  Effects fence(Reason reason);
+  void arm(Time now, Duration after) { deadline_ = now + after; }
+  std::string what_was_awaited() const;
+
+  Limits limits_;
+  DonorState state_ = DonorState::kGreeting;
+  std::optional<Time> deadline_;
+  Reason reason_;
+  std::uint32_t round_ = 0;
+  std::uint64_t last_dirty_ = 0;
+  Time frozen_at_ = 0;
+  bool peer_exited_ = false;
+  bool resumed_late_ = false;  // Resumed was read after the fence
+  bool heir_lost_ = false;
+};
+
+std::string_view name(DonorState state);
+std::string_view name(DonorEventType type);
+std::string_view name(DonorEffect effect);
+
+}  // namespace handoff::core

@@ -1,0 +1,35 @@
+// What a release is and what it can read and write: the input of negotiation.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace handoff::core {
+
+// A kind of session, or a section.
+struct Kind {
+  std::string name;
+  bool section = false;
+  std::uint32_t version = 0;           // sessions: this release's own
+  std::vector<std::uint32_t> reads = {};   // versions that it can take
+  std::vector<std::uint32_t> writes = {};  // versions that it can give
+};
+
+// A listener or another fd that goes by a name; inode and device are its identity (I6).
+struct Named {
+  std::string name;
+  std::string address = {};
+  std::uint64_t inode = 0;
+  std::uint64_t device = 0;
+  std::uint32_t fd_index = 0;
+};
+
+struct Manifest {
+  std::string service;
+  std::string release;
+  std::vector<Kind> kinds = {};
+  std::vector<Named> named = {};
+};
+
+}  // namespace handoff::core

@@ -1,0 +1,42 @@
+// Finds out, from the two Hellos alone, whether this donor can hand over to this heir, and in which
+// version each kind of state travels.
+#pragma once
+
+#include <optional>
+#include <utility>
+
+#include "core/manifest.h"
+#include "core/types.h"
+#include "tl/expected.hpp"
+
+namespace handoff::core {
+
+struct Plan {
+  std::uint32_t protocol = 0;
+  // For each of the donor's kinds, the state version that travels.
+  std::vector<std::uint32_t> versions;
+};
+
+// Both sides compute it from the same two manifests and get the same answer. Refused: no protocol
+// version in common, another service, a kind or named fd that the heir does not claim (I7), a kind
+// without a version that the donor writes and the heir reads.
+struct Offer {
+  std::uint32_t protocol_min = 0;
+  std::uint32_t protocol_max = 0;
+  std::uint32_t lane = 0;
+  std::uint32_t lanes = 1;
+  Manifest manifest;
+};
+tl::expected<Plan, Reason> negotiate(const Offer& donor, const Offer& heir);
+
+// The steps that convert one kind of state: N to N+1 and N+1 to N.
+using Step = std::pair<std::uint32_t, std::uint32_t>;
+
+// The steps from one version to another, in order; empty if from == to; nullopt if there is no way.
+std::optional<std::vector<Step>> find_chain(const std::vector<Step>& steps, std::uint32_t from,
+                                            std::uint32_t to);
+// Versions that can be turned into own, and those that own can be turned into; sorted, with own.
+std::vector<std::uint32_t> readable(const std::vector<Step>& steps, std::uint32_t own);
+std::vector<std::uint32_t> writable(const std::vector<Step>& steps, std::uint32_t own);
+
+}  // namespace handoff::core

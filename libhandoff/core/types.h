@@ -1,0 +1,45 @@
+// What the two state machines have in common: time, reasons, and the shape of a step.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace handoff::core {
+
+// Microseconds of CLOCK_MONOTONIC; the core only compares and adds.
+using Time = std::int64_t;
+using Duration = std::int64_t;
+
+// Why a handoff ended without a switch. The numbers are those of Code in handoff.proto.
+enum class Code : std::uint8_t {
+  kUnspecified = 0,
+  kVersion = 1,
+  kUnclaimed = 2,
+  kIdentity = 3,
+  kRejected = 4,
+  kTimeout = 5,
+  kProtocol = 6,
+  kResources = 7,
+  kPeerDied = 8,
+  kCancelled = 9,
+  kInternal = 10,
+};
+
+const char* code_name(Code code);
+
+struct Reason {
+  Code code = Code::kUnspecified;
+  std::string text = {};
+  friend bool operator==(const Reason&, const Reason&) = default;
+};
+
+// Deadlines of one handoff.
+struct Limits {
+  Duration stall = 10'000'000;  // silence of the peer before the freeze
+  Duration budget = 250'000;    // the freeze budget (I4)
+  friend bool operator==(const Limits&, const Limits&) = default;
+};
+
+}  // namespace handoff::core

@@ -1,0 +1,145 @@
+#include "io/registry.h"
+
+#include <algorithm>
+#include <exception>
+
+#include "io/socket.h"
+
+namespace handoff::io {
+
+std::vector<core::Step> SessionKind::step_list() const {
+  std::vector<core::Step> list;
+  for (const auto& [step, convert] : steps) list.push_back(step);
+  return list;
+}
+
+Result<core::Manifest> Registry::manifest(bool only_with_fd) const {
+  core::Manifest out{.service = service, .release = release};
+  for (const SessionKind& kind : kinds) {
+    const auto steps = kind.step_list();
+    out.kinds.push_back({.name = kind.name,
+                         .section = false,
+                         .version = kind.version,
+                         .reads = core::readable(steps, kind.version),
+                         .writes = core::writable(steps, kind.version)});
+  }
+  for (const SectionDecl& section : sections) {
+    out.kinds.push_back({.name = section.name,
+                         .section = true,
+                         .version = 0,
+                         .reads = section.reads,
+                         .writes = section.writes});
+  }
+  for (const auto& [name, fd] : named) {
+    core::Named n{.name = name, .address = fd.address};
+    if (fd.fd.valid()) {
+      const auto identity = identity_of(fd.fd.get());
+      if (!identity) return Failure(identity.error());
+      n.inode = identity->inode;
+      n.device = identity->device;
+    } else if (only_with_fd) {
+      continue;
+    }
+    out.named.push_back(std::move(n));
+  }
+  return out;
+}
+
+std::string Registry::describe(std::uint64_t id, std::uint32_t kind) const {
+  return "session " + std::to_string(id) +
+         (kind < kinds.size() ? " of kind '" + kinds[kind].name + "'" : "");
+}
+
+Result<std::uint64_t> Registry::open_session(int fd, const handoff_session_options* options) {
+  if (fd < 0) return fail(-EBADF, "a session needs an open fd");
+  std::string_view kind_name = "session";
+  std::uint32_t flags = 0;
+  if (options != nullptr) {
+    if (options->size < sizeof *options) return fail(-EINVAL, "handoff_session_options.size");
+    if (options->lane != 0) return fail(-EINVAL, "there is only lane 0");
+    if (options->kind != nullptr) kind_name = options->kind;
+    flags = options->flags;
+  }
+  if ((flags & ~(HANDOFF_SESSION_TRACKED | HANDOFF_SESSION_INDEPENDENT)) != 0) {
+    return fail(-EINVAL, "unknown session flags");
+  }
+  const auto kind = std::find_if(kinds.begin(), kinds.end(),
+                                 [&](const SessionKind& k) { return k.name == kind_name; });
+  if (kind == kinds.end()) {
+    return fail(HANDOFF_ERR_UNKNOWN,
+                "session kind '" + std::string(kind_name) + "' was not declared");
+  }
+  // Ids are never used twice, also across generations: each numbers its own.
+  const std::uint64_t id = generation << 40 | next_session_++;
+  auto& entry = sessions[id];
+  entry.fd = fd;
+  entry.kind = static_cast<std::uint32_t>(kind - kinds.begin());
+  entry.tracked = (flags & HANDOFF_SESSION_TRACKED) != 0;
+  entry.independent = (flags & HANDOFF_SESSION_INDEPENDENT) != 0;
+  if (observer != nullptr) observer->session_changed(id, entry);
+  return id;
+}
+
+Result<void> Registry::touch_session(std::uint64_t id) {
+  const auto it = sessions.find(id);
+  if (it == sessions.end()) {
+    return fail(HANDOFF_ERR_UNKNOWN, "there is no session " + std::to_string(id));
+  }
+  // Who touches once promises to go on: an adopted session becomes a tracked one by this.
+  it->second.tracked = true;
+  if (observer != nullptr) observer->session_changed(id, it->second);
+  return {};
+}
+
+Result<void> Registry::close_session(std::uint64_t id) {
+  const auto it = sessions.find(id);
+  if (it == sessions.end()) {
+    return fail(HANDOFF_ERR_UNKNOWN, "there is no session " + std::to_string(id));
+  }
+  if (observer != nullptr) observer->session_closed(id, it->second);
+  sessions.erase(it);
+  return {};
+}
+
+Result<void> Registry::convert(const SessionKind& kind, std::uint32_t from, std::uint32_t to,
+                               std::string& state) {
+  if (from == to) return {};
+  const auto chain = core::find_chain(kind.step_list(), from, to);
+  if (!chain) {
+    return fail(HANDOFF_ERR_VERSION, "no steps from state version " + std::to_string(from) +
+                                         " to " + std::to_string(to) + " of kind '" + kind.name +
+                                         "'");
+  }
+  for (const core::Step& step : *chain) {
+    const StateStep& how = kind.steps.at(step);
+    handoff_buffer out;
+    const auto ok = call("converting the state of kind '" + kind.name + "' from version " +
+                             std::to_string(step.first) + " to " + std::to_string(step.second),
+                         [&] { return how.convert(how.user, state.data(), state.size(), &out); });
+    if (!ok) return Failure(ok.error());
+    state = std::move(out.bytes);
+  }
+  return {};
+}
+
+Result<int> Registry::call(const std::string& what, const std::function<int()>& callback) {
+  reason_.clear();
+  int result = 0;
+  try {
+    result = callback();
+  } catch (const std::exception& e) {
+    reason_ = e.what();
+    result = HANDOFF_ERR_INTERNAL;
+  } catch (...) {
+    reason_ = "an exception that is no std::exception";
+    result = HANDOFF_ERR_INTERNAL;
+  }
+  if (result >= 0) return result;
+  return fail(result, what + " failed: " + (reason_.empty() ? handoff_strerror(result) : reason_));
+}
+
+void Registry::log(int level, const std::string& message) const {
+  if (log_ != nullptr) log_(log_user_, level, message.c_str());
+}
+
+}  // namespace handoff::io

@@ -1,0 +1,127 @@
+// What the service has declared and has: named fds, kinds of sessions with their conversions, sections,
+// sessions, callbacks. Both sides of a handoff work on it: the donor gives out of it, the heir fills it.
+//
+// The registry owns named fds; it borrows session fds, which are the service's.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "core/manifest.h"
+#include "core/negotiation.h"
+#include "handoff/handoff.h"
+
+struct handoff_buffer {
+  std::string bytes;
+};
+
+// What save() appends to.
+struct handoff_saved {
+  std::string state;
+  std::string input;
+  std::string output;
+  std::uint32_t flags = 0;
+};
+
+namespace handoff::io {
+
+struct NamedFd {
+  std::string address;   // as declared, then as bound; "" if it is no listener
+  bool listener = false;
+  UniqueFd fd;           // invalid until somebody gives it
+};
+
+struct StateStep {
+  handoff_convert_fn convert = nullptr;
+  void* user = nullptr;
+};
+
+struct SessionKind {
+  std::string name;
+  std::uint32_t version = 1;
+  std::map<core::Step, StateStep> steps;
+
+  std::vector<core::Step> step_list() const;
+};
+
+struct SectionDecl {
+  std::string name;
+  std::vector<std::uint32_t> reads;
+  std::vector<std::uint32_t> writes;
+  handoff_section_ops ops{};
+  void* user = nullptr;
+};
+
+struct SessionEntry {
+  int fd = -1;
+  std::uint32_t kind = 0;    // index into Registry::kinds
+  bool tracked = false;
+  bool independent = false;
+  // Of the handoff under way: the heir has its fd; it waits to be saved (again).
+  bool copied = false;
+  bool queued = false;
+  std::uint64_t saved_hash = 0;
+};
+
+// The handoff under way wants to hear of changes; nullptr if there is none.
+class SessionObserver {
+ public:
+  virtual ~SessionObserver() = default;
+  virtual void session_changed(std::uint64_t id, SessionEntry& entry) = 0;  // or opened
+  virtual void session_closed(std::uint64_t id, const SessionEntry& entry) = 0;
+};
+
+class Registry {
+ public:
+  std::string service;
+  std::string release;
+  std::uint64_t generation = 0;
+  std::map<std::string, NamedFd> named;
+  std::vector<SessionKind> kinds;
+  std::vector<SectionDecl> sections;
+  std::unordered_map<std::uint64_t, SessionEntry> sessions;
+  handoff_callbacks callbacks{};
+  void* callbacks_user = nullptr;
+  SessionObserver* observer = nullptr;
+
+  // The kinds, then the sections; the indices used on the wire. named: those that have an fd
+  // (a donor has them to give), or all (an heir claims them).
+  Result<core::Manifest> manifest(bool only_with_fd) const;
+  bool is_section(std::uint32_t kind_index) const { return kind_index >= kinds.size(); }
+  SectionDecl& section_at(std::uint32_t kind_index) { return sections[kind_index - kinds.size()]; }
+  std::string describe(std::uint64_t id, std::uint32_t kind) const;
+
+  Result<std::uint64_t> open_session(int fd, const handoff_session_options* options);
+  Result<void> touch_session(std::uint64_t id);
+  Result<void> close_session(std::uint64_t id);
+
+  // Converts state from one version of this kind to another in place.
+  Result<void> convert(const SessionKind& kind, std::uint32_t from, std::uint32_t to,
+                       std::string& state);
+
+  // Runs a callback of the service: what it throws or returns below 0 becomes an Error with the
+  // reason that it gave.
+  Result<int> call(const std::string& what, const std::function<int()>& callback);
+  void set_reason(std::string_view why) { reason_ = why; }
+
+  void set_log(void (*log)(void*, int, const char*), void* user) {
+    log_ = log;
+    log_user_ = user;
+  }
+  void log(int level, const std::string& message) const;
+
+ private:
+  std::uint64_t next_session_ = 1;
+  std::string reason_;
+  void (*log_)(void*, int, const char*) = nullptr;
+  void* log_user_ = nullptr;
+};
+
+}  // namespace handoff::io

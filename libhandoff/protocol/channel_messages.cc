@@ -1,0 +1,402 @@
+// The messages between donor and heir.
+#include "protocol/messages.h"
+#include "protocol/wire.h"
+
+namespace handoff::protocol {
+namespace {
+
+using protozero::pbf_reader;
+using protozero::pbf_writer;
+using wire::bytes;
+using wire::Malformed;
+using wire::nested;
+using wire::parse;
+using wire::u32;
+using wire::varint;
+
+Result<Counters> read_counters(std::string_view body) {
+  return parse<Counters>("Counters", body, [](Counters& c, pbf_reader& r, std::uint32_t field) {
+    switch (field) {
+      case varint(1):
+        c.consumed = r.get_uint64();
+        return true;
+      case varint(2):
+        c.written = r.get_uint64();
+        return true;
+      default:
+        return false;
+    }
+  });
+}
+
+Result<Blob> read_blob(std::string_view body) {
+  auto blob = parse<Blob>("Blob", body, [](Blob& b, pbf_reader& r, std::uint32_t field) {
+    switch (field) {
+      case varint(1):
+        b.has_fd = r.get_bool();
+        return true;
+      case varint(2):
+        b.offset = r.get_uint64();
+        return true;
+      case varint(3):
+        b.state_length = r.get_uint64();
+        return true;
+      case varint(4):
+        b.input_length = r.get_uint64();
+        return true;
+      case varint(5):
+        b.output_length = r.get_uint64();
+        return true;
+      case varint(6):
+        b.checksum = r.get_uint64();
+        return true;
+      default:
+        return false;
+    }
+  });
+  // Each below the limit, so that their sum can't wrap.
+  if (blob && (blob->offset > kMaxSessionBytes || blob->state_length > kMaxSessionBytes ||
+               blob->input_length > kMaxSessionBytes || blob->output_length > kMaxSessionBytes)) {
+    return fail(HANDOFF_ERR_PROTOCOL, "malformed Blob: over the limit");
+  }
+  return blob;
+}
+
+Result<Session> read_session(std::string_view body) {
+  auto session = parse<Session>("Session", body, [](Session& s, pbf_reader& r, std::uint32_t field) {
+    switch (field) {
+      case varint(1):
+        s.id = r.get_uint64();
+        return true;
+      case varint(2):
+        s.kind = u32(r);
+        return true;
+      case varint(3):
+        s.flags = u32(r);
+        return true;
+      case varint(4):
+        s.has_fd = r.get_bool();
+        return true;
+      case bytes(5):
+        s.state = wire::view(r);
+        return true;
+      case bytes(6):
+        s.input = wire::view(r);
+        return true;
+      case bytes(7):
+        s.output = wire::view(r);
+        return true;
+      case varint(8):
+        s.layer_flags = u32(r);
+        return true;
+      case varint(9):
+        s.inode = r.get_uint64();
+        return true;
+      case bytes(10):
+        s.counters = nested(read_counters(wire::view(r)));
+        return true;
+      case bytes(11):
+        s.blob = nested(read_blob(wire::view(r)));
+        return true;
+      default:
+        return false;
+    }
+  });
+  if (session && session->id == 0) {
+    return fail(HANDOFF_ERR_PROTOCOL, "malformed Session: without an id");
+  }
+  return session;
+}
+
+
+}  // namespace
+
+std::string encode(const Hello& m) {
+  std::string out;
+  pbf_writer w(out);
+  w.add_uint32(1, m.protocol_min);
+  w.add_uint32(2, m.protocol_max);
+  w.add_uint64(3, m.handoff_id);
+  w.add_uint32(4, m.lane);
+  w.add_uint32(5, m.lanes);
+  wire::write(w, 6, m.manifest);
+  w.add_uint64(7, m.sessions);
+  w.add_uint64(8, m.fds_max);
+  return out;
+}
+
+template <>
+Result<Hello> decode(std::string_view body) {
+  return parse<Hello>("Hello", body, [](Hello& m, pbf_reader& r, std::uint32_t field) {
+    switch (field) {
+      case varint(1):
+        m.protocol_min = u32(r);
+        return true;
+      case varint(2):
+        m.protocol_max = u32(r);
+        return true;
+      case varint(3):
+        m.handoff_id = r.get_uint64();
+        return true;
+      case varint(4):
+        m.lane = u32(r);
+        return true;
+      case varint(5):
+        m.lanes = u32(r);
+        return true;
+      case bytes(6):
+        m.manifest = nested(wire::read_manifest(wire::view(r)));
+        return true;
+      case varint(7):
+        m.sessions = r.get_uint64();
+        return true;
+      case varint(8):
+        m.fds_max = r.get_uint64();
+        return true;
+      default:
+        return false;
+    }
+  });
+}
+
+std::string encode(const Abort& m) {
+  std::string out;
+  pbf_writer w(out);
+  w.add_enum(1, static_cast<std::int32_t>(m.reason.code));
+  w.add_string(2, m.reason.text.substr(0, kMaxReason));
+  return out;
+}
+
+template <>
+Result<Abort> decode(std::string_view body) {
+  return parse<Abort>("Abort", body, [](Abort& m, pbf_reader& r, std::uint32_t field) {
+    switch (field) {
+      case varint(1): {
+        const std::uint64_t code = r.get_uint64();
+        // A newer peer may have codes that this build does not know.
+        if (code <= static_cast<std::uint64_t>(core::Code::kInternal)) {
+          m.reason.code = static_cast<core::Code>(code);
+        }
+        return true;
+      }
+      case bytes(2):
+        m.reason.text = wire::text(r, kMaxReason, "the reason");
+        return true;
+      default:
+        return false;
+    }
+  });
+}
+
+std::string encode(const Listeners& m) {
+  std::string out;
+  pbf_writer w(out);
+  for (const Named& named : m.named) wire::write(w, 1, named);
+  w.add_uint64(2, m.total);
+  return out;
+}
+
+template <>
+Result<Listeners> decode(std::string_view body) {
+  return parse<Listeners>("Listeners", body, [](Listeners& m, pbf_reader& r, std::uint32_t field) {
+    switch (field) {
+      case bytes(1):
+        if (m.named.size() == kMaxFds) throw Malformed{"more named fds than a frame carries"};
+        m.named.push_back(nested(wire::read_named(wire::view(r))));
+        return true;
+      case varint(2):
+        m.total = r.get_uint64();
+        return true;
+      default:
+        return false;
+    }
+  });
+}
+
+void append(std::string& body, const Session& s) {
+  pbf_writer outer(body);
+  pbf_writer w(outer, 1);
+  w.add_uint64(1, s.id);
+  w.add_uint32(2, s.kind);
+  w.add_uint32(3, s.flags);
+  w.add_bool(4, s.has_fd);
+  if (!s.state.empty()) w.add_bytes(5, s.state.data(), s.state.size());
+  if (!s.input.empty()) w.add_bytes(6, s.input.data(), s.input.size());
+  if (!s.output.empty()) w.add_bytes(7, s.output.data(), s.output.size());
+  if (s.layer_flags != 0) w.add_uint32(8, s.layer_flags);
+  w.add_uint64(9, s.inode);
+  if (s.counters) {
+    pbf_writer c(w, 10);
+    c.add_uint64(1, s.counters->consumed);
+    c.add_uint64(2, s.counters->written);
+  }
+  if (s.blob) {
+    pbf_writer b(w, 11);
+    b.add_bool(1, s.blob->has_fd);
+    b.add_uint64(2, s.blob->offset);
+    b.add_uint64(3, s.blob->state_length);
+    b.add_uint64(4, s.blob->input_length);
+    b.add_uint64(5, s.blob->output_length);
+    b.add_uint64(6, s.blob->checksum);
+  }
+}
+
+void append_closed(std::string& body, std::uint64_t id) {
+  pbf_writer w(body);
+  w.add_uint64(2, id);
+}
+
+template <>
+Result<Sessions> decode(std::string_view body) {
+  return parse<Sessions>("Sessions", body, [](Sessions& m, pbf_reader& r, std::uint32_t field) {
+    switch (field) {
+      case bytes(1):
+        m.sessions.push_back(nested(read_session(wire::view(r))));
+        return true;
+      case varint(2):
+        m.closed.push_back(r.get_uint64());
+        return true;
+      case bytes(2):
+        for (const std::uint64_t id : r.get_packed_uint64()) m.closed.push_back(id);
+        return true;
+      default:
+        return false;
+    }
+  });
+}
+
+std::string encode(const Ring& m) {
+  std::string out;
+  pbf_writer w(out);
+  w.add_uint32(1, m.slots);
+  w.add_uint32(2, m.slot_size);
+  return out;
+}
+
+template <>
+Result<Ring> decode(std::string_view body) {
+  return parse<Ring>("Ring", body, [](Ring& m, pbf_reader& r, std::uint32_t field) {
+    switch (field) {
+      case varint(1):
+        m.slots = u32(r);
+        return true;
+      case varint(2):
+        m.slot_size = u32(r);
+        return true;
+      default:
+        return false;
+    }
+  });
+}
+
+std::string encode(const SectionChunk& m) {
+  std::string out;
+  pbf_writer w(out);
+  w.add_uint32(1, m.kind);
+  w.add_uint32(2, m.slot);
+  w.add_uint32(3, m.length);
+  w.add_uint64(4, m.checksum);
+  return out;
+}
+
+template <>
+Result<SectionChunk> decode(std::string_view body) {
+  return parse<SectionChunk>(
+      "SectionChunk", body, [](SectionChunk& m, pbf_reader& r, std::uint32_t field) {
+        switch (field) {
+          case varint(1):
+            m.kind = u32(r);
+            return true;
+          case varint(2):
+            m.slot = u32(r);
+            return true;
+          case varint(3):
+            m.length = u32(r);
+            return true;
+          case varint(4):
+            m.checksum = r.get_uint64();
+            return true;
+          default:
+            return false;
+        }
+      });
+}
+
+std::string encode(const CopyEnd& m) {
+  std::string out;
+  pbf_writer w(out);
+  w.add_uint32(1, m.round);
+  w.add_uint64(2, m.sessions);
+  return out;
+}
+
+template <>
+Result<CopyEnd> decode(std::string_view body) {
+  return parse<CopyEnd>("CopyEnd", body, [](CopyEnd& m, pbf_reader& r, std::uint32_t field) {
+    switch (field) {
+      case varint(1):
+        m.round = u32(r);
+        return true;
+      case varint(2):
+        m.sessions = r.get_uint64();
+        return true;
+      default:
+        return false;
+    }
+  });
+}
+
+std::string encode(const Copied& m) { return encode(CopyEnd{m.round, m.sessions}); }
+
+template <>
+Result<Copied> decode(std::string_view body) {
+  // The same two fields, on purpose: Copied repeats what CopyEnd said.
+  return decode<CopyEnd>(body).map([](const CopyEnd& m) { return Copied{m.round, m.sessions}; });
+}
+
+namespace {
+
+// Messages that are numbers only.
+template <class M>
+std::string encode_numbers(const M& m, std::initializer_list<std::uint64_t M::*> fields) {
+  std::string out;
+  pbf_writer w(out);
+  std::uint32_t tag = 0;
+  for (const auto field : fields) w.add_uint64(++tag, m.*field);
+  return out;
+}
+
+template <class M>
+Result<M> decode_numbers(const char* name, std::string_view body,
+                         std::initializer_list<std::uint64_t M::*> fields) {
+  return parse<M>(name, body, [&](M& m, pbf_reader& r, std::uint32_t) {
+    const std::uint32_t tag = r.tag();
+    if (r.wire_type() != protozero::pbf_wire_type::varint || tag > fields.size()) return false;
+    m.*(fields.begin()[tag - 1]) = r.get_uint64();
+    return true;
+  });
+}
+
+const std::initializer_list<std::uint64_t Prepare::*> kPrepareFields = {
+    &Prepare::sessions, &Prepare::chunks, &Prepare::checksum, &Prepare::frozen_at_ns,
+    &Prepare::budget_us};
+
+}  // namespace
+
+std::string encode(const Prepare& m) { return encode_numbers(m, kPrepareFields); }
+template <>
+Result<Prepare> decode(std::string_view body) {
+  return decode_numbers<Prepare>("Prepare", body, kPrepareFields);
+}
+std::string encode(const Ack& m) { return encode_numbers<Ack>(m, {&Ack::frames}); }
+template <>
+Result<Ack> decode(std::string_view body) {
+  return decode_numbers<Ack>("Ack", body, {&Ack::frames});
+}
+std::string encode(const Prepared& m) { return encode_numbers<Prepared>(m, {&Prepared::sessions}); }
+template <>
+Result<Prepared> decode(std::string_view body) {
+  return decode_numbers<Prepared>("Prepared", body, {&Prepared::sessions});
+}
+
+}  // namespace handoff::protocol

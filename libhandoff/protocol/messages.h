@@ -1,0 +1,252 @@
+// The bodies of handoff.proto as plain structures, read and written with protozero. Decoding checks
+// all that can be checked without knowing the state of the handoff: that it parses, and the limits.
+// string_views point into the decoded bytes.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "core/manifest.h"
+#include "core/types.h"
+
+namespace handoff::protocol {
+
+using core::Kind;
+using core::Manifest;
+using core::Named;
+
+// Both ways on the channel.
+struct Hello {
+  std::uint32_t protocol_min = 0;
+  std::uint32_t protocol_max = 0;
+  std::uint64_t handoff_id = 0;
+  std::uint32_t lane = 0;
+  std::uint32_t lanes = 1;
+  Manifest manifest;
+  std::uint64_t sessions = 0;
+  std::uint64_t fds_max = 0;
+};
+struct Abort {
+  core::Reason reason;
+};
+
+// Donor to heir.
+struct Listeners {
+  std::vector<Named> named;
+  std::uint64_t total = 0;
+};
+struct Counters {
+  std::uint64_t consumed = 0;
+  std::uint64_t written = 0;
+  friend bool operator==(const Counters&, const Counters&) = default;
+};
+struct Blob {
+  bool has_fd = false;
+  std::uint64_t offset = 0;
+  std::uint64_t state_length = 0;
+  std::uint64_t input_length = 0;
+  std::uint64_t output_length = 0;
+  std::uint64_t checksum = 0;
+};
+inline constexpr std::uint32_t kSessionIndependent = 1;
+struct Session {
+  std::uint64_t id = 0;
+  std::uint32_t kind = 0;
+  std::uint32_t flags = 0;
+  bool has_fd = false;
+  std::string_view state = {};
+  std::string_view input = {};
+  std::string_view output = {};
+  std::uint32_t layer_flags = 0;
+  std::uint64_t inode = 0;
+  std::optional<Counters> counters = {};
+  std::optional<Blob> blob = {};
+};
+struct Sessions {
+  std::vector<Session> sessions;
+  std::vector<std::uint64_t> closed;
+};
+struct Ring {
+  std::uint32_t slots = 0;
+  std::uint32_t slot_size = 0;
+};
+struct SectionChunk {
+  std::uint32_t kind = 0;
+  std::uint32_t slot = 0;
+  std::uint32_t length = 0;
+  std::uint64_t checksum = 0;
+};
+struct CopyEnd {
+  std::uint32_t round = 0;
+  std::uint64_t sessions = 0;
+};
+struct Prepare {
+  std::uint64_t sessions = 0;
+  std::uint64_t chunks = 0;
+  std::uint64_t checksum = 0;
+  std::uint64_t frozen_at_ns = 0;
+  std::uint64_t budget_us = 0;
+};
+
+// Heir to donor.
+struct Ack {
+  std::uint64_t frames = 0;
+};
+struct Copied {
+  std::uint32_t round = 0;
+  std::uint64_t sessions = 0;
+};
+struct Prepared {
+  std::uint64_t sessions = 0;
+};
+
+// Supervisor to service.
+struct Handoff {
+  std::uint64_t id = 0;
+  std::uint32_t channel_index = 0;
+  std::uint32_t peer_index = 0;
+  std::uint32_t peer_pid = 0;
+  std::uint64_t stall_us = 0;
+  std::uint64_t budget_us = 0;
+};
+struct Start {
+  std::uint32_t protocol_min = 0;
+  std::uint32_t protocol_max = 0;
+  std::string service;
+  std::uint64_t generation = 0;
+  bool heir = false;
+  std::vector<Named> listeners;
+  std::optional<Handoff> handoff;
+};
+struct Donate {
+  Handoff handoff;
+  std::uint64_t heir_generation = 0;
+};
+struct Stop {
+  std::uint64_t deadline_us = 0;
+};
+struct Query {
+  std::uint64_t id = 0;
+};
+struct Cancel {
+  std::uint64_t handoff_id = 0;
+  std::string reason;
+};
+
+// Service to supervisor.
+struct Register {
+  std::uint32_t protocol_min = 0;
+  std::uint32_t protocol_max = 0;
+  std::uint64_t generation = 0;
+  Manifest manifest;
+};
+struct Blackout {
+  std::uint64_t p50_us = 0;
+  std::uint64_t p99_us = 0;
+  std::uint64_t p999_us = 0;
+  std::uint64_t max_us = 0;
+};
+struct Owner {
+  std::uint64_t generation = 0;
+  std::uint64_t handoff_id = 0;
+  std::vector<Named> named;
+  std::uint64_t sessions = 0;
+  std::uint64_t lost = 0;
+  std::vector<std::uint64_t> lost_ids;
+  std::uint64_t frozen_at_ns = 0;
+  std::uint64_t running_at_ns = 0;
+  Blackout blackout;
+  bool donor_died = false;
+};
+enum class Phase : std::uint8_t { kNone = 0, kCopy = 1, kSwitch = 2, kRetire = 3 };
+struct Progress {
+  std::uint64_t handoff_id = 0;
+  Phase phase = Phase::kNone;
+  std::uint64_t at_ns = 0;
+  std::uint64_t sessions_sent = 0;
+  std::uint64_t sessions_total = 0;
+  std::uint64_t bytes = 0;
+  std::uint32_t round = 0;
+};
+struct Failed {
+  std::uint64_t handoff_id = 0;
+  core::Reason reason;
+  std::uint64_t at_ns = 0;
+};
+struct Retired {
+  std::uint64_t handoff_id = 0;
+  std::uint64_t at_ns = 0;
+  std::uint64_t sessions = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t frozen_at_ns = 0;
+  std::uint64_t lost = 0;
+  bool heir_died = false;
+};
+struct Status {
+  std::uint64_t query_id = 0;
+  std::uint64_t sessions = 0;
+  std::uint32_t state = 0;
+};
+
+std::string encode(const Hello& m);
+std::string encode(const Abort& m);
+std::string encode(const Listeners& m);
+std::string encode(const Ring& m);
+std::string encode(const SectionChunk& m);
+std::string encode(const CopyEnd& m);
+std::string encode(const Prepare& m);
+std::string encode(const Ack& m);
+std::string encode(const Copied& m);
+std::string encode(const Prepared& m);
+std::string encode(const Register& m);
+std::string encode(const Owner& m);
+std::string encode(const Progress& m);
+std::string encode(const Failed& m);
+std::string encode(const Retired& m);
+std::string encode(const Status& m);
+
+// Appends one record or one closed id to the body of a Sessions message.
+void append(std::string& body, const Session& session);
+void append_closed(std::string& body, std::uint64_t id);
+
+// Fails with HANDOFF_ERR_PROTOCOL. There is one for each message that a service receives.
+template <class Message>
+Result<Message> decode(std::string_view body);
+template <>
+Result<Hello> decode(std::string_view body);
+template <>
+Result<Abort> decode(std::string_view body);
+template <>
+Result<Listeners> decode(std::string_view body);
+template <>
+Result<Sessions> decode(std::string_view body);
+template <>
+Result<Ring> decode(std::string_view body);
+template <>
+Result<SectionChunk> decode(std::string_view body);
+template <>
+Result<CopyEnd> decode(std::string_view body);
+template <>
+Result<Prepare> decode(std::string_view body);
+template <>
+Result<Ack> decode(std::string_view body);
+template <>
+Result<Copied> decode(std::string_view body);
+template <>
+Result<Prepared> decode(std::string_view body);
+template <>
+Result<Start> decode(std::string_view body);
+template <>
+Result<Donate> decode(std::string_view body);
+template <>
+Result<Stop> decode(std::string_view body);
+template <>
+Result<Query> decode(std::string_view body);
+template <>
+Result<Cancel> decode(std::string_view body);
+
+}  // namespace handoff::protocol
