@@ -4,7 +4,7 @@
 #include <poll.h>
 #include <spawn.h>
 #include <sys/eventfd.h>
-#include <sys/pidfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,6 +22,12 @@ using handoff::UniqueFd;
 
 [[noreturn]] void fail(const std::string& what, int error = errno) {
   throw std::system_error(error, std::generic_category(), what);
+}
+
+// <sys/pidfd.h> of Debian 12 can't be used from C++: it lacks the extern "C".
+int pidfd_open(pid_t pid) { return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)); }
+int pidfd_send_signal(int pidfd, int number) {
+  return static_cast<int>(::syscall(SYS_pidfd_send_signal, pidfd, number, nullptr, 0));
 }
 
 struct Pipe {
@@ -98,7 +104,7 @@ Process::Process(const std::vector<std::string>& command,
   if (result != 0) fail("starting " + command[0], result);
 
   // Not yet reaped, so the number is still its own.
-  pidfd_.reset(::pidfd_open(pid_, 0));
+  pidfd_.reset(pidfd_open(pid_));
   if (!pidfd_.valid()) fail("pidfd_open");
   out_pipe_ = std::move(out.read);
   err_pipe_ = std::move(err.read);
@@ -117,7 +123,7 @@ Process::~Process() {
 }
 
 void Process::signal(int number) const {
-  if (::pidfd_send_signal(pidfd_.get(), number, nullptr, 0) < 0 && errno != ESRCH) {
+  if (pidfd_send_signal(pidfd_.get(), number) < 0 && errno != ESRCH) {
     fail("pidfd_send_signal");
   }
 }
@@ -171,7 +177,7 @@ bool Process::wait_for_output(std::string_view text, Deadline deadline) {
   return has(out()) || has(err());
 }
 
-UniqueFd hold(pid_t pid) { return UniqueFd(::pidfd_open(pid, 0)); }
+UniqueFd hold(pid_t pid) { return UniqueFd(pidfd_open(pid)); }
 
 bool wait_end(const UniqueFd& process, Deadline deadline) {
   return !process.valid() || wait_pidfd(process.get(), deadline);
@@ -179,7 +185,7 @@ bool wait_end(const UniqueFd& process, Deadline deadline) {
 
 void kill_and_wait(const UniqueFd& process, Deadline deadline) {
   if (!process.valid()) return;
-  if (::pidfd_send_signal(process.get(), SIGKILL, nullptr, 0) < 0) return;  // gone already
+  if (pidfd_send_signal(process.get(), SIGKILL) < 0) return;  // gone already
   wait_pidfd(process.get(), deadline);
 }
 
