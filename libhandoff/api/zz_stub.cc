@@ -1,0 +1,1 @@
+namespace handoff { int stub_until_merged = 0; }
