@@ -54,7 +54,7 @@ v1::Manifest manifest() {
 }  // namespace
 
 void speak_another_protocol() {
-  const char* number = std::getenv("HANDOFF_CONTROL_FD");
+  const char* number = std::getenv("HANDOFF_FD");
   if (number == nullptr) throw std::runtime_error("no supervisor runs this program");
   Channel control{UniqueFd(std::stoi(number))};
 
