@@ -69,13 +69,17 @@ Result<std::uint64_t> Registry::open_session(int fd, const handoff_session_optio
     return fail(HANDOFF_ERR_UNKNOWN,
                 "session kind '" + std::string(kind_name) + "' was not declared");
   }
+  const auto identity = identity_of(fd);
+  if (!identity) return Failure(identity.error());
   // Ids are never used twice, also across generations: each numbers its own.
   const std::uint64_t id = generation << 40 | next_session_++;
   auto& entry = sessions[id];
   entry.fd = fd;
+  entry.inode = identity->inode;
   entry.kind = static_cast<std::uint32_t>(kind - kinds.begin());
   entry.tracked = (flags & HANDOFF_SESSION_TRACKED) != 0;
   entry.independent = (flags & HANDOFF_SESSION_INDEPENDENT) != 0;
+  if (!entry.tracked) ++untracked;
   if (observer != nullptr) observer->session_changed(id, entry);
   return id;
 }
@@ -86,6 +90,7 @@ Result<void> Registry::touch_session(std::uint64_t id) {
     return fail(HANDOFF_ERR_UNKNOWN, "there is no session " + std::to_string(id));
   }
   // Who touches once promises to go on: an adopted session becomes a tracked one by this.
+  if (!it->second.tracked) --untracked;
   it->second.tracked = true;
   if (observer != nullptr) observer->session_changed(id, it->second);
   return {};
@@ -97,6 +102,7 @@ Result<void> Registry::close_session(std::uint64_t id) {
     return fail(HANDOFF_ERR_UNKNOWN, "there is no session " + std::to_string(id));
   }
   if (observer != nullptr) observer->session_closed(id, it->second);
+  if (!it->second.tracked) --untracked;
   sessions.erase(it);
   return {};
 }
@@ -135,7 +141,21 @@ Result<int> Registry::call(const std::string& what, const std::function<int()>& 
     result = HANDOFF_ERR_INTERNAL;
   }
   if (result >= 0) return result;
-  return fail(result, what + " failed: " + (reason_.empty() ? handoff_strerror(result) : reason_));
+  return fail(HANDOFF_ERR_REJECTED,
+              what + " failed: " + (reason_.empty() ? handoff_strerror(result) : reason_));
+}
+
+Result<void> Registry::bind_missing() {
+  for (auto& [name, entry] : named) {
+    if (entry.fd.valid() || entry.address.empty()) continue;
+    const auto address = core::parse_address(entry.address);
+    if (!address) return fail(-EINVAL, "listener '" + name + "': " + address.error());
+    auto fd = bind_address(*address);
+    if (!fd) return fail(fd.error().code, "listener '" + name + "': " + fd.error().message);
+    entry.fd = std::move(*fd);
+    entry.address = bound_address(entry.fd.get()).value_or(entry.address);
+  }
+  return {};
 }
 
 void Registry::log(int level, const std::string& message) const {

@@ -34,7 +34,6 @@ namespace handoff::io {
 
 struct NamedFd {
   std::string address;   // as declared, then as bound; "" if it is no listener
-  bool listener = false;
   UniqueFd fd;           // invalid until somebody gives it
 };
 
@@ -61,6 +60,7 @@ struct SectionDecl {
 
 struct SessionEntry {
   int fd = -1;
+  std::uint64_t inode = 0;   // of the socket at fd when the session was opened: its identity (I6)
   std::uint32_t kind = 0;    // index into Registry::kinds
   bool tracked = false;
   bool independent = false;
@@ -90,6 +90,8 @@ class Registry {
   handoff_callbacks callbacks{};
   void* callbacks_user = nullptr;
   SessionObserver* observer = nullptr;
+  // Sessions that nobody touches when they change: saved again at every freeze.
+  std::uint64_t untracked = 0;
 
   // The kinds, then the sections; the indices used on the wire. named: those that have an fd
   // (a donor has them to give), or all (an heir claims them).
@@ -106,13 +108,16 @@ class Registry {
   Result<void> convert(const SessionKind& kind, std::uint32_t from, std::uint32_t to,
                        std::string& state);
 
+  // Binds the declared listeners that nobody gave.
+  Result<void> bind_missing();
+
   // Runs a callback of the service: what it throws or returns below 0 becomes an Error with the
   // reason that it gave.
   Result<int> call(const std::string& what, const std::function<int()>& callback);
   void set_reason(std::string_view why) { reason_ = why; }
 
-  void set_log(void (*log)(void*, int, const char*), void* user) {
-    log_ = log;
+  void set_log(void (*sink)(void*, int, const char*), void* user) {
+    log_ = sink;
     log_user_ = user;
   }
   void log(int level, const std::string& message) const;

@@ -14,48 +14,40 @@ using wire::parse;
 using wire::u32;
 using wire::varint;
 
-Result<Counters> read_counters(std::string_view body) {
-  return parse<Counters>("Counters", body, [](Counters& c, pbf_reader& r, std::uint32_t field) {
-    switch (field) {
-      case varint(1):
-        c.consumed = r.get_uint64();
-        return true;
-      case varint(2):
-        c.written = r.get_uint64();
-        return true;
-      default:
-        return false;
-    }
+// Messages that are numbers only: field i of the list has tag i + 1.
+template <class M>
+using Fields = std::initializer_list<std::uint64_t M::*>;
+
+template <class M>
+std::string encode_numbers(const M& m, Fields<M> fields) {
+  std::string out;
+  pbf_writer w(out);
+  std::uint32_t tag = 0;
+  for (const auto field : fields) w.add_uint64(++tag, m.*field);
+  return out;
+}
+
+template <class M>
+Result<M> decode_numbers(const char* name, std::string_view body, Fields<M> fields) {
+  return parse<M>(name, body, [&](M& m, pbf_reader& r, std::uint32_t) {
+    const std::uint32_t tag = r.tag();
+    if (r.wire_type() != protozero::pbf_wire_type::varint || tag > fields.size()) return false;
+    m.*(fields.begin()[tag - 1]) = r.get_uint64();
+    return true;
   });
 }
 
+const Fields<Counters> kCounterFields = {&Counters::consumed, &Counters::written};
+const Fields<Blob> kBlobFields = {&Blob::state_length, &Blob::input_length, &Blob::output_length,
+                                  &Blob::checksum};
+const Fields<Prepare> kPrepareFields = {&Prepare::sessions, &Prepare::chunks, &Prepare::checksum,
+                                        &Prepare::frozen_at_ns, &Prepare::budget_us};
+
+
 Result<Blob> read_blob(std::string_view body) {
-  auto blob = parse<Blob>("Blob", body, [](Blob& b, pbf_reader& r, std::uint32_t field) {
-    switch (field) {
-      case varint(1):
-        b.has_fd = r.get_bool();
-        return true;
-      case varint(2):
-        b.offset = r.get_uint64();
-        return true;
-      case varint(3):
-        b.state_length = r.get_uint64();
-        return true;
-      case varint(4):
-        b.input_length = r.get_uint64();
-        return true;
-      case varint(5):
-        b.output_length = r.get_uint64();
-        return true;
-      case varint(6):
-        b.checksum = r.get_uint64();
-        return true;
-      default:
-        return false;
-    }
-  });
+  auto blob = decode_numbers<Blob>("Blob", body, kBlobFields);
   // Each below the limit, so that their sum can't wrap.
-  if (blob && (blob->offset > kMaxSessionBytes || blob->state_length > kMaxSessionBytes ||
+  if (blob && (blob->state_length > kMaxSessionBytes ||
                blob->input_length > kMaxSessionBytes || blob->output_length > kMaxSessionBytes)) {
     return fail(HANDOFF_ERR_PROTOCOL, "malformed Blob: over the limit");
   }
@@ -93,7 +85,7 @@ Result<Session> read_session(std::string_view body) {
         s.inode = r.get_uint64();
         return true;
       case bytes(10):
-        s.counters = nested(read_counters(wire::view(r)));
+        s.counters = nested(decode_numbers<Counters>("Counters", wire::view(r), kCounterFields));
         return true;
       case bytes(11):
         s.blob = nested(read_blob(wire::view(r)));
@@ -163,7 +155,7 @@ std::string encode(const Abort& m) {
   std::string out;
   pbf_writer w(out);
   w.add_enum(1, static_cast<std::int32_t>(m.reason.code));
-  w.add_string(2, m.reason.text.substr(0, kMaxReason));
+  w.add_string(2, wire::clean(m.reason.text, kMaxReason));
   return out;
 }
 
@@ -226,19 +218,9 @@ void append(std::string& body, const Session& s) {
   if (s.layer_flags != 0) w.add_uint32(8, s.layer_flags);
   w.add_uint64(9, s.inode);
   if (s.counters) {
-    pbf_writer c(w, 10);
-    c.add_uint64(1, s.counters->consumed);
-    c.add_uint64(2, s.counters->written);
+    w.add_message(10, encode_numbers(*s.counters, kCounterFields));
   }
-  if (s.blob) {
-    pbf_writer b(w, 11);
-    b.add_bool(1, s.blob->has_fd);
-    b.add_uint64(2, s.blob->offset);
-    b.add_uint64(3, s.blob->state_length);
-    b.add_uint64(4, s.blob->input_length);
-    b.add_uint64(5, s.blob->output_length);
-    b.add_uint64(6, s.blob->checksum);
-  }
+  if (s.blob) w.add_message(11, encode_numbers(*s.blob, kBlobFields));
 }
 
 void append_closed(std::string& body, std::uint64_t id) {
@@ -353,35 +335,6 @@ Result<Copied> decode(std::string_view body) {
   // The same two fields, on purpose: Copied repeats what CopyEnd said.
   return decode<CopyEnd>(body).map([](const CopyEnd& m) { return Copied{m.round, m.sessions}; });
 }
-
-namespace {
-
-// Messages that are numbers only.
-template <class M>
-std::string encode_numbers(const M& m, std::initializer_list<std::uint64_t M::*> fields) {
-  std::string out;
-  pbf_writer w(out);
-  std::uint32_t tag = 0;
-  for (const auto field : fields) w.add_uint64(++tag, m.*field);
-  return out;
-}
-
-template <class M>
-Result<M> decode_numbers(const char* name, std::string_view body,
-                         std::initializer_list<std::uint64_t M::*> fields) {
-  return parse<M>(name, body, [&](M& m, pbf_reader& r, std::uint32_t) {
-    const std::uint32_t tag = r.tag();
-    if (r.wire_type() != protozero::pbf_wire_type::varint || tag > fields.size()) return false;
-    m.*(fields.begin()[tag - 1]) = r.get_uint64();
-    return true;
-  });
-}
-
-const std::initializer_list<std::uint64_t Prepare::*> kPrepareFields = {
-    &Prepare::sessions, &Prepare::chunks, &Prepare::checksum, &Prepare::frozen_at_ns,
-    &Prepare::budget_us};
-
-}  // namespace
 
 std::string encode(const Prepare& m) { return encode_numbers(m, kPrepareFields); }
 template <>

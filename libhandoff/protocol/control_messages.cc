@@ -174,7 +174,7 @@ std::string encode(const Failed& m) {
   pbf_writer w(out);
   w.add_uint64(1, m.handoff_id);
   w.add_enum(2, static_cast<std::int32_t>(m.reason.code));
-  w.add_string(3, m.reason.text.substr(0, kMaxReason));
+  w.add_string(3, wire::clean(m.reason.text, kMaxReason));
   w.add_uint64(4, m.at_ns);
   return out;
 }

@@ -17,10 +17,10 @@ inline constexpr std::uint16_t kMagic = 0x4648;  // 'H' 'F'
 // The kernel's default SO_SNDBUF allows 212,960 bytes for a SEQPACKET message.
 inline constexpr std::size_t kMaxFrame = 200 * 1024;
 inline constexpr std::size_t kMaxBody = kMaxFrame - kHeaderSize;
-// A Sessions frame is sent when the next record would make it larger than this.
-inline constexpr std::size_t kBatchBody = 192 * 1024;
 // Session bytes (state, input and output together) above this go into a memfd.
 inline constexpr std::size_t kMaxInline = 32 * 1024;
+// A Sessions frame gets no further record once its body is this long; what is above is room for one.
+inline constexpr std::size_t kBatchBody = kMaxBody - kMaxInline - 1024;
 
 // SCM_MAX_FD of Linux: more in one message is EINVAL (unix(7)).
 inline constexpr std::size_t kMaxFds = 253;

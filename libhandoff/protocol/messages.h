@@ -45,8 +45,6 @@ struct Counters {
   friend bool operator==(const Counters&, const Counters&) = default;
 };
 struct Blob {
-  bool has_fd = false;
-  std::uint64_t offset = 0;
   std::uint64_t state_length = 0;
   std::uint64_t input_length = 0;
   std::uint64_t output_length = 0;

@@ -68,6 +68,7 @@ typedef struct handoff_buffer handoff_buffer_t; /* bytes that grow */
 #define HANDOFF_ERR_UNKNOWN (-10005)   /* no such name or id */
 #define HANDOFF_ERR_VERSION (-10006)   /* no state version that both sides know */
 #define HANDOFF_ERR_IDENTITY (-10007)  /* a socket is not the one that it should be */
+#define HANDOFF_ERR_REJECTED (-10008)  /* a callback of the service said no */
 #define HANDOFF_ERR_INTERNAL (-10099)  /* a bug in the library or an exception in a callback */
 
 /* A static description of a result; never NULL. Any thread. */
@@ -200,7 +201,8 @@ struct handoff_callbacks {
    * A negative number fails the handoff, and this process serves on. */
   int (*save)(void *user, uint64_t id, handoff_saved_t *out);
   /* Heir: take a session. Until handoff_wait() returns 0 it may be prepared in every way, but
-   * not be read, written or shut down. A negative number rejects the handoff (I7). */
+   * not be read, written or shut down. A negative number rejects the handoff (I7); whether the fd
+   * was taken by then does not matter, since this process must exit. */
   int (*restore)(void *user, const struct handoff_adopted *session);
   /* Heir, optional: a newer state of a session that restore() has had. With it, restore() is called
    * while the donor serves; without it, restore() is called once, when frozen. */

@@ -1,0 +1,335 @@
+#include "io/copier.h"
+
+#include <algorithm>
+#include <span>
+
+#include "io/socket.h"
+#include "protocol/limits.h"
+
+namespace handoff::io {
+
+using protocol::Type;
+
+// One Sessions frame in the making.
+struct Copier::Batch {
+  std::string body;
+  std::vector<int> fds;           // borrowed
+  std::vector<UniqueFd> blobs;    // keeps the memfds among fds open until they are sent
+  std::vector<std::uint64_t> ids;
+  std::vector<std::uint64_t> first;  // of ids, those that the heir gets the fd of
+  std::size_t closed = 0;            // taken from the back of closed_
+  std::uint64_t bytes = 0;
+};
+
+Copier::~Copier() {
+  end(false);
+  if (registry_.observer == this) registry_.observer = nullptr;
+}
+
+Result<void> Copier::begin(Round round) {
+  kind_of_round_ = round;
+  ++round_;
+  section_ = 0;
+  stage_ = Stage::kSessions;
+  if (round == Round::kFirst) {
+    registry_.observer = this;
+    stage_ = Stage::kNamed;
+    for (auto& [id, entry] : registry_.sessions) {
+      entry.copied = false;
+      entry.queued = true;
+      entry.saved_hash = 0;
+      queue_.push_back(id);
+    }
+    for (const auto& [name, named] : registry_.named) {
+      if (named.fd.valid()) named_.push_back(name);
+    }
+    named_total_ = named_.size();
+    for (std::size_t i = 0; i < registry_.sections.size(); ++i) {
+      sections_begun_ = true;
+      SectionDecl& section = registry_.sections[i];
+      const std::uint32_t version = versions_[registry_.kinds.size() + i];
+      const auto ok = registry_.call("section '" + section.name + "': begin()",
+                                     [&] { return section.ops.begin(section.user, version); });
+      if (!ok) return Failure(ok.error());
+    }
+    return {};
+  }
+  // What is left in the queue can only be ids of sessions that have ended.
+  queue_ = std::exchange(next_, {});
+  if (round == Round::kFrozen && registry_.untracked > 0) {
+    for (auto& [id, entry] : registry_.sessions) {
+      if (entry.tracked || entry.queued) continue;
+      entry.queued = true;
+      queue_.push_back(id);
+    }
+  }
+  return {};
+}
+
+void Copier::end(bool moved) {
+  if (!sections_begun_) return;
+  sections_begun_ = false;
+  for (SectionDecl& section : registry_.sections) {
+    const auto ok = registry_.call("section '" + section.name + "': end()", [&] {
+      section.ops.end(section.user, moved ? 1 : 0);
+      return 0;
+    });
+    if (!ok) registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
+  }
+}
+
+void Copier::session_changed(std::uint64_t id, SessionEntry& entry) {
+  if (entry.queued) return;
+  entry.queued = true;
+  next_.push_back(id);
+}
+
+void Copier::session_closed(std::uint64_t id, const SessionEntry& entry) {
+  // An id that still waits in a queue is skipped when its turn comes: ids are not used again.
+  if (entry.copied) closed_.push_back(id);
+}
+
+bool Copier::acknowledge(std::uint64_t frames) {
+  if (frames < acknowledged_ || frames > channel_.frames_sent()) return false;
+  acknowledged_ = frames;
+  return true;
+}
+
+Result<Copier::Pumped> Copier::pump() {
+  if (stage_ == Stage::kDone) return Pumped::kDone;
+  if (channel_.frames_sent() - acknowledged_ >= protocol::kWindow) return Pumped::kWindow;
+  switch (stage_) {
+    case Stage::kNamed:
+      return send_named();
+    case Stage::kRing:
+      return send_ring();
+    case Stage::kSessions:
+      return send_sessions();
+    case Stage::kSections:
+      return send_section();
+    default:
+      return send_end();
+  }
+}
+
+Result<Copier::Pumped> Copier::outcome(const Result<Channel::Sent>& sent) const {
+  if (!sent) return Failure(sent.error());
+  switch (*sent) {
+    case Channel::Sent::kYes:
+      return Pumped::kSent;
+    case Channel::Sent::kWouldBlock:
+      return Pumped::kBlocked;
+    case Channel::Sent::kClosed:
+      return Pumped::kClosed;
+    case Channel::Sent::kFdsInFlight:
+      break;
+  }
+  // Ours will come back with an Ack. If none of ours are under way, others of this user have used
+  // up the limit, and nothing says when that will change.
+  if (channel_.frames_sent() > acknowledged_) return Pumped::kWindow;
+  return fail(-ETOOMANYREFS,
+              "this user has too many fds in flight (limit: the soft RLIMIT_NOFILE of this "
+              "process); raise LimitNOFILE or grant CAP_SYS_RESOURCE");
+}
+
+Result<Copier::Pumped> Copier::send_named() {
+  protocol::Listeners message;
+  message.total = named_total_;
+  std::vector<int> fds;
+  const std::size_t n = std::min<std::size_t>(named_.size(), 64);
+  for (std::size_t i = 0; i < n; ++i) {
+    const std::string& name = named_[named_.size() - 1 - i];
+    const NamedFd& named = registry_.named.at(name);
+    const auto identity = identity_of(named.fd.get());
+    if (!identity) return Failure(identity.error());
+    message.named.push_back({.name = name,
+                             .address = named.address,
+                             .inode = identity->inode,
+                             .device = identity->device,
+                             .fd_index = static_cast<std::uint32_t>(fds.size())});
+    fds.push_back(named.fd.get());
+  }
+  const auto sent = outcome(channel_.send(Type::kListeners, encode(message), fds));
+  if (sent && *sent == Pumped::kSent) {
+    named_.resize(named_.size() - n);
+    if (named_.empty()) {
+      stage_ = registry_.sections.empty() ? Stage::kSessions : Stage::kRing;
+    }
+  }
+  return sent;
+}
+
+Result<Copier::Pumped> Copier::send_ring() {
+  if (!ring_.fd.valid()) {
+    auto ring = make_ring(std::size_t{protocol::kRingSlots} * protocol::kRingSlotSize);
+    if (!ring) return Failure(ring.error());
+    ring_ = std::move(*ring);
+  }
+  const int fd = ring_.fd.get();
+  const auto sent = outcome(channel_.send(
+      Type::kRing, encode(protocol::Ring{protocol::kRingSlots, protocol::kRingSlotSize}), {&fd, 1}));
+  if (sent && *sent == Pumped::kSent) stage_ = Stage::kSessions;
+  return sent;
+}
+
+Result<void> Copier::add_session(Batch& batch, std::uint64_t id, SessionEntry& entry) {
+  const SessionKind& kind = registry_.kinds[entry.kind];
+  handoff_saved saved;
+  const auto called = registry_.call("save() of " + registry_.describe(id, entry.kind), [&] {
+    if (registry_.callbacks.save == nullptr) return -ENOSYS;
+    return registry_.callbacks.save(registry_.callbacks_user, id, &saved);
+  });
+  if (!called) return Failure(called.error());
+  const auto converted = registry_.convert(kind, kind.version, versions_[entry.kind], saved.state);
+  if (!converted) return converted;
+  entry.queued = false;
+  if (!entry.tracked) {
+    // Nobody said whether it changed: the bytes do.
+    const std::uint64_t hash = checksum(saved.state, saved.input, saved.output) ^ saved.flags;
+    if (entry.copied && hash == entry.saved_hash) return {};
+    entry.saved_hash = hash;
+  }
+  protocol::Session record{.id = id,
+                           .kind = entry.kind,
+                           .flags = entry.independent ? protocol::kSessionIndependent : 0,
+                           .has_fd = !entry.copied,
+                           .layer_flags = saved.flags,
+                           .inode = entry.inode};
+  if (entry.independent) record.counters = counters_of(entry.fd);
+  if (record.has_fd) {
+    const auto identity = identity_of(entry.fd);
+    if (!identity || identity->inode != entry.inode) {
+      return fail(HANDOFF_ERR_IDENTITY, registry_.describe(id, entry.kind) +
+                                            ": its fd is closed or another socket now; call "
+                                            "handoff_session_closed() before close(2)");
+    }
+    batch.fds.push_back(entry.fd);
+    batch.first.push_back(id);
+  }
+  const std::size_t total = saved.state.size() + saved.input.size() + saved.output.size();
+  if (total > protocol::kMaxInline) {
+    if (total > protocol::kMaxSessionBytes) {
+      return fail(-E2BIG, registry_.describe(id, entry.kind) + ": its state is over 4 GiB");
+    }
+    const std::string_view parts[] = {saved.state, saved.input, saved.output};
+    auto blob = make_blob(parts);
+    if (!blob) return Failure(blob.error());
+    record.blob = protocol::Blob{.state_length = saved.state.size(),
+                                 .input_length = saved.input.size(),
+                                 .output_length = saved.output.size(),
+                                 .checksum = checksum(saved.state, saved.input, saved.output)};
+    batch.fds.push_back(blob->get());
+    batch.blobs.push_back(std::move(*blob));
+  } else {
+    record.state = saved.state;
+    record.input = saved.input;
+    record.output = saved.output;
+  }
+  protocol::append(batch.body, record);
+  batch.ids.push_back(id);
+  batch.bytes += total;
+  return {};
+}
+
+void Copier::take_back(const Batch& batch) {
+  for (const std::uint64_t id : batch.ids) {
+    registry_.sessions.at(id).queued = true;
+    registry_.sessions.at(id).saved_hash = 0;
+    queue_.push_back(id);
+  }
+}
+
+Result<Copier::Pumped> Copier::send_sessions() {
+  Batch batch;
+  while (batch.closed < closed_.size() && batch.body.size() < protocol::kBatchBody) {
+    protocol::append_closed(batch.body, closed_[closed_.size() - 1 - batch.closed]);
+    ++batch.closed;
+  }
+  // A session may need two fds: its own and a memfd.
+  while (!queue_.empty() && batch.body.size() < protocol::kBatchBody &&
+         batch.fds.size() + 2 <= protocol::kMaxFds) {
+    const std::uint64_t id = queue_.back();
+    queue_.pop_back();
+    const auto it = registry_.sessions.find(id);
+    if (it == registry_.sessions.end()) continue;  // ended before it was sent
+    const auto added = add_session(batch, id, it->second);
+    if (!added) return Failure(added.error());
+  }
+  if (batch.body.empty()) {
+    stage_ = Stage::kSections;
+    return pump();
+  }
+  const auto sent = outcome(channel_.send(Type::kSessions, batch.body, batch.fds));
+  if (!sent || *sent != Pumped::kSent) {
+    take_back(batch);
+    return sent;
+  }
+  closed_.resize(closed_.size() - batch.closed);
+  for (const std::uint64_t id : batch.first) registry_.sessions.at(id).copied = true;
+  at_heir_ += batch.first.size();
+  at_heir_ -= batch.closed;
+  sessions_sent_ += batch.first.size();
+  bytes_ += batch.bytes;
+  return sent;
+}
+
+Result<Copier::Pumped> Copier::send_section() {
+  while (section_ < registry_.sections.size()) {
+    SectionDecl& section = registry_.sections[section_];
+    // At most a window of frames is unacknowledged, so the slot of the chunk before that is free.
+    const auto slot = static_cast<std::uint32_t>(chunks_ % protocol::kRingSlots);
+    char* const at = ring_.mapping.data() + std::size_t{slot} * protocol::kRingSlotSize;
+    if (waiting_chunk_ == 0) {
+      const int phase = kind_of_round_ == Round::kFirst    ? HANDOFF_PHASE_SNAPSHOT
+                        : kind_of_round_ == Round::kAgain ? HANDOFF_PHASE_CHANGES
+                                                          : HANDOFF_PHASE_FINAL;
+      const auto n = registry_.call("section '" + section.name + "': read()", [&] {
+        const ssize_t length = section.ops.read(section.user, phase, at, HANDOFF_CHUNK_MAX);
+        return static_cast<int>(std::min<ssize_t>(length, HANDOFF_CHUNK_MAX + 1));
+      });
+      if (!n) return Failure(n.error());
+      if (*n > static_cast<int>(HANDOFF_CHUNK_MAX)) {
+        return fail(HANDOFF_ERR_REJECTED,
+                    "section '" + section.name + "': read() says it wrote beyond its chunk");
+      }
+      if (*n == 0) {
+        ++section_;
+        continue;
+      }
+      waiting_chunk_ = static_cast<std::uint32_t>(*n);
+    }
+    const protocol::SectionChunk chunk{
+        .kind = static_cast<std::uint32_t>(registry_.kinds.size() + section_),
+        .slot = slot,
+        .length = waiting_chunk_,
+        .checksum = checksum({at, waiting_chunk_})};
+    const auto sent = outcome(channel_.send(Type::kSectionChunk, encode(chunk)));
+    if (sent && *sent == Pumped::kSent) {
+      ++chunks_;
+      bytes_ += waiting_chunk_;
+      waiting_chunk_ = 0;
+    }
+    return sent;
+  }
+  stage_ = Stage::kEnd;
+  return pump();
+}
+
+Result<Copier::Pumped> Copier::send_end() {
+  Result<Pumped> sent = Pumped::kBlocked;
+  if (kind_of_round_ == Round::kFrozen) {
+    sent = outcome(channel_.send(Type::kPrepare,
+                                 encode(protocol::Prepare{.sessions = at_heir_,
+                                                          .chunks = chunks_,
+                                                          .checksum = channel_.sent_hash(),
+                                                          .frozen_at_ns = frozen_at_ns_,
+                                                          .budget_us = budget_us_})));
+  } else {
+    sent = outcome(channel_.send(Type::kCopyEnd, encode(protocol::CopyEnd{round_, at_heir_})));
+  }
+  if (!sent || *sent != Pumped::kSent) return sent;
+  stage_ = Stage::kDone;
+  return Pumped::kDone;
+}
+
+}  // namespace handoff::io

@@ -1,0 +1,97 @@
+// The donor's copy: what has to go over, packed into frames, one at a time.
+//
+// A round begins with everything (round 1) or with what has changed since it was sent; the round in
+// the freeze is the delta. In each, in this order: named fds and the ring (round 1), sessions,
+// section chunks, CopyEnd or, at the last, Prepare. At most kWindow frames are unacknowledged, which
+// bounds the fds in flight and says which slots of the ring are free.
+//
+// When the socket is full, a Sessions frame is taken apart again: the service may close one of its
+// sockets before the next try.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "io/channel.h"
+#include "io/memory.h"
+#include "io/registry.h"
+
+namespace handoff::io {
+
+class Copier : public SessionObserver {
+ public:
+  enum class Round : std::uint8_t { kFirst, kAgain, kFrozen };
+  enum class Pumped : std::uint8_t {
+    kSent,     // one frame; there may be more
+    kBlocked,  // the socket is full: wait until it can be written
+    kWindow,   // wait for an Ack
+    kDone,     // the round is complete
+    kClosed,   // the heir is gone
+  };
+
+  Copier(Registry& registry, Channel& channel) : registry_(registry), channel_(channel) {}
+  ~Copier() override;
+  Copier(const Copier&) = delete;
+  Copier& operator=(const Copier&) = delete;
+
+  // The state version in which each kind travels, from the negotiation.
+  void set_versions(std::vector<std::uint32_t> versions) { versions_ = std::move(versions); }
+  // For Prepare; before begin(kFrozen).
+  void set_frozen(std::uint64_t at_ns, std::uint64_t budget_us) {
+    frozen_at_ns_ = at_ns;
+    budget_us_ = budget_us;
+  }
+  Result<void> begin(Round round);
+  Result<Pumped> pump();
+  // An Ack: frames is a total. False if it makes no sense.
+  bool acknowledge(std::uint64_t frames);
+  // Ends the sections' copy; moved says whether they are the heir's now. Idempotent.
+  void end(bool moved);
+
+  std::uint32_t round() const { return round_; }
+  std::uint64_t dirty() const { return next_.size() + closed_.size(); }
+  std::uint64_t at_heir() const { return at_heir_; }
+  std::uint64_t sessions_sent() const { return sessions_sent_; }
+  std::uint64_t bytes() const { return bytes_; }
+
+  void session_changed(std::uint64_t id, SessionEntry& entry) override;
+  void session_closed(std::uint64_t id, const SessionEntry& entry) override;
+
+ private:
+  enum class Stage : std::uint8_t { kNamed, kRing, kSessions, kSections, kEnd, kDone };
+  struct Batch;
+
+  Result<Pumped> send_named();
+  Result<Pumped> send_ring();
+  Result<Pumped> send_sessions();
+  Result<Pumped> send_section();
+  Result<Pumped> send_end();
+  Result<void> add_session(Batch& batch, std::uint64_t id, SessionEntry& entry);
+  void take_back(const Batch& batch);
+  Result<Pumped> outcome(const Result<Channel::Sent>& sent) const;
+
+  Registry& registry_;
+  Channel& channel_;
+  std::vector<std::uint32_t> versions_;
+  Stage stage_ = Stage::kDone;
+  Round kind_of_round_ = Round::kFirst;
+  std::uint32_t round_ = 0;
+  std::uint64_t acknowledged_ = 0;
+  std::vector<std::uint64_t> queue_;   // of this round, taken from the back
+  std::vector<std::uint64_t> next_;    // changed or opened since it was sent
+  std::vector<std::uint64_t> closed_;  // ended, and the heir has it
+  std::vector<std::string> named_;     // not sent yet
+  std::size_t named_total_ = 0;
+  RingMemory ring_;
+  std::size_t section_ = 0;
+  std::uint32_t waiting_chunk_ = 0;  // length of a chunk that is in its slot and not yet sent
+  bool sections_begun_ = false;
+  std::uint64_t chunks_ = 0;
+  std::uint64_t at_heir_ = 0;
+  std::uint64_t sessions_sent_ = 0;
+  std::uint64_t bytes_ = 0;
+  std::uint64_t frozen_at_ns_ = 0;
+  std::uint64_t budget_us_ = 0;
+};
+
+}  // namespace handoff::io

@@ -1,0 +1,395 @@
+#include "io/donor_driver.h"
+
+#include <utility>
+
+#include "core/negotiation.h"
+#include "io/process.h"
+
+namespace handoff::io {
+namespace {
+
+using core::Code;
+using core::DonorEvent;
+using core::DonorState;
+using protocol::Type;
+using E = core::DonorEventType;
+using F = core::DonorEffect;
+
+// Frames in one turn of a loop that serves clients meanwhile.
+constexpr int kFramesPerTurn = 2;
+constexpr std::uint64_t kReportEveryNs = 50'000'000;
+// Besides the sessions and named fds: what a process has open anyway, and the copy's own.
+constexpr std::uint64_t kSpareFds = 64;
+
+core::Offer offer_of(const protocol::Hello& hello) {
+  return {.protocol_min = hello.protocol_min,
+          .protocol_max = hello.protocol_max,
+          .lane = hello.lane,
+          .lanes = hello.lanes,
+          .manifest = hello.manifest};
+}
+
+}  // namespace
+
+DonorDriver::DonorDriver(Registry& registry, Poller& poller, Reporter& reporter,
+                         HandoffParameters parameters, Channel channel, UniqueFd peer)
+    : registry_(registry),
+      poller_(poller),
+      reporter_(reporter),
+      parameters_(parameters),
+      channel_(std::move(channel)),
+      peer_(std::move(peer)),
+      donor_(parameters.limits) {
+  copier_.emplace(registry_, *channel_);
+}
+
+DonorDriver::~DonorDriver() {
+  poller_.unwatch(Role::kChannel);
+  poller_.unwatch(Role::kPeer);
+  poller_.set_deadline(std::nullopt);
+}
+
+void DonorDriver::start() {
+  donor_.start(now_us());
+  protocol::Hello hello;
+  hello.protocol_min = protocol::kVersionMin;
+  hello.protocol_max = protocol::kVersionMax;
+  hello.handoff_id = parameters_.id;
+  hello.sessions = registry_.sessions.size();
+  auto manifest = registry_.manifest(true);
+  if (!manifest) {
+    handle({E::kRefused, to_reason(manifest.error())});
+  } else {
+    hello.manifest = std::move(*manifest);
+    const auto sent = channel_->send(Type::kHello, encode(hello));
+    if (!sent) {
+      handle({E::kRefused, to_reason(sent.error())});
+    } else if (*sent == Channel::Sent::kClosed) {
+      handle({E::kChannelClosed});
+    }
+    // A new channel takes one message; were it full, the heir's Hello would never come and the timer
+    // would say so.
+  }
+  update_poller();
+}
+
+void DonorDriver::cancel(core::Reason reason) {
+  handle({E::kRefused, std::move(reason)});
+  update_poller();
+}
+
+void DonorDriver::on(Role role) {
+  switch (role) {
+    case Role::kChannel:
+      read_channel();
+      break;
+    case Role::kPeer:
+      if (!has_exited(peer_.get())) break;
+      peer_seen_ = true;
+      handle({E::kPeerExited});
+      break;
+    case Role::kTimer:
+      read_channel();  // what was said in time counts
+      handle({E::kTimer});
+      break;
+    default:
+      break;
+  }
+  pump();
+  update_poller();
+}
+
+void DonorDriver::update_poller() {
+  if (donor_.finished()) {
+    poller_.unwatch(Role::kChannel);
+    poller_.unwatch(Role::kPeer);
+    poller_.set_deadline(std::nullopt);
+    return;
+  }
+  // epoll_ctl fails for want of memory alone; then the timer still ends the handoff.
+  if (channel_ && !channel_done_) {
+    if (const auto ok = poller_.watch(Role::kChannel, channel_->fd(), want_write_); !ok) {
+      registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
+    }
+  } else {
+    poller_.unwatch(Role::kChannel);
+  }
+  if (!peer_seen_) {
+    if (const auto ok = poller_.watch(Role::kPeer, peer_.get(), false); !ok) {
+      registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
+    }
+  } else {
+    poller_.unwatch(Role::kPeer);
+  }
+  poller_.set_deadline(donor_.deadline());
+}
+
+// Effects may cause events; they are handled in order, never one inside another.
+void DonorDriver::handle(DonorEvent event) {
+  events_.push_back(std::move(event));
+  if (handling_) return;
+  handling_ = true;
+  while (!events_.empty()) {
+    const DonorEvent next = std::move(events_.front());
+    events_.pop_front();
+    for (const F effect : donor_.step(next, now_us())) perform(effect);
+  }
+  handling_ = false;
+}
+
+void DonorDriver::read_channel() {
+  if (!channel_ || channel_done_) return;
+  // The heir sends a handful of messages a round; the bound is against one that floods.
+  for (int i = 0; i < 64 && channel_ && !channel_done_; ++i) {
+    Channel::Message message;
+    const auto received = channel_->recv(message);
+    if (!received) {
+      channel_done_ = true;
+      handle({E::kMalformed, to_reason(received.error())});
+      return;
+    }
+    if (*received == Channel::Received::kWouldBlock) return;
+    if (*received == Channel::Received::kClosed) {
+      channel_done_ = true;
+      handle({E::kChannelClosed});
+      return;
+    }
+    handle(understand(message));
+  }
+}
+
+DonorEvent DonorDriver::understand(const Channel::Message& message) {
+  const auto malformed = [](std::string text) {
+    return DonorEvent{E::kMalformed, {Code::kProtocol, std::move(text)}};
+  };
+  if (!message.fds.empty()) {
+    return malformed("the heir sent fds with " + protocol::type_name(message.header.type));
+  }
+  switch (message.header.type) {
+    case Type::kHello:
+      return greet(message.body);
+    case Type::kAck: {
+      const auto ack = protocol::decode<protocol::Ack>(message.body);
+      if (!ack) return malformed(ack.error().message);
+      if (!copier_->acknowledge(ack->frames)) {
+        return malformed("the heir acknowledges frames that were not sent");
+      }
+      return {E::kProgress};
+    }
+    case Type::kCopied: {
+      const auto copied = protocol::decode<protocol::Copied>(message.body);
+      if (!copied) return malformed(copied.error().message);
+      if (copied->round != donor_.round() || copied->sessions != copier_->at_heir()) {
+        return malformed("the heir confirms another copy than was sent");
+      }
+      return {E::kCopied, {}, copier_->dirty(), registry_.sessions.size()};
+    }
+    case Type::kPrepared: {
+      const auto prepared = protocol::decode<protocol::Prepared>(message.body);
+      if (!prepared) return malformed(prepared.error().message);
+      if (prepared->sessions != copier_->at_heir()) {
+        return malformed("the heir is prepared for another number of sessions than was sent");
+      }
+      return {E::kPrepared};
+    }
+    case Type::kResumed:
+      return {E::kResumed};
+    case Type::kAbort: {
+      auto abort = protocol::decode<protocol::Abort>(message.body);
+      if (!abort) return malformed(abort.error().message);
+      return {E::kPeerAborted, std::move(abort->reason)};
+    }
+    default:
+      return malformed("the heir sent " + protocol::type_name(message.header.type) +
+                       ", which is not for a donor");
+  }
+}
+
+DonorEvent DonorDriver::greet(std::string_view body) {
+  const auto refused = [](core::Reason reason) { return DonorEvent{E::kRefused, std::move(reason)}; };
+  const auto hello = protocol::decode<protocol::Hello>(body);
+  if (!hello) return {E::kMalformed, to_reason(hello.error())};
+  if (hello->handoff_id != parameters_.id) {
+    return {E::kMalformed, {Code::kProtocol, "the heir's Hello is of another handoff"}};
+  }
+  auto manifest = registry_.manifest(true);
+  if (!manifest) return refused(to_reason(manifest.error()));
+  const std::size_t named = manifest->named.size();
+  const auto plan = core::negotiate({.protocol_min = protocol::kVersionMin,
+                                     .protocol_max = protocol::kVersionMax,
+                                     .manifest = std::move(*manifest)},
+                                    offer_of(*hello));
+  if (!plan) return refused(plan.error());
+  const std::uint64_t needed = registry_.sessions.size() + named + kSpareFds;
+  if (needed > hello->fds_max) {
+    return refused({Code::kResources, "the new process may open " +
+                                          std::to_string(hello->fds_max) + " fds and needs about " +
+                                          std::to_string(needed) +
+                                          "; raise RLIMIT_NOFILE (LimitNOFILE=)"});
+  }
+  copier_->set_versions(plan->versions);
+  return {E::kHelloAccepted};
+}
+
+void DonorDriver::pump() {
+  want_write_ = false;
+  if (donor_.state() == DonorState::kReleasing) send_release();
+  for (int frames = 0;; ++frames) {
+    const bool frozen = donor_.state() == DonorState::kFrozen;
+    if (!frozen && donor_.state() != DonorState::kCopying) return;
+    if (!frozen && frames == kFramesPerTurn) {
+      want_write_ = true;  // the rest in the loop's next turn
+      break;
+    }
+    // A save() that takes its time must not hide that the budget is used up.
+    if (donor_.deadline() && now_us() >= *donor_.deadline()) {
+      read_channel();
+      handle({E::kTimer});
+      continue;
+    }
+    const auto pumped = copier_->pump();
+    if (!pumped) {
+      handle({E::kRefused, to_reason(pumped.error())});
+    } else if (*pumped == Copier::Pumped::kDone) {
+      handle({frozen ? E::kDeltaSent : E::kRoundSent});
+    } else if (*pumped == Copier::Pumped::kClosed) {
+      // Not yet an event: what the heir said before it left comes first, and then EOF.
+      return;
+    } else if (*pumped == Copier::Pumped::kBlocked) {
+      want_write_ = true;
+      break;
+    } else if (*pumped == Copier::Pumped::kWindow) {
+      break;
+    }
+  }
+  if (now_ns() - reported_at_ns_ > kReportEveryNs) report(protocol::Phase::kCopy);
+}
+
+void DonorDriver::report(protocol::Phase phase) {
+  reported_at_ns_ = now_ns();
+  reporter_.progress({.handoff_id = parameters_.id,
+                      .phase = phase,
+                      .at_ns = reported_at_ns_,
+                      .sessions_sent = copier_->sessions_sent(),
+                      .sessions_total = registry_.sessions.size(),
+                      .bytes = copier_->bytes(),
+                      .round = copier_->round()});
+}
+
+void DonorDriver::send_release() {
+  const auto sent = channel_->send(Type::kRelease, {});
+  if (!sent) {
+    handle({E::kRefused, to_reason(sent.error())});
+  } else if (*sent == Channel::Sent::kYes) {
+    handle({E::kReleaseSent});
+  } else if (*sent == Channel::Sent::kClosed) {
+    handle({E::kChannelClosed});
+  } else {
+    want_write_ = true;
+  }
+}
+
+void DonorDriver::send_abort() {
+  const auto sent = channel_->send(Type::kAbort, encode(protocol::Abort{donor_.reason()}));
+  if (!sent || *sent == Channel::Sent::kWouldBlock || *sent == Channel::Sent::kFdsInFlight) {
+    handle({E::kAbortUnsendable});
+  } else {
+    handle({*sent == Channel::Sent::kYes ? E::kAbortSent : E::kChannelClosed});
+  }
+}
+
+void DonorDriver::perform(F effect) {
+  switch (effect) {
+    case F::kStartRound: {
+      const bool first = copier_->round() == 0;
+      const auto begun = copier_->begin(first ? Copier::Round::kFirst : Copier::Round::kAgain);
+      if (!begun) handle({E::kRefused, to_reason(begun.error())});
+      report(protocol::Phase::kCopy);
+      return;
+    }
+    case F::kFreeze: {
+      frozen_at_ns_ = now_ns();
+      if (registry_.callbacks.freeze != nullptr) {
+        const auto ok = registry_.call("freeze()", [&] {
+          registry_.callbacks.freeze(registry_.callbacks_user);
+          return 0;
+        });
+        if (!ok) handle({E::kRefused, to_reason(ok.error())});
+      }
+      copier_->set_frozen(frozen_at_ns_,
+                          static_cast<std::uint64_t>(parameters_.limits.budget));
+      const auto begun = copier_->begin(Copier::Round::kFrozen);
+      if (!begun) handle({E::kRefused, to_reason(begun.error())});
+      report(protocol::Phase::kSwitch);
+      return;
+    }
+    case F::kSendRelease:
+      send_release();
+      return;
+    case F::kThaw:
+      copier_->end(false);
+      if (registry_.callbacks.thaw != nullptr) {
+        const auto ok = registry_.call("thaw()", [&] {
+          registry_.callbacks.thaw(registry_.callbacks_user);
+          return 0;
+        });
+        if (!ok) registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
+      }
+      return;
+    case F::kSendAbort:
+      send_abort();
+      return;
+    case F::kFence:
+      registry_.log(HANDOFF_LOG_WARNING, "ending the heir: " + donor_.reason().text);
+      if (const auto ok = kill_process(peer_.get()); !ok) {
+        // Not allowed to: then its exit is waited for, whoever brings it about.
+        registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
+      }
+      return;
+    case F::kReadOut:
+      read_channel();
+      handle({E::kReadOut});
+      return;
+    case F::kCloseChannel:
+      channel_done_ = true;
+      poller_.unwatch(Role::kChannel);
+      channel_.reset();
+      return;
+    case F::kRetire:
+      finish_retired();
+      return;
+    case F::kReportFailed:
+      copier_->end(false);
+      registry_.observer = nullptr;
+      registry_.log(HANDOFF_LOG_WARNING, "handoff failed, serving on: " + donor_.reason().text);
+      reporter_.failed({parameters_.id, donor_.reason(), now_ns()});
+      return;
+  }
+}
+
+void DonorDriver::finish_retired() {
+  copier_->end(true);
+  registry_.observer = nullptr;
+  const std::uint64_t sessions = copier_->at_heir();
+  const std::uint64_t lost = donor_.heir_lost() ? sessions : 0;
+  reporter_.retired({.handoff_id = parameters_.id,
+                     .at_ns = now_ns(),
+                     .sessions = sessions,
+                     .bytes = copier_->bytes(),
+                     .frozen_at_ns = frozen_at_ns_,
+                     .lost = lost,
+                     .heir_died = donor_.heir_lost()});
+  registry_.sessions.clear();
+  registry_.untracked = 0;
+  if (registry_.callbacks.retired != nullptr) {
+    const auto ok = registry_.call("retired()", [&] {
+      registry_.callbacks.retired(registry_.callbacks_user, lost);
+      return 0;
+    });
+    if (!ok) registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
+  }
+  // After the callback: the service may have them in an epoll set of its own.
+  for (auto& [name, named] : registry_.named) named.fd.reset();
+}
+
+}  // namespace handoff::io

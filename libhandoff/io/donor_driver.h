@@ -1,0 +1,65 @@
+// The donor's shell: turns what happens on the channel, the pidfd and the clock into events for
+// core/donor, and its effects into calls. It decides nothing.
+#pragma once
+
+#include <deque>
+#include <optional>
+
+#include "core/donor.h"
+#include "io/channel.h"
+#include "io/copier.h"
+#include "io/poller.h"
+#include "io/shell.h"
+
+namespace handoff::io {
+
+class DonorDriver {
+ public:
+  // Takes the channel and the heir's pidfd.
+  DonorDriver(Registry& registry, Poller& poller, Reporter& reporter, HandoffParameters parameters,
+              Channel channel, UniqueFd peer);
+  ~DonorDriver();
+  DonorDriver(const DonorDriver&) = delete;
+  DonorDriver& operator=(const DonorDriver&) = delete;
+
+  void start();
+  // What the poller reported; then calls to the service may follow (save, freeze, thaw, retired).
+  void on(Role role);
+  void cancel(core::Reason reason);
+
+  bool serving() const { return donor_.serving(); }
+  bool finished() const { return donor_.finished(); }
+  core::DonorState state() const { return donor_.state(); }
+  std::uint64_t id() const { return parameters_.id; }
+
+ private:
+  void handle(core::DonorEvent event);
+  void perform(core::DonorEffect effect);
+  void read_channel();
+  core::DonorEvent understand(const Channel::Message& message);
+  core::DonorEvent greet(std::string_view body);
+  void pump();
+  void send_release();
+  void send_abort();
+  void finish_retired();
+  void report(protocol::Phase phase);
+  void update_poller();
+
+  Registry& registry_;
+  Poller& poller_;
+  Reporter& reporter_;
+  HandoffParameters parameters_;
+  std::optional<Channel> channel_;
+  UniqueFd peer_;
+  core::Donor donor_;
+  std::optional<Copier> copier_;
+  std::deque<core::DonorEvent> events_;
+  bool handling_ = false;
+  bool want_write_ = false;
+  bool peer_seen_ = false;       // its exit was reported
+  bool channel_done_ = false;    // nothing more can come of it
+  std::uint64_t frozen_at_ns_ = 0;
+  std::uint64_t reported_at_ns_ = 0;
+};
+
+}  // namespace handoff::io

@@ -1,0 +1,338 @@
+#include "io/heir_driver.h"
+
+#include <utility>
+
+#include "core/negotiation.h"
+#include "io/process.h"
+
+namespace handoff::io {
+namespace {
+
+using core::Code;
+using core::HeirEvent;
+using core::HeirState;
+using protocol::Type;
+using E = core::HeirEventType;
+using F = core::HeirEffect;
+
+// An Ack is due after this many frames, or when there is nothing left to read.
+constexpr std::uint64_t kAckEvery = protocol::kWindow / 2;
+
+HeirEvent malformed(std::string text) { return {E::kMalformed, {Code::kProtocol, std::move(text)}}; }
+HeirEvent refused(const Error& error) {
+  const core::Reason reason = to_reason(error);
+  return {reason.code == Code::kProtocol ? E::kMalformed : E::kRefused, reason};
+}
+
+}  // namespace
+
+HeirDriver::HeirDriver(Registry& registry, Poller& poller, HandoffParameters parameters,
+                       Channel channel, UniqueFd peer, std::uint64_t fds_max)
+    : registry_(registry),
+      poller_(poller),
+      parameters_(parameters),
+      channel_(std::move(channel)),
+      peer_(std::move(peer)),
+      fds_max_(fds_max),
+      heir_(parameters.limits),
+      stage_(registry) {}
+
+HeirDriver::~HeirDriver() {
+  poller_.unwatch(Role::kChannel);
+  poller_.unwatch(Role::kPeer);
+  poller_.set_deadline(std::nullopt);
+}
+
+void HeirDriver::start() {
+  heir_.start(now_us());
+  update_poller();
+}
+
+void HeirDriver::cancel(core::Reason reason) {
+  handle({E::kRefused, std::move(reason)});
+  update_poller();
+}
+
+void HeirDriver::on(Role role) {
+  switch (role) {
+    case Role::kChannel:
+      if (resumed_waits_) send_resumed();
+      read_channel(false);
+      break;
+    case Role::kPeer:
+      if (!has_exited(peer_.get())) break;
+      peer_seen_ = true;
+      handle({E::kPeerExited});
+      break;
+    case Role::kTimer:
+      read_channel(false);
+      handle({E::kTimer});
+      break;
+    default:
+      break;
+  }
+  update_poller();
+}
+
+void HeirDriver::update_poller() {
+  if (heir_.finished()) {
+    poller_.unwatch(Role::kChannel);
+    poller_.unwatch(Role::kPeer);
+    poller_.set_deadline(std::nullopt);
+    return;
+  }
+  Result<void> ok;
+  if (channel_done_) {
+    poller_.unwatch(Role::kChannel);
+  } else {
+    ok = poller_.watch(Role::kChannel, channel_.fd(), resumed_waits_);
+  }
+  if (peer_seen_) {
+    poller_.unwatch(Role::kPeer);
+  } else if (ok) {
+    ok = poller_.watch(Role::kPeer, peer_.get(), false);
+  }
+  if (!ok) registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
+  poller_.set_deadline(heir_.deadline());
+}
+
+void HeirDriver::handle(HeirEvent event) {
+  events_.push_back(std::move(event));
+  if (handling_) return;
+  handling_ = true;
+  while (!events_.empty()) {
+    const HeirEvent next = std::move(events_.front());
+    events_.pop_front();
+    for (const F effect : heir_.step(next, now_us())) perform(effect);
+  }
+  handling_ = false;
+}
+
+// Within handle() (kReadOut) the events queue up and are handled after it, in order.
+void HeirDriver::read_channel(bool to_the_end) {
+  while (!channel_done_ && !heir_.finished()) {
+    Channel::Message message;
+    const auto received = channel_.recv(message);
+    if (!received) {
+      channel_done_ = true;
+      handle(refused(received.error()));
+      return;
+    }
+    if (*received == Channel::Received::kWouldBlock) {
+      acknowledge(true);
+      return;
+    }
+    if (*received == Channel::Received::kClosed) {
+      channel_done_ = true;
+      handle({E::kChannelClosed});
+      return;
+    }
+    HeirEvent event = understand(message);
+    const bool broken = event.type == E::kMalformed || event.type == E::kRefused;
+    handle(std::move(event));
+    if (broken) {
+      channel_done_ = to_the_end;
+      return;
+    }
+    acknowledge(false);
+  }
+}
+
+void HeirDriver::acknowledge(bool now) {
+  const HeirState state = heir_.state();
+  if (state != HeirState::kReceiving && state != HeirState::kCopied) return;
+  const std::uint64_t frames = channel_.frames_received();
+  if (frames == acknowledged_ || (!now && frames - acknowledged_ < kAckEvery)) return;
+  const auto sent = channel_.send(Type::kAck, encode(protocol::Ack{frames}));
+  // One that doesn't fit is made up for by the next: the count is a total. A donor that is gone shows
+  // as EOF.
+  if (sent && *sent == Channel::Sent::kYes) acknowledged_ = frames;
+}
+
+HeirEvent HeirDriver::understand(Channel::Message& message) {
+  const Type type = message.header.type;
+  const bool takes_fds =
+      type == Type::kListeners || type == Type::kRing || type == Type::kSessions;
+  if (!takes_fds && !message.fds.empty()) {
+    return malformed("the donor sent fds with " + protocol::type_name(type));
+  }
+  // Until Hello nothing can be applied, and after Prepare nothing of the copy may come.
+  const HeirState state = heir_.state();
+  const bool copying = state == HeirState::kReceiving || state == HeirState::kCopied ||
+                       state == HeirState::kFencing || state == HeirState::kReadingOut;
+  const auto applied = [&](const Result<void>& ok) -> HeirEvent {
+    if (!ok) return refused(ok.error());
+    return {E::kProgress};
+  };
+  if (!copying && (takes_fds || type == Type::kSectionChunk || type == Type::kCopyEnd ||
+                   type == Type::kPrepare)) {
+    return malformed(protocol::type_name(type) + " from the donor in state " +
+                     std::string(name(state)));
+  }
+  switch (type) {
+    case Type::kHello:
+      return greet(message.body);
+    case Type::kListeners: {
+      const auto ok = stage_.apply_named(message.body, message.fds);
+      if (!ok) return refused(ok.error());
+      return {stage_.named_complete() ? E::kListeners : E::kProgress};
+    }
+    case Type::kRing:
+      return applied(stage_.apply_ring(message.body, message.fds));
+    case Type::kSessions:
+      return applied(stage_.apply_sessions(message.body, message.fds));
+    case Type::kSectionChunk:
+      return applied(stage_.apply_chunk(message.body));
+    case Type::kCopyEnd: {
+      const auto end = protocol::decode<protocol::CopyEnd>(message.body);
+      if (!end) return refused(end.error());
+      if (end->sessions != stage_.sessions() || end->round != round_ + 1) {
+        return malformed("CopyEnd of round " + std::to_string(end->round) + " counts " +
+                         std::to_string(end->sessions) + " sessions, here are " +
+                         std::to_string(stage_.sessions()) + " in round " +
+                         std::to_string(round_ + 1));
+      }
+      round_ = end->round;
+      return {E::kCopyEnd};
+    }
+    case Type::kPrepare:
+      return prepare(message.body);
+    case Type::kRelease:
+      return {E::kRelease};
+    case Type::kAbort: {
+      auto abort = protocol::decode<protocol::Abort>(message.body);
+      if (!abort) return refused(abort.error());
+      return {E::kPeerAborted, std::move(abort->reason)};
+    }
+    default:
+      return malformed("the donor sent " + protocol::type_name(type) + ", which is not for an heir");
+  }
+}
+
+HeirEvent HeirDriver::greet(std::string_view body) {
+  if (heir_.state() != HeirState::kWaiting) return malformed("a second Hello from the donor");
+  auto hello = protocol::decode<protocol::Hello>(body);
+  if (!hello) return refused(hello.error());
+  if (hello->handoff_id != parameters_.id) return malformed("the donor's Hello is of another handoff");
+  auto manifest = registry_.manifest(false);
+  if (!manifest) return refused(manifest.error());
+  const auto plan = core::negotiate({.protocol_min = hello->protocol_min,
+                                     .protocol_max = hello->protocol_max,
+                                     .lane = hello->lane,
+                                     .lanes = hello->lanes,
+                                     .manifest = hello->manifest},
+                                    {.protocol_min = protocol::kVersionMin,
+                                     .protocol_max = protocol::kVersionMax,
+                                     .manifest = std::move(*manifest)});
+  if (!plan) return {E::kRefused, plan.error()};
+  const auto mapped = stage_.set_kinds(hello->manifest, plan->versions);
+  if (!mapped) return refused(mapped.error());
+  donor_sessions_ = hello->sessions;
+  return {E::kHelloAccepted};
+}
+
+HeirEvent HeirDriver::prepare(std::string_view body) {
+  const auto prepare = protocol::decode<protocol::Prepare>(body);
+  if (!prepare) return refused(prepare.error());
+  if (prepare->sessions != stage_.sessions() || prepare->chunks != stage_.chunks()) {
+    return malformed("Prepare counts " + std::to_string(prepare->sessions) + " sessions and " +
+                     std::to_string(prepare->chunks) + " chunks, here are " +
+                     std::to_string(stage_.sessions()) + " and " +
+                     std::to_string(stage_.chunks()));
+  }
+  if (prepare->checksum != channel_.received_hash()) {
+    return malformed("Prepare: the checksum over the copy is wrong");
+  }
+  frozen_at_ns_ = prepare->frozen_at_ns;
+  return {E::kPrepare};
+}
+
+void HeirDriver::send_or_refuse(Type type, const std::string& body) {
+  const auto sent = channel_.send(type, body);
+  if (!sent) {
+    handle({E::kRefused, to_reason(sent.error())});
+  } else if (*sent == Channel::Sent::kWouldBlock || *sent == Channel::Sent::kFdsInFlight) {
+    handle({E::kRefused, {Code::kTimeout, "the donor does not read the channel"}});
+  }
+  // kClosed shows as EOF, after what the donor still had to say.
+}
+
+void HeirDriver::send_hello() {
+  protocol::Hello hello;
+  hello.protocol_min = protocol::kVersionMin;
+  hello.protocol_max = protocol::kVersionMax;
+  hello.handoff_id = parameters_.id;
+  hello.fds_max = fds_max_;
+  auto manifest = registry_.manifest(false);
+  if (!manifest) {
+    handle({E::kRefused, to_reason(manifest.error())});
+    return;
+  }
+  hello.manifest = std::move(*manifest);
+  send_or_refuse(Type::kHello, encode(hello));
+}
+
+// Before the first read from a socket it must be in the donor's buffer, or the donor gone.
+void HeirDriver::send_resumed() {
+  const auto sent = channel_.send(Type::kResumed, {});
+  resumed_waits_ = sent && *sent == Channel::Sent::kWouldBlock;
+  if (!resumed_waits_) handle({E::kResumedSent});
+}
+
+void HeirDriver::perform(F effect) {
+  switch (effect) {
+    case F::kSendHello:
+      send_hello();
+      return;
+    case F::kSendCopied:
+      send_or_refuse(Type::kCopied, encode(protocol::Copied{round_, stage_.sessions()}));
+      return;
+    case F::kRestore: {
+      const auto ok = stage_.restore_all();
+      if (ok) {
+        handle({E::kRestored});
+      } else {
+        handle({E::kRefused, to_reason(ok.error())});
+      }
+      return;
+    }
+    case F::kSendPrepared:
+      send_or_refuse(Type::kPrepared, encode(protocol::Prepared{stage_.sessions()}));
+      return;
+    case F::kSendResumed:
+      send_resumed();
+      return;
+    case F::kKeepUnmoved:
+      stage_.keep_unmoved(donor_sessions_);
+      registry_.log(HANDOFF_LOG_WARNING,
+                    "the donor died in mid-copy: " + std::to_string(stage_.sessions()) +
+                        " sessions kept, " + std::to_string(stage_.lost()) + " lost");
+      return;
+    case F::kRun:
+      adopted_ = stage_.sessions();
+      stage_.adopt_all();
+      return;
+    case F::kSendAbort: {
+      const auto sent = channel_.send(Type::kAbort, encode(protocol::Abort{heir_.reason()}));
+      // One that can't be sent is made up for by this process's exit.
+      if (!sent) registry_.log(HANDOFF_LOG_ERROR, sent.error().message);
+      return;
+    }
+    case F::kFence:
+      registry_.log(HANDOFF_LOG_WARNING, "the donor is silent or gone: making sure that it is gone");
+      if (const auto ok = kill_process(peer_.get()); !ok) {
+        registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
+      }
+      return;
+    case F::kReadOut:
+      read_channel(true);
+      handle({E::kReadOut});
+      return;
+    case F::kGo:
+      registry_.log(HANDOFF_LOG_WARNING, "handoff failed, this heir goes: " + heir_.reason().text);
+      stage_.drop_all();
+      return;
+  }
+}
+
+}  // namespace handoff::io

@@ -1,0 +1,73 @@
+// The heir's shell: turns what happens on the channel, the pidfd and the clock into events for
+// core/heir, and its effects into calls. It decides nothing; io/stage keeps what arrives.
+#pragma once
+
+#include <deque>
+#include <optional>
+
+#include "core/heir.h"
+#include "io/channel.h"
+#include "io/poller.h"
+#include "io/shell.h"
+#include "io/stage.h"
+
+namespace handoff::io {
+
+class HeirDriver {
+ public:
+  // Takes the channel and the donor's pidfd.
+  HeirDriver(Registry& registry, Poller& poller, HandoffParameters parameters, Channel channel,
+             UniqueFd peer, std::uint64_t fds_max);
+  ~HeirDriver();
+  HeirDriver(const HeirDriver&) = delete;
+  HeirDriver& operator=(const HeirDriver&) = delete;
+
+  void start();
+  void on(Role role);
+  void cancel(core::Reason reason);
+
+  bool owner() const { return heir_.state() == core::HeirState::kOwner; }
+  bool failed() const { return heir_.state() == core::HeirState::kFailed; }
+  const core::Reason& reason() const { return heir_.reason(); }
+  std::uint64_t id() const { return parameters_.id; }
+  // For the report to the supervisor, once owner().
+  std::uint64_t adopted() const { return adopted_; }
+  std::uint64_t frozen_at_ns() const { return frozen_at_ns_; }
+  bool donor_died() const { return heir_.donor_died(); }
+  const Stage& stage() const { return stage_; }
+
+ private:
+  void handle(core::HeirEvent event);
+  void perform(core::HeirEffect effect);
+  void read_channel(bool to_the_end);
+  core::HeirEvent understand(Channel::Message& message);
+  core::HeirEvent greet(std::string_view body);
+  core::HeirEvent prepare(std::string_view body);
+  void send_hello();
+  void send_resumed();
+  void acknowledge(bool now);
+  // Small messages to a donor that reads: one that does not fit means that it does not.
+  void send_or_refuse(protocol::Type type, const std::string& body);
+  void update_poller();
+
+  Registry& registry_;
+  Poller& poller_;
+  HandoffParameters parameters_;
+  Channel channel_;
+  UniqueFd peer_;
+  std::uint64_t fds_max_;
+  core::Heir heir_;
+  Stage stage_;
+  std::deque<core::HeirEvent> events_;
+  bool handling_ = false;
+  bool resumed_waits_ = false;
+  bool peer_seen_ = false;
+  bool channel_done_ = false;
+  std::uint64_t acknowledged_ = 0;
+  std::uint32_t round_ = 0;
+  std::uint64_t donor_sessions_ = 0;
+  std::uint64_t frozen_at_ns_ = 0;
+  std::uint64_t adopted_ = 0;
+};
+
+}  // namespace handoff::io

@@ -1,0 +1,93 @@
+// The heir's staging area: sessions and sections as they arrive, before they are its own.
+//
+// Sessions whose service can be updated are restored at once, while the donor serves (the heir is armed
+// early); the others wait here with their state until it is final. Nothing here touches a session's
+// socket but to tell what it is.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "io/channel.h"
+#include "io/memory.h"
+#include "io/registry.h"
+#include "protocol/messages.h"
+
+namespace handoff::io {
+
+class Stage {
+ public:
+  explicit Stage(Registry& registry) : registry_(registry) {}
+
+  // What the donor's kinds are called here and in which versions they travel; from negotiation.
+  Result<void> set_kinds(const core::Manifest& donor, const std::vector<std::uint32_t>& versions);
+
+  // The messages of the copy. An Error is the peer's fault (HANDOFF_ERR_PROTOCOL and the like) or the
+  // service's refusal.
+  Result<void> apply_named(std::string_view body, std::vector<UniqueFd>& fds);
+  Result<void> apply_ring(std::string_view body, std::vector<UniqueFd>& fds);
+  Result<void> apply_sessions(std::string_view body, std::vector<UniqueFd>& fds);
+  Result<void> apply_chunk(std::string_view body);
+  bool named_complete() const { return named_seen_ && named_count_ == named_total_; }
+
+  // Restores what is not yet, finishes the sections, binds listeners that no donor had.
+  Result<void> restore_all();
+  // After a donor's death in mid-copy: keeps independent sessions whose sockets have not moved since
+  // their snapshot, resets the others, empties the sections. expected: sessions that the donor had.
+  void keep_unmoved(std::uint64_t expected);
+  // The sessions are this process's own: into the registry.
+  void adopt_all();
+  // The handoff failed.
+  void drop_all();
+
+  std::uint64_t sessions() const { return staged_.size(); }
+  std::uint64_t chunks() const { return chunks_; }
+  std::uint64_t lost() const { return lost_; }
+  const std::vector<std::uint64_t>& lost_ids() const { return lost_ids_; }
+
+ private:
+  struct Staged {
+    UniqueFd fd;          // until it is restored; then the service's, and borrowed is its number
+    int borrowed = -1;
+    std::uint64_t inode = 0;
+    std::uint32_t kind = 0;  // ours
+    std::uint32_t version = 0;
+    bool independent = false;
+    bool restored = false;
+    bool stale = false;      // the service has not seen the newest state
+    std::uint32_t layer_flags = 0;
+    std::string state, input, output;
+    std::optional<protocol::Counters> counters;
+  };
+  struct DonorKind {
+    std::uint32_t ours = 0;
+    std::uint32_t version = 0;
+    bool section = false;
+  };
+
+  Result<void> stage(const protocol::Session& record, std::vector<UniqueFd>& fds,
+                     std::size_t& next_fd);
+  Result<void> take_state(const protocol::Session& record, std::vector<UniqueFd>& fds,
+                          std::size_t& next_fd, Staged& staged);
+  Result<void> restore(std::uint64_t id, Staged& staged);
+  void drop(std::uint64_t id, Staged& staged);
+  bool unmoved(const Staged& staged) const;
+
+  Registry& registry_;
+  std::vector<DonorKind> kinds_;
+  std::unordered_map<std::uint64_t, Staged> staged_;
+  Mapping ring_;
+  std::uint32_t ring_slots_ = 0;
+  std::uint32_t ring_slot_size_ = 0;
+  bool named_seen_ = false;
+  std::uint64_t named_total_ = 0;
+  std::uint64_t named_count_ = 0;
+  std::uint64_t chunks_ = 0;
+  std::uint64_t lost_ = 0;
+  std::vector<std::uint64_t> lost_ids_;
+};
+
+}  // namespace handoff::io
