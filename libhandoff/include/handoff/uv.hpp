@@ -146,14 +146,14 @@ class Host {
   // Called first when the service is asked to stop. Streams are closed after it.
   void on_stop(std::function<void()> f) { stopping_hook_ = std::move(f); }
 
-  // Restores what comes, and returns as the owner; throws handoff::Error if it can't be. Then run
+  // Restores what comes, and returns as the owner; throws handoff::Exception if it can't be. Then run
   // the loop.
   void start() {
     service_.ready();
     for (auto& listener : listeners_) {
       listener->fd = service_.named_fd(listener->name);
       if (listener->fd < 0) {
-        throw Error(listener->fd, "listener " + listener->name + " was not given");
+        throw Exception(listener->fd, "listener " + listener->name + " was not given");
       }
       set_nonblocking(listener->fd);
       watch(EPOLL_CTL_ADD, listener->fd, EPOLLIN, reinterpret_cast<std::uintptr_t>(listener.get()) | 1);
@@ -227,7 +227,7 @@ class Host {
     poll.data = this;
     int result = uv_poll_init(loop_, &poll, fd);
     if (result == 0) result = uv_poll_start(&poll, UV_READABLE, callback);
-    if (result < 0) throw Error(result, std::string("uv_poll: ") + uv_strerror(result));
+    if (result < 0) throw Exception(result, std::string("uv_poll: ") + uv_strerror(result));
     ++open_handles_;
   }
 

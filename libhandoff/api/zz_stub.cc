@@ -1,1 +1,0 @@
-namespace handoff { int stub_until_merged = 0; }
