@@ -1,0 +1,206 @@
+// The commands, their options and their help. What follows `--` is taken off before CLI11 sees the
+// rest: it is a service's command line, and none of ours.
+#include <CLI/CLI.hpp>
+#include <exception>
+#include <iostream>
+
+#include "cli/options.h"
+#include "core/duration.h"
+#include "handoff/handoff.h"
+
+namespace handoff::supervisor {
+namespace {
+
+constexpr const char* kFooter = R"(
+Examples:
+  handoff run --name chat --listen public=tcp:0.0.0.0:7000 -- ./chat-1.0
+  handoff upgrade chat ./chat-2.0
+  handoff status
+
+Exit status: 0 done; 1 refused or failed, and the service goes on as before; 2 usage;
+3 no supervisor; 4 no such service; 5 done, but sessions were lost.
+
+Environment: HANDOFF_RUNTIME_DIR is the folder of the control socket; else /run/handoff for
+root, else $XDG_RUNTIME_DIR/handoff.)";
+
+constexpr const char* kRunFooter = R"(
+Examples:
+  handoff run --name chat --listen public=tcp:0.0.0.0:7000 -- ./chat-1.0 --verbose
+  handoff run --name kv --listen main=tcp:[::]:6379 --listen local=unix:/run/kv.sock -- kv-server
+  handoff run --config /etc/handoff/handoff.toml)";
+
+constexpr const char* kUpgradeFooter = R"(
+Examples:
+  handoff upgrade chat ./chat-2.0
+  handoff upgrade chat                         the same path again: its file was replaced
+  handoff upgrade chat ./chat-2.0 -- --verbose with other arguments
+  handoff upgrade chat ./chat-2.0 --freeze-budget 100ms --json)";
+
+// CLI11 knows nothing of what comes after `--`.
+class Help : public CLI::Formatter {
+ public:
+  std::string make_usage(const CLI::App* app, std::string name) const override {
+    if (app->get_name() == "run") {
+      return "Usage: handoff run [--config FILE]\n"
+             "       handoff run --name NAME [--listen NAME=ADDRESS]... [OPTIONS] -- CMD "
+             "[ARG...]\n";
+    }
+    if (app->get_name() == "upgrade") {
+      return "Usage: handoff upgrade [OPTIONS] SERVICE [BINARY] [-- ARG...]\n";
+    }
+    return CLI::Formatter::make_usage(app, std::move(name));
+  }
+};
+
+void add_duration(CLI::App* app, const std::string& flag, std::optional<Duration>& into,
+                  const std::string& help) {
+  app->add_option_function<std::string>(
+         flag,
+         [&into, flag](const std::string& text) {
+           into = parse_duration(text);
+           if (!into) {
+             throw CLI::ValidationError(
+                 flag, "\"" + text + "\" is no duration; expected " + std::string(kDurationHelp));
+           }
+         },
+         help)
+      ->type_name("DURATION");
+}
+
+void add_timeouts(CLI::App* app, GivenTimeouts& timeouts) {
+  add_duration(app, "--start-timeout", timeouts.start,
+               "how long a new process may take to be ready (10s)");
+  add_duration(app, "--freeze-budget", timeouts.freeze_budget,
+               "how long the switch may take before it is given up (250ms)");
+  add_duration(app, "--stall-timeout", timeouts.stall,
+               "silence after which one release takes the other for hung (10s)");
+  add_duration(app, "--drain", timeouts.drain,
+               "how long an old process may take to leave before SIGTERM (30s)");
+}
+
+void add_json(CLI::App* app, bool& json, const std::string& help) {
+  app->add_flag("--json", json, help);
+}
+
+struct Parsed {
+  RunOptions run;
+  UpgradeOptions upgrade;
+  ServiceOptions status;
+  ServiceOptions stop;
+  ServiceOptions restart;
+  bool doctor_json = false;
+  bool completion_json = false;
+  std::string shell;
+};
+
+void add_run(CLI::App& app, Parsed& parsed) {
+  RunOptions& run = parsed.run;
+  CLI::App* sub = app.add_subcommand("run", "be the supervisor, in the foreground");
+  sub->footer(kRunFooter);
+  sub->add_option("--config", run.config, "read services from this file")->type_name("FILE");
+  sub->add_option("--name", run.name, "the service, where there is no config")->type_name("NAME");
+  sub->add_option("--listen", run.listen,
+                  "NAME=ADDRESS, again for each: tcp:HOST:PORT, tcp:[V6]:PORT, udp:HOST:PORT, "
+                  "unix:/PATH, unix:@ABSTRACT; port 0 lets the kernel choose")
+      ->type_name("NAME=ADDRESS")
+      ->allow_extra_args(false);
+  sub->add_option("--working-dir", run.working_dir, "where the service runs")->type_name("DIR");
+  sub->add_flag("--no-restart", run.no_restart, "leave it stopped if it dies");
+  add_timeouts(sub, run.timeouts);
+  add_json(sub, run.json, "log as JSON, one object a line");
+}
+
+void add_commands(CLI::App& app, Parsed& parsed) {
+  CLI::App* upgrade = app.add_subcommand("upgrade", "hand a running service to its next release");
+  upgrade->footer(kUpgradeFooter);
+  upgrade->add_option("SERVICE", parsed.upgrade.service, "which")->required();
+  upgrade->add_option("BINARY", parsed.upgrade.binary,
+                      "the new release; without it the file at the present path");
+  add_timeouts(upgrade, parsed.upgrade.timeouts);
+  add_json(upgrade, parsed.upgrade.json, "events as JSON, one object a line, as they happen");
+
+  CLI::App* status = app.add_subcommand("status", "what runs, since when, with how many sessions");
+  status->add_option("SERVICE", parsed.status.service, "this one alone");
+  status->footer("\nExample:\n  handoff status --json | jq '.services[].sessions'");
+  add_json(status, parsed.status.json, "one JSON object");
+
+  CLI::App* stop = app.add_subcommand("stop", "drain a service and stop it");
+  stop->add_option("SERVICE", parsed.stop.service, "which")->required();
+  stop->footer(
+      "\nIts listeners stay open: connections wait until it is started again\n"
+      "(handoff restart) or the supervisor ends.\n\nExample:\n  handoff stop chat");
+  add_json(stop, parsed.stop.json, "one JSON object");
+
+  CLI::App* restart = app.add_subcommand(
+      "restart", "a handoff to the same release; starts a service that is stopped");
+  restart->add_option("SERVICE", parsed.restart.service, "which")->required();
+  restart->footer("\nExample:\n  handoff restart chat");
+  add_timeouts(restart, parsed.restart.timeouts);
+  add_json(restart, parsed.restart.json, "events as JSON, one object a line, as they happen");
+
+  CLI::App* doctor = app.add_subcommand("doctor", "what this host allows, and what follows");
+  doctor->footer("\nExample:\n  handoff doctor --json");
+  add_json(doctor, parsed.doctor_json, "one JSON object");
+
+  CLI::App* completion = app.add_subcommand("completion", "a completion script for a shell");
+  completion->add_option("SHELL", parsed.shell, "bash")->required()->check(CLI::IsMember({"bash"}));
+  completion->footer("\nExample:\n  source <(handoff completion bash)");
+  add_json(completion, parsed.completion_json, "the script in one JSON object");
+}
+
+ExitStatus dispatch(const CLI::App& app, Parsed& parsed,
+                    std::optional<std::vector<std::string>> rest) {
+  const std::string command = app.get_subcommands().front()->get_name();
+  if (rest && command != "run" && command != "upgrade") {
+    throw CLI::ExtrasError(command, std::vector<std::string>{"--"});
+  }
+  if (command == "run") {
+    if (rest) parsed.run.command = std::move(*rest);
+    return run_command(parsed.run);
+  }
+  if (command == "upgrade") {
+    parsed.upgrade.args = std::move(rest);
+    return upgrade_command(parsed.upgrade);
+  }
+  if (command == "status") return status_command(parsed.status);
+  if (command == "stop") return stop_command(parsed.stop);
+  if (command == "restart") return restart_command(parsed.restart);
+  if (command == "doctor") return doctor_command(parsed.doctor_json);
+  return completion_command(parsed.shell);
+}
+
+}  // namespace
+
+int run_cli(int argc, char** argv) {
+  std::vector<std::string> arguments(argv + 1, argv + argc);
+  std::optional<std::vector<std::string>> rest;
+  if (const auto dashes = std::find(arguments.begin(), arguments.end(), "--");
+      dashes != arguments.end()) {
+    rest.emplace(dashes + 1, arguments.end());
+    arguments.erase(dashes, arguments.end());
+  }
+  CLI::App app("handoff: upgrade a running service without dropping a connection", "handoff");
+  app.set_version_flag("--version", std::string("handoff ") + HANDOFF_VERSION);
+  app.footer(kFooter);
+  app.formatter(std::make_shared<Help>());
+  app.require_subcommand(1);
+  Parsed parsed;
+  add_run(app, parsed);
+  add_commands(app, parsed);
+  try {
+    std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants it
+    app.parse(arguments);
+    return static_cast<int>(dispatch(app, parsed, std::move(rest)));
+  } catch (const CLI::Success& help) {
+    return app.exit(help);
+  } catch (const CLI::ParseError& error) {
+    std::cerr << "handoff: " << error.what() << "\n"
+              << "Run `handoff --help`, or `handoff COMMAND --help`, for what there is.\n";
+    return static_cast<int>(ExitStatus::kUsage);
+  } catch (const std::exception& error) {
+    std::cerr << "handoff: " << error.what() << "\n";
+    return static_cast<int>(ExitStatus::kFailed);
+  }
+}
+
+}  // namespace handoff::supervisor

@@ -1,0 +1,58 @@
+// What was asked on the command line, command by command.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/exit_status.h"
+#include "core/time.h"
+
+namespace handoff::supervisor {
+
+// Deadlines that were given; the service's own apply where they were not.
+struct GivenTimeouts {
+  std::optional<Duration> start;
+  std::optional<Duration> freeze_budget;
+  std::optional<Duration> stall;
+  std::optional<Duration> drain;
+};
+
+struct RunOptions {
+  bool json = false;
+  std::string config;
+  std::string name;
+  std::vector<std::string> listen;
+  std::string working_dir;
+  bool no_restart = false;
+  GivenTimeouts timeouts;
+  std::vector<std::string> command;
+};
+
+struct UpgradeOptions {
+  bool json = false;
+  std::string service;
+  std::string binary;  // "" for the file at the path that runs now
+  std::optional<std::vector<std::string>> args;
+  GivenTimeouts timeouts;
+};
+
+struct ServiceOptions {  // status, stop, restart
+  bool json = false;
+  std::string service;
+  GivenTimeouts timeouts;
+};
+
+ExitStatus run_command(const RunOptions& options);
+ExitStatus upgrade_command(const UpgradeOptions& options);
+ExitStatus restart_command(const ServiceOptions& options);
+ExitStatus stop_command(const ServiceOptions& options);
+ExitStatus status_command(const ServiceOptions& options);
+ExitStatus doctor_command(bool json);
+ExitStatus completion_command(const std::string& shell);
+
+// The whole program.
+int run_cli(int argc, char** argv);
+
+}  // namespace handoff::supervisor

@@ -1,0 +1,116 @@
+#include "cli/report.h"
+
+#include "cli/table.h"
+#include "core/duration.h"
+
+namespace handoff::supervisor {
+
+using nlohmann::json;
+
+namespace {
+
+std::string padded(const std::string& text, std::size_t width) {
+  return text.size() < width ? text + std::string(width - text.size(), ' ') : text + " ";
+}
+
+std::string duration_of(const json& object, const char* name) {
+  return format_duration(std::chrono::microseconds(object.value(name, std::int64_t{0})));
+}
+
+std::string release_of(const json& party) {
+  const json& name = party.at("release");
+  std::string text = name.is_string() ? "release " + name.get<std::string>()
+                                      : party.value("path", "the new release");
+  text += " (generation " + std::to_string(party.value("generation", std::uint64_t{0}));
+  if (party.at("pid").is_number()) text += ", pid " + party.at("pid").dump();
+  return text + ")";
+}
+
+std::string advice(const std::string& code, const std::string& service) {
+  if (code == "busy") return "";
+  if (code == "open" || code == "exec") return "Give the path of an executable file.";
+  if (code == "version") {
+    return "Upgrade in steps, through a release that reads what the old one writes.";
+  }
+  if (code == "timeout") {
+    return "If that is what it takes, give it more: --start-timeout, --freeze-budget, "
+           "--stall-timeout.";
+  }
+  if (code == "unreachable") {
+    return "The running process does not answer; `handoff stop " + service +
+           "` ends it, `handoff restart " + service + "` starts it.";
+  }
+  return "The log of the supervisor has what the releases printed; correct the new one and try "
+         "again.";
+}
+
+}  // namespace
+
+std::string phase_line(const json& event) {
+  const std::string phase = event.value("phase", "");
+  std::string text = padded(phase, 8);
+  if (phase == "start") return text + "the new release is started beside the old one";
+  if (phase == "retire") return text + "the new release serves; the old one leaves";
+  const json& sessions = event.at("sessions");
+  const auto sent = sessions.value("sent", std::uint64_t{0});
+  const auto total = sessions.value("total", std::uint64_t{0});
+  if (sent == 0 && total == 0) {
+    return text + (phase == "copy" ? "while the old one serves" : "the old one has frozen");
+  }
+  text += total > sent ? with_commas(sent) + " of " + counted(total, "session")
+                       : counted(sent, "session");
+  return text + ", " + format_bytes(event.value("bytes", std::uint64_t{0}));
+}
+
+std::string summary(const json& done) {
+  const std::string service = done.value("service", "");
+  const json& to = done.at("to");
+  const json& phases = done.at("phases_us");
+  const auto line = [](const char* name, const std::string& value) {
+    return "  " + padded(name, 10) + value + "\n";
+  };
+  if (done.value("fresh", false)) {
+    std::string text = service + ": started " + release_of(to) +
+                       "; nothing ran before, so nothing was handed over\n";
+    text += line("digest", short_digest(to.value("digest", "")));
+    return text + line("start", duration_of(phases, "start"));
+  }
+  const json& from = done.at("from");
+  const json& sessions = done.at("sessions");
+  const json& blackout = done.at("blackout_us");
+  std::string text = service + ": " + release_of(from) + " -> " + release_of(to) + "\n";
+  text += line("digest", short_digest(from.value("digest", "")) + " -> " +
+                             short_digest(to.value("digest", "")));
+  text +=
+      line("sessions", with_commas(sessions.value("moved", std::uint64_t{0})) + " moved, " +
+                           with_commas(sessions.value("waiting", std::uint64_t{0})) + " waiting, " +
+                           with_commas(sessions.value("lost", std::uint64_t{0})) + " lost");
+  text += line("state", format_bytes(done.value("bytes", std::uint64_t{0})));
+  for (const char* phase : {"start", "copy", "switch", "retire"}) {
+    text += line(phase, duration_of(phases, phase));
+  }
+  text += line("blackout",
+               "p99 " + duration_of(blackout, "p99") + ", max " + duration_of(blackout, "max"));
+  return text;
+}
+
+std::string failure(const json& done) {
+  const std::string service = done.value("service", "");
+  const json error = done.value("error", json::object());
+  const std::string code = error.value("code", "");
+  std::string text = "handoff: " + service + ": " + error.value("message", "failed") + "\n";
+  const std::string state = done.value("state", "");
+  if (done.contains("from") && done["from"].is_object()) {
+    if (state == "running" || state == "upgrading") {
+      text += "handoff: " + release_of(done["from"]) + " goes on serving; nothing was changed\n";
+    } else {
+      text += "handoff: the service is now: " + state + " (handoff status " + service + ")\n";
+    }
+  } else if (!state.empty() && code != "busy") {
+    text += "handoff: the service is as before: " + state + "\n";
+  }
+  const std::string what = advice(code, service);
+  return what.empty() ? text : text + "handoff: " + what + "\n";
+}
+
+}  // namespace handoff::supervisor

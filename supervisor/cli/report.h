@@ -1,0 +1,19 @@
+// How an upgrade is told to a person: a live line on a terminal, a line for each phase elsewhere,
+// and a summary at the end. Text only; the printing is upgrade.cc's.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "cli/exit_status.h"
+
+namespace handoff::supervisor {
+
+// "copy    3,000 of 10,000 sessions, 12.0 MB".
+std::string phase_line(const nlohmann::json& event);
+// Everything about a handoff that was done, or lost someone.
+std::string summary(const nlohmann::json& done);
+// Why it failed, what runs now, what to do.
+std::string failure(const nlohmann::json& done);
+
+}  // namespace handoff::supervisor

@@ -1,0 +1,64 @@
+// `handoff status`: a table, or the supervisor's object as it is.
+#include <iostream>
+
+#include "cli/client.h"
+#include "cli/table.h"
+
+namespace handoff::supervisor {
+
+using nlohmann::json;
+
+namespace {
+
+constexpr Duration kPatience = std::chrono::seconds(10);
+
+std::string text_of(const json& value) {
+  if (value.is_null()) return "-";
+  if (value.is_string()) return value.get<std::string>();
+  return value.dump();
+}
+
+std::string listeners_of(const json& service) {
+  std::string text;
+  for (const json& listener : service.at("listeners")) {
+    if (!text.empty()) text += " ";
+    text +=
+        listener.at("name").get<std::string>() + "=" + listener.at("address").get<std::string>();
+  }
+  return text.empty() ? "-" : text;
+}
+
+}  // namespace
+
+ExitStatus status_command(const ServiceOptions& options) {
+  json request{{"command", "status"}};
+  if (!options.service.empty()) request["service"] = options.service;
+  const Answer answer = ask(request, kPatience);
+  if (answer.failure != ExitStatus::kDone) {
+    return complain(options.json, answer.failure,
+                    answer.failure == ExitStatus::kNoSupervisor ? "no_supervisor" : "failed",
+                    answer.message);
+  }
+  if (!answer.last.contains("services")) {
+    return complain(options.json, status_of(answer.last),
+                    answer.last.at("error").value("code", "failed"),
+                    answer.last.at("error").value("message", ""));
+  }
+  if (options.json) {
+    std::cout << answer.last.dump() << std::endl;
+    return ExitStatus::kDone;
+  }
+  std::vector<std::vector<std::string>> rows{{"SERVICE", "STATE", "RELEASE", "DIGEST", "GEN", "PID",
+                                              "SESSIONS", "RESTARTS", "SINCE", "LISTENERS"}};
+  for (const json& service : answer.last.at("services")) {
+    rows.push_back({text_of(service.at("name")), text_of(service.at("state")),
+                    text_of(service.at("release")), short_digest(text_of(service.at("digest"))),
+                    text_of(service.at("generation")), text_of(service.at("pid")),
+                    text_of(service.at("sessions")), text_of(service.at("restarts")),
+                    text_of(service.at("since")), listeners_of(service)});
+  }
+  std::cout << table(rows) << std::flush;
+  return ExitStatus::kDone;
+}
+
+}  // namespace handoff::supervisor

@@ -1,0 +1,82 @@
+// `handoff upgrade` and `handoff restart`: both are a handoff, told the same way.
+#include <unistd.h>
+
+#include <iostream>
+
+#include "cli/client.h"
+#include "cli/report.h"
+#include "io/release.h"
+
+namespace handoff::supervisor {
+
+using nlohmann::json;
+
+namespace {
+
+ExitStatus follow(json request, const GivenTimeouts& timeouts, bool as_json) {
+  put_timeouts(request, timeouts);
+  catch_interrupt();
+  const bool live = !as_json && ::isatty(STDOUT_FILENO) == 1;
+  const std::string clear = live ? "\r\033[K" : "";
+  const auto event = [as_json, live, &clear](const json& what) {
+    if (as_json) {
+      std::cout << what.dump() << std::endl;
+    } else if (live) {
+      std::cout << clear << phase_line(what) << std::flush;
+    } else if (what.value("event", "") == "phase") {
+      std::cout << phase_line(what) << std::endl;
+    }
+  };
+  const Answer answer = ask(request, Duration{}, event);
+  std::cout << clear << std::flush;
+  if (answer.failure == ExitStatus::kInterrupted) {
+    const auto service = request.at("service").get<std::string>();
+    std::cerr << "handoff: no longer following; the handoff goes on in the supervisor (handoff "
+                 "status "
+              << service << ")" << std::endl;
+    return answer.failure;
+  }
+  if (answer.failure != ExitStatus::kDone) {
+    return complain(as_json, answer.failure,
+                    answer.failure == ExitStatus::kNoSupervisor ? "no_supervisor" : "failed",
+                    answer.message);
+  }
+  const ExitStatus status = status_of(answer.last);
+  if (as_json) {
+    std::cout << answer.last.dump() << std::endl;
+    return status;
+  }
+  if (status == ExitStatus::kDone || status == ExitStatus::kLost) {
+    std::cout << summary(answer.last) << std::flush;
+  }
+  if (status == ExitStatus::kLost) {
+    std::cerr << "handoff: sessions were lost: " << answer.last.at("error").value("message", "")
+              << std::endl;
+  } else if (status != ExitStatus::kDone) {
+    std::cerr << failure(answer.last) << std::flush;
+  }
+  return status;
+}
+
+}  // namespace
+
+ExitStatus upgrade_command(const UpgradeOptions& options) {
+  json request{{"command", "upgrade"}, {"service", options.service}};
+  if (!options.binary.empty()) {
+    // The supervisor has another working directory, and perhaps another $PATH.
+    const auto program = find_program(options.binary);
+    if (!program) {
+      return complain(options.json, ExitStatus::kFailed, "open", program.error().message);
+    }
+    request["path"] = *program;
+  }
+  if (options.args) request["args"] = *options.args;
+  return follow(std::move(request), options.timeouts, options.json);
+}
+
+ExitStatus restart_command(const ServiceOptions& options) {
+  return follow({{"command", "restart"}, {"service", options.service}}, options.timeouts,
+                options.json);
+}
+
+}  // namespace handoff::supervisor

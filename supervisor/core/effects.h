@@ -1,0 +1,91 @@
+// What the machines of the core want done: imperatives, carried out in order by the shell (io/).
+#pragma once
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/events.h"
+
+namespace handoff::supervisor {
+
+struct Spawn {
+  Generation generation = 0;
+  bool candidate = false;  // of the release on trial, else of the current one
+  bool heir = false;       // make a channel; the other end is for the donor, with SendDonate
+  Timeouts timeouts;       // heir: what it is told
+};
+struct SendDonate {
+  Generation donor = 0;
+  Generation heir = 0;  // also the handoff's id
+  Timeouts timeouts;
+};
+struct SendStop {
+  Generation generation = 0;
+  Time deadline;
+};
+struct SendCancel {
+  Generation generation = 0;
+  std::uint64_t handoff_id = 0;
+  std::string reason;
+};
+struct Signal {
+  Generation generation = 0;
+  bool kill = false;  // SIGKILL, else SIGTERM
+};
+
+struct OpenCandidate {};
+struct TakeCandidate {};  // it is the service's release from now on
+struct DropCandidate {};
+
+// To whoever follows the upgrade.
+struct Announce {
+  std::string phase;  // start, copy, switch, retire
+  std::uint64_t sessions_sent = 0;
+  std::uint64_t sessions_total = 0;
+  std::uint64_t bytes = 0;
+  bool begins = false;  // else only the numbers have changed
+};
+
+// How an upgrade or a restart ended.
+struct Report {
+  enum class Result { kDone, kFailed, kLost };
+  Result result = Result::kFailed;
+  bool fresh = false;  // nothing ran before, so nothing was handed over
+  Generation from = 0;
+  Generation to = 0;
+  std::uint64_t moved = 0;
+  std::uint64_t lost = 0;
+  std::vector<std::uint64_t> lost_ids;
+  std::uint64_t bytes = 0;
+  Duration start{};
+  Duration copy{};
+  Duration switched{};
+  Duration retire{};
+  Blackout blackout;
+  std::string code;  // "" if there is nothing to complain about
+  std::string message;
+};
+struct Conclude {
+  Report report;
+};
+// The request just made is not carried out.
+struct Refuse {
+  std::string code;
+  std::string message;
+};
+// All processes are gone and none will be started.
+struct ReportStopped {};
+
+struct Note {
+  enum class Level { kInfo, kWarning, kError };
+  Level level = Level::kInfo;
+  std::string text;
+};
+
+using Effect =
+    std::variant<Spawn, SendDonate, SendStop, SendCancel, Signal, OpenCandidate, TakeCandidate,
+                 DropCandidate, Announce, Conclude, Refuse, ReportStopped, Note>;
+using Effects = std::vector<Effect>;
+
+}  // namespace handoff::supervisor

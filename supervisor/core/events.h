@@ -1,0 +1,107 @@
+// What the machines of the core hear: past-tense facts. A process goes by its generation here,
+// never by a pid or an fd.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/exit.h"
+#include "core/time.h"
+
+namespace handoff::supervisor {
+
+using Generation = std::uint64_t;  // from 1; 0 is nobody
+
+struct Blackout {
+  std::uint64_t p50_us = 0;
+  std::uint64_t p99_us = 0;
+  std::uint64_t p999_us = 0;
+  std::uint64_t max_us = 0;
+};
+
+// ---- from a process, on its control socket -----------------------------------------------------
+
+struct Registered {
+  Generation generation = 0;
+};
+
+struct Owned {
+  Generation generation = 0;
+  std::uint64_t handoff_id = 0;
+  std::uint64_t sessions = 0;
+  std::uint64_t lost = 0;
+  std::vector<std::uint64_t> lost_ids;
+  std::uint64_t frozen_at_ns = 0;
+  std::uint64_t running_at_ns = 0;
+  Blackout blackout;
+  bool donor_died = false;
+};
+
+enum class CopyPhase { kNone, kCopy, kSwitch, kRetire };
+
+struct Progressed {
+  Generation generation = 0;
+  std::uint64_t handoff_id = 0;
+  CopyPhase phase = CopyPhase::kNone;
+  std::uint64_t at_ns = 0;
+  std::uint64_t sessions_sent = 0;
+  std::uint64_t sessions_total = 0;
+  std::uint64_t bytes = 0;
+  std::uint32_t round = 0;
+};
+
+struct HandoffFailed {
+  Generation generation = 0;
+  std::uint64_t handoff_id = 0;
+  std::string code;
+  std::string reason;
+};
+
+struct DonorRetired {
+  Generation generation = 0;
+  std::uint64_t handoff_id = 0;
+  std::uint64_t sessions = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t lost = 0;
+  bool heir_died = false;
+};
+
+// ---- about a process ---------------------------------------------------------------------------
+
+struct SpawnFailed {  // it never ran; there is no Exited for it
+  Generation generation = 0;
+  std::string why;
+};
+
+struct Exited {
+  Generation generation = 0;
+  Exit exit;
+};
+
+// ---- from people, and the clock ----------------------------------------------------------------
+
+struct StartRequested {};
+
+struct HandoffRequested {
+  bool same_release = false;  // `restart`; else a candidate has to be opened
+  Timeouts timeouts;
+};
+struct CandidateReady {};
+struct CandidateFailed {
+  std::string code;
+  std::string why;
+};
+
+struct StopRequested {
+  bool at_once = false;  // SIGKILL instead of drain
+};
+
+struct Tick {};  // a deadline may have passed
+
+using Event = std::variant<Registered, Owned, Progressed, HandoffFailed, DonorRetired, SpawnFailed,
+                           Exited, StartRequested, HandoffRequested, CandidateReady,
+                           CandidateFailed, StopRequested, Tick>;
+
+}  // namespace handoff::supervisor

@@ -1,0 +1,16 @@
+#include "core/exit.h"
+
+#include <cstring>
+
+namespace handoff::supervisor {
+
+std::string describe(const Exit& exit) {
+  if (!exit.signalled) return "exited with status " + std::to_string(exit.number);
+  const char* name = ::sigabbrev_np(exit.number);
+  std::string text = "was killed by ";
+  text += name != nullptr ? std::string("SIG") + name : "signal " + std::to_string(exit.number);
+  if (exit.core_dumped) text += " (core dumped)";
+  return text;
+}
+
+}  // namespace handoff::supervisor

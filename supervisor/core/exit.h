@@ -1,0 +1,17 @@
+// How a process ended, in a form that decisions and people can use.
+#pragma once
+
+#include <string>
+
+namespace handoff::supervisor {
+
+struct Exit {
+  bool signalled = false;
+  int number = 0;  // the exit status, or the signal
+  bool core_dumped = false;
+};
+
+// "exited with status 3", "was killed by SIGSEGV (core dumped)".
+std::string describe(const Exit& exit);
+
+}  // namespace handoff::supervisor

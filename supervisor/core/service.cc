@@ -1,0 +1,344 @@
+#include "core/service.h"
+
+#include "core/duration.h"
+
+namespace handoff::supervisor {
+
+Effects Service::step(const Event& event, Time now) {
+  out_.clear();
+  std::visit([this, now](const auto& what) { on(what, now); }, event);
+  return std::exchange(out_, {});
+}
+
+std::optional<Time> Service::deadline() const {
+  std::optional<Time> earliest;
+  const auto consider = [&earliest](const std::optional<Time>& time) {
+    if (time && (!earliest || *time < *earliest)) earliest = time;
+  };
+  consider(ready_by_);
+  consider(retry_at_);
+  consider(kill_at_);
+  if (upgrade_) consider(upgrade_->deadline());
+  return earliest;
+}
+
+const char* Service::state_name() const {
+  switch (state_) {
+    case State::kStopped:
+      return "stopped";
+    case State::kStarting:
+      return "starting";
+    case State::kRunning:
+      return upgrade_ ? "upgrading" : "running";
+    case State::kStopping:
+      return "stopping";
+    case State::kBackoff:
+      return "backoff";
+  }
+  return "?";
+}
+
+// ---- what people ask for
+// -------------------------------------------------------------------------
+
+void Service::on(const StartRequested&, Time now) {
+  if (state_ == State::kStopped && alive_.empty()) start_fresh(false, now);
+}
+
+std::optional<Refuse> Service::refusal() const {
+  if (upgrade_ || opening_ || fresh_) {
+    return Refuse{"busy", "another upgrade of " + policy_.name +
+                              " is under way; wait for it to end (handoff status " + policy_.name +
+                              ")"};
+  }
+  if (state_ == State::kStarting) {
+    return Refuse{"busy", policy_.name + " is starting; wait until it runs, or stop it first"};
+  }
+  if (state_ == State::kStopping) {
+    return Refuse{"busy", policy_.name + " is stopping; wait until it has stopped"};
+  }
+  return std::nullopt;
+}
+
+void Service::on(const HandoffRequested& request, Time now) {
+  if (auto refused = refusal()) {
+    out_.push_back(*refused);
+    return;
+  }
+  request_ = request.timeouts;
+  if (request.same_release) {
+    begin_handoff(false, now);
+  } else {
+    opening_ = true;
+    out_.push_back(OpenCandidate{});
+  }
+}
+
+void Service::on(const CandidateReady&, Time now) {
+  if (!opening_) {  // stopped meanwhile
+    out_.push_back(DropCandidate{});
+    maybe_stopped();
+    return;
+  }
+  opening_ = false;
+  if (auto refused = refusal()) {  // it died and is being started again
+    out_.push_back(DropCandidate{});
+    out_.push_back(*refused);
+    return;
+  }
+  begin_handoff(true, now);
+}
+
+void Service::on(const CandidateFailed& failed, Time) {
+  if (!opening_) return;
+  opening_ = false;
+  out_.push_back(Refuse{failed.code, failed.why});
+}
+
+void Service::on(const StopRequested& stop, Time now) {
+  if (opening_) {
+    opening_ = false;
+    out_.push_back(Refuse{"cancelled", policy_.name + " was stopped"});
+  }
+  if (stop.at_once) {
+    for (const Generation generation : alive_) out_.push_back(Signal{generation, true});
+  }
+  if (state_ == State::kStopping) return;
+  if (fresh_) {
+    fresh_->code = "cancelled";
+    fresh_->why = policy_.name + " was stopped";
+    fresh_->before = State::kStopped;
+  }
+  // Before the switch the handoff has to end first; after it the heir is like any other.
+  const bool before_switch = upgrade_ && current_ == upgrade_->donor();
+  state_ = State::kStopping;
+  ready_by_.reset();
+  retry_at_.reset();
+  kill_at_ = now + policy_.timeouts.drain;
+  if (!before_switch) send_stop(now);
+  if (upgrade_) follow(upgrade_->cancel(policy_.name + " was stopped", now), now);
+  maybe_stopped();
+}
+
+// ---- starting
+// ------------------------------------------------------------------------------------
+
+void Service::begin_handoff(bool candidate, Time now) {
+  if (state_ != State::kRunning) {
+    fresh_ = Fresh{.candidate = candidate, .before = state_, .begun = now};
+    start_fresh(candidate, now);
+    return;
+  }
+  const Generation heir = ++last_;
+  alive_.insert(heir);
+  upgrade_candidate_ = candidate;
+  upgrade_.emplace(current_, heir, request_, now);
+  out_.push_back(Announce{.phase = "start", .begins = true});
+  out_.push_back(Spawn{heir, candidate, true, request_});
+}
+
+void Service::start_fresh(bool candidate, Time now) {
+  state_ = State::kStarting;
+  current_ = ++last_;
+  registered_ = false;
+  timed_out_ = false;
+  alive_.insert(current_);
+  retry_at_.reset();
+  const Timeouts& timeouts = fresh_ ? request_ : policy_.timeouts;
+  ready_by_ = now + timeouts.start;
+  if (fresh_) out_.push_back(Announce{.phase = "start", .begins = true});
+  out_.push_back(Spawn{current_, candidate, false, timeouts});
+}
+
+void Service::on(const Registered& registered, Time now) {
+  if (registered.generation == current_) {
+    registered_ = true;
+    if (fresh_) fresh_->start = now - fresh_->begun;
+  }
+  forward(registered, now);
+}
+
+void Service::on(const Owned& owned, Time now) {
+  if (owned.generation == current_ && state_ == State::kStarting) {
+    state_ = State::kRunning;
+    ready_by_.reset();
+    running_since_ = now;
+    if (fresh_) {
+      if (fresh_->candidate) out_.push_back(TakeCandidate{});
+      Report report{.result = Report::Result::kDone, .fresh = true, .to = current_};
+      report.start = now - fresh_->begun;
+      fresh_.reset();
+      backoff_.reset();
+      out_.push_back(Conclude{report});
+    }
+    return;
+  }
+  forward(owned, now);
+}
+
+// ---- a handoff under way
+// -------------------------------------------------------------------------
+
+void Service::on(const HandoffFailed& failed, Time now) {
+  if (failed.generation == current_ && state_ == State::kStarting) {
+    if (fresh_) {
+      fresh_->code = failed.code;
+      fresh_->why = "the new release gave up: " + failed.reason;
+    }
+    note(Note::Level::kWarning, "it says that it can't start: " + failed.reason);
+    return;
+  }
+  forward(failed, now);
+}
+void Service::on(const Progressed& progress, Time now) { forward(progress, now); }
+void Service::on(const DonorRetired& retired, Time now) { forward(retired, now); }
+
+void Service::forward(const Event& event, Time now) {
+  if (upgrade_) follow(upgrade_->step(event, now), now);
+}
+
+void Service::follow(Upgrade::Step step, Time now) {
+  for (Effect& effect : step.effects) out_.push_back(std::move(effect));
+  if (step.turn == Upgrade::Turn::kHeirOwns) {
+    current_ = upgrade_->heir();
+    registered_ = true;
+    running_since_ = now;
+    backoff_.reset();
+    if (upgrade_candidate_) out_.push_back(TakeCandidate{});
+    upgrade_candidate_ = false;
+    if (state_ == State::kStopping) send_stop(now);
+  } else if (step.turn == Upgrade::Turn::kNobodyOwns) {
+    current_ = 0;
+    if (state_ == State::kRunning) wait_and_restart(upgrade_->crash(), now);
+  }
+  if (upgrade_->state() != Upgrade::State::kOver) return;
+  if (upgrade_candidate_) out_.push_back(DropCandidate{});
+  upgrade_candidate_ = false;
+  out_.push_back(Conclude{upgrade_->report()});
+  const bool ended_before_switch = current_ != 0 && current_ == upgrade_->donor();
+  upgrade_.reset();
+  if (state_ == State::kStopping) {
+    if (ended_before_switch) send_stop(now);
+    maybe_stopped();
+  }
+}
+
+// ---- endings
+// -------------------------------------------------------------------------------------
+
+void Service::on(const SpawnFailed& failed, Time now) {
+  alive_.erase(failed.generation);
+  if (failed.generation == current_) {
+    current_ended("exec", "could not be started: " + failed.why, now);
+  } else {
+    forward(failed, now);
+  }
+  maybe_stopped();
+}
+
+void Service::on(const Exited& exited, Time now) {
+  alive_.erase(exited.generation);
+  const bool current = exited.generation == current_;
+  // A donor's death in the middle of a handoff is the handoff's to judge; an heir that has taken
+  // over is both the handoff's and the service's.
+  const bool donor = upgrade_ && upgrade_->donor() == exited.generation;
+  forward(exited, now);
+  if (current && !donor) current_ended("exited", describe(exited.exit), now);
+  maybe_stopped();
+}
+
+void Service::current_ended(const std::string& code, const std::string& how, Time now) {
+  current_ = 0;
+  ready_by_.reset();
+  if (fresh_) {
+    if (fresh_->code.empty()) {
+      fresh_->code = timed_out_ ? "timeout" : code;
+      fresh_->why =
+          timed_out_ ? "the new release was not ready within " + format_duration(request_.start) +
+                           " and was ended"
+                     : "the new release " + how + (code == "exited" ? " before it was ready" : "");
+    }
+    fresh_failed(now);
+    return;
+  }
+  if (state_ == State::kStarting) {
+    wait_and_restart(
+        timed_out_ ? "was not ready in time and was ended" : how + " before it was ready", now);
+  } else if (state_ == State::kRunning) {
+    wait_and_restart(how, now);
+  }
+}
+
+void Service::wait_and_restart(const std::string& how, Time now) {
+  const Duration ran = state_ == State::kRunning ? now - running_since_ : Duration{};
+  if (!policy_.restart) {
+    state_ = State::kStopped;
+    note(Note::Level::kError, "it " + how + "; it is not restarted (restart = false)");
+    return;
+  }
+  const Duration wait = backoff_.after(ran);
+  state_ = State::kBackoff;
+  retry_at_ = now + wait;
+  note(Note::Level::kError,
+       "it " + how + "; its listeners stay open, next start in " + format_duration(wait));
+}
+
+void Service::fresh_failed(Time now) {
+  const Fresh fresh = *std::exchange(fresh_, std::nullopt);
+  if (fresh.candidate) out_.push_back(DropCandidate{});
+  Report report{.result = Report::Result::kFailed, .fresh = true, .to = last_};
+  report.start = fresh.start;
+  report.code = fresh.code;
+  report.message = fresh.why;
+  if (state_ != State::kStopping) {
+    // As before: what was stopped is stopped again, what was to be restarted will be.
+    state_ = State::kStopped;
+    if (fresh.before == State::kBackoff) {
+      state_ = State::kBackoff;
+      retry_at_ = now + backoff_.after(Duration{});
+    }
+  }
+  out_.push_back(Conclude{report});
+}
+
+void Service::send_stop(Time now) {
+  if (current_ == 0 || !kill_at_) return;
+  if (registered_) {
+    out_.push_back(SendStop{current_, std::max(*kill_at_, now)});
+  } else {
+    out_.push_back(Signal{current_, false});  // it may not know the protocol
+  }
+}
+
+void Service::maybe_stopped() {
+  if (state_ != State::kStopping || !alive_.empty() || upgrade_) return;
+  state_ = State::kStopped;
+  kill_at_.reset();
+  out_.push_back(ReportStopped{});
+}
+
+void Service::on(const Tick&, Time now) {
+  if (ready_by_ && now >= *ready_by_) {
+    ready_by_.reset();
+    timed_out_ = true;
+    note(Note::Level::kError, registered_ ? "it is ready but does not say that it serves: SIGKILL"
+                                          : "it did not say in time that it is ready: SIGKILL");
+    out_.push_back(Signal{current_, true});
+  }
+  if (retry_at_ && now >= *retry_at_) {
+    ++restarts_;
+    start_fresh(false, now);
+  }
+  if (kill_at_ && now >= *kill_at_) {
+    kill_at_.reset();
+    note(Note::Level::kWarning, "it is still there after the drain: SIGKILL");
+    for (const Generation generation : alive_) out_.push_back(Signal{generation, true});
+  }
+  forward(Tick{}, now);
+}
+
+void Service::note(Note::Level level, std::string text) {
+  out_.push_back(Note{level, std::move(text)});
+}
+
+}  // namespace handoff::supervisor

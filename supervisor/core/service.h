@@ -1,0 +1,105 @@
+// The life of one service: started, running, handed over, stopped, or waiting to be started again
+// after it died. The outer machine; Upgrade is the inner one, for as long as a handoff is under
+// way.
+//
+//   Stopped   --start--> Starting --Owner--> Running --died--> Backoff --wait over--> Starting
+//   Running   --upgrade--> (an Upgrade beside it; Running all the while)
+//   any       --stop--> Stopping --all processes gone--> Stopped
+#pragma once
+
+#include <optional>
+#include <set>
+
+#include "core/backoff.h"
+#include "core/effects.h"
+#include "core/upgrade.h"
+
+namespace handoff::supervisor {
+
+class Service {
+ public:
+  enum class State { kStopped, kStarting, kRunning, kStopping, kBackoff };
+
+  struct Policy {
+    std::string name;
+    bool restart = true;  // after it died unasked
+    Timeouts timeouts;
+  };
+
+  static constexpr Duration kTermToKill = std::chrono::seconds(2);
+
+  explicit Service(Policy policy) : policy_(std::move(policy)) {}
+
+  Effects step(const Event& event, Time now);
+  std::optional<Time> deadline() const;
+
+  State state() const { return state_; }
+  // For people: as above, and "upgrading".
+  const char* state_name() const;
+  Generation current() const { return current_; }
+  bool upgrading() const { return upgrade_.has_value(); }
+  std::uint64_t restarts() const { return restarts_; }
+  // No process of it is alive, and none is about to be.
+  bool idle() const { return state_ == State::kStopped && alive_.empty() && !opening_; }
+
+ private:
+  // An upgrade or a restart while nothing runs: a fresh start that somebody waits for.
+  struct Fresh {
+    bool candidate = false;
+    State before = State::kStopped;
+    Time begun;
+    Duration start{};
+    std::string why;  // it failed
+    std::string code;
+  };
+
+  void on(const StartRequested&, Time now);
+  void on(const HandoffRequested& request, Time now);
+  void on(const CandidateReady&, Time now);
+  void on(const CandidateFailed& failed, Time now);
+  void on(const StopRequested& stop, Time now);
+  void on(const Registered& registered, Time now);
+  void on(const Owned& owned, Time now);
+  void on(const HandoffFailed& failed, Time now);
+  void on(const Progressed& progress, Time now);
+  void on(const DonorRetired& retired, Time now);
+  void on(const SpawnFailed& failed, Time now);
+  void on(const Exited& exited, Time now);
+  void on(const Tick&, Time now);
+
+  // Passes the event to the handoff under way, if there is one, and follows what it says.
+  void forward(const Event& event, Time now);
+  void follow(Upgrade::Step step, Time now);
+
+  void begin_handoff(bool candidate, Time now);
+  void start_fresh(bool candidate, Time now);
+  void current_ended(const std::string& code, const std::string& how, Time now);
+  void wait_and_restart(const std::string& how, Time now);
+  void fresh_failed(Time now);
+  void send_stop(Time now);
+  void maybe_stopped();
+  std::optional<Refuse> refusal() const;
+  void note(Note::Level level, std::string text);
+
+  Policy policy_;
+  State state_ = State::kStopped;
+  Generation last_ = 0;     // the highest one given
+  Generation current_ = 0;  // the process that is to own, or owns, the sockets; 0 if there is none
+  bool registered_ = false;
+  std::set<Generation> alive_;
+  Time running_since_{};
+  std::optional<Time> ready_by_;
+  std::optional<Time> retry_at_;
+  std::optional<Time> kill_at_;
+  bool timed_out_ = false;
+  bool opening_ = false;  // a candidate is being opened for...
+  Timeouts request_;      // ...a handoff with these deadlines
+  std::optional<Fresh> fresh_;
+  std::optional<Upgrade> upgrade_;
+  bool upgrade_candidate_ = false;
+  Backoff backoff_;
+  std::uint64_t restarts_ = 0;
+  Effects out_;
+};
+
+}  // namespace handoff::supervisor

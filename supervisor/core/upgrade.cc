@@ -1,0 +1,350 @@
+#include "core/upgrade.h"
+
+#include <algorithm>
+
+#include "core/duration.h"
+
+namespace handoff::supervisor {
+
+Upgrade::Upgrade(Generation donor, Generation heir, const Timeouts& timeouts, Time now)
+    : timeouts_(timeouts), begun_(now), deadline_(now + timeouts.start) {
+  donor_.generation = donor;
+  heir_.generation = heir;
+  report_.from = donor;
+  report_.to = heir;
+}
+
+std::optional<Time> Upgrade::deadline() const {
+  std::optional<Time> earliest = deadline_;
+  for (const Party* party : {&donor_, &heir_}) {
+    if (party->next && (!earliest || *party->next < *earliest)) earliest = party->next;
+  }
+  return earliest;
+}
+
+Upgrade::Step Upgrade::step(const Event& event, Time now) {
+  out_ = {};
+  const auto mine = [this](const auto& message) { return message.handoff_id == heir_.generation; };
+  if (const auto* registered = std::get_if<Registered>(&event)) {
+    if (registered->generation == heir_.generation) heir_registered(now);
+  } else if (const auto* owned = std::get_if<Owned>(&event)) {
+    if (owned->generation == heir_.generation) heir_owned(*owned, now);
+  } else if (const auto* progress = std::get_if<Progressed>(&event)) {
+    if (progress->generation == donor_.generation && mine(*progress)) {
+      donor_progressed(*progress, now);
+    }
+  } else if (const auto* failed = std::get_if<HandoffFailed>(&event)) {
+    if (failed->generation == heir_.generation) heir_failed(*failed, now);
+    if (failed->generation == donor_.generation && mine(*failed)) donor_failed(*failed, now);
+  } else if (const auto* retired = std::get_if<DonorRetired>(&event)) {
+    if (retired->generation == donor_.generation && mine(*retired)) donor_retired(*retired, now);
+  } else if (const auto* spawn = std::get_if<SpawnFailed>(&event)) {
+    if (spawn->generation == heir_.generation) {
+      heir_ended("exec", "could not be started: " + spawn->why, now);
+    }
+  } else if (const auto* exited = std::get_if<Exited>(&event)) {
+    if (exited->generation == heir_.generation) heir_ended("exited", describe(exited->exit), now);
+    if (exited->generation == donor_.generation) donor_exited(exited->exit, now);
+  } else if (std::holds_alternative<Tick>(event)) {
+    ticked(now);
+  }
+  return finish(now);
+}
+
+// ---- the heir
+// ------------------------------------------------------------------------------------
+
+void Upgrade::heir_registered(Time now) {
+  if (state_ != State::kStarting) return;
+  report_.start = now - begun_;
+  donated_ = now;
+  state_ = State::kCopying;
+  deadline_ = now + silence();
+  out_.effects.push_back(SendDonate{donor_.generation, heir_.generation, timeouts_});
+  announce("copy", true);
+}
+
+void Upgrade::heir_owned(const Owned& owned, Time now) {
+  switch (state_) {
+    case State::kCopying:
+    case State::kSwitching:
+    case State::kAwaitingHeir:
+      break;
+    case State::kStarting:
+      fail_with("protocol", "the new release says that it owns sessions before it was given any");
+      kill(heir_);
+      close(Report::Result::kFailed);
+      return;
+    case State::kClosing:
+      if (!heir_owns_) {
+        note(Note::Level::kError,
+             "the new release says that it owns the sessions after the "
+             "handoff has failed: it is ended");
+        kill(heir_);
+      }
+      return;
+    case State::kAwaitingDonor:  // it has said Failed, or is about to be reaped
+    case State::kOver:
+      return;
+  }
+  heir_owns_ = true;
+  out_.turn = Turn::kHeirOwns;
+  running_ = owned.running_at_ns != 0 ? time_from_ns(owned.running_at_ns) : now;
+  if (owned.frozen_at_ns != 0) frozen_ = time_from_ns(owned.frozen_at_ns);
+  if (frozen_ == Time{}) frozen_ = running_;  // the donor died before it froze
+  report_.copy = std::max(frozen_ - donated_, Duration{});
+  report_.switched = std::max(running_ - frozen_, Duration{});
+  report_.moved = owned.sessions;
+  report_.lost = owned.lost;
+  report_.lost_ids = owned.lost_ids;
+  report_.bytes = std::max(report_.bytes, progress_.bytes);
+  report_.blackout = owned.blackout;
+  if (owned.lost > 0) {
+    fail_with("peer_died",
+              "the old release " + (donor_.story.empty() ? std::string("died") : donor_.story) +
+                  " during the copy: the new one took over and reset " +
+                  std::to_string(owned.lost) + " sessions that it had no valid state of");
+  }
+  close(owned.lost > 0 ? Report::Result::kLost : Report::Result::kDone);
+  announce("retire", true);
+  if (!donor_.must_go) dismiss(donor_, timeouts_.drain, true, now);
+}
+
+void Upgrade::heir_failed(const HandoffFailed& failed, Time now) {
+  if (heir_owns_ || state_ == State::kOver) return;
+  heir_.code = failed.code;
+  heir_.story = "gave up: " + failed.reason;
+  if (state_ == State::kStarting) {
+    close(Report::Result::kFailed);
+    dismiss(heir_, kHeirLeaves, false, now);
+  } else if (copying()) {
+    state_ = State::kAwaitingDonor;
+    deadline_ = now + verdict();
+  } else if (state_ == State::kAwaitingHeir) {
+    nobody_owns(progress_.sessions_total);
+    dismiss(heir_, kHeirLeaves, false, now);
+  }
+}
+
+void Upgrade::heir_ended(const std::string& code, const std::string& how, Time now) {
+  heir_.gone = true;
+  heir_.next.reset();
+  // An heir that was told to go has nothing to add by how it goes; unless it was its death that the
+  // donor saw.
+  const bool told = state_ == State::kClosing && donor_.code != "peer_died";
+  if (!heir_.killed && !told && heir_.code.empty()) {
+    heir_.code = code;
+    heir_.story = how;
+  }
+  switch (state_) {
+    case State::kStarting:
+      if (code == "exited") heir_.story += " before it was ready";
+      close(Report::Result::kFailed);
+      break;
+    case State::kCopying:
+    case State::kSwitching:
+      state_ = State::kAwaitingDonor;
+      deadline_ = now + verdict();
+      break;
+    case State::kAwaitingHeir:
+      nobody_owns(progress_.sessions_total);
+      break;
+    case State::kClosing:
+      if (heir_owns_ && !nobody_) {
+        nobody_ = true;  // the service's own crash: the machine around this one restarts it
+        report_.result = Report::Result::kLost;
+        report_.lost += report_.moved;
+        fail_with(code, "the new release " + how + " after it had taken over");
+      }
+      break;
+    case State::kAwaitingDonor:
+    case State::kOver:
+      break;
+  }
+}
+
+// ---- the donor
+// -----------------------------------------------------------------------------------
+
+void Upgrade::donor_progressed(const Progressed& progress, Time now) {
+  if (!copying()) return;
+  progress_ = progress;
+  report_.bytes = progress.bytes;
+  deadline_ = now + silence();
+  if (progress.phase == CopyPhase::kSwitch && state_ == State::kCopying) {
+    state_ = State::kSwitching;
+    frozen_ = progress.at_ns != 0 ? time_from_ns(progress.at_ns) : now;
+    announce("switch", true);
+    return;
+  }
+  announce(state_ == State::kSwitching ? "switch" : "copy", false);
+}
+
+void Upgrade::donor_failed(const HandoffFailed& failed, Time now) {
+  if (copying() || state_ == State::kAwaitingDonor) {
+    donor_.code = failed.code;
+    donor_.story = failed.reason;
+    close(Report::Result::kFailed);
+    dismiss(heir_, kHeirLeaves, false, now);
+  } else if (heir_owns_) {
+    note(Note::Level::kError,
+         "the old release says that the handoff failed, after the new one has taken over: " +
+             failed.reason);
+  }
+}
+
+void Upgrade::donor_retired(const DonorRetired& retired, Time now) {
+  if (state_ == State::kStarting || state_ == State::kOver || retired_) return;
+  retired_ = true;
+  report_.bytes = std::max(report_.bytes, retired.bytes);
+  if (heir_owns_) {
+    // The drain counts from here: it is the donor's first moment without sessions.
+    if (!donor_.termed && !donor_.gone) donor_.next = now + timeouts_.drain;
+    return;
+  }
+  if (state_ == State::kClosing) return;
+  if (!donor_.gone) dismiss(donor_, timeouts_.drain, true, now);
+  const bool died = retired.heir_died || heir_.gone || state_ == State::kAwaitingDonor;
+  if (died) {
+    nobody_owns(retired.heir_died ? retired.lost : retired.sessions);
+    dismiss(heir_, Duration{}, false, now);
+  } else {
+    progress_.sessions_total = retired.sessions;
+    state_ = State::kAwaitingHeir;
+    deadline_ = now + verdict();
+  }
+}
+
+void Upgrade::donor_exited(const Exit& exit, Time now) {
+  donor_.gone = true;
+  donor_.next.reset();
+  const std::string how = describe(exit);
+  switch (state_) {
+    case State::kStarting:
+      fail_with("peer_died", "the old release " + how + " before anything was handed over");
+      crash_ = how;
+      nobody_ = true;
+      out_.turn = Turn::kNobodyOwns;
+      close(Report::Result::kFailed);
+      dismiss(heir_, Duration{}, false, now);
+      break;
+    case State::kCopying:
+    case State::kSwitching:
+      donor_.story = how;
+      crash_ = how;
+      state_ = State::kAwaitingHeir;
+      deadline_ = now + verdict();
+      break;
+    case State::kAwaitingDonor:
+      donor_.story = how;
+      crash_ = how;
+      nobody_owns(progress_.sessions_total);
+      dismiss(heir_, kHeirLeaves, false, now);
+      break;
+    case State::kClosing:
+      if (heir_owns_) {
+        report_.retire = std::max(now - running_, Duration{});
+      } else if (!nobody_) {
+        crash_ = how;  // it was to go on, and died by itself
+        nobody_ = true;
+        out_.turn = Turn::kNobodyOwns;
+      }
+      break;
+    case State::kAwaitingHeir:
+    case State::kOver:
+      break;
+  }
+}
+
+// ---- time
+// ----------------------------------------------------------------------------------------
+
+void Upgrade::ticked(Time now) {
+  tick_parties(now);
+  if (!deadline_ || now < *deadline_) return;
+  switch (state_) {
+    case State::kStarting:
+      fail_with("timeout", "the new release was not ready within " +
+                               format_duration(timeouts_.start) + " and was ended");
+      kill(heir_);
+      close(Report::Result::kFailed);
+      break;
+    case State::kCopying:
+    case State::kSwitching:
+      if (!cancelled_) {
+        fail_with("timeout", "neither release said anything for " + format_duration(silence()));
+        cancelled_ = true;
+        for (const Party* party : {&donor_, &heir_}) {
+          out_.effects.push_back(
+              SendCancel{party->generation, heir_.generation, "no word for too long"});
+        }
+      } else {
+        kill(heir_);
+        state_ = State::kAwaitingDonor;
+      }
+      deadline_ = now + verdict();
+      break;
+    case State::kAwaitingDonor:
+      // It is still the one that owns everything: nothing else can be concluded from its silence.
+      donor_.story = "has not said yet that it goes on: it may hang";
+      close(Report::Result::kFailed);
+      dismiss(heir_, Duration{}, false, now);
+      break;
+    case State::kAwaitingHeir:
+      heir_.code = "timeout";
+      heir_.story = "did not take over in time and was ended";
+      nobody_owns(progress_.sessions_total);
+      dismiss(heir_, Duration{}, false, now);
+      break;
+    case State::kClosing:
+    case State::kOver:
+      deadline_.reset();
+      break;
+  }
+}
+
+void Upgrade::tick_parties(Time now) {
+  for (Party* party : {&donor_, &heir_}) {
+    if (!party->next || now < *party->next) continue;
+    if (party == &donor_ && !party->termed) {
+      party->termed = true;
+      party->next = now + kTermToKill;
+      out_.effects.push_back(Signal{party->generation, false});
+      note(Note::Level::kWarning, "the old release is still there " +
+                                      format_duration(timeouts_.drain) +
+                                      " after the switch: SIGTERM");
+    } else {
+      kill(*party);
+    }
+  }
+}
+
+Upgrade::Step Upgrade::cancel(const std::string& why, Time now) {
+  out_ = {};
+  switch (state_) {
+    case State::kStarting:
+      fail_with("cancelled", why);
+      close(Report::Result::kFailed);
+      dismiss(heir_, Duration{}, false, now);
+      break;
+    case State::kCopying:
+    case State::kSwitching:
+      if (!cancelled_) {
+        cancelled_ = true;
+        fail_with("cancelled", why);
+        out_.effects.push_back(SendCancel{donor_.generation, heir_.generation, why});
+        deadline_ = now + timeouts_.freeze_budget + kMargin;
+      }
+      break;
+    case State::kClosing:
+      if (donor_.must_go && !donor_.termed && !donor_.gone) donor_.next = now;
+      break;
+    case State::kAwaitingDonor:
+    case State::kAwaitingHeir:
+    case State::kOver:
+      break;
+  }
+  return finish(now);
+}
+
+}  // namespace handoff::supervisor

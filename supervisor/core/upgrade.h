@@ -1,0 +1,119 @@
+// One handoff as the supervisor sees it: it starts the heir, tells the donor, waits for what the
+// two report, and makes whoever must go, go. It never decides the outcome: the donor and the heir
+// do that between themselves; this machine follows the survivors.
+//
+//   state         waits for                       then
+//   Starting      the heir's Register             Copying
+//   Copying       the donor's freeze              Switching
+//   Switching     the heir's Owner                Closing, the donor must go
+//   AwaitingDonor the donor's Failed, after the heir has failed or died: Closing, the heir must go
+//   AwaitingHeir  the heir's Owner, after the donor has died or retired: Closing
+//   Closing       the exit of everyone who must go
+//   Over
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "core/effects.h"
+
+namespace handoff::supervisor {
+
+class Upgrade {
+ public:
+  enum class State {
+    kStarting,
+    kCopying,
+    kSwitching,
+    kAwaitingDonor,
+    kAwaitingHeir,
+    kClosing,
+    kOver
+  };
+
+  // Who owns the sessions now, as far as a step has changed it.
+  enum class Turn { kUnchanged, kHeirOwns, kNobodyOwns };
+  struct Step {
+    Effects effects;
+    Turn turn = Turn::kUnchanged;
+  };
+
+  static constexpr Duration kMargin = std::chrono::seconds(2);      // over the peers' own deadlines
+  static constexpr Duration kHeirLeaves = std::chrono::seconds(1);  // a failed heir, before SIGKILL
+  static constexpr Duration kTermToKill = std::chrono::seconds(2);
+
+  // The heir is being spawned; its generation is the handoff's id.
+  Upgrade(Generation donor, Generation heir, const Timeouts& timeouts, Time now);
+
+  Step step(const Event& event, Time now);
+  // Gives up what can still be given up, and hurries the donor where it can't.
+  Step cancel(const std::string& why, Time now);
+
+  State state() const { return state_; }
+  Generation donor() const { return donor_.generation; }
+  Generation heir() const { return heir_.generation; }
+  // When step(Tick) wants to be called.
+  std::optional<Time> deadline() const;
+  const Report& report() const { return report_; }
+  // How the donor died, for the log of a service that nobody owns any more.
+  const std::string& crash() const { return crash_; }
+
+ private:
+  // A process that may have to go: asked to, then SIGTERM, then SIGKILL.
+  struct Party {
+    Generation generation = 0;
+    bool gone = false;
+    bool must_go = false;
+    bool termed = false;
+    bool killed = false;
+    std::optional<Time> next;
+    std::string code;  // what it said, or how it ended
+    std::string story;
+  };
+
+  void heir_registered(Time now);
+  void heir_owned(const Owned& owned, Time now);
+  void heir_failed(const HandoffFailed& failed, Time now);
+  void heir_ended(const std::string& code, const std::string& how, Time now);
+  void donor_progressed(const Progressed& progress, Time now);
+  void donor_failed(const HandoffFailed& failed, Time now);
+  void donor_retired(const DonorRetired& retired, Time now);
+  void donor_exited(const Exit& exit, Time now);
+  void ticked(Time now);
+  void tick_parties(Time now);
+
+  void dismiss(Party& party, Duration grace, bool term_first, Time now);
+  void kill(Party& party);
+  void close(Report::Result result);  // enters Closing
+  void fail_with(std::string code, std::string message);
+  void nobody_owns(std::uint64_t lost);
+  void conclude_stories();
+  void maybe_over(Time now);
+  bool copying() const { return state_ == State::kCopying || state_ == State::kSwitching; }
+  Duration verdict() const { return timeouts_.stall + timeouts_.freeze_budget + kMargin; }
+  Duration silence() const { return 3 * timeouts_.stall + timeouts_.freeze_budget + kMargin; }
+  void announce(const char* phase, bool begins);
+  void note(Note::Level level, std::string text);
+  Step finish(Time now);
+
+  State state_ = State::kStarting;
+  Timeouts timeouts_;
+  Party donor_;
+  Party heir_;
+  Time begun_;
+  Time donated_{};
+  Time frozen_{};
+  Time running_{};
+  std::optional<Time> deadline_;
+  bool cancelled_ = false;
+  bool heir_owns_ = false;
+  bool nobody_ = false;
+  bool retired_ = false;
+  Progressed progress_;
+  Report report_;
+  std::string crash_;
+  Step out_;
+};
+
+}  // namespace handoff::supervisor

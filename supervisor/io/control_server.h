@@ -1,0 +1,52 @@
+// Where operators come in: a stream socket, one JSON request a line, answers as JSON lines. A
+// client that is slow, silent, talks nonsense or belongs to another user costs nobody but itself.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "base/unique_fd.h"
+#include "io/handles.h"
+
+namespace handoff::supervisor {
+
+// One operator who waits for answers.
+class Client {
+ public:
+  virtual ~Client() = default;
+  virtual void send(const nlohmann::json& event) = 0;
+  // The last one.
+  virtual void finish(const nlohmann::json& answer) = 0;
+};
+// The operator may be gone any time; what he asked for goes on.
+using ClientPtr = std::weak_ptr<Client>;
+
+class ControlServer {
+ public:
+  static constexpr std::size_t kMaxRequest = 64 * 1024;
+  static constexpr std::size_t kMaxUnsent = 1024 * 1024;
+  static constexpr std::size_t kMaxClients = 64;
+  static constexpr Duration kRequestWithin = std::chrono::seconds(10);
+
+  using Serve = std::function<void(ClientPtr, const nlohmann::json& request)>;
+
+  // Takes fd, a listening Unix socket.
+  ControlServer(uv_loop_t* loop, UniqueFd fd, Serve serve);
+  ~ControlServer();
+  ControlServer(const ControlServer&) = delete;
+  ControlServer& operator=(const ControlServer&) = delete;
+
+ private:
+  class Connection;
+  void accept();
+
+  uv_loop_t* loop_;
+  Serve serve_;
+  std::map<Connection*, std::shared_ptr<Connection>> connections_;
+  Handle<uv_pipe_t> listener_;
+};
+
+}  // namespace handoff::supervisor

@@ -1,0 +1,19 @@
+// What systemd (or whoever set NOTIFY_SOCKET) is told. Nothing happens without it.
+#pragma once
+
+#include <string>
+
+namespace handoff::supervisor {
+
+class Notify {
+ public:
+  void ready(const std::string& status);  // READY=1 the first time, then STATUS alone
+  void status(const std::string& status);
+  void stopping();
+
+ private:
+  bool ready_ = false;
+  std::string last_;
+};
+
+}  // namespace handoff::supervisor

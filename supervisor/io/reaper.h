@@ -1,0 +1,24 @@
+// Waits for every child that ends: those that were started here, and, for PID 1, the orphans that
+// the kernel hands over.
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+
+#include "core/exit.h"
+#include "io/handles.h"
+
+namespace handoff::supervisor {
+
+class Reaper {
+ public:
+  Reaper(uv_loop_t* loop, std::function<void(pid_t, Exit)> ended);
+
+ private:
+  void reap();
+  std::function<void(pid_t, Exit)> ended_;
+  SignalWatch watch_;
+};
+
+}  // namespace handoff::supervisor

@@ -1,0 +1,198 @@
+#include "io/service_messages.h"
+
+#include <algorithm>
+#include <cctype>
+
+#include "handoff.pb.h"
+#include "protocol/limits.h"
+
+namespace handoff::supervisor {
+namespace {
+
+std::string code_name(v1::Code code) {
+  std::string name = v1::Code_Name(code);
+  if (name.empty()) return "code_" + std::to_string(static_cast<int>(code));
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return name;
+}
+
+// A service's words reach logs and terminals: bounded, one line, no control characters.
+std::string printable(const std::string& text) {
+  std::string out = text.substr(0, protocol::kMaxReason);
+  std::replace_if(
+      out.begin(), out.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
+  return out;
+}
+
+CopyPhase phase_of(v1::Phase phase) {
+  switch (phase) {
+    case v1::PHASE_COPY:
+      return CopyPhase::kCopy;
+    case v1::PHASE_SWITCH:
+      return CopyPhase::kSwitch;
+    case v1::PHASE_RETIRE:
+      return CopyPhase::kRetire;
+    default:
+      return CopyPhase::kNone;
+  }
+}
+
+template <class T>
+bool parse(T& message, std::string_view body) {
+  return message.ParseFromArray(body.data(), static_cast<int>(body.size()));
+}
+
+Heard from(const v1::Register& message, Generation generation) {
+  Heard heard;
+  heard.aside = ReleaseNamed{printable(message.manifest().service()),
+                             printable(message.manifest().release())};
+  heard.events.emplace_back(Registered{generation});
+  return heard;
+}
+
+Heard from(const v1::Owner& message, Generation generation) {
+  Heard heard;
+  FdsNamed fds;
+  for (const v1::Named& named : message.named()) {
+    fds.fds.push_back(
+        {printable(named.name()), printable(named.address()), named.inode(), named.device()});
+  }
+  heard.aside = std::move(fds);
+  Owned owned{.generation = generation,
+              .handoff_id = message.handoff_id(),
+              .sessions = message.sessions(),
+              .lost = message.lost(),
+              .frozen_at_ns = message.frozen_at_ns(),
+              .running_at_ns = message.running_at_ns(),
+              .blackout = {message.blackout().p50_us(), message.blackout().p99_us(),
+                           message.blackout().p999_us(), message.blackout().max_us()},
+              .donor_died = message.donor_died()};
+  owned.lost_ids.assign(message.lost_ids().begin(), message.lost_ids().end());
+  heard.events.emplace_back(std::move(owned));
+  return heard;
+}
+
+Heard from(const v1::Progress& message, Generation generation) {
+  return {{Progressed{generation, message.handoff_id(), phase_of(message.phase()), message.at_ns(),
+                      message.sessions_sent(), message.sessions_total(), message.bytes(),
+                      message.round()}},
+          {}};
+}
+
+Heard from(const v1::Failed& message, Generation generation) {
+  return {{HandoffFailed{generation, message.handoff_id(), code_name(message.code()),
+                         printable(message.reason())}},
+          {}};
+}
+
+Heard from(const v1::Retired& message, Generation generation) {
+  return {{DonorRetired{generation, message.handoff_id(), message.sessions(), message.bytes(),
+                        message.lost(), message.heir_died()}},
+          {}};
+}
+
+Heard from(const v1::Status& message, Generation) {
+  Heard heard;
+  heard.aside = SessionsCounted{message.query_id(), message.sessions()};
+  return heard;
+}
+
+template <class T>
+Result<Heard> take(protocol::Type type, std::string_view body, Generation generation) {
+  T message;
+  if (!parse(message, body)) {
+    return fail(-EPROTO, "a " + protocol::type_name(type) + " that is malformed");
+  }
+  return from(message, generation);
+}
+
+void fill(v1::Handoff& out, const HandoffEnd& end) {
+  out.set_id(end.id);
+  out.set_channel_index(end.channel_index);
+  out.set_peer_index(end.peer_index);
+  out.set_peer_pid(end.peer_pid);
+  out.set_stall_us(static_cast<std::uint64_t>(to_us(end.timeouts.stall)));
+  out.set_budget_us(static_cast<std::uint64_t>(to_us(end.timeouts.freeze_budget)));
+}
+
+v1::Start start(const std::string& service, Generation generation) {
+  v1::Start out;
+  out.set_protocol_min(protocol::kVersionMin);
+  out.set_protocol_max(protocol::kVersionMax);
+  out.set_service(service);
+  out.set_generation(generation);
+  return out;
+}
+
+}  // namespace
+
+Result<Heard> decode(protocol::Type type, std::string_view body, Generation generation) {
+  switch (type) {
+    case protocol::Type::kRegister:
+      return take<v1::Register>(type, body, generation);
+    case protocol::Type::kOwner:
+      return take<v1::Owner>(type, body, generation);
+    case protocol::Type::kProgress:
+      return take<v1::Progress>(type, body, generation);
+    case protocol::Type::kFailed:
+      return take<v1::Failed>(type, body, generation);
+    case protocol::Type::kRetired:
+      return take<v1::Retired>(type, body, generation);
+    case protocol::Type::kStatus:
+      return take<v1::Status>(type, body, generation);
+    default:
+      return fail(-EPROTO, "a " + protocol::type_name(type) + ", which no service sends");
+  }
+}
+
+std::string encode_start(const std::string& service, Generation generation,
+                         const std::vector<NamedFd>& listeners) {
+  v1::Start out = start(service, generation);
+  std::uint32_t index = 0;
+  for (const NamedFd& listener : listeners) {
+    v1::Named* named = out.add_listeners();
+    named->set_name(listener.name);
+    named->set_address(listener.address);
+    named->set_inode(listener.inode);
+    named->set_device(listener.device);
+    named->set_fd_index(index++);
+  }
+  return out.SerializeAsString();
+}
+
+std::string encode_start_heir(const std::string& service, Generation generation,
+                              const HandoffEnd& end) {
+  v1::Start out = start(service, generation);
+  out.set_heir(true);
+  fill(*out.mutable_handoff(), end);
+  return out.SerializeAsString();
+}
+
+std::string encode_donate(Generation heir, const HandoffEnd& end) {
+  v1::Donate out;
+  out.set_heir_generation(heir);
+  fill(*out.mutable_handoff(), end);
+  return out.SerializeAsString();
+}
+
+std::string encode_stop(Time deadline) {
+  v1::Stop out;
+  out.set_deadline_us(static_cast<std::uint64_t>(to_us(deadline.time_since_epoch())));
+  return out.SerializeAsString();
+}
+
+std::string encode_query(std::uint64_t id) {
+  v1::Query out;
+  out.set_id(id);
+  return out.SerializeAsString();
+}
+
+std::string encode_cancel(std::uint64_t handoff_id, const std::string& reason) {
+  v1::Cancel out;
+  out.set_handoff_id(handoff_id);
+  out.set_reason(reason.substr(0, protocol::kMaxReason));
+  return out.SerializeAsString();
+}
+
+}  // namespace handoff::supervisor

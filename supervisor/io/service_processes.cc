@@ -1,0 +1,204 @@
+// The part of ServiceRunner that has processes: starts them, speaks with them, sees them end.
+#include <spdlog/spdlog.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <utility>
+
+#include "io/service_runner.h"
+#include "io/spawn.h"
+
+namespace handoff::supervisor {
+
+void ServiceRunner::apply(const Spawn& spawn) {
+  auto process = std::make_unique<Process>();
+  process->generation = spawn.generation;
+  process->release = spawn.candidate ? candidate_ : release_;
+  process->since = std::chrono::system_clock::now();
+  to_release_ = process->release;
+  to_ = {process->release->name, spawn.generation, 0, process->release->digest,
+         process->release->path};
+  if (process->release->changed()) {
+    spdlog::warn(
+        "{}: {} was written to since it was opened: what runs now is not what was digested", name(),
+        process->release->path);
+  }
+  if (auto launched = launch(spawn, *process); !launched) {
+    feed(SpawnFailed{spawn.generation, launched.error().message});
+    return;
+  }
+  to_.pid = process->pid;
+  spdlog::info("{}: starting {} as generation {}, pid {}, sha256 {:.12}", name(),
+               process->release->path, spawn.generation, process->pid, process->release->digest);
+  processes_[spawn.generation] = std::move(process);
+}
+
+Result<void> ServiceRunner::launch(const Spawn& spawn, Process& process) {
+  auto pair = io::Channel::make_pair();
+  if (!pair) return Failure(pair.error());
+  const Generation generation = spawn.generation;
+  const UniqueFd theirs = std::move(pair->second);
+  process.channel = std::make_unique<ServiceChannel>(
+      loop_, std::move(pair->first), generation,
+      ServiceChannel::Callbacks{
+          .heard = [this, generation](Heard what) { heard(generation, std::move(what)); },
+          .closed =
+              [this, generation](const std::string& why) {
+                if (!why.empty()) {
+                  spdlog::error(
+                      "{}: generation {} broke the protocol, its control socket is closed: {}",
+                      name(), generation, why);
+                }
+              }});
+  if (!send_start(spawn, process)) return fail(-EIO, "its control socket takes no Start");
+  auto spawned = supervisor::spawn({.release = process.release.get(),
+                                    .service = name(),
+                                    .generation = generation,
+                                    .control_fd = theirs.get(),
+                                    .environment = config_.environment,
+                                    .working_dir = config_.working_dir});
+  if (!spawned) return Failure(spawned.error());
+  process.pid = spawned->pid;
+  process.pidfd = std::move(spawned->pidfd);
+  process.exec_error = std::move(spawned->exec_error);
+  process.exec_poll = std::make_unique<Poll>(loop_, process.exec_error.get(),
+                                             [this, generation](int) { exec_known(generation); });
+  process.exec_poll->watch(UV_READABLE);
+  return {};
+}
+
+// It lies in the socket before the process exists.
+bool ServiceRunner::send_start(const Spawn& spawn, Process& process) {
+  if (!spawn.heir) {
+    std::vector<NamedFd> named;
+    std::vector<int> fds;
+    for (const Listener& listener : listeners_) {
+      named.push_back({listener.name(), listener.address(), listener.inode(), listener.device()});
+      fds.push_back(listener.fd());
+    }
+    return process.channel->send(protocol::Type::kStart,
+                                 encode_start(name(), spawn.generation, named), fds);
+  }
+  const Process* donor = current();
+  auto channel = io::Channel::make_pair();
+  if (!channel || donor == nullptr) return false;
+  process.donor_end = std::move(channel->second);
+  const std::string body = encode_start_heir(name(), spawn.generation,
+                                             {.id = spawn.generation,
+                                              .channel_index = 0,
+                                              .peer_index = 1,
+                                              .peer_pid = static_cast<std::uint32_t>(donor->pid),
+                                              .timeouts = spawn.timeouts});
+  const int fds[] = {channel->first.get(), donor->pidfd.get()};
+  return process.channel->send(protocol::Type::kStart, body, fds);
+}
+
+void ServiceRunner::apply(const SendDonate& donate) {
+  Process* donor = find(donate.donor);
+  Process* heir = find(donate.heir);
+  bool sent = false;
+  if (donor != nullptr && heir != nullptr && heir->donor_end.valid()) {
+    const int fds[] = {heir->donor_end.get(), heir->pidfd.get()};
+    sent = donor->channel->send(
+        protocol::Type::kDonate,
+        encode_donate(donate.heir, {.id = donate.heir,
+                                    .channel_index = 0,
+                                    .peer_index = 1,
+                                    .peer_pid = static_cast<std::uint32_t>(heir->pid),
+                                    .timeouts = donate.timeouts}),
+        fds);
+    heir->donor_end.reset();
+  }
+  if (!sent) {
+    feed(HandoffFailed{donate.donor, donate.heir, "unreachable",
+                       "its control socket is closed, or full because it hangs"});
+  }
+}
+
+void ServiceRunner::apply(const SendStop& stop) {
+  Process* process = find(stop.generation);
+  if (process == nullptr) return;
+  if (!process->channel->send(protocol::Type::kStop, encode_stop(stop.deadline))) {
+    apply(Signal{stop.generation, false});
+  }
+}
+
+void ServiceRunner::apply(const SendCancel& cancel) {
+  Process* process = find(cancel.generation);
+  if (process == nullptr) return;
+  // Who can't be reached is dealt with by the deadline that follows.
+  (void)process->channel->send(protocol::Type::kCancel,
+                               encode_cancel(cancel.handoff_id, cancel.reason));
+}
+
+void ServiceRunner::apply(const Signal& signal) {
+  const Process* process = find(signal.generation);
+  if (process == nullptr || !process->pidfd.valid()) return;
+  const int number = signal.kill ? SIGKILL : SIGTERM;
+  if (::syscall(SYS_pidfd_send_signal, process->pidfd.get(), number, nullptr, 0) < 0 &&
+      errno != ESRCH) {
+    spdlog::error("{}: generation {} (pid {}) can't be signalled: {}", name(), signal.generation,
+                  process->pid, std::strerror(errno));
+  }
+}
+
+void ServiceRunner::heard(Generation generation, Heard what) {
+  Process* process = find(generation);
+  if (process == nullptr) return;
+  if (auto* named = std::get_if<ReleaseNamed>(&what.aside)) {
+    process->release->name = named->release;
+    if (named->service != name()) {
+      spdlog::warn("{}: generation {} calls its service \"{}\"", name(), generation,
+                   named->service);
+    }
+  } else if (auto* fds = std::get_if<FdsNamed>(&what.aside)) {
+    process->named = std::move(fds->fds);
+  } else if (auto* counted = std::get_if<SessionsCounted>(&what.aside)) {
+    if (auto query = queries_.extract(counted->query_id)) query.mapped()(counted->sessions);
+  }
+  for (Event& event : what.events) feed(std::move(event));
+}
+
+// Either it runs (the pipe closed), or it wrote why it can't.
+void ServiceRunner::exec_known(Generation generation) {
+  Process* process = find(generation);
+  if (process == nullptr || !process->exec_poll) return;
+  bool done = false;
+  const std::string error = exec_error_text(process->exec_error.get(), *process->release, done);
+  if (!done) return;
+  process->exec_poll.reset();
+  process->exec_error.reset();
+  if (error.empty()) return;
+  process->never_ran = true;
+  spdlog::error("{}: generation {}: {}", name(), generation, error);
+  feed(SpawnFailed{generation, error});
+}
+
+bool ServiceRunner::ended(pid_t pid, const Exit& exit) {
+  for (auto& [generation, process] : processes_) {
+    if (process->pid != pid) continue;
+    const Generation dead = generation;
+    exec_known(dead);
+    // What it said before it died comes first. So does what the others have said till now: a
+    // donor's verdict on its heir's death, say.
+    process->channel->drain();
+    const bool ran = !process->never_ran;
+    std::vector<Process*> others;
+    for (auto& [other, beside] : processes_) {
+      if (other != dead) others.push_back(beside.get());
+    }
+    for (Process* other : others) other->channel->drain();
+    processes_.erase(dead);
+    if (ran) {
+      spdlog::info("{}: generation {} (pid {}) {}", name(), dead, pid, describe(exit));
+      feed(Exited{dead, exit});
+    } else {
+      changed_();
+    }
+    return true;
+  }
+  return false;
+}
+
+}  // namespace handoff::supervisor

@@ -1,0 +1,247 @@
+#include "io/service_runner.h"
+
+#include <spdlog/spdlog.h>
+
+#include <ctime>
+#include <utility>
+
+#include "core/duration.h"
+
+namespace handoff::supervisor {
+
+using nlohmann::json;
+
+namespace {
+
+json when(std::chrono::system_clock::time_point time) {
+  const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
+  std::tm utc{};
+  ::gmtime_r(&seconds, &utc);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", utc.tm_year + 1900, utc.tm_mon + 1,
+                     utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec);
+}
+
+}  // namespace
+
+ServiceRunner::ServiceRunner(uv_loop_t* loop, ServiceConfig config, std::vector<Listener> listeners,
+                             ReleasePtr release, std::function<void()> changed)
+    : loop_(loop),
+      config_(std::move(config)),
+      listeners_(std::move(listeners)),
+      changed_(std::move(changed)),
+      machine_({.name = config_.name, .restart = config_.restart, .timeouts = config_.timeouts}),
+      release_(std::move(release)),
+      timer_(loop, [this] { feed(Tick{}); }) {}
+
+// Events that come up while effects are applied wait their turn.
+void ServiceRunner::feed(Event event) {
+  events_.push_back(std::move(event));
+  if (std::exchange(stepping_, true)) return;
+  while (!events_.empty()) {
+    const Event next = std::move(events_.front());
+    events_.pop_front();
+    for (const Effect& effect : machine_.step(next, now())) {
+      std::visit([this](const auto& what) { apply(what); }, effect);
+    }
+  }
+  stepping_ = false;
+  timer_.at(machine_.deadline());
+  if (last_state_ != machine_.state_name()) {
+    last_state_ = machine_.state_name();
+    const Process* process = current();
+    if (machine_.state() == Service::State::kRunning && process != nullptr) {
+      spdlog::info("{}: {}: generation {}, release {}, pid {}", name(), last_state_,
+                   process->generation, process->release->name, process->pid);
+    } else {
+      spdlog::info("{}: {}", name(), last_state_);
+    }
+  }
+  changed_();
+}
+
+// ---- requests
+// ------------------------------------------------------------------------------------
+
+void ServiceRunner::upgrade(const std::string& path, std::optional<std::vector<std::string>> args,
+                            const Timeouts& timeouts, const ClientPtr& client) {
+  wanted_path_ = path.empty() ? release_->path : path;
+  wanted_args_ = args ? std::move(*args) : release_->args;
+  request({.same_release = false, .timeouts = timeouts}, client);
+}
+
+void ServiceRunner::restart(const Timeouts& timeouts, const ClientPtr& client) {
+  request({.same_release = true, .timeouts = timeouts}, client);
+}
+
+void ServiceRunner::request(const HandoffRequested& request, const ClientPtr& client) {
+  asking_ = &client;
+  feed(request);
+  asking_ = nullptr;
+}
+
+void ServiceRunner::stop(bool at_once, const ClientPtr& client) {
+  stop_waiters_.push_back(client);
+  feed(StopRequested{at_once});
+}
+
+void ServiceRunner::apply(const OpenCandidate&) {
+  if (asking_ != nullptr) follower_ = *asking_;
+  const std::uint64_t token = ++open_token_;
+  ++opening_;
+  open_release(loop_, wanted_path_, wanted_args_, [this, token](Result<ReleasePtr> opened) {
+    --opening_;
+    if (token != open_token_) {
+      changed_();
+      return;  // of a request that was given up
+    }
+    if (!opened) {
+      feed(CandidateFailed{"open", opened.error().message});
+      return;
+    }
+    candidate_ = std::move(*opened);
+    feed(CandidateReady{});
+  });
+}
+
+void ServiceRunner::apply(const TakeCandidate&) { release_ = std::exchange(candidate_, nullptr); }
+void ServiceRunner::apply(const DropCandidate&) { candidate_.reset(); }
+
+// ---- telling
+// -------------------------------------------------------------------------------------
+
+void ServiceRunner::tell(const json& event, bool last) {
+  if (const auto client = follower_.lock()) {
+    if (last) {
+      client->finish(event);
+    } else {
+      client->send(event);
+    }
+  }
+  if (last) follower_.reset();
+}
+
+void ServiceRunner::apply(const Announce& announce) {
+  if (announce.begins && announce.phase == "start") {
+    if (asking_ != nullptr) follower_ = *asking_;
+    asked_at_ = now();
+    from_ = party(machine_.upgrading() ? machine_.current() : 0);
+    json event = announce_json(name(), announce, {});
+    event["from"] = party_json(from_);
+    tell(event, false);
+    return;
+  }
+  json event = announce_json(name(), announce, now() - asked_at_);
+  if (announce.begins) {
+    spdlog::info("{}: handoff to generation {}: {}", name(), to_.generation, announce.phase);
+    event["to"] = party_json(party(to_.generation));
+  }
+  tell(event, false);
+}
+
+void ServiceRunner::apply(const Conclude& conclude) {
+  const Report& report = conclude.report;
+  if (to_release_) to_.release = to_release_->name;
+  if (report.result == Report::Result::kDone) {
+    spdlog::info("{}: release {} (generation {}) {}, {} sessions moved", name(), to_.release,
+                 to_.generation, report.fresh ? "started" : "took over", report.moved);
+  } else {
+    spdlog::error("{}: handoff to generation {} {}: {} ({})", name(), to_.generation,
+                  report.result == Report::Result::kLost ? "lost sessions" : "failed",
+                  report.message, report.code);
+  }
+  json answer = report_json(name(), report, from_, to_);
+  answer["state"] = machine_.state_name();
+  tell(answer, true);
+  to_release_.reset();
+}
+
+void ServiceRunner::apply(const Refuse& refuse) {
+  spdlog::warn("{}: upgrade refused: {}", name(), refuse.message);
+  json answer = refusal_json(name(), refuse.code, refuse.message);
+  answer["state"] = machine_.state_name();
+  if (asking_ != nullptr) {
+    if (const auto client = asking_->lock()) client->finish(answer);
+    return;
+  }
+  ++open_token_;
+  tell(answer, true);
+}
+
+void ServiceRunner::apply(const ReportStopped&) {
+  for (const ClientPtr& waiter : std::exchange(stop_waiters_, {})) {
+    if (const auto client = waiter.lock()) {
+      client->finish({{"event", "done"}, {"result", "done"}, {"service", name()}});
+    }
+  }
+}
+
+void ServiceRunner::apply(const Note& note) {
+  const auto level = note.level == Note::Level::kError     ? spdlog::level::err
+                     : note.level == Note::Level::kWarning ? spdlog::level::warn
+                                                           : spdlog::level::info;
+  spdlog::log(level, "{}: {}", name(), note.text);
+}
+
+// ---- what is to be seen
+// --------------------------------------------------------------------------
+
+Party ServiceRunner::party(Generation generation) const {
+  const auto found = processes_.find(generation);
+  if (found == processes_.end()) return {};
+  const Process& process = *found->second;
+  return {process.release->name, generation, process.pid, process.release->digest,
+          process.release->path};
+}
+
+const Process* ServiceRunner::current() const {
+  const auto found = processes_.find(machine_.current());
+  return found == processes_.end() ? nullptr : found->second.get();
+}
+
+Process* ServiceRunner::find(Generation generation) {
+  const auto found = processes_.find(generation);
+  return found == processes_.end() ? nullptr : found->second.get();
+}
+
+json ServiceRunner::status() const {
+  json listeners = json::array();
+  for (const Listener& listener : listeners_) {
+    listeners.push_back({{"name", listener.name()}, {"address", listener.address()}});
+  }
+  const Process* process = current();
+  if (process != nullptr) {
+    // Those that it has bound itself.
+    for (const NamedFd& named : process->named) {
+      const auto same = [&named](const Listener& mine) { return mine.name() == named.name; };
+      if (named.address.empty() || std::any_of(listeners_.begin(), listeners_.end(), same))
+        continue;
+      listeners.push_back({{"name", named.name}, {"address", named.address}});
+    }
+  }
+  const Release& release = process != nullptr ? *process->release : *release_;
+  json out{{"name", name()},        {"state", machine_.state_name()},
+           {"release", nullptr},    {"digest", release.digest},
+           {"generation", nullptr}, {"pid", nullptr},
+           {"sessions", nullptr},   {"listeners", std::move(listeners)},
+           {"path", release.path},  {"args", release.args},
+           {"since", nullptr},      {"restarts", machine_.restarts()}};
+  if (!release.name.empty()) out["release"] = release.name;
+  if (process != nullptr) {
+    out["generation"] = process->generation;
+    out["pid"] = process->pid;
+    out["since"] = when(process->since);
+  }
+  return out;
+}
+
+bool ServiceRunner::count_sessions(std::function<void(std::uint64_t)> counted) {
+  const Process* process = current();
+  if (process == nullptr || machine_.state() != Service::State::kRunning) return false;
+  // Those of a service that hangs pile up to this many; who asked them has given up long ago.
+  if (queries_.size() >= kMaxQueries) queries_.erase(queries_.begin());
+  const std::uint64_t id = ++query_;
+  queries_[id] = std::move(counted);
+  return process->channel && process->channel->send(protocol::Type::kQuery, encode_query(id));
+}
+
+}  // namespace handoff::supervisor

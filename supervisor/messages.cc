@@ -1,0 +1,82 @@
+#include "messages.h"
+
+namespace handoff::supervisor {
+
+using nlohmann::json;
+
+json party_json(const Party& party) {
+  if (party.generation == 0) return nullptr;
+  json out{{"release", nullptr},
+           {"generation", party.generation},
+           {"pid", nullptr},
+           {"digest", party.digest},
+           {"path", party.path}};
+  if (!party.release.empty()) out["release"] = party.release;
+  if (party.pid > 0) out["pid"] = party.pid;
+  return out;
+}
+
+json announce_json(const std::string& service, const Announce& announce, Duration elapsed) {
+  return {{"event", announce.begins ? "phase" : "progress"},
+          {"service", service},
+          {"phase", announce.phase},
+          {"sessions", {{"sent", announce.sessions_sent}, {"total", announce.sessions_total}}},
+          {"bytes", announce.bytes},
+          {"elapsed_us", to_us(elapsed)}};
+}
+
+json report_json(const std::string& service, const Report& report, const Party& from,
+                 const Party& to) {
+  const char* result = report.result == Report::Result::kDone     ? "done"
+                       : report.result == Report::Result::kFailed ? "failed"
+                                                                  : "lost";
+  json out{{"event", "done"},
+           {"result", result},
+           {"service", service},
+           {"from", party_json(from)},
+           {"to", party_json(to)},
+           {"fresh", report.fresh},
+           {"sessions",
+            {{"moved", report.moved},
+             {"waiting", 0},
+             {"lost", report.lost},
+             {"lost_ids", report.lost_ids}}},
+           {"bytes", report.bytes},
+           {"phases_us",
+            {{"start", to_us(report.start)},
+             {"copy", to_us(report.copy)},
+             {"switch", to_us(report.switched)},
+             {"retire", to_us(report.retire)}}},
+           {"blackout_us",
+            {{"p50", report.blackout.p50_us},
+             {"p99", report.blackout.p99_us},
+             {"p999", report.blackout.p999_us},
+             {"max", report.blackout.max_us}}},
+           {"error", nullptr}};
+  if (!report.code.empty()) {
+    out["error"] = {{"code", report.code}, {"message", report.message}};
+  }
+  return out;
+}
+
+json refusal_json(const std::string& service, const std::string& code, const std::string& message) {
+  return {{"event", "done"},
+          {"result", "failed"},
+          {"service", service},
+          {"error", {{"code", code}, {"message", message}}}};
+}
+
+Timeouts timeouts_from(const json& request, Timeouts base) {
+  const auto take = [&request](const char* name, Duration& into) {
+    if (request.contains(name)) {
+      into = std::chrono::microseconds(request.at(name).get<std::uint32_t>());
+    }
+  };
+  take("start_timeout_us", base.start);
+  take("freeze_budget_us", base.freeze_budget);
+  take("stall_timeout_us", base.stall);
+  take("drain_us", base.drain);
+  return base;
+}
+
+}  // namespace handoff::supervisor
