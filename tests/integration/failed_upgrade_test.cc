@@ -78,7 +78,7 @@ class FailedUpgradeTest : public ::testing::Test {
 TEST_F(FailedUpgradeTest, TheHeirExitsAtOnce) { fail_with("exits", "3"); }
 
 TEST_F(FailedUpgradeTest, TheHeirIsNeverReady) {
-  fail_with("is-never-ready", "ready", {"--ready-timeout", "1s"});
+  fail_with("is-never-ready", "ready", {"--start-timeout", "1s"});
 }
 
 TEST_F(FailedUpgradeTest, TheHeirCrashesWhileRestoring) {
