@@ -506,21 +506,20 @@ class Host {
     if (!pending_.empty()) schedule();
     if (stopping_ && streams_.empty()) finish_stop();
   }
-  // After the switch: streams may act, and input that came along may already be a whole request. It
-  // is handed on when all of them are open, since what one says may concern another.
+  // After the switch: streams may act, and input that came along may already be a whole request. It is
+  // not looked at before every stream has been told: a request may concern another session.
   void announce_adopted() {
     if (adopted_.empty() || service_.state() != State::kOwner) return;
-    std::vector<SessionId> opened;
-    opened.reserve(adopted_.size());
+    std::vector<SessionId> announced;
     for (const SessionId id : std::exchange(adopted_, {})) {
       Stream* s = find(id);
       if (s == nullptr || s->touched_) continue;  // an id stands here once for each state it had
       s->touched_ = true;
       service_.session_touch(id);
       s->on_open(true);
-      opened.push_back(id);
+      announced.push_back(id);
     }
-    for (const SessionId id : opened) {
+    for (const SessionId id : announced) {
       Stream* s = find(id);
       if (s == nullptr) continue;
       consume(*s);
