@@ -203,6 +203,7 @@ struct Bad {
   std::uint64_t stall_us = 10'000'000;
   std::uint64_t budget_us = 5'000'000;
 };
+void PrintTo(const Bad& bad, std::ostream* out) { *out << bad.name; }
 
 class BadHeirTest : public DonorFaultsTest, public ::testing::WithParamInterface<Bad> {};
 

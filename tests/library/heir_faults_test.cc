@@ -239,6 +239,7 @@ struct Bad {
   v1::Code code;
   std::function<void(RawDonor&)> act;
 };
+void PrintTo(const Bad& bad, std::ostream* out) { *out << bad.name; }
 
 class BadDonorTest : public ::testing::TestWithParam<Bad> {};
 
