@@ -1,123 +1,192 @@
 #include "process.h"
 
 #include <fcntl.h>
-#include <gtest/gtest.h>
-#include <sys/stat.h>
+#include <poll.h>
+#include <spawn.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
-#include <csignal>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <sstream>
-#include <thread>
+#include <system_error>
+#include <utility>
 
 extern char** environ;
 
-namespace handoff::test {
+namespace test {
 namespace {
 
-std::vector<std::string> merged(const Environment& over) {
-  std::vector<std::string> out;
-  for (char** variable = environ; *variable != nullptr; ++variable) {
-    const std::string text(*variable);
-    if (!over.contains(text.substr(0, text.find('=')))) out.push_back(text);
+using handoff::UniqueFd;
+
+[[noreturn]] void fail(const std::string& what, int error = errno) {
+  throw std::system_error(error, std::generic_category(), what);
+}
+
+// <sys/pidfd.h> of Debian 12 can't be used from C++: it lacks the extern "C".
+int pidfd_open(pid_t pid) { return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)); }
+int pidfd_send_signal(int pidfd, int number) {
+  return static_cast<int>(::syscall(SYS_pidfd_send_signal, pidfd, number, nullptr, 0));
+}
+
+struct Pipe {
+  UniqueFd read, write;
+};
+Pipe make_pipe() {
+  std::array<int, 2> fds{};
+  if (::pipe2(fds.data(), O_CLOEXEC) < 0) fail("pipe2");
+  return {UniqueFd(fds[0]), UniqueFd(fds[1])};
+}
+
+std::vector<std::string> merged_environment(const std::map<std::string, std::string>& changes) {
+  std::map<std::string, std::string> all;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view text(*entry);
+    const std::size_t equals = text.find('=');
+    if (equals == std::string_view::npos) continue;
+    all[std::string(text.substr(0, equals))] = text.substr(equals + 1);
   }
-  for (const auto& [name, value] : over) {
-    if (!value.empty()) out.push_back(name + "=" + value);
+  for (const auto& [name, value] : changes) all[name] = value;
+  std::vector<std::string> out;
+  for (const auto& [name, value] : all) {
+    const auto change = changes.find(name);
+    const bool unset = change != changes.end() && change->second.empty();
+    if (!unset) out.push_back(name + "=" + value);
   }
   return out;
 }
 
-std::vector<char*> pointers(std::vector<std::string>& texts) {
+std::vector<char*> pointers(const std::vector<std::string>& strings) {
   std::vector<char*> out;
-  for (std::string& text : texts) out.push_back(text.data());
+  for (const std::string& s : strings) out.push_back(const_cast<char*>(s.c_str()));
   out.push_back(nullptr);
   return out;
 }
 
+// All that is there right now. False at the end of the pipe.
+bool read_available(int fd, std::string& into) {
+  std::array<char, 16384> buffer;
+  const ssize_t n = ::read(fd, buffer.data(), buffer.size());
+  if (n > 0) into.append(buffer.data(), static_cast<std::size_t>(n));
+  return n > 0 || (n < 0 && errno == EINTR);
+}
+
+// True once the process behind pidfd has ended.
+bool wait_pidfd(int pidfd, Deadline deadline) {
+  for (;;) {
+    pollfd p{pidfd, POLLIN, 0};
+    const int n = ::poll(&p, 1, deadline.milliseconds());
+    if (n == 1) return true;
+    if (n < 0 && errno != EINTR) fail("poll on a pidfd");
+    if (n == 0 && deadline.passed()) return false;
+  }
+}
+
 }  // namespace
 
-Child::Child(const std::vector<std::string>& argv, const Environment& environment,
-             const std::string& prefix)
-    : prefix_(prefix) {
-  std::vector<std::string> arguments = argv;
-  std::vector<std::string> variables = merged(environment);
-  const auto argp = pointers(arguments);
-  const auto envp = pointers(variables);
-  const int out = ::open((prefix + ".out").c_str(), O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
-  const int err = ::open((prefix + ".err").c_str(), O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
-  pid_ = ::fork();
-  if (pid_ == 0) {
-    ::dup2(out, STDOUT_FILENO);
-    ::dup2(err, STDERR_FILENO);
-    ::execve(argp[0], argp.data(), envp.data());
-    ::_exit(126);
+Process::Process(const std::vector<std::string>& command,
+                 const std::map<std::string, std::string>& environment) {
+  stop_event_.reset(::eventfd(0, EFD_CLOEXEC));
+  if (!stop_event_.valid()) fail("eventfd");
+  Pipe out = make_pipe();
+  Pipe err = make_pipe();
+  const std::vector<std::string> variables = merged_environment(environment);
+
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_adddup2(&actions, out.write.get(), STDOUT_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, err.write.get(), STDERR_FILENO);
+  const int result = ::posix_spawn(&pid_, command.at(0).c_str(), &actions, nullptr,
+                                   pointers(command).data(), pointers(variables).data());
+  posix_spawn_file_actions_destroy(&actions);
+  if (result != 0) fail("starting " + command[0], result);
+
+  // Not yet reaped, so the number is still its own.
+  pidfd_.reset(pidfd_open(pid_));
+  if (!pidfd_.valid()) fail("pidfd_open");
+  out_pipe_ = std::move(out.read);
+  err_pipe_ = std::move(err.read);
+  reader_ = std::thread([this] { drain(); });
+}
+
+Process::~Process() {
+  if (running()) {
+    signal(SIGKILL);
+    wait(Deadline::in(std::chrono::seconds(30)));
   }
-  ::close(out);
-  ::close(err);
+  // Processes that the child started may hold its pipes open.
+  const std::uint64_t one = 1;
+  if (::write(stop_event_.get(), &one, sizeof one) != sizeof one) std::terminate();
+  reader_.join();
 }
 
-Child::~Child() {
-  if (pid_ < 0) return;
-  ::kill(pid_, SIGKILL);
-  ::waitpid(pid_, nullptr, 0);
-}
-
-void Child::signal(int number) const {
-  if (pid_ > 0) ::kill(pid_, number);
-}
-
-Outcome Child::wait(std::chrono::milliseconds limit) {
-  int status = 0;
-  const bool ended = eventually([&] { return ::waitpid(pid_, &status, WNOHANG) == pid_; }, limit);
-  Outcome outcome;
-  if (ended) {
-    pid_ = -1;
-    outcome.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  } else {
-    ADD_FAILURE() << "it has not ended: " << out() << err();
+void Process::signal(int number) const {
+  if (pidfd_send_signal(pidfd_.get(), number) < 0 && errno != ESRCH) {
+    fail("pidfd_send_signal");
   }
-  outcome.out = out();
-  outcome.err = err();
-  return outcome;
 }
 
-std::string Child::out() const { return read_file(prefix_ + ".out"); }
-std::string Child::err() const { return read_file(prefix_ + ".err"); }
+std::optional<ExitStatus> Process::wait(Deadline deadline) {
+  if (status_.has_value() || !wait_pidfd(pidfd_.get(), deadline)) return status_;
+  siginfo_t info{};
+  if (::waitid(P_PIDFD, static_cast<id_t>(pidfd_.get()), &info, WEXITED) < 0) fail("waitid");
+  status_ = info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
+  return status_;
+}
 
-bool eventually(const std::function<bool()>& so, std::chrono::milliseconds limit) {
-  const auto end = std::chrono::steady_clock::now() + limit;
-  while (!so()) {
-    if (std::chrono::steady_clock::now() > end) return false;
-    std::this_thread::sleep_for(5ms);
+void Process::drain() {
+  bool out_open = true;
+  bool err_open = true;
+  while (out_open || err_open) {
+    std::array<pollfd, 3> fds{pollfd{out_open ? out_pipe_.get() : -1, POLLIN, 0},
+                              pollfd{err_open ? err_pipe_.get() : -1, POLLIN, 0},
+                              pollfd{stop_event_.get(), POLLIN, 0}};
+    if (::poll(fds.data(), fds.size(), -1) < 0) continue;  // EINTR
+    if (fds[2].revents != 0) break;
+    const std::lock_guard lock(mutex_);
+    if (fds[0].revents != 0) out_open = read_available(out_pipe_.get(), out_);
+    if (fds[1].revents != 0) err_open = read_available(err_pipe_.get(), err_);
+    changed_.notify_all();
   }
-  return true;
+  const std::lock_guard lock(mutex_);
+  drained_ = true;
+  changed_.notify_all();
 }
 
-std::string read_file(const std::string& path) {
-  std::ifstream file(path);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
+std::string Process::out() const {
+  const std::lock_guard lock(mutex_);
+  return out_;
+}
+std::string Process::err() const {
+  const std::lock_guard lock(mutex_);
+  return err_;
 }
 
-void write_file(const std::string& path, const std::string& text, mode_t mode) {
-  std::ofstream(path) << text;
-  ::chmod(path.c_str(), mode);
+bool Process::wait_output(const std::function<bool()>& done, Deadline deadline) {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_until(lock, deadline.at(), done);
+}
+bool Process::wait_output_end(Deadline deadline) {
+  return wait_output([this] { return drained_; }, deadline);
+}
+bool Process::wait_for_output(std::string_view text, Deadline deadline) {
+  const auto has = [text](const std::string& s) { return s.find(text) != std::string::npos; };
+  wait_output([&] { return drained_ || has(out_) || has(err_); }, deadline);
+  return has(out()) || has(err());
 }
 
-TempDir::TempDir() {
-  std::string pattern = "/tmp/handoff-test-XXXXXX";
-  if (::mkdtemp(pattern.data()) == nullptr) ADD_FAILURE() << "mkdtemp: " << errno;
-  path_ = pattern;
+UniqueFd hold(pid_t pid) { return UniqueFd(pidfd_open(pid)); }
+
+bool wait_end(const UniqueFd& process, Deadline deadline) {
+  return !process.valid() || wait_pidfd(process.get(), deadline);
 }
 
-TempDir::~TempDir() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
+void kill_and_wait(const UniqueFd& process, Deadline deadline) {
+  if (!process.valid()) return;
+  if (pidfd_send_signal(process.get(), SIGKILL) < 0) return;  // gone already
+  wait_pidfd(process.get(), deadline);
 }
 
-}  // namespace handoff::test
+}  // namespace test

@@ -12,7 +12,7 @@
 #include <filesystem>
 #include <sstream>
 
-namespace handoff::test {
+namespace handoff::test::supervised {
 
 using nlohmann::json;
 
@@ -155,4 +155,4 @@ std::string read_all(int fd, std::chrono::milliseconds limit) {
   }
 }
 
-}  // namespace handoff::test
+}  // namespace handoff::test::supervised

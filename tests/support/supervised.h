@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "process.h"
+#include "child.h"
 
-namespace handoff::test {
+namespace handoff::test::supervised {
 
 class Supervised {
  public:
@@ -16,8 +16,8 @@ class Supervised {
   // Ends the supervisor in order; what it leaves behind fails the test.
   ~Supervised();
 
-  // `handoff run --name chat --listen public=tcp:127.0.0.1:0 [options] -- fake_service ARGS`, and waits
-  // until it runs.
+  // `handoff run --name chat --listen public=tcp:127.0.0.1:0 [options] -- fake_service ARGS`, and
+  // waits until it runs.
   void start(const std::vector<std::string>& service_args,
              const std::vector<std::string>& options = {});
   // `handoff run` with these arguments; waits for nothing.
@@ -64,4 +64,4 @@ int connect_to(int port);
 // Everything until EOF, at most for that time.
 std::string read_all(int fd, std::chrono::milliseconds limit = 5s);
 
-}  // namespace handoff::test
+}  // namespace handoff::test::supervised

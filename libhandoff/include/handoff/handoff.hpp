@@ -1,7 +1,7 @@
 // handoff.hpp: the C++20 layer over handoff.h, header-only.
 //
 // The order of calls, threads and re-entrancy are those of handoff.h. What is added: RAII,
-// callbacks as std::function, errors as exceptions of type handoff::Error from the functions
+// callbacks as std::function, errors as exceptions of type handoff::Exception from the functions
 // that the service calls. An exception thrown by one of the service's callbacks fails the
 // handoff (it never crosses the C boundary) and its text is the reason that the operator sees.
 #ifndef HANDOFF_HANDOFF_HPP
@@ -28,9 +28,9 @@ namespace handoff {
 using SessionId = std::uint64_t;
 
 // A failed call: code() is what the C function returned.
-class Error : public std::runtime_error {
+class Exception : public std::runtime_error {
  public:
-  Error(int code, const std::string& what) : std::runtime_error(what), code_(code) {}
+  Exception(int code, const std::string& what) : std::runtime_error(what), code_(code) {}
   int code() const { return code_; }
 
  private:
@@ -328,7 +328,7 @@ class Service {
     };
     raw.user = this;
     const int result = handoff_open(&h_, &raw);
-    if (result < 0) throw Error(result, std::string("handoff_open: ") + handoff_strerror(result));
+    if (result < 0) throw Exception(result, std::string("handoff_open: ") + handoff_strerror(result));
   }
 
   struct Step {
@@ -429,7 +429,7 @@ class Service {
     if (result >= 0) return;
     std::string text = handoff_last_error(h_);
     if (text.empty()) text = handoff_strerror(result);
-    throw Error(result, text);
+    throw Exception(result, text);
   }
 
   static Service& of(void* user) { return *static_cast<Service*>(user); }

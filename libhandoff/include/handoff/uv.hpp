@@ -146,14 +146,14 @@ class Host {
   // Called first when the service is asked to stop. Streams are closed after it.
   void on_stop(std::function<void()> f) { stopping_hook_ = std::move(f); }
 
-  // Restores what comes, and returns as the owner; throws handoff::Error if it can't be. Then run
+  // Restores what comes, and returns as the owner; throws handoff::Exception if it can't be. Then run
   // the loop.
   void start() {
     service_.ready();
     for (auto& listener : listeners_) {
       listener->fd = service_.named_fd(listener->name);
       if (listener->fd < 0) {
-        throw Error(listener->fd, "listener " + listener->name + " was not given");
+        throw Exception(listener->fd, "listener " + listener->name + " was not given");
       }
       set_nonblocking(listener->fd);
       watch(EPOLL_CTL_ADD, listener->fd, EPOLLIN, reinterpret_cast<std::uintptr_t>(listener.get()) | 1);
@@ -227,7 +227,7 @@ class Host {
     poll.data = this;
     int result = uv_poll_init(loop_, &poll, fd);
     if (result == 0) result = uv_poll_start(&poll, UV_READABLE, callback);
-    if (result < 0) throw Error(result, std::string("uv_poll: ") + uv_strerror(result));
+    if (result < 0) throw Exception(result, std::string("uv_poll: ") + uv_strerror(result));
     ++open_handles_;
   }
 
@@ -506,15 +506,22 @@ class Host {
     if (!pending_.empty()) schedule();
     if (stopping_ && streams_.empty()) finish_stop();
   }
-  // After the switch: streams may act, and input that came along may already be a whole request.
+  // After the switch: streams may act, and input that came along may already be a whole request. It is
+  // not looked at before every stream has been told: a request may concern another session.
   void announce_adopted() {
     if (adopted_.empty() || service_.state() != State::kOwner) return;
+    std::vector<SessionId> announced;
     for (const SessionId id : std::exchange(adopted_, {})) {
       Stream* s = find(id);
       if (s == nullptr || s->touched_) continue;  // an id stands here once for each state it had
       s->touched_ = true;
       service_.session_touch(id);
       s->on_open(true);
+      announced.push_back(id);
+    }
+    for (const SessionId id : announced) {
+      Stream* s = find(id);
+      if (s == nullptr) continue;
       consume(*s);
       enqueue(*s);
     }

@@ -1,0 +1,109 @@
+// chat, release 2: /who tells since when somebody is in the room, and for how long they have been
+// silent.
+#include <example/fields.h>
+#include <example/program.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "chatter.h"
+
+namespace {
+
+constexpr std::uint32_t kStateVersion = 2;  // { nick, room, joined_at, heard_at }, times in ns
+constexpr std::uint64_t kUnknown = 0;       // it happened under release 1, which did not keep it
+
+// "42 s", "7 min", "3 h"
+std::string since(std::uint64_t then_ns) {
+  const std::uint64_t seconds = (uv_hrtime() - then_ns) / 1'000'000'000;
+  if (seconds < 60) return std::to_string(seconds) + " s";
+  if (seconds < 3600) return std::to_string(seconds / 60) + " min";
+  return std::to_string(seconds / 3600) + " h";
+}
+
+class Chatter2 final : public chat::Chatter {
+ public:
+  explicit Chatter2(chat::Rooms& rooms) : Chatter(rooms) {}
+  Chatter2(chat::Rooms& rooms, std::string nick, std::string room, std::uint64_t joined_at,
+           std::uint64_t heard_at)
+      : Chatter(rooms, std::move(nick), std::move(room)),
+        joined_at_(joined_at),
+        heard_at_(heard_at) {}
+
+  static std::unique_ptr<Chatter2> restore(chat::Rooms& rooms, std::string_view state) {
+    example::FieldReader fields(state);
+    std::string nick = fields.text();
+    std::string room = fields.text();
+    const std::uint64_t joined_at = fields.number();
+    const std::uint64_t heard_at = fields.number();
+    fields.done();
+    return std::make_unique<Chatter2>(rooms, std::move(nick), std::move(room), joined_at, heard_at);
+  }
+  std::string_view release() const override { return "chat 2"; }
+  std::string describe() const override {
+    const std::string joined =
+        joined_at_ == kUnknown ? "joined under chat 1" : "joined " + since(joined_at_) + " ago";
+    const std::string idle =
+        heard_at_ == kUnknown ? "silent since then" : "idle for " + since(heard_at_);
+    std::string name = nick();
+    name.resize(std::max<std::size_t>(name.size(), 12), ' ');
+    return name + "  " + joined + ", " + idle;
+  }
+
+ protected:
+  void on_heard() override { heard_at_ = uv_hrtime(); }
+  void on_joined() override { joined_at_ = uv_hrtime(); }
+  std::string save() const override {
+    return example::FieldWriter()
+        .text(nick())
+        .text(room())
+        .number(joined_at_)
+        .number(heard_at_)
+        .take();
+  }
+
+ private:
+  // CLOCK_MONOTONIC: means the same in every process of this host.
+  std::uint64_t joined_at_ = kUnknown;
+  std::uint64_t heard_at_ = kUnknown;
+};
+
+std::string state_1_to_2(std::string_view state) {
+  example::FieldReader fields(state);
+  const std::string nick = fields.text();
+  const std::string room = fields.text();
+  fields.done();
+  return example::FieldWriter().text(nick).text(room).number(kUnknown).number(kUnknown).take();
+}
+std::string state_2_to_1(std::string_view state) {
+  example::FieldReader fields(state);
+  const std::string nick = fields.text();
+  const std::string room = fields.text();
+  fields.number();
+  fields.number();
+  fields.done();
+  return example::FieldWriter().text(nick).text(room).take();
+}
+
+void run(const example::ProgramOptions& options) {
+  chat::Rooms rooms;
+  auto service = handoff::Service::open(
+      {.name = options.name, .version = "2.0", .state_version = kStateVersion});
+  service->on_upgrade_state(1, 2, state_1_to_2);
+  service->on_downgrade_state(2, 1, state_2_to_1);
+  service->section("history", rooms.history, {chat::History::kVersion}, {chat::History::kVersion});
+  handoff::uv::Host host(uv_default_loop(), *service);
+  host.listen(
+      "public", options.listen, [&] { return std::make_unique<Chatter2>(rooms); },
+      [&](std::string_view state) { return Chatter2::restore(rooms, state); });
+  host.start();
+  uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const auto options =
+      example::parse_options(argc, argv, {.listen = "tcp:127.0.0.1:7001", .name = "chat"});
+  return example::run_program(argv[0], [&] { run(options); });
+}

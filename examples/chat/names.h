@@ -1,0 +1,22 @@
+// What people type, made safe to show to others.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace chat {
+
+// 1 to 20 letters, digits, '-' or '_'. For nicknames and rooms alike.
+bool valid_name(std::string_view name);
+
+// Without control characters: nobody's line may move another one's cursor.
+std::string printable(std::string_view text);
+
+// The first word of text, and what follows it.
+struct Words {
+  std::string_view first;
+  std::string_view rest;
+};
+Words split_word(std::string_view text);
+
+}  // namespace chat

@@ -1,0 +1,98 @@
+// echo, release 2: it also keeps when a connection's first line came, and tells the operator on
+// SIGUSR1 for how long the oldest conversation has been going on. Its clients see the same
+// protocol.
+#include <example/fields.h>
+#include <example/program.h>
+
+#include <algorithm>
+#include <cinttypes>
+#include <memory>
+
+#include "echo_stream.h"
+
+namespace {
+
+constexpr std::uint32_t kStateVersion = 2;  // { lines, first_line_ns }
+constexpr std::uint64_t kUnknown = 0;       // no line yet, or it came to a release 1
+
+class Echo2 final : public echo::EchoStream {
+ public:
+  explicit Echo2(std::uint64_t lines = 0, std::uint64_t first_line_ns = kUnknown)
+      : EchoStream("2", lines), first_line_ns_(first_line_ns) {}
+
+  static std::unique_ptr<Echo2> restore(std::string_view state) {
+    example::FieldReader fields(state);
+    const std::uint64_t lines = fields.number();
+    const std::uint64_t first_line_ns = fields.number();
+    fields.done();
+    return std::make_unique<Echo2>(lines, first_line_ns);
+  }
+
+  std::uint64_t first_line_ns() const { return first_line_ns_; }
+
+ protected:
+  void on_line(std::uint64_t number) override {
+    if (number == 1) first_line_ns_ = uv_hrtime();
+  }
+  std::string save() const override {
+    return example::FieldWriter().number(lines()).number(first_line_ns_).take();
+  }
+
+ private:
+  std::uint64_t first_line_ns_;  // CLOCK_MONOTONIC: means the same in every process of this host
+};
+
+// The two small functions that every change of the state costs: so release 1 can upgrade to this
+// one, and this one can go back.
+std::string state_1_to_2(std::string_view state) {
+  example::FieldReader fields(state);
+  const std::uint64_t lines = fields.number();
+  fields.done();
+  return example::FieldWriter().number(lines).number(kUnknown).take();
+}
+std::string state_2_to_1(std::string_view state) {
+  example::FieldReader fields(state);
+  const std::uint64_t lines = fields.number();
+  fields.number();
+  fields.done();
+  return example::FieldWriter().number(lines).take();
+}
+
+void report(const handoff::uv::Host& host) {
+  const std::uint64_t now = uv_hrtime();
+  std::uint64_t oldest = now;
+  host.for_each([&](const handoff::uv::Stream& stream) {
+    const std::uint64_t first = static_cast<const Echo2&>(stream).first_line_ns();
+    if (first != kUnknown) oldest = std::min(oldest, first);
+  });
+  std::fprintf(stderr, "echo 2: %zu connections, the oldest conversation since %" PRIu64 " s\n",
+               host.size(), (now - oldest) / 1'000'000'000);
+}
+
+void run(const example::ProgramOptions& options) {
+  auto service = handoff::Service::open(
+      {.name = options.name, .version = "2.0", .state_version = kStateVersion});
+  service->on_upgrade_state(1, 2, state_1_to_2);
+  service->on_downgrade_state(2, 1, state_2_to_1);
+  handoff::uv::Host host(uv_default_loop(), *service);
+  host.listen("public", options.listen, [] { return std::make_unique<Echo2>(); }, Echo2::restore,
+              {.independent = true});
+
+  uv_signal_t reports;
+  uv_signal_init(uv_default_loop(), &reports);
+  reports.data = &host;
+  uv_signal_start(
+      &reports, [](uv_signal_t* s, int) { report(*static_cast<handoff::uv::Host*>(s->data)); },
+      SIGUSR1);
+
+  host.start();
+  uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const auto options =
+      example::parse_options(argc, argv, {.listen = "tcp:127.0.0.1:7000", .name = "echo"});
+  return example::run_program(argv[0], [&] { run(options); });
+}

@@ -1,0 +1,29 @@
+#include "echo_stream.h"
+
+namespace echo {
+
+std::size_t EchoStream::on_input(std::string_view input) {
+  std::size_t used = 0;
+  std::string replies;
+  for (;;) {
+    const std::size_t end = input.find('\n', used);
+    const std::size_t length = (end == std::string_view::npos ? input.size() : end) - used;
+    if (length > kMaxLine) {
+      write(replies);
+      close();
+      return input.size();
+    }
+    if (end == std::string_view::npos) break;
+    on_line(++lines_);
+    replies += std::to_string(lines_);
+    replies += ' ';
+    replies += version_;
+    replies += ' ';
+    replies += input.substr(used, length + 1);
+    used = end + 1;
+  }
+  write(replies);
+  return used;
+}
+
+}  // namespace echo

@@ -1,0 +1,82 @@
+#include "client.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+#include <array>
+#include <utility>
+
+namespace kv {
+namespace {
+
+// So much input of a client that waits is kept here; the rest stays in its socket. It is read at
+// all to see that a client has gone: an element must not be given to nobody.
+constexpr std::size_t kMaxWaitingInput = std::size_t{1} << 20;
+
+}  // namespace
+
+Client::Client(Engine& engine, SessionState state) : Client(engine) {
+  session_.state = std::move(state);
+}
+
+void Client::on_open(bool adopted) {
+  session_.id = id();
+  if (!adopted) {
+    session_.state.note_opened(engine_.read_clock());
+    ++engine_.connections_received;
+  }
+  attached_ = true;
+  engine_.attach(session_);
+}
+
+void Client::leave() {
+  if (std::exchange(attached_, false)) engine_.detach(session_);
+}
+
+std::size_t Client::on_input(std::string_view input) try {
+  return serve(input);
+} catch (const std::exception&) {  // no memory
+  close();
+  return input.size();
+}
+
+std::size_t Client::serve(std::string_view input) {
+  std::size_t used = 0;
+  while (!closing() && !session_.state.wait) {
+    switch (parser_.next(input.substr(used))) {
+      case RequestParser::Status::kIncomplete:
+        return used;
+      case RequestParser::Status::kError:
+        session_.reply.error("ERR " + parser_.error());
+        close();
+        break;
+      case RequestParser::Status::kRequest:
+        used += parser_.taken();
+        if (!parser_.args().empty()) engine_.execute(session_, parser_.args());
+        break;
+    }
+  }
+  if (closing()) return input.size();
+  if (input.size() - used > kMaxWaitingInput) pause();
+  return used;
+}
+
+std::string Client::peer() const {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  if (::getpeername(fd(), reinterpret_cast<sockaddr*>(&address), &size) < 0) return "?:0";
+  std::array<char, INET6_ADDRSTRLEN> room{};
+  if (address.ss_family == AF_INET) {
+    const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
+    ::inet_ntop(AF_INET, &v4.sin_addr, room.data(), room.size());
+    return std::string(room.data()) + ":" + std::to_string(ntohs(v4.sin_port));
+  }
+  if (address.ss_family == AF_INET6) {
+    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address);
+    ::inet_ntop(AF_INET6, &v6.sin6_addr, room.data(), room.size());
+    return "[" + std::string(room.data()) + "]:" + std::to_string(ntohs(v6.sin6_port));
+  }
+  return "unix:0";
+}
+
+}  // namespace kv

@@ -1,0 +1,96 @@
+// handoff-kv-1, handoff-kv-2: a key-value server that speaks RESP2. See README.md.
+#include <handoff/handoff.hpp>
+#include <handoff/uv.hpp>
+
+#include <getopt.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <string>
+
+#include "client.h"
+#include "data_section.h"
+#include "engine.h"
+#include "pulse.h"
+#include "release.h"
+
+namespace {
+
+struct Arguments {
+  std::string listen = "tcp:127.0.0.1:6379";
+  std::string name = "kv";
+};
+
+[[noreturn]] void usage(const char* program, int status) {
+  std::fprintf(status == 0 ? stdout : stderr,
+               "usage: %s [--listen ADDRESS] [--name NAME]\n"
+               "  --listen  tcp:HOST:PORT, unless a supervisor has the listener (default "
+               "tcp:127.0.0.1:6379)\n"
+               "  --name    of the service (default kv)\n",
+               program);
+  std::exit(status);
+}
+
+Arguments parse(int argc, char** argv) {
+  static const option kOptions[] = {
+      {"listen", required_argument, nullptr, 'l'},
+      {"name", required_argument, nullptr, 'n'},
+      {"help", no_argument, nullptr, 'h'},
+      {nullptr, 0, nullptr, 0},
+  };
+  Arguments arguments;
+  for (int c = 0; (c = ::getopt_long(argc, argv, "", kOptions, nullptr)) != -1;) {
+    switch (c) {
+      case 'l':
+        arguments.listen = optarg;
+        break;
+      case 'n':
+        arguments.name = optarg;
+        break;
+      case 'h':
+        usage(argv[0], 0);
+      default:
+        usage(argv[0], 2);
+    }
+  }
+  if (optind < argc) usage(argv[0], 2);
+  return arguments;
+}
+
+void run(const Arguments& arguments) {
+  uv_loop_t* loop = uv_default_loop();
+  kv::Engine engine;
+  kv::DataSection data(engine);
+  const auto service = handoff::Service::open({.name = arguments.name,
+                                               .version = kv::kReleaseVersion,
+                                               .state_version = kv::kSessionStateVersion});
+  service->section("data", data, kv::kDataReads, kv::kDataWrites);
+  kv::declare_state_steps(*service);
+
+  handoff::uv::Host host(loop, *service);
+  host.listen(
+      "public", arguments.listen, [&] { return std::make_unique<kv::Client>(engine); },
+      [&](std::string_view state) {
+        return std::make_unique<kv::Client>(engine, kv::decode_session(state));
+      });
+  kv::Pulse pulse(host, engine);
+  host.on_finished([&] { pulse.stop(); });
+  host.start();
+  pulse.start();
+  engine.facts = {service->generation(), service->supervised(), service->named_address("public")};
+  uv_run(loop, UV_RUN_DEFAULT);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const Arguments arguments = parse(argc, argv);
+  try {
+    run(arguments);
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "%s: %s\n", argv[0], e.what());
+    return 1;
+  }
+  return 0;
+}

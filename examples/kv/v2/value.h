@@ -1,0 +1,63 @@
+// How release 2 keeps a value: typed, so that a counter is a number and not its digits; a list
+// outside, so that all that is no list is small; expiry in microseconds. What the engine relies on
+// is the same in v1/value.h and v2/value.h; what is inside is not.
+#ifndef HANDOFF_EXAMPLES_KV_V2_VALUE_H
+#define HANDOFF_EXAMPLES_KV_V2_VALUE_H
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+
+#include "common.h"
+#include "number.h"
+
+namespace kv {
+
+using List = std::deque<std::string>;
+
+class Value {
+ public:
+  explicit Value(std::string text) {
+    if (const auto number = parse_integer(text)) {
+      data_ = *number;
+    } else {
+      data_ = std::move(text);
+    }
+  }
+  explicit Value(std::int64_t number) : data_(number) {}
+  explicit Value(List list) : data_(std::make_unique<List>(std::move(list))) {}
+
+  bool is_list() const { return std::holds_alternative<std::unique_ptr<List>>(data_); }
+  std::string_view type_name() const { return is_list() ? "list" : "string"; }
+
+  // REQUIRES !is_list(). A view into the value or into room.
+  std::string_view text(Digits& room) const {
+    if (const auto* number = std::get_if<std::int64_t>(&data_))
+      return format_integer(*number, room);
+    return std::get<std::string>(data_);
+  }
+  std::optional<std::int64_t> number() const {
+    if (const auto* number = std::get_if<std::int64_t>(&data_)) return *number;
+    return std::nullopt;  // digits would have become a number
+  }
+
+  // REQUIRES is_list().
+  List& list() { return *std::get<std::unique_ptr<List>>(data_); }
+  const List& list() const { return *std::get<std::unique_ptr<List>>(data_); }
+
+  Time expires() const { return expires_us_; }
+  void set_expires(Time at) { expires_us_ = at; }
+
+ private:
+  std::variant<std::int64_t, std::string, std::unique_ptr<List>> data_;
+  Time expires_us_ = kNever;
+};
+
+}  // namespace kv
+
+#endif  // HANDOFF_EXAMPLES_KV_V2_VALUE_H

@@ -1,0 +1,66 @@
+// BLPOP: who waits for which list, in what order, and until when.
+//
+// Who has waited longest is served first. The order is a number in the session's state, so it holds
+// across upgrades, whatever the order in which sessions are restored.
+#ifndef HANDOFF_EXAMPLES_KV_WAITING_ROOM_H
+#define HANDOFF_EXAMPLES_KV_WAITING_ROOM_H
+
+#include <array>
+#include <cstdint>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "session.h"
+#include "store.h"
+
+namespace kv {
+
+class WaitingRoom {
+ public:
+  explicit WaitingRoom(Store& store) : store_(store) {}
+
+  // The session's input rests until it is served or its time is over. deadline may be kNever.
+  void enter(Session& session, std::vector<std::string> keys, Time deadline);
+  // A list may have got elements that somebody waits for; nothing happens before serve().
+  void note_list(int db, std::string_view key);
+  // Gives waiting sessions what there is for them. Not while a command is being carried out.
+  void serve();
+  // Sends away whose time is over.
+  void time_out();
+  // kNever if nobody waits that has one.
+  Time next_deadline() const;
+  std::size_t size() const { return size_; }
+  // The ids of sessions whose input may go on; each is told once.
+  std::vector<std::uint64_t> take_released() { return std::exchange(released_, {}); }
+
+  // A session that came or goes while it waits.
+  void attach(Session& session);
+  void detach(Session& session);
+
+ private:
+  using Turn = std::pair<std::uint64_t, Session*>;
+  using Queue = std::set<Turn>;
+  StringMap<Queue>& of(int db) { return queues_[static_cast<std::size_t>(db)]; }
+  void serve(int db, std::string_view key);
+  Session* first_in(int db, std::string_view key);
+  void release(Session& session);
+
+  Store& store_;
+  std::array<StringMap<Queue>, kDatabases> queues_;
+  std::set<std::pair<Time, Session*>> deadlines_;
+  std::vector<DatabaseKey> ready_;
+  std::vector<std::uint64_t> released_;
+  std::uint64_t last_turn_ = 0;
+  std::size_t size_ = 0;
+};
+
+// Takes the first element off a list and replies as BLPOP does; an empty list goes. Shared with
+// BLPOP of a list that has elements already.
+void reply_popped(Session& session, Store& store, int db, Store::Item& list);
+
+}  // namespace kv
+
+#endif  // HANDOFF_EXAMPLES_KV_WAITING_ROOM_H

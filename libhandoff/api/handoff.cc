@@ -1,0 +1,293 @@
+// The C ABI: checks arguments, turns Results into numbers, and lets no exception out.
+#include "handoff/handoff.h"
+
+#include <exception>
+#include <memory>
+#include <new>
+#include <string>
+
+#include "io/service.h"
+
+using handoff::Error;
+using handoff::Result;
+using handoff::UniqueFd;
+using handoff::io::Service;
+
+struct handoff_service {
+  std::unique_ptr<Service> service;
+  std::string last_error;
+  bool inside = false;  // a callback is running: most functions may not be called
+};
+
+namespace {
+
+// Runs f, which returns Result<void>; its error becomes the return value and the last error.
+template <class F>
+int run(handoff_t* h, F&& f) noexcept {
+  if (h == nullptr) return -EINVAL;
+  try {
+    const Result<void> result = f(*h->service);
+    if (result) return 0;
+    h->last_error = result.error().message;
+    return result.error().code;
+  } catch (const std::bad_alloc&) {
+    return -ENOMEM;
+  } catch (const std::exception& e) {
+    try {
+      h->last_error = e.what();
+    } catch (...) {  // NOLINT(bugprone-empty-catch): then without words
+    }
+  } catch (...) {  // NOLINT(bugprone-empty-catch): what it was can't be said
+  }
+  return HANDOFF_ERR_INTERNAL;
+}
+
+// For the functions that call back: they may not be called from inside a callback.
+template <class F>
+int run_outside(handoff_t* h, F&& f) noexcept {
+  if (h == nullptr) return -EINVAL;
+  if (h->inside) return HANDOFF_ERR_ORDER;
+  h->inside = true;
+  const int result = run(h, f);
+  h->inside = false;
+  return result;
+}
+
+int append(std::string& to, const void* data, std::size_t length) noexcept {
+  if (data == nullptr && length > 0) return -EINVAL;
+  try {
+    to.append(static_cast<const char*>(data), length);
+    return 0;
+  } catch (...) {
+    return -ENOMEM;
+  }
+}
+
+bool section_ops_complete(const handoff_section_ops& ops) {
+  return ops.begin != nullptr && ops.read != nullptr && ops.end != nullptr &&
+         ops.write != nullptr && ops.finish != nullptr && ops.reset != nullptr;
+}
+
+}  // namespace
+
+extern "C" {
+
+const char* handoff_strerror(int result) {
+  switch (result) {
+    case 0:
+      return "no error";
+    case HANDOFF_ERR_ABORTED:
+      return "the handoff was given up";
+    case HANDOFF_ERR_PROTOCOL:
+      return "the peer broke the protocol";
+    case HANDOFF_ERR_ORDER:
+      return "called in the wrong order, or inside a callback";
+    case HANDOFF_ERR_DUPLICATE:
+      return "that name is declared already";
+    case HANDOFF_ERR_UNKNOWN:
+      return "no such name or id";
+    case HANDOFF_ERR_VERSION:
+      return "no version in common";
+    case HANDOFF_ERR_IDENTITY:
+      return "a socket is not the one that it should be";
+    case HANDOFF_ERR_REJECTED:
+      return "the service refused";
+    case HANDOFF_ERR_INTERNAL:
+      return "an internal error, or an exception in a callback";
+    default: {
+      const char* text = result < 0 ? ::strerrordesc_np(-result) : nullptr;
+      return text != nullptr ? text : "unknown error";
+    }
+  }
+}
+
+const char* handoff_version(void) { return HANDOFF_VERSION; }
+
+const char* handoff_last_error(const handoff_t* h) {
+  return h == nullptr ? "" : h->last_error.c_str();
+}
+
+int handoff_open(handoff_t** out, const struct handoff_options* options) {
+  if (out == nullptr) return -EINVAL;
+  *out = nullptr;
+  if (options == nullptr) return -EINVAL;
+  try {
+    auto service = Service::open(*options);
+    if (!service) {
+      if (options->log != nullptr) {
+        options->log(options->user, HANDOFF_LOG_ERROR, service.error().message.c_str());
+      }
+      return service.error().code;
+    }
+    *out = new handoff_service{std::move(*service), {}, false};
+    return 0;
+  } catch (const std::bad_alloc&) {
+    return -ENOMEM;
+  } catch (...) {
+    return HANDOFF_ERR_INTERNAL;
+  }
+}
+
+void handoff_close(handoff_t* h) {
+  if (h == nullptr) return;
+  run(h, [](Service& s) -> Result<void> {
+    s.shut();
+    return {};
+  });
+  delete h;
+}
+
+int handoff_listener(handoff_t* h, const char* name, const char* address) {
+  if (name == nullptr || address == nullptr || *address == '\0') return -EINVAL;
+  return run(h, [&](Service& s) { return s.declare_named(name, address); });
+}
+
+int handoff_claim(handoff_t* h, const char* name) {
+  if (name == nullptr) return -EINVAL;
+  return run(h, [&](Service& s) { return s.declare_named(name, ""); });
+}
+
+int handoff_kind(handoff_t* h, const char* kind, uint32_t version) {
+  if (kind == nullptr) return -EINVAL;
+  return run(h, [&](Service& s) { return s.declare_kind(kind, version); });
+}
+
+int handoff_state_step(handoff_t* h, const char* kind, uint32_t from, uint32_t to,
+                       handoff_convert_fn convert, void* user) {
+  if (kind == nullptr) return -EINVAL;
+  return run(h, [&](Service& s) { return s.declare_step(kind, {from, to}, {convert, user}); });
+}
+
+int handoff_buffer_append(handoff_buffer_t* b, const void* data, size_t length) {
+  return b == nullptr ? -EINVAL : append(b->bytes, data, length);
+}
+
+int handoff_section(handoff_t* h, const char* name, const uint32_t* reads, size_t n_reads,
+                    const uint32_t* writes, size_t n_writes, const struct handoff_section_ops* ops,
+                    void* user) {
+  if (name == nullptr || reads == nullptr || writes == nullptr || ops == nullptr || n_reads == 0 ||
+      n_writes == 0 || ops->size < sizeof *ops || !section_ops_complete(*ops)) {
+    return -EINVAL;
+  }
+  return run(h, [&](Service& s) {
+    return s.declare_section({.name = name,
+                              .reads = {reads, reads + n_reads},
+                              .writes = {writes, writes + n_writes},
+                              .ops = *ops,
+                              .user = user});
+  });
+}
+
+int handoff_set_callbacks(handoff_t* h, const struct handoff_callbacks* callbacks, void* user) {
+  if (callbacks == nullptr) return -EINVAL;
+  return run(h, [&](Service& s) { return s.set_callbacks(*callbacks, user); });
+}
+
+int handoff_ready(handoff_t* h) {
+  return run_outside(h, [](Service& s) { return s.ready(); });
+}
+
+int handoff_wait(handoff_t* h, int timeout_ms) {
+  return run_outside(h, [&](Service& s) { return s.wait(timeout_ms); });
+}
+
+int handoff_fd(const handoff_t* h, uint32_t lane) {
+  return h == nullptr || lane != 0 ? -EINVAL : h->service->fd();
+}
+
+int handoff_dispatch(handoff_t* h, uint32_t lane) {
+  if (lane != 0) return -EINVAL;
+  return run_outside(h, [](Service& s) { return s.dispatch(); });
+}
+
+int handoff_state(const handoff_t* h) {
+  return h == nullptr ? HANDOFF_STATE_FAILED : h->service->state();
+}
+
+int handoff_supervised(const handoff_t* h) {
+  return h != nullptr && h->service->supervised() ? 1 : 0;
+}
+
+uint64_t handoff_generation(const handoff_t* h) {
+  return h == nullptr ? 0 : h->service->registry().generation;
+}
+
+int handoff_named_fd(const handoff_t* h, const char* name) {
+  if (h == nullptr || name == nullptr) return -EINVAL;
+  try {
+    const auto& named = h->service->registry().named;
+    const auto it = named.find(name);
+    if (it == named.end()) return HANDOFF_ERR_UNKNOWN;
+    return it->second.fd.valid() ? it->second.fd.get() : -ENOENT;
+  } catch (...) {
+    return -ENOMEM;
+  }
+}
+
+const char* handoff_named_address(const handoff_t* h, const char* name) {
+  if (h == nullptr || name == nullptr) return nullptr;
+  try {
+    const auto& named = h->service->registry().named;
+    const auto it = named.find(name);
+    return it == named.end() ? nullptr : it->second.address.c_str();
+  } catch (...) {
+    return nullptr;
+  }
+}
+
+int handoff_attach(handoff_t* h, const char* name, int fd) {
+  UniqueFd owned(fd);  // taken, whatever comes of it
+  if (name == nullptr || fd < 0) return -EINVAL;
+  return run(h, [&](Service& s) { return s.attach(name, std::move(owned)); });
+}
+
+int handoff_session_open(handoff_t* h, int fd, const struct handoff_session_options* options,
+                         uint64_t* id) {
+  if (id == nullptr) return -EINVAL;
+  return run(h, [&](Service& s) -> Result<void> {
+    if (s.state() != HANDOFF_STATE_OWNER && s.state() != HANDOFF_STATE_DONOR) {
+      return handoff::fail(HANDOFF_ERR_ORDER, "only the owner of its sockets opens sessions");
+    }
+    auto opened = s.registry().open_session(fd, options);
+    if (!opened) return handoff::Failure(opened.error());
+    *id = *opened;
+    return {};
+  });
+}
+
+int handoff_session_touch(handoff_t* h, uint64_t id) {
+  return run(h, [&](Service& s) { return s.registry().touch_session(id); });
+}
+
+int handoff_session_closed(handoff_t* h, uint64_t id) {
+  return run(h, [&](Service& s) { return s.registry().close_session(id); });
+}
+
+uint64_t handoff_session_count(const handoff_t* h) {
+  return h == nullptr ? 0 : h->service->registry().sessions.size();
+}
+
+void handoff_reason(handoff_t* h, const char* why) {
+  if (why == nullptr) return;
+  run(h, [&](Service& s) -> Result<void> {
+    s.registry().set_reason(why);
+    return {};
+  });
+}
+
+int handoff_save_state(handoff_saved_t* out, const void* data, size_t length) {
+  return out == nullptr ? -EINVAL : append(out->state, data, length);
+}
+int handoff_save_input(handoff_saved_t* out, const void* data, size_t length) {
+  return out == nullptr ? -EINVAL : append(out->input, data, length);
+}
+int handoff_save_output(handoff_saved_t* out, const void* data, size_t length) {
+  return out == nullptr ? -EINVAL : append(out->output, data, length);
+}
+int handoff_save_flags(handoff_saved_t* out, uint32_t flags) {
+  if (out == nullptr) return -EINVAL;
+  out->flags = flags;
+  return 0;
+}
+
+}  // extern "C"

@@ -1,0 +1,85 @@
+// One service in one process: joins the registry, the control socket, and the handoff under way, if any,
+// to the one pollable fd and the one dispatch call that the C ABI offers.
+//
+// While a donor is frozen, dispatch() stays inside until the switch is decided: none of the
+// service's code runs between the moment its state is saved and the moment it owns its sockets
+// again or does not.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "handoff/handoff.h"
+#include "io/control.h"
+#include "io/donor_driver.h"
+#include "io/heir_driver.h"
+#include "io/poller.h"
+#include "io/registry.h"
+#include "io/shell.h"
+
+namespace handoff::io {
+
+class Service : public Reporter {
+ public:
+  static Result<std::unique_ptr<Service>> open(const handoff_options& options);
+  Service(const Service&) = delete;
+  Service& operator=(const Service&) = delete;
+
+  Registry& registry() { return registry_; }
+  const Registry& registry() const { return registry_; }
+  int state() const { return state_; }
+  bool supervised() const { return control_.has_value(); }
+  int fd() const { return poller_.fd(); }
+
+  Result<void> declare_named(const std::string& name, const std::string& address);
+  Result<void> declare_kind(const std::string& name, std::uint32_t version);
+  Result<void> declare_step(const std::string& kind, core::Step step, StateStep how);
+  Result<void> declare_section(SectionDecl section);
+  Result<void> set_callbacks(const handoff_callbacks& callbacks, void* user);
+  Result<void> attach(const std::string& name, UniqueFd fd);
+
+  Result<void> ready();
+  // timeout_ms: -1 for none but the handoff's own deadlines.
+  Result<void> wait(int timeout_ms);
+  Result<void> dispatch();
+  // Before the destructor: a handoff under way is cancelled in words, since a channel that just
+  // closes would be a Release to an heir that is prepared. May call thaw().
+  void shut();
+
+  void progress(const protocol::Progress& progress) override;
+  void failed(const protocol::Failed& failed) override;
+  void retired(const protocol::Retired& retired) override;
+
+ private:
+  explicit Service(Poller poller) : poller_(std::move(poller)) {}
+
+  Result<void> take_environment();
+  Result<void> take_start();
+  Result<void> check_declaring() const;
+  bool name_taken(const std::string& name) const;
+  void turn(const std::vector<Role>& roles);
+  void read_control();
+  void obey(Channel::Message& message);
+  void donate(const protocol::Donate& donate, std::vector<UniqueFd>& fds);
+  void stop(const protocol::Stop& stop);
+  void settle();
+  void report_owner();
+  void watch_control(bool listen);
+
+  Registry registry_;
+  Poller poller_;
+  std::optional<Control> control_;
+  int state_ = HANDOFF_STATE_DECLARING;
+  std::uint64_t fds_max_ = 0;
+  // From Start.
+  std::vector<std::pair<protocol::Named, UniqueFd>> given_;
+  std::optional<HandoffParameters> heir_parameters_;
+  UniqueFd heir_channel_, heir_peer_;
+  // At most one of them.
+  std::unique_ptr<HeirDriver> heir_;
+  std::unique_ptr<DonorDriver> donor_;
+  bool owner_report_due_ = false;
+};
+
+}  // namespace handoff::io

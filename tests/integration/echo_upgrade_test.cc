@@ -1,0 +1,55 @@
+// A thousand clients write all the time while the service under them is replaced again and again.
+#include <gtest/gtest.h>
+
+#include "echo_swarm.h"
+#include "programs.h"
+#include "supervisor.h"
+
+namespace test {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::size_t kClients = 1000;
+constexpr int kUpgrades = 20;
+
+std::string echo(int version) { return program("handoff-echo-" + std::to_string(version)); }
+
+TEST(EchoUpgradeTest, TwentyUpgradesInARowLoseNoByteOfAThousandBusyConnections) {
+  Supervisor supervisor({.command = {echo(1)}});
+  EchoSwarm swarm({.port = supervisor.port(), .residents = kClients, .visitors_per_second = 200});
+  ASSERT_TRUE(swarm.wait_until_each_answered_by("1", Deadline::in(30s)))
+      << swarm.stop(Deadline::in(1s)).describe();
+
+  std::vector<std::string> expected = {"1"};
+  for (int i = 0; i < kUpgrades; ++i) {
+    const int version = i % 2 == 0 ? 2 : 1;
+    expected.push_back(std::to_string(version));
+    const auto upgrade = supervisor.upgrade(echo(version));
+    ASSERT_EQ(upgrade.status, 0) << upgrade.describe();
+    const auto done = upgrade.done();
+    ASSERT_EQ(done.value("result", ""), "done") << upgrade.describe();
+    EXPECT_GE(done.at("sessions").at("moved").get<std::size_t>(), kClients);
+    EXPECT_EQ(done.at("sessions").at("lost"), 0);
+    ASSERT_TRUE(swarm.wait_until_each_answered_by(expected.back(), Deadline::in(30s)))
+        << "upgrade " << i + 1 << ": " << swarm.stop(Deadline::in(1s)).describe();
+  }
+
+  const EchoSwarm::Report report = swarm.stop(Deadline::in(30s));
+  EXPECT_TRUE(report.flawless()) << report.describe();
+  EXPECT_GT(report.visitors, 0u);
+  for (const auto& versions : report.versions) ASSERT_EQ(versions, expected);
+  RecordProperty("lines", std::to_string(report.lines));
+  std::cout << report.describe() << "\n";
+}
+
+TEST(EchoUpgradeTest, TheServiceStopsWhenItsSupervisorIsToldTo) {
+  Supervisor supervisor({.command = {echo(1)}});
+  const handoff::UniqueFd service = hold(supervisor.service_pid());
+  const auto stop = supervisor.command({"stop", supervisor.name()});
+  EXPECT_EQ(stop.status, 0) << stop.describe();
+  EXPECT_TRUE(wait_end(service, Deadline::in(10s)));
+}
+
+}  // namespace
+}  // namespace test

@@ -1,0 +1,126 @@
+// A failed upgrade is invisible (I5): whatever the heir does, the clients notice nothing, the
+// operator is told why, and the donor and the supervisor hold exactly what they held before.
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <fstream>
+#include <thread>
+
+#include "echo_swarm.h"
+#include "proc.h"
+#include "programs.h"
+#include "supervisor.h"
+
+namespace test {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::size_t kClients = 1000;
+
+class FailedUpgradeTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(swarm_.wait_until_each_answered_by("1", Deadline::in(30s)));
+    service_files_ = open_files(service_pid_);
+    supervisor_files_ = open_files(supervisor_.pid());
+  }
+
+  // The upgrade fails, with the reason in its message, and nobody has noticed.
+  void expect_invisible(const Supervisor::Outcome& upgrade, const std::string& reason) {
+    EXPECT_EQ(upgrade.status, 1) << upgrade.describe();
+    const auto done = upgrade.done();
+    ASSERT_TRUE(done.is_object()) << upgrade.describe();
+    EXPECT_EQ(done.value("result", ""), "failed") << upgrade.describe();
+    const std::string message = done.at("error").at("message");
+    EXPECT_NE(message.find(reason), std::string::npos) << "the reason given is: " << message;
+
+    EXPECT_TRUE(swarm_.wait_until_each_answered_again(Deadline::in(30s)));
+    EXPECT_EQ(supervisor_.service_pid(), service_pid_);
+    expect_same_files("service", service_pid_, service_files_);
+    expect_same_files("supervisor", supervisor_.pid(), supervisor_files_);
+    EXPECT_EQ(children_of(supervisor_.pid()), std::vector<pid_t>{service_pid_});
+    expect_flawless();
+  }
+
+  void fail_with(const std::string& misdeed, const std::string& reason,
+                 const std::vector<std::string>& flags = {}) {
+    expect_invisible(supervisor_.upgrade(program("bad_heir"), {misdeed}, flags), reason);
+  }
+
+  Supervisor supervisor_{{.command = {program("handoff-echo-1")}}};
+  pid_t service_pid_ = supervisor_.service_pid();
+  EchoSwarm swarm_{{.port = supervisor_.port(), .residents = kClients}};
+
+ private:
+  void expect_flawless() {
+    const EchoSwarm::Report report = swarm_.stop(Deadline::in(30s));
+    EXPECT_TRUE(report.flawless()) << report.describe();
+    for (const auto& versions : report.versions) {
+      ASSERT_EQ(versions, std::vector<std::string>{"1"});
+    }
+  }
+  // The operator has the answer before the last fd of it is closed, so this may take a moment.
+  static void expect_same_files(const std::string& who, pid_t pid,
+                                const std::multiset<std::string>& before) {
+    const Deadline deadline = Deadline::in(10s);
+    std::multiset<std::string> now = open_files(pid);
+    while (now != before && !deadline.passed()) {
+      std::this_thread::sleep_for(10ms);
+      now = open_files(pid);
+    }
+    EXPECT_EQ(now, before) << who << ": " << difference(before, now);
+  }
+
+  std::multiset<std::string> service_files_, supervisor_files_;
+};
+
+TEST_F(FailedUpgradeTest, TheHeirExitsAtOnce) { fail_with("exits", "3"); }
+
+TEST_F(FailedUpgradeTest, TheHeirIsNeverReady) {
+  fail_with("is-never-ready", "ready", {"--ready-timeout", "1s"});
+}
+
+TEST_F(FailedUpgradeTest, TheHeirCrashesWhileRestoring) {
+  fail_with("crashes-while-restoring", "");
+}
+
+TEST_F(FailedUpgradeTest, TheHeirHangsWhileRestoring) { fail_with("hangs-while-restoring", ""); }
+
+TEST_F(FailedUpgradeTest, TheHeirRejectsASession) {
+  fail_with("rejects-a-session", "this heir is picky");
+}
+
+TEST_F(FailedUpgradeTest, TheHeirCantReadTheState) { fail_with("knows-no-such-state", "version"); }
+
+TEST_F(FailedUpgradeTest, TheHeirDoesNotClaimTheListener) {
+  fail_with("claims-another-listener", "public");
+}
+
+TEST_F(FailedUpgradeTest, TheHeirSpeaksAnotherProtocolVersion) {
+  fail_with("speaks-another-protocol", "version");
+}
+
+TEST_F(FailedUpgradeTest, TheBinaryIsNotExecutable) {
+  const TempDir folder;
+  const std::string path = (folder.path() / "notes.txt").string();
+  std::ofstream(path) << "not a program\n";
+  expect_invisible(supervisor_.upgrade(path), path);
+}
+
+TEST_F(FailedUpgradeTest, TheBinaryIsExecutableButNoProgram) {
+  const TempDir folder;
+  const std::string path = (folder.path() / "notes.txt").string();
+  std::ofstream(path) << "not a program\n";
+  ASSERT_EQ(::chmod(path.c_str(), 0755), 0);
+  expect_invisible(supervisor_.upgrade(path), path);
+}
+
+TEST_F(FailedUpgradeTest, TheBinaryDoesNotExist) {
+  const TempDir folder;
+  const std::string path = (folder.path() / "nothing").string();
+  expect_invisible(supervisor_.upgrade(path), path);
+}
+
+}  // namespace
+}  // namespace test

@@ -1,0 +1,379 @@
+// A real donor, and an heir that dies, hangs, or says what it must not, at every step: the heir's half of
+// the fault table in PROTOCOL.md. After each of them the donor serves on as if nothing had been asked
+// of it, with the same fds.
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "line_service.h"
+#include "raw_peer.h"
+
+namespace handoff::test {
+namespace {
+
+using protocol::Type;
+
+class DonorFaultsTest : public ::testing::Test {
+ protected:
+  void start(const LineServiceOptions& options = {}) {
+    donor_ = std::make_unique<Child>(1, [&] { return run_line_service(options); });
+    const auto owner = donor_->await_message<v1::Owner>(Type::kOwner);
+    address_ = owner.named(0).address();
+    for (int i = 0; i < 3; ++i) {
+      clients_.push_back(std::make_unique<Client>(address_));
+      clients_.back()->send("a\n");
+      ASSERT_EQ("1 a\n", clients_.back()->line());
+    }
+    before_ = donor_->open_fds();
+  }
+
+  // The heir's stand-in is not one of the donor's fds by then; its channel neither.
+  void expect_serving_on(v1::Code code) {
+    const auto failed = donor_->await_message<v1::Failed>(Type::kFailed);
+    EXPECT_EQ(code, failed.code()) << failed.reason();
+    EXPECT_FALSE(failed.reason().empty());
+    for (auto& client : clients_) {
+      client->send("b\n");
+      EXPECT_EQ("2 b\n", client->line());
+    }
+    EXPECT_EQ(before_, donor_->open_fds());
+    // And it can hand over another time.
+    RawHeir again(*donor_);
+    again.send_hello();
+    EXPECT_FALSE(again.await(Type::kCopyEnd).closed);
+  }
+
+  std::unique_ptr<Child> donor_;
+  std::string address_;
+  std::vector<std::unique_ptr<Client>> clients_;
+  std::vector<std::string> before_;
+};
+
+TEST_F(DonorFaultsTest, RetiresOnceTheHeirHasResumed) {
+  start();
+  RawHeir heir(*donor_);
+  heir.send_hello();
+  ASSERT_FALSE(heir.await(Type::kCopyEnd).closed);
+  heir.send_copied();
+  ASSERT_FALSE(heir.await(Type::kPrepare).closed);
+  heir.send_prepared();
+  ASSERT_EQ(Type::kRelease, heir.next().type);
+  send_raw(heir.channel(), Type::kResumed, "");
+  EXPECT_EQ(3U, donor_->await_message<v1::Retired>(Type::kRetired).sessions());
+  EXPECT_EQ(0, donor_->wait());
+}
+
+TEST_F(DonorFaultsTest, RetiresWhenTheHeirResumedAndThenDied) {
+  start();
+  RawHeir heir(*donor_);
+  heir.send_hello();
+  ASSERT_FALSE(heir.await(Type::kCopyEnd).closed);
+  heir.send_copied();
+  ASSERT_FALSE(heir.await(Type::kPrepare).closed);
+  heir.send_prepared();
+  ASSERT_EQ(Type::kRelease, heir.next().type);
+  donor_->signal(SIGSTOP);  // so that it sees all of it at once
+  send_raw(heir.channel(), Type::kResumed, "");
+  heir.close_channel();
+  heir.process().kill();
+  donor_->signal(SIGCONT);
+  // It was the owner: its death was a crash of the service, not a failed handoff.
+  donor_->await_message<v1::Retired>(Type::kRetired);
+  EXPECT_EQ(0, donor_->wait());
+}
+
+TEST_F(DonorFaultsTest, ThawsWhenTheHeirDiesBetweenReleaseAndResumed) {
+  start();
+  RawHeir heir(*donor_);
+  heir.send_hello();
+  ASSERT_FALSE(heir.await(Type::kCopyEnd).closed);
+  heir.send_copied();
+  ASSERT_FALSE(heir.await(Type::kPrepare).closed);
+  heir.send_prepared();
+  ASSERT_EQ(Type::kRelease, heir.next().type);
+  heir.close_channel();
+  heir.process().kill();
+  expect_serving_on(v1::PEER_DIED);
+}
+
+TEST_F(DonorFaultsTest, EndsAnHeirWhoseChannelClosedAfterReleaseBeforeItThaws) {
+  start();
+  RawHeir heir(*donor_);
+  heir.send_hello();
+  ASSERT_FALSE(heir.await(Type::kCopyEnd).closed);
+  heir.send_copied();
+  ASSERT_FALSE(heir.await(Type::kPrepare).closed);
+  heir.send_prepared();
+  ASSERT_EQ(Type::kRelease, heir.next().type);
+  heir.close_channel();
+  EXPECT_TRUE(heir.process().wait_killed());
+  expect_serving_on(v1::PEER_DIED);
+}
+
+TEST_F(DonorFaultsTest, EndsAnHeirThatHangsAfterReleaseBeforeItThaws) {
+  start();
+  RawHeir heir(*donor_, 10'000'000, 50'000);
+  heir.send_hello();
+  ASSERT_FALSE(heir.await(Type::kCopyEnd).closed);
+  heir.send_copied();
+  ASSERT_FALSE(heir.await(Type::kPrepare).closed);
+  heir.send_prepared();
+  ASSERT_EQ(Type::kRelease, heir.next().type);
+  EXPECT_TRUE(heir.process().wait_killed());
+  expect_serving_on(v1::TIMEOUT);
+}
+
+TEST_F(DonorFaultsTest, MissesItsBudgetRatherThanItsClients) {
+  LineServiceOptions slow;
+  slow.tracked = false;
+  int saves = 0;
+  slow.save = [&saves](SessionId) {
+    // The first three are the snapshot; then the delta takes longer than the budget.
+    if (++saves > 3) ::usleep(60'000);
+    return std::string("1");
+  };
+  start(slow);
+  RawHeir heir(*donor_, 10'000'000, 50'000);
+  heir.send_hello();
+  ASSERT_FALSE(heir.await(Type::kCopyEnd).closed);
+  heir.send_copied();
+  const Frame frame = heir.await(Type::kAbort);
+  ASSERT_FALSE(frame.closed);
+  const auto failed = donor_->await_message<v1::Failed>(Type::kFailed);
+  EXPECT_EQ(v1::TIMEOUT, failed.code());
+  clients_[0]->send("b\n");
+  EXPECT_EQ("2 b\n", clients_[0]->line());
+}
+
+TEST_F(DonorFaultsTest, FailsTheHandoffWhenSaveRefuses) {
+  LineServiceOptions refusing;
+  refusing.save = [](SessionId) -> std::string { throw std::runtime_error("not now"); };
+  start(refusing);
+  RawHeir heir(*donor_);
+  heir.send_hello();
+  const Frame frame = heir.await(Type::kAbort);
+  v1::Abort abort;
+  ASSERT_TRUE(abort.ParseFromString(frame.body));
+  EXPECT_EQ(v1::REJECTED, abort.code());
+  EXPECT_NE(std::string::npos, abort.reason().find("not now")) << abort.reason();
+  EXPECT_EQ(v1::REJECTED, donor_->await_message<v1::Failed>(Type::kFailed).code());
+  clients_[0]->send("b\n");
+  EXPECT_EQ("2 b\n", clients_[0]->line());
+}
+
+TEST_F(DonorFaultsTest, RefusesASecondHandoffWhileOneIsUnderWay) {
+  start();
+  RawHeir first(*donor_);
+  EXPECT_EQ(Type::kHello, first.next().type);
+  RawHeir second(*donor_);
+  EXPECT_EQ(v1::CANCELLED, donor_->await_message<v1::Failed>(Type::kFailed).code());
+  first.send_hello();
+  EXPECT_FALSE(first.await(Type::kCopyEnd).closed);
+}
+
+TEST_F(DonorFaultsTest, ServesOnWithoutItsSupervisor) {
+  start();
+  donor_->control() = io::Channel(UniqueFd());
+  for (auto& client : clients_) {
+    client->send("b\n");
+    EXPECT_EQ("2 b\n", client->line());
+  }
+}
+
+TEST_F(DonorFaultsTest, GivesUpWhenTheSupervisorCancels) {
+  start();
+  RawHeir heir(*donor_);
+  heir.send_hello();
+  ASSERT_FALSE(heir.await(Type::kCopyEnd).closed);
+  v1::Cancel cancel;
+  cancel.set_handoff_id(1);
+  cancel.set_reason("the operator changed their mind");
+  send(donor_->control(), Type::kCancel, cancel);
+  EXPECT_FALSE(heir.await(Type::kAbort).closed);
+  expect_serving_on(v1::CANCELLED);
+}
+
+// What an heir may do wrong, by the step at which it does.
+struct Bad {
+  const char* name;
+  v1::Code code;
+  bool told;  // the donor says Abort first
+  std::function<void(RawHeir&)> act;
+  std::uint64_t stall_us = 10'000'000;
+  std::uint64_t budget_us = 5'000'000;
+};
+
+class BadHeirTest : public DonorFaultsTest, public ::testing::WithParamInterface<Bad> {};
+
+TEST_P(BadHeirTest, LeavesTheDonorAsItWas) {
+  start();
+  RawHeir heir(*donor_, GetParam().stall_us, GetParam().budget_us);
+  GetParam().act(heir);
+  if (GetParam().told) {
+    const Frame frame = heir.await(Type::kAbort);
+    ASSERT_FALSE(frame.closed);
+    v1::Abort abort;
+    ASSERT_TRUE(abort.ParseFromString(frame.body));
+    EXPECT_EQ(GetParam().code, abort.code()) << abort.reason();
+  }
+  expect_serving_on(GetParam().code);
+}
+
+void die(RawHeir& heir) {
+  heir.close_channel();
+  heir.process().kill();
+}
+void abort_it(RawHeir& heir) {
+  v1::Abort abort;
+  abort.set_code(v1::REJECTED);
+  abort.set_reason("no");
+  send(heir.channel(), Type::kAbort, abort);
+}
+void to_copied(RawHeir& heir) {
+  heir.send_hello();
+  ASSERT_FALSE(heir.await(Type::kCopyEnd).closed);
+}
+void to_prepare(RawHeir& heir) {
+  to_copied(heir);
+  heir.send_copied();
+  ASSERT_FALSE(heir.await(Type::kPrepare).closed);
+}
+void to_release(RawHeir& heir) {
+  to_prepare(heir);
+  heir.send_prepared();
+  ASSERT_EQ(Type::kRelease, heir.next().type);
+}
+void raw(RawHeir& heir, const std::string& bytes) {
+  ASSERT_EQ(static_cast<ssize_t>(bytes.size()),
+            ::send(heir.channel().fd(), bytes.data(), bytes.size(), 0));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Bad, BadHeirTest,
+    ::testing::Values(
+        Bad{"DiesAtOnce", v1::PEER_DIED, false, die},
+        Bad{"DiesAfterHello", v1::PEER_DIED, false,
+            [](RawHeir& h) {
+              h.send_hello();
+              die(h);
+            }},
+        Bad{"DiesInsteadOfCopied", v1::PEER_DIED, false,
+            [](RawHeir& h) {
+              to_copied(h);
+              die(h);
+            }},
+        Bad{"DiesInsteadOfPrepared", v1::PEER_DIED, false,
+            [](RawHeir& h) {
+              to_prepare(h);
+              die(h);
+            }},
+        Bad{"NeverSaysHello", v1::TIMEOUT, true, [](RawHeir&) {}, 50'000},
+        Bad{"NeverSaysCopied", v1::TIMEOUT, true, to_copied, 300'000},
+        Bad{"NeverSaysPrepared", v1::TIMEOUT, true, to_prepare, 10'000'000, 50'000},
+        Bad{"AbortsAtOnce", v1::REJECTED, false, abort_it},
+        Bad{"AbortsInsteadOfCopied", v1::REJECTED, false,
+            [](RawHeir& h) {
+              to_copied(h);
+              abort_it(h);
+            }},
+        Bad{"AbortsInsteadOfPrepared", v1::REJECTED, false,
+            [](RawHeir& h) {
+              to_prepare(h);
+              abort_it(h);
+            }},
+        Bad{"AbortsAfterRelease", v1::REJECTED, false,
+            [](RawHeir& h) {
+              to_release(h);
+              abort_it(h);
+            }},
+        Bad{"Garbage", v1::PROTOCOL, true, [](RawHeir& h) { raw(h, "garbage, garbage"); }},
+        Bad{"GarbageInTheFreeze", v1::PROTOCOL, true,
+            [](RawHeir& h) {
+              to_prepare(h);
+              raw(h, "garbage, garbage");
+            }},
+        Bad{"GarbageAfterRelease", v1::PROTOCOL, false,
+            [](RawHeir& h) {
+              to_release(h);
+              raw(h, "garbage, garbage");
+              EXPECT_TRUE(h.process().wait_killed());
+            }},
+        Bad{"UnknownProtocolVersion", v1::VERSION, true,
+            [](RawHeir& h) {
+              auto hello = h.hello();
+              hello.set_protocol_min(7);
+              hello.set_protocol_max(9);
+              send(h.channel(), Type::kHello, hello);
+            }},
+        Bad{"DoesNotClaimTheListener", v1::UNCLAIMED, true,
+            [](RawHeir& h) {
+              auto hello = h.hello();
+              hello.mutable_manifest()->clear_named();
+              send(h.channel(), Type::kHello, hello);
+            }},
+        Bad{"DoesNotKnowTheKind", v1::UNCLAIMED, true,
+            [](RawHeir& h) {
+              auto hello = h.hello();
+              hello.mutable_manifest()->clear_kinds();
+              send(h.channel(), Type::kHello, hello);
+            }},
+        Bad{"ReadsNoVersionInCommon", v1::VERSION, true,
+            [](RawHeir& h) {
+              auto hello = h.hello();
+              hello.mutable_manifest()->mutable_kinds(0)->set_reads(0, 4);
+              send(h.channel(), Type::kHello, hello);
+            }},
+        Bad{"IsAnotherService", v1::UNCLAIMED, true,
+            [](RawHeir& h) {
+              auto hello = h.hello();
+              hello.mutable_manifest()->set_service("mail");
+              send(h.channel(), Type::kHello, hello);
+            }},
+        Bad{"MayOpenTooFewFds", v1::RESOURCES, true,
+            [](RawHeir& h) {
+              auto hello = h.hello();
+              hello.set_fds_max(20);
+              send(h.channel(), Type::kHello, hello);
+            }},
+        Bad{"UnknownMessage", v1::PROTOCOL, true,
+            [](RawHeir& h) {
+              h.send_hello();
+              send_raw(h.channel(), static_cast<Type>(77), "");
+            }},
+        Bad{"MessageForAnHeir", v1::PROTOCOL, true,
+            [](RawHeir& h) {
+              h.send_hello();
+              send_raw(h.channel(), Type::kRelease, "");
+            }},
+        Bad{"SendsAnFd", v1::PROTOCOL, true,
+            [](RawHeir& h) { send(h.channel(), Type::kHello, h.hello(), {h.channel().fd()}); }},
+        Bad{"AcknowledgesTheFuture", v1::PROTOCOL, true,
+            [](RawHeir& h) {
+              h.send_hello();
+              v1::Ack ack;
+              ack.set_frames(1000);
+              send(h.channel(), Type::kAck, ack);
+            }},
+        Bad{"CopiedOfAnotherCount", v1::PROTOCOL, true,
+            [](RawHeir& h) {
+              to_copied(h);
+              v1::Copied copied;
+              copied.set_round(1);
+              copied.set_sessions(77);
+              send(h.channel(), Type::kCopied, copied);
+            }},
+        Bad{"PreparedBeforePrepare", v1::PROTOCOL, true,
+            [](RawHeir& h) {
+              to_copied(h);
+              h.send_prepared();
+            }},
+        Bad{"ResumedBeforeRelease", v1::PROTOCOL, true,
+            [](RawHeir& h) {
+              to_prepare(h);
+              send_raw(h.channel(), Type::kResumed, "");
+            }}),
+    [](const auto& param) { return param.param.name; });
+
+}  // namespace
+}  // namespace handoff::test

@@ -1,0 +1,269 @@
+// Handovers that succeed, between real processes: every kind of fd, sessions that are open, change, come
+// and go during the copy, states too large for a frame, sections, and conversions both ways.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "client.h"
+#include "harness.h"
+#include "line_service.h"
+
+namespace handoff::test {
+namespace {
+
+using protocol::Type;
+using ::testing::Contains;
+
+class HandoverTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    char pattern[] = "/tmp/handoff-test-XXXXXX";
+    ASSERT_NE(nullptr, ::mkdtemp(pattern));
+    folder_ = pattern;
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  std::unique_ptr<Child> start(const LineServiceOptions& options) {
+    auto child = std::make_unique<Child>(++generation_, [&] { return run_line_service(options); });
+    owner_ = child->await_message<v1::Owner>(Type::kOwner);
+    return child;
+  }
+  std::string address(const std::string& name) const {
+    for (const auto& named : owner_.named()) {
+      if (named.name() == name) return named.address();
+    }
+    return "none";
+  }
+  // Starts an heir and lets the donor hand over; the heir as owner.
+  std::unique_ptr<Child> hand_over(Child& donor, const LineServiceOptions& options) {
+    auto pair = io::Channel::make_pair();
+    Child::Handoff handoff;
+    handoff.channel = std::move(pair->second);
+    handoff.peer_pidfd = donor.pidfd();
+    auto heir = std::make_unique<Child>(
+        ++generation_, [&] { return run_line_service(options); }, &handoff);
+    heir->await_message<v1::Register>(Type::kRegister);
+    donor.donate(std::move(pair->first), heir->pidfd());
+    owner_ = heir->await_message<v1::Owner>(Type::kOwner);
+    const auto retired = donor.await_message<v1::Retired>(Type::kRetired);
+    EXPECT_EQ(owner_.sessions(), retired.sessions());
+    EXPECT_EQ(0U, owner_.lost());
+    const int status = donor.wait();
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+    return heir;
+  }
+
+  std::string folder_;
+  std::uint64_t generation_ = 0;
+  v1::Owner owner_;
+};
+
+TEST_F(HandoverTest, EveryKindOfFdMovesAndStaysTheSameSocket) {
+  const LineServiceOptions one{.version = "1", .all_fds = true, .folder = folder_};
+  const LineServiceOptions two{.version = "2", .all_fds = true, .folder = folder_};
+  auto donor = start(one);
+  Client four(address("public")), six(address("six")), local(address("unix")), udp(address("udp"));
+  for (Client* client : {&four, &six, &local}) {
+    client->send("a\n");
+    EXPECT_EQ("1 a\n", client->line());
+  }
+  udp.send("x");
+  EXPECT_EQ("1 x", udp.datagram());
+  const v1::Owner before = owner_;
+
+  auto heir = hand_over(*donor, two);
+  EXPECT_EQ(3U, owner_.sessions());
+  for (const auto& named : before.named()) {
+    const auto same = std::find_if(owner_.named().begin(), owner_.named().end(),
+                                   [&](const auto& n) { return n.name() == named.name(); });
+    ASSERT_NE(owner_.named().end(), same) << named.name();
+    EXPECT_EQ(named.inode(), same->inode()) << named.name();
+    EXPECT_EQ(named.address(), same->address());
+  }
+  for (Client* client : {&four, &six, &local}) {
+    client->send("b\n");
+    EXPECT_EQ("2 b\n", client->line());
+  }
+  udp.send("y");
+  EXPECT_EQ("2 y", udp.datagram());
+  Client late(address("unix"));
+  late.send("c\n");
+  EXPECT_EQ("1 c\n", late.line());
+
+  // The plain file: the same description, its offset included.
+  std::ifstream log(folder_ + "/log");
+  std::string text((std::istreambuf_iterator<char>(log)), {});
+  EXPECT_EQ("1 x\n2 y\n", text);
+}
+
+TEST_F(HandoverTest, HalfALineGoesAlong) {
+  auto donor = start({});
+  Client client(address("public"));
+  client.send("one\nhal");
+  EXPECT_EQ("1 one\n", client.line());
+  auto heir = hand_over(*donor, {.version = "2"});
+  client.send("f\n");
+  EXPECT_EQ("2 half\n", client.line());
+}
+
+// The five ways in which sessions may be kept and restored.
+struct Way {
+  const char* name;
+  bool tracked, early, independent;
+};
+class WayTest : public HandoverTest, public ::testing::WithParamInterface<Way> {};
+
+TEST_P(WayTest, SessionsGoOnThroughManyHandovers) {
+  LineServiceOptions options{.tracked = GetParam().tracked,
+                             .independent = GetParam().independent,
+                             .early_restore = GetParam().early};
+  auto owner = start(options);
+  std::vector<std::unique_ptr<Client>> clients;
+  for (int i = 0; i < 300; ++i) {  // more than one frame's fds
+    clients.push_back(std::make_unique<Client>(address("public")));
+  }
+  for (int round = 1; round <= 5; ++round) {
+    for (auto& client : clients) client->send("x\n");
+    for (auto& client : clients) {
+      ASSERT_EQ(std::to_string(round) + " x\n", client->line());
+    }
+    owner = hand_over(*owner, options);
+    ASSERT_EQ(300U, owner_.sessions());
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Ways, WayTest,
+                         ::testing::Values(Way{"TrackedLate", true, false, false},
+                                           Way{"TrackedEarly", true, true, false},
+                                           Way{"UntrackedLate", false, false, false},
+                                           Way{"UntrackedEarly", false, true, false},
+                                           Way{"Independent", true, true, true}),
+                         [](const auto& way) { return way.param.name; });
+
+TEST_F(HandoverTest, AStateTooLargeForAFrameTravelsInAMemfd) {
+  const std::string big(8 << 20, 'z');
+  const auto save = [&](SessionId) { return "7 " + big; };
+  auto donor = start({.save = save});
+  Client client(address("public"));
+  client.send("a\n");
+  EXPECT_EQ("1 a\n", client.line());
+  auto heir = hand_over(*donor, {.version = "2"});
+  client.send("b\n");
+  EXPECT_EQ("8 b\n", client.line());
+}
+
+TEST_F(HandoverTest, AnOlderStateIsConvertedByTheNewerHeir) {
+  auto donor = start({.state_version = 1});
+  Client client(address("public"));
+  client.send("a\n");
+  EXPECT_EQ("1 a\n", client.line());
+  LineServiceOptions newer{.version = "2", .state_version = 2};
+  newer.adjust = [](Service& s) {
+    s.on_upgrade_state(1, 2, [](std::string_view in) { return "1" + std::string(in); });
+    s.on_downgrade_state(2, 1, [](std::string_view in) { return "2" + std::string(in); });
+  };
+  auto heir = hand_over(*donor, newer);
+  client.send("b\n");
+  EXPECT_EQ("12 b\n", client.line());  // "1" became "11"
+  auto back = hand_over(*heir, {.version = "1", .state_version = 1});
+  client.send("c\n");
+  EXPECT_EQ("213 c\n", client.line());  // "12" became "212", by the newer donor
+}
+
+// Serves a section of many records, and counts and sums up what it gets.
+class CountingSection : public Section {
+ public:
+  explicit CountingSection(std::uint64_t records, std::size_t size) : have(records), size_(size) {}
+  void begin(std::uint32_t) override { at_ = 0; }
+  bool next(Phase phase, std::string& record) override {
+    if (phase != Phase::kSnapshot || at_ == have) return false;
+    record = std::to_string(at_) + std::string(size_, static_cast<char>('a' + at_ % 26));
+    ++at_;
+    return true;
+  }
+  void end(bool) override {}
+  void apply(std::uint32_t, std::string_view record) override {
+    const std::string number = std::to_string(have);
+    if (!record.starts_with(number) || record.size() != number.size() + size_ ||
+        record.find_first_not_of(static_cast<char>('a' + have % 26), number.size()) !=
+            std::string_view::npos) {
+      throw std::runtime_error("record " + number + " is not as it was");
+    }
+    ++have;
+  }
+  void reset() override { have = 0; }
+  std::uint64_t have;
+
+ private:
+  std::uint64_t at_ = 0;
+  std::size_t size_;
+};
+
+TEST_F(HandoverTest, SectionsArriveWholeWhateverTheSizeOfTheirRecords) {
+  for (const auto& [records, size] : std::vector<std::pair<std::uint64_t, std::size_t>>{
+           {0, 0}, {1, 0}, {100'000, 10}, {3, 5 << 20}, {1000, 70'000}}) {
+    SCOPED_TRACE(std::to_string(records) + " records of " + std::to_string(size));
+    CountingSection full(records, size);
+    CountingSection empty(0, size);
+    const std::uint64_t expected = records;
+    LineServiceOptions from;
+    from.adjust = [&](Service& s) { s.section("data", full, {1}, {1}); };
+    LineServiceOptions to;
+    to.adjust = [&](Service& s) { s.section("data", empty, {1}, {1}); };
+    to.on_restore = [&](SessionId) {};
+    auto donor = start(from);
+    Client client(address("public"));
+    client.send("a\n");
+    EXPECT_EQ("1 a\n", client.line());
+    to.save = [&](SessionId) { return std::to_string(empty.have); };
+    auto heir = hand_over(*donor, to);
+    // What the heir counted shows in what it would save, so in the next generation's count.
+    LineServiceOptions last;
+    CountingSection ignored(0, size);
+    last.adjust = [&](Service& s) { s.section("data", ignored, {1}, {1}); };
+    auto third = hand_over(*heir, last);
+    client.send("b\n");
+    EXPECT_EQ(std::to_string(expected + 1) + " b\n", client.line());
+  }
+}
+
+TEST_F(HandoverTest, WithoutASupervisorItBindsItsOwnListenersAndRuns) {
+  int out[2];
+  ASSERT_EQ(0, ::pipe(out));
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    LineServiceOptions options;
+    Service* service = nullptr;
+    options.adjust = [&](Service& s) { service = &s; };
+    options.all_fds = false;
+    ::close(out[0]);
+    // Its address is only known after ready(): told from the first turn of its own socket.
+    auto s = Service::open({.name = "alone", .version = "1"});
+    s->listener("public", "tcp:127.0.0.1:0");
+    s->ready();
+    const std::string address = s->named_address("public");
+    const bool right = !s->supervised() && s->state() == State::kOwner && s->generation() == 0;
+    if (::write(out[1], address.data(), address.size()) < 0 || !right) ::_exit(1);
+    const int fd = ::accept(s->named_fd("public"), nullptr, nullptr);
+    pollfd p{s->named_fd("public"), POLLIN, 0};
+    (void)fd;
+    if (::poll(&p, 1, kPatienceMs) != 1) ::_exit(1);
+    ::_exit(::accept(s->named_fd("public"), nullptr, nullptr) >= 0 ? 0 : 1);
+  }
+  ::close(out[1]);
+  char address[128] = {};
+  ASSERT_GT(::read(out[0], address, sizeof address - 1), 0);
+  ::close(out[0]);
+  Client first(address), second(address);
+  int status = 0;
+  ASSERT_EQ(pid, ::waitpid(pid, &status, 0));
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+}  // namespace
+}  // namespace handoff::test

@@ -1,0 +1,32 @@
+// A small real service for the library's tests, on handoff.hpp and poll(2), without libuv: it counts the
+// lines of each connection and answers "<count> <line>". It has one of each kind of fd: TCP v4 and v6
+// and Unix listeners, a UDP socket, a plain file.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "handoff/handoff.hpp"
+
+namespace handoff::test {
+
+struct LineServiceOptions {
+  std::string version = "1";
+  std::uint32_t state_version = 1;
+  bool tracked = true;
+  bool independent = false;
+  bool all_fds = false;         // also "six", "unix", "udp", "log"
+  std::string folder;           // for "unix" and "log"
+  bool early_restore = false;   // declares on_update()
+  // Called with the service before ready(): for what a test wants to be different.
+  std::function<void(Service&)> adjust = {};
+  // In place of a session's state.
+  std::function<std::string(SessionId)> save = {};
+  std::function<void(SessionId)> on_restore = {};
+};
+
+// Runs until it is retired or stopped. The exit status: 0, or 3 if the handoff to it failed.
+int run_line_service(const LineServiceOptions& options);
+
+}  // namespace handoff::test

@@ -1,0 +1,105 @@
+// The other side of a handoff, played by the test frame by frame. Its process, which the library would
+// fence, is a stand-in that only sleeps: killing it is the peer's death.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "harness.h"
+
+namespace handoff::test {
+
+// A TCP connection within this process: the server's end, to be handed over, and the client's.
+struct Connection {
+  UniqueFd server;
+  UniqueFd client;
+};
+Connection connect_pair(int listener);
+UniqueFd listen_on_loopback();
+std::uint64_t inode_of(int fd);
+std::uint64_t device_of(int fd);
+// What the peer's client sees next: a line, "EOF" or "RESET".
+std::string next_line(int client);
+
+class StandIn {
+ public:
+  StandIn();
+  ~StandIn();
+  StandIn(const StandIn&) = delete;
+  StandIn& operator=(const StandIn&) = delete;
+  int pidfd() const { return pidfd_.get(); }
+  void kill();            // and wait for its end
+  bool wait_killed();     // somebody else ends it, within the patience of a test
+  bool alive() const;
+
+ private:
+  pid_t pid_ = -1;
+  UniqueFd pidfd_;
+  bool reaped_ = false;
+};
+
+// Plays the donor for an heir in a child process.
+class RawDonor {
+ public:
+  explicit RawDonor(const std::function<int()>& heir_body, std::uint64_t stall_us = 10'000'000,
+                    std::uint64_t budget_us = 5'000'000);
+
+  Child& heir() { return *heir_; }
+  StandIn& process() { return process_; }
+  io::Channel& channel() { return *channel_; }
+  int listener() const { return listener_.get(); }
+  Connection& connection(std::size_t i) { return connections_[i]; }
+
+  v1::Hello hello() const;
+  v1::Listeners listeners() const;
+  v1::Sessions sessions(bool independent) const;  // all connections, state "5"
+  std::vector<int> session_fds() const;
+  v1::Prepare prepare() const;
+
+  void open_connections(std::size_t n);
+  void send_hello();
+  void send_listeners();
+  void send_sessions(bool independent);
+  void send_copy_end();  // and takes Copied
+  void send_prepare();   // and takes Prepared
+  // Next frame of the heir that is no Ack.
+  Frame next();
+  // Drops this side's sockets, as an exit does.
+  void close_sockets();
+  // As a process's death: sockets and channel closed, then the exit.
+  void die();
+
+ private:
+  StandIn process_;
+  UniqueFd listener_;
+  std::vector<Connection> connections_;
+  std::optional<io::Channel> channel_;
+  std::unique_ptr<Child> heir_;
+};
+
+// Plays the heir for a donor in a child process that serves already.
+class RawHeir {
+ public:
+  RawHeir(Child& donor, std::uint64_t stall_us = 10'000'000, std::uint64_t budget_us = 5'000'000);
+
+  StandIn& process() { return process_; }
+  io::Channel& channel() { return *channel_; }
+  void close_channel() { channel_.reset(); }
+
+  v1::Hello hello() const;
+  // Next frame of the donor; fds that come are closed.
+  Frame next();
+  // Frames up to the one of this type; the heir acknowledges as it should.
+  Frame await(protocol::Type type);
+  void send_hello();
+  void send_copied();
+  void send_prepared();
+
+ private:
+  StandIn process_;
+  std::optional<io::Channel> channel_;
+  std::uint64_t sessions_ = 0;
+};
+
+}  // namespace handoff::test

@@ -1,0 +1,12 @@
+#include "programs.h"
+
+#include <cstdlib>
+
+namespace test {
+
+std::string program(const std::string& name) {
+  const char* folder = std::getenv("HANDOFF_TEST_BIN");
+  return std::string(folder != nullptr ? folder : TEST_PROGRAM_DIR) + "/" + name;
+}
+
+}  // namespace test

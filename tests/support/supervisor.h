@@ -1,0 +1,66 @@
+// The real supervisor with one service, in a runtime folder of its own.
+//
+// The constructor returns when the service runs, or throws with what the supervisor said. The
+// destructor stops all of it; nothing that this object started survives it.
+#pragma once
+
+#include <sys/types.h>
+
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "deadline.h"
+#include "process.h"
+#include "temp_dir.h"
+
+namespace test {
+
+class Supervisor {
+ public:
+  struct Options {
+    std::vector<std::string> command;  // the service's binary and its arguments
+    std::string name = "echo";
+    std::vector<std::string> listeners = {"public=tcp:127.0.0.1:0"};
+    std::vector<std::string> run_flags = {};  // more for `handoff run`
+  };
+  explicit Supervisor(Options options);
+  ~Supervisor();
+
+  // What a command of the operator came to.
+  struct Outcome {
+    ExitStatus status = -1;
+    std::vector<nlohmann::json> events;  // one for each line that is JSON
+    std::string out, err;
+
+    // The last event, {"event":"done",...}; null if there is none.
+    nlohmann::json done() const;
+    std::string describe() const;
+  };
+  // `handoff ARGUMENTS --json` against this supervisor.
+  Outcome command(std::vector<std::string> arguments) const;
+  // arguments follow the "--". Flags are for `handoff upgrade`.
+  Outcome upgrade(const std::string& binary, const std::vector<std::string>& arguments = {},
+                  const std::vector<std::string>& flags = {}) const;
+  // The service's object of `handoff status --json`; null if there is none (yet).
+  nlohmann::json status() const;
+
+  int port(const std::string& listener = "public") const;
+  pid_t pid() const { return process_.pid(); }
+  pid_t service_pid() const;
+  Process& process() { return process_; }
+  const std::string& name() const { return options_.name; }
+  // What goes into the environment of a program that should find this supervisor.
+  std::map<std::string, std::string> environment() const;
+
+ private:
+  static std::vector<std::string> run_command(const Options& options);
+  void wait_until_running();
+
+  TempDir runtime_dir_;
+  Options options_;
+  Process process_;
+};
+
+}  // namespace test
