@@ -148,7 +148,7 @@ class Walk {
 };
 
 TEST(ServiceWalkTest, NothingThatHappensConfusesIt) {
-  for (unsigned seed = 0; seed < 20000 && !testing::Test::HasFatalFailure(); ++seed) {
+  for (unsigned seed = 0; seed < 6000 && !testing::Test::HasFatalFailure(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Walk(seed).run(60);
   }

@@ -88,6 +88,14 @@ TEST_F(UpgradeTest, BelievesTheReleasesOwnTimesMoreThanWhenItHeardOfThem) {
   EXPECT_EQ(report().switched, 7ms);
 }
 
+TEST_F(UpgradeTest, TellsTheSwitchAlsoIfTheHeirIsHeardFirst) {
+  copy();
+  Owned message = owned(10, 0);
+  message.frozen_at_ns = static_cast<std::uint64_t>(at(150ms).time_since_epoch().count());
+  EXPECT_EQ(hear(message, 210ms), "phase switch, phase retire");
+  EXPECT_EQ(hear(progress(CopyPhase::kSwitch, 10, 10), 211ms), "");
+}
+
 TEST_F(UpgradeTest, AcceptsRetiredBeforeOwner) {
   copy();
   EXPECT_EQ(hear(retired(10), 200ms), "");
