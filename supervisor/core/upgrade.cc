@@ -91,9 +91,6 @@ void Upgrade::heir_owned(const Owned& owned, Time now) {
   out_.turn = Turn::kHeirOwns;
   running_ = owned.running_at_ns != 0 ? time_from_ns(owned.running_at_ns) : now;
   if (owned.frozen_at_ns != 0) frozen_ = time_from_ns(owned.frozen_at_ns);
-  if (frozen_ == Time{}) frozen_ = running_;  // the donor died before it froze
-  report_.copy = std::max(frozen_ - donated_, Duration{});
-  report_.switched = std::max(running_ - frozen_, Duration{});
   report_.moved = owned.sessions;
   report_.lost = owned.lost;
   report_.lost_ids = owned.lost_ids;
@@ -105,6 +102,11 @@ void Upgrade::heir_owned(const Owned& owned, Time now) {
                   " during the copy: the new one took over and reset " +
                   std::to_string(owned.lost) + " sessions that it had no valid state of");
   }
+  // The two speak on sockets of their own: the donor's word of its freeze may still be on its way.
+  if (frozen_ != Time{} && !switch_told_ && donor_.story.empty()) announce("switch", true);
+  if (frozen_ == Time{}) frozen_ = running_;  // the donor died before it froze
+  report_.copy = std::max(frozen_ - donated_, Duration{});
+  report_.switched = std::max(running_ - frozen_, Duration{});
   close(owned.lost > 0 ? Report::Result::kLost : Report::Result::kDone);
   announce("retire", true);
   if (!donor_.must_go) dismiss(donor_, timeouts_.drain, true, now);
@@ -174,6 +176,7 @@ void Upgrade::donor_progressed(const Progressed& progress, Time now) {
   if (progress.phase == CopyPhase::kSwitch && state_ == State::kCopying) {
     state_ = State::kSwitching;
     frozen_ = progress.at_ns != 0 ? time_from_ns(progress.at_ns) : now;
+    switch_told_ = true;
     announce("switch", true);
     return;
   }
