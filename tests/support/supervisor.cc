@@ -111,7 +111,8 @@ json Supervisor::status() const {
 }
 
 int Supervisor::port(const std::string& listener) const {
-  for (const json& entry : status().at("listeners")) {
+  const json service = status();
+  for (const json& entry : service.at("listeners")) {
     if (entry.at("name") != listener) continue;
     const std::string address = entry.at("address");
     return std::stoi(address.substr(address.rfind(':') + 1));
