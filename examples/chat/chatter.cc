@@ -19,7 +19,7 @@ void Chatter::hear(std::string_view line) {
 
 void Chatter::on_open(bool adopted) {
   if (!adopted) {
-    nick_ = "guest" + std::to_string(id());
+    nick_ = rooms_.guest_name();
     on_joined();
   }
   rooms_.enter(*this);

@@ -72,7 +72,7 @@ void Chatter::rooms_command(std::string_view /*rest*/) {
 void Chatter::who_command(std::string_view /*rest*/) {
   const auto& here = rooms_.people(room_);
   hear("* " + std::string(release()) + ", #" + room_ + ", " + people(here.size()) + ":");
-  for (const Chatter* chatter : here) hear("*   " + chatter->describe());
+  for (const auto& [id, chatter] : here) hear("*   " + chatter->describe());
 }
 
 void Chatter::history_command(std::string_view rest) {

@@ -7,24 +7,24 @@
 
 namespace chat {
 
-void Rooms::enter(Chatter& chatter) { people_[chatter.room()].push_back(&chatter); }
+void Rooms::enter(Chatter& chatter) { people_[chatter.room()][chatter.id()] = &chatter; }
 
 void Rooms::leave(Chatter& chatter) {
   const auto it = people_.find(chatter.room());
   if (it == people_.end()) return;
-  std::erase(it->second, &chatter);
+  it->second.erase(chatter.id());
   if (it->second.empty()) people_.erase(it);
 }
 
-const std::vector<Chatter*>& Rooms::people(const std::string& room) const {
-  static const std::vector<Chatter*> kNobody;
+const Rooms::People& Rooms::people(const std::string& room) const {
+  static const People kNobody;
   const auto it = people_.find(room);
   return it != people_.end() ? it->second : kNobody;
 }
 
 std::string Rooms::names(const std::string& room) const {
   std::string out;
-  for (const Chatter* chatter : people(room)) {
+  for (const auto& [id, chatter] : people(room)) {
     if (!out.empty()) out += ", ";
     out += chatter->nick();
   }
@@ -34,8 +34,16 @@ std::string Rooms::names(const std::string& room) const {
 bool Rooms::nick_taken(std::string_view nick) const {
   return std::any_of(people_.begin(), people_.end(), [&](const auto& room) {
     return std::any_of(room.second.begin(), room.second.end(),
-                       [&](const Chatter* chatter) { return chatter->nick() == nick; });
+                       [&](const auto& person) { return person.second->nick() == nick; });
   });
+}
+
+std::string Rooms::guest_name() {
+  std::string name;
+  do {
+    name = "guest" + std::to_string(++guests_);
+  } while (nick_taken(name));
+  return name;
 }
 
 std::vector<std::string> Rooms::list() const {
@@ -51,7 +59,7 @@ void Rooms::say(const std::string& room, std::string text, const Chatter* but) {
 }
 
 void Rooms::tell(const std::string& room, std::string_view text, const Chatter* but) const {
-  for (Chatter* chatter : people(room)) {
+  for (const auto& [id, chatter] : people(room)) {
     if (chatter != but) chatter->hear(text);
   }
 }

@@ -19,10 +19,14 @@ class Rooms {
 
   void enter(Chatter& chatter);
   void leave(Chatter& chatter);
-  const std::vector<Chatter*>& people(const std::string& room) const;
+  // By session id, so in the order in which they came, in every release.
+  using People = std::map<handoff::SessionId, Chatter*>;
+  const People& people(const std::string& room) const;
   // With a space between the words, for a person.
   std::string names(const std::string& room) const;
   bool nick_taken(std::string_view nick) const;
+  // A name for somebody new.
+  std::string guest_name();
   // Every room in which somebody is, or has said something.
   std::vector<std::string> list() const;
 
@@ -32,7 +36,8 @@ class Rooms {
   void tell(const std::string& room, std::string_view text, const Chatter* but) const;
 
  private:
-  std::map<std::string, std::vector<Chatter*>> people_;
+  std::map<std::string, People> people_;
+  unsigned guests_ = 0;
 };
 
 }  // namespace chat

@@ -24,20 +24,35 @@ constexpr int kHalfway = 500;
   for (;;) ::pause();
 }
 
+// With on_update() sessions are restored during the copy, without it when the donor is frozen.
+enum class Restores { kDuringTheCopy, kWhileFrozen };
+
 // What echo 1 declares, with restores that end as the argument says.
-void be_heir(const std::function<void(Adopted&)>& on_restore, std::uint32_t state_version = 1,
-             const std::string& listener = "public") {
-  auto service = Service::open({.name = "echo", .version = "bad", .state_version = state_version});
-  service->listener(listener, "tcp:127.0.0.1:0");
-  int restored = 0;
-  service->on_restore([&](Adopted session) {
-    if (++restored >= kHalfway) on_restore(session);
-    session.take_fd();  // left open: ending must be enough to give everything back
-  });
-  service->on_update([&](Adopted) {});
-  service->ready();
-  hang();
-}
+struct Heir {
+  std::function<void()> misdeed = [] {};
+  Restores when = Restores::kDuringTheCopy;
+  std::uint32_t state_version = 1;
+  std::string listener = "public";
+
+  [[noreturn]] void run() const {
+    const rlimit no_core{0, 0};
+    ::setrlimit(RLIMIT_CORE, &no_core);
+    auto service =
+        Service::open({.name = "echo", .version = "bad", .state_version = state_version});
+    service->listener(listener, "tcp:127.0.0.1:0");
+    int restored = 0;
+    service->on_restore([&](Adopted session) {
+      if (++restored >= kHalfway) misdeed();
+      session.take_fd();  // left open: ending must be enough to give everything back
+    });
+    if (when == Restores::kDuringTheCopy) service->on_update([&](Adopted) {});
+    service->ready();
+    hang();
+  }
+};
+
+void crash() { ::raise(SIGSEGV); }
+void refuse() { throw std::runtime_error("this heir is picky"); }
 
 const std::map<std::string, void (*)()>& misdeeds() {
   static const std::map<std::string, void (*)()> kMisdeeds = {
@@ -47,17 +62,23 @@ const std::map<std::string, void (*)()>& misdeeds() {
          auto service = Service::open({.name = "echo", .version = "bad"});
          hang();
        }},
-      {"crashes-while-restoring",
+      {"crashes-while-copying", [] { Heir{crash}.run(); }},
+      {"hangs-while-copying", [] { Heir{hang}.run(); }},
+      {"rejects-a-session", [] { Heir{refuse}.run(); }},
+      {"crashes-while-frozen",
        [] {
-         const rlimit no_core{0, 0};
-         ::setrlimit(RLIMIT_CORE, &no_core);
-         be_heir([](Adopted&) { ::raise(SIGSEGV); });
+         Heir{crash, Restores::kWhileFrozen}.run();
        }},
-      {"hangs-while-restoring", [] { be_heir([](Adopted&) { hang(); }); }},
-      {"rejects-a-session",
-       [] { be_heir([](Adopted&) { throw std::runtime_error("this heir is picky"); }); }},
-      {"knows-no-such-state", [] { be_heir([](Adopted&) {}, 7); }},
-      {"claims-another-listener", [] { be_heir([](Adopted&) {}, 1, "private"); }},
+      {"hangs-while-frozen",
+       [] {
+         Heir{hang, Restores::kWhileFrozen}.run();
+       }},
+      {"rejects-while-frozen",
+       [] {
+         Heir{refuse, Restores::kWhileFrozen}.run();
+       }},
+      {"knows-no-such-state", [] { Heir{.state_version = 7}.run(); }},
+      {"claims-another-listener", [] { Heir{.listener = "private"}.run(); }},
       {"speaks-another-protocol", test::speak_another_protocol},
   };
   return kMisdeeds;

@@ -113,8 +113,21 @@ void EchoSwarm::advance_resident(Resident& resident) {
   EchoClient& client = *resident.client;
   if (client.end() != EchoClient::End::kNotYet) return;
   client.advance();
+  note_silence(resident);
   note_answers(resident);
   if (client.end() != EchoClient::End::kNotYet) record_end(client);
+}
+
+void EchoSwarm::note_silence(Resident& resident) {
+  if (resident.client->answered() == resident.answered) return;
+  const auto now = Deadline::Clock::now();
+  if (resident.answered > 0) {
+    const auto silence =
+        std::chrono::duration_cast<std::chrono::milliseconds>(now - resident.answered_at);
+    report_.longest_silence = std::max(report_.longest_silence, silence);
+  }
+  resident.answered = resident.client->answered();
+  resident.answered_at = now;
 }
 
 // Takes the lock only when somebody may be waiting for what happened.
@@ -246,7 +259,8 @@ std::string EchoSwarm::Report::describe() const {
   std::string out = std::to_string(lines) + " lines, " + std::to_string(visitors) + " visitors, " +
                     std::to_string(refused) + " refused, " + std::to_string(resets) + " reset, " +
                     std::to_string(eofs) + " closed, " + std::to_string(wrong) + " wrong, " +
-                    std::to_string(unfinished) + " unfinished";
+                    std::to_string(unfinished) + " unfinished, longest silence " +
+                    std::to_string(longest_silence.count()) + " ms";
   for (const std::string& error : errors) out += "\n  " + error;
   return out;
 }

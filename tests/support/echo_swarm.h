@@ -32,7 +32,9 @@ class EchoSwarm {
     std::uint64_t lines = 0;     // answered, and exactly so
     std::uint64_t visitors = 0;  // came, were answered, and went
     std::uint64_t refused = 0, resets = 0, eofs = 0, wrong = 0;
-    std::uint64_t unfinished = 0;                    // clients whose last answers did not come
+    std::uint64_t unfinished = 0;  // clients whose last answers did not come
+    // The longest that a resident waited from one answer to the next.
+    std::chrono::milliseconds longest_silence{};
     std::vector<std::string> errors;                 // the first of them, in words
     std::vector<std::vector<std::string>> versions;  // of each resident, see EchoClient
 
@@ -58,6 +60,8 @@ class EchoSwarm {
   struct Resident {
     std::unique_ptr<EchoClient> client;
     std::size_t versions_seen = 0;
+    std::uint64_t answered = 0;
+    Deadline::Clock::time_point answered_at;
     std::uint64_t round = 0;       // of wait_until_each_answered_again(), last joined
     std::uint64_t answer_for = 0;  // the line whose answer completes the round; 0: has had it
   };
@@ -73,6 +77,7 @@ class EchoSwarm {
   void handle(std::uint64_t key);
   void advance_resident(Resident& resident);
   void note_answers(Resident& resident);
+  void note_silence(Resident& resident);
   void advance_visitor(std::size_t index);
   void start_round();
   void invite_visitor();
