@@ -9,18 +9,15 @@
 #include <string_view>
 #include <vector>
 
-namespace kv::test {
-
-// How long any wait of a test may take before it has failed; nothing waits for this on purpose.
-inline constexpr int kPatienceMs = 60'000;
+namespace test {
 
 // A request in RESP2.
 std::string request(const std::vector<std::string>& words);
 
 class RespClient {
  public:
-  // address: tcp:127.0.0.1:PORT. receive_buffer: SO_RCVBUF, 0 for the usual.
-  explicit RespClient(const std::string& address, int receive_buffer = 0);
+  // To 127.0.0.1. receive_buffer: SO_RCVBUF, 0 for the usual.
+  explicit RespClient(int port, int receive_buffer = 0);
   ~RespClient();
   RespClient(const RespClient&) = delete;
   RespClient& operator=(const RespClient&) = delete;
@@ -43,4 +40,4 @@ class RespClient {
   std::unique_ptr<redisReader, FreeReader> reader_;
 };
 
-}  // namespace kv::test
+}  // namespace test

@@ -13,8 +13,10 @@
 #include <stdexcept>
 #include <system_error>
 
-namespace kv::test {
+namespace test {
 namespace {
+
+constexpr int kPatienceMs = 60'000;
 
 [[noreturn]] void fail(const char* what) {
   throw std::system_error(errno, std::generic_category(), what);
@@ -57,7 +59,7 @@ std::string request(const std::vector<std::string>& words) {
   return out;
 }
 
-RespClient::RespClient(const std::string& address, int receive_buffer)
+RespClient::RespClient(int port, int receive_buffer)
     : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)), reader_(redisReaderCreate()) {
   if (fd_ < 0) fail("socket");
   if (receive_buffer > 0) {
@@ -68,8 +70,7 @@ RespClient::RespClient(const std::string& address, int receive_buffer)
   sockaddr_in to{};
   to.sin_family = AF_INET;
   to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  to.sin_port =
-      htons(static_cast<std::uint16_t>(std::stoi(address.substr(address.rfind(':') + 1))));
+  to.sin_port = htons(static_cast<std::uint16_t>(port));
   if (::connect(fd_, reinterpret_cast<const sockaddr*>(&to), sizeof to) < 0) fail("connect");
 }
 
@@ -135,4 +136,4 @@ std::string RespClient::bytes(std::size_t n) {
   return all;
 }
 
-}  // namespace kv::test
+}  // namespace test

@@ -1,0 +1,70 @@
+// kv under the real supervisor, and how its clients and operators go about it.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <functional>
+#include <iostream>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "process.h"
+#include "programs.h"
+#include "resp_client.h"
+#include "supervisor.h"
+
+namespace test {
+
+class KvUpgradeTest : public testing::Test {
+ protected:
+  void start(int release) {
+    supervisor_.emplace(Supervisor::Options{.command = {server(release)}, .name = "kv"});
+    port_ = supervisor_->port();
+  }
+  void upgrade(int release) {
+    const auto upgrade = supervisor_->upgrade(server(release));
+    ASSERT_EQ(upgrade.status, 0) << upgrade.describe();
+    const auto done = upgrade.done();
+    ASSERT_EQ(done.value("result", ""), "done") << upgrade.describe();
+    EXPECT_EQ(done.at("sessions").at("lost"), 0);
+    blackouts_us_.push_back(done.at("blackout_us").at("max"));
+  }
+  static std::string server(int release) {
+    return program("handoff-kv-" + std::to_string(release));
+  }
+  std::vector<std::string> redis_benchmark(const std::vector<std::string>& options) const {
+    std::vector<std::string> command = {"/usr/bin/env", "redis-benchmark", "-p",
+                                        std::to_string(port_), "-q"};
+    command.insert(command.end(), options.begin(), options.end());
+    return command;
+  }
+  void print_blackouts() const {
+    std::cout << "longest blackout of each upgrade, us:";
+    for (const long us : blackouts_us_) std::cout << " " << us;
+    std::cout << "\n";
+  }
+
+  // Asks again and again until it is so.
+  void eventually(const std::function<bool()>& is_so) {
+    const Deadline deadline = Deadline::in(std::chrono::seconds(60));
+    while (!is_so()) {
+      if (deadline.passed()) throw std::runtime_error("it has never become so");
+      std::this_thread::yield();
+    }
+  }
+  // A number of INFO.
+  long info(RespClient& client, const std::string& name) {
+    const std::string all = client.ask("INFO");
+    const std::size_t at = all.find(name + ":");
+    return at == std::string::npos ? -1 : std::stol(all.substr(at + name.size() + 1));
+  }
+
+  std::optional<Supervisor> supervisor_;
+  int port_ = 0;
+  std::vector<long> blackouts_us_;
+};
+
+}  // namespace test

@@ -1,0 +1,95 @@
+// kv by itself, without a supervisor, and the tools that come with Redis.
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <filesystem>
+#include <thread>
+
+#include "process.h"
+#include "programs.h"
+#include "temp_dir.h"
+
+namespace test {
+namespace {
+
+using namespace std::chrono_literals;
+
+class KvToolsTest : public testing::TestWithParam<int> {
+ protected:
+  void SetUp() override {
+    path_ = (folder_.path() / "kv.sock").string();
+    server_.emplace(std::vector<std::string>{program("handoff-kv-" + std::to_string(GetParam())),
+                                             "--listen", "unix:" + path_});
+    const Deadline deadline = Deadline::in(30s);
+    while (!deadline.passed() && server_->running()) {
+      if (run({"redis-cli", "-s", path_, "PING"}) == "PONG\n") return;
+      std::this_thread::sleep_for(5ms);
+    }
+    FAIL() << "the server does not come up: " << server_->err();
+  }
+
+  // What a tool has said by its end.
+  static std::string run(std::vector<std::string> command) {
+    command.insert(command.begin(), "/usr/bin/env");
+    Process process(command);
+    EXPECT_TRUE(process.wait(Deadline::in(60s)).has_value());
+    process.wait_output_end(Deadline::in(60s));
+    return process.out() + process.err();
+  }
+  std::string cli(std::vector<std::string> words) const {
+    words.insert(words.begin(), {"redis-cli", "-s", path_});
+    return run(std::move(words));
+  }
+
+  TempDir folder_;
+  std::string path_;
+  std::optional<Process> server_;
+};
+INSTANTIATE_TEST_SUITE_P(Release, KvToolsTest, testing::Values(1, 2));
+
+TEST_P(KvToolsTest, RedisCliSpeaksWithIt) {
+  EXPECT_EQ(cli({"SET", "a", "hello world"}), "OK\n");
+  EXPECT_EQ(cli({"GET", "a"}), "hello world\n");
+  EXPECT_EQ(cli({"-n", "3", "GET", "a"}), "\n");
+  EXPECT_EQ(cli({"--no-raw", "RPUSH", "l", "x", "y"}), "(integer) 2\n");
+  EXPECT_EQ(cli({"--no-raw", "LRANGE", "l", "0", "-1"}), "1) \"x\"\n2) \"y\"\n");
+  EXPECT_EQ(cli({"SADD", "s", "x"}),
+            "ERR unknown command 'SADD', with args beginning with: 's' 'x' \n\n");
+  const std::string info = cli({"INFO"});
+  EXPECT_NE(info.find("handoff_release:" + std::to_string(GetParam())), std::string::npos) << info;
+  EXPECT_NE(info.find("handoff_supervised:0"), std::string::npos) << info;
+  EXPECT_NE(info.find("db0:keys=2,expires=0"), std::string::npos) << info;
+  EXPECT_EQ(cli({"HANDOFF.UPTIME"}).find("ERR") == std::string::npos, GetParam() == 2);
+}
+
+TEST_P(KvToolsTest, RedisCliPipesInlineAndArrays) {
+  const std::string script =
+      "{ for i in $(seq 1 500); do echo \"SET k$i v$i\"; done; "
+      "printf '*2\\r\\n$4\\r\\nINCR\\r\\n$1\\r\\nn\\r\\n'; } | "
+      "redis-cli -s " +
+      path_ + " --pipe";
+  const std::string said = run({"sh", "-c", script});
+  EXPECT_NE(said.find("errors: 0, replies: 501"), std::string::npos) << said;
+  EXPECT_EQ(cli({"DBSIZE"}), "501\n");
+}
+
+TEST_P(KvToolsTest, RedisBenchmarkIsContent) {
+  Process benchmark({"/usr/bin/env", "redis-benchmark", "-s", path_, "-c", "50", "-P", "16", "-n",
+                     "20000", "-q", "-t",
+                     "ping_inline,ping_mbulk,set,get,incr,lpush,rpush,lpop,rpop,lrange_100,mset"});
+  EXPECT_EQ(benchmark.wait(Deadline::in(120s)), 0) << benchmark.out() << benchmark.err();
+  benchmark.wait_output_end(Deadline::in(10s));
+  EXPECT_EQ((benchmark.out() + benchmark.err()).find("rror"), std::string::npos);
+}
+
+TEST(KvProgramTest, SaysWhatIsWrong) {
+  Process wrong({program("handoff-kv-1"), "--listen", "nonsense"});
+  EXPECT_EQ(wrong.wait(Deadline::in(30s)), 1);
+  wrong.wait_output_end(Deadline::in(10s));
+  EXPECT_NE(wrong.err().find("nonsense"), std::string::npos) << wrong.err();
+  Process usage({program("handoff-kv-1"), "--nonsense"});
+  EXPECT_EQ(usage.wait(Deadline::in(30s)), 2);
+}
+
+}  // namespace
+}  // namespace test
