@@ -106,9 +106,9 @@ void add(Call& call, std::int64_t delta) {
   if (__builtin_add_overflow(*old, delta, &sum)) {
     return call.reply.error("ERR increment or decrement would overflow");
   }
-  Value value(sum);
-  if (item != nullptr) value.set_expires(item->second.value.expires());
-  call.store.put(call.db(), key, std::move(value));
+  const Time expires = item != nullptr ? item->second.value.expires() : kNever;
+  Store::Item& sum_item = call.store.put(call.db(), key, Value(sum));
+  if (expires != kNever) call.store.set_expires(call.db(), sum_item, expires);
   call.reply.integer(sum);
 }
 

@@ -105,7 +105,10 @@ void DataSection::apply(std::uint32_t version, std::string_view record) {
   if (!record.empty()) record_format(version).read(record, *this);
 }
 
-void DataSection::reset() { engine_.store.flush_all(); }
+void DataSection::reset() {
+  engine_.store.flush_all();
+  engine_.set_started(engine_.read_clock());
+}
 
 void DataSection::started(Time at) { engine_.set_started(at); }
 

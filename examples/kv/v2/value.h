@@ -22,13 +22,7 @@ using List = std::deque<std::string>;
 
 class Value {
  public:
-  explicit Value(std::string text) {
-    if (const auto number = parse_integer(text)) {
-      data_ = *number;
-    } else {
-      data_ = std::move(text);
-    }
-  }
+  explicit Value(std::string text) : data_(typed(std::move(text))) {}
   explicit Value(std::int64_t number) : data_(number) {}
   explicit Value(List list) : data_(std::make_unique<List>(std::move(list))) {}
 
@@ -54,7 +48,13 @@ class Value {
   void set_expires(Time at) { expires_us_ = at; }
 
  private:
-  std::variant<std::int64_t, std::string, std::unique_ptr<List>> data_;
+  using Data = std::variant<std::int64_t, std::string, std::unique_ptr<List>>;
+  static Data typed(std::string text) {
+    if (const auto number = parse_integer(text)) return *number;
+    return text;
+  }
+
+  Data data_;
   Time expires_us_ = kNever;
 };
 

@@ -1,0 +1,229 @@
+// Every cell of the donor's table: each state, reached on its ordinary way, and each event in it.
+#include "core/donor.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <sstream>
+
+namespace handoff::core {
+namespace {
+
+using S = DonorState;
+using E = DonorEventType;
+
+constexpr Limits kLimits{.stall = 1000, .budget = 100};
+
+DonorEvent event(E type) {
+  return {.type = type, .reason = {Code::kRejected, "why"}, .dirty = 0, .sessions = 10};
+}
+
+// A donor in this state, and the time that it is.
+struct At {
+  Donor donor{kLimits};
+  Time now = 0;
+  void step(std::initializer_list<E> events) {
+    for (const E e : events) donor.step(event(e), now);
+  }
+};
+
+At in(S state) {
+  At at;
+  at.donor.start(0);
+  switch (state) {
+    case S::kGreeting:
+      break;
+    case S::kCopying:
+      at.step({E::kHelloAccepted});
+      break;
+    case S::kAwaitingCopied:
+      at.step({E::kHelloAccepted, E::kRoundSent});
+      break;
+    case S::kFrozen:
+      at.step({E::kHelloAccepted, E::kRoundSent, E::kCopied});
+      break;
+    case S::kPreparing:
+      at.step({E::kHelloAccepted, E::kRoundSent, E::kCopied, E::kDeltaSent});
+      break;
+    case S::kReleasing:
+      at.step({E::kHelloAccepted, E::kRoundSent, E::kCopied, E::kDeltaSent, E::kPrepared});
+      break;
+    case S::kReleased:
+    case S::kFencing:
+    case S::kReadingOut:
+    case S::kRetired:
+      at.step({E::kHelloAccepted, E::kRoundSent, E::kCopied, E::kDeltaSent, E::kPrepared,
+               E::kReleaseSent});
+      if (state == S::kFencing) at.step({E::kChannelClosed});
+      if (state == S::kReadingOut) at.step({E::kPeerExited});
+      if (state == S::kRetired) at.step({E::kResumed});
+      break;
+    case S::kAborting:
+      at.step({E::kRefused});
+      break;
+    case S::kAbortFencing:
+      at.step({E::kRefused, E::kAbortUnsendable});
+      break;
+    case S::kServing:
+      at.step({E::kPeerAborted});
+      break;
+  }
+  EXPECT_EQ(name(state), name(at.donor.state()));
+  return at;
+}
+
+// "Frozen: Freeze", or "-" where nothing happens.
+std::string apply(At at, E type) {
+  const S before = at.donor.state();
+  if (type == E::kTimer) at.now = at.donor.deadline().value_or(0);
+  const auto effects = at.donor.step(event(type), at.now);
+  if (effects.empty() && at.donor.state() == before) return "-";
+  std::string out(name(at.donor.state()));
+  for (const DonorEffect effect : effects) out += " " + std::string(name(effect));
+  return out;
+}
+
+// What a state does, event by event; events that are not named here do nothing.
+using Row = std::map<std::string, std::string>;
+
+const std::string kTell = "Aborting SendAbort";
+const std::string kTellAndThaw = "Aborting SendAbort Thaw";
+const std::string kServeOn = "Serving CloseChannel ReportFailed";
+const std::string kThawAndServeOn = "Serving Thaw CloseChannel ReportFailed";
+
+Row serving_row(Row extra) {
+  Row row{{"Hello", kTell},      {"Refused", kTell},          {"PeerAborted", kServeOn},
+          {"Malformed", kTell},  {"Ack", kTell},              {"Copied", kTell},
+          {"Prepared", kTell},   {"Resumed", kTell},          {"ChannelClosed", kServeOn},
+          {"PeerExited", kServeOn}, {"Timer", kTell}};
+  for (auto& [event, result] : extra) row[event] = result;
+  return row;
+}
+Row frozen_row(Row extra) {
+  Row row{{"Hello", kTellAndThaw},     {"Refused", kTellAndThaw},  {"PeerAborted", kThawAndServeOn},
+          {"Malformed", kTellAndThaw}, {"Copied", kTellAndThaw},   {"Prepared", kTellAndThaw},
+          {"Resumed", kTellAndThaw},   {"ChannelClosed", kThawAndServeOn},
+          {"PeerExited", kThawAndServeOn}, {"Timer", kTellAndThaw}};
+  for (auto& [event, result] : extra) row[event] = result;
+  return row;
+}
+
+const std::map<S, Row> kTable = {
+    {S::kGreeting, serving_row({{"Hello", "Copying StartRound"}})},
+    {S::kCopying, serving_row({{"Ack", "-"}, {"RoundSent", "AwaitingCopied"}})},
+    {S::kAwaitingCopied, serving_row({{"Ack", "-"}, {"Copied", "Frozen Freeze"}})},
+    {S::kFrozen, frozen_row({{"DeltaSent", "Preparing"}})},
+    {S::kPreparing, frozen_row({{"Prepared", "Releasing SendRelease"}})},
+    {S::kReleasing, frozen_row({{"ReleaseSent", "Released"}})},
+    {S::kReleased,
+     {{"Refused", "Fencing Fence"},
+      {"PeerAborted", kThawAndServeOn},
+      {"Malformed", "Fencing Fence"},
+      {"Resumed", "Retired Retire CloseChannel"},
+      {"ChannelClosed", "Fencing Fence"},
+      {"PeerExited", "ReadingOut ReadOut"},
+      {"Timer", "Fencing Fence"}}},
+    {S::kFencing, {{"PeerExited", "ReadingOut ReadOut"}}},
+    {S::kReadingOut, {{"ReadOut", kThawAndServeOn}}},
+    {S::kAborting,
+     {{"AbortSent", kServeOn},
+      {"AbortUnsendable", "AbortFencing Fence"},
+      {"ChannelClosed", kServeOn},
+      {"PeerExited", kServeOn}}},
+    {S::kAbortFencing, {{"PeerExited", kServeOn}}},
+    {S::kRetired, {}},
+    {S::kServing, {}},
+};
+
+TEST(DonorTest, EveryCellOfTheTableIsAsWritten) {
+  ASSERT_EQ(static_cast<std::size_t>(kDonorStates), kTable.size());
+  for (const auto& [state, row] : kTable) {
+    for (int e = 0; e < kDonorEvents; ++e) {
+      const auto type = static_cast<E>(e);
+      const auto cell = row.find(std::string(name(type)));
+      EXPECT_EQ(cell == row.end() ? "-" : cell->second, apply(in(state), type))
+          << name(state) << " + " << name(type);
+    }
+  }
+}
+
+TEST(DonorTest, AnAckExtendsTheCopyButNotTheFreeze) {
+  At copy = in(S::kCopying);
+  copy.now = 900;
+  copy.step({E::kProgress});
+  EXPECT_EQ(1900, copy.donor.deadline());
+  At frozen = in(S::kFrozen);
+  frozen.now = 90;
+  frozen.step({E::kProgress, E::kDeltaSent, E::kPrepared, E::kReleaseSent});
+  EXPECT_EQ(S::kReleased, frozen.donor.state());
+  EXPECT_EQ(100, frozen.donor.deadline());
+}
+
+TEST(DonorTest, ATimerThatFiresEarlyChangesNothing) {
+  At at = in(S::kFrozen);
+  at.now = 99;
+  EXPECT_TRUE(at.donor.step(event(E::kTimer), at.now).empty());
+  EXPECT_EQ(S::kFrozen, at.donor.state());
+}
+
+TEST(DonorTest, CopiesAgainWhileThatHelpsAndThenFreezes) {
+  At at = in(S::kAwaitingCopied);
+  const auto copied = [&](std::uint64_t dirty) {
+    return at.donor.step({.type = E::kCopied, .reason = {}, .dirty = dirty, .sessions = 10'000}, 0);
+  };
+  EXPECT_THAT(copied(9'000), ::testing::ElementsAre(DonorEffect::kStartRound));
+  at.step({E::kRoundSent});
+  EXPECT_THAT(copied(4'000), ::testing::ElementsAre(DonorEffect::kStartRound));
+  at.step({E::kRoundSent});
+  EXPECT_THAT(copied(3'000), ::testing::ElementsAre(DonorEffect::kFreeze));
+  EXPECT_EQ(3U, at.donor.round());
+}
+
+TEST(DonorTest, FreezesAtOnceWhenLittleIsLeftAndAfterTooManyRounds) {
+  EXPECT_FALSE(Donor::another_round(1, 64, 1'000'000));
+  EXPECT_TRUE(Donor::another_round(1, 65, 65));
+  EXPECT_TRUE(Donor::another_round(2, 500, 1000));
+  EXPECT_FALSE(Donor::another_round(2, 501, 1000));
+  EXPECT_FALSE(Donor::another_round(8, 500, 1000));
+}
+
+// The heir's exit was seen before Release: then a fence has nothing left to wait for.
+TEST(DonorTest, AfterAKnownExitTheFenceGoesStraightToReading) {
+  At at = in(S::kReleased);
+  EXPECT_EQ("ReadingOut ReadOut", apply(at, E::kPeerExited));
+}
+
+TEST(DonorTest, ResumedFoundAfterTheFenceMeansThatTheHeirOwnedThem) {
+  for (const bool before_exit : {true, false}) {
+    At at = in(S::kFencing);
+    if (before_exit) at.step({E::kResumed, E::kPeerExited});
+    if (!before_exit) at.step({E::kPeerExited, E::kResumed});
+    EXPECT_THAT(at.donor.step(event(E::kReadOut), 0),
+                ::testing::ElementsAre(DonorEffect::kRetire, DonorEffect::kCloseChannel));
+    EXPECT_TRUE(at.donor.heir_lost());
+  }
+}
+
+TEST(DonorTest, ServesExactlyWhileTheSocketsAreItsOwn) {
+  for (int s = 0; s < kDonorStates; ++s) {
+    const auto state = static_cast<S>(s);
+    const bool expected = state == S::kGreeting || state == S::kCopying ||
+                          state == S::kAwaitingCopied || state == S::kAborting ||
+                          state == S::kAbortFencing || state == S::kServing;
+    EXPECT_EQ(expected, in(state).donor.serving()) << name(state);
+  }
+}
+
+TEST(DonorTest, SaysWhatItWaitedForInVain) {
+  for (const S state : {S::kGreeting, S::kCopying, S::kAwaitingCopied, S::kFrozen, S::kPreparing,
+                        S::kReleasing, S::kReleased}) {
+    At at = in(state);
+    at.donor.step(event(E::kTimer), at.donor.deadline().value());
+    EXPECT_EQ(Code::kTimeout, at.donor.reason().code);
+    EXPECT_NE("the heir was silent", at.donor.reason().text) << name(state);
+  }
+}
+
+}  // namespace
+}  // namespace handoff::core

@@ -1,0 +1,113 @@
+#include "core/negotiation.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace handoff::core {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using Versions = std::vector<std::uint32_t>;
+
+Offer offer(std::vector<Kind> kinds, std::vector<Named> named = {}) {
+  return {.protocol_min = 1,
+          .protocol_max = 1,
+          .manifest = {.service = "chat",
+                       .release = "1.0",
+                       .kinds = std::move(kinds),
+                       .named = std::move(named)}};
+}
+Kind session(Versions reads, Versions writes) {
+  return {.name = "session", .section = false, .version = 1, .reads = reads, .writes = writes};
+}
+
+TEST(NegotiationTest, TakesTheHighestVersionThatTheDonorWritesAndTheHeirReads) {
+  const auto plan = negotiate(offer({session({1}, {1, 2, 4})}), offer({session({1, 2, 3}, {3})}));
+  ASSERT_TRUE(plan);
+  EXPECT_THAT(plan->versions, ElementsAre(2));
+  EXPECT_EQ(1U, plan->protocol);
+}
+
+TEST(NegotiationTest, NumbersVersionsByTheDonorsKinds) {
+  Kind data{.name = "data", .section = true, .reads = {1}, .writes = {1}};
+  Kind users{.name = "users", .section = true, .reads = {5}, .writes = {5}};
+  const auto plan =
+      negotiate(offer({session({2}, {2}), users, data}), offer({data, session({2}, {2}), users}));
+  ASSERT_TRUE(plan);
+  EXPECT_THAT(plan->versions, ElementsAre(2, 5, 1));
+}
+
+TEST(NegotiationTest, AnHeirMayKnowMoreThanTheDonor) {
+  Kind data{.name = "data", .section = true, .reads = {1}, .writes = {1}};
+  EXPECT_TRUE(negotiate(offer({session({1}, {1})}), offer({session({1}, {1}), data}, {{"public"}})));
+}
+
+void expect_refused(const Offer& donor, const Offer& heir, Code code, const std::string& text) {
+  const auto plan = negotiate(donor, heir);
+  ASSERT_FALSE(plan);
+  EXPECT_EQ(code, plan.error().code);
+  EXPECT_THAT(plan.error().text, HasSubstr(text));
+}
+
+TEST(NegotiationTest, RefusesWhatHasNoVersionInCommonAndSaysWhich) {
+  expect_refused(offer({session({1}, {3, 4})}), offer({session({1, 2}, {2})}), Code::kVersion,
+                 "release 1.0 writes 3, 4, release 1.0 reads 1, 2");
+}
+
+TEST(NegotiationTest, RefusesWhatTheHeirDoesNotClaim) {
+  Kind data{.name = "data", .section = true, .reads = {1}, .writes = {1}};
+  expect_refused(offer({session({1}, {1}), data}), offer({session({1}, {1})}), Code::kUnclaimed,
+                 "section 'data'");
+  // A session kind does not make up for a section of the same name.
+  Kind imposter = data;
+  imposter.section = false;
+  expect_refused(offer({data}), offer({imposter}), Code::kUnclaimed, "section 'data'");
+  expect_refused(offer({}, {{.name = "admin", .address = "tcp:127.0.0.1:1"}}), offer({}),
+                 Code::kUnclaimed, "'admin' (tcp:127.0.0.1:1)");
+  expect_refused(offer({}, {{.name = "log"}}), offer({}), Code::kUnclaimed, "'log' (an fd)");
+}
+
+TEST(NegotiationTest, RefusesAnotherService) {
+  Offer heir = offer({});
+  heir.manifest.service = "mail";
+  expect_refused(offer({}), heir, Code::kUnclaimed, "'mail'");
+}
+
+TEST(NegotiationTest, RefusesProtocolVersionsThatDoNotOverlap) {
+  for (const auto& [low, high, good] : std::vector<std::tuple<std::uint32_t, std::uint32_t, bool>>{
+           {1, 1, false}, {1, 2, true}, {3, 3, true}, {4, 9, true}, {5, 9, false}}) {
+    Offer donor = offer({});
+    donor.protocol_min = 2;
+    donor.protocol_max = 4;
+    Offer heir = offer({});
+    heir.protocol_min = low;
+    heir.protocol_max = high;
+    EXPECT_EQ(good, negotiate(donor, heir).has_value()) << low << " to " << high;
+  }
+}
+
+TEST(NegotiationTest, RefusesAnotherLane) {
+  Offer heir = offer({});
+  heir.lane = 1;
+  expect_refused(offer({}), heir, Code::kProtocol, "lanes");
+}
+
+TEST(ChainTest, FindsTheShortestWayInBothDirections) {
+  const std::vector<Step> steps{{1, 2}, {2, 3}, {3, 2}, {2, 1}, {3, 4}};
+  EXPECT_THAT(*find_chain(steps, 1, 4), ElementsAre(Step{1, 2}, Step{2, 3}, Step{3, 4}));
+  EXPECT_THAT(*find_chain(steps, 3, 1), ElementsAre(Step{3, 2}, Step{2, 1}));
+  EXPECT_TRUE(find_chain(steps, 2, 2)->empty());
+  EXPECT_FALSE(find_chain(steps, 4, 1));
+  EXPECT_FALSE(find_chain({}, 1, 2));
+}
+
+TEST(ChainTest, KnowsWhatCanBeReadAndWritten) {
+  const std::vector<Step> steps{{1, 2}, {2, 3}, {3, 2}};
+  EXPECT_THAT(readable(steps, 3), ElementsAre(1, 2, 3));
+  EXPECT_THAT(writable(steps, 3), ElementsAre(2, 3));
+  EXPECT_THAT(readable({}, 7), ElementsAre(7));
+}
+
+}  // namespace
+}  // namespace handoff::core

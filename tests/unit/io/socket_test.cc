@@ -1,0 +1,142 @@
+#include "io/socket.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+namespace handoff::io {
+namespace {
+
+core::Address parse(const std::string& text) {
+  const auto address = core::parse_address(text);
+  EXPECT_TRUE(address) << text;
+  return *address;
+}
+
+TEST(SocketTest, BindsEveryKindAndTellsWhere) {
+  char folder[] = "/tmp/handoff-socket-XXXXXX";
+  ASSERT_NE(nullptr, ::mkdtemp(folder));
+  const std::string path = std::string("unix:") + folder + "/s";
+  for (const std::string& text : {std::string("tcp:127.0.0.1:0"), std::string("tcp:[::1]:0"),
+                                 std::string("udp:127.0.0.1:0"), path,
+                                 "unix:@handoff-test-" + std::to_string(::getpid())}) {
+    const auto fd = bind_address(parse(text));
+    ASSERT_TRUE(fd) << fd.error().message;
+    const auto bound = bound_address(fd->get());
+    ASSERT_TRUE(bound) << text;
+    const core::Address back = parse(*bound);
+    EXPECT_EQ(parse(text).kind, back.kind);
+    EXPECT_EQ(parse(text).host, back.host);
+    if (back.kind != core::Address::Kind::kUnix) {
+      EXPECT_NE(0, back.port);
+    }
+    EXPECT_TRUE((::fcntl(fd->get(), F_GETFD) & FD_CLOEXEC) != 0);
+    EXPECT_TRUE((::fcntl(fd->get(), F_GETFL) & O_NONBLOCK) != 0);
+  }
+  std::filesystem::remove_all(folder);
+}
+
+TEST(SocketTest, AnAddressInUseIsAnErrorThatNamesIt) {
+  const auto first = bind_address(parse("tcp:127.0.0.1:0"));
+  const auto bound = bound_address(first->get());
+  const auto second = bind_address(parse(*bound));
+  ASSERT_FALSE(second);
+  EXPECT_EQ(-EADDRINUSE, second.error().code);
+  EXPECT_NE(std::string::npos, second.error().message.find(*bound));
+}
+
+TEST(SocketTest, ReplacesAUnixPathThatNobodyListensOnAndNoOther) {
+  char folder[] = "/tmp/handoff-socket-XXXXXX";
+  ASSERT_NE(nullptr, ::mkdtemp(folder));
+  const core::Address address = parse(std::string("unix:") + folder + "/s");
+  {
+    const auto stale = bind_address(address);
+    ASSERT_TRUE(stale);
+  }
+  const auto fresh = bind_address(address);
+  ASSERT_TRUE(fresh) << fresh.error().message;
+  EXPECT_EQ(-EADDRINUSE, bind_address(address).error().code);
+  // A plain file in that place is somebody's.
+  const core::Address taken = parse(std::string("unix:") + folder + "/file");
+  UniqueFd(::open((std::string(folder) + "/file").c_str(), O_CREAT | O_WRONLY, 0600));
+  EXPECT_EQ(-EADDRINUSE, bind_address(taken).error().code);
+  EXPECT_TRUE(std::filesystem::is_regular_file(std::string(folder) + "/file"));
+  std::filesystem::remove_all(folder);
+}
+
+TEST(SocketTest, AnIdentityIsThatOfTheSocketNotOfTheNumber) {
+  const auto a = bind_address(parse("tcp:127.0.0.1:0"));
+  const auto b = bind_address(parse("tcp:127.0.0.1:0"));
+  const UniqueFd copy(::dup(a->get()));
+  EXPECT_EQ(*identity_of(a->get()), *identity_of(copy.get()));
+  EXPECT_FALSE(*identity_of(a->get()) == *identity_of(b->get()));
+  EXPECT_FALSE(identity_of(-1));
+}
+
+class CountersTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const auto listener = bind_address(parse("tcp:127.0.0.1:0"));
+    sockaddr_in in{};
+    socklen_t length = sizeof in;
+    ASSERT_EQ(0, ::getsockname(listener->get(), reinterpret_cast<sockaddr*>(&in), &length));
+    client_ = UniqueFd(::socket(AF_INET, SOCK_STREAM, 0));
+    ASSERT_EQ(0, ::connect(client_.get(), reinterpret_cast<sockaddr*>(&in), length));
+    pollfd p{listener->get(), POLLIN, 0};
+    ASSERT_EQ(1, ::poll(&p, 1, 10000));
+    server_ = UniqueFd(::accept4(listener->get(), nullptr, nullptr, SOCK_NONBLOCK));
+    ASSERT_TRUE(server_.valid());
+  }
+  void wait_readable(int fd) {
+    pollfd p{fd, POLLIN, 0};
+    ASSERT_EQ(1, ::poll(&p, 1, 10000));
+  }
+  UniqueFd client_, server_;
+};
+
+TEST_F(CountersTest, CountWhatTheApplicationReadNotWhatArrived) {
+  const auto base = counters_of(server_.get());
+  ASSERT_TRUE(base);
+  ASSERT_EQ(10, ::send(client_.get(), "0123456789", 10, 0));
+  wait_readable(server_.get());
+  EXPECT_EQ(*base, *counters_of(server_.get()));
+  char bytes[4];
+  ASSERT_EQ(4, ::recv(server_.get(), bytes, 4, 0));
+  EXPECT_EQ(base->consumed + 4, counters_of(server_.get())->consumed);
+  EXPECT_EQ(base->written, counters_of(server_.get())->written);
+}
+
+TEST_F(CountersTest, CountWhatTheApplicationWroteAcknowledgedOrNot) {
+  const auto base = counters_of(server_.get());
+  ASSERT_EQ(7, ::send(server_.get(), "0123456", 7, 0));
+  EXPECT_EQ(base->written + 7, counters_of(server_.get())->written);
+  wait_readable(client_.get());
+  EXPECT_EQ(base->written + 7, counters_of(server_.get())->written);
+  // The same for whoever holds a duplicate.
+  const UniqueFd copy(::dup(server_.get()));
+  EXPECT_EQ(*counters_of(server_.get()), *counters_of(copy.get()));
+}
+
+TEST_F(CountersTest, ThereAreNoneForWhatIsNoTcpSocket) {
+  EXPECT_FALSE(counters_of(bind_address(parse("udp:127.0.0.1:0"))->get()));
+  EXPECT_FALSE(counters_of(UniqueFd(::open("/dev/null", O_RDONLY)).get()));
+  EXPECT_FALSE(counters_of(-1));
+}
+
+TEST_F(CountersTest, AResetIsWhatTheClientSees) {
+  reset_on_close(server_.get());
+  server_.reset();
+  wait_readable(client_.get());
+  char byte = 0;
+  EXPECT_EQ(-1, ::recv(client_.get(), &byte, 1, 0));
+  EXPECT_EQ(ECONNRESET, errno);
+}
+
+}  // namespace
+}  // namespace handoff::io

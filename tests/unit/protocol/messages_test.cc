@@ -1,0 +1,292 @@
+// Our reading and writing (protozero) against libprotobuf's, on the same .proto: each checks the other.
+// And what a peer may send instead: every truncation, random bytes, numbers that do not fit.
+#include "protocol/messages.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "handoff.pb.h"
+#include "protocol/limits.h"
+#include "protocol/wire.h"
+
+namespace handoff::protocol {
+namespace {
+
+using ::testing::ElementsAre;
+
+template <class Pb>
+Pb as_protobuf(const std::string& bytes) {
+  Pb message;
+  EXPECT_TRUE(message.ParseFromString(bytes));
+  // Nothing that the specification does not know.
+  EXPECT_TRUE(message.GetReflection()->GetUnknownFields(message).empty());
+  return message;
+}
+
+Manifest sample_manifest() {
+  return {.service = "chat",
+          .release = "2.0",
+          .kinds = {{"session", false, 2, {1, 2}, {2, 1}}, {"data", true, 0, {1}, {1, 300}}},
+          .named = {{"public", "tcp:127.0.0.1:7000", 1ULL << 40, 9, 3}, {"log", "", 5, 6, 0}}};
+}
+void expect_sample(const Manifest& m) {
+  EXPECT_EQ("chat", m.service);
+  EXPECT_EQ("2.0", m.release);
+  ASSERT_EQ(2U, m.kinds.size());
+  EXPECT_EQ("session", m.kinds[0].name);
+  EXPECT_FALSE(m.kinds[0].section);
+  EXPECT_EQ(2U, m.kinds[0].version);
+  EXPECT_THAT(m.kinds[0].reads, ElementsAre(1, 2));
+  EXPECT_THAT(m.kinds[0].writes, ElementsAre(2, 1));
+  EXPECT_TRUE(m.kinds[1].section);
+  EXPECT_THAT(m.kinds[1].writes, ElementsAre(1, 300));
+  ASSERT_EQ(2U, m.named.size());
+  EXPECT_EQ("tcp:127.0.0.1:7000", m.named[0].address);
+  EXPECT_EQ(1ULL << 40, m.named[0].inode);
+  EXPECT_EQ(9U, m.named[0].device);
+  EXPECT_EQ(3U, m.named[0].fd_index);
+}
+
+TEST(MessagesTest, HelloGoesBothWays) {
+  const Hello hello{.protocol_min = 1,
+                    .protocol_max = 2,
+                    .handoff_id = 77,
+                    .lane = 1,
+                    .lanes = 4,
+                    .manifest = sample_manifest(),
+                    .sessions = 12345678901,
+                    .fds_max = 20000};
+  const auto pb = as_protobuf<v1::Hello>(encode(hello));
+  EXPECT_EQ(2U, pb.protocol_max());
+  EXPECT_EQ(12345678901U, pb.sessions());
+  EXPECT_EQ("data", pb.manifest().kinds(1).name());
+  EXPECT_EQ(300U, pb.manifest().kinds(1).writes(1));
+  const auto back = decode<Hello>(pb.SerializeAsString());
+  ASSERT_TRUE(back) << back.error().message;
+  EXPECT_EQ(77U, back->handoff_id);
+  EXPECT_EQ(4U, back->lanes);
+  EXPECT_EQ(20000U, back->fds_max);
+  expect_sample(back->manifest);
+}
+
+TEST(MessagesTest, SessionsGoBothWays) {
+  std::string body;
+  append(body, {.id = 5, .kind = 1, .flags = 1, .has_fd = true, .state = "state", .input = "in",
+                .output = std::string_view("o\0t", 3), .layer_flags = 9, .inode = 42,
+                .counters = Counters{7, 8}});
+  append(body, {.id = 6, .blob = Blob{1, 2, 3, 4}});
+  append_closed(body, 99);
+  const auto pb = as_protobuf<v1::Sessions>(body);
+  ASSERT_EQ(2, pb.sessions_size());
+  EXPECT_EQ("state", pb.sessions(0).state());
+  EXPECT_EQ(8U, pb.sessions(0).counters().written());
+  EXPECT_EQ(3U, pb.sessions(1).blob().output_length());
+  EXPECT_EQ(99U, pb.closed(0));
+  const std::string bytes = pb.SerializeAsString();
+  const auto back = decode<Sessions>(bytes);
+  ASSERT_TRUE(back) << back.error().message;
+  ASSERT_EQ(2U, back->sessions.size());
+  const Session& s = back->sessions[0];
+  EXPECT_EQ(5U, s.id);
+  EXPECT_EQ(1U, s.kind);
+  EXPECT_EQ(1U, s.flags);
+  EXPECT_TRUE(s.has_fd);
+  EXPECT_EQ("state", s.state);
+  EXPECT_EQ("in", s.input);
+  EXPECT_EQ(std::string_view("o\0t", 3), s.output);
+  EXPECT_EQ(9U, s.layer_flags);
+  EXPECT_EQ(42U, s.inode);
+  EXPECT_EQ((Counters{7, 8}), s.counters);
+  EXPECT_FALSE(s.blob);
+  EXPECT_EQ(4U, back->sessions[1].blob->checksum);
+  EXPECT_THAT(back->closed, ElementsAre(99));
+}
+
+TEST(MessagesTest, ListenersGoBothWays) {
+  const auto pb = as_protobuf<v1::Listeners>(encode(Listeners{sample_manifest().named, 2}));
+  EXPECT_EQ(2U, pb.total());
+  const auto back = decode<Listeners>(pb.SerializeAsString());
+  ASSERT_TRUE(back);
+  EXPECT_EQ("log", back->named[1].name);
+}
+
+TEST(MessagesTest, NumbersGoBothWays) {
+  EXPECT_EQ(9U, as_protobuf<v1::Ring>(encode(Ring{8, 9})).slot_size());
+  EXPECT_EQ(4U, as_protobuf<v1::SectionChunk>(encode(SectionChunk{1, 2, 3, 4})).checksum());
+  EXPECT_EQ(2U, as_protobuf<v1::CopyEnd>(encode(CopyEnd{1, 2})).sessions());
+  EXPECT_EQ(2U, as_protobuf<v1::Copied>(encode(Copied{1, 2})).sessions());
+  EXPECT_EQ(5U, as_protobuf<v1::Prepare>(encode(Prepare{1, 2, 3, 4, 5})).budget_us());
+  EXPECT_EQ(3U, as_protobuf<v1::Prepare>(encode(Prepare{1, 2, 3, 4, 5})).checksum());
+  EXPECT_EQ(6U, as_protobuf<v1::Ack>(encode(Ack{6})).frames());
+  EXPECT_EQ(7U, as_protobuf<v1::Prepared>(encode(Prepared{7})).sessions());
+  EXPECT_EQ(4U, decode<SectionChunk>(encode(SectionChunk{1, 2, 3, 4}))->checksum);
+  EXPECT_EQ(9U, decode<Ring>(encode(Ring{8, 9}))->slot_size);
+  EXPECT_EQ(5U, decode<Prepare>(encode(Prepare{1, 2, 3, 4, 5}))->budget_us);
+  EXPECT_EQ(2U, decode<Copied>(encode(Copied{1, 2}))->sessions);
+  EXPECT_EQ(6U, decode<Ack>(encode(Ack{6}))->frames);
+  EXPECT_EQ(7U, decode<Prepared>(encode(Prepared{7}))->sessions);
+}
+
+TEST(MessagesTest, CodesAreTheSameNumbersAsInTheSpecification) {
+  for (int code = v1::Code_MIN; code <= v1::Code_MAX; ++code) {
+    const Abort abort{{static_cast<core::Code>(code), "text"}};
+    const auto pb = as_protobuf<v1::Abort>(encode(abort));
+    EXPECT_EQ(code, pb.code());
+    std::string expected = v1::Code_Name(static_cast<v1::Code>(code));
+    for (char& c : expected) c = c == '_' ? '-' : static_cast<char>(std::tolower(c));
+    EXPECT_EQ(expected, core::code_name(static_cast<core::Code>(code)));
+    EXPECT_EQ(static_cast<core::Code>(code), decode<Abort>(encode(abort))->reason.code);
+  }
+  v1::Abort newer;
+  newer.set_code(static_cast<v1::Code>(200));
+  EXPECT_EQ(core::Code::kUnspecified, decode<Abort>(newer.SerializeAsString())->reason.code);
+}
+
+TEST(MessagesTest, ReasonsAreAlwaysTextThatLibprotobufTakes) {
+  for (const std::string& text : {std::string("\xff\xfe"), std::string("a\0b", 3), std::string("\xc3\xa4 ok"),
+                                 std::string("\xe2\x82"), std::string(5000, '\xc3')}) {
+    v1::Failed pb;
+    EXPECT_TRUE(pb.ParseFromString(encode(Failed{1, {core::Code::kInternal, text}, 2})));
+  }
+  EXPECT_EQ("\xc3\xa4 ok?", wire::clean("\xc3\xa4 ok\xff", 100));
+  EXPECT_EQ("\xe2\x82\xac", wire::clean("\xe2\x82\xac", 100));
+  EXPECT_EQ("a", wire::clean("a\xc3\xa4", 2));
+}
+
+TEST(MessagesTest, ControlMessagesOfAServiceAreReadByLibprotobuf) {
+  const auto registered = as_protobuf<v1::Register>(encode(Register{1, 2, 3, sample_manifest()}));
+  EXPECT_EQ(3U, registered.generation());
+  EXPECT_EQ("session", registered.manifest().kinds(0).name());
+  Owner owner;
+  owner.generation = 1;
+  owner.handoff_id = 2;
+  owner.named = sample_manifest().named;
+  owner.sessions = 4;
+  owner.lost = 5;
+  owner.lost_ids = {6, 7};
+  owner.frozen_at_ns = 8;
+  owner.running_at_ns = 9;
+  owner.blackout = {10, 11, 12, 13};
+  owner.donor_died = true;
+  const auto pb = as_protobuf<v1::Owner>(encode(owner));
+  EXPECT_EQ(7U, pb.lost_ids(1));
+  EXPECT_EQ(12U, pb.blackout().p999_us());
+  EXPECT_TRUE(pb.donor_died());
+  EXPECT_EQ("public", pb.named(0).name());
+  const auto progress =
+      as_protobuf<v1::Progress>(encode(Progress{1, Phase::kSwitch, 3, 4, 5, 6, 7}));
+  EXPECT_EQ(v1::PHASE_SWITCH, progress.phase());
+  EXPECT_EQ(7U, progress.round());
+  const auto failed =
+      as_protobuf<v1::Failed>(encode(Failed{1, {core::Code::kTimeout, "slow"}, 3}));
+  EXPECT_EQ(v1::TIMEOUT, failed.code());
+  EXPECT_EQ(3U, failed.at_ns());
+  const auto retired = as_protobuf<v1::Retired>(encode(Retired{1, 2, 3, 4, 5, 6, true}));
+  EXPECT_EQ(6U, retired.lost());
+  EXPECT_TRUE(retired.heir_died());
+  EXPECT_EQ(3U, as_protobuf<v1::Status>(encode(Status{1, 2, 3})).state());
+}
+
+TEST(MessagesTest, ControlMessagesOfTheSupervisorAreRead) {
+  v1::Start start;
+  start.set_protocol_min(1);
+  start.set_protocol_max(3);
+  start.set_service("chat");
+  start.set_generation(9);
+  start.set_heir(true);
+  start.add_listeners()->set_name("public");
+  auto& h = *start.mutable_handoff();
+  h.set_id(5);
+  h.set_channel_index(1);
+  h.set_peer_index(2);
+  h.set_peer_pid(3);
+  h.set_stall_us(4);
+  h.set_budget_us(6);
+  const auto read = decode<Start>(start.SerializeAsString());
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(3U, read->protocol_max);
+  EXPECT_EQ("chat", read->service);
+  EXPECT_EQ(9U, read->generation);
+  EXPECT_TRUE(read->heir);
+  EXPECT_EQ("public", read->listeners[0].name);
+  EXPECT_EQ(5U, read->handoff->id);
+  EXPECT_EQ(2U, read->handoff->peer_index);
+  EXPECT_EQ(6U, read->handoff->budget_us);
+  v1::Donate donate;
+  *donate.mutable_handoff() = h;
+  donate.set_heir_generation(10);
+  EXPECT_EQ(10U, decode<Donate>(donate.SerializeAsString())->heir_generation);
+  EXPECT_EQ(4U, decode<Donate>(donate.SerializeAsString())->handoff.stall_us);
+  v1::Stop stop;
+  stop.set_deadline_us(8);
+  EXPECT_EQ(8U, decode<Stop>(stop.SerializeAsString())->deadline_us);
+  v1::Query query;
+  query.set_id(8);
+  EXPECT_EQ(8U, decode<Query>(query.SerializeAsString())->id);
+  v1::Cancel cancel;
+  cancel.set_handoff_id(8);
+  cancel.set_reason("why");
+  EXPECT_EQ("why", decode<Cancel>(cancel.SerializeAsString())->reason);
+}
+
+TEST(MessagesTest, FieldsOfANewerPeerAreSkipped) {
+  std::string bytes = encode(CopyEnd{1, 2});
+  bytes += std::string("\xfa\x01\x03new", 6);  // field 31, bytes
+  bytes += std::string("\x9d\x06\1\2\3\4", 6);  // field 99, fixed32
+  const auto read = decode<CopyEnd>(bytes);
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(2U, read->sessions);
+  EXPECT_TRUE(decode<Ack>(std::string("\xfa\x01\x03new", 6)));
+}
+
+TEST(MessagesTest, WhatIsOverALimitIsRefused) {
+  v1::Hello hello;
+  hello.mutable_manifest()->set_service(std::string(65, 'x'));
+  EXPECT_FALSE(decode<Hello>(hello.SerializeAsString()));
+  hello.Clear();
+  for (std::size_t i = 0; i <= kMaxKinds; ++i) hello.mutable_manifest()->add_kinds();
+  EXPECT_FALSE(decode<Hello>(hello.SerializeAsString()));
+  hello.Clear();
+  for (std::size_t i = 0; i <= kMaxNamed; ++i) hello.mutable_manifest()->add_named();
+  EXPECT_FALSE(decode<Hello>(hello.SerializeAsString()));
+  // 2^32 in a 32-bit field: not cut to 0.
+  EXPECT_FALSE(decode<CopyEnd>(std::string("\x08\x80\x80\x80\x80\x10", 6)));
+}
+
+template <class Message>
+void survives(const std::string& bytes) {
+  for (std::size_t n = 0; n <= bytes.size(); ++n) {
+    const auto result = decode<Message>(std::string_view(bytes).substr(0, n));
+    if (!result) {
+      EXPECT_FALSE(result.error().message.empty());
+    }
+  }
+  std::mt19937 random(1);
+  for (int round = 0; round < 2000; ++round) {
+    std::string broken = bytes;
+    for (int i = 0; i < 1 + round % 4; ++i) {
+      broken[random() % broken.size()] = static_cast<char>(random());
+    }
+    (void)decode<Message>(broken);
+  }
+}
+
+TEST(MessagesTest, TruncatedAndDamagedBytesAreRefusedOrReadNeverWorse) {
+  survives<Hello>(encode(Hello{.manifest = sample_manifest()}));
+  survives<Listeners>(encode(Listeners{sample_manifest().named, 2}));
+  std::string body;
+  append(body, {.id = 5, .state = "state", .counters = Counters{7, 8}, .blob = Blob{1, 2, 3, 4}});
+  append_closed(body, 9);
+  survives<Sessions>(body);
+  survives<Prepare>(encode(Prepare{1, 2, 3, 4, 5}));
+  v1::Start start;
+  start.set_service("x");
+  start.add_listeners()->set_name("public");
+  start.mutable_handoff()->set_id(5);
+  survives<Start>(start.SerializeAsString());
+}
+
+}  // namespace
+}  // namespace handoff::protocol
