@@ -1,5 +1,5 @@
-// Handovers that succeed, between real processes: every kind of fd, sessions that are open, change, come
-// and go during the copy, states too large for a frame, sections, and conversions both ways.
+// Handovers that succeed, between real processes: every kind of fd, sessions that are open, change,
+// come and go during the copy, states too large for a frame, sections, and conversions both ways.
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <poll.h>
