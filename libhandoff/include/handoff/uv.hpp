@@ -156,9 +156,9 @@ class Host {
         throw Exception(listener->fd, "listener " + listener->name + " was not given");
       }
       set_nonblocking(listener->fd);
-      watch(EPOLL_CTL_ADD, listener->fd, EPOLLIN,
-            reinterpret_cast<std::uintptr_t>(listener.get()) | 1);
+      watch_listener(*listener);
     }
+    init_handles();
     poll_start(service_poll_, service_.fd(),
                [](uv_poll_t* p, int, int) { static_cast<Host*>(p->data)->on_service(); });
     poll_start(set_poll_, epoll_,
@@ -192,6 +192,7 @@ class Host {
     Create create;
     ListenOptions options;
     int fd;
+    bool rests = false;  // not watched for a moment, for want of fds
   };
   static constexpr std::uint32_t kClosing = 1;  // the session ends when its output is sent
 
@@ -228,6 +229,27 @@ class Host {
     if (result == 0) result = uv_poll_start(&poll, UV_READABLE, callback);
     if (result < 0) throw Exception(result, std::string("uv_poll: ") + uv_strerror(result));
     ++open_handles_;
+  }
+
+  void init_handles() {
+    uv_idle_init(loop_, &flusher_);
+    uv_idle_init(loop_, &closer_);
+    uv_timer_init(loop_, &rest_timer_);
+    uv_timer_init(loop_, &stop_timer_);
+    flusher_.data = closer_.data = rest_timer_.data = stop_timer_.data = this;
+    uv_unref(reinterpret_cast<uv_handle_t*>(&rest_timer_));
+    open_handles_ += 4;
+  }
+  // The end of the Host's part in the loop: on_finished() when all of them are closed.
+  void close_handles() {
+    for (uv_handle_t* handle :
+         {reinterpret_cast<uv_handle_t*>(&flusher_), reinterpret_cast<uv_handle_t*>(&closer_),
+          reinterpret_cast<uv_handle_t*>(&rest_timer_),
+          reinterpret_cast<uv_handle_t*>(&stop_timer_), reinterpret_cast<uv_handle_t*>(&set_poll_),
+          reinterpret_cast<uv_handle_t*>(&service_poll_)}) {
+      if (!uv_is_closing(handle)) uv_close(handle, &Host::closed);
+    }
+    close_epoll();
   }
 
   // -- the handoff
@@ -276,11 +298,8 @@ class Host {
   // registration belongs to the description, which lives on over there.
   void retire() {
     finishing_ = true;
-    close_poll(set_poll_);
+    uv_close(reinterpret_cast<uv_handle_t*>(&set_poll_), &Host::closed);
     close_epoll();
-    uv_idle_init(loop_, &closer_);
-    closer_.data = this;
-    ++open_handles_;
     uv_idle_start(&closer_, [](uv_idle_t* idle) { static_cast<Host*>(idle->data)->close_some(); });
   }
   // In slices: thousands of close(2) in a row would be felt by whatever shares the core.
@@ -290,10 +309,7 @@ class Host {
       ::close(it->second->fd_);
       streams_.erase(it);
     }
-    if (streams_.empty()) {
-      uv_close(reinterpret_cast<uv_handle_t*>(&closer_), &Host::closed);
-      close_poll(service_poll_);
-    }
+    if (streams_.empty()) close_handles();
   }
   void stop(std::uint64_t deadline_us) {
     if (finishing_) return;
@@ -302,9 +318,6 @@ class Host {
     for (auto& listener : listeners_) ::epoll_ctl(epoll_, EPOLL_CTL_DEL, listener->fd, nullptr);
     if (stopping_hook_) stopping_hook_();
     for_each([](Stream& s) { s.close(); });
-    uv_timer_init(loop_, &stop_timer_);
-    stop_timer_.data = this;
-    ++open_handles_;
     // Clients that don't read get nine tenths of the time that there is.
     const std::uint64_t now_us = uv_hrtime() / 1000;
     const std::uint64_t left_ms = deadline_us > now_us ? (deadline_us - now_us) / 1000 * 9 / 10 : 0;
@@ -315,17 +328,6 @@ class Host {
   void end_all() {
     for_each([this](Stream& s) { end(s); });
     flush();
-  }
-  void finish_stop() {
-    stopping_ = false;
-    close_poll(set_poll_);
-    close_epoll();
-    uv_close(reinterpret_cast<uv_handle_t*>(&stop_timer_), &Host::closed);
-    close_poll(service_poll_);
-  }
-  void close_poll(uv_poll_t& poll) {
-    auto* handle = reinterpret_cast<uv_handle_t*>(&poll);
-    if (!uv_is_closing(handle)) uv_close(handle, &Host::closed);
   }
   static void closed(uv_handle_t* handle) {
     Host& self = *static_cast<Host*>(handle->data);
@@ -376,17 +378,8 @@ class Host {
         }
         return;
       }
-      auto stream = listener.create();
-      stream->host_ = this;
-      stream->fd_ = fd;
-      try {
-        stream->id_ =
-            service_.session_open(fd, flags_of(listener.options), listener.options.kind.c_str());
-        stream->watched_ = EPOLLIN;
-        watch(EPOLL_CTL_ADD, fd, EPOLLIN, reinterpret_cast<std::uintptr_t>(stream.get()));
-      } catch (const std::exception& e) {
-        std::fprintf(stderr, "handoff: a new connection was closed: %s\n", e.what());
-        if (stream->id_ != 0) service_.session_closed(stream->id_);
+      auto stream = admit(listener, fd);
+      if (!stream) {
         ::close(fd);
         continue;
       }
@@ -395,29 +388,40 @@ class Host {
       s.on_open(false);
     }
   }
+  // nullptr, and a word about it, if the service or the system can't have one more.
+  std::unique_ptr<Stream> admit(Listener& listener, int fd) {
+    SessionId id = 0;
+    try {
+      auto stream = listener.create();
+      id = service_.session_open(fd, flags_of(listener.options), listener.options.kind.c_str());
+      stream->host_ = this;
+      stream->fd_ = fd;
+      stream->id_ = id;
+      stream->watched_ = EPOLLIN;
+      watch(EPOLL_CTL_ADD, fd, EPOLLIN, reinterpret_cast<std::uintptr_t>(stream.get()));
+      return stream;
+    } catch (const std::exception& e) {
+      std::fprintf(stderr, "handoff: a new connection was closed: %s\n", e.what());
+      if (id != 0) service_.session_closed(id);
+      return nullptr;
+    }
+  }
   void rest(Listener& listener) {
-    struct Rest {
-      uv_timer_t timer;
-      Host* host;
-      Listener* listener;
-    };
-    auto* rest = new Rest{{}, this, &listener};
-    rest->timer.data = rest;
     ::epoll_ctl(epoll_, EPOLL_CTL_DEL, listener.fd, nullptr);
-    uv_timer_init(loop_, &rest->timer);
+    listener.rests = true;
     uv_timer_start(
-        &rest->timer,
-        [](uv_timer_t* t) {
-          auto* self = static_cast<Rest*>(t->data);
-          if (self->host->epoll_ >= 0 && !self->host->finishing_) {
-            self->host->watch(EPOLL_CTL_ADD, self->listener->fd, EPOLLIN,
-                              reinterpret_cast<std::uintptr_t>(self->listener) | 1);
-          }
-          uv_close(reinterpret_cast<uv_handle_t*>(t),
-                   [](uv_handle_t* h) { delete static_cast<Rest*>(h->data); });
-        },
-        100, 0);
-    uv_unref(reinterpret_cast<uv_handle_t*>(&rest->timer));
+        &rest_timer_, [](uv_timer_t* t) { static_cast<Host*>(t->data)->wake_listeners(); }, 100, 0);
+  }
+  void wake_listeners() {
+    for (auto& listener : listeners_) {
+      if (!listener->rests || epoll_ < 0 || finishing_) continue;
+      listener->rests = false;
+      watch_listener(*listener);
+    }
+  }
+  // Streams and listeners share the set; the lowest bit of the address tells them apart.
+  void watch_listener(Listener& listener) {
+    watch(EPOLL_CTL_ADD, listener.fd, EPOLLIN, reinterpret_cast<std::uintptr_t>(&listener) | 1);
   }
   void read_from(Stream& s) {
     if (s.closing_) {
@@ -452,6 +456,7 @@ class Host {
     if (s.input_.empty() || s.closing_ || s.dead_ || s.paused_) return;
     const std::size_t used = s.on_input(s.input_);
     if (used == 0 || s.dead_) return;
+    touch(s);
     s.input_.erase(0, used);
     if (s.input_.empty() && s.input_.capacity() > 65536) s.input_.shrink_to_fit();
   }
@@ -468,16 +473,10 @@ class Host {
   }
   // Outside a batch of events (a timer of the service, say): send soon, from the loop.
   void schedule() {
-    if (scheduled_ || epoll_ < 0) return;
-    scheduled_ = true;
-    auto* idle = new uv_idle_t;
-    idle->data = this;
-    uv_idle_init(loop_, idle);
-    uv_idle_start(idle, [](uv_idle_t* i) {
-      Host& self = *static_cast<Host*>(i->data);
-      uv_close(reinterpret_cast<uv_handle_t*>(i),
-               [](uv_handle_t* h) { delete reinterpret_cast<uv_idle_t*>(h); });
-      self.scheduled_ = false;
+    if (epoll_ < 0) return;
+    uv_idle_start(&flusher_, [](uv_idle_t* idle) {
+      uv_idle_stop(idle);
+      Host& self = *static_cast<Host*>(idle->data);
       if (self.epoll_ >= 0) self.flush();
     });
   }
@@ -503,7 +502,10 @@ class Host {
     ended_.clear();
     flushing_ = false;
     if (!pending_.empty()) schedule();
-    if (stopping_ && streams_.empty()) finish_stop();
+    if (stopping_ && streams_.empty()) {
+      stopping_ = false;
+      close_handles();
+    }
   }
   // After the switch: streams may act, and input that came along may already be a whole request. It
   // is not looked at before every stream has been told: a request may concern another session.
@@ -572,12 +574,13 @@ class Host {
   int epoll_ = -1;
   uv_poll_t service_poll_{};
   uv_poll_t set_poll_{};
-  uv_idle_t closer_{};
-  uv_timer_t stop_timer_{};
+  uv_idle_t flusher_{};      // sends what was written outside a batch of events
+  uv_idle_t closer_{};       // closes the sockets of a retired donor
+  uv_timer_t rest_timer_{};  // until listeners without fds to accept with are tried again
+  uv_timer_t stop_timer_{};  // until clients that don't read are cut off
   int open_handles_ = 0;
   bool in_batch_ = false;
   bool flushing_ = false;
-  bool scheduled_ = false;
   bool finishing_ = false;
   bool stopping_ = false;
   std::array<char, 65536> buffer_{};
