@@ -27,8 +27,6 @@ enum class Code : std::uint8_t {
   kInternal = 10,
 };
 
-const char* code_name(Code code);
-
 struct Reason {
   Code code = Code::kUnspecified;
   std::string text = {};

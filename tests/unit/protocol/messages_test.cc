@@ -141,9 +141,6 @@ TEST(MessagesTest, CodesAreTheSameNumbersAsInTheSpecification) {
     const Abort abort{{static_cast<core::Code>(code), "text"}};
     const auto pb = as_protobuf<v1::Abort>(encode(abort));
     EXPECT_EQ(code, pb.code());
-    std::string expected = v1::Code_Name(static_cast<v1::Code>(code));
-    for (char& c : expected) c = c == '_' ? '-' : static_cast<char>(std::tolower(c));
-    EXPECT_EQ(expected, core::code_name(static_cast<core::Code>(code)));
     EXPECT_EQ(static_cast<core::Code>(code), decode<Abort>(encode(abort))->reason.code);
   }
   v1::Abort newer;
