@@ -1,8 +1,14 @@
 #include "messages.h"
 
+#include <algorithm>
+
 namespace handoff::supervisor {
 
 using nlohmann::json;
+
+namespace {
+constexpr std::uint64_t kLongestUs = 24ULL * 3600 * 1000000;
+}
 
 json party_json(const Party& party) {
   if (party.generation == 0) return nullptr;
@@ -68,9 +74,9 @@ json refusal_json(const std::string& service, const std::string& code, const std
 
 Timeouts timeouts_from(const json& request, Timeouts base) {
   const auto take = [&request](const char* name, Duration& into) {
-    if (request.contains(name)) {
-      into = std::chrono::microseconds(request.at(name).get<std::uint32_t>());
-    }
+    if (!request.contains(name)) return;
+    const auto us = std::min<std::uint64_t>(request.at(name).get<std::uint64_t>(), kLongestUs);
+    into = std::chrono::microseconds(us);
   };
   take("start_timeout_us", base.start);
   take("freeze_budget_us", base.freeze_budget);

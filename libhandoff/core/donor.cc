@@ -263,26 +263,26 @@ std::vector<DonorEffect> Donor::step(const DonorEvent& event, Time now) {
 
 std::string_view name(DonorState state) {
   static constexpr std::string_view kNames[] = {
-      "Greeting",  "Copying",  "AwaitingCopied", "Frozen",       "Preparing", "Releasing", "Released",
-      "Fencing",   "ReadingOut", "Aborting",     "AbortFencing", "Retired",   "Serving"};
+      "Greeting",     "Copying",  "AwaitingCopied", "Frozen",     "Preparing",
+      "Releasing",    "Released", "Fencing",        "ReadingOut", "Aborting",
+      "AbortFencing", "Retired",  "Serving"};
   static_assert(std::size(kNames) == kDonorStates);
   return kNames[static_cast<std::size_t>(state)];
 }
 
 std::string_view name(DonorEventType type) {
   static constexpr std::string_view kNames[] = {
-      "Hello",     "Refused",  "PeerAborted", "Malformed",   "Ack",       "RoundSent",
-      "Copied",    "DeltaSent", "Prepared",   "ReleaseSent", "Resumed",   "AbortSent",
-      "AbortUnsendable", "ChannelClosed", "PeerExited", "ReadOut", "Timer"};
+      "Hello",           "Refused",       "PeerAborted", "Malformed",   "Ack",     "RoundSent",
+      "Copied",          "DeltaSent",     "Prepared",    "ReleaseSent", "Resumed", "AbortSent",
+      "AbortUnsendable", "ChannelClosed", "PeerExited",  "ReadOut",     "Timer"};
   static_assert(std::size(kNames) == kDonorEvents);
   return kNames[static_cast<std::size_t>(type)];
 }
 
 std::string_view name(DonorEffect effect) {
-  static constexpr std::string_view kNames[] = {"StartRound", "Freeze",       "SendRelease",
-                                                "Thaw",       "SendAbort",    "Fence",
-                                                "ReadOut",    "CloseChannel", "Retire",
-                                                "ReportFailed"};
+  static constexpr std::string_view kNames[] = {
+      "StartRound", "Freeze",  "SendRelease",  "Thaw",   "SendAbort",
+      "Fence",      "ReadOut", "CloseChannel", "Retire", "ReportFailed"};
   return kNames[static_cast<std::size_t>(effect)];
 }
 

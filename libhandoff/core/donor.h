@@ -1,9 +1,9 @@
 // The donor's decisions, from Start until it is retired or serves on.
 //
-// Before Release the donor owns every session, and whatever goes wrong has one answer: tell the heir,
-// thaw, serve on. Release is the point of no return: from there on the sessions are the heir's
-// unless it is certain that it never resumed, and certain means: its process has ended (fenced
-// if need be) and its channel, read to the end, holds no Resumed.
+// Before Release the donor owns every session, and whatever goes wrong has one answer: tell the
+// heir, thaw, serve on. Release is the point of no return: from there on the sessions are the
+// heir's unless it is certain that it never resumed, and certain means: its process has ended
+// (fenced if need be) and its channel, read to the end, holds no Resumed.
 //
 // The table, states down and events across, is in donor.cc and in PROTOCOL.md. The channel may be
 // closed only in the effect CloseChannel: to an heir that has had Prepare, a closed channel
@@ -34,15 +34,15 @@ enum class DonorState : std::uint8_t {
 inline constexpr int kDonorStates = 13;
 
 enum class DonorEventType : std::uint8_t {
-  kHelloAccepted,    // the heir's Hello, and negotiation succeeded
-  kRefused,          // a local reason to give up: negotiation, save(), a send that failed, Cancel
-  kPeerAborted,      // Abort received
-  kMalformed,        // the heir sent what it must not
-  kProgress,         // an Ack: the heir lives
-  kRoundSent,        // CopyEnd of this round is sent
-  kCopied,           // Copied received for this round
-  kDeltaSent,        // all that changed, and Prepare, are sent
-  kPrepared,         // Prepared received
+  kHelloAccepted,  // the heir's Hello, and negotiation succeeded
+  kRefused,        // a local reason to give up: negotiation, save(), a send that failed, Cancel
+  kPeerAborted,    // Abort received
+  kMalformed,      // the heir sent what it must not
+  kProgress,       // an Ack: the heir lives
+  kRoundSent,      // CopyEnd of this round is sent
+  kCopied,         // Copied received for this round
+  kDeltaSent,      // all that changed, and Prepare, are sent
+  kPrepared,       // Prepared received
   kReleaseSent,
   kResumed,          // Resumed received
   kAbortSent,        // the Abort is in the heir's buffer
@@ -56,19 +56,19 @@ inline constexpr int kDonorEvents = 17;
 
 struct DonorEvent {
   DonorEventType type;
-  Reason reason = {};              // kRefused, kPeerAborted, kMalformed
-  std::uint64_t dirty = 0;         // kCopied: sessions to be saved again
-  std::uint64_t sessions = 0;      // kCopied: all of them
+  Reason reason = {};          // kRefused, kPeerAborted, kMalformed
+  std::uint64_t dirty = 0;     // kCopied: sessions to be saved again
+  std::uint64_t sessions = 0;  // kCopied: all of them
 };
 
 enum class DonorEffect : std::uint8_t {
-  kStartRound,    // send (again) what is new or changed, while serving
-  kFreeze,        // stop touching sockets; then save and send the delta and Prepare
+  kStartRound,  // send (again) what is new or changed, while serving
+  kFreeze,      // stop touching sockets; then save and send the delta and Prepare
   kSendRelease,
-  kThaw,          // take the sockets up again
+  kThaw,  // take the sockets up again
   kSendAbort,
-  kFence,         // SIGKILL by pidfd
-  kReadOut,       // read the channel to its end, then report kReadOut
+  kFence,    // SIGKILL by pidfd
+  kReadOut,  // read the channel to its end, then report kReadOut
   kCloseChannel,
   kRetire,        // let go of every session
   kReportFailed,  // tell the supervisor: reason()

@@ -122,9 +122,9 @@ std::vector<HeirEffect> Heir::step(const HeirEvent& event, Time now) {
         case E::kResumedSent:
           return {};  // looked at once everything is restored
         default:
-          return give_up({Code::kProtocol, std::string(name(event.type)) +
-                                               " from the donor before Prepared"},
-                         true);
+          return give_up(
+              {Code::kProtocol, std::string(name(event.type)) + " from the donor before Prepared"},
+              true);
       }
 
     case S::kPrepared:
@@ -143,9 +143,9 @@ std::vector<HeirEffect> Heir::step(const HeirEvent& event, Time now) {
         case E::kPeerExited:
           return donor_gone();
         default:
-          return give_up({Code::kProtocol, std::string(name(event.type)) +
-                                               " from the donor after Prepare"},
-                         true);
+          return give_up(
+              {Code::kProtocol, std::string(name(event.type)) + " from the donor after Prepare"},
+              true);
       }
 
     case S::kResuming:
@@ -228,28 +228,26 @@ std::vector<HeirEffect> Heir::step(const HeirEvent& event, Time now) {
 }
 
 std::string_view name(HeirState state) {
-  static constexpr std::string_view kNames[] = {"Waiting",    "Receiving", "Copied",
-                                                "Restoring",  "Prepared",  "Fencing",
-                                                "ReadingOut", "Resuming",  "Owner",
-                                                "Failed"};
+  static constexpr std::string_view kNames[] = {"Waiting",  "Receiving", "Copied",     "Restoring",
+                                                "Prepared", "Fencing",   "ReadingOut", "Resuming",
+                                                "Owner",    "Failed"};
   static_assert(std::size(kNames) == kHeirStates);
   return kNames[static_cast<std::size_t>(state)];
 }
 
 std::string_view name(HeirEventType type) {
   static constexpr std::string_view kNames[] = {
-      "Hello",   "Refused",  "PeerAborted", "Malformed",   "Listeners",     "copy message",
-      "CopyEnd", "Prepare",  "Restored",    "Release",     "ResumedSent",   "ChannelClosed",
-      "PeerExited", "ReadOut", "Timer"};
+      "Hello",        "Refused",       "PeerAborted", "Malformed", "Listeners",
+      "copy message", "CopyEnd",       "Prepare",     "Restored",  "Release",
+      "ResumedSent",  "ChannelClosed", "PeerExited",  "ReadOut",   "Timer"};
   static_assert(std::size(kNames) == kHeirEvents);
   return kNames[static_cast<std::size_t>(type)];
 }
 
 std::string_view name(HeirEffect effect) {
-  static constexpr std::string_view kNames[] = {"SendHello",   "SendCopied",  "Restore",
-                                                "SendPrepared", "SendResumed", "KeepUnmoved",
-                                                "Run",         "SendAbort",   "Fence",
-                                                "ReadOut",     "Go"};
+  static constexpr std::string_view kNames[] = {
+      "SendHello", "SendCopied", "Restore", "SendPrepared", "SendResumed", "KeepUnmoved",
+      "Run",       "SendAbort",  "Fence",   "ReadOut",      "Go"};
   return kNames[static_cast<std::size_t>(effect)];
 }
 

@@ -2,9 +2,9 @@
 //
 // Until Release the heir owns nothing: whatever goes wrong, it says so and exits. It becomes the
 // owner in one of three ways: the donor releases it; the donor dies after Prepare was complete (EOF
-// counts as Release, once the donor's exit has been seen and the channel is read to its end); or the
-// donor dies before that, which is a crash of the service, and the heir keeps what it can without
-// ever serving a stale state. Resumed is sent before the first read from a socket.
+// counts as Release, once the donor's exit has been seen and the channel is read to its end); or
+// the donor dies before that, which is a crash of the service, and the heir keeps what it can
+// without ever serving a stale state. Resumed is sent before the first read from a socket.
 #pragma once
 
 #include <string_view>
@@ -29,16 +29,16 @@ inline constexpr int kHeirStates = 10;
 
 enum class HeirEventType : std::uint8_t {
   kHelloAccepted,
-  kRefused,        // a local reason to give up: negotiation, identity, restore(), Cancel
-  kPeerAborted,    // Abort received
+  kRefused,      // a local reason to give up: negotiation, identity, restore(), Cancel
+  kPeerAborted,  // Abort received
   kMalformed,
-  kListeners,      // all named fds are here
-  kProgress,       // a message of the copy was applied
+  kListeners,  // all named fds are here
+  kProgress,   // a message of the copy was applied
   kCopyEnd,
-  kPrepare,        // Prepare received, and count and checksum are right
-  kRestored,       // every session is restored and armed
+  kPrepare,   // Prepare received, and count and checksum are right
+  kRestored,  // every session is restored and armed
   kRelease,
-  kResumedSent,    // or nobody is left to be told
+  kResumedSent,  // or nobody is left to be told
   kChannelClosed,
   kPeerExited,
   kReadOut,
@@ -54,16 +54,16 @@ struct HeirEvent {
 enum class HeirEffect : std::uint8_t {
   kSendHello,
   kSendCopied,
-  kRestore,       // restore and arm what is not yet, then report kRestored
+  kRestore,  // restore and arm what is not yet, then report kRestored
   kSendPrepared,
   kSendResumed,
-  kKeepUnmoved,   // the donor crashed in mid-copy: keep the independent sessions whose sockets
-                  // have not moved, reset the others, empty the sections
-  kRun,           // the sockets are ours
+  kKeepUnmoved,  // the donor crashed in mid-copy: keep the independent sessions whose sockets
+                 // have not moved, reset the others, empty the sections
+  kRun,          // the sockets are ours
   kSendAbort,
   kFence,
-  kReadOut,       // read the channel to its end, then report kReadOut
-  kGo,            // drop everything, report reason(), exit
+  kReadOut,  // read the channel to its end, then report kReadOut
+  kGo,       // drop everything, report reason(), exit
 };
 
 class Heir {
@@ -94,9 +94,9 @@ class Heir {
   HeirState state_ = HeirState::kWaiting;
   std::optional<Time> deadline_;
   Reason reason_;
-  bool listeners_ = false;     // all named fds are here
-  bool prepared_ = false;      // Prepare was complete
-  bool aborted_ = false;       // an Abort was found after the donor's death
+  bool listeners_ = false;  // all named fds are here
+  bool prepared_ = false;   // Prepare was complete
+  bool aborted_ = false;    // an Abort was found after the donor's death
   bool peer_exited_ = false;
   bool channel_closed_ = false;
   bool donor_died_ = false;

@@ -11,7 +11,7 @@ namespace handoff::core {
 struct Kind {
   std::string name;
   bool section = false;
-  std::uint32_t version = 0;           // sessions: this release's own
+  std::uint32_t version = 0;               // sessions: this release's own
   std::vector<std::uint32_t> reads = {};   // versions that it can take
   std::vector<std::uint32_t> writes = {};  // versions that it can give
 };

@@ -24,7 +24,8 @@ std::string describe(const Kind& kind) {
   return (kind.section ? "section '" : "session kind '") + kind.name + "'";
 }
 
-std::set<std::uint32_t> reachable(const std::vector<Step>& steps, std::uint32_t from, bool forward) {
+std::set<std::uint32_t> reachable(const std::vector<Step>& steps, std::uint32_t from,
+                                  bool forward) {
   std::set<std::uint32_t> seen{from};
   std::vector<std::uint32_t> todo{from};
   while (!todo.empty()) {
@@ -45,12 +46,11 @@ tl::expected<Plan, Reason> negotiate(const Offer& donor, const Offer& heir) {
   Plan plan;
   plan.protocol = std::min(donor.protocol_max, heir.protocol_max);
   if (plan.protocol < std::max(donor.protocol_min, heir.protocol_min)) {
-    return refuse(Code::kVersion,
-                  "no protocol version in common: the donor speaks " +
-                      std::to_string(donor.protocol_min) + " to " +
-                      std::to_string(donor.protocol_max) + ", the heir " +
-                      std::to_string(heir.protocol_min) + " to " +
-                      std::to_string(heir.protocol_max));
+    return refuse(Code::kVersion, "no protocol version in common: the donor speaks " +
+                                      std::to_string(donor.protocol_min) + " to " +
+                                      std::to_string(donor.protocol_max) + ", the heir " +
+                                      std::to_string(heir.protocol_min) + " to " +
+                                      std::to_string(heir.protocol_max));
   }
   if (donor.lane != heir.lane || donor.lanes != heir.lanes) {
     return refuse(Code::kProtocol, "the two sides do not agree about the lanes");
@@ -82,7 +82,8 @@ tl::expected<Plan, Reason> negotiate(const Offer& donor, const Offer& heir) {
     }
     std::uint32_t best = 0;
     for (const std::uint32_t v : kind.writes) {
-      if (v > best && std::find(other->reads.begin(), other->reads.end(), v) != other->reads.end()) {
+      if (v > best &&
+          std::find(other->reads.begin(), other->reads.end(), v) != other->reads.end()) {
         best = v;
       }
     }

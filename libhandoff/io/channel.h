@@ -1,10 +1,10 @@
 // A SOCK_SEQPACKET Unix socket that carries frames and fds, without ever blocking.
 //
-// The happy path: send() is one sendmsg(2), recv() one recvmsg(2), message boundaries and fds are the
-// kernel's work. The failures, each an explicit result: the socket is full (kWouldBlock), too many
-// fds of this user are in flight (kFdsInFlight), the peer is gone (kClosed, after everything that
-// it had sent has been read), a frame that is malformed or lost fds on the way (Error).
-// The facts are from unix(7), recvmsg(2), and measurements noted in docs/decisions.
+// The happy path: send() is one sendmsg(2), recv() one recvmsg(2), message boundaries and fds are
+// the kernel's work. The failures, each an explicit result: the socket is full (kWouldBlock), too
+// many fds of this user are in flight (kFdsInFlight), the peer is gone (kClosed, after everything
+// that it had sent has been read), a frame that is malformed or lost fds on the way (Error). The
+// facts are from unix(7), recvmsg(2), and measurements noted in docs/decisions.
 #pragma once
 
 #include <cstdint>

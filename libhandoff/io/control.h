@@ -1,5 +1,6 @@
-// The service's end of the control socket: what it tells the supervisor is queued and sent when there is
-// room, never waited for. A supervisor that is gone or stopped must not be felt by the sessions.
+// The service's end of the control socket: what it tells the supervisor is queued and sent when
+// there is room, never waited for. A supervisor that is gone or stopped must not be felt by the
+// sessions.
 #pragma once
 
 #include <deque>

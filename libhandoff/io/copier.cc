@@ -13,8 +13,8 @@ using protocol::Type;
 // One Sessions frame in the making.
 struct Copier::Batch {
   std::string body;
-  std::vector<int> fds;           // borrowed
-  std::vector<UniqueFd> blobs;    // keeps the memfds among fds open until they are sent
+  std::vector<int> fds;         // borrowed
+  std::vector<UniqueFd> blobs;  // keeps the memfds among fds open until they are sent
   std::vector<std::uint64_t> ids;
   std::vector<std::uint64_t> first;  // of ids, those that the heir gets the fd of
   std::size_t closed = 0;            // taken from the back of closed_
@@ -167,7 +167,8 @@ Result<Copier::Pumped> Copier::send_ring() {
   }
   const int fd = ring_.fd.get();
   const auto sent = outcome(channel_.send(
-      Type::kRing, encode(protocol::Ring{protocol::kRingSlots, protocol::kRingSlotSize}), {&fd, 1}));
+      Type::kRing, encode(protocol::Ring{protocol::kRingSlots, protocol::kRingSlotSize}),
+      {&fd, 1}));
   if (sent && *sent == Pumped::kSent) stage_ = Stage::kSessions;
   return sent;
 }
@@ -280,7 +281,7 @@ Result<Copier::Pumped> Copier::send_section() {
     const auto slot = static_cast<std::uint32_t>(chunks_ % protocol::kRingSlots);
     char* const at = ring_.mapping.data() + std::size_t{slot} * protocol::kRingSlotSize;
     if (waiting_chunk_ == 0) {
-      const int phase = kind_of_round_ == Round::kFirst    ? HANDOFF_PHASE_SNAPSHOT
+      const int phase = kind_of_round_ == Round::kFirst   ? HANDOFF_PHASE_SNAPSHOT
                         : kind_of_round_ == Round::kAgain ? HANDOFF_PHASE_CHANGES
                                                           : HANDOFF_PHASE_FINAL;
       const auto n = registry_.call("section '" + section.name + "': read()", [&] {
@@ -318,12 +319,12 @@ Result<Copier::Pumped> Copier::send_section() {
 Result<Copier::Pumped> Copier::send_end() {
   Result<Pumped> sent = Pumped::kBlocked;
   if (kind_of_round_ == Round::kFrozen) {
-    sent = outcome(channel_.send(Type::kPrepare,
-                                 encode(protocol::Prepare{.sessions = at_heir_,
-                                                          .chunks = chunks_,
-                                                          .checksum = channel_.sent_hash(),
-                                                          .frozen_at_ns = frozen_at_ns_,
-                                                          .budget_us = budget_us_})));
+    sent = outcome(
+        channel_.send(Type::kPrepare, encode(protocol::Prepare{.sessions = at_heir_,
+                                                               .chunks = chunks_,
+                                                               .checksum = channel_.sent_hash(),
+                                                               .frozen_at_ns = frozen_at_ns_,
+                                                               .budget_us = budget_us_})));
   } else {
     sent = outcome(channel_.send(Type::kCopyEnd, encode(protocol::CopyEnd{round_, at_heir_})));
   }

@@ -2,8 +2,8 @@
 //
 // A round begins with everything (round 1) or with what has changed since it was sent; the round in
 // the freeze is the delta. In each, in this order: named fds and the ring (round 1), sessions,
-// section chunks, CopyEnd or, at the last, Prepare. At most kWindow frames are unacknowledged, which
-// bounds the fds in flight and says which slots of the ring are free.
+// section chunks, CopyEnd or, at the last, Prepare. At most kWindow frames are unacknowledged,
+// which bounds the fds in flight and says which slots of the ring are free.
 //
 // When the socket is full, a Sessions frame is taken apart again: the service may close one of its
 // sockets before the next try.

@@ -67,8 +67,8 @@ void DonorDriver::start() {
     } else if (*sent == Channel::Sent::kClosed) {
       handle({E::kChannelClosed});
     }
-    // A new channel takes one message; were it full, the heir's Hello would never come and the timer
-    // would say so.
+    // A new channel takes one message; were it full, the heir's Hello would never come and the
+    // timer would say so.
   }
   update_poller();
 }
@@ -206,7 +206,9 @@ DonorEvent DonorDriver::understand(const Channel::Message& message) {
 }
 
 DonorEvent DonorDriver::greet(std::string_view body) {
-  const auto refused = [](core::Reason reason) { return DonorEvent{E::kRefused, std::move(reason)}; };
+  const auto refused = [](core::Reason reason) {
+    return DonorEvent{E::kRefused, std::move(reason)};
+  };
   const auto hello = protocol::decode<protocol::Hello>(body);
   if (!hello) return {E::kMalformed, to_reason(hello.error())};
   if (hello->handoff_id != parameters_.id) {
@@ -222,9 +224,8 @@ DonorEvent DonorDriver::greet(std::string_view body) {
   if (!plan) return refused(plan.error());
   const std::uint64_t needed = registry_.sessions.size() + named + kSpareFds;
   if (needed > hello->fds_max) {
-    return refused({Code::kResources, "the new process may open " +
-                                          std::to_string(hello->fds_max) + " fds and needs about " +
-                                          std::to_string(needed) +
+    return refused({Code::kResources, "the new process may open " + std::to_string(hello->fds_max) +
+                                          " fds and needs about " + std::to_string(needed) +
                                           "; raise RLIMIT_NOFILE (LimitNOFILE=)"});
   }
   copier_->set_versions(plan->versions);
@@ -316,8 +317,7 @@ void DonorDriver::perform(F effect) {
         });
         if (!ok) handle({E::kRefused, to_reason(ok.error())});
       }
-      copier_->set_frozen(frozen_at_ns_,
-                          static_cast<std::uint64_t>(parameters_.limits.budget));
+      copier_->set_frozen(frozen_at_ns_, static_cast<std::uint64_t>(parameters_.limits.budget));
       const auto begun = copier_->begin(Copier::Round::kFrozen);
       if (!begun) handle({E::kRefused, to_reason(begun.error())});
       report(protocol::Phase::kSwitch);

@@ -56,8 +56,8 @@ class DonorDriver {
   std::deque<core::DonorEvent> events_;
   bool handling_ = false;
   bool want_write_ = false;
-  bool peer_seen_ = false;       // its exit was reported
-  bool channel_done_ = false;    // nothing more can come of it
+  bool peer_seen_ = false;     // its exit was reported
+  bool channel_done_ = false;  // nothing more can come of it
   std::uint64_t frozen_at_ns_ = 0;
   std::uint64_t reported_at_ns_ = 0;
 };

@@ -18,7 +18,9 @@ using F = core::HeirEffect;
 // An Ack is due after this many frames, or when there is nothing left to read.
 constexpr std::uint64_t kAckEvery = protocol::kWindow / 2;
 
-HeirEvent malformed(std::string text) { return {E::kMalformed, {Code::kProtocol, std::move(text)}}; }
+HeirEvent malformed(std::string text) {
+  return {E::kMalformed, {Code::kProtocol, std::move(text)}};
+}
 HeirEvent refused(const Error& error) {
   const core::Reason reason = to_reason(error);
   return {reason.code == Code::kProtocol ? E::kMalformed : E::kRefused, reason};
@@ -144,15 +146,14 @@ void HeirDriver::acknowledge(bool now) {
   const std::uint64_t frames = channel_.frames_received();
   if (frames == acknowledged_ || (!now && frames - acknowledged_ < kAckEvery)) return;
   const auto sent = channel_.send(Type::kAck, encode(protocol::Ack{frames}));
-  // One that doesn't fit is made up for by the next: the count is a total. A donor that is gone shows
-  // as EOF.
+  // One that doesn't fit is made up for by the next: the count is a total. A donor that is gone
+  // shows as EOF.
   if (sent && *sent == Channel::Sent::kYes) acknowledged_ = frames;
 }
 
 HeirEvent HeirDriver::understand(Channel::Message& message) {
   const Type type = message.header.type;
-  const bool takes_fds =
-      type == Type::kListeners || type == Type::kRing || type == Type::kSessions;
+  const bool takes_fds = type == Type::kListeners || type == Type::kRing || type == Type::kSessions;
   if (!takes_fds && !message.fds.empty()) {
     return malformed("the donor sent fds with " + protocol::type_name(type));
   }
@@ -205,7 +206,8 @@ HeirEvent HeirDriver::understand(Channel::Message& message) {
       return {E::kPeerAborted, std::move(abort->reason)};
     }
     default:
-      return malformed("the donor sent " + protocol::type_name(type) + ", which is not for an heir");
+      return malformed("the donor sent " + protocol::type_name(type) +
+                       ", which is not for an heir");
   }
 }
 
@@ -213,7 +215,8 @@ HeirEvent HeirDriver::greet(std::string_view body) {
   if (heir_.state() != HeirState::kWaiting) return malformed("a second Hello from the donor");
   auto hello = protocol::decode<protocol::Hello>(body);
   if (!hello) return refused(hello.error());
-  if (hello->handoff_id != parameters_.id) return malformed("the donor's Hello is of another handoff");
+  if (hello->handoff_id != parameters_.id)
+    return malformed("the donor's Hello is of another handoff");
   auto manifest = registry_.manifest(false);
   if (!manifest) return refused(manifest.error());
   const auto plan = core::negotiate({.protocol_min = hello->protocol_min,
@@ -237,8 +240,7 @@ HeirEvent HeirDriver::prepare(std::string_view body) {
   if (prepare->sessions != stage_.sessions() || prepare->chunks != stage_.chunks()) {
     return malformed("Prepare counts " + std::to_string(prepare->sessions) + " sessions and " +
                      std::to_string(prepare->chunks) + " chunks, here are " +
-                     std::to_string(stage_.sessions()) + " and " +
-                     std::to_string(stage_.chunks()));
+                     std::to_string(stage_.sessions()) + " and " + std::to_string(stage_.chunks()));
   }
   if (prepare->checksum != channel_.received_hash()) {
     return malformed("Prepare: the checksum over the copy is wrong");
@@ -319,7 +321,8 @@ void HeirDriver::perform(F effect) {
       return;
     }
     case F::kFence:
-      registry_.log(HANDOFF_LOG_WARNING, "the donor is silent or gone: making sure that it is gone");
+      registry_.log(HANDOFF_LOG_WARNING,
+                    "the donor is silent or gone: making sure that it is gone");
       if (const auto ok = kill_process(peer_.get()); !ok) {
         registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
       }

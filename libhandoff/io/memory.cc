@@ -57,7 +57,8 @@ Mapping::~Mapping() {
 Result<Mapping> Mapping::of(int fd, std::size_t size, bool writable) {
   Mapping mapping;
   if (size == 0) return mapping;
-  void* at = ::mmap(nullptr, size, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
+  void* at =
+      ::mmap(nullptr, size, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
   if (at == MAP_FAILED) return fail_errno("mapping shared memory");
   mapping.data_ = static_cast<char*>(at);
   mapping.size_ = size;

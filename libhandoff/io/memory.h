@@ -1,8 +1,8 @@
-// Shared memory between donor and heir, always a sealed memfd: a mapping of something that the peer can
-// shrink would be a SIGBUS at its whim (memfd_create(2), "File sealing").
+// Shared memory between donor and heir, always a sealed memfd: a mapping of something that the peer
+// can shrink would be a SIGBUS at its whim (memfd_create(2), "File sealing").
 //
-// Two uses: a Blob for session state that does not fit a frame, written once and then immutable; and the
-// Ring through whose slots section chunks travel, reused as the heir acknowledges.
+// Two uses: a Blob for session state that does not fit a frame, written once and then immutable;
+// and the Ring through whose slots section chunks travel, reused as the heir acknowledges.
 #pragma once
 
 #include <cstddef>

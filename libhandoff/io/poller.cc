@@ -69,8 +69,8 @@ void Poller::wake() {
 
 Result<std::vector<Role>> Poller::wait(int timeout_ms) {
   std::array<epoll_event, 8> events;
-  const int n = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()),
-                             timeout_ms);
+  const int n =
+      ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout_ms);
   if (n < 0 && errno != EINTR) return fail_errno("epoll_wait");
   std::vector<Role> roles;
   for (int i = 0; i < n; ++i) {

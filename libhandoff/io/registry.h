@@ -1,5 +1,6 @@
-// What the service has declared and has: named fds, kinds of sessions with their conversions, sections,
-// sessions, callbacks. Both sides of a handoff work on it: the donor gives out of it, the heir fills it.
+// What the service has declared and has: named fds, kinds of sessions with their conversions,
+// sections, sessions, callbacks. Both sides of a handoff work on it: the donor gives out of it, the
+// heir fills it.
 //
 // The registry owns named fds; it borrows session fds, which are the service's.
 #pragma once
@@ -33,8 +34,8 @@ struct handoff_saved {
 namespace handoff::io {
 
 struct NamedFd {
-  std::string address;   // as declared, then as bound; "" if it is no listener
-  UniqueFd fd;           // invalid until somebody gives it
+  std::string address;  // as declared, then as bound; "" if it is no listener
+  UniqueFd fd;          // invalid until somebody gives it
 };
 
 struct StateStep {
@@ -60,8 +61,8 @@ struct SectionDecl {
 
 struct SessionEntry {
   int fd = -1;
-  std::uint64_t inode = 0;   // of the socket at fd when the session was opened: its identity (I6)
-  std::uint32_t kind = 0;    // index into Registry::kinds
+  std::uint64_t inode = 0;  // of the socket at fd when the session was opened: its identity (I6)
+  std::uint32_t kind = 0;   // index into Registry::kinds
   bool tracked = false;
   bool independent = false;
   // Of the handoff under way: the heir has its fd; it waits to be saved (again).

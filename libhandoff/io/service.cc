@@ -133,11 +133,11 @@ Result<void> Service::take_start() {
   const auto start = protocol::decode<protocol::Start>(message.body);
   if (!start) return Failure(start.error());
   if (start->protocol_min > protocol::kVersionMax || start->protocol_max < protocol::kVersionMin) {
-    return fail(HANDOFF_ERR_VERSION,
-                "the supervisor speaks protocol versions " + std::to_string(start->protocol_min) +
-                    " to " + std::to_string(start->protocol_max) + ", this library " +
-                    std::to_string(protocol::kVersionMin) + " to " +
-                    std::to_string(protocol::kVersionMax));
+    return fail(HANDOFF_ERR_VERSION, "the supervisor speaks protocol versions " +
+                                         std::to_string(start->protocol_min) + " to " +
+                                         std::to_string(start->protocol_max) + ", this library " +
+                                         std::to_string(protocol::kVersionMin) + " to " +
+                                         std::to_string(protocol::kVersionMax));
   }
   // The operator's name for the service is the one that counts; donor and heir compare it.
   if (!start->service.empty()) registry_.service = start->service;
@@ -358,8 +358,8 @@ void Service::settle() {
     state_ = HANDOFF_STATE_FAILED;
     failed({heir_->id(), heir_->reason(), now_ns()});
   } else if (donor_ && donor_->finished()) {
-    state_ = donor_->state() == core::DonorState::kRetired ? HANDOFF_STATE_RETIRED
-                                                           : HANDOFF_STATE_OWNER;
+    state_ =
+        donor_->state() == core::DonorState::kRetired ? HANDOFF_STATE_RETIRED : HANDOFF_STATE_OWNER;
     donor_.reset();
   }
 }
@@ -410,10 +410,10 @@ void Service::obey(Channel::Message& message) {
     case Type::kQuery: {
       const auto query = protocol::decode<protocol::Query>(message.body);
       if (!query) return broken(query.error());
-      control_->send(Type::kStatus, encode(protocol::Status{.query_id = query->id,
-                                                            .sessions = registry_.sessions.size(),
-                                                            .state = static_cast<std::uint32_t>(
-                                                                state_)}));
+      control_->send(Type::kStatus,
+                     encode(protocol::Status{.query_id = query->id,
+                                             .sessions = registry_.sessions.size(),
+                                             .state = static_cast<std::uint32_t>(state_)}));
       return;
     }
     case Type::kCancel: {

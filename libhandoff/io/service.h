@@ -1,5 +1,5 @@
-// One service in one process: joins the registry, the control socket, and the handoff under way, if any,
-// to the one pollable fd and the one dispatch call that the C ABI offers.
+// One service in one process: joins the registry, the control socket, and the handoff under way, if
+// any, to the one pollable fd and the one dispatch call that the C ABI offers.
 //
 // While a donor is frozen, dispatch() stays inside until the switch is decided: none of the
 // service's code runs between the moment its state is saved and the moment it owns its sockets

@@ -63,7 +63,9 @@ Result<Raw> to_raw(const core::Address& address) {
   return raw;
 }
 
-const sockaddr* as_sockaddr(const Raw& raw) { return reinterpret_cast<const sockaddr*>(&raw.storage); }
+const sockaddr* as_sockaddr(const Raw& raw) {
+  return reinterpret_cast<const sockaddr*>(&raw.storage);
+}
 
 // A path is stale if it is a socket that refuses connections: nobody listens on it any more.
 bool is_stale(const core::Address& address, const Raw& raw) {
@@ -155,8 +157,8 @@ std::optional<protocol::Counters> counters_of(int fd) {
   };
   tcp_info before{};
   if (!info_of(before)) return std::nullopt;
-  // Under traffic a reading is torn now and then; that it never settles is not plausible, but a loop
-  // without an end is no answer to that.
+  // Under traffic a reading is torn now and then; that it never settles is not plausible, but a
+  // loop without an end is no answer to that.
   for (int i = 0; i < 1000; ++i) {
     int unread = 0;
     int unacked = 0;

@@ -60,10 +60,10 @@ Result<void> Stage::apply_named(std::string_view body, std::vector<UniqueFd>& fd
     const auto identity = identity_of(fd.get());
     if (!identity) return Failure(identity.error());
     if (*identity != Identity{named.inode, named.device}) {
-      return fail(HANDOFF_ERR_IDENTITY,
-                  "'" + named.name + "' (" + named.address + ") is not the socket announced: inode " +
-                      std::to_string(identity->inode) + " instead of " +
-                      std::to_string(named.inode));
+      return fail(HANDOFF_ERR_IDENTITY, "'" + named.name + "' (" + named.address +
+                                            ") is not the socket announced: inode " +
+                                            std::to_string(identity->inode) + " instead of " +
+                                            std::to_string(named.inode));
     }
     it->second.fd = std::move(fd);
     it->second.address = named.address;
@@ -219,7 +219,8 @@ Result<void> Stage::restore(std::uint64_t id, Staged& staged) {
   adopted.flags = staged.layer_flags;
   const bool first = !staged.restored;
   if (first) {
-    // The service takes it in the callback; whether it came to that before a failure, only it knows.
+    // The service takes it in the callback; whether it came to that before a failure, only it
+    // knows.
     staged.borrowed = staged.fd.release();
     staged.restored = true;
   }

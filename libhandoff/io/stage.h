@@ -1,8 +1,8 @@
 // The heir's staging area: sessions and sections as they arrive, before they are its own.
 //
-// Sessions whose service can be updated are restored at once, while the donor serves (the heir is armed
-// early); the others wait here with their state until it is final. Nothing here touches a session's
-// socket but to tell what it is.
+// Sessions whose service can be updated are restored at once, while the donor serves (the heir is
+// armed early); the others wait here with their state until it is final. Nothing here touches a
+// session's socket but to tell what it is.
 #pragma once
 
 #include <cstdint>
@@ -25,8 +25,8 @@ class Stage {
   // What the donor's kinds are called here and in which versions they travel; from negotiation.
   Result<void> set_kinds(const core::Manifest& donor, const std::vector<std::uint32_t>& versions);
 
-  // The messages of the copy. An Error is the peer's fault (HANDOFF_ERR_PROTOCOL and the like) or the
-  // service's refusal.
+  // The messages of the copy. An Error is the peer's fault (HANDOFF_ERR_PROTOCOL and the like) or
+  // the service's refusal.
   Result<void> apply_named(std::string_view body, std::vector<UniqueFd>& fds);
   Result<void> apply_ring(std::string_view body, std::vector<UniqueFd>& fds);
   Result<void> apply_sessions(std::string_view body, std::vector<UniqueFd>& fds);
@@ -35,8 +35,9 @@ class Stage {
 
   // Restores what is not yet, finishes the sections, binds listeners that no donor had.
   Result<void> restore_all();
-  // After a donor's death in mid-copy: keeps independent sessions whose sockets have not moved since
-  // their snapshot, resets the others, empties the sections. expected: sessions that the donor had.
+  // After a donor's death in mid-copy: keeps independent sessions whose sockets have not moved
+  // since their snapshot, resets the others, empties the sections. expected: sessions that the
+  // donor had.
   void keep_unmoved(std::uint64_t expected);
   // The sessions are this process's own: into the registry.
   void adopt_all();
@@ -50,14 +51,14 @@ class Stage {
 
  private:
   struct Staged {
-    UniqueFd fd;          // until it is restored; then the service's, and borrowed is its number
+    UniqueFd fd;  // until it is restored; then the service's, and borrowed is its number
     int borrowed = -1;
     std::uint64_t inode = 0;
     std::uint32_t kind = 0;  // ours
     std::uint32_t version = 0;
     bool independent = false;
     bool restored = false;
-    bool stale = false;      // the service has not seen the newest state
+    bool stale = false;  // the service has not seen the newest state
     std::uint32_t layer_flags = 0;
     std::string state, input, output;
     std::optional<protocol::Counters> counters;

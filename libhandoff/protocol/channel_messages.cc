@@ -43,63 +43,63 @@ const Fields<Blob> kBlobFields = {&Blob::state_length, &Blob::input_length, &Blo
 const Fields<Prepare> kPrepareFields = {&Prepare::sessions, &Prepare::chunks, &Prepare::checksum,
                                         &Prepare::frozen_at_ns, &Prepare::budget_us};
 
-
 Result<Blob> read_blob(std::string_view body) {
   auto blob = decode_numbers<Blob>("Blob", body, kBlobFields);
   // Each below the limit, so that their sum can't wrap.
-  if (blob && (blob->state_length > kMaxSessionBytes ||
-               blob->input_length > kMaxSessionBytes || blob->output_length > kMaxSessionBytes)) {
+  if (blob && (blob->state_length > kMaxSessionBytes || blob->input_length > kMaxSessionBytes ||
+               blob->output_length > kMaxSessionBytes)) {
     return fail(HANDOFF_ERR_PROTOCOL, "malformed Blob: over the limit");
   }
   return blob;
 }
 
 Result<Session> read_session(std::string_view body) {
-  auto session = parse<Session>("Session", body, [](Session& s, pbf_reader& r, std::uint32_t field) {
-    switch (field) {
-      case varint(1):
-        s.id = r.get_uint64();
-        return true;
-      case varint(2):
-        s.kind = u32(r);
-        return true;
-      case varint(3):
-        s.flags = u32(r);
-        return true;
-      case varint(4):
-        s.has_fd = r.get_bool();
-        return true;
-      case bytes(5):
-        s.state = wire::view(r);
-        return true;
-      case bytes(6):
-        s.input = wire::view(r);
-        return true;
-      case bytes(7):
-        s.output = wire::view(r);
-        return true;
-      case varint(8):
-        s.layer_flags = u32(r);
-        return true;
-      case varint(9):
-        s.inode = r.get_uint64();
-        return true;
-      case bytes(10):
-        s.counters = nested(decode_numbers<Counters>("Counters", wire::view(r), kCounterFields));
-        return true;
-      case bytes(11):
-        s.blob = nested(read_blob(wire::view(r)));
-        return true;
-      default:
-        return false;
-    }
-  });
+  auto session =
+      parse<Session>("Session", body, [](Session& s, pbf_reader& r, std::uint32_t field) {
+        switch (field) {
+          case varint(1):
+            s.id = r.get_uint64();
+            return true;
+          case varint(2):
+            s.kind = u32(r);
+            return true;
+          case varint(3):
+            s.flags = u32(r);
+            return true;
+          case varint(4):
+            s.has_fd = r.get_bool();
+            return true;
+          case bytes(5):
+            s.state = wire::view(r);
+            return true;
+          case bytes(6):
+            s.input = wire::view(r);
+            return true;
+          case bytes(7):
+            s.output = wire::view(r);
+            return true;
+          case varint(8):
+            s.layer_flags = u32(r);
+            return true;
+          case varint(9):
+            s.inode = r.get_uint64();
+            return true;
+          case bytes(10):
+            s.counters =
+                nested(decode_numbers<Counters>("Counters", wire::view(r), kCounterFields));
+            return true;
+          case bytes(11):
+            s.blob = nested(read_blob(wire::view(r)));
+            return true;
+          default:
+            return false;
+        }
+      });
   if (session && session->id == 0) {
     return fail(HANDOFF_ERR_PROTOCOL, "malformed Session: without an id");
   }
   return session;
 }
-
 
 }  // namespace
 
@@ -283,25 +283,25 @@ std::string encode(const SectionChunk& m) {
 
 template <>
 Result<SectionChunk> decode(std::string_view body) {
-  return parse<SectionChunk>(
-      "SectionChunk", body, [](SectionChunk& m, pbf_reader& r, std::uint32_t field) {
-        switch (field) {
-          case varint(1):
-            m.kind = u32(r);
-            return true;
-          case varint(2):
-            m.slot = u32(r);
-            return true;
-          case varint(3):
-            m.length = u32(r);
-            return true;
-          case varint(4):
-            m.checksum = r.get_uint64();
-            return true;
-          default:
-            return false;
-        }
-      });
+  return parse<SectionChunk>("SectionChunk", body,
+                             [](SectionChunk& m, pbf_reader& r, std::uint32_t field) {
+                               switch (field) {
+                                 case varint(1):
+                                   m.kind = u32(r);
+                                   return true;
+                                 case varint(2):
+                                   m.slot = u32(r);
+                                   return true;
+                                 case varint(3):
+                                   m.length = u32(r);
+                                   return true;
+                                 case varint(4):
+                                   m.checksum = r.get_uint64();
+                                   return true;
+                                 default:
+                                   return false;
+                               }
+                             });
 }
 
 std::string encode(const CopyEnd& m) {

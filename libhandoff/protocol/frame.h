@@ -58,8 +58,9 @@ struct Header {
 
 std::array<unsigned char, kHeaderSize> encode_header(const Header& header);
 
-// Checks everything that a header can be checked for: magic, limits, that the body is as long as the
-// message says and that as many fds came as announced. Unknown types pass, for the caller to answer.
+// Checks everything that a header can be checked for: magic, limits, that the body is as long as
+// the message says and that as many fds came as announced. Unknown types pass, for the caller to
+// answer.
 Result<Header> decode_header(std::string_view message, std::size_t fds_received);
 
 }  // namespace handoff::protocol

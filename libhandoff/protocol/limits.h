@@ -19,7 +19,8 @@ inline constexpr std::size_t kMaxFrame = 200 * 1024;
 inline constexpr std::size_t kMaxBody = kMaxFrame - kHeaderSize;
 // Session bytes (state, input and output together) above this go into a memfd.
 inline constexpr std::size_t kMaxInline = 32 * 1024;
-// A Sessions frame gets no further record once its body is this long; what is above is room for one.
+// A Sessions frame gets no further record once its body is this long; what is above is room for
+// one.
 inline constexpr std::size_t kBatchBody = kMaxBody - kMaxInline - 1024;
 
 // SCM_MAX_FD of Linux: more in one message is EINVAL (unix(7)).

@@ -50,7 +50,10 @@ std::string clean(std::string_view in, std::size_t limit) {
   std::string out;
   for (std::size_t i = 0; i < in.size();) {
     const auto c = static_cast<unsigned char>(in[i]);
-    const std::size_t length = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe1 && c < 0xed ? 3 : 0;
+    const std::size_t length = c < 0x80                ? 1
+                               : c >= 0xc2 && c < 0xe0 ? 2
+                               : c >= 0xe1 && c < 0xed ? 3
+                                                       : 0;
     bool good = length > 0 && i + length <= in.size() && (c >= 0x20 || c == '\n' || c == '\t');
     for (std::size_t k = 1; good && k < length; ++k) {
       good = (static_cast<unsigned char>(in[i + k]) & 0xc0) == 0x80;
@@ -105,27 +108,28 @@ void write(protozero::pbf_writer& out, std::uint32_t tag, const Manifest& manife
 }
 
 Result<Manifest> read_manifest(std::string_view body) {
-  return parse<Manifest>(
-      "Manifest", body, [](Manifest& m, protozero::pbf_reader& r, std::uint32_t field) {
-        switch (field) {
-          case bytes(1):
-            m.service = text(r, kMaxName, "a service's name");
-            return true;
-          case bytes(2):
-            m.release = text(r, kMaxName, "a release's version");
-            return true;
-          case bytes(3):
-            if (m.kinds.size() == kMaxKinds) throw Malformed{"too many kinds"};
-            m.kinds.push_back(nested(read_kind(view(r))));
-            return true;
-          case bytes(4):
-            if (m.named.size() == kMaxNamed) throw Malformed{"too many named fds"};
-            m.named.push_back(nested(read_named(view(r))));
-            return true;
-          default:
-            return false;
-        }
-      });
+  return parse<Manifest>("Manifest", body,
+                         [](Manifest& m, protozero::pbf_reader& r, std::uint32_t field) {
+                           switch (field) {
+                             case bytes(1):
+                               m.service = text(r, kMaxName, "a service's name");
+                               return true;
+                             case bytes(2):
+                               m.release = text(r, kMaxName, "a release's version");
+                               return true;
+                             case bytes(3):
+                               if (m.kinds.size() == kMaxKinds) throw Malformed{"too many kinds"};
+                               m.kinds.push_back(nested(read_kind(view(r))));
+                               return true;
+                             case bytes(4):
+                               if (m.named.size() == kMaxNamed)
+                                 throw Malformed{"too many named fds"};
+                               m.named.push_back(nested(read_named(view(r))));
+                               return true;
+                             default:
+                               return false;
+                           }
+                         });
 }
 
 }  // namespace handoff::protocol::wire

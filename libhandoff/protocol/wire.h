@@ -33,8 +33,8 @@ inline std::string text(protozero::pbf_reader& reader, std::size_t limit, const 
   if (v.size() > limit) throw Malformed{std::string(what) + " is too long"};
   return std::string(v);
 }
-// A text that a peer may take for UTF-8, as proto3's strings must be: what is no printable ASCII or a
-// well-formed sequence becomes '?', and a long one is cut between characters.
+// A text that a peer may take for UTF-8, as proto3's strings must be: what is no printable ASCII or
+// a well-formed sequence becomes '?', and a long one is cut between characters.
 std::string clean(std::string_view in, std::size_t limit);
 // A 32-bit field; what does not fit is not cut.
 inline std::uint32_t u32(protozero::pbf_reader& reader) {

@@ -11,8 +11,7 @@
 namespace handoff::supervisor {
 namespace {
 
-constexpr const char* kFooter = R"(
-Examples:
+constexpr const char* kFooter = R"(Examples:
   handoff run --name chat --listen public=tcp:0.0.0.0:7000 -- ./chat-1.0
   handoff upgrade chat ./chat-2.0
   handoff status
@@ -23,14 +22,12 @@ Exit status: 0 done; 1 refused or failed, and the service goes on as before; 2 u
 Environment: HANDOFF_RUNTIME_DIR is the folder of the control socket; else /run/handoff for
 root, else $XDG_RUNTIME_DIR/handoff.)";
 
-constexpr const char* kRunFooter = R"(
-Examples:
+constexpr const char* kRunFooter = R"(Examples:
   handoff run --name chat --listen public=tcp:0.0.0.0:7000 -- ./chat-1.0 --verbose
   handoff run --name kv --listen main=tcp:[::]:6379 --listen local=unix:/run/kv.sock -- kv-server
   handoff run --config /etc/handoff/handoff.toml)";
 
-constexpr const char* kUpgradeFooter = R"(
-Examples:
+constexpr const char* kUpgradeFooter = R"(Examples:
   handoff upgrade chat ./chat-2.0
   handoff upgrade chat                         the same path again: its file was replaced
   handoff upgrade chat ./chat-2.0 -- --verbose with other arguments
@@ -58,6 +55,9 @@ void add_duration(CLI::App* app, const std::string& flag, std::optional<Duration
          flag,
          [&into, flag](const std::string& text) {
            into = parse_duration(text);
+           if (into == Duration{} && flag != "--drain") {
+             throw CLI::ValidationError(flag, "can't be zero: nothing would ever succeed");
+           }
            if (!into) {
              throw CLI::ValidationError(
                  flag, "\"" + text + "\" is no duration; expected " + std::string(kDurationHelp));
@@ -113,19 +113,21 @@ void add_run(CLI::App& app, Parsed& parsed) {
 void add_commands(CLI::App& app, Parsed& parsed) {
   CLI::App* upgrade = app.add_subcommand("upgrade", "hand a running service to its next release");
   upgrade->footer(kUpgradeFooter);
-  upgrade->add_option("SERVICE", parsed.upgrade.service, "which")->required();
-  upgrade->add_option("BINARY", parsed.upgrade.binary,
-                      "the new release; without it the file at the present path");
+  upgrade->add_option("SERVICE", parsed.upgrade.service, "which")->required()->type_name("");
+  upgrade
+      ->add_option("BINARY", parsed.upgrade.binary,
+                   "the new release; without it the file at the present path")
+      ->type_name("");
   add_timeouts(upgrade, parsed.upgrade.timeouts);
   add_json(upgrade, parsed.upgrade.json, "events as JSON, one object a line, as they happen");
 
   CLI::App* status = app.add_subcommand("status", "what runs, since when, with how many sessions");
-  status->add_option("SERVICE", parsed.status.service, "this one alone");
-  status->footer("\nExample:\n  handoff status --json | jq '.services[].sessions'");
+  status->add_option("SERVICE", parsed.status.service, "this one alone")->type_name("");
+  status->footer("Example:\n  handoff status --json | jq '.services[].sessions'");
   add_json(status, parsed.status.json, "one JSON object");
 
   CLI::App* stop = app.add_subcommand("stop", "drain a service and stop it");
-  stop->add_option("SERVICE", parsed.stop.service, "which")->required();
+  stop->add_option("SERVICE", parsed.stop.service, "which")->required()->type_name("");
   stop->footer(
       "\nIts listeners stay open: connections wait until it is started again\n"
       "(handoff restart) or the supervisor ends.\n\nExample:\n  handoff stop chat");
@@ -133,18 +135,18 @@ void add_commands(CLI::App& app, Parsed& parsed) {
 
   CLI::App* restart = app.add_subcommand(
       "restart", "a handoff to the same release; starts a service that is stopped");
-  restart->add_option("SERVICE", parsed.restart.service, "which")->required();
-  restart->footer("\nExample:\n  handoff restart chat");
+  restart->add_option("SERVICE", parsed.restart.service, "which")->required()->type_name("");
+  restart->footer("Example:\n  handoff restart chat");
   add_timeouts(restart, parsed.restart.timeouts);
   add_json(restart, parsed.restart.json, "events as JSON, one object a line, as they happen");
 
   CLI::App* doctor = app.add_subcommand("doctor", "what this host allows, and what follows");
-  doctor->footer("\nExample:\n  handoff doctor --json");
+  doctor->footer("Example:\n  handoff doctor --json");
   add_json(doctor, parsed.doctor_json, "one JSON object");
 
   CLI::App* completion = app.add_subcommand("completion", "a completion script for a shell");
   completion->add_option("SHELL", parsed.shell, "bash")->required()->check(CLI::IsMember({"bash"}));
-  completion->footer("\nExample:\n  source <(handoff completion bash)");
+  completion->footer("Example:\n  source <(handoff completion bash)");
   add_json(completion, parsed.completion_json, "the script in one JSON object");
 }
 
@@ -166,7 +168,7 @@ ExitStatus dispatch(const CLI::App& app, Parsed& parsed,
   if (command == "stop") return stop_command(parsed.stop);
   if (command == "restart") return restart_command(parsed.restart);
   if (command == "doctor") return doctor_command(parsed.doctor_json);
-  return completion_command(parsed.shell);
+  return completion_command(parsed.shell, parsed.completion_json);
 }
 
 }  // namespace

@@ -1,4 +1,75 @@
+// `handoff completion bash`. The script asks `handoff status --json` for the names of services.
+#include <iostream>
+#include <nlohmann/json.hpp>
+
 #include "cli/options.h"
+
 namespace handoff::supervisor {
-ExitStatus completion_command(const std::string&) { return ExitStatus::kDone; }
+namespace {
+
+constexpr const char* kBash =
+    R"bash(# bash completion for handoff; load it with: source <(handoff completion bash)
+
+_handoff_services() {
+    # A service's name is the one that comes before its path; a listener's is not.
+    "${COMP_WORDS[0]}" status --json 2>/dev/null | grep -o '"name":"[^"]*","path"' | cut -d'"' -f4
+}
+
+_handoff() {
+    local cur=${COMP_WORDS[COMP_CWORD]}
+    local prev=${COMP_WORDS[COMP_CWORD - 1]}
+    local command= words= i place=0
+    COMPREPLY=()
+
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        case ${COMP_WORDS[i]} in
+            --) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+            --config | --name | --listen | --working-dir | --start-timeout | --freeze-budget | \
+                --stall-timeout | --drain) ((i++)) ;;
+            -*) ;;
+            *) if [[ -z $command ]]; then command=${COMP_WORDS[i]}; else ((place++)); fi ;;
+        esac
+    done
+
+    case $prev in
+        --config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --working-dir) COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        --start-timeout | --freeze-budget | --stall-timeout | --drain)
+            COMPREPLY=($(compgen -W "100ms 250ms 1s 10s 30s 2m" -- "$cur")); return ;;
+        --name | --listen) return ;;
+    esac
+
+    local timeouts="--start-timeout --freeze-budget --stall-timeout --drain"
+    if [[ -z $command ]]; then
+        words="run upgrade status stop restart doctor completion --help --version"
+    elif [[ $cur == -* ]]; then
+        case $command in
+            run) words="--config --name --listen --working-dir --no-restart $timeouts" ;;
+            upgrade | restart) words=$timeouts ;;
+        esac
+        words="$words --json --help"
+    else
+        case $command:$place in
+            upgrade:0 | status:0 | stop:0 | restart:0) words=$(_handoff_services) ;;
+            upgrade:1) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+            completion:0) words="bash" ;;
+        esac
+    fi
+    COMPREPLY=($(compgen -W "$words" -- "$cur"))
+}
+
+complete -o filenames -F _handoff handoff
+)bash";
+
+}  // namespace
+
+ExitStatus completion_command(const std::string& shell, bool as_json) {
+  if (as_json) {
+    std::cout << nlohmann::json{{"shell", shell}, {"script", kBash}}.dump() << std::endl;
+  } else {
+    std::cout << kBash << std::flush;
+  }
+  return ExitStatus::kDone;
+}
+
 }  // namespace handoff::supervisor

@@ -50,7 +50,7 @@ ExitStatus restart_command(const ServiceOptions& options);
 ExitStatus stop_command(const ServiceOptions& options);
 ExitStatus status_command(const ServiceOptions& options);
 ExitStatus doctor_command(bool json);
-ExitStatus completion_command(const std::string& shell);
+ExitStatus completion_command(const std::string& shell, bool json);
 
 // The whole program.
 int run_cli(int argc, char** argv);

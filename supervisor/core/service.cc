@@ -160,6 +160,7 @@ void Service::on(const Registered& registered, Time now) {
 
 void Service::on(const Owned& owned, Time now) {
   if (owned.generation == current_ && state_ == State::kStarting) {
+    if (timed_out_) return;  // too late: SIGKILL is on its way
     state_ = State::kRunning;
     ready_by_.reset();
     running_since_ = now;

@@ -91,20 +91,17 @@ void Upgrade::heir_owned(const Owned& owned, Time now) {
   out_.turn = Turn::kHeirOwns;
   running_ = owned.running_at_ns != 0 ? time_from_ns(owned.running_at_ns) : now;
   if (owned.frozen_at_ns != 0) frozen_ = time_from_ns(owned.frozen_at_ns);
-  if (frozen_ == Time{}) frozen_ = running_;  // the donor died before it froze
-  report_.copy = std::max(frozen_ - donated_, Duration{});
-  report_.switched = std::max(running_ - frozen_, Duration{});
   report_.moved = owned.sessions;
   report_.lost = owned.lost;
   report_.lost_ids = owned.lost_ids;
   report_.bytes = std::max(report_.bytes, progress_.bytes);
   report_.blackout = owned.blackout;
-  if (owned.lost > 0) {
-    fail_with("peer_died",
-              "the old release " + (donor_.story.empty() ? std::string("died") : donor_.story) +
-                  " during the copy: the new one took over and reset " +
-                  std::to_string(owned.lost) + " sessions that it had no valid state of");
-  }
+  if (owned.lost > 0) report_.code = "peer_died";  // how it died is told at the end
+  // The two speak on sockets of their own: the donor's word of its freeze may still be on its way.
+  if (frozen_ != Time{} && !switch_told_ && donor_.story.empty()) announce("switch", true);
+  if (frozen_ == Time{}) frozen_ = running_;  // the donor died before it froze
+  report_.copy = std::max(frozen_ - donated_, Duration{});
+  report_.switched = std::max(running_ - frozen_, Duration{});
   close(owned.lost > 0 ? Report::Result::kLost : Report::Result::kDone);
   announce("retire", true);
   if (!donor_.must_go) dismiss(donor_, timeouts_.drain, true, now);
@@ -174,6 +171,7 @@ void Upgrade::donor_progressed(const Progressed& progress, Time now) {
   if (progress.phase == CopyPhase::kSwitch && state_ == State::kCopying) {
     state_ = State::kSwitching;
     frozen_ = progress.at_ns != 0 ? time_from_ns(progress.at_ns) : now;
+    switch_told_ = true;
     announce("switch", true);
     return;
   }
@@ -243,6 +241,7 @@ void Upgrade::donor_exited(const Exit& exit, Time now) {
       break;
     case State::kClosing:
       if (heir_owns_) {
+        if (donor_.story.empty()) donor_.story = how;
         report_.retire = std::max(now - running_, Duration{});
       } else if (!nobody_) {
         crash_ = how;  // it was to go on, and died by itself

@@ -110,6 +110,7 @@ class Upgrade {
   bool heir_owns_ = false;
   bool nobody_ = false;
   bool retired_ = false;
+  bool switch_told_ = false;
   Progressed progress_;
   Report report_;
   std::string crash_;

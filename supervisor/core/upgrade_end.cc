@@ -45,6 +45,14 @@ void Upgrade::nobody_owns(std::uint64_t lost) {
 // only say that its peer is gone.
 void Upgrade::conclude_stories() {
   if (report_.result == Report::Result::kDone || !report_.message.empty()) return;
+  if (heir_owns_) {
+    fail_with(report_.code, "the old release " + donor_.story +
+                                " during the copy: the new one took over and reset " +
+                                std::to_string(report_.lost) +
+                                (report_.lost == 1 ? " session" : " sessions") +
+                                " that it had no valid state of");
+    return;
+  }
   std::string text;
   const bool echo = !donor_.story.empty() && heir_.story.find(donor_.story) != std::string::npos;
   if (!heir_.story.empty()) text = "the new release " + heir_.story;

@@ -57,7 +57,8 @@ Supervisor::Supervisor(uv_loop_t* loop, RuntimeDir runtime, UniqueFd control)
 void Supervisor::start() {
   started_ = true;
   for (auto& [name, service] : services_) {
-    for (const auto& listener : service->status()["listeners"]) {
+    const json status = service->status();
+    for (const json& listener : status.at("listeners")) {
       spdlog::info("{}: {} listens on {}", name, listener["name"].get<std::string>(),
                    listener["address"].get<std::string>());
     }

@@ -1,7 +1,10 @@
 // A thousand clients write all the time while the service under them is replaced again and again.
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "echo_swarm.h"
+#include "line_client.h"
 #include "programs.h"
 #include "supervisor.h"
 
@@ -12,6 +15,7 @@ using namespace std::chrono_literals;
 
 constexpr std::size_t kClients = 1000;
 constexpr int kUpgrades = 20;
+constexpr std::size_t kMaxLine = std::size_t{1} << 20;  // of the echo service
 
 std::string echo(int version) { return program("handoff-echo-" + std::to_string(version)); }
 
@@ -41,6 +45,43 @@ TEST(EchoUpgradeTest, TwentyUpgradesInARowLoseNoByteOfAThousandBusyConnections) 
   for (const auto& versions : report.versions) ASSERT_EQ(versions, expected);
   RecordProperty("lines", std::to_string(report.lines));
   std::cout << report.describe() << "\n";
+}
+
+TEST(EchoUpgradeTest, ALineThatIsHalfSentGoesOnInTheNextRelease) {
+  Supervisor supervisor({.command = {echo(1)}});
+  const std::string text(kMaxLine, 'x');
+  LineClient client(supervisor.port());
+  client.send(text.substr(0, kMaxLine / 2));
+  for (const int version : {2, 1, 2}) ASSERT_EQ(supervisor.upgrade(echo(version)).status, 0);
+  client.send(text.substr(kMaxLine / 2) + "\n");
+  EXPECT_EQ(client.next(), "1 2 " + text);
+}
+
+TEST(EchoUpgradeTest, AnAnswerThatTheClientDoesNotReadWaitsThroughUpgrades) {
+  Supervisor supervisor({.command = {echo(1)}});
+  const std::string text(kMaxLine, 'x');
+  LineClient client(supervisor.port());
+  // More than the sockets hold: part of the answers is output that the service still has.
+  constexpr int kLines = 8;
+  std::thread sender([&] {
+    for (int i = 0; i < kLines; ++i) client.say(text);
+  });
+  for (const int version : {2, 1, 2}) ASSERT_EQ(supervisor.upgrade(echo(version)).status, 0);
+  for (int i = 1; i <= kLines; ++i) {
+    const std::string reply = client.next();
+    const std::string number = std::to_string(i) + " ";
+    EXPECT_TRUE(reply == number + "1 " + text || reply == number + "2 " + text) << i;
+  }
+  sender.join();
+}
+
+TEST(EchoUpgradeTest, ALineOverTheLimitEndsTheConnection) {
+  Supervisor supervisor({.command = {echo(1)}});
+  LineClient client(supervisor.port());
+  client.say("hello");
+  client.send(std::string(kMaxLine + 1, 'x'));
+  EXPECT_EQ(client.next(), "1 1 hello");
+  EXPECT_TRUE(client.at_end());
 }
 
 TEST(EchoUpgradeTest, TheServiceStopsWhenItsSupervisorIsToldTo) {

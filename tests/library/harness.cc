@@ -108,8 +108,8 @@ Child::Child(std::uint64_t generation, const std::function<int()>& body, Handoff
 
   pid_ = ::fork();
   if (pid_ == 0) {
-    // What the parent holds of other tests' processes is closed by the exec that a real supervisor does;
-    // here it must be done by hand, or a channel would never come to its end.
+    // What the parent holds of other tests' processes is closed by the exec that a real supervisor
+    // does; here it must be done by hand, or a channel would never come to its end.
     for (int fd = 3; fd < 1024; ++fd) {
       if (fd != theirs.get()) ::close(fd);
     }

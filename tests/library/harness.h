@@ -1,6 +1,7 @@
-// A supervisor in miniature for the library's own tests: it starts services as child processes that run
-// a function of the test, speaks the control protocol with them through libprotobuf (so that each
-// implementation of the messages checks the other), and can play donor or heir itself, frame by frame.
+// A supervisor in miniature for the library's own tests: it starts services as child processes that
+// run a function of the test, speaks the control protocol with them through libprotobuf (so that
+// each implementation of the messages checks the other), and can play donor or heir itself, frame
+// by frame.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -45,7 +46,8 @@ class Child {
     std::uint64_t stall_us = 10'000'000;
     std::uint64_t budget_us = 5'000'000;  // sanitizers and busy machines are slow
   };
-  // Runs body in a child whose environment says that it is supervised; its result is the exit status.
+  // Runs body in a child whose environment says that it is supervised; its result is the exit
+  // status.
   Child(std::uint64_t generation, const std::function<int()>& body, Handoff* handoff = nullptr,
         const std::vector<std::pair<std::string, int>>& listeners = {});
   ~Child();  // ends it
@@ -56,14 +58,13 @@ class Child {
   int pidfd() const { return pidfd_.get(); }
   io::Channel& control() { return control_; }
 
-  // The next control message of this type; others are skipped (Progress comes when it likes). closed if
-  // the child ended instead.
+  // The next control message of this type; others are skipped (Progress comes when it likes).
+  // closed if the child ended instead.
   Frame await(protocol::Type type);
   template <class Message>
   Message await_message(protocol::Type type) {
     const Frame frame = await(type);
-    EXPECT_FALSE(frame.closed) << "the service ended before it sent "
-                               << protocol::type_name(type);
+    EXPECT_FALSE(frame.closed) << "the service ended before it sent " << protocol::type_name(type);
     Message message;
     EXPECT_TRUE(message.ParseFromString(frame.body)) << protocol::type_name(type);
     return message;

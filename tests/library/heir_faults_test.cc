@@ -1,5 +1,5 @@
-// A real heir, and a donor that dies, hangs, or says what it must not, at every step: the donor's half of
-// the fault table in PROTOCOL.md.
+// A real heir, and a donor that dies, hangs, or says what it must not, at every step: the donor's
+// half of the fault table in PROTOCOL.md.
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -239,6 +239,7 @@ struct Bad {
   v1::Code code;
   std::function<void(RawDonor&)> act;
 };
+void PrintTo(const Bad& bad, std::ostream* out) { *out << bad.name; }
 
 class BadDonorTest : public ::testing::TestWithParam<Bad> {};
 
@@ -259,8 +260,8 @@ void raw(RawDonor& donor, const std::string& bytes, const std::vector<int>& = {}
             ::send(donor.channel().fd(), bytes.data(), bytes.size(), 0));
 }
 std::string header(int type, std::uint32_t fds, std::uint32_t body) {
-  const auto bytes = protocol::encode_header(
-      {.type = static_cast<Type>(type), .fds = fds, .body = body});
+  const auto bytes =
+      protocol::encode_header({.type = static_cast<Type>(type), .fds = fds, .body = body});
   return {bytes.begin(), bytes.end()};
 }
 void to_sessions(RawDonor& donor) {

@@ -21,9 +21,8 @@ struct Connection {
 class LineService {
  public:
   explicit LineService(const LineServiceOptions& options) : options_(options) {
-    service_ = Service::open({.name = "test",
-                              .version = options.version,
-                              .state_version = options.state_version});
+    service_ = Service::open(
+        {.name = "test", .version = options.version, .state_version = options.state_version});
     service_->listener("public", "tcp:127.0.0.1:0");
     if (options.all_fds) {
       service_->listener("six", "tcp:[::1]:0");
@@ -119,9 +118,11 @@ class LineService {
     char text[512];
     sockaddr_storage from{};
     socklen_t length = sizeof from;
-    const ssize_t n = ::recvfrom(fd, text, sizeof text, 0, reinterpret_cast<sockaddr*>(&from), &length);
+    const ssize_t n =
+        ::recvfrom(fd, text, sizeof text, 0, reinterpret_cast<sockaddr*>(&from), &length);
     if (n < 0) return;
-    const std::string reply = options_.version + " " + std::string(text, static_cast<std::size_t>(n));
+    const std::string reply =
+        options_.version + " " + std::string(text, static_cast<std::size_t>(n));
     (void)::sendto(fd, reply.data(), reply.size(), 0, reinterpret_cast<sockaddr*>(&from), length);
     const int log = service_->named_fd("log");
     if (log >= 0 && ::write(log, (reply + "\n").data(), reply.size() + 1) < 0) return;
@@ -144,7 +145,8 @@ class LineService {
       c.input.erase(0, end + 1);
     }
     while (!c.output.empty()) {
-      const ssize_t sent = ::send(c.fd, c.output.data(), c.output.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+      const ssize_t sent =
+          ::send(c.fd, c.output.data(), c.output.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
       if (sent <= 0) break;
       c.output.erase(0, static_cast<std::size_t>(sent));
     }

@@ -1,6 +1,6 @@
-// A small real service for the library's tests, on handoff.hpp and poll(2), without libuv: it counts the
-// lines of each connection and answers "<count> <line>". It has one of each kind of fd: TCP v4 and v6
-// and Unix listeners, a UDP socket, a plain file.
+// A small real service for the library's tests, on handoff.hpp and poll(2), without libuv: it
+// counts the lines of each connection and answers "<count> <line>". It has one of each kind of fd:
+// TCP v4 and v6 and Unix listeners, a UDP socket, a plain file.
 #pragma once
 
 #include <cstdint>
@@ -16,9 +16,9 @@ struct LineServiceOptions {
   std::uint32_t state_version = 1;
   bool tracked = true;
   bool independent = false;
-  bool all_fds = false;         // also "six", "unix", "udp", "log"
-  std::string folder;           // for "unix" and "log"
-  bool early_restore = false;   // declares on_update()
+  bool all_fds = false;        // also "six", "unix", "udp", "log"
+  std::string folder;          // for "unix" and "log"
+  bool early_restore = false;  // declares on_update()
   // Called with the service before ready(): for what a test wants to be different.
   std::function<void(Service&)> adjust = {};
   // In place of a session's state.

@@ -1,5 +1,5 @@
-// The other side of a handoff, played by the test frame by frame. Its process, which the library would
-// fence, is a stand-in that only sleeps: killing it is the peer's death.
+// The other side of a handoff, played by the test frame by frame. Its process, which the library
+// would fence, is a stand-in that only sleeps: killing it is the peer's death.
 #pragma once
 
 #include <memory>
@@ -29,8 +29,8 @@ class StandIn {
   StandIn(const StandIn&) = delete;
   StandIn& operator=(const StandIn&) = delete;
   int pidfd() const { return pidfd_.get(); }
-  void kill();            // and wait for its end
-  bool wait_killed();     // somebody else ends it, within the patience of a test
+  void kill();         // and wait for its end
+  bool wait_killed();  // somebody else ends it, within the patience of a test
   bool alive() const;
 
  private:

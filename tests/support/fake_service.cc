@@ -11,11 +11,13 @@
 //   --lost N          sessions that it says are lost when its donor died
 //   --ignore WHAT     stop | query (may be given twice)
 //   --wait-for FILE   a donor goes on with the copy once that file exists
+//   --orphans N       leaves N processes without a parent that end at once
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -289,6 +291,23 @@ void print_surroundings() {
   std::fflush(stdout);
 }
 
+void make_orphans(std::uint64_t count) {
+  if (count == 0) return;
+  const pid_t parent = ::fork();
+  if (parent == 0) {
+    for (std::uint64_t i = 0; i < count; ++i) {
+      if (::fork() == 0) {
+        while (::getppid() != 1) ::poll(nullptr, 0, 1);
+        std::_Exit(0);
+      }
+    }
+    std::_Exit(0);
+  }
+  (void)::waitpid(parent, nullptr, 0);
+  std::printf("%d orphans\n", static_cast<int>(count));
+  std::fflush(stdout);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -304,6 +323,7 @@ int main(int argc, char** argv) {
   const char* fd = std::getenv("HANDOFF_FD");
   if (fd == nullptr) return 97;
   print_surroundings();
+  make_orphans(number("orphans"));
   Fake fake{.control = Channel(UniqueFd(std::atoi(fd)))};
   fake.run();
 }

@@ -56,8 +56,8 @@ extern "C" {
 #define HANDOFF_VERSION_PATCH 0
 #define HANDOFF_VERSION "0.1.0"
 
-typedef struct handoff_service handoff_t;     /* one service in one process */
-typedef struct handoff_saved handoff_saved_t; /* what a session saves, while it does */
+typedef struct handoff_service handoff_t;       /* one service in one process */
+typedef struct handoff_saved handoff_saved_t;   /* what a session saves, while it does */
 typedef struct handoff_buffer handoff_buffer_t; /* bytes that grow */
 
 /* Errors of this library; everything else is -errno. */
@@ -72,12 +72,12 @@ typedef struct handoff_buffer handoff_buffer_t; /* bytes that grow */
 #define HANDOFF_ERR_INTERNAL (-10099)  /* a bug in the library or an exception in a callback */
 
 /* A static description of a result; never NULL. Any thread. */
-HANDOFF_API const char *handoff_strerror(int result);
+HANDOFF_API const char* handoff_strerror(int result);
 /* "0.1.0". Any thread. */
-HANDOFF_API const char *handoff_version(void);
+HANDOFF_API const char* handoff_version(void);
 /* What the last failed call on this handle was about; "" if none failed.
  * Valid until the next call on the handle. */
-HANDOFF_API const char *handoff_last_error(const handoff_t *h);
+HANDOFF_API const char* handoff_last_error(const handoff_t* h);
 
 /* ---- opening ---------------------------------------------------------- */
 
@@ -88,25 +88,25 @@ HANDOFF_API const char *handoff_last_error(const handoff_t *h);
 
 struct handoff_options {
   size_t size;
-  const char *name;    /* of the service; required; [A-Za-z0-9._-]{1,64} */
-  const char *version; /* of this release, for people; required; 1 to 64 bytes */
+  const char* name;    /* of the service; required; [A-Za-z0-9._-]{1,64} */
+  const char* version; /* of this release, for people; required; 1 to 64 bytes */
   /* The state version of the default session kind, "session"; 0 stands for 1. */
   uint32_t state_version;
   /* Event loops of this service; 0 stands for 1, and 1 is all there is today. */
   uint32_t lanes;
   /* Called for what an author wants to know; NULL for silence. */
-  void (*log)(void *user, int level, const char *message);
-  void *user;
+  void (*log)(void* user, int level, const char* message);
+  void* user;
 };
 
 /* Opens the service: reads and unsets HANDOFF_* of the environment and, under a
  * supervisor, takes the control socket. Raises the soft RLIMIT_NOFILE to the hard one.
  * Does not wait for anybody. *out is NULL on failure. */
-HANDOFF_API int handoff_open(handoff_t **out, const struct handoff_options *options);
+HANDOFF_API int handoff_open(handoff_t** out, const struct handoff_options* options);
 
 /* Ends everything: closes named fds, the control socket and a channel that is open.
  * Session fds are the service's and stay. Not inside a callback. NULL is fine. */
-HANDOFF_API void handoff_close(handoff_t *h);
+HANDOFF_API void handoff_close(handoff_t* h);
 
 /* ---- declaring (between handoff_open and handoff_ready) ---------------- */
 
@@ -115,29 +115,29 @@ HANDOFF_API void handoff_close(handoff_t *h);
  * is never bound in place of one that a donor has (I6).
  * address: tcp:HOST:PORT, tcp:[V6]:PORT, udp:HOST:PORT, unix:/PATH, unix:@ABSTRACT;
  * HOST is numeric. Port 0 lets the kernel choose. */
-HANDOFF_API int handoff_listener(handoff_t *h, const char *name, const char *address);
+HANDOFF_API int handoff_listener(handoff_t* h, const char* name, const char* address);
 
 /* Declares that this service wants the fd of that name, of any kind, if somebody
  * has it to give; after handoff_ready() handoff_named_fd() tells. */
-HANDOFF_API int handoff_claim(handoff_t *h, const char *name);
+HANDOFF_API int handoff_claim(handoff_t* h, const char* name);
 
 /* Declares a kind of session with its own state version ("session" is there
  * already, with handoff_options.state_version). */
-HANDOFF_API int handoff_kind(handoff_t *h, const char *kind, uint32_t version);
+HANDOFF_API int handoff_kind(handoff_t* h, const char* kind, uint32_t version);
 
 /* Converts one state from one version to the next or the one before. Returns 0,
  * or a negative number and the handoff fails. */
-typedef int (*handoff_convert_fn)(void *user, const void *state, size_t length,
-                                  handoff_buffer_t *out);
+typedef int (*handoff_convert_fn)(void* user, const void* state, size_t length,
+                                  handoff_buffer_t* out);
 
 /* Registers one step, N to N+1 or N+1 to N; the library finds chains of them. kind
  * must be declared. Steps up from older versions let this release read them, steps
  * down from its own version let it write them for an older heir. */
-HANDOFF_API int handoff_state_step(handoff_t *h, const char *kind, uint32_t from, uint32_t to,
-                                   handoff_convert_fn convert, void *user);
+HANDOFF_API int handoff_state_step(handoff_t* h, const char* kind, uint32_t from, uint32_t to,
+                                   handoff_convert_fn convert, void* user);
 
 /* Appends; -ENOMEM if it can't. Inside the callback that got the buffer. */
-HANDOFF_API int handoff_buffer_append(handoff_buffer_t *b, const void *data, size_t length);
+HANDOFF_API int handoff_buffer_append(handoff_buffer_t* b, const void* data, size_t length);
 
 /* A chunk of a section is at most this many bytes. */
 #define HANDOFF_CHUNK_MAX (1024u * 1024u)
@@ -153,41 +153,41 @@ HANDOFF_API int handoff_buffer_append(handoff_buffer_t *b, const void *data, siz
 struct handoff_section_ops {
   size_t size;
   /* Donor: the copy begins, in this version: go back to the start, note changes from now on. */
-  int (*begin)(void *user, uint32_t version);
+  int (*begin)(void* user, uint32_t version);
   /* Donor: fill the next chunk of at most capacity bytes. Returns its length, 0 if this phase has
    * nothing more for now, or a negative number: then the handoff fails and this process serves on.
    */
-  ssize_t (*read)(void *user, int phase, void *chunk, size_t capacity);
+  ssize_t (*read)(void* user, int phase, void* chunk, size_t capacity);
   /* Donor: the copy has ended; moved is 1 if the section is the heir's now, 0 if it is still
    * ours. Stop noting changes. */
-  void (*end)(void *user, int moved);
+  void (*end)(void* user, int moved);
   /* Heir: apply the next chunk. It lies in memory shared with the donor: copy what you keep, and
    * check what you parse. A negative number rejects the handoff. */
-  int (*write)(void *user, uint32_t version, const void *chunk, size_t length);
+  int (*write)(void* user, uint32_t version, const void* chunk, size_t length);
   /* Heir: all chunks are here; the last chance to say no. */
-  int (*finish)(void *user);
+  int (*finish)(void* user);
   /* Heir: the donor died in mid-copy: forget what was written and start empty. */
-  void (*reset)(void *user);
+  void (*reset)(void* user);
 };
 
 /* Declares a section. reads and writes are the versions that this release can read
  * and write, each at least one. The highest that the donor writes and the heir
  * reads is used. */
-HANDOFF_API int handoff_section(handoff_t *h, const char *name, const uint32_t *reads,
-                                size_t n_reads, const uint32_t *writes, size_t n_writes,
-                                const struct handoff_section_ops *ops, void *user);
+HANDOFF_API int handoff_section(handoff_t* h, const char* name, const uint32_t* reads,
+                                size_t n_reads, const uint32_t* writes, size_t n_writes,
+                                const struct handoff_section_ops* ops, void* user);
 
 /* A session that comes from a donor. Pointers are valid during the callback. */
 struct handoff_adopted {
   size_t size;
   uint64_t id;
-  const char *kind;
+  const char* kind;
   int fd; /* in restore(): take it, it is yours to close. In update(): -1, keep the one you have */
-  const void *state; /* in this release's own version */
+  const void* state; /* in this release's own version */
   size_t state_length;
-  const void *input; /* read from the socket, not yet understood */
+  const void* input; /* read from the socket, not yet understood */
   size_t input_length;
-  const void *output; /* produced, not yet accepted by the kernel: send it before anything else */
+  const void* output; /* produced, not yet accepted by the kernel: send it before anything else */
   size_t output_length;
   uint32_t flags; /* what handoff_save_flags() was given */
 };
@@ -199,53 +199,53 @@ struct handoff_callbacks {
   /* Donor: give the session's state, with handoff_save_*(), as of this moment. Called while
    * serving (a snapshot) and again when frozen. Must not change the session, nor open or close any.
    * A negative number fails the handoff, and this process serves on. */
-  int (*save)(void *user, uint64_t id, handoff_saved_t *out);
+  int (*save)(void* user, uint64_t id, handoff_saved_t* out);
   /* Heir: take a session. Until handoff_wait() returns 0 it may be prepared in every way, but
    * not be read, written or shut down. A negative number rejects the handoff (I7); whether the fd
    * was taken by then does not matter, since this process must exit. */
-  int (*restore)(void *user, const struct handoff_adopted *session);
+  int (*restore)(void* user, const struct handoff_adopted* session);
   /* Heir, optional: a newer state of a session that restore() has had. With it, restore() is called
    * while the donor serves; without it, restore() is called once, when frozen. */
-  int (*update)(void *user, const struct handoff_adopted *session);
+  int (*update)(void* user, const struct handoff_adopted* session);
   /* Heir: a session that restore() has had is not to be: it ended at the donor, or can't be
    * kept. Forget it and close(2) its fd, no more. */
-  void (*drop)(void *user, uint64_t id);
+  void (*drop)(void* user, uint64_t id);
   /* Donor, optional: stop all that touches sockets or state. Only services with several threads
    * need it: from here to thaw() or retired() the library does not return to the caller. */
-  void (*freeze)(void *user);
+  void (*freeze)(void* user);
   /* Donor, optional: the handoff failed; go on as before. */
-  void (*thaw)(void *user);
+  void (*thaw)(void* user);
   /* Donor: the sessions and named fds are the heir's. Do not touch them, but close(2) them (take
    * them out of epoll first, or close the epoll fd); then leave your loop and exit. lost is the
    * number of sessions that nobody has any more (0 but after a double fault). */
-  void (*retired)(void *user, uint64_t lost);
+  void (*retired)(void* user, uint64_t lost);
   /* Finish: stop accepting, let clients go, exit; after deadline_us you will be killed. */
-  void (*stop)(void *user, int reason, uint64_t deadline_us);
+  void (*stop)(void* user, int reason, uint64_t deadline_us);
 };
 
-HANDOFF_API int handoff_set_callbacks(handoff_t *h, const struct handoff_callbacks *callbacks,
-                                      void *user);
+HANDOFF_API int handoff_set_callbacks(handoff_t* h, const struct handoff_callbacks* callbacks,
+                                      void* user);
 
 /* ---- starting ---------------------------------------------------------- */
 
 /* Ends the declarations and starts: binds or takes the listeners, or, in an heir, tells donor and
  * supervisor what this release is. Does not wait for the donor. */
-HANDOFF_API int handoff_ready(handoff_t *h);
+HANDOFF_API int handoff_ready(handoff_t* h);
 
 /* Waits until this process is the owner: at once but for an heir, whose sessions are
  * restored in here. 0; HANDOFF_ERR_ABORTED if the handoff failed: then exit, the
  * donor serves on; -ETIMEDOUT after timeout_ms (-1: as long as the deadlines of the handoff
  * take). Not inside a callback. */
-HANDOFF_API int handoff_wait(handoff_t *h, int timeout_ms);
+HANDOFF_API int handoff_wait(handoff_t* h, int timeout_ms);
 
 /* The fd to watch for reading in lane 0. Borrowed; the same for the handle's life. */
-HANDOFF_API int handoff_fd(const handoff_t *h, uint32_t lane);
+HANDOFF_API int handoff_fd(const handoff_t* h, uint32_t lane);
 
 /* Does what there is to do, without waiting but for one case: in a donor at the switch it
  * comes back when the sockets are its own again or no longer are, at most the freeze
  * budget later (plus what the kernel needs to end a hanging heir). 0, or
  * HANDOFF_ERR_ABORTED in an heir whose handoff failed. Not inside a callback. */
-HANDOFF_API int handoff_dispatch(handoff_t *h, uint32_t lane);
+HANDOFF_API int handoff_dispatch(handoff_t* h, uint32_t lane);
 
 #define HANDOFF_STATE_DECLARING 0
 #define HANDOFF_STATE_HEIR 1    /* ready, and waiting to become the owner */
@@ -255,21 +255,21 @@ HANDOFF_API int handoff_dispatch(handoff_t *h, uint32_t lane);
 #define HANDOFF_STATE_FAILED 5  /* an heir whose handoff failed */
 
 /* One of HANDOFF_STATE_*. Inside callbacks, too, as all the questions that follow. */
-HANDOFF_API int handoff_state(const handoff_t *h);
+HANDOFF_API int handoff_state(const handoff_t* h);
 /* Whether a supervisor runs this process (1) or it runs by itself (0). */
-HANDOFF_API int handoff_supervised(const handoff_t *h);
+HANDOFF_API int handoff_supervised(const handoff_t* h);
 /* Numbered from 1 by the supervisor; 0 without one. */
-HANDOFF_API uint64_t handoff_generation(const handoff_t *h);
-/* The fd of that name, after handoff_wait(); HANDOFF_ERR_UNKNOWN if it was not declared, -ENOENT if nobody
- * gave it. Borrowed: the library closes it when it retires or in handoff_close(). */
-HANDOFF_API int handoff_named_fd(const handoff_t *h, const char *name);
+HANDOFF_API uint64_t handoff_generation(const handoff_t* h);
+/* The fd of that name, after handoff_wait(); HANDOFF_ERR_UNKNOWN if it was not declared, -ENOENT if
+ * nobody gave it. Borrowed: the library closes it when it retires or in handoff_close(). */
+HANDOFF_API int handoff_named_fd(const handoff_t* h, const char* name);
 /* The address a listener is bound to ("tcp:127.0.0.1:7000"), valid as the handle is; NULL if
  * there is no such name. */
-HANDOFF_API const char *handoff_named_address(const handoff_t *h, const char *name);
+HANDOFF_API const char* handoff_named_address(const handoff_t* h, const char* name);
 
 /* Gives the library an fd of any kind under a name, to be handed over with the rest; takes fd. The
  * name must have been declared with handoff_claim(). HANDOFF_ERR_DUPLICATE if it has one. */
-HANDOFF_API int handoff_attach(handoff_t *h, const char *name, int fd);
+HANDOFF_API int handoff_attach(handoff_t* h, const char* name, int fd);
 
 /* ---- sessions ---------------------------------------------------------- */
 
@@ -282,33 +282,33 @@ HANDOFF_API int handoff_attach(handoff_t *h, const char *name, int fd);
 
 struct handoff_session_options {
   size_t size;
-  const char *kind; /* NULL for "session" */
+  const char* kind; /* NULL for "session" */
   uint32_t flags;
   uint32_t lane; /* 0 */
 };
 
 /* Adds a session. Borrows fd, which must stay open until handoff_session_closed(). *id is its
  * id for life, in every generation. options may be NULL. */
-HANDOFF_API int handoff_session_open(handoff_t *h, int fd,
-                                     const struct handoff_session_options *options, uint64_t *id);
+HANDOFF_API int handoff_session_open(handoff_t* h, int fd,
+                                     const struct handoff_session_options* options, uint64_t* id);
 /* It changed since it was saved last. */
-HANDOFF_API int handoff_session_touch(handoff_t *h, uint64_t id);
+HANDOFF_API int handoff_session_touch(handoff_t* h, uint64_t id);
 /* It ended. Call it before close(2). */
-HANDOFF_API int handoff_session_closed(handoff_t *h, uint64_t id);
+HANDOFF_API int handoff_session_closed(handoff_t* h, uint64_t id);
 /* How many there are. */
-HANDOFF_API uint64_t handoff_session_count(const handoff_t *h);
+HANDOFF_API uint64_t handoff_session_count(const handoff_t* h);
 
 /* Inside a callback that is about to return a negative number: why, in words. The text is copied
  * and reaches the log, the peer and the operator. */
-HANDOFF_API void handoff_reason(handoff_t *h, const char *why);
+HANDOFF_API void handoff_reason(handoff_t* h, const char* why);
 
 /* Inside save() only; each may be called several times and appends. */
-HANDOFF_API int handoff_save_state(handoff_saved_t *out, const void *data, size_t length);
-HANDOFF_API int handoff_save_input(handoff_saved_t *out, const void *data, size_t length);
-HANDOFF_API int handoff_save_output(handoff_saved_t *out, const void *data, size_t length);
+HANDOFF_API int handoff_save_state(handoff_saved_t* out, const void* data, size_t length);
+HANDOFF_API int handoff_save_input(handoff_saved_t* out, const void* data, size_t length);
+HANDOFF_API int handoff_save_output(handoff_saved_t* out, const void* data, size_t length);
 /* 32 bits for a layer between service and library, untouched by state conversion; uv.hpp uses them:
  * who uses it has none of its own. */
-HANDOFF_API int handoff_save_flags(handoff_saved_t *out, uint32_t flags);
+HANDOFF_API int handoff_save_flags(handoff_saved_t* out, uint32_t flags);
 
 #ifdef __cplusplus
 }

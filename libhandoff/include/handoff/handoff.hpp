@@ -328,7 +328,8 @@ class Service {
     };
     raw.user = this;
     const int result = handoff_open(&h_, &raw);
-    if (result < 0) throw Exception(result, std::string("handoff_open: ") + handoff_strerror(result));
+    if (result < 0)
+      throw Exception(result, std::string("handoff_open: ") + handoff_strerror(result));
   }
 
   struct Step {
@@ -380,7 +381,8 @@ class Service {
     static int finish(void* user) {
       auto& self = of(user);
       return self.service->guard([&] {
-        if (!self.reader.between_records()) throw std::runtime_error("section: the last record is cut");
+        if (!self.reader.between_records())
+          throw std::runtime_error("section: the last record is cut");
         self.section->finish();
       });
     }
@@ -399,8 +401,7 @@ class Service {
           auto& self = *static_cast<Step*>(user);
           int appended = 0;
           const int result = self.service->guard([&] {
-            const std::string converted =
-                self.convert({static_cast<const char*>(state), length});
+            const std::string converted = self.convert({static_cast<const char*>(state), length});
             appended = handoff_buffer_append(out, converted.data(), converted.size());
           });
           return result < 0 ? result : appended;
@@ -422,9 +423,7 @@ class Service {
     }
     return HANDOFF_ERR_INTERNAL;
   }
-  void complain(const char* what) noexcept {
-    handoff_reason(h_, what);
-  }
+  void complain(const char* what) noexcept { handoff_reason(h_, what); }
   void check(int result) const {
     if (result >= 0) return;
     std::string text = handoff_last_error(h_);

@@ -43,8 +43,8 @@ namespace handoff::uv {
 
 class Host;
 
-// One connection. Created by a factory given to Host::listen() and owned by the Host, which destroys
-// it after the connection has ended; never destroy one yourself.
+// One connection. Created by a factory given to Host::listen() and owned by the Host, which
+// destroys it after the connection has ended; never destroy one yourself.
 class Stream {
  public:
   virtual ~Stream() = default;
@@ -70,8 +70,8 @@ class Stream {
   void resume();
 
  protected:
-  // What has arrived and was not consumed before. Returns how much of it was consumed; the rest comes
-  // again, with more behind it. Must not throw.
+  // What has arrived and was not consumed before. Returns how much of it was consumed; the rest
+  // comes again, with more behind it. Must not throw.
   virtual std::size_t on_input(std::string_view input) = 0;
   // The session's state in this release's own version. Must not change anything.
   virtual std::string save() const = 0;
@@ -140,14 +140,14 @@ class Host {
         std::make_unique<Listener>(Listener{name, std::move(create), std::move(options), -1}));
   }
 
-  // Called after the sessions went to an heir (all Streams are gone by then without on_closed()) or a
-  // stop is complete: end your own handles here. Without one, uv_stop() is called.
+  // Called after the sessions went to an heir (all Streams are gone by then without on_closed()) or
+  // a stop is complete: end your own handles here. Without one, uv_stop() is called.
   void on_finished(std::function<void()> f) { finished_ = std::move(f); }
   // Called first when the service is asked to stop. Streams are closed after it.
   void on_stop(std::function<void()> f) { stopping_hook_ = std::move(f); }
 
-  // Restores what comes, and returns as the owner; throws handoff::Exception if it can't be. Then run
-  // the loop.
+  // Restores what comes, and returns as the owner; throws handoff::Exception if it can't be. Then
+  // run the loop.
   void start() {
     service_.ready();
     for (auto& listener : listeners_) {
@@ -156,14 +156,13 @@ class Host {
         throw Exception(listener->fd, "listener " + listener->name + " was not given");
       }
       set_nonblocking(listener->fd);
-      watch(EPOLL_CTL_ADD, listener->fd, EPOLLIN, reinterpret_cast<std::uintptr_t>(listener.get()) | 1);
+      watch(EPOLL_CTL_ADD, listener->fd, EPOLLIN,
+            reinterpret_cast<std::uintptr_t>(listener.get()) | 1);
     }
-    poll_start(service_poll_, service_.fd(), [](uv_poll_t* p, int, int) {
-      static_cast<Host*>(p->data)->on_service();
-    });
-    poll_start(set_poll_, epoll_, [](uv_poll_t* p, int, int) {
-      static_cast<Host*>(p->data)->on_events();
-    });
+    poll_start(service_poll_, service_.fd(),
+               [](uv_poll_t* p, int, int) { static_cast<Host*>(p->data)->on_service(); });
+    poll_start(set_poll_, epoll_,
+               [](uv_poll_t* p, int, int) { static_cast<Host*>(p->data)->on_events(); });
     flush();
   }
 
@@ -370,8 +369,8 @@ class Host {
     for (int n = 0; n < 64; ++n) {
       const int fd = ::accept4(listener.fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (fd < 0) {
-        // EMFILE and friends: the connection waits in the queue. Level-triggered epoll would spin on
-        // it, so the listener rests for a moment.
+        // EMFILE and friends: the connection waits in the queue. Level-triggered epoll would spin
+        // on it, so the listener rests for a moment.
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
           rest(listener);
         }
@@ -381,8 +380,8 @@ class Host {
       stream->host_ = this;
       stream->fd_ = fd;
       try {
-        stream->id_ = service_.session_open(fd, flags_of(listener.options),
-                                            listener.options.kind.c_str());
+        stream->id_ =
+            service_.session_open(fd, flags_of(listener.options), listener.options.kind.c_str());
         stream->watched_ = EPOLLIN;
         watch(EPOLL_CTL_ADD, fd, EPOLLIN, reinterpret_cast<std::uintptr_t>(stream.get()));
       } catch (const std::exception& e) {
@@ -506,8 +505,8 @@ class Host {
     if (!pending_.empty()) schedule();
     if (stopping_ && streams_.empty()) finish_stop();
   }
-  // After the switch: streams may act, and input that came along may already be a whole request. It is
-  // not looked at before every stream has been told: a request may concern another session.
+  // After the switch: streams may act, and input that came along may already be a whole request. It
+  // is not looked at before every stream has been told: a request may concern another session.
   void announce_adopted() {
     if (adopted_.empty() || service_.state() != State::kOwner) return;
     std::vector<SessionId> announced;

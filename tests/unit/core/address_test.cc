@@ -6,8 +6,9 @@ namespace handoff::core {
 namespace {
 
 TEST(AddressTest, ReadsAndWritesEveryForm) {
-  for (const char* text : {"tcp:127.0.0.1:7000", "tcp:0.0.0.0:0", "tcp:[::1]:65535", "udp:10.0.0.1:53",
-                           "udp:[fe80::1%eth0]:53", "unix:/run/x.sock", "unix:@abstract"}) {
+  for (const char* text :
+       {"tcp:127.0.0.1:7000", "tcp:0.0.0.0:0", "tcp:[::1]:65535", "udp:10.0.0.1:53",
+        "udp:[fe80::1%eth0]:53", "unix:/run/x.sock", "unix:@abstract"}) {
     const auto address = parse_address(text);
     ASSERT_TRUE(address) << address.error();
     EXPECT_EQ(text, to_string(*address));

@@ -93,18 +93,19 @@ const std::string kServeOn = "Serving CloseChannel ReportFailed";
 const std::string kThawAndServeOn = "Serving Thaw CloseChannel ReportFailed";
 
 Row serving_row(Row extra) {
-  Row row{{"Hello", kTell},      {"Refused", kTell},          {"PeerAborted", kServeOn},
-          {"Malformed", kTell},  {"Ack", kTell},              {"Copied", kTell},
-          {"Prepared", kTell},   {"Resumed", kTell},          {"ChannelClosed", kServeOn},
+  Row row{{"Hello", kTell},         {"Refused", kTell}, {"PeerAborted", kServeOn},
+          {"Malformed", kTell},     {"Ack", kTell},     {"Copied", kTell},
+          {"Prepared", kTell},      {"Resumed", kTell}, {"ChannelClosed", kServeOn},
           {"PeerExited", kServeOn}, {"Timer", kTell}};
   for (auto& [event, result] : extra) row[event] = result;
   return row;
 }
 Row frozen_row(Row extra) {
-  Row row{{"Hello", kTellAndThaw},     {"Refused", kTellAndThaw},  {"PeerAborted", kThawAndServeOn},
-          {"Malformed", kTellAndThaw}, {"Copied", kTellAndThaw},   {"Prepared", kTellAndThaw},
-          {"Resumed", kTellAndThaw},   {"ChannelClosed", kThawAndServeOn},
-          {"PeerExited", kThawAndServeOn}, {"Timer", kTellAndThaw}};
+  Row row{{"Hello", kTellAndThaw},          {"Refused", kTellAndThaw},
+          {"PeerAborted", kThawAndServeOn}, {"Malformed", kTellAndThaw},
+          {"Copied", kTellAndThaw},         {"Prepared", kTellAndThaw},
+          {"Resumed", kTellAndThaw},        {"ChannelClosed", kThawAndServeOn},
+          {"PeerExited", kThawAndServeOn},  {"Timer", kTellAndThaw}};
   for (auto& [event, result] : extra) row[event] = result;
   return row;
 }

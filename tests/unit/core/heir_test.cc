@@ -73,14 +73,21 @@ const std::string kGo = "Failed Go";
 
 // Before Prepare is complete: what comes out of order, and what ends it.
 Row copy_row(Row extra) {
-  Row row{{"Hello", kTellAndGo},        {"Refused", kTellAndGo},
-          {"PeerAborted", kGo},         {"Malformed", kTellAndGo},
-          {"Listeners", kTellAndGo},    {"copy message", kTellAndGo},
-          {"CopyEnd", kTellAndGo},      {"Prepare", kTellAndGo},
-          {"Restored", kTellAndGo},     {"Release", kTellAndGo},
-          {"ResumedSent", kTellAndGo},  {"ChannelClosed", "Fencing Fence"},
+  Row row{{"Hello", kTellAndGo},
+          {"Refused", kTellAndGo},
+          {"PeerAborted", kGo},
+          {"Malformed", kTellAndGo},
+          {"Listeners", kTellAndGo},
+          {"copy message", kTellAndGo},
+          {"CopyEnd", kTellAndGo},
+          {"Prepare", kTellAndGo},
+          {"Restored", kTellAndGo},
+          {"Release", kTellAndGo},
+          {"ResumedSent", kTellAndGo},
+          {"ChannelClosed", "Fencing Fence"},
           {"PeerExited", "ReadingOut ReadOut"},
-          {"ReadOut", kTellAndGo},      {"Timer", kTellAndGo}};
+          {"ReadOut", kTellAndGo},
+          {"Timer", kTellAndGo}};
   for (auto& [event, result] : extra) row[event] = result;
   return row;
 }

@@ -40,7 +40,8 @@ TEST(NegotiationTest, NumbersVersionsByTheDonorsKinds) {
 
 TEST(NegotiationTest, AnHeirMayKnowMoreThanTheDonor) {
   Kind data{.name = "data", .section = true, .reads = {1}, .writes = {1}};
-  EXPECT_TRUE(negotiate(offer({session({1}, {1})}), offer({session({1}, {1}), data}, {{"public"}})));
+  EXPECT_TRUE(
+      negotiate(offer({session({1}, {1})}), offer({session({1}, {1}), data}, {{"public"}})));
 }
 
 void expect_refused(const Offer& donor, const Offer& heir, Code code, const std::string& text) {

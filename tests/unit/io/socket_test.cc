@@ -23,9 +23,9 @@ TEST(SocketTest, BindsEveryKindAndTellsWhere) {
   char folder[] = "/tmp/handoff-socket-XXXXXX";
   ASSERT_NE(nullptr, ::mkdtemp(folder));
   const std::string path = std::string("unix:") + folder + "/s";
-  for (const std::string& text : {std::string("tcp:127.0.0.1:0"), std::string("tcp:[::1]:0"),
-                                 std::string("udp:127.0.0.1:0"), path,
-                                 "unix:@handoff-test-" + std::to_string(::getpid())}) {
+  for (const std::string& text :
+       {std::string("tcp:127.0.0.1:0"), std::string("tcp:[::1]:0"), std::string("udp:127.0.0.1:0"),
+        path, "unix:@handoff-test-" + std::to_string(::getpid())}) {
     const auto fd = bind_address(parse(text));
     ASSERT_TRUE(fd) << fd.error().message;
     const auto bound = bound_address(fd->get());

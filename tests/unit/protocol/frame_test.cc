@@ -51,11 +51,14 @@ TEST(FrameTest, RefusesAnotherMagic) {
 
 TEST(FrameTest, RefusesAnotherNumberOfFdsThanAnnounced) {
   for (const auto& [announced, received, good] :
-       std::vector<std::tuple<std::uint32_t, std::size_t, bool>>{
-           {0, 0, true}, {253, 253, true}, {1, 0, false}, {0, 1, false}, {254, 254, false},
-           {0xffffffff, 0, false}}) {
-    const auto decoded =
-        decode_header(message({.type = Type::kSessions, .fds = announced, .body = 0}, ""), received);
+       std::vector<std::tuple<std::uint32_t, std::size_t, bool>>{{0, 0, true},
+                                                                 {253, 253, true},
+                                                                 {1, 0, false},
+                                                                 {0, 1, false},
+                                                                 {254, 254, false},
+                                                                 {0xffffffff, 0, false}}) {
+    const auto decoded = decode_header(
+        message({.type = Type::kSessions, .fds = announced, .body = 0}, ""), received);
     EXPECT_EQ(good, decoded.has_value()) << announced << " and " << received;
   }
 }

@@ -1,5 +1,5 @@
-// Our reading and writing (protozero) against libprotobuf's, on the same .proto: each checks the other.
-// And what a peer may send instead: every truncation, random bytes, numbers that do not fit.
+// Our reading and writing (protozero) against libprotobuf's, on the same .proto: each checks the
+// other. And what a peer may send instead: every truncation, random bytes, numbers that do not fit.
 #include "protocol/messages.h"
 
 #include <gmock/gmock.h>
@@ -73,8 +73,15 @@ TEST(MessagesTest, HelloGoesBothWays) {
 
 TEST(MessagesTest, SessionsGoBothWays) {
   std::string body;
-  append(body, {.id = 5, .kind = 1, .flags = 1, .has_fd = true, .state = "state", .input = "in",
-                .output = std::string_view("o\0t", 3), .layer_flags = 9, .inode = 42,
+  append(body, {.id = 5,
+                .kind = 1,
+                .flags = 1,
+                .has_fd = true,
+                .state = "state",
+                .input = "in",
+                .output = std::string_view("o\0t", 3),
+                .layer_flags = 9,
+                .inode = 42,
                 .counters = Counters{7, 8}});
   append(body, {.id = 6, .blob = Blob{1, 2, 3, 4}});
   append_closed(body, 99);
@@ -145,8 +152,9 @@ TEST(MessagesTest, CodesAreTheSameNumbersAsInTheSpecification) {
 }
 
 TEST(MessagesTest, ReasonsAreAlwaysTextThatLibprotobufTakes) {
-  for (const std::string& text : {std::string("\xff\xfe"), std::string("a\0b", 3), std::string("\xc3\xa4 ok"),
-                                 std::string("\xe2\x82"), std::string(5000, '\xc3')}) {
+  for (const std::string& text :
+       {std::string("\xff\xfe"), std::string("a\0b", 3), std::string("\xc3\xa4 ok"),
+        std::string("\xe2\x82"), std::string(5000, '\xc3')}) {
     v1::Failed pb;
     EXPECT_TRUE(pb.ParseFromString(encode(Failed{1, {core::Code::kInternal, text}, 2})));
   }
@@ -179,8 +187,7 @@ TEST(MessagesTest, ControlMessagesOfAServiceAreReadByLibprotobuf) {
       as_protobuf<v1::Progress>(encode(Progress{1, Phase::kSwitch, 3, 4, 5, 6, 7}));
   EXPECT_EQ(v1::PHASE_SWITCH, progress.phase());
   EXPECT_EQ(7U, progress.round());
-  const auto failed =
-      as_protobuf<v1::Failed>(encode(Failed{1, {core::Code::kTimeout, "slow"}, 3}));
+  const auto failed = as_protobuf<v1::Failed>(encode(Failed{1, {core::Code::kTimeout, "slow"}, 3}));
   EXPECT_EQ(v1::TIMEOUT, failed.code());
   EXPECT_EQ(3U, failed.at_ns());
   const auto retired = as_protobuf<v1::Retired>(encode(Retired{1, 2, 3, 4, 5, 6, true}));
@@ -233,7 +240,7 @@ TEST(MessagesTest, ControlMessagesOfTheSupervisorAreRead) {
 
 TEST(MessagesTest, FieldsOfANewerPeerAreSkipped) {
   std::string bytes = encode(CopyEnd{1, 2});
-  bytes += std::string("\xfa\x01\x03new", 6);  // field 31, bytes
+  bytes += std::string("\xfa\x01\x03new", 6);   // field 31, bytes
   bytes += std::string("\x9d\x06\1\2\3\4", 6);  // field 99, fixed32
   const auto read = decode<CopyEnd>(bytes);
   ASSERT_TRUE(read) << read.error().message;

@@ -1,0 +1,181 @@
+// The way in for operators: who may, who else is there, and clients that misbehave.
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstring>
+#include <filesystem>
+
+#include "supervised.h"
+
+namespace handoff::test::supervised {
+namespace {
+
+using nlohmann::json;
+namespace fs = std::filesystem;
+
+class ControlTest : public testing::Test {
+ protected:
+  int connect() {
+    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strcpy(address.sun_path, (supervisor.runtime() + "/control.sock").c_str());
+    EXPECT_EQ(::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+    return fd;
+  }
+  // What comes back for these bytes, until it is closed.
+  std::string say(const std::string& bytes, std::chrono::milliseconds limit = 5s) {
+    const int fd = connect();
+    (void)!::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    std::string answer = read_all(fd, limit);
+    ::close(fd);
+    return answer;
+  }
+  Outcome start_fails() {
+    supervisor.run({"--name", "chat", "--", fake_service()});
+    return supervisor.process().wait();
+  }
+
+  Supervised supervisor;
+};
+
+TEST_F(ControlTest, ExitStatusesAreThoseOfDesign) {
+  const Outcome nobody = supervisor.cli({"status"});
+  EXPECT_EQ(nobody.status, 3);
+  EXPECT_NE(nobody.err.find("no supervisor runs here"), std::string::npos);
+  for (const auto& usage :
+       std::vector<std::vector<std::string>>{{},
+                                             {"frobnicate"},
+                                             {"upgrade"},
+                                             {"stop"},
+                                             {"upgrade", "chat", "--drain", "3"},
+                                             {"status", "--", "x"},
+                                             {"run", "--name", "chat"},
+                                             {"run", "--name", "a b", "--", "x"},
+                                             {"completion", "fish"}}) {
+    EXPECT_EQ(supervisor.cli(usage).status, 2) << (usage.empty() ? "" : usage[0]);
+  }
+  supervisor.start({});
+  const Outcome unknown = supervisor.cli({"upgrade", "chta"});
+  EXPECT_EQ(unknown.status, 4);
+  EXPECT_NE(unknown.err.find("did you mean \"chat\""), std::string::npos);
+  EXPECT_EQ(supervisor.cli({"stop", "nobody", "--json"}).status, 4);
+  EXPECT_EQ(supervisor.cli({"status", "nobody"}).status, 4);
+  EXPECT_EQ(supervisor.cli({"--help"}).status, 0);
+  EXPECT_EQ(supervisor.cli({"upgrade", "--help"}).status, 0);
+  EXPECT_EQ(supervisor.cli({"--version"}).status, 0);
+}
+
+TEST_F(ControlTest, JsonForEveryFailure) {
+  const json nobody = json::parse(supervisor.cli({"status", "--json"}).out);
+  EXPECT_EQ(nobody.at("error").at("code"), "no_supervisor");
+  supervisor.start({});
+  const json unknown = json::parse(supervisor.cli({"upgrade", "x", "--json"}).out);
+  EXPECT_EQ(unknown.at("event"), "done");
+  EXPECT_EQ(unknown.at("error").at("code"), "no_service");
+}
+
+TEST_F(ControlTest, TheFolderAndTheSocketAreForOneUser) {
+  supervisor.start({});
+  struct stat found {};
+  ASSERT_EQ(::stat(supervisor.runtime().c_str(), &found), 0);
+  EXPECT_EQ(found.st_mode & 0777U, 0700U);
+  ASSERT_EQ(::stat((supervisor.runtime() + "/control.sock").c_str(), &found), 0);
+  EXPECT_EQ(found.st_mode & 0777U, 0600U);
+}
+
+TEST_F(ControlTest, FoldersThatCantBeTrustedAreRefused) {
+  fs::create_directory(supervisor.runtime());
+  ASSERT_EQ(::chmod(supervisor.runtime().c_str(), 0755), 0);
+  EXPECT_NE(start_fails().err.find("is open to others: chmod 700"), std::string::npos);
+  fs::rename(supervisor.runtime(), supervisor.dir() / "elsewhere");
+  fs::create_symlink(supervisor.dir() / "elsewhere", supervisor.runtime());
+  EXPECT_NE(start_fails().err.find("is a symbolic link"), std::string::npos);
+  EXPECT_EQ(supervisor.cli({"doctor"}).status, 1);
+  fs::remove(supervisor.runtime());
+  if (::geteuid() == 0) {
+    fs::create_directory(supervisor.runtime());
+    ASSERT_EQ(::chmod(supervisor.runtime().c_str(), 0700), 0);
+    ASSERT_EQ(::chown(supervisor.runtime().c_str(), 65534, 65534), 0);
+    EXPECT_NE(start_fails().err.find("belongs to uid 65534"), std::string::npos);
+  }
+}
+
+TEST_F(ControlTest, ASecondSupervisorIsRefusedAndADeadOneIsNot) {
+  supervisor.start({});
+  const auto second =
+      supervisor.cli_start({"run", "--name", "other", "--", fake_service()}, "second");
+  const Outcome refused = second->wait();
+  EXPECT_EQ(refused.status, 1);
+  EXPECT_NE(refused.err.find("another supervisor already runs in"), std::string::npos);
+  EXPECT_EQ(supervisor.status().at("state"), "running");
+  // A dead one leaves its socket; nobody is fooled by it.
+  supervisor.process().signal(SIGKILL);
+  supervisor.process().wait();
+  ASSERT_TRUE(fs::exists(supervisor.runtime() + "/control.sock"));
+  EXPECT_EQ(supervisor.cli({"status"}).status, 3);
+  supervisor.start({"--release", "again"});
+  EXPECT_EQ(supervisor.ask_service(), "again 1");
+}
+
+TEST_F(ControlTest, TheSocketGoesWithTheSupervisor) {
+  supervisor.start({});
+  EXPECT_EQ(supervisor.terminate().status, 0);
+  EXPECT_FALSE(fs::exists(supervisor.runtime() + "/control.sock"));
+}
+
+// ---- clients that misbehave
+// ----------------------------------------------------------------------
+
+TEST_F(ControlTest, NonsenseIsAnsweredAndClosed) {
+  supervisor.start({});
+  for (const char* text :
+       {"hello\n", "[]\n", "{}\n", "{\"command\":3}\n", "\n",
+        "{\"command\":\"fly\",\"service\":\"chat\"}\n", "{\"command\":\"upgrade\"}\n",
+        "{\"command\":\"status\",\"service\":3}\n",
+        "{\"command\":\"upgrade\",\"service\":\"chat\",\"args\":\"x\"}\n",
+        "{\"command\":\"upgrade\",\"service\":\"chat\",\"drain_us\":\"x\"}\n"}) {
+    const std::string answer = say(text);
+    EXPECT_NE(answer.find("\"code\":\"bad_request\""), std::string::npos) << text << answer;
+  }
+  EXPECT_NE(say(std::string(70000, 'x')).find("longer than 64 KiB"), std::string::npos);
+  EXPECT_EQ(supervisor.status().at("state"), "running");
+}
+
+TEST_F(ControlTest, HalfARequestIsClosed) {
+  supervisor.start({});
+  const int fd = connect();
+  (void)!::send(fd, "{\"comm", 6, MSG_NOSIGNAL);
+  ::shutdown(fd, SHUT_WR);
+  EXPECT_EQ(read_all(fd), "");
+  ::close(fd);
+}
+
+TEST_F(ControlTest, SilenceIsClosedAfterTenSecondsAndHoldsUpNobody) {
+  supervisor.start({});
+  const std::size_t fds = supervisor.fds();
+  const int silent = connect();
+  EXPECT_EQ(supervisor.status().at("state"), "running");
+  EXPECT_NE(read_all(silent, 12s).find("no request within 10 s"), std::string::npos);
+  ::close(silent);
+  EXPECT_TRUE(eventually([&] { return supervisor.fds() == fds; }));
+}
+
+TEST_F(ControlTest, TooManyClientsAreTurnedAway) {
+  supervisor.start({});
+  const std::size_t fds = supervisor.fds();
+  std::vector<int> clients;
+  for (int i = 0; i < 100; ++i) clients.push_back(connect());
+  EXPECT_EQ(read_all(clients.back()), "");
+  EXPECT_LE(supervisor.fds(), fds + 64);
+  for (const int client : clients) ::close(client);
+  EXPECT_TRUE(eventually([&] { return supervisor.fds() == fds; }));
+  EXPECT_EQ(supervisor.status().at("state"), "running");
+}
+
+}  // namespace
+}  // namespace handoff::test::supervised

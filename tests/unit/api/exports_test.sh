@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# The shared object exports the C ABI and nothing else, and needs no third party's library: a service may
+# link any version of protobuf, or none. Usage: exports_test.sh LIBRARY HEADER
+set -euo pipefail
+library=$1 header=$2
+exported=$(nm -D --defined-only "$library" | awk '{print $3}' | sort)
+declared=$(grep -oE '^HANDOFF_API [^(]*[ *](handoff_[a-z_]+)\(' "$header" | grep -oE 'handoff_[a-z_]+\($' | tr -d '(' | sort)
+if ! diff <(echo "$declared") <(echo "$exported"); then
+  echo "exports differ from what handoff.h declares (< declared, > exported)" >&2
+  exit 1
+fi
+needed=$(readelf -d "$library" | grep NEEDED | grep -oE '\[[^]]*\]' | tr -d '[]')
+for name in $needed; do
+  case $name in
+    libstdc++.so.* | libgcc_s.so.* | libc.so.* | libm.so.* | ld-linux*.so.* | libasan.so.* | libubsan.so.* | libtsan.so.*) ;;
+    *)
+      echo "the library needs $name" >&2
+      exit 1
+      ;;
+  esac
+done
+soname=$(readelf -d "$library" | grep SONAME | grep -oE '\[[^]]*\]')
+[ "$soname" = "[libhandoff.so.0]" ] || {
+  echo "the soname is $soname" >&2
+  exit 1
+}
+echo "$(echo "$exported" | wc -l) symbols, all of handoff.h"

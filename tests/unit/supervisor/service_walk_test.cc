@@ -1,0 +1,158 @@
+// Random lives of a service: operators, processes and the clock do what they like, in any order. In
+// each step the machine's picture must agree with the world's, and in the end everything can be
+// stopped.
+#include <gtest/gtest.h>
+
+#include <random>
+#include <set>
+
+#include "core/service.h"
+#include "show.h"
+
+namespace handoff::supervisor {
+namespace {
+
+using namespace std::chrono_literals;
+
+class Walk {
+ public:
+  explicit Walk(unsigned seed) : random_(seed) {}
+
+  void run(int steps) {
+    hear(StartRequested{});
+    for (int i = 0; i < steps && !testing::Test::HasFatalFailure(); ++i) step();
+    wind_down();
+  }
+
+ private:
+  unsigned dice(unsigned sides) { return static_cast<unsigned>(random_() % sides); }
+
+  Generation somebody() {
+    if (alive_.empty()) return 99999;
+    auto it = alive_.begin();
+    std::advance(it, dice(static_cast<unsigned>(alive_.size())));
+    return *it;
+  }
+
+  void step() {
+    clock_ += std::chrono::milliseconds(dice(50));
+    const Generation who = somebody();
+    const auto says = [this, who](const Event& event) {
+      if (!alive_.contains(who)) return;
+      spoke_.insert(who);
+      hear(event);
+    };
+    const std::uint64_t handoff = dice(4) == 0 ? who : last_;
+    switch (dice(14)) {
+      case 0:
+        return says(Registered{who});
+      case 1:
+      case 2:
+        return says(
+            Owned{.generation = who, .handoff_id = handoff, .sessions = 3, .lost = dice(3) / 2});
+      case 3:
+        return says(
+            HandoffFailed{who, handoff, dice(2) == 0 ? "peer_died" : "rejected", "because"});
+      case 4:
+        return says(DonorRetired{
+            .generation = who, .handoff_id = handoff, .sessions = 3, .heir_died = dice(5) == 0});
+      case 5:
+        return says(Progressed{.generation = who,
+                               .handoff_id = handoff,
+                               .phase = dice(2) == 0 ? CopyPhase::kCopy : CopyPhase::kSwitch});
+      case 6:
+        if (alive_.contains(who)) end(who);
+        return;
+      case 7:
+      case 8:
+        asked_ += 1;
+        return hear(HandoffRequested{.same_release = dice(2) == 0});
+      case 9:
+        if (!opening_) return;
+        opening_ = false;
+        if (dice(4) == 0) return hear(CandidateFailed{"open", "no such file"});
+        return hear(CandidateReady{});
+      case 10:
+        if (dice(6) == 0) hear(StopRequested{dice(3) == 0});
+        return;
+      case 11:
+        if (service_.state() == Service::State::kStopped) hear(StartRequested{});
+        return;
+      default:
+        if (const auto deadline = service_.deadline()) clock_ = std::max(clock_, *deadline);
+        return hear(Tick{});
+    }
+  }
+
+  void end(Generation who) {
+    alive_.erase(who);
+    killed_.erase(who);
+    if (dice(4) == 0 && !spoke_.contains(who)) return hear(SpawnFailed{who, "no such file"});
+    hear(Exited{who, Exit{dice(2) == 0, 9, false}});
+  }
+
+  void hear(const Event& event) {
+    story_ += "[" + std::to_string(event.index()) + "] ";
+    for (const Effect& effect : service_.step(event, clock_)) {
+      story_ += show(effect) + "; ";
+      if (const auto* spawn = std::get_if<Spawn>(&effect)) {
+        ASSERT_TRUE(alive_.insert(spawn->generation).second);
+        last_ = spawn->generation;
+      }
+      if (const auto* signal = std::get_if<Signal>(&effect)) {
+        ASSERT_TRUE(alive_.contains(signal->generation)) << story_;
+        if (signal->kill) killed_.insert(signal->generation);
+      }
+      if (const auto* donate = std::get_if<SendDonate>(&effect)) {
+        ASSERT_TRUE(alive_.contains(donate->donor) && alive_.contains(donate->heir)) << story_;
+      }
+      if (std::holds_alternative<OpenCandidate>(effect)) opening_ = true;
+      if (std::holds_alternative<Conclude>(effect) || std::holds_alternative<Refuse>(effect)) {
+        ++answered_;
+      }
+    }
+    ASSERT_LE(alive_.size(), 3U) << "donor, crashed heir's successor, and no more: " << story_;
+    ASSERT_LE(answered_, asked_) << story_;
+    if (service_.state() == Service::State::kRunning && !service_.upgrading()) {
+      ASSERT_TRUE(alive_.contains(service_.current())) << story_;
+    }
+    ASSERT_TRUE(!service_.idle() || alive_.empty()) << story_;
+  }
+
+  void wind_down() {
+    hear(StopRequested{});
+    if (opening_) hear(CandidateReady{});
+    for (int i = 0; i < 60 && !service_.idle() && !testing::Test::HasFatalFailure(); ++i) {
+      if (const auto deadline = service_.deadline()) {
+        clock_ = std::max(clock_, *deadline);
+        hear(Tick{});
+      }
+      while (!killed_.empty() && !testing::Test::HasFatalFailure()) end(*killed_.begin());
+    }
+    ASSERT_TRUE(service_.idle()) << story_;
+    ASSERT_EQ(answered_, asked_) << "everyone who asked was answered: " << story_;
+    ASSERT_EQ(service_.deadline(), std::nullopt);
+  }
+
+  std::mt19937 random_;
+  Service service_{{.name = "walk"}};
+  Time clock_ = at(0ms);
+  std::set<Generation> alive_;
+  std::set<Generation> killed_;
+  std::set<Generation> spoke_;
+  Generation last_ = 0;
+  bool opening_ = false;
+  int asked_ = 0;
+  int answered_ = 0;
+  std::string story_;
+};
+
+TEST(ServiceWalkTest, NothingThatHappensConfusesIt) {
+  for (unsigned seed = 0; seed < 6000 && !testing::Test::HasFatalFailure(); ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Walk(seed).run(60);
+  }
+}
+
+}  // namespace
+}  // namespace handoff::supervisor

@@ -1,0 +1,68 @@
+// Effects as one line of text, so that a test reads as a timeline.
+#pragma once
+
+#include <string>
+#include <type_traits>
+
+#include "core/effects.h"
+
+namespace handoff::supervisor {
+
+inline std::string show(const Effect& effect) {
+  return std::visit(
+      [](const auto& what) -> std::string {
+        using T = std::decay_t<decltype(what)>;
+        if constexpr (std::is_same_v<T, Spawn>) {
+          return std::string("spawn ") + std::to_string(what.generation) +
+                 (what.candidate ? " candidate" : "") + (what.heir ? " heir" : "");
+        } else if constexpr (std::is_same_v<T, SendDonate>) {
+          return "donate " + std::to_string(what.donor) + ">" + std::to_string(what.heir);
+        } else if constexpr (std::is_same_v<T, SendStop>) {
+          return "stop " + std::to_string(what.generation);
+        } else if constexpr (std::is_same_v<T, SendCancel>) {
+          return "cancel " + std::to_string(what.generation);
+        } else if constexpr (std::is_same_v<T, Signal>) {
+          return (what.kill ? "kill " : "term ") + std::to_string(what.generation);
+        } else if constexpr (std::is_same_v<T, OpenCandidate>) {
+          return "open";
+        } else if constexpr (std::is_same_v<T, TakeCandidate>) {
+          return "take";
+        } else if constexpr (std::is_same_v<T, DropCandidate>) {
+          return "drop";
+        } else if constexpr (std::is_same_v<T, Announce>) {
+          return what.begins ? "phase " + what.phase : "progress";
+        } else if constexpr (std::is_same_v<T, Conclude>) {
+          switch (what.report.result) {
+            case Report::Result::kDone:
+              return "done";
+            case Report::Result::kFailed:
+              return "failed(" + what.report.code + ")";
+            case Report::Result::kLost:
+              return "lost(" + what.report.code + ")";
+          }
+          return "?";
+        } else if constexpr (std::is_same_v<T, Refuse>) {
+          return "refuse(" + what.code + ")";
+        } else if constexpr (std::is_same_v<T, ReportStopped>) {
+          return "stopped";
+        } else {
+          return "";  // Note: words for the log
+        }
+      },
+      effect);
+}
+
+inline std::string show(const Effects& effects) {
+  std::string out;
+  for (const Effect& effect : effects) {
+    const std::string text = show(effect);
+    if (text.empty()) continue;
+    if (!out.empty()) out += ", ";
+    out += text;
+  }
+  return out;
+}
+
+inline Time at(std::chrono::milliseconds since) { return Time(std::chrono::hours(1) + since); }
+
+}  // namespace handoff::supervisor

@@ -1,0 +1,153 @@
+// Every order in which a donor, an heir and the clock can speak, to a depth at which each state has
+// met each event: what must hold in each step, and that every way leads to an end.
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "core/upgrade.h"
+#include "show.h"
+
+namespace handoff::supervisor {
+namespace {
+
+using namespace std::chrono_literals;
+using State = Upgrade::State;
+
+struct World {
+  Upgrade upgrade{1, 2, Timeouts{}, at(0ms)};
+  Time clock = at(0ms);
+  bool alive[3] = {false, true, true};
+  bool killed[3] = {false, false, false};
+  bool heir_owns = false;
+  bool nobody = false;
+  bool retired = false;
+  std::string story;
+};
+
+const Exit kCrash{true, 11, false};
+
+const std::vector<std::pair<const char*, Event>>& events() {
+  static const std::vector<std::pair<const char*, Event>> all{
+      {"registered", Registered{2}},
+      {"owned", Owned{.generation = 2, .handoff_id = 2, .sessions = 5}},
+      {"owned-lost", Owned{.generation = 2, .handoff_id = 2, .sessions = 3, .lost = 2}},
+      {"heir-failed", HandoffFailed{2, 2, "rejected", "no"}},
+      {"heir-exited", Exited{2, kCrash}},
+      {"copy", Progressed{.generation = 1, .handoff_id = 2, .phase = CopyPhase::kCopy}},
+      {"switch", Progressed{.generation = 1, .handoff_id = 2, .phase = CopyPhase::kSwitch}},
+      {"donor-failed", HandoffFailed{1, 2, "peer_died", "gone"}},
+      {"retired", DonorRetired{.generation = 1, .handoff_id = 2, .sessions = 5}},
+      {"retired-heir-died",
+       DonorRetired{.generation = 1, .handoff_id = 2, .sessions = 5, .lost = 5, .heir_died = true}},
+      {"donor-exited", Exited{1, kCrash}},
+      {"tick", Tick{}}};
+  return all;
+}
+
+// Who must be alive to say it; 0 for the clock.
+Generation speaker(const std::string& name) {
+  if (name == "tick") return 0;
+  return name == "registered" || name.starts_with("owned") || name.starts_with("heir") ? 2 : 1;
+}
+
+void follow(World& world, const Upgrade::Step& step) {
+  SCOPED_TRACE(world.story);
+  if (step.turn == Upgrade::Turn::kHeirOwns) {
+    ASSERT_FALSE(world.heir_owns) << "owned twice";
+    ASSERT_FALSE(world.nobody) << "owned after nobody did";
+    ASSERT_TRUE(world.alive[2]);
+    world.heir_owns = true;
+  }
+  if (step.turn == Upgrade::Turn::kNobodyOwns) {
+    ASSERT_FALSE(world.nobody);
+    ASSERT_FALSE(world.heir_owns) << "an heir's own death is not the handoff's";
+    world.nobody = true;
+  }
+  for (const Effect& effect : step.effects) {
+    const auto* signal = std::get_if<Signal>(&effect);
+    if (signal == nullptr) continue;
+    if (signal->generation == 1) {
+      ASSERT_TRUE(world.heir_owns || world.nobody || world.retired)
+          << "a donor that serves was signalled";
+    } else {
+      ASSERT_FALSE(world.heir_owns) << "an heir that serves was signalled";
+    }
+    ASSERT_TRUE(world.alive[signal->generation]);
+    if (signal->kill) world.killed[signal->generation] = true;
+  }
+  if (world.upgrade.state() == State::kOver) {
+    const Report& report = world.upgrade.report();
+    if (world.heir_owns) {
+      ASSERT_FALSE(world.alive[1]) << "over while the old process is still there";
+      ASSERT_NE(report.result, Report::Result::kFailed);
+    } else if (!world.nobody) {
+      ASSERT_EQ(report.result, Report::Result::kFailed);
+      ASSERT_TRUE(world.alive[1]);
+      ASSERT_FALSE(world.alive[2]) << "over while the failed heir is still there";
+    }
+    if (report.result != Report::Result::kDone) {
+      ASSERT_NE(report.message, "");
+      ASSERT_NE(report.code, "");
+    }
+  } else {
+    const bool waits_for_exit =
+        (world.killed[1] && world.alive[1]) || (world.killed[2] && world.alive[2]);
+    ASSERT_TRUE(world.upgrade.deadline() || waits_for_exit) << "it would wait for ever";
+  }
+}
+
+void apply(World& world, const char* name, const Event& event) {
+  if (const auto* exited = std::get_if<Exited>(&event)) world.alive[exited->generation] = false;
+  if (std::holds_alternative<DonorRetired>(event)) world.retired = true;
+  if (std::holds_alternative<Tick>(event)) {
+    world.clock = std::max(world.clock, world.upgrade.deadline().value_or(world.clock));
+  } else {
+    world.clock += 1ms;
+  }
+  world.story += std::string(name) + " ";
+  follow(world, world.upgrade.step(event, world.clock));
+}
+
+// Nobody says anything more; only what is killed ends.
+void must_end(World world) {
+  for (int i = 0; i < 30 && world.upgrade.state() != State::kOver; ++i) {
+    for (const Generation who : {1, 2}) {
+      if (world.killed[who] && world.alive[who]) {
+        apply(world, "exit-after-kill", Exited{who, Exit{true, 9, false}});
+      }
+    }
+    if (world.upgrade.state() != State::kOver) apply(world, "tick", Tick{});
+    if (testing::Test::HasFatalFailure()) return;
+  }
+  ASSERT_EQ(world.upgrade.state(), State::kOver) << world.story;
+}
+
+std::size_t explore(const World& world, int depth) {
+  if (testing::Test::HasFatalFailure()) return 0;
+  must_end(world);
+  if (depth == 0 || world.upgrade.state() == State::kOver) return 1;
+  std::size_t visited = 1;
+  for (const auto& [name, event] : events()) {
+    const Generation who = speaker(name);
+    if (who != 0 && !world.alive[who]) continue;
+    if (who == 0 && !world.upgrade.deadline()) continue;
+    World next = world;
+    apply(next, name, event);
+    visited += explore(next, depth - 1);
+  }
+  return visited;
+}
+
+TEST(UpgradeExploreTest, EveryOrderOfEventsKeepsTheRulesAndEnds) {
+  const std::size_t visited = explore(World{}, 5);
+  EXPECT_GT(visited, 10000U);
+}
+
+TEST(UpgradeExploreTest, EveryOrderOfEventsAfterTheCopyBegan) {
+  World world;
+  apply(world, "registered", Registered{2});
+  EXPECT_GT(explore(world, 5), 10000U);
+}
+
+}  // namespace
+}  // namespace handoff::supervisor
