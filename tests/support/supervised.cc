@@ -122,6 +122,21 @@ std::size_t Supervised::fds() const {
   return count;
 }
 
+std::size_t Supervised::settled_fds() const {
+  const std::string socket = runtime() + "/control.sock";
+  const auto clients = [&socket] {
+    std::istringstream table(read_file("/proc/net/unix"));
+    int count = 0;
+    for (std::string line; std::getline(table, line);) {
+      // An accepted connection has the listener's path, but does not listen (flag 00010000).
+      if (line.ends_with(socket) && line.find(" 00010000 ") == std::string::npos) ++count;
+    }
+    return count;
+  };
+  EXPECT_TRUE(eventually([&] { return clients() == 0; })) << clients() << " clients are left";
+  return fds();
+}
+
 Outcome Supervised::terminate() {
   supervisor_->signal(SIGTERM);
   return supervisor_->wait();

@@ -157,7 +157,7 @@ TEST_F(ControlTest, HalfARequestIsClosed) {
 
 TEST_F(ControlTest, SilenceIsClosedAfterTenSecondsAndHoldsUpNobody) {
   supervisor.start({});
-  const std::size_t fds = supervisor.fds();
+  const std::size_t fds = supervisor.settled_fds();
   const int silent = connect();
   EXPECT_EQ(supervisor.status().at("state"), "running");
   EXPECT_NE(read_all(silent, 12s).find("no request within 10 s"), std::string::npos);
@@ -167,7 +167,7 @@ TEST_F(ControlTest, SilenceIsClosedAfterTenSecondsAndHoldsUpNobody) {
 
 TEST_F(ControlTest, TooManyClientsAreTurnedAway) {
   supervisor.start({});
-  const std::size_t fds = supervisor.fds();
+  const std::size_t fds = supervisor.settled_fds();
   std::vector<int> clients;
   for (int i = 0; i < 100; ++i) clients.push_back(connect());
   EXPECT_EQ(read_all(clients.back()), "");

@@ -32,7 +32,7 @@ class UpgradeCommandTest : public testing::Test {
   json fails(const std::vector<std::string>& service_args,
              const std::vector<std::string>& options = {}) {
     const json before = supervisor.status();
-    const std::size_t fds = supervisor.fds();
+    const std::size_t fds = supervisor.settled_fds();
     const auto upgraded = supervisor.upgrade(service_args, options);
     EXPECT_EQ(upgraded.status, 1);
     EXPECT_EQ(upgraded.done.value("result", ""), "failed");
@@ -83,9 +83,9 @@ TEST_F(UpgradeCommandTest, HandsOverAndReportsIt) {
 TEST_F(UpgradeCommandTest, ManyInARowLeaveNothingBehind) {
   supervisor.start({"--release", "1.0"});
   ASSERT_EQ(supervisor.upgrade({"--release", "1.0"}).status, 0);
-  const std::size_t fds = supervisor.fds();
+  const std::size_t fds = supervisor.settled_fds();
   for (int i = 0; i < 10; ++i) ASSERT_EQ(supervisor.upgrade({"--release", "1.0"}).status, 0);
-  EXPECT_EQ(supervisor.fds(), fds);
+  EXPECT_EQ(supervisor.settled_fds(), fds);
   EXPECT_EQ(supervisor.ask_service(), "1.0 12");
 }
 
@@ -164,7 +164,7 @@ TEST_F(UpgradeCommandTest, FilesThatAreNoExecutables) {
   supervisor.start({});
   const auto refused = [&](const std::string& path) {
     const json before = supervisor.status();
-    const std::size_t fds = supervisor.fds();
+    const std::size_t fds = supervisor.settled_fds();
     const Outcome outcome = supervisor.cli({"upgrade", "chat", path, "--json"});
     EXPECT_EQ(outcome.status, 1);
     expect_as_before(before, fds);
