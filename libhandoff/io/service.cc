@@ -139,8 +139,6 @@ Result<void> Service::take_start() {
                                          std::to_string(protocol::kVersionMin) + " to " +
                                          std::to_string(protocol::kVersionMax));
   }
-  // The operator's name for the service is the one that counts; donor and heir compare it.
-  if (!start->service.empty()) registry_.service = start->service;
   registry_.generation = start->generation;
   if (start->heir) {
     if (!start->handoff) return fail(HANDOFF_ERR_PROTOCOL, "Start for an heir without a handoff");

@@ -59,7 +59,8 @@ std::string phase_line(const json& event) {
   }
   text += total > sent ? with_commas(sent) + " of " + counted(total, "session")
                        : counted(sent, "session");
-  return text + ", " + format_bytes(event.value("bytes", std::uint64_t{0}));
+  const auto bytes = event.value("bytes", std::uint64_t{0});
+  return bytes > 0 ? text + ", " + format_bytes(bytes) : text;
 }
 
 std::string summary(const json& done) {

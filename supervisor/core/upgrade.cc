@@ -98,6 +98,8 @@ void Upgrade::heir_owned(const Owned& owned, Time now) {
   report_.blackout = owned.blackout;
   if (owned.lost > 0) report_.code = "peer_died";  // how it died is told at the end
   // The two speak on sockets of their own: the donor's word of its freeze may still be on its way.
+  // What was moved is known from here.
+  progress_.sessions_sent = progress_.sessions_total = owned.sessions;
   if (frozen_ != Time{} && !switch_told_ && donor_.story.empty()) announce("switch", true);
   if (frozen_ == Time{}) frozen_ = running_;  // the donor died before it froze
   report_.copy = std::max(frozen_ - donated_, Duration{});
