@@ -79,7 +79,7 @@ Child::Child(std::uint64_t generation, const std::function<int()>& body, Handoff
   v1::Start start;
   start.set_protocol_min(1);
   start.set_protocol_max(1);
-  start.set_service("test");
+  start.set_service("as the operator calls it");
   start.set_generation(generation);
   std::vector<int> fds;
   if (handoff != nullptr) {

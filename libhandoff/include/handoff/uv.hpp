@@ -66,6 +66,8 @@ class Stream {
   // Call it after changing what save() returns from anywhere but on_input(), write() or a restore.
   void changed();
   // Stop handing input to on_input() (it stays in the socket or waits here, and is saved); go on.
+  // That it is paused is not saved: who restores a Stream that waits says so again, in its
+  // constructor or in on_open().
   void pause();
   void resume();
 
@@ -608,7 +610,7 @@ inline void Stream::close() {
 inline void Stream::changed() { host_->touch(*this); }
 inline void Stream::pause() {
   paused_ = true;
-  host_->enqueue(*this);
+  if (host_ != nullptr) host_->enqueue(*this);  // in a constructor there is nothing to change yet
 }
 inline void Stream::resume() {
   paused_ = false;
