@@ -235,18 +235,20 @@ TEST_F(UpgradeTest, CountsWhatAnHeirHadToResetForADonorThatDied) {
   EXPECT_EQ(report().moved, 7U);
   EXPECT_EQ(report().lost, 3U);
   EXPECT_EQ(report().code, "peer_died");
-  EXPECT_EQ(report().message,
-            "the old release was killed by SIGSEGV (core dumped) during the copy: the new one took over "
-            "and reset 3 sessions that it had no valid state of");
+  EXPECT_EQ(
+      report().message,
+      "the old release was killed by SIGSEGV (core dumped) during the copy: the new one took over "
+      "and reset 3 sessions that it had no valid state of");
 }
 
 TEST_F(UpgradeTest, TellsHowTheDonorDiedAlsoIfThatIsSeenAfterItsHeirHasTakenOver) {
   copy();
   hear(owned(9, 1), 200ms);
   hear(Exited{1, kSegv}, 210ms);
-  EXPECT_EQ(report().message,
-            "the old release was killed by SIGSEGV (core dumped) during the copy: the new one took over "
-            "and reset 1 session that it had no valid state of");
+  EXPECT_EQ(
+      report().message,
+      "the old release was killed by SIGSEGV (core dumped) during the copy: the new one took over "
+      "and reset 1 session that it had no valid state of");
 }
 
 TEST_F(UpgradeTest, SeesTheExitOfADonorThatItsHeirHasFenced) {
