@@ -8,7 +8,6 @@
 
 #include "io/service.h"
 
-using handoff::Error;
 using handoff::Result;
 using handoff::UniqueFd;
 using handoff::io::Service;
