@@ -72,11 +72,11 @@ Result<void> read_listen(const Reader& reader, const toml::node& node, ServiceCo
     const auto text = value.value_exact<std::string>();
     if (!text)
       return reader.wrong(value, "the address of listener " + quoted(key) + " must be a string");
-    if (!valid_name(key)) {
+    if (!core::valid_name(key)) {
       return reader.wrong(key, quoted(key) + " is no name: letters, digits, . _ - and at most 64");
     }
-    auto address = parse_address(*text);
-    if (!address) return reader.wrong(value, address.error().message);
+    auto address = core::parse_address(*text);
+    if (!address) return reader.wrong(value, address.error());
     out.listen.push_back({std::string(key.str()), std::move(*address)});
   }
   if (out.listen.size() > kMaxListeners) {
@@ -159,7 +159,7 @@ Result<ServiceConfig> read_service(const Reader& reader, const toml::key& key,
                                    const toml::node& node) {
   ServiceConfig out;
   out.name = key.str();
-  if (!valid_name(out.name)) {
+  if (!core::valid_name(out.name)) {
     return reader.wrong(key,
                         quoted(out.name) + " is no name: letters, digits, . _ - and at most 64");
   }

@@ -10,6 +10,7 @@
 
 using handoff::Result;
 using handoff::UniqueFd;
+using handoff::io::Registry;
 using handoff::io::Service;
 
 struct handoff_service {
@@ -39,6 +40,11 @@ int run(handoff_t* h, F&& f) noexcept {
   } catch (...) {  // NOLINT(bugprone-empty-catch): what it was can't be said
   }
   return HANDOFF_ERR_INTERNAL;
+}
+
+template <class F>
+int declare(handoff_t* h, F&& f) noexcept {
+  return run(h, [&](Service& s) { return s.declare(f); });
 }
 
 // For the functions that call back: they may not be called from inside a callback.
@@ -138,23 +144,23 @@ void handoff_close(handoff_t* h) {
 
 int handoff_listener(handoff_t* h, const char* name, const char* address) {
   if (name == nullptr || address == nullptr || *address == '\0') return -EINVAL;
-  return run(h, [&](Service& s) { return s.declare_named(name, address); });
+  return declare(h, [&](Registry& r) { return r.declare_named(name, address); });
 }
 
 int handoff_claim(handoff_t* h, const char* name) {
   if (name == nullptr) return -EINVAL;
-  return run(h, [&](Service& s) { return s.declare_named(name, ""); });
+  return declare(h, [&](Registry& r) { return r.declare_named(name, ""); });
 }
 
 int handoff_kind(handoff_t* h, const char* kind, uint32_t version) {
   if (kind == nullptr) return -EINVAL;
-  return run(h, [&](Service& s) { return s.declare_kind(kind, version); });
+  return declare(h, [&](Registry& r) { return r.declare_kind(kind, version); });
 }
 
 int handoff_state_step(handoff_t* h, const char* kind, uint32_t from, uint32_t to,
                        handoff_convert_fn convert, void* user) {
   if (kind == nullptr) return -EINVAL;
-  return run(h, [&](Service& s) { return s.declare_step(kind, {from, to}, {convert, user}); });
+  return declare(h, [&](Registry& r) { return r.declare_step(kind, {from, to}, {convert, user}); });
 }
 
 int handoff_buffer_append(handoff_buffer_t* b, const void* data, size_t length) {
@@ -168,8 +174,8 @@ int handoff_section(handoff_t* h, const char* name, const uint32_t* reads, size_
       n_writes == 0 || ops->size < sizeof *ops || !section_ops_complete(*ops)) {
     return -EINVAL;
   }
-  return run(h, [&](Service& s) {
-    return s.declare_section({.name = name,
+  return declare(h, [&](Registry& r) {
+    return r.declare_section({.name = name,
                               .reads = {reads, reads + n_reads},
                               .writes = {writes, writes + n_writes},
                               .ops = *ops,
@@ -179,7 +185,7 @@ int handoff_section(handoff_t* h, const char* name, const uint32_t* reads, size_
 
 int handoff_set_callbacks(handoff_t* h, const struct handoff_callbacks* callbacks, void* user) {
   if (callbacks == nullptr) return -EINVAL;
-  return run(h, [&](Service& s) { return s.set_callbacks(*callbacks, user); });
+  return declare(h, [&](Registry& r) { return r.set_callbacks(*callbacks, user); });
 }
 
 int handoff_ready(handoff_t* h) {

@@ -1,64 +1,73 @@
 #include "core/address.h"
 
+#include <arpa/inet.h>
+
 #include <charconv>
 
 namespace handoff::core {
 namespace {
 
-constexpr std::size_t kMaxUnixPath = 107;  // sun_path without its NUL
+constexpr std::size_t kMaxUnixPath = 107;  // sun_path without its NUL, unix(7)
 
-tl::unexpected<std::string> bad(std::string_view text, const std::string& why) {
-  return tl::unexpected("address '" + std::string(text) + "': " + why +
-                        "; use tcp:HOST:PORT, udp:HOST:PORT, unix:/PATH or unix:@NAME");
+constexpr const char* kForms =
+    "expected tcp:HOST:PORT, tcp:[V6]:PORT, udp:HOST:PORT, unix:/PATH or unix:@ABSTRACT";
+
+tl::unexpected<std::string> wrong(std::string_view text, const std::string& why) {
+  return tl::unexpected("\"" + std::string(text) + "\" is no address: " + why);
+}
+
+// inet_pton(3) only converts; a scope (%eth0) is not its business.
+bool numeric(const std::string& host, bool v6) {
+  in6_addr parsed{};
+  const std::string address = v6 ? host.substr(0, host.find('%')) : host;
+  return ::inet_pton(v6 ? AF_INET6 : AF_INET, address.c_str(), &parsed) == 1;
+}
+
+tl::expected<Address, std::string> parse_unix(std::string_view text, std::string_view rest) {
+  Address address{.kind = Address::Kind::kUnix};
+  if (rest.size() < 2 || (rest.front() != '/' && rest.front() != '@')) {
+    return wrong(text, "after unix: comes an absolute path, or @ and an abstract name");
+  }
+  if (rest.size() > kMaxUnixPath) {
+    return wrong(text, "a Unix socket's path has at most 107 bytes");
+  }
+  if (rest.find('\0') != std::string_view::npos) return wrong(text, "there is a NUL in the path");
+  address.abstract = rest.front() == '@';
+  address.host = rest.substr(address.abstract ? 1 : 0);
+  return address;
 }
 
 }  // namespace
 
 tl::expected<Address, std::string> parse_address(std::string_view text) {
+  if (text.starts_with("unix:")) return parse_unix(text, text.substr(5));
+  if (!text.starts_with("tcp:") && !text.starts_with("udp:")) return wrong(text, kForms);
   Address address;
-  std::string_view rest = text;
-  const auto take = [&](std::string_view prefix) {
-    if (!rest.starts_with(prefix)) return false;
-    rest.remove_prefix(prefix.size());
-    return true;
-  };
-  if (take("unix:")) {
-    address.kind = Address::Kind::kUnix;
-    address.abstract = take("@");
-    if (rest.empty()) return bad(text, "the path is empty");
-    if (!address.abstract && rest.front() != '/') return bad(text, "the path is not absolute");
-    if (rest.size() > kMaxUnixPath) return bad(text, "the path is longer than 107 bytes");
-    if (rest.find('\0') != std::string_view::npos) return bad(text, "the path has a NUL in it");
-    address.host = rest;
-    return address;
-  }
-  if (take("udp:")) {
-    address.kind = Address::Kind::kUdp;
-  } else if (!take("tcp:")) {
-    return bad(text, "it begins with none of tcp:, udp:, unix:");
-  }
+  if (text.starts_with("udp:")) address.kind = Address::Kind::kUdp;
+  const std::string_view rest = text.substr(4);
   const std::size_t colon = rest.rfind(':');
-  if (colon == std::string_view::npos) return bad(text, "it has no port");
+  if (colon == std::string_view::npos) return wrong(text, kForms);
   std::string_view host = rest.substr(0, colon);
   const std::string_view port = rest.substr(colon + 1);
+  unsigned number = 0;
+  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), number);
+  if (error != std::errc() || end != port.data() + port.size() || number > 65535) {
+    return wrong(text, "the port \"" + std::string(port) + "\" is not a number from 0 to 65535");
+  }
+  address.port = static_cast<std::uint16_t>(number);
   if (host.size() >= 2 && host.front() == '[' && host.back() == ']') {
     address.v6 = true;
     host = host.substr(1, host.size() - 2);
-  } else if (host.find(':') != std::string_view::npos) {
-    return bad(text, "an IPv6 host needs brackets");
-  }
-  const std::string_view allowed =
-      address.v6 ? "0123456789abcdefABCDEF:.%abcdefghijklmnopqrstuvwxyz" : "0123456789.";
-  if (host.empty() || host.find_first_not_of(allowed) != std::string_view::npos) {
-    return bad(text, "the host is not numeric");
   }
   address.host = host;
-  unsigned value = 0;
-  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), value);
-  if (error != std::errc() || end != port.data() + port.size() || value > 65535) {
-    return bad(text, "the port is not a number from 0 to 65535");
+  if (!numeric(address.host, address.v6)) {
+    if (!address.v6 && host.find(':') != std::string_view::npos) {
+      return wrong(text, "an IPv6 address goes in brackets, e.g. tcp:[::1]:7000");
+    }
+    return wrong(text, "the host \"" + std::string(host) +
+                           "\" is not a numeric address (names are not looked up), e.g. 127.0.0.1, "
+                           "0.0.0.0, [::]");
   }
-  address.port = static_cast<std::uint16_t>(value);
   return address;
 }
 
@@ -69,6 +78,13 @@ std::string to_string(const Address& address) {
   const std::string host = address.v6 ? "[" + address.host + "]" : address.host;
   return (address.kind == Address::Kind::kTcp ? "tcp:" : "udp:") + host + ":" +
          std::to_string(address.port);
+}
+
+bool valid_name(std::string_view name) {
+  constexpr std::string_view kAllowed =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+  return !name.empty() && name.size() <= 64 &&
+         name.find_first_not_of(kAllowed) == std::string_view::npos;
 }
 
 }  // namespace handoff::core

@@ -7,7 +7,6 @@
 #include <string>
 #include <string_view>
 
-#include "core/types.h"
 #include "tl/expected.hpp"
 
 namespace handoff::core {
@@ -26,5 +25,8 @@ struct Address {
 // The error is a sentence for whoever wrote the address.
 tl::expected<Address, std::string> parse_address(std::string_view text);
 std::string to_string(const Address& address);
+
+// Names of services, releases, listeners, kinds: [A-Za-z0-9._-]{1,64}.
+bool valid_name(std::string_view name);
 
 }  // namespace handoff::core

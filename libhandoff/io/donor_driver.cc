@@ -43,11 +43,7 @@ DonorDriver::DonorDriver(Registry& registry, Poller& poller, Reporter& reporter,
   copier_.emplace(registry_, *channel_);
 }
 
-DonorDriver::~DonorDriver() {
-  poller_.unwatch(Role::kChannel);
-  poller_.unwatch(Role::kPeer);
-  poller_.set_deadline(std::nullopt);
-}
+DonorDriver::~DonorDriver() { await(poller_, registry_, {}); }
 
 void DonorDriver::start() {
   donor_.start(now_us());
@@ -100,28 +96,14 @@ void DonorDriver::on(Role role) {
 }
 
 void DonorDriver::update_poller() {
-  if (donor_.finished()) {
-    poller_.unwatch(Role::kChannel);
-    poller_.unwatch(Role::kPeer);
-    poller_.set_deadline(std::nullopt);
-    return;
+  Awaited awaited;
+  if (!donor_.finished()) {
+    if (channel_ && !channel_done_) awaited.channel = channel_->fd();
+    awaited.write = want_write_;
+    if (!peer_seen_) awaited.peer = peer_.get();
+    awaited.deadline = donor_.deadline();
   }
-  // epoll_ctl fails for want of memory alone; then the timer still ends the handoff.
-  if (channel_ && !channel_done_) {
-    if (const auto ok = poller_.watch(Role::kChannel, channel_->fd(), want_write_); !ok) {
-      registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
-    }
-  } else {
-    poller_.unwatch(Role::kChannel);
-  }
-  if (!peer_seen_) {
-    if (const auto ok = poller_.watch(Role::kPeer, peer_.get(), false); !ok) {
-      registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
-    }
-  } else {
-    poller_.unwatch(Role::kPeer);
-  }
-  poller_.set_deadline(donor_.deadline());
+  await(poller_, registry_, awaited);
 }
 
 // Effects may cause events; they are handled in order, never one inside another.

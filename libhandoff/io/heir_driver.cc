@@ -39,11 +39,7 @@ HeirDriver::HeirDriver(Registry& registry, Poller& poller, HandoffParameters par
       heir_(parameters.limits),
       stage_(registry) {}
 
-HeirDriver::~HeirDriver() {
-  poller_.unwatch(Role::kChannel);
-  poller_.unwatch(Role::kPeer);
-  poller_.set_deadline(std::nullopt);
-}
+HeirDriver::~HeirDriver() { await(poller_, registry_, {}); }
 
 void HeirDriver::start() {
   heir_.start(now_us());
@@ -77,25 +73,14 @@ void HeirDriver::on(Role role) {
 }
 
 void HeirDriver::update_poller() {
-  if (heir_.finished()) {
-    poller_.unwatch(Role::kChannel);
-    poller_.unwatch(Role::kPeer);
-    poller_.set_deadline(std::nullopt);
-    return;
+  Awaited awaited;
+  if (!heir_.finished()) {
+    if (!channel_done_) awaited.channel = channel_.fd();
+    awaited.write = resumed_waits_;
+    if (!peer_seen_) awaited.peer = peer_.get();
+    awaited.deadline = heir_.deadline();
   }
-  Result<void> ok;
-  if (channel_done_) {
-    poller_.unwatch(Role::kChannel);
-  } else {
-    ok = poller_.watch(Role::kChannel, channel_.fd(), resumed_waits_);
-  }
-  if (peer_seen_) {
-    poller_.unwatch(Role::kPeer);
-  } else if (ok) {
-    ok = poller_.watch(Role::kPeer, peer_.get(), false);
-  }
-  if (!ok) registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
-  poller_.set_deadline(heir_.deadline());
+  await(poller_, registry_, awaited);
 }
 
 void HeirDriver::handle(HeirEvent event) {

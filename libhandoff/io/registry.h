@@ -94,11 +94,18 @@ class Registry {
   // Sessions that nobody touches when they change: saved again at every freeze.
   std::uint64_t untracked = 0;
 
+  // The declarations (io/declarations.cc); an Error names what is wrong with which name.
+  Result<void> set_names(std::string service_name, std::string release_name);
+  // address "": any fd of that name, if somebody has it.
+  Result<void> declare_named(const std::string& name, const std::string& address);
+  Result<void> declare_kind(const std::string& name, std::uint32_t version);
+  Result<void> declare_step(const std::string& kind, core::Step step, StateStep how);
+  Result<void> declare_section(SectionDecl section);
+  Result<void> set_callbacks(const handoff_callbacks& given, void* user);
+
   // The kinds, then the sections; the indices used on the wire. named: those that have an fd
   // (a donor has them to give), or all (an heir claims them).
   Result<core::Manifest> manifest(bool only_with_fd) const;
-  bool is_section(std::uint32_t kind_index) const { return kind_index >= kinds.size(); }
-  SectionDecl& section_at(std::uint32_t kind_index) { return sections[kind_index - kinds.size()]; }
   std::string describe(std::uint64_t id, std::uint32_t kind) const;
 
   Result<std::uint64_t> open_session(int fd, const handoff_session_options* options);
@@ -124,6 +131,8 @@ class Registry {
   void log(int level, const std::string& message) const;
 
  private:
+  bool name_taken(const std::string& name) const;
+
   std::uint64_t next_session_ = 1;
   std::string reason_;
   void (*log_)(void*, int, const char*) = nullptr;

@@ -1,72 +1,13 @@
 #include "io/service.h"
 
-#include <fcntl.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <charconv>
-#include <cstdlib>
 
 #include "io/process.h"
 #include "io/socket.h"
 
 namespace handoff::io {
-namespace {
 
 using protocol::Type;
-
-// Start was sent before this process was executed.
-constexpr int kStartTimeoutMs = 5000;
-
-std::optional<int> number_from(const char* name) {
-  const char* text = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): see handoff_open()
-  if (text == nullptr) return std::nullopt;
-  const std::string_view view(text);
-  int value = -1;
-  const auto [end, error] = std::from_chars(view.data(), view.data() + view.size(), value);
-  if (error != std::errc() || end != view.data() + view.size() || value < 0) return std::nullopt;
-  return value;
-}
-
-bool good_name(std::string_view name) {
-  return !name.empty() && name.size() <= protocol::kMaxName &&
-         std::all_of(name.begin(), name.end(), [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                  c == '.' || c == '_' || c == '-';
-         });
-}
-
-Result<void> check_name(const char* what, std::string_view name) {
-  if (good_name(name)) return {};
-  return fail(-EINVAL, std::string(what) + " '" + std::string(name) +
-                           "' must be 1 to 64 of letters, digits, '.', '_', '-'");
-}
-
-HandoffParameters parameters_of(const protocol::Handoff& handoff) {
-  constexpr std::uint64_t kHour = 3'600'000'000;
-  HandoffParameters out{.id = handoff.id, .limits = {}};
-  if (handoff.stall_us > 0) {
-    out.limits.stall = static_cast<core::Duration>(std::min(handoff.stall_us, kHour));
-  }
-  if (handoff.budget_us > 0) {
-    out.limits.budget = static_cast<core::Duration>(std::min(handoff.budget_us, kHour));
-  }
-  return out;
-}
-
-// The two fds of one end of a channel, out of those of a message.
-Result<std::pair<UniqueFd, UniqueFd>> take_ends(const protocol::Handoff& handoff,
-                                                std::vector<UniqueFd>& fds) {
-  if (handoff.channel_index >= fds.size() || handoff.peer_index >= fds.size() ||
-      handoff.channel_index == handoff.peer_index) {
-    return fail(HANDOFF_ERR_PROTOCOL, "the supervisor passed no channel and no pidfd");
-  }
-  return std::pair{std::move(fds[handoff.channel_index]), std::move(fds[handoff.peer_index])};
-}
-
-}  // namespace
 
 Result<std::unique_ptr<Service>> Service::open(const handoff_options& options) {
   if (options.size < sizeof options) return fail(-EINVAL, "handoff_options.size is too small");
@@ -74,22 +15,19 @@ Result<std::unique_ptr<Service>> Service::open(const handoff_options& options) {
     return fail(-EINVAL, "handoff_options needs name and version");
   }
   if (options.lanes > 1) return fail(-EINVAL, "handoff_options.lanes: there is only one so far");
-  if (auto ok = check_name("the service's name", options.name); !ok) return Failure(ok.error());
-  if (auto ok = check_name("the release's version", options.version); !ok) {
-    return Failure(ok.error());
-  }
   auto poller = Poller::make();
   if (!poller) return Failure(poller.error());
   std::unique_ptr<Service> service(new Service(std::move(*poller)));
-  service->registry_.service = options.name;
-  service->registry_.release = options.version;
   service->registry_.set_log(options.log, options.user);
-  service->registry_.kinds.push_back(
-      {.name = "session",
-       .version = options.state_version == 0 ? 1 : options.state_version,
-       .steps = {}});
+  const auto named = service->registry_.set_names(options.name, options.version);
+  if (!named) return Failure(named.error());
+  const auto kind = service->registry_.declare_kind(
+      "session", options.state_version == 0 ? 1 : options.state_version);
+  if (!kind) return Failure(kind.error());
   service->fds_max_ = raise_fd_limit();
-  if (auto ok = service->take_environment(); !ok) return Failure(ok.error());
+  auto start = take_start();
+  if (!start) return Failure(start.error());
+  if (*start) service->begin(std::move(**start));
   return service;
 }
 
@@ -97,144 +35,18 @@ void Service::shut() {
   if (donor_) donor_->cancel({core::Code::kCancelled, "the donor closes its handle"});
 }
 
-Result<void> Service::take_environment() {
-  const auto number = number_from("HANDOFF_FD");
-  const auto pid = number_from("HANDOFF_PID");
-  // A child of a supervised service may inherit the variables; they are not meant for it.
-  if (!number || !pid || *pid != ::getpid()) return {};
-  for (const char* name : {"HANDOFF_FD", "HANDOFF_PID", "HANDOFF_SERVICE", "HANDOFF_GENERATION"}) {
-    ::unsetenv(name);  // NOLINT(concurrency-mt-unsafe)
-  }
-  int type = 0;
-  socklen_t length = sizeof type;
-  if (::getsockopt(*number, SOL_SOCKET, SO_TYPE, &type, &length) < 0 || type != SOCK_SEQPACKET) {
-    return fail(-EBADF, "HANDOFF_FD names fd " + std::to_string(*number) +
-                            ", which is not a control socket");
-  }
-  UniqueFd fd(*number);
-  if (::fcntl(fd.get(), F_SETFD, FD_CLOEXEC) < 0) return fail_errno("HANDOFF_FD");
-  control_.emplace(std::move(fd));
-  return take_start();
+void Service::begin(StartOrder start) {
+  control_.emplace(std::move(start.control));
+  registry_.generation = start.generation;
+  given_ = std::move(start.listeners);
+  heir_end_ = std::move(start.heir);
 }
 
-Result<void> Service::take_start() {
-  Channel::Message message;
-  pollfd readable{control_->fd(), POLLIN, 0};
-  int polled = 0;
-  do {
-    polled = ::poll(&readable, 1, kStartTimeoutMs);
-  } while (polled < 0 && errno == EINTR);
-  if (polled <= 0) return fail(-ETIMEDOUT, "the supervisor sent no Start");
-  const auto received = control_->recv(message);
-  if (!received) return Failure(received.error());
-  if (*received != Channel::Received::kMessage || message.header.type != Type::kStart) {
-    return fail(HANDOFF_ERR_PROTOCOL, "the supervisor's first message is no Start");
+Result<void> Service::declare(const std::function<Result<void>(Registry&)>& declaration) {
+  if (state_ != HANDOFF_STATE_DECLARING) {
+    return fail(HANDOFF_ERR_ORDER, "declare everything before handoff_ready()");
   }
-  const auto start = protocol::decode<protocol::Start>(message.body);
-  if (!start) return Failure(start.error());
-  if (start->protocol_min > protocol::kVersionMax || start->protocol_max < protocol::kVersionMin) {
-    return fail(HANDOFF_ERR_VERSION, "the supervisor speaks protocol versions " +
-                                         std::to_string(start->protocol_min) + " to " +
-                                         std::to_string(start->protocol_max) + ", this library " +
-                                         std::to_string(protocol::kVersionMin) + " to " +
-                                         std::to_string(protocol::kVersionMax));
-  }
-  registry_.generation = start->generation;
-  if (start->heir) {
-    if (!start->handoff) return fail(HANDOFF_ERR_PROTOCOL, "Start for an heir without a handoff");
-    auto ends = take_ends(*start->handoff, message.fds);
-    if (!ends) return Failure(ends.error());
-    heir_parameters_ = parameters_of(*start->handoff);
-    heir_channel_ = std::move(ends->first);
-    heir_peer_ = std::move(ends->second);
-    return {};
-  }
-  for (const protocol::Named& named : start->listeners) {
-    if (named.fd_index >= message.fds.size() || !message.fds[named.fd_index].valid()) {
-      return fail(HANDOFF_ERR_PROTOCOL, "Start names listener '" + named.name + "' without an fd");
-    }
-    UniqueFd fd = std::move(message.fds[named.fd_index]);
-    const auto identity = identity_of(fd.get());
-    if (!identity) return Failure(identity.error());
-    if (*identity != Identity{named.inode, named.device}) {
-      return fail(HANDOFF_ERR_IDENTITY, "listener '" + named.name + "' is not the one announced");
-    }
-    given_.emplace_back(named, std::move(fd));
-  }
-  return {};
-}
-
-Result<void> Service::check_declaring() const {
-  if (state_ == HANDOFF_STATE_DECLARING) return {};
-  return fail(HANDOFF_ERR_ORDER, "declare everything before handoff_ready()");
-}
-
-bool Service::name_taken(const std::string& name) const {
-  const auto same = [&](const auto& other) { return other.name == name; };
-  return std::any_of(registry_.kinds.begin(), registry_.kinds.end(), same) ||
-         std::any_of(registry_.sections.begin(), registry_.sections.end(), same);
-}
-
-Result<void> Service::declare_named(const std::string& name, const std::string& address) {
-  if (auto ok = check_declaring(); !ok) return ok;
-  if (auto ok = check_name("the name", name); !ok) return ok;
-  if (registry_.named.contains(name)) {
-    return fail(HANDOFF_ERR_DUPLICATE, "'" + name + "' is declared already");
-  }
-  if (!address.empty()) {
-    if (const auto parsed = core::parse_address(address); !parsed) {
-      return fail(-EINVAL, "listener '" + name + "': " + parsed.error());
-    }
-  }
-  registry_.named[name].address = address;
-  return {};
-}
-
-Result<void> Service::declare_kind(const std::string& name, std::uint32_t version) {
-  if (auto ok = check_declaring(); !ok) return ok;
-  if (auto ok = check_name("the kind", name); !ok) return ok;
-  if (version == 0) return fail(-EINVAL, "state versions count from 1");
-  if (name_taken(name)) {
-    return fail(HANDOFF_ERR_DUPLICATE, "'" + name + "' is declared already");
-  }
-  registry_.kinds.push_back({.name = name, .version = version, .steps = {}});
-  return {};
-}
-
-Result<void> Service::declare_step(const std::string& kind, core::Step step, StateStep how) {
-  if (auto ok = check_declaring(); !ok) return ok;
-  const auto it = std::find_if(registry_.kinds.begin(), registry_.kinds.end(),
-                               [&](const SessionKind& k) { return k.name == kind; });
-  if (it == registry_.kinds.end()) {
-    return fail(HANDOFF_ERR_UNKNOWN, "session kind '" + kind + "' was not declared");
-  }
-  if (step.first == 0 || step.second == 0 ||
-      (step.first + 1 != step.second && step.second + 1 != step.first)) {
-    return fail(-EINVAL, "a step is from N to N+1 or from N+1 to N");
-  }
-  if (how.convert == nullptr) return fail(-EINVAL, "a step needs a function");
-  if (!it->steps.emplace(step, how).second) {
-    return fail(HANDOFF_ERR_DUPLICATE, "that step is registered already");
-  }
-  return {};
-}
-
-Result<void> Service::declare_section(SectionDecl section) {
-  if (auto ok = check_declaring(); !ok) return ok;
-  if (auto ok = check_name("the section", section.name); !ok) return ok;
-  if (name_taken(section.name)) {
-    return fail(HANDOFF_ERR_DUPLICATE, "'" + section.name + "' is declared already");
-  }
-  registry_.sections.push_back(std::move(section));
-  return {};
-}
-
-Result<void> Service::set_callbacks(const handoff_callbacks& callbacks, void* user) {
-  if (auto ok = check_declaring(); !ok) return ok;
-  if (callbacks.size < sizeof callbacks) return fail(-EINVAL, "handoff_callbacks.size");
-  registry_.callbacks = callbacks;
-  registry_.callbacks_user = user;
-  return {};
+  return declaration(registry_);
 }
 
 Result<void> Service::attach(const std::string& name, UniqueFd fd) {
@@ -249,7 +61,9 @@ Result<void> Service::attach(const std::string& name, UniqueFd fd) {
 }
 
 Result<void> Service::ready() {
-  if (auto ok = check_declaring(); !ok) return ok;
+  if (state_ != HANDOFF_STATE_DECLARING) {
+    return fail(HANDOFF_ERR_ORDER, "handoff_ready() was called already");
+  }
   for (auto& [named, fd] : given_) {
     const auto it = registry_.named.find(named.name);
     if (it == registry_.named.end()) {
@@ -262,7 +76,7 @@ Result<void> Service::ready() {
     it->second.address = named.address;
   }
   given_.clear();
-  if (!heir_parameters_) {
+  if (!heir_end_) {
     if (auto ok = registry_.bind_missing(); !ok) return ok;
   }
   auto manifest = registry_.manifest(false);
@@ -274,15 +88,15 @@ Result<void> Service::ready() {
                                                               .manifest = std::move(*manifest)}));
     watch_control(true);
   }
-  if (!heir_parameters_) {
+  if (!heir_end_) {
     state_ = HANDOFF_STATE_OWNER;
     report_owner();
     return {};
   }
   state_ = HANDOFF_STATE_HEIR;
-  heir_ = std::make_unique<HeirDriver>(registry_, poller_, *heir_parameters_,
-                                       Channel(std::move(heir_channel_)), std::move(heir_peer_),
-                                       fds_max_);
+  heir_ = std::make_unique<HeirDriver>(registry_, poller_, heir_end_->parameters,
+                                       Channel(std::move(heir_end_->channel)),
+                                       std::move(heir_end_->peer), fds_max_);
   heir_->start();
   return {};
 }
@@ -430,9 +244,9 @@ void Service::obey(Channel::Message& message) {
 }
 
 void Service::donate(const protocol::Donate& donate, std::vector<UniqueFd>& fds) {
-  auto ends = take_ends(donate.handoff, fds);
-  if (!ends) {
-    failed({donate.handoff.id, to_reason(ends.error()), now_ns()});
+  auto end = take_end(donate.handoff, fds);
+  if (!end) {
+    failed({donate.handoff.id, to_reason(end.error()), now_ns()});
     return;
   }
   if (state_ != HANDOFF_STATE_OWNER) {
@@ -444,8 +258,8 @@ void Service::donate(const protocol::Donate& donate, std::vector<UniqueFd>& fds)
     return;
   }
   state_ = HANDOFF_STATE_DONOR;
-  donor_ = std::make_unique<DonorDriver>(registry_, poller_, *this, parameters_of(donate.handoff),
-                                         Channel(std::move(ends->first)), std::move(ends->second));
+  donor_ = std::make_unique<DonorDriver>(registry_, poller_, *this, end->parameters,
+                                         Channel(std::move(end->channel)), std::move(end->peer));
   donor_->start();
 }
 

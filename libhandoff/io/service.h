@@ -6,6 +6,7 @@
 // again or does not.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,6 +18,7 @@
 #include "io/poller.h"
 #include "io/registry.h"
 #include "io/shell.h"
+#include "io/start.h"
 
 namespace handoff::io {
 
@@ -32,11 +34,8 @@ class Service : public Reporter {
   bool supervised() const { return control_.has_value(); }
   int fd() const { return poller_.fd(); }
 
-  Result<void> declare_named(const std::string& name, const std::string& address);
-  Result<void> declare_kind(const std::string& name, std::uint32_t version);
-  Result<void> declare_step(const std::string& kind, core::Step step, StateStep how);
-  Result<void> declare_section(SectionDecl section);
-  Result<void> set_callbacks(const handoff_callbacks& callbacks, void* user);
+  // Runs a declaration on the registry, if there is still time for it.
+  Result<void> declare(const std::function<Result<void>(Registry&)>& declaration);
   Result<void> attach(const std::string& name, UniqueFd fd);
 
   Result<void> ready();
@@ -54,10 +53,7 @@ class Service : public Reporter {
  private:
   explicit Service(Poller poller) : poller_(std::move(poller)) {}
 
-  Result<void> take_environment();
-  Result<void> take_start();
-  Result<void> check_declaring() const;
-  bool name_taken(const std::string& name) const;
+  void begin(StartOrder start);
   void turn(const std::vector<Role>& roles);
   void read_control();
   void obey(Channel::Message& message);
@@ -73,9 +69,8 @@ class Service : public Reporter {
   int state_ = HANDOFF_STATE_DECLARING;
   std::uint64_t fds_max_ = 0;
   // From Start.
-  std::vector<std::pair<protocol::Named, UniqueFd>> given_;
-  std::optional<HandoffParameters> heir_parameters_;
-  UniqueFd heir_channel_, heir_peer_;
+  std::vector<GivenListener> given_;
+  std::optional<HandoffEnd> heir_end_;
   // At most one of them.
   std::unique_ptr<HeirDriver> heir_;
   std::unique_ptr<DonorDriver> donor_;

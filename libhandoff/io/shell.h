@@ -3,10 +3,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "base/result.h"
 #include "core/types.h"
 #include "handoff/handoff.h"
+#include "io/poller.h"
+#include "io/registry.h"
 #include "protocol/messages.h"
 
 namespace handoff::io {
@@ -20,34 +23,22 @@ class Reporter {
   virtual void retired(const protocol::Retired& retired) = 0;
 };
 
+// What a driver waits for: its channel, unless nothing more can come of it; the peer's exit, unless
+// it was seen; a deadline. nullopt: nothing, the handoff is over.
+struct Awaited {
+  std::optional<int> channel;  // fd
+  bool write = false;          // room in it, too
+  std::optional<int> peer;     // pidfd
+  std::optional<core::Time> deadline;
+};
+void await(Poller& poller, const Registry& registry, const Awaited& awaited);
+
 struct HandoffParameters {
   std::uint64_t id = 0;
   core::Limits limits;
 };
 
 // The reason that the peer and the operator are given for an error on this side.
-inline core::Reason to_reason(const Error& error) {
-  switch (error.code) {
-    case HANDOFF_ERR_PROTOCOL:
-      return {core::Code::kProtocol, error.message};
-    case HANDOFF_ERR_REJECTED:
-      return {core::Code::kRejected, error.message};
-    case HANDOFF_ERR_VERSION:
-      return {core::Code::kVersion, error.message};
-    case HANDOFF_ERR_IDENTITY:
-      return {core::Code::kIdentity, error.message};
-    case HANDOFF_ERR_UNKNOWN:
-      return {core::Code::kUnclaimed, error.message};
-    case -EMFILE:
-    case -ENFILE:
-    case -ENOMEM:
-    case -ENOSPC:
-    case -ENOBUFS:
-    case -ETOOMANYREFS:
-      return {core::Code::kResources, error.message};
-    default:
-      return {core::Code::kInternal, error.message};
-  }
-}
+core::Reason to_reason(const Error& error);
 
 }  // namespace handoff::io

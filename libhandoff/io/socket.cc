@@ -67,13 +67,25 @@ const sockaddr* as_sockaddr(const Raw& raw) {
   return reinterpret_cast<const sockaddr*>(&raw.storage);
 }
 
-// A path is stale if it is a socket that refuses connections: nobody listens on it any more.
-bool is_stale(const core::Address& address, const Raw& raw) {
-  struct stat info {};
-  if (::lstat(address.host.c_str(), &info) < 0 || !S_ISSOCK(info.st_mode)) return false;
+// Removes what a dead listener has left at that path. One that answers is somebody's.
+Result<void> clear_stale(const std::string& path, const Raw& raw) {
+  struct stat found {};
+  if (::lstat(path.c_str(), &found) < 0) {
+    if (errno == ENOENT) return {};
+    return fail_errno(path);
+  }
+  if (!S_ISSOCK(found.st_mode)) {
+    return fail(-EEXIST, path +
+                             " exists and is no socket: it is left alone; remove it or choose "
+                             "another path");
+  }
   const UniqueFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!probe.valid()) return false;
-  return ::connect(probe.get(), as_sockaddr(raw), raw.length) < 0 && errno == ECONNREFUSED;
+  if (!probe.valid()) return fail_errno("socket");
+  if (::connect(probe.get(), as_sockaddr(raw), raw.length) == 0 || errno != ECONNREFUSED) {
+    return fail(-EADDRINUSE, path + " is in use: another process listens there");
+  }
+  if (::unlink(path.c_str()) < 0) return fail_errno("removing the stale " + path);
+  return {};
 }
 
 }  // namespace
@@ -94,13 +106,11 @@ Result<UniqueFd> bind_address(const core::Address& address) {
   if (address.v6 && ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) < 0) {
     return fail_errno(what);
   }
-  int bound = ::bind(fd.get(), as_sockaddr(*raw), raw->length);
-  if (bound < 0 && errno == EADDRINUSE && address.kind == core::Address::Kind::kUnix &&
-      !address.abstract && is_stale(address, *raw)) {
-    if (::unlink(address.host.c_str()) < 0) return fail_errno(what);
-    bound = ::bind(fd.get(), as_sockaddr(*raw), raw->length);
+  if (address.kind == core::Address::Kind::kUnix && !address.abstract) {
+    const auto cleared = clear_stale(address.host, *raw);
+    if (!cleared) return fail(cleared.error().code, what + ": " + cleared.error().message);
   }
-  if (bound < 0) return fail_errno(what);
+  if (::bind(fd.get(), as_sockaddr(*raw), raw->length) < 0) return fail_errno(what);
   if (!udp && ::listen(fd.get(), SOMAXCONN) < 0) return fail_errno(what);
   return fd;
 }

@@ -61,7 +61,7 @@ Result<Config> from_options(const RunOptions& options) {
   }
   ServiceConfig service;
   service.name = options.name;
-  if (!valid_name(service.name)) {
+  if (!core::valid_name(service.name)) {
     return fail(-EINVAL,
                 "\"" + service.name + "\" is no name: letters, digits, . _ - and at most 64");
   }

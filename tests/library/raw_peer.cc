@@ -271,4 +271,20 @@ void RawHeir::send_prepared() {
   send(*channel_, Type::kPrepared, prepared);
 }
 
+void expect_given_up(RawDonor& donor, v1::Code code, bool told) {
+  if (told) {
+    const Frame frame = donor.next();
+    ASSERT_EQ(Type::kAbort, frame.type);
+    v1::Abort abort;
+    ASSERT_TRUE(abort.ParseFromString(frame.body));
+    EXPECT_EQ(code, abort.code()) << abort.reason();
+    EXPECT_FALSE(abort.reason().empty());
+  }
+  const auto failed = donor.heir().await_message<v1::Failed>(Type::kFailed);
+  EXPECT_EQ(code, failed.code()) << failed.reason();
+  const int status = donor.heir().wait();
+  EXPECT_TRUE(WIFEXITED(status)) << status;
+  EXPECT_EQ(3, WEXITSTATUS(status));
+}
+
 }  // namespace handoff::test

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -77,6 +78,9 @@ class RawDonor {
   std::optional<io::Channel> channel_;
   std::unique_ptr<Child> heir_;
 };
+
+// The heir gave up: an Abort with this code (if told), Failed to the supervisor, exit status 3.
+void expect_given_up(RawDonor& donor, v1::Code code, bool told = true);
 
 // Plays the heir for a donor in a child process that serves already.
 class RawHeir {
