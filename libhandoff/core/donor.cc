@@ -136,7 +136,6 @@ std::vector<DonorEffect> Donor::step(const DonorEvent& event, Time now) {
         case E::kTimer:
           return fence({Code::kTimeout, what_was_awaited()});
         case E::kMalformed:
-        case E::kRefused:
           return fence(event.reason);
         case E::kChannelClosed:
         case E::kPeerExited:
@@ -225,7 +224,7 @@ std::vector<DonorEffect> Donor::step(const DonorEvent& event, Time now) {
       }
       state_ = S::kFrozen;
       frozen_at_ = now;
-      arm(now, limits_.budget);
+      arm(now, until_release());
       return {F::kFreeze};
     case S::kFrozen:
       if (event.type == E::kProgress) return {};  // the budget is not extended
@@ -235,12 +234,15 @@ std::vector<DonorEffect> Donor::step(const DonorEvent& event, Time now) {
     case S::kPreparing:
       if (event.type == E::kProgress) return {};
       if (event.type != E::kPrepared) break;
+      // Too late, even if the timer has not said so yet: a released heir must have its time.
+      if (now >= *deadline_) return give_up({Code::kTimeout, what_was_awaited()}, true);
       state_ = S::kReleasing;
       return {F::kSendRelease};
     case S::kReleasing:
       if (event.type == E::kProgress) return {};
       if (event.type != E::kReleaseSent) break;
       state_ = S::kReleased;
+      arm(frozen_at_, limits_.budget);
       return {};
     default:
       break;

@@ -102,6 +102,9 @@ class Donor {
   using Effects = std::vector<DonorEffect>;
   Effects give_up(Reason reason, bool tell);
   Effects fence(Reason reason);
+  // The last fifth of the budget is the heir's, for Resumed: a donor that released at the last
+  // moment would have to end an heir that is just about to serve.
+  Duration until_release() const { return limits_.budget / 5 * 4; }
   void arm(Time now, Duration after) { deadline_ = now + after; }
   std::string what_was_awaited() const;
 

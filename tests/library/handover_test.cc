@@ -101,6 +101,43 @@ TEST_F(HandoverTest, EveryKindOfFdMovesAndStaysTheSameSocket) {
   EXPECT_EQ("1 x\n2 y\n", text);
 }
 
+// More named fds than one frame takes, and names that nobody has an fd for.
+TEST_F(HandoverTest, AHundredNamedFilesGoAlong) {
+  const auto claim = [](Service& s) {
+    for (int i = 0; i < 110; ++i) s.claim("file-" + std::to_string(i));
+  };
+  LineServiceOptions one;
+  one.adjust = claim;
+  one.on_ready = [this](Service& s) {
+    for (int i = 0; i < 100; ++i) {
+      const std::string path = folder_ + "/" + std::to_string(i);
+      s.attach("file-" + std::to_string(i), ::open(path.c_str(), O_CREAT | O_WRONLY, 0600));
+    }
+  };
+  LineServiceOptions two;
+  two.adjust = claim;
+  two.on_ready = [](Service& s) {
+    for (int i = 0; i < 110; ++i) {
+      const int fd = s.named_fd("file-" + std::to_string(i));
+      if ((fd >= 0) != (i < 100)) throw std::runtime_error("file-" + std::to_string(i));
+      if (fd >= 0 && ::write(fd, std::to_string(i).data(), std::to_string(i).size()) < 0) {
+        throw std::runtime_error("write");
+      }
+    }
+  };
+  auto donor = start(one);
+  auto heir = hand_over(*donor, two);
+  Client client(address("public"));  // answered once on_ready() is through
+  client.send("a\n");
+  EXPECT_EQ("1 a\n", client.line());
+  for (int i = 0; i < 100; ++i) {
+    std::ifstream file(folder_ + "/" + std::to_string(i));
+    std::string text;
+    file >> text;
+    EXPECT_EQ(std::to_string(i), text);
+  }
+}
+
 TEST_F(HandoverTest, HalfALineGoesAlong) {
   auto donor = start({});
   Client client(address("public"));

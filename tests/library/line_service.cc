@@ -57,6 +57,7 @@ class LineService {
       service_->attach("log", ::open((options_.folder + "/log").c_str(),
                                      O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600));
     }
+    if (options_.on_ready) options_.on_ready(*service_);
     while (!done_) turn();
     return 0;
   }

@@ -21,6 +21,8 @@ struct LineServiceOptions {
   bool early_restore = false;  // declares on_update()
   // Called with the service before ready(): for what a test wants to be different.
   std::function<void(Service&)> adjust = {};
+  // Called once it owns everything.
+  std::function<void(Service&)> on_ready = {};
   // In place of a session's state.
   std::function<std::string(SessionId)> save = {};
   std::function<void(SessionId)> on_restore = {};

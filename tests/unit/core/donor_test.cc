@@ -118,8 +118,7 @@ const std::map<S, Row> kTable = {
     {S::kPreparing, frozen_row({{"Prepared", "Releasing SendRelease"}})},
     {S::kReleasing, frozen_row({{"ReleaseSent", "Released"}})},
     {S::kReleased,
-     {{"Refused", "Fencing Fence"},
-      {"PeerAborted", kThawAndServeOn},
+     {{"PeerAborted", kThawAndServeOn},
       {"Malformed", "Fencing Fence"},
       {"Resumed", "Retired Retire CloseChannel"},
       {"ChannelClosed", "Fencing Fence"},
@@ -155,15 +154,35 @@ TEST(DonorTest, AnAckExtendsTheCopyButNotTheFreeze) {
   copy.step({E::kProgress});
   EXPECT_EQ(1900, copy.donor.deadline());
   At frozen = in(S::kFrozen);
-  frozen.now = 90;
-  frozen.step({E::kProgress, E::kDeltaSent, E::kPrepared, E::kReleaseSent});
-  EXPECT_EQ(S::kReleased, frozen.donor.state());
-  EXPECT_EQ(100, frozen.donor.deadline());
+  frozen.now = 70;
+  frozen.step({E::kProgress, E::kDeltaSent, E::kProgress});
+  EXPECT_EQ(80, frozen.donor.deadline());
+}
+
+TEST(DonorTest, TheLastFifthOfTheBudgetIsTheHeirs) {
+  At at = in(S::kFrozen);
+  at.now = 79;
+  at.step({E::kDeltaSent, E::kPrepared, E::kReleaseSent});
+  EXPECT_EQ(S::kReleased, at.donor.state());
+  EXPECT_EQ(100, at.donor.deadline());
+}
+
+TEST(DonorTest, DoesNotReleaseAnHeirThatWasPreparedTooLate) {
+  At at = in(S::kPreparing);
+  at.now = 80;
+  EXPECT_THAT(at.donor.step(event(E::kPrepared), at.now),
+              ::testing::ElementsAre(DonorEffect::kSendAbort, DonorEffect::kThaw));
+  EXPECT_EQ(Code::kTimeout, at.donor.reason().code);
+}
+
+// Nobody can take a Release back, the supervisor neither.
+TEST(DonorTest, ACancelAfterReleaseChangesNothing) {
+  EXPECT_EQ("-", apply(in(S::kReleased), E::kRefused));
 }
 
 TEST(DonorTest, ATimerThatFiresEarlyChangesNothing) {
   At at = in(S::kFrozen);
-  at.now = 99;
+  at.now = 79;
   EXPECT_TRUE(at.donor.step(event(E::kTimer), at.now).empty());
   EXPECT_EQ(S::kFrozen, at.donor.state());
 }
