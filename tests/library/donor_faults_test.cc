@@ -181,6 +181,37 @@ TEST_F(DonorFaultsTest, ServesOnWithoutItsSupervisor) {
   }
 }
 
+// Nothing that a supervisor says is worth a session.
+TEST_F(DonorFaultsTest, ServesOnWhateverItsSupervisorSays) {
+  start();
+  io::Channel& control = donor_->control();
+  const auto raw_bytes = [&](const std::string& bytes) {
+    ASSERT_EQ(static_cast<ssize_t>(bytes.size()),
+              ::send(control.fd(), bytes.data(), bytes.size(), 0));
+  };
+  raw_bytes("garbage, garbage");
+  raw_bytes("HF");
+  send_raw(control, static_cast<Type>(77), "");
+  send_raw(control, Type::kOwner, "");                         // not for a service
+  send_raw(control, Type::kStop, "\x0a\xff\xff\xff\xff\x0f");  // does not parse
+  send_raw(control, Type::kQuery, "", {control.fd()});         // an fd too many
+  send(control, Type::kDonate, v1::Donate());                  // without its fds
+  EXPECT_EQ(v1::PROTOCOL, donor_->await_message<v1::Failed>(Type::kFailed).code());
+  v1::Query query;
+  query.set_id(9);
+  send(control, Type::kQuery, query);
+  v1::Status status;
+  do {
+    status = donor_->await_message<v1::Status>(Type::kStatus);
+  } while (status.query_id() != 9);
+  EXPECT_EQ(3U, status.sessions());
+  for (auto& client : clients_) {
+    client->send("b\n");
+    EXPECT_EQ("2 b\n", client->line());
+  }
+  EXPECT_EQ(before_, donor_->open_fds());
+}
+
 TEST_F(DonorFaultsTest, GivesUpWhenTheSupervisorCancels) {
   start();
   RawHeir heir(*donor_);

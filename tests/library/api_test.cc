@@ -1,0 +1,203 @@
+// The C ABI by itself, without a supervisor: what it refuses, and with which words.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+
+#include "base/unique_fd.h"
+#include "handoff/handoff.h"
+
+namespace handoff::test {
+namespace {
+
+handoff_options options(const char* name = "api", const char* version = "1") {
+  handoff_options o{};
+  o.size = sizeof o;
+  o.name = name;
+  o.version = version;
+  return o;
+}
+
+class ApiTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const auto o = options();
+    ASSERT_EQ(0, handoff_open(&h_, &o));
+  }
+  void TearDown() override { handoff_close(h_); }
+  handoff_t* h_ = nullptr;
+};
+
+TEST(ApiOpenTest, RefusesOptionsThatCantBe) {
+  handoff_t* h = nullptr;
+  EXPECT_EQ(-EINVAL, handoff_open(nullptr, nullptr));
+  EXPECT_EQ(-EINVAL, handoff_open(&h, nullptr));
+  const std::string too_long(65, 'x');
+  for (auto o : {options(nullptr), options("api", nullptr), options(""), options("a b"),
+                 options("api", "1.0\n"), options(too_long.c_str())}) {
+    EXPECT_EQ(-EINVAL, handoff_open(&h, &o));
+    EXPECT_EQ(nullptr, h);
+  }
+  auto small = options();
+  small.size = 8;
+  EXPECT_EQ(-EINVAL, handoff_open(&h, &small));
+  auto lanes = options();
+  lanes.lanes = 2;
+  EXPECT_EQ(-EINVAL, handoff_open(&h, &lanes));
+  handoff_close(nullptr);
+}
+
+TEST(ApiOpenTest, TellsItsLogWhy) {
+  std::string said;
+  auto o = options("not a name");
+  o.user = &said;
+  o.log = [](void* user, int, const char* text) { *static_cast<std::string*>(user) = text; };
+  handoff_t* h = nullptr;
+  EXPECT_EQ(-EINVAL, handoff_open(&h, &o));
+  EXPECT_NE(std::string::npos, said.find("'not a name'"));
+}
+
+TEST(ApiOpenTest, VariablesOfAnotherProcessAreNotForThisOne) {
+  ::setenv("HANDOFF_FD", "0", 1);
+  ::setenv("HANDOFF_PID", "1", 1);
+  const auto o = options();
+  handoff_t* h = nullptr;
+  EXPECT_EQ(0, handoff_open(&h, &o));
+  EXPECT_EQ(0, handoff_supervised(h));
+  handoff_close(h);
+  // Its own, but no control socket: an error, not a guess.
+  ::setenv("HANDOFF_PID", std::to_string(::getpid()).c_str(), 1);
+  EXPECT_EQ(-EBADF, handoff_open(&h, &o));
+  EXPECT_EQ(nullptr, std::getenv("HANDOFF_FD")) << "children must not try it, too";
+}
+
+TEST(ApiTestNoHandle, EveryFunctionTakesANullHandle) {
+  EXPECT_EQ(-EINVAL, handoff_ready(nullptr));
+  EXPECT_EQ(-EINVAL, handoff_wait(nullptr, 0));
+  EXPECT_EQ(-EINVAL, handoff_dispatch(nullptr, 0));
+  EXPECT_EQ(-EINVAL, handoff_fd(nullptr, 0));
+  EXPECT_EQ(-EINVAL, handoff_named_fd(nullptr, "x"));
+  EXPECT_EQ(nullptr, handoff_named_address(nullptr, "x"));
+  EXPECT_EQ(HANDOFF_STATE_FAILED, handoff_state(nullptr));
+  EXPECT_EQ(0U, handoff_session_count(nullptr));
+  EXPECT_STREQ("", handoff_last_error(nullptr));
+  EXPECT_EQ(-EINVAL, handoff_save_state(nullptr, "x", 1));
+  EXPECT_EQ(-EINVAL, handoff_buffer_append(nullptr, "x", 1));
+}
+
+TEST_F(ApiTest, DeclarationsAreCheckedAndSayWhatIsWrong) {
+  EXPECT_EQ(0, handoff_listener(h_, "public", "tcp:127.0.0.1:0"));
+  EXPECT_EQ(HANDOFF_ERR_DUPLICATE, handoff_listener(h_, "public", "tcp:127.0.0.1:0"));
+  EXPECT_EQ(HANDOFF_ERR_DUPLICATE, handoff_claim(h_, "public"));
+  EXPECT_EQ(-EINVAL, handoff_listener(h_, "other", "tcp:localhost:80"));
+  EXPECT_NE(nullptr, strstr(handoff_last_error(h_), "names are not looked up"));
+  EXPECT_EQ(-EINVAL, handoff_listener(h_, "a b", "tcp:127.0.0.1:0"));
+  EXPECT_EQ(-EINVAL, handoff_listener(h_, "other", ""));
+  EXPECT_EQ(-EINVAL, handoff_kind(h_, "admin", 0));
+  EXPECT_EQ(0, handoff_kind(h_, "admin", 3));
+  EXPECT_EQ(HANDOFF_ERR_DUPLICATE, handoff_kind(h_, "admin", 3));
+  EXPECT_EQ(HANDOFF_ERR_DUPLICATE, handoff_kind(h_, "session", 1)) << "it is there already";
+  const auto convert = [](void*, const void*, size_t, handoff_buffer_t*) { return 0; };
+  EXPECT_EQ(0, handoff_state_step(h_, "admin", 2, 3, convert, nullptr));
+  EXPECT_EQ(HANDOFF_ERR_DUPLICATE, handoff_state_step(h_, "admin", 2, 3, convert, nullptr));
+  EXPECT_EQ(-EINVAL, handoff_state_step(h_, "admin", 1, 3, convert, nullptr));
+  EXPECT_EQ(-EINVAL, handoff_state_step(h_, "admin", 0, 1, convert, nullptr));
+  EXPECT_EQ(-EINVAL, handoff_state_step(h_, "admin", 3, 2, nullptr, nullptr));
+  EXPECT_EQ(HANDOFF_ERR_UNKNOWN, handoff_state_step(h_, "nobody", 1, 2, convert, nullptr));
+  handoff_section_ops incomplete{};
+  incomplete.size = sizeof incomplete;
+  const uint32_t one[] = {1};
+  EXPECT_EQ(-EINVAL, handoff_section(h_, "data", one, 1, one, 1, &incomplete, nullptr));
+}
+
+TEST_F(ApiTest, CallsOutOfOrderAreRefused) {
+  EXPECT_EQ(HANDOFF_ERR_ORDER, handoff_wait(h_, 0));
+  EXPECT_EQ(HANDOFF_ERR_ORDER, handoff_dispatch(h_, 0));
+  uint64_t id = 0;
+  EXPECT_EQ(HANDOFF_ERR_ORDER, handoff_session_open(h_, 0, nullptr, &id));
+  ASSERT_EQ(0, handoff_ready(h_));
+  EXPECT_EQ(HANDOFF_ERR_ORDER, handoff_ready(h_));
+  EXPECT_EQ(HANDOFF_ERR_ORDER, handoff_listener(h_, "late", "tcp:127.0.0.1:0"));
+  EXPECT_EQ(0, handoff_wait(h_, -1));
+  EXPECT_EQ(0, handoff_dispatch(h_, 0));
+  EXPECT_EQ(-EINVAL, handoff_dispatch(h_, 1)) << "there is only lane 0";
+  EXPECT_EQ(HANDOFF_STATE_OWNER, handoff_state(h_));
+}
+
+TEST_F(ApiTest, AListenerThatCantBeBoundIsAnErrorThatNamesIt) {
+  const auto o = options();
+  handoff_t* first = nullptr;
+  ASSERT_EQ(0, handoff_open(&first, &o));
+  ASSERT_EQ(0, handoff_listener(first, "public", "tcp:127.0.0.1:0"));
+  ASSERT_EQ(0, handoff_ready(first));
+  const std::string address = handoff_named_address(first, "public");
+  ASSERT_EQ(0, handoff_listener(h_, "public", address.c_str()));
+  EXPECT_EQ(-EADDRINUSE, handoff_ready(h_));
+  EXPECT_NE(nullptr, strstr(handoff_last_error(h_), address.c_str()));
+  handoff_close(first);
+  EXPECT_EQ(0, handoff_ready(h_)) << "it can be tried again";
+}
+
+TEST_F(ApiTest, NamedFdsHaveOneOwner) {
+  ASSERT_EQ(0, handoff_claim(h_, "log"));
+  ASSERT_EQ(0, handoff_ready(h_));
+  EXPECT_EQ(-ENOENT, handoff_named_fd(h_, "log"));
+  EXPECT_EQ(HANDOFF_ERR_UNKNOWN, handoff_named_fd(h_, "other"));
+  const int fd = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
+  EXPECT_EQ(0, handoff_attach(h_, "log", fd));
+  EXPECT_EQ(fd, handoff_named_fd(h_, "log"));
+  // Taken even where it is refused: the caller never has to wonder.
+  const int second = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
+  EXPECT_EQ(HANDOFF_ERR_DUPLICATE, handoff_attach(h_, "log", second));
+  EXPECT_EQ(-1, ::fcntl(second, F_GETFD));
+  EXPECT_EQ(-EINVAL, handoff_attach(h_, "log", -1));
+}
+
+TEST_F(ApiTest, SessionsHaveIdsAndEndOnce) {
+  ASSERT_EQ(0, handoff_ready(h_));
+  int pair[2];
+  ASSERT_EQ(0, ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
+  const UniqueFd a(pair[0]), b(pair[1]);
+  uint64_t one = 0, two = 0;
+  EXPECT_EQ(0, handoff_session_open(h_, a.get(), nullptr, &one));
+  EXPECT_EQ(0, handoff_session_open(h_, b.get(), nullptr, &two));
+  EXPECT_NE(0U, one);
+  EXPECT_NE(one, two);
+  EXPECT_EQ(2U, handoff_session_count(h_));
+  EXPECT_EQ(0, handoff_session_touch(h_, one));
+  EXPECT_EQ(0, handoff_session_closed(h_, one));
+  EXPECT_EQ(HANDOFF_ERR_UNKNOWN, handoff_session_closed(h_, one));
+  EXPECT_EQ(HANDOFF_ERR_UNKNOWN, handoff_session_touch(h_, one));
+  EXPECT_EQ(1U, handoff_session_count(h_));
+  EXPECT_EQ(-EBADF, handoff_session_open(h_, -1, nullptr, &one));
+  handoff_session_options o{};
+  o.size = sizeof o;
+  o.kind = "nobody";
+  EXPECT_EQ(HANDOFF_ERR_UNKNOWN, handoff_session_open(h_, a.get(), &o, &one));
+  o.kind = nullptr;
+  o.flags = 1U << 31;
+  EXPECT_EQ(-EINVAL, handoff_session_open(h_, a.get(), &o, &one));
+  o.flags = 0;
+  o.lane = 1;
+  EXPECT_EQ(-EINVAL, handoff_session_open(h_, a.get(), &o, &one));
+}
+
+TEST(ApiErrorTest, EveryResultHasADescription) {
+  for (const int code :
+       {0, HANDOFF_ERR_ABORTED, HANDOFF_ERR_PROTOCOL, HANDOFF_ERR_ORDER, HANDOFF_ERR_DUPLICATE,
+        HANDOFF_ERR_UNKNOWN, HANDOFF_ERR_VERSION, HANDOFF_ERR_IDENTITY, HANDOFF_ERR_REJECTED,
+        HANDOFF_ERR_INTERNAL, -EINVAL, -EMFILE}) {
+    EXPECT_STRNE("unknown error", handoff_strerror(code)) << code;
+  }
+  EXPECT_STREQ("unknown error", handoff_strerror(-99999));
+  EXPECT_STREQ("unknown error", handoff_strerror(7));
+  EXPECT_STREQ(HANDOFF_VERSION, handoff_version());
+}
+
+}  // namespace
+}  // namespace handoff::test
