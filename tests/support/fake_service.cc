@@ -162,6 +162,8 @@ struct Fake {
       while (::access(options["wait-for"].c_str(), F_OK) != 0) ::poll(nullptr, 0, 5);
     }
     if (how == "fail") {
+      // As a real donor does: a channel that just closed would be its death to the heir.
+      (void)channel->send(Type::kAbort, "");
       channel.reset();
       tell_failed(v1::INTERNAL, "the fake donor does not want it");
       return;
@@ -209,6 +211,8 @@ struct Fake {
       case Type::kResumed:
         retire();
         break;
+      case Type::kAbort:
+        std::_Exit(3);
       default:
         std::_Exit(98);
     }
