@@ -66,6 +66,7 @@ struct DonorRetired {
   std::uint64_t bytes = 0;
   std::uint64_t lost = 0;
   bool heir_died = false;
+  std::uint64_t at_ns = 0;
 };
 
 // ---- about a process ---------------------------------------------------------------------------

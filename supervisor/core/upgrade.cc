@@ -196,6 +196,8 @@ void Upgrade::donor_failed(const HandoffFailed& failed, Time now) {
 void Upgrade::donor_retired(const DonorRetired& retired, Time now) {
   if (state_ == State::kStarting || state_ == State::kOver || retired_) return;
   retired_ = true;
+  leaves_ = retired.at_ns != 0 ? time_from_ns(retired.at_ns) : now;
+  measure_retire();
   report_.bytes = std::max(report_.bytes, retired.bytes);
   if (heir_owns_) {
     // The drain counts from here: it is the donor's first moment without sessions.
@@ -215,9 +217,17 @@ void Upgrade::donor_retired(const DonorRetired& retired, Time now) {
   }
 }
 
+// From the donor's first moment without sessions to its exit; it may be over before the heir's loop
+// runs.
+void Upgrade::measure_retire() {
+  if (left_ && leaves_) report_.retire = std::max(*left_ - *leaves_, Duration{});
+}
+
 void Upgrade::donor_exited(const Exit& exit, Time now) {
   donor_.gone = true;
   donor_.next.reset();
+  left_ = now;
+  measure_retire();
   const std::string how = describe(exit);
   switch (state_) {
     case State::kStarting:
@@ -244,7 +254,6 @@ void Upgrade::donor_exited(const Exit& exit, Time now) {
     case State::kClosing:
       if (heir_owns_) {
         if (donor_.story.empty()) donor_.story = how;
-        report_.retire = std::max(now - running_, Duration{});
       } else if (!nobody_) {
         crash_ = how;  // it was to go on, and died by itself
         nobody_ = true;

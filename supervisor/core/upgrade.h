@@ -80,6 +80,7 @@ class Upgrade {
   void donor_failed(const HandoffFailed& failed, Time now);
   void donor_retired(const DonorRetired& retired, Time now);
   void donor_exited(const Exit& exit, Time now);
+  void measure_retire();
   void ticked(Time now);
   void tick_parties(Time now);
 
@@ -105,6 +106,8 @@ class Upgrade {
   Time donated_{};
   Time frozen_{};
   Time running_{};
+  std::optional<Time> leaves_;  // the donor has retired
+  std::optional<Time> left_;    // and exited
   std::optional<Time> deadline_;
   bool cancelled_ = false;
   bool heir_owns_ = false;

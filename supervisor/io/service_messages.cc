@@ -88,7 +88,7 @@ Heard from(const v1::Failed& message, Generation generation) {
 
 Heard from(const v1::Retired& message, Generation generation) {
   return {{DonorRetired{generation, message.handoff_id(), message.sessions(), message.bytes(),
-                        message.lost(), message.heir_died()}},
+                        message.lost(), message.heir_died(), message.at_ns()}},
           {}};
 }
 
