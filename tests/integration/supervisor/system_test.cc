@@ -91,7 +91,8 @@ TEST_F(SystemTest, TellsSystemd) {
 
 TEST_F(SystemTest, ReapsOrphansAsPidOne) {
   ASSERT_EQ(std::system("unshare --pid --fork --mount-proc true"), 0)
-      << "this test needs PID namespaces: run it as root, where the container or kernel allows them";
+      << "this test needs PID namespaces: run it as root, where the container or kernel allows "
+         "them";
   const std::string runtime = supervisor.runtime();
   const Environment environment{{"HANDOFF_RUNTIME_DIR", runtime}};
   const Child unshare(
