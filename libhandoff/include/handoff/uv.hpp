@@ -463,7 +463,8 @@ class Host {
     if (s.input_.empty() && s.input_.capacity() > 65536) s.input_.shrink_to_fit();
   }
   void touch(Stream& s) {
-    if (s.touched_) return;
+    // The sessions of a retired donor are not its own any more; its timers may not know that yet.
+    if (s.touched_ || finishing_) return;
     s.touched_ = true;
     service_.session_touch(s.id_);
   }
