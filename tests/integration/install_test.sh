@@ -44,7 +44,7 @@ find_package(handoff REQUIRED)
 add_executable(consumer ../consumer.c)
 target_link_libraries(consumer PRIVATE handoff::handoff)
 END
-cmake -S "$work/project" -B "$work/project/build" -DCMAKE_PREFIX_PATH="$work/usr" >/dev/null
+cmake -G Ninja -S "$work/project" -B "$work/project/build" -DCMAKE_PREFIX_PATH="$work/usr" >/dev/null
 cmake --build "$work/project/build" >/dev/null
 "$work/project/build/consumer" >/dev/null
 echo "installed, and used from C, C++ and CMake"
