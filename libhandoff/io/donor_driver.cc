@@ -293,11 +293,12 @@ void DonorDriver::perform(F effect) {
     case F::kFreeze: {
       frozen_at_ns_ = now_ns();
       if (registry_.callbacks.freeze != nullptr) {
-        const auto ok = registry_.call("freeze()", [&] {
-          registry_.callbacks.freeze(registry_.callbacks_user);
-          return 0;
-        });
-        if (!ok) handle({E::kRefused, to_reason(ok.error())});
+        const auto ok = registry_.call(
+            "freeze()", [&] { return registry_.callbacks.freeze(registry_.callbacks_user); });
+        if (!ok) {
+          handle({E::kRefused, to_reason(ok.error())});
+          return;
+        }
       }
       copier_->set_frozen(frozen_at_ns_, static_cast<std::uint64_t>(parameters_.limits.budget));
       const auto begun = copier_->begin(Copier::Round::kFrozen);

@@ -162,6 +162,25 @@ TEST_F(DonorFaultsTest, FailsTheHandoffWhenSaveRefuses) {
   EXPECT_EQ("2 b\n", clients_[0]->line());
 }
 
+// A service that can't stop its threads must not be switched.
+TEST_F(DonorFaultsTest, FailsTheHandoffWhenFreezeRefuses) {
+  LineServiceOptions refusing;
+  refusing.adjust = [](Service& s) {
+    s.on_freeze([] { throw std::runtime_error("a thread does not stop"); });
+  };
+  start(refusing);
+  RawHeir heir(*donor_);
+  heir.send_hello();
+  ASSERT_FALSE(heir.await(Type::kCopyEnd).closed);
+  heir.send_copied();
+  const Frame frame = heir.await(Type::kAbort);
+  ASSERT_FALSE(frame.closed);
+  v1::Abort abort;
+  ASSERT_TRUE(abort.ParseFromString(frame.body));
+  EXPECT_NE(std::string::npos, abort.reason().find("a thread does not stop")) << abort.reason();
+  expect_serving_on(v1::REJECTED);
+}
+
 TEST_F(DonorFaultsTest, RefusesASecondHandoffWhileOneIsUnderWay) {
   start();
   RawHeir first(*donor_);

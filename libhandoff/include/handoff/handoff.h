@@ -211,8 +211,9 @@ struct handoff_callbacks {
    * kept. Forget it and close(2) its fd, no more. */
   void (*drop)(void* user, uint64_t id);
   /* Donor, optional: stop all that touches sockets or state. Only services with several threads
-   * need it: from here to thaw() or retired() the library does not return to the caller. */
-  void (*freeze)(void* user);
+   * need it: from here to thaw() or retired() the library does not return to the caller. A negative
+   * number fails the handoff; thaw() follows. */
+  int (*freeze)(void* user);
   /* Donor, optional: the handoff failed; go on as before. */
   void (*thaw)(void* user);
   /* Donor: the sessions and named fds are the heir's. Do not touch them, but close(2) them (take

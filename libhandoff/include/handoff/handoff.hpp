@@ -2,8 +2,10 @@
 //
 // The order of calls, threads and re-entrancy are those of handoff.h. What is added: RAII,
 // callbacks as std::function, errors as exceptions of type handoff::Exception from the functions
-// that the service calls. An exception thrown by one of the service's callbacks fails the
-// handoff (it never crosses the C boundary) and its text is the reason that the operator sees.
+// that the service calls. An exception thrown by one of the service's callbacks never crosses the C
+// boundary: it fails the handoff, and its text is the reason that the operator sees; from those
+// that come when nothing can fail any more (drop, thaw, retired, stop, a section's end and reset)
+// it goes to the log.
 #ifndef HANDOFF_HANDOFF_HPP
 #define HANDOFF_HANDOFF_HPP
 
@@ -369,7 +371,7 @@ class Service {
     }
     static void end(void* user, int moved) {
       auto& self = of(user);
-      self.service->guard([&] { self.section->end(moved != 0); });
+      self.service->guard_or_log("Section::end", [&] { self.section->end(moved != 0); });
     }
     static int write(void* user, std::uint32_t version, const void* chunk, std::size_t length) {
       auto& self = of(user);
@@ -389,7 +391,7 @@ class Service {
     static void reset(void* user) {
       auto& self = of(user);
       self.reader = {};
-      self.service->guard([&] { self.section->reset(); });
+      self.service->guard_or_log("Section::reset", [&] { self.section->reset(); });
     }
   };
 
@@ -422,6 +424,18 @@ class Service {
       complain("an exception that is no std::exception");
     }
     return HANDOFF_ERR_INTERNAL;
+  }
+  // For callbacks that nothing can fail any more: what they throw is at least told.
+  template <class F>
+  void guard_or_log(const char* name, F&& f) noexcept {
+    try {
+      try {
+        f();
+      } catch (const std::exception& e) {
+        log_(HANDOFF_LOG_ERROR, std::string(name) + " threw: " + e.what());
+      }
+    } catch (...) {  // NOLINT: it, or the log, threw what has no words
+    }
   }
   void complain(const char* what) noexcept { handoff_reason(h_, what); }
   void check(int result) const {
@@ -458,23 +472,23 @@ class Service {
   }
   static void drop_thunk(void* user, SessionId id) {
     Service& self = of(user);
-    if (self.drop_) self.guard([&] { self.drop_(id); });
+    if (self.drop_) self.guard_or_log("on_drop", [&] { self.drop_(id); });
   }
-  static void freeze_thunk(void* user) {
+  static int freeze_thunk(void* user) {
     Service& self = of(user);
-    if (self.freeze_) self.guard([&] { self.freeze_(); });
+    return self.freeze_ ? self.guard([&] { self.freeze_(); }) : 0;
   }
   static void thaw_thunk(void* user) {
     Service& self = of(user);
-    if (self.thaw_) self.guard([&] { self.thaw_(); });
+    if (self.thaw_) self.guard_or_log("on_thaw", [&] { self.thaw_(); });
   }
   static void retired_thunk(void* user, std::uint64_t lost) {
     Service& self = of(user);
-    if (self.retired_) self.guard([&] { self.retired_(lost); });
+    if (self.retired_) self.guard_or_log("on_retired", [&] { self.retired_(lost); });
   }
   static void stop_thunk(void* user, int /*reason*/, std::uint64_t deadline_us) {
     Service& self = of(user);
-    if (self.stop_) self.guard([&] { self.stop_(deadline_us); });
+    if (self.stop_) self.guard_or_log("on_stop", [&] { self.stop_(deadline_us); });
   }
 
   handoff_t* h_ = nullptr;
