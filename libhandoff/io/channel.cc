@@ -144,6 +144,10 @@ Result<Channel::Received> Channel::recv(Message& message) {
   const std::string_view whole(buffer_.data(), last_length_);
   auto header = protocol::decode_header(whole, message.fds.size());
   if (!header) return Failure(header.error());
+  if (header->lane != 0) {
+    return fail(HANDOFF_ERR_PROTOCOL, "malformed frame: of lane " + std::to_string(header->lane) +
+                                          ", and there is only lane 0");
+  }
   ++frames_received_;
   message.header = *header;
   message.body = whole.substr(protocol::kHeaderSize);

@@ -107,6 +107,13 @@ TEST_F(ChannelTest, TellsAnEmptyMessageFromTheEnd) {
   EXPECT_EQ(HANDOFF_ERR_PROTOCOL, receive_error().code);
 }
 
+TEST_F(ChannelTest, RefusesALaneThatDoesNotExist) {
+  const auto header = protocol::encode_header({.type = Type::kAck, .lane = 1, .body = 0});
+  ASSERT_EQ(static_cast<ssize_t>(header.size()),
+            ::send(left_.fd(), header.data(), header.size(), 0));
+  EXPECT_EQ(HANDOFF_ERR_PROTOCOL, receive_error().code);
+}
+
 TEST_F(ChannelTest, RefusesALongerMessageThanTheLimitWithoutReadingOn) {
   const int size = 1 << 20;
   ::setsockopt(left_.fd(), SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size);
