@@ -42,8 +42,6 @@ std::string type_name(Type type) {
   return name != nullptr ? name : "type " + std::to_string(static_cast<int>(type));
 }
 
-bool known(Type type) { return find_name(type) != nullptr; }
-
 std::array<unsigned char, kHeaderSize> encode_header(const Header& header) {
   std::array<unsigned char, kHeaderSize> out{};
   const auto byte = [](std::uint64_t value, int index) {

@@ -47,7 +47,6 @@ enum class Type : std::uint8_t {
 
 // "Sessions"; "type 77" for a number that has no name.
 std::string type_name(Type type);
-bool known(Type type);
 
 struct Header {
   Type type{};

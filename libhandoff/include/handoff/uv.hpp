@@ -137,7 +137,7 @@ class Host {
   void listen(const std::string& name, const std::string& address, Create create, Restore restore,
               ListenOptions options) {
     service_.listener(name, address);
-    restores_[options.kind] = Factory{std::move(restore), flags_of(options)};
+    restores_[options.kind] = std::move(restore);
     listeners_.push_back(
         std::make_unique<Listener>(Listener{name, std::move(create), std::move(options), -1}));
   }
@@ -197,11 +197,6 @@ class Host {
     bool rests = false;  // not watched for a moment, for want of fds
   };
   static constexpr std::uint32_t kClosing = 1;  // the session ends when its output is sent
-
-  struct Factory {
-    Restore restore;
-    std::uint32_t flags;
-  };
 
   static std::uint32_t flags_of(const ListenOptions& options) {
     return HANDOFF_SESSION_TRACKED |
@@ -271,7 +266,7 @@ class Host {
       throw std::runtime_error("no listener of this release has sessions of kind '" +
                                std::string(a.kind()) + "'");
     }
-    auto stream = factory->second.restore(a.state());
+    auto stream = factory->second(a.state());
     if (!stream) throw std::runtime_error("the session's state was refused");
     auto& slot = streams_[a.id()];
     const bool fresh = slot == nullptr;
@@ -589,7 +584,7 @@ class Host {
   std::array<char, 65536> buffer_{};
   std::unordered_map<SessionId, std::unique_ptr<Stream>> streams_;
   std::vector<std::unique_ptr<Listener>> listeners_;
-  std::map<std::string, Factory> restores_;
+  std::map<std::string, Restore> restores_;
   std::vector<SessionId> pending_;  // to flush
   std::vector<SessionId> ended_;    // to destroy
   std::vector<SessionId> adopted_;  // restored, on_open() not called yet
