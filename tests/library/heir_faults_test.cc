@@ -3,6 +3,8 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include <utility>
+
 #include "line_service.h"
 #include "raw_peer.h"
 
@@ -51,6 +53,48 @@ TEST(HeirFaultsTest, TakesOverFromADonorThatDiedAfterPrepare) {
   EXPECT_EQ(0U, owner.lost());
   expect_line(donor.connection(0), "6 \n");
   expect_line(donor.connection(1), "6 \n");
+}
+
+// A section may do in finish() what can be done only once.
+class FinishedOnce : public Section {
+ public:
+  void begin(std::uint32_t) override {}
+  bool next(Phase, std::string&) override { return false; }
+  void end(bool) override {}
+  void apply(std::uint32_t, std::string_view) override {}
+  void finish() override {
+    if (std::exchange(finished_, true)) throw std::runtime_error("finish() came twice");
+  }
+  void reset() override {}
+
+ private:
+  bool finished_ = false;
+};
+
+TEST(HeirFaultsTest, FinishesSectionsOnceAlsoWhenTheDonorDiesAfterPrepare) {
+  RawDonor donor([] {
+    FinishedOnce data;
+    LineServiceOptions options{.version = "2"};
+    options.adjust = [&](Service& s) { s.section("data", data, {1}, {1}); };
+    return run_line_service(options);
+  });
+  donor.open_connections(1);
+  v1::Hello hello = donor.hello();
+  auto& kind = *hello.mutable_manifest()->add_kinds();
+  kind.set_name("data");
+  kind.set_section(true);
+  kind.add_writes(1);
+  send(donor.channel(), Type::kHello, hello);
+  EXPECT_EQ(Type::kHello, donor.next().type);
+  donor.send_listeners();
+  donor.send_sessions(false);
+  donor.send_copy_end();
+  donor.send_prepare();
+  donor.die();
+  const auto owner = donor.heir().await_message<v1::Owner>(Type::kOwner);
+  EXPECT_EQ(1U, owner.sessions());
+  EXPECT_EQ(0U, owner.lost());
+  expect_line(donor.connection(0), "6 \n");
 }
 
 // The last messages are still in the channel when the donor has gone: they count.
