@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "handoff/handoff.h"
+#include "io/failpoint.h"
 
 namespace handoff::io {
 
@@ -20,7 +21,8 @@ struct Channel::Hashes {
   XXH3_state_t received;
 };
 
-Channel::Channel(UniqueFd fd) : fd_(std::move(fd)), hashes_(std::make_unique<Hashes>()) {
+Channel::Channel(UniqueFd fd, std::string_view side)
+    : fd_(std::move(fd)), side_(side), hashes_(std::make_unique<Hashes>()) {
   XXH3_64bits_reset(&hashes_->sent);
   XXH3_64bits_reset(&hashes_->received);
   // Every call passes MSG_DONTWAIT, so the description's own flag does not matter.
@@ -64,9 +66,14 @@ Result<Channel::Sent> Channel::send(protocol::Type type, std::string_view body,
     std::memcpy(CMSG_DATA(cmsg), fds.data(), fds.size_bytes());
   }
   ssize_t sent = 0;
-  do {
-    sent = ::sendmsg(fd_.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-  } while (sent < 0 && errno == EINTR);
+  if (const int error = fail_at(type, "sending"); error != 0) {
+    errno = error;
+    sent = -1;
+  } else {
+    do {
+      sent = ::sendmsg(fd_.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    } while (sent < 0 && errno == EINTR);
+  }
   if (sent < 0) {
     switch (errno) {
       case EAGAIN:
@@ -85,7 +92,13 @@ Result<Channel::Sent> Channel::send(protocol::Type type, std::string_view body,
   XXH3_64bits_update(&hashes_->sent, header.data(), header.size());
   XXH3_64bits_update(&hashes_->sent, body.data(), body.size());
   ++frames_sent_;
+  (void)fail_at(type, "sent");  // it is sent: too late to fail
   return Sent::kYes;
+}
+
+int Channel::fail_at(protocol::Type type, std::string_view moment) const {
+  if (side_.empty() || !failpoint::armed()) return 0;
+  return failpoint::strike_message(side_, protocol::type_name(type), moment);
 }
 
 Result<Channel::Received> Channel::recv(Message& message) {
@@ -147,6 +160,10 @@ Result<Channel::Received> Channel::recv(Message& message) {
   if (header->lane != 0) {
     return fail(HANDOFF_ERR_PROTOCOL, "malformed frame: of lane " + std::to_string(header->lane) +
                                           ", and there is only lane 0");
+  }
+  if (const int error = fail_at(header->type, "received"); error != 0) {
+    message.fds.clear();
+    return Failure(Error::from_errno(error, "receiving " + protocol::type_name(header->type)));
   }
   ++frames_received_;
   message.header = *header;

@@ -32,8 +32,9 @@ class Channel {
   };
   enum class Received { kMessage, kWouldBlock, kClosed };
 
-  // Takes fd. Whether it is O_NONBLOCK does not matter: no call here waits.
-  explicit Channel(UniqueFd fd);
+  // Takes fd. Whether it is O_NONBLOCK does not matter: no call here waits. side is a literal:
+  // whose end it is, for failpoints ("donor"); "" has none.
+  explicit Channel(UniqueFd fd, std::string_view side = "");
   ~Channel();
   Channel(Channel&&) noexcept;
   Channel& operator=(Channel&&) noexcept;
@@ -58,7 +59,10 @@ class Channel {
 
  private:
   struct Hashes;
+  int fail_at(protocol::Type type, std::string_view moment) const;
+
   UniqueFd fd_;
+  std::string_view side_;
   std::vector<char> buffer_;  // of kMaxFrame, from the first recv() on
   std::size_t last_length_ = 0;
   std::uint64_t frames_received_ = 0;

@@ -12,7 +12,7 @@ namespace handoff::io {
 
 class Control {
  public:
-  explicit Control(UniqueFd fd) : channel_(std::move(fd)) {}
+  explicit Control(UniqueFd fd) : channel_(std::move(fd), "service") {}
 
   int fd() const { return channel_.fd(); }
   bool closed() const { return closed_; }

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/negotiation.h"
+#include "io/failpoint.h"
 #include "io/process.h"
 
 namespace handoff::io {
@@ -291,6 +292,7 @@ void DonorDriver::perform(F effect) {
       return;
     }
     case F::kFreeze: {
+      failpoint::hit("donor.freeze.before");
       frozen_at_ns_ = now_ns();
       if (registry_.callbacks.freeze != nullptr) {
         const auto ok = registry_.call(
@@ -304,12 +306,14 @@ void DonorDriver::perform(F effect) {
       const auto begun = copier_->begin(Copier::Round::kFrozen);
       if (!begun) handle({E::kRefused, to_reason(begun.error())});
       report(protocol::Phase::kSwitch);
+      failpoint::hit("donor.freeze.after");
       return;
     }
     case F::kSendRelease:
       send_release();
       return;
     case F::kThaw:
+      failpoint::hit("donor.thaw.before");
       copier_->end(false);
       if (registry_.callbacks.thaw != nullptr) {
         const auto ok = registry_.call("thaw()", [&] {
@@ -318,28 +322,35 @@ void DonorDriver::perform(F effect) {
         });
         if (!ok) registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
       }
+      failpoint::hit("donor.thaw.after");
       return;
     case F::kSendAbort:
       send_abort();
       return;
     case F::kFence:
+      failpoint::hit("donor.fence.before");
       registry_.log(HANDOFF_LOG_WARNING, "ending the heir: " + donor_.reason().text);
       if (const auto ok = kill_process(peer_.get()); !ok) {
         // Not allowed to: then its exit is waited for, whoever brings it about.
         registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
       }
+      failpoint::hit("donor.fence.after");
       return;
     case F::kReadOut:
       read_channel();
       handle({E::kReadOut});
       return;
     case F::kCloseChannel:
+      failpoint::hit("donor.close.before");
       channel_done_ = true;
       poller_.unwatch(Role::kChannel);
       channel_.reset();
+      failpoint::hit("donor.close.after");
       return;
     case F::kRetire:
+      failpoint::hit("donor.retire.before");
       finish_retired();
+      failpoint::hit("donor.retire.after");
       return;
     case F::kReportFailed:
       copier_->end(false);

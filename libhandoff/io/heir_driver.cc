@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/negotiation.h"
+#include "io/failpoint.h"
 #include "io/process.h"
 
 namespace handoff::io {
@@ -275,7 +276,10 @@ void HeirDriver::perform(F effect) {
       send_or_refuse(Type::kCopied, encode(protocol::Copied{round_, stage_.sessions()}));
       return;
     case F::kRestore: {
-      const auto ok = stage_.restore_all();
+      const int error = failpoint::hit("heir.restore.before");
+      const auto ok = error == 0 ? stage_.restore_all()
+                                 : Failure(Error::from_errno(error, "restoring the sessions"));
+      failpoint::hit("heir.restore.after");
       if (ok) {
         handle({E::kRestored});
       } else {
@@ -290,14 +294,18 @@ void HeirDriver::perform(F effect) {
       send_resumed();
       return;
     case F::kKeepUnmoved:
+      failpoint::hit("heir.keep.before");
       stage_.keep_unmoved(donor_sessions_);
       registry_.log(HANDOFF_LOG_WARNING,
                     "the donor died in mid-copy: " + std::to_string(stage_.sessions()) +
                         " sessions kept, " + std::to_string(stage_.lost()) + " lost");
+      failpoint::hit("heir.keep.after");
       return;
     case F::kRun:
+      failpoint::hit("heir.run.before");
       adopted_ = stage_.sessions();
       stage_.adopt_all();
+      failpoint::hit("heir.run.after");
       return;
     case F::kSendAbort: {
       const auto sent = channel_.send(Type::kAbort, encode(protocol::Abort{heir_.reason()}));
@@ -306,19 +314,23 @@ void HeirDriver::perform(F effect) {
       return;
     }
     case F::kFence:
+      failpoint::hit("heir.fence.before");
       registry_.log(HANDOFF_LOG_WARNING,
                     "the donor is silent or gone: making sure that it is gone");
       if (const auto ok = kill_process(peer_.get()); !ok) {
         registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
       }
+      failpoint::hit("heir.fence.after");
       return;
     case F::kReadOut:
       read_channel(true);
       handle({E::kReadOut});
       return;
     case F::kGo:
+      failpoint::hit("heir.go.before");
       registry_.log(HANDOFF_LOG_WARNING, "handoff failed, this heir goes: " + heir_.reason().text);
       stage_.drop_all();
+      failpoint::hit("heir.go.after");
       return;
   }
 }

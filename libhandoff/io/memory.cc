@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "handoff/handoff.h"
+#include "io/failpoint.h"
 
 namespace handoff::io {
 namespace {
@@ -18,6 +19,9 @@ constexpr int kFixedSize = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 constexpr int kImmutable = kFixedSize | F_SEAL_WRITE;
 
 Result<UniqueFd> make(std::size_t size) {
+  if (const int error = failpoint::hit("service.memory.create"); error != 0) {
+    return Failure(Error::from_errno(error, "shared memory for the transfer of state"));
+  }
   UniqueFd fd(::memfd_create("handoff", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!fd.valid()) return fail_errno("memfd_create");
   if (::ftruncate(fd.get(), static_cast<off_t>(size)) < 0) return fail_errno("sizing a memfd");

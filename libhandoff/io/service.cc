@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "io/failpoint.h"
 #include "io/process.h"
 #include "io/socket.h"
 
@@ -15,6 +16,7 @@ Result<std::unique_ptr<Service>> Service::open(const handoff_options& options) {
     return fail(-EINVAL, "handoff_options needs name and version");
   }
   if (options.lanes > 1) return fail(-EINVAL, "handoff_options.lanes: there is only one so far");
+  if (!failpoint::problem().empty()) return fail(-EINVAL, failpoint::problem());
   auto poller = Poller::make();
   if (!poller) return Failure(poller.error());
   std::unique_ptr<Service> service(new Service(std::move(*poller)));
@@ -95,7 +97,7 @@ Result<void> Service::ready() {
   }
   state_ = HANDOFF_STATE_HEIR;
   heir_ = std::make_unique<HeirDriver>(registry_, poller_, heir_end_->parameters,
-                                       Channel(std::move(heir_end_->channel)),
+                                       Channel(std::move(heir_end_->channel), "heir"),
                                        std::move(heir_end_->peer), fds_max_);
   heir_->start();
   return {};
@@ -259,7 +261,8 @@ void Service::donate(const protocol::Donate& donate, std::vector<UniqueFd>& fds)
   }
   state_ = HANDOFF_STATE_DONOR;
   donor_ = std::make_unique<DonorDriver>(registry_, poller_, *this, end->parameters,
-                                         Channel(std::move(end->channel)), std::move(end->peer));
+                                         Channel(std::move(end->channel), "donor"),
+                                         std::move(end->peer));
   donor_->start();
 }
 

@@ -88,7 +88,7 @@ struct Parsed {
   ServiceOptions status;
   ServiceOptions stop;
   ServiceOptions restart;
-  bool doctor_json = false;
+  DoctorOptions doctor;
   bool completion_json = false;
   std::string shell;
 };
@@ -142,7 +142,9 @@ void add_commands(CLI::App& app, Parsed& parsed) {
 
   CLI::App* doctor = app.add_subcommand("doctor", "what this host allows, and what follows");
   doctor->footer("Example:\n  handoff doctor --json");
-  add_json(doctor, parsed.doctor_json, "one JSON object");
+  doctor->add_flag("--failpoints", parsed.doctor.failpoints,
+                   "list the places where a test can strike (HANDOFF_FAILPOINT)");
+  add_json(doctor, parsed.doctor.json, "one JSON object");
 
   CLI::App* completion = app.add_subcommand("completion", "a completion script for a shell");
   completion->add_option("SHELL", parsed.shell, "bash")->required()->check(CLI::IsMember({"bash"}));
@@ -167,7 +169,7 @@ ExitStatus dispatch(const CLI::App& app, Parsed& parsed,
   if (command == "status") return status_command(parsed.status);
   if (command == "stop") return stop_command(parsed.stop);
   if (command == "restart") return restart_command(parsed.restart);
-  if (command == "doctor") return doctor_command(parsed.doctor_json);
+  if (command == "doctor") return doctor_command(parsed.doctor);
   return completion_command(parsed.shell, parsed.completion_json);
 }
 

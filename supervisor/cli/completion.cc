@@ -46,6 +46,7 @@ _handoff() {
         case $command in
             run) words="--config --name --listen --working-dir --no-restart $timeouts" ;;
             upgrade | restart) words=$timeouts ;;
+            doctor) words="--failpoints" ;;
         esac
         words="$words --json --help"
     else

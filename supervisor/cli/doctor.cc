@@ -4,6 +4,7 @@
 
 #include "cli/options.h"
 #include "cli/table.h"
+#include "io/failpoint.h"
 #include "io/host.h"
 #include "io/runtime_dir.h"
 #include "protocol/limits.h"
@@ -109,7 +110,27 @@ std::vector<Finding> examine() {
 
 }  // namespace
 
-ExitStatus doctor_command(bool as_json) {
+namespace {
+
+ExitStatus list_failpoints(bool as_json) {
+  const auto points = failpoint::all();
+  if (as_json) {
+    std::cout << json{{"failpoints", std::vector<std::string>(points.begin(), points.end())}}.dump()
+              << std::endl;
+    return ExitStatus::kDone;
+  }
+  for (const std::string& point : points) std::cout << point << "\n";
+  std::cout << "\nFor tests: HANDOFF_FAILPOINT=POINT[@N]=ACTION[,...] in the environment of "
+               "`handoff run`;\nACTION is kill, stop, exit, delay:MS, error:ERRNO or ask:PATH.\n"
+            << std::flush;
+  return ExitStatus::kDone;
+}
+
+}  // namespace
+
+ExitStatus doctor_command(const DoctorOptions& options) {
+  const bool as_json = options.json;
+  if (options.failpoints) return list_failpoints(as_json);
   const std::vector<Finding> findings = examine();
   bool good = true;
   json list = json::array();

@@ -44,12 +44,17 @@ struct ServiceOptions {  // status, stop, restart
   GivenTimeouts timeouts;
 };
 
+struct DoctorOptions {
+  bool json = false;
+  bool failpoints = false;  // list them instead
+};
+
 ExitStatus run_command(const RunOptions& options);
 ExitStatus upgrade_command(const UpgradeOptions& options);
 ExitStatus restart_command(const ServiceOptions& options);
 ExitStatus stop_command(const ServiceOptions& options);
 ExitStatus status_command(const ServiceOptions& options);
-ExitStatus doctor_command(bool json);
+ExitStatus doctor_command(const DoctorOptions& options);
 ExitStatus completion_command(const std::string& shell, bool json);
 
 // The whole program.

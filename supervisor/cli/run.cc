@@ -10,6 +10,7 @@
 #include "cli/json_log.h"
 #include "cli/options.h"
 #include "config.h"
+#include "io/failpoint.h"
 #include "io/spawn.h"
 #include "io/supervisor.h"
 
@@ -85,6 +86,9 @@ Result<Config> from_options(const RunOptions& options) {
 }  // namespace
 
 ExitStatus run_command(const RunOptions& options) {
+  if (const std::string& problem = failpoint::problem(); !problem.empty()) {
+    return complain(false, ExitStatus::kUsage, "usage", problem);
+  }
   auto config = from_options(options);
   if (!config) return complain(false, ExitStatus::kUsage, "usage", config.error().message);
   auto runtime = runtime_path();

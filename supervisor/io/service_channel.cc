@@ -11,7 +11,7 @@ constexpr Duration kRetryIn = std::chrono::milliseconds(20);
 
 ServiceChannel::ServiceChannel(uv_loop_t* loop, UniqueFd fd, Generation generation,
                                Callbacks callbacks)
-    : channel_(std::move(fd)),
+    : channel_(std::move(fd), "supervisor"),
       generation_(generation),
       callbacks_(std::move(callbacks)),
       poll_(std::make_unique<Poll>(loop, channel_.fd(), [this](int events) { ready(events); })),

@@ -6,6 +6,7 @@
 #include <csignal>
 #include <utility>
 
+#include "io/failpoint.h"
 #include "io/service_runner.h"
 #include "io/spawn.h"
 
@@ -52,6 +53,9 @@ Result<void> ServiceRunner::launch(const Spawn& spawn, Process& process) {
                 }
               }});
   if (!send_start(spawn, process)) return fail(-EIO, "its control socket takes no Start");
+  if (const int error = failpoint::hit("supervisor.spawn.before"); error != 0) {
+    return Failure(Error::from_errno(error, "fork"));
+  }
   auto spawned = supervisor::spawn({.release = process.release.get(),
                                     .service = name(),
                                     .generation = generation,
@@ -65,6 +69,7 @@ Result<void> ServiceRunner::launch(const Spawn& spawn, Process& process) {
   process.exec_poll = std::make_unique<Poll>(loop_, process.exec_error.get(),
                                              [this, generation](int) { exec_known(generation); });
   process.exec_poll->watch(UV_READABLE);
+  failpoint::hit("supervisor.spawn.after");
   return {};
 }
 
@@ -136,11 +141,13 @@ void ServiceRunner::apply(const Signal& signal) {
   const Process* process = find(signal.generation);
   if (process == nullptr || !process->pidfd.valid()) return;
   const int number = signal.kill ? SIGKILL : SIGTERM;
+  failpoint::hit("supervisor.signal.before");
   if (::syscall(SYS_pidfd_send_signal, process->pidfd.get(), number, nullptr, 0) < 0 &&
       errno != ESRCH) {
     spdlog::error("{}: generation {} (pid {}) can't be signalled: {}", name(), signal.generation,
                   process->pid, std::strerror(errno));
   }
+  failpoint::hit("supervisor.signal.after");
 }
 
 void ServiceRunner::heard(Generation generation, Heard what) {

@@ -5,6 +5,8 @@
 // ours until we reap it.
 #include "io/spawn.h"
 
+#include "io/failpoint.h"
+
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <poll.h>
@@ -118,6 +120,10 @@ struct Child {
   sigset_t none;
   sigemptyset(&none);
   (void)::sigprocmask(SIG_SETMASK, &none, nullptr);
+  if (const int error = failpoint::hit("supervisor.exec.before"); error != 0) {
+    errno = error;
+    give_up(child, Step::kExec);
+  }
   (void)::syscall(SYS_execveat, child.file, "", child.argv, child.envp, AT_EMPTY_PATH);
   give_up(child, Step::kExec);
 }
