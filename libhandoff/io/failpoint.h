@@ -35,7 +35,9 @@ inline constexpr std::string_view kSteps[] = {
     "service.memory.create",  // a memfd: of a large state, or the ring of the sections
     "supervisor.spawn.before",  "supervisor.spawn.after",
     "supervisor.exec.before",  // in the child
-    "supervisor.signal.before", "supervisor.signal.after",
+    "supervisor.self.before",   "supervisor.save.before",  "supervisor.save.after",
+    "supervisor.record.before", "supervisor.record.after", "supervisor.signal.before",
+    "supervisor.signal.after",
 };
 
 class Step {

@@ -1,5 +1,7 @@
 #include "io/service.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
 
 #include "io/failpoint.h"
@@ -39,6 +41,7 @@ void Service::shut() {
 
 void Service::begin(StartOrder start) {
   control_.emplace(std::move(start.control));
+  way_back_ = std::move(start.way_back);
   registry_.generation = start.generation;
   given_ = std::move(start.listeners);
   heir_end_ = std::move(start.heir);
@@ -151,6 +154,8 @@ void Service::turn(const std::vector<Role>& roles) {
   for (const Role role : roles) {
     if (role == Role::kControl) {
       read_control();
+    } else if (role == Role::kReturn) {
+      come_back();
     } else if (role != Role::kWake) {
       if (donor_) {
         donor_->on(role);
@@ -180,12 +185,45 @@ void Service::settle() {
 
 void Service::watch_control(bool listen) {
   if (!control_) return;
-  if (!listen || control_->closed()) {
-    poller_.unwatch(Role::kControl);
+  if (!listen || control_->closed()) poller_.unwatch(Role::kControl);
+  if (!listen) poller_.unwatch(Role::kReturn);
+  if (!listen || (control_->closed() && !way_back_.known())) return;
+  if (control_->closed() && !away_) {
+    away_ = true;
+    registry_.log(HANDOFF_LOG_WARNING, "the supervisor is gone; serving on without it");
+    way_back_.plan(control_->age());
+  }
+  const auto ok = away_ ? poller_.watch(Role::kReturn, way_back_.fd(), false)
+                        : poller_.watch(Role::kControl, control_->fd(), control_->wants_write());
+  if (!ok) registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
+}
+
+// To the supervisor that is there now: who this is, and what the last one may not have heard.
+void Service::come_back() {
+  auto socket = way_back_.attempt();
+  if (!socket) return;
+  auto manifest = registry_.manifest(false);
+  if (!manifest) {
+    registry_.log(HANDOFF_LOG_ERROR, manifest.error().message);
     return;
   }
-  const auto ok = poller_.watch(Role::kControl, control_->fd(), control_->wants_write());
-  if (!ok) registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
+  poller_.unwatch(Role::kReturn);
+  control_->connect(std::move(*socket));
+  away_ = false;
+  registry_.log(HANDOFF_LOG_INFO, "a supervisor is there again");
+  protocol::Register hello{.protocol_min = protocol::kVersionMin,
+                           .protocol_max = protocol::kVersionMax,
+                           .generation = registry_.generation,
+                           .manifest = std::move(*manifest),
+                           .returning = true,
+                           .state = static_cast<std::uint32_t>(state_)};
+  if (donor_) hello.handoff_id = donor_->id();
+  if (state_ == HANDOFF_STATE_HEIR) hello.handoff_id = heir_->id();
+  control_->send(Type::kRegister, encode(hello));
+  if (outcome_) control_->send(outcome_->first, outcome_->second);
+  const bool owner = state_ == HANDOFF_STATE_OWNER || state_ == HANDOFF_STATE_DONOR;
+  if (owner && !owner_report_due_) send_owner(true);
+  watch_control(true);
 }
 
 void Service::read_control() {
@@ -200,7 +238,6 @@ void Service::read_control() {
     }
     if (*received == Channel::Received::kWouldBlock) break;
     if (*received == Channel::Received::kClosed) {
-      registry_.log(HANDOFF_LOG_WARNING, "the supervisor is gone; serving on without it");
       break;
     }
     obey(message);
@@ -284,7 +321,6 @@ void Service::report_owner() {
     protocol::Owner owner;
     owner.generation = registry_.generation;
     owner.running_at_ns = now_ns();
-    if (auto manifest = registry_.manifest(true)) owner.named = std::move(manifest->named);
     if (heir_) {
       owner.handoff_id = heir_->id();
       owner.sessions = heir_->adopted();
@@ -298,10 +334,33 @@ void Service::report_owner() {
         owner.blackout = {us, us, us, us};
       }
     }
-    control_->send(Type::kOwner, encode(owner));
+    owner_ = std::move(owner);
+    send_owner(false);
     watch_control(true);
   }
   heir_.reset();
+}
+
+// with_fds: to a supervisor that does not hold the listeners yet.
+void Service::send_owner(bool with_fds) {
+  owner_.named.clear();
+  owner_.with_fds = with_fds;
+  if (auto manifest = registry_.manifest(true)) owner_.named = std::move(manifest->named);
+  std::vector<UniqueFd> fds;
+  for (protocol::Named& named : owner_.named) {
+    if (!with_fds || named.address.empty() || fds.size() == protocol::kMaxFds) continue;
+    UniqueFd copy(::fcntl(registry_.named.at(named.name).fd.get(), F_DUPFD_CLOEXEC, 0));
+    if (!copy.valid()) {
+      registry_.log(HANDOFF_LOG_ERROR,
+                    "listener '" + named.name + "' can't be shown to the supervisor: out of fds");
+      owner_.with_fds = false;
+      fds.clear();
+      break;
+    }
+    named.fd_index = static_cast<std::uint32_t>(fds.size());
+    fds.push_back(std::move(copy));
+  }
+  control_->send_fds(Type::kOwner, encode(owner_), std::move(fds));
 }
 
 void Service::progress(const protocol::Progress& progress) {
@@ -309,11 +368,17 @@ void Service::progress(const protocol::Progress& progress) {
 }
 
 void Service::failed(const protocol::Failed& failed) {
-  if (control_) control_->send(Type::kFailed, encode(failed));
+  tell_outcome(Type::kFailed, encode(failed));
 }
 
 void Service::retired(const protocol::Retired& retired) {
-  if (control_) control_->send(Type::kRetired, encode(retired));
+  tell_outcome(Type::kRetired, encode(retired));
+}
+
+void Service::tell_outcome(protocol::Type type, std::string body) {
+  if (!control_) return;
+  control_->send(type, body);
+  outcome_.emplace(type, std::move(body));
 }
 
 }  // namespace handoff::io

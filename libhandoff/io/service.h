@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "handoff/handoff.h"
 #include "io/control.h"
@@ -19,6 +20,7 @@
 #include "io/registry.h"
 #include "io/shell.h"
 #include "io/start.h"
+#include "io/way_back.h"
 
 namespace handoff::io {
 
@@ -62,10 +64,16 @@ class Service : public Reporter {
   void settle();
   void report_owner();
   void watch_control(bool listen);
+  void come_back();
+  void send_owner(bool with_fds);
+  // A handoff's end, which a supervisor that comes later wants to know, too.
+  void tell_outcome(protocol::Type type, std::string body);
 
   Registry registry_;
   Poller poller_;
   std::optional<Control> control_;
+  WayBack way_back_;
+  bool away_ = false;  // the control socket is closed, and the way back is tried
   int state_ = HANDOFF_STATE_DECLARING;
   std::uint64_t fds_max_ = 0;
   // From Start.
@@ -75,6 +83,10 @@ class Service : public Reporter {
   std::unique_ptr<HeirDriver> heir_;
   std::unique_ptr<DonorDriver> donor_;
   bool owner_report_due_ = false;
+  // What was said last, for a supervisor that was not there: how this process became the owner, and
+  // how its last handoff ended.
+  protocol::Owner owner_;
+  std::optional<std::pair<protocol::Type, std::string>> outcome_;
 };
 
 }  // namespace handoff::io

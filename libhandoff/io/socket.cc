@@ -153,6 +153,23 @@ std::optional<std::string> bound_address(int fd) {
   return core::to_string(address);
 }
 
+bool listens_at(int fd, const core::Address& address) {
+  const auto wanted = to_raw(address);
+  const auto there = bound_address(fd);
+  if (!wanted || !there) return false;
+  auto parsed = core::parse_address(*there);
+  if (!parsed || parsed->kind != address.kind) return false;
+  if (address.port == 0) parsed->port = 0;
+  const auto bound = to_raw(*parsed);  // in the form in which the host is written the same
+  int listening = 0;
+  socklen_t length = sizeof listening;
+  if (::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) < 0) return false;
+  const bool udp = address.kind == core::Address::Kind::kUdp;
+  return bound && bound->length == wanted->length &&
+         std::memcmp(&bound->storage, &wanted->storage, bound->length) == 0 &&
+         (udp || listening != 0);
+}
+
 Result<Identity> identity_of(int fd) {
   struct stat info {};
   if (::fstat(fd, &info) < 0) return fail_errno("fstat of a passed fd");

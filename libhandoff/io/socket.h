@@ -19,6 +19,9 @@ Result<UniqueFd> bind_address(const core::Address& address);
 // Where a socket is bound, in the form of core::Address; nullopt if it is no bound socket.
 std::optional<std::string> bound_address(int fd);
 
+// Whether fd is a socket that is bound there and, but for UDP, listens. Port 0 is any port.
+bool listens_at(int fd, const core::Address& address);
+
 // st_ino and st_dev: which socket or file it is, whatever number the fd has.
 struct Identity {
   std::uint64_t inode = 0;

@@ -10,6 +10,7 @@
 #include "base/unique_fd.h"
 #include "io/control.h"
 #include "io/shell.h"
+#include "io/way_back.h"
 #include "protocol/messages.h"
 
 namespace handoff::io {
@@ -28,6 +29,7 @@ struct HandoffEnd {
 
 struct StartOrder {
   Control control;
+  WayBack way_back = {};
   std::uint64_t generation = 0;
   std::vector<GivenListener> listeners = {};  // of a fresh start
   std::optional<HandoffEnd> heir = {};        // of an heir

@@ -68,6 +68,9 @@ Result<Start> decode(std::string_view body) {
       case bytes(7):
         m.handoff = nested(read_handoff(wire::view(r)));
         return true;
+      case bytes(8):
+        m.report_path = wire::text(r, kMaxPath, "the report path");
+        return true;
       default:
         return false;
     }
@@ -131,6 +134,9 @@ std::string encode(const Register& m) {
   w.add_uint32(2, m.protocol_max);
   w.add_uint64(3, m.generation);
   wire::write(w, 4, m.manifest);
+  w.add_bool(5, m.returning);
+  w.add_uint32(6, m.state);
+  w.add_uint64(7, m.handoff_id);
   return out;
 }
 
@@ -153,6 +159,7 @@ std::string encode(const Owner& m) {
     b.add_uint64(4, m.blackout.max_us);
   }
   w.add_bool(10, m.donor_died);
+  w.add_bool(11, m.with_fds);
   return out;
 }
 

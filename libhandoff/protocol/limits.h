@@ -34,6 +34,7 @@ inline constexpr std::uint32_t kRingSlotSize = 1024 * 1024;
 
 inline constexpr std::size_t kMaxName = 64;
 inline constexpr std::size_t kMaxReason = 1024;
+inline constexpr std::size_t kMaxPath = 4096;
 inline constexpr std::size_t kMaxKinds = 256;
 inline constexpr std::size_t kMaxNamed = 1024;
 inline constexpr std::uint64_t kMaxSessionBytes = std::uint64_t{4} << 30;

@@ -119,6 +119,7 @@ struct Start {
   bool heir = false;
   std::vector<Named> listeners;
   std::optional<Handoff> handoff;
+  std::string report_path;
 };
 struct Donate {
   Handoff handoff;
@@ -141,6 +142,9 @@ struct Register {
   std::uint32_t protocol_max = 0;
   std::uint64_t generation = 0;
   Manifest manifest;
+  bool returning = false;
+  std::uint32_t state = 0;
+  std::uint64_t handoff_id = 0;
 };
 struct Blackout {
   std::uint64_t p50_us = 0;
@@ -159,6 +163,7 @@ struct Owner {
   std::uint64_t running_at_ns = 0;
   Blackout blackout;
   bool donor_died = false;
+  bool with_fds = false;
 };
 enum class Phase : std::uint8_t { kNone = 0, kCopy = 1, kSwitch = 2, kRetire = 3 };
 struct Progress {

@@ -31,7 +31,9 @@ constexpr const char* kUpgradeFooter = R"(Examples:
   handoff upgrade chat ./chat-2.0
   handoff upgrade chat                         the same path again: its file was replaced
   handoff upgrade chat ./chat-2.0 -- --verbose with other arguments
-  handoff upgrade chat ./chat-2.0 --freeze-budget 100ms --json)";
+  handoff upgrade chat ./chat-2.0 --freeze-budget 100ms --json
+  handoff upgrade --self                       the supervisor itself, to the file it was run from
+  handoff upgrade --self ./handoff-new)";
 
 // CLI11 knows nothing of what comes after `--`.
 class Help : public CLI::Formatter {
@@ -43,7 +45,8 @@ class Help : public CLI::Formatter {
              "[ARG...]\n";
     }
     if (app->get_name() == "upgrade") {
-      return "Usage: handoff upgrade [OPTIONS] SERVICE [BINARY] [-- ARG...]\n";
+      return "Usage: handoff upgrade [OPTIONS] SERVICE [BINARY] [-- ARG...]\n"
+             "       handoff upgrade --self [--json] [BINARY]\n";
     }
     return CLI::Formatter::make_usage(app, std::move(name));
   }
@@ -88,6 +91,7 @@ struct Parsed {
   ServiceOptions status;
   ServiceOptions stop;
   ServiceOptions restart;
+  ServiceOptions history;
   DoctorOptions doctor;
   bool completion_json = false;
   std::string shell;
@@ -105,6 +109,9 @@ void add_run(CLI::App& app, Parsed& parsed) {
       ->type_name("NAME=ADDRESS")
       ->allow_extra_args(false);
   sub->add_option("--working-dir", run.working_dir, "where the service runs")->type_name("DIR");
+  sub->add_flag("--check", run.check,
+                "only see whether this would run: options, configuration, and the state of the "
+                "supervisor that runs now");
   sub->add_flag("--no-restart", run.no_restart, "leave it stopped if it dies");
   add_timeouts(sub, run.timeouts);
   add_json(sub, run.json, "log as JSON, one object a line");
@@ -113,11 +120,13 @@ void add_run(CLI::App& app, Parsed& parsed) {
 void add_commands(CLI::App& app, Parsed& parsed) {
   CLI::App* upgrade = app.add_subcommand("upgrade", "hand a running service to its next release");
   upgrade->footer(kUpgradeFooter);
-  upgrade->add_option("SERVICE", parsed.upgrade.service, "which")->required()->type_name("");
+  upgrade->add_option("SERVICE", parsed.upgrade.service, "which")->type_name("");
   upgrade
       ->add_option("BINARY", parsed.upgrade.binary,
                    "the new release; without it the file at the present path")
       ->type_name("");
+  upgrade->add_flag("--self", parsed.upgrade.self,
+                    "replace the supervisor itself: the same process, no service is touched");
   add_timeouts(upgrade, parsed.upgrade.timeouts);
   add_json(upgrade, parsed.upgrade.json, "events as JSON, one object a line, as they happen");
 
@@ -139,6 +148,14 @@ void add_commands(CLI::App& app, Parsed& parsed) {
   restart->footer("Example:\n  handoff restart chat");
   add_timeouts(restart, parsed.restart.timeouts);
   add_json(restart, parsed.restart.json, "events as JSON, one object a line, as they happen");
+
+  CLI::App* history = app.add_subcommand("history", "what was done to whom, and how it ended");
+  history->add_option("SERVICE", parsed.history.service, "this one alone")->type_name("");
+  history->footer(
+      "\nReads the file itself, so no supervisor need run. It lies in $HANDOFF_STATE_DIR, else\n"
+      "in $HANDOFF_RUNTIME_DIR, else in /var/lib/handoff for root.\n\nExample:\n"
+      "  handoff history chat --json | jq 'select(.result == \"failed\")'");
+  add_json(history, parsed.history.json, "the records as they are, one object a line");
 
   CLI::App* doctor = app.add_subcommand("doctor", "what this host allows, and what follows");
   doctor->footer("Example:\n  handoff doctor --json");
@@ -163,12 +180,24 @@ ExitStatus dispatch(const CLI::App& app, Parsed& parsed,
     return run_command(parsed.run);
   }
   if (command == "upgrade") {
-    parsed.upgrade.args = std::move(rest);
+    UpgradeOptions& upgrade = parsed.upgrade;
+    if (upgrade.self) {
+      if (rest || !upgrade.binary.empty()) {
+        throw CLI::ValidationError("--self",
+                                   "goes with a BINARY alone: the options of the "
+                                   "supervisor stay as they are");
+      }
+      upgrade.binary = std::exchange(upgrade.service, "");
+    } else if (upgrade.service.empty()) {
+      throw CLI::RequiredError("SERVICE");
+    }
+    upgrade.args = std::move(rest);
     return upgrade_command(parsed.upgrade);
   }
   if (command == "status") return status_command(parsed.status);
   if (command == "stop") return stop_command(parsed.stop);
   if (command == "restart") return restart_command(parsed.restart);
+  if (command == "history") return history_command(parsed.history);
   if (command == "doctor") return doctor_command(parsed.doctor);
   return completion_command(parsed.shell, parsed.completion_json);
 }

@@ -26,6 +26,7 @@ struct RunOptions {
   std::vector<std::string> listen;
   std::string working_dir;
   bool no_restart = false;
+  bool check = false;
   GivenTimeouts timeouts;
   std::vector<std::string> command;
 };
@@ -33,12 +34,13 @@ struct RunOptions {
 struct UpgradeOptions {
   bool json = false;
   std::string service;
+  bool self = false;   // the supervisor; service is empty then
   std::string binary;  // "" for the file at the path that runs now
   std::optional<std::vector<std::string>> args;
   GivenTimeouts timeouts;
 };
 
-struct ServiceOptions {  // status, stop, restart
+struct ServiceOptions {  // status, stop, restart, history
   bool json = false;
   std::string service;
   GivenTimeouts timeouts;
@@ -54,6 +56,7 @@ ExitStatus upgrade_command(const UpgradeOptions& options);
 ExitStatus restart_command(const ServiceOptions& options);
 ExitStatus stop_command(const ServiceOptions& options);
 ExitStatus status_command(const ServiceOptions& options);
+ExitStatus history_command(const ServiceOptions& options);
 ExitStatus doctor_command(const DoctorOptions& options);
 ExitStatus completion_command(const std::string& shell, bool json);
 

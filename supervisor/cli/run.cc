@@ -2,6 +2,8 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <sys/prctl.h>
+
 #include <csignal>
 #include <filesystem>
 #include <iostream>
@@ -10,9 +12,12 @@
 #include "cli/json_log.h"
 #include "cli/options.h"
 #include "config.h"
+#include "handoff/handoff.h"
 #include "io/failpoint.h"
+#include "io/runtime_dir.h"
 #include "io/spawn.h"
 #include "io/supervisor.h"
+#include "saved_state.h"
 
 namespace handoff::supervisor {
 namespace {
@@ -83,6 +88,19 @@ Result<Config> from_options(const RunOptions& options) {
   return Config{{std::move(service)}};
 }
 
+// What a successor of a running supervisor is asked first (upgrade --self); takes nothing.
+ExitStatus check(const Config& config, const std::string& runtime) {
+  const auto state = RuntimeDir::peek(runtime);
+  if (!state) return complain(false, ExitStatus::kFailed, "runtime", state.error().message);
+  if (!state->empty()) {
+    const auto saved = parse_state(*state, runtime + "/state.json");
+    if (!saved) return complain(false, ExitStatus::kFailed, "state", saved.error().message);
+  }
+  std::cout << "ok: " << config.services.size() << " services, version " << HANDOFF_VERSION
+            << std::endl;
+  return ExitStatus::kDone;
+}
+
 }  // namespace
 
 ExitStatus run_command(const RunOptions& options) {
@@ -93,8 +111,11 @@ ExitStatus run_command(const RunOptions& options) {
   if (!config) return complain(false, ExitStatus::kUsage, "usage", config.error().message);
   auto runtime = runtime_path();
   if (!runtime) return complain(false, ExitStatus::kFailed, "runtime", runtime.error().message);
+  if (options.check) return check(*config, *runtime);
   set_up_log(options.json);
   raise_file_limit();
+  // Executed from an open file it would have the name of that fd.
+  (void)::prctl(PR_SET_NAME, "handoff");
   (void)std::signal(SIGPIPE, SIG_IGN);  // a log that nobody reads any more is no reason to go
   uv_loop_t loop;
   if (const int result = uv_loop_init(&loop); result < 0) {

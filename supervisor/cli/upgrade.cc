@@ -60,7 +60,46 @@ ExitStatus follow(json request, const GivenTimeouts& timeouts, bool as_json) {
 
 }  // namespace
 
+namespace {
+
+ExitStatus self_command(const UpgradeOptions& options) {
+  json request{{"command", "self"}};
+  if (!options.binary.empty()) {
+    const auto program = find_program(options.binary);
+    if (!program) {
+      return complain(options.json, ExitStatus::kFailed, "open", program.error().message);
+    }
+    request["path"] = *program;
+  }
+  catch_interrupt();
+  const Answer answer = ask(request, Duration{});
+  if (answer.failure != ExitStatus::kDone) {
+    return complain(options.json, answer.failure,
+                    answer.failure == ExitStatus::kNoSupervisor ? "no_supervisor" : "failed",
+                    answer.message);
+  }
+  const ExitStatus status = status_of(answer.last);
+  if (options.json) {
+    std::cout << answer.last.dump() << std::endl;
+  } else if (status != ExitStatus::kDone) {
+    std::cerr << "handoff: the supervisor goes on as it is: "
+              << answer.last.at("error").value("message", "") << std::endl;
+  } else {
+    std::cout << "the supervisor (pid " << answer.last.at("pid") << ") is "
+              << answer.last.value("path", "") << ", version " << answer.last.value("version", "")
+              << ", now\n";
+    for (const json& service : answer.last.at("services")) {
+      std::cout << "  " << service.value("name", "") << ": " << service.value("state", "") << "\n";
+    }
+    std::cout << std::flush;
+  }
+  return status;
+}
+
+}  // namespace
+
 ExitStatus upgrade_command(const UpgradeOptions& options) {
+  if (options.self) return self_command(options);
   json request{{"command", "upgrade"}, {"service", options.service}};
   if (!options.binary.empty()) {
     // The supervisor has another working directory, and perhaps another $PATH.

@@ -25,6 +25,8 @@ struct Blackout {
 
 struct Registered {
   Generation generation = 0;
+  bool returning = false;        // it ran before this supervisor did
+  std::uint64_t handoff_id = 0;  // then: the handoff that it is in
 };
 
 struct Owned {
@@ -84,6 +86,16 @@ struct Exited {
 // ---- from people, and the clock ----------------------------------------------------------------
 
 struct StartRequested {};
+// Instead of it: processes of the supervisor before this one, which may be alive. Those that turn
+// out not to be are reported as Exited after it.
+struct Found {
+  Generation last = 0;     // the highest one given
+  Generation current = 0;  // 0 if there was none
+  Generation heir = 0;     // of the handoff under way, if there was one
+  bool candidate = false;  // the heir is of another release than the donor
+  Timeouts timeouts;       // of that handoff
+  std::uint64_t restarts = 0;
+};
 
 struct HandoffRequested {
   bool same_release = false;  // `restart`; else a candidate has to be opened
@@ -102,7 +114,7 @@ struct StopRequested {
 struct Tick {};  // a deadline may have passed
 
 using Event = std::variant<Registered, Owned, Progressed, HandoffFailed, DonorRetired, SpawnFailed,
-                           Exited, StartRequested, HandoffRequested, CandidateReady,
+                           Exited, StartRequested, Found, HandoffRequested, CandidateReady,
                            CandidateFailed, StopRequested, Tick>;
 
 }  // namespace handoff::supervisor

@@ -5,6 +5,7 @@
 namespace handoff::supervisor {
 
 std::string describe(const Exit& exit) {
+  if (exit.unseen) return "ended";
   if (!exit.signalled) return "exited with status " + std::to_string(exit.number);
   const char* name = ::sigabbrev_np(exit.number);
   std::string text = "was killed by ";

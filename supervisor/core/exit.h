@@ -9,9 +9,10 @@ struct Exit {
   bool signalled = false;
   int number = 0;  // the exit status, or the signal
   bool core_dumped = false;
+  bool unseen = false;  // of a process that is nobody's child here: only that it ended is known
 };
 
-// "exited with status 3", "was killed by SIGSEGV (core dumped)".
+// "exited with status 3", "was killed by SIGSEGV (core dumped)", "ended".
 std::string describe(const Exit& exit);
 
 }  // namespace handoff::supervisor

@@ -28,6 +28,8 @@ const char* Service::state_name() const {
       return "stopped";
     case State::kStarting:
       return "starting";
+    case State::kAdopting:
+      return "adopting";
     case State::kRunning:
       return upgrade_ ? "upgrading" : "running";
     case State::kStopping:
@@ -45,6 +47,31 @@ void Service::on(const StartRequested&, Time now) {
   if (state_ == State::kStopped && alive_.empty()) start_fresh(false, now);
 }
 
+void Service::on(const Found& found, Time now) {
+  last_ = found.last;
+  restarts_ = found.restarts;
+  if (found.current == 0) return;
+  state_ = State::kAdopting;
+  current_ = found.current;
+  alive_.insert(current_);
+  if (found.heir == 0) return;
+  alive_.insert(found.heir);
+  request_ = found.timeouts;
+  upgrade_candidate_ = found.candidate;
+  upgrade_.emplace(Upgrade::resumed(current_, found.heir, request_, now));
+}
+
+Found Service::found() const {
+  Found out{.last = last_, .current = current_, .restarts = restarts_};
+  if (upgrade_) {
+    out.current = upgrade_->donor();
+    out.heir = upgrade_->heir();
+    out.candidate = upgrade_candidate_;
+    out.timeouts = request_;
+  }
+  return out;
+}
+
 std::optional<Refuse> Service::refusal() const {
   if (upgrade_ || opening_ || fresh_) {
     return Refuse{"busy", "another upgrade of " + policy_.name +
@@ -53,6 +80,12 @@ std::optional<Refuse> Service::refusal() const {
   }
   if (state_ == State::kStarting) {
     return Refuse{"busy", policy_.name + " is starting; wait until it runs, or stop it first"};
+  }
+  if (state_ == State::kAdopting) {
+    return Refuse{"busy", policy_.name +
+                              " has not reported back to this supervisor yet, which was started "
+                              "after it; if it stays so, it hangs: handoff stop " +
+                              policy_.name};
   }
   if (state_ == State::kStopping) {
     return Refuse{"busy", policy_.name + " is stopping; wait until it has stopped"};
@@ -159,6 +192,10 @@ void Service::on(const Registered& registered, Time now) {
 }
 
 void Service::on(const Owned& owned, Time now) {
+  if (owned.generation == current_ && state_ == State::kAdopting) {
+    state_ = State::kRunning;
+    running_since_ = now;
+  }
   if (owned.generation == current_ && state_ == State::kStarting) {
     if (timed_out_) return;  // too late: SIGKILL is on its way
     state_ = State::kRunning;
@@ -207,10 +244,11 @@ void Service::follow(Upgrade::Step step, Time now) {
     backoff_.reset();
     if (upgrade_candidate_) out_.push_back(TakeCandidate{});
     upgrade_candidate_ = false;
+    if (state_ == State::kAdopting) state_ = State::kRunning;
     if (state_ == State::kStopping) send_stop(now);
   } else if (step.turn == Upgrade::Turn::kNobodyOwns) {
     current_ = 0;
-    if (state_ == State::kRunning) wait_and_restart(upgrade_->crash(), now);
+    if (serving()) wait_and_restart(upgrade_->crash(), now);
   }
   if (upgrade_->state() != Upgrade::State::kOver) return;
   if (upgrade_candidate_) out_.push_back(DropCandidate{});
@@ -265,7 +303,7 @@ void Service::current_ended(const std::string& code, const std::string& how, Tim
   if (state_ == State::kStarting) {
     wait_and_restart(
         timed_out_ ? "was not ready in time and was ended" : how + " before it was ready", now);
-  } else if (state_ == State::kRunning) {
+  } else if (serving()) {
     wait_and_restart(how, now);
   }
 }

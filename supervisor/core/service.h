@@ -5,6 +5,10 @@
 //   Stopped   --start--> Starting --Owner--> Running --died--> Backoff --wait over--> Starting
 //   Running   --upgrade--> (an Upgrade beside it; Running all the while)
 //   any       --stop--> Stopping --all processes gone--> Stopped
+//   Stopped   --found--> Adopting --Owner--> Running: a process of the supervisor before this one
+//
+// A process that is being adopted is waited for without a deadline: that it has not reported back
+// is no reason to end it.
 #pragma once
 
 #include <optional>
@@ -18,7 +22,7 @@ namespace handoff::supervisor {
 
 class Service {
  public:
-  enum class State { kStopped, kStarting, kRunning, kStopping, kBackoff };
+  enum class State { kStopped, kStarting, kAdopting, kRunning, kStopping, kBackoff };
 
   struct Policy {
     std::string name;
@@ -38,6 +42,13 @@ class Service {
   const char* state_name() const;
   Generation current() const { return current_; }
   bool upgrading() const { return upgrade_.has_value(); }
+  // No process is on its way in or out.
+  bool settled() const {
+    return !upgrade_ && !opening_ && !fresh_ &&
+           (state_ == State::kStopped || state_ == State::kRunning || state_ == State::kBackoff);
+  }
+  // What the next supervisor would need to know; the counterpart of its on(Found).
+  Found found() const;
   std::uint64_t restarts() const { return restarts_; }
   // No process of it is alive, and none is about to be.
   bool idle() const { return state_ == State::kStopped && alive_.empty() && !opening_; }
@@ -54,6 +65,7 @@ class Service {
   };
 
   void on(const StartRequested&, Time now);
+  void on(const Found& found, Time now);
   void on(const HandoffRequested& request, Time now);
   void on(const CandidateReady&, Time now);
   void on(const CandidateFailed& failed, Time now);
@@ -78,6 +90,7 @@ class Service {
   void fresh_failed(Time now);
   void send_stop(Time now);
   void maybe_stopped();
+  bool serving() const { return state_ == State::kRunning || state_ == State::kAdopting; }
   std::optional<Refuse> refusal() const;
   void note(Note::Level level, std::string text);
 

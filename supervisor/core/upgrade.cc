@@ -14,6 +14,15 @@ Upgrade::Upgrade(Generation donor, Generation heir, const Timeouts& timeouts, Ti
   report_.to = heir;
 }
 
+Upgrade Upgrade::resumed(Generation donor, Generation heir, const Timeouts& timeouts, Time now) {
+  Upgrade out(donor, heir, timeouts, now);
+  out.state_ = State::kCopying;
+  out.donated_ = now;
+  out.deadline_.reset();
+  out.resumed_ = out.stranger_ = true;
+  return out;
+}
+
 std::optional<Time> Upgrade::deadline() const {
   std::optional<Time> earliest = deadline_;
   for (const Party* party : {&donor_, &heir_}) {
@@ -26,9 +35,14 @@ Upgrade::Step Upgrade::step(const Event& event, Time now) {
   out_ = {};
   const auto mine = [this](const auto& message) { return message.handoff_id == heir_.generation; };
   if (const auto* registered = std::get_if<Registered>(&event)) {
-    if (registered->generation == heir_.generation) heir_registered(now);
+    if (registered->returning) {
+      returned(*registered, now);
+    } else if (registered->generation == heir_.generation) {
+      heir_registered(now);
+    }
   } else if (const auto* owned = std::get_if<Owned>(&event)) {
     if (owned->generation == heir_.generation) heir_owned(*owned, now);
+    if (owned->generation == donor_.generation) donor_owned(now);
   } else if (const auto* progress = std::get_if<Progressed>(&event)) {
     if (progress->generation == donor_.generation && mine(*progress)) {
       donor_progressed(*progress, now);
@@ -54,12 +68,24 @@ Upgrade::Step Upgrade::step(const Event& event, Time now) {
 // ---- the heir
 // ------------------------------------------------------------------------------------
 
+void Upgrade::returned(const Registered& registered, Time now) {
+  if (registered.generation == donor_.generation) {
+    donor_engaged_ = registered.handoff_id == heir_.generation;
+  } else if (registered.generation == heir_.generation && stranger_) {
+    stranger_ = false;
+    if (copying()) deadline_ = now + silence();
+    if (state_ == State::kAwaitingDonor || state_ == State::kAwaitingHeir) {
+      deadline_ = now + verdict();
+    }
+  }
+}
+
 void Upgrade::heir_registered(Time now) {
   if (state_ != State::kStarting) return;
   report_.start = now - begun_;
   donated_ = now;
   state_ = State::kCopying;
-  deadline_ = now + silence();
+  arm(now + silence());
   out_.effects.push_back(SendDonate{donor_.generation, heir_.generation, timeouts_});
   announce("copy", true);
 }
@@ -118,7 +144,7 @@ void Upgrade::heir_failed(const HandoffFailed& failed, Time now) {
     dismiss(heir_, kHeirLeaves, false, now);
   } else if (copying()) {
     state_ = State::kAwaitingDonor;
-    deadline_ = now + verdict();
+    arm(now + verdict());
   } else if (state_ == State::kAwaitingHeir) {
     nobody_owns(progress_.sessions_total);
     dismiss(heir_, kHeirLeaves, false, now);
@@ -127,6 +153,7 @@ void Upgrade::heir_failed(const HandoffFailed& failed, Time now) {
 
 void Upgrade::heir_ended(const std::string& code, const std::string& how, Time now) {
   heir_.gone = true;
+  stranger_ = false;
   heir_.next.reset();
   // An heir that was told to go has nothing to add by how it goes; unless it was its death that the
   // donor saw.
@@ -143,7 +170,7 @@ void Upgrade::heir_ended(const std::string& code, const std::string& how, Time n
     case State::kCopying:
     case State::kSwitching:
       state_ = State::kAwaitingDonor;
-      deadline_ = now + verdict();
+      arm(now + verdict());
       break;
     case State::kAwaitingHeir:
       nobody_owns(progress_.sessions_total);
@@ -165,11 +192,20 @@ void Upgrade::heir_ended(const std::string& code, const std::string& how, Time n
 // ---- the donor
 // -----------------------------------------------------------------------------------
 
+// On its return: it has the sessions. Unless it says that it is in this handoff, it never was, or
+// said how it ended before this.
+void Upgrade::donor_owned(Time now) {
+  if (!resumed_ || donor_engaged_ || !(copying() || state_ == State::kAwaitingDonor)) return;
+  donor_failed({donor_.generation, heir_.generation, "cancelled",
+                "the supervisor before this one died before it had begun to hand over"},
+               now);
+}
+
 void Upgrade::donor_progressed(const Progressed& progress, Time now) {
   if (!copying()) return;
   progress_ = progress;
   report_.bytes = progress.bytes;
-  deadline_ = now + silence();
+  arm(now + silence());
   if (progress.phase == CopyPhase::kSwitch && state_ == State::kCopying) {
     state_ = State::kSwitching;
     frozen_ = progress.at_ns != 0 ? time_from_ns(progress.at_ns) : now;
@@ -213,7 +249,7 @@ void Upgrade::donor_retired(const DonorRetired& retired, Time now) {
   } else {
     progress_.sessions_total = retired.sessions;
     state_ = State::kAwaitingHeir;
-    deadline_ = now + verdict();
+    arm(now + verdict());
   }
 }
 
@@ -243,7 +279,7 @@ void Upgrade::donor_exited(const Exit& exit, Time now) {
       donor_.story = how;
       crash_ = how;
       state_ = State::kAwaitingHeir;
-      deadline_ = now + verdict();
+      arm(now + verdict());
       break;
     case State::kAwaitingDonor:
       donor_.story = how;
@@ -292,7 +328,7 @@ void Upgrade::ticked(Time now) {
         kill(heir_);
         state_ = State::kAwaitingDonor;
       }
-      deadline_ = now + verdict();
+      arm(now + verdict());
       break;
     case State::kAwaitingDonor:
       // It is still the one that owns everything: nothing else can be concluded from its silence.
@@ -343,7 +379,7 @@ Upgrade::Step Upgrade::cancel(const std::string& why, Time now) {
         cancelled_ = true;
         fail_with("cancelled", why);
         out_.effects.push_back(SendCancel{donor_.generation, heir_.generation, why});
-        deadline_ = now + timeouts_.freeze_budget + kMargin;
+        arm(now + timeouts_.freeze_budget + kMargin);
       }
       break;
     case State::kClosing:

@@ -46,6 +46,11 @@ class Upgrade {
   // The heir is being spawned; its generation is the handoff's id.
   Upgrade(Generation donor, Generation heir, const Timeouts& timeouts, Time now);
 
+  // One that another supervisor had begun, at a step that nobody here knows: the two are followed
+  // from what they report. Before the heir has reported, nothing is done to it: it may be the
+  // owner.
+  static Upgrade resumed(Generation donor, Generation heir, const Timeouts& timeouts, Time now);
+
   Step step(const Event& event, Time now);
   // Gives up what can still be given up, and hurries the donor where it can't.
   Step cancel(const std::string& why, Time now);
@@ -72,6 +77,8 @@ class Upgrade {
     std::string story;
   };
 
+  void returned(const Registered& registered, Time now);
+  void donor_owned(Time now);
   void heir_registered(Time now);
   void heir_owned(const Owned& owned, Time now);
   void heir_failed(const HandoffFailed& failed, Time now);
@@ -92,6 +99,10 @@ class Upgrade {
   void conclude_stories();
   void maybe_over(Time now);
   bool copying() const { return state_ == State::kCopying || state_ == State::kSwitching; }
+  // A deadline, unless the heir is a stranger still.
+  void arm(Time at) {
+    if (!stranger_) deadline_ = at;
+  }
   Duration verdict() const { return timeouts_.stall + timeouts_.freeze_budget + kMargin; }
   Duration silence() const { return 3 * timeouts_.stall + timeouts_.freeze_budget + kMargin; }
   void announce(const char* phase, bool begins);
@@ -109,6 +120,9 @@ class Upgrade {
   std::optional<Time> leaves_;  // the donor has retired
   std::optional<Time> left_;    // and exited
   std::optional<Time> deadline_;
+  bool resumed_ = false;
+  bool stranger_ = false;       // resumed, and the heir has not reported yet
+  bool donor_engaged_ = false;  // resumed, and the donor says that it is in this handoff
   bool cancelled_ = false;
   bool heir_owns_ = false;
   bool nobody_ = false;

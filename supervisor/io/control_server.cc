@@ -23,14 +23,20 @@ uv_stream_t* stream(const Handle<uv_pipe_t>& pipe) {
   return reinterpret_cast<uv_stream_t*>(pipe.get());
 }
 
-bool allowed(const Handle<uv_pipe_t>& pipe) {
+int fd_of(const Handle<uv_pipe_t>& pipe) {
   uv_os_fd_t fd = -1;
+  return uv_fileno(reinterpret_cast<const uv_handle_t*>(pipe.get()), &fd) == 0 ? fd : -1;
+}
+
+// -1 if it can't be told.
+int uid_of(const Handle<uv_pipe_t>& pipe) {
   ucred peer{};
   socklen_t length = sizeof peer;
-  return uv_fileno(reinterpret_cast<const uv_handle_t*>(pipe.get()), &fd) == 0 &&
-         ::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 &&
-         (peer.uid == 0 || peer.uid == ::geteuid());
+  if (::getsockopt(fd_of(pipe), SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0) return -1;
+  return static_cast<int>(peer.uid);
 }
+
+bool allowed(int uid) { return uid == 0 || uid == static_cast<int>(::geteuid()); }
 
 // A line on its way out: the text lives as long as the write.
 struct Write {
@@ -42,12 +48,15 @@ struct Write {
 
 class ControlServer::Connection : public Client, public std::enable_shared_from_this<Connection> {
  public:
-  Connection(ControlServer& server, Handle<uv_pipe_t> pipe)
+  // asked: its request was answered to elsewhere, and the answer is still to come.
+  Connection(ControlServer& server, Handle<uv_pipe_t> pipe, bool asked = false)
       : server_(server), pipe_(std::move(pipe)), patience_(server.loop_, [this] {
           const auto keep = shared_from_this();
           refuse("no request within 10 s");
         }) {
     pipe_->data = this;
+    asked_ = asked;
+    if (asked_) return;
     patience_.at(now() + kRequestWithin);
     const auto allocate = [](uv_handle_t* handle, size_t, uv_buf_t* buffer) {
       auto* self = static_cast<Connection*>(handle->data);
@@ -60,6 +69,9 @@ class ControlServer::Connection : public Client, public std::enable_shared_from_
     };
     if (uv_read_start(stream(pipe_), allocate, read) < 0) ending_ = true;
   }
+
+  int uid() const override { return uid_of(pipe_); }
+  int fd() const override { return fd_of(pipe_); }
 
   void send(const nlohmann::json& event) override {
     if (ending_) return;
@@ -179,7 +191,7 @@ ControlServer::~ControlServer() = default;
 void ControlServer::accept() {
   Handle<uv_pipe_t> pipe = make_pipe(loop_);
   if (uv_accept(stream(listener_), stream(pipe)) < 0) return;
-  if (!allowed(pipe)) {
+  if (!allowed(uid_of(pipe))) {
     spdlog::warn("a client of another user was turned away");
     return;
   }
@@ -190,5 +202,16 @@ void ControlServer::accept() {
   auto connection = std::make_shared<Connection>(*this, std::move(pipe));
   connections_.emplace(connection.get(), connection);
 }
+
+ClientPtr ControlServer::adopt(UniqueFd fd) {
+  Handle<uv_pipe_t> pipe = make_pipe(loop_);
+  if (uv_pipe_open(pipe.get(), fd.get()) < 0) return {};
+  (void)fd.release();  // the handle's now
+  auto connection = std::make_shared<Connection>(*this, std::move(pipe), true);
+  connections_.emplace(connection.get(), connection);
+  return connection;
+}
+
+int ControlServer::fd() const { return fd_of(listener_); }
 
 }  // namespace handoff::supervisor

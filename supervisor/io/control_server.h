@@ -17,6 +17,8 @@ namespace handoff::supervisor {
 class Client {
  public:
   virtual ~Client() = default;
+  virtual int uid() const = 0;  // of who asks, by SO_PEERCRED
+  virtual int fd() const = 0;
   virtual void send(const nlohmann::json& event) = 0;
   // The last one.
   virtual void finish(const nlohmann::json& answer) = 0;
@@ -36,6 +38,11 @@ class ControlServer {
   // Takes fd, a listening Unix socket.
   ControlServer(uv_loop_t* loop, UniqueFd fd, Serve serve);
   ~ControlServer();
+  // A client who asked the supervisor before this one, and waits for the answer; null if it is
+  // gone.
+  ClientPtr adopt(UniqueFd fd);
+  // The listening socket.
+  int fd() const;
   ControlServer(const ControlServer&) = delete;
   ControlServer& operator=(const ControlServer&) = delete;
 

@@ -14,8 +14,22 @@ Result<Listener> Listener::open(const NamedAddress& named) {
   const std::string what = "listener " + named.name + ": ";
   auto fd = handoff::io::bind_address(address);
   if (!fd) return fail(fd.error().code, what + fd.error().message);
+  return describe(named, std::move(*fd));
+}
+
+Result<Listener> Listener::adopt(const NamedAddress& named, UniqueFd fd) {
+  if (!handoff::io::listens_at(fd.get(), named.address)) {
+    return fail(-EADDRNOTAVAIL, "listener " + named.name + ": what is there does not listen at " +
+                                    core::to_string(named.address));
+  }
+  return describe(named, std::move(fd));
+}
+
+Result<Listener> Listener::describe(const NamedAddress& named, UniqueFd fd) {
+  const core::Address& address = named.address;
+  const std::string what = "listener " + named.name + ": ";
   Listener listener;
-  listener.fd_ = std::move(*fd);
+  listener.fd_ = std::move(fd);
   listener.name_ = named.name;
   listener.address_ =
       handoff::io::bound_address(listener.fd_.get()).value_or(core::to_string(address));

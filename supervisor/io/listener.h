@@ -17,6 +17,8 @@ class Listener {
   // Binds and listens. A Unix socket's path that nobody listens on any more is replaced, one that
   // is in use or is no socket is not.
   static Result<Listener> open(const NamedAddress& named);
+  // Takes fd, which must be a socket that listens at that address.
+  static Result<Listener> adopt(const NamedAddress& named, UniqueFd fd);
 
   Listener(Listener&& other) noexcept;
   Listener& operator=(Listener&&) = delete;
@@ -30,6 +32,7 @@ class Listener {
 
  private:
   Listener() = default;
+  static Result<Listener> describe(const NamedAddress& named, UniqueFd fd);
 
   UniqueFd fd_;
   std::string name_;

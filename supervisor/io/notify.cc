@@ -20,6 +20,14 @@ void Notify::status(const std::string& text) {
   (void)sd_notify(0, ("STATUS=" + text).c_str());
 }
 
+void Notify::store(const std::string& name, int fd) {
+  (void)sd_pid_notify_with_fds(0, 0, ("FDSTORE=1\nFDNAME=" + name).c_str(), &fd, 1);
+}
+
+void Notify::remove(const std::string& name) {
+  (void)sd_notify(0, ("FDSTOREREMOVE=1\nFDNAME=" + name).c_str());
+}
+
 void Notify::stopping() { (void)sd_notify(0, "STOPPING=1\nSTATUS=stopping"); }
 
 }  // namespace handoff::supervisor

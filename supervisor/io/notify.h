@@ -10,6 +10,10 @@ class Notify {
   void ready(const std::string& status);  // READY=1 the first time, then STATUS alone
   void status(const std::string& status);
   void stopping();
+  // Has systemd keep a duplicate of fd under that name over restarts; no longer.
+  // (FileDescriptorStoreMax= says how many it keeps.)
+  void store(const std::string& name, int fd);
+  void remove(const std::string& name);
 
  private:
   bool ready_ = false;

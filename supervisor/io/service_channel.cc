@@ -83,7 +83,7 @@ void ServiceChannel::drain() {
       close("");
       break;
     }
-    auto heard = decode(message.header.type, message.body, generation_);
+    auto heard = decode(message.header.type, message.body, generation_, std::move(message.fds));
     if (!heard) {
       close(heard.error().message);
       break;

@@ -4,6 +4,7 @@
 #include <cctype>
 
 #include "handoff.pb.h"
+#include "io/socket.h"
 #include "protocol/limits.h"
 
 namespace handoff::supervisor {
@@ -43,20 +44,31 @@ bool parse(T& message, std::string_view body) {
   return message.ParseFromArray(body.data(), static_cast<int>(body.size()));
 }
 
-Heard from(const v1::Register& message, Generation generation) {
+Heard from(const v1::Register& message, Generation generation, std::vector<UniqueFd>&) {
   Heard heard;
   heard.aside = ReleaseNamed{printable(message.manifest().service()),
                              printable(message.manifest().release())};
-  heard.events.emplace_back(Registered{generation});
+  heard.events.emplace_back(Registered{generation, message.returning(), message.handoff_id()});
   return heard;
 }
 
-Heard from(const v1::Owner& message, Generation generation) {
+// An fd that is not the one announced is none (I6).
+UniqueFd shown(const v1::Named& named, std::vector<UniqueFd>& fds) {
+  if (named.fd_index() >= fds.size()) return {};
+  UniqueFd fd = std::move(fds[named.fd_index()]);
+  if (!fd.valid()) return {};
+  const auto identity = handoff::io::identity_of(fd.get());
+  if (!identity || *identity != handoff::io::Identity{named.inode(), named.device()}) return {};
+  return fd;
+}
+
+Heard from(const v1::Owner& message, Generation generation, std::vector<UniqueFd>& passed) {
   Heard heard;
   FdsNamed fds;
   for (const v1::Named& named : message.named()) {
-    fds.fds.push_back(
-        {printable(named.name()), printable(named.address()), named.inode(), named.device()});
+    NamedFd out{printable(named.name()), printable(named.address()), named.inode(), named.device()};
+    if (message.with_fds() && !named.address().empty()) out.fd = shown(named, passed);
+    fds.fds.push_back(std::move(out));
   }
   heard.aside = std::move(fds);
   Owned owned{.generation = generation,
@@ -73,38 +85,39 @@ Heard from(const v1::Owner& message, Generation generation) {
   return heard;
 }
 
-Heard from(const v1::Progress& message, Generation generation) {
+Heard from(const v1::Progress& message, Generation generation, std::vector<UniqueFd>&) {
   return {{Progressed{generation, message.handoff_id(), phase_of(message.phase()), message.at_ns(),
                       message.sessions_sent(), message.sessions_total(), message.bytes(),
                       message.round()}},
           {}};
 }
 
-Heard from(const v1::Failed& message, Generation generation) {
+Heard from(const v1::Failed& message, Generation generation, std::vector<UniqueFd>&) {
   return {{HandoffFailed{generation, message.handoff_id(), code_name(message.code()),
                          printable(message.reason())}},
           {}};
 }
 
-Heard from(const v1::Retired& message, Generation generation) {
+Heard from(const v1::Retired& message, Generation generation, std::vector<UniqueFd>&) {
   return {{DonorRetired{generation, message.handoff_id(), message.sessions(), message.bytes(),
                         message.lost(), message.heir_died(), message.at_ns()}},
           {}};
 }
 
-Heard from(const v1::Status& message, Generation) {
+Heard from(const v1::Status& message, Generation, std::vector<UniqueFd>&) {
   Heard heard;
   heard.aside = SessionsCounted{message.query_id(), message.sessions()};
   return heard;
 }
 
 template <class T>
-Result<Heard> take(protocol::Type type, std::string_view body, Generation generation) {
+Result<Heard> take(protocol::Type type, std::string_view body, Generation generation,
+                   std::vector<UniqueFd>& fds) {
   T message;
   if (!parse(message, body)) {
     return fail(-EPROTO, "a " + protocol::type_name(type) + " that is malformed");
   }
-  return from(message, generation);
+  return from(message, generation, fds);
 }
 
 void fill(v1::Handoff& out, const HandoffEnd& end) {
@@ -116,39 +129,41 @@ void fill(v1::Handoff& out, const HandoffEnd& end) {
   out.set_budget_us(static_cast<std::uint64_t>(to_us(end.timeouts.freeze_budget)));
 }
 
-v1::Start start(const std::string& service, Generation generation) {
+v1::Start start(const std::string& service, Generation generation, const std::string& report_path) {
   v1::Start out;
   out.set_protocol_min(protocol::kVersionMin);
   out.set_protocol_max(protocol::kVersionMax);
   out.set_service(service);
   out.set_generation(generation);
+  out.set_report_path(report_path);
   return out;
 }
 
 }  // namespace
 
-Result<Heard> decode(protocol::Type type, std::string_view body, Generation generation) {
+Result<Heard> decode(protocol::Type type, std::string_view body, Generation generation,
+                     std::vector<UniqueFd> fds) {
   switch (type) {
     case protocol::Type::kRegister:
-      return take<v1::Register>(type, body, generation);
+      return take<v1::Register>(type, body, generation, fds);
     case protocol::Type::kOwner:
-      return take<v1::Owner>(type, body, generation);
+      return take<v1::Owner>(type, body, generation, fds);
     case protocol::Type::kProgress:
-      return take<v1::Progress>(type, body, generation);
+      return take<v1::Progress>(type, body, generation, fds);
     case protocol::Type::kFailed:
-      return take<v1::Failed>(type, body, generation);
+      return take<v1::Failed>(type, body, generation, fds);
     case protocol::Type::kRetired:
-      return take<v1::Retired>(type, body, generation);
+      return take<v1::Retired>(type, body, generation, fds);
     case protocol::Type::kStatus:
-      return take<v1::Status>(type, body, generation);
+      return take<v1::Status>(type, body, generation, fds);
     default:
       return fail(-EPROTO, "a " + protocol::type_name(type) + ", which no service sends");
   }
 }
 
 std::string encode_start(const std::string& service, Generation generation,
-                         const std::vector<NamedFd>& listeners) {
-  v1::Start out = start(service, generation);
+                         const std::vector<NamedFd>& listeners, const std::string& report_path) {
+  v1::Start out = start(service, generation, report_path);
   std::uint32_t index = 0;
   for (const NamedFd& listener : listeners) {
     v1::Named* named = out.add_listeners();
@@ -162,8 +177,8 @@ std::string encode_start(const std::string& service, Generation generation,
 }
 
 std::string encode_start_heir(const std::string& service, Generation generation,
-                              const HandoffEnd& end) {
-  v1::Start out = start(service, generation);
+                              const HandoffEnd& end, const std::string& report_path) {
+  v1::Start out = start(service, generation, report_path);
   out.set_heir(true);
   fill(*out.mutable_handoff(), end);
   return out.SerializeAsString();

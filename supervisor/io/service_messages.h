@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/unique_fd.h"
 #include "core/effects.h"
 #include "core/events.h"
 #include "protocol/frame.h"
@@ -21,6 +22,7 @@ struct NamedFd {
   std::string address;
   std::uint64_t inode = 0;
   std::uint64_t device = 0;
+  UniqueFd fd = {};  // if the service has shown it
 };
 
 // What a process says that the core does not need to know.
@@ -42,8 +44,9 @@ struct Heard {
   std::variant<std::monostate, ReleaseNamed, FdsNamed, SessionsCounted> aside;
 };
 
-// generation is the sender's; what it says about itself is not believed.
-Result<Heard> decode(protocol::Type type, std::string_view body, Generation generation);
+// generation is the sender's; what it says about itself is not believed. fds are the frame's.
+Result<Heard> decode(protocol::Type type, std::string_view body, Generation generation,
+                     std::vector<UniqueFd> fds = {});
 
 struct HandoffEnd {
   std::uint64_t id = 0;
@@ -54,10 +57,11 @@ struct HandoffEnd {
 };
 
 // Fresh: the listeners, whose fds are the frame's in that order.
+// report_path: where the service goes to if this socket is closed.
 std::string encode_start(const std::string& service, Generation generation,
-                         const std::vector<NamedFd>& listeners);
+                         const std::vector<NamedFd>& listeners, const std::string& report_path);
 std::string encode_start_heir(const std::string& service, Generation generation,
-                              const HandoffEnd& end);
+                              const HandoffEnd& end, const std::string& report_path);
 std::string encode_donate(Generation heir, const HandoffEnd& end);
 std::string encode_stop(Time deadline);
 std::string encode_query(std::uint64_t id);

@@ -6,7 +6,10 @@
 #include <csignal>
 #include <utility>
 
+#include "io/adoption.h"
 #include "io/failpoint.h"
+#include "io/process.h"
+
 #include "io/service_runner.h"
 #include "io/spawn.h"
 
@@ -29,29 +32,52 @@ void ServiceRunner::apply(const Spawn& spawn) {
     feed(SpawnFailed{spawn.generation, launched.error().message});
     return;
   }
-  to_.pid = process->pid;
-  spdlog::info("{}: starting {} as generation {}, pid {}, sha256 {:.12}", name(),
-               process->release->path, spawn.generation, process->pid, process->release->digest);
+  UniqueFd go = std::move(process->go);
+  Process& here = *process;
+  to_.pid = here.pid;
   processes_[spawn.generation] = std::move(process);
+  // Whoever comes after a supervisor that dies from here on has to know of it before it runs.
+  auto begun = host_.save();
+  if (!begun && !spawn.heir) {
+    spdlog::warn("{}: {}; if this supervisor dies, the next one will not find generation {}",
+                 name(), begun.error().message, spawn.generation);
+    begun = {};
+  }
+  if (begun) begun = let_go(std::move(go));
+  if (!begun) {
+    here.never_ran = true;  // it ends, having done nothing
+    feed(SpawnFailed{spawn.generation, begun.error().message});
+    return;
+  }
+  spdlog::info("{}: starting {} as generation {}, pid {}, sha256 {:.12}", name(),
+               here.release->path, spawn.generation, here.pid, here.release->digest);
 }
 
-Result<void> ServiceRunner::launch(const Spawn& spawn, Process& process) {
-  auto pair = io::Channel::make_pair();
-  if (!pair) return Failure(pair.error());
-  const Generation generation = spawn.generation;
-  const UniqueFd theirs = std::move(pair->second);
-  process.channel = std::make_unique<ServiceChannel>(
-      loop_, std::move(pair->first), generation,
+std::unique_ptr<ServiceChannel> ServiceRunner::open_channel(UniqueFd fd, Generation generation) {
+  return std::make_unique<ServiceChannel>(
+      host_.loop, std::move(fd), generation,
       ServiceChannel::Callbacks{
           .heard = [this, generation](Heard what) { heard(generation, std::move(what)); },
           .closed =
               [this, generation](const std::string& why) {
-                if (!why.empty()) {
-                  spdlog::error(
-                      "{}: generation {} broke the protocol, its control socket is closed: {}",
-                      name(), generation, why);
-                }
+                if (why.empty()) return;
+                if (Process* process = find(generation)) process->barred = true;
+                spdlog::error(
+                    "{}: generation {} broke the protocol, its control socket is closed: {}",
+                    name(), generation, why);
               }});
+}
+
+Result<void> ServiceRunner::launch(const Spawn& spawn, Process& process) {
+  if (!spawn.heir) {
+    // Nobody has them any more who could show them: a fresh start, with fresh ones.
+    if (auto bound = listeners_.bind_missing(); !bound) return bound;
+  }
+  auto pair = io::Channel::make_pair();
+  if (!pair) return Failure(pair.error());
+  const Generation generation = spawn.generation;
+  const UniqueFd theirs = std::move(pair->second);
+  process.channel = open_channel(std::move(pair->first), generation);
   if (!send_start(spawn, process)) return fail(-EIO, "its control socket takes no Start");
   if (const int error = failpoint::hit("supervisor.spawn.before"); error != 0) {
     return Failure(Error::from_errno(error, "fork"));
@@ -64,9 +90,11 @@ Result<void> ServiceRunner::launch(const Spawn& spawn, Process& process) {
                                     .working_dir = config_.working_dir});
   if (!spawned) return Failure(spawned.error());
   process.pid = spawned->pid;
+  process.started = start_of(spawned->pid);
   process.pidfd = std::move(spawned->pidfd);
+  process.go = std::move(spawned->go);
   process.exec_error = std::move(spawned->exec_error);
-  process.exec_poll = std::make_unique<Poll>(loop_, process.exec_error.get(),
+  process.exec_poll = std::make_unique<Poll>(host_.loop, process.exec_error.get(),
                                              [this, generation](int) { exec_known(generation); });
   process.exec_poll->watch(UV_READABLE);
   failpoint::hit("supervisor.spawn.after");
@@ -78,12 +106,13 @@ bool ServiceRunner::send_start(const Spawn& spawn, Process& process) {
   if (!spawn.heir) {
     std::vector<NamedFd> named;
     std::vector<int> fds;
-    for (const Listener& listener : listeners_) {
-      named.push_back({listener.name(), listener.address(), listener.inode(), listener.device()});
-      fds.push_back(listener.fd());
+    for (const Listener* listener : listeners_.here()) {
+      named.push_back(
+          {listener->name(), listener->address(), listener->inode(), listener->device()});
+      fds.push_back(listener->fd());
     }
-    return process.channel->send(protocol::Type::kStart,
-                                 encode_start(name(), spawn.generation, named), fds);
+    return process.send(protocol::Type::kStart,
+                        encode_start(name(), spawn.generation, named, host_.report_path), fds);
   }
   const Process* donor = current();
   auto channel = io::Channel::make_pair();
@@ -94,9 +123,10 @@ bool ServiceRunner::send_start(const Spawn& spawn, Process& process) {
                                               .channel_index = 0,
                                               .peer_index = 1,
                                               .peer_pid = static_cast<std::uint32_t>(donor->pid),
-                                              .timeouts = spawn.timeouts});
+                                              .timeouts = spawn.timeouts},
+                                             host_.report_path);
   const int fds[] = {channel->first.get(), donor->pidfd.get()};
-  return process.channel->send(protocol::Type::kStart, body, fds);
+  return process.send(protocol::Type::kStart, body, fds);
 }
 
 void ServiceRunner::apply(const SendDonate& donate) {
@@ -105,14 +135,14 @@ void ServiceRunner::apply(const SendDonate& donate) {
   bool sent = false;
   if (donor != nullptr && heir != nullptr && heir->donor_end.valid()) {
     const int fds[] = {heir->donor_end.get(), heir->pidfd.get()};
-    sent = donor->channel->send(
-        protocol::Type::kDonate,
-        encode_donate(donate.heir, {.id = donate.heir,
-                                    .channel_index = 0,
-                                    .peer_index = 1,
-                                    .peer_pid = static_cast<std::uint32_t>(heir->pid),
-                                    .timeouts = donate.timeouts}),
-        fds);
+    sent =
+        donor->send(protocol::Type::kDonate,
+                    encode_donate(donate.heir, {.id = donate.heir,
+                                                .channel_index = 0,
+                                                .peer_index = 1,
+                                                .peer_pid = static_cast<std::uint32_t>(heir->pid),
+                                                .timeouts = donate.timeouts}),
+                    fds);
     heir->donor_end.reset();
   }
   if (!sent) {
@@ -124,7 +154,7 @@ void ServiceRunner::apply(const SendDonate& donate) {
 void ServiceRunner::apply(const SendStop& stop) {
   Process* process = find(stop.generation);
   if (process == nullptr) return;
-  if (!process->channel->send(protocol::Type::kStop, encode_stop(stop.deadline))) {
+  if (!process->send(protocol::Type::kStop, encode_stop(stop.deadline))) {
     apply(Signal{stop.generation, false});
   }
 }
@@ -133,8 +163,7 @@ void ServiceRunner::apply(const SendCancel& cancel) {
   Process* process = find(cancel.generation);
   if (process == nullptr) return;
   // Who can't be reached is dealt with by the deadline that follows.
-  (void)process->channel->send(protocol::Type::kCancel,
-                               encode_cancel(cancel.handoff_id, cancel.reason));
+  (void)process->send(protocol::Type::kCancel, encode_cancel(cancel.handoff_id, cancel.reason));
 }
 
 void ServiceRunner::apply(const Signal& signal) {
@@ -160,6 +189,7 @@ void ServiceRunner::heard(Generation generation, Heard what) {
                    named->service);
     }
   } else if (auto* fds = std::get_if<FdsNamed>(&what.aside)) {
+    listeners_.take_shown(fds->fds);
     process->named = std::move(fds->fds);
   } else if (auto* counted = std::get_if<SessionsCounted>(&what.aside)) {
     if (auto query = queries_.extract(counted->query_id)) query.mapped()(counted->sessions);
@@ -189,23 +219,109 @@ bool ServiceRunner::ended(pid_t pid, const Exit& exit) {
     exec_known(dead);
     // What it said before it died comes first. So does what the others have said till now: a
     // donor's verdict on its heir's death, say.
-    process->channel->drain();
+    if (process->channel) process->channel->drain();
     const bool ran = !process->never_ran;
     std::vector<Process*> others;
     for (auto& [other, beside] : processes_) {
       if (other != dead) others.push_back(beside.get());
     }
-    for (Process* other : others) other->channel->drain();
+    for (Process* other : others) {
+      if (other->channel) other->channel->drain();
+    }
     processes_.erase(dead);
     if (ran) {
       spdlog::info("{}: generation {} (pid {}) {}", name(), dead, pid, describe(exit));
       feed(Exited{dead, exit});
     } else {
-      changed_();
+      host_.changed();
     }
     return true;
   }
   return false;
+}
+
+// ---- those of the supervisor before this one
+// -----------------------------------------------------------------------------------------------
+
+void ServiceRunner::resume(const SavedService& saved,
+                           std::vector<std::unique_ptr<Process>> living) {
+  last_upgrade_ = saved.last_upgrade;
+  if (living.empty() && saved.machine.heir == 0) {
+    Found nobody = saved.machine;
+    nobody.current = 0;
+    feed(nobody);
+    start();
+    return;
+  }
+  for (auto& process : living) {
+    const Generation generation = process->generation;
+    process->exit_poll =
+        std::make_unique<Poll>(host_.loop, process->pidfd.get(), [this, generation](int) {
+          const Process* gone = find(generation);
+          if (gone == nullptr) return;
+          const Exit exit = exit_of(*gone);
+          (void)ended(gone->pid, exit);
+        });
+    process->exit_poll->watch(UV_READABLE);
+    if (generation == saved.machine.heir && saved.machine.candidate) candidate_ = process->release;
+    if (generation == saved.machine.current && !saved.machine.candidate) {
+      release_ = process->release;
+    }
+    spdlog::info("{}: generation {} (pid {}) was found", name(), generation, process->pid);
+    processes_[generation] = std::move(process);
+  }
+  feed(saved.machine);
+  if (saved.machine.heir != 0) {
+    from_ = party_of(saved, saved.machine.current);
+    to_ = party_of(saved, saved.machine.heir);
+    asked_at_ = now();
+  }
+  for (const Generation generation : {saved.machine.heir, saved.machine.current}) {
+    if (generation != 0 && find(generation) == nullptr) {
+      feed(Exited{generation, {.unseen = true}});
+    }
+  }
+}
+
+Party ServiceRunner::party_of(const SavedService& saved, Generation generation) {
+  for (const SavedProcess& process : saved.processes) {
+    if (process.generation != generation) continue;
+    return {process.release.name, generation, process.pid, process.release.digest,
+            process.release.path};
+  }
+  return {.generation = generation};
+}
+
+bool ServiceRunner::returned(pid_t pid, UniqueFd& fd) {
+  for (auto& [generation, process] : processes_) {
+    if (process->pid != pid) continue;
+    const bool connected = process->channel && process->channel->open();
+    if (connected || process->barred || io::has_exited(process->pidfd.get())) return false;
+    spdlog::info("{}: generation {} (pid {}) is back", name(), generation, pid);
+    process->channel = open_channel(std::move(fd), generation);
+    return true;
+  }
+  return false;
+}
+
+SavedService ServiceRunner::saved() const {
+  const auto release_of = [](const Release& release) {
+    return SavedRelease{release.path, release.args, release.digest, release.name};
+  };
+  SavedService out{.name = name(),
+                   .machine = machine_.found(),
+                   .release = release_of(*release_),
+                   .processes = {},
+                   .last_upgrade = last_upgrade_};
+  for (const auto& [generation, process] : processes_) {
+    if (process->never_ran) continue;
+    out.processes.push_back({.generation = generation,
+                             .pid = process->pid,
+                             .started = process->started,
+                             .since = std::chrono::system_clock::to_time_t(process->since),
+                             .release = release_of(*process->release)});
+  }
+  return out;
 }
 
 }  // namespace handoff::supervisor

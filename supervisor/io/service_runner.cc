@@ -2,36 +2,23 @@
 
 #include <spdlog/spdlog.h>
 
-#include <ctime>
 #include <utility>
 
 #include "core/duration.h"
+#include "io/wall_clock.h"
 
 namespace handoff::supervisor {
 
 using nlohmann::json;
 
-namespace {
-
-json when(std::chrono::system_clock::time_point time) {
-  const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
-  std::tm utc{};
-  ::gmtime_r(&seconds, &utc);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", utc.tm_year + 1900, utc.tm_mon + 1,
-                     utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec);
-}
-
-}  // namespace
-
-ServiceRunner::ServiceRunner(uv_loop_t* loop, ServiceConfig config, std::vector<Listener> listeners,
-                             ReleasePtr release, std::function<void()> changed)
-    : loop_(loop),
+ServiceRunner::ServiceRunner(ServiceHost host, ServiceConfig config, Listeners listeners,
+                             ReleasePtr release)
+    : host_(std::move(host)),
       config_(std::move(config)),
       listeners_(std::move(listeners)),
-      changed_(std::move(changed)),
       machine_({.name = config_.name, .restart = config_.restart, .timeouts = config_.timeouts}),
       release_(std::move(release)),
-      timer_(loop, [this] { feed(Tick{}); }) {}
+      timer_(host_.loop, [this] { feed(Tick{}); }) {}
 
 // Events that come up while effects are applied wait their turn.
 void ServiceRunner::feed(Event event) {
@@ -56,7 +43,7 @@ void ServiceRunner::feed(Event event) {
       spdlog::info("{}: {}", name(), last_state_);
     }
   }
-  changed_();
+  host_.changed();
 }
 
 // ---- requests
@@ -73,7 +60,21 @@ void ServiceRunner::restart(const Timeouts& timeouts, const ClientPtr& client) {
   request({.same_release = true, .timeouts = timeouts}, client);
 }
 
+// Nothing is begun that could not be told afterwards.
 void ServiceRunner::request(const HandoffRequested& request, const ClientPtr& client) {
+  const auto asking = client.lock();
+  asked_by_ = asking ? asking->uid() : -1;
+  json record{{"event", "requested"}, {"service", name()}, {"uid", asked_by_}};
+  record["path"] = request.same_release ? release_->path : wanted_path_;
+  if (auto recorded = host_.record(std::move(record)); !recorded) {
+    if (asking) {
+      asking->finish(refusal_json(name(), "history",
+                                  recorded.error().message +
+                                      "; nothing was begun: make room there, or set "
+                                      "HANDOFF_STATE_DIR to another folder"));
+    }
+    return;
+  }
   asking_ = &client;
   feed(request);
   asking_ = nullptr;
@@ -88,10 +89,10 @@ void ServiceRunner::apply(const OpenCandidate&) {
   if (asking_ != nullptr) follower_ = *asking_;
   const std::uint64_t token = ++open_token_;
   ++opening_;
-  open_release(loop_, wanted_path_, wanted_args_, [this, token](Result<ReleasePtr> opened) {
+  open_release(host_.loop, wanted_path_, wanted_args_, [this, token](Result<ReleasePtr> opened) {
     --opening_;
     if (token != open_token_) {
-      changed_();
+      host_.changed();
       return;  // of a request that was given up
     }
     if (!opened) {
@@ -150,6 +151,16 @@ void ServiceRunner::apply(const Conclude& conclude) {
                   report.message, report.code);
   }
   json answer = report_json(name(), report, from_, to_);
+  last_upgrade_ = answer;
+  last_upgrade_.erase("event");
+  last_upgrade_.erase("service");
+  last_upgrade_["at"] = utc(std::chrono::system_clock::now());
+  json record = answer;
+  record["event"] = "upgrade";
+  record["uid"] = asked_by_;
+  if (auto recorded = host_.record(std::move(record)); !recorded) {
+    spdlog::error("{}: {}", name(), recorded.error().message);
+  }
   answer["state"] = machine_.state_name();
   tell(answer, true);
   to_release_.reset();
@@ -204,44 +215,52 @@ Process* ServiceRunner::find(Generation generation) {
 }
 
 json ServiceRunner::status() const {
-  json listeners = json::array();
-  for (const Listener& listener : listeners_) {
-    listeners.push_back({{"name", listener.name()}, {"address", listener.address()}});
-  }
+  json listeners = listeners_.json();
   const Process* process = current();
   if (process != nullptr) {
     // Those that it has bound itself.
     for (const NamedFd& named : process->named) {
-      const auto same = [&named](const Listener& mine) { return mine.name() == named.name; };
-      if (named.address.empty() || std::any_of(listeners_.begin(), listeners_.end(), same))
-        continue;
+      if (named.address.empty() || listeners_.has(named.name)) continue;
       listeners.push_back({{"name", named.name}, {"address", named.address}});
     }
   }
   const Release& release = process != nullptr ? *process->release : *release_;
-  json out{{"name", name()},        {"state", machine_.state_name()},
-           {"release", nullptr},    {"digest", release.digest},
-           {"generation", nullptr}, {"pid", nullptr},
-           {"sessions", nullptr},   {"listeners", std::move(listeners)},
-           {"path", release.path},  {"args", release.args},
-           {"since", nullptr},      {"restarts", machine_.restarts()}};
+  json out{{"name", name()},
+           {"state", machine_.state_name()},
+           {"release", nullptr},
+           {"digest", release.digest},
+           {"generation", nullptr},
+           {"pid", nullptr},
+           {"sessions", nullptr},
+           {"listeners", std::move(listeners)},
+           {"path", release.path},
+           {"args", release.args},
+           {"since", nullptr},
+           {"restarts", machine_.restarts()},
+           {"last_upgrade", last_upgrade_}};
   if (!release.name.empty()) out["release"] = release.name;
   if (process != nullptr) {
     out["generation"] = process->generation;
     out["pid"] = process->pid;
-    out["since"] = when(process->since);
+    out["since"] = utc(process->since);
   }
   return out;
 }
 
+std::map<std::string, int> ServiceRunner::listener_fds() const {
+  std::map<std::string, int> out;
+  for (const Listener* listener : listeners_.here()) out[listener->name()] = listener->fd();
+  return out;
+}
+
 bool ServiceRunner::count_sessions(std::function<void(std::uint64_t)> counted) {
-  const Process* process = current();
+  Process* process = find(machine_.current());
   if (process == nullptr || machine_.state() != Service::State::kRunning) return false;
   // Those of a service that hangs pile up to this many; who asked them has given up long ago.
   if (queries_.size() >= kMaxQueries) queries_.erase(queries_.begin());
   const std::uint64_t id = ++query_;
   queries_[id] = std::move(counted);
-  return process->channel && process->channel->send(protocol::Type::kQuery, encode_query(id));
+  return process->send(protocol::Type::kQuery, encode_query(id));
 }
 
 }  // namespace handoff::supervisor

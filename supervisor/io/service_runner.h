@@ -12,26 +12,44 @@
 #include "config.h"
 #include "core/service.h"
 #include "io/control_server.h"
-#include "io/listener.h"
-#include "io/process.h"
+#include "io/listeners.h"
+#include "io/service_process.h"
 #include "messages.h"
+#include "saved_state.h"
 
 namespace handoff::supervisor {
+
+// What a service needs of the supervisor that it is in.
+struct ServiceHost {
+  uv_loop_t* loop = nullptr;
+  std::string report_path;                             // where processes return to
+  std::function<void()> changed;                       // something is to be seen, or saved
+  std::function<Result<void>()> save;                  // now: a process is about to run
+  std::function<Result<void>(nlohmann::json)> record;  // in the history
+};
 
 class ServiceRunner {
  public:
   static constexpr std::size_t kMaxQueries = 64;
 
-  ServiceRunner(uv_loop_t* loop, ServiceConfig config, std::vector<Listener> listeners,
-                ReleasePtr release, std::function<void()> changed);
+  ServiceRunner(ServiceHost host, ServiceConfig config, Listeners listeners, ReleasePtr release);
 
   const std::string& name() const { return config_.name; }
   const Timeouts& timeouts() const { return config_.timeouts; }
   Service::State state() const { return machine_.state(); }
   const char* state_name() const { return machine_.state_name(); }
+  // Nothing of it is under way: a successor of the supervisor can take it as it is.
+  bool settled() const { return machine_.settled() && opening_ == 0; }
+  std::map<std::string, int> listener_fds() const;
   bool idle() const { return machine_.idle() && processes_.empty() && opening_ == 0; }
 
   void start() { feed(StartRequested{}); }
+  // Instead: goes on where the supervisor before this one was. living are those of its processes
+  // that still run.
+  void resume(const SavedService& saved, std::vector<std::unique_ptr<Process>> living);
+  // A process has come back; takes fd if it is one of this service's.
+  bool returned(pid_t pid, UniqueFd& fd);
+  SavedService saved() const;
   // To the file at that path; args: nullopt keeps those of the release that runs. path "" likewise.
   void upgrade(const std::string& path, std::optional<std::vector<std::string>> args,
                const Timeouts& timeouts, const ClientPtr& client);
@@ -64,19 +82,20 @@ class ServiceRunner {
   void apply(const Note& note);
 
   Result<void> launch(const Spawn& spawn, Process& process);
+  std::unique_ptr<ServiceChannel> open_channel(UniqueFd fd, Generation generation);
   bool send_start(const Spawn& spawn, Process& process);
   void heard(Generation generation, Heard heard);
   void exec_known(Generation generation);
   void request(const HandoffRequested& request, const ClientPtr& client);
   Party party(Generation generation) const;
+  static Party party_of(const SavedService& saved, Generation generation);
   Process* find(Generation generation);
   const Process* current() const;
   void tell(const nlohmann::json& event, bool last);
 
-  uv_loop_t* loop_;
+  ServiceHost host_;
   ServiceConfig config_;
-  std::vector<Listener> listeners_;
-  std::function<void()> changed_;
+  Listeners listeners_;
   Service machine_;
   ReleasePtr release_;
   ReleasePtr candidate_;
@@ -91,6 +110,8 @@ class ServiceRunner {
   Party to_;
   ReleasePtr to_release_;
   Time asked_at_{};
+  int asked_by_ = -1;  // uid
+  nlohmann::json last_upgrade_ = nullptr;
   std::string wanted_path_;  // of the request that is being stepped, too
   std::vector<std::string> wanted_args_;
   std::uint64_t open_token_ = 0;

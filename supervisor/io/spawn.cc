@@ -41,8 +41,8 @@ struct ChildError {
 bool withheld(std::string_view variable) {
   const std::string_view name = variable.substr(0, variable.find('='));
   return name == "NOTIFY_SOCKET" || name.starts_with("LISTEN_") || name.starts_with("WATCHDOG_") ||
-         name == "HANDOFF_FD" || name == "HANDOFF_PID" || name == "HANDOFF_SERVICE" ||
-         name == "HANDOFF_GENERATION";
+         name == "HANDOFF_KEPT" || name == "HANDOFF_FD" || name == "HANDOFF_PID" ||
+         name == "HANDOFF_SERVICE" || name == "HANDOFF_GENERATION";
 }
 
 constexpr std::string_view kPidVariable = "HANDOFF_PID=";
@@ -82,6 +82,8 @@ struct Child {
   int control;
   int null;
   int error;
+  int go;        // the child's end
+  int go_other;  // and the parent's, which the child must not hold
   const char* working_dir;
   char* pid_text;  // kPidRoom bytes
   char* const* argv;
@@ -102,6 +104,13 @@ struct Child {
   for (int number = 1; number < NSIG; ++number) {
     (void)::sigaction(number, &standard, nullptr);  // SIGKILL and SIGSTOP can't be set, nor need to
   }
+  (void)::close(child.go_other);
+  char go = 0;
+  ssize_t told = 0;
+  do {
+    told = ::read(child.go, &go, 1);
+  } while (told < 0 && errno == EINTR);
+  if (told != 1) ::_exit(127);  // the supervisor died, or does not want it any more
   // A session of its own: Ctrl-C in the supervisor's terminal, or its hangup, is not for services.
   (void)::setsid();
   if (child.working_dir != nullptr && ::chdir(child.working_dir) < 0) give_up(child, Step::kChdir);
@@ -137,6 +146,10 @@ void raise_file_limit() {
   if (::setrlimit(RLIMIT_NOFILE, &raised) == 0) original_limit() = limit;
 }
 
+void restore_file_limit() {
+  if (original_limit()) (void)::setrlimit(RLIMIT_NOFILE, &*original_limit());
+}
+
 Result<Spawned> spawn(const SpawnPlan& plan) {
   const Release& release = *plan.release;
   Strings argv;
@@ -148,6 +161,10 @@ Result<Spawned> spawn(const SpawnPlan& plan) {
   if (::pipe2(pipe, O_CLOEXEC | O_NONBLOCK) < 0) return fail_errno("pipe");
   Spawned spawned{.exec_error = UniqueFd(pipe[0])};
   const UniqueFd error(pipe[1]);
+  int go[2] = {-1, -1};
+  if (::pipe2(go, O_CLOEXEC) < 0) return fail_errno("pipe");
+  const UniqueFd go_child(go[0]);
+  spawned.go.reset(go[1]);
   const UniqueFd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   if (!null.valid()) return fail_errno("/dev/null");
   const Child child{.file = release.file.get(),
@@ -155,6 +172,8 @@ Result<Spawned> spawn(const SpawnPlan& plan) {
                     .control = plan.control_fd,
                     .null = null.get(),
                     .error = error.get(),
+                    .go = go_child.get(),
+                    .go_other = spawned.go.get(),
                     .working_dir = plan.working_dir.empty() ? nullptr : plan.working_dir.c_str(),
                     .pid_text = envp.texts.front().data() + kPidVariable.size(),
                     .argv = argv.pointers.data(),
@@ -176,6 +195,13 @@ Result<Spawned> spawn(const SpawnPlan& plan) {
     return Failure(Error::from_errno(pidfd_error, "pidfd_open"));
   }
   return spawned;
+}
+
+Result<void> let_go(UniqueFd go) {
+  // Into an empty pipe: it does not block, and can fail only if the child is gone, which is seen
+  // elsewhere. SIGPIPE is ignored in this program.
+  if (::write(go.get(), "g", 1) != 1) return fail_errno("starting the new process");
+  return {};
 }
 
 std::string exec_error_text(int fd, const Release& release, bool& done) {

@@ -26,10 +26,13 @@ struct SpawnPlan {
 struct Spawned {
   pid_t pid = -1;
   UniqueFd pidfd;
+  UniqueFd go;          // the child waits: let_go() makes it run, closing it ends it
   UniqueFd exec_error;  // nothing comes before EOF: it runs; else see exec_error_text()
 };
 
+// The child does nothing before let_go(): whoever has to know of it can be told first.
 Result<Spawned> spawn(const SpawnPlan& plan);
+Result<void> let_go(UniqueFd go);
 
 // Reads what a child has written that could not become the program; "" if it runs or doesn't know
 // yet. Does not block. done: nothing more will come.
@@ -38,5 +41,7 @@ std::string exec_error_text(int fd, const Release& release, bool& done);
 // Raises the soft limit of open files to the hard one; services get the original one back. A sender
 // of fds is held to its own soft limit by what the whole user has in flight (FACTS).
 void raise_file_limit();
+// Undone, for a successor in this process.
+void restore_file_limit();
 
 }  // namespace handoff::supervisor

@@ -1,11 +1,15 @@
 #include "io/supervisor.h"
 
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <utility>
 
 #include "core/suggest.h"
+#include "handoff/handoff.h"
+#include "io/adoption.h"
 #include "io/spawn.h"
 
 namespace handoff::supervisor {
@@ -14,57 +18,176 @@ using nlohmann::json;
 
 namespace {
 constexpr Duration kStatusWait = std::chrono::milliseconds(500);
-}
+// For services to come back to a supervisor that has replaced another.
+constexpr Duration kReturnWithin = std::chrono::seconds(10);
+
+// What a supervisor passes to its successor in the same process, besides listeners.
+constexpr const char* kLock = "@lock";
+constexpr const char* kOperators = "@operators";
+constexpr const char* kServices = "@services";
+constexpr const char* kClient = "@client";
+}  // namespace
 
 Result<std::unique_ptr<Supervisor>> Supervisor::open(uv_loop_t* loop, const Config& config,
                                                      const std::string& path) {
-  auto runtime = RuntimeDir::open(path);
+  KeptFds kept = KeptFds::from_environment();
+  auto runtime = RuntimeDir::open(path, kept.take(kLock));
   if (!runtime) return Failure(runtime.error());
-  auto control = runtime->listen();
-  if (!control) return Failure(control.error());
-  std::unique_ptr<Supervisor> self(new Supervisor(loop, std::move(*runtime), std::move(*control)));
-  for (const ServiceConfig& service : config.services) {
-    std::vector<Listener> listeners;
-    for (const NamedAddress& named : service.listen) {
-      auto listener = Listener::open(named);
-      if (!listener)
-        return fail(listener.error().code, service.name + ": " + listener.error().message);
-      listeners.push_back(std::move(*listener));
+  auto state = state_path();
+  if (!state) return Failure(state.error());
+  auto journal = Journal::open(*state);
+  if (!journal) return Failure(journal.error());
+  auto text = runtime->state();
+  if (!text) return Failure(text.error());
+  SavedState saved;
+  if (!text->empty()) {
+    auto parsed = parse_state(*text, runtime->path() + "/state.json");
+    if (!parsed) {
+      return fail(parsed.error().code,
+                  parsed.error().message + "; if none of its services runs any more, remove it");
     }
-    auto program = find_program(service.command.front());
-    if (!program) return fail(program.error().code, service.name + ": " + program.error().message);
-    auto release = open_release(*program, {service.command.begin() + 1, service.command.end()});
-    if (!release) return fail(release.error().code, service.name + ": " + release.error().message);
-    self->services_.emplace(
-        service.name,
-        std::make_unique<ServiceRunner>(loop, service, std::move(listeners), std::move(*release),
-                                        [raw = self.get()] { raw->changed(); }));
+    // Before a reboot: nothing of it is true any more.
+    if (parsed->boot == boot_id()) saved = std::move(*parsed);
+  }
+  auto operators = runtime->listen_to_operators(kept.take(kOperators));
+  if (!operators) return Failure(operators.error());
+  auto services = runtime->listen_to_services(kept.take(kServices));
+  if (!services) return Failure(services.error());
+  std::unique_ptr<Supervisor> self(new Supervisor(loop, std::move(*runtime), std::move(*journal),
+                                                  std::move(*operators), std::move(*services)));
+  for (const ServiceConfig& service : config.services) {
+    const auto before = std::find_if(saved.services.begin(), saved.services.end(),
+                                     [&](const SavedService& s) { return s.name == service.name; });
+    const auto added =
+        self->add(service, before == saved.services.end() ? nullptr : &*before, kept);
+    if (!added) return fail(added.error().code, service.name + ": " + added.error().message);
+    if (before != saved.services.end()) saved.services.erase(before);
+  }
+  for (SavedService& service : saved.services) {
+    std::erase_if(service.processes,
+                  [](const SavedProcess& process) { return find_process(process) == nullptr; });
+    if (service.processes.empty()) continue;
+    spdlog::error(
+        "{} is not in the configuration, but its process (pid {}) still runs: it is left alone; "
+        "put it back, or end it",
+        service.name, service.processes.front().pid);
+    self->foreign_.push_back(std::move(service));
+  }
+  if (UniqueFd client = kept.take(kClient); client.valid()) {
+    self->self_client_ = self->control_->adopt(std::move(client));
+  }
+  for (const auto& [name, fd] : kept.left()) {
+    spdlog::warn("{} was kept, and is of no use here: closed", name);
+    self->notify_.remove(name);
   }
   return self;
 }
 
-Supervisor::Supervisor(uv_loop_t* loop, RuntimeDir runtime, UniqueFd control)
+Supervisor::Supervisor(uv_loop_t* loop, RuntimeDir runtime, Journal journal, UniqueFd operators,
+                       UniqueFd services)
     : loop_(loop),
       runtime_(std::move(runtime)),
+      journal_(std::move(journal)),
+      boot_(boot_id()),
       control_(std::make_unique<ControlServer>(
-          loop, std::move(control),
+          loop, std::move(operators),
           [this](const ClientPtr& client, const json& request) { serve(client, request); })),
+      door_(loop, std::move(services),
+            [this](pid_t pid, UniqueFd& fd) {
+              for (auto& [name, service] : services_) {
+                if (service->returned(pid, fd)) return;
+              }
+            }),
+      self_patience_(loop, [this] { self_arrived(); }),
       reaper_(loop, [this](pid_t pid, const Exit& exit) { child_ended(pid, exit); }),
       term_(loop, SIGTERM, [this] { stop_asked("SIGTERM"); }),
       int_(loop, SIGINT, [this] { stop_asked("SIGINT"); }),
       hup_(loop, SIGHUP, [] { spdlog::info("SIGHUP: nothing to reload"); }) {}
 
+// What a living process may still have is not bound anew, and not started a second time: it is
+// waited for.
+Result<void> Supervisor::add(const ServiceConfig& config, const SavedService* before,
+                             KeptFds& kept) {
+  Before found;
+  if (before != nullptr) {
+    found.saved = *before;
+    for (const SavedProcess& process : before->processes) {
+      auto living = find_process(process);
+      if (!living) continue;
+      auto release = reopen_release(process.release, process.pid);
+      if (!release) {
+        spdlog::warn("{}: generation {} can't be started again as it is: {}", config.name,
+                     process.generation, release.error().message);
+        release = std::make_shared<Release>();
+        (*release)->path = process.release.path;
+        (*release)->args = process.release.args;
+        (*release)->digest = process.release.digest;
+        (*release)->name = process.release.name;
+      }
+      living->release = std::move(*release);
+      found.living.push_back(std::move(living));
+    }
+  }
+  Listeners listeners(config.name, config.listen, notify_);
+  listeners.take_kept(kept);
+  if (found.living.empty()) {
+    if (auto bound = listeners.bind_missing(); !bound) return bound;
+  }
+  ReleasePtr release;
+  if (before != nullptr) {
+    if (auto again = reopen_release(before->release, 0)) release = std::move(*again);
+  }
+  if (!release) {
+    auto program = find_program(config.command.front());
+    if (!program) return Failure(program.error());
+    auto opened = open_release(*program, {config.command.begin() + 1, config.command.end()});
+    if (!opened) return Failure(opened.error());
+    release = std::move(*opened);
+  }
+  services_.emplace(
+      config.name,
+      std::make_unique<ServiceRunner>(
+          ServiceHost{.loop = loop_,
+                      .report_path = runtime_.report_path(),
+                      .changed = [this] { changed(); },
+                      .save = [this] { return save(); },
+                      .record = [this](json record) { return journal_.append(std::move(record)); }},
+          config, std::move(listeners), std::move(release)));
+  if (before != nullptr) before_.emplace(config.name, std::move(found));
+  return {};
+}
+
 void Supervisor::start() {
-  started_ = true;
   for (auto& [name, service] : services_) {
     const json status = service->status();
     for (const json& listener : status.at("listeners")) {
       spdlog::info("{}: {} listens on {}", name, listener["name"].get<std::string>(),
                    listener["address"].get<std::string>());
     }
-    service->start();
+    const auto before = before_.extract(name);
+    if (before) {
+      service->resume(before.mapped().saved, std::move(before.mapped().living));
+    } else {
+      service->start();
+    }
   }
+  started_ = true;
+  if (!self_client_.expired()) self_patience_.at(now() + kReturnWithin);
   changed();
+}
+
+Result<void> Supervisor::save() {
+  SavedState state{.boot = boot_, .services = foreign_};
+  for (const auto& [name, service] : services_) {
+    // One that was not resumed yet is as it was.
+    const auto before = before_.find(name);
+    state.services.push_back(before != before_.end() ? before->second.saved : service->saved());
+  }
+  std::string text = to_json(state).dump(1) + "\n";
+  if (text == saved_) return {};
+  auto written = runtime_.save(text);
+  if (written) saved_ = std::move(text);
+  return written;
 }
 
 // ---- what operators ask
@@ -90,6 +213,10 @@ void Supervisor::serve(const ClientPtr& client, const json& request) {
   }
   if (command == "status") {
     serve_status(client, chosen);
+    return;
+  }
+  if (command == "self") {
+    serve_self(client, request.value("path", ""));
     return;
   }
   if (name.empty()) {
@@ -153,10 +280,86 @@ void Supervisor::serve_status(const ClientPtr& client,
   request->timer->at(request->missing == 0 ? now() : now() + kStatusWait);
 }
 
+// ---- upgrade --self
+// ----------------------------------------------------------------------------------
+
+void Supervisor::serve_self(const ClientPtr& client, const std::string& path) {
+  const auto refuse = [&client](const std::string& code, const std::string& why) {
+    if (const auto reachable = client.lock()) reachable->finish(refusal_json("", code, why));
+  };
+  if (stopping_) return refuse("busy", "the supervisor is stopping");
+  if (self_) return refuse("busy", "another upgrade of the supervisor is under way");
+  for (const auto& [name, service] : services_) {
+    if (!service->settled()) {
+      return refuse("busy", name + " is " + service->state_name() + "; wait until that is over");
+    }
+  }
+  const auto asking = client.lock();
+  const auto recorded = journal_.append({{"event", "requested"},
+                                         {"service", nullptr},
+                                         {"uid", asking ? asking->uid() : -1},
+                                         {"path", path.empty() ? own_path() : path}});
+  if (!recorded) return refuse("history", recorded.error().message + "; nothing was begun");
+  self_ = std::make_unique<SelfUpgrade>(
+      loop_, [this, client](const std::string& why) { self_checked(client, why); });
+  self_->check(path);
+}
+
+void Supervisor::self_checked(const ClientPtr& client, const std::string& why) {
+  const auto checked = std::move(self_);
+  const auto reachable = client.lock();
+  std::string problem = why;
+  if (problem.empty()) {
+    for (const auto& [name, service] : services_) {
+      if (!service->settled()) problem = name + " is " + service->state_name() + " by now";
+    }
+  }
+  if (problem.empty()) {
+    if (const auto saved = save(); !saved) problem = saved.error().message;
+  }
+  if (problem.empty()) {
+    std::map<std::string, int> fds{
+        {kLock, runtime_.lock()}, {kOperators, control_->fd()}, {kServices, door_.fd()}};
+    for (const auto& [name, service] : services_) {
+      for (const auto& [listener, fd] : service->listener_fds()) fds[name + "/" + listener] = fd;
+    }
+    if (reachable) fds[kClient] = reachable->fd();
+    spdlog::info("{} takes this process over", checked->path());
+    problem = checked->take_over(fds);
+  }
+  spdlog::error("the supervisor goes on as it is: {}", problem);
+  if (reachable) reachable->finish(refusal_json("", "self", problem));
+}
+
+// The successor's answer, once every service is back.
+void Supervisor::self_arrived() {
+  json services = json::array();
+  for (const auto& [name, service] : services_) {
+    services.push_back({{"name", name}, {"state", service->state_name()}});
+  }
+  const json done{{"event", "done"},
+                  {"result", "done"},
+                  {"service", nullptr},
+                  {"pid", ::getpid()},
+                  {"version", HANDOFF_VERSION},
+                  {"path", own_path()},
+                  {"services", services},
+                  {"error", nullptr}};
+  json record = done;
+  record["event"] = "self";
+  if (const auto recorded = journal_.append(std::move(record)); !recorded) {
+    spdlog::error("{}", recorded.error().message);
+  }
+  if (const auto client = self_client_.lock()) client->finish(done);
+  self_client_.reset();
+  self_patience_.at(std::nullopt);
+}
+
 // ---- what happens
 // --------------------------------------------------------------------------------
 
 void Supervisor::child_ended(pid_t pid, const Exit& exit) {
+  if (self_ && self_->ended(pid, exit)) return;
   for (auto& [name, service] : services_) {
     if (service->ended(pid, exit)) return;
   }
@@ -165,20 +368,28 @@ void Supervisor::child_ended(pid_t pid, const Exit& exit) {
 
 void Supervisor::changed() {
   if (!started_) return;
+  if (const auto saved = save(); !saved) {
+    spdlog::error("{}; should this supervisor die now, the next one will not know all",
+                  saved.error().message);
+  }
   std::size_t running = 0;
   std::string others;
   bool idle = true;
+  bool adopting = false;
   for (const auto& [name, service] : services_) {
     if (service->state() == Service::State::kRunning) ++running;
+    adopting = adopting || service->state() == Service::State::kAdopting;
     const std::string state = service->state_name();
     if (state != "running") others += (others.empty() ? ": " : ", ") + name + " is " + state;
     idle = idle && service->idle();
   }
   if (stopping_) {
     over_ = idle;
+    if (over_ && foreign_.empty()) runtime_.forget();
     if (over_) uv_stop(loop_);
     return;
   }
+  if (!adopting && !self_client_.expired()) self_arrived();
   const std::string status =
       fmt::format("{} of {} services running{}", running, services_.size(), others);
   if (running == services_.size()) {

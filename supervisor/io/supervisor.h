@@ -1,4 +1,5 @@
-// The whole of `handoff run`: the services, the way in for operators, signals, systemd.
+// The whole of `handoff run`: the services, the ways in for operators and for services that return,
+// signals, systemd; and what the next supervisor should know, should this one die.
 #pragma once
 
 #include <map>
@@ -7,9 +8,12 @@
 
 #include "config.h"
 #include "io/control_server.h"
+#include "io/journal.h"
 #include "io/notify.h"
 #include "io/reaper.h"
 #include "io/runtime_dir.h"
+#include "io/self_upgrade.h"
+#include "io/service_door.h"
 #include "io/service_runner.h"
 
 namespace handoff::supervisor {
@@ -30,19 +34,40 @@ class Supervisor {
  private:
   struct StatusRequest;
 
-  Supervisor(uv_loop_t* loop, RuntimeDir runtime, UniqueFd control);
+  Supervisor(uv_loop_t* loop, RuntimeDir runtime, Journal journal, UniqueFd operators,
+             UniqueFd services);
+  Result<void> add(const ServiceConfig& config, const SavedService* before, KeptFds& kept);
 
   void serve(const ClientPtr& client, const nlohmann::json& request);
   void serve_status(const ClientPtr& client, const std::vector<ServiceRunner*>& services);
+  void serve_self(const ClientPtr& client, const std::string& path);
+  void self_checked(const ClientPtr& client, const std::string& why);
+  void self_arrived();
+  Result<void> save();
   void child_ended(pid_t pid, const Exit& exit);
   void changed();
   void stop_asked(const char* signal);
 
   uv_loop_t* loop_;
   RuntimeDir runtime_;
+  Journal journal_;
   Notify notify_;
+  std::string boot_;
+  std::vector<SavedService> foreign_;  // run by the supervisor before this one, and not in the
+                                       // configuration of this one
+  std::string saved_;                  // what the state file contains
+  // Of those that were found, until start().
+  struct Before {
+    SavedService saved;
+    std::vector<std::unique_ptr<Process>> living;
+  };
+  std::map<std::string, Before> before_;
   std::map<std::string, std::unique_ptr<ServiceRunner>> services_;
   std::unique_ptr<ControlServer> control_;
+  ServiceDoor door_;
+  std::unique_ptr<SelfUpgrade> self_;
+  ClientPtr self_client_;  // asked the supervisor that this one has replaced
+  Timer self_patience_;
   std::map<StatusRequest*, std::shared_ptr<StatusRequest>> status_requests_;
   Reaper reaper_;
   SignalWatch term_;

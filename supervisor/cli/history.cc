@@ -1,0 +1,82 @@
+// `handoff history`: the journal, read from its file, so that it can be read without a supervisor.
+#include <iostream>
+
+#include "cli/client.h"
+#include "cli/options.h"
+#include "cli/table.h"
+#include "io/journal.h"
+
+namespace handoff::supervisor {
+
+using nlohmann::json;
+
+namespace {
+
+std::string text(const json& value) {
+  if (value.is_null()) return "-";
+  return value.is_string() ? value.get<std::string>() : value.dump();
+}
+
+std::string release_of(const json& party) {
+  if (!party.is_object()) return "-";
+  const std::string digest = short_digest(party.value("digest", ""));
+  return text(party.value("release", json())) + " (" + text(party.value("generation", json())) +
+         (digest.empty() ? "" : ", " + digest) + ")";
+}
+
+// What is there to be said beside the columns.
+std::string remark(const json& record) {
+  if (record.contains("error") && record["error"].is_object()) {
+    return record["error"].value("message", "");
+  }
+  return record.value("path", "");
+}
+
+std::vector<std::string> row(const json& record) {
+  std::string moved = "-";
+  std::string lost = "-";
+  std::string blackout = "-";
+  if (record.contains("sessions") && record["sessions"].is_object()) {
+    moved = text(record["sessions"].value("moved", json()));
+    lost = text(record["sessions"].value("lost", json()));
+  }
+  if (record.contains("blackout_us") && record["blackout_us"].is_object()) {
+    blackout = text(record["blackout_us"].value("max", json())) + " us";
+  }
+  return {record.value("at", "-"),
+          text(record.value("service", json())),
+          record.value("event", "-"),
+          text(record.value("uid", json())),
+          release_of(record.value("from", json())),
+          release_of(record.value("to", json())),
+          record.value("result", "-"),
+          moved,
+          lost,
+          blackout,
+          remark(record)};
+}
+
+}  // namespace
+
+ExitStatus history_command(const ServiceOptions& options) {
+  const auto state = state_path();
+  if (!state) return complain(options.json, ExitStatus::kFailed, "state", state.error().message);
+  std::vector<std::vector<std::string>> rows{
+      {"AT", "SERVICE", "EVENT", "UID", "FROM", "TO", "RESULT", "MOVED", "LOST", "BLACKOUT", ""}};
+  const auto read = read_journal(journal_path(*state), [&](const json& record) {
+    if (!options.service.empty() && text(record.value("service", json())) != options.service) {
+      return;
+    }
+    if (options.json) {
+      std::cout << record.dump() << "\n";
+    } else {
+      rows.push_back(row(record));
+    }
+  });
+  if (!read) return complain(options.json, ExitStatus::kFailed, "history", read.error().message);
+  if (!options.json) std::cout << table(rows);
+  std::cout << std::flush;
+  return ExitStatus::kDone;
+}
+
+}  // namespace handoff::supervisor

@@ -1,0 +1,165 @@
+// The happy path: open the program once, run it with --check, execveat(2) of the same open file,
+// with the fds that are to live on no longer close-on-exec and named in the environment. The
+// failures: whatever the check says or does not say in time; an exec that fails, after which the
+// fds are close-on-exec again and this program goes on.
+#include "io/self_upgrade.h"
+
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <utility>
+
+#include "core/duration.h"
+#include "io/failpoint.h"
+#include "io/kept_fds.h"
+#include "io/spawn.h"
+
+extern char** environ;
+
+namespace handoff::supervisor {
+namespace {
+
+constexpr std::size_t kMaxWords = 4096;
+
+std::vector<std::string> own_arguments() {
+  std::ifstream file("/proc/self/cmdline", std::ios::binary);
+  const std::string all{std::istreambuf_iterator<char>(file), {}};
+  std::vector<std::string> out;
+  for (std::size_t at = 0; at < all.size();) {
+    out.emplace_back(all.c_str() + at);
+    at += out.back().size() + 1;
+  }
+  return out;
+}
+
+std::vector<char*> pointers(std::vector<std::string>& texts) {
+  std::vector<char*> out;
+  for (std::string& text : texts) out.push_back(text.data());
+  out.push_back(nullptr);
+  return out;
+}
+
+void execute(const Release& program, char* const* argv, char* const* envp) {
+  (void)::syscall(SYS_execveat, program.file.get(), "", argv, envp, AT_EMPTY_PATH);
+}
+
+bool close_on_exec(int fd, bool on) { return ::fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0) == 0; }
+
+}  // namespace
+
+std::string own_path() {
+  std::array<char, 4096> path{};
+  const ssize_t n = ::readlink("/proc/self/exe", path.data(), path.size() - 1);
+  std::string out(path.data(), n > 0 ? static_cast<std::size_t>(n) : 0);
+  constexpr std::string_view kDeleted =
+      " (deleted)";  // replaced on the disk: that is what is meant
+  if (out.ends_with(kDeleted)) out.resize(out.size() - kDeleted.size());
+  return out;
+}
+
+SelfUpgrade::SelfUpgrade(uv_loop_t* loop, std::function<void(std::string)> done)
+    : loop_(loop), done_(std::move(done)), arguments_(own_arguments()), patience_(loop, [this] {
+        conclude("it did not end its check within " + format_duration(kCheckWithin));
+      }) {}
+
+SelfUpgrade::~SelfUpgrade() {
+  if (pidfd_.valid()) (void)::syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0);
+}
+
+void SelfUpgrade::check(const std::string& path) {
+  path_ = path.empty() ? own_path() : path;
+  auto program = open_release(path_, {});
+  if (!program) return conclude(program.error().message);
+  program_ = std::move(*program);
+  if (program_->script) return conclude(path_ + " is a script; a supervisor is a program");
+  if (arguments_.size() < 2 || arguments_[1] != "run") {
+    return conclude("the options of this supervisor can't be read from /proc/self/cmdline");
+  }
+  std::vector<std::string> arguments = arguments_;
+  arguments[0] = path_;
+  arguments.insert(arguments.begin() + 2, "--check");
+  const std::vector<char*> argv = pointers(arguments);
+  int words[2] = {-1, -1};
+  if (::pipe2(words, O_CLOEXEC | O_NONBLOCK) < 0) return conclude(std::strerror(errno));
+  words_.reset(words[0]);
+  const UniqueFd theirs(words[1]);
+  checking_ = ::fork();
+  if (checking_ == 0) {
+    (void)::setsid();
+    restore_file_limit();
+    if (::dup2(theirs.get(), STDERR_FILENO) >= 0 && ::dup2(theirs.get(), STDOUT_FILENO) >= 0) {
+      execute(*program_, argv.data(), environ);
+    }
+    ::_exit(127);
+  }
+  if (checking_ < 0) return conclude(std::string("fork: ") + std::strerror(errno));
+  pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, checking_, 0)));
+  words_poll_ = std::make_unique<Poll>(loop_, words_.get(), [this](int) { read_words(); });
+  words_poll_->watch(UV_READABLE);
+  patience_.at(now() + kCheckWithin);
+}
+
+void SelfUpgrade::read_words() {
+  std::array<char, 1024> chunk{};
+  const ssize_t n = ::read(words_.get(), chunk.data(), chunk.size());
+  if (n > 0 && said_.size() < kMaxWords) said_.append(chunk.data(), static_cast<std::size_t>(n));
+  if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) words_poll_->watch(0);
+}
+
+bool SelfUpgrade::ended(pid_t pid, const Exit& exit) {
+  if (pid != checking_) return false;
+  checking_ = -1;
+  pidfd_.reset();
+  read_words();
+  while (!said_.empty() && said_.back() == '\n') said_.pop_back();
+  if (!exit.signalled && exit.number == 0) {
+    conclude("");
+  } else if (!exit.signalled && exit.number == 127 && said_.empty()) {
+    conclude(path_ + " is no program for this machine");
+  } else {
+    conclude(path_ + " " + describe(exit) + " when it was tried" +
+             (said_.empty() ? "" : ": " + said_));
+  }
+  return true;
+}
+
+void SelfUpgrade::conclude(std::string why) {
+  patience_.at(std::nullopt);
+  words_poll_.reset();
+  // It may destroy this object.
+  const auto done = std::exchange(done_, nullptr);
+  if (done) done(std::move(why));
+}
+
+std::string SelfUpgrade::take_over(const std::map<std::string, int>& fds) const {
+  std::vector<std::string> arguments = arguments_;
+  arguments[0] = path_;
+  std::vector<std::string> variables;
+  for (char** variable = environ; *variable != nullptr; ++variable)
+    variables.emplace_back(*variable);
+  variables.push_back(std::string(kKeptVariable) + "=" + KeptFds::describe(fds));
+  const std::vector<char*> argv = pointers(arguments);
+  const std::vector<char*> envp = pointers(variables);
+  for (const auto& [name, fd] : fds) {
+    if (!close_on_exec(fd, false)) return name + ": " + std::strerror(errno);
+  }
+  restore_file_limit();
+  int error = failpoint::hit("supervisor.self.before");
+  if (error == 0) {
+    execute(*program_, argv.data(), envp.data());
+    error = errno;
+  }
+  raise_file_limit();
+  for (const auto& [name, fd] : fds) (void)close_on_exec(fd, true);
+  return path_ + " can't be executed: " + std::strerror(error);
+}
+
+}  // namespace handoff::supervisor

@@ -1,0 +1,115 @@
+#include "saved_state.h"
+
+namespace handoff::supervisor {
+
+using nlohmann::json;
+
+namespace {
+
+json to_json(const SavedRelease& release) {
+  return {{"path", release.path},
+          {"args", release.args},
+          {"digest", release.digest},
+          {"name", release.name}};
+}
+
+SavedRelease release_from(const json& in) {
+  return {.path = in.at("path").get<std::string>(),
+          .args = in.at("args").get<std::vector<std::string>>(),
+          .digest = in.at("digest").get<std::string>(),
+          .name = in.at("name").get<std::string>()};
+}
+
+json to_json(const Timeouts& timeouts) {
+  return {{"start", timeouts.start.count()},
+          {"freeze_budget", timeouts.freeze_budget.count()},
+          {"stall", timeouts.stall.count()},
+          {"drain", timeouts.drain.count()}};
+}
+
+Timeouts timeouts_from(const json& in) {
+  const auto ns = [&in](const char* name) { return Duration(in.at(name).get<std::int64_t>()); };
+  return {.start = ns("start"),
+          .freeze_budget = ns("freeze_budget"),
+          .stall = ns("stall"),
+          .drain = ns("drain")};
+}
+
+json to_json(const SavedProcess& process) {
+  return {{"generation", process.generation},
+          {"pid", process.pid},
+          {"started", process.started},
+          {"since", process.since},
+          {"release", to_json(process.release)}};
+}
+
+SavedProcess process_from(const json& in) {
+  return {.generation = in.at("generation").get<Generation>(),
+          .pid = in.at("pid").get<int>(),
+          .started = in.at("started").get<std::uint64_t>(),
+          .since = in.at("since").get<std::int64_t>(),
+          .release = release_from(in.at("release"))};
+}
+
+json to_json(const SavedService& service) {
+  json processes = json::array();
+  for (const SavedProcess& process : service.processes) processes.push_back(to_json(process));
+  json out{{"name", service.name},
+           {"last_generation", service.machine.last},
+           {"current", service.machine.current},
+           {"restarts", service.machine.restarts},
+           {"release", to_json(service.release)},
+           {"processes", std::move(processes)},
+           {"last_upgrade", service.last_upgrade},
+           {"handoff", nullptr}};
+  if (service.machine.heir != 0) {
+    out["handoff"] = {{"heir", service.machine.heir},
+                      {"candidate", service.machine.candidate},
+                      {"timeouts_ns", to_json(service.machine.timeouts)}};
+  }
+  return out;
+}
+
+SavedService service_from(const json& in) {
+  SavedService out;
+  out.name = in.at("name").get<std::string>();
+  out.machine.last = in.at("last_generation").get<Generation>();
+  out.machine.current = in.at("current").get<Generation>();
+  out.machine.restarts = in.at("restarts").get<std::uint64_t>();
+  out.release = release_from(in.at("release"));
+  for (const json& process : in.at("processes")) out.processes.push_back(process_from(process));
+  out.last_upgrade = in.at("last_upgrade");
+  if (const json& handoff = in.at("handoff"); !handoff.is_null()) {
+    out.machine.heir = handoff.at("heir").get<Generation>();
+    out.machine.candidate = handoff.at("candidate").get<bool>();
+    out.machine.timeouts = timeouts_from(handoff.at("timeouts_ns"));
+  }
+  return out;
+}
+
+}  // namespace
+
+json to_json(const SavedState& state) {
+  json services = json::array();
+  for (const SavedService& service : state.services) services.push_back(to_json(service));
+  return {{"format", SavedState::kFormat}, {"boot", state.boot}, {"services", services}};
+}
+
+Result<SavedState> parse_state(const std::string& text, const std::string& file) {
+  try {
+    const json in = json::parse(text);
+    const int format = in.at("format").get<int>();
+    if (format > SavedState::kFormat) {
+      return fail(-EPROTO, file + " is of format " + std::to_string(format) +
+                               ", written by a newer supervisor; this one reads formats up to " +
+                               std::to_string(SavedState::kFormat));
+    }
+    SavedState out{.boot = in.at("boot").get<std::string>(), .services = {}};
+    for (const json& service : in.at("services")) out.services.push_back(service_from(service));
+    return out;
+  } catch (const json::exception& error) {
+    return fail(-EPROTO, file + " can't be read: " + error.what());
+  }
+}
+
+}  // namespace handoff::supervisor

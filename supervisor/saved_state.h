@@ -1,0 +1,50 @@
+// What a supervisor leaves for the one that comes after it, should it die: which processes are its,
+// of which release, in which handoff. A file in the runtime folder, replaced at every change, so
+// that it is true whenever the supervisor dies. It says nothing about sessions: services tell.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "core/events.h"
+
+namespace handoff::supervisor {
+
+struct SavedRelease {
+  std::string path;
+  std::vector<std::string> args;
+  std::string digest;
+  std::string name;
+};
+
+struct SavedProcess {
+  Generation generation = 0;
+  int pid = 0;
+  std::uint64_t started = 0;  // in clock ticks since boot: with the pid, which process it is
+  std::int64_t since = 0;     // seconds of the wall clock
+  SavedRelease release;
+};
+
+struct SavedService {
+  std::string name;
+  Found machine;
+  SavedRelease release;  // what is started again after a crash
+  std::vector<SavedProcess> processes;
+  nlohmann::json last_upgrade = nullptr;
+};
+
+struct SavedState {
+  // Of this file. A supervisor reads those up to its own; a newer one's it refuses.
+  static constexpr int kFormat = 1;
+
+  std::string boot;  // the host's boot id: pids of another boot mean nothing
+  std::vector<SavedService> services;
+};
+
+nlohmann::json to_json(const SavedState& state);
+// file is the name for messages.
+Result<SavedState> parse_state(const std::string& text, const std::string& file);
+
+}  // namespace handoff::supervisor
