@@ -58,6 +58,7 @@ json to_json(const SavedService& service) {
            {"last_generation", service.machine.last},
            {"current", service.machine.current},
            {"restarts", service.machine.restarts},
+           {"command", service.command},
            {"release", to_json(service.release)},
            {"processes", std::move(processes)},
            {"last_upgrade", service.last_upgrade},
@@ -76,6 +77,7 @@ SavedService service_from(const json& in) {
   out.machine.last = in.at("last_generation").get<Generation>();
   out.machine.current = in.at("current").get<Generation>();
   out.machine.restarts = in.at("restarts").get<std::uint64_t>();
+  out.command = in.at("command").get<std::vector<std::string>>();
   out.release = release_from(in.at("release"));
   for (const json& process : in.at("processes")) out.processes.push_back(process_from(process));
   out.last_upgrade = in.at("last_upgrade");

@@ -30,7 +30,8 @@ struct SavedProcess {
 struct SavedService {
   std::string name;
   Found machine;
-  SavedRelease release;  // what is started again after a crash
+  std::vector<std::string> command;  // of the configuration
+  SavedRelease release;              // what is started again after a crash
   std::vector<SavedProcess> processes;
   nlohmann::json last_upgrade = nullptr;
 };

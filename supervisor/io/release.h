@@ -27,6 +27,9 @@ struct Release {
 
   // Whether the file has been written to since it was digested.
   bool changed() const;
+  bool same_as(const Release& other) const {
+    return path == other.path && args == other.args && digest == other.digest;
+  }
 };
 using ReleasePtr = std::shared_ptr<Release>;
 

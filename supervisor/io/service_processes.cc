@@ -264,9 +264,7 @@ void ServiceRunner::resume(const SavedService& saved,
         });
     process->exit_poll->watch(UV_READABLE);
     if (generation == saved.machine.heir && saved.machine.candidate) candidate_ = process->release;
-    if (generation == saved.machine.current && !saved.machine.candidate) {
-      release_ = process->release;
-    }
+    if (process->release->same_as(*release_)) release_ = process->release;
     spdlog::info("{}: generation {} (pid {}) was found", name(), generation, process->pid);
     processes_[generation] = std::move(process);
   }
@@ -310,6 +308,7 @@ SavedService ServiceRunner::saved() const {
   };
   SavedService out{.name = name(),
                    .machine = machine_.found(),
+                   .command = config_.command,
                    .release = release_of(*release_),
                    .processes = {},
                    .last_upgrade = last_upgrade_};

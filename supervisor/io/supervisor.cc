@@ -134,7 +134,8 @@ Result<void> Supervisor::add(const ServiceConfig& config, const SavedService* be
     if (auto bound = listeners.bind_missing(); !bound) return bound;
   }
   ReleasePtr release;
-  if (before != nullptr) {
+  // What ran goes on, upgrades included; unless the configuration says something else by now.
+  if (before != nullptr && before->command == config.command) {
     if (auto again = reopen_release(before->release, 0)) release = std::move(*again);
   }
   if (!release) {

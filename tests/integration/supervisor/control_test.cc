@@ -119,7 +119,7 @@ TEST_F(ControlTest, ASecondSupervisorIsRefusedAndADeadOneIsNot) {
   ASSERT_TRUE(fs::exists(supervisor.runtime() + "/control.sock"));
   EXPECT_EQ(supervisor.cli({"status"}).status, 3);
   supervisor.start({"--release", "again"});
-  EXPECT_EQ(supervisor.ask_service(), "again 1");
+  EXPECT_EQ(supervisor.ask_service(), "again 2");
 }
 
 TEST_F(ControlTest, TheSocketGoesWithTheSupervisor) {
