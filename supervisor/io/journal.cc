@@ -98,6 +98,10 @@ Result<void> Journal::append(json record) {
   return {};
 }
 
+Result<void> Journal::read(const std::function<void(const json&)>& each) const {
+  return read_journal(path_, each);
+}
+
 Result<void> read_journal(const std::string& path, const std::function<void(const json&)>& each) {
   std::ifstream file(path);
   if (!file) {

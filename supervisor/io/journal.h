@@ -24,6 +24,7 @@ class Journal {
 
   // Adds the time. An error says that the record is not there, and nothing of it is.
   Result<void> append(nlohmann::json record);
+  Result<void> read(const std::function<void(const nlohmann::json&)>& each) const;
 
  private:
   std::string path_;

@@ -243,9 +243,15 @@ bool ServiceRunner::ended(pid_t pid, const Exit& exit) {
 // ---- those of the supervisor before this one
 // -----------------------------------------------------------------------------------------------
 
-void ServiceRunner::resume(const SavedService& saved,
-                           std::vector<std::unique_ptr<Process>> living) {
+void ServiceRunner::resume(const SavedService& saved, std::vector<std::unique_ptr<Process>> living,
+                           bool requested) {
   last_upgrade_ = saved.last_upgrade;
+  if (requested && saved.machine.heir == 0) {
+    Report report{.from = saved.machine.current};
+    report.code = "cancelled";
+    report.message = "the supervisor died before the new release ran";
+    remember(report_json(name(), report, party_of(saved, saved.machine.current), {}));
+  }
   if (living.empty() && saved.machine.heir == 0) {
     Found nobody = saved.machine;
     nobody.current = 0;

@@ -151,24 +151,34 @@ void ServiceRunner::apply(const Conclude& conclude) {
                   report.message, report.code);
   }
   json answer = report_json(name(), report, from_, to_);
-  last_upgrade_ = answer;
-  last_upgrade_.erase("event");
-  last_upgrade_.erase("service");
-  last_upgrade_["at"] = utc(std::chrono::system_clock::now());
-  json record = answer;
-  record["event"] = "upgrade";
-  record["uid"] = asked_by_;
-  if (auto recorded = host_.record(std::move(record)); !recorded) {
-    spdlog::error("{}: {}", name(), recorded.error().message);
-  }
+  remember(answer);
   answer["state"] = machine_.state_name();
   tell(answer, true);
   to_release_.reset();
 }
 
+// How a handoff ended, for `status` and `history`.
+void ServiceRunner::remember(json answer) {
+  last_upgrade_ = answer;
+  last_upgrade_.erase("event");
+  last_upgrade_.erase("service");
+  last_upgrade_["at"] = utc(std::chrono::system_clock::now());
+  answer["event"] = "upgrade";
+  answer["uid"] = asked_by_;
+  if (auto recorded = host_.record(std::move(answer)); !recorded) {
+    spdlog::error("{}: {}", name(), recorded.error().message);
+  }
+}
+
 void ServiceRunner::apply(const Refuse& refuse) {
   spdlog::warn("{}: upgrade refused: {}", name(), refuse.message);
   json answer = refusal_json(name(), refuse.code, refuse.message);
+  json record = answer;
+  record["event"] = "refused";
+  record["uid"] = asked_by_;
+  if (auto recorded = host_.record(std::move(record)); !recorded) {
+    spdlog::error("{}: {}", name(), recorded.error().message);
+  }
   answer["state"] = machine_.state_name();
   if (asking_ != nullptr) {
     if (const auto client = asking_->lock()) client->finish(answer);

@@ -46,7 +46,9 @@ class ServiceRunner {
   void start() { feed(StartRequested{}); }
   // Instead: goes on where the supervisor before this one was. living are those of its processes
   // that still run.
-  void resume(const SavedService& saved, std::vector<std::unique_ptr<Process>> living);
+  // requested: by the history, a handoff was asked for, and nothing tells how it ended.
+  void resume(const SavedService& saved, std::vector<std::unique_ptr<Process>> living,
+              bool requested);
   // A process has come back; takes fd if it is one of this service's.
   bool returned(pid_t pid, UniqueFd& fd);
   SavedService saved() const;
@@ -80,6 +82,7 @@ class ServiceRunner {
   void apply(const Refuse& refuse);
   void apply(const ReportStopped&);
   void apply(const Note& note);
+  void remember(nlohmann::json answer);
 
   Result<void> launch(const Spawn& spawn, Process& process);
   std::unique_ptr<ServiceChannel> open_channel(UniqueFd fd, Generation generation);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <set>
 #include <utility>
 
 #include "core/suggest.h"
@@ -159,6 +160,18 @@ Result<void> Supervisor::add(const ServiceConfig& config, const SavedService* be
 }
 
 void Supervisor::start() {
+  // Whose last record says that something was asked for.
+  std::set<std::string> requested;
+  const auto read = journal_.read([&requested](const json& record) {
+    const json& name = record.value("service", json());
+    if (!name.is_string()) return;
+    if (record.value("event", "") == "requested") {
+      requested.insert(name.get<std::string>());
+    } else {
+      requested.erase(name.get<std::string>());
+    }
+  });
+  if (!read) spdlog::warn("{}", read.error().message);
   for (auto& [name, service] : services_) {
     const json status = service->status();
     for (const json& listener : status.at("listeners")) {
@@ -167,7 +180,8 @@ void Supervisor::start() {
     }
     const auto before = before_.extract(name);
     if (before) {
-      service->resume(before.mapped().saved, std::move(before.mapped().living));
+      service->resume(before.mapped().saved, std::move(before.mapped().living),
+                      requested.contains(name));
     } else {
       service->start();
     }

@@ -27,19 +27,45 @@ void collect_descendants(pid_t pid, std::vector<handoff::UniqueFd>& into) {
 }  // namespace
 
 Supervisor::Supervisor(Options options)
-    : options_(std::move(options)), process_(run_command(options_), environment()) {
+    : options_(std::move(options)),
+      process_(std::make_unique<Process>(run_command(options_), run_environment())) {
+  wait_until_running();
+}
+
+std::map<std::string, std::string> Supervisor::run_environment() const {
+  auto out = environment();
+  for (const auto& [name, value] : options_.environment) out[name] = value;
+  return out;
+}
+
+void Supervisor::kill() {
+  collect_descendants(process_->pid(), orphans_);
+  process_->signal(SIGKILL);
+  process_->wait(Deadline::in(10s));
+  dead_.push_back(std::move(process_));
+}
+
+void Supervisor::start_again() { start_again(options_.environment); }
+
+void Supervisor::start_again(std::map<std::string, std::string> environment,
+                             std::vector<std::string> wrapper) {
+  options_.environment = std::move(environment);
+  const std::vector<std::string> run = run_command(options_);
+  wrapper.insert(wrapper.end(), run.begin(), run.end());
+  process_ = std::make_unique<Process>(wrapper, run_environment());
   wait_until_running();
 }
 
 Supervisor::~Supervisor() {
-  std::vector<handoff::UniqueFd> services;
-  collect_descendants(process_.pid(), services);
-  process_.signal(SIGTERM);
-  if (!process_.wait(Deadline::in(10s)).has_value()) {
-    process_.signal(SIGKILL);
-    process_.wait(Deadline::in(10s));
+  if (process_) {
+    collect_descendants(process_->pid(), orphans_);
+    process_->signal(SIGTERM);
+    if (!process_->wait(Deadline::in(10s)).has_value()) {
+      process_->signal(SIGKILL);
+      process_->wait(Deadline::in(10s));
+    }
   }
-  for (const auto& service : services) kill_and_wait(service, Deadline::in(10s));
+  for (const auto& service : orphans_) kill_and_wait(service, Deadline::in(10s));
 }
 
 std::vector<std::string> Supervisor::run_command(const Options& options) {
@@ -61,12 +87,12 @@ std::map<std::string, std::string> Supervisor::environment() const {
 void Supervisor::wait_until_running() {
   const Deadline deadline = Deadline::in(kPatience);
   while (!deadline.passed()) {
-    if (!process_.running()) break;
+    if (!process_->running()) break;
     const json service = status();
     if (service.is_object() && service.value("state", "") == "running") return;
     std::this_thread::sleep_for(10ms);
   }
-  throw std::runtime_error("the supervisor did not come up:\n" + process_.out() + process_.err());
+  throw std::runtime_error("the supervisor did not come up:\n" + process_->out() + process_->err());
 }
 
 Supervisor::Outcome Supervisor::command(std::vector<std::string> arguments) const {

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -23,7 +24,8 @@ class Supervisor {
     std::vector<std::string> command;  // the service's binary and its arguments
     std::string name = "echo";
     std::vector<std::string> listeners = {"public=tcp:127.0.0.1:0"};
-    std::vector<std::string> run_flags = {};  // more for `handoff run`
+    std::vector<std::string> run_flags = {};              // more for `handoff run`
+    std::map<std::string, std::string> environment = {};  // more for `handoff run`
   };
   explicit Supervisor(Options options);
   ~Supervisor();
@@ -47,20 +49,31 @@ class Supervisor {
   nlohmann::json status() const;
 
   int port(const std::string& listener = "public") const;
-  pid_t pid() const { return process_.pid(); }
+  pid_t pid() const { return process_->pid(); }
   pid_t service_pid() const;
-  Process& process() { return process_; }
+  Process& process() { return *process_; }
+
+  // SIGKILL to the supervisor alone; what it has started lives on, and is ended by the destructor.
+  void kill();
+  // `handoff run` once more, as it was or with another environment; waits until the service runs.
+  void start_again();
+  // wrapper: a command that the rest is appended to, and that executes it.
+  void start_again(std::map<std::string, std::string> environment,
+                   std::vector<std::string> wrapper = {});
   const std::string& name() const { return options_.name; }
   // What goes into the environment of a program that should find this supervisor.
   std::map<std::string, std::string> environment() const;
 
  private:
   static std::vector<std::string> run_command(const Options& options);
+  std::map<std::string, std::string> run_environment() const;
   void wait_until_running();
 
   TempDir runtime_dir_;
   Options options_;
-  Process process_;
+  std::unique_ptr<Process> process_;
+  std::vector<std::unique_ptr<Process>> dead_;  // their services still write to their pipes
+  std::vector<handoff::UniqueFd> orphans_;
 };
 
 }  // namespace test
