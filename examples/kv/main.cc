@@ -4,6 +4,7 @@
 
 #include <getopt.h>
 
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -86,6 +87,8 @@ void run(const Arguments& arguments) {
 
 int main(int argc, char** argv) {
   const Arguments arguments = parse(argc, argv);
+  // Who read what it prints may be gone: that ends no service.
+  (void)std::signal(SIGPIPE, SIG_IGN);
   try {
     run(arguments);
   } catch (const std::exception& e) {

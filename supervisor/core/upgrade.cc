@@ -91,6 +91,7 @@ void Upgrade::heir_registered(Time now) {
 }
 
 void Upgrade::heir_owned(const Owned& owned, Time now) {
+  stranger_ = false;
   switch (state_) {
     case State::kCopying:
     case State::kSwitching:
@@ -136,6 +137,7 @@ void Upgrade::heir_owned(const Owned& owned, Time now) {
 }
 
 void Upgrade::heir_failed(const HandoffFailed& failed, Time now) {
+  stranger_ = false;
   if (heir_owns_ || state_ == State::kOver) return;
   heir_.code = failed.code;
   heir_.story = "gave up: " + failed.reason;

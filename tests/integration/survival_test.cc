@@ -113,6 +113,20 @@ TEST_F(SurvivalTest, AReturnLeavesNoFdBehind) {
   }
 }
 
+// `handoff run 2>&1 | logger`, and both are gone: what the service writes then is SIGPIPE.
+TEST_F(SurvivalTest, AServiceWhoseOutputNobodyReadsAnyMoreLivesOn) {
+  Supervisor supervisor({.command = {echo(1)}});
+  LineClient client(supervisor.port());
+  supervisor.kill();
+  supervisor.start_again();
+  supervisor.close_old_output();
+  supervisor.kill();  // of which the service would speak
+  supervisor.start_again();
+  client.say("hello");
+  EXPECT_EQ(client.next(), "1 1 hello");
+  EXPECT_EQ(supervisor.status().at("generation"), 1);
+}
+
 // ---- an upgrade that was under way
 // ----------------------------------------------------------------
 

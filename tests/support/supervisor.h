@@ -55,6 +55,8 @@ class Supervisor {
 
   // SIGKILL to the supervisor alone; what it has started lives on, and is ended by the destructor.
   void kill();
+  // Closes the pipes that supervisors that are dead by now have left to their services.
+  void close_old_output() { dead_.clear(); }
   // `handoff run` once more, as it was or with another environment; waits until the service runs.
   void start_again();
   // wrapper: a command that the rest is appended to, and that executes it.

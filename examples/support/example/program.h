@@ -2,6 +2,7 @@
 // wrong.
 #pragma once
 
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -41,6 +42,8 @@ inline ProgramOptions parse_options(int argc, char** argv, ProgramOptions option
 // Runs body(); what it throws is told, and becomes exit status 1.
 template <class Body>
 int run_program(const char* program, Body&& body) {
+  // Who read what it prints may be gone: that ends no service.
+  (void)std::signal(SIGPIPE, SIG_IGN);
   try {
     body();
     return 0;

@@ -10,6 +10,8 @@
 #define HANDOFF_HANDOFF_HPP
 
 #include <handoff/handoff.h>
+#include <signal.h>
+#include <time.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -47,6 +49,24 @@ enum class State {
   kRetired = HANDOFF_STATE_RETIRED,
   kFailed = HANDOFF_STATE_FAILED,
 };
+
+namespace detail {
+// A line on stderr. Its reader may have died, as with `handoff run 2>&1 | logger`: the SIGPIPE of
+// that must not be the end of a service that outlives its supervisor.
+inline void complain(std::string_view text) {
+  sigset_t pipe;
+  sigset_t before;
+  sigset_t pending;
+  sigemptyset(&pipe);
+  sigaddset(&pipe, SIGPIPE);
+  if (pthread_sigmask(SIG_BLOCK, &pipe, &before) != 0) return;
+  const bool was_pending = sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE) == 1;
+  std::fprintf(stderr, "handoff: %.*s\n", static_cast<int>(text.size()), text.data());
+  const timespec at_once{};
+  if (!was_pending) (void)sigtimedwait(&pipe, nullptr, &at_once);
+  (void)pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+}  // namespace detail
 
 struct Options {
   std::string name;
@@ -315,9 +335,7 @@ class Service {
   explicit Service(Options options) : log_(std::move(options.log)) {
     if (!log_) {
       log_ = [](int level, std::string_view text) {
-        if (level >= HANDOFF_LOG_WARNING) {
-          std::fprintf(stderr, "handoff: %.*s\n", static_cast<int>(text.size()), text.data());
-        }
+        if (level >= HANDOFF_LOG_WARNING) detail::complain(text);
       };
     }
     handoff_options raw{};

@@ -341,7 +341,7 @@ class Host {
     try {
       service_.dispatch();
     } catch (const std::exception& e) {
-      std::fprintf(stderr, "handoff: %s\n", e.what());
+      detail::complain(e.what());
     }
     if (epoll_ >= 0) flush();
   }
@@ -398,7 +398,7 @@ class Host {
       watch(EPOLL_CTL_ADD, fd, EPOLLIN, reinterpret_cast<std::uintptr_t>(stream.get()));
       return stream;
     } catch (const std::exception& e) {
-      std::fprintf(stderr, "handoff: a new connection was closed: %s\n", e.what());
+      detail::complain(std::string("a new connection was closed: ") + e.what());
       if (id != 0) service_.session_closed(id);
       return nullptr;
     }

@@ -19,7 +19,11 @@ class Walk {
   explicit Walk(unsigned seed) : random_(seed) {}
 
   void run(int steps) {
-    hear(StartRequested{});
+    if (dice(3) == 0) {
+      adopt();
+    } else {
+      hear(StartRequested{});
+    }
     for (int i = 0; i < steps && !testing::Test::HasFatalFailure(); ++i) step();
     wind_down();
   }
@@ -34,6 +38,20 @@ class Walk {
     return *it;
   }
 
+  // Another supervisor has left one process, or two in a handoff, or their ruins.
+  void adopt() {
+    const bool handoff = dice(2) == 0;
+    last_ = 7;
+    alive_.insert(6);
+    if (handoff) alive_.insert(7);
+    spoke_ = alive_;  // they did run
+    asked_ += handoff ? 1 : 0;
+    hear(Found{.last = 7, .current = 6, .heir = handoff ? 7U : 0U, .candidate = dice(2) == 0});
+    for (const Generation who : {6, 7}) {
+      if (alive_.contains(who) && dice(3) == 0) end(who);
+    }
+  }
+
   void step() {
     clock_ += std::chrono::milliseconds(dice(50));
     const Generation who = somebody();
@@ -45,7 +63,7 @@ class Walk {
     const std::uint64_t handoff = dice(4) == 0 ? who : last_;
     switch (dice(14)) {
       case 0:
-        return says(Registered{who});
+        return says(Registered{who, dice(2) == 0, dice(2) == 0 ? handoff : 0});
       case 1:
       case 2:
         return says(

@@ -21,6 +21,9 @@ struct World {
   bool heir_owns = false;
   bool nobody = false;
   bool retired = false;
+  bool resumed = false;  // another supervisor had begun it
+  bool heir_spoke = false;
+  bool heir_known = true;  // from its own word, or from the donor's that it never owned
   std::string story;
 };
 
@@ -41,6 +44,16 @@ const std::vector<std::pair<const char*, Event>>& events() {
        DonorRetired{.generation = 1, .handoff_id = 2, .sessions = 5, .lost = 5, .heir_died = true}},
       {"donor-exited", Exited{1, kCrash}},
       {"tick", Tick{}}};
+  return all;
+}
+
+// What is heard besides by a supervisor that resumes the handoff of another.
+const std::vector<std::pair<const char*, Event>>& returns() {
+  static const std::vector<std::pair<const char*, Event>> all{
+      {"heir-returned", Registered{2, true, 2}},
+      {"donor-returned", Registered{1, true, 2}},
+      {"donor-returned-free", Registered{1, true, 0}},
+      {"donor-owns", Owned{.generation = 1}}};
   return all;
 }
 
@@ -71,6 +84,7 @@ void follow(World& world, const Upgrade::Step& step) {
           << "a donor that serves was signalled";
     } else {
       ASSERT_FALSE(world.heir_owns) << "an heir that serves was signalled";
+      ASSERT_TRUE(world.heir_known) << "an heir that may be the owner was signalled";
     }
     ASSERT_TRUE(world.alive[signal->generation]);
     if (signal->kill) world.killed[signal->generation] = true;
@@ -92,13 +106,21 @@ void follow(World& world, const Upgrade::Step& step) {
   } else {
     const bool waits_for_exit =
         (world.killed[1] && world.alive[1]) || (world.killed[2] && world.alive[2]);
-    ASSERT_TRUE(world.upgrade.deadline() || waits_for_exit) << "it would wait for ever";
+    const bool waits_for_return = world.resumed && !world.heir_spoke && world.alive[2];
+    ASSERT_TRUE(world.upgrade.deadline() || waits_for_exit || waits_for_return)
+        << "it would wait for ever";
   }
 }
 
 void apply(World& world, const char* name, const Event& event) {
   if (const auto* exited = std::get_if<Exited>(&event)) world.alive[exited->generation] = false;
   if (std::holds_alternative<DonorRetired>(event)) world.retired = true;
+  const std::string_view what(name);
+  if (what.starts_with("heir") || what.starts_with("owned")) world.heir_spoke = true;
+  if (what.starts_with("heir") || what.starts_with("owned") || what == "donor-failed" ||
+      what == "retired-heir-died" || what == "donor-owns") {
+    world.heir_known = true;
+  }
   if (std::holds_alternative<Tick>(event)) {
     world.clock = std::max(world.clock, world.upgrade.deadline().value_or(world.clock));
   } else {
@@ -116,6 +138,10 @@ void must_end(World world) {
         apply(world, "exit-after-kill", Exited{who, Exit{true, 9, false}});
       }
     }
+    if (world.upgrade.state() != State::kOver && !world.upgrade.deadline() && world.alive[2] &&
+        !world.killed[2] && world.resumed) {
+      apply(world, "heir-returned", Registered{2, true, 2});
+    }
     if (world.upgrade.state() != State::kOver) apply(world, "tick", Tick{});
     if (testing::Test::HasFatalFailure()) return;
   }
@@ -127,7 +153,12 @@ std::size_t explore(const World& world, int depth) {
   must_end(world);
   if (depth == 0 || world.upgrade.state() == State::kOver) return 1;
   std::size_t visited = 1;
-  for (const auto& [name, event] : events()) {
+  std::vector<std::pair<const char*, Event>> possible = events();
+  if (world.resumed) {
+    std::erase_if(possible, [](const auto& e) { return std::string(e.first) == "registered"; });
+    possible.insert(possible.end(), returns().begin(), returns().end());
+  }
+  for (const auto& [name, event] : possible) {
     const Generation who = speaker(name);
     if (who != 0 && !world.alive[who]) continue;
     if (who == 0 && !world.upgrade.deadline()) continue;
@@ -146,6 +177,15 @@ TEST(UpgradeExploreTest, EveryOrderOfEventsKeepsTheRulesAndEnds) {
 TEST(UpgradeExploreTest, EveryOrderOfEventsAfterTheCopyBegan) {
   World world;
   apply(world, "registered", Registered{2});
+  EXPECT_GT(explore(world, 5), 10000U);
+}
+
+// Whatever step it was at when the supervisor died, and whoever of the two has died since.
+TEST(UpgradeExploreTest, EveryOrderOfEventsThatAnotherSupervisorResumes) {
+  World world;
+  world.upgrade = Upgrade::resumed(1, 2, Timeouts{}, at(0ms));
+  world.resumed = true;
+  world.heir_known = false;
   EXPECT_GT(explore(world, 5), 10000U);
 }
 
