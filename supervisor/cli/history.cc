@@ -1,5 +1,6 @@
 // `handoff history`: the journal, read from its file, so that it can be read without a supervisor.
 #include <iostream>
+#include <map>
 
 #include "cli/client.h"
 #include "cli/options.h"
@@ -63,15 +64,23 @@ ExitStatus history_command(const ServiceOptions& options) {
   if (!state) return complain(options.json, ExitStatus::kFailed, "state", state.error().message);
   std::vector<std::vector<std::string>> rows{
       {"AT", "SERVICE", "EVENT", "UID", "FROM", "TO", "RESULT", "MOVED", "LOST", "BLACKOUT", ""}};
+  std::map<std::string, std::size_t> asked;  // by service: the row of a request without an end
   const auto read = read_journal(journal_path(*state), [&](const json& record) {
-    if (!options.service.empty() && text(record.value("service", json())) != options.service) {
-      return;
-    }
+    const std::string service = text(record.value("service", json()));
+    if (!options.service.empty() && service != options.service) return;
     if (options.json) {
       std::cout << record.dump() << "\n";
-    } else {
-      rows.push_back(row(record));
+      return;
     }
+    // A person wants one line for what was asked and how it ended.
+    const auto before = asked.extract(service);
+    if (record.value("event", "") == "requested") {
+      asked[service] = rows.size();
+    } else if (before) {
+      rows.erase(rows.begin() + static_cast<std::ptrdiff_t>(before.mapped()));
+      for (auto& [other, index] : asked) index -= index > before.mapped() ? 1 : 0;
+    }
+    rows.push_back(row(record));
   });
   if (!read) return complain(options.json, ExitStatus::kFailed, "history", read.error().message);
   if (!options.json) std::cout << table(rows);

@@ -343,7 +343,15 @@ void Supervisor::self_checked(const ClientPtr& client, const std::string& why) {
     problem = checked->take_over(fds);
   }
   spdlog::error("the supervisor goes on as it is: {}", problem);
-  if (reachable) reachable->finish(refusal_json("", "self", problem));
+  json answer = refusal_json("", "self", problem);
+  json record = answer;
+  record["event"] = "self";
+  record["service"] = nullptr;
+  record["path"] = checked->path();
+  if (const auto recorded = journal_.append(std::move(record)); !recorded) {
+    spdlog::error("{}", recorded.error().message);
+  }
+  if (reachable) reachable->finish(answer);
 }
 
 // The successor's answer, once every service is back.
