@@ -164,6 +164,12 @@ bool RequestParser::pending_string_is_legal(std::string_view pending) {
     fail("Protocol error: invalid bulk length");
     return false;
   }
+  // The reader would look for the line's end further on, behind what is no number any more.
+  if (end + 1 == pending.size()) return true;
+  if (pending[end + 1] != '\n') {
+    fail("Protocol error: invalid bulk length");
+    return false;
+  }
   const std::size_t whole = end + 2 + static_cast<std::size_t>(*size) + 2;
   if (whole > pending.size()) needed_ = fed_ + (whole - pending.size());
   return true;

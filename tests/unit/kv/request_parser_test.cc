@@ -137,6 +137,7 @@ INSTANTIATE_TEST_SUITE_P(
                             "expected '$', got '*'"},
                     Refused{"*1\r\n$-1\r\n", "invalid bulk length"},
                     Refused{"*1\r\n$-2\r\n", "invalid bulk length"},
+                    Refused{"*1\r\n$4\rPING\r\n", "invalid bulk length"},
                     Refused{"*1\r\n$abc\r\n", "invalid bulk length"},
                     Refused{"*1\r\n$536870913\r\n", "invalid bulk length"},
                     Refused{"*1\r\n$9223372036854775807\r\n", "invalid bulk length"},
