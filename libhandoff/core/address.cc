@@ -9,6 +9,7 @@ namespace handoff::core {
 namespace {
 
 constexpr std::size_t kMaxUnixPath = 107;  // sun_path without its NUL, unix(7)
+constexpr std::size_t kMaxInterface = 15;  // IFNAMSIZ without its NUL, netdevice(7)
 
 constexpr const char* kForms =
     "expected tcp:HOST:PORT, tcp:[V6]:PORT, udp:HOST:PORT, unix:/PATH or unix:@ABSTRACT";
@@ -44,7 +45,12 @@ bool numeric(const std::string& host, bool v6) {
   const auto is_graphic = [](char c) { return c > ' ' && c < 0x7f; };
   if (!std::all_of(host.begin(), host.end(), is_graphic)) return false;
   in6_addr parsed{};
-  const std::string address = v6 ? host.substr(0, host.find('%')) : host;
+  const std::size_t percent = v6 ? host.find('%') : std::string::npos;
+  const std::string address = host.substr(0, percent);
+  if (percent != std::string::npos) {
+    const std::size_t scope = host.size() - percent - 1;
+    if (scope == 0 || scope > kMaxInterface) return false;
+  }
   return ::inet_pton(v6 ? AF_INET6 : AF_INET, address.c_str(), &parsed) == 1;
 }
 

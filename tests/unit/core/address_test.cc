@@ -41,6 +41,8 @@ TEST(AddressTest, SaysWhatIsWrong) {
            {std::string("unix:/a\0b", 9), "NUL"},
            {std::string("tcp:127.0.0.1\0x:80", 18), "names are not looked up"},
            {std::string("tcp:[::1%lo\0x]:80", 17), "names are not looked up"},
+           {"tcp:[fe80::1%]:80", "names are not looked up"},
+           {"tcp:[fe80::1%" + std::string(16, 'x') + "]:80", "names are not looked up"},
            {"unix:/r\xe4ume", "UTF-8"},
            {"unix:@\xc0\xaf", "UTF-8"},          // more bytes than it needs
            {"unix:/\xed\xa0\x80", "UTF-8"},      // half of a pair of UTF-16
