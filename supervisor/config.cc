@@ -37,6 +37,9 @@ const std::vector<std::string>& service_keys() {
 
 std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
 
+// TOML can say it ("\\u0000"), an exec ends there.
+bool has_nul(const std::string& text) { return text.find('\0') != std::string::npos; }
+
 std::string unknown(std::string_view key, const std::string& where,
                     const std::vector<std::string>& known) {
   std::string text = "unknown key " + quoted(key) + " in " + where;
@@ -55,6 +58,7 @@ Result<void> read_command(const Reader& reader, const toml::node& node, ServiceC
   for (const toml::node& word : *words) {
     const auto text = word.value_exact<std::string>();
     if (!text) return reader.wrong(word, "command must be a list of strings");
+    if (has_nul(*text)) return reader.wrong(word, "command: there is a NUL in a word");
     out.command.push_back(*text);
   }
   if (out.command.front().empty()) return reader.wrong(node, "command begins with an empty string");
@@ -95,8 +99,7 @@ Result<void> read_environment(const Reader& reader, const toml::node& node, Serv
     const auto text = value.value_exact<std::string>();
     if (!text) return reader.wrong(value, "env: " + quoted(key) + " must be a string");
     const std::string name(key.str());
-    if (name.empty() || name.find('=') != std::string::npos ||
-        name.find('\0') != std::string::npos || text->find('\0') != std::string::npos) {
+    if (name.empty() || name.find('=') != std::string::npos || has_nul(name) || has_nul(*text)) {
       return reader.wrong(key, "env: " + quoted(name) + " can't be a variable of an environment");
     }
     if (name.starts_with("HANDOFF_") && name != "HANDOFF_RUNTIME_DIR") {
@@ -149,6 +152,7 @@ Result<void> read_value(const Reader& reader, const toml::key& key, const toml::
     if (!path || path->empty() || path->front() != '/') {
       return reader.wrong(value, "working_dir must be an absolute path");
     }
+    if (has_nul(*path)) return reader.wrong(value, "working_dir: there is a NUL in the path");
     out.working_dir = *path;
     return {};
   }

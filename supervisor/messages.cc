@@ -75,8 +75,9 @@ json refusal_json(const std::string& service, const std::string& code, const std
 Timeouts timeouts_from(const json& request, Timeouts base) {
   const auto take = [&request](const char* name, Duration& into) {
     if (!request.contains(name)) return;
-    const auto us = std::min<std::uint64_t>(request.at(name).get<std::uint64_t>(), kLongestUs);
-    into = std::chrono::microseconds(us);
+    // get_ref() converts nothing: what is negative or a fraction is refused.
+    const auto asked = request.at(name).get_ref<const json::number_unsigned_t&>();
+    into = std::chrono::microseconds(std::min<std::uint64_t>(asked, kLongestUs));
   };
   take("start_timeout_us", base.start);
   take("freeze_budget_us", base.freeze_budget);

@@ -81,6 +81,7 @@ RequestParser::Status RequestParser::next(std::string_view input) {
     if (input.empty()) return Status::kIncomplete;
     if (input.front() != '*') return next_inline(input);
     in_array_ = true;
+    in_elements_ = false;
   }
   return next_array(input);
 }
@@ -145,7 +146,7 @@ bool RequestParser::pending_is_legal() {
   }
   if (task.type < 0) return true;  // not even its type byte is here
   if (task.type != REDIS_REPLY_STRING) {
-    refuse_type(task.type);
+    fail_for_type(task.type);
     return false;
   }
   return pending_string_is_legal(pending);
@@ -160,6 +161,12 @@ bool RequestParser::pending_string_is_legal(std::string_view pending) {
   }
   const std::optional<std::int64_t> size = parse_integer(pending.substr(0, end));
   if (!size || *size < 0 || *size > static_cast<std::int64_t>(kMaxBulk)) {
+    fail("Protocol error: invalid bulk length");
+    return false;
+  }
+  // The reader would look for the line's end further on, behind what is no number any more.
+  if (end + 1 == pending.size()) return true;
+  if (pending[end + 1] != '\n') {
     fail("Protocol error: invalid bulk length");
     return false;
   }
@@ -183,8 +190,14 @@ RequestParser::Status RequestParser::fail_as_reader_says() {
     return fail(std::string("Protocol error: expected '$', got '") + got + "'");
   }
   const bool of_array = why.find("ulti-bulk") != std::string_view::npos;
+  if (of_array && in_elements_) return fail_for_type(REDIS_REPLY_ARRAY);
+  if (why.find("integer") != std::string_view::npos) return fail_for_type(REDIS_REPLY_INTEGER);
   return fail(of_array ? "Protocol error: invalid multibulk length"
                        : "Protocol error: invalid bulk length");
+}
+
+RequestParser::Status RequestParser::fail_for_type(int type) {
+  return fail(std::string("Protocol error: expected '$', got '") + type_byte(type) + "'");
 }
 
 void* RequestParser::refuse(std::string text) {
@@ -193,7 +206,8 @@ void* RequestParser::refuse(std::string text) {
 }
 
 void* RequestParser::refuse_type(int type) {
-  return refuse(std::string("Protocol error: expected '$', got '") + type_byte(type) + "'");
+  fail_for_type(type);
+  return nullptr;
 }
 
 void RequestParser::add_argument(std::string_view value) {
@@ -222,6 +236,7 @@ void* RequestParser::on_array(const redisReadTask* task, int elements) try {
   if (elements < 0 || static_cast<std::size_t>(elements) > kMaxArguments) {
     return self.refuse("Protocol error: invalid multibulk length");
   }
+  self.in_elements_ = true;
   return kObject;
 } catch (const std::exception&) {
   return nullptr;
@@ -237,6 +252,7 @@ void* RequestParser::on_integer(const redisReadTask* task, long long) try {
 void* RequestParser::on_nil(const redisReadTask* task) try {
   RequestParser& self = parser_of(task);
   if (task->parent == nullptr) return kObject;
+  if (task->type != REDIS_REPLY_STRING) return self.refuse_type(task->type);
   return self.refuse("Protocol error: invalid bulk length");
 } catch (const std::exception&) {
   return nullptr;

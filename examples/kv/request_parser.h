@@ -64,6 +64,7 @@ class RequestParser {
   Status next_array(std::string_view input);
   Status complete();
   Status fail(std::string text);
+  Status fail_for_type(int type);
   Status fail_as_reader_says();
   bool feed(std::string_view input);
   bool pending_is_legal();
@@ -73,9 +74,10 @@ class RequestParser {
   void add_argument(std::string_view value);
 
   std::unique_ptr<redisReader, FreeReader> reader_;
-  bool in_array_ = false;   // some of a request has been seen
-  std::size_t fed_ = 0;     // bytes of the input that the reader has had
-  std::size_t needed_ = 0;  // the reader can't go on before the input has this many bytes
+  bool in_array_ = false;     // some of a request has been seen
+  bool in_elements_ = false;  // and the number of its arguments
+  std::size_t fed_ = 0;       // bytes of the input that the reader has had
+  std::size_t needed_ = 0;    // the reader can't go on before the input has this many bytes
   std::size_t taken_ = 0;
   std::vector<std::string> args_;  // the first count_ are the request; the others keep their memory
   std::size_t count_ = 0;

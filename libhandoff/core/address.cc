@@ -2,12 +2,14 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <charconv>
 
 namespace handoff::core {
 namespace {
 
 constexpr std::size_t kMaxUnixPath = 107;  // sun_path without its NUL, unix(7)
+constexpr std::size_t kMaxInterface = 15;  // IFNAMSIZ without its NUL, netdevice(7)
 
 constexpr const char* kForms =
     "expected tcp:HOST:PORT, tcp:[V6]:PORT, udp:HOST:PORT, unix:/PATH or unix:@ABSTRACT";
@@ -16,10 +18,39 @@ tl::unexpected<std::string> wrong(std::string_view text, const std::string& why)
   return tl::unexpected("\"" + std::string(text) + "\" is no address: " + why);
 }
 
-// inet_pton(3) only converts; a scope (%eth0) is not its business.
+// Addresses travel in messages as text, which must be UTF-8 there.
+bool is_utf8(std::string_view text) {
+  for (std::size_t i = 0; i < text.size();) {
+    const auto at = [&](std::size_t k) -> unsigned {
+      return k < text.size() ? static_cast<unsigned char>(text[k]) : 0U;
+    };
+    const unsigned first = at(i);
+    const std::size_t length = first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+    // What the second byte may be, so that nothing is longer than need be, no surrogate, and at
+    // most U+10FFFF.
+    const unsigned low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
+    const unsigned high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
+    if (first >= 0x80 && (first < 0xc2 || first > 0xf4)) return false;
+    if (length > 1 && (at(i + 1) < low || at(i + 1) > high)) return false;
+    for (std::size_t k = 2; k < length; ++k) {
+      if ((at(i + k) & 0xc0) != 0x80) return false;
+    }
+    i += length;
+  }
+  return true;
+}
+
+// inet_pton(3) only converts, up to the first NUL; a scope (%eth0) is not its business.
 bool numeric(const std::string& host, bool v6) {
+  const auto is_graphic = [](char c) { return c > ' ' && c < 0x7f; };
+  if (!std::all_of(host.begin(), host.end(), is_graphic)) return false;
   in6_addr parsed{};
-  const std::string address = v6 ? host.substr(0, host.find('%')) : host;
+  const std::size_t percent = v6 ? host.find('%') : std::string::npos;
+  const std::string address = host.substr(0, percent);
+  if (percent != std::string::npos) {
+    const std::size_t scope = host.size() - percent - 1;
+    if (scope == 0 || scope > kMaxInterface) return false;
+  }
   return ::inet_pton(v6 ? AF_INET6 : AF_INET, address.c_str(), &parsed) == 1;
 }
 
@@ -32,6 +63,7 @@ tl::expected<Address, std::string> parse_unix(std::string_view text, std::string
     return wrong(text, "a Unix socket's path has at most 107 bytes");
   }
   if (rest.find('\0') != std::string_view::npos) return wrong(text, "there is a NUL in the path");
+  if (!is_utf8(rest)) return wrong(text, "the path is no UTF-8");
   address.abstract = rest.front() == '@';
   address.host = rest.substr(address.abstract ? 1 : 0);
   return address;

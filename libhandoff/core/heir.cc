@@ -32,6 +32,14 @@ Heir::Effects Heir::donor_gone() {
   return {F::kReadOut};
 }
 
+// Something is wrong while the last sessions are restored. That is the end, unless the donor is
+// gone already: then nobody else is left, and what is here counts as stale.
+Heir::Effects Heir::spoilt(Reason reason, bool tell) {
+  if (!peer_exited_ && !channel_closed_) return give_up(std::move(reason), tell);
+  aborted_ = true;
+  return donor_died_ ? take_over() : donor_gone();
+}
+
 Heir::Effects Heir::take_over() {
   donor_died_ = true;
   if (aborted_ || !prepared_) {
@@ -108,13 +116,9 @@ std::vector<HeirEffect> Heir::step(const HeirEvent& event, Time now) {
           arm(now, 2 * limits_.budget);
           return {F::kSendPrepared};
         case E::kRefused:
-          if (donor_died_) {  // nobody is left to go back to
-            aborted_ = true;
-            return take_over();
-          }
-          return give_up(event.reason, true);
+          return spoilt(event.reason, true);
         case E::kPeerAborted:
-          return give_up(event.reason, false);
+          return spoilt(event.reason, false);
         case E::kChannelClosed:
         case E::kPeerExited:
         case E::kTimer:
@@ -122,7 +126,7 @@ std::vector<HeirEffect> Heir::step(const HeirEvent& event, Time now) {
         case E::kResumedSent:
           return {};  // looked at once everything is restored
         default:
-          return give_up(
+          return spoilt(
               {Code::kProtocol, std::string(name(event.type)) + " from the donor before Prepared"},
               true);
       }

@@ -86,6 +86,7 @@ class Heir {
  private:
   using Effects = std::vector<HeirEffect>;
   Effects give_up(Reason reason, bool tell);
+  Effects spoilt(Reason reason, bool tell);
   Effects donor_gone();
   Effects take_over();
   void arm(Time now, Duration after) { deadline_ = now + after; }

@@ -67,7 +67,7 @@ Result<Session> read_session(std::string_view body) {
             s.flags = u32(r);
             return true;
           case varint(4):
-            s.has_fd = r.get_bool();
+            s.has_fd = wire::flag(r);
             return true;
           case bytes(5):
             s.state = wire::view(r);

@@ -59,7 +59,7 @@ Result<Start> decode(std::string_view body) {
         m.generation = r.get_uint64();
         return true;
       case varint(5):
-        m.heir = r.get_bool();
+        m.heir = wire::flag(r);
         return true;
       case bytes(6):
         if (m.listeners.size() == kMaxFds) throw wire::Malformed{"too many listeners"};

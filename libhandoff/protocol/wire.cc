@@ -33,7 +33,7 @@ Result<Kind> read_kind(std::string_view body) {
         k.name = text(r, kMaxName, "a kind's name");
         return true;
       case varint(2):
-        k.section = r.get_bool();
+        k.section = flag(r);
         return true;
       case varint(3):
         k.version = u32(r);

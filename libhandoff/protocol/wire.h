@@ -43,6 +43,9 @@ inline std::uint32_t u32(protozero::pbf_reader& reader) {
   return static_cast<std::uint32_t>(value);
 }
 
+// protozero's get_bool() looks at the first byte alone, and at one behind the end if there is none.
+inline bool flag(protozero::pbf_reader& reader) { return reader.get_uint64() != 0; }
+
 // Calls field(reader, tag_and_type) for each field; one that returns false is unknown and skipped,
 // as newer peers may send more.
 template <class Message, class Field>

@@ -8,7 +8,8 @@ namespace {
 TEST(AddressTest, ReadsAndWritesEveryForm) {
   for (const char* text :
        {"tcp:127.0.0.1:7000", "tcp:0.0.0.0:0", "tcp:[::1]:65535", "tcp:[::]:80", "udp:10.0.0.1:53",
-        "udp:[fe80::1%eth0]:53", "unix:/run/x.sock", "unix:@abstract"}) {
+        "udp:[fe80::1%eth0]:53", "unix:/run/x.sock", "unix:@abstract",
+        "unix:/run/r\xc3\xa4ume/\xe2\x82\xac/\xf0\x9f\x8d\xb5"}) {
     const auto address = parse_address(text);
     ASSERT_TRUE(address) << address.error();
     EXPECT_EQ(text, to_string(*address));
@@ -37,7 +38,17 @@ TEST(AddressTest, SaysWhatIsWrong) {
            {"unix:@", "absolute path"},
            {"unix:relative", "absolute path"},
            {"unix:/" + std::string(107, 'x'), "at most 107"},
-           {std::string("unix:/a\0b", 9), "NUL"}}) {
+           {std::string("unix:/a\0b", 9), "NUL"},
+           {std::string("tcp:127.0.0.1\0x:80", 18), "names are not looked up"},
+           {std::string("tcp:[::1%lo\0x]:80", 17), "names are not looked up"},
+           {"tcp:[fe80::1%]:80", "names are not looked up"},
+           {"tcp:[fe80::1%" + std::string(16, 'x') + "]:80", "names are not looked up"},
+           {"unix:/r\xe4ume", "UTF-8"},
+           {"unix:@\xc0\xaf", "UTF-8"},          // more bytes than it needs
+           {"unix:/\xed\xa0\x80", "UTF-8"},      // half of a pair of UTF-16
+           {"unix:/\xf4\x90\x80\x80", "UTF-8"},  // above U+10FFFF
+           {"unix:/\xe2\x82", "UTF-8"},
+           {"tcp:[::1%\xff]:80", "names are not looked up"}}) {
     EXPECT_NE(std::string::npos, why(text).find(part)) << text << ": " << why(text);
     EXPECT_NE(std::string::npos, why(text).find("\"" + text + "\"")) << text;
   }

@@ -228,5 +228,22 @@ TEST(HeirTest, EveryMessageOfTheCopyExtendsIt) {
   EXPECT_EQ(1700, at.heir.deadline());
 }
 
+// The donor has died while the last sessions are restored: then nobody else is left, and whatever
+// else goes wrong is no reason to go. What was restored may be stale, so it is not served.
+TEST(HeirTest, DoesNotGoWhileRestoringOnceTheDonorHasDied) {
+  for (const E wrong : {E::kRefused, E::kMalformed, E::kPeerAborted, E::kProgress}) {
+    At at = in(S::kRestoring);
+    at.step({E::kPeerExited});
+    EXPECT_EQ("ReadingOut ReadOut", apply(at, wrong)) << name(wrong);
+    at.step({wrong});
+    EXPECT_EQ("Owner KeepUnmoved Run", apply(at, E::kReadOut)) << name(wrong);
+  }
+  At at = in(S::kRestoring);
+  at.step({E::kChannelClosed});
+  EXPECT_EQ("Fencing Fence", apply(at, E::kRefused));
+  at.step({E::kRefused, E::kPeerExited});
+  EXPECT_EQ("Owner KeepUnmoved Run", apply(at, E::kReadOut));
+}
+
 }  // namespace
 }  // namespace handoff::core

@@ -91,6 +91,10 @@ TEST(ConfigTest, RefusesImpossibleValues) {
   EXPECT_NE(why_line("env = { \"A=B\" = \"3\" }").find("can't be a variable"), std::string::npos);
   EXPECT_NE(why("[service.chat]\ncommand = []\n").find("list of strings"), std::string::npos);
   EXPECT_NE(why("[service.chat]\ncommand = [\"\"]\n").find("empty string"), std::string::npos);
+  // What an exec would cut.
+  EXPECT_NE(why("[service.chat]\ncommand = [\"x\", \"a\\u0000b\"]\n").find("a NUL"),
+            std::string::npos);
+  EXPECT_NE(why_line("working_dir = \"/srv\\u0000x\"").find("a NUL"), std::string::npos);
   EXPECT_NE(why("[service.chat]\ndrain = \"1s\"\n").find("has no command"), std::string::npos);
   EXPECT_NE(why("[service.\"a/b\"]\ncommand = [\"x\"]\n").find("is no name"), std::string::npos);
   EXPECT_NE(why("").find("no service in it"), std::string::npos);

@@ -1,0 +1,243 @@
+#include "reading.h"
+
+#include "handoff.pb.h"
+#include "protocol/messages.h"
+
+namespace handoff::test {
+namespace {
+
+using protocol::Type;
+
+void copy(const protocol::Named& from, v1::Named& to) {
+  to.set_name(from.name);
+  to.set_address(from.address);
+  to.set_inode(from.inode);
+  to.set_device(from.device);
+  to.set_fd_index(from.fd_index);
+}
+
+void copy(const protocol::Kind& from, v1::Kind& to) {
+  to.set_name(from.name);
+  to.set_section(from.section);
+  to.set_version(from.version);
+  for (const std::uint32_t version : from.reads) to.add_reads(version);
+  for (const std::uint32_t version : from.writes) to.add_writes(version);
+}
+
+void copy(const protocol::Manifest& from, v1::Manifest& to) {
+  to.set_service(from.service);
+  to.set_release(from.release);
+  for (const auto& kind : from.kinds) copy(kind, *to.add_kinds());
+  for (const auto& named : from.named) copy(named, *to.add_named());
+}
+
+void copy(const protocol::Hello& from, v1::Hello& to) {
+  to.set_protocol_min(from.protocol_min);
+  to.set_protocol_max(from.protocol_max);
+  to.set_handoff_id(from.handoff_id);
+  to.set_lane(from.lane);
+  to.set_lanes(from.lanes);
+  copy(from.manifest, *to.mutable_manifest());
+  to.set_sessions(from.sessions);
+  to.set_fds_max(from.fds_max);
+}
+
+void copy(const protocol::Abort& from, v1::Abort& to) {
+  to.set_code(static_cast<v1::Code>(from.reason.code));
+  to.set_reason(from.reason.text);
+}
+
+void copy(const protocol::Listeners& from, v1::Listeners& to) {
+  for (const auto& named : from.named) copy(named, *to.add_named());
+  to.set_total(from.total);
+}
+
+void copy(const protocol::Session& from, v1::Session& to) {
+  to.set_id(from.id);
+  to.set_kind(from.kind);
+  to.set_flags(from.flags);
+  to.set_has_fd(from.has_fd);
+  to.set_state(std::string(from.state));
+  to.set_input(std::string(from.input));
+  to.set_output(std::string(from.output));
+  to.set_layer_flags(from.layer_flags);
+  to.set_inode(from.inode);
+  if (from.counters) {
+    to.mutable_counters()->set_consumed(from.counters->consumed);
+    to.mutable_counters()->set_written(from.counters->written);
+  }
+  if (from.blob) {
+    to.mutable_blob()->set_state_length(from.blob->state_length);
+    to.mutable_blob()->set_input_length(from.blob->input_length);
+    to.mutable_blob()->set_output_length(from.blob->output_length);
+    to.mutable_blob()->set_checksum(from.blob->checksum);
+  }
+}
+
+void copy(const protocol::Sessions& from, v1::Sessions& to) {
+  for (const auto& session : from.sessions) copy(session, *to.add_sessions());
+  for (const std::uint64_t id : from.closed) to.add_closed(id);
+}
+
+void copy(const protocol::Ring& from, v1::Ring& to) {
+  to.set_slots(from.slots);
+  to.set_slot_size(from.slot_size);
+}
+
+void copy(const protocol::SectionChunk& from, v1::SectionChunk& to) {
+  to.set_kind(from.kind);
+  to.set_slot(from.slot);
+  to.set_length(from.length);
+  to.set_checksum(from.checksum);
+}
+
+void copy(const protocol::CopyEnd& from, v1::CopyEnd& to) {
+  to.set_round(from.round);
+  to.set_sessions(from.sessions);
+}
+
+void copy(const protocol::Prepare& from, v1::Prepare& to) {
+  to.set_sessions(from.sessions);
+  to.set_chunks(from.chunks);
+  to.set_checksum(from.checksum);
+  to.set_frozen_at_ns(from.frozen_at_ns);
+  to.set_budget_us(from.budget_us);
+}
+
+void copy(const protocol::Ack& from, v1::Ack& to) { to.set_frames(from.frames); }
+
+void copy(const protocol::Copied& from, v1::Copied& to) {
+  to.set_round(from.round);
+  to.set_sessions(from.sessions);
+}
+
+void copy(const protocol::Prepared& from, v1::Prepared& to) { to.set_sessions(from.sessions); }
+
+void copy(const protocol::Handoff& from, v1::Handoff& to) {
+  to.set_id(from.id);
+  to.set_channel_index(from.channel_index);
+  to.set_peer_index(from.peer_index);
+  to.set_peer_pid(from.peer_pid);
+  to.set_stall_us(from.stall_us);
+  to.set_budget_us(from.budget_us);
+}
+
+void copy(const protocol::Start& from, v1::Start& to) {
+  to.set_protocol_min(from.protocol_min);
+  to.set_protocol_max(from.protocol_max);
+  to.set_service(from.service);
+  to.set_generation(from.generation);
+  to.set_heir(from.heir);
+  for (const auto& listener : from.listeners) copy(listener, *to.add_listeners());
+  if (from.handoff) copy(*from.handoff, *to.mutable_handoff());
+}
+
+void copy(const protocol::Donate& from, v1::Donate& to) {
+  copy(from.handoff, *to.mutable_handoff());
+  to.set_heir_generation(from.heir_generation);
+}
+
+void copy(const protocol::Stop& from, v1::Stop& to) { to.set_deadline_us(from.deadline_us); }
+void copy(const protocol::Query& from, v1::Query& to) { to.set_id(from.id); }
+
+void copy(const protocol::Cancel& from, v1::Cancel& to) {
+  to.set_handoff_id(from.handoff_id);
+  to.set_reason(from.reason);
+}
+
+template <class M>
+std::optional<std::string> written(const M& message) {
+  if constexpr (requires { encode(message); }) {
+    return encode(message);
+  } else {
+    return std::nullopt;
+  }
+}
+std::optional<std::string> written(const protocol::Sessions& message) {
+  std::string body;
+  for (const auto& session : message.sessions) append(body, session);
+  for (const std::uint64_t id : message.closed) protocol::append_closed(body, id);
+  return body;
+}
+
+template <class Plain, class Pb>
+Result<Reading> read(std::string_view body) {
+  const auto plain = protocol::decode<Plain>(body);
+  if (!plain) return Failure(plain.error());
+  auto message = std::make_unique<Pb>();
+  copy(*plain, *message);
+  return Reading{std::move(message), written(*plain)};
+}
+
+// The type alone says all: the library looks at no body.
+template <class Pb>
+Result<Reading> read_nothing(std::string_view) {
+  return Reading{std::make_unique<Pb>(), ""};
+}
+
+using Reader = Result<Reading> (*)(std::string_view body);
+
+Reader reader_of(Type type) {
+  switch (type) {
+    case Type::kHello:
+      return read<protocol::Hello, v1::Hello>;
+    case Type::kAbort:
+      return read<protocol::Abort, v1::Abort>;
+    case Type::kListeners:
+      return read<protocol::Listeners, v1::Listeners>;
+    case Type::kSessions:
+      return read<protocol::Sessions, v1::Sessions>;
+    case Type::kRing:
+      return read<protocol::Ring, v1::Ring>;
+    case Type::kSectionChunk:
+      return read<protocol::SectionChunk, v1::SectionChunk>;
+    case Type::kCopyEnd:
+      return read<protocol::CopyEnd, v1::CopyEnd>;
+    case Type::kPrepare:
+      return read<protocol::Prepare, v1::Prepare>;
+    case Type::kRelease:
+      return read_nothing<v1::Release>;
+    case Type::kAck:
+      return read<protocol::Ack, v1::Ack>;
+    case Type::kCopied:
+      return read<protocol::Copied, v1::Copied>;
+    case Type::kPrepared:
+      return read<protocol::Prepared, v1::Prepared>;
+    case Type::kResumed:
+      return read_nothing<v1::Resumed>;
+    case Type::kStart:
+      return read<protocol::Start, v1::Start>;
+    case Type::kDonate:
+      return read<protocol::Donate, v1::Donate>;
+    case Type::kStop:
+      return read<protocol::Stop, v1::Stop>;
+    case Type::kQuery:
+      return read<protocol::Query, v1::Query>;
+    case Type::kCancel:
+      return read<protocol::Cancel, v1::Cancel>;
+    default:
+      return nullptr;
+  }
+}
+
+}  // namespace
+
+MessagePtr new_message(Type type) {
+  const auto* descriptor =
+      v1::Hello::descriptor()->file()->FindMessageTypeByName(protocol::type_name(type));
+  if (descriptor == nullptr) return nullptr;
+  return MessagePtr(
+      google::protobuf::MessageFactory::generated_factory()->GetPrototype(descriptor)->New());
+}
+
+bool library_reads(Type type) { return reader_of(type) != nullptr; }
+
+Result<Reading> read_by_library(Type type, std::string_view body) {
+  const Reader reader = reader_of(type);
+  if (reader == nullptr) {
+    return fail(-EINVAL, "the library reads no " + protocol::type_name(type));
+  }
+  return reader(body);
+}
+
+}  // namespace handoff::test

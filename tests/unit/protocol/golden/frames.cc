@@ -1,0 +1,140 @@
+#include "frames.h"
+
+#include "io/service_messages.h"
+#include "protocol/messages.h"
+
+namespace handoff::golden {
+namespace {
+
+using protocol::Type;
+using namespace std::chrono_literals;
+
+protocol::Manifest manifest() {
+  return {.service = "chat",
+          .release = "2.0",
+          .kinds = {{"session", false, 2, {1, 2}, {2, 1}}, {"rooms", true, 0, {3}, {3, 300}}},
+          .named = {{"public", "tcp:127.0.0.1:7000", 4026531840, 9, 0}, {"log", "", 5, 64768, 1}}};
+}
+
+std::string sessions() {
+  std::string body;
+  protocol::append(body, {.id = 5,
+                          .kind = 1,
+                          .flags = protocol::kSessionIndependent,
+                          .has_fd = true,
+                          .state = "nick=anna",
+                          .input = "half a li",
+                          .output = std::string_view("a\0b\xff", 4),
+                          .layer_flags = 3,
+                          .inode = 4026532000,
+                          .counters = protocol::Counters{1000, 2000}});
+  protocol::append(
+      body, {.id = 300, .inode = 7, .blob = protocol::Blob{70000, 1, 2, 0xfedcba9876543210}});
+  protocol::append_closed(body, 6);
+  protocol::append_closed(body, 1ULL << 63);
+  return body;
+}
+
+protocol::Owner owner() {
+  protocol::Owner m;
+  m.generation = 2;
+  m.handoff_id = 77;
+  m.named = manifest().named;
+  m.sessions = 1000;
+  m.lost = 2;
+  m.lost_ids = {6, 700};
+  m.frozen_at_ns = 123456789012345;
+  m.running_at_ns = 123456792012345;
+  m.blackout = {900, 2500, 2900, 3000};
+  m.donor_died = true;
+  return m;
+}
+
+supervisor::HandoffEnd handoff_end() {
+  return {.id = 77,
+          .channel_index = 0,
+          .peer_index = 1,
+          .peer_pid = 4711,
+          .timeouts = {.freeze_budget = 250ms, .stall = 10s}};
+}
+
+std::vector<Frame> channel_frames() {
+  return {
+      {Type::kHello, "", 0,
+       encode(protocol::Hello{.protocol_min = 1,
+                              .protocol_max = 1,
+                              .handoff_id = 77,
+                              .lane = 0,
+                              .lanes = 1,
+                              .manifest = manifest(),
+                              .sessions = 12345678901,
+                              .fds_max = 20000})},
+      {Type::kAbort, "", 0, encode(protocol::Abort{{core::Code::kTimeout, "the heir was silent"}})},
+      {Type::kListeners, "", 2, encode(protocol::Listeners{manifest().named, 2})},
+      {Type::kSessions, "", 2, sessions()},
+      {Type::kRing, "", 1, encode(protocol::Ring{8, 1048576})},
+      {Type::kSectionChunk, "", 0, encode(protocol::SectionChunk{1, 7, 1048576, 1ULL << 63})},
+      // The worked example of PROTOCOL.md.
+      {Type::kCopyEnd, "", 0, encode(protocol::CopyEnd{1, 1000})},
+      {Type::kPrepare, "", 0,
+       encode(protocol::Prepare{1000, 12, 0xfedcba9876543210, 123456789012345, 250000})},
+      {Type::kRelease, "", 0, ""},
+      {Type::kAck, "", 0, encode(protocol::Ack{300})},
+      {Type::kCopied, "", 0, encode(protocol::Copied{1, 1000})},
+      {Type::kPrepared, "", 0, encode(protocol::Prepared{1000})},
+      {Type::kResumed, "", 0, ""},
+  };
+}
+
+std::vector<Frame> supervisor_frames() {
+  return {
+      {Type::kStart, "", 2,
+       supervisor::encode_start("chat", 3,
+                                {{"public", "tcp:127.0.0.1:7000", 4026531840, 9},
+                                 {"admin", "unix:/run/chat.sock", 4026531841, 9}})},
+      {Type::kStart, "heir", 2, supervisor::encode_start_heir("chat", 4, handoff_end())},
+      {Type::kDonate, "", 2, supervisor::encode_donate(4, handoff_end())},
+      {Type::kStop, "", 0, supervisor::encode_stop(supervisor::Time(123456789012us))},
+      {Type::kQuery, "", 0, supervisor::encode_query(300)},
+      {Type::kCancel, "", 0, supervisor::encode_cancel(77, "the operator gave up")},
+  };
+}
+
+std::vector<Frame> service_frames() {
+  return {
+      {Type::kRegister, "", 0, encode(protocol::Register{1, 1, 3, manifest()})},
+      {Type::kOwner, "", 0, encode(owner())},
+      {Type::kProgress, "", 0,
+       encode(
+           protocol::Progress{77, protocol::Phase::kSwitch, 123456789012345, 400, 1000, 65536, 2})},
+      {Type::kFailed, "", 0,
+       encode(protocol::Failed{77, {core::Code::kRejected, "restore() says no"}, 123456789012345})},
+      {Type::kRetired, "", 0,
+       encode(protocol::Retired{77, 123456792012345, 1000, 65536, 123456789012345, 5, true})},
+      {Type::kStatus, "", 0, encode(protocol::Status{300, 1000, 2})},
+  };
+}
+
+}  // namespace
+
+std::string file_name(const Frame& frame) {
+  return type_name(frame.type) + (frame.variant.empty() ? "" : "-" + frame.variant) + ".hex";
+}
+
+std::string bytes(const Frame& frame) {
+  const auto header =
+      protocol::encode_header({.type = frame.type,
+                               .fds = frame.fds,
+                               .body = static_cast<std::uint32_t>(frame.body.size())});
+  return std::string(header.begin(), header.end()) + frame.body;
+}
+
+std::vector<Frame> frames() {
+  std::vector<Frame> all = channel_frames();
+  for (auto part : {supervisor_frames(), service_frames()}) {
+    for (Frame& frame : part) all.push_back(std::move(frame));
+  }
+  return all;
+}
+
+}  // namespace handoff::golden
