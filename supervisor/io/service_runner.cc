@@ -31,7 +31,7 @@ ServiceRunner::ServiceRunner(uv_loop_t* loop, ServiceConfig config, std::vector<
       changed_(std::move(changed)),
       machine_({.name = config_.name, .restart = config_.restart, .timeouts = config_.timeouts}),
       release_(std::move(release)),
-      timer_(loop, [this] { feed(Tick{}); }) {}
+      timer_(loop, [this] { deadline_passed(); }) {}
 
 // Events that come up while effects are applied wait their turn.
 void ServiceRunner::feed(Event event) {
@@ -57,6 +57,17 @@ void ServiceRunner::feed(Event event) {
     }
   }
   changed_();
+}
+
+// What was said, and who exited, in time counts, also if this process was held up. The loop runs
+// its timers before it looks at sockets and children, so it is given one more turn to look.
+void ServiceRunner::deadline_passed() {
+  const auto deadline = machine_.deadline();
+  if (std::exchange(looked_for_, deadline) == deadline) {
+    feed(Tick{});
+  } else {
+    timer_.at(now() + std::chrono::milliseconds(1));
+  }
 }
 
 // ---- requests
