@@ -48,6 +48,7 @@ void HeirDriver::start() {
 }
 
 void HeirDriver::cancel(core::Reason reason) {
+  read_channel(false);  // a donor that has died is seen first: nobody else is left to own anything
   handle({E::kRefused, std::move(reason)});
   update_poller();
 }

@@ -134,9 +134,11 @@ std::string encode(const Register& m) {
   w.add_uint32(2, m.protocol_max);
   w.add_uint64(3, m.generation);
   wire::write(w, 4, m.manifest);
-  w.add_bool(5, m.returning);
-  w.add_uint32(6, m.state);
-  w.add_uint64(7, m.handoff_id);
+  if (m.returning) {
+    w.add_bool(5, true);
+    w.add_uint32(6, m.state);
+    w.add_uint64(7, m.handoff_id);
+  }
   return out;
 }
 
@@ -159,7 +161,7 @@ std::string encode(const Owner& m) {
     b.add_uint64(4, m.blackout.max_us);
   }
   w.add_bool(10, m.donor_died);
-  w.add_bool(11, m.with_fds);
+  if (m.with_fds) w.add_bool(11, true);
   return out;
 }
 

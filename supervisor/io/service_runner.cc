@@ -18,7 +18,7 @@ ServiceRunner::ServiceRunner(ServiceHost host, ServiceConfig config, Listeners l
       listeners_(std::move(listeners)),
       machine_({.name = config_.name, .restart = config_.restart, .timeouts = config_.timeouts}),
       release_(std::move(release)),
-      timer_(host_.loop, [this] { feed(Tick{}); }) {}
+      timer_(host_.loop, [this] { deadline_passed(); }) {}
 
 // Events that come up while effects are applied wait their turn.
 void ServiceRunner::feed(Event event) {
@@ -44,6 +44,17 @@ void ServiceRunner::feed(Event event) {
     }
   }
   host_.changed();
+}
+
+// What was said, and who exited, in time counts, also if this process was held up. The loop runs
+// its timers before it looks at sockets and children, so it is given one more turn to look.
+void ServiceRunner::deadline_passed() {
+  const auto deadline = machine_.deadline();
+  if (std::exchange(looked_for_, deadline) == deadline) {
+    feed(Tick{});
+  } else {
+    timer_.at(now() + std::chrono::milliseconds(1));
+  }
 }
 
 // ---- requests

@@ -68,6 +68,7 @@ class ServiceRunner {
 
  private:
   void feed(Event event);
+  void deadline_passed();
 
   void apply(const Spawn& spawn);
   void apply(const SendDonate& donate);
@@ -124,6 +125,7 @@ class ServiceRunner {
   std::map<std::uint64_t, std::function<void(std::uint64_t)>> queries_;
   std::string last_state_;
   Timer timer_;
+  std::optional<Time> looked_for_;  // the deadline for whose sake we have looked around
 };
 
 }  // namespace handoff::supervisor

@@ -155,6 +155,12 @@ void Child::donate(UniqueFd channel, int peer_pidfd, std::uint64_t id, std::uint
 }
 
 void Child::signal(int number) const { ASSERT_EQ(0, ::kill(pid_, number)); }
+void Child::stop() const {
+  signal(SIGSTOP);
+  int status = 0;
+  ASSERT_EQ(pid_, ::waitpid(pid_, &status, WUNTRACED));
+  ASSERT_TRUE(WIFSTOPPED(status));
+}
 
 int Child::wait() {
   pollfd p{pidfd_.get(), POLLIN, 0};

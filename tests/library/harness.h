@@ -72,6 +72,7 @@ class Child {
   void donate(UniqueFd channel, int peer_pidfd, std::uint64_t id = 1,
               std::uint64_t stall_us = 10'000'000, std::uint64_t budget_us = 5'000'000);
   void signal(int number) const;
+  void stop() const;  // SIGSTOP, and waits until it does nothing more
   // Waits for its end; the wait status.
   int wait();
   std::vector<std::string> open_fds() const;  // link targets, sorted

@@ -55,6 +55,45 @@ TEST(HeirFaultsTest, TakesOverFromADonorThatDiedAfterPrepare) {
   expect_line(donor.connection(1), "6 \n");
 }
 
+// The heir finds a Cancel and its donor's end at once. Obeying first would leave the sessions to
+// nobody.
+TEST(HeirFaultsTest, LooksWhetherItsDonorLivesBeforeItObeysACancel) {
+  RawDonor donor(run_heir);
+  donor.open_connections(1);
+  donor.send_hello();
+  donor.send_listeners();
+  donor.send_sessions(false);
+  donor.send_copy_end();
+  donor.send_prepare();
+  send(donor.heir().control(), Type::kQuery, v1::Query());
+  EXPECT_FALSE(donor.heir().await(Type::kStatus).closed);  // it has read the channel, and waits
+  donor.heir().stop();
+  v1::Cancel cancel;
+  cancel.set_handoff_id(1);
+  cancel.set_reason("no word for too long");
+  send(donor.heir().control(), Type::kCancel, cancel);
+  donor.die();
+  donor.heir().signal(SIGCONT);
+  EXPECT_EQ(1U, donor.heir().await_message<v1::Owner>(Type::kOwner).sessions());
+  expect_line(donor.connection(0), "6 \n");
+}
+
+TEST(HeirFaultsTest, GoesWhenTheSupervisorCancels) {
+  RawDonor donor(run_heir);
+  donor.open_connections(1);
+  donor.send_hello();
+  donor.send_listeners();
+  donor.send_sessions(false);
+  donor.send_copy_end();
+  donor.send_prepare();
+  v1::Cancel cancel;
+  cancel.set_handoff_id(1);
+  cancel.set_reason("no word for too long");
+  send(donor.heir().control(), Type::kCancel, cancel);
+  expect_given_up(donor, v1::CANCELLED);
+  EXPECT_TRUE(donor.process().alive());
+}
+
 // A section may do in finish() what can be done only once.
 class FinishedOnce : public Section {
  public:

@@ -11,6 +11,7 @@
 //   --lost N          sessions that it says are lost when its donor died
 //   --ignore WHAT     stop | query (may be given twice)
 //   --wait-for FILE   a donor goes on with the copy once that file exists
+//   --own-after FILE  an heir says Owner once that file exists, and then makes FILE.said
 //   --orphans N       leaves N processes without a parent that end at once
 #include <fcntl.h>
 #include <poll.h>
@@ -51,6 +52,9 @@ std::uint64_t now_ns() {
   ::clock_gettime(CLOCK_MONOTONIC, &now);
   return static_cast<std::uint64_t>(now.tv_sec) * 1000000000U +
          static_cast<std::uint64_t>(now.tv_nsec);
+}
+void wait_for_file(const std::string& path) {
+  while (::access(path.c_str(), F_OK) != 0) ::poll(nullptr, 0, 5);
 }
 void exit_if_asked(const std::string& how) {
   if (how.starts_with("exit=")) std::_Exit(std::atoi(how.c_str() + 5));
@@ -134,7 +138,12 @@ struct Fake {
       owner.mutable_blackout()->set_p99_us(1500);
       owner.mutable_blackout()->set_max_us(2000);
     }
+    const std::string gate = options["own-after"];
+    if (heir && !gate.empty()) wait_for_file(gate);
     say(Type::kOwner, owner);
+    if (heir && !gate.empty()) {
+      const UniqueFd said(::open((gate + ".said").c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+    }
     heir = false;
     if (options["heir"] == "die-after-owner" && handoff_id != 0) crash();
   }
@@ -158,9 +167,7 @@ struct Fake {
     handoff_id = donate.handoff().id();
     channel.emplace(std::move(message.fds.at(donate.handoff().channel_index())));
     progress(v1::PHASE_COPY, 0);
-    if (!options["wait-for"].empty()) {
-      while (::access(options["wait-for"].c_str(), F_OK) != 0) ::poll(nullptr, 0, 5);
-    }
+    if (!options["wait-for"].empty()) wait_for_file(options["wait-for"]);
     if (how == "fail") {
       // As a real donor does: a channel that just closed would be its death to the heir.
       (void)channel->send(Type::kAbort, "");

@@ -6,6 +6,7 @@
 
 #include <csignal>
 #include <filesystem>
+#include <thread>
 
 #include "supervised.h"
 
@@ -246,6 +247,33 @@ TEST_F(UpgradeCommandTest, AnHeirThatDiesAfterItHasTakenOver) {
   // The donor may be gone before the heir dies: then the handoff was done.
   EXPECT_TRUE(upgraded.status == 5 || upgraded.status == 0);
   EXPECT_TRUE(eventually([&] { return supervisor.ask_service() == "2.0 3"; }));
+}
+
+// ---- a supervisor that hangs
+// ----------------------------------------------------------------------
+
+// It is stopped until its patience with the heir is over; meanwhile the heir says that it owns the
+// sessions. What was said in time counts, also if it is read late.
+TEST_F(UpgradeCommandTest, ASupervisorThatWasStoppedReadsBeforeItLosesItsPatience) {
+  supervisor.start({"--sessions", "5"});
+  const pid_t donor = supervisor.status().at("pid").get<pid_t>();
+  const std::string gate = supervisor.dir() / "gate";
+  const auto client =
+      supervisor.cli_start({"upgrade", "chat", "--stall-timeout", "1s", "--freeze-budget", "50ms",
+                            "--", "--release", "2.0", "--sessions", "5", "--own-after", gate},
+                           "client");
+  // The donor has retired, and is reaped.
+  ASSERT_TRUE(eventually([&] { return ::kill(donor, 0) < 0; }));
+  const auto patience_over = std::chrono::steady_clock::now() + 1s + 50ms + 2s;
+  supervisor.process().signal(SIGSTOP);
+  const std::string stat = "/proc/" + std::to_string(supervisor.pid()) + "/stat";
+  ASSERT_TRUE(eventually([&] { return read_file(stat).find(") T ") != std::string::npos; }));
+  write_file(gate, "");
+  ASSERT_TRUE(eventually([&] { return ::access((gate + ".said").c_str(), F_OK) == 0; }));
+  std::this_thread::sleep_until(patience_over + 100ms);
+  supervisor.process().signal(SIGCONT);
+  EXPECT_EQ(client->wait().status, 0);
+  EXPECT_EQ(supervisor.ask_service(), "2.0 2");
 }
 
 // ---- who asks, and when
