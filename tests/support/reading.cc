@@ -130,6 +130,7 @@ void copy(const protocol::Start& from, v1::Start& to) {
   to.set_heir(from.heir);
   for (const auto& listener : from.listeners) copy(listener, *to.add_listeners());
   if (from.handoff) copy(*from.handoff, *to.mutable_handoff());
+  to.set_report_path(from.report_path);
 }
 
 void copy(const protocol::Donate& from, v1::Donate& to) {

@@ -86,13 +86,25 @@ std::vector<Frame> channel_frames() {
   };
 }
 
+std::vector<supervisor::NamedFd> listeners() {
+  std::vector<supervisor::NamedFd> out;
+  out.push_back({"public", "tcp:127.0.0.1:7000", 4026531840, 9});
+  out.push_back({"admin", "unix:/run/chat.sock", 4026531841, 9});
+  return out;
+}
+
+protocol::Owner shown_owner() {
+  protocol::Owner out = owner();
+  out.with_fds = true;
+  return out;
+}
+
 std::vector<Frame> supervisor_frames() {
   return {
-      {Type::kStart, "", 2,
-       supervisor::encode_start("chat", 3,
-                                {{"public", "tcp:127.0.0.1:7000", 4026531840, 9},
-                                 {"admin", "unix:/run/chat.sock", 4026531841, 9}})},
-      {Type::kStart, "heir", 2, supervisor::encode_start_heir("chat", 4, handoff_end())},
+      {Type::kStart, "", 2, supervisor::encode_start("chat", 3, listeners(), "")},
+      {Type::kStart, "heir", 2, supervisor::encode_start_heir("chat", 4, handoff_end(), "")},
+      {Type::kStart, "return", 2,
+       supervisor::encode_start("chat", 3, listeners(), "/run/handoff/services.sock")},
       {Type::kDonate, "", 2, supervisor::encode_donate(4, handoff_end())},
       {Type::kStop, "", 0, supervisor::encode_stop(supervisor::Time(123456789012us))},
       {Type::kQuery, "", 0, supervisor::encode_query(300)},
@@ -103,7 +115,9 @@ std::vector<Frame> supervisor_frames() {
 std::vector<Frame> service_frames() {
   return {
       {Type::kRegister, "", 0, encode(protocol::Register{1, 1, 3, manifest()})},
+      {Type::kRegister, "return", 0, encode(protocol::Register{1, 1, 3, manifest(), true, 3, 4})},
       {Type::kOwner, "", 0, encode(owner())},
+      {Type::kOwner, "return", 2, encode(shown_owner())},
       {Type::kProgress, "", 0,
        encode(
            protocol::Progress{77, protocol::Phase::kSwitch, 123456789012345, 400, 1000, 65536, 2})},

@@ -260,11 +260,19 @@ void expect_status(const Heard& heard) {
   EXPECT_EQ(1000U, aside<supervisor::SessionsCounted>(heard).sessions);
 }
 
+void expect_return(const Heard& heard) {
+  const auto registered = std::get<supervisor::Registered>(heard.events.at(0));
+  EXPECT_EQ(kSender, registered.generation);
+  EXPECT_TRUE(registered.returning);
+  EXPECT_EQ(4u, registered.handoff_id);
+}
+
 void expect_heard(const Golden& golden, const std::string& body) {
   static const std::map<std::string, void (*)(const Heard&)> kExpected = {
-      {"Register.hex", expect_register}, {"Owner.hex", expect_owner},
-      {"Progress.hex", expect_progress}, {"Failed.hex", expect_failed},
-      {"Retired.hex", expect_retired},   {"Status.hex", expect_status}};
+      {"Register.hex", expect_register},      {"Owner.hex", expect_owner},
+      {"Register-return.hex", expect_return}, {"Owner-return.hex", expect_owner},
+      {"Progress.hex", expect_progress},      {"Failed.hex", expect_failed},
+      {"Retired.hex", expect_retired},        {"Status.hex", expect_status}};
   const auto expected = kExpected.find(golden.name);
   ASSERT_NE(kExpected.end(), expected) << "what does the supervisor make of it?";
   const auto heard = supervisor::decode(golden.type, body, kSender);
