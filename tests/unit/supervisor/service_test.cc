@@ -301,5 +301,98 @@ TEST_F(ServiceTest, StopEndsAFreshUpgrade) {
   EXPECT_EQ(hear(Exited{1, kStatus0}), "drop, failed(cancelled), stopped");
 }
 
+// ---- what another supervisor has left
+// ---------------------------------------------------------------
+
+TEST_F(ServiceTest, AdoptsTheProcessThatReportsBack) {
+  EXPECT_EQ(hear(Found{.last = 7, .current = 5, .restarts = 2}), "");
+  EXPECT_STREQ(service.state_name(), "adopting");
+  EXPECT_EQ(service.deadline(), std::nullopt) << "its silence is no reason to end it";
+  EXPECT_EQ(hear(HandoffRequested{}), "refuse(busy)");
+  hear(Registered{5, true, 0});
+  EXPECT_EQ(hear(Owned{.generation = 5}), "");
+  EXPECT_STREQ(service.state_name(), "running");
+  EXPECT_EQ(service.restarts(), 2U);
+  EXPECT_EQ(hear(HandoffRequested{}), "open");
+  EXPECT_EQ(hear(CandidateReady{}), "phase start, spawn 8 candidate heir") << "numbers go on";
+}
+
+TEST_F(ServiceTest, StartsAnewWhatDiedBeforeItWasAdopted) {
+  hear(Found{.last = 5, .current = 5});
+  EXPECT_EQ(hear(Exited{5, {.unseen = true}}), "");
+  EXPECT_STREQ(service.state_name(), "backoff");
+  EXPECT_EQ(hear(Tick{}, 1min), "spawn 6");
+}
+
+TEST_F(ServiceTest, StopsWhatNeverReportedBack) {
+  hear(Found{.last = 5, .current = 5});
+  EXPECT_EQ(hear(StopRequested{}), "term 5") << "nobody knows whether it would understand Stop";
+  EXPECT_EQ(hear(Tick{}, 1min), "kill 5");
+  EXPECT_EQ(hear(Exited{5, kKilled}, 1min), "stopped");
+}
+
+TEST_F(ServiceTest, NumbersGoOnWhenNobodyIsLeft) {
+  EXPECT_EQ(hear(Found{.last = 5}), "");
+  EXPECT_EQ(hear(StartRequested{}), "spawn 6");
+}
+
+class ResumedTest : public ServiceTest {
+ protected:
+  void SetUp() override {
+    hear(Found{.last = 6, .current = 5, .heir = 6, .candidate = true});
+    ASSERT_STREQ(service.state_name(), "adopting");
+    ASSERT_EQ(service.deadline(), std::nullopt) << "the heir may be the owner";
+  }
+};
+
+TEST_F(ResumedTest, TheHeirReportsThatItOwns) {
+  hear(Exited{5, {.unseen = true}});
+  EXPECT_EQ(hear(Registered{6, true, 0}), "");
+  EXPECT_EQ(hear(owned(6)), "phase retire, take, done");
+  EXPECT_STREQ(service.state_name(), "running");
+  EXPECT_EQ(service.current(), 6U);
+}
+
+TEST_F(ResumedTest, TheDonorHasNeverHeardOfIt) {
+  hear(Registered{5, true, 0});
+  EXPECT_EQ(hear(Owned{.generation = 5}), "");
+  EXPECT_STREQ(service.state_name(), "upgrading") << "until the heir is gone";
+  EXPECT_EQ(hear(Exited{6, {.unseen = true}}), "drop, failed(cancelled)");
+  EXPECT_STREQ(service.state_name(), "running");
+  EXPECT_EQ(service.current(), 5U);
+}
+
+TEST_F(ResumedTest, TheDonorSaysWhyItFailed) {
+  hear(Registered{5, true, 0});
+  hear(HandoffFailed{5, 6, "timeout", "budget"});
+  hear(Owned{.generation = 5});
+  EXPECT_EQ(hear(Exited{6, kStatus0}), "drop, failed(timeout)");
+  EXPECT_EQ(service.current(), 5U);
+}
+
+TEST_F(ResumedTest, BothAreStillAtIt) {
+  hear(Registered{6, true, 6});
+  EXPECT_NE(service.deadline(), std::nullopt) << "from here on it is like any other";
+  hear(Registered{5, true, 6});
+  EXPECT_EQ(hear(Owned{.generation = 5}), "");
+  EXPECT_STREQ(service.state_name(), "upgrading");
+  EXPECT_EQ(hear(owned(6)), "phase retire, take");
+  EXPECT_EQ(hear(Exited{5, kStatus0}), "done");
+}
+
+TEST_F(ResumedTest, NobodyIsLeft) {
+  hear(Exited{6, {.unseen = true}});
+  EXPECT_EQ(hear(Exited{5, {.unseen = true}}), "drop, lost(exited)");
+  EXPECT_STREQ(service.state_name(), "backoff");
+}
+
+TEST_F(ResumedTest, AnHeirThatNeverReportsIsLeftAlone) {
+  hear(Registered{5, true, 6});
+  hear(DonorRetired{.generation = 5, .handoff_id = 6, .sessions = 4});
+  hear(Exited{5, kStatus0});
+  EXPECT_EQ(service.deadline(), std::nullopt);
+  EXPECT_EQ(hear(Tick{}, 24h), "");
+}
+
 }  // namespace
 }  // namespace handoff::supervisor
