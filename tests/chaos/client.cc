@@ -15,8 +15,10 @@ namespace {
 
 constexpr std::size_t kWindow = 3;
 constexpr std::uint64_t kQuietExchanges = 2;
-constexpr std::uint64_t kLazyExchanges =
-    24;  // over a megabyte: more than the sockets' buffers hold
+// Until the sockets' buffers are full, and then what the service keeps back: 4 MB each, at most.
+constexpr std::uint64_t kLazyExchanges = 128;
+constexpr int kLazyTurns = 5;     // that nothing moves
+constexpr int kReadsPerTurn = 8;  // the others have their turn, too
 constexpr int kLazyBuffer = 4096;
 
 bool would_block() { return errno == EAGAIN || errno == ENOTCONN || errno == EINTR; }
@@ -69,7 +71,12 @@ void Client::compose() {
       while (asked_ < kQuietExchanges) ask(dialogue_->next());
       return;
     case Manner::kLazy:
-      while (asked_ < kLazyExchanges) ask(dialogue_->large());
+      if (output_.empty() && asked_ < kLazyExchanges) {
+        ask(dialogue_->large());
+        blocked_ = 0;
+      } else {
+        ++blocked_;
+      }
       return;
     case Manner::kHalf:
     case Manner::kBusy:
@@ -86,11 +93,9 @@ void Client::compose() {
 }
 
 void Client::write() {
-  blocked_ = false;
   if (!output_.empty()) {
     const ssize_t n = ::send(fd_.get(), output_.data(), output_.size(), MSG_NOSIGNAL);
     if (n < 0) {
-      blocked_ = errno == EAGAIN;
       if (!would_block()) fail_errno("send");
       return;
     }
@@ -104,7 +109,7 @@ void Client::write() {
 
 void Client::read() {
   std::array<char, 65536> buffer;
-  while (alive()) {
+  for (int i = 0; alive() && i < kReadsPerTurn; ++i) {
     const ssize_t n = ::recv(fd_.get(), buffer.data(), buffer.size(), 0);
     if (n < 0) {
       if (!would_block()) fail_errno("recv");
@@ -163,7 +168,7 @@ void Client::reset_gap() {
 }
 
 bool Client::settled() const {
-  if (manner_ == Manner::kLazy) return asked_ > 0 && (blocked_ || output_.empty());
+  if (manner_ == Manner::kLazy) return blocked_ >= kLazyTurns;
   if (manner_ == Manner::kQuiet) return answered_ == kQuietExchanges;
   return answered_ > 2;
 }

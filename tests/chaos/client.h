@@ -78,7 +78,7 @@ class Client {
   std::uint64_t exchanges_;
   bool finishing_ = false;
   bool shut_ = false;
-  bool blocked_ = false;  // the kernel took no more
+  int blocked_ = 0;  // kLazy: turns in which nothing more could be asked
   End end_ = End::kAlive;
   Fault fault_ = Fault::kWrong;
   std::string error_;

@@ -127,7 +127,12 @@ Expectation expect(const Cell& cell, const Point* point) {
   }
   const bool supervisor_dies = has_supervisor(cell.victim) && cell.blow == Blow::kKill;
   out.nobody = (out.nobody && supervisor_dies) || out.ordered;
-  if (supervisor_dies) out.statuses = {kNoSupervisor};
+  if (supervisor_dies) {
+    // It may have been over just before.
+    const bool may_be_over = point == nullptr || point->latest >= Phase::kOwned;
+    if (!may_be_over) out.statuses.clear();
+    out.statuses.insert(kNoSupervisor);
+  }
   // Who hangs is only found out by those whose timers run, and the supervisor's do not.
   if (has_supervisor(cell.victim) && cell.blow == Blow::kStop) {
     out.statuses.insert({kDone, kUnchanged});

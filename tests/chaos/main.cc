@@ -20,7 +20,7 @@ using namespace std::chrono_literals;
 
 struct Options {
   std::string cell, service, victim, blow, point = "*", json_file;
-  bool core = false, worker = false, adoption = false, list = false;
+  bool core = false, worker = false, adoption = false, list = false, log = false;
   std::size_t jobs = 4, sessions = 0;
   std::string random;
   std::uint64_t seed = static_cast<std::uint64_t>(
@@ -60,6 +60,7 @@ Trial::Options trial_options(const Options& options) {
   Trial::Options out;
   if (options.sessions != 0) out.sessions = options.sessions;
   out.adoption = options.adoption;
+  out.log = options.log;
   return out;
 }
 
@@ -152,6 +153,7 @@ int run(int argc, char** argv) {
   app.add_option("--jobs", options.jobs, "cells at once")->capture_default_str();
   app.add_option("--sessions", options.sessions, "connections in each cell (24)");
   app.add_option("--json", options.json_file, "write the table and every cell to this file");
+  app.add_flag("--log", options.log, "with --cell: the supervisor's log also if nothing is wrong");
   app.add_flag("--list", options.list, "print the cells, run none");
   app.add_flag("--adoption", options.adoption,
                "start a killed supervisor again: it must take up what it left");

@@ -19,6 +19,7 @@ struct Row {
 
 // The heir is slow to restore, so that the donor's budget runs out.
 constexpr Provocation kSlowHeir{Act::kHold, "heir.restore.before"};
+constexpr Provocation kTooSlowHeir{Act::kDelay, "heir.restore.before"};
 constexpr Provocation kRestoreFails{Act::kError, "heir.restore.before"};
 constexpr Provocation kHeirHangs{Act::kStopIt, "heir.prepared.sending"};
 constexpr Provocation kReleasedHeirHangs{Act::kStopIt, "heir.release.received"};
@@ -72,8 +73,8 @@ const Row kRows[] = {
      P::kOwned, P::kOwned},
     // -- failures
     {"donor.abort.sending", P::kGivingUp, P::kGivingUp, kSlowHeir},
-    {"donor.abort.sent donor.thaw.before donor.thaw.after heir.abort.received", P::kFailed,
-     P::kFailed, kSlowHeir},
+    {"donor.abort.sent donor.thaw.before donor.thaw.after", P::kFailed, P::kFailed, kSlowHeir},
+    {"heir.abort.received", P::kFailed, P::kFailed, kTooSlowHeir},
     {"heir.abort.sending heir.abort.sent donor.abort.received heir.go.before heir.go.after "
      "service.failed.sending service.failed.sent supervisor.failed.received",
      P::kFailed, P::kFailed, kRestoreFails},

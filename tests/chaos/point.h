@@ -36,6 +36,7 @@ struct Provocation {
     kStopIt,  // that process hangs
     kKillIt,  // that process dies
     kHold,    // that process waits there until the strike
+    kDelay,   // or for longer than the freeze budget
     kStatus,  // it waits there, and somebody asks `handoff status`
     kStop,    // it waits there, and somebody says `handoff stop`
   };

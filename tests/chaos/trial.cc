@@ -18,6 +18,7 @@ constexpr auto kLinger = 8ms;
 constexpr auto kSlowFor = 100ms;  // well below the freeze budget of Supervision
 // Longer than what donor, heir and supervisor wait for each other with Supervision's timers.
 constexpr auto kStopFor = 4500ms;
+constexpr auto kDelay = 350ms;  // above the freeze budget
 constexpr auto kOrphansHangFor = 1500ms;
 
 void signal_process(pid_t pid, int number) { ::kill(pid, number); }
@@ -62,14 +63,15 @@ Result Trial::run() {
   if (!result_.problems.empty()) {
     result_.verdict = Result::Verdict::kFailed;
     for (const std::string& error : result_.tally.errors) problem(error);
-    result_.log = supervision_.log();
   }
+  if (!result_.problems.empty() || options_.log) result_.log = supervision_.log();
   return std::move(result_);
 }
 
 // -- while anything is waited for
 
 void Trial::turn() {
+  if (held_until_ && Clock::now() >= *held_until_) held_.reset();
   const auto idle = [this](int ms) {
     for (Asked& asked : strikes_.poll(ms)) handle(std::move(asked));
   };
@@ -143,6 +145,9 @@ void Trial::provoke(Asked asked) {
       break;
     case Act::kHold:
       break;
+    case Act::kDelay:
+      held_until_ = Clock::now() + kDelay;
+      break;
   }
   held_ = std::move(asked);
 }
@@ -195,7 +200,9 @@ void Trial::upgrade_to_the_point() {
   }
   result_.reached = true;
   const auto reached = Clock::now();
-  if (!moment) wait_until([&] { return Clock::now() >= reached + kLinger; }, kPatience);
+  if (!moment && point_->latest <= Phase::kPrepared) {
+    wait_until([&] { return Clock::now() >= reached + kLinger; }, kPatience);
+  }
   if (moment && !upgrade_->running()) throw NotApplicable{"the upgrade was over"};
 }
 
@@ -283,7 +290,8 @@ void Trial::await_owner() {
     const json now = status();
     owners_release_ = now.at("release").is_string() ? now["release"] : "";
     const std::string state = now.value("state", "");
-    return state == "running" || (expected_.ordered && state == "stopped");
+    if (expected_.ordered && state == "stopped") owner_ = 0;
+    return state == "stopped" ? expected_.ordered : state == "running" && now["pid"] == owner_;
   };
   if (!wait_until(settled, kPatience)) {
     throw Problem{std::to_string(supervision_.services().size()) +

@@ -21,6 +21,7 @@ class Trial {
     // A supervisor that was killed is started again, and must take up what it left. (Off until it
     // can.)
     bool adoption = false;
+    bool log = false;  // keep it also if nothing is wrong
   };
   Trial(Cell cell, Options options);
 
@@ -77,6 +78,7 @@ class Trial {
   bool armed_ = false;
   bool provoked_ = false;
   std::optional<Asked> held_, target_;
+  std::optional<Clock::time_point> held_until_;
   std::vector<std::pair<pid_t, handoff::UniqueFd>> victims_;
   Clock::time_point struck_at_;
   std::unique_ptr<test::Process> upgrade_, stop_;
