@@ -29,6 +29,8 @@ Upgrade::Step Upgrade::step(const Event& event, Time now) {
     if (registered->generation == heir_.generation) heir_registered(now);
   } else if (const auto* owned = std::get_if<Owned>(&event)) {
     if (owned->generation == heir_.generation) heir_owned(*owned, now);
+  } else if (const auto* counted = std::get_if<Counted>(&event)) {
+    if (counted->generation == donor_.generation) counted_ = counted->sessions;
   } else if (const auto* progress = std::get_if<Progressed>(&event)) {
     if (progress->generation == donor_.generation && mine(*progress)) {
       donor_progressed(*progress, now);
@@ -120,7 +122,7 @@ void Upgrade::heir_failed(const HandoffFailed& failed, Time now) {
     state_ = State::kAwaitingDonor;
     deadline_ = now + verdict();
   } else if (state_ == State::kAwaitingHeir) {
-    nobody_owns(progress_.sessions_total);
+    nobody_owns(at_stake());
     dismiss(heir_, kHeirLeaves, false, now);
   }
 }
@@ -146,7 +148,7 @@ void Upgrade::heir_ended(const std::string& code, const std::string& how, Time n
       deadline_ = now + verdict();
       break;
     case State::kAwaitingHeir:
-      nobody_owns(progress_.sessions_total);
+      nobody_owns(at_stake());
       break;
     case State::kClosing:
       if (heir_owns_ && !nobody_) {
@@ -233,9 +235,7 @@ void Upgrade::donor_exited(const Exit& exit, Time now) {
     case State::kStarting:
       fail_with("peer_died", "the old release " + how + " before anything was handed over");
       crash_ = how;
-      nobody_ = true;
-      out_.turn = Turn::kNobodyOwns;
-      close(Report::Result::kFailed);
+      nobody_owns(at_stake());
       dismiss(heir_, Duration{}, false, now);
       break;
     case State::kCopying:
@@ -248,7 +248,7 @@ void Upgrade::donor_exited(const Exit& exit, Time now) {
     case State::kAwaitingDonor:
       donor_.story = how;
       crash_ = how;
-      nobody_owns(progress_.sessions_total);
+      nobody_owns(at_stake());
       dismiss(heir_, kHeirLeaves, false, now);
       break;
     case State::kClosing:
@@ -256,8 +256,13 @@ void Upgrade::donor_exited(const Exit& exit, Time now) {
         if (donor_.story.empty()) donor_.story = how;
       } else if (!nobody_) {
         crash_ = how;  // it was to go on, and died by itself
-        nobody_ = true;
-        out_.turn = Turn::kNobodyOwns;
+        if (report_.message.empty()) {
+          donor_.story = how + " after the handoff had failed" +
+                         (donor_.story.empty() ? "" : ": " + donor_.story);
+        } else {
+          report_.message += "; the old release " + how;
+        }
+        nobody_owns(at_stake());
       }
       break;
     case State::kAwaitingHeir:
@@ -303,7 +308,7 @@ void Upgrade::ticked(Time now) {
     case State::kAwaitingHeir:
       heir_.code = "timeout";
       heir_.story = "did not take over in time and was ended";
-      nobody_owns(progress_.sessions_total);
+      nobody_owns(at_stake());
       dismiss(heir_, Duration{}, false, now);
       break;
     case State::kClosing:

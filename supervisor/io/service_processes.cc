@@ -18,6 +18,12 @@ void ServiceRunner::apply(const Spawn& spawn) {
   process->release = spawn.candidate ? candidate_ : release_;
   process->since = std::chrono::system_clock::now();
   to_release_ = process->release;
+  if (spawn.heir) {
+    // Should the donor die before it has said anything: how many it takes along.
+    (void)count_sessions([this, donor = machine_.current()](std::uint64_t sessions) {
+      feed(Counted{donor, sessions});
+    });
+  }
   to_ = {process->release->name, spawn.generation, 0, process->release->digest,
          process->release->path};
   if (process->release->changed()) {
