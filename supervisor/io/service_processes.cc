@@ -1,4 +1,5 @@
 // The part of ServiceRunner that has processes: starts them, speaks with them, sees them end.
+#include <poll.h>
 #include <spdlog/spdlog.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -11,6 +12,16 @@
 #include "io/spawn.h"
 
 namespace handoff::supervisor {
+
+namespace {
+
+// By its pidfd, also if it is not yet reaped.
+bool has_ended(const UniqueFd& pidfd) {
+  pollfd p{pidfd.get(), POLLIN, 0};
+  return pidfd.valid() && ::poll(&p, 1, 0) == 1;
+}
+
+}  // namespace
 
 void ServiceRunner::apply(const Spawn& spawn) {
   auto process = std::make_unique<Process>();
@@ -188,20 +199,29 @@ void ServiceRunner::exec_known(Generation generation) {
   feed(SpawnFailed{generation, error});
 }
 
+// What anybody has said till now comes before a conclusion from an exit or from the clock: a
+// donor's verdict on its heir's death, or an heir's word that it owns, which both lay here while
+// this process was stopped.
+void ServiceRunner::hear_all() {
+  std::vector<Process*> all;
+  for (auto& [generation, process] : processes_) all.push_back(process.get());
+  for (Process* process : all) process->channel->drain();
+}
+
 bool ServiceRunner::ended(pid_t pid, const Exit& exit) {
   for (auto& [generation, process] : processes_) {
     if (process->pid != pid) continue;
     const Generation dead = generation;
     exec_known(dead);
-    // What it said before it died comes first. So does what the others have said till now: a
-    // donor's verdict on its heir's death, say.
-    process->channel->drain();
-    const bool ran = !process->never_ran;
-    std::vector<Process*> others;
-    for (auto& [other, beside] : processes_) {
-      if (other != dead) others.push_back(beside.get());
+    hear_all();
+    // The end of who leaves is the end of a handoff, and of its report: it is told after that of
+    // the owner, who has ended as well and is about to be reaped.
+    const Process* owner = current();
+    if (owner != nullptr && owner->pid != pid && has_ended(owner->pidfd)) {
+      ended_later_.emplace_back(pid, exit);
+      return true;
     }
-    for (Process* other : others) other->channel->drain();
+    const bool ran = !process->never_ran;
     processes_.erase(dead);
     if (ran) {
       spdlog::info("{}: generation {} (pid {}) {}", name(), dead, pid, describe(exit));
@@ -209,6 +229,7 @@ bool ServiceRunner::ended(pid_t pid, const Exit& exit) {
     } else {
       changed_();
     }
+    for (const auto& [later, how] : std::exchange(ended_later_, {})) ended(later, how);
     return true;
   }
   return false;

@@ -31,7 +31,10 @@ ServiceRunner::ServiceRunner(uv_loop_t* loop, ServiceConfig config, std::vector<
       changed_(std::move(changed)),
       machine_({.name = config_.name, .restart = config_.restart, .timeouts = config_.timeouts}),
       release_(std::move(release)),
-      timer_(loop, [this] { feed(Tick{}); }) {}
+      timer_(loop, [this] {
+        hear_all();
+        feed(Tick{});
+      }) {}
 
 // Events that come up while effects are applied wait their turn.
 void ServiceRunner::feed(Event event) {
