@@ -68,9 +68,10 @@ Verdict heir_stopped(Phase phase) {
   switch (phase) {
     case Phase::kOwned:  // an owner that hangs: until the supervisor has had its word it is ended
     case Phase::kHeirAlone:
-      return {true, true, {kDone, kLost}};
     case Phase::kKeeping:
       return {true, true, {kDone, kLost}};
+    case Phase::kHeirFencing:  // the donor may wake up, serve, and be ended when the heir wakes up
+      return {true, true, {kDone, kUnchanged, kLost}};
     default:
       return {false, false, {kUnchanged}};
   }

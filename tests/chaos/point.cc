@@ -25,7 +25,6 @@ constexpr Provocation kHeirHangs{Act::kStopIt, "heir.prepared.sending"};
 constexpr Provocation kReleasedHeirHangs{Act::kStopIt, "heir.release.received"};
 constexpr Provocation kDonorHangs{Act::kStopIt, "donor.prepare.sent"};
 constexpr Provocation kDonorDies{Act::kKillIt, "donor.copy_end.sent"};
-constexpr Provocation kAskedForStatus{Act::kStatus, "heir.copied.sending"};
 constexpr Provocation kStoppedInMidCopy{Act::kStop, "heir.copied.sending"};
 constexpr Provocation kStoppedAfterwards{Act::kStop, "donor.retire.after"};
 
@@ -40,6 +39,10 @@ const Row kRows[] = {
     {"service.donate.received donor.hello.sending donor.hello.sent heir.hello.received "
      "heir.hello.sending heir.hello.sent donor.hello.received service.progress.sending "
      "service.progress.sent donor.listeners.sending",
+     P::kBefore, P::kBefore},
+    // The supervisor asks the donor how many sessions it has, and starts the heir meanwhile.
+    {"supervisor.query.sending supervisor.query.sent service.query.received "
+     "service.status.sending service.status.sent supervisor.status.received",
      P::kBefore, P::kBefore},
     // -- the copy
     {"supervisor.progress.received", P::kBefore, P::kOwned},
@@ -56,9 +59,6 @@ const Row kRows[] = {
      {},
      true},
     {"heir.copied.sent", P::kCopy, P::kPrepared},
-    {"supervisor.query.sending supervisor.query.sent service.query.received "
-     "service.status.sending service.status.sent supervisor.status.received",
-     P::kCopy, P::kCopy, kAskedForStatus},
     // -- the switch
     {"donor.prepare.sent heir.prepare.received heir.restore.before heir.restore.after "
      "heir.prepared.sending donor.prepared.received donor.release.sending",
@@ -96,7 +96,9 @@ std::map<std::string, Point, std::less<>> build() {
     std::istringstream words(row.points);
     for (std::string word; words >> word;) {
       const auto [it, fresh] = out.try_emplace(word);
-      it->second = {it->first, row.earliest, row.latest, row.provocation, row.sections};
+      const bool question =
+          word.find(".query.") != std::string::npos || word.find(".status.") != std::string::npos;
+      it->second = {it->first, row.earliest, row.latest, row.provocation, question, row.sections};
     }
   }
   return out;

@@ -37,7 +37,6 @@ struct Provocation {
     kKillIt,  // that process dies
     kHold,    // that process waits there until the strike
     kDelay,   // or for longer than the freeze budget
-    kStatus,  // it waits there, and somebody asks `handoff status`
     kStop,    // it waits there, and somebody says `handoff stop`
   };
   Act act = Act::kNone;
@@ -50,7 +49,8 @@ struct Point {
   Phase earliest = Phase::kBefore;
   Phase latest = Phase::kBefore;
   Provocation provocation;
-  bool sections = false;  // passed only by a service that has sections
+  bool uncounted = false;  // the supervisor does not yet know how many sessions there are
+  bool sections = false;   // passed only by a service that has sections
 
   bool on(Service service) const { return !sections || service == Service::kKv; }
 };
