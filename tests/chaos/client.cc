@@ -17,6 +17,7 @@ constexpr std::size_t kWindow = 3;
 constexpr std::uint64_t kQuietExchanges = 2;
 // Until the sockets' buffers are full, and then what the service keeps back: 4 MB each, at most.
 constexpr std::uint64_t kLazyExchanges = 128;
+constexpr int kLazyAtOnce = 16;
 constexpr int kLazyTurns = 5;     // that nothing moves
 constexpr int kReadsPerTurn = 8;  // the others have their turn, too
 constexpr int kLazyBuffer = 4096;
@@ -72,7 +73,7 @@ void Client::compose() {
       return;
     case Manner::kLazy:
       if (output_.empty() && asked_ < kLazyExchanges) {
-        ask(dialogue_->large());
+        for (int i = 0; i < kLazyAtOnce; ++i) ask(dialogue_->large());
         blocked_ = 0;
       } else {
         ++blocked_;

@@ -18,6 +18,7 @@ Verdict donor_killed(Phase phase) {
     case Phase::kBefore:
       return {true, true, {kLost}};
     case Phase::kCopy:
+    case Phase::kCopied:
       return {true, true, {kDone, kLost}};
     case Phase::kPrepared:
     case Phase::kReleased:
@@ -53,6 +54,7 @@ Verdict donor_stopped(Phase phase) {
   switch (phase) {
     case Phase::kBefore:
     case Phase::kCopy:
+    case Phase::kCopied:
     case Phase::kFailed:
     case Phase::kFencing:
     case Phase::kFenced:
@@ -122,6 +124,8 @@ Expectation expect(const Cell& cell, const Point* point) {
          ++phase) {
       add(out, verdict(cell, static_cast<Phase>(phase)));
     }
+    out.quiet_kept = cell.service == Service::kEcho && point->earliest == Phase::kCopied &&
+                     point->latest == Phase::kCopied && cell.victim == Victim::kDonor;
     if (point->latest == Phase::kStopping) {
       out = {.loss = true, .ordered = true, .nobody = true, .statuses = {0, 1, 5}};
     }

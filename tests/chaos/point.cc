@@ -47,10 +47,12 @@ const Row kRows[] = {
     // -- the copy
     {"supervisor.progress.received", P::kBefore, P::kOwned},
     {"donor.listeners.sent heir.listeners.received donor.sessions.sending donor.sessions.sent "
-     "heir.sessions.received donor.copy_end.sending donor.copy_end.sent heir.copy_end.received "
-     "heir.ack.sending heir.ack.sent donor.ack.received heir.copied.sending "
-     "donor.copied.received donor.freeze.before donor.freeze.after donor.prepare.sending",
+     "heir.sessions.received donor.copy_end.sending heir.ack.sending heir.ack.sent "
+     "donor.ack.received",
      P::kCopy, P::kCopy},
+    {"donor.copy_end.sent heir.copy_end.received heir.copied.sending donor.copied.received "
+     "donor.freeze.before donor.freeze.after donor.prepare.sending",
+     P::kCopied, P::kCopied},
     {"service.memory.create", P::kBefore, P::kCopy},
     {"donor.ring.sending donor.ring.sent heir.ring.received donor.section_chunk.sending "
      "donor.section_chunk.sent heir.section_chunk.received",
@@ -58,7 +60,7 @@ const Row kRows[] = {
      P::kCopy,
      {},
      true},
-    {"heir.copied.sent", P::kCopy, P::kPrepared},
+    {"heir.copied.sent", P::kCopied, P::kPrepared},
     // -- the switch
     {"donor.prepare.sent heir.prepare.received heir.restore.before heir.restore.after "
      "heir.prepared.sending donor.prepared.received donor.release.sending",

@@ -12,7 +12,8 @@ namespace chaos {
 // How far the handoff is, as the fault table (libhandoff/protocol/PROTOCOL.md) divides it.
 enum class Phase {
   kBefore,    // the heir has not been passed the listeners
-  kCopy,      // it has them; Prepare is not complete
+  kCopy,      // it has them, and not yet every session
+  kCopied,    // it has had each of them once; Prepare is not complete
   kPrepared,  // Prepare is with the heir, Release not
   kReleased,  // Release is with the heir, Resumed not with the donor
   kOwned,     // Resumed is with the donor

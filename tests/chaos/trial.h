@@ -74,6 +74,7 @@ class Trial {
   pid_t donor_ = 0, heir_ = 0;
   pid_t owner_ = 0;  // afterwards; 0: nobody
   std::string owners_release_;
+  std::size_t quiet_ = 0;                    // clients that say nothing meanwhile
   std::multiset<std::string> files_before_;  // the donor's
   bool armed_ = false;
   bool provoked_ = false;
