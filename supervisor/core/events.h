@@ -54,6 +54,11 @@ struct Progressed {
   std::uint32_t round = 0;
 };
 
+struct Counted {  // before the handoff's first Progressed
+  Generation generation = 0;
+  std::uint64_t sessions = 0;
+};
+
 struct HandoffFailed {
   Generation generation = 0;
   std::uint64_t handoff_id = 0;
@@ -113,8 +118,8 @@ struct StopRequested {
 
 struct Tick {};  // a deadline may have passed
 
-using Event = std::variant<Registered, Owned, Progressed, HandoffFailed, DonorRetired, SpawnFailed,
-                           Exited, StartRequested, Found, HandoffRequested, CandidateReady,
-                           CandidateFailed, StopRequested, Tick>;
+using Event = std::variant<Registered, Owned, Counted, Progressed, HandoffFailed, DonorRetired,
+                           SpawnFailed, Exited, StartRequested, Found, HandoffRequested,
+                           CandidateReady, CandidateFailed, StopRequested, Tick>;
 
 }  // namespace handoff::supervisor

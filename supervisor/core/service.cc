@@ -228,6 +228,7 @@ void Service::on(const HandoffFailed& failed, Time now) {
   }
   forward(failed, now);
 }
+void Service::on(const Counted& counted, Time now) { forward(counted, now); }
 void Service::on(const Progressed& progress, Time now) { forward(progress, now); }
 void Service::on(const DonorRetired& retired, Time now) { forward(retired, now); }
 

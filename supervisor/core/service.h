@@ -73,6 +73,7 @@ class Service {
   void on(const Registered& registered, Time now);
   void on(const Owned& owned, Time now);
   void on(const HandoffFailed& failed, Time now);
+  void on(const Counted& counted, Time now);
   void on(const Progressed& progress, Time now);
   void on(const DonorRetired& retired, Time now);
   void on(const SpawnFailed& failed, Time now);

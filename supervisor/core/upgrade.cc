@@ -43,6 +43,8 @@ Upgrade::Step Upgrade::step(const Event& event, Time now) {
   } else if (const auto* owned = std::get_if<Owned>(&event)) {
     if (owned->generation == heir_.generation) heir_owned(*owned, now);
     if (owned->generation == donor_.generation) donor_owned(now);
+  } else if (const auto* counted = std::get_if<Counted>(&event)) {
+    if (counted->generation == donor_.generation) counted_ = counted->sessions;
   } else if (const auto* progress = std::get_if<Progressed>(&event)) {
     if (progress->generation == donor_.generation && mine(*progress)) {
       donor_progressed(*progress, now);
@@ -148,7 +150,7 @@ void Upgrade::heir_failed(const HandoffFailed& failed, Time now) {
     state_ = State::kAwaitingDonor;
     arm(now + verdict());
   } else if (state_ == State::kAwaitingHeir) {
-    nobody_owns(progress_.sessions_total);
+    nobody_owns(at_stake());
     dismiss(heir_, kHeirLeaves, false, now);
   }
 }
@@ -175,7 +177,7 @@ void Upgrade::heir_ended(const std::string& code, const std::string& how, Time n
       arm(now + verdict());
       break;
     case State::kAwaitingHeir:
-      nobody_owns(progress_.sessions_total);
+      nobody_owns(at_stake());
       break;
     case State::kClosing:
       if (heir_owns_ && !nobody_) {
@@ -271,9 +273,7 @@ void Upgrade::donor_exited(const Exit& exit, Time now) {
     case State::kStarting:
       fail_with("peer_died", "the old release " + how + " before anything was handed over");
       crash_ = how;
-      nobody_ = true;
-      out_.turn = Turn::kNobodyOwns;
-      close(Report::Result::kFailed);
+      nobody_owns(at_stake());
       dismiss(heir_, Duration{}, false, now);
       break;
     case State::kCopying:
@@ -286,7 +286,7 @@ void Upgrade::donor_exited(const Exit& exit, Time now) {
     case State::kAwaitingDonor:
       donor_.story = how;
       crash_ = how;
-      nobody_owns(progress_.sessions_total);
+      nobody_owns(at_stake());
       dismiss(heir_, kHeirLeaves, false, now);
       break;
     case State::kClosing:
@@ -294,8 +294,13 @@ void Upgrade::donor_exited(const Exit& exit, Time now) {
         if (donor_.story.empty()) donor_.story = how;
       } else if (!nobody_) {
         crash_ = how;  // it was to go on, and died by itself
-        nobody_ = true;
-        out_.turn = Turn::kNobodyOwns;
+        if (report_.message.empty()) {
+          donor_.story = how + " after the handoff had failed" +
+                         (donor_.story.empty() ? "" : ": " + donor_.story);
+        } else {
+          report_.message += "; the old release " + how;
+        }
+        nobody_owns(at_stake());
       }
       break;
     case State::kAwaitingHeir:
@@ -341,7 +346,7 @@ void Upgrade::ticked(Time now) {
     case State::kAwaitingHeir:
       heir_.code = "timeout";
       heir_.story = "did not take over in time and was ended";
-      nobody_owns(progress_.sessions_total);
+      nobody_owns(at_stake());
       dismiss(heir_, Duration{}, false, now);
       break;
     case State::kClosing:

@@ -88,6 +88,10 @@ class Upgrade {
   void donor_retired(const DonorRetired& retired, Time now);
   void donor_exited(const Exit& exit, Time now);
   void measure_retire();
+  // The sessions that are lost if donor and heir both die.
+  std::uint64_t at_stake() const {
+    return progress_.sessions_total != 0 ? progress_.sessions_total : counted_;
+  }
   void ticked(Time now);
   void tick_parties(Time now);
 
@@ -129,6 +133,7 @@ class Upgrade {
   bool retired_ = false;
   bool switch_told_ = false;
   Progressed progress_;
+  std::uint64_t counted_ = 0;  // the donor's sessions before its first progress
   Report report_;
   std::string crash_;
   Step out_;

@@ -21,6 +21,12 @@ void ServiceRunner::apply(const Spawn& spawn) {
   process->release = spawn.candidate ? candidate_ : release_;
   process->since = std::chrono::system_clock::now();
   to_release_ = process->release;
+  if (spawn.heir) {
+    // Should the donor die before it has said anything: how many it takes along.
+    (void)count_sessions([this, donor = machine_.current()](std::uint64_t sessions) {
+      feed(Counted{donor, sessions});
+    });
+  }
   to_ = {process->release->name, spawn.generation, 0, process->release->digest,
          process->release->path};
   if (process->release->changed()) {
@@ -212,22 +218,31 @@ void ServiceRunner::exec_known(Generation generation) {
   feed(SpawnFailed{generation, error});
 }
 
+// What anybody has said till now comes before a conclusion from an exit or from the clock: a
+// donor's verdict on its heir's death, or an heir's word that it owns, which both lay here while
+// this process was stopped.
+void ServiceRunner::hear_all() {
+  std::vector<Process*> all;
+  for (auto& [generation, process] : processes_) all.push_back(process.get());
+  for (Process* process : all) {
+    if (process->channel) process->channel->drain();
+  }
+}
+
 bool ServiceRunner::ended(pid_t pid, const Exit& exit) {
   for (auto& [generation, process] : processes_) {
     if (process->pid != pid) continue;
     const Generation dead = generation;
     exec_known(dead);
-    // What it said before it died comes first. So does what the others have said till now: a
-    // donor's verdict on its heir's death, say.
-    if (process->channel) process->channel->drain();
+    hear_all();
+    // The end of who leaves is the end of a handoff, and of its report: it is told after that of
+    // the owner, who has ended as well and is about to be reaped.
+    const Process* owner = current();
+    if (owner != nullptr && owner->pid != pid && handoff::io::has_exited(owner->pidfd.get())) {
+      ended_later_.emplace_back(pid, exit);
+      return true;
+    }
     const bool ran = !process->never_ran;
-    std::vector<Process*> others;
-    for (auto& [other, beside] : processes_) {
-      if (other != dead) others.push_back(beside.get());
-    }
-    for (Process* other : others) {
-      if (other->channel) other->channel->drain();
-    }
     processes_.erase(dead);
     if (ran) {
       spdlog::info("{}: generation {} (pid {}) {}", name(), dead, pid, describe(exit));
@@ -235,6 +250,7 @@ bool ServiceRunner::ended(pid_t pid, const Exit& exit) {
     } else {
       host_.changed();
     }
+    for (const auto& [later, how] : std::exchange(ended_later_, {})) ended(later, how);
     return true;
   }
   return false;

@@ -89,6 +89,7 @@ class ServiceRunner {
   std::unique_ptr<ServiceChannel> open_channel(UniqueFd fd, Generation generation);
   bool send_start(const Spawn& spawn, Process& process);
   void heard(Generation generation, Heard heard);
+  void hear_all();
   void exec_known(Generation generation);
   void request(const HandoffRequested& request, const ClientPtr& client);
   Party party(Generation generation) const;
@@ -106,6 +107,7 @@ class ServiceRunner {
   std::map<Generation, std::unique_ptr<Process>> processes_;
   std::deque<Event> events_;
   bool stepping_ = false;
+  std::vector<std::pair<pid_t, Exit>> ended_later_;  // before the owner, which has ended, too
 
   const ClientPtr* asking_ = nullptr;  // of the request that is being stepped
   ClientPtr follower_;                 // of the upgrade under way

@@ -158,7 +158,24 @@ TEST_F(UpgradeTest, EndsTheHeirOfAServiceThatCrashesMeanwhile) {
   EXPECT_EQ(turn, Turn::kNobodyOwns);
   EXPECT_EQ(upgrade.crash(), "was killed by SIGSEGV (core dumped)");
   hear(Exited{2, kKilled});
-  EXPECT_EQ(report().result, Report::Result::kFailed);
+  EXPECT_EQ(report().result, Report::Result::kLost);
+  EXPECT_EQ(report().code, "peer_died");
+  EXPECT_EQ(report().message,
+            "the old release was killed by SIGSEGV (core dumped) before anything was handed over");
+}
+
+TEST_F(UpgradeTest, CountsTheSessionsThatADonorHadWhenItDiedBeforeItsFirstProgress) {
+  EXPECT_EQ(hear(Counted{1, 7}), "");
+  hear(Exited{1, kSegv});
+  EXPECT_EQ(report().lost, 7U);
+}
+
+TEST_F(UpgradeTest, BelievesTheDonorsProgressMoreThanTheCountBeforeIt) {
+  hear(Counted{1, 7});
+  copy();
+  hear(Exited{1, kSegv}, 200ms);
+  hear(Exited{2, kStatus3}, 210ms);
+  EXPECT_EQ(report().lost, 10U);
 }
 
 // ---- in the copy
@@ -370,13 +387,17 @@ TEST_F(UpgradeTest, NobodyOwnsWhenTheHeirDiedBetweenResumedAndOwner) {
 
 TEST_F(UpgradeTest, LetsTheServiceRestartWhenTheDonorDiesAfterAFailure) {
   copy();
-  hear(failed(1, "timeout", "x"), 200ms);
+  hear(failed(1, "timeout", "it took too long"), 200ms);
   hear(Exited{1, kSegv}, 210ms);
   EXPECT_EQ(turn, Turn::kNobodyOwns);
   EXPECT_EQ(upgrade.state(), State::kClosing);
   hear(Exited{2, kStatus0}, 220ms);
   EXPECT_EQ(upgrade.state(), State::kOver);
-  EXPECT_EQ(report().result, Report::Result::kFailed);
+  EXPECT_EQ(report().result, Report::Result::kLost);
+  EXPECT_EQ(report().lost, 10U);
+  EXPECT_EQ(report().message,
+            "the old release was killed by SIGSEGV (core dumped) after the handoff had failed: it "
+            "took too long");
 }
 
 // ---- what is not part of it

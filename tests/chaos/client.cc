@@ -1,0 +1,191 @@
+#include "client.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <system_error>
+
+namespace chaos {
+namespace {
+
+constexpr std::size_t kWindow = 3;
+constexpr std::uint64_t kQuietExchanges = 2;
+// Until the sockets' buffers are full, and then what the service keeps back: 4 MB each, at most.
+constexpr std::uint64_t kLazyExchanges = 128;
+constexpr int kLazyAtOnce = 16;
+constexpr int kLazyTurns = 5;     // that nothing moves
+constexpr int kReadsPerTurn = 8;  // the others have their turn, too
+constexpr int kLazyBuffer = 4096;
+
+bool would_block() { return errno == EAGAIN || errno == ENOTCONN || errno == EINTR; }
+
+}  // namespace
+
+Client::Client(int port, std::unique_ptr<Dialogue> dialogue, Manner manner, std::uint64_t number,
+               std::uint64_t exchanges)
+    : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)),
+      dialogue_(std::move(dialogue)),
+      manner_(manner),
+      number_(number),
+      exchanges_(exchanges) {
+  if (!fd_.valid()) throw std::system_error(errno, std::generic_category(), "socket");
+  const int one = 1;
+  ::setsockopt(fd_.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  if (manner == Manner::kLazy) {
+    ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVBUF, &kLazyBuffer, sizeof kLazyBuffer);
+  }
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(static_cast<std::uint16_t>(port));
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to) < 0 &&
+      errno != EINPROGRESS) {
+    fail_errno("connect");
+  }
+}
+
+void Client::advance() {
+  if (alive() && manner_ != Manner::kLazy) read();
+  if (alive()) compose();
+  if (alive()) write();
+}
+
+void Client::compose() {
+  if (finishing_) {
+    output_ += std::exchange(rest_, {});
+    return;
+  }
+  const auto ask = [this](Exchange exchange) {
+    if (open_.empty()) since_ = Clock::now();
+    ++asked_;
+    output_ += exchange.request;
+    open_.push_back(std::move(exchange));
+    if (exchanges_ != 0 && asked_ == exchanges_) finishing_ = true;
+  };
+  switch (manner_) {
+    case Manner::kQuiet:
+      while (asked_ < kQuietExchanges) ask(dialogue_->next());
+      return;
+    case Manner::kLazy:
+      if (output_.empty() && asked_ < kLazyExchanges) {
+        for (int i = 0; i < kLazyAtOnce; ++i) ask(dialogue_->large());
+        blocked_ = 0;
+      } else {
+        ++blocked_;
+      }
+      return;
+    case Manner::kHalf:
+    case Manner::kBusy:
+      if (open_.size() >= kWindow) return;
+      output_ += std::exchange(rest_, {});
+      while (open_.size() < kWindow && !finishing_) ask(dialogue_->next());
+      if (manner_ == Manner::kHalf) {
+        const std::size_t cut = std::max<std::size_t>(open_.back().request.size() / 2, 1);
+        rest_ = output_.substr(output_.size() - cut);
+        output_.resize(output_.size() - cut);
+      }
+      return;
+  }
+}
+
+void Client::write() {
+  if (!output_.empty()) {
+    const ssize_t n = ::send(fd_.get(), output_.data(), output_.size(), MSG_NOSIGNAL);
+    if (n < 0) {
+      if (!would_block()) fail_errno("send");
+      return;
+    }
+    output_.erase(0, static_cast<std::size_t>(n));
+  }
+  if (finishing_ && open_.empty() && output_.empty() && !shut_) {
+    shut_ = true;
+    if (::shutdown(fd_.get(), SHUT_WR) < 0) fail_errno("shutdown");
+  }
+}
+
+void Client::read() {
+  std::array<char, 65536> buffer;
+  for (int i = 0; alive() && i < kReadsPerTurn; ++i) {
+    const ssize_t n = ::recv(fd_.get(), buffer.data(), buffer.size(), 0);
+    if (n < 0) {
+      if (!would_block()) fail_errno("recv");
+      return;
+    }
+    if (n == 0) {
+      if (shut_ && open_.empty()) {
+        end_ = End::kDone;
+      } else {
+        fail(End::kEof, "the service closed the connection");
+      }
+      return;
+    }
+    check({buffer.data(), static_cast<std::size_t>(n)});
+  }
+}
+
+void Client::check(std::string_view fresh) {
+  while (!fresh.empty()) {
+    if (open_.empty()) {
+      fault_ = Fault::kDuplicated;
+      fail(End::kFault, "expected nothing, got '" + std::string(fresh.substr(0, 80)) + "'");
+      return;
+    }
+    const Exchange& expected = open_.front();
+    const std::size_t from = partial_.size();
+    const std::size_t n = std::min(fresh.size(), expected.reply.size() - from);
+    for (std::size_t i = 0; i < n; ++i) {
+      if (from + i == expected.any || fresh[i] == expected.reply[from + i]) continue;
+      const std::string got = partial_ + std::string(fresh.substr(0, i + 80));
+      fault_ = dialogue_->judge(expected, got);
+      fail(End::kFault,
+           "expected '" + expected.reply.substr(0, 80) + "', got '" + got.substr(0, 160) + "'");
+      return;
+    }
+    bytes_ += n;
+    partial_.append(fresh.substr(0, n));
+    fresh.remove_prefix(n);
+    if (partial_.size() < expected.reply.size()) return;
+    partial_.clear();
+    open_.pop_front();
+    note_answer();
+  }
+}
+
+void Client::note_answer() {
+  const auto now = Clock::now();
+  ++answered_;
+  longest_gap_ = std::max(longest_gap_, now - since_);
+  since_ = now;
+}
+
+void Client::reset_gap() {
+  longest_gap_ = {};
+  since_ = Clock::now();
+}
+
+bool Client::settled() const {
+  if (manner_ == Manner::kLazy) return blocked_ >= kLazyTurns;
+  if (manner_ == Manner::kQuiet) return answered_ == kQuietExchanges;
+  return answered_ > 2;
+}
+
+void Client::fail(End end, const std::string& what) {
+  end_ = end;
+  error_ = "client " + std::to_string(number_) + " after " + std::to_string(answered_) +
+           " answers to " + std::to_string(asked_) + " requests: " + what;
+  // At once, so that the service has it no longer, either.
+  fd_.reset();
+}
+
+void Client::fail_errno(const std::string& what) {
+  const int error = errno;
+  const bool refused = answered_ == 0 && manner_ != Manner::kLazy;
+  fail(refused ? End::kRefused : End::kReset, what + ": " + std::generic_category().message(error));
+}
+
+}  // namespace chaos

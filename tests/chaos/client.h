@@ -1,0 +1,94 @@
+// One connection that checks every byte that comes back. It has no loop: who owns it calls
+// advance() every few milliseconds.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+
+#include "base/unique_fd.h"
+#include "dialogue.h"
+
+namespace chaos {
+
+using Clock = std::chrono::steady_clock;
+
+// Until it is woken; then every client is busy.
+enum class Manner {
+  kBusy,   // always some requests under way
+  kHalf,   // the same, the last of them cut in two
+  kQuiet,  // has said something once, and waits
+  kLazy,   // has asked for a lot, and does not read it
+};
+
+class Client {
+ public:
+  enum class End {
+    kAlive,
+    kDone,  // finish() came to its end
+    kRefused,
+    kReset,
+    kEof,    // closed by the service, unasked
+    kFault,  // a byte that is not the expected one: see fault()
+  };
+
+  // exchanges: finishes by itself after so many; 0: goes on.
+  Client(int port, std::unique_ptr<Dialogue> dialogue, Manner manner, std::uint64_t number,
+         std::uint64_t exchanges = 0);
+
+  void advance();
+  void wake() { manner_ = Manner::kBusy; }
+  // Asks nothing new; when all is answered it ends the connection and waits for the service's end.
+  void finish() {
+    wake();
+    finishing_ = true;
+  }
+
+  bool alive() const { return end_ == End::kAlive; }
+  End end() const { return end_; }
+  Fault fault() const { return fault_; }
+  // The end came from the other side, without a wrong byte before it.
+  bool cut() const { return end_ == End::kRefused || end_ == End::kReset || end_ == End::kEof; }
+  Manner manner() const { return manner_; }
+  const std::string& error() const { return error_; }
+  std::uint64_t asked() const { return asked_; }
+  std::uint64_t answered() const { return answered_; }
+  std::uint64_t bytes() const { return bytes_; }  // checked
+  // It has come to the state that its manner is about.
+  bool settled() const;
+  // The longest that it waited for an answer, since reset_gap().
+  Clock::duration longest_gap() const { return longest_gap_; }
+  void reset_gap();
+
+ private:
+  void read();
+  void check(std::string_view fresh);
+  void compose();
+  void write();
+  void note_answer();
+  void fail(End end, const std::string& what);
+  void fail_errno(const std::string& what);
+
+  handoff::UniqueFd fd_;
+  std::unique_ptr<Dialogue> dialogue_;
+  Manner manner_;
+  std::uint64_t number_;
+  std::uint64_t exchanges_;
+  bool finishing_ = false;
+  bool shut_ = false;
+  int blocked_ = 0;  // kLazy: turns in which nothing more could be asked
+  End end_ = End::kAlive;
+  Fault fault_ = Fault::kWrong;
+  std::string error_;
+  std::uint64_t asked_ = 0, answered_ = 0, bytes_ = 0;
+  std::deque<Exchange> open_;               // asked, not answered
+  std::string output_;                      // composed, not taken by the kernel
+  std::string rest_;                        // kHalf: the second half of the last request
+  std::string partial_;                     // the reply as far as it has come
+  Clock::time_point since_ = Clock::now();  // when the wait for the next answer began
+  Clock::duration longest_gap_{};
+};
+
+}  // namespace chaos

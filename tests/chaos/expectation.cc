@@ -1,0 +1,149 @@
+#include "expectation.h"
+
+namespace chaos {
+namespace {
+
+constexpr int kDone = 0, kUnchanged = 1, kNoSupervisor = 3, kLost = 5;
+
+// The verdict on donor and heir alone. Where the service has no independent sessions, none can be
+// kept by an heir whose donor died in mid-copy.
+struct Verdict {
+  bool loss = false;
+  bool down = false;  // neither of the two goes on
+  std::set<int> statuses;
+};
+
+Verdict donor_killed(Phase phase) {
+  switch (phase) {
+    case Phase::kBefore:
+      return {true, true, {kLost}};
+    case Phase::kCopy:
+    case Phase::kCopied:
+      return {true, true, {kDone, kLost}};
+    case Phase::kPrepared:
+    case Phase::kReleased:
+    case Phase::kOwned:
+    case Phase::kGivingUp:  // the heir finds no Abort: EOF is Release
+    case Phase::kHeirFencing:
+      return {false, false, {kDone}};
+    case Phase::kFailed:
+    case Phase::kFencing:
+      return {true, true, {kDone, kLost}};
+    case Phase::kFenced:
+      return {true, true, {kLost}};
+    case Phase::kHeirAlone:
+    case Phase::kKeeping:
+    case Phase::kStopping:
+      return {true, true, {kDone, kLost}};
+  }
+  return {};
+}
+
+Verdict heir_killed(Phase phase) {
+  switch (phase) {
+    case Phase::kOwned:
+    case Phase::kHeirAlone:
+    case Phase::kKeeping:
+      return {true, true, {kLost}};
+    default:
+      return {false, false, {kUnchanged}};
+  }
+}
+
+Verdict donor_stopped(Phase phase) {
+  switch (phase) {
+    case Phase::kBefore:
+    case Phase::kCopy:
+    case Phase::kCopied:
+    case Phase::kFailed:
+    case Phase::kFencing:
+    case Phase::kFenced:
+      return {false, false, {kUnchanged}};
+    case Phase::kKeeping:
+      return {true, true, {kDone, kLost}};
+    default:
+      return {false, false, {kDone}};
+  }
+}
+
+Verdict heir_stopped(Phase phase) {
+  switch (phase) {
+    case Phase::kOwned:  // an owner that hangs: until the supervisor has had its word it is ended
+    case Phase::kHeirAlone:
+    case Phase::kKeeping:
+      return {true, true, {kDone, kLost}};
+    case Phase::kHeirFencing:  // the donor may wake up, serve, and be ended when the heir wakes up
+      return {true, true, {kDone, kUnchanged, kLost}};
+    default:
+      return {false, false, {kUnchanged}};
+  }
+}
+
+// Nobody of the two is struck for long: how it ends is up to what was provoked, and to the clock.
+Verdict left_alone(Phase phase) {
+  switch (phase) {
+    case Phase::kKeeping:
+      return {true, false, {kDone, kLost}};
+    case Phase::kOwned:
+    case Phase::kHeirFencing:
+    case Phase::kHeirAlone:
+      return {false, false, {kDone}};
+    case Phase::kFailed:
+    case Phase::kFencing:
+    case Phase::kFenced:
+      return {false, false, {kUnchanged}};
+    default:
+      return {false, false, {kDone, kUnchanged}};
+  }
+}
+
+Verdict verdict(const Cell& cell, Phase phase) {
+  if (cell.blow == Blow::kSlow || cell.victim == Victim::kSupervisor) return left_alone(phase);
+  if (has_donor(cell.victim)) {
+    return cell.blow == Blow::kKill ? donor_killed(phase) : donor_stopped(phase);
+  }
+  return cell.blow == Blow::kKill ? heir_killed(phase) : heir_stopped(phase);
+}
+
+void add(Expectation& to, const Verdict& verdict) {
+  to.loss = to.loss || verdict.loss;
+  to.nobody = to.nobody || verdict.down;
+  to.statuses.insert(verdict.statuses.begin(), verdict.statuses.end());
+}
+
+}  // namespace
+
+Expectation expect(const Cell& cell, const Point* point) {
+  Expectation out;
+  if (point == nullptr) {  // at a random moment: whatever the table says of any phase
+    for (int phase = 0; phase <= static_cast<int>(Phase::kOwned); ++phase) {
+      add(out, verdict(cell, static_cast<Phase>(phase)));
+    }
+  } else {
+    for (int phase = static_cast<int>(point->earliest); phase <= static_cast<int>(point->latest);
+         ++phase) {
+      add(out, verdict(cell, static_cast<Phase>(phase)));
+    }
+    out.quiet_kept = cell.service == Service::kEcho && point->earliest == Phase::kCopied &&
+                     point->latest == Phase::kCopied && cell.victim == Victim::kDonor;
+    if (point->latest == Phase::kStopping) {
+      out = {.loss = true, .ordered = true, .nobody = true, .statuses = {0, 1, 5}};
+    }
+  }
+  const bool supervisor_dies = has_supervisor(cell.victim) && cell.blow == Blow::kKill;
+  out.nobody = (out.nobody && supervisor_dies) || out.ordered;
+  if (supervisor_dies) {
+    // It may have been over just before.
+    const bool may_be_over = point == nullptr || point->latest >= Phase::kOwned;
+    if (!may_be_over) out.statuses.clear();
+    out.statuses.insert(kNoSupervisor);
+  }
+  // Who hangs is only found out by those whose timers run, and the supervisor's do not.
+  if (has_supervisor(cell.victim) && cell.blow == Blow::kStop) {
+    out.statuses.insert({kDone, kUnchanged});
+    if (out.loss) out.statuses.insert(kLost);
+  }
+  return out;
+}
+
+}  // namespace chaos

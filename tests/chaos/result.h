@@ -1,0 +1,58 @@
+// What came of a cell, and of many.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "cell.h"
+#include "traffic.h"
+
+namespace chaos {
+
+struct Result {
+  enum class Verdict {
+    kPassed,
+    kFailed,
+    kNotApplicable,  // who should be struck does not exist at that point
+  };
+  Verdict verdict = Verdict::kPassed;
+  bool reached = false;  // the point
+  std::string outcome;   // in words
+  int status = -1;       // of `handoff upgrade`
+  Tally tally;
+  std::int64_t reported = -1;  // sessions.lost of the report; -1: nobody could report
+  std::vector<std::string> problems;
+  std::string log;  // the supervisor's, if there are problems
+};
+
+nlohmann::json to_json(const Cell& cell, const Result& result);
+Result result_from(const nlohmann::json& line);
+// echo  heir  donor.release.sent  kill  ...
+std::string line(const Cell& cell, const Result& result);
+
+// The table at the end.
+class Summary {
+ public:
+  void add(const Cell& cell, const Result& result);
+  // Points that no cell has come to; each is a failure.
+  void require_points(std::vector<std::string> points) { required_ = std::move(points); }
+
+  std::string table() const;
+  nlohmann::json json() const;
+  bool passed() const;
+
+ private:
+  std::vector<std::string> never_reached() const;
+
+  std::size_t run_ = 0, not_applicable_ = 0;
+  std::vector<std::string> failed_;
+  Tally total_;
+  std::uint64_t with_loss_ = 0;
+  std::uint64_t unreported_ = 0;
+  std::vector<std::string> required_;
+  std::vector<std::string> reached_;
+  nlohmann::json cells_ = nlohmann::json::array();
+};
+
+}  // namespace chaos

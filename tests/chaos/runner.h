@@ -1,0 +1,29 @@
+// Runs cells in processes of their own, some at once, and prints a line for each.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cell.h"
+#include "result.h"
+
+namespace chaos {
+
+class Runner {
+ public:
+  // arguments: for `handoff-chaos --cell NAME --worker`, besides.
+  Runner(std::size_t jobs, std::vector<std::string> arguments)
+      : jobs_(jobs), arguments_(std::move(arguments)) {}
+
+  // next: the next cell, nothing when there is none. One at a time comes back to done.
+  void run(const std::function<std::optional<Cell>()>& next,
+           const std::function<void(const Cell&, const Result&)>& done) const;
+
+ private:
+  std::size_t jobs_;
+  std::vector<std::string> arguments_;
+};
+
+}  // namespace chaos

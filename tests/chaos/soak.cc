@@ -1,0 +1,161 @@
+#include "soak.h"
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+#include <iostream>
+#include <thread>
+
+#include "supervision.h"
+#include "traffic.h"
+
+namespace chaos {
+namespace {
+
+using namespace std::chrono_literals;
+using nlohmann::json;
+
+constexpr auto kPatience = 60s;
+constexpr std::size_t kWindow = 100;  // upgrades that are compared
+// Pages that an allocator keeps or a first time needs. A leak of 100 bytes a session and upgrade
+// would be 20 MB.
+constexpr long kSlackKb = 1024;
+
+// After an upgrade, when the old process has gone.
+struct Sample {
+  std::size_t service_files = 0, supervisor_files = 0;
+  long service_kb = 0, supervisor_kb = 0;
+  std::size_t folder = 0;  // entries of the runtime folder
+};
+
+class Soak {
+ public:
+  Soak(Service service, std::size_t sessions) : supervision_(service) {
+    supervision_.start("");
+    json now;
+    require([&] { return (now = status()).value("state", "") == "running"; }, "it did not start");
+    const std::string address = now.at("listeners").at(0).at("address");
+    traffic_.emplace(service, std::stoi(address.substr(address.rfind(':') + 1)), sessions);
+    require([&] { return traffic_->settled(); }, "the clients were not served");
+    traffic_->wake();
+    traffic_->reset_gaps();
+  }
+
+  Sample upgrade(int release) {
+    const auto upgrade = supervision_.upgrade(release);
+    require([&] { return !upgrade->running(); }, "an upgrade does not end");
+    if (upgrade->wait(test::Deadline::in(kPatience)) != 0) {
+      throw std::runtime_error("an upgrade failed: " + upgrade->out() + upgrade->err());
+    }
+    traffic_->ask_again();
+    require([&] { return traffic_->all_answered_again(); }, "sessions are not served any more");
+    const auto services = supervision_.services();
+    if (services.size() != 1) throw std::runtime_error("there is not one process");
+    return sample(services.front());
+  }
+
+  Tally end() {
+    traffic_->finish();
+    require([&] { return traffic_->finished(); }, "the last answers do not come");
+    supervision_.process().signal(SIGTERM);
+    if (supervision_.process().wait(test::Deadline::in(kPatience)) != 0) {
+      throw std::runtime_error("the supervisor did not end well");
+    }
+    return traffic_->tally();
+  }
+
+ private:
+  template <class Condition>
+  void require(const Condition& condition, const char* what) {
+    const auto until = Clock::now() + kPatience;
+    while (!condition()) {
+      if (Clock::now() >= until) throw std::runtime_error(what);
+      turn();
+    }
+  }
+  void turn() {
+    const auto idle = [](int ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); };
+    traffic_ ? traffic_->pump(idle) : idle(2);
+  }
+  json status() {
+    Supervision::Question question = supervision_.ask_status();
+    std::optional<json> answer;
+    const auto until = Clock::now() + kPatience;
+    while (!(answer = question.reply()) && Clock::now() < until) turn();
+    return answer.value_or(json::object());
+  }
+  // The supervisor closes what belonged to the command and to the old process in its next turns:
+  // the smallest count that is seen is the state of rest.
+  Sample sample(pid_t service) {
+    Sample out;
+    out.supervisor_files = out.service_files = SIZE_MAX;
+    for (int look = 0; look < 5; ++look) {
+      out.supervisor_files = std::min(out.supervisor_files, count(supervision_.pid()));
+      out.service_files = std::min(out.service_files, count(service));
+      turn();
+    }
+    out.service_kb = resident_kb(service);
+    out.supervisor_kb = resident_kb(supervision_.pid());
+    for (const auto& entry : std::filesystem::directory_iterator(supervision_.runtime())) {
+      (void)entry;
+      ++out.folder;
+    }
+    return out;
+  }
+  static std::size_t count(pid_t pid) {
+    std::size_t n = 0;
+    for (const auto& [kind, files] : kinds_of_files(pid)) n += static_cast<std::size_t>(files);
+    return n;
+  }
+
+  Supervision supervision_;
+  std::optional<Traffic> traffic_;
+};
+
+template <class Field>
+double mean(const std::vector<Sample>& samples, std::size_t from, std::size_t n, Field field) {
+  double sum = 0;
+  for (std::size_t i = from; i < from + n; ++i) sum += static_cast<double>(samples[i].*field);
+  return sum / static_cast<double>(n);
+}
+
+}  // namespace
+
+bool soak(Service service, std::size_t upgrades, std::size_t sessions) {
+  Soak soak(service, sessions);
+  std::vector<Sample> samples;
+  for (std::size_t i = 0; i < upgrades; ++i) {
+    samples.push_back(soak.upgrade(i % 2 == 0 ? 2 : 1));
+    if ((i + 1) % kWindow == 0) std::cout << i + 1 << " upgrades" << std::endl;
+  }
+  const Tally tally = soak.end();
+  const std::size_t n = std::min(kWindow, upgrades / 2);
+  bool good = tally.lost + tally.duplicated + tally.wrong + tally.reset + tally.unanswered == 0;
+  std::printf("%-28s %12s %12s\n", "", "first", "last");
+  const auto compare = [&](const char* what, auto field, double slack) {
+    const double first = mean(samples, 0, n, field);
+    const double last = mean(samples, upgrades - n, n, field);
+    const bool same = last <= first + slack;
+    std::printf("%-28s %12.1f %12.1f%s\n", what, first, last, same ? "" : "  HAS GROWN");
+    good = good && same;
+  };
+  compare("fds of the service", &Sample::service_files, 0);
+  compare("fds of the supervisor", &Sample::supervisor_files, 0);
+  compare("RSS of the service, kB", &Sample::service_kb, kSlackKb);
+  compare("RSS of the supervisor, kB", &Sample::supervisor_kb, kSlackKb);
+  compare("files in the runtime folder", &Sample::folder, 0);
+  std::printf(
+      "upgrades %zu, sessions %llu, bytes checked %llu, lost %llu, duplicated %llu, "
+      "wrong %llu, reset %llu, longest gap %lld ms\n",
+      upgrades, static_cast<unsigned long long>(tally.sessions),
+      static_cast<unsigned long long>(tally.bytes),
+      static_cast<unsigned long long>(tally.lost + tally.unanswered),
+      static_cast<unsigned long long>(tally.duplicated),
+      static_cast<unsigned long long>(tally.wrong), static_cast<unsigned long long>(tally.reset),
+      static_cast<long long>(tally.longest_gap.count()));
+  for (const std::string& error : tally.errors) std::cout << error << "\n";
+  return good;
+}
+
+}  // namespace chaos
