@@ -15,6 +15,8 @@ struct Verdict {
 
 Verdict donor_killed(Phase phase) {
   switch (phase) {
+    case Phase::kAsked:  // the service's own crash; what is asked for starts the new release
+      return {true, true, {kDone, kUnchanged, kLost}};
     case Phase::kBefore:
       return {true, true, {kLost}};
     case Phase::kCopy:
@@ -52,6 +54,7 @@ Verdict heir_killed(Phase phase) {
 
 Verdict donor_stopped(Phase phase) {
   switch (phase) {
+    case Phase::kAsked:
     case Phase::kBefore:
     case Phase::kCopy:
     case Phase::kCopied:

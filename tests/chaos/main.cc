@@ -20,7 +20,7 @@ using namespace std::chrono_literals;
 
 struct Options {
   std::string cell, service, victim, blow, point = "*", json_file;
-  bool core = false, worker = false, adoption = false, list = false, log = false;
+  bool core = false, worker = false, list = false, log = false;
   std::size_t jobs = 4, sessions = 0;
   std::string random;
   std::uint64_t seed = static_cast<std::uint64_t>(
@@ -59,7 +59,6 @@ Selection selection_of(const Options& options) {
 Trial::Options trial_options(const Options& options) {
   Trial::Options out;
   if (options.sessions != 0) out.sessions = options.sessions;
-  out.adoption = options.adoption;
   out.log = options.log;
   return out;
 }
@@ -82,7 +81,6 @@ int run_cell(const Options& options) {
 std::vector<std::string> worker_arguments(const Options& options) {
   std::vector<std::string> out;
   if (options.sessions != 0) out = {"--sessions", std::to_string(options.sessions)};
-  if (options.adoption) out.emplace_back("--adoption");
   return out;
 }
 
@@ -155,8 +153,6 @@ int run(int argc, char** argv) {
   app.add_option("--json", options.json_file, "write the table and every cell to this file");
   app.add_flag("--log", options.log, "with --cell: the supervisor's log also if nothing is wrong");
   app.add_flag("--list", options.list, "print the cells, run none");
-  app.add_flag("--adoption", options.adoption,
-               "start a killed supervisor again: it must take up what it left");
   app.add_flag("--worker", options.worker)->group("");
   try {
     app.parse(argc, argv);

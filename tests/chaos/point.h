@@ -11,6 +11,7 @@ namespace chaos {
 
 // How far the handoff is, as the fault table (libhandoff/protocol/PROTOCOL.md) divides it.
 enum class Phase {
+  kAsked,     // somebody has asked for it, and nothing has begun
   kBefore,    // the heir has not been passed the listeners
   kCopy,      // it has them, and not yet every session
   kCopied,    // it has had each of them once; Prepare is not complete

@@ -1,6 +1,7 @@
 #include "trial.h"
 
 #include <csignal>
+#include <sstream>
 
 #include "proc.h"
 
@@ -46,7 +47,7 @@ Result Trial::run() {
     strike();
     await_outcome();
     await_owner();
-    if (!supervisor_lives() && options_.adoption) take_up_again();
+    if (!supervisor_lives()) take_up_again();
     if (owner_ != 0) {
       examine_owner();
       examine_files();
@@ -307,9 +308,11 @@ void Trial::await_owner() {
   }
 }
 
-// The new supervisor must find what the old one has left: the same process, the same generation.
+// The next supervisor must find what the one before has left: the same process, the same
+// generation. If nobody is left it starts the service anew, on a listener of its own.
 void Trial::take_up_again() {
   const pid_t pid = owner_;
+  const long generation = pid == 0 ? 0 : generation_of(pid);
   supervision_.start("");
   json now;
   require(
@@ -319,9 +322,41 @@ void Trial::take_up_again() {
         return now.value("state", "") == "running";
       },
       "the next supervisor does not have the service running");
+  if (pid == 0) return;
+  if (expected_.ordered) {  // it may have obeyed meanwhile
+    owner_ = 0;
+    return;
+  }
   owner_ = now.at("pid");
-  if (pid != 0 && owner_ != pid) problem("the next supervisor did not adopt the service");
+  if (owner_ != pid || now.at("generation") != generation) {
+    problem("the next supervisor did not adopt the service");
+  }
   owners_release_ = now.at("release").is_string() ? now["release"] : "";
+  examine_history();
+}
+
+// It must tell how the upgrade has ended that its predecessor had begun.
+void Trial::examine_history() {
+  std::string result;
+  std::string text;
+  require(
+      [&] {
+        const auto history = supervision_.command({"history", "--json"});
+        history->wait(test::Deadline::in(kPatience));
+        history->wait_output_end(test::Deadline::in(kPatience));
+        std::istringstream lines(text = history->out());
+        bool asked = false;
+        for (std::string line; std::getline(lines, line);) {
+          const json record = json::parse(line, nullptr, false);
+          if (record.value("event", "") == "requested") asked = true;
+          if (record.value("event", "") == "upgrade") result = record.value("result", "");
+        }
+        return !asked || !result.empty();
+      },
+      "the history does not tell how the upgrade ended");
+  if (!result.empty() && (result == "failed") != (owner_ == donor_)) {
+    problem("the history does not tell how the upgrade ended: " + text);
+  }
 }
 
 void Trial::examine_owner() {
@@ -343,10 +378,15 @@ void Trial::examine_owner() {
 // A donor that goes on has what it had; an heir is compared with its successor.
 void Trial::examine_files() {
   if (owner_ != donor_ || traffic_->cut() > 0) return;
+  // To the next supervisor it has another control socket than to the one before.
+  const bool another = has_supervisor(cell_.victim) && cell_.blow == Blow::kKill;
+  const std::string replaced = " -socket:[";
   std::string difference;
   const auto same = [&] {
     difference = test::difference(files_before_, test::open_files(donor_));
-    return difference.empty() || (!supervisor_lives() && difference.find('+') == std::string::npos);
+    if (!another) return difference.empty();
+    return difference.starts_with("+socket:[") && difference.find(' ') == difference.rfind(' ') &&
+           difference.find(replaced) != std::string::npos;
   };
   if (!wait_until(same, 5s)) problem("the donor's fds have changed: " + difference);
 }
@@ -414,6 +454,8 @@ void Trial::judge() {
     problem("handoff upgrade ended with " + std::to_string(result_.status) + ", expected" + may);
   }
   if (expected_.ordered) return;
+  // A crash before anything had begun is not the upgrade's to report.
+  if (point_ != nullptr && point_->latest == Phase::kAsked && expected_.loss) return;
   if (expected_.quiet_kept && traffic_->alive(Manner::kQuiet) != quiet_) {
     problem("a session was lost whose socket had not moved");
   }

@@ -18,9 +18,6 @@ class Trial {
  public:
   struct Options {
     std::size_t sessions = 24;
-    // A supervisor that was killed is started again, and must take up what it left. (Off until it
-    // can.)
-    bool adoption = false;
     bool log = false;  // keep it also if nothing is wrong
   };
   Trial(Cell cell, Options options);
@@ -43,6 +40,7 @@ class Trial {
   void await_outcome();
   void await_owner();
   void take_up_again();
+  void examine_history();
   void examine_owner();
   void examine_files();
   void upgrade_once_more();

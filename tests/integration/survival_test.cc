@@ -385,6 +385,30 @@ TEST_F(SelfUpgradeTest, AListenerThatNobodyServesKeepsItsQueue) {
   EXPECT_EQ(waiting.next(), "1 1 patience");
 }
 
+TEST_F(SelfUpgradeTest, ASupervisorThatDiesOnItsWayIsLikeAnyThatDies) {
+  Supervisor supervisor({.command = {echo(1)},
+                         .environment = {{"HANDOFF_FAILPOINT", "supervisor.self.before=kill"}}});
+  LineClient client(supervisor.port());
+  EXPECT_EQ(supervisor.command({"upgrade", "--self"}).status, 3);
+  supervisor.kill();  // it has: this takes note of it
+  supervisor.start_again({});
+  client.say("hello");
+  EXPECT_EQ(client.next(), "1 1 hello");
+  EXPECT_EQ(supervisor.status().at("generation"), 1);
+}
+
+TEST_F(SelfUpgradeTest, OneThatCanNotBeExecutedChangesNothing) {
+  Supervisor supervisor(
+      {.command = {echo(1)},
+       .environment = {{"HANDOFF_FAILPOINT", "supervisor.self.before=error:ENOMEM"}}});
+  const std::size_t files = settled_files(supervisor.pid());
+  const auto self = supervisor.command({"upgrade", "--self"});
+  EXPECT_EQ(self.status, 1) << self.describe();
+  EXPECT_NE(self.err.find("can't be executed: Cannot allocate memory"), std::string::npos);
+  EXPECT_EQ(supervisor.upgrade(echo(2)).status, 0);
+  EXPECT_EQ(settled_files(supervisor.pid()), files);
+}
+
 TEST_F(SelfUpgradeTest, IsRefusedWhileAServiceIsInAHandoff) {
   Supervisor supervisor({.command = {echo(1)},
                          .environment = {{"HANDOFF_FAILPOINT", "heir.hello.received=delay:2000"}}});
