@@ -197,6 +197,19 @@ void Upgrade::heir_ended(const std::string& code, const std::string& how, Time n
   }
 }
 
+// The donor has it from the heir that it owns the sessions. That the heir says nothing here, since
+// it is stopped, say, is no reason to end it and every session with it.
+void Upgrade::take_the_donors_word(Time now) {
+  note(Note::Level::kWarning,
+       "the new release has taken over, and does not say that it serves: it may hang");
+  heir_owned({.generation = heir_.generation,
+              .handoff_id = heir_.generation,
+              .sessions = progress_.sessions_total},
+             now);
+  const auto us = static_cast<std::uint64_t>(to_us(report_.switched));
+  report_.blackout = {us, us, us, us};  // so far
+}
+
 // ---- the donor
 // -----------------------------------------------------------------------------------
 
@@ -363,6 +376,10 @@ void Upgrade::ticked(Time now) {
       dismiss(heir_, Duration{}, false, now);
       break;
     case State::kAwaitingHeir:
+      if (retired_) {
+        take_the_donors_word(now);
+        break;
+      }
       heir_.code = "timeout";
       heir_.story = "did not take over in time and was ended";
       nobody_owns(at_stake());

@@ -7,8 +7,10 @@
 //   Copying       the donor's freeze              Switching
 //   Switching     the heir's Owner                Closing, the donor must go
 //   AwaitingDonor the donor's Failed, after the heir has failed or died: Closing, the heir must go
-//   AwaitingHeir  the heir's Owner, after the donor has died or retired: Closing
-//   Closing       the exit of everyone who must go; but if a donor that went on dies before its heir
+//   AwaitingHeir  the heir's Owner, after the donor has died or retired: Closing; one that hangs is
+//                 ended, unless it is the owner by the donor's word
+//   Closing       the exit of everyone who must go; but if a donor that went on dies before its
+//   heir
 //                 is gone, it is AwaitingHeir
 //   Over
 #pragma once
@@ -82,6 +84,7 @@ class Upgrade {
   void donor_owned(Time now);
   void heir_registered(Time now);
   void heir_owned(const Owned& owned, Time now);
+  void take_the_donors_word(Time now);
   void heir_failed(const HandoffFailed& failed, Time now);
   void heir_ended(const std::string& code, const std::string& how, Time now);
   void donor_progressed(const Progressed& progress, Time now);
@@ -135,7 +138,7 @@ class Upgrade {
   bool retired_ = false;
   bool switch_told_ = false;
   Progressed progress_;
-  std::uint64_t counted_ = 0;  // the donor's sessions before its first progress
+  std::uint64_t counted_ = 0;   // the donor's sessions before its first progress
   std::optional<Owned> claim_;  // of an heir whose donor had gone on: true if that has died
   Report report_;
   std::string crash_;

@@ -71,7 +71,8 @@ Verdict donor_stopped(Phase phase) {
 
 Verdict heir_stopped(Phase phase) {
   switch (phase) {
-    case Phase::kOwned:  // an owner that hangs: until the supervisor has had its word it is ended
+    case Phase::kOwned:  // an owner that hangs is the owner still, by the donor's word
+      return {false, false, {kDone}};
     case Phase::kHeirAlone:
     case Phase::kKeeping:
       return {true, true, {kDone, kLost}};

@@ -454,6 +454,21 @@ TEST_F(UpgradeTest, FollowsAnHeirThatTookOverAlsoIfTheDonorsExitIsSeenFirst) {
   EXPECT_EQ(report().code, "");
 }
 
+TEST_F(UpgradeTest, LeavesAnOwnerAloneThatDoesNotSayThatItServes) {
+  copy();
+  hear(progress(CopyPhase::kSwitch, 10, 10), 200ms);
+  hear(retired(10), 210ms);
+  hear(Exited{1, kStatus0}, 211ms);
+  ASSERT_EQ(upgrade.state(), State::kAwaitingHeir);
+  const auto late =
+      std::chrono::duration_cast<std::chrono::milliseconds>(*upgrade.deadline() - at(0ms));
+  EXPECT_EQ(tick(late), "phase retire") << "it may be stopped; it is not ended";
+  EXPECT_EQ(turn, Turn::kHeirOwns);
+  EXPECT_EQ(upgrade.state(), State::kOver);
+  EXPECT_EQ(report().result, Report::Result::kDone);
+  EXPECT_EQ(report().moved, 10U);
+}
+
 // ---- what is not part of it
 // ----------------------------------------------------------------------
 
