@@ -1,5 +1,6 @@
 #include "io/donor_driver.h"
 
+#include <new>
 #include <utility>
 
 #include "core/negotiation.h"
@@ -76,6 +77,16 @@ void DonorDriver::cancel(core::Reason reason) {
 }
 
 void DonorDriver::on(Role role) {
+  try {
+    turn(role);
+  } catch (const std::bad_alloc&) {
+    handling_ = false;  // wherever it came from
+    handle({E::kRefused, out_of_memory()});
+  }
+  update_poller();
+}
+
+void DonorDriver::turn(Role role) {
   switch (role) {
     case Role::kChannel:
       read_channel();
@@ -93,7 +104,6 @@ void DonorDriver::on(Role role) {
       break;
   }
   pump();
-  update_poller();
 }
 
 void DonorDriver::update_poller() {
@@ -107,6 +117,15 @@ void DonorDriver::update_poller() {
   await(poller_, registry_, awaited);
 }
 
+// The effects that follow one which fails are carried out all the same: a thaw, above all.
+void DonorDriver::attempt(F effect) {
+  try {
+    perform(effect);
+  } catch (const std::bad_alloc&) {
+    handle({E::kRefused, out_of_memory()});
+  }
+}
+
 // Effects may cause events; they are handled in order, never one inside another.
 void DonorDriver::handle(DonorEvent event) {
   events_.push_back(std::move(event));
@@ -115,7 +134,7 @@ void DonorDriver::handle(DonorEvent event) {
   while (!events_.empty()) {
     const DonorEvent next = std::move(events_.front());
     events_.pop_front();
-    for (const F effect : donor_.step(next, now_us())) perform(effect);
+    for (const F effect : donor_.step(next, now_us())) attempt(effect);
   }
   handling_ = false;
 }
@@ -337,7 +356,16 @@ void DonorDriver::perform(F effect) {
       failpoint::hit("donor.fence.after");
       return;
     case F::kReadOut:
-      read_channel();
+      // Whatever it costs: whose the sessions are depends on it. A message that there is no memory
+      // for is an Abort with its words; each is read once.
+      for (bool whole = false; !whole;) {
+        try {
+          read_channel();
+          whole = true;
+        } catch (const std::bad_alloc&) {
+          continue;
+        }
+      }
       handle({E::kReadOut});
       return;
     case F::kCloseChannel:

@@ -33,7 +33,9 @@ class DonorDriver {
   std::uint64_t id() const { return parameters_.id; }
 
  private:
+  void turn(Role role);
   void handle(core::DonorEvent event);
+  void attempt(core::DonorEffect effect);
   void perform(core::DonorEffect effect);
   void read_channel();
   core::DonorEvent understand(const Channel::Message& message);

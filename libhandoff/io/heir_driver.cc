@@ -1,5 +1,6 @@
 #include "io/heir_driver.h"
 
+#include <new>
 #include <utility>
 
 #include "core/negotiation.h"
@@ -54,6 +55,16 @@ void HeirDriver::cancel(core::Reason reason) {
 }
 
 void HeirDriver::on(Role role) {
+  try {
+    turn(role);
+  } catch (const std::bad_alloc&) {
+    handling_ = false;  // wherever it came from
+    handle({E::kRefused, out_of_memory()});
+  }
+  update_poller();
+}
+
+void HeirDriver::turn(Role role) {
   switch (role) {
     case Role::kChannel:
       if (resumed_waits_) send_resumed();
@@ -71,7 +82,6 @@ void HeirDriver::on(Role role) {
     default:
       break;
   }
-  update_poller();
 }
 
 void HeirDriver::update_poller() {
@@ -85,6 +95,15 @@ void HeirDriver::update_poller() {
   await(poller_, registry_, awaited);
 }
 
+// The effects that follow one which fails are carried out all the same: a thaw, above all.
+void HeirDriver::attempt(F effect) {
+  try {
+    perform(effect);
+  } catch (const std::bad_alloc&) {
+    handle({E::kRefused, out_of_memory()});
+  }
+}
+
 void HeirDriver::handle(HeirEvent event) {
   events_.push_back(std::move(event));
   if (handling_) return;
@@ -92,7 +111,7 @@ void HeirDriver::handle(HeirEvent event) {
   while (!events_.empty()) {
     const HeirEvent next = std::move(events_.front());
     events_.pop_front();
-    for (const F effect : heir_.step(next, now_us())) perform(effect);
+    for (const F effect : heir_.step(next, now_us())) attempt(effect);
   }
   handling_ = false;
 }
@@ -324,7 +343,11 @@ void HeirDriver::perform(F effect) {
       failpoint::hit("heir.fence.after");
       return;
     case F::kReadOut:
-      read_channel(true);
+      try {
+        read_channel(true);
+      } catch (const std::bad_alloc&) {
+        handle({E::kRefused, out_of_memory()});  // and goes on: nobody else is left
+      }
       handle({E::kReadOut});
       return;
     case F::kGo:

@@ -37,7 +37,9 @@ class HeirDriver {
   const Stage& stage() const { return stage_; }
 
  private:
+  void turn(Role role);
   void handle(core::HeirEvent event);
+  void attempt(core::HeirEffect effect);
   void perform(core::HeirEffect effect);
   void read_channel(bool to_the_end);
   core::HeirEvent understand(Channel::Message& message);

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <exception>
+#include <new>
 
+#include "io/shell.h"
 #include "io/socket.h"
 
 namespace handoff::io {
@@ -133,6 +135,8 @@ Result<int> Registry::call(const std::string& what, const std::function<int()>& 
   int result = 0;
   try {
     result = callback();
+  } catch (const std::bad_alloc&) {
+    result = -ENOMEM;
   } catch (const std::exception& e) {
     reason_ = e.what();
     result = HANDOFF_ERR_INTERNAL;
@@ -141,7 +145,8 @@ Result<int> Registry::call(const std::string& what, const std::function<int()>& 
     result = HANDOFF_ERR_INTERNAL;
   }
   if (result >= 0) return result;
-  return fail(HANDOFF_ERR_REJECTED,
+  // It would have, had there been enough.
+  return fail(is_shortage(result) ? result : HANDOFF_ERR_REJECTED,
               what + " failed: " + (reason_.empty() ? handoff_strerror(result) : reason_));
 }
 

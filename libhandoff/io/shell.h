@@ -38,7 +38,12 @@ struct HandoffParameters {
   core::Limits limits;
 };
 
-// The reason that the peer and the operator are given for an error on this side.
+// Something has run out: fds, memory, room for either.
+bool is_shortage(int code);
+// The reason that the peer and the operator are given for an error on this side: of a shortage,
+// with what helps.
 core::Reason to_reason(const Error& error);
+// The same for a std::bad_alloc of ours: it must not leave a handoff half way.
+core::Reason out_of_memory();
 
 }  // namespace handoff::io

@@ -81,6 +81,7 @@ struct DonorRetired {
 struct SpawnFailed {  // it never ran; there is no Exited for it
   Generation generation = 0;
   std::string why;
+  std::string code = "exec";
 };
 
 struct Exited {

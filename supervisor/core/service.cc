@@ -269,7 +269,7 @@ void Service::follow(Upgrade::Step step, Time now) {
 void Service::on(const SpawnFailed& failed, Time now) {
   alive_.erase(failed.generation);
   if (failed.generation == current_) {
-    current_ended("exec", "could not be started: " + failed.why, now);
+    current_ended(failed.code, "could not be started: " + failed.why, now);
   } else {
     forward(failed, now);
   }

@@ -56,7 +56,7 @@ Upgrade::Step Upgrade::step(const Event& event, Time now) {
     if (retired->generation == donor_.generation && mine(*retired)) donor_retired(*retired, now);
   } else if (const auto* spawn = std::get_if<SpawnFailed>(&event)) {
     if (spawn->generation == heir_.generation) {
-      heir_ended("exec", "could not be started: " + spawn->why, now);
+      heir_ended(spawn->code, "could not be started: " + spawn->why, now);
     }
   } else if (const auto* exited = std::get_if<Exited>(&event)) {
     if (exited->generation == heir_.generation) heir_ended("exited", describe(exited->exit), now);

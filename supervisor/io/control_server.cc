@@ -70,6 +70,13 @@ class ControlServer::Connection : public Client, public std::enable_shared_from_
     if (uv_read_start(stream(pipe_), allocate, read) < 0) ending_ = true;
   }
 
+  // Which of all it was; 0 for one that has asked for something.
+  std::uint64_t idle_since() const { return asked_ || ending_ ? 0 : number_; }
+  void make_way() {
+    const auto keep = shared_from_this();
+    close();
+  }
+
   int uid() const override { return uid_of(pipe_); }
   int fd() const override { return fd_of(pipe_); }
 
@@ -163,6 +170,7 @@ class ControlServer::Connection : public Client, public std::enable_shared_from_
   }
 
   ControlServer& server_;
+  const std::uint64_t number_ = ++server_.accepted_;
   Handle<uv_pipe_t> pipe_;
   Timer patience_;
   std::array<char, 4096> chunk_{};
@@ -195,12 +203,25 @@ void ControlServer::accept() {
     spdlog::warn("a client of another user was turned away");
     return;
   }
-  if (connections_.size() >= kMaxClients) {
+  if (connections_.size() >= kMaxClients && !make_room()) {
     spdlog::warn("a client was turned away: {} are connected", connections_.size());
     return;
   }
   auto connection = std::make_shared<Connection>(*this, std::move(pipe));
   connections_.emplace(connection.get(), connection);
+}
+
+// Who has been here for the longest and has asked for nothing makes way for one that may.
+bool ControlServer::make_room() {
+  Connection* oldest = nullptr;
+  for (const auto& [client, owner] : connections_) {
+    if (client->idle_since() == 0) continue;
+    if (oldest == nullptr || client->idle_since() < oldest->idle_since()) oldest = client;
+  }
+  if (oldest == nullptr) return false;
+  spdlog::debug("a client that asked for nothing makes way for another");
+  oldest->make_way();
+  return true;
 }
 
 ClientPtr ControlServer::adopt(UniqueFd fd) {

@@ -49,10 +49,12 @@ class ControlServer {
  private:
   class Connection;
   void accept();
+  bool make_room();
 
   uv_loop_t* loop_;
   Serve serve_;
   std::map<Connection*, std::shared_ptr<Connection>> connections_;
+  std::uint64_t accepted_ = 0;
   Handle<uv_pipe_t> listener_;
 };
 

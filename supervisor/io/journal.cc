@@ -93,7 +93,11 @@ Result<void> Journal::append(json record) {
     return Failure(Error::from_errno(error, what));
   }
   // A file system that can't flush (EINVAL) has kept the promise as far as it can.
-  if (::fdatasync(fd_.get()) < 0 && errno != EINVAL && errno != EROFS) return fail_errno(what);
+  if (::fdatasync(fd_.get()) < 0 && errno != EINVAL && errno != EROFS) {
+    const int flush_error = errno;
+    if (::ftruncate(fd_.get(), info.st_size) < 0) return fail_errno(what);  // it is not to be there
+    return Failure(Error::from_errno(flush_error, what));
+  }
   failpoint::hit("supervisor.record.after");
   return {};
 }

@@ -10,6 +10,8 @@
 namespace handoff::supervisor {
 namespace {
 
+constexpr int kMaxLostIds = 100;  // handoff.proto: the first 100 of them
+
 std::string code_name(v1::Code code) {
   std::string name = v1::Code_Name(code);
   if (name.empty()) return "code_" + std::to_string(static_cast<int>(code));
@@ -42,6 +44,22 @@ CopyPhase phase_of(v1::Phase phase) {
 template <class T>
 bool parse(T& message, std::string_view body) {
   return message.ParseFromArray(body.data(), static_cast<int>(body.size()));
+}
+
+// An entry of a list may be empty, two bytes on the wire and a hundred times that here: the lists
+// have limits, as in the library's own decoder.
+template <class T>
+bool within_limits(const T&) {
+  return true;
+}
+bool within_limits(const v1::Register& message) {
+  const v1::Manifest& manifest = message.manifest();
+  return manifest.kinds_size() <= static_cast<int>(protocol::kMaxKinds) &&
+         manifest.named_size() <= static_cast<int>(protocol::kMaxNamed);
+}
+bool within_limits(const v1::Owner& message) {
+  return message.named_size() <= static_cast<int>(protocol::kMaxNamed) &&
+         message.lost_ids_size() <= kMaxLostIds;
 }
 
 Heard from(const v1::Register& message, Generation generation, std::vector<UniqueFd>&) {
@@ -116,6 +134,9 @@ Result<Heard> take(protocol::Type type, std::string_view body, Generation genera
   T message;
   if (!parse(message, body)) {
     return fail(-EPROTO, "a " + protocol::type_name(type) + " that is malformed");
+  }
+  if (!within_limits(message)) {
+    return fail(-EPROTO, "a " + protocol::type_name(type) + " with too many entries");
   }
   return from(message, generation, fds);
 }

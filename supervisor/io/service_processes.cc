@@ -3,6 +3,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <utility>
 
@@ -14,6 +15,33 @@
 #include "io/spawn.h"
 
 namespace handoff::supervisor {
+namespace {
+
+// What helps if a process can't be started for want of something; "" if that is not why.
+std::string remedy(int code) {
+  switch (code) {
+    case -ENOSPC:
+    case -EDQUOT:
+      return "make room on that disk";
+    case -EMFILE:
+    case -ENFILE:
+      return "raise the supervisor's limit of open files (RLIMIT_NOFILE, LimitNOFILE=)";
+    case -EAGAIN:
+      return "raise the limit of processes (RLIMIT_NPROC, TasksMax=)";
+    case -ENOMEM:
+      return "give the supervisor and its services more memory (MemoryMax=)";
+    default:
+      return "";
+  }
+}
+
+SpawnFailed spawn_failed(Generation generation, const Error& error) {
+  const std::string helps = remedy(error.code);
+  if (helps.empty()) return {generation, error.message};
+  return {generation, error.message + "; " + helps, "resources"};
+}
+
+}  // namespace
 
 void ServiceRunner::apply(const Spawn& spawn) {
   auto process = std::make_unique<Process>();
@@ -35,7 +63,7 @@ void ServiceRunner::apply(const Spawn& spawn) {
         process->release->path);
   }
   if (auto launched = launch(spawn, *process); !launched) {
-    feed(SpawnFailed{spawn.generation, launched.error().message});
+    feed(spawn_failed(spawn.generation, launched.error()));
     return;
   }
   UniqueFd go = std::move(process->go);
@@ -52,7 +80,7 @@ void ServiceRunner::apply(const Spawn& spawn) {
   if (begun) begun = let_go(std::move(go));
   if (!begun) {
     here.never_ran = true;  // it ends, having done nothing
-    feed(SpawnFailed{spawn.generation, begun.error().message});
+    feed(spawn_failed(spawn.generation, begun.error()));
     return;
   }
   spdlog::info("{}: starting {} as generation {}, pid {}, sha256 {:.12}", name(),

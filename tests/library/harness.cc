@@ -72,7 +72,8 @@ void send(io::Channel& channel, protocol::Type type, const google::protobuf::Mes
 }
 
 Child::Child(std::uint64_t generation, const std::function<int()>& body, Handoff* handoff,
-             const std::vector<std::pair<std::string, int>>& listeners)
+             const std::vector<std::pair<std::string, int>>& listeners,
+             const std::string& report_path)
     : control_(UniqueFd()) {
   UniqueFd theirs;
   control_ = make_control(theirs);
@@ -81,6 +82,7 @@ Child::Child(std::uint64_t generation, const std::function<int()>& body, Handoff
   start.set_protocol_max(1);
   start.set_service("as the operator calls it");
   start.set_generation(generation);
+  start.set_report_path(report_path);
   std::vector<int> fds;
   if (handoff != nullptr) {
     start.set_heir(true);

@@ -48,8 +48,10 @@ class Child {
   };
   // Runs body in a child whose environment says that it is supervised; its result is the exit
   // status.
+  // report_path: where it is told to come back to.
   Child(std::uint64_t generation, const std::function<int()>& body, Handoff* handoff = nullptr,
-        const std::vector<std::pair<std::string, int>>& listeners = {});
+        const std::vector<std::pair<std::string, int>>& listeners = {},
+        const std::string& report_path = "");
   ~Child();  // ends it
   Child(const Child&) = delete;
   Child& operator=(const Child&) = delete;

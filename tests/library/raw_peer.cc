@@ -91,7 +91,7 @@ bool StandIn::alive() const {
 }
 
 RawDonor::RawDonor(const std::function<int()>& heir_body, std::uint64_t stall_us,
-                   std::uint64_t budget_us)
+                   std::uint64_t budget_us, const std::string& report_path)
     : listener_(listen_on_loopback()) {
   auto pair = io::Channel::make_pair();
   EXPECT_TRUE(pair);
@@ -100,7 +100,8 @@ RawDonor::RawDonor(const std::function<int()>& heir_body, std::uint64_t stall_us
                          .peer_pidfd = process_.pidfd(),
                          .stall_us = stall_us,
                          .budget_us = budget_us};
-  heir_ = std::make_unique<Child>(2, heir_body, &handoff);
+  heir_ = std::make_unique<Child>(2, heir_body, &handoff,
+                                  std::vector<std::pair<std::string, int>>{}, report_path);
 }
 
 v1::Hello RawDonor::hello() const {

@@ -44,7 +44,7 @@ class StandIn {
 class RawDonor {
  public:
   explicit RawDonor(const std::function<int()>& heir_body, std::uint64_t stall_us = 10'000'000,
-                    std::uint64_t budget_us = 5'000'000);
+                    std::uint64_t budget_us = 5'000'000, const std::string& report_path = "");
 
   Child& heir() { return *heir_; }
   StandIn& process() { return process_; }

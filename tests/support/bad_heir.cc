@@ -1,8 +1,10 @@
 // A release of echo that does wrong what its first argument says. As the heir of a handoff it must
 // not be noticed by any client of the donor.
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <functional>
@@ -56,6 +58,15 @@ void crash() {
   ::signal(SIGSEGV, SIG_DFL);
   ::raise(SIGSEGV);
 }
+// Not one fd more fits in; the limit is lowered first, since a high one takes long to reach.
+void fill_fds() {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = std::min<rlim_t>(limit.rlim_cur, 2000);
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+  while (::open("/dev/null", O_RDONLY | O_CLOEXEC) >= 0) {
+  }
+}
 void refuse() { throw std::runtime_error("this heir is picky"); }
 
 const std::map<std::string, void (*)()>& misdeeds() {
@@ -68,6 +79,7 @@ const std::map<std::string, void (*)()>& misdeeds() {
        }},
       {"crashes-while-copying", [] { Heir{crash}.run(); }},
       {"hangs-while-copying", [] { Heir{hang}.run(); }},
+      {"fills-its-fds-while-copying", [] { Heir{fill_fds}.run(); }},
       {"rejects-a-session", [] { Heir{refuse}.run(); }},
       {"crashes-while-frozen",
        [] {

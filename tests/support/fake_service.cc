@@ -12,6 +12,7 @@
 //   --ignore WHAT     stop | query (may be given twice)
 //   --wait-for FILE   a donor goes on with the copy once that file exists
 //   --own-after FILE  an heir says Owner once that file exists, and then makes FILE.said
+//   --frame TYPE:FILE sends that file's content as such a frame, once it serves
 //   --orphans N       leaves N processes without a parent that end at once
 #include <fcntl.h>
 #include <poll.h>
@@ -25,6 +26,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <fstream>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <set>
@@ -110,6 +113,20 @@ struct Fake {
     if (how == "crash-after-register") crash();
     if (how == "fail") fail(v1::REJECTED, "the fake heir does not want it");
     if (!heir) own(0, false);
+    send_as_told();
+  }
+
+  void send_as_told() {
+    const std::string& order = options["frame"];
+    const std::size_t colon = order.find(':');
+    if (colon == std::string::npos) return;
+    static const std::map<std::string, Type> kTypes{{"register", Type::kRegister},
+                                                    {"owner", Type::kOwner},
+                                                    {"status", Type::kStatus},
+                                                    {"start", Type::kStart}};
+    std::ifstream file(order.substr(colon + 1), std::ios::binary);
+    const std::string body{std::istreambuf_iterator<char>(file), {}};
+    (void)control.send(kTypes.at(order.substr(0, colon)), body);
   }
 
   [[noreturn]] void fail(v1::Code code, const char* why) {

@@ -300,7 +300,8 @@ HANDOFF_API int handoff_session_closed(handoff_t* h, uint64_t id);
 HANDOFF_API uint64_t handoff_session_count(const handoff_t* h);
 
 /* Inside a callback that is about to return a negative number: why, in words. The text is copied
- * and reaches the log, the peer and the operator. */
+ * and reaches the log, the peer and the operator. A number that says what has run out (-ENOMEM,
+ * -EMFILE, -ENFILE, -ENOSPC, -ENOBUFS) reaches him as "resources", any other as "rejected". */
 HANDOFF_API void handoff_reason(handoff_t* h, const char* why);
 
 /* Inside save() only; each may be called several times and appends. */

@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -21,6 +22,7 @@
 #include <initializer_list>
 #include <map>
 #include <memory>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -436,6 +438,8 @@ class Service {
     try {
       f();
       return 0;
+    } catch (const std::bad_alloc&) {
+      return -ENOMEM;
     } catch (const std::exception& e) {
       complain(e.what());
     } catch (...) {

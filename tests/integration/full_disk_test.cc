@@ -1,0 +1,174 @@
+// A disk without room: under the history no upgrade begins, since nobody could be told later what
+// was done; under the runtime folder no upgrade begins that a supervisor's death would lose track
+// of. The service is not touched by either.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+
+#include "footprint.h"
+#include "line_client.h"
+#include "programs.h"
+#include "temp_dir.h"
+
+namespace test {
+namespace {
+
+using namespace std::chrono_literals;
+using nlohmann::json;
+namespace fs = std::filesystem;
+
+std::string echo(int version) { return program("handoff-echo-" + std::to_string(version)); }
+
+// A disk of 64 KiB.
+class SmallDisk {
+ public:
+  SmallDisk() {
+    if (::mount("small", path().c_str(), "tmpfs", 0, "size=64k,mode=0700") < 0) {
+      throw std::runtime_error("a tmpfs can't be mounted: " + std::string(std::strerror(errno)));
+    }
+  }
+  ~SmallDisk() { ::umount2(path().c_str(), MNT_DETACH); }
+  std::string path() const { return folder_.path().string(); }
+  // Not a byte more goes on it; a file that ends at the end of a page can't grow, either.
+  void fill() {
+    std::ofstream filler(path() + "/filler", std::ios::binary);
+    while (filler << std::string(512, 'x') << std::flush) {
+    }
+  }
+  void make_room() { fs::remove(path() + "/filler"); }
+
+ private:
+  TempDir folder_;
+};
+
+class FullDiskTest : public ::testing::Test {
+ protected:
+  // What is mounted here is nobody else's business, and goes with this process.
+  static void SetUpTestSuite() {
+    ASSERT_EQ(::geteuid(), 0u) << "only root can mount a small disk";
+    ASSERT_EQ(::unshare(CLONE_NEWNS), 0);
+    ASSERT_EQ(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
+  }
+
+  void start(std::map<std::string, std::string> environment) {
+    supervisor_.emplace(
+        Supervisor::Options{.command = {echo(1)}, .environment = std::move(environment)});
+    client_.emplace(supervisor_->port());
+  }
+  // The one session that there is.
+  void expect_served(int version) {
+    client_->say("hello");
+    EXPECT_EQ(client_->next(), std::to_string(++lines_) + " " + std::to_string(version) + " hello");
+  }
+
+  SmallDisk disk_;
+  TempDir elsewhere_;
+  std::optional<Supervisor> supervisor_;
+  std::optional<LineClient> client_;
+  int lines_ = 0;
+};
+
+// A record that ends at the end of a page, so that the next one needs another.
+void pad_to_page(const std::string& path) {
+  const std::size_t size = fs::file_size(path);
+  std::string record = R"({"event":"padding","text":""})";
+  const std::size_t room = 4096 - (size + record.size() + 1) % 4096;
+  record.insert(record.size() - 2, room, 'x');
+  std::ofstream(path, std::ios::app) << record << "\n";
+  ASSERT_EQ(fs::file_size(path) % 4096, 0u);
+}
+
+TEST_F(FullDiskTest, WithoutRoomForItsRecordAnUpgradeIsRefusedBeforeItBegins) {
+  start({{"HANDOFF_STATE_DIR", disk_.path()}});
+  expect_served(1);
+  const Footprint before(*supervisor_);
+  const std::string history = disk_.path() + "/history.jsonl";
+  pad_to_page(history);
+  disk_.fill();
+  const auto size = fs::file_size(history);
+  const auto upgrade = supervisor_->upgrade(echo(2));
+  expect_failed(upgrade, "history",
+                {history, "No space left on device", "nothing was begun", "HANDOFF_STATE_DIR"});
+  EXPECT_EQ(upgrade.events.size(), 1u) << "nothing but the refusal: " << upgrade.describe();
+  EXPECT_EQ(fs::file_size(history), size) << "nor half a record";
+  before.expect_unchanged();
+  expect_served(1);
+
+  disk_.make_room();
+  EXPECT_EQ(supervisor_->upgrade(echo(2)).status, 0);
+  expect_served(2);
+  ::setenv("HANDOFF_STATE_DIR", disk_.path().c_str(), 1);
+  const auto records = supervisor_->command({"history", "--json"});
+  ::unsetenv("HANDOFF_STATE_DIR");
+  EXPECT_EQ(records.status, 0) << records.describe();
+  ASSERT_FALSE(records.events.empty());
+  EXPECT_EQ(records.events.back().value("result", ""), "done") << records.describe();
+}
+
+class FullRuntimeFolderTest : public FullDiskTest {
+ protected:
+  // A crash of the service: the supervisor starts it again, whatever it can write down.
+  void crash_and_expect_restart(int generation) {
+    const int port = supervisor_->port();
+    kill_and_wait(hold(supervisor_->service_pid()), Deadline::in(10s));
+    ASSERT_TRUE(eventually([&] {
+      const json status = supervisor_->status();
+      return status.value("state", "") == "running" && status.at("generation") == generation;
+    }));
+    EXPECT_EQ(supervisor_->port(), port);
+    client_.emplace(port);
+    lines_ = 0;
+  }
+};
+
+TEST_F(FullRuntimeFolderTest, NoUpgradeBeginsThatNobodyWouldRememberAndTheServiceGoesOn) {
+  // The supervisor's folder is made under $TMPDIR.
+  const char* before_tmpdir = std::getenv("TMPDIR");
+  const std::string tmpdir = before_tmpdir != nullptr ? before_tmpdir : "";
+  ::setenv("TMPDIR", disk_.path().c_str(), 1);
+  start({{"HANDOFF_STATE_DIR", elsewhere_.path().string()}});
+  if (tmpdir.empty()) {
+    ::unsetenv("TMPDIR");
+  } else {
+    ::setenv("TMPDIR", tmpdir.c_str(), 1);
+  }
+  expect_served(1);
+  disk_.fill();
+  const Footprint before(*supervisor_);
+  expect_failed(supervisor_->upgrade(echo(2)), "resources",
+                {"state.json", "No space left on device", "make room"});
+  before.expect_unchanged();
+  expect_served(1);
+  crash_and_expect_restart(3);
+  expect_served(1);
+  disk_.make_room();
+  EXPECT_EQ(supervisor_->upgrade(echo(2)).status, 0);
+  expect_served(2);
+}
+
+TEST_F(FullRuntimeFolderTest, NorWhereTheFileCanNotBeWrittenForAnyOtherReason) {
+  std::string failpoints;
+  for (int i = 1; i <= 40; ++i) {
+    failpoints += (i > 1 ? "," : "") + std::string("supervisor.save.before@") + std::to_string(i) +
+                  "=error:ENOSPC";
+  }
+  start({{"HANDOFF_FAILPOINT", failpoints}});
+  expect_served(1);
+  const Footprint before(*supervisor_);
+  expect_failed(supervisor_->upgrade(echo(2)), "resources", {"state.json", "make room"});
+  before.expect_unchanged();
+  expect_served(1);
+  crash_and_expect_restart(3);
+  expect_served(1);
+}
+
+}  // namespace
+}  // namespace test

@@ -1,0 +1,148 @@
+// An upgrade for which there is not enough memory, in the heir or for what passes between both,
+// fails, says so and what to do about it, and is noticed by nobody (I5): sections and sessions with
+// a large state.
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <optional>
+#include <utility>
+
+#include "footprint.h"
+#include "programs.h"
+#include "resp_client.h"
+#include "temp_dir.h"
+
+namespace test {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::size_t kMiB = std::size_t{1} << 20;
+constexpr int kKeys = 160;                // of a MiB each
+constexpr std::size_t kHalf = 80 * kMiB;  // of a value that is still being sent
+
+std::string kv(int version) { return program("handoff-kv-" + std::to_string(version)); }
+
+class MemoryLimitTest : public ::testing::Test {
+ protected:
+  void start(const std::string& failpoints = "") {
+    supervisor_.emplace(Supervisor::Options{
+        .command = {kv(1)}, .name = "kv", .environment = {{"HANDOFF_FAILPOINT", failpoints}}});
+    client_.emplace(supervisor_->port());
+    uploader_.emplace(supervisor_->port());
+    counter_ = 0;
+    ASSERT_EQ(client_->ask("SET counter 0"), "OK");
+  }
+  void fill_section() {
+    const std::string value(kMiB, 'x');
+    for (int i = 0; i < kKeys; ++i) {
+      ASSERT_EQ(client_->ask({"SET", "k" + std::to_string(i), value}), "OK");
+    }
+  }
+  // A session whose state is large: half of a request.
+  void send_half() {
+    uploader_->send("*3\r\n$3\r\nSET\r\n$3\r\nbig\r\n$" + std::to_string(2 * kHalf) + "\r\n");
+    uploader_->send(std::string(kHalf, 'a'));
+    // The kernel may have the end of it still; the service has most.
+  }
+  void send_other_half() {
+    uploader_->send(std::string(kHalf, 'b') + "\r\n");
+    EXPECT_EQ(uploader_->reply(), "OK");
+    EXPECT_EQ(client_->ask("GET big"), std::string(kHalf, 'a') + std::string(kHalf, 'b'));
+  }
+  // A release of kv with so little address space.
+  std::string limited(int version, std::size_t bytes) {
+    const std::string path = (dir_.path() / "limited").string();
+    std::ofstream(path) << "#!/bin/sh\nulimit -v " << bytes / 1024 << " && exec " << kv(version)
+                        << " \"$@\"\n";
+    EXPECT_EQ(::chmod(path.c_str(), 0755), 0);
+    return path;
+  }
+  void fail_unnoticed(const std::string& binary, const std::vector<std::string>& words) {
+    const Footprint before(*supervisor_);
+    expect_failed(supervisor_->upgrade(binary, {}, {"--freeze-budget", "10s"}), "resources", words);
+    before.expect_unchanged();
+    EXPECT_EQ(client_->ask("INCR counter"), ":" + std::to_string(++counter_));
+  }
+  void succeed() {
+    const auto upgrade = supervisor_->upgrade(kv(2), {}, {"--freeze-budget", "10s"});
+    EXPECT_EQ(upgrade.status, 0) << upgrade.describe();
+    EXPECT_EQ(client_->ask("INCR counter"), ":" + std::to_string(++counter_));
+  }
+
+  TempDir dir_;
+  std::optional<Supervisor> supervisor_;
+  std::optional<RespClient> client_, uploader_;
+  int counter_ = 0;
+};
+
+TEST_F(MemoryLimitTest, AnHeirWithoutMemoryForASectionFails) {
+  start();
+  fill_section();
+  fail_unnoticed(limited(2, 160 * kMiB), {"section 'data'", "memory", "RLIMIT_AS", "MemoryMax="});
+  succeed();
+  EXPECT_EQ(client_->ask("DBSIZE"), ":" + std::to_string(kKeys + 1));
+  EXPECT_EQ(client_->ask("GET k159"), std::string(kMiB, 'x'));
+}
+
+TEST_F(MemoryLimitTest, AnHeirWithoutMemoryForASessionFails) {
+  start();
+  send_half();
+  // It can't map the memfd; it can, but can't take the bytes out of it.
+  for (const std::size_t limit : {60 * kMiB, 100 * kMiB, 150 * kMiB}) {
+    SCOPED_TRACE(limit);
+    fail_unnoticed(limited(2, limit), {"memory", "RLIMIT_AS", "MemoryMax="});
+  }
+  succeed();
+  send_other_half();
+}
+
+// In bytes: the second number of /proc/PID/statm, or the first.
+std::size_t memory_of(pid_t pid, bool resident) {
+  std::size_t size = 0, in_memory = 0;
+  std::ifstream("/proc/" + std::to_string(pid) + "/statm") >> size >> in_memory;
+  return (resident ? in_memory : size) * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
+
+TEST_F(MemoryLimitTest, ADonorWithoutMemoryToSaveASessionServesOn) {
+  start();
+  send_half();
+  const pid_t donor = supervisor_->service_pid();
+  ASSERT_TRUE(eventually([&] { return memory_of(donor, true) > kHalf; }));
+  rlimit before{};
+  ASSERT_EQ(::prlimit(donor, RLIMIT_AS, nullptr, &before), 0);
+  for (const auto& [room, words] :
+       {std::pair{4 * kMiB, std::vector<std::string>{"shared memory", "RLIMIT_AS"}},
+        std::pair{32 * kMiB, std::vector<std::string>{"save() of session", "RLIMIT_AS"}}}) {
+    const rlimit limit{memory_of(donor, false) + room, before.rlim_max};
+    ASSERT_EQ(::prlimit(donor, RLIMIT_AS, &limit, nullptr), 0);
+    fail_unnoticed(kv(2), words);
+    ASSERT_EQ(::prlimit(donor, RLIMIT_AS, &before, nullptr), 0);
+  }
+  succeed();
+  send_other_half();
+}
+
+TEST_F(MemoryLimitTest, ADonorWithoutMemoryForTheSectionsRingServesOn) {
+  for (const char* error : {"ENOSPC", "ENOMEM"}) {
+    start(std::string("service.memory.create=error:") + error);
+    fail_unnoticed(kv(2), {"shared memory", "MemoryMax="});
+    succeed();
+  }
+}
+
+TEST_F(MemoryLimitTest, ADonorWithoutMemoryForALargeSessionServesOn) {
+  for (const char* error : {"ENOSPC", "ENOMEM"}) {
+    start(std::string("service.memory.create@2=error:") + error);  // after the ring
+    send_half();
+    fail_unnoticed(kv(2), {"shared memory", "MemoryMax="});
+    succeed();
+    send_other_half();
+  }
+}
+
+}  // namespace
+}  // namespace test

@@ -1,0 +1,245 @@
+// An upgrade that lacks something, fds, memory, time, fails, says what it lacked and what to do
+// about it, and is noticed by nobody (I5).
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstring>
+#include <fstream>
+#include <optional>
+
+#include "echo_swarm.h"
+#include "footprint.h"
+#include "line_client.h"
+#include "programs.h"
+#include "temp_dir.h"
+
+namespace test {
+namespace {
+
+using namespace std::chrono_literals;
+
+std::string echo(int version) { return program("handoff-echo-" + std::to_string(version)); }
+
+// A user that nothing else runs as: what it has in flight is ours alone.
+constexpr uid_t kNobodyElse = 61234;
+
+class StarvationTest : public ::testing::Test {
+ protected:
+  // A release that sets limits (a line of sh) and becomes that program.
+  std::string limited(const std::string& limits, const std::string& binary) {
+    const std::string path = (dir_.path() / ("release-" + std::to_string(++scripts_))).string();
+    std::ofstream(path) << "#!/bin/sh\n" << limits << " && exec " << binary << " \"$@\"\n";
+    EXPECT_EQ(::chmod(path.c_str(), 0755), 0);
+    return path;
+  }
+
+  void start(Supervisor::Options options, std::size_t clients) {
+    supervisor_.emplace(std::move(options));
+    swarm_.emplace(EchoSwarm::Options{.port = supervisor_->port(), .residents = clients});
+    ASSERT_TRUE(swarm_->wait_until_each_answered_by("1", Deadline::in(30s)));
+    before_.emplace(*supervisor_);
+  }
+  void start(std::size_t clients, const std::string& failpoints = "") {
+    start({.command = {echo(1)}, .environment = {{"HANDOFF_FAILPOINT", failpoints}}}, clients);
+  }
+
+  void fail_unnoticed(const std::string& binary, const std::string& code,
+                      const std::vector<std::string>& words,
+                      const std::vector<std::string>& arguments = {},
+                      const std::vector<std::string>& flags = {}) {
+    expect_failed(supervisor_->upgrade(binary, arguments, flags), code, words);
+    EXPECT_TRUE(swarm_->wait_until_each_answered_again(Deadline::in(30s)));
+    before_->expect_unchanged();
+  }
+  void succeed(const std::string& binary, std::size_t clients,
+               const std::vector<std::string>& flags = {}) {
+    const auto upgrade = supervisor_->upgrade(binary, {}, flags);
+    ASSERT_EQ(upgrade.status, 0) << upgrade.describe();
+    EXPECT_EQ(upgrade.done().at("sessions").at("moved"), clients) << upgrade.describe();
+    EXPECT_TRUE(swarm_->wait_until_each_answered_by("2", Deadline::in(30s)));
+  }
+  void expect_flawless() {
+    const auto report = swarm_->stop(Deadline::in(30s));
+    EXPECT_TRUE(report.flawless()) << report.describe();
+  }
+
+  TempDir dir_;
+  int scripts_ = 0;
+  std::optional<Supervisor> supervisor_;
+  std::optional<EchoSwarm> swarm_;
+  std::optional<Footprint> before_;
+};
+
+// ---- fds
+// -----------------------------------------------------------------------------------------
+
+TEST_F(StarvationTest, AnHeirRaisesASoftLimitOfFdsThatIsTooLow) {
+  start(300);
+  succeed(limited("ulimit -S -n 64", echo(2)), 300);
+  expect_flawless();
+}
+
+TEST_F(StarvationTest, AnHeirWhoseHardLimitOfFdsIsTooLowIsRefusedBeforeTheCopy) {
+  start(300);
+  fail_unnoticed(limited("ulimit -n 64", echo(2)), "resources",
+                 {"may open 64 fds and needs about 365", "RLIMIT_NOFILE", "LimitNOFILE="});
+  succeed(echo(2), 300);
+  expect_flawless();
+}
+
+// It serves them all, but its heir would have none to spare.
+TEST_F(StarvationTest, AServiceUnderALimitThatItJustMeetsCantBeUpgradedUnderTheSame) {
+  start({.command = {limited("ulimit -n 340", echo(1))}}, 300);
+  fail_unnoticed(limited("ulimit -n 340", echo(2)), "resources",
+                 {"may open 340 fds and needs about 365", "LimitNOFILE="});
+  succeed(echo(2), 300);
+  expect_flawless();
+}
+
+TEST_F(StarvationTest, AnHeirThatRunsOutOfFdsInMidCopyLosesNothingOfTheDonors) {
+  start(1000);
+  fail_unnoticed(program("bad_heir"), "resources", {"RLIMIT_NOFILE", "LimitNOFILE="},
+                 {"fills-its-fds-while-copying"});
+  succeed(echo(2), 1000);
+  expect_flawless();
+}
+
+// ---- fds in flight
+// -------------------------------------------------------------------------------
+
+TEST_F(StarvationTest, ADonorThatMayNotSendMoreFdsNowSendsThemLater) {
+  start(300, "donor.sessions.sending=error:ETOOMANYREFS");
+  succeed(echo(2), 300);
+  expect_flawless();
+}
+
+TEST_F(StarvationTest, ADonorThatMayNeverSendFdsGivesUp) {
+  // The first times there is something of its own in flight, whose arrival it waits for.
+  std::string failpoints;
+  for (int i = 1; i <= 8; ++i) {
+    failpoints += (i > 1 ? "," : "") + std::string("donor.sessions.sending@") + std::to_string(i) +
+                  "=error:ETOOMANYREFS";
+  }
+  start(300, failpoints);
+  fail_unnoticed(echo(2), "resources", {"in flight", "LimitNOFILE", "CAP_SYS_RESOURCE"});
+  expect_flawless();
+}
+
+// Another process of a user, with more fds on their way than the user's services may have.
+class Hoarder {
+ public:
+  Hoarder(uid_t uid, std::size_t fds) {
+    std::array<int, 2> ready{};
+    if (::pipe(ready.data()) < 0) throw std::runtime_error("pipe");
+    pid_ = ::fork();
+    if (pid_ == 0) {
+      std::array<int, 2> pair{};
+      const bool sent = ::setresgid(uid, uid, uid) == 0 && ::setresuid(uid, uid, uid) == 0 &&
+                        ::socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair.data()) == 0 &&
+                        send(pair[0], ready[0], fds);
+      if (::write(ready[1], sent ? "y" : "n", 1) != 1) ::_exit(1);
+      for (;;) ::pause();
+    }
+    char answer = 0;
+    if (pid_ < 0 || ::read(ready[0], &answer, 1) != 1 || answer != 'y') {
+      throw std::runtime_error("fds can't be put in flight");
+    }
+    ::close(ready[0]);
+    ::close(ready[1]);
+  }
+  ~Hoarder() { end(); }
+  void end() {
+    if (pid_ <= 0) return;
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+    pid_ = -1;
+  }
+
+ private:
+  static bool send(int to, int fd, std::size_t count) {
+    constexpr std::size_t kBatch = 250;
+    std::array<int, kBatch> fds{};
+    fds.fill(fd);
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof fds)> control{};
+    for (std::size_t i = 0; i < count; i += kBatch) {
+      char byte = 0;
+      iovec part{&byte, 1};
+      msghdr message{};
+      message.msg_iov = &part;
+      message.msg_iovlen = 1;
+      message.msg_control = control.data();
+      message.msg_controllen = control.size();
+      cmsghdr* cmsg = CMSG_FIRSTHDR(&message);
+      cmsg->cmsg_level = SOL_SOCKET;
+      cmsg->cmsg_type = SCM_RIGHTS;
+      cmsg->cmsg_len = CMSG_LEN(sizeof fds);
+      std::memcpy(CMSG_DATA(cmsg), fds.data(), sizeof fds);
+      if (::sendmsg(to, &message, 0) < 0) return false;
+    }
+    return true;
+  }
+  pid_t pid_ = -1;
+};
+
+TEST_F(StarvationTest, TheFdsInFlightOfAUserAreLimitedAndThatIsSaid) {
+  ASSERT_EQ(::geteuid(), 0u) << "only root can become a user without privileges";
+  const auto unprivileged = [&](int version) {
+    return limited("ulimit -n 500", "setpriv --reuid " + std::to_string(kNobodyElse) +
+                                        " --clear-groups " + echo(version));
+  };
+  start({.command = {unprivileged(1)}}, 100);
+  Hoarder hoarder(kNobodyElse, 1000);
+  fail_unnoticed(unprivileged(2), "resources", {"in flight", "LimitNOFILE", "CAP_SYS_RESOURCE"});
+  hoarder.end();
+  succeed(unprivileged(2), 100);
+  expect_flawless();
+}
+
+// ---- time
+// ----------------------------------------------------------------------------------------
+
+// Every message of the copy takes its time: N of them, each struck once.
+std::string slow(const std::string& point, int ms) {
+  std::string out;
+  for (int i = 1; i <= 8; ++i) {
+    out += (i > 1 ? "," : "") + point + "@" + std::to_string(i) + "=delay:" + std::to_string(ms);
+  }
+  return out;
+}
+
+TEST_F(StarvationTest, AnHeirThatReadsSlowlyIsWaitedFor) {
+  start(1000, slow("heir.sessions.received", 300));
+  succeed(echo(2), 1000, {"--stall-timeout", "2s", "--freeze-budget", "10s"});
+  expect_flawless();
+}
+
+TEST_F(StarvationTest, AnHeirThatReadsTooSlowlyIsGivenUp) {
+  start(1000, slow("heir.sessions.received", 3000));
+  fail_unnoticed(echo(2), "timeout", {"in time"}, {}, {"--stall-timeout", "500ms"});
+  expect_flawless();
+}
+
+TEST_F(StarvationTest, ADonorThatSendsSlowlyIsWaitedFor) {
+  start(1000, slow("donor.sessions.sending", 300));
+  succeed(echo(2), 1000, {"--stall-timeout", "2s", "--freeze-budget", "10s"});
+  expect_flawless();
+}
+
+TEST_F(StarvationTest, ADonorThatSendsTooSlowlyKeepsItsSessions) {
+  start(1000, slow("donor.sessions.sending", 3000));
+  const auto upgrade =
+      supervisor_->upgrade(echo(2), {}, {"--stall-timeout", "500ms", "--freeze-budget", "200ms"});
+  EXPECT_EQ(upgrade.status, 1) << upgrade.describe();
+  EXPECT_EQ(upgrade.done().at("error").at("code"), "timeout") << upgrade.describe();
+  EXPECT_TRUE(swarm_->wait_until_each_answered_again(Deadline::in(60s)));
+  before_->expect_unchanged();
+  expect_flawless();
+}
+
+}  // namespace
+}  // namespace test

@@ -1,0 +1,441 @@
+// Who may do what: other users, processes that are no services, files that lie where the
+// supervisor's should be, operators and services that send nonsense. And what a service is given,
+// and what it is not.
+#include <fcntl.h>
+#include <grp.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <set>
+#include <sstream>
+
+#include "supervised.h"
+
+namespace handoff::test::supervised {
+namespace {
+
+using nlohmann::json;
+namespace fs = std::filesystem;
+
+constexpr uid_t kStranger = 65534;
+
+// A service that links the library: it comes back to the next supervisor.
+std::string echo() {
+  return (fs::path(handoff_program()).parent_path() / "handoff-echo-1").string();
+}
+
+int connect_unix(const std::string& path, int type) {
+  const int fd = ::socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
+  if (::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return fd;
+  const int error = errno;
+  ::close(fd);
+  return -error;
+}
+
+// What becomes of a connection on which something is said: 0 if it is closed without a word.
+int say_and_hear(const std::string& path, int type, const std::string& text) {
+  const int fd = connect_unix(path, type);
+  if (fd < 0) return -fd;
+  (void)!::send(fd, text.data(), text.size(), MSG_NOSIGNAL);
+  char answer = 0;
+  const ssize_t n = ::recv(fd, &answer, 1, 0);
+  ::close(fd);
+  return n > 0 ? 200 : 0;
+}
+
+// The exit status of body, run as that user.
+int as_user(uid_t uid, const std::function<int()>& body) {
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    if (::setgroups(0, nullptr) < 0 || ::setresgid(uid, uid, uid) < 0 ||
+        ::setresuid(uid, uid, uid) < 0) {
+      ::_exit(201);
+    }
+    ::alarm(20);
+    ::_exit(body());
+  }
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 202;
+}
+
+class SecurityTest : public testing::Test {
+ protected:
+  std::string control() const { return supervisor.runtime() + "/control.sock"; }
+  std::string services() const { return supervisor.runtime() + "/services.sock"; }
+
+  void run_service(const std::vector<std::string>& command) {
+    std::vector<std::string> arguments{"--name", "chat", "--listen", "public=tcp:127.0.0.1:0",
+                                       "--"};
+    arguments.insert(arguments.end(), command.begin(), command.end());
+    supervisor.run(arguments);
+    ASSERT_TRUE(supervisor.wait_for_state("running")) << supervisor.log();
+  }
+  void kill_supervisor() {
+    supervisor.process().signal(SIGKILL);
+    supervisor.process().wait();
+  }
+  Outcome start_fails() {
+    supervisor.run({"--name", "chat", "--", fake_service()});
+    return supervisor.process().wait();
+  }
+
+  Supervised supervisor;
+};
+
+// ---- other users
+// ---------------------------------------------------------------------------------
+
+TEST_F(SecurityTest, OtherUsersAreKeptOutByTheFolder) {
+  ASSERT_EQ(::geteuid(), 0U) << "only root can act as another user";
+  supervisor.start({});
+  ASSERT_EQ(::chmod(supervisor.dir().path().c_str(), 0755), 0);
+  EXPECT_EQ(as_user(kStranger, [&] { return say_and_hear(control(), SOCK_STREAM, "{}\n"); }),
+            EACCES);
+  EXPECT_EQ(as_user(kStranger, [&] { return say_and_hear(services(), SOCK_SEQPACKET, "x"); }),
+            EACCES);
+}
+
+TEST_F(SecurityTest, OtherUsersAreTurnedAwayWhereSomebodyHasOpenedTheFolder) {
+  ASSERT_EQ(::geteuid(), 0U) << "only root can act as another user";
+  supervisor.start({});
+  const std::size_t fds = supervisor.settled_fds();
+  ASSERT_EQ(::chmod(supervisor.dir().path().c_str(), 0755), 0);
+  for (const std::string& path : {supervisor.runtime(), control(), services()}) {
+    ASSERT_EQ(::chmod(path.c_str(), 0777), 0);
+  }
+  EXPECT_EQ(
+      as_user(kStranger,
+              [&] { return say_and_hear(control(), SOCK_STREAM, "{\"command\":\"status\"}\n"); }),
+      0);
+  EXPECT_EQ(as_user(kStranger, [&] { return say_and_hear(services(), SOCK_SEQPACKET, "x"); }), 0);
+  EXPECT_NE(supervisor.log().find("a client of another user was turned away"), std::string::npos);
+  EXPECT_EQ(supervisor.status().at("state"), "running");
+  EXPECT_EQ(supervisor.settled_fds(), fds);
+}
+
+// ---- processes that are no services
+// --------------------------------------------------------------
+
+TEST_F(SecurityTest, AProcessThatIsNoServiceGetsNothingFromTheServicesDoor) {
+  supervisor.start({});
+  const std::size_t fds = supervisor.settled_fds();
+  for (int i = 0; i < 200; ++i) {
+    EXPECT_EQ(say_and_hear(services(), SOCK_SEQPACKET, "let me in"), 0);
+  }
+  EXPECT_EQ(supervisor.status().at("state"), "running");
+  EXPECT_EQ(supervisor.settled_fds(), fds);
+}
+
+TEST_F(SecurityTest, AServiceComesBackPastACrowdAtTheDoor) {
+  run_service({echo()});
+  const json before = supervisor.status();
+  kill_supervisor();
+  std::vector<pid_t> crowd;
+  for (int i = 0; i < 3; ++i) {
+    const pid_t pid = ::fork();
+    if (pid == 0) {
+      for (;;) {
+        if (say_and_hear(services(), SOCK_SEQPACKET, "let me in") != 0) ::usleep(1000);
+      }
+    }
+    crowd.push_back(pid);
+  }
+  run_service({echo()});
+  EXPECT_EQ(supervisor.status().at("pid"), before.at("pid"));
+  for (const pid_t pid : crowd) {
+    ::kill(pid, SIGKILL);
+    ::waitpid(pid, nullptr, 0);
+  }
+  EXPECT_EQ(supervisor.status().at("generation"), 1);
+}
+
+// ---- the folder
+// ----------------------------------------------------------------------------------
+
+TEST_F(SecurityTest, WhatLiesWhereASocketShouldBeIsReplacedAndNotFollowed) {
+  fs::create_directory(supervisor.runtime());
+  ASSERT_EQ(::chmod(supervisor.runtime().c_str(), 0700), 0);
+  const std::string victim = supervisor.dir() / "victim";
+  write_file(victim, "precious");
+  write_file(control(), "a file");
+  fs::create_symlink(victim, services());
+  fs::create_symlink(victim, supervisor.runtime() + "/state.json.new");
+  supervisor.start({});
+  EXPECT_TRUE(fs::is_socket(fs::symlink_status(control())));
+  EXPECT_TRUE(fs::is_socket(fs::symlink_status(services())));
+  EXPECT_TRUE(fs::is_regular_file(fs::symlink_status(supervisor.runtime() + "/state.json")));
+  EXPECT_EQ(read_file(victim), "precious");
+  EXPECT_EQ(fs::status(victim).permissions(), fs::perms(0644));
+}
+
+TEST_F(SecurityTest, WhatCanNotBeReplacedIsRefusedByName) {
+  fs::create_directory(supervisor.runtime());
+  ASSERT_EQ(::chmod(supervisor.runtime().c_str(), 0700), 0);
+  const std::string victim = supervisor.dir() / "victim";
+  write_file(victim, R"({"format":1,"boot":"","services":[]})");
+  const std::string before = read_file(victim);
+  for (const char* name : {"control.sock", "services.sock"}) {
+    const std::string path = supervisor.runtime() + "/" + name;
+    fs::create_directory(path);
+    const Outcome outcome = start_fails();
+    EXPECT_EQ(outcome.status, 1) << name;
+    EXPECT_NE(outcome.err.find(path), std::string::npos) << outcome.err;
+    fs::remove(path);
+  }
+  for (const char* name : {"state.json", "lock", "history.jsonl"}) {
+    const std::string path = supervisor.runtime() + "/" + name;
+    fs::remove(path);
+    for (const std::string& target : {victim, supervisor.dir() / "nothing"}) {
+      fs::create_symlink(target, path);
+      const Outcome outcome = start_fails();
+      EXPECT_EQ(outcome.status, 1) << name;
+      EXPECT_NE(outcome.err.find(name), std::string::npos) << outcome.err;
+      fs::remove(path);
+    }
+  }
+  EXPECT_EQ(read_file(victim), before);
+  EXPECT_FALSE(fs::exists(supervisor.dir() / "nothing"));
+}
+
+TEST_F(SecurityTest, AFolderThatTheGroupCanEnterIsRefused) {
+  for (const mode_t mode : {0750, 0710, 0701, 0777}) {
+    fs::create_directory(supervisor.runtime());
+    ASSERT_EQ(::chmod(supervisor.runtime().c_str(), mode), 0);
+    const Outcome outcome = start_fails();
+    EXPECT_EQ(outcome.status, 1);
+    EXPECT_NE(outcome.err.find("chmod 700"), std::string::npos) << outcome.err;
+    EXPECT_TRUE(fs::is_empty(supervisor.runtime())) << "nothing was begun in it";
+    fs::remove(supervisor.runtime());
+  }
+}
+
+// ---- operators
+// -----------------------------------------------------------------------------------
+
+TEST_F(SecurityTest, ClientsThatSayNothingOfUseHoldUpNobody) {
+  supervisor.start({});
+  const std::size_t fds = supervisor.settled_fds();
+  std::vector<int> clients;
+  for (int i = 0; i < 300; ++i) {
+    const int fd = connect_unix(control(), SOCK_STREAM);
+    ASSERT_GE(fd, 0) << std::strerror(-fd);
+    const std::string text = i % 2 == 0 ? "" : "{\"command\":\"sta";
+    (void)!::send(fd, text.data(), text.size(), MSG_NOSIGNAL);
+    clients.push_back(fd);
+  }
+  const Outcome status = supervisor.cli({"status", "chat", "--json"});
+  EXPECT_EQ(status.status, 0) << status.err;
+  for (int i = 0; i < 300; ++i) {
+    (void)say_and_hear(control(), SOCK_STREAM, std::string(5000, static_cast<char>(i)) + "\n");
+  }
+  EXPECT_EQ(supervisor.upgrade({}).status, 0);
+  for (const int client : clients) ::close(client);
+  EXPECT_EQ(supervisor.settled_fds(), fds);
+}
+
+// ---- what a service is given
+// ---------------------------------------------------------------------
+
+class GivenTest : public SecurityTest {
+ protected:
+  GivenTest() : extra_(supervisor.dir() / "extra") { write_file(extra_, "not for services"); }
+
+  // A shell that writes down which fds it has, and becomes the service.
+  std::vector<std::string> command() const {
+    const std::string file = supervisor.dir() / "given";
+    return {"/bin/sh", "-c",
+            "(ls /proc/$$/fd; echo control $HANDOFF_FD) > " + file + ".new; mv " + file + ".new " +
+                file + "-$HANDOFF_GENERATION; exec " + echo()};
+  }
+  // As whoever starts the supervisor may have left open: fd 17, a file.
+  void run_with_extra_fd() {
+    const int file = ::open(extra_.c_str(), O_RDONLY | O_CLOEXEC);
+    ASSERT_EQ(::dup2(file, 17), 17);
+    ::close(file);
+    run_service(command());
+    ::close(17);
+    EXPECT_TRUE(has_extra(supervisor.pid())) << "else this shows nothing";
+  }
+  bool has_extra(pid_t pid) const {
+    for (const auto& entry : fs::directory_iterator("/proc/" + std::to_string(pid) + "/fd")) {
+      std::error_code gone;
+      if (fs::read_symlink(entry.path(), gone) == extra_) return true;
+    }
+    return false;
+  }
+  void expect_given_exactly(int generation) {
+    std::istringstream text(read_file(supervisor.dir() / ("given-" + std::to_string(generation))));
+    std::set<std::string> fds;
+    std::string word;
+    while (text >> word && word != "control") fds.insert(word);
+    text >> word;
+    EXPECT_EQ(fds, (std::set<std::string>{"0", "1", "2", word})) << "generation " << generation;
+    const json now = supervisor.status();
+    EXPECT_EQ(now.at("generation"), generation);
+    EXPECT_FALSE(has_extra(now.at("pid").get<pid_t>()));
+  }
+  void upgrade() {
+    const auto with = command();
+    const auto upgraded = supervisor.cli({"upgrade", "chat", with[0], "--", with[1], with[2]});
+    EXPECT_EQ(upgraded.status, 0) << upgraded.err << supervisor.log();
+  }
+
+  std::string extra_;
+};
+
+TEST_F(GivenTest, NoFdReachesAServiceByAccident) {
+  run_with_extra_fd();
+  expect_given_exactly(1);
+  upgrade();
+  expect_given_exactly(2);
+  kill_supervisor();
+  run_with_extra_fd();
+  expect_given_exactly(2);  // adopted
+  upgrade();
+  expect_given_exactly(3);
+  const Outcome self = supervisor.cli({"upgrade", "--self"});
+  ASSERT_EQ(self.status, 0) << self.err;
+  upgrade();
+  expect_given_exactly(4);
+}
+
+std::multiset<std::string> environment_of(pid_t pid) {
+  std::istringstream text(read_file("/proc/" + std::to_string(pid) + "/environ"));
+  std::multiset<std::string> out;
+  for (std::string variable; std::getline(text, variable, '\0');) out.insert(variable);
+  return out;
+}
+
+// What operations.md says of the environment, and nothing else.
+TEST(GivenEnvironmentTest, IsWhatIsDocumented) {
+  const std::map<std::string, std::string> withheld{{"NOTIFY_SOCKET", "/nowhere/notify"},
+                                                    {"WATCHDOG_USEC", "1000000"},
+                                                    {"WATCHDOG_PID", "1"},
+                                                    {"LISTEN_FDS", "0"},
+                                                    {"LISTEN_PID", "1"},
+                                                    {"LISTEN_FDNAMES", "x"},
+                                                    {"HANDOFF_KEPT", "1:x=3,"},
+                                                    {"HANDOFF_FD", "99"},
+                                                    {"HANDOFF_PID", "1"},
+                                                    {"HANDOFF_SERVICE", "other"},
+                                                    {"HANDOFF_GENERATION", "7"}};
+  Environment given = withheld;
+  given["PASSES"] = "as it is";
+  given["REPLACED"] = "of the supervisor";
+  Supervised supervisor(given);
+  const std::string config = supervisor.dir() / "handoff.toml";
+  write_file(config, "[service.chat]\ncommand = [\"" + echo() +
+                         "\"]\nlisten = { public = \"tcp:127.0.0.1:0\" }\n"
+                         "env = { REPLACED = \"of the config\", NEW = \"x=y\" }\n");
+  supervisor.run({"--config", config});
+  ASSERT_TRUE(supervisor.wait_for_state("running")) << supervisor.log();
+
+  std::multiset<std::string> passing;
+  for (const std::string& variable : environment_of(supervisor.pid())) {
+    const std::string name = variable.substr(0, variable.find('='));
+    if (!withheld.contains(name) && name != "REPLACED") passing.insert(variable);
+  }
+  EXPECT_TRUE(passing.contains("PASSES=as it is"));
+  EXPECT_TRUE(passing.contains("HANDOFF_RUNTIME_DIR=" + supervisor.runtime()));
+  passing.insert({"REPLACED=of the config", "NEW=x=y", "HANDOFF_SERVICE=chat"});
+
+  for (int generation = 1; generation <= 3; ++generation) {
+    const json status = supervisor.status();
+    ASSERT_EQ(status.at("generation"), generation);
+    const pid_t pid = status.at("pid");
+    std::multiset<std::string> found = environment_of(pid);
+    std::string control;
+    for (const std::string& variable : found) {
+      if (variable.starts_with("HANDOFF_FD=")) control = variable;
+    }
+    EXPECT_GT(std::stoi(control.substr(control.find('=') + 1)), 2);
+    std::multiset<std::string> expected = passing;
+    expected.insert({control, "HANDOFF_PID=" + std::to_string(pid),
+                     "HANDOFF_GENERATION=" + std::to_string(generation)});
+    EXPECT_EQ(found, expected) << "generation " << generation;
+    if (generation == 2) {
+      // Its successor's environment has what it was passed.
+      ASSERT_EQ(supervisor.cli({"upgrade", "--self"}).status, 0);
+    }
+    ASSERT_EQ(supervisor.cli({"upgrade", "chat", echo()}).status, 0) << supervisor.log();
+  }
+}
+
+// ---- services that send nonsense
+// -----------------------------------------------------------------
+
+std::size_t peak_kib(pid_t pid) {
+  std::istringstream text(read_file("/proc/" + std::to_string(pid) + "/status"));
+  for (std::string word; text >> word;) {
+    std::size_t value = 0;
+    if (word == "VmHWM:" && text >> value) return value;
+  }
+  return 0;
+}
+
+std::string repeated(const std::string& bytes, std::size_t times) {
+  std::string out;
+  for (std::size_t i = 0; i < times; ++i) out += bytes;
+  return out;
+}
+
+struct Nonsense {
+  const char* name;
+  const char* type;
+  std::string body;
+  friend void PrintTo(const Nonsense& nonsense, std::ostream* out) { *out << nonsense.name; }
+};
+
+class NonsenseTest : public SecurityTest, public testing::WithParamInterface<Nonsense> {};
+
+// Its control socket is closed; what it serves it goes on serving.
+TEST_P(NonsenseTest, CostsAServiceItsControlSocketAndTheSupervisorNothing) {
+  const std::string file = supervisor.dir() / "frame";
+  write_file(file, GetParam().body);
+  Supervised calm;
+  calm.start({});
+  const std::size_t before = peak_kib(calm.pid());
+  ASSERT_GT(before, 0U);
+  supervisor.start({"--frame", std::string(GetParam().type) + ":" + file});
+  EXPECT_TRUE(eventually([&] {
+    return supervisor.log().find("broke the protocol") != std::string::npos;
+  })) << supervisor.log();
+  EXPECT_LT(peak_kib(supervisor.pid()), before + 48 * 1024);
+  EXPECT_EQ(supervisor.status().at("state"), "running");
+  EXPECT_NE(supervisor.ask_service(), "refused");
+}
+
+// Field numbers and wire types as handoff.proto has them; see PROTOCOL.md for the encoding.
+INSTANTIATE_TEST_SUITE_P(
+    Frames, NonsenseTest,
+    testing::Values(
+        Nonsense{"ManyNamedFds", "owner", repeated(std::string("\x1a\x00", 2), 90'000)},
+        Nonsense{"ManyLostSessions", "owner",
+                 std::string("\x32\xa0\x8d\x06", 4) + std::string(100'000, '\x01')},
+        Nonsense{"ManyKinds", "register",
+                 std::string("\x22\xa0\x8d\x06", 4) + repeated(std::string("\x1a\x00", 2), 50'000)},
+        Nonsense{"ManyClaims", "register",
+                 std::string("\x22\xa0\x8d\x06", 4) + repeated(std::string("\x22\x00", 2), 50'000)},
+        Nonsense{"DeepNesting", "register", std::string(150'000, '\x7b')},
+        Nonsense{"ALengthBeyondTheFrame", "register", std::string("\x22\xff\xff\xff\xff\x07", 6)},
+        Nonsense{"AListBeyondTheFrame", "owner", std::string("\x32\xff\xff\xff\xff\x07\x01", 7)},
+        Nonsense{"ANumberWithoutEnd", "status", std::string("\x08") + std::string(20, '\xff')},
+        Nonsense{"AMessageOfTheSupervisors", "start", ""}),
+    [](const auto& nonsense) { return std::string(nonsense.param.name); });
+
+}  // namespace
+}  // namespace handoff::test::supervised

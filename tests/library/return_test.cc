@@ -1,0 +1,349 @@
+// Services whose supervisor is gone: they serve on, come back to the one that listens at
+// Start.report_path, and tell it who they are and what the last one may not have heard.
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include <cstring>
+#include <filesystem>
+
+#include "client.h"
+#include "handoff/handoff.h"
+#include "line_service.h"
+#include "raw_peer.h"
+
+namespace handoff::test {
+namespace {
+
+using protocol::Type;
+
+class ReturnTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    char pattern[] = "/tmp/handoff-test-XXXXXX";
+    ASSERT_NE(nullptr, ::mkdtemp(pattern));
+    folder_ = pattern;
+    open_door();
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  std::string path() const { return folder_ + "/services.sock"; }
+  void open_door() {
+    door_ = UniqueFd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strcpy(address.sun_path, path().c_str());
+    ASSERT_EQ(0, ::bind(door_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address));
+    ASSERT_EQ(0, ::listen(door_.get(), 8));
+  }
+  void close_door() {
+    door_.reset();
+    std::filesystem::remove(path());
+  }
+
+  void start(const LineServiceOptions& options = {}) {
+    service_ = std::make_unique<Child>(
+        1, [&] { return run_line_service(options); }, nullptr,
+        std::vector<std::pair<std::string, int>>{}, path());
+    address_ = service_->await_message<v1::Owner>(Type::kOwner).named(0).address();
+  }
+  // The supervisor dies.
+  static void cut(Child& child) { child.control() = io::Channel(UniqueFd()); }
+  // The next one is there: the connection, and what is said on it first.
+  v1::Register welcome(Child& child) {
+    EXPECT_TRUE(readable(door_.get())) << "it did not come back";
+    child.control() = io::Channel(UniqueFd(::accept4(door_.get(), nullptr, nullptr, SOCK_CLOEXEC)));
+    const Frame frame = receive(child.control());
+    EXPECT_EQ(Type::kRegister, frame.type);
+    v1::Register message;
+    EXPECT_TRUE(message.ParseFromString(frame.body));
+    EXPECT_TRUE(message.returning());
+    EXPECT_EQ("test", message.manifest().service());
+    EXPECT_EQ(1U, message.protocol_max());
+    return message;
+  }
+  template <class Message>
+  static Message next(Child& child, Type type) {
+    const Frame frame = receive(child.control());
+    EXPECT_EQ(type, frame.type);
+    Message message;
+    EXPECT_TRUE(message.ParseFromString(frame.body));
+    return message;
+  }
+  // Owner, with its listener: the very socket.
+  static v1::Owner next_owner(Child& child) {
+    const Frame frame = receive(child.control());
+    EXPECT_EQ(Type::kOwner, frame.type);
+    v1::Owner owner;
+    EXPECT_TRUE(owner.ParseFromString(frame.body));
+    EXPECT_TRUE(owner.with_fds());
+    EXPECT_EQ(1U, frame.fds.size());
+    if (frame.fds.size() != 1 || owner.named_size() != 1) {
+      ADD_FAILURE() << owner.named_size() << " named";
+      return owner;
+    }
+    EXPECT_EQ("public", owner.named(0).name());
+    EXPECT_EQ(0U, owner.named(0).fd_index());
+    EXPECT_EQ(owner.named(0).inode(), inode_of(frame.fds[0].get()));
+    EXPECT_EQ(owner.named(0).device(), device_of(frame.fds[0].get()));
+    return owner;
+  }
+  void expect_nothing_more_said(Child& child) {
+    v1::Query query;
+    query.set_id(77);
+    send(child.control(), Type::kQuery, query);
+    EXPECT_EQ(77U, next<v1::Status>(child, Type::kStatus).query_id());
+  }
+  static void finish(RawHeir& heir) {
+    heir.send_copied();
+    ASSERT_FALSE(heir.await(Type::kPrepare).closed);
+    heir.send_prepared();
+    ASSERT_EQ(Type::kRelease, heir.next().type);
+    send_raw(heir.channel(), Type::kResumed, "");
+  }
+
+  std::string folder_, address_;
+  UniqueFd door_;
+  std::unique_ptr<Child> service_;
+};
+
+TEST_F(ReturnTest, AnOwnerShowsItsListenersAndGoesOnAsBefore) {
+  start();
+  Client client(address_);
+  client.send("a\n");
+  ASSERT_EQ("1 a\n", client.line());
+  const auto before = service_->open_fds();
+  for (int i = 0; i < 3; ++i) {
+    cut(*service_);
+    client.send("b\n");
+    EXPECT_EQ(std::to_string(i + 2) + " b\n", client.line());
+    const auto hello = welcome(*service_);
+    EXPECT_EQ(1U, hello.generation());
+    EXPECT_EQ(static_cast<unsigned>(HANDOFF_STATE_OWNER), hello.state());
+    EXPECT_EQ(0U, hello.handoff_id());
+    const auto owner = next_owner(*service_);
+    EXPECT_EQ(0U, owner.handoff_id());
+    EXPECT_EQ(address_, owner.named(0).address());
+    expect_nothing_more_said(*service_);
+    EXPECT_EQ(before.size(), service_->open_fds().size());
+  }
+  // And it obeys the one that is there now.
+  RawHeir heir(*service_);
+  heir.send_hello();
+  ASSERT_FALSE(heir.await(Type::kCopyEnd).closed);
+  finish(heir);
+  EXPECT_EQ(1U, service_->await_message<v1::Retired>(Type::kRetired).sessions());
+}
+
+TEST_F(ReturnTest, AnOwnerGoesOnTryingUntilSomebodyIsThere) {
+  start();
+  close_door();
+  cut(*service_);
+  Client client(address_);
+  client.send("a\n");
+  EXPECT_EQ("1 a\n", client.line());
+  open_door();
+  EXPECT_EQ(static_cast<unsigned>(HANDOFF_STATE_OWNER), welcome(*service_).state());
+  next_owner(*service_);
+}
+
+TEST_F(ReturnTest, OneThatIsTurnedAwayComesAgain) {
+  start();
+  cut(*service_);
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(readable(door_.get()));
+    const UniqueFd turned_away(::accept4(door_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    ASSERT_TRUE(turned_away.valid());
+  }
+  welcome(*service_);
+  next_owner(*service_);
+  Client client(address_);
+  client.send("a\n");
+  EXPECT_EQ("1 a\n", client.line());
+}
+
+TEST_F(ReturnTest, ADonorInMidCopySaysInWhichHandoffItIsAndGoesThroughWithIt) {
+  start();
+  Client client(address_);
+  client.send("a\n");
+  ASSERT_EQ("1 a\n", client.line());
+  RawHeir heir(*service_);
+  heir.send_hello();
+  ASSERT_FALSE(heir.await(Type::kCopyEnd).closed);
+  cut(*service_);
+  const auto hello = welcome(*service_);
+  EXPECT_EQ(static_cast<unsigned>(HANDOFF_STATE_DONOR), hello.state());
+  EXPECT_EQ(1U, hello.handoff_id());
+  next_owner(*service_);
+  finish(heir);
+  EXPECT_EQ(1U, service_->await_message<v1::Retired>(Type::kRetired).sessions());
+  EXPECT_EQ(0, service_->wait());
+}
+
+TEST_F(ReturnTest, ADonorWhoseHandoffFailedMeanwhileTellsIt) {
+  start();
+  RawHeir heir(*service_);
+  heir.send_hello();
+  ASSERT_FALSE(heir.await(Type::kCopyEnd).closed);
+  close_door();
+  cut(*service_);
+  heir.close_channel();
+  heir.process().kill();
+  // It serves; then the next supervisor comes.
+  Client client(address_);
+  client.send("a\n");
+  EXPECT_EQ("1 a\n", client.line());
+  open_door();
+  const auto hello = welcome(*service_);
+  EXPECT_EQ(static_cast<unsigned>(HANDOFF_STATE_OWNER), hello.state());
+  EXPECT_EQ(0U, hello.handoff_id());
+  const auto failed = next<v1::Failed>(*service_, Type::kFailed);
+  EXPECT_EQ(1U, failed.handoff_id());
+  EXPECT_EQ(v1::PEER_DIED, failed.code());
+  next_owner(*service_);
+  expect_nothing_more_said(*service_);
+}
+
+TEST_F(ReturnTest, AnOutcomeThatWasToldIsToldToEverySupervisorThatComes) {
+  start();
+  {
+    RawHeir heir(*service_);
+    heir.send_hello();
+    ASSERT_FALSE(heir.await(Type::kCopyEnd).closed);
+    heir.close_channel();
+    heir.process().kill();
+    service_->await_message<v1::Failed>(Type::kFailed);
+  }
+  for (int i = 0; i < 2; ++i) {
+    cut(*service_);
+    welcome(*service_);
+    EXPECT_EQ(1U, next<v1::Failed>(*service_, Type::kFailed).handoff_id());
+    next_owner(*service_);
+  }
+}
+
+TEST_F(ReturnTest, ARetiredDonorSaysSoAndOwnsNothing) {
+  LineServiceOptions stays;
+  stays.adjust = [](Service& service) { service.on_retired([](std::uint64_t) {}); };
+  start(stays);
+  RawHeir heir(*service_);
+  heir.send_hello();
+  ASSERT_FALSE(heir.await(Type::kCopyEnd).closed);
+  finish(heir);
+  service_->await_message<v1::Retired>(Type::kRetired);
+  cut(*service_);
+  EXPECT_EQ(static_cast<unsigned>(HANDOFF_STATE_RETIRED), welcome(*service_).state());
+  EXPECT_EQ(1U, next<v1::Retired>(*service_, Type::kRetired).handoff_id());
+  expect_nothing_more_said(*service_);
+}
+
+// Between the freeze and its end nothing counts but the switch.
+TEST_F(ReturnTest, AFrozenDonorComesBackOnceItIsDecided) {
+  LineServiceOptions stays;
+  stays.adjust = [](Service& service) { service.on_retired([](std::uint64_t) {}); };
+  start(stays);
+  RawHeir heir(*service_, 20'000'000, 20'000'000);
+  heir.send_hello();
+  ASSERT_FALSE(heir.await(Type::kCopyEnd).closed);
+  heir.send_copied();
+  ASSERT_FALSE(heir.await(Type::kPrepare).closed);
+  cut(*service_);
+  pollfd knock{door_.get(), POLLIN, 0};
+  EXPECT_EQ(0, ::poll(&knock, 1, 200)) << "ten times the first interval";
+  heir.send_prepared();
+  ASSERT_EQ(Type::kRelease, heir.next().type);
+  EXPECT_EQ(0, ::poll(&knock, 1, 50));
+  send_raw(heir.channel(), Type::kResumed, "");
+  EXPECT_EQ(static_cast<unsigned>(HANDOFF_STATE_RETIRED), welcome(*service_).state());
+  next<v1::Retired>(*service_, Type::kRetired);
+}
+
+TEST_F(ReturnTest, AFrozenDonorThatThawsComesBackAsTheOwner) {
+  start();
+  RawHeir heir(*service_, 20'000'000, 20'000'000);
+  heir.send_hello();
+  ASSERT_FALSE(heir.await(Type::kCopyEnd).closed);
+  heir.send_copied();
+  ASSERT_FALSE(heir.await(Type::kPrepare).closed);
+  cut(*service_);
+  heir.close_channel();
+  heir.process().kill();
+  EXPECT_EQ(static_cast<unsigned>(HANDOFF_STATE_OWNER), welcome(*service_).state());
+  EXPECT_EQ(v1::PEER_DIED, next<v1::Failed>(*service_, Type::kFailed).code());
+  next_owner(*service_);
+}
+
+// ---- heirs
+// ---------------------------------------------------------------------------------------
+
+TEST_F(ReturnTest, AnHeirSaysInWhichHandoffItIsAndBecomesTheOwner) {
+  RawDonor donor([] { return run_line_service({}); }, 10'000'000, 5'000'000, path());
+  donor.heir().await_message<v1::Register>(Type::kRegister);
+  donor.open_connections(1);
+  donor.send_hello();
+  cut(donor.heir());
+  const auto hello = welcome(donor.heir());
+  EXPECT_EQ(2U, hello.generation());
+  EXPECT_EQ(static_cast<unsigned>(HANDOFF_STATE_HEIR), hello.state());
+  EXPECT_EQ(1U, hello.handoff_id());
+  expect_nothing_more_said(donor.heir());
+  donor.send_listeners();
+  donor.send_sessions(false);
+  donor.send_copy_end();
+  donor.send_prepare();
+  send_raw(donor.channel(), Type::kRelease, "");
+  EXPECT_EQ(Type::kResumed, donor.next().type);
+  const auto owner = donor.heir().await_message<v1::Owner>(Type::kOwner);
+  EXPECT_EQ(1U, owner.handoff_id());
+  EXPECT_EQ(1U, owner.sessions());
+}
+
+TEST_F(ReturnTest, AnHeirThatBecameTheOwnerMeanwhileTellsHow) {
+  close_door();
+  RawDonor donor([] { return run_line_service({}); }, 10'000'000, 5'000'000, path());
+  donor.heir().await_message<v1::Register>(Type::kRegister);
+  donor.open_connections(2);
+  donor.send_hello();
+  donor.send_listeners();
+  donor.send_sessions(false);
+  cut(donor.heir());
+  donor.send_copy_end();
+  donor.send_prepare();
+  send_raw(donor.channel(), Type::kRelease, "");
+  EXPECT_EQ(Type::kResumed, donor.next().type);
+  donor.close_sockets();
+  // It serves before anybody has asked.
+  Client client("tcp:127.0.0.1:" + std::to_string([&] {
+                  sockaddr_in in{};
+                  socklen_t length = sizeof in;
+                  EXPECT_EQ(0, ::getpeername(donor.connection(0).client.get(),
+                                             reinterpret_cast<sockaddr*>(&in), &length));
+                  return ntohs(in.sin_port);
+                }()));
+  client.send("a\n");
+  EXPECT_EQ("1 a\n", client.line());
+  open_door();
+  EXPECT_EQ(static_cast<unsigned>(HANDOFF_STATE_OWNER), welcome(donor.heir()).state());
+  const auto owner = next_owner(donor.heir());
+  EXPECT_EQ(1U, owner.handoff_id());
+  EXPECT_EQ(2U, owner.sessions());
+  EXPECT_FALSE(owner.donor_died());
+}
+
+TEST_F(ReturnTest, AnHeirThatFailsWhileNobodyIsThereGoes) {
+  close_door();
+  RawDonor donor([] { return run_line_service({}); }, 10'000'000, 5'000'000, path());
+  donor.heir().await_message<v1::Register>(Type::kRegister);
+  donor.send_hello();
+  cut(donor.heir());
+  v1::Abort abort;
+  abort.set_code(v1::CANCELLED);
+  abort.set_reason("not today");
+  send(donor.channel(), Type::kAbort, abort);
+  const int status = donor.heir().wait();
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 3) << status;
+}
+
+}  // namespace
+}  // namespace handoff::test

@@ -1,0 +1,193 @@
+#include "io/listeners.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "io/socket.h"
+#include "scratch.h"
+
+namespace handoff::supervisor {
+namespace {
+
+NamedAddress named(const std::string& name, const std::string& address) {
+  const auto parsed = core::parse_address(address);
+  EXPECT_TRUE(parsed) << address;
+  return {name, *parsed};
+}
+UniqueFd bound(const std::string& address) {
+  auto fd = io::bind_address(*core::parse_address(address));
+  EXPECT_TRUE(fd) << fd.error().message;
+  return std::move(*fd);
+}
+std::string address_of(const UniqueFd& fd) { return io::bound_address(fd.get()).value(); }
+UniqueFd copy_of(const UniqueFd& fd) { return UniqueFd(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0)); }
+// As a service shows it.
+NamedFd shown(const std::string& name, const UniqueFd& fd) {
+  NamedFd out{name, address_of(fd)};
+  out.fd = copy_of(fd);
+  return out;
+}
+std::vector<NamedFd> list(NamedFd one) {
+  std::vector<NamedFd> out;
+  out.push_back(std::move(one));
+  return out;
+}
+
+class AdoptTest : public testing::Test {
+ protected:
+  static bool adopts(const std::string& wanted, const UniqueFd& fd) {
+    return Listener::adopt(named("public", wanted), copy_of(fd)).has_value();
+  }
+  test::Scratch scratch_;
+};
+
+TEST_F(AdoptTest, TakesASocketThatListensThere) {
+  const UniqueFd fd = bound("tcp:127.0.0.1:0");
+  const auto listener = Listener::adopt(named("public", address_of(fd)), copy_of(fd));
+  ASSERT_TRUE(listener) << listener.error().message;
+  EXPECT_EQ(listener->name(), "public");
+  EXPECT_EQ(listener->address(), address_of(fd));
+  EXPECT_EQ(listener->inode(), io::identity_of(fd.get())->inode);
+}
+
+TEST_F(AdoptTest, AnyPortWillDoWhereAnyIsWanted) {
+  const UniqueFd fd = bound("tcp:127.0.0.1:0");
+  const auto listener = Listener::adopt(named("public", "tcp:127.0.0.1:0"), copy_of(fd));
+  ASSERT_TRUE(listener);
+  EXPECT_EQ(listener->address(), address_of(fd)) << "the real one";
+  EXPECT_FALSE(adopts("tcp:127.0.0.2:0", fd));
+}
+
+TEST_F(AdoptTest, AnotherAddressIsRefusedInWords) {
+  const UniqueFd fd = bound("tcp:127.0.0.1:0");
+  const auto refused = Listener::adopt(named("public", "tcp:127.0.0.1:1"), copy_of(fd));
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("listener public"), std::string::npos);
+  EXPECT_NE(refused.error().message.find("tcp:127.0.0.1:1"), std::string::npos);
+  EXPECT_FALSE(adopts("tcp:[::1]:0", fd));
+  EXPECT_FALSE(adopts("udp:127.0.0.1:0", fd));
+  EXPECT_FALSE(adopts("unix:" + (scratch_ / "s"), fd));
+}
+
+TEST_F(AdoptTest, ASocketThatDoesNotListenIsRefused) {
+  const UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in in{};
+  in.sin_family = AF_INET;
+  in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ASSERT_EQ(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&in), sizeof in), 0);
+  const std::string address = address_of(fd);
+  EXPECT_FALSE(adopts(address, fd));
+  ASSERT_EQ(::listen(fd.get(), 1), 0);
+  EXPECT_TRUE(adopts(address, fd));
+}
+
+TEST_F(AdoptTest, WhatIsNoSocketIsRefused) {
+  const UniqueFd file(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  EXPECT_FALSE(adopts("tcp:127.0.0.1:0", file));
+  EXPECT_FALSE(Listener::adopt(named("public", "tcp:127.0.0.1:0"), UniqueFd()));
+}
+
+TEST_F(AdoptTest, UdpNeedNotListen) {
+  const UniqueFd fd = bound("udp:127.0.0.1:0");
+  EXPECT_TRUE(adopts(address_of(fd), fd));
+  EXPECT_TRUE(adopts("udp:127.0.0.1:0", fd));
+  EXPECT_FALSE(adopts("tcp:127.0.0.1:0", fd));
+}
+
+TEST_F(AdoptTest, AnIpv6AddressIsTheSameHoweverItIsWritten) {
+  const UniqueFd fd = bound("tcp:[0:0:0:0:0:0:0:1]:0");
+  const std::string real = address_of(fd);
+  const std::string port = real.substr(real.rfind(':'));
+  EXPECT_TRUE(adopts("tcp:[::1]" + port, fd));
+  EXPECT_TRUE(adopts("tcp:[0000:0::0:1]" + port, fd));
+  EXPECT_FALSE(adopts("tcp:[::]" + port, fd));
+}
+
+TEST_F(AdoptTest, AUnixSocketIsKnownByItsPathAndRemovesItAtTheEnd) {
+  const std::string path = scratch_ / "s";
+  const UniqueFd fd = bound("unix:" + path);
+  EXPECT_FALSE(adopts("unix:" + (scratch_ / "other"), fd));
+  ASSERT_TRUE(std::filesystem::exists(path));
+  EXPECT_TRUE(adopts("unix:" + path, fd));
+  EXPECT_FALSE(std::filesystem::exists(path)) << "the listener that was adopted is gone";
+}
+
+TEST_F(AdoptTest, AnAbstractSocketIsKnownByItsName) {
+  const std::string address = "unix:@handoff-adopt-" + std::to_string(::getpid());
+  const UniqueFd fd = bound(address);
+  EXPECT_TRUE(adopts(address, fd));
+  EXPECT_FALSE(adopts(address + "x", fd));
+}
+
+class ListenersTest : public testing::Test {
+ protected:
+  Notify notify_;
+  test::Scratch scratch_;
+};
+
+TEST_F(ListenersTest, BindsWhatIsMissingAndNothingTwice) {
+  Listeners listeners("chat", {named("a", "tcp:127.0.0.1:0"), named("b", "tcp:127.0.0.1:0")},
+                      notify_);
+  EXPECT_TRUE(listeners.here().empty());
+  ASSERT_TRUE(listeners.bind_missing());
+  ASSERT_EQ(listeners.here().size(), 2U);
+  const ino_t first = listeners.here()[0]->inode();
+  ASSERT_TRUE(listeners.bind_missing());
+  EXPECT_EQ(listeners.here()[0]->inode(), first);
+  EXPECT_EQ(listeners.here()[0]->name(), "a");
+  EXPECT_EQ(listeners.here()[1]->name(), "b");
+  EXPECT_TRUE(listeners.has("a"));
+  EXPECT_FALSE(listeners.has("c"));
+  EXPECT_EQ(listeners.json().size(), 2U);
+}
+
+TEST_F(ListenersTest, OneThatCantBeBoundIsNamed) {
+  const UniqueFd taken = bound("tcp:127.0.0.1:0");
+  Listeners listeners("chat", {named("a", "tcp:127.0.0.1:0"), named("b", address_of(taken))},
+                      notify_);
+  const auto result = listeners.bind_missing();
+  ASSERT_FALSE(result);
+  EXPECT_NE(result.error().message.find("listener b"), std::string::npos) << result.error().message;
+}
+
+TEST_F(ListenersTest, TakesWhatIsShownAndWantedAndMissing) {
+  const UniqueFd a = bound("tcp:127.0.0.1:0");
+  Listeners listeners("chat", {named("a", address_of(a)), named("b", "tcp:127.0.0.1:0")}, notify_);
+  std::vector<NamedFd> all;
+  all.push_back(shown("a", a));
+  all.push_back(shown("stranger", a));
+  all.push_back(NamedFd{"b", "tcp:127.0.0.1:0"});  // named, but without an fd
+  listeners.take_shown(all);
+  ASSERT_EQ(listeners.here().size(), 1U);
+  EXPECT_EQ(listeners.here()[0]->inode(), io::identity_of(a.get())->inode);
+  for (const NamedFd& left : all) EXPECT_FALSE(left.fd.valid()) << left.name << " is closed";
+}
+
+TEST_F(ListenersTest, DoesNotExchangeOneThatIsThere) {
+  const UniqueFd first = bound("tcp:127.0.0.1:0");
+  const UniqueFd second = bound("tcp:127.0.0.1:0");
+  Listeners listeners("chat", {named("a", "tcp:127.0.0.1:0")}, notify_);
+  auto one = list(shown("a", first));
+  auto two = list(shown("a", second));
+  listeners.take_shown(one);
+  listeners.take_shown(two);
+  ASSERT_EQ(listeners.here().size(), 1U);
+  EXPECT_EQ(listeners.here()[0]->inode(), io::identity_of(first.get())->inode);
+}
+
+TEST_F(ListenersTest, OneThatListensElsewhereIsNotTaken) {
+  const UniqueFd other = bound("tcp:127.0.0.2:0");
+  Listeners listeners("chat", {named("a", "tcp:127.0.0.1:0")}, notify_);
+  auto one = list(shown("a", other));
+  listeners.take_shown(one);
+  EXPECT_TRUE(listeners.here().empty());
+}
+
+}  // namespace
+}  // namespace handoff::supervisor

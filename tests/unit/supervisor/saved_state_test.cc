@@ -1,0 +1,146 @@
+#include "saved_state.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+
+namespace handoff::supervisor {
+namespace {
+
+using nlohmann::json;
+
+SavedRelease release(const std::string& name) {
+  return {.path = "/opt/" + name, .args = {"--x", ""}, .digest = "d-" + name, .name = name};
+}
+
+// No two members alike, so that none can be taken for another.
+SavedState everything() {
+  SavedService service;
+  service.name = "chat";
+  service.machine = {.last = 7,
+                     .current = 5,
+                     .heir = 6,
+                     .candidate = true,
+                     .timeouts = {.start = Duration(1),
+                                  .freeze_budget = Duration(2),
+                                  .stall = Duration(3),
+                                  .drain = Duration(4)},
+                     .restarts = 9};
+  service.command = {"chat", "--verbose"};
+  service.release = release("old");
+  service.processes = {
+      {.generation = 5, .pid = 50, .started = 500, .since = 5000, .release = release("old")},
+      {.generation = 6, .pid = 60, .started = 600, .since = 6000, .release = release("new")}};
+  service.last_upgrade = {{"result", "done"}};
+  SavedService idle;
+  idle.name = "idle";
+  return {.boot = "a-boot", .services = {service, idle}};
+}
+
+TEST(SavedStateTest, ComesBackAsItWas) {
+  const SavedState state = everything();
+  const auto parsed = parse_state(to_json(state).dump(), "state.json");
+  ASSERT_TRUE(parsed) << parsed.error().message;
+  EXPECT_EQ(to_json(*parsed), to_json(state));
+  EXPECT_EQ(parsed->boot, "a-boot");
+  ASSERT_EQ(parsed->services.size(), 2U);
+  const SavedService& service = parsed->services[0];
+  EXPECT_EQ(service.machine.last, 7U);
+  EXPECT_EQ(service.machine.current, 5U);
+  EXPECT_EQ(service.machine.heir, 6U);
+  EXPECT_TRUE(service.machine.candidate);
+  EXPECT_EQ(service.machine.restarts, 9U);
+  EXPECT_EQ(service.machine.timeouts.start, Duration(1));
+  EXPECT_EQ(service.machine.timeouts.freeze_budget, Duration(2));
+  EXPECT_EQ(service.machine.timeouts.stall, Duration(3));
+  EXPECT_EQ(service.machine.timeouts.drain, Duration(4));
+  EXPECT_EQ(service.command, (std::vector<std::string>{"chat", "--verbose"}));
+  EXPECT_EQ(service.release.args, (std::vector<std::string>{"--x", ""}));
+  ASSERT_EQ(service.processes.size(), 2U);
+  EXPECT_EQ(service.processes[1].generation, 6U);
+  EXPECT_EQ(service.processes[1].pid, 60);
+  EXPECT_EQ(service.processes[1].started, 600U);
+  EXPECT_EQ(service.processes[1].since, 6000);
+  EXPECT_EQ(service.processes[1].release.path, "/opt/new");
+  EXPECT_EQ(service.processes[1].release.digest, "d-new");
+  EXPECT_EQ(service.processes[1].release.name, "new");
+  EXPECT_EQ(service.last_upgrade.at("result"), "done");
+  EXPECT_EQ(parsed->services[1].machine.heir, 0U);
+}
+
+// Calls each for every member of every object in a document, by the path of it.
+void for_each_member(const json& in, const json::json_pointer& at,
+                     const std::function<void(const json::json_pointer&)>& each) {
+  if (in.is_object()) {
+    for (const auto& [key, value] : in.items()) {
+      each(at / key);
+      for_each_member(value, at / key, each);
+    }
+  } else if (in.is_array()) {
+    for (std::size_t i = 0; i < in.size(); ++i) for_each_member(in[i], at / i, each);
+  }
+}
+
+void expect_refused(const json& document, const std::string& what) {
+  const auto parsed = parse_state(document.dump(), "/run/handoff/state.json");
+  ASSERT_FALSE(parsed) << what;
+  EXPECT_NE(parsed.error().message.find("/run/handoff/state.json"), std::string::npos)
+      << parsed.error().message;
+}
+
+TEST(SavedStateTest, EveryMemberHasToBeThere) {
+  const json whole = to_json(everything());
+  int members = 0;
+  for_each_member(whole, json::json_pointer(), [&](const json::json_pointer& member) {
+    // What an upgrade was like is the business of those who show it.
+    if (member.to_string().find("/last_upgrade/") != std::string::npos) return;
+    ++members;
+    json without = whole;
+    without[member.parent_pointer()].erase(member.back());
+    expect_refused(without, "without " + member.to_string());
+  });
+  EXPECT_GT(members, 40);
+}
+
+TEST(SavedStateTest, EveryMemberHasToBeOfItsType) {
+  const json whole = to_json(everything());
+  for_each_member(whole, json::json_pointer(), [&](const json::json_pointer& member) {
+    if (member.to_string().find("/last_upgrade") != std::string::npos) return;
+    for (const json& wrong : {json("text"), json(json::array({json::array()})), json(true)}) {
+      if (whole[member].type() == wrong.type() && !wrong.is_array()) continue;
+      json with = whole;
+      with[member] = wrong;
+      // A number or a bool where the other belongs is converted by the JSON library.
+      if (wrong.is_boolean() && whole[member].is_number()) continue;
+      expect_refused(with, member.to_string() + " = " + wrong.dump());
+    }
+  });
+}
+
+TEST(SavedStateTest, WhatIsNoJsonIsRefusedByName) {
+  const std::string whole = to_json(everything()).dump();
+  for (std::size_t length = 0; length < whole.size(); length += 7) {
+    const auto parsed = parse_state(whole.substr(0, length), "state.json");
+    ASSERT_FALSE(parsed) << length;
+    EXPECT_EQ(parsed.error().message.find("state.json"), 0U);
+  }
+}
+
+TEST(SavedStateTest, ANewerFormatIsRefusedInWordsWhateverItLooksLike) {
+  const auto parsed =
+      parse_state(R"({"format":2,"services":{"all":"different"}})", "/run/handoff/state.json");
+  ASSERT_FALSE(parsed);
+  EXPECT_NE(parsed.error().message.find("format 2, written by a newer supervisor"),
+            std::string::npos)
+      << parsed.error().message;
+}
+
+TEST(SavedStateTest, MembersOfALaterVersionOfThisFormatAreNoHindrance) {
+  json whole = to_json(everything());
+  whole["more"] = 1;
+  whole["services"][0]["more"] = json::object();
+  EXPECT_TRUE(parse_state(whole.dump(), "state.json"));
+}
+
+}  // namespace
+}  // namespace handoff::supervisor
