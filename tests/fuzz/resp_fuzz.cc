@@ -90,6 +90,7 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
   const std::string_view bytes(reinterpret_cast<const char*>(data) + 1, size - 1);
   const Parsed whole = at_once(bytes);
   check_same(whole, in_pieces(bytes, first, second, false), "in pieces");
-  check_same(whole, in_pieces(bytes, 8 * first, 8 * second, true), "by one process after the other");
+  check_same(whole, in_pieces(bytes, 8 * first, 8 * second, true),
+             "by one process after the other");
   return 0;
 }
