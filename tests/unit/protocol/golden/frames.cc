@@ -50,25 +50,39 @@ protocol::Owner owner() {
   return m;
 }
 
-supervisor::HandoffEnd handoff_end() {
+supervisor::HandoffEnd handoff_end(std::uint32_t first_fd) {
   return {.id = 77,
-          .channel_index = 0,
-          .peer_index = 1,
+          .channel_index = first_fd,
+          .peer_index = first_fd + 1,
           .peer_pid = 4711,
           .timeouts = {.freeze_budget = 250ms, .stall = 10s}};
 }
 
+protocol::Hello hello() {
+  return {.protocol_min = 1,
+          .protocol_max = 1,
+          .handoff_id = 77,
+          .lane = 0,
+          .lanes = 1,
+          .manifest = manifest(),
+          .sessions = 12345678901,
+          .fds_max = 20000};
+}
+protocol::Hello hello_of_a_lane() {
+  return {.protocol_min = 1,
+          .protocol_max = 3,
+          .handoff_id = 77,
+          .lane = 2,
+          .lanes = 4,
+          .manifest = {.service = "chat", .release = "2.0"},
+          .sessions = 0,
+          .fds_max = 20000};
+}
+
 std::vector<Frame> channel_frames() {
   return {
-      {Type::kHello, "", 0,
-       encode(protocol::Hello{.protocol_min = 1,
-                              .protocol_max = 1,
-                              .handoff_id = 77,
-                              .lane = 0,
-                              .lanes = 1,
-                              .manifest = manifest(),
-                              .sessions = 12345678901,
-                              .fds_max = 20000})},
+      {Type::kHello, "", 0, encode(hello())},
+      {Type::kHello, "lanes", 0, encode(hello_of_a_lane())},
       {Type::kAbort, "", 0, encode(protocol::Abort{{core::Code::kTimeout, "the heir was silent"}})},
       {Type::kListeners, "", 2, encode(protocol::Listeners{manifest().named, 2})},
       {Type::kSessions, "", 2, sessions()},
@@ -102,10 +116,10 @@ protocol::Owner shown_owner() {
 std::vector<Frame> supervisor_frames() {
   return {
       {Type::kStart, "", 2, supervisor::encode_start("chat", 3, listeners(), "")},
-      {Type::kStart, "heir", 2, supervisor::encode_start_heir("chat", 4, handoff_end(), "")},
+      {Type::kStart, "heir", 2, supervisor::encode_start_heir("chat", 4, handoff_end(0), "")},
       {Type::kStart, "return", 2,
        supervisor::encode_start("chat", 3, listeners(), "/run/handoff/services.sock")},
-      {Type::kDonate, "", 2, supervisor::encode_donate(4, handoff_end())},
+      {Type::kDonate, "", 3, supervisor::encode_donate(4, handoff_end(1))},
       {Type::kStop, "", 0, supervisor::encode_stop(supervisor::Time(123456789012us))},
       {Type::kQuery, "", 0, supervisor::encode_query(300)},
       {Type::kCancel, "", 0, supervisor::encode_cancel(77, "the operator gave up")},

@@ -5,6 +5,7 @@
 //   HANDOFF_WRITE_GOLDEN=tests/unit/protocol/golden build/dev/bin/golden_test
 // It writes the files that are missing and never changes one. A new field: the encoder leaves it
 // out while it isn't set, so that the old files stay true; a variant shows a frame that has it.
+// What the supervisor makes of a new frame stands in heard.cc.
 #pragma once
 
 #include <string>

@@ -1,0 +1,265 @@
+// What one side of the control socket writes, the other reads, whatever the values: what a service
+// reports (protozero) reaches the supervisor (libprotobuf), and the other way round.
+#include <fuzzer/FuzzedDataProvider.h>
+
+#include <string>
+#include <vector>
+
+#include "check.h"
+#include "core/address.h"
+#include "differential.h"
+#include "io/service_messages.h"
+#include "protocol/limits.h"
+#include "protocol/messages.h"
+
+namespace handoff {
+namespace {
+
+using protocol::Type;
+using In = FuzzedDataProvider;
+
+std::uint64_t number(In& in) { return in.ConsumeIntegral<std::uint64_t>(); }
+
+// As declarations.cc lets pass.
+std::string any_name(In& in) {
+  std::string name = in.ConsumeRandomLengthString(protocol::kMaxName);
+  return core::valid_name(name) ? name : "a";
+}
+std::string any_address(In& in) {
+  std::string text = in.ConsumeRandomLengthString(120);
+  if (in.ConsumeBool()) text.insert(0, "unix:/");
+  return core::parse_address(text) ? text : "";
+}
+
+std::vector<protocol::Named> any_named(In& in) {
+  std::vector<protocol::Named> out;
+  for (auto n = in.ConsumeIntegralInRange(0, 4); n > 0; --n) {
+    out.push_back({any_name(in), any_address(in), number(in), number(in),
+                   in.ConsumeIntegral<std::uint32_t>()});
+  }
+  return out;
+}
+
+protocol::Manifest any_manifest(In& in) {
+  protocol::Manifest out{.service = any_name(in), .release = any_name(in)};
+  for (auto n = in.ConsumeIntegralInRange(0, 4); n > 0; --n) {
+    protocol::Kind kind{.name = any_name(in), .section = in.ConsumeBool()};
+    kind.version = in.ConsumeIntegral<std::uint32_t>();
+    for (auto k = in.ConsumeIntegralInRange(0, 4); k > 0; --k) {
+      kind.reads.push_back(in.ConsumeIntegral<std::uint32_t>());
+      kind.writes.push_back(in.ConsumeIntegral<std::uint32_t>());
+    }
+    out.kinds.push_back(std::move(kind));
+  }
+  out.named = any_named(in);
+  return out;
+}
+
+// ---- a service reports -------------------------------------------------------------------------
+
+constexpr supervisor::Generation kSender = 9;
+
+supervisor::Heard heard(Type type, const std::string& body) {
+  CHECK_THAT(body.size() <= protocol::kMaxBody, protocol::type_name(type));
+  auto out = supervisor::decode(type, body, kSender);
+  CHECK_THAT(out, "the supervisor refuses it: " + out.error().message);
+  return std::move(*out);
+}
+
+template <class Event>
+Event only_event(const supervisor::Heard& heard) {
+  CHECK_THAT(heard.events.size() == 1, "");
+  return std::get<Event>(heard.events.front());
+}
+
+void report_register(In& in) {
+  protocol::Register m{1, 1, number(in), any_manifest(in)};
+  m.returning = in.ConsumeBool();
+  m.state = in.ConsumeIntegralInRange<std::uint32_t>(0, 6);
+  m.handoff_id = number(in);
+  const auto all = heard(Type::kRegister, encode(m));
+  const auto registered = only_event<supervisor::Registered>(all);
+  CHECK_THAT(registered.returning == m.returning, "");
+  CHECK_THAT(registered.handoff_id == (m.returning ? m.handoff_id : 0), "");
+  const auto& named = std::get<supervisor::ReleaseNamed>(all.aside);
+  CHECK_THAT(named.service == m.manifest.service && named.release == m.manifest.release, "");
+}
+
+void report_owner(In& in) {
+  protocol::Owner m;
+  m.generation = number(in);
+  m.handoff_id = number(in);
+  m.named = any_named(in);
+  m.sessions = number(in);
+  m.lost = number(in);
+  for (auto n = in.ConsumeIntegralInRange(0, 100); n > 0; --n) m.lost_ids.push_back(number(in));
+  m.frozen_at_ns = number(in);
+  m.running_at_ns = number(in);
+  m.blackout = {number(in), number(in), number(in), number(in)};
+  m.donor_died = in.ConsumeBool();
+  m.with_fds = in.ConsumeBool();  // and none come with it
+  const auto all = heard(Type::kOwner, encode(m));
+  const auto owned = only_event<supervisor::Owned>(all);
+  CHECK_THAT(owned.handoff_id == m.handoff_id && owned.sessions == m.sessions, "");
+  CHECK_THAT(owned.lost == m.lost && owned.lost_ids == m.lost_ids, "");
+  CHECK_THAT(owned.frozen_at_ns == m.frozen_at_ns && owned.running_at_ns == m.running_at_ns, "");
+  CHECK_THAT(owned.blackout.p50_us == m.blackout.p50_us, "");
+  CHECK_THAT(owned.blackout.p99_us == m.blackout.p99_us, "");
+  CHECK_THAT(owned.blackout.p999_us == m.blackout.p999_us, "");
+  CHECK_THAT(owned.blackout.max_us == m.blackout.max_us, "");
+  CHECK_THAT(owned.donor_died == m.donor_died, "");
+  const auto& fds = std::get<supervisor::FdsNamed>(all.aside).fds;
+  CHECK_THAT(fds.size() == m.named.size(), "");
+  for (std::size_t i = 0; i < fds.size(); ++i) {
+    CHECK_THAT(fds[i].name == m.named[i].name && fds[i].inode == m.named[i].inode, "");
+    CHECK_THAT(fds[i].device == m.named[i].device, "");
+  }
+}
+
+void report_progress(In& in) {
+  const protocol::Progress m{number(in),
+                             static_cast<protocol::Phase>(in.ConsumeIntegralInRange(0, 3)),
+                             number(in),
+                             number(in),
+                             number(in),
+                             number(in),
+                             in.ConsumeIntegral<std::uint32_t>()};
+  const auto event = only_event<supervisor::Progressed>(heard(Type::kProgress, encode(m)));
+  CHECK_THAT(event.handoff_id == m.handoff_id && event.at_ns == m.at_ns, "");
+  CHECK_THAT(static_cast<int>(event.phase) == static_cast<int>(m.phase), "");
+  CHECK_THAT(event.sessions_sent == m.sessions_sent, "");
+  CHECK_THAT(event.sessions_total == m.sessions_total, "");
+  CHECK_THAT(event.bytes == m.bytes && event.round == m.round, "");
+}
+
+void report_failed(In& in) {
+  const protocol::Failed m{
+      number(in),
+      {static_cast<core::Code>(in.ConsumeIntegralInRange(0, 10)),
+       in.ConsumeRandomLengthString(2 * protocol::kMaxReason)},  // what user code threw, say
+      number(in)};
+  const auto event = only_event<supervisor::HandoffFailed>(heard(Type::kFailed, encode(m)));
+  CHECK_THAT(event.handoff_id == m.handoff_id, "");
+  CHECK_THAT(event.reason.empty() == m.reason.text.empty(), "");
+}
+
+void report_retired(In& in) {
+  const protocol::Retired m{number(in), number(in), number(in),      number(in),
+                            number(in), number(in), in.ConsumeBool()};
+  const auto event = only_event<supervisor::DonorRetired>(heard(Type::kRetired, encode(m)));
+  CHECK_THAT(event.handoff_id == m.handoff_id && event.at_ns == m.at_ns, "");
+  CHECK_THAT(event.sessions == m.sessions && event.bytes == m.bytes, "");
+  CHECK_THAT(event.lost == m.lost && event.heir_died == m.heir_died, "");
+}
+
+void report_status(In& in) {
+  const protocol::Status m{number(in), number(in), in.ConsumeIntegral<std::uint32_t>()};
+  const auto counted = std::get<supervisor::SessionsCounted>(heard(Type::kStatus, encode(m)).aside);
+  CHECK_THAT(counted.query_id == m.query_id && counted.sessions == m.sessions, "");
+}
+
+// ---- the supervisor orders ---------------------------------------------------------------------
+
+template <class Message>
+Message read(Type type, const std::string& body) {
+  CHECK_THAT(body.size() <= protocol::kMaxBody, protocol::type_name(type));
+  fuzz::compare_readers(type, body);
+  auto out = protocol::decode<Message>(body);
+  CHECK_THAT(out, "a service refuses it: " + out.error().message);
+  return std::move(*out);
+}
+
+supervisor::Duration any_timeout(In& in) {
+  return std::chrono::microseconds(in.ConsumeIntegralInRange<std::int64_t>(0, 86'400'000'000));
+}
+
+supervisor::HandoffEnd any_end(In& in) {
+  supervisor::HandoffEnd end{.id = number(in),
+                             .channel_index = in.ConsumeIntegral<std::uint32_t>(),
+                             .peer_index = in.ConsumeIntegral<std::uint32_t>(),
+                             .peer_pid = in.ConsumeIntegral<std::uint32_t>(),
+                             .timeouts = {}};
+  end.timeouts.stall = any_timeout(in);
+  end.timeouts.freeze_budget = any_timeout(in);
+  return end;
+}
+
+void check_end(const protocol::Handoff& read, const supervisor::HandoffEnd& end) {
+  CHECK_THAT(read.id == end.id && read.peer_pid == end.peer_pid, "");
+  CHECK_THAT(read.channel_index == end.channel_index && read.peer_index == end.peer_index, "");
+  CHECK_THAT(read.stall_us == static_cast<std::uint64_t>(supervisor::to_us(end.timeouts.stall)),
+             "");
+  CHECK_THAT(
+      read.budget_us == static_cast<std::uint64_t>(supervisor::to_us(end.timeouts.freeze_budget)),
+      "");
+}
+
+void order_start(In& in) {
+  const std::string service = any_name(in);
+  const auto generation = number(in);
+  std::vector<supervisor::NamedFd> listeners;
+  for (auto n = in.ConsumeIntegralInRange(0, 8); n > 0; --n) {
+    listeners.push_back({any_name(in), any_address(in), number(in), number(in)});
+  }
+  const std::string report_path = in.ConsumeRandomLengthString(300);
+  const auto start = read<protocol::Start>(
+      Type::kStart, supervisor::encode_start(service, generation, listeners, report_path));
+  CHECK_THAT(start.report_path == report_path, "");
+  CHECK_THAT(start.service == service && start.generation == generation && !start.heir, "");
+  CHECK_THAT(start.listeners.size() == listeners.size() && !start.handoff, "");
+  for (std::size_t i = 0; i < listeners.size(); ++i) {
+    CHECK_THAT(start.listeners[i].name == listeners[i].name, "");
+    CHECK_THAT(start.listeners[i].address == listeners[i].address, "");
+    CHECK_THAT(start.listeners[i].inode == listeners[i].inode, "");
+    CHECK_THAT(start.listeners[i].device == listeners[i].device, "");
+    CHECK_THAT(start.listeners[i].fd_index == i, "");
+  }
+}
+
+void order_start_heir(In& in) {
+  const auto end = any_end(in);
+  const auto start =
+      read<protocol::Start>(Type::kStart, supervisor::encode_start_heir("chat", 7, end, ""));
+  CHECK_THAT(start.heir && start.generation == 7 && start.handoff, "");
+  check_end(*start.handoff, end);
+}
+
+void order_donate(In& in) {
+  const auto end = any_end(in);
+  const auto heir = number(in);
+  const auto donate = read<protocol::Donate>(Type::kDonate, supervisor::encode_donate(heir, end));
+  CHECK_THAT(donate.heir_generation == heir, "");
+  check_end(donate.handoff, end);
+}
+
+void order_others(In& in) {
+  const auto us = in.ConsumeIntegralInRange<std::int64_t>(0, INT64_MAX / 1000);
+  const auto stop = read<protocol::Stop>(
+      Type::kStop, supervisor::encode_stop(supervisor::Time(std::chrono::microseconds(us))));
+  CHECK_THAT(stop.deadline_us == static_cast<std::uint64_t>(us), "");
+  const auto id = number(in);
+  CHECK_THAT(read<protocol::Query>(Type::kQuery, supervisor::encode_query(id)).id == id, "");
+  const auto cancel =
+      read<protocol::Cancel>(Type::kCancel, supervisor::encode_cancel(id, "given up"));
+  CHECK_THAT(cancel.handoff_id == id && cancel.reason == "given up", "");
+}
+
+constexpr void (*kAll[])(In&) = {report_register, report_owner,  report_progress, report_failed,
+                                 report_retired,  report_status, order_start,     order_start_heir,
+                                 order_donate,    order_others};
+
+}  // namespace
+}  // namespace handoff
+
+extern "C" int LLVMFuzzerInitialize(int*, char***) {
+  handoff::fuzz::be_quiet();
+  return 0;
+}
+
+// The first byte says which message, the others are its values.
+extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
+  if (size == 0) return -1;
+  FuzzedDataProvider in(data + 1, size - 1);
+  handoff::kAll[data[0] % std::size(handoff::kAll)](in);
+  return 0;
+}

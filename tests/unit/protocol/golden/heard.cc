@@ -1,0 +1,124 @@
+#include "heard.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "io/service_messages.h"
+
+namespace handoff::golden {
+namespace {
+
+using supervisor::Heard;
+using ::testing::ElementsAre;
+
+template <class Event>
+const Event& only_event(const Heard& heard) {
+  static const Event none{};
+  EXPECT_EQ(1U, heard.events.size());
+  const Event* event = heard.events.empty() ? nullptr : std::get_if<Event>(&heard.events.front());
+  EXPECT_NE(nullptr, event);
+  return event != nullptr ? *event : none;
+}
+
+template <class Aside>
+const Aside& aside(const Heard& heard) {
+  static const Aside none{};
+  const Aside* what = std::get_if<Aside>(&heard.aside);
+  EXPECT_NE(nullptr, what);
+  return what != nullptr ? *what : none;
+}
+
+// The generation comes from the supervisor, which does not take the service's word for it.
+constexpr supervisor::Generation kSender = 9;
+
+void expect_register(const Heard& heard) {
+  EXPECT_EQ(kSender, only_event<supervisor::Registered>(heard).generation);
+  EXPECT_EQ("chat", aside<supervisor::ReleaseNamed>(heard).service);
+  EXPECT_EQ("2.0", aside<supervisor::ReleaseNamed>(heard).release);
+}
+
+void expect_owner(const Heard& heard) {
+  const auto& owned = only_event<supervisor::Owned>(heard);
+  EXPECT_EQ(kSender, owned.generation);
+  EXPECT_EQ(77U, owned.handoff_id);
+  EXPECT_EQ(1000U, owned.sessions);
+  EXPECT_EQ(2U, owned.lost);
+  EXPECT_THAT(owned.lost_ids, ElementsAre(6, 700));
+  EXPECT_EQ(123456789012345U, owned.frozen_at_ns);
+  EXPECT_EQ(123456792012345U, owned.running_at_ns);
+  EXPECT_EQ(900U, owned.blackout.p50_us);
+  EXPECT_EQ(2500U, owned.blackout.p99_us);
+  EXPECT_EQ(2900U, owned.blackout.p999_us);
+  EXPECT_EQ(3000U, owned.blackout.max_us);
+  EXPECT_TRUE(owned.donor_died);
+  const auto& fds = aside<supervisor::FdsNamed>(heard).fds;
+  ASSERT_EQ(2U, fds.size());
+  EXPECT_EQ("public", fds[0].name);
+  EXPECT_EQ("tcp:127.0.0.1:7000", fds[0].address);
+  EXPECT_EQ(4026531840U, fds[0].inode);
+  EXPECT_EQ(9U, fds[0].device);
+  EXPECT_EQ("log", fds[1].name);
+}
+
+void expect_progress(const Heard& heard) {
+  const auto& progress = only_event<supervisor::Progressed>(heard);
+  EXPECT_EQ(kSender, progress.generation);
+  EXPECT_EQ(77U, progress.handoff_id);
+  EXPECT_EQ(supervisor::CopyPhase::kSwitch, progress.phase);
+  EXPECT_EQ(123456789012345U, progress.at_ns);
+  EXPECT_EQ(400U, progress.sessions_sent);
+  EXPECT_EQ(1000U, progress.sessions_total);
+  EXPECT_EQ(65536U, progress.bytes);
+  EXPECT_EQ(2U, progress.round);
+}
+
+void expect_failed(const Heard& heard) {
+  const auto& failed = only_event<supervisor::HandoffFailed>(heard);
+  EXPECT_EQ(kSender, failed.generation);
+  EXPECT_EQ(77U, failed.handoff_id);
+  EXPECT_EQ("rejected", failed.code);
+  EXPECT_EQ("restore() says no", failed.reason);
+}
+
+void expect_retired(const Heard& heard) {
+  const auto& retired = only_event<supervisor::DonorRetired>(heard);
+  EXPECT_EQ(kSender, retired.generation);
+  EXPECT_EQ(77U, retired.handoff_id);
+  EXPECT_EQ(1000U, retired.sessions);
+  EXPECT_EQ(65536U, retired.bytes);
+  EXPECT_EQ(5U, retired.lost);
+  EXPECT_TRUE(retired.heir_died);
+  EXPECT_EQ(123456792012345U, retired.at_ns);
+}
+
+void expect_status(const Heard& heard) {
+  EXPECT_TRUE(heard.events.empty());
+  EXPECT_EQ(300U, aside<supervisor::SessionsCounted>(heard).query_id);
+  EXPECT_EQ(1000U, aside<supervisor::SessionsCounted>(heard).sessions);
+}
+
+void expect_return(const Heard& heard) {
+  const auto& registered = only_event<supervisor::Registered>(heard);
+  EXPECT_EQ(kSender, registered.generation);
+  EXPECT_TRUE(registered.returning);
+  EXPECT_EQ(4U, registered.handoff_id);
+}
+
+}  // namespace
+
+void expect_heard(const std::string& name, protocol::Type type, const std::string& body) {
+  static const std::map<std::string, void (*)(const Heard&)> kExpected = {
+      {"Register.hex", expect_register},      {"Owner.hex", expect_owner},
+      {"Register-return.hex", expect_return}, {"Owner-return.hex", expect_owner},
+      {"Progress.hex", expect_progress},      {"Failed.hex", expect_failed},
+      {"Retired.hex", expect_retired},        {"Status.hex", expect_status}};
+  const auto expected = kExpected.find(name);
+  ASSERT_NE(kExpected.end(), expected) << "what does the supervisor make of it?";
+  const auto heard = supervisor::decode(type, body, kSender);
+  ASSERT_TRUE(heard) << heard.error().message;
+  expected->second(*heard);
+}
+
+}  // namespace handoff::golden

@@ -1,0 +1,13 @@
+// What the supervisor must make of the golden frames that a service sends.
+#pragma once
+
+#include <string>
+
+#include "protocol/frame.h"
+
+namespace handoff::golden {
+
+// body: that of the file of this name, with or without fields that nobody knows.
+void expect_heard(const std::string& name, protocol::Type type, const std::string& body);
+
+}  // namespace handoff::golden
