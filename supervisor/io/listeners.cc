@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "io/socket.h"
+
 namespace handoff::supervisor {
 
 void Listeners::keep(std::size_t index, Listener listener) {
@@ -47,6 +49,12 @@ void Listeners::take_shown(std::vector<NamedFd>& shown) {
                                      [&](const NamedAddress& w) { return w.name == named.name; });
     const auto index = static_cast<std::size_t>(wanted - wanted_.begin());
     if (wanted == wanted_.end() || have_[index]) continue;
+    const auto identity = handoff::io::identity_of(fd.get());
+    if (!identity || *identity != handoff::io::Identity{named.inode, named.device}) {
+      spdlog::error("{}: the listener {} that is shown is not the one announced", service_,
+                    named.name);
+      continue;
+    }
     auto listener = Listener::adopt(*wanted, std::move(fd));
     if (!listener) {
       spdlog::error("{}: the listener {} that is shown is not taken: {}", service_, named.name,

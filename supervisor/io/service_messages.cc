@@ -4,7 +4,6 @@
 #include <cctype>
 
 #include "handoff.pb.h"
-#include "io/socket.h"
 #include "protocol/limits.h"
 
 namespace handoff::supervisor {
@@ -70,14 +69,8 @@ Heard from(const v1::Register& message, Generation generation, std::vector<Uniqu
   return heard;
 }
 
-// An fd that is not the one announced is none (I6).
 UniqueFd shown(const v1::Named& named, std::vector<UniqueFd>& fds) {
-  if (named.fd_index() >= fds.size()) return {};
-  UniqueFd fd = std::move(fds[named.fd_index()]);
-  if (!fd.valid()) return {};
-  const auto identity = handoff::io::identity_of(fd.get());
-  if (!identity || *identity != handoff::io::Identity{named.inode(), named.device()}) return {};
-  return fd;
+  return named.fd_index() < fds.size() ? std::move(fds[named.fd_index()]) : UniqueFd();
 }
 
 Heard from(const v1::Owner& message, Generation generation, std::vector<UniqueFd>& passed) {

@@ -29,7 +29,8 @@ std::string address_of(const UniqueFd& fd) { return io::bound_address(fd.get()).
 UniqueFd copy_of(const UniqueFd& fd) { return UniqueFd(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0)); }
 // As a service shows it.
 NamedFd shown(const std::string& name, const UniqueFd& fd) {
-  NamedFd out{name, address_of(fd)};
+  const auto identity = io::identity_of(fd.get());
+  NamedFd out{name, address_of(fd), identity->inode, identity->device};
   out.fd = copy_of(fd);
   return out;
 }
@@ -167,6 +168,15 @@ TEST_F(ListenersTest, TakesWhatIsShownAndWantedAndMissing) {
   ASSERT_EQ(listeners.here().size(), 1U);
   EXPECT_EQ(listeners.here()[0]->inode(), io::identity_of(a.get())->inode);
   for (const NamedFd& left : all) EXPECT_FALSE(left.fd.valid()) << left.name << " is closed";
+}
+
+TEST_F(ListenersTest, OneThatIsNotTheOneAnnouncedIsNotTaken) {
+  const UniqueFd a = bound("tcp:127.0.0.1:0");
+  Listeners listeners("chat", {named("a", "tcp:127.0.0.1:0")}, notify_);
+  auto one = list(shown("a", a));
+  ++one.front().inode;
+  listeners.take_shown(one);
+  EXPECT_TRUE(listeners.here().empty());
 }
 
 TEST_F(ListenersTest, DoesNotExchangeOneThatIsThere) {
