@@ -241,7 +241,7 @@ void Trial::strike() {
   held_.reset();
   if (cell_.blow == Blow::kSlow) {
     wait_until([&] { return Clock::now() >= struck_at_ + kSlowFor; }, kPatience);
-    resume_all();
+    for (const auto& [pid, handle] : victims_) signal_process(pid, SIGCONT);
   }
 }
 
