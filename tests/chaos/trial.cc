@@ -215,9 +215,10 @@ void Trial::find_victims() {
     if (pid == 0 || !is_running(pid)) throw NotApplicable{std::string("no ") + who + " then"};
     victims_.emplace_back(pid, test::hold(pid));
   };
+  // The supervisor first: it must not live to see and tell the others' end.
+  add(has_supervisor(cell_.victim), supervision_.pid(), "supervisor");
   add(has_donor(cell_.victim), donor_, "donor");
   add(has_heir(cell_.victim), heir_, "heir");
-  add(has_supervisor(cell_.victim), supervision_.pid(), "supervisor");
 }
 
 void Trial::strike() {
