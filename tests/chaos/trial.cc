@@ -187,8 +187,12 @@ void Trial::start() {
 void Trial::upgrade_to_the_point() {
   armed_ = true;
   upgrade_ = supervision_.upgrade(2);
-  const auto begin = Clock::now();
   const auto moment = cell_.moment();
+  if (moment) {
+    require([&] { return upgrade_->out().find("\"start\"") != std::string::npos; },
+            "the upgrade does not begin");
+  }
+  const auto begin = Clock::now();
   const auto there = [&] {
     if (moment) return Clock::now() >= begin + *moment;
     // With a stop the upgrade's end is not the end of what may be passed.
