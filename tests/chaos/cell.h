@@ -36,7 +36,7 @@ std::string_view name(Blow blow);
 struct Cell {
   Service service = Service::kEcho;
   Victim victim = Victim::kDonor;
-  std::string point;  // a failpoint; or "@12345us": that long after the upgrade was asked for
+  std::string point;  // a failpoint; or "@12345us": that long after the upgrade began
   Blow blow = Blow::kKill;
 
   // Nothing if it is struck at a failpoint.

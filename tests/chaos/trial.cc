@@ -188,8 +188,12 @@ void Trial::start() {
 void Trial::upgrade_to_the_point() {
   armed_ = true;
   upgrade_ = supervision_.upgrade(2);
-  const auto begin = Clock::now();
   const auto moment = cell_.moment();
+  if (moment) {
+    require([&] { return upgrade_->out().find("\"start\"") != std::string::npos; },
+            "the upgrade does not begin");
+  }
+  const auto begin = Clock::now();
   const auto there = [&] {
     if (moment) return Clock::now() >= begin + *moment;
     // With a stop the upgrade's end is not the end of what may be passed.
@@ -216,9 +220,10 @@ void Trial::find_victims() {
     if (pid == 0 || !is_running(pid)) throw NotApplicable{std::string("no ") + who + " then"};
     victims_.emplace_back(pid, test::hold(pid));
   };
+  // The supervisor first: it must not live to see and tell the others' end.
+  add(has_supervisor(cell_.victim), supervision_.pid(), "supervisor");
   add(has_donor(cell_.victim), donor_, "donor");
   add(has_heir(cell_.victim), heir_, "heir");
-  add(has_supervisor(cell_.victim), supervision_.pid(), "supervisor");
 }
 
 void Trial::strike() {
@@ -242,7 +247,7 @@ void Trial::strike() {
   held_.reset();
   if (cell_.blow == Blow::kSlow) {
     wait_until([&] { return Clock::now() >= struck_at_ + kSlowFor; }, kPatience);
-    resume_all();
+    for (const auto& [pid, handle] : victims_) signal_process(pid, SIGCONT);
   }
 }
 
