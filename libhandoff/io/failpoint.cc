@@ -53,6 +53,7 @@ struct Order {
   enum class What { kKill, kStop, kExit, kDelay, kError, kAsk };
   std::string point;
   long nth = 1;
+  bool on = false;  // from then on
   What what = What::kKill;
   int number = 0;  // milliseconds, or errno
   std::string path;
@@ -109,7 +110,10 @@ struct Plan {
     const std::size_t at = where.find('@');
     Order& order = orders.emplace_back();
     order.point = where.substr(0, at);
-    const auto nth = at == std::string_view::npos ? std::optional(1) : number(where.substr(at + 1));
+    std::string_view count = at == std::string_view::npos ? "1" : where.substr(at + 1);
+    order.on = count.ends_with('+');
+    if (order.on) count.remove_suffix(1);
+    const auto nth = number(count);
     bool known = false;
     for (const std::string& point : all()) known = known || point == order.point;
     const bool action =
@@ -120,7 +124,7 @@ struct Plan {
     }
     problem = "HANDOFF_FAILPOINT: \"" + std::string(part) + "\" " +
               (!known ? "names no failpoint (handoff doctor --failpoints lists them)"
-                      : "is no POINT[@N]=kill|stop|exit|delay:MS|error:ERRNO|ask:PATH");
+                      : "is no POINT[@N[+]]=kill|stop|exit|delay:MS|error:ERRNO|ask:PATH");
     orders.pop_back();
   }
 
@@ -172,7 +176,9 @@ const std::string& problem() { return plan().problem; }
 
 int strike(std::string_view name) {
   for (Order& order : plan().orders) {
-    if (order.point != name || order.passed.fetch_add(1) + 1 != order.nth) continue;
+    if (order.point != name) continue;
+    const long passed = order.passed.fetch_add(1) + 1;
+    if (order.on ? passed < order.nth : passed != order.nth) continue;
     switch (order.what) {
       case Order::What::kKill:
         (void)::kill(::getpid(), SIGKILL);

@@ -1,7 +1,7 @@
 // Where a tester strikes: named places in the shells of donor, heir and supervisor. In every build,
 // and off unless the environment asks for one:
 //
-//   HANDOFF_FAILPOINT=POINT[@N]=ACTION[,POINT[@N]=ACTION...]
+//   HANDOFF_FAILPOINT=POINT[@N[+]]=ACTION[,POINT[@N[+]]=ACTION...]
 //
 //   kill         SIGKILL to this process
 //   stop         SIGSTOP to this process
@@ -11,7 +11,8 @@
 //   ask:PATH     connects to the SOCK_SEQPACKET socket at PATH, sends the point's name, and goes on
 //                when the other end answers or closes: who is to be struck is struck meanwhile
 //
-// It strikes the N-th time that the process comes by (the first, without @N), and once. Messages
+// It strikes the N-th time that the process comes by (the first, without @N), and once; with a +,
+// each time from then on. Messages
 // have points of their own for each end of a channel, see kMessages in failpoint.cc:
 // donor.release.sending, donor.release.sent, heir.release.received. `handoff doctor --failpoints`
 // prints them all.

@@ -120,7 +120,7 @@ ExitStatus list_failpoints(bool as_json) {
     return ExitStatus::kDone;
   }
   for (const std::string& point : points) std::cout << point << "\n";
-  std::cout << "\nFor tests: HANDOFF_FAILPOINT=POINT[@N]=ACTION[,...] in the environment of "
+  std::cout << "\nFor tests: HANDOFF_FAILPOINT=POINT[@N[+]]=ACTION[,...] in the environment of "
                "`handoff run`;\nACTION is kill, stop, exit, delay:MS, error:ERRNO or ask:PATH.\n"
             << std::flush;
   return ExitStatus::kDone;

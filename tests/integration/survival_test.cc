@@ -138,6 +138,9 @@ struct Death {
   bool heir_known = true;
 };
 
+// For the names of the tests, which otherwise have its bytes in them.
+void PrintTo(const Death& death, std::ostream* out) { *out << death.failpoints; }
+
 class DeathInUpgradeTest : public SurvivalTest, public ::testing::WithParamInterface<Death> {};
 
 TEST_P(DeathInUpgradeTest, EndsByItselfAndIsToldAfterwards) {

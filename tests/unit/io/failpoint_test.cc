@@ -89,13 +89,22 @@ TEST(FailpointTest, StrikesTheNthTimeAndTakesSeveral) {
   EXPECT_EQ(exit_status("heir.run.before=kill,heir.run.after@3=error:EIO", pass), 3);
 }
 
+TEST(FailpointTest, StrikesEachTimeFromTheNthOn) {
+  const auto pass = [] {
+    int struck = 0;
+    for (int i = 1; i < 5; ++i) struck += failpoint::hit("heir.run.after") != 0 ? 1 : 0;
+    return struck;
+  };
+  EXPECT_EQ(exit_status("heir.run.after@2+=error:EIO", pass), 3);
+}
+
 TEST(FailpointTest, SaysWhatItDoesNotKnow) {
   for (const char* bad :
        {"nonsense=kill", "donor.freeze.before", "donor.freeze.before=", "donor.freeze.before=hit",
         "donor.freeze.before=kill:1", "donor.freeze.before=delay:", "donor.freeze.before=delay:-1",
         "donor.freeze.before=error:EWHAT", "donor.freeze.before=error:0",
-        "donor.freeze.before@0=kill", "donor.freeze.before@x=kill", "donor.freeze.before=ask:", ",",
-        "=kill"}) {
+        "donor.freeze.before@0=kill", "donor.freeze.before@x=kill", "donor.freeze.before@+=kill",
+        "donor.freeze.before=ask:", ",", "=kill"}) {
     EXPECT_EQ(exit_status(bad,
                           [&] {
                             const bool named = failpoint::problem().find("HANDOFF_FAILPOINT") == 0;
