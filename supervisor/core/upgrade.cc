@@ -76,11 +76,13 @@ void Upgrade::heir_owned(const Owned& owned, Time now) {
       close(Report::Result::kFailed);
       return;
     case State::kClosing:
-      if (!heir_owns_) {
+      // The donor went on, and only its death can have made the heir the owner: its exit is seen in
+      // a moment, or the heir is ended.
+      if (!heir_owns_ && !nobody_ && !heir_.killed) {
         note(Note::Level::kError,
-             "the new release says that it owns the sessions after the "
-             "handoff has failed: it is ended");
-        kill(heir_);
+             "the new release says that it owns the sessions after the handoff has failed");
+        claim_ = owned;
+        deadline_ = now + kHeirLeaves;
       }
       return;
     case State::kAwaitingDonor:  // it has said Failed, or is about to be reaped
@@ -96,7 +98,9 @@ void Upgrade::heir_owned(const Owned& owned, Time now) {
   report_.lost_ids = owned.lost_ids;
   report_.bytes = std::max(report_.bytes, progress_.bytes);
   report_.blackout = owned.blackout;
-  if (owned.lost > 0) report_.code = "peer_died";  // how it died is told at the end
+  // Whatever was about to be said of a failure: it has come out otherwise. How the donor died is
+  // told at the end.
+  fail_with(owned.lost > 0 ? "peer_died" : "", "");
   // The two speak on sockets of their own: the donor's word of its freeze may still be on its way.
   // What was moved is known from here.
   progress_.sessions_sent = progress_.sessions_total = owned.sessions;
@@ -255,14 +259,31 @@ void Upgrade::donor_exited(const Exit& exit, Time now) {
       if (heir_owns_) {
         if (donor_.story.empty()) donor_.story = how;
       } else if (!nobody_) {
-        crash_ = how;  // it was to go on, and died by itself
-        nobody_ = true;
-        out_.turn = Turn::kNobodyOwns;
+        went_on_and_died(how, now);
       }
       break;
     case State::kAwaitingHeir:
     case State::kOver:
       break;
+  }
+}
+
+// It died by itself, with its heir on the way out. If that had not read the donor's Abort yet, it
+// may have taken over.
+void Upgrade::went_on_and_died(const std::string& how, Time now) {
+  crash_ = how;
+  if (!heir_.gone && !heir_.killed && heir_.story.empty()) {
+    donor_.story = how;
+    heir_.must_go = false;
+    heir_.next.reset();
+    state_ = State::kAwaitingHeir;
+    deadline_ = now + verdict();
+    if (claim_) heir_owned(*claim_, now);
+  } else if (claim_) {
+    nobody_owns(claim_->sessions + claim_->lost);
+  } else {
+    nobody_ = true;
+    out_.turn = Turn::kNobodyOwns;
   }
 }
 
@@ -309,6 +330,8 @@ void Upgrade::ticked(Time now) {
     case State::kClosing:
     case State::kOver:
       deadline_.reset();
+      if (claim_) kill(heir_);
+      claim_.reset();
       break;
   }
 }

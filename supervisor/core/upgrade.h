@@ -8,7 +8,8 @@
 //   Switching     the heir's Owner                Closing, the donor must go
 //   AwaitingDonor the donor's Failed, after the heir has failed or died: Closing, the heir must go
 //   AwaitingHeir  the heir's Owner, after the donor has died or retired: Closing
-//   Closing       the exit of everyone who must go
+//   Closing       the exit of everyone who must go  Over; AwaitingHeir, if a donor that went on
+//                                                   dies before its heir is gone
 //   Over
 #pragma once
 
@@ -80,6 +81,7 @@ class Upgrade {
   void donor_failed(const HandoffFailed& failed, Time now);
   void donor_retired(const DonorRetired& retired, Time now);
   void donor_exited(const Exit& exit, Time now);
+  void went_on_and_died(const std::string& how, Time now);
   void measure_retire();
   void ticked(Time now);
   void tick_parties(Time now);
@@ -115,6 +117,7 @@ class Upgrade {
   bool retired_ = false;
   bool switch_told_ = false;
   Progressed progress_;
+  std::optional<Owned> claim_;  // of an heir whose donor had gone on: true if that has died
   Report report_;
   std::string crash_;
   Step out_;

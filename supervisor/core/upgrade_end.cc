@@ -69,7 +69,7 @@ void Upgrade::conclude_stories() {
 }
 
 void Upgrade::maybe_over(Time) {
-  if (state_ != State::kClosing) return;
+  if (state_ != State::kClosing || (claim_ && !heir_owns_ && !nobody_)) return;
   for (const Party* party : {&donor_, &heir_}) {
     if (party->must_go && !party->gone) return;
   }

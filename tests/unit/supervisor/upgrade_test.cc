@@ -368,15 +368,68 @@ TEST_F(UpgradeTest, NobodyOwnsWhenTheHeirDiedBetweenResumedAndOwner) {
   EXPECT_EQ(upgrade.state(), State::kOver);
 }
 
-TEST_F(UpgradeTest, LetsTheServiceRestartWhenTheDonorDiesAfterAFailure) {
+// ---- a donor that went on, and died before its heir was gone
+// -------------------------------------
+
+TEST_F(UpgradeTest, LetsTheServiceRestartWhenTheHeirOfADeadDonorHadGivenUp) {
   copy();
-  hear(failed(1, "timeout", "x"), 200ms);
+  hear(failed(2, "rejected", "no"), 190ms);
+  hear(failed(1, "rejected", "no"), 200ms);
   hear(Exited{1, kSegv}, 210ms);
   EXPECT_EQ(turn, Turn::kNobodyOwns);
   EXPECT_EQ(upgrade.state(), State::kClosing);
   hear(Exited{2, kStatus0}, 220ms);
   EXPECT_EQ(upgrade.state(), State::kOver);
   EXPECT_EQ(report().result, Report::Result::kFailed);
+}
+
+TEST_F(UpgradeTest, LetsTheServiceRestartOnceTheHeirOfADeadDonorGoes) {
+  copy();
+  hear(failed(1, "timeout", "x"), 200ms);
+  hear(Exited{1, kSegv}, 210ms);
+  EXPECT_EQ(turn, Turn::kUnchanged);
+  hear(Exited{2, kStatus0}, 220ms);
+  EXPECT_EQ(turn, Turn::kNobodyOwns);
+  EXPECT_EQ(upgrade.crash(), "was killed by SIGSEGV (core dumped)");
+  EXPECT_EQ(upgrade.state(), State::kOver);
+  EXPECT_EQ(report().result, Report::Result::kLost);
+}
+
+// The donor's Abort was still unread when it died: the heir finds it dead, and keeps what it can.
+TEST_F(UpgradeTest, FollowsAnHeirThatTookOverFromADonorThatHadGoneOn) {
+  copy();
+  hear(failed(1, "timeout", "x"), 200ms);
+  EXPECT_EQ(hear(owned(9, 1), 205ms), "");  // the donor's exit is not seen yet
+  EXPECT_EQ(hear(Exited{1, kSegv}, 206ms), "phase retire");
+  EXPECT_EQ(turn, Turn::kHeirOwns);
+  EXPECT_EQ(upgrade.state(), State::kOver);
+  EXPECT_EQ(report().result, Report::Result::kLost);
+  EXPECT_EQ(report().moved, 9U);
+  EXPECT_EQ(report().lost, 1U);
+}
+
+TEST_F(UpgradeTest, NobodyOwnsWhenAnHeirDiesThatTookOverFromADonorThatHadGoneOn) {
+  copy();
+  hear(failed(1, "timeout", "x"), 200ms);
+  hear(owned(9, 1), 205ms);
+  EXPECT_EQ(hear(Exited{2, kSegv}, 206ms), "");
+  EXPECT_EQ(upgrade.state(), State::kClosing);  // is the donor dead?
+  hear(Exited{1, kSegv}, 207ms);
+  EXPECT_EQ(turn, Turn::kNobodyOwns);
+  EXPECT_EQ(upgrade.state(), State::kOver);
+  EXPECT_EQ(report().result, Report::Result::kLost);
+  EXPECT_EQ(report().lost, 10U);
+}
+
+TEST_F(UpgradeTest, FollowsAnHeirThatTookOverAlsoIfTheDonorsExitIsSeenFirst) {
+  copy();
+  hear(failed(1, "timeout", "x"), 200ms);
+  hear(Exited{1, kSegv}, 205ms);
+  EXPECT_EQ(hear(owned(10, 0), 1300ms), "phase retire");
+  EXPECT_EQ(turn, Turn::kHeirOwns);
+  EXPECT_EQ(upgrade.state(), State::kOver);
+  EXPECT_EQ(report().result, Report::Result::kDone);
+  EXPECT_EQ(report().code, "");
 }
 
 // ---- what is not part of it
@@ -395,7 +448,13 @@ TEST_F(UpgradeTest, IgnoresWhatBelongsToAnotherHandoff) {
 TEST_F(UpgradeTest, EndsAnHeirThatOwnsAfterTheDonorWentBack) {
   copy();
   hear(failed(1, "timeout", "x"), 200ms);
-  EXPECT_EQ(hear(owned(10, 0), 210ms), "kill 2");
+  EXPECT_EQ(hear(owned(10, 0), 210ms), "");
+  EXPECT_EQ(tick(1199ms), "");
+  EXPECT_EQ(tick(1200ms), "kill 2");  // the donor lives: it can't be
+  hear(Exited{2, kKilled}, 1210ms);
+  EXPECT_EQ(tick(1210ms), "");
+  EXPECT_EQ(upgrade.state(), State::kOver);
+  EXPECT_EQ(report().result, Report::Result::kFailed);
   EXPECT_EQ(turn, Turn::kUnchanged);
 }
 
@@ -416,6 +475,16 @@ TEST_F(UpgradeTest, CancelledInTheCopyItAsksTheDonor) {
   hear(Exited{2, kStatus0}, 203ms);
   EXPECT_EQ(report().code, "cancelled");
   EXPECT_EQ(report().result, Report::Result::kFailed);
+}
+
+TEST_F(UpgradeTest, ForgetsACancelThatCameTooLate) {
+  copy();
+  upgrade.cancel("stopped", at(200ms));
+  hear(owned(10, 0), 201ms);
+  hear(Exited{1, kStatus0}, 202ms);
+  EXPECT_EQ(report().result, Report::Result::kDone);
+  EXPECT_EQ(report().code, "");
+  EXPECT_EQ(report().message, "");
 }
 
 TEST_F(UpgradeTest, CancelledAfterTheSwitchItHurriesTheDonor) {
