@@ -170,9 +170,10 @@ void Upgrade::heir_ended(const std::string& code, const std::string& how, Time n
 // -----------------------------------------------------------------------------------
 
 void Upgrade::donor_progressed(const Progressed& progress, Time now) {
-  if (!copying()) return;
+  if (!copying() && state_ != State::kAwaitingDonor) return;
   progress_ = progress;
   report_.bytes = progress.bytes;
+  if (!copying()) return;
   deadline_ = now + silence();
   if (progress.phase == CopyPhase::kSwitch && state_ == State::kCopying) {
     state_ = State::kSwitching;
