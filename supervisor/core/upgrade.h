@@ -60,6 +60,8 @@ class Upgrade {
   // How the donor died, for the log of a service that nobody owns any more.
   const std::string& crash() const { return crash_; }
 
+  friend bool operator==(const Upgrade&, const Upgrade&) = default;
+
  private:
   // A process that may have to go: asked to, then SIGTERM, then SIGKILL.
   struct Party {
@@ -71,6 +73,11 @@ class Upgrade {
     std::optional<Time> next;
     std::string code;  // what it said, or how it ended
     std::string story;
+    friend bool operator==(const Party&, const Party&) = default;
+  };
+  // What the step under way has to say: empty between two steps, and so always the same.
+  struct Out : Step {
+    friend bool operator==(const Out&, const Out&) { return true; }
   };
 
   void heir_registered(Time now);
@@ -120,7 +127,7 @@ class Upgrade {
   std::optional<Owned> claim_;  // of an heir whose donor had gone on: true if that has died
   Report report_;
   std::string crash_;
-  Step out_;
+  Out out_;
 };
 
 }  // namespace handoff::supervisor
