@@ -65,6 +65,7 @@ struct Report {
   Blackout blackout;
   std::string code;  // "" if there is nothing to complain about
   std::string message;
+  friend bool operator==(const Report&, const Report&) = default;
 };
 struct Conclude {
   Report report;

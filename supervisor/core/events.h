@@ -19,6 +19,7 @@ struct Blackout {
   std::uint64_t p99_us = 0;
   std::uint64_t p999_us = 0;
   std::uint64_t max_us = 0;
+  friend bool operator==(const Blackout&, const Blackout&) = default;
 };
 
 // ---- from a process, on its control socket -----------------------------------------------------
@@ -39,6 +40,7 @@ struct Owned {
   std::uint64_t running_at_ns = 0;
   Blackout blackout;
   bool donor_died = false;
+  friend bool operator==(const Owned&, const Owned&) = default;
 };
 
 enum class CopyPhase { kNone, kCopy, kSwitch, kRetire };
@@ -52,6 +54,7 @@ struct Progressed {
   std::uint64_t sessions_total = 0;
   std::uint64_t bytes = 0;
   std::uint32_t round = 0;
+  friend bool operator==(const Progressed&, const Progressed&) = default;
 };
 
 struct Counted {  // before the handoff's first Progressed

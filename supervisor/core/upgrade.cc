@@ -223,9 +223,10 @@ void Upgrade::donor_owned(Time now) {
 }
 
 void Upgrade::donor_progressed(const Progressed& progress, Time now) {
-  if (!copying()) return;
-  progress_ = progress;
+  if (heir_owns_ || nobody_) return;
+  progress_ = progress;  // how many there are counts, however late it is said
   report_.bytes = progress.bytes;
+  if (!copying()) return;
   arm(now + silence());
   if (progress.phase == CopyPhase::kSwitch && state_ == State::kCopying) {
     state_ = State::kSwitching;

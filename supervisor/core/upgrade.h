@@ -9,9 +9,8 @@
 //   AwaitingDonor the donor's Failed, after the heir has failed or died: Closing, the heir must go
 //   AwaitingHeir  the heir's Owner, after the donor has died or retired: Closing; one that hangs is
 //                 ended, unless it is the owner by the donor's word
-//   Closing       the exit of everyone who must go; but if a donor that went on dies before its
-//   heir
-//                 is gone, it is AwaitingHeir
+//   Closing       the exit of everyone who must go: Over; AwaitingHeir, if a donor that went on
+//                 dies before its heir is gone
 //   Over
 #pragma once
 
@@ -67,6 +66,8 @@ class Upgrade {
   // How the donor died, for the log of a service that nobody owns any more.
   const std::string& crash() const { return crash_; }
 
+  friend bool operator==(const Upgrade&, const Upgrade&) = default;
+
  private:
   // A process that may have to go: asked to, then SIGTERM, then SIGKILL.
   struct Party {
@@ -78,6 +79,11 @@ class Upgrade {
     std::optional<Time> next;
     std::string code;  // what it said, or how it ended
     std::string story;
+    friend bool operator==(const Party&, const Party&) = default;
+  };
+  // What the step under way has to say: empty between two steps, and so always the same.
+  struct Out : Step {
+    friend bool operator==(const Out&, const Out&) { return true; }
   };
 
   void returned(const Registered& registered, Time now);
@@ -142,7 +148,7 @@ class Upgrade {
   std::optional<Owned> claim_;  // of an heir whose donor had gone on: true if that has died
   Report report_;
   std::string crash_;
-  Step out_;
+  Out out_;
 };
 
 }  // namespace handoff::supervisor

@@ -1,153 +1,204 @@
-// A world of one donor, one heir and the channel between them, around the real state machines:
-// every message, timer, death, hang and move of a byte is a separate step, and who explores it
+// A world of one donor, one heir, their supervisor, and the sockets between them, at one moment.
+// Every message, timer, death, hang and move of a byte is a separate Step; whoever explores it
 // decides which comes next.
-//
-// Time is left out: a timer may fire whenever one is set. What is safe without any assumption about
-// time is safe with it. What the shell (io/) does is modelled after it, effect by effect; what it
-// must not do can be seeded as a Bug.
 #pragma once
 
+#include <array>
 #include <cstdint>
-#include <deque>
-#include <optional>
+#include <functional>
 #include <string>
-#include <vector>
 
-#include "core/donor.h"
-#include "core/heir.h"
+#include "automaton.h"
+#include "mail.h"
 
 namespace handoff::simulation {
 
-enum class Bug : std::uint8_t {
-  kNone,
-  kRunBeforeResumed,       // the heir reads before it has said Resumed
-  kThawWithoutFence,       // the donor takes the sockets back while the heir may still act
-  kThawWithoutReadingOut,  // ... without a last look for Resumed
-  kReleaseBeforePrepared,
-  kEofIsReleaseTooEarly,  // EOF taken as Release before Prepare is complete
-  kTakeOverWithoutExit,   // EOF taken as Release from a donor that still runs
-  kLostDelta,
-  kNoFreeze,             // the donor serves on while its delta is under way
-  kCloseInsteadOfAbort,  // gives up by closing the channel
-  kThawDespiteResumed,
-  kServeStale,   // the heir keeps sessions that have moved since their snapshot
-  kIgnoreAbort,  // the heir takes over although an Abort came
-};
-inline constexpr int kBugs = 13;
-const char* name(Bug bug);
+inline constexpr std::size_t kMaxSessions = 3;
 
-enum class Message : std::uint8_t {
-  kHello,
-  kListeners,
-  kSessions,
-  kCopyEnd,
-  kPrepare,
-  kRelease,
-  kAbort,  // donor
-  kHelloBack,
-  kCopied,
-  kPrepared,
-  kResumed,  // heir; kAbort, too
-};
-
-struct Packet {
-  Message message;
-  std::vector<std::uint8_t> versions;  // kSessions: of each session, how often it had moved
-  friend bool operator==(const Packet&, const Packet&) = default;
+// What may still go wrong, or be asked for.
+struct Limits {
+  std::uint8_t deaths = 2;
+  std::uint8_t hangs = 1;
+  std::uint8_t refusals = 1;  // a save or restore that fails, a Hello that does not suit
+  std::uint8_t cancels = 1;   // of the operator
 };
 
 struct Process {
   bool alive = true;
   bool hung = false;
-  bool open = true;        // its end of the channel
-  bool exit_seen = false;  // by the other, on the pidfd
-  bool eof_seen = false;   // by this one
-  friend bool operator==(const Process&, const Process&) = default;
+  bool full = false;  // hung for so long that its channel takes nothing more
+  bool acts() const { return alive && !hung; }
+};
+
+struct DonorSide : Process {
+  // What the shell reports once the script is sent.
+  enum class After : std::uint8_t { kNothing, kRoundSent, kDeltaSent, kReleaseSent };
+
+  Id machine = 0;
+  bool donating = false;  // the machine runs; before and after it the donor just serves
+  bool frozen = false;    // the service was told not to touch its sockets
+  bool retired = false;
+  bool termed = false;   // it has had SIGTERM
+  bool killing = false;  // has decided to end the heir; the signal is on its way
+  bool saw_exit = false;
+  bool saw_eof = false;
+  After after = After::kNothing;
+  Mail script;  // what it has to send before it goes on
+  Mail hears;   // from the supervisor
+};
+
+struct HeirSide : Process {
+  Id machine = 0;
+  bool ready = false;  // Register is sent, the machine runs
+  bool runs = false;   // the sockets are its own
+  bool told = false;   // its loop's first turn has told the supervisor
+  bool listeners = false;
+  bool failed = false;  // will exit, having touched nothing
+  bool killing = false;
+  bool resumed_waits = false;  // for room in the donor's buffer
+  bool saw_exit = false;
+  bool saw_eof = false;
+  Mail hears;
+};
+
+struct SupervisorSide : Process {
+  Id machine = 0;
+  bool over = false;  // it has concluded; what comes later is another machine's
+  bool saw_donor_exit = false;
+  bool saw_heir_exit = false;
+  bool counted = false;      // it has heard how many sessions there are
+  bool owner_heard = false;  // the heir has said Owner
+  bool heir_owns = false;    // so it has told the service's own machine
+  bool nobody_owns = false;  // likewise: the service is started anew
+  Mail from_donor, from_heir;
+};
+
+// What each knows of a session: whether its state contains everything that moved on the socket.
+struct Session {
+  bool donor = true;  // the donor's own
+  bool sent = false;  // the last that was sent
+  bool heir_has = false;
+  bool heir = false;  // the heir's staged or own
+  bool kept = false;  // by the heir that runs; reset otherwise
+};
+
+enum class DonorEnd : std::uint8_t { kWithSupervisor, kInFlight, kHeld, kClosed };
+
+// A step that must not happen, whatever state it leads to.
+enum class Breach : std::uint8_t {
+  kNone,
+  kSupervisorSignalsDonor,
+  kSupervisorEndsOwner,
+  kHeirEndsServingDonor,
+  kHeirLeavesFrozenDonor,
+  kDoneWithoutHeir,
+  kDoneButLost,
+  kFailedButDonorGone,
+  kFailedButHeirRan,
+  kLostButNothingIs,
+  kLostCount,
+  kProcessLeft,
+  kNobodyUntold,
+};
+const char* describe(Breach breach);
+
+struct World {
+  explicit World(std::uint8_t how_many = 1, Limits limits = {}, bool share_state = false)
+      : left(limits), sessions(how_many), shared(share_state) {}
+
+  DonorSide donor;
+  HeirSide heir;
+  SupervisorSide supervisor;
+  DonorEnd donor_end = DonorEnd::kWithSupervisor;  // of the channel; the heir's lives as it does
+  Mail to_heir, to_donor;                          // on the channel
+  std::array<Session, kMaxSessions> session;
+  Limits left;
+  std::uint8_t sessions;
+  bool shared;  // the sessions share state: none is any good without Prepare
+
+  // What has happened, for those who judge.
+  bool listeners_sent = false;
+  bool prepare_sent = false;
+  bool prepared_sent = false;
+  bool release_sent = false;
+  bool resumed_sent = false;
+  bool heir_ran = false;
+  bool loss_excused = false;    // the fault table says that sessions may be lost now
+  bool orphan_excused = false;  // ... and that nobody may be left to own what there is
+  Breach breach = Breach::kNone;
+
+  unsigned unsent() const;
+  unsigned known_to_heir() const;
+  unsigned kept() const;
+
+  void donor_dies();
+  void heir_dies();
+  void supervisor_dies();
+};
+
+// A world in as few bytes as it takes: equal for equal worlds.
+struct Key {
+  static constexpr std::size_t kBytes = 64;
+  std::array<std::uint8_t, kBytes> bytes{};
+  friend bool operator==(const Key&, const Key&) = default;
+};
+Key key_of(const World& world);
+struct KeyHash {
+  std::size_t operator()(const Key& key) const;
 };
 
 // One thing that can happen next.
 struct Step {
   enum class Kind : std::uint8_t {
+    kDonorHears,
     kDonorSends,
     kDonorReceives,
+    kDonorReceivesLate,
     kDonorSeesExit,
     kDonorTimer,
-    kDonorMoves,
+    kDonorKills,
+    kDonorExits,
+    kHeirIsReady,
+    kHeirHears,
     kHeirReceives,
+    kHeirSendsResumed,
     kHeirSeesExit,
     kHeirTimer,
+    kHeirKills,
+    kHeirTells,
+    kHeirExits,
+    kSupervisorHearsDonor,
+    kSupervisorHearsHeir,
+    kSupervisorSeesDonorExit,
+    kSupervisorSeesHeirExit,
+    kSupervisorTimer,
+    // Nobody has to do these: a run may end where there is nothing else to do.
+    kDonorMoves,
     kHeirMoves,
-    kHeirRefuses,
+    kOperatorCancels,
     kDonorDies,
     kHeirDies,
+    kSupervisorDies,
     kDonorHangs,
     kHeirHangs,
+    kSupervisorHangs,
+    kDonorHangsFull,
+    kHeirHangsFull,
     kDonorWakes,
     kHeirWakes,
+    kSupervisorWakes,
   };
-  Kind kind;
-  std::uint8_t session = 0;
+  enum class Refusal : std::uint8_t { kNone, kMessage, kRestore };
+
+  Kind kind{};
+  std::uint8_t session = 0;          // kDonorMoves, kHeirMoves
+  std::uint8_t cut = 0;              // who acts dies in the middle of it, after so many effects
+  Refusal refusal = Refusal::kNone;  // the first thing that can be refused in it is
+
+  bool required() const { return kind < Kind::kDonorMoves; }
 };
-std::string describe(const Step& step);
-
-struct Limits {
-  int sessions = 1;
-  int moves = 2;  // of bytes, on all sessions together
-  int deaths = 2;
-  int hangs = 1;
-  int refusals = 1;
-};
-
-class World {
- public:
-  World(Bug bug, Limits limits);
-
-  std::vector<Step> steps() const;
-  void take(const Step& step);
-  // What is wrong in this state; nullopt if nothing is.
-  std::optional<std::string> violation() const;
-  // What is wrong if nothing but faults can happen any more.
-  std::optional<std::string> violation_at_end() const;
-
-  std::size_t hash() const;
-  friend bool operator==(const World& a, const World& b);
-
- private:
-  void donor_event(core::DonorEvent event);
-  void donor_effect(core::DonorEffect effect);
-  void donor_receive();
-  void heir_event(core::HeirEvent event);
-  void heir_effect(core::HeirEffect effect);
-  void heir_receive();
-  core::HeirEvent understand(const Packet& packet);
-  void die(Process& process);
-  void to_heir(Packet packet);
-  void to_donor(Message message);
-  bool donor_may_touch() const;
-  bool heir_may_touch() const;
-  bool donor_believes_in(std::size_t session) const {
-    return donor_knows_[session] == moved_[session];
-  }
-
-  Bug bug_;
-  Limits limits_;
-  core::Donor donor_;
-  core::Heir heir_;
-  Process donor_process_, heir_process_;
-  std::deque<Packet> to_heir_, to_donor_;
-  std::deque<Packet> script_;  // what the donor has to send before it goes on
-  std::optional<core::DonorEventType> after_script_;
-  std::vector<std::uint8_t> moved_;        // the truth: how often each session's bytes moved
-  std::vector<std::uint8_t> donor_knows_;  // what the donor's state contains
-  std::vector<std::uint8_t> heir_knows_;   // what the heir's staged or own state contains
-  std::vector<bool> kept_;                 // by the heir; reset otherwise
-  bool heir_runs_ = false;
-  bool resumed_sent_ = false;
-  bool donor_retired_ = false;
-  bool crashed_ = false;  // the owner died: losses are the fault table's
-  bool prepare_sent_ = false;
-  bool prepared_sent_ = false;
-  bool release_sent_ = false;
-};
+const char* name(Step::Kind kind);
+// As a line of a transcript; of the world before the step.
+std::string describe(const World& world, const Step& step);
 
 }  // namespace handoff::simulation

@@ -299,6 +299,17 @@ TEST_F(UpgradeTest, NobodyOwnsWhenTheHeirDiedAndThenTheDonor) {
   EXPECT_EQ(upgrade.state(), State::kOver);
 }
 
+// They speak on sockets of their own.
+TEST_F(UpgradeTest, CountsWhoIsLostAlsoIfTheHeirIsHeardBeforeTheDonor) {
+  hear(Registered{2}, 100ms);
+  hear(failed(2, "rejected", "no"), 200ms);
+  EXPECT_EQ(hear(progress(CopyPhase::kCopy, 5, 10), 201ms), "");
+  hear(Exited{1, kSegv}, 202ms);
+  hear(Exited{2, kStatus3}, 203ms);
+  EXPECT_EQ(report().result, Report::Result::kLost);
+  EXPECT_EQ(report().lost, 10U);
+}
+
 TEST_F(UpgradeTest, EndsAnHeirThatNeverTakesOverFromADeadDonor) {
   copy();
   hear(Exited{1, kSegv}, 200ms);

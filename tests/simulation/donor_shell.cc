@@ -1,0 +1,243 @@
+#include "donor_shell.h"
+
+namespace handoff::simulation {
+
+using core::DonorState;
+using After = DonorSide::After;
+using E = core::DonorEventType;
+using F = core::DonorEffect;
+
+// Effects may cause events; they are handled in order, never one inside another.
+void DonorShell::handle(E type, When when) {
+  events_.push_back({type, when});
+  if (handling_) return;
+  handling_ = true;
+  while (!events_.empty() && donor_.alive) {
+    const Event next = events_.front();
+    events_.pop_front();
+    step(next);
+  }
+  handling_ = false;
+  settle();
+}
+
+void DonorShell::step(const Event& event) {
+  Machines& machines = turn_.setting.machines;
+  if (has_bug(Bug::kThawDespiteResumed) && event.type == E::kResumed &&
+      machine().state() != DonorState::kReleased) {
+    return;
+  }
+  E type = event.type;
+  if (has_bug(Bug::kReleaseBeforePrepared) && type == E::kDeltaSent) {
+    donor_.machine = machines.step_donor(donor_.machine, type, event.when).next;
+    type = E::kPrepared;
+  }
+  const unsigned dirty = type == E::kCopied ? w_.unsent() : 0;
+  const auto& reaction = machines.step_donor(donor_.machine, type, event.when, dirty, w_.sessions);
+  donor_.machine = reaction.next;
+  for (const F effect : reaction.outputs) {
+    if (donor_.alive) perform(effect);
+  }
+}
+
+// What a final state means for the service.
+void DonorShell::settle() {
+  if (!donor_.alive || !donor_.donating || !machine().finished()) return;
+  donor_.donating = false;
+  donor_.machine = 0;
+  donor_.saw_exit = donor_.saw_eof = false;
+}
+
+void DonorShell::forget_script() {
+  donor_.script.clear();
+  donor_.after = After::kNothing;
+}
+
+void DonorShell::close_channel() {
+  w_.donor_end = DonorEnd::kClosed;
+  w_.to_donor.clear();
+}
+
+// -- what happens
+
+void DonorShell::hears() {
+  const Message message = donor_.hears.pop().message;
+  if (message == Message::kCancel) {
+    if (donor_.donating) handle(E::kRefused);
+    return;
+  }
+  if (donor_.donating || donor_.retired) {
+    close_channel();
+    turn_.tell(Who::kDonor, Message::kFailed);
+    return;
+  }
+  donor_.donating = true;
+  donor_.machine = 0;
+  w_.donor_end = DonorEnd::kHeld;
+  if (!w_.heir.alive) {
+    handle(E::kChannelClosed);
+  } else if (turn_.act(Who::kDonor)) {
+    w_.to_heir.push({Message::kHello});
+  }
+}
+
+void DonorShell::sends() {
+  Packet packet = donor_.script.front();
+  if (!w_.heir.alive) {  // found out by the Release that can't be sent
+    forget_script();
+    handle(E::kChannelClosed);
+    return;
+  }
+  if (packet.message == Message::kSession) {
+    if (turn_.refuses(Step::Refusal::kMessage)) {  // save() fails
+      handle(E::kRefused);
+      return;
+    }
+    Session& session = w_.session[packet.value / 2U];
+    session.sent = session.donor;  // saved at the moment that it is sent
+    packet.value = static_cast<std::uint8_t>((packet.value & ~1U) | (session.donor ? 1U : 0U));
+  }
+  if (packet.message == Message::kListeners) w_.listeners_sent = true;
+  if (packet.message == Message::kPrepare) w_.prepare_sent = true;
+  if (packet.message == Message::kRelease) w_.release_sent = true;
+  donor_.script.pop();
+  w_.to_heir.push(packet);
+  if (!donor_.script.empty()) return;
+  const After after = donor_.after;
+  donor_.after = After::kNothing;
+  if (after == After::kRoundSent) handle(E::kRoundSent);
+  if (after == After::kDeltaSent) handle(E::kDeltaSent);
+  if (after == After::kReleaseSent) handle(E::kReleaseSent);
+}
+
+void DonorShell::receive_one(When when) {
+  if (w_.to_donor.empty()) {
+    donor_.saw_eof = true;
+    handle(E::kChannelClosed);
+    return;
+  }
+  switch (w_.to_donor.pop().message) {
+    case Message::kHelloBack:
+      return handle(turn_.refuses(Step::Refusal::kMessage) ? E::kRefused : E::kHelloAccepted);
+    case Message::kCopied:
+      return handle(E::kCopied);
+    case Message::kPrepared:
+      return handle(E::kPrepared, when);
+    case Message::kResumed:
+      return handle(E::kResumed);
+    case Message::kAbort:
+      return handle(E::kPeerAborted);
+    default:
+      return handle(E::kMalformed);
+  }
+}
+
+void DonorShell::receives(When when) { receive_one(when); }
+
+void DonorShell::sees_exit() {
+  donor_.saw_exit = true;
+  handle(E::kPeerExited);
+}
+
+// Reads what is there before it believes the timer: what was said in time counts.
+void DonorShell::timer() {
+  const auto deadline = machine().deadline();
+  const auto reads = [this] { return donor_.donating && w_.donor_end == DonorEnd::kHeld; };
+  while (reads() && !w_.to_donor.empty()) receive_one(When::kAtDeadline);
+  if (reads() && !w_.heir.alive && !donor_.saw_eof) receive_one(When::kNow);
+  if (donor_.donating && machine().deadline() == deadline) handle(E::kTimer, When::kAtDeadline);
+}
+
+// Between the decision and the signal the heir may still have spoken: an heir that says Resumed in
+// that very moment is lost (docs/decisions/0008).
+void DonorShell::kills() {
+  donor_.killing = false;
+  if (!w_.heir.alive) return;
+  if (w_.heir.runs && !turn_.setting.kills_at_once) w_.loss_excused = w_.orphan_excused = true;
+  w_.heir_dies();
+}
+
+void DonorShell::moves(std::uint8_t session) {
+  w_.session[session].sent = w_.session[session].heir = false;
+  w_.to_heir.outdate(session);
+}
+
+// -- what is done about it
+
+void DonorShell::perform(F effect) {
+  switch (effect) {
+    case F::kStartRound:
+      if (machine().round() == 1) donor_.script.push({Message::kListeners});
+      for (std::uint8_t s = 0; s < w_.sessions; ++s) {
+        if (!w_.session[s].sent) {
+          donor_.script.push({Message::kSession, static_cast<std::uint8_t>(s * 2U)});
+        }
+      }
+      donor_.script.push({Message::kCopyEnd});
+      donor_.after = After::kRoundSent;
+      turn_.tell(Who::kDonor, Message::kProgressCopy);
+      return;
+    case F::kFreeze:
+      donor_.frozen = !has_bug(Bug::kNoFreeze);
+      for (std::uint8_t s = 0; s < w_.sessions && !has_bug(Bug::kLostDelta); ++s) {
+        if (!w_.session[s].sent) {
+          donor_.script.push({Message::kSession, static_cast<std::uint8_t>(s * 2U)});
+        }
+      }
+      donor_.script.push({Message::kPrepare});
+      donor_.after = After::kDeltaSent;
+      turn_.tell(Who::kDonor, Message::kProgressSwitch);
+      return;
+    case F::kSendRelease:
+      donor_.script.push({Message::kRelease});
+      donor_.after = After::kReleaseSent;
+      return;
+    case F::kThaw:
+      if (!turn_.act(Who::kDonor)) return;
+      forget_script();
+      if (!has_bug(Bug::kThawForgotten)) donor_.frozen = false;
+      return;
+    case F::kSendAbort:
+      forget_script();
+      if (has_bug(Bug::kCloseInsteadOfAbort)) {
+        handle(E::kAbortSent);
+      } else if (!w_.heir.alive) {
+        handle(E::kChannelClosed);
+      } else if (w_.heir.full) {
+        handle(E::kAbortUnsendable);
+      } else if (turn_.act(Who::kDonor)) {
+        w_.to_heir.push({Message::kAbort});
+        handle(E::kAbortSent);
+      }
+      return;
+    case F::kFence:
+      if (has_bug(Bug::kThawWithoutFence)) {
+        handle(E::kPeerExited);
+      } else if (turn_.setting.kills_at_once) {
+        kills();
+      } else {
+        donor_.killing = true;
+      }
+      return;
+    case F::kReadOut:
+      if (has_bug(Bug::kThawWithoutReadingOut)) w_.to_donor.clear();
+      while (!w_.to_donor.empty()) receive_one(When::kNow);
+      handle(E::kReadOut);
+      return;
+    case F::kCloseChannel:
+      if (!has_bug(Bug::kChannelLeaked)) close_channel();
+      return;
+    case F::kRetire:
+      donor_.retired = true;
+      forget_script();
+      turn_.tell(Who::kDonor,
+                 machine().heir_lost() ? Message::kRetiredHeirDied : Message::kRetired);
+      return;
+    case F::kReportFailed:
+      forget_script();
+      turn_.tell(Who::kDonor, Message::kFailed);
+      return;
+  }
+}
+
+}  // namespace handoff::simulation

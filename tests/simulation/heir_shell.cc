@@ -1,0 +1,245 @@
+#include "heir_shell.h"
+
+namespace handoff::simulation {
+
+using core::HeirState;
+using E = core::HeirEventType;
+using F = core::HeirEffect;
+
+void HeirShell::handle(E type, When when) {
+  events_.push_back({type, when});
+  if (handling_) return;
+  handling_ = true;
+  while (!events_.empty() && heir_.alive) {
+    const Event next = events_.front();
+    events_.pop_front();
+    step(next.type, next.when);
+  }
+  handling_ = false;
+  settle();
+}
+
+void HeirShell::step(E type, When when) {
+  const HeirState state = machine().state();
+  if (type == E::kChannelClosed &&
+      ((has_bug(Bug::kEofIsReleaseTooEarly) &&
+        (state == HeirState::kReceiving || state == HeirState::kCopied)) ||
+       (has_bug(Bug::kTakeOverWithoutExit) && state == HeirState::kPrepared))) {
+    run();
+    return;
+  }
+  if (has_bug(Bug::kRunBeforeResumed) && type == E::kRelease && state == HeirState::kPrepared) {
+    run();  // and says so in its next step
+    return;
+  }
+  if (has_bug(Bug::kIgnoreAbort) && type == E::kPeerAborted) return;
+  const auto& reaction = turn_.setting.machines.step_heir(heir_.machine, type, when);
+  heir_.machine = reaction.next;
+  for (const F effect : reaction.outputs) {
+    if (heir_.alive) perform(effect);
+  }
+}
+
+void HeirShell::settle() {
+  if (!heir_.alive || heir_.failed || machine().state() != HeirState::kFailed) return;
+  heir_.failed = !has_bug(Bug::kHeirStays);
+  turn_.tell(Who::kHeir, Message::kFailed);
+}
+
+// -- what happens
+
+void HeirShell::is_ready() {
+  heir_.ready = true;
+  turn_.tell(Who::kHeir, Message::kRegister);
+}
+
+// A Cancel; what the donor had said before it was read comes first.
+void HeirShell::hears() {
+  heir_.hears.pop();
+  if (!has_bug(Bug::kCancelBeforeWords)) read_what_is_there();
+  if (reads()) handle(E::kRefused);
+}
+
+E HeirShell::understand(Packet packet) {
+  const HeirState state = machine().state();
+  const bool copying = state == HeirState::kReceiving || state == HeirState::kCopied ||
+                       state == HeirState::kFencing || state == HeirState::kReadingOut;
+  switch (packet.message) {
+    case Message::kRelease:
+      return E::kRelease;
+    case Message::kAbort:
+      return E::kPeerAborted;
+    case Message::kHello:
+      if (turn_.refuses(Step::Refusal::kMessage)) return E::kRefused;
+      return state == HeirState::kWaiting ? E::kHelloAccepted : E::kMalformed;
+    default:
+      break;
+  }
+  if (!copying) return E::kMalformed;
+  if (turn_.refuses(Step::Refusal::kMessage)) return E::kRefused;
+  switch (packet.message) {
+    case Message::kListeners:
+      heir_.listeners = true;
+      return E::kListeners;
+    case Message::kSession: {
+      Session& session = w_.session[packet.value / 2U];
+      session.heir_has = true;
+      session.heir = (packet.value & 1U) != 0;
+      return E::kProgress;
+    }
+    case Message::kCopyEnd:
+      return E::kCopyEnd;
+    case Message::kPrepare:
+      return w_.known_to_heir() == w_.sessions ? E::kPrepare : E::kMalformed;
+    default:
+      return E::kMalformed;
+  }
+}
+
+void HeirShell::receive_one() {
+  if (w_.to_heir.empty()) {
+    heir_.saw_eof = true;
+    handle(E::kChannelClosed);
+    return;
+  }
+  handle(understand(w_.to_heir.pop()));
+}
+
+void HeirShell::read_what_is_there() {
+  while (reads() && !w_.to_heir.empty()) receive_one();
+  if (reads() && w_.donor_end == DonorEnd::kClosed && !heir_.saw_eof) receive_one();
+}
+
+// Within an effect: the events queue up and are handled after it.
+void HeirShell::read_to_the_end() {
+  while (!heir_.saw_eof && !w_.to_heir.empty()) {
+    const E event = understand(w_.to_heir.pop());
+    handle(event);
+    if (event == E::kMalformed || event == E::kRefused) heir_.saw_eof = true;  // no further
+  }
+  if (!heir_.saw_eof && w_.donor_end == DonorEnd::kClosed) {
+    heir_.saw_eof = true;
+    handle(E::kChannelClosed);
+  }
+}
+
+void HeirShell::receives() {
+  if (heir_.resumed_waits) send_resumed();
+  if (reads()) receive_one();
+}
+
+void HeirShell::sends_resumed() { send_resumed(); }
+
+void HeirShell::sees_exit() {
+  heir_.saw_exit = true;
+  handle(E::kPeerExited);
+}
+
+// Reads what is there before it believes the timer.
+void HeirShell::timer() {
+  const auto deadline = machine().deadline();
+  read_what_is_there();
+  if (!reads() || machine().deadline() != deadline) return;
+  handle(E::kTimer, When::kAtDeadline);
+  if (heir_.failed && w_.prepared_sent) w_.breach = Breach::kHeirLeavesFrozenDonor;
+}
+
+// Between the decision and the signal a donor that hung may have woken, said Abort and served: what
+// has moved then is lost.
+void HeirShell::kills() {
+  heir_.killing = false;
+  if (!w_.donor.alive) return;
+  if (!w_.donor.frozen && !w_.donor.retired && !w_.donor.killing) {
+    if (w_.to_heir.has(Message::kAbort) && !turn_.setting.kills_at_once) {
+      w_.loss_excused = true;
+    } else {
+      w_.breach = Breach::kHeirEndsServingDonor;
+    }
+  }
+  w_.donor_dies();
+}
+
+void HeirShell::tells() {
+  heir_.told = true;
+  turn_.tell(Who::kHeir, Message::kOwner, static_cast<std::uint8_t>(w_.sessions - w_.kept()));
+}
+
+void HeirShell::moves(std::uint8_t session) {
+  w_.session[session].sent = w_.session[session].donor = false;
+}
+
+// -- what is done about it
+
+void HeirShell::send_or_refuse(Message message) {
+  if (!turn_.act(Who::kHeir) || w_.donor_end == DonorEnd::kClosed) return;
+  if (w_.donor.full) {
+    handle(E::kRefused);
+  } else {
+    w_.to_donor.push({message});
+  }
+}
+
+// Before the first read from a socket it must be in the donor's buffer, or the donor gone.
+void HeirShell::send_resumed() {
+  if (!turn_.act(Who::kHeir)) return;
+  heir_.resumed_waits = w_.donor_end != DonorEnd::kClosed && w_.donor.full;
+  if (heir_.resumed_waits) return;
+  if (w_.donor_end != DonorEnd::kClosed) w_.to_donor.push({Message::kResumed});
+  w_.resumed_sent = true;
+  handle(E::kResumedSent);
+}
+
+void HeirShell::run() {
+  if (!turn_.act(Who::kHeir)) return;
+  for (Session& session : w_.session) {
+    if (!chosen_) session.kept = session.heir_has;
+  }
+  heir_.runs = true;
+  heir_.resumed_waits = false;
+  heir_.hears.clear();
+  w_.heir_ran = true;
+}
+
+void HeirShell::perform(F effect) {
+  switch (effect) {
+    case F::kSendHello:
+      return send_or_refuse(Message::kHelloBack);
+    case F::kSendCopied:
+      return send_or_refuse(Message::kCopied);
+    case F::kRestore:
+      return handle(turn_.refuses(Step::Refusal::kRestore) ? E::kRefused : E::kRestored);
+    case F::kSendPrepared:
+      w_.prepared_sent = true;
+      return send_or_refuse(Message::kPrepared);
+    case F::kSendResumed:
+      return send_resumed();
+    case F::kKeepUnmoved:
+      for (Session& session : w_.session) {
+        session.kept =
+            session.heir_has && !w_.shared && (session.heir || has_bug(Bug::kServeStale));
+      }
+      chosen_ = true;
+      return;
+    case F::kRun:
+      return run();
+    case F::kSendAbort:
+      // One that can't be sent is made up for by this process's exit.
+      if (turn_.act(Who::kHeir) && w_.donor_end != DonorEnd::kClosed && !w_.donor.full) {
+        w_.to_donor.push({Message::kAbort});
+      }
+      return;
+    case F::kFence:
+      if (turn_.setting.kills_at_once) return kills();
+      heir_.killing = true;
+      return;
+    case F::kReadOut:
+      read_to_the_end();
+      return handle(E::kReadOut);
+    case F::kGo:
+      heir_.resumed_waits = false;
+      heir_.hears.clear();
+      return;  // the rest is told in settle()
+  }
+}
+
+}  // namespace handoff::simulation

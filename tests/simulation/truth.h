@@ -1,0 +1,22 @@
+// What must hold: in every state, in every report, and where a run may end.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "turn.h"
+
+namespace handoff::simulation {
+
+bool donor_touches(const World& world);
+bool heir_touches(const World& world);
+
+// What is wrong in this state; nullopt if nothing is.
+std::optional<std::string> violation(const World& world, const Setting& setting);
+// What is wrong if nothing more happens by itself. Who hangs may do so for ever.
+std::optional<std::string> violation_at_end(const World& world);
+
+// Whether the supervisor's report tells what is true at this moment.
+Breach check_report(const World& world, const supervisor::Report& report, bool patient);
+
+}  // namespace handoff::simulation

@@ -1,0 +1,49 @@
+// One step that is being taken, and what the three shells have in common in it: their effects come
+// one after the other, and whoever acts may die between two of them.
+#pragma once
+
+#include "bugs.h"
+#include "machines.h"
+#include "world.h"
+
+namespace handoff::simulation {
+
+struct Setting {
+  Machines& machines;
+  Bug bug = Bug::kNone;
+  // The supervisor's deadlines are longer than those that donor and heir keep, so its patience ends
+  // only when nothing else can happen. Without it they may end at any time.
+  bool patient = true;
+  // A SIGKILL takes effect in the moment of its decision. Otherwise the other may act in between,
+  // and what it says then is lost with it: docs/decisions/0008.
+  bool kills_at_once = false;
+};
+
+enum class Who : std::uint8_t { kDonor, kHeir, kSupervisor };
+
+class Turn {
+ public:
+  Turn(const Setting& in, World& world, const Step& taken) : setting(in), w(world), step(taken) {}
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+
+  // Comes before each effect that others can see. false: its author has just died.
+  bool act(Who who);
+  // Whether this is what the step refuses.
+  bool refuses(Step::Refusal what);
+  // A death that nobody in this world brought about.
+  void dies(Who who);
+  // To the supervisor, if it still listens.
+  void tell(Who who, Message message, std::uint8_t value = 0);
+
+  const Setting& setting;
+  World& w;
+  const Step& step;
+  unsigned effects = 0;
+  bool refused = false;
+
+ private:
+  bool alive(Who who) const;
+};
+
+}  // namespace handoff::simulation
