@@ -283,7 +283,9 @@ void HeirDriver::send_hello() {
 // Before the first read from a socket it must be in the donor's buffer, or the donor gone.
 void HeirDriver::send_resumed() {
   const auto sent = channel_.send(Type::kResumed, {});
-  resumed_waits_ = sent && *sent == Channel::Sent::kWouldBlock;
+  // One that can't be sent for want of room or memory is tried again, until the deadline.
+  resumed_waits_ =
+      !sent || *sent == Channel::Sent::kWouldBlock || *sent == Channel::Sent::kFdsInFlight;
   if (!resumed_waits_) handle({E::kResumedSent});
 }
 

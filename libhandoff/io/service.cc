@@ -205,6 +205,7 @@ void Service::come_back() {
   auto manifest = registry_.manifest(false);
   if (!manifest) {
     registry_.log(HANDOFF_LOG_ERROR, manifest.error().message);
+    way_back_.plan(0);
     return;
   }
   poller_.unwatch(Role::kReturn);

@@ -47,33 +47,34 @@ Result<std::string> state_path() {
   if (const std::string home = variable("HOME"); !home.empty()) {
     return home + "/.local/state/handoff";
   }
-  return fail(-ENOENT, "no folder for the history: set HANDOFF_STATE_DIR");
+  return runtime_path();
 }
 
 std::string journal_path(const std::string& state) { return state + "/history.jsonl"; }
 
-Result<Journal> Journal::open(const std::string& state) {
+Result<void> Journal::open() {
+  if (fd_.valid()) return {};
   std::error_code error;
-  std::filesystem::create_directories(std::filesystem::path(state).parent_path(), error);
-  if (::mkdir(state.c_str(), 0700) < 0 && errno != EEXIST) {
-    return fail_errno("creating the state folder " + state);
+  std::filesystem::create_directories(std::filesystem::path(state_).parent_path(), error);
+  if (::mkdir(state_.c_str(), 0700) < 0 && errno != EEXIST) {
+    return fail_errno("creating the state folder " + state_);
   }
-  Journal out;
-  out.path_ = journal_path(state);
-  out.fd_.reset(::open(out.path_.c_str(),
-                       O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600));
-  if (!out.fd_.valid()) return fail_errno("the history " + out.path_);
+  UniqueFd fd(::open(path_.c_str(),
+                     O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600));
+  if (!fd.valid()) return fail_errno("the history " + path_);
   struct stat info {};
-  if (::fstat(out.fd_.get(), &info) < 0) return fail_errno("the history " + out.path_);
+  if (::fstat(fd.get(), &info) < 0) return fail_errno("the history " + path_);
   if (!S_ISREG(info.st_mode) || info.st_uid != ::geteuid()) {
-    return fail(-EPERM, "the history " + out.path_ +
+    return fail(-EPERM, "the history " + path_ +
                             " is no file of this user's: remove it, or set HANDOFF_STATE_DIR");
   }
-  return out;
+  fd_ = std::move(fd);
+  return {};
 }
 
 Result<void> Journal::append(json record) {
   const std::string what = "writing the history " + path_;
+  if (auto opened = open(); !opened) return opened;
   if (const int error = failpoint::hit("supervisor.record.before"); error != 0) {
     return Failure(Error::from_errno(error, what));
   }

@@ -5,6 +5,7 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 
 #include "base/result.h"
 #include "base/unique_fd.h"
@@ -19,14 +20,16 @@ std::string journal_path(const std::string& state);
 
 class Journal {
  public:
-  // Creates folder (0700) and file (0600) if need be.
-  static Result<Journal> open(const std::string& state);
+  explicit Journal(std::string state) : state_(std::move(state)), path_(journal_path(state_)) {}
 
+  // Creates folder (0700) and file (0600) if need be. Done by append(), too, if it was not.
+  Result<void> open();
   // Adds the time. An error says that the record is not there, and nothing of it is.
   Result<void> append(nlohmann::json record);
   Result<void> read(const std::function<void(const nlohmann::json&)>& each) const;
 
  private:
+  std::string state_;
   std::string path_;
   UniqueFd fd_;
 };

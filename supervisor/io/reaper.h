@@ -15,6 +15,9 @@ class Reaper {
  public:
   Reaper(uv_loop_t* loop, std::function<void(pid_t, Exit)> ended);
 
+  // Those that have ended before this was made: in a supervisor that took its process over.
+  void sweep() { reap(); }
+
  private:
   void reap();
   std::function<void(pid_t, Exit)> ended_;

@@ -36,8 +36,12 @@ Result<std::unique_ptr<Supervisor>> Supervisor::open(uv_loop_t* loop, const Conf
   if (!runtime) return Failure(runtime.error());
   auto state = state_path();
   if (!state) return Failure(state.error());
-  auto journal = Journal::open(*state);
-  if (!journal) return Failure(journal.error());
+  Journal journal(*state);
+  if (const auto opened = journal.open(); !opened) {
+    // Services are worth more than their history; it is tried again when there is something to
+    // tell.
+    spdlog::warn("{}; until that can be written, upgrades are refused", opened.error().message);
+  }
   auto text = runtime->state();
   if (!text) return Failure(text.error());
   SavedState saved;
@@ -54,7 +58,7 @@ Result<std::unique_ptr<Supervisor>> Supervisor::open(uv_loop_t* loop, const Conf
   if (!operators) return Failure(operators.error());
   auto services = runtime->listen_to_services(kept.take(kServices));
   if (!services) return Failure(services.error());
-  std::unique_ptr<Supervisor> self(new Supervisor(loop, std::move(*runtime), std::move(*journal),
+  std::unique_ptr<Supervisor> self(new Supervisor(loop, std::move(*runtime), std::move(journal),
                                                   std::move(*operators), std::move(*services)));
   for (const ServiceConfig& service : config.services) {
     const auto before = std::find_if(saved.services.begin(), saved.services.end(),
@@ -186,6 +190,7 @@ void Supervisor::start() {
       service->start();
     }
   }
+  reaper_.sweep();
   started_ = true;
   if (!self_client_.expired()) self_patience_.at(now() + kReturnWithin);
   changed();
@@ -398,10 +403,10 @@ void Supervisor::changed() {
   std::size_t running = 0;
   std::string others;
   bool idle = true;
-  bool adopting = false;
+  std::size_t adopting = 0;  // they serve, too
   for (const auto& [name, service] : services_) {
     if (service->state() == Service::State::kRunning) ++running;
-    adopting = adopting || service->state() == Service::State::kAdopting;
+    if (service->state() == Service::State::kAdopting) ++adopting;
     const std::string state = service->state_name();
     if (state != "running") others += (others.empty() ? ": " : ", ") + name + " is " + state;
     idle = idle && service->idle();
@@ -412,10 +417,10 @@ void Supervisor::changed() {
     if (over_) uv_stop(loop_);
     return;
   }
-  if (!adopting && !self_client_.expired()) self_arrived();
+  if (adopting == 0 && !self_client_.expired()) self_arrived();
   const std::string status =
       fmt::format("{} of {} services running{}", running, services_.size(), others);
-  if (running == services_.size()) {
+  if (running + adopting == services_.size()) {
     notify_.ready(status);
   } else {
     notify_.status(status);

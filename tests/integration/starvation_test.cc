@@ -109,6 +109,16 @@ TEST_F(StarvationTest, AnHeirThatRunsOutOfFdsInMidCopyLosesNothingOfTheDonors) {
   expect_flawless();
 }
 
+// ---- memory
+// --------------------------------------------------------------------------------------
+
+// The heir must not serve before its donor can know of it, and the donor must not be told nothing.
+TEST_F(StarvationTest, AnHeirThatCantSayResumedAtOnceSaysItAgain) {
+  start(300, "heir.resumed.sending=error:ENOMEM");
+  succeed(echo(2), 300);
+  expect_flawless();
+}
+
 // ---- fds in flight
 // -------------------------------------------------------------------------------
 

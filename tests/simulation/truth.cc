@@ -122,7 +122,8 @@ Breach check_report(const World& w, const Report& report, bool patient) {
   switch (report.result) {
     case Report::Result::kDone:
       if (!w.heir_ran) return Breach::kDoneWithoutHeir;
-      if (!heir_has_all || report.lost != 0 || report.moved != w.sessions) {
+      if (w.supervisor.saw_heir_exit || !heir_has_all || report.lost != 0 ||
+          report.moved != w.sessions) {
         return Breach::kDoneButLost;
       }
       return Breach::kNone;

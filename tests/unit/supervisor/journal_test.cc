@@ -32,7 +32,7 @@ class JournalTest : public testing::Test {
 };
 
 TEST_F(JournalTest, CreatesFolderAndFileForOneUser) {
-  ASSERT_TRUE(Journal::open(scratch_ / "a/b/state"));
+  ASSERT_TRUE(Journal(scratch_ / "a/b/state").open());
   struct stat info {};
   ASSERT_EQ(::stat((scratch_ / "a/b/state").c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777U, 0700U);
@@ -42,9 +42,10 @@ TEST_F(JournalTest, CreatesFolderAndFileForOneUser) {
 
 TEST_F(JournalTest, KeepsRecordsInOrderEachWithItsTimeAcrossItsOwnLives) {
   for (int i = 0; i < 3; ++i) {
-    auto journal = Journal::open(state_);
-    ASSERT_TRUE(journal) << journal.error().message;
-    ASSERT_TRUE(journal->append({{"event", "requested"}, {"number", i}}));
+    Journal journal(state_);
+    const auto opened = journal.open();
+    ASSERT_TRUE(opened) << opened.error().message;
+    ASSERT_TRUE(journal.append({{"event", "requested"}, {"number", i}}));
   }
   const auto all = records(path_);
   ASSERT_EQ(all.size(), 3U);
@@ -58,56 +59,58 @@ TEST_F(JournalTest, KeepsRecordsInOrderEachWithItsTimeAcrossItsOwnLives) {
 }
 
 TEST_F(JournalTest, IsReadByItsHolderToo) {
-  auto journal = Journal::open(state_);
-  ASSERT_TRUE(journal->append({{"event", "x"}}));
+  Journal journal(state_);
+  ASSERT_TRUE(journal.open());
+  ASSERT_TRUE(journal.append({{"event", "x"}}));
   int count = 0;
-  EXPECT_TRUE(journal->read([&count](const json&) { ++count; }));
+  EXPECT_TRUE(journal.read([&count](const json&) { ++count; }));
   EXPECT_EQ(count, 1);
 }
 
 TEST_F(JournalTest, NoFileIsNoRecords) { EXPECT_TRUE(records(scratch_ / "nothing").empty()); }
 
 TEST_F(JournalTest, HalfALineIsSkippedAndTheNextRecordIsOnALineOfItsOwn) {
-  ASSERT_TRUE(Journal::open(state_)->append({{"number", 1}}));
+  ASSERT_TRUE(Journal(state_).append({{"number", 1}}));
   std::ofstream(path_, std::ios::app) << R"({"event":"upgr)";  // and the power fails
   EXPECT_EQ(records(path_).size(), 1U);
-  ASSERT_TRUE(Journal::open(state_)->append({{"number", 2}}));
+  ASSERT_TRUE(Journal(state_).append({{"number", 2}}));
   const auto all = records(path_);
   ASSERT_EQ(all.size(), 2U);
   EXPECT_EQ(all[1].at("number"), 2);
-  ASSERT_TRUE(Journal::open(state_)->append({{"number", 3}}));
+  ASSERT_TRUE(Journal(state_).append({{"number", 3}}));
   EXPECT_EQ(records(path_).size(), 3U);
 }
 
 TEST_F(JournalTest, LinesThatAreNoRecordsAreSkipped) {
-  ASSERT_TRUE(Journal::open(state_)->append({{"number", 1}}));
+  ASSERT_TRUE(Journal(state_).append({{"number", 1}}));
   std::ofstream(path_, std::ios::app) << "\n[1]\n42\nnull\n\xff\xfe\n{\"a\":}\n";
-  ASSERT_TRUE(Journal::open(state_)->append({{"number", 2}}));
+  ASSERT_TRUE(Journal(state_).append({{"number", 2}}));
   EXPECT_EQ(records(path_).size(), 2U);
 }
 
 TEST_F(JournalTest, WordsThatAreNoUtf8DoNotStopARecord) {
-  ASSERT_TRUE(Journal::open(state_)->append({{"event", "upgrade"}, {"why", "\xff\xfe"}}));
+  ASSERT_TRUE(Journal(state_).append({{"event", "upgrade"}, {"why", "\xff\xfe"}}));
   EXPECT_EQ(records(path_).size(), 1U);
 }
 
 // A full disk: the kernel takes a part of the line.
 TEST_F(JournalTest, AShortWriteLeavesNothing) {
-  auto journal = Journal::open(state_);
-  ASSERT_TRUE(journal->append({{"number", 1}}));
+  Journal journal(state_);
+  ASSERT_TRUE(journal.open());
+  ASSERT_TRUE(journal.append({{"number", 1}}));
   const std::string before = read_file(path_);
   in_child([&] {
     std::signal(SIGXFSZ, SIG_IGN);
     for (const std::size_t room : {0U, 1U, 20U}) {
       const rlimit limit{before.size() + room, RLIM_INFINITY};
       ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
-      const auto appended = journal->append({{"number", 2}, {"text", std::string(100, 'x')}});
+      const auto appended = journal.append({{"number", 2}, {"text", std::string(100, 'x')}});
       ASSERT_FALSE(appended);
       EXPECT_NE(appended.error().message.find(path_), std::string::npos);
       EXPECT_EQ(read_file(path_), before) << "with room for " << room << " bytes";
     }
   });
-  ASSERT_TRUE(journal->append({{"number", 3}}));
+  ASSERT_TRUE(journal.append({{"number", 3}}));
   const auto all = records(path_);
   ASSERT_EQ(all.size(), 2U);
   EXPECT_EQ(all[1].at("number"), 3);
@@ -118,16 +121,16 @@ TEST_F(JournalTest, WhatIsNoFileOfItsOwnIsRefused) {
   const std::string victim = scratch_ / "victim";
   std::ofstream(victim) << "precious";
   ASSERT_EQ(::symlink(victim.c_str(), path_.c_str()), 0);
-  EXPECT_FALSE(Journal::open(state_));
+  EXPECT_FALSE(Journal(state_).open());
   EXPECT_EQ(read_file(victim), "precious");
   ASSERT_EQ(::unlink(path_.c_str()), 0);
   ASSERT_EQ(::mkfifo(path_.c_str(), 0600), 0);
-  const auto fifo = Journal::open(state_);
+  const auto fifo = Journal(state_).open();
   ASSERT_FALSE(fifo);
   EXPECT_NE(fifo.error().message.find("HANDOFF_STATE_DIR"), std::string::npos);
   ASSERT_EQ(::unlink(path_.c_str()), 0);
   ASSERT_EQ(::mkdir(path_.c_str(), 0700), 0);
-  EXPECT_FALSE(Journal::open(state_));
+  EXPECT_FALSE(Journal(state_).open());
 }
 
 TEST(StatePathTest, IsWhereTheEnvironmentSays) {
