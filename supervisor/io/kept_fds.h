@@ -26,6 +26,13 @@ class KeptFds {
   std::map<std::string, UniqueFd> fds_;
 };
 
+// What a supervisor passes to its successor in the same process, besides listeners
+// ("SERVICE/LISTENER").
+inline constexpr const char* kLock = "@lock";
+inline constexpr const char* kOperators = "@operators";
+inline constexpr const char* kServices = "@services";
+inline constexpr const char* kClient = "@client";
+
 inline constexpr const char* kKeptVariable = "HANDOFF_KEPT";
 
 }  // namespace handoff::supervisor

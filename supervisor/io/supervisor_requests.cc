@@ -1,0 +1,192 @@
+// The part of Supervisor that operators speak with: what they ask, and the answers.
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "core/suggest.h"
+#include "handoff/handoff.h"
+#include "io/supervisor.h"
+
+namespace handoff::supervisor {
+
+using nlohmann::json;
+
+namespace {
+constexpr Duration kStatusWait = std::chrono::milliseconds(500);
+}
+
+// ---- what operators ask
+// --------------------------------------------------------------------------
+
+void Supervisor::serve(const ClientPtr& client, const json& request) {
+  const auto answer = [&client](const json& what) {
+    if (const auto reachable = client.lock()) reachable->finish(what);
+  };
+  const auto command = request.at("command").get<std::string>();
+  const std::string name = request.value("service", "");
+  std::vector<ServiceRunner*> chosen;
+  for (auto& [key, service] : services_) {
+    if (name.empty() || key == name) chosen.push_back(service.get());
+  }
+  if (!name.empty() && chosen.empty()) {
+    std::vector<std::string> names;
+    for (const auto& [key, service] : services_) names.push_back(key);
+    std::string text = "no service \"" + name + "\" here";
+    if (const auto near = closest(name, names)) text += "; did you mean \"" + *near + "\"?";
+    answer(refusal_json(name, "no_service", text));
+    return;
+  }
+  if (command == "status") {
+    serve_status(client, chosen);
+    return;
+  }
+  if (command == "self") {
+    serve_self(client, request.value("path", ""));
+    return;
+  }
+  if (name.empty()) {
+    answer(refusal_json(name, "bad_request", "the request names no service"));
+    return;
+  }
+  if (stopping_) {
+    answer(refusal_json(name, "busy", "the supervisor is stopping"));
+    return;
+  }
+  ServiceRunner& service = *chosen.front();
+  if (command == "upgrade") {
+    std::optional<std::vector<std::string>> args;
+    if (request.contains("args")) args = request.at("args").get<std::vector<std::string>>();
+    service.upgrade(request.value("path", ""), std::move(args),
+                    timeouts_from(request, service.timeouts()), client);
+  } else if (command == "restart") {
+    service.restart(timeouts_from(request, service.timeouts()), client);
+  } else if (command == "stop") {
+    service.stop(false, client);
+  } else {
+    answer(refusal_json(name, "bad_request", "no command \"" + command + "\""));
+  }
+}
+
+// One status request: every service that runs is asked, and what has not answered in time is null.
+struct Supervisor::StatusRequest {
+  ClientPtr client;
+  json services = json::array();
+  std::size_t missing = 0;
+  std::unique_ptr<Timer> timer;
+  std::function<void()> done;
+};
+
+void Supervisor::serve_status(const ClientPtr& client,
+                              const std::vector<ServiceRunner*>& services) {
+  auto request = std::make_shared<StatusRequest>();
+  StatusRequest* key = request.get();
+  request->client = client;
+  request->done = [this, key] {
+    const auto found = status_requests_.extract(key);
+    if (!found) return;
+    if (const auto reachable = key->client.lock()) {
+      reachable->finish({{"services", std::move(key->services)}});
+    }
+  };
+  status_requests_.emplace(key, request);
+  for (ServiceRunner* service : services) {
+    const std::size_t index = request->services.size();
+    request->services.push_back(service->status());
+    const std::weak_ptr<StatusRequest> weak = request;
+    const bool asked = service->count_sessions([weak, index](std::uint64_t sessions) {
+      const auto waiting = weak.lock();
+      if (!waiting) return;
+      waiting->services[index]["sessions"] = sessions;
+      if (--waiting->missing == 0) waiting->timer->at(now());
+    });
+    if (asked) ++request->missing;
+  }
+  request->timer = std::make_unique<Timer>(loop_, request->done);
+  request->timer->at(request->missing == 0 ? now() : now() + kStatusWait);
+}
+
+// ---- upgrade --self
+// ----------------------------------------------------------------------------------
+
+void Supervisor::serve_self(const ClientPtr& client, const std::string& path) {
+  const auto refuse = [&client](const std::string& code, const std::string& why) {
+    if (const auto reachable = client.lock()) reachable->finish(refusal_json("", code, why));
+  };
+  if (stopping_) return refuse("busy", "the supervisor is stopping");
+  if (self_) return refuse("busy", "another upgrade of the supervisor is under way");
+  for (const auto& [name, service] : services_) {
+    if (!service->settled()) {
+      return refuse("busy", name + " is " + service->state_name() + "; wait until that is over");
+    }
+  }
+  const auto asking = client.lock();
+  const auto recorded = journal_.append({{"event", "requested"},
+                                         {"service", nullptr},
+                                         {"uid", asking ? asking->uid() : -1},
+                                         {"path", path.empty() ? own_path() : path}});
+  if (!recorded) return refuse("history", recorded.error().message + "; nothing was begun");
+  self_ = std::make_unique<SelfUpgrade>(
+      loop_, [this, client](const std::string& why) { self_checked(client, why); });
+  self_->check(path);
+}
+
+void Supervisor::self_checked(const ClientPtr& client, const std::string& why) {
+  const auto checked = std::move(self_);
+  const auto reachable = client.lock();
+  std::string problem = why;
+  if (problem.empty()) {
+    for (const auto& [name, service] : services_) {
+      if (!service->settled()) problem = name + " is " + service->state_name() + " by now";
+    }
+  }
+  if (problem.empty()) {
+    if (const auto saved = save(); !saved) problem = saved.error().message;
+  }
+  if (problem.empty()) {
+    std::map<std::string, int> fds{
+        {kLock, runtime_.lock()}, {kOperators, control_->fd()}, {kServices, door_.fd()}};
+    for (const auto& [name, service] : services_) {
+      for (const auto& [listener, fd] : service->listener_fds()) fds[name + "/" + listener] = fd;
+    }
+    if (reachable) fds[kClient] = reachable->fd();
+    spdlog::info("{} takes this process over", checked->path());
+    problem = checked->take_over(fds);
+  }
+  spdlog::error("the supervisor goes on as it is: {}", problem);
+  json answer = refusal_json("", "self", problem);
+  json record = answer;
+  record["event"] = "self";
+  record["service"] = nullptr;
+  record["path"] = checked->path();
+  if (const auto recorded = journal_.append(std::move(record)); !recorded) {
+    spdlog::error("{}", recorded.error().message);
+  }
+  if (reachable) reachable->finish(answer);
+}
+
+// The successor's answer, once every service is back.
+void Supervisor::self_arrived() {
+  json services = json::array();
+  for (const auto& [name, service] : services_) {
+    services.push_back({{"name", name}, {"state", service->state_name()}});
+  }
+  const json done{{"event", "done"},
+                  {"result", "done"},
+                  {"service", nullptr},
+                  {"pid", ::getpid()},
+                  {"version", HANDOFF_VERSION},
+                  {"path", own_path()},
+                  {"services", services},
+                  {"error", nullptr}};
+  json record = done;
+  record["event"] = "self";
+  if (const auto recorded = journal_.append(std::move(record)); !recorded) {
+    spdlog::error("{}", recorded.error().message);
+  }
+  if (const auto client = self_client_.lock()) client->finish(done);
+  self_client_.reset();
+  self_patience_.at(std::nullopt);
+}
+
+}  // namespace handoff::supervisor
