@@ -28,8 +28,12 @@ Result<std::unique_ptr<Supervisor>> Supervisor::open(uv_loop_t* loop, const Conf
   if (!state) return Failure(state.error());
   Journal journal(*state);
   if (const auto opened = journal.open(); !opened) {
-    // Services are worth more than their history; it is tried again when there is something to
-    // tell.
+    // A link, or somebody else's file, in its place: nobody is to be told that this is in order.
+    if (opened.error().code == -ELOOP || opened.error().code == -EPERM) {
+      return Failure(opened.error());
+    }
+    // Otherwise services are worth more than their history. It is tried again when there is
+    // something to tell.
     spdlog::warn("{}; until that can be written, upgrades are refused", opened.error().message);
   }
   auto text = runtime->state();

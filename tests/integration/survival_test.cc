@@ -230,6 +230,17 @@ TEST_F(SurvivalTest, AFileThatCanNotBeUnderstoodIsNotGuessedAt) {
   EXPECT_EQ(supervisor.status().at("generation"), 1);
 }
 
+TEST_F(SurvivalTest, AHistoryThatCanNotBeOpenedStopsUpgradesAndNoService) {
+  Supervisor supervisor(
+      {.command = {echo(1)}, .environment = {{"HANDOFF_STATE_DIR", "/proc/nowhere"}}});
+  LineClient client(supervisor.port());
+  const auto upgrade = supervisor.upgrade(echo(2));
+  EXPECT_EQ(upgrade.status, 1) << upgrade.describe();
+  EXPECT_EQ(upgrade.done().at("error").at("code"), "history");
+  client.say("hello");
+  EXPECT_EQ(client.next(), "1 1 hello");
+}
+
 // ---- systemd's fd store
 // ----------------------------------------------------------------------------
 
