@@ -22,6 +22,8 @@ constexpr auto kStopFor = 4500ms;
 constexpr int kAttempts = 5;
 constexpr auto kDelay = 350ms;  // above the freeze budget
 constexpr auto kOrphansHangFor = 1500ms;
+constexpr auto kWakingTakes =
+    500ms;  // to read what has come meanwhile, and to leave if that says so
 
 void signal_process(pid_t pid, int number) { ::kill(pid, number); }
 
@@ -256,7 +258,9 @@ void Trial::strike() {
 // Whoever was stopped by the blow or by the provocation.
 void Trial::resume_all() {
   for (const pid_t pid : {donor_, heir_, supervision_.pid()}) {
-    if (pid != 0 && process_state(pid) == 'T') signal_process(pid, SIGCONT);
+    if (pid == 0 || process_state(pid) != 'T') continue;
+    signal_process(pid, SIGCONT);
+    woken_at_ = Clock::now();
   }
 }
 
@@ -291,7 +295,9 @@ void Trial::await_owner() {
   const auto settled = [&] {
     const auto services = supervision_.services();
     owner_ = services.empty() ? 0 : services.front();
-    if (!supervisor_lives()) return services.size() <= 1;
+    if (!supervisor_lives()) {
+      return services.size() <= 1 && (!woken_at_ || Clock::now() >= *woken_at_ + kWakingTakes);
+    }
     if (services.size() > 1) return false;
     const json now = status();
     owners_release_ = now.at("release").is_string() ? now["release"] : "";

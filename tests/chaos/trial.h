@@ -80,7 +80,8 @@ class Trial {
   std::optional<Clock::time_point> held_until_;
   std::vector<std::pair<pid_t, handoff::UniqueFd>> victims_;
   Clock::time_point struck_at_;
-  bool over_when_struck_ = false;  // the donor had gone: the handoff was over
+  std::optional<Clock::time_point> woken_at_;  // somebody who was stopped was resumed
+  bool over_when_struck_ = false;              // the donor had gone: the handoff was over
   std::unique_ptr<test::Process> upgrade_, stop_;
 };
 
