@@ -128,7 +128,11 @@ void Traffic::record(const Client& client, bool resident, Tally& tally) const {
                                                 : tally.wrong);
       break;
   }
-  if (tally.errors.size() < kErrorsKept && !client.error().empty()) {
+  // Of many that were cut off a few say enough; of wrong bytes each counts.
+  const bool fault = client.end() == Client::End::kFault;
+  if (fault) {
+    tally.errors.insert(tally.errors.begin(), client.error());
+  } else if (tally.errors.size() < kErrorsKept && !client.error().empty()) {
     tally.errors.push_back(client.error());
   }
 }

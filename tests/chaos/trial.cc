@@ -64,6 +64,9 @@ Result Trial::run() {
     result_.outcome = no.why;
   }
   if (traffic_) result_.tally = traffic_->tally();
+  if (result_.tally.lost + result_.tally.duplicated + result_.tally.wrong > 0) {
+    problem("wrong bytes");
+  }
   if (!result_.problems.empty()) {
     result_.verdict = Result::Verdict::kFailed;
     for (const std::string& error : result_.tally.errors) problem(error);
@@ -429,12 +432,20 @@ void Trial::upgrade_once_more() {
   }
 }
 
+// Where the order was to stop there is no last answer to wait for, but an end: who has come
+// meanwhile is served by a process that was started anew, or cut off.
 void Trial::finish() {
-  if (owner_ != 0) {
-    traffic_->finish();
-    require([&] { return traffic_->finished(); }, "the clients do not get their last answers");
-  }
-  if (!supervisor_lives()) return;
+  if (owner_ != 0) finish_traffic();
+  if (supervisor_lives()) finish_supervisor();
+  if (owner_ == 0) finish_traffic();
+}
+
+void Trial::finish_traffic() {
+  traffic_->finish();
+  require([&] { return traffic_->finished(); }, "the clients do not get their last answers");
+}
+
+void Trial::finish_supervisor() {
   supervision_.process().signal(SIGTERM);
   require([&] { return !supervisor_lives(); }, "the supervisor does not stop");
   const auto status = supervision_.process().wait(test::Deadline::in(kPatience));
@@ -452,7 +463,6 @@ std::string Trial::owner_name() const {
 
 void Trial::judge() {
   const Tally tally = traffic_->tally();
-  if (tally.lost + tally.duplicated + tally.wrong > 0) problem("wrong bytes");
   if (!expected_.loss && tally.reset + tally.visitors_reset > 0) {
     problem(std::to_string(tally.reset + tally.visitors_reset) +
             " connections were lost, and the fault table says none");

@@ -45,6 +45,8 @@ class Trial {
   void examine_files();
   void upgrade_once_more();
   void finish();
+  void finish_traffic();
+  void finish_supervisor();
   void judge();
 
   void turn();
