@@ -1,6 +1,7 @@
 // What is to run: from handoff.toml, or from the command line of `handoff run`.
 #pragma once
 
+#include <chrono>
 #include <map>
 #include <string>
 #include <vector>
@@ -11,6 +12,32 @@
 
 namespace handoff::supervisor {
 
+// How the supervisor asks a release on probation whether it is well.
+struct HealthCheck {
+  enum class Kind {
+    kNone,
+    kTcp,      // connects
+    kHttp,     // GET path; 2xx is well
+    kExec,     // runs command; exit status 0 is well
+    kService,  // what the service itself says by handoff_health()
+  };
+  Kind kind = Kind::kNone;
+  std::string listener;              // tcp, http: to this listener; "" for the first one
+  std::string path = "/";            // http
+  std::vector<std::string> command;  // exec
+  Duration interval = std::chrono::seconds(1);
+  Duration timeout = std::chrono::seconds(1);
+  int failures = 3;  // in a row, then it is not well
+  friend bool operator==(const HealthCheck&, const HealthCheck&) = default;
+};
+
+// What becomes of sessions that are still busy when the drain is over.
+enum class LateSessions {
+  kMove,   // they move as they are
+  kClose,  // they are reset
+  kKeep,   // their process stays until they end by themselves
+};
+
 struct ServiceConfig {
   std::string name;
   std::vector<std::string> command;  // program and arguments
@@ -19,6 +46,12 @@ struct ServiceConfig {
   bool restart = true;
   std::map<std::string, std::string> environment;
   std::string working_dir;
+  HealthCheck health;
+  bool drain_incompatible = false;  // state of no common version: sessions end with the donor
+  LateSessions late = LateSessions::kMove;
+  std::size_t max_generations = 4;  // processes at once
+  std::string releases_dir;         // where bundles are unpacked; "" for <state folder>/releases
+  std::string verify_key;           // minisign's public key; "": nothing is verified
 };
 
 struct Config {

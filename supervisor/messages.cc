@@ -83,6 +83,7 @@ Timeouts timeouts_from(const json& request, Timeouts base) {
   take("freeze_budget_us", base.freeze_budget);
   take("stall_timeout_us", base.stall);
   take("drain_us", base.drain);
+  take("probation_us", base.probation);
   return base;
 }
 

@@ -24,7 +24,8 @@ json to_json(const Timeouts& timeouts) {
   return {{"start", timeouts.start.count()},
           {"freeze_budget", timeouts.freeze_budget.count()},
           {"stall", timeouts.stall.count()},
-          {"drain", timeouts.drain.count()}};
+          {"drain", timeouts.drain.count()},
+          {"probation", timeouts.probation.count()}};
 }
 
 Timeouts timeouts_from(const json& in) {
@@ -32,7 +33,8 @@ Timeouts timeouts_from(const json& in) {
   return {.start = ns("start"),
           .freeze_budget = ns("freeze_budget"),
           .stall = ns("stall"),
-          .drain = ns("drain")};
+          .drain = ns("drain"),
+          .probation = ns("probation")};
 }
 
 json to_json(const SavedProcess& process) {

@@ -58,7 +58,7 @@ void add_duration(CLI::App* app, const std::string& flag, std::optional<Duration
          flag,
          [&into, flag](const std::string& text) {
            into = parse_duration(text);
-           if (into == Duration{} && flag != "--drain") {
+           if (into == Duration{} && flag != "--drain" && flag != "--probation") {
              throw CLI::ValidationError(flag, "can't be zero: nothing would ever succeed");
            }
            if (!into) {
@@ -79,6 +79,8 @@ void add_timeouts(CLI::App* app, GivenTimeouts& timeouts) {
                "silence after which one release takes the other for hung (10s)");
   add_duration(app, "--drain", timeouts.drain,
                "how long an old process may take to leave before SIGTERM (30s)");
+  add_duration(app, "--probation", timeouts.probation,
+               "how long a new release is provisional after the switch (30s)");
 }
 
 void add_json(CLI::App* app, bool& json, const std::string& help) {

@@ -118,6 +118,7 @@ void put_timeouts(json& request, const GivenTimeouts& timeouts) {
   put("freeze_budget_us", timeouts.freeze_budget);
   put("stall_timeout_us", timeouts.stall);
   put("drain_us", timeouts.drain);
+  put("probation_us", timeouts.probation);
 }
 
 }  // namespace handoff::supervisor

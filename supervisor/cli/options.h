@@ -17,6 +17,7 @@ struct GivenTimeouts {
   std::optional<Duration> freeze_budget;
   std::optional<Duration> stall;
   std::optional<Duration> drain;
+  std::optional<Duration> probation;
 };
 
 struct RunOptions {

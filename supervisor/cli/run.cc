@@ -40,6 +40,7 @@ void override_with(Timeouts& timeouts, const GivenTimeouts& given) {
   if (given.freeze_budget) timeouts.freeze_budget = *given.freeze_budget;
   if (given.stall) timeouts.stall = *given.stall;
   if (given.drain) timeouts.drain = *given.drain;
+  if (given.probation) timeouts.probation = *given.probation;
 }
 
 Result<Config> from_options(const RunOptions& options) {

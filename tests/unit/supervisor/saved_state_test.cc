@@ -24,7 +24,8 @@ SavedState everything() {
                      .timeouts = {.start = Duration(1),
                                   .freeze_budget = Duration(2),
                                   .stall = Duration(3),
-                                  .drain = Duration(4)},
+                                  .drain = Duration(4),
+                                  .probation = Duration(5)},
                      .restarts = 9};
   service.command = {"chat", "--verbose"};
   service.release = release("old");
@@ -54,6 +55,7 @@ TEST(SavedStateTest, ComesBackAsItWas) {
   EXPECT_EQ(service.machine.timeouts.freeze_budget, Duration(2));
   EXPECT_EQ(service.machine.timeouts.stall, Duration(3));
   EXPECT_EQ(service.machine.timeouts.drain, Duration(4));
+  EXPECT_EQ(service.machine.timeouts.probation, Duration(5));
   EXPECT_EQ(service.command, (std::vector<std::string>{"chat", "--verbose"}));
   EXPECT_EQ(service.release.args, (std::vector<std::string>{"--x", ""}));
   ASSERT_EQ(service.processes.size(), 2U);
