@@ -53,6 +53,47 @@ SavedProcess process_from(const json& in) {
           .release = release_from(in.at("release"))};
 }
 
+const char* name_of(Probation::Origin origin) {
+  switch (origin) {
+    case Probation::Origin::kNew:
+      return "new";
+    case Probation::Origin::kSame:
+      return "same";
+    case Probation::Origin::kBack:
+      return "back";
+  }
+  return "?";
+}
+
+Probation::Origin origin_from(const json& in) {
+  for (const auto origin :
+       {Probation::Origin::kNew, Probation::Origin::kSame, Probation::Origin::kBack}) {
+    if (in.get<std::string>() == name_of(origin)) return origin;
+  }
+  throw json::other_error::create(501, "no such origin: " + in.dump(), nullptr);
+}
+
+// until is a point of the monotonic clock: it goes on over the supervisor's death.
+json to_json(const Probation::Saved& probation) {
+  json until = nullptr;
+  if (probation.until) until = probation.until->time_since_epoch().count();
+  return {{"provisional", probation.provisional},
+          {"until_ns", std::move(until)},
+          {"has_back", probation.has_back},
+          {"back_proven", probation.back_proven}};
+}
+
+Probation::Saved probation_from(const json& in) {
+  Probation::Saved out{.provisional = in.at("provisional").get<bool>(),
+                       .until = std::nullopt,
+                       .has_back = in.at("has_back").get<bool>(),
+                       .back_proven = in.at("back_proven").get<bool>()};
+  if (const json& until = in.at("until_ns"); !until.is_null()) {
+    out.until = Time(Duration(until.get<std::int64_t>()));
+  }
+  return out;
+}
+
 json to_json(const SavedService& service) {
   json processes = json::array();
   for (const SavedProcess& process : service.processes) processes.push_back(to_json(process));
@@ -62,12 +103,16 @@ json to_json(const SavedService& service) {
            {"restarts", service.machine.restarts},
            {"command", service.command},
            {"release", to_json(service.release)},
+           {"back", service.back ? to_json(*service.back) : json()},
+           {"probation", to_json(service.machine.probation)},
            {"processes", std::move(processes)},
            {"last_upgrade", service.last_upgrade},
            {"handoff", nullptr}};
   if (service.machine.heir != 0) {
     out["handoff"] = {{"heir", service.machine.heir},
                       {"candidate", service.machine.candidate},
+                      {"origin", name_of(service.machine.origin)},
+                      {"by_itself", service.machine.by_itself},
                       {"timeouts_ns", to_json(service.machine.timeouts)}};
   }
   return out;
@@ -81,11 +126,15 @@ SavedService service_from(const json& in) {
   out.machine.restarts = in.at("restarts").get<std::uint64_t>();
   out.command = in.at("command").get<std::vector<std::string>>();
   out.release = release_from(in.at("release"));
+  if (const json& back = in.at("back"); !back.is_null()) out.back = release_from(back);
+  out.machine.probation = probation_from(in.at("probation"));
   for (const json& process : in.at("processes")) out.processes.push_back(process_from(process));
   out.last_upgrade = in.at("last_upgrade");
   if (const json& handoff = in.at("handoff"); !handoff.is_null()) {
     out.machine.heir = handoff.at("heir").get<Generation>();
     out.machine.candidate = handoff.at("candidate").get<bool>();
+    out.machine.origin = origin_from(handoff.at("origin"));
+    out.machine.by_itself = handoff.at("by_itself").get<bool>();
     out.machine.timeouts = timeouts_from(handoff.at("timeouts_ns"));
   }
   return out;

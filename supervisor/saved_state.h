@@ -4,6 +4,7 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,7 @@ struct SavedService {
   Found machine;
   std::vector<std::string> command;  // of the configuration
   SavedRelease release;              // what is started again after a crash
+  std::optional<SavedRelease> back;  // to go back to
   std::vector<SavedProcess> processes;
   nlohmann::json last_upgrade = nullptr;
 };

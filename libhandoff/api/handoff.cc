@@ -246,6 +246,13 @@ int handoff_attach(handoff_t* h, const char* name, int fd) {
   return run(h, [&](Service& s) { return s.attach(name, std::move(owned)); });
 }
 
+int handoff_health(handoff_t* h, int healthy, const char* why) {
+  return run(h, [&](Service& s) -> Result<void> {
+    s.say_health({healthy != 0, why == nullptr ? "" : why});
+    return {};
+  });
+}
+
 int handoff_session_open(handoff_t* h, int fd, const struct handoff_session_options* options,
                          uint64_t* id) {
   if (id == nullptr) return -EINVAL;

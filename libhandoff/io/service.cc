@@ -223,7 +223,10 @@ void Service::come_back() {
   control_->send(Type::kRegister, encode(hello));
   if (outcome_) control_->send(outcome_->first, outcome_->second);
   const bool owner = state_ == HANDOFF_STATE_OWNER || state_ == HANDOFF_STATE_DONOR;
-  if (owner && !owner_report_due_) send_owner(true);
+  if (owner && !owner_report_due_) {
+    send_owner(true);
+    if (health_) control_->send(Type::kHealth, encode(*health_));
+  }
   watch_control(true);
 }
 
@@ -337,9 +340,18 @@ void Service::report_owner() {
     }
     owner_ = std::move(owner);
     send_owner(false);
+    if (health_) control_->send(Type::kHealth, encode(*health_));
     watch_control(true);
   }
   heir_.reset();
+}
+
+void Service::say_health(protocol::Health health) {
+  health_ = std::move(health);
+  const bool owner = state_ == HANDOFF_STATE_OWNER || state_ == HANDOFF_STATE_DONOR;
+  if (!control_ || !owner || owner_report_due_) return;
+  control_->send(Type::kHealth, encode(*health_));
+  watch_control(true);
 }
 
 // with_fds: to a supervisor that does not hold the listeners yet.

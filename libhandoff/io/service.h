@@ -48,6 +48,8 @@ class Service : public Reporter {
   // closes would be a Release to an heir that is prepared. May call thaw().
   void shut();
 
+  void say_health(protocol::Health health);
+
   void progress(const protocol::Progress& progress) override;
   void failed(const protocol::Failed& failed) override;
   void retired(const protocol::Retired& retired) override;
@@ -87,6 +89,7 @@ class Service : public Reporter {
   // how its last handoff ended.
   protocol::Owner owner_;
   std::optional<std::pair<protocol::Type, std::string>> outcome_;
+  std::optional<protocol::Health> health_;
 };
 
 }  // namespace handoff::io

@@ -90,6 +90,18 @@ Result<void> clear_stale(const std::string& path, const Raw& raw) {
 
 }  // namespace
 
+Result<UniqueFd> connect_address(const core::Address& address) {
+  const auto raw = to_raw(address);
+  if (!raw) return Failure(raw.error());
+  UniqueFd fd(::socket(raw->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.valid()) return fail_errno("connecting to " + core::to_string(address));
+  // EAGAIN: a Unix socket whose queue is full.
+  if (::connect(fd.get(), as_sockaddr(*raw), raw->length) < 0 && errno != EINPROGRESS) {
+    return fail_errno("connecting to " + core::to_string(address));
+  }
+  return fd;
+}
+
 Result<UniqueFd> bind_address(const core::Address& address) {
   const auto raw = to_raw(address);
   if (!raw) return Failure(raw.error());

@@ -16,6 +16,9 @@ namespace handoff::io {
 // listener left behind is replaced; one that somebody listens on is EADDRINUSE.
 Result<UniqueFd> bind_address(const core::Address& address);
 
+// Begins to connect, without blocking; writable once it is decided.
+Result<UniqueFd> connect_address(const core::Address& address);
+
 // Where a socket is bound, in the form of core::Address; nullopt if it is no bound socket.
 std::optional<std::string> bound_address(int fd);
 

@@ -210,4 +210,12 @@ std::string encode(const Status& m) {
   return out;
 }
 
+std::string encode(const Health& m) {
+  std::string out;
+  pbf_writer w(out);
+  w.add_bool(1, m.healthy);
+  w.add_string(2, wire::clean(m.reason, kMaxReason));
+  return out;
+}
+
 }  // namespace handoff::protocol

@@ -194,6 +194,10 @@ struct Status {
   std::uint64_t sessions = 0;
   std::uint32_t state = 0;
 };
+struct Health {
+  bool healthy = false;
+  std::string reason;
+};
 
 std::string encode(const Hello& m);
 std::string encode(const Abort& m);
@@ -211,6 +215,7 @@ std::string encode(const Progress& m);
 std::string encode(const Failed& m);
 std::string encode(const Retired& m);
 std::string encode(const Status& m);
+std::string encode(const Health& m);
 
 // Appends one record or one closed id to the body of a Sessions message.
 void append(std::string& body, const Session& session);

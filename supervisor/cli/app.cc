@@ -93,6 +93,8 @@ struct Parsed {
   ServiceOptions status;
   ServiceOptions stop;
   ServiceOptions restart;
+  ServiceOptions rollback;
+  ServiceOptions commit;
   ServiceOptions history;
   DoctorOptions doctor;
   bool completion_json = false;
@@ -151,6 +153,21 @@ void add_commands(CLI::App& app, Parsed& parsed) {
   add_timeouts(restart, parsed.restart.timeouts);
   add_json(restart, parsed.restart.json, "events as JSON, one object a line, as they happen");
 
+  CLI::App* rollback = app.add_subcommand("rollback", "a handoff back to the release before");
+  rollback->add_option("SERVICE", parsed.rollback.service, "which")->required()->type_name("");
+  rollback->footer(
+      "\nWhile a release is provisional that is the permanent one, later the one before it. The "
+      "newer\n"
+      "release writes the state as the older one reads it; if it can't, nothing is changed.\n\n"
+      "Example:\n  handoff rollback chat");
+  add_timeouts(rollback, parsed.rollback.timeouts);
+  add_json(rollback, parsed.rollback.json, "events as JSON, one object a line, as they happen");
+
+  CLI::App* commit = app.add_subcommand("commit", "make the provisional release permanent");
+  commit->add_option("SERVICE", parsed.commit.service, "which")->required()->type_name("");
+  commit->footer("Example:\n  handoff commit chat");
+  add_json(commit, parsed.commit.json, "one JSON object");
+
   CLI::App* history = app.add_subcommand("history", "what was done to whom, and how it ended");
   history->add_option("SERVICE", parsed.history.service, "this one alone")->type_name("");
   history->footer(
@@ -199,6 +216,8 @@ ExitStatus dispatch(const CLI::App& app, Parsed& parsed,
   if (command == "status") return status_command(parsed.status);
   if (command == "stop") return stop_command(parsed.stop);
   if (command == "restart") return restart_command(parsed.restart);
+  if (command == "rollback") return rollback_command(parsed.rollback);
+  if (command == "commit") return commit_command(parsed.commit);
   if (command == "history") return history_command(parsed.history);
   if (command == "doctor") return doctor_command(parsed.doctor);
   return completion_command(parsed.shell, parsed.completion_json);

@@ -41,7 +41,7 @@ struct UpgradeOptions {
   GivenTimeouts timeouts;
 };
 
-struct ServiceOptions {  // status, stop, restart, history
+struct ServiceOptions {  // status, stop, restart, rollback, commit, history
   bool json = false;
   std::string service;
   GivenTimeouts timeouts;
@@ -55,6 +55,8 @@ struct DoctorOptions {
 ExitStatus run_command(const RunOptions& options);
 ExitStatus upgrade_command(const UpgradeOptions& options);
 ExitStatus restart_command(const ServiceOptions& options);
+ExitStatus rollback_command(const ServiceOptions& options);
+ExitStatus commit_command(const ServiceOptions& options);
 ExitStatus stop_command(const ServiceOptions& options);
 ExitStatus status_command(const ServiceOptions& options);
 ExitStatus history_command(const ServiceOptions& options);

@@ -26,12 +26,24 @@ std::string release_of(const json& party) {
   return text + ")";
 }
 
+// For how long the release may still be taken back by itself, and how to say that it is good.
+std::string standing_of(const json& done) {
+  if (done.value("standing", "") != "provisional") return "permanent";
+  const std::string service = done.value("service", "");
+  std::string text = "provisional";
+  if (done.at("probation_left_ms").is_number()) {
+    const auto left = std::chrono::milliseconds(done["probation_left_ms"].get<std::int64_t>());
+    text += " for " + format_duration(std::chrono::ceil<std::chrono::seconds>(left));
+  }
+  return text + " (handoff commit " + service + ", handoff rollback " + service + ")";
+}
+
 std::string advice(const std::string& code, const std::string& service) {
-  if (code == "busy") return "";
+  if (code == "busy" || code == "no_release") return "";
   if (code == "open" || code == "exec") return "Give the path of an executable file.";
   if (code == "resources") return "Give it what it lacks, and try again.";
   if (code == "version") {
-    return "Upgrade in steps, through a release that reads what the old one writes.";
+    return "Go in steps, through a release that reads what the one that runs writes.";
   }
   if (code == "timeout") {
     return "If that is what it takes, give it more: --start-timeout, --freeze-budget, "
@@ -75,7 +87,8 @@ std::string summary(const json& done) {
     std::string text = service + ": started " + release_of(to) +
                        "; nothing ran before, so nothing was handed over\n";
     text += line("digest", short_digest(to.value("digest", "")));
-    return text + line("start", duration_of(phases, "start"));
+    text += line("start", duration_of(phases, "start"));
+    return text + line("standing", standing_of(done));
   }
   const json& from = done.at("from");
   const json& sessions = done.at("sessions");
@@ -93,6 +106,7 @@ std::string summary(const json& done) {
   }
   text += line("blackout",
                "p99 " + duration_of(blackout, "p99") + ", max " + duration_of(blackout, "max"));
+  text += line("standing", standing_of(done));
   return text;
 }
 
@@ -108,7 +122,7 @@ std::string failure(const json& done) {
     } else {
       text += "handoff: the service is now: " + state + " (handoff status " + service + ")\n";
     }
-  } else if (!state.empty() && code != "busy") {
+  } else if (!state.empty() && code != "busy" && code != "no_release") {
     text += "handoff: the service is as before: " + state + "\n";
   }
   const std::string what = advice(code, service);

@@ -18,6 +18,12 @@ std::string text_of(const json& value) {
   return value.dump();
 }
 
+std::string back_of(const json& back) {
+  if (!back.is_object()) return "-";
+  return back.at("release").is_string() ? back["release"].get<std::string>()
+                                        : short_digest(back.value("digest", ""));
+}
+
 std::string listeners_of(const json& service) {
   std::string text;
   for (const json& listener : service.at("listeners")) {
@@ -48,14 +54,16 @@ ExitStatus status_command(const ServiceOptions& options) {
     std::cout << answer.last.dump() << std::endl;
     return ExitStatus::kDone;
   }
-  std::vector<std::vector<std::string>> rows{{"SERVICE", "STATE", "RELEASE", "DIGEST", "GEN", "PID",
-                                              "SESSIONS", "RESTARTS", "SINCE", "LISTENERS"}};
+  std::vector<std::vector<std::string>> rows{{"SERVICE", "STATE", "RELEASE", "STANDING", "DIGEST",
+                                              "GEN", "PID", "SESSIONS", "RESTARTS", "SINCE",
+                                              "BACK TO", "LISTENERS"}};
   for (const json& service : answer.last.at("services")) {
     rows.push_back({text_of(service.at("name")), text_of(service.at("state")),
-                    text_of(service.at("release")), short_digest(text_of(service.at("digest"))),
-                    text_of(service.at("generation")), text_of(service.at("pid")),
-                    text_of(service.at("sessions")), text_of(service.at("restarts")),
-                    text_of(service.at("since")), listeners_of(service)});
+                    text_of(service.at("release")), text_of(service.at("standing")),
+                    short_digest(text_of(service.at("digest"))), text_of(service.at("generation")),
+                    text_of(service.at("pid")), text_of(service.at("sessions")),
+                    text_of(service.at("restarts")), text_of(service.at("since")),
+                    back_of(service.at("back")), listeners_of(service)});
   }
   std::cout << table(rows) << std::flush;
   return ExitStatus::kDone;

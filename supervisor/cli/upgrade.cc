@@ -1,4 +1,4 @@
-// `handoff upgrade` and `handoff restart`: both are a handoff, told the same way.
+// `handoff upgrade`, `restart` and `rollback`: each is a handoff, told the same way.
 #include <unistd.h>
 
 #include <iostream>
@@ -111,6 +111,11 @@ ExitStatus upgrade_command(const UpgradeOptions& options) {
   }
   if (options.args) request["args"] = *options.args;
   return follow(std::move(request), options.timeouts, options.json);
+}
+
+ExitStatus rollback_command(const ServiceOptions& options) {
+  return follow({{"command", "rollback"}, {"service", options.service}}, options.timeouts,
+                options.json);
 }
 
 ExitStatus restart_command(const ServiceOptions& options) {

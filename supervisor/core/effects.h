@@ -35,7 +35,11 @@ struct Signal {
 };
 
 struct OpenCandidate {};
-struct TakeCandidate {};  // it is the service's release from now on
+struct OpenBack {};     // the release to go back to is the candidate
+struct TakeCandidate {  // it is the service's release from now on
+  Probation::Back back = Probation::Back::kStays;
+};
+struct TakeBack {};  // likewise, and nothing is behind it
 struct DropCandidate {};
 
 // To whoever follows the upgrade.
@@ -75,6 +79,22 @@ struct Refuse {
   std::string code;
   std::string message;
 };
+// The release that runs is permanent.
+struct Committed {
+  bool by_itself = false;  // its probation is over, else somebody said so
+  bool already = false;
+};
+struct ProbationFailed {
+  Generation generation = 0;
+  std::string why;
+};
+// Without a handoff: the release before was started anew.
+struct WentBack {
+  Generation from = 0;
+  Generation to = 0;
+  std::uint64_t lost = 0;  // sessions of the process that is gone, as they were counted last
+  std::string why;
+};
 // All processes are gone and none will be started.
 struct ReportStopped {};
 
@@ -84,9 +104,9 @@ struct Note {
   std::string text;
 };
 
-using Effect =
-    std::variant<Spawn, SendDonate, SendStop, SendCancel, Signal, OpenCandidate, TakeCandidate,
-                 DropCandidate, Announce, Conclude, Refuse, ReportStopped, Note>;
+using Effect = std::variant<Spawn, SendDonate, SendStop, SendCancel, Signal, OpenCandidate,
+                            OpenBack, TakeCandidate, TakeBack, DropCandidate, Announce, Conclude,
+                            Refuse, Committed, ProbationFailed, WentBack, ReportStopped, Note>;
 using Effects = std::vector<Effect>;
 
 }  // namespace handoff::supervisor

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/exit.h"
+#include "core/probation.h"
 #include "core/time.h"
 
 namespace handoff::supervisor {
@@ -104,13 +105,18 @@ struct Found {
   bool candidate = false;  // the heir is of another release than the donor
   Timeouts timeouts;       // of that handoff
   std::uint64_t restarts = 0;
+  Probation::Saved probation;
+  Probation::Origin origin = Probation::Origin::kNew;  // of the candidate
+  bool by_itself = false;  // the handoff is the way back of a release that did not pass
 };
 
 struct HandoffRequested {
-  bool same_release = false;  // `restart`; else a candidate has to be opened
+  Probation::Origin to = Probation::Origin::kNew;  // upgrade, restart, rollback
   Timeouts timeouts;
 };
-struct CandidateReady {};
+struct CandidateReady {
+  Probation::Origin origin = Probation::Origin::kNew;  // what it turned out to be
+};
 struct CandidateFailed {
   std::string code;
   std::string why;
@@ -120,10 +126,20 @@ struct StopRequested {
   bool at_once = false;  // SIGKILL instead of drain
 };
 
+struct CommitRequested {};
+
+// What is known of the health of the process that runs.
+struct HealthHeard {
+  Generation generation = 0;
+  bool healthy = false;
+  std::string why;  // not
+};
+
 struct Tick {};  // a deadline may have passed
 
-using Event = std::variant<Registered, Owned, Counted, Progressed, HandoffFailed, DonorRetired,
-                           SpawnFailed, Exited, StartRequested, Found, HandoffRequested,
-                           CandidateReady, CandidateFailed, StopRequested, Tick>;
+using Event =
+    std::variant<Registered, Owned, Counted, Progressed, HandoffFailed, DonorRetired, SpawnFailed,
+                 Exited, StartRequested, Found, HandoffRequested, CandidateReady, CandidateFailed,
+                 StopRequested, CommitRequested, HealthHeard, Tick>;
 
 }  // namespace handoff::supervisor

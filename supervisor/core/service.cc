@@ -7,6 +7,7 @@ namespace handoff::supervisor {
 Effects Service::step(const Event& event, Time now) {
   out_.clear();
   std::visit([this, now](const auto& what) { on(what, now); }, event);
+  judge(now);
   return std::exchange(out_, {});
 }
 
@@ -19,6 +20,7 @@ std::optional<Time> Service::deadline() const {
   consider(retry_at_);
   consider(kill_at_);
   if (upgrade_) consider(upgrade_->deadline());
+  if (in_peace()) consider(probation_.until());
   return earliest;
 }
 
@@ -44,12 +46,17 @@ const char* Service::state_name() const {
 // -------------------------------------------------------------------------
 
 void Service::on(const StartRequested&, Time now) {
-  if (state_ == State::kStopped && alive_.empty()) start_fresh(false, now);
+  if (state_ != State::kStopped || !alive_.empty()) return;
+  if (probation_.provisional()) {  // it died together with the supervisor that knew it
+    return go_back_without_handoff(last_, "is gone", now);
+  }
+  start_fresh(false, now);
 }
 
 void Service::on(const Found& found, Time now) {
   last_ = found.last;
   restarts_ = found.restarts;
+  probation_.restore(found.probation);
   if (found.current == 0) return;
   state_ = State::kAdopting;
   current_ = found.current;
@@ -58,21 +65,33 @@ void Service::on(const Found& found, Time now) {
   alive_.insert(found.heir);
   request_ = found.timeouts;
   upgrade_candidate_ = found.candidate;
+  origin_ = found.origin;
+  by_itself_ = found.by_itself;
   upgrade_.emplace(Upgrade::resumed(current_, found.heir, request_, now));
 }
 
 Found Service::found() const {
   Found out{.last = last_, .current = current_, .restarts = restarts_};
+  out.probation = probation_.saved();
   if (upgrade_) {
     out.current = upgrade_->donor();
     out.heir = upgrade_->heir();
     out.candidate = upgrade_candidate_;
     out.timeouts = request_;
+    out.origin = origin_;
+    out.by_itself = by_itself_;
   }
   return out;
 }
 
 std::optional<Refuse> Service::refusal() const {
+  if (by_itself_ || replacing_) {
+    return Refuse{"busy", policy_.name +
+                              " is going back to the release before, since the one that "
+                              "runs did not pass its probation; wait for it to end "
+                              "(handoff status " +
+                              policy_.name + ")"};
+  }
   if (upgrade_ || opening_ || fresh_) {
     return Refuse{"busy", "another upgrade of " + policy_.name +
                               " is under way; wait for it to end (handoff status " + policy_.name +
@@ -99,40 +118,68 @@ void Service::on(const HandoffRequested& request, Time now) {
     return;
   }
   request_ = request.timeouts;
-  if (request.same_release) {
-    begin_handoff(false, now);
-  } else {
-    opening_ = true;
-    out_.push_back(OpenCandidate{});
+  switch (request.to) {
+    case Probation::Origin::kSame:
+      begin_handoff(false, now);
+      return;
+    case Probation::Origin::kNew:
+      opening_ = true;
+      out_.push_back(OpenCandidate{});
+      return;
+    case Probation::Origin::kBack:
+      if (!probation_.has_back()) {
+        out_.push_back(Refuse{"no_release", "there is no release to go back to: " + policy_.name +
+                                                " has run no other since it was started, or went "
+                                                "back from it by itself (handoff history " +
+                                                policy_.name + ")"});
+        return;
+      }
+      opening_ = true;
+      out_.push_back(OpenBack{});
+      return;
   }
 }
 
-void Service::on(const CandidateReady&, Time now) {
+void Service::on(const CandidateReady& ready, Time now) {
   if (!opening_) {  // stopped meanwhile
     out_.push_back(DropCandidate{});
     maybe_stopped();
     return;
   }
   opening_ = false;
-  if (auto refused = refusal()) {  // it died and is being started again
+  origin_ = ready.origin;
+  const bool by_itself = std::exchange(by_itself_, false);
+  auto refused = refusal();  // it died and is being started again
+  if (!refused && by_itself && state_ != State::kRunning) {
+    refused = Refuse{"busy", policy_.name + " died, and goes back by a start"};
+  }
+  if (refused) {
     out_.push_back(DropCandidate{});
     out_.push_back(*refused);
     return;
   }
+  by_itself_ = by_itself;
   begin_handoff(true, now);
 }
 
 void Service::on(const CandidateFailed& failed, Time) {
   if (!opening_) return;
   opening_ = false;
+  if (std::exchange(by_itself_, false)) {
+    probation_.lose_back();
+    note(Note::Level::kError, "it can't go back, so the release that runs stays");
+  }
   out_.push_back(Refuse{failed.code, failed.why});
 }
 
 void Service::on(const StopRequested& stop, Time now) {
   if (opening_) {
     opening_ = false;
+    by_itself_ = false;
     out_.push_back(Refuse{"cancelled", policy_.name + " was stopped"});
   }
+  replacing_ = false;
+  return_.reset();
   if (stop.at_once) {
     for (const Generation generation : alive_) out_.push_back(Signal{generation, true});
   }
@@ -192,6 +239,7 @@ void Service::on(const Registered& registered, Time now) {
 }
 
 void Service::on(const Owned& owned, Time now) {
+  if (owned.generation == current_) sessions_ = owned.sessions;
   if (owned.generation == current_ && state_ == State::kAdopting) {
     state_ = State::kRunning;
     running_since_ = now;
@@ -202,12 +250,16 @@ void Service::on(const Owned& owned, Time now) {
     ready_by_.reset();
     running_since_ = now;
     if (fresh_) {
-      if (fresh_->candidate) out_.push_back(TakeCandidate{});
+      if (fresh_->candidate) candidate_took_over(now);
+      return_.reset();
       Report report{.result = Report::Result::kDone, .fresh = true, .to = current_};
       report.start = now - fresh_->begun;
       fresh_.reset();
       backoff_.reset();
       out_.push_back(Conclude{report});
+    } else if (return_) {
+      out_.push_back(WentBack{return_->from, current_, return_->lost, return_->why});
+      return_.reset();
     }
     return;
   }
@@ -216,6 +268,10 @@ void Service::on(const Owned& owned, Time now) {
 
 // ---- a handoff under way
 // -------------------------------------------------------------------------
+
+void Service::candidate_took_over(Time now) {
+  out_.push_back(TakeCandidate{probation_.took_over(origin_, by_itself_, now, request_.probation)});
+}
 
 void Service::on(const HandoffFailed& failed, Time now) {
   if (failed.generation == current_ && state_ == State::kStarting) {
@@ -228,7 +284,10 @@ void Service::on(const HandoffFailed& failed, Time now) {
   }
   forward(failed, now);
 }
-void Service::on(const Counted& counted, Time now) { forward(counted, now); }
+void Service::on(const Counted& counted, Time now) {
+  if (counted.generation == current_) sessions_ = counted.sessions;
+  forward(counted, now);
+}
 void Service::on(const Progressed& progress, Time now) { forward(progress, now); }
 void Service::on(const DonorRetired& retired, Time now) { forward(retired, now); }
 
@@ -243,20 +302,25 @@ void Service::follow(Upgrade::Step step, Time now) {
     registered_ = true;
     running_since_ = now;
     backoff_.reset();
-    if (upgrade_candidate_) out_.push_back(TakeCandidate{});
+    sessions_ = upgrade_->report().moved;
+    if (upgrade_candidate_) candidate_took_over(now);
     upgrade_candidate_ = false;
     if (state_ == State::kAdopting) state_ = State::kRunning;
     if (state_ == State::kStopping) send_stop(now);
   } else if (step.turn == Upgrade::Turn::kNobodyOwns) {
     current_ = 0;
-    if (serving()) wait_and_restart(upgrade_->crash(), now);
+    nobody_serves(upgrade_->donor(), upgrade_->crash(), now);
   }
   if (upgrade_->state() != Upgrade::State::kOver) return;
   if (upgrade_candidate_) out_.push_back(DropCandidate{});
   upgrade_candidate_ = false;
-  out_.push_back(Conclude{upgrade_->report()});
+  const Report report = upgrade_->report();
+  out_.push_back(Conclude{report});
   const bool ended_before_switch = current_ != 0 && current_ == upgrade_->donor();
   upgrade_.reset();
+  if (std::exchange(by_itself_, false) && ended_before_switch && in_peace()) {
+    end_to_go_back(report, now);
+  }
   if (state_ == State::kStopping) {
     if (ended_before_switch) send_stop(now);
     maybe_stopped();
@@ -288,7 +352,7 @@ void Service::on(const Exited& exited, Time now) {
 }
 
 void Service::current_ended(const std::string& code, const std::string& how, Time now) {
-  current_ = 0;
+  const Generation gone = std::exchange(current_, 0);
   ready_by_.reset();
   if (fresh_) {
     if (fresh_->code.empty()) {
@@ -304,23 +368,38 @@ void Service::current_ended(const std::string& code, const std::string& how, Tim
   if (state_ == State::kStarting) {
     wait_and_restart(
         timed_out_ ? "was not ready in time and was ended" : how + " before it was ready", now);
-  } else if (serving()) {
+  } else {
+    nobody_serves(gone, how, now);
+  }
+}
+
+// The release that is on probation may not have been the one that runs last: of a handoff both
+// sides can die.
+void Service::nobody_serves(Generation gone, const std::string& how, Time now) {
+  if (!serving()) return;
+  if (probation_.provisional()) {
+    go_back_without_handoff(gone, how, now);
+  } else {
     wait_and_restart(how, now);
   }
 }
 
 void Service::wait_and_restart(const std::string& how, Time now) {
-  const Duration ran = state_ == State::kRunning ? now - running_since_ : Duration{};
   if (!policy_.restart) {
     state_ = State::kStopped;
     note(Note::Level::kError, "it " + how + "; it is not restarted (restart = false)");
     return;
   }
+  wait("it " + how, now);
+}
+
+void Service::wait(const std::string& what, Time now) {
+  const Duration ran = state_ == State::kRunning ? now - running_since_ : Duration{};
   const Duration wait = backoff_.after(ran);
   state_ = State::kBackoff;
   retry_at_ = now + wait;
   note(Note::Level::kError,
-       "it " + how + "; its listeners stay open, next start in " + format_duration(wait));
+       what + "; its listeners stay open, next start in " + format_duration(wait));
 }
 
 void Service::fresh_failed(Time now) {

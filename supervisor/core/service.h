@@ -7,6 +7,10 @@
 //   any       --stop--> Stopping --all processes gone--> Stopped
 //   Stopped   --found--> Adopting --Owner--> Running: a process of the supervisor before this one
 //
+// A release that took over is provisional for a while (core/probation). If it does not pass, the
+// service goes back by itself: by a handoff, else, if the process is dead or can't hand over, by
+// ending it and starting the release before on the listeners (service_return.cc).
+//
 // A process that is being adopted is waited for without a deadline: that it has not reported back
 // is no reason to end it.
 #pragma once
@@ -16,6 +20,7 @@
 
 #include "core/backoff.h"
 #include "core/effects.h"
+#include "core/probation.h"
 #include "core/upgrade.h"
 
 namespace handoff::supervisor {
@@ -28,11 +33,12 @@ class Service {
     std::string name;
     bool restart = true;  // after it died unasked
     Timeouts timeouts;
+    Probation::Policy probation;
   };
 
   static constexpr Duration kTermToKill = std::chrono::seconds(2);
 
-  explicit Service(Policy policy) : policy_(std::move(policy)) {}
+  explicit Service(Policy policy) : policy_(std::move(policy)), probation_(policy_.probation) {}
 
   Effects step(const Event& event, Time now);
   std::optional<Time> deadline() const;
@@ -44,12 +50,15 @@ class Service {
   bool upgrading() const { return upgrade_.has_value(); }
   // No process is on its way in or out.
   bool settled() const {
-    return !upgrade_ && !opening_ && !fresh_ &&
+    return !upgrade_ && !opening_ && !fresh_ && !replacing_ &&
            (state_ == State::kStopped || state_ == State::kRunning || state_ == State::kBackoff);
   }
   // What the next supervisor would need to know; the counterpart of its on(Found).
   Found found() const;
   std::uint64_t restarts() const { return restarts_; }
+  const Probation& probation() const { return probation_; }
+  // The process whose health matters now; 0 if there is none.
+  Generation on_trial() const;
   // No process of it is alive, and none is about to be.
   bool idle() const { return state_ == State::kStopped && alive_.empty() && !opening_; }
 
@@ -62,6 +71,12 @@ class Service {
     Duration start{};
     std::string why;  // it failed
     std::string code;
+  };
+  // The way back without a handoff, told when it is there.
+  struct Return {
+    std::string why;
+    Generation from = 0;
+    std::uint64_t lost = 0;
   };
 
   void on(const StartRequested&, Time now);
@@ -78,7 +93,18 @@ class Service {
   void on(const DonorRetired& retired, Time now);
   void on(const SpawnFailed& failed, Time now);
   void on(const Exited& exited, Time now);
+  void on(const CommitRequested&, Time now);
+  void on(const HealthHeard& heard, Time now);
   void on(const Tick&, Time now);
+
+  // service_return.cc
+  void judge(Time now);
+  void go_back(Time now);
+  void end_to_go_back(const Report& report, Time now);
+  void go_back_without_handoff(Generation gone, const std::string& how, Time now);
+  bool in_peace() const {
+    return state_ == State::kRunning && !upgrade_ && !opening_ && !fresh_ && !replacing_;
+  }
 
   // Passes the event to the handoff under way, if there is one, and follows what it says.
   void forward(const Event& event, Time now);
@@ -87,7 +113,10 @@ class Service {
   void begin_handoff(bool candidate, Time now);
   void start_fresh(bool candidate, Time now);
   void current_ended(const std::string& code, const std::string& how, Time now);
+  void candidate_took_over(Time now);
+  void nobody_serves(Generation gone, const std::string& how, Time now);
   void wait_and_restart(const std::string& how, Time now);
+  void wait(const std::string& what, Time now);
   void fresh_failed(Time now);
   void send_stop(Time now);
   void maybe_stopped();
@@ -111,6 +140,12 @@ class Service {
   std::optional<Fresh> fresh_;
   std::optional<Upgrade> upgrade_;
   bool upgrade_candidate_ = false;
+  Probation probation_;
+  Probation::Origin origin_ = Probation::Origin::kNew;  // of the candidate
+  bool by_itself_ = false;  // what is under way is the way back of a release that did not pass
+  bool replacing_ = false;  // which can't hand over and is being ended
+  std::optional<Return> return_;
+  std::uint64_t sessions_ = 0;  // of the current process, as counted last
   Backoff backoff_;
   std::uint64_t restarts_ = 0;
   Effects out_;

@@ -19,8 +19,8 @@ inline std::int64_t to_us(Duration duration) {
 struct Timeouts {
   Duration start = std::chrono::seconds(10);  // until ready, or until it owns
   Duration freeze_budget = std::chrono::milliseconds(250);
-  Duration stall = std::chrono::seconds(10);  // silence after which a peer counts as hung
-  Duration drain = std::chrono::seconds(30);  // from the switch, or from `stop`, to SIGTERM
+  Duration stall = std::chrono::seconds(10);      // silence after which a peer counts as hung
+  Duration drain = std::chrono::seconds(30);      // from the switch, or from `stop`, to SIGTERM
   Duration probation = std::chrono::seconds(30);  // of a new release, from the switch
   friend bool operator==(const Timeouts&, const Timeouts&) = default;
 };

@@ -121,6 +121,15 @@ Heard from(const v1::Status& message, Generation, std::vector<UniqueFd>&) {
   return heard;
 }
 
+Heard from(const v1::Health& message, Generation generation, std::vector<UniqueFd>&) {
+  std::string why;
+  if (!message.healthy()) {
+    why = "the service says that it is not well";
+    if (!message.reason().empty()) why += ": " + printable(message.reason());
+  }
+  return {{HealthHeard{generation, message.healthy(), std::move(why)}}, {}};
+}
+
 template <class T>
 Result<Heard> take(protocol::Type type, std::string_view body, Generation generation,
                    std::vector<UniqueFd>& fds) {
@@ -170,6 +179,8 @@ Result<Heard> decode(protocol::Type type, std::string_view body, Generation gene
       return take<v1::Retired>(type, body, generation, fds);
     case protocol::Type::kStatus:
       return take<v1::Status>(type, body, generation, fds);
+    case protocol::Type::kHealth:
+      return take<v1::Health>(type, body, generation, fds);
     default:
       return fail(-EPROTO, "a " + protocol::type_name(type) + ", which no service sends");
   }

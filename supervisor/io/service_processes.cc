@@ -258,6 +258,7 @@ void ServiceRunner::hear_all() {
 }
 
 bool ServiceRunner::ended(pid_t pid, const Exit& exit) {
+  if (health_.ended(pid, exit)) return true;
   for (auto& [generation, process] : processes_) {
     if (process->pid != pid) continue;
     const Generation dead = generation;
@@ -287,9 +288,11 @@ bool ServiceRunner::ended(pid_t pid, const Exit& exit) {
 // ---- those of the supervisor before this one
 // -----------------------------------------------------------------------------------------------
 
-void ServiceRunner::resume(const SavedService& saved, std::vector<std::unique_ptr<Process>> living,
+void ServiceRunner::resume(SavedService saved, std::vector<std::unique_ptr<Process>> living,
                            bool requested) {
   last_upgrade_ = saved.last_upgrade;
+  by_itself_ = saved.machine.by_itself;
+  take_up_releases(saved);
   if (requested && saved.machine.heir == 0) {
     Report report{.from = saved.machine.current};
     report.code = "cancelled";
@@ -360,8 +363,10 @@ SavedService ServiceRunner::saved() const {
                    .machine = machine_.found(),
                    .command = config_.command,
                    .release = release_of(*release_),
+                   .back = std::nullopt,
                    .processes = {},
                    .last_upgrade = last_upgrade_};
+  if (back_ && machine_.probation().has_back()) out.back = release_of(*back_);
   for (const auto& [generation, process] : processes_) {
     if (process->never_ran) continue;
     out.processes.push_back({.generation = generation,

@@ -11,13 +11,28 @@ namespace handoff::supervisor {
 
 using nlohmann::json;
 
+namespace {
+
+Probation::Policy probation_policy(const HealthCheck& check) {
+  using Kind = HealthCheck::Kind;
+  return {.checked = check.kind != Kind::kNone,
+          .polled = check.kind != Kind::kNone && check.kind != Kind::kService,
+          .failures = check.failures};
+}
+
+}  // namespace
+
 ServiceRunner::ServiceRunner(ServiceHost host, ServiceConfig config, Listeners listeners,
                              ReleasePtr release)
     : host_(std::move(host)),
       config_(std::move(config)),
       listeners_(std::move(listeners)),
-      machine_({.name = config_.name, .restart = config_.restart, .timeouts = config_.timeouts}),
+      machine_({.name = config_.name,
+                .restart = config_.restart,
+                .timeouts = config_.timeouts,
+                .probation = probation_policy(config_.health)}),
       release_(std::move(release)),
+      health_(host_.loop, config_.health, [this](HealthHeard heard) { feed(std::move(heard)); }),
       timer_(host_.loop, [this] { deadline_passed(); }) {}
 
 // Events that come up while effects are applied wait their turn.
@@ -33,6 +48,7 @@ void ServiceRunner::feed(Event event) {
   }
   stepping_ = false;
   timer_.at(machine_.deadline());
+  look_after_trial();
   if (last_state_ != machine_.state_name()) {
     last_state_ = machine_.state_name();
     const Process* process = current();
@@ -64,19 +80,32 @@ void ServiceRunner::upgrade(const std::string& path, std::optional<std::vector<s
                             const Timeouts& timeouts, const ClientPtr& client) {
   wanted_path_ = path.empty() ? release_->path : path;
   wanted_args_ = args ? std::move(*args) : release_->args;
-  request({.same_release = false, .timeouts = timeouts}, client);
+  command_ = "upgrade";
+  request({.to = Probation::Origin::kNew, .timeouts = timeouts}, client);
 }
 
 void ServiceRunner::restart(const Timeouts& timeouts, const ClientPtr& client) {
-  request({.same_release = true, .timeouts = timeouts}, client);
+  wanted_path_ = release_->path;
+  command_ = "restart";
+  request({.to = Probation::Origin::kSame, .timeouts = timeouts}, client);
+}
+
+void ServiceRunner::rollback(const Timeouts& timeouts, const ClientPtr& client) {
+  wanted_path_ = back_ ? back_->path : "";
+  command_ = "rollback";
+  request({.to = Probation::Origin::kBack, .timeouts = timeouts}, client);
 }
 
 // Nothing is begun that could not be told afterwards.
 void ServiceRunner::request(const HandoffRequested& request, const ClientPtr& client) {
   const auto asking = client.lock();
   asked_by_ = asking ? asking->uid() : -1;
-  json record{{"event", "requested"}, {"service", name()}, {"uid", asked_by_}};
-  record["path"] = request.same_release ? release_->path : wanted_path_;
+  by_itself_ = false;
+  json record{{"event", "requested"},
+              {"service", name()},
+              {"command", command_},
+              {"uid", asked_by_},
+              {"path", wanted_path_}};
   if (auto recorded = host_.record(std::move(record)); !recorded) {
     if (asking) {
       asking->finish(refusal_json(name(), "history",
@@ -91,32 +120,18 @@ void ServiceRunner::request(const HandoffRequested& request, const ClientPtr& cl
   asking_ = nullptr;
 }
 
+void ServiceRunner::commit(const ClientPtr& client) {
+  const auto asking = client.lock();
+  asked_by_ = asking ? asking->uid() : -1;
+  asking_ = &client;
+  feed(CommitRequested{});
+  asking_ = nullptr;
+}
+
 void ServiceRunner::stop(bool at_once, const ClientPtr& client) {
   stop_waiters_.push_back(client);
   feed(StopRequested{at_once});
 }
-
-void ServiceRunner::apply(const OpenCandidate&) {
-  if (asking_ != nullptr) follower_ = *asking_;
-  const std::uint64_t token = ++open_token_;
-  ++opening_;
-  open_release(host_.loop, wanted_path_, wanted_args_, [this, token](Result<ReleasePtr> opened) {
-    --opening_;
-    if (token != open_token_) {
-      host_.changed();
-      return;  // of a request that was given up
-    }
-    if (!opened) {
-      feed(CandidateFailed{"open", opened.error().message});
-      return;
-    }
-    candidate_ = std::move(*opened);
-    feed(CandidateReady{});
-  });
-}
-
-void ServiceRunner::apply(const TakeCandidate&) { release_ = std::exchange(candidate_, nullptr); }
-void ServiceRunner::apply(const DropCandidate&) { candidate_.reset(); }
 
 // ---- telling
 // -------------------------------------------------------------------------------------
@@ -164,6 +179,7 @@ void ServiceRunner::apply(const Conclude& conclude) {
   json answer = report_json(name(), report, from_, to_);
   remember(answer);
   answer["state"] = machine_.state_name();
+  answer.update(standing());
   tell(answer, true);
   to_release_.reset();
 }
@@ -175,8 +191,16 @@ void ServiceRunner::remember(json answer) {
   last_upgrade_.erase("service");
   last_upgrade_["at"] = utc(std::chrono::system_clock::now());
   answer["event"] = "upgrade";
-  answer["uid"] = asked_by_;
-  if (auto recorded = host_.record(std::move(answer)); !recorded) {
+  record(std::move(answer));
+}
+
+// In the history: what happened, and on whose behalf.
+void ServiceRunner::record(json what) {
+  what["service"] = name();
+  what["uid"] = by_itself_ ? json() : json(asked_by_);
+  what["by"] = by_itself_ ? "probation" : "operator";
+  if (!command_.empty()) what["command"] = command_;
+  if (auto recorded = host_.record(std::move(what)); !recorded) {
     spdlog::error("{}: {}", name(), recorded.error().message);
   }
 }
@@ -184,12 +208,9 @@ void ServiceRunner::remember(json answer) {
 void ServiceRunner::apply(const Refuse& refuse) {
   spdlog::warn("{}: upgrade refused: {}", name(), refuse.message);
   json answer = refusal_json(name(), refuse.code, refuse.message);
-  json record = answer;
-  record["event"] = "refused";
-  record["uid"] = asked_by_;
-  if (auto recorded = host_.record(std::move(record)); !recorded) {
-    spdlog::error("{}: {}", name(), recorded.error().message);
-  }
+  json what = answer;
+  what["event"] = "refused";
+  record(std::move(what));
   answer["state"] = machine_.state_name();
   if (asking_ != nullptr) {
     if (const auto client = asking_->lock()) client->finish(answer);
@@ -259,6 +280,7 @@ json ServiceRunner::status() const {
            {"since", nullptr},
            {"restarts", machine_.restarts()},
            {"last_upgrade", last_upgrade_}};
+  out.update(standing());
   if (!release.name.empty()) out["release"] = release.name;
   if (process != nullptr) {
     out["generation"] = process->generation;

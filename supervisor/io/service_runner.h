@@ -12,6 +12,7 @@
 #include "config.h"
 #include "core/service.h"
 #include "io/control_server.h"
+#include "io/health.h"
 #include "io/listeners.h"
 #include "io/service_process.h"
 #include "messages.h"
@@ -47,8 +48,7 @@ class ServiceRunner {
   // Instead: goes on where the supervisor before this one was. living are those of its processes
   // that still run.
   // requested: by the history, a handoff was asked for, and nothing tells how it ended.
-  void resume(const SavedService& saved, std::vector<std::unique_ptr<Process>> living,
-              bool requested);
+  void resume(SavedService saved, std::vector<std::unique_ptr<Process>> living, bool requested);
   // A process has come back; takes fd if it is one of this service's.
   bool returned(pid_t pid, UniqueFd& fd);
   SavedService saved() const;
@@ -56,6 +56,8 @@ class ServiceRunner {
   void upgrade(const std::string& path, std::optional<std::vector<std::string>> args,
                const Timeouts& timeouts, const ClientPtr& client);
   void restart(const Timeouts& timeouts, const ClientPtr& client);
+  void rollback(const Timeouts& timeouts, const ClientPtr& client);
+  void commit(const ClientPtr& client);
   void stop(bool at_once, const ClientPtr& client);
 
   // A child ended. false: it is none of this service's.
@@ -75,15 +77,27 @@ class ServiceRunner {
   void apply(const SendStop& stop);
   void apply(const SendCancel& cancel);
   void apply(const Signal& signal);
+  // service_releases.cc
   void apply(const OpenCandidate&);
-  void apply(const TakeCandidate&);
+  void apply(const OpenBack&);
+  void apply(const TakeCandidate& take);
+  void apply(const TakeBack&);
   void apply(const DropCandidate&);
+  void apply(const Committed& committed);
+  void apply(const ProbationFailed& failed);
+  void apply(const WentBack& back);
+  void release_known(Result<ReleasePtr> opened);
+  void look_after_trial();
+  void take_up_releases(SavedService& saved);
+  nlohmann::json standing() const;
+
   void apply(const Announce& announce);
   void apply(const Conclude& conclude);
   void apply(const Refuse& refuse);
   void apply(const ReportStopped&);
   void apply(const Note& note);
   void remember(nlohmann::json answer);
+  void record(nlohmann::json what);
 
   Result<void> launch(const Spawn& spawn, Process& process);
   std::unique_ptr<ServiceChannel> open_channel(UniqueFd fd, Generation generation);
@@ -104,6 +118,7 @@ class ServiceRunner {
   Service machine_;
   ReleasePtr release_;
   ReleasePtr candidate_;
+  ReleasePtr back_;  // to go back to; null if there is none
   std::map<Generation, std::unique_ptr<Process>> processes_;
   std::deque<Event> events_;
   bool stepping_ = false;
@@ -115,6 +130,8 @@ class ServiceRunner {
   Party from_;
   Party to_;
   ReleasePtr to_release_;
+  std::string command_;     // of the request under way: upgrade, restart, rollback
+  bool by_itself_ = false;  // nobody has asked for it
   Time asked_at_{};
   int asked_by_ = -1;  // uid
   nlohmann::json last_upgrade_ = nullptr;
@@ -126,6 +143,7 @@ class ServiceRunner {
   std::uint64_t query_ = 0;
   std::map<std::uint64_t, std::function<void(std::uint64_t)>> queries_;
   std::string last_state_;
+  HealthWatch health_;
   Timer timer_;
   std::optional<Time> looked_for_;  // the deadline for whose sake we have looked around
 };

@@ -61,6 +61,10 @@ void Supervisor::serve(const ClientPtr& client, const json& request) {
                     timeouts_from(request, service.timeouts()), client);
   } else if (command == "restart") {
     service.restart(timeouts_from(request, service.timeouts()), client);
+  } else if (command == "rollback") {
+    service.rollback(timeouts_from(request, service.timeouts()), client);
+  } else if (command == "commit") {
+    service.commit(client);
   } else if (command == "stop") {
     service.stop(false, client);
   } else {

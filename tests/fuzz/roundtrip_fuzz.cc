@@ -158,6 +158,14 @@ void report_status(In& in) {
   CHECK_THAT(counted.query_id == m.query_id && counted.sessions == m.sessions, "");
 }
 
+void report_health(In& in) {
+  const protocol::Health m{in.ConsumeBool(),
+                           in.ConsumeRandomLengthString(2 * protocol::kMaxReason)};
+  const auto event = only_event<supervisor::HealthHeard>(heard(Type::kHealth, encode(m)));
+  CHECK_THAT(event.healthy == m.healthy, "");
+  CHECK_THAT(event.why.empty() == m.healthy, "");
+}
+
 // ---- the supervisor orders ---------------------------------------------------------------------
 
 template <class Message>
@@ -244,9 +252,9 @@ void order_others(In& in) {
   CHECK_THAT(cancel.handoff_id == id && cancel.reason == "given up", "");
 }
 
-constexpr void (*kAll[])(In&) = {report_register, report_owner,  report_progress, report_failed,
-                                 report_retired,  report_status, order_start,     order_start_heir,
-                                 order_donate,    order_others};
+constexpr void (*kAll[])(In&) = {report_register,  report_owner,  report_progress, report_failed,
+                                 report_retired,   report_status, report_health,   order_start,
+                                 order_start_heir, order_donate,  order_others};
 
 }  // namespace
 }  // namespace handoff

@@ -13,6 +13,9 @@
 //   --wait-for FILE   a donor goes on with the copy once that file exists
 //   --own-after FILE  an heir says Owner once that file exists, and then makes FILE.said
 //   --frame TYPE:FILE sends that file's content as such a frame, once it serves
+//   --health HOW      well | ill: says so once it serves     --ill-when FILE  says so once that
+//   exists
+//   --answer TEXT     to each connection, instead
 //   --orphans N       leaves N processes without a parent that end at once
 #include <fcntl.h>
 #include <poll.h>
@@ -80,6 +83,7 @@ struct Fake {
   std::uint64_t handoff_id = 0;
   bool heir = false;
   bool retired = false;
+  bool serves = false;
   std::uint64_t frozen_at = 0;
   std::optional<Channel> channel;
   std::vector<UniqueFd> listeners;
@@ -162,7 +166,16 @@ struct Fake {
       const UniqueFd said(::open((gate + ".said").c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
     }
     heir = false;
+    if (!options["health"].empty()) say_health(options["health"] == "well");
+    serves = true;
     if (options["heir"] == "die-after-owner" && handoff_id != 0) crash();
+  }
+
+  void say_health(bool healthy) {
+    v1::Health health;
+    health.set_healthy(healthy);
+    if (!healthy) health.set_reason("the fake database is gone");
+    say(Type::kHealth, health);
   }
 
   void progress(v1::Phase phase, std::uint64_t sent) {
@@ -285,7 +298,8 @@ struct Fake {
   void answer(int listener) {
     const UniqueFd client(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
     if (!client.valid()) return;
-    const std::string text = options["release"] + " " + std::to_string(generation) + "\n";
+    std::string text = options["release"] + " " + std::to_string(generation) + "\n";
+    if (!options["answer"].empty()) text = options["answer"];
     (void)!::write(client.get(), text.data(), text.size());
   }
 
@@ -295,7 +309,13 @@ struct Fake {
       if (!heir) {
         for (const UniqueFd& fd : listeners) fds.push_back({fd.get(), POLLIN, 0});
       }
-      if (::poll(fds.data(), fds.size(), -1) < 0) continue;
+      const std::string& omen = options["ill-when"];
+      if (serves && !omen.empty() && ::access(omen.c_str(), F_OK) == 0) {
+        say_health(false);
+        options.erase("ill-when");
+        continue;
+      }
+      if (::poll(fds.data(), fds.size(), omen.empty() ? -1 : 5) < 0) continue;
       for (std::size_t i = 2; i < fds.size(); ++i) {
         if (fds[i].revents != 0) answer(fds[i].fd);
       }

@@ -268,6 +268,13 @@ HANDOFF_API int handoff_named_fd(const handoff_t* h, const char* name);
  * there is no such name. */
 HANDOFF_API const char* handoff_named_address(const handoff_t* h, const char* name);
 
+/* Says how the service is, as it knows best: the database is reachable, say, or is not. why (may be
+ * NULL) tells people why it is not well. A release on probation that is not well is taken back by the
+ * supervisor; one whose health check is "service" must have said that it is well. Said before this
+ * process is the owner, it is told when it is. No effect without a supervisor. Inside callbacks, too.
+ */
+HANDOFF_API int handoff_health(handoff_t* h, int healthy, const char* why);
+
 /* Gives the library an fd of any kind under a name, to be handed over with the rest; takes fd. The
  * name must have been declared with handoff_claim(). HANDOFF_ERR_DUPLICATE if it has one. */
 HANDOFF_API int handoff_attach(handoff_t* h, const char* name, int fd);

@@ -308,6 +308,10 @@ class Service {
 
   State state() const { return static_cast<State>(handoff_state(h_)); }
   bool supervised() const { return handoff_supervised(h_) != 0; }
+  // See handoff_health().
+  void health(bool healthy, const std::string& why = "") {
+    check(handoff_health(h_, healthy ? 1 : 0, why.c_str()));
+  }
   std::uint64_t generation() const { return handoff_generation(h_); }
   // The fd of that name, borrowed; negative if nobody gave it.
   int named_fd(const std::string& name) const { return handoff_named_fd(h_, name.c_str()); }

@@ -191,6 +191,9 @@ TEST(MessagesTest, ControlMessagesOfAServiceAreReadByLibprotobuf) {
   EXPECT_EQ(6U, retired.lost());
   EXPECT_TRUE(retired.heir_died());
   EXPECT_EQ(3U, as_protobuf<v1::Status>(encode(Status{1, 2, 3})).state());
+  const auto health = as_protobuf<v1::Health>(encode(Health{true, "well"}));
+  EXPECT_TRUE(health.healthy());
+  EXPECT_EQ("well", health.reason());
 }
 
 TEST(MessagesTest, ControlMessagesOfTheSupervisorAreRead) {

@@ -55,11 +55,13 @@ TEST_F(ServiceTest, RunsOnceItOwns) {
 
 TEST_F(ServiceTest, UpgradesAndKeepsTheNewRelease) {
   upgrade_to_switch();
-  EXPECT_EQ(hear(owned(2), 2s), "phase retire, take");
+  EXPECT_EQ(hear(owned(2), 2s), "phase retire, take (keeps the one before)");
   EXPECT_EQ(service.current(), 2U);
   EXPECT_STREQ(service.state_name(), "upgrading");
   EXPECT_EQ(hear(Exited{1, kStatus0}, 3s), "done");
   EXPECT_STREQ(service.state_name(), "running");
+  EXPECT_EQ(service.deadline(), at(32s)) << "the end of its probation";
+  EXPECT_EQ(hear(Tick{}, 32s), "passed");
   EXPECT_EQ(service.deadline(), std::nullopt);
 }
 
@@ -74,7 +76,7 @@ TEST_F(ServiceTest, AFailedUpgradeLeavesEverythingAsItWas) {
 
 TEST_F(ServiceTest, RestartIsAHandoffToTheSameRelease) {
   start();
-  EXPECT_EQ(hear(HandoffRequested{.same_release = true}), "phase start, spawn 2 heir");
+  EXPECT_EQ(hear(HandoffRequested{.to = Probation::Origin::kSame}), "phase start, spawn 2 heir");
   hear(Registered{2});
   EXPECT_EQ(hear(owned(2)), "phase retire");
   EXPECT_EQ(hear(Exited{1, kStatus0}), "done");
@@ -153,14 +155,14 @@ TEST_F(ServiceTest, TriesAgainWhatCouldNotBeStarted) {
   EXPECT_STREQ(service.state_name(), "backoff");
 }
 
-TEST_F(ServiceTest, AnHeirThatDiesAfterTakingOverIsRestartedAtOnceBesideTheDrainingDonor) {
+TEST_F(ServiceTest, AnHeirThatDiesAfterTakingOverIsReplacedAtOnceBesideTheDrainingDonor) {
   upgrade_to_switch();
   hear(owned(2), 2s);
-  EXPECT_EQ(hear(Exited{2, kSegv}, 2100ms), "");
+  EXPECT_EQ(hear(Exited{2, kSegv}, 2100ms), "not passed(it was killed by SIGSEGV), take back");
   EXPECT_STREQ(service.state_name(), "backoff");
   EXPECT_EQ(hear(Tick{}, 2200ms), "spawn 3");
   EXPECT_EQ(hear(Exited{1, kStatus0}, 2300ms), "lost(exited)");
-  hear(Owned{.generation = 3}, 2400ms);
+  EXPECT_EQ(hear(Owned{.generation = 3}, 2400ms), "went back 2>3 lost 4");
   EXPECT_STREQ(service.state_name(), "running");
   EXPECT_EQ(service.current(), 3U);
 }
@@ -234,7 +236,7 @@ TEST_F(ServiceTest, StopInTheCopyGivesTheHandoffUpFirst) {
 TEST_F(ServiceTest, StopThatComesTooLateForTheHandoffStopsTheHeir) {
   upgrade_to_switch();
   hear(StopRequested{}, 2s);
-  EXPECT_EQ(hear(owned(2), 2s), "phase retire, take, stop 2");
+  EXPECT_EQ(hear(owned(2), 2s), "phase retire, take (keeps the one before), stop 2");
   EXPECT_EQ(hear(Exited{2, kStatus0}, 2s), "");
   EXPECT_EQ(hear(Exited{1, kStatus0}, 3s), "lost(exited), stopped");
 }
@@ -263,7 +265,7 @@ TEST_F(ServiceTest, UpgradeOfAStoppedServiceStartsTheNewRelease) {
   EXPECT_EQ(hear(HandoffRequested{}), "open");
   EXPECT_EQ(hear(CandidateReady{}), "phase start, spawn 1 candidate");
   hear(Registered{1});
-  EXPECT_EQ(hear(Owned{.generation = 1}), "take, done");
+  EXPECT_EQ(hear(Owned{.generation = 1}), "take (keeps the one before), done");
   EXPECT_STREQ(service.state_name(), "running");
 }
 
@@ -280,7 +282,7 @@ TEST_F(ServiceTest, ANewReleaseEndsABackOff) {
   hear(Exited{1, kSegv}, 1s);
   hear(HandoffRequested{}, 1050ms);
   EXPECT_EQ(hear(CandidateReady{}, 1060ms), "phase start, spawn 2 candidate");
-  EXPECT_EQ(hear(Owned{.generation = 2}, 1070ms), "take, done");
+  EXPECT_EQ(hear(Owned{.generation = 2}, 1070ms), "take (keeps the one before), done");
 }
 
 TEST_F(ServiceTest, AFailedNewReleaseGoesBackToTheBackOff) {
@@ -348,7 +350,7 @@ class ResumedTest : public ServiceTest {
 TEST_F(ResumedTest, TheHeirReportsThatItOwns) {
   hear(Exited{5, {.unseen = true}});
   EXPECT_EQ(hear(Registered{6, true, 0}), "");
-  EXPECT_EQ(hear(owned(6)), "phase retire, take, done");
+  EXPECT_EQ(hear(owned(6)), "phase retire, take (keeps the one before), done");
   EXPECT_STREQ(service.state_name(), "running");
   EXPECT_EQ(service.current(), 6U);
 }
@@ -376,7 +378,7 @@ TEST_F(ResumedTest, BothAreStillAtIt) {
   hear(Registered{5, true, 6});
   EXPECT_EQ(hear(Owned{.generation = 5}), "");
   EXPECT_STREQ(service.state_name(), "upgrading");
-  EXPECT_EQ(hear(owned(6)), "phase retire, take");
+  EXPECT_EQ(hear(owned(6)), "phase retire, take (keeps the one before)");
   EXPECT_EQ(hear(Exited{5, kStatus0}), "done");
 }
 

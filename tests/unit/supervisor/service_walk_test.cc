@@ -61,7 +61,7 @@ class Walk {
       hear(event);
     };
     const std::uint64_t handoff = dice(4) == 0 ? who : last_;
-    switch (dice(14)) {
+    switch (dice(17)) {
       case 0:
         return says(Registered{who, dice(2) == 0, dice(2) == 0 ? handoff : 0});
       case 1:
@@ -84,16 +84,23 @@ class Walk {
       case 7:
       case 8:
         asked_ += 1;
-        return hear(HandoffRequested{.same_release = dice(2) == 0});
+        return hear(HandoffRequested{.to = Probation::Origin{static_cast<int>(dice(3))}});
       case 9:
         if (!opening_) return;
         opening_ = false;
         if (dice(4) == 0) return hear(CandidateFailed{"open", "no such file"});
-        return hear(CandidateReady{});
+        return hear(CandidateReady{Probation::Origin{static_cast<int>(dice(3))}});
       case 10:
         if (dice(6) == 0) hear(StopRequested{dice(3) == 0});
         return;
       case 11:
+        if (dice(3) != 0) return;
+        ++asked_;
+        return hear(CommitRequested{});
+      case 12:
+      case 13:
+        return hear(HealthHeard{who, dice(4) == 0, "ill"});
+      case 14:
         if (service_.state() == Service::State::kStopped) hear(StartRequested{});
         return;
       default:
@@ -111,6 +118,7 @@ class Walk {
 
   void hear(const Event& event) {
     story_ += "[" + std::to_string(event.index()) + "] ";
+    bool by_itself = false;
     for (const Effect& effect : service_.step(event, clock_)) {
       story_ += show(effect) + "; ";
       if (const auto* spawn = std::get_if<Spawn>(&effect)) {
@@ -124,8 +132,15 @@ class Walk {
       if (const auto* donate = std::get_if<SendDonate>(&effect)) {
         ASSERT_TRUE(alive_.contains(donate->donor) && alive_.contains(donate->heir)) << story_;
       }
-      if (std::holds_alternative<OpenCandidate>(effect)) opening_ = true;
-      if (std::holds_alternative<Conclude>(effect) || std::holds_alternative<Refuse>(effect)) {
+      if (std::holds_alternative<ProbationFailed>(effect)) by_itself = true;
+      if (std::holds_alternative<OpenBack>(effect) && by_itself) ++asked_;  // nobody else did
+      if (std::holds_alternative<OpenCandidate>(effect) ||
+          std::holds_alternative<OpenBack>(effect)) {
+        opening_ = true;
+      }
+      const auto* committed = std::get_if<Committed>(&effect);
+      if (std::holds_alternative<Conclude>(effect) || std::holds_alternative<Refuse>(effect) ||
+          (committed != nullptr && !committed->by_itself)) {
         ++answered_;
       }
     }
@@ -153,7 +168,7 @@ class Walk {
   }
 
   std::mt19937 random_;
-  Service service_{{.name = "walk"}};
+  Service service_{{.name = "walk", .probation = {.checked = true, .polled = true, .failures = 2}}};
   Time clock_ = at(0ms);
   std::set<Generation> alive_;
   std::set<Generation> killed_;

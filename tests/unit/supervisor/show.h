@@ -25,8 +25,27 @@ inline std::string show(const Effect& effect) {
           return (what.kill ? "kill " : "term ") + std::to_string(what.generation);
         } else if constexpr (std::is_same_v<T, OpenCandidate>) {
           return "open";
+        } else if constexpr (std::is_same_v<T, OpenBack>) {
+          return "open back";
         } else if constexpr (std::is_same_v<T, TakeCandidate>) {
-          return "take";
+          switch (what.back) {
+            case Probation::Back::kStays:
+              return "take";
+            case Probation::Back::kIsTheOneBefore:
+              return "take (keeps the one before)";
+            case Probation::Back::kIsEmpty:
+              return "take (keeps none)";
+          }
+          return "?";
+        } else if constexpr (std::is_same_v<T, TakeBack>) {
+          return "take back";
+        } else if constexpr (std::is_same_v<T, Committed>) {
+          return what.already ? "committed already" : what.by_itself ? "passed" : "committed";
+        } else if constexpr (std::is_same_v<T, ProbationFailed>) {
+          return "not passed(" + what.why + ")";
+        } else if constexpr (std::is_same_v<T, WentBack>) {
+          return "went back " + std::to_string(what.from) + ">" + std::to_string(what.to) +
+                 " lost " + std::to_string(what.lost);
         } else if constexpr (std::is_same_v<T, DropCandidate>) {
           return "drop";
         } else if constexpr (std::is_same_v<T, Announce>) {

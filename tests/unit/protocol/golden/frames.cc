@@ -140,6 +140,7 @@ std::vector<Frame> service_frames() {
       {Type::kRetired, "", 0,
        encode(protocol::Retired{77, 123456792012345, 1000, 65536, 123456789012345, 5, true})},
       {Type::kStatus, "", 0, encode(protocol::Status{300, 1000, 2})},
+      {Type::kHealth, "", 0, encode(protocol::Health{true, "all is well"})},
   };
 }
 

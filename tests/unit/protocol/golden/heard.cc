@@ -99,6 +99,13 @@ void expect_status(const Heard& heard) {
   EXPECT_EQ(1000U, aside<supervisor::SessionsCounted>(heard).sessions);
 }
 
+void expect_health(const Heard& heard) {
+  const auto& health = only_event<supervisor::HealthHeard>(heard);
+  EXPECT_EQ(kSender, health.generation);
+  EXPECT_TRUE(health.healthy);
+  EXPECT_EQ("", health.why) << "of one that is well";
+}
+
 void expect_return(const Heard& heard) {
   const auto& registered = only_event<supervisor::Registered>(heard);
   EXPECT_EQ(kSender, registered.generation);
@@ -113,7 +120,8 @@ void expect_heard(const std::string& name, protocol::Type type, const std::strin
       {"Register.hex", expect_register},      {"Owner.hex", expect_owner},
       {"Register-return.hex", expect_return}, {"Owner-return.hex", expect_owner},
       {"Progress.hex", expect_progress},      {"Failed.hex", expect_failed},
-      {"Retired.hex", expect_retired},        {"Status.hex", expect_status}};
+      {"Retired.hex", expect_retired},        {"Status.hex", expect_status},
+      {"Health.hex", expect_health}};
   const auto expected = kExpected.find(name);
   ASSERT_NE(kExpected.end(), expected) << "what does the supervisor make of it?";
   const auto heard = supervisor::decode(type, body, kSender);

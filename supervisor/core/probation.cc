@@ -1,0 +1,69 @@
+#include "core/probation.h"
+
+namespace handoff::supervisor {
+
+Probation::Back Probation::took_over(Origin origin, bool by_itself, Time now, Duration probation) {
+  const bool was_provisional = saved_.provisional;
+  switch (origin) {
+    case Origin::kSame:
+      return Back::kStays;
+    case Origin::kNew:
+      begin(now, probation);
+      if (was_provisional && saved_.has_back) return Back::kStays;
+      saved_.has_back = saved_.back_proven = true;
+      return Back::kIsTheOneBefore;
+    case Origin::kBack:
+      break;
+  }
+  const bool proven = saved_.back_proven;
+  saved_ = {};
+  if (!proven) begin(now, probation);
+  if (by_itself) return Back::kIsEmpty;
+  saved_.has_back = true;
+  saved_.back_proven = !was_provisional;
+  return Back::kIsTheOneBefore;
+}
+
+void Probation::begin(Time now, Duration probation) {
+  saved_.provisional = probation > Duration{};
+  saved_.until.reset();
+  if (saved_.provisional) saved_.until = now + probation;
+  well_ = false;
+  failed_ = 0;
+  why_ = policy_.polled ? "" : "the service has not said that it is well";
+}
+
+void Probation::commit() {
+  saved_.provisional = false;
+  saved_.until.reset();
+}
+
+// A release that could go back to nobody is as good as permanent.
+void Probation::lose_back() {
+  commit();
+  saved_.has_back = saved_.back_proven = false;
+}
+
+void Probation::heard(bool healthy, const std::string& why) {
+  well_ = healthy;
+  failed_ = healthy ? 0 : failed_ + 1;
+  why_ = healthy ? "" : why;
+}
+
+// With its time over and nothing heard of a check that is asked for, the answer is waited for.
+std::optional<Time> Probation::until() const {
+  if (!saved_.provisional) return std::nullopt;
+  if (policy_.polled && heard_nothing()) return std::nullopt;
+  return saved_.until;
+}
+
+Probation::Verdict Probation::verdict(Time now) const {
+  if (!saved_.provisional) return Verdict::kOpen;
+  // A service knows when it is not well; a check from outside may have bad luck.
+  if (failed_ >= (policy_.polled ? policy_.failures : 1)) return Verdict::kFailed;
+  const auto end = until();
+  if (!end || now < *end) return Verdict::kOpen;
+  return policy_.checked && !well_ ? Verdict::kFailed : Verdict::kPassed;
+}
+
+}  // namespace handoff::supervisor

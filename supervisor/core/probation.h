@@ -1,0 +1,84 @@
+// Whether the release that runs has proved itself, and which one the service goes back to if it
+// does not.
+//
+// A release is first installed and only later made permanent (Erlang's release_handler): from the
+// switch on it is provisional, until its probation is over or somebody commits it. There are two
+// places: the release that runs, and the one to go back to. While a release is provisional the
+// latter is the permanent one, however many upgrades have come since; after that it is the one
+// before. A release that was permanent once needs no second probation.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "core/time.h"
+
+namespace handoff::supervisor {
+
+class Probation {
+ public:
+  struct Policy {
+    bool checked = false;  // by a health check, or by the service's own word
+    bool polled = false;   // the supervisor asks; else the service says
+    int failures = 3;      // in a row
+    friend bool operator==(const Policy&, const Policy&) = default;
+  };
+
+  // What a release that takes over is to the service.
+  enum class Origin {
+    kNew,
+    kSame,  // as the one that ran: `restart`
+    kBack,  // the one to go back to
+  };
+  // What becomes of the place to go back to.
+  enum class Back { kStays, kIsTheOneBefore, kIsEmpty };
+
+  // What the next supervisor has to know.
+  struct Saved {
+    bool provisional = false;
+    std::optional<Time> until;
+    bool has_back = false;
+    bool back_proven = false;
+    friend bool operator==(const Saved&, const Saved&) = default;
+  };
+
+  explicit Probation(Policy policy) : policy_(policy) {}
+  void set_policy(Policy policy) { policy_ = policy; }
+  void restore(const Saved& saved) { saved_ = saved; }
+  const Saved& saved() const { return saved_; }
+
+  bool provisional() const { return saved_.provisional; }
+  bool has_back() const { return saved_.has_back; }
+  // When verdict() wants to be asked; also whenever health was heard.
+  std::optional<Time> until() const;
+
+  // A release runs from now on. by_itself: since the one before did not pass; then that is not kept
+  // as a place to go back to. probation zero: permanent at once.
+  Back took_over(Origin origin, bool by_itself, Time now, Duration probation);
+  // The provisional release is dead: the one to go back to is started, and nothing is behind it.
+  void went_back() { saved_ = {}; }
+  void commit();
+  // There is nothing to go back to any more: its file is gone.
+  void lose_back();
+
+  void heard(bool healthy, const std::string& why);
+
+  enum class Verdict { kOpen, kPassed, kFailed };
+  Verdict verdict(Time now) const;
+  // Why it is kFailed.
+  const std::string& why() const { return why_; }
+
+  friend bool operator==(const Probation&, const Probation&) = default;
+
+ private:
+  void begin(Time now, Duration probation);
+  bool heard_nothing() const { return !well_ && failed_ == 0; }
+
+  Policy policy_;
+  Saved saved_;
+  bool well_ = false;  // by what was heard last
+  int failed_ = 0;     // times in a row
+  std::string why_;
+};
+
+}  // namespace handoff::supervisor

@@ -1,0 +1,188 @@
+// The part of ServiceRunner that has releases: the one that runs, the one that is tried, the one to
+// go back to; and the probation of the first.
+#include <spdlog/spdlog.h>
+
+#include <utility>
+
+#include "io/adoption.h"
+#include "io/service_runner.h"
+#include "io/wall_clock.h"
+
+namespace handoff::supervisor {
+
+using nlohmann::json;
+
+namespace {
+
+json release_json(const Release& release) {
+  json out{{"release", nullptr}, {"digest", release.digest}, {"path", release.path}};
+  if (!release.name.empty()) out["release"] = release.name;
+  return out;
+}
+
+bool is(const ReleasePtr& known, const Release& release) {
+  return known && known->digest == release.digest && known->args == release.args;
+}
+
+}  // namespace
+
+// ---- opening, taking
+// -----------------------------------------------------------------------------
+
+void ServiceRunner::apply(const OpenCandidate&) {
+  if (asking_ != nullptr) follower_ = *asking_;
+  const std::uint64_t token = ++open_token_;
+  ++opening_;
+  open_release(host_.loop, wanted_path_, wanted_args_, [this, token](Result<ReleasePtr> opened) {
+    --opening_;
+    if (token != open_token_) {
+      host_.changed();
+      return;  // of a request that was given up
+    }
+    release_known(std::move(opened));
+  });
+}
+
+void ServiceRunner::release_known(Result<ReleasePtr> opened) {
+  if (!opened) {
+    feed(CandidateFailed{"open", opened.error().message});
+    return;
+  }
+  candidate_ = std::move(*opened);
+  const Probation::Origin origin = is(release_, *candidate_) ? Probation::Origin::kSame
+                                   : is(back_, *candidate_)  ? Probation::Origin::kBack
+                                                             : Probation::Origin::kNew;
+  feed(CandidateReady{origin});
+}
+
+// The file is open since it ran: whatever has become of its path, it is what comes back.
+void ServiceRunner::apply(const OpenBack&) {
+  if (asking_ != nullptr) {
+    follower_ = *asking_;
+  } else {
+    command_ = "rollback";
+    by_itself_ = true;
+  }
+  if (!back_) {
+    feed(CandidateFailed{"no_release", "the release before can't be opened any more"});
+    return;
+  }
+  candidate_ = back_;
+  feed(CandidateReady{Probation::Origin::kBack});
+}
+
+void ServiceRunner::apply(const TakeCandidate& take) {
+  ReleasePtr before = std::exchange(release_, std::exchange(candidate_, nullptr));
+  switch (take.back) {
+    case Probation::Back::kStays:
+      return;
+    case Probation::Back::kIsTheOneBefore:
+      back_ = std::move(before);
+      return;
+    case Probation::Back::kIsEmpty:
+      back_.reset();
+      return;
+  }
+}
+
+void ServiceRunner::apply(const TakeBack&) {
+  if (back_) release_ = std::exchange(back_, nullptr);
+}
+
+void ServiceRunner::apply(const DropCandidate&) { candidate_.reset(); }
+
+// What the supervisor before this one knew; a release to go back to whose file is gone is none.
+void ServiceRunner::take_up_releases(SavedService& saved) {
+  if (!saved.back) return;
+  auto back = reopen_release(*saved.back, 0);
+  if (back) {
+    back_ = std::move(*back);
+    return;
+  }
+  spdlog::warn("{}: it can't go back any more: {}", name(), back.error().message);
+  saved.machine.probation = {};
+}
+
+// ---- probation
+// -----------------------------------------------------------------------------------
+
+// Whoever is on trial is asked how it is, and how many sessions it has: should it die, that is what
+// was lost.
+void ServiceRunner::look_after_trial() {
+  const Process* process = find(machine_.on_trial());
+  if (process == nullptr) {
+    health_.watch(0, -1, "");
+    return;
+  }
+  std::string address;
+  for (const Listener* listener : listeners_.here()) {
+    const bool meant = config_.health.listener.empty()
+                           ? address.empty()
+                           : listener->name() == config_.health.listener;
+    if (meant) address = listener->address();
+  }
+  health_.watch(process->generation, process->pid, address);
+}
+
+void ServiceRunner::apply(const Committed& committed) {
+  if (committed.by_itself) {
+    spdlog::info("{}: release {} has passed its probation and is permanent", name(),
+                 release_->name);
+  } else if (!committed.already) {
+    spdlog::info("{}: release {} was committed and is permanent", name(), release_->name);
+  }
+  json answer{{"event", "done"}, {"result", "done"}, {"service", name()}, {"error", nullptr}};
+  answer["already"] = committed.already;
+  answer.update(release_json(*release_));
+  answer.update(standing());
+  if (!committed.already) {
+    by_itself_ = committed.by_itself;
+    command_ = committed.by_itself ? "" : "commit";
+    json what = release_json(*release_);
+    what["event"] = "committed";
+    record(std::move(what));
+  }
+  if (asking_ == nullptr) return;
+  if (const auto client = asking_->lock()) client->finish(answer);
+}
+
+void ServiceRunner::apply(const ProbationFailed& failed) {
+  spdlog::error("{}: release {} (generation {}) did not pass its probation: {}", name(),
+                release_->name, failed.generation, failed.why);
+  by_itself_ = true;
+  command_.clear();
+  json what = release_json(*release_);
+  what["event"] = "probation_failed";
+  what["generation"] = failed.generation;
+  what["error"] = {{"code", "probation"}, {"message", failed.why}};
+  record(std::move(what));
+}
+
+void ServiceRunner::apply(const WentBack& back) {
+  spdlog::error("{}: back to release {} (generation {}) by a start; {} sessions were lost", name(),
+                release_->name, back.to, back.lost);
+  by_itself_ = true;
+  command_ = "rollback";
+  json what{{"event", "went_back"},
+            {"result", back.lost == 0 ? "done" : "lost"},
+            {"from", {{"generation", back.from}}},
+            {"to", party_json(party(back.to))},
+            {"sessions", {{"moved", 0}, {"waiting", 0}, {"lost", back.lost}}},
+            {"error", {{"code", "probation"}, {"message", back.why}}}};
+  record(std::move(what));
+}
+
+json ServiceRunner::standing() const {
+  const Probation& probation = machine_.probation();
+  json out{{"standing", probation.provisional() ? "provisional" : "permanent"},
+           {"probation_left_ms", nullptr},
+           {"back", nullptr}};
+  if (const auto until = probation.saved().until) {
+    const auto left = std::max(*until - now(), Duration{});
+    out["probation_left_ms"] = std::chrono::duration_cast<std::chrono::milliseconds>(left).count();
+  }
+  if (probation.has_back() && back_) out["back"] = release_json(*back_);
+  return out;
+}
+
+}  // namespace handoff::supervisor

@@ -1,0 +1,225 @@
+// A release on probation, as operators see it: what status, history and the commands say, and what
+// runs afterwards.
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "supervised.h"
+
+namespace handoff::test::supervised {
+namespace {
+
+using nlohmann::json;
+
+class ProbationTest : public testing::Test {
+ protected:
+  void start(const std::vector<std::string>& more = {}) {
+    std::vector<std::string> args{"--release", "1.0", "--sessions", "5"};
+    args.insert(args.end(), more.begin(), more.end());
+    supervisor.start(args);
+  }
+  void upgrade(const std::vector<std::string>& more = {}, const std::string& probation = "1h") {
+    std::vector<std::string> args{"--release", "2.0", "--sessions", "5"};
+    args.insert(args.end(), more.begin(), more.end());
+    const auto upgraded = supervisor.upgrade(args, {"--probation", probation});
+    ASSERT_EQ(upgraded.status, 0) << upgraded.done.dump();
+    EXPECT_EQ(upgraded.done.at("standing"), "provisional");
+    EXPECT_EQ(upgraded.done.at("back").at("release"), "1.0");
+  }
+  bool wait_for(const std::string& release, const std::string& standing) const {
+    return eventually([&] {
+      const json now = supervisor.status();
+      return now.at("release") == release && now.at("standing") == standing &&
+             now.at("state") == "running";
+    });
+  }
+  std::vector<json> history() const {
+    const auto read = supervisor.cli({"history", "chat", "--json"});
+    std::vector<json> out;
+    std::istringstream lines(read.out);
+    for (std::string line; std::getline(lines, line);) out.push_back(json::parse(line));
+    return out;
+  }
+  json last(const std::string& event) const {
+    json found;
+    for (const json& record : history()) {
+      if (record.at("event") == event) found = record;
+    }
+    return found;
+  }
+
+  Supervised supervisor;
+  const std::string omen = supervisor.dir() / "omen";
+  void make_ill() const { std::ofstream{omen}; }
+};
+
+TEST_F(ProbationTest, TheFirstReleaseIsPermanent) {
+  start();
+  const json now = supervisor.status();
+  EXPECT_EQ(now.at("standing"), "permanent");
+  EXPECT_EQ(now.at("probation_left_ms"), nullptr);
+  EXPECT_EQ(now.at("back"), nullptr);
+}
+
+TEST_F(ProbationTest, ANewReleaseIsProvisionalAndThenPermanent) {
+  start();
+  upgrade({}, "500ms");
+  EXPECT_TRUE(wait_for("2.0", "permanent"));
+  EXPECT_TRUE(eventually([&] { return last("committed").is_object(); }));
+  const json committed = last("committed");
+  EXPECT_EQ(committed.at("by"), "probation");
+  EXPECT_EQ(committed.at("uid"), nullptr);
+  EXPECT_EQ(committed.at("release"), "2.0");
+  EXPECT_EQ(supervisor.status().at("back").at("release"), "1.0") << "one can go back after it, too";
+}
+
+TEST_F(ProbationTest, CommitEndsIt) {
+  start();
+  upgrade();
+  EXPECT_GT(supervisor.status().at("probation_left_ms"), 3'000'000);
+  const auto first = supervisor.cli({"commit", "chat"});
+  EXPECT_EQ(first.status, 0);
+  EXPECT_EQ(first.out, "chat: release 2.0 is permanent now\n");
+  EXPECT_TRUE(wait_for("2.0", "permanent"));
+  const auto again = supervisor.cli({"commit", "chat"});
+  EXPECT_EQ(again.status, 0);
+  EXPECT_EQ(again.out, "chat: release 2.0 was permanent already\n");
+  EXPECT_EQ(last("committed").at("by"), "operator");
+}
+
+TEST_F(ProbationTest, AServiceThatSaysThatItIsNotWellIsTakenBackByAHandoff) {
+  start();
+  upgrade({"--ill-when", omen});
+  make_ill();
+  EXPECT_TRUE(wait_for("1.0", "permanent"));
+  EXPECT_EQ(supervisor.ask_service(), "1.0 3");
+  EXPECT_EQ(supervisor.status().at("back"), nullptr) << "what failed is no place to go back to";
+  EXPECT_TRUE(eventually([&] { return last("upgrade").at("by") == "probation"; }));
+  const json failed = last("probation_failed");
+  EXPECT_EQ(failed.at("error").at("message"),
+            "the service says that it is not well: the fake database is gone");
+  const json back = last("upgrade");
+  EXPECT_EQ(back.at("command"), "rollback");
+  EXPECT_EQ(back.at("result"), "done");
+  EXPECT_EQ(back.at("sessions").at("moved"), 5);
+  EXPECT_EQ(back.at("sessions").at("lost"), 0);
+}
+
+TEST_F(ProbationTest, OneThatCantHandOverIsStoppedAndTheReleaseBeforeStartedOnItsListeners) {
+  start();
+  const int port = supervisor.port();
+  upgrade({"--ill-when", omen, "--donor", "fail"});
+  const int fd = connect_to(port);
+  ASSERT_GE(fd, 0);
+  ::close(fd);
+  make_ill();
+  EXPECT_TRUE(wait_for("1.0", "permanent"));
+  EXPECT_EQ(supervisor.port(), port);
+  EXPECT_EQ(supervisor.ask_service(), "1.0 4");
+  EXPECT_TRUE(eventually([&] { return last("went_back").is_object(); }));
+  const json back = last("went_back");
+  EXPECT_EQ(back.at("result"), "lost");
+  EXPECT_EQ(back.at("sessions").at("lost"), 5);
+  EXPECT_EQ(back.at("to").at("release"), "1.0");
+}
+
+TEST_F(ProbationTest, OneThatHangsIsKilledAndTheReleaseBeforeStarted) {
+  start();
+  const auto upgraded = supervisor.upgrade(
+      {"--release", "2.0", "--sessions", "5", "--ill-when", omen, "--donor", "hang"},
+      {"--probation", "1h"});
+  ASSERT_EQ(upgraded.status, 0);
+  make_ill();
+  EXPECT_TRUE(eventually([&] { return supervisor.status().at("release") == "1.0"; }, 60s));
+}
+
+TEST_F(ProbationTest, ACrashOnProbationStartsTheReleaseBefore) {
+  start();
+  upgrade();
+  ASSERT_EQ(::kill(supervisor.status().at("pid").get<pid_t>(), SIGKILL), 0);
+  EXPECT_TRUE(wait_for("1.0", "permanent"));
+  EXPECT_TRUE(eventually([&] { return last("went_back").is_object(); }));
+  EXPECT_EQ(last("went_back").at("sessions").at("lost"), 5);
+  EXPECT_EQ(last("probation_failed").at("error").at("message"), "it was killed by SIGKILL");
+}
+
+TEST_F(ProbationTest, ACrashAfterProbationStartsTheSameReleaseAgain) {
+  start();
+  upgrade();
+  ASSERT_EQ(supervisor.cli({"commit", "chat"}).status, 0);
+  ASSERT_EQ(::kill(supervisor.status().at("pid").get<pid_t>(), SIGKILL), 0);
+  EXPECT_TRUE(eventually([&] { return supervisor.status().at("generation") == 3; }));
+  EXPECT_TRUE(wait_for("2.0", "permanent"));
+}
+
+TEST_F(ProbationTest, RollbackGoesBackAndForth) {
+  start();
+  upgrade();
+  const auto back = supervisor.cli({"rollback", "chat", "--json"});
+  EXPECT_EQ(back.status, 0) << back.err;
+  EXPECT_EQ(supervisor.ask_service(), "1.0 3");
+  EXPECT_TRUE(wait_for("1.0", "permanent"));
+  EXPECT_EQ(last("upgrade").at("command"), "rollback");
+  EXPECT_EQ(last("upgrade").at("by"), "operator");
+  ASSERT_EQ(supervisor.cli({"rollback", "chat"}).status, 0);
+  EXPECT_EQ(supervisor.ask_service(), "2.0 4");
+  EXPECT_TRUE(wait_for("2.0", "provisional")) << "it never proved itself";
+}
+
+TEST_F(ProbationTest, RollbackWithNothingToGoBackToIsRefused) {
+  start();
+  const auto refused = supervisor.cli({"rollback", "chat"});
+  EXPECT_EQ(refused.status, 1);
+  EXPECT_NE(refused.err.find("no release to go back to"), std::string::npos) << refused.err;
+  EXPECT_EQ(supervisor.ask_service(), "1.0 1");
+}
+
+TEST_F(ProbationTest, RollbackThatTheNewerReleaseCantDoChangesNothing) {
+  start();
+  upgrade({"--donor", "fail"});
+  const auto failed = supervisor.cli({"rollback", "chat"});
+  EXPECT_EQ(failed.status, 1);
+  EXPECT_EQ(supervisor.ask_service(), "2.0 2");
+  EXPECT_EQ(supervisor.status().at("standing"), "provisional");
+}
+
+TEST_F(ProbationTest, AnUpgradeDuringProbationCanGoBackToThePermanentRelease) {
+  start();
+  upgrade();
+  ASSERT_EQ(supervisor.upgrade({"--release", "3.0"}, {"--probation", "1h"}).status, 0);
+  EXPECT_EQ(supervisor.status().at("back").at("release"), "1.0");
+  ASSERT_EQ(supervisor.cli({"rollback", "chat"}).status, 0);
+  EXPECT_EQ(supervisor.ask_service(), "1.0 4");
+}
+
+TEST_F(ProbationTest, UpgradingToThePermanentReleaseIsGoingBack) {
+  start();
+  upgrade();
+  const auto upgraded =
+      supervisor.upgrade({"--release", "1.0", "--sessions", "5"}, {"--probation", "1h"});
+  ASSERT_EQ(upgraded.status, 0);
+  EXPECT_EQ(upgraded.done.at("standing"), "permanent");
+  EXPECT_EQ(upgraded.done.at("back").at("release"), "2.0");
+}
+
+TEST_F(ProbationTest, WithoutAProbationItIsPermanentAtOnce) {
+  start();
+  const auto upgraded = supervisor.upgrade({"--release", "2.0"}, {"--probation", "0s"});
+  ASSERT_EQ(upgraded.status, 0);
+  EXPECT_EQ(upgraded.done.at("standing"), "permanent");
+}
+
+TEST_F(ProbationTest, TheTableShowsWhereItStands) {
+  start();
+  upgrade();
+  const auto table = supervisor.cli({"status"});
+  EXPECT_NE(table.out.find("STANDING"), std::string::npos);
+  EXPECT_NE(table.out.find("provisional"), std::string::npos);
+  EXPECT_NE(table.out.find("BACK TO"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace handoff::test::supervised
