@@ -37,6 +37,8 @@ class Service {
   };
 
   static constexpr Duration kTermToKill = std::chrono::seconds(2);
+  // A release that is not well may hang: how long it may be silent on the way back.
+  static constexpr Duration kPatienceWithTheIll = std::chrono::seconds(2);
 
   explicit Service(Policy policy) : policy_(std::move(policy)), probation_(policy_.probation) {}
 

@@ -1,4 +1,6 @@
 // The part of Service that judges a provisional release and goes back from it.
+#include <algorithm>
+
 #include "core/duration.h"
 #include "core/service.h"
 
@@ -43,6 +45,7 @@ void Service::go_back(Time) {
   by_itself_ = true;
   opening_ = true;
   request_ = policy_.timeouts;
+  request_.stall = std::min(request_.stall, kPatienceWithTheIll);
   out_.push_back(OpenBack{});
 }
 

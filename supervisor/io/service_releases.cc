@@ -14,6 +14,8 @@ using nlohmann::json;
 
 namespace {
 
+constexpr Duration kCensusEvery = std::chrono::seconds(1);
+
 json release_json(const Release& release) {
   json out{{"release", nullptr}, {"digest", release.digest}, {"path", release.path}};
   if (!release.name.empty()) out["release"] = release.name;
@@ -106,13 +108,16 @@ void ServiceRunner::take_up_releases(SavedService& saved) {
 // ---- probation
 // -----------------------------------------------------------------------------------
 
-// Whoever is on trial is asked how it is, and how many sessions it has: should it die, that is what
-// was lost.
 void ServiceRunner::look_after_trial() {
   const Process* process = find(machine_.on_trial());
   if (process == nullptr) {
     health_.watch(0, -1, "");
+    census_.at(std::nullopt);
+    counting_ = 0;
     return;
+  }
+  if (std::exchange(counting_, process->generation) != process->generation) {
+    census_.at(now() + kCensusEvery);
   }
   std::string address;
   for (const Listener* listener : listeners_.here()) {
@@ -122,6 +127,16 @@ void ServiceRunner::look_after_trial() {
     if (meant) address = listener->address();
   }
   health_.watch(process->generation, process->pid, address);
+}
+
+// Should it die, that is what was lost.
+void ServiceRunner::take_census() {
+  const Generation generation = machine_.on_trial();
+  if (generation == 0) return;
+  (void)count_sessions([this, generation](std::uint64_t sessions) {
+    feed(Counted{generation, sessions});
+  });
+  census_.at(now() + kCensusEvery);
 }
 
 void ServiceRunner::apply(const Committed& committed) {

@@ -33,6 +33,7 @@ ServiceRunner::ServiceRunner(ServiceHost host, ServiceConfig config, Listeners l
                 .probation = probation_policy(config_.health)}),
       release_(std::move(release)),
       health_(host_.loop, config_.health, [this](HealthHeard heard) { feed(std::move(heard)); }),
+      census_(host_.loop, [this] { take_census(); }),
       timer_(host_.loop, [this] { deadline_passed(); }) {}
 
 // Events that come up while effects are applied wait their turn.

@@ -88,6 +88,7 @@ class ServiceRunner {
   void apply(const WentBack& back);
   void release_known(Result<ReleasePtr> opened);
   void look_after_trial();
+  void take_census();
   void take_up_releases(SavedService& saved);
   nlohmann::json standing() const;
 
@@ -144,6 +145,8 @@ class ServiceRunner {
   std::map<std::uint64_t, std::function<void(std::uint64_t)>> queries_;
   std::string last_state_;
   HealthWatch health_;
+  Timer census_;             // of who is on trial...
+  Generation counting_ = 0;  // ...and who that is
   Timer timer_;
   std::optional<Time> looked_for_;  // the deadline for whose sake we have looked around
 };

@@ -199,13 +199,46 @@ INSTANTIATE_TEST_SUITE_P(
 TEST_F(SurvivalTest, WhatNobodyIsLeftOfIsStartedAnewAsItWas) {
   Supervisor supervisor({.command = {echo(1)}});
   ASSERT_EQ(supervisor.upgrade(echo(2), {}).status, 0);
+  ASSERT_EQ(supervisor.command({"commit", supervisor.name()}).status, 0);
   const auto service = hold(supervisor.service_pid());
   supervisor.kill();
   kill_and_wait(service, Deadline::in(10s));
   supervisor.start_again();
   const json status = supervisor.status();
-  EXPECT_EQ(status.at("release"), "2.0") << "what was installed last, not what was first";
+  EXPECT_EQ(status.at("release"), "2.0") << "what was made permanent last, not what was first";
   EXPECT_EQ(status.at("generation"), 3);
+}
+
+TEST_F(SurvivalTest, AProvisionalReleaseThatNobodyIsLeftOfIsNotStartedAgain) {
+  Supervisor supervisor({.command = {echo(1)}});
+  ASSERT_EQ(supervisor.upgrade(echo(2), {}).status, 0);
+  const auto service = hold(supervisor.service_pid());
+  supervisor.kill();
+  kill_and_wait(service, Deadline::in(10s));
+  supervisor.start_again();
+  const json status = supervisor.status();
+  EXPECT_EQ(status.at("release"), "1.0");
+  EXPECT_EQ(status.at("standing"), "permanent");
+  EXPECT_EQ(status.at("generation"), 3);
+}
+
+TEST_F(SurvivalTest, TheNextSupervisorGoesOnWithTheProbationAndCanGoBack) {
+  Supervisor supervisor({.command = {echo(1)}});
+  LineClient client(supervisor.port());
+  client.say("before");
+  EXPECT_EQ(client.next(), "1 1 before");
+  ASSERT_EQ(supervisor.upgrade(echo(2), {}, {"--probation", "1h"}).status, 0);
+  supervisor.kill();
+  supervisor.start_again();
+  const json status = supervisor.status();
+  EXPECT_EQ(status.at("standing"), "provisional");
+  EXPECT_GT(status.at("probation_left_ms"), 3'000'000);
+  EXPECT_EQ(status.at("back").at("release"), "1.0");
+  const auto back = supervisor.command({"rollback", supervisor.name()});
+  EXPECT_EQ(back.status, 0) << back.describe();
+  client.say("after");
+  EXPECT_EQ(client.next(), "2 1 after") << "the same session, in the release before";
+  EXPECT_EQ(supervisor.status().at("standing"), "permanent");
 }
 
 TEST_F(SurvivalTest, AFileThatCanNotBeUnderstoodIsNotGuessedAt) {
@@ -420,7 +453,7 @@ TEST_F(SelfUpgradeTest, OneThatCanNotBeExecutedChangesNothing) {
   EXPECT_EQ(self.status, 1) << self.describe();
   EXPECT_NE(self.err.find("can't be executed: Cannot allocate memory"), std::string::npos);
   EXPECT_EQ(supervisor.upgrade(echo(2)).status, 0);
-  EXPECT_EQ(settled_files(supervisor.pid()), files);
+  EXPECT_EQ(settled_files(supervisor.pid()), files + 1) << "the release to go back to";
 }
 
 TEST_F(SelfUpgradeTest, IsRefusedWhileAServiceIsInAHandoff) {

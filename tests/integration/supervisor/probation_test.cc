@@ -127,13 +127,13 @@ TEST_F(ProbationTest, OneThatCantHandOverIsStoppedAndTheReleaseBeforeStartedOnIt
 }
 
 TEST_F(ProbationTest, OneThatHangsIsKilledAndTheReleaseBeforeStarted) {
-  start();
+  supervisor.start({"--release", "1.0"}, {"--stall-timeout", "100ms"});
   const auto upgraded = supervisor.upgrade(
       {"--release", "2.0", "--sessions", "5", "--ill-when", omen, "--donor", "hang"},
       {"--probation", "1h"});
   ASSERT_EQ(upgraded.status, 0);
   make_ill();
-  EXPECT_TRUE(eventually([&] { return supervisor.status().at("release") == "1.0"; }, 60s));
+  EXPECT_TRUE(wait_for("1.0", "permanent"));
 }
 
 TEST_F(ProbationTest, ACrashOnProbationStartsTheReleaseBefore) {

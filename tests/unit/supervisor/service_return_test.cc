@@ -97,6 +97,19 @@ TEST_F(ServiceReturnTest, OneThatHangsIsKilledAtOnce) {
   EXPECT_EQ(hear(Exited{2, kStatus0}, 4s), "take back, spawn 4");
 }
 
+TEST_F(ServiceReturnTest, HasLittlePatienceWithWhatIsNotWell) {
+  upgrade();
+  hear(ill(2), 2s);
+  hear(ill(2), 2s);
+  for (const Effect& effect : service.step(CandidateReady{Probation::Origin::kBack}, at(2s))) {
+    if (const auto* spawn = std::get_if<Spawn>(&effect)) {
+      EXPECT_EQ(spawn->timeouts.stall, Service::kPatienceWithTheIll);
+      return;
+    }
+  }
+  FAIL() << "nothing was started";
+}
+
 TEST_F(ServiceReturnTest, ACrashOnProbationStartsTheReleaseBefore) {
   upgrade();
   hear(Counted{2, 9}, 2s);
