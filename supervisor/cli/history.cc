@@ -25,12 +25,21 @@ std::string release_of(const json& party) {
          (digest.empty() ? "" : ", " + digest) + ")";
 }
 
+// A handoff goes by the name of the command that it was asked for with.
+std::string event_of(const json& record) {
+  const auto event = record.value("event", "-");
+  const auto command = record.value("command", "");
+  if (event == "upgrade" && !command.empty()) return command;
+  if (event == "went_back") return "rollback";
+  return event == "probation_failed" ? "ill" : event;
+}
+
 // What is there to be said beside the columns.
 std::string remark(const json& record) {
   if (record.contains("error") && record["error"].is_object()) {
     return record["error"].value("message", "");
   }
-  return record.value("path", "");
+  return record.value("event", "") == "requested" ? record.value("path", "") : "";
 }
 
 std::vector<std::string> row(const json& record) {
@@ -46,8 +55,8 @@ std::vector<std::string> row(const json& record) {
   }
   return {record.value("at", "-"),
           text(record.value("service", json())),
-          record.value("event", "-"),
-          text(record.value("uid", json())),
+          event_of(record),
+          record.value("by", "") == "probation" ? "itself" : text(record.value("uid", json())),
           release_of(record.value("from", json())),
           release_of(record.value("to", json())),
           record.value("result", "-"),
@@ -63,7 +72,7 @@ ExitStatus history_command(const ServiceOptions& options) {
   const auto state = state_path();
   if (!state) return complain(options.json, ExitStatus::kFailed, "state", state.error().message);
   std::vector<std::vector<std::string>> rows{
-      {"AT", "SERVICE", "EVENT", "UID", "FROM", "TO", "RESULT", "MOVED", "LOST", "BLACKOUT", ""}};
+      {"AT", "SERVICE", "EVENT", "BY", "FROM", "TO", "RESULT", "MOVED", "LOST", "BLACKOUT", ""}};
   std::map<std::string, std::size_t> asked;  // by service: the row of a request without an end
   const auto read = read_journal(journal_path(*state), [&](const json& record) {
     const std::string service = text(record.value("service", json()));

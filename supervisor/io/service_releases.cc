@@ -88,7 +88,8 @@ void ServiceRunner::apply(const TakeCandidate& take) {
 }
 
 void ServiceRunner::apply(const TakeBack&) {
-  if (back_) release_ = std::exchange(back_, nullptr);
+  if (!back_) return;
+  did_not_pass_ = std::exchange(release_, std::exchange(back_, nullptr));
 }
 
 void ServiceRunner::apply(const DropCandidate&) { candidate_.reset(); }
@@ -153,9 +154,9 @@ void ServiceRunner::apply(const Committed& committed) {
   if (!committed.already) {
     by_itself_ = committed.by_itself;
     command_ = committed.by_itself ? "" : "commit";
-    json what = release_json(*release_);
-    what["event"] = "committed";
-    record(std::move(what));
+    Party to{release_->name, machine_.current(), 0, release_->digest, release_->path};
+    if (const Process* process = current()) to.pid = process->pid;
+    record({{"event", "committed"}, {"result", "done"}, {"to", party_json(to)}});
   }
   if (asking_ == nullptr) return;
   if (const auto client = asking_->lock()) client->finish(answer);
@@ -166,11 +167,11 @@ void ServiceRunner::apply(const ProbationFailed& failed) {
                 release_->name, failed.generation, failed.why);
   by_itself_ = true;
   command_.clear();
-  json what = release_json(*release_);
-  what["event"] = "probation_failed";
-  what["generation"] = failed.generation;
-  what["error"] = {{"code", "probation"}, {"message", failed.why}};
-  record(std::move(what));
+  const Party from{release_->name, failed.generation, 0, release_->digest, release_->path};
+  record({{"event", "probation_failed"},
+          {"result", "failed"},
+          {"from", party_json(from)},
+          {"error", {{"code", "probation"}, {"message", failed.why}}}});
 }
 
 void ServiceRunner::apply(const WentBack& back) {
@@ -178,9 +179,13 @@ void ServiceRunner::apply(const WentBack& back) {
                 release_->name, back.to, back.lost);
   by_itself_ = true;
   command_ = "rollback";
+  Party from{.generation = back.from};
+  if (const ReleasePtr gone = std::exchange(did_not_pass_, nullptr)) {
+    from = {gone->name, back.from, 0, gone->digest, gone->path};
+  }
   json what{{"event", "went_back"},
             {"result", back.lost == 0 ? "done" : "lost"},
-            {"from", {{"generation", back.from}}},
+            {"from", party_json(from)},
             {"to", party_json(party(back.to))},
             {"sessions", {{"moved", 0}, {"waiting", 0}, {"lost", back.lost}}},
             {"error", {{"code", "probation"}, {"message", back.why}}}};

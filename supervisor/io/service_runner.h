@@ -119,7 +119,8 @@ class ServiceRunner {
   Service machine_;
   ReleasePtr release_;
   ReleasePtr candidate_;
-  ReleasePtr back_;  // to go back to; null if there is none
+  ReleasePtr back_;          // to go back to; null if there is none
+  ReleasePtr did_not_pass_;  // until that is told
   std::map<Generation, std::unique_ptr<Process>> processes_;
   std::deque<Event> events_;
   bool stepping_ = false;

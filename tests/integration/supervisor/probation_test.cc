@@ -72,7 +72,7 @@ TEST_F(ProbationTest, ANewReleaseIsProvisionalAndThenPermanent) {
   const json committed = last("committed");
   EXPECT_EQ(committed.at("by"), "probation");
   EXPECT_EQ(committed.at("uid"), nullptr);
-  EXPECT_EQ(committed.at("release"), "2.0");
+  EXPECT_EQ(committed.at("to").at("release"), "2.0");
   EXPECT_EQ(supervisor.status().at("back").at("release"), "1.0") << "one can go back after it, too";
 }
 

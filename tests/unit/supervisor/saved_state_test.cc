@@ -26,9 +26,16 @@ SavedState everything() {
                                   .stall = Duration(3),
                                   .drain = Duration(4),
                                   .probation = Duration(5)},
-                     .restarts = 9};
+                     .restarts = 9,
+                     .probation = {.provisional = true,
+                                   .until = Time(Duration(11)),
+                                   .has_back = true,
+                                   .back_proven = true},
+                     .origin = Probation::Origin::kBack,
+                     .by_itself = true};
   service.command = {"chat", "--verbose"};
   service.release = release("old");
+  service.back = release("back");
   service.processes = {
       {.generation = 5, .pid = 50, .started = 500, .since = 5000, .release = release("old")},
       {.generation = 6, .pid = 60, .started = 600, .since = 6000, .release = release("new")}};
@@ -56,6 +63,11 @@ TEST(SavedStateTest, ComesBackAsItWas) {
   EXPECT_EQ(service.machine.timeouts.stall, Duration(3));
   EXPECT_EQ(service.machine.timeouts.drain, Duration(4));
   EXPECT_EQ(service.machine.timeouts.probation, Duration(5));
+  EXPECT_EQ(service.machine.probation, state.services[0].machine.probation);
+  EXPECT_EQ(service.machine.origin, Probation::Origin::kBack);
+  EXPECT_TRUE(service.machine.by_itself);
+  ASSERT_TRUE(service.back);
+  EXPECT_EQ(service.back->path, "/opt/back");
   EXPECT_EQ(service.command, (std::vector<std::string>{"chat", "--verbose"}));
   EXPECT_EQ(service.release.args, (std::vector<std::string>{"--x", ""}));
   ASSERT_EQ(service.processes.size(), 2U);
