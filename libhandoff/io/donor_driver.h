@@ -44,6 +44,7 @@ class DonorDriver {
   void send_release();
   void send_abort();
   void finish_retired();
+  void report_rehearsal();
   void report(protocol::Phase phase);
   void update_poller();
 
@@ -54,6 +55,7 @@ class DonorDriver {
   std::optional<Channel> channel_;
   UniqueFd peer_;
   core::Donor donor_;
+  std::optional<Rehearsal> rehearsal_;  // outlives copier_, which notes into it
   std::optional<Copier> copier_;
   std::deque<core::DonorEvent> events_;
   bool handling_ = false;

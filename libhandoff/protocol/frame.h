@@ -43,6 +43,7 @@ enum class Type : std::uint8_t {
   kFailed = 99,
   kRetired = 100,
   kStatus = 101,
+  kRehearsed = 110,
 };
 
 // "Sessions"; "type 77" for a number that has no name.
