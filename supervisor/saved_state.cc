@@ -68,6 +68,7 @@ json to_json(const SavedService& service) {
   if (service.machine.heir != 0) {
     out["handoff"] = {{"heir", service.machine.heir},
                       {"candidate", service.machine.candidate},
+                      {"rehearsal", service.machine.rehearsal},
                       {"timeouts_ns", to_json(service.machine.timeouts)}};
   }
   return out;
@@ -86,6 +87,7 @@ SavedService service_from(const json& in) {
   if (const json& handoff = in.at("handoff"); !handoff.is_null()) {
     out.machine.heir = handoff.at("heir").get<Generation>();
     out.machine.candidate = handoff.at("candidate").get<bool>();
+    out.machine.rehearsal = handoff.at("rehearsal").get<bool>();
     out.machine.timeouts = timeouts_from(handoff.at("timeouts_ns"));
   }
   return out;

@@ -51,6 +51,7 @@ DonorDriver::~DonorDriver() { await(poller_, registry_, {}); }
 
 void DonorDriver::start() {
   donor_.start(now_us());
+  started_at_ns_ = now_ns();
   protocol::Hello hello;
   hello.protocol_min = protocol::kVersionMin;
   hello.protocol_max = protocol::kVersionMax;
@@ -233,6 +234,7 @@ DonorEvent DonorDriver::greet(std::string_view body) {
                                           "; raise RLIMIT_NOFILE (LimitNOFILE=)"});
   }
   copier_->set_versions(plan->versions);
+  if (rehearsal_) rehearsal_->notes.round_trip_ns = now_ns() - started_at_ns_;
   return {E::kHelloAccepted};
 }
 

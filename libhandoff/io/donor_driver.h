@@ -62,6 +62,7 @@ class DonorDriver {
   bool want_write_ = false;
   bool peer_seen_ = false;     // its exit was reported
   bool channel_done_ = false;  // nothing more can come of it
+  std::uint64_t started_at_ns_ = 0;
   std::uint64_t frozen_at_ns_ = 0;
   std::uint64_t reported_at_ns_ = 0;
 };

@@ -244,6 +244,7 @@ std::string encode(const Rehearsed& m) {
   w.add_bool(14, m.early);
   w.add_uint64(15, m.rss);
   w.add_uint64(16, m.pss);
+  w.add_uint64(17, m.round_trip_ns);
   return out;
 }
 

@@ -224,6 +224,7 @@ struct Rehearsed {
   bool early = false;
   std::uint64_t rss = 0;
   std::uint64_t pss = 0;
+  std::uint64_t round_trip_ns = 0;
 };
 
 std::string encode(const Hello& m);

@@ -28,6 +28,7 @@ struct Registered {
   Generation generation = 0;
   bool returning = false;        // it ran before this supervisor did
   std::uint64_t handoff_id = 0;  // then: the handoff that it is in
+  bool rehearsal = false;        // an heir that knows that it will only rehearse
 };
 
 struct Owned {
@@ -79,6 +80,12 @@ struct DonorRetired {
   std::uint64_t at_ns = 0;
 };
 
+struct Rehearsed {
+  Generation generation = 0;
+  std::uint64_t handoff_id = 0;
+  bool complete = false;  // to the end of what a rehearsal does
+};
+
 // ---- about a process ---------------------------------------------------------------------------
 
 struct SpawnFailed {  // it never ran; there is no Exited for it
@@ -102,14 +109,17 @@ struct Found {
   Generation current = 0;  // 0 if there was none
   Generation heir = 0;     // of the handoff under way, if there was one
   bool candidate = false;  // the heir is of another release than the donor
+  bool rehearsal = false;  // it is only tried
   Timeouts timeouts;       // of that handoff
   std::uint64_t restarts = 0;
 };
 
 struct HandoffRequested {
   bool same_release = false;  // `restart`; else a candidate has to be opened
+  bool rehearsal = false;     // `plan`: up to the freeze, and then not
   Timeouts timeouts;
 };
+struct RehearsalDropped {};  // nobody wants to know any more what would come of it
 struct CandidateReady {};
 struct CandidateFailed {
   std::string code;
@@ -123,7 +133,7 @@ struct StopRequested {
 struct Tick {};  // a deadline may have passed
 
 using Event = std::variant<Registered, Owned, Counted, Progressed, HandoffFailed, DonorRetired,
-                           SpawnFailed, Exited, StartRequested, Found, HandoffRequested,
-                           CandidateReady, CandidateFailed, StopRequested, Tick>;
+                           Rehearsed, SpawnFailed, Exited, StartRequested, Found, HandoffRequested,
+                           RehearsalDropped, CandidateReady, CandidateFailed, StopRequested, Tick>;
 
 }  // namespace handoff::supervisor

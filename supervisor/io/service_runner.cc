@@ -98,6 +98,7 @@ void ServiceRunner::stop(bool at_once, const ClientPtr& client) {
 
 void ServiceRunner::apply(const OpenCandidate&) {
   if (asking_ != nullptr) follower_ = *asking_;
+  plan_ = std::exchange(wanted_plan_, std::nullopt);
   const std::uint64_t token = ++open_token_;
   ++opening_;
   open_release(host_.loop, wanted_path_, wanted_args_, [this, token](Result<ReleasePtr> opened) {
@@ -144,7 +145,8 @@ void ServiceRunner::apply(const Announce& announce) {
   }
   json event = announce_json(name(), announce, now() - asked_at_);
   if (announce.begins) {
-    spdlog::info("{}: handoff to generation {}: {}", name(), to_.generation, announce.phase);
+    spdlog::info("{}: {} to generation {}: {}", name(), plan_ ? "rehearsal" : "handoff",
+                 to_.generation, announce.phase);
     event["to"] = party_json(party(to_.generation));
   }
   tell(event, false);
@@ -153,6 +155,10 @@ void ServiceRunner::apply(const Announce& announce) {
 void ServiceRunner::apply(const Conclude& conclude) {
   const Report& report = conclude.report;
   if (to_release_) to_.release = to_release_->name;
+  if (report.rehearsal) {
+    conclude_plan(report);
+    return;
+  }
   if (report.result == Report::Result::kDone) {
     spdlog::info("{}: release {} (generation {}) {}, {} sessions moved", name(), to_.release,
                  to_.generation, report.fresh ? "started" : "took over", report.moved);
@@ -182,13 +188,18 @@ void ServiceRunner::remember(json answer) {
 }
 
 void ServiceRunner::apply(const Refuse& refuse) {
-  spdlog::warn("{}: upgrade refused: {}", name(), refuse.message);
+  const bool plan = asking_ != nullptr ? wanted_plan_.has_value() : plan_.has_value();
+  spdlog::warn("{}: {} refused: {}", name(), plan ? "plan" : "upgrade", refuse.message);
   json answer = refusal_json(name(), refuse.code, refuse.message);
-  json record = answer;
-  record["event"] = "refused";
-  record["uid"] = asked_by_;
-  if (auto recorded = host_.record(std::move(record)); !recorded) {
-    spdlog::error("{}: {}", name(), recorded.error().message);
+  if (plan) {
+    (void)record_plan(answer);
+  } else {
+    json record = answer;
+    record["event"] = "refused";
+    record["uid"] = asked_by_;
+    if (auto recorded = host_.record(std::move(record)); !recorded) {
+      spdlog::error("{}: {}", name(), recorded.error().message);
+    }
   }
   answer["state"] = machine_.state_name();
   if (asking_ != nullptr) {
@@ -196,6 +207,7 @@ void ServiceRunner::apply(const Refuse& refuse) {
     return;
   }
   ++open_token_;
+  plan_.reset();
   tell(answer, true);
 }
 
