@@ -23,6 +23,11 @@ Upgrade Upgrade::resumed(Generation donor, Generation heir, const Timeouts& time
   out.donated_ = now;
   out.deadline_.reset();
   out.resumed_ = out.stranger_ = true;
+  if (rehearsal) {
+    // Its heir can't be the owner, and who wanted to know has gone with that supervisor.
+    out.stranger_ = false;
+    out.deadline_ = now + kMargin;
+  }
   return out;
 }
 

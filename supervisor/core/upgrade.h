@@ -53,7 +53,7 @@ class Upgrade {
 
   // One that another supervisor had begun, at a step that nobody here knows: the two are followed
   // from what they report. Before the heir has reported, nothing is done to it: it may be the
-  // owner.
+  // owner. A rehearsing one is not, and is ended soon.
   static Upgrade resumed(Generation donor, Generation heir, const Timeouts& timeouts, Time now,
                          bool rehearsal = false);
 

@@ -209,5 +209,13 @@ TEST(UpgradeExploreTest, EveryOrderOfEventsThatAnotherSupervisorResumes) {
   EXPECT_GT(explore(world, 5), 10000U);
 }
 
+TEST(UpgradeExploreTest, EveryOrderOfEventsOfARehearsalThatAnotherSupervisorResumes) {
+  World world;
+  world.upgrade = Upgrade::resumed(1, 2, Timeouts{}, at(0ms), true);
+  world.resumed = true;
+  world.heir_spoke = true;  // it need not: it is no owner
+  EXPECT_GT(explore(world, 4), 5000U);
+}
+
 }  // namespace
 }  // namespace handoff::supervisor
