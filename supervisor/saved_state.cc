@@ -113,6 +113,7 @@ json to_json(const SavedService& service) {
                       {"candidate", service.machine.candidate},
                       {"origin", name_of(service.machine.origin)},
                       {"by_itself", service.machine.by_itself},
+                      {"rehearsal", service.machine.rehearsal},
                       {"timeouts_ns", to_json(service.machine.timeouts)}};
   }
   return out;
@@ -135,6 +136,7 @@ SavedService service_from(const json& in) {
     out.machine.candidate = handoff.at("candidate").get<bool>();
     out.machine.origin = origin_from(handoff.at("origin"));
     out.machine.by_itself = handoff.at("by_itself").get<bool>();
+    out.machine.rehearsal = handoff.at("rehearsal").get<bool>();
     out.machine.timeouts = timeouts_from(handoff.at("timeouts_ns"));
   }
   return out;

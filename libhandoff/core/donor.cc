@@ -215,6 +215,7 @@ std::vector<DonorEffect> Donor::step(const DonorEvent& event, Time now) {
         return {};
       }
       if (event.type != E::kCopied) break;
+      if (limits_.rehearsal) return give_up({Code::kCancelled, kRehearsed}, true);
       if (another_round(round_, event.dirty, round_ == 1 ? event.sessions : last_dirty_)) {
         last_dirty_ = event.dirty;
         state_ = S::kCopying;

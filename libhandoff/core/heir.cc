@@ -23,6 +23,9 @@ Heir::Effects Heir::give_up(Reason reason, bool tell) {
 // end, before anything is concluded: EOF may come from a donor that still runs, and an exit
 // may be seen before the donor's last messages are read.
 Heir::Effects Heir::donor_gone() {
+  if (limits_.rehearsal) {
+    return give_up({Code::kPeerDied, "the donor was gone before the rehearsal was over"}, false);
+  }
   deadline_.reset();
   if (!peer_exited_) {
     state_ = S::kFencing;
@@ -111,6 +114,7 @@ std::vector<HeirEffect> Heir::step(const HeirEvent& event, Time now) {
         case E::kRestored:
           if (donor_died_) return take_over();
           if (peer_exited_ || channel_closed_) return donor_gone();
+          if (limits_.rehearsal) return give_up({Code::kCancelled, kRehearsed}, true);
           state_ = S::kPrepared;
           // The donor keeps its own budget; one that has not decided at twice the budget hangs.
           arm(now, 2 * limits_.budget);
@@ -210,11 +214,16 @@ std::vector<HeirEffect> Heir::step(const HeirEvent& event, Time now) {
           return {};
         case E::kCopyEnd:
           if (!listeners_) break;
+          if (limits_.rehearsal) {
+            deadline_.reset();
+            state_ = S::kRestoring;
+            return {F::kRestore};
+          }
           state_ = S::kCopied;
           arm(now, limits_.stall);
           return {F::kSendCopied};
         case E::kPrepare:
-          if (!listeners_) break;
+          if (!listeners_ || limits_.rehearsal) break;
           prepared_ = true;
           deadline_.reset();
           state_ = S::kRestoring;

@@ -7,10 +7,6 @@
 namespace handoff::core {
 namespace {
 
-tl::unexpected<Reason> refuse(Code code, std::string text) {
-  return tl::unexpected(Reason{code, std::move(text)});
-}
-
 std::string list(const std::vector<std::uint32_t>& versions) {
   std::string out;
   for (const std::uint32_t v : versions) {
@@ -40,61 +36,109 @@ std::set<std::uint32_t> reachable(const std::vector<Step>& steps, std::uint32_t 
   return seen;
 }
 
+// What the two would have to have in common, and the shortest way that is missing. Who of them is
+// the newer knows the older one's format, so the steps belong there.
+std::string missing(const Manifest& from, const Kind& writes, const Manifest& to,
+                    const Kind& reads) {
+  std::string text = "no state version in common for " + describe(writes) + ": release " +
+                     from.release + " writes " + list(writes.writes) + ", release " + to.release +
+                     " reads " + list(reads.reads);
+  std::optional<Step> shortest;
+  const auto length = [](const Step& way) {
+    return way.first < way.second ? way.second - way.first : way.first - way.second;
+  };
+  for (const std::uint32_t w : writes.writes) {
+    for (const std::uint32_t r : reads.reads) {
+      if (!shortest || length({w, r}) < length(*shortest)) shortest = Step{w, r};
+    }
+  }
+  if (!shortest) return text;
+  text += "; missing: " + chain_text(shortest->first, shortest->second);
+  const Manifest& newer = shortest->first < shortest->second ? to : from;
+  return text + ", which the newer code has to know (release " + newer.release + ")";
+}
+
 }  // namespace
 
-tl::expected<Plan, Reason> negotiate(const Offer& donor, const Offer& heir) {
-  Plan plan;
-  plan.protocol = std::min(donor.protocol_max, heir.protocol_max);
-  if (plan.protocol < std::max(donor.protocol_min, heir.protocol_min)) {
-    return refuse(Code::kVersion, "no protocol version in common: the donor speaks " +
-                                      std::to_string(donor.protocol_min) + " to " +
-                                      std::to_string(donor.protocol_max) + ", the heir " +
-                                      std::to_string(heir.protocol_min) + " to " +
-                                      std::to_string(heir.protocol_max));
+std::string chain_text(std::uint32_t from, std::uint32_t to) {
+  constexpr std::uint32_t kWritten = 8;  // a longer one says little more
+  const std::uint32_t length = from < to ? to - from : from - to;
+  if (length > kWritten) return std::to_string(from) + " -> ... -> " + std::to_string(to);
+  std::string text = std::to_string(from);
+  for (std::uint32_t v = from; v != to;) {
+    v = from < to ? v + 1 : v - 1;
+    text += " -> " + std::to_string(v);
+  }
+  return text;
+}
+
+const Kind* find_kind(const Manifest& in, const Kind& like) {
+  const auto found = std::find_if(in.kinds.begin(), in.kinds.end(), [&](const Kind& k) {
+    return k.name == like.name && k.section == like.section;
+  });
+  return found == in.kinds.end() ? nullptr : &*found;
+}
+
+std::uint32_t travels_as(const Kind& donor, const Kind& heir) {
+  std::uint32_t best = 0;
+  for (const std::uint32_t v : donor.writes) {
+    if (v > best && std::find(heir.reads.begin(), heir.reads.end(), v) != heir.reads.end()) {
+      best = v;
+    }
+  }
+  return best;
+}
+
+std::vector<Reason> mismatches(const Offer& donor, const Offer& heir) {
+  std::vector<Reason> out;
+  const auto refuse = [&out](Code code, std::string text) {
+    out.push_back({code, std::move(text)});
+  };
+  if (std::min(donor.protocol_max, heir.protocol_max) <
+      std::max(donor.protocol_min, heir.protocol_min)) {
+    refuse(Code::kVersion,
+           "no protocol version in common: the donor speaks " + std::to_string(donor.protocol_min) +
+               " to " + std::to_string(donor.protocol_max) + ", the heir " +
+               std::to_string(heir.protocol_min) + " to " + std::to_string(heir.protocol_max));
   }
   if (donor.lane != heir.lane || donor.lanes != heir.lanes) {
-    return refuse(Code::kProtocol, "the two sides do not agree about the lanes");
+    refuse(Code::kProtocol, "the two sides do not agree about the lanes");
   }
   const Manifest& from = donor.manifest;
   const Manifest& to = heir.manifest;
   if (from.service != to.service) {
-    return refuse(Code::kUnclaimed, "the donor is service '" + from.service +
-                                        "', the new binary says that it is '" + to.service + "'");
+    refuse(Code::kUnclaimed, "the donor is service '" + from.service +
+                                 "', the new binary says that it is '" + to.service + "'");
   }
   for (const Named& named : from.named) {
     const bool claimed = std::any_of(to.named.begin(), to.named.end(),
                                      [&](const Named& n) { return n.name == named.name; });
     if (!claimed) {
-      return refuse(Code::kUnclaimed, "release " + to.release + " does not claim '" + named.name +
-                                          "' (" +
-                                          (named.address.empty() ? "an fd" : named.address) +
-                                          "), which release " + from.release + " holds");
+      refuse(Code::kUnclaimed, "release " + to.release + " does not claim '" + named.name + "' (" +
+                                   (named.address.empty() ? "an fd" : named.address) +
+                                   "), which release " + from.release + " holds");
     }
   }
   for (const Kind& kind : from.kinds) {
-    const auto other = std::find_if(to.kinds.begin(), to.kinds.end(), [&](const Kind& k) {
-      return k.name == kind.name && k.section == kind.section;
-    });
-    if (other == to.kinds.end()) {
-      return refuse(Code::kUnclaimed, "release " + to.release + " does not claim " +
-                                          describe(kind) + ", which release " + from.release +
-                                          " has");
+    const Kind* const other = find_kind(to, kind);
+    if (other == nullptr) {
+      refuse(Code::kUnclaimed, "release " + to.release + " does not claim " + describe(kind) +
+                                   ", which release " + from.release + " has");
+    } else if (travels_as(kind, *other) == 0) {
+      refuse(Code::kVersion, missing(from, kind, to, *other));
     }
-    std::uint32_t best = 0;
-    for (const std::uint32_t v : kind.writes) {
-      if (v > best &&
-          std::find(other->reads.begin(), other->reads.end(), v) != other->reads.end()) {
-        best = v;
-      }
-    }
-    if (best == 0) {
-      return refuse(Code::kVersion, "no state version in common for " + describe(kind) +
-                                        ": release " + from.release + " writes " +
-                                        list(kind.writes) + ", release " + to.release + " reads " +
-                                        list(other->reads) +
-                                        "; register the missing conversion steps in the newer one");
-    }
-    plan.versions.push_back(best);
+  }
+  return out;
+}
+
+tl::expected<Plan, Reason> negotiate(const Offer& donor, const Offer& heir) {
+  if (auto against = mismatches(donor, heir); !against.empty()) {
+    return tl::unexpected(std::move(against.front()));
+  }
+  Plan plan;
+  plan.protocol = std::min(donor.protocol_max, heir.protocol_max);
+  for (const Kind& kind : donor.manifest.kinds) {
+    plan.versions.push_back(travels_as(kind, *find_kind(heir.manifest, kind)));
   }
   return plan;
 }

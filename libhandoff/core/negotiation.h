@@ -28,6 +28,16 @@ struct Offer {
   Manifest manifest;
 };
 tl::expected<Plan, Reason> negotiate(const Offer& donor, const Offer& heir);
+// Everything that stands in the way, in the order in which negotiate() looks: it says the first.
+std::vector<Reason> mismatches(const Offer& donor, const Offer& heir);
+
+// The version in which a kind of the donor's travels to the heir's: the highest that one writes and
+// the other reads; 0 if there is none.
+std::uint32_t travels_as(const Kind& donor, const Kind& heir);
+// The kind of the same name and sort; nullptr if there is none.
+const Kind* find_kind(const Manifest& in, const Kind& like);
+// The versions from one to another, step by step: "1 -> 2 -> 3".
+std::string chain_text(std::uint32_t from, std::uint32_t to);
 
 // The steps that convert one kind of state: N to N+1 and N+1 to N.
 using Step = std::pair<std::uint32_t, std::uint32_t>;

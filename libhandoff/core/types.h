@@ -27,16 +27,22 @@ enum class Code : std::uint8_t {
   kInternal = 10,
 };
 
+// What an heir says that has rehearsed to the end, with kCancelled.
+inline constexpr const char* kRehearsed = "this was a rehearsal";
+
 struct Reason {
   Code code = Code::kUnspecified;
   std::string text = {};
   friend bool operator==(const Reason&, const Reason&) = default;
 };
 
-// Deadlines of one handoff.
+// Deadlines of one handoff, and how far it may go.
 struct Limits {
   Duration stall = 10'000'000;  // silence of the peer before the freeze
   Duration budget = 250'000;    // the freeze budget (I4)
+  // To the end of the first round and no further: the heir restores what came, says what it found
+  // and gives up. Neither side freezes, fences or takes over, whatever happens to the other.
+  bool rehearsal = false;
   friend bool operator==(const Limits&, const Limits&) = default;
 };
 

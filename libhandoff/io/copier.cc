@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <span>
 
+#include "io/process.h"
 #include "io/socket.h"
 #include "protocol/limits.h"
 
@@ -242,6 +243,7 @@ void Copier::take_back(const Batch& batch) {
 
 Result<Copier::Pumped> Copier::send_sessions() {
   Batch batch;
+  const std::uint64_t begun = rehearsal_ != nullptr ? now_ns() : 0;
   while (batch.closed < closed_.size() && batch.body.size() < protocol::kBatchBody) {
     protocol::append_closed(batch.body, closed_[closed_.size() - 1 - batch.closed]);
     ++batch.closed;
@@ -254,7 +256,12 @@ Result<Copier::Pumped> Copier::send_sessions() {
     const auto it = registry_.sessions.find(id);
     if (it == registry_.sessions.end()) continue;  // ended before it was sent
     const auto added = add_session(batch, id, it->second);
-    if (!added) return Failure(added.error());
+    if (added) continue;
+    const std::string what = "session kind '" + registry_.kinds[it->second.kind].name + "'";
+    if (rehearsal_ == nullptr || !rehearsal_->refuse_session(id, what, added.error())) {
+      return Failure(added.error());
+    }
+    it->second.queued = false;
   }
   if (batch.body.empty()) {
     stage_ = Stage::kSections;
@@ -271,6 +278,7 @@ Result<Copier::Pumped> Copier::send_sessions() {
   at_heir_ -= batch.closed;
   sessions_sent_ += batch.first.size();
   bytes_ += batch.bytes;
+  if (rehearsal_ != nullptr) rehearsal_->notes.spent_ns += now_ns() - begun;
   return sent;
 }
 

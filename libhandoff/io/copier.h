@@ -15,6 +15,7 @@
 #include "io/channel.h"
 #include "io/memory.h"
 #include "io/registry.h"
+#include "io/rehearsal.h"
 
 namespace handoff::io {
 
@@ -29,7 +30,9 @@ class Copier : public SessionObserver {
     kClosed,   // the heir is gone
   };
 
-  Copier(Registry& registry, Channel& channel) : registry_(registry), channel_(channel) {}
+  // rehearsal: what can't be saved is noted there and left out instead of ending it.
+  Copier(Registry& registry, Channel& channel, Rehearsal* rehearsal)
+      : registry_(registry), channel_(channel), rehearsal_(rehearsal) {}
   ~Copier() override;
   Copier(const Copier&) = delete;
   Copier& operator=(const Copier&) = delete;
@@ -72,6 +75,7 @@ class Copier : public SessionObserver {
 
   Registry& registry_;
   Channel& channel_;
+  Rehearsal* rehearsal_;
   std::vector<std::uint32_t> versions_;
   Stage stage_ = Stage::kDone;
   Round kind_of_round_ = Round::kFirst;

@@ -1,5 +1,6 @@
 #include "io/donor_driver.h"
 
+#include <algorithm>
 #include <new>
 #include <utility>
 
@@ -42,13 +43,15 @@ DonorDriver::DonorDriver(Registry& registry, Poller& poller, Reporter& reporter,
       channel_(std::move(channel)),
       peer_(std::move(peer)),
       donor_(parameters.limits) {
-  copier_.emplace(registry_, *channel_);
+  if (parameters.limits.rehearsal) rehearsal_.emplace();
+  copier_.emplace(registry_, *channel_, rehearsal_ ? &*rehearsal_ : nullptr);
 }
 
 DonorDriver::~DonorDriver() { await(poller_, registry_, {}); }
 
 void DonorDriver::start() {
   donor_.start(now_us());
+  started_at_ns_ = now_ns();
   protocol::Hello hello;
   hello.protocol_min = protocol::kVersionMin;
   hello.protocol_max = protocol::kVersionMax;
@@ -231,6 +234,7 @@ DonorEvent DonorDriver::greet(std::string_view body) {
                                           "; raise RLIMIT_NOFILE (LimitNOFILE=)"});
   }
   copier_->set_versions(plan->versions);
+  if (rehearsal_) rehearsal_->notes.round_trip_ns = now_ns() - started_at_ns_;
   return {E::kHelloAccepted};
 }
 
@@ -381,12 +385,28 @@ void DonorDriver::perform(F effect) {
       failpoint::hit("donor.retire.after");
       return;
     case F::kReportFailed:
+      if (rehearsal_) report_rehearsal();
       copier_->end(false);
       registry_.observer = nullptr;
-      registry_.log(HANDOFF_LOG_WARNING, "handoff failed, serving on: " + donor_.reason().text);
+      if (rehearsal_) {
+        registry_.log(HANDOFF_LOG_INFO, "the rehearsal is over: " + donor_.reason().text);
+      } else {
+        registry_.log(HANDOFF_LOG_WARNING, "handoff failed, serving on: " + donor_.reason().text);
+      }
       reporter_.failed({parameters_.id, donor_.reason(), now_ns()});
       return;
   }
+}
+
+void DonorDriver::report_rehearsal() {
+  protocol::Rehearsed& notes = rehearsal_->notes;
+  notes.handoff_id = parameters_.id;
+  notes.complete = copier_->round() > 0;
+  notes.sessions = registry_.sessions.size();
+  notes.passed = copier_->sessions_sent();
+  notes.unsettled = std::min<std::uint64_t>(notes.sessions, registry_.untracked + copier_->dirty());
+  rehearsal_->weigh(false);
+  reporter_.rehearsed(notes);
 }
 
 void DonorDriver::finish_retired() {

@@ -44,6 +44,7 @@ class DonorDriver {
   void send_release();
   void send_abort();
   void finish_retired();
+  void report_rehearsal();
   void report(protocol::Phase phase);
   void update_poller();
 
@@ -54,12 +55,14 @@ class DonorDriver {
   std::optional<Channel> channel_;
   UniqueFd peer_;
   core::Donor donor_;
+  std::optional<Rehearsal> rehearsal_;  // outlives copier_, which notes into it
   std::optional<Copier> copier_;
   std::deque<core::DonorEvent> events_;
   bool handling_ = false;
   bool want_write_ = false;
   bool peer_seen_ = false;     // its exit was reported
   bool channel_done_ = false;  // nothing more can come of it
+  std::uint64_t started_at_ns_ = 0;
   std::uint64_t frozen_at_ns_ = 0;
   std::uint64_t reported_at_ns_ = 0;
 };

@@ -30,16 +30,19 @@ HeirEvent refused(const Error& error) {
 
 }  // namespace
 
-HeirDriver::HeirDriver(Registry& registry, Poller& poller, HandoffParameters parameters,
-                       Channel channel, UniqueFd peer, std::uint64_t fds_max)
+HeirDriver::HeirDriver(Registry& registry, Poller& poller, Reporter& reporter,
+                       HandoffParameters parameters, Channel channel, UniqueFd peer,
+                       std::uint64_t fds_max)
     : registry_(registry),
       poller_(poller),
+      reporter_(reporter),
       parameters_(parameters),
       channel_(std::move(channel)),
       peer_(std::move(peer)),
       fds_max_(fds_max),
       heir_(parameters.limits),
-      stage_(registry) {}
+      rehearsal_(parameters.limits.rehearsal ? std::make_optional<Rehearsal>() : std::nullopt),
+      stage_(registry, rehearsal_ ? &*rehearsal_ : nullptr) {}
 
 HeirDriver::~HeirDriver() { await(poller_, registry_, {}); }
 
@@ -225,6 +228,10 @@ HeirEvent HeirDriver::greet(std::string_view body) {
     return malformed("the donor's Hello is of another handoff");
   auto manifest = registry_.manifest(false);
   if (!manifest) return refused(manifest.error());
+  if (rehearsal_) {
+    rehearsal_->notes.from = hello->manifest;
+    rehearsal_->notes.to = *manifest;
+  }
   const auto plan = core::negotiate({.protocol_min = hello->protocol_min,
                                      .protocol_max = hello->protocol_max,
                                      .lane = hello->lane,
@@ -287,6 +294,17 @@ void HeirDriver::send_resumed() {
   resumed_waits_ =
       !sent || *sent == Channel::Sent::kWouldBlock || *sent == Channel::Sent::kFdsInFlight;
   if (!resumed_waits_) handle({E::kResumedSent});
+}
+
+// Whatever came of it: how it ended is said by Failed, which follows.
+void HeirDriver::report_rehearsal() {
+  protocol::Rehearsed& notes = rehearsal_->notes;
+  notes.handoff_id = parameters_.id;
+  notes.complete = heir_.reason() == core::Reason{Code::kCancelled, core::kRehearsed};
+  notes.early = registry_.callbacks.update != nullptr;
+  stage_.count();
+  rehearsal_->weigh(true);
+  reporter_.rehearsed(notes);
 }
 
 void HeirDriver::perform(F effect) {
@@ -354,7 +372,11 @@ void HeirDriver::perform(F effect) {
       return;
     case F::kGo:
       failpoint::hit("heir.go.before");
-      registry_.log(HANDOFF_LOG_WARNING, "handoff failed, this heir goes: " + heir_.reason().text);
+      registry_.log(
+          rehearsal_ ? HANDOFF_LOG_INFO : HANDOFF_LOG_WARNING,
+          (rehearsal_ ? "this rehearsing heir goes: " : "handoff failed, this heir goes: ") +
+              heir_.reason().text);
+      if (rehearsal_) report_rehearsal();
       stage_.drop_all();
       failpoint::hit("heir.go.after");
       return;

@@ -16,8 +16,8 @@ namespace handoff::io {
 class HeirDriver {
  public:
   // Takes the channel and the donor's pidfd.
-  HeirDriver(Registry& registry, Poller& poller, HandoffParameters parameters, Channel channel,
-             UniqueFd peer, std::uint64_t fds_max);
+  HeirDriver(Registry& registry, Poller& poller, Reporter& reporter, HandoffParameters parameters,
+             Channel channel, UniqueFd peer, std::uint64_t fds_max);
   ~HeirDriver();
   HeirDriver(const HeirDriver&) = delete;
   HeirDriver& operator=(const HeirDriver&) = delete;
@@ -48,17 +48,20 @@ class HeirDriver {
   void send_hello();
   void send_resumed();
   void acknowledge(bool now);
+  void report_rehearsal();
   // Small messages to a donor that reads: one that does not fit means that it does not.
   void send_or_refuse(protocol::Type type, const std::string& body);
   void update_poller();
 
   Registry& registry_;
   Poller& poller_;
+  Reporter& reporter_;
   HandoffParameters parameters_;
   Channel channel_;
   UniqueFd peer_;
   std::uint64_t fds_max_;
   core::Heir heir_;
+  std::optional<Rehearsal> rehearsal_;  // before stage_, which notes into it
   Stage stage_;
   std::deque<core::HeirEvent> events_;
   bool handling_ = false;

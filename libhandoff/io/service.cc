@@ -45,6 +45,7 @@ void Service::begin(StartOrder start) {
   registry_.generation = start.generation;
   given_ = std::move(start.listeners);
   heir_end_ = std::move(start.heir);
+  if (heir_end_ && heir_end_->parameters.limits.rehearsal) offer_to_the_oom_killer();
 }
 
 Result<void> Service::declare(const std::function<Result<void>(Registry&)>& declaration) {
@@ -87,10 +88,12 @@ Result<void> Service::ready() {
   auto manifest = registry_.manifest(false);
   if (!manifest) return Failure(manifest.error());
   if (control_) {
+    const bool rehearsal = heir_end_ && heir_end_->parameters.limits.rehearsal;
     control_->send(Type::kRegister, encode(protocol::Register{.protocol_min = protocol::kVersionMin,
                                                               .protocol_max = protocol::kVersionMax,
                                                               .generation = registry_.generation,
-                                                              .manifest = std::move(*manifest)}));
+                                                              .manifest = std::move(*manifest),
+                                                              .rehearsal = rehearsal}));
     watch_control(true);
   }
   if (!heir_end_) {
@@ -99,7 +102,7 @@ Result<void> Service::ready() {
     return {};
   }
   state_ = HANDOFF_STATE_HEIR;
-  heir_ = std::make_unique<HeirDriver>(registry_, poller_, heir_end_->parameters,
+  heir_ = std::make_unique<HeirDriver>(registry_, poller_, *this, heir_end_->parameters,
                                        Channel(std::move(heir_end_->channel), "heir"),
                                        std::move(heir_end_->peer), fds_max_);
   heir_->start();
@@ -386,6 +389,18 @@ void Service::failed(const protocol::Failed& failed) {
 
 void Service::retired(const protocol::Retired& retired) {
   tell_outcome(Type::kRetired, encode(retired));
+}
+
+void Service::rehearsed(const protocol::Rehearsed& rehearsed) {
+  if (!control_) return;
+  std::string body = encode(rehearsed);
+  if (body.size() > protocol::kMaxBody) {  // each manifest fits a frame; two may not
+    protocol::Rehearsed shorter = rehearsed;
+    shorter.from.reset();
+    shorter.to.reset();
+    body = encode(shorter);
+  }
+  control_->send(Type::kRehearsed, std::move(body));
 }
 
 void Service::tell_outcome(protocol::Type type, std::string body) {

@@ -53,6 +53,7 @@ class Service : public Reporter {
   void progress(const protocol::Progress& progress) override;
   void failed(const protocol::Failed& failed) override;
   void retired(const protocol::Retired& retired) override;
+  void rehearsed(const protocol::Rehearsed& rehearsed) override;
 
  private:
   explicit Service(Poller poller) : poller_(std::move(poller)) {}

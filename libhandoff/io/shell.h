@@ -21,6 +21,7 @@ class Reporter {
   virtual void progress(const protocol::Progress& progress) = 0;
   virtual void failed(const protocol::Failed& failed) = 0;
   virtual void retired(const protocol::Retired& retired) = 0;
+  virtual void rehearsed(const protocol::Rehearsed& rehearsed) = 0;
 };
 
 // What a driver waits for: its channel, unless nothing more can come of it; the peer's exit, unless

@@ -67,11 +67,12 @@ const sockaddr* as_sockaddr(const Raw& raw) {
   return reinterpret_cast<const sockaddr*>(&raw.storage);
 }
 
-// Removes what a dead listener has left at that path. One that answers is somebody's.
-Result<void> clear_stale(const std::string& path, const Raw& raw) {
+// Finds out whether a dead listener has left something at that path, which is in the way of the
+// next one. One that answers is somebody's.
+Result<bool> is_stale(const std::string& path, const Raw& raw) {
   struct stat found {};
   if (::lstat(path.c_str(), &found) < 0) {
-    if (errno == ENOENT) return {};
+    if (errno == ENOENT) return false;
     return fail_errno(path);
   }
   if (!S_ISSOCK(found.st_mode)) {
@@ -84,8 +85,31 @@ Result<void> clear_stale(const std::string& path, const Raw& raw) {
   if (::connect(probe.get(), as_sockaddr(raw), raw.length) == 0 || errno != ECONNREFUSED) {
     return fail(-EADDRINUSE, path + " is in use: another process listens there");
   }
-  if (::unlink(path.c_str()) < 0) return fail_errno("removing the stale " + path);
+  return true;
+}
+
+Result<void> clear_stale(const std::string& path, const Raw& raw) {
+  const auto stale = is_stale(path, raw);
+  if (!stale) return Failure(stale.error());
+  if (*stale && ::unlink(path.c_str()) < 0) return fail_errno("removing the stale " + path);
   return {};
+}
+
+// A stream socket that is about to be bound.
+Result<UniqueFd> unbound(const core::Address& address, const Raw& raw) {
+  const bool udp = address.kind == core::Address::Kind::kUdp;
+  UniqueFd fd(::socket(raw.storage.ss_family,
+                       (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.valid()) return fail_errno("socket");
+  const int on = 1;
+  if (address.kind == core::Address::Kind::kTcp &&
+      ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0) {
+    return fail_errno("SO_REUSEADDR");
+  }
+  if (address.v6 && ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) < 0) {
+    return fail_errno("IPV6_V6ONLY");
+  }
+  return fd;
 }
 
 }  // namespace
@@ -106,25 +130,35 @@ Result<UniqueFd> bind_address(const core::Address& address) {
   const auto raw = to_raw(address);
   if (!raw) return Failure(raw.error());
   const std::string what = "binding " + core::to_string(address);
-  const bool udp = address.kind == core::Address::Kind::kUdp;
-  UniqueFd fd(::socket(raw->storage.ss_family,
-                       (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd.valid()) return fail_errno(what);
-  const int on = 1;
-  if (address.kind == core::Address::Kind::kTcp &&
-      ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0) {
-    return fail_errno(what);
-  }
-  if (address.v6 && ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) < 0) {
-    return fail_errno(what);
-  }
+  auto fd = unbound(address, *raw);
+  if (!fd) return fail(fd.error().code, what + ": " + fd.error().message);
   if (address.kind == core::Address::Kind::kUnix && !address.abstract) {
     const auto cleared = clear_stale(address.host, *raw);
     if (!cleared) return fail(cleared.error().code, what + ": " + cleared.error().message);
   }
-  if (::bind(fd.get(), as_sockaddr(*raw), raw->length) < 0) return fail_errno(what);
-  if (!udp && ::listen(fd.get(), SOMAXCONN) < 0) return fail_errno(what);
+  if (::bind(fd->get(), as_sockaddr(*raw), raw->length) < 0) return fail_errno(what);
+  const bool udp = address.kind == core::Address::Kind::kUdp;
+  if (!udp && ::listen(fd->get(), SOMAXCONN) < 0) return fail_errno(what);
   return fd;
+}
+
+Result<void> can_bind(const core::Address& address) {
+  const auto raw = to_raw(address);
+  if (!raw) return Failure(raw.error());
+  const std::string what = "binding " + core::to_string(address);
+  if (address.kind == core::Address::Kind::kUdp) return {};
+  if (address.kind == core::Address::Kind::kUnix && !address.abstract) {
+    const auto stale = is_stale(address.host, *raw);
+    if (!stale) return fail(stale.error().code, what + ": " + stale.error().message);
+    const std::string folder = address.host.substr(0, address.host.rfind('/') + 1);
+    if (::access(folder.c_str(), W_OK) < 0) return fail_errno(what);
+    return {};
+  }
+  // Bound, but not listening, it is there for nobody.
+  const auto fd = unbound(address, *raw);
+  if (!fd) return fail(fd.error().code, what + ": " + fd.error().message);
+  if (::bind(fd->get(), as_sockaddr(*raw), raw->length) < 0) return fail_errno(what);
+  return {};
 }
 
 std::optional<std::string> bound_address(int fd) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "io/process.h"
 #include "io/socket.h"
 #include "protocol/limits.h"
 
@@ -11,6 +12,8 @@ namespace {
 constexpr std::size_t kNamedLost = 100;
 
 Failure malformed(std::string text) { return fail(HANDOFF_ERR_PROTOCOL, std::move(text)); }
+
+std::string name_of(const SectionDecl& section) { return "section '" + section.name + "'"; }
 
 }  // namespace
 
@@ -101,14 +104,20 @@ Result<void> Stage::apply_chunk(std::string_view body) {
   const std::string_view bytes(ring_.data() + std::size_t{chunk->slot} * ring_slot_size_,
                                chunk->length);
   if (checksum(bytes) != chunk->checksum) return malformed("SectionChunk: wrong checksum");
-  const DonorKind& kind = kinds_[chunk->kind];
+  DonorKind& kind = kinds_[chunk->kind];
   const SectionDecl& section = registry_.sections[kind.ours];
-  const auto written = registry_.call("section '" + section.name + "': write()", [&] {
+  kind.bytes += bytes.size();
+  ++kind.chunks;
+  ++chunks_;
+  if (rehearsal_ != nullptr && rehearsal_->refused_part(name_of(section))) return {};
+  const auto written = registry_.call(name_of(section) + ": write()", [&] {
     return section.ops.write(section.user, kind.version, bytes.data(), bytes.size());
   });
-  if (!written) return Failure(written.error());
-  ++chunks_;
-  return {};
+  if (written) return {};
+  if (rehearsal_ != nullptr && rehearsal_->refuse_part(name_of(section), written.error())) {
+    return {};
+  }
+  return Failure(written.error());
 }
 
 Result<void> Stage::apply_sessions(std::string_view body, std::vector<UniqueFd>& fds) {
@@ -159,6 +168,7 @@ Result<void> Stage::stage(const protocol::Session& record, std::vector<UniqueFd>
     staged.fd = std::move(fd);
     staged.inode = record.inode;
   }
+  staged.donors_kind = record.kind;
   staged.kind = kinds_[record.kind].ours;
   staged.version = kinds_[record.kind].version;
   staged.independent = (record.flags & protocol::kSessionIndependent) != 0;
@@ -167,8 +177,10 @@ Result<void> Stage::stage(const protocol::Session& record, std::vector<UniqueFd>
   staged.stale = true;
   const auto taken = take_state(record, fds, next_fd, staged);
   if (!taken) return taken;
+  staged.bytes = staged.state.size() + staged.input.size() + staged.output.size();
   // Armed early, if the service can also take a newer state later.
-  return registry_.callbacks.update != nullptr ? restore(record.id, staged) : Result<void>{};
+  if (registry_.callbacks.update == nullptr) return {};
+  return rehearsal_ != nullptr ? rehearse(record.id, staged) : restore(record.id, staged);
 }
 
 Result<void> Stage::take_state(const protocol::Session& record, std::vector<UniqueFd>& fds,
@@ -237,20 +249,63 @@ Result<void> Stage::restore(std::uint64_t id, Staged& staged) {
   return {};
 }
 
+Result<void> Stage::rehearse(std::uint64_t id, Staged& staged) {
+  if (!staged.stale) return {};
+  const std::uint64_t begun = now_ns();
+  const auto ok = restore(id, staged);
+  rehearsal_->notes.spent_ns += now_ns() - begun;
+  if (ok) return {};
+  staged.refused = true;
+  staged.stale = false;
+  const std::string what = "session kind '" + registry_.kinds[staged.kind].name + "'";
+  return rehearsal_->refuse_session(id, what, ok.error()) ? Result<void>{} : ok;
+}
+
+Result<void> Stage::finish(SectionDecl& section) {
+  if (rehearsal_ != nullptr && rehearsal_->refused_part(name_of(section))) return {};
+  const std::uint64_t begun = now_ns();
+  const auto ok = registry_.call(name_of(section) + ": finish()",
+                                 [&] { return section.ops.finish(section.user); });
+  if (rehearsal_ != nullptr) rehearsal_->notes.finish_ns += now_ns() - begun;
+  if (ok) return {};
+  if (rehearsal_ != nullptr && rehearsal_->refuse_part(name_of(section), ok.error())) return {};
+  return Failure(ok.error());
+}
+
 Result<void> Stage::restore_all() {
   for (auto& [id, staged] : staged_) {
-    const auto ok = restore(id, staged);
+    const auto ok = rehearsal_ != nullptr ? rehearse(id, staged) : restore(id, staged);
     if (!ok) return ok;
   }
   // An heir that takes over from a donor that died after Prepare comes here a second time.
   for (SectionDecl& section : registry_.sections) {
     if (sections_finished_) break;
-    const auto ok = registry_.call("section '" + section.name + "': finish()",
-                                   [&] { return section.ops.finish(section.user); });
-    if (!ok) return Failure(ok.error());
+    if (const auto ok = finish(section); !ok) return ok;
   }
   sections_finished_ = true;
-  return registry_.bind_missing();
+  if (rehearsal_ == nullptr) return registry_.bind_missing();
+  rehearsal_->try_missing(registry_);
+  return {};
+}
+
+void Stage::count() {
+  protocol::Rehearsed& notes = rehearsal_->notes;
+  notes.amounts.clear();
+  for (const DonorKind& kind : kinds_) {
+    const std::string& name =
+        kind.section ? registry_.sections[kind.ours].name : registry_.kinds[kind.ours].name;
+    notes.amounts.push_back({name, kind.section, kind.chunks, kind.bytes});
+  }
+  notes.sessions = staged_.size();
+  notes.refused = 0;
+  notes.passed = 0;
+  for (const auto& [id, staged] : staged_) {
+    protocol::Amount& amount = notes.amounts[staged.donors_kind];
+    ++amount.count;
+    amount.bytes += staged.bytes;
+    if (staged.refused) ++notes.refused;
+    if (staged.restored && !staged.refused) ++notes.passed;
+  }
 }
 
 bool Stage::unmoved(const Staged& staged) const {

@@ -14,13 +14,15 @@
 #include "io/channel.h"
 #include "io/memory.h"
 #include "io/registry.h"
+#include "io/rehearsal.h"
 #include "protocol/messages.h"
 
 namespace handoff::io {
 
 class Stage {
  public:
-  explicit Stage(Registry& registry) : registry_(registry) {}
+  // rehearsal: what is refused is noted there instead of ending it; nothing is bound.
+  Stage(Registry& registry, Rehearsal* rehearsal) : registry_(registry), rehearsal_(rehearsal) {}
 
   // What the donor's kinds are called here and in which versions they travel; from negotiation.
   Result<void> set_kinds(const core::Manifest& donor, const std::vector<std::uint32_t>& versions);
@@ -43,6 +45,8 @@ class Stage {
   void adopt_all();
   // The handoff failed.
   void drop_all();
+  // A rehearsal: everything that came, counted.
+  void count();
 
   std::uint64_t sessions() const { return staged_.size(); }
   std::uint64_t chunks() const { return chunks_; }
@@ -58,7 +62,10 @@ class Stage {
     std::uint32_t version = 0;
     bool independent = false;
     bool restored = false;
-    bool stale = false;  // the service has not seen the newest state
+    bool stale = false;    // the service has not seen the newest state
+    bool refused = false;  // in a rehearsal
+    std::uint32_t donors_kind = 0;
+    std::uint64_t bytes = 0;
     std::uint32_t layer_flags = 0;
     std::string state, input, output;
     std::optional<protocol::Counters> counters;
@@ -67,6 +74,8 @@ class Stage {
     std::uint32_t ours = 0;
     std::uint32_t version = 0;
     bool section = false;
+    std::uint64_t chunks = 0;
+    std::uint64_t bytes = 0;
   };
 
   Result<void> stage(const protocol::Session& record, std::vector<UniqueFd>& fds,
@@ -74,10 +83,13 @@ class Stage {
   Result<void> take_state(const protocol::Session& record, std::vector<UniqueFd>& fds,
                           std::size_t& next_fd, Staged& staged);
   Result<void> restore(std::uint64_t id, Staged& staged);
+  Result<void> rehearse(std::uint64_t id, Staged& staged);
+  Result<void> finish(SectionDecl& section);
   void drop(std::uint64_t id, Staged& staged);
   bool unmoved(const Staged& staged) const;
 
   Registry& registry_;
+  Rehearsal* rehearsal_;
   std::vector<DonorKind> kinds_;
   std::unordered_map<std::uint64_t, Staged> staged_;
   Mapping ring_;

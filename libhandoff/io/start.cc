@@ -87,6 +87,7 @@ HandoffParameters parameters_of(const protocol::Handoff& handoff) {
   if (handoff.budget_us > 0) {
     out.limits.budget = static_cast<core::Duration>(std::min(handoff.budget_us, kHour));
   }
+  out.limits.rehearsal = handoff.rehearsal;
   return out;
 }
 

@@ -34,6 +34,9 @@ Result<Handoff> read_handoff(std::string_view body) {
       case varint(6):
         m.budget_us = r.get_uint64();
         return true;
+      case varint(7):
+        m.rehearsal = wire::flag(r);
+        return true;
       default:
         return false;
     }
@@ -139,6 +142,7 @@ std::string encode(const Register& m) {
     w.add_uint32(6, m.state);
     w.add_uint64(7, m.handoff_id);
   }
+  if (m.rehearsal) w.add_bool(8, true);
   return out;
 }
 
@@ -215,6 +219,40 @@ std::string encode(const Health& m) {
   pbf_writer w(out);
   w.add_bool(1, m.healthy);
   w.add_string(2, wire::clean(m.reason, kMaxReason));
+  return out;
+}
+
+std::string encode(const Rehearsed& m) {
+  std::string out;
+  pbf_writer w(out);
+  w.add_uint64(1, m.handoff_id);
+  w.add_bool(2, m.complete);
+  if (m.from) wire::write(w, 3, *m.from);
+  if (m.to) wire::write(w, 4, *m.to);
+  w.add_uint64(5, m.sessions);
+  w.add_uint64(6, m.passed);
+  w.add_uint64(7, m.refused);
+  w.add_uint64(8, m.busy);
+  for (const Finding& finding : m.findings) {
+    pbf_writer f(w, 9);
+    f.add_uint64(1, finding.session);
+    f.add_string(2, wire::clean(finding.what, kMaxReason));
+    f.add_string(3, wire::clean(finding.reason, kMaxReason));
+  }
+  for (const Amount& amount : m.amounts) {
+    pbf_writer a(w, 10);
+    a.add_string(1, amount.name);
+    a.add_bool(2, amount.section);
+    a.add_uint64(3, amount.count);
+    a.add_uint64(4, amount.bytes);
+  }
+  w.add_uint64(11, m.spent_ns);
+  w.add_uint64(12, m.finish_ns);
+  w.add_uint64(13, m.unsettled);
+  w.add_bool(14, m.early);
+  w.add_uint64(15, m.rss);
+  w.add_uint64(16, m.pss);
+  w.add_uint64(17, m.round_trip_ns);
   return out;
 }
 

@@ -22,7 +22,7 @@ constexpr TypeName kNames[] = {
     {Type::kRegister, "Register"},   {Type::kOwner, "Owner"},
     {Type::kProgress, "Progress"},   {Type::kFailed, "Failed"},
     {Type::kRetired, "Retired"},     {Type::kStatus, "Status"},
-    {Type::kHealth, "Health"},
+    {Type::kHealth, "Health"},       {Type::kRehearsed, "Rehearsed"},
 };
 
 const char* find_name(Type type) {

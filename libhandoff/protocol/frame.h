@@ -44,6 +44,7 @@ enum class Type : std::uint8_t {
   kRetired = 100,
   kStatus = 101,
   kHealth = 102,
+  kRehearsed = 110,
 };
 
 // "Sessions"; "type 77" for a number that has no name.

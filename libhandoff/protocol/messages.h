@@ -110,6 +110,7 @@ struct Handoff {
   std::uint32_t peer_pid = 0;
   std::uint64_t stall_us = 0;
   std::uint64_t budget_us = 0;
+  bool rehearsal = false;
 };
 struct Start {
   std::uint32_t protocol_min = 0;
@@ -145,6 +146,7 @@ struct Register {
   bool returning = false;
   std::uint32_t state = 0;
   std::uint64_t handoff_id = 0;
+  bool rehearsal = false;
 };
 struct Blackout {
   std::uint64_t p50_us = 0;
@@ -198,6 +200,36 @@ struct Health {
   bool healthy = false;
   std::string reason;
 };
+struct Finding {
+  std::uint64_t session = 0;
+  std::string what;
+  std::string reason;
+};
+struct Amount {
+  std::string name;
+  bool section = false;
+  std::uint64_t count = 0;
+  std::uint64_t bytes = 0;
+};
+struct Rehearsed {
+  std::uint64_t handoff_id = 0;
+  bool complete = false;
+  std::optional<Manifest> from = {};
+  std::optional<Manifest> to = {};
+  std::uint64_t sessions = 0;
+  std::uint64_t passed = 0;
+  std::uint64_t refused = 0;
+  std::uint64_t busy = 0;
+  std::vector<Finding> findings = {};
+  std::vector<Amount> amounts = {};
+  std::uint64_t spent_ns = 0;
+  std::uint64_t finish_ns = 0;
+  std::uint64_t unsettled = 0;
+  bool early = false;
+  std::uint64_t rss = 0;
+  std::uint64_t pss = 0;
+  std::uint64_t round_trip_ns = 0;
+};
 
 std::string encode(const Hello& m);
 std::string encode(const Abort& m);
@@ -216,6 +248,7 @@ std::string encode(const Failed& m);
 std::string encode(const Retired& m);
 std::string encode(const Status& m);
 std::string encode(const Health& m);
+std::string encode(const Rehearsed& m);
 
 // Appends one record or one closed id to the body of a Sessions message.
 void append(std::string& body, const Session& session);

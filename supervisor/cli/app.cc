@@ -35,6 +35,17 @@ constexpr const char* kUpgradeFooter = R"(Examples:
   handoff upgrade --self                       the supervisor itself, to the file it was run from
   handoff upgrade --self ./handoff-new)";
 
+constexpr const char* kPlanFooter = R"(
+Starts the new release beside the one that runs, lets it take copies of the sessions and of the
+state, and then go. The running one serves all the while; nothing is changed.
+
+Exit status: 0 if the upgrade would go through, 1 if it would not.
+
+Examples:
+  handoff plan chat ./chat-2.0
+  handoff plan chat ./chat-2.0 -- --verbose
+  handoff plan chat ./chat-2.0 && handoff upgrade chat ./chat-2.0)";
+
 // CLI11 knows nothing of what comes after `--`.
 class Help : public CLI::Formatter {
  public:
@@ -47,6 +58,9 @@ class Help : public CLI::Formatter {
     if (app->get_name() == "upgrade") {
       return "Usage: handoff upgrade [OPTIONS] SERVICE [BINARY] [-- ARG...]\n"
              "       handoff upgrade --self [--json] [BINARY]\n";
+    }
+    if (app->get_name() == "plan") {
+      return "Usage: handoff plan [OPTIONS] SERVICE [BINARY] [-- ARG...]\n";
     }
     return CLI::Formatter::make_usage(app, std::move(name));
   }
@@ -90,6 +104,7 @@ void add_json(CLI::App* app, bool& json, const std::string& help) {
 struct Parsed {
   RunOptions run;
   UpgradeOptions upgrade;
+  PlanOptions plan;
   ServiceOptions status;
   ServiceOptions stop;
   ServiceOptions restart;
@@ -133,6 +148,16 @@ void add_commands(CLI::App& app, Parsed& parsed) {
                     "replace the supervisor itself: the same process, no service is touched");
   add_timeouts(upgrade, parsed.upgrade.timeouts);
   add_json(upgrade, parsed.upgrade.json, "events as JSON, one object a line, as they happen");
+
+  CLI::App* plan =
+      app.add_subcommand("plan", "what an upgrade would do: tried on the live service, not done");
+  plan->footer(kPlanFooter);
+  plan->add_option("SERVICE", parsed.plan.service, "which")->required()->type_name("");
+  plan->add_option("BINARY", parsed.plan.binary,
+                   "the new release; without it the file at the present path")
+      ->type_name("");
+  add_timeouts(plan, parsed.plan.timeouts);
+  add_json(plan, parsed.plan.json, "events as JSON, one object a line; the last is the plan");
 
   CLI::App* status = app.add_subcommand("status", "what runs, since when, with how many sessions");
   status->add_option("SERVICE", parsed.status.service, "this one alone")->type_name("");
@@ -191,7 +216,7 @@ void add_commands(CLI::App& app, Parsed& parsed) {
 ExitStatus dispatch(const CLI::App& app, Parsed& parsed,
                     std::optional<std::vector<std::string>> rest) {
   const std::string command = app.get_subcommands().front()->get_name();
-  if (rest && command != "run" && command != "upgrade") {
+  if (rest && command != "run" && command != "upgrade" && command != "plan") {
     throw CLI::ExtrasError(command, std::vector<std::string>{"--"});
   }
   if (command == "run") {
@@ -212,6 +237,10 @@ ExitStatus dispatch(const CLI::App& app, Parsed& parsed,
     }
     upgrade.args = std::move(rest);
     return upgrade_command(parsed.upgrade);
+  }
+  if (command == "plan") {
+    parsed.plan.args = std::move(rest);
+    return plan_command(parsed.plan);
   }
   if (command == "status") return status_command(parsed.status);
   if (command == "stop") return stop_command(parsed.stop);

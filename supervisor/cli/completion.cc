@@ -41,20 +41,20 @@ _handoff() {
 
     local timeouts="--start-timeout --freeze-budget --stall-timeout --drain --probation"
     if [[ -z $command ]]; then
-        words="run upgrade status history stop restart rollback commit doctor completion --help --version"
+        words="run upgrade plan status history stop restart rollback commit doctor completion --help --version"
     elif [[ $cur == -* ]]; then
         case $command in
             run) words="--config --name --listen --working-dir --no-restart --check $timeouts" ;;
             upgrade) words="--self $timeouts" ;;
-            restart | rollback) words=$timeouts ;;
+            restart | rollback | plan) words=$timeouts ;;
             doctor) words="--failpoints" ;;
         esac
         words="$words --json --help"
     else
         case $command:$place in
-            upgrade:0 | status:0 | history:0 | stop:0 | restart:0 | rollback:0 | \
+            upgrade:0 | plan:0 | status:0 | history:0 | stop:0 | restart:0 | rollback:0 | \
                 commit:0) words=$(_handoff_services) ;;
-            upgrade:1) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+            upgrade:1 | plan:1) COMPREPLY=($(compgen -f -- "$cur")); return ;;
             completion:0) words="bash" ;;
         esac
     fi

@@ -39,6 +39,7 @@ std::string remark(const json& record) {
   if (record.contains("error") && record["error"].is_object()) {
     return record["error"].value("message", "");
   }
+  if (record.contains("sentence")) return record.value("sentence", "");
   return record.value("event", "") == "requested" ? record.value("path", "") : "";
 }
 

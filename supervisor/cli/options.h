@@ -41,6 +41,14 @@ struct UpgradeOptions {
   GivenTimeouts timeouts;
 };
 
+struct PlanOptions {
+  bool json = false;
+  std::string service;
+  std::string binary;  // "" for the file at the path that runs now
+  std::optional<std::vector<std::string>> args;
+  GivenTimeouts timeouts;
+};
+
 struct ServiceOptions {  // status, stop, restart, rollback, commit, history
   bool json = false;
   std::string service;
@@ -54,6 +62,7 @@ struct DoctorOptions {
 
 ExitStatus run_command(const RunOptions& options);
 ExitStatus upgrade_command(const UpgradeOptions& options);
+ExitStatus plan_command(const PlanOptions& options);
 ExitStatus restart_command(const ServiceOptions& options);
 ExitStatus rollback_command(const ServiceOptions& options);
 ExitStatus commit_command(const ServiceOptions& options);

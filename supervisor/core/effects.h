@@ -14,11 +14,13 @@ struct Spawn {
   bool candidate = false;  // of the release on trial, else of the current one
   bool heir = false;       // make a channel; the other end is for the donor, with SendDonate
   Timeouts timeouts;       // heir: what it is told
+  bool rehearsal = false;
 };
 struct SendDonate {
   Generation donor = 0;
   Generation heir = 0;  // also the handoff's id
   Timeouts timeouts;
+  bool rehearsal = false;
 };
 struct SendStop {
   Generation generation = 0;
@@ -53,9 +55,10 @@ struct Announce {
 
 // How an upgrade or a restart ended.
 struct Report {
-  enum class Result { kDone, kFailed, kLost };
+  enum class Result { kDone, kFailed, kLost, kRehearsed };
   Result result = Result::kFailed;
-  bool fresh = false;  // nothing ran before, so nothing was handed over
+  bool rehearsal = false;  // kRehearsed or not, it was no more than that
+  bool fresh = false;      // nothing ran before, so nothing was handed over
   Generation from = 0;
   Generation to = 0;
   std::uint64_t moved = 0;

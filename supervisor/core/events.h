@@ -29,6 +29,7 @@ struct Registered {
   Generation generation = 0;
   bool returning = false;        // it ran before this supervisor did
   std::uint64_t handoff_id = 0;  // then: the handoff that it is in
+  bool rehearsal = false;        // an heir that knows that it will only rehearse
 };
 
 struct Owned {
@@ -80,6 +81,12 @@ struct DonorRetired {
   std::uint64_t at_ns = 0;
 };
 
+struct Rehearsed {
+  Generation generation = 0;
+  std::uint64_t handoff_id = 0;
+  bool complete = false;  // to the end of what a rehearsal does
+};
+
 // ---- about a process ---------------------------------------------------------------------------
 
 struct SpawnFailed {  // it never ran; there is no Exited for it
@@ -103,6 +110,7 @@ struct Found {
   Generation current = 0;  // 0 if there was none
   Generation heir = 0;     // of the handoff under way, if there was one
   bool candidate = false;  // the heir is of another release than the donor
+  bool rehearsal = false;  // it is only tried
   Timeouts timeouts;       // of that handoff
   std::uint64_t restarts = 0;
   Probation::Saved probation;
@@ -112,8 +120,10 @@ struct Found {
 
 struct HandoffRequested {
   Probation::Origin to = Probation::Origin::kNew;  // upgrade, restart, rollback
+  bool rehearsal = false;                          // `plan`: up to the freeze, and then not
   Timeouts timeouts;
 };
+struct RehearsalDropped {};  // nobody wants to know any more what would come of it
 struct CandidateReady {
   Probation::Origin origin = Probation::Origin::kNew;  // what it turned out to be
 };
@@ -137,9 +147,9 @@ struct HealthHeard {
 
 struct Tick {};  // a deadline may have passed
 
-using Event =
-    std::variant<Registered, Owned, Counted, Progressed, HandoffFailed, DonorRetired, SpawnFailed,
-                 Exited, StartRequested, Found, HandoffRequested, CandidateReady, CandidateFailed,
-                 StopRequested, CommitRequested, HealthHeard, Tick>;
+using Event = std::variant<Registered, Owned, Counted, Progressed, HandoffFailed, DonorRetired,
+                           Rehearsed, SpawnFailed, Exited, StartRequested, Found, HandoffRequested,
+                           RehearsalDropped, CandidateReady, CandidateFailed, StopRequested,
+                           CommitRequested, HealthHeard, Tick>;
 
 }  // namespace handoff::supervisor

@@ -33,7 +33,8 @@ const char* Service::state_name() const {
     case State::kAdopting:
       return "adopting";
     case State::kRunning:
-      return upgrade_ ? "upgrading" : "running";
+      if (!upgrade_) return "running";
+      return upgrade_->rehearsal() ? "planning" : "upgrading";
     case State::kStopping:
       return "stopping";
     case State::kBackoff:
@@ -67,7 +68,8 @@ void Service::on(const Found& found, Time now) {
   upgrade_candidate_ = found.candidate;
   origin_ = found.origin;
   by_itself_ = found.by_itself;
-  upgrade_.emplace(Upgrade::resumed(current_, found.heir, request_, now));
+  rehearsal_ = found.rehearsal;
+  upgrade_.emplace(Upgrade::resumed(current_, found.heir, request_, now, rehearsal_));
 }
 
 Found Service::found() const {
@@ -77,6 +79,7 @@ Found Service::found() const {
     out.current = upgrade_->donor();
     out.heir = upgrade_->heir();
     out.candidate = upgrade_candidate_;
+    out.rehearsal = upgrade_->rehearsal();
     out.timeouts = request_;
     out.origin = origin_;
     out.by_itself = by_itself_;
@@ -93,7 +96,7 @@ std::optional<Refuse> Service::refusal() const {
                               policy_.name + ")"};
   }
   if (upgrade_ || opening_ || fresh_) {
-    return Refuse{"busy", "another upgrade of " + policy_.name +
+    return Refuse{"busy", (rehearsal_ ? "a plan of " : "another upgrade of ") + policy_.name +
                               " is under way; wait for it to end (handoff status " + policy_.name +
                               ")"};
   }
@@ -117,7 +120,12 @@ void Service::on(const HandoffRequested& request, Time now) {
     out_.push_back(*refused);
     return;
   }
+  if (request.rehearsal && state_ != State::kRunning) {
+    out_.push_back(nothing_to_rehearse_with());
+    return;
+  }
   request_ = request.timeouts;
+  rehearsal_ = request.rehearsal;
   switch (request.to) {
     case Probation::Origin::kSame:
       begin_handoff(false, now);
@@ -140,6 +148,24 @@ void Service::on(const HandoffRequested& request, Time now) {
   }
 }
 
+Refuse Service::nothing_to_rehearse_with() const {
+  return {"not_running", "nothing of " + policy_.name +
+                             " runs, so an upgrade has nobody to take over from: it would start "
+                             "the new release, as handoff restart " +
+                             policy_.name + " starts the old one"};
+}
+
+void Service::on(const RehearsalDropped&, Time now) {
+  if (!rehearsal_) return;
+  const std::string why = "nobody waits for the plan any more";
+  if (opening_) {
+    opening_ = false;
+    out_.push_back(Refuse{"cancelled", why});
+  } else if (upgrade_) {
+    follow(upgrade_->cancel(why, now), now);
+  }
+}
+
 void Service::on(const CandidateReady& ready, Time now) {
   if (!opening_) {  // stopped meanwhile
     out_.push_back(DropCandidate{});
@@ -153,6 +179,7 @@ void Service::on(const CandidateReady& ready, Time now) {
   if (!refused && by_itself && state_ != State::kRunning) {
     refused = Refuse{"busy", policy_.name + " died, and goes back by a start"};
   }
+  if (!refused && rehearsal_ && state_ != State::kRunning) refused = nothing_to_rehearse_with();
   if (refused) {
     out_.push_back(DropCandidate{});
     out_.push_back(*refused);
@@ -212,9 +239,9 @@ void Service::begin_handoff(bool candidate, Time now) {
   const Generation heir = ++last_;
   alive_.insert(heir);
   upgrade_candidate_ = candidate;
-  upgrade_.emplace(current_, heir, request_, now);
+  upgrade_.emplace(current_, heir, request_, now, rehearsal_);
   out_.push_back(Announce{.phase = "start", .begins = true});
-  out_.push_back(Spawn{heir, candidate, true, request_});
+  out_.push_back(Spawn{heir, candidate, true, request_, rehearsal_});
 }
 
 void Service::start_fresh(bool candidate, Time now) {
@@ -290,6 +317,7 @@ void Service::on(const Counted& counted, Time now) {
 }
 void Service::on(const Progressed& progress, Time now) { forward(progress, now); }
 void Service::on(const DonorRetired& retired, Time now) { forward(retired, now); }
+void Service::on(const Rehearsed& rehearsed, Time now) { forward(rehearsed, now); }
 
 void Service::forward(const Event& event, Time now) {
   if (upgrade_) follow(upgrade_->step(event, now), now);

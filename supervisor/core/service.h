@@ -46,7 +46,7 @@ class Service {
   std::optional<Time> deadline() const;
 
   State state() const { return state_; }
-  // For people: as above, and "upgrading".
+  // For people: as above, and "upgrading" or "planning".
   const char* state_name() const;
   Generation current() const { return current_; }
   bool upgrading() const { return upgrade_.has_value(); }
@@ -84,6 +84,7 @@ class Service {
   void on(const StartRequested&, Time now);
   void on(const Found& found, Time now);
   void on(const HandoffRequested& request, Time now);
+  void on(const RehearsalDropped&, Time now);
   void on(const CandidateReady&, Time now);
   void on(const CandidateFailed& failed, Time now);
   void on(const StopRequested& stop, Time now);
@@ -93,6 +94,7 @@ class Service {
   void on(const Counted& counted, Time now);
   void on(const Progressed& progress, Time now);
   void on(const DonorRetired& retired, Time now);
+  void on(const Rehearsed& rehearsed, Time now);
   void on(const SpawnFailed& failed, Time now);
   void on(const Exited& exited, Time now);
   void on(const CommitRequested&, Time now);
@@ -124,6 +126,7 @@ class Service {
   void maybe_stopped();
   bool serving() const { return state_ == State::kRunning || state_ == State::kAdopting; }
   std::optional<Refuse> refusal() const;
+  Refuse nothing_to_rehearse_with() const;
   void note(Note::Level level, std::string text);
 
   Policy policy_;
@@ -137,8 +140,9 @@ class Service {
   std::optional<Time> retry_at_;
   std::optional<Time> kill_at_;
   bool timed_out_ = false;
-  bool opening_ = false;  // a candidate is being opened for...
-  Timeouts request_;      // ...a handoff with these deadlines
+  bool opening_ = false;    // a candidate is being opened for...
+  Timeouts request_;        // ...a handoff with these deadlines
+  bool rehearsal_ = false;  // ...that is only tried
   std::optional<Fresh> fresh_;
   std::optional<Upgrade> upgrade_;
   bool upgrade_candidate_ = false;

@@ -44,6 +44,7 @@ void Service::judge(Time now) {
 void Service::go_back(Time) {
   by_itself_ = true;
   opening_ = true;
+  rehearsal_ = false;
   request_ = policy_.timeouts;
   request_.stall = std::min(request_.stall, kPatienceWithTheIll);
   out_.push_back(OpenBack{});

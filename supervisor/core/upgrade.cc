@@ -6,20 +6,28 @@
 
 namespace handoff::supervisor {
 
-Upgrade::Upgrade(Generation donor, Generation heir, const Timeouts& timeouts, Time now)
+Upgrade::Upgrade(Generation donor, Generation heir, const Timeouts& timeouts, Time now,
+                 bool rehearsal)
     : timeouts_(timeouts), begun_(now), deadline_(now + timeouts.start) {
   donor_.generation = donor;
   heir_.generation = heir;
   report_.from = donor;
   report_.to = heir;
+  report_.rehearsal = rehearsal;
 }
 
-Upgrade Upgrade::resumed(Generation donor, Generation heir, const Timeouts& timeouts, Time now) {
-  Upgrade out(donor, heir, timeouts, now);
+Upgrade Upgrade::resumed(Generation donor, Generation heir, const Timeouts& timeouts, Time now,
+                         bool rehearsal) {
+  Upgrade out(donor, heir, timeouts, now, rehearsal);
   out.state_ = State::kCopying;
   out.donated_ = now;
   out.deadline_.reset();
   out.resumed_ = out.stranger_ = true;
+  if (rehearsal) {
+    // Its heir can't be the owner, and who wanted to know has gone with that supervisor.
+    out.stranger_ = false;
+    out.deadline_ = now + kMargin;
+  }
   return out;
 }
 
@@ -38,7 +46,7 @@ Upgrade::Step Upgrade::step(const Event& event, Time now) {
     if (registered->returning) {
       returned(*registered, now);
     } else if (registered->generation == heir_.generation) {
-      heir_registered(now);
+      heir_registered(*registered, now);
     }
   } else if (const auto* owned = std::get_if<Owned>(&event)) {
     if (owned->generation == heir_.generation) heir_owned(*owned, now);
@@ -52,6 +60,11 @@ Upgrade::Step Upgrade::step(const Event& event, Time now) {
   } else if (const auto* failed = std::get_if<HandoffFailed>(&event)) {
     if (failed->generation == heir_.generation) heir_failed(*failed, now);
     if (failed->generation == donor_.generation && mine(*failed)) donor_failed(*failed, now);
+  } else if (const auto* rehearsed = std::get_if<Rehearsed>(&event)) {
+    if (rehearsed->generation == heir_.generation && rehearsed->complete && rehearsal()) {
+      rehearsed_ = true;
+      report_.copy = now - donated_;
+    }
   } else if (const auto* retired = std::get_if<DonorRetired>(&event)) {
     if (retired->generation == donor_.generation && mine(*retired)) donor_retired(*retired, now);
   } else if (const auto* spawn = std::get_if<SpawnFailed>(&event)) {
@@ -82,13 +95,22 @@ void Upgrade::returned(const Registered& registered, Time now) {
   }
 }
 
-void Upgrade::heir_registered(Time now) {
+void Upgrade::heir_registered(const Registered& registered, Time now) {
   if (state_ != State::kStarting) return;
+  if (rehearsal() && !registered.rehearsal) {
+    // It would take over in earnest if its donor did not know better.
+    fail_with("version",
+              "the new release is linked to a libhandoff that knows no rehearsals: what it would "
+              "do can't be tried");
+    kill(heir_);
+    close(Report::Result::kFailed);
+    return;
+  }
   report_.start = now - begun_;
   donated_ = now;
   state_ = State::kCopying;
   arm(now + silence());
-  out_.effects.push_back(SendDonate{donor_.generation, heir_.generation, timeouts_});
+  out_.effects.push_back(SendDonate{donor_.generation, heir_.generation, timeouts_, rehearsal()});
   announce("copy", true);
 }
 

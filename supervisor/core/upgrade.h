@@ -46,18 +46,23 @@ class Upgrade {
   static constexpr Duration kTermToKill = std::chrono::seconds(2);
 
   // The heir is being spawned; its generation is the handoff's id.
-  Upgrade(Generation donor, Generation heir, const Timeouts& timeouts, Time now);
+  // rehearsal: heir and donor give up before the freeze, on purpose. That is a handoff that fails,
+  // told as kRehearsed if the heir says that it came that far.
+  Upgrade(Generation donor, Generation heir, const Timeouts& timeouts, Time now,
+          bool rehearsal = false);
 
   // One that another supervisor had begun, at a step that nobody here knows: the two are followed
   // from what they report. Before the heir has reported, nothing is done to it: it may be the
-  // owner.
-  static Upgrade resumed(Generation donor, Generation heir, const Timeouts& timeouts, Time now);
+  // owner. A rehearsing one is not, and is ended soon.
+  static Upgrade resumed(Generation donor, Generation heir, const Timeouts& timeouts, Time now,
+                         bool rehearsal = false);
 
   Step step(const Event& event, Time now);
   // Gives up what can still be given up, and hurries the donor where it can't.
   Step cancel(const std::string& why, Time now);
 
   State state() const { return state_; }
+  bool rehearsal() const { return report_.rehearsal; }
   Generation donor() const { return donor_.generation; }
   Generation heir() const { return heir_.generation; }
   // When step(Tick) wants to be called.
@@ -88,7 +93,7 @@ class Upgrade {
 
   void returned(const Registered& registered, Time now);
   void donor_owned(Time now);
-  void heir_registered(Time now);
+  void heir_registered(const Registered& registered, Time now);
   void heir_owned(const Owned& owned, Time now);
   void take_the_donors_word(Time now);
   void heir_failed(const HandoffFailed& failed, Time now);
@@ -139,6 +144,7 @@ class Upgrade {
   bool stranger_ = false;       // resumed, and the heir has not reported yet
   bool donor_engaged_ = false;  // resumed, and the donor says that it is in this handoff
   bool cancelled_ = false;
+  bool rehearsed_ = false;
   bool heir_owns_ = false;
   bool nobody_ = false;
   bool retired_ = false;

@@ -44,6 +44,11 @@ void Upgrade::nobody_owns(std::uint64_t lost) {
 // The reasons of both sides in one sentence. The heir's own words come first: a donor can often
 // only say that its peer is gone.
 void Upgrade::conclude_stories() {
+  if (rehearsed_ && !cancelled_ && report_.result == Report::Result::kFailed) {
+    report_.result = Report::Result::kRehearsed;
+    fail_with("", "");
+    return;
+  }
   if (report_.result == Report::Result::kDone || !report_.message.empty()) return;
   if (heir_owns_) {
     fail_with(report_.code, "the old release " + donor_.story +

@@ -51,10 +51,21 @@ template <class T>
 bool within_limits(const T&) {
   return true;
 }
-bool within_limits(const v1::Register& message) {
-  const v1::Manifest& manifest = message.manifest();
+bool within_limits(const v1::Manifest& manifest) {
+  for (const v1::Kind& kind : manifest.kinds()) {
+    if (kind.reads_size() > static_cast<int>(protocol::kMaxKinds) ||
+        kind.writes_size() > static_cast<int>(protocol::kMaxKinds)) {
+      return false;
+    }
+  }
   return manifest.kinds_size() <= static_cast<int>(protocol::kMaxKinds) &&
          manifest.named_size() <= static_cast<int>(protocol::kMaxNamed);
+}
+bool within_limits(const v1::Register& message) { return within_limits(message.manifest()); }
+bool within_limits(const v1::Rehearsed& message) {
+  return within_limits(message.from()) && within_limits(message.to()) &&
+         message.findings_size() <= static_cast<int>(protocol::kMaxFindings) &&
+         message.amounts_size() <= static_cast<int>(protocol::kMaxKinds);
 }
 bool within_limits(const v1::Owner& message) {
   return message.named_size() <= static_cast<int>(protocol::kMaxNamed) &&
@@ -65,7 +76,8 @@ Heard from(const v1::Register& message, Generation generation, std::vector<Uniqu
   Heard heard;
   heard.aside = ReleaseNamed{printable(message.manifest().service()),
                              printable(message.manifest().release())};
-  heard.events.emplace_back(Registered{generation, message.returning(), message.handoff_id()});
+  heard.events.emplace_back(
+      Registered{generation, message.returning(), message.handoff_id(), message.rehearsal()});
   return heard;
 }
 
@@ -130,6 +142,51 @@ Heard from(const v1::Health& message, Generation generation, std::vector<UniqueF
   return {{HealthHeard{generation, message.healthy(), std::move(why)}}, {}};
 }
 
+protocol::Manifest manifest_of(const v1::Manifest& message) {
+  protocol::Manifest out{printable(message.service()), printable(message.release())};
+  for (const v1::Kind& kind : message.kinds()) {
+    out.kinds.push_back({printable(kind.name()),
+                         kind.section(),
+                         kind.version(),
+                         {kind.reads().begin(), kind.reads().end()},
+                         {kind.writes().begin(), kind.writes().end()}});
+  }
+  for (const v1::Named& named : message.named()) {
+    out.named.push_back({printable(named.name()), printable(named.address())});
+  }
+  return out;
+}
+
+Heard from(const v1::Rehearsed& message, Generation generation, std::vector<UniqueFd>&) {
+  protocol::Rehearsed out{.handoff_id = message.handoff_id(),
+                          .complete = message.complete(),
+                          .sessions = message.sessions(),
+                          .passed = message.passed(),
+                          .refused = message.refused(),
+                          .busy = message.busy(),
+                          .spent_ns = message.spent_ns(),
+                          .finish_ns = message.finish_ns(),
+                          .unsettled = message.unsettled(),
+                          .early = message.early(),
+                          .rss = message.rss(),
+                          .pss = message.pss(),
+                          .round_trip_ns = message.round_trip_ns()};
+  if (message.has_from()) out.from = manifest_of(message.from());
+  if (message.has_to()) out.to = manifest_of(message.to());
+  for (const v1::Finding& finding : message.findings()) {
+    out.findings.push_back(
+        {finding.session(), printable(finding.what()), printable(finding.reason())});
+  }
+  for (const v1::Amount& amount : message.amounts()) {
+    out.amounts.push_back(
+        {printable(amount.name()), amount.section(), amount.count(), amount.bytes()});
+  }
+  Heard heard;
+  heard.events.emplace_back(Rehearsed{generation, message.handoff_id(), message.complete()});
+  heard.aside = std::move(out);
+  return heard;
+}
+
 template <class T>
 Result<Heard> take(protocol::Type type, std::string_view body, Generation generation,
                    std::vector<UniqueFd>& fds) {
@@ -150,6 +207,7 @@ void fill(v1::Handoff& out, const HandoffEnd& end) {
   out.set_peer_pid(end.peer_pid);
   out.set_stall_us(static_cast<std::uint64_t>(to_us(end.timeouts.stall)));
   out.set_budget_us(static_cast<std::uint64_t>(to_us(end.timeouts.freeze_budget)));
+  out.set_rehearsal(end.rehearsal);
 }
 
 v1::Start start(const std::string& service, Generation generation, const std::string& report_path) {
@@ -181,6 +239,8 @@ Result<Heard> decode(protocol::Type type, std::string_view body, Generation gene
       return take<v1::Status>(type, body, generation, fds);
     case protocol::Type::kHealth:
       return take<v1::Health>(type, body, generation, fds);
+    case protocol::Type::kRehearsed:
+      return take<v1::Rehearsed>(type, body, generation, fds);
     default:
       return fail(-EPROTO, "a " + protocol::type_name(type) + ", which no service sends");
   }

@@ -13,6 +13,7 @@
 #include "core/effects.h"
 #include "core/events.h"
 #include "protocol/frame.h"
+#include "protocol/messages.h"
 
 namespace handoff::supervisor {
 
@@ -41,7 +42,7 @@ struct SessionsCounted {
 // A message taken apart: for the core, or beside it.
 struct Heard {
   std::vector<Event> events;
-  std::variant<std::monostate, ReleaseNamed, FdsNamed, SessionsCounted> aside;
+  std::variant<std::monostate, ReleaseNamed, FdsNamed, SessionsCounted, protocol::Rehearsed> aside;
 };
 
 // generation is the sender's; what it says about itself is not believed. fds are the frame's.
@@ -54,6 +55,7 @@ struct HandoffEnd {
   std::uint32_t peer_index = 0;
   std::uint32_t peer_pid = 0;
   Timeouts timeouts;
+  bool rehearsal = false;
 };
 
 // Fresh: the listeners, whose fds are the frame's in that order.

@@ -57,6 +57,7 @@ void ServiceRunner::apply(const Spawn& spawn) {
   }
   to_ = {process->release->name, spawn.generation, 0, process->release->digest,
          process->release->path};
+  if (spawn.rehearsal) weigh_before_plan();
   if (process->release->changed()) {
     spdlog::warn(
         "{}: {} was written to since it was opened: what runs now is not what was digested", name(),
@@ -157,7 +158,8 @@ bool ServiceRunner::send_start(const Spawn& spawn, Process& process) {
                                               .channel_index = 0,
                                               .peer_index = 1,
                                               .peer_pid = static_cast<std::uint32_t>(donor->pid),
-                                              .timeouts = spawn.timeouts},
+                                              .timeouts = spawn.timeouts,
+                                              .rehearsal = spawn.rehearsal},
                                              host_.report_path);
   const int fds[] = {channel->first.get(), donor->pidfd.get()};
   return process.send(protocol::Type::kStart, body, fds);
@@ -175,7 +177,8 @@ void ServiceRunner::apply(const SendDonate& donate) {
                                                 .channel_index = 0,
                                                 .peer_index = 1,
                                                 .peer_pid = static_cast<std::uint32_t>(heir->pid),
-                                                .timeouts = donate.timeouts}),
+                                                .timeouts = donate.timeouts,
+                                                .rehearsal = donate.rehearsal}),
                     fds);
     heir->donor_end.reset();
   }
@@ -227,6 +230,8 @@ void ServiceRunner::heard(Generation generation, Heard what) {
     process->named = std::move(fds->fds);
   } else if (auto* counted = std::get_if<SessionsCounted>(&what.aside)) {
     if (auto query = queries_.extract(counted->query_id)) query.mapped()(counted->sessions);
+  } else if (auto* found = std::get_if<protocol::Rehearsed>(&what.aside)) {
+    take_findings(generation, std::move(*found));
   }
   for (Event& event : what.events) feed(std::move(event));
 }

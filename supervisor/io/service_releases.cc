@@ -33,6 +33,7 @@ bool is(const ReleasePtr& known, const Release& release) {
 
 void ServiceRunner::apply(const OpenCandidate&) {
   if (asking_ != nullptr) follower_ = *asking_;
+  plan_ = std::exchange(wanted_plan_, std::nullopt);
   const std::uint64_t token = ++open_token_;
   ++opening_;
   open_release(host_.loop, wanted_path_, wanted_args_, [this, token](Result<ReleasePtr> opened) {
@@ -59,6 +60,7 @@ void ServiceRunner::release_known(Result<ReleasePtr> opened) {
 
 // The file is open since it ran: whatever has become of its path, it is what comes back.
 void ServiceRunner::apply(const OpenBack&) {
+  plan_.reset();
   if (asking_ != nullptr) {
     follower_ = *asking_;
   } else {

@@ -160,7 +160,8 @@ void ServiceRunner::apply(const Announce& announce) {
   }
   json event = announce_json(name(), announce, now() - asked_at_);
   if (announce.begins) {
-    spdlog::info("{}: handoff to generation {}: {}", name(), to_.generation, announce.phase);
+    spdlog::info("{}: {} to generation {}: {}", name(), plan_ ? "rehearsal" : "handoff",
+                 to_.generation, announce.phase);
     event["to"] = party_json(party(to_.generation));
   }
   tell(event, false);
@@ -169,6 +170,10 @@ void ServiceRunner::apply(const Announce& announce) {
 void ServiceRunner::apply(const Conclude& conclude) {
   const Report& report = conclude.report;
   if (to_release_) to_.release = to_release_->name;
+  if (report.rehearsal) {
+    conclude_plan(report);
+    return;
+  }
   if (report.result == Report::Result::kDone) {
     spdlog::info("{}: release {} (generation {}) {}, {} sessions moved", name(), to_.release,
                  to_.generation, report.fresh ? "started" : "took over", report.moved);
@@ -207,17 +212,23 @@ void ServiceRunner::record(json what) {
 }
 
 void ServiceRunner::apply(const Refuse& refuse) {
-  spdlog::warn("{}: upgrade refused: {}", name(), refuse.message);
+  const bool plan = asking_ != nullptr ? wanted_plan_.has_value() : plan_.has_value();
+  spdlog::warn("{}: {} refused: {}", name(), plan ? "plan" : "upgrade", refuse.message);
   json answer = refusal_json(name(), refuse.code, refuse.message);
-  json what = answer;
-  what["event"] = "refused";
-  record(std::move(what));
+  if (plan) {
+    (void)record_plan(answer);
+  } else {
+    json what = answer;
+    what["event"] = "refused";
+    record(std::move(what));
+  }
   answer["state"] = machine_.state_name();
   if (asking_ != nullptr) {
     if (const auto client = asking_->lock()) client->finish(answer);
     return;
   }
   ++open_token_;
+  plan_.reset();
   tell(answer, true);
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "config.h"
+#include "core/plan.h"
 #include "core/service.h"
 #include "io/control_server.h"
 #include "io/health.h"
@@ -59,6 +60,11 @@ class ServiceRunner {
   void rollback(const Timeouts& timeouts, const ClientPtr& client);
   void commit(const ClientPtr& client);
   void stop(bool at_once, const ClientPtr& client);
+  // What an upgrade would do: tried on the service that runs (io/service_plan.cc).
+  void plan(const std::string& path, std::optional<std::vector<std::string>> args,
+            const Timeouts& timeouts, const ClientPtr& client);
+  // Who asked for the plan does not wait for it any more.
+  void drop_plan(const ClientPtr& client);
 
   // A child ended. false: it is none of this service's.
   bool ended(pid_t pid, const Exit& exit);
@@ -100,6 +106,11 @@ class ServiceRunner {
   void remember(nlohmann::json answer);
   void record(nlohmann::json what);
 
+  void weigh_before_plan();
+  void take_findings(Generation generation, protocol::Rehearsed findings);
+  void conclude_plan(const Report& report);
+  Result<void> record_plan(const nlohmann::json& answer);
+
   Result<void> launch(const Spawn& spawn, Process& process);
   std::unique_ptr<ServiceChannel> open_channel(UniqueFd fd, Generation generation);
   bool send_start(const Spawn& spawn, Process& process);
@@ -137,7 +148,9 @@ class ServiceRunner {
   Time asked_at_{};
   int asked_by_ = -1;  // uid
   nlohmann::json last_upgrade_ = nullptr;
-  std::string wanted_path_;  // of the request that is being stepped, too
+  std::optional<PlanFacts> plan_;         // of the rehearsal under way
+  std::optional<PlanFacts> wanted_plan_;  // what is being stepped is the request for one
+  std::string wanted_path_;               // of the request that is being stepped, too
   std::vector<std::string> wanted_args_;
   std::uint64_t open_token_ = 0;
   int opening_ = 0;

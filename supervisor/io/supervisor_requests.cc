@@ -54,11 +54,17 @@ void Supervisor::serve(const ClientPtr& client, const json& request) {
     return;
   }
   ServiceRunner& service = *chosen.front();
-  if (command == "upgrade") {
+  if (command == "upgrade" || command == "plan") {
     std::optional<std::vector<std::string>> args;
     if (request.contains("args")) args = request.at("args").get<std::vector<std::string>>();
-    service.upgrade(request.value("path", ""), std::move(args),
-                    timeouts_from(request, service.timeouts()), client);
+    const Timeouts timeouts = timeouts_from(request, service.timeouts());
+    if (command == "upgrade") {
+      service.upgrade(request.value("path", ""), std::move(args), timeouts, client);
+    } else {
+      service.plan(request.value("path", ""), std::move(args), timeouts, client);
+    }
+  } else if (command == "drop_plan") {
+    service.drop_plan(client);
   } else if (command == "restart") {
     service.restart(timeouts_from(request, service.timeouts()), client);
   } else if (command == "rollback") {

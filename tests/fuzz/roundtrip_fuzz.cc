@@ -77,10 +77,12 @@ void report_register(In& in) {
   m.returning = in.ConsumeBool();
   m.state = in.ConsumeIntegralInRange<std::uint32_t>(0, 6);
   m.handoff_id = number(in);
+  m.rehearsal = in.ConsumeBool();
   const auto all = heard(Type::kRegister, encode(m));
   const auto registered = only_event<supervisor::Registered>(all);
   CHECK_THAT(registered.returning == m.returning, "");
   CHECK_THAT(registered.handoff_id == (m.returning ? m.handoff_id : 0), "");
+  CHECK_THAT(registered.rehearsal == m.rehearsal, "");
   const auto& named = std::get<supervisor::ReleaseNamed>(all.aside);
   CHECK_THAT(named.service == m.manifest.service && named.release == m.manifest.release, "");
 }
@@ -166,6 +168,41 @@ void report_health(In& in) {
   CHECK_THAT(event.why.empty() == m.healthy, "");
 }
 
+void report_rehearsed(In& in) {
+  protocol::Rehearsed m{.handoff_id = number(in), .complete = in.ConsumeBool()};
+  if (in.ConsumeBool()) m.from = any_manifest(in);
+  if (in.ConsumeBool()) m.to = any_manifest(in);
+  m.sessions = number(in);
+  m.passed = number(in);
+  m.refused = number(in);
+  m.busy = number(in);
+  for (auto n = in.ConsumeIntegralInRange(0, 12); n > 0; --n) {
+    m.findings.push_back({number(in), any_name(in), in.ConsumeRandomLengthString(2000)});
+  }
+  for (auto n = in.ConsumeIntegralInRange(0, 4); n > 0; --n) {
+    m.amounts.push_back({any_name(in), in.ConsumeBool(), number(in), number(in)});
+  }
+  for (auto* value : {&m.spent_ns, &m.finish_ns, &m.unsettled, &m.rss, &m.pss, &m.round_trip_ns}) {
+    *value = number(in);
+  }
+  m.early = in.ConsumeBool();
+  const auto all = heard(Type::kRehearsed, encode(m));
+  const auto event = only_event<supervisor::Rehearsed>(all);
+  CHECK_THAT(event.handoff_id == m.handoff_id && event.complete == m.complete, "");
+  const auto& read = std::get<protocol::Rehearsed>(all.aside);
+  CHECK_THAT(read.from.has_value() == m.from.has_value(), "");
+  CHECK_THAT(!m.to || read.to->kinds.size() == m.to->kinds.size(), "");
+  CHECK_THAT(!m.to || read.to->named.size() == m.to->named.size(), "");
+  CHECK_THAT(read.sessions == m.sessions && read.passed == m.passed, "");
+  CHECK_THAT(read.refused == m.refused && read.busy == m.busy, "");
+  CHECK_THAT(read.findings.size() == m.findings.size(), "");
+  CHECK_THAT(read.amounts.size() == m.amounts.size(), "");
+  CHECK_THAT(read.spent_ns == m.spent_ns && read.finish_ns == m.finish_ns, "");
+  CHECK_THAT(read.unsettled == m.unsettled && read.early == m.early, "");
+  CHECK_THAT(read.rss == m.rss && read.pss == m.pss, "");
+  CHECK_THAT(read.round_trip_ns == m.round_trip_ns, "");
+}
+
 // ---- the supervisor orders ---------------------------------------------------------------------
 
 template <class Message>
@@ -189,12 +226,14 @@ supervisor::HandoffEnd any_end(In& in) {
                              .timeouts = {}};
   end.timeouts.stall = any_timeout(in);
   end.timeouts.freeze_budget = any_timeout(in);
+  end.rehearsal = in.ConsumeBool();
   return end;
 }
 
 void check_end(const protocol::Handoff& read, const supervisor::HandoffEnd& end) {
   CHECK_THAT(read.id == end.id && read.peer_pid == end.peer_pid, "");
   CHECK_THAT(read.channel_index == end.channel_index && read.peer_index == end.peer_index, "");
+  CHECK_THAT(read.rehearsal == end.rehearsal, "");
   CHECK_THAT(read.stall_us == static_cast<std::uint64_t>(supervisor::to_us(end.timeouts.stall)),
              "");
   CHECK_THAT(
@@ -252,9 +291,10 @@ void order_others(In& in) {
   CHECK_THAT(cancel.handoff_id == id && cancel.reason == "given up", "");
 }
 
-constexpr void (*kAll[])(In&) = {report_register,  report_owner,  report_progress, report_failed,
-                                 report_retired,   report_status, report_health,   order_start,
-                                 order_start_heir, order_donate,  order_others};
+constexpr void (*kAll[])(In&) = {report_register, report_owner,   report_progress,
+                                 report_failed,   report_retired, report_status,
+                                 report_health,   order_start,    order_start_heir,
+                                 order_donate,    order_others,   report_rehearsed};
 
 }  // namespace
 }  // namespace handoff

@@ -89,6 +89,20 @@ TEST_P(ExhaustiveTest, NoInterleavingBreaksAnInvariant) {
 INSTANTIATE_TEST_SUITE_P(Within, ExhaustiveTest, ::testing::ValuesIn(kBounds),
                          [](const auto& bound) { return std::string(bound.param.name); });
 
+// Whatever happens to whom, a rehearsal leaves the donor serving; it dies of its own death alone.
+TEST(RehearsalSimulationTest, NoInterleavingFreezesTheDonorOrHandsAnythingOver) {
+  Machines machines(true);
+  for (const std::uint8_t sessions : {0, 1, 2}) {
+    const Explored explored =
+        explore(Simulation({machines}),
+                World(sessions, {.deaths = 2, .hangs = 2, .refusals = 1, .cancels = 1}));
+    EXPECT_FALSE(explored.violation) << show(explored);
+    EXPECT_EQ(explored.switched, 0U);
+    EXPECT_GT(explored.donor_serves, 0U);
+    EXPECT_GT(explored.states, 1000U);
+  }
+}
+
 // What was never reached was not tested.
 TEST(ExhaustiveCoverageTest, EveryStateOfTheThreeMachinesIsReached) {
   Machines machines;

@@ -48,7 +48,7 @@ supervisor::Event event_of(Heard heard, unsigned sessions, unsigned lost) {
   const supervisor::Exit crash{true, 9, false};
   switch (heard) {
     case Heard::kRegistered:
-      return supervisor::Registered{kHeir};
+      return supervisor::Registered{.generation = kHeir, .rehearsal = true};  // it is able to
     case Heard::kOwned:
       return supervisor::Owned{
           .generation = kHeir, .handoff_id = kHeir, .sessions = sessions - lost, .lost = lost};
@@ -106,11 +106,12 @@ std::vector<Order> orders_of(const Upgrade::Step& step) {
 
 }  // namespace
 
-Machines::Machines()
-    : donors_(started(Donor(core::Limits{})), same_donor, by_state<Donor>),
-      heirs_(started(Heir(core::Limits{})), same_heir, by_state<Heir>),
-      upgrades_(Upgrade(kDonor, kHeir, supervisor::Timeouts{}, supervisor::Time{}), same_upgrade,
-                by_state_and_deadline) {}
+Machines::Machines(bool rehearsal)
+    : rehearsal_(rehearsal),
+      donors_(started(Donor({.rehearsal = rehearsal})), same_donor, by_state<Donor>),
+      heirs_(started(Heir({.rehearsal = rehearsal})), same_heir, by_state<Heir>),
+      upgrades_(Upgrade(kDonor, kHeir, supervisor::Timeouts{}, supervisor::Time{}, rehearsal),
+                same_upgrade, by_state_and_deadline) {}
 
 const Machines::Donors::Reaction& Machines::step_donor(Id from, core::DonorEventType event,
                                                        When when, unsigned dirty,

@@ -51,7 +51,10 @@ class Machines {
   using Heirs = Automaton<core::Heir, core::HeirEffect>;
   using Upgrades = Automaton<supervisor::Upgrade, Order>;
 
-  Machines();
+  // Of a handoff, or of the rehearsal of one.
+  explicit Machines(bool rehearsal = false);
+
+  bool rehearsal() const { return rehearsal_; }
 
   const core::Donor& donor(Id id) const { return donors_[id]; }
   const core::Heir& heir(Id id) const { return heirs_[id]; }
@@ -68,6 +71,7 @@ class Machines {
   const Upgrades& upgrades() const { return upgrades_; }
 
  private:
+  bool rehearsal_;
   Donors donors_;
   Heirs heirs_;
   Upgrades upgrades_;

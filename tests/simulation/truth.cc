@@ -61,6 +61,9 @@ std::optional<std::string> violation(const World& w, const Setting& setting) {
       return "I3: the heir serves a stale state of" + which;
     }
   }
+  if (setting.machines.rehearsal() && (w.donor.frozen || w.donor.retired || w.heir.runs)) {
+    return "I5: a rehearsal has frozen the donor, or handed over";
+  }
   // I5: while it gives up nothing, the donor serves.
   if (w.donor.alive && !w.donor.donating && w.donor.frozen && !w.donor.retired) {
     return "I5: no handoff is under way, and the donor is still frozen";
@@ -111,7 +114,9 @@ std::optional<std::string> violation_at_end(const World& w) {
 Breach check_report(const World& w, const Report& report, bool patient) {
   // Who does not own the sessions is gone; if that is everybody, it is known.
   const bool heir_told = w.supervisor.heir_owns;
-  if (report.result == Report::Result::kFailed ? w.heir.alive : w.donor.alive) {
+  const bool failed =
+      report.result == Report::Result::kFailed || report.result == Report::Result::kRehearsed;
+  if (failed ? w.heir.alive : w.donor.alive) {
     return Breach::kProcessLeft;
   }
   if (w.heir.alive && !heir_told) return Breach::kProcessLeft;
@@ -128,6 +133,7 @@ Breach check_report(const World& w, const Report& report, bool patient) {
       }
       return Breach::kNone;
     case Report::Result::kFailed:
+    case Report::Result::kRehearsed:
       if (w.supervisor.owner_heard) return Breach::kFailedButHeirRan;
       if (!patient) return Breach::kNone;
       // A donor that hangs can't be asked, and the exit of one that has died is about to be seen.

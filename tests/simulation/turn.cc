@@ -52,6 +52,8 @@ void Turn::dies(Who who) {
       const bool begun = given || (w.listeners_sent && w.donor.donating && !gave_up);
       if (!given || !heir_goes_on) w.loss_excused = true;
       if (!begun || !heir_goes_on) w.orphan_excused = true;
+      // Nobody is there to take over: a crash as it is without a handoff.
+      if (setting.machines.rehearsal()) w.loss_excused = w.orphan_excused = true;
       w.donor_dies();
       return;
     }

@@ -120,6 +120,7 @@ void copy(const protocol::Handoff& from, v1::Handoff& to) {
   to.set_peer_pid(from.peer_pid);
   to.set_stall_us(from.stall_us);
   to.set_budget_us(from.budget_us);
+  to.set_rehearsal(from.rehearsal);
 }
 
 void copy(const protocol::Start& from, v1::Start& to) {

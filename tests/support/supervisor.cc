@@ -119,7 +119,19 @@ Supervisor::Outcome Supervisor::command(std::vector<std::string> arguments) cons
 Supervisor::Outcome Supervisor::upgrade(const std::string& binary,
                                         const std::vector<std::string>& arguments,
                                         const std::vector<std::string>& flags) const {
-  std::vector<std::string> all = {"upgrade", "--json"};
+  return try_or_do("upgrade", binary, arguments, flags);
+}
+
+Supervisor::Outcome Supervisor::plan(const std::string& binary,
+                                     const std::vector<std::string>& arguments,
+                                     const std::vector<std::string>& flags) const {
+  return try_or_do("plan", binary, arguments, flags);
+}
+
+Supervisor::Outcome Supervisor::try_or_do(const char* what, const std::string& binary,
+                                          const std::vector<std::string>& arguments,
+                                          const std::vector<std::string>& flags) const {
+  std::vector<std::string> all = {what, "--json"};
   all.insert(all.end(), flags.begin(), flags.end());
   all.insert(all.end(), {options_.name, binary});
   if (!arguments.empty()) all.push_back("--");

@@ -45,6 +45,9 @@ class Supervisor {
   // arguments follow the "--". Flags are for `handoff upgrade`.
   Outcome upgrade(const std::string& binary, const std::vector<std::string>& arguments = {},
                   const std::vector<std::string>& flags = {}) const;
+  // The same of `handoff plan`.
+  Outcome plan(const std::string& binary, const std::vector<std::string>& arguments = {},
+               const std::vector<std::string>& flags = {}) const;
   // The service's object of `handoff status --json`; null if there is none (yet).
   nlohmann::json status() const;
 
@@ -67,6 +70,9 @@ class Supervisor {
   std::map<std::string, std::string> environment() const;
 
  private:
+  Outcome try_or_do(const char* what, const std::string& binary,
+                    const std::vector<std::string>& arguments,
+                    const std::vector<std::string>& flags) const;
   static std::vector<std::string> run_command(const Options& options);
   std::map<std::string, std::string> run_environment() const;
   void wait_until_running();

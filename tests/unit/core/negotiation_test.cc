@@ -56,6 +56,41 @@ TEST(NegotiationTest, RefusesWhatHasNoVersionInCommonAndSaysWhich) {
                  "release 1.0 writes 3, 4, release 1.0 reads 1, 2");
 }
 
+TEST(NegotiationTest, NamesTheChainThatIsMissingAndWhoHasToKnowIt) {
+  Offer one = offer({session({1}, {1})});
+  Offer three = offer({session({3}, {3})});
+  three.manifest.release = "3.0";
+  expect_refused(one, three, Code::kVersion,
+                 "missing: 1 -> 2 -> 3, which the newer code has to know (release 3.0)");
+  expect_refused(three, one, Code::kVersion,
+                 "missing: 3 -> 2 -> 1, which the newer code has to know (release 3.0)");
+  // Of several ways the shortest, and of one that nobody can have meant its ends.
+  expect_refused(offer({session({1}, {1, 2})}), offer({session({4, 9}, {9})}), Code::kVersion,
+                 "missing: 2 -> 3 -> 4,");
+  expect_refused(offer({session({1}, {1})}), offer({session({4000000}, {1})}), Code::kVersion,
+                 "missing: 1 -> ... -> 4000000,");
+  expect_refused(offer({session({1}, {1})}), offer({session({}, {})}), Code::kVersion,
+                 "release 1.0 reads none");
+}
+
+TEST(NegotiationTest, ListsAllThatDoesNotFitAndRefusesWithTheFirst) {
+  Kind data{.name = "data", .section = true, .reads = {1}, .writes = {1}};
+  const Offer donor =
+      offer({session({1}, {1}), data}, {{.name = "admin", .address = "tcp:127.0.0.1:1"}});
+  Offer heir = offer({session({2}, {2})});
+  heir.manifest.service = "mail";
+  heir.lane = 1;
+  const auto against = mismatches(donor, heir);
+  ASSERT_EQ(5U, against.size());
+  EXPECT_THAT(against[0].text, HasSubstr("lanes"));
+  EXPECT_THAT(against[1].text, HasSubstr("'mail'"));
+  EXPECT_THAT(against[2].text, HasSubstr("'admin'"));
+  EXPECT_THAT(against[3].text, HasSubstr("session kind 'session'"));
+  EXPECT_THAT(against[4].text, HasSubstr("section 'data'"));
+  EXPECT_EQ(against[0], negotiate(donor, heir).error());
+  EXPECT_TRUE(mismatches(donor, donor).empty());
+}
+
 TEST(NegotiationTest, RefusesWhatTheHeirDoesNotClaim) {
   Kind data{.name = "data", .section = true, .reads = {1}, .writes = {1}};
   expect_refused(offer({session({1}, {1}), data}), offer({session({1}, {1})}), Code::kUnclaimed,

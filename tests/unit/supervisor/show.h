@@ -14,9 +14,11 @@ inline std::string show(const Effect& effect) {
         using T = std::decay_t<decltype(what)>;
         if constexpr (std::is_same_v<T, Spawn>) {
           return std::string("spawn ") + std::to_string(what.generation) +
-                 (what.candidate ? " candidate" : "") + (what.heir ? " heir" : "");
+                 (what.candidate ? " candidate" : "") + (what.heir ? " heir" : "") +
+                 (what.rehearsal ? " rehearsal" : "");
         } else if constexpr (std::is_same_v<T, SendDonate>) {
-          return "donate " + std::to_string(what.donor) + ">" + std::to_string(what.heir);
+          return "donate " + std::to_string(what.donor) + ">" + std::to_string(what.heir) +
+                 (what.rehearsal ? " rehearsal" : "");
         } else if constexpr (std::is_same_v<T, SendStop>) {
           return "stop " + std::to_string(what.generation);
         } else if constexpr (std::is_same_v<T, SendCancel>) {
@@ -58,6 +60,8 @@ inline std::string show(const Effect& effect) {
               return "failed(" + what.report.code + ")";
             case Report::Result::kLost:
               return "lost(" + what.report.code + ")";
+            case Report::Result::kRehearsed:
+              return "rehearsed";
           }
           return "?";
         } else if constexpr (std::is_same_v<T, Refuse>) {

@@ -113,13 +113,43 @@ protocol::Owner shown_owner() {
   return out;
 }
 
+supervisor::HandoffEnd rehearsal_end(std::uint32_t first_fd) {
+  supervisor::HandoffEnd out = handoff_end(first_fd);
+  out.rehearsal = true;
+  return out;
+}
+
+protocol::Rehearsed rehearsed() {
+  return {
+      .handoff_id = 77,
+      .complete = true,
+      .from = manifest(),
+      .to = protocol::Manifest{.service = "chat", .release = "3.0"},
+      .sessions = 1000,
+      .passed = 998,
+      .refused = 2,
+      .busy = 3,
+      .findings = {{300, "session kind 'session'", "no such room"}, {0, "section 'rooms'", "?"}},
+      .amounts = {{"session", false, 1000, 65536}, {"rooms", true, 2, 70000}},
+      .spent_ns = 123456,
+      .finish_ns = 789,
+      .unsettled = 12,
+      .early = true,
+      .rss = 8388608,
+      .pss = 4194304,
+      .round_trip_ns = 54321};
+}
+
 std::vector<Frame> supervisor_frames() {
   return {
       {Type::kStart, "", 2, supervisor::encode_start("chat", 3, listeners(), "")},
       {Type::kStart, "heir", 2, supervisor::encode_start_heir("chat", 4, handoff_end(0), "")},
       {Type::kStart, "return", 2,
        supervisor::encode_start("chat", 3, listeners(), "/run/handoff/services.sock")},
+      {Type::kStart, "rehearsal", 2,
+       supervisor::encode_start_heir("chat", 4, rehearsal_end(0), "")},
       {Type::kDonate, "", 3, supervisor::encode_donate(4, handoff_end(1))},
+      {Type::kDonate, "rehearsal", 3, supervisor::encode_donate(4, rehearsal_end(1))},
       {Type::kStop, "", 0, supervisor::encode_stop(supervisor::Time(123456789012us))},
       {Type::kQuery, "", 0, supervisor::encode_query(300)},
       {Type::kCancel, "", 0, supervisor::encode_cancel(77, "the operator gave up")},
@@ -130,6 +160,8 @@ std::vector<Frame> service_frames() {
   return {
       {Type::kRegister, "", 0, encode(protocol::Register{1, 1, 3, manifest()})},
       {Type::kRegister, "return", 0, encode(protocol::Register{1, 1, 3, manifest(), true, 3, 4})},
+      {Type::kRegister, "rehearsal", 0,
+       encode(protocol::Register{1, 1, 4, manifest(), false, 0, 0, true})},
       {Type::kOwner, "", 0, encode(owner())},
       {Type::kOwner, "return", 2, encode(shown_owner())},
       {Type::kProgress, "", 0,
@@ -141,6 +173,7 @@ std::vector<Frame> service_frames() {
        encode(protocol::Retired{77, 123456792012345, 1000, 65536, 123456789012345, 5, true})},
       {Type::kStatus, "", 0, encode(protocol::Status{300, 1000, 2})},
       {Type::kHealth, "", 0, encode(protocol::Health{true, "all is well"})},
+      {Type::kRehearsed, "", 0, encode(rehearsed())},
   };
 }
 

@@ -113,15 +113,60 @@ void expect_return(const Heard& heard) {
   EXPECT_EQ(4U, registered.handoff_id);
 }
 
+void expect_rehearsing(const Heard& heard) {
+  const auto& registered = only_event<supervisor::Registered>(heard);
+  EXPECT_EQ(kSender, registered.generation);
+  EXPECT_FALSE(registered.returning);
+  EXPECT_TRUE(registered.rehearsal);
+}
+
+void expect_rehearsed(const Heard& heard) {
+  EXPECT_EQ(kSender, only_event<supervisor::Rehearsed>(heard).generation);
+  EXPECT_EQ(77U, only_event<supervisor::Rehearsed>(heard).handoff_id);
+  EXPECT_TRUE(only_event<supervisor::Rehearsed>(heard).complete);
+  const auto& found = aside<protocol::Rehearsed>(heard);
+  ASSERT_TRUE(found.from && found.to);
+  ASSERT_EQ(2U, found.from->kinds.size());
+  EXPECT_TRUE(found.from->kinds[1].section);
+  EXPECT_THAT(found.from->kinds[1].writes, ElementsAre(3, 300));
+  EXPECT_THAT(found.from->kinds[0].reads, ElementsAre(1, 2));
+  EXPECT_EQ("tcp:127.0.0.1:7000", found.from->named.at(0).address);
+  EXPECT_EQ("3.0", found.to->release);
+  EXPECT_EQ(1000U, found.sessions);
+  EXPECT_EQ(998U, found.passed);
+  EXPECT_EQ(2U, found.refused);
+  EXPECT_EQ(3U, found.busy);
+  ASSERT_EQ(2U, found.findings.size());
+  EXPECT_EQ(300U, found.findings[0].session);
+  EXPECT_EQ("session kind 'session'", found.findings[0].what);
+  EXPECT_EQ("no such room", found.findings[0].reason);
+  ASSERT_EQ(2U, found.amounts.size());
+  EXPECT_TRUE(found.amounts[1].section);
+  EXPECT_EQ(70000U, found.amounts[1].bytes);
+  EXPECT_EQ(123456U, found.spent_ns);
+  EXPECT_EQ(789U, found.finish_ns);
+  EXPECT_EQ(12U, found.unsettled);
+  EXPECT_TRUE(found.early);
+  EXPECT_EQ(8388608U, found.rss);
+  EXPECT_EQ(4194304U, found.pss);
+  EXPECT_EQ(54321U, found.round_trip_ns);
+}
+
 }  // namespace
 
 void expect_heard(const std::string& name, protocol::Type type, const std::string& body) {
   static const std::map<std::string, void (*)(const Heard&)> kExpected = {
-      {"Register.hex", expect_register},      {"Owner.hex", expect_owner},
-      {"Register-return.hex", expect_return}, {"Owner-return.hex", expect_owner},
-      {"Progress.hex", expect_progress},      {"Failed.hex", expect_failed},
-      {"Retired.hex", expect_retired},        {"Status.hex", expect_status},
-      {"Health.hex", expect_health}};
+      {"Register.hex", expect_register},
+      {"Owner.hex", expect_owner},
+      {"Register-return.hex", expect_return},
+      {"Owner-return.hex", expect_owner},
+      {"Progress.hex", expect_progress},
+      {"Failed.hex", expect_failed},
+      {"Retired.hex", expect_retired},
+      {"Status.hex", expect_status},
+      {"Register-rehearsal.hex", expect_rehearsing},
+      {"Health.hex", expect_health},
+      {"Rehearsed.hex", expect_rehearsed}};
   const auto expected = kExpected.find(name);
   ASSERT_NE(kExpected.end(), expected) << "what does the supervisor make of it?";
   const auto heard = supervisor::decode(type, body, kSender);

@@ -1,0 +1,71 @@
+#include "io/rehearsal.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+#include <utility>
+
+#include "io/registry.h"
+#include "io/shell.h"
+#include "io/socket.h"
+#include "protocol/limits.h"
+
+namespace handoff::io {
+
+bool Rehearsal::refuse_session(std::uint64_t id, std::string what, const Error& error) {
+  if (is_shortage(error.code)) return false;
+  ++notes.refused;
+  if (notes.refused <= kExamples) notes.findings.push_back({id, std::move(what), error.message});
+  return true;
+}
+
+bool Rehearsal::refuse_part(std::string what, const Error& error) {
+  if (is_shortage(error.code)) return false;
+  if (notes.findings.size() < protocol::kMaxFindings) {
+    notes.findings.push_back({0, std::move(what), error.message});
+  }
+  return true;
+}
+
+bool Rehearsal::refused_part(const std::string& what) const {
+  return std::any_of(notes.findings.begin(), notes.findings.end(),
+                     [&](const protocol::Finding& finding) { return finding.what == what; });
+}
+
+void Rehearsal::try_missing(const Registry& registry) {
+  for (const auto& [name, named] : registry.named) {
+    if (named.fd.valid() || named.address.empty()) continue;
+    const auto address = core::parse_address(named.address);
+    if (!address) continue;
+    if (const auto ok = can_bind(*address); !ok) {
+      (void)refuse_part("listener '" + name + "'", {-EADDRINUSE, ok.error().message});
+    }
+  }
+}
+
+void Rehearsal::weigh(bool exactly) {
+  std::ifstream statm("/proc/self/statm");
+  std::uint64_t pages = 0;
+  if (statm >> pages >> pages) {
+    notes.rss = pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  }
+  if (!exactly) return;
+  std::ifstream rollup("/proc/self/smaps_rollup");
+  for (std::string line; std::getline(rollup, line);) {
+    std::istringstream fields(line);
+    std::string key;
+    std::uint64_t kib = 0;
+    if (fields >> key >> kib && key == "Pss:") notes.pss = kib * 1024;
+  }
+}
+
+void offer_to_the_oom_killer() {
+  // Raising it takes no privilege; where there is no such file, nothing is lost but the caution.
+  const UniqueFd file(::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC));
+  if (file.valid()) (void)!::write(file.get(), "1000", 4);
+}
+
+}  // namespace handoff::io

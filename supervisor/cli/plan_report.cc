@@ -1,0 +1,172 @@
+#include "cli/plan_report.h"
+
+#include "cli/table.h"
+#include "core/duration.h"
+
+namespace handoff::supervisor {
+
+using nlohmann::json;
+
+namespace {
+
+// "  sessions   1,000 would move"; without a name the line goes on with what was before it.
+std::string line(const std::string& name, const std::string& value) {
+  constexpr std::size_t kColumn = 12;
+  return "  " + name + std::string(name.size() < kColumn ? kColumn - name.size() : 1, ' ') + value +
+         "\n";
+}
+
+std::uint64_t number(const json& object, const char* name) {
+  return object.value(name, std::uint64_t{0});
+}
+
+std::string us(std::uint64_t value) { return format_duration(std::chrono::microseconds(value)); }
+std::string ns(std::uint64_t value) {
+  return value < 1000 ? std::to_string(value) + " ns" : us(value / 1000);
+}
+
+std::string name_of(const json& party, const char* otherwise) {
+  if (!party.is_object()) return otherwise;
+  const json& name = party.at("release");
+  return name.is_string() ? name.get<std::string>() : party.value("path", otherwise);
+}
+
+std::string digest_of(const json& party) {
+  return party.is_object() ? short_digest(party.value("digest", "")) : "-";
+}
+
+std::string text(const json& value) {
+  if (value.is_null()) return "-";
+  return value.is_string() ? value.get<std::string>() : value.dump();
+}
+
+std::string states(const json& plan) {
+  std::string out;
+  for (const json& state : plan.at("states")) {
+    const bool section = state.value("section", false);
+    std::string what = (section ? "section " : "") + state.value("kind", "") + ": ";
+    if (!state.value("claimed", false)) {
+      what += "not claimed by the new release";
+    } else if (state.at("travels").is_null()) {
+      what += "no version in common";
+    } else if (section) {
+      what += "version " + text(state.at("travels"));
+    } else {
+      what += state.at("from") == state.at("to")
+                  ? "version " + text(state.at("from"))
+                  : "version " + text(state.at("from")) + " to " + text(state.at("to"));
+      if (state.at("old_converts").is_string()) {
+        what += "; the old release converts " + text(state.at("old_converts"));
+      }
+      if (state.at("new_converts").is_string()) {
+        what += "; the new release converts " + text(state.at("new_converts"));
+      }
+    }
+    out += line(out.empty() ? "state" : "", what);
+  }
+  return out;
+}
+
+std::string listeners(const json& plan) {
+  std::string out;
+  const auto add = [&out](const json& all, const char* fit) {
+    for (const json& listener : all) {
+      const std::string address = listener.value("address", "");
+      out += line(out.empty() ? "listeners" : "",
+                  listener.value("name", "") + (address.empty() ? "" : " (" + address + ")") + fit);
+    }
+  };
+  const json& fits = plan.at("listeners");
+  add(fits.at("matched"), " moves");
+  add(fits.at("missing"), " is not claimed by the new release");
+  add(fits.at("extra"), " is new: it would be bound");
+  return out;
+}
+
+std::string sessions(const json& plan) {
+  const json& of = plan.at("sessions");
+  std::string out = line("sessions", with_commas(number(of, "move")) + " would move, " +
+                                         with_commas(number(of, "wait")) + " wait, " +
+                                         with_commas(number(of, "refused")) + " be refused");
+  for (const json& example : of.at("examples")) {
+    out += line("", "session " + text(example.at("session")) + " (" + example.value("what", "") +
+                        "): " + example.value("reason", ""));
+  }
+  const auto more = number(of, "refused") - of.at("examples").size();
+  if (number(of, "refused") > of.at("examples").size()) {
+    out += line("", "and " + with_commas(more) + " more");
+  }
+  return out;
+}
+
+std::string sizes(const json& plan) {
+  const json& bytes = plan.at("bytes");
+  std::string out = line("sizes", "sessions " + format_bytes(number(bytes, "sessions")) +
+                                      ", sections " + format_bytes(number(bytes, "sections")));
+  for (const json& kind : bytes.at("kinds")) {
+    if (!kind.value("section", false)) continue;
+    out +=
+        line("", "section " + kind.value("kind", "") + ": " + format_bytes(number(kind, "bytes")) +
+                     " in " + counted(number(kind, "count"), "chunk"));
+  }
+  return out;
+}
+
+std::string times(const json& plan) {
+  const json& phases = plan.at("phases_us");
+  std::string out = line("time", "start " + us(number(phases, "start")) + ", copy " +
+                                     us(number(phases, "copy")) + ", while the old one serves");
+  const json& blackout = plan.at("blackout_us");
+  const std::string budget = " (freeze budget " + us(number(blackout, "budget")) + ")";
+  if (blackout.at("estimate").is_null()) return out + line("blackout", "not estimated" + budget);
+  const json& by = blackout.at("measured");
+  out += line("blackout", "about " + us(number(blackout, "estimate")) + budget);
+  out += line("", "by the rates measured now: " + counted(number(by, "saved"), "session") +
+                      " to save at " + ns(number(by, "save_ns")) + ", " +
+                      with_commas(number(by, "restored")) + " to restore at " +
+                      ns(number(by, "restore_ns")) + ", sections " + ns(number(by, "finish_ns")) +
+                      ", two round trips of " + ns(number(by, "round_trip_ns")));
+  return out + line("", "more, if more of them are busy at that moment");
+}
+
+std::string memory(const json& plan) {
+  const json& of = plan.at("memory");
+  const auto amount = [&of](const char* key) {
+    return of.at(key).is_null() ? std::string("unknown") : format_bytes(number(of, key));
+  };
+  std::string free = amount("free");
+  if (of.at("free_of").is_string()) free += " of " + text(of.at("free_of"));
+  return line("memory", amount("needed") + " for the time that both run, free " + free);
+}
+
+std::string way_back(const json& plan) {
+  const json& back = plan.at("way_back");
+  const json& possible = back.at("possible");
+  if (possible.get<bool>()) return line("going back", "possible");
+  std::string out;
+  for (const json& reason : back.at("against")) {
+    out += line(out.empty() ? "going back" : "",
+                (out.empty() ? "not by a handoff: " : "") + reason.get<std::string>());
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string plan_report(const json& plan) {
+  const json& from = plan.at("from");
+  const json& to = plan.at("to");
+  std::string out = plan.value("service", "") + ": " + name_of(from, "nothing") + " -> " +
+                    name_of(to, "the new release") + ", rehearsed\n";
+  out += line("digest", digest_of(from) + " -> " + digest_of(to));
+  out += states(plan) + listeners(plan);
+  // What was not found out is left out; why not, is a problem and comes below.
+  if (plan.value("tried", false)) out += sessions(plan) + sizes(plan) + times(plan) + memory(plan);
+  if (!plan.at("way_back").at("possible").is_null()) out += way_back(plan);
+  for (const json& problem : plan.at("problems")) {
+    out += line("problem", problem.value("message", ""));
+  }
+  return out + plan.value("sentence", "") + "\n";
+}
+
+}  // namespace handoff::supervisor

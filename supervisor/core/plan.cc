@@ -1,0 +1,211 @@
+#include "core/plan.h"
+
+#include <algorithm>
+
+#include "core/duration.h"
+
+namespace handoff::supervisor {
+namespace {
+
+using handoff::core::Kind;
+using handoff::core::Manifest;
+using handoff::core::Named;
+
+std::string code_name(handoff::core::Code code) {
+  switch (code) {
+    case handoff::core::Code::kVersion:
+      return "version";
+    case handoff::core::Code::kUnclaimed:
+      return "unclaimed";
+    default:
+      return "protocol";
+  }
+}
+
+// All that could be said of the protocol itself has been said by the two: they speak one.
+handoff::core::Offer offer(const Manifest& manifest) {
+  return {.protocol_min = 1, .protocol_max = 1, .lane = 0, .lanes = 1, .manifest = manifest};
+}
+
+const Named* find(const Manifest& in, const std::string& name) {
+  const auto found = std::find_if(in.named.begin(), in.named.end(),
+                                  [&](const Named& named) { return named.name == name; });
+  return found == in.named.end() ? nullptr : &*found;
+}
+
+void compare_states(Plan& plan, const Manifest& from, const Manifest& to) {
+  for (const Kind& kind : from.kinds) {
+    Plan::State state{.name = kind.name, .section = kind.section, .from = kind.version};
+    if (const Kind* other = handoff::core::find_kind(to, kind)) {
+      state.claimed = true;
+      state.travels = handoff::core::travels_as(kind, *other);
+      state.to = other->version;
+      if (kind.section) {
+        // Its versions are the service's own affair: what is known is how it travels.
+        state.from = state.to = state.travels;
+      } else if (state.travels != 0) {
+        if (state.from != state.travels) {
+          state.old_converts = handoff::core::chain_text(state.from, state.travels);
+        }
+        if (state.to != state.travels) {
+          state.new_converts = handoff::core::chain_text(state.travels, state.to);
+        }
+      }
+    }
+    plan.states.push_back(std::move(state));
+  }
+}
+
+void compare_listeners(Plan& plan, const Manifest& from, const Manifest& to) {
+  for (const Named& named : from.named) {
+    (find(to, named.name) != nullptr ? plan.matched : plan.missing)
+        .push_back({named.name, named.address});
+  }
+  for (const Named& named : to.named) {
+    // A claim that nobody can meet is none: the service goes without that fd, as it did before.
+    if (find(from, named.name) == nullptr && !named.address.empty()) {
+      plan.extra.push_back({named.name, named.address});
+    }
+  }
+}
+
+void look_back(Plan& plan, const Manifest& from, const Manifest& to) {
+  Manifest donor = to;
+  std::erase_if(donor.named, [&](const Named& named) {
+    return named.address.empty() && find(from, named.name) == nullptr;
+  });
+  const auto against = handoff::core::mismatches(offer(donor), offer(from));
+  plan.way_back = against.empty();
+  for (const auto& reason : against) plan.no_way_back.push_back(reason.text);
+}
+
+std::uint64_t each(std::uint64_t ns, std::uint64_t count) { return count == 0 ? 0 : ns / count; }
+
+// A freeze at the moment of the rehearsal would have saved what was unsettled then. An heir that
+// restores early would restore those, any other all of them.
+void estimate_switch(Plan& plan, const protocol::Rehearsed& donor,
+                     const protocol::Rehearsed& heir) {
+  Plan::Switch out;
+  out.saved = donor.unsettled;
+  out.save_ns = each(donor.spent_ns, donor.passed);
+  out.restored = heir.early ? std::min(donor.unsettled, heir.sessions) : heir.sessions;
+  out.restore_ns = each(heir.spent_ns, heir.passed + heir.refused);
+  out.finish_ns = heir.finish_ns;
+  out.round_trip_ns = donor.round_trip_ns;
+  out.us = (out.saved * out.save_ns + out.restored * out.restore_ns + out.finish_ns +
+            2 * out.round_trip_ns) /
+           1000;
+  plan.switching = out;
+}
+
+void count(Plan& plan, const protocol::Rehearsed& heir,
+           const std::optional<protocol::Rehearsed>& donor) {
+  plan.move = heir.passed;
+  plan.wait = heir.busy + (donor ? donor->busy : 0);
+  plan.refused = heir.refused + (donor ? donor->refused : 0);
+  plan.amounts = heir.amounts;
+  for (const protocol::Amount& amount : heir.amounts) {
+    (amount.section ? plan.section_bytes : plan.session_bytes) += amount.bytes;
+  }
+  const auto take = [&plan](const protocol::Rehearsed& side) {
+    for (const protocol::Finding& finding : side.findings) {
+      if (finding.session == 0) continue;
+      if (plan.examples.size() < 10) plan.examples.push_back(finding);
+    }
+  };
+  if (donor) take(*donor);
+  take(heir);
+}
+
+void weigh(Plan& plan, const PlanFacts& facts) {
+  plan.free_memory = facts.free_memory;
+  plan.free_memory_of = facts.free_memory_of;
+  if (!facts.heir || facts.heir->rss == 0) return;
+  std::uint64_t needed = facts.heir->pss != 0 ? facts.heir->pss : facts.heir->rss;
+  if (facts.donor && facts.donor->rss > facts.donor_rss && facts.donor_rss != 0) {
+    needed += facts.donor->rss - facts.donor_rss;
+  }
+  plan.needed_memory = needed;
+}
+
+std::string sessions(std::uint64_t number) {
+  return std::to_string(number) + (number == 1 ? " session" : " sessions");
+}
+
+void find_problems(Plan& plan, const PlanFacts& facts) {
+  const auto add = [&plan](std::string code, std::string text) {
+    plan.problems.push_back({std::move(code), std::move(text)});
+  };
+  if (facts.heir && facts.heir->from && facts.heir->to) {
+    for (const auto& reason :
+         handoff::core::mismatches(offer(*facts.heir->from), offer(*facts.heir->to))) {
+      add(code_name(reason.code), reason.text);
+    }
+  }
+  const bool rehearsed = facts.report.result == Report::Result::kRehearsed;
+  if (!rehearsed && plan.problems.empty()) add(facts.report.code, facts.report.message);
+  if (plan.refused > 0) {
+    std::string text = sessions(plan.refused) + " of " + std::to_string(plan.move + plan.refused) +
+                       " would be refused";
+    if (!plan.examples.empty()) text += ": " + plan.examples.front().reason;
+    add("rejected", std::move(text));
+  }
+  for (const auto* side : {&facts.donor, &facts.heir}) {
+    if (!*side) continue;
+    for (const protocol::Finding& finding : (*side)->findings) {
+      if (finding.session == 0) add("rejected", finding.what + ": " + finding.reason);
+    }
+  }
+  // The donor keeps a fifth of the budget for the heir's last word.
+  const std::uint64_t left = plan.budget_us / 5 * 4;
+  if (rehearsed && plan.switching && plan.switching->us > left) {
+    const auto us = [](std::uint64_t value) {
+      return format_duration(std::chrono::microseconds(value));
+    };
+    add("timeout", "the switch would take about " + us(plan.switching->us) +
+                       ", and the freeze budget of " + us(plan.budget_us) + " leaves it " +
+                       us(left) + ": --freeze-budget gives it more");
+  }
+}
+
+std::string tell(const Plan& plan, const std::string& service, const std::string& release) {
+  if (!plan.problems.empty()) {
+    return "An upgrade of " + service +
+           " would fail, and its users would notice nothing: " + plan.problems.front().text + ".";
+  }
+  const std::string to = release.empty() ? "the new release" : "release " + release;
+  std::string text = "An upgrade of " + service + " to " + to + " would ";
+  if (plan.move + plan.wait == 0) return text + "be noticed by nobody: nobody is connected.";
+  text += "disconnect nobody: " + sessions(plan.move) + " would move";
+  if (plan.wait > 0) {
+    text += ", " + std::to_string(plan.wait) + " would stay with the old release until idle";
+  }
+  if (plan.switching) {
+    text +=
+        ", with a pause of about " + format_duration(std::chrono::microseconds(plan.switching->us));
+  }
+  return text + ".";
+}
+
+}  // namespace
+
+Plan make_plan(const PlanFacts& facts, const std::string& service, const std::string& release) {
+  Plan plan;
+  plan.budget_us = static_cast<std::uint64_t>(to_us(facts.timeouts.freeze_budget));
+  if (facts.heir) {
+    if (facts.heir->from && facts.heir->to) {
+      compare_states(plan, *facts.heir->from, *facts.heir->to);
+      compare_listeners(plan, *facts.heir->from, *facts.heir->to);
+      look_back(plan, *facts.heir->from, *facts.heir->to);
+    }
+    plan.tried = facts.heir->complete;
+    if (plan.tried) count(plan, *facts.heir, facts.donor);
+    if (plan.tried && facts.donor) estimate_switch(plan, *facts.donor, *facts.heir);
+  }
+  weigh(plan, facts);
+  find_problems(plan, facts);
+  plan.sentence = tell(plan, service, release);
+  return plan;
+}
+
+}  // namespace handoff::supervisor

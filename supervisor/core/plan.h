@@ -1,0 +1,84 @@
+// What an upgrade would do, from what a rehearsal of it has found: a pure function of the findings
+// of both sides, their manifests, and what was measured. Nothing here promises more than that.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/effects.h"
+#include "core/negotiation.h"
+#include "protocol/messages.h"
+
+namespace handoff::supervisor {
+
+struct PlanFacts {
+  Report report;  // of the rehearsal as a handoff
+  Timeouts timeouts;
+  // What either side said; none if it did not come to that.
+  std::optional<protocol::Rehearsed> donor;
+  std::optional<protocol::Rehearsed> heir;
+  // Measured before the new process was started.
+  std::optional<std::uint64_t> free_memory;
+  std::string free_memory_of;  // whose limit that is
+  std::uint64_t donor_rss = 0;
+};
+
+struct Plan {
+  // One kind of state on its way.
+  struct State {
+    std::string name;
+    bool section = false;
+    bool claimed = false;       // by the new release
+    std::uint32_t from = 0;     // the old release's own version; of a section: as it travels
+    std::uint32_t travels = 0;  // 0: there is no way
+    std::uint32_t to = 0;
+    std::string old_converts;  // "3 -> 2 -> 1", "" if there is nothing to convert there
+    std::string new_converts;
+  };
+  struct Listener {
+    std::string name;
+    std::string address;
+  };
+  struct Problem {
+    std::string code;
+    std::string text;
+  };
+  // The switch by the rates of this rehearsal.
+  struct Switch {
+    std::uint64_t us = 0;
+    std::uint64_t saved = 0;  // sessions
+    std::uint64_t save_ns = 0;
+    std::uint64_t restored = 0;
+    std::uint64_t restore_ns = 0;
+    std::uint64_t finish_ns = 0;
+    std::uint64_t round_trip_ns = 0;  // a switch takes two
+  };
+
+  std::vector<State> states;
+  std::vector<Listener> matched, missing, extra;
+  bool tried = false;  // the copy came to its end: how many would move is known
+  std::uint64_t move = 0;
+  std::uint64_t wait = 0;
+  std::uint64_t refused = 0;
+  std::vector<protocol::Finding> examples;  // of the refused, at most ten
+  std::vector<protocol::Amount> amounts;
+  std::uint64_t session_bytes = 0;
+  std::uint64_t section_bytes = 0;
+  std::optional<Switch> switching;
+  std::uint64_t budget_us = 0;
+  std::optional<std::uint64_t> needed_memory;
+  std::optional<std::uint64_t> free_memory;
+  std::string free_memory_of;
+  // Whether the old release can take everything back; unknown without both manifests.
+  std::optional<bool> way_back;
+  std::vector<std::string> no_way_back;
+  // Why the upgrade would not go through; none if it would.
+  std::vector<Problem> problems;
+  std::string sentence;  // what it would do to the users
+};
+
+// service and release are for the sentence.
+Plan make_plan(const PlanFacts& facts, const std::string& service, const std::string& release);
+
+}  // namespace handoff::supervisor

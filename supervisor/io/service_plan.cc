@@ -1,0 +1,85 @@
+// The part of ServiceRunner that plans: it lets the machine rehearse an upgrade, gathers what the
+// two processes find, and tells what would come of it.
+#include <spdlog/spdlog.h>
+
+#include <utility>
+
+#include "io/free_memory.h"
+#include "io/service_runner.h"
+#include "plan_json.h"
+
+namespace handoff::supervisor {
+
+using nlohmann::json;
+
+// Unlike an upgrade it is recorded when it is over: until then nothing is changed that somebody
+// would have to know of.
+void ServiceRunner::plan(const std::string& path, std::optional<std::vector<std::string>> args,
+                         const Timeouts& timeouts, const ClientPtr& client) {
+  wanted_path_ = path.empty() ? release_->path : path;
+  wanted_args_ = args ? std::move(*args) : release_->args;
+  const auto asking = client.lock();
+  const int before = std::exchange(asked_by_, asking ? asking->uid() : -1);
+  asking_ = &client;
+  wanted_plan_.emplace().timeouts = timeouts;
+  feed(HandoffRequested{.to = Probation::Origin::kNew, .rehearsal = true, .timeouts = timeouts});
+  asking_ = nullptr;
+  // Refused: what is under way is somebody else's.
+  if (std::exchange(wanted_plan_, std::nullopt)) asked_by_ = before;
+}
+
+void ServiceRunner::drop_plan(const ClientPtr& client) {
+  if (plan_) feed(RehearsalDropped{});
+  if (const auto asking = client.lock()) {
+    asking->finish({{"event", "done"}, {"result", "done"}, {"service", name()}});
+  }
+}
+
+void ServiceRunner::weigh_before_plan() {
+  if (!plan_) return;
+  if (const auto free = free_memory()) {
+    plan_->free_memory = free->bytes;
+    plan_->free_memory_of = free->of;
+  }
+  if (const Process* donor = current()) plan_->donor_rss = resident(donor->pid);
+}
+
+void ServiceRunner::take_findings(Generation generation, protocol::Rehearsed findings) {
+  if (!plan_ || findings.handoff_id != to_.generation) return;
+  if (generation == to_.generation) {
+    plan_->heir = std::move(findings);
+  } else if (generation == from_.generation) {
+    plan_->donor = std::move(findings);
+  }
+}
+
+void ServiceRunner::conclude_plan(const Report& report) {
+  PlanFacts facts = std::exchange(plan_, std::nullopt).value_or(PlanFacts{});
+  facts.report = report;
+  const Plan plan = make_plan(facts, name(), to_.release);
+  spdlog::info("{}: rehearsed generation {}: {}", name(), to_.generation, plan.sentence);
+  json answer = plan_json(name(), plan, report, from_, to_);
+  if (const auto recorded = record_plan(answer); !recorded) {
+    // No upgrade is begun that could not be told afterwards.
+    const json problem{{"code", "history"}, {"message", recorded.error().message}};
+    answer["problems"].push_back(problem);
+    answer["sentence"] =
+        "An upgrade of " + name() +
+        " would be refused, and its users would notice nothing: " + recorded.error().message + ".";
+    answer["error"] = problem;
+    answer["result"] = "failed";
+  }
+  answer["state"] = machine_.state_name();
+  tell(answer, true);
+  to_release_.reset();
+}
+
+Result<void> ServiceRunner::record_plan(const json& answer) {
+  json record = plan_record(answer);
+  record["uid"] = asked_by_;
+  auto recorded = host_.record(std::move(record));
+  if (!recorded) spdlog::error("{}: {}", name(), recorded.error().message);
+  return recorded;
+}
+
+}  // namespace handoff::supervisor

@@ -1,0 +1,211 @@
+// What is concluded from what a rehearsal has found.
+#include "core/plan.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace handoff::supervisor {
+namespace {
+
+using namespace std::chrono_literals;
+using protocol::Kind;
+using protocol::Manifest;
+using protocol::Rehearsed;
+using ::testing::HasSubstr;
+
+Kind session(std::uint32_t version, std::vector<std::uint32_t> reads,
+             std::vector<std::uint32_t> writes) {
+  return {"session", false, version, std::move(reads), std::move(writes)};
+}
+Kind section(const char* name, std::vector<std::uint32_t> reads,
+             std::vector<std::uint32_t> writes) {
+  return {name, true, 0, std::move(reads), std::move(writes)};
+}
+
+Manifest old_release() {
+  return {"chat", "1.0", {session(1, {1}, {1})}, {{"public", "tcp:127.0.0.1:7000", 1, 2}}};
+}
+Manifest new_release() {
+  return {"chat", "2.0", {session(2, {1, 2}, {1, 2})}, {{"public", "tcp:127.0.0.1:0"}}};
+}
+
+// A rehearsal in which nothing went wrong: 1,000 sessions, ten of them in motion.
+PlanFacts good() {
+  PlanFacts facts;
+  facts.report.result = Report::Result::kRehearsed;
+  facts.report.rehearsal = true;
+  facts.donor = Rehearsed{.complete = true,
+                          .sessions = 1000,
+                          .passed = 1000,
+                          .spent_ns = 4'000'000,
+                          .unsettled = 10,
+                          .rss = 30'000'000,
+                          .round_trip_ns = 50'000};
+  facts.heir = Rehearsed{.complete = true,
+                         .from = old_release(),
+                         .to = new_release(),
+                         .sessions = 1000,
+                         .passed = 1000,
+                         .amounts = {{"session", false, 1000, 64000}},
+                         .spent_ns = 2'000'000,
+                         .finish_ns = 30'000,
+                         .early = true,
+                         .rss = 9'000'000,
+                         .pss = 7'000'000};
+  facts.free_memory = 1'000'000'000;
+  facts.free_memory_of = "the host";
+  facts.donor_rss = 29'000'000;
+  return facts;
+}
+Plan plan(const PlanFacts& facts) { return make_plan(facts, "chat", "2.0"); }
+
+TEST(PlanTest, SaysWhatWouldMoveAndAtWhatPrice) {
+  const Plan out = plan(good());
+  EXPECT_TRUE(out.problems.empty());
+  EXPECT_EQ(out.move, 1000U);
+  EXPECT_EQ(out.refused, 0U);
+  EXPECT_EQ(out.session_bytes, 64000U);
+  EXPECT_EQ(out.needed_memory, 8'000'000U) << "the heir's, and what the donor grew by";
+  EXPECT_EQ(out.free_memory, 1'000'000'000U);
+  EXPECT_EQ(out.way_back, true);
+  // 10 to save at 4 us, 10 to restore at 2 us, 30 us for the sections, two round trips of 50.
+  ASSERT_TRUE(out.switching);
+  EXPECT_EQ(out.switching->us, 190U);
+  EXPECT_EQ(out.sentence,
+            "An upgrade of chat to release 2.0 would disconnect nobody: 1000 sessions would move, "
+            "with a pause of about 190 us.");
+}
+
+TEST(PlanTest, AnHeirThatCantRestoreEarlyRestoresAllOfThemInTheFreeze) {
+  PlanFacts facts = good();
+  facts.heir->early = false;
+  EXPECT_EQ(plan(facts).switching->restored, 1000U);
+  EXPECT_EQ(plan(facts).switching->us, 2170U);
+}
+
+TEST(PlanTest, ASwitchThatTheBudgetHasNoTimeForIsAProblem) {
+  PlanFacts facts = good();
+  facts.timeouts.freeze_budget = 237us;
+  ASSERT_EQ(plan(facts).problems.size(), 1U) << "a fifth of it is the heir's";
+  EXPECT_EQ(plan(facts).problems[0].code, "timeout");
+  EXPECT_THAT(plan(facts).problems[0].text, HasSubstr("--freeze-budget"));
+  facts.timeouts.freeze_budget = 240us;
+  EXPECT_TRUE(plan(facts).problems.empty());
+}
+
+TEST(PlanTest, NamesTheChainOnTheSideThatKnowsIt) {
+  PlanFacts facts = good();
+  facts.heir->to->kinds = {session(3, {1, 2, 3}, {1, 2, 3})};
+  EXPECT_EQ(plan(facts).states.at(0).new_converts, "1 -> 2 -> 3");
+  EXPECT_EQ(plan(facts).states.at(0).old_converts, "");
+  std::swap(facts.heir->from, facts.heir->to);
+  EXPECT_EQ(plan(facts).states.at(0).old_converts, "3 -> 2 -> 1");
+  EXPECT_EQ(plan(facts).states.at(0).new_converts, "");
+  // Each knows a part of the way.
+  facts.heir->from->kinds = {session(1, {1}, {1, 2})};
+  facts.heir->to->kinds = {session(3, {2, 3}, {3})};
+  EXPECT_EQ(plan(facts).states.at(0).old_converts, "1 -> 2");
+  EXPECT_EQ(plan(facts).states.at(0).new_converts, "2 -> 3");
+}
+
+TEST(PlanTest, SaysOfASectionHowItTravels) {
+  PlanFacts facts = good();
+  facts.heir->from->kinds.push_back(section("rooms", {4}, {4, 5}));
+  facts.heir->to->kinds.push_back(section("rooms", {4, 5, 6}, {6}));
+  facts.heir->amounts.push_back({"rooms", true, 3, 5000});
+  const Plan out = plan(facts);
+  EXPECT_EQ(out.states.at(1).travels, 5U);
+  EXPECT_EQ(out.states.at(1).new_converts, "");
+  EXPECT_EQ(out.section_bytes, 5000U);
+  EXPECT_EQ(out.session_bytes, 64000U);
+  EXPECT_EQ(out.way_back, false) << "the new one writes it as 6 alone";
+  EXPECT_THAT(out.no_way_back.at(0), HasSubstr("section 'rooms'"));
+}
+
+TEST(PlanTest, ListsListenersThatMatchThatAreMissingAndThatAreNew) {
+  PlanFacts facts = good();
+  facts.heir->from->named.push_back({"admin", "tcp:127.0.0.1:7001", 3, 2});
+  facts.heir->to->named.push_back({"metrics", "tcp:127.0.0.1:7002"});
+  facts.heir->to->named.push_back({"lock", ""});  // a claim that nobody has an fd for
+  const Plan out = plan(facts);
+  ASSERT_EQ(out.matched.size(), 1U);
+  EXPECT_EQ(out.matched[0].name, "public");
+  ASSERT_EQ(out.missing.size(), 1U);
+  EXPECT_EQ(out.missing[0].name, "admin");
+  ASSERT_EQ(out.extra.size(), 1U);
+  EXPECT_EQ(out.extra[0].name, "metrics");
+  EXPECT_EQ(out.no_way_back.size(), 1U) << "the old one knows no metrics";
+}
+
+TEST(PlanTest, ListsEverythingThatDoesNotFitNotOnlyTheFirst) {
+  PlanFacts facts = good();
+  facts.report.result = Report::Result::kFailed;
+  facts.report.code = "version";
+  facts.report.message = "the new release gave up: no state version in common";
+  facts.donor.reset();
+  facts.heir->complete = false;
+  facts.heir->from->named.push_back({"admin", "tcp:127.0.0.1:7001"});
+  facts.heir->to->kinds = {session(3, {3}, {3})};
+  const Plan out = plan(facts);
+  ASSERT_EQ(out.problems.size(), 2U);
+  EXPECT_EQ(out.problems[0].code, "unclaimed");
+  EXPECT_EQ(out.problems[1].code, "version");
+  EXPECT_THAT(out.problems[1].text, HasSubstr("missing: 1 -> 2 -> 3"));
+  EXPECT_FALSE(out.tried);
+  EXPECT_FALSE(out.switching);
+  EXPECT_THAT(out.sentence, HasSubstr("would fail, and its users would notice nothing"));
+  EXPECT_THAT(out.sentence, HasSubstr("'admin'"));
+}
+
+TEST(PlanTest, RefusedSessionsAreAProblemWithUpToTenExamples) {
+  PlanFacts facts = good();
+  facts.heir->passed = 900;
+  facts.heir->refused = 88;
+  facts.donor->refused = 12;
+  for (std::uint64_t id = 1; id <= 8; ++id) {
+    facts.donor->findings.push_back({id, "session kind 'session'", "save() said no"});
+    facts.heir->findings.push_back({100 + id, "session kind 'session'", "restore() said no"});
+  }
+  const Plan out = plan(facts);
+  EXPECT_EQ(out.refused, 100U);
+  EXPECT_EQ(out.examples.size(), 10U);
+  ASSERT_EQ(out.problems.size(), 1U);
+  EXPECT_EQ(out.problems[0].code, "rejected");
+  EXPECT_EQ(out.problems[0].text, "100 sessions of 1000 would be refused: save() said no");
+}
+
+TEST(PlanTest, ASectionOrAListenerThatIsRefusedIsAProblem) {
+  PlanFacts facts = good();
+  facts.heir->findings.push_back({0, "section 'rooms'", "write() said no"});
+  const Plan out = plan(facts);
+  ASSERT_EQ(out.problems.size(), 1U);
+  EXPECT_EQ(out.problems[0].text, "section 'rooms': write() said no");
+  EXPECT_TRUE(out.examples.empty());
+}
+
+TEST(PlanTest, OfARehearsalThatNeverBeganItKnowsWhyAndNoMore) {
+  PlanFacts facts;
+  facts.report.code = "exec";
+  facts.report.message = "the new release could not be started";
+  const Plan out = make_plan(facts, "chat", "");
+  ASSERT_EQ(out.problems.size(), 1U);
+  EXPECT_EQ(out.problems[0].code, "exec");
+  EXPECT_FALSE(out.way_back);
+  EXPECT_FALSE(out.needed_memory);
+  EXPECT_FALSE(out.tried);
+}
+
+TEST(PlanTest, TellsWhoWouldNoticeAndWhoWouldWait) {
+  PlanFacts facts = good();
+  facts.donor->sessions = facts.heir->sessions = facts.heir->passed = 0;
+  EXPECT_EQ(plan(facts).sentence,
+            "An upgrade of chat to release 2.0 would be noticed by nobody: nobody is connected.");
+  facts = good();
+  facts.heir->passed = 1;
+  facts.donor->busy = 3;
+  EXPECT_THAT(plan(facts).sentence,
+              HasSubstr("1 session would move, 3 would stay with the old release until idle"));
+}
+
+}  // namespace
+}  // namespace handoff::supervisor
