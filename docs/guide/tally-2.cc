@@ -1,28 +1,8 @@
 // tally, release 2: the line "undo" takes the last number back. So the state has to have it.
 #include <handoff/uv.hpp>
-#include <sstream>
 
 #include "tally.h"
-
-struct State {
-  std::int64_t total = 0;
-  std::int64_t last = 0;
-
-  std::string text() const { return std::to_string(total) + " " + std::to_string(last); }
-  static State parse(std::string_view text) {
-    State state;
-    std::istringstream in{std::string(text)};
-    if (!(in >> state.total >> state.last)) throw std::runtime_error("tally: not a state 2");
-    return state;
-  }
-};
-
-std::string state_1_to_2(std::string_view state) {
-  return std::string(state) + " 0";  // nothing to undo
-}
-std::string state_2_to_1(std::string_view state) {
-  return std::to_string(State::parse(state).total);
-}
+#include "tally_state.h"
 
 class Tally : public handoff::uv::Stream {
  public:

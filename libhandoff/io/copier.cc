@@ -255,12 +255,16 @@ Result<Copier::Pumped> Copier::send_sessions() {
     queue_.pop_back();
     const auto it = registry_.sessions.find(id);
     if (it == registry_.sessions.end()) continue;  // ended before it was sent
+    const std::size_t fds = batch.fds.size();
+    const std::size_t first = batch.first.size();
     const auto added = add_session(batch, id, it->second);
     if (added) continue;
     const std::string what = "session kind '" + registry_.kinds[it->second.kind].name + "'";
     if (rehearsal_ == nullptr || !rehearsal_->refuse_session(id, what, added.error())) {
       return Failure(added.error());
     }
+    batch.fds.resize(fds);  // what it had put there already
+    batch.first.resize(first);
     it->second.queued = false;
   }
   if (batch.body.empty()) {

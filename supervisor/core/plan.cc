@@ -143,6 +143,10 @@ void find_problems(Plan& plan, const PlanFacts& facts) {
     }
   }
   const bool rehearsed = facts.report.result == Report::Result::kRehearsed;
+  if (facts.report.result == Report::Result::kDone) {
+    add("protocol", "the new release has taken over, although this was a rehearsal");
+    return;
+  }
   if (!rehearsed && plan.problems.empty()) add(facts.report.code, facts.report.message);
   if (plan.refused > 0) {
     std::string text = sessions(plan.refused) + " of " + std::to_string(plan.move + plan.refused) +
@@ -168,7 +172,16 @@ void find_problems(Plan& plan, const PlanFacts& facts) {
   }
 }
 
-std::string tell(const Plan& plan, const std::string& service, const std::string& release) {
+std::string tell(const Plan& plan, const Report& report, const std::string& service,
+                 const std::string& release) {
+  // Things that have happened, and not because of a plan.
+  if (report.result == Report::Result::kDone) {
+    return "Take care: " + plan.problems.front().text + ".";
+  }
+  if (report.result == Report::Result::kLost) {
+    return service + " died by itself during the rehearsal, which says nothing of the upgrade: " +
+           report.message + ".";
+  }
   if (!plan.problems.empty()) {
     return "An upgrade of " + service +
            " would fail, and its users would notice nothing: " + plan.problems.front().text + ".";
@@ -204,7 +217,7 @@ Plan make_plan(const PlanFacts& facts, const std::string& service, const std::st
   }
   weigh(plan, facts);
   find_problems(plan, facts);
-  plan.sentence = tell(plan, service, release);
+  plan.sentence = tell(plan, facts.report, service, release);
   return plan;
 }
 

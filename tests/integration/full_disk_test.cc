@@ -99,6 +99,8 @@ TEST_F(FullDiskTest, WithoutRoomForItsRecordAnUpgradeIsRefusedBeforeItBegins) {
                 {history, "No space left on device", "nothing was begun", "HANDOFF_STATE_DIR"});
   EXPECT_EQ(upgrade.events.size(), 1u) << "nothing but the refusal: " << upgrade.describe();
   EXPECT_EQ(fs::file_size(history), size) << "nor half a record";
+  expect_failed(supervisor_->plan(echo(2)), "history", {history, "No space left on device"});
+  EXPECT_EQ(fs::file_size(history), size) << "a plan knows it, too";
   before.expect_unchanged();
   expect_served(1);
 

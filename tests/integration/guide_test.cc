@@ -29,6 +29,16 @@ TEST(GuideTest, ThePollLoopAndTheUvLayerHandOverToEachOther) {
   EXPECT_EQ(ask(other, "7"), "7");
 }
 
+TEST(GuideTest, AStateOfProtobufGoesAlong) {
+  Supervisor supervisor({.command = {guide("proto")}, .name = "tally"});
+  LineClient client(supervisor.port());
+  EXPECT_EQ(ask(client, "5"), "5");
+  EXPECT_EQ(ask(client, "7"), "12");
+  const auto upgrade = supervisor.upgrade(guide("proto"));
+  ASSERT_EQ(upgrade.status, 0) << upgrade.describe();
+  EXPECT_EQ(ask(client, "undo"), "5");
+}
+
 TEST(GuideTest, ASectionGoesAlong) {
   Supervisor supervisor({.command = {guide("section")}, .name = "tally"});
   LineClient client(supervisor.port());

@@ -36,6 +36,25 @@ cc -std=c99 -Wall -Wextra -Werror -pedantic "$work/consumer.c" $(pkg-config --cf
 # shellcheck disable=SC2046
 c++ -std=c++20 -fsyntax-only $(pkg-config --cflags handoff libuv) "$source/docs/guide/echo.cc"
 
+# The headers for authors, without any of protobuf's.
+cat >"$work/author.cc" <<'END'
+#include <handoff/handoff.hpp>
+#include <handoff/protobuf.hpp>
+#include <handoff/testing.hpp>
+#include <iostream>
+int main() {
+  const auto service = handoff::Service::open({.name = "consumer", .version = "2.0", .state_version = 2});
+  service->on_upgrade_state(1, 2, [](std::string_view state) { return std::string(state) + "."; });
+  service->on_downgrade_state(2, 1, [](std::string_view state) { return std::string(state.substr(0, state.size() - 1)); });
+  const auto checked = handoff::testing::check_round_trips(handoff::testing::steps_of(*service), {{1, "a"}, {2, "b."}});
+  std::cout << checked;
+  return checked ? 0 : 1;
+}
+END
+# shellcheck disable=SC2046
+c++ -std=c++20 -Wall -Wextra -Werror "$work/author.cc" $(pkg-config --cflags --libs handoff) -o "$work/author"
+"$work/author"
+
 mkdir "$work/project"
 cat >"$work/project/CMakeLists.txt" <<'END'
 cmake_minimum_required(VERSION 3.25)

@@ -368,6 +368,8 @@ TEST_F(QuietPlanTest, ADonorThatDiesIsStartedAgainAsItWas) {
   const pid_t donor = supervisor_.service_pid();
   kill_and_wait(hold(donor), Deadline::in(10s));
   EXPECT_EQ(cli.wait(Deadline::in(30s)), 1) << cli.out() << cli.err();
+  EXPECT_TRUE(cli.wait_for_output("echo died by itself during the rehearsal", Deadline::in(5s)))
+      << cli.out() << cli.err();
   ASSERT_TRUE(eventually([&] { return supervisor_.status().at("state") == "running"; }));
   EXPECT_NE(supervisor_.service_pid(), donor);
   EXPECT_EQ(supervisor_.status().at("release"), "1.0");

@@ -3,8 +3,13 @@
 // "RELEASE LINES LAST CHARS": which release it is, how many lines there were, the one before, and
 // how many characters in all; "-" for what its state does not have.
 //
-//   --without A-B   leaves that step out (may be given again)
+//   --without A-B        leaves that step out (may be given again)
+//   --also NAME=ADDRESS  listens there, too
+//   --cant-save N        sessions with that many lines can't be saved
+//   --section HOW        has a section "notes", and as an heir: takes it | refuses it
 #include <handoff/uv.hpp>
+#include <map>
+#include <optional>
 #include <set>
 #include <sstream>
 #include <stdexcept>
@@ -41,6 +46,27 @@ struct State {
   }
 };
 
+std::uint64_t cant_save = UINT64_MAX;
+
+class Notes : public handoff::Section {
+ public:
+  explicit Notes(bool takes) : takes_(takes) {}
+  void begin(std::uint32_t) override { sent_ = false; }
+  bool next(handoff::Phase, std::string& record) override {
+    record = "a note";
+    return !std::exchange(sent_, true);
+  }
+  void end(bool) override {}
+  void apply(std::uint32_t, std::string_view) override {
+    if (!takes_) throw std::runtime_error("these notes are illegible");
+  }
+  void reset() override {}
+
+ private:
+  bool takes_;
+  bool sent_ = false;
+};
+
 class Stream : public handoff::uv::Stream {
  public:
   explicit Stream(State state = {}) : state_(std::move(state)) {}
@@ -58,7 +84,10 @@ class Stream : public handoff::uv::Stream {
       used = end + 1;
     }
   }
-  std::string save() const override { return state_.text(kRelease); }
+  std::string save() const override {
+    if (state_.lines == cant_save) throw std::runtime_error("this one can't be saved");
+    return state_.text(kRelease);
+  }
 
  private:
   void take(const std::string& line) {
@@ -79,8 +108,17 @@ class Stream : public handoff::uv::Stream {
 
 int main(int argc, char** argv) {
   std::set<std::string> without;
+  std::map<std::string, std::string> also;
+  std::optional<Notes> notes;
   for (int i = 1; i + 1 < argc; i += 2) {
-    if (argv[i] == std::string("--without")) without.insert(argv[i + 1]);
+    const std::string option = argv[i];
+    const std::string value = argv[i + 1];
+    if (option == "--without") without.insert(value);
+    if (option == "--also") {
+      also[value.substr(0, value.find('='))] = value.substr(value.find('=') + 1);
+    }
+    if (option == "--cant-save") cant_save = std::stoull(value);
+    if (option == "--section") notes.emplace(value == "takes it");
   }
   try {
     auto service = handoff::Service::open(
@@ -104,6 +142,11 @@ int main(int argc, char** argv) {
     handoff::uv::Host host(uv_default_loop(), *service);
     host.listen(
         "public", "tcp:127.0.0.1:0", [] { return std::make_unique<Stream>(); }, Stream::restore);
+    for (const auto& [name, address] : also) {
+      host.listen(
+          name, address, [] { return std::make_unique<Stream>(); }, Stream::restore);
+    }
+    if (notes) service->section("notes", *notes, {1}, {1});
     host.start();
     uv_run(uv_default_loop(), UV_RUN_DEFAULT);
   } catch (const std::exception& error) {

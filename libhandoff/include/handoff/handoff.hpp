@@ -261,6 +261,18 @@ class Service {
                           const std::string& kind = "session") {
     step(kind, from, to, std::move(convert));
   }
+  // The steps that were declared; for tests of them (testing.hpp).
+  struct StateStep {
+    std::string kind;
+    std::uint32_t from = 0;
+    std::uint32_t to = 0;
+    Convert convert;
+  };
+  std::vector<StateStep> state_steps() const {
+    std::vector<StateStep> out;
+    for (const auto& step : steps_) out.push_back(step->declared);
+    return out;
+  }
   // Borrows section, which must outlive this object. The versions it reads and writes.
   void section(const std::string& name, Section& section, std::vector<std::uint32_t> reads,
                std::vector<std::uint32_t> writes) {
@@ -360,7 +372,7 @@ class Service {
 
   struct Step {
     Service* service;
-    Convert convert;
+    StateStep declared;
   };
   struct SectionAdapter {
     Service* service;
@@ -420,14 +432,15 @@ class Service {
   };
 
   void step(const std::string& kind, std::uint32_t from, std::uint32_t to, Convert convert) {
-    auto owned = std::make_unique<Step>(Step{this, std::move(convert)});
+    auto owned = std::make_unique<Step>(Step{this, StateStep{kind, from, to, std::move(convert)}});
     check(handoff_state_step(
         h_, kind.c_str(), from, to,
         [](void* user, const void* state, std::size_t length, handoff_buffer_t* out) {
           auto& self = *static_cast<Step*>(user);
           int appended = 0;
           const int result = self.service->guard([&] {
-            const std::string converted = self.convert({static_cast<const char*>(state), length});
+            const std::string converted =
+                self.declared.convert({static_cast<const char*>(state), length});
             appended = handoff_buffer_append(out, converted.data(), converted.size());
           });
           return result < 0 ? result : appended;

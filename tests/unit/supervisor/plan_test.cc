@@ -195,6 +195,21 @@ TEST(PlanTest, OfARehearsalThatNeverBeganItKnowsWhyAndNoMore) {
   EXPECT_FALSE(out.tried);
 }
 
+TEST(PlanTest, WhatHasHappenedIsNotToldAsWhatWould) {
+  PlanFacts facts;
+  facts.report.result = Report::Result::kLost;
+  facts.report.code = "peer_died";
+  facts.report.message = "the old release was killed by SIGSEGV";
+  EXPECT_EQ(make_plan(facts, "chat", "").sentence,
+            "chat died by itself during the rehearsal, which says nothing of the upgrade: the old "
+            "release was killed by SIGSEGV.");
+  EXPECT_EQ(make_plan(facts, "chat", "").problems.size(), 1U);
+  facts = good();
+  facts.report.result = Report::Result::kDone;
+  EXPECT_THAT(plan(facts).sentence, HasSubstr("has taken over, although this was a rehearsal"));
+  EXPECT_EQ(plan(facts).problems.size(), 1U);
+}
+
 TEST(PlanTest, TellsWhoWouldNoticeAndWhoWouldWait) {
   PlanFacts facts = good();
   facts.donor->sessions = facts.heir->sessions = facts.heir->passed = 0;

@@ -1,0 +1,134 @@
+// What a plan finds that is in nobody's manifest: listeners that could not be bound, sessions that
+// the old release can't save, a section that the new one refuses. And that the upgrade then does as
+// was said.
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <filesystem>
+#include <fstream>
+#include <optional>
+
+#include "footprint.h"
+#include "line_client.h"
+#include "programs.h"
+#include "supervisor.h"
+
+namespace test {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using Arguments = std::vector<std::string>;
+
+std::string steps(int release) { return program("steps-" + std::to_string(release)); }
+
+// A TCP listener of somebody else.
+struct Taken {
+  handoff::UniqueFd fd{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  int port = 0;
+  Taken() {
+    sockaddr_in in{};
+    in.sin_family = AF_INET;
+    in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t length = sizeof in;
+    EXPECT_EQ(::bind(fd.get(), reinterpret_cast<sockaddr*>(&in), length), 0);
+    EXPECT_EQ(::listen(fd.get(), 1), 0);
+    ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&in), &length);
+    port = ntohs(in.sin_port);
+  }
+};
+
+class PlanFindingsTest : public testing::Test {
+ protected:
+  void start(const Arguments& arguments = {}) {
+    Arguments command = {steps(1)};
+    command.insert(command.end(), arguments.begin(), arguments.end());
+    supervisor_.emplace(Supervisor::Options{.command = command, .name = "steps"});
+    client_.emplace(supervisor_->port());
+  }
+  std::string say(const std::string& line) {
+    client_->say(line);
+    return client_->next();
+  }
+  // The plan says no, for this reason, and the upgrade says so, too; neither leaves anything.
+  json refused(const Arguments& arguments, const std::string& why) {
+    const Footprint before(*supervisor_);
+    const auto plan = supervisor_->plan(steps(2), arguments);
+    EXPECT_EQ(plan.status, 1) << plan.describe();
+    EXPECT_NE(plan.describe().find(why), std::string::npos) << plan.describe();
+    before.expect_unchanged();
+    const auto upgrade = supervisor_->upgrade(steps(2), arguments);
+    EXPECT_EQ(upgrade.status, 1) << upgrade.describe();
+    EXPECT_NE(upgrade.describe().find(why), std::string::npos) << upgrade.describe();
+    before.expect_unchanged();
+    return plan.done();
+  }
+
+  std::optional<Supervisor> supervisor_;
+  std::optional<LineClient> client_;
+};
+
+TEST_F(PlanFindingsTest, AListenerThatIsNewIsTriedAndNotBound) {
+  start();
+  const TempDir folder;
+  const std::string path = (folder.path() / "admin.sock").string();
+  const Arguments arguments = {"--also", "admin=unix:" + path, "--also", "more=tcp:127.0.0.1:0"};
+  const auto plan = supervisor_->plan(steps(2), arguments);
+  ASSERT_EQ(plan.status, 0) << plan.describe();
+  EXPECT_EQ(plan.done().at("listeners").at("extra").size(), 2U);
+  EXPECT_EQ(plan.done().at("way_back").at("possible"), false) << "the old one knows no such names";
+  EXPECT_FALSE(fs::exists(path));
+  ASSERT_EQ(supervisor_->upgrade(steps(2), arguments).status, 0);
+  EXPECT_TRUE(fs::exists(path));
+}
+
+TEST_F(PlanFindingsTest, AListenerWhoseAddressIsTakenIsAProblem) {
+  start();
+  const Taken taken;
+  refused({"--also", "admin=tcp:127.0.0.1:" + std::to_string(taken.port)}, "listener 'admin'");
+}
+
+TEST_F(PlanFindingsTest, AListenerWhosePathIsSomethingElseIsAProblemAndThatIsLeftAlone) {
+  start();
+  const TempDir folder;
+  const std::string path = (folder.path() / "letter").string();
+  std::ofstream(path) << "dear";
+  refused({"--also", "admin=unix:" + path}, "is no socket");
+  EXPECT_EQ(fs::file_size(path), 4U);
+}
+
+TEST_F(PlanFindingsTest, ASessionThatTheOldReleaseCantSaveIsNamedAndTheOthersAreTried) {
+  start({"--cant-save", "3"});
+  LineClient other(supervisor_->port());
+  other.say("x");
+  EXPECT_EQ(other.next(), "1 1 - -");
+  for (const char* line : {"a", "b", "c"}) say(line);
+  const json plan = refused({}, "this one can't be saved");
+  EXPECT_EQ(plan.at("sessions").at("refused"), 1);
+  EXPECT_EQ(plan.at("sessions").at("move"), 1);
+  EXPECT_EQ(plan.at("sessions").at("examples").size(), 1U);
+  EXPECT_EQ(say("d"), "1 4 - -");
+  const auto now = supervisor_->plan(steps(2));
+  EXPECT_EQ(now.status, 0) << now.describe();
+}
+
+TEST_F(PlanFindingsTest, ASectionThatIsRefusedIsNamedAndTheSessionsAreTriedAllTheSame) {
+  start({"--section", "takes it"});
+  say("a");
+  const json plan = refused({"--section", "refuses it"}, "these notes are illegible");
+  EXPECT_EQ(plan.at("sessions").at("move"), 1);
+  EXPECT_EQ(plan.at("problems").size(), 1U);
+  EXPECT_GT(plan.at("bytes").at("sections"), 0);
+  const auto taken = supervisor_->plan(steps(2), {"--section", "takes it"});
+  EXPECT_EQ(taken.status, 0) << taken.describe();
+  EXPECT_EQ(say("b"), "1 2 - -");
+}
+
+TEST_F(PlanFindingsTest, ASectionThatNobodyClaimsIsAProblem) {
+  start({"--section", "takes it"});
+  refused({"--without", "nothing"}, "does not claim section 'notes'");
+}
+
+}  // namespace
+}  // namespace test
