@@ -8,6 +8,7 @@
 #include "core/donor.h"
 #include "io/channel.h"
 #include "io/copier.h"
+#include "io/deed.h"
 #include "io/poller.h"
 #include "io/shell.h"
 
@@ -43,6 +44,7 @@ class DonorDriver {
   void pump();
   void send_release();
   void send_abort();
+  void claim();
   void finish_retired();
   void report(protocol::Phase phase);
   void update_poller();
@@ -55,6 +57,7 @@ class DonorDriver {
   UniqueFd peer_;
   core::Donor donor_;
   std::optional<Copier> copier_;
+  std::optional<Deed> deed_;  // from the first round on
   std::deque<core::DonorEvent> events_;
   bool handling_ = false;
   bool want_write_ = false;
