@@ -242,14 +242,11 @@ Result<void> Stage::restore_all() {
     const auto ok = restore(id, staged);
     if (!ok) return ok;
   }
-  // An heir that takes over from a donor that died after Prepare comes here a second time.
   for (SectionDecl& section : registry_.sections) {
-    if (sections_finished_) break;
     const auto ok = registry_.call("section '" + section.name + "': finish()",
                                    [&] { return section.ops.finish(section.user); });
     if (!ok) return Failure(ok.error());
   }
-  sections_finished_ = true;
   return registry_.bind_missing();
 }
 

@@ -25,15 +25,10 @@ Verdict donor_killed(Phase phase) {
     case Phase::kPrepared:
     case Phase::kReleased:
     case Phase::kOwned:
-    case Phase::kGivingUp:  // the heir finds no Abort: EOF is Release
-    case Phase::kHeirFencing:
+    case Phase::kGivingUp:
       return {false, false, {kDone}};
+    case Phase::kTakenBack:
     case Phase::kFailed:
-    case Phase::kFencing:
-      return {true, true, {kDone, kLost}};
-    case Phase::kFenced:
-      return {true, true, {kLost}};
-    case Phase::kHeirAlone:
     case Phase::kKeeping:
     case Phase::kStopping:
       return {true, true, {kDone, kLost}};
@@ -44,7 +39,6 @@ Verdict donor_killed(Phase phase) {
 Verdict heir_killed(Phase phase) {
   switch (phase) {
     case Phase::kOwned:
-    case Phase::kHeirAlone:
     case Phase::kKeeping:
       return {true, true, {kLost}};
     default:
@@ -58,9 +52,8 @@ Verdict donor_stopped(Phase phase) {
     case Phase::kBefore:
     case Phase::kCopy:
     case Phase::kCopied:
+    case Phase::kTakenBack:
     case Phase::kFailed:
-    case Phase::kFencing:
-    case Phase::kFenced:
       return {false, false, {kUnchanged}};
     case Phase::kKeeping:
       return {true, true, {kDone, kLost}};
@@ -73,11 +66,8 @@ Verdict heir_stopped(Phase phase) {
   switch (phase) {
     case Phase::kOwned:  // an owner that hangs is the owner still, by the donor's word
       return {false, false, {kDone}};
-    case Phase::kHeirAlone:
     case Phase::kKeeping:
       return {true, true, {kDone, kLost}};
-    case Phase::kHeirFencing:  // the donor may wake up, serve, and be ended when the heir wakes up
-      return {true, true, {kDone, kUnchanged, kLost}};
     default:
       return {false, false, {kUnchanged}};
   }
@@ -89,12 +79,9 @@ Verdict left_alone(Phase phase) {
     case Phase::kKeeping:
       return {true, false, {kDone, kLost}};
     case Phase::kOwned:
-    case Phase::kHeirFencing:
-    case Phase::kHeirAlone:
       return {false, false, {kDone}};
+    case Phase::kTakenBack:
     case Phase::kFailed:
-    case Phase::kFencing:
-    case Phase::kFenced:
       return {false, false, {kUnchanged}};
     default:
       return {false, false, {kDone, kUnchanged}};
