@@ -25,8 +25,8 @@ Verdict donor_killed(Phase phase) {
     case Phase::kPrepared:
     case Phase::kReleased:
     case Phase::kOwned:
-    case Phase::kGivingUp:
-      return {false, false, {kDone}};
+    case Phase::kGivingUp:  // the heir hangs still; see verdict()
+      return {true, true, {kLost}};
     case Phase::kTakenBack:
     case Phase::kFailed:
     case Phase::kKeeping:
@@ -52,6 +52,7 @@ Verdict donor_stopped(Phase phase) {
     case Phase::kBefore:
     case Phase::kCopy:
     case Phase::kCopied:
+    case Phase::kGivingUp:  // the heir is ended by the supervisor
     case Phase::kTakenBack:
     case Phase::kFailed:
       return {false, false, {kUnchanged}};
@@ -91,6 +92,9 @@ Verdict left_alone(Phase phase) {
 Verdict verdict(const Cell& cell, Phase phase) {
   if (cell.blow == Blow::kSlow || cell.victim == Victim::kSupervisor) return left_alone(phase);
   if (has_donor(cell.victim)) {
+    // Without a supervisor nobody ends an heir that hangs: it takes the deed when it wakes.
+    const bool heir_wakes = phase == Phase::kGivingUp && has_supervisor(cell.victim);
+    if (cell.blow == Blow::kKill && heir_wakes) return {false, false, {kDone}};
     return cell.blow == Blow::kKill ? donor_killed(phase) : donor_stopped(phase);
   }
   return cell.blow == Blow::kKill ? heir_killed(phase) : heir_stopped(phase);

@@ -19,7 +19,7 @@ enum class Phase {
   kReleased,  // Release is with the heir, and nobody has taken the deed
   kOwned,     // the heir has taken it
   // Upgrades that fail, or that somebody has died or hung in already.
-  kGivingUp,   // the heir is late; the donor is about to take the deed
+  kGivingUp,   // the heir was released and hangs; the donor is about to take the deed
   kTakenBack,  // it has taken it, and is frozen still; the heir does not know it
   kFailed,     // the donor serves on, and the heir knows that it must go
   kKeeping,    // the donor died in mid-copy; the heir keeps what it can
