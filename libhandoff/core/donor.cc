@@ -27,8 +27,7 @@ bool Donor::serving() const {
     case S::kPreparing:
     case S::kReleasing:
     case S::kReleased:
-    case S::kFencing:
-    case S::kReadingOut:
+    case S::kClaiming:
     case S::kRetired:
       return false;
   }
@@ -62,36 +61,34 @@ std::string Donor::what_was_awaited() const {
   }
 }
 
-// Before Release: the sessions are ours, go on with them. An heir that must be told is told before
-// the channel may be closed; one that is gone, or has aborted by itself, need not be.
-Donor::Effects Donor::give_up(Reason reason, bool tell) {
-  const bool frozen = !serving();
+// Who serves owns the sessions, and who is frozen asks the deed.
+Donor::Effects Donor::give_up(Reason reason, bool tell, Time now) {
   reason_ = std::move(reason);
-  deadline_.reset();
+  tell_ = tell;
+  if (serving()) return serve_on(false);
+  state_ = S::kClaiming;
+  arm(now, 0);  // were there no memory for the answer, the claim is made again
+  return {F::kClaim};
+}
+
+// An heir that must be told is told before the channel may be closed; one that is gone, or has
+// aborted by itself, need not be.
+Donor::Effects Donor::serve_on(bool frozen) {
   Effects effects;
-  if (tell) {
-    state_ = S::kAborting;
-    effects.push_back(F::kSendAbort);
-    if (frozen) effects.push_back(F::kThaw);
-    return effects;
-  }
-  state_ = S::kServing;
+  if (tell_) effects.push_back(F::kSendAbort);
   if (frozen) effects.push_back(F::kThaw);
-  effects.push_back(F::kCloseChannel);
-  effects.push_back(F::kReportFailed);
+  if (!tell_) effects.insert(effects.end(), {F::kCloseChannel, F::kReportFailed});
+  deadline_.reset();
+  state_ = tell_ ? S::kAborting : S::kServing;
   return effects;
 }
 
-// After Release: nothing is touched before the heir's exit has been seen.
-Donor::Effects Donor::fence(Reason reason) {
-  reason_ = std::move(reason);
+Donor::Effects Donor::retire() {
+  Effects effects{F::kRetire, F::kCloseChannel};
   deadline_.reset();
-  if (peer_exited_) {
-    state_ = S::kReadingOut;
-    return {F::kReadOut};
-  }
-  state_ = S::kFencing;
-  return {F::kFence};
+  state_ = S::kRetired;
+  heir_lost_ = peer_exited_;
+  return effects;
 }
 
 std::vector<DonorEffect> Donor::step(const DonorEvent& event, Time now) {
@@ -111,8 +108,12 @@ std::vector<DonorEffect> Donor::step(const DonorEvent& event, Time now) {
           state_ = S::kServing;
           return {F::kCloseChannel, F::kReportFailed};
         case E::kAbortUnsendable:
-          // An open channel that says nothing is no Release; a closed one might be. So it
-          // stays open until the heir has ended.
+          if (prepare_sent_) {  // it asks the deed as soon as it finds the channel closed
+            state_ = S::kServing;
+            return {F::kCloseChannel, F::kReportFailed};
+          }
+          // An heir that waits for Prepare asks nobody: a closed channel is the donor's death to
+          // it. So it stays open until the heir has ended.
           state_ = S::kAbortFencing;
           return {F::kFence};
         default:
@@ -124,70 +125,37 @@ std::vector<DonorEffect> Donor::step(const DonorEvent& event, Time now) {
       state_ = S::kServing;
       return {F::kCloseChannel, F::kReportFailed};
 
-    case S::kReleased:
+    case S::kClaiming:
       switch (event.type) {
-        case E::kResumed:
-          state_ = S::kRetired;
-          deadline_.reset();
-          return {F::kRetire, F::kCloseChannel};
-        case E::kPeerAborted:
-          // The heir's word that it has not touched and never will touch a session.
-          return give_up(event.reason, false);
+        case E::kWon:
+          return serve_on(true);
+        case E::kLost:
+          return retire();
         case E::kTimer:
-          return fence({Code::kTimeout, what_was_awaited()});
-        case E::kMalformed:
-          return fence(event.reason);
-        case E::kChannelClosed:
-        case E::kPeerExited:
-          return fence({Code::kPeerDied, "the heir died between Release and Resumed"});
+          return {F::kClaim};
         default:
-          return {};
-      }
-
-    case S::kFencing:
-      switch (event.type) {
-        case E::kResumed:
-          resumed_late_ = true;  // it did own them; now it has been ended
-          return {};
-        case E::kPeerExited:
-          state_ = S::kReadingOut;
-          return {F::kReadOut};
-        default:
-          return {};
-      }
-
-    case S::kReadingOut:
-      switch (event.type) {
-        case E::kResumed:
-          resumed_late_ = true;
-          return {};
-        case E::kReadOut:
-          if (resumed_late_) {
-            state_ = S::kRetired;
-            heir_lost_ = true;
-            return {F::kRetire, F::kCloseChannel};
-          }
-          return give_up(reason_, false);
-        default:
-          return {};
+          return {};  // the deed says all there is to know
       }
 
     default:
       break;
   }
 
-  // kGreeting to kReleasing: before Release. First what ends the handoff in any of them.
+  // kGreeting to kReleased. First what ends the handoff in any of them.
   switch (event.type) {
     case E::kRefused:
     case E::kMalformed:
-      return give_up(event.reason, true);
+      return give_up(event.reason, true, now);
     case E::kPeerAborted:
-      return give_up(event.reason, false);
+      return give_up(event.reason, false, now);
     case E::kTimer:
-      return give_up({Code::kTimeout, what_was_awaited()}, true);
+      return give_up({Code::kTimeout, what_was_awaited()}, true, now);
     case E::kChannelClosed:
     case E::kPeerExited:
-      return give_up({Code::kPeerDied, "the heir died before it was released"}, false);
+      return give_up(
+          {Code::kPeerDied, state_ == S::kReleased ? "the heir died between Release and Resumed"
+                                                   : "the heir died before it was released"},
+          false, now);
     default:
       break;
   }
@@ -215,7 +183,7 @@ std::vector<DonorEffect> Donor::step(const DonorEvent& event, Time now) {
         return {};
       }
       if (event.type != E::kCopied) break;
-      if (limits_.rehearsal) return give_up({Code::kCancelled, kRehearsed}, true);
+      if (limits_.rehearsal) return give_up({Code::kCancelled, kRehearsed}, true, now);
       if (another_round(round_, event.dirty, round_ == 1 ? event.sessions : last_dirty_)) {
         last_dirty_ = event.dirty;
         state_ = S::kCopying;
@@ -231,12 +199,13 @@ std::vector<DonorEffect> Donor::step(const DonorEvent& event, Time now) {
       if (event.type == E::kProgress) return {};  // the budget is not extended
       if (event.type != E::kDeltaSent) break;
       state_ = S::kPreparing;
+      prepare_sent_ = true;
       return {};
     case S::kPreparing:
       if (event.type == E::kProgress) return {};
       if (event.type != E::kPrepared) break;
       // Too late, even if the timer has not said so yet: a released heir must have its time.
-      if (now >= *deadline_) return give_up({Code::kTimeout, what_was_awaited()}, true);
+      if (now >= *deadline_) return give_up({Code::kTimeout, what_was_awaited()}, true, now);
       state_ = S::kReleasing;
       return {F::kSendRelease};
     case S::kReleasing:
@@ -245,6 +214,10 @@ std::vector<DonorEffect> Donor::step(const DonorEvent& event, Time now) {
       state_ = S::kReleased;
       arm(frozen_at_, limits_.budget);
       return {};
+    case S::kReleased:
+      if (event.type == E::kProgress) return {};
+      if (event.type != E::kResumed) break;
+      return retire();
     default:
       break;
   }
@@ -258,7 +231,7 @@ std::vector<DonorEffect> Donor::step(const DonorEvent& event, Time now) {
     case E::kResumed:
       return give_up({Code::kProtocol, std::string(name(event.type)) + " from the heir in state " +
                                            std::string(name(state_))},
-                     true);
+                     true, now);
     default:
       return {};
   }
@@ -266,9 +239,8 @@ std::vector<DonorEffect> Donor::step(const DonorEvent& event, Time now) {
 
 std::string_view name(DonorState state) {
   static constexpr std::string_view kNames[] = {
-      "Greeting",     "Copying",  "AwaitingCopied", "Frozen",     "Preparing",
-      "Releasing",    "Released", "Fencing",        "ReadingOut", "Aborting",
-      "AbortFencing", "Retired",  "Serving"};
+      "Greeting", "Copying",  "AwaitingCopied", "Frozen",       "Preparing", "Releasing",
+      "Released", "Claiming", "Aborting",       "AbortFencing", "Retired",   "Serving"};
   static_assert(std::size(kNames) == kDonorStates);
   return kNames[static_cast<std::size_t>(state)];
 }
@@ -277,15 +249,15 @@ std::string_view name(DonorEventType type) {
   static constexpr std::string_view kNames[] = {
       "Hello",           "Refused",       "PeerAborted", "Malformed",   "Ack",     "RoundSent",
       "Copied",          "DeltaSent",     "Prepared",    "ReleaseSent", "Resumed", "AbortSent",
-      "AbortUnsendable", "ChannelClosed", "PeerExited",  "ReadOut",     "Timer"};
+      "AbortUnsendable", "ChannelClosed", "PeerExited",  "Won",         "Lost",    "Timer"};
   static_assert(std::size(kNames) == kDonorEvents);
   return kNames[static_cast<std::size_t>(type)];
 }
 
 std::string_view name(DonorEffect effect) {
   static constexpr std::string_view kNames[] = {
-      "StartRound", "Freeze",  "SendRelease",  "Thaw",   "SendAbort",
-      "Fence",      "ReadOut", "CloseChannel", "Retire", "ReportFailed"};
+      "StartRound", "Freeze", "SendRelease",  "Claim",  "Thaw",
+      "SendAbort",  "Fence",  "CloseChannel", "Retire", "ReportFailed"};
   return kNames[static_cast<std::size_t>(effect)];
 }
 

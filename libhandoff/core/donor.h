@@ -1,13 +1,14 @@
 // The donor's decisions, from Start until it is retired or serves on.
 //
-// Before Release the donor owns every session, and whatever goes wrong has one answer: tell the
-// heir, thaw, serve on. Release is the point of no return: from there on the sessions are the
-// heir's unless it is certain that it never resumed, and certain means: its process has ended
-// (fenced if need be) and its channel, read to the end, holds no Resumed.
+// While it serves, the donor owns every session, and whatever goes wrong has one answer: tell the
+// heir, serve on. From the freeze on, whose the sessions are is what the deed says, a word that
+// both share and that is taken once: who gives up takes it first. If the heir was faster the
+// sessions are the heir's, whatever else was said or not said; if not, they are the donor's for
+// good, and the heir will find that out.
 //
 // The table, states down and events across, is in donor.cc and in PROTOCOL.md. The channel may be
-// closed only in the effect CloseChannel: to an heir that has had Prepare, a closed channel
-// means Release.
+// closed only in the effect CloseChannel: to an heir that waits for Prepare, a closed channel means
+// that the donor is dead.
 #pragma once
 
 #include <string_view>
@@ -23,15 +24,14 @@ enum class DonorState : std::uint8_t {
   kFrozen,          // saving and sending the delta
   kPreparing,       // Prepare sent
   kReleasing,       // Release is being sent
-  kReleased,        // Release sent: whose the sessions are is the heir's to say
-  kFencing,         // the heir is being ended; waiting for its exit
-  kReadingOut,      // the heir has exited; what it said last is being read
-  kAborting,        // gave up before Release; telling the heir
-  kAbortFencing,    // gave up, and the heir can't be told: waiting for its exit
+  kReleased,        // Release sent: the heir may take the sessions at any moment
+  kClaiming,        // gives up, if the deed can be had
+  kAborting,        // gave up; telling the heir
+  kAbortFencing,    // gave up before Prepare, and the heir can't be told: waiting for its exit
   kRetired,         // final: the heir owns the sessions
   kServing,         // final: the handoff failed, the donor serves on
 };
-inline constexpr int kDonorStates = 13;
+inline constexpr int kDonorStates = 12;
 
 enum class DonorEventType : std::uint8_t {
   kHelloAccepted,  // the heir's Hello, and negotiation succeeded
@@ -49,10 +49,11 @@ enum class DonorEventType : std::uint8_t {
   kAbortUnsendable,  // it can't be put there
   kChannelClosed,    // EOF, after everything before it was read
   kPeerExited,       // by its pidfd
-  kReadOut,          // after the exit: the channel is read to its end
+  kWon,              // the deed is the donor's
+  kLost,             // it is the heir's, and so are the sessions
   kTimer,            // the deadline has passed
 };
-inline constexpr int kDonorEvents = 17;
+inline constexpr int kDonorEvents = 18;
 
 struct DonorEvent {
   DonorEventType type;
@@ -65,10 +66,10 @@ enum class DonorEffect : std::uint8_t {
   kStartRound,  // send (again) what is new or changed, while serving
   kFreeze,      // stop touching sockets; then save and send the delta and Prepare
   kSendRelease,
-  kThaw,  // take the sockets up again
+  kClaim,  // take the deed, then report kWon or kLost; again, it gives the same
+  kThaw,   // take the sockets up again
   kSendAbort,
-  kFence,    // SIGKILL by pidfd
-  kReadOut,  // read the channel to its end, then report kReadOut
+  kFence,  // SIGKILL by pidfd
   kCloseChannel,
   kRetire,        // let go of every session
   kReportFailed,  // tell the supervisor: reason()
@@ -86,7 +87,7 @@ class Donor {
   bool finished() const { return state_ == DonorState::kRetired || state_ == DonorState::kServing; }
   // The donor may touch its sockets.
   bool serving() const;
-  // kRetired with this set: the heir had resumed and then died, with the sessions.
+  // kRetired with this set: the heir had taken the sessions and then died, with them.
   bool heir_lost() const { return heir_lost_; }
   std::optional<Time> deadline() const { return deadline_; }
   const Reason& reason() const { return reason_; }
@@ -100,10 +101,11 @@ class Donor {
 
  private:
   using Effects = std::vector<DonorEffect>;
-  Effects give_up(Reason reason, bool tell);
-  Effects fence(Reason reason);
+  Effects give_up(Reason reason, bool tell, Time now);
+  Effects serve_on(bool frozen);
+  Effects retire();
   // The last fifth of the budget is the heir's, for Resumed: a donor that released at the last
-  // moment would have to end an heir that is just about to serve.
+  // moment would take the sessions back from an heir that is just about to serve.
   Duration until_release() const { return limits_.budget / 5 * 4; }
   void arm(Time now, Duration after) { deadline_ = now + after; }
   std::string what_was_awaited() const;
@@ -116,7 +118,8 @@ class Donor {
   std::uint64_t last_dirty_ = 0;
   Time frozen_at_ = 0;
   bool peer_exited_ = false;
-  bool resumed_late_ = false;  // Resumed was read after the fence
+  bool prepare_sent_ = false;
+  bool tell_ = false;  // once it has the deed: the heir waits for an answer
   bool heir_lost_ = false;
 };
 

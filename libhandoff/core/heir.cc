@@ -19,9 +19,9 @@ Heir::Effects Heir::give_up(Reason reason, bool tell) {
   return {F::kGo};
 }
 
-// The channel is closed or the donor has exited. Both must be true, and the channel read to its
-// end, before anything is concluded: EOF may come from a donor that still runs, and an exit
-// may be seen before the donor's last messages are read.
+// Before Prepare: the channel is closed or the donor has exited. Both must be true, and the channel
+// read to its end, before anything is concluded: EOF may come from a donor that still runs, and an
+// exit may be seen before the donor's last messages are read.
 Heir::Effects Heir::donor_gone() {
   if (limits_.rehearsal) {
     return give_up({Code::kPeerDied, "the donor was gone before the rehearsal was over"}, false);
@@ -35,28 +35,54 @@ Heir::Effects Heir::donor_gone() {
   return {F::kReadOut};
 }
 
-// Something is wrong while the last sessions are restored. That is the end, unless the donor is
-// gone already: then nobody else is left, and what is here counts as stale.
-Heir::Effects Heir::spoilt(Reason reason, bool tell) {
-  if (!peer_exited_ && !channel_closed_) return give_up(std::move(reason), tell);
-  aborted_ = true;
-  return donor_died_ ? take_over() : donor_gone();
+// After Prepare, once everything is restored. Whether the donor lives is of no interest: if it has
+// not taken the deed, it never will touch the sessions again.
+Heir::Effects Heir::claim(Time now) {
+  state_ = S::kClaiming;
+  arm(now, 0);  // were there no memory for the answer, the claim is made again
+  return {F::kClaim};
 }
 
-Heir::Effects Heir::take_over() {
-  donor_died_ = true;
-  if (aborted_ || !prepared_) {
-    // A crash of the service. With an Abort after Prepare the donor may have served again, so the
-    // state is as stale as in mid-copy.
-    mid_copy_ = true;
-    if (!listeners_) {
-      return give_up({Code::kPeerDied, "the donor died before it had passed its listeners"}, false);
-    }
-    state_ = S::kOwner;
-    return {F::kKeepUnmoved, F::kRun};
-  }
+// Something is wrong while the last sessions are restored. That is the end, unless the donor is
+// gone already: then nobody else may be left, and what is here counts as stale.
+Heir::Effects Heir::spoilt(Reason reason, bool tell, Time now) {
+  if (!peer_exited_ && !channel_closed_) return give_up(std::move(reason), tell);
+  if (limits_.rehearsal) return donor_gone();
+  reason_ = std::move(reason);
+  stale_ = true;
+  return claim(now);
+}
+
+Heir::Effects Heir::won() {
+  Effects effects{F::kSendResumed, F::kRun};
+  if (stale_) effects.insert(effects.begin() + 1, F::kKeepUnmoved);
+  deadline_.reset();
+  donor_died_ = peer_exited_ || channel_closed_;
+  mid_copy_ = stale_;
   state_ = S::kOwner;
-  return {F::kRun};
+  return effects;
+}
+
+// The donor served again; what is here is none of the heir's. Unless it died then, as any owner
+// may.
+Heir::Effects Heir::lost() {
+  if (peer_exited_) return keep();
+  if (reason_.code == Code::kUnspecified) {
+    reason_ = {Code::kCancelled, "the donor took the sessions back"};
+  }
+  return give_up(reason_, false);
+}
+
+// A crash of the service. The donor may have served since it sent what is here.
+Heir::Effects Heir::keep() {
+  if (!listeners_) {
+    return give_up({Code::kPeerDied, "the donor died before it had passed its listeners"}, false);
+  }
+  Effects effects{F::kKeepUnmoved, F::kRun};
+  deadline_.reset();
+  donor_died_ = mid_copy_ = true;
+  state_ = S::kOwner;
+  return effects;
 }
 
 std::vector<HeirEffect> Heir::step(const HeirEvent& event, Time now) {
@@ -70,21 +96,14 @@ std::vector<HeirEffect> Heir::step(const HeirEvent& event, Time now) {
       return {};
 
     case S::kFencing:
-      switch (event.type) {
-        case E::kPeerExited:
-          state_ = S::kReadingOut;
-          return {F::kReadOut};
-        case E::kPeerAborted:
-          aborted_ = true;
-          return {};
-        default:
-          return {};  // a Release that comes now says what EOF will say
-      }
+      if (event.type != E::kPeerExited) return {};
+      state_ = S::kReadingOut;
+      return {F::kReadOut};
 
     case S::kReadingOut:
       switch (event.type) {
         case E::kPeerAborted:
-          aborted_ = true;
+          stale_ = true;
           return {};
         case E::kListeners:
           listeners_ = true;
@@ -96,15 +115,12 @@ std::vector<HeirEffect> Heir::step(const HeirEvent& event, Time now) {
         case E::kRefused:
         case E::kMalformed:
           // What can't be applied is not there: stale, but the listeners are kept.
-          aborted_ = true;
+          stale_ = true;
           return {};
         case E::kReadOut:
-          if (prepared_ && !aborted_) {
-            donor_died_ = true;
-            state_ = S::kRestoring;
-            return {F::kRestore};
-          }
-          return take_over();
+          if (!prepared_ || stale_) return keep();
+          state_ = S::kRestoring;
+          return {F::kRestore};
         default:
           return {};
       }
@@ -112,61 +128,58 @@ std::vector<HeirEffect> Heir::step(const HeirEvent& event, Time now) {
     case S::kRestoring:
       switch (event.type) {
         case E::kRestored:
-          if (donor_died_) return take_over();
-          if (peer_exited_ || channel_closed_) return donor_gone();
+          if (limits_.rehearsal && (peer_exited_ || channel_closed_)) return donor_gone();
           if (limits_.rehearsal) return give_up({Code::kCancelled, kRehearsed}, true);
+          if (peer_exited_ || channel_closed_) return claim(now);
           state_ = S::kPrepared;
           // The donor keeps its own budget; one that has not decided at twice the budget hangs.
           arm(now, 2 * limits_.budget);
           return {F::kSendPrepared};
         case E::kRefused:
-          return spoilt(event.reason, true);
+          return spoilt(event.reason, true, now);
         case E::kPeerAborted:
-          return spoilt(event.reason, false);
+          return spoilt(event.reason, false, now);
         case E::kChannelClosed:
         case E::kPeerExited:
         case E::kTimer:
         case E::kReadOut:
-        case E::kResumedSent:
+        case E::kWon:
+        case E::kLost:
           return {};  // looked at once everything is restored
         default:
           return spoilt(
               {Code::kProtocol, std::string(name(event.type)) + " from the donor before Prepared"},
-              true);
+              true, now);
       }
 
     case S::kPrepared:
       switch (event.type) {
         case E::kRelease:
-          state_ = S::kResuming;
-          arm(now, limits_.budget);
-          return {F::kSendResumed};
+        case E::kTimer:
+        case E::kChannelClosed:
+        case E::kPeerExited:
+          return claim(now);
         case E::kPeerAborted:
           return give_up(event.reason, false);
         case E::kRefused:
         case E::kMalformed:
           return give_up(event.reason, true);
-        case E::kTimer:
-        case E::kChannelClosed:
-        case E::kPeerExited:
-          return donor_gone();
         default:
           return give_up(
               {Code::kProtocol, std::string(name(event.type)) + " from the donor after Prepare"},
               true);
       }
 
-    case S::kResuming:
+    case S::kClaiming:
       switch (event.type) {
-        case E::kResumedSent:
-          deadline_.reset();
-          state_ = S::kOwner;
-          return {F::kRun};
-        case E::kTimer:  // a donor whose buffer takes no Resumed: certainty comes from its exit
-        case E::kPeerExited:
-          return donor_gone();
+        case E::kWon:
+          return won();
+        case E::kLost:
+          return lost();
+        case E::kTimer:
+          return {F::kClaim};
         default:
-          return {};
+          return {};  // the deed says all there is to know
       }
 
     default:
@@ -241,8 +254,8 @@ std::vector<HeirEffect> Heir::step(const HeirEvent& event, Time now) {
 }
 
 std::string_view name(HeirState state) {
-  static constexpr std::string_view kNames[] = {"Waiting",  "Receiving", "Copied",     "Restoring",
-                                                "Prepared", "Fencing",   "ReadingOut", "Resuming",
+  static constexpr std::string_view kNames[] = {"Waiting",  "Receiving", "Copied",  "Restoring",
+                                                "Prepared", "Claiming",  "Fencing", "ReadingOut",
                                                 "Owner",    "Failed"};
   static_assert(std::size(kNames) == kHeirStates);
   return kNames[static_cast<std::size_t>(state)];
@@ -250,17 +263,17 @@ std::string_view name(HeirState state) {
 
 std::string_view name(HeirEventType type) {
   static constexpr std::string_view kNames[] = {
-      "Hello",        "Refused",       "PeerAborted", "Malformed", "Listeners",
-      "copy message", "CopyEnd",       "Prepare",     "Restored",  "Release",
-      "ResumedSent",  "ChannelClosed", "PeerExited",  "ReadOut",   "Timer"};
+      "Hello",         "Refused",    "PeerAborted", "Malformed", "Listeners", "copy message",
+      "CopyEnd",       "Prepare",    "Restored",    "Release",   "Won",       "Lost",
+      "ChannelClosed", "PeerExited", "ReadOut",     "Timer"};
   static_assert(std::size(kNames) == kHeirEvents);
   return kNames[static_cast<std::size_t>(type)];
 }
 
 std::string_view name(HeirEffect effect) {
   static constexpr std::string_view kNames[] = {
-      "SendHello", "SendCopied", "Restore", "SendPrepared", "SendResumed", "KeepUnmoved",
-      "Run",       "SendAbort",  "Fence",   "ReadOut",      "Go"};
+      "SendHello",   "SendCopied", "Restore",   "SendPrepared", "Claim",   "SendResumed",
+      "KeepUnmoved", "Run",        "SendAbort", "Fence",        "ReadOut", "Go"};
   return kNames[static_cast<std::size_t>(effect)];
 }
 

@@ -1,10 +1,12 @@
 // The heir's decisions, from its start until it owns the sessions or has to go.
 //
-// Until Release the heir owns nothing: whatever goes wrong, it says so and exits. It becomes the
-// owner in one of three ways: the donor releases it; the donor dies after Prepare was complete (EOF
-// counts as Release, once the donor's exit has been seen and the channel is read to its end); or
-// the donor dies before that, which is a crash of the service, and the heir keeps what it can
-// without ever serving a stale state. Resumed is sent before the first read from a socket.
+// Until it has taken the deed the heir owns nothing: whatever goes wrong, it says so and exits. It
+// becomes the owner in one of two ways. After Prepare, when the donor releases it, hangs or is
+// gone, it takes the deed, a word that both share and that is taken once; if the donor was faster,
+// the sessions are the donor's. Before Prepare there is no deed: the donor's certain death (its
+// exit was seen, and its channel is read to the end) is a crash of the service, and the heir keeps
+// what it can without ever serving a stale state; so it does if the donor took the deed and died
+// with it.
 #pragma once
 
 #include <string_view>
@@ -19,9 +21,9 @@ enum class HeirState : std::uint8_t {
   kCopied,      // a round is complete and confirmed
   kRestoring,   // Prepare was complete; the last sessions are restored
   kPrepared,    // Prepared sent; waiting for Release
-  kFencing,     // the donor is silent or its channel closed: waiting for its exit
+  kClaiming,    // owner, if the deed can be had
+  kFencing,     // the channel closed before Prepare: waiting for the donor's exit
   kReadingOut,  // it has exited: what it said last is being read
-  kResuming,    // Resumed is being sent
   kOwner,       // final
   kFailed,      // final: exit, having touched nothing
 };
@@ -38,13 +40,14 @@ enum class HeirEventType : std::uint8_t {
   kPrepare,   // Prepare received, and count and checksum are right
   kRestored,  // every session is restored and armed
   kRelease,
-  kResumedSent,  // or nobody is left to be told
+  kWon,   // the deed is the heir's, and so are the sessions
+  kLost,  // the donor took it back
   kChannelClosed,
   kPeerExited,
   kReadOut,
   kTimer,
 };
-inline constexpr int kHeirEvents = 15;
+inline constexpr int kHeirEvents = 16;
 
 struct HeirEvent {
   HeirEventType type;
@@ -56,7 +59,8 @@ enum class HeirEffect : std::uint8_t {
   kSendCopied,
   kRestore,  // restore and arm what is not yet, then report kRestored
   kSendPrepared,
-  kSendResumed,
+  kClaim,        // take the deed, then report kWon or kLost; again, it gives the same
+  kSendResumed,  // if it can be sent: the donor would find out without it
   kKeepUnmoved,  // the donor crashed in mid-copy: keep the independent sessions whose sockets
                  // have not moved, reset the others, empty the sections
   kRun,          // the sockets are ours
@@ -75,7 +79,8 @@ class Heir {
 
   HeirState state() const { return state_; }
   bool finished() const { return state_ == HeirState::kOwner || state_ == HeirState::kFailed; }
-  // The donor died on the way; with mid_copy(), before Prepare was complete.
+  // The donor died on the way; with mid_copy(), before Prepare was complete, or after it had taken
+  // the sessions back.
   bool donor_died() const { return donor_died_; }
   bool mid_copy() const { return mid_copy_; }
   std::optional<Time> deadline() const { return deadline_; }
@@ -86,9 +91,12 @@ class Heir {
  private:
   using Effects = std::vector<HeirEffect>;
   Effects give_up(Reason reason, bool tell);
-  Effects spoilt(Reason reason, bool tell);
+  Effects spoilt(Reason reason, bool tell, Time now);
   Effects donor_gone();
-  Effects take_over();
+  Effects claim(Time now);
+  Effects won();
+  Effects lost();
+  Effects keep();
   void arm(Time now, Duration after) { deadline_ = now + after; }
 
   Limits limits_;
@@ -97,7 +105,7 @@ class Heir {
   Reason reason_;
   bool listeners_ = false;  // all named fds are here
   bool prepared_ = false;   // Prepare was complete
-  bool aborted_ = false;    // an Abort was found after the donor's death
+  bool stale_ = false;      // what is here may not be what the donor had last
   bool peer_exited_ = false;
   bool channel_closed_ = false;
   bool donor_died_ = false;

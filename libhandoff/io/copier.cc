@@ -331,12 +331,13 @@ Result<Copier::Pumped> Copier::send_section() {
 Result<Copier::Pumped> Copier::send_end() {
   Result<Pumped> sent = Pumped::kBlocked;
   if (kind_of_round_ == Round::kFrozen) {
-    sent = outcome(
-        channel_.send(Type::kPrepare, encode(protocol::Prepare{.sessions = at_heir_,
-                                                               .chunks = chunks_,
-                                                               .checksum = channel_.sent_hash(),
-                                                               .frozen_at_ns = frozen_at_ns_,
-                                                               .budget_us = budget_us_})));
+    sent = outcome(channel_.send(Type::kPrepare,
+                                 encode(protocol::Prepare{.sessions = at_heir_,
+                                                          .chunks = chunks_,
+                                                          .checksum = channel_.sent_hash(),
+                                                          .frozen_at_ns = frozen_at_ns_,
+                                                          .budget_us = budget_us_}),
+                                 {&deed_fd_, 1}));
   } else {
     sent = outcome(channel_.send(Type::kCopyEnd, encode(protocol::CopyEnd{round_, at_heir_})));
   }

@@ -40,9 +40,10 @@ class Copier : public SessionObserver {
   // The state version in which each kind travels, from the negotiation.
   void set_versions(std::vector<std::uint32_t> versions) { versions_ = std::move(versions); }
   // For Prepare; before begin(kFrozen).
-  void set_frozen(std::uint64_t at_ns, std::uint64_t budget_us) {
+  void set_frozen(std::uint64_t at_ns, std::uint64_t budget_us, int deed_fd) {
     frozen_at_ns_ = at_ns;
     budget_us_ = budget_us;
+    deed_fd_ = deed_fd;
   }
   Result<void> begin(Round round);
   Result<Pumped> pump();
@@ -96,6 +97,7 @@ class Copier : public SessionObserver {
   std::uint64_t bytes_ = 0;
   std::uint64_t frozen_at_ns_ = 0;
   std::uint64_t budget_us_ = 0;
+  int deed_fd_ = -1;  // borrowed
 };
 
 }  // namespace handoff::io

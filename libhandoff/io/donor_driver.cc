@@ -305,10 +305,30 @@ void DonorDriver::send_abort() {
   }
 }
 
+void DonorDriver::claim() {
+  failpoint::hit("donor.claim.before");
+  const bool won = deed_->claim(Deed::Party::kDonor);
+  failpoint::hit("donor.claim.after");
+  // Who has lost tells whether the winner is there still.
+  if (!won && !peer_seen_ && has_exited(peer_.get())) {
+    peer_seen_ = true;
+    handle({E::kPeerExited});
+  }
+  handle({won ? E::kWon : E::kLost});
+}
+
 void DonorDriver::perform(F effect) {
   switch (effect) {
     case F::kStartRound: {
       const bool first = copier_->round() == 0;
+      if (first) {  // now: in the freeze there is no time to run out of memory
+        auto deed = Deed::make();
+        if (!deed) {
+          handle({E::kRefused, to_reason(deed.error())});
+          return;
+        }
+        deed_ = std::move(*deed);
+      }
       const auto begun = copier_->begin(first ? Copier::Round::kFirst : Copier::Round::kAgain);
       if (!begun) handle({E::kRefused, to_reason(begun.error())});
       report(protocol::Phase::kCopy);
@@ -325,7 +345,8 @@ void DonorDriver::perform(F effect) {
           return;
         }
       }
-      copier_->set_frozen(frozen_at_ns_, static_cast<std::uint64_t>(parameters_.limits.budget));
+      copier_->set_frozen(frozen_at_ns_, static_cast<std::uint64_t>(parameters_.limits.budget),
+                          deed_->fd());
       const auto begun = copier_->begin(Copier::Round::kFrozen);
       if (!begun) handle({E::kRefused, to_reason(begun.error())});
       report(protocol::Phase::kSwitch);
@@ -334,6 +355,9 @@ void DonorDriver::perform(F effect) {
     }
     case F::kSendRelease:
       send_release();
+      return;
+    case F::kClaim:
+      claim();
       return;
     case F::kThaw:
       failpoint::hit("donor.thaw.before");
@@ -351,26 +375,11 @@ void DonorDriver::perform(F effect) {
       send_abort();
       return;
     case F::kFence:
-      failpoint::hit("donor.fence.before");
       registry_.log(HANDOFF_LOG_WARNING, "ending the heir: " + donor_.reason().text);
       if (const auto ok = kill_process(peer_.get()); !ok) {
         // Not allowed to: then its exit is waited for, whoever brings it about.
         registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
       }
-      failpoint::hit("donor.fence.after");
-      return;
-    case F::kReadOut:
-      // Whatever it costs: whose the sessions are depends on it. A message that there is no memory
-      // for is an Abort with its words; each is read once.
-      for (bool whole = false; !whole;) {
-        try {
-          read_channel();
-          whole = true;
-        } catch (const std::bad_alloc&) {
-          continue;
-        }
-      }
-      handle({E::kReadOut});
       return;
     case F::kCloseChannel:
       failpoint::hit("donor.close.before");

@@ -8,6 +8,7 @@
 #include "core/donor.h"
 #include "io/channel.h"
 #include "io/copier.h"
+#include "io/deed.h"
 #include "io/poller.h"
 #include "io/shell.h"
 
@@ -43,6 +44,7 @@ class DonorDriver {
   void pump();
   void send_release();
   void send_abort();
+  void claim();
   void finish_retired();
   void report_rehearsal();
   void report(protocol::Phase phase);
@@ -57,6 +59,7 @@ class DonorDriver {
   core::Donor donor_;
   std::optional<Rehearsal> rehearsal_;  // outlives copier_, which notes into it
   std::optional<Copier> copier_;
+  std::optional<Deed> deed_;  // from the first round on
   std::deque<core::DonorEvent> events_;
   bool handling_ = false;
   bool want_write_ = false;

@@ -70,7 +70,6 @@ void HeirDriver::on(Role role) {
 void HeirDriver::turn(Role role) {
   switch (role) {
     case Role::kChannel:
-      if (resumed_waits_) send_resumed();
       read_channel(false);
       break;
     case Role::kPeer:
@@ -91,7 +90,6 @@ void HeirDriver::update_poller() {
   Awaited awaited;
   if (!heir_.finished()) {
     if (!channel_done_) awaited.channel = channel_.fd();
-    awaited.write = resumed_waits_;
     if (!peer_seen_) awaited.peer = peer_.get();
     awaited.deadline = heir_.deadline();
   }
@@ -162,7 +160,8 @@ void HeirDriver::acknowledge(bool now) {
 
 HeirEvent HeirDriver::understand(Channel::Message& message) {
   const Type type = message.header.type;
-  const bool takes_fds = type == Type::kListeners || type == Type::kRing || type == Type::kSessions;
+  const bool takes_fds = type == Type::kListeners || type == Type::kRing ||
+                         type == Type::kSessions || type == Type::kPrepare;
   if (!takes_fds && !message.fds.empty()) {
     return malformed("the donor sent fds with " + protocol::type_name(type));
   }
@@ -174,8 +173,7 @@ HeirEvent HeirDriver::understand(Channel::Message& message) {
     if (!ok) return refused(ok.error());
     return {E::kProgress};
   };
-  if (!copying && (takes_fds || type == Type::kSectionChunk || type == Type::kCopyEnd ||
-                   type == Type::kPrepare)) {
+  if (!copying && (takes_fds || type == Type::kSectionChunk || type == Type::kCopyEnd)) {
     return malformed(protocol::type_name(type) + " from the donor in state " +
                      std::string(name(state)));
   }
@@ -206,7 +204,7 @@ HeirEvent HeirDriver::understand(Channel::Message& message) {
       return {E::kCopyEnd};
     }
     case Type::kPrepare:
-      return prepare(message.body);
+      return prepare(message.body, message.fds);
     case Type::kRelease:
       return {E::kRelease};
     case Type::kAbort: {
@@ -247,7 +245,7 @@ HeirEvent HeirDriver::greet(std::string_view body) {
   return {E::kHelloAccepted};
 }
 
-HeirEvent HeirDriver::prepare(std::string_view body) {
+HeirEvent HeirDriver::prepare(std::string_view body, const std::vector<UniqueFd>& fds) {
   const auto prepare = protocol::decode<protocol::Prepare>(body);
   if (!prepare) return refused(prepare.error());
   if (prepare->sessions != stage_.sessions() || prepare->chunks != stage_.chunks()) {
@@ -258,6 +256,13 @@ HeirEvent HeirDriver::prepare(std::string_view body) {
   if (prepare->checksum != channel_.received_hash()) {
     return malformed("Prepare: the checksum over the copy is wrong");
   }
+  if (fds.size() != 1) {
+    return malformed("Prepare comes with " + std::to_string(fds.size()) +
+                     " fds, not with the deed");
+  }
+  auto deed = Deed::map(fds[0].get());
+  if (!deed) return refused(deed.error());
+  deed_ = std::move(*deed);
   frozen_at_ns_ = prepare->frozen_at_ns;
   return {E::kPrepare};
 }
@@ -287,13 +292,22 @@ void HeirDriver::send_hello() {
   send_or_refuse(Type::kHello, encode(hello));
 }
 
-// Before the first read from a socket it must be in the donor's buffer, or the donor gone.
+void HeirDriver::claim() {
+  failpoint::hit("heir.claim.before");
+  const bool won = deed_->claim(Deed::Party::kHeir);
+  failpoint::hit("heir.claim.after");
+  // Who has lost tells whether the winner is there still.
+  if (!won && !peer_seen_ && has_exited(peer_.get())) {
+    peer_seen_ = true;
+    handle({E::kPeerExited});
+  }
+  handle({won ? E::kWon : E::kLost});
+}
+
+// A donor that can't be told asks the deed when its budget is used up.
 void HeirDriver::send_resumed() {
   const auto sent = channel_.send(Type::kResumed, {});
-  // One that can't be sent for want of room or memory is tried again, until the deadline.
-  resumed_waits_ =
-      !sent || *sent == Channel::Sent::kWouldBlock || *sent == Channel::Sent::kFdsInFlight;
-  if (!resumed_waits_) handle({E::kResumedSent});
+  if (!sent) registry_.log(HANDOFF_LOG_WARNING, sent.error().message);
 }
 
 // Whatever came of it: how it ended is said by Failed, which follows.
@@ -330,6 +344,9 @@ void HeirDriver::perform(F effect) {
     case F::kSendPrepared:
       send_or_refuse(Type::kPrepared, encode(protocol::Prepared{stage_.sessions()}));
       return;
+    case F::kClaim:
+      claim();
+      return;
     case F::kSendResumed:
       send_resumed();
       return;
@@ -356,7 +373,7 @@ void HeirDriver::perform(F effect) {
     case F::kFence:
       failpoint::hit("heir.fence.before");
       registry_.log(HANDOFF_LOG_WARNING,
-                    "the donor is silent or gone: making sure that it is gone");
+                    "the donor's channel is closed: making sure that it is gone");
       if (const auto ok = kill_process(peer_.get()); !ok) {
         registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
       }

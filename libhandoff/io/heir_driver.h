@@ -7,6 +7,7 @@
 
 #include "core/heir.h"
 #include "io/channel.h"
+#include "io/deed.h"
 #include "io/poller.h"
 #include "io/shell.h"
 #include "io/stage.h"
@@ -44,8 +45,9 @@ class HeirDriver {
   void read_channel(bool to_the_end);
   core::HeirEvent understand(Channel::Message& message);
   core::HeirEvent greet(std::string_view body);
-  core::HeirEvent prepare(std::string_view body);
+  core::HeirEvent prepare(std::string_view body, const std::vector<UniqueFd>& fds);
   void send_hello();
+  void claim();
   void send_resumed();
   void acknowledge(bool now);
   void report_rehearsal();
@@ -63,9 +65,9 @@ class HeirDriver {
   core::Heir heir_;
   std::optional<Rehearsal> rehearsal_;  // before stage_, which notes into it
   Stage stage_;
+  std::optional<Deed> deed_;  // from Prepare on
   std::deque<core::HeirEvent> events_;
   bool handling_ = false;
-  bool resumed_waits_ = false;
   bool peer_seen_ = false;
   bool channel_done_ = false;
   std::uint64_t acknowledged_ = 0;

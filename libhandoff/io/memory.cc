@@ -109,6 +109,15 @@ Result<Mapping> map_ring(int fd, std::size_t size) {
   return Mapping::of(fd, size, false);
 }
 
+Result<Mapping> map_shared(int fd, std::size_t size) {
+  if (const auto ok = check(fd, size, kFixedSize); !ok) return Failure(ok.error());
+  auto mapping = Mapping::of(fd, size, true);
+  if (!mapping && mapping.error().code != -ENOMEM) {
+    return fail(HANDOFF_ERR_PROTOCOL, "the peer's shared memory can't be written");
+  }
+  return mapping;
+}
+
 std::uint64_t checksum(std::string_view bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
 
 std::uint64_t checksum(std::string_view a, std::string_view b, std::string_view c) {

@@ -1,8 +1,9 @@
 // Shared memory between donor and heir, always a sealed memfd: a mapping of something that the peer
 // can shrink would be a SIGBUS at its whim (memfd_create(2), "File sealing").
 //
-// Two uses: a Blob for session state that does not fit a frame, written once and then immutable;
-// and the Ring through whose slots section chunks travel, reused as the heir acknowledges.
+// Three uses: a Blob for session state that does not fit a frame, written once and then immutable;
+// the Ring through whose slots section chunks travel, reused as the heir acknowledges; and the Deed
+// (io/deed.h), which both write.
 #pragma once
 
 #include <cstddef>
@@ -45,6 +46,8 @@ struct RingMemory {
 Result<RingMemory> make_ring(std::size_t size);
 // The heir's view, read-only.
 Result<Mapping> map_ring(int fd, std::size_t size);
+// The same, writable. HANDOFF_ERR_PROTOCOL also if the peer sealed it against writing.
+Result<Mapping> map_shared(int fd, std::size_t size);
 
 std::uint64_t checksum(std::string_view bytes);
 std::uint64_t checksum(std::string_view a, std::string_view b, std::string_view c);

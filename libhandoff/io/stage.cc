@@ -277,12 +277,9 @@ Result<void> Stage::restore_all() {
     const auto ok = rehearsal_ != nullptr ? rehearse(id, staged) : restore(id, staged);
     if (!ok) return ok;
   }
-  // An heir that takes over from a donor that died after Prepare comes here a second time.
   for (SectionDecl& section : registry_.sections) {
-    if (sections_finished_) break;
     if (const auto ok = finish(section); !ok) return ok;
   }
-  sections_finished_ = true;
   if (rehearsal_ == nullptr) return registry_.bind_missing();
   rehearsal_->try_missing(registry_);
   return {};

@@ -99,7 +99,6 @@ class Stage {
   std::uint64_t named_total_ = 0;
   std::uint64_t named_count_ = 0;
   std::uint64_t chunks_ = 0;
-  bool sections_finished_ = false;
   std::uint64_t lost_ = 0;
   std::vector<std::uint64_t> lost_ids_;
 };

@@ -25,15 +25,10 @@ Verdict donor_killed(Phase phase) {
     case Phase::kPrepared:
     case Phase::kReleased:
     case Phase::kOwned:
-    case Phase::kGivingUp:  // the heir finds no Abort: EOF is Release
-    case Phase::kHeirFencing:
-      return {false, false, {kDone}};
-    case Phase::kFailed:
-    case Phase::kFencing:
-      return {true, true, {kDone, kLost}};
-    case Phase::kFenced:
+    case Phase::kGivingUp:  // the heir hangs still; see verdict()
       return {true, true, {kLost}};
-    case Phase::kHeirAlone:
+    case Phase::kTakenBack:
+    case Phase::kFailed:
     case Phase::kKeeping:
     case Phase::kStopping:
       return {true, true, {kDone, kLost}};
@@ -44,7 +39,6 @@ Verdict donor_killed(Phase phase) {
 Verdict heir_killed(Phase phase) {
   switch (phase) {
     case Phase::kOwned:
-    case Phase::kHeirAlone:
     case Phase::kKeeping:
       return {true, true, {kLost}};
     default:
@@ -58,9 +52,9 @@ Verdict donor_stopped(Phase phase) {
     case Phase::kBefore:
     case Phase::kCopy:
     case Phase::kCopied:
+    case Phase::kGivingUp:  // the heir is ended by the supervisor
+    case Phase::kTakenBack:
     case Phase::kFailed:
-    case Phase::kFencing:
-    case Phase::kFenced:
       return {false, false, {kUnchanged}};
     case Phase::kKeeping:
       return {true, true, {kDone, kLost}};
@@ -73,11 +67,8 @@ Verdict heir_stopped(Phase phase) {
   switch (phase) {
     case Phase::kOwned:  // an owner that hangs is the owner still, by the donor's word
       return {false, false, {kDone}};
-    case Phase::kHeirAlone:
     case Phase::kKeeping:
       return {true, true, {kDone, kLost}};
-    case Phase::kHeirFencing:  // the donor may wake up, serve, and be ended when the heir wakes up
-      return {true, true, {kDone, kUnchanged, kLost}};
     default:
       return {false, false, {kUnchanged}};
   }
@@ -89,12 +80,9 @@ Verdict left_alone(Phase phase) {
     case Phase::kKeeping:
       return {true, false, {kDone, kLost}};
     case Phase::kOwned:
-    case Phase::kHeirFencing:
-    case Phase::kHeirAlone:
       return {false, false, {kDone}};
+    case Phase::kTakenBack:
     case Phase::kFailed:
-    case Phase::kFencing:
-    case Phase::kFenced:
       return {false, false, {kUnchanged}};
     default:
       return {false, false, {kDone, kUnchanged}};
@@ -104,6 +92,9 @@ Verdict left_alone(Phase phase) {
 Verdict verdict(const Cell& cell, Phase phase) {
   if (cell.blow == Blow::kSlow || cell.victim == Victim::kSupervisor) return left_alone(phase);
   if (has_donor(cell.victim)) {
+    // Without a supervisor nobody ends an heir that hangs: it takes the deed when it wakes.
+    const bool heir_wakes = phase == Phase::kGivingUp && has_supervisor(cell.victim);
+    if (cell.blow == Blow::kKill && heir_wakes) return {false, false, {kDone}};
     return cell.blow == Blow::kKill ? donor_killed(phase) : donor_stopped(phase);
   }
   return cell.blow == Blow::kKill ? heir_killed(phase) : heir_stopped(phase);

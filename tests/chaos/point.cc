@@ -23,7 +23,6 @@ constexpr Provocation kTooSlowHeir{Act::kDelay, "heir.restore.before"};
 constexpr Provocation kRestoreFails{Act::kError, "heir.restore.before"};
 constexpr Provocation kHeirHangs{Act::kStopIt, "heir.prepared.sending"};
 constexpr Provocation kReleasedHeirHangs{Act::kStopIt, "heir.release.received"};
-constexpr Provocation kDonorHangs{Act::kStopIt, "donor.prepare.sent"};
 constexpr Provocation kDonorDies{Act::kKillIt, "donor.copy_end.sent"};
 constexpr Provocation kStoppedInMidCopy{Act::kStop, "heir.copied.sending"};
 constexpr Provocation kStoppedAfterwards{Act::kStop, "donor.retire.after"};
@@ -69,25 +68,24 @@ const Row kRows[] = {
      P::kPrepared, P::kPrepared},
     {"heir.prepared.sent", P::kPrepared, P::kReleased},
     {"donor.release.sent", P::kReleased, P::kOwned},
-    {"heir.release.received heir.resumed.sending", P::kReleased, P::kReleased},
-    {"heir.resumed.sent donor.resumed.received heir.run.before heir.run.after "
+    {"heir.release.received heir.claim.before", P::kReleased, P::kReleased},
+    {"heir.claim.after heir.resumed.sending heir.resumed.sent donor.resumed.received "
+     "heir.run.before heir.run.after "
      "service.owner.sending service.owner.sent supervisor.owner.received donor.retire.before "
      "service.retired.sending service.retired.sent donor.retire.after "
      "supervisor.retired.received donor.close.before donor.close.after",
      P::kOwned, P::kOwned},
     // -- failures
-    {"donor.abort.sending", P::kGivingUp, P::kGivingUp, kSlowHeir},
+    {"donor.claim.before", P::kGivingUp, P::kGivingUp, kReleasedHeirHangs},
+    {"donor.claim.after donor.abort.sending", P::kTakenBack, P::kTakenBack, kSlowHeir},
     {"donor.abort.sent donor.thaw.before donor.thaw.after", P::kFailed, P::kFailed, kSlowHeir},
     {"heir.abort.received", P::kFailed, P::kFailed, kTooSlowHeir},
     {"heir.abort.sending heir.abort.sent donor.abort.received heir.go.before heir.go.after "
      "service.failed.sending service.failed.sent supervisor.failed.received",
      P::kFailed, P::kFailed, kRestoreFails},
     {"supervisor.signal.before supervisor.signal.after", P::kFailed, P::kFailed, kHeirHangs},
-    {"donor.fence.before", P::kFencing, P::kFencing, kReleasedHeirHangs},
-    {"donor.fence.after", P::kFenced, P::kFenced, kReleasedHeirHangs},
-    {"heir.fence.before", P::kHeirFencing, P::kHeirFencing, kDonorHangs},
-    {"heir.fence.after", P::kHeirAlone, P::kHeirAlone, kDonorHangs},
-    {"heir.keep.before heir.keep.after", P::kKeeping, P::kKeeping, kDonorDies},
+    {"heir.fence.before heir.fence.after heir.keep.before heir.keep.after", P::kKeeping,
+     P::kKeeping, kDonorDies},
     {"supervisor.cancel.sending supervisor.cancel.sent service.cancel.received", P::kStopping,
      P::kStopping, kStoppedInMidCopy},
     {"supervisor.stop.sending supervisor.stop.sent service.stop.received", P::kStopping,

@@ -16,17 +16,14 @@ enum class Phase {
   kCopy,      // it has them, and not yet every session
   kCopied,    // it has had each of them once; Prepare is not complete
   kPrepared,  // Prepare is with the heir, Release not
-  kReleased,  // Release is with the heir, Resumed not with the donor
-  kOwned,     // Resumed is with the donor
+  kReleased,  // Release is with the heir, and nobody has taken the deed
+  kOwned,     // the heir has taken it
   // Upgrades that fail, or that somebody has died or hung in already.
-  kGivingUp,     // the donor gives up frozen; the heir does not know it yet
-  kFailed,       // the donor serves on, and the heir knows that it must go
-  kFencing,      // the heir was released and hangs; the donor is about to end it
-  kFenced,       // it has ended it
-  kHeirFencing,  // the donor hangs after Prepare; the heir is about to end it
-  kHeirAlone,    // it has ended it
-  kKeeping,      // the donor died in mid-copy; the heir keeps what it can
-  kStopping,     // `handoff stop` came meanwhile
+  kGivingUp,   // the heir was released and hangs; the donor is about to take the deed
+  kTakenBack,  // it has taken it, and is frozen still; the heir does not know it
+  kFailed,     // the donor serves on, and the heir knows that it must go
+  kKeeping,    // the donor died in mid-copy; the heir keeps what it can
+  kStopping,   // `handoff stop` came meanwhile
 };
 
 // What leads to the point, when an upgrade that succeeds does not: done once, when the process

@@ -126,7 +126,7 @@ TEST_F(MemoryLimitTest, ADonorWithoutMemoryToSaveASessionServesOn) {
   send_other_half();
 }
 
-TEST_F(MemoryLimitTest, ADonorWithoutMemoryForTheSectionsRingServesOn) {
+TEST_F(MemoryLimitTest, ADonorWithoutMemoryForTheDeedServesOn) {
   for (const char* error : {"ENOSPC", "ENOMEM"}) {
     start(std::string("service.memory.create=error:") + error);
     fail_unnoticed(kv(2), {"shared memory", "MemoryMax="});
@@ -134,9 +134,17 @@ TEST_F(MemoryLimitTest, ADonorWithoutMemoryForTheSectionsRingServesOn) {
   }
 }
 
+TEST_F(MemoryLimitTest, ADonorWithoutMemoryForTheSectionsRingServesOn) {
+  for (const char* error : {"ENOSPC", "ENOMEM"}) {
+    start(std::string("service.memory.create@2=error:") + error);  // after the deed
+    fail_unnoticed(kv(2), {"shared memory", "MemoryMax="});
+    succeed();
+  }
+}
+
 TEST_F(MemoryLimitTest, ADonorWithoutMemoryForALargeSessionServesOn) {
   for (const char* error : {"ENOSPC", "ENOMEM"}) {
-    start(std::string("service.memory.create@2=error:") + error);  // after the ring
+    start(std::string("service.memory.create@3=error:") + error);  // after the ring
     send_half();
     fail_unnoticed(kv(2), {"shared memory", "MemoryMax="});
     succeed();

@@ -1,6 +1,9 @@
 // A real heir, and a donor that says what it must not, at every step: the heir tells it why and
 // goes.
+#include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "line_service.h"
 #include "raw_peer.h"
@@ -58,6 +61,17 @@ void sessions_with(RawDonor& donor, const std::function<void(v1::Sessions&)>& ch
   v1::Sessions message = donor.sessions(false);
   change(message);
   send(donor.channel(), Type::kSessions, message, fds);
+}
+
+void prepare_with(RawDonor& donor, const std::vector<int>& fds) {
+  to_copied(donor);
+  send(donor.channel(), Type::kPrepare, donor.prepare(), fds);
+}
+UniqueFd memory(std::size_t size, int seals) {
+  UniqueFd fd(::memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  EXPECT_EQ(0, ::ftruncate(fd.get(), static_cast<off_t>(size)));
+  EXPECT_EQ(0, ::fcntl(fd.get(), F_ADD_SEALS, seals | F_SEAL_SEAL));
+  return fd;
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -231,14 +245,29 @@ INSTANTIATE_TEST_SUITE_P(
               to_copied(d);
               auto prepare = d.prepare();
               prepare.set_sessions(1);
-              send(d.channel(), Type::kPrepare, prepare);
+              send(d.channel(), Type::kPrepare, prepare, {d.deed()});
             }},
         Bad{"PrepareWithAWrongChecksum", v1::PROTOCOL,
             [](RawDonor& d) {
               to_copied(d);
               auto prepare = d.prepare();
               prepare.set_checksum(prepare.checksum() + 1);
-              send(d.channel(), Type::kPrepare, prepare);
+              send(d.channel(), Type::kPrepare, prepare, {d.deed()});
+            }},
+        Bad{"PrepareWithoutTheDeed", v1::PROTOCOL, [](RawDonor& d) { prepare_with(d, {}); }},
+        Bad{"PrepareWithTwoDeeds", v1::PROTOCOL,
+            [](RawDonor& d) {
+              prepare_with(d, {d.deed(), d.deed()});
+            }},
+        Bad{"PrepareWithAnFdThatIsNoDeed", v1::PROTOCOL,
+            [](RawDonor& d) { prepare_with(d, {d.listener()}); }},
+        Bad{"PrepareWithADeedThatCanShrink", v1::PROTOCOL,
+            [](RawDonor& d) { prepare_with(d, {memory(4096, F_SEAL_GROW).get()}); }},
+        Bad{"PrepareWithADeedThatIsTooSmall", v1::PROTOCOL,
+            [](RawDonor& d) { prepare_with(d, {memory(8, F_SEAL_SHRINK | F_SEAL_GROW).get()}); }},
+        Bad{"PrepareWithADeedThatCantBeTaken", v1::PROTOCOL,
+            [](RawDonor& d) {
+              prepare_with(d, {memory(4096, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE).get()});
             }},
         Bad{"ReleaseBeforePrepare", v1::PROTOCOL,
             [](RawDonor& d) {

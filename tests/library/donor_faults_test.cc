@@ -97,7 +97,8 @@ TEST_F(DonorFaultsTest, ThawsWhenTheHeirDiesBetweenReleaseAndResumed) {
   expect_serving_on(v1::PEER_DIED);
 }
 
-TEST_F(DonorFaultsTest, EndsAnHeirWhoseChannelClosedAfterReleaseBeforeItThaws) {
+// It may live or not: without the deed it never will touch a session.
+TEST_F(DonorFaultsTest, ThawsWhenTheHeirsChannelClosesAfterReleaseAndLeavesItAlone) {
   start();
   RawHeir heir(*donor_);
   heir.send_hello();
@@ -107,11 +108,12 @@ TEST_F(DonorFaultsTest, EndsAnHeirWhoseChannelClosedAfterReleaseBeforeItThaws) {
   heir.send_prepared();
   ASSERT_EQ(Type::kRelease, heir.next().type);
   heir.close_channel();
-  EXPECT_TRUE(heir.process().wait_killed());
   expect_serving_on(v1::PEER_DIED);
+  EXPECT_FALSE(heir.claim());
+  EXPECT_TRUE(heir.process().alive());
 }
 
-TEST_F(DonorFaultsTest, EndsAnHeirThatHangsAfterReleaseBeforeItThaws) {
+TEST_F(DonorFaultsTest, TakesTheSessionsBackFromAnHeirThatHangsAfterReleaseAndTellsIt) {
   start();
   RawHeir heir(*donor_, 10'000'000, 50'000);
   heir.send_hello();
@@ -120,8 +122,62 @@ TEST_F(DonorFaultsTest, EndsAnHeirThatHangsAfterReleaseBeforeItThaws) {
   ASSERT_FALSE(heir.await(Type::kPrepare).closed);
   heir.send_prepared();
   ASSERT_EQ(Type::kRelease, heir.next().type);
-  EXPECT_TRUE(heir.process().wait_killed());
+  EXPECT_EQ(Type::kAbort, heir.next().type);
+  EXPECT_FALSE(heir.claim());
+  EXPECT_TRUE(heir.process().alive());
   expect_serving_on(v1::TIMEOUT);
+}
+
+// The deed is the heir's: then it does not matter how the donor comes to look at it.
+TEST_F(DonorFaultsTest, RetiresWhenTheHeirTookTheSessionsAndSaidNothing) {
+  const std::vector<std::pair<const char*, std::function<void(RawHeir&)>>> ways = {
+      {"silent until the budget is used up", [](RawHeir&) {}},
+      {"closes its channel", [](RawHeir& h) { h.close_channel(); }},
+      {"aborts all the same", [](RawHeir& h) { send(h.channel(), Type::kAbort, v1::Abort()); }},
+      {"speaks nonsense", [](RawHeir& h) { send_raw(h.channel(), static_cast<Type>(77), ""); }},
+  };
+  for (const auto& [what, act] : ways) {
+    for (const bool released : {false, true}) {
+      SCOPED_TRACE(std::string(what) + (released ? ", released" : ", not released"));
+      clients_.clear();
+      start();
+      RawHeir heir(*donor_, 10'000'000, 300'000);
+      heir.send_hello();
+      ASSERT_FALSE(heir.await(Type::kCopyEnd).closed);
+      heir.send_copied();
+      ASSERT_FALSE(heir.await(Type::kPrepare).closed);
+      if (released) {
+        heir.send_prepared();
+        ASSERT_EQ(Type::kRelease, heir.next().type);
+      }
+      ASSERT_TRUE(heir.claim());
+      act(heir);
+      const auto retired = donor_->await_message<v1::Retired>(Type::kRetired);
+      EXPECT_EQ(3U, retired.sessions());
+      EXPECT_FALSE(retired.heir_died());
+      EXPECT_EQ(0, donor_->wait());
+    }
+  }
+}
+
+TEST_F(DonorFaultsTest, SaysThatAllIsLostWhenTheHeirTookTheSessionsAndDied) {
+  start();
+  RawHeir heir(*donor_);
+  heir.send_hello();
+  ASSERT_FALSE(heir.await(Type::kCopyEnd).closed);
+  heir.send_copied();
+  ASSERT_FALSE(heir.await(Type::kPrepare).closed);
+  heir.send_prepared();
+  ASSERT_EQ(Type::kRelease, heir.next().type);
+  donor_->signal(SIGSTOP);  // so that it sees all of it at once
+  ASSERT_TRUE(heir.claim());
+  heir.close_channel();
+  heir.process().kill();
+  donor_->signal(SIGCONT);
+  const auto retired = donor_->await_message<v1::Retired>(Type::kRetired);
+  EXPECT_TRUE(retired.heir_died());
+  EXPECT_EQ(3U, retired.lost());
+  EXPECT_EQ(0, donor_->wait());
 }
 
 TEST_F(DonorFaultsTest, MissesItsBudgetRatherThanItsClients) {
@@ -301,136 +357,134 @@ void raw(RawHeir& heir, const std::string& bytes) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Bad, BadHeirTest,
-                         ::testing::Values(Bad{"DiesAtOnce", v1::PEER_DIED, false, die},
-                                           Bad{"DiesAfterHello", v1::PEER_DIED, false,
-                                               [](RawHeir& h) {
-                                                 h.send_hello();
-                                                 die(h);
-                                               }},
-                                           Bad{"DiesInsteadOfCopied", v1::PEER_DIED, false,
-                                               [](RawHeir& h) {
-                                                 to_copied(h);
-                                                 die(h);
-                                               }},
-                                           Bad{"DiesInsteadOfPrepared", v1::PEER_DIED, false,
-                                               [](RawHeir& h) {
-                                                 to_prepare(h);
-                                                 die(h);
-                                               }},
-                                           Bad{"NeverSaysHello", v1::TIMEOUT, true, [](RawHeir&) {},
-                                               50'000},
-                                           Bad{"NeverSaysCopied", v1::TIMEOUT, true, to_copied,
-                                               300'000},
-                                           Bad{"NeverSaysPrepared", v1::TIMEOUT, true, to_prepare,
-                                               10'000'000, 50'000},
-                                           Bad{"AbortsAtOnce", v1::REJECTED, false, abort_it},
-                                           Bad{"AbortsInsteadOfCopied", v1::REJECTED, false,
-                                               [](RawHeir& h) {
-                                                 to_copied(h);
-                                                 abort_it(h);
-                                               }},
-                                           Bad{"AbortsInsteadOfPrepared", v1::REJECTED, false,
-                                               [](RawHeir& h) {
-                                                 to_prepare(h);
-                                                 abort_it(h);
-                                               }},
-                                           Bad{"AbortsAfterRelease", v1::REJECTED, false,
-                                               [](RawHeir& h) {
-                                                 to_release(h);
-                                                 abort_it(h);
-                                               }},
-                                           Bad{"Garbage", v1::PROTOCOL, true,
-                                               [](RawHeir& h) { raw(h, "garbage, garbage"); }},
-                                           Bad{"GarbageInTheFreeze", v1::PROTOCOL, true,
-                                               [](RawHeir& h) {
-                                                 to_prepare(h);
-                                                 raw(h, "garbage, garbage");
-                                               }},
-                                           Bad{"GarbageAfterRelease", v1::PROTOCOL, false,
-                                               [](RawHeir& h) {
-                                                 to_release(h);
-                                                 raw(h, "garbage, garbage");
-                                                 EXPECT_TRUE(h.process().wait_killed());
-                                               }},
-                                           Bad{"UnknownProtocolVersion", v1::VERSION, true,
-                                               [](RawHeir& h) {
-                                                 auto hello = h.hello();
-                                                 hello.set_protocol_min(7);
-                                                 hello.set_protocol_max(9);
-                                                 send(h.channel(), Type::kHello, hello);
-                                               }},
-                                           Bad{"DoesNotClaimTheListener", v1::UNCLAIMED, true,
-                                               [](RawHeir& h) {
-                                                 auto hello = h.hello();
-                                                 hello.mutable_manifest()->clear_named();
-                                                 send(h.channel(), Type::kHello, hello);
-                                               }},
-                                           Bad{"DoesNotKnowTheKind", v1::UNCLAIMED, true,
-                                               [](RawHeir& h) {
-                                                 auto hello = h.hello();
-                                                 hello.mutable_manifest()->clear_kinds();
-                                                 send(h.channel(), Type::kHello, hello);
-                                               }},
-                                           Bad{"ReadsNoVersionInCommon", v1::VERSION, true,
-                                               [](RawHeir& h) {
-                                                 auto hello = h.hello();
-                                                 hello.mutable_manifest()
-                                                     ->mutable_kinds(0)
-                                                     ->set_reads(0, 4);
-                                                 send(h.channel(), Type::kHello, hello);
-                                               }},
-                                           Bad{"IsAnotherService", v1::UNCLAIMED, true,
-                                               [](RawHeir& h) {
-                                                 auto hello = h.hello();
-                                                 hello.mutable_manifest()->set_service("mail");
-                                                 send(h.channel(), Type::kHello, hello);
-                                               }},
-                                           Bad{"MayOpenTooFewFds", v1::RESOURCES, true,
-                                               [](RawHeir& h) {
-                                                 auto hello = h.hello();
-                                                 hello.set_fds_max(20);
-                                                 send(h.channel(), Type::kHello, hello);
-                                               }},
-                                           Bad{"UnknownMessage", v1::PROTOCOL, true,
-                                               [](RawHeir& h) {
-                                                 h.send_hello();
-                                                 send_raw(h.channel(), static_cast<Type>(77), "");
-                                               }},
-                                           Bad{"MessageForAnHeir", v1::PROTOCOL, true,
-                                               [](RawHeir& h) {
-                                                 h.send_hello();
-                                                 send_raw(h.channel(), Type::kRelease, "");
-                                               }},
-                                           Bad{"SendsAnFd", v1::PROTOCOL, true,
-                                               [](RawHeir& h) {
-                                                 send(h.channel(), Type::kHello, h.hello(),
-                                                      {h.channel().fd()});
-                                               }},
-                                           Bad{"AcknowledgesTheFuture", v1::PROTOCOL, true,
-                                               [](RawHeir& h) {
-                                                 h.send_hello();
-                                                 v1::Ack ack;
-                                                 ack.set_frames(1000);
-                                                 send(h.channel(), Type::kAck, ack);
-                                               }},
-                                           Bad{"CopiedOfAnotherCount", v1::PROTOCOL, true,
-                                               [](RawHeir& h) {
-                                                 to_copied(h);
-                                                 v1::Copied copied;
-                                                 copied.set_round(1);
-                                                 copied.set_sessions(77);
-                                                 send(h.channel(), Type::kCopied, copied);
-                                               }},
-                                           Bad{"PreparedBeforePrepare", v1::PROTOCOL, true,
-                                               [](RawHeir& h) {
-                                                 to_copied(h);
-                                                 h.send_prepared();
-                                               }},
-                                           Bad{"ResumedBeforeRelease", v1::PROTOCOL, true,
-                                               [](RawHeir& h) {
-                                                 to_prepare(h);
-                                                 send_raw(h.channel(), Type::kResumed, "");
-                                               }}),
+                         ::testing::
+                             Values(Bad{"DiesAtOnce", v1::PEER_DIED, false, die},
+                                    Bad{"DiesAfterHello", v1::PEER_DIED, false,
+                                        [](RawHeir& h) {
+                                          h.send_hello();
+                                          die(h);
+                                        }},
+                                    Bad{"DiesInsteadOfCopied", v1::PEER_DIED, false,
+                                        [](RawHeir& h) {
+                                          to_copied(h);
+                                          die(h);
+                                        }},
+                                    Bad{"DiesInsteadOfPrepared", v1::PEER_DIED, false,
+                                        [](RawHeir& h) {
+                                          to_prepare(h);
+                                          die(h);
+                                        }},
+                                    Bad{"NeverSaysHello", v1::TIMEOUT, true, [](RawHeir&) {},
+                                        50'000},
+                                    Bad{"NeverSaysCopied", v1::TIMEOUT, true, to_copied, 300'000},
+                                    Bad{"NeverSaysPrepared", v1::TIMEOUT, true, to_prepare,
+                                        10'000'000, 50'000},
+                                    Bad{"AbortsAtOnce", v1::REJECTED, false, abort_it},
+                                    Bad{"AbortsInsteadOfCopied", v1::REJECTED, false,
+                                        [](RawHeir& h) {
+                                          to_copied(h);
+                                          abort_it(h);
+                                        }},
+                                    Bad{"AbortsInsteadOfPrepared", v1::REJECTED, false,
+                                        [](RawHeir& h) {
+                                          to_prepare(h);
+                                          abort_it(h);
+                                        }},
+                                    Bad{"AbortsAfterRelease", v1::REJECTED, false,
+                                        [](RawHeir& h) {
+                                          to_release(h);
+                                          abort_it(h);
+                                        }},
+                                    Bad{"Garbage", v1::PROTOCOL, true,
+                                        [](RawHeir& h) { raw(h, "garbage, garbage"); }},
+                                    Bad{"GarbageInTheFreeze", v1::PROTOCOL, true,
+                                        [](RawHeir& h) {
+                                          to_prepare(h);
+                                          raw(h, "garbage, garbage");
+                                        }},
+                                    Bad{"GarbageAfterRelease", v1::PROTOCOL, true,
+                                        [](RawHeir& h) {
+                                          to_release(h);
+                                          raw(h, "garbage, garbage");
+                                        }},
+                                    Bad{"UnknownProtocolVersion", v1::VERSION, true,
+                                        [](RawHeir& h) {
+                                          auto hello = h.hello();
+                                          hello.set_protocol_min(7);
+                                          hello.set_protocol_max(9);
+                                          send(h.channel(), Type::kHello, hello);
+                                        }},
+                                    Bad{"DoesNotClaimTheListener", v1::UNCLAIMED, true,
+                                        [](RawHeir& h) {
+                                          auto hello = h.hello();
+                                          hello.mutable_manifest()->clear_named();
+                                          send(h.channel(), Type::kHello, hello);
+                                        }},
+                                    Bad{"DoesNotKnowTheKind", v1::UNCLAIMED, true,
+                                        [](RawHeir& h) {
+                                          auto hello = h.hello();
+                                          hello.mutable_manifest()->clear_kinds();
+                                          send(h.channel(), Type::kHello, hello);
+                                        }},
+                                    Bad{"ReadsNoVersionInCommon", v1::VERSION, true,
+                                        [](RawHeir& h) {
+                                          auto hello = h.hello();
+                                          hello.mutable_manifest()->mutable_kinds(0)->set_reads(0,
+                                                                                                4);
+                                          send(h.channel(), Type::kHello, hello);
+                                        }},
+                                    Bad{"IsAnotherService", v1::UNCLAIMED, true,
+                                        [](RawHeir& h) {
+                                          auto hello = h.hello();
+                                          hello.mutable_manifest()->set_service("mail");
+                                          send(h.channel(), Type::kHello, hello);
+                                        }},
+                                    Bad{"MayOpenTooFewFds", v1::RESOURCES, true,
+                                        [](RawHeir& h) {
+                                          auto hello = h.hello();
+                                          hello.set_fds_max(20);
+                                          send(h.channel(), Type::kHello, hello);
+                                        }},
+                                    Bad{"UnknownMessage", v1::PROTOCOL, true,
+                                        [](RawHeir& h) {
+                                          h.send_hello();
+                                          send_raw(h.channel(), static_cast<Type>(77), "");
+                                        }},
+                                    Bad{"MessageForAnHeir", v1::PROTOCOL, true,
+                                        [](RawHeir& h) {
+                                          h.send_hello();
+                                          send_raw(h.channel(), Type::kRelease, "");
+                                        }},
+                                    Bad{"SendsAnFd", v1::PROTOCOL, true,
+                                        [](RawHeir& h) {
+                                          send(h.channel(), Type::kHello, h.hello(),
+                                               {h.channel().fd()});
+                                        }},
+                                    Bad{"AcknowledgesTheFuture", v1::PROTOCOL, true,
+                                        [](RawHeir& h) {
+                                          h.send_hello();
+                                          v1::Ack ack;
+                                          ack.set_frames(1000);
+                                          send(h.channel(), Type::kAck, ack);
+                                        }},
+                                    Bad{"CopiedOfAnotherCount", v1::PROTOCOL, true,
+                                        [](RawHeir& h) {
+                                          to_copied(h);
+                                          v1::Copied copied;
+                                          copied.set_round(1);
+                                          copied.set_sessions(77);
+                                          send(h.channel(), Type::kCopied, copied);
+                                        }},
+                                    Bad{"PreparedBeforePrepare", v1::PROTOCOL, true,
+                                        [](RawHeir& h) {
+                                          to_copied(h);
+                                          h.send_prepared();
+                                        }},
+                                    Bad{"ResumedBeforeReleaseAndWithoutTheDeed", v1::PROTOCOL, true,
+                                        [](RawHeir& h) {
+                                          to_prepare(h);
+                                          send_raw(h.channel(), Type::kResumed, "");
+                                        }}),
                          [](const auto& param) { return param.param.name; });
 
 }  // namespace

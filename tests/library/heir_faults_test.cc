@@ -20,7 +20,7 @@ void expect_line(Connection& connection, const std::string& line) {
   EXPECT_EQ(line, next_line(connection.client.get()));
 }
 
-TEST(HeirFaultsTest, ResumesBeforeItReads) {
+TEST(HeirFaultsTest, TakesTheDeedAndResumesBeforeItReads) {
   RawDonor donor(run_heir);
   donor.open_connections(2);
   ASSERT_EQ(1, ::send(donor.connection(0).client.get(), "\n", 1, 0));  // waits in the socket
@@ -31,6 +31,7 @@ TEST(HeirFaultsTest, ResumesBeforeItReads) {
   donor.send_prepare();
   send_raw(donor.channel(), Type::kRelease, "");
   EXPECT_EQ(Type::kResumed, donor.next().type);
+  EXPECT_FALSE(donor.claim());
   const auto owner = donor.heir().await_message<v1::Owner>(Type::kOwner);
   EXPECT_EQ(2U, owner.sessions());
   EXPECT_FALSE(owner.donor_died());
@@ -148,7 +149,7 @@ TEST(HeirFaultsTest, ReadsTheChannelToItsEndBeforeItConcludes) {
   end.set_sessions(1);
   donor.heir().signal(SIGSTOP);
   send(donor.channel(), Type::kCopyEnd, end);
-  send(donor.channel(), Type::kPrepare, donor.prepare());
+  send(donor.channel(), Type::kPrepare, donor.prepare(), {donor.deed()});
   donor.die();
   donor.heir().signal(SIGCONT);
   const auto owner = donor.heir().await_message<v1::Owner>(Type::kOwner);
@@ -157,7 +158,8 @@ TEST(HeirFaultsTest, ReadsTheChannelToItsEndBeforeItConcludes) {
   expect_line(donor.connection(0), "6 \n");
 }
 
-TEST(HeirFaultsTest, EndsADonorWhoseChannelClosedAfterPrepareBeforeItTakesOver) {
+// It has let go, whether it lives or not: it could only have the sessions back by the deed.
+TEST(HeirFaultsTest, TakesOverFromADonorWhoseChannelClosedAfterPrepareAndLeavesItAlone) {
   RawDonor donor(run_heir);
   donor.open_connections(1);
   donor.send_hello();
@@ -166,13 +168,14 @@ TEST(HeirFaultsTest, EndsADonorWhoseChannelClosedAfterPrepareBeforeItTakesOver) 
   donor.send_copy_end();
   donor.send_prepare();
   donor.channel() = io::Channel(UniqueFd());
-  EXPECT_TRUE(donor.process().wait_killed());
   donor.close_sockets();
   EXPECT_TRUE(donor.heir().await_message<v1::Owner>(Type::kOwner).donor_died());
   expect_line(donor.connection(0), "6 \n");
+  EXPECT_FALSE(donor.claim());
+  EXPECT_TRUE(donor.process().alive());
 }
 
-TEST(HeirFaultsTest, EndsADonorThatHangsAfterPrepareBeforeItTakesOver) {
+TEST(HeirFaultsTest, TakesOverFromADonorThatHangsAfterPrepareAndTellsIt) {
   RawDonor donor(run_heir, 10'000'000, 50'000);
   donor.open_connections(1);
   donor.send_hello();
@@ -180,11 +183,55 @@ TEST(HeirFaultsTest, EndsADonorThatHangsAfterPrepareBeforeItTakesOver) {
   donor.send_sessions(false);
   donor.send_copy_end();
   donor.send_prepare();
-  EXPECT_TRUE(donor.process().wait_killed());
-  donor.close_sockets();
-  donor.channel() = io::Channel(UniqueFd());
-  EXPECT_TRUE(donor.heir().await_message<v1::Owner>(Type::kOwner).donor_died());
+  EXPECT_FALSE(donor.heir().await_message<v1::Owner>(Type::kOwner).donor_died());
   expect_line(donor.connection(0), "6 \n");
+  EXPECT_EQ(Type::kResumed, donor.next().type);
+  EXPECT_FALSE(donor.claim());
+  EXPECT_TRUE(donor.process().alive());
+}
+
+// However it is told, or not told at all.
+TEST(HeirFaultsTest, GoesWhenTheDonorTookTheSessionsBackAndTouchesNothing) {
+  for (const bool hangs : {false, true}) {
+    RawDonor donor(run_heir, 10'000'000, hangs ? 50'000 : 5'000'000);
+    donor.open_connections(1);
+    donor.send_hello();
+    donor.send_listeners();
+    donor.send_sessions(false);
+    donor.send_copy_end();
+    EXPECT_TRUE(donor.claim());
+    donor.send_prepare();
+    if (!hangs) donor.channel() = io::Channel(UniqueFd());
+    expect_given_up(donor, v1::CANCELLED, false);
+    EXPECT_TRUE(donor.process().alive());
+    ASSERT_EQ(1, ::send(donor.connection(0).server.get(), "\n", 1, 0));
+    EXPECT_EQ("\n", next_line(donor.connection(0).client.get()));
+  }
+}
+
+// It took the sessions back and died with them: what is here may be stale, or not.
+TEST(HeirFaultsTest, KeepsWhatHasNotMovedSinceADonorTookTheSessionsBackAndDied) {
+  RawDonor donor(run_heir);
+  donor.open_connections(2);
+  donor.send_hello();
+  donor.send_listeners();
+  donor.send_sessions(true);
+  donor.send_copy_end();
+  donor.send_prepare();
+  donor.heir().stop();
+  EXPECT_TRUE(donor.claim());
+  ASSERT_EQ(1, ::send(donor.connection(1).server.get(), "y", 1, 0));
+  ASSERT_TRUE(readable(donor.connection(1).client.get()));
+  char byte = 0;
+  ASSERT_EQ(1, ::recv(donor.connection(1).client.get(), &byte, 1, 0));
+  donor.die();
+  donor.heir().signal(SIGCONT);
+  const auto owner = donor.heir().await_message<v1::Owner>(Type::kOwner);
+  EXPECT_TRUE(owner.donor_died());
+  EXPECT_EQ(1U, owner.sessions());
+  EXPECT_EQ(1U, owner.lost());
+  expect_line(donor.connection(0), "6 \n");
+  EXPECT_EQ("RESET", next_line(donor.connection(1).client.get()));
 }
 
 TEST(HeirFaultsTest, GoesWhenTheDonorAbortsAfterPrepare) {
@@ -198,6 +245,7 @@ TEST(HeirFaultsTest, GoesWhenTheDonorAbortsAfterPrepare) {
   v1::Abort abort;
   abort.set_code(v1::TIMEOUT);
   abort.set_reason("the budget ran out");
+  EXPECT_TRUE(donor.claim());
   send(donor.channel(), Type::kAbort, abort);
   donor.channel() = io::Channel(UniqueFd());
   expect_given_up(donor, v1::TIMEOUT, false);
@@ -285,6 +333,7 @@ TEST(HeirFaultsTest, TakesADonorThatAbortedAndWasEndedForACrash) {
   donor.send_prepare();
   donor.heir().signal(SIGSTOP);
   v1::Abort abort;
+  EXPECT_TRUE(donor.claim());
   send(donor.channel(), Type::kAbort, abort);
   donor.die();
   donor.heir().signal(SIGCONT);

@@ -78,13 +78,6 @@ void StandIn::kill() {
   EXPECT_EQ(pid_, ::waitpid(pid_, nullptr, 0));
   reaped_ = true;
 }
-bool StandIn::wait_killed() {
-  if (!readable(pidfd_.get())) return false;
-  int status = 0;
-  EXPECT_EQ(pid_, ::waitpid(pid_, &status, 0));
-  reaped_ = true;
-  return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
-}
 bool StandIn::alive() const {
   pollfd p{pidfd_.get(), POLLIN, 0};
   return !reaped_ && ::poll(&p, 1, 0) == 0;
@@ -93,6 +86,9 @@ bool StandIn::alive() const {
 RawDonor::RawDonor(const std::function<int()>& heir_body, std::uint64_t stall_us,
                    std::uint64_t budget_us, const std::string& report_path)
     : listener_(listen_on_loopback()) {
+  auto deed = io::Deed::make();
+  EXPECT_TRUE(deed);
+  deed_ = std::move(*deed);
   auto pair = io::Channel::make_pair();
   EXPECT_TRUE(pair);
   channel_.emplace(std::move(pair->first));
@@ -188,7 +184,7 @@ void RawDonor::send_copy_end() {
   EXPECT_EQ(Type::kCopied, next().type);
 }
 void RawDonor::send_prepare() {
-  send(*channel_, Type::kPrepare, prepare());
+  send(*channel_, Type::kPrepare, prepare(), {deed()});
   EXPECT_EQ(Type::kPrepared, next().type);
 }
 Frame RawDonor::next() {
@@ -243,6 +239,10 @@ Frame RawHeir::next() {
     v1::Prepare prepare;
     EXPECT_TRUE(prepare.ParseFromString(frame.body));
     sessions_ = prepare.sessions();
+    EXPECT_EQ(1U, frame.fds.size());
+    auto deed = io::Deed::map(frame.fds.empty() ? -1 : frame.fds[0].get());
+    EXPECT_TRUE(deed);
+    if (deed) deed_ = std::move(*deed);
   }
   return frame;
 }

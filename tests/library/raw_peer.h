@@ -1,5 +1,5 @@
-// The other side of a handoff, played by the test frame by frame. Its process, which the library
-// would fence, is a stand-in that only sleeps: killing it is the peer's death.
+// The other side of a handoff, played by the test frame by frame. Its process is a stand-in that
+// only sleeps: killing it is the peer's death.
 #pragma once
 
 #include <memory>
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "harness.h"
+#include "io/deed.h"
 
 namespace handoff::test {
 
@@ -30,8 +31,7 @@ class StandIn {
   StandIn(const StandIn&) = delete;
   StandIn& operator=(const StandIn&) = delete;
   int pidfd() const { return pidfd_.get(); }
-  void kill();         // and wait for its end
-  bool wait_killed();  // somebody else ends it, within the patience of a test
+  void kill();  // and wait for its end
   bool alive() const;
 
  private:
@@ -57,6 +57,8 @@ class RawDonor {
   v1::Sessions sessions(bool independent) const;  // all connections, state "5"
   std::vector<int> session_fds() const;
   v1::Prepare prepare() const;
+  int deed() const { return deed_.fd(); }
+  bool claim() { return deed_.claim(io::Deed::Party::kDonor); }
 
   void open_connections(std::size_t n);
   void send_hello();
@@ -75,6 +77,7 @@ class RawDonor {
   StandIn process_;
   UniqueFd listener_;
   std::vector<Connection> connections_;
+  io::Deed deed_;
   std::optional<io::Channel> channel_;
   std::unique_ptr<Child> heir_;
 };
@@ -99,11 +102,14 @@ class RawHeir {
   void send_hello();
   void send_copied();
   void send_prepared();
+  // Once Prepare has come.
+  bool claim() { return deed_.value().claim(io::Deed::Party::kHeir); }
 
  private:
   StandIn process_;
   std::optional<io::Channel> channel_;
   std::uint64_t sessions_ = 0;
+  std::optional<io::Deed> deed_;
 };
 
 }  // namespace handoff::test

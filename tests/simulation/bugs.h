@@ -8,23 +8,25 @@ namespace handoff::simulation {
 enum class Bug : std::uint8_t {
   kNone,
   // donor and heir
-  kRunBeforeResumed,       // the heir reads before it has said Resumed
-  kThawWithoutFence,       // the donor takes the sockets back while the heir may still act
-  kThawWithoutReadingOut,  // ... without a last look for Resumed
+  kRunWithoutClaim,         // the heir reads when it is released, and does not take the deed
+  kThawWithoutClaim,        // the donor takes the sockets back and not the deed
+  kDonorClaimsWhatIsTaken,  // ... or takes it from its heir
   kReleaseBeforePrepared,
-  kEofIsReleaseTooEarly,  // EOF taken as Release before Prepare is complete
-  kTakeOverWithoutExit,   // EOF taken as Release from a donor that still runs
+  kEofIsReleaseTooEarly,   // EOF taken as Release before Prepare is complete
+  kHeirClaimsWhatIsTaken,  // the heir takes the deed from its donor
   kLostDelta,
   kNoFreeze,             // the donor serves on while its delta is under way
   kCloseInsteadOfAbort,  // gives up by closing the channel
-  kThawDespiteResumed,
-  kServeStale,         // the heir keeps sessions that have moved since their snapshot
-  kIgnoreAbort,        // the heir takes over although an Abort came
-  kThawForgotten,      // the donor gives up and its service stays frozen
-  kNoBudget,           // no timer while the donor is frozen
-  kChannelLeaked,      // the donor gives up and keeps its channel
-  kHeirStays,          // the heir gives up and does not exit
-  kCancelBeforeWords,  // the heir obeys a Cancel before it reads what its donor had said
+  kThawDespiteLost,      // the donor does not hear that it came too late
+  kRunDespiteLost,       // nor does the heir
+  kKeepWithoutExit,      // an heir that came too late takes a donor that serves for dead
+  kServeStale,           // the heir keeps sessions that have moved since their snapshot
+  kIgnoreAbort,          // the heir takes over although an Abort came
+  kThawForgotten,        // the donor gives up and its service stays frozen
+  kNoBudget,             // no timer while the donor is frozen
+  kChannelLeaked,        // the donor gives up and keeps its channel
+  kHeirStays,            // the heir gives up and does not exit
+  kCancelBeforeWords,    // the heir obeys a Cancel before it reads what its donor had said
   // supervisor
   kTermBeforeOwner,   // asks the donor to go at the freeze
   kSilenceIsFailure,  // takes silence for a failure and ends the heir
@@ -34,7 +36,7 @@ enum class Bug : std::uint8_t {
   kCancelEndsHeir,    // obeys its operator by ending the heir, whatever it has
   kKillForgotten,     // never ends who must go
 };
-inline constexpr int kBugs = 25;
+inline constexpr int kBugs = 27;
 const char* name(Bug bug);
 
 }  // namespace handoff::simulation

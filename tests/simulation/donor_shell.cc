@@ -23,10 +23,6 @@ void DonorShell::handle(E type, When when) {
 
 void DonorShell::step(const Event& event) {
   Machines& machines = turn_.setting.machines;
-  if (has_bug(Bug::kThawDespiteResumed) && event.type == E::kResumed &&
-      machine().state() != DonorState::kReleased) {
-    return;
-  }
   E type = event.type;
   if (has_bug(Bug::kReleaseBeforePrepared) && type == E::kDeltaSent) {
     donor_.machine = machines.step_donor(donor_.machine, type, event.when).next;
@@ -148,13 +144,20 @@ void DonorShell::timer() {
   if (donor_.donating && machine().deadline() == deadline) handle(E::kTimer, When::kAtDeadline);
 }
 
-// Between the decision and the signal the heir may still have spoken: an heir that says Resumed in
-// that very moment is lost (docs/decisions/0008).
 void DonorShell::kills() {
   donor_.killing = false;
   if (!w_.heir.alive) return;
-  if (w_.heir.runs && !turn_.setting.kills_at_once) w_.loss_excused = w_.orphan_excused = true;
+  if (w_.heir.runs) w_.breach = Breach::kDonorEndsOwner;
   w_.heir_dies();
+}
+
+// Who has lost may not know yet that the winner is dead: a step of its own.
+void DonorShell::claim() {
+  if (has_bug(Bug::kThawWithoutClaim)) return handle(E::kWon);
+  if (!turn_.act(Who::kDonor)) return;
+  if (w_.deed == Deed::kOpen || has_bug(Bug::kDonorClaimsWhatIsTaken)) w_.deed = Deed::kDonor;
+  const bool won = w_.deed == Deed::kDonor || has_bug(Bug::kThawDespiteLost);
+  handle(won ? E::kWon : E::kLost);
 }
 
 void DonorShell::moves(std::uint8_t session) {
@@ -192,6 +195,8 @@ void DonorShell::perform(F effect) {
       donor_.script.push({Message::kRelease});
       donor_.after = After::kReleaseSent;
       return;
+    case F::kClaim:
+      return claim();
     case F::kThaw:
       if (!turn_.act(Who::kDonor)) return;
       forget_script();
@@ -211,18 +216,7 @@ void DonorShell::perform(F effect) {
       }
       return;
     case F::kFence:
-      if (has_bug(Bug::kThawWithoutFence)) {
-        handle(E::kPeerExited);
-      } else if (turn_.setting.kills_at_once) {
-        kills();
-      } else {
-        donor_.killing = true;
-      }
-      return;
-    case F::kReadOut:
-      if (has_bug(Bug::kThawWithoutReadingOut)) w_.to_donor.clear();
-      while (!w_.to_donor.empty()) receive_one(When::kNow);
-      handle(E::kReadOut);
+      donor_.killing = true;
       return;
     case F::kCloseChannel:
       if (!has_bug(Bug::kChannelLeaked)) close_channel();

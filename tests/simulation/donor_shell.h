@@ -29,6 +29,7 @@ class DonorShell {
   void step(const Event& event);
   void perform(core::DonorEffect effect);
   void receive_one(When when);
+  void claim();
   void close_channel();
   void forget_script();
   void settle();

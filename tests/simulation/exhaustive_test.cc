@@ -21,7 +21,6 @@ struct Bound {
   std::uint8_t sessions;
   Limits limits;  // deaths, hangs, refusals, cancels
   bool patient = true;
-  bool kills_at_once = false;
   bool shared = false;
 };
 
@@ -40,12 +39,6 @@ const Bound kBounds[] = {
     // The supervisor may lose its patience at any time: whatever it then reports of a failure, it
     // endangers nobody who has told it that it owns the sessions.
     {.name = "AnImpatientSupervisor", .sessions = 1, .limits = {2, 1, 1, 1}, .patient = false},
-    // Without the moment between a decision to kill and the kill there is no loss to excuse by it.
-    {.name = "KillsAtOnce", .sessions = 1, .limits = {2, 2, 1, 1}, .kills_at_once = true},
-    {.name = "KillsAtOnceTwoSessions",
-     .sessions = 2,
-     .limits = {1, 1, 1, 1},
-     .kills_at_once = true},
 };
 void PrintTo(const Bound& bound, std::ostream* out) { *out << bound.name; }
 
@@ -66,7 +59,7 @@ double ExhaustiveTest::seconds = 0;
 TEST_P(ExhaustiveTest, NoInterleavingBreaksAnInvariant) {
   const Bound& bound = GetParam();
   Machines machines;
-  const Simulation simulation({machines, Bug::kNone, bound.patient, bound.kills_at_once});
+  const Simulation simulation({machines, Bug::kNone, bound.patient});
   const auto begun = std::chrono::steady_clock::now();
   const Explored explored = explore(simulation, World(bound.sessions, bound.limits, bound.shared));
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begun;

@@ -21,15 +21,13 @@ void HeirShell::handle(E type, When when) {
 
 void HeirShell::step(E type, When when) {
   const HeirState state = machine().state();
-  if (type == E::kChannelClosed &&
-      ((has_bug(Bug::kEofIsReleaseTooEarly) &&
-        (state == HeirState::kReceiving || state == HeirState::kCopied)) ||
-       (has_bug(Bug::kTakeOverWithoutExit) && state == HeirState::kPrepared))) {
+  if (has_bug(Bug::kEofIsReleaseTooEarly) && type == E::kChannelClosed &&
+      (state == HeirState::kReceiving || state == HeirState::kCopied)) {
     run();
     return;
   }
-  if (has_bug(Bug::kRunBeforeResumed) && type == E::kRelease && state == HeirState::kPrepared) {
-    run();  // and says so in its next step
+  if (has_bug(Bug::kRunWithoutClaim) && type == E::kRelease && state == HeirState::kPrepared) {
+    run();
     return;
   }
   if (has_bug(Bug::kIgnoreAbort) && type == E::kPeerAborted) return;
@@ -124,11 +122,8 @@ void HeirShell::read_to_the_end() {
 }
 
 void HeirShell::receives() {
-  if (heir_.resumed_waits) send_resumed();
   if (reads()) receive_one();
 }
-
-void HeirShell::sends_resumed() { send_resumed(); }
 
 void HeirShell::sees_exit() {
   heir_.saw_exit = true;
@@ -141,22 +136,26 @@ void HeirShell::timer() {
   read_what_is_there();
   if (!reads() || machine().deadline() != deadline) return;
   handle(E::kTimer, When::kAtDeadline);
-  if (heir_.failed && w_.prepared_sent) w_.breach = Breach::kHeirLeavesFrozenDonor;
+  if (heir_.failed && w_.prepared_sent && w_.deed != Deed::kDonor) {
+    w_.breach = Breach::kHeirLeavesFrozenDonor;
+  }
 }
 
-// Between the decision and the signal a donor that hung may have woken, said Abort and served: what
-// has moved then is lost.
+// Its channel is closed, so it should be dead already.
 void HeirShell::kills() {
   heir_.killing = false;
   if (!w_.donor.alive) return;
-  if (!w_.donor.frozen && !w_.donor.retired && !w_.donor.killing) {
-    if (w_.to_heir.has(Message::kAbort) && !turn_.setting.kills_at_once) {
-      w_.loss_excused = true;
-    } else {
-      w_.breach = Breach::kHeirEndsServingDonor;
-    }
-  }
+  w_.breach = Breach::kHeirEndsServingDonor;
   w_.donor_dies();
+}
+
+// Who has lost may not know yet that the winner is dead: a step of its own.
+void HeirShell::claim() {
+  if (!turn_.act(Who::kHeir)) return;
+  if (w_.deed == Deed::kOpen || has_bug(Bug::kHeirClaimsWhatIsTaken)) w_.deed = Deed::kHeir;
+  const bool won = w_.deed == Deed::kHeir || has_bug(Bug::kRunDespiteLost);
+  if (!won && has_bug(Bug::kKeepWithoutExit)) handle(E::kPeerExited);
+  handle(won ? E::kWon : E::kLost);
 }
 
 void HeirShell::tells() {
@@ -179,14 +178,10 @@ void HeirShell::send_or_refuse(Message message) {
   }
 }
 
-// Before the first read from a socket it must be in the donor's buffer, or the donor gone.
+// A donor that can't be told finds out.
 void HeirShell::send_resumed() {
-  if (!turn_.act(Who::kHeir)) return;
-  heir_.resumed_waits = w_.donor_end != DonorEnd::kClosed && w_.donor.full;
-  if (heir_.resumed_waits) return;
-  if (w_.donor_end != DonorEnd::kClosed) w_.to_donor.push({Message::kResumed});
-  w_.resumed_sent = true;
-  handle(E::kResumedSent);
+  if (!turn_.act(Who::kHeir) || w_.donor_end == DonorEnd::kClosed || w_.donor.full) return;
+  w_.to_donor.push({Message::kResumed});
 }
 
 void HeirShell::run() {
@@ -195,7 +190,6 @@ void HeirShell::run() {
     if (!chosen_) session.kept = session.heir_has;
   }
   heir_.runs = true;
-  heir_.resumed_waits = false;
   heir_.hears.clear();
   w_.heir_ran = true;
 }
@@ -211,6 +205,8 @@ void HeirShell::perform(F effect) {
     case F::kSendPrepared:
       w_.prepared_sent = true;
       return send_or_refuse(Message::kPrepared);
+    case F::kClaim:
+      return claim();
     case F::kSendResumed:
       return send_resumed();
     case F::kKeepUnmoved:
@@ -229,14 +225,12 @@ void HeirShell::perform(F effect) {
       }
       return;
     case F::kFence:
-      if (turn_.setting.kills_at_once) return kills();
       heir_.killing = true;
       return;
     case F::kReadOut:
       read_to_the_end();
       return handle(E::kReadOut);
     case F::kGo:
-      heir_.resumed_waits = false;
       heir_.hears.clear();
       return;  // the rest is told in settle()
   }

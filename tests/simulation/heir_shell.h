@@ -15,7 +15,6 @@ class HeirShell {
   void is_ready();
   void hears();
   void receives();
-  void sends_resumed();
   void sees_exit();
   void timer();
   void kills();
@@ -31,6 +30,7 @@ class HeirShell {
   void read_to_the_end();
   core::HeirEventType understand(Packet packet);
   void send_or_refuse(Message message);
+  void claim();
   void send_resumed();
   void run();
   void settle();

@@ -59,7 +59,6 @@ void Simulation::heir_steps(const World& w, std::vector<Step>& out) const {
     if (!w.to_heir.empty() || (w.donor_end == DonorEnd::kClosed && !heir.saw_eof)) {
       out.push_back({K::kHeirReceives});
     }
-    if (heir.resumed_waits && !w.donor.full) out.push_back({K::kHeirSendsResumed});
     if (!w.donor.alive && !heir.saw_exit) out.push_back({K::kHeirSeesExit});
     if (machine.deadline()) out.push_back({K::kHeirTimer});
     if (!heir.hears.empty()) out.push_back({K::kHeirHears});
@@ -98,7 +97,7 @@ void Simulation::supervisor_steps(const World& w, bool quiet, std::vector<Step>&
 void Simulation::moves(const World& w, std::vector<Step>& out) const {
   for (std::uint8_t s = 0; s < w.sessions; ++s) {
     const Session& session = w.session[s];
-    if (w.donor.acts() && donor_touches(w) && !w.donor.killing) {
+    if (w.donor.acts() && donor_touches(w)) {
       bool current_in_flight = false;
       for (std::size_t i = 0; i < w.to_heir.size(); ++i) {
         const Packet packet = w.to_heir[i];
@@ -210,9 +209,6 @@ Simulation::Taken Simulation::take(World& w, const Step& step) const {
       break;
     case K::kHeirReceives:
       heir.receives();
-      break;
-    case K::kHeirSendsResumed:
-      heir.sends_resumed();
       break;
     case K::kHeirSeesExit:
       heir.sees_exit();

@@ -20,7 +20,7 @@ std::optional<std::string> unbounded(const World& w, const Setting& setting) {
     const core::Donor& donor = setting.machines.donor(w.donor.machine);
     const bool reads = w.donor_end == DonorEnd::kHeld &&
                        (!w.to_donor.empty() || (!w.heir.alive && !w.donor.saw_eof));
-    const bool at_once = w.donor.killing || reads || (!w.heir.alive && !w.donor.saw_exit);
+    const bool at_once = reads || (!w.heir.alive && !w.donor.saw_exit);
     if (donor.deadline()) {
       if (*donor.deadline() > donor.frozen_at() + limits.budget) {
         return "I2: a frozen donor waits for longer than its budget";
@@ -37,9 +37,8 @@ std::optional<std::string> unbounded(const World& w, const Setting& setting) {
   }
   if (w.heir.acts() && w.donor.alive && w.donor.frozen) {
     const core::Heir& heir = setting.machines.heir(w.heir.machine);
-    const bool owns_next =
-        heir.state() == HeirState::kPrepared || heir.state() == HeirState::kResuming;
-    if (owns_next && (!heir.deadline() || *heir.deadline() > 2 * limits.budget)) {
+    if (heir.state() == HeirState::kPrepared &&
+        (!heir.deadline() || *heir.deadline() > 2 * limits.budget)) {
       return "I2: a prepared heir waits for longer than twice the budget";
     }
   }
@@ -77,10 +76,12 @@ std::optional<std::string> violation(const World& w, const Setting& setting) {
     return "I1: the service is started anew beside its heir";
   }
   if (w.heir.runs && !w.heir.listeners) return "I2: the heir runs, and has no listeners";
-  // The two rules of order that make the rest true.
-  if (w.heir.runs && !w.resumed_sent && !w.heir.saw_exit) {
-    return "the heir runs and neither told the donor nor saw its exit";
+  // The rules that make the rest true.
+  if (w.heir.runs && w.deed != Deed::kHeir && !w.heir.saw_exit) {
+    return "the heir runs, has not taken the deed and has not seen its donor's exit";
   }
+  if (donor_touches(w) && w.deed == Deed::kHeir)
+    return "the donor serves, and the deed is its heir's";
   if (w.release_sent && !w.prepared_sent) return "Release before Prepared";
   return unbounded(w, setting);
 }

@@ -44,11 +44,12 @@ void Turn::dies(Who who) {
   switch (who) {
     case Who::kDonor: {
       const core::Donor& machine = setting.machines.donor(w.donor.machine);
-      const bool frozen = w.donor.donating && !machine.serving();
-      const bool gave_up = w.to_heir.has(Message::kAbort) || machine.finished();
-      // From Prepare on its heir goes on without it; from Listeners on it keeps what it can.
+      const bool taken_back = w.prepare_sent && w.deed == Deed::kDonor;
+      const bool gave_up = taken_back || w.to_heir.has(Message::kAbort) || machine.finished();
+      // From Prepare on its heir takes the deed, if it still can; from Listeners on it keeps what
+      // it can.
       const bool heir_goes_on = w.heir.alive && !w.heir.failed;
-      const bool given = w.heir.runs || w.donor.retired || (w.prepare_sent && frozen);
+      const bool given = w.heir.runs || w.donor.retired || (w.prepare_sent && !gave_up);
       const bool begun = given || (w.listeners_sent && w.donor.donating && !gave_up);
       if (!given || !heir_goes_on) w.loss_excused = true;
       if (!begun || !heir_goes_on) w.orphan_excused = true;
@@ -58,7 +59,7 @@ void Turn::dies(Who who) {
       return;
     }
     case Who::kHeir:
-      if (w.heir.runs || w.resumed_sent || !w.donor.alive || w.donor.retired) {
+      if (w.heir.runs || w.deed == Deed::kHeir || !w.donor.alive || w.donor.retired) {
         w.loss_excused = w.orphan_excused = true;
       }
       w.heir_dies();

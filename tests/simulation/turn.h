@@ -14,9 +14,6 @@ struct Setting {
   // The supervisor's deadlines are longer than those that donor and heir keep, so its patience ends
   // only when nothing else can happen. Without it they may end at any time.
   bool patient = true;
-  // A SIGKILL takes effect in the moment of its decision. Otherwise the other may act in between,
-  // and what it says then is lost with it: docs/decisions/0008.
-  bool kills_at_once = false;
 };
 
 enum class Who : std::uint8_t { kDonor, kHeir, kSupervisor };

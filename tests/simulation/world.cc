@@ -100,14 +100,14 @@ Key key_of(const World& w) {
   bits.flags(d.donating, d.frozen, d.retired, d.termed, d.killing, d.saw_exit, d.saw_eof);
   bits.put(static_cast<unsigned>(d.after), 2);
   const HeirSide& h = w.heir;
-  bits.flags(h.ready, h.runs, h.told, h.listeners, h.failed, h.killing, h.resumed_waits, h.saw_exit,
-             h.saw_eof);
+  bits.flags(h.ready, h.runs, h.told, h.listeners, h.failed, h.killing, h.saw_exit, h.saw_eof);
   const SupervisorSide& s = w.supervisor;
   bits.flags(s.over, s.saw_donor_exit, s.saw_heir_exit, s.counted, s.owner_heard, s.heir_owns,
              s.nobody_owns, w.shared);
   bits.put(static_cast<unsigned>(w.donor_end), 2);
-  bits.flags(w.listeners_sent, w.prepare_sent, w.prepared_sent, w.release_sent, w.resumed_sent,
-             w.heir_ran, w.loss_excused, w.orphan_excused);
+  bits.put(static_cast<unsigned>(w.deed), 2);
+  bits.flags(w.listeners_sent, w.prepare_sent, w.prepared_sent, w.release_sent, w.heir_ran,
+             w.loss_excused, w.orphan_excused);
   bits.put(static_cast<unsigned>(w.breach), 5);
   bits.put(w.left.deaths, 3);
   bits.put(w.left.hangs, 3);
@@ -146,6 +146,8 @@ const char* describe(Breach breach) {
       return "the supervisor ends an heir that owns the sessions and does not hang";
     case Breach::kHeirEndsServingDonor:
       return "the heir ends a donor that serves";
+    case Breach::kDonorEndsOwner:
+      return "the donor ends an heir that owns the sessions";
     case Breach::kHeirLeavesFrozenDonor:
       return "I2: a prepared heir leaves by itself, and its donor may be frozen for ever";
     case Breach::kDoneWithoutHeir:

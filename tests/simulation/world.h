@@ -39,7 +39,7 @@ struct DonorSide : Process {
   bool frozen = false;    // the service was told not to touch its sockets
   bool retired = false;
   bool termed = false;   // it has had SIGTERM
-  bool killing = false;  // has decided to end the heir; the signal is on its way
+  bool killing = false;  // has decided to end an heir that can't be told
   bool saw_exit = false;
   bool saw_eof = false;
   After after = After::kNothing;
@@ -53,9 +53,8 @@ struct HeirSide : Process {
   bool runs = false;   // the sockets are its own
   bool told = false;   // its loop's first turn has told the supervisor
   bool listeners = false;
-  bool failed = false;  // will exit, having touched nothing
-  bool killing = false;
-  bool resumed_waits = false;  // for room in the donor's buffer
+  bool failed = false;   // will exit, having touched nothing
+  bool killing = false;  // makes sure that a donor is dead whose channel is closed
   bool saw_exit = false;
   bool saw_eof = false;
   Mail hears;
@@ -82,6 +81,9 @@ struct Session {
   bool kept = false;  // by the heir that runs; reset otherwise
 };
 
+// Who took the word that both share, and that says whose the sessions are.
+enum class Deed : std::uint8_t { kOpen, kDonor, kHeir };
+
 enum class DonorEnd : std::uint8_t { kWithSupervisor, kInFlight, kHeld, kClosed };
 
 // A step that must not happen, whatever state it leads to.
@@ -90,6 +92,7 @@ enum class Breach : std::uint8_t {
   kSupervisorSignalsDonor,
   kSupervisorEndsOwner,
   kHeirEndsServingDonor,
+  kDonorEndsOwner,
   kHeirLeavesFrozenDonor,
   kDoneWithoutHeir,
   kDoneButLost,
@@ -112,6 +115,7 @@ struct World {
   DonorEnd donor_end = DonorEnd::kWithSupervisor;  // of the channel; the heir's lives as it does
   Mail to_heir, to_donor;                          // on the channel
   std::array<Session, kMaxSessions> session;
+  Deed deed = Deed::kOpen;
   Limits left;
   std::uint8_t sessions;
   bool shared;  // the sessions share state: none is any good without Prepare
@@ -121,7 +125,6 @@ struct World {
   bool prepare_sent = false;
   bool prepared_sent = false;
   bool release_sent = false;
-  bool resumed_sent = false;
   bool heir_ran = false;
   bool loss_excused = false;    // the fault table says that sessions may be lost now
   bool orphan_excused = false;  // ... and that nobody may be left to own what there is
@@ -161,7 +164,6 @@ struct Step {
     kHeirIsReady,
     kHeirHears,
     kHeirReceives,
-    kHeirSendsResumed,
     kHeirSeesExit,
     kHeirTimer,
     kHeirKills,

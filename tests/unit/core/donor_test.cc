@@ -50,13 +50,11 @@ At in(S state) {
       at.step({E::kHelloAccepted, E::kRoundSent, E::kCopied, E::kDeltaSent, E::kPrepared});
       break;
     case S::kReleased:
-    case S::kFencing:
-    case S::kReadingOut:
+    case S::kClaiming:
     case S::kRetired:
       at.step({E::kHelloAccepted, E::kRoundSent, E::kCopied, E::kDeltaSent, E::kPrepared,
                E::kReleaseSent});
-      if (state == S::kFencing) at.step({E::kChannelClosed});
-      if (state == S::kReadingOut) at.step({E::kPeerExited});
+      if (state == S::kClaiming) at.step({E::kRefused});
       if (state == S::kRetired) at.step({E::kResumed});
       break;
     case S::kAborting:
@@ -88,7 +86,7 @@ std::string apply(At at, E type) {
 using Row = std::map<std::string, std::string>;
 
 const std::string kTell = "Aborting SendAbort";
-const std::string kTellAndThaw = "Aborting SendAbort Thaw";
+const std::string kClaim = "Claiming Claim";
 const std::string kServeOn = "Serving CloseChannel ReportFailed";
 const std::string kThawAndServeOn = "Serving Thaw CloseChannel ReportFailed";
 
@@ -101,11 +99,10 @@ Row serving_row(Row extra) {
   return row;
 }
 Row frozen_row(Row extra) {
-  Row row{{"Hello", kTellAndThaw},          {"Refused", kTellAndThaw},
-          {"PeerAborted", kThawAndServeOn}, {"Malformed", kTellAndThaw},
-          {"Copied", kTellAndThaw},         {"Prepared", kTellAndThaw},
-          {"Resumed", kTellAndThaw},        {"ChannelClosed", kThawAndServeOn},
-          {"PeerExited", kThawAndServeOn},  {"Timer", kTellAndThaw}};
+  Row row{{"Hello", kClaim},     {"Refused", kClaim}, {"PeerAborted", kClaim},
+          {"Malformed", kClaim}, {"Copied", kClaim},  {"Prepared", kClaim},
+          {"Resumed", kClaim},   {"Timer", kClaim},   {"ChannelClosed", kClaim},
+          {"PeerExited", kClaim}};
   for (auto& [event, result] : extra) row[event] = result;
   return row;
 }
@@ -117,15 +114,11 @@ const std::map<S, Row> kTable = {
     {S::kFrozen, frozen_row({{"DeltaSent", "Preparing"}})},
     {S::kPreparing, frozen_row({{"Prepared", "Releasing SendRelease"}})},
     {S::kReleasing, frozen_row({{"ReleaseSent", "Released"}})},
-    {S::kReleased,
-     {{"PeerAborted", kThawAndServeOn},
-      {"Malformed", "Fencing Fence"},
-      {"Resumed", "Retired Retire CloseChannel"},
-      {"ChannelClosed", "Fencing Fence"},
-      {"PeerExited", "ReadingOut ReadOut"},
-      {"Timer", "Fencing Fence"}}},
-    {S::kFencing, {{"PeerExited", "ReadingOut ReadOut"}}},
-    {S::kReadingOut, {{"ReadOut", kThawAndServeOn}}},
+    {S::kReleased, frozen_row({{"Resumed", "Retired Retire CloseChannel"}})},
+    {S::kClaiming,
+     {{"Won", "Aborting SendAbort Thaw"},
+      {"Lost", "Retired Retire CloseChannel"},
+      {"Timer", "Claiming Claim"}}},
     {S::kAborting,
      {{"AbortSent", kServeOn},
       {"AbortUnsendable", "AbortFencing Fence"},
@@ -171,13 +164,8 @@ TEST(DonorTest, DoesNotReleaseAnHeirThatWasPreparedTooLate) {
   At at = in(S::kPreparing);
   at.now = 80;
   EXPECT_THAT(at.donor.step(event(E::kPrepared), at.now),
-              ::testing::ElementsAre(DonorEffect::kSendAbort, DonorEffect::kThaw));
+              ::testing::ElementsAre(DonorEffect::kClaim));
   EXPECT_EQ(Code::kTimeout, at.donor.reason().code);
-}
-
-// Nobody can take a Release back, the supervisor neither.
-TEST(DonorTest, ACancelAfterReleaseChangesNothing) {
-  EXPECT_EQ("-", apply(in(S::kReleased), E::kRefused));
 }
 
 TEST(DonorTest, ATimerThatFiresEarlyChangesNothing) {
@@ -208,20 +196,54 @@ TEST(DonorTest, FreezesAtOnceWhenLittleIsLeftAndAfterTooManyRounds) {
   EXPECT_FALSE(Donor::another_round(8, 500, 1000));
 }
 
-// The heir's exit was seen before Release: then a fence has nothing left to wait for.
-TEST(DonorTest, AfterAKnownExitTheFenceGoesStraightToReading) {
-  At at = in(S::kReleased);
-  EXPECT_EQ("ReadingOut ReadOut", apply(at, E::kPeerExited));
+constexpr S kFrozenStates[] = {S::kFrozen, S::kPreparing, S::kReleasing, S::kReleased};
+
+// Whoever is there to be told is told; the others know, or are gone.
+TEST(DonorTest, ThawsOnceItHasTheDeedWhateverItGaveUpFor) {
+  for (const S state : kFrozenStates) {
+    for (const E why : {E::kRefused, E::kMalformed, E::kTimer, E::kHelloAccepted}) {
+      At at = in(state);
+      at.now = at.donor.deadline().value();
+      at.step({why});
+      EXPECT_EQ("Aborting SendAbort Thaw", apply(at, E::kWon)) << name(state) << name(why);
+    }
+    for (const E why : {E::kPeerAborted, E::kChannelClosed, E::kPeerExited}) {
+      At at = in(state);
+      at.step({why});
+      EXPECT_EQ(kThawAndServeOn, apply(at, E::kWon)) << name(state) << name(why);
+    }
+  }
 }
 
-TEST(DonorTest, ResumedFoundAfterTheFenceMeansThatTheHeirOwnedThem) {
-  for (const bool before_exit : {true, false}) {
-    At at = in(S::kFencing);
-    if (before_exit) at.step({E::kResumed, E::kPeerExited});
-    if (!before_exit) at.step({E::kPeerExited, E::kResumed});
-    EXPECT_THAT(at.donor.step(event(E::kReadOut), 0),
-                ::testing::ElementsAre(DonorEffect::kRetire, DonorEffect::kCloseChannel));
-    EXPECT_TRUE(at.donor.heir_lost());
+// The heir was faster: whatever it said or did not say, the sessions are its own.
+TEST(DonorTest, RetiresOnceTheDeedIsTheHeirs) {
+  for (const S state : kFrozenStates) {
+    for (const E why : {E::kRefused, E::kMalformed, E::kTimer, E::kPeerAborted, E::kChannelClosed,
+                        E::kPeerExited}) {
+      At at = in(state);
+      at.now = at.donor.deadline().value();
+      at.step({why});
+      EXPECT_THAT(at.donor.step(event(E::kLost), at.now),
+                  ::testing::ElementsAre(DonorEffect::kRetire, DonorEffect::kCloseChannel));
+      EXPECT_EQ(why == E::kPeerExited, at.donor.heir_lost()) << name(state) << name(why);
+    }
+  }
+}
+
+TEST(DonorTest, KnowsOfAnExitThatItSeesWhileItAsksTheDeed) {
+  At at = in(S::kClaiming);
+  at.step({E::kPeerExited, E::kLost});
+  EXPECT_TRUE(at.donor.heir_lost());
+}
+
+// To an heir that has had Prepare a closed channel is a question to the deed; to one that has not,
+// it is the donor's death.
+TEST(DonorTest, ClosesTheChannelOfAnHeirThatCantBeToldOnlyAfterPrepare) {
+  for (const S state : kFrozenStates) {
+    At at = in(state);
+    at.step({E::kRefused, E::kWon});
+    EXPECT_EQ(state == S::kFrozen ? "AbortFencing Fence" : kServeOn, apply(at, E::kAbortUnsendable))
+        << name(state);
   }
 }
 

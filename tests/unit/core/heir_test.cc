@@ -44,12 +44,18 @@ At in(S state) {
     case S::kFailed:
       at.step({E::kRefused});
       break;
-    default:
+    case S::kFencing:
+      at.step({E::kHelloAccepted, E::kListeners, E::kCopyEnd, E::kChannelClosed});
+      break;
+    case S::kReadingOut:
+      at.step({E::kHelloAccepted, E::kListeners, E::kCopyEnd, E::kPeerExited});
+      break;
+    case S::kPrepared:
+    case S::kClaiming:
+    case S::kOwner:
       at.step({E::kHelloAccepted, E::kListeners, E::kCopyEnd, E::kPrepare, E::kRestored});
-      if (state == S::kFencing) at.step({E::kChannelClosed});
-      if (state == S::kReadingOut) at.step({E::kPeerExited});
-      if (state == S::kResuming) at.step({E::kRelease});
-      if (state == S::kOwner) at.step({E::kRelease, E::kResumedSent});
+      if (state != S::kPrepared) at.step({E::kRelease});
+      if (state == S::kOwner) at.step({E::kWon});
       break;
   }
   EXPECT_EQ(name(state), name(at.heir.state()));
@@ -83,7 +89,8 @@ Row copy_row(Row extra) {
           {"Prepare", kTellAndGo},
           {"Restored", kTellAndGo},
           {"Release", kTellAndGo},
-          {"ResumedSent", kTellAndGo},
+          {"Won", kTellAndGo},
+          {"Lost", kTellAndGo},
           {"ChannelClosed", "Fencing Fence"},
           {"PeerExited", "ReadingOut ReadOut"},
           {"ReadOut", kTellAndGo},
@@ -122,18 +129,16 @@ const std::map<S, Row> kTable = {
       {"CopyEnd", kTellAndGo},
       {"Prepare", kTellAndGo},
       {"Restored", kTellAndGo},
-      {"Release", "Resuming SendResumed"},
-      {"ResumedSent", kTellAndGo},
-      {"ChannelClosed", "Fencing Fence"},
-      {"PeerExited", "ReadingOut ReadOut"},
+      {"Release", "Claiming Claim"},
+      {"Won", kTellAndGo},
+      {"Lost", kTellAndGo},
+      {"ChannelClosed", "Claiming Claim"},
+      {"PeerExited", "Claiming Claim"},
       {"ReadOut", kTellAndGo},
-      {"Timer", "Fencing Fence"}}},
+      {"Timer", "Claiming Claim"}}},
+    {S::kClaiming, {{"Won", "Owner SendResumed Run"}, {"Lost", kGo}, {"Timer", "Claiming Claim"}}},
     {S::kFencing, {{"PeerExited", "ReadingOut ReadOut"}}},
-    {S::kReadingOut, {{"ReadOut", "Restoring Restore"}}},
-    {S::kResuming,
-     {{"ResumedSent", "Owner Run"},
-      {"PeerExited", "ReadingOut ReadOut"},
-      {"Timer", "Fencing Fence"}}},
+    {S::kReadingOut, {{"ReadOut", "Owner KeepUnmoved Run"}}},
     {S::kOwner, {}},
     {S::kFailed, {}},
 };
@@ -150,20 +155,47 @@ TEST(HeirTest, EveryCellOfTheTableIsAsWritten) {
   }
 }
 
-TEST(HeirTest, ResumesOnceTheDonorDiedAfterPrepare) {
-  At at = in(S::kPrepared);
-  at.step({E::kChannelClosed, E::kPeerExited, E::kReadOut});
-  EXPECT_THAT(at.heir.step(event(E::kRestored), 0), ElementsAre(F::kRun));
-  EXPECT_TRUE(at.heir.donor_died());
-  EXPECT_FALSE(at.heir.mid_copy());
+// Released or not: the deed decides.
+TEST(HeirTest, OwnsTheSessionsOnceItHasTheDeed) {
+  for (const E why : {E::kRelease, E::kTimer, E::kChannelClosed, E::kPeerExited}) {
+    At at = in(S::kPrepared);
+    at.now = at.heir.deadline().value();
+    EXPECT_THAT(at.heir.step(event(why), at.now), ElementsAre(F::kClaim)) << name(why);
+    EXPECT_THAT(at.heir.step(event(E::kWon), at.now), ElementsAre(F::kSendResumed, F::kRun));
+    EXPECT_EQ(why == E::kChannelClosed || why == E::kPeerExited, at.heir.donor_died());
+    EXPECT_FALSE(at.heir.mid_copy());
+  }
+}
+
+TEST(HeirTest, GoesWhenTheDonorTookTheSessionsBack) {
+  for (const E why : {E::kRelease, E::kTimer, E::kChannelClosed}) {
+    At at = in(S::kPrepared);
+    at.now = at.heir.deadline().value();
+    at.step({why});
+    EXPECT_EQ(kGo, apply(at, E::kLost)) << name(why);
+  }
+}
+
+// It served again and then died, as any owner may: what is here may be stale.
+TEST(HeirTest, KeepsOnlyWhatHasNotMovedOfADonorThatTookTheSessionsBackAndDied) {
+  for (const bool late : {false, true}) {
+    At at = in(S::kPrepared);
+    if (late) at.step({E::kChannelClosed, E::kPeerExited});
+    if (!late) at.step({E::kPeerExited});
+    EXPECT_EQ("Owner KeepUnmoved Run", apply(at, E::kLost));
+    at.step({E::kLost});
+    EXPECT_TRUE(at.heir.donor_died());
+    EXPECT_TRUE(at.heir.mid_copy());
+  }
 }
 
 TEST(HeirTest, CountsAPrepareThatIsFoundAfterTheDonorsExit) {
   At at = in(S::kCopied);
   at.step({E::kPeerExited, E::kProgress, E::kPrepare});
   EXPECT_THAT(at.heir.step(event(E::kReadOut), 0), ElementsAre(F::kRestore));
-  EXPECT_THAT(at.heir.step(event(E::kRestored), 0), ElementsAre(F::kRun));
-  EXPECT_FALSE(at.heir.mid_copy());
+  EXPECT_THAT(at.heir.step(event(E::kRestored), 0), ElementsAre(F::kClaim));
+  EXPECT_EQ("Owner SendResumed Run", apply(at, E::kWon));
+  EXPECT_EQ("Owner KeepUnmoved Run", apply(at, E::kLost));
 }
 
 TEST(HeirTest, KeepsOnlyWhatHasNotMovedWhenTheDonorDiedInMidCopy) {
@@ -187,30 +219,21 @@ TEST(HeirTest, TakesListenersThatAreFoundAfterTheDonorsExit) {
   EXPECT_THAT(at.heir.step(event(E::kReadOut), 0), ElementsAre(F::kKeepUnmoved, F::kRun));
 }
 
-// The donor may have thawed and served after it said Abort, and was then ended as a silent one.
-TEST(HeirTest, TreatsAnAbortThatIsFoundAfterTheFenceAsACrash) {
+TEST(HeirTest, TakesWhatCantBeAppliedAfterTheDonorsExitForACrash) {
   for (const E last : {E::kPeerAborted, E::kMalformed, E::kRefused}) {
-    At at = in(S::kFencing);
-    at.step({E::kPeerExited, last});
+    At at = in(S::kReadingOut);
+    at.step({E::kPrepare, last});
     EXPECT_THAT(at.heir.step(event(E::kReadOut), 0), ElementsAre(F::kKeepUnmoved, F::kRun))
         << name(last);
   }
-  At at = in(S::kFencing);
-  at.step({E::kPeerAborted, E::kPeerExited});
-  EXPECT_THAT(at.heir.step(event(E::kReadOut), 0), ElementsAre(F::kKeepUnmoved, F::kRun));
 }
 
-TEST(HeirTest, KeepsWhatItCanWhenItCantRestoreAndNobodyIsLeftToGoBackTo) {
-  At at = in(S::kReadingOut);
-  at.step({E::kReadOut});
-  EXPECT_THAT(at.heir.step(event(E::kRefused), 0), ElementsAre(F::kKeepUnmoved, F::kRun));
-}
-
-TEST(HeirTest, LooksAfterADonorThatDiedWhileItRestored) {
-  At at = in(S::kRestoring);
-  EXPECT_TRUE(at.heir.step(event(E::kPeerExited), 0).empty());
-  EXPECT_THAT(at.heir.step(event(E::kRestored), 0), ElementsAre(F::kReadOut));
-  EXPECT_EQ(S::kReadingOut, at.heir.state());
+TEST(HeirTest, AsksTheDeedOnceItHasRestoredWhatADonorThatIsGoneHadPrepared) {
+  for (const E gone : {E::kPeerExited, E::kChannelClosed}) {
+    At at = in(S::kRestoring);
+    EXPECT_TRUE(at.heir.step(event(gone), 0).empty());
+    EXPECT_EQ("Claiming Claim", apply(at, E::kRestored)) << name(gone);
+  }
 }
 
 TEST(HeirTest, GivesTheDonorTwiceItsBudgetToRelease) {
@@ -228,21 +251,25 @@ TEST(HeirTest, EveryMessageOfTheCopyExtendsIt) {
   EXPECT_EQ(1700, at.heir.deadline());
 }
 
-// The donor has died while the last sessions are restored: then nobody else is left, and whatever
-// else goes wrong is no reason to go. What was restored may be stale, so it is not served.
-TEST(HeirTest, DoesNotGoWhileRestoringOnceTheDonorHasDied) {
-  for (const E wrong : {E::kRefused, E::kMalformed, E::kPeerAborted, E::kProgress}) {
-    At at = in(S::kRestoring);
-    at.step({E::kPeerExited});
-    EXPECT_EQ("ReadingOut ReadOut", apply(at, wrong)) << name(wrong);
-    at.step({wrong});
-    EXPECT_EQ("Owner KeepUnmoved Run", apply(at, E::kReadOut)) << name(wrong);
+// The donor is gone while the last sessions are restored: then nobody else may be left, and
+// whatever else goes wrong is no reason to go. What was restored may be stale, so it is not served.
+TEST(HeirTest, DoesNotGoWhileRestoringOnceTheDonorHasGone) {
+  for (const E gone : {E::kPeerExited, E::kChannelClosed}) {
+    for (const E wrong : {E::kRefused, E::kMalformed, E::kPeerAborted, E::kProgress}) {
+      At at = in(S::kRestoring);
+      at.step({gone});
+      EXPECT_EQ("Claiming Claim", apply(at, wrong)) << name(wrong);
+      at.step({wrong});
+      EXPECT_EQ("Owner SendResumed KeepUnmoved Run", apply(at, E::kWon)) << name(wrong);
+      EXPECT_EQ(gone == E::kPeerExited ? "Owner KeepUnmoved Run" : kGo, apply(at, E::kLost));
+    }
   }
+}
+
+TEST(HeirTest, GoesForWhatWentWrongAndNotForTheDeed) {
   At at = in(S::kRestoring);
-  at.step({E::kChannelClosed});
-  EXPECT_EQ("Fencing Fence", apply(at, E::kRefused));
-  at.step({E::kRefused, E::kPeerExited});
-  EXPECT_EQ("Owner KeepUnmoved Run", apply(at, E::kReadOut));
+  at.step({E::kChannelClosed, E::kRefused, E::kLost});
+  EXPECT_EQ(Code::kRejected, at.heir.reason().code);
 }
 
 }  // namespace
