@@ -1,6 +1,7 @@
 #include "io/socket.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <net/if.h>
@@ -67,11 +68,12 @@ const sockaddr* as_sockaddr(const Raw& raw) {
   return reinterpret_cast<const sockaddr*>(&raw.storage);
 }
 
-// Removes what a dead listener has left at that path. One that answers is somebody's.
-Result<void> clear_stale(const std::string& path, const Raw& raw) {
+// Whether a dead listener has left something at that path: true if it is to be removed before a
+// bind. One that answers is somebody's.
+Result<bool> find_stale(const std::string& path, const Raw& raw) {
   struct stat found {};
   if (::lstat(path.c_str(), &found) < 0) {
-    if (errno == ENOENT) return {};
+    if (errno == ENOENT) return false;
     return fail_errno(path);
   }
   if (!S_ISSOCK(found.st_mode)) {
@@ -84,18 +86,18 @@ Result<void> clear_stale(const std::string& path, const Raw& raw) {
   if (::connect(probe.get(), as_sockaddr(raw), raw.length) == 0 || errno != ECONNREFUSED) {
     return fail(-EADDRINUSE, path + " is in use: another process listens there");
   }
-  if (::unlink(path.c_str()) < 0) return fail_errno("removing the stale " + path);
-  return {};
+  return true;
 }
 
-}  // namespace
+bool is_path(const core::Address& address) {
+  return address.kind == core::Address::Kind::kUnix && !address.abstract;
+}
 
-Result<UniqueFd> bind_address(const core::Address& address) {
-  const auto raw = to_raw(address);
-  if (!raw) return Failure(raw.error());
+// With the options that a bind at that address needs.
+Result<UniqueFd> unbound_socket(const core::Address& address, const Raw& raw) {
   const std::string what = "binding " + core::to_string(address);
   const bool udp = address.kind == core::Address::Kind::kUdp;
-  UniqueFd fd(::socket(raw->storage.ss_family,
+  UniqueFd fd(::socket(raw.storage.ss_family,
                        (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd.valid()) return fail_errno(what);
   const int on = 1;
@@ -106,13 +108,49 @@ Result<UniqueFd> bind_address(const core::Address& address) {
   if (address.v6 && ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) < 0) {
     return fail_errno(what);
   }
-  if (address.kind == core::Address::Kind::kUnix && !address.abstract) {
-    const auto cleared = clear_stale(address.host, *raw);
-    if (!cleared) return fail(cleared.error().code, what + ": " + cleared.error().message);
-  }
-  if (::bind(fd.get(), as_sockaddr(*raw), raw->length) < 0) return fail_errno(what);
-  if (!udp && ::listen(fd.get(), SOMAXCONN) < 0) return fail_errno(what);
   return fd;
+}
+
+}  // namespace
+
+Result<UniqueFd> bind_address(const core::Address& address) {
+  const auto raw = to_raw(address);
+  if (!raw) return Failure(raw.error());
+  const std::string what = "binding " + core::to_string(address);
+  auto fd = unbound_socket(address, *raw);
+  if (!fd) return fd;
+  if (is_path(address)) {
+    const auto stale = find_stale(address.host, *raw);
+    if (!stale) return fail(stale.error().code, what + ": " + stale.error().message);
+    if (*stale && ::unlink(address.host.c_str()) < 0) {
+      return fail_errno(what + ": removing the stale " + address.host);
+    }
+  }
+  if (::bind(fd->get(), as_sockaddr(*raw), raw->length) < 0) return fail_errno(what);
+  if (address.kind != core::Address::Kind::kUdp && ::listen(fd->get(), SOMAXCONN) < 0) {
+    return fail_errno(what);
+  }
+  return fd;
+}
+
+Result<void> bindable(const core::Address& address) {
+  const auto raw = to_raw(address);
+  if (!raw) return Failure(raw.error());
+  const std::string what = "binding " + core::to_string(address);
+  if (is_path(address)) {
+    const auto stale = find_stale(address.host, *raw);
+    if (!stale) return fail(stale.error().code, what + ": " + stale.error().message);
+    const std::size_t slash = address.host.rfind('/');
+    const std::string folder = slash == 0 ? "/" : address.host.substr(0, slash);
+    if (::faccessat(AT_FDCWD, folder.c_str(), W_OK | X_OK, AT_EACCESS) < 0) {
+      return fail_errno(what + ": " + folder);
+    }
+    return {};
+  }
+  const auto fd = unbound_socket(address, *raw);
+  if (!fd) return Failure(fd.error());
+  if (::bind(fd->get(), as_sockaddr(*raw), raw->length) < 0) return fail_errno(what);
+  return {};
 }
 
 std::optional<std::string> bound_address(int fd) {

@@ -15,6 +15,8 @@ namespace handoff::io {
 // A bound socket (listening, but for UDP), close-on-exec and non-blocking. A Unix path that a dead
 // listener left behind is replaced; one that somebody listens on is EADDRINUSE.
 Result<UniqueFd> bind_address(const core::Address& address);
+// Whether it could, as far as that can be told without listening or removing anything.
+Result<void> bindable(const core::Address& address);
 
 // Where a socket is bound, in the form of core::Address; nullopt if it is no bound socket.
 std::optional<std::string> bound_address(int fd);

@@ -94,6 +94,7 @@ struct Parsed {
   ServiceOptions stop;
   ServiceOptions restart;
   ServiceOptions history;
+  CheckOptions check;
   DoctorOptions doctor;
   bool completion_json = false;
   std::string shell;
@@ -159,6 +160,18 @@ void add_commands(CLI::App& app, Parsed& parsed) {
       "  handoff history chat --json | jq 'select(.result == \"failed\")'");
   add_json(history, parsed.history.json, "the records as they are, one object a line");
 
+  CLI::App* check = app.add_subcommand("check", "what is wrong with a config, all at once");
+  check->add_option("--config", parsed.check.config, "this file (/etc/handoff/handoff.toml)")
+      ->type_name("FILE");
+  check->footer(
+      "\nReads the file, and looks whether its programs can be executed, its addresses bound (or "
+      "are\n"
+      "held by the supervisor that runs), its folders entered and its keys read. Starts and "
+      "changes\n"
+      "nothing. Exit status 0 if nothing is wrong, else 1.\n\nExample:\n"
+      "  handoff check --config ./handoff.toml && handoff reload");
+  add_json(check, parsed.check.json, "one JSON object");
+
   CLI::App* doctor = app.add_subcommand("doctor", "what this host allows, and what follows");
   doctor->footer("Example:\n  handoff doctor --json");
   doctor->add_flag("--failpoints", parsed.doctor.failpoints,
@@ -200,6 +213,7 @@ ExitStatus dispatch(const CLI::App& app, Parsed& parsed,
   if (command == "stop") return stop_command(parsed.stop);
   if (command == "restart") return restart_command(parsed.restart);
   if (command == "history") return history_command(parsed.history);
+  if (command == "check") return check_command(parsed.check);
   if (command == "doctor") return doctor_command(parsed.doctor);
   return completion_command(parsed.shell, parsed.completion_json);
 }

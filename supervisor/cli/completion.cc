@@ -25,7 +25,7 @@ _handoff() {
         case ${COMP_WORDS[i]} in
             --) COMPREPLY=($(compgen -f -- "$cur")); return ;;
             --config | --name | --listen | --working-dir | --start-timeout | --freeze-budget | \
-                --stall-timeout | --drain) ((i++)) ;;
+                --stall-timeout | --drain | --probation) ((i++)) ;;
             -*) ;;
             *) if [[ -z $command ]]; then command=${COMP_WORDS[i]}; else ((place++)); fi ;;
         esac
@@ -34,19 +34,20 @@ _handoff() {
     case $prev in
         --config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --working-dir) COMPREPLY=($(compgen -d -- "$cur")); return ;;
-        --start-timeout | --freeze-budget | --stall-timeout | --drain)
+        --start-timeout | --freeze-budget | --stall-timeout | --drain | --probation)
             COMPREPLY=($(compgen -W "100ms 250ms 1s 10s 30s 2m" -- "$cur")); return ;;
         --name | --listen) return ;;
     esac
 
-    local timeouts="--start-timeout --freeze-budget --stall-timeout --drain"
+    local timeouts="--start-timeout --freeze-budget --stall-timeout --drain --probation"
     if [[ -z $command ]]; then
-        words="run upgrade status history stop restart doctor completion --help --version"
+        words="run upgrade status history stop restart check doctor completion --help --version"
     elif [[ $cur == -* ]]; then
         case $command in
             run) words="--config --name --listen --working-dir --no-restart --check $timeouts" ;;
             upgrade) words="--self $timeouts" ;;
             restart) words=$timeouts ;;
+            check) words="--config" ;;
             doctor) words="--failpoints" ;;
         esac
         words="$words --json --help"

@@ -47,6 +47,11 @@ struct ServiceOptions {  // status, stop, restart, history
   GivenTimeouts timeouts;
 };
 
+struct CheckOptions {
+  bool json = false;
+  std::string config;
+};
+
 struct DoctorOptions {
   bool json = false;
   bool failpoints = false;  // list them instead
@@ -58,6 +63,7 @@ ExitStatus restart_command(const ServiceOptions& options);
 ExitStatus stop_command(const ServiceOptions& options);
 ExitStatus status_command(const ServiceOptions& options);
 ExitStatus history_command(const ServiceOptions& options);
+ExitStatus check_command(const CheckOptions& options);
 ExitStatus doctor_command(const DoctorOptions& options);
 ExitStatus completion_command(const std::string& shell, bool json);
 

@@ -5,13 +5,12 @@
 #include <sys/prctl.h>
 
 #include <csignal>
-#include <filesystem>
 #include <iostream>
 
 #include "cli/client.h"
+#include "cli/config_source.h"
 #include "cli/json_log.h"
 #include "cli/options.h"
-#include "config.h"
 #include "handoff/handoff.h"
 #include "io/failpoint.h"
 #include "io/runtime_dir.h"
@@ -22,8 +21,6 @@
 namespace handoff::supervisor {
 namespace {
 
-constexpr const char* kDefaultConfig = "/etc/handoff/handoff.toml";
-
 void set_up_log(bool json) {
   if (json) {
     spdlog::set_default_logger(std::make_shared<spdlog::logger>("handoff", make_json_sink()));
@@ -33,60 +30,6 @@ void set_up_log(bool json) {
       "handoff", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
   logger->set_pattern("%Y-%m-%d %H:%M:%S.%e %^%-7l%$ %v");
   spdlog::set_default_logger(std::move(logger));
-}
-
-void override_with(Timeouts& timeouts, const GivenTimeouts& given) {
-  if (given.start) timeouts.start = *given.start;
-  if (given.freeze_budget) timeouts.freeze_budget = *given.freeze_budget;
-  if (given.stall) timeouts.stall = *given.stall;
-  if (given.drain) timeouts.drain = *given.drain;
-  if (given.probation) timeouts.probation = *given.probation;
-}
-
-Result<Config> from_options(const RunOptions& options) {
-  if (options.name.empty() && options.command.empty()) {
-    const std::string path = options.config.empty() ? kDefaultConfig : options.config;
-    if (options.config.empty() && !std::filesystem::exists(path)) {
-      return fail(-EINVAL,
-                  "nothing to run: give --config FILE, or --name NAME ... -- CMD ARG... (" + path +
-                      " does not exist)");
-    }
-    auto config = load_config(path);
-    if (config) {
-      for (ServiceConfig& service : config->services)
-        override_with(service.timeouts, options.timeouts);
-    }
-    return config;
-  }
-  if (!options.config.empty()) {
-    return fail(-EINVAL, "--config and a command of one's own exclude each other");
-  }
-  if (options.name.empty()) return fail(-EINVAL, "--name is missing");
-  if (options.command.empty()) {
-    return fail(-EINVAL, "the command is missing: handoff run --name " + options.name +
-                             " ... -- CMD ARG...");
-  }
-  ServiceConfig service;
-  service.name = options.name;
-  if (!core::valid_name(service.name)) {
-    return fail(-EINVAL,
-                "\"" + service.name + "\" is no name: letters, digits, . _ - and at most 64");
-  }
-  service.command = options.command;
-  service.restart = !options.no_restart;
-  service.working_dir = options.working_dir;
-  override_with(service.timeouts, options.timeouts);
-  for (const std::string& text : options.listen) {
-    auto named = parse_named_address(text);
-    if (!named) return Failure(named.error());
-    for (const NamedAddress& other : service.listen) {
-      if (other.name == named->name) {
-        return fail(-EINVAL, "two listeners have the name \"" + other.name + "\"");
-      }
-    }
-    service.listen.push_back(std::move(*named));
-  }
-  return Config{{std::move(service)}};
 }
 
 // What a successor of a running supervisor is asked first (upgrade --self); takes nothing.
@@ -108,7 +51,7 @@ ExitStatus run_command(const RunOptions& options) {
   if (const std::string& problem = failpoint::problem(); !problem.empty()) {
     return complain(false, ExitStatus::kUsage, "usage", problem);
   }
-  auto config = from_options(options);
+  auto config = config_from(options);
   if (!config) return complain(false, ExitStatus::kUsage, "usage", config.error().message);
   auto runtime = runtime_path();
   if (!runtime) return complain(false, ExitStatus::kFailed, "runtime", runtime.error().message);

@@ -50,20 +50,28 @@ bool Release::changed() const {
           now_.st_mtim.tv_nsec != modified.tv_nsec);
 }
 
+Result<UniqueFd> open_executable(const std::string& path) {
+  // O_NONBLOCK: a FIFO at that path must not hold anybody up.
+  UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!file.valid()) return fail_errno("can't open " + path);
+  struct stat found {};
+  if (::fstat(file.get(), &found) < 0) return fail_errno(path);
+  if (!S_ISREG(found.st_mode)) return fail(-EACCES, path + " is no executable: it is not a file");
+  if (::faccessat(file.get(), "", X_OK, AT_EMPTY_PATH | AT_EACCESS) < 0 && errno == EACCES) {
+    return fail(-EACCES, path + " is no executable: it has no permission to execute (chmod +x)");
+  }
+  return file;
+}
+
 Result<ReleasePtr> open_release(const std::string& path, std::vector<std::string> args) {
   auto release = std::make_shared<Release>();
   release->path = path;
   release->args = std::move(args);
-  // O_NONBLOCK: a FIFO at that path must not hold anybody up.
-  release->file.reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!release->file.valid()) return fail_errno("can't open " + path);
+  auto file = open_executable(path);
+  if (!file) return Failure(file.error());
+  release->file = std::move(*file);
   struct stat found {};
   if (::fstat(release->file.get(), &found) < 0) return fail_errno(path);
-  if (!S_ISREG(found.st_mode)) return fail(-EACCES, path + " is no executable: it is not a file");
-  if (::faccessat(release->file.get(), "", X_OK, AT_EMPTY_PATH | AT_EACCESS) < 0 &&
-      errno == EACCES) {
-    return fail(-EACCES, path + " is no executable: it has no permission to execute (chmod +x)");
-  }
   release->size = found.st_size;
   release->modified = found.st_mtim;
   std::array<char, 2> start{};

@@ -33,6 +33,8 @@ struct Release {
 };
 using ReleasePtr = std::shared_ptr<Release>;
 
+// Opens an executable file, as what runs is opened; an error says why it is none.
+Result<UniqueFd> open_executable(const std::string& path);
 // Opens and digests; takes as long as reading the file takes.
 Result<ReleasePtr> open_release(const std::string& path, std::vector<std::string> args);
 // The same on a thread of libuv's pool. done is called on the loop.
