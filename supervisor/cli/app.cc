@@ -95,6 +95,7 @@ struct Parsed {
   ServiceOptions restart;
   ServiceOptions history;
   CheckOptions check;
+  ServiceOptions reload;
   DoctorOptions doctor;
   bool completion_json = false;
   std::string shell;
@@ -172,6 +173,13 @@ void add_commands(CLI::App& app, Parsed& parsed) {
       "  handoff check --config ./handoff.toml && handoff reload");
   add_json(check, parsed.check.json, "one JSON object");
 
+  CLI::App* reload = app.add_subcommand("reload", "read the config again, and change what can be");
+  reload->footer(
+      "\nSays what has changed, and what can't change while a service runs. A file with a mistake\n"
+      "changes nothing. SIGHUP does the same.\n\nExample:\n"
+      "  handoff reload --json | jq '.unchanged[].message'");
+  add_json(reload, parsed.reload.json, "one JSON object");
+
   CLI::App* doctor = app.add_subcommand("doctor", "what this host allows, and what follows");
   doctor->footer("Example:\n  handoff doctor --json");
   doctor->add_flag("--failpoints", parsed.doctor.failpoints,
@@ -214,6 +222,7 @@ ExitStatus dispatch(const CLI::App& app, Parsed& parsed,
   if (command == "restart") return restart_command(parsed.restart);
   if (command == "history") return history_command(parsed.history);
   if (command == "check") return check_command(parsed.check);
+  if (command == "reload") return reload_command(parsed.reload);
   if (command == "doctor") return doctor_command(parsed.doctor);
   return completion_command(parsed.shell, parsed.completion_json);
 }

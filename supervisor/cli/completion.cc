@@ -41,7 +41,7 @@ _handoff() {
 
     local timeouts="--start-timeout --freeze-budget --stall-timeout --drain --probation"
     if [[ -z $command ]]; then
-        words="run upgrade status history stop restart check doctor completion --help --version"
+        words="run upgrade status history stop restart reload check doctor completion --help --version"
     elif [[ $cur == -* ]]; then
         case $command in
             run) words="--config --name --listen --working-dir --no-restart --check $timeouts" ;;

@@ -41,7 +41,7 @@ struct UpgradeOptions {
   GivenTimeouts timeouts;
 };
 
-struct ServiceOptions {  // status, stop, restart, history
+struct ServiceOptions {  // status, stop, restart, history, reload
   bool json = false;
   std::string service;
   GivenTimeouts timeouts;
@@ -63,6 +63,7 @@ ExitStatus restart_command(const ServiceOptions& options);
 ExitStatus stop_command(const ServiceOptions& options);
 ExitStatus status_command(const ServiceOptions& options);
 ExitStatus history_command(const ServiceOptions& options);
+ExitStatus reload_command(const ServiceOptions& options);
 ExitStatus check_command(const CheckOptions& options);
 ExitStatus doctor_command(const DoctorOptions& options);
 ExitStatus completion_command(const std::string& shell, bool json);

@@ -32,6 +32,12 @@ void set_up_log(bool json) {
   spdlog::set_default_logger(std::move(logger));
 }
 
+ConfigSource source_of(const RunOptions& options) {
+  if (without_file(options)) return {};
+  const auto path = config_path(options.config);
+  return {path.value_or(""), [options] { return config_from(options); }};
+}
+
 // What a successor of a running supervisor is asked first (upgrade --self); takes nothing.
 ExitStatus check(const Config& config, const std::string& runtime) {
   const auto state = RuntimeDir::peek(runtime);
@@ -67,7 +73,7 @@ ExitStatus run_command(const RunOptions& options) {
   }
   ExitStatus status = ExitStatus::kDone;
   {
-    auto supervisor = Supervisor::open(&loop, *config, *runtime);
+    auto supervisor = Supervisor::open(&loop, *config, source_of(options), *runtime);
     if (supervisor) {
       (*supervisor)->start();
       while (!(*supervisor)->over()) uv_run(&loop, UV_RUN_DEFAULT);

@@ -35,6 +35,8 @@ class Service {
   explicit Service(Policy policy) : policy_(std::move(policy)) {}
 
   Effects step(const Event& event, Time now);
+  // From now on; a handoff under way keeps the deadlines that it was begun with.
+  void set_policy(Policy policy) { policy_ = std::move(policy); }
   std::optional<Time> deadline() const;
 
   State state() const { return state_; }

@@ -358,7 +358,7 @@ SavedService ServiceRunner::saved() const {
   };
   SavedService out{.name = name(),
                    .machine = machine_.found(),
-                   .command = config_.command,
+                   .command = release_command_,
                    .release = release_of(*release_),
                    .processes = {},
                    .last_upgrade = last_upgrade_};

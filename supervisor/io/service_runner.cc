@@ -15,10 +15,21 @@ ServiceRunner::ServiceRunner(ServiceHost host, ServiceConfig config, Listeners l
                              ReleasePtr release)
     : host_(std::move(host)),
       config_(std::move(config)),
+      release_command_(config_.command),
       listeners_(std::move(listeners)),
-      machine_({.name = config_.name, .restart = config_.restart, .timeouts = config_.timeouts}),
+      machine_(policy_of(config_)),
       release_(std::move(release)),
       timer_(host_.loop, [this] { deadline_passed(); }) {}
+
+Service::Policy ServiceRunner::policy_of(const ServiceConfig& config) {
+  return {.name = config.name, .restart = config.restart, .timeouts = config.timeouts};
+}
+
+void ServiceRunner::reconfigure(ServiceConfig config) {
+  config_ = std::move(config);
+  machine_.set_policy(policy_of(config_));
+  listeners_.want(config_.listen);
+}
 
 // Events that come up while effects are applied wait their turn.
 void ServiceRunner::feed(Event event) {
@@ -63,7 +74,13 @@ void ServiceRunner::deadline_passed() {
 void ServiceRunner::upgrade(const std::string& path, std::optional<std::vector<std::string>> args,
                             const Timeouts& timeouts, const ClientPtr& client) {
   wanted_path_ = path.empty() ? release_->path : path;
-  wanted_args_ = args ? std::move(*args) : release_->args;
+  wanted_args_ = release_->args;
+  if (path.empty() && release_command_ != config_.command) {  // by a reload
+    const std::string& program = config_.command.front();
+    wanted_path_ = find_program(program).value_or(program);
+    wanted_args_.assign(config_.command.begin() + 1, config_.command.end());
+  }
+  if (args) wanted_args_ = std::move(*args);
   request({.same_release = false, .timeouts = timeouts}, client);
 }
 
@@ -115,7 +132,10 @@ void ServiceRunner::apply(const OpenCandidate&) {
   });
 }
 
-void ServiceRunner::apply(const TakeCandidate&) { release_ = std::exchange(candidate_, nullptr); }
+void ServiceRunner::apply(const TakeCandidate&) {
+  release_ = std::exchange(candidate_, nullptr);
+  release_command_ = config_.command;
+}
 void ServiceRunner::apply(const DropCandidate&) { candidate_.reset(); }
 
 // ---- telling

@@ -36,6 +36,11 @@ class ServiceRunner {
 
   const std::string& name() const { return config_.name; }
   const Timeouts& timeouts() const { return config_.timeouts; }
+  const ServiceConfig& config() const { return config_; }
+  // The configuration was read again; config is what change_config() made of the two.
+  void reconfigure(ServiceConfig config);
+  // Nothing of it is left, and it is not to come back.
+  void close_listeners() { listeners_.want({}); }
   Service::State state() const { return machine_.state(); }
   const char* state_name() const { return machine_.state_name(); }
   // Nothing of it is under way: a successor of the supervisor can take it as it is.
@@ -91,6 +96,7 @@ class ServiceRunner {
   void heard(Generation generation, Heard heard);
   void hear_all();
   void exec_known(Generation generation);
+  static Service::Policy policy_of(const ServiceConfig& config);
   void request(const HandoffRequested& request, const ClientPtr& client);
   Party party(Generation generation) const;
   static Party party_of(const SavedService& saved, Generation generation);
@@ -100,6 +106,7 @@ class ServiceRunner {
 
   ServiceHost host_;
   ServiceConfig config_;
+  std::vector<std::string> release_command_;  // what config_.command was when release_ was chosen
   Listeners listeners_;
   Service machine_;
   ReleasePtr release_;

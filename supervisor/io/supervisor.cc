@@ -20,7 +20,7 @@ constexpr Duration kReturnWithin = std::chrono::seconds(10);
 }  // namespace
 
 Result<std::unique_ptr<Supervisor>> Supervisor::open(uv_loop_t* loop, const Config& config,
-                                                     const std::string& path) {
+                                                     ConfigSource source, const std::string& path) {
   KeptFds kept = KeptFds::from_environment();
   auto runtime = RuntimeDir::open(path, kept.take(kLock));
   if (!runtime) return Failure(runtime.error());
@@ -54,6 +54,7 @@ Result<std::unique_ptr<Supervisor>> Supervisor::open(uv_loop_t* loop, const Conf
   if (!services) return Failure(services.error());
   std::unique_ptr<Supervisor> self(new Supervisor(loop, std::move(*runtime), std::move(journal),
                                                   std::move(*operators), std::move(*services)));
+  self->source_ = std::move(source);
   for (const ServiceConfig& service : config.services) {
     const auto before = std::find_if(saved.services.begin(), saved.services.end(),
                                      [&](const SavedService& s) { return s.name == service.name; });
@@ -101,7 +102,7 @@ Supervisor::Supervisor(uv_loop_t* loop, RuntimeDir runtime, Journal journal, Uni
       reaper_(loop, [this](pid_t pid, const Exit& exit) { child_ended(pid, exit); }),
       term_(loop, SIGTERM, [this] { stop_asked("SIGTERM"); }),
       int_(loop, SIGINT, [this] { stop_asked("SIGINT"); }),
-      hup_(loop, SIGHUP, [] { spdlog::info("SIGHUP: nothing to reload"); }) {}
+      hup_(loop, SIGHUP, [this] { (void)reload(-1); }) {}
 
 // What a living process may still have is not bound anew, and not started a second time: it is
 // waited for.
@@ -127,11 +128,6 @@ Result<void> Supervisor::add(const ServiceConfig& config, const SavedService* be
       found.living.push_back(std::move(living));
     }
   }
-  Listeners listeners(config.name, config.listen, notify_);
-  listeners.take_kept(kept);
-  if (found.living.empty()) {
-    if (auto bound = listeners.bind_missing(); !bound) return bound;
-  }
   ReleasePtr release;
   // What ran goes on, upgrades included; unless the configuration says something else by now.
   if (before != nullptr && before->command == config.command) {
@@ -143,6 +139,14 @@ Result<void> Supervisor::add(const ServiceConfig& config, const SavedService* be
     auto opened = open_release(*program, {config.command.begin() + 1, config.command.end()});
     if (!opened) return Failure(opened.error());
     release = std::move(*opened);
+  }
+  Listeners listeners(config.name, config.listen, notify_);
+  listeners.take_kept(kept);
+  if (found.living.empty()) {
+    if (auto bound = listeners.bind_missing(); !bound) {
+      listeners.want({});
+      return bound;
+    }
   }
   services_.emplace(
       config.name,
@@ -171,23 +175,27 @@ void Supervisor::start() {
   });
   if (!read) spdlog::warn("{}", read.error().message);
   for (auto& [name, service] : services_) {
-    const json status = service->status();
-    for (const json& listener : status.at("listeners")) {
-      spdlog::info("{}: {} listens on {}", name, listener["name"].get<std::string>(),
-                   listener["address"].get<std::string>());
-    }
-    const auto before = before_.extract(name);
-    if (before) {
-      service->resume(before.mapped().saved, std::move(before.mapped().living),
-                      requested.contains(name));
-    } else {
-      service->start();
-    }
+    begin(name, requested.contains(name));
   }
   reaper_.sweep();
   started_ = true;
   if (!self_client_.expired()) self_patience_.at(now() + kReturnWithin);
   changed();
+}
+
+void Supervisor::begin(const std::string& name, bool requested) {
+  ServiceRunner& service = *services_.at(name);
+  const json status = service.status();
+  for (const json& listener : status.at("listeners")) {
+    spdlog::info("{}: {} listens on {}", name, listener["name"].get<std::string>(),
+                 listener["address"].get<std::string>());
+  }
+  const auto before = before_.extract(name);
+  if (before) {
+    service.resume(before.mapped().saved, std::move(before.mapped().living), requested);
+  } else {
+    service.start();
+  }
 }
 
 Result<void> Supervisor::save() {

@@ -18,12 +18,18 @@
 
 namespace handoff::supervisor {
 
+// How the configuration is read again.
+struct ConfigSource {
+  std::string file;  // "" if there is none: it came from the command line
+  std::function<Result<Config>()> read;
+};
+
 class Supervisor {
  public:
   // Takes the runtime folder, binds the listeners, opens the releases: whatever can be refused is
   // refused before the first process runs.
   static Result<std::unique_ptr<Supervisor>> open(uv_loop_t* loop, const Config& config,
-                                                  const std::string& runtime);
+                                                  ConfigSource source, const std::string& runtime);
   Supervisor(const Supervisor&) = delete;
   Supervisor& operator=(const Supervisor&) = delete;
 
@@ -40,6 +46,11 @@ class Supervisor {
 
   void serve(const ClientPtr& client, const nlohmann::json& request);
   void serve_status(const ClientPtr& client, const std::vector<ServiceRunner*>& services);
+  void serve_reload(const ClientPtr& client);
+  nlohmann::json reload(int uid);
+  Result<nlohmann::json> try_reload(int uid);
+  Result<void> add_new(const Config& config, std::vector<std::string>& added);
+  void begin(const std::string& name, bool requested);
   void serve_self(const ClientPtr& client, const std::string& path);
   void self_checked(const ClientPtr& client, const std::string& why);
   void self_arrived();
@@ -49,6 +60,7 @@ class Supervisor {
   void stop_asked(const char* signal);
 
   uv_loop_t* loop_;
+  ConfigSource source_;
   RuntimeDir runtime_;
   Journal journal_;
   Notify notify_;

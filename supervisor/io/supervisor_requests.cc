@@ -41,6 +41,10 @@ void Supervisor::serve(const ClientPtr& client, const json& request) {
     serve_status(client, chosen);
     return;
   }
+  if (command == "reload") {
+    serve_reload(client);
+    return;
+  }
   if (command == "self") {
     serve_self(client, request.value("path", ""));
     return;
