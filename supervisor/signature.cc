@@ -30,7 +30,12 @@ std::vector<std::string_view> lines_of(std::string_view text) {
 
 // Exactly that many bytes, or nothing.
 std::optional<Bytes> decode(std::string_view line, std::size_t size) {
-  if (line.size() > kLongestLine) return std::nullopt;
+  // libsodium takes 0xff for a letter of it.
+  constexpr std::string_view kLetters =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
+  if (line.size() > kLongestLine || line.find_first_not_of(kLetters) != line.npos) {
+    return std::nullopt;
+  }
   Bytes out(line.size());
   std::size_t length = 0;
   const char* end = nullptr;

@@ -29,6 +29,7 @@ constexpr const char* kRunFooter = R"(Examples:
 
 constexpr const char* kUpgradeFooter = R"(Examples:
   handoff upgrade chat ./chat-2.0
+  handoff upgrade chat ./chat-2.0.tar.gz       a bundle: the program with its libraries and files
   handoff upgrade chat                         the same path again: its file was replaced
   handoff upgrade chat ./chat-2.0 -- --verbose with other arguments
   handoff upgrade chat ./chat-2.0 --freeze-budget 100ms --json
@@ -126,8 +127,10 @@ void add_commands(CLI::App& app, Parsed& parsed) {
   upgrade->footer(kUpgradeFooter);
   upgrade->add_option("SERVICE", parsed.upgrade.service, "which")->type_name("");
   upgrade
-      ->add_option("BINARY", parsed.upgrade.binary,
-                   "the new release; without it the file at the present path")
+      ->add_option(
+          "BINARY", parsed.upgrade.binary,
+          "the new release, a program or a bundle (.tar, .tar.gz, .tar.zst); without it the "
+          "file at the present path")
       ->type_name("");
   upgrade->add_flag("--self", parsed.upgrade.self,
                     "replace the supervisor itself: the same process, no service is touched");

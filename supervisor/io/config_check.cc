@@ -11,7 +11,10 @@
 #include <map>
 
 #include "io/release.h"
+#include "io/signed_file.h"
 #include "io/socket.h"
+#include "io/unpack.h"
+#include "signature.h"
 
 namespace handoff::supervisor {
 namespace {
@@ -27,11 +30,23 @@ std::string folder_problem(const std::string& path, int access) {
   return "";
 }
 
-std::string program_problem(const std::string& program) {
+// Opens it as it would be opened to run. key: it has to be signed, too.
+std::string program_problem(const std::string& program, const std::string& key = "") {
   const auto path = find_program(program);
   if (!path) return path.error().message;
   const auto file = open_executable(*path);
-  return file ? "" : file.error().message;
+  if (!file) return file.error().message;
+  if (is_archive(file->get())) return *path + " is a bundle; command is a program";
+  if (key.empty()) return "";
+  const auto verified = verify_file(file->get(), *path, key);
+  return verified ? "" : verified.error().message;
+}
+
+std::string key_problem(const std::string& key) {
+  const auto text = key_text(key);
+  if (!text) return text.error().message;
+  const auto parsed = parse_public_key(*text);
+  return parsed ? "" : key + ": " + parsed.error().message;
 }
 
 class Check {
@@ -56,8 +71,11 @@ class Check {
 
   void look_at(const ServiceConfig& service) {
     // One that was not understood has none.
+    const std::string bad_key = service.verify_key.empty() ? "" : key_problem(service.verify_key);
+    add(service, "verify", bad_key);
     if (!service.command.empty()) {
-      add(service, "command", program_problem(service.command.front()));
+      const std::string key = bad_key.empty() ? service.verify_key : "";
+      add(service, "command", program_problem(service.command.front(), key));
     }
     if (!service.working_dir.empty()) {
       add(service, "working_dir", folder_problem(service.working_dir, X_OK));

@@ -354,7 +354,13 @@ bool ServiceRunner::returned(pid_t pid, UniqueFd& fd) {
 
 SavedService ServiceRunner::saved() const {
   const auto release_of = [](const Release& release) {
-    return SavedRelease{release.path, release.args, release.digest, release.name};
+    SavedRelease out{release.path, release.args, release.digest,  release.name, release.source,
+                     "",           "",           release.verified};
+    if (release.folder) {
+      out.folder = release.folder->path();
+      out.tree = release.folder->tree();
+    }
+    return out;
   };
   SavedService out{.name = name(),
                    .machine = machine_.found(),

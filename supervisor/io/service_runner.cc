@@ -73,12 +73,14 @@ void ServiceRunner::deadline_passed() {
 
 void ServiceRunner::upgrade(const std::string& path, std::optional<std::vector<std::string>> args,
                             const Timeouts& timeouts, const ClientPtr& client) {
-  wanted_path_ = path.empty() ? release_->path : path;
+  wanted_path_ = path.empty() ? release_->source : path;
   wanted_args_ = release_->args;
+  wanted_args_given_ = args.has_value();
   if (path.empty() && release_command_ != config_.command) {  // by a reload
     const std::string& program = config_.command.front();
     wanted_path_ = find_program(program).value_or(program);
     wanted_args_.assign(config_.command.begin() + 1, config_.command.end());
+    wanted_args_given_ = true;
   }
   if (args) wanted_args_ = std::move(*args);
   request({.same_release = false, .timeouts = timeouts}, client);
@@ -91,6 +93,14 @@ void ServiceRunner::restart(const Timeouts& timeouts, const ClientPtr& client) {
 // Nothing is begun that could not be told afterwards.
 void ServiceRunner::request(const HandoffRequested& request, const ClientPtr& client) {
   const auto asking = client.lock();
+  if (request.same_release && !config_.verify_key.empty() && release_->verified.empty()) {
+    if (asking) {
+      asking->finish(refusal_json(name(), "signature",
+                                  "what runs was never verified, and verify.key is set by now: "
+                                  "upgrade to a release that is signed"));
+    }
+    return;
+  }
   asked_by_ = asking ? asking->uid() : -1;
   json record{{"event", "requested"}, {"service", name()}, {"uid", asked_by_}};
   record["path"] = request.same_release ? release_->path : wanted_path_;
@@ -117,14 +127,15 @@ void ServiceRunner::apply(const OpenCandidate&) {
   if (asking_ != nullptr) follower_ = *asking_;
   const std::uint64_t token = ++open_token_;
   ++opening_;
-  open_release(host_.loop, wanted_path_, wanted_args_, [this, token](Result<ReleasePtr> opened) {
+  obtain_release(host_.loop, wanted(), [this, token](Result<ReleasePtr> opened) {
     --opening_;
     if (token != open_token_) {
       host_.changed();
       return;  // of a request that was given up
     }
     if (!opened) {
-      feed(CandidateFailed{"open", opened.error().message});
+      const bool unsigned_one = opened.error().code == -EKEYREJECTED;
+      feed(CandidateFailed{unsigned_one ? "signature" : "open", opened.error().message});
       return;
     }
     candidate_ = std::move(*opened);
@@ -132,8 +143,19 @@ void ServiceRunner::apply(const OpenCandidate&) {
   });
 }
 
+ReleaseSource ServiceRunner::wanted() const {
+  return {.path = wanted_path_,
+          .args = wanted_args_,
+          .args_given = wanted_args_given_,
+          .releases_dir = config_.releases_dir.empty() ? default_releases_dir(host_.state, name())
+                                                       : config_.releases_dir,
+          .verify_key = config_.verify_key,
+          .limits = {}};
+}
+
 void ServiceRunner::apply(const TakeCandidate&) {
   release_ = std::exchange(candidate_, nullptr);
+  keep_release(host_.loop, *release_);
   release_command_ = config_.command;
 }
 void ServiceRunner::apply(const DropCandidate&) { candidate_.reset(); }
@@ -275,11 +297,14 @@ json ServiceRunner::status() const {
            {"sessions", nullptr},
            {"listeners", std::move(listeners)},
            {"path", release.path},
+           {"source", release.source},
+           {"verified", nullptr},
            {"args", release.args},
            {"since", nullptr},
            {"restarts", machine_.restarts()},
            {"last_upgrade", last_upgrade_}};
   if (!release.name.empty()) out["release"] = release.name;
+  if (!release.verified.empty()) out["verified"] = release.verified;
   if (process != nullptr) {
     out["generation"] = process->generation;
     out["pid"] = process->pid;

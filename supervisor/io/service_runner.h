@@ -13,6 +13,7 @@
 #include "core/service.h"
 #include "io/control_server.h"
 #include "io/listeners.h"
+#include "io/release_source.h"
 #include "io/service_process.h"
 #include "messages.h"
 #include "saved_state.h"
@@ -23,6 +24,7 @@ namespace handoff::supervisor {
 struct ServiceHost {
   uv_loop_t* loop = nullptr;
   std::string report_path;                             // where processes return to
+  std::string state;                                   // the state folder
   std::function<void()> changed;                       // something is to be seen, or saved
   std::function<Result<void>()> save;                  // now: a process is about to run
   std::function<Result<void>(nlohmann::json)> record;  // in the history
@@ -96,6 +98,7 @@ class ServiceRunner {
   void heard(Generation generation, Heard heard);
   void hear_all();
   void exec_known(Generation generation);
+  ReleaseSource wanted() const;
   static Service::Policy policy_of(const ServiceConfig& config);
   void request(const HandoffRequested& request, const ClientPtr& client);
   Party party(Generation generation) const;
@@ -127,6 +130,7 @@ class ServiceRunner {
   nlohmann::json last_upgrade_ = nullptr;
   std::string wanted_path_;  // of the request that is being stepped, too
   std::vector<std::string> wanted_args_;
+  bool wanted_args_given_ = false;
   std::uint64_t open_token_ = 0;
   int opening_ = 0;
 

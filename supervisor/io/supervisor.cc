@@ -114,12 +114,13 @@ Result<void> Supervisor::add(const ServiceConfig& config, const SavedService* be
     for (const SavedProcess& process : before->processes) {
       auto living = find_process(process);
       if (!living) continue;
-      auto release = reopen_release(process.release, process.pid);
+      auto release = reopen_release(process.release, process.pid, config.verify_key);
       if (!release) {
         spdlog::warn("{}: generation {} can't be started again as it is: {}", config.name,
                      process.generation, release.error().message);
         release = std::make_shared<Release>();
         (*release)->path = process.release.path;
+        (*release)->source = process.release.source;
         (*release)->args = process.release.args;
         (*release)->digest = process.release.digest;
         (*release)->name = process.release.name;
@@ -131,12 +132,18 @@ Result<void> Supervisor::add(const ServiceConfig& config, const SavedService* be
   ReleasePtr release;
   // What ran goes on, upgrades included; unless the configuration says something else by now.
   if (before != nullptr && before->command == config.command) {
-    if (auto again = reopen_release(before->release, 0)) release = std::move(*again);
+    if (auto again = reopen_release(before->release, 0, config.verify_key))
+      release = std::move(*again);
   }
   if (!release) {
     auto program = find_program(config.command.front());
     if (!program) return Failure(program.error());
-    auto opened = open_release(*program, {config.command.begin() + 1, config.command.end()});
+    auto opened = obtain_release({.path = *program,
+                                  .args = {config.command.begin() + 1, config.command.end()},
+                                  .args_given = true,
+                                  .releases_dir = "",
+                                  .verify_key = config.verify_key,
+                                  .limits = {}});
     if (!opened) return Failure(opened.error());
     release = std::move(*opened);
   }
@@ -153,6 +160,7 @@ Result<void> Supervisor::add(const ServiceConfig& config, const SavedService* be
       std::make_unique<ServiceRunner>(
           ServiceHost{.loop = loop_,
                       .report_path = runtime_.report_path(),
+                      .state = journal_.state(),
                       .changed = [this] { changed(); },
                       .save = [this] { return save(); },
                       .record = [this](json record) { return journal_.append(std::move(record)); }},
