@@ -25,7 +25,8 @@ root, else $XDG_RUNTIME_DIR/handoff.)";
 constexpr const char* kRunFooter = R"(Examples:
   handoff run --name chat --listen public=tcp:0.0.0.0:7000 -- ./chat-1.0 --verbose
   handoff run --name kv --listen main=tcp:[::]:6379 --listen local=unix:/run/kv.sock -- kv-server
-  handoff run --config /etc/handoff/handoff.toml)";
+  handoff run --config /etc/handoff/handoff.toml
+  handoff run --watch --name chat --listen public=tcp:127.0.0.1:7000 -- build/chat)";
 
 constexpr const char* kUpgradeFooter = R"(Examples:
   handoff upgrade chat ./chat-2.0
@@ -90,6 +91,7 @@ void add_json(CLI::App* app, bool& json, const std::string& help) {
 
 struct Parsed {
   RunOptions run;
+  std::vector<std::string> watch;
   UpgradeOptions upgrade;
   ServiceOptions status;
   ServiceOptions stop;
@@ -117,6 +119,14 @@ void add_run(CLI::App& app, Parsed& parsed) {
   sub->add_flag("--check", run.check,
                 "only see whether this would run: options, configuration, and the state of the "
                 "supervisor that runs now");
+  sub->add_option("--watch", parsed.watch,
+                  "upgrade whenever the binary on the disk has been rebuilt: of this service "
+                  "(again for each), or of all")
+      ->type_name("[SERVICE]")
+      ->expected(0, 1)
+      ->take_all();
+  add_duration(sub, "--settle", run.settle,
+               "how long nothing may happen to a file that is watched (300ms)");
   sub->add_flag("--no-restart", run.no_restart, "leave it stopped if it dies");
   add_timeouts(sub, run.timeouts);
   add_json(sub, run.json, "log as JSON, one object a line");
@@ -203,6 +213,10 @@ ExitStatus dispatch(const CLI::App& app, Parsed& parsed,
   }
   if (command == "run") {
     if (rest) parsed.run.command = std::move(*rest);
+    if (app.get_subcommand("run")->count("--watch") > 0) {
+      std::erase(parsed.watch, "");
+      parsed.run.watch = parsed.watch;
+    }
     return run_command(parsed.run);
   }
   if (command == "upgrade") {

@@ -28,6 +28,8 @@ struct RunOptions {
   std::string working_dir;
   bool no_restart = false;
   bool check = false;
+  std::optional<std::vector<std::string>> watch;  // no names: all
+  std::optional<Duration> settle;
   GivenTimeouts timeouts;
   std::vector<std::string> command;
 };

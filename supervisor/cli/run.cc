@@ -4,6 +4,7 @@
 
 #include <sys/prctl.h>
 
+#include <algorithm>
 #include <csignal>
 #include <iostream>
 
@@ -11,6 +12,7 @@
 #include "cli/config_source.h"
 #include "cli/json_log.h"
 #include "cli/options.h"
+#include "core/suggest.h"
 #include "handoff/handoff.h"
 #include "io/failpoint.h"
 #include "io/runtime_dir.h"
@@ -38,6 +40,24 @@ ConfigSource source_of(const RunOptions& options) {
   return {path.value_or(""), [options] { return config_from(options); }};
 }
 
+Result<WatchOptions> watch_of(const RunOptions& options, const Config& config) {
+  WatchOptions out;
+  if (options.settle) out.settle = *options.settle;
+  if (!options.watch) return out;
+  std::vector<std::string> names;
+  for (const ServiceConfig& service : config.services) names.push_back(service.name);
+  for (const std::string& name : *options.watch) {
+    if (std::find(names.begin(), names.end(), name) == names.end()) {
+      std::string why = "--watch: no service \"" + name + "\"";
+      if (const auto near = closest(name, names)) why += "; did you mean \"" + *near + "\"?";
+      return fail(-EINVAL, why);
+    }
+    out.services.insert(name);
+  }
+  out.all = options.watch->empty();
+  return out;
+}
+
 // What a successor of a running supervisor is asked first (upgrade --self); takes nothing.
 ExitStatus check(const Config& config, const std::string& runtime) {
   const auto state = RuntimeDir::peek(runtime);
@@ -59,6 +79,8 @@ ExitStatus run_command(const RunOptions& options) {
   }
   auto config = config_from(options);
   if (!config) return complain(false, ExitStatus::kUsage, "usage", config.error().message);
+  const auto watch = watch_of(options, *config);
+  if (!watch) return complain(false, ExitStatus::kUsage, "usage", watch.error().message);
   auto runtime = runtime_path();
   if (!runtime) return complain(false, ExitStatus::kFailed, "runtime", runtime.error().message);
   if (options.check) return check(*config, *runtime);
@@ -73,7 +95,7 @@ ExitStatus run_command(const RunOptions& options) {
   }
   ExitStatus status = ExitStatus::kDone;
   {
-    auto supervisor = Supervisor::open(&loop, *config, source_of(options), *runtime);
+    auto supervisor = Supervisor::open(&loop, *config, source_of(options), *watch, *runtime);
     if (supervisor) {
       (*supervisor)->start();
       while (!(*supervisor)->over()) uv_run(&loop, UV_RUN_DEFAULT);

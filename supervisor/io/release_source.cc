@@ -9,6 +9,7 @@
 #include "bundle_manifest.h"
 #include "io/digest.h"
 #include "io/signed_file.h"
+#include "io/thread_work.h"
 
 namespace handoff::supervisor {
 namespace {
@@ -107,29 +108,6 @@ Result<ReleasePtr> from_bundle(const ReleaseSource& source, UniqueFd file) {
   (*release)->verified = std::move(verified);
   (*release)->folder = std::move(*folder);
   return release;
-}
-
-// What a thread of libuv's pool does, and then the loop.
-struct Work {
-  uv_work_t request{};
-  std::function<void()> run;
-  std::function<void()> after;
-};
-
-// False: nothing was begun, and nothing will be called.
-bool on_a_thread(uv_loop_t* loop, std::function<void()> run, std::function<void()> after) {
-  auto work = std::make_unique<Work>();
-  work->run = std::move(run);
-  work->after = std::move(after);
-  work->request.data = work.get();
-  const auto begin = [](uv_work_t* request) { static_cast<Work*>(request->data)->run(); };
-  const auto end = [](uv_work_t* request, int) {
-    const std::unique_ptr<Work> self(static_cast<Work*>(request->data));
-    self->after();
-  };
-  if (uv_queue_work(loop, &work->request, begin, end) < 0) return false;
-  (void)work.release();  // `end` takes it
-  return true;
 }
 
 }  // namespace

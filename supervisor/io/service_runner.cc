@@ -19,6 +19,7 @@ ServiceRunner::ServiceRunner(ServiceHost host, ServiceConfig config, Listeners l
       listeners_(std::move(listeners)),
       machine_(policy_of(config_)),
       release_(std::move(release)),
+      drift_(host_.loop),
       timer_(host_.loop, [this] { deadline_passed(); }) {}
 
 Service::Policy ServiceRunner::policy_of(const ServiceConfig& config) {
@@ -311,6 +312,11 @@ json ServiceRunner::status() const {
     out["since"] = utc(process->since);
   }
   return out;
+}
+
+std::optional<bool> ServiceRunner::drift(std::function<void(bool)> known) {
+  const Process* process = current();
+  return drift_.look(process != nullptr ? *process->release : *release_, std::move(known));
 }
 
 std::map<std::string, int> ServiceRunner::listener_fds() const {

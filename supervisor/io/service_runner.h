@@ -12,6 +12,7 @@
 #include "config.h"
 #include "core/service.h"
 #include "io/control_server.h"
+#include "io/drift.h"
 #include "io/listeners.h"
 #include "io/release_source.h"
 #include "io/service_process.h"
@@ -70,6 +71,10 @@ class ServiceRunner {
 
   // All but the sessions.
   nlohmann::json status() const;
+  // Of what runs, or would; nullopt: known is told later, or never.
+  std::optional<bool> drift(std::function<void(bool)> known);
+  // The file that the release came in.
+  const std::string& source() const { return release_->source; }
   // Asks the process that runs; counted may never be called.
   bool count_sessions(std::function<void(std::uint64_t)> counted);
 
@@ -137,6 +142,7 @@ class ServiceRunner {
   std::uint64_t query_ = 0;
   std::map<std::uint64_t, std::function<void(std::uint64_t)>> queries_;
   std::string last_state_;
+  Drift drift_;
   Timer timer_;
   std::optional<Time> looked_for_;  // the deadline for whose sake we have looked around
 };

@@ -20,7 +20,8 @@ constexpr Duration kReturnWithin = std::chrono::seconds(10);
 }  // namespace
 
 Result<std::unique_ptr<Supervisor>> Supervisor::open(uv_loop_t* loop, const Config& config,
-                                                     ConfigSource source, const std::string& path) {
+                                                     ConfigSource source, WatchOptions watch,
+                                                     const std::string& path) {
   KeptFds kept = KeptFds::from_environment();
   auto runtime = RuntimeDir::open(path, kept.take(kLock));
   if (!runtime) return Failure(runtime.error());
@@ -55,6 +56,7 @@ Result<std::unique_ptr<Supervisor>> Supervisor::open(uv_loop_t* loop, const Conf
   std::unique_ptr<Supervisor> self(new Supervisor(loop, std::move(*runtime), std::move(journal),
                                                   std::move(*operators), std::move(*services)));
   self->source_ = std::move(source);
+  if (watch.all || !watch.services.empty()) self->watching_.emplace(loop, std::move(watch));
   for (const ServiceConfig& service : config.services) {
     const auto before = std::find_if(saved.services.begin(), saved.services.end(),
                                      [&](const SavedService& s) { return s.name == service.name; });
@@ -248,6 +250,8 @@ void Supervisor::changed() {
     if (state != "running") others += (others.empty() ? ": " : ", ") + name + " is " + state;
     idle = idle && service->idle();
   }
+  if (watching_ && stopping_) watching_->stop();
+  if (watching_ && !stopping_) watching_->follow(services_);
   if (stopping_) {
     over_ = idle;
     if (over_ && foreign_.empty()) runtime_.forget();

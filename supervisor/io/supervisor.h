@@ -15,6 +15,7 @@
 #include "io/self_upgrade.h"
 #include "io/service_door.h"
 #include "io/service_runner.h"
+#include "io/watching.h"
 
 namespace handoff::supervisor {
 
@@ -29,7 +30,8 @@ class Supervisor {
   // Takes the runtime folder, binds the listeners, opens the releases: whatever can be refused is
   // refused before the first process runs.
   static Result<std::unique_ptr<Supervisor>> open(uv_loop_t* loop, const Config& config,
-                                                  ConfigSource source, const std::string& runtime);
+                                                  ConfigSource source, WatchOptions watch,
+                                                  const std::string& runtime);
   Supervisor(const Supervisor&) = delete;
   Supervisor& operator=(const Supervisor&) = delete;
 
@@ -75,6 +77,7 @@ class Supervisor {
   };
   std::map<std::string, Before> before_;
   std::map<std::string, std::unique_ptr<ServiceRunner>> services_;
+  std::optional<Watching> watching_;
   std::unique_ptr<ControlServer> control_;
   ServiceDoor door_;
   std::unique_ptr<SelfUpgrade> self_;

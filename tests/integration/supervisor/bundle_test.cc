@@ -1,7 +1,6 @@
 // Releases that come in bundles, and releases that have to be signed, as real processes: what runs
 // is what was unpacked or verified, and what was refused leaves nothing.
 #include <gtest/gtest.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "echo_session.h"
 #include "supervised.h"
 
 namespace handoff::test::supervised {
@@ -17,34 +17,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
-
-std::string sibling(const std::string& name) {
-  return fs::path(handoff_program()).parent_path() / name;
-}
-
-void shell(const std::string& command) {
-  ASSERT_EQ(std::system((command + " </dev/null >/dev/null 2>&1").c_str()), 0) << command;
-}
-
-// A client of echo: "N VERSION TEXT" is the answer to its Nth line.
-class EchoClient {
- public:
-  explicit EchoClient(int port) : fd_(connect_to(port)) { EXPECT_GE(fd_, 0); }
-  ~EchoClient() { ::close(fd_); }
-  std::string say(const std::string& text) const {
-    const std::string line = text + "\n";
-    EXPECT_EQ(::send(fd_, line.data(), line.size(), MSG_NOSIGNAL),
-              static_cast<ssize_t>(line.size()));
-    const timeval limit{10, 0};
-    (void)::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    std::string answer;
-    for (char c = 0; ::recv(fd_, &c, 1, 0) == 1 && c != '\n';) answer += c;
-    return answer;
-  }
-
- private:
-  int fd_;
-};
 
 class BundleTest : public testing::Test {
  protected:
