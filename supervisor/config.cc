@@ -171,9 +171,10 @@ ServiceConfig read_service(ConfigReader& reader, const toml::key& key, const tom
     return out;
   }
   for (const auto& [name, value] : *table) {
-    lines[out.name + "." + std::string(name.str())] = name.source().begin.line;
+    const std::string_view word = name.str();
+    lines[out.name + "." + std::string(word)] = name.source().begin.line;
     const auto* known = std::find_if(kKeys.begin(), kKeys.end(),
-                                     [&](const Key& other) { return name.str() == other.name; });
+                                     [word](const Key& other) { return word == other.name; });
     if (known == kKeys.end()) {
       reader.unknown(name, "[service." + out.name + "]", service_keys());
     } else {

@@ -22,6 +22,26 @@ ServiceRunner::ServiceRunner(ServiceHost host, ServiceConfig config, Listeners l
       drift_(host_.loop),
       timer_(host_.loop, [this] { deadline_passed(); }) {}
 
+namespace {
+
+// Which kind of failure it is that a release can't be had.
+const char* code_of(const Error& error) {
+  switch (error.code) {
+    case -EKEYREJECTED:
+      return "signature";
+    case -ENOSPC:
+    case -EDQUOT:
+    case -ENOMEM:
+    case -EMFILE:
+    case -ENFILE:
+      return "resources";
+    default:
+      return "open";
+  }
+}
+
+}  // namespace
+
 Service::Policy ServiceRunner::policy_of(const ServiceConfig& config) {
   return {.name = config.name, .restart = config.restart, .timeouts = config.timeouts};
 }
@@ -135,8 +155,7 @@ void ServiceRunner::apply(const OpenCandidate&) {
       return;  // of a request that was given up
     }
     if (!opened) {
-      const bool unsigned_one = opened.error().code == -EKEYREJECTED;
-      feed(CandidateFailed{unsigned_one ? "signature" : "open", opened.error().message});
+      feed(CandidateFailed{code_of(opened.error()), opened.error().message});
       return;
     }
     candidate_ = std::move(*opened);
