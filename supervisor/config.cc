@@ -203,10 +203,6 @@ void check_releases_dirs(ConfigReader& reader, const Config& config) {
 
 }  // namespace
 
-std::string describe(const ConfigProblem& problem, const std::string& file) {
-  return file + ":" + (problem.line > 0 ? std::to_string(problem.line) + ": " : " ") + problem.why;
-}
-
 ReadConfig read_config(const std::string& text) {
   ConfigReader reader;
   ReadConfig out;

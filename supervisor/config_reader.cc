@@ -10,6 +10,10 @@ namespace handoff::supervisor {
 
 std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
 
+std::string describe(const ConfigProblem& problem, const std::string& file) {
+  return file + ":" + (problem.line > 0 ? std::to_string(problem.line) + ": " : " ") + problem.why;
+}
+
 std::vector<ConfigProblem> ConfigReader::take_problems() {
   std::stable_sort(problems_.begin(), problems_.end(),
                    [](const ConfigProblem& a, const ConfigProblem& b) { return a.line < b.line; });

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <exception>
+#include <filesystem>
 #include <utility>
 
 #include "bundle_manifest.h"
@@ -155,7 +156,10 @@ void keep_release(uv_loop_t* loop, const Release& release) {
 }
 
 std::string default_releases_dir(const std::string& state, const std::string& service) {
-  return state + "/releases/" + service;
+  // The next supervisor may stand elsewhere.
+  std::error_code error;
+  const auto absolute = std::filesystem::absolute(state, error);
+  return (error ? state : absolute.string()) + "/releases/" + service;
 }
 
 }  // namespace handoff::supervisor

@@ -114,15 +114,13 @@ void ServiceRunner::restart(const Timeouts& timeouts, const ClientPtr& client) {
 // Nothing is begun that could not be told afterwards.
 void ServiceRunner::request(const HandoffRequested& request, const ClientPtr& client) {
   const auto asking = client.lock();
-  if (request.same_release && !config_.verify_key.empty() && release_->verified.empty()) {
-    if (asking) {
-      asking->finish(refusal_json(name(), "signature",
-                                  "what runs was never verified, and verify.key is set by now: "
-                                  "upgrade to a release that is signed"));
-    }
+  asked_by_ = asking ? asking->uid() : -1;
+  if (const auto why = request.same_release ? unverified(*release_) : ""; !why.empty()) {
+    asking_ = &client;
+    apply(Refuse{"signature", why});
+    asking_ = nullptr;
     return;
   }
-  asked_by_ = asking ? asking->uid() : -1;
   json record{{"event", "requested"}, {"service", name()}, {"uid", asked_by_}};
   record["path"] = request.same_release ? release_->path : wanted_path_;
   if (auto recorded = host_.record(std::move(record)); !recorded) {
@@ -161,6 +159,13 @@ void ServiceRunner::apply(const OpenCandidate&) {
     candidate_ = std::move(*opened);
     feed(CandidateReady{});
   });
+}
+
+// A key that is set counts for whatever somebody asks to be started, also if it came by a reload.
+std::string ServiceRunner::unverified(const Release& release) const {
+  if (config_.verify_key.empty() || !release.verified.empty()) return "";
+  return release.source +
+         " was never verified, and verify.key is set by now: upgrade to a release that is signed";
 }
 
 ReleaseSource ServiceRunner::wanted() const {

@@ -104,6 +104,8 @@ class ServiceRunner {
   void hear_all();
   void exec_known(Generation generation);
   ReleaseSource wanted() const;
+  // Why that one, which was opened before, is not to be started again; "" if it may be.
+  std::string unverified(const Release& release) const;
   static Service::Policy policy_of(const ServiceConfig& config);
   void request(const HandoffRequested& request, const ClientPtr& client);
   Party party(Generation generation) const;
