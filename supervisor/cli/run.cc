@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <filesystem>
 #include <iostream>
 
 #include "cli/client.h"
@@ -36,8 +37,11 @@ void set_up_log(bool json) {
 
 ConfigSource source_of(const RunOptions& options) {
   if (without_file(options)) return {};
-  const auto path = config_path(options.config);
-  return {path.value_or(""), [options] { return config_from(options); }};
+  // Who asks for it may stand elsewhere.
+  RunOptions again = options;
+  std::error_code error;
+  again.config = std::filesystem::absolute(config_path(options.config).value_or(""), error);
+  return {again.config, [again] { return config_from(again); }};
 }
 
 Result<WatchOptions> watch_of(const RunOptions& options, const Config& config) {

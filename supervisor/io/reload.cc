@@ -51,7 +51,7 @@ json Supervisor::reload(int uid) {
     return std::move(*done);
   }
   const std::string& why = done.error().message;
-  spdlog::error("nothing to reload, or not like that: {}; everything stays as it is", why);
+  spdlog::error("reload: {}; everything stays as it is", why);
   json answer = refusal_json("", "reload", why);
   json record = answer;
   record.update({{"event", "reload"}, {"service", nullptr}, {"uid", uid}, {"path", source_.file}});
