@@ -13,6 +13,7 @@ namespace handoff::supervisor {
 struct NamedAddress {
   std::string name;
   core::Address address;
+  friend bool operator==(const NamedAddress&, const NamedAddress&) = default;
 };
 
 // "public=tcp:HOST:PORT".

@@ -1,71 +1,20 @@
 #include "config.h"
 
-#include <toml++/toml.h>
+#include <algorithm>
+#include <array>
 #include <fstream>
-#include <optional>
-#include <sstream>
+#include <iterator>
 
-#include "core/duration.h"
-#include "core/suggest.h"
+#include "config_health.h"
+#include "config_reader.h"
+#include "signature.h"
 
 namespace handoff::supervisor {
 namespace {
 
-// "FILE:LINE: WHY", for the node that it is about.
-class Reader {
- public:
-  explicit Reader(std::string file) : file_(std::move(file)) {}
+constexpr std::int64_t kMostGenerations = 64;
 
-  Failure wrong(const toml::node& node, const std::string& why) const {
-    return fail(-EINVAL, file_ + ":" + std::to_string(node.source().begin.line) + ": " + why);
-  }
-  Failure wrong(const toml::key& key, const std::string& why) const {
-    return fail(-EINVAL, file_ + ":" + std::to_string(key.source().begin.line) + ": " + why);
-  }
-  const std::string& file() const { return file_; }
-
- private:
-  std::string file_;
-};
-
-const std::vector<std::string>& service_keys() {
-  static const std::vector<std::string> keys{"command",       "listen",        "start_timeout",
-                                             "freeze_budget", "stall_timeout", "drain",
-                                             "restart",       "env",           "working_dir"};
-  return keys;
-}
-
-std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
-
-// TOML can say it ("\\u0000"), an exec ends there.
-bool has_nul(const std::string& text) { return text.find('\0') != std::string::npos; }
-
-std::string unknown(std::string_view key, const std::string& where,
-                    const std::vector<std::string>& known) {
-  std::string text = "unknown key " + quoted(key) + " in " + where;
-  if (const auto near = closest(key, known)) return text + "; did you mean " + quoted(*near) + "?";
-  text += "; there are:";
-  for (const std::string& name : known) text += " " + name;
-  return text;
-}
-
-Result<void> read_command(const Reader& reader, const toml::node& node, ServiceConfig& out) {
-  const toml::array* words = node.as_array();
-  if (words == nullptr || words->empty()) {
-    return reader.wrong(
-        node, "command must be a list of strings, e.g. [\"/opt/chat-1.0\", \"--verbose\"]");
-  }
-  for (const toml::node& word : *words) {
-    const auto text = word.value_exact<std::string>();
-    if (!text) return reader.wrong(word, "command must be a list of strings");
-    if (has_nul(*text)) return reader.wrong(word, "command: there is a NUL in a word");
-    out.command.push_back(*text);
-  }
-  if (out.command.front().empty()) return reader.wrong(node, "command begins with an empty string");
-  return {};
-}
-
-Result<void> read_listen(const Reader& reader, const toml::node& node, ServiceConfig& out) {
+void read_listen(ConfigReader& reader, const toml::node& node, ServiceConfig& out) {
   const toml::table* table = node.as_table();
   if (table == nullptr) {
     return reader.wrong(
@@ -74,148 +23,247 @@ Result<void> read_listen(const Reader& reader, const toml::node& node, ServiceCo
   }
   for (const auto& [key, value] : *table) {
     const auto text = value.value_exact<std::string>();
-    if (!text)
-      return reader.wrong(value, "the address of listener " + quoted(key) + " must be a string");
+    if (!text) {
+      reader.wrong(value, "the address of listener " + quoted(key) + " must be a string");
+      continue;
+    }
     if (!core::valid_name(key)) {
-      return reader.wrong(key, quoted(key) + " is no name: letters, digits, . _ - and at most 64");
+      reader.wrong(key, quoted(key) + " is no name: letters, digits, . _ - and at most 64");
+      continue;
     }
     auto address = core::parse_address(*text);
-    if (!address) return reader.wrong(value, address.error());
+    if (!address) {
+      reader.wrong(value, address.error());
+      continue;
+    }
     out.listen.push_back({std::string(key.str()), std::move(*address)});
   }
   if (out.listen.size() > kMaxListeners) {
-    return reader.wrong(node,
-                        "a service has at most " + std::to_string(kMaxListeners) + " listeners");
+    reader.wrong(node, "a service has at most " + std::to_string(kMaxListeners) + " listeners");
   }
-  return {};
 }
 
-Result<void> read_environment(const Reader& reader, const toml::node& node, ServiceConfig& out) {
+void read_environment(ConfigReader& reader, const toml::node& node, ServiceConfig& out) {
   const toml::table* table = node.as_table();
   if (table == nullptr) {
     return reader.wrong(node, "env must be a table of strings, e.g. { LANG = \"C.UTF-8\" }");
   }
   for (const auto& [key, value] : *table) {
     const auto text = value.value_exact<std::string>();
-    if (!text) return reader.wrong(value, "env: " + quoted(key) + " must be a string");
     const std::string name(key.str());
-    if (name.empty() || name.find('=') != std::string::npos || has_nul(name) || has_nul(*text)) {
-      return reader.wrong(key, "env: " + quoted(name) + " can't be a variable of an environment");
+    if (!text) {
+      reader.wrong(value, "env: " + quoted(name) + " must be a string");
+    } else if (name.empty() || name.find('=') != std::string::npos || has_nul(name) ||
+               has_nul(*text)) {
+      reader.wrong(key, "env: " + quoted(name) + " can't be a variable of an environment");
+    } else if (name.starts_with("HANDOFF_") && name != "HANDOFF_RUNTIME_DIR") {
+      reader.wrong(key, "env: " + name + " is set by the supervisor");
+    } else {
+      out.environment[name] = *text;
     }
-    if (name.starts_with("HANDOFF_") && name != "HANDOFF_RUNTIME_DIR") {
-      return reader.wrong(key, "env: " + name + " is set by the supervisor");
-    }
-    out.environment[name] = *text;
   }
-  return {};
 }
 
-Result<void> read_duration(const Reader& reader, const toml::node& node, std::string_view key,
-                           Duration& out, bool zero_is_fine) {
-  const auto text = node.value_exact<std::string>();
-  const auto duration = text ? parse_duration(*text) : std::nullopt;
-  if (!duration) {
+void read_incompatible(ConfigReader& reader, const toml::node& node, ServiceConfig& out) {
+  const auto choice = reader.choice(node, "incompatible", {"refuse", "drain"});
+  if (choice) out.drain_incompatible = *choice == 1;
+}
+
+void read_late(ConfigReader& reader, const toml::node& node, ServiceConfig& out) {
+  // In the order of LateSessions.
+  const auto choice = reader.choice(node, "late", {"move", "close", "keep"});
+  if (choice) out.late = static_cast<LateSessions>(*choice);
+}
+
+void read_max_generations(ConfigReader& reader, const toml::node& node, ServiceConfig& out) {
+  auto number = static_cast<std::int64_t>(out.max_generations);
+  reader.number(node, "max_generations", 2, kMostGenerations, number);
+  out.max_generations = static_cast<std::size_t>(number);
+}
+
+void read_verify(ConfigReader& reader, const toml::node& node, ServiceConfig& out) {
+  const toml::table* table = node.as_table();
+  if (table == nullptr) {
     return reader.wrong(node,
-                        std::string(key) + " must be a string with " + std::string(kDurationHelp));
+                        "verify must be a table, e.g. { key = \"/etc/handoff/release.pub\" }");
   }
-  if (*duration == Duration{} && !zero_is_fine) {
-    return reader.wrong(node, std::string(key) + " can't be zero: nothing would ever succeed");
-  }
-  out = *duration;
-  return {};
-}
-
-Result<void> read_value(const Reader& reader, const toml::key& key, const toml::node& value,
-                        ServiceConfig& out) {
-  const std::string_view name = key.str();
-  if (name == "command") return read_command(reader, value, out);
-  if (name == "listen") return read_listen(reader, value, out);
-  if (name == "env") return read_environment(reader, value, out);
-  if (name == "start_timeout") {
-    return read_duration(reader, value, name, out.timeouts.start, false);
-  }
-  if (name == "freeze_budget") {
-    return read_duration(reader, value, name, out.timeouts.freeze_budget, false);
-  }
-  if (name == "stall_timeout") {
-    return read_duration(reader, value, name, out.timeouts.stall, false);
-  }
-  if (name == "drain") return read_duration(reader, value, name, out.timeouts.drain, true);
-  if (name == "restart") {
-    const auto flag = value.value_exact<bool>();
-    if (!flag) return reader.wrong(value, "restart must be true or false");
-    out.restart = *flag;
-    return {};
-  }
-  if (name == "working_dir") {
-    const auto path = value.value_exact<std::string>();
-    if (!path || path->empty() || path->front() != '/') {
-      return reader.wrong(value, "working_dir must be an absolute path");
+  for (const auto& [key, value] : *table) {
+    if (key.str() != "key") {
+      reader.unknown(key, "verify", {"key"});
+      continue;
     }
-    if (has_nul(*path)) return reader.wrong(value, "working_dir: there is a NUL in the path");
-    out.working_dir = *path;
-    return {};
+    std::string text;
+    reader.text(value, "verify.key", text);
+    if (!text.starts_with('/') && !parse_public_key(text)) {
+      reader.wrong(value,
+                   "verify.key must be a public key of minisign's (RW... and 56 letters), or the "
+                   "absolute path of its .pub file");
+      continue;
+    }
+    out.verify_key = text;
   }
-  return reader.wrong(key, unknown(name, "[service." + out.name + "]", service_keys()));
+  // Who wrote the table wants something to be verified.
+  if (table->empty()) reader.wrong(node, "verify has no key");
 }
 
-Result<ServiceConfig> read_service(const Reader& reader, const toml::key& key,
-                                   const toml::node& node) {
+// The keys of a service, in the order in which people are told of them.
+struct Key {
+  const char* name;
+  void (*read)(ConfigReader&, const toml::node&, ServiceConfig&);
+};
+constexpr std::array<Key, 16> kKeys{{
+    {"command", [](ConfigReader& reader, const toml::node& node,
+                   ServiceConfig& out) { reader.command(node, "command", out.command); }},
+    {"listen", read_listen},
+    {"start_timeout",
+     [](ConfigReader& reader, const toml::node& node, ServiceConfig& out) {
+       reader.duration(node, "start_timeout", out.timeouts.start, false);
+     }},
+    {"freeze_budget",
+     [](ConfigReader& reader, const toml::node& node, ServiceConfig& out) {
+       reader.duration(node, "freeze_budget", out.timeouts.freeze_budget, false);
+     }},
+    {"stall_timeout",
+     [](ConfigReader& reader, const toml::node& node, ServiceConfig& out) {
+       reader.duration(node, "stall_timeout", out.timeouts.stall, false);
+     }},
+    {"drain", [](ConfigReader& reader, const toml::node& node,
+                 ServiceConfig& out) { reader.duration(node, "drain", out.timeouts.drain, true); }},
+    {"probation",
+     [](ConfigReader& reader, const toml::node& node, ServiceConfig& out) {
+       reader.duration(node, "probation", out.timeouts.probation, true);
+     }},
+    {"health", read_health},
+    {"incompatible", read_incompatible},
+    {"late", read_late},
+    {"max_generations", read_max_generations},
+    {"restart", [](ConfigReader& reader, const toml::node& node,
+                   ServiceConfig& out) { reader.flag(node, "restart", out.restart); }},
+    {"env", read_environment},
+    {"working_dir",
+     [](ConfigReader& reader, const toml::node& node, ServiceConfig& out) {
+       reader.absolute_path(node, "working_dir", out.working_dir);
+     }},
+    {"releases_dir",
+     [](ConfigReader& reader, const toml::node& node, ServiceConfig& out) {
+       reader.absolute_path(node, "releases_dir", out.releases_dir);
+     }},
+    {"verify", read_verify},
+}};
+
+std::vector<std::string> service_keys() {
+  std::vector<std::string> out;
+  for (const Key& key : kKeys) out.emplace_back(key.name);
+  return out;
+}
+
+ServiceConfig read_service(ConfigReader& reader, const toml::key& key, const toml::node& node,
+                           std::map<std::string, unsigned>& lines) {
   ServiceConfig out;
   out.name = key.str();
+  lines[out.name] = key.source().begin.line;
   if (!core::valid_name(out.name)) {
-    return reader.wrong(key,
-                        quoted(out.name) + " is no name: letters, digits, . _ - and at most 64");
+    reader.wrong(key, quoted(out.name) + " is no name: letters, digits, . _ - and at most 64");
   }
   const toml::table* table = node.as_table();
-  if (table == nullptr) return reader.wrong(node, "service." + out.name + " must be a table");
+  if (table == nullptr) {
+    reader.wrong(node, "service." + out.name + " must be a table");
+    return out;
+  }
   for (const auto& [name, value] : *table) {
-    if (auto read = read_value(reader, name, value, out); !read) return Failure(read.error());
+    const std::string_view word = name.str();
+    lines[out.name + "." + std::string(word)] = name.source().begin.line;
+    const auto* known = std::find_if(kKeys.begin(), kKeys.end(),
+                                     [word](const Key& other) { return word == other.name; });
+    if (known == kKeys.end()) {
+      reader.unknown(name, "[service." + out.name + "]", service_keys());
+    } else {
+      known->read(reader, value, out);
+    }
   }
-  if (out.command.empty()) {
-    return reader.wrong(key, "[service." + out.name + "] has no command");
+  if (!table->contains("command")) {
+    reader.wrong(key, "[service." + out.name + "] has no command");
   }
+  if (const toml::node* health = table->get("health")) check_health(reader, *health, out);
   return out;
+}
+
+// The one would remove what the other has unpacked.
+void check_releases_dirs(ConfigReader& reader, const Config& config) {
+  std::map<std::string, std::string> owner;
+  for (const ServiceConfig& service : config.services) {
+    if (service.releases_dir.empty()) continue;
+    const auto [found, fresh] = owner.emplace(service.releases_dir, service.name);
+    if (fresh) continue;
+    reader.wrong(config.lines.at(service.name + ".releases_dir"),
+                 "releases_dir is that of service " + quoted(found->second) +
+                     " already: each needs one of its own");
+  }
 }
 
 }  // namespace
 
-Result<Config> parse_config(const std::string& text, const std::string& file) {
-  const Reader reader(file);
+ReadConfig read_config(const std::string& text) {
+  ConfigReader reader;
+  ReadConfig out;
   toml::table root;
   try {
-    root = toml::parse(text, file);
+    root = toml::parse(text);
   } catch (const toml::parse_error& error) {
-    return fail(-EINVAL, file + ":" + std::to_string(error.source().begin.line) + ": " +
-                             std::string(error.description()));
+    out.problems.push_back({error.source().begin.line, std::string(error.description())});
+    return out;
   }
-  Config config;
   for (const auto& [key, value] : root) {
     if (key != "service") {
-      return reader.wrong(key, unknown(key.str(), "the file", {"service"}) +
-                                   " (a service is a table [service.NAME])");
+      reader.unknown(key, "the file", {"service"}, " (a service is a table [service.NAME])");
+      continue;
     }
     const toml::table* services = value.as_table();
-    if (services == nullptr) return reader.wrong(value, "a service is a table [service.NAME]");
+    if (services == nullptr) {
+      reader.wrong(value, "a service is a table [service.NAME]");
+      continue;
+    }
     for (const auto& [name, service] : *services) {
-      auto read = read_service(reader, name, service);
-      if (!read) return Failure(read.error());
-      config.services.push_back(std::move(*read));
+      out.config.services.push_back(read_service(reader, name, service, out.config.lines));
     }
   }
-  if (config.services.empty()) {
-    return fail(-EINVAL, file + ": no service in it; one is a table [service.NAME] with a command");
+  check_releases_dirs(reader, out.config);
+  out.problems = reader.take_problems();
+  if (out.config.services.empty() && out.problems.empty()) {
+    out.problems.push_back({0, "no service in it; one is a table [service.NAME] with a command"});
   }
-  return config;
+  return out;
+}
+
+Result<Config> parse_config(const std::string& text, const std::string& file) {
+  ReadConfig read = read_config(text);
+  if (read.problems.empty()) return std::move(read.config);
+  std::string why = describe(read.problems.front(), file);
+  if (const std::size_t more = read.problems.size() - 1; more > 0) {
+    why += " (and " + std::to_string(more) + " more; `handoff check` lists all)";
+  }
+  return fail(-EINVAL, why);
+}
+
+Result<std::string> read_config_file(const std::string& path) {
+  std::ifstream file(path);
+  std::string text{std::istreambuf_iterator<char>(file), {}};
+  // A folder opens, and then can't be read.
+  if (!file.is_open() || file.bad()) return fail(-ENOENT, "can't read the config " + path);
+  return text;
 }
 
 Result<Config> load_config(const std::string& path) {
-  std::ifstream file(path);
-  std::ostringstream text;
-  if (!file || !(text << file.rdbuf())) {
-    return fail(-ENOENT, "can't read the config " + path);
-  }
-  return parse_config(text.str(), path);
+  const auto text = read_config_file(path);
+  if (!text) return Failure(text.error());
+  return parse_config(*text, path);
+}
+
+std::vector<std::string> config_keys() {
+  std::vector<std::string> out = service_keys();
+  for (const std::string& key : health_keys()) out.push_back("health." + key);
+  out.emplace_back("verify.key");
+  return out;
 }
 
 }  // namespace handoff::supervisor

@@ -50,19 +50,39 @@ struct ServiceConfig {
   bool drain_incompatible = false;  // state of no common version: sessions end with the donor
   LateSessions late = LateSessions::kMove;
   std::size_t max_generations = 4;  // processes at once
-  std::string releases_dir;         // where bundles are unpacked; "" for <state folder>/releases
-  std::string verify_key;           // minisign's public key; "": nothing is verified
+  std::string releases_dir;  // where bundles are unpacked; "" for <state folder>/releases/NAME
+  std::string verify_key;    // minisign's public key, or its path; "": nothing is verified
+  friend bool operator==(const ServiceConfig&, const ServiceConfig&) = default;
 };
 
 struct Config {
   std::vector<ServiceConfig> services;
+  std::map<std::string, unsigned> lines;  // where keys are in the file: "chat", "chat.command"
 };
+
+struct ConfigProblem {
+  unsigned line = 0;  // 0: of the file as a whole
+  std::string why;
+};
+// "FILE:LINE: WHY".
+std::string describe(const ConfigProblem& problem, const std::string& file);
 
 // A start frame carries all listeners of a service.
 inline constexpr std::size_t kMaxListeners = 250;
 
-// file is the name for messages ("handoff.toml:12: ...").
+// As far as it could be understood, and everything that is wrong with it, by line.
+struct ReadConfig {
+  Config config;
+  std::vector<ConfigProblem> problems;
+};
+ReadConfig read_config(const std::string& text);
+Result<std::string> read_config_file(const std::string& path);
+
+// Or its first problem. file is the name for messages ("handoff.toml:12: ...").
 Result<Config> parse_config(const std::string& text, const std::string& file);
 Result<Config> load_config(const std::string& path);
+
+// Every key of a service that there is: "command", "health", "health.type", ...
+std::vector<std::string> config_keys();
 
 }  // namespace handoff::supervisor

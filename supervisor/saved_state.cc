@@ -7,17 +7,20 @@ using nlohmann::json;
 namespace {
 
 json to_json(const SavedRelease& release) {
-  return {{"path", release.path},
-          {"args", release.args},
-          {"digest", release.digest},
-          {"name", release.name}};
+  return {{"path", release.path}, {"args", release.args},        {"digest", release.digest},
+          {"name", release.name}, {"source", release.source},    {"folder", release.folder},
+          {"tree", release.tree}, {"verified", release.verified}};
 }
 
 SavedRelease release_from(const json& in) {
   return {.path = in.at("path").get<std::string>(),
           .args = in.at("args").get<std::vector<std::string>>(),
           .digest = in.at("digest").get<std::string>(),
-          .name = in.at("name").get<std::string>()};
+          .name = in.at("name").get<std::string>(),
+          .source = in.at("source").get<std::string>(),
+          .folder = in.at("folder").get<std::string>(),
+          .tree = in.at("tree").get<std::string>(),
+          .verified = in.at("verified").get<std::string>()};
 }
 
 json to_json(const Timeouts& timeouts) {

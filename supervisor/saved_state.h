@@ -18,6 +18,10 @@ struct SavedRelease {
   std::vector<std::string> args;
   std::string digest;
   std::string name;
+  std::string source;    // the bundle that it came in; else as path
+  std::string folder;    // where the bundle was unpacked; "" for none
+  std::string tree;      // the digest of that folder
+  std::string verified;  // the id of the key that its signature was verified with; "" for none
 };
 
 struct SavedProcess {

@@ -1,6 +1,7 @@
 #include "io/socket.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <net/if.h>
@@ -151,7 +152,9 @@ Result<void> can_bind(const core::Address& address) {
     const auto stale = is_stale(address.host, *raw);
     if (!stale) return fail(stale.error().code, what + ": " + stale.error().message);
     const std::string folder = address.host.substr(0, address.host.rfind('/') + 1);
-    if (::access(folder.c_str(), W_OK) < 0) return fail_errno(what);
+    if (::faccessat(AT_FDCWD, folder.c_str(), W_OK | X_OK, AT_EACCESS) < 0) {
+      return fail_errno(what + ": " + folder);
+    }
     return {};
   }
   // Bound, but not listening, it is there for nobody.

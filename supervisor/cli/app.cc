@@ -25,10 +25,12 @@ root, else $XDG_RUNTIME_DIR/handoff.)";
 constexpr const char* kRunFooter = R"(Examples:
   handoff run --name chat --listen public=tcp:0.0.0.0:7000 -- ./chat-1.0 --verbose
   handoff run --name kv --listen main=tcp:[::]:6379 --listen local=unix:/run/kv.sock -- kv-server
-  handoff run --config /etc/handoff/handoff.toml)";
+  handoff run --config /etc/handoff/handoff.toml
+  handoff run --watch --name chat --listen public=tcp:127.0.0.1:7000 -- build/chat)";
 
 constexpr const char* kUpgradeFooter = R"(Examples:
   handoff upgrade chat ./chat-2.0
+  handoff upgrade chat ./chat-2.0.tar.gz       a bundle: the program with its libraries and files
   handoff upgrade chat                         the same path again: its file was replaced
   handoff upgrade chat ./chat-2.0 -- --verbose with other arguments
   handoff upgrade chat ./chat-2.0 --freeze-budget 100ms --json
@@ -103,6 +105,7 @@ void add_json(CLI::App* app, bool& json, const std::string& help) {
 
 struct Parsed {
   RunOptions run;
+  std::vector<std::string> watch;
   UpgradeOptions upgrade;
   PlanOptions plan;
   ServiceOptions status;
@@ -111,6 +114,8 @@ struct Parsed {
   ServiceOptions rollback;
   ServiceOptions commit;
   ServiceOptions history;
+  CheckOptions check;
+  ServiceOptions reload;
   DoctorOptions doctor;
   bool completion_json = false;
   std::string shell;
@@ -131,6 +136,14 @@ void add_run(CLI::App& app, Parsed& parsed) {
   sub->add_flag("--check", run.check,
                 "only see whether this would run: options, configuration, and the state of the "
                 "supervisor that runs now");
+  sub->add_option("--watch", parsed.watch,
+                  "upgrade whenever the binary on the disk has been rebuilt: of this service "
+                  "(again for each), or of all")
+      ->type_name("[SERVICE]")
+      ->expected(0, 1)
+      ->take_all();
+  add_duration(sub, "--settle", run.settle,
+               "how long nothing may happen to a file that is watched (300ms)");
   sub->add_flag("--no-restart", run.no_restart, "leave it stopped if it dies");
   add_timeouts(sub, run.timeouts);
   add_json(sub, run.json, "log as JSON, one object a line");
@@ -141,8 +154,10 @@ void add_commands(CLI::App& app, Parsed& parsed) {
   upgrade->footer(kUpgradeFooter);
   upgrade->add_option("SERVICE", parsed.upgrade.service, "which")->type_name("");
   upgrade
-      ->add_option("BINARY", parsed.upgrade.binary,
-                   "the new release; without it the file at the present path")
+      ->add_option(
+          "BINARY", parsed.upgrade.binary,
+          "the new release, a program or a bundle (.tar, .tar.gz, .tar.zst); without it the "
+          "file at the present path")
       ->type_name("");
   upgrade->add_flag("--self", parsed.upgrade.self,
                     "replace the supervisor itself: the same process, no service is touched");
@@ -201,6 +216,25 @@ void add_commands(CLI::App& app, Parsed& parsed) {
       "  handoff history chat --json | jq 'select(.result == \"failed\")'");
   add_json(history, parsed.history.json, "the records as they are, one object a line");
 
+  CLI::App* check = app.add_subcommand("check", "what is wrong with a config, all at once");
+  check->add_option("--config", parsed.check.config, "this file (/etc/handoff/handoff.toml)")
+      ->type_name("FILE");
+  check->footer(
+      "\nReads the file, and looks whether its programs can be executed, its addresses bound (or "
+      "are\n"
+      "held by the supervisor that runs), its folders entered and its keys read. Starts and "
+      "changes\n"
+      "nothing. Exit status 0 if nothing is wrong, else 1.\n\nExample:\n"
+      "  handoff check --config ./handoff.toml && handoff reload");
+  add_json(check, parsed.check.json, "one JSON object");
+
+  CLI::App* reload = app.add_subcommand("reload", "read the config again, and change what can be");
+  reload->footer(
+      "\nSays what has changed, and what can't change while a service runs. A file with a mistake\n"
+      "changes nothing. SIGHUP does the same.\n\nExample:\n"
+      "  handoff reload --json | jq '.unchanged[].message'");
+  add_json(reload, parsed.reload.json, "one JSON object");
+
   CLI::App* doctor = app.add_subcommand("doctor", "what this host allows, and what follows");
   doctor->footer("Example:\n  handoff doctor --json");
   doctor->add_flag("--failpoints", parsed.doctor.failpoints,
@@ -221,6 +255,10 @@ ExitStatus dispatch(const CLI::App& app, Parsed& parsed,
   }
   if (command == "run") {
     if (rest) parsed.run.command = std::move(*rest);
+    if (app.get_subcommand("run")->count("--watch") > 0) {
+      std::erase(parsed.watch, "");
+      parsed.run.watch = parsed.watch;
+    }
     return run_command(parsed.run);
   }
   if (command == "upgrade") {
@@ -248,6 +286,8 @@ ExitStatus dispatch(const CLI::App& app, Parsed& parsed,
   if (command == "rollback") return rollback_command(parsed.rollback);
   if (command == "commit") return commit_command(parsed.commit);
   if (command == "history") return history_command(parsed.history);
+  if (command == "check") return check_command(parsed.check);
+  if (command == "reload") return reload_command(parsed.reload);
   if (command == "doctor") return doctor_command(parsed.doctor);
   return completion_command(parsed.shell, parsed.completion_json);
 }

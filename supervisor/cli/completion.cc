@@ -24,7 +24,7 @@ _handoff() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
             --) COMPREPLY=($(compgen -f -- "$cur")); return ;;
-            --config | --name | --listen | --working-dir | --start-timeout | --freeze-budget | \
+            --config | --name | --listen | --working-dir | --settle | --start-timeout | --freeze-budget | \
                 --stall-timeout | --drain | --probation) ((i++)) ;;
             -*) ;;
             *) if [[ -z $command ]]; then command=${COMP_WORDS[i]}; else ((place++)); fi ;;
@@ -34,19 +34,20 @@ _handoff() {
     case $prev in
         --config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --working-dir) COMPREPLY=($(compgen -d -- "$cur")); return ;;
-        --start-timeout | --freeze-budget | --stall-timeout | --drain | --probation)
+        --settle | --start-timeout | --freeze-budget | --stall-timeout | --drain | --probation)
             COMPREPLY=($(compgen -W "100ms 250ms 1s 10s 30s 2m" -- "$cur")); return ;;
         --name | --listen) return ;;
     esac
 
     local timeouts="--start-timeout --freeze-budget --stall-timeout --drain --probation"
     if [[ -z $command ]]; then
-        words="run upgrade plan status history stop restart rollback commit doctor completion --help --version"
+        words="run upgrade plan status history stop restart rollback commit reload check doctor completion --help --version"
     elif [[ $cur == -* ]]; then
         case $command in
-            run) words="--config --name --listen --working-dir --no-restart --check $timeouts" ;;
+            run) words="--config --name --listen --working-dir --watch --settle --no-restart --check $timeouts" ;;
             upgrade) words="--self $timeouts" ;;
             restart | rollback | plan) words=$timeouts ;;
+            check) words="--config" ;;
             doctor) words="--failpoints" ;;
         esac
         words="$words --json --help"

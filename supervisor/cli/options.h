@@ -28,6 +28,8 @@ struct RunOptions {
   std::string working_dir;
   bool no_restart = false;
   bool check = false;
+  std::optional<std::vector<std::string>> watch;  // no names: all
+  std::optional<Duration> settle;
   GivenTimeouts timeouts;
   std::vector<std::string> command;
 };
@@ -49,10 +51,15 @@ struct PlanOptions {
   GivenTimeouts timeouts;
 };
 
-struct ServiceOptions {  // status, stop, restart, rollback, commit, history
+struct ServiceOptions {  // status, stop, restart, rollback, commit, history, reload
   bool json = false;
   std::string service;
   GivenTimeouts timeouts;
+};
+
+struct CheckOptions {
+  bool json = false;
+  std::string config;
 };
 
 struct DoctorOptions {
@@ -69,6 +76,8 @@ ExitStatus commit_command(const ServiceOptions& options);
 ExitStatus stop_command(const ServiceOptions& options);
 ExitStatus status_command(const ServiceOptions& options);
 ExitStatus history_command(const ServiceOptions& options);
+ExitStatus reload_command(const ServiceOptions& options);
+ExitStatus check_command(const CheckOptions& options);
 ExitStatus doctor_command(const DoctorOptions& options);
 ExitStatus completion_command(const std::string& shell, bool json);
 

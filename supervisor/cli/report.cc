@@ -40,7 +40,12 @@ std::string standing_of(const json& done) {
 
 std::string advice(const std::string& code, const std::string& service) {
   if (code == "busy" || code == "no_release") return "";
-  if (code == "open" || code == "exec") return "Give the path of an executable file.";
+  if (code == "open" || code == "exec") {
+    return "Give the path of an executable file, or of a bundle.";
+  }
+  if (code == "signature") {
+    return "Sign it with the key that verify.key names (minisign -Sm FILE), and try again.";
+  }
   if (code == "resources") return "Give it what it lacks, and try again.";
   if (code == "version") {
     return "Go in steps, through a release that reads what the one that runs writes.";

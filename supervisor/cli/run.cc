@@ -4,14 +4,16 @@
 
 #include <sys/prctl.h>
 
+#include <algorithm>
 #include <csignal>
 #include <filesystem>
 #include <iostream>
 
 #include "cli/client.h"
+#include "cli/config_source.h"
 #include "cli/json_log.h"
 #include "cli/options.h"
-#include "config.h"
+#include "core/suggest.h"
 #include "handoff/handoff.h"
 #include "io/failpoint.h"
 #include "io/runtime_dir.h"
@@ -21,8 +23,6 @@
 
 namespace handoff::supervisor {
 namespace {
-
-constexpr const char* kDefaultConfig = "/etc/handoff/handoff.toml";
 
 void set_up_log(bool json) {
   if (json) {
@@ -35,58 +35,31 @@ void set_up_log(bool json) {
   spdlog::set_default_logger(std::move(logger));
 }
 
-void override_with(Timeouts& timeouts, const GivenTimeouts& given) {
-  if (given.start) timeouts.start = *given.start;
-  if (given.freeze_budget) timeouts.freeze_budget = *given.freeze_budget;
-  if (given.stall) timeouts.stall = *given.stall;
-  if (given.drain) timeouts.drain = *given.drain;
-  if (given.probation) timeouts.probation = *given.probation;
+ConfigSource source_of(const RunOptions& options) {
+  if (without_file(options)) return {};
+  // Who asks for it may stand elsewhere.
+  RunOptions again = options;
+  std::error_code error;
+  again.config = std::filesystem::absolute(config_path(options.config).value_or(""), error);
+  return {again.config, [again] { return config_from(again); }};
 }
 
-Result<Config> from_options(const RunOptions& options) {
-  if (options.name.empty() && options.command.empty()) {
-    const std::string path = options.config.empty() ? kDefaultConfig : options.config;
-    if (options.config.empty() && !std::filesystem::exists(path)) {
-      return fail(-EINVAL,
-                  "nothing to run: give --config FILE, or --name NAME ... -- CMD ARG... (" + path +
-                      " does not exist)");
+Result<WatchOptions> watch_of(const RunOptions& options, const Config& config) {
+  WatchOptions out;
+  if (options.settle) out.settle = *options.settle;
+  if (!options.watch) return out;
+  std::vector<std::string> names;
+  for (const ServiceConfig& service : config.services) names.push_back(service.name);
+  for (const std::string& name : *options.watch) {
+    if (std::find(names.begin(), names.end(), name) == names.end()) {
+      std::string why = "--watch: no service \"" + name + "\"";
+      if (const auto near = closest(name, names)) why += "; did you mean \"" + *near + "\"?";
+      return fail(-EINVAL, why);
     }
-    auto config = load_config(path);
-    if (config) {
-      for (ServiceConfig& service : config->services)
-        override_with(service.timeouts, options.timeouts);
-    }
-    return config;
+    out.services.insert(name);
   }
-  if (!options.config.empty()) {
-    return fail(-EINVAL, "--config and a command of one's own exclude each other");
-  }
-  if (options.name.empty()) return fail(-EINVAL, "--name is missing");
-  if (options.command.empty()) {
-    return fail(-EINVAL, "the command is missing: handoff run --name " + options.name +
-                             " ... -- CMD ARG...");
-  }
-  ServiceConfig service;
-  service.name = options.name;
-  if (!core::valid_name(service.name)) {
-    return fail(-EINVAL,
-                "\"" + service.name + "\" is no name: letters, digits, . _ - and at most 64");
-  }
-  service.command = options.command;
-  service.restart = !options.no_restart;
-  service.working_dir = options.working_dir;
-  override_with(service.timeouts, options.timeouts);
-  for (const std::string& text : options.listen) {
-    auto named = parse_named_address(text);
-    if (!named) return Failure(named.error());
-    for (const NamedAddress& other : service.listen) {
-      if (other.name == named->name) {
-        return fail(-EINVAL, "two listeners have the name \"" + other.name + "\"");
-      }
-    }
-    service.listen.push_back(std::move(*named));
-  }
-  return Config{{std::move(service)}};
+  out.all = options.watch->empty();
+  return out;
 }
 
 // What a successor of a running supervisor is asked first (upgrade --self); takes nothing.
@@ -108,8 +81,10 @@ ExitStatus run_command(const RunOptions& options) {
   if (const std::string& problem = failpoint::problem(); !problem.empty()) {
     return complain(false, ExitStatus::kUsage, "usage", problem);
   }
-  auto config = from_options(options);
+  auto config = config_from(options);
   if (!config) return complain(false, ExitStatus::kUsage, "usage", config.error().message);
+  const auto watch = watch_of(options, *config);
+  if (!watch) return complain(false, ExitStatus::kUsage, "usage", watch.error().message);
   auto runtime = runtime_path();
   if (!runtime) return complain(false, ExitStatus::kFailed, "runtime", runtime.error().message);
   if (options.check) return check(*config, *runtime);
@@ -124,7 +99,7 @@ ExitStatus run_command(const RunOptions& options) {
   }
   ExitStatus status = ExitStatus::kDone;
   {
-    auto supervisor = Supervisor::open(&loop, *config, *runtime);
+    auto supervisor = Supervisor::open(&loop, *config, source_of(options), *watch, *runtime);
     if (supervisor) {
       (*supervisor)->start();
       while (!(*supervisor)->over()) uv_run(&loop, UV_RUN_DEFAULT);

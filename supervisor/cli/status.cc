@@ -34,6 +34,12 @@ std::string listeners_of(const json& service) {
   return text.empty() ? "-" : text;
 }
 
+bool drifted(const json& service) { return service.value("drift", json()) == true; }
+
+std::string digest_of(const json& service) {
+  return short_digest(text_of(service.at("digest"))) + (drifted(service) ? " *" : "");
+}
+
 }  // namespace
 
 ExitStatus status_command(const ServiceOptions& options) {
@@ -60,12 +66,19 @@ ExitStatus status_command(const ServiceOptions& options) {
   for (const json& service : answer.last.at("services")) {
     rows.push_back({text_of(service.at("name")), text_of(service.at("state")),
                     text_of(service.at("release")), text_of(service.at("standing")),
-                    short_digest(text_of(service.at("digest"))), text_of(service.at("generation")),
+                    digest_of(service), text_of(service.at("generation")),
                     text_of(service.at("pid")), text_of(service.at("sessions")),
                     text_of(service.at("restarts")), text_of(service.at("since")),
                     back_of(service.at("back")), listeners_of(service)});
   }
-  std::cout << table(rows) << std::flush;
+  std::cout << table(rows);
+  for (const json& service : answer.last.at("services")) {
+    if (!drifted(service)) continue;
+    std::cout << "* " << text_of(service.at("source")) << " is not any more what "
+              << text_of(service.at("name")) << " runs (handoff upgrade "
+              << text_of(service.at("name")) << ")\n";
+  }
+  std::cout << std::flush;
   return ExitStatus::kDone;
 }
 

@@ -43,6 +43,11 @@ class Service {
   explicit Service(Policy policy) : policy_(std::move(policy)), probation_(policy_.probation) {}
 
   Effects step(const Event& event, Time now);
+  // From now on; a handoff under way keeps the deadlines that it was begun with.
+  void set_policy(Policy policy) {
+    policy_ = std::move(policy);
+    probation_.set_policy(policy_.probation);
+  }
   std::optional<Time> deadline() const;
 
   State state() const { return state_; }

@@ -27,6 +27,7 @@ void CloseHandle::operator()(uv_timer_t* handle) const { close_and_delete(handle
 void CloseHandle::operator()(uv_poll_t* handle) const { close_and_delete(handle); }
 void CloseHandle::operator()(uv_signal_t* handle) const { close_and_delete(handle); }
 void CloseHandle::operator()(uv_pipe_t* handle) const { close_and_delete(handle); }
+void CloseHandle::operator()(uv_fs_event_t* handle) const { close_and_delete(handle); }
 
 Timer::Timer(uv_loop_t* loop, std::function<void()> fired) : fired_(std::move(fired)) {
   auto raw = std::make_unique<uv_timer_t>();
@@ -85,6 +86,24 @@ SignalWatch::SignalWatch(uv_loop_t* loop, int number, std::function<void()> arri
     if (handle->data != nullptr) static_cast<SignalWatch*>(handle->data)->arrived_();
   };
   must(uv_signal_start(handle_.get(), arrive, number), "uv_signal_start");
+}
+
+FolderWatch::FolderWatch(uv_loop_t* loop, std::function<void(const std::string&)> happened)
+    : happened_(std::move(happened)) {
+  auto raw = std::make_unique<uv_fs_event_t>();
+  must(uv_fs_event_init(loop, raw.get()), "uv_fs_event_init");
+  handle_.reset(raw.release());
+  handle_->data = this;
+}
+
+bool FolderWatch::start(const std::string& folder) {
+  const auto happened = [](uv_fs_event_t* handle, const char* name, int, int) {
+    if (handle->data == nullptr) return;
+    // The call may destroy the FolderWatch.
+    const auto call = static_cast<FolderWatch*>(handle->data)->happened_;
+    call(name != nullptr ? name : "");
+  };
+  return uv_fs_event_start(handle_.get(), happened, folder.c_str(), 0) == 0;
 }
 
 }  // namespace handoff::supervisor

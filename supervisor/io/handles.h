@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "core/time.h"
 
@@ -21,6 +22,7 @@ struct CloseHandle {
   void operator()(uv_poll_t* handle) const;
   void operator()(uv_signal_t* handle) const;
   void operator()(uv_pipe_t* handle) const;
+  void operator()(uv_fs_event_t* handle) const;
 };
 template <class T>
 using Handle = std::unique_ptr<T, CloseHandle>;
@@ -61,6 +63,21 @@ class SignalWatch {
  private:
   std::function<void()> arrived_;
   Handle<uv_signal_t> handle_;
+};
+
+// What happens to the files in a folder (inotify).
+class FolderWatch {
+ public:
+  // name: of the file; "" if that is not known.
+  FolderWatch(uv_loop_t* loop, std::function<void(const std::string& name)> happened);
+  FolderWatch(const FolderWatch&) = delete;
+  FolderWatch& operator=(const FolderWatch&) = delete;
+  // False if there is no such folder.
+  bool start(const std::string& folder);
+
+ private:
+  std::function<void(const std::string&)> happened_;
+  Handle<uv_fs_event_t> handle_;
 };
 
 }  // namespace handoff::supervisor

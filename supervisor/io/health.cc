@@ -62,6 +62,13 @@ void HealthWatch::watch(Generation generation, pid_t pid, const std::string& add
   next_.at(asks ? std::optional(now()) : std::nullopt);
 }
 
+void HealthWatch::set_check(HealthCheck check) {
+  if (check == check_) return;
+  let_go();
+  generation_ = 0;
+  check_ = std::move(check);
+}
+
 void HealthWatch::let_go() {
   asking_ = false;
   poll_.reset();

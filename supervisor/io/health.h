@@ -30,7 +30,8 @@ class HealthWatch {
   // The first answer as soon as there is one, then one each interval. generation 0: nobody is
   // watched. address is the listener's; pid and address are told to a program that is run.
   void watch(Generation generation, pid_t pid, const std::string& address);
-  void set_check(HealthCheck check) { check_ = std::move(check); }
+  // Whoever is watched is forgotten if it is another check than before: watch() begins anew.
+  void set_check(HealthCheck check);
   // A child ended. false: it was not the check's.
   bool ended(pid_t pid, const Exit& exit);
 

@@ -27,6 +27,8 @@ class Journal {
   // Adds the time. An error says that the record is not there, and nothing of it is.
   Result<void> append(nlohmann::json record);
   Result<void> read(const std::function<void(const nlohmann::json&)>& each) const;
+  // The folder that it is in.
+  const std::string& state() const { return state_; }
 
  private:
   std::string state_;

@@ -14,6 +14,21 @@ void Listeners::keep(std::size_t index, Listener listener) {
   have_[index].emplace(std::move(listener));
 }
 
+void Listeners::want(std::vector<NamedAddress> wanted) {
+  std::vector<std::optional<Listener>> have(wanted.size());
+  for (std::size_t i = 0; i < wanted_.size(); ++i) {
+    if (!have_[i]) continue;
+    const auto still = std::find(wanted.begin(), wanted.end(), wanted_[i]);
+    if (still != wanted.end()) {
+      have[static_cast<std::size_t>(still - wanted.begin())].emplace(std::move(*have_[i]));
+    } else {
+      notify_->remove(service_ + "/" + wanted_[i].name);
+    }
+  }
+  wanted_ = std::move(wanted);
+  have_.swap(have);
+}
+
 void Listeners::take_kept(KeptFds& kept) {
   for (std::size_t i = 0; i < wanted_.size(); ++i) {
     const std::string name = service_ + "/" + wanted_[i].name;

@@ -22,6 +22,8 @@ class Listeners {
     have_.resize(wanted_.size());
   }
 
+  // From now on: those that are here and are not among them are closed, others bound when missing.
+  void want(std::vector<NamedAddress> wanted);
   // Takes those that were kept, as far as they are what is wanted now.
   void take_kept(KeptFds& kept);
   // Binds what is missing; all or an error that names one.

@@ -1,7 +1,6 @@
 #include "io/release.h"
 
 #include <fcntl.h>
-#include <sodium.h>
 #include <unistd.h>
 
 #include <array>
@@ -9,39 +8,21 @@
 #include <filesystem>
 #include <utility>
 
+#include "io/digest.h"
+
 namespace handoff::supervisor {
-namespace {
 
-constexpr std::size_t kChunk = 1 << 20;
-
-Result<std::string> digest(int fd, const std::string& path) {
-  crypto_hash_sha256_state state;
-  crypto_hash_sha256_init(&state);
-  std::vector<unsigned char> chunk(kChunk);
-  for (off_t offset = 0;;) {
-    const ssize_t n = ::pread(fd, chunk.data(), chunk.size(), offset);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return fail_errno("reading " + path);
-    if (n == 0) break;
-    crypto_hash_sha256_update(&state, chunk.data(), static_cast<unsigned long long>(n));
-    offset += n;
-  }
-  std::array<unsigned char, crypto_hash_sha256_BYTES> hash{};
-  crypto_hash_sha256_final(&state, hash.data());
-  std::array<char, crypto_hash_sha256_BYTES * 2 + 1> hex{};
-  sodium_bin2hex(hex.data(), hex.size(), hash.data(), hash.size());
-  return std::string(hex.data());
+FileMark FileMark::of(const struct stat& info) {
+  return {info.st_dev, info.st_ino, info.st_size, info.st_mtim, info.st_ctim};
 }
 
-struct Work {
-  uv_work_t request{};
-  std::string path;
-  std::vector<std::string> args;
-  Result<ReleasePtr> result = fail(-ECANCELED, "not opened");
-  std::function<void(Result<ReleasePtr>)> done;
-};
-
-}  // namespace
+bool operator==(const FileMark& a, const FileMark& b) {
+  const auto same = [](const timespec& x, const timespec& y) {
+    return x.tv_sec == y.tv_sec && x.tv_nsec == y.tv_nsec;
+  };
+  return a.device == b.device && a.inode == b.inode && a.size == b.size &&
+         same(a.modified, b.modified) && same(a.changed, b.changed);
+}
 
 bool Release::changed() const {
   struct stat now_ {};
@@ -50,22 +31,31 @@ bool Release::changed() const {
           now_.st_mtim.tv_nsec != modified.tv_nsec);
 }
 
-Result<ReleasePtr> open_release(const std::string& path, std::vector<std::string> args) {
-  auto release = std::make_shared<Release>();
-  release->path = path;
-  release->args = std::move(args);
+Result<UniqueFd> open_executable(const std::string& path) {
   // O_NONBLOCK: a FIFO at that path must not hold anybody up.
-  release->file.reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!release->file.valid()) return fail_errno("can't open " + path);
+  UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!file.valid()) return fail_errno("can't open " + path);
   struct stat found {};
-  if (::fstat(release->file.get(), &found) < 0) return fail_errno(path);
+  if (::fstat(file.get(), &found) < 0) return fail_errno(path);
   if (!S_ISREG(found.st_mode)) return fail(-EACCES, path + " is no executable: it is not a file");
-  if (::faccessat(release->file.get(), "", X_OK, AT_EMPTY_PATH | AT_EACCESS) < 0 &&
-      errno == EACCES) {
+  if (::faccessat(file.get(), "", X_OK, AT_EMPTY_PATH | AT_EACCESS) < 0 && errno == EACCES) {
     return fail(-EACCES, path + " is no executable: it has no permission to execute (chmod +x)");
   }
+  return file;
+}
+
+Result<ReleasePtr> release_of(UniqueFd file, const std::string& path,
+                              std::vector<std::string> args) {
+  auto release = std::make_shared<Release>();
+  release->path = path;
+  release->source = path;
+  release->args = std::move(args);
+  release->file = std::move(file);
+  struct stat found {};
+  if (::fstat(release->file.get(), &found) < 0) return fail_errno(path);
   release->size = found.st_size;
   release->modified = found.st_mtim;
+  release->source_mark = FileMark::of(found);
   std::array<char, 2> start{};
   release->script =
       ::pread(release->file.get(), start.data(), 2, 0) == 2 && start[0] == '#' && start[1] == '!';
@@ -75,27 +65,10 @@ Result<ReleasePtr> open_release(const std::string& path, std::vector<std::string
   return release;
 }
 
-void open_release(uv_loop_t* loop, std::string path, std::vector<std::string> args,
-                  std::function<void(Result<ReleasePtr>)> done) {
-  auto work = std::make_unique<Work>();
-  work->path = std::move(path);
-  work->args = std::move(args);
-  work->done = std::move(done);
-  work->request.data = work.get();
-  const auto run = [](uv_work_t* request) {
-    auto* self = static_cast<Work*>(request->data);
-    self->result = open_release(self->path, std::move(self->args));
-  };
-  const auto after = [](uv_work_t* request, int) {
-    const std::unique_ptr<Work> self(static_cast<Work*>(request->data));
-    self->done(std::move(self->result));
-  };
-  const int queued = uv_queue_work(loop, &work->request, run, after);
-  if (queued < 0) {
-    work->done(fail(queued, std::string("uv_queue_work: ") + uv_strerror(queued)));
-    return;
-  }
-  (void)work.release();  // `after` takes it
+Result<ReleasePtr> open_release(const std::string& path, std::vector<std::string> args) {
+  auto file = open_executable(path);
+  if (!file) return Failure(file.error());
+  return release_of(std::move(*file), path, std::move(args));
 }
 
 Result<std::string> find_program(const std::string& program) {

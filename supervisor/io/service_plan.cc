@@ -16,8 +16,7 @@ using nlohmann::json;
 // would have to know of.
 void ServiceRunner::plan(const std::string& path, std::optional<std::vector<std::string>> args,
                          const Timeouts& timeouts, const ClientPtr& client) {
-  wanted_path_ = path.empty() ? release_->path : path;
-  wanted_args_ = args ? std::move(*args) : release_->args;
+  want(path, std::move(args));
   const auto asking = client.lock();
   const int before = std::exchange(asked_by_, asking ? asking->uid() : -1);
   asking_ = &client;

@@ -362,11 +362,17 @@ bool ServiceRunner::returned(pid_t pid, UniqueFd& fd) {
 
 SavedService ServiceRunner::saved() const {
   const auto release_of = [](const Release& release) {
-    return SavedRelease{release.path, release.args, release.digest, release.name};
+    SavedRelease out{release.path, release.args, release.digest,  release.name, release.source,
+                     "",           "",           release.verified};
+    if (release.folder) {
+      out.folder = release.folder->path();
+      out.tree = release.folder->tree();
+    }
+    return out;
   };
   SavedService out{.name = name(),
                    .machine = machine_.found(),
-                   .command = config_.command,
+                   .command = release_command_,
                    .release = release_of(*release_),
                    .back = std::nullopt,
                    .processes = {},

@@ -11,30 +11,37 @@ namespace handoff::supervisor {
 
 using nlohmann::json;
 
-namespace {
-
-Probation::Policy probation_policy(const HealthCheck& check) {
-  using Kind = HealthCheck::Kind;
-  return {.checked = check.kind != Kind::kNone,
-          .polled = check.kind != Kind::kNone && check.kind != Kind::kService,
-          .failures = check.failures};
-}
-
-}  // namespace
-
 ServiceRunner::ServiceRunner(ServiceHost host, ServiceConfig config, Listeners listeners,
                              ReleasePtr release)
     : host_(std::move(host)),
       config_(std::move(config)),
+      release_command_(config_.command),
       listeners_(std::move(listeners)),
-      machine_({.name = config_.name,
-                .restart = config_.restart,
-                .timeouts = config_.timeouts,
-                .probation = probation_policy(config_.health)}),
+      machine_(policy_of(config_)),
       release_(std::move(release)),
+      drift_(host_.loop),
       health_(host_.loop, config_.health, [this](HealthHeard heard) { feed(std::move(heard)); }),
       census_(host_.loop, [this] { take_census(); }),
       timer_(host_.loop, [this] { deadline_passed(); }) {}
+
+Service::Policy ServiceRunner::policy_of(const ServiceConfig& config) {
+  using Kind = HealthCheck::Kind;
+  const Kind kind = config.health.kind;
+  return {.name = config.name,
+          .restart = config.restart,
+          .timeouts = config.timeouts,
+          .probation = {.checked = kind != Kind::kNone,
+                        .polled = kind != Kind::kNone && kind != Kind::kService,
+                        .failures = config.health.failures}};
+}
+
+void ServiceRunner::reconfigure(ServiceConfig config) {
+  config_ = std::move(config);
+  machine_.set_policy(policy_of(config_));
+  listeners_.want(config_.listen);
+  health_.set_check(config_.health);
+  look_after_trial();
+}
 
 // Events that come up while effects are applied wait their turn.
 void ServiceRunner::feed(Event event) {
@@ -79,8 +86,7 @@ void ServiceRunner::deadline_passed() {
 
 void ServiceRunner::upgrade(const std::string& path, std::optional<std::vector<std::string>> args,
                             const Timeouts& timeouts, const ClientPtr& client) {
-  wanted_path_ = path.empty() ? release_->path : path;
-  wanted_args_ = args ? std::move(*args) : release_->args;
+  want(path, std::move(args));
   command_ = "upgrade";
   request({.to = Probation::Origin::kNew, .timeouts = timeouts}, client);
 }
@@ -102,6 +108,15 @@ void ServiceRunner::request(const HandoffRequested& request, const ClientPtr& cl
   const auto asking = client.lock();
   asked_by_ = asking ? asking->uid() : -1;
   by_itself_ = false;
+  const Release* known = request.to == Probation::Origin::kSame   ? release_.get()
+                         : request.to == Probation::Origin::kBack ? back_.get()
+                                                                  : nullptr;
+  if (const auto why = known != nullptr ? unverified(*known) : ""; !why.empty()) {
+    asking_ = &client;
+    apply(Refuse{"signature", why});
+    asking_ = nullptr;
+    return;
+  }
   json record{{"event", "requested"},
               {"service", name()},
               {"command", command_},
@@ -288,18 +303,26 @@ json ServiceRunner::status() const {
            {"sessions", nullptr},
            {"listeners", std::move(listeners)},
            {"path", release.path},
+           {"source", release.source},
+           {"verified", nullptr},
            {"args", release.args},
            {"since", nullptr},
            {"restarts", machine_.restarts()},
            {"last_upgrade", last_upgrade_}};
   out.update(standing());
   if (!release.name.empty()) out["release"] = release.name;
+  if (!release.verified.empty()) out["verified"] = release.verified;
   if (process != nullptr) {
     out["generation"] = process->generation;
     out["pid"] = process->pid;
     out["since"] = utc(process->since);
   }
   return out;
+}
+
+std::optional<bool> ServiceRunner::drift(std::function<void(bool)> known) {
+  const Process* process = current();
+  return drift_.look(process != nullptr ? *process->release : *release_, std::move(known));
 }
 
 std::map<std::string, int> ServiceRunner::listener_fds() const {

@@ -14,7 +14,9 @@
 #include "core/service.h"
 #include "io/control_server.h"
 #include "io/health.h"
+#include "io/drift.h"
 #include "io/listeners.h"
+#include "io/release_source.h"
 #include "io/service_process.h"
 #include "messages.h"
 #include "saved_state.h"
@@ -25,6 +27,7 @@ namespace handoff::supervisor {
 struct ServiceHost {
   uv_loop_t* loop = nullptr;
   std::string report_path;                             // where processes return to
+  std::string state;                                   // the state folder
   std::function<void()> changed;                       // something is to be seen, or saved
   std::function<Result<void>()> save;                  // now: a process is about to run
   std::function<Result<void>(nlohmann::json)> record;  // in the history
@@ -38,6 +41,11 @@ class ServiceRunner {
 
   const std::string& name() const { return config_.name; }
   const Timeouts& timeouts() const { return config_.timeouts; }
+  const ServiceConfig& config() const { return config_; }
+  // The configuration was read again; config is what change_config() made of the two.
+  void reconfigure(ServiceConfig config);
+  // Nothing of it is left, and it is not to come back.
+  void close_listeners() { listeners_.want({}); }
   Service::State state() const { return machine_.state(); }
   const char* state_name() const { return machine_.state_name(); }
   // Nothing of it is under way: a successor of the supervisor can take it as it is.
@@ -71,6 +79,10 @@ class ServiceRunner {
 
   // All but the sessions.
   nlohmann::json status() const;
+  // Of what runs, or would; nullopt: known is told later, or never.
+  std::optional<bool> drift(std::function<void(bool)> known);
+  // The file that the release came in.
+  const std::string& source() const { return release_->source; }
   // Asks the process that runs; counted may never be called.
   bool count_sessions(std::function<void(std::uint64_t)> counted);
 
@@ -117,6 +129,11 @@ class ServiceRunner {
   void heard(Generation generation, Heard heard);
   void hear_all();
   void exec_known(Generation generation);
+  void want(const std::string& path, std::optional<std::vector<std::string>> args);
+  ReleaseSource wanted() const;
+  // Why that one, which was opened before, is not to be started again; "" if it may be.
+  std::string unverified(const Release& release) const;
+  static Service::Policy policy_of(const ServiceConfig& config);
   void request(const HandoffRequested& request, const ClientPtr& client);
   Party party(Generation generation) const;
   static Party party_of(const SavedService& saved, Generation generation);
@@ -126,6 +143,7 @@ class ServiceRunner {
 
   ServiceHost host_;
   ServiceConfig config_;
+  std::vector<std::string> release_command_;  // what config_.command was when release_ was chosen
   Listeners listeners_;
   Service machine_;
   ReleasePtr release_;
@@ -152,12 +170,14 @@ class ServiceRunner {
   std::optional<PlanFacts> wanted_plan_;  // what is being stepped is the request for one
   std::string wanted_path_;               // of the request that is being stepped, too
   std::vector<std::string> wanted_args_;
+  bool wanted_args_given_ = false;
   std::uint64_t open_token_ = 0;
   int opening_ = 0;
 
   std::uint64_t query_ = 0;
   std::map<std::uint64_t, std::function<void(std::uint64_t)>> queries_;
   std::string last_state_;
+  Drift drift_;
   HealthWatch health_;
   Timer census_;             // of who is on trial...
   Generation counting_ = 0;  // ...and who that is

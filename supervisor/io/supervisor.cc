@@ -20,6 +20,7 @@ constexpr Duration kReturnWithin = std::chrono::seconds(10);
 }  // namespace
 
 Result<std::unique_ptr<Supervisor>> Supervisor::open(uv_loop_t* loop, const Config& config,
+                                                     ConfigSource source, WatchOptions watch,
                                                      const std::string& path) {
   KeptFds kept = KeptFds::from_environment();
   auto runtime = RuntimeDir::open(path, kept.take(kLock));
@@ -54,6 +55,8 @@ Result<std::unique_ptr<Supervisor>> Supervisor::open(uv_loop_t* loop, const Conf
   if (!services) return Failure(services.error());
   std::unique_ptr<Supervisor> self(new Supervisor(loop, std::move(*runtime), std::move(journal),
                                                   std::move(*operators), std::move(*services)));
+  self->source_ = std::move(source);
+  if (watch.all || !watch.services.empty()) self->watching_.emplace(loop, std::move(watch));
   for (const ServiceConfig& service : config.services) {
     const auto before = std::find_if(saved.services.begin(), saved.services.end(),
                                      [&](const SavedService& s) { return s.name == service.name; });
@@ -101,7 +104,7 @@ Supervisor::Supervisor(uv_loop_t* loop, RuntimeDir runtime, Journal journal, Uni
       reaper_(loop, [this](pid_t pid, const Exit& exit) { child_ended(pid, exit); }),
       term_(loop, SIGTERM, [this] { stop_asked("SIGTERM"); }),
       int_(loop, SIGINT, [this] { stop_asked("SIGINT"); }),
-      hup_(loop, SIGHUP, [] { spdlog::info("SIGHUP: nothing to reload"); }) {}
+      hup_(loop, SIGHUP, [this] { (void)reload(-1); }) {}
 
 // What a living process may still have is not bound anew, and not started a second time: it is
 // waited for.
@@ -113,12 +116,13 @@ Result<void> Supervisor::add(const ServiceConfig& config, const SavedService* be
     for (const SavedProcess& process : before->processes) {
       auto living = find_process(process);
       if (!living) continue;
-      auto release = reopen_release(process.release, process.pid);
+      auto release = reopen_release(process.release, process.pid, config.verify_key);
       if (!release) {
         spdlog::warn("{}: generation {} can't be started again as it is: {}", config.name,
                      process.generation, release.error().message);
         release = std::make_shared<Release>();
         (*release)->path = process.release.path;
+        (*release)->source = process.release.source;
         (*release)->args = process.release.args;
         (*release)->digest = process.release.digest;
         (*release)->name = process.release.name;
@@ -127,28 +131,38 @@ Result<void> Supervisor::add(const ServiceConfig& config, const SavedService* be
       found.living.push_back(std::move(living));
     }
   }
-  Listeners listeners(config.name, config.listen, notify_);
-  listeners.take_kept(kept);
-  if (found.living.empty()) {
-    if (auto bound = listeners.bind_missing(); !bound) return bound;
-  }
   ReleasePtr release;
   // What ran goes on, upgrades included; unless the configuration says something else by now.
   if (before != nullptr && before->command == config.command) {
-    if (auto again = reopen_release(before->release, 0)) release = std::move(*again);
+    if (auto again = reopen_release(before->release, 0, config.verify_key))
+      release = std::move(*again);
   }
   if (!release) {
     auto program = find_program(config.command.front());
     if (!program) return Failure(program.error());
-    auto opened = open_release(*program, {config.command.begin() + 1, config.command.end()});
+    auto opened = obtain_release({.path = *program,
+                                  .args = {config.command.begin() + 1, config.command.end()},
+                                  .args_given = true,
+                                  .releases_dir = "",
+                                  .verify_key = config.verify_key,
+                                  .limits = {}});
     if (!opened) return Failure(opened.error());
     release = std::move(*opened);
+  }
+  Listeners listeners(config.name, config.listen, notify_);
+  listeners.take_kept(kept);
+  if (found.living.empty()) {
+    if (auto bound = listeners.bind_missing(); !bound) {
+      listeners.want({});
+      return bound;
+    }
   }
   services_.emplace(
       config.name,
       std::make_unique<ServiceRunner>(
           ServiceHost{.loop = loop_,
                       .report_path = runtime_.report_path(),
+                      .state = journal_.state(),
                       .changed = [this] { changed(); },
                       .save = [this] { return save(); },
                       .record = [this](json record) { return journal_.append(std::move(record)); }},
@@ -171,23 +185,27 @@ void Supervisor::start() {
   });
   if (!read) spdlog::warn("{}", read.error().message);
   for (auto& [name, service] : services_) {
-    const json status = service->status();
-    for (const json& listener : status.at("listeners")) {
-      spdlog::info("{}: {} listens on {}", name, listener["name"].get<std::string>(),
-                   listener["address"].get<std::string>());
-    }
-    const auto before = before_.extract(name);
-    if (before) {
-      service->resume(before.mapped().saved, std::move(before.mapped().living),
-                      requested.contains(name));
-    } else {
-      service->start();
-    }
+    begin(name, requested.contains(name));
   }
   reaper_.sweep();
   started_ = true;
   if (!self_client_.expired()) self_patience_.at(now() + kReturnWithin);
   changed();
+}
+
+void Supervisor::begin(const std::string& name, bool requested) {
+  ServiceRunner& service = *services_.at(name);
+  const json status = service.status();
+  for (const json& listener : status.at("listeners")) {
+    spdlog::info("{}: {} listens on {}", name, listener["name"].get<std::string>(),
+                 listener["address"].get<std::string>());
+  }
+  const auto before = before_.extract(name);
+  if (before) {
+    service.resume(before.mapped().saved, std::move(before.mapped().living), requested);
+  } else {
+    service.start();
+  }
 }
 
 Result<void> Supervisor::save() {
@@ -232,6 +250,8 @@ void Supervisor::changed() {
     if (state != "running") others += (others.empty() ? ": " : ", ") + name + " is " + state;
     idle = idle && service->idle();
   }
+  if (watching_ && stopping_) watching_->stop();
+  if (watching_ && !stopping_) watching_->follow(services_);
   if (stopping_) {
     over_ = idle;
     if (over_ && foreign_.empty()) runtime_.forget();

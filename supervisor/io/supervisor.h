@@ -15,14 +15,22 @@
 #include "io/self_upgrade.h"
 #include "io/service_door.h"
 #include "io/service_runner.h"
+#include "io/watching.h"
 
 namespace handoff::supervisor {
+
+// How the configuration is read again.
+struct ConfigSource {
+  std::string file;  // "" if there is none: it came from the command line
+  std::function<Result<Config>()> read;
+};
 
 class Supervisor {
  public:
   // Takes the runtime folder, binds the listeners, opens the releases: whatever can be refused is
   // refused before the first process runs.
   static Result<std::unique_ptr<Supervisor>> open(uv_loop_t* loop, const Config& config,
+                                                  ConfigSource source, WatchOptions watch,
                                                   const std::string& runtime);
   Supervisor(const Supervisor&) = delete;
   Supervisor& operator=(const Supervisor&) = delete;
@@ -40,6 +48,11 @@ class Supervisor {
 
   void serve(const ClientPtr& client, const nlohmann::json& request);
   void serve_status(const ClientPtr& client, const std::vector<ServiceRunner*>& services);
+  void serve_reload(const ClientPtr& client);
+  nlohmann::json reload(int uid);
+  Result<nlohmann::json> try_reload(int uid);
+  Result<void> add_new(const Config& config, std::vector<std::string>& added);
+  void begin(const std::string& name, bool requested);
   void serve_self(const ClientPtr& client, const std::string& path);
   void self_checked(const ClientPtr& client, const std::string& why);
   void self_arrived();
@@ -49,6 +62,7 @@ class Supervisor {
   void stop_asked(const char* signal);
 
   uv_loop_t* loop_;
+  ConfigSource source_;
   RuntimeDir runtime_;
   Journal journal_;
   Notify notify_;
@@ -63,6 +77,7 @@ class Supervisor {
   };
   std::map<std::string, Before> before_;
   std::map<std::string, std::unique_ptr<ServiceRunner>> services_;
+  std::optional<Watching> watching_;
   std::unique_ptr<ControlServer> control_;
   ServiceDoor door_;
   std::unique_ptr<SelfUpgrade> self_;

@@ -41,6 +41,10 @@ void Supervisor::serve(const ClientPtr& client, const json& request) {
     serve_status(client, chosen);
     return;
   }
+  if (command == "reload") {
+    serve_reload(client);
+    return;
+  }
   if (command == "self") {
     serve_self(client, request.value("path", ""));
     return;
@@ -111,6 +115,15 @@ void Supervisor::serve_status(const ClientPtr& client,
       if (--waiting->missing == 0) waiting->timer->at(now());
     });
     if (asked) ++request->missing;
+    const auto drift = service->drift([weak, index](bool drifted) {
+      const auto waiting = weak.lock();
+      if (!waiting) return;
+      waiting->services[index]["drift"] = drifted;
+      if (--waiting->missing == 0) waiting->timer->at(now());
+    });
+    request->services[index]["drift"] = nullptr;
+    if (drift) request->services[index]["drift"] = *drift;
+    if (!drift) ++request->missing;
   }
   request->timer = std::make_unique<Timer>(loop_, request->done);
   request->timer->at(request->missing == 0 ? now() : now() + kStatusWait);

@@ -7,6 +7,7 @@
 #include "check.h"
 #include "config.h"
 #include "protocol/limits.h"
+#include "signature.h"
 
 namespace {
 
@@ -17,6 +18,23 @@ bool fits_exec(const std::string& word) { return word.find('\0') == std::string:
 void check_timeout(supervisor::Duration value, bool zero_is_fine) {
   CHECK_THAT(value >= supervisor::Duration{} && value <= std::chrono::hours(24), "");
   CHECK_THAT(zero_is_fine || value > supervisor::Duration{}, "");
+}
+
+void check_health(const supervisor::ServiceConfig& service) {
+  using Kind = supervisor::HealthCheck::Kind;
+  const supervisor::HealthCheck& health = service.health;
+  check_timeout(health.interval, false);
+  check_timeout(health.timeout, false);
+  CHECK_THAT(health.failures >= 1, "");
+  CHECK_THAT(std::all_of(health.command.begin(), health.command.end(), fits_exec), "");
+  CHECK_THAT(health.kind != Kind::kExec || !health.command.empty(), "nothing to run");
+  CHECK_THAT(health.path.find_first_of("\r\n ") == std::string::npos, "it splits the request");
+  if (health.kind != Kind::kTcp && health.kind != Kind::kHttp) return;
+  CHECK_THAT(std::any_of(service.listen.begin(), service.listen.end(),
+                         [&](const auto& listener) {
+                           return health.listener.empty() || listener.name == health.listener;
+                         }),
+             "nowhere to connect to");
 }
 
 void check(const supervisor::ServiceConfig& service) {
@@ -40,6 +58,15 @@ void check(const supervisor::ServiceConfig& service) {
   check_timeout(service.timeouts.freeze_budget, false);
   check_timeout(service.timeouts.stall, false);
   check_timeout(service.timeouts.drain, true);
+  check_timeout(service.timeouts.probation, true);
+  check_health(service);
+  CHECK_THAT(service.max_generations >= 2 && service.max_generations <= 64, "");
+  CHECK_THAT(fits_exec(service.releases_dir), "");
+  CHECK_THAT(service.releases_dir.empty() || service.releases_dir.front() == '/', "");
+  CHECK_THAT(fits_exec(service.verify_key), "");
+  CHECK_THAT(service.verify_key.empty() || service.verify_key.front() == '/' ||
+                 supervisor::parse_public_key(service.verify_key),
+             service.verify_key);
 }
 
 }  // namespace

@@ -115,6 +115,24 @@ TEST_F(FullDiskTest, WithoutRoomForItsRecordAnUpgradeIsRefusedBeforeItBegins) {
   EXPECT_EQ(records.events.back().value("result", ""), "done") << records.describe();
 }
 
+TEST_F(FullDiskTest, ABundleThatDoesNotFitLeavesNothing) {
+  start({{"HANDOFF_STATE_DIR", disk_.path()}});
+  expect_served(1);
+  const Footprint before(*supervisor_);
+  const fs::path folder = elsewhere_.path() / "pack";
+  fs::create_directories(folder);
+  std::ofstream(folder / "release.toml")
+      << "name = \"echo\"\nversion = \"2\"\nprogram = \"echo\"\n";
+  fs::copy_file(echo(2), folder / "echo");
+  const std::string bundle = (elsewhere_.path() / "bundle.tar").string();
+  ASSERT_EQ(std::system(("tar -C " + folder.string() + " -cf " + bundle + " .").c_str()), 0);
+  const auto upgrade = supervisor_->upgrade(bundle);
+  expect_failed(upgrade, "resources", {bundle, "unpacking", "No space left on device"});
+  EXPECT_TRUE(fs::is_empty(disk_.path() + "/releases/echo"));
+  before.expect_unchanged();
+  expect_served(1);
+}
+
 class FullRuntimeFolderTest : public FullDiskTest {
  protected:
   // A crash of the service: the supervisor starts it again, whatever it can write down.

@@ -47,7 +47,7 @@ TEST_F(SystemTest, HangupIsNoReasonToGo) {
   supervisor.start({});
   supervisor.process().signal(SIGHUP);
   EXPECT_TRUE(
-      eventually([&] { return supervisor.log().find("nothing to reload") != std::string::npos; }));
+      eventually([&] { return supervisor.log().find("this supervisor has no config to read again") != std::string::npos; }));
   EXPECT_EQ(supervisor.status().at("state"), "running");
 }
 

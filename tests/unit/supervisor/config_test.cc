@@ -28,6 +28,13 @@ drain = "2m"
 restart = false
 working_dir = "/srv/chat"
 env = { LANG = "C.UTF-8", ROOMS = "12" }
+probation = "0s"
+health = { type = "http", listener = "public", path = "/well?now", interval = "2s", timeout = "500ms", failures = 5 }
+incompatible = "drain"
+late = "keep"
+max_generations = 6
+releases_dir = "/srv/chat/releases"
+verify = { key = "/etc/handoff/release.pub" }
 
 [service.kv]
 command = ["kv"]
@@ -47,6 +54,18 @@ command = ["kv"]
   EXPECT_FALSE(chat.restart);
   EXPECT_EQ(chat.working_dir, "/srv/chat");
   EXPECT_EQ(chat.environment.at("ROOMS"), "12");
+  EXPECT_EQ(chat.timeouts.probation, 0s);
+  EXPECT_EQ(chat.health.kind, HealthCheck::Kind::kHttp);
+  EXPECT_EQ(chat.health.listener, "public");
+  EXPECT_EQ(chat.health.path, "/well?now");
+  EXPECT_EQ(chat.health.interval, 2s);
+  EXPECT_EQ(chat.health.timeout, 500ms);
+  EXPECT_EQ(chat.health.failures, 5);
+  EXPECT_TRUE(chat.drain_incompatible);
+  EXPECT_EQ(chat.late, LateSessions::kKeep);
+  EXPECT_EQ(chat.max_generations, 6U);
+  EXPECT_EQ(chat.releases_dir, "/srv/chat/releases");
+  EXPECT_EQ(chat.verify_key, "/etc/handoff/release.pub");
   EXPECT_TRUE(config->services[1].restart);
   EXPECT_EQ(config->services[1].timeouts.freeze_budget, 250ms);
 }
@@ -98,6 +117,99 @@ TEST(ConfigTest, RefusesImpossibleValues) {
   EXPECT_NE(why("[service.chat]\ndrain = \"1s\"\n").find("has no command"), std::string::npos);
   EXPECT_NE(why("[service.\"a/b\"]\ncommand = [\"x\"]\n").find("is no name"), std::string::npos);
   EXPECT_NE(why("").find("no service in it"), std::string::npos);
+}
+
+// The lines of one service, with a listener of each sort.
+std::string why_health(const std::string& health) {
+  return why(
+      "[service.chat]\ncommand = [\"/opt/chat\"]\n"
+      "listen = { web = \"tcp:127.0.0.1:80\", packets = \"udp:127.0.0.1:80\" }\nhealth = " +
+      health + "\n");
+}
+
+TEST(ConfigTest, HealthChecksOfEachTypeAreRead) {
+  EXPECT_EQ(why_health("{}"), "accepted");
+  EXPECT_EQ(why_health("{ type = \"none\" }"), "accepted");
+  EXPECT_EQ(why_health("{ type = \"tcp\", listener = \"web\" }"), "accepted");
+  EXPECT_EQ(why_health("{ type = \"exec\", command = [\"/bin/true\"] }"), "accepted");
+  EXPECT_EQ(why_health("{ type = \"service\", failures = 1 }"), "accepted");
+}
+
+TEST(ConfigTest, HealthChecksThatCouldNeverWorkAreRefused) {
+  EXPECT_EQ(
+      why_health("{ type = \"htpp\" }"),
+      "handoff.toml:4: health.type must be \"none\", \"tcp\", \"http\", \"exec\" or \"service\"; "
+      "did you mean \"http\"?");
+  EXPECT_EQ(why_health("{ interval = \"1s\" }").substr(0, 35),
+            "handoff.toml:4: health has no type:");
+  EXPECT_EQ(why_health("{ type = \"exec\" }"),
+            "handoff.toml:4: health of type \"exec\" has no command");
+  EXPECT_EQ(why_health("{ type = \"tcp\", listener = \"web\", path = \"/\" }"),
+            "handoff.toml:4: health.path goes with type \"http\", not \"tcp\"");
+  EXPECT_EQ(why_health("{ type = \"tcp\", listener = \"wbe\" }"),
+            "handoff.toml:4: health: no listener \"wbe\" in listen; did you mean \"web\"?");
+  EXPECT_NE(why_health("{ type = \"tcp\", listener = \"packets\" }").find("is UDP"),
+            std::string::npos);
+  EXPECT_NE(
+      why_health("{ type = \"http\", listener = \"web\", path = \"/a b\" }").find("no blanks"),
+      std::string::npos);
+  EXPECT_NE(why_health("{ type = \"tcp\", listener = \"web\", timeout = \"0s\" }").find("zero"),
+            std::string::npos);
+  EXPECT_NE(
+      why_health("{ type = \"tcp\", listener = \"web\", failures = 0 }").find("from 1 to 1000"),
+      std::string::npos);
+  EXPECT_NE(why_health("{ type = \"tcp\", intervall = \"1s\" }").find("did you mean \"interval\"?"),
+            std::string::npos);
+  EXPECT_NE(why_health("\"tcp\"").find("health must be a table"), std::string::npos);
+  EXPECT_EQ(why_line("health = { type = \"tcp\" }"),
+            "handoff.toml:3: health connects to a listener, and the service has none in listen");
+}
+
+TEST(ConfigTest, PoliciesAreWordsAndBounds) {
+  EXPECT_EQ(why_line("late = \"mov\""),
+            "handoff.toml:3: late must be \"move\", \"close\" or \"keep\"; did you mean \"move\"?");
+  EXPECT_EQ(why_line("incompatible = true"),
+            "handoff.toml:3: incompatible must be \"refuse\" or \"drain\"");
+  EXPECT_EQ(why_line("max_generations = 1"),
+            "handoff.toml:3: max_generations must be a whole number from 2 to 64");
+  EXPECT_NE(why_line("max_generations = 2.5").find("whole number"), std::string::npos);
+  EXPECT_NE(why_line("releases_dir = \"releases\"").find("absolute path"), std::string::npos);
+  EXPECT_EQ(why_line("probation = \"0s\""), "accepted");
+}
+
+TEST(ConfigTest, AKeyIsAMinisignKeyOrThePathOfOne) {
+  constexpr const char* kKey = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
+  EXPECT_EQ(why_line("verify = { key = \"" + std::string(kKey) + "\" }"), "accepted");
+  EXPECT_EQ(why_line("verify = { key = \"/etc/handoff/release.pub\" }"), "accepted");
+  EXPECT_NE(why_line("verify = { key = \"release.pub\" }").find("public key of minisign's"),
+            std::string::npos);
+  EXPECT_NE(why_line("verify = { key = \"\" }").find("public key of minisign's"), std::string::npos)
+      << "who wrote it wanted something to be verified";
+  EXPECT_NE(why_line("verify = {}").find("verify has no key"), std::string::npos);
+  EXPECT_NE(why_line("verify = \"" + std::string(kKey) + "\"").find("must be a table"),
+            std::string::npos);
+}
+
+TEST(ConfigTest, TwoServicesDoNotShareAFolderOfReleases) {
+  EXPECT_EQ(
+      why("[service.a]\ncommand = [\"x\"]\nreleases_dir = \"/r\"\n"
+          "[service.b]\ncommand = [\"x\"]\nreleases_dir = \"/r\"\n"),
+      "handoff.toml:6: releases_dir is that of service \"a\" already: each needs one of its own");
+}
+
+TEST(ConfigTest, TellsAllMistakesByLine) {
+  const ReadConfig read = read_config(
+      "[service.b]\nlate = 1\ndrian = \"1s\"\ncommand = [\"x\"]\n[service.a]\ndrain = 3\n");
+  std::string all;
+  for (const ConfigProblem& problem : read.problems) all += describe(problem, "f") + "\n";
+  EXPECT_EQ(
+      all,
+      "f:2: late must be \"move\", \"close\" or \"keep\"\n"
+      "f:3: unknown key \"drian\" in [service.b]; did you mean \"drain\"?\n"
+      "f:5: [service.a] has no command\n"
+      "f:6: drain must be a string with a whole number with a unit: 250ms, 10s, 2m, 1h (us to h, "
+      "at most a day)\n");
+  EXPECT_NE(why("[service.b]\nlate = 1\n").find("(and 1 more"), std::string::npos);
 }
 
 TEST(ConfigTest, PassesOnWhatTheParserSays) {

@@ -191,6 +191,27 @@ TEST_F(ListenersTest, DoesNotExchangeOneThatIsThere) {
   EXPECT_EQ(listeners.here()[0]->inode(), io::identity_of(first.get())->inode);
 }
 
+TEST_F(ListenersTest, WhatIsWantedAnewReplacesNothingThatIsStillWanted) {
+  const std::string path = scratch_ / "s";
+  const NamedAddress a = named("a", "tcp:127.0.0.1:0");
+  const NamedAddress c = named("c", "tcp:127.0.0.1:0");
+  Listeners listeners("chat", {a, named("b", "unix:" + path)}, notify_);
+  ASSERT_TRUE(listeners.bind_missing());
+  const ino_t kept = listeners.here()[0]->inode();
+  const int fd = listeners.here()[0]->fd();
+  listeners.want({c, a});
+  ASSERT_EQ(listeners.here().size(), 1U) << "nothing is bound yet";
+  EXPECT_EQ(listeners.here()[0]->inode(), kept);
+  EXPECT_EQ(listeners.here()[0]->fd(), fd);
+  EXPECT_FALSE(std::filesystem::exists(path)) << "the one that is not wanted any more is closed";
+  ASSERT_TRUE(listeners.bind_missing());
+  ASSERT_EQ(listeners.here().size(), 2U);
+  EXPECT_EQ(listeners.here()[0]->name(), "c");
+  EXPECT_EQ(listeners.here()[1]->inode(), kept);
+  listeners.want({});
+  EXPECT_TRUE(listeners.here().empty());
+}
+
 TEST_F(ListenersTest, OneThatListensElsewhereIsNotTaken) {
   const UniqueFd other = bound("tcp:127.0.0.2:0");
   Listeners listeners("chat", {named("a", "tcp:127.0.0.1:0")}, notify_);

@@ -1,0 +1,100 @@
+#include "bundle_manifest.h"
+
+#include <algorithm>
+
+#include "config_reader.h"
+
+namespace handoff::supervisor {
+namespace {
+
+constexpr std::size_t kLongestPart = 255;
+constexpr std::size_t kLongestProgram = 1024;
+
+void read_name(ConfigReader& reader, const toml::key& key, const toml::node& node,
+               std::string& out) {
+  const auto text = node.value_exact<std::string>();
+  if (!text || !core::valid_name(*text) || text->front() == '.') {
+    reader.wrong(node,
+                 std::string(key.str()) +
+                     " must be a string of letters, digits, . _ - (at most 64, not begun by a "
+                     "dot)");
+    return;
+  }
+  out = *text;
+}
+
+void read_args(ConfigReader& reader, const toml::node& node, BundleManifest& out) {
+  const toml::array* words = node.as_array();
+  std::vector<std::string> args;
+  bool fine = words != nullptr;
+  for (std::size_t i = 0; fine && i < words->size(); ++i) {
+    const auto text = words->get(i)->value_exact<std::string>();
+    fine = text && !has_nul(*text);
+    if (fine) args.push_back(*text);
+  }
+  if (!fine) return reader.wrong(node, "args must be a list of strings");
+  out.args = std::move(args);
+}
+
+}  // namespace
+
+Result<BundleManifest> parse_manifest(const std::string& text) {
+  toml::table root;
+  try {
+    root = toml::parse(text);
+  } catch (const toml::parse_error& error) {
+    return fail(-EINVAL, std::string(kManifestName) + ":" +
+                             std::to_string(error.source().begin.line) + ": " +
+                             std::string(error.description()));
+  }
+  ConfigReader reader;
+  BundleManifest out;
+  for (const auto& [key, node] : root) {
+    if (key == "name") {
+      read_name(reader, key, node, out.name);
+    } else if (key == "version") {
+      read_name(reader, key, node, out.version);
+    } else if (key == "program") {
+      reader.text(node, "program", out.program);
+      const auto path = bundle_path(out.program, kLongestProgram);
+      if (!path || path->empty()) {
+        reader.wrong(node, "program must be the path of a file in the bundle, e.g. \"bin/chat\"");
+      }
+    } else if (key == "args") {
+      read_args(reader, node, out);
+    } else {
+      reader.unknown(key, kManifestName, {"name", "version", "program", "args"});
+    }
+  }
+  for (const char* key : {"name", "version", "program"}) {
+    if (!root.contains(key)) reader.wrong(0U, std::string("there is no ") + key);
+  }
+  std::string why;
+  for (const ConfigProblem& problem : reader.take_problems()) {
+    why += (why.empty() ? "" : "; ") + describe(problem, kManifestName);
+  }
+  if (!why.empty()) return fail(-EINVAL, why);
+  return out;
+}
+
+Result<std::vector<std::string>> bundle_path(const std::string& path, std::size_t longest) {
+  if (path.size() > longest) return fail(-ENAMETOOLONG, "a path of it is too long");
+  const bool printable = std::none_of(path.begin(), path.end(), [](char c) {
+    return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+  });
+  if (!printable) return fail(-EINVAL, "there is a control character in a path of it");
+  if (path.starts_with('/')) return fail(-EINVAL, path + " is an absolute path");
+  std::vector<std::string> parts;
+  for (std::size_t at = 0; at <= path.size();) {
+    const std::size_t end = std::min(path.find('/', at), path.size());
+    std::string part = path.substr(at, end - at);
+    at = end + 1;
+    if (part.empty() || part == ".") continue;
+    if (part == "..") return fail(-EINVAL, path + " leads out of the bundle");
+    if (part.size() > kLongestPart) return fail(-ENAMETOOLONG, "a file name of it is too long");
+    parts.push_back(std::move(part));
+  }
+  return parts;
+}
+
+}  // namespace handoff::supervisor

@@ -1,0 +1,88 @@
+#include "cli/config_source.h"
+
+#include <filesystem>
+#include <utility>
+
+namespace handoff::supervisor {
+namespace {
+
+constexpr const char* kDefaultConfig = "/etc/handoff/handoff.toml";
+
+void override_with(Timeouts& timeouts, const GivenTimeouts& given) {
+  if (given.start) timeouts.start = *given.start;
+  if (given.freeze_budget) timeouts.freeze_budget = *given.freeze_budget;
+  if (given.stall) timeouts.stall = *given.stall;
+  if (given.drain) timeouts.drain = *given.drain;
+  if (given.probation) timeouts.probation = *given.probation;
+}
+
+Result<Config> service_of_options(const RunOptions& options) {
+  if (!options.config.empty()) {
+    return fail(-EINVAL, "--config and a command of one's own exclude each other");
+  }
+  if (options.name.empty()) return fail(-EINVAL, "--name is missing");
+  if (options.command.empty()) {
+    return fail(-EINVAL, "the command is missing: handoff run --name " + options.name +
+                             " ... -- CMD ARG...");
+  }
+  ServiceConfig service;
+  service.name = options.name;
+  if (!core::valid_name(service.name)) {
+    return fail(-EINVAL,
+                "\"" + service.name + "\" is no name: letters, digits, . _ - and at most 64");
+  }
+  service.command = options.command;
+  service.restart = !options.no_restart;
+  service.working_dir = options.working_dir;
+  override_with(service.timeouts, options.timeouts);
+  for (const std::string& text : options.listen) {
+    auto named = parse_named_address(text);
+    if (!named) return Failure(named.error());
+    for (const NamedAddress& other : service.listen) {
+      if (other.name == named->name) {
+        return fail(-EINVAL, "two listeners have the name \"" + other.name + "\"");
+      }
+    }
+    service.listen.push_back(std::move(*named));
+  }
+  return Config{{std::move(service)}};
+}
+
+}  // namespace
+
+Result<std::string> config_path(const std::string& given) {
+  if (!given.empty()) return given;
+  if (!std::filesystem::exists(kDefaultConfig)) {
+    return fail(-ENOENT, std::string(kDefaultConfig) + " does not exist");
+  }
+  return kDefaultConfig;
+}
+
+bool without_file(const RunOptions& options) {
+  return !options.name.empty() || !options.command.empty();
+}
+
+Result<Config> config_from(const RunOptions& options) {
+  if (without_file(options)) return service_of_options(options);
+  const auto path = config_path(options.config);
+  if (!path) {
+    return fail(path.error().code,
+                "nothing to run: give --config FILE, or --name NAME ... -- CMD ARG... (" +
+                    path.error().message + ")");
+  }
+  const auto text = read_config_file(*path);
+  if (!text) return Failure(text.error());
+  return config_from(options, *text, *path);
+}
+
+Result<Config> config_from(const RunOptions& options, const std::string& text,
+                           const std::string& path) {
+  auto config = parse_config(text, path);
+  if (config) {
+    for (ServiceConfig& service : config->services)
+      override_with(service.timeouts, options.timeouts);
+  }
+  return config;
+}
+
+}  // namespace handoff::supervisor

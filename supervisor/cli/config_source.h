@@ -1,0 +1,23 @@
+// Where `handoff run` has its configuration from: its options, or a file.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+#include "cli/options.h"
+#include "config.h"
+
+namespace handoff::supervisor {
+
+// The file: that one, or the one that is read if nothing else is given.
+Result<std::string> config_path(const std::string& given);
+
+// What the options say, or the file with the deadlines among the options over it.
+Result<Config> config_from(const RunOptions& options);
+// The same, from text that was read already.
+Result<Config> config_from(const RunOptions& options, const std::string& text,
+                           const std::string& path);
+// Whether the options say it all, and there is no file.
+bool without_file(const RunOptions& options);
+
+}  // namespace handoff::supervisor

@@ -1,0 +1,48 @@
+// `handoff reload`: what the config says by now, as far as it can be changed while services run.
+#include <iostream>
+
+#include "cli/client.h"
+
+namespace handoff::supervisor {
+
+using nlohmann::json;
+
+namespace {
+
+std::string line_of(const json& change) {
+  std::string text = "  " + change.value("service", "") + ": ";
+  if (change.at("key").is_string()) text += change.at("key").get<std::string>() + ": ";
+  return text + change.value("message", "") + "\n";
+}
+
+}  // namespace
+
+ExitStatus reload_command(const ServiceOptions& options) {
+  const Answer answer = ask({{"command", "reload"}}, Duration{});
+  if (answer.failure != ExitStatus::kDone) {
+    return complain(options.json, answer.failure,
+                    answer.failure == ExitStatus::kNoSupervisor ? "no_supervisor" : "failed",
+                    answer.message);
+  }
+  const ExitStatus status = status_of(answer.last);
+  if (options.json) {
+    std::cout << answer.last.dump() << std::endl;
+    return status;
+  }
+  if (status != ExitStatus::kDone) {
+    std::cerr << "handoff: " << answer.last.at("error").value("message", "") << "\n"
+              << "handoff: everything stays as it is" << std::endl;
+    return status;
+  }
+  const json& changed = answer.last.at("changed");
+  const json& unchanged = answer.last.at("unchanged");
+  std::cout << answer.last.value("path", "") << " was read again"
+            << (changed.empty() && unchanged.empty() ? "; nothing is different" : "") << "\n";
+  for (const json& change : changed) std::cout << line_of(change);
+  if (!unchanged.empty()) std::cout << "not changed:\n";
+  for (const json& change : unchanged) std::cout << line_of(change);
+  std::cout << std::flush;
+  return status;
+}
+
+}  // namespace handoff::supervisor

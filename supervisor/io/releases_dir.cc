@@ -1,0 +1,193 @@
+// The happy path: mkdtemp, fill, digest, flush, rename, flush the folder above. The failures: fill
+// says no, or the disk is full, and the hidden folder is removed; a crash leaves a hidden folder,
+// which the next one who opens the folder removes.
+#include "io/releases_dir.h"
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <vector>
+
+#include "io/digest.h"
+
+namespace handoff::supervisor {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kHidden = ".unpacking-";
+
+void remove_folder(const std::string& path) {
+  std::error_code ignored;
+  fs::remove_all(path, ignored);
+}
+
+// One line for each thing in the folder, in the order of their names.
+Result<std::string> digest_of_tree(const std::string& root) {
+  std::vector<std::string> lines;
+  std::error_code error;
+  for (auto at = fs::recursive_directory_iterator(root, error);
+       !error && at != fs::recursive_directory_iterator(); at.increment(error)) {
+    struct stat info {};
+    const std::string& path = at->path().native();
+    if (::lstat(path.c_str(), &info) < 0) return fail_errno(path);
+    std::string line = path.substr(root.size() + 1) + '\0' + std::to_string(info.st_mode);
+    if (S_ISREG(info.st_mode)) {
+      const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+      if (!file.valid()) return fail_errno(path);
+      auto hash = digest(file.get(), path);
+      if (!hash) return hash;
+      line += '\0' + *hash;
+    } else if (S_ISLNK(info.st_mode)) {
+      line += '\0' + fs::read_symlink(at->path(), error).native();
+    }
+    lines.push_back(std::move(line));
+  }
+  if (error) return fail(-error.value(), root + ": " + error.message());
+  std::sort(lines.begin(), lines.end());
+  std::string all;
+  for (const std::string& line : lines) all += line + '\0';
+  return digest(all);
+}
+
+struct Found {
+  std::string name;
+  fs::file_time_type changed;
+};
+
+std::vector<Found> releases_in(const std::string& path) {
+  std::vector<Found> out;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(path, error)) {
+    const std::string name = entry.path().filename();
+    if (name.starts_with('.') || entry.is_symlink(error) || !entry.is_directory(error)) continue;
+    out.push_back({name, entry.last_write_time(error)});
+  }
+  std::sort(out.begin(), out.end(), [](const Found& a, const Found& b) {
+    return a.changed > b.changed || (a.changed == b.changed && a.name > b.name);
+  });
+  return out;
+}
+
+}  // namespace
+
+// ---- one release
+// ---------------------------------------------------------------------------------
+
+Result<ReleaseFolderPtr> ReleaseFolder::hold(const std::string& path) {
+  ReleaseFolderPtr out(new ReleaseFolder);
+  out->path_ = path;
+  out->fd_.reset(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!out->fd_.valid()) return fail_errno(path);
+  if (::flock(out->fd_.get(), LOCK_SH | LOCK_NB) < 0) return fail_errno(path);
+  auto tree = digest_of_tree(path);
+  if (!tree) return Failure(tree.error());
+  out->tree_ = std::move(*tree);
+  return out;
+}
+
+ReleaseFolder::~ReleaseFolder() {
+  if (kept_ || path_.empty()) return;
+  // Whoever else has come to hold it goes on having it.
+  if (::flock(fd_.get(), LOCK_EX | LOCK_NB) == 0) remove_folder(path_);
+}
+
+Result<UniqueFd> ReleaseFolder::open_file(const std::string& path) const {
+  open_how how{};
+  how.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
+  UniqueFd file(
+      static_cast<int>(::syscall(SYS_openat2, fd_.get(), path.c_str(), &how, sizeof how)));
+  if (!file.valid()) return fail_errno(path);
+  return file;
+}
+
+// ---- all of them
+// ---------------------------------------------------------------------------------
+
+Result<ReleasesDir> ReleasesDir::open(const std::string& path) {
+  std::error_code error;
+  fs::create_directories(fs::path(path).parent_path(), error);
+  if (::mkdir(path.c_str(), 0755) < 0 && errno != EEXIST) return fail_errno("creating " + path);
+  ReleasesDir out;
+  out.path_ = path;
+  out.fd_.reset(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  struct stat info {};
+  if (!out.fd_.valid() || ::fstat(out.fd_.get(), &info) < 0) return fail_errno(path);
+  if (info.st_uid != ::geteuid() || (info.st_mode & 022) != 0) {
+    return fail(-EPERM, path +
+                            " can be changed by others: what is unpacked there must not be (chown, "
+                            "chmod go-w)");
+  }
+  if (::flock(out.fd_.get(), LOCK_EX) < 0) return fail_errno(path);
+  // What was being unpacked when somebody died.
+  for (const auto& entry : fs::directory_iterator(path, error)) {
+    if (entry.path().filename().native().starts_with(kHidden)) remove_folder(entry.path());
+  }
+  return out;
+}
+
+Result<ReleaseFolderPtr> ReleasesDir::add(
+    const std::function<Result<std::string>(int folder)>& fill) {
+  std::string hidden = path_ + "/" + kHidden + "XXXXXX";
+  if (::mkdtemp(hidden.data()) == nullptr) return fail_errno("unpacking in " + path_);
+  const auto added = [&]() -> Result<ReleaseFolderPtr> {
+    const UniqueFd folder(::open(hidden.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!folder.valid() || ::fchmod(folder.get(), 0755) < 0) return fail_errno(hidden);
+    const auto name = fill(folder.get());
+    if (!name) return Failure(name.error());
+    return put(hidden, *name);
+  }();
+  remove_folder(hidden);  // gone already, if it has its name
+  return added;
+}
+
+Result<ReleaseFolderPtr> ReleasesDir::put(const std::string& hidden, const std::string& name) {
+  auto release = ReleaseFolder::hold(hidden);
+  if (!release) return release;
+  const std::string path = path_ + "/" + name;
+  struct stat there {};
+  if (::lstat(path.c_str(), &there) == 0) {
+    auto before =
+        S_ISDIR(there.st_mode) ? ReleaseFolder::hold(path) : fail(-ENOTDIR, path + " is no folder");
+    if (before && (*before)->tree() == (*release)->tree()) {
+      (void)::futimens((*before)->fd(), nullptr);  // the youngest again
+      return before;
+    }
+    // Of the same name, but something else: it makes way, unless somebody holds it.
+    const UniqueFd old(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (before) before->reset();  // and so its lock
+    if (!old.valid() || ::flock(old.get(), LOCK_EX | LOCK_NB) < 0) {
+      return fail(-EEXIST, path +
+                               " is there already, with other contents, and is in use: give the "
+                               "bundle another version");
+    }
+    remove_folder(path);
+  }
+  if (::renameat2(AT_FDCWD, hidden.c_str(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE) < 0) {
+    return fail_errno(path);
+  }
+  (*release)->path_ = path;
+  (*release)->kept_ = false;
+  if (::fsync(fd_.get()) < 0) return fail_errno(path);
+  return release;
+}
+
+void ReleasesDir::prune() const {
+  std::size_t rank = 0;
+  for (const Found& found : releases_in(path_)) {
+    if (++rank <= kKeep) continue;
+    const std::string path = path_ + "/" + found.name;
+    const UniqueFd folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (folder.valid() && ::flock(folder.get(), LOCK_EX | LOCK_NB) == 0) remove_folder(path);
+  }
+}
+
+}  // namespace handoff::supervisor

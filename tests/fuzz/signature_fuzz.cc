@@ -1,0 +1,40 @@
+// A .minisig file, and a key. Whatever is read as a signature that verifies is one that the key's
+// holder has made: nobody forges one by writing it differently.
+#include <sodium.h>
+
+#include <string>
+
+#include "check.h"
+#include "signature.h"
+
+namespace {
+
+using namespace handoff;
+
+// Both signatures of this file by this key that there are (minisign 0.11, with and without -l).
+constexpr const char* kKey = "RWQmqup4WwkK+0ttUFHH+Y0U7f/KEXRCMitvXJfAv7/EPAYpSr534UkS";
+const std::string kFile = "handoff: a release\n";
+const std::string kPrehashed =
+    "RUQmqup4WwkK+72yPP6194+UIvXkf3xTrJBHmX/gAVlpuCszijhhVa2jKErByt+SLkMXL0Ti4jhAqyh23bUxTLoir/"
+    "A8RGeMfAo=";
+const std::string kLegacy =
+    "RWQmqup4WwkK+ywsqrCUxlPdnXNToXk6+r7rKKFAp/kjXa2+o+m+Q0Hd6e5toQYIQJwh5kHvcJajfjJyx7TDndbMrH34VZ"
+    "121wg=";
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
+  const std::string text(reinterpret_cast<const char*>(data), size);
+  if (const auto key = supervisor::parse_public_key(text)) {
+    CHECK_THAT(supervisor::key_id(key->id).size() == 16, text);
+  }
+  const auto signature = supervisor::parse_signature(text);
+  if (!signature) return 0;
+  const auto good =
+      supervisor::verify(*supervisor::parse_public_key(kKey), *signature,
+                         {reinterpret_cast<const unsigned char*>(kFile.data()), kFile.size()});
+  if (!good) return 0;
+  CHECK_THAT(text.find(signature->prehashed ? kPrehashed : kLegacy) != std::string::npos, text);
+  CHECK_THAT(signature->trusted_comment == "chat 2.0", signature->trusted_comment);
+  return 0;
+}

@@ -1,0 +1,276 @@
+// Releases that come in bundles, and releases that have to be signed, as real processes: what runs
+// is what was unpacked or verified, and what was refused leaves nothing.
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "echo_session.h"
+#include "supervised.h"
+
+namespace handoff::test::supervised {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+class BundleTest : public testing::Test {
+ protected:
+  void start(const std::string& more = "", const std::string& program = sibling("handoff-echo-1")) {
+    write_file(config,
+               "[service.chat]\ncommand = [\"" + program +
+                   "\", \"--name\", \"chat\"]\nlisten = { public = \"tcp:127.0.0.1:0\" }\n" + more);
+    supervisor.run({"--config", config});
+  }
+  void start_and_wait(const std::string& more = "",
+                      const std::string& program = sibling("handoff-echo-1")) {
+    start(more, program);
+    ASSERT_TRUE(supervisor.wait_for_state("running")) << supervisor.log();
+  }
+  // echo 2 with its library, under that version; program: another one in its place.
+  std::string bundle(const std::string& version,
+                     const std::string& program = sibling("bundled_echo"),
+                     const std::string& file = "bundle.tar") {
+    const std::string folder = supervisor.dir() / "pack";
+    fs::remove_all(folder);
+    fs::create_directories(folder + "/bin");
+    fs::create_directories(folder + "/lib");
+    write_file(folder + "/release.toml", "name = \"chat\"\nversion = \"" + version +
+                                             "\"\nprogram = \"bin/chat\"\nargs = [\"--name\", "
+                                             "\"chat\"]\n");
+    fs::copy_file(program, folder + "/bin/chat");
+    fs::copy_file(LIBHANDOFF, folder + "/lib/libhandoff.so.0");
+    fs::create_symlink("libhandoff.so.0", folder + "/lib/libhandoff.so");
+    const std::string path = supervisor.dir() / file;
+    shell("tar -C " + folder + " -caf " + path + " .");
+    return path;
+  }
+  json upgrade(const std::vector<std::string>& arguments, int status = 0) {
+    std::vector<std::string> all{"upgrade", "--json", "chat"};
+    all.insert(all.end(), arguments.begin(), arguments.end());
+    const Outcome outcome = supervisor.cli(all);
+    EXPECT_EQ(outcome.status, status) << outcome.out << outcome.err;
+    return json::parse(outcome.out.substr(outcome.out.rfind('\n', outcome.out.size() - 2) + 1));
+  }
+  std::vector<std::string> releases() const {
+    std::vector<std::string> out;
+    std::error_code none;
+    for (const auto& entry :
+         fs::directory_iterator(supervisor.runtime() + "/releases/chat", none)) {
+      out.push_back(entry.path().filename());
+    }
+    std::sort(out.begin(), out.end());
+    return out;
+  }
+  void crash() {
+    const json before = supervisor.status();
+    ASSERT_EQ(::kill(before.at("pid"), SIGKILL), 0);
+    ASSERT_TRUE(eventually([&] {
+      const json now = supervisor.status();
+      return now.at("state") == "running" && now.at("pid") != before.at("pid");
+    })) << supervisor.log();
+    EXPECT_EQ(supervisor.status().at("digest"), before.at("digest"));
+    EXPECT_EQ(supervisor.status().at("path"), before.at("path"));
+  }
+  using Names = std::vector<std::string>;
+
+  Supervised supervisor;
+  std::string config = supervisor.dir() / "handoff.toml";
+};
+
+TEST_F(BundleTest, OpenSessionsGoOnInTheBundlesProgramWithItsLibrary) {
+  start_and_wait();
+  const EchoClient client(supervisor.port());
+  EXPECT_EQ(client.say("a"), "1 1 a");
+  const std::string path = bundle("2.0");
+  const json done = upgrade({path});
+  EXPECT_EQ(done.at("sessions").at("moved"), 1);
+  EXPECT_EQ(client.say("b"), "2 2 b");
+  const json status = supervisor.status();
+  const std::string folder = supervisor.runtime() + "/releases/chat/chat-2.0";
+  EXPECT_EQ(status.at("path"), folder + "/bin/chat");
+  EXPECT_EQ(status.at("source"), path);
+  EXPECT_EQ(status.at("args"), (json{"--name", "chat"}));
+  const std::string maps = read_file("/proc/" + status.at("pid").dump() + "/maps");
+  EXPECT_NE(maps.find(folder + "/lib/libhandoff.so.0"), std::string::npos);
+  EXPECT_EQ(fs::read_symlink("/proc/" + status.at("pid").dump() + "/exe"), folder + "/bin/chat");
+  upgrade({sibling("handoff-echo-1")});
+  EXPECT_EQ(client.say("c"), "3 1 c");
+  EXPECT_EQ(releases(), Names{"chat-2.0"});
+}
+
+TEST_F(BundleTest, TheBundleAtTheSamePathIsReadAgain) {
+  start_and_wait();
+  upgrade({bundle("2.0")});
+  bundle("2.1");
+  upgrade({});
+  EXPECT_EQ(supervisor.status().at("path"),
+            supervisor.runtime() + "/releases/chat/chat-2.1/bin/chat");
+  EXPECT_EQ(releases(), (Names{"chat-2.0", "chat-2.1"}));
+}
+
+TEST_F(BundleTest, OnlyTheLastFiveStay) {
+  start_and_wait();
+  for (int version = 1; version <= 7; ++version) upgrade({bundle(std::to_string(version))});
+  EXPECT_TRUE(eventually([&] { return releases().size() == 5; })) << releases().size();
+  EXPECT_EQ(releases(), (Names{"chat-3", "chat-4", "chat-5", "chat-6", "chat-7"}));
+}
+
+TEST_F(BundleTest, AFailedUpgradeLeavesNothing) {
+  start_and_wait();
+  const EchoClient client(supervisor.port());
+  EXPECT_EQ(client.say("a"), "1 1 a");
+  const json before = supervisor.status();
+  const std::size_t fds = supervisor.settled_fds();
+  EXPECT_EQ(upgrade({bundle("2.0", "/bin/false")}, 1).at("error").at("code"), "exited");
+  EXPECT_TRUE(eventually([&] { return releases().empty(); }));
+  const std::string wicked = supervisor.dir() / "wicked.tar";
+  write_file(supervisor.dir() / "evil", "x");
+  shell("cd " + supervisor.dir().path() + "/pack && tar -P -cf " + wicked +
+        " ./release.toml ../evil");
+  const json refused = upgrade({wicked}, 1);
+  EXPECT_EQ(refused.at("error").at("code"), "open");
+  EXPECT_NE(
+      refused.at("error").at("message").get<std::string>().find("../evil leads out of the bundle"),
+      std::string::npos)
+      << refused;
+  EXPECT_EQ(releases(), Names{});
+  EXPECT_EQ(supervisor.settled_fds(), fds);
+  EXPECT_EQ(supervisor.status().at("pid"), before.at("pid"));
+  EXPECT_EQ(client.say("b"), "2 1 b");
+}
+
+TEST_F(BundleTest, ItsFolderIsThatOfTheConfiguration) {
+  const std::string folder = supervisor.dir() / "srv/chat";
+  start_and_wait("releases_dir = \"" + folder + "\"\n");
+  upgrade({bundle("2.0", sibling("bundled_echo"), "zipped.tar.gz")});
+  EXPECT_EQ(supervisor.status().at("path"), folder + "/chat-2.0/bin/chat");
+}
+
+TEST_F(BundleTest, ItRunsAgainAfterACrashAndUnderTheNextSupervisor) {
+  start_and_wait();
+  upgrade({bundle("2.0")});
+  fs::remove(supervisor.dir() / "bundle.tar");
+  crash();
+  const json before = supervisor.status();
+  ::kill(supervisor.pid(), SIGKILL);
+  supervisor.process().wait();
+  supervisor.run({"--config", config});
+  ASSERT_TRUE(supervisor.wait_for_state("running")) << supervisor.log();
+  EXPECT_EQ(supervisor.status().at("pid"), before.at("pid"));
+  EXPECT_EQ(supervisor.status().at("digest"), before.at("digest"));
+  crash();
+}
+
+TEST_F(BundleTest, ACommandIsNoBundle) {
+  start("", bundle("2.0"));
+  const Outcome refused = supervisor.process().wait();
+  EXPECT_EQ(refused.status, 1);
+  EXPECT_NE(refused.err.find("is a bundle, and command is a program"), std::string::npos)
+      << refused.err;
+}
+
+// ---- verify.key
+// ----------------------------------------------------------------------------------
+
+class VerifyTest : public BundleTest {
+ protected:
+  VerifyTest() {
+    shell("minisign -G -W -f -p " + key + " -s " + (supervisor.dir() / "k.key"));
+    fs::copy_file(sibling("handoff-echo-1"), one);
+    fs::copy_file(sibling("handoff-echo-2"), two);
+  }
+  void sign(const std::string& path) {
+    shell("minisign -S -s " + (supervisor.dir() / "k.key") + " -m " + path);
+  }
+  const std::string key = supervisor.dir() / "k.pub";
+  const std::string verify = "verify = { key = \"" + key + "\" }\n";
+  const std::string one = supervisor.dir() / "echo-1";
+  const std::string two = supervisor.dir() / "echo-2";
+};
+
+TEST_F(VerifyTest, NothingUnsignedIsStarted) {
+  start(verify, one);
+  const Outcome refused = supervisor.process().wait();
+  EXPECT_EQ(refused.status, 1);
+  EXPECT_NE(refused.err.find(one + " is not signed, and only what is signed may run"),
+            std::string::npos)
+      << refused.err;
+  const Outcome checked = supervisor.cli({"check", "--config", config});
+  EXPECT_EQ(checked.status, 1);
+  EXPECT_NE(checked.err.find(":2: chat: command: " + one + " is not signed"), std::string::npos)
+      << checked.err;
+}
+
+TEST_F(VerifyTest, OnlyWhatIsSignedTakesOver) {
+  sign(one);
+  start_and_wait(verify, one);
+  EXPECT_EQ(supervisor.cli({"check", "--config", config}).status, 0);
+  const EchoClient client(supervisor.port());
+  EXPECT_EQ(client.say("a"), "1 1 a");
+  const json before = supervisor.status();
+  EXPECT_EQ(before.at("verified").get<std::string>().size(), 16U);
+  EXPECT_EQ(upgrade({two}, 1).at("error").at("code"), "signature");
+  const std::string unsigned_bundle = bundle("2.0");
+  EXPECT_EQ(upgrade({unsigned_bundle}, 1).at("error").at("code"), "signature");
+  EXPECT_EQ(releases(), Names{});
+  EXPECT_EQ(supervisor.status().at("pid"), before.at("pid"));
+  EXPECT_EQ(client.say("b"), "2 1 b");
+  sign(two);
+  upgrade({two});
+  EXPECT_EQ(client.say("c"), "3 2 c");
+  EXPECT_EQ(supervisor.cli({"restart", "chat"}).status, 0);
+  EXPECT_EQ(client.say("d"), "4 2 d");
+  sign(unsigned_bundle);
+  upgrade({unsigned_bundle});
+  EXPECT_EQ(client.say("e"), "5 2 e");
+  EXPECT_EQ(releases(), Names{"chat-2.0"});
+}
+
+TEST_F(VerifyTest, WhatWasVerifiedRunsAgainWhateverHappensToTheFile) {
+  sign(one);
+  start_and_wait(verify, one);
+  {
+    // In place, as no honest tool does it.
+    std::ofstream file(one, std::ios::in | std::ios::out | std::ios::binary);
+    file << "#!/bin/sh\nexit 1\n";
+  }
+  crash();
+  EXPECT_EQ(EchoClient(supervisor.port()).say("a"), "1 1 a");
+  const json before = supervisor.status();
+  ::kill(supervisor.pid(), SIGKILL);
+  supervisor.process().wait();
+  // The next supervisor finds the configured file altered: that is no release of its.
+  supervisor.run({"--config", config});
+  EXPECT_EQ(supervisor.process().wait().status, 1);
+  EXPECT_EQ(::kill(before.at("pid"), 0), 0) << "but the service is left alone";
+  fs::remove(one);
+  fs::copy_file(sibling("handoff-echo-1"), one);
+  supervisor.run({"--config", config});
+  ASSERT_TRUE(supervisor.wait_for_state("running")) << supervisor.log();
+  EXPECT_EQ(supervisor.status().at("pid"), before.at("pid"));
+  EXPECT_EQ(supervisor.status().at("verified"), before.at("verified"));
+  crash();
+}
+
+TEST_F(VerifyTest, AKeyThatComesByReloadCountsForWhatIsOpenedFromThenOn) {
+  start_and_wait("", one);
+  EXPECT_TRUE(supervisor.status().at("verified").is_null());
+  write_file(config, read_file(config) + verify);
+  EXPECT_EQ(supervisor.cli({"reload"}).status, 0);
+  const Outcome restart = supervisor.cli({"restart", "chat"});
+  EXPECT_EQ(restart.status, 1);
+  EXPECT_NE(restart.err.find(one + " was never verified"), std::string::npos) << restart.err;
+  crash();
+  upgrade({two}, 1);
+  sign(two);
+  upgrade({two});
+  EXPECT_EQ(supervisor.cli({"restart", "chat"}).status, 0);
+}
+
+}  // namespace
+}  // namespace handoff::test::supervised

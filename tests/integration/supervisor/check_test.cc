@@ -1,0 +1,121 @@
+// `handoff check`: all that is wrong with a configuration, and nothing is touched.
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <sstream>
+
+#include "supervised.h"
+
+namespace handoff::test::supervised {
+namespace {
+
+using nlohmann::json;
+
+class CheckTest : public testing::Test {
+ protected:
+  std::string config(const std::string& text) {
+    write_file(path, text);
+    return path;
+  }
+  Supervised supervisor;
+  std::string path = supervisor.dir() / "handoff.toml";
+};
+
+TEST_F(CheckTest, SaysSoIfNothingIsWrong) {
+  config("[service.chat]\ncommand = [\"" + fake_service() +
+         "\"]\nlisten = { public = \"tcp:127.0.0.1:0\", local = \"unix:" +
+         (supervisor.dir() / "s") + "\" }\n");
+  const Outcome fine = supervisor.cli({"check", "--config", path});
+  EXPECT_EQ(fine.status, 0) << fine.err;
+  EXPECT_EQ(fine.out, path + ": 1 service, nothing is wrong\n");
+  EXPECT_EQ(json::parse(supervisor.cli({"check", "--config", path, "--json"}).out),
+            (json{{"result", "done"},
+                  {"file", path},
+                  {"services", {"chat"}},
+                  {"problems", json::array()}}));
+  EXPECT_FALSE(std::filesystem::exists(supervisor.dir() / "s"));
+  EXPECT_FALSE(std::filesystem::exists(supervisor.runtime()));
+}
+
+TEST_F(CheckTest, TellsEverythingThatIsWrongAtOnce) {
+  const std::string text = supervisor.dir() / "notes.txt";
+  write_file(text, "no program");
+  const std::string missing = supervisor.dir() / "missing";
+  config(
+      "[service.a]\n"  // 1
+      "command = [\"" +
+      missing +
+      "\"]\n"  // 2
+      "working_dir = \"" +
+      text +
+      "\"\n"  // 3
+      "listen = { x = \"unix:" +
+      text +
+      "\", y = \"tcp:127.0.0.1:7\" }\n"  // 4
+      "drian = \"1s\"\n"                 // 5
+      "[service.b]\n"                    // 6
+      "command = [\"" +
+      text +
+      "\"]\n"                                   // 7
+      "listen = { z = \"tcp:127.0.0.1:7\" }\n"  // 8
+      "health = { type = \"exec\", command = [\"" +
+      missing +
+      "\"] }\n"  // 9
+      "releases_dir = \"" +
+      missing + "/releases\"\n");  // 10
+  const Outcome outcome = supervisor.cli({"check", "--config", path});
+  EXPECT_EQ(outcome.status, 1);
+  EXPECT_EQ(outcome.out, "");
+  const std::string at = "handoff: " + path;
+  const std::string none = ": No such file or directory\n";
+  EXPECT_EQ(outcome.err,
+            at + ":2: a: command: can't open " + missing + none + at +
+                ":3: a: working_dir: " + text + " is no folder\n" + at +
+                ":4: a: listen: x: binding unix:" + text + ": " + text +
+                " exists and is no socket: it is left alone; remove it or choose another path\n" +
+                at + ":5: unknown key \"drian\" in [service.a]; did you mean \"drain\"?\n" + at +
+                ":7: b: command: " + text +
+                " is no executable: it has no permission to execute (chmod +x)\n" + at +
+                ":8: b: listen: tcp:127.0.0.1:7 is that of a/y, too\n" + at +
+                ":9: b: health: can't open " + missing + none + at +
+                ":10: b: releases_dir: " + missing + none);
+  const Outcome programs = supervisor.cli({"check", "--config", path, "--json"});
+  EXPECT_EQ(programs.status, 1);
+  const json answer = json::parse(programs.out);
+  EXPECT_EQ(answer.at("result"), "failed");
+  ASSERT_EQ(answer.at("problems").size(), 8U);
+  EXPECT_EQ(answer.at("problems").at(3).at("line"), 5);
+}
+
+TEST_F(CheckTest, AFileThatCantBeReadOrParsedIsNamed) {
+  EXPECT_EQ(supervisor.cli({"check", "--config", path}).err,
+            "handoff: can't read the config " + path + "\n");
+  EXPECT_EQ(supervisor.cli({"check", "--config", supervisor.dir().path()}).status, 1);
+  config("");
+  EXPECT_NE(supervisor.cli({"check", "--config", path}).err.find("no service in it"),
+            std::string::npos);
+  config("[service.chat\n");
+  EXPECT_NE(supervisor.cli({"check", "--config", path}).err.find(path + ":1: "), std::string::npos);
+}
+
+TEST_F(CheckTest, WhatTheRunningSupervisorHoldsIsNoProblem) {
+  const std::string socket = supervisor.dir() / "s";
+  supervisor.run({"--name", "chat", "--listen", "local=unix:" + socket, "--", fake_service()});
+  ASSERT_TRUE(supervisor.wait_for_state("running"));
+  config("[service.chat]\ncommand = [\"" + fake_service() +
+         "\"]\nlisten = { local = \"unix:" + socket + "\" }\n");
+  EXPECT_EQ(supervisor.cli({"check", "--config", path}).status, 0);
+  EXPECT_EQ(supervisor.status().at("state"), "running");
+  Supervised another;
+  const Outcome foreign = another.cli({"check", "--config", path});
+  EXPECT_EQ(foreign.status, 1);
+  EXPECT_NE(foreign.err.find(":3: chat: listen: local: binding unix:" + socket + ": " + socket +
+                             " is in use"),
+            std::string::npos)
+      << foreign.err;
+}
+
+}  // namespace
+}  // namespace handoff::test::supervised

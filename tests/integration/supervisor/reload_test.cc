@@ -1,0 +1,231 @@
+// `handoff reload` and SIGHUP: what changes at once, what later, what can't, and that a mistake in
+// the file changes nothing.
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+
+#include "supervised.h"
+
+namespace handoff::test::supervised {
+namespace {
+
+using nlohmann::json;
+
+class ReloadTest : public testing::Test {
+ protected:
+  static std::string service(const std::string& name, const std::string& args,
+                             const std::string& more = "") {
+    return "[service." + name + "]\ncommand = [\"" + fake_service() + "\"" + args +
+           "]\nlisten = { public = \"tcp:127.0.0.1:0\" }\n" + more;
+  }
+  void start(const std::string& config) {
+    write_file(path, config);
+    supervisor.run({"--config", path});
+    ASSERT_TRUE(supervisor.wait_for_state("running")) << supervisor.log();
+  }
+  json reload(const std::string& config, int status = 0) {
+    write_file(path, config);
+    const Outcome outcome = supervisor.cli({"reload", "--json"});
+    EXPECT_EQ(outcome.status, status) << outcome.out << outcome.err;
+    return json::parse(outcome.out, nullptr, false);
+  }
+  // "SERVICE KEY WHEN" of each line.
+  static std::vector<std::string> lines(const json& answer, const char* which) {
+    std::vector<std::string> out;
+    for (const json& line : answer.at(which)) {
+      out.push_back(line.at("service").get<std::string>() + " " +
+                    (line.at("key").is_null() ? "-" : line.at("key").get<std::string>()) +
+                    (line.contains("when") ? " " + line.at("when").get<std::string>() : ""));
+    }
+    return out;
+  }
+  std::vector<json> history() {
+    std::vector<json> out;
+    const std::string text = supervisor.cli({"history", "--json"}).out;
+    for (std::size_t at = 0; at < text.size();) {
+      const std::size_t end = text.find('\n', at);
+      out.push_back(json::parse(text.substr(at, end - at)));
+      at = end + 1;
+    }
+    return out;
+  }
+  using Lines = std::vector<std::string>;
+
+  Supervised supervisor;
+  std::string path = supervisor.dir() / "handoff.toml";
+};
+
+TEST_F(ReloadTest, DeadlinesHoldAtOnceAndTheProcessStays) {
+  start(service("chat", ", \"--ignore\", \"stop\""));
+  const json before = supervisor.status();
+  const json answer = reload(service("chat", ", \"--ignore\", \"stop\"", "drain = \"100ms\"\n"));
+  EXPECT_EQ(lines(answer, "changed"), Lines{"chat drain now"});
+  EXPECT_EQ(answer.at("unchanged"), json::array());
+  EXPECT_EQ(supervisor.status().at("pid"), before.at("pid"));
+  EXPECT_EQ(supervisor.cli({"stop", "chat"}).status, 0);
+  EXPECT_NE(supervisor.log().find("was killed by SIGKILL"), std::string::npos);
+  const json last = history().back();
+  EXPECT_EQ(last.at("event"), "reload");
+  EXPECT_EQ(last.at("uid"), ::getuid());
+  EXPECT_EQ(last.at("changed").size(), 1U);
+}
+
+TEST_F(ReloadTest, WithoutRestartItStaysDownFromNowOn) {
+  start(service("chat", ""));
+  reload(service("chat", "", "restart = false\n"));
+  ::kill(supervisor.status().at("pid"), SIGKILL);
+  EXPECT_TRUE(supervisor.wait_for_state("stopped"));
+}
+
+TEST_F(ReloadTest, TheEnvironmentIsThatOfTheNextProcess) {
+  start(service("chat", ""));
+  const json answer = reload(service("chat", "", "env = { NOTIFY_SOCKET = \"changed\" }\n"));
+  EXPECT_EQ(lines(answer, "changed"), Lines{"chat env next_start"});
+  EXPECT_EQ(supervisor.process().out().find("NOTIFY_SOCKET=set"), std::string::npos);
+  EXPECT_EQ(supervisor.cli({"restart", "chat"}).status, 0);
+  EXPECT_NE(supervisor.process().out().find("NOTIFY_SOCKET=set"), std::string::npos);
+}
+
+TEST_F(ReloadTest, TheCommandIsThatOfTheNextUpgrade) {
+  start(service("chat", ""));
+  const int port = supervisor.port();
+  const json answer = reload(service("chat", ", \"--release\", \"2.0\""));
+  EXPECT_EQ(lines(answer, "changed"), Lines{"chat command next_upgrade"});
+  EXPECT_EQ(supervisor.ask_service(), "1.0 1");
+  ::kill(supervisor.status().at("pid"), SIGKILL);
+  EXPECT_TRUE(eventually([&] { return supervisor.ask_service() == "1.0 2"; }))
+      << "a crash is no upgrade";
+  EXPECT_EQ(supervisor.cli({"upgrade", "chat"}).status, 0);
+  EXPECT_EQ(supervisor.ask_service(), "2.0 3");
+  EXPECT_EQ(supervisor.port(), port);
+  EXPECT_EQ(lines(reload(service("chat", ", \"--release\", \"2.0\"")), "changed"), Lines{});
+}
+
+TEST_F(ReloadTest, AServiceThatIsNewIsStarted) {
+  start(service("chat", ""));
+  const json answer = reload(service("chat", "") + service("kv", ", \"--release\", \"7\""));
+  EXPECT_EQ(lines(answer, "changed"), Lines{"kv - now"});
+  EXPECT_TRUE(supervisor.wait_for_state("running", "kv"));
+  EXPECT_EQ(supervisor.status("kv").at("release"), "7");
+}
+
+TEST_F(ReloadTest, AServiceThatIsGoneFromTheFileRunsUntilItIsStopped) {
+  start(service("chat", "") + service("kv", ""));
+  ASSERT_TRUE(supervisor.wait_for_state("running", "kv"));
+  json answer = reload(service("chat", ""));
+  EXPECT_EQ(lines(answer, "unchanged"), Lines{"kv -"});
+  EXPECT_NE(answer.at("unchanged").at(0).at("message").get<std::string>().find("handoff stop kv"),
+            std::string::npos);
+  EXPECT_EQ(supervisor.status("kv").at("state"), "running");
+  EXPECT_EQ(supervisor.cli({"stop", "kv"}).status, 0);
+  const std::size_t fds = supervisor.settled_fds();
+  answer = reload(service("chat", ""));
+  EXPECT_EQ(lines(answer, "changed"), Lines{"kv - now"});
+  EXPECT_EQ(supervisor.cli({"status", "kv"}).status, 4);
+  EXPECT_LT(supervisor.settled_fds(), fds) << "its listener is closed";
+  EXPECT_EQ(lines(reload(service("chat", "") + service("kv", "")), "changed"), Lines{"kv - now"});
+  EXPECT_TRUE(supervisor.wait_for_state("running", "kv"));
+}
+
+TEST_F(ReloadTest, AListenerIsNotReplacedUnderAService) {
+  start(service("chat", ""));
+  const std::string socket = supervisor.dir() / "s";
+  const std::string other = "[service.chat]\ncommand = [\"" + fake_service() +
+                            "\"]\nlisten = { local = \"unix:" + socket + "\" }\n";
+  json answer = reload(other);
+  EXPECT_EQ(lines(answer, "changed"), Lines{"chat listen.local fresh_start"});
+  EXPECT_EQ(lines(answer, "unchanged"), Lines{"chat listen.public"});
+  EXPECT_EQ(supervisor.ask_service(), "1.0 1");
+  EXPECT_EQ(supervisor.status().at("listeners").size(), 1U);
+  EXPECT_EQ(supervisor.cli({"stop", "chat"}).status, 0);
+  answer = reload(other);
+  EXPECT_EQ(lines(answer, "changed"), Lines{"chat listen.public fresh_start"});
+  EXPECT_EQ(supervisor.cli({"restart", "chat"}).status, 0);
+  const json listeners = supervisor.status().at("listeners");
+  ASSERT_EQ(listeners.size(), 1U);
+  EXPECT_EQ(listeners.at(0).at("address"), "unix:" + socket);
+  EXPECT_TRUE(std::filesystem::exists(socket));
+}
+
+TEST_F(ReloadTest, AFileWithAMistakeChangesNothing) {
+  start(service("chat", ""));
+  const json before = supervisor.status();
+  const std::size_t fds = supervisor.settled_fds();
+  // The good news in it, too.
+  const json answer = reload(service("chat", "", "drain = \"1m\"\ndrian = \"1m\"\n"), 1);
+  EXPECT_EQ(answer.at("error").at("message"),
+            path + ":5: unknown key \"drian\" in [service.chat]; did you mean \"drain\"?");
+  const std::string taken = supervisor.dir() / "taken";
+  write_file(taken, "no socket");
+  const std::string spare = supervisor.dir() / "spare";
+  reload(service("chat", "", "restart = false\n") + service("a", "") +
+             "[service.z]\ncommand = [\"" + fake_service() + "\"]\nlisten = { a = \"unix:" + spare +
+             "\", b = \"unix:" + taken + "\" }\n",
+         1);
+  EXPECT_EQ(supervisor.cli({"status", "a"}).status, 4);
+  EXPECT_EQ(supervisor.cli({"status", "z"}).status, 4);
+  EXPECT_FALSE(std::filesystem::exists(spare));
+  EXPECT_EQ(supervisor.settled_fds(), fds);
+  EXPECT_EQ(supervisor.status(), before);
+  ::kill(before.at("pid"), SIGKILL);
+  EXPECT_TRUE(eventually([&] { return supervisor.ask_service() == "1.0 2"; }));
+  const json last = history().back();
+  EXPECT_EQ(last.at("event"), "reload");
+  EXPECT_EQ(last.at("result"), "failed");
+  const Outcome person = supervisor.cli({"reload"});
+  EXPECT_EQ(person.status, 1);
+  EXPECT_NE(person.err.find("everything stays as it is"), std::string::npos);
+}
+
+TEST_F(ReloadTest, HangupReadsItAgain) {
+  start(service("chat", ""));
+  write_file(path, service("chat", "", "drain = \"1s\"\n"));
+  supervisor.process().signal(SIGHUP);
+  EXPECT_TRUE(eventually([&] {
+    return supervisor.log().find("reload: chat: drain: 30.0 s -> 1.00 s") != std::string::npos;
+  }));
+}
+
+TEST_F(ReloadTest, WithoutAFileThereIsNothingToReadAgain) {
+  supervisor.start({});
+  const Outcome refused = supervisor.cli({"reload"});
+  EXPECT_EQ(refused.status, 1);
+  EXPECT_NE(refused.err.find("this supervisor has no config to read again"), std::string::npos)
+      << refused.err;
+  EXPECT_EQ(supervisor.status().at("state"), "running");
+}
+
+TEST_F(ReloadTest, OptionsOfTheCommandLineStayOverTheFile) {
+  write_file(path, service("chat", ", \"--ignore\", \"stop\"", "drain = \"1m\"\n"));
+  supervisor.run({"--config", path, "--drain", "100ms"});
+  ASSERT_TRUE(supervisor.wait_for_state("running"));
+  const json answer = reload(service("chat", ", \"--ignore\", \"stop\"", "drain = \"2m\"\n"));
+  EXPECT_EQ(lines(answer, "changed"), Lines{});
+}
+
+TEST_F(ReloadTest, AServiceThatWasPutBackIsAdopted) {
+  // A real one: it outlives its supervisor.
+  const std::string echo = std::filesystem::path(fake_service()).parent_path() / "handoff-echo-1";
+  const std::string kv = "[service.kv]\ncommand = [\"" + echo +
+                         "\", \"--name\", \"kv\"]\nlisten = { public = \"tcp:127.0.0.1:0\" }\n";
+  start(service("chat", "") + kv);
+  ASSERT_TRUE(supervisor.wait_for_state("running", "kv"));
+  const json before = supervisor.status("kv");
+  ::kill(supervisor.pid(), SIGKILL);
+  supervisor.process().wait();
+  write_file(path, service("chat", ""));
+  supervisor.run({"--config", path});
+  ASSERT_TRUE(supervisor.wait_for_state("running")) << supervisor.log();
+  EXPECT_EQ(supervisor.cli({"status", "kv"}).status, 4);
+  EXPECT_EQ(lines(reload(service("chat", "") + kv), "changed"), Lines{"kv - now"});
+  EXPECT_TRUE(supervisor.wait_for_state("running", "kv")) << supervisor.log();
+  EXPECT_EQ(supervisor.status("kv").at("pid"), before.at("pid"));
+  EXPECT_EQ(supervisor.status("kv").at("listeners"), before.at("listeners"));
+  EXPECT_EQ(supervisor.cli({"restart", "kv"}).status, 0);
+}
+
+}  // namespace
+}  // namespace handoff::test::supervised

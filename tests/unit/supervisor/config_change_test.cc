@@ -1,0 +1,114 @@
+#include "config_change.h"
+
+#include <gtest/gtest.h>
+
+namespace handoff::supervisor {
+namespace {
+
+using namespace std::chrono_literals;
+
+ServiceConfig chat(const std::string& more = "") {
+  const auto config = parse_config(
+      "[service.chat]\ncommand = [\"/opt/chat\", \"-v\"]\nlisten = { public = \"tcp:127.0.0.1:1\" "
+      "}\n" +
+          more,
+      "f");
+  EXPECT_TRUE(config) << config.error().message;
+  return config ? config->services.front() : ServiceConfig{};
+}
+
+std::string told(const ConfigOutcome& outcome) {
+  std::string out;
+  for (const ConfigChange& change : outcome.changes) {
+    const char* when[] = {"now", "next start", "fresh start", "next upgrade", "not"};
+    out += change.key + " (" + when[static_cast<int>(change.when)] + "): " + change.what + "\n";
+  }
+  return out;
+}
+
+TEST(ConfigChangeTest, TheSameIsNoChange) {
+  const ConfigOutcome outcome = change_config(chat(), chat(), false);
+  EXPECT_EQ(told(outcome), "");
+  EXPECT_EQ(outcome.config, chat());
+}
+
+TEST(ConfigChangeTest, DeadlinesAndPoliciesHoldAtOnce) {
+  const ServiceConfig wanted = chat(
+      "drain = \"1m\"\nprobation = \"0s\"\nlate = \"keep\"\nincompatible = \"drain\"\nrestart = "
+      "false\nmax_generations = 5\nhealth = { type = \"tcp\" }\n");
+  const ConfigOutcome outcome = change_config(chat(), wanted, false);
+  EXPECT_EQ(told(outcome),
+            "drain (now): 30.0 s -> 1 min 00 s\n"
+            "probation (now): 30.0 s -> 0 us\n"
+            "health (now): asked like that from now on\n"
+            "incompatible (now): drain\n"
+            "late (now): keep\n"
+            "max_generations (now): 5\n"
+            "restart (now): false\n");
+  EXPECT_EQ(outcome.config, wanted);
+}
+
+TEST(ConfigChangeTest, TheProcessIsAsItWasStarted) {
+  ServiceConfig wanted = chat("env = { A = \"1\" }\nworking_dir = \"/srv\"\n");
+  wanted.command = {"/opt/chat-2", "-q"};
+  const ConfigOutcome outcome = change_config(chat(), wanted, false);
+  EXPECT_EQ(told(outcome),
+            "command (next upgrade): /opt/chat-2 -q at the next `handoff upgrade chat`\n"
+            "env (next start): for processes that are started from now on\n"
+            "working_dir (next start): for processes that are started from now on\n");
+  EXPECT_EQ(outcome.config, wanted);
+}
+
+TEST(ConfigChangeTest, AListenerThatConnectionsWaitInStays) {
+  ServiceConfig wanted = chat();
+  wanted.listen = {{"admin", *core::parse_address("unix:/a")},
+                   {"public", *core::parse_address("tcp:127.0.0.1:2")}};
+  const ConfigOutcome outcome = change_config(chat(), wanted, false);
+  EXPECT_EQ(
+      told(outcome),
+      "listen.admin (fresh start): unix:/a is bound at the next start from nothing (handoff stop "
+      "chat, handoff restart chat)\n"
+      "listen.public (not): stays at tcp:127.0.0.1:1: connections wait there; handoff stop chat, "
+      "handoff reload, handoff restart chat\n");
+  ASSERT_EQ(outcome.config.listen.size(), 2U);
+  EXPECT_EQ(outcome.config.listen[0], chat().listen[0]);
+  EXPECT_EQ(outcome.config.listen[1].name, "admin");
+  EXPECT_EQ(
+      told(change_config(outcome.config, wanted, false)),
+      "listen.public (not): stays at tcp:127.0.0.1:1: connections wait there; handoff stop chat, "
+      "handoff reload, handoff restart chat\n")
+      << "and is told every time";
+}
+
+TEST(ConfigChangeTest, NobodyWaitsInTheListenersOfAServiceThatIsStopped) {
+  ServiceConfig wanted = chat();
+  wanted.listen = {{"admin", *core::parse_address("unix:/a")}};
+  const ConfigOutcome outcome = change_config(chat(), wanted, true);
+  EXPECT_EQ(outcome.config, wanted);
+  for (const ConfigChange& change : outcome.changes) {
+    EXPECT_EQ(change.when, ConfigChange::When::kFreshStart) << change.key;
+  }
+  EXPECT_EQ(outcome.changes.size(), 2U);
+}
+
+TEST(ConfigChangeTest, EveryKeyIsCompared) {
+  // One line for each key but command and listen, which are above.
+  const std::vector<std::string> lines{
+      "start_timeout = \"1s\"",   "freeze_budget = \"1s\"",   "stall_timeout = \"1s\"",
+      "drain = \"1s\"",           "probation = \"1s\"",       "health = { type = \"tcp\" }",
+      "incompatible = \"drain\"", "late = \"close\"",         "max_generations = 9",
+      "restart = false",          "env = { A = \"\" }",       "working_dir = \"/\"",
+      "releases_dir = \"/r\"",    "verify = { key = \"/k\" }"};
+  std::size_t outer = 0;
+  for (const std::string& key : config_keys()) outer += key.find('.') == std::string::npos ? 1 : 0;
+  EXPECT_EQ(lines.size() + 2, outer);
+  for (const std::string& line : lines) {
+    const ConfigOutcome outcome = change_config(chat(), chat(line + "\n"), false);
+    ASSERT_EQ(outcome.changes.size(), 1U) << line;
+    EXPECT_EQ(outcome.changes[0].key, line.substr(0, line.find(' ')));
+    EXPECT_EQ(change_config(chat(line + "\n"), chat(), false).changes.size(), 1U) << line;
+  }
+}
+
+}  // namespace
+}  // namespace handoff::supervisor
