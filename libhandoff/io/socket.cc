@@ -1,7 +1,6 @@
 #include "io/socket.h"
 
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <net/if.h>
@@ -68,9 +67,9 @@ const sockaddr* as_sockaddr(const Raw& raw) {
   return reinterpret_cast<const sockaddr*>(&raw.storage);
 }
 
-// Whether a dead listener has left something at that path: true if it is to be removed before a
-// bind. One that answers is somebody's.
-Result<bool> find_stale(const std::string& path, const Raw& raw) {
+// Finds out whether a dead listener has left something at that path, which is in the way of the
+// next one. One that answers is somebody's.
+Result<bool> is_stale(const std::string& path, const Raw& raw) {
   struct stat found {};
   if (::lstat(path.c_str(), &found) < 0) {
     if (errno == ENOENT) return false;
@@ -89,66 +88,75 @@ Result<bool> find_stale(const std::string& path, const Raw& raw) {
   return true;
 }
 
-bool is_path(const core::Address& address) {
-  return address.kind == core::Address::Kind::kUnix && !address.abstract;
+Result<void> clear_stale(const std::string& path, const Raw& raw) {
+  const auto stale = is_stale(path, raw);
+  if (!stale) return Failure(stale.error());
+  if (*stale && ::unlink(path.c_str()) < 0) return fail_errno("removing the stale " + path);
+  return {};
 }
 
-// With the options that a bind at that address needs.
-Result<UniqueFd> unbound_socket(const core::Address& address, const Raw& raw) {
-  const std::string what = "binding " + core::to_string(address);
+// A stream socket that is about to be bound.
+Result<UniqueFd> unbound(const core::Address& address, const Raw& raw) {
   const bool udp = address.kind == core::Address::Kind::kUdp;
   UniqueFd fd(::socket(raw.storage.ss_family,
                        (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd.valid()) return fail_errno(what);
+  if (!fd.valid()) return fail_errno("socket");
   const int on = 1;
   if (address.kind == core::Address::Kind::kTcp &&
       ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0) {
-    return fail_errno(what);
+    return fail_errno("SO_REUSEADDR");
   }
   if (address.v6 && ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) < 0) {
-    return fail_errno(what);
+    return fail_errno("IPV6_V6ONLY");
   }
   return fd;
 }
 
 }  // namespace
 
-Result<UniqueFd> bind_address(const core::Address& address) {
+Result<UniqueFd> connect_address(const core::Address& address) {
   const auto raw = to_raw(address);
   if (!raw) return Failure(raw.error());
-  const std::string what = "binding " + core::to_string(address);
-  auto fd = unbound_socket(address, *raw);
-  if (!fd) return fd;
-  if (is_path(address)) {
-    const auto stale = find_stale(address.host, *raw);
-    if (!stale) return fail(stale.error().code, what + ": " + stale.error().message);
-    if (*stale && ::unlink(address.host.c_str()) < 0) {
-      return fail_errno(what + ": removing the stale " + address.host);
-    }
-  }
-  if (::bind(fd->get(), as_sockaddr(*raw), raw->length) < 0) return fail_errno(what);
-  if (address.kind != core::Address::Kind::kUdp && ::listen(fd->get(), SOMAXCONN) < 0) {
-    return fail_errno(what);
+  UniqueFd fd(::socket(raw->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.valid()) return fail_errno("connecting to " + core::to_string(address));
+  // EAGAIN: a Unix socket whose queue is full.
+  if (::connect(fd.get(), as_sockaddr(*raw), raw->length) < 0 && errno != EINPROGRESS) {
+    return fail_errno("connecting to " + core::to_string(address));
   }
   return fd;
 }
 
-Result<void> bindable(const core::Address& address) {
+Result<UniqueFd> bind_address(const core::Address& address) {
   const auto raw = to_raw(address);
   if (!raw) return Failure(raw.error());
   const std::string what = "binding " + core::to_string(address);
-  if (is_path(address)) {
-    const auto stale = find_stale(address.host, *raw);
+  auto fd = unbound(address, *raw);
+  if (!fd) return fail(fd.error().code, what + ": " + fd.error().message);
+  if (address.kind == core::Address::Kind::kUnix && !address.abstract) {
+    const auto cleared = clear_stale(address.host, *raw);
+    if (!cleared) return fail(cleared.error().code, what + ": " + cleared.error().message);
+  }
+  if (::bind(fd->get(), as_sockaddr(*raw), raw->length) < 0) return fail_errno(what);
+  const bool udp = address.kind == core::Address::Kind::kUdp;
+  if (!udp && ::listen(fd->get(), SOMAXCONN) < 0) return fail_errno(what);
+  return fd;
+}
+
+Result<void> can_bind(const core::Address& address) {
+  const auto raw = to_raw(address);
+  if (!raw) return Failure(raw.error());
+  const std::string what = "binding " + core::to_string(address);
+  if (address.kind == core::Address::Kind::kUdp) return {};
+  if (address.kind == core::Address::Kind::kUnix && !address.abstract) {
+    const auto stale = is_stale(address.host, *raw);
     if (!stale) return fail(stale.error().code, what + ": " + stale.error().message);
-    const std::size_t slash = address.host.rfind('/');
-    const std::string folder = slash == 0 ? "/" : address.host.substr(0, slash);
-    if (::faccessat(AT_FDCWD, folder.c_str(), W_OK | X_OK, AT_EACCESS) < 0) {
-      return fail_errno(what + ": " + folder);
-    }
+    const std::string folder = address.host.substr(0, address.host.rfind('/') + 1);
+    if (::access(folder.c_str(), W_OK) < 0) return fail_errno(what);
     return {};
   }
-  const auto fd = unbound_socket(address, *raw);
-  if (!fd) return Failure(fd.error());
+  // Bound, but not listening, it is there for nobody.
+  const auto fd = unbound(address, *raw);
+  if (!fd) return fail(fd.error().code, what + ": " + fd.error().message);
   if (::bind(fd->get(), as_sockaddr(*raw), raw->length) < 0) return fail_errno(what);
   return {};
 }

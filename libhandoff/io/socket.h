@@ -15,8 +15,12 @@ namespace handoff::io {
 // A bound socket (listening, but for UDP), close-on-exec and non-blocking. A Unix path that a dead
 // listener left behind is replaced; one that somebody listens on is EADDRINUSE.
 Result<UniqueFd> bind_address(const core::Address& address);
-// Whether it could, as far as that can be told without listening or removing anything.
-Result<void> bindable(const core::Address& address);
+// Whether that would succeed, as far as it can be told without anybody noticing: nothing listens
+// for a moment, no path is made or removed, no datagram is taken.
+Result<void> can_bind(const core::Address& address);
+
+// Begins to connect, without blocking; writable once it is decided.
+Result<UniqueFd> connect_address(const core::Address& address);
 
 // Where a socket is bound, in the form of core::Address; nullopt if it is no bound socket.
 std::optional<std::string> bound_address(int fd);

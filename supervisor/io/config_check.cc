@@ -103,7 +103,7 @@ class Check {
     if (!first) {
       add(service, "listen", address + " is that of " + other->second + ", too");
     } else if (!held_.contains(address)) {
-      const auto can = handoff::io::bindable(listener.address);
+      const auto can = handoff::io::can_bind(listener.address);
       if (!can) add(service, "listen", listener.name + ": " + can.error().message);
     }
   }

@@ -22,36 +22,6 @@ ServiceRunner::ServiceRunner(ServiceHost host, ServiceConfig config, Listeners l
       drift_(host_.loop),
       timer_(host_.loop, [this] { deadline_passed(); }) {}
 
-namespace {
-
-// Which kind of failure it is that a release can't be had.
-const char* code_of(const Error& error) {
-  switch (error.code) {
-    case -EKEYREJECTED:
-      return "signature";
-    case -ENOSPC:
-    case -EDQUOT:
-    case -ENOMEM:
-    case -EMFILE:
-    case -ENFILE:
-      return "resources";
-    default:
-      return "open";
-  }
-}
-
-}  // namespace
-
-Service::Policy ServiceRunner::policy_of(const ServiceConfig& config) {
-  return {.name = config.name, .restart = config.restart, .timeouts = config.timeouts};
-}
-
-void ServiceRunner::reconfigure(ServiceConfig config) {
-  config_ = std::move(config);
-  machine_.set_policy(policy_of(config_));
-  listeners_.want(config_.listen);
-}
-
 // Events that come up while effects are applied wait their turn.
 void ServiceRunner::feed(Event event) {
   events_.push_back(std::move(event));
@@ -94,16 +64,7 @@ void ServiceRunner::deadline_passed() {
 
 void ServiceRunner::upgrade(const std::string& path, std::optional<std::vector<std::string>> args,
                             const Timeouts& timeouts, const ClientPtr& client) {
-  wanted_path_ = path.empty() ? release_->source : path;
-  wanted_args_ = release_->args;
-  wanted_args_given_ = args.has_value();
-  if (path.empty() && release_command_ != config_.command) {  // by a reload
-    const std::string& program = config_.command.front();
-    wanted_path_ = find_program(program).value_or(program);
-    wanted_args_.assign(config_.command.begin() + 1, config_.command.end());
-    wanted_args_given_ = true;
-  }
-  if (args) wanted_args_ = std::move(*args);
+  want(path, std::move(args));
   request({.same_release = false, .timeouts = timeouts}, client);
 }
 
@@ -153,29 +114,12 @@ void ServiceRunner::apply(const OpenCandidate&) {
       return;  // of a request that was given up
     }
     if (!opened) {
-      feed(CandidateFailed{code_of(opened.error()), opened.error().message});
+      feed(CandidateFailed{failure_code(opened.error()), opened.error().message});
       return;
     }
     candidate_ = std::move(*opened);
     feed(CandidateReady{});
   });
-}
-
-// A key that is set counts for whatever somebody asks to be started, also if it came by a reload.
-std::string ServiceRunner::unverified(const Release& release) const {
-  if (config_.verify_key.empty() || !release.verified.empty()) return "";
-  return release.source +
-         " was never verified, and verify.key is set by now: upgrade to a release that is signed";
-}
-
-ReleaseSource ServiceRunner::wanted() const {
-  return {.path = wanted_path_,
-          .args = wanted_args_,
-          .args_given = wanted_args_given_,
-          .releases_dir = config_.releases_dir.empty() ? default_releases_dir(host_.state, name())
-                                                       : config_.releases_dir,
-          .verify_key = config_.verify_key,
-          .limits = {}};
 }
 
 void ServiceRunner::apply(const TakeCandidate&) {
@@ -336,11 +280,6 @@ json ServiceRunner::status() const {
     out["since"] = utc(process->since);
   }
   return out;
-}
-
-std::optional<bool> ServiceRunner::drift(std::function<void(bool)> known) {
-  const Process* process = current();
-  return drift_.look(process != nullptr ? *process->release : *release_, std::move(known));
 }
 
 std::map<std::string, int> ServiceRunner::listener_fds() const {

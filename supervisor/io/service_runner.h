@@ -103,7 +103,10 @@ class ServiceRunner {
   void heard(Generation generation, Heard heard);
   void hear_all();
   void exec_known(Generation generation);
+  // service_config.cc
+  void want(const std::string& path, std::optional<std::vector<std::string>> args);
   ReleaseSource wanted() const;
+  static const char* failure_code(const Error& error);
   // Why that one, which was opened before, is not to be started again; "" if it may be.
   std::string unverified(const Release& release) const;
   static Service::Policy policy_of(const ServiceConfig& config);

@@ -47,19 +47,19 @@ TEST(SocketTest, WhetherAnAddressCanBeBoundIsToldWithoutTouchingIt) {
   ASSERT_NE(nullptr, ::mkdtemp(folder));
   const std::string path = std::string(folder) + "/s";
   const core::Address at_path = parse("unix:" + path);
-  EXPECT_TRUE(bindable(at_path));
+  EXPECT_TRUE(can_bind(at_path));
   EXPECT_FALSE(std::filesystem::exists(path));
   for (const core::Address& address : {at_path, parse("tcp:127.0.0.1:0"),
                                        parse("unix:@handoff-test-" + std::to_string(::getpid()))}) {
     const auto holder = bind_address(address);
     ASSERT_TRUE(holder);
-    const auto second = bindable(parse(*bound_address(holder->get())));
+    const auto second = can_bind(parse(*bound_address(holder->get())));
     ASSERT_FALSE(second) << core::to_string(address);
     EXPECT_EQ(-EADDRINUSE, second.error().code);
   }
-  EXPECT_TRUE(bindable(at_path)) << "nobody listens there any more";
+  EXPECT_TRUE(can_bind(at_path)) << "nobody listens there any more";
   EXPECT_TRUE(std::filesystem::exists(path)) << "and what is left stays for who binds";
-  EXPECT_EQ(-ENOENT, bindable(parse("unix:" + std::string(folder) + "/none/s")).error().code);
+  EXPECT_EQ(-ENOENT, can_bind(parse("unix:" + std::string(folder) + "/none/s")).error().code);
   std::filesystem::remove_all(folder);
 }
 
