@@ -22,22 +22,6 @@ json release_json(const Release& release) {
   return out;
 }
 
-// Which kind of failure it is that a release can't be had.
-const char* code_of(const Error& error) {
-  switch (error.code) {
-    case -EKEYREJECTED:
-      return "signature";
-    case -ENOSPC:
-    case -EDQUOT:
-    case -ENOMEM:
-    case -EMFILE:
-    case -ENFILE:
-      return "resources";
-    default:
-      return "open";
-  }
-}
-
 bool is(const ReleasePtr& known, const Release& release) {
   return known && known->digest == release.digest && known->args == release.args;
 }
@@ -46,37 +30,6 @@ bool is(const ReleasePtr& known, const Release& release) {
 
 // ---- opening, taking
 // -----------------------------------------------------------------------------
-
-// path "": the file that the release came in, or what a reload has put in its place.
-void ServiceRunner::want(const std::string& path, std::optional<std::vector<std::string>> args) {
-  wanted_path_ = path.empty() ? release_->source : path;
-  wanted_args_ = release_->args;
-  wanted_args_given_ = args.has_value();
-  if (path.empty() && release_command_ != config_.command) {
-    const std::string& program = config_.command.front();
-    wanted_path_ = find_program(program).value_or(program);
-    wanted_args_.assign(config_.command.begin() + 1, config_.command.end());
-    wanted_args_given_ = true;
-  }
-  if (args) wanted_args_ = std::move(*args);
-}
-
-// A key that is set counts for whatever somebody asks to be started, also if it came by a reload.
-std::string ServiceRunner::unverified(const Release& release) const {
-  if (config_.verify_key.empty() || !release.verified.empty()) return "";
-  return release.source +
-         " was never verified, and verify.key is set by now: upgrade to a release that is signed";
-}
-
-ReleaseSource ServiceRunner::wanted() const {
-  return {.path = wanted_path_,
-          .args = wanted_args_,
-          .args_given = wanted_args_given_,
-          .releases_dir = config_.releases_dir.empty() ? default_releases_dir(host_.state, name())
-                                                       : config_.releases_dir,
-          .verify_key = config_.verify_key,
-          .limits = {}};
-}
 
 void ServiceRunner::apply(const OpenCandidate&) {
   if (asking_ != nullptr) follower_ = *asking_;
@@ -95,7 +48,7 @@ void ServiceRunner::apply(const OpenCandidate&) {
 
 void ServiceRunner::release_known(Result<ReleasePtr> opened) {
   if (!opened) {
-    feed(CandidateFailed{code_of(opened.error()), opened.error().message});
+    feed(CandidateFailed{failure_code(opened.error()), opened.error().message});
     return;
   }
   candidate_ = std::move(*opened);
@@ -149,7 +102,7 @@ void ServiceRunner::apply(const DropCandidate&) { candidate_.reset(); }
 // What the supervisor before this one knew; a release to go back to whose file is gone is none.
 void ServiceRunner::take_up_releases(SavedService& saved) {
   if (!saved.back) return;
-  auto back = reopen_release(*saved.back, 0);
+  auto back = reopen_release(*saved.back, 0, config_.verify_key);
   if (back) {
     back_ = std::move(*back);
     return;

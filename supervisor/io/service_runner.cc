@@ -24,25 +24,6 @@ ServiceRunner::ServiceRunner(ServiceHost host, ServiceConfig config, Listeners l
       census_(host_.loop, [this] { take_census(); }),
       timer_(host_.loop, [this] { deadline_passed(); }) {}
 
-Service::Policy ServiceRunner::policy_of(const ServiceConfig& config) {
-  using Kind = HealthCheck::Kind;
-  const Kind kind = config.health.kind;
-  return {.name = config.name,
-          .restart = config.restart,
-          .timeouts = config.timeouts,
-          .probation = {.checked = kind != Kind::kNone,
-                        .polled = kind != Kind::kNone && kind != Kind::kService,
-                        .failures = config.health.failures}};
-}
-
-void ServiceRunner::reconfigure(ServiceConfig config) {
-  config_ = std::move(config);
-  machine_.set_policy(policy_of(config_));
-  listeners_.want(config_.listen);
-  health_.set_check(config_.health);
-  look_after_trial();
-}
-
 // Events that come up while effects are applied wait their turn.
 void ServiceRunner::feed(Event event) {
   events_.push_back(std::move(event));
@@ -318,11 +299,6 @@ json ServiceRunner::status() const {
     out["since"] = utc(process->since);
   }
   return out;
-}
-
-std::optional<bool> ServiceRunner::drift(std::function<void(bool)> known) {
-  const Process* process = current();
-  return drift_.look(process != nullptr ? *process->release : *release_, std::move(known));
 }
 
 std::map<std::string, int> ServiceRunner::listener_fds() const {

@@ -13,8 +13,8 @@
 #include "core/plan.h"
 #include "core/service.h"
 #include "io/control_server.h"
-#include "io/health.h"
 #include "io/drift.h"
+#include "io/health.h"
 #include "io/listeners.h"
 #include "io/release_source.h"
 #include "io/service_process.h"
@@ -129,8 +129,10 @@ class ServiceRunner {
   void heard(Generation generation, Heard heard);
   void hear_all();
   void exec_known(Generation generation);
+  // service_config.cc
   void want(const std::string& path, std::optional<std::vector<std::string>> args);
   ReleaseSource wanted() const;
+  static const char* failure_code(const Error& error);
   // Why that one, which was opened before, is not to be started again; "" if it may be.
   std::string unverified(const Release& release) const;
   static Service::Policy policy_of(const ServiceConfig& config);

@@ -108,6 +108,13 @@ Result<UniqueFd> hidden_copy(int fd, const std::string& path, int folder) {
 
 Result<std::string> key_text(const std::string& key) {
   if (!key.starts_with('/')) return key;
+  struct stat info {};
+  if (::stat(key.c_str(), &info) < 0) return fail_errno(key);
+  if ((info.st_mode & S_IWOTH) != 0 || (info.st_uid != 0 && info.st_uid != ::geteuid())) {
+    return fail(-EPERM, key +
+                            " can be changed by others: so could be whose word counts (chown, "
+                            "chmod o-w)");
+  }
   return read_text(key);
 }
 

@@ -180,6 +180,22 @@ TEST_F(ReloadTest, AFileWithAMistakeChangesNothing) {
   EXPECT_NE(person.err.find("everything stays as it is"), std::string::npos);
 }
 
+TEST_F(ReloadTest, WhatCouldNotBeToldLaterIsNotChanged) {
+  Supervised full(Environment{{"HANDOFF_FAILPOINT", "supervisor.record.before=error:ENOSPC"}});
+  write_file(path, service("chat", ""));
+  full.run({"--config", path});
+  ASSERT_TRUE(full.wait_for_state("running")) << full.log();
+  write_file(path, service("chat", "", "restart = false\n") + service("kv", ""));
+  const Outcome refused = full.cli({"reload"});
+  EXPECT_EQ(refused.status, 1);
+  EXPECT_NE(refused.err.find("No space left on device"), std::string::npos) << refused.err;
+  EXPECT_EQ(full.cli({"status", "kv"}).status, 4);
+  ::kill(full.status().at("pid"), SIGKILL);
+  EXPECT_TRUE(eventually([&] { return full.ask_service() == "1.0 2"; })) << "it is restarted";
+  EXPECT_EQ(full.cli({"reload"}).status, 0) << "there is room again";
+  EXPECT_TRUE(full.wait_for_state("running", "kv"));
+}
+
 TEST_F(ReloadTest, HangupReadsItAgain) {
   start(service("chat", ""));
   write_file(path, service("chat", "", "drain = \"1s\"\n"));

@@ -46,8 +46,10 @@ TEST_F(SystemTest, TheSecondSignalKills) {
 TEST_F(SystemTest, HangupIsNoReasonToGo) {
   supervisor.start({});
   supervisor.process().signal(SIGHUP);
-  EXPECT_TRUE(
-      eventually([&] { return supervisor.log().find("this supervisor has no config to read again") != std::string::npos; }));
+  EXPECT_TRUE(eventually([&] {
+    return supervisor.log().find("this supervisor has no config to read again") !=
+           std::string::npos;
+  }));
   EXPECT_EQ(supervisor.status().at("state"), "running");
 }
 

@@ -286,6 +286,8 @@ TEST_F(SignedReleaseTest, WhatIsNotSignedDoesNotRun) {
   std::ofstream(path + ".minisig", std::ios::trunc) << "garbage";
   EXPECT_NE(why(path, key).find("it is no signature"), std::string::npos);
   EXPECT_NE(why(path, scratch / "nokey.pub").find("verify.key: "), std::string::npos);
+  ASSERT_EQ(::chmod(key.c_str(), 0666), 0);
+  EXPECT_NE(why(path, key).find("can be changed by others"), std::string::npos);
   EXPECT_NE(why(path, path).find("no public key"), std::string::npos);
 }
 

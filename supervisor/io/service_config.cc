@@ -1,0 +1,80 @@
+// The part of ServiceRunner that follows its configuration, which may be read again: what is to
+// run, where that comes from, and whether it may.
+#include <utility>
+
+#include "io/service_runner.h"
+
+namespace handoff::supervisor {
+
+Service::Policy ServiceRunner::policy_of(const ServiceConfig& config) {
+  using Kind = HealthCheck::Kind;
+  const Kind kind = config.health.kind;
+  return {.name = config.name,
+          .restart = config.restart,
+          .timeouts = config.timeouts,
+          .probation = {.checked = kind != Kind::kNone,
+                        .polled = kind != Kind::kNone && kind != Kind::kService,
+                        .failures = config.health.failures}};
+}
+
+void ServiceRunner::reconfigure(ServiceConfig config) {
+  config_ = std::move(config);
+  machine_.set_policy(policy_of(config_));
+  listeners_.want(config_.listen);
+  health_.set_check(config_.health);
+  look_after_trial();
+}
+
+// What is asked for, as far as it is said; the rest is as it is, or as a reload has said since.
+void ServiceRunner::want(const std::string& path, std::optional<std::vector<std::string>> args) {
+  wanted_path_ = path.empty() ? release_->source : path;
+  wanted_args_ = release_->args;
+  wanted_args_given_ = args.has_value();
+  if (path.empty() && release_command_ != config_.command) {  // by a reload
+    const std::string& program = config_.command.front();
+    wanted_path_ = find_program(program).value_or(program);
+    wanted_args_.assign(config_.command.begin() + 1, config_.command.end());
+    wanted_args_given_ = true;
+  }
+  if (args) wanted_args_ = std::move(*args);
+}
+
+// A key that is set counts for whatever somebody asks to be started, also if it came by a reload.
+std::string ServiceRunner::unverified(const Release& release) const {
+  if (config_.verify_key.empty() || !release.verified.empty()) return "";
+  return release.source +
+         " was never verified, and verify.key is set by now: upgrade to a release that is signed";
+}
+
+ReleaseSource ServiceRunner::wanted() const {
+  return {.path = wanted_path_,
+          .args = wanted_args_,
+          .args_given = wanted_args_given_,
+          .releases_dir = config_.releases_dir.empty() ? default_releases_dir(host_.state, name())
+                                                       : config_.releases_dir,
+          .verify_key = config_.verify_key,
+          .limits = {}};
+}
+
+// Which kind of failure it is that a release can't be had.
+const char* ServiceRunner::failure_code(const Error& error) {
+  switch (error.code) {
+    case -EKEYREJECTED:
+      return "signature";
+    case -ENOSPC:
+    case -EDQUOT:
+    case -ENOMEM:
+    case -EMFILE:
+    case -ENFILE:
+      return "resources";
+    default:
+      return "open";
+  }
+}
+
+std::optional<bool> ServiceRunner::drift(std::function<void(bool)> known) {
+  const Process* process = current();
+  return drift_.look(process != nullptr ? *process->release : *release_, std::move(known));
+}
+
+}  // namespace handoff::supervisor
