@@ -33,7 +33,11 @@ json state_json(const Plan::State& state) {
 }
 
 json switch_json(const Plan& plan) {
-  json out{{"estimate", nullptr}, {"budget", plan.budget_us}, {"measured", nullptr}};
+  json out{{"estimate", nullptr},
+           {"budget", plan.budget_us},
+           {"measured", nullptr},
+           {"last_upgrade", nullptr}};
+  if (plan.last) out["last_upgrade"] = {{"max", plan.last->us}, {"sessions", plan.last->sessions}};
   if (!plan.switching) return out;
   const Plan::Switch& by = *plan.switching;
   out["estimate"] = by.us;

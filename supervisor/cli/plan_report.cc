@@ -120,13 +120,19 @@ std::string times(const json& plan) {
   const std::string budget = " (freeze budget " + us(number(blackout, "budget")) + ")";
   if (blackout.at("estimate").is_null()) return out + line("blackout", "not estimated" + budget);
   const json& by = blackout.at("measured");
-  out += line("blackout", "about " + us(number(blackout, "estimate")) + budget);
+  out += line("blackout", "about " + us(number(blackout, "estimate")) +
+                              " until the new release owns them" + budget);
   out += line("", "by the rates measured now: " + counted(number(by, "saved"), "session") +
                       " to save at " + ns(number(by, "save_ns")) + ", " +
                       with_commas(number(by, "restored")) + " to restore at " +
                       ns(number(by, "restore_ns")) + ", sections " + ns(number(by, "finish_ns")) +
                       ", two round trips of " + ns(number(by, "round_trip_ns")));
-  return out + line("", "more, if more of them are busy at that moment");
+  const json& last = blackout.at("last_upgrade");
+  return out + line("", "then it takes them up, which no rehearsal can show" +
+                            (last.is_null() ? std::string()
+                                            : "; all of it took " + us(number(last, "max")) +
+                                                  " in the last upgrade, with " +
+                                                  counted(number(last, "sessions"), "session")));
 }
 
 std::string memory(const json& plan) {

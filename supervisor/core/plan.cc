@@ -194,8 +194,9 @@ std::string tell(const Plan& plan, const Report& report, const std::string& serv
     text += ", " + std::to_string(plan.wait) + " would stay with the old release until idle";
   }
   if (plan.switching) {
-    text +=
-        ", with a pause of about " + format_duration(std::chrono::microseconds(plan.switching->us));
+    text += ", after a pause of about " +
+            format_duration(std::chrono::microseconds(plan.switching->us)) +
+            " and as long as it takes to take them up";
   }
   return text + ".";
 }
@@ -204,6 +205,7 @@ std::string tell(const Plan& plan, const Report& report, const std::string& serv
 
 Plan make_plan(const PlanFacts& facts, const std::string& service, const std::string& release) {
   Plan plan;
+  plan.last = facts.last;
   plan.budget_us = static_cast<std::uint64_t>(to_us(facts.timeouts.freeze_budget));
   if (facts.heir) {
     if (facts.heir->from && facts.heir->to) {

@@ -12,6 +12,12 @@
 
 namespace handoff::supervisor {
 
+// What an upgrade of the service has really cost its users.
+struct PastBlackout {
+  std::uint64_t us = 0;  // the longest
+  std::uint64_t sessions = 0;
+};
+
 struct PlanFacts {
   Report report;  // of the rehearsal as a handoff
   Timeouts timeouts;
@@ -22,6 +28,7 @@ struct PlanFacts {
   std::optional<std::uint64_t> free_memory;
   std::string free_memory_of;  // whose limit that is
   std::uint64_t donor_rss = 0;
+  std::optional<PastBlackout> last;  // of the upgrade before, if it went through
 };
 
 struct Plan {
@@ -44,7 +51,9 @@ struct Plan {
     std::string code;
     std::string text;
   };
-  // The switch by the rates of this rehearsal.
+  // The switch by the rates of this rehearsal, up to the moment when the new release owns all
+  // sessions. What the two do for each of them when they let go and take up is not in it: no
+  // rehearsal can show that.
   struct Switch {
     std::uint64_t us = 0;
     std::uint64_t saved = 0;  // sessions
@@ -67,6 +76,7 @@ struct Plan {
   std::uint64_t section_bytes = 0;
   std::optional<Switch> switching;
   std::uint64_t budget_us = 0;
+  std::optional<PastBlackout> last;
   std::optional<std::uint64_t> needed_memory;
   std::optional<std::uint64_t> free_memory;
   std::string free_memory_of;

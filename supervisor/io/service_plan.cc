@@ -43,6 +43,16 @@ void ServiceRunner::weigh_before_plan() {
   if (const Process* donor = current()) plan_->donor_rss = resident(donor->pid);
 }
 
+// As `status` has it: it may be of an upgrade under another supervisor.
+std::optional<PastBlackout> ServiceRunner::last_blackout() const {
+  if (!last_upgrade_.is_object() || last_upgrade_.value("result", "") != "done") return {};
+  const json sessions = last_upgrade_.value("sessions", json::object());
+  const json blackout = last_upgrade_.value("blackout_us", json::object());
+  const PastBlackout last{blackout.value("max", std::uint64_t{0}),
+                          sessions.value("moved", std::uint64_t{0})};
+  return last.us == 0 || last.sessions == 0 ? std::nullopt : std::make_optional(last);
+}
+
 void ServiceRunner::take_findings(Generation generation, protocol::Rehearsed findings) {
   if (!plan_ || findings.handoff_id != to_.generation) return;
   if (generation == to_.generation) {
@@ -55,6 +65,7 @@ void ServiceRunner::take_findings(Generation generation, protocol::Rehearsed fin
 void ServiceRunner::conclude_plan(const Report& report) {
   PlanFacts facts = std::exchange(plan_, std::nullopt).value_or(PlanFacts{});
   facts.report = report;
+  facts.last = last_blackout();
   const Plan plan = make_plan(facts, name(), to_.release);
   spdlog::info("{}: rehearsed generation {}: {}", name(), to_.generation, plan.sentence);
   json answer = plan_json(name(), plan, report, from_, to_);

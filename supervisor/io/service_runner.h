@@ -119,6 +119,7 @@ class ServiceRunner {
   void record(nlohmann::json what);
 
   void weigh_before_plan();
+  std::optional<PastBlackout> last_blackout() const;
   void take_findings(Generation generation, protocol::Rehearsed findings);
   void conclude_plan(const Report& report);
   Result<void> record_plan(const nlohmann::json& answer);

@@ -158,7 +158,7 @@ TEST_F(PlanTest, IsLaidOutForReading) {
   for (const char* words :
        {"echo: 1.0 -> 2.0, rehearsed", "version 1 to 2; the new release converts 1 -> 2",
         "public (tcp:127.0.0.1:", "would move, 0 wait, 0 be refused", "blackout    about ",
-        "by the rates measured now", "going back  possible"}) {
+        "which no rehearsal can show", "by the rates measured now", "going back  possible"}) {
     EXPECT_NE(outcome.out.find(words), std::string::npos) << words << "\n" << outcome.out;
   }
   const std::size_t last = outcome.out.rfind('\n', outcome.out.size() - 2);
@@ -321,13 +321,19 @@ TEST_F(QuietPlanTest, NeedsAServiceThatRuns) {
 }
 
 TEST_F(QuietPlanTest, WhatItSaidIsWhatHappens) {
+  EchoSwarm swarm({.port = supervisor_.port(), .residents = 1});
+  ASSERT_TRUE(swarm.wait_until_each_answered_by("1", Deadline::in(30s)));
   const auto plan = supervisor_.plan(echo(2));
   ASSERT_EQ(plan.status, 0) << plan.describe();
   const auto upgrade = supervisor_.upgrade(echo(2));
   ASSERT_EQ(upgrade.status, 0) << upgrade.describe();
   EXPECT_EQ(upgrade.done().at("to").at("digest"), plan.done().at("to").at("digest"));
+  EXPECT_EQ(plan.done().at("blackout_us").at("last_upgrade"), nullptr);
   const auto back = supervisor_.plan(echo(1));
   ASSERT_EQ(back.status, 0) << back.describe();
+  const json last = back.done().at("blackout_us").at("last_upgrade");
+  EXPECT_EQ(last.at("max"), upgrade.done().at("blackout_us").at("max"));
+  EXPECT_EQ(last.at("sessions"), 1);
   EXPECT_EQ(back.done().at("states").at(0).at("old_converts"), "2 -> 1");
 }
 

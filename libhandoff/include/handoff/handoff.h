@@ -234,9 +234,9 @@ HANDOFF_API int handoff_set_callbacks(handoff_t* h, const struct handoff_callbac
 HANDOFF_API int handoff_ready(handoff_t* h);
 
 /* Waits until this process is the owner: at once but for an heir, whose sessions are
- * restored in here. 0; HANDOFF_ERR_ABORTED if the handoff failed, or was a rehearsal only
- * (`handoff plan`): then exit, the donor serves on; -ETIMEDOUT after timeout_ms (-1: as long as the deadlines of the handoff
- * take). Not inside a callback. */
+ * restored in here. 0; HANDOFF_ERR_ABORTED if the handoff failed, or was only a rehearsal
+ * (`handoff plan`): then exit, the donor serves on; -ETIMEDOUT after timeout_ms (-1: as long as
+ * the deadlines of the handoff take). Not inside a callback. */
 HANDOFF_API int handoff_wait(handoff_t* h, int timeout_ms);
 
 /* The fd to watch for reading in lane 0. Borrowed; the same for the handle's life. */

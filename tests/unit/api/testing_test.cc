@@ -1,4 +1,4 @@
-// The helper that authors check their state versions with: it passes what agrees, and names what
+// What authors check their state versions with: it passes what agrees, and names what
 // does not. That it fails where it must is the point of it.
 #include "handoff/testing.hpp"
 
@@ -11,7 +11,6 @@
 namespace handoff::testing {
 namespace {
 
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 // Version 1 is "A", 2 is "A,B", 3 is "A,B;".

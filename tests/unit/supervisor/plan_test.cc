@@ -73,7 +73,7 @@ TEST(PlanTest, SaysWhatWouldMoveAndAtWhatPrice) {
   EXPECT_EQ(out.switching->us, 190U);
   EXPECT_EQ(out.sentence,
             "An upgrade of chat to release 2.0 would disconnect nobody: 1000 sessions would move, "
-            "with a pause of about 190 us.");
+            "after a pause of about 190 us and as long as it takes to take them up.");
 }
 
 TEST(PlanTest, AnHeirThatCantRestoreEarlyRestoresAllOfThemInTheFreeze) {
