@@ -79,7 +79,7 @@ class Watch {
     if (before == S::kReleased && type == E::kResumed) resumed_ = true;
     if (before == S::kClaiming && type == E::kWon) won_ = true;
     if (before == S::kClaiming && type == E::kLost) lost_ = true;
-    const bool told = type == E::kAbortSent || type == E::kPeerAborted || prepare_sent_ ||
+    const bool told = type == E::kAbortSent || type == E::kPeerAborted || prepare_sent_ || lost_ ||
                       type == E::kChannelClosed || type == E::kResumed || type == E::kPeerExited;
     may_close_ = may_close_ || told;
   }
