@@ -128,6 +128,7 @@ std::vector<DonorEffect> Donor::step(const DonorEvent& event, Time now) {
     case S::kClaiming:
       switch (event.type) {
         case E::kWon:
+          tell_ = tell_ && !peer_exited_;
           return serve_on(true);
         case E::kLost:
           return retire();

@@ -110,7 +110,7 @@ std::vector<HeirEffect> Heir::step(const HeirEvent& event, Time now) {
           return {};
         case E::kPrepare:
           // The donor had said all of it before it died.
-          prepared_ = true;
+          prepared_ = listeners_;
           return {};
         case E::kRefused:
         case E::kMalformed:

@@ -311,8 +311,8 @@ void DonorDriver::claim() {
   failpoint::hit("donor.claim.after");
   // Who has lost tells whether the winner is there still.
   if (!won && !peer_seen_ && has_exited(peer_.get())) {
-    peer_seen_ = true;
     handle({E::kPeerExited});
+    peer_seen_ = true;
   }
   handle({won ? E::kWon : E::kLost});
 }

@@ -298,8 +298,8 @@ void HeirDriver::claim() {
   failpoint::hit("heir.claim.after");
   // Who has lost tells whether the winner is there still.
   if (!won && !peer_seen_ && has_exited(peer_.get())) {
-    peer_seen_ = true;
     handle({E::kPeerExited});
+    peer_seen_ = true;
   }
   handle({won ? E::kWon : E::kLost});
 }

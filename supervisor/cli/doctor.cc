@@ -80,7 +80,7 @@ std::vector<Finding> examine() {
   out.push_back(
       needed("pidfd", facts.pidfd,
              "processes can't be fenced safely: needs Linux 5.3, not filtered by seccomp"));
-  out.push_back(needed("memfd with seals", facts.memfd, "large state can't be handed over"));
+  out.push_back(needed("memfd with seals", facts.memfd, "nothing can be handed over"));
   out.push_back(
       needed("execveat", facts.execveat, "releases can't be started from their open file"));
   out.push_back(needed("SCM_RIGHTS, " + std::to_string(protocol::kMaxFds) + " fds",

@@ -146,7 +146,14 @@ TEST(ExpectationTest, IsWhatTheFaultTableSays) {
   EXPECT_FALSE(of("echo/heir/heir.prepared.sending/kill").loss);
   EXPECT_FALSE(of("echo/donor/donor.prepare.sent/kill").loss);
   EXPECT_TRUE(of("echo/donor/donor.prepare.sending/kill").loss);
+  EXPECT_FALSE(of("kv/heir/heir.claim.before/kill").loss);
+  EXPECT_TRUE(of("kv/heir/heir.claim.after/kill").loss);
   EXPECT_TRUE(of("kv/heir/heir.resumed.sent/kill").loss);
+  // Two that hang and wake at once: one has the sessions, whichever it is.
+  EXPECT_FALSE(of("kv/donor+supervisor/donor.claim.before/stop").loss);
+  EXPECT_FALSE(of("kv/donor+supervisor/donor.claim.before/kill").loss);
+  EXPECT_FALSE(of("kv/heir/donor.claim.after/kill").loss);
+  EXPECT_TRUE(of("kv/donor/donor.claim.after/kill").loss);
   EXPECT_FALSE(of("kv/donor/donor.copy_end.sent/stop").loss);
   EXPECT_FALSE(of("kv/supervisor/donor.copy_end.sent/kill").loss);
   EXPECT_EQ(of("kv/supervisor/donor.copy_end.sent/kill").statuses, std::set<int>{3});

@@ -25,6 +25,7 @@ Verdict donor_killed(Phase phase) {
     case Phase::kPrepared:
     case Phase::kReleased:
     case Phase::kOwned:
+      return {false, false, {kDone}};
     case Phase::kGivingUp:  // the heir hangs still; see verdict()
       return {true, true, {kLost}};
     case Phase::kTakenBack:

@@ -44,10 +44,10 @@ class Watch {
     check_state();
   }
 
-  // Whatever has happened: once the heir's exit is seen and all that it said is read, the donor
-  // knows whose the sessions are (I2).
+  // Whatever has happened: once the heir is gone and the deed has answered, the donor knows whose
+  // the sessions are (I2).
   void end() {
-    for (const E type : {E::kChannelClosed, E::kPeerExited, E::kReadOut}) {
+    for (const E type : {E::kChannelClosed, E::kPeerExited, E::kWon, E::kPeerExited}) {
       step({.type = type, .reason = {Code::kPeerDied, "the end"}});
     }
     CHECK_THAT(donor_.finished(), "an orphan" + story());
@@ -75,14 +75,11 @@ class Watch {
   void hear(S before, E type) {
     if (type == E::kPeerExited) exit_seen_ = true;
     if (before == S::kReleasing && type == E::kReleaseSent) released_ = true;
-    // Said in time or found later: the heir owned the sessions.
-    if (type == E::kResumed &&
-        (before == S::kReleased || before == S::kFencing || before == S::kReadingOut)) {
-      resumed_ = true;
-    }
-    if (before == S::kReleased && type == E::kPeerAborted) waived_ = true;
-    if (before == S::kReadingOut && type == E::kReadOut) read_out_ = true;
-    const bool told = type == E::kAbortSent || type == E::kPeerAborted ||
+    if (before == S::kFrozen && type == E::kDeltaSent) prepare_sent_ = true;
+    if (before == S::kReleased && type == E::kResumed) resumed_ = true;
+    if (before == S::kClaiming && type == E::kWon) won_ = true;
+    if (before == S::kClaiming && type == E::kLost) lost_ = true;
+    const bool told = type == E::kAbortSent || type == E::kPeerAborted || prepare_sent_ || lost_ ||
                       type == E::kChannelClosed || type == E::kResumed || type == E::kPeerExited;
     may_close_ = may_close_ || told;
   }
@@ -105,26 +102,28 @@ class Watch {
       case F::kThaw:
         CHECK_THAT(!serving_ && ++thaws_ == 1, story());
         CHECK_THAT(retires_ == 0, "thawed what was given away" + story());
-        // One owner (I1): after Release only the heir's word, or its certain end without one.
-        CHECK_THAT(!released_ || waived_ || (exit_seen_ && read_out_ && !resumed_), story());
+        // One owner (I1).
+        CHECK_THAT(won_ && !lost_, "thawed without the deed" + story());
         serving_ = true;
         break;
       case F::kSendAbort:
-        CHECK_THAT(!released_ && ++aborts_ == 1, "a Release can't be taken back" + story());
+        CHECK_THAT((won_ || serving_) && ++aborts_ == 1, "a Release can't be taken back" + story());
         break;
       case F::kFence:
         CHECK_THAT(!exit_seen_ && ++fences_ == 1, "killed a process that is gone" + story());
+        CHECK_THAT(!prepare_sent_, "killed a process that might own the sessions" + story());
         break;
-      case F::kReadOut:
-        CHECK_THAT(exit_seen_ && ++readings_ == 1, "read to the end before the end" + story());
+      case F::kClaim:
+        CHECK_THAT(!serving_ && !won_ && !lost_ && retires_ == 0, story());
         break;
       case F::kCloseChannel:
-        // An heir that has had Prepare takes EOF for Release.
+        // An heir that waits for Prepare takes EOF for the donor's death.
         CHECK_THAT(may_close_ && ++closes_ == 1, story());
         CHECK_THAT(aborts_ == 0 || donor_.state() == S::kServing, story());
         break;
       case F::kRetire:
-        CHECK_THAT(released_ && resumed_ && ++retires_ == 1, "gave away unasked" + story());
+        CHECK_THAT((lost_ || (released_ && resumed_)) && ++retires_ == 1,
+                   "gave away unasked" + story());
         break;
       case F::kReportFailed:
         CHECK_THAT(serving_ && ++reports_ == 1, story());
@@ -155,6 +154,9 @@ class Watch {
       case S::kReleased:
         CHECK_THAT(donor_.deadline() == donor_.frozen_at() + limits_.budget, story());
         break;
+      case S::kClaiming:  // at once
+        CHECK_THAT(donor_.deadline() && *donor_.deadline() <= now_, story());
+        break;
       default:
         CHECK_THAT(!donor_.deadline(), story());
     }
@@ -168,11 +170,12 @@ class Watch {
   bool exit_seen_ = false;
   bool released_ = false;  // Release is in the heir's buffer
   bool resumed_ = false;
-  bool waived_ = false;  // it aborted after Release: it has not touched anything and never will
-  bool read_out_ = false;
+  bool prepare_sent_ = false;
+  bool won_ = false;
+  bool lost_ = false;
   bool may_close_ = false;
   std::uint32_t rounds_ = 0;
-  int freezes_ = 0, thaws_ = 0, releases_ = 0, aborts_ = 0, fences_ = 0, readings_ = 0;
+  int freezes_ = 0, thaws_ = 0, releases_ = 0, aborts_ = 0, fences_ = 0;
   int closes_ = 0, retires_ = 0, reports_ = 0;
 };
 

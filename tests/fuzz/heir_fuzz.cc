@@ -60,11 +60,10 @@ class Watch {
     check_state();
   }
 
-  // Whatever has happened: once the donor's exit is seen, all that it said is read, and what can be
-  // restored is restored, the heir owns the sessions or goes (I2).
+  // Whatever has happened: once the donor's exit is seen, all that it said is read, what can be
+  // restored is restored, and the deed has answered, the heir owns the sessions or goes (I2).
   void end() {
-    for (const E type : {E::kChannelClosed, E::kPeerExited, E::kReadOut, E::kRestored, E::kReadOut,
-                         E::kRestored}) {
+    for (const E type : {E::kChannelClosed, E::kPeerExited, E::kReadOut, E::kRestored, E::kWon}) {
       step({.type = type});
     }
     CHECK_THAT(heir_.finished(), "an orphan" + story());
@@ -99,10 +98,10 @@ class Watch {
     if (before.finished()) return;
     if (type == E::kListeners) listeners_ = true;
     if (type == E::kPrepare) prepared_ = true;
-    // Behind a Release it says nothing: the donor had let go.
-    if (type == E::kPeerAborted && !released_) abort_seen_ = true;
-    if (before.state() == S::kPrepared && type == E::kRelease) released_ = true;
-    if (before.state() == S::kResuming && type == E::kResumedSent) resumed_ = true;
+    // Once the deed is asked, the answer is all that counts.
+    if (type == E::kPeerAborted && before.state() != S::kClaiming) abort_seen_ = true;
+    if (before.state() == S::kClaiming && type == E::kWon) won_ = true;
+    if (before.state() == S::kClaiming && type == E::kLost) lost_ = true;
     if (before.state() == S::kRestoring && type == E::kRestored) restored_ = true;
     if (before.state() == S::kReadingOut && type == E::kReadOut) read_out_ = true;
   }
@@ -116,22 +115,26 @@ class Watch {
         CHECK_THAT(hellos_ == 1 && listeners_, "a copy without listeners is none" + story());
         break;
       case F::kRestore:
-        CHECK_THAT(prepared_ && ++restores_ <= 2, story());
+        CHECK_THAT(prepared_ && ++restores_ == 1, story());
         restored_ = false;
         break;
       case F::kSendPrepared:
         CHECK_THAT(prepared_ && restored_ && ++prepareds_ == 1, story());
         break;
       case F::kSendResumed:
-        CHECK_THAT(prepareds_ == 1 && released_ && ++resumeds_ == 1, story());
+        CHECK_THAT(won_ && ++resumeds_ == 1, story());
+        break;
+      case F::kClaim:
+        CHECK_THAT(prepared_ && !won_ && !lost_ && runs_ == 0 && gos_ == 0, story());
         break;
       case F::kKeepUnmoved:
-        CHECK_THAT(runs_ == 0 && ++keeps_ == 1 && exit_seen_ && read_out_ && listeners_, story());
+        CHECK_THAT(runs_ == 0 && ++keeps_ == 1 && listeners_, story());
         break;
       case F::kRun:
         CHECK_THAT(++runs_ == 1 && gos_ == 0, story());
-        // One owner (I1): told so before, or the donor is gone and has nothing more to say.
-        CHECK_THAT(resumed_ || (exit_seen_ && read_out_), story());
+        // One owner (I1): by the deed, or the donor is gone and has nothing more to say.
+        CHECK_THAT(won_ || (exit_seen_ && (read_out_ || lost_)), story());
+        CHECK_THAT(keeps_ == 1 || won_, story());
         // State matches the stream (I3): whole, or what is stale is not served.
         CHECK_THAT(keeps_ == 1 || (prepared_ && restored_ && !abort_seen_), story());
         break;
@@ -140,6 +143,7 @@ class Watch {
         break;
       case F::kFence:
         CHECK_THAT(!exit_seen_ && ++fences_ == 1, "killed a process that is gone" + story());
+        CHECK_THAT(!prepared_, "killed a donor that might have taken the sessions back" + story());
         break;
       case F::kReadOut:
         CHECK_THAT(exit_seen_ && ++readings_ == 1, "read to the end before the end" + story());
@@ -149,8 +153,9 @@ class Watch {
         CHECK_THAT(heir_.reason().code != Code::kUnspecified && !heir_.reason().text.empty(),
                    "goes, and does not say why" + story());
         // No orphan (I2): nobody else is left to serve, or the sessions were taken already.
-        CHECK_THAT(!honest_ || !donor_gone_ || !listeners_, "the last one goes" + story());
-        CHECK_THAT(resumeds_ == 0, "goes with the sessions that it took" + story());
+        CHECK_THAT(!honest_ || !donor_gone_ || !listeners_ || (lost_ && !exit_seen_),
+                   "the last one goes" + story());
+        CHECK_THAT(!won_, "goes with the sessions that it took" + story());
         break;
     }
   }
@@ -158,7 +163,7 @@ class Watch {
   void check_state() const {
     CHECK_THAT((heir_.state() == S::kOwner) == (runs_ == 1), story());
     CHECK_THAT((heir_.state() == S::kFailed) == (gos_ == 1), story());
-    CHECK_THAT(!heir_.donor_died() || exit_seen_, story());
+    CHECK_THAT(!heir_.donor_died() || donor_gone_, story());
     CHECK_THAT(!heir_.mid_copy() || heir_.donor_died(), story());
     CHECK_THAT(runs_ == 0 || heir_.mid_copy() == (keeps_ == 1), story());
     switch (heir_.state()) {
@@ -170,8 +175,8 @@ class Watch {
       case S::kPrepared:
         CHECK_THAT(heir_.deadline() && *heir_.deadline() <= now_ + 2 * limits_.budget, story());
         break;
-      case S::kResuming:
-        CHECK_THAT(heir_.deadline() && *heir_.deadline() <= now_ + limits_.budget, story());
+      case S::kClaiming:  // at once
+        CHECK_THAT(heir_.deadline() && *heir_.deadline() <= now_, story());
         break;
       default:
         CHECK_THAT(!heir_.deadline(), story());
@@ -189,8 +194,8 @@ class Watch {
   bool listeners_ = false;
   bool prepared_ = false;
   bool restored_ = false;  // since the last Restore
-  bool released_ = false;
-  bool resumed_ = false;
+  bool won_ = false;
+  bool lost_ = false;
   bool abort_seen_ = false;
   bool read_out_ = false;
   int hellos_ = 0, restores_ = 0, prepareds_ = 0, resumeds_ = 0, keeps_ = 0, runs_ = 0;

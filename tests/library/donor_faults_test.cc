@@ -357,134 +357,135 @@ void raw(RawHeir& heir, const std::string& bytes) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Bad, BadHeirTest,
-                         ::testing::
-                             Values(Bad{"DiesAtOnce", v1::PEER_DIED, false, die},
-                                    Bad{"DiesAfterHello", v1::PEER_DIED, false,
-                                        [](RawHeir& h) {
-                                          h.send_hello();
-                                          die(h);
-                                        }},
-                                    Bad{"DiesInsteadOfCopied", v1::PEER_DIED, false,
-                                        [](RawHeir& h) {
-                                          to_copied(h);
-                                          die(h);
-                                        }},
-                                    Bad{"DiesInsteadOfPrepared", v1::PEER_DIED, false,
-                                        [](RawHeir& h) {
-                                          to_prepare(h);
-                                          die(h);
-                                        }},
-                                    Bad{"NeverSaysHello", v1::TIMEOUT, true, [](RawHeir&) {},
-                                        50'000},
-                                    Bad{"NeverSaysCopied", v1::TIMEOUT, true, to_copied, 300'000},
-                                    Bad{"NeverSaysPrepared", v1::TIMEOUT, true, to_prepare,
-                                        10'000'000, 50'000},
-                                    Bad{"AbortsAtOnce", v1::REJECTED, false, abort_it},
-                                    Bad{"AbortsInsteadOfCopied", v1::REJECTED, false,
-                                        [](RawHeir& h) {
-                                          to_copied(h);
-                                          abort_it(h);
-                                        }},
-                                    Bad{"AbortsInsteadOfPrepared", v1::REJECTED, false,
-                                        [](RawHeir& h) {
-                                          to_prepare(h);
-                                          abort_it(h);
-                                        }},
-                                    Bad{"AbortsAfterRelease", v1::REJECTED, false,
-                                        [](RawHeir& h) {
-                                          to_release(h);
-                                          abort_it(h);
-                                        }},
-                                    Bad{"Garbage", v1::PROTOCOL, true,
-                                        [](RawHeir& h) { raw(h, "garbage, garbage"); }},
-                                    Bad{"GarbageInTheFreeze", v1::PROTOCOL, true,
-                                        [](RawHeir& h) {
-                                          to_prepare(h);
-                                          raw(h, "garbage, garbage");
-                                        }},
-                                    Bad{"GarbageAfterRelease", v1::PROTOCOL, true,
-                                        [](RawHeir& h) {
-                                          to_release(h);
-                                          raw(h, "garbage, garbage");
-                                        }},
-                                    Bad{"UnknownProtocolVersion", v1::VERSION, true,
-                                        [](RawHeir& h) {
-                                          auto hello = h.hello();
-                                          hello.set_protocol_min(7);
-                                          hello.set_protocol_max(9);
-                                          send(h.channel(), Type::kHello, hello);
-                                        }},
-                                    Bad{"DoesNotClaimTheListener", v1::UNCLAIMED, true,
-                                        [](RawHeir& h) {
-                                          auto hello = h.hello();
-                                          hello.mutable_manifest()->clear_named();
-                                          send(h.channel(), Type::kHello, hello);
-                                        }},
-                                    Bad{"DoesNotKnowTheKind", v1::UNCLAIMED, true,
-                                        [](RawHeir& h) {
-                                          auto hello = h.hello();
-                                          hello.mutable_manifest()->clear_kinds();
-                                          send(h.channel(), Type::kHello, hello);
-                                        }},
-                                    Bad{"ReadsNoVersionInCommon", v1::VERSION, true,
-                                        [](RawHeir& h) {
-                                          auto hello = h.hello();
-                                          hello.mutable_manifest()->mutable_kinds(0)->set_reads(0,
-                                                                                                4);
-                                          send(h.channel(), Type::kHello, hello);
-                                        }},
-                                    Bad{"IsAnotherService", v1::UNCLAIMED, true,
-                                        [](RawHeir& h) {
-                                          auto hello = h.hello();
-                                          hello.mutable_manifest()->set_service("mail");
-                                          send(h.channel(), Type::kHello, hello);
-                                        }},
-                                    Bad{"MayOpenTooFewFds", v1::RESOURCES, true,
-                                        [](RawHeir& h) {
-                                          auto hello = h.hello();
-                                          hello.set_fds_max(20);
-                                          send(h.channel(), Type::kHello, hello);
-                                        }},
-                                    Bad{"UnknownMessage", v1::PROTOCOL, true,
-                                        [](RawHeir& h) {
-                                          h.send_hello();
-                                          send_raw(h.channel(), static_cast<Type>(77), "");
-                                        }},
-                                    Bad{"MessageForAnHeir", v1::PROTOCOL, true,
-                                        [](RawHeir& h) {
-                                          h.send_hello();
-                                          send_raw(h.channel(), Type::kRelease, "");
-                                        }},
-                                    Bad{"SendsAnFd", v1::PROTOCOL, true,
-                                        [](RawHeir& h) {
-                                          send(h.channel(), Type::kHello, h.hello(),
-                                               {h.channel().fd()});
-                                        }},
-                                    Bad{"AcknowledgesTheFuture", v1::PROTOCOL, true,
-                                        [](RawHeir& h) {
-                                          h.send_hello();
-                                          v1::Ack ack;
-                                          ack.set_frames(1000);
-                                          send(h.channel(), Type::kAck, ack);
-                                        }},
-                                    Bad{"CopiedOfAnotherCount", v1::PROTOCOL, true,
-                                        [](RawHeir& h) {
-                                          to_copied(h);
-                                          v1::Copied copied;
-                                          copied.set_round(1);
-                                          copied.set_sessions(77);
-                                          send(h.channel(), Type::kCopied, copied);
-                                        }},
-                                    Bad{"PreparedBeforePrepare", v1::PROTOCOL, true,
-                                        [](RawHeir& h) {
-                                          to_copied(h);
-                                          h.send_prepared();
-                                        }},
-                                    Bad{"ResumedBeforeReleaseAndWithoutTheDeed", v1::PROTOCOL, true,
-                                        [](RawHeir& h) {
-                                          to_prepare(h);
-                                          send_raw(h.channel(), Type::kResumed, "");
-                                        }}),
+                         ::testing::Values(Bad{"DiesAtOnce", v1::PEER_DIED, false, die},
+                                           Bad{"DiesAfterHello", v1::PEER_DIED, false,
+                                               [](RawHeir& h) {
+                                                 h.send_hello();
+                                                 die(h);
+                                               }},
+                                           Bad{"DiesInsteadOfCopied", v1::PEER_DIED, false,
+                                               [](RawHeir& h) {
+                                                 to_copied(h);
+                                                 die(h);
+                                               }},
+                                           Bad{"DiesInsteadOfPrepared", v1::PEER_DIED, false,
+                                               [](RawHeir& h) {
+                                                 to_prepare(h);
+                                                 die(h);
+                                               }},
+                                           Bad{"NeverSaysHello", v1::TIMEOUT, true, [](RawHeir&) {},
+                                               50'000},
+                                           Bad{"NeverSaysCopied", v1::TIMEOUT, true, to_copied,
+                                               300'000},
+                                           Bad{"NeverSaysPrepared", v1::TIMEOUT, true, to_prepare,
+                                               10'000'000, 50'000},
+                                           Bad{"AbortsAtOnce", v1::REJECTED, false, abort_it},
+                                           Bad{"AbortsInsteadOfCopied", v1::REJECTED, false,
+                                               [](RawHeir& h) {
+                                                 to_copied(h);
+                                                 abort_it(h);
+                                               }},
+                                           Bad{"AbortsInsteadOfPrepared", v1::REJECTED, false,
+                                               [](RawHeir& h) {
+                                                 to_prepare(h);
+                                                 abort_it(h);
+                                               }},
+                                           Bad{"AbortsAfterRelease", v1::REJECTED, false,
+                                               [](RawHeir& h) {
+                                                 to_release(h);
+                                                 abort_it(h);
+                                               }},
+                                           Bad{"Garbage", v1::PROTOCOL, true,
+                                               [](RawHeir& h) { raw(h, "garbage, garbage"); }},
+                                           Bad{"GarbageInTheFreeze", v1::PROTOCOL, true,
+                                               [](RawHeir& h) {
+                                                 to_prepare(h);
+                                                 raw(h, "garbage, garbage");
+                                               }},
+                                           Bad{"GarbageAfterRelease", v1::PROTOCOL, true,
+                                               [](RawHeir& h) {
+                                                 to_release(h);
+                                                 raw(h, "garbage, garbage");
+                                               }},
+                                           Bad{"UnknownProtocolVersion", v1::VERSION, true,
+                                               [](RawHeir& h) {
+                                                 auto hello = h.hello();
+                                                 hello.set_protocol_min(7);
+                                                 hello.set_protocol_max(9);
+                                                 send(h.channel(), Type::kHello, hello);
+                                               }},
+                                           Bad{"DoesNotClaimTheListener", v1::UNCLAIMED, true,
+                                               [](RawHeir& h) {
+                                                 auto hello = h.hello();
+                                                 hello.mutable_manifest()->clear_named();
+                                                 send(h.channel(), Type::kHello, hello);
+                                               }},
+                                           Bad{"DoesNotKnowTheKind", v1::UNCLAIMED, true,
+                                               [](RawHeir& h) {
+                                                 auto hello = h.hello();
+                                                 hello.mutable_manifest()->clear_kinds();
+                                                 send(h.channel(), Type::kHello, hello);
+                                               }},
+                                           Bad{"ReadsNoVersionInCommon", v1::VERSION, true,
+                                               [](RawHeir& h) {
+                                                 auto hello = h.hello();
+                                                 hello.mutable_manifest()
+                                                     ->mutable_kinds(0)
+                                                     ->set_reads(0, 4);
+                                                 send(h.channel(), Type::kHello, hello);
+                                               }},
+                                           Bad{"IsAnotherService", v1::UNCLAIMED, true,
+                                               [](RawHeir& h) {
+                                                 auto hello = h.hello();
+                                                 hello.mutable_manifest()->set_service("mail");
+                                                 send(h.channel(), Type::kHello, hello);
+                                               }},
+                                           Bad{"MayOpenTooFewFds", v1::RESOURCES, true,
+                                               [](RawHeir& h) {
+                                                 auto hello = h.hello();
+                                                 hello.set_fds_max(20);
+                                                 send(h.channel(), Type::kHello, hello);
+                                               }},
+                                           Bad{"UnknownMessage", v1::PROTOCOL, true,
+                                               [](RawHeir& h) {
+                                                 h.send_hello();
+                                                 send_raw(h.channel(), static_cast<Type>(77), "");
+                                               }},
+                                           Bad{"MessageForAnHeir", v1::PROTOCOL, true,
+                                               [](RawHeir& h) {
+                                                 h.send_hello();
+                                                 send_raw(h.channel(), Type::kRelease, "");
+                                               }},
+                                           Bad{"SendsAnFd", v1::PROTOCOL, true,
+                                               [](RawHeir& h) {
+                                                 send(h.channel(), Type::kHello, h.hello(),
+                                                      {h.channel().fd()});
+                                               }},
+                                           Bad{"AcknowledgesTheFuture", v1::PROTOCOL, true,
+                                               [](RawHeir& h) {
+                                                 h.send_hello();
+                                                 v1::Ack ack;
+                                                 ack.set_frames(1000);
+                                                 send(h.channel(), Type::kAck, ack);
+                                               }},
+                                           Bad{"CopiedOfAnotherCount", v1::PROTOCOL, true,
+                                               [](RawHeir& h) {
+                                                 to_copied(h);
+                                                 v1::Copied copied;
+                                                 copied.set_round(1);
+                                                 copied.set_sessions(77);
+                                                 send(h.channel(), Type::kCopied, copied);
+                                               }},
+                                           Bad{"PreparedBeforePrepare", v1::PROTOCOL, true,
+                                               [](RawHeir& h) {
+                                                 to_copied(h);
+                                                 h.send_prepared();
+                                               }},
+                                           Bad{"ResumedWithoutTheDeed", v1::PROTOCOL, true,
+                                               [](RawHeir& h) {
+                                                 to_prepare(h);
+                                                 send_raw(h.channel(), Type::kResumed, "");
+                                               }}),
                          [](const auto& param) { return param.param.name; });
 
 }  // namespace

@@ -232,7 +232,9 @@ TEST(DonorTest, RetiresOnceTheDeedIsTheHeirs) {
 
 TEST(DonorTest, KnowsOfAnExitThatItSeesWhileItAsksTheDeed) {
   At at = in(S::kClaiming);
-  at.step({E::kPeerExited, E::kLost});
+  at.step({E::kPeerExited});
+  EXPECT_EQ(kThawAndServeOn, apply(at, E::kWon));
+  at.step({E::kLost});
   EXPECT_TRUE(at.donor.heir_lost());
 }
 

@@ -212,6 +212,14 @@ TEST(HeirTest, GoesWhenTheDonorDiedBeforeItsListenersWereHere) {
   EXPECT_THAT(at.heir.step(event(E::kReadOut), 0), ElementsAre(F::kGo));
 }
 
+// A Prepare does not make up for them: there would be an owner that nobody can connect to.
+TEST(HeirTest, GoesWhenTheDonorThatDiedHadPreparedWithoutListeners) {
+  At at;
+  at.heir.start(0);
+  at.step({E::kHelloAccepted, E::kPeerExited, E::kPrepare});
+  EXPECT_THAT(at.heir.step(event(E::kReadOut), 0), ElementsAre(F::kGo));
+}
+
 TEST(HeirTest, TakesListenersThatAreFoundAfterTheDonorsExit) {
   At at;
   at.heir.start(0);

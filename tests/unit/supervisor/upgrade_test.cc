@@ -269,7 +269,7 @@ TEST_F(UpgradeTest, TellsHowTheDonorDiedAlsoIfThatIsSeenAfterItsHeirHasTakenOver
       "and reset 1 session that it had no valid state of");
 }
 
-TEST_F(UpgradeTest, SeesTheExitOfADonorThatItsHeirHasFenced) {
+TEST_F(UpgradeTest, SeesTheExitOfADonorThatDiedInTheSwitch) {
   copy();
   EXPECT_EQ(hear(owned(10, 0), 200ms), "phase retire");
   EXPECT_EQ(upgrade.state(), State::kClosing);
