@@ -154,6 +154,7 @@ TEST_F(BundleTest, ItsFolderIsThatOfTheConfiguration) {
 TEST_F(BundleTest, ItRunsAgainAfterACrashAndUnderTheNextSupervisor) {
   start_and_wait();
   upgrade({bundle("2.0")});
+  ASSERT_EQ(supervisor.cli({"commit", "chat"}).status, 0);
   fs::remove(supervisor.dir() / "bundle.tar");
   crash();
   const json before = supervisor.status();
