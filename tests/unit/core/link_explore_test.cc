@@ -46,6 +46,7 @@ struct World {
   bool giver_owns = true, taker_owns = false;
   std::set<int> stale;   // groups that were taken back: their copy is not to be served
   bool crashed = false;  // it ended with a process that owned it, or that alone had it
+  bool taken = false;    // a taker has owned it
   bool given = false;    // let go
   int odd = 0;           // refusals so far
   std::string wrong;
@@ -60,7 +61,7 @@ struct World {
     put(giver_out), put(taker_out), put(to_taker), put(to_giver);
     out << giver_alive << taker_alive << giver_eof << taker_eof << takers << greeted << successor
         << group << taker_group << over << staged << restoring << giver_owns << taker_owns
-        << crashed << given << odd << '/';
+        << crashed << taken << given << odd << '/';
     for (const int s : stale) out << s << ' ';
     return out.str();
   }
@@ -89,6 +90,7 @@ struct World {
           break;
         case GiverEffect::kThaw:
           std::erase_if(giver_out, [](const Mail& m) { return m.what != M::kHello; });
+          expect(!taken, "takes back what somebody has served");
           giver_owns = true;
           stale.insert(group);
           break;
@@ -152,7 +154,7 @@ struct World {
         case TakerEffect::kKeepWhole:
           expect(staged, "adopts what it has not");
           expect(!stale.contains(taker_group), "adopts a state that was taken back");
-          taker_owns = true;
+          taker_owns = taken = true;
           staged = false;
           over = taker_group;
           break;
