@@ -69,7 +69,10 @@ struct World {
   void expect(bool right, const char* what) {
     if (!right && wrong.empty()) wrong = what;
   }
-  void check() { expect(!(giver_owns && giver_alive && taker_owns && taker_alive), "two owners"); }
+  void check() {
+    expect(!(giver_owns && giver_alive && taker_owns && taker_alive), "two owners");
+    expect(!taker.idle() || !staged, "a copy that belongs to no group");
+  }
 
   // -- the giver's shell
   void give(GE type) {
