@@ -34,6 +34,9 @@ Result<Handoff> read_handoff(std::string_view body) {
       case varint(6):
         m.budget_us = r.get_uint64();
         return true;
+      case varint(7):
+        m.drain_incompatible = wire::flag(r);
+        return true;
       default:
         return false;
     }
@@ -127,6 +130,27 @@ Result<Cancel> decode(std::string_view body) {
   });
 }
 
+template <>
+Result<Drain> decode(std::string_view body) {
+  return parse<Drain>("Drain", body, [](Drain& m, pbf_reader& r, std::uint32_t field) {
+    switch (field) {
+      case varint(1):
+        m.deadline_us = r.get_uint64();
+        return true;
+      case varint(2): {
+        // A policy of a supervisor to come is the mildest that this build knows.
+        const std::uint64_t policy = r.get_uint64();
+        m.policy = policy <= static_cast<std::uint64_t>(LatePolicy::kKeep)
+                       ? static_cast<LatePolicy>(policy)
+                       : LatePolicy::kKeep;
+        return true;
+      }
+      default:
+        return false;
+    }
+  });
+}
+
 std::string encode(const Register& m) {
   std::string out;
   pbf_writer w(out);
@@ -198,6 +222,18 @@ std::string encode(const Retired& m) {
   w.add_uint64(5, m.frozen_at_ns);
   w.add_uint64(6, m.lost);
   w.add_bool(7, m.heir_died);
+  return out;
+}
+
+std::string encode(const Late& m) {
+  std::string out;
+  pbf_writer w(out);
+  w.add_uint64(1, m.handoff_id);
+  w.add_uint64(2, m.waiting);
+  w.add_uint64(3, m.moved);
+  w.add_uint64(4, m.at_ns);
+  w.add_bool(5, m.linked);
+  w.add_uint64(6, m.closed);
   return out;
 }
 

@@ -29,6 +29,8 @@ struct Hello {
   Manifest manifest;
   std::uint64_t sessions = 0;
   std::uint64_t fds_max = 0;
+  bool links = false;
+  bool drain_incompatible = false;
 };
 struct Abort {
   core::Reason reason;
@@ -88,6 +90,7 @@ struct Prepare {
   std::uint64_t checksum = 0;
   std::uint64_t frozen_at_ns = 0;
   std::uint64_t budget_us = 0;
+  std::uint64_t late = 0;
 };
 
 // Heir to donor.
@@ -102,6 +105,40 @@ struct Prepared {
   std::uint64_t sessions = 0;
 };
 
+// Over a link.
+struct LinkHello {
+  std::uint32_t protocol_min = 0;
+  std::uint32_t protocol_max = 0;
+  std::uint64_t generation = 0;
+  bool answer = false;
+  Manifest manifest;
+};
+struct GroupSessions {
+  std::uint64_t group = 0;
+  std::string_view sessions;
+};
+struct GroupPrepare {
+  std::uint64_t group = 0;
+  std::uint64_t sessions = 0;
+  std::uint64_t checksum = 0;
+  std::uint64_t frozen_at_ns = 0;
+};
+struct GroupRelease {
+  std::uint64_t group = 0;
+};
+struct GroupPrepared {
+  std::uint64_t group = 0;
+  std::uint64_t sessions = 0;
+};
+struct GroupResumed {
+  std::uint64_t group = 0;
+};
+struct GroupAbort {
+  std::uint64_t group = 0;
+  bool by_giver = false;
+  core::Reason reason;
+};
+
 // Supervisor to service.
 struct Handoff {
   std::uint64_t id = 0;
@@ -110,6 +147,7 @@ struct Handoff {
   std::uint32_t peer_pid = 0;
   std::uint64_t stall_us = 0;
   std::uint64_t budget_us = 0;
+  bool drain_incompatible = false;
 };
 struct Start {
   std::uint32_t protocol_min = 0;
@@ -134,6 +172,11 @@ struct Query {
 struct Cancel {
   std::uint64_t handoff_id = 0;
   std::string reason;
+};
+enum class LatePolicy : std::uint8_t { kMove = 0, kClose = 1, kKeep = 2 };
+struct Drain {
+  std::uint64_t deadline_us = 0;
+  LatePolicy policy = LatePolicy::kMove;
 };
 
 // Service to supervisor.
@@ -194,6 +237,14 @@ struct Status {
   std::uint64_t sessions = 0;
   std::uint32_t state = 0;
 };
+struct Late {
+  std::uint64_t handoff_id = 0;
+  std::uint64_t waiting = 0;
+  std::uint64_t moved = 0;
+  std::uint64_t at_ns = 0;
+  bool linked = false;
+  std::uint64_t closed = 0;
+};
 
 std::string encode(const Hello& m);
 std::string encode(const Abort& m);
@@ -205,12 +256,20 @@ std::string encode(const Prepare& m);
 std::string encode(const Ack& m);
 std::string encode(const Copied& m);
 std::string encode(const Prepared& m);
+std::string encode(const LinkHello& m);
+std::string encode(const GroupSessions& m);
+std::string encode(const GroupPrepare& m);
+std::string encode(const GroupRelease& m);
+std::string encode(const GroupPrepared& m);
+std::string encode(const GroupResumed& m);
+std::string encode(const GroupAbort& m);
 std::string encode(const Register& m);
 std::string encode(const Owner& m);
 std::string encode(const Progress& m);
 std::string encode(const Failed& m);
 std::string encode(const Retired& m);
 std::string encode(const Status& m);
+std::string encode(const Late& m);
 
 // Appends one record or one closed id to the body of a Sessions message.
 void append(std::string& body, const Session& session);
@@ -242,6 +301,20 @@ Result<Copied> decode(std::string_view body);
 template <>
 Result<Prepared> decode(std::string_view body);
 template <>
+Result<LinkHello> decode(std::string_view body);
+template <>
+Result<GroupSessions> decode(std::string_view body);
+template <>
+Result<GroupPrepare> decode(std::string_view body);
+template <>
+Result<GroupRelease> decode(std::string_view body);
+template <>
+Result<GroupPrepared> decode(std::string_view body);
+template <>
+Result<GroupResumed> decode(std::string_view body);
+template <>
+Result<GroupAbort> decode(std::string_view body);
+template <>
 Result<Start> decode(std::string_view body);
 template <>
 Result<Donate> decode(std::string_view body);
@@ -251,5 +324,7 @@ template <>
 Result<Query> decode(std::string_view body);
 template <>
 Result<Cancel> decode(std::string_view body);
+template <>
+Result<Drain> decode(std::string_view body);
 
 }  // namespace handoff::protocol

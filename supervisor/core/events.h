@@ -79,6 +79,17 @@ struct DonorRetired {
   std::uint64_t at_ns = 0;
 };
 
+// It has given everything away but these sessions, which it goes on serving.
+struct DonorLate {
+  Generation generation = 0;
+  std::uint64_t handoff_id = 0;
+  std::uint64_t waiting = 0;
+  std::uint64_t moved = 0;   // one by one, since
+  std::uint64_t closed = 0;  // at the end of the drain
+  bool linked = false;
+  std::uint64_t at_ns = 0;
+};
+
 // ---- about a process ---------------------------------------------------------------------------
 
 struct SpawnFailed {  // it never ran; there is no Exited for it
@@ -124,6 +135,6 @@ struct Tick {};  // a deadline may have passed
 
 using Event = std::variant<Registered, Owned, Counted, Progressed, HandoffFailed, DonorRetired,
                            SpawnFailed, Exited, StartRequested, Found, HandoffRequested,
-                           CandidateReady, CandidateFailed, StopRequested, Tick>;
+                           CandidateReady, CandidateFailed, StopRequested, Tick, DonorLate>;
 
 }  // namespace handoff::supervisor

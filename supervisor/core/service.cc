@@ -377,6 +377,8 @@ void Service::on(const Tick&, Time now) {
   forward(Tick{}, now);
 }
 
+void Service::on(const DonorLate& late, Time now) { forward(late, now); }
+
 void Service::note(Note::Level level, std::string text) {
   out_.push_back(Note{level, std::move(text)});
 }

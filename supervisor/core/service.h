@@ -79,6 +79,7 @@ class Service {
   void on(const SpawnFailed& failed, Time now);
   void on(const Exited& exited, Time now);
   void on(const Tick&, Time now);
+  void on(const DonorLate& late, Time now);
 
   // Passes the event to the handoff under way, if there is one, and follows what it says.
   void forward(const Event& event, Time now);

@@ -115,6 +115,12 @@ Heard from(const v1::Retired& message, Generation generation, std::vector<Unique
           {}};
 }
 
+Heard from(const v1::Late& message, Generation generation, std::vector<UniqueFd>&) {
+  return {{DonorLate{generation, message.handoff_id(), message.waiting(), message.moved(),
+                     message.closed(), message.linked(), message.at_ns()}},
+          {}};
+}
+
 Heard from(const v1::Status& message, Generation, std::vector<UniqueFd>&) {
   Heard heard;
   heard.aside = SessionsCounted{message.query_id(), message.sessions()};
@@ -141,6 +147,7 @@ void fill(v1::Handoff& out, const HandoffEnd& end) {
   out.set_peer_pid(end.peer_pid);
   out.set_stall_us(static_cast<std::uint64_t>(to_us(end.timeouts.stall)));
   out.set_budget_us(static_cast<std::uint64_t>(to_us(end.timeouts.freeze_budget)));
+  if (end.drain_incompatible) out.set_drain_incompatible(true);
 }
 
 v1::Start start(const std::string& service, Generation generation, const std::string& report_path) {
@@ -168,6 +175,8 @@ Result<Heard> decode(protocol::Type type, std::string_view body, Generation gene
       return take<v1::Failed>(type, body, generation, fds);
     case protocol::Type::kRetired:
       return take<v1::Retired>(type, body, generation, fds);
+    case protocol::Type::kLate:
+      return take<v1::Late>(type, body, generation, fds);
     case protocol::Type::kStatus:
       return take<v1::Status>(type, body, generation, fds);
     default:
@@ -208,6 +217,15 @@ std::string encode_donate(Generation heir, const HandoffEnd& end) {
 std::string encode_stop(Time deadline) {
   v1::Stop out;
   out.set_deadline_us(static_cast<std::uint64_t>(to_us(deadline.time_since_epoch())));
+  return out.SerializeAsString();
+}
+
+std::string encode_drain(Time deadline, LateSessions policy) {
+  v1::Drain out;
+  out.set_deadline_us(static_cast<std::uint64_t>(to_us(deadline.time_since_epoch())));
+  out.set_policy(policy == LateSessions::kMove    ? v1::LATE_MOVE
+                 : policy == LateSessions::kClose ? v1::LATE_CLOSE
+                                                  : v1::LATE_KEEP);
   return out.SerializeAsString();
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "config.h"
 #include "core/effects.h"
 #include "core/events.h"
 #include "protocol/frame.h"
@@ -54,6 +55,7 @@ struct HandoffEnd {
   std::uint32_t peer_index = 0;
   std::uint32_t peer_pid = 0;
   Timeouts timeouts;
+  bool drain_incompatible = false;
 };
 
 // Fresh: the listeners, whose fds are the frame's in that order.
@@ -64,6 +66,7 @@ std::string encode_start_heir(const std::string& service, Generation generation,
                               const HandoffEnd& end, const std::string& report_path);
 std::string encode_donate(Generation heir, const HandoffEnd& end);
 std::string encode_stop(Time deadline);
+std::string encode_drain(Time deadline, LateSessions policy);
 std::string encode_query(std::uint64_t id);
 std::string encode_cancel(std::uint64_t handoff_id, const std::string& reason);
 

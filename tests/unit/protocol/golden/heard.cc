@@ -99,6 +99,17 @@ void expect_status(const Heard& heard) {
   EXPECT_EQ(1000U, aside<supervisor::SessionsCounted>(heard).sessions);
 }
 
+void expect_late(const Heard& heard) {
+  const auto& late = only_event<supervisor::DonorLate>(heard);
+  EXPECT_EQ(kSender, late.generation);
+  EXPECT_EQ(77U, late.handoff_id);
+  EXPECT_EQ(3U, late.waiting);
+  EXPECT_EQ(2U, late.moved);
+  EXPECT_EQ(1U, late.closed);
+  EXPECT_TRUE(late.linked);
+  EXPECT_EQ(123456792012345U, late.at_ns);
+}
+
 void expect_return(const Heard& heard) {
   const auto& registered = only_event<supervisor::Registered>(heard);
   EXPECT_EQ(kSender, registered.generation);
@@ -110,10 +121,15 @@ void expect_return(const Heard& heard) {
 
 void expect_heard(const std::string& name, protocol::Type type, const std::string& body) {
   static const std::map<std::string, void (*)(const Heard&)> kExpected = {
-      {"Register.hex", expect_register},      {"Owner.hex", expect_owner},
-      {"Register-return.hex", expect_return}, {"Owner-return.hex", expect_owner},
-      {"Progress.hex", expect_progress},      {"Failed.hex", expect_failed},
-      {"Retired.hex", expect_retired},        {"Status.hex", expect_status}};
+      {"Register.hex", expect_register},
+      {"Owner.hex", expect_owner},
+      {"Register-return.hex", expect_return},
+      {"Owner-return.hex", expect_owner},
+      {"Progress.hex", expect_progress},
+      {"Failed.hex", expect_failed},
+      {"Retired.hex", expect_retired},
+      {"Status.hex", expect_status},
+      {"Late.hex", expect_late}};
   const auto expected = kExpected.find(name);
   ASSERT_NE(kExpected.end(), expected) << "what does the supervisor make of it?";
   const auto heard = supervisor::decode(type, body, kSender);
