@@ -40,6 +40,15 @@ std::set<std::uint32_t> reachable(const std::vector<Step>& steps, std::uint32_t 
   return seen;
 }
 
+// The highest version that one writes and the other reads; 0 if there is none.
+std::uint32_t highest(const Kind& from, const Kind& to) {
+  std::uint32_t best = 0;
+  for (const std::uint32_t v : from.writes) {
+    if (v > best && std::find(to.reads.begin(), to.reads.end(), v) != to.reads.end()) best = v;
+  }
+  return best;
+}
+
 }  // namespace
 
 tl::expected<Plan, Reason> negotiate(const Offer& donor, const Offer& heir) {
@@ -80,14 +89,9 @@ tl::expected<Plan, Reason> negotiate(const Offer& donor, const Offer& heir) {
                                           describe(kind) + ", which release " + from.release +
                                           " has");
     }
-    std::uint32_t best = 0;
-    for (const std::uint32_t v : kind.writes) {
-      if (v > best &&
-          std::find(other->reads.begin(), other->reads.end(), v) != other->reads.end()) {
-        best = v;
-      }
-    }
-    if (best == 0) {
+    const std::uint32_t best = highest(kind, *other);
+    // An heir that knows no links would not know what a donor with sessions left is, either.
+    if (best == 0 && !(donor.drain_incompatible && donor.links && heir.links)) {
       return refuse(Code::kVersion, "no state version in common for " + describe(kind) +
                                         ": release " + from.release + " writes " +
                                         list(kind.writes) + ", release " + to.release + " reads " +
@@ -97,6 +101,17 @@ tl::expected<Plan, Reason> negotiate(const Offer& donor, const Offer& heir) {
     plan.versions.push_back(best);
   }
   return plan;
+}
+
+std::vector<std::uint32_t> link_versions(const Manifest& giver, const Manifest& taker) {
+  std::vector<std::uint32_t> out;
+  for (const Kind& kind : giver.kinds) {
+    const auto other = std::find_if(taker.kinds.begin(), taker.kinds.end(), [&](const Kind& k) {
+      return k.name == kind.name && !k.section;
+    });
+    out.push_back(kind.section || other == taker.kinds.end() ? 0 : highest(kind, *other));
+  }
+  return out;
 }
 
 std::optional<std::vector<Step>> find_chain(const std::vector<Step>& steps, std::uint32_t from,

@@ -1,6 +1,7 @@
 #include "io/donor_driver.h"
 
 #include <new>
+#include <unordered_set>
 #include <utility>
 
 #include "core/negotiation.h"
@@ -28,20 +29,23 @@ core::Offer offer_of(const protocol::Hello& hello) {
           .protocol_max = hello.protocol_max,
           .lane = hello.lane,
           .lanes = hello.lanes,
-          .manifest = hello.manifest};
+          .manifest = hello.manifest,
+          .links = hello.links};
 }
 
 }  // namespace
 
 DonorDriver::DonorDriver(Registry& registry, Poller& poller, Reporter& reporter,
-                         HandoffParameters parameters, Channel channel, UniqueFd peer)
+                         HandoffParameters parameters, Channel channel, UniqueFd peer,
+                         std::vector<Copier::LinkEnd> links)
     : registry_(registry),
       poller_(poller),
       reporter_(reporter),
       parameters_(parameters),
       channel_(std::move(channel)),
       peer_(std::move(peer)),
-      donor_(parameters.limits) {
+      donor_(parameters.limits),
+      links_(std::move(links)) {
   copier_.emplace(registry_, *channel_);
 }
 
@@ -54,6 +58,8 @@ void DonorDriver::start() {
   hello.protocol_max = protocol::kVersionMax;
   hello.handoff_id = parameters_.id;
   hello.sessions = registry_.sessions.size();
+  hello.links = true;
+  hello.drain_incompatible = drains();
   auto manifest = registry_.manifest(true);
   if (!manifest) {
     handle({E::kRefused, to_reason(manifest.error())});
@@ -221,7 +227,9 @@ DonorEvent DonorDriver::greet(std::string_view body) {
   const std::size_t named = manifest->named.size();
   const auto plan = core::negotiate({.protocol_min = protocol::kVersionMin,
                                      .protocol_max = protocol::kVersionMax,
-                                     .manifest = std::move(*manifest)},
+                                     .manifest = std::move(*manifest),
+                                     .links = true,
+                                     .drain_incompatible = drains()},
                                     offer_of(*hello));
   if (!plan) return refused(plan.error());
   const std::uint64_t needed = registry_.sessions.size() + named + kSpareFds;
@@ -230,7 +238,9 @@ DonorEvent DonorDriver::greet(std::string_view body) {
                                           " fds and needs about " + std::to_string(needed) +
                                           "; raise RLIMIT_NOFILE (LimitNOFILE=)"});
   }
+  heir_links_ = hello->links;
   copier_->set_versions(plan->versions);
+  if (heir_links_) copier_->set_links(links_);
   return {E::kHelloAccepted};
 }
 
@@ -313,6 +323,11 @@ void DonorDriver::perform(F effect) {
     case F::kFreeze: {
       failpoint::hit("donor.freeze.before");
       frozen_at_ns_ = now_ns();
+      const auto resting = reporter_.rest_links(now_us() + parameters_.limits.budget / 2);
+      if (!resting) {
+        handle({E::kRefused, {Code::kTimeout, resting.error().message}});
+        return;
+      }
       if (registry_.callbacks.freeze != nullptr) {
         const auto ok = registry_.call(
             "freeze()", [&] { return registry_.callbacks.freeze(registry_.callbacks_user); });
@@ -334,6 +349,7 @@ void DonorDriver::perform(F effect) {
     case F::kThaw:
       failpoint::hit("donor.thaw.before");
       copier_->end(false);
+      reporter_.wake_links();
       if (registry_.callbacks.thaw != nullptr) {
         const auto ok = registry_.call("thaw()", [&] {
           registry_.callbacks.thaw(registry_.callbacks_user);
@@ -372,7 +388,8 @@ void DonorDriver::perform(F effect) {
       failpoint::hit("donor.close.before");
       channel_done_ = true;
       poller_.unwatch(Role::kChannel);
-      channel_.reset();
+      // With sessions left it becomes a link.
+      if (left_ == 0 || !heir_links_ || donor_.heir_lost()) channel_.reset();
       failpoint::hit("donor.close.after");
       return;
     case F::kRetire:
@@ -394,13 +411,19 @@ void DonorDriver::finish_retired() {
   registry_.observer = nullptr;
   const std::uint64_t sessions = copier_->at_heir();
   const std::uint64_t lost = donor_.heir_lost() ? sessions : 0;
-  reporter_.retired({.handoff_id = parameters_.id,
-                     .at_ns = now_ns(),
-                     .sessions = sessions,
-                     .bytes = copier_->bytes(),
-                     .frozen_at_ns = frozen_at_ns_,
-                     .lost = lost,
-                     .heir_died = donor_.heir_lost()});
+  outcome_ = {.handoff_id = parameters_.id,
+              .at_ns = now_ns(),
+              .sessions = sessions,
+              .bytes = copier_->bytes(),
+              .frozen_at_ns = frozen_at_ns_,
+              .lost = lost,
+              .heir_died = donor_.heir_lost()};
+  left_ = copier_->staying().size();
+  if (left_ > 0) {
+    finish_late();
+    return;
+  }
+  reporter_.retired(outcome_);
   registry_.sessions.clear();
   registry_.untracked = 0;
   if (registry_.callbacks.retired != nullptr) {
@@ -411,6 +434,23 @@ void DonorDriver::finish_retired() {
     if (!ok) registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
   }
   // After the callback: the service may have them in an epoll set of its own.
+  for (auto& [name, named] : registry_.named) named.fd.reset();
+}
+
+// Everything is the heir's but what stays; io/service reports it, and goes on with it.
+void DonorDriver::finish_late() {
+  std::vector<std::uint64_t> moved;
+  const std::unordered_set<std::uint64_t> staying(copier_->staying().begin(),
+                                                  copier_->staying().end());
+  for (const auto& [id, entry] : registry_.sessions) {
+    if (!staying.contains(id)) moved.push_back(id);
+  }
+  const handoff_callbacks& callbacks = registry_.callbacks;
+  registry_.tell("late()", [&] { callbacks.late(registry_.callbacks_user, left_); });
+  for (const std::uint64_t id : moved) {
+    registry_.remove_session(id);
+    registry_.tell("moved()", [&] { callbacks.moved(registry_.callbacks_user, id); });
+  }
   for (auto& [name, named] : registry_.named) named.fd.reset();
 }
 

@@ -80,7 +80,8 @@ Result<std::vector<GivenListener>> take_listeners(const protocol::Start& start,
 
 HandoffParameters parameters_of(const protocol::Handoff& handoff) {
   constexpr std::uint64_t kHour = 3'600'000'000;
-  HandoffParameters out{.id = handoff.id, .limits = {}};
+  HandoffParameters out{
+      .id = handoff.id, .limits = {}, .drain_incompatible = handoff.drain_incompatible};
   if (handoff.stall_us > 0) {
     out.limits.stall = static_cast<core::Duration>(std::min(handoff.stall_us, kHour));
   }
