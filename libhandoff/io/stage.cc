@@ -245,7 +245,10 @@ Result<void> Stage::restore(std::uint64_t id, Staged& staged) {
     text->clear();
     text->shrink_to_fit();  // the service has it now; twice would be once too often
   }
-  if (!result) return Failure(result.error());
+  if (!result) {
+    staged.failed = first;
+    return Failure(result.error());
+  }
   return {};
 }
 
@@ -361,6 +364,12 @@ void Stage::drop(std::uint64_t id, Staged& staged) {
       return 0;
     });
     if (!ok) registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
+  }
+  // What restore() did not take before it failed, drop() did not close: in a process that goes on
+  // it would stay open.
+  if (staged.failed) {
+    const auto identity = identity_of(staged.borrowed);
+    if (identity && identity->inode == staged.inode) UniqueFd(staged.borrowed).reset();
   }
   staged.fd.reset();
 }

@@ -69,7 +69,8 @@ class Stage {
     std::uint32_t version = 0;
     bool independent = false;
     bool restored = false;
-    bool stale = false;  // the service has not seen the newest state
+    bool failed = false;  // restore() said no, perhaps after it had taken the fd
+    bool stale = false;   // the service has not seen the newest state
     std::uint32_t layer_flags = 0;
     std::string state, input, output;
     std::optional<protocol::Counters> counters;

@@ -202,7 +202,8 @@ struct handoff_callbacks {
   int (*save)(void* user, uint64_t id, handoff_saved_t* out);
   /* Heir: take a session. Until handoff_wait() returns 0 it may be prepared in every way, but
    * not be read, written or shut down. A negative number rejects the handoff (I7); whether the fd
-   * was taken by then does not matter, since this process must exit. */
+   * was taken by then does not matter: this process must exit, or, if it serves already and this was
+   * a late session, drop() follows and then the library closes what is still open. */
   int (*restore)(void* user, const struct handoff_adopted* session);
   /* Heir, optional: a newer state of a session that restore() has had. With it, restore() is called
    * while the donor serves; without it, restore() is called once, when frozen. */
