@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include <toml++/toml.h>
+#include <algorithm>
 #include <fstream>
 #include <optional>
 #include <sstream>
@@ -29,9 +30,9 @@ class Reader {
 };
 
 const std::vector<std::string>& service_keys() {
-  static const std::vector<std::string> keys{"command",       "listen",        "start_timeout",
-                                             "freeze_budget", "stall_timeout", "drain",
-                                             "restart",       "env",           "working_dir"};
+  static const std::vector<std::string> keys{
+      "command", "listen", "start_timeout", "freeze_budget", "stall_timeout", "drain",
+      "restart", "env",    "working_dir",   "late",          "incompatible",  "max_generations"};
   return keys;
 }
 
@@ -145,6 +146,29 @@ Result<void> read_value(const Reader& reader, const toml::key& key, const toml::
     const auto flag = value.value_exact<bool>();
     if (!flag) return reader.wrong(value, "restart must be true or false");
     out.restart = *flag;
+    return {};
+  }
+  if (name == "late" || name == "incompatible") {
+    const auto text = value.value_exact<std::string>().value_or("");
+    const std::vector<std::string> words = name == "late"
+                                               ? std::vector<std::string>{"move", "close", "keep"}
+                                               : std::vector<std::string>{"refuse", "drain"};
+    const auto found = std::find(words.begin(), words.end(), text);
+    if (found == words.end()) {
+      std::string allowed;
+      for (const std::string& word : words) allowed += (allowed.empty() ? "" : ", ") + quoted(word);
+      return reader.wrong(value, std::string(name) + " must be one of " + allowed);
+    }
+    if (name == "late") out.late = static_cast<LateSessions>(found - words.begin());
+    if (name == "incompatible") out.drain_incompatible = text == "drain";
+    return {};
+  }
+  if (name == "max_generations") {
+    const auto number = value.value_exact<std::int64_t>().value_or(0);
+    if (number < 2 || number > 100) {
+      return reader.wrong(value, "max_generations must be a number from 2 to 100");
+    }
+    out.max_generations = static_cast<std::size_t>(number);
     return {};
   }
   if (name == "working_dir") {

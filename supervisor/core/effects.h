@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/events.h"
+#include "core/late_sessions.h"
 
 namespace handoff::supervisor {
 
@@ -55,6 +56,7 @@ struct Report {
   Generation from = 0;
   Generation to = 0;
   std::uint64_t moved = 0;
+  std::uint64_t waiting = 0;  // stay with the donor for now
   std::uint64_t lost = 0;
   std::vector<std::uint64_t> lost_ids;
   std::uint64_t bytes = 0;
@@ -78,6 +80,13 @@ struct Refuse {
 // All processes are gone and none will be started.
 struct ReportStopped {};
 
+// To a process that has handed over and has sessions left.
+struct SendDrain {
+  Generation generation = 0;
+  Time deadline;
+  LateSessions policy = LateSessions::kMove;
+};
+
 struct Note {
   enum class Level { kInfo, kWarning, kError };
   Level level = Level::kInfo;
@@ -86,7 +95,7 @@ struct Note {
 
 using Effect =
     std::variant<Spawn, SendDonate, SendStop, SendCancel, Signal, OpenCandidate, TakeCandidate,
-                 DropCandidate, Announce, Conclude, Refuse, ReportStopped, Note>;
+                 DropCandidate, Announce, Conclude, Refuse, ReportStopped, Note, SendDrain>;
 using Effects = std::vector<Effect>;
 
 }  // namespace handoff::supervisor

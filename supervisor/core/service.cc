@@ -19,6 +19,7 @@ std::optional<Time> Service::deadline() const {
   consider(retry_at_);
   consider(kill_at_);
   if (upgrade_) consider(upgrade_->deadline());
+  consider(late_.deadline());
   return earliest;
 }
 
@@ -87,6 +88,9 @@ std::optional<Refuse> Service::refusal() const {
                               "after it; if it stays so, it hangs: handoff stop " +
                               policy_.name};
   }
+  if (auto refused = late_.refusal(policy_.name); refused && state_ == State::kRunning) {
+    return refused;
+  }
   if (state_ == State::kStopping) {
     return Refuse{"busy", policy_.name + " is stopping; wait until it has stopped"};
   }
@@ -148,6 +152,7 @@ void Service::on(const StopRequested& stop, Time now) {
   ready_by_.reset();
   retry_at_.reset();
   kill_at_ = now + policy_.timeouts.drain;
+  add(late_.stop(*kill_at_));
   if (!before_switch) send_stop(now);
   if (upgrade_) follow(upgrade_->cancel(policy_.name + " was stopped", now), now);
   maybe_stopped();
@@ -230,7 +235,10 @@ void Service::on(const HandoffFailed& failed, Time now) {
 }
 void Service::on(const Counted& counted, Time now) { forward(counted, now); }
 void Service::on(const Progressed& progress, Time now) { forward(progress, now); }
-void Service::on(const DonorRetired& retired, Time now) { forward(retired, now); }
+void Service::on(const DonorRetired& retired, Time now) {
+  add(late_.on(retired, now));
+  forward(retired, now);
+}
 
 void Service::forward(const Event& event, Time now) {
   if (upgrade_) follow(upgrade_->step(event, now), now);
@@ -278,6 +286,7 @@ void Service::on(const SpawnFailed& failed, Time now) {
 
 void Service::on(const Exited& exited, Time now) {
   alive_.erase(exited.generation);
+  add(late_.on(exited));
   const bool current = exited.generation == current_;
   // A donor's death in the middle of a handoff is the handoff's to judge; an heir that has taken
   // over is both the handoff's and the service's.
@@ -374,10 +383,21 @@ void Service::on(const Tick&, Time now) {
     note(Note::Level::kWarning, "it is still there after the drain: SIGKILL");
     for (const Generation generation : alive_) out_.push_back(Signal{generation, true});
   }
+  add(late_.tick(now));
   forward(Tick{}, now);
 }
 
-void Service::on(const DonorLate& late, Time now) { forward(late, now); }
+// It serves on with what it has, so that the handoff can end without it.
+void Service::on(const DonorLate& late, Time now) {
+  if (late.generation == current_ && !upgrade_) return;  // nobody has heard of a switch
+  alive_.insert(late.generation);
+  add(late_.on(late, now));
+  forward(late, now);
+}
+
+void Service::add(Effects effects) {
+  for (Effect& effect : effects) out_.push_back(std::move(effect));
+}
 
 void Service::note(Note::Level level, std::string text) {
   out_.push_back(Note{level, std::move(text)});

@@ -16,6 +16,7 @@
 
 #include "core/backoff.h"
 #include "core/effects.h"
+#include "core/late.h"
 #include "core/upgrade.h"
 
 namespace handoff::supervisor {
@@ -28,11 +29,12 @@ class Service {
     std::string name;
     bool restart = true;  // after it died unasked
     Timeouts timeouts;
+    LateProcesses::Policy late;
   };
 
   static constexpr Duration kTermToKill = std::chrono::seconds(2);
 
-  explicit Service(Policy policy) : policy_(std::move(policy)) {}
+  explicit Service(Policy policy) : policy_(std::move(policy)), late_(policy_.late) {}
 
   Effects step(const Event& event, Time now);
   std::optional<Time> deadline() const;
@@ -50,6 +52,7 @@ class Service {
   // What the next supervisor would need to know; the counterpart of its on(Found).
   Found found() const;
   std::uint64_t restarts() const { return restarts_; }
+  const LateProcesses& late() const { return late_; }
   // No process of it is alive, and none is about to be.
   bool idle() const { return state_ == State::kStopped && alive_.empty() && !opening_; }
 
@@ -95,6 +98,7 @@ class Service {
   bool serving() const { return state_ == State::kRunning || state_ == State::kAdopting; }
   std::optional<Refuse> refusal() const;
   void note(Note::Level level, std::string text);
+  void add(Effects effects);
 
   Policy policy_;
   State state_ = State::kStopped;
@@ -111,6 +115,7 @@ class Service {
   Timeouts request_;      // ...a handoff with these deadlines
   std::optional<Fresh> fresh_;
   std::optional<Upgrade> upgrade_;
+  LateProcesses late_;
   bool upgrade_candidate_ = false;
   Backoff backoff_;
   std::uint64_t restarts_ = 0;

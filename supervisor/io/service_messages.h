@@ -10,7 +10,6 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
-#include "config.h"
 #include "core/effects.h"
 #include "core/events.h"
 #include "protocol/frame.h"

@@ -157,7 +157,8 @@ bool ServiceRunner::send_start(const Spawn& spawn, Process& process) {
                                               .channel_index = 0,
                                               .peer_index = 1,
                                               .peer_pid = static_cast<std::uint32_t>(donor->pid),
-                                              .timeouts = spawn.timeouts},
+                                              .timeouts = spawn.timeouts,
+                                              .drain_incompatible = config_.drain_incompatible},
                                              host_.report_path);
   const int fds[] = {channel->first.get(), donor->pidfd.get()};
   return process.send(protocol::Type::kStart, body, fds);
@@ -175,7 +176,8 @@ void ServiceRunner::apply(const SendDonate& donate) {
                                                 .channel_index = 0,
                                                 .peer_index = 1,
                                                 .peer_pid = static_cast<std::uint32_t>(heir->pid),
-                                                .timeouts = donate.timeouts}),
+                                                .timeouts = donate.timeouts,
+                                                .drain_incompatible = config_.drain_incompatible}),
                     fds);
     heir->donor_end.reset();
   }
@@ -191,6 +193,12 @@ void ServiceRunner::apply(const SendStop& stop) {
   if (!process->send(protocol::Type::kStop, encode_stop(stop.deadline))) {
     apply(Signal{stop.generation, false});
   }
+}
+
+void ServiceRunner::apply(const SendDrain& drain) {
+  Process* process = find(drain.generation);
+  if (process == nullptr) return;
+  (void)process->send(protocol::Type::kDrain, encode_drain(drain.deadline, drain.policy));
 }
 
 void ServiceRunner::apply(const SendCancel& cancel) {

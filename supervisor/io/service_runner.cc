@@ -16,7 +16,12 @@ ServiceRunner::ServiceRunner(ServiceHost host, ServiceConfig config, Listeners l
     : host_(std::move(host)),
       config_(std::move(config)),
       listeners_(std::move(listeners)),
-      machine_({.name = config_.name, .restart = config_.restart, .timeouts = config_.timeouts}),
+      machine_({.name = config_.name,
+                .restart = config_.restart,
+                .timeouts = config_.timeouts,
+                .late = {.policy = config_.late,
+                         .drain = config_.timeouts.drain,
+                         .max_generations = config_.max_generations}}),
       release_(std::move(release)),
       timer_(host_.loop, [this] { deadline_passed(); }) {}
 
@@ -235,6 +240,20 @@ Process* ServiceRunner::find(Generation generation) {
   return found == processes_.end() ? nullptr : found->second.get();
 }
 
+// Sessions by generation, but for the owner's.
+json ServiceRunner::late_json() const {
+  json out = json::array();
+  for (const auto& [generation, one] : machine_.late().all()) {
+    json late = party_json(party(generation));
+    if (late.is_null()) late = {{"generation", generation}};
+    late["sessions"] = one.waiting;
+    late["moved"] = one.moved;
+    late["linked"] = one.linked;
+    out.push_back(std::move(late));
+  }
+  return out;
+}
+
 json ServiceRunner::status() const {
   json listeners = listeners_.json();
   const Process* process = current();
@@ -258,7 +277,8 @@ json ServiceRunner::status() const {
            {"args", release.args},
            {"since", nullptr},
            {"restarts", machine_.restarts()},
-           {"last_upgrade", last_upgrade_}};
+           {"last_upgrade", last_upgrade_},
+           {"late", late_json()}};
   if (!release.name.empty()) out["release"] = release.name;
   if (process != nullptr) {
     out["generation"] = process->generation;

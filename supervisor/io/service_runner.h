@@ -83,6 +83,7 @@ class ServiceRunner {
   void apply(const Refuse& refuse);
   void apply(const ReportStopped&);
   void apply(const Note& note);
+  void apply(const SendDrain& drain);
   void remember(nlohmann::json answer);
 
   Result<void> launch(const Spawn& spawn, Process& process);
@@ -93,6 +94,7 @@ class ServiceRunner {
   void exec_known(Generation generation);
   void request(const HandoffRequested& request, const ClientPtr& client);
   Party party(Generation generation) const;
+  nlohmann::json late_json() const;
   static Party party_of(const SavedService& saved, Generation generation);
   Process* find(Generation generation);
   const Process* current() const;

@@ -1,0 +1,103 @@
+#include "core/late.h"
+
+#include "core/duration.h"
+
+namespace handoff::supervisor {
+namespace {
+
+std::string sessions(std::uint64_t n) {
+  return std::to_string(n) + (n == 1 ? " session" : " sessions");
+}
+std::string generation_of(Generation generation) {
+  return "generation " + std::to_string(generation);
+}
+
+}  // namespace
+
+Effects LateProcesses::on(const DonorLate& late, Time now) {
+  Effects out;
+  const bool fresh = !late_.contains(late.generation);
+  One& one = late_[late.generation];
+  one.waiting = late.waiting;
+  one.moved = late.moved;
+  one.closed = late.closed;
+  one.linked = late.linked;
+  if (!fresh) return out;
+  const Time until = now + policy_.drain;
+  if (policy_.policy != LateSessions::kKeep) one.next = until + kMargin;
+  out.push_back(SendDrain{late.generation, until, policy_.policy});
+  out.push_back(Note{Note::Level::kInfo, generation_of(late.generation) + " keeps " +
+                                             sessions(late.waiting) + " that are busy"});
+  return out;
+}
+
+Effects LateProcesses::on(const DonorRetired& retired, Time now) {
+  const auto found = late_.find(retired.generation);
+  if (found == late_.end()) return {};
+  One& one = found->second;
+  one.waiting = 0;
+  one.retired = true;
+  one.next = now + policy_.drain;
+  std::string text = generation_of(retired.generation) +
+                     " has no session left: " + std::to_string(one.moved) + " moved";
+  if (one.closed > 0) text += ", " + std::to_string(one.closed) + " closed";
+  return {Note{Note::Level::kInfo, text}};
+}
+
+Effects LateProcesses::on(const Exited& exited) {
+  const auto found = late_.find(exited.generation);
+  if (found == late_.end()) return {};
+  const One one = found->second;
+  late_.erase(found);
+  if (one.retired || one.waiting == 0) return {};
+  return {Note{Note::Level::kError, generation_of(exited.generation) + " " + describe(exited.exit) +
+                                        " with " + sessions(one.waiting) +
+                                        " that had not moved: lost"}};
+}
+
+Effects LateProcesses::tick(Time now) {
+  Effects out;
+  for (auto& [generation, one] : late_) {
+    if (!one.next || now < *one.next) continue;
+    if (one.termed) {
+      one.next.reset();
+    } else {
+      one.next = now + kTermToKill;
+      out.push_back(Note{Note::Level::kWarning,
+                         generation_of(generation) + " is still there after the drain: SIGTERM"});
+    }
+    out.push_back(Signal{generation, one.termed});
+    one.termed = true;
+  }
+  return out;
+}
+
+Effects LateProcesses::stop(Time deadline) {
+  Effects out;
+  for (const auto& [generation, one] : late_) out.push_back(SendStop{generation, deadline});
+  return out;
+}
+
+std::optional<Time> LateProcesses::deadline() const {
+  std::optional<Time> earliest;
+  for (const auto& [generation, one] : late_) {
+    if (one.next && (!earliest || *one.next < *earliest)) earliest = one.next;
+  }
+  return earliest;
+}
+
+std::optional<Refuse> LateProcesses::refusal(const std::string& service) const {
+  // With the owner and its heir.
+  if (late_.size() + 2 <= policy_.max_generations) return std::nullopt;
+  std::string text = service + " has " + std::to_string(late_.size() + 1) +
+                     " processes already, and max_generations is " +
+                     std::to_string(policy_.max_generations) + ":";
+  const char* before = " ";
+  for (const auto& [generation, one] : late_) {
+    text += before + generation_of(generation) + " is busy with " + sessions(one.waiting);
+    before = ", ";
+  }
+  return Refuse{"generations", text + "; wait for them to be released"};
+}
+
+}  // namespace handoff::supervisor
