@@ -152,6 +152,15 @@ void report_retired(In& in) {
   CHECK_THAT(event.lost == m.lost && event.heir_died == m.heir_died, "");
 }
 
+void report_late(In& in) {
+  const protocol::Late m{number(in), number(in),       number(in),
+                         number(in), in.ConsumeBool(), number(in)};
+  const auto late = only_event<supervisor::DonorLate>(heard(Type::kLate, encode(m)));
+  CHECK_THAT(late.handoff_id == m.handoff_id && late.at_ns == m.at_ns, "");
+  CHECK_THAT(late.waiting == m.waiting && late.moved == m.moved, "");
+  CHECK_THAT(late.closed == m.closed && late.linked == m.linked, "");
+}
+
 void report_status(In& in) {
   const protocol::Status m{number(in), number(in), in.ConsumeIntegral<std::uint32_t>()};
   const auto counted = std::get<supervisor::SessionsCounted>(heard(Type::kStatus, encode(m)).aside);
@@ -181,10 +190,12 @@ supervisor::HandoffEnd any_end(In& in) {
                              .timeouts = {}};
   end.timeouts.stall = any_timeout(in);
   end.timeouts.freeze_budget = any_timeout(in);
+  end.drain_incompatible = in.ConsumeBool();
   return end;
 }
 
 void check_end(const protocol::Handoff& read, const supervisor::HandoffEnd& end) {
+  CHECK_THAT(read.drain_incompatible == end.drain_incompatible, "");
   CHECK_THAT(read.id == end.id && read.peer_pid == end.peer_pid, "");
   CHECK_THAT(read.channel_index == end.channel_index && read.peer_index == end.peer_index, "");
   CHECK_THAT(read.stall_us == static_cast<std::uint64_t>(supervisor::to_us(end.timeouts.stall)),
@@ -237,6 +248,12 @@ void order_others(In& in) {
   const auto stop = read<protocol::Stop>(
       Type::kStop, supervisor::encode_stop(supervisor::Time(std::chrono::microseconds(us))));
   CHECK_THAT(stop.deadline_us == static_cast<std::uint64_t>(us), "");
+  const auto policy = static_cast<supervisor::LateSessions>(in.ConsumeIntegralInRange(0, 2));
+  const auto drain = read<protocol::Drain>(
+      Type::kDrain,
+      supervisor::encode_drain(supervisor::Time(std::chrono::microseconds(us)), policy));
+  CHECK_THAT(drain.deadline_us == static_cast<std::uint64_t>(us), "");
+  CHECK_THAT(static_cast<int>(drain.policy) == static_cast<int>(policy), "");
   const auto id = number(in);
   CHECK_THAT(read<protocol::Query>(Type::kQuery, supervisor::encode_query(id)).id == id, "");
   const auto cancel =
@@ -244,9 +261,9 @@ void order_others(In& in) {
   CHECK_THAT(cancel.handoff_id == id && cancel.reason == "given up", "");
 }
 
-constexpr void (*kAll[])(In&) = {report_register, report_owner,  report_progress, report_failed,
-                                 report_retired,  report_status, order_start,     order_start_heir,
-                                 order_donate,    order_others};
+constexpr void (*kAll[])(In&) = {report_register,  report_owner, report_progress, report_failed,
+                                 report_retired,   report_late,  report_status,   order_start,
+                                 order_start_heir, order_donate, order_others};
 
 }  // namespace
 }  // namespace handoff

@@ -145,7 +145,7 @@ Frame Child::await(protocol::Type type) {
 }
 
 void Child::donate(UniqueFd channel, int peer_pidfd, std::uint64_t id, std::uint64_t stall_us,
-                   std::uint64_t budget_us) {
+                   std::uint64_t budget_us, bool drain_incompatible) {
   v1::Donate donate;
   auto& h = *donate.mutable_handoff();
   h.set_id(id);
@@ -153,6 +153,7 @@ void Child::donate(UniqueFd channel, int peer_pidfd, std::uint64_t id, std::uint
   h.set_peer_index(1);
   h.set_stall_us(stall_us);
   h.set_budget_us(budget_us);
+  h.set_drain_incompatible(drain_incompatible);
   send(control_, protocol::Type::kDonate, donate, {channel.get(), peer_pidfd});
 }
 

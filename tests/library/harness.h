@@ -72,7 +72,8 @@ class Child {
     return message;
   }
   void donate(UniqueFd channel, int peer_pidfd, std::uint64_t id = 1,
-              std::uint64_t stall_us = 10'000'000, std::uint64_t budget_us = 5'000'000);
+              std::uint64_t stall_us = 10'000'000, std::uint64_t budget_us = 5'000'000,
+              bool drain_incompatible = false);
   void signal(int number) const;
   void stop() const;  // SIGSTOP, and waits until it does nothing more
   // Waits for its end; the wait status.

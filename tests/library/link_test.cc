@@ -36,7 +36,8 @@ class LinkTest : public ::testing::Test {
   }
   // The heir as owner; what becomes of the donor is the test's to look at.
   std::unique_ptr<Child> hand_over(Child& donor, const LineServiceOptions& options,
-                                   std::uint64_t budget_us = 5'000'000) {
+                                   std::uint64_t budget_us = 5'000'000,
+                                   bool drain_incompatible = false) {
     auto pair = io::Channel::make_pair();
     Child::Handoff handoff;
     handoff.channel = std::move(pair->second);
@@ -45,7 +46,8 @@ class LinkTest : public ::testing::Test {
     auto heir = std::make_unique<Child>(
         ++generation_, [&] { return run_line_service(options); }, &handoff);
     heir->await_message<v1::Register>(Type::kRegister);
-    donor.donate(std::move(pair->first), heir->pidfd(), 1, 10'000'000, budget_us);
+    donor.donate(std::move(pair->first), heir->pidfd(), 1, 10'000'000, budget_us,
+                 drain_incompatible);
     owner_ = heir->await_message<v1::Owner>(Type::kOwner);
     return heir;
   }
@@ -392,6 +394,64 @@ TEST_F(LinkTest, OrStay) {
   EXPECT_EQ("20 release\n", ask(busy, "release"));
   EXPECT_TRUE(exited_well(donor->wait()));
   EXPECT_EQ("21 2\n", ask(busy, "who"));
+}
+
+// ---- state without a version in common
+
+// A section that says where its words come from.
+class Words : public Section {
+ public:
+  explicit Words(std::string words) : words_(std::move(words)) {}
+  void begin(std::uint32_t) override { given_ = false; }
+  bool next(Phase phase, std::string& record) override {
+    if (phase != Phase::kSnapshot || std::exchange(given_, true)) return false;
+    record = words_;
+    return true;
+  }
+  void end(bool) override {}
+  void apply(std::uint32_t, std::string_view record) override { words_ = record; }
+  void reset() override { words_ = "empty"; }
+  const std::string& words() const { return words_; }
+
+ private:
+  std::string words_;
+  bool given_ = false;
+};
+
+TEST_F(LinkTest, SessionsAndSectionsWithoutACommonVersionStayIfThatIsThePolicy) {
+  auto one = holding("1");
+  Words old_words("old"), new_words("new");
+  one.adjust = [&](Service& s) { s.section("words", old_words, {1}, {1}); };
+  auto two = holding("2");
+  two.state_version = 7;
+  two.adjust = [&](Service& s) { s.section("words", new_words, {2}, {2}); };
+  two.on_ready = [&](Service&) {
+    if (new_words.words() != "empty") throw std::runtime_error(new_words.words());
+  };
+  auto donor = start(one);
+  auto client = std::make_unique<Client>(address_);
+  ask(*client, "a");
+  auto heir = hand_over(*donor, two, 5'000'000, true);
+  EXPECT_EQ(0U, owner_.sessions());
+  EXPECT_EQ(1U, waiting(*donor));
+  Client fresh(address_);
+  EXPECT_EQ("1 2\n", ask(fresh, "who"));
+  // Nothing holds it, and it can't go: it ends where it is.
+  for (int i = 2; i < 10; ++i) EXPECT_EQ(std::to_string(i) + " 1\n", ask(*client, "who"));
+  client.reset();
+  EXPECT_TRUE(exited_well(donor->wait()));
+}
+
+TEST_F(LinkTest, AtTheEndOfTheDrainThoseAreClosedThatCanNotMove) {
+  auto two = holding("2");
+  two.state_version = 7;
+  auto donor = start(holding("1"));
+  Client client(address_);
+  ask(client, "a");
+  auto heir = hand_over(*donor, two, 5'000'000, true);
+  drain(*donor, v1::LATE_MOVE, 10'000);
+  EXPECT_EQ("RESET", client.line());
+  EXPECT_TRUE(exited_well(donor->wait()));
 }
 
 // ---- what is refused
