@@ -182,6 +182,13 @@ void Links::become_late(std::uint64_t handoff_id, std::optional<Channel> channel
   turn();
 }
 
+void Links::to_owner(Channel channel, UniqueFd peer, core::Limits limits) {
+  links_.push_back(
+      std::make_unique<Link>(registry_, limits, std::move(channel), std::move(peer), false));
+  told_.reset();  // that it is linked again is news
+  turn();
+}
+
 void Links::drain(const protocol::Drain& order) {
   drain_ = order;
   over_ = false;

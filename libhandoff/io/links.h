@@ -46,6 +46,8 @@ class Links {
   void become_late(std::uint64_t handoff_id, std::optional<Channel> channel, UniqueFd peer,
                    core::Limits limits);
   void drain(const protocol::Drain& order);
+  // To an owner that was not there before.
+  void to_owner(Channel channel, UniqueFd peer, core::Limits limits);
   // A session was released, or ended.
   void sessions_changed() { changed_ = true; }
   // What the supervisor is to know, if it has changed since.

@@ -323,6 +323,10 @@ void Service::obey(Channel::Message& message) {
                                              .state = static_cast<std::uint32_t>(state_)}));
       return;
     }
+    case Type::kRelink: {
+      const auto order = protocol::decode<protocol::Relink>(message.body);
+      return order ? relink(*order, message.fds) : broken(order.error());
+    }
     case Type::kDrain: {
       const auto order = protocol::decode<protocol::Drain>(message.body);
       if (!order) return broken(order.error());
@@ -363,6 +367,22 @@ void Service::donate(const protocol::Donate& donate, std::vector<UniqueFd>& fds)
                                          Channel(std::move(end->channel), "donor"),
                                          std::move(end->peer), links_->ends());
   donor_->start();
+}
+
+// A donor that is about to freeze would have to pass it on, and has told its heir already what
+// there is: the new end is closed, and the supervisor tries again when the late one says so.
+void Service::relink(const protocol::Relink& relink, std::vector<UniqueFd>& fds) {
+  if (fds.size() != 2) {
+    registry_.log(HANDOFF_LOG_ERROR, "from the supervisor: Relink without a channel and a pidfd");
+    return;
+  }
+  core::Limits limits;
+  if (relink.budget_us > 0) limits.budget = static_cast<core::Duration>(relink.budget_us);
+  if (state_ == HANDOFF_STATE_OWNER) {
+    links_->to_late(Channel(std::move(fds[0])), std::move(fds[1]), limits);
+  } else if (state_ == HANDOFF_STATE_LATE) {
+    links_->to_owner(Channel(std::move(fds[0])), std::move(fds[1]), limits);
+  }
 }
 
 void Service::stop(const protocol::Stop& stop) {

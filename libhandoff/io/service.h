@@ -67,6 +67,7 @@ class Service : public Reporter {
   void obey(Channel::Message& message);
   void donate(const protocol::Donate& donate, std::vector<UniqueFd>& fds);
   void stop(const protocol::Stop& stop);
+  void relink(const protocol::Relink& relink, std::vector<UniqueFd>& fds);
   void settle();
   // After a switch: the links that it brought, and those that it took away.
   void link_to_donor();

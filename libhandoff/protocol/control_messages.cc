@@ -131,6 +131,22 @@ Result<Cancel> decode(std::string_view body) {
 }
 
 template <>
+Result<Relink> decode(std::string_view body) {
+  return parse<Relink>("Relink", body, [](Relink& m, pbf_reader& r, std::uint32_t field) {
+    switch (field) {
+      case varint(1):
+        m.other = r.get_uint64();
+        return true;
+      case varint(2):
+        m.budget_us = r.get_uint64();
+        return true;
+      default:
+        return false;
+    }
+  });
+}
+
+template <>
 Result<Drain> decode(std::string_view body) {
   return parse<Drain>("Drain", body, [](Drain& m, pbf_reader& r, std::uint32_t field) {
     switch (field) {

@@ -45,6 +45,7 @@ enum class Type : std::uint8_t {
   kQuery = 67,
   kCancel = 68,
   kDrain = 69,
+  kRelink = 70,
   // service to supervisor
   kRegister = 96,
   kOwner = 97,

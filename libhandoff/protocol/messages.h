@@ -174,6 +174,10 @@ struct Cancel {
   std::string reason;
 };
 enum class LatePolicy : std::uint8_t { kMove = 0, kClose = 1, kKeep = 2 };
+struct Relink {
+  std::uint64_t other = 0;
+  std::uint64_t budget_us = 0;
+};
 struct Drain {
   std::uint64_t deadline_us = 0;
   LatePolicy policy = LatePolicy::kMove;
@@ -326,5 +330,7 @@ template <>
 Result<Cancel> decode(std::string_view body);
 template <>
 Result<Drain> decode(std::string_view body);
+template <>
+Result<Relink> decode(std::string_view body);
 
 }  // namespace handoff::protocol

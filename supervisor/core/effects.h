@@ -87,15 +87,21 @@ struct SendDrain {
   LateSessions policy = LateSessions::kMove;
 };
 
+// A link between the owner and a late process that has none.
+struct SendRelink {
+  Generation late = 0;
+  Generation owner = 0;
+};
+
 struct Note {
   enum class Level { kInfo, kWarning, kError };
   Level level = Level::kInfo;
   std::string text;
 };
 
-using Effect =
-    std::variant<Spawn, SendDonate, SendStop, SendCancel, Signal, OpenCandidate, TakeCandidate,
-                 DropCandidate, Announce, Conclude, Refuse, ReportStopped, Note, SendDrain>;
+using Effect = std::variant<Spawn, SendDonate, SendStop, SendCancel, Signal, OpenCandidate,
+                            TakeCandidate, DropCandidate, Announce, Conclude, Refuse, ReportStopped,
+                            Note, SendDrain, SendRelink>;
 using Effects = std::vector<Effect>;
 
 }  // namespace handoff::supervisor

@@ -55,6 +55,17 @@ Effects LateProcesses::on(const Exited& exited) {
                                         " that had not moved: lost"}};
 }
 
+// A late process loses its link when the owner dies: whoever is the owner next does not know of it.
+Effects LateProcesses::relink(Generation owner, Time now) {
+  Effects out;
+  for (auto& [generation, one] : late_) {
+    if (one.linked || one.retired || (one.relinked && now < *one.relinked + kRelinkAgain)) continue;
+    one.relinked = now;
+    out.push_back(SendRelink{generation, owner});
+  }
+  return out;
+}
+
 Effects LateProcesses::tick(Time now) {
   Effects out;
   for (auto& [generation, one] : late_) {

@@ -24,13 +24,16 @@ class LateProcesses {
     std::uint64_t moved = 0;
     std::uint64_t closed = 0;
     bool linked = false;
-    bool retired = false;  // nothing left; it is about to exit
+    std::optional<Time> relinked;  // a new link was made for it, not before this
+    bool retired = false;          // nothing left; it is about to exit
     std::optional<Time> next;
     bool termed = false;
   };
 
   // Over the deadline that it was told: its last moves take up to five seconds.
   static constexpr Duration kMargin = std::chrono::seconds(8);
+  // Until a link that was made is made again for one that still says that it has none.
+  static constexpr Duration kRelinkAgain = std::chrono::seconds(1);
   static constexpr Duration kTermToKill = std::chrono::seconds(2);
 
   explicit LateProcesses(Policy policy) : policy_(policy) {}
@@ -38,6 +41,8 @@ class LateProcesses {
   Effects on(const DonorLate& late, Time now);
   Effects on(const DonorRetired& retired, Time now);
   Effects on(const Exited& exited);
+  // There is an owner that settles down; late processes without a link to it get one.
+  Effects relink(Generation owner, Time now);
   Effects tick(Time now);
   // The service is being stopped.
   Effects stop(Time deadline);

@@ -214,6 +214,7 @@ void Service::on(const Owned& owned, Time now) {
       backoff_.reset();
       out_.push_back(Conclude{report});
     }
+    relink(now);
     return;
   }
   forward(owned, now);
@@ -265,6 +266,7 @@ void Service::follow(Upgrade::Step step, Time now) {
   out_.push_back(Conclude{upgrade_->report()});
   const bool ended_before_switch = current_ != 0 && current_ == upgrade_->donor();
   upgrade_.reset();
+  relink(now);
   if (state_ == State::kStopping) {
     if (ended_before_switch) send_stop(now);
     maybe_stopped();
@@ -393,6 +395,12 @@ void Service::on(const DonorLate& late, Time now) {
   alive_.insert(late.generation);
   add(late_.on(late, now));
   forward(late, now);
+  relink(now);
+}
+
+// Not during a handoff: the heir is passed the links that there are at its beginning.
+void Service::relink(Time now) {
+  if (state_ == State::kRunning && current_ != 0 && !upgrade_) add(late_.relink(current_, now));
 }
 
 void Service::add(Effects effects) {

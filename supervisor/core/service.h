@@ -99,6 +99,7 @@ class Service {
   std::optional<Refuse> refusal() const;
   void note(Note::Level level, std::string text);
   void add(Effects effects);
+  void relink(Time now);
 
   Policy policy_;
   State state_ = State::kStopped;

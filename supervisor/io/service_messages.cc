@@ -229,6 +229,13 @@ std::string encode_drain(Time deadline, LateSessions policy) {
   return out.SerializeAsString();
 }
 
+std::string encode_relink(Generation other, Duration budget) {
+  v1::Relink out;
+  out.set_other(other);
+  out.set_budget_us(static_cast<std::uint64_t>(to_us(budget)));
+  return out.SerializeAsString();
+}
+
 std::string encode_query(std::uint64_t id) {
   v1::Query out;
   out.set_id(id);

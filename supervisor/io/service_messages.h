@@ -66,6 +66,7 @@ std::string encode_start_heir(const std::string& service, Generation generation,
 std::string encode_donate(Generation heir, const HandoffEnd& end);
 std::string encode_stop(Time deadline);
 std::string encode_drain(Time deadline, LateSessions policy);
+std::string encode_relink(Generation other, Duration budget);
 std::string encode_query(std::uint64_t id);
 std::string encode_cancel(std::uint64_t handoff_id, const std::string& reason);
 

@@ -201,6 +201,25 @@ void ServiceRunner::apply(const SendDrain& drain) {
   (void)process->send(protocol::Type::kDrain, encode_drain(drain.deadline, drain.policy));
 }
 
+void ServiceRunner::apply(const SendRelink& relink) {
+  Process* late = find(relink.late);
+  Process* owner = find(relink.owner);
+  if (late == nullptr || owner == nullptr) return;
+  auto pair = io::Channel::make_pair();
+  if (!pair) {
+    spdlog::error("{}: {}", name(), pair.error().message);
+    return;
+  }
+  // If only one of them can be told, it sees that the other end is closed.
+  const auto send = [&](Process& to, const UniqueFd& end, const Process& other) {
+    const int fds[] = {end.get(), other.pidfd.get()};
+    (void)to.send(protocol::Type::kRelink,
+                  encode_relink(other.generation, config_.timeouts.freeze_budget), fds);
+  };
+  send(*late, pair->first, *owner);
+  send(*owner, pair->second, *late);
+}
+
 void ServiceRunner::apply(const SendCancel& cancel) {
   Process* process = find(cancel.generation);
   if (process == nullptr) return;

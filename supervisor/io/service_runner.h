@@ -84,6 +84,7 @@ class ServiceRunner {
   void apply(const ReportStopped&);
   void apply(const Note& note);
   void apply(const SendDrain& drain);
+  void apply(const SendRelink& relink);
   void remember(nlohmann::json answer);
 
   Result<void> launch(const Spawn& spawn, Process& process);

@@ -254,6 +254,11 @@ void order_others(In& in) {
       supervisor::encode_drain(supervisor::Time(std::chrono::microseconds(us)), policy));
   CHECK_THAT(drain.deadline_us == static_cast<std::uint64_t>(us), "");
   CHECK_THAT(static_cast<int>(drain.policy) == static_cast<int>(policy), "");
+  const auto other = number(in);
+  const auto relink = read<protocol::Relink>(
+      Type::kRelink, supervisor::encode_relink(other, std::chrono::microseconds(us % 1'000'000)));
+  CHECK_THAT(relink.other == other, "");
+  CHECK_THAT(relink.budget_us == static_cast<std::uint64_t>(us % 1'000'000), "");
   const auto id = number(in);
   CHECK_THAT(read<protocol::Query>(Type::kQuery, supervisor::encode_query(id)).id == id, "");
   const auto cancel =

@@ -194,7 +194,7 @@ TEST(LateSessionsTest, TheyOutliveTheirSupervisorAndMoveAllTheSame) {
   EXPECT_EQ(ask(busy, "b"), "4 2 b");
 }
 
-TEST(LateSessionsTest, TheNewReleasesCrashLeavesThemWhereTheyAre) {
+TEST(LateSessionsTest, TheNewReleasesCrashLeavesThemWhereTheyAreAndTheyGoToTheNextOne) {
   Supervisor supervisor({.command = {echo(1)}});
   LineClient busy(supervisor.port());
   ask(busy, "hold");
@@ -207,6 +207,9 @@ TEST(LateSessionsTest, TheNewReleasesCrashLeavesThemWhereTheyAre) {
   LineClient fresh(supervisor.port());
   EXPECT_EQ(ask(fresh, "a"), "1 2 a");
   EXPECT_EQ(late(supervisor.status()), 1u);
+  EXPECT_EQ(ask(busy, "release"), "3 1 release");
+  wait_until(supervisor, [](const auto& s) { return late(s) == 0; });
+  EXPECT_EQ(ask(busy, "b"), "4 2 b");
 }
 
 }  // namespace

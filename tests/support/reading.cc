@@ -143,6 +143,11 @@ void copy(const protocol::GroupAbort& from, v1::GroupAbort& to) {
   to.set_reason(from.reason.text);
 }
 
+void copy(const protocol::Relink& from, v1::Relink& to) {
+  to.set_other(from.other);
+  to.set_budget_us(from.budget_us);
+}
+
 void copy(const protocol::Drain& from, v1::Drain& to) {
   to.set_deadline_us(from.deadline_us);
   to.set_policy(static_cast<v1::LatePolicy>(from.policy));
@@ -275,6 +280,8 @@ Reader reader_of(Type type) {
       return read<protocol::GroupResumed, v1::GroupResumed>;
     case Type::kGroupAbort:
       return read<protocol::GroupAbort, v1::GroupAbort>;
+    case Type::kRelink:
+      return read<protocol::Relink, v1::Relink>;
     case Type::kDrain:
       return read<protocol::Drain, v1::Drain>;
     default:

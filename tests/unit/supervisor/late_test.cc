@@ -76,6 +76,19 @@ TEST(LateProcessesTest, TheLimitCountsTheOwnerAndTheHeirToBe) {
             "wait for them to be released");
 }
 
+TEST(LateProcessesTest, OneWithoutALinkGetsOneToTheOwner) {
+  LateProcesses all({});
+  all.on(late(1, 3), at(0ms));
+  EXPECT_EQ(show(all.relink(2, at(1ms))), "");
+  DonorLate alone = late(1, 3);
+  alone.linked = false;
+  all.on(alone, at(2ms));
+  EXPECT_EQ(show(all.relink(3, at(2ms))), "relink 1>3");
+  EXPECT_EQ(show(all.relink(3, at(3ms))), "") << "it has not said anything since";
+  all.on(late(1, 3), at(4ms));
+  EXPECT_EQ(show(all.relink(3, at(10s))), "");
+}
+
 TEST(LateProcessesTest, AStopReachesThemAll) {
   LateProcesses all({});
   all.on(late(1, 3), at(0ms));

@@ -22,7 +22,7 @@ struct World {
   bool nobody = false;
   bool retired = false;
   bool gave_all = false;
-  bool late = false;  // the donor has sessions left
+  bool late = false;     // the donor has sessions left
   bool resumed = false;  // another supervisor had begun it
   bool heir_spoke = false;
   bool heir_known = true;  // from its own word, or from the donor's that it never owned

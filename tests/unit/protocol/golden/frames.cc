@@ -152,6 +152,7 @@ std::vector<Frame> supervisor_frames() {
       {Type::kQuery, "", 0, supervisor::encode_query(300)},
       {Type::kCancel, "", 0, supervisor::encode_cancel(77, "the operator gave up")},
       {Type::kDonate, "drain", 3, supervisor::encode_donate(4, draining_end(1))},
+      {Type::kRelink, "", 2, supervisor::encode_relink(3, 250ms)},
       {Type::kDrain, "", 0,
        supervisor::encode_drain(supervisor::Time(123456789012us),
                                 supervisor::LateSessions::kClose)},
