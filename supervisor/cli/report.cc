@@ -27,7 +27,7 @@ std::string release_of(const json& party) {
 }
 
 std::string advice(const std::string& code, const std::string& service) {
-  if (code == "busy") return "";
+  if (code == "busy" || code == "generations") return "";
   if (code == "open" || code == "exec") return "Give the path of an executable file.";
   if (code == "resources") return "Give it what it lacks, and try again.";
   if (code == "version") {
