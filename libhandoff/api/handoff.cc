@@ -256,6 +256,7 @@ int handoff_session_open(handoff_t* h, int fd, const struct handoff_session_opti
     auto opened = s.registry().open_session(fd, options);
     if (!opened) return handoff::Failure(opened.error());
     *id = *opened;
+    s.sessions_changed();
     return {};
   });
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <span>
 
+#include "core/spread.h"
 #include "io/session_record.h"
 #include "io/socket.h"
 #include "protocol/limits.h"
@@ -64,7 +65,7 @@ Result<void> Copier::begin(Round round) {
   if (round == Round::kFrozen) leave_behind();
   if (round == Round::kFrozen && registry_.untracked > 0) {
     for (auto& [id, entry] : registry_.sessions) {
-      if (entry.tracked || entry.queued || stays(entry)) continue;
+      if (entry.tracked || entry.queued || stays(id, entry)) continue;
       entry.queued = true;
       queue_.push_back(id);
     }
@@ -75,7 +76,7 @@ Result<void> Copier::begin(Round round) {
 // What stays is decided here, with everything at rest. The heir drops what it has of it.
 void Copier::leave_behind() {
   for (auto& [id, entry] : registry_.sessions) {
-    if (!stays(entry)) continue;
+    if (!stays(id, entry)) continue;
     staying_.push_back(id);
     if (!entry.copied) continue;
     closed_.push_back(id);
@@ -208,8 +209,9 @@ Result<void> Copier::add_session(Batch& batch, std::uint64_t id, SessionEntry& e
   return {};
 }
 
-bool Copier::stays(const SessionEntry& entry) const {
-  return entry.held || versions_[entry.kind] == 0;
+bool Copier::stays(std::uint64_t id, const SessionEntry& entry) const {
+  return entry.held || versions_[entry.kind] == 0 ||
+         (spread_ != 0 && !core::is_the_newer_ones(id, spread_));
 }
 
 void Copier::take_back(const Batch& batch) {
@@ -233,7 +235,7 @@ Result<Copier::Pumped> Copier::send_sessions() {
     queue_.pop_back();
     const auto it = registry_.sessions.find(id);
     if (it == registry_.sessions.end()) continue;  // ended before it was sent
-    if (stays(it->second)) {                       // comes again if it is released
+    if (stays(id, it->second)) {                   // comes again if it is released
       it->second.queued = false;
       continue;
     }

@@ -42,6 +42,8 @@ class Copier : public SessionObserver {
     std::string name;
     int fd = -1;  // borrowed
   };
+  // Progressive: only these move.
+  void set_spread(std::uint32_t permille) { spread_ = permille; }
   void set_links(std::vector<LinkEnd> links) { links_ = std::move(links); }
   // For Prepare; before begin(kFrozen).
   void set_frozen(std::uint64_t at_ns, std::uint64_t budget_us) {
@@ -77,7 +79,7 @@ class Copier : public SessionObserver {
   Result<Pumped> send_end();
   Result<void> add_session(Batch& batch, std::uint64_t id, SessionEntry& entry);
   void take_back(const Batch& batch);
-  bool stays(const SessionEntry& entry) const;
+  bool stays(std::uint64_t id, const SessionEntry& entry) const;
   void leave_behind();
   std::uint32_t section_version(std::size_t i) const {
     return versions_[registry_.kinds.size() + i];
@@ -102,6 +104,7 @@ class Copier : public SessionObserver {
   std::vector<Passed> named_;  // not sent yet
   std::vector<LinkEnd> links_;
   std::vector<std::uint64_t> staying_;
+  std::uint32_t spread_ = 0;
   std::size_t named_total_ = 0;
   RingMemory ring_;
   std::size_t section_ = 0;

@@ -63,6 +63,8 @@ void DonorDriver::start() {
   auto manifest = registry_.manifest(true);
   if (!manifest) {
     handle({E::kRefused, to_reason(manifest.error())});
+  } else if (auto reason = not_progressive()) {
+    handle({E::kRefused, std::move(*reason)});
   } else {
     hello.manifest = std::move(*manifest);
     const auto sent = channel_->send(Type::kHello, encode(hello));
@@ -241,6 +243,10 @@ DonorEvent DonorDriver::greet(std::string_view body) {
   heir_links_ = hello->links;
   copier_->set_versions(plan->versions);
   if (heir_links_) copier_->set_links(links_);
+  copier_->set_spread(parameters_.spread);
+  if (parameters_.spread != 0 && !heir_links_) {
+    return refused({Code::kRejected, "the new release can't take sessions one after the other"});
+  }
   return {E::kHelloAccepted};
 }
 
@@ -336,6 +342,10 @@ void DonorDriver::perform(F effect) {
           return;
         }
       }
+      if (auto reason = not_progressive()) {
+        handle({E::kRefused, std::move(*reason)});
+        return;
+      }
       copier_->set_frozen(frozen_at_ns_, static_cast<std::uint64_t>(parameters_.limits.budget));
       const auto begun = copier_->begin(Copier::Round::kFrozen);
       if (!begun) handle({E::kRefused, to_reason(begun.error())});
@@ -389,7 +399,7 @@ void DonorDriver::perform(F effect) {
       channel_done_ = true;
       poller_.unwatch(Role::kChannel);
       // With sessions left it becomes a link.
-      if (left_ == 0 || !heir_links_ || donor_.heir_lost()) channel_.reset();
+      if (!stays() || !heir_links_ || donor_.heir_lost()) channel_.reset();
       failpoint::hit("donor.close.after");
       return;
     case F::kRetire:
@@ -419,7 +429,7 @@ void DonorDriver::finish_retired() {
               .lost = lost,
               .heir_died = donor_.heir_lost()};
   left_ = copier_->staying().size();
-  if (left_ > 0) {
+  if (stays()) {
     finish_late();
     return;
   }
@@ -435,6 +445,26 @@ void DonorDriver::finish_retired() {
   }
   // After the callback: the service may have them in an epoll set of its own.
   for (auto& [name, named] : registry_.named) named.fd.reset();
+}
+
+// Some here and some there: that is for sessions that share nothing. A reason if these do.
+std::optional<core::Reason> DonorDriver::not_progressive() const {
+  if (parameters_.spread == 0) return std::nullopt;
+  const auto no = [](std::string why) {
+    return core::Reason{Code::kRejected, "a progressive upgrade needs " + std::move(why)};
+  };
+  if (!registry_.can_hold()) return no("a service with the callbacks for late sessions");
+  if (!registry_.sections.empty()) {
+    return no("a service without sections: '" + registry_.sections[0].name +
+              "' is shared by all sessions");
+  }
+  for (const auto& [id, entry] : registry_.sessions) {
+    if (!entry.independent) {
+      return no("sessions that share nothing; " + registry_.describe(id, entry.kind) +
+                " is not declared independent");
+    }
+  }
+  return std::nullopt;
 }
 
 // Everything is the heir's but what stays; io/service reports it, and goes on with it.

@@ -37,6 +37,8 @@ class DonorDriver {
   // Retired, and these sessions were left here: then the channel, if the heir knows what to do with
   // it, and its pidfd are the ends of a link.
   std::uint64_t left() const { return left_; }
+  bool stays() const { return left_ > 0 || parameters_.spread != 0; }
+  std::uint32_t spread() const { return parameters_.spread; }
   const core::Limits& limits() const { return parameters_.limits; }
   const protocol::Retired& outcome() const { return outcome_; }
   std::optional<Channel> take_channel() { return std::exchange(channel_, std::nullopt); }
@@ -55,6 +57,7 @@ class DonorDriver {
   void send_abort();
   void finish_retired();
   void finish_late();
+  std::optional<core::Reason> not_progressive() const;
   bool drains() const { return parameters_.drain_incompatible && registry_.can_hold(); }
   void report(protocol::Phase phase);
   void update_poller();

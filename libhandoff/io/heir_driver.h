@@ -38,6 +38,8 @@ class HeirDriver {
   // Once owner(): sessions that the donor kept. If it lives, the channel and its pidfd are the ends
   // of a link to it.
   std::uint64_t late() const { return late_; }
+  bool leaves_a_link() const { return late_ > 0 || parameters_.spread != 0; }
+  std::uint32_t spread() const { return parameters_.spread; }
   Channel take_channel() { return std::move(channel_); }
   UniqueFd take_peer() { return std::move(peer_); }
   // Links to processes that were late before, which the donor passed on.

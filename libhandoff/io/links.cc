@@ -58,6 +58,8 @@ void Links::turn() {
     if (drain_ && !over_ && now_us() >= static_cast<core::Time>(drain_->deadline_us)) end_waiting();
     if (over_) end_waiting();
     give();
+  } else {
+    give_back();
   }
   await();
   over.clear();
@@ -74,7 +76,7 @@ void Links::await() {
       watch(link->channel_fd(), link->wants_write(), wanted);
       watch(link->peer_fd(), false, wanted);
       consider(link->deadline());
-      if (late_) consider(link->retry_at());
+      consider(link->retry_at());
     }
     if (late_ && drain_ && drain_->policy != protocol::LatePolicy::kKeep &&
         !registry_.sessions.empty()) {
@@ -141,6 +143,7 @@ std::vector<Copier::LinkEnd> Links::ends() const {
 }
 
 Result<void> Links::rest(core::Time until) {
+  closing_ = true;
   while (true) {
     turn();
     if (std::all_of(links_.begin(), links_.end(), [](const auto& link) { return link->idle(); })) {
@@ -150,6 +153,7 @@ Result<void> Links::rest(core::Time until) {
     }
     const core::Time left = until - now_us();
     if (left <= 0) {
+      closing_ = false;
       return fail(-ETIMEDOUT, "a group of late sessions was on its way and did not arrive in time");
     }
     pollfd p{epoll_.get(), POLLIN, 0};
@@ -158,14 +162,15 @@ Result<void> Links::rest(core::Time until) {
 }
 
 void Links::wake() {
-  resting_ = false;
+  resting_ = closing_ = false;
   turn();
 }
 
 void Links::pass_on() {
   auto links = std::move(links_);
   links_.clear();
-  resting_ = false;
+  resting_ = closing_ = false;
+  spread_ = core::kAll;
   await();
 }
 
@@ -209,6 +214,29 @@ void Links::give() {
   std::vector<std::uint64_t> group;
   for (const auto& [id, entry] : registry_.sessions) {
     if (entry.away || entry.refused || (entry.held && !all) || !link.carries(entry.kind)) continue;
+    if (!core::is_the_newer_ones(id, spread_)) continue;
+    group.push_back(id);
+    if (group.size() == link.group_size()) break;
+  }
+  if (!group.empty()) link.give(std::move(group));
+}
+
+void Links::spread(std::uint32_t permille) {
+  spread_ = std::min(permille, core::kAll);
+  turn();
+}
+
+// The share of the late process, of old sessions and of new ones, since the listeners are here.
+void Links::give_back() {
+  if (!spreads() || closing_ || links_.empty() || registry_.observer != nullptr) return;
+  Link& link = *links_.back();
+  if (!link.can_give() || (link.retry_at() && now_us() < *link.retry_at())) return;
+  std::vector<std::uint64_t> group;
+  for (const auto& [id, entry] : registry_.sessions) {
+    if (core::is_the_newer_ones(id, spread_) || entry.away || entry.refused || entry.held ||
+        !link.carries(entry.kind)) {
+      continue;
+    }
     group.push_back(id);
     if (group.size() == link.group_size()) break;
   }
@@ -259,6 +287,6 @@ std::optional<protocol::Late> Links::news() {
   return now;
 }
 
-bool Links::done() const { return late_ && registry_.sessions.empty(); }
+bool Links::done() const { return late_ && !spreads() && registry_.sessions.empty(); }
 
 }  // namespace handoff::io

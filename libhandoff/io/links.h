@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "core/spread.h"
 #include "io/copier.h"
 #include "io/link.h"
 #include "protocol/messages.h"
@@ -41,6 +42,10 @@ class Links {
   // They are the heir's now.
   void pass_on();
 
+  // -- progressive: how many of a thousand sessions are the owner's; the others are the late one's.
+  void spread(std::uint32_t permille);
+  bool spreads() const { return spread_ != core::kAll; }
+
   // -- the late one's
   // channel: none if the heir knows no links.
   void become_late(std::uint64_t handoff_id, std::optional<Channel> channel, UniqueFd peer,
@@ -59,6 +64,7 @@ class Links {
  private:
   explicit Links(Registry& registry) : registry_(registry) {}
   void give();
+  void give_back();
   void end_waiting();
   bool stays_for_good(const SessionEntry& entry) const;
   void await();
@@ -70,6 +76,8 @@ class Links {
   std::map<int, bool> watched_;  // fd, and whether for writing, too
   std::vector<std::unique_ptr<Link>> links_;
   bool resting_ = false;
+  bool closing_ = false;  // about to rest: no new groups
+  std::uint32_t spread_ = core::kAll;
 
   bool late_ = false;
   std::uint64_t handoff_id_ = 0;

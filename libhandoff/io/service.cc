@@ -169,7 +169,7 @@ void Service::turn(const std::vector<Role>& roles) {
     } else if (role == Role::kLinks) {
       links_->turn();
     } else if (role == Role::kWake) {
-      if (state_ == HANDOFF_STATE_LATE) links_->turn();
+      if (state_ == HANDOFF_STATE_LATE || links_->spreads()) links_->turn();
     } else {
       if (donor_) {
         donor_->on(role);
@@ -195,7 +195,7 @@ void Service::settle() {
     const bool retired = donor_->state() == core::DonorState::kRetired;
     state_ = retired ? HANDOFF_STATE_RETIRED : HANDOFF_STATE_OWNER;
     if (retired) links_->pass_on();
-    if (retired && donor_->left() > 0) stay_late();
+    if (retired && donor_->stays()) stay_late();
     donor_.reset();
   }
   if (state_ == HANDOFF_STATE_LATE) settle_late();
@@ -203,8 +203,9 @@ void Service::settle() {
 
 void Service::link_to_donor() {
   links_->inherit(heir_->take_internal(), heir_limits_);
-  if (heir_->late() > 0 && !heir_->donor_died()) {
+  if (heir_->leaves_a_link() && !heir_->donor_died()) {
     links_->to_late(heir_->take_channel(), heir_->take_peer(), heir_limits_);
+    if (heir_->spread() != 0) links_->spread(heir_->spread());
   }
 }
 
@@ -213,6 +214,7 @@ void Service::stay_late() {
   late_outcome_ = donor_->outcome();
   registry_.log(HANDOFF_LOG_INFO, "handed over; " + std::to_string(donor_->left()) +
                                       " sessions stay until they are released or end");
+  if (donor_->spread() != 0) links_->spread(donor_->spread());
   links_->become_late(donor_->id(), donor_->take_channel(), donor_->take_peer(), donor_->limits());
 }
 
@@ -230,7 +232,7 @@ void Service::settle_late() {
 }
 
 void Service::sessions_changed() {
-  if (state_ != HANDOFF_STATE_LATE) return;
+  if (state_ != HANDOFF_STATE_LATE && !links_->spreads()) return;
   links_->sessions_changed();
   poller_.wake();  // callbacks come from dispatch() alone
 }
@@ -326,6 +328,12 @@ void Service::obey(Channel::Message& message) {
     case Type::kRelink: {
       const auto order = protocol::decode<protocol::Relink>(message.body);
       return order ? relink(*order, message.fds) : broken(order.error());
+    }
+    case Type::kSpread: {
+      const auto order = protocol::decode<protocol::Spread>(message.body);
+      if (!order) return broken(order.error());
+      links_->spread(order->permille);
+      return;
     }
     case Type::kDrain: {
       const auto order = protocol::decode<protocol::Drain>(message.body);

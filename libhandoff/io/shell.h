@@ -42,6 +42,7 @@ struct HandoffParameters {
   std::uint64_t id = 0;
   core::Limits limits;
   bool drain_incompatible = false;
+  std::uint32_t spread = 0;  // permille that moves at the switch; 0: all
 };
 
 // Something has run out: fds, memory, room for either.

@@ -37,6 +37,9 @@ Result<Handoff> read_handoff(std::string_view body) {
       case varint(7):
         m.drain_incompatible = wire::flag(r);
         return true;
+      case varint(8):
+        m.spread = u32(r);
+        return true;
       default:
         return false;
     }
@@ -143,6 +146,15 @@ Result<Relink> decode(std::string_view body) {
       default:
         return false;
     }
+  });
+}
+
+template <>
+Result<Spread> decode(std::string_view body) {
+  return parse<Spread>("Spread", body, [](Spread& m, pbf_reader& r, std::uint32_t field) {
+    if (field != varint(1)) return false;
+    m.permille = u32(r);
+    return true;
   });
 }
 

@@ -42,6 +42,7 @@ constexpr TypeName kNames[] = {
     {Type::kGroupResumed, "GroupResumed"},
     {Type::kGroupAbort, "GroupAbort"},
     {Type::kDrain, "Drain"},
+    {Type::kSpread, "Spread"},
     {Type::kRelink, "Relink"},
     {Type::kLate, "Late"},
 };

@@ -46,6 +46,7 @@ enum class Type : std::uint8_t {
   kCancel = 68,
   kDrain = 69,
   kRelink = 70,
+  kSpread = 71,
   // service to supervisor
   kRegister = 96,
   kOwner = 97,

@@ -148,6 +148,7 @@ struct Handoff {
   std::uint64_t stall_us = 0;
   std::uint64_t budget_us = 0;
   bool drain_incompatible = false;
+  std::uint32_t spread = 0;
 };
 struct Start {
   std::uint32_t protocol_min = 0;
@@ -174,6 +175,9 @@ struct Cancel {
   std::string reason;
 };
 enum class LatePolicy : std::uint8_t { kMove = 0, kClose = 1, kKeep = 2 };
+struct Spread {
+  std::uint32_t permille = 0;
+};
 struct Relink {
   std::uint64_t other = 0;
   std::uint64_t budget_us = 0;
@@ -330,6 +334,8 @@ template <>
 Result<Cancel> decode(std::string_view body);
 template <>
 Result<Drain> decode(std::string_view body);
+template <>
+Result<Spread> decode(std::string_view body);
 template <>
 Result<Relink> decode(std::string_view body);
 

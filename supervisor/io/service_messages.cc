@@ -148,6 +148,7 @@ void fill(v1::Handoff& out, const HandoffEnd& end) {
   out.set_stall_us(static_cast<std::uint64_t>(to_us(end.timeouts.stall)));
   out.set_budget_us(static_cast<std::uint64_t>(to_us(end.timeouts.freeze_budget)));
   if (end.drain_incompatible) out.set_drain_incompatible(true);
+  out.set_spread(end.spread);
 }
 
 v1::Start start(const std::string& service, Generation generation, const std::string& report_path) {
@@ -226,6 +227,12 @@ std::string encode_drain(Time deadline, LateSessions policy) {
   out.set_policy(policy == LateSessions::kMove    ? v1::LATE_MOVE
                  : policy == LateSessions::kClose ? v1::LATE_CLOSE
                                                   : v1::LATE_KEEP);
+  return out.SerializeAsString();
+}
+
+std::string encode_spread(std::uint32_t permille) {
+  v1::Spread out;
+  out.set_permille(permille);
   return out.SerializeAsString();
 }
 

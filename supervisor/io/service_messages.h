@@ -55,6 +55,7 @@ struct HandoffEnd {
   std::uint32_t peer_pid = 0;
   Timeouts timeouts;
   bool drain_incompatible = false;
+  std::uint32_t spread = 0;  // permille; 0 if it is not progressive
 };
 
 // Fresh: the listeners, whose fds are the frame's in that order.
@@ -66,6 +67,7 @@ std::string encode_start_heir(const std::string& service, Generation generation,
 std::string encode_donate(Generation heir, const HandoffEnd& end);
 std::string encode_stop(Time deadline);
 std::string encode_drain(Time deadline, LateSessions policy);
+std::string encode_spread(std::uint32_t permille);
 std::string encode_relink(Generation other, Duration budget);
 std::string encode_query(std::uint64_t id);
 std::string encode_cancel(std::uint64_t handoff_id, const std::string& reason);

@@ -191,11 +191,13 @@ supervisor::HandoffEnd any_end(In& in) {
   end.timeouts.stall = any_timeout(in);
   end.timeouts.freeze_budget = any_timeout(in);
   end.drain_incompatible = in.ConsumeBool();
+  end.spread = in.ConsumeIntegralInRange<std::uint32_t>(0, 1000);
   return end;
 }
 
 void check_end(const protocol::Handoff& read, const supervisor::HandoffEnd& end) {
   CHECK_THAT(read.drain_incompatible == end.drain_incompatible, "");
+  CHECK_THAT(read.spread == end.spread, "");
   CHECK_THAT(read.id == end.id && read.peer_pid == end.peer_pid, "");
   CHECK_THAT(read.channel_index == end.channel_index && read.peer_index == end.peer_index, "");
   CHECK_THAT(read.stall_us == static_cast<std::uint64_t>(supervisor::to_us(end.timeouts.stall)),
@@ -254,6 +256,10 @@ void order_others(In& in) {
       supervisor::encode_drain(supervisor::Time(std::chrono::microseconds(us)), policy));
   CHECK_THAT(drain.deadline_us == static_cast<std::uint64_t>(us), "");
   CHECK_THAT(static_cast<int>(drain.policy) == static_cast<int>(policy), "");
+  const auto permille = in.ConsumeIntegralInRange<std::uint32_t>(0, 1000);
+  CHECK_THAT(read<protocol::Spread>(Type::kSpread, supervisor::encode_spread(permille)).permille ==
+                 permille,
+             "");
   const auto other = number(in);
   const auto relink = read<protocol::Relink>(
       Type::kRelink, supervisor::encode_relink(other, std::chrono::microseconds(us % 1'000'000)));

@@ -7,6 +7,7 @@
 #include <csignal>
 
 #include "client.h"
+#include "core/spread.h"
 #include "harness.h"
 #include "io/process.h"
 #include "line_service.h"
@@ -37,17 +38,18 @@ class LinkTest : public ::testing::Test {
   // The heir as owner; what becomes of the donor is the test's to look at.
   std::unique_ptr<Child> hand_over(Child& donor, const LineServiceOptions& options,
                                    std::uint64_t budget_us = 5'000'000,
-                                   bool drain_incompatible = false) {
+                                   bool drain_incompatible = false, std::uint32_t spread = 0) {
     auto pair = io::Channel::make_pair();
     Child::Handoff handoff;
     handoff.channel = std::move(pair->second);
     handoff.peer_pidfd = donor.pidfd();
     handoff.budget_us = budget_us;
+    handoff.spread = spread;
     auto heir = std::make_unique<Child>(
         ++generation_, [&] { return run_line_service(options); }, &handoff);
     heir->await_message<v1::Register>(Type::kRegister);
     donor.donate(std::move(pair->first), heir->pidfd(), 1, 10'000'000, budget_us,
-                 drain_incompatible);
+                 drain_incompatible, spread);
     owner_ = heir->await_message<v1::Owner>(Type::kOwner);
     return heir;
   }
@@ -452,6 +454,97 @@ TEST_F(LinkTest, AtTheEndOfTheDrainThoseAreClosedThatCanNotMove) {
   drain(*donor, v1::LATE_MOVE, 10'000);
   EXPECT_EQ("RESET", client.line());
   EXPECT_TRUE(exited_well(donor->wait()));
+}
+
+// ---- progressive
+
+LineServiceOptions sharing_nothing(const std::string& version) {
+  auto options = holding(version);
+  options.independent = true;
+  return options;
+}
+
+void spread(Child& child, std::uint32_t permille) {
+  v1::Spread order;
+  order.set_permille(permille);
+  send(child.control(), Type::kSpread, order);
+}
+
+// How many of them release 2 answers; each line is counted, so none is lost or answered twice.
+std::size_t count_at_two(std::vector<std::unique_ptr<Client>>& clients, int line) {
+  std::size_t out = 0;
+  for (auto& client : clients) {
+    const std::string answer = ask(*client, "who");
+    EXPECT_EQ(std::to_string(line), answer.substr(0, answer.find(' ')));
+    if (answer == std::to_string(line) + " 2\n") ++out;
+  }
+  return out;
+}
+
+TEST_F(LinkTest, SharesMoveThereAndBackAndNewConnectionsGoByTheSameShare) {
+  auto first = start(sharing_nothing("1"));
+  std::vector<std::unique_ptr<Client>> clients;
+  const auto connect = [&](int n) {
+    for (int i = 0; i < n; ++i) {
+      clients.push_back(std::make_unique<Client>(address_));
+      ask(*clients.back(), "x");
+    }
+  };
+  connect(200);
+  auto second = hand_over(*first, sharing_nothing("2"), 5'000'000, false, 100);
+  const auto moved = static_cast<std::size_t>(owner_.sessions());
+  EXPECT_GT(moved, 5U);
+  EXPECT_LT(moved, 50U);
+  EXPECT_EQ(200U - moved, waiting(*first));
+  EXPECT_EQ(moved, count_at_two(clients, 2));
+  for (auto& client : clients) ask(*client, "x");  // so that all count alike: 3
+
+  const auto settle = [&](std::uint32_t permille, std::uint64_t wanted) {
+    spread(*first, permille);
+    spread(*second, permille);
+    while (waiting(*first) != wanted) {
+    }
+  };
+  const auto share_of = [](std::uint64_t generation, std::uint64_t n, std::uint32_t permille) {
+    std::uint64_t stay = 0;
+    for (std::uint64_t i = 1; i <= n; ++i) {
+      if (!core::is_the_newer_ones(generation << 40 | i, permille)) ++stay;
+    }
+    return stay;
+  };
+  settle(500, share_of(1, 200, 500));
+  EXPECT_EQ(200U - share_of(1, 200, 500), count_at_two(clients, 4));
+
+  // New ones are accepted by the second release and given back by the same share.
+  std::vector<std::unique_ptr<Client>> older = std::move(clients);
+  clients.clear();
+  connect(100);
+  while (waiting(*first) != share_of(1, 200, 500) + share_of(2, 100, 500)) {
+  }
+  EXPECT_EQ(100U - share_of(2, 100, 500), count_at_two(clients, 2));
+
+  // It is not well: all of them go back.
+  settle(0, 300);
+  EXPECT_EQ(0U, count_at_two(older, 5));
+  EXPECT_EQ(0U, count_at_two(clients, 3));
+  spread(*first, 1000);
+  spread(*second, 1000);
+  EXPECT_TRUE(exited_well(first->wait()));
+  EXPECT_EQ(200U, count_at_two(older, 6));
+  EXPECT_EQ(100U, count_at_two(clients, 4));
+}
+
+TEST_F(LinkTest, ProgressiveIsRefusedForSessionsThatMayShareSomething) {
+  auto donor = start(holding("1"));
+  Client client(address_);
+  ask(client, "x");
+  auto pair = io::Channel::make_pair();
+  StandIn heir;
+  donor->donate(std::move(pair->first), heir.pidfd(), 1, 10'000'000, 5'000'000, false, 100);
+  const auto failed = donor->await_message<v1::Failed>(Type::kFailed);
+  EXPECT_EQ(v1::REJECTED, failed.code());
+  EXPECT_THAT(failed.reason(), ::testing::HasSubstr("is not declared independent"));
+  EXPECT_EQ("2 1\n", ask(client, "who"));
 }
 
 // ---- what is refused

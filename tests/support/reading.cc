@@ -143,6 +143,8 @@ void copy(const protocol::GroupAbort& from, v1::GroupAbort& to) {
   to.set_reason(from.reason.text);
 }
 
+void copy(const protocol::Spread& from, v1::Spread& to) { to.set_permille(from.permille); }
+
 void copy(const protocol::Relink& from, v1::Relink& to) {
   to.set_other(from.other);
   to.set_budget_us(from.budget_us);
@@ -170,6 +172,7 @@ void copy(const protocol::Handoff& from, v1::Handoff& to) {
   to.set_stall_us(from.stall_us);
   to.set_budget_us(from.budget_us);
   to.set_drain_incompatible(from.drain_incompatible);
+  to.set_spread(from.spread);
 }
 
 void copy(const protocol::Start& from, v1::Start& to) {
@@ -282,6 +285,8 @@ Reader reader_of(Type type) {
       return read<protocol::GroupAbort, v1::GroupAbort>;
     case Type::kRelink:
       return read<protocol::Relink, v1::Relink>;
+    case Type::kSpread:
+      return read<protocol::Spread, v1::Spread>;
     case Type::kDrain:
       return read<protocol::Drain, v1::Drain>;
     default:

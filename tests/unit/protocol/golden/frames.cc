@@ -64,6 +64,12 @@ supervisor::HandoffEnd draining_end(std::uint32_t first_fd) {
   return out;
 }
 
+supervisor::HandoffEnd spreading_end(std::uint32_t first_fd) {
+  auto out = handoff_end(first_fd);
+  out.spread = 10;
+  return out;
+}
+
 protocol::Hello hello() {
   return {.protocol_min = 1,
           .protocol_max = 1,
@@ -152,6 +158,8 @@ std::vector<Frame> supervisor_frames() {
       {Type::kQuery, "", 0, supervisor::encode_query(300)},
       {Type::kCancel, "", 0, supervisor::encode_cancel(77, "the operator gave up")},
       {Type::kDonate, "drain", 3, supervisor::encode_donate(4, draining_end(1))},
+      {Type::kSpread, "", 0, supervisor::encode_spread(100)},
+      {Type::kDonate, "spread", 3, supervisor::encode_donate(4, spreading_end(1))},
       {Type::kRelink, "", 2, supervisor::encode_relink(3, 250ms)},
       {Type::kDrain, "", 0,
        supervisor::encode_drain(supervisor::Time(123456789012us),
