@@ -93,6 +93,12 @@ struct SendRelink {
   Generation owner = 0;
 };
 
+// Progressive: so many of a thousand sessions are the owner's.
+struct SendSpread {
+  Generation generation = 0;
+  std::uint32_t permille = 0;
+};
+
 struct Note {
   enum class Level { kInfo, kWarning, kError };
   Level level = Level::kInfo;
@@ -101,7 +107,7 @@ struct Note {
 
 using Effect = std::variant<Spawn, SendDonate, SendStop, SendCancel, Signal, OpenCandidate,
                             TakeCandidate, DropCandidate, Announce, Conclude, Refuse, ReportStopped,
-                            Note, SendDrain, SendRelink>;
+                            Note, SendDrain, SendRelink, SendSpread>;
 using Effects = std::vector<Effect>;
 
 }  // namespace handoff::supervisor

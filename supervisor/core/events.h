@@ -120,6 +120,9 @@ struct Found {
 struct HandoffRequested {
   bool same_release = false;  // `restart`; else a candidate has to be opened
   Timeouts timeouts;
+  // Progressive: thousandths of the sessions that move one after the other; empty: all at once.
+  std::vector<std::uint32_t> shares = {};
+  Duration pause{};
 };
 struct CandidateReady {};
 struct CandidateFailed {

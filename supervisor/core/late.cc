@@ -14,20 +14,30 @@ std::string generation_of(Generation generation) {
 
 }  // namespace
 
-Effects LateProcesses::on(const DonorLate& late, Time now) {
-  Effects out;
+Effects LateProcesses::on(const DonorLate& late, Time now, bool progressive) {
   const bool fresh = !late_.contains(late.generation);
   One& one = late_[late.generation];
   one.waiting = late.waiting;
   one.moved = late.moved;
   one.closed = late.closed;
   one.linked = late.linked;
-  if (!fresh) return out;
-  const Time until = now + policy_.drain;
-  if (policy_.policy != LateSessions::kKeep) one.next = until + kMargin;
-  out.push_back(SendDrain{late.generation, until, policy_.policy});
+  if (!fresh) return {};
+  Effects out = progressive ? Effects{} : drain(now);
   out.push_back(Note{Note::Level::kInfo, generation_of(late.generation) + " keeps " +
-                                             sessions(late.waiting) + " that are busy"});
+                                             sessions(late.waiting) +
+                                             (progressive ? " for now" : " that are busy")});
+  return out;
+}
+
+Effects LateProcesses::drain(Time now) {
+  Effects out;
+  const Time until = now + policy_.drain;
+  for (auto& [generation, one] : late_) {
+    if (one.drained || one.retired) continue;
+    one.drained = true;
+    if (policy_.policy != LateSessions::kKeep) one.next = until + kMargin;
+    out.push_back(SendDrain{generation, until, policy_.policy});
+  }
   return out;
 }
 

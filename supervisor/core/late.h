@@ -24,6 +24,7 @@ class LateProcesses {
     std::uint64_t moved = 0;
     std::uint64_t closed = 0;
     bool linked = false;
+    bool drained = false;          // it was told until when
     std::optional<Time> relinked;  // a new link was made for it, not before this
     bool retired = false;          // nothing left; it is about to exit
     std::optional<Time> next;
@@ -38,7 +39,10 @@ class LateProcesses {
 
   explicit LateProcesses(Policy policy) : policy_(policy) {}
 
-  Effects on(const DonorLate& late, Time now);
+  // progressive: it is not drained before drain().
+  Effects on(const DonorLate& late, Time now, bool progressive = false);
+  // What was progressive is waited for like others from here on.
+  Effects drain(Time now);
   Effects on(const DonorRetired& retired, Time now);
   Effects on(const Exited& exited);
   // There is an owner that settles down; late processes without a link to it get one.

@@ -20,6 +20,7 @@ std::optional<Time> Service::deadline() const {
   consider(kill_at_);
   if (upgrade_) consider(upgrade_->deadline());
   consider(late_.deadline());
+  consider(progressive_.deadline());
   return earliest;
 }
 
@@ -103,6 +104,8 @@ void Service::on(const HandoffRequested& request, Time now) {
     return;
   }
   request_ = request.timeouts;
+  request_shares_ = request.shares;
+  request_pause_ = request.pause;
   if (request.same_release) {
     begin_handoff(false, now);
   } else {
@@ -167,6 +170,8 @@ void Service::begin_handoff(bool candidate, Time now) {
     start_fresh(candidate, now);
     return;
   }
+  end_progressive(now);
+  progressive_.plan(std::exchange(request_shares_, {}), request_pause_);
   const Generation heir = ++last_;
   alive_.insert(heir);
   upgrade_candidate_ = candidate;
@@ -249,6 +254,7 @@ void Service::follow(Upgrade::Step step, Time now) {
   for (Effect& effect : step.effects) out_.push_back(std::move(effect));
   if (step.turn == Upgrade::Turn::kHeirOwns) {
     current_ = upgrade_->heir();
+    progressive_.switched(upgrade_->donor(), current_, now);
     registered_ = true;
     running_since_ = now;
     backoff_.reset();
@@ -265,6 +271,7 @@ void Service::follow(Upgrade::Step step, Time now) {
   upgrade_candidate_ = false;
   out_.push_back(Conclude{upgrade_->report()});
   const bool ended_before_switch = current_ != 0 && current_ == upgrade_->donor();
+  if (!progressive_.under_way()) progressive_.end();
   upgrade_.reset();
   relink(now);
   if (state_ == State::kStopping) {
@@ -288,6 +295,7 @@ void Service::on(const SpawnFailed& failed, Time now) {
 
 void Service::on(const Exited& exited, Time now) {
   alive_.erase(exited.generation);
+  if (progressive_.concerns(exited.generation)) end_progressive(now);
   add(late_.on(exited));
   const bool current = exited.generation == current_;
   // A donor's death in the middle of a handoff is the handoff's to judge; an heir that has taken
@@ -386,6 +394,7 @@ void Service::on(const Tick&, Time now) {
     for (const Generation generation : alive_) out_.push_back(Signal{generation, true});
   }
   add(late_.tick(now));
+  if (state_ == State::kRunning && !upgrade_) next_share(now);
   forward(Tick{}, now);
 }
 
@@ -393,9 +402,33 @@ void Service::on(const Tick&, Time now) {
 void Service::on(const DonorLate& late, Time now) {
   if (late.generation == current_ && !upgrade_) return;  // nobody has heard of a switch
   alive_.insert(late.generation);
-  add(late_.on(late, now));
+  // It may be heard before the heir.
+  const bool progressive =
+      progressive_.first() != 0 && (progressive_.late() == late.generation ||
+                                    (upgrade_ && upgrade_->donor() == late.generation));
+  add(late_.on(late, now, progressive));
   forward(late, now);
   relink(now);
+}
+
+// Both are told: the one gives, and the other gives back what is not its own.
+void Service::next_share(Time now) {
+  const auto step = progressive_.tick(now);
+  if (!step) return;
+  note(Note::Level::kInfo, "now " + std::to_string(step->permille / 10) +
+                               " % of the sessions are " + "generation " +
+                               std::to_string(step->owner) + "'s");
+  add({SendSpread{step->late, step->permille}, SendSpread{step->owner, step->permille}});
+  if (!progressive_.under_way()) add(late_.drain(now));
+}
+
+// A handoff to yet another process, or the end of one of the two: what is left goes to whoever is
+// the owner.
+void Service::end_progressive(Time now) {
+  if (!progressive_.under_way()) return;
+  add({SendSpread{progressive_.late(), 1000}, SendSpread{current_, 1000}});
+  progressive_.end();
+  add(late_.drain(now));
 }
 
 // Not during a handoff: the heir is passed the links that there are at its beginning.

@@ -17,6 +17,7 @@
 #include "core/backoff.h"
 #include "core/effects.h"
 #include "core/late.h"
+#include "core/progressive.h"
 #include "core/upgrade.h"
 
 namespace handoff::supervisor {
@@ -53,6 +54,7 @@ class Service {
   Found found() const;
   std::uint64_t restarts() const { return restarts_; }
   const LateProcesses& late() const { return late_; }
+  const Progressive& progressive() const { return progressive_; }
   // No process of it is alive, and none is about to be.
   bool idle() const { return state_ == State::kStopped && alive_.empty() && !opening_; }
 
@@ -100,6 +102,8 @@ class Service {
   void note(Note::Level level, std::string text);
   void add(Effects effects);
   void relink(Time now);
+  void next_share(Time now);
+  void end_progressive(Time now);
 
   Policy policy_;
   State state_ = State::kStopped;
@@ -117,6 +121,9 @@ class Service {
   std::optional<Fresh> fresh_;
   std::optional<Upgrade> upgrade_;
   LateProcesses late_;
+  Progressive progressive_;
+  std::vector<std::uint32_t> request_shares_;  // as request_
+  Duration request_pause_{};
   bool upgrade_candidate_ = false;
   Backoff backoff_;
   std::uint64_t restarts_ = 0;

@@ -158,7 +158,8 @@ bool ServiceRunner::send_start(const Spawn& spawn, Process& process) {
                                               .peer_index = 1,
                                               .peer_pid = static_cast<std::uint32_t>(donor->pid),
                                               .timeouts = spawn.timeouts,
-                                              .drain_incompatible = config_.drain_incompatible},
+                                              .drain_incompatible = config_.drain_incompatible,
+                                              .spread = machine_.progressive().first()},
                                              host_.report_path);
   const int fds[] = {channel->first.get(), donor->pidfd.get()};
   return process.send(protocol::Type::kStart, body, fds);
@@ -177,7 +178,8 @@ void ServiceRunner::apply(const SendDonate& donate) {
                                                 .peer_index = 1,
                                                 .peer_pid = static_cast<std::uint32_t>(heir->pid),
                                                 .timeouts = donate.timeouts,
-                                                .drain_incompatible = config_.drain_incompatible}),
+                                                .drain_incompatible = config_.drain_incompatible,
+                                                .spread = machine_.progressive().first()}),
                     fds);
     heir->donor_end.reset();
   }
@@ -218,6 +220,13 @@ void ServiceRunner::apply(const SendRelink& relink) {
   };
   send(*late, pair->first, *owner);
   send(*owner, pair->second, *late);
+}
+
+void ServiceRunner::apply(const SendSpread& spread) {
+  Process* process = find(spread.generation);
+  if (process != nullptr) {
+    (void)process->send(protocol::Type::kSpread, encode_spread(spread.permille));
+  }
 }
 
 void ServiceRunner::apply(const SendCancel& cancel) {

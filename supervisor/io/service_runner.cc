@@ -66,10 +66,13 @@ void ServiceRunner::deadline_passed() {
 // ------------------------------------------------------------------------------------
 
 void ServiceRunner::upgrade(const std::string& path, std::optional<std::vector<std::string>> args,
-                            const Timeouts& timeouts, const ClientPtr& client) {
+                            const Timeouts& timeouts, const ClientPtr& client,
+                            std::vector<std::uint32_t> shares, Duration pause) {
   wanted_path_ = path.empty() ? release_->path : path;
   wanted_args_ = args ? std::move(*args) : release_->args;
-  request({.same_release = false, .timeouts = timeouts}, client);
+  request(
+      {.same_release = false, .timeouts = timeouts, .shares = std::move(shares), .pause = pause},
+      client);
 }
 
 void ServiceRunner::restart(const Timeouts& timeouts, const ClientPtr& client) {
@@ -278,7 +281,9 @@ json ServiceRunner::status() const {
            {"since", nullptr},
            {"restarts", machine_.restarts()},
            {"last_upgrade", last_upgrade_},
-           {"late", late_json()}};
+           {"late", late_json()},
+           {"share",
+            machine_.progressive().under_way() ? machine_.progressive().share() / 10.0 : 100.0}};
   if (!release.name.empty()) out["release"] = release.name;
   if (process != nullptr) {
     out["generation"] = process->generation;

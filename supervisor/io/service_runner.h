@@ -54,7 +54,8 @@ class ServiceRunner {
   SavedService saved() const;
   // To the file at that path; args: nullopt keeps those of the release that runs. path "" likewise.
   void upgrade(const std::string& path, std::optional<std::vector<std::string>> args,
-               const Timeouts& timeouts, const ClientPtr& client);
+               const Timeouts& timeouts, const ClientPtr& client,
+               std::vector<std::uint32_t> shares = {}, Duration pause = {});
   void restart(const Timeouts& timeouts, const ClientPtr& client);
   void stop(bool at_once, const ClientPtr& client);
 
@@ -85,6 +86,7 @@ class ServiceRunner {
   void apply(const Note& note);
   void apply(const SendDrain& drain);
   void apply(const SendRelink& relink);
+  void apply(const SendSpread& spread);
   void remember(nlohmann::json answer);
 
   Result<void> launch(const Spawn& spawn, Process& process);

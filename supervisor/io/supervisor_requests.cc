@@ -58,7 +58,9 @@ void Supervisor::serve(const ClientPtr& client, const json& request) {
     std::optional<std::vector<std::string>> args;
     if (request.contains("args")) args = request.at("args").get<std::vector<std::string>>();
     service.upgrade(request.value("path", ""), std::move(args),
-                    timeouts_from(request, service.timeouts()), client);
+                    timeouts_from(request, service.timeouts()), client,
+                    request.value("shares", std::vector<std::uint32_t>{}),
+                    std::chrono::microseconds(request.value("pause_us", std::uint64_t{0})));
   } else if (command == "restart") {
     service.restart(timeouts_from(request, service.timeouts()), client);
   } else if (command == "stop") {

@@ -167,6 +167,35 @@ TEST(LateSessionsTest, TooManyGenerationsRefuseTheNextUpgradeAndSayWhoIsBusy) {
   EXPECT_EQ(ask(busy, "a"), "3 1 a");
 }
 
+// ---- progressive
+
+TEST(LateSessionsTest, AProgressiveUpgradeMovesShareAfterShare) {
+  Supervisor supervisor({.command = {echo(1)}});
+  EchoSwarm swarm({.port = supervisor.port(), .residents = 200, .visitors_per_second = 100});
+  ASSERT_TRUE(swarm.wait_until_each_answered_by("1", Deadline::in(30s)));
+  const auto upgrade =
+      supervisor.upgrade(echo(2), {}, {"--progressive", "10%,50%,100%", "--pause", "300ms"});
+  ASSERT_EQ(upgrade.status, 0) << upgrade.describe();
+  const auto moved = upgrade.done().at("sessions").at("moved").get<std::size_t>();
+  const auto waiting = upgrade.done().at("sessions").at("waiting").get<std::size_t>();
+  EXPECT_GT(waiting, 3 * moved) << upgrade.describe();
+  wait_until(supervisor, [](const auto& s) { return s.at("share") == 50.0 && late(s) == 1; });
+  wait_until(supervisor, [](const auto& s) { return late(s) == 0; });
+  ASSERT_TRUE(swarm.wait_until_each_answered_by("2", Deadline::in(30s)));
+  const auto report = swarm.stop(Deadline::in(30s));
+  EXPECT_TRUE(report.flawless()) << report.describe();
+}
+
+TEST(LateSessionsTest, AProgressiveUpgradeOfAServiceWithSectionsIsRefusedAndSaysWhy) {
+  Supervisor supervisor({.command = {program("handoff-kv-1")}, .name = "kv"});
+  const auto refused =
+      supervisor.upgrade(program("handoff-kv-2"), {}, {"--progressive", "10%,100%"});
+  EXPECT_EQ(refused.status, 1) << refused.describe();
+  EXPECT_EQ(refused.done().at("error").at("code"), "rejected") << refused.describe();
+  EXPECT_NE(refused.describe().find("a service without sections"), std::string::npos)
+      << refused.describe();
+}
+
 // ---- other ends
 
 TEST(LateSessionsTest, StoppingTheServiceStopsTheLateOnes) {
