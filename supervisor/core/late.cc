@@ -69,7 +69,11 @@ Effects LateProcesses::on(const Exited& exited) {
 Effects LateProcesses::relink(Generation owner, Time now) {
   Effects out;
   for (auto& [generation, one] : late_) {
-    if (one.linked || one.retired || (one.relinked && now < *one.relinked + kRelinkAgain)) continue;
+    if (one.linked || one.retired) continue;
+    // What it says may be older than the link that was made since. An owner that has just died,
+    // which nobody has seen yet, is no reason not to make one to the next.
+    if (one.relinked_to == owner && now < one.relinked + kRelinkAgain) continue;
+    one.relinked_to = owner;
     one.relinked = now;
     out.push_back(SendRelink{generation, owner});
   }

@@ -25,7 +25,8 @@ class LateProcesses {
     std::uint64_t closed = 0;
     bool linked = false;
     bool drained = false;          // it was told until when
-    std::optional<Time> relinked;  // a new link was made for it, not before this
+    Generation relinked_to = 0;  // a new link was made
+    Time relinked{};
     bool retired = false;          // nothing left; it is about to exit
     std::optional<Time> next;
     bool termed = false;

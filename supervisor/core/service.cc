@@ -170,7 +170,7 @@ void Service::begin_handoff(bool candidate, Time now) {
     start_fresh(candidate, now);
     return;
   }
-  end_progressive(now);
+  give_back();
   progressive_.plan(std::exchange(request_shares_, {}), request_pause_);
   const Generation heir = ++last_;
   alive_.insert(heir);
@@ -255,6 +255,7 @@ void Service::follow(Upgrade::Step step, Time now) {
   if (step.turn == Upgrade::Turn::kHeirOwns) {
     current_ = upgrade_->heir();
     progressive_.switched(upgrade_->donor(), current_, now);
+    gather(now);
     registered_ = true;
     running_since_ = now;
     backoff_.reset();
@@ -295,8 +296,11 @@ void Service::on(const SpawnFailed& failed, Time now) {
 
 void Service::on(const Exited& exited, Time now) {
   alive_.erase(exited.generation);
-  if (progressive_.concerns(exited.generation)) end_progressive(now);
   add(late_.on(exited));
+  if (progressive_.concerns(exited.generation)) {
+    progressive_.end();
+    gather(now);
+  }
   const bool current = exited.generation == current_;
   // A donor's death in the middle of a handoff is the handoff's to judge; an heir that has taken
   // over is both the handoff's and the service's.
@@ -422,13 +426,24 @@ void Service::next_share(Time now) {
   if (!progressive_.under_way()) add(late_.drain(now));
 }
 
-// A handoff to yet another process, or the end of one of the two: what is left goes to whoever is
-// the owner.
-void Service::end_progressive(Time now) {
-  if (!progressive_.under_way()) return;
-  add({SendSpread{progressive_.late(), 1000}, SendSpread{current_, 1000}});
-  progressive_.end();
-  add(late_.drain(now));
+// Another handoff begins, back to the older release perhaps: until that has another owner, what has
+// moved is with the older process again.
+void Service::give_back() {
+  const auto step = progressive_.give_back();
+  if (!step) return;
+  note(Note::Level::kWarning, "generation " + std::to_string(step->owner) +
+                                  " gives back the sessions that it has had so far");
+  add({SendSpread{step->late, 0}, SendSpread{step->owner, 0}});
+}
+
+// There is another owner, or soon will be: whatever was left by shares is its own.
+void Service::gather(Time now) {
+  for (const auto& [generation, one] : late_.all()) {
+    if (!one.drained && !one.retired && !progressive_.concerns(generation)) {
+      add({SendSpread{generation, 1000}});
+    }
+  }
+  if (!progressive_.under_way()) add(late_.drain(now));
 }
 
 // Not during a handoff: the heir is passed the links that there are at its beginning.

@@ -103,7 +103,8 @@ class Service {
   void add(Effects effects);
   void relink(Time now);
   void next_share(Time now);
-  void end_progressive(Time now);
+  void give_back();
+  void gather(Time now);
 
   Policy policy_;
   State state_ = State::kStopped;

@@ -85,6 +85,7 @@ TEST(LateProcessesTest, OneWithoutALinkGetsOneToTheOwner) {
   all.on(alone, at(2ms));
   EXPECT_EQ(show(all.relink(3, at(2ms))), "relink 1>3");
   EXPECT_EQ(show(all.relink(3, at(3ms))), "") << "it has not said anything since";
+  EXPECT_EQ(show(all.relink(4, at(4ms))), "relink 1>4") << "3 had died, which nobody knew";
   all.on(late(1, 3), at(4ms));
   EXPECT_EQ(show(all.relink(3, at(10s))), "");
 }
