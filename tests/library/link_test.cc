@@ -247,6 +247,50 @@ TEST_F(LinkTest, AFailedUpgradeLeavesTheLinkAsItWas) {
   EXPECT_EQ("2 2\n", ask(b, "who"));
 }
 
+// A pid that code of the test in another process is to strike.
+struct Shared {
+  Shared()
+      : pid(static_cast<pid_t*>(::mmap(nullptr, sizeof(pid_t), PROT_READ | PROT_WRITE,
+                                       MAP_SHARED | MAP_ANONYMOUS, -1, 0))) {}
+  ~Shared() { ::munmap(pid, sizeof(pid_t)); }
+  pid_t* pid;
+};
+
+// The group is neither the giver's nor the taker's, and may not be handed on like that: the next
+// switch waits for it, and is given up within its budget.
+TEST_F(LinkTest, AnOwnerDoesNotHandOverInTheMiddleOfAGroup) {
+  Shared shared;
+  auto first = start(holding("1"));
+  *shared.pid = first->pid();
+  Client busy(address_), idle(address_);
+  ask(busy, "hold");
+  ask(idle, "x");
+  auto two = holding("2");
+  two.on_restore = [&, count = 0](SessionId) mutable {
+    if (++count == 2) ::kill(*shared.pid, SIGSTOP);  // the second is the one that comes late
+  };
+  auto second = hand_over(*first, two);
+  EXPECT_EQ(1U, waiting(*first));
+  busy.send("release\n");
+  int status = 0;
+  ASSERT_EQ(first->pid(), ::waitpid(first->pid(), &status, WUNTRACED));
+  ASSERT_TRUE(WIFSTOPPED(status));
+  {
+    RawHeir third(*second, 10'000'000, 200'000);
+    third.send_hello();
+    third.await(Type::kCopyEnd);
+    third.send_copied();
+    const auto failed = second->await_message<v1::Failed>(Type::kFailed);
+    EXPECT_EQ(v1::TIMEOUT, failed.code());
+    EXPECT_THAT(failed.reason(), ::testing::HasSubstr("late sessions"));
+  }
+  EXPECT_EQ("2 2\n", ask(idle, "who"));
+  first->signal(SIGCONT);
+  EXPECT_EQ("2 release\n", busy.line());
+  EXPECT_TRUE(exited_well(first->wait()));
+  EXPECT_EQ("3 2\n", ask(busy, "who"));
+}
+
 // ---- deaths and silence
 
 TEST_F(LinkTest, ATakerThatIsSilentKeepsNothingBack) {
@@ -293,15 +337,6 @@ TEST_F(LinkTest, ATakerThatDiesAfterItHasResumedTakesTheSessionWithIt) {
   EXPECT_THAT(busy.line(), ::testing::AnyOf("EOF", "RESET"));
   EXPECT_EQ("2 1\n", ask(other, "who"));
 }
-
-// A pid that the heir's code in another process is to end.
-struct Shared {
-  Shared()
-      : pid(static_cast<pid_t*>(::mmap(nullptr, sizeof(pid_t), PROT_READ | PROT_WRITE,
-                                       MAP_SHARED | MAP_ANONYMOUS, -1, 0))) {}
-  ~Shared() { ::munmap(pid, sizeof(pid_t)); }
-  pid_t* pid;
-};
 
 TEST_F(LinkTest, AGiverThatDiesWithTheGroupSentLeavesItToTheTaker) {
   Shared shared;
