@@ -186,6 +186,22 @@ TEST(LateSessionsTest, AProgressiveUpgradeMovesShareAfterShare) {
   EXPECT_TRUE(report.flawless()) << report.describe();
 }
 
+TEST(LateSessionsTest, AnUpgradeBackInTheMiddleOfAProgressiveOneGathersAllSessionsAgain) {
+  Supervisor supervisor({.command = {echo(1)}});
+  EchoSwarm swarm({.port = supervisor.port(), .residents = 200, .visitors_per_second = 50});
+  ASSERT_TRUE(swarm.wait_until_each_answered_by("1", Deadline::in(30s)));
+  ASSERT_EQ(supervisor.upgrade(echo(2), {}, {"--progressive", "50%,100%", "--pause", "1h"}).status,
+            0);
+  EXPECT_EQ(supervisor.status().at("share"), 50.0);
+  const auto back = supervisor.upgrade(echo(1));
+  ASSERT_EQ(back.status, 0) << back.describe();
+  wait_until(supervisor, [](const auto& s) { return late(s) == 0; });
+  ASSERT_TRUE(swarm.wait_until_each_answered_by("1", Deadline::in(30s)));
+  const auto report = swarm.stop(Deadline::in(30s));
+  EXPECT_TRUE(report.flawless()) << report.describe();
+  EXPECT_EQ(supervisor.status().at("generation"), 3);
+}
+
 TEST(LateSessionsTest, AProgressiveUpgradeOfAServiceWithSectionsIsRefusedAndSaysWhy) {
   Supervisor supervisor({.command = {program("handoff-kv-1")}, .name = "kv"});
   const auto refused =
