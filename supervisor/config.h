@@ -8,6 +8,7 @@
 
 #include "address.h"
 #include "base/result.h"
+#include "core/late_sessions.h"
 #include "core/time.h"
 
 namespace handoff::supervisor {
@@ -29,13 +30,6 @@ struct HealthCheck {
   Duration timeout = std::chrono::seconds(1);
   int failures = 3;  // in a row, then it is not well
   friend bool operator==(const HealthCheck&, const HealthCheck&) = default;
-};
-
-// What becomes of sessions that are still busy when the drain is over.
-enum class LateSessions {
-  kMove,   // they move as they are
-  kClose,  // they are reset
-  kKeep,   // their process stays until they end by themselves
 };
 
 struct ServiceConfig {

@@ -44,7 +44,7 @@ json report_json(const std::string& service, const Report& report, const Party& 
            {"fresh", report.fresh},
            {"sessions",
             {{"moved", report.moved},
-             {"waiting", 0},
+             {"waiting", report.waiting},
              {"lost", report.lost},
              {"lost_ids", report.lost_ids}}},
            {"bytes", report.bytes},

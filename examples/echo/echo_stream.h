@@ -1,6 +1,7 @@
 // One echo connection, as both releases have it: to its nth line `TEXT\n` the reply is
-// `<n> <version> TEXT\n`, with n counting on across upgrades. What a release keeps beside the count
-// is its own business: see echo-1.cc and echo-2.cc.
+// `<n> <version> TEXT\n`, with n counting on across upgrades. From a line `hold` to a line
+// `release` it is in the middle of something, and stays with its release at an upgrade. What a
+// release keeps beside the count is its own business: see echo-1.cc and echo-2.cc.
 #pragma once
 
 #include <cstddef>

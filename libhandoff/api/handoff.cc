@@ -263,6 +263,7 @@ int handoff_session_open(handoff_t* h, int fd, const struct handoff_session_opti
     auto opened = s.registry().open_session(fd, options);
     if (!opened) return handoff::Failure(opened.error());
     *id = *opened;
+    s.sessions_changed();
     return {};
   });
 }
@@ -272,7 +273,23 @@ int handoff_session_touch(handoff_t* h, uint64_t id) {
 }
 
 int handoff_session_closed(handoff_t* h, uint64_t id) {
-  return run(h, [&](Service& s) { return s.registry().close_session(id); });
+  return run(h, [&](Service& s) -> Result<void> {
+    auto closed = s.registry().close_session(id);
+    if (closed) s.sessions_changed();
+    return closed;
+  });
+}
+
+int handoff_session_hold(handoff_t* h, uint64_t id) {
+  return run(h, [&](Service& s) { return s.registry().hold_session(id, true); });
+}
+
+int handoff_session_release(handoff_t* h, uint64_t id) {
+  return run(h, [&](Service& s) -> Result<void> {
+    auto released = s.registry().hold_session(id, false);
+    if (released) s.sessions_changed();
+    return released;
+  });
 }
 
 uint64_t handoff_session_count(const handoff_t* h) {

@@ -119,12 +119,14 @@ std::vector<Reason> mismatches(const Offer& donor, const Offer& heir) {
                                    "), which release " + from.release + " holds");
     }
   }
+  // An heir that knows no links would not know what a donor with sessions left is, either.
+  const bool may_stay = donor.drain_incompatible && donor.links && heir.links;
   for (const Kind& kind : from.kinds) {
     const Kind* const other = find_kind(to, kind);
     if (other == nullptr) {
       refuse(Code::kUnclaimed, "release " + to.release + " does not claim " + describe(kind) +
                                    ", which release " + from.release + " has");
-    } else if (travels_as(kind, *other) == 0) {
+    } else if (travels_as(kind, *other) == 0 && !may_stay) {
       refuse(Code::kVersion, missing(from, kind, to, *other));
     }
   }
@@ -141,6 +143,17 @@ tl::expected<Plan, Reason> negotiate(const Offer& donor, const Offer& heir) {
     plan.versions.push_back(travels_as(kind, *find_kind(heir.manifest, kind)));
   }
   return plan;
+}
+
+std::vector<std::uint32_t> link_versions(const Manifest& giver, const Manifest& taker) {
+  std::vector<std::uint32_t> out;
+  for (const Kind& kind : giver.kinds) {
+    const auto other = std::find_if(taker.kinds.begin(), taker.kinds.end(), [&](const Kind& k) {
+      return k.name == kind.name && !k.section;
+    });
+    out.push_back(kind.section || other == taker.kinds.end() ? 0 : travels_as(kind, *other));
+  }
+  return out;
 }
 
 std::optional<std::vector<Step>> find_chain(const std::vector<Step>& steps, std::uint32_t from,

@@ -13,7 +13,7 @@ namespace handoff::core {
 
 struct Plan {
   std::uint32_t protocol = 0;
-  // For each of the donor's kinds, the state version that travels.
+  // For each of the donor's kinds, the state version that travels; 0: it stays with the donor.
   std::vector<std::uint32_t> versions;
 };
 
@@ -26,6 +26,8 @@ struct Offer {
   std::uint32_t lane = 0;
   std::uint32_t lanes = 1;
   Manifest manifest;
+  bool links = false;               // it knows what a link is
+  bool drain_incompatible = false;  // donor: what has no version in common may stay
 };
 tl::expected<Plan, Reason> negotiate(const Offer& donor, const Offer& heir);
 // Everything that stands in the way, in the order in which negotiate() looks: it says the first.
@@ -38,6 +40,10 @@ std::uint32_t travels_as(const Kind& donor, const Kind& heir);
 const Kind* find_kind(const Manifest& in, const Kind& like);
 // The versions from one to another, step by step: "1 -> 2 -> 3".
 std::string chain_text(std::uint32_t from, std::uint32_t to);
+
+// What can go over a link from one to the other: for each of the giver's kinds the version, 0 for
+// one that can't go. Sections never do.
+std::vector<std::uint32_t> link_versions(const Manifest& giver, const Manifest& taker);
 
 // The steps that convert one kind of state: N to N+1 and N+1 to N.
 using Step = std::pair<std::uint32_t, std::uint32_t>;

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <span>
 
+#include "core/spread.h"
 #include "io/process.h"
+#include "io/session_record.h"
 #include "io/socket.h"
 #include "protocol/limits.h"
 
@@ -12,14 +14,10 @@ namespace handoff::io {
 using protocol::Type;
 
 // One Sessions frame in the making.
-struct Copier::Batch {
-  std::string body;
-  std::vector<int> fds;         // borrowed
-  std::vector<UniqueFd> blobs;  // keeps the memfds among fds open until they are sent
+struct Copier::Batch : PackedSessions {
   std::vector<std::uint64_t> ids;
   std::vector<std::uint64_t> first;  // of ids, those that the heir gets the fd of
   std::size_t closed = 0;            // taken from the back of closed_
-  std::uint64_t bytes = 0;
 };
 
 Copier::~Copier() {
@@ -42,13 +40,21 @@ Result<void> Copier::begin(Round round) {
       queue_.push_back(id);
     }
     for (const auto& [name, named] : registry_.named) {
-      if (named.fd.valid()) named_.push_back(name);
+      if (named.fd.valid()) named_.push_back({name, named.address, named.fd.get()});
     }
+    for (const LinkEnd& end : links_) named_.push_back({end.name, "", end.fd});
     named_total_ = named_.size();
     for (std::size_t i = 0; i < registry_.sections.size(); ++i) {
       sections_begun_ = true;
       SectionDecl& section = registry_.sections[i];
-      const std::uint32_t version = versions_[registry_.kinds.size() + i];
+      const std::uint32_t version = section_version(i);
+      if (version == 0) {
+        registry_.log(
+            HANDOFF_LOG_WARNING,
+            "section '" + section.name +
+                "' is not handed over: the heir reads no version that this release writes");
+        continue;
+      }
       const auto ok = registry_.call("section '" + section.name + "': begin()",
                                      [&] { return section.ops.begin(section.user, version); });
       if (!ok) return Failure(ok.error());
@@ -57,9 +63,10 @@ Result<void> Copier::begin(Round round) {
   }
   // What is left in the queue can only be ids of sessions that have ended.
   queue_ = std::exchange(next_, {});
+  if (round == Round::kFrozen) leave_behind();
   if (round == Round::kFrozen && registry_.untracked > 0) {
     for (auto& [id, entry] : registry_.sessions) {
-      if (entry.tracked || entry.queued) continue;
+      if (entry.tracked || entry.queued || stays(id, entry)) continue;
       entry.queued = true;
       queue_.push_back(id);
     }
@@ -67,10 +74,23 @@ Result<void> Copier::begin(Round round) {
   return {};
 }
 
+// What stays is decided here, with everything at rest. The heir drops what it has of it.
+void Copier::leave_behind() {
+  for (auto& [id, entry] : registry_.sessions) {
+    if (!stays(id, entry)) continue;
+    staying_.push_back(id);
+    if (!entry.copied) continue;
+    closed_.push_back(id);
+    entry.copied = false;
+  }
+}
+
 void Copier::end(bool moved) {
   if (!sections_begun_) return;
   sections_begun_ = false;
-  for (SectionDecl& section : registry_.sections) {
+  for (std::size_t i = 0; i < registry_.sections.size(); ++i) {
+    if (section_version(i) == 0) continue;
+    SectionDecl& section = registry_.sections[i];
     const auto ok = registry_.call("section '" + section.name + "': end()", [&] {
       section.ops.end(section.user, moved ? 1 : 0);
       return 0;
@@ -139,16 +159,15 @@ Result<Copier::Pumped> Copier::send_named() {
   std::vector<int> fds;
   const std::size_t n = std::min<std::size_t>(named_.size(), 64);
   for (std::size_t i = 0; i < n; ++i) {
-    const std::string& name = named_[named_.size() - 1 - i];
-    const NamedFd& named = registry_.named.at(name);
-    const auto identity = identity_of(named.fd.get());
+    const Passed& named = named_[named_.size() - 1 - i];
+    const auto identity = identity_of(named.fd);
     if (!identity) return Failure(identity.error());
-    message.named.push_back({.name = name,
+    message.named.push_back({.name = named.name,
                              .address = named.address,
                              .inode = identity->inode,
                              .device = identity->device,
                              .fd_index = static_cast<std::uint32_t>(fds.size())});
-    fds.push_back(named.fd.get());
+    fds.push_back(named.fd);
   }
   const auto sent = outcome(channel_.send(Type::kListeners, encode(message), fds));
   if (sent && *sent == Pumped::kSent) {
@@ -175,62 +194,25 @@ Result<Copier::Pumped> Copier::send_ring() {
 }
 
 Result<void> Copier::add_session(Batch& batch, std::uint64_t id, SessionEntry& entry) {
-  const SessionKind& kind = registry_.kinds[entry.kind];
-  handoff_saved saved;
-  const auto called = registry_.call("save() of " + registry_.describe(id, entry.kind), [&] {
-    if (registry_.callbacks.save == nullptr) return -ENOSYS;
-    return registry_.callbacks.save(registry_.callbacks_user, id, &saved);
-  });
-  if (!called) return Failure(called.error());
-  const auto converted = registry_.convert(kind, kind.version, versions_[entry.kind], saved.state);
-  if (!converted) return converted;
+  const auto saved = save_session(registry_, id, entry, versions_[entry.kind]);
+  if (!saved) return Failure(saved.error());
   entry.queued = false;
   if (!entry.tracked) {
     // Nobody said whether it changed: the bytes do.
-    const std::uint64_t hash = checksum(saved.state, saved.input, saved.output) ^ saved.flags;
+    const std::uint64_t hash = checksum(saved->state, saved->input, saved->output) ^ saved->flags;
     if (entry.copied && hash == entry.saved_hash) return {};
     entry.saved_hash = hash;
   }
-  protocol::Session record{.id = id,
-                           .kind = entry.kind,
-                           .flags = entry.independent ? protocol::kSessionIndependent : 0,
-                           .has_fd = !entry.copied,
-                           .layer_flags = saved.flags,
-                           .inode = entry.inode};
-  if (entry.independent) record.counters = counters_of(entry.fd);
-  if (record.has_fd) {
-    const auto identity = identity_of(entry.fd);
-    if (!identity || identity->inode != entry.inode) {
-      return fail(HANDOFF_ERR_IDENTITY, registry_.describe(id, entry.kind) +
-                                            ": its fd is closed or another socket now; call "
-                                            "handoff_session_closed() before close(2)");
-    }
-    batch.fds.push_back(entry.fd);
-    batch.first.push_back(id);
-  }
-  const std::size_t total = saved.state.size() + saved.input.size() + saved.output.size();
-  if (total > protocol::kMaxInline) {
-    if (total > protocol::kMaxSessionBytes) {
-      return fail(-E2BIG, registry_.describe(id, entry.kind) + ": its state is over 4 GiB");
-    }
-    const std::string_view parts[] = {saved.state, saved.input, saved.output};
-    auto blob = make_blob(parts);
-    if (!blob) return Failure(blob.error());
-    record.blob = protocol::Blob{.state_length = saved.state.size(),
-                                 .input_length = saved.input.size(),
-                                 .output_length = saved.output.size(),
-                                 .checksum = checksum(saved.state, saved.input, saved.output)};
-    batch.fds.push_back(blob->get());
-    batch.blobs.push_back(std::move(*blob));
-  } else {
-    record.state = saved.state;
-    record.input = saved.input;
-    record.output = saved.output;
-  }
-  protocol::append(batch.body, record);
+  const auto packed = pack_session(registry_, id, entry, *saved, !entry.copied, batch);
+  if (!packed) return packed;
+  if (!entry.copied) batch.first.push_back(id);
   batch.ids.push_back(id);
-  batch.bytes += total;
   return {};
+}
+
+bool Copier::stays(std::uint64_t id, const SessionEntry& entry) const {
+  return entry.held || versions_[entry.kind] == 0 ||
+         (spread_ != 0 && !core::is_the_newer_ones(id, spread_));
 }
 
 void Copier::take_back(const Batch& batch) {
@@ -255,6 +237,10 @@ Result<Copier::Pumped> Copier::send_sessions() {
     queue_.pop_back();
     const auto it = registry_.sessions.find(id);
     if (it == registry_.sessions.end()) continue;  // ended before it was sent
+    if (stays(id, it->second)) {                   // comes again if it is released
+      it->second.queued = false;
+      continue;
+    }
     const std::size_t fds = batch.fds.size();
     const std::size_t first = batch.first.size();
     const auto added = add_session(batch, id, it->second);
@@ -288,6 +274,10 @@ Result<Copier::Pumped> Copier::send_sessions() {
 
 Result<Copier::Pumped> Copier::send_section() {
   while (section_ < registry_.sections.size()) {
+    if (section_version(section_) == 0) {
+      ++section_;
+      continue;
+    }
     SectionDecl& section = registry_.sections[section_];
     // At most a window of frames is unacknowledged, so the slot of the chunk before that is free.
     const auto slot = static_cast<std::uint32_t>(chunks_ % protocol::kRingSlots);
@@ -336,7 +326,8 @@ Result<Copier::Pumped> Copier::send_end() {
                                                           .chunks = chunks_,
                                                           .checksum = channel_.sent_hash(),
                                                           .frozen_at_ns = frozen_at_ns_,
-                                                          .budget_us = budget_us_}),
+                                                          .budget_us = budget_us_,
+                                                          .late = staying_.size()}),
                                  {&deed_fd_, 1}));
   } else {
     sent = outcome(channel_.send(Type::kCopyEnd, encode(protocol::CopyEnd{round_, at_heir_})));

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "io/channel.h"
@@ -39,6 +40,14 @@ class Copier : public SessionObserver {
 
   // The state version in which each kind travels, from the negotiation.
   void set_versions(std::vector<std::uint32_t> versions) { versions_ = std::move(versions); }
+  // Ends of links to be passed on as named fds; before begin(kFirst).
+  struct LinkEnd {
+    std::string name;
+    int fd = -1;  // borrowed
+  };
+  // Progressive: only these move.
+  void set_spread(std::uint32_t permille) { spread_ = permille; }
+  void set_links(std::vector<LinkEnd> links) { links_ = std::move(links); }
   // For Prepare; before begin(kFrozen).
   void set_frozen(std::uint64_t at_ns, std::uint64_t budget_us, int deed_fd) {
     frozen_at_ns_ = at_ns;
@@ -57,6 +66,8 @@ class Copier : public SessionObserver {
   std::uint64_t at_heir() const { return at_heir_; }
   std::uint64_t sessions_sent() const { return sessions_sent_; }
   std::uint64_t bytes() const { return bytes_; }
+  // Sessions that stay here: held, or of a kind that the heir can't read. From the freeze on.
+  const std::vector<std::uint64_t>& staying() const { return staying_; }
 
   void session_changed(std::uint64_t id, SessionEntry& entry) override;
   void session_closed(std::uint64_t id, const SessionEntry& entry) override;
@@ -72,6 +83,11 @@ class Copier : public SessionObserver {
   Result<Pumped> send_end();
   Result<void> add_session(Batch& batch, std::uint64_t id, SessionEntry& entry);
   void take_back(const Batch& batch);
+  bool stays(std::uint64_t id, const SessionEntry& entry) const;
+  void leave_behind();
+  std::uint32_t section_version(std::size_t i) const {
+    return versions_[registry_.kinds.size() + i];
+  }
   Result<Pumped> outcome(const Result<Channel::Sent>& sent) const;
 
   Registry& registry_;
@@ -85,7 +101,15 @@ class Copier : public SessionObserver {
   std::vector<std::uint64_t> queue_;   // of this round, taken from the back
   std::vector<std::uint64_t> next_;    // changed or opened since it was sent
   std::vector<std::uint64_t> closed_;  // ended, and the heir has it
-  std::vector<std::string> named_;     // not sent yet
+  struct Passed {
+    std::string name;
+    std::string address;
+    int fd = -1;
+  };
+  std::vector<Passed> named_;  // not sent yet
+  std::vector<LinkEnd> links_;
+  std::vector<std::uint64_t> staying_;
+  std::uint32_t spread_ = 0;
   std::size_t named_total_ = 0;
   RingMemory ring_;
   std::size_t section_ = 0;

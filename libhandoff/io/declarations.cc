@@ -1,8 +1,11 @@
 // What a service declares before it is ready: each name once, each well-formed.
 #include <algorithm>
+#include <cstddef>
+#include <cstring>
 
 #include "core/address.h"
 #include "io/registry.h"
+#include "protocol/limits.h"
 
 namespace handoff::io {
 namespace {
@@ -31,6 +34,9 @@ bool Registry::name_taken(const std::string& name) const {
 
 Result<void> Registry::declare_named(const std::string& name, const std::string& address) {
   if (auto ok = check_name("the name", name); !ok) return ok;
+  if (name.starts_with(protocol::kInternalName)) {
+    return fail(-EINVAL, "'" + name + "': names that begin with 'handoff.' are the library's own");
+  }
   if (named.contains(name)) {
     return fail(HANDOFF_ERR_DUPLICATE, "'" + name + "' is declared already");
   }
@@ -80,8 +86,11 @@ Result<void> Registry::declare_section(SectionDecl section) {
 }
 
 Result<void> Registry::set_callbacks(const handoff_callbacks& given, void* user) {
-  if (given.size < sizeof given) return fail(-EINVAL, "handoff_callbacks.size");
-  callbacks = given;
+  // Of a service that was built before sessions could be held.
+  constexpr std::size_t kFirstSize = offsetof(handoff_callbacks, late);
+  if (given.size < kFirstSize) return fail(-EINVAL, "handoff_callbacks.size");
+  callbacks = {};
+  std::memcpy(&callbacks, &given, std::min(given.size, sizeof callbacks));
   callbacks_user = user;
   return {};
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <new>
+#include <unordered_set>
 #include <utility>
 
 #include "core/negotiation.h"
@@ -29,20 +30,23 @@ core::Offer offer_of(const protocol::Hello& hello) {
           .protocol_max = hello.protocol_max,
           .lane = hello.lane,
           .lanes = hello.lanes,
-          .manifest = hello.manifest};
+          .manifest = hello.manifest,
+          .links = hello.links};
 }
 
 }  // namespace
 
 DonorDriver::DonorDriver(Registry& registry, Poller& poller, Reporter& reporter,
-                         HandoffParameters parameters, Channel channel, UniqueFd peer)
+                         HandoffParameters parameters, Channel channel, UniqueFd peer,
+                         std::vector<Copier::LinkEnd> links)
     : registry_(registry),
       poller_(poller),
       reporter_(reporter),
       parameters_(parameters),
       channel_(std::move(channel)),
       peer_(std::move(peer)),
-      donor_(parameters.limits) {
+      donor_(parameters.limits),
+      links_(std::move(links)) {
   if (parameters.limits.rehearsal) rehearsal_.emplace();
   copier_.emplace(registry_, *channel_, rehearsal_ ? &*rehearsal_ : nullptr);
 }
@@ -57,9 +61,13 @@ void DonorDriver::start() {
   hello.protocol_max = protocol::kVersionMax;
   hello.handoff_id = parameters_.id;
   hello.sessions = registry_.sessions.size();
+  hello.links = true;
+  hello.drain_incompatible = drains();
   auto manifest = registry_.manifest(true);
   if (!manifest) {
     handle({E::kRefused, to_reason(manifest.error())});
+  } else if (auto reason = not_progressive()) {
+    handle({E::kRefused, std::move(*reason)});
   } else {
     hello.manifest = std::move(*manifest);
     const auto sent = channel_->send(Type::kHello, encode(hello));
@@ -224,7 +232,9 @@ DonorEvent DonorDriver::greet(std::string_view body) {
   const std::size_t named = manifest->named.size();
   const auto plan = core::negotiate({.protocol_min = protocol::kVersionMin,
                                      .protocol_max = protocol::kVersionMax,
-                                     .manifest = std::move(*manifest)},
+                                     .manifest = std::move(*manifest),
+                                     .links = true,
+                                     .drain_incompatible = drains()},
                                     offer_of(*hello));
   if (!plan) return refused(plan.error());
   const std::uint64_t needed = registry_.sessions.size() + named + kSpareFds;
@@ -233,8 +243,14 @@ DonorEvent DonorDriver::greet(std::string_view body) {
                                           " fds and needs about " + std::to_string(needed) +
                                           "; raise RLIMIT_NOFILE (LimitNOFILE=)"});
   }
+  heir_links_ = hello->links;
   copier_->set_versions(plan->versions);
   if (rehearsal_) rehearsal_->notes.round_trip_ns = now_ns() - started_at_ns_;
+  if (heir_links_) copier_->set_links(links_);
+  copier_->set_spread(parameters_.spread);
+  if (parameters_.spread != 0 && !heir_links_) {
+    return refused({Code::kRejected, "the new release can't take sessions one after the other"});
+  }
   return {E::kHelloAccepted};
 }
 
@@ -337,6 +353,11 @@ void DonorDriver::perform(F effect) {
     case F::kFreeze: {
       failpoint::hit("donor.freeze.before");
       frozen_at_ns_ = now_ns();
+      const auto resting = reporter_.rest_links(now_us() + parameters_.limits.budget / 2);
+      if (!resting) {
+        handle({E::kRefused, {Code::kTimeout, resting.error().message}});
+        return;
+      }
       if (registry_.callbacks.freeze != nullptr) {
         const auto ok = registry_.call(
             "freeze()", [&] { return registry_.callbacks.freeze(registry_.callbacks_user); });
@@ -344,6 +365,10 @@ void DonorDriver::perform(F effect) {
           handle({E::kRefused, to_reason(ok.error())});
           return;
         }
+      }
+      if (auto reason = not_progressive()) {
+        handle({E::kRefused, std::move(*reason)});
+        return;
       }
       copier_->set_frozen(frozen_at_ns_, static_cast<std::uint64_t>(parameters_.limits.budget),
                           deed_->fd());
@@ -362,6 +387,7 @@ void DonorDriver::perform(F effect) {
     case F::kThaw:
       failpoint::hit("donor.thaw.before");
       copier_->end(false);
+      reporter_.wake_links();
       if (registry_.callbacks.thaw != nullptr) {
         const auto ok = registry_.call("thaw()", [&] {
           registry_.callbacks.thaw(registry_.callbacks_user);
@@ -385,7 +411,8 @@ void DonorDriver::perform(F effect) {
       failpoint::hit("donor.close.before");
       channel_done_ = true;
       poller_.unwatch(Role::kChannel);
-      channel_.reset();
+      // With sessions left it becomes a link.
+      if (!stays() || !heir_links_ || donor_.heir_lost()) channel_.reset();
       failpoint::hit("donor.close.after");
       return;
     case F::kRetire:
@@ -423,13 +450,19 @@ void DonorDriver::finish_retired() {
   registry_.observer = nullptr;
   const std::uint64_t sessions = copier_->at_heir();
   const std::uint64_t lost = donor_.heir_lost() ? sessions : 0;
-  reporter_.retired({.handoff_id = parameters_.id,
-                     .at_ns = now_ns(),
-                     .sessions = sessions,
-                     .bytes = copier_->bytes(),
-                     .frozen_at_ns = frozen_at_ns_,
-                     .lost = lost,
-                     .heir_died = donor_.heir_lost()});
+  outcome_ = {.handoff_id = parameters_.id,
+              .at_ns = now_ns(),
+              .sessions = sessions,
+              .bytes = copier_->bytes(),
+              .frozen_at_ns = frozen_at_ns_,
+              .lost = lost,
+              .heir_died = donor_.heir_lost()};
+  left_ = copier_->staying().size();
+  if (stays()) {
+    finish_late();
+    return;
+  }
+  reporter_.retired(outcome_);
   registry_.sessions.clear();
   registry_.untracked = 0;
   if (registry_.callbacks.retired != nullptr) {
@@ -440,6 +473,43 @@ void DonorDriver::finish_retired() {
     if (!ok) registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
   }
   // After the callback: the service may have them in an epoll set of its own.
+  for (auto& [name, named] : registry_.named) named.fd.reset();
+}
+
+// Some here and some there: that is for sessions that share nothing. A reason if these do.
+std::optional<core::Reason> DonorDriver::not_progressive() const {
+  if (parameters_.spread == 0) return std::nullopt;
+  const auto no = [](std::string why) {
+    return core::Reason{Code::kRejected, "a progressive upgrade needs " + std::move(why)};
+  };
+  if (!registry_.can_hold()) return no("a service with the callbacks for late sessions");
+  if (!registry_.sections.empty()) {
+    return no("a service without sections: '" + registry_.sections[0].name +
+              "' is shared by all sessions");
+  }
+  for (const auto& [id, entry] : registry_.sessions) {
+    if (!entry.independent) {
+      return no("sessions that share nothing; " + registry_.describe(id, entry.kind) +
+                " is not declared independent");
+    }
+  }
+  return std::nullopt;
+}
+
+// Everything is the heir's but what stays; io/service reports it, and goes on with it.
+void DonorDriver::finish_late() {
+  std::vector<std::uint64_t> moved;
+  const std::unordered_set<std::uint64_t> staying(copier_->staying().begin(),
+                                                  copier_->staying().end());
+  for (const auto& [id, entry] : registry_.sessions) {
+    if (!staying.contains(id)) moved.push_back(id);
+  }
+  const handoff_callbacks& callbacks = registry_.callbacks;
+  registry_.tell("late()", [&] { callbacks.late(registry_.callbacks_user, left_); });
+  for (const std::uint64_t id : moved) {
+    registry_.remove_session(id);
+    registry_.tell("moved()", [&] { callbacks.moved(registry_.callbacks_user, id); });
+  }
   for (auto& [name, named] : registry_.named) named.fd.reset();
 }
 

@@ -4,6 +4,8 @@
 
 #include <deque>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "core/donor.h"
 #include "io/channel.h"
@@ -18,7 +20,7 @@ class DonorDriver {
  public:
   // Takes the channel and the heir's pidfd.
   DonorDriver(Registry& registry, Poller& poller, Reporter& reporter, HandoffParameters parameters,
-              Channel channel, UniqueFd peer);
+              Channel channel, UniqueFd peer, std::vector<Copier::LinkEnd> links);
   ~DonorDriver();
   DonorDriver(const DonorDriver&) = delete;
   DonorDriver& operator=(const DonorDriver&) = delete;
@@ -32,6 +34,16 @@ class DonorDriver {
   bool finished() const { return donor_.finished(); }
   core::DonorState state() const { return donor_.state(); }
   std::uint64_t id() const { return parameters_.id; }
+
+  // Retired, and these sessions were left here: then the channel, if the heir knows what to do with
+  // it, and its pidfd are the ends of a link.
+  std::uint64_t left() const { return left_; }
+  bool stays() const { return left_ > 0 || parameters_.spread != 0; }
+  std::uint32_t spread() const { return parameters_.spread; }
+  const core::Limits& limits() const { return parameters_.limits; }
+  const protocol::Retired& outcome() const { return outcome_; }
+  std::optional<Channel> take_channel() { return std::exchange(channel_, std::nullopt); }
+  UniqueFd take_peer() { return std::move(peer_); }
 
  private:
   void turn(Role role);
@@ -47,6 +59,9 @@ class DonorDriver {
   void claim();
   void finish_retired();
   void report_rehearsal();
+  void finish_late();
+  std::optional<core::Reason> not_progressive() const;
+  bool drains() const { return parameters_.drain_incompatible && registry_.can_hold(); }
   void report(protocol::Phase phase);
   void update_poller();
 
@@ -68,6 +83,10 @@ class DonorDriver {
   std::uint64_t started_at_ns_ = 0;
   std::uint64_t frozen_at_ns_ = 0;
   std::uint64_t reported_at_ns_ = 0;
+  std::vector<Copier::LinkEnd> links_;
+  bool heir_links_ = false;  // it knows what a link is
+  std::uint64_t left_ = 0;
+  protocol::Retired outcome_;
 };
 
 }  // namespace handoff::io

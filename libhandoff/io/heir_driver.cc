@@ -234,10 +234,13 @@ HeirEvent HeirDriver::greet(std::string_view body) {
                                      .protocol_max = hello->protocol_max,
                                      .lane = hello->lane,
                                      .lanes = hello->lanes,
-                                     .manifest = hello->manifest},
+                                     .manifest = hello->manifest,
+                                     .links = hello->links,
+                                     .drain_incompatible = hello->drain_incompatible},
                                     {.protocol_min = protocol::kVersionMin,
                                      .protocol_max = protocol::kVersionMax,
-                                     .manifest = std::move(*manifest)});
+                                     .manifest = std::move(*manifest),
+                                     .links = true});
   if (!plan) return {E::kRefused, plan.error()};
   const auto mapped = stage_.set_kinds(hello->manifest, plan->versions);
   if (!mapped) return refused(mapped.error());
@@ -264,6 +267,7 @@ HeirEvent HeirDriver::prepare(std::string_view body, const std::vector<UniqueFd>
   if (!deed) return refused(deed.error());
   deed_ = std::move(*deed);
   frozen_at_ns_ = prepare->frozen_at_ns;
+  late_ = prepare->late;
   return {E::kPrepare};
 }
 
@@ -283,6 +287,7 @@ void HeirDriver::send_hello() {
   hello.protocol_max = protocol::kVersionMax;
   hello.handoff_id = parameters_.id;
   hello.fds_max = fds_max_;
+  hello.links = true;
   auto manifest = registry_.manifest(false);
   if (!manifest) {
     handle({E::kRefused, to_reason(manifest.error())});

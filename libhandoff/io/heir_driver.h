@@ -36,6 +36,15 @@ class HeirDriver {
   std::uint64_t frozen_at_ns() const { return frozen_at_ns_; }
   bool donor_died() const { return heir_.donor_died(); }
   const Stage& stage() const { return stage_; }
+  // Once owner(): sessions that the donor kept. If it lives, the channel and its pidfd are the ends
+  // of a link to it.
+  std::uint64_t late() const { return late_; }
+  bool leaves_a_link() const { return late_ > 0 || parameters_.spread != 0; }
+  std::uint32_t spread() const { return parameters_.spread; }
+  Channel take_channel() { return std::move(channel_); }
+  UniqueFd take_peer() { return std::move(peer_); }
+  // Links to processes that were late before, which the donor passed on.
+  std::map<std::string, UniqueFd> take_internal() { return stage_.take_internal(); }
 
  private:
   void turn(Role role);
@@ -75,6 +84,7 @@ class HeirDriver {
   std::uint64_t donor_sessions_ = 0;
   std::uint64_t frozen_at_ns_ = 0;
   std::uint64_t adopted_ = 0;
+  std::uint64_t late_ = 0;
 };
 
 }  // namespace handoff::io

@@ -12,7 +12,7 @@
 
 namespace handoff::io {
 
-enum class Role : std::uint8_t { kControl, kReturn, kChannel, kPeer, kTimer, kWake };
+enum class Role : std::uint8_t { kControl, kReturn, kChannel, kPeer, kLinks, kTimer, kWake };
 
 class Poller {
  public:

@@ -103,10 +103,48 @@ Result<void> Registry::close_session(std::uint64_t id) {
   if (it == sessions.end()) {
     return fail(HANDOFF_ERR_UNKNOWN, "there is no session " + std::to_string(id));
   }
+  if (it->second.away) return fail(-EBUSY, "session " + std::to_string(id) + " is frozen");
   if (observer != nullptr) observer->session_closed(id, it->second);
+  remove_session(id);
+  return {};
+}
+
+void Registry::remove_session(std::uint64_t id) {
+  const auto it = sessions.find(id);
+  if (it == sessions.end()) return;
   if (!it->second.tracked) --untracked;
   sessions.erase(it);
+}
+
+bool Registry::can_hold() const {
+  return callbacks.late != nullptr && callbacks.moved != nullptr &&
+         callbacks.freeze_session != nullptr && callbacks.thaw_session != nullptr;
+}
+
+Result<void> Registry::hold_session(std::uint64_t id, bool held) {
+  const auto it = sessions.find(id);
+  if (it == sessions.end()) {
+    return fail(HANDOFF_ERR_UNKNOWN, "there is no session " + std::to_string(id));
+  }
+  if (held && !can_hold()) {
+    return fail(HANDOFF_ERR_REJECTED,
+                "a service that holds sessions needs the callbacks late, moved, freeze_session and "
+                "thaw_session");
+  }
+  if (it->second.away) return fail(-EBUSY, "session " + std::to_string(id) + " is frozen");
+  if (it->second.held == held) return {};
+  it->second.held = held;
+  // The copy left it out while it was held.
+  if (!held && observer != nullptr) observer->session_changed(id, it->second);
   return {};
+}
+
+void Registry::tell(const char* what, const std::function<void()>& callback) {
+  const auto ok = call(what, [&] {
+    callback();
+    return 0;
+  });
+  if (!ok) log(HANDOFF_LOG_ERROR, ok.error().message);
 }
 
 Result<void> Registry::convert(const SessionKind& kind, std::uint32_t from, std::uint32_t to,

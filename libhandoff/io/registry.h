@@ -65,6 +65,9 @@ struct SessionEntry {
   std::uint32_t kind = 0;   // index into Registry::kinds
   bool tracked = false;
   bool independent = false;
+  bool held = false;     // in the middle of something: it stays at a switch
+  bool away = false;     // in a group on a link: nobody here may touch it
+  bool refused = false;  // a taker did not want it
   // Of the handoff under way: the heir has its fd; it waits to be saved (again).
   bool copied = false;
   bool queued = false;
@@ -111,6 +114,13 @@ class Registry {
   Result<std::uint64_t> open_session(int fd, const handoff_session_options* options);
   Result<void> touch_session(std::uint64_t id);
   Result<void> close_session(std::uint64_t id);
+  Result<void> hold_session(std::uint64_t id, bool held);
+  // It has gone elsewhere: out of the registry without a word to the observer.
+  void remove_session(std::uint64_t id);
+  // The service has all that it takes to hold sessions.
+  bool can_hold() const;
+  // Runs one of the callbacks that nothing can fail; what it throws is logged.
+  void tell(const char* what, const std::function<void()>& callback);
 
   // Converts state from one version of this kind to another in place.
   Result<void> convert(const SessionKind& kind, std::uint32_t from, std::uint32_t to,

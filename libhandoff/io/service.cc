@@ -29,6 +29,11 @@ Result<std::unique_ptr<Service>> Service::open(const handoff_options& options) {
       "session", options.state_version == 0 ? 1 : options.state_version);
   if (!kind) return Failure(kind.error());
   service->fds_max_ = raise_fd_limit();
+  auto links = Links::make(service->registry_);
+  if (!links) return Failure(links.error());
+  service->links_ = std::move(*links);
+  const auto watched = service->poller_.watch(Role::kLinks, service->links_->fd(), false);
+  if (!watched) return Failure(watched.error());
   auto start = take_start();
   if (!start) return Failure(start.error());
   if (*start) service->begin(std::move(**start));
@@ -102,6 +107,7 @@ Result<void> Service::ready() {
     return {};
   }
   state_ = HANDOFF_STATE_HEIR;
+  heir_limits_ = heir_end_->parameters.limits;
   heir_ = std::make_unique<HeirDriver>(registry_, poller_, *this, heir_end_->parameters,
                                        Channel(std::move(heir_end_->channel), "heir"),
                                        std::move(heir_end_->peer), fds_max_);
@@ -140,10 +146,14 @@ Result<void> Service::dispatch() {
   turn(*roles);
   if (donor_ && !donor_->serving() && !donor_->finished()) {
     watch_control(false);  // what the supervisor says now waits until the switch is decided
+    poller_.unwatch(Role::kLinks);
     while (donor_ && !donor_->serving() && !donor_->finished()) {
       const auto frozen = poller_.wait(-1);  // the freeze budget is a deadline of the poller's
       if (!frozen) return Failure(frozen.error());
       turn(*frozen);
+    }
+    if (const auto ok = poller_.watch(Role::kLinks, links_->fd(), false); !ok) {
+      registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
     }
     watch_control(true);
   }
@@ -159,7 +169,11 @@ void Service::turn(const std::vector<Role>& roles) {
       read_control();
     } else if (role == Role::kReturn) {
       come_back();
-    } else if (role != Role::kWake) {
+    } else if (role == Role::kLinks) {
+      links_->turn();
+    } else if (role == Role::kWake) {
+      if (state_ == HANDOFF_STATE_LATE || links_->spreads()) links_->turn();
+    } else {
       if (donor_) {
         donor_->on(role);
       } else if (heir_) {
@@ -175,16 +189,59 @@ void Service::settle() {
   if (state_ == HANDOFF_STATE_HEIR && heir_->owner()) {
     state_ = HANDOFF_STATE_OWNER;
     owner_report_due_ = true;
+    link_to_donor();
     poller_.wake();  // so that the loop's first turn comes here and is seen
   } else if (state_ == HANDOFF_STATE_HEIR && heir_->failed()) {
     state_ = HANDOFF_STATE_FAILED;
     failed({heir_->id(), heir_->reason(), now_ns()});
   } else if (donor_ && donor_->finished()) {
-    state_ =
-        donor_->state() == core::DonorState::kRetired ? HANDOFF_STATE_RETIRED : HANDOFF_STATE_OWNER;
+    const bool retired = donor_->state() == core::DonorState::kRetired;
+    state_ = retired ? HANDOFF_STATE_RETIRED : HANDOFF_STATE_OWNER;
+    if (retired) links_->pass_on();
+    if (retired && donor_->stays()) stay_late();
     donor_.reset();
   }
+  if (state_ == HANDOFF_STATE_LATE) settle_late();
 }
+
+void Service::link_to_donor() {
+  links_->inherit(heir_->take_internal(), heir_limits_);
+  if (heir_->leaves_a_link() && !heir_->donor_died()) {
+    links_->to_late(heir_->take_channel(), heir_->take_peer(), heir_limits_);
+    if (heir_->spread() != 0) links_->spread(heir_->spread());
+  }
+}
+
+void Service::stay_late() {
+  state_ = HANDOFF_STATE_LATE;
+  late_outcome_ = donor_->outcome();
+  registry_.log(HANDOFF_LOG_INFO, "handed over; " + std::to_string(donor_->left()) +
+                                      " sessions stay until they are released or end");
+  if (donor_->spread() != 0) links_->spread(donor_->spread());
+  links_->become_late(donor_->id(), donor_->take_channel(), donor_->take_peer(), donor_->limits());
+}
+
+void Service::settle_late() {
+  if (const auto news = links_->news()) tell_outcome(Type::kLate, encode(*news));
+  if (!links_->done()) return;
+  state_ = HANDOFF_STATE_RETIRED;
+  late_outcome_.at_ns = now_ns();
+  retired(late_outcome_);
+  links_->pass_on();
+  if (registry_.callbacks.retired == nullptr) return;
+  registry_.tell("retired()", [&] {
+    registry_.callbacks.retired(registry_.callbacks_user, late_outcome_.lost);
+  });
+}
+
+void Service::sessions_changed() {
+  if (state_ != HANDOFF_STATE_LATE && !links_->spreads()) return;
+  links_->sessions_changed();
+  poller_.wake();  // callbacks come from dispatch() alone
+}
+
+Result<void> Service::rest_links(core::Time until) { return links_->rest(until); }
+void Service::wake_links() { links_->wake(); }
 
 void Service::watch_control(bool listen) {
   if (!control_) return;
@@ -274,6 +331,22 @@ void Service::obey(Channel::Message& message) {
                                              .state = static_cast<std::uint32_t>(state_)}));
       return;
     }
+    case Type::kRelink: {
+      const auto order = protocol::decode<protocol::Relink>(message.body);
+      return order ? relink(*order, message.fds) : broken(order.error());
+    }
+    case Type::kSpread: {
+      const auto order = protocol::decode<protocol::Spread>(message.body);
+      if (!order) return broken(order.error());
+      links_->spread(order->permille);
+      return;
+    }
+    case Type::kDrain: {
+      const auto order = protocol::decode<protocol::Drain>(message.body);
+      if (!order) return broken(order.error());
+      links_->drain(*order);
+      return;
+    }
     case Type::kCancel: {
       const auto order = protocol::decode<protocol::Cancel>(message.body);
       if (!order) return broken(order.error());
@@ -306,8 +379,24 @@ void Service::donate(const protocol::Donate& donate, std::vector<UniqueFd>& fds)
   state_ = HANDOFF_STATE_DONOR;
   donor_ = std::make_unique<DonorDriver>(registry_, poller_, *this, end->parameters,
                                          Channel(std::move(end->channel), "donor"),
-                                         std::move(end->peer));
+                                         std::move(end->peer), links_->ends());
   donor_->start();
+}
+
+// A donor that is about to freeze would have to pass it on, and has told its heir already what
+// there is: the new end is closed, and the supervisor tries again when the late one says so.
+void Service::relink(const protocol::Relink& relink, std::vector<UniqueFd>& fds) {
+  if (fds.size() != 2) {
+    registry_.log(HANDOFF_LOG_ERROR, "from the supervisor: Relink without a channel and a pidfd");
+    return;
+  }
+  core::Limits limits;
+  if (relink.budget_us > 0) limits.budget = static_cast<core::Duration>(relink.budget_us);
+  if (state_ == HANDOFF_STATE_OWNER) {
+    links_->to_late(Channel(std::move(fds[0])), std::move(fds[1]), limits);
+  } else if (state_ == HANDOFF_STATE_LATE) {
+    links_->to_owner(Channel(std::move(fds[0])), std::move(fds[1]), limits);
+  }
 }
 
 void Service::stop(const protocol::Stop& stop) {
@@ -332,6 +421,8 @@ void Service::report_owner() {
       owner.handoff_id = heir_->id();
       owner.sessions = heir_->adopted();
       owner.lost = heir_->stage().lost();
+      // What the donor had kept has ended with it.
+      if (heir_->donor_died()) owner.lost += heir_->late();
       owner.lost_ids = heir_->stage().lost_ids();
       owner.frozen_at_ns = heir_->frozen_at_ns();
       owner.donor_died = heir_->donor_died();

@@ -16,6 +16,7 @@
 #include "io/control.h"
 #include "io/donor_driver.h"
 #include "io/heir_driver.h"
+#include "io/links.h"
 #include "io/poller.h"
 #include "io/registry.h"
 #include "io/shell.h"
@@ -54,6 +55,11 @@ class Service : public Reporter {
   void failed(const protocol::Failed& failed) override;
   void retired(const protocol::Retired& retired) override;
   void rehearsed(const protocol::Rehearsed& rehearsed) override;
+  Result<void> rest_links(core::Time until) override;
+  void wake_links() override;
+
+  // By the service: one was released, or ended.
+  void sessions_changed();
 
  private:
   explicit Service(Poller poller) : poller_(std::move(poller)) {}
@@ -64,7 +70,12 @@ class Service : public Reporter {
   void obey(Channel::Message& message);
   void donate(const protocol::Donate& donate, std::vector<UniqueFd>& fds);
   void stop(const protocol::Stop& stop);
+  void relink(const protocol::Relink& relink, std::vector<UniqueFd>& fds);
   void settle();
+  // After a switch: the links that it brought, and those that it took away.
+  void link_to_donor();
+  void stay_late();
+  void settle_late();
   void report_owner();
   void watch_control(bool listen);
   void come_back();
@@ -85,6 +96,9 @@ class Service : public Reporter {
   // At most one of them.
   std::unique_ptr<HeirDriver> heir_;
   std::unique_ptr<DonorDriver> donor_;
+  core::Limits heir_limits_;  // of the handoff that it came by
+  std::unique_ptr<Links> links_;
+  protocol::Retired late_outcome_;  // told when the last session has gone
   bool owner_report_due_ = false;
   // What was said last, for a supervisor that was not there: how this process became the owner, and
   // how its last handoff ended.

@@ -22,6 +22,11 @@ class Reporter {
   virtual void failed(const protocol::Failed& failed) = 0;
   virtual void retired(const protocol::Retired& retired) = 0;
   virtual void rehearsed(const protocol::Rehearsed& rehearsed) = 0;
+  // A donor that freezes: the links to late processes rest from here on, with no group under way;
+  // an Error if there still is one at until.
+  virtual Result<void> rest_links(core::Time until) = 0;
+  // It went on: they go on, too.
+  virtual void wake_links() = 0;
 };
 
 // What a driver waits for: its channel, unless nothing more can come of it; the peer's exit, unless
@@ -37,6 +42,8 @@ void await(Poller& poller, const Registry& registry, const Awaited& awaited);
 struct HandoffParameters {
   std::uint64_t id = 0;
   core::Limits limits;
+  bool drain_incompatible = false;
+  std::uint32_t spread = 0;  // permille that moves at the switch; 0: all
 };
 
 // Something has run out: fds, memory, room for either.

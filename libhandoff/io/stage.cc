@@ -19,9 +19,17 @@ std::string name_of(const SectionDecl& section) { return "section '" + section.n
 
 Result<void> Stage::set_kinds(const core::Manifest& donor,
                               const std::vector<std::uint32_t>& versions) {
+  section_stays_.assign(registry_.sections.size(), false);
   for (std::size_t i = 0; i < donor.kinds.size(); ++i) {
     const core::Kind& kind = donor.kinds[i];
     DonorKind mapped{.version = versions[i], .section = kind.section};
+    if (mapped.version == 0) {  // it stays with the donor
+      kinds_.push_back(mapped);
+      for (std::size_t s = 0; s < registry_.sections.size(); ++s) {
+        if (kind.section && registry_.sections[s].name == kind.name) section_stays_[s] = true;
+      }
+      continue;
+    }
     const auto same = [&](const auto& ours) { return ours.name == kind.name; };
     if (kind.section) {
       const auto it = std::find_if(registry_.sections.begin(), registry_.sections.end(), same);
@@ -52,11 +60,13 @@ Result<void> Stage::apply_named(std::string_view body, std::vector<UniqueFd>& fd
   named_seen_ = true;
   named_total_ = message->total;
   for (const protocol::Named& named : message->named) {
+    const bool internal = named.name.starts_with(protocol::kInternalName);
     const auto it = registry_.named.find(named.name);
-    if (it == registry_.named.end()) {
+    if (!internal && it == registry_.named.end()) {
       return fail(HANDOFF_ERR_UNKNOWN, "'" + named.name + "' is not claimed by this release");
     }
-    if (named.fd_index >= fds.size() || !fds[named.fd_index].valid() || it->second.fd.valid()) {
+    UniqueFd& place = internal ? internal_[named.name] : it->second.fd;
+    if (named.fd_index >= fds.size() || !fds[named.fd_index].valid() || place.valid()) {
       return malformed("Listeners: '" + named.name + "' has no fd of its own");
     }
     UniqueFd fd = std::move(fds[named.fd_index]);
@@ -68,8 +78,8 @@ Result<void> Stage::apply_named(std::string_view body, std::vector<UniqueFd>& fd
                                             std::to_string(identity->inode) + " instead of " +
                                             std::to_string(named.inode));
     }
-    it->second.fd = std::move(fd);
-    it->second.address = named.address;
+    place = std::move(fd);
+    if (!internal) it->second.address = named.address;
     ++named_count_;
   }
   return {};
@@ -95,7 +105,8 @@ Result<void> Stage::apply_ring(std::string_view body, std::vector<UniqueFd>& fds
 Result<void> Stage::apply_chunk(std::string_view body) {
   const auto chunk = protocol::decode<protocol::SectionChunk>(body);
   if (!chunk) return Failure(chunk.error());
-  if (chunk->kind >= kinds_.size() || !kinds_[chunk->kind].section) {
+  if (chunk->kind >= kinds_.size() || !kinds_[chunk->kind].section ||
+      kinds_[chunk->kind].version == 0) {
     return malformed("SectionChunk: of no section");
   }
   if (chunk->slot >= ring_slots_ || chunk->length > ring_slot_size_) {
@@ -146,7 +157,8 @@ Result<void> Stage::apply_sessions(std::string_view body, std::vector<UniqueFd>&
 Result<void> Stage::stage(const protocol::Session& record, std::vector<UniqueFd>& fds,
                           std::size_t& next_fd) {
   const std::string who = "session " + std::to_string(record.id);
-  if (record.kind >= kinds_.size() || kinds_[record.kind].section) {
+  if (record.kind >= kinds_.size() || kinds_[record.kind].section ||
+      kinds_[record.kind].version == 0) {
     return malformed(who + " is of an unknown kind");
   }
   const auto found = staged_.find(record.id);
@@ -245,7 +257,10 @@ Result<void> Stage::restore(std::uint64_t id, Staged& staged) {
     text->clear();
     text->shrink_to_fit();  // the service has it now; twice would be once too often
   }
-  if (!result) return Failure(result.error());
+  if (!result) {
+    staged.failed = first;
+    return Failure(result.error());
+  }
   return {};
 }
 
@@ -272,12 +287,48 @@ Result<void> Stage::finish(SectionDecl& section) {
   return Failure(ok.error());
 }
 
-Result<void> Stage::restore_all() {
+Result<void> Stage::restore_sessions() {
   for (auto& [id, staged] : staged_) {
     const auto ok = rehearsal_ != nullptr ? rehearse(id, staged) : restore(id, staged);
     if (!ok) return ok;
   }
-  for (SectionDecl& section : registry_.sections) {
+  return {};
+}
+
+void Stage::restore_what_can_be() {
+  for (auto it = staged_.begin(); it != staged_.end();) {
+    auto& [id, staged] = *it;
+    const auto ok = restore(id, staged);
+    if (ok) {
+      ++it;
+      continue;
+    }
+    registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
+    reset_on_close(staged.restored ? staged.borrowed : staged.fd.get());
+    drop(id, staged);
+    it = staged_.erase(it);
+    ++lost_;
+  }
+}
+
+std::vector<std::uint64_t> Stage::ids() const {
+  std::vector<std::uint64_t> out;
+  for (const auto& [id, staged] : staged_) out.push_back(id);
+  return out;
+}
+
+Result<void> Stage::restore_all() {
+  if (const auto ok = restore_sessions(); !ok) return ok;
+  for (std::size_t i = 0; i < registry_.sections.size(); ++i) {
+    SectionDecl& section = registry_.sections[i];
+    if (i < section_stays_.size() && section_stays_[i]) {
+      registry_.log(
+          HANDOFF_LOG_WARNING,
+          "section '" + section.name +
+              "' starts empty: the donor writes no version of it that this release reads");
+      registry_.tell("reset()", [&] { section.ops.reset(section.user); });
+      continue;
+    }
     if (const auto ok = finish(section); !ok) return ok;
   }
   if (rehearsal_ == nullptr) return registry_.bind_missing();
@@ -352,6 +403,7 @@ void Stage::adopt_all() {
     entry.kind = staged.kind;
     entry.independent = staged.independent;
     ++registry_.untracked;  // until it is touched
+    if (registry_.observer != nullptr) registry_.observer->session_changed(id, entry);
   }
   staged_.clear();
   ring_ = {};
@@ -365,12 +417,22 @@ void Stage::drop(std::uint64_t id, Staged& staged) {
     });
     if (!ok) registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
   }
+  // What restore() did not take before it failed, drop() did not close: in a process that goes on
+  // it would stay open.
+  if (staged.failed) {
+    const auto identity = identity_of(staged.borrowed);
+    if (identity && identity->inode == staged.inode) UniqueFd(staged.borrowed).reset();
+  }
   staged.fd.reset();
 }
 
-void Stage::drop_all() {
+void Stage::drop_sessions() {
   for (auto& [id, staged] : staged_) drop(id, staged);
   staged_.clear();
+}
+
+void Stage::drop_all() {
+  drop_sessions();
   for (auto& [name, named] : registry_.named) named.fd.reset();
 }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -35,6 +36,9 @@ class Stage {
   Result<void> apply_chunk(std::string_view body);
   bool named_complete() const { return named_seen_ && named_count_ == named_total_; }
 
+  // Ends of links that the donor passes on, by name; to be taken once.
+  std::map<std::string, UniqueFd> take_internal() { return std::move(internal_); }
+
   // Restores what is not yet, finishes the sections, binds listeners that no donor had.
   Result<void> restore_all();
   // After a donor's death in mid-copy: keeps independent sessions whose sockets have not moved
@@ -47,6 +51,13 @@ class Stage {
   void drop_all();
   // A rehearsal: everything that came, counted.
   void count();
+
+  // The same for a group that comes over a link.
+  Result<void> restore_sessions();
+  // Those that can be restored; the others are reset.
+  void restore_what_can_be();
+  void drop_sessions();
+  std::vector<std::uint64_t> ids() const;
 
   std::uint64_t sessions() const { return staged_.size(); }
   std::uint64_t chunks() const { return chunks_; }
@@ -62,6 +73,7 @@ class Stage {
     std::uint32_t version = 0;
     bool independent = false;
     bool restored = false;
+    bool failed = false;   // restore() said no, perhaps after it had taken the fd
     bool stale = false;    // the service has not seen the newest state
     bool refused = false;  // in a rehearsal
     std::uint32_t donors_kind = 0;
@@ -95,10 +107,12 @@ class Stage {
   Mapping ring_;
   std::uint32_t ring_slots_ = 0;
   std::uint32_t ring_slot_size_ = 0;
+  std::map<std::string, UniqueFd> internal_;
   bool named_seen_ = false;
   std::uint64_t named_total_ = 0;
   std::uint64_t named_count_ = 0;
   std::uint64_t chunks_ = 0;
+  std::vector<bool> section_stays_;  // of ours: with the donor
   std::uint64_t lost_ = 0;
   std::vector<std::uint64_t> lost_ids_;
 };

@@ -1,4 +1,5 @@
 #include "io/start.h"
+#include "core/spread.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -9,6 +10,7 @@
 #include <charconv>
 #include <cstdlib>
 
+#include "core/spread.h"
 #include "io/socket.h"
 
 namespace handoff::io {
@@ -80,7 +82,10 @@ Result<std::vector<GivenListener>> take_listeners(const protocol::Start& start,
 
 HandoffParameters parameters_of(const protocol::Handoff& handoff) {
   constexpr std::uint64_t kHour = 3'600'000'000;
-  HandoffParameters out{.id = handoff.id, .limits = {}};
+  HandoffParameters out{.id = handoff.id,
+                        .limits = {},
+                        .drain_incompatible = handoff.drain_incompatible,
+                        .spread = std::min(handoff.spread, core::kAll)};
   if (handoff.stall_us > 0) {
     out.limits.stall = static_cast<core::Duration>(std::min(handoff.stall_us, kHour));
   }

@@ -40,8 +40,9 @@ Result<M> decode_numbers(const char* name, std::string_view body, Fields<M> fiel
 const Fields<Counters> kCounterFields = {&Counters::consumed, &Counters::written};
 const Fields<Blob> kBlobFields = {&Blob::state_length, &Blob::input_length, &Blob::output_length,
                                   &Blob::checksum};
-const Fields<Prepare> kPrepareFields = {&Prepare::sessions, &Prepare::chunks, &Prepare::checksum,
-                                        &Prepare::frozen_at_ns, &Prepare::budget_us};
+const Fields<Prepare> kPrepareFields = {&Prepare::sessions,  &Prepare::chunks,
+                                        &Prepare::checksum,  &Prepare::frozen_at_ns,
+                                        &Prepare::budget_us, &Prepare::late};
 
 Result<Blob> read_blob(std::string_view body) {
   auto blob = decode_numbers<Blob>("Blob", body, kBlobFields);
@@ -114,6 +115,8 @@ std::string encode(const Hello& m) {
   wire::write(w, 6, m.manifest);
   w.add_uint64(7, m.sessions);
   w.add_uint64(8, m.fds_max);
+  if (m.links) w.add_bool(9, true);
+  if (m.drain_incompatible) w.add_bool(10, true);
   return out;
 }
 
@@ -144,6 +147,12 @@ Result<Hello> decode(std::string_view body) {
         return true;
       case varint(8):
         m.fds_max = r.get_uint64();
+        return true;
+      case varint(9):
+        m.links = wire::flag(r);
+        return true;
+      case varint(10):
+        m.drain_incompatible = wire::flag(r);
         return true;
       default:
         return false;
@@ -336,7 +345,12 @@ Result<Copied> decode(std::string_view body) {
   return decode<CopyEnd>(body).map([](const CopyEnd& m) { return Copied{m.round, m.sessions}; });
 }
 
-std::string encode(const Prepare& m) { return encode_numbers(m, kPrepareFields); }
+// Without `late` if there are none, as before there could be any.
+std::string encode(const Prepare& m) {
+  if (m.late != 0) return encode_numbers(m, kPrepareFields);
+  return encode_numbers<Prepare>(m, {&Prepare::sessions, &Prepare::chunks, &Prepare::checksum,
+                                     &Prepare::frozen_at_ns, &Prepare::budget_us});
+}
 template <>
 Result<Prepare> decode(std::string_view body) {
   return decode_numbers<Prepare>("Prepare", body, kPrepareFields);

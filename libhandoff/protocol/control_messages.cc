@@ -37,6 +37,12 @@ Result<Handoff> read_handoff(std::string_view body) {
       case varint(7):
         m.rehearsal = wire::flag(r);
         return true;
+      case varint(8):
+        m.drain_incompatible = wire::flag(r);
+        return true;
+      case varint(9):
+        m.spread = u32(r);
+        return true;
       default:
         return false;
     }
@@ -130,6 +136,52 @@ Result<Cancel> decode(std::string_view body) {
   });
 }
 
+template <>
+Result<Relink> decode(std::string_view body) {
+  return parse<Relink>("Relink", body, [](Relink& m, pbf_reader& r, std::uint32_t field) {
+    switch (field) {
+      case varint(1):
+        m.other = r.get_uint64();
+        return true;
+      case varint(2):
+        m.budget_us = r.get_uint64();
+        return true;
+      default:
+        return false;
+    }
+  });
+}
+
+template <>
+Result<Spread> decode(std::string_view body) {
+  return parse<Spread>("Spread", body, [](Spread& m, pbf_reader& r, std::uint32_t field) {
+    if (field != varint(1)) return false;
+    m.permille = u32(r);
+    return true;
+  });
+}
+
+template <>
+Result<Drain> decode(std::string_view body) {
+  return parse<Drain>("Drain", body, [](Drain& m, pbf_reader& r, std::uint32_t field) {
+    switch (field) {
+      case varint(1):
+        m.deadline_us = r.get_uint64();
+        return true;
+      case varint(2): {
+        // A policy of a supervisor to come is the mildest that this build knows.
+        const std::uint64_t policy = r.get_uint64();
+        m.policy = policy <= static_cast<std::uint64_t>(LatePolicy::kKeep)
+                       ? static_cast<LatePolicy>(policy)
+                       : LatePolicy::kKeep;
+        return true;
+      }
+      default:
+        return false;
+    }
+  });
+}
+
 std::string encode(const Register& m) {
   std::string out;
   pbf_writer w(out);
@@ -202,6 +254,18 @@ std::string encode(const Retired& m) {
   w.add_uint64(5, m.frozen_at_ns);
   w.add_uint64(6, m.lost);
   w.add_bool(7, m.heir_died);
+  return out;
+}
+
+std::string encode(const Late& m) {
+  std::string out;
+  pbf_writer w(out);
+  w.add_uint64(1, m.handoff_id);
+  w.add_uint64(2, m.waiting);
+  w.add_uint64(3, m.moved);
+  w.add_uint64(4, m.at_ns);
+  w.add_bool(5, m.linked);
+  w.add_uint64(6, m.closed);
   return out;
 }
 

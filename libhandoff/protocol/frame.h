@@ -30,12 +30,23 @@ enum class Type : std::uint8_t {
   kCopied = 33,
   kPrepared = 34,
   kResumed = 35,
+  // both ways over a link
+  kLinkHello = 48,
+  kGroupSessions = 49,
+  kGroupPrepare = 50,
+  kGroupRelease = 51,
+  kGroupPrepared = 52,
+  kGroupResumed = 53,
+  kGroupAbort = 54,
   // supervisor to service
   kStart = 64,
   kDonate = 65,
   kStop = 66,
   kQuery = 67,
   kCancel = 68,
+  kDrain = 69,
+  kRelink = 70,
+  kSpread = 71,
   // service to supervisor
   kRegister = 96,
   kOwner = 97,
@@ -44,6 +55,7 @@ enum class Type : std::uint8_t {
   kRetired = 100,
   kStatus = 101,
   kHealth = 102,
+  kLate = 103,
   kRehearsed = 110,
 };
 

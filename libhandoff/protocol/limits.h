@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 namespace handoff::protocol {
 
@@ -31,6 +32,11 @@ inline constexpr std::uint64_t kWindow = 8;
 // Section chunks travel in this many slots, one for each frame of the window.
 inline constexpr std::uint32_t kRingSlots = kWindow;
 inline constexpr std::uint32_t kRingSlotSize = 1024 * 1024;
+
+// Named fds of the library's own: the ends of links.
+inline constexpr std::string_view kInternalName = "handoff.";
+// Sessions in a group that moves over a link.
+inline constexpr std::size_t kMaxGroup = 32;
 
 inline constexpr std::size_t kMaxName = 64;
 inline constexpr std::size_t kMaxReason = 1024;

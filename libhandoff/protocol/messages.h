@@ -29,6 +29,8 @@ struct Hello {
   Manifest manifest;
   std::uint64_t sessions = 0;
   std::uint64_t fds_max = 0;
+  bool links = false;
+  bool drain_incompatible = false;
 };
 struct Abort {
   core::Reason reason;
@@ -88,6 +90,7 @@ struct Prepare {
   std::uint64_t checksum = 0;
   std::uint64_t frozen_at_ns = 0;
   std::uint64_t budget_us = 0;
+  std::uint64_t late = 0;
 };
 
 // Heir to donor.
@@ -102,6 +105,40 @@ struct Prepared {
   std::uint64_t sessions = 0;
 };
 
+// Over a link.
+struct LinkHello {
+  std::uint32_t protocol_min = 0;
+  std::uint32_t protocol_max = 0;
+  std::uint64_t generation = 0;
+  bool answer = false;
+  Manifest manifest;
+};
+struct GroupSessions {
+  std::uint64_t group = 0;
+  std::string_view sessions;
+};
+struct GroupPrepare {
+  std::uint64_t group = 0;
+  std::uint64_t sessions = 0;
+  std::uint64_t checksum = 0;
+  std::uint64_t frozen_at_ns = 0;
+};
+struct GroupRelease {
+  std::uint64_t group = 0;
+};
+struct GroupPrepared {
+  std::uint64_t group = 0;
+  std::uint64_t sessions = 0;
+};
+struct GroupResumed {
+  std::uint64_t group = 0;
+};
+struct GroupAbort {
+  std::uint64_t group = 0;
+  bool by_giver = false;
+  core::Reason reason;
+};
+
 // Supervisor to service.
 struct Handoff {
   std::uint64_t id = 0;
@@ -111,6 +148,8 @@ struct Handoff {
   std::uint64_t stall_us = 0;
   std::uint64_t budget_us = 0;
   bool rehearsal = false;
+  bool drain_incompatible = false;
+  std::uint32_t spread = 0;
 };
 struct Start {
   std::uint32_t protocol_min = 0;
@@ -135,6 +174,18 @@ struct Query {
 struct Cancel {
   std::uint64_t handoff_id = 0;
   std::string reason;
+};
+enum class LatePolicy : std::uint8_t { kMove = 0, kClose = 1, kKeep = 2 };
+struct Spread {
+  std::uint32_t permille = 0;
+};
+struct Relink {
+  std::uint64_t other = 0;
+  std::uint64_t budget_us = 0;
+};
+struct Drain {
+  std::uint64_t deadline_us = 0;
+  LatePolicy policy = LatePolicy::kMove;
 };
 
 // Service to supervisor.
@@ -230,6 +281,14 @@ struct Rehearsed {
   std::uint64_t pss = 0;
   std::uint64_t round_trip_ns = 0;
 };
+struct Late {
+  std::uint64_t handoff_id = 0;
+  std::uint64_t waiting = 0;
+  std::uint64_t moved = 0;
+  std::uint64_t at_ns = 0;
+  bool linked = false;
+  std::uint64_t closed = 0;
+};
 
 std::string encode(const Hello& m);
 std::string encode(const Abort& m);
@@ -241,6 +300,13 @@ std::string encode(const Prepare& m);
 std::string encode(const Ack& m);
 std::string encode(const Copied& m);
 std::string encode(const Prepared& m);
+std::string encode(const LinkHello& m);
+std::string encode(const GroupSessions& m);
+std::string encode(const GroupPrepare& m);
+std::string encode(const GroupRelease& m);
+std::string encode(const GroupPrepared& m);
+std::string encode(const GroupResumed& m);
+std::string encode(const GroupAbort& m);
 std::string encode(const Register& m);
 std::string encode(const Owner& m);
 std::string encode(const Progress& m);
@@ -249,6 +315,7 @@ std::string encode(const Retired& m);
 std::string encode(const Status& m);
 std::string encode(const Health& m);
 std::string encode(const Rehearsed& m);
+std::string encode(const Late& m);
 
 // Appends one record or one closed id to the body of a Sessions message.
 void append(std::string& body, const Session& session);
@@ -280,6 +347,20 @@ Result<Copied> decode(std::string_view body);
 template <>
 Result<Prepared> decode(std::string_view body);
 template <>
+Result<LinkHello> decode(std::string_view body);
+template <>
+Result<GroupSessions> decode(std::string_view body);
+template <>
+Result<GroupPrepare> decode(std::string_view body);
+template <>
+Result<GroupRelease> decode(std::string_view body);
+template <>
+Result<GroupPrepared> decode(std::string_view body);
+template <>
+Result<GroupResumed> decode(std::string_view body);
+template <>
+Result<GroupAbort> decode(std::string_view body);
+template <>
 Result<Start> decode(std::string_view body);
 template <>
 Result<Donate> decode(std::string_view body);
@@ -289,5 +370,11 @@ template <>
 Result<Query> decode(std::string_view body);
 template <>
 Result<Cancel> decode(std::string_view body);
+template <>
+Result<Drain> decode(std::string_view body);
+template <>
+Result<Spread> decode(std::string_view body);
+template <>
+Result<Relink> decode(std::string_view body);
 
 }  // namespace handoff::protocol

@@ -6,6 +6,7 @@
 
 #include "cli/options.h"
 #include "core/duration.h"
+#include "core/progressive.h"
 #include "handoff/handoff.h"
 
 namespace handoff::supervisor {
@@ -161,6 +162,22 @@ void add_commands(CLI::App& app, Parsed& parsed) {
       ->type_name("");
   upgrade->add_flag("--self", parsed.upgrade.self,
                     "replace the supervisor itself: the same process, no service is touched");
+  upgrade
+      ->add_option_function<std::string>(
+          "--progressive",
+          [&parsed](const std::string& text) {
+            const auto shares = parse_shares(text);
+            if (!shares) {
+              throw CLI::ValidationError("--progressive", "\"" + text +
+                                                              "\" is no list of shares; expected "
+                                                              "ascending ones up to 100%, as "
+                                                              "1%,10%,100%");
+            }
+            parsed.upgrade.shares = *shares;
+          },
+          "move only this share of the sessions at first, then the next: 1%,10%,100%")
+      ->type_name("SHARES");
+  add_duration(upgrade, "--pause", parsed.upgrade.pause, "between two shares (30s)");
   add_timeouts(upgrade, parsed.upgrade.timeouts);
   add_json(upgrade, parsed.upgrade.json, "events as JSON, one object a line, as they happen");
 

@@ -41,6 +41,8 @@ struct UpgradeOptions {
   std::string binary;  // "" for the file at the path that runs now
   std::optional<std::vector<std::string>> args;
   GivenTimeouts timeouts;
+  std::vector<std::uint32_t> shares;  // --progressive, in thousandths
+  std::optional<Duration> pause;
 };
 
 struct PlanOptions {

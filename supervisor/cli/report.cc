@@ -39,7 +39,7 @@ std::string standing_of(const json& done) {
 }
 
 std::string advice(const std::string& code, const std::string& service) {
-  if (code == "busy" || code == "no_release") return "";
+  if (code == "busy" || code == "no_release" || code == "generations") return "";
   if (code == "open" || code == "exec") {
     return "Give the path of an executable file, or of a bundle.";
   }

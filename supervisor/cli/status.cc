@@ -70,6 +70,13 @@ ExitStatus status_command(const ServiceOptions& options) {
                     text_of(service.at("pid")), text_of(service.at("sessions")),
                     text_of(service.at("restarts")), text_of(service.at("since")),
                     back_of(service.at("back")), listeners_of(service)});
+    // Older processes that still have busy sessions.
+    for (const json& late : service.value("late", json::array())) {
+      rows.push_back({"", "late", text_of(late.value("release", json())), "",
+                      short_digest(text_of(late.value("digest", json()))),
+                      text_of(late.at("generation")), text_of(late.value("pid", json())),
+                      text_of(late.at("sessions")), "", "", "", ""});
+    }
   }
   std::cout << table(rows);
   for (const json& service : answer.last.at("services")) {

@@ -110,6 +110,10 @@ ExitStatus upgrade_command(const UpgradeOptions& options) {
     request["path"] = *program;
   }
   if (options.args) request["args"] = *options.args;
+  if (!options.shares.empty()) {
+    request["shares"] = options.shares;
+    request["pause_us"] = to_us(options.pause.value_or(std::chrono::seconds(30)));
+  }
   return follow(std::move(request), options.timeouts, options.json);
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/events.h"
+#include "core/late_sessions.h"
 
 namespace handoff::supervisor {
 
@@ -62,6 +63,7 @@ struct Report {
   Generation from = 0;
   Generation to = 0;
   std::uint64_t moved = 0;
+  std::uint64_t waiting = 0;  // stay with the donor for now
   std::uint64_t lost = 0;
   std::vector<std::uint64_t> lost_ids;
   std::uint64_t bytes = 0;
@@ -101,15 +103,35 @@ struct WentBack {
 // All processes are gone and none will be started.
 struct ReportStopped {};
 
+// To a process that has handed over and has sessions left.
+struct SendDrain {
+  Generation generation = 0;
+  Time deadline;
+  LateSessions policy = LateSessions::kMove;
+};
+
+// A link between the owner and a late process that has none.
+struct SendRelink {
+  Generation late = 0;
+  Generation owner = 0;
+};
+
+// Progressive: so many of a thousand sessions are the owner's.
+struct SendSpread {
+  Generation generation = 0;
+  std::uint32_t permille = 0;
+};
+
 struct Note {
   enum class Level { kInfo, kWarning, kError };
   Level level = Level::kInfo;
   std::string text;
 };
 
-using Effect = std::variant<Spawn, SendDonate, SendStop, SendCancel, Signal, OpenCandidate,
-                            OpenBack, TakeCandidate, TakeBack, DropCandidate, Announce, Conclude,
-                            Refuse, Committed, ProbationFailed, WentBack, ReportStopped, Note>;
+using Effect =
+    std::variant<Spawn, SendDonate, SendStop, SendCancel, Signal, OpenCandidate, OpenBack,
+                 TakeCandidate, TakeBack, DropCandidate, Announce, Conclude, Refuse, Committed,
+                 ProbationFailed, WentBack, ReportStopped, Note, SendDrain, SendRelink, SendSpread>;
 using Effects = std::vector<Effect>;
 
 }  // namespace handoff::supervisor

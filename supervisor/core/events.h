@@ -87,6 +87,17 @@ struct Rehearsed {
   bool complete = false;  // to the end of what a rehearsal does
 };
 
+// It has given everything away but these sessions, which it goes on serving.
+struct DonorLate {
+  Generation generation = 0;
+  std::uint64_t handoff_id = 0;
+  std::uint64_t waiting = 0;
+  std::uint64_t moved = 0;   // one by one, since
+  std::uint64_t closed = 0;  // at the end of the drain
+  bool linked = false;
+  std::uint64_t at_ns = 0;
+};
+
 // ---- about a process ---------------------------------------------------------------------------
 
 struct SpawnFailed {  // it never ran; there is no Exited for it
@@ -122,6 +133,9 @@ struct HandoffRequested {
   Probation::Origin to = Probation::Origin::kNew;  // upgrade, restart, rollback
   bool rehearsal = false;                          // `plan`: up to the freeze, and then not
   Timeouts timeouts;
+  // Progressive: thousandths of the sessions that move one after the other; empty: all at once.
+  std::vector<std::uint32_t> shares = {};
+  Duration pause{};
 };
 struct RehearsalDropped {};  // nobody wants to know any more what would come of it
 struct CandidateReady {
@@ -150,6 +164,6 @@ struct Tick {};  // a deadline may have passed
 using Event = std::variant<Registered, Owned, Counted, Progressed, HandoffFailed, DonorRetired,
                            Rehearsed, SpawnFailed, Exited, StartRequested, Found, HandoffRequested,
                            RehearsalDropped, CandidateReady, CandidateFailed, StopRequested,
-                           CommitRequested, HealthHeard, Tick>;
+                           CommitRequested, HealthHeard, Tick, DonorLate>;
 
 }  // namespace handoff::supervisor

@@ -33,6 +33,10 @@ void Probation::begin(Time now, Duration probation) {
   why_ = policy_.polled ? "" : "the service has not said that it is well";
 }
 
+void Probation::begin_again(Time now, Duration probation) {
+  if (saved_.provisional) saved_.until = now + probation;
+}
+
 void Probation::commit() {
   saved_.provisional = false;
   saved_.until.reset();
@@ -57,12 +61,12 @@ std::optional<Time> Probation::until() const {
   return saved_.until;
 }
 
-Probation::Verdict Probation::verdict(Time now) const {
+Probation::Verdict Probation::verdict(Time now, bool ends) const {
   if (!saved_.provisional) return Verdict::kOpen;
   // A service knows when it is not well; a check from outside may have bad luck.
   if (failed_ >= (policy_.polled ? policy_.failures : 1)) return Verdict::kFailed;
   const auto end = until();
-  if (!end || now < *end) return Verdict::kOpen;
+  if (!ends || !end || now < *end) return Verdict::kOpen;
   return policy_.checked && !well_ ? Verdict::kFailed : Verdict::kPassed;
 }
 

@@ -58,13 +58,16 @@ class Probation {
   // The provisional release is dead: the one to go back to is started, and nothing is behind it.
   void went_back() { saved_ = {}; }
   void commit();
+  // More of the sessions have come to it: its time begins anew.
+  void begin_again(Time now, Duration probation);
   // There is nothing to go back to any more: its file is gone.
   void lose_back();
 
   void heard(bool healthy, const std::string& why);
 
   enum class Verdict { kOpen, kPassed, kFailed };
-  Verdict verdict(Time now) const;
+  // ends: its time may be over; not while more of the sessions are to come to it.
+  Verdict verdict(Time now, bool ends = true) const;
   // Why it is kFailed.
   const std::string& why() const { return why_; }
 

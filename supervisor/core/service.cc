@@ -20,7 +20,9 @@ std::optional<Time> Service::deadline() const {
   consider(retry_at_);
   consider(kill_at_);
   if (upgrade_) consider(upgrade_->deadline());
-  if (in_peace()) consider(probation_.until());
+  if (in_peace() && !progressive_.under_way()) consider(probation_.until());
+  consider(late_.deadline());
+  consider(progressive_.deadline());
   return earliest;
 }
 
@@ -116,7 +118,12 @@ std::optional<Refuse> Service::refusal() const {
 }
 
 void Service::on(const HandoffRequested& request, Time now) {
-  if (auto refused = refusal()) {
+  auto refused = refusal();
+  // One can always go back.
+  if (!refused && state_ == State::kRunning && request.to != Probation::Origin::kBack) {
+    refused = late_.refusal(policy_.name);
+  }
+  if (refused) {
     out_.push_back(*refused);
     return;
   }
@@ -126,6 +133,8 @@ void Service::on(const HandoffRequested& request, Time now) {
   }
   request_ = request.timeouts;
   rehearsal_ = request.rehearsal;
+  request_shares_ = request.shares;
+  request_pause_ = request.pause;
   switch (request.to) {
     case Probation::Origin::kSame:
       begin_handoff(false, now);
@@ -222,6 +231,7 @@ void Service::on(const StopRequested& stop, Time now) {
   ready_by_.reset();
   retry_at_.reset();
   kill_at_ = now + policy_.timeouts.drain;
+  add(late_.stop(*kill_at_));
   if (!before_switch) send_stop(now);
   if (upgrade_) follow(upgrade_->cancel(policy_.name + " was stopped", now), now);
   maybe_stopped();
@@ -235,6 +245,11 @@ void Service::begin_handoff(bool candidate, Time now) {
     fresh_ = Fresh{.candidate = candidate, .before = state_, .begun = now};
     start_fresh(candidate, now);
     return;
+  }
+  auto shares = std::exchange(request_shares_, {});
+  if (!rehearsal_) {
+    give_back();
+    progressive_.plan(std::move(shares), request_pause_);
   }
   const Generation heir = ++last_;
   alive_.insert(heir);
@@ -288,6 +303,7 @@ void Service::on(const Owned& owned, Time now) {
       out_.push_back(WentBack{return_->from, current_, return_->lost, return_->why});
       return_.reset();
     }
+    relink(now);
     return;
   }
   forward(owned, now);
@@ -316,7 +332,10 @@ void Service::on(const Counted& counted, Time now) {
   forward(counted, now);
 }
 void Service::on(const Progressed& progress, Time now) { forward(progress, now); }
-void Service::on(const DonorRetired& retired, Time now) { forward(retired, now); }
+void Service::on(const DonorRetired& retired, Time now) {
+  add(late_.on(retired, now));
+  forward(retired, now);
+}
 void Service::on(const Rehearsed& rehearsed, Time now) { forward(rehearsed, now); }
 
 void Service::forward(const Event& event, Time now) {
@@ -327,6 +346,8 @@ void Service::follow(Upgrade::Step step, Time now) {
   for (Effect& effect : step.effects) out_.push_back(std::move(effect));
   if (step.turn == Upgrade::Turn::kHeirOwns) {
     current_ = upgrade_->heir();
+    progressive_.switched(upgrade_->donor(), current_, now);
+    gather(now);
     registered_ = true;
     running_since_ = now;
     backoff_.reset();
@@ -345,10 +366,12 @@ void Service::follow(Upgrade::Step step, Time now) {
   const Report report = upgrade_->report();
   out_.push_back(Conclude{report});
   const bool ended_before_switch = current_ != 0 && current_ == upgrade_->donor();
+  if (!progressive_.under_way()) progressive_.end();
   upgrade_.reset();
   if (std::exchange(by_itself_, false) && ended_before_switch && in_peace()) {
     end_to_go_back(report, now);
   }
+  relink(now);
   if (state_ == State::kStopping) {
     if (ended_before_switch) send_stop(now);
     maybe_stopped();
@@ -370,6 +393,11 @@ void Service::on(const SpawnFailed& failed, Time now) {
 
 void Service::on(const Exited& exited, Time now) {
   alive_.erase(exited.generation);
+  add(late_.on(exited));
+  if (progressive_.concerns(exited.generation)) {
+    progressive_.end();
+    gather(now);
+  }
   const bool current = exited.generation == current_;
   // A donor's death in the middle of a handoff is the handoff's to judge; an heir that has taken
   // over is both the handoff's and the service's.
@@ -481,7 +509,64 @@ void Service::on(const Tick&, Time now) {
     note(Note::Level::kWarning, "it is still there after the drain: SIGKILL");
     for (const Generation generation : alive_) out_.push_back(Signal{generation, true});
   }
+  add(late_.tick(now));
+  if (state_ == State::kRunning && !upgrade_) next_share(now);
   forward(Tick{}, now);
+}
+
+// It serves on with what it has, so that the handoff can end without it.
+void Service::on(const DonorLate& late, Time now) {
+  if (late.generation == current_ && !upgrade_) return;  // nobody has heard of a switch
+  alive_.insert(late.generation);
+  // It may be heard before the heir.
+  const bool progressive =
+      progressive_.first() != 0 && (progressive_.late() == late.generation ||
+                                    (upgrade_ && upgrade_->donor() == late.generation));
+  add(late_.on(late, now, progressive));
+  forward(late, now);
+  relink(now);
+}
+
+// Both are told: the one gives, and the other gives back what is not its own.
+void Service::next_share(Time now) {
+  const auto step = progressive_.tick(now);
+  if (!step) return;
+  note(Note::Level::kInfo, "now " + std::to_string(step->permille / 10) +
+                               " % of the sessions are " + "generation " +
+                               std::to_string(step->owner) + "'s");
+  add({SendSpread{step->late, step->permille}, SendSpread{step->owner, step->permille}});
+  if (progressive_.under_way()) return;
+  add(late_.drain(now));
+  probation_.begin_again(now, request_.probation);
+}
+
+// Another handoff begins, back to the older release perhaps: until that has another owner, what has
+// moved is with the older process again.
+void Service::give_back() {
+  const auto step = progressive_.give_back();
+  if (!step) return;
+  note(Note::Level::kWarning, "generation " + std::to_string(step->owner) +
+                                  " gives back the sessions that it has had so far");
+  add({SendSpread{step->late, 0}, SendSpread{step->owner, 0}});
+}
+
+// There is another owner, or soon will be: whatever was left by shares is its own.
+void Service::gather(Time now) {
+  for (const auto& [generation, one] : late_.all()) {
+    if (!one.drained && !one.retired && !progressive_.concerns(generation)) {
+      add({SendSpread{generation, 1000}});
+    }
+  }
+  if (!progressive_.under_way()) add(late_.drain(now));
+}
+
+// Not during a handoff: the heir is passed the links that there are at its beginning.
+void Service::relink(Time now) {
+  if (state_ == State::kRunning && current_ != 0 && !upgrade_) add(late_.relink(current_, now));
+}
+
+void Service::add(Effects effects) {
+  for (Effect& effect : effects) out_.push_back(std::move(effect));
 }
 
 void Service::note(Note::Level level, std::string text) {

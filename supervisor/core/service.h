@@ -20,7 +20,9 @@
 
 #include "core/backoff.h"
 #include "core/effects.h"
+#include "core/late.h"
 #include "core/probation.h"
+#include "core/progressive.h"
 #include "core/upgrade.h"
 
 namespace handoff::supervisor {
@@ -34,13 +36,15 @@ class Service {
     bool restart = true;  // after it died unasked
     Timeouts timeouts;
     Probation::Policy probation;
+    LateProcesses::Policy late;
   };
 
   static constexpr Duration kTermToKill = std::chrono::seconds(2);
   // A release that is not well may hang: how long it may be silent on the way back.
   static constexpr Duration kPatienceWithTheIll = std::chrono::seconds(2);
 
-  explicit Service(Policy policy) : policy_(std::move(policy)), probation_(policy_.probation) {}
+  explicit Service(Policy policy)
+      : policy_(std::move(policy)), probation_(policy_.probation), late_(policy_.late) {}
 
   Effects step(const Event& event, Time now);
   // From now on; a handoff under way keeps the deadlines that it was begun with.
@@ -66,6 +70,8 @@ class Service {
   const Probation& probation() const { return probation_; }
   // The process whose health matters now; 0 if there is none.
   Generation on_trial() const;
+  const LateProcesses& late() const { return late_; }
+  const Progressive& progressive() const { return progressive_; }
   // No process of it is alive, and none is about to be.
   bool idle() const { return state_ == State::kStopped && alive_.empty() && !opening_; }
 
@@ -105,6 +111,7 @@ class Service {
   void on(const CommitRequested&, Time now);
   void on(const HealthHeard& heard, Time now);
   void on(const Tick&, Time now);
+  void on(const DonorLate& late, Time now);
 
   // service_return.cc
   void judge(Time now);
@@ -133,6 +140,11 @@ class Service {
   std::optional<Refuse> refusal() const;
   Refuse nothing_to_rehearse_with() const;
   void note(Note::Level level, std::string text);
+  void add(Effects effects);
+  void relink(Time now);
+  void next_share(Time now);
+  void give_back();
+  void gather(Time now);
 
   Policy policy_;
   State state_ = State::kStopped;
@@ -150,8 +162,12 @@ class Service {
   bool rehearsal_ = false;  // ...that is only tried
   std::optional<Fresh> fresh_;
   std::optional<Upgrade> upgrade_;
-  bool upgrade_candidate_ = false;
   Probation probation_;
+  LateProcesses late_;
+  Progressive progressive_;
+  std::vector<std::uint32_t> request_shares_;  // as request_
+  Duration request_pause_{};
+  bool upgrade_candidate_ = false;
   Probation::Origin origin_ = Probation::Origin::kNew;  // of the candidate
   bool by_itself_ = false;  // what is under way is the way back of a release that did not pass
   bool replacing_ = false;  // which can't hand over and is being ended

@@ -27,7 +27,7 @@ void Service::on(const CommitRequested&, Time) {
 // After each event; while a handoff is under way its end is waited for.
 void Service::judge(Time now) {
   if (!in_peace()) return;
-  switch (probation_.verdict(now)) {
+  switch (probation_.verdict(now, !progressive_.under_way())) {
     case Probation::Verdict::kOpen:
       return;
     case Probation::Verdict::kPassed:
@@ -45,6 +45,7 @@ void Service::go_back(Time) {
   by_itself_ = true;
   opening_ = true;
   rehearsal_ = false;
+  request_shares_.clear();
   request_ = policy_.timeouts;
   request_.stall = std::min(request_.stall, kPatienceWithTheIll);
   out_.push_back(OpenBack{});

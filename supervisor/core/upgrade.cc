@@ -67,6 +67,8 @@ Upgrade::Step Upgrade::step(const Event& event, Time now) {
     }
   } else if (const auto* retired = std::get_if<DonorRetired>(&event)) {
     if (retired->generation == donor_.generation && mine(*retired)) donor_retired(*retired, now);
+  } else if (const auto* late = std::get_if<DonorLate>(&event)) {
+    if (late->generation == donor_.generation && mine(*late)) donor_late(*late, now);
   } else if (const auto* spawn = std::get_if<SpawnFailed>(&event)) {
     if (spawn->generation == heir_.generation) {
       heir_ended(spawn->code, "could not be started: " + spawn->why, now);
@@ -161,7 +163,7 @@ void Upgrade::heir_owned(const Owned& owned, Time now) {
   report_.switched = std::max(running_ - frozen_, Duration{});
   close(owned.lost > 0 ? Report::Result::kLost : Report::Result::kDone);
   announce("retire", true);
-  if (!donor_.must_go) dismiss(donor_, timeouts_.drain, true, now);
+  if (!donor_.must_go && !late_) dismiss(donor_, timeouts_.drain, true, now);
 }
 
 void Upgrade::heir_failed(const HandoffFailed& failed, Time now) {
@@ -292,6 +294,28 @@ void Upgrade::donor_retired(const DonorRetired& retired, Time now) {
     dismiss(heir_, Duration{}, false, now);
   } else {
     progress_.sessions_total = retired.sessions;
+    state_ = State::kAwaitingHeir;
+    arm(now + verdict());
+  }
+}
+
+// As retired, but for some sessions: the donor stays for them, which is not this machine's
+// business.
+void Upgrade::donor_late(const DonorLate& late, Time now) {
+  if (late_ || retired_ || state_ == State::kStarting || state_ == State::kOver) return;
+  late_ = retired_ = true;
+  report_.waiting = late.waiting;
+  leaves_ = late.at_ns != 0 ? time_from_ns(late.at_ns) : now;
+  if (heir_owns_) {
+    donor_.must_go = false;
+    donor_.next.reset();
+    return;
+  }
+  if (state_ == State::kClosing) return;
+  if (heir_.gone || state_ == State::kAwaitingDonor) {
+    nobody_owns(at_stake() - std::min(at_stake(), late.waiting));
+    dismiss(heir_, Duration{}, false, now);
+  } else {
     state_ = State::kAwaitingHeir;
     arm(now + verdict());
   }

@@ -101,6 +101,7 @@ class Upgrade {
   void donor_progressed(const Progressed& progress, Time now);
   void donor_failed(const HandoffFailed& failed, Time now);
   void donor_retired(const DonorRetired& retired, Time now);
+  void donor_late(const DonorLate& late, Time now);
   void donor_exited(const Exit& exit, Time now);
   void went_on_and_died(const std::string& how, Time now);
   void measure_retire();
@@ -148,6 +149,7 @@ class Upgrade {
   bool heir_owns_ = false;
   bool nobody_ = false;
   bool retired_ = false;
+  bool late_ = false;  // it has sessions left, and stays for them
   bool switch_told_ = false;
   Progressed progress_;
   std::uint64_t counted_ = 0;   // the donor's sessions before its first progress

@@ -14,7 +14,10 @@ Service::Policy ServiceRunner::policy_of(const ServiceConfig& config) {
           .timeouts = config.timeouts,
           .probation = {.checked = kind != Kind::kNone,
                         .polled = kind != Kind::kNone && kind != Kind::kService,
-                        .failures = config.health.failures}};
+                        .failures = config.health.failures},
+          .late = {.policy = config.late,
+                   .drain = config.timeouts.drain,
+                   .max_generations = config.max_generations}};
 }
 
 void ServiceRunner::reconfigure(ServiceConfig config) {

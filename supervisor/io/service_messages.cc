@@ -127,6 +127,12 @@ Heard from(const v1::Retired& message, Generation generation, std::vector<Unique
           {}};
 }
 
+Heard from(const v1::Late& message, Generation generation, std::vector<UniqueFd>&) {
+  return {{DonorLate{generation, message.handoff_id(), message.waiting(), message.moved(),
+                     message.closed(), message.linked(), message.at_ns()}},
+          {}};
+}
+
 Heard from(const v1::Status& message, Generation, std::vector<UniqueFd>&) {
   Heard heard;
   heard.aside = SessionsCounted{message.query_id(), message.sessions()};
@@ -208,6 +214,8 @@ void fill(v1::Handoff& out, const HandoffEnd& end) {
   out.set_stall_us(static_cast<std::uint64_t>(to_us(end.timeouts.stall)));
   out.set_budget_us(static_cast<std::uint64_t>(to_us(end.timeouts.freeze_budget)));
   out.set_rehearsal(end.rehearsal);
+  if (end.drain_incompatible) out.set_drain_incompatible(true);
+  out.set_spread(end.spread);
 }
 
 v1::Start start(const std::string& service, Generation generation, const std::string& report_path) {
@@ -235,6 +243,8 @@ Result<Heard> decode(protocol::Type type, std::string_view body, Generation gene
       return take<v1::Failed>(type, body, generation, fds);
     case protocol::Type::kRetired:
       return take<v1::Retired>(type, body, generation, fds);
+    case protocol::Type::kLate:
+      return take<v1::Late>(type, body, generation, fds);
     case protocol::Type::kStatus:
       return take<v1::Status>(type, body, generation, fds);
     case protocol::Type::kHealth:
@@ -279,6 +289,28 @@ std::string encode_donate(Generation heir, const HandoffEnd& end) {
 std::string encode_stop(Time deadline) {
   v1::Stop out;
   out.set_deadline_us(static_cast<std::uint64_t>(to_us(deadline.time_since_epoch())));
+  return out.SerializeAsString();
+}
+
+std::string encode_drain(Time deadline, LateSessions policy) {
+  v1::Drain out;
+  out.set_deadline_us(static_cast<std::uint64_t>(to_us(deadline.time_since_epoch())));
+  out.set_policy(policy == LateSessions::kMove    ? v1::LATE_MOVE
+                 : policy == LateSessions::kClose ? v1::LATE_CLOSE
+                                                  : v1::LATE_KEEP);
+  return out.SerializeAsString();
+}
+
+std::string encode_spread(std::uint32_t permille) {
+  v1::Spread out;
+  out.set_permille(permille);
+  return out.SerializeAsString();
+}
+
+std::string encode_relink(Generation other, Duration budget) {
+  v1::Relink out;
+  out.set_other(other);
+  out.set_budget_us(static_cast<std::uint64_t>(to_us(budget)));
   return out.SerializeAsString();
 }
 

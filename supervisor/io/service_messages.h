@@ -56,6 +56,8 @@ struct HandoffEnd {
   std::uint32_t peer_pid = 0;
   Timeouts timeouts;
   bool rehearsal = false;
+  bool drain_incompatible = false;
+  std::uint32_t spread = 0;  // permille; 0 if it is not progressive
 };
 
 // Fresh: the listeners, whose fds are the frame's in that order.
@@ -66,6 +68,9 @@ std::string encode_start_heir(const std::string& service, Generation generation,
                               const HandoffEnd& end, const std::string& report_path);
 std::string encode_donate(Generation heir, const HandoffEnd& end);
 std::string encode_stop(Time deadline);
+std::string encode_drain(Time deadline, LateSessions policy);
+std::string encode_spread(std::uint32_t permille);
+std::string encode_relink(Generation other, Duration budget);
 std::string encode_query(std::uint64_t id);
 std::string encode_cancel(std::uint64_t handoff_id, const std::string& reason);
 

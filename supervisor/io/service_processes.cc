@@ -153,14 +153,17 @@ bool ServiceRunner::send_start(const Spawn& spawn, Process& process) {
   auto channel = io::Channel::make_pair();
   if (!channel || donor == nullptr) return false;
   process.donor_end = std::move(channel->second);
-  const std::string body = encode_start_heir(name(), spawn.generation,
-                                             {.id = spawn.generation,
-                                              .channel_index = 0,
-                                              .peer_index = 1,
-                                              .peer_pid = static_cast<std::uint32_t>(donor->pid),
-                                              .timeouts = spawn.timeouts,
-                                              .rehearsal = spawn.rehearsal},
-                                             host_.report_path);
+  const std::string body =
+      encode_start_heir(name(), spawn.generation,
+                        {.id = spawn.generation,
+                         .channel_index = 0,
+                         .peer_index = 1,
+                         .peer_pid = static_cast<std::uint32_t>(donor->pid),
+                         .timeouts = spawn.timeouts,
+                         .rehearsal = spawn.rehearsal,
+                         .drain_incompatible = config_.drain_incompatible,
+                         .spread = spawn.rehearsal ? 0 : machine_.progressive().first()},
+                        host_.report_path);
   const int fds[] = {channel->first.get(), donor->pidfd.get()};
   return process.send(protocol::Type::kStart, body, fds);
 }
@@ -171,15 +174,18 @@ void ServiceRunner::apply(const SendDonate& donate) {
   bool sent = false;
   if (donor != nullptr && heir != nullptr && heir->donor_end.valid()) {
     const int fds[] = {heir->donor_end.get(), heir->pidfd.get()};
-    sent =
-        donor->send(protocol::Type::kDonate,
-                    encode_donate(donate.heir, {.id = donate.heir,
-                                                .channel_index = 0,
-                                                .peer_index = 1,
-                                                .peer_pid = static_cast<std::uint32_t>(heir->pid),
-                                                .timeouts = donate.timeouts,
-                                                .rehearsal = donate.rehearsal}),
-                    fds);
+    sent = donor->send(
+        protocol::Type::kDonate,
+        encode_donate(donate.heir,
+                      {.id = donate.heir,
+                       .channel_index = 0,
+                       .peer_index = 1,
+                       .peer_pid = static_cast<std::uint32_t>(heir->pid),
+                       .timeouts = donate.timeouts,
+                       .rehearsal = donate.rehearsal,
+                       .drain_incompatible = config_.drain_incompatible,
+                       .spread = donate.rehearsal ? 0 : machine_.progressive().first()}),
+        fds);
     heir->donor_end.reset();
   }
   if (!sent) {
@@ -193,6 +199,38 @@ void ServiceRunner::apply(const SendStop& stop) {
   if (process == nullptr) return;
   if (!process->send(protocol::Type::kStop, encode_stop(stop.deadline))) {
     apply(Signal{stop.generation, false});
+  }
+}
+
+void ServiceRunner::apply(const SendDrain& drain) {
+  Process* process = find(drain.generation);
+  if (process == nullptr) return;
+  (void)process->send(protocol::Type::kDrain, encode_drain(drain.deadline, drain.policy));
+}
+
+void ServiceRunner::apply(const SendRelink& relink) {
+  Process* late = find(relink.late);
+  Process* owner = find(relink.owner);
+  if (late == nullptr || owner == nullptr) return;
+  auto pair = io::Channel::make_pair();
+  if (!pair) {
+    spdlog::error("{}: {}", name(), pair.error().message);
+    return;
+  }
+  // If only one of them can be told, it sees that the other end is closed.
+  const auto send = [&](Process& to, const UniqueFd& end, const Process& other) {
+    const int fds[] = {end.get(), other.pidfd.get()};
+    (void)to.send(protocol::Type::kRelink,
+                  encode_relink(other.generation, config_.timeouts.freeze_budget), fds);
+  };
+  send(*late, pair->first, *owner);
+  send(*owner, pair->second, *late);
+}
+
+void ServiceRunner::apply(const SendSpread& spread) {
+  Process* process = find(spread.generation);
+  if (process != nullptr) {
+    (void)process->send(protocol::Type::kSpread, encode_spread(spread.permille));
   }
 }
 

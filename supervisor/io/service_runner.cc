@@ -66,10 +66,15 @@ void ServiceRunner::deadline_passed() {
 // ------------------------------------------------------------------------------------
 
 void ServiceRunner::upgrade(const std::string& path, std::optional<std::vector<std::string>> args,
-                            const Timeouts& timeouts, const ClientPtr& client) {
+                            const Timeouts& timeouts, const ClientPtr& client,
+                            std::vector<std::uint32_t> shares, Duration pause) {
   want(path, std::move(args));
   command_ = "upgrade";
-  request({.to = Probation::Origin::kNew, .timeouts = timeouts}, client);
+  request({.to = Probation::Origin::kNew,
+           .timeouts = timeouts,
+           .shares = std::move(shares),
+           .pause = pause},
+          client);
 }
 
 void ServiceRunner::restart(const Timeouts& timeouts, const ClientPtr& client) {
@@ -264,6 +269,20 @@ Process* ServiceRunner::find(Generation generation) {
   return found == processes_.end() ? nullptr : found->second.get();
 }
 
+// Sessions by generation, but for the owner's.
+json ServiceRunner::late_json() const {
+  json out = json::array();
+  for (const auto& [generation, one] : machine_.late().all()) {
+    json late = party_json(party(generation));
+    if (late.is_null()) late = {{"generation", generation}};
+    late["sessions"] = one.waiting;
+    late["moved"] = one.moved;
+    late["linked"] = one.linked;
+    out.push_back(std::move(late));
+  }
+  return out;
+}
+
 json ServiceRunner::status() const {
   json listeners = listeners_.json();
   const Process* process = current();
@@ -289,7 +308,10 @@ json ServiceRunner::status() const {
            {"args", release.args},
            {"since", nullptr},
            {"restarts", machine_.restarts()},
-           {"last_upgrade", last_upgrade_}};
+           {"last_upgrade", last_upgrade_},
+           {"late", late_json()},
+           {"share",
+            machine_.progressive().under_way() ? machine_.progressive().share() / 10.0 : 100.0}};
   out.update(standing());
   if (!release.name.empty()) out["release"] = release.name;
   if (!release.verified.empty()) out["verified"] = release.verified;

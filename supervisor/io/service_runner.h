@@ -63,7 +63,8 @@ class ServiceRunner {
   SavedService saved() const;
   // To the file at that path; args: nullopt keeps those of the release that runs. path "" likewise.
   void upgrade(const std::string& path, std::optional<std::vector<std::string>> args,
-               const Timeouts& timeouts, const ClientPtr& client);
+               const Timeouts& timeouts, const ClientPtr& client,
+               std::vector<std::uint32_t> shares = {}, Duration pause = {});
   void restart(const Timeouts& timeouts, const ClientPtr& client);
   void rollback(const Timeouts& timeouts, const ClientPtr& client);
   void commit(const ClientPtr& client);
@@ -115,6 +116,9 @@ class ServiceRunner {
   void apply(const Refuse& refuse);
   void apply(const ReportStopped&);
   void apply(const Note& note);
+  void apply(const SendDrain& drain);
+  void apply(const SendRelink& relink);
+  void apply(const SendSpread& spread);
   void remember(nlohmann::json answer);
   void record(nlohmann::json what);
 
@@ -139,6 +143,7 @@ class ServiceRunner {
   static Service::Policy policy_of(const ServiceConfig& config);
   void request(const HandoffRequested& request, const ClientPtr& client);
   Party party(Generation generation) const;
+  nlohmann::json late_json() const;
   static Party party_of(const SavedService& saved, Generation generation);
   Process* find(Generation generation);
   const Process* current() const;

@@ -63,7 +63,9 @@ void Supervisor::serve(const ClientPtr& client, const json& request) {
     if (request.contains("args")) args = request.at("args").get<std::vector<std::string>>();
     const Timeouts timeouts = timeouts_from(request, service.timeouts());
     if (command == "upgrade") {
-      service.upgrade(request.value("path", ""), std::move(args), timeouts, client);
+      service.upgrade(request.value("path", ""), std::move(args), timeouts, client,
+                      request.value("shares", std::vector<std::uint32_t>{}),
+                      std::chrono::microseconds(request.value("pause_us", std::uint64_t{0})));
     } else {
       service.plan(request.value("path", ""), std::move(args), timeouts, client);
     }

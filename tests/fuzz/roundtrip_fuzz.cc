@@ -154,6 +154,15 @@ void report_retired(In& in) {
   CHECK_THAT(event.lost == m.lost && event.heir_died == m.heir_died, "");
 }
 
+void report_late(In& in) {
+  const protocol::Late m{number(in), number(in),       number(in),
+                         number(in), in.ConsumeBool(), number(in)};
+  const auto late = only_event<supervisor::DonorLate>(heard(Type::kLate, encode(m)));
+  CHECK_THAT(late.handoff_id == m.handoff_id && late.at_ns == m.at_ns, "");
+  CHECK_THAT(late.waiting == m.waiting && late.moved == m.moved, "");
+  CHECK_THAT(late.closed == m.closed && late.linked == m.linked, "");
+}
+
 void report_status(In& in) {
   const protocol::Status m{number(in), number(in), in.ConsumeIntegral<std::uint32_t>()};
   const auto counted = std::get<supervisor::SessionsCounted>(heard(Type::kStatus, encode(m)).aside);
@@ -227,10 +236,14 @@ supervisor::HandoffEnd any_end(In& in) {
   end.timeouts.stall = any_timeout(in);
   end.timeouts.freeze_budget = any_timeout(in);
   end.rehearsal = in.ConsumeBool();
+  end.drain_incompatible = in.ConsumeBool();
+  end.spread = in.ConsumeIntegralInRange<std::uint32_t>(0, 1000);
   return end;
 }
 
 void check_end(const protocol::Handoff& read, const supervisor::HandoffEnd& end) {
+  CHECK_THAT(read.drain_incompatible == end.drain_incompatible, "");
+  CHECK_THAT(read.spread == end.spread, "");
   CHECK_THAT(read.id == end.id && read.peer_pid == end.peer_pid, "");
   CHECK_THAT(read.channel_index == end.channel_index && read.peer_index == end.peer_index, "");
   CHECK_THAT(read.rehearsal == end.rehearsal, "");
@@ -284,6 +297,21 @@ void order_others(In& in) {
   const auto stop = read<protocol::Stop>(
       Type::kStop, supervisor::encode_stop(supervisor::Time(std::chrono::microseconds(us))));
   CHECK_THAT(stop.deadline_us == static_cast<std::uint64_t>(us), "");
+  const auto policy = static_cast<supervisor::LateSessions>(in.ConsumeIntegralInRange(0, 2));
+  const auto drain = read<protocol::Drain>(
+      Type::kDrain,
+      supervisor::encode_drain(supervisor::Time(std::chrono::microseconds(us)), policy));
+  CHECK_THAT(drain.deadline_us == static_cast<std::uint64_t>(us), "");
+  CHECK_THAT(static_cast<int>(drain.policy) == static_cast<int>(policy), "");
+  const auto permille = in.ConsumeIntegralInRange<std::uint32_t>(0, 1000);
+  CHECK_THAT(read<protocol::Spread>(Type::kSpread, supervisor::encode_spread(permille)).permille ==
+                 permille,
+             "");
+  const auto other = number(in);
+  const auto relink = read<protocol::Relink>(
+      Type::kRelink, supervisor::encode_relink(other, std::chrono::microseconds(us % 1'000'000)));
+  CHECK_THAT(relink.other == other, "");
+  CHECK_THAT(relink.budget_us == static_cast<std::uint64_t>(us % 1'000'000), "");
   const auto id = number(in);
   CHECK_THAT(read<protocol::Query>(Type::kQuery, supervisor::encode_query(id)).id == id, "");
   const auto cancel =
@@ -291,10 +319,10 @@ void order_others(In& in) {
   CHECK_THAT(cancel.handoff_id == id && cancel.reason == "given up", "");
 }
 
-constexpr void (*kAll[])(In&) = {report_register, report_owner,   report_progress,
-                                 report_failed,   report_retired, report_status,
-                                 report_health,   order_start,    order_start_heir,
-                                 order_donate,    order_others,   report_rehearsed};
+constexpr void (*kAll[])(In&) = {report_register, report_owner,     report_progress, report_failed,
+                                 report_retired,  report_status,    report_health,   report_late,
+                                 order_start,     order_start_heir, order_donate,    order_others,
+                                 report_rehearsed};
 
 }  // namespace
 }  // namespace handoff

@@ -92,6 +92,7 @@ Child::Child(std::uint64_t generation, const std::function<int()>& body, Handoff
     h.set_peer_index(1);
     h.set_stall_us(handoff->stall_us);
     h.set_budget_us(handoff->budget_us);
+    h.set_spread(handoff->spread);
     fds = {handoff->channel.get(), handoff->peer_pidfd};
   }
   for (const auto& [name, fd] : listeners) {
@@ -145,7 +146,7 @@ Frame Child::await(protocol::Type type) {
 }
 
 void Child::donate(UniqueFd channel, int peer_pidfd, std::uint64_t id, std::uint64_t stall_us,
-                   std::uint64_t budget_us) {
+                   std::uint64_t budget_us, bool drain_incompatible, std::uint32_t spread) {
   v1::Donate donate;
   auto& h = *donate.mutable_handoff();
   h.set_id(id);
@@ -153,6 +154,8 @@ void Child::donate(UniqueFd channel, int peer_pidfd, std::uint64_t id, std::uint
   h.set_peer_index(1);
   h.set_stall_us(stall_us);
   h.set_budget_us(budget_us);
+  h.set_drain_incompatible(drain_incompatible);
+  h.set_spread(spread);
   send(control_, protocol::Type::kDonate, donate, {channel.get(), peer_pidfd});
 }
 

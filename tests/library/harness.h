@@ -44,6 +44,7 @@ class Child {
     int peer_pidfd = -1;  // borrowed
     std::uint64_t id = 1;
     std::uint64_t stall_us = 10'000'000;
+    std::uint32_t spread = 0;
     std::uint64_t budget_us = 5'000'000;  // sanitizers and busy machines are slow
   };
   // Runs body in a child whose environment says that it is supervised; its result is the exit
@@ -72,7 +73,8 @@ class Child {
     return message;
   }
   void donate(UniqueFd channel, int peer_pidfd, std::uint64_t id = 1,
-              std::uint64_t stall_us = 10'000'000, std::uint64_t budget_us = 5'000'000);
+              std::uint64_t stall_us = 10'000'000, std::uint64_t budget_us = 5'000'000,
+              bool drain_incompatible = false, std::uint32_t spread = 0);
   void signal(int number) const;
   void stop() const;  // SIGSTOP, and waits until it does nothing more
   // Waits for its end; the wait status.

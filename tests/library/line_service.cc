@@ -16,6 +16,7 @@ struct Connection {
   std::uint64_t lines = 0;
   std::string input;
   std::string output;
+  bool frozen = false;
 };
 
 class LineService {
@@ -34,8 +35,10 @@ class LineService {
     service_->on_restore([this](Adopted a) { restore(a); });
     if (options.early_restore) service_->on_update([this](Adopted a) { restore(a); });
     service_->on_drop([this](SessionId id) {
-      ::close(connections_.at(id).fd);
-      connections_.erase(id);
+      const auto it = connections_.find(id);
+      if (it == connections_.end()) return;  // restore() had not come far
+      ::close(it->second.fd);
+      connections_.erase(it);
     });
     service_->on_retired([this](std::uint64_t) {
       for (auto& [id, c] : connections_) ::close(c.fd);
@@ -43,6 +46,21 @@ class LineService {
       done_ = true;
     });
     service_->on_stop([this](std::uint64_t) { done_ = true; });
+    if (options.holds) {
+      service_->on_late([this](std::uint64_t) { late_ = true; });
+      service_->on_moved([this](SessionId id) {
+        ::close(connections_.at(id).fd);
+        connections_.erase(id);
+      });
+      service_->on_freeze_session([this](SessionId id) {
+        connections_.at(id).frozen = true;
+        if (options_.on_freeze_session) options_.on_freeze_session(id);
+      });
+      service_->on_thaw_session([this](SessionId id) {
+        if (options_.on_thaw_session) options_.on_thaw_session(id);
+        connections_.at(id).frozen = false;
+      });
+    }
     if (options.adjust) options.adjust(*service_);
   }
 
@@ -73,6 +91,7 @@ class LineService {
   void restore(Adopted& a) {
     if (options_.on_restore) options_.on_restore(a.id());
     Connection& c = connections_[a.id()];
+    c.frozen = service_->state() != State::kHeir;  // until it is thawed
     const int fd = a.take_fd();
     if (fd >= 0) c.fd = fd;
     c.lines = std::stoull(std::string(a.state().substr(0, a.state().find(' '))));
@@ -83,12 +102,13 @@ class LineService {
   void turn() {
     std::vector<pollfd> fds{{service_->fd(), POLLIN, 0}};
     for (const char* name : {"public", "six", "unix", "udp"}) {
-      const int fd = service_->named_fd(name);
+      const int fd = late_ ? -1 : service_->named_fd(name);
       if (fd >= 0) fds.push_back({fd, POLLIN, 0});
     }
     const std::size_t sockets = fds.size();
     std::vector<SessionId> ids;
     for (auto& [id, c] : connections_) {
+      if (c.frozen) continue;
       fds.push_back({c.fd, static_cast<short>(c.output.empty() ? POLLIN : POLLIN | POLLOUT), 0});
       ids.push_back(id);
     }
@@ -142,7 +162,12 @@ class LineService {
     if (n > 0) c.input.append(buffer, static_cast<std::size_t>(n));
     std::size_t end = 0;
     while ((end = c.input.find('\n')) != std::string::npos) {
-      c.output += std::to_string(++c.lines) + " " + c.input.substr(0, end + 1);
+      // Who is holding says so, and where it is served.
+      const std::string line = c.input.substr(0, end);
+      if (line == "hold") service_->session_hold(id);
+      if (line == "release") service_->session_release(id);
+      c.output += std::to_string(++c.lines) + " " +
+                  (line == "who" ? options_.version + "\n" : c.input.substr(0, end + 1));
       c.input.erase(0, end + 1);
     }
     while (!c.output.empty()) {
@@ -158,6 +183,7 @@ class LineService {
   std::unique_ptr<Service> service_;
   std::map<SessionId, Connection> connections_;
   bool done_ = false;
+  bool late_ = false;
 };
 
 }  // namespace

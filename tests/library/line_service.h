@@ -26,6 +26,10 @@ struct LineServiceOptions {
   // In place of a session's state.
   std::function<std::string(SessionId)> save = {};
   std::function<void(SessionId)> on_restore = {};
+  // Sessions are held from a line "hold" to a line "release"; "who" is answered with the version.
+  bool holds = false;
+  std::function<void(SessionId)> on_freeze_session = {};
+  std::function<void(SessionId)> on_thaw_session = {};
 };
 
 // Runs until it is retired or stopped. The exit status: 0, or 3 if the handoff to it failed.

@@ -70,5 +70,74 @@ TEST(UvTest, ARetiredDonorsOwnHandlesMayGoOnWithoutHarm) {
   }
 }
 
+// "hold" holds, "release" releases; a line is answered with the release and how many were before.
+class Holding : public uv::Stream {
+ public:
+  Holding(std::string version, std::uint64_t lines) : version_(std::move(version)), lines_(lines) {}
+  std::size_t on_input(std::string_view input) override {
+    const std::size_t end = input.find('\n');
+    if (end == std::string_view::npos) return 0;
+    const std::string_view line = input.substr(0, end);
+    if (line == "hold") hold();
+    if (line == "release") release();
+    write(version_ + " " + std::to_string(lines_++) + "\n");
+    return end + 1;
+  }
+  std::string save() const override { return std::to_string(lines_); }
+
+ private:
+  std::string version_;
+  std::uint64_t lines_;
+};
+
+int run_holding(const std::string& version) {
+  uv_loop_t loop;
+  uv_loop_init(&loop);
+  auto service = Service::open({.name = "test", .version = version});
+  uv::Host host(&loop, *service);
+  host.listen(
+      "public", "tcp:127.0.0.1:0", [&] { return std::make_unique<Holding>(version, 0); },
+      [&](std::string_view state) {
+        return std::make_unique<Holding>(version, std::stoull(std::string(state)));
+      });
+  host.start();
+  uv_run(&loop, UV_RUN_DEFAULT);
+  return 0;
+}
+
+TEST(UvTest, AStreamThatHoldsStaysWithItsLoopAndComesWhenItIsReleased) {
+  Child donor(1, [] { return run_holding("one"); });
+  const auto owner = donor.await_message<v1::Owner>(Type::kOwner);
+  Client busy(owner.named(0).address()), idle(owner.named(0).address());
+  busy.send("hold\n");
+  EXPECT_EQ("one 0\n", busy.line());
+  idle.send("a\n");
+  EXPECT_EQ("one 0\n", idle.line());
+  auto pair = io::Channel::make_pair();
+  Child::Handoff handoff;
+  handoff.channel = std::move(pair->second);
+  handoff.peer_pidfd = donor.pidfd();
+  Child heir(
+      2, [] { return run_holding("two"); }, &handoff);
+  heir.await_message<v1::Register>(Type::kRegister);
+  donor.donate(std::move(pair->first), heir.pidfd());
+  EXPECT_EQ(1U, heir.await_message<v1::Owner>(Type::kOwner).sessions());
+  EXPECT_EQ(1U, donor.await_message<v1::Late>(Type::kLate).waiting());
+  busy.send("b\n");
+  EXPECT_EQ("one 1\n", busy.line());
+  idle.send("b\n");
+  EXPECT_EQ("two 1\n", idle.line());
+  Client fresh(owner.named(0).address());
+  fresh.send("a\n");
+  EXPECT_EQ("two 0\n", fresh.line());
+  // More lines than are looked at in one go: the rest is input that moves, and is served there.
+  busy.send("release\nc\nd\n");
+  EXPECT_EQ("one 2\n", busy.line());
+  const int status = donor.wait();
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+  busy.send("e\n");
+  EXPECT_EQ("two 3\n", busy.line());
+}
+
 }  // namespace
 }  // namespace handoff::test

@@ -40,6 +40,8 @@ void copy(const protocol::Hello& from, v1::Hello& to) {
   copy(from.manifest, *to.mutable_manifest());
   to.set_sessions(from.sessions);
   to.set_fds_max(from.fds_max);
+  to.set_links(from.links);
+  to.set_drain_incompatible(from.drain_incompatible);
 }
 
 void copy(const protocol::Abort& from, v1::Abort& to) {
@@ -102,6 +104,55 @@ void copy(const protocol::Prepare& from, v1::Prepare& to) {
   to.set_checksum(from.checksum);
   to.set_frozen_at_ns(from.frozen_at_ns);
   to.set_budget_us(from.budget_us);
+  to.set_late(from.late);
+}
+
+void copy(const protocol::LinkHello& from, v1::LinkHello& to) {
+  to.set_protocol_min(from.protocol_min);
+  to.set_protocol_max(from.protocol_max);
+  to.set_generation(from.generation);
+  to.set_answer(from.answer);
+  copy(from.manifest, *to.mutable_manifest());
+}
+
+void copy(const protocol::GroupSessions& from, v1::GroupSessions& to) {
+  to.set_group(from.group);
+  to.set_sessions(std::string(from.sessions));
+}
+
+void copy(const protocol::GroupPrepare& from, v1::GroupPrepare& to) {
+  to.set_group(from.group);
+  to.set_sessions(from.sessions);
+  to.set_checksum(from.checksum);
+  to.set_frozen_at_ns(from.frozen_at_ns);
+}
+
+void copy(const protocol::GroupRelease& from, v1::GroupRelease& to) { to.set_group(from.group); }
+
+void copy(const protocol::GroupPrepared& from, v1::GroupPrepared& to) {
+  to.set_group(from.group);
+  to.set_sessions(from.sessions);
+}
+
+void copy(const protocol::GroupResumed& from, v1::GroupResumed& to) { to.set_group(from.group); }
+
+void copy(const protocol::GroupAbort& from, v1::GroupAbort& to) {
+  to.set_group(from.group);
+  to.set_by_giver(from.by_giver);
+  to.set_code(static_cast<v1::Code>(from.reason.code));
+  to.set_reason(from.reason.text);
+}
+
+void copy(const protocol::Spread& from, v1::Spread& to) { to.set_permille(from.permille); }
+
+void copy(const protocol::Relink& from, v1::Relink& to) {
+  to.set_other(from.other);
+  to.set_budget_us(from.budget_us);
+}
+
+void copy(const protocol::Drain& from, v1::Drain& to) {
+  to.set_deadline_us(from.deadline_us);
+  to.set_policy(static_cast<v1::LatePolicy>(from.policy));
 }
 
 void copy(const protocol::Ack& from, v1::Ack& to) { to.set_frames(from.frames); }
@@ -121,6 +172,8 @@ void copy(const protocol::Handoff& from, v1::Handoff& to) {
   to.set_stall_us(from.stall_us);
   to.set_budget_us(from.budget_us);
   to.set_rehearsal(from.rehearsal);
+  to.set_drain_incompatible(from.drain_incompatible);
+  to.set_spread(from.spread);
 }
 
 void copy(const protocol::Start& from, v1::Start& to) {
@@ -217,6 +270,26 @@ Reader reader_of(Type type) {
       return read<protocol::Query, v1::Query>;
     case Type::kCancel:
       return read<protocol::Cancel, v1::Cancel>;
+    case Type::kLinkHello:
+      return read<protocol::LinkHello, v1::LinkHello>;
+    case Type::kGroupSessions:
+      return read<protocol::GroupSessions, v1::GroupSessions>;
+    case Type::kGroupPrepare:
+      return read<protocol::GroupPrepare, v1::GroupPrepare>;
+    case Type::kGroupRelease:
+      return read<protocol::GroupRelease, v1::GroupRelease>;
+    case Type::kGroupPrepared:
+      return read<protocol::GroupPrepared, v1::GroupPrepared>;
+    case Type::kGroupResumed:
+      return read<protocol::GroupResumed, v1::GroupResumed>;
+    case Type::kGroupAbort:
+      return read<protocol::GroupAbort, v1::GroupAbort>;
+    case Type::kRelink:
+      return read<protocol::Relink, v1::Relink>;
+    case Type::kSpread:
+      return read<protocol::Spread, v1::Spread>;
+    case Type::kDrain:
+      return read<protocol::Drain, v1::Drain>;
     default:
       return nullptr;
   }

@@ -2,6 +2,7 @@
 
 #include <csignal>
 #include <cstdlib>
+#include <fstream>
 #include <stdexcept>
 #include <thread>
 #include <utility>
@@ -68,7 +69,21 @@ Supervisor::~Supervisor() {
   for (const auto& service : orphans_) kill_and_wait(service, Deadline::in(10s));
 }
 
-std::vector<std::string> Supervisor::run_command(const Options& options) {
+std::vector<std::string> Supervisor::run_command(const Options& options) const {
+  if (!options.config.empty()) {
+    const std::string path = (runtime_dir_.path() / "handoff.toml").string();
+    std::ofstream file(path);
+    file << "[service." << options.name << "]\ncommand = " << nlohmann::json(options.command).dump()
+         << "\nlisten = {";
+    const char* before = " ";
+    for (const std::string& listener : options.listeners) {
+      const std::size_t equals = listener.find('=');
+      file << before << listener.substr(0, equals) << " = \"" << listener.substr(equals + 1) << '"';
+      before = ", ";
+    }
+    file << " }\n" << options.config;
+    return {program("handoff"), "run", "--config", path};
+  }
   std::vector<std::string> out = {program("handoff"), "run", "--name", options.name};
   for (const std::string& listener : options.listeners) {
     out.insert(out.end(), {"--listen", listener});

@@ -26,6 +26,8 @@ class Supervisor {
     std::vector<std::string> listeners = {"public=tcp:127.0.0.1:0"};
     std::vector<std::string> run_flags = {};              // more for `handoff run`
     std::map<std::string, std::string> environment = {};  // more for `handoff run`
+    // Lines for the service's table in a handoff.toml, which is used in place of arguments.
+    std::string config = {};
   };
   explicit Supervisor(Options options);
   ~Supervisor();
@@ -73,7 +75,7 @@ class Supervisor {
   Outcome try_or_do(const char* what, const std::string& binary,
                     const std::vector<std::string>& arguments,
                     const std::vector<std::string>& flags) const;
-  static std::vector<std::string> run_command(const Options& options);
+  std::vector<std::string> run_command(const Options& options) const;
   std::map<std::string, std::string> run_environment() const;
   void wait_until_running();
 

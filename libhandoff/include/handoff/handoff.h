@@ -202,13 +202,15 @@ struct handoff_callbacks {
   int (*save)(void* user, uint64_t id, handoff_saved_t* out);
   /* Heir: take a session. Until handoff_wait() returns 0 it may be prepared in every way, but
    * not be read, written or shut down. A negative number rejects the handoff (I7); whether the fd
-   * was taken by then does not matter, since this process must exit. */
+   * was taken by then does not matter: this process must exit, or, if it serves already and this
+   * was a late session, drop() follows and then the library closes what is still open. */
   int (*restore)(void* user, const struct handoff_adopted* session);
   /* Heir, optional: a newer state of a session that restore() has had. With it, restore() is called
    * while the donor serves; without it, restore() is called once, when frozen. */
   int (*update)(void* user, const struct handoff_adopted* session);
-  /* Heir: a session that restore() has had is not to be: it ended at the donor, or can't be
-   * kept. Forget it and close(2) its fd, no more. */
+  /* Heir: a session that restore() has had is not to be: it ended at the donor, stays there, or
+   * can't be kept. Late donor: the time to wait for it is over. Forget it and close(2) its fd, no
+   * more. */
   void (*drop)(void* user, uint64_t id);
   /* Donor, optional: stop all that touches sockets or state. Only services with several threads
    * need it: from here to thaw() or retired() the library does not return to the caller. A negative
@@ -222,6 +224,23 @@ struct handoff_callbacks {
   void (*retired)(void* user, uint64_t lost);
   /* Finish: stop accepting, let clients go, exit; after deadline_us you will be killed. */
   void (*stop)(void* user, int reason, uint64_t deadline_us);
+
+  /* The rest is for services that hold sessions (handoff_session_hold()): all four or none. A
+   * service that was built before they existed gives a smaller `size`. */
+
+  /* Donor: as retired(), but for `waiting` sessions, which are yours as before. The listeners, the
+   * sections and all other sessions are the heir's: stop accepting and let the named fds be; then
+   * moved() is called for each session that went. When the last one has gone, or ended, retired()
+   * comes. */
+  void (*late)(void* user, uint64_t waiting);
+  /* That session is another process's now: out of epoll with it, close(2) its fd, no more. */
+  void (*moved)(void* user, uint64_t id);
+  /* Do not touch this session, neither its socket nor its state, until thaw_session() or moved().
+   * save() of it follows. The loop goes on meanwhile: watch its fd no more. */
+  void (*freeze_session)(void* user, uint64_t id);
+  /* The session is yours (again): one that was frozen, or one that restore() has had while this
+   * process served already; until now that may not have been touched. */
+  void (*thaw_session)(void* user, uint64_t id);
 };
 
 HANDOFF_API int handoff_set_callbacks(handoff_t* h, const struct handoff_callbacks* callbacks,
@@ -254,6 +273,7 @@ HANDOFF_API int handoff_dispatch(handoff_t* h, uint32_t lane);
 #define HANDOFF_STATE_DONOR 3   /* serves, and a handoff is under way */
 #define HANDOFF_STATE_RETIRED 4 /* gave everything away */
 #define HANDOFF_STATE_FAILED 5  /* an heir whose handoff failed */
+#define HANDOFF_STATE_LATE 6    /* gave all away but sessions that were held, and serves those */
 
 /* One of HANDOFF_STATE_*. Inside callbacks, too, as all the questions that follow. */
 HANDOFF_API int handoff_state(const handoff_t* h);
@@ -269,9 +289,10 @@ HANDOFF_API int handoff_named_fd(const handoff_t* h, const char* name);
 HANDOFF_API const char* handoff_named_address(const handoff_t* h, const char* name);
 
 /* Says how the service is, as it knows best: the database is reachable, say, or is not. why (may be
- * NULL) tells people why it is not well. A release on probation that is not well is taken back by the
- * supervisor; one whose health check is "service" must have said that it is well. Said before this
- * process is the owner, it is told when it is. No effect without a supervisor. Inside callbacks, too.
+ * NULL) tells people why it is not well. A release on probation that is not well is taken back by
+ * the supervisor; one whose health check is "service" must have said that it is well. Said before
+ * this process is the owner, it is told when it is. No effect without a supervisor. Inside
+ * callbacks, too.
  */
 HANDOFF_API int handoff_health(handoff_t* h, int healthy, const char* why);
 
@@ -303,6 +324,13 @@ HANDOFF_API int handoff_session_open(handoff_t* h, int fd,
 HANDOFF_API int handoff_session_touch(handoff_t* h, uint64_t id);
 /* It ended. Call it before close(2). */
 HANDOFF_API int handoff_session_closed(handoff_t* h, uint64_t id);
+/* It is in the middle of something that must end in this process: at a switch it stays here, while
+ * all others and the listeners go, and moves when it is released, as a late mover. Held twice is
+ * held once. HANDOFF_ERR_REJECTED for a service that lacks one of the callbacks late, moved,
+ * freeze_session, thaw_session; -EBUSY while the session is frozen. */
+HANDOFF_API int handoff_session_hold(handoff_t* h, uint64_t id);
+/* It may move. Does nothing if it was not held. */
+HANDOFF_API int handoff_session_release(handoff_t* h, uint64_t id);
 /* How many there are. */
 HANDOFF_API uint64_t handoff_session_count(const handoff_t* h);
 

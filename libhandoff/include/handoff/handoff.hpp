@@ -50,6 +50,7 @@ enum class State {
   kDonor = HANDOFF_STATE_DONOR,
   kRetired = HANDOFF_STATE_RETIRED,
   kFailed = HANDOFF_STATE_FAILED,
+  kLate = HANDOFF_STATE_LATE,
 };
 
 namespace detail {
@@ -297,6 +298,11 @@ class Service {
   void on_thaw(std::function<void()> f) { thaw_ = std::move(f); }
   void on_retired(std::function<void(std::uint64_t lost)> f) { retired_ = std::move(f); }
   void on_stop(std::function<void(std::uint64_t deadline_us)> f) { stop_ = std::move(f); }
+  // For session_hold(): all four.
+  void on_late(std::function<void(std::uint64_t waiting)> f) { late_ = std::move(f); }
+  void on_moved(std::function<void(SessionId)> f) { moved_ = std::move(f); }
+  void on_freeze_session(std::function<void(SessionId)> f) { freeze_session_ = std::move(f); }
+  void on_thaw_session(std::function<void(SessionId)> f) { thaw_session_ = std::move(f); }
 
   // -- starting
   // Returns when this process owns every socket; throws if it will not.
@@ -311,6 +317,10 @@ class Service {
     c.thaw = &Service::thaw_thunk;
     c.retired = &Service::retired_thunk;
     c.stop = &Service::stop_thunk;
+    c.late = late_ ? &Service::late_thunk : nullptr;
+    c.moved = moved_ ? &Service::moved_thunk : nullptr;
+    c.freeze_session = freeze_session_ ? &Service::freeze_session_thunk : nullptr;
+    c.thaw_session = thaw_session_ ? &Service::thaw_session_thunk : nullptr;
     check(handoff_set_callbacks(h_, &c, this));
     check(handoff_ready(h_));
     check(handoff_wait(h_, -1));
@@ -345,6 +355,9 @@ class Service {
   }
   void session_touch(SessionId id) { check(handoff_session_touch(h_, id)); }
   void session_closed(SessionId id) { check(handoff_session_closed(h_, id)); }
+  // Busy: it stays here at a switch; and not any more.
+  void session_hold(SessionId id) { check(handoff_session_hold(h_, id)); }
+  void session_release(SessionId id) { check(handoff_session_release(h_, id)); }
   std::uint64_t session_count() const { return handoff_session_count(h_); }
 
   handoff_t* raw() { return h_; }
@@ -530,13 +543,27 @@ class Service {
     if (self.stop_) self.guard_or_log("on_stop", [&] { self.stop_(deadline_us); });
   }
 
+  static void late_thunk(void* user, std::uint64_t waiting) {
+    of(user).guard_or_log("on_late", [&] { of(user).late_(waiting); });
+  }
+  static void moved_thunk(void* user, SessionId id) {
+    of(user).guard_or_log("on_moved", [&] { of(user).moved_(id); });
+  }
+  static void freeze_session_thunk(void* user, SessionId id) {
+    of(user).guard_or_log("on_freeze_session", [&] { of(user).freeze_session_(id); });
+  }
+  static void thaw_session_thunk(void* user, SessionId id) {
+    of(user).guard_or_log("on_thaw_session", [&] { of(user).thaw_session_(id); });
+  }
+
   handoff_t* h_ = nullptr;
   std::function<void(int, std::string_view)> log_;
   std::function<Saved(SessionId)> save_;
   std::function<void(Adopted)> restore_, update_;
   std::function<void(SessionId)> drop_;
   std::function<void()> freeze_, thaw_;
-  std::function<void(std::uint64_t)> retired_, stop_;
+  std::function<void(std::uint64_t)> retired_, stop_, late_;
+  std::function<void(SessionId)> moved_, freeze_session_, thaw_session_;
   std::vector<std::unique_ptr<Step>> steps_;
   std::vector<std::unique_ptr<SectionAdapter>> sections_;
 };

@@ -70,6 +70,11 @@ class Stream {
   // constructor or in on_open().
   void pause();
   void resume();
+  // The session is in the middle of something: at an upgrade it stays with this process, and moves
+  // once release() was called. Until then it works as ever; so it does not matter if nobody
+  // upgrades. What other sessions or sections share with it is in the newer process by then.
+  void hold();
+  void release();
 
  protected:
   // What has arrived and was not consumed before. Returns how much of it was consumed; the rest
@@ -81,7 +86,7 @@ class Stream {
   // restored, for which nothing may be written that the donor has written already.
   virtual void on_open(bool /*adopted*/) {}
   // The connection is over: the peer closed it, it failed, or close() is done. The Stream is
-  // destroyed after this. Not called when the session goes to an heir.
+  // destroyed after this. Not called when the session goes to an heir, at the switch or later.
   virtual void on_closed() {}
 
  private:
@@ -95,8 +100,11 @@ class Stream {
   bool queued_ = false;        // in the host's list of streams to flush
   bool touched_ = false;
   bool paused_ = false;
-  std::string input_;   // read, not consumed
-  std::string output_;  // produced; sent_ of it is accepted by the kernel
+  bool held_ = false;
+  bool frozen_ = false;           // on its way to or from another process: not to be touched
+  std::size_t saved_output_ = 0;  // frozen: what of output_ goes along
+  std::string input_;             // read, not consumed
+  std::string output_;            // produced; sent_ of it is accepted by the kernel
   std::size_t sent_ = 0;
 };
 
@@ -122,6 +130,10 @@ class Host {
     service_.on_drop([this](SessionId id) { forget(id); });
     service_.on_retired([this](std::uint64_t) { retire(); });
     service_.on_stop([this](std::uint64_t deadline_us) { stop(deadline_us); });
+    service_.on_late([this](std::uint64_t) { stop_accepting(); });
+    service_.on_moved([this](SessionId id) { moved(id); });
+    service_.on_freeze_session([this](SessionId id) { freeze(id); });
+    service_.on_thaw_session([this](SessionId id) { thaw(id); });
   }
   ~Host() {
     close_epoll();
@@ -277,19 +289,66 @@ class Host {
     stream->output_ = a.output();
     stream->closing_ = (a.flags() & kClosing) != 0;
     slot = std::move(stream);
+    adopted_.push_back(a.id());
+    // One that comes late, to a loop that turns: thaw() says when it may be touched.
+    slot->frozen_ = service_.state() != State::kHeir;
+    slot->saved_output_ = slot->output_.size();
+    if (slot->frozen_) return;
     slot->watched_ = EPOLLIN;
     if (!slot->output_.empty()) slot->watched_ |= EPOLLOUT;
     watch(fresh ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, slot->fd_, slot->watched_,
           reinterpret_cast<std::uintptr_t>(slot.get()));
-    adopted_.push_back(a.id());
   }
-  // An heir's session that is not to be. The description is the donor's as well: only close.
+  // An heir's session that is not to be. The description is the donor's as well: only close. Or one
+  // that was waited for in vain: that one ends.
   void forget(SessionId id) {
     const auto it = streams_.find(id);
     if (it == streams_.end()) return;
-    ::epoll_ctl(epoll_, EPOLL_CTL_DEL, it->second->fd_, nullptr);
-    ::close(it->second->fd_);
+    let_go_of(*it->second);
+    if (service_.state() == State::kLate) it->second->on_closed();
+    streams_.erase(id);
+  }
+  void let_go_of(Stream& s) {
+    s.dead_ = true;
+    s.closing_ = true;
+    ::epoll_ctl(epoll_, EPOLL_CTL_DEL, s.fd_, nullptr);
+    ::close(s.fd_);
+    s.fd_ = -1;
+  }
+  // -- sessions that were held
+  void stop_accepting() {
+    for (auto& listener : listeners_) {
+      ::epoll_ctl(epoll_, EPOLL_CTL_DEL, listener->fd, nullptr);
+      listener->fd = -1;
+      listener->rests = false;
+    }
+  }
+  void moved(SessionId id) {
+    const auto it = streams_.find(id);
+    if (it == streams_.end()) return;
+    Stream& s = *it->second;
+    if (s.frozen_ && s.output_size() > s.saved_output_) {
+      detail::complain("what was written to session " + std::to_string(id) +
+                       " while it was on its way is lost");
+    }
+    let_go_of(s);
     streams_.erase(it);
+  }
+  void freeze(SessionId id) {
+    Stream& s = *streams_.at(id);
+    s.frozen_ = true;
+    s.saved_output_ = s.output_size();
+    s.watched_ = 0;
+    ::epoll_ctl(epoll_, EPOLL_CTL_DEL, s.fd_, nullptr);
+  }
+  // Ours: again, or from now on; then announce_adopted() says so to the Stream.
+  void thaw(SessionId id) {
+    Stream& s = *streams_.at(id);
+    s.frozen_ = false;
+    s.watched_ = EPOLLIN;
+    watch(EPOLL_CTL_ADD, s.fd_, s.watched_, reinterpret_cast<std::uintptr_t>(&s));
+    thawed_.push_back(id);
+    enqueue(s);
   }
   // The sockets are the heir's. Closing the epoll fd first ends every registration at once: a
   // registration belongs to the description, which lives on over there.
@@ -323,7 +382,9 @@ class Host {
     flush();
   }
   void end_all() {
-    for_each([this](Stream& s) { end(s); });
+    for_each([this](Stream& s) {
+      if (!s.frozen_) end(s);
+    });
     flush();
   }
   static void closed(uv_handle_t* handle) {
@@ -450,7 +511,7 @@ class Host {
     if (!s.dead_) enqueue(s);  // the events asked for may have to change
   }
   void consume(Stream& s) {
-    if (s.input_.empty() || s.closing_ || s.dead_ || s.paused_) return;
+    if (s.input_.empty() || s.closing_ || s.dead_ || s.paused_ || s.frozen_) return;
     const std::size_t used = s.on_input(s.input_);
     if (used == 0 || s.dead_) return;
     touch(s);
@@ -487,6 +548,7 @@ class Host {
       if (it == streams_.end()) continue;
       Stream& s = *it->second;
       s.queued_ = false;
+      if (s.frozen_) continue;  // thaw() comes by here
       if (!s.dead_) send_from(s);
       if (!s.dead_) rewatch(s);
     }
@@ -508,10 +570,14 @@ class Host {
   // After the switch: streams may act, and input that came along may already be a whole request. It
   // is not looked at before every stream has been told: a request may concern another session.
   void announce_adopted() {
-    if (adopted_.empty() || service_.state() != State::kOwner) return;
-    std::vector<SessionId> announced;
+    if ((adopted_.empty() && thawed_.empty()) || service_.state() == State::kHeir) return;
+    std::vector<SessionId> announced = std::exchange(thawed_, {});
     for (const SessionId id : std::exchange(adopted_, {})) {
       Stream* s = find(id);
+      if (s != nullptr && s->frozen_) {
+        adopted_.push_back(id);
+        continue;
+      }
       if (s == nullptr || s->touched_) continue;  // an id stands here once for each state it had
       s->touched_ = true;
       service_.session_touch(id);
@@ -588,6 +654,7 @@ class Host {
   std::vector<SessionId> pending_;  // to flush
   std::vector<SessionId> ended_;    // to destroy
   std::vector<SessionId> adopted_;  // restored, on_open() not called yet
+  std::vector<SessionId> thawed_;   // their input is to be looked at
   std::function<void()> finished_, stopping_hook_;
 };
 
@@ -602,6 +669,16 @@ inline void Stream::close() {
   closing_ = true;
   host_->touch(*this);
   host_->enqueue(*this);
+}
+inline void Stream::hold() {
+  if (held_ || closing_) return;
+  held_ = true;
+  host_->service_.session_hold(id_);
+}
+inline void Stream::release() {
+  if (!held_ || dead_) return;
+  held_ = false;
+  host_->service_.session_release(id_);
 }
 inline void Stream::changed() { host_->touch(*this); }
 inline void Stream::pause() {

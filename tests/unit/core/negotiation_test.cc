@@ -29,6 +29,37 @@ TEST(NegotiationTest, TakesTheHighestVersionThatTheDonorWritesAndTheHeirReads) {
   EXPECT_EQ(1U, plan->protocol);
 }
 
+TEST(NegotiationTest, WhatHasNoVersionInCommonStaysIfThatIsThePolicyAndTheHeirKnowsLinks) {
+  Kind users{.name = "users", .section = true, .reads = {5}, .writes = {5}};
+  Offer donor = offer({session({2}, {2}), users});
+  Kind newer = users;
+  newer.reads = {6};
+  Offer heir = offer({session({1}, {1}), newer});
+  for (const bool drains : {false, true}) {
+    for (const bool links : {false, true}) {
+      donor.links = true;
+      donor.drain_incompatible = drains;
+      heir.links = links;
+      const auto plan = negotiate(donor, heir);
+      ASSERT_EQ(drains && links, plan.has_value()) << drains << links;
+      if (!plan) continue;
+      EXPECT_THAT(plan->versions, ElementsAre(0, 0));
+    }
+  }
+  // A kind that the heir does not have at all is still nobody's (I7).
+  EXPECT_FALSE(negotiate(donor, offer({session({2}, {2})})));
+}
+
+TEST(NegotiationTest, OverALinkSectionsNeverGoAndKindsWithoutACommonVersionStay) {
+  Kind users{.name = "users", .section = true, .reads = {5}, .writes = {5}};
+  Kind calls{.name = "calls", .section = false, .version = 2, .reads = {2}, .writes = {1, 2}};
+  Kind older{.name = "calls", .section = false, .version = 1, .reads = {1}, .writes = {1}};
+  const Offer giver = offer({session({2}, {2}), users, calls});
+  const Offer taker = offer({older, session({3}, {3}), users});
+  EXPECT_THAT(link_versions(giver.manifest, taker.manifest), ElementsAre(0, 0, 1));
+  EXPECT_THAT(link_versions(taker.manifest, giver.manifest), ElementsAre(0, 0, 0));
+}
+
 TEST(NegotiationTest, NumbersVersionsByTheDonorsKinds) {
   Kind data{.name = "data", .section = true, .reads = {1}, .writes = {1}};
   Kind users{.name = "users", .section = true, .reads = {5}, .writes = {5}};

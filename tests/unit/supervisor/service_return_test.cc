@@ -160,6 +160,32 @@ TEST_F(ServiceReturnTest, AFailedUpgradeUnderWayLeavesTheVerdictToBeDone) {
   EXPECT_EQ(hear(Exited{3, kSegv}, 3s), "drop, failed(exited), not passed(ill), open back");
 }
 
+TEST_F(ServiceReturnTest, AShareThatIsNotWellGivesBackWhatItHas) {
+  start();
+  hear(HandoffRequested{.shares = {10, 1000}, .pause = 1h}, 1s);
+  hear(CandidateReady{}, 1s);
+  hear(Registered{2}, 1s);
+  hear(owned(2), 1s);
+  hear(DonorLate{.generation = 1, .handoff_id = 2, .waiting = 300, .linked = true}, 1s);
+  EXPECT_EQ(hear(Tick{}, 2min), "") << "provisional for as long as the rest is to come";
+  hear(ill(2), 3min);
+  EXPECT_EQ(hear(ill(2), 3min), "not passed(ill), open back");
+  EXPECT_EQ(hear(CandidateReady{Probation::Origin::kBack}, 3min),
+            "spread 1 0, spread 2 0, phase start, spawn 3 candidate heir");
+}
+
+TEST_F(ServiceReturnTest, TheLastShareBeginsTheProbationAnew) {
+  start();
+  hear(HandoffRequested{.shares = {10, 1000}, .pause = 1min}, 1s);
+  hear(CandidateReady{}, 1s);
+  hear(Registered{2}, 1s);
+  hear(owned(2), 1s);
+  hear(DonorLate{.generation = 1, .handoff_id = 2, .waiting = 300, .linked = true}, 1s);
+  hear(HealthHeard{2, true, ""}, 2s);
+  EXPECT_EQ(hear(Tick{}, 61s), "spread 1 1000, spread 2 1000, drain 1");
+  EXPECT_EQ(service.probation().until(), at(91s));
+}
+
 TEST_F(ServiceReturnTest, RollbackIsAHandoffAndARollbackOfItIsOneToo) {
   upgrade();
   EXPECT_EQ(hear(kRollback, 2s), "open back");

@@ -74,6 +74,53 @@ TEST_F(ServiceTest, AFailedUpgradeLeavesEverythingAsItWas) {
   EXPECT_EQ(service.deadline(), std::nullopt);
 }
 
+TEST_F(ServiceTest, LateSessionsGoWhereverTheOwnerIs) {
+  upgrade_to_switch();
+  hear(owned(2), 2s);
+  EXPECT_EQ(hear(DonorLate{.generation = 1, .handoff_id = 2, .waiting = 3, .linked = true}, 2s),
+            "drain 1, done");
+  EXPECT_STREQ(service.state_name(), "running");
+  // The owner dies: the next one gets a link to the late one.
+  hear(Exited{2, kSegv}, 3s);
+  EXPECT_EQ(hear(DonorLate{.generation = 1, .handoff_id = 2, .waiting = 3}, 3s), "");
+  EXPECT_EQ(hear(Tick{}, 4s), "spawn 3");
+  hear(Registered{3}, 4s);
+  EXPECT_EQ(hear(Owned{.generation = 3}, 4s), "went back 2>3 lost 4, relink 1>3");
+  EXPECT_EQ(hear(StopRequested{}, 5s), "stop 1, stop 3");
+}
+
+TEST_F(ServiceTest, AProgressiveUpgradeIsGivenBackWhenAnotherHandoffBeginsBeforeItsEnd) {
+  start();
+  hear(HandoffRequested{.shares = {10, 100, 1000}, .pause = 30s}, 1s);
+  hear(CandidateReady{}, 1s);
+  hear(Registered{2}, 1s);
+  hear(owned(2), 2s);
+  EXPECT_EQ(hear(DonorLate{.generation = 1, .handoff_id = 2, .waiting = 300, .linked = true}, 2s),
+            "done");
+  EXPECT_EQ(service.deadline(), at(32s));
+  EXPECT_EQ(hear(Tick{}, 32s), "spread 1 100, spread 2 100");
+  EXPECT_EQ(hear(HandoffRequested{.to = Probation::Origin::kSame}, 40s),
+            "spread 1 0, spread 2 0, phase start, spawn 3 heir");
+  hear(Registered{3}, 40s);
+  EXPECT_EQ(hear(owned(3), 41s), "phase retire, spread 1 1000, drain 1");
+  EXPECT_EQ(hear(Exited{2, kStatus0}, 42s), "done, passed");
+}
+
+TEST_F(ServiceTest, AProgressiveUpgradeEndsWithTheLastShareAndThenTheDrainBegins) {
+  start();
+  hear(HandoffRequested{.shares = {10, 1000}, .pause = 30s}, 1s);
+  hear(CandidateReady{}, 1s);
+  hear(Registered{2}, 1s);
+  hear(DonorLate{.generation = 1, .handoff_id = 2, .waiting = 300, .linked = true}, 2s);
+  hear(owned(2), 2s);
+  EXPECT_EQ(hear(Tick{}, 32s), "spread 1 1000, spread 2 1000, drain 1");
+  hear(DonorRetired{.generation = 1, .handoff_id = 2}, 33s);
+  hear(Exited{1, kStatus0}, 33s);
+  EXPECT_EQ(service.deadline(), at(62s)) << "the end of its probation, begun anew";
+  EXPECT_EQ(hear(Tick{}, 62s), "passed");
+  EXPECT_EQ(service.deadline(), std::nullopt);
+}
+
 TEST_F(ServiceTest, RestartIsAHandoffToTheSameRelease) {
   start();
   EXPECT_EQ(hear(HandoffRequested{.to = Probation::Origin::kSame}), "phase start, spawn 2 heir");

@@ -66,6 +66,12 @@ inline std::string show(const Effect& effect) {
           return "?";
         } else if constexpr (std::is_same_v<T, Refuse>) {
           return "refuse(" + what.code + ")";
+        } else if constexpr (std::is_same_v<T, SendDrain>) {
+          return "drain " + std::to_string(what.generation);
+        } else if constexpr (std::is_same_v<T, SendSpread>) {
+          return "spread " + std::to_string(what.generation) + " " + std::to_string(what.permille);
+        } else if constexpr (std::is_same_v<T, SendRelink>) {
+          return "relink " + std::to_string(what.late) + ">" + std::to_string(what.owner);
         } else if constexpr (std::is_same_v<T, ReportStopped>) {
           return "stopped";
         } else {

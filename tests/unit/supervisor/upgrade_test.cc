@@ -57,6 +57,10 @@ class UpgradeTest : public testing::Test {
   }
   const Report& report() const { return upgrade.report(); }
 
+  static DonorLate late(std::uint64_t waiting) {
+    return {.generation = 1, .handoff_id = 2, .waiting = waiting, .linked = true};
+  }
+
   Timeouts timeouts;
   Upgrade upgrade;
   Turn turn = Turn::kUnchanged;
@@ -539,6 +543,36 @@ TEST_F(UpgradeTest, CancelledAfterTheSwitchItHurriesTheDonor) {
   take_over();
   upgrade.cancel("stopped", at(220ms));
   EXPECT_EQ(tick(220ms), "term 1");
+}
+
+// ---- sessions that stay with the donor
+
+TEST_F(UpgradeTest, ADonorThatStaysForItsBusySessionsDoesNotHoldTheUpgradeUp) {
+  take_over();
+  EXPECT_NE(upgrade.state(), State::kOver);
+  EXPECT_EQ(hear(late(3), 220ms), "");
+  EXPECT_EQ(upgrade.state(), State::kOver);
+  EXPECT_EQ(report().result, Report::Result::kDone);
+  EXPECT_EQ(report().moved, 10u);
+  EXPECT_EQ(report().waiting, 3u);
+}
+
+TEST_F(UpgradeTest, TheSameIfTheDonorIsHeardFirst) {
+  copy();
+  EXPECT_EQ(hear(late(3), 200ms), "");
+  EXPECT_EQ(hear(owned(10, 0), 210ms), "phase retire");
+  EXPECT_EQ(turn, Turn::kHeirOwns);
+  EXPECT_EQ(upgrade.state(), State::kOver);
+  EXPECT_EQ(report().waiting, 3u);
+}
+
+TEST_F(UpgradeTest, AnHeirThatDiedWithTheOthersLeavesThemToNobody) {
+  copy();
+  EXPECT_EQ(hear(Exited{2, kSegv}, 200ms), "");
+  EXPECT_EQ(hear(late(3), 210ms), "");
+  EXPECT_EQ(turn, Turn::kNobodyOwns);
+  EXPECT_EQ(upgrade.state(), State::kOver);
+  EXPECT_EQ(report().lost, 7u);
 }
 
 }  // namespace

@@ -58,6 +58,18 @@ supervisor::HandoffEnd handoff_end(std::uint32_t first_fd) {
           .timeouts = {.freeze_budget = 250ms, .stall = 10s}};
 }
 
+supervisor::HandoffEnd draining_end(std::uint32_t first_fd) {
+  auto out = handoff_end(first_fd);
+  out.drain_incompatible = true;
+  return out;
+}
+
+supervisor::HandoffEnd spreading_end(std::uint32_t first_fd) {
+  auto out = handoff_end(first_fd);
+  out.spread = 10;
+  return out;
+}
+
 protocol::Hello hello() {
   return {.protocol_min = 1,
           .protocol_max = 1,
@@ -67,6 +79,11 @@ protocol::Hello hello() {
           .manifest = manifest(),
           .sessions = 12345678901,
           .fds_max = 20000};
+}
+protocol::Hello hello_with_links() {
+  protocol::Hello m = hello();
+  m.links = m.drain_incompatible = true;
+  return m;
 }
 protocol::Hello hello_of_a_lane() {
   return {.protocol_min = 1,
@@ -83,6 +100,7 @@ std::vector<Frame> channel_frames() {
   return {
       {Type::kHello, "", 0, encode(hello())},
       {Type::kHello, "lanes", 0, encode(hello_of_a_lane())},
+      {Type::kHello, "links", 0, encode(hello_with_links())},
       {Type::kAbort, "", 0, encode(protocol::Abort{{core::Code::kTimeout, "the heir was silent"}})},
       {Type::kListeners, "", 2, encode(protocol::Listeners{manifest().named, 2})},
       {Type::kSessions, "", 2, sessions()},
@@ -92,11 +110,27 @@ std::vector<Frame> channel_frames() {
       {Type::kCopyEnd, "", 0, encode(protocol::CopyEnd{1, 1000})},
       {Type::kPrepare, "", 0,
        encode(protocol::Prepare{1000, 12, 0xfedcba9876543210, 123456789012345, 250000})},
+      {Type::kPrepare, "late", 0,
+       encode(protocol::Prepare{1000, 12, 0xfedcba9876543210, 123456789012345, 250000, 3})},
       {Type::kRelease, "", 0, ""},
       {Type::kAck, "", 0, encode(protocol::Ack{300})},
       {Type::kCopied, "", 0, encode(protocol::Copied{1, 1000})},
       {Type::kPrepared, "", 0, encode(protocol::Prepared{1000})},
       {Type::kResumed, "", 0, ""},
+  };
+}
+
+std::vector<Frame> link_frames() {
+  return {
+      {Type::kLinkHello, "", 1, encode(protocol::LinkHello{1, 1, 3, true, manifest()})},
+      {Type::kGroupSessions, "", 2, encode(protocol::GroupSessions{5, sessions()})},
+      {Type::kGroupPrepare, "", 0,
+       encode(protocol::GroupPrepare{5, 2, 0xfedcba9876543210, 123456789012345})},
+      {Type::kGroupRelease, "", 0, encode(protocol::GroupRelease{5})},
+      {Type::kGroupPrepared, "", 0, encode(protocol::GroupPrepared{5, 2})},
+      {Type::kGroupResumed, "", 0, encode(protocol::GroupResumed{5})},
+      {Type::kGroupAbort, "", 0,
+       encode(protocol::GroupAbort{5, true, {core::Code::kTimeout, "the taker was silent"}})},
   };
 }
 
@@ -153,6 +187,13 @@ std::vector<Frame> supervisor_frames() {
       {Type::kStop, "", 0, supervisor::encode_stop(supervisor::Time(123456789012us))},
       {Type::kQuery, "", 0, supervisor::encode_query(300)},
       {Type::kCancel, "", 0, supervisor::encode_cancel(77, "the operator gave up")},
+      {Type::kDonate, "drain", 3, supervisor::encode_donate(4, draining_end(1))},
+      {Type::kSpread, "", 0, supervisor::encode_spread(100)},
+      {Type::kDonate, "spread", 3, supervisor::encode_donate(4, spreading_end(1))},
+      {Type::kRelink, "", 2, supervisor::encode_relink(3, 250ms)},
+      {Type::kDrain, "", 0,
+       supervisor::encode_drain(supervisor::Time(123456789012us),
+                                supervisor::LateSessions::kClose)},
   };
 }
 
@@ -174,6 +215,7 @@ std::vector<Frame> service_frames() {
       {Type::kStatus, "", 0, encode(protocol::Status{300, 1000, 2})},
       {Type::kHealth, "", 0, encode(protocol::Health{true, "all is well"})},
       {Type::kRehearsed, "", 0, encode(rehearsed())},
+      {Type::kLate, "", 0, encode(protocol::Late{77, 3, 2, 123456792012345, true, 1})},
   };
 }
 
@@ -193,7 +235,7 @@ std::string bytes(const Frame& frame) {
 
 std::vector<Frame> frames() {
   std::vector<Frame> all = channel_frames();
-  for (auto part : {supervisor_frames(), service_frames()}) {
+  for (auto part : {link_frames(), supervisor_frames(), service_frames()}) {
     for (Frame& frame : part) all.push_back(std::move(frame));
   }
   return all;

@@ -106,6 +106,17 @@ void expect_health(const Heard& heard) {
   EXPECT_EQ("", health.why) << "of one that is well";
 }
 
+void expect_late(const Heard& heard) {
+  const auto& late = only_event<supervisor::DonorLate>(heard);
+  EXPECT_EQ(kSender, late.generation);
+  EXPECT_EQ(77U, late.handoff_id);
+  EXPECT_EQ(3U, late.waiting);
+  EXPECT_EQ(2U, late.moved);
+  EXPECT_EQ(1U, late.closed);
+  EXPECT_TRUE(late.linked);
+  EXPECT_EQ(123456792012345U, late.at_ns);
+}
+
 void expect_return(const Heard& heard) {
   const auto& registered = only_event<supervisor::Registered>(heard);
   EXPECT_EQ(kSender, registered.generation);
@@ -166,6 +177,7 @@ void expect_heard(const std::string& name, protocol::Type type, const std::strin
       {"Status.hex", expect_status},
       {"Register-rehearsal.hex", expect_rehearsing},
       {"Health.hex", expect_health},
+      {"Late.hex", expect_late},
       {"Rehearsed.hex", expect_rehearsed}};
   const auto expected = kExpected.find(name);
   ASSERT_NE(kExpected.end(), expected) << "what does the supervisor make of it?";

@@ -1,0 +1,143 @@
+#include "core/taker.h"
+
+#include <iterator>
+#include <utility>
+
+namespace handoff::core {
+namespace {
+
+using S = TakerState;
+using E = TakerEventType;
+using F = TakerEffect;
+
+}  // namespace
+
+// The drop comes last: what GroupAbort says must be true once it is read, and it is not touched.
+Taker::Effects Taker::refuse(Reason reason) {
+  reason_ = std::move(reason);
+  state_ = S::kIdle;
+  return {F::kSendAbort, F::kDrop};
+}
+
+std::vector<TakerEffect> Taker::step(const TakerEvent& event) {
+  if (state_ == S::kGone) return {};
+  if (event.type == E::kPeerExited) {
+    if (state_ == S::kReadingOut) return {};
+    // Also from Idle: a group of which nothing is read yet has no other owner.
+    staged_ = state_ != S::kIdle;
+    state_ = S::kReadingOut;
+    return {F::kReadOut};
+  }
+
+  switch (state_) {
+    case S::kIdle:
+      switch (event.type) {
+        case E::kSessions:
+          reason_ = {};
+          state_ = S::kReceiving;
+          return {};
+        case E::kRefused:
+        case E::kPrepare:
+          // Nothing of the group could be taken at all, or there is nothing in it.
+          return refuse(event.reason);
+        default:
+          return {};  // gone only with the giver: what it had sent before it exits is read out
+      }
+
+    case S::kReceiving:
+      switch (event.type) {
+        case E::kPrepare:
+          state_ = S::kRestoring;
+          return {F::kRestore};
+        case E::kPeerAborted:
+          state_ = S::kIdle;
+          return {F::kDrop};
+        case E::kRefused:
+        case E::kMalformed:
+          return refuse(event.reason);
+        case E::kRelease:
+          return refuse({Code::kProtocol, "GroupRelease before GroupPrepared"});
+        default:
+          return {};  // also EOF: the giver's exit says what it means
+      }
+
+    case S::kRestoring:
+      switch (event.type) {
+        case E::kRestored:
+          state_ = S::kPrepared;
+          return {F::kSendPrepared};
+        case E::kPeerAborted:
+          state_ = S::kIdle;
+          return {F::kDrop};
+        case E::kRefused:
+        case E::kMalformed:
+          return refuse(event.reason);
+        default:
+          return {};
+      }
+
+    case S::kPrepared:
+      switch (event.type) {
+        case E::kRelease:
+          state_ = S::kResuming;
+          return {F::kSendResumed};
+        case E::kPeerAborted:
+          state_ = S::kIdle;
+          return {F::kDrop};
+        case E::kRefused:
+        case E::kMalformed:
+          return refuse(event.reason);
+        default:
+          return {};
+      }
+
+    case S::kResuming:
+      if (event.type != E::kResumedSent) return {};
+      state_ = S::kIdle;
+      return {F::kAdopt};
+
+    case S::kReadingOut:
+      switch (event.type) {
+        case E::kSessions:
+          staged_ = true;
+          return {};
+        case E::kPeerAborted:
+          staged_ = false;
+          return {F::kDrop};
+        case E::kReadOut:
+          state_ = S::kGone;
+          if (!staged_) return {};
+          return {F::kKeepWhole};
+        default:
+          return {};  // a Release says what EOF says; what is malformed ends the reading
+      }
+
+    case S::kGone:
+      return {};
+  }
+  return {};
+}
+
+std::string_view name(TakerState state) {
+  static constexpr std::string_view kNames[] = {"Idle",     "Receiving",  "Restoring", "Prepared",
+                                                "Resuming", "ReadingOut", "Gone"};
+  static_assert(std::size(kNames) == kTakerStates);
+  return kNames[static_cast<std::size_t>(state)];
+}
+
+std::string_view name(TakerEventType type) {
+  static constexpr std::string_view kNames[] = {
+      "Sessions", "Prepare",   "Restored",      "Release",    "ResumedSent", "PeerAborted",
+      "Refused",  "Malformed", "ChannelClosed", "PeerExited", "ReadOut"};
+  static_assert(std::size(kNames) == kTakerEvents);
+  return kNames[static_cast<std::size_t>(type)];
+}
+
+std::string_view name(TakerEffect effect) {
+  static constexpr std::string_view kNames[] = {"Restore",   "SendPrepared", "SendResumed",
+                                                "Adopt",     "KeepWhole",    "Drop",
+                                                "SendAbort", "ReadOut"};
+  return kNames[static_cast<std::size_t>(effect)];
+}
+
+}  // namespace handoff::core

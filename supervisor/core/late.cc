@@ -1,0 +1,128 @@
+#include "core/late.h"
+
+#include "core/duration.h"
+
+namespace handoff::supervisor {
+namespace {
+
+std::string sessions(std::uint64_t n) {
+  return std::to_string(n) + (n == 1 ? " session" : " sessions");
+}
+std::string generation_of(Generation generation) {
+  return "generation " + std::to_string(generation);
+}
+
+}  // namespace
+
+Effects LateProcesses::on(const DonorLate& late, Time now, bool progressive) {
+  const bool fresh = !late_.contains(late.generation);
+  One& one = late_[late.generation];
+  one.waiting = late.waiting;
+  one.moved = late.moved;
+  one.closed = late.closed;
+  one.linked = late.linked;
+  if (!fresh) return {};
+  Effects out = progressive ? Effects{} : drain(now);
+  out.push_back(Note{Note::Level::kInfo, generation_of(late.generation) + " keeps " +
+                                             sessions(late.waiting) +
+                                             (progressive ? " for now" : " that are busy")});
+  return out;
+}
+
+Effects LateProcesses::drain(Time now) {
+  Effects out;
+  const Time until = now + policy_.drain;
+  for (auto& [generation, one] : late_) {
+    if (one.drained || one.retired) continue;
+    one.drained = true;
+    if (policy_.policy != LateSessions::kKeep) one.next = until + kMargin;
+    out.push_back(SendDrain{generation, until, policy_.policy});
+  }
+  return out;
+}
+
+Effects LateProcesses::on(const DonorRetired& retired, Time now) {
+  const auto found = late_.find(retired.generation);
+  if (found == late_.end()) return {};
+  One& one = found->second;
+  one.waiting = 0;
+  one.retired = true;
+  one.next = now + policy_.drain;
+  std::string text = generation_of(retired.generation) +
+                     " has no session left: " + std::to_string(one.moved) + " moved";
+  if (one.closed > 0) text += ", " + std::to_string(one.closed) + " closed";
+  return {Note{Note::Level::kInfo, text}};
+}
+
+Effects LateProcesses::on(const Exited& exited) {
+  const auto found = late_.find(exited.generation);
+  if (found == late_.end()) return {};
+  const One one = found->second;
+  late_.erase(found);
+  if (one.retired || one.waiting == 0) return {};
+  return {Note{Note::Level::kError, generation_of(exited.generation) + " " + describe(exited.exit) +
+                                        " with " + sessions(one.waiting) +
+                                        " that had not moved: lost"}};
+}
+
+// A late process loses its link when the owner dies: whoever is the owner next does not know of it.
+Effects LateProcesses::relink(Generation owner, Time now) {
+  Effects out;
+  for (auto& [generation, one] : late_) {
+    if (one.linked || one.retired) continue;
+    // What it says may be older than the link that was made since. An owner that has just died,
+    // which nobody has seen yet, is no reason not to make one to the next.
+    if (one.relinked_to == owner && now < one.relinked + kRelinkAgain) continue;
+    one.relinked_to = owner;
+    one.relinked = now;
+    out.push_back(SendRelink{generation, owner});
+  }
+  return out;
+}
+
+Effects LateProcesses::tick(Time now) {
+  Effects out;
+  for (auto& [generation, one] : late_) {
+    if (!one.next || now < *one.next) continue;
+    if (one.termed) {
+      one.next.reset();
+    } else {
+      one.next = now + kTermToKill;
+      out.push_back(Note{Note::Level::kWarning,
+                         generation_of(generation) + " is still there after the drain: SIGTERM"});
+    }
+    out.push_back(Signal{generation, one.termed});
+    one.termed = true;
+  }
+  return out;
+}
+
+Effects LateProcesses::stop(Time deadline) {
+  Effects out;
+  for (const auto& [generation, one] : late_) out.push_back(SendStop{generation, deadline});
+  return out;
+}
+
+std::optional<Time> LateProcesses::deadline() const {
+  std::optional<Time> earliest;
+  for (const auto& [generation, one] : late_) {
+    if (one.next && (!earliest || *one.next < *earliest)) earliest = one.next;
+  }
+  return earliest;
+}
+
+std::optional<Refuse> LateProcesses::refusal(const std::string& service) const {
+  // With the owner and its heir.
+  if (late_.size() + 2 <= policy_.max_generations) return std::nullopt;
+  std::string text = service + " has " + std::to_string(late_.size() + 1) +
+                     " processes already, and max_generations is " +
+                     std::to_string(policy_.max_generations) + ":";
+  const char* before = " ";
+  for (const auto& [generation, one] : late_) {
+    text += before + generation_of(generation) + " is busy with " + sessions(one.waiting);
+    before = ", ";
+  }
+  return Refuse{"generations", text + "; wait for them to be released"};
+}
+
+}  // namespace handoff::supervisor

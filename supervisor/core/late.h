@@ -1,0 +1,66 @@
+// The processes that have handed over and still have sessions, which were busy at the switch: how
+// many each has, until when it is waited for, and whether there may be one more of them.
+//
+// A late process decides itself what becomes of its sessions when the drain is over (it was told
+// the policy); here is only what is done to one that does not.
+#pragma once
+
+#include <map>
+#include <optional>
+
+#include "core/effects.h"
+
+namespace handoff::supervisor {
+
+class LateProcesses {
+ public:
+  struct Policy {
+    LateSessions policy = LateSessions::kMove;
+    Duration drain = std::chrono::seconds(30);
+    std::size_t max_generations = 4;  // processes at once, the owner included
+  };
+  struct One {
+    std::uint64_t waiting = 0;
+    std::uint64_t moved = 0;
+    std::uint64_t closed = 0;
+    bool linked = false;
+    bool drained = false;        // it was told until when
+    Generation relinked_to = 0;  // a new link was made
+    Time relinked{};
+    bool retired = false;  // nothing left; it is about to exit
+    std::optional<Time> next;
+    bool termed = false;
+  };
+
+  // Over the deadline that it was told: its last moves take up to five seconds.
+  static constexpr Duration kMargin = std::chrono::seconds(8);
+  // Until a link that was made is made again for one that still says that it has none.
+  static constexpr Duration kRelinkAgain = std::chrono::seconds(1);
+  static constexpr Duration kTermToKill = std::chrono::seconds(2);
+
+  explicit LateProcesses(Policy policy) : policy_(policy) {}
+
+  // progressive: it is not drained before drain().
+  Effects on(const DonorLate& late, Time now, bool progressive = false);
+  // What was progressive is waited for like others from here on.
+  Effects drain(Time now);
+  Effects on(const DonorRetired& retired, Time now);
+  Effects on(const Exited& exited);
+  // There is an owner that settles down; late processes without a link to it get one.
+  Effects relink(Generation owner, Time now);
+  Effects tick(Time now);
+  // The service is being stopped.
+  Effects stop(Time deadline);
+  std::optional<Time> deadline() const;
+
+  const std::map<Generation, One>& all() const { return late_; }
+  bool has(Generation generation) const { return late_.contains(generation); }
+  // No further generation for now: an upgrade needs two processes beside them.
+  std::optional<Refuse> refusal(const std::string& service) const;
+
+ private:
+  Policy policy_;
+  std::map<Generation, One> late_;
+};
+
+}  // namespace handoff::supervisor

@@ -1,0 +1,101 @@
+// Late processes as the supervisor keeps them, told as timelines.
+#include "core/late.h"
+
+#include <gtest/gtest.h>
+
+#include "show.h"
+
+namespace handoff::supervisor {
+namespace {
+
+using namespace std::chrono_literals;
+
+const Exit kStatus0{false, 0, false};
+
+DonorLate late(Generation who, std::uint64_t waiting) {
+  return {.generation = who, .handoff_id = who + 1, .waiting = waiting, .linked = true};
+}
+DonorRetired retired(Generation who) { return {.generation = who, .handoff_id = who + 1}; }
+
+std::string words(const Effects& effects) {
+  std::string out;
+  for (const Effect& effect : effects) {
+    if (const auto* note = std::get_if<Note>(&effect)) out += note->text;
+  }
+  return out;
+}
+
+TEST(LateProcessesTest, IsToldItsDrainOnceAndForgottenWhenItHasGone) {
+  LateProcesses all({.drain = 30s});
+  const Effects first = all.on(late(1, 3), at(0ms));
+  ASSERT_EQ(show(first), "drain 1");
+  EXPECT_EQ(std::get<SendDrain>(first[0]).deadline, at(30s));
+  EXPECT_EQ(show(all.on(late(1, 2), at(10ms))), "");
+  EXPECT_EQ(all.all().at(1).waiting, 2u);
+  EXPECT_EQ(show(all.on(retired(1), at(20ms))), "");
+  EXPECT_EQ(words(all.on(Exited{1, kStatus0})), "");
+  EXPECT_TRUE(all.all().empty());
+  EXPECT_FALSE(all.deadline());
+}
+
+TEST(LateProcessesTest, OneThatDoesNotEndItsDrainIsEnded) {
+  LateProcesses all({.drain = 30s});
+  all.on(late(1, 3), at(0ms));
+  const auto next = all.deadline();
+  ASSERT_TRUE(next);
+  EXPECT_EQ(*next, at(30s) + LateProcesses::kMargin);
+  EXPECT_EQ(show(all.tick(*next - 1ms)), "");
+  EXPECT_EQ(show(all.tick(*next)), "term 1");
+  EXPECT_EQ(show(all.tick(*next + LateProcesses::kTermToKill)), "kill 1");
+  EXPECT_FALSE(all.deadline());
+  EXPECT_NE(words(all.on(Exited{1, Exit{true, 9, false}})).find("3 sessions that had not moved"),
+            std::string::npos);
+}
+
+TEST(LateProcessesTest, OneThatMayKeepItsSessionsHasNoDeadlineUntilItHasNone) {
+  LateProcesses all({.policy = LateSessions::kKeep, .drain = 30s});
+  all.on(late(1, 3), at(0ms));
+  EXPECT_FALSE(all.deadline());
+  all.on(retired(1), at(60s));
+  EXPECT_EQ(*all.deadline(), at(90s));
+}
+
+TEST(LateProcessesTest, TheLimitCountsTheOwnerAndTheHeirToBe) {
+  LateProcesses all({.max_generations = 4});
+  EXPECT_FALSE(all.refusal("chat"));
+  all.on(late(1, 3), at(0ms));
+  all.on(late(2, 1), at(0ms));
+  EXPECT_FALSE(all.refusal("chat"));
+  all.on(late(3, 7), at(0ms));
+  const auto refused = all.refusal("chat");
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->code, "generations");
+  EXPECT_EQ(refused->message,
+            "chat has 4 processes already, and max_generations is 4: generation 1 is busy with 3 "
+            "sessions, generation 2 is busy with 1 session, generation 3 is busy with 7 sessions; "
+            "wait for them to be released");
+}
+
+TEST(LateProcessesTest, OneWithoutALinkGetsOneToTheOwner) {
+  LateProcesses all({});
+  all.on(late(1, 3), at(0ms));
+  EXPECT_EQ(show(all.relink(2, at(1ms))), "");
+  DonorLate alone = late(1, 3);
+  alone.linked = false;
+  all.on(alone, at(2ms));
+  EXPECT_EQ(show(all.relink(3, at(2ms))), "relink 1>3");
+  EXPECT_EQ(show(all.relink(3, at(3ms))), "") << "it has not said anything since";
+  EXPECT_EQ(show(all.relink(4, at(4ms))), "relink 1>4") << "3 had died, which nobody knew";
+  all.on(late(1, 3), at(4ms));
+  EXPECT_EQ(show(all.relink(3, at(10s))), "");
+}
+
+TEST(LateProcessesTest, AStopReachesThemAll) {
+  LateProcesses all({});
+  all.on(late(1, 3), at(0ms));
+  all.on(late(2, 1), at(0ms));
+  EXPECT_EQ(show(all.stop(at(5s))), "stop 1, stop 2");
+}
+
+}  // namespace
+}  // namespace handoff::supervisor
