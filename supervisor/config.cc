@@ -13,6 +13,7 @@ namespace handoff::supervisor {
 namespace {
 
 constexpr std::int64_t kMostGenerations = 64;
+constexpr std::int64_t kMostErrors = 1'000'000'000;
 
 void read_listen(ConfigReader& reader, const toml::node& node, ServiceConfig& out) {
   const toml::table* table = node.as_table();
@@ -81,6 +82,12 @@ void read_max_generations(ConfigReader& reader, const toml::node& node, ServiceC
   out.max_generations = static_cast<std::size_t>(number);
 }
 
+void read_max_errors(ConfigReader& reader, const toml::node& node, ServiceConfig& out) {
+  std::int64_t number = 0;
+  reader.number(node, "max_errors", 0, kMostErrors, number);
+  out.max_errors = static_cast<std::uint64_t>(number);
+}
+
 void read_verify(ConfigReader& reader, const toml::node& node, ServiceConfig& out) {
   const toml::table* table = node.as_table();
   if (table == nullptr) {
@@ -111,7 +118,7 @@ struct Key {
   const char* name;
   void (*read)(ConfigReader&, const toml::node&, ServiceConfig&);
 };
-constexpr std::array<Key, 16> kKeys{{
+constexpr std::array<Key, 17> kKeys{{
     {"command", [](ConfigReader& reader, const toml::node& node,
                    ServiceConfig& out) { reader.command(node, "command", out.command); }},
     {"listen", read_listen},
@@ -134,6 +141,7 @@ constexpr std::array<Key, 16> kKeys{{
        reader.duration(node, "probation", out.timeouts.probation, true);
      }},
     {"health", read_health},
+    {"max_errors", read_max_errors},
     {"incompatible", read_incompatible},
     {"late", read_late},
     {"max_generations", read_max_generations},
@@ -153,6 +161,7 @@ constexpr std::array<Key, 16> kKeys{{
 
 std::vector<std::string> service_keys() {
   std::vector<std::string> out;
+  out.reserve(kKeys.size());
   for (const Key& key : kKeys) out.emplace_back(key.name);
   return out;
 }

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,7 @@ struct ServiceConfig {
   std::map<std::string, std::string> environment;
   std::string working_dir;
   HealthCheck health;
+  std::optional<std::uint64_t> max_errors;  // of the service's own, on probation
   bool drain_incompatible = false;  // state of no common version: sessions end with the donor
   LateSessions late = LateSessions::kMove;
   std::size_t max_generations = 4;  // processes at once

@@ -115,6 +115,10 @@ class Comparison {
 
   void policies() {
     if (now_.health != wanted_.health) add("health", When::kNow, "asked like that from now on");
+    if (now_.max_errors != wanted_.max_errors) {
+      add("max_errors", When::kNow,
+          wanted_.max_errors ? std::to_string(*wanted_.max_errors) : "not counted any more");
+    }
     if (now_.drain_incompatible != wanted_.drain_incompatible) {
       add("incompatible", When::kNow, wanted_.drain_incompatible ? "drain" : "refuse");
     }

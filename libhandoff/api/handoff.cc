@@ -246,6 +246,13 @@ int handoff_attach(handoff_t* h, const char* name, int fd) {
   return run(h, [&](Service& s) { return s.attach(name, std::move(owned)); });
 }
 
+int handoff_errors(handoff_t* h, uint64_t more) {
+  return run(h, [&](Service& s) -> Result<void> {
+    s.count_errors(more);
+    return {};
+  });
+}
+
 int handoff_health(handoff_t* h, int healthy, const char* why) {
   return run(h, [&](Service& s) -> Result<void> {
     s.say_health({healthy != 0, why == nullptr ? "" : why});

@@ -328,7 +328,8 @@ void Service::obey(Channel::Message& message) {
       control_->send(Type::kStatus,
                      encode(protocol::Status{.query_id = query->id,
                                              .sessions = registry_.sessions.size(),
-                                             .state = static_cast<std::uint32_t>(state_)}));
+                                             .state = static_cast<std::uint32_t>(state_),
+                                             .errors = errors_}));
       return;
     }
     case Type::kRelink: {

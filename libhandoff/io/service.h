@@ -50,6 +50,7 @@ class Service : public Reporter {
   void shut();
 
   void say_health(protocol::Health health);
+  void count_errors(std::uint64_t more) { errors_ += more; }
 
   void progress(const protocol::Progress& progress) override;
   void failed(const protocol::Failed& failed) override;
@@ -105,6 +106,7 @@ class Service : public Reporter {
   protocol::Owner owner_;
   std::optional<std::pair<protocol::Type, std::string>> outcome_;
   std::optional<protocol::Health> health_;
+  std::uint64_t errors_ = 0;
 };
 
 }  // namespace handoff::io

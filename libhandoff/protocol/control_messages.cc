@@ -275,6 +275,7 @@ std::string encode(const Status& m) {
   w.add_uint64(1, m.query_id);
   w.add_uint64(2, m.sessions);
   w.add_uint32(3, m.state);
+  if (m.errors != 0) w.add_uint64(4, m.errors);
   return out;
 }
 

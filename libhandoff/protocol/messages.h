@@ -246,6 +246,7 @@ struct Status {
   std::uint64_t query_id = 0;
   std::uint64_t sessions = 0;
   std::uint32_t state = 0;
+  std::uint64_t errors = 0;
 };
 struct Health {
   bool healthy = false;

@@ -59,9 +59,10 @@ struct Progressed {
   friend bool operator==(const Progressed&, const Progressed&) = default;
 };
 
-struct Counted {  // before the handoff's first Progressed
+struct Counted {  // when it was asked: before a handoff, and again and again on probation
   Generation generation = 0;
   std::uint64_t sessions = 0;
+  std::uint64_t errors = 0;
 };
 
 struct HandoffFailed {

@@ -30,6 +30,7 @@ void Probation::begin(Time now, Duration probation) {
   if (saved_.provisional) saved_.until = now + probation;
   well_ = false;
   failed_ = 0;
+  erred_ = false;
   why_ = policy_.polled ? "" : "the service has not said that it is well";
 }
 
@@ -54,6 +55,13 @@ void Probation::heard(bool healthy, const std::string& why) {
   why_ = healthy ? "" : why;
 }
 
+void Probation::counted(std::uint64_t errors) {
+  if (!policy_.max_errors || errors <= *policy_.max_errors) return;
+  erred_ = true;
+  why_ = "the service has counted " + std::to_string(errors) + " errors, and max_errors is " +
+         std::to_string(*policy_.max_errors);
+}
+
 // With its time over and nothing heard of a check that is asked for, the answer is waited for.
 std::optional<Time> Probation::until() const {
   if (!saved_.provisional) return std::nullopt;
@@ -63,6 +71,7 @@ std::optional<Time> Probation::until() const {
 
 Probation::Verdict Probation::verdict(Time now, bool ends) const {
   if (!saved_.provisional) return Verdict::kOpen;
+  if (erred_) return Verdict::kFailed;
   // A service knows when it is not well; a check from outside may have bad luck.
   if (failed_ >= (policy_.polled ? policy_.failures : 1)) return Verdict::kFailed;
   const auto end = until();

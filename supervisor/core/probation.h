@@ -8,6 +8,7 @@
 // before. A release that was permanent once needs no second probation.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -18,9 +19,10 @@ namespace handoff::supervisor {
 class Probation {
  public:
   struct Policy {
-    bool checked = false;  // by a health check, or by the service's own word
-    bool polled = false;   // the supervisor asks; else the service says
-    int failures = 3;      // in a row
+    bool checked = false;                     // by a health check, or by the service's own word
+    bool polled = false;                      // the supervisor asks; else the service says
+    int failures = 3;                         // in a row
+    std::optional<std::uint64_t> max_errors;  // that the service may count of its own
     friend bool operator==(const Policy&, const Policy&) = default;
   };
 
@@ -64,6 +66,8 @@ class Probation {
   void lose_back();
 
   void heard(bool healthy, const std::string& why);
+  // The service's own errors, in all.
+  void counted(std::uint64_t errors);
 
   enum class Verdict { kOpen, kPassed, kFailed };
   // ends: its time may be over; not while more of the sessions are to come to it.
@@ -79,8 +83,9 @@ class Probation {
 
   Policy policy_;
   Saved saved_;
-  bool well_ = false;  // by what was heard last
-  int failed_ = 0;     // times in a row
+  bool well_ = false;   // by what was heard last
+  int failed_ = 0;      // times in a row
+  bool erred_ = false;  // more often than it may
   std::string why_;
 };
 

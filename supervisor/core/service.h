@@ -141,6 +141,8 @@ class Service {
   Refuse nothing_to_rehearse_with() const;
   void note(Note::Level level, std::string text);
   void add(Effects effects);
+
+  // service_late.cc
   void relink(Time now);
   void next_share(Time now);
   void give_back();

@@ -14,7 +14,8 @@ Service::Policy ServiceRunner::policy_of(const ServiceConfig& config) {
           .timeouts = config.timeouts,
           .probation = {.checked = kind != Kind::kNone,
                         .polled = kind != Kind::kNone && kind != Kind::kService,
-                        .failures = config.health.failures},
+                        .failures = config.health.failures,
+                        .max_errors = config.max_errors},
           .late = {.policy = config.late,
                    .drain = config.timeouts.drain,
                    .max_generations = config.max_generations}};

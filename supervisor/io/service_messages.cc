@@ -135,7 +135,7 @@ Heard from(const v1::Late& message, Generation generation, std::vector<UniqueFd>
 
 Heard from(const v1::Status& message, Generation, std::vector<UniqueFd>&) {
   Heard heard;
-  heard.aside = SessionsCounted{message.query_id(), message.sessions()};
+  heard.aside = SessionsCounted{message.query_id(), message.sessions(), message.errors()};
   return heard;
 }
 

@@ -37,6 +37,7 @@ struct FdsNamed {
 struct SessionsCounted {
   std::uint64_t query_id = 0;
   std::uint64_t sessions = 0;
+  std::uint64_t errors = 0;  // of the service's own, as it counts
 };
 
 // A message taken apart: for the core, or beside it.

@@ -268,6 +268,9 @@ void ServiceRunner::heard(Generation generation, Heard what) {
     process->named = std::move(fds->fds);
   } else if (auto* counted = std::get_if<SessionsCounted>(&what.aside)) {
     if (auto query = queries_.extract(counted->query_id)) query.mapped()(counted->sessions);
+    if (generation == machine_.on_trial()) {
+      what.events.emplace_back(Counted{generation, counted->sessions, counted->errors});
+    }
   } else if (auto* found = std::get_if<protocol::Rehearsed>(&what.aside)) {
     take_findings(generation, std::move(*found));
   }

@@ -164,9 +164,11 @@ void report_late(In& in) {
 }
 
 void report_status(In& in) {
-  const protocol::Status m{number(in), number(in), in.ConsumeIntegral<std::uint32_t>()};
+  const protocol::Status m{number(in), number(in), in.ConsumeIntegral<std::uint32_t>(), number(in)};
   const auto counted = std::get<supervisor::SessionsCounted>(heard(Type::kStatus, encode(m)).aside);
-  CHECK_THAT(counted.query_id == m.query_id && counted.sessions == m.sessions, "");
+  CHECK_THAT(counted.query_id == m.query_id && counted.sessions == m.sessions &&
+                 counted.errors == m.errors,
+             "");
 }
 
 void report_health(In& in) {

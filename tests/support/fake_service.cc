@@ -15,6 +15,7 @@
 //   --frame TYPE:FILE sends that file's content as such a frame, once it serves
 //   --health HOW      well | ill: says so once it serves     --ill-when FILE  says so once that
 //   exists
+//   --errors N        that it says it has counted
 //   --answer TEXT     to each connection, instead
 //   --orphans N       leaves N processes without a parent that end at once
 #include <fcntl.h>
@@ -291,6 +292,7 @@ struct Fake {
       v1::Status status;
       status.set_query_id(query.id());
       status.set_sessions(number("sessions"));
+      status.set_errors(number("errors"));
       say(Type::kStatus, status);
     }
   }

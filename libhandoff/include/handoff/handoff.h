@@ -296,6 +296,11 @@ HANDOFF_API const char* handoff_named_address(const handoff_t* h, const char* na
  */
 HANDOFF_API int handoff_health(handoff_t* h, int healthy, const char* why);
 
+/* Counts errors of the service's own: requests that failed by its fault, say. The supervisor asks
+ * for the sum each second while the release is on probation, and takes it back if there are more
+ * than `max_errors` of its configuration. Cheap; inside callbacks, too. */
+HANDOFF_API int handoff_errors(handoff_t* h, uint64_t more);
+
 /* Gives the library an fd of any kind under a name, to be handed over with the rest; takes fd. The
  * name must have been declared with handoff_claim(). HANDOFF_ERR_DUPLICATE if it has one. */
 HANDOFF_API int handoff_attach(handoff_t* h, const char* name, int fd);

@@ -334,6 +334,8 @@ class Service {
   void health(bool healthy, const std::string& why = "") {
     check(handoff_health(h_, healthy ? 1 : 0, why.c_str()));
   }
+  // See handoff_errors().
+  void errors(std::uint64_t more = 1) { check(handoff_errors(h_, more)); }
   std::uint64_t generation() const { return handoff_generation(h_); }
   // The fd of that name, borrowed; negative if nobody gave it.
   int named_fd(const std::string& name) const { return handoff_named_fd(h_, name.c_str()); }

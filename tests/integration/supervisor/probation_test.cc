@@ -155,6 +155,65 @@ TEST_F(ProbationTest, ACrashAfterProbationStartsTheSameReleaseAgain) {
   EXPECT_TRUE(wait_for("2.0", "permanent"));
 }
 
+// With a configuration, for what has no flag.
+class ConfiguredProbationTest : public ProbationTest {
+ protected:
+  void start_with(const std::string& keys) {
+    const std::string file = supervisor.dir() / "handoff.toml";
+    std::ofstream(file) << "[service.chat]\ncommand = [\"" << fake_service()
+                        << "\", \"--release\", \"1.0\"]\n"
+                        << "listen = { public = \"tcp:127.0.0.1:0\" }\nprobation = \"1h\"\n"
+                        << keys;
+    supervisor.run({"--config", file});
+    ASSERT_TRUE(supervisor.wait_for_state("running")) << supervisor.log();
+  }
+  std::string upgrade_and_wait_for_the_verdict(const std::vector<std::string>& args) {
+    const auto upgraded = supervisor.upgrade(args);
+    EXPECT_EQ(upgraded.status, 0) << upgraded.done.dump();
+    EXPECT_TRUE(eventually([&] { return last("probation_failed").is_object(); }));
+    EXPECT_TRUE(wait_for("1.0", "permanent"));
+    return last("probation_failed").at("error").at("message");
+  }
+};
+
+TEST_F(ConfiguredProbationTest, MoreErrorsThanAReleaseMayCountTakeItBack) {
+  start_with("max_errors = 3\n");
+  EXPECT_EQ(upgrade_and_wait_for_the_verdict({"--release", "2.0", "--errors", "4"}),
+            "the service has counted 4 errors, and max_errors is 3");
+}
+
+TEST_F(ConfiguredProbationTest, AFailingHttpCheckTakesItBack) {
+  start_with("health = { type = \"http\", interval = \"10ms\", failures = 2 }\n");
+  const std::string why = upgrade_and_wait_for_the_verdict({"--release", "2.0"});
+  EXPECT_NE(why.find("the health check fails: GET / at tcp:127.0.0.1:"), std::string::npos) << why;
+}
+
+TEST_F(ConfiguredProbationTest, AnHttpCheckThatPassesLetsItStay) {
+  start_with("health = { type = \"http\", interval = \"10ms\" }\n");
+  const auto upgraded = supervisor.upgrade(
+      {"--release", "2.0", "--answer", "HTTP/1.0 200 OK\r\n\r\n"}, {"--probation", "100ms"});
+  EXPECT_EQ(upgraded.status, 0) << upgraded.done.dump();
+  EXPECT_TRUE(wait_for("2.0", "permanent"));
+}
+
+TEST_F(ConfiguredProbationTest, AFailingCommandTakesItBack) {
+  start_with(
+      "health = { type = \"exec\", command = [\"sh\", \"-c\", \"exit 4\"], interval = \"10ms\" "
+      "}\n");
+  EXPECT_EQ(upgrade_and_wait_for_the_verdict({"--release", "2.0"}),
+            "the health check fails: sh exited with status 4");
+}
+
+TEST_F(ConfiguredProbationTest, ASilentServiceDoesNotPassWhereItHasToSpeak) {
+  start_with("health = { type = \"service\" }\n");
+  const auto upgraded = supervisor.upgrade({"--release", "2.0"}, {"--probation", "50ms"});
+  EXPECT_EQ(upgraded.status, 0);
+  EXPECT_TRUE(eventually([&] { return last("probation_failed").is_object(); }));
+  const auto well =
+      supervisor.upgrade({"--release", "3.0", "--health", "well"}, {"--probation", "50ms"});
+  EXPECT_TRUE(wait_for("3.0", "permanent")) << well.done.dump();
+}
+
 TEST_F(ProbationTest, RollbackGoesBackAndForth) {
   start();
   upgrade();

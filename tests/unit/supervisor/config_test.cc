@@ -32,6 +32,7 @@ probation = "0s"
 health = { type = "http", listener = "public", path = "/well?now", interval = "2s", timeout = "500ms", failures = 5 }
 incompatible = "drain"
 late = "keep"
+max_errors = 12
 max_generations = 6
 releases_dir = "/srv/chat/releases"
 verify = { key = "/etc/handoff/release.pub" }
@@ -64,6 +65,7 @@ command = ["kv"]
   EXPECT_TRUE(chat.drain_incompatible);
   EXPECT_EQ(chat.late, LateSessions::kKeep);
   EXPECT_EQ(chat.max_generations, 6U);
+  EXPECT_EQ(chat.max_errors, 12U);
   EXPECT_EQ(chat.releases_dir, "/srv/chat/releases");
   EXPECT_EQ(chat.verify_key, "/etc/handoff/release.pub");
   EXPECT_TRUE(config->services[1].restart);

@@ -145,6 +145,18 @@ TEST(ProbationTest, AServiceThatSaysThatItIsNotWellIsBelievedAtOnce) {
   }
 }
 
+TEST(ProbationTest, TheServicesOwnErrorsAreCountedUpToALimit) {
+  Probation probation({.checked = false, .polled = false, .failures = 3, .max_errors = 10});
+  by_operator(probation, Origin::kNew);
+  probation.counted(10);
+  EXPECT_EQ(probation.verdict(at(1s)), Verdict::kOpen);
+  probation.counted(11);
+  EXPECT_EQ(probation.verdict(at(1s), false), Verdict::kFailed);
+  EXPECT_EQ(probation.why(), "the service has counted 11 errors, and max_errors is 10");
+  by_operator(probation, Origin::kNew);
+  EXPECT_EQ(probation.verdict(at(1s)), Verdict::kOpen) << "another release, another count";
+}
+
 TEST(ProbationTest, WhatTheNextSupervisorIsToldIsWhereItGoesOn) {
   Probation before(kUnchecked);
   by_operator(before, Origin::kNew);

@@ -213,6 +213,7 @@ std::vector<Frame> service_frames() {
       {Type::kRetired, "", 0,
        encode(protocol::Retired{77, 123456792012345, 1000, 65536, 123456789012345, 5, true})},
       {Type::kStatus, "", 0, encode(protocol::Status{300, 1000, 2})},
+      {Type::kStatus, "errors", 0, encode(protocol::Status{300, 1000, 2, 7})},
       {Type::kHealth, "", 0, encode(protocol::Health{true, "all is well"})},
       {Type::kRehearsed, "", 0, encode(rehearsed())},
       {Type::kLate, "", 0, encode(protocol::Late{77, 3, 2, 123456792012345, true, 1})},

@@ -117,6 +117,11 @@ void expect_late(const Heard& heard) {
   EXPECT_EQ(123456792012345U, late.at_ns);
 }
 
+void expect_errors(const Heard& heard) {
+  expect_status(heard);
+  EXPECT_EQ(7U, aside<supervisor::SessionsCounted>(heard).errors);
+}
+
 void expect_return(const Heard& heard) {
   const auto& registered = only_event<supervisor::Registered>(heard);
   EXPECT_EQ(kSender, registered.generation);
@@ -167,17 +172,12 @@ void expect_rehearsed(const Heard& heard) {
 
 void expect_heard(const std::string& name, protocol::Type type, const std::string& body) {
   static const std::map<std::string, void (*)(const Heard&)> kExpected = {
-      {"Register.hex", expect_register},
-      {"Owner.hex", expect_owner},
-      {"Register-return.hex", expect_return},
-      {"Owner-return.hex", expect_owner},
-      {"Progress.hex", expect_progress},
-      {"Failed.hex", expect_failed},
-      {"Retired.hex", expect_retired},
-      {"Status.hex", expect_status},
-      {"Register-rehearsal.hex", expect_rehearsing},
-      {"Health.hex", expect_health},
-      {"Late.hex", expect_late},
+      {"Register.hex", expect_register},      {"Owner.hex", expect_owner},
+      {"Register-return.hex", expect_return}, {"Owner-return.hex", expect_owner},
+      {"Progress.hex", expect_progress},      {"Failed.hex", expect_failed},
+      {"Retired.hex", expect_retired},        {"Status.hex", expect_status},
+      {"Status-errors.hex", expect_errors},   {"Register-rehearsal.hex", expect_rehearsing},
+      {"Health.hex", expect_health},          {"Late.hex", expect_late},
       {"Rehearsed.hex", expect_rehearsed}};
   const auto expected = kExpected.find(name);
   ASSERT_NE(kExpected.end(), expected) << "what does the supervisor make of it?";
