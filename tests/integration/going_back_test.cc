@@ -1,0 +1,122 @@
+// A release that is not well goes back by itself, with clients who notice nothing: echo and kv
+// under the real supervisor, with a health check that fails once a file is there.
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <fstream>
+#include <functional>
+#include <memory>
+
+#include "line_client.h"
+#include "programs.h"
+#include "resp_client.h"
+#include "supervisor.h"
+#include "temp_dir.h"
+
+namespace test {
+namespace {
+
+using namespace std::chrono_literals;
+using nlohmann::json;
+
+std::string ask(LineClient& client, const std::string& line) {
+  client.say(line);
+  return client.next();
+}
+
+class GoingBackTest : public testing::Test {
+ protected:
+  std::string config() const {
+    return "probation = \"1h\"\nhealth = { type = \"exec\", command = [\"test\", \"!\", \"-e\", "
+           "\"" +
+           omen() + "\"], interval = \"20ms\", failures = 2 }\n";
+  }
+  std::string omen() const { return (dir_.path() / "omen").string(); }
+  void make_ill() const { std::ofstream{omen()}; }
+
+  static json wait_until(const Supervisor& supervisor, const std::function<bool(const json&)>& so) {
+    const Deadline deadline = Deadline::in(20s);
+    while (true) {
+      json status = supervisor.status();
+      if (!status.is_null() && so(status)) return status;
+      if (deadline.passed()) {
+        ADD_FAILURE() << status.dump(2);
+        return status;
+      }
+      std::this_thread::sleep_for(10ms);
+    }
+  }
+  static json back(const Supervisor& supervisor) {
+    return wait_until(supervisor, [](const json& status) {
+      return status.at("release") == "1.0" && status.at("standing") == "permanent" &&
+             status.at("state") == "running";
+    });
+  }
+
+  TempDir dir_;
+};
+
+TEST_F(GoingBackTest, EchosSessionsAreWithTheReleaseBeforeAgain) {
+  Supervisor supervisor({.command = {program("handoff-echo-1")}, .config = config()});
+  LineClient client(supervisor.port());
+  EXPECT_EQ(ask(client, "a"), "1 1 a");
+  ASSERT_EQ(supervisor.upgrade(program("handoff-echo-2")).status, 0);
+  EXPECT_EQ(ask(client, "b"), "2 2 b");
+  make_ill();
+  const json status = back(supervisor);
+  EXPECT_EQ(status.at("sessions"), 1);
+  EXPECT_EQ(status.at("last_upgrade").at("sessions").at("lost"), 0);
+  EXPECT_EQ(ask(client, "c"), "3 1 c");
+}
+
+TEST_F(GoingBackTest, KvsDataAndTransactionsAreWithTheReleaseBeforeAgain) {
+  Supervisor supervisor({.command = {program("handoff-kv-1")}, .name = "kv", .config = config()});
+  RespClient client(supervisor.port());
+  EXPECT_EQ(client.ask("SET key before"), "OK");
+  ASSERT_EQ(supervisor.upgrade(program("handoff-kv-2")).status, 0);
+  EXPECT_EQ(client.ask("SET other provisional"), "OK");
+  EXPECT_EQ(client.ask("MULTI"), "OK");
+  EXPECT_EQ(client.ask("GET other"), "QUEUED");
+  make_ill();
+  back(supervisor);
+  EXPECT_EQ(client.ask("EXEC"), "[provisional]");
+  EXPECT_EQ(client.ask("GET key"), "before");
+}
+
+TEST_F(GoingBackTest, AShareGivesBackWhatItHas) {
+  Supervisor supervisor({.command = {program("handoff-echo-1")}, .config = config()});
+  std::vector<std::unique_ptr<LineClient>> clients;
+  for (int i = 0; i < 40; ++i) {
+    clients.push_back(std::make_unique<LineClient>(supervisor.port()));
+    EXPECT_EQ(ask(*clients.back(), "a"), "1 1 a");
+  }
+  const auto upgrade = supervisor.upgrade(program("handoff-echo-2"), {},
+                                          {"--progressive", "50%,100%", "--pause", "1h"});
+  ASSERT_EQ(upgrade.status, 0) << upgrade.describe();
+  int moved = 0;
+  for (auto& client : clients) moved += ask(*client, "b") == "2 2 b" ? 1 : 0;
+  EXPECT_GT(moved, 0);
+  EXPECT_LT(moved, 40);
+  make_ill();
+  wait_until(supervisor, [](const json& status) {
+    return status.at("release") == "1.0" && status.at("state") == "running" &&
+           status.at("late").empty() && status.at("sessions") == 40;
+  });
+  for (auto& client : clients) EXPECT_EQ(ask(*client, "c"), "3 1 c");
+}
+
+TEST_F(GoingBackTest, WhoCantGoBackByAHandoffGoesBackByAStart) {
+  Supervisor supervisor({.command = {program("handoff-echo-1")}, .config = config()});
+  const int port = supervisor.port();
+  LineClient client(port);
+  EXPECT_EQ(ask(client, "a"), "1 1 a");
+  ASSERT_EQ(supervisor.upgrade(program("handoff-echo-2")).status, 0);
+  ASSERT_EQ(::kill(supervisor.service_pid(), SIGKILL), 0);
+  back(supervisor);
+  EXPECT_EQ(supervisor.port(), port);
+  LineClient fresh(port);
+  EXPECT_EQ(ask(fresh, "a"), "1 1 a");
+}
+
+}  // namespace
+}  // namespace test
