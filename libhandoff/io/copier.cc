@@ -238,6 +238,7 @@ Result<Copier::Pumped> Copier::send_sessions() {
     const auto it = registry_.sessions.find(id);
     if (it == registry_.sessions.end()) continue;  // ended before it was sent
     if (stays(id, it->second)) {                   // comes again if it is released
+      if (rehearsal_ != nullptr) ++rehearsal_->notes.busy;
       it->second.queued = false;
       continue;
     }

@@ -137,8 +137,11 @@ void find_problems(Plan& plan, const PlanFacts& facts) {
     plan.problems.push_back({std::move(code), std::move(text)});
   };
   if (facts.heir && facts.heir->from && facts.heir->to) {
-    for (const auto& reason :
-         handoff::core::mismatches(offer(*facts.heir->from), offer(*facts.heir->to))) {
+    handoff::core::Offer from = offer(*facts.heir->from);
+    handoff::core::Offer to = offer(*facts.heir->to);
+    from.links = to.links = true;
+    from.drain_incompatible = facts.drain_incompatible;
+    for (const auto& reason : handoff::core::mismatches(from, to)) {
       add(code_name(reason.code), reason.text);
     }
   }

@@ -21,6 +21,7 @@ void ServiceRunner::plan(const std::string& path, std::optional<std::vector<std:
   const int before = std::exchange(asked_by_, asking ? asking->uid() : -1);
   asking_ = &client;
   wanted_plan_.emplace().timeouts = timeouts;
+  wanted_plan_->drain_incompatible = config_.drain_incompatible;
   feed(HandoffRequested{.to = Probation::Origin::kNew, .rehearsal = true, .timeouts = timeouts});
   asking_ = nullptr;
   // Refused: what is under way is somebody else's.

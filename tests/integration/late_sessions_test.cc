@@ -65,6 +65,19 @@ TEST(LateSessionsTest, WhoHoldsStaysIsCountedAndMovesWhenReleased) {
   EXPECT_EQ(supervisor.status().at("sessions"), 2);
 }
 
+TEST(LateSessionsTest, APlanTellsHowManyWouldWait) {
+  Supervisor supervisor({.command = {echo(1)}});
+  LineClient busy(supervisor.port()), idle(supervisor.port());
+  EXPECT_EQ(ask(busy, "hold"), "1 1 hold");
+  EXPECT_EQ(ask(idle, "a"), "1 1 a");
+  const auto plan = supervisor.plan(echo(2));
+  EXPECT_EQ(plan.status, 0) << plan.describe();
+  EXPECT_EQ(plan.done().at("sessions").at("move"), 1) << plan.describe();
+  EXPECT_EQ(plan.done().at("sessions").at("wait"), 1);
+  EXPECT_EQ(ask(busy, "b"), "2 1 b");
+  EXPECT_EQ(ask(idle, "b"), "2 1 b");
+}
+
 TEST(LateSessionsTest, ThroughTwoUpgradesItGoesToTheOwnerOfThatTime) {
   Supervisor supervisor({.command = {echo(1)}});
   LineClient busy(supervisor.port()), later(supervisor.port());

@@ -157,6 +157,14 @@ TEST(PlanTest, ListsEverythingThatDoesNotFitNotOnlyTheFirst) {
   EXPECT_THAT(out.sentence, HasSubstr("'admin'"));
 }
 
+TEST(PlanTest, StateThatMayStayIsNoProblem) {
+  PlanFacts facts = good();
+  facts.heir->to->kinds = {session(3, {3}, {3})};
+  EXPECT_EQ(plan(facts).problems.size(), 1U);
+  facts.drain_incompatible = true;
+  EXPECT_TRUE(plan(facts).problems.empty());
+}
+
 TEST(PlanTest, RefusedSessionsAreAProblemWithUpToTenExamples) {
   PlanFacts facts = good();
   facts.heir->passed = 900;
