@@ -21,7 +21,8 @@ namespace test {
 class KvUpgradeTest : public testing::Test {
  protected:
   void start(int release) {
-    supervisor_.emplace(Supervisor::Options{.command = {server(release)}, .name = "kv"});
+    supervisor_.emplace(
+        Supervisor::Options{.command = {server(release)}, .name = "kv", .run_flags = run_flags_});
     port_ = supervisor_->port();
   }
   void upgrade(int release) {
@@ -62,6 +63,7 @@ class KvUpgradeTest : public testing::Test {
     return at == std::string::npos ? -1 : std::stol(all.substr(at + name.size() + 1));
   }
 
+  std::vector<std::string> run_flags_;
   std::optional<Supervisor> supervisor_;
   int port_ = 0;
   std::vector<long> blackouts_us_;
