@@ -28,7 +28,7 @@ struct PlanFacts {
   std::optional<std::uint64_t> free_memory;
   std::string free_memory_of;  // whose limit that is
   std::uint64_t donor_rss = 0;
-  bool drain_incompatible = false;  // sessions of no common version stay, and are no problem
+  bool drain_incompatible = false;   // sessions of no common version stay, and are no problem
   std::optional<PastBlackout> last;  // of the upgrade before, if it went through
 };
 
