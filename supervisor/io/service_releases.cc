@@ -101,6 +101,10 @@ void ServiceRunner::apply(const DropCandidate&) { candidate_.reset(); }
 
 // What the supervisor before this one knew; a release to go back to whose file is gone is none.
 void ServiceRunner::take_up_releases(SavedService& saved) {
+  if (saved.command != config_.command) {  // the configuration names another by now, and it counts
+    saved.machine.probation = {};
+    return;
+  }
   if (!saved.back) return;
   auto back = reopen_release(*saved.back, 0, config_.verify_key);
   if (back) {

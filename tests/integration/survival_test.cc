@@ -222,6 +222,20 @@ TEST_F(SurvivalTest, AProvisionalReleaseThatNobodyIsLeftOfIsNotStartedAgain) {
   EXPECT_EQ(status.at("generation"), 3);
 }
 
+TEST_F(SurvivalTest, AConfigurationThatHasChangedCountsMoreThanAProbation) {
+  Supervisor supervisor({.command = {echo(1)}});
+  ASSERT_EQ(supervisor.upgrade(echo(2), {}).status, 0);
+  const auto service = hold(supervisor.service_pid());
+  supervisor.kill();
+  kill_and_wait(service, Deadline::in(10s));
+  supervisor.set_command({echo(2)});
+  supervisor.start_again();
+  const json status = supervisor.status();
+  EXPECT_EQ(status.at("release"), "2.0");
+  EXPECT_EQ(status.at("standing"), "permanent");
+  EXPECT_EQ(status.at("back"), nullptr);
+}
+
 TEST_F(SurvivalTest, TheNextSupervisorGoesOnWithTheProbationAndCanGoBack) {
   Supervisor supervisor({.command = {echo(1)}});
   LineClient client(supervisor.port());

@@ -67,6 +67,8 @@ class Supervisor {
   // wrapper: a command that the rest is appended to, and that executes it.
   void start_again(std::map<std::string, std::string> environment,
                    std::vector<std::string> wrapper = {});
+  // For start_again(): somebody has changed the configuration.
+  void set_command(std::vector<std::string> command) { options_.command = std::move(command); }
   const std::string& name() const { return options_.name; }
   // What goes into the environment of a program that should find this supervisor.
   std::map<std::string, std::string> environment() const;
