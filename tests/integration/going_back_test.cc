@@ -4,7 +4,6 @@
 
 #include <csignal>
 #include <fstream>
-#include <functional>
 #include <memory>
 
 #include "line_client.h"
@@ -34,20 +33,8 @@ class GoingBackTest : public testing::Test {
   std::string omen() const { return (dir_.path() / "omen").string(); }
   void make_ill() const { std::ofstream{omen()}; }
 
-  static json wait_until(const Supervisor& supervisor, const std::function<bool(const json&)>& so) {
-    const Deadline deadline = Deadline::in(20s);
-    while (true) {
-      json status = supervisor.status();
-      if (!status.is_null() && so(status)) return status;
-      if (deadline.passed()) {
-        ADD_FAILURE() << status.dump(2);
-        return status;
-      }
-      std::this_thread::sleep_for(10ms);
-    }
-  }
   static json back(const Supervisor& supervisor) {
-    return wait_until(supervisor, [](const json& status) {
+    return supervisor.wait_for_status([](const json& status) {
       return status.at("release") == "1.0" && status.at("standing") == "permanent" &&
              status.at("state") == "running";
     });
@@ -98,7 +85,7 @@ TEST_F(GoingBackTest, AShareGivesBackWhatItHas) {
   EXPECT_GT(moved, 0);
   EXPECT_LT(moved, 40);
   make_ill();
-  wait_until(supervisor, [](const json& status) {
+  supervisor.wait_for_status([](const json& status) {
     return status.at("release") == "1.0" && status.at("state") == "running" &&
            status.at("late").empty() && status.at("sessions") == 40;
   });

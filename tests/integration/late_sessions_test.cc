@@ -2,8 +2,6 @@
 // are counted as waiting, and move when they are released, or when the drain is over.
 #include <gtest/gtest.h>
 
-#include <functional>
-
 #include "echo_swarm.h"
 #include "line_client.h"
 #include "programs.h"
@@ -21,20 +19,6 @@ std::string ask(LineClient& client, const std::string& line) {
   return client.next();
 }
 
-// Until it is so in `handoff status`; what it shows in the end.
-nlohmann::json wait_until(const Supervisor& supervisor,
-                          const std::function<bool(const nlohmann::json&)>& so) {
-  const Deadline deadline = Deadline::in(20s);
-  while (true) {
-    nlohmann::json status = supervisor.status();
-    if (!status.is_null() && so(status)) return status;
-    if (deadline.passed()) {
-      ADD_FAILURE() << status.dump(2);
-      return status;
-    }
-    std::this_thread::sleep_for(10ms);
-  }
-}
 std::size_t late(const nlohmann::json& status) { return status.at("late").size(); }
 
 TEST(LateSessionsTest, WhoHoldsStaysIsCountedAndMovesWhenReleased) {
@@ -60,7 +44,7 @@ TEST(LateSessionsTest, WhoHoldsStaysIsCountedAndMovesWhenReleased) {
 
   // The answer comes from the old release; the line that follows is answered by the new one.
   EXPECT_EQ(ask(busy, "release"), "3 1 release");
-  wait_until(supervisor, [](const auto& s) { return late(s) == 0; });
+  supervisor.wait_for_status([](const auto& s) { return late(s) == 0; });
   EXPECT_EQ(ask(busy, "c"), "4 2 c");
   EXPECT_EQ(supervisor.status().at("sessions"), 2);
 }
@@ -92,7 +76,7 @@ TEST(LateSessionsTest, ThroughTwoUpgradesItGoesToTheOwnerOfThatTime) {
   EXPECT_EQ(ask(later, "a"), "2 2 a");
   EXPECT_EQ(ask(later, "release"), "3 2 release");
   EXPECT_EQ(ask(busy, "release"), "3 1 release");
-  wait_until(supervisor, [](const auto& s) { return late(s) == 0 && s.at("sessions") == 2; });
+  supervisor.wait_for_status([](const auto& s) { return late(s) == 0 && s.at("sessions") == 2; });
   EXPECT_EQ(ask(busy, "b"), "4 1 b");
   EXPECT_EQ(ask(later, "b"), "4 1 b");
 }
@@ -117,7 +101,7 @@ TEST(LateSessionsTest, NoByteIsLostOfThoseThatGoAndThoseThatStay) {
     EXPECT_EQ(client->next().substr(0, 2), "3 ");
     EXPECT_EQ(client->next().substr(0, 2), "4 ");
   }
-  wait_until(supervisor, [](const auto& s) { return late(s) == 0; });
+  supervisor.wait_for_status([](const auto& s) { return late(s) == 0; });
   for (auto& client : busy) EXPECT_EQ(ask(*client, "z"), "5 2 z");
   ASSERT_TRUE(swarm.wait_until_each_answered_by("2", Deadline::in(30s)));
   const auto report = swarm.stop(Deadline::in(30s));
@@ -131,7 +115,7 @@ TEST(LateSessionsTest, AtTheEndOfTheDrainTheyMoveAsTheyAre) {
   LineClient busy(supervisor.port());
   ask(busy, "hold");
   ASSERT_EQ(supervisor.upgrade(echo(2)).status, 0);
-  wait_until(supervisor, [](const auto& s) { return late(s) == 0; });
+  supervisor.wait_for_status([](const auto& s) { return late(s) == 0; });
   EXPECT_EQ(ask(busy, "a"), "2 2 a");
 }
 
@@ -142,7 +126,7 @@ TEST(LateSessionsTest, OrTheyAreClosed) {
   ask(idle, "a");
   ASSERT_EQ(supervisor.upgrade(echo(2)).status, 0);
   EXPECT_ANY_THROW(busy.next()) << "a reset";
-  wait_until(supervisor, [](const auto& s) { return late(s) == 0; });
+  supervisor.wait_for_status([](const auto& s) { return late(s) == 0; });
   EXPECT_EQ(ask(idle, "b"), "2 2 b");
 }
 
@@ -156,7 +140,7 @@ TEST(LateSessionsTest, OrTheyAreKept) {
     ASSERT_EQ(late(supervisor.status()), 1u);
   }
   ask(busy, "release");
-  wait_until(supervisor, [](const auto& s) { return late(s) == 0; });
+  supervisor.wait_for_status([](const auto& s) { return late(s) == 0; });
   EXPECT_EQ(ask(busy, "b"), "51 2 b");
 }
 
@@ -175,7 +159,7 @@ TEST(LateSessionsTest, TooManyGenerationsRefuseTheNextUpgradeAndSayWhoIsBusy) {
             std::string::npos)
       << refused.describe();
   ask(busy, "release");
-  wait_until(supervisor, [](const auto& s) { return late(s) == 0; });
+  supervisor.wait_for_status([](const auto& s) { return late(s) == 0; });
   EXPECT_EQ(supervisor.upgrade(echo(1)).status, 0);
   EXPECT_EQ(ask(busy, "a"), "3 1 a");
 }
@@ -192,8 +176,8 @@ TEST(LateSessionsTest, AProgressiveUpgradeMovesShareAfterShare) {
   const auto moved = upgrade.done().at("sessions").at("moved").get<std::size_t>();
   const auto waiting = upgrade.done().at("sessions").at("waiting").get<std::size_t>();
   EXPECT_GT(waiting, 3 * moved) << upgrade.describe();
-  wait_until(supervisor, [](const auto& s) { return s.at("share") == 50.0 && late(s) == 1; });
-  wait_until(supervisor, [](const auto& s) { return late(s) == 0; });
+  supervisor.wait_for_status([](const auto& s) { return s.at("share") == 50.0 && late(s) == 1; });
+  supervisor.wait_for_status([](const auto& s) { return late(s) == 0; });
   ASSERT_TRUE(swarm.wait_until_each_answered_by("2", Deadline::in(30s)));
   const auto report = swarm.stop(Deadline::in(30s));
   EXPECT_TRUE(report.flawless()) << report.describe();
@@ -208,7 +192,7 @@ TEST(LateSessionsTest, AnUpgradeBackInTheMiddleOfAProgressiveOneGathersAllSessio
   EXPECT_EQ(supervisor.status().at("share"), 50.0);
   const auto back = supervisor.upgrade(echo(1));
   ASSERT_EQ(back.status, 0) << back.describe();
-  wait_until(supervisor, [](const auto& s) { return late(s) == 0; });
+  supervisor.wait_for_status([](const auto& s) { return late(s) == 0; });
   ASSERT_TRUE(swarm.wait_until_each_answered_by("1", Deadline::in(30s)));
   const auto report = swarm.stop(Deadline::in(30s));
   EXPECT_TRUE(report.flawless()) << report.describe();
@@ -246,9 +230,9 @@ TEST(LateSessionsTest, TheyOutliveTheirSupervisorAndMoveAllTheSame) {
   supervisor.kill();
   EXPECT_EQ(ask(busy, "a"), "2 1 a");
   supervisor.start_again();
-  wait_until(supervisor, [](const auto& s) { return late(s) == 1; });
+  supervisor.wait_for_status([](const auto& s) { return late(s) == 1; });
   EXPECT_EQ(ask(busy, "release"), "3 1 release");
-  wait_until(supervisor, [](const auto& s) { return late(s) == 0 && s.at("sessions") == 1; });
+  supervisor.wait_for_status([](const auto& s) { return late(s) == 0 && s.at("sessions") == 1; });
   EXPECT_EQ(ask(busy, "b"), "4 2 b");
 }
 
@@ -260,14 +244,14 @@ TEST(LateSessionsTest, TheNewReleasesCrashLeavesThemWhereTheyAreAndTheyGoToTheNe
   ASSERT_EQ(supervisor.command({"commit", supervisor.name()}).status, 0);
   const pid_t owner = supervisor.service_pid();
   ::kill(owner, SIGKILL);
-  wait_until(supervisor,
-             [&](const auto& s) { return s.at("state") == "running" && s.at("pid") != owner; });
+  supervisor.wait_for_status(
+      [&](const auto& s) { return s.at("state") == "running" && s.at("pid") != owner; });
   EXPECT_EQ(ask(busy, "a"), "2 1 a");
   LineClient fresh(supervisor.port());
   EXPECT_EQ(ask(fresh, "a"), "1 2 a");
   EXPECT_EQ(late(supervisor.status()), 1u);
   EXPECT_EQ(ask(busy, "release"), "3 1 release");
-  wait_until(supervisor, [](const auto& s) { return late(s) == 0; });
+  supervisor.wait_for_status([](const auto& s) { return late(s) == 0; });
   EXPECT_EQ(ask(busy, "b"), "4 2 b");
 }
 

@@ -163,6 +163,15 @@ json Supervisor::status() const {
   return {};
 }
 
+json Supervisor::wait_for_status(const std::function<bool(const json&)>& so,
+                                 Deadline deadline) const {
+  while (true) {
+    json now = status();
+    if (!now.is_null() && so(now)) return now;
+    if (deadline.passed()) throw std::runtime_error("it has never become so: " + now.dump(2));
+  }
+}
+
 int Supervisor::port(const std::string& listener) const {
   const json service = status();
   for (const json& entry : service.at("listeners")) {

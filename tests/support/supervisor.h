@@ -6,6 +6,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -52,6 +53,10 @@ class Supervisor {
                const std::vector<std::string>& flags = {}) const;
   // The service's object of `handoff status --json`; null if there is none (yet).
   nlohmann::json status() const;
+  // Asks until it is so: each question is a process of its own, and waits for its answer. Returns
+  // the answer; throws with it if it never is so.
+  nlohmann::json wait_for_status(const std::function<bool(const nlohmann::json&)>& so,
+                                 Deadline deadline = Deadline::in(std::chrono::seconds(20))) const;
 
   int port(const std::string& listener = "public") const;
   pid_t pid() const { return process_->pid(); }
