@@ -440,7 +440,8 @@ void DonorDriver::report_rehearsal() {
   notes.complete = copier_->round() > 0;
   notes.sessions = registry_.sessions.size();
   notes.passed = copier_->sessions_sent();
-  notes.unsettled = std::min<std::uint64_t>(notes.sessions, registry_.untracked + copier_->dirty());
+  notes.unsettled =
+      std::min<std::uint64_t>(notes.sessions, registry_.sessions.untracked() + copier_->dirty());
   rehearsal_->weigh(false);
   reporter_.rehearsed(notes);
 }
@@ -464,7 +465,6 @@ void DonorDriver::finish_retired() {
   }
   reporter_.retired(outcome_);
   registry_.sessions.clear();
-  registry_.untracked = 0;
   if (registry_.callbacks.retired != nullptr) {
     const auto ok = registry_.call("retired()", [&] {
       registry_.callbacks.retired(registry_.callbacks_user, lost);
