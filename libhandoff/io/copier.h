@@ -90,7 +90,6 @@ class Copier : public SessionObserver {
   Result<Pumped> send_end();
   Result<void> add_session(std::uint64_t id, SessionEntry& entry);
   void take_back();
-  Failure who_is_to_blame(const Error& error) const;
   bool stays(std::uint64_t id, const SessionEntry& entry) const;
   void leave_behind();
   std::uint32_t section_version(std::size_t i) const {
