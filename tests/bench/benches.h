@@ -7,5 +7,13 @@
 namespace bench {
 
 void copy(const Options& options, Report& report);
+void blackout(const Options& options, Report& report);
+void upgrade(const Options& options, Report& report);
+void section(const Options& options, Report& report);
+void memory(const Options& options, Report& report);
+void supervisor(const Options& options, Report& report);
+
+// Partners of theirs (partner.h).
+int sessions_in_memory();
 
 }  // namespace bench

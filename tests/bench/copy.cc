@@ -18,12 +18,6 @@ struct Case {
   bool target;
 };
 
-std::string with_separators(std::size_t value) {
-  std::string out = std::to_string(value);
-  for (std::size_t i = out.size(); i > 3; i -= 3) out.insert(i - 3, ",");
-  return out;
-}
-
 struct Series {
   std::vector<double> inlined, memfd, handoff, blackout, total;
 };
@@ -59,8 +53,8 @@ void copy(const Options& options, Report& report) {
                              {1000, 1024, false}, {5000, 1024, false},  {15000, 1024, false}};
   if (options.quick) cases = {{50, 0, true}, {50, 1024, true}};
   for (const Case& c : cases) {
-    const std::string what = with_separators(c.sessions) + " sessions, " +
-                             format(static_cast<double>(c.state), Unit::kBytes);
+    const std::string what =
+        sessions_text(c.sessions) + ", " + format(static_cast<double>(c.state), Unit::kBytes);
     if (const std::string why = too_many(c.sessions); !why.empty()) {
       report.add(not_run("copy", what, why));
       continue;

@@ -29,9 +29,13 @@ struct Named {
   std::string name;
   void (*run)(const Options&, Report&);
 };
-const std::vector<Named> kBenches = {{"copy", copy}};
-const std::map<std::string, Role> kRoles = {
-    {"herd", herd}, {"floor-sender", floor_sender}, {"floor-receiver", floor_receiver}};
+const std::vector<Named> kBenches = {{"copy", copy},       {"blackout", blackout},
+                                     {"upgrade", upgrade}, {"section", section},
+                                     {"memory", memory},   {"supervisor", supervisor}};
+const std::map<std::string, Role> kRoles = {{"herd", herd},
+                                            {"floor-sender", floor_sender},
+                                            {"floor-receiver", floor_receiver},
+                                            {"sessions-in-memory", sessions_in_memory}};
 
 [[noreturn]] void usage(int status) {
   std::string names;
@@ -89,7 +93,7 @@ void write_file(const std::filesystem::path& path, const std::string& text) {
 }
 
 int run(const Options& options) {
-  Report report;
+  Report report(options.quick);
   nlohmann::json broken = nlohmann::json::object();
   for (const Named& bench : kBenches) {
     if (!options.names.empty() &&

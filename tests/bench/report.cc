@@ -84,6 +84,12 @@ std::string format(double value, Unit unit) {
   return {};
 }
 
+std::string sessions_text(std::size_t sessions) {
+  std::string out = std::to_string(sessions);
+  for (std::size_t i = out.size(); i > 3; i -= 3) out.insert(i - 3, ",");
+  return out + " sessions";
+}
+
 std::string Row::verdict() const {
   if (!result) return "not run";
   if (!target) return "";
@@ -111,6 +117,11 @@ Row alone(std::string bench, std::string what, Unit unit, const std::vector<doub
 
 Row not_run(std::string bench, std::string what, std::string why) {
   return {.bench = std::move(bench), .what = std::move(what), .note = std::move(why)};
+}
+
+void Report::add(Row row) {
+  if (quick_) row.target.reset();
+  rows_.push_back(std::move(row));
 }
 
 void Report::progress(const std::string& text) {

@@ -15,6 +15,7 @@ namespace bench {
 
 enum class Unit { kMicroseconds, kBytes, kBytesPerSecond, kPerSecond, kCount, kRatio };
 std::string format(double value, Unit unit);
+std::string sessions_text(std::size_t sessions);  // "19,000 sessions"
 
 // What a row is held to. Of the ratio to the base, or of the result itself.
 struct Target {
@@ -50,7 +51,10 @@ Row not_run(std::string bench, std::string what, std::string why);
 
 class Report {
  public:
-  void add(Row row) { rows_.push_back(std::move(row)); }
+  // quick: tiny numbers, which no target is meant for.
+  explicit Report(bool quick) : quick_(quick) {}
+
+  void add(Row row);
   // A point of a line in the chart: microseconds over a number of sessions.
   void point(const std::string& line, double sessions, double us) {
     series_[line].emplace_back(sessions, us);
@@ -72,6 +76,7 @@ class Report {
   nlohmann::json json() const;
 
  private:
+  bool quick_;
   std::vector<Row> rows_;
   std::vector<Table> tables_;
   std::map<std::string, std::vector<std::pair<double, double>>> series_;
