@@ -158,8 +158,8 @@ void blackout(const Options& options, Report& report) {
   }
   tell(report, name, "idle", idle, 2000);
   tell(report, name, "busy", busy, 5000);
-  Row row = paired("blackout", "19,000 sessions against 1,000", Unit::kMicroseconds,
-                   "1,000:", reported(few), reported(idle));
+  Row row = paired("blackout", "  the same against", Unit::kMicroseconds,
+                   sessions_text(few_sessions) + ":", reported(few), reported(idle));
   row.target = ratio_at_most(3);
   report.add(std::move(row));
 

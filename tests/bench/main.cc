@@ -29,9 +29,9 @@ struct Named {
   std::string name;
   void (*run)(const Options&, Report&);
 };
-const std::vector<Named> kBenches = {{"copy", copy},       {"blackout", blackout},
-                                     {"upgrade", upgrade}, {"section", section},
-                                     {"memory", memory},   {"supervisor", supervisor}};
+const std::vector<Named> kBenches = {
+    {"copy", copy},     {"blackout", blackout},     {"upgrade", upgrade}, {"section", section},
+    {"memory", memory}, {"supervisor", supervisor}, {"steady", steady}};
 const std::map<std::string, Role> kRoles = {{"herd", herd},
                                             {"floor-sender", floor_sender},
                                             {"floor-receiver", floor_receiver},
