@@ -13,6 +13,7 @@ void section(const Options& options, Report& report);
 void memory(const Options& options, Report& report);
 void supervisor(const Options& options, Report& report);
 void steady(const Options& options, Report& report);
+void peers(const Options& options, Report& report);
 
 // Partners of theirs (partner.h).
 int sessions_in_memory();

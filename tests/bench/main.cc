@@ -21,6 +21,7 @@
 #include "herd.h"
 #include "partner.h"
 #include "sockets.h"
+#include "web_clients.h"
 
 namespace bench {
 namespace {
@@ -31,8 +32,9 @@ struct Named {
 };
 const std::vector<Named> kBenches = {
     {"copy", copy},     {"blackout", blackout},     {"upgrade", upgrade}, {"section", section},
-    {"memory", memory}, {"supervisor", supervisor}, {"steady", steady}};
+    {"memory", memory}, {"supervisor", supervisor}, {"steady", steady},   {"peers", peers}};
 const std::map<std::string, Role> kRoles = {{"herd", herd},
+                                            {"web-clients", web_clients},
                                             {"floor-sender", floor_sender},
                                             {"floor-receiver", floor_receiver},
                                             {"sessions-in-memory", sessions_in_memory}};
