@@ -41,8 +41,6 @@ void upgrade(const Options& options, Report& report) {
   phase("  copy", [](const Upgraded& u) { return u.copy; });
   phase("  switch", [](const Upgraded& u) { return u.switched; });
   phase("  retire (to the donor's exit)", [](const Upgraded& u) { return u.retire; });
-  phase("  the rest: command, supervisor",
-        [](const Upgraded& u) { return u.total - u.start - u.copy - u.switched - u.retire; });
 }
 
 }  // namespace bench
