@@ -160,6 +160,7 @@ Result<Copier::Pumped> Copier::outcome(const Result<Channel::Sent>& sent) const 
 }
 
 Result<Copier::Pumped> Copier::send_named() {
+  if (first_fd_at_ns_ == 0) first_fd_at_ns_ = now_ns();
   protocol::Listeners message;
   message.total = named_total_;
   std::vector<int> fds;

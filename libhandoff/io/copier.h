@@ -67,6 +67,8 @@ class Copier : public SessionObserver {
   std::uint64_t at_heir() const { return at_heir_; }
   std::uint64_t sessions_sent() const { return sessions_sent_; }
   std::uint64_t bytes() const { return bytes_; }
+  // When the first fds were about to go; 0 before.
+  std::uint64_t first_fd_at_ns() const { return first_fd_at_ns_; }
   // Sessions that stay here: held, or of a kind that the heir can't read. From the freeze on.
   const std::vector<std::uint64_t>& staying() const { return staying_; }
 
@@ -128,6 +130,7 @@ class Copier : public SessionObserver {
   std::uint64_t bytes_ = 0;
   Batch batch_;
   handoff_saved saved_;
+  std::uint64_t first_fd_at_ns_ = 0;
   std::uint64_t frozen_at_ns_ = 0;
   std::uint64_t budget_us_ = 0;
   int deed_fd_ = -1;  // borrowed

@@ -457,7 +457,8 @@ void DonorDriver::finish_retired() {
               .bytes = copier_->bytes(),
               .frozen_at_ns = frozen_at_ns_,
               .lost = lost,
-              .heir_died = donor_.heir_lost()};
+              .heir_died = donor_.heir_lost(),
+              .first_fd_at_ns = copier_->first_fd_at_ns()};
   left_ = copier_->staying().size();
   if (stays()) {
     finish_late();

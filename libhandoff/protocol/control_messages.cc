@@ -254,6 +254,7 @@ std::string encode(const Retired& m) {
   w.add_uint64(5, m.frozen_at_ns);
   w.add_uint64(6, m.lost);
   w.add_bool(7, m.heir_died);
+  if (m.first_fd_at_ns != 0) w.add_uint64(8, m.first_fd_at_ns);
   return out;
 }
 

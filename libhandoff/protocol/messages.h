@@ -241,6 +241,7 @@ struct Retired {
   std::uint64_t frozen_at_ns = 0;
   std::uint64_t lost = 0;
   bool heir_died = false;
+  std::uint64_t first_fd_at_ns = 0;
 };
 struct Status {
   std::uint64_t query_id = 0;

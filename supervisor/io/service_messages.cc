@@ -123,7 +123,8 @@ Heard from(const v1::Failed& message, Generation generation, std::vector<UniqueF
 
 Heard from(const v1::Retired& message, Generation generation, std::vector<UniqueFd>&) {
   return {{DonorRetired{generation, message.handoff_id(), message.sessions(), message.bytes(),
-                        message.lost(), message.heir_died(), message.at_ns()}},
+                        message.lost(), message.heir_died(), message.at_ns(),
+                        message.first_fd_at_ns()}},
           {}};
 }
 

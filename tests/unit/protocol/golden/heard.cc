@@ -93,6 +93,11 @@ void expect_retired(const Heard& heard) {
   EXPECT_EQ(123456792012345U, retired.at_ns);
 }
 
+void expect_first_fd(const Heard& heard) {
+  expect_retired(heard);
+  EXPECT_EQ(123456700012345U, only_event<supervisor::DonorRetired>(heard).first_fd_at_ns);
+}
+
 void expect_status(const Heard& heard) {
   EXPECT_TRUE(heard.events.empty());
   EXPECT_EQ(300U, aside<supervisor::SessionsCounted>(heard).query_id);
@@ -178,7 +183,7 @@ void expect_heard(const std::string& name, protocol::Type type, const std::strin
       {"Retired.hex", expect_retired},        {"Status.hex", expect_status},
       {"Status-errors.hex", expect_errors},   {"Register-rehearsal.hex", expect_rehearsing},
       {"Health.hex", expect_health},          {"Late.hex", expect_late},
-      {"Rehearsed.hex", expect_rehearsed}};
+      {"Rehearsed.hex", expect_rehearsed},    {"Retired-first-fd.hex", expect_first_fd}};
   const auto expected = kExpected.find(name);
   ASSERT_NE(kExpected.end(), expected) << "what does the supervisor make of it?";
   const auto heard = supervisor::decode(type, body, kSender);
