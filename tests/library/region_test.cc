@@ -39,6 +39,7 @@ std::string obey(const Region& region, bool emptied, const std::string& line) {
   int value = 0;
   words >> verb >> number >> value;
   try {
+    if ((verb == "put" || verb == "get") && number >= region.bytes().size()) return "not there";
     if (verb == "put") region.bytes()[number] = static_cast<std::byte>(value);
     if (verb == "get") return std::to_string(static_cast<int>(region.bytes()[number]));
     if (verb == "grow") region.grow(number);
@@ -191,11 +192,13 @@ TEST_F(RegionTest, AHeldSessionThatStaysSeesNoRegionAnyMore) {
   const auto owner = heir->await_message<v1::Owner>(Type::kOwner);
   donor_->await_message<v1::Late>(Type::kLate);
   EXPECT_EQ("0", say("size"));
+  EXPECT_EQ("not there", say("get 5"));
   EXPECT_THAT(say("grow 1"), HasSubstr("is not this process's"));
   Client other(owner.named(0).address());
   EXPECT_EQ("77", ask(other, "get 5"));
   client_->send("release\n");
   EXPECT_THAT(client_->line(), HasSubstr("release"));
+  donor_->await_message<v1::Retired>(Type::kRetired);
   EXPECT_EQ("77", say("get 5")) << "it has moved to where the region is";
 }
 
