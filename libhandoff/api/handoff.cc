@@ -295,7 +295,14 @@ int handoff_region_adopted(const handoff_t* h, const char* name) {
 }
 
 int handoff_region_grow(handoff_t* h, const char* name, size_t size) {
-  return with_region(h, name, [&](Service&, Region& region) { return region.grow(size); });
+  return with_region(h, name, [&](Service& s, Region& region) -> Result<void> {
+    const bool serves = s.state() == HANDOFF_STATE_OWNER || s.state() == HANDOFF_STATE_DONOR;
+    if (!serves && !region.owned()) {
+      return handoff::fail(HANDOFF_ERR_ORDER,
+                           "region '" + region.name() + "' is not this process's to grow");
+    }
+    return region.grow(size);
+  });
 }
 
 int handoff_region_set_version(handoff_t* h, const char* name, uint32_t version) {

@@ -350,6 +350,8 @@ Result<void> Stage::adopt_regions() {
     if (kind.version == 0) {
       registry_.log(HANDOFF_LOG_WARNING,
                     name_of(region) + " starts empty: this release does not take its layout");
+      if (rehearsal_ != nullptr) continue;
+      if (const auto ok = region.start_empty(); !ok) return ok;
       reset(region);
       continue;
     }
