@@ -128,6 +128,8 @@ Result<Copier::Pumped> Copier::pump() {
   switch (stage_) {
     case Stage::kNamed:
       return send_named();
+    case Stage::kRegions:
+      return send_region();
     case Stage::kRing:
       return send_ring();
     case Stage::kSessions:
@@ -179,11 +181,39 @@ Result<Copier::Pumped> Copier::send_named() {
   const auto sent = outcome(channel_.send(Type::kListeners, encode(message), fds));
   if (sent && *sent == Pumped::kSent) {
     named_.resize(named_.size() - n);
-    if (named_.empty()) {
-      stage_ = registry_.sections.empty() ? Stage::kSessions : Stage::kRing;
-    }
+    if (named_.empty()) stage_ = Stage::kRegions;
   }
   return sent;
+}
+
+Result<Copier::Pumped> Copier::send_region() {
+  for (; region_ < registry_.regions.size(); ++region_) {
+    Region& region = registry_.regions[region_];
+    if (region_version(region_) == 0) {
+      registry_.log(HANDOFF_LOG_WARNING,
+                    "region '" + region.name() +
+                        "' is not handed over: the heir does not take the layout that it has");
+      continue;
+    }
+    if (!region.owned()) {  // the last donor died, and there was no memory for a new one
+      if (const auto ok = region.start_empty(); !ok) return Failure(ok.error());
+    }
+    const auto announced = region.announce(
+        static_cast<std::uint32_t>(registry_.kinds.size() + registry_.sections.size() + region_));
+    if (!announced) return Failure(announced.error());
+    const int fd = region.fd();
+    const auto sent = outcome(channel_.send(Type::kRegion, encode(*announced), {&fd, 1}));
+    if (sent && *sent == Pumped::kSent) ++region_;
+    return sent;
+  }
+  stage_ = registry_.sections.empty() ? Stage::kSessions : Stage::kRing;
+  return pump();
+}
+
+void Copier::let_go() {
+  for (std::size_t i = 0; i < registry_.regions.size(); ++i) {
+    if (region_version(i) != 0) registry_.regions[i].let_go();
+  }
 }
 
 Result<Copier::Pumped> Copier::send_ring() {

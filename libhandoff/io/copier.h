@@ -1,9 +1,9 @@
 // The donor's copy: what has to go over, packed into frames, one at a time.
 //
 // A round begins with everything (round 1) or with what has changed since it was sent; the round in
-// the freeze is the delta. In each, in this order: named fds and the ring (round 1), sessions,
-// section chunks, CopyEnd or, at the last, Prepare. At most kWindow frames are unacknowledged,
-// which bounds the fds in flight and says which slots of the ring are free.
+// the freeze is the delta. In each, in this order: named fds, regions and the ring (round 1),
+// sessions, section chunks, CopyEnd or, at the last, Prepare. At most kWindow frames are
+// unacknowledged, which bounds the fds in flight and says which slots of the ring are free.
 //
 // When the socket is full, a Sessions frame is taken apart again: the service may close one of its
 // sockets before the next try.
@@ -61,6 +61,8 @@ class Copier : public SessionObserver {
   bool acknowledge(std::uint64_t frames);
   // Ends the sections' copy; moved says whether they are the heir's now. Idempotent.
   void end(bool moved);
+  // The heir has taken over: its regions are no longer mapped here.
+  void let_go();
 
   std::uint32_t round() const { return round_; }
   std::uint64_t dirty() const { return next_.size() + closed_.size(); }
@@ -76,7 +78,7 @@ class Copier : public SessionObserver {
   void session_closed(std::uint64_t id, const SessionEntry& entry) override;
 
  private:
-  enum class Stage : std::uint8_t { kNamed, kRing, kSessions, kSections, kEnd, kDone };
+  enum class Stage : std::uint8_t { kNamed, kRegions, kRing, kSessions, kSections, kEnd, kDone };
   // One Sessions frame in the making; its memory serves for the next one.
   struct Batch : PackedSessions {
     std::vector<std::uint64_t> ids;
@@ -86,6 +88,7 @@ class Copier : public SessionObserver {
   };
 
   Result<Pumped> send_named();
+  Result<Pumped> send_region();
   Result<Pumped> send_ring();
   Result<Pumped> send_sessions();
   Result<Pumped> send_section();
@@ -96,6 +99,9 @@ class Copier : public SessionObserver {
   void leave_behind();
   std::uint32_t section_version(std::size_t i) const {
     return versions_[registry_.kinds.size() + i];
+  }
+  std::uint32_t region_version(std::size_t i) const {
+    return versions_[registry_.kinds.size() + registry_.sections.size() + i];
   }
   Result<Pumped> outcome(const Result<Channel::Sent>& sent) const;
 
@@ -122,6 +128,7 @@ class Copier : public SessionObserver {
   std::size_t named_total_ = 0;
   RingMemory ring_;
   std::size_t section_ = 0;
+  std::size_t region_ = 0;
   std::uint32_t waiting_chunk_ = 0;  // length of a chunk that is in its slot and not yet sent
   bool sections_begun_ = false;
   std::uint64_t chunks_ = 0;

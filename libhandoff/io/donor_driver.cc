@@ -237,7 +237,8 @@ DonorEvent DonorDriver::greet(std::string_view body) {
                                      .drain_incompatible = drains()},
                                     offer_of(*hello));
   if (!plan) return refused(plan.error());
-  const std::uint64_t needed = registry_.sessions.size() + named + kSpareFds;
+  const std::uint64_t needed =
+      registry_.sessions.size() + named + registry_.regions.size() + kSpareFds;
   if (needed > hello->fds_max) {
     return refused({Code::kResources, "the new process may open " + std::to_string(hello->fds_max) +
                                           " fds and needs about " + std::to_string(needed) +
@@ -448,6 +449,7 @@ void DonorDriver::report_rehearsal() {
 
 void DonorDriver::finish_retired() {
   copier_->end(true);
+  copier_->let_go();
   registry_.observer = nullptr;
   const std::uint64_t sessions = copier_->at_heir();
   const std::uint64_t lost = donor_.heir_lost() ? sessions : 0;
@@ -486,6 +488,10 @@ std::optional<core::Reason> DonorDriver::not_progressive() const {
   if (!registry_.can_hold()) return no("a service with the callbacks for late sessions");
   if (!registry_.sections.empty()) {
     return no("a service without sections: '" + registry_.sections[0].name +
+              "' is shared by all sessions");
+  }
+  if (!registry_.regions.empty()) {
+    return no("a service without regions: '" + registry_.regions[0].name() +
               "' is shared by all sessions");
   }
   for (const auto& [id, entry] : registry_.sessions) {

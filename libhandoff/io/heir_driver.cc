@@ -160,7 +160,7 @@ void HeirDriver::acknowledge(bool now) {
 
 HeirEvent HeirDriver::understand(Channel::Message& message) {
   const Type type = message.header.type;
-  const bool takes_fds = type == Type::kListeners || type == Type::kRing ||
+  const bool takes_fds = type == Type::kListeners || type == Type::kRegion || type == Type::kRing ||
                          type == Type::kSessions || type == Type::kPrepare;
   if (!takes_fds && !message.fds.empty()) {
     return malformed("the donor sent fds with " + protocol::type_name(type));
@@ -185,6 +185,8 @@ HeirEvent HeirDriver::understand(Channel::Message& message) {
       if (!ok) return refused(ok.error());
       return {stage_.named_complete() ? E::kListeners : E::kProgress};
     }
+    case Type::kRegion:
+      return applied(stage_.apply_region(message.body, message.fds));
     case Type::kRing:
       return applied(stage_.apply_ring(message.body, message.fds));
     case Type::kSessions:

@@ -311,6 +311,7 @@ std::string encode(const Rehearsed& m) {
     a.add_bool(2, amount.section);
     a.add_uint64(3, amount.count);
     a.add_uint64(4, amount.bytes);
+    if (amount.region) a.add_bool(5, true);
   }
   w.add_uint64(11, m.spent_ns);
   w.add_uint64(12, m.finish_ns);

@@ -25,6 +25,7 @@ enum class Type : std::uint8_t {
   kCopyEnd = 20,
   kPrepare = 21,
   kRelease = 22,
+  kRegion = 23,
   // heir to donor
   kAck = 32,
   kCopied = 33,

@@ -156,7 +156,8 @@ protocol::Manifest manifest_of(const v1::Manifest& message) {
                          kind.section(),
                          kind.version(),
                          {kind.reads().begin(), kind.reads().end()},
-                         {kind.writes().begin(), kind.writes().end()}});
+                         {kind.writes().begin(), kind.writes().end()},
+                         kind.region()});
   }
   for (const v1::Named& named : message.named()) {
     out.named.push_back({printable(named.name()), printable(named.address())});
@@ -185,8 +186,8 @@ Heard from(const v1::Rehearsed& message, Generation generation, std::vector<Uniq
         {finding.session(), printable(finding.what()), printable(finding.reason())});
   }
   for (const v1::Amount& amount : message.amounts()) {
-    out.amounts.push_back(
-        {printable(amount.name()), amount.section(), amount.count(), amount.bytes()});
+    out.amounts.push_back({printable(amount.name()), amount.section(), amount.count(),
+                           amount.bytes(), amount.region()});
   }
   Heard heard;
   heard.events.emplace_back(Rehearsed{generation, message.handoff_id(), message.complete()});
