@@ -25,6 +25,8 @@ enum class Type : std::uint8_t {
   kCopyEnd = 20,
   kPrepare = 21,
   kRelease = 22,
+  kLanes = 23,
+  kLanePrepare = 24,
   // heir to donor
   kAck = 32,
   kCopied = 33,
