@@ -1,8 +1,8 @@
-// What the service has declared and has: named fds, kinds of sessions with their conversions,
-// sections, sessions, callbacks. Both sides of a handoff work on it: the donor gives out of it, the
-// heir fills it.
+// What one lane has: its sessions and its callbacks; and, shared with the other lanes, what the
+// service has declared. Both sides of a handoff work on it: the donor gives out of it, the heir
+// fills it.
 //
-// The registry owns named fds; it borrows session fds, which are the service's.
+// It belongs to its lane's thread, and borrows session fds, which are the service's.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +18,7 @@
 #include "core/manifest.h"
 #include "core/negotiation.h"
 #include "handoff/handoff.h"
+#include "io/declared.h"
 
 struct handoff_buffer {
   std::string bytes;
@@ -32,32 +33,6 @@ struct handoff_saved {
 };
 
 namespace handoff::io {
-
-struct NamedFd {
-  std::string address;  // as declared, then as bound; "" if it is no listener
-  UniqueFd fd;          // invalid until somebody gives it
-};
-
-struct StateStep {
-  handoff_convert_fn convert = nullptr;
-  void* user = nullptr;
-};
-
-struct SessionKind {
-  std::string name;
-  std::uint32_t version = 1;
-  std::map<core::Step, StateStep> steps;
-
-  std::vector<core::Step> step_list() const;
-};
-
-struct SectionDecl {
-  std::string name;
-  std::vector<std::uint32_t> reads;
-  std::vector<std::uint32_t> writes;
-  handoff_section_ops ops{};
-  void* user = nullptr;
-};
 
 struct SessionEntry {
   int fd = -1;
@@ -84,12 +59,19 @@ class SessionObserver {
 
 class Registry {
  public:
-  std::string service;
-  std::string release;
-  std::uint64_t generation = 0;
-  std::map<std::string, NamedFd> named;
-  std::vector<SessionKind> kinds;
-  std::vector<SectionDecl> sections;
+  // Borrows declared, which all lanes have.
+  explicit Registry(Declared& declared);
+  Registry(const Registry&) = delete;
+  Registry& operator=(const Registry&) = delete;
+
+  std::string& service;
+  std::string& release;
+  std::uint64_t& generation;
+  const std::uint32_t& lanes;
+  std::map<std::string, NamedFd>& named;
+  std::vector<SessionKind>& kinds;
+  std::vector<SectionDecl>& sections;
+  // This lane's own.
   std::unordered_map<std::uint64_t, SessionEntry> sessions;
   handoff_callbacks callbacks{};
   void* callbacks_user = nullptr;
@@ -119,6 +101,10 @@ class Registry {
   void remove_session(std::uint64_t id);
   // The service has all that it takes to hold sessions.
   bool can_hold() const;
+  // It can be at an end of a link: services with several lanes can't.
+  bool can_link() const { return lanes == 1; }
+  // The named fds are the heir's, or nobody's.
+  void close_named();
   // Runs one of the callbacks that nothing can fail; what it throws is logged.
   void tell(const char* what, const std::function<void()>& callback);
 
@@ -133,20 +119,16 @@ class Registry {
   // reason that it gave.
   Result<int> call(const std::string& what, const std::function<int()>& callback);
   void set_reason(std::string_view why) { reason_ = why; }
+  // The one whose callback runs on this thread; nullptr if none does.
+  static Registry* calling();
 
-  void set_log(void (*sink)(void*, int, const char*), void* user) {
-    log_ = sink;
-    log_user_ = user;
-  }
   void log(int level, const std::string& message) const;
 
  private:
   bool name_taken(const std::string& name) const;
 
-  std::uint64_t next_session_ = 1;
+  Declared& declared_;
   std::string reason_;
-  void (*log_)(void*, int, const char*) = nullptr;
-  void* log_user_ = nullptr;
 };
 
 }  // namespace handoff::io

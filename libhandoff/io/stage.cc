@@ -9,8 +9,6 @@
 namespace handoff::io {
 namespace {
 
-constexpr std::size_t kNamedLost = 100;
-
 Failure malformed(std::string text) { return fail(HANDOFF_ERR_PROTOCOL, std::move(text)); }
 
 std::string name_of(const SectionDecl& section) { return "section '" + section.name + "'"; }
@@ -363,10 +361,6 @@ bool Stage::unmoved(const Staged& staged) const {
 }
 
 void Stage::keep_unmoved(std::uint64_t expected) {
-  const std::uint64_t had = std::max<std::uint64_t>(expected, staged_.size());
-  const auto lose = [this](std::uint64_t id) {
-    if (lost_ids_.size() < kNamedLost) lost_ids_.push_back(id);
-  };
   for (SectionDecl& section : registry_.sections) {
     const auto ok = registry_.call("section '" + section.name + "': reset()", [&] {
       section.ops.reset(section.user);
@@ -374,6 +368,16 @@ void Stage::keep_unmoved(std::uint64_t expected) {
     });
     if (!ok) registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
   }
+  keep_unmoved_sessions(expected);
+  const auto bound = registry_.bind_missing();
+  if (!bound) registry_.log(HANDOFF_LOG_ERROR, bound.error().message);
+}
+
+void Stage::keep_unmoved_sessions(std::uint64_t expected) {
+  const std::uint64_t had = std::max<std::uint64_t>(expected, staged_.size());
+  const auto lose = [this](std::uint64_t id) {
+    if (lost_ids_.size() < kNamedLost) lost_ids_.push_back(id);
+  };
   for (auto it = staged_.begin(); it != staged_.end();) {
     auto& [id, staged] = *it;
     if (unmoved(staged)) {
@@ -391,8 +395,6 @@ void Stage::keep_unmoved(std::uint64_t expected) {
     it = staged_.erase(it);
   }
   lost_ = had - staged_.size();
-  const auto bound = registry_.bind_missing();
-  if (!bound) registry_.log(HANDOFF_LOG_ERROR, bound.error().message);
 }
 
 void Stage::adopt_all() {
@@ -433,7 +435,7 @@ void Stage::drop_sessions() {
 
 void Stage::drop_all() {
   drop_sessions();
-  for (auto& [name, named] : registry_.named) named.fd.reset();
+  registry_.close_named();
 }
 
 }  // namespace handoff::io

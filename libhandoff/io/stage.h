@@ -22,6 +22,9 @@ namespace handoff::io {
 
 class Stage {
  public:
+  // So many of those that are lost are named.
+  static constexpr std::size_t kNamedLost = 100;
+
   // rehearsal: what is refused is noted there instead of ending it; nothing is bound.
   Stage(Registry& registry, Rehearsal* rehearsal) : registry_(registry), rehearsal_(rehearsal) {}
 
@@ -45,6 +48,8 @@ class Stage {
   // since their snapshot, resets the others, empties the sections. expected: sessions that the
   // donor had.
   void keep_unmoved(std::uint64_t expected);
+  // The same for the sessions alone.
+  void keep_unmoved_sessions(std::uint64_t expected);
   // The sessions are this process's own: into the registry.
   void adopt_all();
   // The handoff failed.

@@ -325,8 +325,8 @@ class Service {
     check(handoff_ready(h_));
     check(handoff_wait(h_, -1));
   }
-  int fd() const { return handoff_fd(h_, 0); }
-  void dispatch() { check(handoff_dispatch(h_, 0)); }
+  int fd() const { return handoff_fd(h_); }
+  void dispatch() { check(handoff_dispatch(h_)); }
 
   State state() const { return static_cast<State>(handoff_state(h_)); }
   bool supervised() const { return handoff_supervised(h_) != 0; }
