@@ -332,7 +332,7 @@ void DonorDriver::pump() {
       hear_acks();
       return;
     }
-    if (several_ && frames == 0 && !pump_lanes(frozen)) return;
+    if (several_ && !pump_lanes(frozen)) return;
     if (!frozen && frames == kFramesPerTurn) {
       want_write_ = true;  // the rest in the loop's next turn
       break;

@@ -111,6 +111,8 @@ void Lane::open_mail() {
   {
     const std::lock_guard lock(mutex_);
     mail = std::exchange(mail_, {});
+    // An heir has nothing to stop yet; run() has it looked at again.
+    if (state_ == HANDOFF_STATE_HEIR) mail_.stop = std::exchange(mail.stop, std::nullopt);
   }
   if (mail.heir) heir_ = std::move(mail.heir);
   if (mail.take) {

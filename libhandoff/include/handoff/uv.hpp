@@ -21,7 +21,10 @@
 // not turn (handoff_dispatch() comes back when the switch is decided), so neither timers nor
 // other handles of the service run either.
 //
-// Everything here belongs to the loop's thread.
+// Everything here belongs to the loop's thread. A service with several loops (Options::lanes) has a
+// Host for each, on Service::lane(i): all are made and told what to listen to on one thread, then
+// comes Service::start(), then on each thread Host::start() and the loop. All of them accept from
+// the same listeners; a connection stays with the loop that accepted it.
 #ifndef HANDOFF_UV_HPP
 #define HANDOFF_UV_HPP
 
@@ -72,7 +75,8 @@ class Stream {
   void resume();
   // The session is in the middle of something: at an upgrade it stays with this process, and moves
   // once release() was called. Until then it works as ever; so it does not matter if nobody
-  // upgrades. What other sessions or sections share with it is in the newer process by then.
+  // upgrades. What other sessions or sections share with it is in the newer process by then. Throws
+  // in a service with several lanes.
   void hold();
   void release();
 
@@ -142,13 +146,14 @@ class Host {
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
 
-  // Before start(). A listener and the kind of session that it accepts.
+  // Before start(). A listener and the kind of session that it accepts. With several lanes: the
+  // same ones on each; the address is that of lane 0.
   void listen(const std::string& name, const std::string& address, Create create, Restore restore) {
     listen(name, address, std::move(create), std::move(restore), ListenOptions{});
   }
   void listen(const std::string& name, const std::string& address, Create create, Restore restore,
               ListenOptions options) {
-    service_.listener(name, address);
+    if (service_.index() == 0) service_.listener(name, address);
     restores_[options.kind] = std::move(restore);
     listeners_.push_back(
         std::make_unique<Listener>(Listener{name, std::move(create), std::move(options), -1}));
@@ -479,7 +484,9 @@ class Host {
   }
   // Streams and listeners share the set; the lowest bit of the address tells them apart.
   void watch_listener(Listener& listener) {
-    watch(EPOLL_CTL_ADD, listener.fd, EPOLLIN, reinterpret_cast<std::uintptr_t>(&listener) | 1);
+    // Not every loop need wake up for a connection.
+    const std::uint32_t events = service_.lanes() > 1 ? EPOLLIN | EPOLLEXCLUSIVE : EPOLLIN;
+    watch(EPOLL_CTL_ADD, listener.fd, events, reinterpret_cast<std::uintptr_t>(&listener) | 1);
   }
   void read_from(Stream& s) {
     if (s.closing_) {
