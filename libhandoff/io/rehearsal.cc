@@ -41,16 +41,21 @@ void Rehearsal::add(const protocol::Rehearsed& other) {
   notes.refused += other.refused;
   notes.busy += other.busy;
   notes.spent_ns += other.spent_ns;
+  const auto of_a_session = [](const protocol::Finding& finding) { return finding.session != 0; };
+  auto examples = std::count_if(notes.findings.begin(), notes.findings.end(), of_a_session);
   for (const protocol::Finding& finding : other.findings) {
+    if (of_a_session(finding) && ++examples > static_cast<std::ptrdiff_t>(kExamples)) continue;
     if (notes.findings.size() < protocol::kMaxFindings) notes.findings.push_back(finding);
   }
-  if (notes.amounts.empty())
+  // Of the same kinds in the same order, since both sides agree on them.
+  if (notes.amounts.empty()) {
     notes.amounts = other.amounts;
-  else
-    for (std::size_t i = 0; i < std::min(notes.amounts.size(), other.amounts.size()); ++i) {
-      notes.amounts[i].count += other.amounts[i].count;
-      notes.amounts[i].bytes += other.amounts[i].bytes;
-    }
+    return;
+  }
+  for (std::size_t i = 0; i < std::min(notes.amounts.size(), other.amounts.size()); ++i) {
+    notes.amounts[i].count += other.amounts[i].count;
+    notes.amounts[i].bytes += other.amounts[i].bytes;
+  }
 }
 
 void Rehearsal::try_missing(const Registry& registry) {
