@@ -5,7 +5,6 @@
 
 #include "core/spread.h"
 #include "io/process.h"
-#include "io/session_record.h"
 #include "io/socket.h"
 #include "protocol/limits.h"
 
@@ -13,12 +12,15 @@ namespace handoff::io {
 
 using protocol::Type;
 
-// One Sessions frame in the making.
-struct Copier::Batch : PackedSessions {
-  std::vector<std::uint64_t> ids;
-  std::vector<std::uint64_t> first;  // of ids, those that the heir gets the fd of
-  std::size_t closed = 0;            // taken from the back of closed_
-};
+void Copier::Batch::clear() {
+  body.clear();
+  fds.clear();
+  blobs.clear();
+  bytes = 0;
+  ids.clear();
+  first.clear();
+  closed = 0;
+}
 
 Copier::~Copier() {
   end(false);
@@ -66,7 +68,7 @@ Result<void> Copier::begin(Round round) {
   // What is left in the queue can only be ids of sessions that have ended.
   queue_ = std::exchange(next_, {});
   if (round == Round::kFrozen) leave_behind();
-  if (round == Round::kFrozen && registry_.untracked > 0) {
+  if (round == Round::kFrozen && registry_.sessions.untracked() > 0) {
     for (auto& [id, entry] : registry_.sessions) {
       if (entry.tracked || entry.queued || !share_.has(id) || stays(id, entry)) continue;
       entry.queued = true;
@@ -78,6 +80,10 @@ Result<void> Copier::begin(Round round) {
 
 // What stays is decided here, with everything at rest. The heir drops what it has of it.
 void Copier::leave_behind() {
+  const auto n = static_cast<std::ptrdiff_t>(registry_.kinds.size());
+  const bool all_kinds =
+      std::find(versions_.begin(), versions_.begin() + n, 0U) == versions_.begin() + n;
+  if (registry_.sessions.held() == 0 && spread_ == 0 && all_kinds) return;
   for (auto& [id, entry] : registry_.sessions) {
     if (!share_.has(id) || !stays(id, entry)) continue;
     staying_.push_back(id);
@@ -195,20 +201,23 @@ Result<Copier::Pumped> Copier::send_ring() {
   return sent;
 }
 
-Result<void> Copier::add_session(Batch& batch, std::uint64_t id, SessionEntry& entry) {
-  const auto saved = save_session(registry_, id, entry, versions_[entry.kind]);
-  if (!saved) return Failure(saved.error());
+Result<void> Copier::add_session(std::uint64_t id, SessionEntry& entry) {
+  if (rehearsal_ != nullptr && !entry.copied) {
+    if (auto ok = check_fd(registry_, id, entry); !ok) return ok;
+  }
+  const auto saved = save_session(registry_, id, entry, versions_[entry.kind], saved_);
+  if (!saved) return saved;
   entry.queued = false;
   if (!entry.tracked) {
     // Nobody said whether it changed: the bytes do.
-    const std::uint64_t hash = checksum(saved->state, saved->input, saved->output) ^ saved->flags;
+    const std::uint64_t hash = checksum(saved_.state, saved_.input, saved_.output) ^ saved_.flags;
     if (entry.copied && hash == entry.saved_hash) return {};
     entry.saved_hash = hash;
   }
-  const auto packed = pack_session(registry_, id, entry, *saved, !entry.copied, batch);
+  const auto packed = pack_session(registry_, id, entry, saved_, !entry.copied, batch_);
   if (!packed) return packed;
-  if (!entry.copied) batch.first.push_back(id);
-  batch.ids.push_back(id);
+  if (!entry.copied) batch_.first.push_back(id);
+  batch_.ids.push_back(id);
   return {};
 }
 
@@ -217,60 +226,72 @@ bool Copier::stays(std::uint64_t id, const SessionEntry& entry) const {
          (spread_ != 0 && !core::is_the_newer_ones(id, spread_));
 }
 
-void Copier::take_back(const Batch& batch) {
-  for (const std::uint64_t id : batch.ids) {
-    registry_.sessions.at(id).queued = true;
-    registry_.sessions.at(id).saved_hash = 0;
+void Copier::take_back() {
+  for (const std::uint64_t id : batch_.ids) {
+    SessionEntry& entry = registry_.sessions.at(id);
+    entry.queued = true;
+    entry.saved_hash = 0;
     queue_.push_back(id);
   }
 }
 
+// The kernel refuses the whole frame for one bad fd.
+Failure Copier::who_is_to_blame(const Error& error) const {
+  for (const std::uint64_t id : batch_.first) {
+    const auto ok = check_fd(registry_, id, registry_.sessions.at(id));
+    if (!ok) return Failure(ok.error());
+  }
+  return Failure(error);
+}
+
 Result<Copier::Pumped> Copier::send_sessions() {
-  Batch batch;
+  batch_.clear();
   const std::uint64_t begun = rehearsal_ != nullptr ? now_ns() : 0;
-  while (batch.closed < closed_.size() && batch.body.size() < protocol::kBatchBody) {
-    protocol::append_closed(batch.body, closed_[closed_.size() - 1 - batch.closed]);
-    ++batch.closed;
+  while (batch_.closed < closed_.size() && batch_.body.size() < protocol::kBatchBody) {
+    protocol::append_closed(batch_.body, closed_[closed_.size() - 1 - batch_.closed]);
+    ++batch_.closed;
   }
   // A session may need two fds: its own and a memfd.
-  while (!queue_.empty() && batch.body.size() < protocol::kBatchBody &&
-         batch.fds.size() + 2 <= protocol::kMaxFds) {
+  while (!queue_.empty() && batch_.body.size() < protocol::kBatchBody &&
+         batch_.fds.size() + 2 <= protocol::kMaxFds) {
     const std::uint64_t id = queue_.back();
     queue_.pop_back();
     const auto it = registry_.sessions.find(id);
     if (it == registry_.sessions.end()) continue;  // ended before it was sent
-    if (stays(id, it->second)) {                   // comes again if it is released
+    SessionEntry& entry = it->second;
+    if (stays(id, entry)) {  // comes again if it is released
       if (rehearsal_ != nullptr) ++rehearsal_->notes.busy;
-      it->second.queued = false;
+      entry.queued = false;
       continue;
     }
-    const std::size_t fds = batch.fds.size();
-    const std::size_t first = batch.first.size();
-    const auto added = add_session(batch, id, it->second);
+    const std::size_t fds = batch_.fds.size();
+    const std::size_t first = batch_.first.size();
+    const auto added = add_session(id, entry);
     if (added) continue;
-    const std::string what = "session kind '" + registry_.kinds[it->second.kind].name + "'";
+    const std::string what = "session kind '" + registry_.kinds[entry.kind].name + "'";
     if (rehearsal_ == nullptr || !rehearsal_->refuse_session(id, what, added.error())) {
       return Failure(added.error());
     }
-    batch.fds.resize(fds);  // what it had put there already
-    batch.first.resize(first);
-    it->second.queued = false;
+    batch_.fds.resize(fds);  // what it had put there already
+    batch_.first.resize(first);
+    entry.queued = false;
   }
-  if (batch.body.empty()) {
+  if (batch_.body.empty()) {
     stage_ = main_ ? Stage::kSections : Stage::kEnd;
     return pump();
   }
-  const auto sent = outcome(channel_.send(Type::kSessions, batch.body, batch.fds));
+  const auto sent = outcome(channel_.send(Type::kSessions, batch_.body, batch_.fds));
+  if (!sent && sent.error().code == -EBADF) return who_is_to_blame(sent.error());
   if (!sent || *sent != Pumped::kSent) {
-    take_back(batch);
+    take_back();
     return sent;
   }
-  closed_.resize(closed_.size() - batch.closed);
-  for (const std::uint64_t id : batch.first) registry_.sessions.at(id).copied = true;
-  at_heir_ += batch.first.size();
-  at_heir_ -= batch.closed;
-  sessions_sent_ += batch.first.size();
-  bytes_ += batch.bytes;
+  closed_.resize(closed_.size() - batch_.closed);
+  for (const std::uint64_t id : batch_.first) registry_.sessions.at(id).copied = true;
+  at_heir_ += batch_.first.size();
+  at_heir_ -= batch_.closed;
+  sessions_sent_ += batch_.first.size();
+  bytes_ += batch_.bytes;
   if (rehearsal_ != nullptr) rehearsal_->notes.spent_ns += now_ns() - begun;
   return sent;
 }

@@ -22,6 +22,7 @@
 #include "io/memory.h"
 #include "io/registry.h"
 #include "io/rehearsal.h"
+#include "io/session_record.h"
 
 namespace handoff::io {
 
@@ -89,15 +90,22 @@ class Copier : public SessionObserver {
 
  private:
   enum class Stage : std::uint8_t { kNamed, kRing, kSessions, kSections, kEnd, kDone };
-  struct Batch;
+  // One Sessions frame in the making; its memory serves for the next one.
+  struct Batch : PackedSessions {
+    std::vector<std::uint64_t> ids;
+    std::vector<std::uint64_t> first;  // of ids, those that the heir gets the fd of
+    std::size_t closed = 0;            // taken from the back of closed_
+    void clear();
+  };
 
   Result<Pumped> send_named();
   Result<Pumped> send_ring();
   Result<Pumped> send_sessions();
   Result<Pumped> send_section();
   Result<Pumped> send_end();
-  Result<void> add_session(Batch& batch, std::uint64_t id, SessionEntry& entry);
-  void take_back(const Batch& batch);
+  Result<void> add_session(std::uint64_t id, SessionEntry& entry);
+  void take_back();
+  Failure who_is_to_blame(const Error& error) const;
   bool stays(std::uint64_t id, const SessionEntry& entry) const;
   void leave_behind();
   std::uint32_t section_version(std::size_t i) const {
@@ -137,6 +145,8 @@ class Copier : public SessionObserver {
   std::uint64_t at_heir_ = 0;
   std::uint64_t sessions_sent_ = 0;
   std::uint64_t bytes_ = 0;
+  Batch batch_;
+  handoff_saved saved_;
   std::uint64_t frozen_at_ns_ = 0;
   std::uint64_t budget_us_ = 0;
   int deed_fd_ = -1;  // borrowed

@@ -532,8 +532,9 @@ void DonorDriver::report_rehearsal() {
   notes.complete = copier_->round() > 0;
   notes.sessions = sessions();
   notes.passed = copier_->sessions_sent() + lanes_.sessions_sent();
-  notes.unsettled = std::min<std::uint64_t>(
-      notes.sessions, registry_.untracked + lanes_.untracked() + copier_->dirty() + lanes_.dirty());
+  notes.unsettled =
+      std::min<std::uint64_t>(notes.sessions, registry_.sessions.untracked() + lanes_.untracked() +
+                                                  copier_->dirty() + lanes_.dirty());
   rehearsal_->weigh(false);
   reporter_.rehearsed(notes);
 }
@@ -559,7 +560,6 @@ void DonorDriver::finish_retired() {
   const std::uint64_t own_lost =
       lost - (donor_.heir_lost() ? lanes_.at_heir_of_others() : std::uint64_t{0});
   registry_.sessions.clear();
-  registry_.untracked = 0;
   if (registry_.callbacks.retired != nullptr) {
     const auto ok = registry_.call("retired()", [&] {
       registry_.callbacks.retired(registry_.callbacks_user, own_lost);

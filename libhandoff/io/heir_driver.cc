@@ -315,6 +315,7 @@ HeirEvent HeirDriver::greet(std::string_view body) {
   const auto mapped = stage_.set_kinds(hello->manifest, plan->versions);
   if (!mapped) return refused(mapped.error());
   donor_sessions_ = hello->sessions;
+  stage_.expect(hello->sessions);
   return {E::kHelloAccepted};
 }
 

@@ -147,7 +147,7 @@ void Lane::watch(std::optional<int> channels) {
 
 void Lane::sessions_changed() {
   sessions_ = registry_.sessions.size();
-  untracked_ = registry_.untracked;
+  untracked_ = registry_.sessions.untracked();
   if (donor_ && giving_) donor_->set_dirty(index_, giving_->dirty());
 }
 
@@ -268,7 +268,6 @@ void Lane::retire(bool heir_lost) {
   frozen_ = false;
   state_ = HANDOFF_STATE_RETIRED;
   registry_.sessions.clear();
-  registry_.untracked = 0;
   if (registry_.callbacks.retired != nullptr) {
     registry_.tell("retired()",
                    [&] { registry_.callbacks.retired(registry_.callbacks_user, lost); });

@@ -345,6 +345,7 @@ void Link::freeze_and_send() {
   }
   checksum_out_ = 0;
   PackedSessions packed;
+  handoff_saved saved;
   const auto queue = [&] {
     if (packed.body.empty()) return;
     checksum_out_ = add_checksum(checksum_out_, packed.body);
@@ -357,9 +358,9 @@ void Link::freeze_and_send() {
   };
   for (const std::uint64_t id : group_) {
     SessionEntry& entry = registry_.sessions.at(id);
-    const auto saved = save_session(registry_, id, entry, versions_out_.at(entry.kind));
-    auto ok = saved ? pack_session(registry_, id, entry, *saved, true, packed)
-                    : Result<void>(Failure(saved.error()));
+    auto ok = check_fd(registry_, id, entry);
+    if (ok) ok = save_session(registry_, id, entry, versions_out_.at(entry.kind), saved);
+    if (ok) ok = pack_session(registry_, id, entry, saved, true, packed);
     if (!ok) {
       entry.refused = true;
       return feed(core::GiverEvent{GE::kRefused, to_reason(ok.error())});

@@ -27,6 +27,7 @@ Registry::Registry(Declared& declared)
       declared_(declared) {}
 
 Registry* Registry::calling() { return running; }
+Registry* Registry::calling(Registry* now) { return std::exchange(running, now); }
 
 std::vector<core::Step> SessionKind::step_list() const {
   std::vector<core::Step> list;
@@ -93,25 +94,28 @@ Result<std::uint64_t> Registry::open_session(int fd, const handoff_session_optio
   if (!identity) return Failure(identity.error());
   // Ids are never used twice, also across generations: each numbers its own.
   const std::uint64_t id = generation << 40 | declared_.next_session++;
-  auto& entry = sessions[id];
-  entry.fd = fd;
-  entry.inode = identity->inode;
-  entry.kind = static_cast<std::uint32_t>(kind - kinds.begin());
-  entry.tracked = (flags & HANDOFF_SESSION_TRACKED) != 0;
-  entry.independent = (flags & HANDOFF_SESSION_INDEPENDENT) != 0;
-  if (!entry.tracked) ++untracked;
+  SessionEntry& entry =
+      sessions.add(id, {.inode = identity->inode,
+                        .fd = fd,
+                        .kind = static_cast<std::uint32_t>(kind - kinds.begin()),
+                        .tracked = (flags & HANDOFF_SESSION_TRACKED) != 0,
+                        .independent = (flags & HANDOFF_SESSION_INDEPENDENT) != 0});
   if (observer != nullptr) observer->session_changed(id, entry);
   return id;
 }
 
 Result<void> Registry::touch_session(std::uint64_t id) {
+  // Who touches once promises to go on: an adopted session becomes a tracked one by this.
   const auto it = sessions.find(id);
   if (it == sessions.end()) {
-    return fail(HANDOFF_ERR_UNKNOWN, "there is no session " + std::to_string(id));
+    const auto arrived = arriving == nullptr ? it : arriving->find(id);
+    if (arriving == nullptr || arrived == arriving->end()) {
+      return fail(HANDOFF_ERR_UNKNOWN, "there is no session " + std::to_string(id));
+    }
+    arriving->track(arrived->second);
+    return {};
   }
-  // Who touches once promises to go on: an adopted session becomes a tracked one by this.
-  if (!it->second.tracked) --untracked;
-  it->second.tracked = true;
+  sessions.track(it->second);
   if (observer != nullptr) observer->session_changed(id, it->second);
   return {};
 }
@@ -129,9 +133,7 @@ Result<void> Registry::close_session(std::uint64_t id) {
 
 void Registry::remove_session(std::uint64_t id) {
   const auto it = sessions.find(id);
-  if (it == sessions.end()) return;
-  if (!it->second.tracked) --untracked;
-  sessions.erase(it);
+  if (it != sessions.end()) sessions.remove(it);
 }
 
 bool Registry::can_hold() const {
@@ -154,18 +156,10 @@ Result<void> Registry::hold_session(std::uint64_t id, bool held) {
   }
   if (it->second.away) return fail(-EBUSY, "session " + std::to_string(id) + " is frozen");
   if (it->second.held == held) return {};
-  it->second.held = held;
+  sessions.hold(it->second, held);
   // The copy left it out while it was held.
   if (!held && observer != nullptr) observer->session_changed(id, it->second);
   return {};
-}
-
-void Registry::tell(const char* what, const std::function<void()>& callback) {
-  const auto ok = call(what, [&] {
-    callback();
-    return 0;
-  });
-  if (!ok) log(HANDOFF_LOG_ERROR, ok.error().message);
 }
 
 Result<void> Registry::convert(const SessionKind& kind, std::uint32_t from, std::uint32_t to,
@@ -189,23 +183,20 @@ Result<void> Registry::convert(const SessionKind& kind, std::uint32_t from, std:
   return {};
 }
 
-Result<int> Registry::call(const std::string& what, const std::function<int()>& callback) {
-  reason_.clear();
-  int result = 0;
-  Registry* const before = std::exchange(running, this);
+int Registry::thrown() {
   try {
-    result = callback();
+    throw;
   } catch (const std::bad_alloc&) {
-    result = -ENOMEM;
+    return -ENOMEM;
   } catch (const std::exception& e) {
     reason_ = e.what();
-    result = HANDOFF_ERR_INTERNAL;
   } catch (...) {
     reason_ = "an exception that is no std::exception";
-    result = HANDOFF_ERR_INTERNAL;
   }
-  running = before;
-  if (result >= 0) return result;
+  return HANDOFF_ERR_INTERNAL;
+}
+
+Failure Registry::failed_call(const std::string& what, int result) const {
   // It would have, had there been enough.
   return fail(is_shortage(result) ? result : HANDOFF_ERR_REJECTED,
               what + " failed: " + (reason_.empty() ? handoff_strerror(result) : reason_));

@@ -6,11 +6,10 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
-#include <unordered_map>
+#include <type_traits>
 #include <vector>
 
 #include "base/result.h"
@@ -19,6 +18,7 @@
 #include "core/negotiation.h"
 #include "handoff/handoff.h"
 #include "io/declared.h"
+#include "io/sessions.h"
 
 struct handoff_buffer {
   std::string bytes;
@@ -33,21 +33,6 @@ struct handoff_saved {
 };
 
 namespace handoff::io {
-
-struct SessionEntry {
-  int fd = -1;
-  std::uint64_t inode = 0;  // of the socket at fd when the session was opened: its identity (I6)
-  std::uint32_t kind = 0;   // index into Registry::kinds
-  bool tracked = false;
-  bool independent = false;
-  bool held = false;     // in the middle of something: it stays at a switch
-  bool away = false;     // in a group on a link: nobody here may touch it
-  bool refused = false;  // a taker did not want it
-  // Of the handoff under way: the heir has its fd; it waits to be saved (again).
-  bool copied = false;
-  bool queued = false;
-  std::uint64_t saved_hash = 0;
-};
 
 // The handoff under way wants to hear of changes; nullptr if there is none.
 class SessionObserver {
@@ -72,12 +57,12 @@ class Registry {
   std::vector<SessionKind>& kinds;
   std::vector<SectionDecl>& sections;
   // This lane's own.
-  std::unordered_map<std::uint64_t, SessionEntry> sessions;
+  Sessions sessions;
   handoff_callbacks callbacks{};
   void* callbacks_user = nullptr;
   SessionObserver* observer = nullptr;
-  // Sessions that nobody touches when they change: saved again at every freeze.
-  std::uint64_t untracked = 0;
+  // Restored, and not yet this process's own: restore() may touch them, too.
+  Sessions* arriving = nullptr;
 
   // The declarations (io/declarations.cc); an Error names what is wrong with which name.
   Result<void> set_names(std::string service_name, std::string release_name);
@@ -106,7 +91,14 @@ class Registry {
   // The named fds are the heir's, or nobody's.
   void close_named();
   // Runs one of the callbacks that nothing can fail; what it throws is logged.
-  void tell(const char* what, const std::function<void()>& callback);
+  template <class What, class F>
+  void tell(What&& what, F&& callback) {
+    const auto ok = call(what, [&] {
+      callback();
+      return 0;
+    });
+    if (!ok) log(HANDOFF_LOG_ERROR, ok.error().message);
+  }
 
   // Converts state from one version of this kind to another in place.
   Result<void> convert(const SessionKind& kind, std::uint32_t from, std::uint32_t to,
@@ -116,8 +108,25 @@ class Registry {
   Result<void> bind_missing();
 
   // Runs a callback of the service: what it throws or returns below 0 becomes an Error with the
-  // reason that it gave.
-  Result<int> call(const std::string& what, const std::function<int()>& callback);
+  // reason that it gave. what: a text, or a function that gives it, called only for an Error.
+  template <class What, class F>
+  Result<int> call(What&& what, F&& callback) {
+    reason_.clear();
+    int result = 0;
+    Registry* const before = calling(this);
+    try {
+      result = callback();
+    } catch (...) {
+      result = thrown();
+    }
+    calling(before);
+    if (result >= 0) return result;
+    if constexpr (std::is_invocable_v<What>) {
+      return failed_call(what(), result);
+    } else {
+      return failed_call(what, result);
+    }
+  }
   void set_reason(std::string_view why) { reason_ = why; }
   // The one whose callback runs on this thread; nullptr if none does.
   static Registry* calling();
@@ -126,6 +135,11 @@ class Registry {
 
  private:
   bool name_taken(const std::string& name) const;
+  // Sets it; returns the one before.
+  static Registry* calling(Registry* now);
+  // The exception that is being handled, as a result; its text becomes the reason.
+  int thrown();
+  Failure failed_call(const std::string& what, int result) const;
 
   Declared& declared_;
   std::string reason_;

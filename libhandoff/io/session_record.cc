@@ -7,18 +7,29 @@
 
 namespace handoff::io {
 
-Result<handoff_saved> save_session(Registry& registry, std::uint64_t id, const SessionEntry& entry,
-                                   std::uint32_t version) {
+Result<void> save_session(Registry& registry, std::uint64_t id, const SessionEntry& entry,
+                          std::uint32_t version, handoff_saved& out) {
   const SessionKind& kind = registry.kinds[entry.kind];
-  handoff_saved saved;
-  const auto called = registry.call("save() of " + registry.describe(id, entry.kind), [&] {
-    if (registry.callbacks.save == nullptr) return -ENOSYS;
-    return registry.callbacks.save(registry.callbacks_user, id, &saved);
-  });
+  out.state.clear();
+  out.input.clear();
+  out.output.clear();
+  out.flags = 0;
+  const auto called =
+      registry.call([&] { return "save() of " + registry.describe(id, entry.kind); },
+                    [&] {
+                      if (registry.callbacks.save == nullptr) return -ENOSYS;
+                      return registry.callbacks.save(registry.callbacks_user, id, &out);
+                    });
   if (!called) return Failure(called.error());
-  const auto converted = registry.convert(kind, kind.version, version, saved.state);
-  if (!converted) return Failure(converted.error());
-  return saved;
+  return registry.convert(kind, kind.version, version, out.state);
+}
+
+Result<void> check_fd(const Registry& registry, std::uint64_t id, const SessionEntry& entry) {
+  const auto identity = identity_of(entry.fd);
+  if (identity && identity->inode == entry.inode) return {};
+  return fail(HANDOFF_ERR_IDENTITY, registry.describe(id, entry.kind) +
+                                        ": its fd is closed or another socket now; call "
+                                        "handoff_session_closed() before close(2)");
 }
 
 Result<void> pack_session(const Registry& registry, std::uint64_t id, const SessionEntry& entry,
@@ -30,15 +41,7 @@ Result<void> pack_session(const Registry& registry, std::uint64_t id, const Sess
                            .layer_flags = saved.flags,
                            .inode = entry.inode};
   if (entry.independent) record.counters = counters_of(entry.fd);
-  if (with_fd) {
-    const auto identity = identity_of(entry.fd);
-    if (!identity || identity->inode != entry.inode) {
-      return fail(HANDOFF_ERR_IDENTITY, registry.describe(id, entry.kind) +
-                                            ": its fd is closed or another socket now; call "
-                                            "handoff_session_closed() before close(2)");
-    }
-    out.fds.push_back(entry.fd);
-  }
+  if (with_fd) out.fds.push_back(entry.fd);
   const std::size_t total = saved.state.size() + saved.input.size() + saved.output.size();
   if (total > protocol::kMaxInline) {
     if (total > protocol::kMaxSessionBytes) {

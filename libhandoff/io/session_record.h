@@ -20,11 +20,14 @@ struct PackedSessions {
   std::uint64_t bytes = 0;      // of state, input and output
 };
 
-// What the service saves of it, in the version that travels.
-Result<handoff_saved> save_session(Registry& registry, std::uint64_t id, const SessionEntry& entry,
-                                   std::uint32_t version);
-// with_fd: the peer does not have its socket yet.
+// What the service saves of it, in the version that travels; into out, whose memory is used again.
+Result<void> save_session(Registry& registry, std::uint64_t id, const SessionEntry& entry,
+                          std::uint32_t version, handoff_saved& out);
+// with_fd: the peer does not have its socket yet. It is the peer who looks whether that is still
+// the one announced (I6).
 Result<void> pack_session(const Registry& registry, std::uint64_t id, const SessionEntry& entry,
                           const handoff_saved& saved, bool with_fd, PackedSessions& out);
+// The same look on this side: who is to blame, and what for.
+Result<void> check_fd(const Registry& registry, std::uint64_t id, const SessionEntry& entry);
 
 }  // namespace handoff::io

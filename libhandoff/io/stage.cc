@@ -9,6 +9,9 @@
 namespace handoff::io {
 namespace {
 
+// Room that a donor's word alone is enough for.
+constexpr std::uint64_t kExpected = 65536;
+
 Failure malformed(std::string text) { return fail(HANDOFF_ERR_PROTOCOL, std::move(text)); }
 
 std::string name_of(const SectionDecl& section) { return "section '" + section.name + "'"; }
@@ -142,136 +145,173 @@ Result<void> Stage::apply_sessions(std::string_view body, std::vector<UniqueFd>&
                      std::to_string(next_fd) + " belong to a session");
   }
   for (const std::uint64_t id : message->closed) {
-    const auto it = staged_.find(id);
-    if (it == staged_.end()) {
+    const auto it = arrived_.find(id);
+    if (it == arrived_.end()) {
       return malformed("Sessions: closes " + std::to_string(id) + ", which was never opened");
     }
-    drop(id, it->second);
-    staged_.erase(it);
+    lose(it);
   }
   return {};
 }
 
+void Stage::expect(std::uint64_t sessions) {
+  arrived_.reserve(std::min<std::uint64_t>(sessions, kExpected));
+}
+
 Result<void> Stage::stage(const protocol::Session& record, std::vector<UniqueFd>& fds,
                           std::size_t& next_fd) {
-  const std::string who = "session " + std::to_string(record.id);
+  const auto who = [&] { return "session " + std::to_string(record.id); };
   if (record.kind >= kinds_.size() || kinds_[record.kind].section ||
       kinds_[record.kind].version == 0) {
-    return malformed(who + " is of an unknown kind");
+    return malformed(who() + " is of an unknown kind");
   }
-  const auto found = staged_.find(record.id);
-  if (record.has_fd == (found != staged_.end())) {
-    return malformed(who + (record.has_fd ? " came twice" : " changed before it came"));
+  auto found = arrived_.find(record.id);
+  if (record.has_fd == (found != arrived_.end())) {
+    return malformed(who() + (record.has_fd ? " came twice" : " changed before it came"));
   }
   UniqueFd fd;
   if (record.has_fd) {
-    if (next_fd >= fds.size()) return malformed(who + " came without its fd");
+    if (next_fd >= fds.size()) return malformed(who() + " came without its fd");
     fd = std::move(fds[next_fd++]);
     const auto identity = identity_of(fd.get());
     if (!identity) return Failure(identity.error());
     if (identity->inode != record.inode) {
-      return fail(HANDOFF_ERR_IDENTITY, who + " is not the socket announced");
+      return fail(HANDOFF_ERR_IDENTITY,
+                  who() +
+                      " is not the socket announced: its fd was closed at the donor and is another "
+                      "socket now; call handoff_session_closed() before close(2)");
     }
   }
-  Staged& staged = record.has_fd ? staged_[record.id] : found->second;
-  if (record.has_fd) {
-    staged.fd = std::move(fd);
-    staged.inode = record.inode;
+  const DonorKind& kind = kinds_[record.kind];
+  SessionEntry& entry =
+      record.has_fd
+          ? arrived_.add(record.id, {.inode = record.inode, .fd = fd.get(), .kind = kind.ours})
+          : found->second;
+  entry.kind = kind.ours;
+  entry.independent = (record.flags & protocol::kSessionIndependent) != 0;
+  entry.counted = record.counters.has_value();
+  if (record.counters) entry.counters = *record.counters;
+  Mapping blob;
+  const auto newest = read_state(record, fds, next_fd, blob);
+  if (!newest) {
+    if (fd.valid()) keep(record.id, std::move(fd), {});
+    return Failure(newest.error());
   }
-  staged.donors_kind = record.kind;
-  staged.kind = kinds_[record.kind].ours;
-  staged.version = kinds_[record.kind].version;
-  staged.independent = (record.flags & protocol::kSessionIndependent) != 0;
-  staged.layer_flags = record.layer_flags;
-  staged.counters = record.counters;
-  staged.stale = true;
-  const auto taken = take_state(record, fds, next_fd, staged);
-  if (!taken) return taken;
-  staged.bytes = staged.state.size() + staged.input.size() + staged.output.size();
+  if (rehearsal_ != nullptr) {
+    weighed_[record.id] = {
+        .donors_kind = record.kind,
+        .bytes = newest->state.size() + newest->input.size() + newest->output.size()};
+  }
   // Armed early, if the service can also take a newer state later.
-  if (registry_.callbacks.update == nullptr) return {};
-  return rehearsal_ != nullptr ? rehearse(record.id, staged) : restore(record.id, staged);
-}
-
-Result<void> Stage::take_state(const protocol::Session& record, std::vector<UniqueFd>& fds,
-                               std::size_t& next_fd, Staged& staged) {
-  if (!record.blob) {
-    staged.state = record.state;
-    staged.input = record.input;
-    staged.output = record.output;
+  if (registry_.callbacks.update == nullptr) {
+    keep(record.id, std::move(fd), *newest);
     return {};
   }
+  const std::uint64_t begun = rehearsal_ != nullptr ? now_ns() : 0;
+  auto ok = restore(record.id, entry, std::move(fd), *newest);
+  if (rehearsal_ == nullptr) return ok;
+  rehearsal_->notes.spent_ns += now_ns() - begun;
+  return rehearse(record.id, entry, std::move(ok));
+}
+
+Result<Stage::Newest> Stage::read_state(const protocol::Session& record, std::vector<UniqueFd>& fds,
+                                        std::size_t& next_fd, Mapping& mapping) const {
+  Newest newest{.version = kinds_[record.kind].version,
+                .layer_flags = record.layer_flags,
+                .state = record.state,
+                .input = record.input,
+                .output = record.output};
+  if (!record.blob) return newest;
   if (next_fd >= fds.size()) {
     return malformed("session " + std::to_string(record.id) + " came without its memfd");
   }
   const UniqueFd fd = std::move(fds[next_fd++]);
   const protocol::Blob& blob = *record.blob;
   const std::uint64_t size = blob.state_length + blob.input_length + blob.output_length;
-  const auto mapping = map_blob(fd.get(), size);
-  if (!mapping) return Failure(mapping.error());
-  const std::string_view all(mapping->data(), size);
-  const std::string_view state = all.substr(0, blob.state_length);
-  const std::string_view input = all.substr(blob.state_length, blob.input_length);
-  const std::string_view output = all.substr(blob.state_length + blob.input_length);
-  if (checksum(state, input, output) != blob.checksum) {
+  auto mapped = map_blob(fd.get(), size);
+  if (!mapped) return Failure(mapped.error());
+  mapping = std::move(*mapped);
+  const std::string_view all(mapping.data(), size);
+  newest.state = all.substr(0, blob.state_length);
+  newest.input = all.substr(blob.state_length, blob.input_length);
+  newest.output = all.substr(blob.state_length + blob.input_length);
+  if (checksum(newest.state, newest.input, newest.output) != blob.checksum) {
     return malformed("session " + std::to_string(record.id) + ": wrong checksum of its state");
   }
-  staged.state = state;
-  staged.input = input;
-  staged.output = output;
-  return {};
+  return newest;
 }
 
-Result<void> Stage::restore(std::uint64_t id, Staged& staged) {
-  if (!staged.stale) return {};
-  SessionKind& kind = registry_.kinds[staged.kind];
-  const auto converted = registry_.convert(kind, staged.version, kind.version, staged.state);
-  if (!converted) return converted;
+void Stage::keep(std::uint64_t id, UniqueFd fd, const Newest& newest) {
+  Waiting& waiting = waiting_[id];
+  if (fd.valid()) waiting.fd = std::move(fd);
+  waiting.version = newest.version;
+  waiting.layer_flags = newest.layer_flags;
+  waiting.state = newest.state;
+  waiting.input = newest.input;
+  waiting.output = newest.output;
+}
+
+Result<void> Stage::restore(std::uint64_t id, SessionEntry& entry, UniqueFd fd,
+                            const Newest& newest) {
+  SessionKind& kind = registry_.kinds[entry.kind];
+  std::string converted;
+  std::string_view state = newest.state;
+  if (newest.version != kind.version) {
+    converted = state;
+    const auto ok = registry_.convert(kind, newest.version, kind.version, converted);
+    if (!ok) {
+      if (fd.valid()) keep(id, std::move(fd), {});  // the service has not had it
+      return ok;
+    }
+    state = converted;
+  }
+  const bool first = fd.valid();
   handoff_adopted adopted{};
   adopted.size = sizeof adopted;
   adopted.id = id;
   adopted.kind = kind.name.c_str();
-  adopted.fd = staged.restored ? -1 : staged.fd.get();
-  adopted.state = staged.state.data();
-  adopted.state_length = staged.state.size();
-  adopted.input = staged.input.data();
-  adopted.input_length = staged.input.size();
-  adopted.output = staged.output.data();
-  adopted.output_length = staged.output.size();
-  adopted.flags = staged.layer_flags;
-  const bool first = !staged.restored;
-  if (first) {
-    // The service takes it in the callback; whether it came to that before a failure, only it
-    // knows.
-    staged.borrowed = staged.fd.release();
-    staged.restored = true;
-  }
+  // The service takes it in the callback; whether it came to that before a failure, only it knows.
+  adopted.fd = fd.release();
+  adopted.state = state.data();
+  adopted.state_length = state.size();
+  adopted.input = newest.input.data();
+  adopted.input_length = newest.input.size();
+  adopted.output = newest.output.data();
+  adopted.output_length = newest.output.size();
+  adopted.flags = newest.layer_flags;
   const auto callback = first ? registry_.callbacks.restore : registry_.callbacks.update;
+  entry.given = true;
+  registry_.arriving = &arrived_;
   const auto result = registry_.call(
-      std::string(first ? "restore" : "update") + "() of " + registry_.describe(id, staged.kind),
+      [&] {
+        return std::string(first ? "restore" : "update") + "() of " +
+               registry_.describe(id, entry.kind);
+      },
       [&] { return callback == nullptr ? -ENOSYS : callback(registry_.callbacks_user, &adopted); });
-  staged.stale = false;
-  for (std::string* text : {&staged.state, &staged.input, &staged.output}) {
-    text->clear();
-    text->shrink_to_fit();  // the service has it now; twice would be once too often
-  }
-  if (!result) {
-    staged.failed = first;
-    return Failure(result.error());
-  }
-  return {};
+  registry_.arriving = nullptr;
+  if (result) return {};
+  if (first) failed_.insert(id);
+  return Failure(result.error());
 }
 
-Result<void> Stage::rehearse(std::uint64_t id, Staged& staged) {
-  if (!staged.stale) return {};
-  const std::uint64_t begun = now_ns();
-  const auto ok = restore(id, staged);
-  rehearsal_->notes.spent_ns += now_ns() - begun;
-  if (ok) return {};
-  staged.refused = true;
-  staged.stale = false;
-  const std::string what = "session kind '" + registry_.kinds[staged.kind].name + "'";
-  return rehearsal_->refuse_session(id, what, ok.error()) ? Result<void>{} : ok;
+Result<void> Stage::restore_waiting(std::uint64_t id, SessionEntry& entry) {
+  const auto it = waiting_.find(id);
+  if (it == waiting_.end()) return {};
+  Waiting waiting = std::move(it->second);
+  waiting_.erase(it);
+  return restore(id, entry, std::move(waiting.fd),
+                 {.version = waiting.version,
+                  .layer_flags = waiting.layer_flags,
+                  .state = waiting.state,
+                  .input = waiting.input,
+                  .output = waiting.output});
+}
+
+Result<void> Stage::rehearse(std::uint64_t id, const SessionEntry& entry, Result<void> restored) {
+  if (restored) return restored;
+  weighed_[id].refused = true;
+  const std::string what = "session kind '" + registry_.kinds[entry.kind].name + "'";
+  return rehearsal_->refuse_session(id, what, restored.error()) ? Result<void>{} : restored;
 }
 
 Result<void> Stage::finish(SectionDecl& section) {
@@ -286,32 +326,41 @@ Result<void> Stage::finish(SectionDecl& section) {
 }
 
 Result<void> Stage::restore_sessions() {
-  for (auto& [id, staged] : staged_) {
-    const auto ok = rehearsal_ != nullptr ? rehearse(id, staged) : restore(id, staged);
+  std::vector<std::uint64_t> ids;  // to restore one takes it out of waiting_
+  ids.reserve(waiting_.size());
+  for (const auto& [id, waiting] : waiting_) ids.push_back(id);
+  for (const std::uint64_t id : ids) {
+    if (rehearsal_ != nullptr && weighed_.at(id).refused) continue;
+    SessionEntry& entry = arrived_.at(id);
+    const std::uint64_t begun = rehearsal_ != nullptr ? now_ns() : 0;
+    auto ok = restore_waiting(id, entry);
+    if (rehearsal_ != nullptr) {
+      rehearsal_->notes.spent_ns += now_ns() - begun;
+      ok = rehearse(id, entry, std::move(ok));
+    }
     if (!ok) return ok;
   }
   return {};
 }
 
 void Stage::restore_what_can_be() {
-  for (auto it = staged_.begin(); it != staged_.end();) {
-    auto& [id, staged] = *it;
-    const auto ok = restore(id, staged);
+  for (auto it = arrived_.begin(); it != arrived_.end();) {
+    const auto ok = restore_waiting(it->first, it->second);
     if (ok) {
       ++it;
       continue;
     }
     registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
-    reset_on_close(staged.restored ? staged.borrowed : staged.fd.get());
-    drop(id, staged);
-    it = staged_.erase(it);
+    reset_on_close(it->second.fd);
+    it = lose(it);
     ++lost_;
   }
 }
 
 std::vector<std::uint64_t> Stage::ids() const {
   std::vector<std::uint64_t> out;
-  for (const auto& [id, staged] : staged_) out.push_back(id);
+  out.reserve(arrived_.size());
+  for (const auto& [id, entry] : arrived_) out.push_back(id);
   return out;
 }
 
@@ -342,22 +391,22 @@ void Stage::count() {
         kind.section ? registry_.sections[kind.ours].name : registry_.kinds[kind.ours].name;
     notes.amounts.push_back({name, kind.section, kind.chunks, kind.bytes});
   }
-  notes.sessions = staged_.size();
+  notes.sessions = arrived_.size();
   notes.refused = 0;
   notes.passed = 0;
-  for (const auto& [id, staged] : staged_) {
-    protocol::Amount& amount = notes.amounts[staged.donors_kind];
+  for (const auto& [id, weighed] : weighed_) {
+    protocol::Amount& amount = notes.amounts[weighed.donors_kind];
     ++amount.count;
-    amount.bytes += staged.bytes;
-    if (staged.refused) ++notes.refused;
-    if (staged.restored && !staged.refused) ++notes.passed;
+    amount.bytes += weighed.bytes;
+    if (weighed.refused) ++notes.refused;
+    if (!weighed.refused && arrived_.at(id).given) ++notes.passed;
   }
 }
 
-bool Stage::unmoved(const Staged& staged) const {
-  if (!staged.independent || !staged.counters) return false;
-  const auto now = counters_of(staged.restored ? staged.borrowed : staged.fd.get());
-  return now && *now == *staged.counters;
+bool Stage::unmoved(const SessionEntry& entry) const {
+  if (!entry.independent || !entry.counted) return false;
+  const auto now = counters_of(entry.fd);
+  return now && *now == entry.counters;
 }
 
 void Stage::keep_unmoved(std::uint64_t expected) {
@@ -374,14 +423,11 @@ void Stage::keep_unmoved(std::uint64_t expected) {
 }
 
 void Stage::keep_unmoved_sessions(std::uint64_t expected) {
-  const std::uint64_t had = std::max<std::uint64_t>(expected, staged_.size());
-  const auto lose = [this](std::uint64_t id) {
-    if (lost_ids_.size() < kNamedLost) lost_ids_.push_back(id);
-  };
-  for (auto it = staged_.begin(); it != staged_.end();) {
-    auto& [id, staged] = *it;
-    if (unmoved(staged)) {
-      const auto ok = restore(id, staged);
+  const std::uint64_t had = std::max<std::uint64_t>(expected, arrived_.size());
+  for (auto it = arrived_.begin(); it != arrived_.end();) {
+    auto& [id, entry] = *it;
+    if (unmoved(entry)) {
+      const auto ok = restore_waiting(id, entry);
       if (ok) {
         ++it;
         continue;
@@ -389,48 +435,49 @@ void Stage::keep_unmoved_sessions(std::uint64_t expected) {
       registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
     }
     // Its state is not that of its stream: a reset is honest, an answer would not be.
-    reset_on_close(staged.restored ? staged.borrowed : staged.fd.get());
-    lose(id);
-    drop(id, staged);
-    it = staged_.erase(it);
+    reset_on_close(entry.fd);
+    if (lost_ids_.size() < kNamedLost) lost_ids_.push_back(id);
+    it = lose(it);
   }
-  lost_ = had - staged_.size();
+  lost_ = had - arrived_.size();
 }
 
 void Stage::adopt_all() {
-  for (auto& [id, staged] : staged_) {
-    SessionEntry& entry = registry_.sessions[id];
-    entry.fd = staged.borrowed;
-    entry.inode = staged.inode;
-    entry.kind = staged.kind;
-    entry.independent = staged.independent;
-    ++registry_.untracked;  // until it is touched
-    if (registry_.observer != nullptr) registry_.observer->session_changed(id, entry);
+  if (registry_.observer != nullptr) {  // a handoff is under way, and hears of them
+    const std::vector<std::uint64_t> fresh = ids();
+    registry_.sessions.take(arrived_);
+    for (const std::uint64_t id : fresh) {
+      registry_.observer->session_changed(id, registry_.sessions.at(id));
+    }
+  } else {
+    registry_.sessions.take(arrived_);
   }
-  staged_.clear();
   ring_ = {};
 }
 
-void Stage::drop(std::uint64_t id, Staged& staged) {
-  if (staged.restored && registry_.callbacks.drop != nullptr) {
-    const auto ok = registry_.call("drop() of " + registry_.describe(id, staged.kind), [&] {
-      registry_.callbacks.drop(registry_.callbacks_user, id);
-      return 0;
-    });
-    if (!ok) registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
+Sessions::iterator Stage::lose(Sessions::iterator it) {
+  drop(it->first, it->second);
+  return arrived_.remove(it);
+}
+
+void Stage::drop(std::uint64_t id, const SessionEntry& entry) {
+  if (entry.given && registry_.callbacks.drop != nullptr) {
+    registry_.tell([&] { return "drop() of " + registry_.describe(id, entry.kind); },
+                   [&] { registry_.callbacks.drop(registry_.callbacks_user, id); });
   }
   // What restore() did not take before it failed, drop() did not close: in a process that goes on
   // it would stay open.
-  if (staged.failed) {
-    const auto identity = identity_of(staged.borrowed);
-    if (identity && identity->inode == staged.inode) UniqueFd(staged.borrowed).reset();
+  if (failed_.erase(id) > 0) {
+    const auto identity = identity_of(entry.fd);
+    if (identity && identity->inode == entry.inode) UniqueFd(entry.fd).reset();
   }
-  staged.fd.reset();
+  waiting_.erase(id);
+  weighed_.erase(id);
 }
 
 void Stage::drop_sessions() {
-  for (auto& [id, staged] : staged_) drop(id, staged);
-  staged_.clear();
+  for (const auto& [id, entry] : arrived_) drop(id, entry);
+  arrived_.clear();
 }
 
 void Stage::drop_all() {

@@ -1,15 +1,18 @@
 // The heir's staging area: sessions and sections as they arrive, before they are its own.
 //
 // Sessions whose service can be updated are restored at once, while the donor serves (the heir is
-// armed early); the others wait here with their state until it is final. Nothing here touches a
-// session's socket but to tell what it is.
+// armed early); the others wait here with their state until it is final. What costs time for each
+// session is done as it arrives: once all of them are restored, to adopt them takes no longer the
+// more there are. Nothing here touches a session's socket but to tell what it is.
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "io/channel.h"
@@ -27,6 +30,8 @@ class Stage {
 
   // rehearsal: what is refused is noted there instead of ending it; nothing is bound.
   Stage(Registry& registry, Rehearsal* rehearsal) : registry_(registry), rehearsal_(rehearsal) {}
+  Stage(const Stage&) = delete;
+  Stage& operator=(const Stage&) = delete;
 
   // What the donor's kinds are called here and in which versions they travel; from negotiation.
   Result<void> set_kinds(const core::Manifest& donor, const std::vector<std::uint32_t>& versions);
@@ -64,28 +69,32 @@ class Stage {
   void drop_sessions();
   std::vector<std::uint64_t> ids() const;
 
-  std::uint64_t sessions() const { return staged_.size(); }
+  std::uint64_t sessions() const { return arrived_.size(); }
+  // How many are to be expected: a hint.
+  void expect(std::uint64_t sessions);
   std::uint64_t chunks() const { return chunks_; }
   std::uint64_t lost() const { return lost_; }
   const std::vector<std::uint64_t>& lost_ids() const { return lost_ids_; }
 
  private:
-  struct Staged {
-    UniqueFd fd;  // until it is restored; then the service's, and borrowed is its number
-    int borrowed = -1;
-    std::uint64_t inode = 0;
-    std::uint32_t kind = 0;  // ours
+  // A state that the service has not seen yet.
+  struct Newest {
     std::uint32_t version = 0;
-    bool independent = false;
-    bool restored = false;
-    bool failed = false;   // restore() said no, perhaps after it had taken the fd
-    bool stale = false;    // the service has not seen the newest state
-    bool refused = false;  // in a rehearsal
-    std::uint32_t donors_kind = 0;
-    std::uint64_t bytes = 0;
+    std::uint32_t layer_flags = 0;
+    std::string_view state, input, output;
+  };
+  // One that is kept until the state is final, and the fd with the first of a session.
+  struct Waiting {
+    UniqueFd fd;
+    std::uint32_t version = 0;
     std::uint32_t layer_flags = 0;
     std::string state, input, output;
-    std::optional<protocol::Counters> counters;
+  };
+  // What a rehearsal counts of a session.
+  struct Weighed {
+    std::uint32_t donors_kind = 0;
+    std::uint64_t bytes = 0;
+    bool refused = false;
   };
   struct DonorKind {
     std::uint32_t ours = 0;
@@ -97,18 +106,28 @@ class Stage {
 
   Result<void> stage(const protocol::Session& record, std::vector<UniqueFd>& fds,
                      std::size_t& next_fd);
-  Result<void> take_state(const protocol::Session& record, std::vector<UniqueFd>& fds,
-                          std::size_t& next_fd, Staged& staged);
-  Result<void> restore(std::uint64_t id, Staged& staged);
-  Result<void> rehearse(std::uint64_t id, Staged& staged);
+  // The bytes of a record; blob keeps them where they are not in the frame.
+  Result<Newest> read_state(const protocol::Session& record, std::vector<UniqueFd>& fds,
+                            std::size_t& next_fd, Mapping& blob) const;
+  void keep(std::uint64_t id, UniqueFd fd, const Newest& newest);
+  // fd: of one that the service has not had.
+  Result<void> restore(std::uint64_t id, SessionEntry& entry, UniqueFd fd, const Newest& newest);
+  Result<void> restore_waiting(std::uint64_t id, SessionEntry& entry);
+  // The same; a rehearsal notes what is refused.
+  Result<void> rehearse(std::uint64_t id, const SessionEntry& entry, Result<void> restored);
   Result<void> finish(SectionDecl& section);
-  void drop(std::uint64_t id, Staged& staged);
-  bool unmoved(const Staged& staged) const;
+  Sessions::iterator lose(Sessions::iterator it);
+  void drop(std::uint64_t id, const SessionEntry& entry);
+  bool unmoved(const SessionEntry& entry) const;
 
   Registry& registry_;
   Rehearsal* rehearsal_;
   std::vector<DonorKind> kinds_;
-  std::unordered_map<std::uint64_t, Staged> staged_;
+  Sessions arrived_;
+  std::unordered_map<std::uint64_t, Waiting> waiting_;  // of arrived_
+  std::unordered_map<std::uint64_t, Weighed> weighed_;  // of arrived_, in a rehearsal
+  // restore() said no, perhaps after it had taken the fd.
+  std::unordered_set<std::uint64_t> failed_;
   Mapping ring_;
   std::uint32_t ring_slots_ = 0;
   std::uint32_t ring_slot_size_ = 0;

@@ -32,15 +32,19 @@
 
 #include <fcntl.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <uv.h>
 
 #include <array>
 #include <cerrno>
+#include <functional>
 #include <optional>
 #include <system_error>
+#include <type_traits>
 #include <unordered_map>
+#include <utility>
 
 namespace handoff::uv {
 
@@ -110,6 +114,7 @@ class Stream {
   std::string input_;             // read, not consumed
   std::string output_;            // produced; sent_ of it is accepted by the kernel
   std::size_t sent_ = 0;
+  std::size_t opening_ = static_cast<std::size_t>(-1);  // in the host's list of that name
 };
 
 // Joins a Service, a uv loop and the connections. Outlives the loop's run; the Service and the loop
@@ -126,8 +131,7 @@ class Host {
   };
 
   Host(uv_loop_t* loop, Service& service) : loop_(loop), service_(service) {
-    epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
-    if (epoll_ < 0) throw std::system_error(errno, std::generic_category(), "epoll_create1");
+    open_set();
     service_.on_save([this](SessionId id) { return save(id); });
     service_.on_restore([this](Adopted a) { adopt(a); });
     service_.on_update([this](Adopted a) { adopt(a); });
@@ -140,23 +144,30 @@ class Host {
     service_.on_thaw_session([this](SessionId id) { thaw(id); });
   }
   ~Host() {
-    close_epoll();
+    close_set();
     for (auto& [id, stream] : streams_) ::close(stream->fd_);
   }
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
 
-  // Before start(). A listener and the kind of session that it accepts. With several lanes: the
-  // same ones on each; the address is that of lane 0.
-  void listen(const std::string& name, const std::string& address, Create create, Restore restore) {
-    listen(name, address, std::move(create), std::move(restore), ListenOptions{});
+  // Before start(). A listener and the kind of session that it accepts; with several lanes the same
+  // ones on each, at the address of lane 0. create: a Create; restore:
+  // a Restore, best one that returns a final class by its own type: if that has no on_open(),
+  // nothing needs to be told to each of its sessions at the switch, however many there are.
+  template <class MakeNew, class MakeAgain>
+  void listen(const std::string& name, const std::string& address, MakeNew&& create,
+              MakeAgain&& restore) {
+    listen(name, address, std::forward<MakeNew>(create), std::forward<MakeAgain>(restore),
+           ListenOptions{});
   }
-  void listen(const std::string& name, const std::string& address, Create create, Restore restore,
-              ListenOptions options) {
+  template <class MakeNew, class MakeAgain>
+  void listen(const std::string& name, const std::string& address, MakeNew&& create,
+              MakeAgain&& restore, ListenOptions options) {
+    using Made = typename std::invoke_result_t<MakeAgain&, std::string_view>::element_type;
     if (service_.index() == 0) service_.listener(name, address);
-    restores_[options.kind] = std::move(restore);
-    listeners_.push_back(
-        std::make_unique<Listener>(Listener{name, std::move(create), std::move(options), -1}));
+    restores_[options.kind] = {std::forward<MakeAgain>(restore), !opens_silently<Made>()};
+    listeners_.push_back(std::make_unique<Listener>(
+        Listener{name, std::forward<MakeNew>(create), std::move(options), -1}));
   }
 
   // Called after the sessions went to an heir (all Streams are gone by then without on_closed()) or
@@ -180,7 +191,7 @@ class Host {
     init_handles();
     poll_start(service_poll_, service_.fd(),
                [](uv_poll_t* p, int, int) { static_cast<Host*>(p->data)->on_service(); });
-    poll_start(set_poll_, epoll_,
+    poll_start(set_poll_, alias_,
                [](uv_poll_t* p, int, int) { static_cast<Host*>(p->data)->on_events(); });
     flush();
   }
@@ -213,7 +224,28 @@ class Host {
     int fd;
     bool rests = false;  // not watched for a moment, for want of fds
   };
+  static constexpr std::size_t kNowhere = static_cast<std::size_t>(-1);
+  // Sockets that a retired donor closes at once, and the time from one slice to the next.
+  static constexpr int kSlice = 256;
+  static constexpr std::uint64_t kSliceMs = 1;
   static constexpr std::uint32_t kClosing = 1;  // the session ends when its output is sent
+
+  struct Restorer {
+    Restore restore;
+    bool opens;  // its on_open() does something
+  };
+  // Whether on_open() of all objects that a T* can point to is that of Stream. An override that
+  // can't be named from here counts as one.
+  template <class T>
+  static constexpr bool opens_silently() {
+    if constexpr (!std::is_final_v<T>) {
+      return false;
+    } else if constexpr (requires { &T::on_open; }) {
+      return std::is_same_v<decltype(&T::on_open), void (Stream::*)(bool)>;
+    } else {
+      return false;
+    }
+  }
 
   static std::uint32_t flags_of(const ListenOptions& options) {
     return HANDOFF_SESSION_TRACKED |
@@ -233,9 +265,33 @@ class Host {
       throw std::system_error(errno, std::generic_category(), "epoll_ctl");
     }
   }
-  void close_epoll() {
-    if (epoll_ >= 0) ::close(epoll_);
-    epoll_ = -1;
+  // The set goes into the loop's own epoll while it is empty. To add it there the kernel walks
+  // through all that is in it, and uv_poll_t would do that twice, at the switch: some 6 ms for
+  // 19,000 sockets. So it is added here, under the number of an eventfd that nothing ever writes to
+  // and that a uv_poll_t watches: libuv finds the watcher of an event by that number.
+  void open_set() {
+    epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
+    alias_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.fd = alias_;
+    if (epoll_ >= 0 && alias_ >= 0 &&
+        ::epoll_ctl(uv_backend_fd(loop_), EPOLL_CTL_ADD, epoll_, &event) == 0) {
+      return;
+    }
+    const int error = errno;
+    close_set();
+    throw std::system_error(error, std::generic_category(), "an epoll set for the connections");
+  }
+  void leave_loop() { ::epoll_ctl(uv_backend_fd(loop_), EPOLL_CTL_DEL, epoll_, nullptr); }
+  // After set_poll_ was closed.
+  void close_set() {
+    if (epoll_ >= 0) {
+      leave_loop();
+      ::close(epoll_);
+    }
+    if (alias_ >= 0) ::close(alias_);
+    epoll_ = alias_ = -1;
   }
   void poll_start(uv_poll_t& poll, int fd, uv_poll_cb callback) {
     poll.data = this;
@@ -247,7 +303,7 @@ class Host {
 
   void init_handles() {
     uv_idle_init(loop_, &flusher_);
-    uv_idle_init(loop_, &closer_);
+    uv_timer_init(loop_, &closer_);
     uv_timer_init(loop_, &rest_timer_);
     uv_timer_init(loop_, &stop_timer_);
     flusher_.data = closer_.data = rest_timer_.data = stop_timer_.data = this;
@@ -263,7 +319,7 @@ class Host {
           reinterpret_cast<uv_handle_t*>(&service_poll_)}) {
       if (!uv_is_closing(handle)) uv_close(handle, &Host::closed);
     }
-    close_epoll();
+    close_set();
   }
 
   // -- the handoff
@@ -278,12 +334,12 @@ class Host {
   }
   // A first state (with the socket) or a newer one: the Stream is made anew from it.
   void adopt(Adopted& a) {
-    const auto factory = restores_.find(std::string(a.kind()));
+    const auto factory = restores_.find(a.kind());
     if (factory == restores_.end()) {
       throw std::runtime_error("no listener of this release has sessions of kind '" +
                                std::string(a.kind()) + "'");
     }
-    auto stream = factory->second(a.state());
+    auto stream = factory->second.restore(a.state());
     if (!stream) throw std::runtime_error("the session's state was refused");
     auto& slot = streams_[a.id()];
     const bool fresh = slot == nullptr;
@@ -293,15 +349,27 @@ class Host {
     stream->input_ = a.input();
     stream->output_ = a.output();
     stream->closing_ = (a.flags() & kClosing) != 0;
+    stream->opening_ = fresh ? kNowhere : slot->opening_;
     slot = std::move(stream);
-    adopted_.push_back(a.id());
+    Stream& s = *slot;
+    if (fresh) service_.session_touch(a.id());  // from now on it says when it changes
+    if (s.opening_ != kNowhere) {
+      opening_[s.opening_] = &s;
+    } else if (fresh && factory->second.opens) {
+      s.opening_ = opening_.size();
+      opening_.push_back(&s);
+    }
+    // Input that came along may be a whole request; output is to be sent.
+    if (!s.input_.empty() || !s.output_.empty() || s.closing_ || s.paused_) {
+      adopted_.push_back(s.id_);
+    }
     // One that comes late, to a loop that turns: thaw() says when it may be touched.
-    slot->frozen_ = service_.state() != State::kHeir;
-    slot->saved_output_ = slot->output_.size();
-    if (slot->frozen_) return;
-    slot->watched_ = EPOLLIN;
-    if (!slot->output_.empty()) slot->watched_ |= EPOLLOUT;
-    watch(fresh ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, slot->fd_, slot->watched_,
+    s.frozen_ = service_.state() != State::kHeir;
+    s.saved_output_ = s.output_.size();
+    if (s.frozen_) return;
+    s.watched_ = EPOLLIN;
+    if (!s.output_.empty()) s.watched_ |= EPOLLOUT;
+    watch(fresh ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, s.fd_, s.watched_,
           reinterpret_cast<std::uintptr_t>(slot.get()));
   }
   // An heir's session that is not to be. The description is the donor's as well: only close. Or one
@@ -314,6 +382,7 @@ class Host {
     streams_.erase(id);
   }
   void let_go_of(Stream& s) {
+    if (s.opening_ != kNowhere) opening_[s.opening_] = nullptr;
     s.dead_ = true;
     s.closing_ = true;
     ::epoll_ctl(epoll_, EPOLL_CTL_DEL, s.fd_, nullptr);
@@ -355,18 +424,22 @@ class Host {
     thawed_.push_back(id);
     enqueue(s);
   }
-  // The sockets are the heir's. Closing the epoll fd first ends every registration at once: a
-  // registration belongs to the description, which lives on over there.
+  // Nothing is read or sent any more.
+  bool over() const { return retired_ || epoll_ < 0; }
+  // The sockets are the heir's, and the loop hears of them no more. They are closed in slices with
+  // time between them: the machine is the heir's now, too.
   void retire() {
-    finishing_ = true;
-    uv_close(reinterpret_cast<uv_handle_t*>(&set_poll_), &Host::closed);
-    close_epoll();
-    uv_idle_start(&closer_, [](uv_idle_t* idle) { static_cast<Host*>(idle->data)->close_some(); });
+    finishing_ = retired_ = true;
+    leave_loop();
+    uv_timer_start(
+        &closer_, [](uv_timer_t* timer) { static_cast<Host*>(timer->data)->close_some(); }, 0,
+        kSliceMs);
   }
-  // In slices: thousands of close(2) in a row would be felt by whatever shares the core.
+  // Out of epoll first: a registration belongs to the description, which lives on over there.
   void close_some() {
-    for (int n = 0; n < 256 && !streams_.empty(); ++n) {
+    for (int n = 0; n < kSlice && !streams_.empty(); ++n) {
       const auto it = streams_.begin();
+      ::epoll_ctl(epoll_, EPOLL_CTL_DEL, it->second->fd_, nullptr);
       ::close(it->second->fd_);
       streams_.erase(it);
     }
@@ -409,7 +482,7 @@ class Host {
     } catch (const std::exception& e) {
       detail::complain(e.what());
     }
-    if (epoll_ >= 0) flush();
+    if (!over()) flush();
   }
   void on_events() {
     std::array<epoll_event, 256> events;
@@ -539,11 +612,11 @@ class Host {
   }
   // Outside a batch of events (a timer of the service, say): send soon, from the loop.
   void schedule() {
-    if (epoll_ < 0) return;
+    if (over()) return;
     uv_idle_start(&flusher_, [](uv_idle_t* idle) {
       uv_idle_stop(idle);
       Host& self = *static_cast<Host*>(idle->data);
-      if (self.epoll_ >= 0) self.flush();
+      if (!self.over()) self.flush();
     });
   }
   // Sends what the batch produced, adjusts what is watched, destroys what has ended.
@@ -577,23 +650,23 @@ class Host {
   // After the switch: streams may act, and input that came along may already be a whole request. It
   // is not looked at before every stream has been told: a request may concern another session.
   void announce_adopted() {
-    if ((adopted_.empty() && thawed_.empty()) || service_.state() == State::kHeir) return;
-    std::vector<SessionId> announced = std::exchange(thawed_, {});
-    for (const SessionId id : std::exchange(adopted_, {})) {
-      Stream* s = find(id);
-      if (s != nullptr && s->frozen_) {
-        adopted_.push_back(id);
-        continue;
-      }
-      if (s == nullptr || s->touched_) continue;  // an id stands here once for each state it had
-      s->touched_ = true;
-      service_.session_touch(id);
-      s->on_open(true);
-      announced.push_back(id);
-    }
-    for (const SessionId id : announced) {
-      Stream* s = find(id);
+    if (service_.state() == State::kHeir) return;
+    if (adopted_.empty() && thawed_.empty() && opening_.empty()) return;
+    for (Stream* s : std::exchange(opening_, {})) {
       if (s == nullptr) continue;
+      s->opening_ = kNowhere;
+      if (s->frozen_) {
+        s->opening_ = opening_.size();
+        opening_.push_back(s);
+      } else if (!s->dead_) {
+        s->on_open(true);
+      }
+    }
+    std::vector<SessionId> ready = std::exchange(thawed_, {});
+    for (const SessionId id : std::exchange(adopted_, {})) ready.push_back(id);
+    for (const SessionId id : ready) {
+      Stream* s = find(id);
+      if (s == nullptr || s->frozen_) continue;  // thaw() brings it back
       consume(*s);
       enqueue(*s);
     }
@@ -643,24 +716,27 @@ class Host {
   uv_loop_t* loop_;
   Service& service_;
   int epoll_ = -1;
+  int alias_ = -1;  // see open_set()
   uv_poll_t service_poll_{};
   uv_poll_t set_poll_{};
   uv_idle_t flusher_{};      // sends what was written outside a batch of events
-  uv_idle_t closer_{};       // closes the sockets of a retired donor
+  uv_timer_t closer_{};      // closes the sockets of a retired donor
   uv_timer_t rest_timer_{};  // until listeners without fds to accept with are tried again
   uv_timer_t stop_timer_{};  // until clients that don't read are cut off
   int open_handles_ = 0;
   bool in_batch_ = false;
   bool flushing_ = false;
   bool finishing_ = false;
+  bool retired_ = false;  // the streams are the heir's
   bool stopping_ = false;
   std::array<char, 65536> buffer_{};
   std::unordered_map<SessionId, std::unique_ptr<Stream>> streams_;
   std::vector<std::unique_ptr<Listener>> listeners_;
-  std::map<std::string, Restore> restores_;
+  std::map<std::string, Restorer, std::less<>> restores_;
   std::vector<SessionId> pending_;  // to flush
   std::vector<SessionId> ended_;    // to destroy
-  std::vector<SessionId> adopted_;  // restored, on_open() not called yet
+  std::vector<Stream*> opening_;    // restored, on_open() not called yet; nullptr: ended before it
+  std::vector<SessionId> adopted_;  // restored with something to do
   std::vector<SessionId> thawed_;   // their input is to be looked at
   std::function<void()> finished_, stopping_hook_;
 };
