@@ -485,6 +485,7 @@ class Host {
     if (!over()) flush();
   }
   void on_events() {
+    if (over()) return;  // the handoff ended in this very turn, and the set was ready in it, too
     std::array<epoll_event, 256> events;
     const int n = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), 0);
     in_batch_ = true;
