@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "echo_stream.h"
+#include "loops.h"
 
 namespace {
 
@@ -26,19 +27,20 @@ class Echo1 final : public echo::EchoStream {
 };
 
 void run(const example::ProgramOptions& options) {
-  auto service = handoff::Service::open(
-      {.name = options.name, .version = "1.0", .state_version = kStateVersion});
-  handoff::uv::Host host(uv_default_loop(), *service);
-  host.listen("public", options.listen, [] { return std::make_unique<Echo1>(); }, Echo1::restore,
-              {.independent = true});
-  host.start();
-  uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+  auto service = handoff::Service::open({.name = options.name,
+                                         .version = "1.0",
+                                         .state_version = kStateVersion,
+                                         .lanes = options.threads});
+  echo::run_loops(*service, [&](handoff::uv::Host& host) {
+    host.listen("public", options.listen, [] { return std::make_unique<Echo1>(); }, Echo1::restore,
+                {.independent = true});
+  });
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  const auto options =
-      example::parse_options(argc, argv, {.listen = "tcp:127.0.0.1:7000", .name = "echo"});
+  const auto options = example::parse_options(
+      argc, argv, {.listen = "tcp:127.0.0.1:7000", .name = "echo", .threads = 1});
   return example::run_program(argv[0], [&] { run(options); });
 }

@@ -7,8 +7,10 @@
 #include <algorithm>
 #include <cinttypes>
 #include <memory>
+#include <vector>
 
 #include "echo_stream.h"
+#include "loops.h"
 
 namespace {
 
@@ -70,29 +72,29 @@ void report(const handoff::uv::Host& host) {
 }
 
 void run(const example::ProgramOptions& options) {
-  auto service = handoff::Service::open(
-      {.name = options.name, .version = "2.0", .state_version = kStateVersion});
+  auto service = handoff::Service::open({.name = options.name,
+                                         .version = "2.0",
+                                         .state_version = kStateVersion,
+                                         .lanes = options.threads});
   service->on_upgrade_state(1, 2, state_1_to_2);
   service->on_downgrade_state(2, 1, state_2_to_1);
-  handoff::uv::Host host(uv_default_loop(), *service);
-  host.listen("public", options.listen, [] { return std::make_unique<Echo2>(); }, Echo2::restore,
-              {.independent = true});
-
-  uv_signal_t reports;
-  uv_signal_init(uv_default_loop(), &reports);
-  reports.data = &host;
-  uv_signal_start(
-      &reports, [](uv_signal_t* s, int) { report(*static_cast<handoff::uv::Host*>(s->data)); },
-      SIGUSR1);
-
-  host.start();
-  uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+  std::vector<uv_signal_t> reports(options.threads);  // each loop speaks of its own connections
+  echo::run_loops(*service, [&](handoff::uv::Host& host) {
+    host.listen("public", options.listen, [] { return std::make_unique<Echo2>(); }, Echo2::restore,
+                {.independent = true});
+    uv_signal_t& reporter = reports[host.service().index()];
+    uv_signal_init(host.loop(), &reporter);
+    reporter.data = &host;
+    uv_signal_start(
+        &reporter, [](uv_signal_t* s, int) { report(*static_cast<handoff::uv::Host*>(s->data)); },
+        SIGUSR1);
+  });
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  const auto options =
-      example::parse_options(argc, argv, {.listen = "tcp:127.0.0.1:7000", .name = "echo"});
+  const auto options = example::parse_options(
+      argc, argv, {.listen = "tcp:127.0.0.1:7000", .name = "echo", .threads = 1});
   return example::run_program(argv[0], [&] { run(options); });
 }

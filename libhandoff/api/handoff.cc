@@ -5,29 +5,46 @@
 #include <memory>
 #include <new>
 #include <string>
+#include <vector>
 
 #include "io/service.h"
 
 using handoff::Result;
 using handoff::UniqueFd;
+using handoff::io::Lane;
 using handoff::io::Region;
 using handoff::io::Registry;
 using handoff::io::Service;
 
+// One lane of a service: its first, which owns it all, or another.
 struct handoff_service {
-  std::unique_ptr<Service> service;
-  std::string last_error;
+  std::unique_ptr<Service> owned = {};
+  Service* service = nullptr;
+  Lane* lane = nullptr;  // lane 0 is the service itself
+  std::vector<std::unique_ptr<handoff_service>> others = {};
+  std::string last_error = {};
   bool inside = false;  // a callback is running: most functions may not be called
+
+  Registry& registry() const { return lane != nullptr ? lane->registry() : service->registry(); }
+  int state() const { return lane != nullptr ? lane->state() : service->state(); }
+  // A session of this lane was opened, touched, released, or has ended.
+  void sessions_changed() const {
+    if (lane != nullptr) {
+      lane->sessions_changed();
+    } else {
+      service->sessions_changed();
+    }
+  }
 };
 
 namespace {
 
 // Runs f, which returns Result<void>; its error becomes the return value and the last error.
 template <class F>
-int run(handoff_t* h, F&& f) noexcept {
+int run_lane(handoff_t* h, F&& f) noexcept {
   if (h == nullptr) return -EINVAL;
   try {
-    const Result<void> result = f(*h->service);
+    const Result<void> result = f(*h);
     if (result) return 0;
     h->last_error = result.error().message;
     return result.error().code;
@@ -43,6 +60,18 @@ int run(handoff_t* h, F&& f) noexcept {
   return HANDOFF_ERR_INTERNAL;
 }
 
+// The same for what concerns the service as a whole, and so its first lane.
+template <class F>
+int run(handoff_t* h, F&& f) noexcept {
+  return run_lane(h, [&](handoff_t& handle) -> Result<void> {
+    if (handle.lane != nullptr) {
+      return handoff::fail(HANDOFF_ERR_ORDER,
+                           "this is for the service's own handle, not for that of a lane");
+    }
+    return f(*handle.service);
+  });
+}
+
 template <class F>
 int declare(handoff_t* h, F&& f) noexcept {
   return run(h, [&](Service& s) { return s.declare(f); });
@@ -54,7 +83,7 @@ int run_outside(handoff_t* h, F&& f) noexcept {
   if (h == nullptr) return -EINVAL;
   if (h->inside) return HANDOFF_ERR_ORDER;
   h->inside = true;
-  const int result = run(h, f);
+  const int result = run_lane(h, f);
   h->inside = false;
   return result;
 }
@@ -143,7 +172,15 @@ int handoff_open(handoff_t** out, const struct handoff_options* options) {
       }
       return service.error().code;
     }
-    *out = new handoff_service{std::move(*service), {}, false};
+    auto handle = std::make_unique<handoff_service>();
+    handle->owned = std::move(*service);
+    handle->service = handle->owned.get();
+    for (const auto& lane : handle->service->lanes()) {
+      handle->others.push_back(std::make_unique<handoff_service>());
+      handle->others.back()->service = handle->service;
+      handle->others.back()->lane = lane.get();
+    }
+    *out = handle.release();
     return 0;
   } catch (const std::bad_alloc&) {
     return -ENOMEM;
@@ -152,8 +189,16 @@ int handoff_open(handoff_t** out, const struct handoff_options* options) {
   }
 }
 
+int handoff_lane(handoff_t* h, uint32_t lane, handoff_t** out) {
+  if (out == nullptr) return -EINVAL;
+  *out = nullptr;
+  if (h == nullptr || h->lane != nullptr || lane > h->others.size()) return -EINVAL;
+  *out = lane == 0 ? h : h->others[lane - 1].get();
+  return 0;
+}
+
 void handoff_close(handoff_t* h) {
-  if (h == nullptr) return;
+  if (h == nullptr || h->lane != nullptr) return;
   run(h, [](Service& s) -> Result<void> {
     s.shut();
     return {};
@@ -219,29 +264,36 @@ int handoff_region(handoff_t* h, const char* name, const uint32_t* reads, size_t
 
 int handoff_set_callbacks(handoff_t* h, const struct handoff_callbacks* callbacks, void* user) {
   if (callbacks == nullptr) return -EINVAL;
-  return declare(h, [&](Registry& r) { return r.set_callbacks(*callbacks, user); });
+  return run_lane(h, [&](handoff_t& handle) {
+    return handle.service->declare(
+        [&](Registry&) { return handle.registry().set_callbacks(*callbacks, user); });
+  });
 }
 
 int handoff_ready(handoff_t* h) {
-  return run_outside(h, [](Service& s) { return s.ready(); });
+  if (h != nullptr && h->lane != nullptr) return run(h, [](Service& s) { return s.ready(); });
+  return run_outside(h, [](handoff_t& handle) { return handle.service->ready(); });
 }
 
 int handoff_wait(handoff_t* h, int timeout_ms) {
-  return run_outside(h, [&](Service& s) { return s.wait(timeout_ms); });
+  return run_outside(h, [&](handoff_t& handle) {
+    return handle.lane != nullptr ? handle.lane->wait(timeout_ms)
+                                  : handle.service->wait(timeout_ms);
+  });
 }
 
-int handoff_fd(const handoff_t* h, uint32_t lane) {
-  return h == nullptr || lane != 0 ? -EINVAL : h->service->fd();
+int handoff_fd(const handoff_t* h) {
+  if (h == nullptr) return -EINVAL;
+  return h->lane != nullptr ? h->lane->fd() : h->service->fd();
 }
 
-int handoff_dispatch(handoff_t* h, uint32_t lane) {
-  if (lane != 0) return -EINVAL;
-  return run_outside(h, [](Service& s) { return s.dispatch(); });
+int handoff_dispatch(handoff_t* h) {
+  return run_outside(h, [](handoff_t& handle) {
+    return handle.lane != nullptr ? handle.lane->dispatch() : handle.service->dispatch();
+  });
 }
 
-int handoff_state(const handoff_t* h) {
-  return h == nullptr ? HANDOFF_STATE_FAILED : h->service->state();
-}
+int handoff_state(const handoff_t* h) { return h == nullptr ? HANDOFF_STATE_FAILED : h->state(); }
 
 int handoff_supervised(const handoff_t* h) {
   return h != nullptr && h->service->supervised() ? 1 : 0;
@@ -254,10 +306,7 @@ uint64_t handoff_generation(const handoff_t* h) {
 int handoff_named_fd(const handoff_t* h, const char* name) {
   if (h == nullptr || name == nullptr) return -EINVAL;
   try {
-    const auto& named = h->service->registry().named;
-    const auto it = named.find(name);
-    if (it == named.end()) return HANDOFF_ERR_UNKNOWN;
-    return it->second.fd.valid() ? it->second.fd.get() : -ENOENT;
+    return h->service->named_fd(name);
   } catch (...) {
     return -ENOMEM;
   }
@@ -321,10 +370,9 @@ int handoff_attach(handoff_t* h, const char* name, int fd) {
 }
 
 int handoff_errors(handoff_t* h, uint64_t more) {
-  return run(h, [&](Service& s) -> Result<void> {
-    s.count_errors(more);
-    return {};
-  });
+  if (h == nullptr) return -EINVAL;
+  h->service->count_errors(more);
+  return 0;
 }
 
 int handoff_health(handoff_t* h, int healthy, const char* why) {
@@ -337,50 +385,57 @@ int handoff_health(handoff_t* h, int healthy, const char* why) {
 int handoff_session_open(handoff_t* h, int fd, const struct handoff_session_options* options,
                          uint64_t* id) {
   if (id == nullptr) return -EINVAL;
-  return run(h, [&](Service& s) -> Result<void> {
-    if (s.state() != HANDOFF_STATE_OWNER && s.state() != HANDOFF_STATE_DONOR) {
+  return run_lane(h, [&](handoff_t& handle) -> Result<void> {
+    const int state = handle.state();
+    if (state != HANDOFF_STATE_OWNER && state != HANDOFF_STATE_DONOR) {
       return handoff::fail(HANDOFF_ERR_ORDER, "only the owner of its sockets opens sessions");
     }
-    auto opened = s.registry().open_session(fd, options);
+    auto opened = handle.registry().open_session(fd, options);
     if (!opened) return handoff::Failure(opened.error());
     *id = *opened;
-    s.sessions_changed();
+    handle.sessions_changed();
     return {};
   });
 }
 
 int handoff_session_touch(handoff_t* h, uint64_t id) {
-  return run(h, [&](Service& s) { return s.registry().touch_session(id); });
+  return run_lane(h, [&](handoff_t& handle) -> Result<void> {
+    auto touched = handle.registry().touch_session(id);
+    if (touched && handle.lane != nullptr) handle.lane->sessions_changed();
+    return touched;
+  });
 }
 
 int handoff_session_closed(handoff_t* h, uint64_t id) {
-  return run(h, [&](Service& s) -> Result<void> {
-    auto closed = s.registry().close_session(id);
-    if (closed) s.sessions_changed();
+  return run_lane(h, [&](handoff_t& handle) -> Result<void> {
+    auto closed = handle.registry().close_session(id);
+    if (closed) handle.sessions_changed();
     return closed;
   });
 }
 
 int handoff_session_hold(handoff_t* h, uint64_t id) {
-  return run(h, [&](Service& s) { return s.registry().hold_session(id, true); });
+  return run_lane(h, [&](handoff_t& handle) { return handle.registry().hold_session(id, true); });
 }
 
 int handoff_session_release(handoff_t* h, uint64_t id) {
-  return run(h, [&](Service& s) -> Result<void> {
-    auto released = s.registry().hold_session(id, false);
-    if (released) s.sessions_changed();
+  return run_lane(h, [&](handoff_t& handle) -> Result<void> {
+    auto released = handle.registry().hold_session(id, false);
+    if (released) handle.sessions_changed();
     return released;
   });
 }
 
 uint64_t handoff_session_count(const handoff_t* h) {
-  return h == nullptr ? 0 : h->service->registry().sessions.size();
+  return h == nullptr ? 0 : h->registry().sessions.size();
 }
 
 void handoff_reason(handoff_t* h, const char* why) {
-  if (why == nullptr) return;
-  run(h, [&](Service& s) -> Result<void> {
-    s.registry().set_reason(why);
+  if (h == nullptr || why == nullptr) return;
+  // A callback that all lanes share (a conversion, say) may not know for which of them it runs.
+  Registry* const calling = Registry::calling();
+  run_lane(h, [&](handoff_t& handle) -> Result<void> {
+    (calling != nullptr ? *calling : handle.registry()).set_reason(why);
     return {};
   });
 }

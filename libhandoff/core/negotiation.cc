@@ -4,6 +4,8 @@
 #include <map>
 #include <set>
 
+#include "core/lanes.h"
+
 namespace handoff::core {
 namespace {
 
@@ -104,8 +106,14 @@ std::vector<Reason> mismatches(const Offer& donor, const Offer& heir) {
                " to " + std::to_string(donor.protocol_max) + ", the heir " +
                std::to_string(heir.protocol_min) + " to " + std::to_string(heir.protocol_max));
   }
-  if (donor.lane != heir.lane || donor.lanes != heir.lanes) {
-    refuse(Code::kProtocol, "the two sides do not agree about the lanes");
+  const auto possible = [](std::uint32_t lanes) { return lanes > 0 && lanes <= kMaxLanes; };
+  if (donor.lane != 0 || heir.lane != 0 || !possible(donor.lanes) || !possible(heir.lanes)) {
+    refuse(Code::kProtocol, "the lanes of the two sides make no sense");
+  } else if (Lanes{donor.lanes, heir.lanes}.channels() > kMaxChannels) {
+    refuse(Code::kRejected, "from " + std::to_string(donor.lanes) + " lanes to " +
+                                std::to_string(heir.lanes) +
+                                " takes too many channels; choose numbers of lanes of which one "
+                                "divides the other");
   }
   const Manifest& from = donor.manifest;
   const Manifest& to = heir.manifest;

@@ -33,14 +33,16 @@ Result<void> Copier::begin(Round round) {
   section_ = 0;
   stage_ = Stage::kSessions;
   if (round == Round::kFirst) {
-    registry_.observer = this;
-    stage_ = Stage::kNamed;
+    if (registry_.observer == nullptr) registry_.observer = this;
     for (auto& [id, entry] : registry_.sessions) {
+      if (!share_.has(id)) continue;
       entry.copied = false;
       entry.queued = true;
       entry.saved_hash = 0;
       queue_.push_back(id);
     }
+    if (!main_) return {};
+    stage_ = Stage::kNamed;
     for (const auto& [name, named] : registry_.named) {
       if (named.fd.valid()) named_.push_back({name, named.address, named.fd.get()});
     }
@@ -68,7 +70,7 @@ Result<void> Copier::begin(Round round) {
   if (round == Round::kFrozen) leave_behind();
   if (round == Round::kFrozen && registry_.sessions.untracked() > 0) {
     for (auto& [id, entry] : registry_.sessions) {
-      if (entry.tracked || entry.queued || stays(id, entry)) continue;
+      if (entry.tracked || entry.queued || !share_.has(id) || stays(id, entry)) continue;
       entry.queued = true;
       queue_.push_back(id);
     }
@@ -83,7 +85,7 @@ void Copier::leave_behind() {
       std::find(versions_.begin(), versions_.begin() + n, 0U) == versions_.begin() + n;
   if (registry_.sessions.held() == 0 && spread_ == 0 && all_kinds) return;
   for (auto& [id, entry] : registry_.sessions) {
-    if (!stays(id, entry)) continue;
+    if (!share_.has(id) || !stays(id, entry)) continue;
     staying_.push_back(id);
     if (!entry.copied) continue;
     closed_.push_back(id);
@@ -298,7 +300,7 @@ Result<Copier::Pumped> Copier::send_sessions() {
     entry.queued = false;
   }
   if (batch_.body.empty()) {
-    stage_ = Stage::kSections;
+    stage_ = main_ ? Stage::kSections : Stage::kEnd;
     return pump();
   }
   const auto sent = outcome(channel_.send(Type::kSessions, batch_.body, batch_.fds));
@@ -364,9 +366,13 @@ Result<Copier::Pumped> Copier::send_section() {
 
 Result<Copier::Pumped> Copier::send_end() {
   Result<Pumped> sent = Pumped::kBlocked;
-  if (kind_of_round_ == Round::kFrozen) {
+  if (kind_of_round_ == Round::kFrozen && !main_) {
+    sent = outcome(channel_.send(Type::kLanePrepare,
+                                 encode(protocol::LanePrepare{at_heir_, channel_.sent_hash()})));
+  } else if (kind_of_round_ == Round::kFrozen) {
+    if (!others_) return Pumped::kHeld;
     sent = outcome(channel_.send(Type::kPrepare,
-                                 encode(protocol::Prepare{.sessions = at_heir_,
+                                 encode(protocol::Prepare{.sessions = at_heir_ + *others_,
                                                           .chunks = chunks_,
                                                           .checksum = channel_.sent_hash(),
                                                           .frozen_at_ns = frozen_at_ns_,

@@ -5,14 +5,19 @@
 // sessions, section chunks, CopyEnd or, at the last, Prepare. At most kWindow frames are
 // unacknowledged, which bounds the fds in flight and says which slots of the ring are free.
 //
+// With several lanes each channel has a copier for its share of a lane's sessions; that of the main
+// channel has all the rest as well, and its Prepare waits for the others.
+//
 // When the socket is full, a Sessions frame is taken apart again: the service may close one of its
 // sockets before the next try.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "core/lanes.h"
 #include "io/channel.h"
 #include "io/memory.h"
 #include "io/registry.h"
@@ -28,6 +33,7 @@ class Copier : public SessionObserver {
     kSent,     // one frame; there may be more
     kBlocked,  // the socket is full: wait until it can be written
     kWindow,   // wait for an Ack
+    kHeld,     // all but Prepare is sent, and that waits for the other channels
     kDone,     // the round is complete
     kClosed,   // the heir is gone
   };
@@ -49,6 +55,15 @@ class Copier : public SessionObserver {
   // Progressive: only these move.
   void set_spread(std::uint32_t permille) { spread_ = permille; }
   void set_links(std::vector<LinkEnd> links) { links_ = std::move(links); }
+  // One of several channels: these sessions of its lane; and, if it is not the main channel,
+  // nothing but sessions. Before begin(kFirst).
+  void set_part(core::Share share, bool main) {
+    share_ = share;
+    main_ = main;
+  }
+  // Prepare waits, until it is known how many sessions the other channels have brought over.
+  void hold_prepare() { others_.reset(); }
+  void release_prepare(std::uint64_t others) { others_ = others; }
   // For Prepare; before begin(kFrozen).
   void set_frozen(std::uint64_t at_ns, std::uint64_t budget_us, int deed_fd) {
     frozen_at_ns_ = at_ns;
@@ -125,6 +140,9 @@ class Copier : public SessionObserver {
   std::vector<LinkEnd> links_;
   std::vector<std::uint64_t> staying_;
   std::uint32_t spread_ = 0;
+  core::Share share_;
+  bool main_ = true;
+  std::optional<std::uint64_t> others_ = 0;
   std::size_t named_total_ = 0;
   RingMemory ring_;
   std::size_t section_ = 0;

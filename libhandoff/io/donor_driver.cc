@@ -22,6 +22,8 @@ using F = core::DonorEffect;
 // Frames in one turn of a loop that serves clients meanwhile.
 constexpr int kFramesPerTurn = 2;
 constexpr std::uint64_t kReportEveryNs = 50'000'000;
+// Frozen: between two looks at the deadline.
+constexpr int kFramesFrozen = 8;
 // Besides the sessions and named fds: what a process has open anyway, and the copy's own.
 constexpr std::uint64_t kSpareFds = 64;
 
@@ -38,7 +40,7 @@ core::Offer offer_of(const protocol::Hello& hello) {
 
 DonorDriver::DonorDriver(Registry& registry, Poller& poller, Reporter& reporter,
                          HandoffParameters parameters, Channel channel, UniqueFd peer,
-                         std::vector<Copier::LinkEnd> links)
+                         std::vector<Copier::LinkEnd> links, std::vector<Lane*> lanes)
     : registry_(registry),
       poller_(poller),
       reporter_(reporter),
@@ -46,12 +48,16 @@ DonorDriver::DonorDriver(Registry& registry, Poller& poller, Reporter& reporter,
       channel_(std::move(channel)),
       peer_(std::move(peer)),
       donor_(parameters.limits),
+      lanes_(registry, poller, std::move(lanes)),
       links_(std::move(links)) {
   if (parameters.limits.rehearsal) rehearsal_.emplace();
   copier_.emplace(registry_, *channel_, rehearsal_ ? &*rehearsal_ : nullptr);
 }
 
-DonorDriver::~DonorDriver() { await(poller_, registry_, {}); }
+DonorDriver::~DonorDriver() {
+  poller_.unwatch(Role::kLanes);
+  await(poller_, registry_, {});
+}
 
 void DonorDriver::start() {
   donor_.start(now_us());
@@ -60,8 +66,9 @@ void DonorDriver::start() {
   hello.protocol_min = protocol::kVersionMin;
   hello.protocol_max = protocol::kVersionMax;
   hello.handoff_id = parameters_.id;
-  hello.sessions = registry_.sessions.size();
-  hello.links = true;
+  hello.lanes = registry_.lanes;
+  hello.sessions = sessions();
+  hello.links = registry_.can_link();
   hello.drain_incompatible = drains();
   auto manifest = registry_.manifest(true);
   if (!manifest) {
@@ -109,6 +116,7 @@ void DonorDriver::turn(Role role) {
       break;
     case Role::kTimer:
       read_channel();  // what was said in time counts
+      hear_lanes();
       handle({E::kTimer});
       break;
     default:
@@ -124,6 +132,13 @@ void DonorDriver::update_poller() {
     awaited.write = want_write_;
     if (!peer_seen_) awaited.peer = peer_.get();
     awaited.deadline = donor_.deadline();
+  }
+  if (const auto fd = lanes_.fd(); fd && !donor_.finished()) {
+    if (const auto ok = poller_.watch(Role::kLanes, *fd, false); !ok) {
+      registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
+    }
+  } else {
+    poller_.unwatch(Role::kLanes);
   }
   await(poller_, registry_, awaited);
 }
@@ -167,8 +182,23 @@ void DonorDriver::read_channel() {
       handle({E::kChannelClosed});
       return;
     }
+    if (several_ && message.header.type == Type::kCopied &&
+        donor_.state() == DonorState::kCopying) {
+      // It may be faster than the lanes are to say that they are through.
+      if (auto early = protocol::decode<protocol::Copied>(message.body)) {
+        copied_ = *early;
+        continue;
+      }
+    }
     handle(understand(message));
   }
+}
+
+DonorEvent DonorDriver::copied(const protocol::Copied& copied) const {
+  if (copied.round != donor_.round() || copied.sessions != at_heir()) {
+    return {E::kMalformed, {Code::kProtocol, "the heir confirms another copy than was sent"}};
+  }
+  return {E::kCopied, {}, copier_->dirty() + lanes_.dirty(), sessions()};
 }
 
 DonorEvent DonorDriver::understand(const Channel::Message& message) {
@@ -190,17 +220,14 @@ DonorEvent DonorDriver::understand(const Channel::Message& message) {
       return {E::kProgress};
     }
     case Type::kCopied: {
-      const auto copied = protocol::decode<protocol::Copied>(message.body);
-      if (!copied) return malformed(copied.error().message);
-      if (copied->round != donor_.round() || copied->sessions != copier_->at_heir()) {
-        return malformed("the heir confirms another copy than was sent");
-      }
-      return {E::kCopied, {}, copier_->dirty(), registry_.sessions.size()};
+      const auto said = protocol::decode<protocol::Copied>(message.body);
+      if (!said) return malformed(said.error().message);
+      return copied(*said);
     }
     case Type::kPrepared: {
       const auto prepared = protocol::decode<protocol::Prepared>(message.body);
       if (!prepared) return malformed(prepared.error().message);
-      if (prepared->sessions != copier_->at_heir()) {
+      if (prepared->sessions != at_heir()) {
         return malformed("the heir is prepared for another number of sessions than was sent");
       }
       return {E::kPrepared};
@@ -232,19 +259,21 @@ DonorEvent DonorDriver::greet(std::string_view body) {
   const std::size_t named = manifest->named.size();
   const auto plan = core::negotiate({.protocol_min = protocol::kVersionMin,
                                      .protocol_max = protocol::kVersionMax,
+                                     .lanes = registry_.lanes,
                                      .manifest = std::move(*manifest),
-                                     .links = true,
+                                     .links = registry_.can_link(),
                                      .drain_incompatible = drains()},
                                     offer_of(*hello));
   if (!plan) return refused(plan.error());
+  const core::Lanes lanes{registry_.lanes, hello->lanes};
   const std::uint64_t needed =
-      registry_.sessions.size() + named + registry_.regions.size() + kSpareFds;
+      sessions() + named + registry_.regions.size() + lanes.channels() + kSpareFds;
   if (needed > hello->fds_max) {
     return refused({Code::kResources, "the new process may open " + std::to_string(hello->fds_max) +
                                           " fds and needs about " + std::to_string(needed) +
                                           "; raise RLIMIT_NOFILE (LimitNOFILE=)"});
   }
-  heir_links_ = hello->links;
+  heir_links_ = hello->links && registry_.can_link();
   copier_->set_versions(plan->versions);
   if (rehearsal_) rehearsal_->notes.round_trip_ns = now_ns() - started_at_ns_;
   if (heir_links_) copier_->set_links(links_);
@@ -252,15 +281,59 @@ DonorEvent DonorDriver::greet(std::string_view body) {
   if (parameters_.spread != 0 && !heir_links_) {
     return refused({Code::kRejected, "the new release can't take sessions one after the other"});
   }
+  several_ = lanes.channels() > 1;
+  if (!several_) return {E::kHelloAccepted};
+  const auto opened =
+      lanes_.open(lanes, *channel_, *copier_, plan->versions, rehearsal_.has_value());
+  if (!opened) return refused(to_reason(opened.error()));
   return {E::kHelloAccepted};
+}
+
+// What the other lanes have said.
+void DonorDriver::hear_lanes() {
+  if (!several_ || donor_.finished()) return;
+  if (auto reason = lanes_.failure()) handle({E::kRefused, std::move(*reason)});
+  const bool alive = lanes_.progressed();
+  const DonorState state = donor_.state();
+  if (alive && (state == DonorState::kCopying || state == DonorState::kAwaitingCopied)) {
+    handle({E::kProgress});
+  }
+}
+
+// Nothing is to be sent, but what comes must be read.
+void DonorDriver::hear_acks() {
+  if (!several_ || donor_.finished()) return;
+  const auto heard = lanes_.turn(0);
+  if (!heard) handle({E::kRefused, to_reason(heard.error())});
+}
+
+// The channels of lane 0 but the main one. False: the other lanes are not frozen yet.
+bool DonorDriver::pump_lanes(bool frozen) {
+  if (frozen && !saving_) {
+    if (!lanes_.frozen()) return false;
+    begin_delta();
+  }
+  const auto turned = lanes_.turn(frozen ? kFramesFrozen : kFramesPerTurn);
+  if (!turned) {
+    handle({E::kRefused, to_reason(turned.error())});
+  } else if (*turned) {
+    poller_.wake();  // the rest in the loop's next turn
+  }
+  if (frozen && lanes_.saved()) copier_->release_prepare(lanes_.at_heir());
+  return true;
 }
 
 void DonorDriver::pump() {
   want_write_ = false;
+  hear_lanes();
   if (donor_.state() == DonorState::kReleasing) send_release();
   for (int frames = 0;; ++frames) {
     const bool frozen = donor_.state() == DonorState::kFrozen;
-    if (!frozen && donor_.state() != DonorState::kCopying) return;
+    if (!frozen && donor_.state() != DonorState::kCopying) {
+      hear_acks();
+      return;
+    }
+    if (several_ && !pump_lanes(frozen)) return;
     if (!frozen && frames == kFramesPerTurn) {
       want_write_ = true;  // the rest in the loop's next turn
       break;
@@ -275,14 +348,18 @@ void DonorDriver::pump() {
     if (!pumped) {
       handle({E::kRefused, to_reason(pumped.error())});
     } else if (*pumped == Copier::Pumped::kDone) {
+      if (several_ && !frozen && !lanes_.round_sent()) break;
       handle({frozen ? E::kDeltaSent : E::kRoundSent});
+      if (copied_ && donor_.state() == DonorState::kAwaitingCopied) {
+        handle(copied(*std::exchange(copied_, std::nullopt)));
+      }
     } else if (*pumped == Copier::Pumped::kClosed) {
       // Not yet an event: what the heir said before it left comes first, and then EOF.
       return;
     } else if (*pumped == Copier::Pumped::kBlocked) {
       want_write_ = true;
       break;
-    } else if (*pumped == Copier::Pumped::kWindow) {
+    } else if (*pumped == Copier::Pumped::kWindow || *pumped == Copier::Pumped::kHeld) {
       break;
     }
   }
@@ -294,9 +371,9 @@ void DonorDriver::report(protocol::Phase phase) {
   reporter_.progress({.handoff_id = parameters_.id,
                       .phase = phase,
                       .at_ns = reported_at_ns_,
-                      .sessions_sent = copier_->sessions_sent(),
-                      .sessions_total = registry_.sessions.size(),
-                      .bytes = copier_->bytes(),
+                      .sessions_sent = copier_->sessions_sent() + lanes_.sessions_sent(),
+                      .sessions_total = sessions(),
+                      .bytes = copier_->bytes() + lanes_.bytes(),
                       .round = copier_->round()});
 }
 
@@ -346,6 +423,9 @@ void DonorDriver::perform(F effect) {
         }
         deed_ = std::move(*deed);
       }
+      // First: a lane with several channels hears of changes itself, and passes them on.
+      const auto lanes = several_ ? lanes_.begin_round(donor_.round()) : Result<void>{};
+      if (!lanes) handle({E::kRefused, to_reason(lanes.error())});
       const auto begun = copier_->begin(first ? Copier::Round::kFirst : Copier::Round::kAgain);
       if (!begun) handle({E::kRefused, to_reason(begun.error())});
       report(protocol::Phase::kCopy);
@@ -359,6 +439,7 @@ void DonorDriver::perform(F effect) {
         handle({E::kRefused, {Code::kTimeout, resting.error().message}});
         return;
       }
+      if (several_) lanes_.freeze();  // side by side
       if (registry_.callbacks.freeze != nullptr) {
         const auto ok = registry_.call(
             "freeze()", [&] { return registry_.callbacks.freeze(registry_.callbacks_user); });
@@ -371,10 +452,8 @@ void DonorDriver::perform(F effect) {
         handle({E::kRefused, std::move(*reason)});
         return;
       }
-      copier_->set_frozen(frozen_at_ns_, static_cast<std::uint64_t>(parameters_.limits.budget),
-                          deed_->fd());
-      const auto begun = copier_->begin(Copier::Round::kFrozen);
-      if (!begun) handle({E::kRefused, to_reason(begun.error())});
+      // Lanes may share state: nothing is saved before all of them are frozen.
+      if (!several_) begin_delta();
       report(protocol::Phase::kSwitch);
       failpoint::hit("donor.freeze.after");
       return;
@@ -388,6 +467,7 @@ void DonorDriver::perform(F effect) {
     case F::kThaw:
       failpoint::hit("donor.thaw.before");
       copier_->end(false);
+      if (several_) lanes_.over();
       reporter_.wake_links();
       if (registry_.callbacks.thaw != nullptr) {
         const auto ok = registry_.call("thaw()", [&] {
@@ -424,6 +504,7 @@ void DonorDriver::perform(F effect) {
     case F::kReportFailed:
       if (rehearsal_) report_rehearsal();
       copier_->end(false);
+      if (several_) lanes_.over();
       registry_.observer = nullptr;
       if (rehearsal_) {
         registry_.log(HANDOFF_LOG_INFO, "the rehearsal is over: " + donor_.reason().text);
@@ -435,14 +516,26 @@ void DonorDriver::perform(F effect) {
   }
 }
 
+void DonorDriver::begin_delta() {
+  saving_ = true;
+  copier_->set_frozen(frozen_at_ns_, static_cast<std::uint64_t>(parameters_.limits.budget),
+                      deed_->fd());
+  const auto lanes = several_ ? lanes_.save() : Result<void>{};
+  if (!lanes) handle({E::kRefused, to_reason(lanes.error())});
+  const auto begun = copier_->begin(Copier::Round::kFrozen);
+  if (!begun) handle({E::kRefused, to_reason(begun.error())});
+}
+
 void DonorDriver::report_rehearsal() {
+  lanes_.add_notes(*rehearsal_);
   protocol::Rehearsed& notes = rehearsal_->notes;
   notes.handoff_id = parameters_.id;
   notes.complete = copier_->round() > 0;
-  notes.sessions = registry_.sessions.size();
-  notes.passed = copier_->sessions_sent();
+  notes.sessions = sessions();
+  notes.passed = copier_->sessions_sent() + lanes_.sessions_sent();
   notes.unsettled =
-      std::min<std::uint64_t>(notes.sessions, registry_.sessions.untracked() + copier_->dirty());
+      std::min<std::uint64_t>(notes.sessions, registry_.sessions.untracked() + lanes_.untracked() +
+                                                  copier_->dirty() + lanes_.dirty());
   rehearsal_->weigh(false);
   reporter_.rehearsed(notes);
 }
@@ -451,12 +544,12 @@ void DonorDriver::finish_retired() {
   copier_->end(true);
   copier_->let_go();
   registry_.observer = nullptr;
-  const std::uint64_t sessions = copier_->at_heir();
+  const std::uint64_t sessions = at_heir();
   const std::uint64_t lost = donor_.heir_lost() ? sessions : 0;
   outcome_ = {.handoff_id = parameters_.id,
               .at_ns = now_ns(),
               .sessions = sessions,
-              .bytes = copier_->bytes(),
+              .bytes = copier_->bytes() + lanes_.bytes(),
               .frozen_at_ns = frozen_at_ns_,
               .lost = lost,
               .heir_died = donor_.heir_lost(),
@@ -467,16 +560,19 @@ void DonorDriver::finish_retired() {
     return;
   }
   reporter_.retired(outcome_);
+  const std::uint64_t own_lost =
+      lost - (donor_.heir_lost() ? lanes_.at_heir_of_others() : std::uint64_t{0});
   registry_.sessions.clear();
   if (registry_.callbacks.retired != nullptr) {
     const auto ok = registry_.call("retired()", [&] {
-      registry_.callbacks.retired(registry_.callbacks_user, lost);
+      registry_.callbacks.retired(registry_.callbacks_user, own_lost);
       return 0;
     });
     if (!ok) registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
   }
-  // After the callback: the service may have them in an epoll set of its own.
-  for (auto& [name, named] : registry_.named) named.fd.reset();
+  // After the callback: the service may have them in an epoll set of its own. With several lanes,
+  // the last of them closes them.
+  lanes_.retire(donor_.heir_lost());
 }
 
 // Some here and some there: that is for sessions that share nothing. A reason if these do.
@@ -485,6 +581,7 @@ std::optional<core::Reason> DonorDriver::not_progressive() const {
   const auto no = [](std::string why) {
     return core::Reason{Code::kRejected, "a progressive upgrade needs " + std::move(why)};
   };
+  if (!registry_.can_link()) return no("a service with one lane");
   if (!registry_.can_hold()) return no("a service with the callbacks for late sessions");
   if (!registry_.sections.empty()) {
     return no("a service without sections: '" + registry_.sections[0].name +
@@ -517,7 +614,7 @@ void DonorDriver::finish_late() {
     registry_.remove_session(id);
     registry_.tell("moved()", [&] { callbacks.moved(registry_.callbacks_user, id); });
   }
-  for (auto& [name, named] : registry_.named) named.fd.reset();
+  registry_.close_named();
 }
 
 }  // namespace handoff::io

@@ -11,6 +11,7 @@
 #include "io/channel.h"
 #include "io/copier.h"
 #include "io/deed.h"
+#include "io/donor_lanes.h"
 #include "io/poller.h"
 #include "io/shell.h"
 
@@ -20,7 +21,8 @@ class DonorDriver {
  public:
   // Takes the channel and the heir's pidfd.
   DonorDriver(Registry& registry, Poller& poller, Reporter& reporter, HandoffParameters parameters,
-              Channel channel, UniqueFd peer, std::vector<Copier::LinkEnd> links);
+              Channel channel, UniqueFd peer, std::vector<Copier::LinkEnd> links,
+              std::vector<Lane*> lanes);
   ~DonorDriver();
   DonorDriver(const DonorDriver&) = delete;
   DonorDriver& operator=(const DonorDriver&) = delete;
@@ -54,6 +56,14 @@ class DonorDriver {
   core::DonorEvent understand(const Channel::Message& message);
   core::DonorEvent greet(std::string_view body);
   void pump();
+  bool pump_lanes(bool frozen);
+  void hear_lanes();
+  void hear_acks();
+  core::DonorEvent copied(const protocol::Copied& copied) const;
+  void begin_delta();
+  // Of all lanes and channels.
+  std::uint64_t sessions() const { return registry_.sessions.size() + lanes_.sessions(); }
+  std::uint64_t at_heir() const { return copier_->at_heir() + lanes_.at_heir(); }
   void send_release();
   void send_abort();
   void claim();
@@ -74,7 +84,11 @@ class DonorDriver {
   core::Donor donor_;
   std::optional<Rehearsal> rehearsal_;  // outlives copier_, which notes into it
   std::optional<Copier> copier_;
-  std::optional<Deed> deed_;  // from the first round on
+  DonorLanes lanes_;                        // after copier_, which the channels of lane 0 know
+  bool several_ = false;                    // channels; from the two Hellos
+  std::optional<protocol::Copied> copied_;  // came before all lanes had said that they are through
+  bool saving_ = false;                     // all lanes are frozen
+  std::optional<Deed> deed_;                // from the first round on
   std::deque<core::DonorEvent> events_;
   bool handling_ = false;
   bool want_write_ = false;

@@ -1,5 +1,6 @@
 #include "io/heir_driver.h"
 
+#include <algorithm>
 #include <new>
 #include <utility>
 
@@ -32,7 +33,7 @@ HeirEvent refused(const Error& error) {
 
 HeirDriver::HeirDriver(Registry& registry, Poller& poller, Reporter& reporter,
                        HandoffParameters parameters, Channel channel, UniqueFd peer,
-                       std::uint64_t fds_max)
+                       std::uint64_t fds_max, std::vector<Lane*> lanes)
     : registry_(registry),
       poller_(poller),
       reporter_(reporter),
@@ -42,9 +43,13 @@ HeirDriver::HeirDriver(Registry& registry, Poller& poller, Reporter& reporter,
       fds_max_(fds_max),
       heir_(parameters.limits),
       rehearsal_(parameters.limits.rehearsal ? std::make_optional<Rehearsal>() : std::nullopt),
-      stage_(registry, rehearsal_ ? &*rehearsal_ : nullptr) {}
+      stage_(registry, rehearsal_ ? &*rehearsal_ : nullptr),
+      lanes_(registry, poller, std::move(lanes)) {}
 
-HeirDriver::~HeirDriver() { await(poller_, registry_, {}); }
+HeirDriver::~HeirDriver() {
+  poller_.unwatch(Role::kLanes);
+  await(poller_, registry_, {});
+}
 
 void HeirDriver::start() {
   heir_.start(now_us());
@@ -79,11 +84,13 @@ void HeirDriver::turn(Role role) {
       break;
     case Role::kTimer:
       read_channel(false);
+      hear_lanes();
       handle({E::kTimer});
       break;
     default:
       break;
   }
+  hear_lanes();
 }
 
 void HeirDriver::update_poller() {
@@ -92,6 +99,13 @@ void HeirDriver::update_poller() {
     if (!channel_done_) awaited.channel = channel_.fd();
     if (!peer_seen_) awaited.peer = peer_.get();
     awaited.deadline = heir_.deadline();
+  }
+  if (const auto fd = lanes_.fd(); fd && !heir_.finished()) {
+    if (const auto ok = poller_.watch(Role::kLanes, *fd, false); !ok) {
+      registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
+    }
+  } else {
+    poller_.unwatch(Role::kLanes);
   }
   await(poller_, registry_, awaited);
 }
@@ -133,18 +147,68 @@ void HeirDriver::read_channel(bool to_the_end) {
     }
     if (*received == Channel::Received::kClosed) {
       channel_done_ = true;
-      handle({E::kChannelClosed});
+      deliver({E::kChannelClosed});
       return;
     }
     HeirEvent event = understand(message);
     const bool broken = event.type == E::kMalformed || event.type == E::kRefused;
-    handle(std::move(event));
+    deliver(std::move(event));
     if (broken) {
       channel_done_ = to_the_end;
       return;
     }
     acknowledge(false);
   }
+}
+
+// What the main channel says of a round or of the delta is told once it is true of all channels. A
+// donor that has said Prepare may close the channel without being dead: that is not seen before it.
+void HeirDriver::deliver(HeirEvent event) {
+  if (lanes_.alone()) return handle(std::move(event));
+  if (event.type == E::kCopyEnd || event.type == E::kPrepare) {
+    held_ = std::move(event);
+  } else if (event.type == E::kChannelClosed && held_ && held_->type == E::kPrepare) {
+    behind_it_ = std::move(event);
+  } else {
+    handle(std::move(event));
+  }
+}
+
+// What the other channels have brought, and what their lanes have said.
+void HeirDriver::hear_lanes() {
+  if (lanes_.alone() || heir_.finished()) return;
+  if (const auto ok = lanes_.receive(); !ok) handle(refused(ok.error()));
+  const HeirState state = heir_.state();
+  const bool copying = state == HeirState::kReceiving || state == HeirState::kCopied;
+  if (lanes_.progressed() && copying) handle({E::kProgress});
+  if (auto reason = lanes_.failure(); reason && !lanes_failed_) {
+    lanes_failed_ = true;
+    handle({reason->code == Code::kProtocol ? E::kMalformed : E::kRefused, std::move(*reason)});
+  }
+  if (held_) settle_held();
+  if (reading_out_ && lanes_.read_out_done()) {
+    reading_out_ = false;
+    held_.reset();  // what is not complete by now will never be
+    handle({E::kReadOut});
+  }
+  if (restoring_ && lanes_.restored()) {
+    restoring_ = false;
+    finish_restoring();
+  }
+}
+
+void HeirDriver::settle_held() {
+  if (held_->type == E::kCopyEnd) {
+    if (!lanes_.round_complete(round_)) return;
+  } else {
+    if (!lanes_.prepared()) return;
+    if (prepared_sessions_ != sessions()) {
+      held_ = malformed("Prepare counts " + std::to_string(prepared_sessions_) +
+                        " sessions, here are " + std::to_string(sessions()));
+    }
+  }
+  handle(*std::exchange(held_, std::nullopt));
+  if (behind_it_) handle(*std::exchange(behind_it_, std::nullopt));
 }
 
 void HeirDriver::acknowledge(bool now) {
@@ -160,8 +224,9 @@ void HeirDriver::acknowledge(bool now) {
 
 HeirEvent HeirDriver::understand(Channel::Message& message) {
   const Type type = message.header.type;
-  const bool takes_fds = type == Type::kListeners || type == Type::kRegion || type == Type::kRing ||
-                         type == Type::kSessions || type == Type::kPrepare;
+  const bool takes_fds = type == Type::kListeners || type == Type::kLanes ||
+                         type == Type::kRegion || type == Type::kRing || type == Type::kSessions ||
+                         type == Type::kPrepare;
   if (!takes_fds && !message.fds.empty()) {
     return malformed("the donor sent fds with " + protocol::type_name(type));
   }
@@ -183,10 +248,14 @@ HeirEvent HeirDriver::understand(Channel::Message& message) {
     case Type::kListeners: {
       const auto ok = stage_.apply_named(message.body, message.fds);
       if (!ok) return refused(ok.error());
-      return {stage_.named_complete() ? E::kListeners : E::kProgress};
+      if (!stage_.named_complete()) return {E::kProgress};
+      if (!lanes_.complete()) return malformed("no Lanes came before the last of the Listeners");
+      return {E::kListeners};
     }
     case Type::kRegion:
       return applied(stage_.apply_region(message.body, message.fds));
+    case Type::kLanes:
+      return applied(lanes_.open(message.body, message.fds, rehearsal_.has_value()));
     case Type::kRing:
       return applied(stage_.apply_ring(message.body, message.fds));
     case Type::kSessions:
@@ -241,9 +310,11 @@ HeirEvent HeirDriver::greet(std::string_view body) {
                                      .drain_incompatible = hello->drain_incompatible},
                                     {.protocol_min = protocol::kVersionMin,
                                      .protocol_max = protocol::kVersionMax,
+                                     .lanes = registry_.lanes,
                                      .manifest = std::move(*manifest),
-                                     .links = true});
+                                     .links = registry_.can_link()});
   if (!plan) return {E::kRefused, plan.error()};
+  lanes_.expect({hello->lanes, registry_.lanes}, hello->manifest, plan->versions);
   const auto mapped = stage_.set_kinds(hello->manifest, plan->versions);
   if (!mapped) return refused(mapped.error());
   donor_sessions_ = hello->sessions;
@@ -254,7 +325,10 @@ HeirEvent HeirDriver::greet(std::string_view body) {
 HeirEvent HeirDriver::prepare(std::string_view body, const std::vector<UniqueFd>& fds) {
   const auto prepare = protocol::decode<protocol::Prepare>(body);
   if (!prepare) return refused(prepare.error());
-  if (prepare->sessions != stage_.sessions() || prepare->chunks != stage_.chunks()) {
+  // With several channels the sum is looked at when all of them are complete.
+  prepared_sessions_ = prepare->sessions;
+  const bool right = !lanes_.alone() || prepare->sessions == stage_.sessions();
+  if (!right || prepare->chunks != stage_.chunks()) {
     return malformed("Prepare counts " + std::to_string(prepare->sessions) + " sessions and " +
                      std::to_string(prepare->chunks) + " chunks, here are " +
                      std::to_string(stage_.sessions()) + " and " + std::to_string(stage_.chunks()));
@@ -289,8 +363,9 @@ void HeirDriver::send_hello() {
   hello.protocol_min = protocol::kVersionMin;
   hello.protocol_max = protocol::kVersionMax;
   hello.handoff_id = parameters_.id;
+  hello.lanes = registry_.lanes;
   hello.fds_max = fds_max_;
-  hello.links = true;
+  hello.links = registry_.can_link();
   auto manifest = registry_.manifest(false);
   if (!manifest) {
     handle({E::kRefused, to_reason(manifest.error())});
@@ -325,8 +400,47 @@ void HeirDriver::report_rehearsal() {
   notes.complete = heir_.reason() == core::Reason{Code::kCancelled, core::kRehearsed};
   notes.early = registry_.callbacks.update != nullptr;
   stage_.count();
+  lanes_.add_notes(*rehearsal_);
   rehearsal_->weigh(true);
   reporter_.rehearsed(notes);
+}
+
+// The sections are finished when the sessions of all lanes are restored.
+void HeirDriver::restore() {
+  auto ok = lanes_.restore();
+  if (ok && !lanes_.alone()) ok = stage_.restore_sessions();
+  if (!ok) {
+    handle({E::kRefused, to_reason(ok.error())});
+  } else if (lanes_.alone()) {
+    finish_restoring();
+  } else {
+    restoring_ = true;  // hear_lanes() goes on
+  }
+}
+
+void HeirDriver::finish_restoring() {
+  const auto ok = stage_.restore_all();
+  failpoint::hit("heir.restore.after");
+  if (ok) {
+    handle({E::kRestored});
+  } else {
+    handle({E::kRefused, to_reason(ok.error())});
+  }
+}
+
+std::uint64_t HeirDriver::lost() const {
+  const std::uint64_t lost = stage_.lost() + lanes_.lost();
+  if (lanes_.alone() || !keep_) return lost;
+  // What the donor had and never sent is lost, too.
+  return std::max(lost, donor_sessions_ - std::min(donor_sessions_, adopted()));
+}
+
+std::vector<std::uint64_t> HeirDriver::lost_ids() const {
+  std::vector<std::uint64_t> ids = stage_.lost_ids();
+  for (const std::uint64_t id : lanes_.lost_ids()) {
+    if (ids.size() < Stage::kNamedLost) ids.push_back(id);
+  }
+  return ids;
 }
 
 void HeirDriver::perform(F effect) {
@@ -335,22 +449,19 @@ void HeirDriver::perform(F effect) {
       send_hello();
       return;
     case F::kSendCopied:
-      send_or_refuse(Type::kCopied, encode(protocol::Copied{round_, stage_.sessions()}));
+      send_or_refuse(Type::kCopied, encode(protocol::Copied{round_, sessions()}));
       return;
     case F::kRestore: {
       const int error = failpoint::hit("heir.restore.before");
-      const auto ok = error == 0 ? stage_.restore_all()
-                                 : Failure(Error::from_errno(error, "restoring the sessions"));
-      failpoint::hit("heir.restore.after");
-      if (ok) {
-        handle({E::kRestored});
+      if (error != 0) {
+        handle({E::kRefused, to_reason(Error::from_errno(error, "restoring the sessions"))});
       } else {
-        handle({E::kRefused, to_reason(ok.error())});
+        restore();
       }
       return;
     }
     case F::kSendPrepared:
-      send_or_refuse(Type::kPrepared, encode(protocol::Prepared{stage_.sessions()}));
+      send_or_refuse(Type::kPrepared, encode(protocol::Prepared{sessions()}));
       return;
     case F::kClaim:
       claim();
@@ -360,7 +471,8 @@ void HeirDriver::perform(F effect) {
       return;
     case F::kKeepUnmoved:
       failpoint::hit("heir.keep.before");
-      stage_.keep_unmoved(donor_sessions_);
+      keep_ = true;
+      stage_.keep_unmoved(lanes_.alone() ? donor_sessions_ : 0);
       registry_.log(HANDOFF_LOG_WARNING,
                     "the donor died in mid-copy: " + std::to_string(stage_.sessions()) +
                         " sessions kept, " + std::to_string(stage_.lost()) + " lost");
@@ -370,6 +482,7 @@ void HeirDriver::perform(F effect) {
       failpoint::hit("heir.run.before");
       adopted_ = stage_.sessions();
       stage_.adopt_all();
+      lanes_.run(keep_);
       failpoint::hit("heir.run.after");
       return;
     case F::kSendAbort: {
@@ -390,10 +503,15 @@ void HeirDriver::perform(F effect) {
     case F::kReadOut:
       try {
         read_channel(true);
+        if (!lanes_.alone()) {
+          reading_out_ = true;
+          if (const auto ok = lanes_.read_out(); !ok) handle(refused(ok.error()));
+          return;  // hear_lanes() goes on
+        }
       } catch (const std::bad_alloc&) {
         handle({E::kRefused, out_of_memory()});  // and goes on: nobody else is left
       }
-      handle({E::kReadOut});
+      if (!reading_out_) handle({E::kReadOut});
       return;
     case F::kGo:
       failpoint::hit("heir.go.before");
@@ -402,6 +520,7 @@ void HeirDriver::perform(F effect) {
           (rehearsal_ ? "this rehearsing heir goes: " : "handoff failed, this heir goes: ") +
               heir_.reason().text);
       if (rehearsal_) report_rehearsal();
+      lanes_.go(heir_.reason().text);
       stage_.drop_all();
       failpoint::hit("heir.go.after");
       return;

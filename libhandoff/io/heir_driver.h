@@ -8,6 +8,7 @@
 #include "core/heir.h"
 #include "io/channel.h"
 #include "io/deed.h"
+#include "io/heir_lanes.h"
 #include "io/poller.h"
 #include "io/shell.h"
 #include "io/stage.h"
@@ -18,7 +19,7 @@ class HeirDriver {
  public:
   // Takes the channel and the donor's pidfd.
   HeirDriver(Registry& registry, Poller& poller, Reporter& reporter, HandoffParameters parameters,
-             Channel channel, UniqueFd peer, std::uint64_t fds_max);
+             Channel channel, UniqueFd peer, std::uint64_t fds_max, std::vector<Lane*> lanes);
   ~HeirDriver();
   HeirDriver(const HeirDriver&) = delete;
   HeirDriver& operator=(const HeirDriver&) = delete;
@@ -32,10 +33,13 @@ class HeirDriver {
   const core::Reason& reason() const { return heir_.reason(); }
   std::uint64_t id() const { return parameters_.id; }
   // For the report to the supervisor, once owner().
-  std::uint64_t adopted() const { return adopted_; }
+  std::uint64_t adopted() const { return adopted_ + lanes_.sessions(); }
+  std::uint64_t lost() const;
+  std::vector<std::uint64_t> lost_ids() const;
+  // All lanes run; the numbers are complete.
+  bool settled() const { return lanes_.running(); }
   std::uint64_t frozen_at_ns() const { return frozen_at_ns_; }
   bool donor_died() const { return heir_.donor_died(); }
-  const Stage& stage() const { return stage_; }
   // Once owner(): sessions that the donor kept. If it lives, the channel and its pidfd are the ends
   // of a link to it.
   std::uint64_t late() const { return late_; }
@@ -59,6 +63,12 @@ class HeirDriver {
   void claim();
   void send_resumed();
   void acknowledge(bool now);
+  void deliver(core::HeirEvent event);
+  void hear_lanes();
+  void settle_held();
+  void restore();
+  void finish_restoring();
+  std::uint64_t sessions() const { return stage_.sessions() + lanes_.sessions(); }
   void report_rehearsal();
   // Small messages to a donor that reads: one that does not fit means that it does not.
   void send_or_refuse(protocol::Type type, const std::string& body);
@@ -74,7 +84,16 @@ class HeirDriver {
   core::Heir heir_;
   std::optional<Rehearsal> rehearsal_;  // before stage_, which notes into it
   Stage stage_;
-  std::optional<Deed> deed_;  // from Prepare on
+  HeirLanes lanes_;
+  // Of the main channel, until it is true of the others, too.
+  std::optional<core::HeirEvent> held_;       // kCopyEnd or kPrepare
+  std::optional<core::HeirEvent> behind_it_;  // kChannelClosed, after a Prepare that is held
+  bool reading_out_ = false;
+  bool restoring_ = false;
+  bool lanes_failed_ = false;  // and it was told
+  bool keep_ = false;
+  std::uint64_t prepared_sessions_ = 0;  // as Prepare counts them
+  std::optional<Deed> deed_;             // from Prepare on
   std::deque<core::HeirEvent> events_;
   bool handling_ = false;
   bool peer_seen_ = false;

@@ -62,7 +62,7 @@ void Poller::set_deadline(std::optional<core::Time> deadline) {
   ::timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &spec, nullptr);
 }
 
-void Poller::wake() {
+void Poller::wake() const {
   const std::uint64_t one = 1;
   [[maybe_unused]] const ssize_t n = ::write(wake_.get(), &one, sizeof one);
 }

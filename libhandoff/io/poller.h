@@ -12,7 +12,16 @@
 
 namespace handoff::io {
 
-enum class Role : std::uint8_t { kControl, kReturn, kChannel, kPeer, kLinks, kTimer, kWake };
+enum class Role : std::uint8_t {
+  kControl,
+  kReturn,
+  kChannel,
+  kLanes,
+  kPeer,
+  kLinks,
+  kTimer,
+  kWake
+};
 
 class Poller {
  public:
@@ -24,8 +33,8 @@ class Poller {
   void unwatch(Role role);
   // Absolute, in now_us() time; nullopt for none.
   void set_deadline(std::optional<core::Time> deadline);
-  // Makes the fd readable until the next wait().
-  void wake();
+  // Makes the fd readable until the next wait(). Any thread.
+  void wake() const;
   // timeout_ms: -1 for no limit but the deadline's.
   Result<std::vector<Role>> wait(int timeout_ms);
 

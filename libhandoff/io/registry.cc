@@ -3,11 +3,32 @@
 #include <algorithm>
 #include <exception>
 #include <new>
+#include <utility>
 
 #include "io/shell.h"
 #include "io/socket.h"
 
 namespace handoff::io {
+
+namespace {
+
+thread_local Registry* running = nullptr;
+
+}  // namespace
+
+Registry::Registry(Declared& declared)
+    : service(declared.service),
+      release(declared.release),
+      generation(declared.generation),
+      lanes(declared.lanes),
+      named(declared.named),
+      kinds(declared.kinds),
+      sections(declared.sections),
+      regions(declared.regions),
+      declared_(declared) {}
+
+Registry* Registry::calling() { return running; }
+Registry* Registry::calling(Registry* now) { return std::exchange(running, now); }
 
 std::vector<core::Step> SessionKind::step_list() const {
   std::vector<core::Step> list;
@@ -59,7 +80,6 @@ Result<std::uint64_t> Registry::open_session(int fd, const handoff_session_optio
   std::uint32_t flags = 0;
   if (options != nullptr) {
     if (options->size < sizeof *options) return fail(-EINVAL, "handoff_session_options.size");
-    if (options->lane != 0) return fail(-EINVAL, "there is only lane 0");
     if (options->kind != nullptr) kind_name = options->kind;
     flags = options->flags;
   }
@@ -75,7 +95,7 @@ Result<std::uint64_t> Registry::open_session(int fd, const handoff_session_optio
   const auto identity = identity_of(fd);
   if (!identity) return Failure(identity.error());
   // Ids are never used twice, also across generations: each numbers its own.
-  const std::uint64_t id = generation << 40 | next_session_++;
+  const std::uint64_t id = generation << 40 | declared_.next_session++;
   SessionEntry& entry =
       sessions.add(id, {.inode = identity->inode,
                         .fd = fd,
@@ -119,7 +139,7 @@ void Registry::remove_session(std::uint64_t id) {
 }
 
 bool Registry::can_hold() const {
-  return callbacks.late != nullptr && callbacks.moved != nullptr &&
+  return can_link() && callbacks.late != nullptr && callbacks.moved != nullptr &&
          callbacks.freeze_session != nullptr && callbacks.thaw_session != nullptr;
 }
 
@@ -127,6 +147,9 @@ Result<void> Registry::hold_session(std::uint64_t id, bool held) {
   const auto it = sessions.find(id);
   if (it == sessions.end()) {
     return fail(HANDOFF_ERR_UNKNOWN, "there is no session " + std::to_string(id));
+  }
+  if (held && !can_link()) {
+    return fail(HANDOFF_ERR_REJECTED, "a service with several lanes can't hold sessions");
   }
   if (held && !can_hold()) {
     return fail(HANDOFF_ERR_REJECTED,
@@ -208,7 +231,12 @@ Result<void> Registry::bind_missing() {
 }
 
 void Registry::log(int level, const std::string& message) const {
-  if (log_ != nullptr) log_(log_user_, level, message.c_str());
+  if (declared_.log != nullptr) declared_.log(declared_.log_user, level, message.c_str());
+}
+
+void Registry::close_named() {
+  const std::lock_guard lock(declared_.named_lock);
+  for (auto& [name, entry] : named) entry.fd.reset();
 }
 
 }  // namespace handoff::io

@@ -1,8 +1,8 @@
-// What the service has declared and has: named fds, kinds of sessions with their conversions,
-// sections, regions, sessions, callbacks. Both sides of a handoff work on it: the donor gives out
-// of it, the heir fills it.
+// What one lane has: its sessions and its callbacks; and, shared with the other lanes, what the
+// service has declared. Both sides of a handoff work on it: the donor gives out of it, the heir
+// fills it.
 //
-// The registry owns named fds; it borrows session fds, which are the service's.
+// It belongs to its lane's thread, and borrows session fds, which are the service's.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@
 #include "core/manifest.h"
 #include "core/negotiation.h"
 #include "handoff/handoff.h"
-#include "io/region.h"
+#include "io/declared.h"
 #include "io/sessions.h"
 
 struct handoff_buffer {
@@ -34,32 +34,6 @@ struct handoff_saved {
 
 namespace handoff::io {
 
-struct NamedFd {
-  std::string address;  // as declared, then as bound; "" if it is no listener
-  UniqueFd fd;          // invalid until somebody gives it
-};
-
-struct StateStep {
-  handoff_convert_fn convert = nullptr;
-  void* user = nullptr;
-};
-
-struct SessionKind {
-  std::string name;
-  std::uint32_t version = 1;
-  std::map<core::Step, StateStep> steps;
-
-  std::vector<core::Step> step_list() const;
-};
-
-struct SectionDecl {
-  std::string name;
-  std::vector<std::uint32_t> reads;
-  std::vector<std::uint32_t> writes;
-  handoff_section_ops ops{};
-  void* user = nullptr;
-};
-
 // The handoff under way wants to hear of changes; nullptr if there is none.
 class SessionObserver {
  public:
@@ -70,13 +44,20 @@ class SessionObserver {
 
 class Registry {
  public:
-  std::string service;
-  std::string release;
-  std::uint64_t generation = 0;
-  std::map<std::string, NamedFd> named;
-  std::vector<SessionKind> kinds;
-  std::vector<SectionDecl> sections;
-  std::vector<Region> regions;
+  // Borrows declared, which all lanes have.
+  explicit Registry(Declared& declared);
+  Registry(const Registry&) = delete;
+  Registry& operator=(const Registry&) = delete;
+
+  std::string& service;
+  std::string& release;
+  std::uint64_t& generation;
+  const std::uint32_t& lanes;
+  std::map<std::string, NamedFd>& named;
+  std::vector<SessionKind>& kinds;
+  std::vector<SectionDecl>& sections;
+  std::vector<Region>& regions;
+  // This lane's own.
   Sessions sessions;
   handoff_callbacks callbacks{};
   void* callbacks_user = nullptr;
@@ -107,6 +88,10 @@ class Registry {
   void remove_session(std::uint64_t id);
   // The service has all that it takes to hold sessions.
   bool can_hold() const;
+  // It can be at an end of a link: services with several lanes can't.
+  bool can_link() const { return lanes == 1; }
+  // The named fds are the heir's, or nobody's.
+  void close_named();
   // Runs one of the callbacks that nothing can fail; what it throws is logged.
   template <class What, class F>
   void tell(What&& what, F&& callback) {
@@ -134,11 +119,13 @@ class Registry {
   Result<int> call(What&& what, F&& callback) {
     reason_.clear();
     int result = 0;
+    Registry* const before = calling(this);
     try {
       result = callback();
     } catch (...) {
       result = thrown();
     }
+    calling(before);
     if (result >= 0) return result;
     if constexpr (std::is_invocable_v<What>) {
       return failed_call(what(), result);
@@ -147,23 +134,21 @@ class Registry {
     }
   }
   void set_reason(std::string_view why) { reason_ = why; }
+  // The one whose callback runs on this thread; nullptr if none does.
+  static Registry* calling();
 
-  void set_log(void (*sink)(void*, int, const char*), void* user) {
-    log_ = sink;
-    log_user_ = user;
-  }
   void log(int level, const std::string& message) const;
 
  private:
   bool name_taken(const std::string& name) const;
+  // Sets it; returns the one before.
+  static Registry* calling(Registry* now);
   // The exception that is being handled, as a result; its text becomes the reason.
   int thrown();
   Failure failed_call(const std::string& what, int result) const;
 
-  std::uint64_t next_session_ = 1;
+  Declared& declared_;
   std::string reason_;
-  void (*log_)(void*, int, const char*) = nullptr;
-  void* log_user_ = nullptr;
 };
 
 }  // namespace handoff::io

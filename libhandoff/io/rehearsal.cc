@@ -35,6 +35,29 @@ bool Rehearsal::refused_part(const std::string& what) const {
                      [&](const protocol::Finding& finding) { return finding.what == what; });
 }
 
+void Rehearsal::add(const protocol::Rehearsed& other) {
+  notes.sessions += other.sessions;
+  notes.passed += other.passed;
+  notes.refused += other.refused;
+  notes.busy += other.busy;
+  notes.spent_ns += other.spent_ns;
+  const auto of_a_session = [](const protocol::Finding& finding) { return finding.session != 0; };
+  auto examples = std::count_if(notes.findings.begin(), notes.findings.end(), of_a_session);
+  for (const protocol::Finding& finding : other.findings) {
+    if (of_a_session(finding) && ++examples > static_cast<std::ptrdiff_t>(kExamples)) continue;
+    if (notes.findings.size() < protocol::kMaxFindings) notes.findings.push_back(finding);
+  }
+  // Of the same kinds in the same order, since both sides agree on them.
+  if (notes.amounts.empty()) {
+    notes.amounts = other.amounts;
+    return;
+  }
+  for (std::size_t i = 0; i < std::min(notes.amounts.size(), other.amounts.size()); ++i) {
+    notes.amounts[i].count += other.amounts[i].count;
+    notes.amounts[i].bytes += other.amounts[i].bytes;
+  }
+}
+
 void Rehearsal::try_missing(const Registry& registry) {
   for (const auto& [name, named] : registry.named) {
     if (named.fd.valid() || named.address.empty()) continue;

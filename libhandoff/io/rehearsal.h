@@ -26,6 +26,9 @@ class Rehearsal {
   bool refuse_part(std::string what, const Error& error);
   bool refused_part(const std::string& what) const;
 
+  // What another lane, or another channel of this one, has found out.
+  void add(const protocol::Rehearsed& other);
+
   // Which of the declared listeners that nobody has could not be bound. Binds none of them for
   // anybody to see.
   void try_missing(const Registry& registry);

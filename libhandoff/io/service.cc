@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/lanes.h"
 #include "io/failpoint.h"
 #include "io/process.h"
 #include "io/socket.h"
@@ -17,18 +18,27 @@ Result<std::unique_ptr<Service>> Service::open(const handoff_options& options) {
   if (options.name == nullptr || options.version == nullptr) {
     return fail(-EINVAL, "handoff_options needs name and version");
   }
-  if (options.lanes > 1) return fail(-EINVAL, "handoff_options.lanes: there is only one so far");
+  if (options.lanes > core::kMaxLanes) {
+    return fail(-EINVAL, "handoff_options.lanes: at most " + std::to_string(core::kMaxLanes));
+  }
   if (!failpoint::problem().empty()) return fail(-EINVAL, failpoint::problem());
   auto poller = Poller::make();
   if (!poller) return Failure(poller.error());
   std::unique_ptr<Service> service(new Service(std::move(*poller)));
-  service->registry_.set_log(options.log, options.user);
+  service->declared_.log = options.log;
+  service->declared_.log_user = options.user;
   const auto named = service->registry_.set_names(options.name, options.version);
   if (!named) return Failure(named.error());
   const auto kind = service->registry_.declare_kind(
       "session", options.state_version == 0 ? 1 : options.state_version);
   if (!kind) return Failure(kind.error());
   service->fds_max_ = raise_fd_limit();
+  service->declared_.lanes = std::max<std::uint32_t>(options.lanes, 1);
+  for (std::uint32_t i = 1; i < service->declared_.lanes; ++i) {
+    auto lane = Lane::make(service->declared_, i);
+    if (!lane) return Failure(lane.error());
+    service->lanes_.push_back(std::move(*lane));
+  }
   auto links = Links::make(service->registry_);
   if (!links) return Failure(links.error());
   service->links_ = std::move(*links);
@@ -67,8 +77,28 @@ Result<void> Service::attach(const std::string& name, UniqueFd fd) {
   }
   if (it->second.fd.valid()) return fail(HANDOFF_ERR_DUPLICATE, "'" + name + "' has an fd");
   if (donor_) return fail(-EBUSY, "a handoff is under way");
+  const std::lock_guard lock(declared_.named_lock);
   it->second.fd = std::move(fd);
   return {};
+}
+
+int Service::named_fd(const std::string& name) {
+  const std::lock_guard lock(declared_.named_lock);
+  const auto it = declared_.named.find(name);
+  if (it == declared_.named.end()) return HANDOFF_ERR_UNKNOWN;
+  return it->second.fd.valid() ? it->second.fd.get() : -ENOENT;
+}
+
+std::uint64_t Service::sessions() const {
+  std::uint64_t all = registry_.sessions.size();
+  for (const auto& lane : lanes_) all += lane->sessions();
+  return all;
+}
+
+std::vector<Lane*> Service::other_lanes() const {
+  std::vector<Lane*> out;
+  for (const auto& lane : lanes_) out.push_back(lane.get());
+  return out;
 }
 
 Result<void> Service::ready() {
@@ -103,6 +133,7 @@ Result<void> Service::ready() {
   }
   if (!heir_end_) {
     state_ = HANDOFF_STATE_OWNER;
+    for (auto& lane : lanes_) lane->begin(nullptr);
     report_owner();
     return {};
   }
@@ -110,7 +141,7 @@ Result<void> Service::ready() {
   heir_limits_ = heir_end_->parameters.limits;
   heir_ = std::make_unique<HeirDriver>(registry_, poller_, *this, heir_end_->parameters,
                                        Channel(std::move(heir_end_->channel), "heir"),
-                                       std::move(heir_end_->peer), fds_max_);
+                                       std::move(heir_end_->peer), fds_max_, other_lanes());
   heir_->start();
   return {};
 }
@@ -140,10 +171,12 @@ Result<void> Service::dispatch() {
   if (state_ == HANDOFF_STATE_DECLARING) {
     return fail(HANDOFF_ERR_ORDER, "handoff_ready() comes before handoff_dispatch()");
   }
-  if (owner_report_due_) report_owner();
+  if (owner_report_due_ && owner_report_possible()) report_owner();
   const auto roles = poller_.wait(0);
   if (!roles) return Failure(roles.error());
   turn(*roles);
+  // The other lanes run now, too.
+  if (owner_report_due_ && !lanes_.empty() && owner_report_possible()) report_owner();
   if (donor_ && !donor_->serving() && !donor_->finished()) {
     watch_control(false);  // what the supervisor says now waits until the switch is decided
     poller_.unwatch(Role::kLinks);
@@ -173,6 +206,9 @@ void Service::turn(const std::vector<Role>& roles) {
       links_->turn();
     } else if (role == Role::kWake) {
       if (state_ == HANDOFF_STATE_LATE || links_->spreads()) links_->turn();
+      // Another lane has said something.
+      if (donor_) donor_->on(role);
+      if (!donor_ && state_ == HANDOFF_STATE_HEIR) heir_->on(role);
     } else {
       if (donor_) {
         donor_->on(role);
@@ -327,7 +363,7 @@ void Service::obey(Channel::Message& message) {
       if (!query) return broken(query.error());
       control_->send(Type::kStatus,
                      encode(protocol::Status{.query_id = query->id,
-                                             .sessions = registry_.sessions.size(),
+                                             .sessions = sessions(),
                                              .state = static_cast<std::uint32_t>(state_),
                                              .errors = errors_}));
       return;
@@ -377,10 +413,16 @@ void Service::donate(const protocol::Donate& donate, std::vector<UniqueFd>& fds)
             now_ns()});
     return;
   }
+  if (heir_) {
+    failed({donate.handoff.id,
+            {core::Code::kCancelled, "this process is still taking its sessions over"},
+            now_ns()});
+    return;
+  }
   state_ = HANDOFF_STATE_DONOR;
   donor_ = std::make_unique<DonorDriver>(registry_, poller_, *this, end->parameters,
                                          Channel(std::move(end->channel), "donor"),
-                                         std::move(end->peer), links_->ends());
+                                         std::move(end->peer), links_->ends(), other_lanes());
   donor_->start();
 }
 
@@ -389,6 +431,10 @@ void Service::donate(const protocol::Donate& donate, std::vector<UniqueFd>& fds)
 void Service::relink(const protocol::Relink& relink, std::vector<UniqueFd>& fds) {
   if (fds.size() != 2) {
     registry_.log(HANDOFF_LOG_ERROR, "from the supervisor: Relink without a channel and a pidfd");
+    return;
+  }
+  if (!registry_.can_link()) {
+    registry_.log(HANDOFF_LOG_WARNING, "a service with several lanes takes no late sessions");
     return;
   }
   core::Limits limits;
@@ -404,6 +450,7 @@ void Service::stop(const protocol::Stop& stop) {
   const core::Reason reason{core::Code::kCancelled, "the service is being stopped"};
   if (donor_) donor_->cancel(reason);
   if (state_ == HANDOFF_STATE_HEIR) heir_->cancel(reason);
+  for (auto& lane : lanes_) lane->stop(stop.deadline_us);
   if (registry_.callbacks.stop == nullptr) return;
   const auto ok = registry_.call("stop()", [&] {
     registry_.callbacks.stop(registry_.callbacks_user, HANDOFF_STOP_REQUESTED, stop.deadline_us);
@@ -421,10 +468,10 @@ void Service::report_owner() {
     if (heir_) {
       owner.handoff_id = heir_->id();
       owner.sessions = heir_->adopted();
-      owner.lost = heir_->stage().lost();
+      owner.lost = heir_->lost();
       // What the donor had kept has ended with it.
       if (heir_->donor_died()) owner.lost += heir_->late();
-      owner.lost_ids = heir_->stage().lost_ids();
+      owner.lost_ids = heir_->lost_ids();
       owner.frozen_at_ns = heir_->frozen_at_ns();
       owner.donor_died = heir_->donor_died();
       if (owner.frozen_at_ns != 0) {

@@ -1,11 +1,13 @@
-// One service in one process: joins the registry, the control socket, and the handoff under way, if
-// any, to the one pollable fd and the one dispatch call that the C ABI offers.
+// One service in one process, and its lane 0: joins the registry, the control socket, and the
+// handoff under way, if any, to the one pollable fd and the one dispatch call that the C ABI
+// offers.
 //
 // While a donor is frozen, dispatch() stays inside until the switch is decided: none of the
 // service's code runs between the moment its state is saved and the moment it owns its sockets
 // again or does not.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -16,6 +18,7 @@
 #include "io/control.h"
 #include "io/donor_driver.h"
 #include "io/heir_driver.h"
+#include "io/lane.h"
 #include "io/links.h"
 #include "io/poller.h"
 #include "io/registry.h"
@@ -31,6 +34,8 @@ class Service : public Reporter {
   Service(const Service&) = delete;
   Service& operator=(const Service&) = delete;
 
+  // The others, from lane 1 on.
+  const std::vector<std::unique_ptr<Lane>>& lanes() const { return lanes_; }
   Registry& registry() { return registry_; }
   const Registry& registry() const { return registry_; }
   int state() const { return state_; }
@@ -40,6 +45,8 @@ class Service : public Reporter {
   // Runs a declaration on the registry, if there is still time for it.
   Result<void> declare(const std::function<Result<void>(Registry&)>& declaration);
   Result<void> attach(const std::string& name, UniqueFd fd);
+  // Any thread.
+  int named_fd(const std::string& name);
 
   Result<void> ready();
   // timeout_ms: -1 for none but the handoff's own deadlines.
@@ -50,7 +57,7 @@ class Service : public Reporter {
   void shut();
 
   void say_health(protocol::Health health);
-  void count_errors(std::uint64_t more) { errors_ += more; }
+  void count_errors(std::uint64_t more) { errors_ += more; }  // any thread
 
   void progress(const protocol::Progress& progress) override;
   void failed(const protocol::Failed& failed) override;
@@ -64,6 +71,9 @@ class Service : public Reporter {
 
  private:
   explicit Service(Poller poller) : poller_(std::move(poller)) {}
+  std::vector<Lane*> other_lanes() const;
+  std::uint64_t sessions() const;  // of all lanes
+  bool owner_report_possible() const { return !heir_ || heir_->settled(); }
 
   void begin(StartOrder start);
   void turn(const std::vector<Role>& roles);
@@ -84,8 +94,10 @@ class Service : public Reporter {
   // A handoff's end, which a supervisor that comes later wants to know, too.
   void tell_outcome(protocol::Type type, std::string body);
 
-  Registry registry_;
+  Declared declared_;
+  Registry registry_{declared_};
   Poller poller_;
+  std::vector<std::unique_ptr<Lane>> lanes_;  // before the drivers, which order them about
   std::optional<Control> control_;
   WayBack way_back_;
   bool away_ = false;  // the control socket is closed, and the way back is tried
@@ -106,7 +118,7 @@ class Service : public Reporter {
   protocol::Owner owner_;
   std::optional<std::pair<protocol::Type, std::string>> outcome_;
   std::optional<protocol::Health> health_;
-  std::uint64_t errors_ = 0;
+  std::atomic<std::uint64_t> errors_ = 0;
 };
 
 }  // namespace handoff::io

@@ -9,7 +9,6 @@
 namespace handoff::io {
 namespace {
 
-constexpr std::size_t kNamedLost = 100;
 // Room that a donor's word alone is enough for.
 constexpr std::uint64_t kExpected = 65536;
 
@@ -476,7 +475,6 @@ bool Stage::unmoved(const SessionEntry& entry) const {
 }
 
 void Stage::keep_unmoved(std::uint64_t expected) {
-  const std::uint64_t had = std::max<std::uint64_t>(expected, arrived_.size());
   for (SectionDecl& section : registry_.sections) {
     const auto ok = registry_.call("section '" + section.name + "': reset()", [&] {
       section.ops.reset(section.user);
@@ -491,6 +489,13 @@ void Stage::keep_unmoved(std::uint64_t expected) {
     }
     reset(region);
   }
+  keep_unmoved_sessions(expected);
+  const auto bound = registry_.bind_missing();
+  if (!bound) registry_.log(HANDOFF_LOG_ERROR, bound.error().message);
+}
+
+void Stage::keep_unmoved_sessions(std::uint64_t expected) {
+  const std::uint64_t had = std::max<std::uint64_t>(expected, arrived_.size());
   for (auto it = arrived_.begin(); it != arrived_.end();) {
     auto& [id, entry] = *it;
     if (unmoved(entry)) {
@@ -507,11 +512,16 @@ void Stage::keep_unmoved(std::uint64_t expected) {
     it = lose(it);
   }
   lost_ = had - arrived_.size();
-  const auto bound = registry_.bind_missing();
-  if (!bound) registry_.log(HANDOFF_LOG_ERROR, bound.error().message);
 }
 
 void Stage::adopt_all() {
+  for (Region& region : registry_.regions) {
+    if (const auto ok = region.own(); !ok) registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
+  }
+  adopt_sessions();
+}
+
+void Stage::adopt_sessions() {
   if (registry_.observer != nullptr) {  // a handoff is under way, and hears of them
     const std::vector<std::uint64_t> fresh = ids();
     registry_.sessions.take(arrived_);
@@ -522,9 +532,6 @@ void Stage::adopt_all() {
     registry_.sessions.take(arrived_);
   }
   ring_ = {};
-  for (Region& region : registry_.regions) {
-    if (const auto ok = region.own(); !ok) registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
-  }
 }
 
 Sessions::iterator Stage::lose(Sessions::iterator it) {
@@ -555,7 +562,7 @@ void Stage::drop_sessions() {
 void Stage::drop_all() {
   drop_sessions();
   for (Region& region : registry_.regions) region.drop();
-  for (auto& [name, named] : registry_.named) named.fd.reset();
+  registry_.close_named();
 }
 
 }  // namespace handoff::io

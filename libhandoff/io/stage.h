@@ -25,6 +25,9 @@ namespace handoff::io {
 
 class Stage {
  public:
+  // So many of those that are lost are named.
+  static constexpr std::size_t kNamedLost = 100;
+
   // rehearsal: what is refused is noted there instead of ending it; nothing is bound.
   Stage(Registry& registry, Rehearsal* rehearsal) : registry_(registry), rehearsal_(rehearsal) {}
   Stage(const Stage&) = delete;
@@ -52,8 +55,11 @@ class Stage {
   // since their snapshot, resets the others, empties sections and regions. expected: sessions
   // that the donor had.
   void keep_unmoved(std::uint64_t expected);
+  // The same for the sessions alone.
+  void keep_unmoved_sessions(std::uint64_t expected);
   // The sessions are this process's own: into the registry; and the regions with them.
   void adopt_all();
+  void adopt_sessions();
   // The handoff failed.
   void drop_all();
   // A rehearsal: everything that came, counted.

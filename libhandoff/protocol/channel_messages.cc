@@ -387,6 +387,36 @@ template <>
 Result<Prepare> decode(std::string_view body) {
   return decode_numbers<Prepare>("Prepare", body, kPrepareFields);
 }
+std::string encode(const Lanes& m) {
+  std::string out;
+  pbf_writer w(out);
+  w.add_uint32(1, m.donor);
+  w.add_uint32(2, m.heir);
+  return out;
+}
+template <>
+Result<Lanes> decode(std::string_view body) {
+  return parse<Lanes>("Lanes", body, [](Lanes& m, pbf_reader& r, std::uint32_t field) {
+    switch (field) {
+      case varint(1):
+        m.donor = u32(r);
+        return true;
+      case varint(2):
+        m.heir = u32(r);
+        return true;
+      default:
+        return false;
+    }
+  });
+}
+std::string encode(const LanePrepare& m) {
+  return encode_numbers<LanePrepare>(m, {&LanePrepare::sessions, &LanePrepare::checksum});
+}
+template <>
+Result<LanePrepare> decode(std::string_view body) {
+  return decode_numbers<LanePrepare>("LanePrepare", body,
+                                     {&LanePrepare::sessions, &LanePrepare::checksum});
+}
 std::string encode(const Ack& m) { return encode_numbers<Ack>(m, {&Ack::frames}); }
 template <>
 Result<Ack> decode(std::string_view body) {

@@ -19,6 +19,8 @@ constexpr TypeName kNames[] = {
     {Type::kCopyEnd, "CopyEnd"},
     {Type::kPrepare, "Prepare"},
     {Type::kRelease, "Release"},
+    {Type::kLanes, "Lanes"},
+    {Type::kLanePrepare, "LanePrepare"},
     {Type::kRegion, "Region"},
     {Type::kAck, "Ack"},
     {Type::kCopied, "Copied"},

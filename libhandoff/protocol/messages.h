@@ -98,6 +98,14 @@ struct Prepare {
   std::uint64_t budget_us = 0;
   std::uint64_t late = 0;
 };
+struct Lanes {
+  std::uint32_t donor = 0;
+  std::uint32_t heir = 0;
+};
+struct LanePrepare {
+  std::uint64_t sessions = 0;
+  std::uint64_t checksum = 0;
+};
 
 // Heir to donor.
 struct Ack {
@@ -307,6 +315,8 @@ std::string encode(const SectionChunk& m);
 std::string encode(const Region& m);
 std::string encode(const CopyEnd& m);
 std::string encode(const Prepare& m);
+std::string encode(const Lanes& m);
+std::string encode(const LanePrepare& m);
 std::string encode(const Ack& m);
 std::string encode(const Copied& m);
 std::string encode(const Prepared& m);
@@ -352,6 +362,10 @@ template <>
 Result<CopyEnd> decode(std::string_view body);
 template <>
 Result<Prepare> decode(std::string_view body);
+template <>
+Result<Lanes> decode(std::string_view body);
+template <>
+Result<LanePrepare> decode(std::string_view body);
 template <>
 Result<Ack> decode(std::string_view body);
 template <>

@@ -70,6 +70,66 @@ TEST(UvTest, ARetiredDonorsOwnHandlesMayGoOnWithoutHarm) {
   }
 }
 
+// It echoes, and must never be asked to once its sockets are the heir's.
+class Wary : public uv::Stream {
+ public:
+  std::size_t on_input(std::string_view input) override {
+    if (host().service().state() == State::kRetired) ::_exit(9);
+    write(input);
+    return input.size();
+  }
+  std::string save() const override { return "s"; }
+};
+
+// A client of its own says something whenever the handoff has a step to do, just after it: so
+// whenever the loop wakes up for the one, it finds the other behind it.
+int run_wary() {
+  uv_loop_t loop;
+  uv_loop_init(&loop);
+  auto service = Service::open({.name = "test", .version = "1"});
+  uv::Host host(&loop, *service);
+  host.listen(
+      "public", "tcp:127.0.0.1:0", [] { return std::make_unique<Wary>(); },
+      [](std::string_view) { return std::make_unique<Wary>(); });
+  host.start();
+  struct Own {
+    Service& service;
+    Client client;
+  } own{*service, Client(service->named_address("public"))};
+  uv_prepare_t every_turn;
+  uv_prepare_init(&loop, &every_turn);
+  every_turn.data = &own;
+  uv_prepare_start(&every_turn, [](uv_prepare_t* p) {
+    auto& o = *static_cast<Own*>(p->data);
+    if (o.service.state() == State::kDonor && readable(o.service.fd())) o.client.send("x\n");
+  });
+  uv_run(&loop, UV_RUN_DEFAULT);
+  return 0;
+}
+
+TEST(UvTest, ADonorThatRetiresReadsNoMoreInThatTurnOfItsLoop) {
+  auto donor = std::make_unique<Child>(1, run_wary);
+  const auto owner = donor->await_message<v1::Owner>(Type::kOwner);
+  Client client(owner.named(0).address());
+  client.send("to the donor\n");
+  EXPECT_EQ("to the donor\n", client.line());
+  for (std::uint64_t generation = 2; generation < 12; ++generation) {
+    auto pair = io::Channel::make_pair();
+    Child::Handoff handoff;
+    handoff.channel = std::move(pair->second);
+    handoff.peer_pidfd = donor->pidfd();
+    auto heir = std::make_unique<Child>(generation, run_wary, &handoff);
+    heir->await_message<v1::Register>(Type::kRegister);
+    donor->donate(std::move(pair->first), heir->pidfd());
+    heir->await_message<v1::Owner>(Type::kOwner);
+    const int status = donor->wait();
+    ASSERT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+    client.send("to the heir\n");
+    ASSERT_EQ("to the heir\n", client.line());
+    donor = std::move(heir);
+  }
+}
+
 // "hold" holds, "release" releases; a line is answered with the release and how many were before.
 class Holding : public uv::Stream {
  public:

@@ -115,6 +115,16 @@ void copy(const protocol::Prepare& from, v1::Prepare& to) {
   to.set_late(from.late);
 }
 
+void copy(const protocol::Lanes& from, v1::Lanes& to) {
+  to.set_donor(from.donor);
+  to.set_heir(from.heir);
+}
+
+void copy(const protocol::LanePrepare& from, v1::LanePrepare& to) {
+  to.set_sessions(from.sessions);
+  to.set_checksum(from.checksum);
+}
+
 void copy(const protocol::LinkHello& from, v1::LinkHello& to) {
   to.set_protocol_min(from.protocol_min);
   to.set_protocol_max(from.protocol_max);
@@ -262,6 +272,10 @@ Reader reader_of(Type type) {
       return read<protocol::Prepare, v1::Prepare>;
     case Type::kRelease:
       return read_nothing<v1::Release>;
+    case Type::kLanes:
+      return read<protocol::Lanes, v1::Lanes>;
+    case Type::kLanePrepare:
+      return read<protocol::LanePrepare, v1::LanePrepare>;
     case Type::kAck:
       return read<protocol::Ack, v1::Ack>;
     case Type::kCopied:

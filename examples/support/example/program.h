@@ -14,13 +14,18 @@ namespace example {
 struct ProgramOptions {
   std::string listen;  // where to bind when no supervisor and no donor gives the listener
   std::string name;    // of the service
+  // Event loops, each on a thread of its own; 0: the program knows one only.
+  unsigned threads = 0;
 };
 
-// --listen ADDRESS and --name NAME over the defaults; anything else ends the program with status 2.
+// --listen ADDRESS, --name NAME and, where the default is not 0, --threads N over the defaults;
+// anything else ends the program with status 2.
 inline ProgramOptions parse_options(int argc, char** argv, ProgramOptions options) {
   const auto usage = [&](std::FILE* out, int status) {
-    std::fprintf(out, "usage: %s [--listen ADDRESS] [--name NAME]\ndefaults: %s %s\n", argv[0],
-                 options.listen.c_str(), options.name.c_str());
+    const bool threads = options.threads != 0;
+    std::fprintf(out, "usage: %s [--listen ADDRESS] [--name NAME]%s\ndefaults: %s %s%s\n", argv[0],
+                 threads ? " [--threads N]" : "", options.listen.c_str(), options.name.c_str(),
+                 threads ? " 1" : "");
     std::exit(status);
   };
   for (int i = 1; i < argc; ++i) {
@@ -31,6 +36,13 @@ inline ProgramOptions parse_options(int argc, char** argv, ProgramOptions option
       options.listen = argv[++i];
     } else if (option == "--name" && has_value) {
       options.name = argv[++i];
+    } else if (option == "--threads" && has_value && options.threads != 0) {
+      const int threads = std::atoi(argv[++i]);
+      if (threads < 1 || threads > 64) {
+        std::fprintf(stderr, "%s: --threads takes 1 to 64\n", argv[0]);
+        usage(stderr, 2);
+      }
+      options.threads = static_cast<unsigned>(threads);
     } else {
       std::fprintf(stderr, "%s: unknown option, or one without its value: %s\n", argv[0], argv[i]);
       usage(stderr, 2);

@@ -27,7 +27,8 @@
  *   the service goes on owning it. Session fds are always the service's own.
  * - Threads: one handle belongs to one thread; no function here may be called
  *   for the same handle from two threads at once. Callbacks come on the thread
- *   that called handoff_dispatch(), handoff_ready() or handoff_wait().
+ *   that called handoff_dispatch(), handoff_ready() or handoff_wait(). A service
+ *   with several event loops has a handle for each: see "lanes" below.
  * - Re-entrancy: inside a callback only the functions that say so may be used.
  * - Times: microseconds or nanoseconds, as the name says; points in time are
  *   CLOCK_MONOTONIC.
@@ -92,9 +93,10 @@ struct handoff_options {
   const char* version; /* of this release, for people; required; 1 to 64 bytes */
   /* The state version of the default session kind, "session"; 0 stands for 1. */
   uint32_t state_version;
-  /* Event loops of this service; 0 stands for 1, and 1 is all there is today. */
+  /* Event loops of this service, each with its own sessions; 0 stands for 1. At most 64. */
   uint32_t lanes;
-  /* Called for what an author wants to know; NULL for silence. */
+  /* Called for what an author wants to know; NULL for silence. With several lanes it comes on the
+   * thread of any of them. */
   void (*log)(void* user, int level, const char* message);
   void* user;
 };
@@ -105,8 +107,40 @@ struct handoff_options {
 HANDOFF_API int handoff_open(handoff_t** out, const struct handoff_options* options);
 
 /* Ends everything: closes named fds, the control socket and a channel that is open.
- * Session fds are the service's and stay. Not inside a callback. NULL is fine. */
+ * Session fds are the service's and stay. Not inside a callback. NULL is fine. With several lanes:
+ * when the threads of the others have ended; their handles end with it. */
 HANDOFF_API void handoff_close(handoff_t* h);
+
+/* ---- lanes -------------------------------------------------------------- */
+
+/* A service with several event loops, each on a thread of its own, has a lane for each. A handoff
+ * copies the sessions of all lanes side by side, freezes all of them, and has one switch for all.
+ * The next release may have another number of lanes: the sessions are spread over them.
+ *
+ *   1. handoff_open() with options.lanes; declare all on that handle
+ *   2. handoff_lane() and handoff_set_callbacks() for each lane, with a `user` of its own
+ *   3. handoff_ready()
+ *   4. on each lane's thread: handoff_wait() with the lane's handle, then its loop with
+ *      handoff_fd(), handoff_dispatch() and the handoff_session_ functions of that handle. Lane 0
+ * is h itself, and belongs to the thread of handoff_ready()
+ *   5. when `retired` or `stop` has been called for each of them and all loops have ended: exit
+ *
+ * Until 3 everything is done on one thread. From then on handoff_errors(), handoff_named_fd() and
+ * handoff_generation() may be called for any handle on the thread that it belongs to; what
+ * declares, handoff_attach() and handoff_health() are for h alone: HANDOFF_ERR_ORDER for another
+ * lane's.
+ *
+ * Callbacks come on the thread of the lane whose they are: save, restore and the like for its own
+ * sessions, freeze and thaw once for each lane. When all have returned from freeze, no lane returns
+ * to its loop until thaw() or retired(), and saving begins; several lanes save and restore at the
+ * same time. Conversions of states come on any lane's thread, sections on that of lane 0. The loops
+ * of all lanes must turn: a lane that does not come to handoff_dispatch() makes the handoff fail.
+ *
+ * Sessions can't be held in a service with several lanes, nor be upgraded progressively. */
+
+/* The handle of a lane, from 0. It is h's: never close it. -EINVAL if there is no such lane, or h
+ * is itself a lane's. */
+HANDOFF_API int handoff_lane(handoff_t* h, uint32_t lane, handoff_t** out);
 
 /* ---- declaring (between handoff_open and handoff_ready) ---------------- */
 
@@ -241,15 +275,15 @@ struct handoff_callbacks {
    * can't be kept. Late donor: the time to wait for it is over. Forget it and close(2) its fd, no
    * more. */
   void (*drop)(void* user, uint64_t id);
-  /* Donor, optional: stop all that touches sockets or state. Only services with several threads
-   * need it: from here to thaw() or retired() the library does not return to the caller. A negative
-   * number fails the handoff; thaw() follows. */
+  /* Donor, optional: stop all that touches sockets or state. Only services with threads that are
+   * no lanes need it: from here to thaw() or retired() the library does not return to the caller. A
+   * negative number fails the handoff; thaw() follows. */
   int (*freeze)(void* user);
   /* Donor, optional: the handoff failed; go on as before. */
   void (*thaw)(void* user);
   /* Donor: the sessions and named fds are the heir's. Do not touch them, but close(2) them (take
    * them out of epoll first, or close the epoll fd); then leave your loop and exit. lost is the
-   * number of sessions that nobody has any more (0 but after a double fault). */
+   * number of sessions of this lane that nobody has any more (0 but after a double fault). */
   void (*retired)(void* user, uint64_t lost);
   /* Finish: stop accepting, let clients go, exit; after deadline_us you will be killed. */
   void (*stop)(void* user, int reason, uint64_t deadline_us);
@@ -287,14 +321,14 @@ HANDOFF_API int handoff_ready(handoff_t* h);
  * the deadlines of the handoff take). Not inside a callback. */
 HANDOFF_API int handoff_wait(handoff_t* h, int timeout_ms);
 
-/* The fd to watch for reading in lane 0. Borrowed; the same for the handle's life. */
-HANDOFF_API int handoff_fd(const handoff_t* h, uint32_t lane);
+/* The fd to watch for reading. Borrowed; the same for the handle's life. */
+HANDOFF_API int handoff_fd(const handoff_t* h);
 
 /* Does what there is to do, without waiting but for one case: in a donor at the switch it
  * comes back when the sockets are its own again or no longer are, at most the freeze
  * budget later (plus what the kernel needs to end a hanging heir). 0, or
  * HANDOFF_ERR_ABORTED in an heir whose handoff failed. Not inside a callback. */
-HANDOFF_API int handoff_dispatch(handoff_t* h, uint32_t lane);
+HANDOFF_API int handoff_dispatch(handoff_t* h);
 
 #define HANDOFF_STATE_DECLARING 0
 #define HANDOFF_STATE_HEIR 1    /* ready, and waiting to become the owner */
@@ -369,7 +403,6 @@ struct handoff_session_options {
   size_t size;
   const char* kind; /* NULL for "session" */
   uint32_t flags;
-  uint32_t lane; /* 0 */
 };
 
 /* Adds a session. Borrows fd, which must stay open until handoff_session_closed(). *id is its
@@ -383,11 +416,11 @@ HANDOFF_API int handoff_session_closed(handoff_t* h, uint64_t id);
 /* It is in the middle of something that must end in this process: at a switch it stays here, while
  * all others and the listeners go, and moves when it is released, as a late mover. Held twice is
  * held once. HANDOFF_ERR_REJECTED for a service that lacks one of the callbacks late, moved,
- * freeze_session, thaw_session; -EBUSY while the session is frozen. */
+ * freeze_session, thaw_session, or has several lanes; -EBUSY while the session is frozen. */
 HANDOFF_API int handoff_session_hold(handoff_t* h, uint64_t id);
 /* It may move. Does nothing if it was not held. */
 HANDOFF_API int handoff_session_release(handoff_t* h, uint64_t id);
-/* How many there are. */
+/* How many there are in this lane. */
 HANDOFF_API uint64_t handoff_session_count(const handoff_t* h);
 
 /* Inside a callback that is about to return a negative number: why, in words. The text is copied

@@ -77,8 +77,11 @@ struct Options {
   std::string name;
   std::string version;
   std::uint32_t state_version = 1;
-  // level is HANDOFF_LOG_*. Empty: warnings and errors go to stderr.
+  // level is HANDOFF_LOG_*. Empty: warnings and errors go to stderr. With several lanes it is
+  // called by the threads of all of them.
   std::function<void(int level, std::string_view message)> log = {};
+  // Event loops, each with sessions of its own: Service::lane().
+  std::uint32_t lanes = 1;
 };
 
 // A session as it comes from the donor. Valid during the callback that gets it.
@@ -262,7 +265,17 @@ class RecordReader {
 
 }  // namespace detail
 
-// The service of this process. Not movable: the C handle keeps its address.
+// The service of this process, and its lane 0. Not movable: the C handle keeps its address.
+//
+// With several event loops (Options::lanes) each has a Service of its own, lane(i), which belongs
+// to that loop's thread. What is declared is declared on the service itself, callbacks on each
+// lane; then start(), and on each lane's thread wait() and the loop:
+//
+//   service->start();
+//   std::thread second([&] { service->lane(1).wait(); run_loop_of(1); });
+//   service->wait();
+//   run_loop_of(0);
+//   second.join();
 class Service {
  public:
   using Convert = std::function<std::string(std::string_view)>;
@@ -270,9 +283,18 @@ class Service {
   static std::unique_ptr<Service> open(Options options) {
     return std::unique_ptr<Service>(new Service(std::move(options)));
   }
-  ~Service() { handoff_close(h_); }
+  ~Service() {
+    if (index_ == 0) handoff_close(h_);
+  }
   Service(const Service&) = delete;
   Service& operator=(const Service&) = delete;
+
+  // -- lanes; see handoff_lane()
+  std::uint32_t lanes() const { return lane_count_; }
+  // Which one this is.
+  std::uint32_t index() const { return index_; }
+  // Of the service itself, for i below lanes(). It lives as long.
+  Service& lane(std::uint32_t i) { return i == 0 ? *this : *others_.at(i - 1); }
 
   // -- declaring
   void listener(const std::string& name, const std::string& address) {
@@ -354,26 +376,19 @@ class Service {
   // -- starting
   // Returns when this process owns every socket; throws if it will not.
   void ready() {
-    handoff_callbacks c{};
-    c.size = sizeof c;
-    c.save = &Service::save_thunk;
-    c.restore = &Service::restore_thunk;
-    c.update = update_ ? &Service::update_thunk : nullptr;
-    c.drop = &Service::drop_thunk;
-    c.freeze = &Service::freeze_thunk;
-    c.thaw = &Service::thaw_thunk;
-    c.retired = &Service::retired_thunk;
-    c.stop = &Service::stop_thunk;
-    c.late = late_ ? &Service::late_thunk : nullptr;
-    c.moved = moved_ ? &Service::moved_thunk : nullptr;
-    c.freeze_session = freeze_session_ ? &Service::freeze_session_thunk : nullptr;
-    c.thaw_session = thaw_session_ ? &Service::thaw_session_thunk : nullptr;
-    check(handoff_set_callbacks(h_, &c, this));
-    check(handoff_ready(h_));
-    check(handoff_wait(h_, -1));
+    if (index_ == 0 && state() == State::kDeclaring) start();
+    wait();
   }
-  int fd() const { return handoff_fd(h_, 0); }
-  void dispatch() { check(handoff_dispatch(h_, 0)); }
+  // The two halves of it. The first is the service's, for all lanes; it waits for nobody. The
+  // second is each lane's, on its own thread.
+  void start() {
+    set_callbacks();
+    for (auto& lane : others_) lane->set_callbacks();
+    check(handoff_ready(h_));
+  }
+  void wait() { check(handoff_wait(h_, -1)); }
+  int fd() const { return handoff_fd(h_); }
+  void dispatch() { check(handoff_dispatch(h_)); }
 
   State state() const { return static_cast<State>(handoff_state(h_)); }
   bool supervised() const { return handoff_supervised(h_) != 0; }
@@ -423,6 +438,7 @@ class Service {
     raw.name = options.name.c_str();
     raw.version = options.version.c_str();
     raw.state_version = options.state_version;
+    raw.lanes = options.lanes;
     raw.log = [](void* self, int level, const char* message) {
       static_cast<Service*>(self)->log_(level, message);
     };
@@ -430,6 +446,38 @@ class Service {
     const int result = handoff_open(&h_, &raw);
     if (result < 0)
       throw Exception(result, std::string("handoff_open: ") + handoff_strerror(result));
+    try {
+      lane_count_ = std::max<std::uint32_t>(options.lanes, 1);
+      for (std::uint32_t i = 1; i < lane_count_; ++i) {
+        others_.push_back(std::unique_ptr<Service>(new Service(*this, i)));
+      }
+    } catch (...) {
+      handoff_close(h_);
+      throw;
+    }
+  }
+  // Another lane of it.
+  Service(Service& first, std::uint32_t index) : index_(index), lane_count_(first.lane_count_) {
+    log_ = [&first](int level, std::string_view text) { first.log_(level, text); };
+    check(handoff_lane(first.h_, index, &h_));
+  }
+
+  void set_callbacks() {
+    handoff_callbacks c{};
+    c.size = sizeof c;
+    c.save = &Service::save_thunk;
+    c.restore = &Service::restore_thunk;
+    c.update = update_ ? &Service::update_thunk : nullptr;
+    c.drop = &Service::drop_thunk;
+    c.freeze = &Service::freeze_thunk;
+    c.thaw = &Service::thaw_thunk;
+    c.retired = &Service::retired_thunk;
+    c.stop = &Service::stop_thunk;
+    c.late = late_ ? &Service::late_thunk : nullptr;
+    c.moved = moved_ ? &Service::moved_thunk : nullptr;
+    c.freeze_session = freeze_session_ ? &Service::freeze_session_thunk : nullptr;
+    c.thaw_session = thaw_session_ ? &Service::thaw_session_thunk : nullptr;
+    check(handoff_set_callbacks(h_, &c, this));
   }
 
   struct Step {
@@ -624,6 +672,9 @@ class Service {
   }
 
   handoff_t* h_ = nullptr;
+  std::uint32_t index_ = 0;
+  std::uint32_t lane_count_ = 1;
+  std::vector<std::unique_ptr<Service>> others_;
   std::function<void(int, std::string_view)> log_;
   std::function<Saved(SessionId)> save_;
   std::function<void(Adopted)> restore_, update_;

@@ -21,7 +21,10 @@
 // not turn (handoff_dispatch() comes back when the switch is decided), so neither timers nor
 // other handles of the service run either.
 //
-// Everything here belongs to the loop's thread.
+// Everything here belongs to the loop's thread. A service with several loops (Options::lanes) has a
+// Host for each, on Service::lane(i): all are made and told what to listen to on one thread, then
+// comes Service::start(), then on each thread Host::start() and the loop. All of them accept from
+// the same listeners; a connection stays with the loop that accepted it.
 #ifndef HANDOFF_UV_HPP
 #define HANDOFF_UV_HPP
 
@@ -76,7 +79,8 @@ class Stream {
   void resume();
   // The session is in the middle of something: at an upgrade it stays with this process, and moves
   // once release() was called. Until then it works as ever; so it does not matter if nobody
-  // upgrades. What other sessions or sections share with it is in the newer process by then.
+  // upgrades. What other sessions or sections share with it is in the newer process by then. Throws
+  // in a service with several lanes.
   void hold();
   void release();
 
@@ -146,7 +150,8 @@ class Host {
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
 
-  // Before start(). A listener and the kind of session that it accepts. create: a Create; restore:
+  // Before start(). A listener and the kind of session that it accepts; with several lanes the same
+  // ones on each, at the address of lane 0. create: a Create; restore:
   // a Restore, best one that returns a final class by its own type: if that has no on_open(),
   // nothing needs to be told to each of its sessions at the switch, however many there are.
   template <class MakeNew, class MakeAgain>
@@ -159,7 +164,7 @@ class Host {
   void listen(const std::string& name, const std::string& address, MakeNew&& create,
               MakeAgain&& restore, ListenOptions options) {
     using Made = typename std::invoke_result_t<MakeAgain&, std::string_view>::element_type;
-    service_.listener(name, address);
+    if (service_.index() == 0) service_.listener(name, address);
     restores_[options.kind] = {std::forward<MakeAgain>(restore), !opens_silently<Made>()};
     listeners_.push_back(std::make_unique<Listener>(
         Listener{name, std::forward<MakeNew>(create), std::move(options), -1}));
@@ -480,6 +485,7 @@ class Host {
     if (!over()) flush();
   }
   void on_events() {
+    if (over()) return;  // the handoff ended in this very turn, and the set was ready in it, too
     std::array<epoll_event, 256> events;
     const int n = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), 0);
     in_batch_ = true;
@@ -552,7 +558,9 @@ class Host {
   }
   // Streams and listeners share the set; the lowest bit of the address tells them apart.
   void watch_listener(Listener& listener) {
-    watch(EPOLL_CTL_ADD, listener.fd, EPOLLIN, reinterpret_cast<std::uintptr_t>(&listener) | 1);
+    // Not every loop need wake up for a connection.
+    const std::uint32_t events = service_.lanes() > 1 ? EPOLLIN | EPOLLEXCLUSIVE : EPOLLIN;
+    watch(EPOLL_CTL_ADD, listener.fd, events, reinterpret_cast<std::uintptr_t>(&listener) | 1);
   }
   void read_from(Stream& s) {
     if (s.closing_) {

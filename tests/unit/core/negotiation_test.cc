@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "core/lanes.h"
+
 namespace handoff::core {
 namespace {
 
@@ -186,6 +188,28 @@ TEST(NegotiationTest, RefusesAnotherLane) {
   Offer heir = offer({});
   heir.lane = 1;
   expect_refused(offer({}), heir, Code::kProtocol, "lanes");
+}
+
+TEST(NegotiationTest, TheNumbersOfLanesMayDiffer) {
+  Offer donor = offer({});
+  Offer heir = offer({});
+  donor.lanes = 2;
+  heir.lanes = 3;
+  EXPECT_TRUE(negotiate(donor, heir));
+  heir.lanes = 0;
+  expect_refused(donor, heir, Code::kProtocol, "lanes");
+  heir.lanes = kMaxLanes + 1;
+  expect_refused(donor, heir, Code::kProtocol, "lanes");
+}
+
+TEST(NegotiationTest, RefusesLanesThatWouldTakeMoreChannelsThanAFrameHasFds) {
+  Offer donor = offer({});
+  Offer heir = offer({});
+  donor.lanes = 63;
+  heir.lanes = 64;
+  expect_refused(donor, heir, Code::kRejected, "too many channels");
+  donor.lanes = 64;
+  EXPECT_TRUE(negotiate(donor, heir));
 }
 
 TEST(ChainTest, FindsTheShortestWayInBothDirections) {

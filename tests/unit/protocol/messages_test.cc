@@ -126,12 +126,16 @@ TEST(MessagesTest, NumbersGoBothWays) {
   EXPECT_EQ(2U, as_protobuf<v1::Copied>(encode(Copied{1, 2})).sessions());
   EXPECT_EQ(5U, as_protobuf<v1::Prepare>(encode(Prepare{1, 2, 3, 4, 5})).budget_us());
   EXPECT_EQ(3U, as_protobuf<v1::Prepare>(encode(Prepare{1, 2, 3, 4, 5})).checksum());
+  EXPECT_EQ(3U, as_protobuf<v1::Lanes>(encode(Lanes{2, 3})).heir());
+  EXPECT_EQ(9U, as_protobuf<v1::LanePrepare>(encode(LanePrepare{8, 9})).checksum());
   EXPECT_EQ(6U, as_protobuf<v1::Ack>(encode(Ack{6})).frames());
   EXPECT_EQ(7U, as_protobuf<v1::Prepared>(encode(Prepared{7})).sessions());
   EXPECT_EQ(4U, decode<SectionChunk>(encode(SectionChunk{1, 2, 3, 4}))->checksum);
   EXPECT_EQ(9U, decode<Ring>(encode(Ring{8, 9}))->slot_size);
   EXPECT_EQ(5U, decode<Prepare>(encode(Prepare{1, 2, 3, 4, 5}))->budget_us);
   EXPECT_EQ(2U, decode<Copied>(encode(Copied{1, 2}))->sessions);
+  EXPECT_EQ(2U, decode<Lanes>(encode(Lanes{2, 3}))->donor);
+  EXPECT_EQ(8U, decode<LanePrepare>(encode(LanePrepare{8, 9}))->sessions);
   EXPECT_EQ(6U, decode<Ack>(encode(Ack{6}))->frames);
   EXPECT_EQ(7U, decode<Prepared>(encode(Prepared{7}))->sessions);
 }

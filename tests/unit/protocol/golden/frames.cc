@@ -127,6 +127,8 @@ std::vector<Frame> channel_frames() {
       {Type::kPrepare, "late", 0,
        encode(protocol::Prepare{1000, 12, 0xfedcba9876543210, 123456789012345, 250000, 3})},
       {Type::kRelease, "", 0, ""},
+      {Type::kLanes, "", 5, encode(protocol::Lanes{2, 3})},
+      {Type::kLanePrepare, "", 0, encode(protocol::LanePrepare{500, 0xfedcba9876543210})},
       {Type::kAck, "", 0, encode(protocol::Ack{300})},
       {Type::kCopied, "", 0, encode(protocol::Copied{1, 1000})},
       {Type::kPrepared, "", 0, encode(protocol::Prepared{1000})},

@@ -1,0 +1,166 @@
+#include "lane_service.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <exception>
+#include <map>
+#include <memory>
+#include <thread>
+#include <vector>
+
+namespace handoff::test {
+namespace {
+
+struct Connection {
+  int fd = -1;
+  std::uint64_t lines = 0;
+  std::string input;
+  std::string output;
+};
+
+// Connections that each lane has accepted: they take turns, so that all have some.
+using Accepted = std::vector<std::atomic<int>>;
+
+class LaneLoop {
+ public:
+  LaneLoop(Service& service, const LaneServiceOptions& options, Accepted& accepted)
+      : service_(service), options_(options), accepted_(accepted), lane_(service.index()) {
+    service_.on_save([this](SessionId id) { return save(id); });
+    service_.on_restore([this](Adopted a) { restore(a); });
+    if (options.early_restore) service_.on_update([this](Adopted a) { restore(a); });
+    service_.on_drop([this](SessionId id) { close(id); });
+    if (options.on_freeze) service_.on_freeze([this] { options_.on_freeze(lane_); });
+    if (options.on_thaw) service_.on_thaw([this] { options_.on_thaw(lane_); });
+    service_.on_retired([this](std::uint64_t) { close_all(); });
+    service_.on_stop([this](std::uint64_t) { close_all(); });
+  }
+
+  // True unless the handoff to this process failed.
+  bool run() {
+    try {
+      service_.wait();
+    } catch (const Exception& e) {
+      if (e.code() == HANDOFF_ERR_ABORTED) return false;
+      throw;
+    }
+    listener_ = service_.named_fd("public");
+    while (!done_) turn();
+    return true;
+  }
+
+ private:
+  Saved save(SessionId id) {
+    if (options_.on_save) options_.on_save(lane_);
+    const Connection& c = connections_.at(id);
+    Saved saved(std::to_string(c.lines));
+    saved.input = c.input;
+    saved.output = c.output;
+    return saved;
+  }
+  void restore(Adopted& a) {
+    if (options_.on_restore) options_.on_restore(lane_);
+    Connection& c = connections_[a.id()];
+    const int fd = a.take_fd();
+    if (fd >= 0) c.fd = fd;
+    c.lines = std::stoull(std::string(a.state()));
+    c.input = a.input();
+    c.output = a.output();
+  }
+  void close(SessionId id) {
+    const auto it = connections_.find(id);
+    if (it == connections_.end()) return;
+    ::close(it->second.fd);
+    connections_.erase(it);
+  }
+  void close_all() {
+    while (!connections_.empty()) close(connections_.begin()->first);
+    done_ = true;
+  }
+
+  void turn() {
+    std::vector<pollfd> fds{{service_.fd(), POLLIN, 0}, {listener_, POLLIN, 0}};
+    std::vector<SessionId> ids;
+    for (auto& [id, c] : connections_) {
+      fds.push_back({c.fd, static_cast<short>(c.output.empty() ? POLLIN : POLLIN | POLLOUT), 0});
+      ids.push_back(id);
+    }
+    if (::poll(fds.data(), fds.size(), -1) < 0) return;
+    if (fds[1].revents != 0) accept();
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      if (fds[2 + i].revents != 0) serve(ids[i]);
+    }
+    if (fds[0].revents != 0) service_.dispatch();
+  }
+  void accept() {
+    for (const auto& others : accepted_) {
+      if (others < accepted_[lane_]) return;  // its turn
+    }
+    const int fd = ::accept4(listener_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) return;  // another lane was faster
+    ++accepted_[lane_];
+    const std::uint32_t flags = (options_.tracked ? HANDOFF_SESSION_TRACKED : 0) |
+                                (options_.independent ? HANDOFF_SESSION_INDEPENDENT : 0);
+    connections_[service_.session_open(fd, flags)].fd = fd;
+  }
+  void serve(SessionId id) {
+    Connection& c = connections_.at(id);
+    char buffer[4096];
+    const ssize_t n = ::recv(c.fd, buffer, sizeof buffer, MSG_DONTWAIT);
+    if (n == 0 || (n < 0 && errno != EAGAIN)) {
+      service_.session_closed(id);
+      close(id);
+      return;
+    }
+    if (n > 0) c.input.append(buffer, static_cast<std::size_t>(n));
+    std::size_t end = 0;
+    while ((end = c.input.find('\n')) != std::string::npos) {
+      const std::string line = c.input.substr(0, end);
+      c.input.erase(0, end + 1);
+      if (line == "hang" && options_.on_hang) options_.on_hang(lane_);
+      c.output += std::to_string(++c.lines) + " " +
+                  (line == "who" ? options_.version + "." + std::to_string(lane_) : line) + "\n";
+    }
+    while (!c.output.empty()) {
+      const ssize_t sent =
+          ::send(c.fd, c.output.data(), c.output.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+      if (sent <= 0) break;
+      c.output.erase(0, static_cast<std::size_t>(sent));
+    }
+    if (options_.tracked) service_.session_touch(id);
+  }
+
+  Service& service_;
+  const LaneServiceOptions& options_;
+  Accepted& accepted_;
+  const std::uint32_t lane_;
+  int listener_ = -1;
+  std::map<SessionId, Connection> connections_;
+  bool done_ = false;
+};
+
+}  // namespace
+
+int run_lane_service(const LaneServiceOptions& options) {
+  auto service =
+      Service::open({.name = "test", .version = options.version, .lanes = options.lanes});
+  service->listener("public", "tcp:127.0.0.1:0");
+  if (options.adjust) options.adjust(*service);
+  Accepted accepted(options.lanes);
+  std::vector<std::unique_ptr<LaneLoop>> loops;
+  for (std::uint32_t i = 0; i < options.lanes; ++i) {
+    loops.push_back(std::make_unique<LaneLoop>(service->lane(i), options, accepted));
+  }
+  service->start();
+  std::vector<std::thread> threads;
+  for (std::uint32_t i = 1; i < options.lanes; ++i) {
+    threads.emplace_back([&loop = *loops[i]] { (void)loop.run(); });
+  }
+  const bool ran = loops[0]->run();
+  for (std::thread& thread : threads) thread.join();
+  return ran ? 0 : 3;
+}
+
+}  // namespace handoff::test
