@@ -24,6 +24,7 @@ json listeners(const std::vector<Plan::Listener>& all) {
 json state_json(const Plan::State& state) {
   return {{"kind", state.name},
           {"section", state.section},
+          {"region", state.region},
           {"claimed", state.claimed},
           {"from", or_null(state.from)},
           {"travels", or_null(state.travels)},
@@ -62,6 +63,7 @@ json plan_json(const std::string& service, const Plan& plan, const Report& repor
   for (const protocol::Amount& amount : plan.amounts) {
     amounts.push_back({{"kind", amount.name},
                        {"section", amount.section},
+                       {"region", amount.region},
                        {"count", amount.count},
                        {"bytes", amount.bytes}});
   }
@@ -89,6 +91,7 @@ json plan_json(const std::string& service, const Plan& plan, const Report& repor
           {"bytes",
            {{"sessions", plan.session_bytes},
             {"sections", plan.section_bytes},
+            {"regions", plan.region_bytes},
             {"kinds", std::move(amounts)}}},
           {"phases_us", {{"start", to_us(report.start)}, {"copy", to_us(report.copy)}}},
           {"blackout_us", switch_json(plan)},

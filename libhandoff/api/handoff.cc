@@ -12,6 +12,7 @@
 using handoff::Result;
 using handoff::UniqueFd;
 using handoff::io::Lane;
+using handoff::io::Region;
 using handoff::io::Registry;
 using handoff::io::Service;
 
@@ -95,6 +96,24 @@ int append(std::string& to, const void* data, std::size_t length) noexcept {
   } catch (...) {
     return -ENOMEM;
   }
+}
+
+const Region* find_region(const handoff_t* h, const char* name) noexcept {
+  if (h == nullptr || name == nullptr) return nullptr;
+  return h->service->registry().find_region(name);
+}
+
+template <class F>
+int with_region(handoff_t* h, const char* name, F&& f) noexcept {
+  if (name == nullptr) return -EINVAL;
+  return run(h, [&](Service& s) -> Result<void> {
+    Region* const region = s.registry().find_region(name);
+    if (region == nullptr) {
+      return handoff::fail(HANDOFF_ERR_UNKNOWN,
+                           "region '" + std::string(name) + "' was not declared");
+    }
+    return f(s, *region);
+  });
 }
 
 bool section_ops_complete(const handoff_section_ops& ops) {
@@ -228,6 +247,21 @@ int handoff_section(handoff_t* h, const char* name, const uint32_t* reads, size_
   });
 }
 
+int handoff_region(handoff_t* h, const char* name, const uint32_t* reads, size_t n_reads,
+                   uint32_t version, size_t max_size, const struct handoff_region_ops* ops,
+                   void* user) {
+  if (name == nullptr || reads == nullptr || n_reads == 0) return -EINVAL;
+  if (ops != nullptr && ops->size < sizeof *ops) return -EINVAL;
+  return declare(h, [&](Registry& r) {
+    return r.declare_region({.name = name,
+                             .reads = {reads, reads + n_reads},
+                             .version = version,
+                             .max_size = max_size,
+                             .ops = ops == nullptr ? handoff_region_ops{} : *ops,
+                             .user = user});
+  });
+}
+
 int handoff_set_callbacks(handoff_t* h, const struct handoff_callbacks* callbacks, void* user) {
   if (callbacks == nullptr) return -EINVAL;
   return run_lane(h, [&](handoff_t& handle) {
@@ -287,6 +321,46 @@ const char* handoff_named_address(const handoff_t* h, const char* name) {
   } catch (...) {
     return nullptr;
   }
+}
+
+void* handoff_region_data(const handoff_t* h, const char* name) {
+  const Region* const region = find_region(h, name);
+  return region == nullptr ? nullptr : region->data();
+}
+
+size_t handoff_region_size(const handoff_t* h, const char* name) {
+  const Region* const region = find_region(h, name);
+  return region == nullptr ? 0 : region->size();
+}
+
+uint32_t handoff_region_version(const handoff_t* h, const char* name) {
+  const Region* const region = find_region(h, name);
+  return region == nullptr ? 0 : region->version();
+}
+
+int handoff_region_adopted(const handoff_t* h, const char* name) {
+  const Region* const region = find_region(h, name);
+  return region != nullptr && region->adopted() ? 1 : 0;
+}
+
+int handoff_region_grow(handoff_t* h, const char* name, size_t size) {
+  return with_region(h, name, [&](Service& s, Region& region) -> Result<void> {
+    const bool serves = s.state() == HANDOFF_STATE_OWNER || s.state() == HANDOFF_STATE_DONOR;
+    if (!serves && !region.owned()) {
+      return handoff::fail(HANDOFF_ERR_ORDER,
+                           "region '" + region.name() + "' is not this process's to grow");
+    }
+    return region.grow(size);
+  });
+}
+
+int handoff_region_set_version(handoff_t* h, const char* name, uint32_t version) {
+  return with_region(h, name, [&](Service& s, Region& region) -> Result<void> {
+    if (s.state() == HANDOFF_STATE_DONOR) {
+      return handoff::fail(-EBUSY, "a handoff is under way, in the layout that it began with");
+    }
+    return region.set_version(version);
+  });
 }
 
 int handoff_attach(handoff_t* h, const char* name, int fd) {

@@ -7,13 +7,14 @@
 
 namespace handoff::core {
 
-// A kind of session, or a section.
+// A kind of session, a section, or a region.
 struct Kind {
   std::string name;
   bool section = false;
-  std::uint32_t version = 0;               // sessions: this release's own
+  std::uint32_t version = 0;               // sessions: this release's own; regions: the layout
   std::vector<std::uint32_t> reads = {};   // versions that it can take
   std::vector<std::uint32_t> writes = {};  // versions that it can give
+  bool region = false;
 };
 
 // A listener or another fd that goes by a name; inode and device are its identity (I6).

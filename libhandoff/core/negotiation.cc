@@ -19,7 +19,10 @@ std::string list(const std::vector<std::uint32_t>& versions) {
 }
 
 std::string describe(const Kind& kind) {
-  return (kind.section ? "section '" : "session kind '") + kind.name + "'";
+  return (kind.section  ? "section '"
+          : kind.region ? "region '"
+                        : "session kind '") +
+         kind.name + "'";
 }
 
 std::set<std::uint32_t> reachable(const std::vector<Step>& steps, std::uint32_t from,
@@ -76,7 +79,7 @@ std::string chain_text(std::uint32_t from, std::uint32_t to) {
 
 const Kind* find_kind(const Manifest& in, const Kind& like) {
   const auto found = std::find_if(in.kinds.begin(), in.kinds.end(), [&](const Kind& k) {
-    return k.name == like.name && k.section == like.section;
+    return k.name == like.name && k.section == like.section && k.region == like.region;
   });
   return found == in.kinds.end() ? nullptr : &*found;
 }
@@ -157,9 +160,10 @@ std::vector<std::uint32_t> link_versions(const Manifest& giver, const Manifest& 
   std::vector<std::uint32_t> out;
   for (const Kind& kind : giver.kinds) {
     const auto other = std::find_if(taker.kinds.begin(), taker.kinds.end(), [&](const Kind& k) {
-      return k.name == kind.name && !k.section;
+      return k.name == kind.name && !k.section && !k.region;
     });
-    out.push_back(kind.section || other == taker.kinds.end() ? 0 : travels_as(kind, *other));
+    const bool shared = kind.section || kind.region;
+    out.push_back(shared || other == taker.kinds.end() ? 0 : travels_as(kind, *other));
   }
   return out;
 }

@@ -42,7 +42,7 @@ const Kind* find_kind(const Manifest& in, const Kind& like);
 std::string chain_text(std::uint32_t from, std::uint32_t to);
 
 // What can go over a link from one to the other: for each of the giver's kinds the version, 0 for
-// one that can't go. Sections never do.
+// one that can't go. Sections and regions never do.
 std::vector<std::uint32_t> link_versions(const Manifest& giver, const Manifest& taker);
 
 // The steps that convert one kind of state: N to N+1 and N+1 to N.

@@ -130,6 +130,8 @@ Result<Copier::Pumped> Copier::pump() {
   switch (stage_) {
     case Stage::kNamed:
       return send_named();
+    case Stage::kRegions:
+      return send_region();
     case Stage::kRing:
       return send_ring();
     case Stage::kSessions:
@@ -162,6 +164,7 @@ Result<Copier::Pumped> Copier::outcome(const Result<Channel::Sent>& sent) const 
 }
 
 Result<Copier::Pumped> Copier::send_named() {
+  if (first_fd_at_ns_ == 0) first_fd_at_ns_ = now_ns();
   protocol::Listeners message;
   message.total = named_total_;
   std::vector<int> fds;
@@ -180,11 +183,39 @@ Result<Copier::Pumped> Copier::send_named() {
   const auto sent = outcome(channel_.send(Type::kListeners, encode(message), fds));
   if (sent && *sent == Pumped::kSent) {
     named_.resize(named_.size() - n);
-    if (named_.empty()) {
-      stage_ = registry_.sections.empty() ? Stage::kSessions : Stage::kRing;
-    }
+    if (named_.empty()) stage_ = Stage::kRegions;
   }
   return sent;
+}
+
+Result<Copier::Pumped> Copier::send_region() {
+  for (; region_ < registry_.regions.size(); ++region_) {
+    Region& region = registry_.regions[region_];
+    if (region_version(region_) == 0) {
+      registry_.log(HANDOFF_LOG_WARNING,
+                    "region '" + region.name() +
+                        "' is not handed over: the heir does not take the layout that it has");
+      continue;
+    }
+    if (!region.owned()) {  // the last donor died, and there was no memory for a new one
+      if (const auto ok = region.start_empty(); !ok) return Failure(ok.error());
+    }
+    const auto announced = region.announce(
+        static_cast<std::uint32_t>(registry_.kinds.size() + registry_.sections.size() + region_));
+    if (!announced) return Failure(announced.error());
+    const int fd = region.fd();
+    const auto sent = outcome(channel_.send(Type::kRegion, encode(*announced), {&fd, 1}));
+    if (sent && *sent == Pumped::kSent) ++region_;
+    return sent;
+  }
+  stage_ = registry_.sections.empty() ? Stage::kSessions : Stage::kRing;
+  return pump();
+}
+
+void Copier::let_go() {
+  for (std::size_t i = 0; i < registry_.regions.size(); ++i) {
+    if (region_version(i) != 0) registry_.regions[i].let_go();
+  }
 }
 
 Result<Copier::Pumped> Copier::send_ring() {
@@ -202,7 +233,8 @@ Result<Copier::Pumped> Copier::send_ring() {
 }
 
 Result<void> Copier::add_session(std::uint64_t id, SessionEntry& entry) {
-  if (rehearsal_ != nullptr && !entry.copied) {
+  // The heir, which has more to do for each session than this side, spares itself most of this.
+  if (!entry.copied) {
     if (auto ok = check_fd(registry_, id, entry); !ok) return ok;
   }
   const auto saved = save_session(registry_, id, entry, versions_[entry.kind], saved_);
@@ -233,15 +265,6 @@ void Copier::take_back() {
     entry.saved_hash = 0;
     queue_.push_back(id);
   }
-}
-
-// The kernel refuses the whole frame for one bad fd.
-Failure Copier::who_is_to_blame(const Error& error) const {
-  for (const std::uint64_t id : batch_.first) {
-    const auto ok = check_fd(registry_, id, registry_.sessions.at(id));
-    if (!ok) return Failure(ok.error());
-  }
-  return Failure(error);
 }
 
 Result<Copier::Pumped> Copier::send_sessions() {
@@ -281,7 +304,6 @@ Result<Copier::Pumped> Copier::send_sessions() {
     return pump();
   }
   const auto sent = outcome(channel_.send(Type::kSessions, batch_.body, batch_.fds));
-  if (!sent && sent.error().code == -EBADF) return who_is_to_blame(sent.error());
   if (!sent || *sent != Pumped::kSent) {
     take_back();
     return sent;

@@ -1,9 +1,9 @@
 // The donor's copy: what has to go over, packed into frames, one at a time.
 //
 // A round begins with everything (round 1) or with what has changed since it was sent; the round in
-// the freeze is the delta. In each, in this order: named fds and the ring (round 1), sessions,
-// section chunks, CopyEnd or, at the last, Prepare. At most kWindow frames are unacknowledged,
-// which bounds the fds in flight and says which slots of the ring are free.
+// the freeze is the delta. In each, in this order: named fds, regions and the ring (round 1),
+// sessions, section chunks, CopyEnd or, at the last, Prepare. At most kWindow frames are
+// unacknowledged, which bounds the fds in flight and says which slots of the ring are free.
 //
 // With several lanes each channel has a copier for its share of a lane's sessions; that of the main
 // channel has all the rest as well, and its Prepare waits for the others.
@@ -76,12 +76,16 @@ class Copier : public SessionObserver {
   bool acknowledge(std::uint64_t frames);
   // Ends the sections' copy; moved says whether they are the heir's now. Idempotent.
   void end(bool moved);
+  // The heir has taken over: its regions are no longer mapped here.
+  void let_go();
 
   std::uint32_t round() const { return round_; }
   std::uint64_t dirty() const { return next_.size() + closed_.size(); }
   std::uint64_t at_heir() const { return at_heir_; }
   std::uint64_t sessions_sent() const { return sessions_sent_; }
   std::uint64_t bytes() const { return bytes_; }
+  // When the first fds were about to go; 0 before.
+  std::uint64_t first_fd_at_ns() const { return first_fd_at_ns_; }
   // Sessions that stay here: held, or of a kind that the heir can't read. From the freeze on.
   const std::vector<std::uint64_t>& staying() const { return staying_; }
 
@@ -89,7 +93,7 @@ class Copier : public SessionObserver {
   void session_closed(std::uint64_t id, const SessionEntry& entry) override;
 
  private:
-  enum class Stage : std::uint8_t { kNamed, kRing, kSessions, kSections, kEnd, kDone };
+  enum class Stage : std::uint8_t { kNamed, kRegions, kRing, kSessions, kSections, kEnd, kDone };
   // One Sessions frame in the making; its memory serves for the next one.
   struct Batch : PackedSessions {
     std::vector<std::uint64_t> ids;
@@ -99,17 +103,20 @@ class Copier : public SessionObserver {
   };
 
   Result<Pumped> send_named();
+  Result<Pumped> send_region();
   Result<Pumped> send_ring();
   Result<Pumped> send_sessions();
   Result<Pumped> send_section();
   Result<Pumped> send_end();
   Result<void> add_session(std::uint64_t id, SessionEntry& entry);
   void take_back();
-  Failure who_is_to_blame(const Error& error) const;
   bool stays(std::uint64_t id, const SessionEntry& entry) const;
   void leave_behind();
   std::uint32_t section_version(std::size_t i) const {
     return versions_[registry_.kinds.size() + i];
+  }
+  std::uint32_t region_version(std::size_t i) const {
+    return versions_[registry_.kinds.size() + registry_.sections.size() + i];
   }
   Result<Pumped> outcome(const Result<Channel::Sent>& sent) const;
 
@@ -139,6 +146,7 @@ class Copier : public SessionObserver {
   std::size_t named_total_ = 0;
   RingMemory ring_;
   std::size_t section_ = 0;
+  std::size_t region_ = 0;
   std::uint32_t waiting_chunk_ = 0;  // length of a chunk that is in its slot and not yet sent
   bool sections_begun_ = false;
   std::uint64_t chunks_ = 0;
@@ -147,6 +155,7 @@ class Copier : public SessionObserver {
   std::uint64_t bytes_ = 0;
   Batch batch_;
   handoff_saved saved_;
+  std::uint64_t first_fd_at_ns_ = 0;
   std::uint64_t frozen_at_ns_ = 0;
   std::uint64_t budget_us_ = 0;
   int deed_fd_ = -1;  // borrowed

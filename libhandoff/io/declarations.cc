@@ -29,7 +29,7 @@ Result<void> Registry::set_names(std::string service_name, std::string release_n
 bool Registry::name_taken(const std::string& name) const {
   const auto same = [&](const auto& other) { return other.name == name; };
   return std::any_of(kinds.begin(), kinds.end(), same) ||
-         std::any_of(sections.begin(), sections.end(), same);
+         std::any_of(sections.begin(), sections.end(), same) || find_region(name) != nullptr;
 }
 
 Result<void> Registry::declare_named(const std::string& name, const std::string& address) {
@@ -82,6 +82,17 @@ Result<void> Registry::declare_section(SectionDecl section) {
     return fail(HANDOFF_ERR_DUPLICATE, "'" + section.name + "' is declared already");
   }
   sections.push_back(std::move(section));
+  return {};
+}
+
+Result<void> Registry::declare_region(RegionDecl region) {
+  if (auto ok = check_name("the region", region.name); !ok) return ok;
+  if (region.version == 0) return fail(-EINVAL, "layouts count from 1");
+  if (region.max_size == 0) return fail(-EINVAL, "region '" + region.name + "': max_size is 0");
+  if (name_taken(region.name)) {
+    return fail(HANDOFF_ERR_DUPLICATE, "'" + region.name + "' is declared already");
+  }
+  regions.emplace_back(std::move(region));
   return {};
 }
 

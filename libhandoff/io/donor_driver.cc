@@ -266,7 +266,8 @@ DonorEvent DonorDriver::greet(std::string_view body) {
                                     offer_of(*hello));
   if (!plan) return refused(plan.error());
   const core::Lanes lanes{registry_.lanes, hello->lanes};
-  const std::uint64_t needed = sessions() + named + lanes.channels() + kSpareFds;
+  const std::uint64_t needed =
+      sessions() + named + registry_.regions.size() + lanes.channels() + kSpareFds;
   if (needed > hello->fds_max) {
     return refused({Code::kResources, "the new process may open " + std::to_string(hello->fds_max) +
                                           " fds and needs about " + std::to_string(needed) +
@@ -541,6 +542,7 @@ void DonorDriver::report_rehearsal() {
 
 void DonorDriver::finish_retired() {
   copier_->end(true);
+  copier_->let_go();
   registry_.observer = nullptr;
   const std::uint64_t sessions = at_heir();
   const std::uint64_t lost = donor_.heir_lost() ? sessions : 0;
@@ -550,7 +552,8 @@ void DonorDriver::finish_retired() {
               .bytes = copier_->bytes() + lanes_.bytes(),
               .frozen_at_ns = frozen_at_ns_,
               .lost = lost,
-              .heir_died = donor_.heir_lost()};
+              .heir_died = donor_.heir_lost(),
+              .first_fd_at_ns = copier_->first_fd_at_ns()};
   left_ = copier_->staying().size();
   if (stays()) {
     finish_late();
@@ -582,6 +585,10 @@ std::optional<core::Reason> DonorDriver::not_progressive() const {
   if (!registry_.can_hold()) return no("a service with the callbacks for late sessions");
   if (!registry_.sections.empty()) {
     return no("a service without sections: '" + registry_.sections[0].name +
+              "' is shared by all sessions");
+  }
+  if (!registry_.regions.empty()) {
+    return no("a service without regions: '" + registry_.regions[0].name() +
               "' is shared by all sessions");
   }
   for (const auto& [id, entry] : registry_.sessions) {

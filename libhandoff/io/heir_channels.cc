@@ -131,7 +131,7 @@ void HeirChannels::keep_unmoved() {
   for (auto& line : lines_) line->stage.keep_unmoved_sessions(0);
 }
 void HeirChannels::adopt() {
-  for (auto& line : lines_) line->stage.adopt_all();
+  for (auto& line : lines_) line->stage.adopt_sessions();
 }
 void HeirChannels::drop() {
   for (auto& line : lines_) line->stage.drop_sessions();

@@ -224,7 +224,7 @@ void HeirDriver::acknowledge(bool now) {
 
 HeirEvent HeirDriver::understand(Channel::Message& message) {
   const Type type = message.header.type;
-  const bool takes_fds = type == Type::kListeners || type == Type::kRing ||
+  const bool takes_fds = type == Type::kListeners || type == Type::kRegion || type == Type::kRing ||
                          type == Type::kSessions || type == Type::kPrepare || type == Type::kLanes;
   if (!takes_fds && !message.fds.empty()) {
     return malformed("the donor sent fds with " + protocol::type_name(type));
@@ -253,6 +253,8 @@ HeirEvent HeirDriver::understand(Channel::Message& message) {
     }
     case Type::kLanes:
       return applied(lanes_.open(message.body, message.fds, rehearsal_.has_value()));
+    case Type::kRegion:
+      return applied(stage_.apply_region(message.body, message.fds));
     case Type::kRing:
       return applied(stage_.apply_ring(message.body, message.fds));
     case Type::kSessions:
@@ -478,8 +480,8 @@ void HeirDriver::perform(F effect) {
     case F::kRun:
       failpoint::hit("heir.run.before");
       adopted_ = stage_.sessions();
-      lanes_.run(keep_);  // side by side
       stage_.adopt_all();
+      lanes_.run(keep_);  // what the service has as a whole is its own by now
       failpoint::hit("heir.run.after");
       return;
     case F::kSendAbort: {

@@ -24,6 +24,7 @@ Registry::Registry(Declared& declared)
       named(declared.named),
       kinds(declared.kinds),
       sections(declared.sections),
+      regions(declared.regions),
       declared_(declared) {}
 
 Registry* Registry::calling() { return running; }
@@ -52,6 +53,7 @@ Result<core::Manifest> Registry::manifest(bool only_with_fd) const {
                          .reads = section.reads,
                          .writes = section.writes});
   }
+  for (const Region& region : regions) out.kinds.push_back(region.kind());
   for (const auto& [name, fd] : named) {
     core::Named n{.name = name, .address = fd.address};
     if (fd.fd.valid()) {
@@ -202,7 +204,20 @@ Failure Registry::failed_call(const std::string& what, int result) const {
               what + " failed: " + (reason_.empty() ? handoff_strerror(result) : reason_));
 }
 
+Region* Registry::find_region(std::string_view name) {
+  const auto it = std::find_if(regions.begin(), regions.end(),
+                               [&](const Region& region) { return region.name() == name; });
+  return it == regions.end() ? nullptr : &*it;
+}
+const Region* Registry::find_region(std::string_view name) const {
+  return const_cast<Registry*>(this)->find_region(name);
+}
+
 Result<void> Registry::bind_missing() {
+  for (Region& region : regions) {
+    if (region.owned() || region.taken()) continue;
+    if (const auto ok = region.start_empty(); !ok) return ok;
+  }
   for (auto& [name, entry] : named) {
     if (entry.fd.valid() || entry.address.empty()) continue;
     const auto address = core::parse_address(entry.address);

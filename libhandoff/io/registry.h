@@ -18,6 +18,7 @@
 #include "core/negotiation.h"
 #include "handoff/handoff.h"
 #include "io/declared.h"
+#include "io/region.h"
 #include "io/sessions.h"
 
 struct handoff_buffer {
@@ -56,6 +57,7 @@ class Registry {
   std::map<std::string, NamedFd>& named;
   std::vector<SessionKind>& kinds;
   std::vector<SectionDecl>& sections;
+  std::vector<Region>& regions;
   // This lane's own.
   Sessions sessions;
   handoff_callbacks callbacks{};
@@ -71,10 +73,11 @@ class Registry {
   Result<void> declare_kind(const std::string& name, std::uint32_t version);
   Result<void> declare_step(const std::string& kind, core::Step step, StateStep how);
   Result<void> declare_section(SectionDecl section);
+  Result<void> declare_region(RegionDecl region);
   Result<void> set_callbacks(const handoff_callbacks& given, void* user);
 
-  // The kinds, then the sections; the indices used on the wire. named: those that have an fd
-  // (a donor has them to give), or all (an heir claims them).
+  // The kinds, the sections, then the regions; the indices used on the wire. named: those that have
+  // an fd (a donor has them to give), or all (an heir claims them).
   Result<core::Manifest> manifest(bool only_with_fd) const;
   std::string describe(std::uint64_t id, std::uint32_t kind) const;
 
@@ -104,8 +107,12 @@ class Registry {
   Result<void> convert(const SessionKind& kind, std::uint32_t from, std::uint32_t to,
                        std::string& state);
 
-  // Binds the declared listeners that nobody gave.
+  // Binds the declared listeners that nobody gave, and makes the regions.
   Result<void> bind_missing();
+
+  // nullptr if there is none of that name.
+  Region* find_region(std::string_view name);
+  const Region* find_region(std::string_view name) const;
 
   // Runs a callback of the service: what it throws or returns below 0 becomes an Error with the
   // reason that it gave. what: a text, or a function that gives it, called only for an Error.

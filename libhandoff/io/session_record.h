@@ -23,11 +23,10 @@ struct PackedSessions {
 // What the service saves of it, in the version that travels; into out, whose memory is used again.
 Result<void> save_session(Registry& registry, std::uint64_t id, const SessionEntry& entry,
                           std::uint32_t version, handoff_saved& out);
-// with_fd: the peer does not have its socket yet. It is the peer who looks whether that is still
-// the one announced (I6).
+// Whether its fd still is the socket that the session was opened with (I6). Before it is passed on.
+Result<void> check_fd(const Registry& registry, std::uint64_t id, const SessionEntry& entry);
+// with_fd: the peer does not have its socket yet.
 Result<void> pack_session(const Registry& registry, std::uint64_t id, const SessionEntry& entry,
                           const handoff_saved& saved, bool with_fd, PackedSessions& out);
-// The same look on this side: who is to blame, and what for.
-Result<void> check_fd(const Registry& registry, std::uint64_t id, const SessionEntry& entry);
 
 }  // namespace handoff::io

@@ -15,6 +15,7 @@ constexpr std::uint64_t kExpected = 65536;
 Failure malformed(std::string text) { return fail(HANDOFF_ERR_PROTOCOL, std::move(text)); }
 
 std::string name_of(const SectionDecl& section) { return "section '" + section.name + "'"; }
+std::string name_of(const Region& region) { return "region '" + region.name() + "'"; }
 
 }  // namespace
 
@@ -23,8 +24,11 @@ Result<void> Stage::set_kinds(const core::Manifest& donor,
   section_stays_.assign(registry_.sections.size(), false);
   for (std::size_t i = 0; i < donor.kinds.size(); ++i) {
     const core::Kind& kind = donor.kinds[i];
-    DonorKind mapped{.version = versions[i], .section = kind.section};
+    DonorKind mapped{.version = versions[i], .section = kind.section, .region = kind.region};
     if (mapped.version == 0) {  // it stays with the donor
+      if (const Region* const ours = registry_.find_region(kind.name); kind.region && ours) {
+        mapped.ours = static_cast<std::uint32_t>(ours - registry_.regions.data());
+      }
       kinds_.push_back(mapped);
       for (std::size_t s = 0; s < registry_.sections.size(); ++s) {
         if (kind.section && registry_.sections[s].name == kind.name) section_stays_[s] = true;
@@ -32,7 +36,11 @@ Result<void> Stage::set_kinds(const core::Manifest& donor,
       continue;
     }
     const auto same = [&](const auto& ours) { return ours.name == kind.name; };
-    if (kind.section) {
+    if (kind.region) {
+      const Region* const ours = registry_.find_region(kind.name);
+      if (ours == nullptr) return malformed("region " + kind.name + "?");
+      mapped.ours = static_cast<std::uint32_t>(ours - registry_.regions.data());
+    } else if (kind.section) {
       const auto it = std::find_if(registry_.sections.begin(), registry_.sections.end(), same);
       if (it == registry_.sections.end()) return malformed("section " + kind.name + "?");
       mapped.ours = static_cast<std::uint32_t>(it - registry_.sections.begin());
@@ -83,6 +91,22 @@ Result<void> Stage::apply_named(std::string_view body, std::vector<UniqueFd>& fd
     if (!internal) it->second.address = named.address;
     ++named_count_;
   }
+  return {};
+}
+
+Result<void> Stage::apply_region(std::string_view body, std::vector<UniqueFd>& fds) {
+  const auto message = protocol::decode<protocol::Region>(body);
+  if (!message) return Failure(message.error());
+  if (message->kind >= kinds_.size() || !kinds_[message->kind].region ||
+      kinds_[message->kind].version == 0) {
+    return malformed("Region: of no region");
+  }
+  if (fds.size() != 1) return malformed("Region: " + std::to_string(fds.size()) + " fds, not one");
+  const DonorKind& kind = kinds_[message->kind];
+  Region& region = registry_.regions[kind.ours];
+  const auto taken = region.take(std::move(fds[0]), *message, kind.version);
+  if (taken || rehearsal_ == nullptr || taken.error().code != HANDOFF_ERR_REJECTED) return taken;
+  (void)rehearsal_->refuse_part(name_of(region), taken.error());
   return {};
 }
 
@@ -161,7 +185,7 @@ void Stage::expect(std::uint64_t sessions) {
 Result<void> Stage::stage(const protocol::Session& record, std::vector<UniqueFd>& fds,
                           std::size_t& next_fd) {
   const auto who = [&] { return "session " + std::to_string(record.id); };
-  if (record.kind >= kinds_.size() || kinds_[record.kind].section ||
+  if (record.kind >= kinds_.size() || kinds_[record.kind].section || kinds_[record.kind].region ||
       kinds_[record.kind].version == 0) {
     return malformed(who() + " is of an unknown kind");
   }
@@ -172,14 +196,16 @@ Result<void> Stage::stage(const protocol::Session& record, std::vector<UniqueFd>
   UniqueFd fd;
   if (record.has_fd) {
     if (next_fd >= fds.size()) return malformed(who() + " came without its fd");
+    const bool at_an_end = next_fd == 0 || next_fd + 1 == fds.size();
     fd = std::move(fds[next_fd++]);
-    const auto identity = identity_of(fd.get());
-    if (!identity) return Failure(identity.error());
-    if (identity->inode != record.inode) {
-      return fail(HANDOFF_ERR_IDENTITY,
-                  who() +
-                      " is not the socket announced: its fd was closed at the donor and is another "
-                      "socket now; call handoff_session_closed() before close(2)");
+    // The donor has looked at each of them. What could go wrong since is that fds and records do
+    // not belong together, and then the ends do not, either.
+    if (at_an_end) {
+      const auto identity = identity_of(fd.get());
+      if (!identity) return Failure(identity.error());
+      if (identity->inode != record.inode) {
+        return fail(HANDOFF_ERR_IDENTITY, who() + " is not the socket announced");
+      }
     }
   }
   const DonorKind& kind = kinds_[record.kind];
@@ -364,6 +390,39 @@ std::vector<std::uint64_t> Stage::ids() const {
   return out;
 }
 
+// Frozen: the service may look at them. Whether one came at all is known now.
+Result<void> Stage::adopt_regions() {
+  for (const DonorKind& kind : kinds_) {
+    if (!kind.region) continue;
+    Region& region = registry_.regions[kind.ours];
+    const RegionDecl& declared = region.declared();
+    if (kind.version == 0) {
+      registry_.log(HANDOFF_LOG_WARNING,
+                    name_of(region) + " starts empty: this release does not take its layout");
+      if (rehearsal_ != nullptr) continue;
+      if (const auto ok = region.start_empty(); !ok) return ok;
+      reset(region);
+      continue;
+    }
+    if (!region.taken()) return malformed(name_of(region) + " never came");
+    if (rehearsal_ != nullptr) continue;
+    if (const auto measured = region.measure(); !measured) return measured;
+    if (declared.ops.adopt == nullptr) continue;
+    const auto ok = registry_.call(name_of(region) + ": adopt()", [&] {
+      const std::span<const std::byte> view = region.view();
+      return declared.ops.adopt(declared.user, region.version(), view.data(), view.size());
+    });
+    if (!ok) return Failure(ok.error());
+  }
+  return {};
+}
+
+void Stage::reset(const Region& region) {
+  const RegionDecl& declared = region.declared();
+  if (declared.ops.reset == nullptr) return;
+  registry_.tell("reset()", [&] { declared.ops.reset(declared.user); });
+}
+
 Result<void> Stage::restore_all() {
   if (const auto ok = restore_sessions(); !ok) return ok;
   for (std::size_t i = 0; i < registry_.sections.size(); ++i) {
@@ -378,6 +437,7 @@ Result<void> Stage::restore_all() {
     }
     if (const auto ok = finish(section); !ok) return ok;
   }
+  if (const auto ok = adopt_regions(); !ok) return ok;
   if (rehearsal_ == nullptr) return registry_.bind_missing();
   rehearsal_->try_missing(registry_);
   return {};
@@ -387,6 +447,11 @@ void Stage::count() {
   protocol::Rehearsed& notes = rehearsal_->notes;
   notes.amounts.clear();
   for (const DonorKind& kind : kinds_) {
+    if (kind.region) {
+      const Region& region = registry_.regions[kind.ours];
+      notes.amounts.push_back({region.name(), false, 1, region.view().size(), true});
+      continue;
+    }
     const std::string& name =
         kind.section ? registry_.sections[kind.ours].name : registry_.kinds[kind.ours].name;
     notes.amounts.push_back({name, kind.section, kind.chunks, kind.bytes});
@@ -417,6 +482,13 @@ void Stage::keep_unmoved(std::uint64_t expected) {
     });
     if (!ok) registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
   }
+  for (Region& region : registry_.regions) {
+    // It may have been torn in the middle of a change.
+    if (const auto ok = region.start_empty(); !ok) {
+      registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
+    }
+    reset(region);
+  }
   keep_unmoved_sessions(expected);
   const auto bound = registry_.bind_missing();
   if (!bound) registry_.log(HANDOFF_LOG_ERROR, bound.error().message);
@@ -443,6 +515,14 @@ void Stage::keep_unmoved_sessions(std::uint64_t expected) {
 }
 
 void Stage::adopt_all() {
+  adopt_sessions();
+  ring_ = {};
+  for (Region& region : registry_.regions) {
+    if (const auto ok = region.own(); !ok) registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
+  }
+}
+
+void Stage::adopt_sessions() {
   if (registry_.observer != nullptr) {  // a handoff is under way, and hears of them
     const std::vector<std::uint64_t> fresh = ids();
     registry_.sessions.take(arrived_);
@@ -452,7 +532,6 @@ void Stage::adopt_all() {
   } else {
     registry_.sessions.take(arrived_);
   }
-  ring_ = {};
 }
 
 Sessions::iterator Stage::lose(Sessions::iterator it) {
@@ -482,6 +561,7 @@ void Stage::drop_sessions() {
 
 void Stage::drop_all() {
   drop_sessions();
+  for (Region& region : registry_.regions) region.drop();
   registry_.close_named();
 }
 

@@ -1,4 +1,4 @@
-// The heir's staging area: sessions and sections as they arrive, before they are its own.
+// The heir's staging area: sessions, sections and regions as they arrive, before they are its own.
 //
 // Sessions whose service can be updated are restored at once, while the donor serves (the heir is
 // armed early); the others wait here with their state until it is final. What costs time for each
@@ -39,6 +39,7 @@ class Stage {
   // The messages of the copy. An Error is the peer's fault (HANDOFF_ERR_PROTOCOL and the like) or
   // the service's refusal.
   Result<void> apply_named(std::string_view body, std::vector<UniqueFd>& fds);
+  Result<void> apply_region(std::string_view body, std::vector<UniqueFd>& fds);
   Result<void> apply_ring(std::string_view body, std::vector<UniqueFd>& fds);
   Result<void> apply_sessions(std::string_view body, std::vector<UniqueFd>& fds);
   Result<void> apply_chunk(std::string_view body);
@@ -47,16 +48,19 @@ class Stage {
   // Ends of links that the donor passes on, by name; to be taken once.
   std::map<std::string, UniqueFd> take_internal() { return std::move(internal_); }
 
-  // Restores what is not yet, finishes the sections, binds listeners that no donor had.
+  // Restores what is not yet, finishes the sections, adopts the regions, binds listeners that no
+  // donor had.
   Result<void> restore_all();
   // After a donor's death in mid-copy: keeps independent sessions whose sockets have not moved
-  // since their snapshot, resets the others, empties the sections. expected: sessions that the
-  // donor had.
+  // since their snapshot, resets the others, empties sections and regions. expected: sessions
+  // that the donor had.
   void keep_unmoved(std::uint64_t expected);
   // The same for the sessions alone.
   void keep_unmoved_sessions(std::uint64_t expected);
-  // The sessions are this process's own: into the registry.
+  // The sessions are this process's own: into the registry; and the regions with them.
   void adopt_all();
+  // The same for the sessions alone.
+  void adopt_sessions();
   // The handoff failed.
   void drop_all();
   // A rehearsal: everything that came, counted.
@@ -100,6 +104,7 @@ class Stage {
     std::uint32_t ours = 0;
     std::uint32_t version = 0;
     bool section = false;
+    bool region = false;
     std::uint64_t chunks = 0;
     std::uint64_t bytes = 0;
   };
@@ -119,6 +124,8 @@ class Stage {
   Sessions::iterator lose(Sessions::iterator it);
   void drop(std::uint64_t id, const SessionEntry& entry);
   bool unmoved(const SessionEntry& entry) const;
+  Result<void> adopt_regions();
+  void reset(const Region& region);
 
   Registry& registry_;
   Rehearsal* rehearsal_;

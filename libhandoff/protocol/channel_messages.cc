@@ -313,6 +313,38 @@ Result<SectionChunk> decode(std::string_view body) {
                              });
 }
 
+std::string encode(const Region& m) {
+  std::string out;
+  pbf_writer w(out);
+  w.add_uint32(1, m.kind);
+  w.add_uint64(2, m.inode);
+  w.add_uint64(3, m.device);
+  w.add_uint64(4, m.size);
+  return out;
+}
+
+template <>
+Result<Region> decode(std::string_view body) {
+  return parse<Region>("Region", body, [](Region& m, pbf_reader& r, std::uint32_t field) {
+    switch (field) {
+      case varint(1):
+        m.kind = u32(r);
+        return true;
+      case varint(2):
+        m.inode = r.get_uint64();
+        return true;
+      case varint(3):
+        m.device = r.get_uint64();
+        return true;
+      case varint(4):
+        m.size = r.get_uint64();
+        return true;
+      default:
+        return false;
+    }
+  });
+}
+
 std::string encode(const CopyEnd& m) {
   std::string out;
   pbf_writer w(out);

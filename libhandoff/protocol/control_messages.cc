@@ -254,6 +254,7 @@ std::string encode(const Retired& m) {
   w.add_uint64(5, m.frozen_at_ns);
   w.add_uint64(6, m.lost);
   w.add_bool(7, m.heir_died);
+  if (m.first_fd_at_ns != 0) w.add_uint64(8, m.first_fd_at_ns);
   return out;
 }
 
@@ -310,6 +311,7 @@ std::string encode(const Rehearsed& m) {
     a.add_bool(2, amount.section);
     a.add_uint64(3, amount.count);
     a.add_uint64(4, amount.bytes);
+    if (amount.region) a.add_bool(5, true);
   }
   w.add_uint64(11, m.spent_ns);
   w.add_uint64(12, m.finish_ns);

@@ -19,6 +19,7 @@ constexpr TypeName kNames[] = {
     {Type::kCopyEnd, "CopyEnd"},
     {Type::kPrepare, "Prepare"},
     {Type::kRelease, "Release"},
+    {Type::kRegion, "Region"},
     {Type::kLanes, "Lanes"},
     {Type::kLanePrepare, "LanePrepare"},
     {Type::kAck, "Ack"},

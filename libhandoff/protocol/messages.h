@@ -80,6 +80,12 @@ struct SectionChunk {
   std::uint32_t length = 0;
   std::uint64_t checksum = 0;
 };
+struct Region {
+  std::uint32_t kind = 0;
+  std::uint64_t inode = 0;
+  std::uint64_t device = 0;
+  std::uint64_t size = 0;
+};
 struct CopyEnd {
   std::uint32_t round = 0;
   std::uint64_t sessions = 0;
@@ -249,6 +255,7 @@ struct Retired {
   std::uint64_t frozen_at_ns = 0;
   std::uint64_t lost = 0;
   bool heir_died = false;
+  std::uint64_t first_fd_at_ns = 0;
 };
 struct Status {
   std::uint64_t query_id = 0;
@@ -270,6 +277,7 @@ struct Amount {
   bool section = false;
   std::uint64_t count = 0;
   std::uint64_t bytes = 0;
+  bool region = false;
 };
 struct Rehearsed {
   std::uint64_t handoff_id = 0;
@@ -304,6 +312,7 @@ std::string encode(const Abort& m);
 std::string encode(const Listeners& m);
 std::string encode(const Ring& m);
 std::string encode(const SectionChunk& m);
+std::string encode(const Region& m);
 std::string encode(const CopyEnd& m);
 std::string encode(const Prepare& m);
 std::string encode(const Lanes& m);
@@ -347,6 +356,8 @@ template <>
 Result<Ring> decode(std::string_view body);
 template <>
 Result<SectionChunk> decode(std::string_view body);
+template <>
+Result<Region> decode(std::string_view body);
 template <>
 Result<CopyEnd> decode(std::string_view body);
 template <>

@@ -10,6 +10,7 @@ void write(protozero::pbf_writer& out, std::uint32_t tag, const Kind& kind) {
   m.add_uint32(3, kind.version);
   m.add_packed_uint32(4, kind.reads.begin(), kind.reads.end());
   m.add_packed_uint32(5, kind.writes.begin(), kind.writes.end());
+  if (kind.region) m.add_bool(6, true);
 }
 
 // Packed, as proto3 writes them, or one by one, as it may.
@@ -37,6 +38,9 @@ Result<Kind> read_kind(std::string_view body) {
         return true;
       case varint(3):
         k.version = u32(r);
+        return true;
+      case varint(6):
+        k.region = flag(r);
         return true;
       default:
         return read_versions(r, field, 4, k.reads) || read_versions(r, field, 5, k.writes);

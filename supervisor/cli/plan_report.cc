@@ -44,11 +44,15 @@ std::string states(const json& plan) {
   std::string out;
   for (const json& state : plan.at("states")) {
     const bool section = state.value("section", false);
-    std::string what = (section ? "section " : "") + state.value("kind", "") + ": ";
+    const bool region = state.value("region", false);
+    std::string what = (section ? "section " : region ? "region " : "") + state.value("kind", "");
+    what += ": ";
     if (!state.value("claimed", false)) {
       what += "not claimed by the new release";
     } else if (state.at("travels").is_null()) {
       what += "no version in common";
+    } else if (region) {
+      what += "layout " + text(state.at("travels"));
     } else if (section) {
       what += "version " + text(state.at("travels"));
     } else {
@@ -104,6 +108,10 @@ std::string sizes(const json& plan) {
   std::string out = line("sizes", "sessions " + format_bytes(number(bytes, "sessions")) +
                                       ", sections " + format_bytes(number(bytes, "sections")));
   for (const json& kind : bytes.at("kinds")) {
+    if (kind.value("region", false)) {
+      out += line("", "region " + kind.value("kind", "") + ": " +
+                          format_bytes(number(kind, "bytes")) + ", which stay where they are");
+    }
     if (!kind.value("section", false)) continue;
     out +=
         line("", "section " + kind.value("kind", "") + ": " + format_bytes(number(kind, "bytes")) +

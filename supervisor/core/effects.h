@@ -71,6 +71,9 @@ struct Report {
   Duration copy{};
   Duration switched{};
   Duration retire{};
+  Duration transfer{};  // by the donor's clock: from the first fd sent to the heir's Resumed
+  Time frozen{};
+  Time running{};
   Blackout blackout;
   std::string code;  // "" if there is nothing to complain about
   std::string message;

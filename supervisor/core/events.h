@@ -80,6 +80,7 @@ struct DonorRetired {
   std::uint64_t lost = 0;
   bool heir_died = false;
   std::uint64_t at_ns = 0;
+  std::uint64_t first_fd_at_ns = 0;  // 0 from a library that does not say
 };
 
 struct Rehearsed {

@@ -35,12 +35,13 @@ const Named* find(const Manifest& in, const std::string& name) {
 
 void compare_states(Plan& plan, const Manifest& from, const Manifest& to) {
   for (const Kind& kind : from.kinds) {
-    Plan::State state{.name = kind.name, .section = kind.section, .from = kind.version};
+    Plan::State state{
+        .name = kind.name, .section = kind.section, .region = kind.region, .from = kind.version};
     if (const Kind* other = handoff::core::find_kind(to, kind)) {
       state.claimed = true;
       state.travels = handoff::core::travels_as(kind, *other);
       state.to = other->version;
-      if (kind.section) {
+      if (kind.section || kind.region) {
         // Its versions are the service's own affair: what is known is how it travels.
         state.from = state.to = state.travels;
       } else if (state.travels != 0) {
@@ -105,7 +106,9 @@ void count(Plan& plan, const protocol::Rehearsed& heir,
   plan.refused = heir.refused + (donor ? donor->refused : 0);
   plan.amounts = heir.amounts;
   for (const protocol::Amount& amount : heir.amounts) {
-    (amount.section ? plan.section_bytes : plan.session_bytes) += amount.bytes;
+    (amount.section  ? plan.section_bytes
+     : amount.region ? plan.region_bytes
+                     : plan.session_bytes) += amount.bytes;
   }
   const auto take = [&plan](const protocol::Rehearsed& side) {
     for (const protocol::Finding& finding : side.findings) {

@@ -37,8 +37,9 @@ struct Plan {
   struct State {
     std::string name;
     bool section = false;
-    bool claimed = false;       // by the new release
-    std::uint32_t from = 0;     // the old release's own version; of a section: as it travels
+    bool region = false;
+    bool claimed = false;    // by the new release
+    std::uint32_t from = 0;  // the old release's own version; of a section or region: as it travels
     std::uint32_t travels = 0;  // 0: there is no way
     std::uint32_t to = 0;
     std::string old_converts;  // "3 -> 2 -> 1", "" if there is nothing to convert there
@@ -75,6 +76,7 @@ struct Plan {
   std::vector<protocol::Amount> amounts;
   std::uint64_t session_bytes = 0;
   std::uint64_t section_bytes = 0;
+  std::uint64_t region_bytes = 0;  // that would stay where they are
   std::optional<Switch> switching;
   std::uint64_t budget_us = 0;
   std::optional<PastBlackout> last;

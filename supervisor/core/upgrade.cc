@@ -161,6 +161,8 @@ void Upgrade::heir_owned(const Owned& owned, Time now) {
   if (frozen_ == Time{}) frozen_ = running_;  // the donor died before it froze
   report_.copy = std::max(frozen_ - donated_, Duration{});
   report_.switched = std::max(running_ - frozen_, Duration{});
+  report_.frozen = frozen_;
+  report_.running = running_;
   close(owned.lost > 0 ? Report::Result::kLost : Report::Result::kDone);
   announce("retire", true);
   if (!donor_.must_go && !late_) dismiss(donor_, timeouts_.drain, true, now);
@@ -280,6 +282,9 @@ void Upgrade::donor_retired(const DonorRetired& retired, Time now) {
   retired_ = true;
   leaves_ = retired.at_ns != 0 ? time_from_ns(retired.at_ns) : now;
   measure_retire();
+  if (retired.first_fd_at_ns != 0) {
+    report_.transfer = std::max(*leaves_ - time_from_ns(retired.first_fd_at_ns), Duration{});
+  }
   report_.bytes = std::max(report_.bytes, retired.bytes);
   if (heir_owns_) {
     // The drain counts from here: it is the donor's first moment without sessions.

@@ -123,7 +123,8 @@ Heard from(const v1::Failed& message, Generation generation, std::vector<UniqueF
 
 Heard from(const v1::Retired& message, Generation generation, std::vector<UniqueFd>&) {
   return {{DonorRetired{generation, message.handoff_id(), message.sessions(), message.bytes(),
-                        message.lost(), message.heir_died(), message.at_ns()}},
+                        message.lost(), message.heir_died(), message.at_ns(),
+                        message.first_fd_at_ns()}},
           {}};
 }
 
@@ -155,7 +156,8 @@ protocol::Manifest manifest_of(const v1::Manifest& message) {
                          kind.section(),
                          kind.version(),
                          {kind.reads().begin(), kind.reads().end()},
-                         {kind.writes().begin(), kind.writes().end()}});
+                         {kind.writes().begin(), kind.writes().end()},
+                         kind.region()});
   }
   for (const v1::Named& named : message.named()) {
     out.named.push_back({printable(named.name()), printable(named.address())});
@@ -184,8 +186,8 @@ Heard from(const v1::Rehearsed& message, Generation generation, std::vector<Uniq
         {finding.session(), printable(finding.what()), printable(finding.reason())});
   }
   for (const v1::Amount& amount : message.amounts()) {
-    out.amounts.push_back(
-        {printable(amount.name()), amount.section(), amount.count(), amount.bytes()});
+    out.amounts.push_back({printable(amount.name()), amount.section(), amount.count(),
+                           amount.bytes(), amount.region()});
   }
   Heard heard;
   heard.events.emplace_back(Rehearsed{generation, message.handoff_id(), message.complete()});

@@ -45,6 +45,7 @@ protocol::Manifest any_manifest(In& in) {
   for (auto n = in.ConsumeIntegralInRange(0, 4); n > 0; --n) {
     protocol::Kind kind{.name = any_name(in), .section = in.ConsumeBool()};
     kind.version = in.ConsumeIntegral<std::uint32_t>();
+    kind.region = in.ConsumeBool();
     for (auto k = in.ConsumeIntegralInRange(0, 4); k > 0; --k) {
       kind.reads.push_back(in.ConsumeIntegral<std::uint32_t>());
       kind.writes.push_back(in.ConsumeIntegral<std::uint32_t>());
@@ -191,7 +192,7 @@ void report_rehearsed(In& in) {
     m.findings.push_back({number(in), any_name(in), in.ConsumeRandomLengthString(2000)});
   }
   for (auto n = in.ConsumeIntegralInRange(0, 4); n > 0; --n) {
-    m.amounts.push_back({any_name(in), in.ConsumeBool(), number(in), number(in)});
+    m.amounts.push_back({any_name(in), in.ConsumeBool(), number(in), number(in), in.ConsumeBool()});
   }
   for (auto* value : {&m.spent_ns, &m.finish_ns, &m.unsettled, &m.rss, &m.pss, &m.round_trip_ns}) {
     *value = number(in);
@@ -208,6 +209,12 @@ void report_rehearsed(In& in) {
   CHECK_THAT(read.refused == m.refused && read.busy == m.busy, "");
   CHECK_THAT(read.findings.size() == m.findings.size(), "");
   CHECK_THAT(read.amounts.size() == m.amounts.size(), "");
+  for (std::size_t i = 0; i < m.amounts.size(); ++i) {
+    CHECK_THAT(read.amounts[i].region == m.amounts[i].region, "");
+  }
+  for (std::size_t i = 0; m.to && i < m.to->kinds.size(); ++i) {
+    CHECK_THAT(read.to->kinds[i].region == m.to->kinds[i].region, "");
+  }
   CHECK_THAT(read.spent_ns == m.spent_ns && read.finish_ns == m.finish_ns, "");
   CHECK_THAT(read.unsettled == m.unsettled && read.early == m.early, "");
   CHECK_THAT(read.rss == m.rss && read.pss == m.pss, "");

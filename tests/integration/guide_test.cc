@@ -51,6 +51,25 @@ TEST(GuideTest, ASectionGoesAlong) {
   EXPECT_EQ(ask(other, "show five"), "5");
 }
 
+TEST(GuideTest, ARegionGoesAlong) {
+  Supervisor supervisor({.command = {guide("region")}, .name = "tally"});
+  LineClient client(supervisor.port());
+  EXPECT_EQ(ask(client, "5"), "5");
+  EXPECT_EQ(ask(client, "keep five"), "5");
+  EXPECT_EQ(ask(client, "2"), "7");
+  EXPECT_EQ(ask(client, "keep seven"), "7");
+  for (const std::string name : {"six", "eight"}) {
+    const auto upgrade = supervisor.upgrade(guide("region"));
+    ASSERT_EQ(upgrade.status, 0) << upgrade.describe();
+    LineClient other(supervisor.port());
+    EXPECT_EQ(ask(other, "show five"), "5");
+    EXPECT_EQ(ask(other, "show seven"), "7");
+    EXPECT_EQ(ask(other, "show " + name), "0");
+    EXPECT_EQ(ask(client, "keep " + name), "7");
+    EXPECT_EQ(ask(other, "show " + name), "7");
+  }
+}
+
 TEST(GuideTest, AReleaseThatDoesNotKnowTheSectionIsRefused) {
   Supervisor supervisor({.command = {guide("section")}, .name = "tally"});
   const auto upgrade = supervisor.upgrade(guide("tally-1"));

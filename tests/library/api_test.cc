@@ -259,5 +259,58 @@ TEST(ApiErrorTest, EveryResultHasADescription) {
   EXPECT_STREQ(HANDOFF_VERSION, handoff_version());
 }
 
+int declare_region(handoff_t* h, const char* name, std::uint32_t version = 1,
+                   std::size_t max_size = 1 << 20) {
+  const std::uint32_t reads[] = {1, 2};
+  return handoff_region(h, name, reads, 2, version, max_size, nullptr, nullptr);
+}
+
+TEST_F(ApiTest, RefusesRegionsThatCantBe) {
+  const std::uint32_t reads[] = {1};
+  EXPECT_EQ(-EINVAL, handoff_region(h_, nullptr, reads, 1, 1, 4096, nullptr, nullptr));
+  EXPECT_EQ(-EINVAL, handoff_region(h_, "table", nullptr, 1, 1, 4096, nullptr, nullptr));
+  EXPECT_EQ(-EINVAL, handoff_region(h_, "table", reads, 0, 1, 4096, nullptr, nullptr));
+  handoff_region_ops small{};
+  small.size = 8;
+  EXPECT_EQ(-EINVAL, handoff_region(h_, "table", reads, 1, 1, 4096, &small, nullptr));
+  EXPECT_EQ(-EINVAL, declare_region(h_, "a table"));
+  EXPECT_EQ(-EINVAL, declare_region(h_, "table", 0));
+  EXPECT_EQ(-EINVAL, declare_region(h_, "table", 1, 0));
+  EXPECT_EQ(HANDOFF_ERR_DUPLICATE, declare_region(h_, "session"));
+  EXPECT_EQ(0, declare_region(h_, "table"));
+  EXPECT_EQ(HANDOFF_ERR_DUPLICATE, declare_region(h_, "table"));
+  EXPECT_EQ(HANDOFF_ERR_DUPLICATE, handoff_kind(h_, "table", 1));
+}
+
+TEST_F(ApiTest, ARegionIsThereOnceTheServiceIsReady) {
+  ASSERT_EQ(0, declare_region(h_, "table", 2));
+  EXPECT_EQ(nullptr, handoff_region_data(h_, "table"));
+  EXPECT_EQ(HANDOFF_ERR_ORDER, handoff_region_grow(h_, "table", 10));
+  ASSERT_EQ(0, handoff_ready(h_));
+  EXPECT_EQ(HANDOFF_ERR_ORDER, declare_region(h_, "other"));
+  EXPECT_NE(nullptr, handoff_region_data(h_, "table"));
+  EXPECT_EQ(0U, handoff_region_size(h_, "table"));
+  EXPECT_EQ(0, handoff_region_adopted(h_, "table"));
+  EXPECT_EQ(2U, handoff_region_version(h_, "table"));
+  ASSERT_EQ(0, handoff_region_grow(h_, "table", 10));
+  std::memset(handoff_region_data(h_, "table"), 'x', 10);
+  EXPECT_EQ(10U, handoff_region_size(h_, "table"));
+  EXPECT_EQ(-EFBIG, handoff_region_grow(h_, "table", (1 << 20) + 1));
+  EXPECT_NE(nullptr, std::strstr(handoff_last_error(h_), "declared for 1048576 bytes"));
+  EXPECT_EQ(0, handoff_region_set_version(h_, "table", 1));
+  EXPECT_EQ(1U, handoff_region_version(h_, "table"));
+  EXPECT_EQ(-EINVAL, handoff_region_set_version(h_, "table", 3));
+}
+
+TEST_F(ApiTest, ARegionThatWasNotDeclaredIsUnknown) {
+  ASSERT_EQ(0, handoff_ready(h_));
+  EXPECT_EQ(nullptr, handoff_region_data(h_, "table"));
+  EXPECT_EQ(0U, handoff_region_size(h_, "table"));
+  EXPECT_EQ(0U, handoff_region_version(h_, "table"));
+  EXPECT_EQ(HANDOFF_ERR_UNKNOWN, handoff_region_grow(h_, "table", 10));
+  EXPECT_EQ(HANDOFF_ERR_UNKNOWN, handoff_region_set_version(h_, "table", 1));
+  EXPECT_EQ(-EINVAL, handoff_region_grow(h_, nullptr, 10));
+}
+
 }  // namespace
 }  // namespace handoff::test

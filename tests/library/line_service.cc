@@ -166,8 +166,11 @@ class LineService {
       const std::string line = c.input.substr(0, end);
       if (line == "hold") service_->session_hold(id);
       if (line == "release") service_->session_release(id);
-      c.output += std::to_string(++c.lines) + " " +
-                  (line == "who" ? options_.version + "\n" : c.input.substr(0, end + 1));
+      ++c.lines;
+      const auto answer = options_.answer ? options_.answer(line) : std::nullopt;
+      c.output +=
+          answer ? *answer + "\n"
+                 : std::to_string(c.lines) + " " + (line == "who" ? options_.version : line) + "\n";
       c.input.erase(0, end + 1);
     }
     while (!c.output.empty()) {

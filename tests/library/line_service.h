@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "handoff/handoff.hpp"
@@ -23,6 +24,8 @@ struct LineServiceOptions {
   std::function<void(Service&)> adjust = {};
   // Called once it owns everything.
   std::function<void(Service&)> on_ready = {};
+  // What is answered to a line, if it is not "<count> <line>"; without the '\n'.
+  std::function<std::optional<std::string>(const std::string& line)> answer = {};
   // In place of a session's state.
   std::function<std::string(SessionId)> save = {};
   std::function<void(SessionId)> on_restore = {};

@@ -19,6 +19,7 @@ void copy(const protocol::Named& from, v1::Named& to) {
 void copy(const protocol::Kind& from, v1::Kind& to) {
   to.set_name(from.name);
   to.set_section(from.section);
+  to.set_region(from.region);
   to.set_version(from.version);
   for (const std::uint32_t version : from.reads) to.add_reads(version);
   for (const std::uint32_t version : from.writes) to.add_writes(version);
@@ -91,6 +92,13 @@ void copy(const protocol::SectionChunk& from, v1::SectionChunk& to) {
   to.set_slot(from.slot);
   to.set_length(from.length);
   to.set_checksum(from.checksum);
+}
+
+void copy(const protocol::Region& from, v1::Region& to) {
+  to.set_kind(from.kind);
+  to.set_inode(from.inode);
+  to.set_device(from.device);
+  to.set_size(from.size);
 }
 
 void copy(const protocol::CopyEnd& from, v1::CopyEnd& to) {
@@ -256,6 +264,8 @@ Reader reader_of(Type type) {
       return read<protocol::Ring, v1::Ring>;
     case Type::kSectionChunk:
       return read<protocol::SectionChunk, v1::SectionChunk>;
+    case Type::kRegion:
+      return read<protocol::Region, v1::Region>;
     case Type::kCopyEnd:
       return read<protocol::CopyEnd, v1::CopyEnd>;
     case Type::kPrepare:

@@ -9,7 +9,7 @@
  *
  *   1. handoff_open()
  *   2. declare: handoff_listener(), handoff_claim(), handoff_kind(),
- *      handoff_state_step(), handoff_section(), handoff_set_callbacks()
+ *      handoff_state_step(), handoff_section(), handoff_region(), handoff_set_callbacks()
  *   3. handoff_ready(), then handoff_wait(): sessions are restored in here,
  *      and when it returns 0 this process is the owner of every socket
  *   4. handoff_named_fd() gives the listeners; run your loop. Watch
@@ -121,20 +121,21 @@ HANDOFF_API void handoff_close(handoff_t* h);
  *   2. handoff_lane() and handoff_set_callbacks() for each lane, with a `user` of its own
  *   3. handoff_ready()
  *   4. on each lane's thread: handoff_wait() with the lane's handle, then its loop with
- *      handoff_fd(), handoff_dispatch() and the handoff_session_ functions of that handle. Lane 0
- * is h itself, and belongs to the thread of handoff_ready()
+ *      handoff_fd(), handoff_dispatch() and the handoff_session_ functions of that handle.
+ *      Lane 0 is h itself, and belongs to the thread of handoff_ready()
  *   5. when `retired` or `stop` has been called for each of them and all loops have ended: exit
  *
- * Until 3 everything is done on one thread. From then on handoff_errors(), handoff_named_fd() and
- * handoff_generation() may be called for any handle on the thread that it belongs to; what
- * declares, handoff_attach() and handoff_health() are for h alone: HANDOFF_ERR_ORDER for another
- * lane's.
+ * Until 3 everything is done on one thread. From then on handoff_errors(), handoff_named_fd(),
+ * handoff_generation() and what asks about regions may be called for any handle on the thread that
+ * it belongs to. What declares, handoff_attach(), handoff_health() and what changes a region are
+ * for h alone: HANDOFF_ERR_ORDER for another lane's. The memory of a region is one for all lanes.
  *
  * Callbacks come on the thread of the lane whose they are: save, restore and the like for its own
  * sessions, freeze and thaw once for each lane. When all have returned from freeze, no lane returns
  * to its loop until thaw() or retired(), and saving begins; several lanes save and restore at the
- * same time. Conversions of states come on any lane's thread, sections on that of lane 0. The loops
- * of all lanes must turn: a lane that does not come to handoff_dispatch() makes the handoff fail.
+ * same time. Conversions of states come on any lane's thread, sections and regions on
+ * that of lane 0. The loops of all lanes must turn: a lane that does not come to handoff_dispatch()
+ * makes the handoff fail.
  *
  * Sessions can't be held in a service with several lanes, nor be upgraded progressively. */
 
@@ -211,6 +212,35 @@ HANDOFF_API int handoff_section(handoff_t* h, const char* name, const uint32_t* 
                                 size_t n_reads, const uint32_t* writes, size_t n_writes,
                                 const struct handoff_section_ops* ops, void* user);
 
+/* A region: named memory that changes hands as it lies, so that it costs the same whatever its
+ * size. It is shared memory that the service grows and fills; at the switch the heir has it, and
+ * the donor no longer does.
+ *
+ * - It lies at another address in each process: inside it, keep offsets, no pointers.
+ * - It is zero bytes long until handoff_region_grow() is called, and never gets shorter.
+ * - A layout is what a state version is for sessions, but the library converts nothing: an heir
+ *   takes the memory in the layout that it has. It may rewrite it in place once it is the owner,
+ *   and then says so with handoff_region_set_version().
+ * - Nothing tells a change that was made from one that was half made. If the donor dies in
+ *   mid-copy, or the service crashes, the region starts empty. */
+struct handoff_region_ops {
+  size_t size;
+  /* Heir, optional: all else is restored, the donor is frozen, and this is the region as it will
+   * be. Look, do not write: the memory is the donor's still, and writing is a SIGSEGV. A negative
+   * number rejects the handoff. */
+  int (*adopt)(void* user, uint32_t version, const void* data, size_t length);
+  /* Heir, optional: the region starts empty, although the donor had one. It died in mid-copy, or
+   * keeps it for sessions that stay with it. */
+  void (*reset)(void* user);
+};
+
+/* Declares a region. version is the layout in which this release fills a new one; reads (at least
+ * one) are the layouts that it can take. max_size, in bytes, reserves addresses and no memory; an
+ * heir rejects a region that has outgrown it. ops may be NULL. */
+HANDOFF_API int handoff_region(handoff_t* h, const char* name, const uint32_t* reads,
+                               size_t n_reads, uint32_t version, size_t max_size,
+                               const struct handoff_region_ops* ops, void* user);
+
 /* A session that comes from a donor. Pointers are valid during the callback. */
 struct handoff_adopted {
   size_t size;
@@ -263,9 +293,9 @@ struct handoff_callbacks {
    * service that was built before they existed gives a smaller `size`. */
 
   /* Donor: as retired(), but for `waiting` sessions, which are yours as before. The listeners, the
-   * sections and all other sessions are the heir's: stop accepting and let the named fds be; then
-   * moved() is called for each session that went. When the last one has gone, or ended, retired()
-   * comes. */
+   * sections, the regions and all other sessions are the heir's: stop accepting and let the named
+   * fds be; then moved() is called for each session that went. When the last one has gone, or
+   * ended, retired() comes. */
   void (*late)(void* user, uint64_t waiting);
   /* That session is another process's now: out of epoll with it, close(2) its fd, no more. */
   void (*moved)(void* user, uint64_t id);
@@ -339,13 +369,35 @@ HANDOFF_API int handoff_errors(handoff_t* h, uint64_t more);
  * name must have been declared with handoff_claim(). HANDOFF_ERR_DUPLICATE if it has one. */
 HANDOFF_API int handoff_attach(handoff_t* h, const char* name, int fd);
 
+/* ---- regions (after handoff_wait(); inside callbacks, too) -------------- */
+
+/* Where the region begins, on a page; fixed as long as this process owns it. NULL if it does not:
+ * in an heir until handoff_wait() returns 0, also in restore() and update(), and from retired() or
+ * late() on. Then the addresses stay reserved, and who kept a pointer gets a SIGSEGV: what a held
+ * session needs of a region it needs to have read before. Also NULL for a name that was not
+ * declared. */
+HANDOFF_API void* handoff_region_data(const handoff_t* h, const char* name);
+/* How many bytes there are; 0 where handoff_region_data() is NULL. */
+HANDOFF_API size_t handoff_region_size(const handoff_t* h, const char* name);
+/* Makes it at least that long. The new bytes are zero, and memory is found for them at once (about
+ * a quarter of a second for 1 GiB): -ENOMEM or -ENOSPC if there is none, and nothing has changed.
+ * -EFBIG beyond max_size, HANDOFF_ERR_ORDER if this process does not own it. */
+HANDOFF_API int handoff_region_grow(handoff_t* h, const char* name, size_t size);
+/* The layout that the memory has; 0 for a name that was not declared. */
+HANDOFF_API uint32_t handoff_region_version(const handoff_t* h, const char* name);
+/* The service has brought the memory into this layout, which must be one that it declared. It will
+ * only be handed to a release that takes it. -EBUSY while a handoff is under way. */
+HANDOFF_API int handoff_region_set_version(handoff_t* h, const char* name, uint32_t version);
+/* Whether it came from a donor (1) or is new (0). */
+HANDOFF_API int handoff_region_adopted(const handoff_t* h, const char* name);
+
 /* ---- sessions ---------------------------------------------------------- */
 
 /* The service calls handoff_session_touch() whenever the session has changed, so that only
  * what changed is saved again. Without it all of them are saved again when frozen. */
 #define HANDOFF_SESSION_TRACKED 1u
-/* It shares nothing with other sessions or sections: should the donor die in mid-copy, the heir
- * may keep it if its socket has not moved a byte since. */
+/* It shares nothing with other sessions, sections or regions: should the donor die in mid-copy, the
+ * heir may keep it if its socket has not moved a byte since. */
 #define HANDOFF_SESSION_INDEPENDENT 2u
 
 struct handoff_session_options {

@@ -15,6 +15,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -23,6 +24,7 @@
 #include <map>
 #include <memory>
 #include <new>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -133,6 +135,34 @@ class Section {
   virtual void apply(std::uint32_t version, std::string_view record) = 0;
   virtual void finish() {}
   virtual void reset() = 0;
+};
+
+// Memory that changes hands as it lies; see handoff_region_ops for what that means for what is in
+// it. From Service::region(), to be copied and kept as long as the Service is there.
+class Region {
+ public:
+  // Looks the region up: keep the span where that counts, but not beyond grow(). Empty where
+  // handoff_region_data() is NULL.
+  std::span<std::byte> bytes() const {
+    return {static_cast<std::byte*>(handoff_region_data(h_, name_.c_str())),
+            handoff_region_size(h_, name_.c_str())};
+  }
+  // What lies there stays where it is.
+  void grow(std::size_t size) const { check(handoff_region_grow(h_, name_.c_str(), size)); }
+  std::uint32_t version() const { return handoff_region_version(h_, name_.c_str()); }
+  void set_version(std::uint32_t version) const {
+    check(handoff_region_set_version(h_, name_.c_str(), version));
+  }
+  bool adopted() const { return handoff_region_adopted(h_, name_.c_str()) != 0; }
+
+ private:
+  friend class Service;
+  Region(handoff_t* h, std::string name) : h_(h), name_(std::move(name)) {}
+  void check(int result) const {
+    if (result < 0) throw Exception(result, handoff_last_error(h_));
+  }
+  handoff_t* h_;
+  std::string name_;
 };
 
 namespace detail {
@@ -311,6 +341,23 @@ class Service {
     check(handoff_section(h_, name.c_str(), reads.data(), reads.size(), writes.data(),
                           writes.size(), &ops, adapter.get()));
     sections_.push_back(std::move(adapter));
+  }
+  // A region of at most max_size bytes; reads and version as for handoff_region(). adopt throws to
+  // say no. reset: it starts empty, although the donor had one.
+  using AdoptRegion = std::function<void(std::uint32_t version, std::span<const std::byte> bytes)>;
+  Region region(const std::string& name, const std::vector<std::uint32_t>& reads,
+                std::uint32_t version, std::size_t max_size, AdoptRegion adopt = {},
+                std::function<void()> reset = {}) {
+    auto adapter =
+        std::make_unique<RegionAdapter>(RegionAdapter{this, std::move(adopt), std::move(reset)});
+    handoff_region_ops ops{};
+    ops.size = sizeof ops;
+    ops.adopt = &RegionAdapter::adopted;
+    ops.reset = &RegionAdapter::emptied;
+    check(handoff_region(h_, name.c_str(), reads.data(), reads.size(), version, max_size, &ops,
+                         adapter.get()));
+    regions_.push_back(std::move(adapter));
+    return Region(h_, name);
   }
   void on_save(std::function<Saved(SessionId)> f) { save_ = std::move(f); }
   void on_restore(std::function<void(Adopted)> f) { restore_ = std::move(f); }
@@ -494,6 +541,24 @@ class Service {
     }
   };
 
+  struct RegionAdapter {
+    Service* service;
+    AdoptRegion adopt;
+    std::function<void()> reset;
+
+    static int adopted(void* user, std::uint32_t version, const void* data, std::size_t length) {
+      auto& self = *static_cast<RegionAdapter*>(user);
+      if (!self.adopt) return 0;
+      return self.service->guard([&] {
+        self.adopt(version, {static_cast<const std::byte*>(data), length});
+      });
+    }
+    static void emptied(void* user) {
+      auto& self = *static_cast<RegionAdapter*>(user);
+      if (self.reset) self.service->guard_or_log("a region's reset", [&] { self.reset(); });
+    }
+  };
+
   void step(const std::string& kind, std::uint32_t from, std::uint32_t to, Convert convert) {
     auto owned = std::make_unique<Step>(Step{this, StateStep{kind, from, to, std::move(convert)}});
     check(handoff_state_step(
@@ -619,6 +684,7 @@ class Service {
   std::function<void(SessionId)> moved_, freeze_session_, thaw_session_;
   std::vector<std::unique_ptr<Step>> steps_;
   std::vector<std::unique_ptr<SectionAdapter>> sections_;
+  std::vector<std::unique_ptr<RegionAdapter>> regions_;
 };
 
 }  // namespace handoff

@@ -52,6 +52,34 @@ TEST(NegotiationTest, WhatHasNoVersionInCommonStaysIfThatIsThePolicyAndTheHeirKn
   EXPECT_FALSE(negotiate(donor, offer({session({2}, {2})})));
 }
 
+TEST(NegotiationTest, ARegionGoesInTheLayoutThatItHasOrNotAtAll) {
+  Kind table{.name = "table", .version = 2, .reads = {1, 2}, .writes = {2}, .region = true};
+  Kind newer{.name = "table", .version = 3, .reads = {1, 2, 3}, .writes = {3}, .region = true};
+  const auto plan = negotiate(offer({table}), offer({newer}));
+  ASSERT_TRUE(plan);
+  EXPECT_THAT(plan->versions, ElementsAre(2));
+  const auto back = negotiate(offer({newer}), offer({table}));
+  ASSERT_FALSE(back);
+  EXPECT_EQ(Code::kVersion, back.error().code);
+  EXPECT_THAT(back.error().text, HasSubstr("region 'table'"));
+  EXPECT_THAT(back.error().text, HasSubstr("writes 3, release 1.0 reads 1, 2"));
+}
+
+TEST(NegotiationTest, ARegionThatIsNotClaimedAsOneIsRefused) {
+  Kind table{.name = "table", .version = 1, .reads = {1}, .writes = {1}, .region = true};
+  Kind section{.name = "table", .section = true, .version = 1, .reads = {1}, .writes = {1}};
+  Kind sessions{.name = "table", .version = 1, .reads = {1}, .writes = {1}};
+  for (const auto& kinds : {std::vector<Kind>{}, {section}, {sessions}}) {
+    const auto plan = negotiate(offer({table}), offer(kinds));
+    ASSERT_FALSE(plan);
+    EXPECT_EQ(Code::kUnclaimed, plan.error().code);
+    EXPECT_THAT(plan.error().text, HasSubstr("does not claim region 'table'"));
+  }
+  EXPECT_FALSE(negotiate(offer({sessions}), offer({table})));
+  const Offer shared = offer({table});
+  EXPECT_THAT(link_versions(shared.manifest, shared.manifest), ElementsAre(0));
+}
+
 TEST(NegotiationTest, OverALinkSectionsNeverGoAndKindsWithoutACommonVersionStay) {
   Kind users{.name = "users", .section = true, .reads = {5}, .writes = {5}};
   Kind calls{.name = "calls", .section = false, .version = 2, .reads = {2}, .writes = {1, 2}};

@@ -122,6 +122,24 @@ TEST(PlanTest, SaysOfASectionHowItTravels) {
   EXPECT_THAT(out.no_way_back.at(0), HasSubstr("section 'rooms'"));
 }
 
+TEST(PlanTest, SaysOfARegionInWhichLayoutItStays) {
+  PlanFacts facts = good();
+  const Kind one{.name = "table", .version = 1, .reads = {1}, .writes = {1}, .region = true};
+  const Kind two{.name = "table", .version = 2, .reads = {1, 2}, .writes = {2}, .region = true};
+  facts.heir->from->kinds.push_back(one);
+  facts.heir->to->kinds.push_back(two);
+  facts.heir->amounts.push_back({"table", false, 1, 5000, true});
+  const Plan out = plan(facts);
+  EXPECT_TRUE(out.states.at(1).region);
+  EXPECT_EQ(out.states.at(1).travels, 1U);
+  EXPECT_EQ(out.states.at(1).new_converts, "") << "that is the service's own affair";
+  EXPECT_EQ(out.region_bytes, 5000U);
+  EXPECT_EQ(out.session_bytes, 64000U);
+  EXPECT_THAT(out.problems, ::testing::IsEmpty());
+  EXPECT_EQ(out.way_back, false) << "once the new release has brought it into its own layout";
+  EXPECT_THAT(out.no_way_back.at(0), HasSubstr("region 'table'"));
+}
+
 TEST(PlanTest, ListsListenersThatMatchThatAreMissingAndThatAreNew) {
   PlanFacts facts = good();
   facts.heir->from->named.push_back({"admin", "tcp:127.0.0.1:7001", 3, 2});

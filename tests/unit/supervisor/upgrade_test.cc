@@ -100,6 +100,20 @@ TEST_F(UpgradeTest, TellsTheSwitchAlsoIfTheHeirIsHeardFirst) {
   EXPECT_EQ(hear(progress(CopyPhase::kSwitch, 10, 10), 211ms), "");
 }
 
+TEST_F(UpgradeTest, MeasuresTheTransferByTheDonorsClock) {
+  const auto ns = [](Time time) {
+    return static_cast<std::uint64_t>(time.time_since_epoch().count());
+  };
+  copy();
+  DonorRetired message = retired(10);
+  message.first_fd_at_ns = ns(at(120ms));
+  message.at_ns = ns(at(180ms));
+  hear(message, 200ms);
+  hear(owned(10, 0), 210ms);
+  hear(Exited{1, kStatus0}, 250ms);
+  EXPECT_EQ(report().transfer, 60ms);
+}
+
 TEST_F(UpgradeTest, AcceptsRetiredBeforeOwner) {
   copy();
   EXPECT_EQ(hear(retired(10), 200ms), "");

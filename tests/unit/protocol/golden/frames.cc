@@ -80,6 +80,18 @@ protocol::Hello hello() {
           .sessions = 12345678901,
           .fds_max = 20000};
 }
+// Of a service that has a region.
+protocol::Manifest manifest_with_region() {
+  protocol::Manifest m = manifest();
+  m.kinds.push_back(
+      {.name = "index", .version = 300, .reads = {2, 300}, .writes = {300}, .region = true});
+  return m;
+}
+protocol::Hello hello_with_region() {
+  protocol::Hello m = hello();
+  m.manifest = manifest_with_region();
+  return m;
+}
 protocol::Hello hello_with_links() {
   protocol::Hello m = hello();
   m.links = m.drain_incompatible = true;
@@ -101,11 +113,13 @@ std::vector<Frame> channel_frames() {
       {Type::kHello, "", 0, encode(hello())},
       {Type::kHello, "lanes", 0, encode(hello_of_a_lane())},
       {Type::kHello, "links", 0, encode(hello_with_links())},
+      {Type::kHello, "region", 0, encode(hello_with_region())},
       {Type::kAbort, "", 0, encode(protocol::Abort{{core::Code::kTimeout, "the heir was silent"}})},
       {Type::kListeners, "", 2, encode(protocol::Listeners{manifest().named, 2})},
       {Type::kSessions, "", 2, sessions()},
       {Type::kRing, "", 1, encode(protocol::Ring{8, 1048576})},
       {Type::kSectionChunk, "", 0, encode(protocol::SectionChunk{1, 7, 1048576, 1ULL << 63})},
+      {Type::kRegion, "", 1, encode(protocol::Region{2, 300, 64768, 1ULL << 40})},
       // The worked example of PROTOCOL.md.
       {Type::kCopyEnd, "", 0, encode(protocol::CopyEnd{1, 1000})},
       {Type::kPrepare, "", 0,
@@ -176,6 +190,13 @@ protocol::Rehearsed rehearsed() {
       .round_trip_ns = 54321};
 }
 
+protocol::Rehearsed rehearsed_with_region() {
+  protocol::Rehearsed m = rehearsed();
+  m.from = manifest_with_region();
+  m.amounts.push_back({"index", false, 1, 1ULL << 40, true});
+  return m;
+}
+
 std::vector<Frame> supervisor_frames() {
   return {
       {Type::kStart, "", 2, supervisor::encode_start("chat", 3, listeners(), "")},
@@ -214,10 +235,14 @@ std::vector<Frame> service_frames() {
        encode(protocol::Failed{77, {core::Code::kRejected, "restore() says no"}, 123456789012345})},
       {Type::kRetired, "", 0,
        encode(protocol::Retired{77, 123456792012345, 1000, 65536, 123456789012345, 5, true})},
+      {Type::kRetired, "first-fd", 0,
+       encode(protocol::Retired{77, 123456792012345, 1000, 65536, 123456789012345, 5, true,
+                                123456700012345})},
       {Type::kStatus, "", 0, encode(protocol::Status{300, 1000, 2})},
       {Type::kStatus, "errors", 0, encode(protocol::Status{300, 1000, 2, 7})},
       {Type::kHealth, "", 0, encode(protocol::Health{true, "all is well"})},
       {Type::kRehearsed, "", 0, encode(rehearsed())},
+      {Type::kRehearsed, "region", 0, encode(rehearsed_with_region())},
       {Type::kLate, "", 0, encode(protocol::Late{77, 3, 2, 123456792012345, true, 1})},
   };
 }

@@ -93,6 +93,11 @@ void expect_retired(const Heard& heard) {
   EXPECT_EQ(123456792012345U, retired.at_ns);
 }
 
+void expect_first_fd(const Heard& heard) {
+  expect_retired(heard);
+  EXPECT_EQ(123456700012345U, only_event<supervisor::DonorRetired>(heard).first_fd_at_ns);
+}
+
 void expect_status(const Heard& heard) {
   EXPECT_TRUE(heard.events.empty());
   EXPECT_EQ(300U, aside<supervisor::SessionsCounted>(heard).query_id);
@@ -168,17 +173,38 @@ void expect_rehearsed(const Heard& heard) {
   EXPECT_EQ(54321U, found.round_trip_ns);
 }
 
+void expect_rehearsed_with_region(const Heard& heard) {
+  const auto& found = aside<protocol::Rehearsed>(heard);
+  ASSERT_TRUE(found.from);
+  ASSERT_EQ(3U, found.from->kinds.size());
+  EXPECT_FALSE(found.from->kinds[1].region);
+  EXPECT_TRUE(found.from->kinds[2].region);
+  EXPECT_FALSE(found.from->kinds[2].section);
+  ASSERT_EQ(3U, found.amounts.size());
+  EXPECT_FALSE(found.amounts[1].region);
+  EXPECT_TRUE(found.amounts[2].region);
+  EXPECT_EQ(1ULL << 40, found.amounts[2].bytes);
+}
+
 }  // namespace
 
 void expect_heard(const std::string& name, protocol::Type type, const std::string& body) {
   static const std::map<std::string, void (*)(const Heard&)> kExpected = {
-      {"Register.hex", expect_register},      {"Owner.hex", expect_owner},
-      {"Register-return.hex", expect_return}, {"Owner-return.hex", expect_owner},
-      {"Progress.hex", expect_progress},      {"Failed.hex", expect_failed},
-      {"Retired.hex", expect_retired},        {"Status.hex", expect_status},
-      {"Status-errors.hex", expect_errors},   {"Register-rehearsal.hex", expect_rehearsing},
-      {"Health.hex", expect_health},          {"Late.hex", expect_late},
-      {"Rehearsed.hex", expect_rehearsed}};
+      {"Register.hex", expect_register},
+      {"Owner.hex", expect_owner},
+      {"Register-return.hex", expect_return},
+      {"Owner-return.hex", expect_owner},
+      {"Progress.hex", expect_progress},
+      {"Failed.hex", expect_failed},
+      {"Retired.hex", expect_retired},
+      {"Status.hex", expect_status},
+      {"Status-errors.hex", expect_errors},
+      {"Register-rehearsal.hex", expect_rehearsing},
+      {"Health.hex", expect_health},
+      {"Late.hex", expect_late},
+      {"Rehearsed.hex", expect_rehearsed},
+      {"Retired-first-fd.hex", expect_first_fd},
+      {"Rehearsed-region.hex", expect_rehearsed_with_region}};
   const auto expected = kExpected.find(name);
   ASSERT_NE(kExpected.end(), expected) << "what does the supervisor make of it?";
   const auto heard = supervisor::decode(type, body, kSender);

@@ -1,0 +1,83 @@
+// The service that the benches upgrade: it echoes lines, and each session has a state of a given
+// size, which is all that a session of it costs.
+//
+//   bench_service [--listen ADDRESS] [--release N] [--state BYTES] [--section BYTES]
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <handoff/uv.hpp>
+#include <memory>
+#include <string>
+
+#include "big_section.h"
+
+namespace {
+
+class Session final : public handoff::uv::Stream {
+ public:
+  explicit Session(std::string state) : state_(std::move(state)) {}
+
+ protected:
+  std::size_t on_input(std::string_view input) override {
+    write(input);
+    return input.size();
+  }
+  std::string save() const override { return state_; }
+
+ private:
+  std::string state_;
+};
+
+struct Arguments {
+  std::string listen = "tcp:127.0.0.1:0";
+  std::string release = "1";
+  std::size_t state = 0;
+  std::size_t section = 0;
+};
+
+Arguments parse(int argc, char** argv) {
+  Arguments out;
+  for (int i = 1; i + 1 < argc; i += 2) {
+    const std::string_view option = argv[i];
+    const std::string value = argv[i + 1];
+    if (option == "--listen") {
+      out.listen = value;
+    } else if (option == "--release") {
+      out.release = value;
+    } else if (option == "--state") {
+      out.state = std::stoul(value);
+    } else if (option == "--section") {
+      out.section = std::stoul(value);
+    } else {
+      throw std::runtime_error("no such option: " + std::string(option));
+    }
+  }
+  return out;
+}
+
+void run(const Arguments& arguments) {
+  auto service = handoff::Service::open({.name = "bench", .version = arguments.release});
+  bench::BigSection section(arguments.section);
+  if (arguments.section > 0) section.declare(service->raw());
+  handoff::uv::Host host(uv_default_loop(), *service);
+  host.listen(
+      "public", arguments.listen,
+      [&] { return std::make_unique<Session>(std::string(arguments.state, 's')); },
+      [](std::string_view state) { return std::make_unique<Session>(std::string(state)); });
+  host.start();
+  if (arguments.section > 0) section.fill_if_new();
+  uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  (void)std::signal(SIGPIPE, SIG_IGN);
+  try {
+    run(parse(argc, argv));
+    return 0;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "bench_service: %s\n", error.what());
+    return 1;
+  }
+}

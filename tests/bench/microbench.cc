@@ -1,0 +1,131 @@
+// handoff-microbench: what a handoff does inside one process, piece by piece, by Google Benchmark.
+//
+//   handoff-microbench [--benchmark_filter=Sessions] ...
+#include <benchmark/benchmark.h>
+#include <handoff/handoff.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "io/memory.h"
+#include "protocol/limits.h"
+#include "protocol/messages.h"
+
+namespace {
+
+using handoff::protocol::Session;
+
+constexpr int kBatch = 253;  // the fds of one frame
+
+Session record(std::uint64_t id, const std::string& state) {
+  return {.id = id, .has_fd = true, .state = state, .inode = 1'000'000 + id};
+}
+
+// As many sessions as go into one frame; the argument is the size of each state.
+std::string frame_of(const std::string& state, std::int64_t& sessions) {
+  std::string body;
+  sessions = 0;
+  while (sessions < kBatch && body.size() < handoff::protocol::kBatchBody) {
+    handoff::protocol::append(body, record(static_cast<std::uint64_t>(++sessions), state));
+  }
+  return body;
+}
+
+void SessionsEncode(benchmark::State& state) {
+  const std::string bytes(static_cast<std::size_t>(state.range(0)), 's');
+  std::int64_t sessions = 0;
+  for (auto _ : state) benchmark::DoNotOptimize(frame_of(bytes, sessions));
+  state.SetItemsProcessed(state.iterations() * sessions);
+}
+BENCHMARK(SessionsEncode)->Arg(0)->Arg(64)->Arg(1024)->Arg(16384);
+
+void SessionsDecode(benchmark::State& state) {
+  const std::string bytes(static_cast<std::size_t>(state.range(0)), 's');
+  std::int64_t sessions = 0;
+  const std::string body = frame_of(bytes, sessions);
+  for (auto _ : state) {
+    const auto decoded = handoff::protocol::decode<handoff::protocol::Sessions>(body);
+    if (!decoded) state.SkipWithError("the frame can't be read");
+    benchmark::DoNotOptimize(decoded);
+  }
+  state.SetItemsProcessed(state.iterations() * sessions);
+}
+BENCHMARK(SessionsDecode)->Arg(0)->Arg(64)->Arg(1024)->Arg(16384);
+
+void Checksum(benchmark::State& state) {
+  const std::string bytes(static_cast<std::size_t>(state.range(0)), 's');
+  for (auto _ : state) benchmark::DoNotOptimize(handoff::io::checksum(bytes));
+  state.SetBytesProcessed(state.iterations() * state.range(0));
+}
+BENCHMARK(Checksum)->Arg(1024)->Arg(204800)->Arg(1 << 20);
+
+// A service that runs by itself, through the C interface.
+class Service {
+ public:
+  Service() {
+    handoff_options options{};
+    options.size = sizeof options;
+    options.name = "microbench";
+    options.version = "1";
+    handoff_callbacks callbacks{};
+    callbacks.size = sizeof callbacks;
+    callbacks.save = [](void*, std::uint64_t, handoff_saved_t*) { return 0; };
+    callbacks.restore = [](void*, const handoff_adopted*) { return 0; };
+    ok_ = handoff_open(&handle_, &options) == 0 &&
+          handoff_set_callbacks(handle_, &callbacks, nullptr) == 0 && handoff_ready(handle_) == 0 &&
+          handoff_wait(handle_, -1) == 0 &&
+          ::socketpair(AF_UNIX, SOCK_STREAM, 0, pair_.data()) == 0;
+  }
+  ~Service() {
+    handoff_close(handle_);
+    ::close(pair_[0]);
+    ::close(pair_[1]);
+  }
+  Service(const Service&) = delete;
+  Service& operator=(const Service&) = delete;
+
+  bool ok() const { return ok_; }
+  std::uint64_t open_session() const {
+    handoff_session_options options{};
+    options.size = sizeof options;
+    options.flags = HANDOFF_SESSION_TRACKED;
+    std::uint64_t id = 0;
+    handoff_session_open(handle_, pair_[0], &options, &id);
+    return id;
+  }
+  handoff_t* handle() const { return handle_; }
+
+ private:
+  handoff_t* handle_ = nullptr;
+  std::array<int, 2> pair_{-1, -1};
+  bool ok_ = false;
+};
+
+// With so many other sessions there.
+void SessionOpenAndClose(benchmark::State& state) {
+  const Service service;
+  if (!service.ok()) state.SkipWithError("no service");
+  for (std::int64_t i = 0; i < state.range(0); ++i) service.open_session();
+  for (auto _ : state) handoff_session_closed(service.handle(), service.open_session());
+}
+BENCHMARK(SessionOpenAndClose)->Arg(0)->Arg(19000);
+
+void SessionTouch(benchmark::State& state) {
+  const Service service;
+  if (!service.ok()) state.SkipWithError("no service");
+  std::vector<std::uint64_t> ids;
+  for (std::int64_t i = 0; i < state.range(0); ++i) ids.push_back(service.open_session());
+  std::size_t next = 0;
+  for (auto _ : state) {
+    next = (next + 7919) % ids.size();  // another one each time, far from the one before
+    handoff_session_touch(service.handle(), ids[next]);
+  }
+}
+BENCHMARK(SessionTouch)->Arg(1)->Arg(19000);
+
+}  // namespace
+
+BENCHMARK_MAIN();

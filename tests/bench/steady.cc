@@ -1,0 +1,183 @@
+// What libhandoff costs while nothing is upgraded: echo and kv under load, supervised, against the
+// same servers without the library. echo's is plain_echo.cc, kv's the same objects linked with
+// null_handoff.c. Server and load have a core each, and take turns run by run.
+#include <sched.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <sstream>
+#include <thread>
+
+#include "benches.h"
+#include "clock.h"
+#include "herd.h"
+#include "process.h"
+#include "programs.h"
+#include "sockets.h"
+#include "subject.h"
+
+namespace bench {
+namespace {
+
+constexpr std::size_t kConnections = 50;
+constexpr const char* kRedisBenchmark = "/usr/bin/redis-benchmark";
+constexpr int kServerCpu = 0;
+
+int load_cpu() { return ::sysconf(_SC_NPROCESSORS_ONLN) > 1 ? 1 : kServerCpu; }
+
+void pin(pid_t pid, int cpu) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(static_cast<std::size_t>(cpu), &set);
+  (void)::sched_setaffinity(pid, sizeof set,
+                            &set);  // on a machine with one core there is no choice
+}
+
+int free_port() {
+  int port = 0;
+  (void)listen_tcp(port);
+  return port;
+}
+
+void wait_for_port(int port) {
+  for (const auto deadline = test::Deadline::in(std::chrono::seconds(10)); !deadline.passed();) {
+    try {
+      (void)connect_tcp(port);
+      return;
+    } catch (const std::system_error&) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+  }
+  throw std::runtime_error("steady: a server without handoff did not come up");
+}
+
+// A server that nobody supervises.
+struct Plain {
+  int port;
+  test::Process process;
+  Plain(int at, const std::vector<std::string>& command) : port(at), process(command) {
+    wait_for_port(port);
+    pin(process.pid(), kServerCpu);
+  }
+};
+
+class EchoLoad {
+ public:
+  EchoLoad(int port, bool quick) : second_(quick ? 50'000'000 : 1'000'000'000) {
+    clients_.connect(port, kConnections);
+  }
+  double per_second() {
+    clients_.load_with(kConnections, true);
+    std::this_thread::sleep_for(std::chrono::nanoseconds(second_ + second_ / 5));
+    const std::uint64_t end = now_ns();
+    double answered = 0;
+    for (const Sample& s : clients_.stop()) {
+      if (s.answered_ns < end && s.answered_ns >= end - second_) ++answered;
+    }
+    return answered * 1e9 / static_cast<double>(second_);
+  }
+
+ private:
+  std::uint64_t second_;
+  Herd clients_{load_cpu()};
+};
+
+// Requests a second by redis-benchmark's own account.
+double redis_benchmark(int port, const std::string& test, bool quick) {
+  test::Process load({"/usr/bin/taskset", "-c", std::to_string(load_cpu()), kRedisBenchmark, "-p",
+                      std::to_string(port), "-P", "16", "-c", std::to_string(kConnections), "-n",
+                      quick ? "5000" : "800000", "-r", "100000", "-t", test, "--csv"});
+  const auto patience = test::Deadline::in(std::chrono::seconds(60));
+  if (load.wait(patience) != 0 || !load.wait_output_end(patience)) {
+    throw std::runtime_error("redis-benchmark: " + load.err());
+  }
+  std::istringstream lines(load.out());
+  for (std::string line; std::getline(lines, line);) {  // "SET","123456.78",...
+    const std::size_t value = line.find("\",\"");
+    if (value == std::string::npos) continue;
+    const std::string number = line.substr(value + 3);
+    if (number.empty() || std::isdigit(static_cast<unsigned char>(number[0])) == 0) continue;
+    return std::stod(number);
+  }
+  throw std::runtime_error("redis-benchmark says: " + load.out());
+}
+
+// One thing that is measured of both, run by run.
+struct Comparison {
+  std::string what;
+  std::vector<double> with = {};
+  std::vector<double> without = {};
+
+  // Each of a pair goes first in every other run.
+  template <class With, class Without>
+  void measure(std::size_t run, With&& measure_with, Without&& measure_without) {
+    Report::progress("steady: " + what + ": run " + std::to_string(run));
+    if (run % 2 == 0) with.push_back(measure_with());
+    without.push_back(measure_without());
+    if (run % 2 == 1) with.push_back(measure_with());
+  }
+  Row row() const {
+    Row row = paired("steady", what, Unit::kPerSecond, "without", without, with);
+    row.target = ratio_at_least(0.98);
+    return row;
+  }
+};
+
+test::Supervisor::Options supervised(const std::string& program) {
+  test::Supervisor::Options options;
+  options.command = {test::program(program)};
+  return options;
+}
+
+// New processes for each run: where a process's memory happens to lie makes it up to a tenth faster
+// or slower than its neighbour, for all its life.
+void run_echo(const Options& options, std::size_t run, Comparison& echo) {
+  test::Supervisor service(supervised("handoff-echo-1"));
+  pin(service.service_pid(), kServerCpu);
+  const int port = free_port();
+  const Plain plain(port, {test::program("plain_echo"), std::to_string(port)});
+  EchoLoad with(service.port(), options.quick);
+  EchoLoad without(port, options.quick);
+  echo.measure(
+      run, [&] { return with.per_second(); }, [&] { return without.per_second(); });
+}
+
+void run_kv(const Options& options, std::size_t run, std::vector<Comparison>& kv) {
+  test::Supervisor::Options setup = supervised("handoff-kv-1");
+  setup.name = "kv";
+  test::Supervisor service(setup);
+  pin(service.service_pid(), kServerCpu);
+  const int service_port = service.port();
+  const int port = free_port();
+  const Plain plain(
+      port, {test::program("plain_kv"), "--listen", "tcp:127.0.0.1:" + std::to_string(port)});
+  for (const int at : {service_port, port})
+    redis_benchmark(at, "set", true);  // so that get finds some
+  for (Comparison& one : kv) {
+    const auto load = [&](int at) { return redis_benchmark(at, one.what, options.quick); };
+    one.measure(
+        run, [&] { return load(service_port); }, [&] { return load(port); });
+  }
+}
+
+}  // namespace
+
+void steady(const Options& options, Report& report) {
+  const bool has_load = ::access(kRedisBenchmark, X_OK) == 0;
+  Comparison echo{"echo, 50 connections"};
+  std::vector<Comparison> kv = {{"set"}, {"get"}};
+  // Twice as many runs as elsewhere: the difference looked for is small.
+  for (std::size_t run = 1; run <= (options.quick ? 1 : 2 * options.runs); ++run) {
+    run_echo(options, run, echo);
+    if (has_load) run_kv(options, run, kv);
+  }
+  report.add(echo.row());
+  if (!has_load)
+    report.add(not_run("steady", "kv", "redis-benchmark is not installed (redis-tools)"));
+  for (Comparison& one : kv) {
+    one.what = "kv, redis-benchmark -P 16, " + one.what;
+    if (has_load) report.add(one.row());
+  }
+}
+
+}  // namespace bench

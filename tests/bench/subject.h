@@ -1,0 +1,48 @@
+// What is measured: a bench service under a real supervisor, upgraded from release to release.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "supervisor.h"
+
+namespace bench {
+
+// What one upgrade came to. Microseconds.
+struct Upgraded {
+  double transfer = 0;  // from the first fd sent to Resumed
+  double copy = 0;      // from the supervisor's word to the freeze
+  double switched = 0;
+  double start = 0;
+  double retire = 0;
+  double blackout_p999 = 0;
+  double total = 0;  // of the command, from its start to its exit
+  std::uint64_t sent_ns = 0;
+  std::uint64_t frozen_ns = 0;
+  std::uint64_t running_ns = 0;
+  std::uint64_t moved = 0;
+};
+
+class Subject {
+ public:
+  // A program of this build; the options "--release N" are added.
+  explicit Subject(std::string program, std::vector<std::string> arguments = {},
+                   const std::string& name = "bench");
+
+  int port() const { return supervisor_.port(); }
+  // To the next release; throws with what the supervisor said if it fails.
+  Upgraded upgrade();
+  // Until that many sessions are counted.
+  void wait_for_sessions(std::size_t sessions) const;
+  test::Supervisor& supervisor() { return supervisor_; }
+
+ private:
+  std::vector<std::string> arguments_for(int release) const;
+
+  std::string program_;
+  std::vector<std::string> arguments_;
+  int release_ = 1;
+  test::Supervisor supervisor_;
+};
+
+}  // namespace bench

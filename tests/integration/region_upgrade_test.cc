@@ -1,0 +1,107 @@
+// A service with a region under a real supervisor: `handoff upgrade` there and back with every byte
+// where it was, `handoff plan`, and upgrades that are refused.
+#include <gtest/gtest.h>
+
+#include <optional>
+
+#include "footprint.h"
+#include "line_client.h"
+#include "programs.h"
+#include "supervisor.h"
+
+namespace test {
+namespace {
+
+constexpr std::uint64_t kSize = std::uint64_t{64} << 20;
+
+class RegionUpgradeTest : public testing::Test {
+ protected:
+  void start(std::uint64_t size) {
+    supervisor_.emplace(
+        Supervisor::Options{.command = {program("region_service")}, .name = "region"});
+    client_.emplace(supervisor_->port());
+    ASSERT_EQ("1 " + std::to_string(size), say("grow " + std::to_string(size)));
+    ASSERT_EQ("1 " + std::to_string(size), say("fill 3"));
+  }
+  // Without the number of the release in front.
+  std::string sum() { return say("sum").substr(2); }
+  std::string say(const std::string& line) {
+    client_->say(line);
+    return client_->next(Deadline::in(std::chrono::seconds(60)));
+  }
+  Supervisor::Outcome upgrade(const std::vector<std::string>& arguments) {
+    return supervisor_->upgrade(program("region_service"), arguments);
+  }
+
+  std::optional<Supervisor> supervisor_;
+  std::optional<LineClient> client_;
+};
+
+TEST_F(RegionUpgradeTest, GoesThereAndBackWithEveryByteWhereItWas) {
+  start(kSize);
+  const std::string before = sum();
+  auto done = upgrade({"--release", "2"});
+  ASSERT_EQ(done.status, 0) << done.describe();
+  EXPECT_EQ(done.done().at("sessions").at("moved"), 1);
+  EXPECT_LT(done.done().at("bytes").get<std::uint64_t>(), kSize / 1000) << "it was not copied";
+  EXPECT_EQ("2 1", say("layout"));
+  EXPECT_EQ(before, sum());
+
+  // The newer layout, and back to the older one, for the older release.
+  EXPECT_EQ("2 2", say("layout 2"));
+  EXPECT_EQ(before, sum());
+  EXPECT_EQ("2 1", say("layout 1"));
+  done = upgrade({"--release", "1"});
+  ASSERT_EQ(done.status, 0) << done.describe();
+  EXPECT_EQ(before, sum());
+  EXPECT_EQ("1 " + std::to_string(2 * kSize), say("grow " + std::to_string(2 * kSize)));
+  EXPECT_EQ("1 1", say("add " + std::to_string(2 * kSize / 8 - 1)));
+}
+
+TEST_F(RegionUpgradeTest, ALayoutThatTheOtherReleaseDoesNotKnowIsRefusedWithBoth) {
+  start(1 << 20);
+  ASSERT_EQ(upgrade({"--release", "2"}).status, 0);
+  EXPECT_EQ("2 2", say("layout 2"));
+  const std::string before = sum();
+  const Footprint footprint(*supervisor_);
+  expect_failed(upgrade({"--release", "1"}), "version",
+                {"region 'table'", "release 2.0 writes 2", "release 1.0 reads 1"});
+  footprint.expect_unchanged();
+  EXPECT_EQ(before, sum());
+}
+
+TEST_F(RegionUpgradeTest, WhoDoesNotClaimItOrSaysNoChangesNothing) {
+  start(1 << 20);
+  const std::string before = sum();
+  const Footprint footprint(*supervisor_);
+  expect_failed(upgrade({"--release", "2", "--without"}), "unclaimed",
+                {"does not claim region 'table'"});
+  expect_failed(upgrade({"--release", "2", "--reject"}), "rejected",
+                {"region 'table'", "these counters are wrong"});
+  expect_failed(upgrade({"--release", "2", "--max", "4096"}), "rejected",
+                {"has 1048576 bytes", "at most 4096"});
+  footprint.expect_unchanged();
+  EXPECT_EQ(before, sum());
+}
+
+TEST_F(RegionUpgradeTest, APlanTellsItsSizeItsLayoutAndWhatWouldBeRefusedAndLeavesItAlone) {
+  start(kSize);
+  const std::string before = sum();
+  auto plan = supervisor_->plan(program("region_service"), {"--release", "2"});
+  ASSERT_EQ(plan.status, 0) << plan.describe();
+  const auto done = plan.done();
+  EXPECT_EQ(done.at("states").at(1).at("kind"), "table");
+  EXPECT_EQ(done.at("states").at(1).at("region"), true);
+  EXPECT_EQ(done.at("states").at(1).at("travels"), 1);
+  EXPECT_EQ(done.at("bytes").at("regions"), kSize);
+  EXPECT_LT(done.at("memory").at("needed").get<std::uint64_t>(), kSize) << "it is there already";
+  EXPECT_EQ(done.at("way_back").at("possible"), false) << "once it has layout 2";
+
+  plan = supervisor_->plan(program("region_service"), {"--release", "2", "--max", "4096"});
+  EXPECT_EQ(plan.status, 1) << plan.describe();
+  EXPECT_NE(plan.describe().find("at most 4096"), std::string::npos) << plan.describe();
+  EXPECT_EQ(before, sum());
+}
+
+}  // namespace
+}  // namespace test
