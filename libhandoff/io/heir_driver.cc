@@ -453,6 +453,7 @@ void HeirDriver::perform(F effect) {
     case F::kRestore: {
       const int error = failpoint::hit("heir.restore.before");
       if (error != 0) {
+        failpoint::hit("heir.restore.after");
         handle({E::kRefused, to_reason(Error::from_errno(error, "restoring the sessions"))});
       } else {
         restore();
