@@ -1,9 +1,9 @@
 // What a service has declared and what all of its lanes share: its names, its named fds, its kinds
 // of sessions with their conversions, its sections and regions. From handoff_ready() on nothing
-// here changes but the fds of the names and the regions' memory; the sessions of each lane are in
-// io/registry.
+// here changes but the fds of the names and, by lane 0, the regions; the sessions of each lane are
+// in io/registry.
 //
-// It owns the named fds.
+// It owns the named fds and the regions.
 #pragma once
 
 #include <atomic>
@@ -56,7 +56,7 @@ struct Declared {
   std::mutex named_lock;
   std::vector<SessionKind> kinds;
   std::vector<SectionDecl> sections;
-  std::vector<Region> regions;  // lane 0 makes them, takes them and lets go of them
+  std::vector<Region> regions;
   // Ids of sessions are counted over all lanes.
   std::atomic<std::uint64_t> next_session = 1;
   // Comes from any lane's thread.

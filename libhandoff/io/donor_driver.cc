@@ -310,7 +310,10 @@ void DonorDriver::hear_acks() {
 // The channels of lane 0 but the main one. False: the other lanes are not frozen yet.
 bool DonorDriver::pump_lanes(bool frozen) {
   if (frozen && !saving_) {
-    if (!lanes_.frozen()) return false;
+    if (!lanes_.frozen()) {
+      hear_acks();
+      return false;
+    }
     begin_delta();
   }
   const auto turned = lanes_.turn(frozen ? kFramesFrozen : kFramesPerTurn);
@@ -334,6 +337,7 @@ void DonorDriver::pump() {
       return;
     }
     if (several_ && !pump_lanes(frozen)) return;
+    if (donor_.state() != (frozen ? DonorState::kFrozen : DonorState::kCopying)) continue;
     if (!frozen && frames == kFramesPerTurn) {
       want_write_ = true;  // the rest in the loop's next turn
       break;

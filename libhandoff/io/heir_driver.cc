@@ -224,9 +224,8 @@ void HeirDriver::acknowledge(bool now) {
 
 HeirEvent HeirDriver::understand(Channel::Message& message) {
   const Type type = message.header.type;
-  const bool takes_fds = type == Type::kListeners || type == Type::kLanes ||
-                         type == Type::kRegion || type == Type::kRing || type == Type::kSessions ||
-                         type == Type::kPrepare;
+  const bool takes_fds = type == Type::kListeners || type == Type::kRegion || type == Type::kRing ||
+                         type == Type::kSessions || type == Type::kPrepare || type == Type::kLanes;
   if (!takes_fds && !message.fds.empty()) {
     return malformed("the donor sent fds with " + protocol::type_name(type));
   }
@@ -252,10 +251,10 @@ HeirEvent HeirDriver::understand(Channel::Message& message) {
       if (!lanes_.complete()) return malformed("no Lanes came before the last of the Listeners");
       return {E::kListeners};
     }
-    case Type::kRegion:
-      return applied(stage_.apply_region(message.body, message.fds));
     case Type::kLanes:
       return applied(lanes_.open(message.body, message.fds, rehearsal_.has_value()));
+    case Type::kRegion:
+      return applied(stage_.apply_region(message.body, message.fds));
     case Type::kRing:
       return applied(stage_.apply_ring(message.body, message.fds));
     case Type::kSessions:
@@ -454,6 +453,7 @@ void HeirDriver::perform(F effect) {
     case F::kRestore: {
       const int error = failpoint::hit("heir.restore.before");
       if (error != 0) {
+        failpoint::hit("heir.restore.after");
         handle({E::kRefused, to_reason(Error::from_errno(error, "restoring the sessions"))});
       } else {
         restore();
@@ -482,7 +482,7 @@ void HeirDriver::perform(F effect) {
       failpoint::hit("heir.run.before");
       adopted_ = stage_.sessions();
       stage_.adopt_all();
-      lanes_.run(keep_);
+      lanes_.run(keep_);  // what the service has as a whole is its own by now
       failpoint::hit("heir.run.after");
       return;
     case F::kSendAbort: {

@@ -18,6 +18,7 @@
 #include "core/negotiation.h"
 #include "handoff/handoff.h"
 #include "io/declared.h"
+#include "io/region.h"
 #include "io/sessions.h"
 
 struct handoff_buffer {

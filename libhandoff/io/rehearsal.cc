@@ -53,6 +53,7 @@ void Rehearsal::add(const protocol::Rehearsed& other) {
     return;
   }
   for (std::size_t i = 0; i < std::min(notes.amounts.size(), other.amounts.size()); ++i) {
+    if (notes.amounts[i].region) continue;  // there is one of it for all lanes
     notes.amounts[i].count += other.amounts[i].count;
     notes.amounts[i].bytes += other.amounts[i].bytes;
   }

@@ -241,6 +241,7 @@ void Service::settle() {
 }
 
 void Service::link_to_donor() {
+  if (!registry_.can_link()) return;  // the donor was told so
   links_->inherit(heir_->take_internal(), heir_limits_);
   if (heir_->leaves_a_link() && !heir_->donor_died()) {
     links_->to_late(heir_->take_channel(), heir_->take_peer(), heir_limits_);

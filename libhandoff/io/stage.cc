@@ -515,10 +515,11 @@ void Stage::keep_unmoved_sessions(std::uint64_t expected) {
 }
 
 void Stage::adopt_all() {
+  adopt_sessions();
+  ring_ = {};
   for (Region& region : registry_.regions) {
     if (const auto ok = region.own(); !ok) registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
   }
-  adopt_sessions();
 }
 
 void Stage::adopt_sessions() {
@@ -531,7 +532,6 @@ void Stage::adopt_sessions() {
   } else {
     registry_.sessions.take(arrived_);
   }
-  ring_ = {};
 }
 
 Sessions::iterator Stage::lose(Sessions::iterator it) {

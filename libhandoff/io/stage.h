@@ -59,6 +59,7 @@ class Stage {
   void keep_unmoved_sessions(std::uint64_t expected);
   // The sessions are this process's own: into the registry; and the regions with them.
   void adopt_all();
+  // The same for the sessions alone.
   void adopt_sessions();
   // The handoff failed.
   void drop_all();

@@ -25,9 +25,9 @@ enum class Type : std::uint8_t {
   kCopyEnd = 20,
   kPrepare = 21,
   kRelease = 22,
-  kLanes = 23,
-  kLanePrepare = 24,
-  kRegion = 25,
+  kRegion = 23,
+  kLanes = 24,
+  kLanePrepare = 25,
   // heir to donor
   kAck = 32,
   kCopied = 33,

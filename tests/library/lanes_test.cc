@@ -13,6 +13,7 @@
 #include "client.h"
 #include "harness.h"
 #include "lane_service.h"
+#include "line_service.h"
 
 namespace handoff::test {
 namespace {
@@ -344,6 +345,24 @@ TEST_F(LanesTest, OtherSessionsOfSuchADonorAreResetAndCounted) {
   EXPECT_EQ(kClients, static_cast<int>(owner_.lost()));
   EXPECT_EQ(kClients, owner_.lost_ids_size());
   for (auto& client : clients_) EXPECT_EQ("RESET", client->line());
+}
+
+// A link is for two processes with one lane each, so there is none: the donor keeps it to its end.
+TEST_F(LanesTest, ASessionThatIsHeldEndsWithADonorWhoseHeirHasSeveralLanes) {
+  Child donor(++generation_, [] { return run_line_service({.holds = true}); });
+  address_ = donor.await_message<v1::Owner>(Type::kOwner).named(0).address();
+  Client busy(address_), idle(address_);
+  expect_answer(busy, "hold");
+  expect_answer(idle, "hello");
+  auto heir = begin(donor, {.lanes = 2});
+  EXPECT_EQ(1U, heir->await_message<v1::Owner>(Type::kOwner).sessions());
+  EXPECT_EQ(1U, donor.await_message<v1::Late>(Type::kLate).waiting());
+  expect_answer(busy, "release");
+  expect_answer(idle, "hello again");
+  expect_answer(busy, "still here");
+  ASSERT_EQ(0, ::shutdown(busy.fd(), SHUT_WR));
+  EXPECT_EQ("EOF", busy.line());
+  expect_exit(donor, 0);
 }
 
 TEST_F(LanesTest, StopReachesEveryLane) {

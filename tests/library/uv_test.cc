@@ -2,7 +2,11 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include <gmock/gmock.h>
+
 #include <handoff/uv.hpp>
+#include <set>
+#include <thread>
 
 #include "client.h"
 #include "harness.h"
@@ -127,6 +131,73 @@ TEST(UvTest, ADonorThatRetiresReadsNoMoreInThatTurnOfItsLoop) {
     client.send("to the heir\n");
     ASSERT_EQ("to the heir\n", client.line());
     donor = std::move(heir);
+  }
+}
+
+// A loop and a thread for each lane; to every line the answer is the number of the lane.
+class Placed : public uv::Stream {
+ public:
+  std::size_t on_input(std::string_view input) override {
+    const std::size_t end = input.find('\n');
+    if (end == std::string_view::npos) return 0;
+    write(std::to_string(host().service().index()) + "\n");
+    return end + 1;
+  }
+  std::string save() const override { return "s"; }
+};
+
+int run_lanes(std::uint32_t lanes) {
+  auto service = Service::open({.name = "test", .version = "1", .lanes = lanes});
+  std::vector<uv_loop_t> loops(lanes);
+  std::vector<std::unique_ptr<uv::Host>> hosts;
+  for (std::uint32_t i = 0; i < lanes; ++i) {
+    uv_loop_init(&loops[i]);
+    hosts.push_back(std::make_unique<uv::Host>(&loops[i], service->lane(i)));
+    hosts[i]->listen(
+        "public", "tcp:127.0.0.1:0", [] { return std::make_unique<Placed>(); },
+        [](std::string_view) { return std::make_unique<Placed>(); });
+  }
+  service->start();
+  const auto run = [&](std::uint32_t i) {
+    hosts[i]->start();
+    uv_run(&loops[i], UV_RUN_DEFAULT);
+  };
+  std::vector<std::thread> threads;
+  for (std::uint32_t i = 1; i < lanes; ++i) threads.emplace_back(run, i);
+  run(0);
+  for (std::thread& thread : threads) thread.join();
+  return 0;
+}
+
+TEST(UvTest, TheHostsOfTwoLoopsHandOverToThreeAndTheseToOne) {
+  auto donor = std::make_unique<Child>(1, [] { return run_lanes(2); });
+  const auto owner = donor->await_message<v1::Owner>(Type::kOwner);
+  std::vector<std::unique_ptr<Client>> clients;
+  for (int i = 0; i < 60; ++i) {
+    clients.push_back(std::make_unique<Client>(owner.named(0).address()));
+  }
+  std::uint64_t generation = 1;
+  for (const std::uint32_t lanes : {3U, 1U, 2U}) {
+    for (auto& client : clients) client->send("where?\n");
+    for (auto& client : clients) ASSERT_THAT(client->line(), ::testing::MatchesRegex("[012]\n"));
+    auto pair = io::Channel::make_pair();
+    Child::Handoff handoff;
+    handoff.channel = std::move(pair->second);
+    handoff.peer_pidfd = donor->pidfd();
+    auto heir = std::make_unique<Child>(
+        ++generation, [lanes] { return run_lanes(lanes); }, &handoff);
+    heir->await_message<v1::Register>(Type::kRegister);
+    donor->donate(std::move(pair->first), heir->pidfd());
+    EXPECT_EQ(60U, heir->await_message<v1::Owner>(Type::kOwner).sessions());
+    const int status = donor->wait();
+    ASSERT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+    donor = std::move(heir);
+    std::set<std::string> places;
+    for (auto& client : clients) {
+      client->send("where?\n");
+      places.insert(client->line());
+    }
+    EXPECT_EQ(lanes, places.size()) << "each loop has some of them";
   }
 }
 

@@ -121,20 +121,21 @@ HANDOFF_API void handoff_close(handoff_t* h);
  *   2. handoff_lane() and handoff_set_callbacks() for each lane, with a `user` of its own
  *   3. handoff_ready()
  *   4. on each lane's thread: handoff_wait() with the lane's handle, then its loop with
- *      handoff_fd(), handoff_dispatch() and the handoff_session_ functions of that handle. Lane 0
- * is h itself, and belongs to the thread of handoff_ready()
+ *      handoff_fd(), handoff_dispatch() and the handoff_session_ functions of that handle.
+ *      Lane 0 is h itself, and belongs to the thread of handoff_ready()
  *   5. when `retired` or `stop` has been called for each of them and all loops have ended: exit
  *
- * Until 3 everything is done on one thread. From then on handoff_errors(), handoff_named_fd() and
- * handoff_generation() may be called for any handle on the thread that it belongs to; what
- * declares, handoff_attach() and handoff_health() are for h alone: HANDOFF_ERR_ORDER for another
- * lane's.
+ * Until 3 everything is done on one thread. From then on handoff_errors(), handoff_named_fd(),
+ * handoff_generation() and what asks about regions may be called for any handle on the thread that
+ * it belongs to. What declares, handoff_attach(), handoff_health() and what changes a region are
+ * for h alone: HANDOFF_ERR_ORDER for another lane's. The memory of a region is one for all lanes.
  *
  * Callbacks come on the thread of the lane whose they are: save, restore and the like for its own
  * sessions, freeze and thaw once for each lane. When all have returned from freeze, no lane returns
  * to its loop until thaw() or retired(), and saving begins; several lanes save and restore at the
- * same time. Conversions of states come on any lane's thread, sections on that of lane 0. The loops
- * of all lanes must turn: a lane that does not come to handoff_dispatch() makes the handoff fail.
+ * same time. Conversions of states come on any lane's thread, sections and regions on
+ * that of lane 0. The loops of all lanes must turn: a lane that does not come to handoff_dispatch()
+ * makes the handoff fail.
  *
  * Sessions can't be held in a service with several lanes, nor be upgraded progressively. */
 
