@@ -9,7 +9,7 @@
 namespace handoff::supervisor {
 namespace {
 
-constexpr std::size_t kChunk = 1 << 20;
+constexpr std::size_t kChunk = 1 << 16;
 using Hash = std::array<unsigned char, crypto_hash_sha256_BYTES>;
 
 std::string hex(const Hash& hash) {
