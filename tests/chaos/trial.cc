@@ -247,7 +247,8 @@ void Trial::strike() {
     if (!struck) throw Problem{"the victim does not take the blow"};
   }
   struck_at_ = Clock::now();
-  over_when_struck_ = !has_donor(cell_.victim) && !is_running(donor_);
+  over_when_struck_ =
+      !has_donor(cell_.victim) && (!is_running(donor_) || (point_ != nullptr && point_->said));
   if (target_) target_->answer();
   held_.reset();
   if (cell_.blow == Blow::kSlow) {
