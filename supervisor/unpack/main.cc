@@ -3,7 +3,8 @@
 //   handoff-unpack BYTES ENTRIES PATH      the limits; fd 0 is the archive, fd 3 the empty folder
 //
 // Standard output gets "0", or the code of what is wrong, a newline and its message. Whoever finds
-// a hole in the reader of archives is in a process that was given nothing else.
+// a hole in the reader of archives is in a process that was given nothing else, and may write
+// nowhere else.
 #include <unistd.h>
 
 #include <cerrno>
@@ -13,6 +14,7 @@
 #include <string>
 #include <string_view>
 
+#include "unpack/confine.h"
 #include "unpack/unpack.h"
 
 namespace {
@@ -46,6 +48,8 @@ int main(int argc, char** argv) {
     (void)!::write(STDERR_FILENO, kUsage.data(), kUsage.size());
     return 2;
   }
+  (void)supervisor::confine(
+      kFolder);  // where the kernel can't, it is a process of its own at least
   const auto done = unpack_it(limits);
   const std::string answer =
       done ? "0" : std::to_string(done.error().code) + "\n" + done.error().message;
