@@ -23,8 +23,4 @@ struct BundleManifest {
 // An error says everything that is wrong with it.
 Result<BundleManifest> parse_manifest(const std::string& text);
 
-// The parts of a path in a bundle; an error says why such a path is not unpacked. "." parts are
-// left out, so the root itself has none.
-Result<std::vector<std::string>> bundle_path(const std::string& path, std::size_t longest);
-
 }  // namespace handoff::supervisor

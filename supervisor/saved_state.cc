@@ -41,11 +41,9 @@ Timeouts timeouts_from(const json& in) {
 }
 
 json to_json(const SavedProcess& process) {
-  return {{"generation", process.generation},
-          {"pid", process.pid},
-          {"started", process.started},
-          {"since", process.since},
-          {"release", to_json(process.release)}};
+  return {{"generation", process.generation},    {"pid", process.pid},
+          {"started", process.started},          {"since", process.since},
+          {"release", to_json(process.release)}, {"leaving", process.leaving}};
 }
 
 SavedProcess process_from(const json& in) {
@@ -53,7 +51,8 @@ SavedProcess process_from(const json& in) {
           .pid = in.at("pid").get<int>(),
           .started = in.at("started").get<std::uint64_t>(),
           .since = in.at("since").get<std::int64_t>(),
-          .release = release_from(in.at("release"))};
+          .release = release_from(in.at("release")),
+          .leaving = in.value("leaving", false)};
 }
 
 const char* name_of(Probation::Origin origin) {

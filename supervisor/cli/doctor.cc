@@ -7,6 +7,7 @@
 #include "io/failpoint.h"
 #include "io/host.h"
 #include "io/runtime_dir.h"
+#include "io/unpacker.h"
 #include "protocol/limits.h"
 
 namespace handoff::supervisor {
@@ -104,6 +105,9 @@ std::vector<Finding> examine() {
                  room ? ""
                       : "frames of " + with_commas(protocol::kMaxFrame) +
                             " bytes don't fit: sysctl net.core.wmem_default=212992"});
+  const auto unpacker = open_unpacker();
+  out.push_back(optional("handoff-unpack", unpacker.has_value(), "",
+                         unpacker ? "" : unpacker.error().message));
   out.push_back(runtime());
   return out;
 }

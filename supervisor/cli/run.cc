@@ -2,6 +2,7 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <malloc.h>
 #include <sys/prctl.h>
 
 #include <algorithm>
@@ -33,6 +34,15 @@ void set_up_log(bool json) {
       "handoff", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
   logger->set_pattern("%Y-%m-%d %H:%M:%S.%e %^%-7l%$ %v");
   spdlog::set_default_logger(std::move(logger));
+}
+
+// What a request or an upgrade needed goes back to the system, rather than into an arena for each
+// thread of libuv's pool: this process is idle nearly always, and there for a long time.
+void keep_memory_small() {
+  constexpr int kBig = 128 * 1024;
+  (void)::mallopt(M_ARENA_MAX, 1);
+  (void)::mallopt(M_MMAP_THRESHOLD, kBig);  // setting it stops it from growing
+  (void)::mallopt(M_TRIM_THRESHOLD, kBig);
 }
 
 ConfigSource source_of(const RunOptions& options) {
@@ -88,6 +98,7 @@ ExitStatus run_command(const RunOptions& options) {
   auto runtime = runtime_path();
   if (!runtime) return complain(false, ExitStatus::kFailed, "runtime", runtime.error().message);
   if (options.check) return check(*config, *runtime);
+  keep_memory_small();
   set_up_log(options.json);
   raise_file_limit();
   // Executed from an open file it would have the name of that fd.

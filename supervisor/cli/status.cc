@@ -70,12 +70,14 @@ ExitStatus status_command(const ServiceOptions& options) {
                     text_of(service.at("pid")), text_of(service.at("sessions")),
                     text_of(service.at("restarts")), text_of(service.at("since")),
                     back_of(service.at("back")), listeners_of(service)});
-    // Older processes that still have busy sessions.
-    for (const json& late : service.value("late", json::array())) {
-      rows.push_back({"", "late", text_of(late.value("release", json())), "",
-                      short_digest(text_of(late.value("digest", json()))),
-                      text_of(late.at("generation")), text_of(late.value("pid", json())),
-                      text_of(late.at("sessions")), "", "", "", ""});
+    // Older processes that still have busy sessions, or have none and not exited yet.
+    for (const char* state : {"late", "leaving"}) {
+      for (const json& old : service.value(state, json::array())) {
+        rows.push_back({"", state, text_of(old.value("release", json())), "",
+                        short_digest(text_of(old.value("digest", json()))),
+                        text_of(old.at("generation")), text_of(old.value("pid", json())),
+                        text_of(old.value("sessions", json())), "", "", "", ""});
+      }
     }
   }
   std::cout << table(rows);

@@ -67,11 +67,14 @@ struct Report {
   std::uint64_t lost = 0;
   std::vector<std::uint64_t> lost_ids;
   std::uint64_t bytes = 0;
-  Duration start{};
-  Duration copy{};
-  Duration switched{};
-  Duration retire{};
-  Duration transfer{};  // by the donor's clock: from the first fd sent to the heir's Resumed
+  // One after the other: their sum is the time from the request to its end.
+  Duration open{};      // until the release was known and its process could be started
+  Duration start{};     // until that was ready
+  Duration copy{};      // until the donor froze
+  Duration switched{};  // until the heir ran
+  Duration retire{};    // until the donor had said that nothing is left with it
+  // By the donor's clock: from the first fd sent to the heir's Resumed.
+  Duration transfer{};
   Time frozen{};
   Time running{};
   Blackout blackout;

@@ -29,6 +29,12 @@ Effects LateProcesses::on(const DonorLate& late, Time now, bool progressive) {
   return out;
 }
 
+void LateProcesses::leave(Generation generation, Time by) {
+  One& one = late_[generation];
+  one.retired = one.leaving = true;
+  one.next = by;
+}
+
 Effects LateProcesses::drain(Time now) {
   Effects out;
   const Time until = now + policy_.drain;
@@ -43,7 +49,7 @@ Effects LateProcesses::drain(Time now) {
 
 Effects LateProcesses::on(const DonorRetired& retired, Time now) {
   const auto found = late_.find(retired.generation);
-  if (found == late_.end()) return {};
+  if (found == late_.end() || found->second.leaving) return {};
   One& one = found->second;
   one.waiting = 0;
   one.retired = true;
@@ -112,17 +118,24 @@ std::optional<Time> LateProcesses::deadline() const {
 }
 
 std::optional<Refuse> LateProcesses::refusal(const std::string& service) const {
-  // With the owner and its heir.
-  if (late_.size() + 2 <= policy_.max_generations) return std::nullopt;
+  // With the owner and its heir. Those that are on their way out are gone in a moment and hold
+  // nothing; but they are not to pile up.
+  std::size_t leaving = 0;
+  for (const auto& [generation, one] : late_) leaving += one.leaving ? 1 : 0;
+  if (late_.size() - leaving + 2 <= policy_.max_generations && leaving < policy_.max_generations) {
+    return std::nullopt;
+  }
   std::string text = service + " has " + std::to_string(late_.size() + 1) +
                      " processes already, and max_generations is " +
                      std::to_string(policy_.max_generations) + ":";
   const char* before = " ";
   for (const auto& [generation, one] : late_) {
-    text += before + generation_of(generation) + " is busy with " + sessions(one.waiting);
+    text += before + generation_of(generation) +
+            (one.leaving ? " has not exited yet" : " is busy with " + sessions(one.waiting));
     before = ", ";
   }
-  return Refuse{"generations", text + "; wait for them to be released"};
+  return Refuse{"generations", text + (leaving == late_.size() ? "; wait for them to go"
+                                                               : "; wait for them to be released")};
 }
 
 }  // namespace handoff::supervisor

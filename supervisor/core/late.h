@@ -1,5 +1,6 @@
-// The processes that have handed over and still have sessions, which were busy at the switch: how
-// many each has, until when it is waited for, and whether there may be one more of them.
+// The processes that have handed over and are still there. Some have sessions, which were busy at
+// the switch: how many each has, until when it is waited for, and whether there may be one more of
+// them. Others have nothing left and only have to exit.
 //
 // A late process decides itself what becomes of its sessions when the drain is over (it was told
 // the policy); here is only what is done to one that does not.
@@ -28,6 +29,7 @@ class LateProcesses {
     Generation relinked_to = 0;  // a new link was made
     Time relinked{};
     bool retired = false;  // nothing left; it is about to exit
+    bool leaving = false;  // likewise, and it never was late: the donor of an upgrade that is over
     std::optional<Time> next;
     bool termed = false;
   };
@@ -42,6 +44,8 @@ class LateProcesses {
 
   // progressive: it is not drained before drain().
   Effects on(const DonorLate& late, Time now, bool progressive = false);
+  // It has given everything away and is about to exit: made to, if it is still there by then.
+  void leave(Generation generation, Time by);
   // What was progressive is waited for like others from here on.
   Effects drain(Time now);
   Effects on(const DonorRetired& retired, Time now);
@@ -55,6 +59,10 @@ class LateProcesses {
 
   const std::map<Generation, One>& all() const { return late_; }
   bool has(Generation generation) const { return late_.contains(generation); }
+  bool leaves(Generation generation) const {
+    const auto found = late_.find(generation);
+    return found != late_.end() && found->second.leaving;
+  }
   // No further generation for now: an upgrade needs two processes beside them.
   std::optional<Refuse> refusal(const std::string& service) const;
 

@@ -133,6 +133,7 @@ void Service::on(const HandoffRequested& request, Time now) {
   }
   request_ = request.timeouts;
   rehearsal_ = request.rehearsal;
+  requested_at_ = now;
   request_shares_ = request.shares;
   request_pause_ = request.pause;
   switch (request.to) {
@@ -241,6 +242,7 @@ void Service::on(const StopRequested& stop, Time now) {
 // ------------------------------------------------------------------------------------
 
 void Service::begin_handoff(bool candidate, Time now) {
+  opened_in_ = by_itself_ ? Duration{} : now - requested_at_;
   if (state_ != State::kRunning) {
     fresh_ = Fresh{.candidate = candidate, .before = state_, .begun = now};
     start_fresh(candidate, now);
@@ -295,6 +297,7 @@ void Service::on(const Owned& owned, Time now) {
       if (fresh_->candidate) candidate_took_over(now);
       return_.reset();
       Report report{.result = Report::Result::kDone, .fresh = true, .to = current_};
+      report.open = opened_in_;
       report.start = now - fresh_->begun;
       fresh_.reset();
       backoff_.reset();
@@ -335,6 +338,14 @@ void Service::on(const Counted& counted, Time now) {
 void Service::on(const Progressed& progress, Time now) { forward(progress, now); }
 void Service::on(const DonorRetired& retired, Time now) {
   add(late_.on(retired, now));
+  // It returns to a supervisor that has not seen its handoff.
+  const bool in_this_one = upgrade_ && (upgrade_->donor() == retired.generation ||
+                                        upgrade_->heir() == retired.generation);
+  if (!in_this_one && current_ != 0 && current_ != retired.generation &&
+      !late_.has(retired.generation)) {
+    alive_.insert(retired.generation);
+    late_.leave(retired.generation, now + policy_.timeouts.drain);
+  }
   forward(retired, now);
 }
 void Service::on(const Rehearsed& rehearsed, Time now) { forward(rehearsed, now); }
@@ -364,7 +375,11 @@ void Service::follow(Upgrade::Step step, Time now) {
   if (upgrade_->state() != Upgrade::State::kOver) return;
   if (upgrade_candidate_) out_.push_back(DropCandidate{});
   upgrade_candidate_ = false;
-  const Report report = upgrade_->report();
+  Report report = upgrade_->report();
+  report.open = opened_in_;
+  if (const auto by = upgrade_->donor_leaves_by(); by && alive_.contains(upgrade_->donor())) {
+    if (current_ == upgrade_->heir()) late_.leave(upgrade_->donor(), *by);
+  }
   out_.push_back(Conclude{report});
   const bool ended_before_switch = current_ != 0 && current_ == upgrade_->donor();
   if (!progressive_.under_way()) progressive_.end();

@@ -159,8 +159,10 @@ class Service {
   std::optional<Time> retry_at_;
   std::optional<Time> kill_at_;
   bool timed_out_ = false;
-  bool opening_ = false;    // a candidate is being opened for...
-  Timeouts request_;        // ...a handoff with these deadlines
+  bool opening_ = false;  // a candidate is being opened for...
+  Timeouts request_;      // ...a handoff with these deadlines
+  Time requested_at_{};
+  Duration opened_in_{};
   bool rehearsal_ = false;  // ...that is only tried
   std::optional<Fresh> fresh_;
   std::optional<Upgrade> upgrade_;

@@ -280,10 +280,9 @@ void Upgrade::donor_failed(const HandoffFailed& failed, Time now) {
 void Upgrade::donor_retired(const DonorRetired& retired, Time now) {
   if (state_ == State::kStarting || state_ == State::kOver || retired_) return;
   retired_ = true;
-  leaves_ = retired.at_ns != 0 ? time_from_ns(retired.at_ns) : now;
-  measure_retire();
   if (retired.first_fd_at_ns != 0) {
-    report_.transfer = std::max(*leaves_ - time_from_ns(retired.first_fd_at_ns), Duration{});
+    const Time left = retired.at_ns != 0 ? time_from_ns(retired.at_ns) : now;
+    report_.transfer = std::max(left - time_from_ns(retired.first_fd_at_ns), Duration{});
   }
   report_.bytes = std::max(report_.bytes, retired.bytes);
   if (heir_owns_) {
@@ -310,7 +309,6 @@ void Upgrade::donor_late(const DonorLate& late, Time now) {
   if (late_ || retired_ || state_ == State::kStarting || state_ == State::kOver) return;
   late_ = retired_ = true;
   report_.waiting = late.waiting;
-  leaves_ = late.at_ns != 0 ? time_from_ns(late.at_ns) : now;
   if (heir_owns_) {
     donor_.must_go = false;
     donor_.next.reset();
@@ -326,17 +324,9 @@ void Upgrade::donor_late(const DonorLate& late, Time now) {
   }
 }
 
-// From the donor's first moment without sessions to its exit; it may be over before the heir's loop
-// runs.
-void Upgrade::measure_retire() {
-  if (left_ && leaves_) report_.retire = std::max(*left_ - *leaves_, Duration{});
-}
-
 void Upgrade::donor_exited(const Exit& exit, Time now) {
   donor_.gone = true;
   donor_.next.reset();
-  left_ = now;
-  measure_retire();
   const std::string how = describe(exit);
   switch (state_) {
     case State::kStarting:
@@ -440,6 +430,7 @@ void Upgrade::ticked(Time now) {
     case State::kClosing:
     case State::kOver:
       deadline_.reset();
+      looked_ = only_leaving();
       if (claim_) kill(heir_);
       claim_.reset();
       break;

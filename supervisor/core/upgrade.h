@@ -68,6 +68,8 @@ class Upgrade {
   // When step(Tick) wants to be called.
   std::optional<Time> deadline() const;
   const Report& report() const { return report_; }
+  // The donor has given everything away and is on its way out when this is over: until when.
+  std::optional<Time> donor_leaves_by() const { return donor_.gone ? std::nullopt : donor_.next; }
   // How the donor died, for the log of a service that nobody owns any more.
   const std::string& crash() const { return crash_; }
 
@@ -104,7 +106,6 @@ class Upgrade {
   void donor_late(const DonorLate& late, Time now);
   void donor_exited(const Exit& exit, Time now);
   void went_on_and_died(const std::string& how, Time now);
-  void measure_retire();
   // The sessions that are lost if donor and heir both die.
   std::uint64_t at_stake() const {
     return progress_.sessions_total != 0 ? progress_.sessions_total : counted_;
@@ -118,6 +119,8 @@ class Upgrade {
   void fail_with(std::string code, std::string message);
   void nobody_owns(std::uint64_t lost);
   void conclude_stories();
+  // Nothing is left to be heard but the donor's exit, which nobody has to wait for.
+  bool only_leaving() const { return heir_owns_ && !nobody_ && retired_ && !late_; }
   void maybe_over(Time now);
   bool copying() const { return state_ == State::kCopying || state_ == State::kSwitching; }
   // A deadline, unless the heir is a stranger still.
@@ -138,8 +141,6 @@ class Upgrade {
   Time donated_{};
   Time frozen_{};
   Time running_{};
-  std::optional<Time> leaves_;  // the donor has retired
-  std::optional<Time> left_;    // and exited
   std::optional<Time> deadline_;
   bool resumed_ = false;
   bool stranger_ = false;       // resumed, and the heir has not reported yet
@@ -149,7 +150,8 @@ class Upgrade {
   bool heir_owns_ = false;
   bool nobody_ = false;
   bool retired_ = false;
-  bool late_ = false;  // it has sessions left, and stays for them
+  bool late_ = false;    // it has sessions left, and stays for them
+  bool looked_ = false;  // whether the heir lives, after all had been said
   bool switch_told_ = false;
   Progressed progress_;
   std::uint64_t counted_ = 0;   // the donor's sessions before its first progress

@@ -73,11 +73,20 @@ void Upgrade::conclude_stories() {
   fail_with(code.empty() ? "timeout" : std::move(code), std::move(text));
 }
 
-void Upgrade::maybe_over(Time) {
+// Closing thousands of fds takes a donor longer than the switch did, and whoever waits for the
+// upgrade need not wait for that. But an heir that has died by now has not taken over: there is one
+// look at what has happened before it is said so.
+void Upgrade::maybe_over(Time now) {
   if (state_ != State::kClosing || (claim_ && !heir_owns_ && !nobody_)) return;
   for (const Party* party : {&donor_, &heir_}) {
-    if (party->must_go && !party->gone) return;
+    if (!party->must_go || party->gone) continue;
+    if (party == &donor_ && only_leaving() && !donor_.termed) {
+      if (looked_) continue;
+      deadline_ = now;
+    }
+    return;
   }
+  if (heir_owns_) report_.retire = std::max(now - running_, Duration{});
   conclude_stories();
   state_ = State::kOver;
   deadline_.reset();

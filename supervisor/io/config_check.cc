@@ -10,10 +10,10 @@
 #include <filesystem>
 #include <map>
 
+#include "io/archive.h"
 #include "io/release.h"
 #include "io/signed_file.h"
 #include "io/socket.h"
-#include "io/unpack.h"
 #include "signature.h"
 
 namespace handoff::supervisor {

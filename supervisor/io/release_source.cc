@@ -8,9 +8,11 @@
 #include <utility>
 
 #include "bundle_manifest.h"
+#include "io/archive.h"
 #include "io/digest.h"
 #include "io/signed_file.h"
 #include "io/thread_work.h"
+#include "io/unpacker.h"
 
 namespace handoff::supervisor {
 namespace {
@@ -80,7 +82,7 @@ Result<ReleasePtr> from_bundle(const ReleaseSource& source, UniqueFd file) {
   if (!hash) return Failure(hash.error());
   BundleManifest manifest;
   const auto fill = [&](int folder) -> Result<std::string> {
-    if (auto unpacked = unpack(file.get(), folder, source.limits); !unpacked) {
+    if (auto unpacked = unpack_bundle(file.get(), folder, source.limits); !unpacked) {
       return Failure(unpacked.error());
     }
     const auto text = read_manifest(folder);

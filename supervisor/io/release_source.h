@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "io/release.h"
-#include "io/unpack.h"
+#include "unpack/limits.h"
 
 namespace handoff::supervisor {
 

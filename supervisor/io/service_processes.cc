@@ -352,6 +352,7 @@ void ServiceRunner::resume(SavedService saved, std::vector<std::unique_ptr<Proce
     start();
     return;
   }
+  std::vector<Generation> leaving;
   for (auto& process : living) {
     const Generation generation = process->generation;
     process->exit_poll =
@@ -365,9 +366,13 @@ void ServiceRunner::resume(SavedService saved, std::vector<std::unique_ptr<Proce
     if (generation == saved.machine.heir && saved.machine.candidate) candidate_ = process->release;
     if (process->release->same_as(*release_)) release_ = process->release;
     spdlog::info("{}: generation {} (pid {}) was found", name(), generation, process->pid);
+    for (const SavedProcess& known : saved.processes) {
+      if (known.leaving && known.generation == generation) leaving.push_back(generation);
+    }
     processes_[generation] = std::move(process);
   }
   feed(saved.machine);
+  for (const Generation generation : leaving) feed(DonorRetired{.generation = generation});
   if (saved.machine.heir != 0) {
     from_ = party_of(saved, saved.machine.current);
     to_ = party_of(saved, saved.machine.heir);
@@ -425,7 +430,8 @@ SavedService ServiceRunner::saved() const {
                              .pid = process->pid,
                              .started = process->started,
                              .since = std::chrono::system_clock::to_time_t(process->since),
-                             .release = release_of(*process->release)});
+                             .release = release_of(*process->release),
+                             .leaving = machine_.late().leaves(generation)});
   }
   return out;
 }

@@ -273,12 +273,23 @@ Process* ServiceRunner::find(Generation generation) {
 json ServiceRunner::late_json() const {
   json out = json::array();
   for (const auto& [generation, one] : machine_.late().all()) {
+    if (one.leaving) continue;
     json late = party_json(party(generation));
     if (late.is_null()) late = {{"generation", generation}};
     late["sessions"] = one.waiting;
     late["moved"] = one.moved;
     late["linked"] = one.linked;
     out.push_back(std::move(late));
+  }
+  return out;
+}
+
+json ServiceRunner::leaving_json() const {
+  json out = json::array();
+  for (const auto& [generation, one] : machine_.late().all()) {
+    if (!one.leaving) continue;
+    json leaving = party_json(party(generation));
+    out.push_back(leaving.is_null() ? json{{"generation", generation}} : std::move(leaving));
   }
   return out;
 }
@@ -310,6 +321,7 @@ json ServiceRunner::status() const {
            {"restarts", machine_.restarts()},
            {"last_upgrade", last_upgrade_},
            {"late", late_json()},
+           {"leaving", leaving_json()},
            {"share",
             machine_.progressive().under_way() ? machine_.progressive().share() / 10.0 : 100.0}};
   out.update(standing());

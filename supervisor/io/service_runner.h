@@ -144,6 +144,7 @@ class ServiceRunner {
   void request(const HandoffRequested& request, const ClientPtr& client);
   Party party(Generation generation) const;
   nlohmann::json late_json() const;
+  nlohmann::json leaving_json() const;
   static Party party_of(const SavedService& saved, Generation generation);
   Process* find(Generation generation);
   const Process* current() const;

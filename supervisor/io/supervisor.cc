@@ -9,6 +9,7 @@
 
 #include "io/adoption.h"
 #include "io/spawn.h"
+#include "io/unpacker.h"
 
 namespace handoff::supervisor {
 
@@ -56,6 +57,7 @@ Result<std::unique_ptr<Supervisor>> Supervisor::open(uv_loop_t* loop, const Conf
   std::unique_ptr<Supervisor> self(new Supervisor(loop, std::move(*runtime), std::move(journal),
                                                   std::move(*operators), std::move(*services)));
   self->source_ = std::move(source);
+  if (const auto held = hold_unpacker(); !held) spdlog::warn("{}", held.error().message);
   if (watch.all || !watch.services.empty()) self->watching_.emplace(loop, std::move(watch));
   for (const ServiceConfig& service : config.services) {
     const auto before = std::find_if(saved.services.begin(), saved.services.end(),

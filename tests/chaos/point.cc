@@ -92,6 +92,10 @@ const Row kRows[] = {
      P::kStopping, kStoppedAfterwards},
 };
 
+constexpr std::string_view kSaid =
+    " service.owner.sent supervisor.owner.received service.retired.sent donor.retire.after "
+    "supervisor.retired.received ";
+
 std::map<std::string, Point, std::less<>> build() {
   std::map<std::string, Point, std::less<>> out;
   for (const Row& row : kRows) {
@@ -100,7 +104,13 @@ std::map<std::string, Point, std::less<>> build() {
       const auto [it, fresh] = out.try_emplace(word);
       const bool question =
           word.find(".query.") != std::string::npos || word.find(".status.") != std::string::npos;
-      it->second = {it->first, row.earliest, row.latest, row.provocation, question, row.sections};
+      it->second = {it->first,
+                    row.earliest,
+                    row.latest,
+                    row.provocation,
+                    question,
+                    row.sections,
+                    kSaid.find(" " + word + " ") != kSaid.npos};
     }
   }
   return out;

@@ -50,6 +50,9 @@ struct Point {
   Provocation provocation;
   bool uncounted = false;  // the supervisor does not yet know how many sessions there are
   bool sections = false;   // passed only by a service that has sections
+  // Whoever passes it has said that it serves, or that nothing is left with it. The other may have
+  // said the same, and then the upgrade is over.
+  bool said = false;
 
   bool on(Service service) const { return !sections || service == Service::kKv; }
 };

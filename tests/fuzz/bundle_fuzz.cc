@@ -5,6 +5,7 @@
 #include "bundle_manifest.h"
 #include "check.h"
 #include "core/address.h"
+#include "core/bundle_path.h"
 
 namespace {
 

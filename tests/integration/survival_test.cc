@@ -2,6 +2,7 @@
 // goes on where it was. How an upgrade that was under way has ended is told afterwards.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -369,6 +370,23 @@ TEST_F(SurvivalTest, ListenersInTheFdStoreOutliveSupervisorAndService) {
   EXPECT_EQ(supervisor.port(), port);
 }
 
+TEST_F(SurvivalTest, TheNextSupervisorSeesOutADonorThatHasNotExited) {
+  Supervisor supervisor({.command = {echo(1)},
+                         .run_flags = {"--drain", "1s"},
+                         .environment = {{"HANDOFF_FAILPOINT", "donor.retire.after=stop"}}});
+  const handoff::UniqueFd donor = hold(supervisor.service_pid());
+  const auto upgrade = supervisor.upgrade(echo(2));
+  ASSERT_EQ(upgrade.status, 0) << upgrade.describe();
+  EXPECT_EQ(supervisor.status().at("leaving").at(0).at("generation"), 1);
+  supervisor.kill();
+  supervisor.start_again({});
+  EXPECT_EQ(supervisor.status().at("leaving").at(0).at("generation"), 1);
+  pollfd exited{donor.get(), POLLIN, 0};
+  EXPECT_EQ(::poll(&exited, 1, 30'000), 1);
+  EXPECT_TRUE(eventually([&] { return supervisor.status().at("leaving").empty(); }));
+  EXPECT_EQ(supervisor.status().at("release"), "2.0");
+}
+
 // ---- upgrade --self
 // --------------------------------------------------------------------------------
 
@@ -397,6 +415,7 @@ TEST_F(SelfUpgradeTest, ReplacesTheSupervisorInItsOwnProcessAndTouchesNobody) {
   const std::size_t files = settled_files(pid);
   const std::string copy = (dir_.path() / "handoff-new").string();
   std::filesystem::copy_file(program("handoff"), copy);
+  std::filesystem::copy_file(program("handoff-unpack"), dir_.path() / "handoff-unpack");
   for (int i = 0; i < 3; ++i) {
     const auto self = supervisor_.command({"upgrade", "--self", copy, "--json"});
     ASSERT_EQ(self.status, 0) << self.describe();
@@ -411,7 +430,8 @@ TEST_F(SelfUpgradeTest, ReplacesTheSupervisorInItsOwnProcessAndTouchesNobody) {
   ASSERT_TRUE(swarm.wait_until_each_answered_by("2", Deadline::in(30s)));
   const auto report = swarm.stop(Deadline::in(30s));
   EXPECT_TRUE(report.flawless()) << report.describe();
-  EXPECT_EQ(children_of(pid).size(), 1u) << "the old release was reaped by the one that took over";
+  EXPECT_TRUE(eventually([&] { return children_of(pid).size() == 1; }))
+      << "the old release was reaped by the one that took over";
 }
 
 TEST_F(SelfUpgradeTest, OneThatFailsItsCheckChangesNothing) {

@@ -172,7 +172,7 @@ void SupervisorShell::end_heir() {
 }
 
 void SupervisorShell::conclude() {
-  const Breach breach = check_report(w_, machine().report(), turn_.setting.patient);
+  const Breach breach = check_report(w_, machine(), turn_.setting.patient);
   if (w_.breach == Breach::kNone) w_.breach = breach;
   if (w_.donor_end == DonorEnd::kWithSupervisor) w_.donor_end = DonorEnd::kClosed;
   const bool nobody_owns = self_.nobody_owns;

@@ -112,12 +112,15 @@ std::optional<std::string> violation_at_end(const World& w) {
   return std::nullopt;
 }
 
-Breach check_report(const World& w, const Report& report, bool patient) {
-  // Who does not own the sessions is gone; if that is everybody, it is known.
+Breach check_report(const World& w, const supervisor::Upgrade& upgrade, bool patient) {
+  const Report& report = upgrade.report();
+  // Who does not own the sessions is gone, or, a donor that has retired, on its way and to be seen
+  // out (core/late); if that is everybody, it is known.
   const bool heir_told = w.supervisor.heir_owns;
   const bool failed =
       report.result == Report::Result::kFailed || report.result == Report::Result::kRehearsed;
-  if (failed ? w.heir.alive : w.donor.alive) {
+  const bool seen_out = w.donor.retired && upgrade.donor_leaves_by().has_value();
+  if (failed ? w.heir.alive : w.donor.alive && !seen_out) {
     return Breach::kProcessLeft;
   }
   if (w.heir.alive && !heir_told) return Breach::kProcessLeft;

@@ -16,7 +16,7 @@ std::optional<std::string> violation(const World& world, const Setting& setting)
 // What is wrong if nothing more happens by itself. Who hangs may do so for ever.
 std::optional<std::string> violation_at_end(const World& world);
 
-// Whether the supervisor's report tells what is true at this moment.
-Breach check_report(const World& world, const supervisor::Report& report, bool patient);
+// Whether the report of an upgrade that is over tells what is true at this moment.
+Breach check_report(const World& world, const supervisor::Upgrade& upgrade, bool patient);
 
 }  // namespace handoff::simulation

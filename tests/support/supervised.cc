@@ -133,6 +133,11 @@ std::size_t Supervised::settled_fds() const {
     }
     return count;
   };
+  // An upgrade is over before its donor has exited.
+  EXPECT_TRUE(eventually([this] {
+    const json now = status();
+    return !now.is_object() || now.at("leaving").empty();
+  }));
   EXPECT_TRUE(eventually([&] { return clients() == 0; })) << clients() << " clients are left";
   return fds();
 }

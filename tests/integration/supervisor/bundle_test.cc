@@ -120,6 +120,30 @@ TEST_F(BundleTest, OnlyTheLastFiveStay) {
   EXPECT_EQ(releases(), (Names{"chat-3", "chat-4", "chat-5", "chat-6", "chat-7"}));
 }
 
+TEST_F(BundleTest, TheSupervisorItselfDoesNotReadArchives) {
+  start_and_wait();
+  upgrade({bundle("2.0")});
+  const std::string maps = read_file("/proc/" + std::to_string(supervisor.pid()) + "/maps");
+  EXPECT_NE(maps.find("libuv"), std::string::npos);
+  EXPECT_EQ(maps.find("libarchive"), std::string::npos);
+}
+
+TEST_F(BundleTest, ASupervisorWithoutItsUnpackerServesAndSaysSo) {
+  start_and_wait();
+  const EchoClient client(supervisor.port());
+  const std::string alone = supervisor.dir() / "handoff";
+  fs::copy_file(handoff_program(), alone);
+  const Outcome replaced = supervisor.cli({"upgrade", "--self", alone});
+  ASSERT_EQ(replaced.status, 0) << replaced.err;
+  const json refused = upgrade({bundle("2.0")}, 1);
+  EXPECT_EQ(refused.at("error").at("code"), "open");
+  const auto why = refused.at("error").at("message").get<std::string>();
+  EXPECT_NE(why.find("there is no " + alone + "-unpack"), std::string::npos) << why;
+  upgrade({sibling("handoff-echo-2")});
+  EXPECT_EQ(client.say("a"), "1 2 a");
+  EXPECT_TRUE(releases().empty());
+}
+
 TEST_F(BundleTest, AFailedUpgradeLeavesNothing) {
   start_and_wait();
   const EchoClient client(supervisor.port());

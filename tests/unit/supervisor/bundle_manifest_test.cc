@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "core/bundle_path.h"
+
 namespace handoff::supervisor {
 namespace {
 

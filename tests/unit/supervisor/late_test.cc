@@ -52,6 +52,29 @@ TEST(LateProcessesTest, OneThatDoesNotEndItsDrainIsEnded) {
             std::string::npos);
 }
 
+TEST(LateProcessesTest, ADonorThatHasNothingLeftAndStaysIsEnded) {
+  LateProcesses all({});
+  all.leave(1, at(30s));
+  EXPECT_EQ(words(all.on(retired(1), at(1ms))), "") << "that is known";
+  EXPECT_EQ(show(all.tick(at(30s) - 1ms)), "");
+  EXPECT_EQ(show(all.tick(at(30s))), "term 1");
+  EXPECT_EQ(show(all.tick(at(30s) + LateProcesses::kTermToKill)), "kill 1");
+  EXPECT_EQ(words(all.on(Exited{1, Exit{true, 9, false}})), "");
+  EXPECT_TRUE(all.all().empty());
+}
+
+TEST(LateProcessesTest, ThoseOnTheirWayOutAreNotInTheWayOfAnUpgradeUnlessTheyPileUp) {
+  LateProcesses all({.max_generations = 2});
+  all.leave(1, at(30s));
+  EXPECT_FALSE(all.refusal("chat"));
+  all.leave(2, at(30s));
+  const auto refusal = all.refusal("chat");
+  ASSERT_TRUE(refusal);
+  EXPECT_EQ(refusal->message,
+            "chat has 3 processes already, and max_generations is 2: generation 1 has not exited "
+            "yet, generation 2 has not exited yet; wait for them to go");
+}
+
 TEST(LateProcessesTest, OneThatMayKeepItsSessionsHasNoDeadlineUntilItHasNone) {
   LateProcesses all({.policy = LateSessions::kKeep, .drain = 30s});
   all.on(late(1, 3), at(0ms));

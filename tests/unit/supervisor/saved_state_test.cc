@@ -37,7 +37,12 @@ SavedState everything() {
   service.release = release("old");
   service.back = release("back");
   service.processes = {
-      {.generation = 5, .pid = 50, .started = 500, .since = 5000, .release = release("old")},
+      {.generation = 5,
+       .pid = 50,
+       .started = 500,
+       .since = 5000,
+       .release = release("old"),
+       .leaving = true},
       {.generation = 6, .pid = 60, .started = 600, .since = 6000, .release = release("new")}};
   service.last_upgrade = {{"result", "done"}};
   SavedService idle;
@@ -75,6 +80,8 @@ TEST(SavedStateTest, ComesBackAsItWas) {
   EXPECT_EQ(service.processes[1].pid, 60);
   EXPECT_EQ(service.processes[1].started, 600U);
   EXPECT_EQ(service.processes[1].since, 6000);
+  EXPECT_TRUE(service.processes[0].leaving);
+  EXPECT_FALSE(service.processes[1].leaving);
   EXPECT_EQ(service.processes[1].release.path, "/opt/new");
   EXPECT_EQ(service.processes[1].release.digest, "d-new");
   EXPECT_EQ(service.processes[1].release.name, "new");

@@ -65,6 +65,52 @@ TEST_F(ServiceTest, UpgradesAndKeepsTheNewRelease) {
   EXPECT_EQ(service.deadline(), std::nullopt);
 }
 
+TEST_F(ServiceTest, AnUpgradeIsOverWhileItsDonorLeavesAndTheNextOneMayBegin) {
+  upgrade_to_switch();
+  hear(owned(2), 2s);
+  EXPECT_EQ(hear(DonorRetired{.generation = 1, .handoff_id = 2}, 2s), "");
+  EXPECT_EQ(hear(Tick{}, 2s), "done");
+  EXPECT_STREQ(service.state_name(), "running");
+  EXPECT_EQ(hear(HandoffRequested{}, 2s), "open");
+  EXPECT_EQ(hear(CandidateReady{}, 2s), "phase start, spawn 3 candidate heir");
+  EXPECT_EQ(hear(Exited{1, kStatus0}, 3s), "");
+  EXPECT_TRUE(service.late().all().empty());
+  hear(Registered{3}, 3s);
+  hear(owned(3), 3s);
+  EXPECT_EQ(service.current(), 3U);
+}
+
+TEST_F(ServiceTest, ADonorThatDoesNotLeaveIsEndedAlsoAfterTheUpgrade) {
+  upgrade_to_switch();
+  hear(owned(2), 2s);
+  hear(DonorRetired{.generation = 1, .handoff_id = 2}, 2s);
+  EXPECT_EQ(hear(Tick{}, 2s), "done");
+  hear(CommitRequested{}, 2s);
+  EXPECT_EQ(service.deadline(), at(32s));
+  EXPECT_EQ(hear(Tick{}, 32s), "term 1");
+  EXPECT_EQ(hear(Tick{}, 34s), "kill 1");
+  hear(Exited{1, kStatus0}, 34s);
+  EXPECT_EQ(service.deadline(), std::nullopt);
+}
+
+TEST_F(ServiceTest, AStopWaitsForADonorThatIsLeaving) {
+  upgrade_to_switch();
+  hear(owned(2), 2s);
+  hear(DonorRetired{.generation = 1, .handoff_id = 2}, 2s);
+  hear(Tick{}, 2s);
+  hear(StopRequested{}, 2s);
+  EXPECT_EQ(hear(Exited{2, kStatus0}, 3s), "");
+  EXPECT_EQ(hear(Exited{1, kStatus0}, 3s), "stopped");
+}
+
+TEST_F(ServiceTest, OneThatReturnsAndHasNothingLeftIsSeenOut) {
+  start();
+  hear(DonorRetired{.generation = 7, .handoff_id = 1}, 2s);
+  EXPECT_EQ(hear(Tick{}, 32s), "term 7");
+  hear(Exited{7, kStatus0}, 32s);
+  EXPECT_EQ(service.deadline(), std::nullopt);
+}
+
 TEST_F(ServiceTest, AFailedUpgradeLeavesEverythingAsItWas) {
   upgrade_to_switch();
   hear(HandoffFailed{1, 2, "timeout", "budget"}, 2s);

@@ -1,4 +1,4 @@
-#include "io/unpack.h"
+#include "unpack/unpack.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "base/unique_fd.h"
+#include "io/archive.h"
 #include "scratch.h"
 #include "tar.h"
 

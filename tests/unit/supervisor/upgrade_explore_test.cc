@@ -105,7 +105,9 @@ void follow(World& world, const Upgrade::Step& step) {
   if (world.upgrade.state() == State::kOver) {
     const Report& report = world.upgrade.report();
     if (world.heir_owns) {
-      ASSERT_TRUE(world.late || !world.alive[1]) << "over while the old process is still there";
+      ASSERT_TRUE(world.retired || !world.alive[1]) << "over while the old process has sessions";
+      ASSERT_TRUE(world.late || !world.alive[1] || world.upgrade.donor_leaves_by())
+          << "over, and nobody sees to it that the old process goes";
       ASSERT_NE(report.result, Report::Result::kFailed);
     } else if (!world.nobody) {
       ASSERT_TRUE(report.result == Report::Result::kFailed ||

@@ -70,7 +70,7 @@ TEST_F(UpgradeTest, GoesThroughItsPhasesAndMeasuresThem) {
   take_over();
   EXPECT_EQ(hear(retired(10), 211ms), "");
   EXPECT_EQ(upgrade.state(), State::kClosing);
-  EXPECT_EQ(hear(Exited{1, kStatus0}, 250ms), "");
+  EXPECT_EQ(tick(212ms), "");
   EXPECT_EQ(upgrade.state(), State::kOver);
   EXPECT_EQ(report().result, Report::Result::kDone);
   EXPECT_EQ(report().moved, 10U);
@@ -78,8 +78,32 @@ TEST_F(UpgradeTest, GoesThroughItsPhasesAndMeasuresThem) {
   EXPECT_EQ(report().start, 100ms);
   EXPECT_EQ(report().copy, 100ms);
   EXPECT_EQ(report().switched, 10ms);
-  EXPECT_EQ(report().retire, 39ms);
+  EXPECT_EQ(report().retire, 2ms);
+  EXPECT_EQ(report().start + report().copy + report().switched + report().retire, 212ms)
+      << "one after the other";
   EXPECT_EQ(report().code, "");
+}
+
+TEST_F(UpgradeTest, DoesNotWaitForTheExitOfADonorThatHasNothingLeft) {
+  copy();
+  EXPECT_EQ(hear(retired(10), 200ms), "");
+  EXPECT_EQ(hear(owned(10, 0), 210ms), "phase retire");
+  EXPECT_EQ(upgrade.state(), State::kClosing) << "what has happened meanwhile is looked at first";
+  EXPECT_EQ(upgrade.deadline(), at(210ms));
+  EXPECT_EQ(tick(211ms), "");
+  EXPECT_EQ(upgrade.state(), State::kOver);
+  EXPECT_EQ(upgrade.donor_leaves_by(), at(30200ms));
+}
+
+TEST_F(UpgradeTest, AnHeirThatIsDeadWhenAllHasBeenSaidHasNotTakenOver) {
+  take_over();
+  hear(retired(10), 211ms);
+  hear(Exited{2, kSegv}, 211ms);
+  EXPECT_EQ(tick(212ms), "");
+  EXPECT_EQ(upgrade.state(), State::kClosing);
+  hear(Exited{1, kStatus0}, 220ms);
+  EXPECT_EQ(report().result, Report::Result::kLost);
+  EXPECT_EQ(report().lost, 10U);
 }
 
 TEST_F(UpgradeTest, BelievesTheReleasesOwnTimesMoreThanWhenItHeardOfThem) {
@@ -124,7 +148,7 @@ TEST_F(UpgradeTest, AcceptsRetiredBeforeOwner) {
   EXPECT_EQ(turn, Turn::kHeirOwns);
   EXPECT_EQ(upgrade.state(), State::kOver);
   EXPECT_EQ(report().result, Report::Result::kDone);
-  EXPECT_EQ(report().retire, 1ms);
+  EXPECT_EQ(report().retire, 0ms);
 }
 
 // ---- before the donor knows of it
@@ -371,12 +395,11 @@ TEST_F(UpgradeTest, AnyProgressPutsOffTheEndOfPatience) {
 
 TEST_F(UpgradeTest, MakesADonorGoThatDoesNot) {
   take_over();
-  hear(retired(10), 220ms);
-  EXPECT_EQ(upgrade.deadline(), at(30220ms));
-  EXPECT_EQ(tick(30220ms), "term 1");
-  EXPECT_EQ(tick(32219ms), "");
-  EXPECT_EQ(tick(32220ms), "kill 1");
-  hear(Exited{1, kKilled}, 32221ms);
+  EXPECT_EQ(upgrade.deadline(), at(30210ms)) << "it says nothing";
+  EXPECT_EQ(tick(30210ms), "term 1");
+  EXPECT_EQ(tick(32209ms), "");
+  EXPECT_EQ(tick(32210ms), "kill 1");
+  hear(Exited{1, kKilled}, 32211ms);
   EXPECT_EQ(upgrade.state(), State::kOver);
   EXPECT_EQ(report().result, Report::Result::kDone);
 }

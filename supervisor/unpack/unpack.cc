@@ -2,7 +2,7 @@
 // above it by openat(O_NOFOLLOW), so that a link in the archive can't lead a later entry anywhere.
 // Links are made as they are and followed once all is there, by openat2(RESOLVE_BENEATH): the
 // kernel's own word on whether one leads out, also through other links.
-#include "io/unpack.h"
+#include "unpack/unpack.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -17,11 +17,10 @@
 #include <array>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "base/unique_fd.h"
-#include "bundle_manifest.h"
+#include "core/bundle_path.h"
 
 namespace handoff::supervisor {
 namespace {
@@ -31,7 +30,7 @@ constexpr std::size_t kTarBlock = 512;
 
 using Parts = std::vector<std::string>;
 
-// File names are UTF-8, whatever the locale of the supervisor is.
+// File names are UTF-8, whatever the locale is.
 class Utf8 {
  public:
   Utf8() : locale_(::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr)) {
@@ -255,15 +254,6 @@ Result<void> check_end(int fd) {
 }
 
 }  // namespace
-
-bool is_archive(int fd) {
-  using namespace std::string_view_literals;
-  std::array<char, 257 + 5> start{};
-  const ssize_t n = ::pread(fd, start.data(), start.size(), 0);
-  const std::string_view bytes(start.data(), n > 0 ? static_cast<std::size_t>(n) : 0);
-  return bytes.starts_with("\x1f\x8b"sv) || bytes.starts_with("\x28\xb5\x2f\xfd"sv) ||
-         (bytes.size() == start.size() && bytes.ends_with("ustar"sv));
-}
 
 Result<void> unpack(int fd, int folder, const UnpackLimits& limits) {
   const Utf8 names;

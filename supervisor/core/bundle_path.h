@@ -1,0 +1,15 @@
+// Paths in a bundle: what is not a plain way down is refused.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+namespace handoff::supervisor {
+
+// The parts of a path in a bundle; an error says why such a path is not unpacked. "." parts are
+// left out, so the root itself has none.
+Result<std::vector<std::string>> bundle_path(const std::string& path, std::size_t longest);
+
+}  // namespace handoff::supervisor

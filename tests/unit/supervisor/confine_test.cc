@@ -1,0 +1,74 @@
+#include "unpack/confine.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <functional>
+
+#include "base/unique_fd.h"
+#include "scratch.h"
+
+namespace handoff::supervisor {
+namespace {
+
+namespace fs = std::filesystem;
+
+class ConfineTest : public testing::Test {
+ protected:
+  ConfineTest() { fs::create_directories(inside); }
+  // In a process of its own, confined: 0 or the errno of what failed. Without Landlock nothing is
+  // refused, and confine() says so: then the answer is `refused`.
+  int confined(const std::function<bool(bool holds)>& act, int refused = 0) const {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      const UniqueFd folder(::open(inside.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+      const bool holds = confine(folder.get());
+      errno = 0;
+      const int error = act(holds) ? 0 : errno;
+      ::_exit(!holds && error == 0 ? refused : error);
+    }
+    int status = 0;
+    EXPECT_EQ(::waitpid(child, &status, 0), child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  }
+  static bool create(const std::string& path) {
+    return UniqueFd(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600)).valid();
+  }
+
+  test::Scratch scratch;
+  std::string inside = scratch / "inside";
+};
+
+TEST_F(ConfineTest, WhatUnpackingNeedsIsAllowedInTheFolder) {
+  EXPECT_EQ(confined([&](bool) {
+              return create(inside + "/a") && ::mkdir((inside + "/b").c_str(), 0700) == 0 &&
+                     ::link((inside + "/a").c_str(), (inside + "/b/a").c_str()) == 0 &&
+                     ::symlink("a", (inside + "/c").c_str()) == 0 &&
+                     ::unlink((inside + "/a").c_str()) == 0;
+            }),
+            0);
+  EXPECT_TRUE(fs::exists(inside + "/b/a"));
+}
+
+TEST_F(ConfineTest, NothingIsCreatedOrChangedOutside) {
+  const std::string there = scratch / "there";
+  ASSERT_TRUE(create(there));
+  EXPECT_EQ(confined([&](bool) { return create(scratch / "new"); }, EACCES), EACCES);
+  EXPECT_EQ(confined([&](bool) { return create(there); }, EACCES), EACCES);
+  EXPECT_EQ(confined([&](bool) { return ::unlink(there.c_str()) == 0; }, EACCES), EACCES);
+}
+
+TEST_F(ConfineTest, NoProgramIsRun) {
+  const auto run = [](bool holds) {
+    const std::string command = "exit " + std::to_string(holds ? 1 : EACCES);
+    return ::execl("/bin/sh", "sh", "-c", command.c_str(), nullptr) == 0;
+  };
+  EXPECT_EQ(confined(run), EACCES);
+}
+
+}  // namespace
+}  // namespace handoff::supervisor

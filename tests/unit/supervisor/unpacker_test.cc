@@ -1,0 +1,138 @@
+// The process that unpacks, as the supervisor sees it: what it says, and what becomes of one that
+// dies. What comes out of which archive: unpack_test.cc.
+#include "io/unpacker.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "scratch.h"
+#include "tar.h"
+
+namespace handoff::supervisor {
+namespace {
+
+namespace fs = std::filesystem;
+using test::Tar;
+
+class UnpackerTest : public testing::Test {
+ protected:
+  UnpackerTest() { fs::create_directories(into); }
+
+  UniqueFd archive(const std::string& text = "hello") {
+    Tar(at).file("a", text).close();
+    return UniqueFd(::open(at.c_str(), O_RDONLY | O_CLOEXEC));
+  }
+  UniqueFd folder() const {
+    return UniqueFd(::open(into.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  }
+  static UniqueFd program(const char* path) { return UniqueFd(::open(path, O_RDONLY | O_CLOEXEC)); }
+  static std::size_t open_fds() {
+    return static_cast<std::size_t>(
+        std::distance(fs::directory_iterator("/proc/self/fd"), fs::directory_iterator()));
+  }
+  // Also those that nobody has waited for yet.
+  static std::vector<pid_t> children() {
+    std::vector<pid_t> out;
+    for (const auto& thread : fs::directory_iterator("/proc/self/task")) {
+      std::ifstream list(thread.path() / "children");
+      for (pid_t child = 0; list >> child;) out.push_back(child);
+    }
+    return out;
+  }
+
+  test::Scratch scratch;
+  std::string into = scratch / "into";
+  std::string at = scratch / "a.tar";
+  const std::vector<pid_t> before = children();
+};
+
+TEST_F(UnpackerTest, WhatIsInTheArchiveComesOutAndNothingElseIsLeft) {
+  const UniqueFd from = archive();
+  const UniqueFd to = folder();
+  ASSERT_TRUE(hold_unpacker());
+  const std::size_t fds = open_fds();
+  const auto done = unpack_bundle(from.get(), to.get(), {});
+  ASSERT_TRUE(done) << done.error().message;
+  EXPECT_EQ(test::read_file(into + "/a"), "hello");
+  EXPECT_EQ(open_fds(), fds);
+  EXPECT_EQ(children(), before);
+}
+
+TEST_F(UnpackerTest, AnErrorComesWithItsCodeAndItsWords) {
+  const UniqueFd from = archive();
+  const UniqueFd to = folder();
+  const auto done = unpack_bundle(from.get(), to.get(), {.bytes = 4});
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code, -EBADMSG);
+  EXPECT_EQ(done.error().message, "it is not unpacked: it unpacks to more than 4 bytes");
+  EXPECT_TRUE(fs::is_empty(into));
+  EXPECT_EQ(children(), before);
+}
+
+TEST_F(UnpackerTest, TheLimitsThatItIsGivenAreThoseThatCount) {
+  Tar(at).file("a", "").file("b", "").close();
+  const UniqueFd from(::open(at.c_str(), O_RDONLY | O_CLOEXEC));
+  const UniqueFd to = folder();
+  const auto entries = unpack_bundle(from.get(), to.get(), {.entries = 1});
+  EXPECT_EQ(entries.error().message, "it is not unpacked: it has more than 1 files");
+  Tar(at).file("long", "").close();
+  const UniqueFd other(::open(at.c_str(), O_RDONLY | O_CLOEXEC));
+  const auto path = unpack_bundle(other.get(), to.get(), {.path = 3});
+  EXPECT_EQ(path.error().message, "it is not unpacked: a path of it is too long");
+}
+
+TEST_F(UnpackerTest, OneThatSaysNothingHasUnpackedNothing) {
+  const UniqueFd from = archive();
+  const UniqueFd to = folder();
+  const auto done = unpack_bundle_with(program("/bin/true").get(), from.get(), to.get(), {});
+  ASSERT_FALSE(done);
+  EXPECT_NE(done.error().message.find("handoff-unpack died"), std::string::npos)
+      << done.error().message;
+  EXPECT_EQ(children(), before);
+}
+
+TEST_F(UnpackerTest, OneThatIsKilledIsAnError) {
+  const UniqueFd from = archive();
+  const UniqueFd to = folder();
+  // sleep(1) takes the limits for seconds, and their sum is long.
+  std::string why;
+  std::atomic<bool> over = false;
+  std::thread waits([&] {
+    const auto done = unpack_bundle_with(program("/bin/sleep").get(), from.get(), to.get(), {});
+    if (!done) why = done.error().message;
+    over = true;
+  });
+  pid_t child = 0;
+  while (child == 0 && !over) {
+    for (const pid_t one : children()) {
+      if (std::find(before.begin(), before.end(), one) == before.end()) child = one;
+    }
+  }
+  EXPECT_TRUE(child > 0 && ::kill(child, SIGKILL) == 0) << child;
+  waits.join();
+  EXPECT_NE(why.find("handoff-unpack died"), std::string::npos) << why;
+  EXPECT_EQ(children(), before);
+}
+
+TEST_F(UnpackerTest, WhatIsNoProgramIsToldByItsErrno) {
+  const UniqueFd from = archive();
+  const UniqueFd to = folder();
+  const auto done = unpack_bundle_with(from.get(), from.get(), to.get(), {});
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code, -EACCES);
+  EXPECT_EQ(done.error().message, "running handoff-unpack: Permission denied");
+}
+
+}  // namespace
+}  // namespace handoff::supervisor
