@@ -36,7 +36,9 @@ std::vector<std::string> Subject::arguments_for(int release) const {
 
 Upgraded Subject::upgrade() {
   const std::uint64_t begun = now_ns();
-  const auto outcome = supervisor_.upgrade(program_, arguments_for(++release_));
+  // A switch that takes long is to be measured, not given up.
+  const auto outcome =
+      supervisor_.upgrade(program_, arguments_for(++release_), {"--freeze-budget", "5s"});
   const std::uint64_t ended = now_ns();
   const nlohmann::json done = outcome.done();
   if (outcome.status != 0 || done.is_null()) {

@@ -52,6 +52,10 @@ class HandoverTest : public ::testing::Test {
     owner_ = heir->await_message<v1::Owner>(Type::kOwner);
     const auto retired = donor.await_message<v1::Retired>(Type::kRetired);
     EXPECT_EQ(owner_.sessions(), retired.sessions());
+    // The donor's moments, in their order.
+    EXPECT_LT(0U, retired.first_fd_at_ns());
+    EXPECT_LE(retired.first_fd_at_ns(), retired.frozen_at_ns());
+    EXPECT_LE(retired.frozen_at_ns(), retired.at_ns());
     EXPECT_EQ(0U, owner_.lost());
     const int status = donor.wait();
     EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
