@@ -96,10 +96,7 @@ int handoff_session_touch(handoff_t* h, uint64_t id) {
 }
 uint64_t handoff_session_count(const handoff_t* h) { return h->sessions; }
 
-int handoff_fd(const handoff_t* h, uint32_t lane) {
-  (void)lane;
-  return h->event;
-}
+int handoff_fd(const handoff_t* h) { return h->event; }
 int handoff_state(const handoff_t* h) {
   (void)h;
   return HANDOFF_STATE_OWNER;
@@ -118,7 +115,8 @@ NOTHING(handoff_section, handoff_t* h, const char* name, const uint32_t* reads, 
 NOTHING(handoff_set_callbacks, handoff_t* h, const struct handoff_callbacks* callbacks, void* user)
 NOTHING(handoff_ready, handoff_t* h)
 NOTHING(handoff_wait, handoff_t* h, int timeout_ms)
-NOTHING(handoff_dispatch, handoff_t* h, uint32_t lane)
+NOTHING(handoff_dispatch, handoff_t* h)
+NOTHING(handoff_lane, handoff_t* h, uint32_t lane, handoff_t** out)
 NOTHING(handoff_supervised, const handoff_t* h)
 NOTHING(handoff_session_hold, handoff_t* h, uint64_t id)
 NOTHING(handoff_session_release, handoff_t* h, uint64_t id)
