@@ -448,7 +448,7 @@ void Link::perform(core::TakerEffect effect) {
 
 void Link::adopt() {
   const auto ids = stage_->ids();
-  stage_->adopt_all();
+  stage_->adopt_sessions();
   stage_.reset();
   adopted_ += ids.size();
   for (const std::uint64_t id : ids) {
