@@ -377,7 +377,7 @@ Result<Copier::Pumped> Copier::send_end() {
                                                           .checksum = channel_.sent_hash(),
                                                           .frozen_at_ns = frozen_at_ns_,
                                                           .budget_us = budget_us_,
-                                                          .late = staying_.size()}),
+                                                          .late = staying_.size() + others_late_}),
                                  {&deed_fd_, 1}));
   } else {
     sent = outcome(channel_.send(Type::kCopyEnd, encode(protocol::CopyEnd{round_, at_heir_})));

@@ -63,7 +63,11 @@ class Copier : public SessionObserver {
   }
   // Prepare waits, until it is known how many sessions the other channels have brought over.
   void hold_prepare() { others_.reset(); }
-  void release_prepare(std::uint64_t others) { others_ = others; }
+  // late: how many stay here of those.
+  void release_prepare(std::uint64_t others, std::uint64_t late) {
+    others_ = others;
+    others_late_ = late;
+  }
   // For Prepare; before begin(kFrozen).
   void set_frozen(std::uint64_t at_ns, std::uint64_t budget_us, int deed_fd) {
     frozen_at_ns_ = at_ns;
@@ -143,6 +147,7 @@ class Copier : public SessionObserver {
   core::Share share_;
   bool main_ = true;
   std::optional<std::uint64_t> others_ = 0;
+  std::uint64_t others_late_ = 0;
   std::size_t named_total_ = 0;
   RingMemory ring_;
   std::size_t section_ = 0;

@@ -133,6 +133,14 @@ std::uint64_t DonorChannels::bytes() const {
   return sum;
 }
 
+std::vector<std::uint64_t> DonorChannels::staying() const {
+  std::vector<std::uint64_t> all;
+  for (const auto& line : lines_) {
+    all.insert(all.end(), line->copier.staying().begin(), line->copier.staying().end());
+  }
+  return all;
+}
+
 protocol::Rehearsed DonorChannels::notes() const {
   Rehearsal all;
   for (const auto& line : lines_) {

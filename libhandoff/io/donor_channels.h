@@ -47,6 +47,8 @@ class DonorChannels : public SessionObserver {
   std::uint64_t at_heir() const;
   std::uint64_t sessions_sent() const;
   std::uint64_t bytes() const;
+  // As Copier::staying().
+  std::vector<std::uint64_t> staying() const;
   // Grows with each sign of life of the heir.
   std::uint64_t signs() const { return signs_; }
   // Of a rehearsal: all that was found out so far.

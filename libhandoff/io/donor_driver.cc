@@ -322,7 +322,9 @@ bool DonorDriver::pump_lanes(bool frozen) {
   } else if (*turned) {
     poller_.wake();  // the rest in the loop's next turn
   }
-  if (frozen && lanes_.saved()) copier_->release_prepare(lanes_.at_heir());
+  if (frozen && lanes_.saved()) {
+    copier_->release_prepare(lanes_.at_heir(), lanes_.staying().size());
+  }
   return true;
 }
 
@@ -558,7 +560,7 @@ void DonorDriver::finish_retired() {
               .lost = lost,
               .heir_died = donor_.heir_lost(),
               .first_fd_at_ns = copier_->first_fd_at_ns()};
-  left_ = copier_->staying().size();
+  left_ = copier_->staying().size() + lanes_.staying().size();
   if (stays()) {
     finish_late();
     return;
@@ -607,8 +609,8 @@ std::optional<core::Reason> DonorDriver::not_progressive() const {
 // Everything is the heir's but what stays; io/service reports it, and goes on with it.
 void DonorDriver::finish_late() {
   std::vector<std::uint64_t> moved;
-  const std::unordered_set<std::uint64_t> staying(copier_->staying().begin(),
-                                                  copier_->staying().end());
+  std::unordered_set<std::uint64_t> staying(copier_->staying().begin(), copier_->staying().end());
+  for (const std::uint64_t id : lanes_.staying()) staying.insert(id);
   for (const auto& [id, entry] : registry_.sessions) {
     if (!staying.contains(id)) moved.push_back(id);
   }

@@ -48,6 +48,11 @@ class DonorLanes {
   // The heir has given a sign of life since this was asked last.
   bool progressed();
 
+  // Sessions of lane 0's own channels that stay here. Only a service with one lane has any.
+  std::vector<std::uint64_t> staying() const {
+    return own_ ? own_->staying() : std::vector<std::uint64_t>{};
+  }
+
   // Sums.
   std::uint64_t sessions() const;   // of the other lanes, whether they are at the heir or not
   std::uint64_t untracked() const;  // of these

@@ -116,6 +116,7 @@ NOTHING(handoff_set_callbacks, handoff_t* h, const struct handoff_callbacks* cal
 NOTHING(handoff_ready, handoff_t* h)
 NOTHING(handoff_wait, handoff_t* h, int timeout_ms)
 NOTHING(handoff_dispatch, handoff_t* h)
+NOTHING(handoff_lane, handoff_t* h, uint32_t lane, handoff_t** out)
 NOTHING(handoff_supervised, const handoff_t* h)
 NOTHING(handoff_session_hold, handoff_t* h, uint64_t id)
 NOTHING(handoff_session_release, handoff_t* h, uint64_t id)

@@ -221,20 +221,24 @@ TEST_F(LanesTest, ALaneThatRefusesASessionIsNamedAndTheDonorServesOn) {
 }
 
 TEST_F(LanesTest, ALaneThatCantSaveMakesTheHandoffFailAndAllLanesThaw) {
-  std::atomic<int> frozen = 0;
-  LaneServiceOptions options{.lanes = 3, .tracked = false};
-  options.on_freeze = [&](std::uint32_t) { ++frozen; };
-  options.on_thaw = [&](std::uint32_t) { --frozen; };
-  options.on_save = [&](std::uint32_t lane) {
-    if (frozen > 0 && lane == 2) throw std::runtime_error("not in lane two");
-  };
-  auto owner = start(options);
-  connect();
-  auto heir = begin(*owner, {});
-  const auto failed = owner->await_message<v1::Failed>(Type::kFailed);
-  EXPECT_THAT(failed.reason(), HasSubstr("not in lane two"));
-  expect_exit(*heir, 3);
-  expect_all_go_on();
+  for (const std::uint32_t bad : {0U, 1U, 2U}) {
+    SCOPED_TRACE(bad);
+    disconnect();
+    std::atomic<int> frozen = 0;
+    LaneServiceOptions options{.lanes = 3, .tracked = false};
+    options.on_freeze = [&](std::uint32_t) { ++frozen; };
+    options.on_thaw = [&](std::uint32_t) { --frozen; };
+    options.on_save = [&](std::uint32_t lane) {
+      if (frozen > 0 && lane == bad) throw std::runtime_error("not in that lane");
+    };
+    auto owner = start(options);
+    connect();
+    auto heir = begin(*owner, {});
+    const auto failed = owner->await_message<v1::Failed>(Type::kFailed);
+    EXPECT_THAT(failed.reason(), HasSubstr("not in that lane"));
+    expect_exit(*heir, 3);
+    expect_all_go_on();
+  }
 }
 
 class HangingLaneTest : public LanesTest {
