@@ -52,7 +52,7 @@ SavedProcess process_from(const json& in) {
           .started = in.at("started").get<std::uint64_t>(),
           .since = in.at("since").get<std::int64_t>(),
           .release = release_from(in.at("release")),
-          .leaving = in.value("leaving", false)};
+          .leaving = in.value("leaving", false)};  // supervisors before decision 21 do not say
 }
 
 const char* name_of(Probation::Origin origin) {
