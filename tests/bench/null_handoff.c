@@ -96,9 +96,7 @@ int handoff_session_touch(handoff_t* h, uint64_t id) {
 }
 uint64_t handoff_session_count(const handoff_t* h) { return h->sessions; }
 
-int handoff_fd(const handoff_t* h) {
-  return h->event;
-}
+int handoff_fd(const handoff_t* h) { return h->event; }
 int handoff_state(const handoff_t* h) {
   (void)h;
   return HANDOFF_STATE_OWNER;
