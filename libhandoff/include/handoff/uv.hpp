@@ -33,6 +33,7 @@
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <uv.h>
@@ -225,9 +226,8 @@ class Host {
     bool rests = false;  // not watched for a moment, for want of fds
   };
   static constexpr std::size_t kNowhere = static_cast<std::size_t>(-1);
-  // Sockets that a retired donor closes at once, and the time from one slice to the next.
-  static constexpr int kSlice = 256;
-  static constexpr std::uint64_t kSliceMs = 1;
+  static constexpr int kSlice = 256;  // sockets that a retired donor closes in one turn
+  static constexpr int kLowestPriority = 19;
   static constexpr std::uint32_t kClosing = 1;  // the session ends when its output is sent
 
   struct Restorer {
@@ -303,7 +303,7 @@ class Host {
 
   void init_handles() {
     uv_idle_init(loop_, &flusher_);
-    uv_timer_init(loop_, &closer_);
+    uv_idle_init(loop_, &closer_);
     uv_timer_init(loop_, &rest_timer_);
     uv_timer_init(loop_, &stop_timer_);
     flusher_.data = closer_.data = rest_timer_.data = stop_timer_.data = this;
@@ -426,14 +426,16 @@ class Host {
   }
   // Nothing is read or sent any more.
   bool over() const { return retired_ || epoll_ < 0; }
-  // The sockets are the heir's, and the loop hears of them no more. They are closed in slices with
-  // time between them: the machine is the heir's now, too.
+  // The sockets are the heir's, and the loop hears of them no more. They are closed in slices, and
+  // only when nobody else wants the processor. (Pauses between the slices would be worse: to the
+  // scheduler this thread would look as important as the heir's, for longer.)
   void retire() {
     finishing_ = retired_ = true;
     leave_loop();
-    uv_timer_start(
-        &closer_, [](uv_timer_t* timer) { static_cast<Host*>(timer->data)->close_some(); }, 0,
-        kSliceMs);
+    // This thread has nothing to do any more that somebody waits for (setpriority(2): of one
+    // thread, on Linux; to give way takes no privilege).
+    (void)::setpriority(PRIO_PROCESS, 0, kLowestPriority);
+    uv_idle_start(&closer_, [](uv_idle_t* idle) { static_cast<Host*>(idle->data)->close_some(); });
   }
   // Out of epoll first: a registration belongs to the description, which lives on over there.
   void close_some() {
@@ -721,7 +723,7 @@ class Host {
   uv_poll_t service_poll_{};
   uv_poll_t set_poll_{};
   uv_idle_t flusher_{};      // sends what was written outside a batch of events
-  uv_timer_t closer_{};      // closes the sockets of a retired donor
+  uv_idle_t closer_{};       // closes the sockets of a retired donor
   uv_timer_t rest_timer_{};  // until listeners without fds to accept with are tried again
   uv_timer_t stop_timer_{};  // until clients that don't read are cut off
   int open_handles_ = 0;
