@@ -1,12 +1,14 @@
 // The service that the benches upgrade: it echoes lines, and each session has a state of a given
 // size, which is all that a session of it costs.
 //
-//   bench_service [--listen ADDRESS] [--release N] [--state BYTES] [--section BYTES]
+//   bench_service [--listen ADDRESS] [--release N] [--state BYTES] [--section BYTES] [--region
+//   BYTES]
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <handoff/uv.hpp>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "big_section.h"
@@ -28,11 +30,18 @@ class Session final : public handoff::uv::Stream {
   std::string state_;
 };
 
+void read_all(uv_timer_t* timer) {
+  const auto& region = *static_cast<std::optional<handoff::Region>*>(timer->data);
+  const volatile std::byte* const bytes = region->bytes().data();
+  for (std::size_t at = 0; at < region->bytes().size(); at += 4096) (void)bytes[at];
+}
+
 struct Arguments {
   std::string listen = "tcp:127.0.0.1:0";
   std::string release = "1";
   std::size_t state = 0;
   std::size_t section = 0;
+  std::size_t region = 0;
 };
 
 Arguments parse(int argc, char** argv) {
@@ -48,6 +57,8 @@ Arguments parse(int argc, char** argv) {
       out.state = std::stoul(value);
     } else if (option == "--section") {
       out.section = std::stoul(value);
+    } else if (option == "--region") {
+      out.region = std::stoul(value);
     } else {
       throw std::runtime_error("no such option: " + std::string(option));
     }
@@ -59,6 +70,8 @@ void run(const Arguments& arguments) {
   auto service = handoff::Service::open({.name = "bench", .version = arguments.release});
   bench::BigSection section(arguments.section);
   if (arguments.section > 0) section.declare(service->raw());
+  std::optional<handoff::Region> region;
+  if (arguments.region > 0) region = service->region("table", {1}, 1, arguments.region);
   handoff::uv::Host host(uv_default_loop(), *service);
   host.listen(
       "public", arguments.listen,
@@ -66,6 +79,15 @@ void run(const Arguments& arguments) {
       [](std::string_view state) { return std::make_unique<Session>(std::string(state)); });
   host.start();
   if (arguments.section > 0) section.fill_if_new();
+  if (region && !region->adopted()) {
+    region->grow(arguments.region);
+    std::memset(region->bytes().data(), 1, arguments.region);
+  }
+  // A service uses what it has: once it serves, every page is read.
+  uv_timer_t reader;
+  uv_timer_init(uv_default_loop(), &reader);
+  reader.data = &region;
+  if (region) uv_timer_start(&reader, read_all, 20, 0);
   uv_run(uv_default_loop(), UV_RUN_DEFAULT);
 }
 

@@ -10,6 +10,7 @@ void copy(const Options& options, Report& report);
 void blackout(const Options& options, Report& report);
 void upgrade(const Options& options, Report& report);
 void section(const Options& options, Report& report);
+void region(const Options& options, Report& report);
 void memory(const Options& options, Report& report);
 void supervisor(const Options& options, Report& report);
 void steady(const Options& options, Report& report);

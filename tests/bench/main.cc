@@ -31,8 +31,9 @@ struct Named {
   void (*run)(const Options&, Report&);
 };
 const std::vector<Named> kBenches = {
-    {"copy", copy},     {"blackout", blackout},     {"upgrade", upgrade}, {"section", section},
-    {"memory", memory}, {"supervisor", supervisor}, {"steady", steady},   {"peers", peers}};
+    {"copy", copy},     {"blackout", blackout}, {"upgrade", upgrade},       {"section", section},
+    {"region", region}, {"memory", memory},     {"supervisor", supervisor}, {"steady", steady},
+    {"peers", peers}};
 const std::map<std::string, Role> kRoles = {{"herd", herd},
                                             {"web-clients", web_clients},
                                             {"floor-sender", floor_sender},

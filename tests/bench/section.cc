@@ -3,15 +3,12 @@
 // memory map holds it up.
 #include <sys/mman.h>
 
-#include <atomic>
 #include <cstring>
 #include <new>
-#include <thread>
 
 #include "benches.h"
 #include "clock.h"
-#include "proc.h"
-#include "process_figures.h"
+#include "peak_memory.h"
 #include "subject.h"
 
 namespace bench {
@@ -41,36 +38,6 @@ double memcpy_rate(const Memory& from, std::size_t bytes, bool fresh) {
   std::memcpy(to.data(), from.data(), bytes);
   return static_cast<double>(bytes) * 1e9 / static_cast<double>(now_ns() - begun);
 }
-
-// The highest sum over all children of the supervisor, as often as it can be read.
-class PeakMemory {
- public:
-  explicit PeakMemory(pid_t supervisor)
-      : sampler_([this, supervisor] {
-          while (!stop_.load()) {
-            std::uint64_t sum = 0;
-            for (const pid_t pid : test::children_of(supervisor)) sum += pss_bytes(pid);
-            peak_ = std::max(peak_, sum);
-            ++samples_;
-          }
-        }) {}
-  ~PeakMemory() { stop(); }
-  PeakMemory(const PeakMemory&) = delete;
-  PeakMemory& operator=(const PeakMemory&) = delete;
-
-  double stop() {
-    stop_.store(true);
-    if (sampler_.joinable()) sampler_.join();
-    return static_cast<double>(peak_);
-  }
-  std::size_t samples() const { return samples_; }
-
- private:
-  std::atomic<bool> stop_ = false;
-  std::uint64_t peak_ = 0;
-  std::size_t samples_ = 0;
-  std::thread sampler_;  // the last member: it uses the others
-};
 
 }  // namespace
 

@@ -74,6 +74,61 @@ TEST(UvTest, ARetiredDonorsOwnHandlesMayGoOnWithoutHarm) {
   }
 }
 
+// What it is told of a restored session, it tells the client.
+class Told : public uv::Stream {
+ public:
+  std::size_t on_input(std::string_view input) override { return input.size(); }
+  std::string save() const override { return "s"; }
+  void on_open(bool adopted) override { write(adopted ? "restored\n" : "new\n"); }
+};
+class ToldAndFinal final : public Told {};
+class ToldInPrivate final : public uv::Stream {
+  std::size_t on_input(std::string_view input) override { return input.size(); }
+  std::string save() const override { return "s"; }
+  void on_open(bool adopted) override { write(adopted ? "restored\n" : "new\n"); }
+};
+
+int run_told() {
+  uv_loop_t loop;
+  uv_loop_init(&loop);
+  auto service = Service::open({.name = "test", .version = "1"});
+  service->kind("final", 1);
+  service->kind("base", 1);
+  service->kind("private", 1);
+  uv::Host host(&loop, *service);
+  const auto listen = [&](const std::string& kind, auto create) {
+    host.listen(kind, "tcp:127.0.0.1:0", create, [create](std::string_view) { return create(); },
+                {.kind = kind});
+  };
+  listen("final", [] { return std::make_unique<ToldAndFinal>(); });
+  // That there is something to tell can't be seen from the type that it gives.
+  listen("base", [] { return std::unique_ptr<uv::Stream>(new Told); });
+  listen("private", [] { return std::make_unique<ToldInPrivate>(); });
+  host.start();
+  uv_run(&loop, UV_RUN_DEFAULT);
+  return 0;
+}
+
+TEST(UvTest, EveryStreamThatWantsToHearOfItIsToldThatItWasRestored) {
+  Child donor(1, run_told);
+  const auto owner = donor.await_message<v1::Owner>(Type::kOwner);
+  ASSERT_EQ(3, owner.named_size());
+  std::vector<std::unique_ptr<Client>> clients;
+  for (const auto& named : owner.named()) {
+    clients.push_back(std::make_unique<Client>(named.address()));
+    EXPECT_EQ("new\n", clients.back()->line());
+  }
+  auto pair = io::Channel::make_pair();
+  Child::Handoff handoff;
+  handoff.channel = std::move(pair->second);
+  handoff.peer_pidfd = donor.pidfd();
+  Child heir(2, run_told, &handoff);
+  heir.await_message<v1::Register>(Type::kRegister);
+  donor.donate(std::move(pair->first), heir.pidfd());
+  heir.await_message<v1::Owner>(Type::kOwner);
+  for (auto& client : clients) EXPECT_EQ("restored\n", client->line());
+}
+
 // It echoes, and must never be asked to once its sockets are the heir's.
 class Wary : public uv::Stream {
  public:

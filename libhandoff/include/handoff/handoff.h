@@ -410,7 +410,8 @@ struct handoff_session_options {
  * id for life, in every generation. options may be NULL. */
 HANDOFF_API int handoff_session_open(handoff_t* h, int fd,
                                      const struct handoff_session_options* options, uint64_t* id);
-/* It changed since it was saved last. */
+/* It changed since it was saved last. In restore(), too: then it counts as TRACKED from the start,
+ * without a call for each session after the switch. */
 HANDOFF_API int handoff_session_touch(handoff_t* h, uint64_t id);
 /* It ended. Call it before close(2). */
 HANDOFF_API int handoff_session_closed(handoff_t* h, uint64_t id);

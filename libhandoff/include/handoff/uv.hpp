@@ -92,7 +92,9 @@ class Stream {
   // The session's state in this release's own version. Must not change anything.
   virtual std::string save() const = 0;
   // The stream has its socket and id and may write(): a new connection, or (adopted) one that was
-  // restored, for which nothing may be written that the donor has written already.
+  // restored, for which nothing may be written that the donor has written already. All restored
+  // streams are told before any input is looked at; that is part of the blackout, so a class that
+  // has nothing to do here should not override it (see Host::listen()).
   virtual void on_open(bool /*adopted*/) {}
   // The connection is over: the peer closed it, it failed, or close() is done. The Stream is
   // destroyed after this. Not called when the session goes to an heir, at the switch or later.
