@@ -40,7 +40,7 @@ void upgrade(const Options& options, Report& report) {
   phase("  start (not counted)", [](const Upgraded& u) { return u.start; });
   phase("  copy", [](const Upgraded& u) { return u.copy; });
   phase("  switch", [](const Upgraded& u) { return u.switched; });
-  phase("  retire (to the donor's exit)", [](const Upgraded& u) { return u.retire; });
+  phase("  retire (nothing is left)", [](const Upgraded& u) { return u.retire; });
 }
 
 }  // namespace bench
