@@ -277,7 +277,7 @@ DonorEvent DonorDriver::greet(std::string_view body) {
   if (!plan) return refused(plan.error());
   const core::Lanes lanes{registry_.lanes, hello->lanes};
   const std::uint64_t needed =
-      sessions() + named + registry_.regions.size() + lanes.channels() + kSpareFds;
+      sessions() + named + registry_.regions.size() + lanes.channels() - 1 + kSpareFds;
   if (needed > hello->fds_max) {
     return refused({Code::kResources, "the new process may open " + std::to_string(hello->fds_max) +
                                           " fds and needs about " + std::to_string(needed) +
