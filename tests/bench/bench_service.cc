@@ -83,11 +83,13 @@ void run(const Arguments& arguments) {
     region->grow(arguments.region);
     std::memset(region->bytes().data(), 1, arguments.region);
   }
-  // A service uses what it has: once it serves, every page is read.
+  // A service uses what it has: once it serves, every page is read. Not in the upgrade itself: the
+  // two processes' figures can't be read at one moment, and a page that one has just left and the
+  // other just taken would count twice.
   uv_timer_t reader;
   uv_timer_init(uv_default_loop(), &reader);
   reader.data = &region;
-  if (region) uv_timer_start(&reader, read_all, 20, 0);
+  if (region) uv_timer_start(&reader, read_all, 300, 0);
   uv_run(uv_default_loop(), UV_RUN_DEFAULT);
 }
 
