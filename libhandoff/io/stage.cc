@@ -184,6 +184,21 @@ void Stage::expect(std::uint64_t sessions) {
 
 Result<void> Stage::stage(const protocol::Session& record, std::vector<UniqueFd>& fds,
                           std::size_t& next_fd) {
+  try {
+    return stage_one(record, fds, next_fd);
+  } catch (...) {
+    // Out of memory: one whose fd is nobody's is not here. Its number may soon be another's.
+    const auto it = arrived_.find(record.id);
+    if (record.has_fd && it != arrived_.end() && !it->second.given &&
+        !waiting_.contains(record.id)) {
+      arrived_.remove(it);
+    }
+    throw;
+  }
+}
+
+Result<void> Stage::stage_one(const protocol::Session& record, std::vector<UniqueFd>& fds,
+                              std::size_t& next_fd) {
   const auto who = [&] { return "session " + std::to_string(record.id); };
   if (record.kind >= kinds_.size() || kinds_[record.kind].section || kinds_[record.kind].region ||
       kinds_[record.kind].version == 0) {

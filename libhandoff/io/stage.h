@@ -111,6 +111,8 @@ class Stage {
 
   Result<void> stage(const protocol::Session& record, std::vector<UniqueFd>& fds,
                      std::size_t& next_fd);
+  Result<void> stage_one(const protocol::Session& record, std::vector<UniqueFd>& fds,
+                         std::size_t& next_fd);
   // The bytes of a record; blob keeps them where they are not in the frame.
   Result<Newest> read_state(const protocol::Session& record, std::vector<UniqueFd>& fds,
                             std::size_t& next_fd, Mapping& blob) const;
