@@ -15,12 +15,23 @@
 
 namespace {
 
+std::optional<handoff::Region> region;
+
+// Every page, as a service that uses what it has. Before the answer to a client, and so not in an
+// upgrade: the figures of two processes can't be read at one moment, and a page that one has just
+// left and the other just taken would count twice.
+void read_all(const handoff::Region& region) {
+  const volatile std::byte* const bytes = region.bytes().data();
+  for (std::size_t at = 0; at < region.bytes().size(); at += 4096) (void)bytes[at];
+}
+
 class Session final : public handoff::uv::Stream {
  public:
   explicit Session(std::string state) : state_(std::move(state)) {}
 
  protected:
   std::size_t on_input(std::string_view input) override {
+    if (region) read_all(*region);
     write(input);
     return input.size();
   }
@@ -29,12 +40,6 @@ class Session final : public handoff::uv::Stream {
  private:
   std::string state_;
 };
-
-void read_all(uv_timer_t* timer) {
-  const auto& region = *static_cast<std::optional<handoff::Region>*>(timer->data);
-  const volatile std::byte* const bytes = region->bytes().data();
-  for (std::size_t at = 0; at < region->bytes().size(); at += 4096) (void)bytes[at];
-}
 
 struct Arguments {
   std::string listen = "tcp:127.0.0.1:0";
@@ -70,7 +75,6 @@ void run(const Arguments& arguments) {
   auto service = handoff::Service::open({.name = "bench", .version = arguments.release});
   bench::BigSection section(arguments.section);
   if (arguments.section > 0) section.declare(service->raw());
-  std::optional<handoff::Region> region;
   if (arguments.region > 0) region = service->region("table", {1}, 1, arguments.region);
   handoff::uv::Host host(uv_default_loop(), *service);
   host.listen(
@@ -83,13 +87,6 @@ void run(const Arguments& arguments) {
     region->grow(arguments.region);
     std::memset(region->bytes().data(), 1, arguments.region);
   }
-  // A service uses what it has: once it serves, every page is read. Not in the upgrade itself: the
-  // two processes' figures can't be read at one moment, and a page that one has just left and the
-  // other just taken would count twice.
-  uv_timer_t reader;
-  uv_timer_init(uv_default_loop(), &reader);
-  reader.data = &region;
-  if (region) uv_timer_start(&reader, read_all, 300, 0);
   uv_run(uv_default_loop(), UV_RUN_DEFAULT);
 }
 

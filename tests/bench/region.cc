@@ -1,20 +1,30 @@
 // A region: for how long nobody is served when 1 GiB of it changes hands, against 1 MiB, and how
 // much memory the two processes have together at most. The figures come from different upgrades:
 // reading a process's memory map holds it up.
-#include <chrono>
-#include <thread>
+#include <sys/socket.h>
+
+#include <stdexcept>
 
 #include "benches.h"
 #include "peak_memory.h"
+#include "sockets.h"
 #include "subject.h"
 
 namespace bench {
 
 namespace {
 
-// Time to read all of it: a bench service does that 300 ms after it has begun to serve.
+// The service answers when it has read all of its region: then the next donor has it mapped.
+void ask_to_read(const Subject& service) {
+  const handoff::UniqueFd client = connect_tcp(service.port());
+  char byte = 'x';
+  if (::send(client.get(), &byte, 1, MSG_NOSIGNAL) != 1 || ::recv(client.get(), &byte, 1, 0) != 1) {
+    throw std::runtime_error("region: the service did not answer");
+  }
+}
+
 Upgraded upgrade_when_read(Subject& service) {
-  std::this_thread::sleep_for(std::chrono::milliseconds(700));
+  ask_to_read(service);
   return service.upgrade();
 }
 
@@ -36,7 +46,7 @@ void region(const Options& options, Report& report) {
     Report::progress("region: run " + std::to_string(run));
     of_small.push_back(upgrade_when_read(small).blackout_p999);
     of_large.push_back(upgrade_when_read(large).blackout_p999);
-    std::this_thread::sleep_for(std::chrono::milliseconds(700));
+    ask_to_read(large);
     PeakMemory memory(large.supervisor().pid());
     large.upgrade();
     peaks.push_back(memory.stop());
