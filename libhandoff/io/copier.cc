@@ -1,6 +1,7 @@
 #include "io/copier.h"
 
 #include <algorithm>
+#include <cstring>
 #include <span>
 
 #include "core/spread.h"
@@ -220,14 +221,15 @@ void Copier::let_go() {
 
 Result<Copier::Pumped> Copier::send_ring() {
   if (!ring_.fd.valid()) {
-    auto ring = make_ring(std::size_t{protocol::kRingSlots} * protocol::kRingSlotSize);
+    slot_size_ =
+        main_ && !registry_.sections.empty() ? protocol::kRingSlotSize : protocol::kSmallSlotSize;
+    auto ring = make_ring(std::size_t{protocol::kRingSlots} * slot_size_);
     if (!ring) return Failure(ring.error());
     ring_ = std::move(*ring);
   }
   const int fd = ring_.fd.get();
   const auto sent = outcome(channel_.send(
-      Type::kRing, encode(protocol::Ring{protocol::kRingSlots, protocol::kRingSlotSize}),
-      {&fd, 1}));
+      Type::kRing, encode(protocol::Ring{protocol::kRingSlots, slot_size_}), {&fd, 1}));
   if (sent && *sent == Pumped::kSent) stage_ = Stage::kSessions;
   return sent;
 }
@@ -270,12 +272,13 @@ void Copier::take_back() {
 Result<Copier::Pumped> Copier::send_sessions() {
   batch_.clear();
   const std::uint64_t begun = rehearsal_ != nullptr ? now_ns() : 0;
-  while (batch_.closed < closed_.size() && batch_.body.size() < protocol::kBatchBody) {
+  const std::size_t room = sends_in_ring() ? protocol::kBatchInRing : protocol::kBatchBody;
+  while (batch_.closed < closed_.size() && batch_.body.size() < room) {
     protocol::append_closed(batch_.body, closed_[closed_.size() - 1 - batch_.closed]);
     ++batch_.closed;
   }
   // A session may need two fds: its own and a memfd.
-  while (!queue_.empty() && batch_.body.size() < protocol::kBatchBody &&
+  while (!queue_.empty() && batch_.body.size() < room &&
          batch_.fds.size() + 2 <= protocol::kMaxFds) {
     const std::uint64_t id = queue_.back();
     queue_.pop_back();
@@ -303,7 +306,7 @@ Result<Copier::Pumped> Copier::send_sessions() {
     stage_ = main_ ? Stage::kSections : Stage::kEnd;
     return pump();
   }
-  const auto sent = outcome(channel_.send(Type::kSessions, batch_.body, batch_.fds));
+  const auto sent = send_batch();
   if (!sent || *sent != Pumped::kSent) {
     take_back();
     return sent;
@@ -318,6 +321,27 @@ Result<Copier::Pumped> Copier::send_sessions() {
   return sent;
 }
 
+Result<Copier::Pumped> Copier::send_batch() {
+  const bool large = batch_.body.size() >= protocol::kMinInRing;
+  if (!large || !sends_in_ring()) {
+    const auto sent = outcome(channel_.send(Type::kSessions, batch_.body, batch_.fds));
+    const bool ring_pays = large && ring_sessions_ && kind_of_round_ != Round::kFrozen;
+    if (sent && *sent == Pumped::kSent && ring_pays) stage_ = Stage::kRing;
+    return sent;
+  }
+  std::memcpy(slot(), batch_.body.data(), batch_.body.size());
+  const protocol::InRing place{.slot = slot_,
+                               .length = static_cast<std::uint32_t>(batch_.body.size()),
+                               .checksum = checksum(batch_.body)};
+  return in_slot(outcome(channel_.send(Type::kSessions, encode(place), batch_.fds)));
+}
+
+// The frame that speaks of a slot is sent, or not.
+Result<Copier::Pumped> Copier::in_slot(Result<Pumped> sent) {
+  if (sent && *sent == Pumped::kSent) slot_ = (slot_ + 1) % protocol::kRingSlots;
+  return sent;
+}
+
 Result<Copier::Pumped> Copier::send_section() {
   while (section_ < registry_.sections.size()) {
     if (section_version(section_) == 0) {
@@ -325,9 +349,7 @@ Result<Copier::Pumped> Copier::send_section() {
       continue;
     }
     SectionDecl& section = registry_.sections[section_];
-    // At most a window of frames is unacknowledged, so the slot of the chunk before that is free.
-    const auto slot = static_cast<std::uint32_t>(chunks_ % protocol::kRingSlots);
-    char* const at = ring_.mapping.data() + std::size_t{slot} * protocol::kRingSlotSize;
+    char* const at = slot();
     if (waiting_chunk_ == 0) {
       const int phase = kind_of_round_ == Round::kFirst   ? HANDOFF_PHASE_SNAPSHOT
                         : kind_of_round_ == Round::kAgain ? HANDOFF_PHASE_CHANGES
@@ -349,10 +371,10 @@ Result<Copier::Pumped> Copier::send_section() {
     }
     const protocol::SectionChunk chunk{
         .kind = static_cast<std::uint32_t>(registry_.kinds.size() + section_),
-        .slot = slot,
+        .slot = slot_,
         .length = waiting_chunk_,
         .checksum = checksum({at, waiting_chunk_})};
-    const auto sent = outcome(channel_.send(Type::kSectionChunk, encode(chunk)));
+    const auto sent = in_slot(outcome(channel_.send(Type::kSectionChunk, encode(chunk))));
     if (sent && *sent == Pumped::kSent) {
       ++chunks_;
       bytes_ += waiting_chunk_;

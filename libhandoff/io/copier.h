@@ -5,6 +5,9 @@
 // sessions, section chunks, CopyEnd or, at the last, Prepare. At most kWindow frames are
 // unacknowledged, which bounds the fds in flight and says which slots of the ring are free.
 //
+// Sessions whose frame would be large lie in the ring, too, if the heir knows how; without sections
+// the ring is made once there is such a frame.
+//
 // With several lanes each channel has a copier for its share of a lane's sessions; that of the main
 // channel has all the rest as well, and its Prepare waits for the others.
 //
@@ -55,6 +58,8 @@ class Copier : public SessionObserver {
   // Progressive: only these move.
   void set_spread(std::uint32_t permille) { spread_ = permille; }
   void set_links(std::vector<LinkEnd> links) { links_ = std::move(links); }
+  // The heir takes Sessions that lie in the ring.
+  void set_ring_sessions(bool takes) { ring_sessions_ = takes; }
   // One of several channels: these sessions of its lane; and, if it is not the main channel,
   // nothing but sessions. Before begin(kFirst).
   void set_part(core::Share share, bool main) {
@@ -110,6 +115,8 @@ class Copier : public SessionObserver {
   Result<Pumped> send_region();
   Result<Pumped> send_ring();
   Result<Pumped> send_sessions();
+  Result<Pumped> send_batch();
+  Result<Pumped> in_slot(Result<Pumped> sent);
   Result<Pumped> send_section();
   Result<Pumped> send_end();
   Result<void> add_session(std::uint64_t id, SessionEntry& entry);
@@ -122,6 +129,9 @@ class Copier : public SessionObserver {
   std::uint32_t region_version(std::size_t i) const {
     return versions_[registry_.kinds.size() + registry_.sections.size() + i];
   }
+  // At most a window of frames is unacknowledged, so what lay in the next slot has been applied.
+  char* slot() const { return ring_.mapping.data() + std::size_t{slot_} * slot_size_; }
+  bool sends_in_ring() const { return ring_sessions_ && ring_.fd.valid(); }
   Result<Pumped> outcome(const Result<Channel::Sent>& sent) const;
 
   Registry& registry_;
@@ -155,6 +165,9 @@ class Copier : public SessionObserver {
   std::uint32_t waiting_chunk_ = 0;  // length of a chunk that is in its slot and not yet sent
   bool sections_begun_ = false;
   std::uint64_t chunks_ = 0;
+  std::uint32_t slot_ = 0;  // that is written next
+  std::uint32_t slot_size_ = 0;
+  bool ring_sessions_ = false;
   std::uint64_t at_heir_ = 0;
   std::uint64_t sessions_sent_ = 0;
   std::uint64_t bytes_ = 0;

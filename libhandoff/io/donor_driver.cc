@@ -22,7 +22,7 @@ using E = core::DonorEventType;
 using F = core::DonorEffect;
 
 // Frames in one turn of a loop that serves clients meanwhile.
-constexpr int kFramesPerTurn = 2;
+constexpr int kFramesPerTurn = 1;
 constexpr std::uint64_t kReportEveryNs = 50'000'000;
 // Frozen: between two looks at the deadline.
 constexpr int kFramesFrozen = 8;
@@ -285,6 +285,7 @@ DonorEvent DonorDriver::greet(std::string_view body) {
   }
   heir_links_ = hello->links && registry_.can_link();
   copier_->set_versions(plan->versions);
+  copier_->set_ring_sessions(hello->ring_sessions);
   if (rehearsal_) rehearsal_->notes.round_trip_ns = now_ns() - started_at_ns_;
   if (heir_links_) copier_->set_links(links_);
   copier_->set_spread(parameters_.spread);
@@ -293,8 +294,10 @@ DonorEvent DonorDriver::greet(std::string_view body) {
   }
   several_ = lanes.channels() > 1;
   if (!several_) return {E::kHelloAccepted};
-  const auto opened =
-      lanes_.open(lanes, *channel_, *copier_, plan->versions, rehearsal_.has_value());
+  const auto opened = lanes_.open(lanes, *channel_, *copier_,
+                                  {.versions = plan->versions,
+                                   .ring_sessions = hello->ring_sessions,
+                                   .rehearsal = rehearsal_.has_value()});
   if (!opened) return refused(to_reason(opened.error()));
   return {E::kHelloAccepted};
 }
@@ -558,7 +561,10 @@ void DonorDriver::report_rehearsal() {
 
 void DonorDriver::finish_retired() {
   left_ = copier_->staying().size() + lanes_.staying().size();
-  if (!stays()) stand_back();
+  if (!stays()) {
+    stand_back();
+    give_way();
+  }
   copier_->end(true);
   copier_->let_go();
   registry_.observer = nullptr;

@@ -68,12 +68,14 @@ Result<void> HeirChannels::read(Line& line) {
 Result<void> HeirChannels::apply(Line& line, Channel::Message& message) {
   const Type type = message.header.type;
   if (line.prepared) return malformed(protocol::type_name(type) + " after LanePrepare");
-  if (type != Type::kSessions && !message.fds.empty()) {
+  if (type != Type::kSessions && type != Type::kRing && !message.fds.empty()) {
     return malformed("the donor sent fds with " + protocol::type_name(type));
   }
   switch (type) {
     case Type::kSessions:
       return line.stage.apply_sessions(message.body, message.fds);
+    case Type::kRing:
+      return line.stage.apply_ring(message.body, message.fds);
     case Type::kCopyEnd: {
       const auto end = protocol::decode<protocol::CopyEnd>(message.body);
       if (!end) return Failure(end.error());

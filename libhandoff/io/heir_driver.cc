@@ -365,6 +365,7 @@ void HeirDriver::send_hello() {
   hello.lanes = registry_.lanes;
   hello.fds_max = fds_max_;
   hello.links = registry_.can_link();
+  hello.ring_sessions = true;
   auto manifest = registry_.manifest(false);
   if (!manifest) {
     handle({E::kRefused, to_reason(manifest.error())});

@@ -1,5 +1,6 @@
 #include "io/process.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -7,6 +8,8 @@
 
 #include <csignal>
 #include <ctime>
+
+#include "base/unique_fd.h"
 
 namespace handoff::io {
 
@@ -38,6 +41,13 @@ std::uint64_t now_ns() {
   ::clock_gettime(CLOCK_MONOTONIC, &now);
   return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U +
          static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+void give_way() {
+  if (::getsid(0) != ::getpid()) return;
+  const UniqueFd group(::open("/proc/self/autogroup", O_WRONLY | O_CLOEXEC));
+  // It may be off, or limited: then it takes longer for all.
+  if (group.valid()) (void)!::write(group.get(), "19", 2);
 }
 
 std::int64_t now_us() { return static_cast<std::int64_t>(now_ns() / 1000); }

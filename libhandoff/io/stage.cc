@@ -127,6 +127,16 @@ Result<void> Stage::apply_ring(std::string_view body, std::vector<UniqueFd>& fds
   return {};
 }
 
+Result<std::string_view> Stage::in_ring(const char* what, const protocol::InRing& place) const {
+  if (place.slot >= ring_slots_ || place.length > ring_slot_size_) {
+    return malformed(std::string(what) + ": outside of the ring");
+  }
+  const std::string_view bytes(ring_.data() + std::size_t{place.slot} * ring_slot_size_,
+                               place.length);
+  if (checksum(bytes) != place.checksum) return malformed(std::string(what) + ": wrong checksum");
+  return bytes;
+}
+
 Result<void> Stage::apply_chunk(std::string_view body) {
   const auto chunk = protocol::decode<protocol::SectionChunk>(body);
   if (!chunk) return Failure(chunk.error());
@@ -134,12 +144,9 @@ Result<void> Stage::apply_chunk(std::string_view body) {
       kinds_[chunk->kind].version == 0) {
     return malformed("SectionChunk: of no section");
   }
-  if (chunk->slot >= ring_slots_ || chunk->length > ring_slot_size_) {
-    return malformed("SectionChunk: outside of the ring");
-  }
-  const std::string_view bytes(ring_.data() + std::size_t{chunk->slot} * ring_slot_size_,
-                               chunk->length);
-  if (checksum(bytes) != chunk->checksum) return malformed("SectionChunk: wrong checksum");
+  const auto lies = in_ring("SectionChunk", {chunk->slot, chunk->length, chunk->checksum});
+  if (!lies) return Failure(lies.error());
+  const std::string_view bytes = *lies;
   DonorKind& kind = kinds_[chunk->kind];
   const SectionDecl& section = registry_.sections[kind.ours];
   kind.bytes += bytes.size();
@@ -157,7 +164,16 @@ Result<void> Stage::apply_chunk(std::string_view body) {
 }
 
 Result<void> Stage::apply_sessions(std::string_view body, std::vector<UniqueFd>& fds) {
-  const auto message = protocol::decode<protocol::Sessions>(body);
+  auto message = protocol::decode<protocol::Sessions>(body);
+  if (message && message->in_ring) {
+    const auto lies = in_ring("Sessions", *message->in_ring);
+    if (!lies) return Failure(lies.error());
+    if (!message->sessions.empty() || !message->closed.empty()) {
+      return malformed("Sessions: some in the ring and some not");
+    }
+    message = protocol::decode<protocol::Sessions>(*lies);
+    if (message && message->in_ring) return malformed("Sessions: in the ring, and yet not there");
+  }
   if (!message) return Failure(message.error());
   std::size_t next_fd = 0;
   for (const protocol::Session& record : message->sessions) {
@@ -330,6 +346,7 @@ Result<void> Stage::restore(std::uint64_t id, SessionEntry& entry, UniqueFd fd,
       },
       [&] { return callback == nullptr ? -ENOSYS : callback(registry_.callbacks_user, &adopted); });
   registry_.arriving = nullptr;
+  heap_.populate();
   if (result) return {};
   if (first) failed_.insert(id);
   return Failure(result.error());
@@ -531,7 +548,6 @@ void Stage::keep_unmoved_sessions(std::uint64_t expected) {
 
 void Stage::adopt_all() {
   adopt_sessions();
-  ring_ = {};
   for (Region& region : registry_.regions) {
     if (const auto ok = region.own(); !ok) registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
   }

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "io/channel.h"
+#include "io/heap.h"
 #include "io/memory.h"
 #include "io/registry.h"
 #include "io/rehearsal.h"
@@ -113,6 +114,8 @@ class Stage {
                      std::size_t& next_fd);
   Result<void> stage_one(const protocol::Session& record, std::vector<UniqueFd>& fds,
                          std::size_t& next_fd);
+  // Bytes in a slot of the ring, which are as announced.
+  Result<std::string_view> in_ring(const char* what, const protocol::InRing& place) const;
   // The bytes of a record; blob keeps them where they are not in the frame.
   Result<Newest> read_state(const protocol::Session& record, std::vector<UniqueFd>& fds,
                             std::size_t& next_fd, Mapping& blob) const;
@@ -137,6 +140,7 @@ class Stage {
   std::unordered_map<std::uint64_t, Weighed> weighed_;  // of arrived_, in a rehearsal
   // restore() said no, perhaps after it had taken the fd.
   std::unordered_set<std::uint64_t> failed_;
+  Heap heap_;
   Mapping ring_;
   std::uint32_t ring_slots_ = 0;
   std::uint32_t ring_slot_size_ = 0;

@@ -54,6 +54,24 @@ Result<Blob> read_blob(std::string_view body) {
   return blob;
 }
 
+Result<InRing> read_in_ring(std::string_view body) {
+  return parse<InRing>("InRing", body, [](InRing& m, pbf_reader& r, std::uint32_t field) {
+    switch (field) {
+      case varint(1):
+        m.slot = u32(r);
+        return true;
+      case varint(2):
+        m.length = u32(r);
+        return true;
+      case varint(3):
+        m.checksum = r.get_uint64();
+        return true;
+      default:
+        return false;
+    }
+  });
+}
+
 Result<Session> read_session(std::string_view body) {
   auto session =
       parse<Session>("Session", body, [](Session& s, pbf_reader& r, std::uint32_t field) {
@@ -117,6 +135,7 @@ std::string encode(const Hello& m) {
   w.add_uint64(8, m.fds_max);
   if (m.links) w.add_bool(9, true);
   if (m.drain_incompatible) w.add_bool(10, true);
+  if (m.ring_sessions) w.add_bool(11, true);
   return out;
 }
 
@@ -153,6 +172,9 @@ Result<Hello> decode(std::string_view body) {
         return true;
       case varint(10):
         m.drain_incompatible = wire::flag(r);
+        return true;
+      case varint(11):
+        m.ring_sessions = wire::flag(r);
         return true;
       default:
         return false;
@@ -237,6 +259,16 @@ void append_closed(std::string& body, std::uint64_t id) {
   w.add_uint64(2, id);
 }
 
+std::string encode(const InRing& m) {
+  std::string out;
+  pbf_writer outer(out);
+  pbf_writer w(outer, 3);
+  w.add_uint32(1, m.slot);
+  w.add_uint32(2, m.length);
+  w.add_uint64(3, m.checksum);
+  return out;
+}
+
 template <>
 Result<Sessions> decode(std::string_view body) {
   return parse<Sessions>("Sessions", body, [](Sessions& m, pbf_reader& r, std::uint32_t field) {
@@ -249,6 +281,9 @@ Result<Sessions> decode(std::string_view body) {
         return true;
       case bytes(2):
         for (const std::uint64_t id : r.get_packed_uint64()) m.closed.push_back(id);
+        return true;
+      case bytes(3):
+        m.in_ring = nested(read_in_ring(wire::view(r)));
         return true;
       default:
         return false;

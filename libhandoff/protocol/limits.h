@@ -29,9 +29,15 @@ inline constexpr std::size_t kMaxFds = 253;
 // Frames of the donor that the heir has not acknowledged; bounds fds in flight to 8 * 253.
 inline constexpr std::uint64_t kWindow = 8;
 
-// Section chunks travel in this many slots, one for each frame of the window.
+// Section chunks and large Sessions travel in this many slots, one for each frame of the window.
 inline constexpr std::uint32_t kRingSlots = kWindow;
 inline constexpr std::uint32_t kRingSlotSize = 1024 * 1024;
+// Where there are no sections: a ring that stays in the processors' caches.
+inline constexpr std::uint32_t kSmallSlotSize = 256 * 1024;
+// As kBatchBody, for Sessions in a slot. Shorter ones are sent inline: below this the kernel's copy
+// costs less than the ring's pages.
+inline constexpr std::size_t kBatchInRing = kSmallSlotSize - kMaxInline - 1024;
+inline constexpr std::size_t kMinInRing = 64 * 1024;
 
 // Named fds of the library's own: the ends of links.
 inline constexpr std::string_view kInternalName = "handoff.";

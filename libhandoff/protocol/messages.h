@@ -31,6 +31,7 @@ struct Hello {
   std::uint64_t fds_max = 0;
   bool links = false;
   bool drain_incompatible = false;
+  bool ring_sessions = false;
 };
 struct Abort {
   core::Reason reason;
@@ -66,9 +67,15 @@ struct Session {
   std::optional<Counters> counters = {};
   std::optional<Blob> blob = {};
 };
+struct InRing {
+  std::uint32_t slot = 0;
+  std::uint32_t length = 0;
+  std::uint64_t checksum = 0;
+};
 struct Sessions {
   std::vector<Session> sessions;
   std::vector<std::uint64_t> closed;
+  std::optional<InRing> in_ring = {};
 };
 struct Ring {
   std::uint32_t slots = 0;
@@ -340,6 +347,8 @@ std::string encode(const Late& m);
 // Appends one record or one closed id to the body of a Sessions message.
 void append(std::string& body, const Session& session);
 void append_closed(std::string& body, std::uint64_t id);
+// The body of a Sessions message whose records lie in the ring.
+std::string encode(const InRing& m);
 
 // Fails with HANDOFF_ERR_PROTOCOL. There is one for each message that a service receives.
 template <class Message>

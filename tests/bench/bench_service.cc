@@ -15,7 +15,7 @@
 
 namespace {
 
-std::optional<handoff::Region> region;
+std::optional<handoff::Region> table;
 
 // Every page, as a service that uses what it has. Before the answer to a client, and so not in an
 // upgrade: the figures of two processes can't be read at one moment, and a page that one has just
@@ -31,7 +31,7 @@ class Session final : public handoff::uv::Stream {
 
  protected:
   std::size_t on_input(std::string_view input) override {
-    if (region) read_all(*region);
+    if (table) read_all(*table);
     write(input);
     return input.size();
   }
@@ -75,7 +75,7 @@ void run(const Arguments& arguments) {
   auto service = handoff::Service::open({.name = "bench", .version = arguments.release});
   bench::BigSection section(arguments.section);
   if (arguments.section > 0) section.declare(service->raw());
-  if (arguments.region > 0) region = service->region("table", {1}, 1, arguments.region);
+  if (arguments.region > 0) table = service->region("table", {1}, 1, arguments.region);
   handoff::uv::Host host(uv_default_loop(), *service);
   host.listen(
       "public", arguments.listen,
@@ -83,9 +83,9 @@ void run(const Arguments& arguments) {
       [](std::string_view state) { return std::make_unique<Session>(std::string(state)); });
   host.start();
   if (arguments.section > 0) section.fill_if_new();
-  if (region && !region->adopted()) {
-    region->grow(arguments.region);
-    std::memset(region->bytes().data(), 1, arguments.region);
+  if (table && !table->adopted()) {
+    table->grow(arguments.region);
+    std::memset(table->bytes().data(), 1, arguments.region);
   }
   uv_run(uv_default_loop(), UV_RUN_DEFAULT);
 }

@@ -83,7 +83,9 @@ class LineService {
  private:
   Saved save(SessionId id) {
     const Connection& c = connections_.at(id);
-    Saved saved(options_.save ? options_.save(id) : std::to_string(c.lines));
+    Saved saved(options_.save         ? options_.save(id)
+                : options_.pads_state ? options_.pads_state(id, c.lines)
+                                      : std::to_string(c.lines));
     saved.input = c.input;
     saved.output = c.output;
     return saved;
@@ -95,6 +97,9 @@ class LineService {
     const int fd = a.take_fd();
     if (fd >= 0) c.fd = fd;
     c.lines = std::stoull(std::string(a.state().substr(0, a.state().find(' '))));
+    if (options_.pads_state && a.state() != options_.pads_state(a.id(), c.lines)) {
+      throw std::runtime_error("the state is not as it was saved");
+    }
     c.input = a.input();
     c.output = a.output();
   }

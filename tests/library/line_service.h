@@ -28,6 +28,9 @@ struct LineServiceOptions {
   std::function<std::optional<std::string>(const std::string& line)> answer = {};
   // In place of a session's state.
   std::function<std::string(SessionId)> save = {};
+  // The same with the lines it has counted, from which the state begins; who restores one that is
+  // another refuses.
+  std::function<std::string(SessionId, std::uint64_t lines)> pads_state = {};
   std::function<void(SessionId)> on_restore = {};
   // Sessions are held from a line "hold" to a line "release"; "who" is answered with the version.
   bool holds = false;

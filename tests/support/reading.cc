@@ -43,6 +43,7 @@ void copy(const protocol::Hello& from, v1::Hello& to) {
   to.set_fds_max(from.fds_max);
   to.set_links(from.links);
   to.set_drain_incompatible(from.drain_incompatible);
+  to.set_ring_sessions(from.ring_sessions);
 }
 
 void copy(const protocol::Abort& from, v1::Abort& to) {
@@ -80,6 +81,11 @@ void copy(const protocol::Session& from, v1::Session& to) {
 void copy(const protocol::Sessions& from, v1::Sessions& to) {
   for (const auto& session : from.sessions) copy(session, *to.add_sessions());
   for (const std::uint64_t id : from.closed) to.add_closed(id);
+  if (from.in_ring) {
+    to.mutable_in_ring()->set_slot(from.in_ring->slot);
+    to.mutable_in_ring()->set_length(from.in_ring->length);
+    to.mutable_in_ring()->set_checksum(from.in_ring->checksum);
+  }
 }
 
 void copy(const protocol::Ring& from, v1::Ring& to) {
@@ -230,6 +236,7 @@ std::optional<std::string> written(const protocol::Sessions& message) {
   std::string body;
   for (const auto& session : message.sessions) append(body, session);
   for (const std::uint64_t id : message.closed) protocol::append_closed(body, id);
+  if (message.in_ring) body += encode(*message.in_ring);
   return body;
 }
 

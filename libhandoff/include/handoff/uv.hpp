@@ -31,9 +31,9 @@
 #include <handoff/handoff.hpp>
 
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <uv.h>
@@ -228,8 +228,7 @@ class Host {
     bool rests = false;  // not watched for a moment, for want of fds
   };
   static constexpr std::size_t kNowhere = static_cast<std::size_t>(-1);
-  static constexpr int kSlice = 256;  // sockets that a retired donor closes in one turn
-  static constexpr int kLowestPriority = 19;
+  static constexpr int kSlice = 256;            // sockets that a retired donor closes in one turn
   static constexpr std::uint32_t kClosing = 1;  // the session ends when its output is sent
 
   struct Restorer {
@@ -434,16 +433,22 @@ class Host {
   void retire() {
     finishing_ = retired_ = true;
     leave_loop();
-    // This thread has nothing to do any more that somebody waits for (setpriority(2): of one
-    // thread, on Linux; to give way takes no privilege).
-    (void)::setpriority(PRIO_PROCESS, 0, kLowestPriority);
+    // This thread has nothing to do any more that somebody waits for (sched_setscheduler(2): of one
+    // thread, on Linux; to give way takes no privilege). A processor on which only such a thread
+    // runs is as good as idle to the scheduler: whoever wakes up may have it, the heir above all.
+    const sched_param none{};
+    (void)::sched_setscheduler(0, SCHED_IDLE, &none);
     uv_idle_start(&closer_, [](uv_idle_t* idle) { static_cast<Host*>(idle->data)->close_some(); });
   }
-  // Out of epoll first: a registration belongs to the description, which lives on over there.
+  // The set first: a registration belongs to the description, which lives on over there. All of
+  // them at once cost the kernel half of what they do one by one.
   void close_some() {
+    if (epoll_ >= 0) {
+      ::close(std::exchange(epoll_, -1));
+      return;
+    }
     for (int n = 0; n < kSlice && !streams_.empty(); ++n) {
       const auto it = streams_.begin();
-      ::epoll_ctl(epoll_, EPOLL_CTL_DEL, it->second->fd_, nullptr);
       ::close(it->second->fd_);
       streams_.erase(it);
     }

@@ -57,8 +57,10 @@ TEST(MessagesTest, HelloGoesBothWays) {
                     .lanes = 4,
                     .manifest = sample_manifest(),
                     .sessions = 12345678901,
-                    .fds_max = 20000};
+                    .fds_max = 20000,
+                    .ring_sessions = true};
   const auto pb = as_protobuf<v1::Hello>(encode(hello));
+  EXPECT_TRUE(pb.ring_sessions());
   EXPECT_EQ(2U, pb.protocol_max());
   EXPECT_EQ(12345678901U, pb.sessions());
   EXPECT_EQ("data", pb.manifest().kinds(1).name());
@@ -68,7 +70,22 @@ TEST(MessagesTest, HelloGoesBothWays) {
   EXPECT_EQ(77U, back->handoff_id);
   EXPECT_EQ(4U, back->lanes);
   EXPECT_EQ(20000U, back->fds_max);
+  EXPECT_TRUE(back->ring_sessions);
   expect_sample(back->manifest);
+}
+
+TEST(MessagesTest, SessionsInTheRingGoBothWays) {
+  const auto pb = as_protobuf<v1::Sessions>(encode(InRing{7, 226305, 1ULL << 63}));
+  EXPECT_EQ(7U, pb.in_ring().slot());
+  EXPECT_EQ(226305U, pb.in_ring().length());
+  EXPECT_EQ(1ULL << 63, pb.in_ring().checksum());
+  const auto back = decode<Sessions>(pb.SerializeAsString());
+  ASSERT_TRUE(back) << back.error().message;
+  ASSERT_TRUE(back->in_ring);
+  EXPECT_EQ(7U, back->in_ring->slot);
+  EXPECT_EQ(226305U, back->in_ring->length);
+  EXPECT_EQ(1ULL << 63, back->in_ring->checksum);
+  EXPECT_TRUE(back->sessions.empty());
 }
 
 TEST(MessagesTest, SessionsGoBothWays) {
@@ -107,6 +124,7 @@ TEST(MessagesTest, SessionsGoBothWays) {
   EXPECT_EQ(42U, s.inode);
   EXPECT_EQ((Counters{7, 8}), s.counters);
   EXPECT_FALSE(s.blob);
+  EXPECT_FALSE(back->in_ring);
   EXPECT_EQ(4U, back->sessions[1].blob->checksum);
   EXPECT_THAT(back->closed, ElementsAre(99));
 }

@@ -97,6 +97,11 @@ protocol::Hello hello_with_links() {
   m.links = m.drain_incompatible = true;
   return m;
 }
+protocol::Hello hello_with_ring_sessions() {
+  protocol::Hello m = hello();
+  m.ring_sessions = true;
+  return m;
+}
 protocol::Hello hello_of_a_lane() {
   return {.protocol_min = 1,
           .protocol_max = 3,
@@ -114,9 +119,11 @@ std::vector<Frame> channel_frames() {
       {Type::kHello, "lanes", 0, encode(hello_of_a_lane())},
       {Type::kHello, "links", 0, encode(hello_with_links())},
       {Type::kHello, "region", 0, encode(hello_with_region())},
+      {Type::kHello, "ring", 0, encode(hello_with_ring_sessions())},
       {Type::kAbort, "", 0, encode(protocol::Abort{{core::Code::kTimeout, "the heir was silent"}})},
       {Type::kListeners, "", 2, encode(protocol::Listeners{manifest().named, 2})},
       {Type::kSessions, "", 2, sessions()},
+      {Type::kSessions, "ring", 253, encode(protocol::InRing{7, 226305, 1ULL << 63})},
       {Type::kRing, "", 1, encode(protocol::Ring{8, 1048576})},
       {Type::kSectionChunk, "", 0, encode(protocol::SectionChunk{1, 7, 1048576, 1ULL << 63})},
       {Type::kRegion, "", 1, encode(protocol::Region{2, 300, 64768, 1ULL << 40})},

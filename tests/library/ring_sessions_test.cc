@@ -1,0 +1,264 @@
+// Sessions with much state: through the ring if the heir knows how, in frames if it does not; and a
+// donor that says they lie where they don't.
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include <cstring>
+#include <set>
+
+#include "client.h"
+#include "io/memory.h"
+#include "line_service.h"
+#include "protocol/limits.h"
+#include "raw_peer.h"
+
+namespace handoff::test {
+namespace {
+
+using protocol::Type;
+
+constexpr std::size_t kSessions = 100;
+constexpr std::size_t kPadding = 20'000;  // a hundred of them are eight slots' worth
+
+// "<lines> <padding>": LineService reads the number, and the padding is of the session alone.
+std::string padded(SessionId id, std::uint64_t lines) {
+  return std::to_string(lines) + " " + std::string(kPadding, static_cast<char>('a' + id % 26));
+}
+
+// ---- a real donor, and an heir that is the test
+
+class RingDonorTest : public ::testing::Test {
+ protected:
+  RingDonorTest()
+      : donor_(
+            1,
+            [] { return run_line_service({.save = [](SessionId id) { return padded(id, 5); }}); }),
+        owner_(donor_.await_message<v1::Owner>(Type::kOwner)) {
+    for (std::size_t i = 0; i < kSessions; ++i) {
+      clients_.push_back(std::make_unique<Client>(owner_.named(0).address()));
+      clients_.back()->send("x\n");
+      EXPECT_EQ("1 x\n", clients_.back()->line());
+    }
+  }
+  // What comes until the round is over, as an heir takes it.
+  struct Came {
+    std::size_t rings = 0;
+    std::size_t in_frames = 0;  // sessions
+    std::size_t in_slots = 0;
+    std::set<std::uint32_t> slots;
+  };
+  Came first_round(RawHeir& heir) {
+    Came came;
+    while (true) {
+      Frame frame = heir.next();
+      if (frame.closed || frame.type == Type::kCopyEnd) return came;
+      if (frame.type == Type::kRing) {
+        ++came.rings;
+        take_ring(frame);
+      } else if (frame.type == Type::kSessions) {
+        take_sessions(frame, came);
+      }
+      v1::Ack ack;
+      ack.set_frames(heir.channel().frames_received());
+      send(heir.channel(), Type::kAck, ack);
+    }
+  }
+
+  Child donor_;
+  v1::Owner owner_;
+  std::vector<std::unique_ptr<Client>> clients_;
+
+ private:
+  void take_ring(const Frame& frame) {
+    ASSERT_TRUE(ring_.ParseFromString(frame.body));
+    ASSERT_EQ(1U, frame.fds.size());
+    auto mapped = io::map_ring(frame.fds[0].get(), std::size_t{ring_.slots()} * ring_.slot_size());
+    ASSERT_TRUE(mapped) << mapped.error().message;
+    memory_ = std::move(*mapped);
+  }
+  void take_sessions(const Frame& frame, Came& came) {
+    v1::Sessions sessions;
+    ASSERT_TRUE(sessions.ParseFromString(frame.body));
+    if (!sessions.has_in_ring()) {
+      came.in_frames += static_cast<std::size_t>(sessions.sessions_size());
+      return;
+    }
+    const v1::InRing place = sessions.in_ring();
+    ASSERT_EQ(0, sessions.sessions_size() + sessions.closed_size());
+    ASSERT_LT(place.slot(), ring_.slots());
+    ASSERT_LE(place.length(), ring_.slot_size());
+    const std::string_view bytes(memory_.data() + std::size_t{place.slot()} * ring_.slot_size(),
+                                 place.length());
+    EXPECT_EQ(place.checksum(), io::checksum(bytes));
+    v1::Sessions there;
+    ASSERT_TRUE(there.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())));
+    EXPECT_EQ(static_cast<std::size_t>(there.sessions_size()), frame.fds.size());
+    for (const auto& session : there.sessions())
+      EXPECT_EQ(padded(session.id(), 5), session.state());
+    came.in_slots += static_cast<std::size_t>(there.sessions_size());
+    came.slots.insert(place.slot());
+  }
+
+  v1::Ring ring_;
+  io::Mapping memory_;
+};
+
+TEST_F(RingDonorTest, PutsThemThereForAnHeirThatAskedForIt) {
+  RawHeir heir(donor_);
+  v1::Hello hello = heir.hello();
+  hello.set_ring_sessions(true);
+  send(heir.channel(), Type::kHello, hello);
+  const Came came = first_round(heir);
+  EXPECT_EQ(1U, came.rings);
+  EXPECT_EQ(kSessions, came.in_frames + came.in_slots);
+  EXPECT_LE(came.in_frames, protocol::kMaxBody / kPadding) << "the first frame shows that it pays";
+  EXPECT_EQ(protocol::kRingSlots, came.slots.size()) << "one after the other";
+}
+
+TEST_F(RingDonorTest, SendsThemInFramesToAnOlderHeir) {
+  RawHeir heir(donor_);
+  heir.send_hello();
+  const Came came = first_round(heir);
+  EXPECT_EQ(0U, came.rings);
+  EXPECT_EQ(kSessions, came.in_frames);
+  EXPECT_EQ(0U, came.in_slots);
+}
+
+// ---- real processes on both sides
+
+class RingTest : public ::testing::TestWithParam<bool> {};
+
+// All that was saved comes, of each session its own, through more slots than there are; changed
+// ones come again.
+TEST_P(RingTest, EveryStateArrivesAsItWasSaved) {
+  const bool early = GetParam();
+  const auto options = [early](const std::string& version) {
+    LineServiceOptions out{.version = version, .early_restore = early};
+    out.pads_state = padded;
+    return out;
+  };
+  auto owner = std::make_unique<Child>(1, [&] { return run_line_service(options("1")); });
+  v1::Owner said = owner->await_message<v1::Owner>(Type::kOwner);
+  std::vector<std::unique_ptr<Client>> clients;
+  for (std::size_t i = 0; i < kSessions; ++i) {
+    clients.push_back(std::make_unique<Client>(said.named(0).address()));
+  }
+  for (std::uint64_t generation = 2; generation < 5; ++generation) {
+    for (auto& client : clients) {
+      client->send("x\n");
+      ASSERT_EQ(std::to_string(generation - 1) + " x\n", client->line());
+    }
+    auto pair = io::Channel::make_pair();
+    ASSERT_TRUE(pair);
+    Child::Handoff handoff{.channel = std::move(pair->second), .peer_pidfd = owner->pidfd()};
+    auto heir = std::make_unique<Child>(
+        generation, [&] { return run_line_service(options(std::to_string(generation))); },
+        &handoff);
+    heir->await_message<v1::Register>(Type::kRegister);
+    owner->donate(std::move(pair->first), heir->pidfd());
+    said = heir->await_message<v1::Owner>(Type::kOwner);
+    EXPECT_EQ(kSessions, said.sessions());
+    EXPECT_EQ(0U, said.lost());
+    owner = std::move(heir);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(RestoredAtOnceOrInTheEnd, RingTest, ::testing::Bool(),
+                         [](const auto& early) { return early.param ? "AtOnce" : "InTheEnd"; });
+
+// ---- a real heir, and a donor that says what is not so
+
+struct Lie {
+  const char* name;
+  // What is changed of a message that is true, or of the ring.
+  std::function<void(v1::Sessions& message, char* ring)> tell;
+  bool with_ring = true;
+};
+void PrintTo(const Lie& lie, std::ostream* out) { *out << lie.name; }
+
+constexpr std::uint32_t kSlotSize = 4096;
+
+// A donor that has said all up to its sessions, and put these into slot 3 of a ring.
+class LyingDonor : public RawDonor {
+ public:
+  LyingDonor() : RawDonor([] { return run_line_service({.version = "2"}); }) {
+    open_connections(2);
+    send_hello();
+    send_listeners();
+    auto made = io::make_ring(std::size_t{8} * kSlotSize);
+    EXPECT_TRUE(made);
+    memory_ = std::move(*made);
+    const std::string bytes = sessions(false).SerializeAsString();
+    std::memcpy(ring() + std::size_t{3} * kSlotSize, bytes.data(), bytes.size());
+    message.mutable_in_ring()->set_slot(3);
+    message.mutable_in_ring()->set_length(static_cast<std::uint32_t>(bytes.size()));
+    message.mutable_in_ring()->set_checksum(io::checksum(bytes));
+  }
+  char* ring() { return memory_.mapping.data(); }
+  void send_ring() {
+    v1::Ring ring;
+    ring.set_slots(8);
+    ring.set_slot_size(kSlotSize);
+    send(channel(), Type::kRing, ring, {memory_.fd.get()});
+  }
+  void send_message() { send(channel(), Type::kSessions, message, session_fds()); }
+
+  v1::Sessions message;  // says where they lie
+
+ private:
+  io::RingMemory memory_;
+};
+
+class LiesAboutTheRingTest : public ::testing::TestWithParam<Lie> {};
+
+TEST_P(LiesAboutTheRingTest, AreToldAndTheHeirGoes) {
+  LyingDonor donor;
+  if (GetParam().with_ring) donor.send_ring();
+  GetParam().tell(donor.message, donor.ring());
+  donor.send_message();
+  expect_given_up(donor, v1::PROTOCOL);
+  for (std::size_t i = 0; i < 2; ++i) {
+    ASSERT_EQ(1, ::send(donor.connection(i).server.get(), "\n", 1, 0));
+    EXPECT_EQ("\n", next_line(donor.connection(i).client.get()));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Lies, LiesAboutTheRingTest,
+    ::testing::Values(Lie{"NoRing", [](v1::Sessions&, char*) {}, false},
+                      Lie{"NoSuchSlot",
+                          [](v1::Sessions& m, char*) { m.mutable_in_ring()->set_slot(8); }},
+                      Lie{"LongerThanASlot",
+                          [](v1::Sessions& m, char*) { m.mutable_in_ring()->set_length(4097); }},
+                      Lie{"OtherBytes", [](v1::Sessions&, char* ring) { ring[3 * 4096] ^= 1; }},
+                      Lie{"SomeInTheFrameToo", [](v1::Sessions& m, char*) { m.add_closed(100); }},
+                      Lie{"ThereItSaysThatTheyLieElsewhere",
+                          [](v1::Sessions& m, char* ring) {
+                            const std::string bytes = m.SerializeAsString();
+                            std::memcpy(ring + std::size_t{5} * 4096, bytes.data(), bytes.size());
+                            m.mutable_in_ring()->set_slot(5);
+                            m.mutable_in_ring()->set_length(
+                                static_cast<std::uint32_t>(bytes.size()));
+                            m.mutable_in_ring()->set_checksum(io::checksum(bytes));
+                          }}),
+    [](const auto& lie) { return lie.param.name; });
+
+// What the heirs above would have done had they not looked.
+TEST(TruthAboutTheRingTest, IsTaken) {
+  LyingDonor donor;
+  donor.send_ring();
+  donor.send_message();
+  donor.send_copy_end();
+  donor.send_prepare();
+  donor.close_sockets();
+  send_raw(donor.channel(), Type::kRelease, "");
+  EXPECT_EQ(Type::kResumed, donor.next().type);
+  for (std::size_t i = 0; i < 2; ++i) {
+    const int client = donor.connection(i).client.get();
+    ASSERT_EQ(2, ::send(client, "x\n", 2, 0));
+    EXPECT_EQ("6 x\n", next_line(client));
+  }
+}
+
+}  // namespace
+}  // namespace handoff::test
