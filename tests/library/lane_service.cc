@@ -8,6 +8,7 @@
 #include <exception>
 #include <map>
 #include <memory>
+#include <stdexcept>
 #include <thread>
 #include <vector>
 
@@ -52,10 +53,15 @@ class LaneLoop {
   }
 
  private:
+  std::string state(SessionId id, std::uint64_t lines) const {
+    std::string out = std::to_string(lines);
+    if (options_.padding == 0) return out;
+    return out + ' ' + std::string(options_.padding, static_cast<char>('a' + id % 26));
+  }
   Saved save(SessionId id) {
     if (options_.on_save) options_.on_save(lane_);
     const Connection& c = connections_.at(id);
-    Saved saved(std::to_string(c.lines));
+    Saved saved(state(id, c.lines));
     saved.input = c.input;
     saved.output = c.output;
     return saved;
@@ -65,7 +71,10 @@ class LaneLoop {
     Connection& c = connections_[a.id()];
     const int fd = a.take_fd();
     if (fd >= 0) c.fd = fd;
-    c.lines = std::stoull(std::string(a.state()));
+    c.lines = std::stoull(std::string(a.state().substr(0, a.state().find(' '))));
+    if (a.state() != state(a.id(), c.lines)) {
+      throw std::runtime_error("the state is not as it was saved");
+    }
     c.input = a.input();
     c.output = a.output();
   }

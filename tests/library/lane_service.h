@@ -17,6 +17,8 @@ struct LaneServiceOptions {
   bool tracked = true;
   bool independent = false;
   bool early_restore = false;  // declares on_update()
+  // Bytes behind the count in each session's state; who restores others refuses.
+  std::size_t padding = 0;
   // Called with the service before start(): for what a test wants to be different.
   std::function<void(Service&)> adjust = {};
   // Each with the lane, on its thread. What they throw fails the handoff.

@@ -102,12 +102,15 @@ class LanesTest : public ::testing::Test {
 struct Way {
   const char* name;
   bool tracked, early;
+  std::size_t padding = 0;  // enough of it, and each channel has a ring
 };
 void PrintTo(const Way& way, std::ostream* out) { *out << way.name; }
 class LaneWayTest : public LanesTest, public ::testing::WithParamInterface<Way> {};
 
 TEST_P(LaneWayTest, TwoLanesBecomeThreeAndThenOneAndTwoAgain) {
-  LaneServiceOptions options{.tracked = GetParam().tracked, .early_restore = GetParam().early};
+  LaneServiceOptions options{.tracked = GetParam().tracked,
+                             .early_restore = GetParam().early,
+                             .padding = GetParam().padding};
   auto owner = start(options);
   connect();
   int version = 1;
@@ -131,7 +134,9 @@ INSTANTIATE_TEST_SUITE_P(Ways, LaneWayTest,
                          ::testing::Values(Way{"TrackedLate", true, false},
                                            Way{"TrackedEarly", true, true},
                                            Way{"UntrackedLate", false, false},
-                                           Way{"UntrackedEarly", false, true}),
+                                           Way{"UntrackedEarly", false, true},
+                                           Way{"LargeStates", true, true, 30'000},
+                                           Way{"LargeStatesLate", true, false, 30'000}),
                          [](const auto& way) { return way.param.name; });
 
 TEST_F(LanesTest, WhatIsSaidDuringTheHandoffIsAnsweredOnce) {
