@@ -128,14 +128,15 @@ Result<void> Registry::close_session(std::uint64_t id) {
     return fail(HANDOFF_ERR_UNKNOWN, "there is no session " + std::to_string(id));
   }
   if (it->second.away) return fail(-EBUSY, "session " + std::to_string(id) + " is frozen");
-  if (observer != nullptr) observer->session_closed(id, it->second);
   remove_session(id);
   return {};
 }
 
 void Registry::remove_session(std::uint64_t id) {
   const auto it = sessions.find(id);
-  if (it != sessions.end()) sessions.remove(it);
+  if (it == sessions.end()) return;
+  if (observer != nullptr) observer->session_closed(id, it->second);
+  sessions.remove(it);
 }
 
 bool Registry::can_hold() const {

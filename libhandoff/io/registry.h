@@ -85,7 +85,8 @@ class Registry {
   Result<void> touch_session(std::uint64_t id);
   Result<void> close_session(std::uint64_t id);
   Result<void> hold_session(std::uint64_t id, bool held);
-  // It has gone elsewhere: out of the registry without a word to the observer.
+  // It has ended, or is another process's now: a handoff under way hears that it is not to be
+  // handed over, or not any more.
   void remove_session(std::uint64_t id);
   // The service has all that it takes to hold sessions.
   bool can_hold() const;

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 
 #include <csignal>
+#include <set>
 
 #include "client.h"
 #include "core/spread.h"
@@ -567,6 +568,52 @@ TEST_F(LinkTest, SharesMoveThereAndBackAndNewConnectionsGoByTheSameShare) {
   EXPECT_TRUE(exited_well(first->wait()));
   EXPECT_EQ(200U, count_at_two(older, 6));
   EXPECT_EQ(100U, count_at_two(clients, 4));
+}
+
+// A group that is under way when the next copy begins: its session is in the first round, and is
+// somebody else's by the freeze.
+TEST_F(LinkTest, WhatIsGivenAwayDuringACopyIsNotTheHeirsAsWell) {
+  constexpr std::uint32_t kNearlyNone = 1;
+  const SessionId id = std::uint64_t{2} << 40 | 1;
+  ASSERT_FALSE(core::is_the_newer_ones(id, kNearlyNone));
+  auto one = sharing_nothing("1");
+  one.on_restore = [](SessionId) { ::raise(SIGSTOP); };
+  auto first = start(one);
+  Client old(address_);
+  ask(old, "x");
+  auto second = hand_over(*first, sharing_nothing("2"), 5'000'000, false, kNearlyNone);
+  Client given(address_);
+  int status = 0;
+  ASSERT_EQ(first->pid(), ::waitpid(first->pid(), &status, WUNTRACED));
+  ASSERT_TRUE(WIFSTOPPED(status));
+
+  RawHeir third(*second);
+  third.send_hello();
+  std::set<std::uint64_t> have;
+  const auto copy_until = [&](Type last) {
+    while (true) {
+      const Frame frame = third.next();
+      ASSERT_FALSE(frame.closed);
+      if (frame.type == last) return;
+      if (frame.type != Type::kSessions) continue;
+      v1::Sessions sessions;
+      ASSERT_TRUE(sessions.ParseFromString(frame.body));
+      for (const auto& session : sessions.sessions()) have.insert(session.id());
+      for (const std::uint64_t closed : sessions.closed()) have.erase(closed);
+    }
+  };
+  copy_until(Type::kCopyEnd);
+  EXPECT_TRUE(have.contains(id));
+  first->signal(SIGCONT);
+  EXPECT_EQ("1 1\n", ask(given, "who"));
+  third.send_copied();
+  copy_until(Type::kPrepare);
+  EXPECT_FALSE(have.contains(id)) << "it is the first one's";
+
+  third.process().kill();
+  third.close_channel();
+  second->await_message<v1::Failed>(Type::kFailed);
+  EXPECT_EQ("2 1\n", ask(given, "who"));
 }
 
 TEST_F(LinkTest, ProgressiveIsRefusedForSessionsThatMayShareSomething) {

@@ -140,10 +140,21 @@ bool EchoClient::check_reply(std::string_view reply) {
   return true;
 }
 
+std::string EchoClient::describe() const {
+  return "client " + std::to_string(number_) + " after " + std::to_string(answered_) +
+         " answers of " + std::to_string(sent_) + " lines: ";
+}
+
+std::string EchoClient::waits_for() const {
+  return describe() + (shut_               ? "the service has not closed the connection"
+                       : !output_.empty()  ? "the service does not read"
+                       : versions_.empty() ? "no answer yet"
+                                           : "no answer since one of " + versions_.back());
+}
+
 void EchoClient::fail(End end, const std::string& what) {
   end_ = end;
-  error_ = "client " + std::to_string(number_) + " after " + std::to_string(answered_) +
-           " answers of " + std::to_string(sent_) + " lines: " + what;
+  error_ = describe() + what;
 }
 
 void EchoClient::fail_errno(const std::string& what) {

@@ -37,6 +37,7 @@ class EchoClient {
 
   End end() const { return end_; }
   const std::string& error() const { return error_; }  // in words, if it ended badly
+  std::string waits_for() const;                       // in words, as long as it has not ended
   std::uint64_t sent() const { return sent_; }
   std::uint64_t answered() const { return answered_; }
   // Which version answered, in order, each named once for all its consecutive answers.
@@ -46,6 +47,7 @@ class EchoClient {
   void write_lines();
   void read_replies();
   bool check_reply(std::string_view reply);
+  std::string describe() const;
   void fail(End end, const std::string& what);
   void fail_errno(const std::string& what);
 

@@ -83,10 +83,16 @@ void EchoSwarm::run() {
   for (const Resident& resident : residents_) {
     report_.lines += resident.client->answered();
     report_.versions.push_back(resident.client->versions());
-    if (resident.client->end() == EchoClient::End::kNotYet) ++report_.unfinished;
+    if (resident.client->end() == EchoClient::End::kNotYet) record_unfinished(*resident.client);
   }
-  report_.unfinished += static_cast<std::uint64_t>(std::count_if(
-      visitors_.begin(), visitors_.end(), [](const auto& v) { return v != nullptr; }));
+  for (const auto& visitor : visitors_) {
+    if (visitor != nullptr) record_unfinished(*visitor);
+  }
+}
+
+void EchoSwarm::record_unfinished(const EchoClient& client) {
+  ++report_.unfinished;
+  if (report_.errors.size() < kErrorsKept) report_.errors.push_back(client.waits_for());
 }
 
 void EchoSwarm::handle(std::uint64_t key) {

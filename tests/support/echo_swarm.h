@@ -84,6 +84,7 @@ class EchoSwarm {
   void finish_all();
   void watch(int fd, std::uint64_t key);
   void record_end(const EchoClient& client);
+  void record_unfinished(const EchoClient& client);
   bool everybody_gone() const;
 
   Options options_;
