@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 
+#include <csignal>
 #include <handoff/uv.hpp>
 #include <set>
 #include <thread>
@@ -72,6 +73,65 @@ TEST(UvTest, ARetiredDonorsOwnHandlesMayGoOnWithoutHarm) {
     client->send("to the heir\n");
     ASSERT_EQ("to the heir\n", client->line());
   }
+}
+
+// Ends at a line "bye".
+class Polite : public uv::Stream {
+ public:
+  std::size_t on_input(std::string_view input) override {
+    write(input);
+    if (input.ends_with("bye\n")) close();
+    return input.size();
+  }
+  std::string save() const override { return "s"; }
+};
+
+// Once it has retired, it stops with its sockets open.
+int run_polite() {
+  uv_loop_t loop;
+  uv_loop_init(&loop);
+  auto service = Service::open({.name = "test", .version = "1"});
+  uv::Host host(&loop, *service);
+  host.listen(
+      "public", "tcp:127.0.0.1:0", [] { return std::make_unique<Polite>(); },
+      [](std::string_view) { return std::make_unique<Polite>(); });
+  host.start();
+  uv_prepare_t every_turn;
+  uv_prepare_init(&loop, &every_turn);
+  every_turn.data = &host;
+  uv_prepare_start(&every_turn, [](uv_prepare_t* p) {
+    const auto& all = *static_cast<uv::Host*>(p->data);
+    if (all.service().state() == State::kRetired && all.size() > 0) ::raise(SIGSTOP);
+  });
+  uv_run(&loop, UV_RUN_DEFAULT);
+  return 0;
+}
+
+// A socket that is closed here ends for the client only when the donor has closed it, too; that may
+// take it a while.
+TEST(UvTest, AnHeirsSessionEndsForItsClientAlsoWhileTheDonorStillHasItsSocket) {
+  Child donor(1, run_polite);
+  const auto owner = donor.await_message<v1::Owner>(Type::kOwner);
+  Client client(owner.named(0).address());
+  client.send("hello\n");
+  EXPECT_EQ("hello\n", client.line());
+  auto pair = io::Channel::make_pair();
+  Child::Handoff handoff;
+  handoff.channel = std::move(pair->second);
+  handoff.peer_pidfd = donor.pidfd();
+  Child heir(2, run_polite, &handoff);
+  heir.await_message<v1::Register>(Type::kRegister);
+  donor.donate(std::move(pair->first), heir.pidfd());
+  heir.await_message<v1::Owner>(Type::kOwner);
+  int status = 0;
+  ASSERT_EQ(donor.pid(), ::waitpid(donor.pid(), &status, WUNTRACED));
+  ASSERT_TRUE(WIFSTOPPED(status));
+  client.send("bye\n");
+  EXPECT_EQ("bye\n", client.line());
+  EXPECT_EQ("EOF", client.line());
+  donor.signal(SIGCONT);
+  status = donor.wait();
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
 }
 
 // What it is told of a restored session, it tells the client.

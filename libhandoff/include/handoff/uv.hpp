@@ -110,6 +110,7 @@ class Stream {
   bool dead_ = false;          // over; waits to be destroyed
   bool queued_ = false;        // in the host's list of streams to flush
   bool touched_ = false;
+  bool inherited_ = false;  // from another process, which may have its socket open for a while yet
   bool paused_ = false;
   bool held_ = false;
   bool frozen_ = false;           // on its way to or from another process: not to be touched
@@ -347,6 +348,7 @@ class Host {
     stream->fd_ = fresh ? a.take_fd() : slot->fd_;
     stream->host_ = this;
     stream->id_ = a.id();
+    stream->inherited_ = true;
     stream->input_ = a.input();
     stream->output_ = a.output();
     stream->closing_ = (a.flags() & kClosing) != 0;
@@ -717,6 +719,8 @@ class Host {
     s.closing_ = true;
     service_.session_closed(s.id_);
     ::epoll_ctl(epoll_, EPOLL_CTL_DEL, s.fd_, nullptr);
+    // close() would tell the client nothing until the donor has closed its own, too.
+    if (s.inherited_) ::shutdown(s.fd_, SHUT_RDWR);
     ::close(s.fd_);
     s.fd_ = -1;
     ended_.push_back(s.id_);
