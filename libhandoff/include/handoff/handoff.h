@@ -413,8 +413,9 @@ HANDOFF_API int handoff_session_open(handoff_t* h, int fd,
 /* It changed since it was saved last. In restore(), too: then it counts as TRACKED from the start,
  * without a call for each session after the switch. */
 HANDOFF_API int handoff_session_touch(handoff_t* h, uint64_t id);
-/* It ended. Call it before close(2); and for one that was restored shutdown(2) in between: the donor
- * may have the socket open for a while yet, and until then close(2) alone tells the peer nothing. */
+/* It ended. Call it before close(2); and for one that was restored shutdown(2) in between: the
+ * donor may have the socket open for a while yet, and until then close(2) alone tells the peer
+ * nothing. */
 HANDOFF_API int handoff_session_closed(handoff_t* h, uint64_t id);
 /* It is in the middle of something that must end in this process: at a switch it stays here, while
  * all others and the listeners go, and moves when it is released, as a late mover. Held twice is
