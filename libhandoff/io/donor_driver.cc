@@ -22,7 +22,7 @@ using E = core::DonorEventType;
 using F = core::DonorEffect;
 
 // Frames in one turn of a loop that serves clients meanwhile.
-constexpr int kFramesPerTurn = 1;
+constexpr int kFramesPerTurn = 2;
 constexpr std::uint64_t kReportEveryNs = 50'000'000;
 // Frozen: between two looks at the deadline.
 constexpr int kFramesFrozen = 8;
