@@ -95,6 +95,7 @@ const Row kRows[] = {
 constexpr std::string_view kSaid =
     " service.owner.sent supervisor.owner.received service.retired.sent donor.retire.after "
     "supervisor.retired.received ";
+constexpr std::string_view kGaveUp = " service.failed.sent supervisor.failed.received ";
 
 std::map<std::string, Point, std::less<>> build() {
   std::map<std::string, Point, std::less<>> out;
@@ -110,7 +111,8 @@ std::map<std::string, Point, std::less<>> build() {
                     row.provocation,
                     question,
                     row.sections,
-                    kSaid.find(" " + word + " ") != kSaid.npos};
+                    kSaid.find(" " + word + " ") != kSaid.npos,
+                    kGaveUp.find(" " + word + " ") != kGaveUp.npos};
     }
   }
   return out;

@@ -247,8 +247,12 @@ void Trial::strike() {
     if (!struck) throw Problem{"the victim does not take the blow"};
   }
   struck_at_ = Clock::now();
-  over_when_struck_ =
-      !has_donor(cell_.victim) && (!is_running(donor_) || (point_ != nullptr && point_->said));
+  if (has_donor(cell_.victim)) {
+    const bool heir_gone = heir_ == 0 || !is_running(heir_);
+    over_when_struck_ = heir_gone && point_ != nullptr && point_->gave_up;
+  } else {
+    over_when_struck_ = !is_running(donor_) || (point_ != nullptr && point_->said);
+  }
   if (target_) target_->answer();
   held_.reset();
   if (cell_.blow == Blow::kSlow) {
@@ -469,8 +473,10 @@ void Trial::judge() {
     problem(std::to_string(tally.reset + tally.visitors_reset) +
             " connections were lost, and the fault table says none");
   }
-  // An owner that dies or hangs when the handoff is over is not the upgrade's to report.
-  const bool afterwards = over_when_struck_ && result_.status == 0 && expected_.loss;
+  // An owner that dies or hangs when the handoff is over is not the upgrade's to report: the heir
+  // after one that was done, the donor after one that failed.
+  const int over_with = has_donor(cell_.victim) ? 1 : 0;
+  const bool afterwards = over_when_struck_ && result_.status == over_with && expected_.loss;
   if (!expected_.statuses.contains(result_.status) && !afterwards) {
     std::string may;
     for (const int status : expected_.statuses) may += " " + std::to_string(status);
@@ -491,6 +497,7 @@ void Trial::judge() {
       if (tally.reset != 0 && !afterwards) problem("exit status 0: " + told);
       break;
     case 1:
+      if (afterwards) break;
       if (owner_ != donor_) problem("exit status 1, and the old process does not serve");
       if (tally.reset != 0) problem("exit status 1: " + told);
       break;

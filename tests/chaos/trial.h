@@ -83,7 +83,7 @@ class Trial {
   std::vector<std::pair<pid_t, handoff::UniqueFd>> victims_;
   Clock::time_point struck_at_;
   std::optional<Clock::time_point> woken_at_;  // somebody who was stopped was resumed
-  bool over_when_struck_ = false;              // or may have been: donor and heir had said so
+  bool over_when_struck_ = false;  // the handoff; or may have been: donor and heir had said so
   std::unique_ptr<test::Process> upgrade_, stop_;
 };
 
