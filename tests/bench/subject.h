@@ -30,7 +30,8 @@ class Subject {
                    const std::string& name = "bench");
 
   int port() const { return supervisor_.port(); }
-  // To the next release; throws with what the supervisor said if it fails.
+  // To the next release, once the donor of the upgrade before has gone; throws with what the
+  // supervisor said if it fails.
   Upgraded upgrade();
   // Until that many sessions are counted.
   void wait_for_sessions(std::size_t sessions) const;
