@@ -2,8 +2,8 @@
 // can shrink would be a SIGBUS at its whim (memfd_create(2), "File sealing").
 //
 // Three uses: a Blob for session state that does not fit a frame, written once and then immutable;
-// the Ring through whose slots section chunks travel, reused as the heir acknowledges; and the Deed
-// (io/deed.h), which both write.
+// the Ring through whose slots section chunks and large Sessions travel, reused as the heir
+// acknowledges; and the Deed (io/deed.h), which both write.
 #pragma once
 
 #include <cstddef>

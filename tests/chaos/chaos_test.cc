@@ -1,16 +1,20 @@
-// The client of the chaos matrix against services that answer wrongly: it must not be content.
+// The client of the chaos matrix against services that answer wrongly: it must not be content. And
+// who counts as left behind.
 #include "client.h"
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
+#include <csignal>
 
 #include "expectation.h"
 #include "matrix.h"
+#include "supervision.h"
 
 namespace chaos {
 namespace {
@@ -157,6 +161,38 @@ TEST(ExpectationTest, IsWhatTheFaultTableSays) {
   EXPECT_FALSE(of("kv/donor/donor.copy_end.sent/stop").loss);
   EXPECT_FALSE(of("kv/supervisor/donor.copy_end.sent/kill").loss);
   EXPECT_EQ(of("kv/supervisor/donor.copy_end.sent/kill").statuses, std::set<int>{3});
+}
+
+// ---- who has been left behind
+
+pid_t start_child() {
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    for (;;) ::pause();
+  }
+  return pid;
+}
+
+TEST(CanActTest, WhoRunsOrIsOnlyStoppedCan) {
+  const pid_t pid = start_child();
+  EXPECT_TRUE(can_act(::getpid()));
+  EXPECT_TRUE(can_act(pid));
+  ASSERT_EQ(0, ::kill(pid, SIGSTOP));
+  ASSERT_EQ(pid, ::waitpid(pid, nullptr, WUNTRACED));
+  EXPECT_TRUE(can_act(pid));
+  ASSERT_EQ(0, ::kill(pid, SIGKILL));
+  ASSERT_EQ(pid, ::waitpid(pid, nullptr, 0));
+  EXPECT_FALSE(can_act(pid));
+}
+
+// From the moment on in which it is struck, whether the kernel has come to it or not.
+TEST(CanActTest, WhoIsStruckByASigkillCanNot) {
+  for (int i = 0; i < 200; ++i) {
+    const pid_t pid = start_child();
+    ASSERT_EQ(0, ::kill(pid, SIGKILL));
+    EXPECT_FALSE(can_act(pid)) << i;
+    ASSERT_EQ(pid, ::waitpid(pid, nullptr, 0));
+  }
 }
 
 }  // namespace

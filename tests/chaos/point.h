@@ -53,8 +53,8 @@ struct Point {
   // Whoever passes it has said that it serves, or that nothing is left with it. The other may have
   // said the same, and then the upgrade is over.
   bool said = false;
-  // Whoever passes it has said that the handoff failed. If that was the donor and the heir has
-  // gone, the upgrade is over, and the donor serves: until it is struck.
+  // Whoever passes it has said that the handoff failed. If the heir has gone that was the donor,
+  // the upgrade may be over, and the donor serves: until it is struck.
   bool gave_up = false;
 
   bool on(Service service) const { return !sections || service == Service::kKv; }

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -133,6 +134,25 @@ char process_state(pid_t pid) {
 bool is_running(pid_t pid) {
   const char state = process_state(pid);
   return state != '\0' && state != 'Z' && state != 'X';
+}
+
+bool can_act(pid_t pid) {
+  constexpr unsigned long kKill = 1UL << (SIGKILL - 1);
+  constexpr unsigned long kGoing = 0x404;  // PF_EXITING and PF_SIGNALED, in "flags" of proc(5)
+  if (!is_running(pid)) return false;
+  // First what is to come: once it is taken, the flags say so.
+  std::istringstream status(slurp(proc(pid, "status")));
+  for (std::string line; std::getline(status, line);) {
+    if (!line.starts_with("SigPnd:") && !line.starts_with("ShdPnd:")) continue;
+    if ((std::stoul(line.substr(7), nullptr, 16) & kKill) != 0) return false;
+  }
+  const std::string stat = slurp(proc(pid, "stat"));
+  std::istringstream after(stat.substr(std::min(stat.size(), stat.rfind(')') + 1)));
+  char state = '\0';
+  long parent = 0, group = 0, session = 0, terminal = 0, foreground = 0;
+  unsigned long flags = 0;
+  after >> state >> parent >> group >> session >> terminal >> foreground >> flags;
+  return after && state != 'Z' && state != 'X' && (flags & kGoing) == 0;
 }
 
 long generation_of(pid_t pid) {
