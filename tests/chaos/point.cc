@@ -94,7 +94,7 @@ const Row kRows[] = {
 
 constexpr std::string_view kSaid =
     " service.owner.sent supervisor.owner.received service.retired.sent donor.retire.after "
-    "supervisor.retired.received ";
+    "supervisor.retired.received donor.close.before donor.close.after ";
 // Not supervisor.failed.received: it is the heir's word as well as the donor's that comes there.
 constexpr std::string_view kGaveUp = " service.failed.sent ";
 

@@ -29,7 +29,7 @@ inline bool eventually(const std::function<bool()>& so) {
 class Footprint {
  public:
   explicit Footprint(Supervisor& supervisor)
-      : supervisor_(supervisor),
+      : supervisor_(alone_with_owner(supervisor)),
         service_pid_(supervisor.service_pid()),
         service_(open_files(service_pid_)),
         supervisor_files_(settled(supervisor)) {}
@@ -45,6 +45,12 @@ class Footprint {
  private:
   using Files = std::multiset<std::string>;
 
+  // An upgrade is over before its donor has exited, and until then the supervisor holds it.
+  static Supervisor& alone_with_owner(Supervisor& supervisor) {
+    supervisor.wait_for_status(
+        [](const nlohmann::json& now) { return now.at("leaving").empty(); });
+    return supervisor;
+  }
   // Without the connection of the last command, which may be on its way out: an accepted socket
   // has the listener's path, but does not listen (flag 00010000).
   static Files settled(const Supervisor& supervisor) {
