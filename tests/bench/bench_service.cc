@@ -1,9 +1,12 @@
 // The service that the benches upgrade: it echoes lines, and each session has a state of a given
 // size, which is all that a session of it costs.
 //
-//   bench_service [--listen ADDRESS] [--release N] [--state BYTES] [--section BYTES] [--region
-//   BYTES]
+//   bench_service [--listen ADDRESS] [--release N] [--state BYTES] [--passes N] [--section BYTES]
+//                 [--region BYTES]
+//
+// --passes: for each request it reads the session's state so often, as one that computes something.
 #include <csignal>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <handoff/uv.hpp>
@@ -27,24 +30,35 @@ void read_all(const handoff::Region& region) {
 
 class Session final : public handoff::uv::Stream {
  public:
-  explicit Session(std::string state) : state_(std::move(state)) {}
+  Session(std::string state, std::size_t passes) : state_(std::move(state)), passes_(passes) {}
 
  protected:
   std::size_t on_input(std::string_view input) override {
     if (table) read_all(*table);
+    for (std::size_t pass = 0; pass < passes_; ++pass) work_on(state_);
     write(input);
     return input.size();
   }
   std::string save() const override { return state_; }
 
  private:
+  // One step for each byte, each waiting for the one before.
+  static void work_on(const std::string& state) {
+    std::uint64_t hash = 1469598103934665603U;
+    for (const char c : state) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211U;
+    [[maybe_unused]] static volatile std::uint64_t result;
+    result = hash;
+  }
+
   std::string state_;
+  std::size_t passes_;
 };
 
 struct Arguments {
   std::string listen = "tcp:127.0.0.1:0";
   std::string release = "1";
   std::size_t state = 0;
+  std::size_t passes = 0;
   std::size_t section = 0;
   std::size_t region = 0;
 };
@@ -60,6 +74,8 @@ Arguments parse(int argc, char** argv) {
       out.release = value;
     } else if (option == "--state") {
       out.state = std::stoul(value);
+    } else if (option == "--passes") {
+      out.passes = std::stoul(value);
     } else if (option == "--section") {
       out.section = std::stoul(value);
     } else if (option == "--region") {
@@ -79,8 +95,12 @@ void run(const Arguments& arguments) {
   handoff::uv::Host host(uv_default_loop(), *service);
   host.listen(
       "public", arguments.listen,
-      [&] { return std::make_unique<Session>(std::string(arguments.state, 's')); },
-      [](std::string_view state) { return std::make_unique<Session>(std::string(state)); });
+      [&] {
+        return std::make_unique<Session>(std::string(arguments.state, 's'), arguments.passes);
+      },
+      [&](std::string_view state) {
+        return std::make_unique<Session>(std::string(state), arguments.passes);
+      });
   host.start();
   if (arguments.section > 0) section.fill_if_new();
   if (table && !table->adopted()) {

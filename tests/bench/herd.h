@@ -6,6 +6,8 @@
 // answered.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <vector>
 
@@ -32,6 +34,7 @@ class Herd {
   // or on another.
   void load_with(std::size_t under_way, bool stay);
   std::vector<Sample> stop();
+  pid_t pid() const { return process_.pid(); }
 
  private:
   Partner process_;

@@ -34,9 +34,15 @@ std::vector<std::string> Subject::arguments_for(int release) const {
   return out;
 }
 
+void Subject::settle() {
+  if (settled_) return;
+  supervisor_.settle();
+  settled_ = true;
+}
+
 Upgraded Subject::upgrade() {
-  // The donor of the one before may still be closing its sockets, which belongs to that one.
-  supervisor_.wait_for_status([](const nlohmann::json& s) { return s.at("leaving").empty(); });
+  settle();
+  settled_ = false;
   const std::uint64_t begun = now_ns();
   // A switch that takes long is to be measured, not given up.
   const auto outcome =

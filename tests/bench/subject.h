@@ -30,8 +30,9 @@ class Subject {
                    const std::string& name = "bench");
 
   int port() const { return supervisor_.port(); }
-  // To the next release, once the donor of the upgrade before has gone; throws with what the
-  // supervisor said if it fails.
+  // Until the donor of the upgrade before has gone: it closes its sockets after the upgrade.
+  void settle();
+  // Once it has settled, to the next release; throws with what the supervisor said if it fails.
   Upgraded upgrade();
   // Until that many sessions are counted.
   void wait_for_sessions(std::size_t sessions) const;
@@ -43,6 +44,7 @@ class Subject {
   std::string program_;
   std::vector<std::string> arguments_;
   int release_ = 1;
+  bool settled_ = true;
   test::Supervisor supervisor_;
 };
 

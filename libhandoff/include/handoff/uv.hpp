@@ -442,8 +442,8 @@ class Host {
     (void)::sched_setscheduler(0, SCHED_IDLE, &none);
     uv_idle_start(&closer_, [](uv_idle_t* idle) { static_cast<Host*>(idle->data)->close_some(); });
   }
-  // The set first: a registration belongs to the description, which lives on over there. All of
-  // them at once cost the kernel half of what they do one by one.
+  // The set first: a registration belongs to the description, which lives on over there. To close
+  // the set is one long system call, and a quarter less work than to take each out of it.
   void close_some() {
     if (epoll_ >= 0) {
       ::close(std::exchange(epoll_, -1));
@@ -497,6 +497,10 @@ class Host {
   }
   void on_events() {
     if (over()) return;  // the handoff ended in this very turn, and the set was ready in it, too
+    // In the loop's first turn the supervisor hears that it turns, and not only after a batch of
+    // requests, all of which have waited for that.
+    if (!std::exchange(turned_, true)) on_service();
+    if (over()) return;
     std::array<epoll_event, 256> events;
     const int n = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), 0);
     in_batch_ = true;
@@ -738,6 +742,7 @@ class Host {
   uv_timer_t rest_timer_{};  // until listeners without fds to accept with are tried again
   uv_timer_t stop_timer_{};  // until clients that don't read are cut off
   int open_handles_ = 0;
+  bool turned_ = false;  // the loop has
   bool in_batch_ = false;
   bool flushing_ = false;
   bool finishing_ = false;
