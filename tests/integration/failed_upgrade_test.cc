@@ -4,10 +4,10 @@
 #include <sys/stat.h>
 
 #include <fstream>
-#include <thread>
+#include <optional>
 
 #include "echo_swarm.h"
-#include "proc.h"
+#include "footprint.h"
 #include "programs.h"
 #include "supervisor.h"
 
@@ -22,8 +22,7 @@ class FailedUpgradeTest : public ::testing::Test {
  protected:
   void SetUp() override {
     ASSERT_TRUE(swarm_.wait_until_each_answered_by("1", Deadline::in(30s)));
-    service_files_ = open_files(service_pid_);
-    supervisor_files_ = open_files(supervisor_.pid());
+    footprint_.emplace(supervisor_);
   }
 
   // The upgrade fails, with the reason in its message, and nobody has noticed.
@@ -36,10 +35,7 @@ class FailedUpgradeTest : public ::testing::Test {
     EXPECT_NE(message.find(reason), std::string::npos) << "the reason given is: " << message;
 
     EXPECT_TRUE(swarm_.wait_until_each_answered_again(Deadline::in(30s)));
-    EXPECT_EQ(supervisor_.service_pid(), service_pid_);
-    expect_same_files("service", service_pid_, service_files_);
-    expect_same_files("supervisor", supervisor_.pid(), supervisor_files_);
-    EXPECT_EQ(children_of(supervisor_.pid()), std::vector<pid_t>{service_pid_});
+    footprint_->expect_unchanged();
     expect_flawless();
   }
 
@@ -49,7 +45,6 @@ class FailedUpgradeTest : public ::testing::Test {
   }
 
   Supervisor supervisor_{{.command = {program("handoff-echo-1")}}};
-  pid_t service_pid_ = supervisor_.service_pid();
   EchoSwarm swarm_{{.port = supervisor_.port(), .residents = kClients}};
 
  private:
@@ -63,19 +58,8 @@ class FailedUpgradeTest : public ::testing::Test {
       ASSERT_EQ(versions, std::vector<std::string>{"1"});
     }
   }
-  // The operator has the answer before the last fd of it is closed, so this may take a moment.
-  static void expect_same_files(const std::string& who, pid_t pid,
-                                const std::multiset<std::string>& before) {
-    const Deadline deadline = Deadline::in(10s);
-    std::multiset<std::string> now = open_files(pid);
-    while (now != before && !deadline.passed()) {
-      std::this_thread::sleep_for(10ms);
-      now = open_files(pid);
-    }
-    EXPECT_EQ(now, before) << who << ": " << difference(before, now);
-  }
 
-  std::multiset<std::string> service_files_, supervisor_files_;
+  std::optional<Footprint> footprint_;
 };
 
 TEST_F(FailedUpgradeTest, TheHeirExitsAtOnce) { fail_with("exits", "status 3"); }

@@ -1,5 +1,5 @@
 // What a service and its supervisor hold: taken before an upgrade that fails, and compared after
-// it, since a failed upgrade leaves nothing behind (I5).
+// it, since a failed upgrade leaves nothing behind (I5). And the supervisor's files by themselves.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -26,13 +26,30 @@ inline bool eventually(const std::function<bool()>& so) {
   return true;
 }
 
+// What the supervisor has open once it has nothing to see to but its service: without what it holds
+// of a donor that has not exited yet, and without the connection of the last command, which may be
+// on its way out: an accepted socket has the listener's path, but does not listen (flag 00010000).
+inline std::multiset<std::string> settled_files(const Supervisor& supervisor) {
+  supervisor.settle();
+  const std::string path = supervisor.environment().at("HANDOFF_RUNTIME_DIR") + "/control.sock";
+  EXPECT_TRUE(eventually([&] {
+    std::ifstream table("/proc/net/unix");
+    bool alone = true;
+    for (std::string line; std::getline(table, line);) {
+      if (line.ends_with(path) && line.find(" 00010000 ") == std::string::npos) alone = false;
+    }
+    return alone;
+  }));
+  return open_files(supervisor.pid());
+}
+
 class Footprint {
  public:
   explicit Footprint(Supervisor& supervisor)
-      : supervisor_(alone_with_owner(supervisor)),
+      : supervisor_(supervisor),
         service_pid_(supervisor.service_pid()),
-        service_(open_files(service_pid_)),
-        supervisor_files_(settled(supervisor)) {}
+        supervisor_files_(settled_files(supervisor)),
+        service_(open_files(service_pid_)) {}
 
   void expect_unchanged() const {
     EXPECT_EQ(supervisor_.service_pid(), service_pid_);
@@ -45,26 +62,6 @@ class Footprint {
  private:
   using Files = std::multiset<std::string>;
 
-  // An upgrade is over before its donor has exited, and until then the supervisor holds it.
-  static Supervisor& alone_with_owner(Supervisor& supervisor) {
-    supervisor.wait_for_status(
-        [](const nlohmann::json& now) { return now.at("leaving").empty(); });
-    return supervisor;
-  }
-  // Without the connection of the last command, which may be on its way out: an accepted socket
-  // has the listener's path, but does not listen (flag 00010000).
-  static Files settled(const Supervisor& supervisor) {
-    const std::string path = supervisor.environment().at("HANDOFF_RUNTIME_DIR") + "/control.sock";
-    EXPECT_TRUE(eventually([&] {
-      std::ifstream table("/proc/net/unix");
-      bool alone = true;
-      for (std::string line; std::getline(table, line);) {
-        if (line.ends_with(path) && line.find(" 00010000 ") == std::string::npos) alone = false;
-      }
-      return alone;
-    }));
-    return open_files(supervisor.pid());
-  }
   static void expect_same(const std::string& who, pid_t pid, const Files& before) {
     Files now;
     eventually([&] { return (now = open_files(pid)) == before; });
@@ -73,7 +70,7 @@ class Footprint {
 
   Supervisor& supervisor_;
   pid_t service_pid_;
-  Files service_, supervisor_files_;
+  Files supervisor_files_, service_;
 };
 
 // The upgrade was refused or has failed, for this cause, with advice in its message.

@@ -26,6 +26,7 @@ class KvUpgradeTest : public testing::Test {
     port_ = supervisor_->port();
   }
   void upgrade(int release) {
+    supervisor_->settle();  // one after the other
     const auto upgrade = supervisor_->upgrade(server(release));
     ASSERT_EQ(upgrade.status, 0) << upgrade.describe();
     const auto done = upgrade.done();

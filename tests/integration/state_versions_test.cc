@@ -28,6 +28,7 @@ class StateVersionsTest : public testing::Test {
     client_.emplace(supervisor_->port());
   }
   void upgrade(int release) {
+    supervisor_->settle();  // one after the other
     const auto upgrade = supervisor_->upgrade(steps(release));
     ASSERT_EQ(upgrade.status, 0) << upgrade.describe();
     EXPECT_EQ(upgrade.done().at("sessions").at("moved"), 1);

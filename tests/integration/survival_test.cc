@@ -15,9 +15,9 @@
 #include <fstream>
 #include <map>
 #include <thread>
-#include <utility>
 
 #include "echo_swarm.h"
+#include "footprint.h"
 #include "line_client.h"
 #include "proc.h"
 #include "programs.h"
@@ -31,25 +31,6 @@ using namespace std::chrono_literals;
 using nlohmann::json;
 
 std::string echo(int version) { return program("handoff-echo-" + std::to_string(version)); }
-
-bool eventually(const std::function<bool()>& so) {
-  const Deadline deadline = Deadline::in(30s);
-  while (!so()) {
-    if (deadline.passed()) return false;
-    std::this_thread::sleep_for(5ms);
-  }
-  return true;
-}
-
-// Without the connection of the last command, which may be on its way out.
-std::size_t settled_files(pid_t pid) {
-  std::size_t count = 0;
-  eventually([&] {
-    const std::size_t before = std::exchange(count, open_files(pid).size());
-    return before == count;
-  });
-  return count;
-}
 
 class SurvivalTest : public ::testing::Test {
  protected:
@@ -104,13 +85,12 @@ TEST_F(SurvivalTest, AReturnLeavesNoFdBehind) {
   const auto service = open_files(supervisor.service_pid()).size();
   supervisor.kill();
   supervisor.start_again();
-  const std::size_t adopted = settled_files(supervisor.pid());
+  const std::size_t adopted = settled_files(supervisor).size();
   for (int i = 0; i < 3; ++i) {
     supervisor.kill();
     supervisor.start_again();
     EXPECT_EQ(open_files(supervisor.service_pid()).size(), service);
-    // The last command's connection may be on its way out.
-    EXPECT_TRUE(eventually([&] { return open_files(supervisor.pid()).size() == adopted; }));
+    EXPECT_EQ(settled_files(supervisor).size(), adopted);
   }
 }
 
@@ -412,7 +392,7 @@ TEST_F(SelfUpgradeTest, ReplacesTheSupervisorInItsOwnProcessAndTouchesNobody) {
   const json before = picture();
   EchoSwarm swarm({.port = supervisor_.port(), .residents = 100, .visitors_per_second = 200});
   ASSERT_TRUE(swarm.wait_until_each_answered_by("1", Deadline::in(30s)));
-  const std::size_t files = settled_files(pid);
+  const std::size_t files = settled_files(supervisor_).size();
   const std::string copy = (dir_.path() / "handoff-new").string();
   std::filesystem::copy_file(program("handoff"), copy);
   std::filesystem::copy_file(program("handoff-unpack"), dir_.path() / "handoff-unpack");
@@ -423,7 +403,7 @@ TEST_F(SelfUpgradeTest, ReplacesTheSupervisorInItsOwnProcessAndTouchesNobody) {
     EXPECT_EQ(self.done().at("services"), (json{{{"name", "echo"}, {"state", "running"}}}));
     EXPECT_EQ(std::filesystem::read_symlink("/proc/" + std::to_string(pid) + "/exe"), copy);
     EXPECT_EQ(picture(), before);
-    EXPECT_EQ(settled_files(pid), files);
+    EXPECT_EQ(settled_files(supervisor_).size(), files);
   }
   const auto upgrade = supervisor_.upgrade(echo(2));
   EXPECT_EQ(upgrade.status, 0) << upgrade.describe();
@@ -436,7 +416,7 @@ TEST_F(SelfUpgradeTest, ReplacesTheSupervisorInItsOwnProcessAndTouchesNobody) {
 
 TEST_F(SelfUpgradeTest, OneThatFailsItsCheckChangesNothing) {
   const json before = picture();
-  const std::size_t files = settled_files(supervisor_.pid());
+  const std::size_t files = settled_files(supervisor_).size();
   const std::string text = (dir_.path() / "text").string();
   write_program(text, "no program at all\n");
   const std::string script = (dir_.path() / "script").string();
@@ -452,7 +432,7 @@ TEST_F(SelfUpgradeTest, OneThatFailsItsCheckChangesNothing) {
     EXPECT_NE(self.done().at("error").at("message").get<std::string>().find(why), std::string::npos)
         << self.describe();
     EXPECT_EQ(picture(), before);
-    EXPECT_EQ(settled_files(supervisor_.pid()), files);
+    EXPECT_EQ(settled_files(supervisor_).size(), files);
   }
 }
 
@@ -482,12 +462,12 @@ TEST_F(SelfUpgradeTest, OneThatCanNotBeExecutedChangesNothing) {
   Supervisor supervisor(
       {.command = {echo(1)},
        .environment = {{"HANDOFF_FAILPOINT", "supervisor.self.before=error:ENOMEM"}}});
-  const std::size_t files = settled_files(supervisor.pid());
+  const std::size_t files = settled_files(supervisor).size();
   const auto self = supervisor.command({"upgrade", "--self"});
   EXPECT_EQ(self.status, 1) << self.describe();
   EXPECT_NE(self.err.find("can't be executed: Cannot allocate memory"), std::string::npos);
   EXPECT_EQ(supervisor.upgrade(echo(2)).status, 0);
-  EXPECT_EQ(settled_files(supervisor.pid()), files + 1) << "the release to go back to";
+  EXPECT_EQ(settled_files(supervisor).size(), files + 1) << "the release to go back to";
 }
 
 TEST_F(SelfUpgradeTest, IsRefusedWhileAServiceIsInAHandoff) {

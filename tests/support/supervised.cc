@@ -122,6 +122,13 @@ std::size_t Supervised::fds() const {
   return count;
 }
 
+void Supervised::settle() const {
+  EXPECT_TRUE(eventually([this] {
+    const json now = status();
+    return !now.is_object() || now.at("leaving").empty();
+  }));
+}
+
 std::size_t Supervised::settled_fds() const {
   const std::string socket = runtime() + "/control.sock";
   const auto clients = [&socket] {
@@ -133,11 +140,7 @@ std::size_t Supervised::settled_fds() const {
     }
     return count;
   };
-  // An upgrade is over before its donor has exited.
-  EXPECT_TRUE(eventually([this] {
-    const json now = status();
-    return !now.is_object() || now.at("leaving").empty();
-  }));
+  settle();
   EXPECT_TRUE(eventually([&] { return clients() == 0; })) << clients() << " clients are left";
   return fds();
 }

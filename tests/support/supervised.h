@@ -43,7 +43,9 @@ class Supervised {
   int port() const;
   std::string log() const { return supervisor_->err() + supervisor_->out(); }
   std::size_t fds() const;  // how many the supervisor has open
-  // The same, once it has closed its ends of the commands that were given.
+  // Until the donors of earlier upgrades have gone: an upgrade is over before its donor has exited.
+  void settle() const;
+  // How many fds, once it has settled and closed its ends of the commands that were given.
   std::size_t settled_fds() const;
   pid_t pid() const { return supervisor_->pid(); }
   Child& process() { return *supervisor_; }

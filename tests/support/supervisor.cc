@@ -172,6 +172,10 @@ json Supervisor::wait_for_status(const std::function<bool(const json&)>& so,
   }
 }
 
+void Supervisor::settle() const {
+  wait_for_status([](const json& now) { return now.at("leaving").empty(); });
+}
+
 int Supervisor::port(const std::string& listener) const {
   const json service = status();
   for (const json& entry : service.at("listeners")) {

@@ -58,6 +58,10 @@ class Supervisor {
   nlohmann::json wait_for_status(const std::function<bool(const nlohmann::json&)>& so,
                                  Deadline deadline = Deadline::in(std::chrono::seconds(20))) const;
 
+  // Until the donors of earlier upgrades have gone: an upgrade is over before its donor has exited,
+  // and a donor that has retired gives way to everybody else.
+  void settle() const;
+
   int port(const std::string& listener = "public") const;
   pid_t pid() const { return process_->pid(); }
   pid_t service_pid() const;

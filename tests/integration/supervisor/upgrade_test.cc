@@ -85,7 +85,10 @@ TEST_F(UpgradeCommandTest, ManyInARowLeaveNothingBehind) {
   supervisor.start({"--release", "1.0"});
   ASSERT_EQ(supervisor.upgrade({"--release", "1.0"}).status, 0);
   const std::size_t fds = supervisor.settled_fds();
-  for (int i = 0; i < 10; ++i) ASSERT_EQ(supervisor.upgrade({"--release", "1.0"}).status, 0);
+  for (int i = 0; i < 10; ++i) {
+    supervisor.settle();
+    ASSERT_EQ(supervisor.upgrade({"--release", "1.0"}).status, 0);
+  }
   EXPECT_EQ(supervisor.settled_fds(), fds);
   EXPECT_EQ(supervisor.ask_service(), "1.0 12");
 }
