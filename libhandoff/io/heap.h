@@ -3,8 +3,8 @@
 // Each page that malloc(3) hands out for the first time is a fault of its own: half of the time
 // that a session with 16 KiB of state takes. The pages by which the program break has moved are
 // new, and wanted at once: they are brought in together (madvise(2), MADV_POPULATE_WRITE), which
-// has made such a handoff a fifth shorter. An allocator that takes its memory from elsewhere, or a thread with an arena of its
-// own, sees no difference.
+// has made such a handoff a fifth shorter. An allocator that takes its memory from elsewhere, or a
+// thread with an arena of its own, sees no difference.
 #pragma once
 
 #include <cstddef>

@@ -132,8 +132,8 @@ void tell(Report& report, const std::string& name, const std::string& load,
   const auto core = [&](double Run::*member) {
     return format(quantile(each(runs, member), 0.5), Unit::kRatio);
   };
-  row.note = "before, of a core: service " + core(&Run::cores) + ", clients " +
-             core(&Run::client_cores);
+  row.note =
+      "before, of a core: service " + core(&Run::cores) + ", clients " + core(&Run::client_cores);
   report.add(std::move(row));
 }
 
@@ -184,7 +184,8 @@ void blackout(const Options& options, Report& report) {
   Report::Table table{"What clients see of an upgrade of 19,000 sessions, from request to answer",
                       {}};
   table.lines.push_back({"LOAD", "REQUESTS", "COUNT", "P50", "P99", "P99.9", "MAX"});
-  for (const auto& [load, runs] : {std::pair("idle", &idle), std::pair("one core", &one), std::pair("all", &all)}) {
+  for (const auto& [load, runs] :
+       {std::pair("idle", &idle), std::pair("one core", &one), std::pair("all", &all)}) {
     table.lines.push_back(line(load, "sent in the second before it", *runs, &Run::before));
     table.lines.push_back(line(load, "sent in the second around the switch", *runs, &Run::around));
     table.lines.push_back(line(load, "under way in the freeze, from then", *runs, &Run::frozen));
