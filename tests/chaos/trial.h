@@ -35,6 +35,7 @@ class Trial {
 
   void start();
   void upgrade_to_the_point();
+  bool dies_uncounted() const;
   void find_victims();
   void strike();
   void await_outcome();
@@ -77,6 +78,7 @@ class Trial {
   std::size_t quiet_ = 0;                    // clients that say nothing meanwhile
   std::multiset<std::string> files_before_;  // the donor's
   bool armed_ = false;
+  bool counted_ = false;  // the donor has said how many sessions it has
   bool provoked_ = false;
   std::optional<Asked> held_, target_;
   std::optional<Clock::time_point> held_until_;
