@@ -90,7 +90,7 @@ TEST_F(SurvivalTest, AReturnLeavesNoFdBehind) {
     supervisor.kill();
     supervisor.start_again();
     EXPECT_EQ(open_files(supervisor.service_pid()).size(), service);
-    EXPECT_EQ(settled_files(supervisor).size(), adopted);
+    EXPECT_TRUE(eventually([&] { return settled_files(supervisor).size() == adopted; }));
   }
 }
 

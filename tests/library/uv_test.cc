@@ -17,6 +17,25 @@ namespace {
 
 using protocol::Type;
 
+// A service whose connections are all S; each_turn is called in each turn of its loop.
+template <class S>
+int serve(uv_prepare_cb each_turn = nullptr) {
+  uv_loop_t loop;
+  uv_loop_init(&loop);
+  auto service = Service::open({.name = "test", .version = "1"});
+  uv::Host host(&loop, *service);
+  host.listen(
+      "public", "tcp:127.0.0.1:0", [] { return std::make_unique<S>(); },
+      [](std::string_view) { return std::make_unique<S>(); });
+  host.start();
+  uv_prepare_t prepare;
+  uv_prepare_init(&loop, &prepare);
+  prepare.data = &host;
+  if (each_turn != nullptr) uv_prepare_start(&prepare, each_turn);
+  uv_run(&loop, UV_RUN_DEFAULT);
+  return 0;
+}
+
 class Ticking : public uv::Stream {
  public:
   std::size_t on_input(std::string_view input) override {
@@ -28,24 +47,11 @@ class Ticking : public uv::Stream {
 
 // Once it has retired, it writes to every connection in each turn of its loop, as a timer might.
 int run_ticking() {
-  uv_loop_t loop;
-  uv_loop_init(&loop);
-  auto service = Service::open({.name = "test", .version = "1"});
-  uv::Host host(&loop, *service);
-  host.listen(
-      "public", "tcp:127.0.0.1:0", [] { return std::make_unique<Ticking>(); },
-      [](std::string_view) { return std::make_unique<Ticking>(); });
-  host.start();
-  uv_prepare_t every_turn;
-  uv_prepare_init(&loop, &every_turn);
-  every_turn.data = &host;
-  uv_prepare_start(&every_turn, [](uv_prepare_t* p) {
+  return serve<Ticking>([](uv_prepare_t* p) {
     auto& all = *static_cast<uv::Host*>(p->data);
     if (all.service().state() != State::kRetired) return;
     all.for_each([](uv::Stream& s) { s.write("from a retired donor\n"); });
   });
-  uv_run(&loop, UV_RUN_DEFAULT);
-  return 0;
 }
 
 TEST(UvTest, ARetiredDonorsOwnHandlesMayGoOnWithoutHarm) {
@@ -88,23 +94,10 @@ class Polite : public uv::Stream {
 
 // Once it has retired, it stops with its sockets open.
 int run_polite() {
-  uv_loop_t loop;
-  uv_loop_init(&loop);
-  auto service = Service::open({.name = "test", .version = "1"});
-  uv::Host host(&loop, *service);
-  host.listen(
-      "public", "tcp:127.0.0.1:0", [] { return std::make_unique<Polite>(); },
-      [](std::string_view) { return std::make_unique<Polite>(); });
-  host.start();
-  uv_prepare_t every_turn;
-  uv_prepare_init(&loop, &every_turn);
-  every_turn.data = &host;
-  uv_prepare_start(&every_turn, [](uv_prepare_t* p) {
+  return serve<Polite>([](uv_prepare_t* p) {
     const auto& all = *static_cast<uv::Host*>(p->data);
     if (all.service().state() == State::kRetired && all.size() > 0) ::raise(SIGSTOP);
   });
-  uv_run(&loop, UV_RUN_DEFAULT);
-  return 0;
 }
 
 // A socket that is closed here ends for the client only when the donor has closed it, too; that may
@@ -132,6 +125,46 @@ TEST(UvTest, AnHeirsSessionEndsForItsClientAlsoWhileTheDonorStillHasItsSocket) {
   donor.signal(SIGCONT);
   status = donor.wait();
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+}
+
+// Reads nothing before it is restored, and then stops at its first request.
+class Stopping final : public uv::Stream {
+ public:
+  std::size_t on_input(std::string_view input) override {
+    ::raise(SIGSTOP);
+    write(input);
+    return input.size();
+  }
+  std::string save() const override { return "s"; }
+  void on_open(bool adopted) override {
+    if (adopted) return;
+    write("new\n");
+    pause();
+  }
+};
+
+int run_stopping() { return serve<Stopping>(); }
+
+// Until then the upgrade is not over, nor the blackout that is reported.
+TEST(UvTest, AnHeirSaysThatItRunsBeforeItServesItsFirstRequest) {
+  Child donor(1, run_stopping);
+  const auto owner = donor.await_message<v1::Owner>(Type::kOwner);
+  Client client(owner.named(0).address());
+  EXPECT_EQ("new\n", client.line());
+  client.send("hello\n");
+  auto pair = io::Channel::make_pair();
+  Child::Handoff handoff;
+  handoff.channel = std::move(pair->second);
+  handoff.peer_pidfd = donor.pidfd();
+  Child heir(2, run_stopping, &handoff);
+  heir.await_message<v1::Register>(Type::kRegister);
+  donor.donate(std::move(pair->first), heir.pidfd());
+  int status = 0;
+  ASSERT_EQ(heir.pid(), ::waitpid(heir.pid(), &status, WUNTRACED));
+  ASSERT_TRUE(WIFSTOPPED(status));
+  EXPECT_EQ(1U, heir.await_message<v1::Owner>(Type::kOwner).sessions());
+  heir.signal(SIGCONT);
+  EXPECT_EQ("hello\n", client.line());
 }
 
 // What it is told of a restored session, it tells the client.
