@@ -65,6 +65,8 @@ class MemoryLimitTest : public ::testing::Test {
     const Footprint before(*supervisor_);
     expect_failed(supervisor_->upgrade(binary, {}, {"--freeze-budget", "10s"}), "resources", words);
     before.expect_unchanged();
+    const std::string log = supervisor_->process().out() + supervisor_->process().err();
+    EXPECT_EQ(log.find("SIGSEGV"), std::string::npos) << log;
     EXPECT_EQ(client_->ask("INCR counter"), ":" + std::to_string(++counter_));
   }
   void succeed() {

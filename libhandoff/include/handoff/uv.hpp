@@ -343,15 +343,16 @@ class Host {
     }
     auto stream = factory->second.restore(a.state());
     if (!stream) throw std::runtime_error("the session's state was refused");
-    auto& slot = streams_[a.id()];
-    const bool fresh = slot == nullptr;
-    stream->fd_ = fresh ? a.take_fd() : slot->fd_;
     stream->host_ = this;
     stream->id_ = a.id();
     stream->inherited_ = true;
     stream->input_ = a.input();
     stream->output_ = a.output();
     stream->closing_ = (a.flags() & kClosing) != 0;
+    // Nothing from here to the slot's Stream fails: without memory, the session is not here at all.
+    auto& slot = streams_[a.id()];
+    const bool fresh = slot == nullptr;
+    stream->fd_ = fresh ? a.take_fd() : slot->fd_;
     stream->opening_ = fresh ? kNowhere : slot->opening_;
     slot = std::move(stream);
     Stream& s = *slot;
