@@ -65,11 +65,11 @@ class Supervision {
 
 // What /proc says of a process. '\0': there is none.
 char process_state(pid_t pid);
-bool is_running(pid_t pid);
+bool is_running(pid_t pid);  // there, and no zombie
 // It runs, and is not on its way out: neither exiting, nor with a SIGKILL to come that it can't
 // escape. (The helper of a leak check whose process was ended in it dies with that, a moment
 // later.)
-bool can_act(pid_t pid);  // there, and no zombie
+bool can_act(pid_t pid);
 long generation_of(pid_t pid);
 long resident_kb(pid_t pid);
 // "socket", "anon_inode:[eventpoll]", ... with how many of its fds are that.

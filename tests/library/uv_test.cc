@@ -1,4 +1,4 @@
-// uv.hpp where its examples don't reach: what the service's own handles do while a donor leaves.
+// uv.hpp where its examples don't reach: what a loop does while a donor leaves and an heir begins.
 #include <sys/socket.h>
 #include <sys/wait.h>
 
