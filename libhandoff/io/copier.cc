@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <span>
+#include <utility>
 
 #include "core/spread.h"
 #include "io/process.h"
@@ -21,6 +22,7 @@ void Copier::Batch::clear() {
   ids.clear();
   first.clear();
   closed = 0;
+  unseen = false;
 }
 
 Copier::~Copier() {
@@ -235,8 +237,7 @@ Result<Copier::Pumped> Copier::send_ring() {
 }
 
 Result<void> Copier::add_session(std::uint64_t id, SessionEntry& entry) {
-  // The heir, which has more to do for each session than this side, spares itself most of this.
-  if (!entry.copied) {
+  if (!entry.copied && looks()) {
     if (auto ok = check_fd(registry_, id, entry); !ok) return ok;
   }
   const auto saved = save_session(registry_, id, entry, versions_[entry.kind], saved_);
@@ -250,7 +251,10 @@ Result<void> Copier::add_session(std::uint64_t id, SessionEntry& entry) {
   }
   const auto packed = pack_session(registry_, id, entry, saved_, !entry.copied, batch_);
   if (!packed) return packed;
-  if (!entry.copied) batch_.first.push_back(id);
+  if (!entry.copied) {
+    batch_.first.push_back(id);
+    if (!looks() && !std::exchange(batch_.unseen, true)) protocol::append_unseen(batch_.body);
+  }
   batch_.ids.push_back(id);
   return {};
 }
@@ -309,6 +313,11 @@ Result<Copier::Pumped> Copier::send_sessions() {
   const auto sent = send_batch();
   if (!sent || *sent != Pumped::kSent) {
     take_back();
+    if (sent) return sent;
+    for (const std::uint64_t id : batch_.first) {  // the kernel does not say which fd is closed
+      const auto ok = check_fd(registry_, id, registry_.sessions.at(id));
+      if (!ok) return Failure(ok.error());
+    }
     return sent;
   }
   closed_.resize(closed_.size() - batch_.closed);

@@ -60,6 +60,11 @@ class Copier : public SessionObserver {
   void set_links(std::vector<LinkEnd> links) { links_ = std::move(links); }
   // The heir takes Sessions that lie in the ring.
   void set_ring_sessions(bool takes) { ring_sessions_ = takes; }
+  // The heir takes sessions at whose sockets this side has not looked.
+  void set_heir_looks(bool looks) { heir_looks_ = looks; }
+  // Whether this side looks at the sockets from here on, if it has the choice: for an heir that
+  // does not, in the freeze and in a rehearsal it always does.
+  void set_looks(bool looks) { looks_ = looks; }
   // One of several channels: these sessions of its lane; and, if it is not the main channel,
   // nothing but sessions. Before begin(kFirst).
   void set_part(core::Share share, bool main) {
@@ -108,6 +113,7 @@ class Copier : public SessionObserver {
     std::vector<std::uint64_t> ids;
     std::vector<std::uint64_t> first;  // of ids, those that the heir gets the fd of
     std::size_t closed = 0;            // taken from the back of closed_
+    bool unseen = false;               // nobody has looked at the sockets
     void clear();
   };
 
@@ -121,6 +127,9 @@ class Copier : public SessionObserver {
   Result<Pumped> send_end();
   Result<void> add_session(std::uint64_t id, SessionEntry& entry);
   void take_back();
+  bool looks() const {
+    return looks_ || !heir_looks_ || rehearsal_ != nullptr || kind_of_round_ == Round::kFrozen;
+  }
   bool stays(std::uint64_t id, const SessionEntry& entry) const;
   void leave_behind();
   std::uint32_t section_version(std::size_t i) const {
@@ -168,6 +177,8 @@ class Copier : public SessionObserver {
   std::uint32_t slot_ = 0;  // that is written next
   std::uint32_t slot_size_ = 0;
   bool ring_sessions_ = false;
+  bool heir_looks_ = false;
+  bool looks_ = true;
   std::uint64_t at_heir_ = 0;
   std::uint64_t sessions_sent_ = 0;
   std::uint64_t bytes_ = 0;

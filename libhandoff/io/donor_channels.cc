@@ -26,6 +26,7 @@ Result<std::unique_ptr<DonorChannels>> DonorChannels::make(Registry& registry,
     Line& line = *made->lines_.back();
     line.copier.set_versions(terms.versions);
     line.copier.set_ring_sessions(terms.ring_sessions);
+    line.copier.set_heir_looks(terms.heir_looks);
     if (auto ok = made->set_.watch(line.channel.fd(), false); !ok) return Failure(ok.error());
   }
   return made;
@@ -46,11 +47,11 @@ Result<void> DonorChannels::begin(Copier::Round round) {
   return {};
 }
 
-Result<bool> DonorChannels::turn(int frames) {
+Result<bool> DonorChannels::turn(core::Pace::Turn turn) {
   bool more = false;
   for (auto& line : lines_) {
     if (auto ok = read(*line); !ok) return Failure(ok.error());
-    const auto pumped = pump(*line, frames);
+    const auto pumped = pump(*line, turn);
     if (!pumped) return pumped;
     more = more || *pumped;
   }
@@ -84,11 +85,12 @@ Result<void> DonorChannels::read(Line& line) {
   return {};
 }
 
-Result<bool> DonorChannels::pump(Line& line, int frames) {
+Result<bool> DonorChannels::pump(Line& line, core::Pace::Turn turn) {
+  line.copier.set_looks(turn.looks);
   bool blocked = false;
   bool more = false;
   while (!line.sent && !line.closed && line.copier.round() > 0) {
-    if (frames-- == 0) {
+    if (turn.frames-- == 0) {
       more = true;
       break;
     }
@@ -130,6 +132,12 @@ std::uint64_t DonorChannels::sessions_sent() const {
 std::uint64_t DonorChannels::bytes() const {
   std::uint64_t sum = 0;
   for (const auto& line : lines_) sum += line->copier.bytes();
+  return sum;
+}
+
+std::uint64_t DonorChannels::frames_sent() const {
+  std::uint64_t sum = 0;
+  for (const auto& line : lines_) sum += line->channel.frames_sent();
   return sum;
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/lanes.h"
+#include "core/pace.h"
 #include "io/channel.h"
 #include "io/channel_set.h"
 #include "io/copier.h"
@@ -27,6 +28,7 @@ class DonorChannels : public SessionObserver {
   struct Terms {
     std::vector<std::uint32_t> versions;
     bool ring_sessions = false;
+    bool heir_looks = false;
     bool rehearsal = false;
   };
   // main: the copier of the main channel, if this is its lane; it has the share that is left.
@@ -42,7 +44,7 @@ class DonorChannels : public SessionObserver {
   Result<void> begin(Copier::Round round);
   // Hears the Acks and sends what there is room for, at most so many frames a channel. True: there
   // is more to send at once.
-  Result<bool> turn(int frames);
+  Result<bool> turn(core::Pace::Turn turn);
   // The round is sent, whole.
   bool sent() const;
   // No more changes are noted.
@@ -52,6 +54,7 @@ class DonorChannels : public SessionObserver {
   std::uint64_t at_heir() const;
   std::uint64_t sessions_sent() const;
   std::uint64_t bytes() const;
+  std::uint64_t frames_sent() const;
   // As Copier::staying().
   std::vector<std::uint64_t> staying() const;
   // Grows with each sign of life of the heir.
@@ -77,7 +80,7 @@ class DonorChannels : public SessionObserver {
       : registry_(registry), set_(std::move(set)), main_(main) {}
   Result<void> read(Line& line);
   // True: the frames are used up, and there is room for more.
-  Result<bool> pump(Line& line, int frames);
+  Result<bool> pump(Line& line, core::Pace::Turn turn);
   Copier* copier_of(std::uint64_t id);
 
   Registry& registry_;

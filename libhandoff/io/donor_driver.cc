@@ -21,8 +21,6 @@ using protocol::Type;
 using E = core::DonorEventType;
 using F = core::DonorEffect;
 
-// Frames in one turn of a loop that serves clients meanwhile.
-constexpr int kFramesPerTurn = 2;
 constexpr std::uint64_t kReportEveryNs = 50'000'000;
 // Frozen: between two looks at the deadline.
 constexpr int kFramesFrozen = 8;
@@ -286,6 +284,7 @@ DonorEvent DonorDriver::greet(std::string_view body) {
   heir_links_ = hello->links && registry_.can_link();
   copier_->set_versions(plan->versions);
   copier_->set_ring_sessions(hello->ring_sessions);
+  copier_->set_heir_looks(hello->looks);
   if (rehearsal_) rehearsal_->notes.round_trip_ns = now_ns() - started_at_ns_;
   if (heir_links_) copier_->set_links(links_);
   copier_->set_spread(parameters_.spread);
@@ -297,6 +296,7 @@ DonorEvent DonorDriver::greet(std::string_view body) {
   const auto opened = lanes_.open(lanes, *channel_, *copier_,
                                   {.versions = plan->versions,
                                    .ring_sessions = hello->ring_sessions,
+                                   .heir_looks = hello->looks,
                                    .rehearsal = rehearsal_.has_value()});
   if (!opened) return refused(to_reason(opened.error()));
   return {E::kHelloAccepted};
@@ -316,12 +316,12 @@ void DonorDriver::hear_lanes() {
 // Nothing is to be sent, but what comes must be read.
 void DonorDriver::hear_acks() {
   if (!several_ || donor_.finished()) return;
-  const auto heard = lanes_.turn(0);
+  const auto heard = lanes_.turn({.frames = 0});
   if (!heard) handle({E::kRefused, to_reason(heard.error())});
 }
 
 // The channels of lane 0 but the main one. False: the other lanes are not frozen yet.
-bool DonorDriver::pump_lanes(bool frozen) {
+bool DonorDriver::pump_lanes(bool frozen, core::Pace::Turn turn) {
   if (frozen && !saving_) {
     if (!lanes_.frozen()) {
       hear_acks();
@@ -329,7 +329,7 @@ bool DonorDriver::pump_lanes(bool frozen) {
     }
     begin_delta();
   }
-  const auto turned = lanes_.turn(frozen ? kFramesFrozen : kFramesPerTurn);
+  const auto turned = lanes_.turn(frozen ? core::Pace::Turn{.frames = kFramesFrozen} : turn);
   if (!turned) {
     handle({E::kRefused, to_reason(turned.error())});
   } else if (*turned) {
@@ -345,15 +345,25 @@ void DonorDriver::pump() {
   want_write_ = false;
   hear_lanes();
   if (donor_.state() == DonorState::kReleasing) send_release();
+  const std::uint64_t before = lanes_.frames_sent();
+  const core::Pace::Turn turn = pace_.begin(thread_time_ns());
+  const std::uint64_t sent = send_frames(turn);
+  pace_.end(thread_time_ns(), sent + lanes_.frames_sent() - before);
+}
+
+// How many went over the main channel.
+std::uint64_t DonorDriver::send_frames(core::Pace::Turn turn) {
+  copier_->set_looks(turn.looks);
+  std::uint64_t sent = 0;
   for (int frames = 0;; ++frames) {
     const bool frozen = donor_.state() == DonorState::kFrozen;
     if (!frozen && donor_.state() != DonorState::kCopying) {
       hear_acks();
-      return;
+      return sent;
     }
-    if (several_ && !pump_lanes(frozen)) return;
+    if (several_ && !pump_lanes(frozen, turn)) return sent;
     if (donor_.state() != (frozen ? DonorState::kFrozen : DonorState::kCopying)) continue;
-    if (!frozen && frames == kFramesPerTurn) {
+    if (!frozen && frames == turn.frames) {
       want_write_ = true;  // the rest in the loop's next turn
       break;
     }
@@ -364,7 +374,9 @@ void DonorDriver::pump() {
       continue;
     }
     const auto pumped = copier_->pump();
-    if (!pumped) {
+    if (pumped && *pumped == Copier::Pumped::kSent) {
+      ++sent;
+    } else if (!pumped) {
       handle({E::kRefused, to_reason(pumped.error())});
     } else if (*pumped == Copier::Pumped::kDone) {
       if (several_ && !frozen && !lanes_.round_sent()) break;
@@ -374,7 +386,7 @@ void DonorDriver::pump() {
       }
     } else if (*pumped == Copier::Pumped::kClosed) {
       // Not yet an event: what the heir said before it left comes first, and then EOF.
-      return;
+      return sent;
     } else if (*pumped == Copier::Pumped::kBlocked) {
       want_write_ = true;
       break;
@@ -383,6 +395,7 @@ void DonorDriver::pump() {
     }
   }
   if (now_ns() - reported_at_ns_ > kReportEveryNs) report(protocol::Phase::kCopy);
+  return sent;
 }
 
 void DonorDriver::report(protocol::Phase phase) {

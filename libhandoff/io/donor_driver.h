@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/donor.h"
+#include "core/pace.h"
 #include "io/channel.h"
 #include "io/copier.h"
 #include "io/deed.h"
@@ -56,7 +57,8 @@ class DonorDriver {
   core::DonorEvent understand(const Channel::Message& message);
   core::DonorEvent greet(std::string_view body);
   void pump();
-  bool pump_lanes(bool frozen);
+  std::uint64_t send_frames(core::Pace::Turn turn);
+  bool pump_lanes(bool frozen, core::Pace::Turn turn);
   void hear_lanes();
   void hear_acks();
   core::DonorEvent copied(const protocol::Copied& copied) const;
@@ -84,7 +86,8 @@ class DonorDriver {
   core::Donor donor_;
   std::optional<Rehearsal> rehearsal_;  // outlives copier_, which notes into it
   std::optional<Copier> copier_;
-  DonorLanes lanes_;                        // after copier_, which the channels of lane 0 know
+  DonorLanes lanes_;  // after copier_, which the channels of lane 0 know
+  core::Pace pace_;
   bool several_ = false;                    // channels; from the two Hellos
   std::optional<protocol::Copied> copied_;  // came before all lanes had said that they are through
   bool saving_ = false;                     // all lanes are frozen

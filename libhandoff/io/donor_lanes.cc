@@ -62,7 +62,7 @@ std::optional<int> DonorLanes::fd() const {
   return own_ ? std::optional<int>(own_->fd()) : std::nullopt;
 }
 
-Result<bool> DonorLanes::turn(int frames) { return own_ ? own_->turn(frames) : false; }
+Result<bool> DonorLanes::turn(core::Pace::Turn turn) { return own_ ? own_->turn(turn) : false; }
 
 Result<void> DonorLanes::begin_round(std::uint32_t round) {
   round_ = round;

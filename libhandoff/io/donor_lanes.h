@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/lanes.h"
+#include "core/pace.h"
 #include "io/donor_board.h"
 #include "io/donor_channels.h"
 #include "io/lane.h"
@@ -31,7 +32,8 @@ class DonorLanes {
   // Lane 0's own: readable when turn() has something to do; and whether there is more to send at
   // once.
   std::optional<int> fd() const;
-  Result<bool> turn(int frames);
+  Result<bool> turn(core::Pace::Turn turn);
+  std::uint64_t frames_sent() const { return own_ ? own_->frames_sent() : 0; }
 
   Result<void> begin_round(std::uint32_t round);
   bool round_sent() const;

@@ -366,6 +366,7 @@ void HeirDriver::send_hello() {
   hello.fds_max = fds_max_;
   hello.links = registry_.can_link();
   hello.ring_sessions = true;
+  hello.looks = true;
   auto manifest = registry_.manifest(false);
   if (!manifest) {
     handle({E::kRefused, to_reason(manifest.error())});

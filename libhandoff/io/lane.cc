@@ -10,8 +10,6 @@
 namespace handoff::io {
 namespace {
 
-// Frames a channel in one turn of a loop that serves clients meanwhile.
-constexpr int kFramesPerTurn = 2;
 // Frozen: between two looks at the orders.
 constexpr int kFramesFrozen = 8;
 
@@ -123,6 +121,7 @@ void Lane::open_mail() {
     donor_ = std::move(mail.donor);
     giving_ = std::move(mail.give);
     round_ = 0;
+    pace_ = {};
     saving_ = failed_ = false;
     state_ = HANDOFF_STATE_DONOR;
     watch(giving_->fd());
@@ -200,7 +199,9 @@ void Lane::copy(std::uint32_t round) {
   }
   const std::uint64_t signs = giving_->signs();
   const bool was_sent = giving_->sent();
-  const auto turned = giving_->turn(kFramesPerTurn);
+  const std::uint64_t frames = giving_->frames_sent();
+  const auto turned = giving_->turn(pace_.begin(thread_time_ns()));
+  pace_.end(thread_time_ns(), giving_->frames_sent() - frames);
   if (!turned) return refuse(to_reason(turned.error()));
   if (*turned) poller_.wake();  // the rest in the loop's next turn
   const bool sent = giving_->sent() && round_ > 0;
@@ -227,7 +228,7 @@ void Lane::freeze() {
 
 // Nothing is to be sent, but what comes must be read.
 void Lane::hear_acks() {
-  const auto heard = giving_->turn(0);
+  const auto heard = giving_->turn({.frames = 0});
   if (!heard) refuse(to_reason(heard.error()));
 }
 
@@ -239,7 +240,7 @@ void Lane::save() {
     }
   }
   const bool was_sent = giving_->sent();
-  const auto turned = giving_->turn(kFramesFrozen);
+  const auto turned = giving_->turn({.frames = kFramesFrozen});
   if (!turned) return refuse(to_reason(turned.error()));
   if (*turned) poller_.wake();
   if (was_sent || !giving_->sent()) return;

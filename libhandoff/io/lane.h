@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 
+#include "core/pace.h"
 #include "io/donor_board.h"
 #include "io/donor_channels.h"
 #include "io/heir_board.h"
@@ -100,6 +101,7 @@ class Lane {
   std::shared_ptr<HeirBoard> heir_;
   std::unique_ptr<DonorChannels> giving_;
   std::unique_ptr<HeirChannels> taking_;
+  core::Pace pace_;
   std::uint32_t round_ = 0;
   bool frozen_ = false;
   bool saving_ = false;

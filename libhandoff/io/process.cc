@@ -13,6 +13,17 @@
 
 namespace handoff::io {
 
+namespace {
+
+std::uint64_t clock_ns(clockid_t clock) {
+  timespec now{};
+  ::clock_gettime(clock, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U +
+         static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+}  // namespace
+
 bool has_exited(int pidfd) {
   pollfd state{pidfd, POLLIN, 0};
   return ::poll(&state, 1, 0) == 1 && (state.revents & POLLIN) != 0;
@@ -36,12 +47,8 @@ std::uint64_t raise_fd_limit() {
   return limit.rlim_cur;
 }
 
-std::uint64_t now_ns() {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U +
-         static_cast<std::uint64_t>(now.tv_nsec);
-}
+std::uint64_t now_ns() { return clock_ns(CLOCK_MONOTONIC); }
+std::uint64_t thread_time_ns() { return clock_ns(CLOCK_THREAD_CPUTIME_ID); }
 
 void give_way() {
   if (::getsid(0) != ::getpid()) return;

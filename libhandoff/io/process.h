@@ -24,5 +24,7 @@ void give_way();
 // CLOCK_MONOTONIC.
 std::uint64_t now_ns();
 std::int64_t now_us();
+// CLOCK_THREAD_CPUTIME_ID: what the calling thread has used of a processor.
+std::uint64_t thread_time_ns();
 
 }  // namespace handoff::io

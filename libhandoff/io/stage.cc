@@ -168,7 +168,7 @@ Result<void> Stage::apply_sessions(std::string_view body, std::vector<UniqueFd>&
   if (message && message->in_ring) {
     const auto lies = in_ring("Sessions", *message->in_ring);
     if (!lies) return Failure(lies.error());
-    if (!message->sessions.empty() || !message->closed.empty()) {
+    if (!message->sessions.empty() || !message->closed.empty() || message->unseen) {
       return malformed("Sessions: some in the ring and some not");
     }
     message = protocol::decode<protocol::Sessions>(*lies);
@@ -177,7 +177,7 @@ Result<void> Stage::apply_sessions(std::string_view body, std::vector<UniqueFd>&
   if (!message) return Failure(message.error());
   std::size_t next_fd = 0;
   for (const protocol::Session& record : message->sessions) {
-    const auto ok = stage(record, fds, next_fd);
+    const auto ok = stage(record, message->unseen, fds, next_fd);
     if (!ok) return ok;
   }
   if (next_fd != fds.size()) {
@@ -198,10 +198,10 @@ void Stage::expect(std::uint64_t sessions) {
   arrived_.reserve(std::min<std::uint64_t>(sessions, kExpected));
 }
 
-Result<void> Stage::stage(const protocol::Session& record, std::vector<UniqueFd>& fds,
+Result<void> Stage::stage(const protocol::Session& record, bool unseen, std::vector<UniqueFd>& fds,
                           std::size_t& next_fd) {
   try {
-    return stage_one(record, fds, next_fd);
+    return stage_one(record, unseen, fds, next_fd);
   } catch (...) {
     // Out of memory: one whose fd is nobody's is not here. Its number may soon be another's.
     const auto it = arrived_.find(record.id);
@@ -213,8 +213,8 @@ Result<void> Stage::stage(const protocol::Session& record, std::vector<UniqueFd>
   }
 }
 
-Result<void> Stage::stage_one(const protocol::Session& record, std::vector<UniqueFd>& fds,
-                              std::size_t& next_fd) {
+Result<void> Stage::stage_one(const protocol::Session& record, bool unseen,
+                              std::vector<UniqueFd>& fds, std::size_t& next_fd) {
   const auto who = [&] { return "session " + std::to_string(record.id); };
   if (record.kind >= kinds_.size() || kinds_[record.kind].section || kinds_[record.kind].region ||
       kinds_[record.kind].version == 0) {
@@ -229,13 +229,15 @@ Result<void> Stage::stage_one(const protocol::Session& record, std::vector<Uniqu
     if (next_fd >= fds.size()) return malformed(who() + " came without its fd");
     const bool at_an_end = next_fd == 0 || next_fd + 1 == fds.size();
     fd = std::move(fds[next_fd++]);
-    // The donor has looked at each of them. What could go wrong since is that fds and records do
+    // If the donor has looked at each of them, what could go wrong since is that fds and records do
     // not belong together, and then the ends do not, either.
-    if (at_an_end) {
+    if (unseen || at_an_end) {
       const auto identity = identity_of(fd.get());
       if (!identity) return Failure(identity.error());
       if (identity->inode != record.inode) {
-        return fail(HANDOFF_ERR_IDENTITY, who() + " is not the socket announced");
+        return fail(HANDOFF_ERR_IDENTITY, who() +
+                                              " is not the socket announced; has the donor closed "
+                                              "it without handoff_session_closed()?");
       }
     }
   }

@@ -110,9 +110,9 @@ class Stage {
     std::uint64_t bytes = 0;
   };
 
-  Result<void> stage(const protocol::Session& record, std::vector<UniqueFd>& fds,
+  Result<void> stage(const protocol::Session& record, bool unseen, std::vector<UniqueFd>& fds,
                      std::size_t& next_fd);
-  Result<void> stage_one(const protocol::Session& record, std::vector<UniqueFd>& fds,
+  Result<void> stage_one(const protocol::Session& record, bool unseen, std::vector<UniqueFd>& fds,
                          std::size_t& next_fd);
   // Bytes in a slot of the ring, which are as announced.
   Result<std::string_view> in_ring(const char* what, const protocol::InRing& place) const;

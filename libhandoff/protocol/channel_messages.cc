@@ -136,6 +136,7 @@ std::string encode(const Hello& m) {
   if (m.links) w.add_bool(9, true);
   if (m.drain_incompatible) w.add_bool(10, true);
   if (m.ring_sessions) w.add_bool(11, true);
+  if (m.looks) w.add_bool(12, true);
   return out;
 }
 
@@ -175,6 +176,9 @@ Result<Hello> decode(std::string_view body) {
         return true;
       case varint(11):
         m.ring_sessions = wire::flag(r);
+        return true;
+      case varint(12):
+        m.looks = wire::flag(r);
         return true;
       default:
         return false;
@@ -259,6 +263,11 @@ void append_closed(std::string& body, std::uint64_t id) {
   w.add_uint64(2, id);
 }
 
+void append_unseen(std::string& body) {
+  pbf_writer w(body);
+  w.add_bool(4, true);
+}
+
 std::string encode(const InRing& m) {
   std::string out;
   pbf_writer outer(out);
@@ -284,6 +293,9 @@ Result<Sessions> decode(std::string_view body) {
         return true;
       case bytes(3):
         m.in_ring = nested(read_in_ring(wire::view(r)));
+        return true;
+      case varint(4):
+        m.unseen = wire::flag(r);
         return true;
       default:
         return false;

@@ -32,6 +32,7 @@ struct Hello {
   bool links = false;
   bool drain_incompatible = false;
   bool ring_sessions = false;
+  bool looks = false;
 };
 struct Abort {
   core::Reason reason;
@@ -76,6 +77,7 @@ struct Sessions {
   std::vector<Session> sessions;
   std::vector<std::uint64_t> closed;
   std::optional<InRing> in_ring = {};
+  bool unseen = false;
 };
 struct Ring {
   std::uint32_t slots = 0;
@@ -344,9 +346,10 @@ std::string encode(const Health& m);
 std::string encode(const Rehearsed& m);
 std::string encode(const Late& m);
 
-// Appends one record or one closed id to the body of a Sessions message.
+// Appends one record, one closed id, or that it is unseen, to the body of a Sessions message.
 void append(std::string& body, const Session& session);
 void append_closed(std::string& body, std::uint64_t id);
+void append_unseen(std::string& body);
 // The body of a Sessions message whose records lie in the ring.
 std::string encode(const InRing& m);
 

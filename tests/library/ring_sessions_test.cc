@@ -232,6 +232,7 @@ INSTANTIATE_TEST_SUITE_P(
                           [](v1::Sessions& m, char*) { m.mutable_in_ring()->set_length(4097); }},
                       Lie{"OtherBytes", [](v1::Sessions&, char* ring) { ring[3 * 4096] ^= 1; }},
                       Lie{"SomeInTheFrameToo", [](v1::Sessions& m, char*) { m.add_closed(100); }},
+                      Lie{"UnseenOutsideOfIt", [](v1::Sessions& m, char*) { m.set_unseen(true); }},
                       Lie{"ThereItSaysThatTheyLieElsewhere",
                           [](v1::Sessions& m, char* ring) {
                             const std::string bytes = m.SerializeAsString();

@@ -44,6 +44,7 @@ void copy(const protocol::Hello& from, v1::Hello& to) {
   to.set_links(from.links);
   to.set_drain_incompatible(from.drain_incompatible);
   to.set_ring_sessions(from.ring_sessions);
+  to.set_looks(from.looks);
 }
 
 void copy(const protocol::Abort& from, v1::Abort& to) {
@@ -81,6 +82,7 @@ void copy(const protocol::Session& from, v1::Session& to) {
 void copy(const protocol::Sessions& from, v1::Sessions& to) {
   for (const auto& session : from.sessions) copy(session, *to.add_sessions());
   for (const std::uint64_t id : from.closed) to.add_closed(id);
+  to.set_unseen(from.unseen);
   if (from.in_ring) {
     to.mutable_in_ring()->set_slot(from.in_ring->slot);
     to.mutable_in_ring()->set_length(from.in_ring->length);

@@ -58,9 +58,11 @@ TEST(MessagesTest, HelloGoesBothWays) {
                     .manifest = sample_manifest(),
                     .sessions = 12345678901,
                     .fds_max = 20000,
-                    .ring_sessions = true};
+                    .ring_sessions = true,
+                    .looks = true};
   const auto pb = as_protobuf<v1::Hello>(encode(hello));
   EXPECT_TRUE(pb.ring_sessions());
+  EXPECT_TRUE(pb.looks());
   EXPECT_EQ(2U, pb.protocol_max());
   EXPECT_EQ(12345678901U, pb.sessions());
   EXPECT_EQ("data", pb.manifest().kinds(1).name());
@@ -71,6 +73,7 @@ TEST(MessagesTest, HelloGoesBothWays) {
   EXPECT_EQ(4U, back->lanes);
   EXPECT_EQ(20000U, back->fds_max);
   EXPECT_TRUE(back->ring_sessions);
+  EXPECT_TRUE(back->looks);
   expect_sample(back->manifest);
 }
 
@@ -102,8 +105,10 @@ TEST(MessagesTest, SessionsGoBothWays) {
                 .counters = Counters{7, 8}});
   append(body, {.id = 6, .blob = Blob{1, 2, 3, 4}});
   append_closed(body, 99);
+  append_unseen(body);
   const auto pb = as_protobuf<v1::Sessions>(body);
   ASSERT_EQ(2, pb.sessions_size());
+  EXPECT_TRUE(pb.unseen());
   EXPECT_EQ("state", pb.sessions(0).state());
   EXPECT_EQ(8U, pb.sessions(0).counters().written());
   EXPECT_EQ(3U, pb.sessions(1).blob().output_length());
@@ -112,6 +117,7 @@ TEST(MessagesTest, SessionsGoBothWays) {
   const auto back = decode<Sessions>(bytes);
   ASSERT_TRUE(back) << back.error().message;
   ASSERT_EQ(2U, back->sessions.size());
+  EXPECT_TRUE(back->unseen);
   const Session& s = back->sessions[0];
   EXPECT_EQ(5U, s.id);
   EXPECT_EQ(1U, s.kind);

@@ -35,6 +35,12 @@ std::string sessions() {
   return body;
 }
 
+std::string unseen_sessions() {
+  std::string body = sessions();
+  protocol::append_unseen(body);
+  return body;
+}
+
 protocol::Owner owner() {
   protocol::Owner m;
   m.generation = 2;
@@ -102,6 +108,11 @@ protocol::Hello hello_with_ring_sessions() {
   m.ring_sessions = true;
   return m;
 }
+protocol::Hello hello_that_looks() {
+  protocol::Hello m = hello();
+  m.looks = true;
+  return m;
+}
 protocol::Hello hello_of_a_lane() {
   return {.protocol_min = 1,
           .protocol_max = 3,
@@ -120,9 +131,11 @@ std::vector<Frame> channel_frames() {
       {Type::kHello, "links", 0, encode(hello_with_links())},
       {Type::kHello, "region", 0, encode(hello_with_region())},
       {Type::kHello, "ring", 0, encode(hello_with_ring_sessions())},
+      {Type::kHello, "looks", 0, encode(hello_that_looks())},
       {Type::kAbort, "", 0, encode(protocol::Abort{{core::Code::kTimeout, "the heir was silent"}})},
       {Type::kListeners, "", 2, encode(protocol::Listeners{manifest().named, 2})},
       {Type::kSessions, "", 2, sessions()},
+      {Type::kSessions, "unseen", 2, unseen_sessions()},
       {Type::kSessions, "ring", 253, encode(protocol::InRing{7, 226305, 1ULL << 63})},
       {Type::kRing, "", 1, encode(protocol::Ring{8, 1048576})},
       {Type::kSectionChunk, "", 0, encode(protocol::SectionChunk{1, 7, 1048576, 1ULL << 63})},
