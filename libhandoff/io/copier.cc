@@ -84,8 +84,8 @@ Result<void> Copier::begin(Round round) {
 // What stays is decided here, with everything at rest. The heir drops what it has of it.
 void Copier::leave_behind() {
   const auto n = static_cast<std::ptrdiff_t>(registry_.kinds.size());
-  const bool all_kinds =
-      std::find(versions_.begin(), versions_.begin() + n, 0U) == versions_.begin() + n;
+  const bool all_kinds = std::find(terms_.versions.begin(), terms_.versions.begin() + n, 0U) ==
+                         terms_.versions.begin() + n;
   if (registry_.sessions.held() == 0 && spread_ == 0 && all_kinds) return;
   for (auto& [id, entry] : registry_.sessions) {
     if (!share_.has(id) || !stays(id, entry)) continue;
@@ -240,7 +240,7 @@ Result<void> Copier::add_session(std::uint64_t id, SessionEntry& entry) {
   if (!entry.copied && looks()) {
     if (auto ok = check_fd(registry_, id, entry); !ok) return ok;
   }
-  const auto saved = save_session(registry_, id, entry, versions_[entry.kind], saved_);
+  const auto saved = save_session(registry_, id, entry, terms_.versions[entry.kind], saved_);
   if (!saved) return saved;
   entry.queued = false;
   if (!entry.tracked) {
@@ -260,7 +260,7 @@ Result<void> Copier::add_session(std::uint64_t id, SessionEntry& entry) {
 }
 
 bool Copier::stays(std::uint64_t id, const SessionEntry& entry) const {
-  return entry.held || versions_[entry.kind] == 0 ||
+  return entry.held || terms_.versions[entry.kind] == 0 ||
          (spread_ != 0 && !core::is_the_newer_ones(id, spread_));
 }
 
@@ -334,7 +334,7 @@ Result<Copier::Pumped> Copier::send_batch() {
   const bool large = batch_.body.size() >= protocol::kMinInRing;
   if (!large || !sends_in_ring()) {
     const auto sent = outcome(channel_.send(Type::kSessions, batch_.body, batch_.fds));
-    const bool ring_pays = large && ring_sessions_ && kind_of_round_ != Round::kFrozen;
+    const bool ring_pays = large && terms_.ring_sessions && kind_of_round_ != Round::kFrozen;
     if (sent && *sent == Pumped::kSent && ring_pays) stage_ = Stage::kRing;
     return sent;
   }

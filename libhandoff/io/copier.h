@@ -48,8 +48,13 @@ class Copier : public SessionObserver {
   Copier(const Copier&) = delete;
   Copier& operator=(const Copier&) = delete;
 
-  // The state version in which each kind travels, from the negotiation.
-  void set_versions(std::vector<std::uint32_t> versions) { versions_ = std::move(versions); }
+  // What both Hellos have come to, the same for all channels of a handoff. Before begin(kFirst).
+  struct Terms {
+    std::vector<std::uint32_t> versions;  // in which each kind travels
+    bool ring_sessions = false;           // the heir takes Sessions that lie in the ring
+    bool heir_looks = false;              // and sessions at whose sockets this side has not looked
+  };
+  void set_terms(Terms terms) { terms_ = std::move(terms); }
   // Ends of links to be passed on as named fds; before begin(kFirst).
   struct LinkEnd {
     std::string name;
@@ -58,10 +63,6 @@ class Copier : public SessionObserver {
   // Progressive: only these move.
   void set_spread(std::uint32_t permille) { spread_ = permille; }
   void set_links(std::vector<LinkEnd> links) { links_ = std::move(links); }
-  // The heir takes Sessions that lie in the ring.
-  void set_ring_sessions(bool takes) { ring_sessions_ = takes; }
-  // The heir takes sessions at whose sockets this side has not looked.
-  void set_heir_looks(bool looks) { heir_looks_ = looks; }
   // Whether this side looks at the sockets from here on, if it has the choice: for an heir that
   // does not, in the freeze and in a rehearsal it always does.
   void set_looks(bool looks) { looks_ = looks; }
@@ -128,25 +129,26 @@ class Copier : public SessionObserver {
   Result<void> add_session(std::uint64_t id, SessionEntry& entry);
   void take_back();
   bool looks() const {
-    return looks_ || !heir_looks_ || rehearsal_ != nullptr || kind_of_round_ == Round::kFrozen;
+    return looks_ || !terms_.heir_looks || rehearsal_ != nullptr ||
+           kind_of_round_ == Round::kFrozen;
   }
   bool stays(std::uint64_t id, const SessionEntry& entry) const;
   void leave_behind();
   std::uint32_t section_version(std::size_t i) const {
-    return versions_[registry_.kinds.size() + i];
+    return terms_.versions[registry_.kinds.size() + i];
   }
   std::uint32_t region_version(std::size_t i) const {
-    return versions_[registry_.kinds.size() + registry_.sections.size() + i];
+    return terms_.versions[registry_.kinds.size() + registry_.sections.size() + i];
   }
   // At most a window of frames is unacknowledged, so what lay in the next slot has been applied.
   char* slot() const { return ring_.mapping.data() + std::size_t{slot_} * slot_size_; }
-  bool sends_in_ring() const { return ring_sessions_ && ring_.fd.valid(); }
+  bool sends_in_ring() const { return terms_.ring_sessions && ring_.fd.valid(); }
   Result<Pumped> outcome(const Result<Channel::Sent>& sent) const;
 
   Registry& registry_;
   Channel& channel_;
   Rehearsal* rehearsal_;
-  std::vector<std::uint32_t> versions_;
+  Terms terms_;
   Stage stage_ = Stage::kDone;
   Round kind_of_round_ = Round::kFirst;
   std::uint32_t round_ = 0;
@@ -176,8 +178,6 @@ class Copier : public SessionObserver {
   std::uint64_t chunks_ = 0;
   std::uint32_t slot_ = 0;  // that is written next
   std::uint32_t slot_size_ = 0;
-  bool ring_sessions_ = false;
-  bool heir_looks_ = false;
   bool looks_ = true;
   std::uint64_t at_heir_ = 0;
   std::uint64_t sessions_sent_ = 0;

@@ -17,16 +17,15 @@ DonorChannels::Line::Line(Registry& registry, Part part, bool rehearses)
 
 Result<std::unique_ptr<DonorChannels>> DonorChannels::make(Registry& registry,
                                                            std::vector<Part> parts,
-                                                           const Terms& terms, Copier* main) {
+                                                           const Copier::Terms& terms,
+                                                           bool rehearsal, Copier* main) {
   auto set = ChannelSet::make();
   if (!set) return Failure(set.error());
   std::unique_ptr<DonorChannels> made(new DonorChannels(registry, std::move(*set), main));
   for (Part& part : parts) {
-    made->lines_.push_back(std::make_unique<Line>(registry, std::move(part), terms.rehearsal));
+    made->lines_.push_back(std::make_unique<Line>(registry, std::move(part), rehearsal));
     Line& line = *made->lines_.back();
-    line.copier.set_versions(terms.versions);
-    line.copier.set_ring_sessions(terms.ring_sessions);
-    line.copier.set_heir_looks(terms.heir_looks);
+    line.copier.set_terms(terms);
     if (auto ok = made->set_.watch(line.channel.fd(), false); !ok) return Failure(ok.error());
   }
   return made;

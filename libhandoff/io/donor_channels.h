@@ -24,16 +24,10 @@ class DonorChannels : public SessionObserver {
     core::Share share;
     Channel channel;
   };
-  // What Hello has said of the copy, for all channels.
-  struct Terms {
-    std::vector<std::uint32_t> versions;
-    bool ring_sessions = false;
-    bool heir_looks = false;
-    bool rehearsal = false;
-  };
   // main: the copier of the main channel, if this is its lane; it has the share that is left.
   static Result<std::unique_ptr<DonorChannels>> make(Registry& registry, std::vector<Part> parts,
-                                                     const Terms& terms, Copier* main);
+                                                     const Copier::Terms& terms, bool rehearsal,
+                                                     Copier* main);
   ~DonorChannels() override;
   DonorChannels(const DonorChannels&) = delete;
   DonorChannels& operator=(const DonorChannels&) = delete;

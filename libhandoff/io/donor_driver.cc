@@ -282,9 +282,10 @@ DonorEvent DonorDriver::greet(std::string_view body) {
                                           "; raise RLIMIT_NOFILE (LimitNOFILE=)"});
   }
   heir_links_ = hello->links && registry_.can_link();
-  copier_->set_versions(plan->versions);
-  copier_->set_ring_sessions(hello->ring_sessions);
-  copier_->set_heir_looks(hello->looks);
+  const Copier::Terms terms{.versions = plan->versions,
+                            .ring_sessions = hello->ring_sessions,
+                            .heir_looks = hello->looks};
+  copier_->set_terms(terms);
   if (rehearsal_) rehearsal_->notes.round_trip_ns = now_ns() - started_at_ns_;
   if (heir_links_) copier_->set_links(links_);
   copier_->set_spread(parameters_.spread);
@@ -293,11 +294,7 @@ DonorEvent DonorDriver::greet(std::string_view body) {
   }
   several_ = lanes.channels() > 1;
   if (!several_) return {E::kHelloAccepted};
-  const auto opened = lanes_.open(lanes, *channel_, *copier_,
-                                  {.versions = plan->versions,
-                                   .ring_sessions = hello->ring_sessions,
-                                   .heir_looks = hello->looks,
-                                   .rehearsal = rehearsal_.has_value()});
+  const auto opened = lanes_.open(lanes, *channel_, *copier_, terms, rehearsal_.has_value());
   if (!opened) return refused(to_reason(opened.error()));
   return {E::kHelloAccepted};
 }

@@ -24,7 +24,7 @@ DonorLanes::DonorLanes(Registry& registry, const Poller& poller, std::vector<Lan
 DonorLanes::~DonorLanes() { over(); }
 
 Result<void> DonorLanes::open(const core::Lanes& lanes, Channel& main, Copier& main_copier,
-                              const DonorChannels::Terms& terms) {
+                              const Copier::Terms& terms, bool rehearsal) {
   std::vector<std::vector<DonorChannels::Part>> parts(lanes.donor);
   std::vector<UniqueFd> theirs;
   std::vector<int> fds;
@@ -45,13 +45,13 @@ Result<void> DonorLanes::open(const core::Lanes& lanes, Channel& main, Copier& m
   main_copier.set_part(lanes.share(0), true);
   main_copier.hold_prepare();
   if (!parts[0].empty()) {
-    auto own = DonorChannels::make(registry_, std::move(parts[0]), terms, &main_copier);
+    auto own = DonorChannels::make(registry_, std::move(parts[0]), terms, rehearsal, &main_copier);
     if (!own) return Failure(own.error());
     own_ = std::move(*own);
   }
   for (std::size_t i = 0; i < others_.size(); ++i) {
-    auto channels =
-        DonorChannels::make(others_[i]->registry(), std::move(parts[i + 1]), terms, nullptr);
+    auto channels = DonorChannels::make(others_[i]->registry(), std::move(parts[i + 1]), terms,
+                                        rehearsal, nullptr);
     if (!channels) return Failure(channels.error());
     others_[i]->give(board_, std::move(*channels));
   }

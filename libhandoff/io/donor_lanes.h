@@ -27,7 +27,7 @@ class DonorLanes {
   // Sends the heir its ends over the main channel, which is main_copier's, and gives each lane its
   // own.
   Result<void> open(const core::Lanes& lanes, Channel& main, Copier& main_copier,
-                    const DonorChannels::Terms& terms);
+                    const Copier::Terms& terms, bool rehearsal);
 
   // Lane 0's own: readable when turn() has something to do; and whether there is more to send at
   // once.

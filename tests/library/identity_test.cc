@@ -208,16 +208,7 @@ TEST_F(HeirsLookTest, LooksAtEachSocketThatTheDonorHasNotSeen) {
 
 TEST_F(HeirsLookTest, TakesThemIfAllIsWell) {
   send_unseen(donor_.session_fds());
-  donor_.send_copy_end();
-  donor_.send_prepare();
-  donor_.close_sockets();
-  send_raw(donor_.channel(), Type::kRelease, "");
-  EXPECT_EQ(Type::kResumed, donor_.next().type);
-  for (std::size_t i = 0; i < 4; ++i) {
-    const int client = donor_.connection(i).client.get();
-    ASSERT_EQ(2, ::send(client, "x\n", 2, 0));
-    EXPECT_EQ("6 x\n", next_line(client));
-  }
+  expect_taken(donor_);
 }
 
 }  // namespace

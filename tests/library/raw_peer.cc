@@ -288,4 +288,17 @@ void expect_given_up(RawDonor& donor, v1::Code code, bool told) {
   EXPECT_EQ(3, WEXITSTATUS(status));
 }
 
+void expect_taken(RawDonor& donor) {
+  donor.send_copy_end();
+  donor.send_prepare();
+  donor.close_sockets();
+  send_raw(donor.channel(), Type::kRelease, "");
+  EXPECT_EQ(Type::kResumed, donor.next().type);
+  for (std::size_t i = 0; i < donor.connections(); ++i) {
+    const int client = donor.connection(i).client.get();
+    ASSERT_EQ(2, ::send(client, "x\n", 2, 0));
+    EXPECT_EQ("6 x\n", next_line(client));
+  }
+}
+
 }  // namespace handoff::test

@@ -51,6 +51,7 @@ class RawDonor {
   io::Channel& channel() { return *channel_; }
   int listener() const { return listener_.get(); }
   Connection& connection(std::size_t i) { return connections_[i]; }
+  std::size_t connections() const { return connections_.size(); }
 
   v1::Hello hello() const;
   v1::Listeners listeners() const;
@@ -84,6 +85,9 @@ class RawDonor {
 
 // The heir gave up: an Abort with this code (if told), Failed to the supervisor, exit status 3.
 void expect_given_up(RawDonor& donor, v1::Code code, bool told = true);
+
+// From CopyEnd on all goes well: the heir owns every connection, whose state was "5".
+void expect_taken(RawDonor& donor);
 
 // Plays the heir for a donor in a child process that serves already.
 class RawHeir {

@@ -249,16 +249,7 @@ TEST(TruthAboutTheRingTest, IsTaken) {
   LyingDonor donor;
   donor.send_ring();
   donor.send_message();
-  donor.send_copy_end();
-  donor.send_prepare();
-  donor.close_sockets();
-  send_raw(donor.channel(), Type::kRelease, "");
-  EXPECT_EQ(Type::kResumed, donor.next().type);
-  for (std::size_t i = 0; i < 2; ++i) {
-    const int client = donor.connection(i).client.get();
-    ASSERT_EQ(2, ::send(client, "x\n", 2, 0));
-    EXPECT_EQ("6 x\n", next_line(client));
-  }
+  expect_taken(donor);
 }
 
 }  // namespace
