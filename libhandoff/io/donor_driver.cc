@@ -102,6 +102,18 @@ void DonorDriver::cancel(core::Reason reason) {
   update_poller();
 }
 
+void DonorDriver::begin_turn() {
+  turn_ = pace_.begin(thread_time_ns());
+  copier_->set_looks(turn_.looks);
+  sent_ = 0;
+  lanes_sent_ = lanes_.frames_sent();
+}
+
+void DonorDriver::end_turn() {
+  pace_.end(thread_time_ns(),
+            static_cast<std::uint64_t>(sent_) + lanes_.frames_sent() - lanes_sent_);
+}
+
 void DonorDriver::on(Role role) {
   try {
     turn(role);
@@ -318,7 +330,7 @@ void DonorDriver::hear_acks() {
 }
 
 // The channels of lane 0 but the main one. False: the other lanes are not frozen yet.
-bool DonorDriver::pump_lanes(bool frozen, core::Pace::Turn turn) {
+bool DonorDriver::pump_lanes(bool frozen) {
   if (frozen && !saving_) {
     if (!lanes_.frozen()) {
       hear_acks();
@@ -326,7 +338,9 @@ bool DonorDriver::pump_lanes(bool frozen, core::Pace::Turn turn) {
     }
     begin_delta();
   }
-  const auto turned = lanes_.turn(frozen ? core::Pace::Turn{.frames = kFramesFrozen} : turn);
+  const int left = turn_.frames - static_cast<int>(lanes_.frames_sent() - lanes_sent_);
+  const auto turned =
+      lanes_.turn({.frames = frozen ? kFramesFrozen : std::max(left, 0), .looks = turn_.looks});
   if (!turned) {
     handle({E::kRefused, to_reason(turned.error())});
   } else if (*turned) {
@@ -342,25 +356,15 @@ void DonorDriver::pump() {
   want_write_ = false;
   hear_lanes();
   if (donor_.state() == DonorState::kReleasing) send_release();
-  const std::uint64_t before = lanes_.frames_sent();
-  const core::Pace::Turn turn = pace_.begin(thread_time_ns());
-  const std::uint64_t sent = send_frames(turn);
-  pace_.end(thread_time_ns(), sent + lanes_.frames_sent() - before);
-}
-
-// How many went over the main channel.
-std::uint64_t DonorDriver::send_frames(core::Pace::Turn turn) {
-  copier_->set_looks(turn.looks);
-  std::uint64_t sent = 0;
-  for (int frames = 0;; ++frames) {
+  while (true) {
     const bool frozen = donor_.state() == DonorState::kFrozen;
     if (!frozen && donor_.state() != DonorState::kCopying) {
       hear_acks();
-      return sent;
+      return;
     }
-    if (several_ && !pump_lanes(frozen, turn)) return sent;
+    if (several_ && !pump_lanes(frozen)) return;
     if (donor_.state() != (frozen ? DonorState::kFrozen : DonorState::kCopying)) continue;
-    if (!frozen && frames == turn.frames) {
+    if (!frozen && sent_ >= turn_.frames) {
       want_write_ = true;  // the rest in the loop's next turn
       break;
     }
@@ -372,7 +376,7 @@ std::uint64_t DonorDriver::send_frames(core::Pace::Turn turn) {
     }
     const auto pumped = copier_->pump();
     if (pumped && *pumped == Copier::Pumped::kSent) {
-      ++sent;
+      ++sent_;
     } else if (!pumped) {
       handle({E::kRefused, to_reason(pumped.error())});
     } else if (*pumped == Copier::Pumped::kDone) {
@@ -383,7 +387,7 @@ std::uint64_t DonorDriver::send_frames(core::Pace::Turn turn) {
       }
     } else if (*pumped == Copier::Pumped::kClosed) {
       // Not yet an event: what the heir said before it left comes first, and then EOF.
-      return sent;
+      return;
     } else if (*pumped == Copier::Pumped::kBlocked) {
       want_write_ = true;
       break;
@@ -392,7 +396,6 @@ std::uint64_t DonorDriver::send_frames(core::Pace::Turn turn) {
     }
   }
   if (now_ns() - reported_at_ns_ > kReportEveryNs) report(protocol::Phase::kCopy);
-  return sent;
 }
 
 void DonorDriver::report(protocol::Phase phase) {

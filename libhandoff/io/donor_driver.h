@@ -30,7 +30,11 @@ class DonorDriver {
 
   void start();
   // What the poller reported; then calls to the service may follow (save, freeze, thaw, retired).
+  // Between begin_turn() and end_turn(): all that is reported in one turn of the loop shares its
+  // frames.
   void on(Role role);
+  void begin_turn();
+  void end_turn();
   void cancel(core::Reason reason);
 
   bool serving() const { return donor_.serving(); }
@@ -57,8 +61,7 @@ class DonorDriver {
   core::DonorEvent understand(const Channel::Message& message);
   core::DonorEvent greet(std::string_view body);
   void pump();
-  std::uint64_t send_frames(core::Pace::Turn turn);
-  bool pump_lanes(bool frozen, core::Pace::Turn turn);
+  bool pump_lanes(bool frozen);
   void hear_lanes();
   void hear_acks();
   core::DonorEvent copied(const protocol::Copied& copied) const;
@@ -88,6 +91,9 @@ class DonorDriver {
   std::optional<Copier> copier_;
   DonorLanes lanes_;  // after copier_, which the channels of lane 0 know
   core::Pace pace_;
+  core::Pace::Turn turn_{.frames = 0};      // of the loop; until one begins nothing is sent
+  int sent_ = 0;                            // in it, over the main channel
+  std::uint64_t lanes_sent_ = 0;            // before it, over lane 0's others
   bool several_ = false;                    // channels; from the two Hellos
   std::optional<protocol::Copied> copied_;  // came before all lanes had said that they are through
   bool saving_ = false;                     // all lanes are frozen

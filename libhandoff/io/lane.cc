@@ -95,8 +95,7 @@ Result<void> Lane::dispatch() {
 void Lane::turn() {
   try {
     if (donor_) donor_turn();  // it may be over, and another one waits in the mail
-    open_mail();
-    if (donor_) donor_turn();
+    if (open_mail()) donor_turn();
     if (heir_) heir_turn();
   } catch (const std::bad_alloc&) {
     refuse(core::Reason{core::Code::kResources, {}});
@@ -104,7 +103,8 @@ void Lane::turn() {
   sessions_changed();
 }
 
-void Lane::open_mail() {
+// True if there was a handoff in it.
+bool Lane::open_mail() {
   Mail mail;
   {
     const std::lock_guard lock(mutex_);
@@ -117,7 +117,8 @@ void Lane::open_mail() {
     taking_ = std::move(mail.take);
     watch(taking_->fd());
   }
-  if (mail.donor) {
+  const bool gives = mail.donor != nullptr;
+  if (gives) {
     donor_ = std::move(mail.donor);
     giving_ = std::move(mail.give);
     round_ = 0;
@@ -131,6 +132,7 @@ void Lane::open_mail() {
       registry_.callbacks.stop(registry_.callbacks_user, HANDOFF_STOP_REQUESTED, *mail.stop);
     });
   }
+  return gives;
 }
 
 void Lane::watch(std::optional<int> channels) {

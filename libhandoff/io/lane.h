@@ -71,7 +71,7 @@ class Lane {
   void post(Change&& change);
 
   void turn();
-  void open_mail();
+  bool open_mail();
   void donor_turn();
   void copy(std::uint32_t round);
   void freeze();

@@ -197,6 +197,7 @@ Result<void> Service::dispatch() {
 }
 
 void Service::turn(const std::vector<Role>& roles) {
+  if (donor_) donor_->begin_turn();
   for (const Role role : roles) {
     if (role == Role::kControl) {
       read_control();
@@ -218,6 +219,7 @@ void Service::turn(const std::vector<Role>& roles) {
     }
     settle();
   }
+  if (donor_) donor_->end_turn();
 }
 
 // What the drivers' final states mean for the service.

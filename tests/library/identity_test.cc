@@ -7,7 +7,12 @@
 #include <unistd.h>
 
 #include <map>
+#include <memory>
+#include <optional>
 #include <set>
+#include <thread>
+#include <utility>
+#include <vector>
 
 #include "io/process.h"
 #include "line_service.h"
@@ -28,45 +33,51 @@ constexpr std::size_t kInFirstTurn = 2 * protocol::kMaxFds;
 
 enum class Fault : std::uint8_t { kNone, kClosed, kReplaced };
 struct Loop {
+  std::size_t sessions = kSessions;
   bool busy = false;
   Fault fault = Fault::kNone;
+  bool opens = false;  // one more session, when all the others are saved
+  // The process ends if more are saved in one turn.
+  std::size_t most_in_a_turn = ~std::size_t{0};
 };
 
-// A service on poll(2), whose sessions are socket pairs of its own. Busy: each turn of its loop
-// takes longer than any copy's. The fault befalls, after the copy's first turn, the socket of a
-// session that was not in it.
+// A service on poll(2), whose sessions are socket pairs of its own, open until the process ends.
+// Busy: each turn of its loop takes longer than any copy's. The fault befalls, after the copy's
+// first turn, the socket of a session that was not in it.
 class Owner {
  public:
-  explicit Owner(const Loop& loop) : loop_(loop) {
-    (void)io::raise_fd_limit();
-    service_ = Service::open({.name = "test", .version = "1"});
-    service_->on_save([this](SessionId id) {
+  Owner(Service& service, const Loop& loop) : service_(service), loop_(loop) {
+    service_.on_save([this](SessionId id) {
       saved_.insert(id);
       return Saved(std::string("5"));
     });
-    service_->on_restore([](Adopted) {});
-    service_->on_retired([this](std::uint64_t) { done_ = true; });
-    service_->on_stop([this](std::uint64_t) { done_ = true; });
+    service_.on_restore([](Adopted) {});
+    service_.on_retired([this](std::uint64_t) { done_ = true; });
+    service_.on_stop([this](std::uint64_t) { done_ = true; });
   }
 
   int run() {
-    service_->ready();
-    for (std::size_t i = 0; i < kSessions; ++i) {
-      int ends[2];
-      if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return 1;
-      sockets_[service_->session_open(ends[0], HANDOFF_SESSION_TRACKED)] = ends[0];
-    }
+    service_.wait();
+    for (std::size_t i = 0; i < loop_.sessions; ++i) open();
     while (!done_) {
-      pollfd fd{service_->fd(), POLLIN, 0};
+      pollfd fd{service_.fd(), POLLIN, 0};
       if (::poll(&fd, 1, -1) < 0) return 1;
       if (loop_.busy) work();
-      service_->dispatch();
+      const std::size_t before = saved_.size();
+      service_.dispatch();
+      if (saved_.size() - before > loop_.most_in_a_turn) return 1;
       if (!saved_.empty()) befall();
+      if (saved_.size() == loop_.sessions && std::exchange(loop_.opens, false)) open();
     }
     return 0;
   }
 
  private:
+  void open() {
+    int ends[2];
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) ::_exit(1);
+    sockets_[service_.session_open(ends[0], HANDOFF_SESSION_TRACKED)] = ends[0];
+  }
   static void work() {
     const std::uint64_t until = io::thread_time_ns() + 50'000'000;
     while (io::thread_time_ns() < until) {
@@ -85,55 +96,131 @@ class Owner {
     }
   }
 
+  Service& service_;
   Loop loop_;
-  std::unique_ptr<Service> service_;
   std::map<SessionId, int> sockets_;
   std::set<SessionId> saved_;
   bool done_ = false;
 };
 
-// What comes up to the end of the first round, as an heir takes it.
+// The same loop in each lane.
+int run_owner(const Loop& loop, std::uint32_t lanes) {
+  (void)io::raise_fd_limit();
+  const auto service = Service::open({.name = "test", .version = "1", .lanes = lanes});
+  std::vector<std::unique_ptr<Owner>> owners;
+  for (std::uint32_t i = 0; i < lanes; ++i) {
+    owners.push_back(std::make_unique<Owner>(service->lane(i), loop));
+  }
+  service->start();
+  std::vector<std::thread> threads;
+  for (std::uint32_t i = 1; i < lanes; ++i) {
+    threads.emplace_back([&owner = *owners[i]] {
+      if (owner.run() != 0) ::_exit(1);
+    });
+  }
+  if (owners[0]->run() != 0) ::_exit(1);
+  for (std::thread& thread : threads) thread.join();
+  return 0;
+}
+
+// What came of the donor's sessions.
 struct Came {
-  std::size_t seen = 0;    // sessions at which the donor has looked
+  std::size_t seen = 0;    // those at which the donor has looked
   std::size_t unseen = 0;  // and not
   std::size_t others = 0;  // of these, those that are not the socket announced
   v1::Abort abort;
 };
 
-Came first_round(const Loop& loop, bool heir_looks) {
-  Child donor(1, [&] { return Owner(loop).run(); });
-  donor.await_message<v1::Owner>(Type::kOwner);
-  RawHeir heir(donor);
-  v1::Hello hello = heir.hello();
-  hello.set_looks(heir_looks);
-  send(heir.channel(), Type::kHello, hello);
-  Came came;
-  while (true) {
-    const Frame frame = heir.next();
-    if (frame.closed || frame.type == Type::kCopyEnd) return came;
-    if (frame.type == Type::kAbort) {
-      EXPECT_TRUE(came.abort.ParseFromString(frame.body));
-      return came;
-    }
-    if (frame.type == Type::kSessions) {
-      v1::Sessions message;
-      EXPECT_TRUE(message.ParseFromString(frame.body));
-      EXPECT_EQ(static_cast<std::size_t>(message.sessions_size()), frame.fds.size());
-      std::size_t others = 0;
-      for (int i = 0; i < message.sessions_size(); ++i) {
-        const int fd = frame.fds[static_cast<std::size_t>(i)].get();
-        if (inode_of(fd) != message.sessions(i).inode()) ++others;
-      }
-      if (!message.unseen()) {
-        EXPECT_EQ(0U, others);
-      }
-      (message.unseen() ? came.unseen : came.seen) += frame.fds.size();
-      came.others += others;
-    }
-    v1::Ack ack;
-    ack.set_frames(heir.channel().frames_received());
-    send(heir.channel(), Type::kAck, ack);
+// Of a handoff with one channel, or with two: then either side has two lanes, and the other one.
+class Heir : public RawHeir {
+ public:
+  Heir(Child& donor, bool looks, std::uint32_t lanes, std::uint32_t channels)
+      : RawHeir(donor), channels_(channels) {
+    v1::Hello mine = hello();
+    mine.set_looks(looks);
+    mine.set_lanes(lanes);
+    send(channel(), Type::kHello, mine);
   }
+  Came first_round() {
+    std::uint32_t complete = 0;
+    while (complete < channels_) {
+      const bool from_lane = lane_ && !comes_first(channel(), *lane_);
+      io::Channel& from = from_lane ? *lane_ : channel();
+      Frame frame = from_lane ? receive(from) : next();
+      if (frame.closed || frame.type == Type::kAbort) {
+        EXPECT_TRUE(came_.abort.ParseFromString(frame.body));
+        break;
+      }
+      if (frame.type == Type::kLanes) {
+        lane_.emplace(std::move(frame.fds.at(0)));
+      } else if (frame.type == Type::kCopyEnd) {
+        ++complete;
+      }
+      count(frame);
+      acknowledge(from);
+    }
+    return came_;
+  }
+  // What the freeze brings.
+  Came delta() {
+    came_ = {};
+    send_copied();
+    while (true) {
+      const Frame frame = next();
+      EXPECT_NE(Type::kCopyEnd, frame.type) << "another round";
+      if (frame.closed || frame.type == Type::kPrepare) return came_;
+      count(frame);
+    }
+  }
+
+ private:
+  static bool comes_first(const io::Channel& one, const io::Channel& other) {
+    pollfd fds[] = {{one.fd(), POLLIN, 0}, {other.fd(), POLLIN, 0}};
+    EXPECT_LT(0, ::poll(fds, 2, kPatienceMs));
+    return fds[0].revents != 0;
+  }
+  static void acknowledge(io::Channel& channel) {
+    v1::Ack ack;
+    ack.set_frames(channel.frames_received());
+    send(channel, Type::kAck, ack);
+  }
+  void count(const Frame& frame) {
+    if (frame.type != Type::kSessions) return;
+    v1::Sessions message;
+    EXPECT_TRUE(message.ParseFromString(frame.body));
+    EXPECT_EQ(static_cast<std::size_t>(message.sessions_size()), frame.fds.size());
+    std::size_t others = 0;
+    for (int i = 0; i < message.sessions_size(); ++i) {
+      const int fd = frame.fds[static_cast<std::size_t>(i)].get();
+      if (inode_of(fd) != message.sessions(i).inode()) ++others;
+    }
+    if (!message.unseen()) {
+      EXPECT_EQ(0U, others);
+    }
+    (message.unseen() ? came_.unseen : came_.seen) += frame.fds.size();
+    came_.others += others;
+  }
+
+  std::uint32_t channels_;
+  std::optional<io::Channel> lane_;
+  Came came_;
+};
+
+class Donor : public Child {
+ public:
+  explicit Donor(const Loop& loop, std::uint32_t lanes = 1)
+      : Child(1, [=] { return run_owner(loop, lanes); }) {
+    await_message<v1::Owner>(Type::kOwner);
+  }
+};
+
+struct Lanes {
+  std::uint32_t donor = 1;
+  std::uint32_t heir = 1;
+};
+Came first_round(const Loop& loop, bool heir_looks, Lanes lanes = {}) {
+  Donor donor(loop, lanes.donor);
+  return Heir(donor, heir_looks, lanes.heir, lanes.donor * lanes.heir).first_round();
 }
 
 TEST(DonorsLookTest, ADonorWithLittleToDoLooksAtEachSocket) {
@@ -179,6 +266,48 @@ TEST(DonorsLookTest, WhatABusyDonorDoesNotSeeIsForTheHeirToFind) {
   const Came came = first_round({.busy = true, .fault = Fault::kReplaced}, true);
   EXPECT_EQ(kSessions, came.seen + came.unseen);
   EXPECT_EQ(1U, came.others);
+}
+
+TEST(DonorsLookTest, ABusyOneLeavesItToTheHeirOverAllChannels) {
+  const Came came = first_round({.busy = true}, true, {.heir = 2});
+  EXPECT_EQ(kSessions, came.seen + came.unseen);
+  EXPECT_LE(came.seen, 2 * kInFirstTurn);
+  EXPECT_LT(0U, came.unseen);
+  EXPECT_EQ(0U, came.others);
+}
+
+TEST(DonorsLookTest, SoDoesEachLane) {
+  const Came came = first_round({.busy = true}, true, {.donor = 2});
+  EXPECT_EQ(2 * kSessions, came.seen + came.unseen);
+  EXPECT_LE(came.seen, 2 * kInFirstTurn);
+  EXPECT_EQ(0U, came.others);
+}
+
+// A loop that serves clients is not held up longer for having several channels to fill, or several
+// things to hear.
+TEST(DonorsLookTest, AnIdleLoopSendsTwoFramesAChannelInATurn) {
+  constexpr std::size_t kMany = 4000;
+  const Came one = first_round({.sessions = kMany, .most_in_a_turn = kInFirstTurn}, true);
+  EXPECT_EQ(kMany, one.seen + one.unseen);
+  const Came channels =
+      first_round({.sessions = kMany, .most_in_a_turn = 2 * kInFirstTurn}, true, {.heir = 2});
+  EXPECT_EQ(kMany, channels.seen + channels.unseen);
+  const Came lanes =
+      first_round({.sessions = kMany, .most_in_a_turn = kInFirstTurn}, true, {.donor = 2});
+  EXPECT_EQ(2 * kMany, lanes.seen + lanes.unseen);
+}
+
+// The heir, for which everybody waits now, has enough to do.
+TEST(DonorsLookTest, InTheFreezeABusyOneLooksToo) {
+  Donor donor({.busy = true, .opens = true});
+  Heir heir(donor, true, 1, 1);
+  EXPECT_EQ(kSessions, [&] {
+    const Came came = heir.first_round();
+    return came.seen + came.unseen;
+  }());
+  const Came came = heir.delta();
+  EXPECT_EQ(1U, came.seen);
+  EXPECT_EQ(0U, came.unseen);
 }
 
 // ---- a real heir, and a donor that is the test
