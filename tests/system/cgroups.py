@@ -4,7 +4,10 @@ What is started in one can't leave it by forking, so a group that can be removed
 """
 import os
 import select
+from contextlib import suppress
 from pathlib import Path
+
+NAME = "handoff-test"
 
 
 def _parents() -> list[Path]:
@@ -40,7 +43,13 @@ class Group:
 
     @classmethod
     def of_a_run(cls) -> "Group":
-        return cls([parent / f"handoff-test-{os.getpid()}" for parent in _parents()])
+        parents = _parents()
+        for parent in parents:
+            for old in parent.glob(f"{NAME}-*"):
+                if not Path("/proc", old.name.rpartition("-")[2]).exists():
+                    with suppress(OSError):
+                        _remove(old)  # of a run that was killed before it could do so
+        return cls([parent / f"{NAME}-{os.getpid()}" for parent in parents])
 
     def below(self, name: str) -> "Group":
         return Group([folder / name for folder in self.folders])
@@ -64,6 +73,10 @@ class Group:
 
     def remove(self) -> None:
         """Fails with EBUSY while a process is in it."""
-        for top in self.folders:
-            for folder, _, _ in os.walk(top, topdown=False):
-                os.rmdir(folder)
+        for folder in self.folders:
+            _remove(folder)
+
+
+def _remove(top: Path) -> None:
+    for folder, _, _ in os.walk(top, topdown=False):
+        os.rmdir(folder)

@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cgroups import Group
 
@@ -208,9 +209,9 @@ class Container:
             raise TimeoutError(f"{_shown(command)} did not end within {timeout} s\n{out}{err}") from e
         return Result(_shown(command), process.returncode, out, err)
 
-    def must(self, command: str | Sequence[str], **options: object) -> str:
-        """Runs a command that has to succeed; returns what it printed."""
-        result = self.run(command, **options)  # type: ignore[arg-type]
+    def must(self, command: str | Sequence[str], **options: Any) -> str:
+        """Runs a command that has to succeed, with the options of run(); returns what it printed."""
+        result = self.run(command, **options)
         if result.status != 0:
             raise CommandFailed(str(result))
         return result.out
@@ -261,9 +262,7 @@ class Container:
             raise made[0]
         return made[0]
 
-    def _enter(
-        self, command: str | Sequence[str], user: str | None, text: bool = True
-    ) -> "subprocess.Popen":  # type: ignore[type-arg]
+    def _enter(self, command: str | Sequence[str], user: str | None, text: bool = True) -> "subprocess.Popen[Any]":
         if not self._namespaces:
             raise RuntimeError(f"{self.name} does not run")
         enter = ["nsenter", *(f"--{name}=/proc/self/fd/{fd}" for name, fd in self._namespaces.items())]
@@ -381,7 +380,7 @@ def _connected(port: int, receive_buffer: int | None, timeout: float) -> socket.
     return made
 
 
-def _kill(process: "subprocess.Popen") -> None:  # type: ignore[type-arg]
+def _kill(process: "subprocess.Popen[Any]") -> None:
     """Kills a command of _enter() and what it has started: nsenter leads their process group."""
     os.killpg(process.pid, signal.SIGKILL)
 

@@ -44,7 +44,7 @@ class UnitTest(SystemTest):
 
 def echo_status(container: Container, user: str | None = None) -> dict[str, Any]:
     """What `handoff status --json` says of the service."""
-    services = json.loads(container.must("handoff status echo --json", user=user))["services"]
+    services: list[dict[str, Any]] = json.loads(container.must("handoff status echo --json", user=user))["services"]
     assert len(services) == 1, services
     return services[0]
 
@@ -52,4 +52,5 @@ def echo_status(container: Container, user: str | None = None) -> dict[str, Any]
 def upgrade(container: Container, program: str, user: str | None = None) -> dict[str, Any]:
     """Upgrades the service; returns the last word of `handoff upgrade --json`."""
     told = container.must(["handoff", "upgrade", "echo", program, "--json"], user=user)
-    return json.loads(told.splitlines()[-1])
+    done: dict[str, Any] = json.loads(told.splitlines()[-1])
+    return done

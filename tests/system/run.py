@@ -32,7 +32,8 @@ def outside(arguments: list[str]) -> int:
     if os.geteuid() != 0:
         sys.exit("tests/system/run.py: only root can run containers")
     group = Group.of_a_run()
-    unshare = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    # Killed with this process, and PID 1 of the run with it.
+    unshare = ["setpriv", "--pdeathsig=KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
     folders = ":".join(map(str, group.folders))
     # PID 1 of the run is a shell, since one of its tasks is to wait for orphans: a container can't end before the last
     # of its processes was waited for.
