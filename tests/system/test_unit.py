@@ -50,7 +50,8 @@ class UnitUnderSystemdTest(UnitTest):
 
     def test_stop_waits_until_clients_have_their_answers(self) -> None:
         container = self.started()
-        # 400 kB of answers: more than the kernel has room for, less than a service keeps before it stops reading (1 MiB).
+        # 400 kB of answers: more than the kernel has room for, and less than a service keeps before it stops reading
+        # (1 MiB).
         container.must(["sysctl", "--quiet", "--write", "net.ipv4.tcp_wmem=4096 16384 65536"])
         client = echo.Client(container, receive_buffer=4096)
         questions = [f"{i} ".ljust(2000, ".") for i in range(200)]

@@ -15,15 +15,19 @@ class KvUpgradeTest(unittest.TestCase):
 
     def setUp(self) -> None:
         self.clients: list[resp.Client] = []
-        self.addCleanup(lambda: [client.close() for client in self.clients])
+        self.addCleanup(self.close_all)
         run = ["handoff", "run", "--name", "kv", "--listen", f"public=tcp:127.0.0.1:{PORT}", "--"]
         # Returns when READY=1 was said.
         unit = ["systemd-run", "--quiet", f"--unit={UNIT}", "--service-type=notify", "-p", "KillMode=process"]
         subprocess.run([*unit, *run, "/opt/handoff/handoff-kv-1"], check=True)
-        self.addCleanup(subprocess.run, ["systemctl", "stop", UNIT], check=True)
+        self.addCleanup(subprocess.check_call, ["systemctl", "stop", UNIT])
 
     def evidence(self) -> str:
         return subprocess.run(["journalctl", "-b", "-u", UNIT], capture_output=True, text=True).stdout
+
+    def close_all(self) -> None:
+        for client in self.clients:
+            client.close()
 
     def client(self) -> resp.Client:
         self.clients.append(resp.Client(PORT))
