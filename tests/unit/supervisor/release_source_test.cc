@@ -172,8 +172,14 @@ TEST_F(ReleaseSourceTest, TheLastFiveStayAndThoseInUse) {
 }
 
 TEST_F(ReleaseSourceTest, WhatACrashHasLeftIsSweptUp) {
-  fs::create_directories(releases + "/.unpacking-abc/bin");
-  std::ofstream(releases + "/.unpacking-abc/bin/chat") << "half";
+  fs::create_directory(releases);
+  test::in_child([this] {
+    (void)ReleasesDir::open(releases)->add([](int folder) -> Result<std::string> {
+      EXPECT_EQ(::mkdirat(folder, "bin", 0755), 0);
+      ::_exit(testing::Test::HasFailure() ? 1 : 0);
+    });
+  });
+  ASSERT_EQ(names().size(), 1U);
   const auto release = obtain(bundle("2.0"));
   ASSERT_TRUE(release);
   EXPECT_EQ(names(), Names{"chat-2.0"});
