@@ -222,6 +222,38 @@ TEST(UvTest, EveryStreamThatWantsToHearOfItIsToldThatItWasRestored) {
   for (auto& client : clients) EXPECT_EQ("restored\n", client->line());
 }
 
+// Two listeners of one kind: an heir could not tell whose sessions it restores.
+TEST(UvTest, AKindBelongsToOneListener) {
+  uv_loop_t loop;
+  ASSERT_EQ(0, uv_loop_init(&loop));
+  {
+    auto service = Service::open({.name = "test", .version = "1"});
+    service->kind("admin", 1);
+    uv::Host host(&loop, *service);
+    const auto create = [] { return std::make_unique<Ticking>(); };
+    const auto restore = [](std::string_view) { return std::make_unique<Ticking>(); };
+    const auto refusal = [&](const std::string& name, const uv::Host::ListenOptions& options) {
+      try {
+        host.listen(name, "tcp:127.0.0.1:0", create, restore, options);
+        return std::string();
+      } catch (const Exception& e) {
+        EXPECT_EQ(-EEXIST, e.code());
+        return std::string(e.what());
+      }
+    };
+    EXPECT_EQ("", refusal("public", {}));
+    EXPECT_EQ(
+        "listener admin: sessions of kind \"session\" are those of listener public, whose function "
+        "restores them; give this one a kind of its own: service.kind(\"admin\", VERSION), and "
+        ".kind = \"admin\" in its ListenOptions",
+        refusal("admin", {}));
+    // What was refused has declared nothing, so it can be said in the way that the error tells.
+    EXPECT_EQ("", refusal("admin", {.kind = "admin"}));
+    EXPECT_NE("", refusal("more", {.kind = "admin"}));
+  }
+  EXPECT_EQ(0, uv_loop_close(&loop));
+}
+
 // It echoes, and must never be asked to once its sockets are the heir's.
 class Wary : public uv::Stream {
  public:

@@ -143,8 +143,9 @@ int main(int argc, char** argv) {
     host.listen(
         "public", "tcp:127.0.0.1:0", [] { return std::make_unique<Stream>(); }, Stream::restore);
     for (const auto& [name, address] : also) {
-      host.listen(
-          name, address, [] { return std::make_unique<Stream>(); }, Stream::restore);
+      service->kind(name, kRelease);
+      host.listen(name, address, [] { return std::make_unique<Stream>(); }, Stream::restore,
+                  {.kind = name});
     }
     if (notes) service->section("notes", *notes, {1}, {1});
     host.start();
