@@ -19,11 +19,10 @@ void ServiceRunner::plan(const std::string& path, std::optional<std::vector<std:
   want(path, std::move(args));
   const auto asking = client.lock();
   const int before = std::exchange(asked_by_, asking ? asking->uid() : -1);
-  asking_ = &client;
   wanted_plan_.emplace().timeouts = timeouts;
   wanted_plan_->drain_incompatible = config_.drain_incompatible;
-  feed(HandoffRequested{.to = Probation::Origin::kNew, .rehearsal = true, .timeouts = timeouts});
-  asking_ = nullptr;
+  ask(HandoffRequested{.to = Probation::Origin::kNew, .rehearsal = true, .timeouts = timeouts},
+      client);
   // Refused: what is under way is somebody else's.
   if (std::exchange(wanted_plan_, std::nullopt)) asked_by_ = before;
 }

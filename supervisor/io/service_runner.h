@@ -89,6 +89,7 @@ class ServiceRunner {
 
  private:
   void feed(Event event);
+  void ask(Event event, const ClientPtr& client);
   void deadline_passed();
 
   void apply(const Spawn& spawn);
@@ -106,6 +107,7 @@ class ServiceRunner {
   void apply(const ProbationFailed& failed);
   void apply(const WentBack& back);
   void release_known(Result<ReleasePtr> opened);
+  Result<void> open_missing_release();
   void look_after_trial();
   void take_census();
   void take_up_releases(SavedService& saved);

@@ -95,7 +95,7 @@ Supervisor::Supervisor(uv_loop_t* loop, RuntimeDir runtime, Journal journal, Uni
       boot_(boot_id()),
       control_(std::make_unique<ControlServer>(
           loop, std::move(operators),
-          [this](const ClientPtr& client, const json& request) { serve(client, request); })),
+          [this](const ClientPtr& client, const Request& request) { serve(client, request); })),
       door_(loop, std::move(services),
             [this](pid_t pid, UniqueFd& fd) {
               for (auto& [name, service] : services_) {
@@ -177,9 +177,9 @@ void Supervisor::start() {
   // Whose last record says that something was asked for.
   std::set<std::string> requested;
   const auto read = journal_.read([&requested](const json& record) {
-    const json& name = record.value("service", json());
+    const json name = record.value("service", json());
     if (!name.is_string()) return;
-    if (record.value("event", "") == "requested") {
+    if (record.value("event", json()) == "requested") {
       requested.insert(name.get<std::string>());
     } else {
       requested.erase(name.get<std::string>());
@@ -217,7 +217,8 @@ Result<void> Supervisor::save() {
     const auto before = before_.find(name);
     state.services.push_back(before != before_.end() ? before->second.saved : service->saved());
   }
-  std::string text = to_json(state).dump(1) + "\n";
+  // A path need not be UTF-8; that must not stop what is to be kept of the others.
+  std::string text = to_json(state).dump(1, ' ', false, json::error_handler_t::replace) + "\n";
   if (text == saved_) return {};
   auto written = runtime_.save(text);
   if (written) saved_ = std::move(text);

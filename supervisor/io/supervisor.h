@@ -16,6 +16,7 @@
 #include "io/service_door.h"
 #include "io/service_runner.h"
 #include "io/watching.h"
+#include "request.h"
 
 namespace handoff::supervisor {
 
@@ -46,7 +47,7 @@ class Supervisor {
              UniqueFd services);
   Result<void> add(const ServiceConfig& config, const SavedService* before, KeptFds& kept);
 
-  void serve(const ClientPtr& client, const nlohmann::json& request);
+  void serve(const ClientPtr& client, const Request& request);
   void serve_status(const ClientPtr& client, const std::vector<ServiceRunner*>& services);
   void serve_reload(const ClientPtr& client);
   nlohmann::json reload(int uid);

@@ -19,12 +19,12 @@ constexpr Duration kStatusWait = std::chrono::milliseconds(500);
 // ---- what operators ask
 // --------------------------------------------------------------------------
 
-void Supervisor::serve(const ClientPtr& client, const json& request) {
+void Supervisor::serve(const ClientPtr& client, const Request& request) {
   const auto answer = [&client](const json& what) {
     if (const auto reachable = client.lock()) reachable->finish(what);
   };
-  const auto command = request.at("command").get<std::string>();
-  const std::string name = request.value("service", "");
+  const std::string& command = request.command;
+  const std::string& name = request.service;
   std::vector<ServiceRunner*> chosen;
   for (auto& [key, service] : services_) {
     if (name.empty() || key == name) chosen.push_back(service.get());
@@ -46,7 +46,7 @@ void Supervisor::serve(const ClientPtr& client, const json& request) {
     return;
   }
   if (command == "self") {
-    serve_self(client, request.value("path", ""));
+    serve_self(client, request.path);
     return;
   }
   if (name.empty()) {
@@ -58,29 +58,23 @@ void Supervisor::serve(const ClientPtr& client, const json& request) {
     return;
   }
   ServiceRunner& service = *chosen.front();
+  const Timeouts timeouts = request.timeouts.over(service.timeouts());
   if (command == "upgrade" || command == "plan") {
-    std::optional<std::vector<std::string>> args;
-    if (request.contains("args")) args = request.at("args").get<std::vector<std::string>>();
-    const Timeouts timeouts = timeouts_from(request, service.timeouts());
     if (command == "upgrade") {
-      service.upgrade(request.value("path", ""), std::move(args), timeouts, client,
-                      request.value("shares", std::vector<std::uint32_t>{}),
-                      std::chrono::microseconds(request.value("pause_us", std::uint64_t{0})));
+      service.upgrade(request.path, request.args, timeouts, client, request.shares, request.pause);
     } else {
-      service.plan(request.value("path", ""), std::move(args), timeouts, client);
+      service.plan(request.path, request.args, timeouts, client);
     }
   } else if (command == "drop_plan") {
     service.drop_plan(client);
   } else if (command == "restart") {
-    service.restart(timeouts_from(request, service.timeouts()), client);
+    service.restart(timeouts, client);
   } else if (command == "rollback") {
-    service.rollback(timeouts_from(request, service.timeouts()), client);
+    service.rollback(timeouts, client);
   } else if (command == "commit") {
     service.commit(client);
   } else if (command == "stop") {
     service.stop(false, client);
-  } else {
-    answer(refusal_json(name, "bad_request", "no command \"" + command + "\""));
   }
 }
 

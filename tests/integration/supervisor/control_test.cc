@@ -142,6 +142,14 @@ TEST_F(ControlTest, NonsenseIsAnsweredAndClosed) {
     const std::string answer = say(text);
     EXPECT_NE(answer.find("\"code\":\"bad_request\""), std::string::npos) << text << answer;
   }
+  // What the command line would not send, and what would only have hurt after the pause.
+  for (const char* shares : {"[500,600]", "[]x", "[1001]", "[0,1000]", "[-1,1000]", "\"1%\""}) {
+    const std::string answer =
+        say("{\"command\":\"upgrade\",\"service\":\"chat\",\"shares\":" + std::string(shares) +
+            ",\"pause_us\":1000}\n");
+    EXPECT_NE(answer.find("\"code\":\"bad_request\""), std::string::npos) << shares << answer;
+  }
+  EXPECT_EQ(supervisor.status().at("generation"), 1);
   EXPECT_NE(say(std::string(70000, 'x')).find("longer than 64 KiB"), std::string::npos);
   EXPECT_EQ(supervisor.status().at("state"), "running");
 }
