@@ -423,6 +423,8 @@ TEST_F(SelfUpgradeTest, OneThatFailsItsCheckChangesNothing) {
   write_program(script, "#!/bin/sh\nexit 0\n");
   for (const auto& [binary, why] :
        std::map<std::string, std::string>{{"/bin/false", "exited with status 1 when it was tried"},
+                                          {"/bin/true", "does not say that it is a handoff"},
+                                          {"/bin/echo", "does not say that it is a handoff"},
                                           {echo(1), "when it was tried"},
                                           {text, "is no program for this machine"},
                                           {script, "is a script"},
