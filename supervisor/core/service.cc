@@ -438,8 +438,8 @@ void Service::current_ended(const std::string& code, const std::string& how, Tim
     return;
   }
   if (state_ == State::kStarting) {
-    wait_and_restart(
-        timed_out_ ? "was not ready in time and was ended" : how + " before it was ready", now);
+    const std::string ended = code == "exited" ? how + " before it was ready" : how;
+    wait_and_restart(timed_out_ ? "was not ready in time and was ended" : ended, now);
   } else {
     nobody_serves(gone, how, now);
   }

@@ -144,6 +144,25 @@ void obtain_release(uv_loop_t* loop, ReleaseSource source,
   if (!on_a_thread(loop, run, after)) job->done(fail(-ENOMEM, "no thread to open it on"));
 }
 
+ReleasePtr unopened_release(const std::vector<std::string>& command) {
+  auto release = std::make_shared<Release>();
+  release->path = release->source = find_program(command.front()).value_or(command.front());
+  release->args.assign(command.begin() + 1, command.end());
+  return release;
+}
+
+Result<ReleasePtr> open_missing(const Release& release, const ServiceConfig& config,
+                                const std::string& releases_dir) {
+  const auto source = find_program(release.source);
+  if (!source) return Failure(source.error());
+  return obtain_release({.path = *source,
+                         .args = release.args,
+                         .args_given = true,
+                         .releases_dir = releases_dir,
+                         .verify_key = config.verify_key,
+                         .limits = {}});
+}
+
 void keep_release(uv_loop_t* loop, const Release& release) {
   if (!release.folder) return;
   release.folder->keep();

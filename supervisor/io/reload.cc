@@ -128,6 +128,7 @@ Result<json> Supervisor::try_reload(int uid) {
 }
 
 // Those that are not here yet; one that the supervisor before this one has left behind is adopted.
+// added are those that are here by now, also the one that an error is about.
 Result<void> Supervisor::add_new(const Config& config, std::vector<std::string>& added) {
   KeptFds none;
   for (const ServiceConfig& service : config.services) {
@@ -135,9 +136,9 @@ Result<void> Supervisor::add_new(const Config& config, std::vector<std::string>&
     const auto before = std::find_if(foreign_.begin(), foreign_.end(),
                                      [&](const SavedService& s) { return s.name == service.name; });
     const auto opened = add(service, before == foreign_.end() ? nullptr : &*before, none);
-    if (!opened) return fail(opened.error().code, service.name + ": " + opened.error().message);
     if (before != foreign_.end()) foreign_.erase(before);
     added.push_back(service.name);
+    if (!opened) return fail(opened.error().code, service.name + ": " + opened.error().message);
   }
   return {};
 }

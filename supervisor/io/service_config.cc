@@ -78,7 +78,9 @@ const char* ServiceRunner::failure_code(const Error& error) {
 
 std::optional<bool> ServiceRunner::drift(std::function<void(bool)> known) {
   const Process* process = current();
-  return drift_.look(process != nullptr ? *process->release : *release_, std::move(known));
+  const Release& release = process != nullptr ? *process->release : *release_;
+  if (release.digest.empty()) return false;  // it could not be opened yet
+  return drift_.look(release, std::move(known));
 }
 
 }  // namespace handoff::supervisor

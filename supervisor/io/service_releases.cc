@@ -75,6 +75,20 @@ void ServiceRunner::apply(const OpenBack&) {
   feed(CandidateReady{Probation::Origin::kBack});
 }
 
+// What could not be opened when the supervisor started may be there by now.
+Result<void> ServiceRunner::open_missing_release() {
+  if (release_->file.valid()) return {};
+  const bool bundle = release_->source != release_->path;
+  auto opened = open_missing(*release_, config_, bundle ? wanted().releases_dir : "");
+  if (!opened) return Failure(opened.error());
+  if (!release_->digest.empty() && (*opened)->digest != release_->digest) {
+    spdlog::warn("{}: {} is not the file any more that ran: it is started as it is now", name(),
+                 release_->source);
+  }
+  release_ = std::move(*opened);
+  return {};
+}
+
 void ServiceRunner::apply(const TakeCandidate& take) {
   ReleasePtr before = std::exchange(release_, std::exchange(candidate_, nullptr));
   release_command_ = config_.command;

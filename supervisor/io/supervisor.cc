@@ -62,10 +62,13 @@ Result<std::unique_ptr<Supervisor>> Supervisor::open(uv_loop_t* loop, const Conf
   for (const ServiceConfig& service : config.services) {
     const auto before = std::find_if(saved.services.begin(), saved.services.end(),
                                      [&](const SavedService& s) { return s.name == service.name; });
-    const auto added =
-        self->add(service, before == saved.services.end() ? nullptr : &*before, kept);
-    if (!added) return fail(added.error().code, service.name + ": " + added.error().message);
-    if (before != saved.services.end()) saved.services.erase(before);
+    const bool known = before != saved.services.end();
+    // What is missing is told when the service is started.
+    if (const auto added = self->add(service, known ? &*before : nullptr, kept);
+        !added && !known && self->source_.file.empty()) {
+      return fail(added.error().code, service.name + ": " + added.error().message);
+    }
+    if (known) saved.services.erase(before);
   }
   for (SavedService& service : saved.services) {
     std::erase_if(service.processes,
@@ -108,10 +111,30 @@ Supervisor::Supervisor(uv_loop_t* loop, RuntimeDir runtime, Journal journal, Uni
       int_(loop, SIGINT, [this] { stop_asked("SIGINT"); }),
       hup_(loop, SIGHUP, [this] { (void)reload(-1); }) {}
 
-// What a living process may still have is not bound anew, and not started a second time: it is
-// waited for.
+// What ran goes on, upgrades included; unless the configuration says something else by now. null if
+// nothing of that can be opened.
+ReleasePtr Supervisor::find_release(const ServiceConfig& config, const SavedService* before,
+                                    const std::vector<std::unique_ptr<Process>>& living) {
+  if (before == nullptr || before->command != config.command) return nullptr;
+  const SavedRelease& saved = before->release;
+  // A process that lives has its file, whatever has become of the path.
+  for (const auto& process : living) {
+    const Release& its = *process->release;
+    if (its.file.valid() && its.path == saved.path && its.args == saved.args &&
+        its.digest == saved.digest) {
+      return process->release;
+    }
+  }
+  auto again = reopen_release(saved, 0, config.verify_key);
+  return again ? std::move(*again) : nullptr;
+}
+
+// The service is here afterwards in any case. The error says what is missing, which is tried again
+// whenever it is to be started. What a living process may still have is not bound anew, and not
+// started a second time: it is waited for.
 Result<void> Supervisor::add(const ServiceConfig& config, const SavedService* before,
                              KeptFds& kept) {
+  Result<void> problem;
   Before found;
   if (before != nullptr) {
     found.saved = *before;
@@ -133,31 +156,20 @@ Result<void> Supervisor::add(const ServiceConfig& config, const SavedService* be
       found.living.push_back(std::move(living));
     }
   }
-  ReleasePtr release;
-  // What ran goes on, upgrades included; unless the configuration says something else by now.
-  if (before != nullptr && before->command == config.command) {
-    if (auto again = reopen_release(before->release, 0, config.verify_key))
-      release = std::move(*again);
-  }
+  ReleasePtr release = find_release(config, before, found.living);
   if (!release) {
-    auto program = find_program(config.command.front());
-    if (!program) return Failure(program.error());
-    auto opened = obtain_release({.path = *program,
-                                  .args = {config.command.begin() + 1, config.command.end()},
-                                  .args_given = true,
-                                  .releases_dir = "",
-                                  .verify_key = config.verify_key,
-                                  .limits = {}});
-    if (!opened) return Failure(opened.error());
-    release = std::move(*opened);
+    release = unopened_release(config.command);
+    auto opened = open_missing(*release, config, "");
+    if (opened) {
+      release = std::move(*opened);
+    } else {
+      problem = Failure(opened.error());
+    }
   }
   Listeners listeners(config.name, config.listen, notify_);
   listeners.take_kept(kept);
   if (found.living.empty()) {
-    if (auto bound = listeners.bind_missing(); !bound) {
-      listeners.want({});
-      return bound;
-    }
+    if (auto bound = listeners.bind_missing(); !bound && problem) problem = bound;
   }
   services_.emplace(
       config.name,
@@ -170,7 +182,7 @@ Result<void> Supervisor::add(const ServiceConfig& config, const SavedService* be
                       .record = [this](json record) { return journal_.append(std::move(record)); }},
           config, std::move(listeners), std::move(release)));
   if (before != nullptr) before_.emplace(config.name, std::move(found));
-  return {};
+  return problem;
 }
 
 void Supervisor::start() {
@@ -262,13 +274,9 @@ void Supervisor::changed() {
     return;
   }
   if (adopting == 0 && !self_client_.expired()) self_arrived();
-  const std::string status =
-      fmt::format("{} of {} services running{}", running, services_.size(), others);
-  if (running + adopting == services_.size()) {
-    notify_.ready(status);
-  } else {
-    notify_.status(status);
-  }
+  // Ready from here on, whatever becomes of single services: their listeners are bound, and each
+  // was started once, or found. One that never comes up must not keep systemd waiting for all.
+  notify_.ready(fmt::format("{} of {} services running{}", running, services_.size(), others));
 }
 
 void Supervisor::stop_asked(const char* signal) {

@@ -28,8 +28,10 @@ struct ConfigSource {
 
 class Supervisor {
  public:
-  // Takes the runtime folder, binds the listeners, opens the releases: whatever can be refused is
-  // refused before the first process runs.
+  // Takes the runtime folder, binds the listeners, opens the releases. Refused is what concerns all
+  // services; one that can't be opened or bound is logged, and tried again from start() on. (Where
+  // the command line names the only one, that is refused, too, unless a supervisor before this one
+  // ran it.)
   static Result<std::unique_ptr<Supervisor>> open(uv_loop_t* loop, const Config& config,
                                                   ConfigSource source, WatchOptions watch,
                                                   const std::string& runtime);
@@ -45,6 +47,8 @@ class Supervisor {
 
   Supervisor(uv_loop_t* loop, RuntimeDir runtime, Journal journal, UniqueFd operators,
              UniqueFd services);
+  ReleasePtr find_release(const ServiceConfig& config, const SavedService* before,
+                          const std::vector<std::unique_ptr<Process>>& living);
   Result<void> add(const ServiceConfig& config, const SavedService* before, KeptFds& kept);
 
   void serve(const ClientPtr& client, const Request& request);

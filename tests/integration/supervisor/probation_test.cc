@@ -209,6 +209,7 @@ TEST_F(ConfiguredProbationTest, ASilentServiceDoesNotPassWhereItHasToSpeak) {
   const auto upgraded = supervisor.upgrade({"--release", "2.0"}, {"--probation", "50ms"});
   EXPECT_EQ(upgraded.status, 0);
   EXPECT_TRUE(eventually([&] { return last("probation_failed").is_object(); }));
+  EXPECT_TRUE(wait_for("1.0", "permanent"));  // until then upgrades are refused
   const auto well =
       supervisor.upgrade({"--release", "3.0", "--health", "well"}, {"--probation", "50ms"});
   EXPECT_TRUE(wait_for("3.0", "permanent")) << well.done.dump();

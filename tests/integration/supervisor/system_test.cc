@@ -78,7 +78,8 @@ TEST_F(SystemTest, TellsSystemd) {
   Supervised notified({{"NOTIFY_SOCKET", path}, {"WATCHDOG_USEC", "1000"}, {"LISTEN_FDS", "3"}});
   const std::string gate = supervisor.dir() / "gate";
   notified.start({"--wait-for", gate});
-  EXPECT_TRUE(hears("READY=1\nSTATUS=1 of 1 services running")) << heard;
+  EXPECT_TRUE(hears("READY=1\nSTATUS=0 of 1 services running: chat is starting")) << heard;
+  EXPECT_TRUE(hears("--\nSTATUS=1 of 1 services running\n")) << heard;
   EXPECT_NE(notified.process().out().find("NOTIFY_SOCKET=unset"), std::string::npos);
   const auto client = notified.cli_start({"upgrade", "chat", "--", "--release", "2"}, "client");
   EXPECT_TRUE(hears("chat is upgrading")) << heard;
