@@ -13,9 +13,19 @@ using nlohmann::json;
 namespace {
 
 constexpr std::uint64_t kLongestUs = 24ULL * 3600 * 1000000;
-constexpr std::array<std::string_view, 10> kCommands = {
-    "status",  "reload",   "self",   "upgrade",   "plan",
-    "restart", "rollback", "commit", "drop_plan", "stop"};
+using Command = Request::Command;
+
+struct Known {
+  std::string_view name;
+  Command command;
+  bool of_a_service;
+};
+constexpr std::array kCommands = {
+    Known{"status", Command::kStatus, false},  Known{"reload", Command::kReload, false},
+    Known{"self", Command::kSelf, false},      Known{"upgrade", Command::kUpgrade, true},
+    Known{"plan", Command::kPlan, true},       Known{"drop_plan", Command::kDropPlan, true},
+    Known{"restart", Command::kRestart, true}, Known{"rollback", Command::kRollback, true},
+    Known{"commit", Command::kCommit, true},   Known{"stop", Command::kStop, true}};
 
 Failure refuse(const std::string& member, const std::string& expected) {
   return fail(-EINVAL, "\"" + member + "\" of the request is no " + expected);
@@ -77,11 +87,12 @@ Result<Request> parse_request(const json& object) {
   if (!object.is_object() || !object.contains("command") || !object["command"].is_string()) {
     return fail(-EINVAL, "the request is no JSON object with a command");
   }
+  const auto& name = object["command"].get_ref<const std::string&>();
+  const auto* known = std::find_if(kCommands.begin(), kCommands.end(),
+                                   [&name](const Known& one) { return one.name == name; });
+  if (known == kCommands.end()) return fail(-EINVAL, "no command \"" + name + "\"");
   Request out;
-  out.command = object["command"].get<std::string>();
-  if (std::find(kCommands.begin(), kCommands.end(), out.command) == kCommands.end()) {
-    return fail(-EINVAL, "no command \"" + out.command + "\"");
-  }
+  out.command = known->command;
   const Members members(object);
   std::optional<Duration> pause;
   for (const auto& taken :
@@ -93,6 +104,9 @@ Result<Request> parse_request(const json& object) {
         members.take("probation_us", out.timeouts.probation), members.take("pause_us", pause),
         members.take_shares(out.shares)}) {
     if (!taken) return Failure(taken.error());
+  }
+  if (known->of_a_service && out.service.empty()) {
+    return fail(-EINVAL, "the request names no service");
   }
   out.pause = pause.value_or(Duration{});
   return out;

@@ -13,8 +13,20 @@
 namespace handoff::supervisor {
 
 struct Request {
-  std::string command;                           // one of known_commands()
-  std::string service;                           // "" for all, or for the supervisor itself
+  enum class Command {
+    kStatus,
+    kReload,
+    kSelf,
+    kUpgrade,
+    kPlan,
+    kDropPlan,
+    kRestart,
+    kRollback,
+    kCommit,
+    kStop,
+  };
+  Command command = Command::kStatus;
+  std::string service;                           // "" only where it may be: all, or the supervisor
   std::string path;                              // of the new release; "" for the one that runs
   std::optional<std::vector<std::string>> args;  // nullopt: those of the release that runs
   GivenTimeouts timeouts;                        // at most a day each

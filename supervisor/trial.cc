@@ -10,7 +10,6 @@ using nlohmann::json;
 namespace {
 
 constexpr const char* kProgram = "handoff";
-constexpr int kOldestFormat = 1;
 
 }  // namespace
 
@@ -18,7 +17,7 @@ json trial_json(std::size_t services) {
   return {{"result", "done"},
           {"program", kProgram},
           {"version", HANDOFF_VERSION},
-          {"state_formats", {{"from", kOldestFormat}, {"to", SavedState::kFormat}}},
+          {"state_formats", {{"from", SavedState::kOldestFormat}, {"to", SavedState::kFormat}}},
           {"services", services}};
 }
 
@@ -29,15 +28,16 @@ std::string trial_problem(const std::string& words) {
   };
   if (!said.is_object() || !is_text("program") || said["program"] != kProgram ||
       !is_text("version") || said.value("result", json()) != "done") {
-    return "does not say that it is a handoff (asked with `run --check --json`)";
+    return "does not say that it is a handoff (asked with `run --check`)";
   }
   const json formats = said.value("state_formats", json());
   const json from = formats.is_object() ? formats.value("from", json()) : json();
   const json to = formats.is_object() ? formats.value("to", json()) : json();
   if (!from.is_number_integer() || !to.is_number_integer()) {
-    return "does not say which state files it reads (asked with `run --check --json`)";
+    return "does not say which state files it reads (asked with `run --check`)";
   }
-  if (SavedState::kFormat < from.get<int>() || SavedState::kFormat > to.get<int>()) {
+  if (SavedState::kFormat < from.get<std::int64_t>() ||
+      SavedState::kFormat > to.get<std::int64_t>()) {
     return "is handoff " + said["version"].get<std::string>() +
            ", which reads state files of format " + from.dump() + " to " + to.dump() +
            "; this supervisor writes format " + std::to_string(SavedState::kFormat);

@@ -1,5 +1,5 @@
 // What a supervisor says of itself when it is tried as the successor of a running one
-// (`handoff run --check --json`), and whether that will do. Another program may also exit with 0,
+// (`handoff run --check`), and whether that will do. Another program may also exit with 0,
 // and would be the end of all supervision if it took the process over.
 #pragma once
 

@@ -74,19 +74,14 @@ Result<WatchOptions> watch_of(const RunOptions& options, const Config& config) {
 }
 
 // What a successor of a running supervisor is asked first (upgrade --self); takes nothing.
-ExitStatus check(const Config& config, const std::string& runtime, bool json) {
+ExitStatus check(const Config& config, const std::string& runtime) {
   const auto state = RuntimeDir::peek(runtime);
   if (!state) return complain(false, ExitStatus::kFailed, "runtime", state.error().message);
   if (!state->empty()) {
     const auto saved = parse_state(*state, runtime + "/state.json");
     if (!saved) return complain(false, ExitStatus::kFailed, "state", saved.error().message);
   }
-  if (json) {
-    std::cout << trial_json(config.services.size()).dump() << std::endl;
-  } else {
-    std::cout << "ok: " << config.services.size() << " services; handoff " << HANDOFF_VERSION
-              << ", reads state files up to format " << SavedState::kFormat << std::endl;
-  }
+  std::cout << trial_json(config.services.size()).dump() << std::endl;
   return ExitStatus::kDone;
 }
 
@@ -102,7 +97,7 @@ ExitStatus run_command(const RunOptions& options) {
   if (!watch) return complain(false, ExitStatus::kUsage, "usage", watch.error().message);
   auto runtime = runtime_path();
   if (!runtime) return complain(false, ExitStatus::kFailed, "runtime", runtime.error().message);
-  if (options.check) return check(*config, *runtime, options.json);
+  if (options.check) return check(*config, *runtime);
   keep_memory_small();
   set_up_log(options.json);
   raise_file_limit();

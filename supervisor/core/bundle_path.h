@@ -8,7 +8,8 @@
 
 namespace handoff::supervisor {
 
-// The file by which handoff knows the folders that it has unpacked; no bundle may bring one.
+// The file by which handoff knows the folders that it has unpacked. No bundle may bring a file
+// whose name begins with it.
 inline constexpr const char* kReleaseMarker = ".handoff-release";
 
 // The parts of a path in a bundle; an error says why such a path is not unpacked. "." parts are

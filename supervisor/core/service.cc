@@ -141,6 +141,7 @@ void Service::on(const HandoffRequested& request, Time now) {
       begin_handoff(false, now);
       return;
     case Probation::Origin::kNew:
+    case Probation::Origin::kFirst:
       opening_ = true;
       out_.push_back(OpenCandidate{});
       return;

@@ -72,6 +72,11 @@ class Service {
   Generation on_trial() const;
   const LateProcesses& late() const { return late_; }
   const Progressive& progressive() const { return progressive_; }
+  // A process of that generation is still wanted: it is not stopped, and not too late.
+  bool awaits(Generation generation) const {
+    return (state_ == State::kStarting && current_ == generation && !timed_out_) ||
+           (upgrade_ && upgrade_->heir() == generation);
+  }
   // No process of it is alive, and none is about to be.
   bool idle() const { return state_ == State::kStopped && alive_.empty() && !opening_; }
 

@@ -26,7 +26,7 @@ struct Timeouts {
   friend bool operator==(const Timeouts&, const Timeouts&) = default;
 };
 
-// Those of them that somebody has given for one request, or for one run.
+// Deadlines that somebody has given for one request, or for one run.
 struct GivenTimeouts {
   std::optional<Duration> start;
   std::optional<Duration> freeze_budget;

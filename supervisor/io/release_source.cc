@@ -151,16 +151,19 @@ ReleasePtr unopened_release(const std::vector<std::string>& command) {
   return release;
 }
 
-Result<ReleasePtr> open_missing(const Release& release, const ServiceConfig& config,
-                                const std::string& releases_dir) {
-  const auto source = find_program(release.source);
-  if (!source) return Failure(source.error());
-  return obtain_release({.path = *source,
-                         .args = release.args,
-                         .args_given = true,
-                         .releases_dir = releases_dir,
-                         .verify_key = config.verify_key,
-                         .limits = {}});
+Result<ReleaseSource> source_of(const Release& release, const ServiceConfig& config) {
+  auto path = find_program(release.source);
+  if (!path) return Failure(path.error());
+  return ReleaseSource{.path = std::move(*path),
+                       .args = release.args,
+                       .args_given = true,
+                       .releases_dir = "",
+                       .verify_key = config.verify_key,
+                       .limits = {}};
+}
+
+bool may_run_again(const Release& release, const ServiceConfig& config) {
+  return release.file.valid() && (config.verify_key.empty() || !release.verified.empty());
 }
 
 void keep_release(uv_loop_t* loop, const Release& release) {

@@ -33,9 +33,11 @@ void obtain_release(uv_loop_t* loop, ReleaseSource source,
 
 // What is to run by a configuration, and could not be opened yet: a path, or a name for $PATH.
 ReleasePtr unopened_release(const std::vector<std::string>& command);
-// Opens what is still to be opened of it, as it lies at its source now. releases_dir: as above.
-Result<ReleasePtr> open_missing(const Release& release, const ServiceConfig& config,
-                                const std::string& releases_dir);
+// Where such a release is opened from, as it lies there now; no bundle.
+Result<ReleaseSource> source_of(const Release& release, const ServiceConfig& config);
+// It is open, and the key of the configuration, if there is one, does not forbid it. A key counts
+// also for what ran before it was set.
+bool may_run_again(const Release& release, const ServiceConfig& config);
 
 // It has taken over: its folder stays, and of the older ones only the last.
 void keep_release(uv_loop_t* loop, const Release& release);

@@ -40,42 +40,69 @@ UniqueFd open_folder(const std::string& path) {
   return UniqueFd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
 }
 
-// nullopt if the folder can't be looked at.
-std::optional<std::string> marker_text(int folder, const std::string& name) {
+constexpr const char* kNewMarker = ".handoff-release.new";
+
+// What the marker of a folder begins with; nullopt if the folder can't be looked at. A copy of the
+// folder has another inode.
+std::optional<std::string> marker_head(int folder) {
   struct stat info {};
   if (::fstat(folder, &info) < 0) return std::nullopt;
   return "handoff unpacked a release into this folder, and removes it when newer ones are there.\n"
          "inode " +
-         std::to_string(info.st_ino) + "\nname " + name + "\n";
+         std::to_string(info.st_ino) + "\nname ";
 }
 
+// The marker is there whole, or as it was.
 Result<void> mark(int folder, const std::string& name) {
-  const auto text = marker_text(folder, name);
-  if (!text) return fail_errno("marking " + name);
-  const UniqueFd file(::openat(folder, kReleaseMarker,
-                               O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644));
+  const auto head = marker_head(folder);
+  if (!head) return fail_errno("marking " + name);
+  const std::string text = *head + name + "\n";
+  const UniqueFd file(
+      ::openat(folder, kNewMarker, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644));
   if (!file.valid()) return fail_errno("marking " + name);
-  for (std::string_view rest = *text; !rest.empty();) {
+  for (std::string_view rest = text; !rest.empty();) {
     const ssize_t n = ::write(file.get(), rest.data(), rest.size());
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) return fail_errno("marking " + name);
     rest.remove_prefix(static_cast<std::size_t>(n));
   }
-  if (::fsync(file.get()) < 0) return fail_errno("marking " + name);
+  if (::fsync(file.get()) < 0 || ::renameat(folder, kNewMarker, folder, kReleaseMarker) < 0) {
+    return fail_errno("marking " + name);
+  }
   return {};
 }
 
-// Whether handoff has made this folder, under this name.
+// Whether handoff has made this folder under this name. One that was being unpacked may be marked
+// for the name that it was to get.
 bool is_marked(int folder, const std::string& name) {
-  const auto expected = marker_text(folder, name);
+  const auto head = marker_head(folder);
   const UniqueFd file(
       ::openat(folder, kReleaseMarker, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   struct stat info {};
-  if (!expected || !file.valid() || ::fstat(file.get(), &info) < 0) return false;
+  if (!head || !file.valid() || ::fstat(file.get(), &info) < 0) return false;
   if (!S_ISREG(info.st_mode) || info.st_uid != ::geteuid()) return false;
-  std::array<char, 1024> text{};
-  const ssize_t n = ::pread(file.get(), text.data(), text.size(), 0);
-  return n >= 0 && std::string_view(text.data(), static_cast<std::size_t>(n)) == *expected;
+  std::array<char, 1024> chunk{};
+  const ssize_t n = ::pread(file.get(), chunk.data(), chunk.size(), 0);
+  const std::string_view text(chunk.data(), n > 0 ? static_cast<std::size_t>(n) : 0);
+  return text.starts_with(*head) &&
+         (name.starts_with(kHidden) || text.substr(head->size()) == name + "\n");
+}
+
+// What is at that path is that open folder.
+bool is_at(int folder, const std::string& path) {
+  struct stat open {};
+  struct stat there {};
+  return ::fstat(folder, &open) == 0 && ::lstat(path.c_str(), &there) == 0 &&
+         open.st_ino == there.st_ino && open.st_dev == there.st_dev;
+}
+
+// Removes a folder that handoff has made and nobody holds. false: it is another's, or held.
+bool remove_if_ours(const std::string& path) {
+  const UniqueFd folder = open_folder(path);
+  if (!folder.valid() || !is_marked(folder.get(), fs::path(path).filename())) return false;
+  if (::flock(folder.get(), LOCK_EX | LOCK_NB) < 0 || !is_at(folder.get(), path)) return false;
+  remove_folder(path);
+  return true;
 }
 
 // One line for each thing in the folder but the marker, in the order of their names.
@@ -86,7 +113,7 @@ Result<std::string> digest_of_tree(const std::string& root) {
        !error && at != fs::recursive_directory_iterator(); at.increment(error)) {
     struct stat info {};
     const std::string& path = at->path().native();
-    if (path == root + "/" + kReleaseMarker) continue;
+    if (path == root + "/" + kReleaseMarker || path == root + "/" + kNewMarker) continue;
     if (::lstat(path.c_str(), &info) < 0) return fail_errno(path);
     std::string line = path.substr(root.size() + 1) + '\0' + std::to_string(info.st_mode);
     if (S_ISREG(info.st_mode)) {
@@ -112,7 +139,7 @@ struct Found {
   fs::file_time_type changed;
 };
 
-// Those that are ours to remove, the youngest first.
+// The folders that handoff has made, the youngest first.
 std::vector<Found> releases_in(const std::string& path) {
   std::vector<Found> out;
   std::error_code error;
@@ -149,7 +176,8 @@ Result<ReleaseFolderPtr> ReleaseFolder::hold(const std::string& path) {
 ReleaseFolder::~ReleaseFolder() {
   if (kept_ || path_.empty()) return;
   // Whoever else has come to hold it goes on having it.
-  if (::flock(fd_.get(), LOCK_EX | LOCK_NB) == 0) remove_folder(path_);
+  fd_.reset();
+  (void)remove_if_ours(path_);
 }
 
 Result<UniqueFd> ReleaseFolder::open_file(const std::string& path) const {
@@ -184,8 +212,7 @@ Result<ReleasesDir> ReleasesDir::open(const std::string& path) {
   for (const auto& entry : fs::directory_iterator(path, error)) {
     const std::string name = entry.path().filename();
     if (!name.starts_with(kHidden)) continue;
-    const UniqueFd folder = open_folder(entry.path());
-    if (folder.valid() && is_marked(folder.get(), name)) remove_folder(entry.path());
+    (void)remove_if_ours(entry.path());
   }
   return out;
 }
@@ -214,28 +241,25 @@ Result<ReleaseFolderPtr> ReleasesDir::put(const std::string& hidden, const std::
   const std::string path = path_ + "/" + name;
   struct stat there {};
   if (::lstat(path.c_str(), &there) == 0) {
-    auto before =
-        S_ISDIR(there.st_mode) ? ReleaseFolder::hold(path) : fail(-ENOTDIR, path + " is no folder");
     const UniqueFd old = open_folder(path);
-    const bool ours = old.valid() && is_marked(old.get(), name);
-    if (before && (*before)->tree() == (*release)->tree()) {
-      if (ours) (void)::futimens((*before)->fd(), nullptr);  // the youngest again
-      return before;
-    }
-    if (!ours) {
+    if (!old.valid() || !is_marked(old.get(), name)) {
       return fail(-EEXIST, path + " is there already, and handoff did not make it (there is no " +
                                kReleaseMarker +
                                " of its own in it), so it is not replaced: move it away, give the "
                                "bundle another version, or set releases_dir to another folder");
     }
+    auto before = ReleaseFolder::hold(path);
+    if (before && (*before)->tree() == (*release)->tree()) {
+      (void)::futimens((*before)->fd(), nullptr);  // the youngest again
+      return before;
+    }
     // Of the same name, but something else: it makes way, unless somebody holds it.
     if (before) before->reset();  // and so its lock
-    if (::flock(old.get(), LOCK_EX | LOCK_NB) < 0) {
+    if (!remove_if_ours(path)) {
       return fail(-EEXIST, path +
                                " is there already, with other contents, and is in use: give the "
                                "bundle another version");
     }
-    remove_folder(path);
   }
   if (auto marked = mark((*release)->fd(), name); !marked) return Failure(marked.error());
   if (::renameat2(AT_FDCWD, hidden.c_str(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE) < 0) {
@@ -251,9 +275,7 @@ void ReleasesDir::prune() const {
   std::size_t rank = 0;
   for (const Found& found : releases_in(path_)) {
     if (++rank <= kKeep) continue;
-    const std::string path = path_ + "/" + found.name;
-    const UniqueFd folder = open_folder(path);
-    if (folder.valid() && ::flock(folder.get(), LOCK_EX | LOCK_NB) == 0) remove_folder(path);
+    (void)remove_if_ours(path_ + "/" + found.name);
   }
 }
 

@@ -9,7 +9,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -30,7 +29,7 @@ extern char** environ;
 namespace handoff::supervisor {
 namespace {
 
-constexpr std::size_t kMaxWords = 4096;
+constexpr std::size_t kMaxWords = 64 * 1024;
 
 std::vector<std::string> own_arguments() {
   std::ifstream file("/proc/self/cmdline", std::ios::binary);
@@ -89,14 +88,11 @@ void SelfUpgrade::check(const std::string& path) {
   }
   std::vector<std::string> arguments = arguments_;
   arguments[0] = path_;
-  const auto options_end = std::find(arguments.begin() + 2, arguments.end(), "--");
-  const bool json = std::find(arguments.begin() + 2, options_end, "--json") != options_end;
   arguments.insert(arguments.begin() + 2, "--check");
-  if (!json) arguments.insert(arguments.begin() + 2, "--json");
   const std::vector<char*> argv = pointers(arguments);
-  const auto out = listen(out_);
+  const auto out = open_pipe(out_);
   if (!out) return conclude(out.error().message);
-  const auto err = listen(err_);
+  const auto err = open_pipe(err_);
   if (!err) return conclude(err.error().message);
   checking_ = ::fork();
   if (checking_ == 0) {
@@ -113,34 +109,37 @@ void SelfUpgrade::check(const std::string& path) {
 }
 
 // Returns the end that the check writes to.
-Result<UniqueFd> SelfUpgrade::listen(Words& to) {
+Result<UniqueFd> SelfUpgrade::open_pipe(Words& to) {
   int ends[2] = {-1, -1};
-  if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0) return fail_errno("pipe");
+  if (::pipe2(ends, O_CLOEXEC) < 0) return fail_errno("pipe");
   to.fd.reset(ends[0]);
   UniqueFd theirs(ends[1]);
-  // A program that is to print its whole answer must not meet EAGAIN.
-  if (::fcntl(theirs.get(), F_SETFL, 0) < 0) return fail_errno("pipe");
-  to.poll = std::make_unique<Poll>(loop_, to.fd.get(), [&to](int) { read(to); });
+  if (::fcntl(to.fd.get(), F_SETFL, O_NONBLOCK) < 0) return fail_errno("pipe");
+  to.poll = std::make_unique<Poll>(loop_, to.fd.get(), [&to](int) { (void)read(to); });
   to.poll->watch(UV_READABLE);
   return theirs;
 }
 
-void SelfUpgrade::read(Words& from) {
+// One chunk; false if that was the last one. A program that says more than is kept is not heard any
+// longer: nobody reads, so it waits until its time is over.
+bool SelfUpgrade::read(Words& from) {
   std::array<char, 1024> chunk{};
-  ssize_t n = 0;
-  while ((n = ::read(from.fd.get(), chunk.data(), chunk.size())) > 0) {
-    const std::size_t room = kMaxWords - from.text.size();
-    from.text.append(chunk.data(), std::min(room, static_cast<std::size_t>(n)));
-  }
-  if (n == 0 || (errno != EAGAIN && errno != EINTR)) from.poll->watch(0);
+  const ssize_t n = ::read(from.fd.get(), chunk.data(), chunk.size());
+  if (n > 0) from.text.append(chunk.data(), static_cast<std::size_t>(n));
+  const bool later = n < 0 && (errno == EAGAIN || errno == EINTR);
+  const bool enough = from.text.size() >= kMaxWords;
+  if (enough || (n <= 0 && !later)) from.poll->watch(0);
+  return n > 0 && !enough;
 }
 
 bool SelfUpgrade::ended(pid_t pid, const Exit& exit) {
   if (pid != checking_) return false;
   checking_ = -1;
   pidfd_.reset();
-  read(out_);
-  read(err_);
+  for (Words* words : {&out_, &err_}) {
+    while (read(*words)) {
+    }
+  }
   std::string said = !err_.text.empty() ? err_.text : out_.text;
   while (!said.empty() && said.back() == '\n') said.pop_back();
   if (!exit.signalled && exit.number == 0) {

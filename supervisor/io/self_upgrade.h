@@ -28,7 +28,7 @@ class SelfUpgrade {
   SelfUpgrade(const SelfUpgrade&) = delete;
   SelfUpgrade& operator=(const SelfUpgrade&) = delete;
 
-  // Runs `PROGRAM run --check --json ...` with this process's own options. "" for the file at this
+  // Runs `PROGRAM run --check ...` with this process's own options. "" for the file at this
   // program's own path.
   void check(const std::string& path);
   // The check's process has ended. false: it is another one.
@@ -49,8 +49,8 @@ class SelfUpgrade {
   };
 
   void conclude(std::string why);
-  Result<UniqueFd> listen(Words& to);
-  static void read(Words& from);
+  Result<UniqueFd> open_pipe(Words& to);
+  static bool read(Words& from);
 
   uv_loop_t* loop_;
   std::function<void(std::string)> done_;

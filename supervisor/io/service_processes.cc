@@ -44,14 +44,15 @@ SpawnFailed spawn_failed(Generation generation, const Error& error) {
 }  // namespace
 
 void ServiceRunner::apply(const Spawn& spawn) {
-  if (!spawn.candidate) {
-    if (auto opened = open_missing_release(); !opened) {
-      to_ = {.generation = spawn.generation, .path = release_->path};
-      to_release_ = release_;
-      feed(spawn_failed(spawn.generation, opened.error()));
-      return;
-    }
+  to_release_ = spawn.candidate ? candidate_ : release_;
+  if (to_release_->file.valid()) {
+    start_process(spawn);
+  } else {
+    open_to_spawn(spawn);
   }
+}
+
+void ServiceRunner::start_process(const Spawn& spawn) {
   auto process = std::make_unique<Process>();
   process->generation = spawn.generation;
   process->release = spawn.candidate ? candidate_ : release_;
@@ -372,7 +373,7 @@ void ServiceRunner::resume(SavedService saved, std::vector<std::unique_ptr<Proce
         });
     process->exit_poll->watch(UV_READABLE);
     if (generation == saved.machine.heir && saved.machine.candidate) candidate_ = process->release;
-    if (process->release->file.valid() && process->release->same_as(*release_)) {
+    if (process->release->same_as(*release_) && may_run_again(*process->release, config_)) {
       release_ = process->release;
     }
     spdlog::info("{}: generation {} (pid {}) was found", name(), generation, process->pid);

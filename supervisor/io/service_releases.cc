@@ -52,9 +52,10 @@ void ServiceRunner::release_known(Result<ReleasePtr> opened) {
     return;
   }
   candidate_ = std::move(*opened);
-  const Probation::Origin origin = is(release_, *candidate_) ? Probation::Origin::kSame
-                                   : is(back_, *candidate_)  ? Probation::Origin::kBack
-                                                             : Probation::Origin::kNew;
+  const Probation::Origin origin = release_->digest.empty()    ? Probation::Origin::kFirst
+                                   : is(release_, *candidate_) ? Probation::Origin::kSame
+                                   : is(back_, *candidate_)    ? Probation::Origin::kBack
+                                                               : Probation::Origin::kNew;
   feed(CandidateReady{origin});
 }
 
@@ -76,17 +77,32 @@ void ServiceRunner::apply(const OpenBack&) {
 }
 
 // What could not be opened when the supervisor started may be there by now.
-Result<void> ServiceRunner::open_missing_release() {
-  if (release_->file.valid()) return {};
-  const bool bundle = release_->source != release_->path;
-  auto opened = open_missing(*release_, config_, bundle ? wanted().releases_dir : "");
-  if (!opened) return Failure(opened.error());
-  if (!release_->digest.empty() && (*opened)->digest != release_->digest) {
-    spdlog::warn("{}: {} is not the file any more that ran: it is started as it is now", name(),
-                 release_->source);
-  }
-  release_ = std::move(*opened);
-  return {};
+void ServiceRunner::open_to_spawn(const Spawn& spawn) {
+  const Release& missing = spawn.candidate ? *candidate_ : *release_;
+  to_ = {.generation = spawn.generation, .path = missing.path};
+  auto source = source_of(missing, config_);
+  if (!source) return feed(not_opened(spawn.generation, source.error()));
+  if (missing.source != missing.path) source->releases_dir = releases_dir();
+  ++opening_;
+  obtain_release(host_.loop, std::move(*source), [this, spawn](Result<ReleasePtr> opened) {
+    --opening_;
+    if (!opened) return feed(not_opened(spawn.generation, opened.error()));
+    // Stopped meanwhile, or too late.
+    if (!machine_.awaits(spawn.generation))
+      return feed(SpawnFailed{spawn.generation, "not wanted"});
+    ReleasePtr& release = spawn.candidate ? candidate_ : release_;
+    if (!release->digest.empty() && (*opened)->digest != release->digest) {
+      spdlog::warn("{}: {} is not the file any more that ran: it is started as it is now", name(),
+                   release->source);
+    }
+    release = std::move(*opened);
+    start_process(spawn);
+    host_.changed();
+  });
+}
+
+SpawnFailed ServiceRunner::not_opened(Generation generation, const Error& error) {
+  return {generation, error.message, failure_code(error)};
 }
 
 void ServiceRunner::apply(const TakeCandidate& take) {

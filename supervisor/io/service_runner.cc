@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "base/scoped_value.h"
 #include "core/duration.h"
 #include "io/wall_clock.h"
 
@@ -24,30 +25,12 @@ ServiceRunner::ServiceRunner(ServiceHost host, ServiceConfig config, Listeners l
       census_(host_.loop, [this] { take_census(); }),
       timer_(host_.loop, [this] { deadline_passed(); }) {}
 
-namespace {
-
-// Sets a value for a scope and puts the one before back, also when an exception ends the scope.
-template <class T>
-class Restore {
- public:
-  Restore(T& what, T now) : what_(what), before_(std::exchange(what, std::move(now))) {}
-  ~Restore() { what_ = std::move(before_); }
-  Restore(const Restore&) = delete;
-  Restore& operator=(const Restore&) = delete;
-
- private:
-  T& what_;
-  T before_;
-};
-
-}  // namespace
-
 // Events that come up while effects are applied wait their turn.
 void ServiceRunner::feed(Event event) {
   events_.push_back(std::move(event));
   if (stepping_) return;
-  {
-    const Restore stepping(stepping_, true);
+  try {
+    const ScopedValue stepping(stepping_, true);
     while (!events_.empty()) {
       const Event next = std::move(events_.front());
       events_.pop_front();
@@ -55,6 +38,10 @@ void ServiceRunner::feed(Event event) {
         std::visit([this](const auto& what) { apply(what); }, effect);
       }
     }
+  } catch (...) {
+    // Whatever was not done is found out by the deadline that the machine has set for it.
+    timer_.at(machine_.deadline());
+    throw;
   }
   timer_.at(machine_.deadline());
   look_after_trial();
@@ -73,7 +60,7 @@ void ServiceRunner::feed(Event event) {
 
 // What is said in answer goes to that client.
 void ServiceRunner::ask(Event event, const ClientPtr& client) {
-  const Restore asked(asking_, &client);
+  const ScopedValue asked(asking_, &client);
   feed(std::move(event));
 }
 
@@ -124,7 +111,7 @@ void ServiceRunner::request(const HandoffRequested& request, const ClientPtr& cl
                          : request.to == Probation::Origin::kBack ? back_.get()
                                                                   : nullptr;
   if (const auto why = known != nullptr ? unverified(*known) : ""; !why.empty()) {
-    const Restore asked(asking_, &client);
+    const ScopedValue asked(asking_, &client);
     apply(Refuse{"signature", why});
     return;
   }

@@ -16,8 +16,28 @@ namespace handoff::supervisor {
 using nlohmann::json;
 
 namespace {
+
 // For services to come back to a supervisor that has replaced another.
 constexpr Duration kReturnWithin = std::chrono::seconds(10);
+
+// What ran goes on, upgrades included; unless the configuration says something else by now. null if
+// nothing of that can be opened.
+ReleasePtr release_before(const ServiceConfig& config, const SavedService* before,
+                          const std::vector<std::unique_ptr<Process>>& living) {
+  if (before == nullptr || before->command != config.command) return nullptr;
+  const SavedRelease& saved = before->release;
+  // A process that lives has its file, whatever has become of the path.
+  for (const auto& process : living) {
+    const Release& its = *process->release;
+    if (its.path == saved.path && its.args == saved.args && its.digest == saved.digest &&
+        may_run_again(its, config)) {
+      return process->release;
+    }
+  }
+  auto again = reopen_release(saved, 0, config.verify_key);
+  return again ? std::move(*again) : nullptr;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Supervisor>> Supervisor::open(uv_loop_t* loop, const Config& config,
@@ -111,24 +131,6 @@ Supervisor::Supervisor(uv_loop_t* loop, RuntimeDir runtime, Journal journal, Uni
       int_(loop, SIGINT, [this] { stop_asked("SIGINT"); }),
       hup_(loop, SIGHUP, [this] { (void)reload(-1); }) {}
 
-// What ran goes on, upgrades included; unless the configuration says something else by now. null if
-// nothing of that can be opened.
-ReleasePtr Supervisor::find_release(const ServiceConfig& config, const SavedService* before,
-                                    const std::vector<std::unique_ptr<Process>>& living) {
-  if (before == nullptr || before->command != config.command) return nullptr;
-  const SavedRelease& saved = before->release;
-  // A process that lives has its file, whatever has become of the path.
-  for (const auto& process : living) {
-    const Release& its = *process->release;
-    if (its.file.valid() && its.path == saved.path && its.args == saved.args &&
-        its.digest == saved.digest) {
-      return process->release;
-    }
-  }
-  auto again = reopen_release(saved, 0, config.verify_key);
-  return again ? std::move(*again) : nullptr;
-}
-
 // The service is here afterwards in any case. The error says what is missing, which is tried again
 // whenever it is to be started. What a living process may still have is not bound anew, and not
 // started a second time: it is waited for.
@@ -156,10 +158,12 @@ Result<void> Supervisor::add(const ServiceConfig& config, const SavedService* be
       found.living.push_back(std::move(living));
     }
   }
-  ReleasePtr release = find_release(config, before, found.living);
+  ReleasePtr release = release_before(config, before, found.living);
   if (!release) {
     release = unopened_release(config.command);
-    auto opened = open_missing(*release, config, "");
+    auto opened = source_of(*release, config).and_then([](const ReleaseSource& source) {
+      return obtain_release(source);
+    });
     if (opened) {
       release = std::move(*opened);
     } else {

@@ -47,11 +47,10 @@ class Supervisor {
 
   Supervisor(uv_loop_t* loop, RuntimeDir runtime, Journal journal, UniqueFd operators,
              UniqueFd services);
-  ReleasePtr find_release(const ServiceConfig& config, const SavedService* before,
-                          const std::vector<std::unique_ptr<Process>>& living);
   Result<void> add(const ServiceConfig& config, const SavedService* before, KeptFds& kept);
 
   void serve(const ClientPtr& client, const Request& request);
+  static void serve(ServiceRunner& service, const ClientPtr& client, const Request& request);
   void serve_status(const ClientPtr& client, const std::vector<ServiceRunner*>& services);
   void serve_reload(const ClientPtr& client);
   nlohmann::json reload(int uid);

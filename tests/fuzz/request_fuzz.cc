@@ -51,7 +51,10 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   json object = json::parse(text, nullptr, false);
   // Most of what is tried would end at once without it.
-  if (object.is_object()) object.emplace("command", "upgrade");
+  if (object.is_object()) {
+    object.emplace("command", "upgrade");
+    object.emplace("service", "chat");
+  }
   const auto request = parse_request(object);
   if (request) {
     check(object, *request);

@@ -250,8 +250,66 @@ TEST(UvTest, AKindBelongsToOneListener) {
     // What was refused has declared nothing, so it can be said in the way that the error tells.
     EXPECT_EQ("", refusal("admin", {.kind = "admin"}));
     EXPECT_NE("", refusal("more", {.kind = "admin"}));
+    EXPECT_THROW(uv::Host(&loop, *service), Exception) << "it would take the sessions of the first";
   }
   EXPECT_EQ(0, uv_loop_close(&loop));
+}
+
+// Says of each line whose client it takes the sender for.
+template <char kClass>
+class Classed final : public uv::Stream {
+ public:
+  std::size_t on_input(std::string_view input) override {
+    write(std::string(1, kClass) + "\n");
+    return input.size();
+  }
+  std::string save() const override { return ""; }
+};
+
+int run_two_listeners() {
+  uv_loop_t loop;
+  uv_loop_init(&loop);
+  auto service = Service::open({.name = "test", .version = "1"});
+  service->kind("admin", 1);
+  uv::Host host(&loop, *service);
+  const auto listen = [&]<class S>(const std::string& name, const std::string& kind, S*) {
+    host.listen(
+        name, "tcp:127.0.0.1:0", [] { return std::make_unique<S>(); },
+        [](std::string_view) { return std::make_unique<S>(); }, {.kind = kind});
+  };
+  listen("public", "session", static_cast<Classed<'p'>*>(nullptr));
+  listen("admin", "admin", static_cast<Classed<'a'>*>(nullptr));
+  host.start();
+  uv_run(&loop, UV_RUN_DEFAULT);
+  return 0;
+}
+
+TEST(UvTest, TheSessionsOfTwoListenersAreRestoredAsWhatTheyWere) {
+  Child donor(1, run_two_listeners);
+  const auto owner = donor.await_message<v1::Owner>(Type::kOwner);
+  std::map<std::string, std::unique_ptr<Client>> clients;
+  for (const auto& named : owner.named()) {
+    clients[named.name()] = std::make_unique<Client>(named.address());
+  }
+  ASSERT_EQ(2U, clients.size());
+  const auto classes = [&] {
+    std::string out;
+    for (const char* name : {"public", "admin"}) {
+      clients[name]->send("?");
+      out += clients[name]->line();
+    }
+    return out;
+  };
+  EXPECT_EQ("p\na\n", classes());
+  auto pair = io::Channel::make_pair();
+  Child::Handoff handoff;
+  handoff.channel = std::move(pair->second);
+  handoff.peer_pidfd = donor.pidfd();
+  Child heir(2, run_two_listeners, &handoff);
+  heir.await_message<v1::Register>(Type::kRegister);
+  donor.donate(std::move(pair->first), heir.pidfd());
+  heir.await_message<v1::Owner>(Type::kOwner);
+  EXPECT_EQ("p\na\n", classes());
 }
 
 // It echoes, and must never be asked to once its sockets are the heir's.

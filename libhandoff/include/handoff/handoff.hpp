@@ -360,6 +360,7 @@ class Service {
     return Region(h_, name);
   }
   void on_save(std::function<Saved(SessionId)> f) { save_ = std::move(f); }
+  bool has_on_save() const { return save_ != nullptr; }
   void on_restore(std::function<void(Adopted)> f) { restore_ = std::move(f); }
   void on_update(std::function<void(Adopted)> f) { update_ = std::move(f); }
   void on_drop(std::function<void(SessionId)> f) { drop_ = std::move(f); }

@@ -136,7 +136,14 @@ class Host {
     bool independent = false;  // HANDOFF_SESSION_INDEPENDENT for all its sessions
   };
 
+  // Takes the Service's callbacks for sessions. Throws handoff::Exception where somebody has them:
+  // a Host beside it, say, whose sessions would be saved and restored by this one.
   Host(uv_loop_t* loop, Service& service) : loop_(loop), service_(service) {
+    if (service.has_on_save()) {
+      throw Exception(-EEXIST,
+                      "this Service has an on_save() already: it takes one Host, with all of its "
+                      "listeners, and one more for each lane (Options::lanes, Service::lane())");
+    }
     open_set();
     service_.on_save([this](SessionId id) { return save(id); });
     service_.on_restore([this](Adopted a) { adopt(a); });

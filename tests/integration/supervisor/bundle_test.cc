@@ -306,6 +306,23 @@ TEST_F(VerifyTest, WhatWasVerifiedRunsAgainWhateverHappensToTheFile) {
   crash();
 }
 
+TEST_F(VerifyTest, WhatRanUnsignedUnderTheSupervisorBeforeIsNotStartedAgain) {
+  start_and_wait("", one);
+  const json before = supervisor.status();
+  ::kill(supervisor.pid(), SIGKILL);
+  supervisor.process().wait();
+  write_file(config, read_file(config) + verify);
+  supervisor.run({"--config", config});
+  ASSERT_TRUE(supervisor.wait_for_state("running")) << supervisor.log();
+  EXPECT_EQ(supervisor.status().at("pid"), before.at("pid")) << "whoever runs goes on";
+  ASSERT_EQ(::kill(before.at("pid"), SIGKILL), 0);
+  EXPECT_TRUE(eventually([&] {
+    return supervisor.log().find(one + " is not signed") != std::string::npos;
+  })) << supervisor.log();
+  sign(one);
+  EXPECT_TRUE(supervisor.wait_for_state("running")) << supervisor.log();
+}
+
 TEST_F(VerifyTest, AKeyThatComesByReloadCountsForWhatIsOpenedFromThenOn) {
   start_and_wait("", one);
   EXPECT_TRUE(supervisor.status().at("verified").is_null());

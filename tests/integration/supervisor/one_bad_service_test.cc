@@ -152,6 +152,53 @@ TEST_F(OneBadServiceTest, OneThatWaitsCanBeStoppedUpgradedAndRestarted) {
   EXPECT_EQ(supervisor.status("chat").at("state"), "running");
 }
 
+// Behind it is nothing that could ever be opened, and so nothing to go back to.
+TEST_F(OneBadServiceTest, TheFirstReleaseThatCouldBeOpenedIsPermanent) {
+  text += service("ghost", later);
+  run();
+  ASSERT_TRUE(supervisor.wait_for_state("backoff", "ghost")) << supervisor.log();
+  ASSERT_EQ(supervisor.cli({"upgrade", "ghost", fake_service()}).status, 0);
+  const json upgraded = supervisor.status("ghost");
+  EXPECT_EQ(upgraded.at("standing"), "permanent");
+  EXPECT_TRUE(upgraded.at("back").is_null());
+  EXPECT_EQ(supervisor.cli({"rollback", "ghost"}).status, 1);
+  ASSERT_EQ(::kill(upgraded.at("pid"), SIGKILL), 0);
+  EXPECT_TRUE(eventually([&] {
+    const json now = supervisor.status("ghost");
+    return now.at("state") == "running" && now.at("pid") != upgraded.at("pid");
+  })) << supervisor.log();
+  EXPECT_EQ(supervisor.status("ghost").at("path"), fake_service());
+}
+
+TEST_F(OneBadServiceTest, ACommandThatWasMistypedIsMendedByAReload) {
+  write_file(config, service("chat", later));
+  supervisor.run({"--config", config});
+  ASSERT_TRUE(supervisor.wait_for_state("backoff", "chat")) << supervisor.log();
+  write_file(config, service("chat", fake_service()));
+  const Outcome reload = supervisor.cli({"reload"});
+  EXPECT_EQ(reload.status, 0) << reload.err;
+  EXPECT_NE(reload.out.find("command: " + fake_service() + " when it is tried again"),
+            std::string::npos)
+      << reload.out;
+  EXPECT_TRUE(supervisor.wait_for_state("running", "chat")) << supervisor.log();
+}
+
+TEST_F(OneBadServiceTest, ALateSignatureIsEnough) {
+  shell("minisign -G -W -f -p " + (supervisor.dir() / "k.pub") + " -s " +
+        (supervisor.dir() / "k.key"));
+  fs::copy_file(fake_service(), later);
+  text += service("signed", later, "verify = { key = \"" + (supervisor.dir() / "k.pub") + "\" }\n");
+  run();
+  ASSERT_TRUE(supervisor.wait_for_state("backoff", "signed")) << supervisor.log();
+  // It is refused as busy while it is being tried anyway.
+  EXPECT_TRUE(eventually([&] {
+    const std::string out = supervisor.cli({"restart", "signed", "--json"}).out;
+    return out.find("\"code\":\"signature\"") != std::string::npos;
+  }));
+  shell("minisign -S -s " + (supervisor.dir() / "k.key") + " -m " + later);
+  EXPECT_TRUE(supervisor.wait_for_state("running", "signed")) << supervisor.log();
+}
+
 TEST_F(OneBadServiceTest, ANewOneIsStillRefusedByAReload) {
   add_chat();
   run();
@@ -220,7 +267,7 @@ TEST_F(OneBadServiceTest, TheNextSupervisorTakesOverWhateverHasBecomeOfTheirFile
   const json gone_before = supervisor.status("gone");
   fs::remove(chat);
   fs::remove(later);
-  // Those that wait may be in the middle of a try, which is when it is refused.
+  // The command is refused while a service that waits is being tried.
   Outcome self;
   EXPECT_TRUE(eventually([&] {
     self = supervisor.cli({"upgrade", "--self"});

@@ -169,5 +169,21 @@ TEST_F(ReleasesDirTest, WhatWasBeingUnpackedAtACrashIsRemovedAndNothingElseIs) {
   EXPECT_EQ(names(), Names{".unpacking-of-the-users"});
 }
 
+// The crash comes between the marker and the name.
+TEST_F(ReleasesDirTest, AReleaseThatWasAboutToGetItsNameIsRemovedToo) {
+  ASSERT_TRUE(add("chat-1"));
+  fs::rename(releases + "/chat-1", releases + "/.unpacking-AbCdEf");
+  ASSERT_TRUE(ReleasesDir::open(releases));
+  EXPECT_EQ(names(), Names{});
+}
+
+TEST_F(ReleasesDirTest, OneThatSomebodyHoldsStays) {
+  const auto held = add("chat-0");
+  ASSERT_TRUE(held);
+  age(releases + "/chat-0", std::chrono::hours(10000));
+  add_many();
+  EXPECT_EQ(names(), kept_and({"chat-0"}));
+}
+
 }  // namespace
 }  // namespace handoff::supervisor

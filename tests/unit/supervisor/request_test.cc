@@ -19,7 +19,7 @@ TEST(RequestTest, TakesWhatIsAsked) {
                                  "pause_us": 1000, "start_timeout_us": 5,
                                  "freeze_budget_us": 100000, "probation_us": 0)");
   ASSERT_TRUE(request) << request.error().message;
-  EXPECT_EQ(request->command, "upgrade");
+  EXPECT_EQ(request->command, Request::Command::kUpgrade);
   EXPECT_EQ(request->service, "echo");
   EXPECT_EQ(request->path, "/opt/echo");
   EXPECT_EQ(request->args, (std::vector<std::string>{"-v", ""}));
@@ -93,6 +93,19 @@ TEST(RequestTest, RefusesTextThatIsNone) {
     EXPECT_FALSE(parse_request(json::parse(odd))) << odd;
   }
   EXPECT_FALSE(parse_request(json::parse("{\"command\":", nullptr, false))) << "half an object";
+}
+
+TEST(RequestTest, WhatConcernsAServiceNamesOne) {
+  for (const char* command :
+       {"upgrade", "plan", "drop_plan", "restart", "rollback", "commit", "stop"}) {
+    const auto refused = parse_request({{"command", command}});
+    ASSERT_FALSE(refused) << command;
+    EXPECT_EQ(refused.error().message, "the request names no service");
+    EXPECT_TRUE(parse_request({{"command", command}, {"service", "echo"}})) << command;
+  }
+  for (const char* command : {"status", "reload", "self"}) {
+    EXPECT_TRUE(parse_request({{"command", command}})) << command;
+  }
 }
 
 TEST(RequestTest, MembersOfANewerClientArePassedOver) {

@@ -1,4 +1,4 @@
-// Who may take over from a supervisor: a program that says that it is one.
+// A program may take over from a supervisor if it says that it is one.
 #include "trial.h"
 
 #include <gtest/gtest.h>
@@ -29,8 +29,7 @@ TEST(TrialTest, AnotherProgramIsRefused) {
         R"({"program":["handoff"],"version":"1","result":"done"})",
         R"({"program":"handoff","version":1,"result":"done"})",
         R"({"program":"handoff","version":"1","result":"failed"})"}) {
-    EXPECT_EQ(trial_problem(words),
-              "does not say that it is a handoff (asked with `run --check --json`)")
+    EXPECT_EQ(trial_problem(words), "does not say that it is a handoff (asked with `run --check`)")
         << words;
   }
 }
@@ -46,14 +45,18 @@ TEST(TrialTest, OneThatDoesNotReadTheStateIsRefused) {
        {json(), json(3), json::array({1, 2}), json({{"from", 1}}), json({{"to", 1}}),
         json({{"from", "1"}, {"to", "2"}}), json({{"from", 0.5}, {"to", 1.5}})}) {
     EXPECT_EQ(problem(formats),
-              "does not say which state files it reads (asked with `run --check --json`)")
+              "does not say which state files it reads (asked with `run --check`)")
         << formats;
   }
   const int here = SavedState::kFormat;
   EXPECT_EQ(problem({{"from", here + 1}, {"to", here + 2}}),
-            "is handoff 0.0.1, which reads state files of format 2 to 3; this supervisor writes "
-            "format 1");
+            "is handoff 0.0.1, which reads state files of format " + std::to_string(here + 1) +
+                " to " + std::to_string(here + 2) + "; this supervisor writes format " +
+                std::to_string(here));
   EXPECT_NE(problem({{"from", here - 1}, {"to", here - 1}}), "");
+  EXPECT_NE(problem({{"from", std::int64_t{here} + (std::int64_t{1} << 32)},
+                     {"to", std::int64_t{here} + (std::int64_t{1} << 32)}}),
+            "");
 }
 
 }  // namespace
