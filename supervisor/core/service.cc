@@ -22,7 +22,7 @@ std::optional<Time> Service::deadline() const {
   if (upgrade_) consider(upgrade_->deadline());
   if (in_peace() && !progressive_.under_way()) consider(probation_.until());
   consider(late_.deadline());
-  consider(progressive_.deadline());
+  if (may_share()) consider(progressive_.deadline());
   return earliest;
 }
 
@@ -527,7 +527,7 @@ void Service::on(const Tick&, Time now) {
     for (const Generation generation : alive_) out_.push_back(Signal{generation, true});
   }
   add(late_.tick(now));
-  if (state_ == State::kRunning && !upgrade_) next_share(now);
+  if (may_share()) next_share(now);
   forward(Tick{}, now);
 }
 

@@ -141,6 +141,8 @@ class Service {
   void fresh_failed(Time now);
   void send_stop(Time now);
   void maybe_stopped();
+  // The next share of a progressive upgrade waits for the end of a handoff, or of a plan.
+  bool may_share() const { return state_ == State::kRunning && !upgrade_; }
   bool serving() const { return state_ == State::kRunning || state_ == State::kAdopting; }
   std::optional<Refuse> refusal() const;
   Refuse nothing_to_rehearse_with() const;

@@ -96,13 +96,38 @@ bool is_at(int folder, const std::string& path) {
          open.st_ino == there.st_ino && open.st_dev == there.st_dev;
 }
 
-// Removes a folder that handoff has made and nobody holds. false: it is another's, or held.
+// Something that is mounted in a release is no part of it.
+bool holds_a_mount(const std::string& path) {
+  const auto mount_of = [](const std::string& what) -> std::optional<std::uint64_t> {
+    struct statx info {};
+    if (::statx(AT_FDCWD, what.c_str(), AT_SYMLINK_NOFOLLOW, STATX_MNT_ID, &info) < 0) return {};
+    return info.stx_mnt_id;
+  };
+  const auto own = mount_of(path);
+  std::error_code error;
+  for (auto at = fs::recursive_directory_iterator(path, error);
+       !error && at != fs::recursive_directory_iterator(); at.increment(error)) {
+    if (mount_of(at->path()) != own) return true;
+  }
+  return !!error;
+}
+
+// Removes a folder that handoff has made and nobody holds. false: it is another's, held, or could
+// not be removed. The marker goes last, so that what is left of it is still known as handoff's.
 bool remove_if_ours(const std::string& path) {
   const UniqueFd folder = open_folder(path);
   if (!folder.valid() || !is_marked(folder.get(), fs::path(path).filename())) return false;
   if (::flock(folder.get(), LOCK_EX | LOCK_NB) < 0 || !is_at(folder.get(), path)) return false;
-  remove_folder(path);
-  return true;
+  if (holds_a_mount(path)) return false;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(path, error)) {
+    if (entry.path().filename() == kReleaseMarker) continue;
+    fs::remove_all(entry.path(), error);
+    if (error) return false;
+  }
+  if (error) return false;
+  fs::remove_all(path, error);
+  return !error;
 }
 
 // One line for each thing in the folder but the marker, in the order of their names.
@@ -257,8 +282,8 @@ Result<ReleaseFolderPtr> ReleasesDir::put(const std::string& hidden, const std::
     if (before) before->reset();  // and so its lock
     if (!remove_if_ours(path)) {
       return fail(-EEXIST, path +
-                               " is there already, with other contents, and is in use: give the "
-                               "bundle another version");
+                               " is there already, with other contents, and is in use (or can't "
+                               "be removed): give the bundle another version");
     }
   }
   if (auto marked = mark((*release)->fd(), name); !marked) return Failure(marked.error());

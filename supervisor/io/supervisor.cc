@@ -35,7 +35,12 @@ ReleasePtr release_before(const ServiceConfig& config, const SavedService* befor
     }
   }
   auto again = reopen_release(saved, 0, config.verify_key);
-  return again ? std::move(*again) : nullptr;
+  if (again) return std::move(*again);
+  spdlog::warn(
+      "{}: release {} ran, and can't be opened any more ({}): it will be what the "
+      "configuration names",
+      config.name, saved.name, again.error().message);
+  return nullptr;
 }
 
 }  // namespace

@@ -304,7 +304,8 @@ TEST_F(QuietPlanTest, VisitorsComeAndGoMeanwhile) {
   EchoSwarm swarm({.port = supervisor_.port(), .residents = 100, .visitors_per_second = 500});
   ASSERT_TRUE(swarm.wait_until_each_answered_by("1", Deadline::in(30s)));
   for (int i = 0; i < 20; ++i) {
-    const auto outcome = supervisor_.plan(echo(2));
+    // The estimate grows with what else this machine has to do, and is not what is asked here.
+    const auto outcome = supervisor_.plan(echo(2), {}, {"--freeze-budget", "5s"});
     ASSERT_EQ(outcome.status, 0) << outcome.describe();
     EXPECT_GE(outcome.done().at("sessions").at("move"), 100);
   }

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -175,6 +176,26 @@ TEST_F(ReleasesDirTest, AReleaseThatWasAboutToGetItsNameIsRemovedToo) {
   fs::rename(releases + "/chat-1", releases + "/.unpacking-AbCdEf");
   ASSERT_TRUE(ReleasesDir::open(releases));
   EXPECT_EQ(names(), Names{});
+}
+
+// With a bind mount in it, or a file that can't be removed.
+TEST_F(ReleasesDirTest, OneThatCanNotBeRemovedGoesWhenItCan) {
+  ASSERT_EQ(::geteuid(), 0U) << "this test mounts: run it as root";
+  ASSERT_TRUE(add("chat-0"));
+  fs::create_directory(releases + "/chat-0/data");
+  fs::create_directory(scratch / "data");
+  std::ofstream(scratch / "data/precious") << "data";
+  ASSERT_EQ(::mount((scratch / "data").c_str(), (releases + "/chat-0/data").c_str(), nullptr,
+                    MS_BIND, nullptr),
+            0);
+  age(releases + "/chat-0", std::chrono::hours(10000));
+  add_many();
+  EXPECT_EQ(names(), kept_and({"chat-0"}));
+  EXPECT_EQ(test::read_file(scratch / "data/precious"), "data");
+  ASSERT_EQ(::umount((releases + "/chat-0/data").c_str()), 0);
+  age(releases + "/chat-0", std::chrono::hours(10000));
+  prune();
+  EXPECT_EQ(names(), kept);
 }
 
 TEST_F(ReleasesDirTest, OneThatSomebodyHoldsStays) {
