@@ -104,8 +104,11 @@ with tempfile.TemporaryDirectory() as work:
     both = Configured(work / "both", f"-DHANDOFF={source}", *absent)
 
     examine(alone, both)
-    fetched = Configured(work / "fetched", f"-DHANDOFF={source}", "-DFETCH=ON", *absent)
-    examine(alone, fetched)
+    hardened = Configured(work / "hardened", f"-DHANDOFF={source}", "-DHANDOFF_HARDEN=ON", "-DFETCH=ON", *absent)
+    examine(alone, hardened)
+    expect(not any("FORTIFY" in command for command in ours(both).values()), "handoff is hardened without being asked")
+    expect(all("-D_FORTIFY_SOURCE" in command for command in ours(hardened).values()),
+           "handoff is not hardened as it was asked")
 
 for failure in failures:
     print(failure, file=sys.stderr)
