@@ -43,8 +43,8 @@ class BundleTest : public testing::Test {
                                              "\"\nprogram = \"bin/chat\"\nargs = [\"--name\", "
                                              "\"chat\"]\n");
     fs::copy_file(program, folder + "/bin/chat");
-    fs::copy_file(LIBHANDOFF, folder + "/lib/libhandoff.so.0");
-    fs::create_symlink("libhandoff.so.0", folder + "/lib/libhandoff.so");
+    fs::copy_file(LIBHANDOFF, folder + "/lib/" LIBHANDOFF_SONAME);
+    fs::create_symlink(LIBHANDOFF_SONAME, folder + "/lib/libhandoff.so");
     const std::string path = supervisor.dir() / file;
     shell("tar -C " + folder + " -caf " + path + " .");
     return path;
@@ -97,7 +97,7 @@ TEST_F(BundleTest, OpenSessionsGoOnInTheBundlesProgramWithItsLibrary) {
   EXPECT_EQ(status.at("source"), path);
   EXPECT_EQ(status.at("args"), (json{"--name", "chat"}));
   const std::string maps = read_file("/proc/" + status.at("pid").dump() + "/maps");
-  EXPECT_NE(maps.find(folder + "/lib/libhandoff.so.0"), std::string::npos);
+  EXPECT_NE(maps.find(folder + "/lib/" LIBHANDOFF_SONAME), std::string::npos);
   EXPECT_EQ(fs::read_symlink("/proc/" + status.at("pid").dump() + "/exe"), folder + "/bin/chat");
   upgrade({sibling("handoff-echo-1")});
   EXPECT_EQ(client.say("c"), "3 1 c");
