@@ -60,6 +60,7 @@ Result<WatchOptions> watch_of(const RunOptions& options, const Config& config) {
   if (options.settle) out.settle = *options.settle;
   if (!options.watch) return out;
   std::vector<std::string> names;
+  names.reserve(config.services.size());
   for (const ServiceConfig& service : config.services) names.push_back(service.name);
   for (const std::string& name : *options.watch) {
     if (std::find(names.begin(), names.end(), name) == names.end()) {

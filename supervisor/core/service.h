@@ -129,7 +129,7 @@ class Service {
 
   // Passes the event to the handoff under way, if there is one, and follows what it says.
   void forward(const Event& event, Time now);
-  void follow(Upgrade::Step step, Time now);
+  void follow(Upgrade& upgrade, Upgrade::Step step, Time now);
 
   void begin_handoff(bool candidate, Time now);
   void start_fresh(bool candidate, Time now);

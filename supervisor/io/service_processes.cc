@@ -85,7 +85,7 @@ void ServiceRunner::start_process(const Spawn& spawn) {
   if (!begun && !spawn.heir) {
     spdlog::warn("{}: {}; if this supervisor dies, the next one will not find generation {}",
                  name(), begun.error().message, spawn.generation);
-    begun = {};
+    begun = Result<void>();
   }
   if (begun) begun = let_go(std::move(go));
   if (!begun) {
@@ -306,6 +306,7 @@ void ServiceRunner::exec_known(Generation generation) {
 // this process was stopped.
 void ServiceRunner::hear_all() {
   std::vector<Process*> all;
+  all.reserve(processes_.size());
   for (auto& [generation, process] : processes_) all.push_back(process.get());
   for (Process* process : all) {
     if (process->channel) process->channel->drain();

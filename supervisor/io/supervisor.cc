@@ -166,9 +166,8 @@ Result<void> Supervisor::add(const ServiceConfig& config, const SavedService* be
   ReleasePtr release = release_before(config, before, found.living);
   if (!release) {
     release = unopened_release(config.command);
-    auto opened = source_of(*release, config).and_then([](const ReleaseSource& source) {
-      return obtain_release(source);
-    });
+    const auto source = source_of(*release, config);
+    auto opened = source ? obtain_release(*source) : Failure(source.error());
     if (opened) {
       release = std::move(*opened);
     } else {

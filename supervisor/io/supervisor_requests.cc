@@ -30,6 +30,7 @@ void Supervisor::serve(const ClientPtr& client, const Request& request) {
   }
   if (!name.empty() && chosen.empty()) {
     std::vector<std::string> names;
+    names.reserve(services_.size());
     for (const auto& [key, service] : services_) names.push_back(key);
     std::string text = "no service \"" + name + "\" here";
     if (const auto near = closest(name, names)) text += "; did you mean \"" + *near + "\"?";

@@ -112,7 +112,7 @@ struct Saved {
   std::string output = {};
   std::uint32_t flags = 0;  // see handoff_save_flags()
   Saved() = default;
-  Saved(std::string bytes) : state(std::move(bytes)) {}  // NOLINT: a plain state is the usual case
+  Saved(std::string bytes) : state(std::move(bytes)) {}  // a plain state is the usual case
 };
 
 enum class Phase {
@@ -602,7 +602,7 @@ class Service {
       } catch (const std::exception& e) {
         log_(HANDOFF_LOG_ERROR, std::string(name) + " threw: " + e.what());
       }
-    } catch (...) {  // NOLINT: it, or the log, threw what has no words
+    } catch (...) {  // NOLINT(bugprone-empty-catch): what it threw has no words
     }
   }
   void complain(const char* what) noexcept { handoff_reason(h_, what); }
