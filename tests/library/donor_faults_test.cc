@@ -1,13 +1,15 @@
 // A real donor, and an heir that dies, hangs, or says what it must not, at every step: the heir's
 // half of the fault table in PROTOCOL.md. After each of them the donor serves on as if nothing had
 // been asked of it, with the same fds.
+#include <gtest/gtest.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "client.h"
 #include "line_service.h"
-#include "raw_peer.h"
+#include "support/clients/line_client.h"
+#include "support/peers/raw_peer.h"
+#include "support/peers/service_process.h"
+#include "support/process/proc.h"
 
 namespace handoff::test {
 namespace {
@@ -17,15 +19,15 @@ using protocol::Type;
 class DonorFaultsTest : public ::testing::Test {
  protected:
   void start(const LineServiceOptions& options = {}) {
-    donor_ = std::make_unique<Child>(1, [&] { return run_line_service(options); });
+    donor_ = std::make_unique<ServiceProcess>(1, [&] { return run_line_service(options); });
     const auto owner = donor_->await_message<v1::Owner>(Type::kOwner);
     address_ = owner.named(0).address();
     for (int i = 0; i < 3; ++i) {
-      clients_.push_back(std::make_unique<Client>(address_));
+      clients_.push_back(std::make_unique<LineClient>(address_));
       clients_.back()->send("a\n");
       ASSERT_EQ("1 a\n", clients_.back()->line());
     }
-    before_ = donor_->open_fds();
+    before_ = open_files(donor_->pid());
   }
 
   // The heir's stand-in is not one of the donor's fds by then; its channel neither.
@@ -37,17 +39,17 @@ class DonorFaultsTest : public ::testing::Test {
       client->send("b\n");
       EXPECT_EQ("2 b\n", client->line());
     }
-    EXPECT_EQ(before_, donor_->open_fds());
+    EXPECT_EQ(before_, open_files(donor_->pid()));
     // And it can hand over another time.
     RawHeir again(*donor_);
     again.send_hello();
     EXPECT_FALSE(again.await(Type::kCopyEnd).closed);
   }
 
-  std::unique_ptr<Child> donor_;
+  std::unique_ptr<ServiceProcess> donor_;
   std::string address_;
-  std::vector<std::unique_ptr<Client>> clients_;
-  std::vector<std::string> before_;
+  std::vector<std::unique_ptr<LineClient>> clients_;
+  std::multiset<std::string> before_;
 };
 
 TEST_F(DonorFaultsTest, RetiresOnceTheHeirHasResumed) {
@@ -110,12 +112,12 @@ TEST_F(DonorFaultsTest, ThawsWhenTheHeirsChannelClosesAfterReleaseAndLeavesItAlo
   heir.close_channel();
   expect_serving_on(v1::PEER_DIED);
   EXPECT_FALSE(heir.claim());
-  EXPECT_TRUE(heir.process().alive());
+  EXPECT_TRUE(heir.process().running());
 }
 
 TEST_F(DonorFaultsTest, TakesTheSessionsBackFromAnHeirThatHangsAfterReleaseAndTellsIt) {
   start();
-  RawHeir heir(*donor_, 10'000'000, 50'000);
+  RawHeir heir(*donor_, {.budget_us = 50'000});
   heir.send_hello();
   ASSERT_FALSE(heir.await(Type::kCopyEnd).closed);
   heir.send_copied();
@@ -124,7 +126,7 @@ TEST_F(DonorFaultsTest, TakesTheSessionsBackFromAnHeirThatHangsAfterReleaseAndTe
   ASSERT_EQ(Type::kRelease, heir.next().type);
   EXPECT_EQ(Type::kAbort, heir.next().type);
   EXPECT_FALSE(heir.claim());
-  EXPECT_TRUE(heir.process().alive());
+  EXPECT_TRUE(heir.process().running());
   expect_serving_on(v1::TIMEOUT);
 }
 
@@ -141,7 +143,7 @@ TEST_F(DonorFaultsTest, RetiresWhenTheHeirTookTheSessionsAndSaidNothing) {
       SCOPED_TRACE(std::string(what) + (released ? ", released" : ", not released"));
       clients_.clear();
       start();
-      RawHeir heir(*donor_, 10'000'000, 300'000);
+      RawHeir heir(*donor_, {.budget_us = 300'000});
       heir.send_hello();
       ASSERT_FALSE(heir.await(Type::kCopyEnd).closed);
       heir.send_copied();
@@ -190,7 +192,7 @@ TEST_F(DonorFaultsTest, MissesItsBudgetRatherThanItsClients) {
     return std::string("1");
   };
   start(slow);
-  RawHeir heir(*donor_, 10'000'000, 50'000);
+  RawHeir heir(*donor_, {.budget_us = 50'000});
   heir.send_hello();
   ASSERT_FALSE(heir.await(Type::kCopyEnd).closed);
   heir.send_copied();
@@ -284,7 +286,7 @@ TEST_F(DonorFaultsTest, ServesOnWhateverItsSupervisorSays) {
     client->send("b\n");
     EXPECT_EQ("2 b\n", client->line());
   }
-  EXPECT_EQ(before_, donor_->open_fds());
+  EXPECT_EQ(before_, open_files(donor_->pid()));
 }
 
 TEST_F(DonorFaultsTest, GivesUpWhenTheSupervisorCancels) {
@@ -306,8 +308,7 @@ struct Bad {
   v1::Code code;
   bool told;  // the donor says Abort first
   std::function<void(RawHeir&)> act;
-  std::uint64_t stall_us = 10'000'000;
-  std::uint64_t budget_us = 5'000'000;
+  Terms terms = {};
 };
 void PrintTo(const Bad& bad, std::ostream* out) { *out << bad.name; }
 
@@ -315,7 +316,7 @@ class BadHeirTest : public DonorFaultsTest, public ::testing::WithParamInterface
 
 TEST_P(BadHeirTest, LeavesTheDonorAsItWas) {
   start();
-  RawHeir heir(*donor_, GetParam().stall_us, GetParam().budget_us);
+  RawHeir heir(*donor_, GetParam().terms);
   GetParam().act(heir);
   if (GetParam().told) {
     const Frame frame = heir.await(Type::kAbort);
@@ -373,12 +374,21 @@ INSTANTIATE_TEST_SUITE_P(Bad, BadHeirTest,
                                                  to_prepare(h);
                                                  die(h);
                                                }},
-                                           Bad{"NeverSaysHello", v1::TIMEOUT, true, [](RawHeir&) {},
-                                               50'000},
-                                           Bad{"NeverSaysCopied", v1::TIMEOUT, true, to_copied,
-                                               300'000},
-                                           Bad{"NeverSaysPrepared", v1::TIMEOUT, true, to_prepare,
-                                               10'000'000, 50'000},
+                                           Bad{"NeverSaysHello",
+                                               v1::TIMEOUT,
+                                               true,
+                                               [](RawHeir&) {},
+                                               {.stall_us = 50'000}},
+                                           Bad{"NeverSaysCopied",
+                                               v1::TIMEOUT,
+                                               true,
+                                               to_copied,
+                                               {.stall_us = 300'000}},
+                                           Bad{"NeverSaysPrepared",
+                                               v1::TIMEOUT,
+                                               true,
+                                               to_prepare,
+                                               {.budget_us = 50'000}},
                                            Bad{"AbortsAtOnce", v1::REJECTED, false, abort_it},
                                            Bad{"AbortsInsteadOfCopied", v1::REJECTED, false,
                                                [](RawHeir& h) {

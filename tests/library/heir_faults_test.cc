@@ -1,12 +1,13 @@
 // A real heir, and a donor that dies, hangs, or says what it must not, at every step: the donor's
 // half of the fault table in PROTOCOL.md.
+#include <gtest/gtest.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
 #include <utility>
 
 #include "line_service.h"
-#include "raw_peer.h"
+#include "support/peers/raw_peer.h"
+#include "support/peers/service_process.h"
 
 namespace handoff::test {
 namespace {
@@ -92,7 +93,7 @@ TEST(HeirFaultsTest, GoesWhenTheSupervisorCancels) {
   cancel.set_reason("no word for too long");
   send(donor.heir().control(), Type::kCancel, cancel);
   expect_given_up(donor, v1::CANCELLED);
-  EXPECT_TRUE(donor.process().alive());
+  EXPECT_TRUE(donor.process().running());
 }
 
 // A section may do in finish() what can be done only once.
@@ -172,11 +173,11 @@ TEST(HeirFaultsTest, TakesOverFromADonorWhoseChannelClosedAfterPrepareAndLeavesI
   EXPECT_TRUE(donor.heir().await_message<v1::Owner>(Type::kOwner).donor_died());
   expect_line(donor.connection(0), "6 \n");
   EXPECT_FALSE(donor.claim());
-  EXPECT_TRUE(donor.process().alive());
+  EXPECT_TRUE(donor.process().running());
 }
 
 TEST(HeirFaultsTest, TakesOverFromADonorThatHangsAfterPrepareAndTellsIt) {
-  RawDonor donor(run_heir, 10'000'000, 50'000);
+  RawDonor donor(run_heir, {.budget_us = 50'000});
   donor.open_connections(1);
   donor.send_hello();
   donor.send_listeners();
@@ -187,13 +188,13 @@ TEST(HeirFaultsTest, TakesOverFromADonorThatHangsAfterPrepareAndTellsIt) {
   expect_line(donor.connection(0), "6 \n");
   EXPECT_EQ(Type::kResumed, donor.next().type);
   EXPECT_FALSE(donor.claim());
-  EXPECT_TRUE(donor.process().alive());
+  EXPECT_TRUE(donor.process().running());
 }
 
 // However it is told, or not told at all.
 TEST(HeirFaultsTest, GoesWhenTheDonorTookTheSessionsBackAndTouchesNothing) {
   for (const bool hangs : {false, true}) {
-    RawDonor donor(run_heir, 10'000'000, hangs ? 50'000 : 5'000'000);
+    RawDonor donor(run_heir, {.budget_us = hangs ? 50'000U : 5'000'000U});
     donor.open_connections(1);
     donor.send_hello();
     donor.send_listeners();
@@ -203,7 +204,7 @@ TEST(HeirFaultsTest, GoesWhenTheDonorTookTheSessionsBackAndTouchesNothing) {
     donor.send_prepare();
     if (!hangs) donor.channel() = io::Channel(UniqueFd());
     expect_given_up(donor, v1::CANCELLED, false);
-    EXPECT_TRUE(donor.process().alive());
+    EXPECT_TRUE(donor.process().running());
     ASSERT_EQ(1, ::send(donor.connection(0).server.get(), "\n", 1, 0));
     EXPECT_EQ("\n", next_line(donor.connection(0).client.get()));
   }
@@ -249,20 +250,20 @@ TEST(HeirFaultsTest, GoesWhenTheDonorAbortsAfterPrepare) {
   send(donor.channel(), Type::kAbort, abort);
   donor.channel() = io::Channel(UniqueFd());
   expect_given_up(donor, v1::TIMEOUT, false);
-  EXPECT_TRUE(donor.process().alive());
+  EXPECT_TRUE(donor.process().running());
   // Nothing happened to the socket: the donor goes on with it.
   ASSERT_EQ(1, ::send(donor.connection(0).server.get(), "\n", 1, 0));
   EXPECT_EQ("\n", next_line(donor.connection(0).client.get()));
 }
 
 TEST(HeirFaultsTest, GivesUpOnADonorThatHangsInMidCopyAndLeavesItAlone) {
-  RawDonor donor(run_heir, 50'000);
+  RawDonor donor(run_heir, {.stall_us = 50'000});
   donor.open_connections(1);
   donor.send_hello();
   donor.send_listeners();
   donor.send_sessions(false);
   expect_given_up(donor, v1::TIMEOUT);
-  EXPECT_TRUE(donor.process().alive());
+  EXPECT_TRUE(donor.process().running());
   ASSERT_EQ(1, ::send(donor.connection(0).server.get(), "\n", 1, 0));
   EXPECT_EQ("\n", next_line(donor.connection(0).client.get()));
 }
@@ -324,7 +325,7 @@ TEST(HeirFaultsTest, NeverServesSharedStateThatMayBeStale) {
 
 // An Abort that is only found after the silent donor was ended: it may have served again since.
 TEST(HeirFaultsTest, TakesADonorThatAbortedAndWasEndedForACrash) {
-  RawDonor donor(run_heir, 10'000'000, 50'000);
+  RawDonor donor(run_heir, {.budget_us = 50'000});
   donor.open_connections(1);
   donor.send_hello();
   donor.send_listeners();
