@@ -55,12 +55,7 @@ class DonorFaultsTest : public ::testing::Test {
 TEST_F(DonorFaultsTest, RetiresOnceTheHeirHasResumed) {
   start();
   RawHeir heir(*donor_);
-  heir.send_hello();
-  ASSERT_FALSE(heir.await(Type::kCopyEnd).closed);
-  heir.send_copied();
-  ASSERT_FALSE(heir.await(Type::kPrepare).closed);
-  heir.send_prepared();
-  ASSERT_EQ(Type::kRelease, heir.next().type);
+  heir.reach_release();
   send_raw(heir.channel(), Type::kResumed, "");
   EXPECT_EQ(3U, donor_->await_message<v1::Retired>(Type::kRetired).sessions());
   EXPECT_EQ(0, donor_->wait());
@@ -69,12 +64,7 @@ TEST_F(DonorFaultsTest, RetiresOnceTheHeirHasResumed) {
 TEST_F(DonorFaultsTest, RetiresWhenTheHeirResumedAndThenDied) {
   start();
   RawHeir heir(*donor_);
-  heir.send_hello();
-  ASSERT_FALSE(heir.await(Type::kCopyEnd).closed);
-  heir.send_copied();
-  ASSERT_FALSE(heir.await(Type::kPrepare).closed);
-  heir.send_prepared();
-  ASSERT_EQ(Type::kRelease, heir.next().type);
+  heir.reach_release();
   donor_->signal(SIGSTOP);  // so that it sees all of it at once
   send_raw(heir.channel(), Type::kResumed, "");
   heir.close_channel();
@@ -88,12 +78,7 @@ TEST_F(DonorFaultsTest, RetiresWhenTheHeirResumedAndThenDied) {
 TEST_F(DonorFaultsTest, ThawsWhenTheHeirDiesBetweenReleaseAndResumed) {
   start();
   RawHeir heir(*donor_);
-  heir.send_hello();
-  ASSERT_FALSE(heir.await(Type::kCopyEnd).closed);
-  heir.send_copied();
-  ASSERT_FALSE(heir.await(Type::kPrepare).closed);
-  heir.send_prepared();
-  ASSERT_EQ(Type::kRelease, heir.next().type);
+  heir.reach_release();
   heir.close_channel();
   heir.process().kill();
   expect_serving_on(v1::PEER_DIED);
@@ -103,12 +88,7 @@ TEST_F(DonorFaultsTest, ThawsWhenTheHeirDiesBetweenReleaseAndResumed) {
 TEST_F(DonorFaultsTest, ThawsWhenTheHeirsChannelClosesAfterReleaseAndLeavesItAlone) {
   start();
   RawHeir heir(*donor_);
-  heir.send_hello();
-  ASSERT_FALSE(heir.await(Type::kCopyEnd).closed);
-  heir.send_copied();
-  ASSERT_FALSE(heir.await(Type::kPrepare).closed);
-  heir.send_prepared();
-  ASSERT_EQ(Type::kRelease, heir.next().type);
+  heir.reach_release();
   heir.close_channel();
   expect_serving_on(v1::PEER_DIED);
   EXPECT_FALSE(heir.claim());
@@ -118,12 +98,7 @@ TEST_F(DonorFaultsTest, ThawsWhenTheHeirsChannelClosesAfterReleaseAndLeavesItAlo
 TEST_F(DonorFaultsTest, TakesTheSessionsBackFromAnHeirThatHangsAfterReleaseAndTellsIt) {
   start();
   RawHeir heir(*donor_, {.budget_us = 50'000});
-  heir.send_hello();
-  ASSERT_FALSE(heir.await(Type::kCopyEnd).closed);
-  heir.send_copied();
-  ASSERT_FALSE(heir.await(Type::kPrepare).closed);
-  heir.send_prepared();
-  ASSERT_EQ(Type::kRelease, heir.next().type);
+  heir.reach_release();
   EXPECT_EQ(Type::kAbort, heir.next().type);
   EXPECT_FALSE(heir.claim());
   EXPECT_TRUE(heir.process().running());
@@ -144,10 +119,7 @@ TEST_F(DonorFaultsTest, RetiresWhenTheHeirTookTheSessionsAndSaidNothing) {
       clients_.clear();
       start();
       RawHeir heir(*donor_, {.budget_us = 300'000});
-      heir.send_hello();
-      ASSERT_FALSE(heir.await(Type::kCopyEnd).closed);
-      heir.send_copied();
-      ASSERT_FALSE(heir.await(Type::kPrepare).closed);
+      heir.reach_prepare();
       if (released) {
         heir.send_prepared();
         ASSERT_EQ(Type::kRelease, heir.next().type);
@@ -165,12 +137,7 @@ TEST_F(DonorFaultsTest, RetiresWhenTheHeirTookTheSessionsAndSaidNothing) {
 TEST_F(DonorFaultsTest, SaysThatAllIsLostWhenTheHeirTookTheSessionsAndDied) {
   start();
   RawHeir heir(*donor_);
-  heir.send_hello();
-  ASSERT_FALSE(heir.await(Type::kCopyEnd).closed);
-  heir.send_copied();
-  ASSERT_FALSE(heir.await(Type::kPrepare).closed);
-  heir.send_prepared();
-  ASSERT_EQ(Type::kRelease, heir.next().type);
+  heir.reach_release();
   donor_->signal(SIGSTOP);  // so that it sees all of it at once
   ASSERT_TRUE(heir.claim());
   heir.close_channel();
@@ -193,8 +160,7 @@ TEST_F(DonorFaultsTest, MissesItsBudgetRatherThanItsClients) {
   };
   start(slow);
   RawHeir heir(*donor_, {.budget_us = 50'000});
-  heir.send_hello();
-  ASSERT_FALSE(heir.await(Type::kCopyEnd).closed);
+  heir.reach_copy_end();
   heir.send_copied();
   const Frame frame = heir.await(Type::kAbort);
   ASSERT_FALSE(frame.closed);
@@ -228,8 +194,7 @@ TEST_F(DonorFaultsTest, FailsTheHandoffWhenFreezeRefuses) {
   };
   start(refusing);
   RawHeir heir(*donor_);
-  heir.send_hello();
-  ASSERT_FALSE(heir.await(Type::kCopyEnd).closed);
+  heir.reach_copy_end();
   heir.send_copied();
   const Frame frame = heir.await(Type::kAbort);
   ASSERT_FALSE(frame.closed);
@@ -292,8 +257,7 @@ TEST_F(DonorFaultsTest, ServesOnWhateverItsSupervisorSays) {
 TEST_F(DonorFaultsTest, GivesUpWhenTheSupervisorCancels) {
   start();
   RawHeir heir(*donor_);
-  heir.send_hello();
-  ASSERT_FALSE(heir.await(Type::kCopyEnd).closed);
+  heir.reach_copy_end();
   v1::Cancel cancel;
   cancel.set_handoff_id(1);
   cancel.set_reason("the operator changed their mind");
@@ -338,20 +302,6 @@ void abort_it(RawHeir& heir) {
   abort.set_reason("no");
   send(heir.channel(), Type::kAbort, abort);
 }
-void to_copied(RawHeir& heir) {
-  heir.send_hello();
-  ASSERT_FALSE(heir.await(Type::kCopyEnd).closed);
-}
-void to_prepare(RawHeir& heir) {
-  to_copied(heir);
-  heir.send_copied();
-  ASSERT_FALSE(heir.await(Type::kPrepare).closed);
-}
-void to_release(RawHeir& heir) {
-  to_prepare(heir);
-  heir.send_prepared();
-  ASSERT_EQ(Type::kRelease, heir.next().type);
-}
 void raw(RawHeir& heir, const std::string& bytes) {
   ASSERT_EQ(static_cast<ssize_t>(bytes.size()),
             ::send(heir.channel().fd(), bytes.data(), bytes.size(), 0));
@@ -366,12 +316,12 @@ INSTANTIATE_TEST_SUITE_P(Bad, BadHeirTest,
                                                }},
                                            Bad{"DiesInsteadOfCopied", v1::PEER_DIED, false,
                                                [](RawHeir& h) {
-                                                 to_copied(h);
+                                                 h.reach_copy_end();
                                                  die(h);
                                                }},
                                            Bad{"DiesInsteadOfPrepared", v1::PEER_DIED, false,
                                                [](RawHeir& h) {
-                                                 to_prepare(h);
+                                                 h.reach_prepare();
                                                  die(h);
                                                }},
                                            Bad{"NeverSaysHello",
@@ -382,39 +332,39 @@ INSTANTIATE_TEST_SUITE_P(Bad, BadHeirTest,
                                            Bad{"NeverSaysCopied",
                                                v1::TIMEOUT,
                                                true,
-                                               to_copied,
+                                               [](RawHeir& h) { h.reach_copy_end(); },
                                                {.stall_us = 300'000}},
                                            Bad{"NeverSaysPrepared",
                                                v1::TIMEOUT,
                                                true,
-                                               to_prepare,
+                                               [](RawHeir& h) { h.reach_prepare(); },
                                                {.budget_us = 50'000}},
                                            Bad{"AbortsAtOnce", v1::REJECTED, false, abort_it},
                                            Bad{"AbortsInsteadOfCopied", v1::REJECTED, false,
                                                [](RawHeir& h) {
-                                                 to_copied(h);
+                                                 h.reach_copy_end();
                                                  abort_it(h);
                                                }},
                                            Bad{"AbortsInsteadOfPrepared", v1::REJECTED, false,
                                                [](RawHeir& h) {
-                                                 to_prepare(h);
+                                                 h.reach_prepare();
                                                  abort_it(h);
                                                }},
                                            Bad{"AbortsAfterRelease", v1::REJECTED, false,
                                                [](RawHeir& h) {
-                                                 to_release(h);
+                                                 h.reach_release();
                                                  abort_it(h);
                                                }},
                                            Bad{"Garbage", v1::PROTOCOL, true,
                                                [](RawHeir& h) { raw(h, "garbage, garbage"); }},
                                            Bad{"GarbageInTheFreeze", v1::PROTOCOL, true,
                                                [](RawHeir& h) {
-                                                 to_prepare(h);
+                                                 h.reach_prepare();
                                                  raw(h, "garbage, garbage");
                                                }},
                                            Bad{"GarbageAfterRelease", v1::PROTOCOL, true,
                                                [](RawHeir& h) {
-                                                 to_release(h);
+                                                 h.reach_release();
                                                  raw(h, "garbage, garbage");
                                                }},
                                            Bad{"UnknownProtocolVersion", v1::VERSION, true,
@@ -480,7 +430,7 @@ INSTANTIATE_TEST_SUITE_P(Bad, BadHeirTest,
                                                }},
                                            Bad{"CopiedOfAnotherCount", v1::PROTOCOL, true,
                                                [](RawHeir& h) {
-                                                 to_copied(h);
+                                                 h.reach_copy_end();
                                                  v1::Copied copied;
                                                  copied.set_round(1);
                                                  copied.set_sessions(77);
@@ -488,12 +438,12 @@ INSTANTIATE_TEST_SUITE_P(Bad, BadHeirTest,
                                                }},
                                            Bad{"PreparedBeforePrepare", v1::PROTOCOL, true,
                                                [](RawHeir& h) {
-                                                 to_copied(h);
+                                                 h.reach_copy_end();
                                                  h.send_prepared();
                                                }},
                                            Bad{"ResumedWithoutTheDeed", v1::PROTOCOL, true,
                                                [](RawHeir& h) {
-                                                 to_prepare(h);
+                                                 h.reach_prepare();
                                                  send_raw(h.channel(), Type::kResumed, "");
                                                }}),
                          [](const auto& param) { return param.param.name; });

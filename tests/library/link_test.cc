@@ -146,8 +146,7 @@ TEST_F(LinkTest, HeldOrNotIsDecidedWhenFrozen) {
   ask(a, "hold");
   ask(b, "x");
   RawHeir heir(*donor);
-  heir.send_hello();
-  heir.await(Type::kCopyEnd);
+  heir.reach_copy_end();
   EXPECT_EQ("2 release\n", ask(a, "release"));
   EXPECT_EQ("2 hold\n", ask(b, "hold"));
   heir.send_copied();
@@ -175,12 +174,7 @@ TEST_F(LinkTest, AnHeirThatKnowsNoLinksLeavesThemToTheDonorUntilTheyEnd) {
   auto busy = std::make_unique<LineClient>(address_);
   ask(*busy, "hold");
   RawHeir heir(*donor);
-  heir.send_hello();  // without `links`
-  heir.await(Type::kCopyEnd);
-  heir.send_copied();
-  heir.await(Type::kPrepare);
-  heir.send_prepared();
-  heir.await(Type::kRelease);
+  heir.reach_release();
   send_raw(heir.channel(), Type::kResumed, "");
   const auto late = donor->await_message<v1::Late>(Type::kLate);
   EXPECT_EQ(1U, late.waiting());
@@ -226,10 +220,7 @@ TEST_F(LinkTest, AFailedUpgradeLeavesTheLinkAsItWas) {
   EXPECT_EQ(1U, waiting(*first));
   {
     RawHeir third(*second);
-    third.send_hello();
-    third.await(Type::kCopyEnd);
-    third.send_copied();
-    third.await(Type::kPrepare);
+    third.reach_prepare();
     third.process().kill();
     third.close_channel();
     second->await_message<v1::Failed>(Type::kFailed);
@@ -268,8 +259,7 @@ TEST_F(LinkTest, AnOwnerDoesNotHandOverInTheMiddleOfAGroup) {
   ASSERT_TRUE(first->wait_stopped());
   {
     RawHeir third(*second, {.budget_us = 200'000});
-    third.send_hello();
-    third.await(Type::kCopyEnd);
+    third.reach_copy_end();
     third.send_copied();
     const auto failed = second->await_message<v1::Failed>(Type::kFailed);
     EXPECT_EQ(v1::TIMEOUT, failed.code());

@@ -119,8 +119,7 @@ TEST_F(ReturnTest, AnOwnerShowsItsListenersAndGoesOnAsBefore) {
   }
   // And it obeys the one that is there now.
   RawHeir heir(*service_);
-  heir.send_hello();
-  ASSERT_FALSE(heir.await(Type::kCopyEnd).closed);
+  heir.reach_copy_end();
   finish(heir);
   EXPECT_EQ(1U, service_->await_message<v1::Retired>(Type::kRetired).sessions());
 }
@@ -158,8 +157,7 @@ TEST_F(ReturnTest, ADonorInMidCopySaysInWhichHandoffItIsAndGoesThroughWithIt) {
   client.send("a\n");
   ASSERT_EQ("1 a\n", client.line());
   RawHeir heir(*service_);
-  heir.send_hello();
-  ASSERT_FALSE(heir.await(Type::kCopyEnd).closed);
+  heir.reach_copy_end();
   cut(*service_);
   const auto hello = welcome(*service_);
   EXPECT_EQ(static_cast<unsigned>(HANDOFF_STATE_DONOR), hello.state());
@@ -173,8 +171,7 @@ TEST_F(ReturnTest, ADonorInMidCopySaysInWhichHandoffItIsAndGoesThroughWithIt) {
 TEST_F(ReturnTest, ADonorWhoseHandoffFailedMeanwhileTellsIt) {
   start();
   RawHeir heir(*service_);
-  heir.send_hello();
-  ASSERT_FALSE(heir.await(Type::kCopyEnd).closed);
+  heir.reach_copy_end();
   close_door();
   cut(*service_);
   heir.close_channel();
@@ -198,8 +195,7 @@ TEST_F(ReturnTest, AnOutcomeThatWasToldIsToldToEverySupervisorThatComes) {
   start();
   {
     RawHeir heir(*service_);
-    heir.send_hello();
-    ASSERT_FALSE(heir.await(Type::kCopyEnd).closed);
+    heir.reach_copy_end();
     heir.close_channel();
     heir.process().kill();
     service_->await_message<v1::Failed>(Type::kFailed);
@@ -217,8 +213,7 @@ TEST_F(ReturnTest, ARetiredDonorSaysSoAndOwnsNothing) {
   stays.adjust = [](Service& service) { service.on_retired([](std::uint64_t) {}); };
   start(stays);
   RawHeir heir(*service_);
-  heir.send_hello();
-  ASSERT_FALSE(heir.await(Type::kCopyEnd).closed);
+  heir.reach_copy_end();
   finish(heir);
   service_->await_message<v1::Retired>(Type::kRetired);
   cut(*service_);
@@ -233,10 +228,7 @@ TEST_F(ReturnTest, AFrozenDonorComesBackOnceItIsDecided) {
   stays.adjust = [](Service& service) { service.on_retired([](std::uint64_t) {}); };
   start(stays);
   RawHeir heir(*service_, {.stall_us = 20'000'000, .budget_us = 20'000'000});
-  heir.send_hello();
-  ASSERT_FALSE(heir.await(Type::kCopyEnd).closed);
-  heir.send_copied();
-  ASSERT_FALSE(heir.await(Type::kPrepare).closed);
+  heir.reach_prepare();
   cut(*service_);
   pollfd knock{door_.get(), POLLIN, 0};
   EXPECT_EQ(0, ::poll(&knock, 1, 200)) << "ten times the first interval";
@@ -251,10 +243,7 @@ TEST_F(ReturnTest, AFrozenDonorComesBackOnceItIsDecided) {
 TEST_F(ReturnTest, AFrozenDonorThatThawsComesBackAsTheOwner) {
   start();
   RawHeir heir(*service_, {.stall_us = 20'000'000, .budget_us = 20'000'000});
-  heir.send_hello();
-  ASSERT_FALSE(heir.await(Type::kCopyEnd).closed);
-  heir.send_copied();
-  ASSERT_FALSE(heir.await(Type::kPrepare).closed);
+  heir.reach_prepare();
   cut(*service_);
   heir.close_channel();
   heir.process().kill();
@@ -292,10 +281,7 @@ TEST_F(ReturnTest, AnHeirThatBecameTheOwnerMeanwhileTellsHow) {
   close_door();
   RawDonor donor([] { return run_line_service({}); }, {}, path());
   donor.heir().await_message<v1::Register>(Type::kRegister);
-  donor.open_connections(2);
-  donor.send_hello();
-  donor.send_listeners();
-  donor.send_sessions(false);
+  donor.copy(2);
   cut(donor.heir());
   donor.send_copy_end();
   donor.send_prepare();

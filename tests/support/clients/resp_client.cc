@@ -14,16 +14,15 @@
 namespace handoff::test {
 namespace {
 
-constexpr int kPatienceMs = 60'000;
-
 [[noreturn]] void fail(const char* what) {
   throw std::system_error(errno, std::generic_category(), what);
 }
 
 void wait_for(int fd, short events) {
   pollfd p{fd, events, 0};
-  if (::poll(&p, 1, kPatienceMs) != 1)
+  if (::poll(&p, 1, Deadline::patience().milliseconds()) != 1) {
     throw std::runtime_error("the server keeps a client waiting");
+  }
 }
 
 std::string describe(const redisReply& reply) {

@@ -1,41 +1,24 @@
 #include "support/peers/bad_heir_raw.h"
 
-#include <poll.h>
-#include <unistd.h>
-
 #include <cstdlib>
 #include <stdexcept>
 #include <string>
 
-#include "handoff.pb.h"
-#include "io/channel.h"
+#include "support/peers/service_process.h"
 
 namespace handoff::test {
 namespace {
 
-using handoff::UniqueFd;
-using handoff::io::Channel;
-using handoff::protocol::Type;
-namespace v1 = handoff::v1;
+using io::Channel;
+using protocol::Type;
 
 constexpr std::uint32_t kFuture = 99;
 
-// The next message; throws at the end of the channel.
-Channel::Message receive(Channel& channel) {
-  for (;;) {
-    Channel::Message message;
-    const auto received = channel.recv(message);
-    if (!received) throw std::runtime_error(received.error().message);
-    if (*received == Channel::Received::kMessage) return message;
-    if (*received == Channel::Received::kClosed) throw std::runtime_error("the peer has gone");
-    pollfd p{channel.fd(), POLLIN, 0};
-    ::poll(&p, 1, -1);
-  }
-}
-
-void send(Channel& channel, Type type, const google::protobuf::MessageLite& body) {
-  const auto sent = channel.send(type, body.SerializeAsString());
-  if (!sent || *sent != Channel::Sent::kYes) throw std::runtime_error("send failed");
+// The next frame; throws at the end of the channel.
+Frame next(Channel& channel) {
+  Frame frame = receive(channel);
+  if (frame.closed) throw std::runtime_error("the peer has gone");
+  return frame;
 }
 
 v1::Manifest manifest() {
@@ -58,13 +41,12 @@ void speak_another_protocol() {
   if (number == nullptr) throw std::runtime_error("no supervisor runs this program");
   Channel control{UniqueFd(std::stoi(number))};
 
-  Channel::Message message = receive(control);
+  Frame frame = next(control);
   v1::Start start;
-  if (message.header.type != Type::kStart ||
-      !start.ParseFromArray(message.body.data(), static_cast<int>(message.body.size()))) {
+  if (frame.type != Type::kStart || !start.ParseFromString(frame.body)) {
     throw std::runtime_error("expected a Start");
   }
-  Channel donor(std::move(message.fds.at(start.handoff().channel_index())));
+  Channel donor(std::move(frame.fds.at(start.handoff().channel_index())));
 
   v1::Register reg;
   reg.set_protocol_min(1);
@@ -81,7 +63,7 @@ void speak_another_protocol() {
   *hello.mutable_manifest() = manifest();
   hello.set_fds_max(1 << 20);
   send(donor, Type::kHello, hello);
-  for (;;) receive(donor);  // until the donor has had enough
+  for (;;) next(donor);  // until the donor has had enough
 }
 
 }  // namespace handoff::test

@@ -143,6 +143,17 @@ void RawDonor::send_prepare() {
   send(*channel_, Type::kPrepare, prepare(), {deed()});
   EXPECT_EQ(Type::kPrepared, next().type);
 }
+void RawDonor::copy(std::size_t connections, bool independent) {
+  open_connections(connections);
+  send_hello();
+  send_listeners();
+  send_sessions(independent);
+}
+void RawDonor::copy_and_prepare(std::size_t connections, bool independent) {
+  copy(connections, independent);
+  send_copy_end();
+  send_prepare();
+}
 Frame RawDonor::next() {
   while (true) {
     Frame frame = receive(*channel_);
@@ -225,6 +236,28 @@ void RawHeir::send_prepared() {
   v1::Prepared prepared;
   prepared.set_sessions(sessions_);
   send(*channel_, Type::kPrepared, prepared);
+}
+
+namespace {
+void must_be(Type type, const Frame& frame) {
+  if (!frame.closed && frame.type == type) return;
+  throw std::runtime_error("no " + protocol::type_name(type) + " came");
+}
+}  // namespace
+
+void RawHeir::reach_copy_end() {
+  send_hello();
+  must_be(Type::kCopyEnd, await(Type::kCopyEnd));
+}
+void RawHeir::reach_prepare() {
+  reach_copy_end();
+  send_copied();
+  must_be(Type::kPrepare, await(Type::kPrepare));
+}
+void RawHeir::reach_release() {
+  reach_prepare();
+  send_prepared();
+  must_be(Type::kRelease, next());
 }
 
 void expect_given_up(RawDonor& donor, v1::Code code, bool told) {

@@ -51,6 +51,9 @@ class RawDonor {
   void send_sessions(bool independent);
   void send_copy_end();  // and takes Copied
   void send_prepare();   // and takes Prepared
+  // All up to there: with so many connections, of which each is a session.
+  void copy(std::size_t connections, bool independent = false);
+  void copy_and_prepare(std::size_t connections, bool independent = false);
   // Next frame of the heir that is no Ack.
   Frame next();
   // Drops this side's sockets, as an exit does.
@@ -91,6 +94,10 @@ class RawHeir {
   void send_hello();
   void send_copied();
   void send_prepared();
+  // All up to that frame of the donor; throws if another one comes.
+  void reach_copy_end();
+  void reach_prepare();
+  void reach_release();
   // Once Prepare has come.
   bool claim() { return deed_.value().claim(io::Deed::Party::kHeir); }
 
