@@ -1,12 +1,10 @@
-// A real donor, and an heir that dies, hangs, or says what it must not, at every step: the heir's
-// half of the fault table in PROTOCOL.md. After each of them the donor serves on as if nothing had
-// been asked of it, with the same fds.
+// A real donor, and an heir that dies, hangs, or takes the sessions, at every step: the heir's half
+// of the fault table in PROTOCOL.md. After each of them the donor serves on as if nothing had been
+// asked of it, with the same fds; or it retires.
 #include <gtest/gtest.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include "line_service.h"
-#include "support/clients/line_client.h"
+#include "donor_fixture.h"
 #include "support/peers/raw_peer.h"
 #include "support/peers/service_process.h"
 #include "support/process/proc.h"
@@ -15,42 +13,6 @@ namespace handoff::test {
 namespace {
 
 using protocol::Type;
-
-class DonorFaultsTest : public ::testing::Test {
- protected:
-  void start(const LineServiceOptions& options = {}) {
-    donor_ = std::make_unique<ServiceProcess>(1, [&] { return run_line_service(options); });
-    const auto owner = donor_->await_message<v1::Owner>(Type::kOwner);
-    address_ = owner.named(0).address();
-    for (int i = 0; i < 3; ++i) {
-      clients_.push_back(std::make_unique<LineClient>(address_));
-      clients_.back()->send("a\n");
-      ASSERT_EQ("1 a\n", clients_.back()->line());
-    }
-    before_ = open_files(donor_->pid());
-  }
-
-  // The heir's stand-in is not one of the donor's fds by then; its channel neither.
-  void expect_serving_on(v1::Code code) {
-    const auto failed = donor_->await_message<v1::Failed>(Type::kFailed);
-    EXPECT_EQ(code, failed.code()) << failed.reason();
-    EXPECT_FALSE(failed.reason().empty());
-    for (auto& client : clients_) {
-      client->send("b\n");
-      EXPECT_EQ("2 b\n", client->line());
-    }
-    EXPECT_EQ(before_, open_files(donor_->pid()));
-    // And it can hand over another time.
-    RawHeir again(*donor_);
-    again.send_hello();
-    EXPECT_FALSE(again.await(Type::kCopyEnd).closed);
-  }
-
-  std::unique_ptr<ServiceProcess> donor_;
-  std::string address_;
-  std::vector<std::unique_ptr<LineClient>> clients_;
-  std::multiset<std::string> before_;
-};
 
 TEST_F(DonorFaultsTest, RetiresOnceTheHeirHasResumed) {
   start();
@@ -265,188 +227,6 @@ TEST_F(DonorFaultsTest, GivesUpWhenTheSupervisorCancels) {
   EXPECT_FALSE(heir.await(Type::kAbort).closed);
   expect_serving_on(v1::CANCELLED);
 }
-
-// What an heir may do wrong, by the step at which it does.
-struct Bad {
-  const char* name;
-  v1::Code code;
-  bool told;  // the donor says Abort first
-  std::function<void(RawHeir&)> act;
-  Terms terms = {};
-};
-void PrintTo(const Bad& bad, std::ostream* out) { *out << bad.name; }
-
-class BadHeirTest : public DonorFaultsTest, public ::testing::WithParamInterface<Bad> {};
-
-TEST_P(BadHeirTest, LeavesTheDonorAsItWas) {
-  start();
-  RawHeir heir(*donor_, GetParam().terms);
-  GetParam().act(heir);
-  if (GetParam().told) {
-    const Frame frame = heir.await(Type::kAbort);
-    ASSERT_FALSE(frame.closed);
-    v1::Abort abort;
-    ASSERT_TRUE(abort.ParseFromString(frame.body));
-    EXPECT_EQ(GetParam().code, abort.code()) << abort.reason();
-  }
-  expect_serving_on(GetParam().code);
-}
-
-void die(RawHeir& heir) {
-  heir.close_channel();
-  heir.process().kill();
-}
-void abort_it(RawHeir& heir) {
-  v1::Abort abort;
-  abort.set_code(v1::REJECTED);
-  abort.set_reason("no");
-  send(heir.channel(), Type::kAbort, abort);
-}
-void raw(RawHeir& heir, const std::string& bytes) {
-  ASSERT_EQ(static_cast<ssize_t>(bytes.size()),
-            ::send(heir.channel().fd(), bytes.data(), bytes.size(), 0));
-}
-
-INSTANTIATE_TEST_SUITE_P(Bad, BadHeirTest,
-                         ::testing::Values(Bad{"DiesAtOnce", v1::PEER_DIED, false, die},
-                                           Bad{"DiesAfterHello", v1::PEER_DIED, false,
-                                               [](RawHeir& h) {
-                                                 h.send_hello();
-                                                 die(h);
-                                               }},
-                                           Bad{"DiesInsteadOfCopied", v1::PEER_DIED, false,
-                                               [](RawHeir& h) {
-                                                 h.reach_copy_end();
-                                                 die(h);
-                                               }},
-                                           Bad{"DiesInsteadOfPrepared", v1::PEER_DIED, false,
-                                               [](RawHeir& h) {
-                                                 h.reach_prepare();
-                                                 die(h);
-                                               }},
-                                           Bad{"NeverSaysHello",
-                                               v1::TIMEOUT,
-                                               true,
-                                               [](RawHeir&) {},
-                                               {.stall_us = 50'000}},
-                                           Bad{"NeverSaysCopied",
-                                               v1::TIMEOUT,
-                                               true,
-                                               [](RawHeir& h) { h.reach_copy_end(); },
-                                               {.stall_us = 300'000}},
-                                           Bad{"NeverSaysPrepared",
-                                               v1::TIMEOUT,
-                                               true,
-                                               [](RawHeir& h) { h.reach_prepare(); },
-                                               {.budget_us = 50'000}},
-                                           Bad{"AbortsAtOnce", v1::REJECTED, false, abort_it},
-                                           Bad{"AbortsInsteadOfCopied", v1::REJECTED, false,
-                                               [](RawHeir& h) {
-                                                 h.reach_copy_end();
-                                                 abort_it(h);
-                                               }},
-                                           Bad{"AbortsInsteadOfPrepared", v1::REJECTED, false,
-                                               [](RawHeir& h) {
-                                                 h.reach_prepare();
-                                                 abort_it(h);
-                                               }},
-                                           Bad{"AbortsAfterRelease", v1::REJECTED, false,
-                                               [](RawHeir& h) {
-                                                 h.reach_release();
-                                                 abort_it(h);
-                                               }},
-                                           Bad{"Garbage", v1::PROTOCOL, true,
-                                               [](RawHeir& h) { raw(h, "garbage, garbage"); }},
-                                           Bad{"GarbageInTheFreeze", v1::PROTOCOL, true,
-                                               [](RawHeir& h) {
-                                                 h.reach_prepare();
-                                                 raw(h, "garbage, garbage");
-                                               }},
-                                           Bad{"GarbageAfterRelease", v1::PROTOCOL, true,
-                                               [](RawHeir& h) {
-                                                 h.reach_release();
-                                                 raw(h, "garbage, garbage");
-                                               }},
-                                           Bad{"UnknownProtocolVersion", v1::VERSION, true,
-                                               [](RawHeir& h) {
-                                                 auto hello = h.hello();
-                                                 hello.set_protocol_min(7);
-                                                 hello.set_protocol_max(9);
-                                                 send(h.channel(), Type::kHello, hello);
-                                               }},
-                                           Bad{"DoesNotClaimTheListener", v1::UNCLAIMED, true,
-                                               [](RawHeir& h) {
-                                                 auto hello = h.hello();
-                                                 hello.mutable_manifest()->clear_named();
-                                                 send(h.channel(), Type::kHello, hello);
-                                               }},
-                                           Bad{"DoesNotKnowTheKind", v1::UNCLAIMED, true,
-                                               [](RawHeir& h) {
-                                                 auto hello = h.hello();
-                                                 hello.mutable_manifest()->clear_kinds();
-                                                 send(h.channel(), Type::kHello, hello);
-                                               }},
-                                           Bad{"ReadsNoVersionInCommon", v1::VERSION, true,
-                                               [](RawHeir& h) {
-                                                 auto hello = h.hello();
-                                                 hello.mutable_manifest()
-                                                     ->mutable_kinds(0)
-                                                     ->set_reads(0, 4);
-                                                 send(h.channel(), Type::kHello, hello);
-                                               }},
-                                           Bad{"IsAnotherService", v1::UNCLAIMED, true,
-                                               [](RawHeir& h) {
-                                                 auto hello = h.hello();
-                                                 hello.mutable_manifest()->set_service("mail");
-                                                 send(h.channel(), Type::kHello, hello);
-                                               }},
-                                           Bad{"MayOpenTooFewFds", v1::RESOURCES, true,
-                                               [](RawHeir& h) {
-                                                 auto hello = h.hello();
-                                                 hello.set_fds_max(20);
-                                                 send(h.channel(), Type::kHello, hello);
-                                               }},
-                                           Bad{"UnknownMessage", v1::PROTOCOL, true,
-                                               [](RawHeir& h) {
-                                                 h.send_hello();
-                                                 send_raw(h.channel(), static_cast<Type>(77), "");
-                                               }},
-                                           Bad{"MessageForAnHeir", v1::PROTOCOL, true,
-                                               [](RawHeir& h) {
-                                                 h.send_hello();
-                                                 send_raw(h.channel(), Type::kRelease, "");
-                                               }},
-                                           Bad{"SendsAnFd", v1::PROTOCOL, true,
-                                               [](RawHeir& h) {
-                                                 send(h.channel(), Type::kHello, h.hello(),
-                                                      {h.channel().fd()});
-                                               }},
-                                           Bad{"AcknowledgesTheFuture", v1::PROTOCOL, true,
-                                               [](RawHeir& h) {
-                                                 h.send_hello();
-                                                 v1::Ack ack;
-                                                 ack.set_frames(1000);
-                                                 send(h.channel(), Type::kAck, ack);
-                                               }},
-                                           Bad{"CopiedOfAnotherCount", v1::PROTOCOL, true,
-                                               [](RawHeir& h) {
-                                                 h.reach_copy_end();
-                                                 v1::Copied copied;
-                                                 copied.set_round(1);
-                                                 copied.set_sessions(77);
-                                                 send(h.channel(), Type::kCopied, copied);
-                                               }},
-                                           Bad{"PreparedBeforePrepare", v1::PROTOCOL, true,
-                                               [](RawHeir& h) {
-                                                 h.reach_copy_end();
-                                                 h.send_prepared();
-                                               }},
-                                           Bad{"ResumedWithoutTheDeed", v1::PROTOCOL, true,
-                                               [](RawHeir& h) {
-                                                 h.reach_prepare();
-                                                 send_raw(h.channel(), Type::kResumed, "");
-                                               }}),
-                         [](const auto& param) { return param.param.name; });
 
 }  // namespace
 }  // namespace handoff::test

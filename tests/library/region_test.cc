@@ -2,7 +2,6 @@
 // becomes of it when somebody says no or dies at any step.
 #include <gmock/gmock.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <optional>
@@ -11,6 +10,7 @@
 #include "io/region.h"
 #include "line_service.h"
 #include "support/clients/line_client.h"
+#include "support/clients/sockets.h"
 #include "support/peers/raw_peer.h"
 #include "support/peers/service_process.h"
 #include "support/process/proc.h"
@@ -83,12 +83,6 @@ int run(const RegionService& how) {
   return run_line_service(options);
 }
 
-std::string ask(LineClient& client, const std::string& line) {
-  client.send(line + "\n");
-  const std::string answer = client.line();
-  return answer.substr(0, answer.find('\n'));
-}
-
 // A service with one client, whose region has a page of its own mark.
 class RegionTest : public ::testing::Test {
  protected:
@@ -99,12 +93,11 @@ class RegionTest : public ::testing::Test {
     ASSERT_EQ(std::to_string(kSize), say("grow " + std::to_string(kSize)));
     say("put 5 77");
   }
-  std::string say(const std::string& line) { return ask(*client_, line); }
+  std::string say(const std::string& line) { return client_->ask(line); }
 
   // The heir's first report; the donor was told to hand over.
   std::unique_ptr<ServiceProcess> begin_handing_over(const RegionService& to) {
-    auto heir = start_heir(*donor_, ++generation_, [=] { return run(to); });
-    return heir;
+    return start_heir(*donor_, ++generation_, [=] { return run(to); });
   }
   v1::Retired hand_over(const RegionService& to) {
     auto heir = begin_handing_over(to);
@@ -191,7 +184,7 @@ TEST_F(RegionTest, AHeldSessionThatStaysSeesNoRegionAnyMore) {
   EXPECT_EQ("not there", say("get 5"));
   EXPECT_THAT(say("grow 1"), HasSubstr("is not this process's"));
   LineClient other(owner.named(0).address());
-  EXPECT_EQ("77", ask(other, "get 5"));
+  EXPECT_EQ("77", other.ask("get 5"));
   client_->send("release\n");
   EXPECT_THAT(client_->line(), HasSubstr("release"));
   donor_->await_message<v1::Retired>(Type::kRetired);
@@ -214,7 +207,7 @@ class RawRegionHeir {
   explicit RawRegionHeir(ServiceProcess& donor) : heir_(donor) {
     v1::Hello hello = heir_.hello();
     add_table(*hello.mutable_manifest());
-    send(heir_.channel(), Type::kHello, hello);
+    heir_.send_hello(hello);
     Frame frame = heir_.await(Type::kRegion);
     EXPECT_TRUE(announced_.ParseFromString(frame.body));
     EXPECT_EQ(1U, frame.fds.size());
@@ -223,7 +216,6 @@ class RawRegionHeir {
     ack.set_frames(heir_.channel().frames_received());
     send(heir_.channel(), Type::kAck, ack);
   }
-  RawHeir& operator*() { return heir_; }
   RawHeir* operator->() { return &heir_; }
   const v1::Region& announced() const { return announced_; }
   int byte_at(off_t at) const {
@@ -254,11 +246,7 @@ TEST_F(RegionTest, TheDonorGoesOnWritingAndGrowingItDuringTheCopy) {
   EXPECT_EQ(std::to_string(3 * kSize), say("grow " + std::to_string(3 * kSize)));
   EXPECT_EQ(3 * kSize, heir.size());
   EXPECT_THAT(say("layout 1"), HasSubstr("a handoff is under way"));
-  ASSERT_FALSE(heir->await(Type::kCopyEnd).closed);
-  heir->send_copied();
-  ASSERT_FALSE(heir->await(Type::kPrepare).closed);
-  heir->send_prepared();
-  ASSERT_EQ(Type::kRelease, heir->next().type);
+  heir->reach_release();
   ASSERT_TRUE(heir->claim());
   send_raw(heir->channel(), Type::kResumed, "");
   donor_->await_message<v1::Retired>(Type::kRetired);
@@ -270,11 +258,7 @@ TEST_F(RegionTest, AnHeirThatDiesWithItInItsHandsLeavesItToTheDonorAsItWas) {
   for (const bool prepared : {false, true}) {
     const auto before = open_files(donor_->pid());
     RawRegionHeir heir(*donor_);
-    ASSERT_FALSE(heir->await(Type::kCopyEnd).closed);
-    if (prepared) {
-      heir->send_copied();
-      ASSERT_FALSE(heir->await(Type::kPrepare).closed);
-    }
+    prepared ? heir->reach_prepare() : heir->reach_copy_end();
     heir->close_channel();
     heir->process().kill();
     EXPECT_EQ(v1::PEER_DIED, donor_->await_message<v1::Failed>(Type::kFailed).code());
@@ -320,8 +304,7 @@ class RegionHeirTest : public ::testing::Test {
   }
   std::string say(const std::string& line) {
     const int client = donor_->connection(0).client.get();
-    EXPECT_EQ(static_cast<ssize_t>(line.size() + 1),
-              ::send(client, (line + "\n").data(), line.size() + 1, MSG_NOSIGNAL));
+    send_all(client, line + "\n");
     const std::string answer = next_line(client);
     return answer.substr(0, answer.find('\n'));
   }

@@ -108,7 +108,7 @@ TEST_F(RingDonorTest, PutsThemThereForAnHeirThatAskedForIt) {
   RawHeir heir(donor_);
   v1::Hello hello = heir.hello();
   hello.set_ring_sessions(true);
-  send(heir.channel(), Type::kHello, hello);
+  heir.send_hello(hello);
   const Came came = first_round(heir);
   EXPECT_EQ(1U, came.rings);
   EXPECT_EQ(kSessions, came.in_frames + came.in_slots);

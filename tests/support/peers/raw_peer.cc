@@ -225,7 +225,10 @@ Frame RawHeir::await(Type type) {
   }
 }
 
-void RawHeir::send_hello() { send(*channel_, Type::kHello, hello()); }
+void RawHeir::send_hello(const v1::Hello& hello) {
+  send(*channel_, Type::kHello, hello);
+  greeted_ = true;
+}
 void RawHeir::send_copied() {
   v1::Copied copied;
   copied.set_round(1);
@@ -246,7 +249,7 @@ void must_be(Type type, const Frame& frame) {
 }  // namespace
 
 void RawHeir::reach_copy_end() {
-  send_hello();
+  if (!greeted_) send_hello();
   must_be(Type::kCopyEnd, await(Type::kCopyEnd));
 }
 void RawHeir::reach_prepare() {

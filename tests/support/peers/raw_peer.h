@@ -91,10 +91,12 @@ class RawHeir {
   Frame next();
   // Frames up to the one of this type; the heir acknowledges as it should.
   Frame await(protocol::Type type);
-  void send_hello();
+  void send_hello() { send_hello(hello()); }
+  void send_hello(const v1::Hello& hello);
   void send_copied();
   void send_prepared();
-  // All up to that frame of the donor; throws if another one comes.
+  // All up to that frame of the donor, Hello included if it was not said; throws if another one
+  // comes.
   void reach_copy_end();
   void reach_prepare();
   void reach_release();
@@ -104,6 +106,7 @@ class RawHeir {
  private:
   Process process_{wait_to_be_killed};
   std::optional<io::Channel> channel_;
+  bool greeted_ = false;
   std::uint64_t sessions_ = 0;
   std::optional<io::Deed> deed_;
 };
