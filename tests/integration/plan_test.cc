@@ -334,7 +334,8 @@ TEST_F(QuietPlanTest, WhatItSaidIsWhatHappens) {
 
 // The next supervisor ends what nobody waits for any more.
 TEST_F(QuietPlanTest, OneWhoseSupervisorIsKilledIsEndedByTheNext) {
-  EchoSwarm swarm({.port = supervisor_.port(), .residents = 100});
+  // As many as it takes for an heir that hangs in the middle of the copy.
+  EchoSwarm swarm({.port = supervisor_.port(), .residents = 600});
   ASSERT_TRUE(swarm.wait_until_each_answered_by("1", Deadline::in(30s)));
   const pid_t donor = supervisor_.service_pid();
   for (const char* misdeed : {"is-never-ready", "hangs-while-copying"}) {

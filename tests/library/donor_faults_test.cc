@@ -116,7 +116,8 @@ TEST_F(DonorFaultsTest, MissesItsBudgetRatherThanItsClients) {
   slow.tracked = false;
   int saves = 0;
   slow.save = [&saves](SessionId) {
-    // The first three are the snapshot; then the delta takes longer than the budget.
+    // The first three are the snapshot; then the delta takes longer than the budget: the time
+    // itself is the fault.
     if (++saves > 3) ::usleep(60'000);
     return std::string("1");
   };

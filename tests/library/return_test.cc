@@ -230,6 +230,7 @@ TEST_F(ReturnTest, AFrozenDonorComesBackOnceItIsDecided) {
   RawHeir heir(*service_, {.stall_us = 20'000'000, .budget_us = 20'000'000});
   heir.reach_prepare();
   cut(*service_);
+  // The time itself is what is tested: nobody comes in it.
   pollfd knock{door_.get(), POLLIN, 0};
   EXPECT_EQ(0, ::poll(&knock, 1, 200)) << "ten times the first interval";
   heir.send_prepared();

@@ -22,6 +22,10 @@ using nlohmann::json;
 
 // For services to drain, before all is ended at once.
 constexpr auto kDrainWithin = 3s;
+// A change of state, an exit, the end of a handoff is a line in the log, and that is the event to
+// ask again after. What changes without one, such as a count of sessions, is asked for after this
+// long.
+constexpr auto kUntold = 10ms;
 
 void append(std::vector<std::string>& to, const std::vector<std::string>& more) {
   to.insert(to.end(), more.begin(), more.end());
@@ -40,7 +44,8 @@ std::vector<UniqueFd> processes_with(const std::string& variable) {
 }
 
 // Null if nobody answers.
-json ask_services(const std::string& runtime, Deadline deadline) {
+json ask_services(const std::string& runtime) {
+  const Deadline deadline = Deadline::patience();
   Question question(runtime);
   for (;;) {
     if (auto services = question.services()) return std::move(*services);
@@ -62,7 +67,10 @@ void Supervisor::run(std::vector<std::string> arguments, Environment environment
   std::vector<std::string> command = options_.wrapper;
   append(command, {program("handoff"), "run"});
   append(command, arguments);
-  if (process_) log_of_the_dead_ = log();
+  if (process_) {
+    if (process_->running()) throw std::logic_error("the supervisor runs already");
+    dead_.push_back(std::move(process_));
+  }
   process_ = std::make_unique<Process>(command, all);
 }
 
@@ -86,7 +94,7 @@ void Supervisor::wait_until_running() const {
   const Deadline deadline = Deadline::patience();
   while (process_->running()) {
     const std::size_t said = process_->written();
-    const json services = ask_services(runtime(), deadline);
+    const json services = ask_services(runtime());
     const auto runs = [](const json& service) { return service.value("state", "") == "running"; };
     if (!services.empty() && std::all_of(services.begin(), services.end(), runs)) return;
     if (!process_->wait_for_more(said, deadline) && deadline.passed()) break;
@@ -159,7 +167,9 @@ Environment Supervisor::environment() const {
 }
 
 std::string Supervisor::log() const {
-  return log_of_the_dead_ + (process_ ? process_->out() + process_->err() : "");
+  std::string out;
+  for (const auto& process : dead_) out += process->out() + process->err();
+  return process_ ? out + process_->out() + process_->err() : out;
 }
 
 // ---- commands
@@ -238,23 +248,23 @@ std::vector<json> Supervisor::history(const std::string& event) const {
 // ----------------------------------------------------------------------------------
 
 json Supervisor::status(const std::string& service) const {
-  const json services = ask_services(runtime(), Deadline::patience());
+  const json services = ask_services(runtime());
   for (const json& one : services) {
     if (service.empty() || one.value("name", "") == service) return one;
   }
   return {};
 }
 
-// There is no event for a count of sessions that changes: the answer to one question is the time
-// for the next.
 json Supervisor::wait_for_status(const std::function<bool(const json&)>& so,
                                  const std::string& service, Deadline deadline) const {
   for (;;) {
+    const std::size_t said = process_->written();
     json now = status(service);
     if (!now.is_null() && so(now)) return now;
-    if (deadline.passed()) {
+    if (deadline.passed() || !process_->running()) {
       throw std::runtime_error("it has never become so: " + now.dump(2) + "\n" + log());
     }
+    process_->wait_for_more(said, Deadline::in(kUntold));
   }
 }
 
@@ -263,11 +273,14 @@ void Supervisor::wait_for_state(const std::string& state, const std::string& ser
 }
 
 bool Supervisor::eventually(const std::function<bool()>& so, Deadline deadline) const {
-  while (!so()) {
-    if (deadline.passed()) return false;
-    ask_services(runtime(), deadline);
+  for (;;) {
+    const std::size_t said = process_->written();
+    if (so()) return true;
+    if (deadline.passed() || !process_->running()) return false;
+    ask_services(runtime());
+    if (so()) return true;
+    process_->wait_for_more(said, Deadline::in(kUntold));
   }
-  return true;
 }
 
 void Supervisor::settle() const {

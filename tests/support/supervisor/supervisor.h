@@ -36,7 +36,7 @@ class Supervisor {
     std::vector<std::string> wrapper = {};
   };
   Supervisor() = default;  // nothing runs yet
-  explicit Supervisor(Options options) { start(std::move(options)); }
+  explicit Supervisor(Options options) : Supervisor() { start(std::move(options)); }
   ~Supervisor();
   Supervisor(const Supervisor&) = delete;
   Supervisor& operator=(const Supervisor&) = delete;
@@ -78,18 +78,18 @@ class Supervisor {
 
   // The service's object in the status, of the first if none is named; null if there is none (yet).
   nlohmann::json status(const std::string& service = "") const;
-  // Waits until it is so, and returns it; throws with it if it never is so.
+  // Waits until it is so, and returns it; throws with it if it never is so, or the supervisor ends.
   nlohmann::json wait_for_status(const std::function<bool(const nlohmann::json&)>& so,
                                  const std::string& service = "",
                                  Deadline deadline = Deadline::patience()) const;
   void wait_for_state(const std::string& state, const std::string& service = "") const;
-  // For what is no part of the status. It is asked again each time that the supervisor has answered
-  // a question for the status, and its services one of the supervisor's: whatever had come to any
-  // of them before has been seen to. False at the deadline.
+  // For what is no part of the status. It is asked again when the supervisor has answered a
+  // question for the status, and its services one of the supervisor's: whatever had come to any of
+  // them before has been seen to. False at the deadline, or if the supervisor has ended.
   bool eventually(const std::function<bool()>& so, Deadline deadline = Deadline::patience()) const;
   // Waits until it says so.
   bool says(std::string_view text) const { return process_->wait_for_output(text); }
-  std::string log() const;  // all that it and its predecessors have said
+  std::string log() const;  // all that it and its predecessors have said, and their services
 
   // Until the donors of earlier upgrades have gone: an upgrade is over before its donor has exited,
   // and a donor that has retired gives way to everybody else.
@@ -120,7 +120,7 @@ class Supervisor {
   Options options_;
   Environment environment_;  // of the last run()
   std::unique_ptr<Process> process_;
-  std::string log_of_the_dead_;
+  std::vector<std::unique_ptr<Process>> dead_;  // their services still write to their files
 };
 
 }  // namespace handoff::test
