@@ -31,7 +31,7 @@ class AskSocket {
  public:
   explicit AskSocket(std::string path);
 
-  // Who has come since the last call; waits at most that long for the first.
+  // Processes that have come since the last call. Waits at most that long for the first.
   std::vector<Asked> poll(int timeout_ms);
   // Orders for HANDOFF_FAILPOINT: ask at each of the first times that a process passes the point.
   std::string orders(const std::string& point) const;

@@ -15,10 +15,10 @@ using nlohmann::json;
 namespace {
 
 constexpr int kAttempts = 5;
-// To read what has come meanwhile, and to leave if that says so. Who stays says nothing: no event
-// tells that it has read all.
+// For a process to read what has come meanwhile, and to leave if that says so. No event tells that
+// one which stays has read all.
 constexpr auto kWakingTakes = 500ms;
-// For what is only just being closed.
+// For fds that are only just being closed.
 constexpr auto kClosingTakes = 5s;
 
 std::string release_of(const json& service) {
@@ -37,8 +37,8 @@ void Examination::examine() {
 
 void Examination::go_on() {
   if (owner_ != 0) upgrade_once_more();
-  // Where the order was to stop there is no last answer to wait for, but an end: who has come
-  // meanwhile is served by a process that was started anew, or cut off.
+  // Where the order was to stop, an end is waited for instead of a last answer. A client that has
+  // come meanwhile is served by a process that was started anew, or cut off.
   if (owner_ != 0) finish_traffic();
   if (stage_.supervisor_lives()) finish_supervisor();
   if (owner_ == 0) finish_traffic();
@@ -86,7 +86,7 @@ void Examination::await_owner() {
                   " processes are left, the service is " + stage_.status().value("state", "?")};
   }
   outcome_ = std::string(name(owner())) + ", exit " + std::to_string(struck_.status);
-  // Who was cut off has to find out, to be counted.
+  // A client that was cut off must find out, to be counted.
   stage_.traffic->invite_visitors(false);
   stage_.traffic->wake();
   stage_.traffic->ask_again();
@@ -95,8 +95,8 @@ void Examination::await_owner() {
   }
 }
 
-// The next supervisor must find what the one before has left: the same process, the same
-// generation. If nobody is left it starts the service anew, on a listener of its own.
+// The next supervisor must find the process and the generation that the one before has left. If
+// nobody is left it starts the service anew, on a listener of its own.
 void Examination::take_up_again() {
   const pid_t pid = owner_;
   const long generation = pid == 0 ? 0 : generation_of(pid);
@@ -115,7 +115,7 @@ void Examination::take_up_again() {
   examine_history();
 }
 
-// It must tell how the upgrade has ended that its predecessor had begun.
+// The next supervisor must tell how the upgrade ended that its predecessor had begun.
 void Examination::examine_history() {
   std::string result;
   std::string text;
@@ -156,7 +156,7 @@ void Examination::examine_sessions() {
 // A donor that goes on has what it had; an heir is compared with its successor.
 void Examination::examine_files() {
   if (owner_ != stage_.donor || stage_.traffic->cut() > 0) return;
-  // To the next supervisor it has another control socket than to the one before.
+  // Its control socket to the next supervisor is another one.
   const bool another = has_supervisor(stage_.cell.victim) && stage_.cell.blow == Blow::kKill;
   const std::string replaced = " -socket:[";
   std::string difference;

@@ -1,6 +1,6 @@
 // What a cell is played on: a supervisor, a service and its clients, and an upgrade as far as the
-// point at which the blow is to fall. Whoever waits for anything in a cell waits here: the clients
-// go on meanwhile, and processes that come to a point are heard.
+// point at which the blow is to fall. All waiting of a cell is done here, so that its clients go on
+// and processes that come to a point are heard.
 #pragma once
 
 #include <chrono>
@@ -50,14 +50,14 @@ class Stage {
     }
     return true;
   }
-  // The same, and a Problem if it never is so.
+  // Like go_on_until(), but throws a Problem if it never is so.
   template <class Condition>
   void require(const Condition& condition, const std::string& what) {
     if (!wait_until(condition, kPatience)) throw Problem{what};
   }
   // The service's object; {} if nobody answers any more.
   nlohmann::json status();
-  // The same, once it says that the service runs; a Problem if it does not, or the supervisor ends.
+  // The object once the service runs. Throws a Problem if it never does, or the supervisor ends.
   nlohmann::json wait_for_service(const std::string& who);
   bool supervisor_lives() { return supervision.process().running(); }
 

@@ -17,7 +17,7 @@ using nlohmann::json;
 constexpr auto kSlowFor = 100ms;  // well below the freeze budget of Supervision
 // Longer than what donor, heir and supervisor wait for each other with Supervision's timers.
 constexpr auto kStopFor = 4500ms;
-// Who hangs without a supervisor hangs on: nobody finds it out.
+// A process that hangs without a supervisor hangs on, for nobody finds it out.
 constexpr auto kOrphansHangFor = 1500ms;
 
 class Strike {

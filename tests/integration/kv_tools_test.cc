@@ -15,7 +15,7 @@ class KvToolsTest : public ::testing::TestWithParam<int> {
  protected:
   void SetUp() override {
     ASSERT_TRUE(wait_for_file(path_)) << server_.err();
-    // It is bound, and listens a moment later: until then a connection is refused.
+    // The program listens a moment after it binds, and refuses connections until then.
     while (!connect_unix(path_, SOCK_STREAM).valid())
       ASSERT_TRUE(server_.running()) << server_.err();
   }

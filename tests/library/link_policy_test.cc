@@ -182,7 +182,7 @@ TEST_F(LinkTest, SharesMoveThereAndBackAndNewConnectionsGoByTheSameShare) {
   }
   EXPECT_EQ(100U - share_of(2, 100, 500), count_at_two(clients, 2));
 
-  // It is not well: all of them go back.
+  // The heir is not well: all of them go back.
   settle(0, 300);
   EXPECT_EQ(0U, count_at_two(older, 5));
   EXPECT_EQ(0U, count_at_two(clients, 3));

@@ -41,7 +41,7 @@ int run_told() {
                 {.kind = kind});
   };
   listen("final", [] { return std::make_unique<ToldAndFinal>(); });
-  // That there is something to tell can't be seen from the type that it gives.
+  // The type that it gives does not show that there is something to tell.
   listen("base", [] { return std::unique_ptr<uv::Stream>(new Told); });
   listen("private", [] { return std::make_unique<ToldInPrivate>(); });
   host.start();

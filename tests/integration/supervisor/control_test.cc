@@ -29,7 +29,7 @@ class ControlTest : public SupervisorTest {
   // What comes back for these bytes, until it is closed.
   std::string say(const std::string& bytes) {
     const UniqueFd fd = connect();
-    // It may be closed before it has taken all.
+    // The supervisor may close it before it has taken all.
     (void)!::send(fd.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
     return read_to_end(fd.get());
   }

@@ -66,8 +66,8 @@ TEST_F(WatchTest, ALinkerThatTakesItsTimeIsWaitedFor) {
     ASSERT_GE(file, 0);
     const std::size_t half = text.size() / 2;
     ASSERT_EQ(::write(file, text.data(), half), static_cast<ssize_t>(half));
-    // It is open for writing: however long it rests, it is not run. The time itself is what is
-    // tested: many times that of --settle.
+    // A file that is open for writing is not run, however long it rests. The time itself is what
+    // is tested: many times that of --settle.
     EXPECT_FALSE(supervisor.process().wait_for_output("has been rebuilt", Deadline::in(400ms)));
     EXPECT_EQ(supervisor.status().at("release"), "1.0");
     ASSERT_EQ(::write(file, text.data() + half, text.size() - half),

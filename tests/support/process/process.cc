@@ -207,7 +207,7 @@ std::string Process::out() const { return text_of(out_); }
 std::string Process::err() const { return text_of(err_); }
 std::size_t Process::written() const { return size_of(out_) + size_of(err_); }
 
-// It is watched before it is read, and its end is noticed before: nothing is missed.
+// Nothing is missed: the watch is set before the output is read, and an end is noticed before that.
 bool Process::wait_output(const std::function<bool()>& so, Deadline deadline) {
   const UniqueFd changes = watch(out_, err_);
   for (;;) {

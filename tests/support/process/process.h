@@ -1,8 +1,8 @@
 // A child process: known by its pidfd, its output read while it runs.
 //
-// Output goes into two files without a name. So a talkative child never blocks, what it has written
-// is there at once, its own children keep a place to write to when it is gone, and no thread of the
-// test reads: a test may fork. inotify(7) tells of every write to whoever waits for a text.
+// Output goes into two files without a name. A talkative child never blocks, and its own children
+// keep a place to write to when it is gone. No thread of the test reads, so that a test may fork.
+// inotify(7) tells of every write to whoever waits for a text.
 #pragma once
 
 #include <sys/types.h>
@@ -55,7 +55,7 @@ class Process {
   bool wait_stopped() const;
   // Waits for its end; throws if that does not come.
   ExitStatus wait();
-  // The same, with all of its output.
+  // Like wait(), with all of its output.
   Outcome finish();
   // nullopt if it still runs at the deadline.
   std::optional<ExitStatus> wait(Deadline deadline);

@@ -22,9 +22,9 @@ using nlohmann::json;
 
 // For services to drain, before all is ended at once.
 constexpr auto kDrainWithin = 3s;
-// A change of state, an exit, the end of a handoff is a line in the log, and that is the event to
-// ask again after. What changes without one, such as a count of sessions, is asked for after this
-// long.
+// The log is the event to ask again after: each change of state, exit and end of a handoff is a
+// line there. Some things change without a line, such as a count of sessions. They are asked for
+// again after this long.
 constexpr auto kUntold = 10ms;
 
 void append(std::vector<std::string>& to, const std::vector<std::string>& more) {

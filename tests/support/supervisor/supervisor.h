@@ -57,7 +57,7 @@ class Supervisor {
 
   // What a command of the operator came to.
   struct Outcome : handoff::test::Outcome {
-    // Its output, a line each, where that is JSON.
+    // The lines of its output that are JSON.
     std::vector<nlohmann::json> events() const;
     // The last event, {"event":"done",...}; null if there is none.
     nlohmann::json done() const;
@@ -83,9 +83,9 @@ class Supervisor {
                                  const std::string& service = "",
                                  Deadline deadline = Deadline::patience()) const;
   void wait_for_state(const std::string& state, const std::string& service = "") const;
-  // For what is no part of the status. It is asked again when the supervisor has answered a
-  // question for the status, and its services one of the supervisor's: whatever had come to any of
-  // them before has been seen to. False at the deadline, or if the supervisor has ended.
+  // For what is no part of the status. The condition is asked again after the supervisor has
+  // answered a question for the status, and its services one of the supervisor's: both have then
+  // seen to what had come before. False at the deadline, or if the supervisor has ended.
   bool eventually(const std::function<bool()>& so, Deadline deadline = Deadline::patience()) const;
   // Waits until it says so.
   bool says(std::string_view text) const { return process_->wait_for_output(text); }

@@ -32,7 +32,7 @@ TEST(FakeServiceTest, RefusesValuesThatAnOptionCanNotHave) {
   EXPECT_EQ(refusal({"--donor"}), "fake_service: --donor lacks its value\n");
 }
 
-// It is refused by its surroundings, after its options: nobody supervises it.
+// With options that it knows it fails later, for want of a supervisor.
 TEST(FakeServiceTest, TakesThoseThatItKnows) {
   EXPECT_EQ(run({program("fake_service"), "--heir", "exit=3", "--ignore", "stop"}).status, 97);
 }
