@@ -9,7 +9,7 @@
 #include <cstring>
 #include <stdexcept>
 
-#include "scratch.h"
+#include "support/process/files.h"
 
 namespace handoff::supervisor {
 namespace {
@@ -50,7 +50,7 @@ class ControlServerTest : public testing::Test {
     }
   }
 
-  test::Scratch scratch;
+  test::TempDir scratch;
   sockaddr_un address{};
   uv_loop_t loop;
 };

@@ -9,9 +9,10 @@
 #include <filesystem>
 #include <fstream>
 
+#include "in_child.h"
 #include "io/adoption.h"
 #include "io/digest.h"
-#include "scratch.h"
+#include "support/process/files.h"
 #include "tar.h"
 
 namespace handoff::supervisor {
@@ -49,7 +50,7 @@ class ReleaseSourceTest : public testing::Test {
   }
   using Names = std::vector<std::string>;
 
-  test::Scratch scratch;
+  test::TempDir scratch;
   std::string releases = scratch / "releases";
 };
 

@@ -13,7 +13,8 @@
 #include <fstream>
 
 #include "core/bundle_path.h"
-#include "scratch.h"
+#include "in_child.h"
+#include "support/process/files.h"
 
 namespace handoff::supervisor {
 namespace {
@@ -71,7 +72,7 @@ class ReleasesDirTest : public testing::Test {
     return out;
   }
 
-  test::Scratch scratch;
+  test::TempDir scratch;
   std::string releases = scratch / "releases";
 };
 

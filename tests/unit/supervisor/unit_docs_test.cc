@@ -5,7 +5,7 @@
 #include <sstream>
 
 #include "core/time.h"
-#include "scratch.h"
+#include "support/process/files.h"
 
 namespace handoff::supervisor {
 namespace {
