@@ -1,0 +1,56 @@
+"""The unit of docs/operations.md in a container, with the example `echo` as its service."""
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from container import Container
+from machines import SystemTest
+
+OPERATIONS = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
+ECHO_1 = "/opt/handoff/handoff-echo-1"
+ECHO_2 = "/opt/handoff/handoff-echo-2"
+CONFIG = f"""\
+[service.echo]
+command = ["{ECHO_1}"]
+listen = {{ public = "tcp:127.0.0.1:7000" }}
+"""
+CONFIG_PATH = "/etc/handoff/handoff.toml"
+
+
+def documented_unit() -> tuple[str, str]:
+    """The path and the text of the documented unit, so that what is documented is what is tested."""
+    section = OPERATIONS.read_text().split("\n## Under systemd\n", 1)[1]
+    unit = re.search(r"```ini\n# (/\S+)\n(.*?)```", section, re.DOTALL)
+    assert unit, f"{OPERATIONS} has no unit under 'Under systemd'"
+    return unit[1], unit[2]
+
+
+class UnitTest(SystemTest):
+    def unit(self, **options: Any) -> Container:
+        """A container that runs and has the unit and its configuration; the unit is not started."""
+        container = self.container(**options)
+        path, text = documented_unit()
+        container.put(path, text)
+        container.put(CONFIG_PATH, CONFIG)
+        container.start()
+        return container
+
+    def started(self, **options: Any) -> Container:
+        container = self.unit(**options)
+        container.systemctl("start", "handoff")
+        return container
+
+
+def echo_status(container: Container, user: str | None = None) -> dict[str, Any]:
+    """What `handoff status --json` says of the service."""
+    services: list[dict[str, Any]] = json.loads(container.must("handoff status echo --json", user=user))["services"]
+    assert len(services) == 1, services
+    return services[0]
+
+
+def upgrade(container: Container, program: str, user: str | None = None) -> dict[str, Any]:
+    """Upgrades the service; returns the last word of `handoff upgrade --json`."""
+    told = container.must(["handoff", "upgrade", "echo", program, "--json"], user=user)
+    done: dict[str, Any] = json.loads(told.splitlines()[-1])
+    return done

@@ -1,0 +1,155 @@
+"""`handoff` under systemd, by the unit of docs/operations.md."""
+import signal
+
+import echo
+from handoff_unit import CONFIG, CONFIG_PATH, ECHO_2, UnitTest, echo_status, upgrade
+
+
+class UnitUnderSystemdTest(UnitTest):
+    def test_it_has_started_when_its_services_serve(self) -> None:
+        container = self.unit()
+        container.systemctl("start", "handoff")
+        # No waiting: systemctl has returned, so READY=1 was said.
+        status = echo_status(container)
+        self.assertEqual((status["state"], status["release"], status["generation"]), ("running", "1.0", 1))
+        client = echo.Client(container)
+        self.assertEqual(client.say("hello"), "1")
+        client.close()
+        self.assertEqual(container.show("handoff", "ActiveState"), "active")
+        journal = container.journal("handoff")
+        self.assertIn("echo: public listens on tcp:127.0.0.1:7000", journal)
+        self.assertRegex(journal, r"echo: running: generation 1, release 1\.0, pid \d+")
+
+    def test_an_upgrade_loses_no_client(self) -> None:
+        container = self.started()
+        swarm = echo.Swarm(container, 50)
+        self.addCleanup(swarm.stop)
+        swarm.wait_for_turns(3)
+        done = upgrade(container, ECHO_2)
+        swarm.wait_for_turns(3)
+        self.assertEqual(swarm.stop(), {"2"})
+        self.assertEqual((done["result"], done["sessions"]["moved"], done["sessions"]["lost"]), ("done", 50, 0))
+        status = echo_status(container)
+        self.assertEqual((status["release"], status["generation"]), ("2.0", 2))
+        container.wait_for_line(r"echo: .*release 2\.0", unit="handoff")
+
+    def test_reload_reads_the_configuration_again(self) -> None:
+        container = self.started()
+        client = echo.Client(container)
+        client.say("before")
+        container.put(CONFIG_PATH, CONFIG + 'drain = "1m"\n')
+        container.systemctl("reload", "handoff")
+        container.wait_for_line(r"echo: drain: 30\.0 s -> 1 min 00 s", unit="handoff")
+        self.assertEqual(client.say("after"), "1")
+        client.close()
+
+        container.put(CONFIG_PATH, CONFIG + 'drian = "1m"\n')
+        self.assertNotEqual(container.run("systemctl reload handoff").status, 0)
+        self.assertEqual(container.show("handoff", "ActiveState"), "active")
+        self.assertEqual(echo_status(container)["state"], "running")
+
+    def test_stop_waits_until_clients_have_their_answers(self) -> None:
+        container = self.started()
+        # 400 kB of answers: more than the kernel has room for, less than a service keeps before it stops reading (1 MiB).
+        container.must(["sysctl", "--quiet", "--write", "net.ipv4.tcp_wmem=4096 16384 65536"])
+        client = echo.Client(container, receive_buffer=4096)
+        questions = [f"{i} ".ljust(2000, ".") for i in range(200)]
+        client.send_only("\n".join(questions))
+        # Meanwhile the service's loop has turned often enough to have read them all.
+        other = echo.Client(container)
+        for _ in range(50):
+            other.say("hello")
+        container.systemctl("stop", "--no-block", "handoff")
+        self.assertTrue(other.ended(), "a client that has its answers is not let go")
+        container.wait_for_line("echo: stopping", unit="handoff")
+        self.assertEqual(container.show("handoff", "ActiveState"), "deactivating", "it did not wait")
+        for question in questions:
+            client.hear(question)
+        self.assertTrue(client.ended())
+        client.close()
+        other.close()
+        container.wait_for_property("handoff", "ActiveState", "inactive")
+        self.assertEqual(container.show("handoff", "Result"), "success")
+        self.assertEqual(container.run(["pgrep", "-x", "handoff-echo-1"]).out, "")
+
+    def test_a_killed_supervisor_comes_back_and_its_services_did_not_notice(self) -> None:
+        container = self.started()
+        swarm = echo.Swarm(container, 20)
+        self.addCleanup(swarm.stop)
+        swarm.wait_for_turns(3)
+        before = echo_status(container)
+        supervisor = container.show("handoff", "MainPID")
+        container.systemctl("kill", "--kill-whom=main", "--signal=KILL", "handoff")
+        swarm.wait_for_turns(3)
+        container.wait_for_line(r"echo: generation 1 \(pid \d+\) is back", unit="handoff")
+        container.wait_for_property("handoff", "SubState", "running")
+        self.assertNotEqual(container.show("handoff", "MainPID"), supervisor)
+        after = echo_status(container)
+        for same in ("pid", "generation", "digest", "release"):
+            self.assertEqual(after[same], before[same], same)
+        self.assertEqual(upgrade(container, ECHO_2)["sessions"]["moved"], 20)
+        swarm.wait_for_turns(3)
+        self.assertEqual(swarm.stop(), {"2"})
+
+    def test_connections_wait_in_the_fd_store_when_all_are_killed(self) -> None:
+        container = self.started()
+        self.assertEqual(container.show("handoff", "NFileDescriptorStore"), "1")
+        # Both at once, and nothing of them runs while the client connects: the restart is held up.
+        container.put("/etc/systemd/system/handoff.service.d/wait.conf", "[Service]\nExecStartPre=cat /run/gate\n")
+        container.must("mkfifo /run/gate && systemctl daemon-reload")
+        container.must(["systemctl", "kill", "--kill-whom=all", "--signal=KILL", "handoff"])
+        container.wait_for_property("handoff", "SubState", "start-pre")
+        self.assertEqual(container.run(["pgrep", "-x", "handoff|handoff-echo-1"]).out, "")
+        client = echo.Client(container)
+        client.send_only("into the queue")
+        container.must("echo open >/run/gate")
+        self.assertEqual(client.hear("into the queue"), "1")
+        client.close()
+        container.wait_for_property("handoff", "SubState", "running")
+        self.assertEqual(container.show("handoff", "NFileDescriptorStore"), "1")
+
+    def test_after_a_reboot_the_configuration_counts(self) -> None:
+        container = self.started()
+        container.systemctl("enable", "handoff")
+        upgrade(container, ECHO_2)
+        self.assertEqual(echo_status(container)["release"], "2.0")
+        container.reboot()
+        container.wait_for_property("handoff", "ActiveState", "active")
+        self.assertEqual(echo_status(container)["release"], "1.0")
+        client = echo.Client(container)
+        self.assertEqual(client.say("hello"), "1")
+        client.close()
+        history = container.must("handoff history")
+        self.assertRegex(history, r"echo +upgrade .*1\.0 .*2\.0 ", "the history was lost")
+
+
+class UnitWithoutPtraceTest(UnitTest):
+    """A container whose bounding set lacks CAP_SYS_PTRACE: as good as all that a container engine runs."""
+
+    def test_it_starts_upgrades_and_survives_its_supervisor(self) -> None:
+        container = self.started(without_capabilities=["CAP_SYS_PTRACE"])
+        bounds = container.must("grep CapBnd /proc/$(systemctl show --value -p MainPID handoff)/status").split()[1]
+        self.assertEqual(int(bounds, 16) >> 19 & 1, 0, "the supervisor has CAP_SYS_PTRACE")
+        swarm = echo.Swarm(container, 20)
+        self.addCleanup(swarm.stop)
+        swarm.wait_for_turns(3)
+        self.assertEqual(upgrade(container, ECHO_2)["sessions"]["moved"], 20)
+        swarm.wait_for_turns(3)
+        container.systemctl("kill", "--kill-whom=main", f"--signal={signal.SIGKILL:d}", "handoff")
+        container.wait_for_line(r"echo: generation 2 \(pid \d+\) is back", unit="handoff")
+        swarm.wait_for_turns(3)
+        self.assertEqual(swarm.stop(), {"2"})
+
+
+class UnitOnReadOnlyRootTest(UnitTest):
+    def test_it_starts_and_upgrades_with_its_state_in_memory(self) -> None:
+        container = self.started(read_only=True)
+        self.assertNotEqual(container.run("touch /etc/x").status, 0, "the root can be written to")
+        self.assertEqual(container.must("stat -f -c %T /var/lib/handoff"), "tmpfs\n")
+        swarm = echo.Swarm(container, 20)
+        self.addCleanup(swarm.stop)
+        swarm.wait_for_turns(3)
+        self.assertEqual(upgrade(container, ECHO_2)["sessions"]["moved"], 20)
+        swarm.wait_for_turns(3)
+        self.assertEqual(swarm.stop(), {"2"})
+        self.assertRegex(container.must("handoff history"), r"echo +upgrade ")
