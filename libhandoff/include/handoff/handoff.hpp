@@ -323,6 +323,7 @@ class Service {
   };
   std::vector<StateStep> state_steps() const {
     std::vector<StateStep> out;
+    out.reserve(steps_.size());
     for (const auto& step : steps_) out.push_back(step->declared);
     return out;
   }
