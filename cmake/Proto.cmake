@@ -2,7 +2,7 @@
 # (The shared object reads and writes the same messages with protozero.)
 find_package(Protobuf REQUIRED)
 set(proto ${PROJECT_SOURCE_DIR}/libhandoff/protocol/handoff.proto)
-set(out ${CMAKE_BINARY_DIR}/generated)
+set(out ${PROJECT_BINARY_DIR}/generated)
 file(MAKE_DIRECTORY ${out})
 add_custom_command(
   OUTPUT ${out}/handoff.pb.cc ${out}/handoff.pb.h

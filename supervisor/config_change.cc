@@ -42,8 +42,8 @@ const char* when_name(When when) {
 
 class Comparison {
  public:
-  Comparison(const ServiceConfig& now, const ServiceConfig& wanted, bool idle)
-      : now_(now), wanted_(wanted), idle_(idle) {
+  Comparison(const ServiceConfig& now, const ServiceConfig& wanted, bool idle, bool never_opened)
+      : now_(now), wanted_(wanted), idle_(idle), never_opened_(never_opened) {
     out_.config = wanted;
   }
 
@@ -62,6 +62,10 @@ class Comparison {
 
   void command() {
     if (now_.command == wanted_.command) return;
+    if (never_opened_) {
+      add("command", When::kNextStart, words(wanted_.command) + " when it is tried again");
+      return;
+    }
     add("command", When::kNextUpgrade,
         words(wanted_.command) + " at the next `handoff upgrade " + now_.name + "`");
   }
@@ -153,13 +157,15 @@ class Comparison {
   const ServiceConfig& now_;
   const ServiceConfig& wanted_;
   bool idle_;
+  bool never_opened_;
   ConfigOutcome out_;
 };
 
 }  // namespace
 
-ConfigOutcome change_config(const ServiceConfig& now, const ServiceConfig& wanted, bool idle) {
-  return Comparison(now, wanted, idle).all();
+ConfigOutcome change_config(const ServiceConfig& now, const ServiceConfig& wanted, bool idle,
+                            bool never_opened) {
+  return Comparison(now, wanted, idle, never_opened).all();
 }
 
 json changes_json(const std::vector<ConfigChange>& changes) {

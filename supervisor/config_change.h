@@ -29,8 +29,10 @@ struct ConfigOutcome {
   ServiceConfig config;  // what holds from now on
   std::vector<ConfigChange> changes;
 };
-// idle: no process of it is alive, so that nobody uses its listeners.
-ConfigOutcome change_config(const ServiceConfig& now, const ServiceConfig& wanted, bool idle);
+// idle: no process of it is alive, so that nobody uses its listeners. never_opened: its command
+// could not be opened yet, so that nothing is kept of it.
+ConfigOutcome change_config(const ServiceConfig& now, const ServiceConfig& wanted, bool idle,
+                            bool never_opened = false);
 
 // {"changed":[{"service","key","when","message"}],"unchanged":[{"service","key","message"}]}.
 nlohmann::json changes_json(const std::vector<ConfigChange>& changes);

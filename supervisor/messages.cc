@@ -1,14 +1,8 @@
 #include "messages.h"
 
-#include <algorithm>
-
 namespace handoff::supervisor {
 
 using nlohmann::json;
-
-namespace {
-constexpr std::uint64_t kLongestUs = 24ULL * 3600 * 1000000;
-}
 
 json party_json(const Party& party) {
   if (party.generation == 0) return nullptr;
@@ -75,21 +69,6 @@ json refusal_json(const std::string& service, const std::string& code, const std
           {"result", "failed"},
           {"service", service},
           {"error", {{"code", code}, {"message", message}}}};
-}
-
-Timeouts timeouts_from(const json& request, Timeouts base) {
-  const auto take = [&request](const char* name, Duration& into) {
-    if (!request.contains(name)) return;
-    // get_ref() converts nothing: what is negative or a fraction is refused.
-    const auto asked = request.at(name).get_ref<const json::number_unsigned_t&>();
-    into = std::chrono::microseconds(std::min<std::uint64_t>(asked, kLongestUs));
-  };
-  take("start_timeout_us", base.start);
-  take("freeze_budget_us", base.freeze_budget);
-  take("stall_timeout_us", base.stall);
-  take("drain_us", base.drain);
-  take("probation_us", base.probation);
-  return base;
 }
 
 }  // namespace handoff::supervisor

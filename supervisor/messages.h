@@ -27,7 +27,4 @@ nlohmann::json report_json(const std::string& service, const Report& report, con
 nlohmann::json refusal_json(const std::string& service, const std::string& code,
                             const std::string& message);
 
-// The deadlines of a request, over those of the service; throws nlohmann's type_error.
-Timeouts timeouts_from(const nlohmann::json& request, Timeouts base);
-
 }  // namespace handoff::supervisor

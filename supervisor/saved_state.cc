@@ -59,6 +59,8 @@ const char* name_of(Probation::Origin origin) {
   switch (origin) {
     case Probation::Origin::kNew:
       return "new";
+    case Probation::Origin::kFirst:
+      return "first";
     case Probation::Origin::kSame:
       return "same";
     case Probation::Origin::kBack:
@@ -68,8 +70,8 @@ const char* name_of(Probation::Origin origin) {
 }
 
 Probation::Origin origin_from(const json& in) {
-  for (const auto origin :
-       {Probation::Origin::kNew, Probation::Origin::kSame, Probation::Origin::kBack}) {
+  for (const auto origin : {Probation::Origin::kNew, Probation::Origin::kFirst,
+                            Probation::Origin::kSame, Probation::Origin::kBack}) {
     if (in.get<std::string>() == name_of(origin)) return origin;
   }
   throw json::other_error::create(501, "no such origin: " + in.dump(), nullptr);
@@ -156,6 +158,9 @@ Result<SavedState> parse_state(const std::string& text, const std::string& file)
   try {
     const json in = json::parse(text);
     const int format = in.at("format").get<int>();
+    if (format < SavedState::kOldestFormat) {
+      return fail(-EPROTO, file + " is of format " + std::to_string(format) + ", which none has");
+    }
     if (format > SavedState::kFormat) {
       return fail(-EPROTO, file + " is of format " + std::to_string(format) +
                                ", written by a newer supervisor; this one reads formats up to " +

@@ -46,6 +46,7 @@ struct SavedService {
 struct SavedState {
   // Of this file. A supervisor reads those up to its own; a newer one's it refuses.
   static constexpr int kFormat = 1;
+  static constexpr int kOldestFormat = 1;  // that this program reads
 
   std::string boot;  // the host's boot id: pids of another boot mean nothing
   std::vector<SavedService> services;

@@ -60,6 +60,7 @@ std::vector<const Line*> History::last(const std::string& room, std::size_t n) c
 
 std::vector<std::string> History::rooms() const {
   std::vector<std::string> names;
+  names.reserve(rooms_.size());
   for (const auto& [name, lines] : rooms_) names.push_back(name);
   return names;
 }

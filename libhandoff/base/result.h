@@ -16,13 +16,19 @@ struct Error {
   // "WHAT: No such file or directory", from an errno value.
   static Error from_errno(int error, std::string what) {
     what += ": ";
-    what += std::strerror(error);  // NOLINT(concurrency-mt-unsafe): glibc's is thread-safe
+    what += std::strerror(error);  // glibc's is thread-safe
     return {-error, std::move(what)};
   }
 };
 
+// As tl::expected, and the compiler complains about one that nobody looks at.
 template <class T>
-using Result = tl::expected<T, Error>;
+class [[nodiscard]] Result : public tl::expected<T, Error> {
+ public:
+  using tl::expected<T, Error>::expected;
+  using tl::expected<T, Error>::operator=;
+  Result(tl::expected<T, Error> other) : tl::expected<T, Error>(std::move(other)) {}  // of map()
+};
 
 using Failure = tl::unexpected<Error>;
 

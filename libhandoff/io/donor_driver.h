@@ -68,6 +68,7 @@ class DonorDriver {
   void begin_delta();
   // Of all lanes and channels.
   std::uint64_t sessions() const { return registry_.sessions.size() + lanes_.sessions(); }
+  // NOLINTNEXTLINE(bugprone-unchecked-optional-access): asked of a donor that copies
   std::uint64_t at_heir() const { return copier_->at_heir() + lanes_.at_heir(); }
   void send_release();
   void send_abort();

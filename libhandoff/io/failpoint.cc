@@ -129,7 +129,7 @@ struct Plan {
   }
 
   Plan() {
-    const char* text = ::secure_getenv("HANDOFF_FAILPOINT");  // NOLINT(concurrency-mt-unsafe)
+    const char* text = ::secure_getenv("HANDOFF_FAILPOINT");
     std::string_view rest = text != nullptr ? text : "";
     while (!rest.empty()) {
       const std::size_t comma = rest.find(',');

@@ -48,7 +48,6 @@ inline constexpr std::string_view kSteps[] = {
 
 class Step {
  public:
-  // NOLINTNEXTLINE(google-explicit-constructor): hit("donor.freeze.before")
   consteval Step(const char* name) : name_(name) {
     bool known = false;
     for (const std::string_view step : kSteps) known = known || step == name_;

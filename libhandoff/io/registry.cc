@@ -32,6 +32,7 @@ Registry* Registry::calling(Registry* now) { return std::exchange(running, now);
 
 std::vector<core::Step> SessionKind::step_list() const {
   std::vector<core::Step> list;
+  list.reserve(steps.size());
   for (const auto& [step, convert] : steps) list.push_back(step);
   return list;
 }

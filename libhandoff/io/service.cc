@@ -97,6 +97,7 @@ std::uint64_t Service::sessions() const {
 
 std::vector<Lane*> Service::other_lanes() const {
   std::vector<Lane*> out;
+  out.reserve(lanes_.size());
   for (const auto& lane : lanes_) out.push_back(lane.get());
   return out;
 }

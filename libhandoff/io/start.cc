@@ -1,5 +1,4 @@
 #include "io/start.h"
-#include "core/spread.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -22,7 +21,7 @@ using protocol::Type;
 constexpr int kStartTimeoutMs = 5000;
 
 std::optional<int> number_from(const char* name) {
-  const char* text = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): see handoff_open()
+  const char* text = std::getenv(name);  // see handoff_open()
   if (text == nullptr) return std::nullopt;
   const std::string_view view(text);
   int value = -1;
@@ -38,7 +37,7 @@ Result<std::optional<UniqueFd>> control_socket() {
   // A child of a supervised service may inherit the variables; they are not meant for it.
   if (!number || !pid || *pid != ::getpid()) return std::nullopt;
   for (const char* name : {"HANDOFF_FD", "HANDOFF_PID", "HANDOFF_SERVICE", "HANDOFF_GENERATION"}) {
-    ::unsetenv(name);  // NOLINT(concurrency-mt-unsafe)
+    ::unsetenv(name);
   }
   int type = 0;
   socklen_t length = sizeof type;

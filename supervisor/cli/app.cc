@@ -8,6 +8,7 @@
 #include "core/duration.h"
 #include "core/progressive.h"
 #include "handoff/handoff.h"
+#include "utf8.h"
 
 namespace handoff::supervisor {
 namespace {
@@ -136,7 +137,7 @@ void add_run(CLI::App& app, Parsed& parsed) {
   sub->add_option("--working-dir", run.working_dir, "where the service runs")->type_name("DIR");
   sub->add_flag("--check", run.check,
                 "only see whether this would run: options, configuration, and the state of the "
-                "supervisor that runs now");
+                "supervisor that runs now; prints what this program is, as JSON");
   sub->add_option("--watch", parsed.watch,
                   "upgrade whenever the binary on the disk has been rebuilt: of this service "
                   "(again for each), or of all")
@@ -313,6 +314,12 @@ ExitStatus dispatch(const CLI::App& app, Parsed& parsed,
 
 int run_cli(int argc, char** argv) {
   std::vector<std::string> arguments(argv + 1, argv + argc);
+  for (const std::string& argument : arguments) {
+    if (const auto text = expect_utf8("the argument", argument); !text) {
+      std::cerr << "handoff: " << text.error().message << "\n";
+      return static_cast<int>(ExitStatus::kUsage);
+    }
+  }
   std::optional<std::vector<std::string>> rest;
   if (const auto dashes = std::find(arguments.begin(), arguments.end(), "--");
       dashes != arguments.end()) {

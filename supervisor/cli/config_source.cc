@@ -8,14 +8,6 @@ namespace {
 
 constexpr const char* kDefaultConfig = "/etc/handoff/handoff.toml";
 
-void override_with(Timeouts& timeouts, const GivenTimeouts& given) {
-  if (given.start) timeouts.start = *given.start;
-  if (given.freeze_budget) timeouts.freeze_budget = *given.freeze_budget;
-  if (given.stall) timeouts.stall = *given.stall;
-  if (given.drain) timeouts.drain = *given.drain;
-  if (given.probation) timeouts.probation = *given.probation;
-}
-
 Result<Config> service_of_options(const RunOptions& options) {
   if (!options.config.empty()) {
     return fail(-EINVAL, "--config and a command of one's own exclude each other");
@@ -34,7 +26,7 @@ Result<Config> service_of_options(const RunOptions& options) {
   service.command = options.command;
   service.restart = !options.no_restart;
   service.working_dir = options.working_dir;
-  override_with(service.timeouts, options.timeouts);
+  service.timeouts = options.timeouts.over(service.timeouts);
   for (const std::string& text : options.listen) {
     auto named = parse_named_address(text);
     if (!named) return Failure(named.error());
@@ -79,8 +71,9 @@ Result<Config> config_from(const RunOptions& options, const std::string& text,
                            const std::string& path) {
   auto config = parse_config(text, path);
   if (config) {
-    for (ServiceConfig& service : config->services)
-      override_with(service.timeouts, options.timeouts);
+    for (ServiceConfig& service : config->services) {
+      service.timeouts = options.timeouts.over(service.timeouts);
+    }
   }
   return config;
 }

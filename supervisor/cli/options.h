@@ -11,15 +11,6 @@
 
 namespace handoff::supervisor {
 
-// Deadlines that were given; the service's own apply where they were not.
-struct GivenTimeouts {
-  std::optional<Duration> start;
-  std::optional<Duration> freeze_budget;
-  std::optional<Duration> stall;
-  std::optional<Duration> drain;
-  std::optional<Duration> probation;
-};
-
 struct RunOptions {
   bool json = false;
   std::string config;

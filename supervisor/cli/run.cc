@@ -21,6 +21,7 @@
 #include "io/spawn.h"
 #include "io/supervisor.h"
 #include "saved_state.h"
+#include "trial.h"
 
 namespace handoff::supervisor {
 namespace {
@@ -59,6 +60,7 @@ Result<WatchOptions> watch_of(const RunOptions& options, const Config& config) {
   if (options.settle) out.settle = *options.settle;
   if (!options.watch) return out;
   std::vector<std::string> names;
+  names.reserve(config.services.size());
   for (const ServiceConfig& service : config.services) names.push_back(service.name);
   for (const std::string& name : *options.watch) {
     if (std::find(names.begin(), names.end(), name) == names.end()) {
@@ -80,8 +82,7 @@ ExitStatus check(const Config& config, const std::string& runtime) {
     const auto saved = parse_state(*state, runtime + "/state.json");
     if (!saved) return complain(false, ExitStatus::kFailed, "state", saved.error().message);
   }
-  std::cout << "ok: " << config.services.size() << " services, version " << HANDOFF_VERSION
-            << std::endl;
+  std::cout << trial_json(config.services.size()).dump() << std::endl;
   return ExitStatus::kDone;
 }
 

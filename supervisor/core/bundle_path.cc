@@ -26,6 +26,9 @@ Result<std::vector<std::string>> bundle_path(const std::string& path, std::size_
     if (part.size() > kLongestPart) return fail(-ENAMETOOLONG, "a file name of it is too long");
     parts.push_back(std::move(part));
   }
+  if (!parts.empty() && parts.front().starts_with(kReleaseMarker)) {
+    return fail(-EINVAL, path + " has a name that handoff keeps for itself");
+  }
   return parts;
 }
 

@@ -7,6 +7,9 @@ Probation::Back Probation::took_over(Origin origin, bool by_itself, Time now, Du
   switch (origin) {
     case Origin::kSame:
       return Back::kStays;
+    case Origin::kFirst:
+      saved_ = {};
+      return Back::kIsEmpty;
     case Origin::kNew:
       begin(now, probation);
       if (was_provisional && saved_.has_back) return Back::kStays;

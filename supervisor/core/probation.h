@@ -29,8 +29,9 @@ class Probation {
   // What a release that takes over is to the service.
   enum class Origin {
     kNew,
-    kSame,  // as the one that ran: `restart`
-    kBack,  // the one to go back to
+    kFirst,  // new, and nothing of the service could be opened before it
+    kSame,   // as the one that ran: `restart`
+    kBack,   // the one to go back to
   };
   // What becomes of the place to go back to.
   enum class Back { kStays, kIsTheOneBefore, kIsEmpty };

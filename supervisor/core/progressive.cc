@@ -1,5 +1,6 @@
 #include "core/progressive.h"
 
+#include <algorithm>
 #include <charconv>
 #include <string_view>
 #include <utility>
@@ -7,7 +8,6 @@
 namespace handoff::supervisor {
 namespace {
 
-constexpr std::uint32_t kAll = 1000;
 constexpr std::size_t kMost = 10;
 
 // "0.5%", "10%".
@@ -30,18 +30,26 @@ std::optional<std::uint32_t> parse_share(std::string_view text) {
 
 }  // namespace
 
+bool valid_shares(const std::vector<std::uint32_t>& shares) {
+  if (shares.empty() || shares.size() > kMost || shares.back() != kAllShares) return false;
+  std::uint32_t before = 0;
+  return std::all_of(shares.begin(), shares.end(), [&before](std::uint32_t share) {
+    return std::exchange(before, share) < share;
+  });
+}
+
 std::optional<std::vector<std::uint32_t>> parse_shares(const std::string& text) {
   std::vector<std::uint32_t> out;
   std::string_view rest = text;
   while (true) {
     const std::size_t comma = rest.find(',');
     const auto share = parse_share(rest.substr(0, comma));
-    if (!share || *share > kAll || *share <= (out.empty() ? 0 : out.back())) return std::nullopt;
+    if (!share || out.size() == kMost) return std::nullopt;
     out.push_back(*share);
     if (comma == std::string_view::npos) break;
     rest.remove_prefix(comma + 1);
   }
-  if (out.back() != kAll || out.size() > kMost) return std::nullopt;
+  if (!valid_shares(out)) return std::nullopt;
   return out;
 }
 
@@ -71,7 +79,7 @@ std::optional<Progressive::Step> Progressive::tick(Time now) {
   ++at_;
   const Step step{late_, owner_, share()};
   next_ = now + pause_;
-  if (step.permille == kAll) end();
+  if (step.permille == kAllShares) end();
   return step;
 }
 

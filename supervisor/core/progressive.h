@@ -14,7 +14,11 @@
 
 namespace handoff::supervisor {
 
-// "1%,10%,100%": ascending, the last of them all; at most ten. nullopt if it is none.
+inline constexpr std::uint32_t kAllShares = 1000;
+
+// Ascending, none of them nothing, the last of them all; at most ten.
+bool valid_shares(const std::vector<std::uint32_t>& shares);
+// "1%,10%,100%"; nullopt if these are no valid shares.
 std::optional<std::vector<std::uint32_t>> parse_shares(const std::string& text);
 
 class Progressive {
@@ -25,7 +29,7 @@ class Progressive {
     std::uint32_t permille = 0;
   };
 
-  // For the handoff that is about to begin; shares empty: it is an ordinary one.
+  // For the handoff that is about to begin; shares are valid, or empty: it is an ordinary one.
   void plan(std::vector<std::uint32_t> shares, Duration pause);
   // What moves at its switch; 0 if it is an ordinary one.
   std::uint32_t first() const { return shares_.empty() ? 0 : shares_.front(); }
@@ -41,7 +45,7 @@ class Progressive {
     return under_way() && (generation == late_ || generation == owner_);
   }
   Generation late() const { return late_; }
-  std::uint32_t share() const { return shares_.empty() ? 1000 : shares_.at(at_); }
+  std::uint32_t share() const { return shares_.empty() ? kAllShares : shares_.at(at_); }
 
  private:
   std::vector<std::uint32_t> shares_;

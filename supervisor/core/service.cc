@@ -22,7 +22,7 @@ std::optional<Time> Service::deadline() const {
   if (upgrade_) consider(upgrade_->deadline());
   if (in_peace() && !progressive_.under_way()) consider(probation_.until());
   consider(late_.deadline());
-  consider(progressive_.deadline());
+  if (may_share()) consider(progressive_.deadline());
   return earliest;
 }
 
@@ -141,6 +141,7 @@ void Service::on(const HandoffRequested& request, Time now) {
       begin_handoff(false, now);
       return;
     case Probation::Origin::kNew:
+    case Probation::Origin::kFirst:
       opening_ = true;
       out_.push_back(OpenCandidate{});
       return;
@@ -172,7 +173,7 @@ void Service::on(const RehearsalDropped&, Time now) {
     opening_ = false;
     out_.push_back(Refuse{"cancelled", why});
   } else if (upgrade_) {
-    follow(upgrade_->cancel(why, now), now);
+    follow(*upgrade_, upgrade_->cancel(why, now), now);
   }
 }
 
@@ -234,7 +235,7 @@ void Service::on(const StopRequested& stop, Time now) {
   kill_at_ = now + policy_.timeouts.drain;
   add(late_.stop(*kill_at_));
   if (!before_switch) send_stop(now);
-  if (upgrade_) follow(upgrade_->cancel(policy_.name + " was stopped", now), now);
+  if (upgrade_) follow(*upgrade_, upgrade_->cancel(policy_.name + " was stopped", now), now);
   maybe_stopped();
 }
 
@@ -351,37 +352,38 @@ void Service::on(const DonorRetired& retired, Time now) {
 void Service::on(const Rehearsed& rehearsed, Time now) { forward(rehearsed, now); }
 
 void Service::forward(const Event& event, Time now) {
-  if (upgrade_) follow(upgrade_->step(event, now), now);
+  if (upgrade_) follow(*upgrade_, upgrade_->step(event, now), now);
 }
 
-void Service::follow(Upgrade::Step step, Time now) {
+// upgrade is *upgrade_, until that is over.
+void Service::follow(Upgrade& upgrade, Upgrade::Step step, Time now) {
   for (Effect& effect : step.effects) out_.push_back(std::move(effect));
   if (step.turn == Upgrade::Turn::kHeirOwns) {
-    current_ = upgrade_->heir();
-    progressive_.switched(upgrade_->donor(), current_, now);
+    current_ = upgrade.heir();
+    progressive_.switched(upgrade.donor(), current_, now);
     gather(now);
     registered_ = true;
     running_since_ = now;
     backoff_.reset();
-    sessions_ = upgrade_->report().moved;
+    sessions_ = upgrade.report().moved;
     if (upgrade_candidate_) candidate_took_over(now);
     upgrade_candidate_ = false;
     if (state_ == State::kAdopting) state_ = State::kRunning;
     if (state_ == State::kStopping) send_stop(now);
   } else if (step.turn == Upgrade::Turn::kNobodyOwns) {
     current_ = 0;
-    nobody_serves(upgrade_->donor(), upgrade_->crash(), now);
+    nobody_serves(upgrade.donor(), upgrade.crash(), now);
   }
-  if (upgrade_->state() != Upgrade::State::kOver) return;
+  if (upgrade.state() != Upgrade::State::kOver) return;
   if (upgrade_candidate_) out_.push_back(DropCandidate{});
   upgrade_candidate_ = false;
-  Report report = upgrade_->report();
+  Report report = upgrade.report();
   report.open = opened_in_;
-  if (const auto by = upgrade_->donor_leaves_by(); by && alive_.contains(upgrade_->donor())) {
-    if (current_ == upgrade_->heir()) late_.leave(upgrade_->donor(), *by);
+  if (const auto by = upgrade.donor_leaves_by(); by && alive_.contains(upgrade.donor())) {
+    if (current_ == upgrade.heir()) late_.leave(upgrade.donor(), *by);
   }
   out_.push_back(Conclude{report});
-  const bool ended_before_switch = current_ != 0 && current_ == upgrade_->donor();
+  const bool ended_before_switch = current_ != 0 && current_ == upgrade.donor();
   if (!progressive_.under_way()) progressive_.end();
   upgrade_.reset();
   if (std::exchange(by_itself_, false) && ended_before_switch && in_peace()) {
@@ -438,8 +440,8 @@ void Service::current_ended(const std::string& code, const std::string& how, Tim
     return;
   }
   if (state_ == State::kStarting) {
-    wait_and_restart(
-        timed_out_ ? "was not ready in time and was ended" : how + " before it was ready", now);
+    const std::string ended = code == "exited" ? how + " before it was ready" : how;
+    wait_and_restart(timed_out_ ? "was not ready in time and was ended" : ended, now);
   } else {
     nobody_serves(gone, how, now);
   }
@@ -475,7 +477,7 @@ void Service::wait(const std::string& what, Time now) {
 }
 
 void Service::fresh_failed(Time now) {
-  const Fresh fresh = *std::exchange(fresh_, std::nullopt);
+  const Fresh fresh = std::exchange(fresh_, std::nullopt).value_or(Fresh{});
   if (fresh.candidate) out_.push_back(DropCandidate{});
   Report report{.result = Report::Result::kFailed, .fresh = true, .to = last_};
   report.start = fresh.start;
@@ -526,7 +528,7 @@ void Service::on(const Tick&, Time now) {
     for (const Generation generation : alive_) out_.push_back(Signal{generation, true});
   }
   add(late_.tick(now));
-  if (state_ == State::kRunning && !upgrade_) next_share(now);
+  if (may_share()) next_share(now);
   forward(Tick{}, now);
 }
 

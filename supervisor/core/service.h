@@ -72,6 +72,11 @@ class Service {
   Generation on_trial() const;
   const LateProcesses& late() const { return late_; }
   const Progressive& progressive() const { return progressive_; }
+  // A process of that generation is still wanted: it is not stopped, and not too late.
+  bool awaits(Generation generation) const {
+    return (state_ == State::kStarting && current_ == generation && !timed_out_) ||
+           (upgrade_ && upgrade_->heir() == generation);
+  }
   // No process of it is alive, and none is about to be.
   bool idle() const { return state_ == State::kStopped && alive_.empty() && !opening_; }
 
@@ -124,7 +129,7 @@ class Service {
 
   // Passes the event to the handoff under way, if there is one, and follows what it says.
   void forward(const Event& event, Time now);
-  void follow(Upgrade::Step step, Time now);
+  void follow(Upgrade& upgrade, Upgrade::Step step, Time now);
 
   void begin_handoff(bool candidate, Time now);
   void start_fresh(bool candidate, Time now);
@@ -136,6 +141,8 @@ class Service {
   void fresh_failed(Time now);
   void send_stop(Time now);
   void maybe_stopped();
+  // The next share of a progressive upgrade waits for the end of a handoff, or of a plan.
+  bool may_share() const { return state_ == State::kRunning && !upgrade_; }
   bool serving() const { return state_ == State::kRunning || state_ == State::kAdopting; }
   std::optional<Refuse> refusal() const;
   Refuse nothing_to_rehearse_with() const;

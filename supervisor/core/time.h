@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 
 namespace handoff::supervisor {
 
@@ -23,6 +24,24 @@ struct Timeouts {
   Duration drain = std::chrono::seconds(30);      // from the switch, or from `stop`, to SIGTERM
   Duration probation = std::chrono::seconds(30);  // of a new release, from the switch
   friend bool operator==(const Timeouts&, const Timeouts&) = default;
+};
+
+// Deadlines that somebody has given for one request, or for one run.
+struct GivenTimeouts {
+  std::optional<Duration> start;
+  std::optional<Duration> freeze_budget;
+  std::optional<Duration> stall;
+  std::optional<Duration> drain;
+  std::optional<Duration> probation;
+
+  // base where nothing was given.
+  Timeouts over(const Timeouts& base) const {
+    return {.start = start.value_or(base.start),
+            .freeze_budget = freeze_budget.value_or(base.freeze_budget),
+            .stall = stall.value_or(base.stall),
+            .drain = drain.value_or(base.drain),
+            .probation = probation.value_or(base.probation)};
+  }
 };
 
 }  // namespace handoff::supervisor

@@ -128,29 +128,27 @@ class ControlServer::Connection : public Client, public std::enable_shared_from_
     uv_read_stop(stream(pipe_));
     patience_.at(std::nullopt);
     asked_ = true;
-    const auto request = nlohmann::json::parse(line_.substr(0, end), nullptr, false);
-    line_.clear();
-    line_.shrink_to_fit();
-    if (!request.is_object() || !request.contains("command") || !request["command"].is_string()) {
-      refuse("the request is no JSON object with a command");
-      return;
-    }
+    const std::string line = std::exchange(line_, {});
+    // One request must not be the end of all services.
     try {
-      server_.serve_(keep, request);
-    } catch (const nlohmann::json::exception& error) {
-      refuse(std::string("a member of the request has the wrong type: ") + error.what());
+      const auto request =
+          parse_request(nlohmann::json::parse(line.substr(0, end), nullptr, false));
+      if (!request) return refuse(request.error().message);
+      server_.serve_(keep, *request);
+    } catch (const std::exception& error) {
+      spdlog::error("a request failed in the supervisor: {}", error.what());
+      refuse(std::string("the supervisor failed in this request: ") + error.what(), "internal");
     }
   }
 
-  void refuse(const std::string& why) {
+  void refuse(const std::string& why, const char* code = "bad_request") {
     if (ending_) {  // it had its answer, and does not read it
       close();
       return;
     }
     spdlog::debug("a client is refused: {}", why);
-    finish({{"event", "done"},
-            {"result", "failed"},
-            {"error", {{"code", "bad_request"}, {"message", why}}}});
+    finish(
+        {{"event", "done"}, {"result", "failed"}, {"error", {{"code", code}, {"message", why}}}});
   }
 
   void wrote(int status) {

@@ -10,6 +10,7 @@
 
 #include "base/unique_fd.h"
 #include "io/handles.h"
+#include "request.h"
 
 namespace handoff::supervisor {
 
@@ -33,9 +34,10 @@ class ControlServer {
   static constexpr std::size_t kMaxClients = 64;
   static constexpr Duration kRequestWithin = std::chrono::seconds(10);
 
-  using Serve = std::function<void(ClientPtr, const nlohmann::json& request)>;
+  using Serve = std::function<void(ClientPtr, const Request& request)>;
 
-  // Takes fd, a listening Unix socket.
+  // Takes fd, a listening Unix socket. serve is called with requests that are whole and valid; what
+  // it throws is the answer to that client, and goes no further.
   ControlServer(uv_loop_t* loop, UniqueFd fd, Serve serve);
   ~ControlServer();
   // A client who asked the supervisor before this one, and waits for the answer; null if it is

@@ -33,7 +33,7 @@ std::optional<bool> Drift::look(const Release& release, std::function<void(bool)
   if (mark == release.source_mark) return false;
   if (!S_ISREG(info.st_mode)) return true;
   if (state_ && state_->path == release.source && state_->mark == mark) {
-    if (state_->digest) return *state_->digest != release.digest;
+    if (const auto& digest = state_->digest) return *digest != release.digest;
     state_->waiting.push_back({release.digest, std::move(known)});
     return std::nullopt;
   }

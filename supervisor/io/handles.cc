@@ -9,9 +9,8 @@ namespace {
 template <class T>
 void close_and_delete(T* handle) {
   handle->data = nullptr;
-  uv_close(reinterpret_cast<uv_handle_t*>(handle), [](uv_handle_t* closed) {
-    delete reinterpret_cast<T*>(closed);  // NOLINT(cppcoreguidelines-owning-memory)
-  });
+  uv_close(reinterpret_cast<uv_handle_t*>(handle),
+           [](uv_handle_t* closed) { delete reinterpret_cast<T*>(closed); });
 }
 
 // A handle that can't be made is a bug or a machine without memory: there is nothing to go on with.

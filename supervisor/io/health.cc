@@ -142,6 +142,7 @@ void HealthWatch::read_answer() {
 
 void HealthWatch::run() {
   std::vector<char*> argv;
+  argv.reserve(check_.command.size() + 1);
   for (std::string& word : check_.command) argv.push_back(word.data());
   argv.push_back(nullptr);
   const std::string pid = std::to_string(pid_);
@@ -154,10 +155,8 @@ void HealthWatch::run() {
   if (program_ == 0) {
     (void)::setsid();  // so that it can be ended with all that it has started
     restore_file_limit();
-    // NOLINTBEGIN(concurrency-mt-unsafe): this is the child
     ::setenv("HANDOFF_CHECK_PID", pid.c_str(), 1);
     ::setenv("HANDOFF_CHECK_ADDRESS", address_.c_str(), 1);
-    // NOLINTEND(concurrency-mt-unsafe)
     const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null >= 0) (void)::dup2(null, STDIN_FILENO);
     ::execvp(argv[0], argv.data());

@@ -23,7 +23,7 @@ using nlohmann::json;
 namespace {
 
 std::string variable(const char* name) {
-  const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): before any thread
+  const char* value = std::getenv(name);  // before any thread
   return value != nullptr ? value : "";
 }
 

@@ -34,12 +34,12 @@ KeptFds KeptFds::from_environment() {
   for (int i = 0; i < count; ++i) {
     UniqueFd fd(SD_LISTEN_FDS_START + i);
     out.fds_[names[i]] = std::move(fd);  // two of one name: the later, they are the same socket
-    std::free(names[i]);                 // NOLINT: as sd_listen_fds_with_names(3) asks for
+    std::free(names[i]);                 // as sd_listen_fds_with_names(3) asks for
   }
-  std::free(names);                                   // NOLINT
-  const char* variable = std::getenv(kKeptVariable);  // NOLINT(concurrency-mt-unsafe)
+  std::free(names);
+  const char* variable = std::getenv(kKeptVariable);
   const std::string text = variable != nullptr ? variable : "";
-  ::unsetenv(kKeptVariable);  // NOLINT(concurrency-mt-unsafe)
+  ::unsetenv(kKeptVariable);
   std::string_view rest = text;
   int pid = 0;
   if (!number(until(rest, ':'), pid) || pid != ::getpid()) return out;

@@ -17,10 +17,11 @@ void Listeners::keep(std::size_t index, Listener listener) {
 void Listeners::want(std::vector<NamedAddress> wanted) {
   std::vector<std::optional<Listener>> have(wanted.size());
   for (std::size_t i = 0; i < wanted_.size(); ++i) {
-    if (!have_[i]) continue;
+    std::optional<Listener>& listener = have_[i];
+    if (!listener) continue;
     const auto still = std::find(wanted.begin(), wanted.end(), wanted_[i]);
     if (still != wanted.end()) {
-      have[static_cast<std::size_t>(still - wanted.begin())].emplace(std::move(*have_[i]));
+      have[static_cast<std::size_t>(still - wanted.begin())].emplace(std::move(*listener));
     } else {
       notify_->remove(service_ + "/" + wanted_[i].name);
     }

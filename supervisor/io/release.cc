@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "io/digest.h"
+#include "utf8.h"
 
 namespace handoff::supervisor {
 
@@ -77,7 +78,9 @@ Result<std::string> find_program(const std::string& program) {
   if (program.find('/') != std::string::npos) {
     const fs::path absolute = fs::absolute(program, error);
     if (error) return fail(-error.value(), program + ": " + error.message());
-    return absolute.lexically_normal().string();
+    const std::string path = absolute.lexically_normal();
+    if (auto text = expect_utf8("the path", path); !text) return Failure(text.error());
+    return path;
   }
   const char* path = std::getenv("PATH");
   std::string rest = path != nullptr ? path : "/usr/local/bin:/usr/bin:/bin";
@@ -88,6 +91,7 @@ Result<std::string> find_program(const std::string& program) {
     if (folder.empty()) continue;
     const std::string candidate = folder + "/" + program;
     if (fs::is_regular_file(candidate, error) && ::access(candidate.c_str(), X_OK) == 0) {
+      if (auto text = expect_utf8("the path", candidate); !text) return Failure(text.error());
       return candidate;
     }
   }

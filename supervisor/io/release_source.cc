@@ -144,6 +144,28 @@ void obtain_release(uv_loop_t* loop, ReleaseSource source,
   if (!on_a_thread(loop, run, after)) job->done(fail(-ENOMEM, "no thread to open it on"));
 }
 
+ReleasePtr unopened_release(const std::vector<std::string>& command) {
+  auto release = std::make_shared<Release>();
+  release->path = release->source = find_program(command.front()).value_or(command.front());
+  release->args.assign(command.begin() + 1, command.end());
+  return release;
+}
+
+Result<ReleaseSource> source_of(const Release& release, const ServiceConfig& config) {
+  auto path = find_program(release.source);
+  if (!path) return Failure(path.error());
+  return ReleaseSource{.path = std::move(*path),
+                       .args = release.args,
+                       .args_given = true,
+                       .releases_dir = "",
+                       .verify_key = config.verify_key,
+                       .limits = {}};
+}
+
+bool may_run_again(const Release& release, const ServiceConfig& config) {
+  return release.file.valid() && (config.verify_key.empty() || !release.verified.empty());
+}
+
 void keep_release(uv_loop_t* loop, const Release& release) {
   if (!release.folder) return;
   release.folder->keep();

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "config.h"
 #include "io/release.h"
 #include "unpack/limits.h"
 
@@ -29,6 +30,14 @@ Result<ReleasePtr> obtain_release(const ReleaseSource& source);
 // The same on a thread of libuv's pool. done is called on the loop.
 void obtain_release(uv_loop_t* loop, ReleaseSource source,
                     std::function<void(Result<ReleasePtr>)> done);
+
+// What is to run by a configuration, and could not be opened yet: a path, or a name for $PATH.
+ReleasePtr unopened_release(const std::vector<std::string>& command);
+// Where such a release is opened from, as it lies there now; no bundle.
+Result<ReleaseSource> source_of(const Release& release, const ServiceConfig& config);
+// It is open, and the key of the configuration, if there is one, does not forbid it. A key counts
+// also for what ran before it was set.
+bool may_run_again(const Release& release, const ServiceConfig& config);
 
 // It has taken over: its folder stays, and of the older ones only the last.
 void keep_release(uv_loop_t* loop, const Release& release);

@@ -1,7 +1,7 @@
 // The folder that a service's bundles are unpacked into, NAME-VERSION by NAME-VERSION. What is in
 // it is whole: a release is unpacked under a hidden name, flushed, and renamed. The last five stay,
 // and any that somebody still holds: whoever holds one has a lock (flock) on its folder, so that no
-// list of them need be kept.
+// list of them need be kept. Only folders with handoff's own marker are removed or replaced.
 #pragma once
 
 #include <functional>
@@ -25,7 +25,7 @@ class ReleaseFolder {
 
   const std::string& path() const { return path_; }
   int fd() const { return fd_.get(); }
-  // Digest of all that is in it: names, modes, contents, targets of links.
+  // Digest of all that the bundle brought: names, modes, contents, targets of links.
   const std::string& tree() const { return tree_; }
   void keep() { kept_ = true; }
   // Opens a file in it; a link in the way may not lead out.
@@ -53,7 +53,7 @@ class ReleasesDir {
   // Has fill put a release into a new folder and say what it is called, and gives it that name. The
   // same release again is the one that is there; one that is new is not kept yet.
   Result<ReleaseFolderPtr> add(const std::function<Result<std::string>(int folder)>& fill);
-  // Only the last ones stay, and those that somebody holds.
+  // Of those that handoff has made only the last ones stay, and those that somebody holds.
   void prune() const;
 
  private:

@@ -93,7 +93,8 @@ Result<json> Supervisor::try_reload(int uid) {
     if (std::find(added.begin(), added.end(), name) != added.end()) {
       changes.push_back({name, "", When::kNow, "new: it is started"});
     } else if (wanted != nullptr) {
-      ConfigOutcome outcome = change_config(service->config(), *wanted, service->idle());
+      ConfigOutcome outcome =
+          change_config(service->config(), *wanted, service->idle(), service->never_opened());
       changes.insert(changes.end(), outcome.changes.begin(), outcome.changes.end());
       outcomes.emplace(name, std::move(outcome.config));
     } else if (service->idle()) {
@@ -127,7 +128,8 @@ Result<json> Supervisor::try_reload(int uid) {
   return answer;
 }
 
-// Those that are not here yet; one that the supervisor before this one has left behind is adopted.
+// Adds the services that are not here yet, and adopts what the supervisor before this one has left
+// behind of them. added names those that are here by now, also the one that an error is about.
 Result<void> Supervisor::add_new(const Config& config, std::vector<std::string>& added) {
   KeptFds none;
   for (const ServiceConfig& service : config.services) {
@@ -135,9 +137,9 @@ Result<void> Supervisor::add_new(const Config& config, std::vector<std::string>&
     const auto before = std::find_if(foreign_.begin(), foreign_.end(),
                                      [&](const SavedService& s) { return s.name == service.name; });
     const auto opened = add(service, before == foreign_.end() ? nullptr : &*before, none);
-    if (!opened) return fail(opened.error().code, service.name + ": " + opened.error().message);
     if (before != foreign_.end()) foreign_.erase(before);
     added.push_back(service.name);
+    if (!opened) return fail(opened.error().code, service.name + ": " + opened.error().message);
   }
   return {};
 }

@@ -68,7 +68,7 @@ sockaddr_un address_in(const std::string& path, int folder, const char* name) {
 
 Result<std::string> runtime_path() {
   const auto variable = [](const char* name) {
-    const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): before any thread
+    const char* value = std::getenv(name);  // before any thread
     return std::string(value != nullptr ? value : "");
   };
   if (std::string own = variable("HANDOFF_RUNTIME_DIR"); !own.empty()) {

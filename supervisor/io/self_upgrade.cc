@@ -1,7 +1,8 @@
-// The happy path: open the program once, run it with --check, execveat(2) of the same open file,
-// with the fds that are to live on no longer close-on-exec and named in the environment. The
-// failures: whatever the check says or does not say in time; an exec that fails, after which the
-// fds are close-on-exec again and this program goes on.
+// The happy path: open the program once, run it with --check, hear from it that it is a handoff
+// that reads the state files of this one (trial.h), execveat(2) of the same open file, with the fds
+// that are to live on no longer close-on-exec and named in the environment. The failures: whatever
+// the check says or does not say in time; an exec that fails, after which the fds are close-on-exec
+// again and this program goes on.
 #include "io/self_upgrade.h"
 
 #include <fcntl.h>
@@ -21,13 +22,14 @@
 #include "io/failpoint.h"
 #include "io/kept_fds.h"
 #include "io/spawn.h"
+#include "trial.h"
 
 extern char** environ;
 
 namespace handoff::supervisor {
 namespace {
 
-constexpr std::size_t kMaxWords = 4096;
+constexpr std::size_t kMaxWords = 64 * 1024;
 
 std::vector<std::string> own_arguments() {
   std::ifstream file("/proc/self/cmdline", std::ios::binary);
@@ -88,53 +90,74 @@ void SelfUpgrade::check(const std::string& path) {
   arguments[0] = path_;
   arguments.insert(arguments.begin() + 2, "--check");
   const std::vector<char*> argv = pointers(arguments);
-  int words[2] = {-1, -1};
-  if (::pipe2(words, O_CLOEXEC | O_NONBLOCK) < 0) return conclude(std::strerror(errno));
-  words_.reset(words[0]);
-  const UniqueFd theirs(words[1]);
+  const auto out = open_pipe(out_);
+  if (!out) return conclude(out.error().message);
+  const auto err = open_pipe(err_);
+  if (!err) return conclude(err.error().message);
   checking_ = ::fork();
   if (checking_ == 0) {
     (void)::setsid();
     restore_file_limit();
-    if (::dup2(theirs.get(), STDERR_FILENO) >= 0 && ::dup2(theirs.get(), STDOUT_FILENO) >= 0) {
+    if (::dup2(err->get(), STDERR_FILENO) >= 0 && ::dup2(out->get(), STDOUT_FILENO) >= 0) {
       execute(*program_, argv.data(), environ);
     }
     ::_exit(127);
   }
   if (checking_ < 0) return conclude(std::string("fork: ") + std::strerror(errno));
   pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, checking_, 0)));
-  words_poll_ = std::make_unique<Poll>(loop_, words_.get(), [this](int) { read_words(); });
-  words_poll_->watch(UV_READABLE);
   patience_.at(now() + kCheckWithin);
 }
 
-void SelfUpgrade::read_words() {
+// Returns the end that the check writes to.
+Result<UniqueFd> SelfUpgrade::open_pipe(Words& to) {
+  int ends[2] = {-1, -1};
+  if (::pipe2(ends, O_CLOEXEC) < 0) return fail_errno("pipe");
+  to.fd.reset(ends[0]);
+  UniqueFd theirs(ends[1]);
+  if (::fcntl(to.fd.get(), F_SETFL, O_NONBLOCK) < 0) return fail_errno("pipe");
+  to.poll = std::make_unique<Poll>(loop_, to.fd.get(), [&to](int) { (void)read(to); });
+  to.poll->watch(UV_READABLE);
+  return theirs;
+}
+
+// One chunk; false if that was the last one. A program that says more than is kept is not heard any
+// longer: nobody reads, so it waits until its time is over.
+bool SelfUpgrade::read(Words& from) {
   std::array<char, 1024> chunk{};
-  const ssize_t n = ::read(words_.get(), chunk.data(), chunk.size());
-  if (n > 0 && said_.size() < kMaxWords) said_.append(chunk.data(), static_cast<std::size_t>(n));
-  if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) words_poll_->watch(0);
+  const ssize_t n = ::read(from.fd.get(), chunk.data(), chunk.size());
+  if (n > 0) from.text.append(chunk.data(), static_cast<std::size_t>(n));
+  const bool later = n < 0 && (errno == EAGAIN || errno == EINTR);
+  const bool enough = from.text.size() >= kMaxWords;
+  if (enough || (n <= 0 && !later)) from.poll->watch(0);
+  return n > 0 && !enough;
 }
 
 bool SelfUpgrade::ended(pid_t pid, const Exit& exit) {
   if (pid != checking_) return false;
   checking_ = -1;
   pidfd_.reset();
-  read_words();
-  while (!said_.empty() && said_.back() == '\n') said_.pop_back();
+  for (Words* words : {&out_, &err_}) {
+    while (read(*words)) {
+    }
+  }
+  std::string said = !err_.text.empty() ? err_.text : out_.text;
+  while (!said.empty() && said.back() == '\n') said.pop_back();
   if (!exit.signalled && exit.number == 0) {
-    conclude("");
-  } else if (!exit.signalled && exit.number == 127 && said_.empty()) {
+    const std::string why = trial_problem(out_.text);
+    conclude(why.empty() ? "" : path_ + " " + why);
+  } else if (!exit.signalled && exit.number == 127 && said.empty()) {
     conclude(path_ + " is no program for this machine");
   } else {
     conclude(path_ + " " + describe(exit) + " when it was tried" +
-             (said_.empty() ? "" : ": " + said_));
+             (said.empty() ? "" : ": " + said));
   }
   return true;
 }
 
 void SelfUpgrade::conclude(std::string why) {
   patience_.at(std::nullopt);
-  words_poll_.reset();
+  out_.poll.reset();
+  err_.poll.reset();
   // It may destroy this object.
   const auto done = std::exchange(done_, nullptr);
   if (done) done(std::move(why));

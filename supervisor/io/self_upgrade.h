@@ -1,7 +1,7 @@
 // `handoff upgrade --self`: another program takes this process over, with its pid, its listeners
-// and its children. It is tried first; one that does not run, does not take the options of this one
-// or can't read its state changes nothing. Services see what they see when a supervisor dies, and
-// come back to the next one.
+// and its children. It is tried first; one that does not run, is no handoff, does not take the
+// options of this one or can't read its state changes nothing. Services see what they see when a
+// supervisor dies, and come back to the next one.
 #pragma once
 
 #include <sys/types.h>
@@ -41,8 +41,16 @@ class SelfUpgrade {
   const std::string& path() const { return path_; }
 
  private:
+  // What the check prints; read until it ends, kept as far as it is needed.
+  struct Words {
+    UniqueFd fd;
+    std::unique_ptr<Poll> poll;
+    std::string text;
+  };
+
   void conclude(std::string why);
-  void read_words();
+  Result<UniqueFd> open_pipe(Words& to);
+  static bool read(Words& from);
 
   uv_loop_t* loop_;
   std::function<void(std::string)> done_;
@@ -51,9 +59,8 @@ class SelfUpgrade {
   std::vector<std::string> arguments_;  // of this process
   pid_t checking_ = -1;
   UniqueFd pidfd_;
-  UniqueFd words_;  // its standard error
-  std::string said_;
-  std::unique_ptr<Poll> words_poll_;
+  Words out_;  // its standard output: what it is
+  Words err_;  // its standard error: why it is none
   Timer patience_;
 };
 

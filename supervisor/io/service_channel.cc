@@ -36,6 +36,7 @@ void ServiceChannel::flush() {
   while (open_ && !queue_.empty()) {
     const Queued& frame = queue_.front();
     std::vector<int> fds;
+    fds.reserve(frame.fds.size());
     for (const UniqueFd& fd : frame.fds) fds.push_back(fd.get());
     const auto sent = channel_.send(frame.type, frame.body, fds);
     if (!sent) {

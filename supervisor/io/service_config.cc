@@ -1,5 +1,6 @@
 // The part of ServiceRunner that follows its configuration, which may be read again: what is to
 // run, where that comes from, and whether it may.
+#include <filesystem>
 #include <utility>
 
 #include "io/service_runner.h"
@@ -23,6 +24,11 @@ Service::Policy ServiceRunner::policy_of(const ServiceConfig& config) {
 
 void ServiceRunner::reconfigure(ServiceConfig config) {
   config_ = std::move(config);
+  // Of what could never be opened nothing is to be kept: it may have been a slip.
+  if (never_opened()) {
+    release_ = unopened_release(config_.command);
+    release_command_ = config_.command;
+  }
   machine_.set_policy(policy_of(config_));
   listeners_.want(config_.listen);
   health_.set_check(config_.health);
@@ -46,6 +52,7 @@ void ServiceRunner::want(const std::string& path, std::optional<std::vector<std:
 // A key that is set counts for whatever somebody asks to be started, also if it came by a reload.
 std::string ServiceRunner::unverified(const Release& release) const {
   if (config_.verify_key.empty() || !release.verified.empty()) return "";
+  if (!release.file.valid()) return "";  // what is not open yet is verified when it is opened
   return release.source +
          " was never verified, and verify.key is set by now: upgrade to a release that is signed";
 }
@@ -54,10 +61,14 @@ ReleaseSource ServiceRunner::wanted() const {
   return {.path = wanted_path_,
           .args = wanted_args_,
           .args_given = wanted_args_given_,
-          .releases_dir = config_.releases_dir.empty() ? default_releases_dir(host_.state, name())
-                                                       : config_.releases_dir,
+          .releases_dir = releases_dir(),
           .verify_key = config_.verify_key,
           .limits = {}};
+}
+
+std::string ServiceRunner::releases_dir() const {
+  return config_.releases_dir.empty() ? default_releases_dir(host_.state, name())
+                                      : config_.releases_dir;
 }
 
 // Which kind of failure it is that a release can't be had.
@@ -78,7 +89,12 @@ const char* ServiceRunner::failure_code(const Error& error) {
 
 std::optional<bool> ServiceRunner::drift(std::function<void(bool)> known) {
   const Process* process = current();
-  return drift_.look(process != nullptr ? *process->release : *release_, std::move(known));
+  const Release& release = process != nullptr ? *process->release : *release_;
+  if (release.digest.empty()) {  // it could not be opened yet
+    std::error_code ignored;
+    return std::filesystem::exists(release.source, ignored);
+  }
+  return drift_.look(release, std::move(known));
 }
 
 }  // namespace handoff::supervisor

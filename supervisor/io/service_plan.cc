@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "base/scoped_value.h"
 #include "io/free_memory.h"
 #include "io/service_runner.h"
 #include "plan_json.h"
@@ -19,13 +20,14 @@ void ServiceRunner::plan(const std::string& path, std::optional<std::vector<std:
   want(path, std::move(args));
   const auto asking = client.lock();
   const int before = std::exchange(asked_by_, asking ? asking->uid() : -1);
-  asking_ = &client;
-  wanted_plan_.emplace().timeouts = timeouts;
-  wanted_plan_->drain_incompatible = config_.drain_incompatible;
-  feed(HandoffRequested{.to = Probation::Origin::kNew, .rehearsal = true, .timeouts = timeouts});
-  asking_ = nullptr;
+  PlanFacts facts;
+  facts.timeouts = timeouts;
+  facts.drain_incompatible = config_.drain_incompatible;
+  const ScopedValue wanted(wanted_plan_, std::make_optional(std::move(facts)));
+  ask(HandoffRequested{.to = Probation::Origin::kNew, .rehearsal = true, .timeouts = timeouts},
+      client);
   // Refused: what is under way is somebody else's.
-  if (std::exchange(wanted_plan_, std::nullopt)) asked_by_ = before;
+  if (wanted_plan_) asked_by_ = before;
 }
 
 void ServiceRunner::drop_plan(const ClientPtr& client) {

@@ -44,6 +44,15 @@ SpawnFailed spawn_failed(Generation generation, const Error& error) {
 }  // namespace
 
 void ServiceRunner::apply(const Spawn& spawn) {
+  to_release_ = spawn.candidate ? candidate_ : release_;
+  if (to_release_->file.valid()) {
+    start_process(spawn);
+  } else {
+    open_to_spawn(spawn);
+  }
+}
+
+void ServiceRunner::start_process(const Spawn& spawn) {
   auto process = std::make_unique<Process>();
   process->generation = spawn.generation;
   process->release = spawn.candidate ? candidate_ : release_;
@@ -76,7 +85,7 @@ void ServiceRunner::apply(const Spawn& spawn) {
   if (!begun && !spawn.heir) {
     spdlog::warn("{}: {}; if this supervisor dies, the next one will not find generation {}",
                  name(), begun.error().message, spawn.generation);
-    begun = {};
+    begun = Result<void>();
   }
   if (begun) begun = let_go(std::move(go));
   if (!begun) {
@@ -297,6 +306,7 @@ void ServiceRunner::exec_known(Generation generation) {
 // this process was stopped.
 void ServiceRunner::hear_all() {
   std::vector<Process*> all;
+  all.reserve(processes_.size());
   for (auto& [generation, process] : processes_) all.push_back(process.get());
   for (Process* process : all) {
     if (process->channel) process->channel->drain();
@@ -364,7 +374,9 @@ void ServiceRunner::resume(SavedService saved, std::vector<std::unique_ptr<Proce
         });
     process->exit_poll->watch(UV_READABLE);
     if (generation == saved.machine.heir && saved.machine.candidate) candidate_ = process->release;
-    if (process->release->same_as(*release_)) release_ = process->release;
+    if (process->release->same_as(*release_) && may_run_again(*process->release, config_)) {
+      release_ = process->release;
+    }
     spdlog::info("{}: generation {} (pid {}) was found", name(), generation, process->pid);
     for (const SavedProcess& known : saved.processes) {
       if (known.leaving && known.generation == generation) leaving.push_back(generation);

@@ -52,9 +52,10 @@ void ServiceRunner::release_known(Result<ReleasePtr> opened) {
     return;
   }
   candidate_ = std::move(*opened);
-  const Probation::Origin origin = is(release_, *candidate_) ? Probation::Origin::kSame
-                                   : is(back_, *candidate_)  ? Probation::Origin::kBack
-                                                             : Probation::Origin::kNew;
+  const Probation::Origin origin = release_->digest.empty()    ? Probation::Origin::kFirst
+                                   : is(release_, *candidate_) ? Probation::Origin::kSame
+                                   : is(back_, *candidate_)    ? Probation::Origin::kBack
+                                                               : Probation::Origin::kNew;
   feed(CandidateReady{origin});
 }
 
@@ -73,6 +74,35 @@ void ServiceRunner::apply(const OpenBack&) {
   }
   candidate_ = back_;
   feed(CandidateReady{Probation::Origin::kBack});
+}
+
+// What could not be opened when the supervisor started may be there by now.
+void ServiceRunner::open_to_spawn(const Spawn& spawn) {
+  const Release& missing = spawn.candidate ? *candidate_ : *release_;
+  to_ = {.generation = spawn.generation, .path = missing.path};
+  auto source = source_of(missing, config_);
+  if (!source) return feed(not_opened(spawn.generation, source.error()));
+  if (missing.source != missing.path) source->releases_dir = releases_dir();
+  ++opening_;
+  obtain_release(host_.loop, std::move(*source), [this, spawn](Result<ReleasePtr> opened) {
+    --opening_;
+    if (!opened) return feed(not_opened(spawn.generation, opened.error()));
+    // Stopped meanwhile, or too late.
+    if (!machine_.awaits(spawn.generation))
+      return feed(SpawnFailed{spawn.generation, "not wanted"});
+    ReleasePtr& release = spawn.candidate ? candidate_ : release_;
+    if (!release->digest.empty() && (*opened)->digest != release->digest) {
+      spdlog::warn("{}: {} is not the file any more that ran: it is started as it is now", name(),
+                   release->source);
+    }
+    release = std::move(*opened);
+    start_process(spawn);
+    host_.changed();
+  });
+}
+
+SpawnFailed ServiceRunner::not_opened(Generation generation, const Error& error) {
+  return {generation, error.message, failure_code(error)};
 }
 
 void ServiceRunner::apply(const TakeCandidate& take) {

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "base/scoped_value.h"
 #include "core/duration.h"
 #include "io/wall_clock.h"
 
@@ -27,15 +28,21 @@ ServiceRunner::ServiceRunner(ServiceHost host, ServiceConfig config, Listeners l
 // Events that come up while effects are applied wait their turn.
 void ServiceRunner::feed(Event event) {
   events_.push_back(std::move(event));
-  if (std::exchange(stepping_, true)) return;
-  while (!events_.empty()) {
-    const Event next = std::move(events_.front());
-    events_.pop_front();
-    for (const Effect& effect : machine_.step(next, now())) {
-      std::visit([this](const auto& what) { apply(what); }, effect);
+  if (stepping_) return;
+  try {
+    const ScopedValue stepping(stepping_, true);
+    while (!events_.empty()) {
+      const Event next = std::move(events_.front());
+      events_.pop_front();
+      for (const Effect& effect : machine_.step(next, now())) {
+        std::visit([this](const auto& what) { apply(what); }, effect);
+      }
     }
+  } catch (...) {
+    // Whatever was not done is found out by the deadline that the machine has set for it.
+    timer_.at(machine_.deadline());
+    throw;
   }
-  stepping_ = false;
   timer_.at(machine_.deadline());
   look_after_trial();
   if (last_state_ != machine_.state_name()) {
@@ -49,6 +56,12 @@ void ServiceRunner::feed(Event event) {
     }
   }
   host_.changed();
+}
+
+// What is said in answer goes to that client.
+void ServiceRunner::ask(Event event, const ClientPtr& client) {
+  const ScopedValue asked(asking_, &client);
+  feed(std::move(event));
 }
 
 // What was said, and who exited, in time counts, also if this process was held up. The loop runs
@@ -98,9 +111,8 @@ void ServiceRunner::request(const HandoffRequested& request, const ClientPtr& cl
                          : request.to == Probation::Origin::kBack ? back_.get()
                                                                   : nullptr;
   if (const auto why = known != nullptr ? unverified(*known) : ""; !why.empty()) {
-    asking_ = &client;
+    const ScopedValue asked(asking_, &client);
     apply(Refuse{"signature", why});
-    asking_ = nullptr;
     return;
   }
   json record{{"event", "requested"},
@@ -117,17 +129,13 @@ void ServiceRunner::request(const HandoffRequested& request, const ClientPtr& cl
     }
     return;
   }
-  asking_ = &client;
-  feed(request);
-  asking_ = nullptr;
+  ask(request, client);
 }
 
 void ServiceRunner::commit(const ClientPtr& client) {
   const auto asking = client.lock();
   asked_by_ = asking ? asking->uid() : -1;
-  asking_ = &client;
-  feed(CommitRequested{});
-  asking_ = nullptr;
+  ask(CommitRequested{}, client);
 }
 
 void ServiceRunner::stop(bool at_once, const ClientPtr& client) {
@@ -308,7 +316,7 @@ json ServiceRunner::status() const {
   json out{{"name", name()},
            {"state", machine_.state_name()},
            {"release", nullptr},
-           {"digest", release.digest},
+           {"digest", nullptr},
            {"generation", nullptr},
            {"pid", nullptr},
            {"sessions", nullptr},
@@ -326,6 +334,7 @@ json ServiceRunner::status() const {
             machine_.progressive().under_way() ? machine_.progressive().share() / 10.0 : 100.0}};
   out.update(standing());
   if (!release.name.empty()) out["release"] = release.name;
+  if (!release.digest.empty()) out["digest"] = release.digest;  // else it could not be opened yet
   if (!release.verified.empty()) out["verified"] = release.verified;
   if (process != nullptr) {
     out["generation"] = process->generation;

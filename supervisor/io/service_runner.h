@@ -42,6 +42,8 @@ class ServiceRunner {
   const std::string& name() const { return config_.name; }
   const Timeouts& timeouts() const { return config_.timeouts; }
   const ServiceConfig& config() const { return config_; }
+  // Nothing of it has run, since its command can't be opened.
+  bool never_opened() const { return release_->digest.empty(); }
   // The configuration was read again; config is what change_config() made of the two.
   void reconfigure(ServiceConfig config);
   // Nothing of it is left, and it is not to come back.
@@ -89,6 +91,7 @@ class ServiceRunner {
 
  private:
   void feed(Event event);
+  void ask(Event event, const ClientPtr& client);
   void deadline_passed();
 
   void apply(const Spawn& spawn);
@@ -106,6 +109,8 @@ class ServiceRunner {
   void apply(const ProbationFailed& failed);
   void apply(const WentBack& back);
   void release_known(Result<ReleasePtr> opened);
+  void open_to_spawn(const Spawn& spawn);
+  static SpawnFailed not_opened(Generation generation, const Error& error);
   void look_after_trial();
   void take_census();
   void take_up_releases(SavedService& saved);
@@ -128,6 +133,7 @@ class ServiceRunner {
   void conclude_plan(const Report& report);
   Result<void> record_plan(const nlohmann::json& answer);
 
+  void start_process(const Spawn& spawn);
   Result<void> launch(const Spawn& spawn, Process& process);
   std::unique_ptr<ServiceChannel> open_channel(UniqueFd fd, Generation generation);
   bool send_start(const Spawn& spawn, Process& process);
@@ -137,6 +143,7 @@ class ServiceRunner {
   // service_config.cc
   void want(const std::string& path, std::optional<std::vector<std::string>> args);
   ReleaseSource wanted() const;
+  std::string releases_dir() const;
   static const char* failure_code(const Error& error);
   // Why that one, which was opened before, is not to be started again; "" if it may be.
   std::string unverified(const Release& release) const;

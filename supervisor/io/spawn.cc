@@ -119,7 +119,7 @@ struct Child {
   (void)::syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
   if (::fcntl(child.control, F_SETFD, 0) < 0) give_up(child, Step::kFds);
   if (child.script && ::fcntl(child.file, F_SETFD, 0) < 0) give_up(child, Step::kFds);
-  if (original_limit()) (void)::setrlimit(RLIMIT_NOFILE, &*original_limit());
+  if (const auto& limit = original_limit()) (void)::setrlimit(RLIMIT_NOFILE, &*limit);
   std::array<char, kPidRoom> digits{};
   std::size_t count = 0;
   for (pid_t rest = ::getpid(); rest > 0; rest /= 10) {
@@ -147,7 +147,7 @@ void raise_file_limit() {
 }
 
 void restore_file_limit() {
-  if (original_limit()) (void)::setrlimit(RLIMIT_NOFILE, &*original_limit());
+  if (const auto& limit = original_limit()) (void)::setrlimit(RLIMIT_NOFILE, &*limit);
 }
 
 Result<Spawned> spawn(const SpawnPlan& plan) {
@@ -212,7 +212,7 @@ std::string exec_error_text(int fd, const Release& release, bool& done) {
   } while (n < 0 && errno == EINTR);
   done = n >= 0 || errno != EAGAIN;
   if (n != sizeof error) return "";
-  const std::string why = std::strerror(error.error);  // NOLINT(concurrency-mt-unsafe)
+  const std::string why = std::strerror(error.error);
   switch (error.step) {
     case Step::kChdir:
       return "can't enter its working directory: " + why;

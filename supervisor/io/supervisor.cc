@@ -16,8 +16,33 @@ namespace handoff::supervisor {
 using nlohmann::json;
 
 namespace {
+
 // For services to come back to a supervisor that has replaced another.
 constexpr Duration kReturnWithin = std::chrono::seconds(10);
+
+// What ran goes on, upgrades included; unless the configuration says something else by now. null if
+// nothing of that can be opened.
+ReleasePtr release_before(const ServiceConfig& config, const SavedService* before,
+                          const std::vector<std::unique_ptr<Process>>& living) {
+  if (before == nullptr || before->command != config.command) return nullptr;
+  const SavedRelease& saved = before->release;
+  // A process that lives has its file, whatever has become of the path.
+  for (const auto& process : living) {
+    const Release& its = *process->release;
+    if (its.path == saved.path && its.args == saved.args && its.digest == saved.digest &&
+        may_run_again(its, config)) {
+      return process->release;
+    }
+  }
+  auto again = reopen_release(saved, 0, config.verify_key);
+  if (again) return std::move(*again);
+  spdlog::warn(
+      "{}: release {} ran, and can't be opened any more ({}): it will be what the "
+      "configuration names",
+      config.name, saved.name, again.error().message);
+  return nullptr;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Supervisor>> Supervisor::open(uv_loop_t* loop, const Config& config,
@@ -62,10 +87,13 @@ Result<std::unique_ptr<Supervisor>> Supervisor::open(uv_loop_t* loop, const Conf
   for (const ServiceConfig& service : config.services) {
     const auto before = std::find_if(saved.services.begin(), saved.services.end(),
                                      [&](const SavedService& s) { return s.name == service.name; });
-    const auto added =
-        self->add(service, before == saved.services.end() ? nullptr : &*before, kept);
-    if (!added) return fail(added.error().code, service.name + ": " + added.error().message);
-    if (before != saved.services.end()) saved.services.erase(before);
+    const bool known = before != saved.services.end();
+    // What is missing is told when the service is started.
+    if (const auto added = self->add(service, known ? &*before : nullptr, kept);
+        !added && !known && self->source_.file.empty()) {
+      return fail(added.error().code, service.name + ": " + added.error().message);
+    }
+    if (known) saved.services.erase(before);
   }
   for (SavedService& service : saved.services) {
     std::erase_if(service.processes,
@@ -95,7 +123,7 @@ Supervisor::Supervisor(uv_loop_t* loop, RuntimeDir runtime, Journal journal, Uni
       boot_(boot_id()),
       control_(std::make_unique<ControlServer>(
           loop, std::move(operators),
-          [this](const ClientPtr& client, const json& request) { serve(client, request); })),
+          [this](const ClientPtr& client, const Request& request) { serve(client, request); })),
       door_(loop, std::move(services),
             [this](pid_t pid, UniqueFd& fd) {
               for (auto& [name, service] : services_) {
@@ -108,10 +136,12 @@ Supervisor::Supervisor(uv_loop_t* loop, RuntimeDir runtime, Journal journal, Uni
       int_(loop, SIGINT, [this] { stop_asked("SIGINT"); }),
       hup_(loop, SIGHUP, [this] { (void)reload(-1); }) {}
 
-// What a living process may still have is not bound anew, and not started a second time: it is
-// waited for.
+// The service is here afterwards in any case. The error says what is missing, which is tried again
+// whenever it is to be started. What a living process may still have is not bound anew, and not
+// started a second time: it is waited for.
 Result<void> Supervisor::add(const ServiceConfig& config, const SavedService* before,
                              KeptFds& kept) {
+  Result<void> problem;
   Before found;
   if (before != nullptr) {
     found.saved = *before;
@@ -133,31 +163,21 @@ Result<void> Supervisor::add(const ServiceConfig& config, const SavedService* be
       found.living.push_back(std::move(living));
     }
   }
-  ReleasePtr release;
-  // What ran goes on, upgrades included; unless the configuration says something else by now.
-  if (before != nullptr && before->command == config.command) {
-    if (auto again = reopen_release(before->release, 0, config.verify_key))
-      release = std::move(*again);
-  }
+  ReleasePtr release = release_before(config, before, found.living);
   if (!release) {
-    auto program = find_program(config.command.front());
-    if (!program) return Failure(program.error());
-    auto opened = obtain_release({.path = *program,
-                                  .args = {config.command.begin() + 1, config.command.end()},
-                                  .args_given = true,
-                                  .releases_dir = "",
-                                  .verify_key = config.verify_key,
-                                  .limits = {}});
-    if (!opened) return Failure(opened.error());
-    release = std::move(*opened);
+    release = unopened_release(config.command);
+    const auto source = source_of(*release, config);
+    auto opened = source ? obtain_release(*source) : Failure(source.error());
+    if (opened) {
+      release = std::move(*opened);
+    } else {
+      problem = Failure(opened.error());
+    }
   }
   Listeners listeners(config.name, config.listen, notify_);
   listeners.take_kept(kept);
   if (found.living.empty()) {
-    if (auto bound = listeners.bind_missing(); !bound) {
-      listeners.want({});
-      return bound;
-    }
+    if (auto bound = listeners.bind_missing(); !bound && problem) problem = bound;
   }
   services_.emplace(
       config.name,
@@ -170,16 +190,16 @@ Result<void> Supervisor::add(const ServiceConfig& config, const SavedService* be
                       .record = [this](json record) { return journal_.append(std::move(record)); }},
           config, std::move(listeners), std::move(release)));
   if (before != nullptr) before_.emplace(config.name, std::move(found));
-  return {};
+  return problem;
 }
 
 void Supervisor::start() {
   // Whose last record says that something was asked for.
   std::set<std::string> requested;
   const auto read = journal_.read([&requested](const json& record) {
-    const json& name = record.value("service", json());
+    const json name = record.value("service", json());
     if (!name.is_string()) return;
-    if (record.value("event", "") == "requested") {
+    if (record.value("event", json()) == "requested") {
       requested.insert(name.get<std::string>());
     } else {
       requested.erase(name.get<std::string>());
@@ -217,7 +237,8 @@ Result<void> Supervisor::save() {
     const auto before = before_.find(name);
     state.services.push_back(before != before_.end() ? before->second.saved : service->saved());
   }
-  std::string text = to_json(state).dump(1) + "\n";
+  // A path need not be UTF-8; that must not stop what is to be kept of the others.
+  std::string text = to_json(state).dump(1, ' ', false, json::error_handler_t::replace) + "\n";
   if (text == saved_) return {};
   auto written = runtime_.save(text);
   if (written) saved_ = std::move(text);
@@ -261,13 +282,9 @@ void Supervisor::changed() {
     return;
   }
   if (adopting == 0 && !self_client_.expired()) self_arrived();
-  const std::string status =
-      fmt::format("{} of {} services running{}", running, services_.size(), others);
-  if (running + adopting == services_.size()) {
-    notify_.ready(status);
-  } else {
-    notify_.status(status);
-  }
+  // Ready from here on, whatever becomes of single services: their listeners are bound, and each
+  // was started once, or found. One that never comes up must not keep systemd waiting for all.
+  notify_.ready(fmt::format("{} of {} services running{}", running, services_.size(), others));
 }
 
 void Supervisor::stop_asked(const char* signal) {

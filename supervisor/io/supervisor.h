@@ -16,6 +16,7 @@
 #include "io/service_door.h"
 #include "io/service_runner.h"
 #include "io/watching.h"
+#include "request.h"
 
 namespace handoff::supervisor {
 
@@ -27,8 +28,10 @@ struct ConfigSource {
 
 class Supervisor {
  public:
-  // Takes the runtime folder, binds the listeners, opens the releases: whatever can be refused is
-  // refused before the first process runs.
+  // Takes the runtime folder, binds the listeners, opens the releases. Refused is what concerns all
+  // services; one that can't be opened or bound is logged, and tried again from start() on. (Where
+  // the command line names the only one, that is refused, too, unless a supervisor before this one
+  // ran it.)
   static Result<std::unique_ptr<Supervisor>> open(uv_loop_t* loop, const Config& config,
                                                   ConfigSource source, WatchOptions watch,
                                                   const std::string& runtime);
@@ -46,7 +49,8 @@ class Supervisor {
              UniqueFd services);
   Result<void> add(const ServiceConfig& config, const SavedService* before, KeptFds& kept);
 
-  void serve(const ClientPtr& client, const nlohmann::json& request);
+  void serve(const ClientPtr& client, const Request& request);
+  static void serve(ServiceRunner& service, const ClientPtr& client, const Request& request);
   void serve_status(const ClientPtr& client, const std::vector<ServiceRunner*>& services);
   void serve_reload(const ClientPtr& client);
   nlohmann::json reload(int uid);

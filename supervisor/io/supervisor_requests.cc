@@ -19,68 +19,64 @@ constexpr Duration kStatusWait = std::chrono::milliseconds(500);
 // ---- what operators ask
 // --------------------------------------------------------------------------
 
-void Supervisor::serve(const ClientPtr& client, const json& request) {
+void Supervisor::serve(const ClientPtr& client, const Request& request) {
   const auto answer = [&client](const json& what) {
     if (const auto reachable = client.lock()) reachable->finish(what);
   };
-  const auto command = request.at("command").get<std::string>();
-  const std::string name = request.value("service", "");
+  const std::string& name = request.service;
   std::vector<ServiceRunner*> chosen;
   for (auto& [key, service] : services_) {
     if (name.empty() || key == name) chosen.push_back(service.get());
   }
   if (!name.empty() && chosen.empty()) {
     std::vector<std::string> names;
+    names.reserve(services_.size());
     for (const auto& [key, service] : services_) names.push_back(key);
     std::string text = "no service \"" + name + "\" here";
     if (const auto near = closest(name, names)) text += "; did you mean \"" + *near + "\"?";
     answer(refusal_json(name, "no_service", text));
     return;
   }
-  if (command == "status") {
-    serve_status(client, chosen);
-    return;
-  }
-  if (command == "reload") {
-    serve_reload(client);
-    return;
-  }
-  if (command == "self") {
-    serve_self(client, request.value("path", ""));
-    return;
-  }
-  if (name.empty()) {
-    answer(refusal_json(name, "bad_request", "the request names no service"));
-    return;
+  switch (request.command) {
+    case Request::Command::kStatus:
+      return serve_status(client, chosen);
+    case Request::Command::kReload:
+      return serve_reload(client);
+    case Request::Command::kSelf:
+      return serve_self(client, request.path);
+    default:
+      break;
   }
   if (stopping_) {
     answer(refusal_json(name, "busy", "the supervisor is stopping"));
     return;
   }
-  ServiceRunner& service = *chosen.front();
-  if (command == "upgrade" || command == "plan") {
-    std::optional<std::vector<std::string>> args;
-    if (request.contains("args")) args = request.at("args").get<std::vector<std::string>>();
-    const Timeouts timeouts = timeouts_from(request, service.timeouts());
-    if (command == "upgrade") {
-      service.upgrade(request.value("path", ""), std::move(args), timeouts, client,
-                      request.value("shares", std::vector<std::uint32_t>{}),
-                      std::chrono::microseconds(request.value("pause_us", std::uint64_t{0})));
-    } else {
-      service.plan(request.value("path", ""), std::move(args), timeouts, client);
-    }
-  } else if (command == "drop_plan") {
-    service.drop_plan(client);
-  } else if (command == "restart") {
-    service.restart(timeouts_from(request, service.timeouts()), client);
-  } else if (command == "rollback") {
-    service.rollback(timeouts_from(request, service.timeouts()), client);
-  } else if (command == "commit") {
-    service.commit(client);
-  } else if (command == "stop") {
-    service.stop(false, client);
-  } else {
-    answer(refusal_json(name, "bad_request", "no command \"" + command + "\""));
+  serve(*chosen.front(), client, request);
+}
+
+// What concerns one service.
+void Supervisor::serve(ServiceRunner& service, const ClientPtr& client, const Request& request) {
+  const Timeouts timeouts = request.timeouts.over(service.timeouts());
+  switch (request.command) {
+    case Request::Command::kUpgrade:
+      return service.upgrade(request.path, request.args, timeouts, client, request.shares,
+                             request.pause);
+    case Request::Command::kPlan:
+      return service.plan(request.path, request.args, timeouts, client);
+    case Request::Command::kDropPlan:
+      return service.drop_plan(client);
+    case Request::Command::kRestart:
+      return service.restart(timeouts, client);
+    case Request::Command::kRollback:
+      return service.rollback(timeouts, client);
+    case Request::Command::kCommit:
+      return service.commit(client);
+    case Request::Command::kStop:
+      return service.stop(false, client);
+    case Request::Command::kStatus:
+    case Request::Command::kReload:
+    case Request::Command::kSelf:
+      return;  // of the supervisor as a whole
   }
 }
 
@@ -153,7 +149,12 @@ void Supervisor::serve_self(const ClientPtr& client, const std::string& path) {
   if (!recorded) return refuse("history", recorded.error().message + "; nothing was begun");
   self_ = std::make_unique<SelfUpgrade>(
       loop_, [this, client](const std::string& why) { self_checked(client, why); });
-  self_->check(path);
+  try {
+    self_->check(path);
+  } catch (...) {
+    self_.reset();
+    throw;
+  }
 }
 
 void Supervisor::self_checked(const ClientPtr& client, const std::string& why) {

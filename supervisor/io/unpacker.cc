@@ -94,7 +94,7 @@ Result<UniqueFd> above(int fd) {
 
 // Nothing of the supervisor's environment but what the loader may need for the libraries.
 std::string library_path() {
-  const char* path = std::getenv("LD_LIBRARY_PATH");  // NOLINT(concurrency-mt-unsafe): never set
+  const char* path = std::getenv("LD_LIBRARY_PATH");  // never set
   return std::string("LD_LIBRARY_PATH=") + (path != nullptr ? path : "");
 }
 

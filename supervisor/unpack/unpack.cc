@@ -123,7 +123,10 @@ class Unpacker {
       if (::mkdirat(at.get(), parts[i].c_str(), 0755) == 0) {
         if (auto room = count(); !room) return Failure(room.error());
         folders_.emplace_back(parts.begin(), parts.begin() + static_cast<std::ptrdiff_t>(i) + 1);
-        (void)::fchmodat(at.get(), parts[i].c_str(), 0755, 0);  // whatever the umask
+        // Whatever the umask is.
+        if (::fchmodat(at.get(), parts[i].c_str(), 0755, 0) != 0) {
+          return fail_errno("unpacking " + parts[i]);
+        }
       } else if (errno != EEXIST) {
         return fail_errno("unpacking " + parts[i]);
       }

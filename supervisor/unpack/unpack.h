@@ -7,9 +7,9 @@
 
 namespace handoff::supervisor {
 
-// The archive is read from fd, from its beginning; folder is open and empty. Everything is on the
-// disk when it returns; after an error some of it is there, for the caller to remove. Modes are
-// 0755 or 0644, owners the caller.
+// The archive is read from fd, from its beginning; folder is open, and holds at most the marker of
+// handoff (kReleaseMarker). Everything is on the disk when it returns; after an error some of it is
+// there, for the caller to remove. Modes are 0755 or 0644, owners the caller.
 Result<void> unpack(int fd, int folder, const UnpackLimits& limits);
 
 }  // namespace handoff::supervisor

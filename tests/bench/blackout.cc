@@ -11,7 +11,6 @@
 //             what a handoff costs its clients lack. How much that is stands in the table; the
 //             targets for what is answered are for the two loads above.
 #include <optional>
-#include <thread>
 
 #include "benches.h"
 #include "clock.h"
@@ -83,8 +82,6 @@ class Bench {
   }
 
  private:
-  static void rest(std::uint64_t ns) { std::this_thread::sleep_for(std::chrono::nanoseconds(ns)); }
-
   void take(const std::vector<Sample>& samples, std::uint64_t begun, Run& run) const {
     const std::uint64_t frozen = run.upgraded.frozen_ns;
     const std::uint64_t running = run.upgraded.running_ns;

@@ -1,8 +1,10 @@
 // The one clock of all measurements: CLOCK_MONOTONIC, the same in every process of the host.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <ctime>
+#include <thread>
 
 namespace bench {
 
@@ -12,5 +14,8 @@ inline std::uint64_t now_ns() {
   return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
          static_cast<std::uint64_t>(now.tv_nsec);
 }
+
+// For as long as something is measured: the time itself is what is wanted.
+inline void rest(std::uint64_t ns) { std::this_thread::sleep_for(std::chrono::nanoseconds(ns)); }
 
 }  // namespace bench

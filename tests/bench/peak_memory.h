@@ -8,10 +8,12 @@
 #include <cstdint>
 #include <thread>
 
-#include "proc.h"
 #include "process_figures.h"
+#include "support/process/proc.h"
 
 namespace bench {
+
+namespace test = handoff::test;
 
 // The highest sum over all children of the supervisor (PSS, bytes), as often as it can be read. It
 // reads from a thread of its own until stop().

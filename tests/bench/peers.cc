@@ -3,8 +3,6 @@
 //
 // A thousand clients stay, five hundred a second come for one request. What is compared is what
 // they meet: requests that failed, connections that did not last, answers that took longer.
-#include <thread>
-
 #include "benches.h"
 #include "clock.h"
 #include "web_clients.h"
@@ -21,9 +19,6 @@ struct Meeting {
 
 void meet(const WebServerKind& kind, const WebClients::Load& load, std::uint64_t second_ns,
           Meeting& into) {
-  const auto rest = [](std::uint64_t ns) {
-    std::this_thread::sleep_for(std::chrono::nanoseconds(ns));
-  };
   const auto server = kind.start();
   WebClients clients(server->port(), load);
   clients.start();

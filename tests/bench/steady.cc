@@ -6,15 +6,15 @@
 
 #include <cstdlib>
 #include <sstream>
-#include <thread>
 
 #include "benches.h"
 #include "clock.h"
 #include "herd.h"
-#include "process.h"
-#include "programs.h"
 #include "sockets.h"
 #include "subject.h"
+#include "support/process/process.h"
+#include "support/process/programs.h"
+#include "support/supervisor/supervisor.h"
 
 namespace bench {
 namespace {
@@ -44,8 +44,7 @@ void wait_for_port(int port) {
     try {
       (void)connect_tcp(port);
       return;
-    } catch (const std::system_error&) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    } catch (const std::system_error&) {  // refused: that is an answer, and it is asked again
     }
   }
   throw std::runtime_error("steady: a server without handoff did not come up");
@@ -68,7 +67,7 @@ class EchoLoad {
   }
   double per_second() {
     clients_.load_with(kConnections, true);
-    std::this_thread::sleep_for(std::chrono::nanoseconds(second_ + second_ / 5));
+    rest(second_ + second_ / 5);
     const std::uint64_t end = now_ns();
     double answered = 0;
     for (const Sample& s : clients_.stop()) {
@@ -87,11 +86,9 @@ double redis_benchmark(int port, const std::string& test, bool quick) {
   test::Process load({"/usr/bin/taskset", "-c", std::to_string(load_cpu()), kRedisBenchmark, "-p",
                       std::to_string(port), "-P", "16", "-c", std::to_string(kConnections), "-n",
                       quick ? "5000" : "800000", "-r", "100000", "-t", test, "--csv"});
-  const auto patience = test::Deadline::in(std::chrono::seconds(60));
-  if (load.wait(patience) != 0 || !load.wait_output_end(patience)) {
-    throw std::runtime_error("redis-benchmark: " + load.err());
-  }
-  std::istringstream lines(load.out());
+  const test::Outcome outcome = load.finish();
+  if (outcome.status != 0) throw std::runtime_error("redis-benchmark: " + outcome.err);
+  std::istringstream lines(outcome.out);
   for (std::string line; std::getline(lines, line);) {  // "SET","123456.78",...
     const std::size_t value = line.find("\",\"");
     if (value == std::string::npos) continue;

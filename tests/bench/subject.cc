@@ -1,9 +1,11 @@
 #include "subject.h"
 
+#include <nlohmann/json.hpp>
 #include <stdexcept>
 
 #include "clock.h"
-#include "programs.h"
+#include "support/process/programs.h"
+#include "support/supervisor/supervisor.h"
 
 namespace bench {
 namespace {

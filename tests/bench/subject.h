@@ -4,9 +4,11 @@
 #include <string>
 #include <vector>
 
-#include "supervisor.h"
+#include "support/supervisor/supervisor.h"
 
 namespace bench {
+
+namespace test = handoff::test;
 
 // What one upgrade came to. Microseconds.
 struct Upgraded {

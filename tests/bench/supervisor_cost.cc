@@ -1,16 +1,16 @@
 // What the supervisor costs a host while nothing happens: memory with three services, and how often
 // any of its threads runs.
-#include <thread>
-
 #include "benches.h"
+#include "clock.h"
 #include "process_figures.h"
-#include "programs.h"
-#include "supervisor.h"
+#include "support/process/programs.h"
+#include "support/supervisor/supervisor.h"
 
 namespace bench {
 
+namespace test = handoff::test;
+
 void supervisor(const Options& options, Report& report) {
-  using namespace std::chrono_literals;
   const std::string service = test::program("bench_service");
   test::Supervisor::Options setup;
   setup.command = {service};
@@ -20,17 +20,18 @@ void supervisor(const Options& options, Report& report) {
                     "\"]\nlisten = { public = \"tcp:127.0.0.1:0\" }\n";
   }
   const test::Supervisor subject(setup);
-  const auto seconds = options.quick ? 1s : 10s;
+  constexpr std::uint64_t kSecond = 1'000'000'000;
+  const std::uint64_t seconds = options.quick ? 1 : 10;
   std::vector<double> memory;
   std::vector<double> wake_ups;
   // Ten seconds each: three are as good as seven.
   for (std::size_t run = 1; run <= std::min<std::size_t>(options.runs, 3); ++run) {
     Report::progress("supervisor: run " + std::to_string(run));
-    std::this_thread::sleep_for(options.quick ? 100ms : 2s);  // what the last question stirred up
+    rest(options.quick ? kSecond / 10 : 2 * kSecond);  // what the last question stirred up
     const std::uint64_t before = context_switches(subject.pid());
-    std::this_thread::sleep_for(seconds);
+    rest(seconds * kSecond);
     wake_ups.push_back(static_cast<double>(context_switches(subject.pid()) - before) /
-                       static_cast<double>(seconds.count()));
+                       static_cast<double>(seconds));
     memory.push_back(static_cast<double>(rss_bytes(subject.pid())));
   }
   Row row = alone("supervisor", "RSS with 3 services", Unit::kBytes, memory);

@@ -8,15 +8,14 @@
 #include <csignal>
 #include <fstream>
 #include <functional>
-#include <set>
 #include <stdexcept>
 #include <thread>
 
-#include "proc.h"
-#include "process.h"
 #include "sockets.h"
 #include "subject.h"
-#include "temp_dir.h"
+#include "support/process/files.h"
+#include "support/process/proc.h"
+#include "support/process/process.h"
 
 namespace bench {
 namespace {
@@ -29,12 +28,26 @@ constexpr const char* kHaproxy = "/usr/sbin/haproxy";
 // An old worker that has connections left may stay for as long as they do.
 constexpr auto kLeaves = 5s;
 
+// Another program's port and its children tell nobody of themselves. A thousand times a second is
+// seldom enough to leave the CPU to what is measured.
 bool wait_until(const std::function<bool()>& so, Deadline deadline) {
   while (!so()) {
     if (deadline.passed()) return false;
     std::this_thread::sleep_for(1ms);
   }
   return true;
+}
+
+std::vector<handoff::UniqueFd> hold_children(pid_t pid) {
+  std::vector<handoff::UniqueFd> out;
+  for (const pid_t child : test::children_of(pid)) out.push_back(test::hold(child));
+  return out;
+}
+
+bool wait_ends(const std::vector<handoff::UniqueFd>& processes, Deadline deadline) {
+  bool all = true;
+  for (const auto& process : processes) all = test::wait_end(process, deadline) && all;
+  return all;
 }
 
 bool answers(int port) {
@@ -50,11 +63,6 @@ int free_port() {
   int port = 0;
   (void)listen_tcp(port);
   return port;
-}
-
-void write(const std::string& path, const std::string& text) {
-  std::ofstream file(path);
-  file << text;
 }
 
 class Handoff final : public WebServer {
@@ -93,6 +101,7 @@ class Nginx final : public WebServer {
   int port() const override { return port_; }
   bool upgrade() override {
     configure("2");
+    const std::vector<handoff::UniqueFd> workers = hold_children(master_);
     ::kill(master_, SIGUSR2);
     const auto serves = [this] {
       const pid_t now = pid();
@@ -101,22 +110,17 @@ class Nginx final : public WebServer {
     if (!wait_until(serves, Deadline::in(10s))) throw std::runtime_error("nginx: no new master");
     const pid_t successor = pid();
     processes_.push_back(test::hold(successor));
-    for (const pid_t worker : test::children_of(successor))
-      processes_.push_back(test::hold(worker));
-    std::vector<pid_t> workers = test::children_of(master_);
-    std::erase(workers, successor);  // its parent is the old master
+    for (handoff::UniqueFd& worker : hold_children(successor)) {
+      processes_.push_back(std::move(worker));
+    }
     ::kill(master_, SIGWINCH);
-    const auto gone = [&] {
-      const std::vector<pid_t> left = test::children_of(master_);
-      return left.empty() || left == std::vector<pid_t>{successor};
-    };
-    const bool left = wait_until(gone, Deadline::in(kLeaves));
+    const bool left = wait_ends(workers, Deadline::in(kLeaves));
     ::kill(master_, SIGQUIT);
     return left && test::wait_end(processes_.front(), Deadline::in(kLeaves));
   }
 
  private:
-  std::string file(const char* name) const { return (folder_.path() / name).string(); }
+  std::string file(const char* name) const { return folder_ / name; }
   pid_t pid() const {
     pid_t pid = 0;
     std::ifstream(file("nginx.pid")) >> pid;
@@ -127,14 +131,15 @@ class Nginx final : public WebServer {
     for (const char* what : {"client_body", "proxy", "fastcgi", "uwsgi", "scgi"}) {
       temporary += std::string("  ") + what + "_temp_path " + file(what) + ";\n";
     }
-    write(file("nginx.conf"),
-          std::string(::getuid() == 0 ? "user root;\n" : "") + "worker_processes 1;\npid " +
-              file("nginx.pid") + ";\nerror_log " + file("error.log") +
-              ";\nevents { worker_connections 8000; }\nhttp {\n  access_log off;\n"
-              "  keepalive_timeout 600s;\n  keepalive_requests 100000000;\n" +
-              temporary + "  server {\n    listen 127.0.0.1:" + std::to_string(port_) +
-              " backlog=4096;\n    location / { default_type text/plain; return 200 \"" + version +
-              "\"; }\n  }\n}\n");
+    test::write_file(file("nginx.conf"),
+                     std::string(::getuid() == 0 ? "user root;\n" : "") +
+                         "worker_processes 1;\npid " + file("nginx.pid") + ";\nerror_log " +
+                         file("error.log") +
+                         ";\nevents { worker_connections 8000; }\nhttp {\n  access_log off;\n"
+                         "  keepalive_timeout 600s;\n  keepalive_requests 100000000;\n" +
+                         temporary + "  server {\n    listen 127.0.0.1:" + std::to_string(port_) +
+                         " backlog=4096;\n    location / { default_type text/plain; return 200 \"" +
+                         version + "\"; }\n  }\n}\n");
   }
 
   test::TempDir folder_;
@@ -156,10 +161,7 @@ class Haproxy final : public WebServer {
     }
   }
   ~Haproxy() override {
-    std::vector<handoff::UniqueFd> workers;
-    for (const pid_t worker : test::children_of(process_->pid())) {
-      workers.push_back(test::hold(worker));
-    }
+    const std::vector<handoff::UniqueFd> workers = hold_children(process_->pid());
     process_->signal(SIGTERM);
     process_->wait(Deadline::in(2s));
     for (const handoff::UniqueFd& worker : workers) test::kill_and_wait(worker, Deadline::in(5s));
@@ -167,30 +169,24 @@ class Haproxy final : public WebServer {
   int port() const override { return port_; }
   bool upgrade() override {
     configure("2");
-    const std::vector<pid_t> before = test::children_of(process_->pid());
+    const std::vector<handoff::UniqueFd> workers = hold_children(process_->pid());
     process_->signal(SIGUSR2);
-    const auto changed = [&] {
-      const std::vector<pid_t> now = test::children_of(process_->pid());
-      for (const pid_t old : before) {
-        if (std::find(now.begin(), now.end(), old) != now.end()) return false;
-      }
-      return !now.empty();
-    };
-    return wait_until(changed, Deadline::in(kLeaves));
+    return wait_ends(workers, Deadline::in(kLeaves)) && !test::children_of(process_->pid()).empty();
   }
 
  private:
-  std::string file(const char* name) const { return (folder_.path() / name).string(); }
+  std::string file(const char* name) const { return folder_ / name; }
   void configure(const std::string& version) const {
-    write(file("haproxy.cfg"),
-          "global\n  maxconn 8000\n  nbthread 1\n  stats socket " + file("admin.sock") +
-              " mode 600 level admin expose-fd listeners\n"
-              "defaults\n  mode http\n  timeout connect 5s\n  timeout client 600s\n"
-              "  timeout server 10s\n  timeout http-keep-alive 600s\n"
-              "frontend web\n  bind 127.0.0.1:" +
-              std::to_string(port_) +
-              " backlog 4096\n  http-request return status 200 content-type text/plain string \"" +
-              version + "\"\n");
+    test::write_file(
+        file("haproxy.cfg"),
+        "global\n  maxconn 8000\n  nbthread 1\n  stats socket " + file("admin.sock") +
+            " mode 600 level admin expose-fd listeners\n"
+            "defaults\n  mode http\n  timeout connect 5s\n  timeout client 600s\n"
+            "  timeout server 10s\n  timeout http-keep-alive 600s\n"
+            "frontend web\n  bind 127.0.0.1:" +
+            std::to_string(port_) +
+            " backlog 4096\n  http-request return status 200 content-type text/plain string \"" +
+            version + "\"\n");
   }
 
   test::TempDir folder_;

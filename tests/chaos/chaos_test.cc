@@ -1,20 +1,19 @@
-// The client of the chaos matrix against services that answer wrongly: it must not be content. And
-// who counts as left behind.
+// The client of the chaos matrix against services that answer wrongly: it must not be content. The
+// rules, and who counts as left behind.
 #include "client.h"
 
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <csignal>
 
 #include "expectation.h"
+#include "judge.h"
 #include "matrix.h"
 #include "supervision.h"
+#include "support/clients/sockets.h"
 
 namespace chaos {
 namespace {
@@ -22,17 +21,7 @@ namespace {
 // One connection's other end, which says what the test wants.
 class FakeService {
  public:
-  FakeService() : listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    ::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
-    ::listen(listener_.get(), 1);
-    ::getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&address), &size);
-    port_ = ntohs(address.sin_port);
-  }
-  int port() const { return port_; }
+  int port() const { return test::port_of(listener_.get()); }
   void accept() { peer_.reset(::accept(listener_.get(), nullptr, nullptr)); }
   // The next line without its '\n'.
   std::string line() {
@@ -49,8 +38,8 @@ class FakeService {
   }
 
  private:
-  handoff::UniqueFd listener_, peer_;
-  int port_ = 0;
+  handoff::UniqueFd listener_ = test::listen_on_loopback();
+  handoff::UniqueFd peer_;
 };
 
 class ClientTest : public testing::Test {
@@ -163,35 +152,82 @@ TEST(ExpectationTest, IsWhatTheFaultTableSays) {
   EXPECT_EQ(of("kv/supervisor/donor.copy_end.sent/kill").statuses, std::set<int>{3});
 }
 
-// ---- who has been left behind
+// ---- the rules
 
-pid_t start_child() {
-  const pid_t pid = ::fork();
-  if (pid == 0) {
-    for (;;) ::pause();
+class JudgeTest : public ::testing::Test {
+ protected:
+  // Of a heir that is killed while it prepares: the donor serves on, and nobody is lost.
+  JudgeTest() {
+    found.struck.status = 1;
+    found.struck.reported = 0;
+    found.owner = Examination::Owner::kDonor;
   }
-  return pid;
+  std::vector<std::string> problems(const char* text) const {
+    const Cell cell = *parse_cell(text);
+    const Point* point = find_point(cell.point);
+    return judge(cell, point, expect(cell, point), found);
+  }
+  using Problems = std::vector<std::string>;
+  static constexpr const char* kHeirKilled = "echo/heir/heir.prepared.sending/kill";
+  static constexpr const char* kOwnerKilled = "echo/heir/heir.claim.after/kill";
+  Findings found;
+};
+
+TEST_F(JudgeTest, IsContentIfTheTableIsKept) { EXPECT_EQ(problems(kHeirKilled), Problems{}); }
+
+TEST_F(JudgeTest, SeesWhoWasLostAgainstTheTable) {
+  found.tally.visitors_reset = 2;
+  EXPECT_EQ(problems(kHeirKilled),
+            Problems{"2 connections were lost, and the fault table says none"});
 }
 
+TEST_F(JudgeTest, SeesAnExitStatusThatIsNotTheTables) {
+  found.struck.status = 0;
+  EXPECT_EQ(problems(kHeirKilled), (Problems{"handoff upgrade ended with 0, expected 1",
+                                             "exit status 0, and the old release serves"}));
+}
+
+TEST_F(JudgeTest, SeesThatNobodyServes) {
+  found.owner = Examination::Owner::kNobody;
+  EXPECT_EQ(problems(kHeirKilled),
+            (Problems{"nobody serves", "exit status 1, and the old process does not serve"}));
+}
+
+TEST_F(JudgeTest, CountsWhatWasReportedAsLost) {
+  found.struck.status = 5;
+  found.struck.reported = 3;
+  found.tally.reset = 3;
+  found.owner = Examination::Owner::kStartedAnew;
+  EXPECT_EQ(problems(kOwnerKilled), Problems{});
+  found.tally.reset = 4;
+  EXPECT_EQ(problems(kOwnerKilled), Problems{"3 sessions reported as lost, 4 were"});
+}
+
+TEST_F(JudgeTest, SeesASanitizersWordAlsoWhereAllElseIsWell) {
+  found.log = "==1==ERROR: LeakSanitizer: detected memory leaks";
+  EXPECT_EQ(problems(kHeirKilled), Problems{"ERROR: LeakSanitizer"});
+  EXPECT_EQ(problems("echo/heir/supervisor.stop.sent/kill").size(), 1U);
+}
+
+// ---- who has been left behind
+
 TEST(CanActTest, WhoRunsOrIsOnlyStoppedCan) {
-  const pid_t pid = start_child();
+  test::Process process(test::wait_to_be_killed);
   EXPECT_TRUE(can_act(::getpid()));
-  EXPECT_TRUE(can_act(pid));
-  ASSERT_EQ(0, ::kill(pid, SIGSTOP));
-  ASSERT_EQ(pid, ::waitpid(pid, nullptr, WUNTRACED));
-  EXPECT_TRUE(can_act(pid));
-  ASSERT_EQ(0, ::kill(pid, SIGKILL));
-  ASSERT_EQ(pid, ::waitpid(pid, nullptr, 0));
-  EXPECT_FALSE(can_act(pid));
+  EXPECT_TRUE(can_act(process.pid()));
+  process.stop();
+  EXPECT_TRUE(can_act(process.pid()));
+  process.kill();
+  EXPECT_FALSE(can_act(process.pid()));
 }
 
 // From the moment on in which it is struck, whether the kernel has come to it or not.
 TEST(CanActTest, WhoIsStruckByASigkillCanNot) {
   for (int i = 0; i < 200; ++i) {
-    const pid_t pid = start_child();
-    ASSERT_EQ(0, ::kill(pid, SIGKILL));
-    EXPECT_FALSE(can_act(pid)) << i;
-    ASSERT_EQ(pid, ::waitpid(pid, nullptr, 0));
+    test::Process process(test::wait_to_be_killed);
+    process.signal(SIGKILL);
+    EXPECT_FALSE(can_act(process.pid())) << i;
+    process.wait();
   }
 }
 

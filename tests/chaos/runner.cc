@@ -7,10 +7,13 @@
 #include <csignal>
 #include <memory>
 
-#include "proc.h"
-#include "process.h"
+#include "support/process/proc.h"
+#include "support/process/process.h"
 
 namespace chaos {
+
+namespace test = handoff::test;
+
 namespace {
 
 using namespace std::chrono_literals;
@@ -25,7 +28,6 @@ struct Running {
 
 Result result_of(test::Process& process, const std::optional<test::ExitStatus>& status) {
   if (status) {
-    process.wait_output_end(test::Deadline::in(10s));
     const auto line = nlohmann::json::parse(process.out(), nullptr, false);
     if (line.is_object()) return result_from(line);
   }

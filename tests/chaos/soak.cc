@@ -5,9 +5,11 @@
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
+#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "supervision.h"
+#include "support/process/proc.h"
 #include "traffic.h"
 
 namespace chaos {
@@ -49,7 +51,7 @@ class Soak {
   Sample upgrade(int release) {
     const auto upgrade = supervision_.upgrade(release);
     require([&] { return !upgrade->running(); }, "an upgrade does not end");
-    if (upgrade->wait(test::Deadline::in(kPatience)) != 0) {
+    if (upgrade->wait() != 0) {
       throw std::runtime_error("an upgrade failed: " + upgrade->out() + upgrade->err());
     }
     traffic_->ask_again();
@@ -64,7 +66,7 @@ class Soak {
     traffic_->finish();
     require([&] { return traffic_->finished(); }, "the last answers do not come");
     supervision_.process().signal(SIGTERM);
-    if (supervision_.process().wait(test::Deadline::in(kPatience)) != 0) {
+    if (supervision_.process().wait() != 0) {
       throw std::runtime_error("the supervisor did not end well");
     }
     return traffic_->tally();
@@ -80,15 +82,16 @@ class Soak {
     }
   }
   void turn() {
+    // The clients' pace, which is a rate: as often as pump() says, whatever has come.
     const auto idle = [](int ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); };
     traffic_ ? traffic_->pump(idle) : idle(2);
   }
   json status() {
-    Supervision::Question question = supervision_.ask_status();
-    std::optional<json> answer;
+    test::Question question = supervision_.ask_status();
+    std::optional<json> services;
     const auto until = Clock::now() + kPatience;
-    while (!(answer = question.reply()) && Clock::now() < until) turn();
-    return answer.value_or(json::object());
+    while (!(services = question.services()) && Clock::now() < until) turn();
+    return !services || services->empty() ? json::object() : services->front();
   }
   // The supervisor closes what belonged to the command and to the old process in its next turns:
   // the smallest count that is seen is the state of rest.
@@ -100,8 +103,8 @@ class Soak {
       out.service_files = std::min(out.service_files, count(service));
       turn();
     }
-    out.service_kb = resident_kb(service);
-    out.supervisor_kb = resident_kb(supervision_.pid());
+    out.service_kb = static_cast<long>(test::status_field(service, "VmRSS"));
+    out.supervisor_kb = static_cast<long>(test::status_field(supervision_.pid(), "VmRSS"));
     for (const auto& entry : std::filesystem::directory_iterator(supervision_.runtime())) {
       (void)entry;
       ++out.folder;

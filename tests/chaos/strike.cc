@@ -1,69 +1,129 @@
 #include "strike.h"
 
-#include <poll.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
-
-#include <array>
-#include <cerrno>
-#include <cstring>
-#include <system_error>
+#include <csignal>
+#include <nlohmann/json.hpp>
 #include <utility>
+#include <vector>
+
+#include "support/process/proc.h"
 
 namespace chaos {
 namespace {
 
-constexpr int kTimes = 12;
+using namespace std::chrono_literals;
+using nlohmann::json;
 
-[[noreturn]] void fail(const char* what) {
-  throw std::system_error(errno, std::generic_category(), what);
+// How long somebody is stopped is the blow itself.
+constexpr auto kSlowFor = 100ms;  // well below the freeze budget of Supervision
+// Longer than what donor, heir and supervisor wait for each other with Supervision's timers.
+constexpr auto kStopFor = 4500ms;
+// A process that hangs without a supervisor hangs on, for nobody finds it out.
+constexpr auto kOrphansHangFor = 1500ms;
+
+class Strike {
+ public:
+  explicit Strike(Stage& stage) : stage_(stage) {}
+
+  Struck run() {
+    find_victims();
+    hit();
+    await_outcome();
+    return out_;
+  }
+
+ private:
+  void find_victims();
+  void hit();
+  void await_outcome();
+  void resume_all();
+
+  Stage& stage_;
+  Struck out_;
+  std::vector<std::pair<pid_t, handoff::UniqueFd>> victims_;
+  Clock::time_point at_;
+};
+
+// The heir may not have been executed yet, and then has its parent's environment.
+void Strike::find_victims() {
+  for (const pid_t pid : stage_.supervision.services()) {
+    if (pid != stage_.donor && generation_of(pid) <= 2) stage_.heir = pid;
+  }
+  const auto add = [this](bool wanted, pid_t pid, const char* who) {
+    if (!wanted) return;
+    if (pid == 0 || !is_running(pid)) throw NotApplicable{std::string("no ") + who + " then"};
+    victims_.emplace_back(pid, test::hold(pid));
+  };
+  // The supervisor first: it must not live to see and tell the others' end.
+  const Victim victim = stage_.cell.victim;
+  add(has_supervisor(victim), stage_.supervision.pid(), "supervisor");
+  add(has_donor(victim), stage_.donor, "donor");
+  add(has_heir(victim), stage_.heir, "heir");
+}
+
+void Strike::hit() {
+  const bool kills = stage_.cell.blow == Blow::kKill;
+  for (const auto& [pid, handle] : victims_) ::kill(pid, kills ? SIGKILL : SIGSTOP);
+  for (const auto& [pid, handle] : victims_) {
+    const auto stopped = [pid = pid] {
+      const char state = test::process_state(pid);
+      return state == 'T' || state == '\0' || state == 'Z';
+    };
+    const bool struck = kills ? test::wait_end(handle, test::Deadline::in(kPatience))
+                              : stage_.wait_until(stopped, kPatience);
+    if (!struck) throw Problem{"the victim does not take the blow"};
+  }
+  at_ = Clock::now();
+  if (has_donor(stage_.cell.victim)) {
+    const bool heir_gone = stage_.heir == 0 || !is_running(stage_.heir);
+    out_.over = heir_gone && stage_.point != nullptr && stage_.point->gave_up;
+  } else {
+    out_.over = !is_running(stage_.donor) || (stage_.point != nullptr && stage_.point->said);
+  }
+  stage_.let_go();
+  if (stage_.cell.blow == Blow::kSlow) {
+    stage_.wait_until([&] { return Clock::now() >= at_ + kSlowFor; }, kPatience);
+    for (const auto& [pid, handle] : victims_) ::kill(pid, SIGCONT);
+  }
+}
+
+// Whoever was stopped by the blow or by the provocation.
+void Strike::resume_all() {
+  for (const pid_t pid : {stage_.donor, stage_.heir, stage_.supervision.pid()}) {
+    if (pid == 0 || test::process_state(pid) != 'T') continue;
+    ::kill(pid, SIGCONT);
+    out_.woken_at = Clock::now();
+  }
+}
+
+void Strike::await_outcome() {
+  const bool timed = stage_.cell.blow == Blow::kStop && has_supervisor(stage_.cell.victim);
+  bool resumed = false;
+  stage_.require(
+      [&] {
+        const bool over = !stage_.upgrade->running();
+        const auto since = Clock::now() - at_;
+        const bool time = timed ? since >= kStopFor
+                                : over && (stage_.supervisor_lives() || since >= kOrphansHangFor);
+        if (time && !resumed) {
+          resumed = true;
+          resume_all();
+        }
+        return over && resumed;
+      },
+      "handoff upgrade does not end");
+  const test::Outcome upgrade = stage_.upgrade->finish();
+  out_.status = upgrade.status;
+  const std::string& out = upgrade.out;
+  const std::size_t begin = out.rfind('\n', out.size() < 2 ? 0 : out.size() - 2);
+  const json done =
+      json::parse(out.substr(begin == std::string::npos ? 0 : begin + 1), nullptr, false);
+  if (done.is_object() && done.contains("sessions")) {
+    out_.reported = done["sessions"].value("lost", std::int64_t{0});
+  }
 }
 
 }  // namespace
 
-StrikeSocket::StrikeSocket(std::string path)
-    : path_(std::move(path)),
-      listener_(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path_.size() >= sizeof address.sun_path) {
-    throw std::runtime_error("the path of the strike socket is too long: " + path_);
-  }
-  std::memcpy(address.sun_path, path_.c_str(), path_.size() + 1);
-  if (!listener_.valid() ||
-      ::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0 ||
-      ::listen(listener_.get(), 64) < 0) {
-    fail("the strike socket");
-  }
-}
-
-std::vector<Asked> StrikeSocket::poll(int timeout_ms) {
-  std::vector<Asked> out;
-  pollfd p{listener_.get(), POLLIN, 0};
-  if (::poll(&p, 1, timeout_ms) < 0 && errno != EINTR) fail("poll");
-  for (;;) {
-    handoff::UniqueFd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
-    if (!fd.valid()) break;
-    ucred who{};
-    socklen_t size = sizeof who;
-    if (::getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &who, &size) < 0) fail("SO_PEERCRED");
-    // It has connected, and sends the name at once; or it has died in between.
-    std::array<char, 256> text{};
-    const ssize_t n = ::recv(fd.get(), text.data(), text.size(), 0);
-    if (n <= 0) continue;
-    out.emplace_back(std::move(fd), std::string(text.data(), static_cast<std::size_t>(n)), who.pid);
-  }
-  return out;
-}
-
-std::string StrikeSocket::orders(const std::string& point) const {
-  std::string out;
-  for (int nth = 1; nth <= kTimes; ++nth) {
-    if (nth > 1) out += ',';
-    out += point + "@" + std::to_string(nth) + "=ask:" + path_;
-  }
-  return out;
-}
+Struck strike(Stage& stage) { return Strike(stage).run(); }
 
 }  // namespace chaos

@@ -1,44 +1,21 @@
-// The tester's end of the failpoints' ask:PATH: processes that come to a point connect here and
-// wait until they are answered.
+// The blow: the victims are struck, the process that waits at the point goes on, and whoever was
+// stopped wakes in time; until `handoff upgrade` has ended.
 #pragma once
 
-#include <sys/types.h>
+#include <optional>
 
-#include <string>
-#include <vector>
-
-#include "base/unique_fd.h"
+#include "stage.h"
 
 namespace chaos {
 
-// A process that waits at a point, until answer(). Dropping it is an answer, too.
-class Asked {
- public:
-  Asked(handoff::UniqueFd fd, std::string point, pid_t pid)
-      : fd_(std::move(fd)), point_(std::move(point)), pid_(pid) {}
-
-  const std::string& point() const { return point_; }
-  pid_t pid() const { return pid_; }
-  void answer() { fd_.reset(); }
-
- private:
-  handoff::UniqueFd fd_;
-  std::string point_;
-  pid_t pid_;
+struct Struck {
+  bool over = false;  // the handoff was; or may have been: donor and heir had said so
+  std::optional<Clock::time_point> woken_at;  // somebody who was stopped was resumed
+  int status = -1;                            // of `handoff upgrade`
+  std::int64_t reported = -1;  // sessions that it says were lost; -1: it says nothing
 };
 
-class StrikeSocket {
- public:
-  explicit StrikeSocket(std::string path);
-
-  // Who has come since the last call; waits at most that long for the first.
-  std::vector<Asked> poll(int timeout_ms);
-  // Orders for HANDOFF_FAILPOINT: ask at each of the first times that a process passes the point.
-  std::string orders(const std::string& point) const;
-
- private:
-  std::string path_;
-  handoff::UniqueFd listener_;
-};
+// NotApplicable if there is no such victim then.
+Struck strike(Stage& stage);
 
 }  // namespace chaos

@@ -1,35 +1,22 @@
 #include "supervision.h"
 
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <cerrno>
 #include <csignal>
-#include <cstring>
-#include <fstream>
 #include <sstream>
+#include <utility>
 
-#include "proc.h"
-#include "programs.h"
+#include "support/process/files.h"
+#include "support/process/proc.h"
+#include "support/process/programs.h"
 
 namespace chaos {
 namespace {
 
-using nlohmann::json;
-
-std::string slurp(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream out;
-  out << file.rdbuf();
-  return out.str();
-}
-
 std::string proc(pid_t pid, const char* what) {
-  return "/proc/" + std::to_string(pid) + "/" + what;
+  return test::read_file("/proc/" + std::to_string(pid) + "/" + what);
 }
 
 // Everything below this process: a subreaper has no other children than those that it started.
@@ -44,44 +31,27 @@ void end_all_children() {
 
 }  // namespace
 
-Supervision::Supervision(Service service) : service_(service) {}
-
 Supervision::~Supervision() {
-  if (process_ && process_->running()) {
-    process_->signal(SIGKILL);
-    process_->wait(test::Deadline::in(std::chrono::seconds(10)));
-  }
+  supervisor_.kill();
   end_all_children();
 }
 
-std::map<std::string, std::string> Supervision::environment() const {
-  return {{"HANDOFF_RUNTIME_DIR", runtime()},
-          {"HANDOFF_STATE_DIR", path("state")},
-          {"HANDOFF_FAILPOINT", ""}};
-}
-
 void Supervision::start(const std::string& failpoints) {
-  auto variables = environment();
-  variables["HANDOFF_FAILPOINT"] = failpoints;
   const std::string service(name(service_));
-  if (process_) log_of_the_dead_ = log();
-  process_ = std::make_unique<test::Process>(
-      std::vector<std::string>{test::program("handoff"), "run", "--name", service, "--listen",
-                               "public=tcp:127.0.0.1:0", "--stall-timeout", "500ms",
-                               "--freeze-budget", "250ms", "--drain", "2s", "--",
-                               test::program("handoff-" + service + "-1")},
-      variables);
-  started_.insert(process_->pid());
+  supervisor_.run({"--name", service, "--listen", "public=tcp:127.0.0.1:0", "--stall-timeout",
+                   "500ms", "--freeze-budget", "250ms", "--drain", "2s", "--",
+                   test::program("handoff-" + service + "-1")},
+                  {{"HANDOFF_STATE_DIR", path("state")}, {"HANDOFF_FAILPOINT", failpoints}});
+  started_.insert(pid());
 }
 
-std::unique_ptr<test::Process> Supervision::command(std::vector<std::string> arguments) const {
-  arguments.insert(arguments.begin(), test::program("handoff"));
-  auto process = std::make_unique<test::Process>(arguments, environment());
+std::unique_ptr<test::Process> Supervision::command(std::vector<std::string> arguments) {
+  auto process = supervisor_.begin(std::move(arguments));
   started_.insert(process->pid());
   return process;
 }
 
-std::unique_ptr<test::Process> Supervision::upgrade(int release) const {
+std::unique_ptr<test::Process> Supervision::upgrade(int release) {
   const std::string service(name(service_));
   return command({"upgrade", "--json", service,
                   test::program("handoff-" + service + "-" + std::to_string(release))});
@@ -97,42 +67,8 @@ std::vector<pid_t> Supervision::services() const {
   return out;
 }
 
-Supervision::Question::Question(const std::string& runtime)
-    : fd_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  const std::string path = runtime + "/control.sock";
-  path.copy(address.sun_path, sizeof address.sun_path - 1);
-  const std::string_view request = "{\"command\":\"status\"}\n";
-  if (::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0 ||
-      ::send(fd_.get(), request.data(), request.size(), MSG_NOSIGNAL) < 0) {
-    fd_.reset();
-  }
-}
-
-std::optional<json> Supervision::Question::reply() {
-  while (fd_.valid()) {
-    std::array<char, 16384> chunk;
-    const ssize_t n = ::recv(fd_.get(), chunk.data(), chunk.size(), 0);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return std::nullopt;
-    if (n <= 0) break;
-    text_.append(chunk.data(), static_cast<std::size_t>(n));
-    if (text_.find('\n') == std::string::npos) continue;
-    const json all = json::parse(text_, nullptr, false);
-    if (!all.is_object() || !all.contains("services") || all["services"].empty()) break;
-    return all["services"][0];
-  }
-  return json::object();
-}
-
-char process_state(pid_t pid) {
-  const std::string stat = slurp(proc(pid, "stat"));
-  const std::size_t end = stat.rfind(')');
-  return end == std::string::npos || end + 2 >= stat.size() ? '\0' : stat[end + 2];
-}
-
 bool is_running(pid_t pid) {
-  const char state = process_state(pid);
+  const char state = test::process_state(pid);
   return state != '\0' && state != 'Z' && state != 'X';
 }
 
@@ -141,12 +77,12 @@ bool can_act(pid_t pid) {
   constexpr unsigned long kGoing = 0x404;  // PF_EXITING and PF_SIGNALED, in "flags" of proc(5)
   if (!is_running(pid)) return false;
   // First what is to come: once it is taken, the flags say so.
-  std::istringstream status(slurp(proc(pid, "status")));
+  std::istringstream status(proc(pid, "status"));
   for (std::string line; std::getline(status, line);) {
     if (!line.starts_with("SigPnd:") && !line.starts_with("ShdPnd:")) continue;
     if ((std::stoul(line.substr(7), nullptr, 16) & kKill) != 0) return false;
   }
-  const std::string stat = slurp(proc(pid, "stat"));
+  const std::string stat = proc(pid, "stat");
   std::istringstream after(stat.substr(std::min(stat.size(), stat.rfind(')') + 1)));
   char state = '\0';
   long parent = 0, group = 0, session = 0, terminal = 0, foreground = 0;
@@ -156,28 +92,20 @@ bool can_act(pid_t pid) {
 }
 
 long generation_of(pid_t pid) {
-  const std::string all = slurp(proc(pid, "environ"));
-  const std::string_view name = "HANDOFF_GENERATION=";
-  for (std::size_t at = 0; at < all.size(); at = all.find('\0', at) + 1) {
-    if (all.compare(at, name.size(), name) == 0) {
-      return std::strtol(all.c_str() + at + name.size(), nullptr, 10);
-    }
-    if (all.find('\0', at) == std::string::npos) break;
-  }
-  return 0;
-}
-
-long resident_kb(pid_t pid) {
-  long size = 0, resident = 0;
-  std::ifstream(proc(pid, "statm")) >> size >> resident;
-  return resident * (::sysconf(_SC_PAGESIZE) / 1024);
+  const std::string name = "HANDOFF_GENERATION=";
+  const auto environment = test::environment_of(pid);
+  const auto found = environment.lower_bound(name);
+  if (found == environment.end() || !found->starts_with(name)) return 0;
+  return std::stol(found->substr(name.size()));
 }
 
 std::map<std::string, int> kinds_of_files(pid_t pid) {
   std::map<std::string, int> out;
   for (const std::string& file : test::open_files(pid)) {
     const bool numbered = file.starts_with("socket:") || file.starts_with("pipe:");
-    ++out[numbered ? file.substr(0, file.find(':')) : file];
+    // Each supervisor has files of its own for what its services write.
+    const bool output = file.find("/handoff-output-") != std::string::npos;
+    ++out[numbered ? file.substr(0, file.find(':')) : output ? "output" : file];
   }
   return out;
 }

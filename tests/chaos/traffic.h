@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "client.h"
-#include "deadline.h"
+#include "support/process/deadline.h"
 
 namespace chaos {
 

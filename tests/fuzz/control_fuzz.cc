@@ -6,7 +6,7 @@
 #include "differential.h"
 #include "io/service_messages.h"
 #include "protocol/limits.h"
-#include "reading.h"
+#include "support/peers/reading.h"
 
 namespace handoff {
 namespace {

@@ -8,7 +8,7 @@
 #include "check.h"
 #include "handoff.pb.h"
 #include "oddity.h"
-#include "reading.h"
+#include "support/peers/reading.h"
 
 namespace handoff::fuzz {
 namespace {

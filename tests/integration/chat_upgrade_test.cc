@@ -1,11 +1,11 @@
 // What people in the chat see of an upgrade: nothing, until they look for it.
 #include <gtest/gtest.h>
 
-#include "line_client.h"
-#include "programs.h"
-#include "supervisor.h"
+#include "support/clients/line_client.h"
+#include "support/process/programs.h"
+#include "support/supervisor/supervisor.h"
 
-namespace test {
+namespace handoff::test {
 namespace {
 
 using ::testing::Test;
@@ -90,4 +90,4 @@ TEST_F(ChatUpgradeTest, ANameThatIsTakenStaysTaken) {
 }
 
 }  // namespace
-}  // namespace test
+}  // namespace handoff::test

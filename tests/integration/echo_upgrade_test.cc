@@ -1,14 +1,16 @@
 // A thousand clients write all the time while the service under them is replaced again and again.
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
 #include <thread>
 
-#include "echo_swarm.h"
-#include "line_client.h"
-#include "programs.h"
-#include "supervisor.h"
+#include "support/clients/echo_swarm.h"
+#include "support/clients/line_client.h"
+#include "support/process/process.h"
+#include "support/process/programs.h"
+#include "support/supervisor/supervisor.h"
 
-namespace test {
+namespace handoff::test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -87,11 +89,11 @@ TEST(EchoUpgradeTest, ALineOverTheLimitEndsTheConnection) {
 
 TEST(EchoUpgradeTest, TheServiceStopsWhenItsSupervisorIsToldTo) {
   Supervisor supervisor({.command = {echo(1)}});
-  const handoff::UniqueFd service = hold(supervisor.service_pid());
+  const UniqueFd service = hold(supervisor.service_pid());
   const auto stop = supervisor.command({"stop", supervisor.name()});
   EXPECT_EQ(stop.status, 0) << stop.describe();
-  EXPECT_TRUE(wait_end(service, Deadline::in(10s)));
+  EXPECT_TRUE(wait_end(service));
 }
 
 }  // namespace
-}  // namespace test
+}  // namespace handoff::test

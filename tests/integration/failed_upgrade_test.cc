@@ -1,17 +1,18 @@
 // A failed upgrade is invisible (I5): whatever the heir does, the clients notice nothing, the
 // operator is told why, and the donor and the supervisor hold exactly what they held before.
 #include <gtest/gtest.h>
-#include <sys/stat.h>
 
-#include <fstream>
+#include <nlohmann/json.hpp>
 #include <optional>
 
-#include "echo_swarm.h"
-#include "footprint.h"
-#include "programs.h"
-#include "supervisor.h"
+#include "support/clients/echo_swarm.h"
+#include "support/process/files.h"
+#include "support/process/process.h"
+#include "support/process/programs.h"
+#include "support/supervisor/footprint.h"
+#include "support/supervisor/supervisor.h"
 
-namespace test {
+namespace handoff::test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -106,24 +107,23 @@ TEST_F(FailedUpgradeTest, TheHeirSpeaksAnotherProtocolVersion) {
 
 TEST_F(FailedUpgradeTest, TheBinaryIsNotExecutable) {
   const TempDir folder;
-  const std::string path = (folder.path() / "notes.txt").string();
-  std::ofstream(path) << "not a program\n";
+  const std::string path = folder / "notes.txt";
+  write_file(path, "not a program\n");
   expect_invisible(supervisor_.upgrade(path), path);
 }
 
 TEST_F(FailedUpgradeTest, TheBinaryIsExecutableButNoProgram) {
   const TempDir folder;
-  const std::string path = (folder.path() / "notes.txt").string();
-  std::ofstream(path) << "not a program\n";
-  ASSERT_EQ(::chmod(path.c_str(), 0755), 0);
+  const std::string path = folder / "notes.txt";
+  write_file(path, "not a program\n", 0755);
   expect_invisible(supervisor_.upgrade(path), path);
 }
 
 TEST_F(FailedUpgradeTest, TheBinaryDoesNotExist) {
   const TempDir folder;
-  const std::string path = (folder.path() / "nothing").string();
+  const std::string path = folder / "nothing";
   expect_invisible(supervisor_.upgrade(path), path);
 }
 
 }  // namespace
-}  // namespace test
+}  // namespace handoff::test

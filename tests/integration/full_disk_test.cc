@@ -5,20 +5,21 @@
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <optional>
 
-#include "footprint.h"
-#include "line_client.h"
-#include "programs.h"
-#include "temp_dir.h"
+#include "support/clients/line_client.h"
+#include "support/process/files.h"
+#include "support/process/process.h"
+#include "support/process/programs.h"
+#include "support/supervisor/footprint.h"
+#include "support/supervisor/supervisor.h"
 
-namespace test {
+namespace handoff::test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -36,7 +37,7 @@ class SmallDisk {
     }
   }
   ~SmallDisk() { ::umount2(path().c_str(), MNT_DETACH); }
-  std::string path() const { return folder_.path().string(); }
+  const std::string& path() const { return folder_.path(); }
   // Not a byte more goes on it; a file that ends at the end of a page can't grow, either.
   void fill() {
     std::ofstream filler(path() + "/filler", std::ios::binary);
@@ -58,7 +59,7 @@ class FullDiskTest : public ::testing::Test {
     ASSERT_EQ(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
   }
 
-  void start(std::map<std::string, std::string> environment) {
+  void start(Environment environment) {
     supervisor_.emplace(
         Supervisor::Options{.command = {echo(1)}, .environment = std::move(environment)});
     client_.emplace(supervisor_->port());
@@ -97,7 +98,7 @@ TEST_F(FullDiskTest, WithoutRoomForItsRecordAnUpgradeIsRefusedBeforeItBegins) {
   const auto upgrade = supervisor_->upgrade(echo(2));
   expect_failed(upgrade, "history",
                 {history, "No space left on device", "nothing was begun", "HANDOFF_STATE_DIR"});
-  EXPECT_EQ(upgrade.events.size(), 1u) << "nothing but the refusal: " << upgrade.describe();
+  EXPECT_EQ(upgrade.events().size(), 1u) << "nothing but the refusal: " << upgrade.describe();
   EXPECT_EQ(fs::file_size(history), size) << "nor half a record";
   expect_failed(supervisor_->plan(echo(2)), "history", {history, "No space left on device"});
   EXPECT_EQ(fs::file_size(history), size) << "a plan knows it, too";
@@ -107,25 +108,21 @@ TEST_F(FullDiskTest, WithoutRoomForItsRecordAnUpgradeIsRefusedBeforeItBegins) {
   disk_.make_room();
   EXPECT_EQ(supervisor_->upgrade(echo(2)).status, 0);
   expect_served(2);
-  ::setenv("HANDOFF_STATE_DIR", disk_.path().c_str(), 1);
-  const auto records = supervisor_->command({"history", "--json"});
-  ::unsetenv("HANDOFF_STATE_DIR");
-  EXPECT_EQ(records.status, 0) << records.describe();
-  ASSERT_FALSE(records.events.empty());
-  EXPECT_EQ(records.events.back().value("result", ""), "done") << records.describe();
+  const auto records = supervisor_->history();
+  ASSERT_FALSE(records.empty());
+  EXPECT_EQ(records.back().value("result", ""), "done") << records.back();
 }
 
 TEST_F(FullDiskTest, ABundleThatDoesNotFitLeavesNothing) {
   start({{"HANDOFF_STATE_DIR", disk_.path()}});
   expect_served(1);
   const Footprint before(*supervisor_);
-  const fs::path folder = elsewhere_.path() / "pack";
+  const std::string folder = elsewhere_ / "pack";
   fs::create_directories(folder);
-  std::ofstream(folder / "release.toml")
-      << "name = \"echo\"\nversion = \"2\"\nprogram = \"echo\"\n";
-  fs::copy_file(echo(2), folder / "echo");
-  const std::string bundle = (elsewhere_.path() / "bundle.tar").string();
-  ASSERT_EQ(std::system(("tar -C " + folder.string() + " -cf " + bundle + " .").c_str()), 0);
+  write_file(folder + "/release.toml", "name = \"echo\"\nversion = \"2\"\nprogram = \"echo\"\n");
+  fs::copy_file(echo(2), folder + "/echo");
+  const std::string bundle = elsewhere_ / "bundle.tar";
+  shell("tar -C " + folder + " -cf " + bundle + " .");
   const auto upgrade = supervisor_->upgrade(bundle);
   expect_failed(upgrade, "resources", {bundle, "unpacking", "No space left on device"});
   EXPECT_TRUE(fs::is_empty(disk_.path() + "/releases/echo"));
@@ -138,11 +135,10 @@ class FullRuntimeFolderTest : public FullDiskTest {
   // A crash of the service: the supervisor starts it again, whatever it can write down.
   void crash_and_expect_restart(int generation) {
     const int port = supervisor_->port();
-    kill_and_wait(hold(supervisor_->service_pid()), Deadline::in(10s));
-    ASSERT_TRUE(eventually([&] {
-      const json status = supervisor_->status();
-      return status.value("state", "") == "running" && status.at("generation") == generation;
-    }));
+    kill_and_wait(hold(supervisor_->service_pid()));
+    supervisor_->wait_for_status([&](const json& now) {
+      return now.at("state") == "running" && now.at("generation") == generation;
+    });
     EXPECT_EQ(supervisor_->port(), port);
     client_.emplace(port);
     lines_ = 0;
@@ -150,16 +146,7 @@ class FullRuntimeFolderTest : public FullDiskTest {
 };
 
 TEST_F(FullRuntimeFolderTest, NoUpgradeBeginsThatNobodyWouldRememberAndTheServiceGoesOn) {
-  // The supervisor's folder is made under $TMPDIR.
-  const char* before_tmpdir = std::getenv("TMPDIR");
-  const std::string tmpdir = before_tmpdir != nullptr ? before_tmpdir : "";
-  ::setenv("TMPDIR", disk_.path().c_str(), 1);
-  start({{"HANDOFF_STATE_DIR", elsewhere_.path().string()}});
-  if (tmpdir.empty()) {
-    ::unsetenv("TMPDIR");
-  } else {
-    ::setenv("TMPDIR", tmpdir.c_str(), 1);
-  }
+  start({{"HANDOFF_RUNTIME_DIR", disk_.path() + "/run"}, {"HANDOFF_STATE_DIR", elsewhere_.path()}});
   expect_served(1);
   disk_.fill();
   const Footprint before(*supervisor_);
@@ -191,4 +178,4 @@ TEST_F(FullRuntimeFolderTest, NorWhereTheFileCanNotBeWrittenForAnyOtherReason) {
 }
 
 }  // namespace
-}  // namespace test
+}  // namespace handoff::test

@@ -3,35 +3,30 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
-#include <fstream>
 #include <memory>
+#include <nlohmann/json.hpp>
 
-#include "line_client.h"
-#include "programs.h"
-#include "resp_client.h"
-#include "supervisor.h"
-#include "temp_dir.h"
+#include "support/clients/line_client.h"
+#include "support/clients/resp_client.h"
+#include "support/process/files.h"
+#include "support/process/programs.h"
+#include "support/supervisor/supervisor.h"
 
-namespace test {
+namespace handoff::test {
 namespace {
 
 using namespace std::chrono_literals;
 using nlohmann::json;
 
-std::string ask(LineClient& client, const std::string& line) {
-  client.say(line);
-  return client.next();
-}
-
-class GoingBackTest : public testing::Test {
+class GoingBackTest : public ::testing::Test {
  protected:
   std::string config() const {
     return "probation = \"1h\"\nhealth = { type = \"exec\", command = [\"test\", \"!\", \"-e\", "
            "\"" +
            omen() + "\"], interval = \"20ms\", failures = 2 }\n";
   }
-  std::string omen() const { return (dir_.path() / "omen").string(); }
-  void make_ill() const { std::ofstream{omen()}; }
+  std::string omen() const { return dir_ / "omen"; }
+  void make_ill() const { write_file(omen(), ""); }
 
   static json back(const Supervisor& supervisor) {
     return supervisor.wait_for_status([](const json& status) {
@@ -46,14 +41,14 @@ class GoingBackTest : public testing::Test {
 TEST_F(GoingBackTest, EchosSessionsAreWithTheReleaseBeforeAgain) {
   Supervisor supervisor({.command = {program("handoff-echo-1")}, .config = config()});
   LineClient client(supervisor.port());
-  EXPECT_EQ(ask(client, "a"), "1 1 a");
+  EXPECT_EQ(client.ask("a"), "1 1 a");
   ASSERT_EQ(supervisor.upgrade(program("handoff-echo-2")).status, 0);
-  EXPECT_EQ(ask(client, "b"), "2 2 b");
+  EXPECT_EQ(client.ask("b"), "2 2 b");
   make_ill();
   const json status = back(supervisor);
   EXPECT_EQ(status.at("sessions"), 1);
   EXPECT_EQ(status.at("last_upgrade").at("sessions").at("lost"), 0);
-  EXPECT_EQ(ask(client, "c"), "3 1 c");
+  EXPECT_EQ(client.ask("c"), "3 1 c");
 }
 
 TEST_F(GoingBackTest, KvsDataAndTransactionsAreWithTheReleaseBeforeAgain) {
@@ -75,13 +70,13 @@ TEST_F(GoingBackTest, AShareGivesBackWhatItHas) {
   std::vector<std::unique_ptr<LineClient>> clients;
   for (int i = 0; i < 40; ++i) {
     clients.push_back(std::make_unique<LineClient>(supervisor.port()));
-    EXPECT_EQ(ask(*clients.back(), "a"), "1 1 a");
+    EXPECT_EQ(clients.back()->ask("a"), "1 1 a");
   }
   const auto upgrade = supervisor.upgrade(program("handoff-echo-2"), {},
                                           {"--progressive", "50%,100%", "--pause", "1h"});
   ASSERT_EQ(upgrade.status, 0) << upgrade.describe();
   int moved = 0;
-  for (auto& client : clients) moved += ask(*client, "b") == "2 2 b" ? 1 : 0;
+  for (auto& client : clients) moved += client->ask("b") == "2 2 b" ? 1 : 0;
   EXPECT_GT(moved, 0);
   EXPECT_LT(moved, 40);
   make_ill();
@@ -89,21 +84,21 @@ TEST_F(GoingBackTest, AShareGivesBackWhatItHas) {
     return status.at("release") == "1.0" && status.at("state") == "running" &&
            status.at("late").empty() && status.at("sessions") == 40;
   });
-  for (auto& client : clients) EXPECT_EQ(ask(*client, "c"), "3 1 c");
+  for (auto& client : clients) EXPECT_EQ(client->ask("c"), "3 1 c");
 }
 
 TEST_F(GoingBackTest, WhoCantGoBackByAHandoffGoesBackByAStart) {
   Supervisor supervisor({.command = {program("handoff-echo-1")}, .config = config()});
   const int port = supervisor.port();
   LineClient client(port);
-  EXPECT_EQ(ask(client, "a"), "1 1 a");
+  EXPECT_EQ(client.ask("a"), "1 1 a");
   ASSERT_EQ(supervisor.upgrade(program("handoff-echo-2")).status, 0);
   ASSERT_EQ(::kill(supervisor.service_pid(), SIGKILL), 0);
   back(supervisor);
   EXPECT_EQ(supervisor.port(), port);
   LineClient fresh(port);
-  EXPECT_EQ(ask(fresh, "a"), "1 1 a");
+  EXPECT_EQ(fresh.ask("a"), "1 1 a");
 }
 
 }  // namespace
-}  // namespace test
+}  // namespace handoff::test

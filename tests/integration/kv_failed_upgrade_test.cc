@@ -1,23 +1,18 @@
 // An upgrade of kv that fails is one that nobody notices.
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <fstream>
 #include <thread>
 
 #include "kv_fixture.h"
-#include "proc.h"
+#include "support/clients/resp_client.h"
+#include "support/process/proc.h"
+#include "support/process/process.h"
+#include "support/supervisor/supervisor.h"
 
-namespace test {
+namespace handoff::test {
 namespace {
 
 using KvFailedUpgradeTest = KvUpgradeTest;
-
-std::size_t resident_bytes(pid_t pid) {
-  std::size_t size = 0, resident = 0;
-  std::ifstream("/proc/" + std::to_string(pid) + "/statm") >> size >> resident;
-  return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-}
 
 TEST_F(KvFailedUpgradeTest, AHeirThatIsNoneChangesNothing) {
   start(2);
@@ -52,19 +47,22 @@ TEST_F(KvFailedUpgradeTest, AHeirThatDiesInMidCopyTakesNothingWithIt) {
   const pid_t donor = supervisor_->service_pid();
   Supervisor::Outcome outcome;
   std::thread operation([&] { outcome = supervisor_->upgrade(server(2)); });
-  handoff::UniqueFd heir;
+  UniqueFd heir;
   pid_t heir_pid = -1;
-  eventually([&] {
+  ASSERT_TRUE(supervisor_->eventually([&] {
     for (const pid_t child : children_of(supervisor_->pid())) {
       if (child == donor) continue;
       heir_pid = child;
       heir = hold(child);
     }
     return heir.valid();
-  });
+  }));
   for (int i = 0; i < 50; ++i) client.ask("INCR counter");
-  eventually([&] { return resident_bytes(heir_pid) > (64u << 20); });
-  kill_and_wait(heir, Deadline::in(std::chrono::seconds(10)));
+  eventually([&] {
+    client.ask("PING");
+    return status_field(heir_pid, "VmRSS") > 64 * 1024;
+  });
+  kill_and_wait(heir);
   operation.join();
   EXPECT_EQ(outcome.status, 1) << outcome.describe();
 
@@ -78,4 +76,4 @@ TEST_F(KvFailedUpgradeTest, AHeirThatDiesInMidCopyTakesNothingWithIt) {
 }
 
 }  // namespace
-}  // namespace test
+}  // namespace handoff::test

@@ -3,22 +3,20 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <functional>
 #include <iostream>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
-#include "process.h"
-#include "programs.h"
-#include "resp_client.h"
-#include "supervisor.h"
+#include "support/clients/resp_client.h"
+#include "support/process/programs.h"
+#include "support/supervisor/supervisor.h"
 
-namespace test {
+namespace handoff::test {
 
-class KvUpgradeTest : public testing::Test {
+class KvUpgradeTest : public ::testing::Test {
  protected:
   void start(int release) {
     supervisor_.emplace(
@@ -29,7 +27,7 @@ class KvUpgradeTest : public testing::Test {
     supervisor_->settle();  // one after the other
     const auto upgrade = supervisor_->upgrade(server(release));
     ASSERT_EQ(upgrade.status, 0) << upgrade.describe();
-    const auto done = upgrade.done();
+    const nlohmann::json done = upgrade.done();
     ASSERT_EQ(done.value("result", ""), "done") << upgrade.describe();
     EXPECT_EQ(done.at("sessions").at("lost"), 0);
     blackouts_us_.push_back(done.at("blackout_us").at("max"));
@@ -49,12 +47,11 @@ class KvUpgradeTest : public testing::Test {
     std::cout << "\n";
   }
 
-  // Asks again and again until it is so.
+  // A question that the server answers: the answer to one is the time for the next.
   void eventually(const std::function<bool()>& is_so) {
-    const Deadline deadline = Deadline::in(std::chrono::seconds(60));
+    const Deadline deadline = Deadline::patience();
     while (!is_so()) {
       if (deadline.passed()) throw std::runtime_error("it has never become so");
-      std::this_thread::yield();
     }
   }
   // A number of INFO.
@@ -70,4 +67,4 @@ class KvUpgradeTest : public testing::Test {
   std::vector<long> blackouts_us_;
 };
 
-}  // namespace test
+}  // namespace handoff::test

@@ -2,15 +2,15 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <csignal>
-#include <iostream>
 #include <map>
 #include <random>
 #include <thread>
 
 #include "kv_fixture.h"
+#include "support/clients/resp_client.h"
+#include "support/process/process.h"
 
-namespace test {
+namespace handoff::test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -146,4 +146,4 @@ TEST_F(LargeDataTest, HalfAGibibyteIsTheSameInBothDirections) {
 }
 
 }  // namespace
-}  // namespace test
+}  // namespace handoff::test

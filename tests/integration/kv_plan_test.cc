@@ -3,12 +3,15 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <nlohmann/json.hpp>
 #include <thread>
 
-#include "footprint.h"
 #include "kv_fixture.h"
+#include "support/clients/resp_client.h"
+#include "support/process/programs.h"
+#include "support/supervisor/footprint.h"
 
-namespace test {
+namespace handoff::test {
 namespace {
 
 using KvPlanTest = KvUpgradeTest;
@@ -89,4 +92,4 @@ TEST_F(KvPlanTest, OfAnotherServiceEverythingThatDoesNotFitIsListed) {
 }
 
 }  // namespace
-}  // namespace test
+}  // namespace handoff::test

@@ -1,51 +1,42 @@
 // kv by itself, without a supervisor, and the tools that come with Redis.
 #include <gtest/gtest.h>
 
-#include <csignal>
-#include <filesystem>
-#include <thread>
+#include "support/clients/sockets.h"
+#include "support/process/files.h"
+#include "support/process/process.h"
+#include "support/process/programs.h"
 
-#include "process.h"
-#include "programs.h"
-#include "temp_dir.h"
-
-namespace test {
+namespace handoff::test {
 namespace {
 
 using namespace std::chrono_literals;
 
-class KvToolsTest : public testing::TestWithParam<int> {
+class KvToolsTest : public ::testing::TestWithParam<int> {
  protected:
   void SetUp() override {
-    path_ = (folder_.path() / "kv.sock").string();
-    server_.emplace(std::vector<std::string>{program("handoff-kv-" + std::to_string(GetParam())),
-                                             "--listen", "unix:" + path_});
-    const Deadline deadline = Deadline::in(30s);
-    while (!deadline.passed() && server_->running()) {
-      if (run({"redis-cli", "-s", path_, "PING"}) == "PONG\n") return;
-      std::this_thread::sleep_for(5ms);
-    }
-    FAIL() << "the server does not come up: " << server_->err();
+    ASSERT_TRUE(wait_for_file(path_)) << server_.err();
+    // The program listens a moment after it binds, and refuses connections until then.
+    while (!connect_unix(path_, SOCK_STREAM).valid())
+      ASSERT_TRUE(server_.running()) << server_.err();
   }
 
   // What a tool has said by its end.
-  static std::string run(std::vector<std::string> command) {
+  static std::string say(std::vector<std::string> command) {
     command.insert(command.begin(), "/usr/bin/env");
-    Process process(command);
-    EXPECT_TRUE(process.wait(Deadline::in(60s)).has_value());
-    process.wait_output_end(Deadline::in(60s));
-    return process.out() + process.err();
+    const Outcome outcome = run(command);
+    return outcome.out + outcome.err;
   }
   std::string cli(std::vector<std::string> words) const {
     words.insert(words.begin(), {"redis-cli", "-s", path_});
-    return run(std::move(words));
+    return say(std::move(words));
   }
 
   TempDir folder_;
-  std::string path_;
-  std::optional<Process> server_;
+  const std::string path_ = folder_ / "kv.sock";
+  Process server_{
+      {program("handoff-kv-" + std::to_string(GetParam())), "--listen", "unix:" + path_}};
 };
-INSTANTIATE_TEST_SUITE_P(Release, KvToolsTest, testing::Values(1, 2));
+INSTANTIATE_TEST_SUITE_P(Release, KvToolsTest, ::testing::Values(1, 2));
 
 TEST_P(KvToolsTest, RedisCliSpeaksWithIt) {
   EXPECT_EQ(cli({"SET", "a", "hello world"}), "OK\n");
@@ -68,7 +59,7 @@ TEST_P(KvToolsTest, RedisCliPipesInlineAndArrays) {
       "printf '*2\\r\\n$4\\r\\nINCR\\r\\n$1\\r\\nn\\r\\n'; } | "
       "redis-cli -s " +
       path_ + " --pipe";
-  const std::string said = run({"sh", "-c", script});
+  const std::string said = say({"sh", "-c", script});
   EXPECT_NE(said.find("errors: 0, replies: 501"), std::string::npos) << said;
   EXPECT_EQ(cli({"DBSIZE"}), "501\n");
 }
@@ -78,18 +69,15 @@ TEST_P(KvToolsTest, RedisBenchmarkIsContent) {
                      "20000", "-q", "-t",
                      "ping_inline,ping_mbulk,set,get,incr,lpush,rpush,lpop,rpop,lrange_100,mset"});
   EXPECT_EQ(benchmark.wait(Deadline::in(120s)), 0) << benchmark.out() << benchmark.err();
-  benchmark.wait_output_end(Deadline::in(10s));
   EXPECT_EQ((benchmark.out() + benchmark.err()).find("rror"), std::string::npos);
 }
 
 TEST(KvProgramTest, SaysWhatIsWrong) {
-  Process wrong({program("handoff-kv-1"), "--listen", "nonsense"});
-  EXPECT_EQ(wrong.wait(Deadline::in(30s)), 1);
-  wrong.wait_output_end(Deadline::in(10s));
-  EXPECT_NE(wrong.err().find("nonsense"), std::string::npos) << wrong.err();
-  Process usage({program("handoff-kv-1"), "--nonsense"});
-  EXPECT_EQ(usage.wait(Deadline::in(30s)), 2);
+  const Outcome wrong = run({program("handoff-kv-1"), "--listen", "nonsense"});
+  EXPECT_EQ(wrong.status, 1);
+  EXPECT_NE(wrong.err.find("nonsense"), std::string::npos) << wrong.err;
+  EXPECT_EQ(run({program("handoff-kv-1"), "--nonsense"}).status, 2);
 }
 
 }  // namespace
-}  // namespace test
+}  // namespace handoff::test

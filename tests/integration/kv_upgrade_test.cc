@@ -5,20 +5,21 @@
 #include <random>
 
 #include "kv_fixture.h"
+#include "support/clients/resp_client.h"
 
-namespace test {
+namespace handoff::test {
 namespace {
 
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
 // From each release to the other.
-class EitherWayTest : public KvUpgradeTest, public testing::WithParamInterface<int> {
+class EitherWayTest : public KvUpgradeTest, public ::testing::WithParamInterface<int> {
  protected:
   void SetUp() override { start(GetParam()); }
   void upgrade() { KvUpgradeTest::upgrade(3 - GetParam()); }
 };
-INSTANTIATE_TEST_SUITE_P(From, EitherWayTest, testing::Values(1, 2));
+INSTANTIATE_TEST_SUITE_P(From, EitherWayTest, ::testing::Values(1, 2));
 
 TEST_P(EitherWayTest, TheOtherReleaseAnswers) {
   RespClient client(port_);
@@ -184,4 +185,4 @@ TEST_F(KvUpgradeTest, UptimeIsTheDatasNotTheProcesss) {
 }
 
 }  // namespace
-}  // namespace test
+}  // namespace handoff::test

@@ -4,13 +4,15 @@
 #include <sys/types.h>
 
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
-#include "echo_swarm.h"
-#include "footprint.h"
-#include "programs.h"
-#include "supervisor.h"
+#include "support/clients/echo_swarm.h"
+#include "support/process/process.h"
+#include "support/process/programs.h"
+#include "support/supervisor/footprint.h"
+#include "support/supervisor/supervisor.h"
 
-namespace test {
+namespace handoff::test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -106,11 +108,11 @@ TEST_F(LanesUpgradeTest, WhatAHeirRefusesIsPlannedForAllLoops) {
 
 TEST(LanesStopTest, AllLoopsEndWhenTheServiceIsStopped) {
   Supervisor supervisor({.command = {echo(2), "--threads", "3"}});
-  const handoff::UniqueFd service = hold(supervisor.service_pid());
+  const UniqueFd service = hold(supervisor.service_pid());
   const auto stop = supervisor.command({"stop", supervisor.name()});
   EXPECT_EQ(stop.status, 0) << stop.describe();
-  EXPECT_TRUE(wait_end(service, Deadline::in(10s)));
+  EXPECT_TRUE(wait_end(service));
 }
 
 }  // namespace
-}  // namespace test
+}  // namespace handoff::test

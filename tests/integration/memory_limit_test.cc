@@ -3,19 +3,18 @@
 // a large state.
 #include <gtest/gtest.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <fstream>
 #include <optional>
 #include <utility>
 
-#include "footprint.h"
-#include "programs.h"
-#include "resp_client.h"
-#include "temp_dir.h"
+#include "support/clients/resp_client.h"
+#include "support/process/files.h"
+#include "support/process/proc.h"
+#include "support/process/programs.h"
+#include "support/supervisor/footprint.h"
+#include "support/supervisor/supervisor.h"
 
-namespace test {
+namespace handoff::test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -55,17 +54,18 @@ class MemoryLimitTest : public ::testing::Test {
   }
   // A release of kv with so little address space.
   std::string limited(int version, std::size_t bytes) {
-    const std::string path = (dir_.path() / "limited").string();
-    std::ofstream(path) << "#!/bin/sh\nulimit -v " << bytes / 1024 << " && exec " << kv(version)
-                        << " \"$@\"\n";
-    EXPECT_EQ(::chmod(path.c_str(), 0755), 0);
+    const std::string path = dir_ / "limited";
+    write_file(path,
+               "#!/bin/sh\nulimit -v " + std::to_string(bytes / 1024) + " && exec " + kv(version) +
+                   " \"$@\"\n",
+               0755);
     return path;
   }
   void fail_unnoticed(const std::string& binary, const std::vector<std::string>& words) {
     const Footprint before(*supervisor_);
     expect_failed(supervisor_->upgrade(binary, {}, {"--freeze-budget", "10s"}), "resources", words);
     before.expect_unchanged();
-    const std::string log = supervisor_->process().out() + supervisor_->process().err();
+    const std::string log = supervisor_->log();
     EXPECT_EQ(log.find("SIGSEGV"), std::string::npos) << log;
     EXPECT_EQ(client_->ask("INCR counter"), ":" + std::to_string(++counter_));
   }
@@ -102,24 +102,17 @@ TEST_F(MemoryLimitTest, AnHeirWithoutMemoryForASessionFails) {
   send_other_half();
 }
 
-// In bytes: the second number of /proc/PID/statm, or the first.
-std::size_t memory_of(pid_t pid, bool resident) {
-  std::size_t size = 0, in_memory = 0;
-  std::ifstream("/proc/" + std::to_string(pid) + "/statm") >> size >> in_memory;
-  return (resident ? in_memory : size) * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-}
-
 TEST_F(MemoryLimitTest, ADonorWithoutMemoryToSaveASessionServesOn) {
   start();
   send_half();
   const pid_t donor = supervisor_->service_pid();
-  ASSERT_TRUE(eventually([&] { return memory_of(donor, true) > kHalf; }));
+  ASSERT_TRUE(supervisor_->eventually([&] { return status_field(donor, "VmRSS") * 1024 > kHalf; }));
   rlimit before{};
   ASSERT_EQ(::prlimit(donor, RLIMIT_AS, nullptr, &before), 0);
   for (const auto& [room, words] :
        {std::pair{4 * kMiB, std::vector<std::string>{"shared memory", "RLIMIT_AS"}},
         std::pair{32 * kMiB, std::vector<std::string>{"save() of session", "RLIMIT_AS"}}}) {
-    const rlimit limit{memory_of(donor, false) + room, before.rlim_max};
+    const rlimit limit{status_field(donor, "VmSize") * 1024 + room, before.rlim_max};
     ASSERT_EQ(::prlimit(donor, RLIMIT_AS, &limit, nullptr), 0);
     fail_unnoticed(kv(2), words);
     ASSERT_EQ(::prlimit(donor, RLIMIT_AS, &before, nullptr), 0);
@@ -155,4 +148,4 @@ TEST_F(MemoryLimitTest, ADonorWithoutMemoryForALargeSessionServesOn) {
 }
 
 }  // namespace
-}  // namespace test
+}  // namespace handoff::test

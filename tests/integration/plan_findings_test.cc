@@ -2,19 +2,19 @@
 // the old release can't save, a section that the new one refuses. And that the upgrade then does as
 // was said.
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 
 #include <filesystem>
-#include <fstream>
+#include <nlohmann/json.hpp>
 #include <optional>
 
-#include "footprint.h"
-#include "line_client.h"
-#include "programs.h"
-#include "supervisor.h"
+#include "support/clients/line_client.h"
+#include "support/clients/sockets.h"
+#include "support/process/files.h"
+#include "support/process/programs.h"
+#include "support/supervisor/footprint.h"
+#include "support/supervisor/supervisor.h"
 
-namespace test {
+namespace handoff::test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -23,23 +23,7 @@ using Arguments = std::vector<std::string>;
 
 std::string steps(int release) { return program("steps-" + std::to_string(release)); }
 
-// A TCP listener of somebody else.
-struct Taken {
-  handoff::UniqueFd fd{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-  int port = 0;
-  Taken() {
-    sockaddr_in in{};
-    in.sin_family = AF_INET;
-    in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t length = sizeof in;
-    EXPECT_EQ(::bind(fd.get(), reinterpret_cast<sockaddr*>(&in), length), 0);
-    EXPECT_EQ(::listen(fd.get(), 1), 0);
-    ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&in), &length);
-    port = ntohs(in.sin_port);
-  }
-};
-
-class PlanFindingsTest : public testing::Test {
+class PlanFindingsTest : public ::testing::Test {
  protected:
   void start(const Arguments& arguments = {}) {
     Arguments command = {steps(1)};
@@ -72,7 +56,7 @@ class PlanFindingsTest : public testing::Test {
 TEST_F(PlanFindingsTest, AListenerThatIsNewIsTriedAndNotBound) {
   start();
   const TempDir folder;
-  const std::string path = (folder.path() / "admin.sock").string();
+  const std::string path = folder / "admin.sock";
   const Arguments arguments = {"--also", "admin=unix:" + path, "--also", "more=tcp:127.0.0.1:0"};
   const auto plan = supervisor_->plan(steps(2), arguments);
   ASSERT_EQ(plan.status, 0) << plan.describe();
@@ -85,15 +69,16 @@ TEST_F(PlanFindingsTest, AListenerThatIsNewIsTriedAndNotBound) {
 
 TEST_F(PlanFindingsTest, AListenerWhoseAddressIsTakenIsAProblem) {
   start();
-  const Taken taken;
-  refused({"--also", "admin=tcp:127.0.0.1:" + std::to_string(taken.port)}, "listener 'admin'");
+  const UniqueFd taken = listen_on_loopback();
+  refused({"--also", "admin=tcp:127.0.0.1:" + std::to_string(port_of(taken.get()))},
+          "listener 'admin'");
 }
 
 TEST_F(PlanFindingsTest, AListenerWhosePathIsSomethingElseIsAProblemAndThatIsLeftAlone) {
   start();
   const TempDir folder;
-  const std::string path = (folder.path() / "letter").string();
-  std::ofstream(path) << "dear";
+  const std::string path = folder / "letter";
+  write_file(path, "dear");
   refused({"--also", "admin=unix:" + path}, "is no socket");
   EXPECT_EQ(fs::file_size(path), 4U);
 }
@@ -131,4 +116,4 @@ TEST_F(PlanFindingsTest, ASectionThatNobodyClaimsIsAProblem) {
 }
 
 }  // namespace
-}  // namespace test
+}  // namespace handoff::test

@@ -2,19 +2,21 @@
 // where it was, `handoff plan`, and upgrades that are refused.
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
 #include <optional>
 
-#include "footprint.h"
-#include "line_client.h"
-#include "programs.h"
-#include "supervisor.h"
+#include "support/clients/line_client.h"
+#include "support/process/process.h"
+#include "support/process/programs.h"
+#include "support/supervisor/footprint.h"
+#include "support/supervisor/supervisor.h"
 
-namespace test {
+namespace handoff::test {
 namespace {
 
 constexpr std::uint64_t kSize = std::uint64_t{64} << 20;
 
-class RegionUpgradeTest : public testing::Test {
+class RegionUpgradeTest : public ::testing::Test {
  protected:
   void start(std::uint64_t size) {
     supervisor_.emplace(
@@ -104,4 +106,4 @@ TEST_F(RegionUpgradeTest, APlanTellsItsSizeItsLayoutAndWhatWouldBeRefusedAndLeav
 }
 
 }  // namespace
-}  // namespace test
+}  // namespace handoff::test

@@ -3,22 +3,21 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <cstring>
-#include <fstream>
+#include <nlohmann/json.hpp>
 #include <optional>
 
-#include "echo_swarm.h"
-#include "footprint.h"
-#include "line_client.h"
-#include "programs.h"
-#include "temp_dir.h"
+#include "support/clients/echo_swarm.h"
+#include "support/process/files.h"
+#include "support/process/process.h"
+#include "support/process/programs.h"
+#include "support/supervisor/footprint.h"
+#include "support/supervisor/supervisor.h"
 
-namespace test {
+namespace handoff::test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -32,9 +31,8 @@ class StarvationTest : public ::testing::Test {
  protected:
   // A release that sets limits (a line of sh) and becomes that program.
   std::string limited(const std::string& limits, const std::string& binary) {
-    const std::string path = (dir_.path() / ("release-" + std::to_string(++scripts_))).string();
-    std::ofstream(path) << "#!/bin/sh\n" << limits << " && exec " << binary << " \"$@\"\n";
-    EXPECT_EQ(::chmod(path.c_str(), 0755), 0);
+    const std::string path = dir_ / ("release-" + std::to_string(++scripts_));
+    write_file(path, "#!/bin/sh\n" + limits + " && exec " + binary + " \"$@\"\n", 0755);
     return path;
   }
 
@@ -139,31 +137,18 @@ TEST_F(StarvationTest, ADonorThatMayNeverSendFdsGivesUp) {
 class Hoarder {
  public:
   Hoarder(uid_t uid, std::size_t fds) {
-    std::array<int, 2> ready{};
-    if (::pipe(ready.data()) < 0) throw std::runtime_error("pipe");
-    pid_ = ::fork();
-    if (pid_ == 0) {
+    process_.emplace([uid, fds] {
       std::array<int, 2> pair{};
       const bool sent = ::setresgid(uid, uid, uid) == 0 && ::setresuid(uid, uid, uid) == 0 &&
                         ::socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair.data()) == 0 &&
-                        send(pair[0], ready[0], fds);
-      if (::write(ready[1], sent ? "y" : "n", 1) != 1) ::_exit(1);
-      for (;;) ::pause();
-    }
-    char answer = 0;
-    if (pid_ < 0 || ::read(ready[0], &answer, 1) != 1 || answer != 'y') {
-      throw std::runtime_error("fds can't be put in flight");
-    }
-    ::close(ready[0]);
-    ::close(ready[1]);
+                        send(pair[0], STDIN_FILENO, fds);
+      if (!sent) return 1;
+      ::raise(SIGSTOP);
+      return wait_to_be_killed();
+    });
+    if (!process_->wait_stopped()) throw std::runtime_error("fds can't be put in flight");
   }
-  ~Hoarder() { end(); }
-  void end() {
-    if (pid_ <= 0) return;
-    ::kill(pid_, SIGKILL);
-    ::waitpid(pid_, nullptr, 0);
-    pid_ = -1;
-  }
+  void end() { process_->kill(); }
 
  private:
   static bool send(int to, int fd, std::size_t count) {
@@ -188,7 +173,7 @@ class Hoarder {
     }
     return true;
   }
-  pid_t pid_ = -1;
+  std::optional<Process> process_;
 };
 
 TEST_F(StarvationTest, TheFdsInFlightOfAUserAreLimitedAndThatIsSaid) {
@@ -247,4 +232,4 @@ TEST_F(StarvationTest, ADonorThatSendsTooSlowlyKeepsItsSessions) {
 }
 
 }  // namespace
-}  // namespace test
+}  // namespace handoff::test

@@ -2,24 +2,20 @@
 // that nobody knows.
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
 #include <optional>
 
-#include "footprint.h"
-#include "line_client.h"
-#include "programs.h"
-#include "supervisor.h"
+#include "support/clients/line_client.h"
+#include "support/process/programs.h"
+#include "support/supervisor/footprint.h"
+#include "support/supervisor/supervisor.h"
 
-namespace test {
+namespace handoff::test {
 namespace {
 
 std::string steps(int release) { return program("steps-" + std::to_string(release)); }
 
-std::string ask(LineClient& client, const std::string& line) {
-  client.say(line);
-  return client.next();
-}
-
-class StateVersionsTest : public testing::Test {
+class StateVersionsTest : public ::testing::Test {
  protected:
   void start(int release, const std::vector<std::string>& arguments = {}) {
     std::vector<std::string> command = {steps(release)};
@@ -33,7 +29,7 @@ class StateVersionsTest : public testing::Test {
     ASSERT_EQ(upgrade.status, 0) << upgrade.describe();
     EXPECT_EQ(upgrade.done().at("sessions").at("moved"), 1);
   }
-  std::string say(const std::string& line) { return ask(*client_, line); }
+  std::string say(const std::string& line) { return client_->ask(line); }
 
   // Refused before a session or a chunk of state is copied, with the chain in words.
   void expect_refused(int release, const std::vector<std::string>& arguments,
@@ -42,7 +38,7 @@ class StateVersionsTest : public testing::Test {
     const auto upgrade = supervisor_->upgrade(steps(release), arguments);
     expect_failed(upgrade, "version", {chain});
     EXPECT_EQ(upgrade.done().at("bytes"), 0) << upgrade.describe();
-    for (const auto& event : upgrade.events) {
+    for (const auto& event : upgrade.events()) {
       if (!event.contains("sessions")) continue;
       EXPECT_EQ(event["sessions"].value("sent", 0), 0) << event;
     }
@@ -133,4 +129,4 @@ TEST_F(StateVersionsTest, APlanTellsOfChainsOnEitherSideAndOfTheWayBack) {
 }
 
 }  // namespace
-}  // namespace test
+}  // namespace handoff::test

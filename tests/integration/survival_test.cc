@@ -2,29 +2,22 @@
 // goes on where it was. How an upgrade that was under way has ended is told afterwards.
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <poll.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
-#include <sys/wait.h>
 
-#include <csignal>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
-#include <map>
-#include <thread>
+#include <nlohmann/json.hpp>
 
-#include "echo_swarm.h"
-#include "footprint.h"
-#include "line_client.h"
-#include "proc.h"
-#include "programs.h"
-#include "supervisor.h"
-#include "temp_dir.h"
+#include "support/clients/echo_swarm.h"
+#include "support/clients/line_client.h"
+#include "support/process/files.h"
+#include "support/process/proc.h"
+#include "support/process/process.h"
+#include "support/process/programs.h"
+#include "support/supervisor/notify_socket.h"
+#include "support/supervisor/supervisor.h"
 
-namespace test {
+namespace handoff::test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -36,15 +29,6 @@ class SurvivalTest : public ::testing::Test {
  protected:
   // What a dead supervisor leaves is ours to reap: a zombie's fds are closed, but it is there.
   static void SetUpTestSuite() { ASSERT_EQ(::prctl(PR_SET_CHILD_SUBREAPER, 1), 0); }
-
-  // A record of the history that says how an upgrade ended.
-  static std::vector<json> upgrades(const Supervisor& supervisor) {
-    std::vector<json> out;
-    for (const json& record : supervisor.command({"history", "--json"}).events) {
-      if (record.value("event", "") == "upgrade") out.push_back(record);
-    }
-    return out;
-  }
 };
 
 TEST_F(SurvivalTest, ServicesServeOnAndTheNextSupervisorAdoptsThem) {
@@ -72,11 +56,10 @@ TEST_F(SurvivalTest, ServicesServeOnAndTheNextSupervisorAdoptsThem) {
   ASSERT_TRUE(swarm.wait_until_each_answered_by("1", Deadline::in(30s)));
   EXPECT_TRUE(swarm.stop(Deadline::in(30s)).flawless());
   const int port = supervisor.port();
-  kill_and_wait(hold(supervisor.service_pid()), Deadline::in(10s));
-  ASSERT_TRUE(eventually([&] { return supervisor.status().value("state", "") == "running"; }));
+  kill_and_wait(hold(supervisor.service_pid()));
+  supervisor.wait_for_state("running");
   LineClient client(port);
-  client.say("hello");
-  EXPECT_EQ(client.next(), "1 1 hello");
+  EXPECT_EQ(client.ask("hello"), "1 1 hello");
   EXPECT_EQ(supervisor.status().at("generation"), 4);
 }
 
@@ -85,26 +68,31 @@ TEST_F(SurvivalTest, AReturnLeavesNoFdBehind) {
   const auto service = open_files(supervisor.service_pid()).size();
   supervisor.kill();
   supervisor.start_again();
-  const std::size_t adopted = settled_files(supervisor).size();
+  const std::size_t adopted = supervisor.settled_files().size();
   for (int i = 0; i < 3; ++i) {
     supervisor.kill();
     supervisor.start_again();
     EXPECT_EQ(open_files(supervisor.service_pid()).size(), service);
-    EXPECT_TRUE(eventually([&] { return settled_files(supervisor).size() == adopted; }));
+    EXPECT_EQ(supervisor.settled_files().size(), adopted);
   }
 }
 
 // `handoff run 2>&1 | logger`, and both are gone: what the service writes then is SIGPIPE.
 TEST_F(SurvivalTest, AServiceWhoseOutputNobodyReadsAnyMoreLivesOn) {
-  Supervisor supervisor({.command = {echo(1)}});
+  const TempDir dir;
+  const std::string logger = dir / "logger";
+  ASSERT_EQ(::mkfifo(logger.c_str(), 0600), 0);
+  UniqueFd reader(::open(logger.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  Supervisor supervisor(
+      {.command = {"/bin/sh", "-c", "exec " + echo(1) + " >" + logger + " 2>&1"}});
   LineClient client(supervisor.port());
   supervisor.kill();
+  EXPECT_TRUE(readable(reader.get())) << "it speaks of that";
   supervisor.start_again();
-  supervisor.close_old_output();
-  supervisor.kill();  // of which the service would speak
+  reader.reset();
+  supervisor.kill();
   supervisor.start_again();
-  client.say("hello");
-  EXPECT_EQ(client.next(), "1 1 hello");
+  EXPECT_EQ(client.ask("hello"), "1 1 hello");
   EXPECT_EQ(supervisor.status().at("generation"), 1);
 }
 
@@ -138,8 +126,8 @@ TEST_P(DeathInUpgradeTest, EndsByItselfAndIsToldAfterwards) {
   supervisor.kill();  // it has: this takes note of it
   EXPECT_TRUE(swarm.wait_until_each_answered_by(version, Deadline::in(30s)));
   supervisor.start_again({{"HANDOFF_FAILPOINT", ""}});
-  ASSERT_TRUE(eventually([&] { return upgrades(supervisor).size() == 1; }));
-  const json record = upgrades(supervisor).front();
+  ASSERT_TRUE(supervisor.eventually([&] { return supervisor.history("upgrade").size() == 1; }));
+  const json record = supervisor.history("upgrade").front();
   EXPECT_EQ(record.at("result"), death.result) << record;
   EXPECT_EQ(record.at("from").at("generation"), 1) << record;
   if (death.heir_known) {
@@ -183,7 +171,7 @@ TEST_F(SurvivalTest, WhatNobodyIsLeftOfIsStartedAnewAsItWas) {
   ASSERT_EQ(supervisor.command({"commit", supervisor.name()}).status, 0);
   const auto service = hold(supervisor.service_pid());
   supervisor.kill();
-  kill_and_wait(service, Deadline::in(10s));
+  kill_and_wait(service);
   supervisor.start_again();
   const json status = supervisor.status();
   EXPECT_EQ(status.at("release"), "2.0") << "what was made permanent last, not what was first";
@@ -195,7 +183,7 @@ TEST_F(SurvivalTest, AProvisionalReleaseThatNobodyIsLeftOfIsNotStartedAgain) {
   ASSERT_EQ(supervisor.upgrade(echo(2), {}).status, 0);
   const auto service = hold(supervisor.service_pid());
   supervisor.kill();
-  kill_and_wait(service, Deadline::in(10s));
+  kill_and_wait(service);
   supervisor.start_again();
   const json status = supervisor.status();
   EXPECT_EQ(status.at("release"), "1.0");
@@ -208,8 +196,8 @@ TEST_F(SurvivalTest, AConfigurationThatHasChangedCountsMoreThanAProbation) {
   ASSERT_EQ(supervisor.upgrade(echo(2), {}).status, 0);
   const auto service = hold(supervisor.service_pid());
   supervisor.kill();
-  kill_and_wait(service, Deadline::in(10s));
-  supervisor.set_command({echo(2)});
+  kill_and_wait(service);
+  supervisor.options().command = {echo(2)};
   supervisor.start_again();
   const json status = supervisor.status();
   EXPECT_EQ(status.at("release"), "2.0");
@@ -220,8 +208,7 @@ TEST_F(SurvivalTest, AConfigurationThatHasChangedCountsMoreThanAProbation) {
 TEST_F(SurvivalTest, TheNextSupervisorGoesOnWithTheProbationAndCanGoBack) {
   Supervisor supervisor({.command = {echo(1)}});
   LineClient client(supervisor.port());
-  client.say("before");
-  EXPECT_EQ(client.next(), "1 1 before");
+  EXPECT_EQ(client.ask("before"), "1 1 before");
   ASSERT_EQ(supervisor.upgrade(echo(2), {}, {"--probation", "1h"}).status, 0);
   supervisor.kill();
   supervisor.start_again();
@@ -231,8 +218,7 @@ TEST_F(SurvivalTest, TheNextSupervisorGoesOnWithTheProbationAndCanGoBack) {
   EXPECT_EQ(status.at("back").at("release"), "1.0");
   const auto back = supervisor.command({"rollback", supervisor.name()});
   EXPECT_EQ(back.status, 0) << back.describe();
-  client.say("after");
-  EXPECT_EQ(client.next(), "2 1 after") << "the same session, in the release before";
+  EXPECT_EQ(client.ask("after"), "2 1 after") << "the same session, in the release before";
   EXPECT_EQ(supervisor.status().at("standing"), "permanent");
 }
 
@@ -240,20 +226,18 @@ TEST_F(SurvivalTest, AFileThatCanNotBeUnderstoodIsNotGuessedAt) {
   Supervisor supervisor({.command = {echo(1)}});
   const int port = supervisor.port();
   supervisor.kill();
-  const std::string file = supervisor.environment().at("HANDOFF_RUNTIME_DIR") + "/state.json";
-  std::string whole;
-  std::getline(std::ifstream(file), whole, '\0');
+  const std::string file = supervisor.runtime() + "/state.json";
+  const std::string whole = read_file(file);
   for (const std::string& text :
        {std::string("{"), std::string("[]"),
         std::string(R"({"format":99,"boot":"","services":[]})"),
         std::string(R"({"format":1,"services":[]})"), whole.substr(0, whole.size() / 2)}) {
-    std::ofstream(file, std::ios::trunc) << text;
+    write_file(file, text, 0600);
     EXPECT_THROW(supervisor.start_again(), std::runtime_error) << text;
     LineClient client(port);
-    client.say("still here");
-    EXPECT_EQ(client.next(), "1 1 still here");
+    EXPECT_EQ(client.ask("still here"), "1 1 still here");
   }
-  std::ofstream(file, std::ios::trunc) << whole;
+  write_file(file, whole, 0600);
   supervisor.start_again();
   EXPECT_EQ(supervisor.status().at("generation"), 1);
 }
@@ -265,87 +249,33 @@ TEST_F(SurvivalTest, AHistoryThatCanNotBeOpenedStopsUpgradesAndNoService) {
   const auto upgrade = supervisor.upgrade(echo(2));
   EXPECT_EQ(upgrade.status, 1) << upgrade.describe();
   EXPECT_EQ(upgrade.done().at("error").at("code"), "history");
-  client.say("hello");
-  EXPECT_EQ(client.next(), "1 1 hello");
+  EXPECT_EQ(client.ask("hello"), "1 1 hello");
 }
 
 // ---- systemd's fd store
 // ----------------------------------------------------------------------------
 
-// The receiving end of sd_notify(3): what it is told, and the fds that it is given to keep.
-class NotifySocket {
- public:
-  NotifySocket() : fd_(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    std::copy(path_.begin(), path_.end(), address.sun_path);
-    if (::bind(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0) {
-      throw std::runtime_error("bind " + path_);
-    }
-  }
-  const std::string& path() const { return path_; }
-
-  // Until a message says so.
-  bool wait_for(const std::string& text) {
-    return eventually([&] {
-      receive();
-      return said_.find(text) != std::string::npos;
-    });
-  }
-  std::map<std::string, handoff::UniqueFd>& store() { return store_; }
-
- private:
-  void receive() {
-    char text[4096];
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * 16)];
-    for (;;) {
-      iovec part{text, sizeof text};
-      msghdr message{};
-      message.msg_iov = &part;
-      message.msg_iovlen = 1;
-      message.msg_control = control;
-      message.msg_controllen = sizeof control;
-      const ssize_t n = ::recvmsg(fd_.get(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-      if (n <= 0) return;
-      const std::string what(text, static_cast<std::size_t>(n));
-      said_ += what + "\n";
-      const cmsghdr* cmsg = CMSG_FIRSTHDR(&message);
-      if (cmsg == nullptr || cmsg->cmsg_type != SCM_RIGHTS) continue;
-      int fd = -1;
-      std::memcpy(&fd, CMSG_DATA(cmsg), sizeof fd);
-      const std::size_t name = what.find("FDNAME=");
-      EXPECT_NE(what.find("FDSTORE=1"), std::string::npos) << what;
-      store_[what.substr(name + 7, what.find('\n', name) - name - 7)].reset(fd);
-    }
-  }
-
-  TempDir dir_;
-  std::string path_ = (dir_.path() / "notify").string();
-  handoff::UniqueFd fd_;
-  std::string said_;
-  std::map<std::string, handoff::UniqueFd> store_;
-};
-
 TEST_F(SurvivalTest, ListenersInTheFdStoreOutliveSupervisorAndService) {
   NotifySocket systemd;
   Supervisor supervisor({.command = {echo(1)}, .environment = {{"NOTIFY_SOCKET", systemd.path()}}});
-  ASSERT_TRUE(systemd.wait_for("READY=1"));
+  ASSERT_TRUE(systemd.hears("READY=1"));
   ASSERT_TRUE(systemd.store().contains("echo/public"));
   const int port = supervisor.port();
   const auto service = hold(supervisor.service_pid());
   supervisor.kill();
-  kill_and_wait(service, Deadline::in(10s));
+  kill_and_wait(service);
   // Nobody serves, and nobody is refused: the connection waits in the listener's queue.
   LineClient waiting(port);
   waiting.say("patience");
   // As systemd starts a unit: LISTEN_FDS from 3 on, LISTEN_PID of the process itself.
   const int kept = systemd.store().at("echo/public").get();
   ASSERT_EQ(::fcntl(kept, F_SETFD, 0), 0);
-  supervisor.start_again({{"NOTIFY_SOCKET", systemd.path()}},
-                         {"/bin/bash", "-c",
-                          "exec 3<&" + std::to_string(kept) +
-                              "; LISTEN_FDS=1 LISTEN_FDNAMES=echo/public LISTEN_PID=$$ exec \"$@\"",
-                          "bash"});
+  supervisor.options().wrapper = {
+      "/bin/bash", "-c",
+      "exec 3<&" + std::to_string(kept) +
+          "; LISTEN_FDS=1 LISTEN_FDNAMES=echo/public LISTEN_PID=$$ exec \"$@\"",
+      "bash"};
+  supervisor.start_again();
   EXPECT_EQ(waiting.next(), "1 1 patience");
   EXPECT_EQ(supervisor.port(), port);
 }
@@ -354,132 +284,17 @@ TEST_F(SurvivalTest, TheNextSupervisorSeesOutADonorThatHasNotExited) {
   Supervisor supervisor({.command = {echo(1)},
                          .run_flags = {"--drain", "1s"},
                          .environment = {{"HANDOFF_FAILPOINT", "donor.retire.after=stop"}}});
-  const handoff::UniqueFd donor = hold(supervisor.service_pid());
+  const UniqueFd donor = hold(supervisor.service_pid());
   const auto upgrade = supervisor.upgrade(echo(2));
   ASSERT_EQ(upgrade.status, 0) << upgrade.describe();
   EXPECT_EQ(supervisor.status().at("leaving").at(0).at("generation"), 1);
   supervisor.kill();
   supervisor.start_again({});
   EXPECT_EQ(supervisor.status().at("leaving").at(0).at("generation"), 1);
-  pollfd exited{donor.get(), POLLIN, 0};
-  EXPECT_EQ(::poll(&exited, 1, 30'000), 1);
-  EXPECT_TRUE(eventually([&] { return supervisor.status().at("leaving").empty(); }));
+  EXPECT_TRUE(wait_end(donor));
+  supervisor.settle();
   EXPECT_EQ(supervisor.status().at("release"), "2.0");
 }
 
-// ---- upgrade --self
-// --------------------------------------------------------------------------------
-
-class SelfUpgradeTest : public SurvivalTest {
- protected:
-  // All that must be the same afterwards.
-  json picture() {
-    json out = supervisor_.status();
-    out.erase("sessions");
-    return out;
-  }
-  void write_program(const std::string& path, const std::string& text) {
-    std::ofstream(path) << text;
-    ASSERT_EQ(::chmod(path.c_str(), 0755), 0);
-  }
-
-  Supervisor supervisor_{{.command = {echo(1)}}};
-  TempDir dir_;
-};
-
-TEST_F(SelfUpgradeTest, ReplacesTheSupervisorInItsOwnProcessAndTouchesNobody) {
-  const pid_t pid = supervisor_.pid();
-  const json before = picture();
-  EchoSwarm swarm({.port = supervisor_.port(), .residents = 100, .visitors_per_second = 200});
-  ASSERT_TRUE(swarm.wait_until_each_answered_by("1", Deadline::in(30s)));
-  const std::size_t files = settled_files(supervisor_).size();
-  const std::string copy = (dir_.path() / "handoff-new").string();
-  std::filesystem::copy_file(program("handoff"), copy);
-  std::filesystem::copy_file(program("handoff-unpack"), dir_.path() / "handoff-unpack");
-  for (int i = 0; i < 3; ++i) {
-    const auto self = supervisor_.command({"upgrade", "--self", copy, "--json"});
-    ASSERT_EQ(self.status, 0) << self.describe();
-    EXPECT_EQ(self.done().at("pid"), pid);
-    EXPECT_EQ(self.done().at("services"), (json{{{"name", "echo"}, {"state", "running"}}}));
-    EXPECT_EQ(std::filesystem::read_symlink("/proc/" + std::to_string(pid) + "/exe"), copy);
-    EXPECT_EQ(picture(), before);
-    EXPECT_EQ(settled_files(supervisor_).size(), files);
-  }
-  const auto upgrade = supervisor_.upgrade(echo(2));
-  EXPECT_EQ(upgrade.status, 0) << upgrade.describe();
-  ASSERT_TRUE(swarm.wait_until_each_answered_by("2", Deadline::in(30s)));
-  const auto report = swarm.stop(Deadline::in(30s));
-  EXPECT_TRUE(report.flawless()) << report.describe();
-  EXPECT_TRUE(eventually([&] { return children_of(pid).size() == 1; }))
-      << "the old release was reaped by the one that took over";
-}
-
-TEST_F(SelfUpgradeTest, OneThatFailsItsCheckChangesNothing) {
-  const json before = picture();
-  const std::size_t files = settled_files(supervisor_).size();
-  const std::string text = (dir_.path() / "text").string();
-  write_program(text, "no program at all\n");
-  const std::string script = (dir_.path() / "script").string();
-  write_program(script, "#!/bin/sh\nexit 0\n");
-  for (const auto& [binary, why] :
-       std::map<std::string, std::string>{{"/bin/false", "exited with status 1 when it was tried"},
-                                          {echo(1), "when it was tried"},
-                                          {text, "is no program for this machine"},
-                                          {script, "is a script"},
-                                          {"/nowhere/handoff", "No such file"}}) {
-    const auto self = supervisor_.command({"upgrade", "--self", binary, "--json"});
-    EXPECT_EQ(self.status, 1) << self.describe();
-    EXPECT_NE(self.done().at("error").at("message").get<std::string>().find(why), std::string::npos)
-        << self.describe();
-    EXPECT_EQ(picture(), before);
-    EXPECT_EQ(settled_files(supervisor_).size(), files);
-  }
-}
-
-TEST_F(SelfUpgradeTest, AListenerThatNobodyServesKeepsItsQueue) {
-  const int port = supervisor_.port();
-  ASSERT_EQ(supervisor_.command({"stop", "echo"}).status, 0);
-  LineClient waiting(port);
-  waiting.say("patience");
-  ASSERT_EQ(supervisor_.command({"upgrade", "--self"}).status, 0);
-  ASSERT_EQ(supervisor_.command({"restart", "echo"}).status, 0);
-  EXPECT_EQ(waiting.next(), "1 1 patience");
-}
-
-TEST_F(SelfUpgradeTest, ASupervisorThatDiesOnItsWayIsLikeAnyThatDies) {
-  Supervisor supervisor({.command = {echo(1)},
-                         .environment = {{"HANDOFF_FAILPOINT", "supervisor.self.before=kill"}}});
-  LineClient client(supervisor.port());
-  EXPECT_EQ(supervisor.command({"upgrade", "--self"}).status, 3);
-  supervisor.kill();  // it has: this takes note of it
-  supervisor.start_again({});
-  client.say("hello");
-  EXPECT_EQ(client.next(), "1 1 hello");
-  EXPECT_EQ(supervisor.status().at("generation"), 1);
-}
-
-TEST_F(SelfUpgradeTest, OneThatCanNotBeExecutedChangesNothing) {
-  Supervisor supervisor(
-      {.command = {echo(1)},
-       .environment = {{"HANDOFF_FAILPOINT", "supervisor.self.before=error:ENOMEM"}}});
-  const std::size_t files = settled_files(supervisor).size();
-  const auto self = supervisor.command({"upgrade", "--self"});
-  EXPECT_EQ(self.status, 1) << self.describe();
-  EXPECT_NE(self.err.find("can't be executed: Cannot allocate memory"), std::string::npos);
-  EXPECT_EQ(supervisor.upgrade(echo(2)).status, 0);
-  EXPECT_EQ(settled_files(supervisor).size(), files + 1) << "the release to go back to";
-}
-
-TEST_F(SelfUpgradeTest, IsRefusedWhileAServiceIsInAHandoff) {
-  Supervisor supervisor({.command = {echo(1)},
-                         .environment = {{"HANDOFF_FAILPOINT", "heir.hello.received=delay:2000"}}});
-  std::thread upgrade([&] { EXPECT_EQ(supervisor.upgrade(echo(2)).status, 0); });
-  EXPECT_TRUE(eventually([&] { return supervisor.status().at("state") == "upgrading"; }));
-  const auto self = supervisor.command({"upgrade", "--self", "--json"});
-  EXPECT_EQ(self.status, 1) << self.describe();
-  EXPECT_EQ(self.done().at("error").at("code"), "busy");
-  upgrade.join();
-}
-
 }  // namespace
-}  // namespace test
+}  // namespace handoff::test

@@ -1,12 +1,13 @@
 // A real heir, and a donor that says what it must not, at every step: the heir tells it why and
 // goes.
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "line_service.h"
-#include "raw_peer.h"
+#include "support/peers/raw_peer.h"
 
 namespace handoff::test {
 namespace {
@@ -30,7 +31,7 @@ TEST_P(BadDonorTest, IsToldWhyAndTheHeirGoes) {
   donor.open_connections(2);
   GetParam().act(donor);
   expect_given_up(donor, GetParam().code);
-  EXPECT_TRUE(donor.process().alive());
+  EXPECT_TRUE(donor.process().running());
   for (std::size_t i = 0; i < 2; ++i) {
     ASSERT_EQ(1, ::send(donor.connection(i).server.get(), "\n", 1, 0));
     EXPECT_EQ("\n", next_line(donor.connection(i).client.get()));

@@ -2,16 +2,17 @@
 // come and go during the copy, states too large for a frame, sections, and conversions both ways.
 #include <fcntl.h>
 #include <gmock/gmock.h>
-#include <poll.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
-#include <filesystem>
+#include <array>
 #include <fstream>
 
-#include "client.h"
-#include "harness.h"
 #include "line_service.h"
+#include "support/clients/line_client.h"
+#include "support/peers/service_process.h"
+#include "support/process/files.h"
+#include "support/process/process.h"
 
 namespace handoff::test {
 namespace {
@@ -21,15 +22,9 @@ using ::testing::Contains;
 
 class HandoverTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    char pattern[] = "/tmp/handoff-test-XXXXXX";
-    ASSERT_NE(nullptr, ::mkdtemp(pattern));
-    folder_ = pattern;
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
-  std::unique_ptr<Child> start(const LineServiceOptions& options) {
-    auto child = std::make_unique<Child>(++generation_, [&] { return run_line_service(options); });
+  std::unique_ptr<ServiceProcess> start(const LineServiceOptions& options) {
+    auto child =
+        std::make_unique<ServiceProcess>(++generation_, [&] { return run_line_service(options); });
     owner_ = child->await_message<v1::Owner>(Type::kOwner);
     return child;
   }
@@ -40,15 +35,9 @@ class HandoverTest : public ::testing::Test {
     return "none";
   }
   // Starts an heir and lets the donor hand over; the heir as owner.
-  std::unique_ptr<Child> hand_over(Child& donor, const LineServiceOptions& options) {
-    auto pair = io::Channel::make_pair();
-    Child::Handoff handoff;
-    handoff.channel = std::move(pair->second);
-    handoff.peer_pidfd = donor.pidfd();
-    auto heir = std::make_unique<Child>(
-        ++generation_, [&] { return run_line_service(options); }, &handoff);
-    heir->await_message<v1::Register>(Type::kRegister);
-    donor.donate(std::move(pair->first), heir->pidfd());
+  std::unique_ptr<ServiceProcess> hand_over(ServiceProcess& donor,
+                                            const LineServiceOptions& options) {
+    auto heir = start_heir(donor, ++generation_, [&] { return run_line_service(options); });
     owner_ = heir->await_message<v1::Owner>(Type::kOwner);
     const auto retired = donor.await_message<v1::Retired>(Type::kRetired);
     EXPECT_EQ(owner_.sessions(), retired.sessions());
@@ -57,12 +46,12 @@ class HandoverTest : public ::testing::Test {
     EXPECT_LE(retired.first_fd_at_ns(), retired.frozen_at_ns());
     EXPECT_LE(retired.frozen_at_ns(), retired.at_ns());
     EXPECT_EQ(0U, owner_.lost());
-    const int status = donor.wait();
-    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+    EXPECT_EQ(0, donor.wait());
     return heir;
   }
 
-  std::string folder_;
+  TempDir dir_;
+  const std::string folder_ = dir_.path();
   std::uint64_t generation_ = 0;
   v1::Owner owner_;
 };
@@ -71,8 +60,9 @@ TEST_F(HandoverTest, EveryKindOfFdMovesAndStaysTheSameSocket) {
   const LineServiceOptions one{.version = "1", .all_fds = true, .folder = folder_};
   const LineServiceOptions two{.version = "2", .all_fds = true, .folder = folder_};
   auto donor = start(one);
-  Client four(address("public")), six(address("six")), local(address("unix")), udp(address("udp"));
-  for (Client* client : {&four, &six, &local}) {
+  LineClient four(address("public")), six(address("six")), local(address("unix")),
+      udp(address("udp"));
+  for (LineClient* client : {&four, &six, &local}) {
     client->send("a\n");
     EXPECT_EQ("1 a\n", client->line());
   }
@@ -89,13 +79,13 @@ TEST_F(HandoverTest, EveryKindOfFdMovesAndStaysTheSameSocket) {
     EXPECT_EQ(named.inode(), same->inode()) << named.name();
     EXPECT_EQ(named.address(), same->address());
   }
-  for (Client* client : {&four, &six, &local}) {
+  for (LineClient* client : {&four, &six, &local}) {
     client->send("b\n");
     EXPECT_EQ("2 b\n", client->line());
   }
   udp.send("y");
   EXPECT_EQ("2 y", udp.datagram());
-  Client late(address("unix"));
+  LineClient late(address("unix"));
   late.send("c\n");
   EXPECT_EQ("1 c\n", late.line());
 
@@ -131,7 +121,7 @@ TEST_F(HandoverTest, AHundredNamedFilesGoAlong) {
   };
   auto donor = start(one);
   auto heir = hand_over(*donor, two);
-  Client client(address("public"));  // answered once on_ready() is through
+  LineClient client(address("public"));  // answered once on_ready() is through
   client.send("a\n");
   EXPECT_EQ("1 a\n", client.line());
   for (int i = 0; i < 100; ++i) {
@@ -144,7 +134,7 @@ TEST_F(HandoverTest, AHundredNamedFilesGoAlong) {
 
 TEST_F(HandoverTest, HalfALineGoesAlong) {
   auto donor = start({});
-  Client client(address("public"));
+  LineClient client(address("public"));
   client.send("one\nhal");
   EXPECT_EQ("1 one\n", client.line());
   auto heir = hand_over(*donor, {.version = "2"});
@@ -165,9 +155,9 @@ TEST_P(WayTest, SessionsGoOnThroughManyHandovers) {
                              .independent = GetParam().independent,
                              .early_restore = GetParam().early};
   auto owner = start(options);
-  std::vector<std::unique_ptr<Client>> clients;
+  std::vector<std::unique_ptr<LineClient>> clients;
   for (int i = 0; i < 300; ++i) {  // more than one frame's fds
-    clients.push_back(std::make_unique<Client>(address("public")));
+    clients.push_back(std::make_unique<LineClient>(address("public")));
   }
   for (int round = 1; round <= 5; ++round) {
     for (auto& client : clients) client->send("x\n");
@@ -191,7 +181,7 @@ TEST_F(HandoverTest, AStateTooLargeForAFrameTravelsInAMemfd) {
   const std::string big(8 << 20, 'z');
   const auto save = [&](SessionId) { return "7 " + big; };
   auto donor = start({.save = save});
-  Client client(address("public"));
+  LineClient client(address("public"));
   client.send("a\n");
   EXPECT_EQ("1 a\n", client.line());
   auto heir = hand_over(*donor, {.version = "2"});
@@ -201,7 +191,7 @@ TEST_F(HandoverTest, AStateTooLargeForAFrameTravelsInAMemfd) {
 
 TEST_F(HandoverTest, AnOlderStateIsConvertedByTheNewerHeir) {
   auto donor = start({.state_version = 1});
-  Client client(address("public"));
+  LineClient client(address("public"));
   client.send("a\n");
   EXPECT_EQ("1 a\n", client.line());
   LineServiceOptions newer{.version = "2", .state_version = 2};
@@ -259,7 +249,7 @@ TEST_F(HandoverTest, SectionsArriveWholeWhateverTheSizeOfTheirRecords) {
     to.adjust = [&](Service& s) { s.section("data", empty, {1}, {1}); };
     to.on_restore = [&](SessionId) {};
     auto donor = start(from);
-    Client client(address("public"));
+    LineClient client(address("public"));
     client.send("a\n");
     EXPECT_EQ("1 a\n", client.line());
     to.save = [&](SessionId) { return std::to_string(empty.have); };
@@ -275,30 +265,30 @@ TEST_F(HandoverTest, SectionsArriveWholeWhateverTheSizeOfTheirRecords) {
 }
 
 TEST_F(HandoverTest, WithoutASupervisorItBindsItsOwnListenersAndRuns) {
-  int out[2];
-  ASSERT_EQ(0, ::pipe(out));
-  const pid_t pid = ::fork();
-  if (pid == 0) {
-    auto s = Service::open({.name = "alone", .version = "1"});
-    s->listener("public", "tcp:127.0.0.1:0");
-    s->ready();
-    const std::string address = s->named_address("public");
-    const bool right = !s->supervised() && s->state() == State::kOwner && s->generation() == 0;
-    if (::write(out[1], address.data(), address.size()) < 0 || !right) ::_exit(1);
-    for (int clients = 0; clients < 2; ++clients) {
-      if (!readable(s->named_fd("public"))) ::_exit(1);
-      if (::accept(s->named_fd("public"), nullptr, nullptr) < 0) ::_exit(1);
-    }
-    ::_exit(0);
-  }
-  ::close(out[1]);
-  char address[128] = {};
-  ASSERT_GT(::read(out[0], address, sizeof address - 1), 0);
-  ::close(out[0]);
-  Client first(address), second(address);
-  int status = 0;
-  ASSERT_EQ(pid, ::waitpid(pid, &status, 0));
-  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  std::array<int, 2> ends{};
+  ASSERT_EQ(0, ::pipe(ends.data()));
+  const UniqueFd told(ends[0]);
+  UniqueFd tells(ends[1]);
+  Process alone(
+      [&tells] {
+        auto s = Service::open({.name = "alone", .version = "1"});
+        s->listener("public", "tcp:127.0.0.1:0");
+        s->ready();
+        const std::string address = s->named_address("public");
+        const bool right = !s->supervised() && s->state() == State::kOwner && s->generation() == 0;
+        if (::write(tells.get(), address.data(), address.size()) < 0 || !right) return 1;
+        for (int clients = 0; clients < 2; ++clients) {
+          if (!readable(s->named_fd("public"))) return 1;
+          if (::accept(s->named_fd("public"), nullptr, nullptr) < 0) return 1;
+        }
+        return 0;
+      },
+      tells.get());
+  tells.reset();
+  std::array<char, 128> address{};
+  ASSERT_GT(::read(told.get(), address.data(), address.size() - 1), 0);
+  LineClient first(std::string(address.data())), second(std::string(address.data()));
+  EXPECT_EQ(0, alone.wait());
 }
 
 }  // namespace

@@ -1,12 +1,13 @@
 // A real heir, and a donor that dies, hangs, or says what it must not, at every step: the donor's
 // half of the fault table in PROTOCOL.md.
+#include <gtest/gtest.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
 #include <utility>
 
 #include "line_service.h"
-#include "raw_peer.h"
+#include "support/peers/raw_peer.h"
+#include "support/peers/service_process.h"
 
 namespace handoff::test {
 namespace {
@@ -41,12 +42,7 @@ TEST(HeirFaultsTest, TakesTheDeedAndResumesBeforeItReads) {
 
 TEST(HeirFaultsTest, TakesOverFromADonorThatDiedAfterPrepare) {
   RawDonor donor(run_heir);
-  donor.open_connections(2);
-  donor.send_hello();
-  donor.send_listeners();
-  donor.send_sessions(false);
-  donor.send_copy_end();
-  donor.send_prepare();
+  donor.copy_and_prepare(2);
   donor.die();
   const auto owner = donor.heir().await_message<v1::Owner>(Type::kOwner);
   EXPECT_TRUE(owner.donor_died());
@@ -60,12 +56,7 @@ TEST(HeirFaultsTest, TakesOverFromADonorThatDiedAfterPrepare) {
 // nobody.
 TEST(HeirFaultsTest, LooksWhetherItsDonorLivesBeforeItObeysACancel) {
   RawDonor donor(run_heir);
-  donor.open_connections(1);
-  donor.send_hello();
-  donor.send_listeners();
-  donor.send_sessions(false);
-  donor.send_copy_end();
-  donor.send_prepare();
+  donor.copy_and_prepare(1);
   send(donor.heir().control(), Type::kQuery, v1::Query());
   EXPECT_FALSE(donor.heir().await(Type::kStatus).closed);  // it has read the channel, and waits
   donor.heir().stop();
@@ -81,18 +72,13 @@ TEST(HeirFaultsTest, LooksWhetherItsDonorLivesBeforeItObeysACancel) {
 
 TEST(HeirFaultsTest, GoesWhenTheSupervisorCancels) {
   RawDonor donor(run_heir);
-  donor.open_connections(1);
-  donor.send_hello();
-  donor.send_listeners();
-  donor.send_sessions(false);
-  donor.send_copy_end();
-  donor.send_prepare();
+  donor.copy_and_prepare(1);
   v1::Cancel cancel;
   cancel.set_handoff_id(1);
   cancel.set_reason("no word for too long");
   send(donor.heir().control(), Type::kCancel, cancel);
   expect_given_up(donor, v1::CANCELLED);
-  EXPECT_TRUE(donor.process().alive());
+  EXPECT_TRUE(donor.process().running());
 }
 
 // A section may do in finish() what can be done only once.
@@ -140,10 +126,7 @@ TEST(HeirFaultsTest, FinishesSectionsOnceAlsoWhenTheDonorDiesAfterPrepare) {
 // The last messages are still in the channel when the donor has gone: they count.
 TEST(HeirFaultsTest, ReadsTheChannelToItsEndBeforeItConcludes) {
   RawDonor donor(run_heir);
-  donor.open_connections(1);
-  donor.send_hello();
-  donor.send_listeners();
-  donor.send_sessions(false);
+  donor.copy(1);
   v1::CopyEnd end;
   end.set_round(1);
   end.set_sessions(1);
@@ -161,49 +144,36 @@ TEST(HeirFaultsTest, ReadsTheChannelToItsEndBeforeItConcludes) {
 // It has let go, whether it lives or not: it could only have the sessions back by the deed.
 TEST(HeirFaultsTest, TakesOverFromADonorWhoseChannelClosedAfterPrepareAndLeavesItAlone) {
   RawDonor donor(run_heir);
-  donor.open_connections(1);
-  donor.send_hello();
-  donor.send_listeners();
-  donor.send_sessions(false);
-  donor.send_copy_end();
-  donor.send_prepare();
+  donor.copy_and_prepare(1);
   donor.channel() = io::Channel(UniqueFd());
   donor.close_sockets();
   EXPECT_TRUE(donor.heir().await_message<v1::Owner>(Type::kOwner).donor_died());
   expect_line(donor.connection(0), "6 \n");
   EXPECT_FALSE(donor.claim());
-  EXPECT_TRUE(donor.process().alive());
+  EXPECT_TRUE(donor.process().running());
 }
 
 TEST(HeirFaultsTest, TakesOverFromADonorThatHangsAfterPrepareAndTellsIt) {
-  RawDonor donor(run_heir, 10'000'000, 50'000);
-  donor.open_connections(1);
-  donor.send_hello();
-  donor.send_listeners();
-  donor.send_sessions(false);
-  donor.send_copy_end();
-  donor.send_prepare();
+  RawDonor donor(run_heir, {.budget_us = 50'000});
+  donor.copy_and_prepare(1);
   EXPECT_FALSE(donor.heir().await_message<v1::Owner>(Type::kOwner).donor_died());
   expect_line(donor.connection(0), "6 \n");
   EXPECT_EQ(Type::kResumed, donor.next().type);
   EXPECT_FALSE(donor.claim());
-  EXPECT_TRUE(donor.process().alive());
+  EXPECT_TRUE(donor.process().running());
 }
 
 // However it is told, or not told at all.
 TEST(HeirFaultsTest, GoesWhenTheDonorTookTheSessionsBackAndTouchesNothing) {
   for (const bool hangs : {false, true}) {
-    RawDonor donor(run_heir, 10'000'000, hangs ? 50'000 : 5'000'000);
-    donor.open_connections(1);
-    donor.send_hello();
-    donor.send_listeners();
-    donor.send_sessions(false);
+    RawDonor donor(run_heir, {.budget_us = hangs ? 50'000U : 5'000'000U});
+    donor.copy(1);
     donor.send_copy_end();
     EXPECT_TRUE(donor.claim());
     donor.send_prepare();
     if (!hangs) donor.channel() = io::Channel(UniqueFd());
     expect_given_up(donor, v1::CANCELLED, false);
-    EXPECT_TRUE(donor.process().alive());
+    EXPECT_TRUE(donor.process().running());
     ASSERT_EQ(1, ::send(donor.connection(0).server.get(), "\n", 1, 0));
     EXPECT_EQ("\n", next_line(donor.connection(0).client.get()));
   }
@@ -212,12 +182,7 @@ TEST(HeirFaultsTest, GoesWhenTheDonorTookTheSessionsBackAndTouchesNothing) {
 // It took the sessions back and died with them: what is here may be stale, or not.
 TEST(HeirFaultsTest, KeepsWhatHasNotMovedSinceADonorTookTheSessionsBackAndDied) {
   RawDonor donor(run_heir);
-  donor.open_connections(2);
-  donor.send_hello();
-  donor.send_listeners();
-  donor.send_sessions(true);
-  donor.send_copy_end();
-  donor.send_prepare();
+  donor.copy_and_prepare(2, true);
   donor.heir().stop();
   EXPECT_TRUE(donor.claim());
   ASSERT_EQ(1, ::send(donor.connection(1).server.get(), "y", 1, 0));
@@ -236,12 +201,7 @@ TEST(HeirFaultsTest, KeepsWhatHasNotMovedSinceADonorTookTheSessionsBackAndDied) 
 
 TEST(HeirFaultsTest, GoesWhenTheDonorAbortsAfterPrepare) {
   RawDonor donor(run_heir);
-  donor.open_connections(1);
-  donor.send_hello();
-  donor.send_listeners();
-  donor.send_sessions(false);
-  donor.send_copy_end();
-  donor.send_prepare();
+  donor.copy_and_prepare(1);
   v1::Abort abort;
   abort.set_code(v1::TIMEOUT);
   abort.set_reason("the budget ran out");
@@ -249,20 +209,17 @@ TEST(HeirFaultsTest, GoesWhenTheDonorAbortsAfterPrepare) {
   send(donor.channel(), Type::kAbort, abort);
   donor.channel() = io::Channel(UniqueFd());
   expect_given_up(donor, v1::TIMEOUT, false);
-  EXPECT_TRUE(donor.process().alive());
+  EXPECT_TRUE(donor.process().running());
   // Nothing happened to the socket: the donor goes on with it.
   ASSERT_EQ(1, ::send(donor.connection(0).server.get(), "\n", 1, 0));
   EXPECT_EQ("\n", next_line(donor.connection(0).client.get()));
 }
 
 TEST(HeirFaultsTest, GivesUpOnADonorThatHangsInMidCopyAndLeavesItAlone) {
-  RawDonor donor(run_heir, 50'000);
-  donor.open_connections(1);
-  donor.send_hello();
-  donor.send_listeners();
-  donor.send_sessions(false);
+  RawDonor donor(run_heir, {.stall_us = 50'000});
+  donor.copy(1);
   expect_given_up(donor, v1::TIMEOUT);
-  EXPECT_TRUE(donor.process().alive());
+  EXPECT_TRUE(donor.process().running());
   ASSERT_EQ(1, ::send(donor.connection(0).server.get(), "\n", 1, 0));
   EXPECT_EQ("\n", next_line(donor.connection(0).client.get()));
 }
@@ -284,10 +241,7 @@ TEST(HeirFaultsTest, GoesWhenTheDonorDiesBeforeItsListeners) {
 // from and one written to since the snapshot.
 TEST(HeirFaultsTest, KeepsIndependentSessionsThatHaveNotMovedAndResetsTheOthers) {
   RawDonor donor(run_heir);
-  donor.open_connections(3);
-  donor.send_hello();
-  donor.send_listeners();
-  donor.send_sessions(true);
+  donor.copy(3, true);
   char byte = 0;
   ASSERT_EQ(1, ::send(donor.connection(1).client.get(), "x", 1, 0));
   ASSERT_TRUE(readable(donor.connection(1).server.get()));
@@ -309,10 +263,7 @@ TEST(HeirFaultsTest, KeepsIndependentSessionsThatHaveNotMovedAndResetsTheOthers)
 
 TEST(HeirFaultsTest, NeverServesSharedStateThatMayBeStale) {
   RawDonor donor(run_heir);
-  donor.open_connections(2);
-  donor.send_hello();
-  donor.send_listeners();
-  donor.send_sessions(false);
+  donor.copy(2);
   donor.send_copy_end();
   donor.die();
   const auto owner = donor.heir().await_message<v1::Owner>(Type::kOwner);
@@ -324,13 +275,8 @@ TEST(HeirFaultsTest, NeverServesSharedStateThatMayBeStale) {
 
 // An Abort that is only found after the silent donor was ended: it may have served again since.
 TEST(HeirFaultsTest, TakesADonorThatAbortedAndWasEndedForACrash) {
-  RawDonor donor(run_heir, 10'000'000, 50'000);
-  donor.open_connections(1);
-  donor.send_hello();
-  donor.send_listeners();
-  donor.send_sessions(false);
-  donor.send_copy_end();
-  donor.send_prepare();
+  RawDonor donor(run_heir, {.budget_us = 50'000});
+  donor.copy_and_prepare(1);
   donor.heir().signal(SIGSTOP);
   v1::Abort abort;
   EXPECT_TRUE(donor.claim());

@@ -1,7 +1,6 @@
 // Who looks at a session's socket before it is served elsewhere (I6): the donor, at each; or, if
 // its loop is busy and the heir knows how, the heir.
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -18,7 +17,8 @@
 #include "io/process.h"
 #include "line_service.h"
 #include "protocol/limits.h"
-#include "raw_peer.h"
+#include "support/peers/raw_peer.h"
+#include "support/peers/service_process.h"
 
 namespace handoff::test {
 namespace {
@@ -141,7 +141,7 @@ struct Came {
 // Of a handoff with one channel, or with two: then either side has two lanes, and the other one.
 class Heir : public RawHeir {
  public:
-  Heir(Child& donor, bool looks, std::uint32_t lanes, std::uint32_t channels)
+  Heir(ServiceProcess& donor, bool looks, std::uint32_t lanes, std::uint32_t channels)
       : RawHeir(donor), channels_(channels) {
     v1::Hello mine = hello();
     mine.set_looks(looks);
@@ -183,7 +183,7 @@ class Heir : public RawHeir {
  private:
   static bool comes_first(const io::Channel& one, const io::Channel& other) {
     pollfd fds[] = {{one.fd(), POLLIN, 0}, {other.fd(), POLLIN, 0}};
-    EXPECT_LT(0, ::poll(fds, 2, kPatienceMs));
+    EXPECT_LT(0, ::poll(fds, 2, Deadline::patience().milliseconds()));
     return fds[0].revents != 0;
   }
   static void acknowledge(io::Channel& channel) {
@@ -213,10 +213,10 @@ class Heir : public RawHeir {
   Came came_;
 };
 
-class Donor : public Child {
+class Donor : public ServiceProcess {
  public:
   explicit Donor(const Loop& loop, std::uint32_t lanes = 1)
-      : Child(1, [=] { return run_owner(loop, lanes); }) {
+      : ServiceProcess(1, [=] { return run_owner(loop, lanes); }) {
     await_message<v1::Owner>(Type::kOwner);
   }
 };

@@ -1,10 +1,12 @@
 // A donor and an heir with two lanes, and a peer that is played frame by frame: what it says over a
 // lane's channel counts as on the main channel, and its end does not.
-#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
 
-#include "client.h"
 #include "lane_service.h"
-#include "raw_peer.h"
+#include "support/clients/line_client.h"
+#include "support/peers/raw_peer.h"
+#include "support/peers/service_process.h"
 
 namespace handoff::test {
 namespace {
@@ -34,11 +36,10 @@ class LaneDonor : public RawDonor {
     std::vector<UniqueFd> kept;
     std::vector<int> fds;
     for (std::size_t i = 0; i < ends; ++i) {
-      auto pair = io::Channel::make_pair();
-      ASSERT_TRUE(pair);
-      lane_.emplace(std::move(pair->first));
-      fds.push_back(pair->second.get());
-      kept.push_back(std::move(pair->second));
+      auto [mine, theirs] = make_channel();
+      lane_.emplace(std::move(mine));
+      fds.push_back(theirs.get());
+      kept.push_back(std::move(theirs));
     }
     send(channel(), Type::kLanes, lanes, fds);
   }
@@ -220,7 +221,7 @@ TEST(LaneHeirTest, ALanesChannelThatClosesSaysNothing) {
 
 class LaneHeir : public RawHeir {
  public:
-  explicit LaneHeir(Child& donor) : RawHeir(donor) {}
+  explicit LaneHeir(ServiceProcess& donor) : RawHeir(donor) {}
   io::Channel& lane() { return *lane_; }
   void greet() {
     send_hello();
@@ -261,11 +262,11 @@ class BadLaneHeirTest : public ::testing::TestWithParam<BadHeir> {};
 
 TEST_P(BadLaneHeirTest, IsGivenUpAndBothLanesServeOn) {
   const LaneServiceOptions options;
-  Child donor(1, [&] { return run_lane_service(options); });
+  ServiceProcess donor(1, [&] { return run_lane_service(options); });
   const auto owner = donor.await_message<v1::Owner>(Type::kOwner);
-  std::vector<std::unique_ptr<Client>> clients;
+  std::vector<std::unique_ptr<LineClient>> clients;
   for (int i = 0; i < 4; ++i) {
-    clients.push_back(std::make_unique<Client>(owner.named(0).address()));
+    clients.push_back(std::make_unique<LineClient>(owner.named(0).address()));
     clients.back()->send("a\n");
     EXPECT_EQ("1 a\n", clients.back()->line());
   }

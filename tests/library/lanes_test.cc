@@ -1,19 +1,20 @@
 // Services with several lanes, between real processes: the sessions move from two lanes to three
 // and to one, all lanes are frozen before any of them saves, and whatever happens to one of them
 // happens to the handoff as a whole.
-#include <gmock/gmock.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-
 #include <fcntl.h>
+#include <gmock/gmock.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
 #include <atomic>
-#include <filesystem>
 #include <set>
 
-#include "client.h"
-#include "harness.h"
 #include "lane_service.h"
 #include "line_service.h"
+#include "support/clients/line_client.h"
+#include "support/peers/service_process.h"
+#include "support/process/files.h"
+#include "support/process/process.h"
 
 namespace handoff::test {
 namespace {
@@ -26,28 +27,21 @@ class LanesTest : public ::testing::Test {
  protected:
   static constexpr int kClients = 60;
 
-  std::unique_ptr<Child> start(const LaneServiceOptions& options) {
-    auto child = std::make_unique<Child>(++generation_, [&] { return run_lane_service(options); });
+  std::unique_ptr<ServiceProcess> start(const LaneServiceOptions& options) {
+    auto child =
+        std::make_unique<ServiceProcess>(++generation_, [&] { return run_lane_service(options); });
     owner_ = child->await_message<v1::Owner>(Type::kOwner);
     address_ = owner_.named(0).address();
     return child;
   }
   // Starts an heir and asks the donor to hand over.
-  std::unique_ptr<Child> begin(Child& donor, const LaneServiceOptions& options,
-                               std::uint64_t budget_us = 5'000'000) {
-    auto pair = io::Channel::make_pair();
-    Child::Handoff handoff;
-    handoff.id = ++handoff_;
-    handoff.channel = std::move(pair->second);
-    handoff.peer_pidfd = donor.pidfd();
-    handoff.budget_us = budget_us;
-    auto heir = std::make_unique<Child>(
-        ++generation_, [&] { return run_lane_service(options); }, &handoff);
-    heir->await_message<v1::Register>(Type::kRegister);
-    donor.donate(std::move(pair->first), heir->pidfd(), handoff.id, 10'000'000, budget_us);
-    return heir;
+  std::unique_ptr<ServiceProcess> begin(ServiceProcess& donor, const LaneServiceOptions& options,
+                                        std::uint64_t budget_us = 5'000'000) {
+    return start_heir(donor, ++generation_, [&] { return run_lane_service(options); },
+                      {.id = ++handoff_, .budget_us = budget_us});
   }
-  std::unique_ptr<Child> hand_over(Child& donor, const LaneServiceOptions& options) {
+  std::unique_ptr<ServiceProcess> hand_over(ServiceProcess& donor,
+                                            const LaneServiceOptions& options) {
     auto heir = begin(donor, options);
     owner_ = heir->await_message<v1::Owner>(Type::kOwner);
     const auto retired = donor.await_message<v1::Retired>(Type::kRetired);
@@ -56,20 +50,19 @@ class LanesTest : public ::testing::Test {
     expect_exit(donor, 0);
     return heir;
   }
-  static void expect_exit(Child& child, int expected) {
-    const int status = child.wait();
-    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == expected) << status;
+  static void expect_exit(ServiceProcess& child, int expected) {
+    EXPECT_EQ(expected, child.wait());
   }
 
   void connect(int clients = kClients) {
-    for (int i = 0; i < clients; ++i) clients_.push_back(std::make_unique<Client>(address_));
+    for (int i = 0; i < clients; ++i) clients_.push_back(std::make_unique<LineClient>(address_));
     for (auto& client : clients_) expect_answer(*client, "hello");
   }
   void disconnect() {
     clients_.clear();
     counts_.clear();
   }
-  void expect_answer(Client& client, const std::string& line) {
+  void expect_answer(LineClient& client, const std::string& line) {
     const std::uint64_t count = ++counts_[&client];
     client.send(line + "\n");
     ASSERT_EQ(std::to_string(count) + " " + line + "\n", client.line());
@@ -78,7 +71,7 @@ class LanesTest : public ::testing::Test {
     for (auto& client : clients_) expect_answer(*client, "x");
   }
   // Who serves this client: "<version>.<lane>".
-  std::string server_of(Client& client) {
+  std::string server_of(LineClient& client) {
     const std::string before = std::to_string(++counts_[&client]) + " ";
     client.send("who\n");
     const std::string line = client.line();
@@ -95,8 +88,8 @@ class LanesTest : public ::testing::Test {
   std::uint64_t handoff_ = 0;
   v1::Owner owner_;
   std::string address_;
-  std::vector<std::unique_ptr<Client>> clients_;
-  std::map<Client*, std::uint64_t> counts_;
+  std::vector<std::unique_ptr<LineClient>> clients_;
+  std::map<LineClient*, std::uint64_t> counts_;
 };
 
 struct Way {
@@ -166,7 +159,7 @@ TEST_F(LanesTest, SessionsComeAndGoInAllLanesDuringTheCopy) {
   for (int i = 0; i < 20; ++i) {
     counts_.erase(clients_.back().get());
     clients_.pop_back();
-    clients_.insert(clients_.begin(), std::make_unique<Client>(address_));
+    clients_.insert(clients_.begin(), std::make_unique<LineClient>(address_));
   }
   owner_ = heir->await_message<v1::Owner>(Type::kOwner);
   expect_exit(*owner, 0);
@@ -248,17 +241,12 @@ TEST_F(LanesTest, ALaneThatCantSaveMakesTheHandoffFailAndAllLanesThaw) {
 
 class HangingLaneTest : public LanesTest {
  protected:
-  void SetUp() override {
-    char pattern[] = "/tmp/handoff-test-XXXXXX";
-    ASSERT_NE(nullptr, ::mkdtemp(pattern));
-    folder_ = pattern;
-    ASSERT_EQ(0, ::mkfifo((folder_ + "/fifo").c_str(), 0600));
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
+  void SetUp() override { ASSERT_EQ(0, ::mkfifo(fifo_.c_str(), 0600)); }
   // Opened for reading, it waits until release() opens it for writing.
-  void hang() const { UniqueFd(::open((folder_ + "/fifo").c_str(), O_RDONLY)).reset(); }
-  void release() const { UniqueFd(::open((folder_ + "/fifo").c_str(), O_WRONLY)).reset(); }
-  std::string folder_;
+  void hang() const { UniqueFd(::open(fifo_.c_str(), O_RDONLY)).reset(); }
+  void release() const { UniqueFd(::open(fifo_.c_str(), O_WRONLY)).reset(); }
+  TempDir dir_;
+  const std::string fifo_ = dir_ / "fifo";
 };
 
 // Its freeze() hangs, as a thread would that waits for a lock of its own.
@@ -270,7 +258,7 @@ TEST_F(HangingLaneTest, ALaneThatDoesNotFreezeEndsTheHandoffWithTheBudget) {
   };
   auto owner = start(options);
   connect();
-  std::map<std::string, Client*> one_of;
+  std::map<std::string, LineClient*> one_of;
   for (auto& client : clients_) one_of[server_of(*client)] = client.get();
   auto heir = begin(*owner, {.version = "2"}, 200'000);
   const auto failed = owner->await_message<v1::Failed>(Type::kFailed);
@@ -292,21 +280,18 @@ TEST_F(HangingLaneTest, ALaneThatDoesNotTurnEndsTheHandoffAndHearsOfItLater) {
   options.on_hang = [this](std::uint32_t) { hang(); };
   auto owner = start(options);
   connect();
-  Client* stuck = nullptr;
+  LineClient* stuck = nullptr;
   for (auto& client : clients_) {
     if (server_of(*client) == "1.1") stuck = client.get();
   }
   ASSERT_NE(nullptr, stuck);
   stuck->send("hang\n");
-  auto pair = io::Channel::make_pair();
-  Child::Handoff handoff;
-  handoff.channel = std::move(pair->second);
-  handoff.peer_pidfd = owner->pidfd();
+  auto [donors, heirs] = make_channel();
   const LaneServiceOptions two{.version = "2"};
-  Child heir(
-      ++generation_, [&] { return run_lane_service(two); }, &handoff);
+  ServiceProcess heir(++generation_, [&] { return run_lane_service(two); },
+                      {std::move(heirs), owner->pidfd()});
   heir.await_message<v1::Register>(Type::kRegister);
-  owner->donate(std::move(pair->first), heir.pidfd(), 1, 300'000);  // the stall
+  owner->donate({std::move(donors), heir.pidfd(), {.stall_us = 300'000}});
   EXPECT_EQ(v1::TIMEOUT, owner->await_message<v1::Failed>(Type::kFailed).code());
   expect_exit(heir, 3);
   release();
@@ -358,9 +343,9 @@ TEST_F(LanesTest, OtherSessionsOfSuchADonorAreResetAndCounted) {
 
 // A link is for two processes with one lane each, so there is none: the donor keeps it to its end.
 TEST_F(LanesTest, ASessionThatIsHeldEndsWithADonorWhoseHeirHasSeveralLanes) {
-  Child donor(++generation_, [] { return run_line_service({.holds = true}); });
+  ServiceProcess donor(++generation_, [] { return run_line_service({.holds = true}); });
   address_ = donor.await_message<v1::Owner>(Type::kOwner).named(0).address();
-  Client busy(address_), idle(address_);
+  LineClient busy(address_), idle(address_);
   expect_answer(busy, "hold");
   expect_answer(idle, "hello");
   auto heir = begin(donor, {.lanes = 2});

@@ -8,6 +8,8 @@
 #include <map>
 #include <vector>
 
+#include "support/process/process.h"
+
 namespace handoff::test {
 namespace {
 

@@ -3,15 +3,18 @@
 #include <gmock/gmock.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include <optional>
 #include <sstream>
 
-#include "client.h"
 #include "io/region.h"
 #include "line_service.h"
-#include "raw_peer.h"
+#include "support/clients/line_client.h"
+#include "support/clients/sockets.h"
+#include "support/peers/raw_peer.h"
+#include "support/peers/service_process.h"
+#include "support/process/proc.h"
+#include "support/process/process.h"
 
 namespace handoff::test {
 namespace {
@@ -80,35 +83,21 @@ int run(const RegionService& how) {
   return run_line_service(options);
 }
 
-std::string ask(Client& client, const std::string& line) {
-  client.send(line + "\n");
-  const std::string answer = client.line();
-  return answer.substr(0, answer.find('\n'));
-}
-
 // A service with one client, whose region has a page of its own mark.
 class RegionTest : public ::testing::Test {
  protected:
   void start(const RegionService& how = {}) {
-    donor_ = std::make_unique<Child>(++generation_, [=] { return run(how); });
+    donor_ = std::make_unique<ServiceProcess>(++generation_, [=] { return run(how); });
     client_.emplace(donor_->await_message<v1::Owner>(Type::kOwner).named(0).address());
     ASSERT_EQ("0", say("size"));
     ASSERT_EQ(std::to_string(kSize), say("grow " + std::to_string(kSize)));
     say("put 5 77");
   }
-  std::string say(const std::string& line) { return ask(*client_, line); }
+  std::string say(const std::string& line) { return client_->ask(line); }
 
   // The heir's first report; the donor was told to hand over.
-  std::unique_ptr<Child> begin_handing_over(const RegionService& to) {
-    auto pair = io::Channel::make_pair();
-    Child::Handoff handoff;
-    handoff.channel = std::move(pair->second);
-    handoff.peer_pidfd = donor_->pidfd();
-    auto heir = std::make_unique<Child>(
-        ++generation_, [=] { return run(to); }, &handoff);
-    heir->await_message<v1::Register>(Type::kRegister);
-    donor_->donate(std::move(pair->first), heir->pidfd());
-    return heir;
+  std::unique_ptr<ServiceProcess> begin_handing_over(const RegionService& to) {
+    return start_heir(*donor_, ++generation_, [=] { return run(to); });
   }
   v1::Retired hand_over(const RegionService& to) {
     auto heir = begin_handing_over(to);
@@ -128,8 +117,8 @@ class RegionTest : public ::testing::Test {
     EXPECT_EQ("78", say("get 5"));
   }
 
-  std::unique_ptr<Child> donor_;
-  std::optional<Client> client_;
+  std::unique_ptr<ServiceProcess> donor_;
+  std::optional<LineClient> client_;
   std::uint64_t generation_ = 0;
 };
 
@@ -153,7 +142,7 @@ TEST_F(RegionTest, AnHeirThatSaysNoLeavesItToTheDonorAsItWas) {
   const auto failed = donor_->await_message<v1::Failed>(Type::kFailed);
   EXPECT_EQ(v1::REJECTED, failed.code());
   EXPECT_THAT(failed.reason(), HasSubstr("region 'table': adopt() failed: layout 1 of 1048576"));
-  EXPECT_EQ(3, WEXITSTATUS(heir->wait()));
+  EXPECT_EQ(3, heir->wait());
   expect_as_it_was();
 }
 
@@ -194,8 +183,8 @@ TEST_F(RegionTest, AHeldSessionThatStaysSeesNoRegionAnyMore) {
   EXPECT_EQ("0", say("size"));
   EXPECT_EQ("not there", say("get 5"));
   EXPECT_THAT(say("grow 1"), HasSubstr("is not this process's"));
-  Client other(owner.named(0).address());
-  EXPECT_EQ("77", ask(other, "get 5"));
+  LineClient other(owner.named(0).address());
+  EXPECT_EQ("77", other.ask("get 5"));
   client_->send("release\n");
   EXPECT_THAT(client_->line(), HasSubstr("release"));
   donor_->await_message<v1::Retired>(Type::kRetired);
@@ -215,10 +204,10 @@ v1::Kind* add_table(v1::Manifest& manifest) {
 // An heir of the test's own, which has come as far as the region.
 class RawRegionHeir {
  public:
-  explicit RawRegionHeir(Child& donor) : heir_(donor) {
+  explicit RawRegionHeir(ServiceProcess& donor) : heir_(donor) {
     v1::Hello hello = heir_.hello();
     add_table(*hello.mutable_manifest());
-    send(heir_.channel(), Type::kHello, hello);
+    heir_.send_hello(hello);
     Frame frame = heir_.await(Type::kRegion);
     EXPECT_TRUE(announced_.ParseFromString(frame.body));
     EXPECT_EQ(1U, frame.fds.size());
@@ -227,7 +216,6 @@ class RawRegionHeir {
     ack.set_frames(heir_.channel().frames_received());
     send(heir_.channel(), Type::kAck, ack);
   }
-  RawHeir& operator*() { return heir_; }
   RawHeir* operator->() { return &heir_; }
   const v1::Region& announced() const { return announced_; }
   int byte_at(off_t at) const {
@@ -258,11 +246,7 @@ TEST_F(RegionTest, TheDonorGoesOnWritingAndGrowingItDuringTheCopy) {
   EXPECT_EQ(std::to_string(3 * kSize), say("grow " + std::to_string(3 * kSize)));
   EXPECT_EQ(3 * kSize, heir.size());
   EXPECT_THAT(say("layout 1"), HasSubstr("a handoff is under way"));
-  ASSERT_FALSE(heir->await(Type::kCopyEnd).closed);
-  heir->send_copied();
-  ASSERT_FALSE(heir->await(Type::kPrepare).closed);
-  heir->send_prepared();
-  ASSERT_EQ(Type::kRelease, heir->next().type);
+  heir->reach_release();
   ASSERT_TRUE(heir->claim());
   send_raw(heir->channel(), Type::kResumed, "");
   donor_->await_message<v1::Retired>(Type::kRetired);
@@ -272,18 +256,14 @@ TEST_F(RegionTest, TheDonorGoesOnWritingAndGrowingItDuringTheCopy) {
 TEST_F(RegionTest, AnHeirThatDiesWithItInItsHandsLeavesItToTheDonorAsItWas) {
   start();
   for (const bool prepared : {false, true}) {
-    const auto before = donor_->open_fds();
+    const auto before = open_files(donor_->pid());
     RawRegionHeir heir(*donor_);
-    ASSERT_FALSE(heir->await(Type::kCopyEnd).closed);
-    if (prepared) {
-      heir->send_copied();
-      ASSERT_FALSE(heir->await(Type::kPrepare).closed);
-    }
+    prepared ? heir->reach_prepare() : heir->reach_copy_end();
     heir->close_channel();
     heir->process().kill();
     EXPECT_EQ(v1::PEER_DIED, donor_->await_message<v1::Failed>(Type::kFailed).code());
     EXPECT_EQ("77", say("get 5"));
-    EXPECT_EQ(before, donor_->open_fds());
+    EXPECT_EQ(before, open_files(donor_->pid()));
   }
   expect_as_it_was();
 }
@@ -324,8 +304,7 @@ class RegionHeirTest : public ::testing::Test {
   }
   std::string say(const std::string& line) {
     const int client = donor_->connection(0).client.get();
-    EXPECT_EQ(static_cast<ssize_t>(line.size() + 1),
-              ::send(client, (line + "\n").data(), line.size() + 1, MSG_NOSIGNAL));
+    send_all(client, line + "\n");
     const std::string answer = next_line(client);
     return answer.substr(0, answer.find('\n'));
   }

@@ -1,17 +1,19 @@
 // Services whose supervisor is gone: they serve on, come back to the one that listens at
 // Start.report_path, and tell it who they are and what the last one may not have heard.
+#include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
-#include <sys/wait.h>
 
-#include <cstring>
 #include <filesystem>
 
-#include "client.h"
 #include "handoff/handoff.h"
 #include "line_service.h"
-#include "raw_peer.h"
+#include "support/clients/line_client.h"
+#include "support/clients/sockets.h"
+#include "support/peers/raw_peer.h"
+#include "support/peers/service_process.h"
+#include "support/process/files.h"
+#include "support/process/proc.h"
 
 namespace handoff::test {
 namespace {
@@ -20,38 +22,24 @@ using protocol::Type;
 
 class ReturnTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    char pattern[] = "/tmp/handoff-test-XXXXXX";
-    ASSERT_NE(nullptr, ::mkdtemp(pattern));
-    folder_ = pattern;
-    open_door();
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
+  void SetUp() override { open_door(); }
 
-  std::string path() const { return folder_ + "/services.sock"; }
-  void open_door() {
-    door_ = UniqueFd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    std::strcpy(address.sun_path, path().c_str());
-    ASSERT_EQ(0, ::bind(door_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address));
-    ASSERT_EQ(0, ::listen(door_.get(), 8));
-  }
+  std::string path() const { return dir_ / "services.sock"; }
+  void open_door() { door_ = listen_unix(path(), SOCK_SEQPACKET); }
   void close_door() {
     door_.reset();
     std::filesystem::remove(path());
   }
 
   void start(const LineServiceOptions& options = {}) {
-    service_ = std::make_unique<Child>(
-        1, [&] { return run_line_service(options); }, nullptr,
-        std::vector<std::pair<std::string, int>>{}, path());
+    service_ = std::make_unique<ServiceProcess>(
+        1, [&] { return run_line_service(options); }, path());
     address_ = service_->await_message<v1::Owner>(Type::kOwner).named(0).address();
   }
   // The supervisor dies.
-  static void cut(Child& child) { child.control() = io::Channel(UniqueFd()); }
+  static void cut(ServiceProcess& child) { child.control() = io::Channel(UniqueFd()); }
   // The next one is there: the connection, and what is said on it first.
-  v1::Register welcome(Child& child) {
+  v1::Register welcome(ServiceProcess& child) {
     EXPECT_TRUE(readable(door_.get())) << "it did not come back";
     child.control() = io::Channel(UniqueFd(::accept4(door_.get(), nullptr, nullptr, SOCK_CLOEXEC)));
     const Frame frame = receive(child.control());
@@ -64,7 +52,7 @@ class ReturnTest : public ::testing::Test {
     return message;
   }
   template <class Message>
-  static Message next(Child& child, Type type) {
+  static Message next(ServiceProcess& child, Type type) {
     const Frame frame = receive(child.control());
     EXPECT_EQ(type, frame.type);
     Message message;
@@ -72,7 +60,7 @@ class ReturnTest : public ::testing::Test {
     return message;
   }
   // Owner, with its listener: the very socket.
-  static v1::Owner next_owner(Child& child) {
+  static v1::Owner next_owner(ServiceProcess& child) {
     const Frame frame = receive(child.control());
     EXPECT_EQ(Type::kOwner, frame.type);
     v1::Owner owner;
@@ -89,7 +77,7 @@ class ReturnTest : public ::testing::Test {
     EXPECT_EQ(owner.named(0).device(), device_of(frame.fds[0].get()));
     return owner;
   }
-  void expect_nothing_more_said(Child& child) {
+  void expect_nothing_more_said(ServiceProcess& child) {
     v1::Query query;
     query.set_id(77);
     send(child.control(), Type::kQuery, query);
@@ -103,17 +91,18 @@ class ReturnTest : public ::testing::Test {
     send_raw(heir.channel(), Type::kResumed, "");
   }
 
-  std::string folder_, address_;
+  TempDir dir_;
+  std::string address_;
   UniqueFd door_;
-  std::unique_ptr<Child> service_;
+  std::unique_ptr<ServiceProcess> service_;
 };
 
 TEST_F(ReturnTest, AnOwnerShowsItsListenersAndGoesOnAsBefore) {
   start();
-  Client client(address_);
+  LineClient client(address_);
   client.send("a\n");
   ASSERT_EQ("1 a\n", client.line());
-  const auto before = service_->open_fds();
+  const auto before = open_files(service_->pid());
   for (int i = 0; i < 3; ++i) {
     cut(*service_);
     client.send("b\n");
@@ -126,12 +115,11 @@ TEST_F(ReturnTest, AnOwnerShowsItsListenersAndGoesOnAsBefore) {
     EXPECT_EQ(0U, owner.handoff_id());
     EXPECT_EQ(address_, owner.named(0).address());
     expect_nothing_more_said(*service_);
-    EXPECT_EQ(before.size(), service_->open_fds().size());
+    EXPECT_EQ(before.size(), open_files(service_->pid()).size());
   }
   // And it obeys the one that is there now.
   RawHeir heir(*service_);
-  heir.send_hello();
-  ASSERT_FALSE(heir.await(Type::kCopyEnd).closed);
+  heir.reach_copy_end();
   finish(heir);
   EXPECT_EQ(1U, service_->await_message<v1::Retired>(Type::kRetired).sessions());
 }
@@ -140,7 +128,7 @@ TEST_F(ReturnTest, AnOwnerGoesOnTryingUntilSomebodyIsThere) {
   start();
   close_door();
   cut(*service_);
-  Client client(address_);
+  LineClient client(address_);
   client.send("a\n");
   EXPECT_EQ("1 a\n", client.line());
   open_door();
@@ -158,19 +146,18 @@ TEST_F(ReturnTest, OneThatIsTurnedAwayComesAgain) {
   }
   welcome(*service_);
   next_owner(*service_);
-  Client client(address_);
+  LineClient client(address_);
   client.send("a\n");
   EXPECT_EQ("1 a\n", client.line());
 }
 
 TEST_F(ReturnTest, ADonorInMidCopySaysInWhichHandoffItIsAndGoesThroughWithIt) {
   start();
-  Client client(address_);
+  LineClient client(address_);
   client.send("a\n");
   ASSERT_EQ("1 a\n", client.line());
   RawHeir heir(*service_);
-  heir.send_hello();
-  ASSERT_FALSE(heir.await(Type::kCopyEnd).closed);
+  heir.reach_copy_end();
   cut(*service_);
   const auto hello = welcome(*service_);
   EXPECT_EQ(static_cast<unsigned>(HANDOFF_STATE_DONOR), hello.state());
@@ -184,14 +171,13 @@ TEST_F(ReturnTest, ADonorInMidCopySaysInWhichHandoffItIsAndGoesThroughWithIt) {
 TEST_F(ReturnTest, ADonorWhoseHandoffFailedMeanwhileTellsIt) {
   start();
   RawHeir heir(*service_);
-  heir.send_hello();
-  ASSERT_FALSE(heir.await(Type::kCopyEnd).closed);
+  heir.reach_copy_end();
   close_door();
   cut(*service_);
   heir.close_channel();
   heir.process().kill();
   // It serves; then the next supervisor comes.
-  Client client(address_);
+  LineClient client(address_);
   client.send("a\n");
   EXPECT_EQ("1 a\n", client.line());
   open_door();
@@ -209,8 +195,7 @@ TEST_F(ReturnTest, AnOutcomeThatWasToldIsToldToEverySupervisorThatComes) {
   start();
   {
     RawHeir heir(*service_);
-    heir.send_hello();
-    ASSERT_FALSE(heir.await(Type::kCopyEnd).closed);
+    heir.reach_copy_end();
     heir.close_channel();
     heir.process().kill();
     service_->await_message<v1::Failed>(Type::kFailed);
@@ -228,8 +213,7 @@ TEST_F(ReturnTest, ARetiredDonorSaysSoAndOwnsNothing) {
   stays.adjust = [](Service& service) { service.on_retired([](std::uint64_t) {}); };
   start(stays);
   RawHeir heir(*service_);
-  heir.send_hello();
-  ASSERT_FALSE(heir.await(Type::kCopyEnd).closed);
+  heir.reach_copy_end();
   finish(heir);
   service_->await_message<v1::Retired>(Type::kRetired);
   cut(*service_);
@@ -243,12 +227,10 @@ TEST_F(ReturnTest, AFrozenDonorComesBackOnceItIsDecided) {
   LineServiceOptions stays;
   stays.adjust = [](Service& service) { service.on_retired([](std::uint64_t) {}); };
   start(stays);
-  RawHeir heir(*service_, 20'000'000, 20'000'000);
-  heir.send_hello();
-  ASSERT_FALSE(heir.await(Type::kCopyEnd).closed);
-  heir.send_copied();
-  ASSERT_FALSE(heir.await(Type::kPrepare).closed);
+  RawHeir heir(*service_, {.stall_us = 20'000'000, .budget_us = 20'000'000});
+  heir.reach_prepare();
   cut(*service_);
+  // The time itself is what is tested: nobody comes in it.
   pollfd knock{door_.get(), POLLIN, 0};
   EXPECT_EQ(0, ::poll(&knock, 1, 200)) << "ten times the first interval";
   heir.send_prepared();
@@ -261,11 +243,8 @@ TEST_F(ReturnTest, AFrozenDonorComesBackOnceItIsDecided) {
 
 TEST_F(ReturnTest, AFrozenDonorThatThawsComesBackAsTheOwner) {
   start();
-  RawHeir heir(*service_, 20'000'000, 20'000'000);
-  heir.send_hello();
-  ASSERT_FALSE(heir.await(Type::kCopyEnd).closed);
-  heir.send_copied();
-  ASSERT_FALSE(heir.await(Type::kPrepare).closed);
+  RawHeir heir(*service_, {.stall_us = 20'000'000, .budget_us = 20'000'000});
+  heir.reach_prepare();
   cut(*service_);
   heir.close_channel();
   heir.process().kill();
@@ -278,7 +257,7 @@ TEST_F(ReturnTest, AFrozenDonorThatThawsComesBackAsTheOwner) {
 // ---------------------------------------------------------------------------------------
 
 TEST_F(ReturnTest, AnHeirSaysInWhichHandoffItIsAndBecomesTheOwner) {
-  RawDonor donor([] { return run_line_service({}); }, 10'000'000, 5'000'000, path());
+  RawDonor donor([] { return run_line_service({}); }, {}, path());
   donor.heir().await_message<v1::Register>(Type::kRegister);
   donor.open_connections(1);
   donor.send_hello();
@@ -301,12 +280,9 @@ TEST_F(ReturnTest, AnHeirSaysInWhichHandoffItIsAndBecomesTheOwner) {
 
 TEST_F(ReturnTest, AnHeirThatBecameTheOwnerMeanwhileTellsHow) {
   close_door();
-  RawDonor donor([] { return run_line_service({}); }, 10'000'000, 5'000'000, path());
+  RawDonor donor([] { return run_line_service({}); }, {}, path());
   donor.heir().await_message<v1::Register>(Type::kRegister);
-  donor.open_connections(2);
-  donor.send_hello();
-  donor.send_listeners();
-  donor.send_sessions(false);
+  donor.copy(2);
   cut(donor.heir());
   donor.send_copy_end();
   donor.send_prepare();
@@ -314,13 +290,7 @@ TEST_F(ReturnTest, AnHeirThatBecameTheOwnerMeanwhileTellsHow) {
   EXPECT_EQ(Type::kResumed, donor.next().type);
   donor.close_sockets();
   // It serves before anybody has asked.
-  Client client("tcp:127.0.0.1:" + std::to_string([&] {
-                  sockaddr_in in{};
-                  socklen_t length = sizeof in;
-                  EXPECT_EQ(0, ::getpeername(donor.connection(0).client.get(),
-                                             reinterpret_cast<sockaddr*>(&in), &length));
-                  return ntohs(in.sin_port);
-                }()));
+  LineClient client(donor.port());
   client.send("a\n");
   EXPECT_EQ("1 a\n", client.line());
   open_door();
@@ -333,7 +303,7 @@ TEST_F(ReturnTest, AnHeirThatBecameTheOwnerMeanwhileTellsHow) {
 
 TEST_F(ReturnTest, AnHeirThatFailsWhileNobodyIsThereGoes) {
   close_door();
-  RawDonor donor([] { return run_line_service({}); }, 10'000'000, 5'000'000, path());
+  RawDonor donor([] { return run_line_service({}); }, {}, path());
   donor.heir().await_message<v1::Register>(Type::kRegister);
   donor.send_hello();
   cut(donor.heir());
@@ -341,8 +311,7 @@ TEST_F(ReturnTest, AnHeirThatFailsWhileNobodyIsThereGoes) {
   abort.set_code(v1::CANCELLED);
   abort.set_reason("not today");
   send(donor.channel(), Type::kAbort, abort);
-  const int status = donor.heir().wait();
-  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 3) << status;
+  EXPECT_EQ(3, donor.heir().wait());
 }
 
 }  // namespace

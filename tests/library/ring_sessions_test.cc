@@ -6,11 +6,12 @@
 #include <cstring>
 #include <set>
 
-#include "client.h"
 #include "io/memory.h"
 #include "line_service.h"
 #include "protocol/limits.h"
-#include "raw_peer.h"
+#include "support/clients/line_client.h"
+#include "support/peers/raw_peer.h"
+#include "support/peers/service_process.h"
 
 namespace handoff::test {
 namespace {
@@ -35,7 +36,7 @@ class RingDonorTest : public ::testing::Test {
             [] { return run_line_service({.save = [](SessionId id) { return padded(id, 5); }}); }),
         owner_(donor_.await_message<v1::Owner>(Type::kOwner)) {
     for (std::size_t i = 0; i < kSessions; ++i) {
-      clients_.push_back(std::make_unique<Client>(owner_.named(0).address()));
+      clients_.push_back(std::make_unique<LineClient>(owner_.named(0).address()));
       clients_.back()->send("x\n");
       EXPECT_EQ("1 x\n", clients_.back()->line());
     }
@@ -64,9 +65,9 @@ class RingDonorTest : public ::testing::Test {
     }
   }
 
-  Child donor_;
+  ServiceProcess donor_;
   v1::Owner owner_;
-  std::vector<std::unique_ptr<Client>> clients_;
+  std::vector<std::unique_ptr<LineClient>> clients_;
 
  private:
   void take_ring(const Frame& frame) {
@@ -107,7 +108,7 @@ TEST_F(RingDonorTest, PutsThemThereForAnHeirThatAskedForIt) {
   RawHeir heir(donor_);
   v1::Hello hello = heir.hello();
   hello.set_ring_sessions(true);
-  send(heir.channel(), Type::kHello, hello);
+  heir.send_hello(hello);
   const Came came = first_round(heir);
   EXPECT_EQ(1U, came.rings);
   EXPECT_EQ(kSessions, came.in_frames + came.in_slots);
@@ -137,25 +138,19 @@ TEST_P(RingTest, EveryStateArrivesAsItWasSaved) {
     out.pads_state = padded;
     return out;
   };
-  auto owner = std::make_unique<Child>(1, [&] { return run_line_service(options("1")); });
+  auto owner = std::make_unique<ServiceProcess>(1, [&] { return run_line_service(options("1")); });
   v1::Owner said = owner->await_message<v1::Owner>(Type::kOwner);
-  std::vector<std::unique_ptr<Client>> clients;
+  std::vector<std::unique_ptr<LineClient>> clients;
   for (std::size_t i = 0; i < kSessions; ++i) {
-    clients.push_back(std::make_unique<Client>(said.named(0).address()));
+    clients.push_back(std::make_unique<LineClient>(said.named(0).address()));
   }
   for (std::uint64_t generation = 2; generation < 5; ++generation) {
     for (auto& client : clients) {
       client->send("x\n");
       ASSERT_EQ(std::to_string(generation - 1) + " x\n", client->line());
     }
-    auto pair = io::Channel::make_pair();
-    ASSERT_TRUE(pair);
-    Child::Handoff handoff{.channel = std::move(pair->second), .peer_pidfd = owner->pidfd()};
-    auto heir = std::make_unique<Child>(
-        generation, [&] { return run_line_service(options(std::to_string(generation))); },
-        &handoff);
-    heir->await_message<v1::Register>(Type::kRegister);
-    owner->donate(std::move(pair->first), heir->pidfd());
+    auto heir = start_heir(*owner, generation,
+                           [&] { return run_line_service(options(std::to_string(generation))); });
     said = heir->await_message<v1::Owner>(Type::kOwner);
     EXPECT_EQ(kSessions, said.sessions());
     EXPECT_EQ(0U, said.lost());

@@ -1,16 +1,12 @@
 // uv.hpp where its examples don't reach: what a loop does while a donor leaves and an heir begins.
-#include <sys/socket.h>
-#include <sys/wait.h>
-
-#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include <csignal>
 #include <handoff/uv.hpp>
-#include <set>
-#include <thread>
 
-#include "client.h"
-#include "harness.h"
+#include "support/clients/line_client.h"
+#include "support/peers/service_process.h"
+#include "support/process/process.h"
 
 namespace handoff::test {
 namespace {
@@ -55,26 +51,19 @@ int run_ticking() {
 }
 
 TEST(UvTest, ARetiredDonorsOwnHandlesMayGoOnWithoutHarm) {
-  Child donor(1, run_ticking);
+  ServiceProcess donor(1, run_ticking);
   const auto owner = donor.await_message<v1::Owner>(Type::kOwner);
-  std::vector<std::unique_ptr<Client>> clients;
+  std::vector<std::unique_ptr<LineClient>> clients;
   for (int i = 0; i < 600; ++i) {  // closed in three slices, each a turn of the loop
-    clients.push_back(std::make_unique<Client>(owner.named(0).address()));
+    clients.push_back(std::make_unique<LineClient>(owner.named(0).address()));
   }
   for (auto& client : clients) {
     client->send("to the donor\n");
     EXPECT_EQ("to the donor\n", client->line());
   }
-  auto pair = io::Channel::make_pair();
-  Child::Handoff handoff;
-  handoff.channel = std::move(pair->second);
-  handoff.peer_pidfd = donor.pidfd();
-  Child heir(2, run_ticking, &handoff);
-  heir.await_message<v1::Register>(Type::kRegister);
-  donor.donate(std::move(pair->first), heir.pidfd());
-  EXPECT_EQ(600U, heir.await_message<v1::Owner>(Type::kOwner).sessions());
-  const int status = donor.wait();
-  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+  const auto heir = start_heir(donor, 2, run_ticking);
+  EXPECT_EQ(600U, heir->await_message<v1::Owner>(Type::kOwner).sessions());
+  EXPECT_EQ(0, donor.wait());
   for (auto& client : clients) {
     client->send("to the heir\n");
     ASSERT_EQ("to the heir\n", client->line());
@@ -103,28 +92,19 @@ int run_polite() {
 // A socket that is closed here ends for the client only when the donor has closed it, too; that may
 // take it a while.
 TEST(UvTest, AnHeirsSessionEndsForItsClientAlsoWhileTheDonorStillHasItsSocket) {
-  Child donor(1, run_polite);
+  ServiceProcess donor(1, run_polite);
   const auto owner = donor.await_message<v1::Owner>(Type::kOwner);
-  Client client(owner.named(0).address());
+  LineClient client(owner.named(0).address());
   client.send("hello\n");
   EXPECT_EQ("hello\n", client.line());
-  auto pair = io::Channel::make_pair();
-  Child::Handoff handoff;
-  handoff.channel = std::move(pair->second);
-  handoff.peer_pidfd = donor.pidfd();
-  Child heir(2, run_polite, &handoff);
-  heir.await_message<v1::Register>(Type::kRegister);
-  donor.donate(std::move(pair->first), heir.pidfd());
-  heir.await_message<v1::Owner>(Type::kOwner);
-  int status = 0;
-  ASSERT_EQ(donor.pid(), ::waitpid(donor.pid(), &status, WUNTRACED));
-  ASSERT_TRUE(WIFSTOPPED(status));
+  const auto heir = start_heir(donor, 2, run_polite);
+  heir->await_message<v1::Owner>(Type::kOwner);
+  ASSERT_TRUE(donor.wait_stopped());
   client.send("bye\n");
   EXPECT_EQ("bye\n", client.line());
   EXPECT_EQ("EOF", client.line());
   donor.signal(SIGCONT);
-  status = donor.wait();
-  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+  EXPECT_EQ(0, donor.wait());
 }
 
 // Reads nothing before it is restored, and then stops at its first request.
@@ -147,79 +127,16 @@ int run_stopping() { return serve<Stopping>(); }
 
 // Until then the upgrade is not over, nor the blackout that is reported.
 TEST(UvTest, AnHeirSaysThatItRunsBeforeItServesItsFirstRequest) {
-  Child donor(1, run_stopping);
+  ServiceProcess donor(1, run_stopping);
   const auto owner = donor.await_message<v1::Owner>(Type::kOwner);
-  Client client(owner.named(0).address());
+  LineClient client(owner.named(0).address());
   EXPECT_EQ("new\n", client.line());
   client.send("hello\n");
-  auto pair = io::Channel::make_pair();
-  Child::Handoff handoff;
-  handoff.channel = std::move(pair->second);
-  handoff.peer_pidfd = donor.pidfd();
-  Child heir(2, run_stopping, &handoff);
-  heir.await_message<v1::Register>(Type::kRegister);
-  donor.donate(std::move(pair->first), heir.pidfd());
-  int status = 0;
-  ASSERT_EQ(heir.pid(), ::waitpid(heir.pid(), &status, WUNTRACED));
-  ASSERT_TRUE(WIFSTOPPED(status));
-  EXPECT_EQ(1U, heir.await_message<v1::Owner>(Type::kOwner).sessions());
-  heir.signal(SIGCONT);
+  const auto heir = start_heir(donor, 2, run_stopping);
+  ASSERT_TRUE(heir->wait_stopped());
+  EXPECT_EQ(1U, heir->await_message<v1::Owner>(Type::kOwner).sessions());
+  heir->signal(SIGCONT);
   EXPECT_EQ("hello\n", client.line());
-}
-
-// What it is told of a restored session, it tells the client.
-class Told : public uv::Stream {
- public:
-  std::size_t on_input(std::string_view input) override { return input.size(); }
-  std::string save() const override { return "s"; }
-  void on_open(bool adopted) override { write(adopted ? "restored\n" : "new\n"); }
-};
-class ToldAndFinal final : public Told {};
-class ToldInPrivate final : public uv::Stream {
-  std::size_t on_input(std::string_view input) override { return input.size(); }
-  std::string save() const override { return "s"; }
-  void on_open(bool adopted) override { write(adopted ? "restored\n" : "new\n"); }
-};
-
-int run_told() {
-  uv_loop_t loop;
-  uv_loop_init(&loop);
-  auto service = Service::open({.name = "test", .version = "1"});
-  service->kind("final", 1);
-  service->kind("base", 1);
-  service->kind("private", 1);
-  uv::Host host(&loop, *service);
-  const auto listen = [&](const std::string& kind, auto create) {
-    host.listen(kind, "tcp:127.0.0.1:0", create, [create](std::string_view) { return create(); },
-                {.kind = kind});
-  };
-  listen("final", [] { return std::make_unique<ToldAndFinal>(); });
-  // That there is something to tell can't be seen from the type that it gives.
-  listen("base", [] { return std::unique_ptr<uv::Stream>(new Told); });
-  listen("private", [] { return std::make_unique<ToldInPrivate>(); });
-  host.start();
-  uv_run(&loop, UV_RUN_DEFAULT);
-  return 0;
-}
-
-TEST(UvTest, EveryStreamThatWantsToHearOfItIsToldThatItWasRestored) {
-  Child donor(1, run_told);
-  const auto owner = donor.await_message<v1::Owner>(Type::kOwner);
-  ASSERT_EQ(3, owner.named_size());
-  std::vector<std::unique_ptr<Client>> clients;
-  for (const auto& named : owner.named()) {
-    clients.push_back(std::make_unique<Client>(named.address()));
-    EXPECT_EQ("new\n", clients.back()->line());
-  }
-  auto pair = io::Channel::make_pair();
-  Child::Handoff handoff;
-  handoff.channel = std::move(pair->second);
-  handoff.peer_pidfd = donor.pidfd();
-  Child heir(2, run_told, &handoff);
-  heir.await_message<v1::Register>(Type::kRegister);
-  donor.donate(std::move(pair->first), heir.pidfd());
-  heir.await_message<v1::Owner>(Type::kOwner);
-  for (auto& client : clients) EXPECT_EQ("restored\n", client->line());
 }
 
 // It echoes, and must never be asked to once its sockets are the heir's.
@@ -246,8 +163,8 @@ int run_wary() {
   host.start();
   struct Own {
     Service& service;
-    Client client;
-  } own{*service, Client(service->named_address("public"))};
+    LineClient client;
+  } own{*service, LineClient(service->named_address("public"))};
   uv_prepare_t every_turn;
   uv_prepare_init(&loop, &every_turn);
   every_turn.data = &own;
@@ -260,92 +177,18 @@ int run_wary() {
 }
 
 TEST(UvTest, ADonorThatRetiresReadsNoMoreInThatTurnOfItsLoop) {
-  auto donor = std::make_unique<Child>(1, run_wary);
+  auto donor = std::make_unique<ServiceProcess>(1, run_wary);
   const auto owner = donor->await_message<v1::Owner>(Type::kOwner);
-  Client client(owner.named(0).address());
+  LineClient client(owner.named(0).address());
   client.send("to the donor\n");
   EXPECT_EQ("to the donor\n", client.line());
   for (std::uint64_t generation = 2; generation < 12; ++generation) {
-    auto pair = io::Channel::make_pair();
-    Child::Handoff handoff;
-    handoff.channel = std::move(pair->second);
-    handoff.peer_pidfd = donor->pidfd();
-    auto heir = std::make_unique<Child>(generation, run_wary, &handoff);
-    heir->await_message<v1::Register>(Type::kRegister);
-    donor->donate(std::move(pair->first), heir->pidfd());
+    auto heir = start_heir(*donor, generation, run_wary);
     heir->await_message<v1::Owner>(Type::kOwner);
-    const int status = donor->wait();
-    ASSERT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+    ASSERT_EQ(0, donor->wait());
     client.send("to the heir\n");
     ASSERT_EQ("to the heir\n", client.line());
     donor = std::move(heir);
-  }
-}
-
-// A loop and a thread for each lane; to every line the answer is the number of the lane.
-class Placed : public uv::Stream {
- public:
-  std::size_t on_input(std::string_view input) override {
-    const std::size_t end = input.find('\n');
-    if (end == std::string_view::npos) return 0;
-    write(std::to_string(host().service().index()) + "\n");
-    return end + 1;
-  }
-  std::string save() const override { return "s"; }
-};
-
-int run_lanes(std::uint32_t lanes) {
-  auto service = Service::open({.name = "test", .version = "1", .lanes = lanes});
-  std::vector<uv_loop_t> loops(lanes);
-  std::vector<std::unique_ptr<uv::Host>> hosts;
-  for (std::uint32_t i = 0; i < lanes; ++i) {
-    uv_loop_init(&loops[i]);
-    hosts.push_back(std::make_unique<uv::Host>(&loops[i], service->lane(i)));
-    hosts[i]->listen(
-        "public", "tcp:127.0.0.1:0", [] { return std::make_unique<Placed>(); },
-        [](std::string_view) { return std::make_unique<Placed>(); });
-  }
-  service->start();
-  const auto run = [&](std::uint32_t i) {
-    hosts[i]->start();
-    uv_run(&loops[i], UV_RUN_DEFAULT);
-  };
-  std::vector<std::thread> threads;
-  for (std::uint32_t i = 1; i < lanes; ++i) threads.emplace_back(run, i);
-  run(0);
-  for (std::thread& thread : threads) thread.join();
-  return 0;
-}
-
-TEST(UvTest, TheHostsOfTwoLoopsHandOverToThreeAndTheseToOne) {
-  auto donor = std::make_unique<Child>(1, [] { return run_lanes(2); });
-  const auto owner = donor->await_message<v1::Owner>(Type::kOwner);
-  std::vector<std::unique_ptr<Client>> clients;
-  for (int i = 0; i < 60; ++i) {
-    clients.push_back(std::make_unique<Client>(owner.named(0).address()));
-  }
-  std::uint64_t generation = 1;
-  for (const std::uint32_t lanes : {3U, 1U, 2U}) {
-    for (auto& client : clients) client->send("where?\n");
-    for (auto& client : clients) ASSERT_THAT(client->line(), ::testing::MatchesRegex("[012]\n"));
-    auto pair = io::Channel::make_pair();
-    Child::Handoff handoff;
-    handoff.channel = std::move(pair->second);
-    handoff.peer_pidfd = donor->pidfd();
-    auto heir = std::make_unique<Child>(
-        ++generation, [lanes] { return run_lanes(lanes); }, &handoff);
-    heir->await_message<v1::Register>(Type::kRegister);
-    donor->donate(std::move(pair->first), heir->pidfd());
-    EXPECT_EQ(60U, heir->await_message<v1::Owner>(Type::kOwner).sessions());
-    const int status = donor->wait();
-    ASSERT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
-    donor = std::move(heir);
-    std::set<std::string> places;
-    for (auto& client : clients) {
-      client->send("where?\n");
-      places.insert(client->line());
-    }
-    EXPECT_EQ(lanes, places.size()) << "each loop has some of them";
   }
 }
 
@@ -385,35 +228,27 @@ int run_holding(const std::string& version) {
 }
 
 TEST(UvTest, AStreamThatHoldsStaysWithItsLoopAndComesWhenItIsReleased) {
-  Child donor(1, [] { return run_holding("one"); });
+  ServiceProcess donor(1, [] { return run_holding("one"); });
   const auto owner = donor.await_message<v1::Owner>(Type::kOwner);
-  Client busy(owner.named(0).address()), idle(owner.named(0).address());
+  LineClient busy(owner.named(0).address()), idle(owner.named(0).address());
   busy.send("hold\n");
   EXPECT_EQ("one 0\n", busy.line());
   idle.send("a\n");
   EXPECT_EQ("one 0\n", idle.line());
-  auto pair = io::Channel::make_pair();
-  Child::Handoff handoff;
-  handoff.channel = std::move(pair->second);
-  handoff.peer_pidfd = donor.pidfd();
-  Child heir(
-      2, [] { return run_holding("two"); }, &handoff);
-  heir.await_message<v1::Register>(Type::kRegister);
-  donor.donate(std::move(pair->first), heir.pidfd());
-  EXPECT_EQ(1U, heir.await_message<v1::Owner>(Type::kOwner).sessions());
+  const auto heir = start_heir(donor, 2, [] { return run_holding("two"); });
+  EXPECT_EQ(1U, heir->await_message<v1::Owner>(Type::kOwner).sessions());
   EXPECT_EQ(1U, donor.await_message<v1::Late>(Type::kLate).waiting());
   busy.send("b\n");
   EXPECT_EQ("one 1\n", busy.line());
   idle.send("b\n");
   EXPECT_EQ("two 1\n", idle.line());
-  Client fresh(owner.named(0).address());
+  LineClient fresh(owner.named(0).address());
   fresh.send("a\n");
   EXPECT_EQ("two 0\n", fresh.line());
   // More lines than are looked at in one go: the rest is input that moves, and is served there.
   busy.send("release\nc\nd\n");
   EXPECT_EQ("one 2\n", busy.line());
-  const int status = donor.wait();
-  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+  EXPECT_EQ(0, donor.wait());
   busy.send("e\n");
   EXPECT_EQ("two 3\n", busy.line());
 }

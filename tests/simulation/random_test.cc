@@ -16,7 +16,7 @@ namespace handoff::simulation {
 namespace {
 
 std::optional<std::uint64_t> number_from(const char* variable) {
-  const char* text = std::getenv(variable);  // NOLINT(concurrency-mt-unsafe)
+  const char* text = std::getenv(variable);
   if (text == nullptr) return std::nullopt;
   return std::strtoull(text, nullptr, 10);
 }

@@ -112,7 +112,7 @@ struct Saved {
   std::string output = {};
   std::uint32_t flags = 0;  // see handoff_save_flags()
   Saved() = default;
-  Saved(std::string bytes) : state(std::move(bytes)) {}  // NOLINT: a plain state is the usual case
+  Saved(std::string bytes) : state(std::move(bytes)) {}  // a plain state is the usual case
 };
 
 enum class Phase {
@@ -323,6 +323,7 @@ class Service {
   };
   std::vector<StateStep> state_steps() const {
     std::vector<StateStep> out;
+    out.reserve(steps_.size());
     for (const auto& step : steps_) out.push_back(step->declared);
     return out;
   }
@@ -360,6 +361,7 @@ class Service {
     return Region(h_, name);
   }
   void on_save(std::function<Saved(SessionId)> f) { save_ = std::move(f); }
+  bool has_on_save() const { return save_ != nullptr; }
   void on_restore(std::function<void(Adopted)> f) { restore_ = std::move(f); }
   void on_update(std::function<void(Adopted)> f) { update_ = std::move(f); }
   void on_drop(std::function<void(SessionId)> f) { drop_ = std::move(f); }
@@ -601,7 +603,7 @@ class Service {
       } catch (const std::exception& e) {
         log_(HANDOFF_LOG_ERROR, std::string(name) + " threw: " + e.what());
       }
-    } catch (...) {  // NOLINT: it, or the log, threw what has no words
+    } catch (...) {  // NOLINT(bugprone-empty-catch): what it threw has no words
     }
   }
   void complain(const char* what) noexcept { handoff_reason(h_, what); }

@@ -130,11 +130,20 @@ class Host {
   using Restore = std::function<std::unique_ptr<Stream>(std::string_view state)>;
 
   struct ListenOptions {
-    std::string kind = "session";  // declared with Service::kind() if it is another
-    bool independent = false;      // HANDOFF_SESSION_INDEPENDENT for all its sessions
+    // What its sessions are restored by: no two listeners of a Host have the same one. Another than
+    // this is declared with Service::kind().
+    std::string kind = "session";
+    bool independent = false;  // HANDOFF_SESSION_INDEPENDENT for all its sessions
   };
 
+  // Takes the Service's callbacks for sessions. Throws handoff::Exception where somebody has them:
+  // a Host beside it, say, whose sessions would be saved and restored by this one.
   Host(uv_loop_t* loop, Service& service) : loop_(loop), service_(service) {
+    if (service.has_on_save()) {
+      throw Exception(-EEXIST,
+                      "this Service has an on_save() already: it takes one Host, with all of its "
+                      "listeners, and one more for each lane (Options::lanes, Service::lane())");
+    }
     open_set();
     service_.on_save([this](SessionId id) { return save(id); });
     service_.on_restore([this](Adopted a) { adopt(a); });
@@ -158,6 +167,7 @@ class Host {
   // ones on each, at the address of lane 0. create: a Create; restore:
   // a Restore, best one that returns a final class by its own type: if that has no on_open(),
   // nothing needs to be told to each of its sessions at the switch, however many there are.
+  // Throws handoff::Exception, and declares nothing, where another listener has that kind.
   template <class MakeNew, class MakeAgain>
   void listen(const std::string& name, const std::string& address, MakeNew&& create,
               MakeAgain&& restore) {
@@ -168,6 +178,7 @@ class Host {
   void listen(const std::string& name, const std::string& address, MakeNew&& create,
               MakeAgain&& restore, ListenOptions options) {
     using Made = typename std::invoke_result_t<MakeAgain&, std::string_view>::element_type;
+    claim_kind(name, options.kind);
     if (service_.index() == 0) service_.listener(name, address);
     restores_[options.kind] = {std::forward<MakeAgain>(restore), !opens_silently<Made>()};
     listeners_.push_back(std::make_unique<Listener>(
@@ -249,6 +260,19 @@ class Host {
     }
   }
 
+  // An heir restores by kind: with one kind for two listeners it would make the sessions of one of
+  // them by the function of the other.
+  void claim_kind(const std::string& name, const std::string& kind) const {
+    for (const auto& other : listeners_) {
+      if (other->options.kind != kind) continue;
+      throw Exception(-EEXIST, "listener " + name + ": sessions of kind \"" + kind +
+                                   "\" are those of listener " + other->name +
+                                   ", whose function restores them; give this one a kind of its "
+                                   "own: service.kind(\"" +
+                                   name + "\", VERSION), and .kind = \"" + name +
+                                   "\" in its ListenOptions");
+    }
+  }
   static std::uint32_t flags_of(const ListenOptions& options) {
     return HANDOFF_SESSION_TRACKED |
            (options.independent ? HANDOFF_SESSION_INDEPENDENT : std::uint32_t{0});

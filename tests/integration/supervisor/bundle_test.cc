@@ -1,39 +1,43 @@
 // Releases that come in bundles, and releases that have to be signed, as real processes: what runs
 // is what was unpacked or verified, and what was refused leaves nothing.
 #include <gtest/gtest.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <csignal>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
 
-#include "echo_session.h"
-#include "supervised.h"
+#include "fixture.h"
+#include "support/clients/line_client.h"
+#include "support/process/files.h"
+#include "support/process/process.h"
+#include "support/process/programs.h"
 
-namespace handoff::test::supervised {
+namespace handoff::test {
 namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-class BundleTest : public testing::Test {
+class BundleTest : public SupervisorTest {
  protected:
-  void start(const std::string& more = "", const std::string& program = sibling("handoff-echo-1")) {
+  void configure(const std::string& more, const std::string& binary) {
     write_file(config,
-               "[service.chat]\ncommand = [\"" + program +
+               "[service.chat]\ncommand = [\"" + binary +
                    "\", \"--name\", \"chat\"]\nlisten = { public = \"tcp:127.0.0.1:0\" }\n" + more);
-    supervisor.run({"--config", config});
   }
   void start_and_wait(const std::string& more = "",
-                      const std::string& program = sibling("handoff-echo-1")) {
-    start(more, program);
-    ASSERT_TRUE(supervisor.wait_for_state("running")) << supervisor.log();
+                      const std::string& binary = program("handoff-echo-1")) {
+    configure(more, binary);
+    supervisor.start(configured(config));
   }
-  // echo 2 with its library, under that version; program: another one in its place.
+  void run(const std::string& more, const std::string& binary) {
+    configure(more, binary);
+    supervisor.run({"--config", config});
+  }
+  // echo 2 with its library, under that version; binary: another one in its place.
   std::string bundle(const std::string& version,
-                     const std::string& program = sibling("bundled_echo"),
+                     const std::string& binary = program("bundled_echo"),
                      const std::string& file = "bundle.tar") {
     const std::string folder = supervisor.dir() / "pack";
     fs::remove_all(folder);
@@ -42,9 +46,9 @@ class BundleTest : public testing::Test {
     write_file(folder + "/release.toml", "name = \"chat\"\nversion = \"" + version +
                                              "\"\nprogram = \"bin/chat\"\nargs = [\"--name\", "
                                              "\"chat\"]\n");
-    fs::copy_file(program, folder + "/bin/chat");
-    fs::copy_file(LIBHANDOFF, folder + "/lib/libhandoff.so.0");
-    fs::create_symlink("libhandoff.so.0", folder + "/lib/libhandoff.so");
+    fs::copy_file(binary, folder + "/bin/chat");
+    fs::copy_file(LIBHANDOFF, folder + "/lib/" LIBHANDOFF_SONAME);
+    fs::create_symlink(LIBHANDOFF_SONAME, folder + "/lib/libhandoff.so");
     const std::string path = supervisor.dir() / file;
     shell("tar -C " + folder + " -caf " + path + " .");
     return path;
@@ -53,7 +57,7 @@ class BundleTest : public testing::Test {
     // What is asked here is not how long a host that has just unpacked a bundle may take.
     std::vector<std::string> all{"upgrade", "--json", "--freeze-budget", "5s", "chat"};
     all.insert(all.end(), arguments.begin(), arguments.end());
-    const Outcome outcome = supervisor.cli(all);
+    const Outcome outcome = supervisor.command(all);
     EXPECT_EQ(outcome.status, status) << outcome.out << outcome.err;
     return json::parse(outcome.out.substr(outcome.out.rfind('\n', outcome.out.size() - 2) + 1));
   }
@@ -70,37 +74,35 @@ class BundleTest : public testing::Test {
   void crash() {
     const json before = supervisor.status();
     ASSERT_EQ(::kill(before.at("pid"), SIGKILL), 0);
-    ASSERT_TRUE(eventually([&] {
-      const json now = supervisor.status();
+    const json after = supervisor.wait_for_status([&](const json& now) {
       return now.at("state") == "running" && now.at("pid") != before.at("pid");
-    })) << supervisor.log();
-    EXPECT_EQ(supervisor.status().at("digest"), before.at("digest"));
-    EXPECT_EQ(supervisor.status().at("path"), before.at("path"));
+    });
+    EXPECT_EQ(after.at("digest"), before.at("digest"));
+    EXPECT_EQ(after.at("path"), before.at("path"));
   }
   using Names = std::vector<std::string>;
 
-  Supervised supervisor;
   std::string config = supervisor.dir() / "handoff.toml";
 };
 
 TEST_F(BundleTest, OpenSessionsGoOnInTheBundlesProgramWithItsLibrary) {
   start_and_wait();
-  const EchoClient client(supervisor.port());
-  EXPECT_EQ(client.say("a"), "1 1 a");
+  LineClient client(supervisor.port());
+  EXPECT_EQ(client.ask("a"), "1 1 a");
   const std::string path = bundle("2.0");
   const json done = upgrade({path});
   EXPECT_EQ(done.at("sessions").at("moved"), 1);
-  EXPECT_EQ(client.say("b"), "2 2 b");
+  EXPECT_EQ(client.ask("b"), "2 2 b");
   const json status = supervisor.status();
   const std::string folder = supervisor.runtime() + "/releases/chat/chat-2.0";
   EXPECT_EQ(status.at("path"), folder + "/bin/chat");
   EXPECT_EQ(status.at("source"), path);
   EXPECT_EQ(status.at("args"), (json{"--name", "chat"}));
   const std::string maps = read_file("/proc/" + status.at("pid").dump() + "/maps");
-  EXPECT_NE(maps.find(folder + "/lib/libhandoff.so.0"), std::string::npos);
+  EXPECT_NE(maps.find(folder + "/lib/" LIBHANDOFF_SONAME), std::string::npos);
   EXPECT_EQ(fs::read_symlink("/proc/" + status.at("pid").dump() + "/exe"), folder + "/bin/chat");
-  upgrade({sibling("handoff-echo-1")});
-  EXPECT_EQ(client.say("c"), "3 1 c");
+  upgrade({program("handoff-echo-1")});
+  EXPECT_EQ(client.ask("c"), "3 1 c");
   EXPECT_EQ(releases(), Names{"chat-2.0"});
 }
 
@@ -120,8 +122,30 @@ TEST_F(BundleTest, OnlyTheLastFiveStay) {
     supervisor.settle();
     upgrade({bundle(std::to_string(version))});
   }
-  EXPECT_TRUE(eventually([&] { return releases().size() == 5; })) << releases().size();
+  EXPECT_TRUE(supervisor.eventually([&] { return releases().size() == 5; }));
   EXPECT_EQ(releases(), (Names{"chat-3", "chat-4", "chat-5", "chat-6", "chat-7"}));
+}
+
+TEST_F(BundleTest, WhatElseLiesInItsFolderStays) {
+  const std::string folder = supervisor.dir() / "srv";
+  const Names others = {"backups", "chat-0.9", "config", "postgres-data", "uploads", "www"};
+  for (const std::string& name : others) {
+    fs::create_directories(folder + "/" + name);
+    write_file(folder + "/" + name + "/precious", name);
+    fs::last_write_time(folder + "/" + name,
+                        fs::file_time_type::clock::now() - std::chrono::hours(1000));
+  }
+  start_and_wait("releases_dir = \"" + folder + "\"\n");
+  for (int version = 1; version <= 6; ++version) {
+    supervisor.settle();
+    upgrade({bundle(std::to_string(version))});
+  }
+  EXPECT_TRUE(supervisor.eventually([&] { return !fs::exists(folder + "/chat-1"); }));
+  for (const std::string& name : others) {
+    EXPECT_EQ(read_file(folder + "/" + name + "/precious"), name);
+  }
+  EXPECT_EQ(upgrade({bundle("0.9")}, 1).at("error").at("code"), "open");
+  EXPECT_EQ(read_file(folder + "/chat-0.9/precious"), "chat-0.9");
 }
 
 TEST_F(BundleTest, TheSupervisorItselfDoesNotReadArchives) {
@@ -134,28 +158,28 @@ TEST_F(BundleTest, TheSupervisorItselfDoesNotReadArchives) {
 
 TEST_F(BundleTest, ASupervisorWithoutItsUnpackerServesAndSaysSo) {
   start_and_wait();
-  const EchoClient client(supervisor.port());
+  LineClient client(supervisor.port());
   const std::string alone = supervisor.dir() / "handoff";
-  fs::copy_file(handoff_program(), alone);
-  const Outcome replaced = supervisor.cli({"upgrade", "--self", alone});
+  fs::copy_file(program("handoff"), alone);
+  const Outcome replaced = supervisor.command({"upgrade", "--self", alone});
   ASSERT_EQ(replaced.status, 0) << replaced.err;
   const json refused = upgrade({bundle("2.0")}, 1);
   EXPECT_EQ(refused.at("error").at("code"), "open");
   const auto why = refused.at("error").at("message").get<std::string>();
   EXPECT_NE(why.find("there is no " + alone + "-unpack"), std::string::npos) << why;
-  upgrade({sibling("handoff-echo-2")});
-  EXPECT_EQ(client.say("a"), "1 2 a");
+  upgrade({program("handoff-echo-2")});
+  EXPECT_EQ(client.ask("a"), "1 2 a");
   EXPECT_TRUE(releases().empty());
 }
 
 TEST_F(BundleTest, AFailedUpgradeLeavesNothing) {
   start_and_wait();
-  const EchoClient client(supervisor.port());
-  EXPECT_EQ(client.say("a"), "1 1 a");
+  LineClient client(supervisor.port());
+  EXPECT_EQ(client.ask("a"), "1 1 a");
   const json before = supervisor.status();
-  const std::size_t fds = supervisor.settled_fds();
+  const std::size_t fds = supervisor.settled_files().size();
   EXPECT_EQ(upgrade({bundle("2.0", "/bin/false")}, 1).at("error").at("code"), "exited");
-  EXPECT_TRUE(eventually([&] { return releases().empty(); }));
+  EXPECT_TRUE(supervisor.eventually([&] { return releases().empty(); }));
   const std::string wicked = supervisor.dir() / "wicked.tar";
   write_file(supervisor.dir() / "evil", "x");
   shell("cd " + supervisor.dir().path() + "/pack && tar -P -cf " + wicked +
@@ -167,40 +191,37 @@ TEST_F(BundleTest, AFailedUpgradeLeavesNothing) {
       std::string::npos)
       << refused;
   EXPECT_EQ(releases(), Names{});
-  EXPECT_EQ(supervisor.settled_fds(), fds);
+  EXPECT_EQ(supervisor.settled_files().size(), fds);
   EXPECT_EQ(supervisor.status().at("pid"), before.at("pid"));
-  EXPECT_EQ(client.say("b"), "2 1 b");
+  EXPECT_EQ(client.ask("b"), "2 1 b");
 }
 
 TEST_F(BundleTest, ItsFolderIsThatOfTheConfiguration) {
   const std::string folder = supervisor.dir() / "srv/chat";
   start_and_wait("releases_dir = \"" + folder + "\"\n");
-  upgrade({bundle("2.0", sibling("bundled_echo"), "zipped.tar.gz")});
+  upgrade({bundle("2.0", program("bundled_echo"), "zipped.tar.gz")});
   EXPECT_EQ(supervisor.status().at("path"), folder + "/chat-2.0/bin/chat");
 }
 
 TEST_F(BundleTest, ItRunsAgainAfterACrashAndUnderTheNextSupervisor) {
   start_and_wait();
   upgrade({bundle("2.0")});
-  ASSERT_EQ(supervisor.cli({"commit", "chat"}).status, 0);
+  ASSERT_EQ(supervisor.command({"commit", "chat"}).status, 0);
   fs::remove(supervisor.dir() / "bundle.tar");
   crash();
   const json before = supervisor.status();
-  ::kill(supervisor.pid(), SIGKILL);
-  supervisor.process().wait();
-  supervisor.run({"--config", config});
-  ASSERT_TRUE(supervisor.wait_for_state("running")) << supervisor.log();
+  supervisor.kill();
+  supervisor.start(configured(config));
   EXPECT_EQ(supervisor.status().at("pid"), before.at("pid"));
   EXPECT_EQ(supervisor.status().at("digest"), before.at("digest"));
   crash();
 }
 
 TEST_F(BundleTest, ACommandIsNoBundle) {
-  start("", bundle("2.0"));
-  const Outcome refused = supervisor.process().wait();
-  EXPECT_EQ(refused.status, 1);
-  EXPECT_NE(refused.err.find("is a bundle, and command is a program"), std::string::npos)
-      << refused.err;
+  run("", bundle("2.0"));
+  supervisor.wait_for_state("backoff");
+  EXPECT_NE(supervisor.log().find("is a bundle, and command is a program"), std::string::npos);
+  EXPECT_EQ(releases(), Names{});
 }
 
 // ---- verify.key
@@ -210,8 +231,8 @@ class VerifyTest : public BundleTest {
  protected:
   VerifyTest() {
     shell("minisign -G -W -f -p " + key + " -s " + (supervisor.dir() / "k.key"));
-    fs::copy_file(sibling("handoff-echo-1"), one);
-    fs::copy_file(sibling("handoff-echo-2"), two);
+    fs::copy_file(program("handoff-echo-1"), one);
+    fs::copy_file(program("handoff-echo-2"), two);
   }
   void sign(const std::string& path) {
     shell("minisign -S -s " + (supervisor.dir() / "k.key") + " -m " + path);
@@ -223,24 +244,26 @@ class VerifyTest : public BundleTest {
 };
 
 TEST_F(VerifyTest, NothingUnsignedIsStarted) {
-  start(verify, one);
-  const Outcome refused = supervisor.process().wait();
-  EXPECT_EQ(refused.status, 1);
-  EXPECT_NE(refused.err.find(one + " is not signed, and only what is signed may run"),
-            std::string::npos)
-      << refused.err;
-  const Outcome checked = supervisor.cli({"check", "--config", config});
+  run(verify, one);
+  supervisor.wait_for_state("backoff");
+  EXPECT_NE(supervisor.log().find(one + " is not signed, and only what is signed may run"),
+            std::string::npos);
+  EXPECT_TRUE(supervisor.status().at("pid").is_null());
+  const Outcome checked = supervisor.command({"check", "--config", config});
   EXPECT_EQ(checked.status, 1);
   EXPECT_NE(checked.err.find(":2: chat: command: " + one + " is not signed"), std::string::npos)
       << checked.err;
+  sign(one);
+  supervisor.wait_for_state("running");
+  EXPECT_EQ(supervisor.status().at("verified").get<std::string>().size(), 16U);
 }
 
 TEST_F(VerifyTest, OnlyWhatIsSignedTakesOver) {
   sign(one);
   start_and_wait(verify, one);
-  EXPECT_EQ(supervisor.cli({"check", "--config", config}).status, 0);
-  const EchoClient client(supervisor.port());
-  EXPECT_EQ(client.say("a"), "1 1 a");
+  EXPECT_EQ(supervisor.command({"check", "--config", config}).status, 0);
+  LineClient client(supervisor.port());
+  EXPECT_EQ(client.ask("a"), "1 1 a");
   const json before = supervisor.status();
   EXPECT_EQ(before.at("verified").get<std::string>().size(), 16U);
   EXPECT_EQ(upgrade({two}, 1).at("error").at("code"), "signature");
@@ -248,15 +271,15 @@ TEST_F(VerifyTest, OnlyWhatIsSignedTakesOver) {
   EXPECT_EQ(upgrade({unsigned_bundle}, 1).at("error").at("code"), "signature");
   EXPECT_EQ(releases(), Names{});
   EXPECT_EQ(supervisor.status().at("pid"), before.at("pid"));
-  EXPECT_EQ(client.say("b"), "2 1 b");
+  EXPECT_EQ(client.ask("b"), "2 1 b");
   sign(two);
   upgrade({two});
-  EXPECT_EQ(client.say("c"), "3 2 c");
-  EXPECT_EQ(supervisor.cli({"restart", "chat"}).status, 0);
-  EXPECT_EQ(client.say("d"), "4 2 d");
+  EXPECT_EQ(client.ask("c"), "3 2 c");
+  EXPECT_EQ(supervisor.command({"restart", "chat"}).status, 0);
+  EXPECT_EQ(client.ask("d"), "4 2 d");
   sign(unsigned_bundle);
   upgrade({unsigned_bundle});
-  EXPECT_EQ(client.say("e"), "5 2 e");
+  EXPECT_EQ(client.ask("e"), "5 2 e");
   EXPECT_EQ(releases(), Names{"chat-2.0"});
 }
 
@@ -269,37 +292,43 @@ TEST_F(VerifyTest, WhatWasVerifiedRunsAgainWhateverHappensToTheFile) {
     file << "#!/bin/sh\nexit 1\n";
   }
   crash();
-  EXPECT_EQ(EchoClient(supervisor.port()).say("a"), "1 1 a");
+  EXPECT_EQ(LineClient(supervisor.port()).ask("a"), "1 1 a");
   const json before = supervisor.status();
-  ::kill(supervisor.pid(), SIGKILL);
-  supervisor.process().wait();
-  // The next supervisor finds the configured file altered: that is no release of its.
-  supervisor.run({"--config", config});
-  EXPECT_EQ(supervisor.process().wait().status, 1);
-  EXPECT_EQ(::kill(before.at("pid"), 0), 0) << "but the service is left alone";
-  fs::remove(one);
-  fs::copy_file(sibling("handoff-echo-1"), one);
-  supervisor.run({"--config", config});
-  ASSERT_TRUE(supervisor.wait_for_state("running")) << supervisor.log();
+  supervisor.kill();
+  // The next supervisor finds the configured file altered: it goes on with what the process has.
+  supervisor.start(configured(config));
   EXPECT_EQ(supervisor.status().at("pid"), before.at("pid"));
   EXPECT_EQ(supervisor.status().at("verified"), before.at("verified"));
   crash();
+}
+
+TEST_F(VerifyTest, WhatRanUnsignedUnderTheSupervisorBeforeIsNotStartedAgain) {
+  start_and_wait("", one);
+  const json before = supervisor.status();
+  supervisor.kill();
+  write_file(config, read_file(config) + verify);
+  supervisor.start(configured(config));
+  EXPECT_EQ(supervisor.status().at("pid"), before.at("pid")) << "whoever runs goes on";
+  ASSERT_EQ(::kill(before.at("pid"), SIGKILL), 0);
+  EXPECT_TRUE(supervisor.says(one + " is not signed"));
+  sign(one);
+  supervisor.wait_for_state("running");
 }
 
 TEST_F(VerifyTest, AKeyThatComesByReloadCountsForWhatIsOpenedFromThenOn) {
   start_and_wait("", one);
   EXPECT_TRUE(supervisor.status().at("verified").is_null());
   write_file(config, read_file(config) + verify);
-  EXPECT_EQ(supervisor.cli({"reload"}).status, 0);
-  const Outcome restart = supervisor.cli({"restart", "chat"});
+  EXPECT_EQ(supervisor.command({"reload"}).status, 0);
+  const Outcome restart = supervisor.command({"restart", "chat"});
   EXPECT_EQ(restart.status, 1);
   EXPECT_NE(restart.err.find(one + " was never verified"), std::string::npos) << restart.err;
   crash();
   upgrade({two}, 1);
   sign(two);
   upgrade({two});
-  EXPECT_EQ(supervisor.cli({"restart", "chat"}).status, 0);
+  EXPECT_EQ(supervisor.command({"restart", "chat"}).status, 0);
 }
 
 }  // namespace
-}  // namespace handoff::test::supervised
+}  // namespace handoff::test

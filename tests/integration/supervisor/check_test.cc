@@ -1,25 +1,25 @@
 // `handoff check`: all that is wrong with a configuration, and nothing is touched.
 #include <gtest/gtest.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <filesystem>
-#include <sstream>
+#include <nlohmann/json.hpp>
 
-#include "supervised.h"
+#include "fixture.h"
+#include "support/process/files.h"
+#include "support/process/process.h"
+#include "support/supervisor/supervisor.h"
 
-namespace handoff::test::supervised {
+namespace handoff::test {
 namespace {
 
 using nlohmann::json;
 
-class CheckTest : public testing::Test {
+class CheckTest : public SupervisorTest {
  protected:
   std::string config(const std::string& text) {
     write_file(path, text);
     return path;
   }
-  Supervised supervisor;
   std::string path = supervisor.dir() / "handoff.toml";
 };
 
@@ -27,10 +27,10 @@ TEST_F(CheckTest, SaysSoIfNothingIsWrong) {
   config("[service.chat]\ncommand = [\"" + fake_service() +
          "\"]\nlisten = { public = \"tcp:127.0.0.1:0\", local = \"unix:" +
          (supervisor.dir() / "s") + "\" }\n");
-  const Outcome fine = supervisor.cli({"check", "--config", path});
+  const Outcome fine = supervisor.command({"check", "--config", path});
   EXPECT_EQ(fine.status, 0) << fine.err;
   EXPECT_EQ(fine.out, path + ": 1 service, nothing is wrong\n");
-  EXPECT_EQ(json::parse(supervisor.cli({"check", "--config", path, "--json"}).out),
+  EXPECT_EQ(json::parse(supervisor.command({"check", "--config", path, "--json"}).out),
             (json{{"result", "done"},
                   {"file", path},
                   {"services", {"chat"}},
@@ -65,7 +65,7 @@ TEST_F(CheckTest, TellsEverythingThatIsWrongAtOnce) {
       "\"] }\n"  // 9
       "releases_dir = \"" +
       missing + "/releases\"\n");  // 10
-  const Outcome outcome = supervisor.cli({"check", "--config", path});
+  const Outcome outcome = supervisor.command({"check", "--config", path});
   EXPECT_EQ(outcome.status, 1);
   EXPECT_EQ(outcome.out, "");
   const std::string at = "handoff: " + path;
@@ -81,7 +81,7 @@ TEST_F(CheckTest, TellsEverythingThatIsWrongAtOnce) {
                 ":8: b: listen: tcp:127.0.0.1:7 is that of a/y, too\n" + at +
                 ":9: b: health: can't open " + missing + none + at +
                 ":10: b: releases_dir: " + missing + none);
-  const Outcome programs = supervisor.cli({"check", "--config", path, "--json"});
+  const Outcome programs = supervisor.command({"check", "--config", path, "--json"});
   EXPECT_EQ(programs.status, 1);
   const json answer = json::parse(programs.out);
   EXPECT_EQ(answer.at("result"), "failed");
@@ -90,26 +90,28 @@ TEST_F(CheckTest, TellsEverythingThatIsWrongAtOnce) {
 }
 
 TEST_F(CheckTest, AFileThatCantBeReadOrParsedIsNamed) {
-  EXPECT_EQ(supervisor.cli({"check", "--config", path}).err,
+  EXPECT_EQ(supervisor.command({"check", "--config", path}).err,
             "handoff: can't read the config " + path + "\n");
-  EXPECT_EQ(supervisor.cli({"check", "--config", supervisor.dir().path()}).status, 1);
+  EXPECT_EQ(supervisor.command({"check", "--config", supervisor.dir().path()}).status, 1);
   config("");
-  EXPECT_NE(supervisor.cli({"check", "--config", path}).err.find("no service in it"),
+  EXPECT_NE(supervisor.command({"check", "--config", path}).err.find("no service in it"),
             std::string::npos);
   config("[service.chat\n");
-  EXPECT_NE(supervisor.cli({"check", "--config", path}).err.find(path + ":1: "), std::string::npos);
+  EXPECT_NE(supervisor.command({"check", "--config", path}).err.find(path + ":1: "),
+            std::string::npos);
 }
 
 TEST_F(CheckTest, WhatTheRunningSupervisorHoldsIsNoProblem) {
   const std::string socket = supervisor.dir() / "s";
-  supervisor.run({"--name", "chat", "--listen", "local=unix:" + socket, "--", fake_service()});
-  ASSERT_TRUE(supervisor.wait_for_state("running"));
+  auto options = fake();
+  options.listeners = {"local=unix:" + socket};
+  supervisor.start(options);
   config("[service.chat]\ncommand = [\"" + fake_service() +
          "\"]\nlisten = { local = \"unix:" + socket + "\" }\n");
-  EXPECT_EQ(supervisor.cli({"check", "--config", path}).status, 0);
+  EXPECT_EQ(supervisor.command({"check", "--config", path}).status, 0);
   EXPECT_EQ(supervisor.status().at("state"), "running");
-  Supervised another;
-  const Outcome foreign = another.cli({"check", "--config", path});
+  Supervisor another;
+  const Outcome foreign = another.command({"check", "--config", path});
   EXPECT_EQ(foreign.status, 1);
   EXPECT_NE(foreign.err.find(":3: chat: listen: local: binding unix:" + socket + ": " + socket +
                              " is in use"),
@@ -118,4 +120,4 @@ TEST_F(CheckTest, WhatTheRunningSupervisorHoldsIsNoProblem) {
 }
 
 }  // namespace
-}  // namespace handoff::test::supervised
+}  // namespace handoff::test

@@ -2,49 +2,41 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include <csignal>
 #include <cstring>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
-#include "supervised.h"
+#include "fixture.h"
+#include "support/clients/sockets.h"
+#include "support/process/process.h"
 
-namespace handoff::test::supervised {
+namespace handoff::test {
 namespace {
 
+using namespace std::chrono_literals;
 using nlohmann::json;
 namespace fs = std::filesystem;
 
-class ControlTest : public testing::Test {
+class ControlTest : public SupervisorTest {
  protected:
-  int connect() {
-    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    std::strcpy(address.sun_path, (supervisor.runtime() + "/control.sock").c_str());
-    EXPECT_EQ(::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  UniqueFd connect() {
+    UniqueFd fd = connect_unix(supervisor.runtime() + "/control.sock", SOCK_STREAM);
+    EXPECT_TRUE(fd.valid());
     return fd;
   }
   // What comes back for these bytes, until it is closed.
-  std::string say(const std::string& bytes, std::chrono::milliseconds limit = 5s) {
-    const int fd = connect();
-    (void)!::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    std::string answer = read_all(fd, limit);
-    ::close(fd);
-    return answer;
+  std::string say(const std::string& bytes) {
+    const UniqueFd fd = connect();
+    // The supervisor may close it before it has taken all.
+    (void)!::send(fd.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    return read_to_end(fd.get());
   }
-  Outcome start_fails() {
-    supervisor.run({"--name", "chat", "--", fake_service()});
-    return supervisor.process().wait();
-  }
-
-  Supervised supervisor;
 };
 
 TEST_F(ControlTest, ExitStatusesAreThoseOfDesign) {
-  const Outcome nobody = supervisor.cli({"status"});
+  const Outcome nobody = supervisor.command({"status"});
   EXPECT_EQ(nobody.status, 3);
   EXPECT_NE(nobody.err.find("no supervisor runs here"), std::string::npos);
   for (const auto& usage :
@@ -57,30 +49,30 @@ TEST_F(ControlTest, ExitStatusesAreThoseOfDesign) {
                                              {"run", "--name", "chat"},
                                              {"run", "--name", "a b", "--", "x"},
                                              {"completion", "fish"}}) {
-    EXPECT_EQ(supervisor.cli(usage).status, 2) << (usage.empty() ? "" : usage[0]);
+    EXPECT_EQ(supervisor.command(usage).status, 2) << (usage.empty() ? "" : usage[0]);
   }
-  supervisor.start({});
-  const Outcome unknown = supervisor.cli({"upgrade", "chta"});
+  supervisor.start(fake());
+  const Outcome unknown = supervisor.command({"upgrade", "chta"});
   EXPECT_EQ(unknown.status, 4);
   EXPECT_NE(unknown.err.find("did you mean \"chat\""), std::string::npos);
-  EXPECT_EQ(supervisor.cli({"stop", "nobody", "--json"}).status, 4);
-  EXPECT_EQ(supervisor.cli({"status", "nobody"}).status, 4);
-  EXPECT_EQ(supervisor.cli({"--help"}).status, 0);
-  EXPECT_EQ(supervisor.cli({"upgrade", "--help"}).status, 0);
-  EXPECT_EQ(supervisor.cli({"--version"}).status, 0);
+  EXPECT_EQ(supervisor.command({"stop", "nobody", "--json"}).status, 4);
+  EXPECT_EQ(supervisor.command({"status", "nobody"}).status, 4);
+  EXPECT_EQ(supervisor.command({"--help"}).status, 0);
+  EXPECT_EQ(supervisor.command({"upgrade", "--help"}).status, 0);
+  EXPECT_EQ(supervisor.command({"--version"}).status, 0);
 }
 
 TEST_F(ControlTest, JsonForEveryFailure) {
-  const json nobody = json::parse(supervisor.cli({"status", "--json"}).out);
+  const json nobody = json::parse(supervisor.command({"status", "--json"}).out);
   EXPECT_EQ(nobody.at("error").at("code"), "no_supervisor");
-  supervisor.start({});
-  const json unknown = json::parse(supervisor.cli({"upgrade", "x", "--json"}).out);
+  supervisor.start(fake());
+  const json unknown = json::parse(supervisor.command({"upgrade", "x", "--json"}).out);
   EXPECT_EQ(unknown.at("event"), "done");
   EXPECT_EQ(unknown.at("error").at("code"), "no_service");
 }
 
 TEST_F(ControlTest, TheFolderAndTheSocketAreForOneUser) {
-  supervisor.start({});
+  supervisor.start(fake());
   struct stat found {};
   ASSERT_EQ(::stat(supervisor.runtime().c_str(), &found), 0);
   EXPECT_EQ(found.st_mode & 0777U, 0700U);
@@ -95,7 +87,7 @@ TEST_F(ControlTest, FoldersThatCantBeTrustedAreRefused) {
   fs::rename(supervisor.runtime(), supervisor.dir() / "elsewhere");
   fs::create_symlink(supervisor.dir() / "elsewhere", supervisor.runtime());
   EXPECT_NE(start_fails().err.find("is a symbolic link"), std::string::npos);
-  EXPECT_EQ(supervisor.cli({"doctor"}).status, 1);
+  EXPECT_EQ(supervisor.command({"doctor"}).status, 1);
   fs::remove(supervisor.runtime());
   if (::geteuid() == 0) {
     fs::create_directory(supervisor.runtime());
@@ -106,24 +98,21 @@ TEST_F(ControlTest, FoldersThatCantBeTrustedAreRefused) {
 }
 
 TEST_F(ControlTest, ASecondSupervisorIsRefusedAndADeadOneIsNot) {
-  supervisor.start({});
-  const auto second =
-      supervisor.cli_start({"run", "--name", "other", "--", fake_service()}, "second");
-  const Outcome refused = second->wait();
+  supervisor.start(fake());
+  const Outcome refused = supervisor.command({"run", "--name", "other", "--", fake_service()});
   EXPECT_EQ(refused.status, 1);
   EXPECT_NE(refused.err.find("another supervisor already runs in"), std::string::npos);
   EXPECT_EQ(supervisor.status().at("state"), "running");
   // A dead one leaves its socket; nobody is fooled by it.
-  supervisor.process().signal(SIGKILL);
-  supervisor.process().wait();
+  supervisor.kill();
   ASSERT_TRUE(fs::exists(supervisor.runtime() + "/control.sock"));
-  EXPECT_EQ(supervisor.cli({"status"}).status, 3);
-  supervisor.start({"--release", "again"});
-  EXPECT_EQ(supervisor.ask_service(), "again 2");
+  EXPECT_EQ(supervisor.command({"status"}).status, 3);
+  supervisor.start(fake({"--release", "again"}));
+  EXPECT_EQ(ask_service(supervisor), "again 2");
 }
 
 TEST_F(ControlTest, TheSocketGoesWithTheSupervisor) {
-  supervisor.start({});
+  supervisor.start(fake());
   EXPECT_EQ(supervisor.terminate().status, 0);
   EXPECT_FALSE(fs::exists(supervisor.runtime() + "/control.sock"));
 }
@@ -132,7 +121,7 @@ TEST_F(ControlTest, TheSocketGoesWithTheSupervisor) {
 // ----------------------------------------------------------------------
 
 TEST_F(ControlTest, NonsenseIsAnsweredAndClosed) {
-  supervisor.start({});
+  supervisor.start(fake());
   for (const char* text :
        {"hello\n", "[]\n", "{}\n", "{\"command\":3}\n", "\n",
         "{\"command\":\"fly\",\"service\":\"chat\"}\n", "{\"command\":\"upgrade\"}\n",
@@ -142,40 +131,48 @@ TEST_F(ControlTest, NonsenseIsAnsweredAndClosed) {
     const std::string answer = say(text);
     EXPECT_NE(answer.find("\"code\":\"bad_request\""), std::string::npos) << text << answer;
   }
+  // What the command line would not send, and what would only have hurt after the pause.
+  for (const char* shares : {"[500,600]", "[]x", "[1001]", "[0,1000]", "[-1,1000]", "\"1%\""}) {
+    const std::string answer =
+        say("{\"command\":\"upgrade\",\"service\":\"chat\",\"shares\":" + std::string(shares) +
+            ",\"pause_us\":1000}\n");
+    EXPECT_NE(answer.find("\"code\":\"bad_request\""), std::string::npos) << shares << answer;
+  }
+  EXPECT_EQ(supervisor.status().at("generation"), 1);
   EXPECT_NE(say(std::string(70000, 'x')).find("longer than 64 KiB"), std::string::npos);
   EXPECT_EQ(supervisor.status().at("state"), "running");
 }
 
 TEST_F(ControlTest, HalfARequestIsClosed) {
-  supervisor.start({});
-  const int fd = connect();
-  (void)!::send(fd, "{\"comm", 6, MSG_NOSIGNAL);
-  ::shutdown(fd, SHUT_WR);
-  EXPECT_EQ(read_all(fd), "");
-  ::close(fd);
+  supervisor.start(fake());
+  const UniqueFd fd = connect();
+  send_all(fd.get(), "{\"comm");
+  ::shutdown(fd.get(), SHUT_WR);
+  EXPECT_EQ(read_to_end(fd.get()), "");
 }
 
 TEST_F(ControlTest, SilenceIsClosedAfterTenSecondsAndHoldsUpNobody) {
-  supervisor.start({});
-  const std::size_t fds = supervisor.settled_fds();
-  const int silent = connect();
+  supervisor.start(fake());
+  const std::size_t fds = supervisor.settled_files().size();
+  UniqueFd silent = connect();
   EXPECT_EQ(supervisor.status().at("state"), "running");
-  EXPECT_NE(read_all(silent, 12s).find("no request within 10 s"), std::string::npos);
-  ::close(silent);
-  EXPECT_TRUE(eventually([&] { return supervisor.fds() == fds; }));
+  EXPECT_NE(read_to_end(silent.get(), Deadline::in(12s)).find("no request within 10 s"),
+            std::string::npos);
+  silent.reset();
+  EXPECT_TRUE(supervisor.eventually([&] { return supervisor.files().size() == fds; }));
 }
 
 TEST_F(ControlTest, OfTooManyClientsTheOldestThatAskNothingAreClosed) {
-  supervisor.start({});
-  const std::size_t fds = supervisor.settled_fds();
-  std::vector<int> clients;
+  supervisor.start(fake());
+  const std::size_t fds = supervisor.settled_files().size();
+  std::vector<UniqueFd> clients;
   for (int i = 0; i < 100; ++i) clients.push_back(connect());
-  EXPECT_EQ(read_all(clients.front()), "");
-  EXPECT_TRUE(eventually([&] { return supervisor.fds() <= fds + 64; }));
-  for (const int client : clients) ::close(client);
-  EXPECT_TRUE(eventually([&] { return supervisor.fds() == fds; }));
+  EXPECT_EQ(read_to_end(clients.front().get()), "");
+  EXPECT_TRUE(supervisor.eventually([&] { return supervisor.files().size() <= fds + 64; }));
+  clients.clear();
+  EXPECT_TRUE(supervisor.eventually([&] { return supervisor.files().size() == fds; }));
   EXPECT_EQ(supervisor.status().at("state"), "running");
 }
 
 }  // namespace
-}  // namespace handoff::test::supervised
+}  // namespace handoff::test

@@ -3,57 +3,46 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
-#include <filesystem>
-#include <fstream>
-#include <sstream>
+#include <nlohmann/json.hpp>
 
-#include "supervised.h"
+#include "fixture.h"
+#include "support/clients/sockets.h"
+#include "support/process/files.h"
 
-namespace handoff::test::supervised {
+namespace handoff::test {
 namespace {
 
 using nlohmann::json;
 
-class ProbationTest : public testing::Test {
+class ProbationTest : public SupervisorTest {
  protected:
   void start(const std::vector<std::string>& more = {}) {
     std::vector<std::string> args{"--release", "1.0", "--sessions", "5"};
     args.insert(args.end(), more.begin(), more.end());
-    supervisor.start(args);
+    supervisor.start(fake(args));
   }
   void upgrade(const std::vector<std::string>& more = {}, const std::string& probation = "1h") {
     std::vector<std::string> args{"--release", "2.0", "--sessions", "5"};
     args.insert(args.end(), more.begin(), more.end());
-    const auto upgraded = supervisor.upgrade(args, {"--probation", probation});
-    ASSERT_EQ(upgraded.status, 0) << upgraded.done.dump();
-    EXPECT_EQ(upgraded.done.at("standing"), "provisional");
-    EXPECT_EQ(upgraded.done.at("back").at("release"), "1.0");
+    const auto upgraded = supervisor.upgrade_with(args, {"--probation", probation});
+    ASSERT_EQ(upgraded.status, 0) << upgraded.done().dump();
+    EXPECT_EQ(upgraded.done().at("standing"), "provisional");
+    EXPECT_EQ(upgraded.done().at("back").at("release"), "1.0");
   }
-  bool wait_for(const std::string& release, const std::string& standing) const {
-    return eventually([&] {
-      const json now = supervisor.status();
+  void wait_for(const std::string& release, const std::string& standing) const {
+    supervisor.wait_for_status([&](const json& now) {
       return now.at("release") == release && now.at("standing") == standing &&
              now.at("state") == "running";
     });
   }
-  std::vector<json> history() const {
-    const auto read = supervisor.cli({"history", "chat", "--json"});
-    std::vector<json> out;
-    std::istringstream lines(read.out);
-    for (std::string line; std::getline(lines, line);) out.push_back(json::parse(line));
-    return out;
-  }
+  // The last record of that event; null if there is none.
   json last(const std::string& event) const {
-    json found;
-    for (const json& record : history()) {
-      if (record.at("event") == event) found = record;
-    }
-    return found;
+    const auto records = supervisor.history(event);
+    return records.empty() ? json() : records.back();
   }
 
-  Supervised supervisor;
   const std::string omen = supervisor.dir() / "omen";
-  void make_ill() const { std::ofstream{omen}; }
+  void make_ill() const { write_file(omen, ""); }
 };
 
 TEST_F(ProbationTest, TheFirstReleaseIsPermanent) {
@@ -67,8 +56,8 @@ TEST_F(ProbationTest, TheFirstReleaseIsPermanent) {
 TEST_F(ProbationTest, ANewReleaseIsProvisionalAndThenPermanent) {
   start();
   upgrade({}, "500ms");
-  EXPECT_TRUE(wait_for("2.0", "permanent"));
-  EXPECT_TRUE(eventually([&] { return last("committed").is_object(); }));
+  wait_for("2.0", "permanent");
+  EXPECT_TRUE(supervisor.eventually([&] { return last("committed").is_object(); }));
   const json committed = last("committed");
   EXPECT_EQ(committed.at("by"), "probation");
   EXPECT_EQ(committed.at("uid"), nullptr);
@@ -80,11 +69,11 @@ TEST_F(ProbationTest, CommitEndsIt) {
   start();
   upgrade();
   EXPECT_GT(supervisor.status().at("probation_left_ms"), 3'000'000);
-  const auto first = supervisor.cli({"commit", "chat"});
+  const auto first = supervisor.command({"commit", "chat"});
   EXPECT_EQ(first.status, 0);
   EXPECT_EQ(first.out, "chat: release 2.0 is permanent now\n");
-  EXPECT_TRUE(wait_for("2.0", "permanent"));
-  const auto again = supervisor.cli({"commit", "chat"});
+  wait_for("2.0", "permanent");
+  const auto again = supervisor.command({"commit", "chat"});
   EXPECT_EQ(again.status, 0);
   EXPECT_EQ(again.out, "chat: release 2.0 was permanent already\n");
   EXPECT_EQ(last("committed").at("by"), "operator");
@@ -94,10 +83,10 @@ TEST_F(ProbationTest, AServiceThatSaysThatItIsNotWellIsTakenBackByAHandoff) {
   start();
   upgrade({"--ill-when", omen});
   make_ill();
-  EXPECT_TRUE(wait_for("1.0", "permanent"));
-  EXPECT_EQ(supervisor.ask_service(), "1.0 3");
+  wait_for("1.0", "permanent");
+  EXPECT_EQ(ask_service(supervisor), "1.0 3");
   EXPECT_EQ(supervisor.status().at("back"), nullptr) << "what failed is no place to go back to";
-  EXPECT_TRUE(eventually([&] { return last("upgrade").at("by") == "probation"; }));
+  EXPECT_TRUE(supervisor.eventually([&] { return last("upgrade").at("by") == "probation"; }));
   const json failed = last("probation_failed");
   EXPECT_EQ(failed.at("error").at("message"),
             "the service says that it is not well: the fake database is gone");
@@ -112,14 +101,12 @@ TEST_F(ProbationTest, OneThatCantHandOverIsStoppedAndTheReleaseBeforeStartedOnIt
   start();
   const int port = supervisor.port();
   upgrade({"--ill-when", omen, "--donor", "fail"});
-  const int fd = connect_to(port);
-  ASSERT_GE(fd, 0);
-  ::close(fd);
+  EXPECT_TRUE(connect_tcp(port).valid());
   make_ill();
-  EXPECT_TRUE(wait_for("1.0", "permanent"));
+  wait_for("1.0", "permanent");
   EXPECT_EQ(supervisor.port(), port);
-  EXPECT_EQ(supervisor.ask_service(), "1.0 4");
-  EXPECT_TRUE(eventually([&] { return last("went_back").is_object(); }));
+  EXPECT_EQ(ask_service(supervisor), "1.0 4");
+  EXPECT_TRUE(supervisor.eventually([&] { return last("went_back").is_object(); }));
   const json back = last("went_back");
   EXPECT_EQ(back.at("result"), "lost");
   EXPECT_EQ(back.at("sessions").at("lost"), 5);
@@ -127,21 +114,21 @@ TEST_F(ProbationTest, OneThatCantHandOverIsStoppedAndTheReleaseBeforeStartedOnIt
 }
 
 TEST_F(ProbationTest, OneThatHangsIsKilledAndTheReleaseBeforeStarted) {
-  supervisor.start({"--release", "1.0"}, {"--stall-timeout", "100ms"});
-  const auto upgraded = supervisor.upgrade(
+  supervisor.start(fake({"--release", "1.0"}, {"--stall-timeout", "100ms"}));
+  const auto upgraded = supervisor.upgrade_with(
       {"--release", "2.0", "--sessions", "5", "--ill-when", omen, "--donor", "hang"},
       {"--probation", "1h"});
   ASSERT_EQ(upgraded.status, 0);
   make_ill();
-  EXPECT_TRUE(wait_for("1.0", "permanent"));
+  wait_for("1.0", "permanent");
 }
 
 TEST_F(ProbationTest, ACrashOnProbationStartsTheReleaseBefore) {
   start();
   upgrade();
   ASSERT_EQ(::kill(supervisor.status().at("pid").get<pid_t>(), SIGKILL), 0);
-  EXPECT_TRUE(wait_for("1.0", "permanent"));
-  EXPECT_TRUE(eventually([&] { return last("went_back").is_object(); }));
+  wait_for("1.0", "permanent");
+  EXPECT_TRUE(supervisor.eventually([&] { return last("went_back").is_object(); }));
   EXPECT_EQ(last("went_back").at("sessions").at("lost"), 5);
   EXPECT_EQ(last("probation_failed").at("error").at("message"), "it was killed by SIGKILL");
 }
@@ -149,29 +136,28 @@ TEST_F(ProbationTest, ACrashOnProbationStartsTheReleaseBefore) {
 TEST_F(ProbationTest, ACrashAfterProbationStartsTheSameReleaseAgain) {
   start();
   upgrade();
-  ASSERT_EQ(supervisor.cli({"commit", "chat"}).status, 0);
+  ASSERT_EQ(supervisor.command({"commit", "chat"}).status, 0);
   ASSERT_EQ(::kill(supervisor.status().at("pid").get<pid_t>(), SIGKILL), 0);
-  EXPECT_TRUE(eventually([&] { return supervisor.status().at("generation") == 3; }));
-  EXPECT_TRUE(wait_for("2.0", "permanent"));
+  const json now = supervisor.wait_for_status([](const json& status) {
+    return status.at("generation") == 3 && status["state"] == "running";
+  });
+  EXPECT_EQ(now.at("release"), "2.0");
+  EXPECT_EQ(now.at("standing"), "permanent");
 }
 
 // With a configuration, for what has no flag.
 class ConfiguredProbationTest : public ProbationTest {
  protected:
   void start_with(const std::string& keys) {
-    const std::string file = supervisor.dir() / "handoff.toml";
-    std::ofstream(file) << "[service.chat]\ncommand = [\"" << fake_service()
-                        << "\", \"--release\", \"1.0\"]\n"
-                        << "listen = { public = \"tcp:127.0.0.1:0\" }\nprobation = \"1h\"\n"
-                        << keys;
-    supervisor.run({"--config", file});
-    ASSERT_TRUE(supervisor.wait_for_state("running")) << supervisor.log();
+    auto options = fake({"--release", "1.0"});
+    options.config = "probation = \"1h\"\n" + keys;
+    supervisor.start(options);
   }
   std::string upgrade_and_wait_for_the_verdict(const std::vector<std::string>& args) {
-    const auto upgraded = supervisor.upgrade(args);
-    EXPECT_EQ(upgraded.status, 0) << upgraded.done.dump();
-    EXPECT_TRUE(eventually([&] { return last("probation_failed").is_object(); }));
-    EXPECT_TRUE(wait_for("1.0", "permanent"));
+    const auto upgraded = supervisor.upgrade_with(args);
+    EXPECT_EQ(upgraded.status, 0) << upgraded.done().dump();
+    EXPECT_TRUE(supervisor.eventually([&] { return last("probation_failed").is_object(); }));
+    wait_for("1.0", "permanent");
     return last("probation_failed").at("error").at("message");
   }
 };
@@ -190,10 +176,10 @@ TEST_F(ConfiguredProbationTest, AFailingHttpCheckTakesItBack) {
 
 TEST_F(ConfiguredProbationTest, AnHttpCheckThatPassesLetsItStay) {
   start_with("health = { type = \"http\", interval = \"10ms\" }\n");
-  const auto upgraded = supervisor.upgrade(
+  const auto upgraded = supervisor.upgrade_with(
       {"--release", "2.0", "--answer", "HTTP/1.0 200 OK\r\n\r\n"}, {"--probation", "100ms"});
-  EXPECT_EQ(upgraded.status, 0) << upgraded.done.dump();
-  EXPECT_TRUE(wait_for("2.0", "permanent"));
+  EXPECT_EQ(upgraded.status, 0) << upgraded.done().dump();
+  wait_for("2.0", "permanent");
 }
 
 TEST_F(ConfiguredProbationTest, AFailingCommandTakesItBack) {
@@ -206,79 +192,81 @@ TEST_F(ConfiguredProbationTest, AFailingCommandTakesItBack) {
 
 TEST_F(ConfiguredProbationTest, ASilentServiceDoesNotPassWhereItHasToSpeak) {
   start_with("health = { type = \"service\" }\n");
-  const auto upgraded = supervisor.upgrade({"--release", "2.0"}, {"--probation", "50ms"});
+  const auto upgraded = supervisor.upgrade_with({"--release", "2.0"}, {"--probation", "50ms"});
   EXPECT_EQ(upgraded.status, 0);
-  EXPECT_TRUE(eventually([&] { return last("probation_failed").is_object(); }));
+  EXPECT_TRUE(supervisor.eventually([&] { return last("probation_failed").is_object(); }));
+  wait_for("1.0", "permanent");  // until then upgrades are refused
   const auto well =
-      supervisor.upgrade({"--release", "3.0", "--health", "well"}, {"--probation", "50ms"});
-  EXPECT_TRUE(wait_for("3.0", "permanent")) << well.done.dump();
+      supervisor.upgrade_with({"--release", "3.0", "--health", "well"}, {"--probation", "50ms"});
+  EXPECT_EQ(well.status, 0) << well.describe();
+  wait_for("3.0", "permanent");
 }
 
 TEST_F(ProbationTest, RollbackGoesBackAndForth) {
   start();
   upgrade();
-  const auto back = supervisor.cli({"rollback", "chat", "--json"});
+  const auto back = supervisor.command({"rollback", "chat", "--json"});
   EXPECT_EQ(back.status, 0) << back.err;
-  EXPECT_EQ(supervisor.ask_service(), "1.0 3");
-  EXPECT_TRUE(wait_for("1.0", "permanent"));
+  EXPECT_EQ(ask_service(supervisor), "1.0 3");
+  wait_for("1.0", "permanent");
   EXPECT_EQ(last("upgrade").at("command"), "rollback");
   EXPECT_EQ(last("upgrade").at("by"), "operator");
-  ASSERT_EQ(supervisor.cli({"rollback", "chat"}).status, 0);
-  EXPECT_EQ(supervisor.ask_service(), "2.0 4");
-  EXPECT_TRUE(wait_for("2.0", "provisional")) << "it never proved itself";
+  ASSERT_EQ(supervisor.command({"rollback", "chat"}).status, 0);
+  EXPECT_EQ(ask_service(supervisor), "2.0 4");
+  wait_for("2.0", "provisional");
 }
 
 TEST_F(ProbationTest, RollbackWithNothingToGoBackToIsRefused) {
   start();
-  const auto refused = supervisor.cli({"rollback", "chat"});
+  const auto refused = supervisor.command({"rollback", "chat"});
   EXPECT_EQ(refused.status, 1);
   EXPECT_NE(refused.err.find("no release to go back to"), std::string::npos) << refused.err;
-  EXPECT_EQ(supervisor.ask_service(), "1.0 1");
+  EXPECT_EQ(ask_service(supervisor), "1.0 1");
 }
 
 TEST_F(ProbationTest, RollbackThatTheNewerReleaseCantDoChangesNothing) {
   start();
   upgrade({"--donor", "fail"});
-  const auto failed = supervisor.cli({"rollback", "chat"});
+  const auto failed = supervisor.command({"rollback", "chat"});
   EXPECT_EQ(failed.status, 1);
-  EXPECT_EQ(supervisor.ask_service(), "2.0 2");
+  EXPECT_EQ(ask_service(supervisor), "2.0 2");
   EXPECT_EQ(supervisor.status().at("standing"), "provisional");
 }
 
 TEST_F(ProbationTest, AnUpgradeDuringProbationCanGoBackToThePermanentRelease) {
   start();
   upgrade();
-  ASSERT_EQ(supervisor.upgrade({"--release", "3.0"}, {"--probation", "1h"}).status, 0);
+  ASSERT_EQ(supervisor.upgrade_with({"--release", "3.0"}, {"--probation", "1h"}).status, 0);
   EXPECT_EQ(supervisor.status().at("back").at("release"), "1.0");
-  ASSERT_EQ(supervisor.cli({"rollback", "chat"}).status, 0);
-  EXPECT_EQ(supervisor.ask_service(), "1.0 4");
+  ASSERT_EQ(supervisor.command({"rollback", "chat"}).status, 0);
+  EXPECT_EQ(ask_service(supervisor), "1.0 4");
 }
 
 TEST_F(ProbationTest, UpgradingToThePermanentReleaseIsGoingBack) {
   start();
   upgrade();
   const auto upgraded =
-      supervisor.upgrade({"--release", "1.0", "--sessions", "5"}, {"--probation", "1h"});
+      supervisor.upgrade_with({"--release", "1.0", "--sessions", "5"}, {"--probation", "1h"});
   ASSERT_EQ(upgraded.status, 0);
-  EXPECT_EQ(upgraded.done.at("standing"), "permanent");
-  EXPECT_EQ(upgraded.done.at("back").at("release"), "2.0");
+  EXPECT_EQ(upgraded.done().at("standing"), "permanent");
+  EXPECT_EQ(upgraded.done().at("back").at("release"), "2.0");
 }
 
 TEST_F(ProbationTest, WithoutAProbationItIsPermanentAtOnce) {
   start();
-  const auto upgraded = supervisor.upgrade({"--release", "2.0"}, {"--probation", "0s"});
+  const auto upgraded = supervisor.upgrade_with({"--release", "2.0"}, {"--probation", "0s"});
   ASSERT_EQ(upgraded.status, 0);
-  EXPECT_EQ(upgraded.done.at("standing"), "permanent");
+  EXPECT_EQ(upgraded.done().at("standing"), "permanent");
 }
 
 TEST_F(ProbationTest, TheTableShowsWhereItStands) {
   start();
   upgrade();
-  const auto table = supervisor.cli({"status"});
+  const auto table = supervisor.command({"status"});
   EXPECT_NE(table.out.find("STANDING"), std::string::npos);
   EXPECT_NE(table.out.find("provisional"), std::string::npos);
   EXPECT_NE(table.out.find("BACK TO"), std::string::npos);
 }
 
 }  // namespace
-}  // namespace handoff::test::supervised
+}  // namespace handoff::test

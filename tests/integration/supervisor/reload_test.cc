@@ -1,20 +1,24 @@
 // `handoff reload` and SIGHUP: what changes at once, what later, what can't, and that a mistake in
 // the file changes nothing.
 #include <gtest/gtest.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
-#include "supervised.h"
+#include "fixture.h"
+#include "support/process/files.h"
+#include "support/process/process.h"
+#include "support/process/programs.h"
+#include "support/supervisor/supervisor.h"
 
-namespace handoff::test::supervised {
+namespace handoff::test {
 namespace {
 
 using nlohmann::json;
 
-class ReloadTest : public testing::Test {
+class ReloadTest : public SupervisorTest {
  protected:
   static std::string service(const std::string& name, const std::string& args,
                              const std::string& more = "") {
@@ -23,12 +27,11 @@ class ReloadTest : public testing::Test {
   }
   void start(const std::string& config) {
     write_file(path, config);
-    supervisor.run({"--config", path});
-    ASSERT_TRUE(supervisor.wait_for_state("running")) << supervisor.log();
+    supervisor.start(configured(path));
   }
   json reload(const std::string& config, int status = 0) {
     write_file(path, config);
-    const Outcome outcome = supervisor.cli({"reload", "--json"});
+    const Outcome outcome = supervisor.command({"reload", "--json"});
     EXPECT_EQ(outcome.status, status) << outcome.out << outcome.err;
     return json::parse(outcome.out, nullptr, false);
   }
@@ -42,19 +45,8 @@ class ReloadTest : public testing::Test {
     }
     return out;
   }
-  std::vector<json> history() {
-    std::vector<json> out;
-    const std::string text = supervisor.cli({"history", "--json"}).out;
-    for (std::size_t at = 0; at < text.size();) {
-      const std::size_t end = text.find('\n', at);
-      out.push_back(json::parse(text.substr(at, end - at)));
-      at = end + 1;
-    }
-    return out;
-  }
   using Lines = std::vector<std::string>;
 
-  Supervised supervisor;
   std::string path = supervisor.dir() / "handoff.toml";
 };
 
@@ -65,9 +57,9 @@ TEST_F(ReloadTest, DeadlinesHoldAtOnceAndTheProcessStays) {
   EXPECT_EQ(lines(answer, "changed"), Lines{"chat drain now"});
   EXPECT_EQ(answer.at("unchanged"), json::array());
   EXPECT_EQ(supervisor.status().at("pid"), before.at("pid"));
-  EXPECT_EQ(supervisor.cli({"stop", "chat"}).status, 0);
+  EXPECT_EQ(supervisor.command({"stop", "chat"}).status, 0);
   EXPECT_NE(supervisor.log().find("was killed by SIGKILL"), std::string::npos);
-  const json last = history().back();
+  const json last = supervisor.history().back();
   EXPECT_EQ(last.at("event"), "reload");
   EXPECT_EQ(last.at("uid"), ::getuid());
   EXPECT_EQ(last.at("changed").size(), 1U);
@@ -77,7 +69,7 @@ TEST_F(ReloadTest, WithoutRestartItStaysDownFromNowOn) {
   start(service("chat", ""));
   reload(service("chat", "", "restart = false\n"));
   ::kill(supervisor.status().at("pid"), SIGKILL);
-  EXPECT_TRUE(supervisor.wait_for_state("stopped"));
+  supervisor.wait_for_state("stopped");
 }
 
 TEST_F(ReloadTest, TheEnvironmentIsThatOfTheNextProcess) {
@@ -85,7 +77,7 @@ TEST_F(ReloadTest, TheEnvironmentIsThatOfTheNextProcess) {
   const json answer = reload(service("chat", "", "env = { NOTIFY_SOCKET = \"changed\" }\n"));
   EXPECT_EQ(lines(answer, "changed"), Lines{"chat env next_start"});
   EXPECT_EQ(supervisor.process().out().find("NOTIFY_SOCKET=set"), std::string::npos);
-  EXPECT_EQ(supervisor.cli({"restart", "chat"}).status, 0);
+  EXPECT_EQ(supervisor.command({"restart", "chat"}).status, 0);
   EXPECT_NE(supervisor.process().out().find("NOTIFY_SOCKET=set"), std::string::npos);
 }
 
@@ -94,12 +86,12 @@ TEST_F(ReloadTest, TheCommandIsThatOfTheNextUpgrade) {
   const int port = supervisor.port();
   const json answer = reload(service("chat", ", \"--release\", \"2.0\""));
   EXPECT_EQ(lines(answer, "changed"), Lines{"chat command next_upgrade"});
-  EXPECT_EQ(supervisor.ask_service(), "1.0 1");
+  EXPECT_EQ(ask_service(supervisor), "1.0 1");
   ::kill(supervisor.status().at("pid"), SIGKILL);
-  EXPECT_TRUE(eventually([&] { return supervisor.ask_service() == "1.0 2"; }))
+  EXPECT_TRUE(supervisor.eventually([&] { return ask_service(supervisor) == "1.0 2"; }))
       << "a crash is no upgrade";
-  EXPECT_EQ(supervisor.cli({"upgrade", "chat"}).status, 0);
-  EXPECT_EQ(supervisor.ask_service(), "2.0 3");
+  EXPECT_EQ(supervisor.command({"upgrade", "chat"}).status, 0);
+  EXPECT_EQ(ask_service(supervisor), "2.0 3");
   EXPECT_EQ(supervisor.port(), port);
   EXPECT_EQ(lines(reload(service("chat", ", \"--release\", \"2.0\"")), "changed"), Lines{});
 }
@@ -108,26 +100,26 @@ TEST_F(ReloadTest, AServiceThatIsNewIsStarted) {
   start(service("chat", ""));
   const json answer = reload(service("chat", "") + service("kv", ", \"--release\", \"7\""));
   EXPECT_EQ(lines(answer, "changed"), Lines{"kv - now"});
-  EXPECT_TRUE(supervisor.wait_for_state("running", "kv"));
+  supervisor.wait_for_state("running", "kv");
   EXPECT_EQ(supervisor.status("kv").at("release"), "7");
 }
 
 TEST_F(ReloadTest, AServiceThatIsGoneFromTheFileRunsUntilItIsStopped) {
   start(service("chat", "") + service("kv", ""));
-  ASSERT_TRUE(supervisor.wait_for_state("running", "kv"));
+  supervisor.wait_for_state("running", "kv");
   json answer = reload(service("chat", ""));
   EXPECT_EQ(lines(answer, "unchanged"), Lines{"kv -"});
   EXPECT_NE(answer.at("unchanged").at(0).at("message").get<std::string>().find("handoff stop kv"),
             std::string::npos);
   EXPECT_EQ(supervisor.status("kv").at("state"), "running");
-  EXPECT_EQ(supervisor.cli({"stop", "kv"}).status, 0);
-  const std::size_t fds = supervisor.settled_fds();
+  EXPECT_EQ(supervisor.command({"stop", "kv"}).status, 0);
+  const std::size_t fds = supervisor.settled_files().size();
   answer = reload(service("chat", ""));
   EXPECT_EQ(lines(answer, "changed"), Lines{"kv - now"});
-  EXPECT_EQ(supervisor.cli({"status", "kv"}).status, 4);
-  EXPECT_LT(supervisor.settled_fds(), fds) << "its listener is closed";
+  EXPECT_EQ(supervisor.command({"status", "kv"}).status, 4);
+  EXPECT_LT(supervisor.settled_files().size(), fds) << "its listener is closed";
   EXPECT_EQ(lines(reload(service("chat", "") + service("kv", "")), "changed"), Lines{"kv - now"});
-  EXPECT_TRUE(supervisor.wait_for_state("running", "kv"));
+  supervisor.wait_for_state("running", "kv");
 }
 
 TEST_F(ReloadTest, AListenerIsNotReplacedUnderAService) {
@@ -138,12 +130,12 @@ TEST_F(ReloadTest, AListenerIsNotReplacedUnderAService) {
   json answer = reload(other);
   EXPECT_EQ(lines(answer, "changed"), Lines{"chat listen.local fresh_start"});
   EXPECT_EQ(lines(answer, "unchanged"), Lines{"chat listen.public"});
-  EXPECT_EQ(supervisor.ask_service(), "1.0 1");
+  EXPECT_EQ(ask_service(supervisor), "1.0 1");
   EXPECT_EQ(supervisor.status().at("listeners").size(), 1U);
-  EXPECT_EQ(supervisor.cli({"stop", "chat"}).status, 0);
+  EXPECT_EQ(supervisor.command({"stop", "chat"}).status, 0);
   answer = reload(other);
   EXPECT_EQ(lines(answer, "changed"), Lines{"chat listen.public fresh_start"});
-  EXPECT_EQ(supervisor.cli({"restart", "chat"}).status, 0);
+  EXPECT_EQ(supervisor.command({"restart", "chat"}).status, 0);
   const json listeners = supervisor.status().at("listeners");
   ASSERT_EQ(listeners.size(), 1U);
   EXPECT_EQ(listeners.at(0).at("address"), "unix:" + socket);
@@ -153,7 +145,7 @@ TEST_F(ReloadTest, AListenerIsNotReplacedUnderAService) {
 TEST_F(ReloadTest, AFileWithAMistakeChangesNothing) {
   start(service("chat", ""));
   const json before = supervisor.status();
-  const std::size_t fds = supervisor.settled_fds();
+  const std::size_t fds = supervisor.settled_files().size();
   // The good news in it, too.
   const json answer = reload(service("chat", "", "drain = \"1m\"\ndrian = \"1m\"\n"), 1);
   EXPECT_EQ(answer.at("error").at("message"),
@@ -165,49 +157,46 @@ TEST_F(ReloadTest, AFileWithAMistakeChangesNothing) {
              "[service.z]\ncommand = [\"" + fake_service() + "\"]\nlisten = { a = \"unix:" + spare +
              "\", b = \"unix:" + taken + "\" }\n",
          1);
-  EXPECT_EQ(supervisor.cli({"status", "a"}).status, 4);
-  EXPECT_EQ(supervisor.cli({"status", "z"}).status, 4);
+  EXPECT_EQ(supervisor.command({"status", "a"}).status, 4);
+  EXPECT_EQ(supervisor.command({"status", "z"}).status, 4);
   EXPECT_FALSE(std::filesystem::exists(spare));
-  EXPECT_EQ(supervisor.settled_fds(), fds);
+  EXPECT_EQ(supervisor.settled_files().size(), fds);
   EXPECT_EQ(supervisor.status(), before);
   ::kill(before.at("pid"), SIGKILL);
-  EXPECT_TRUE(eventually([&] { return supervisor.ask_service() == "1.0 2"; }));
-  const json last = history().back();
+  EXPECT_TRUE(supervisor.eventually([&] { return ask_service(supervisor) == "1.0 2"; }));
+  const json last = supervisor.history().back();
   EXPECT_EQ(last.at("event"), "reload");
   EXPECT_EQ(last.at("result"), "failed");
-  const Outcome person = supervisor.cli({"reload"});
+  const Outcome person = supervisor.command({"reload"});
   EXPECT_EQ(person.status, 1);
   EXPECT_NE(person.err.find("everything stays as it is"), std::string::npos);
 }
 
 TEST_F(ReloadTest, WhatCouldNotBeToldLaterIsNotChanged) {
-  Supervised full(Environment{{"HANDOFF_FAILPOINT", "supervisor.record.before=error:ENOSPC"}});
+  Supervisor full;
   write_file(path, service("chat", ""));
-  full.run({"--config", path});
-  ASSERT_TRUE(full.wait_for_state("running")) << full.log();
+  full.start(configured(path, {{"HANDOFF_FAILPOINT", "supervisor.record.before=error:ENOSPC"}}));
   write_file(path, service("chat", "", "restart = false\n") + service("kv", ""));
-  const Outcome refused = full.cli({"reload"});
+  const Outcome refused = full.command({"reload"});
   EXPECT_EQ(refused.status, 1);
   EXPECT_NE(refused.err.find("No space left on device"), std::string::npos) << refused.err;
-  EXPECT_EQ(full.cli({"status", "kv"}).status, 4);
+  EXPECT_EQ(full.command({"status", "kv"}).status, 4);
   ::kill(full.status().at("pid"), SIGKILL);
-  EXPECT_TRUE(eventually([&] { return full.ask_service() == "1.0 2"; })) << "it is restarted";
-  EXPECT_EQ(full.cli({"reload"}).status, 0) << "there is room again";
-  EXPECT_TRUE(full.wait_for_state("running", "kv"));
+  EXPECT_TRUE(full.eventually([&] { return ask_service(full) == "1.0 2"; })) << "it is restarted";
+  EXPECT_EQ(full.command({"reload"}).status, 0) << "there is room again";
+  full.wait_for_state("running", "kv");
 }
 
 TEST_F(ReloadTest, HangupReadsItAgain) {
   start(service("chat", ""));
   write_file(path, service("chat", "", "drain = \"1s\"\n"));
   supervisor.process().signal(SIGHUP);
-  EXPECT_TRUE(eventually([&] {
-    return supervisor.log().find("reload: chat: drain: 30.0 s -> 1.00 s") != std::string::npos;
-  }));
+  EXPECT_TRUE(supervisor.says("reload: chat: drain: 30.0 s -> 1.00 s"));
 }
 
 TEST_F(ReloadTest, WithoutAFileThereIsNothingToReadAgain) {
-  supervisor.start({});
-  const Outcome refused = supervisor.cli({"reload"});
+  supervisor.start(fake());
+  const Outcome refused = supervisor.command({"reload"});
   EXPECT_EQ(refused.status, 1);
   EXPECT_NE(refused.err.find("this supervisor has no config to read again"), std::string::npos)
       << refused.err;
@@ -216,32 +205,31 @@ TEST_F(ReloadTest, WithoutAFileThereIsNothingToReadAgain) {
 
 TEST_F(ReloadTest, OptionsOfTheCommandLineStayOverTheFile) {
   write_file(path, service("chat", ", \"--ignore\", \"stop\"", "drain = \"1m\"\n"));
-  supervisor.run({"--config", path, "--drain", "100ms"});
-  ASSERT_TRUE(supervisor.wait_for_state("running"));
+  auto options = configured(path);
+  options.run_flags = {"--drain", "100ms"};
+  supervisor.start(options);
   const json answer = reload(service("chat", ", \"--ignore\", \"stop\"", "drain = \"2m\"\n"));
   EXPECT_EQ(lines(answer, "changed"), Lines{});
 }
 
 TEST_F(ReloadTest, AServiceThatWasPutBackIsAdopted) {
   // A real one: it outlives its supervisor.
-  const std::string echo = std::filesystem::path(fake_service()).parent_path() / "handoff-echo-1";
+  const std::string echo = program("handoff-echo-1");
   const std::string kv = "[service.kv]\ncommand = [\"" + echo +
                          "\", \"--name\", \"kv\"]\nlisten = { public = \"tcp:127.0.0.1:0\" }\n";
   start(service("chat", "") + kv);
-  ASSERT_TRUE(supervisor.wait_for_state("running", "kv"));
+  supervisor.wait_for_state("running", "kv");
   const json before = supervisor.status("kv");
-  ::kill(supervisor.pid(), SIGKILL);
-  supervisor.process().wait();
+  supervisor.kill();
   write_file(path, service("chat", ""));
-  supervisor.run({"--config", path});
-  ASSERT_TRUE(supervisor.wait_for_state("running")) << supervisor.log();
-  EXPECT_EQ(supervisor.cli({"status", "kv"}).status, 4);
+  supervisor.start(configured(path));
+  EXPECT_EQ(supervisor.command({"status", "kv"}).status, 4);
   EXPECT_EQ(lines(reload(service("chat", "") + kv), "changed"), Lines{"kv - now"});
-  EXPECT_TRUE(supervisor.wait_for_state("running", "kv")) << supervisor.log();
+  supervisor.wait_for_state("running", "kv");
   EXPECT_EQ(supervisor.status("kv").at("pid"), before.at("pid"));
   EXPECT_EQ(supervisor.status("kv").at("listeners"), before.at("listeners"));
-  EXPECT_EQ(supervisor.cli({"restart", "kv"}).status, 0);
+  EXPECT_EQ(supervisor.command({"restart", "kv"}).status, 0);
 }
 
 }  // namespace
-}  // namespace handoff::test::supervised
+}  // namespace handoff::test

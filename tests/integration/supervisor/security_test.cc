@@ -6,22 +6,24 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <csignal>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <functional>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
 
-#include "supervised.h"
+#include "fixture.h"
+#include "support/clients/sockets.h"
+#include "support/process/files.h"
+#include "support/process/proc.h"
+#include "support/process/process.h"
+#include "support/process/programs.h"
+#include "support/supervisor/supervisor.h"
 
-namespace handoff::test::supervised {
+namespace handoff::test {
 namespace {
 
 using nlohmann::json;
@@ -30,70 +32,37 @@ namespace fs = std::filesystem;
 constexpr uid_t kStranger = 65534;
 
 // A service that links the library: it comes back to the next supervisor.
-std::string echo() {
-  return (fs::path(handoff_program()).parent_path() / "handoff-echo-1").string();
-}
-
-int connect_unix(const std::string& path, int type) {
-  const int fd = ::socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
-  if (::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return fd;
-  const int error = errno;
-  ::close(fd);
-  return -error;
-}
+std::string echo() { return program("handoff-echo-1"); }
 
 // What becomes of a connection on which something is said: 0 if it is closed without a word.
 int say_and_hear(const std::string& path, int type, const std::string& text) {
-  const int fd = connect_unix(path, type);
-  if (fd < 0) return -fd;
-  (void)!::send(fd, text.data(), text.size(), MSG_NOSIGNAL);
+  const UniqueFd fd = connect_unix(path, type);
+  if (!fd.valid()) return errno;
+  (void)!::send(fd.get(), text.data(), text.size(), MSG_NOSIGNAL);
   char answer = 0;
-  const ssize_t n = ::recv(fd, &answer, 1, 0);
-  ::close(fd);
-  return n > 0 ? 200 : 0;
+  return ::recv(fd.get(), &answer, 1, 0) > 0 ? 200 : 0;
 }
 
 // The exit status of body, run as that user.
 int as_user(uid_t uid, const std::function<int()>& body) {
-  const pid_t pid = ::fork();
-  if (pid == 0) {
-    if (::setgroups(0, nullptr) < 0 || ::setresgid(uid, uid, uid) < 0 ||
-        ::setresuid(uid, uid, uid) < 0) {
-      ::_exit(201);
-    }
-    ::alarm(20);
-    ::_exit(body());
-  }
-  int status = 0;
-  ::waitpid(pid, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 202;
+  return Process([&] {
+           if (::setgroups(0, nullptr) < 0 || ::setresgid(uid, uid, uid) < 0 ||
+               ::setresuid(uid, uid, uid) < 0) {
+             return 201;
+           }
+           return body();
+         })
+      .wait();
 }
 
-class SecurityTest : public testing::Test {
+class SecurityTest : public SupervisorTest {
  protected:
   std::string control() const { return supervisor.runtime() + "/control.sock"; }
   std::string services() const { return supervisor.runtime() + "/services.sock"; }
 
   void run_service(const std::vector<std::string>& command) {
-    std::vector<std::string> arguments{"--name", "chat", "--listen", "public=tcp:127.0.0.1:0",
-                                       "--"};
-    arguments.insert(arguments.end(), command.begin(), command.end());
-    supervisor.run(arguments);
-    ASSERT_TRUE(supervisor.wait_for_state("running")) << supervisor.log();
+    supervisor.start({.command = command, .name = "chat"});
   }
-  void kill_supervisor() {
-    supervisor.process().signal(SIGKILL);
-    supervisor.process().wait();
-  }
-  Outcome start_fails() {
-    supervisor.run({"--name", "chat", "--", fake_service()});
-    return supervisor.process().wait();
-  }
-
-  Supervised supervisor;
 };
 
 // ---- other users
@@ -101,7 +70,7 @@ class SecurityTest : public testing::Test {
 
 TEST_F(SecurityTest, OtherUsersAreKeptOutByTheFolder) {
   ASSERT_EQ(::geteuid(), 0U) << "only root can act as another user";
-  supervisor.start({});
+  supervisor.start(fake());
   ASSERT_EQ(::chmod(supervisor.dir().path().c_str(), 0755), 0);
   EXPECT_EQ(as_user(kStranger, [&] { return say_and_hear(control(), SOCK_STREAM, "{}\n"); }),
             EACCES);
@@ -111,8 +80,8 @@ TEST_F(SecurityTest, OtherUsersAreKeptOutByTheFolder) {
 
 TEST_F(SecurityTest, OtherUsersAreTurnedAwayWhereSomebodyHasOpenedTheFolder) {
   ASSERT_EQ(::geteuid(), 0U) << "only root can act as another user";
-  supervisor.start({});
-  const std::size_t fds = supervisor.settled_fds();
+  supervisor.start(fake());
+  const std::size_t fds = supervisor.settled_files().size();
   ASSERT_EQ(::chmod(supervisor.dir().path().c_str(), 0755), 0);
   for (const std::string& path : {supervisor.runtime(), control(), services()}) {
     ASSERT_EQ(::chmod(path.c_str(), 0777), 0);
@@ -124,42 +93,36 @@ TEST_F(SecurityTest, OtherUsersAreTurnedAwayWhereSomebodyHasOpenedTheFolder) {
   EXPECT_EQ(as_user(kStranger, [&] { return say_and_hear(services(), SOCK_SEQPACKET, "x"); }), 0);
   EXPECT_NE(supervisor.log().find("a client of another user was turned away"), std::string::npos);
   EXPECT_EQ(supervisor.status().at("state"), "running");
-  EXPECT_EQ(supervisor.settled_fds(), fds);
+  EXPECT_EQ(supervisor.settled_files().size(), fds);
 }
 
 // ---- processes that are no services
 // --------------------------------------------------------------
 
 TEST_F(SecurityTest, AProcessThatIsNoServiceGetsNothingFromTheServicesDoor) {
-  supervisor.start({});
-  const std::size_t fds = supervisor.settled_fds();
+  supervisor.start(fake());
+  const std::size_t fds = supervisor.settled_files().size();
   for (int i = 0; i < 200; ++i) {
     EXPECT_EQ(say_and_hear(services(), SOCK_SEQPACKET, "let me in"), 0);
   }
   EXPECT_EQ(supervisor.status().at("state"), "running");
-  EXPECT_EQ(supervisor.settled_fds(), fds);
+  EXPECT_EQ(supervisor.settled_files().size(), fds);
 }
 
 TEST_F(SecurityTest, AServiceComesBackPastACrowdAtTheDoor) {
   run_service({echo()});
   const json before = supervisor.status();
-  kill_supervisor();
-  std::vector<pid_t> crowd;
+  supervisor.kill();
+  std::vector<std::unique_ptr<Process>> crowd;
   for (int i = 0; i < 3; ++i) {
-    const pid_t pid = ::fork();
-    if (pid == 0) {
-      for (;;) {
-        if (say_and_hear(services(), SOCK_SEQPACKET, "let me in") != 0) ::usleep(1000);
-      }
-    }
-    crowd.push_back(pid);
+    crowd.push_back(std::make_unique<Process>([this] {
+      for (;;) (void)say_and_hear(services(), SOCK_SEQPACKET, "let me in");
+      return 0;
+    }));
   }
   run_service({echo()});
   EXPECT_EQ(supervisor.status().at("pid"), before.at("pid"));
-  for (const pid_t pid : crowd) {
-    ::kill(pid, SIGKILL);
-    ::waitpid(pid, nullptr, 0);
-  }
+  crowd.clear();
   EXPECT_EQ(supervisor.status().at("generation"), 1);
 }
 
@@ -174,7 +137,7 @@ TEST_F(SecurityTest, WhatLiesWhereASocketShouldBeIsReplacedAndNotFollowed) {
   write_file(control(), "a file");
   fs::create_symlink(victim, services());
   fs::create_symlink(victim, supervisor.runtime() + "/state.json.new");
-  supervisor.start({});
+  supervisor.start(fake());
   EXPECT_TRUE(fs::is_socket(fs::symlink_status(control())));
   EXPECT_TRUE(fs::is_socket(fs::symlink_status(services())));
   EXPECT_TRUE(fs::is_regular_file(fs::symlink_status(supervisor.runtime() + "/state.json")));
@@ -227,24 +190,22 @@ TEST_F(SecurityTest, AFolderThatTheGroupCanEnterIsRefused) {
 // -----------------------------------------------------------------------------------
 
 TEST_F(SecurityTest, ClientsThatSayNothingOfUseHoldUpNobody) {
-  supervisor.start({});
-  const std::size_t fds = supervisor.settled_fds();
-  std::vector<int> clients;
+  supervisor.start(fake());
+  const std::size_t fds = supervisor.settled_files().size();
+  std::vector<UniqueFd> clients;
   for (int i = 0; i < 300; ++i) {
-    const int fd = connect_unix(control(), SOCK_STREAM);
-    ASSERT_GE(fd, 0) << std::strerror(-fd);
-    const std::string text = i % 2 == 0 ? "" : "{\"command\":\"sta";
-    (void)!::send(fd, text.data(), text.size(), MSG_NOSIGNAL);
-    clients.push_back(fd);
+    clients.push_back(connect_unix(control(), SOCK_STREAM));
+    ASSERT_TRUE(clients.back().valid()) << std::strerror(errno);
+    if (i % 2 != 0) send_all(clients.back().get(), "{\"command\":\"sta");
   }
-  const Outcome status = supervisor.cli({"status", "chat", "--json"});
+  const Outcome status = supervisor.command({"status", "chat", "--json"});
   EXPECT_EQ(status.status, 0) << status.err;
   for (int i = 0; i < 300; ++i) {
     (void)say_and_hear(control(), SOCK_STREAM, std::string(5000, static_cast<char>(i)) + "\n");
   }
-  EXPECT_EQ(supervisor.upgrade({}).status, 0);
-  for (const int client : clients) ::close(client);
-  EXPECT_EQ(supervisor.settled_fds(), fds);
+  EXPECT_EQ(supervisor.upgrade_with({}).status, 0);
+  clients.clear();
+  EXPECT_EQ(supervisor.settled_files().size(), fds);
 }
 
 // ---- what a service is given
@@ -290,7 +251,7 @@ class GivenTest : public SecurityTest {
   }
   void upgrade() {
     const auto with = command();
-    const auto upgraded = supervisor.cli({"upgrade", "chat", with[0], "--", with[1], with[2]});
+    const auto upgraded = supervisor.command({"upgrade", "chat", with[0], "--", with[1], with[2]});
     EXPECT_EQ(upgraded.status, 0) << upgraded.err << supervisor.log();
   }
 
@@ -302,22 +263,15 @@ TEST_F(GivenTest, NoFdReachesAServiceByAccident) {
   expect_given_exactly(1);
   upgrade();
   expect_given_exactly(2);
-  kill_supervisor();
+  supervisor.kill();
   run_with_extra_fd();
   expect_given_exactly(2);  // adopted
   upgrade();
   expect_given_exactly(3);
-  const Outcome self = supervisor.cli({"upgrade", "--self"});
+  const Outcome self = supervisor.command({"upgrade", "--self"});
   ASSERT_EQ(self.status, 0) << self.err;
   upgrade();
   expect_given_exactly(4);
-}
-
-std::multiset<std::string> environment_of(pid_t pid) {
-  std::istringstream text(read_file("/proc/" + std::to_string(pid) + "/environ"));
-  std::multiset<std::string> out;
-  for (std::string variable; std::getline(text, variable, '\0');) out.insert(variable);
-  return out;
 }
 
 // What operations.md says of the environment, and nothing else.
@@ -336,13 +290,10 @@ TEST(GivenEnvironmentTest, IsWhatIsDocumented) {
   Environment given = withheld;
   given["PASSES"] = "as it is";
   given["REPLACED"] = "of the supervisor";
-  Supervised supervisor(given);
-  const std::string config = supervisor.dir() / "handoff.toml";
-  write_file(config, "[service.chat]\ncommand = [\"" + echo() +
-                         "\"]\nlisten = { public = \"tcp:127.0.0.1:0\" }\n"
-                         "env = { REPLACED = \"of the config\", NEW = \"x=y\" }\n");
-  supervisor.run({"--config", config});
-  ASSERT_TRUE(supervisor.wait_for_state("running")) << supervisor.log();
+  Supervisor supervisor({.command = {echo()},
+                         .name = "chat",
+                         .environment = given,
+                         .config = "env = { REPLACED = \"of the config\", NEW = \"x=y\" }\n"});
 
   std::multiset<std::string> passing;
   for (const std::string& variable : environment_of(supervisor.pid())) {
@@ -369,23 +320,16 @@ TEST(GivenEnvironmentTest, IsWhatIsDocumented) {
     EXPECT_EQ(found, expected) << "generation " << generation;
     if (generation == 2) {
       // Its successor's environment has what it was passed.
-      ASSERT_EQ(supervisor.cli({"upgrade", "--self"}).status, 0);
+      ASSERT_EQ(supervisor.command({"upgrade", "--self"}).status, 0);
     }
-    ASSERT_EQ(supervisor.cli({"upgrade", "chat", echo()}).status, 0) << supervisor.log();
+    ASSERT_EQ(supervisor.command({"upgrade", "chat", echo()}).status, 0) << supervisor.log();
   }
 }
 
 // ---- services that send nonsense
 // -----------------------------------------------------------------
 
-std::size_t peak_kib(pid_t pid) {
-  std::istringstream text(read_file("/proc/" + std::to_string(pid) + "/status"));
-  for (std::string word; text >> word;) {
-    std::size_t value = 0;
-    if (word == "VmHWM:" && text >> value) return value;
-  }
-  return 0;
-}
+std::uint64_t peak_kib(pid_t pid) { return status_field(pid, "VmHWM"); }
 
 std::string repeated(const std::string& bytes, std::size_t times) {
   std::string out;
@@ -406,17 +350,15 @@ class NonsenseTest : public SecurityTest, public testing::WithParamInterface<Non
 TEST_P(NonsenseTest, CostsAServiceItsControlSocketAndTheSupervisorNothing) {
   const std::string file = supervisor.dir() / "frame";
   write_file(file, GetParam().body);
-  Supervised calm;
-  calm.start({});
-  const std::size_t before = peak_kib(calm.pid());
+  Supervisor calm;
+  calm.start(fake());
+  const auto before = peak_kib(calm.pid());
   ASSERT_GT(before, 0U);
-  supervisor.start({"--frame", std::string(GetParam().type) + ":" + file});
-  EXPECT_TRUE(eventually([&] {
-    return supervisor.log().find("broke the protocol") != std::string::npos;
-  })) << supervisor.log();
+  supervisor.start(fake({"--frame", std::string(GetParam().type) + ":" + file}));
+  EXPECT_TRUE(supervisor.says("broke the protocol")) << supervisor.log();
   EXPECT_LT(peak_kib(supervisor.pid()), before + 48 * 1024);
   EXPECT_EQ(supervisor.status().at("state"), "running");
-  EXPECT_NE(supervisor.ask_service(), "refused");
+  EXPECT_NE(ask_service(supervisor), "refused");
 }
 
 // Field numbers and wire types as handoff.proto has them; see PROTOCOL.md for the encoding.
@@ -438,4 +380,4 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& nonsense) { return std::string(nonsense.param.name); });
 
 }  // namespace
-}  // namespace handoff::test::supervised
+}  // namespace handoff::test

@@ -2,20 +2,23 @@
 // what runs afterwards, and that nothing is left behind.
 #include <gtest/gtest.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <csignal>
 #include <filesystem>
-#include <thread>
+#include <fstream>
+#include <nlohmann/json.hpp>
 
-#include "supervised.h"
+#include "fixture.h"
+#include "support/process/files.h"
+#include "support/process/process.h"
 
-namespace handoff::test::supervised {
+namespace handoff::test {
 namespace {
 
+using namespace std::chrono_literals;
 using nlohmann::json;
 
-class UpgradeCommandTest : public testing::Test {
+class UpgradeCommandTest : public SupervisorTest {
  protected:
   // After a failure everything is as it was.
   void expect_as_before(const json& before, std::size_t fds) {
@@ -25,32 +28,30 @@ class UpgradeCommandTest : public testing::Test {
     EXPECT_EQ(after.at("generation"), before.at("generation"));
     EXPECT_EQ(after.at("release"), before.at("release"));
     EXPECT_EQ(after.at("digest"), before.at("digest"));
-    EXPECT_EQ(supervisor.ask_service(), "1.0 1");
-    EXPECT_TRUE(eventually([&] { return supervisor.fds() == fds; }))
-        << supervisor.fds() << " fds, " << fds << " before";
+    EXPECT_EQ(ask_service(supervisor), "1.0 1");
+    EXPECT_TRUE(supervisor.eventually([&] { return supervisor.files().size() == fds; }))
+        << supervisor.files().size() << " fds, " << fds << " before";
   }
   // An upgrade that fails, and what it says.
   json fails(const std::vector<std::string>& service_args,
              const std::vector<std::string>& options = {}) {
     const json before = supervisor.status();
-    const std::size_t fds = supervisor.settled_fds();
-    const auto upgraded = supervisor.upgrade(service_args, options);
+    const std::size_t fds = supervisor.settled_files().size();
+    const auto upgraded = supervisor.upgrade_with(service_args, options);
     EXPECT_EQ(upgraded.status, 1);
-    EXPECT_EQ(upgraded.done.value("result", ""), "failed");
+    EXPECT_EQ(upgraded.done().value("result", ""), "failed");
     expect_as_before(before, fds);
-    return upgraded.done.value("error", json::object());
+    return upgraded.done().value("error", json::object());
   }
-
-  Supervised supervisor;
 };
 
 TEST_F(UpgradeCommandTest, HandsOverAndReportsIt) {
-  supervisor.start({"--release", "1.0", "--sessions", "12"});
+  supervisor.start(fake({"--release", "1.0", "--sessions", "12"}));
   const json before = supervisor.status();
-  EXPECT_EQ(supervisor.ask_service(), "1.0 1");
-  const auto upgraded = supervisor.upgrade({"--release", "2.0", "--sessions", "12"});
+  EXPECT_EQ(ask_service(supervisor), "1.0 1");
+  const auto upgraded = supervisor.upgrade_with({"--release", "2.0", "--sessions", "12"});
   EXPECT_EQ(upgraded.status, 0);
-  const json& done = upgraded.done;
+  const json& done = upgraded.done();
   EXPECT_EQ(done.at("result"), "done");
   EXPECT_EQ(done.at("service"), "chat");
   EXPECT_EQ(done.at("from").at("release"), "1.0");
@@ -69,7 +70,7 @@ TEST_F(UpgradeCommandTest, HandsOverAndReportsIt) {
   EXPECT_EQ(done.at("blackout_us").at("p99"), 1500);
   EXPECT_TRUE(done.at("error").is_null());
   std::vector<std::string> phases;
-  for (const json& event : upgraded.events) {
+  for (const json& event : upgraded.events()) {
     if (event.at("event") == "phase") phases.push_back(event.at("phase"));
   }
   EXPECT_EQ(phases, (std::vector<std::string>{"start", "copy", "switch", "retire"}));
@@ -78,25 +79,25 @@ TEST_F(UpgradeCommandTest, HandsOverAndReportsIt) {
   EXPECT_EQ(after.at("state"), "running");
   EXPECT_EQ(after.at("release"), "2.0");
   EXPECT_EQ(after.at("listeners"), before.at("listeners"));
-  EXPECT_EQ(supervisor.ask_service(), "2.0 2");
+  EXPECT_EQ(ask_service(supervisor), "2.0 2");
 }
 
 TEST_F(UpgradeCommandTest, ManyInARowLeaveNothingBehind) {
-  supervisor.start({"--release", "1.0"});
-  ASSERT_EQ(supervisor.upgrade({"--release", "1.0"}).status, 0);
-  const std::size_t fds = supervisor.settled_fds();
+  supervisor.start(fake({"--release", "1.0"}));
+  ASSERT_EQ(supervisor.upgrade_with({"--release", "1.0"}).status, 0);
+  const std::size_t fds = supervisor.settled_files().size();
   for (int i = 0; i < 10; ++i) {
     supervisor.settle();
-    ASSERT_EQ(supervisor.upgrade({"--release", "1.0"}).status, 0);
+    ASSERT_EQ(supervisor.upgrade_with({"--release", "1.0"}).status, 0);
   }
-  EXPECT_EQ(supervisor.settled_fds(), fds);
-  EXPECT_EQ(supervisor.ask_service(), "1.0 12");
+  EXPECT_EQ(supervisor.settled_files().size(), fds);
+  EXPECT_EQ(ask_service(supervisor), "1.0 12");
 }
 
 TEST_F(UpgradeCommandTest, TellsPeoplePhaseByPhase) {
-  supervisor.start({"--release", "1.0", "--sessions", "12000"});
+  supervisor.start(fake({"--release", "1.0", "--sessions", "12000"}));
   const Outcome outcome =
-      supervisor.cli({"upgrade", "chat", "--", "--release", "2.0", "--sessions", "12000"});
+      supervisor.command({"upgrade", "chat", "--", "--release", "2.0", "--sessions", "12000"});
   EXPECT_EQ(outcome.status, 0);
   EXPECT_EQ(outcome.out.find('\r'), std::string::npos) << "no terminal, no animation";
   EXPECT_EQ(outcome.out.find('\033'), std::string::npos);
@@ -109,8 +110,8 @@ TEST_F(UpgradeCommandTest, TellsPeoplePhaseByPhase) {
 }
 
 TEST_F(UpgradeCommandTest, TellsPeopleWhyItFailedAndWhatToDo) {
-  supervisor.start({"--release", "1.0"});
-  const Outcome outcome = supervisor.cli({"upgrade", "chat", "--", "--heir", "exit=3"});
+  supervisor.start(fake({"--release", "1.0"}));
+  const Outcome outcome = supervisor.command({"upgrade", "chat", "--", "--heir", "exit=3"});
   EXPECT_EQ(outcome.status, 1);
   EXPECT_NE(outcome.err.find("the new release exited with status 3 before it was ready"),
             std::string::npos);
@@ -123,20 +124,20 @@ TEST_F(UpgradeCommandTest, TellsPeopleWhyItFailedAndWhatToDo) {
 // -----------------------------------------------------------------------------
 
 TEST_F(UpgradeCommandTest, AnHeirThatExits) {
-  supervisor.start({});
+  supervisor.start(fake());
   const json error = fails({"--heir", "exit=3"});
   EXPECT_EQ(error.at("code"), "exited");
   EXPECT_EQ(error.at("message"), "the new release exited with status 3 before it was ready");
 }
 
 TEST_F(UpgradeCommandTest, AnHeirThatIsNeverReady) {
-  supervisor.start({});
+  supervisor.start(fake());
   const json error = fails({"--heir", "silent"}, {"--start-timeout", "200ms"});
   EXPECT_EQ(error.at("code"), "timeout");
 }
 
 TEST_F(UpgradeCommandTest, AnHeirThatCrashesOnceItIsReady) {
-  supervisor.start({});
+  supervisor.start(fake());
   const json error = fails({"--heir", "crash-after-register"});
   EXPECT_EQ(error.at("code"), "exited");
   EXPECT_NE(error.at("message").get<std::string>().find("was killed by SIGSEGV"),
@@ -144,7 +145,7 @@ TEST_F(UpgradeCommandTest, AnHeirThatCrashesOnceItIsReady) {
 }
 
 TEST_F(UpgradeCommandTest, AnHeirThatSaysNo) {
-  supervisor.start({});
+  supervisor.start(fake());
   const json error = fails({"--heir", "fail"});
   EXPECT_EQ(error.at("code"), "rejected");
   EXPECT_NE(error.at("message").get<std::string>().find("the fake heir does not want it"),
@@ -152,24 +153,24 @@ TEST_F(UpgradeCommandTest, AnHeirThatSaysNo) {
 }
 
 TEST_F(UpgradeCommandTest, AnHeirThatDiesInTheCopy) {
-  supervisor.start({});
+  supervisor.start(fake());
   EXPECT_EQ(fails({"--heir", "exit-in-copy"}).at("code"), "exited");
   EXPECT_EQ(fails({"--heir", "segv-in-copy"}).at("code"), "exited");
 }
 
 TEST_F(UpgradeCommandTest, AnHeirThatHangsUnderADonorThatDoesNotNotice) {
-  supervisor.start({});
+  supervisor.start(fake());
   const json error =
       fails({"--heir", "hang-in-copy"}, {"--stall-timeout", "50ms", "--freeze-budget", "50ms"});
   EXPECT_EQ(error.at("code"), "timeout");
 }
 
 TEST_F(UpgradeCommandTest, FilesThatAreNoExecutables) {
-  supervisor.start({});
+  supervisor.start(fake());
   const auto refused = [&](const std::string& path) {
     const json before = supervisor.status();
-    const std::size_t fds = supervisor.settled_fds();
-    const Outcome outcome = supervisor.cli({"upgrade", "chat", path, "--json"});
+    const std::size_t fds = supervisor.settled_files().size();
+    const Outcome outcome = supervisor.command({"upgrade", "chat", path, "--json"});
     EXPECT_EQ(outcome.status, 1);
     expect_as_before(before, fds);
     const std::string last = outcome.out.substr(outcome.out.rfind("{\"", outcome.out.size() - 3));
@@ -195,7 +196,7 @@ TEST_F(UpgradeCommandTest, FilesThatAreNoExecutables) {
 // ----------------------------------------------------------------------------
 
 TEST_F(UpgradeCommandTest, ADonorThatSaysNo) {
-  supervisor.start({"--donor", "fail"});
+  supervisor.start(fake({"--donor", "fail"}));
   const json error = fails({});
   EXPECT_EQ(error.at("code"), "internal");
   EXPECT_NE(error.at("message").get<std::string>().find("the fake donor does not want it"),
@@ -203,57 +204,56 @@ TEST_F(UpgradeCommandTest, ADonorThatSaysNo) {
 }
 
 TEST_F(UpgradeCommandTest, ADonorThatDiesWithoutALoss) {
-  supervisor.start({"--donor", "die-in-copy"});
-  const auto upgraded = supervisor.upgrade({"--release", "2.0", "--sessions", "4"});
+  supervisor.start(fake({"--donor", "die-in-copy"}));
+  const auto upgraded = supervisor.upgrade_with({"--release", "2.0", "--sessions", "4"});
   EXPECT_EQ(upgraded.status, 0);
-  EXPECT_EQ(upgraded.done.at("result"), "done");
+  EXPECT_EQ(upgraded.done().at("result"), "done");
   EXPECT_EQ(supervisor.status().at("release"), "2.0");
 }
 
 TEST_F(UpgradeCommandTest, ADonorThatDiesWithALoss) {
-  supervisor.start({"--donor", "die-in-copy"});
-  const auto upgraded = supervisor.upgrade({"--release", "2.0", "--sessions", "4", "--lost", "3"});
+  supervisor.start(fake({"--donor", "die-in-copy"}));
+  const auto upgraded =
+      supervisor.upgrade_with({"--release", "2.0", "--sessions", "4", "--lost", "3"});
   EXPECT_EQ(upgraded.status, 5);
-  EXPECT_EQ(upgraded.done.at("result"), "lost");
-  EXPECT_EQ(upgraded.done.at("sessions").at("lost"), 3);
-  EXPECT_EQ(upgraded.done.at("sessions").at("moved"), 4);
-  EXPECT_EQ(upgraded.done.at("error").at("code"), "peer_died");
+  EXPECT_EQ(upgraded.done().at("result"), "lost");
+  EXPECT_EQ(upgraded.done().at("sessions").at("lost"), 3);
+  EXPECT_EQ(upgraded.done().at("sessions").at("moved"), 4);
+  EXPECT_EQ(upgraded.done().at("error").at("code"), "peer_died");
   EXPECT_EQ(supervisor.status().at("generation"), 2);
 }
 
 TEST_F(UpgradeCommandTest, ADonorThatDoesNotLeaveIsMadeTo) {
-  supervisor.start({"--donor", "stay"});
+  supervisor.start(fake({"--donor", "stay"}));
   const auto first =
-      supervisor.upgrade({"--release", "2.0", "--donor", "stay-on-term"}, {"--drain", "50ms"});
+      supervisor.upgrade_with({"--release", "2.0", "--donor", "stay-on-term"}, {"--drain", "50ms"});
   EXPECT_EQ(first.status, 0);
-  EXPECT_TRUE(eventually(
-      [&] { return supervisor.log().find("was killed by SIGTERM") != std::string::npos; }));
-  const auto second = supervisor.upgrade({"--release", "3.0"}, {"--drain", "50ms"});
+  EXPECT_TRUE(supervisor.says("was killed by SIGTERM"));
+  const auto second = supervisor.upgrade_with({"--release", "3.0"}, {"--drain", "50ms"});
   EXPECT_EQ(second.status, 0) << "it does not wait for that";
   EXPECT_EQ(supervisor.status().at("leaving").at(0).at("generation"), 2);
-  EXPECT_NE(supervisor.cli({"status"}).out.find("leaving"), std::string::npos);
-  EXPECT_TRUE(eventually(
-      [&] { return supervisor.log().find("was killed by SIGKILL") != std::string::npos; }));
+  EXPECT_NE(supervisor.command({"status"}).out.find("leaving"), std::string::npos);
+  EXPECT_TRUE(supervisor.says("was killed by SIGKILL"));
   EXPECT_TRUE(supervisor.status().at("leaving").empty());
 }
 
 TEST_F(UpgradeCommandTest, AnHeirThatDiesAfterTheSwitchIsALossAndIsRestarted) {
-  supervisor.start({"--sessions", "5"});
-  const auto upgraded =
-      supervisor.upgrade({"--release", "2.0", "--sessions", "5", "--heir", "die-after-release"});
+  supervisor.start(fake({"--sessions", "5"}));
+  const auto upgraded = supervisor.upgrade_with(
+      {"--release", "2.0", "--sessions", "5", "--heir", "die-after-release"});
   EXPECT_EQ(upgraded.status, 5);
-  EXPECT_EQ(upgraded.done.at("sessions").at("lost"), 5);
-  EXPECT_TRUE(supervisor.wait_for_state("running"));
-  EXPECT_EQ(supervisor.ask_service(), "1.0 3") << "it had never said that it runs";
+  EXPECT_EQ(upgraded.done().at("sessions").at("lost"), 5);
+  supervisor.wait_for_state("running");
+  EXPECT_EQ(ask_service(supervisor), "1.0 3") << "it had never said that it runs";
 }
 
 TEST_F(UpgradeCommandTest, AnHeirThatDiesAfterItHasTakenOver) {
-  supervisor.start({"--sessions", "5"});
+  supervisor.start(fake({"--sessions", "5"}));
   const auto upgraded =
-      supervisor.upgrade({"--release", "2.0", "--sessions", "5", "--heir", "die-after-owner"});
+      supervisor.upgrade_with({"--release", "2.0", "--sessions", "5", "--heir", "die-after-owner"});
   // The donor may be gone before the heir dies: then the handoff was done.
   EXPECT_TRUE(upgraded.status == 5 || upgraded.status == 0);
-  EXPECT_TRUE(eventually([&] { return supervisor.ask_service() == "1.0 3"; }))
+  EXPECT_TRUE(supervisor.eventually([&] { return ask_service(supervisor) == "1.0 3"; }))
       << "it had not proved itself";
 }
 
@@ -263,25 +263,23 @@ TEST_F(UpgradeCommandTest, AnHeirThatDiesAfterItHasTakenOver) {
 // It is stopped until its patience with the heir is over; meanwhile the heir says that it owns the
 // sessions. What was said in time counts, also if it is read late.
 TEST_F(UpgradeCommandTest, ASupervisorThatWasStoppedReadsBeforeItLosesItsPatience) {
-  supervisor.start({"--sessions", "5"});
-  const pid_t donor = supervisor.status().at("pid").get<pid_t>();
+  supervisor.start(fake({"--sessions", "5"}));
+  const pid_t donor = supervisor.service_pid();
   const std::string gate = supervisor.dir() / "gate";
   const auto client =
-      supervisor.cli_start({"upgrade", "chat", "--stall-timeout", "1s", "--freeze-budget", "50ms",
-                            "--", "--release", "2.0", "--sessions", "5", "--own-after", gate},
-                           "client");
+      supervisor.begin({"upgrade", "chat", "--stall-timeout", "1s", "--freeze-budget", "50ms", "--",
+                        "--release", "2.0", "--sessions", "5", "--own-after", gate});
   // The donor has retired, and is reaped.
-  ASSERT_TRUE(eventually([&] { return ::kill(donor, 0) < 0; }));
-  const auto patience_over = std::chrono::steady_clock::now() + 1s + 50ms + 2s;
-  supervisor.process().signal(SIGSTOP);
-  const std::string stat = "/proc/" + std::to_string(supervisor.pid()) + "/stat";
-  ASSERT_TRUE(eventually([&] { return read_file(stat).find(") T ") != std::string::npos; }));
+  ASSERT_TRUE(supervisor.says("(pid " + std::to_string(donor) + ") exited with status 0"));
+  // The time itself is what is tested: stall timeout, freeze budget, and two seconds of its own.
+  const Deadline patience_over = Deadline::in(1s + 50ms + 2s + 100ms);
+  supervisor.process().stop();
   write_file(gate, "");
-  ASSERT_TRUE(eventually([&] { return ::access((gate + ".said").c_str(), F_OK) == 0; }));
-  std::this_thread::sleep_until(patience_over + 100ms);
+  ASSERT_TRUE(wait_for_file(gate + ".said"));
+  EXPECT_FALSE(client->wait(patience_over)) << "nobody has answered";
   supervisor.process().signal(SIGCONT);
-  EXPECT_EQ(client->wait().status, 0);
-  EXPECT_EQ(supervisor.ask_service(), "2.0 2");
+  EXPECT_EQ(client->wait(), 0);
+  EXPECT_EQ(ask_service(supervisor), "2.0 2");
 }
 
 // ---- who asks, and when
@@ -289,85 +287,81 @@ TEST_F(UpgradeCommandTest, ASupervisorThatWasStoppedReadsBeforeItLosesItsPatienc
 
 TEST_F(UpgradeCommandTest, OneAtATime) {
   const std::string gate = supervisor.dir() / "gate";
-  supervisor.start({"--wait-for", gate});
-  const auto first = supervisor.cli_start({"upgrade", "chat", "--", "--release", "2.0"}, "first");
-  ASSERT_TRUE(supervisor.wait_for_state("upgrading"));
-  const Outcome second = supervisor.cli({"upgrade", "chat", "--", "--release", "3.0"});
+  supervisor.start(fake({"--wait-for", gate}));
+  const auto first = supervisor.begin({"upgrade", "chat", "--", "--release", "2.0"});
+  supervisor.wait_for_state("upgrading");
+  const Outcome second = supervisor.command({"upgrade", "chat", "--", "--release", "3.0"});
   EXPECT_EQ(second.status, 1);
   EXPECT_NE(second.err.find("another upgrade of chat is under way"), std::string::npos);
   write_file(gate, "");
-  EXPECT_EQ(first->wait().status, 0);
+  EXPECT_EQ(first->wait(), 0);
   EXPECT_EQ(supervisor.status().at("release"), "2.0");
 }
 
 TEST_F(UpgradeCommandTest, GoesOnWithoutTheOperator) {
   const std::string gate = supervisor.dir() / "gate";
-  supervisor.start({"--wait-for", gate});
-  const auto client = supervisor.cli_start({"upgrade", "chat", "--", "--release", "2.0"}, "client");
-  ASSERT_TRUE(supervisor.wait_for_state("upgrading"));
+  supervisor.start(fake({"--wait-for", gate}));
+  const auto client = supervisor.begin({"upgrade", "chat", "--", "--release", "2.0"});
+  supervisor.wait_for_state("upgrading");
   client->signal(SIGINT);
-  const Outcome outcome = client->wait();
+  const Outcome outcome = client->finish();
   EXPECT_EQ(outcome.status, 130);
   EXPECT_NE(outcome.err.find("the handoff goes on in the supervisor"), std::string::npos);
   write_file(gate, "");
-  EXPECT_TRUE(supervisor.wait_for_state("running"));
+  supervisor.wait_for_state("running");
   EXPECT_EQ(supervisor.status().at("release"), "2.0");
 }
 
 TEST_F(UpgradeCommandTest, RestartIsAHandoffToTheSameFile) {
   const std::string copy = supervisor.dir() / "service";
   std::filesystem::copy_file(fake_service(), copy);
-  supervisor.run({"--name", "chat", "--listen", "public=tcp:127.0.0.1:0", "--", copy});
-  ASSERT_TRUE(supervisor.wait_for_state("running"));
+  supervisor.start({.command = {copy}, .name = "chat"});
   const json before = supervisor.status();
   std::filesystem::remove(copy);  // a restart does not look at the path
-  const Outcome outcome = supervisor.cli({"restart", "chat", "--json"});
+  const Outcome outcome = supervisor.command({"restart", "chat", "--json"});
   EXPECT_EQ(outcome.status, 0) << outcome.out;
   const json after = supervisor.status();
   EXPECT_EQ(after.at("generation"), 2);
   EXPECT_EQ(after.at("digest"), before.at("digest"));
-  EXPECT_EQ(supervisor.ask_service(), "1.0 2");
+  EXPECT_EQ(ask_service(supervisor), "1.0 2");
 }
 
 TEST_F(UpgradeCommandTest, WithoutABinaryTheFileAtThePathIsOpenedAgain) {
   const std::string path = supervisor.dir() / "service";
   std::filesystem::copy_file(fake_service(), path);
-  supervisor.run(
-      {"--name", "chat", "--listen", "public=tcp:127.0.0.1:0", "--", path, "--release", "kept"});
-  ASSERT_TRUE(supervisor.wait_for_state("running"));
+  supervisor.start({.command = {path, "--release", "kept"}, .name = "chat"});
   const json before = supervisor.status();
   // As installers do: a new file under the old name. One more byte makes another digest.
   std::filesystem::copy_file(path, path + ".new");
-  write_file(path + ".tail", "x");
-  ASSERT_EQ(std::system(("cat " + path + ".tail >> " + path + ".new").c_str()), 0);
+  std::ofstream(path + ".new", std::ios::app) << "x";
   std::filesystem::rename(path + ".new", path);
-  EXPECT_EQ(supervisor.cli({"upgrade", "chat"}).status, 0);
+  EXPECT_EQ(supervisor.command({"upgrade", "chat"}).status, 0);
   const json after = supervisor.status();
   EXPECT_NE(after.at("digest"), before.at("digest"));
-  EXPECT_EQ(supervisor.ask_service(), "kept 2") << "with the arguments that it had";
+  EXPECT_EQ(ask_service(supervisor), "kept 2") << "with the arguments that it had";
 }
 
 TEST_F(UpgradeCommandTest, ScriptsAreReleasesToo) {
-  supervisor.start({});
+  supervisor.start(fake());
   const std::string script = supervisor.dir() / "wrapper";
   write_file(script, "#!/bin/sh\nexec " + fake_service() + " --release wrapped\n", 0755);
-  const Outcome outcome = supervisor.cli({"upgrade", "chat", script});
+  const Outcome outcome = supervisor.command({"upgrade", "chat", script});
   EXPECT_EQ(outcome.status, 0) << outcome.err;
-  EXPECT_EQ(supervisor.ask_service(), "wrapped 2");
+  EXPECT_EQ(ask_service(supervisor), "wrapped 2");
 }
 
 TEST_F(UpgradeCommandTest, OfAStoppedServiceStartsTheNewRelease) {
-  supervisor.start({});
-  ASSERT_EQ(supervisor.cli({"stop", "chat"}).status, 0);
-  const auto broken = supervisor.upgrade({"--fresh", "exit=4"});
+  supervisor.start(fake());
+  ASSERT_EQ(supervisor.command({"stop", "chat"}).status, 0);
+  const auto broken = supervisor.upgrade_with({"--fresh", "exit=4"});
   EXPECT_EQ(broken.status, 1);
   EXPECT_EQ(supervisor.status().at("state"), "stopped");
-  const auto upgraded = supervisor.upgrade({"--release", "2.0"});
+  const auto upgraded = supervisor.upgrade_with({"--release", "2.0"});
   EXPECT_EQ(upgraded.status, 0);
-  EXPECT_TRUE(upgraded.done.at("fresh").get<bool>());
-  EXPECT_TRUE(upgraded.done.at("from").is_null());
-  EXPECT_EQ(supervisor.ask_service(), "2.0 3");
+  EXPECT_TRUE(upgraded.done().at("fresh").get<bool>());
+  EXPECT_TRUE(upgraded.done().at("from").is_null());
+  EXPECT_EQ(ask_service(supervisor), "2.0 3");
 }
 
 }  // namespace
-}  // namespace handoff::test::supervised
+}  // namespace handoff::test

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The shared object exports the C ABI and nothing else, and needs no third party's library: a service may
-# link any version of protobuf, or none. Usage: exports_test.sh LIBRARY HEADER
+# link any version of protobuf, or none. Usage: exports_test.sh LIBRARY HEADER SONAME
 set -euo pipefail
 library=$1 header=$2
 exported=$(nm -D --defined-only "$library" | awk '{print $3}' | sort)
@@ -20,7 +20,7 @@ for name in $needed; do
   esac
 done
 soname=$(readelf -d "$library" | grep SONAME | grep -oE '\[[^]]*\]')
-[ "$soname" = "[libhandoff.so.0]" ] || {
+[ "$soname" = "[$3]" ] || {
   echo "the soname is $soname" >&2
   exit 1
 }

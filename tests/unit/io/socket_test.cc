@@ -10,6 +10,8 @@
 
 #include <filesystem>
 
+#include "support/process/files.h"
+
 namespace handoff::io {
 namespace {
 
@@ -20,9 +22,8 @@ core::Address parse(const std::string& text) {
 }
 
 TEST(SocketTest, BindsEveryKindAndTellsWhere) {
-  char folder[] = "/tmp/handoff-socket-XXXXXX";
-  ASSERT_NE(nullptr, ::mkdtemp(folder));
-  const std::string path = std::string("unix:") + folder + "/s";
+  const test::TempDir folder;
+  const std::string path = "unix:" + (folder / "s");
   for (const std::string& text :
        {std::string("tcp:127.0.0.1:0"), std::string("tcp:[::1]:0"), std::string("udp:127.0.0.1:0"),
         path, "unix:@handoff-test-" + std::to_string(::getpid())}) {
@@ -39,13 +40,11 @@ TEST(SocketTest, BindsEveryKindAndTellsWhere) {
     EXPECT_TRUE((::fcntl(fd->get(), F_GETFD) & FD_CLOEXEC) != 0);
     EXPECT_TRUE((::fcntl(fd->get(), F_GETFL) & O_NONBLOCK) != 0);
   }
-  std::filesystem::remove_all(folder);
 }
 
 TEST(SocketTest, WhetherAnAddressCanBeBoundIsToldWithoutTouchingIt) {
-  char folder[] = "/tmp/handoff-socket-XXXXXX";
-  ASSERT_NE(nullptr, ::mkdtemp(folder));
-  const std::string path = std::string(folder) + "/s";
+  const test::TempDir folder;
+  const std::string path = folder / "s";
   const core::Address at_path = parse("unix:" + path);
   EXPECT_TRUE(can_bind(at_path));
   EXPECT_FALSE(std::filesystem::exists(path));
@@ -59,8 +58,7 @@ TEST(SocketTest, WhetherAnAddressCanBeBoundIsToldWithoutTouchingIt) {
   }
   EXPECT_TRUE(can_bind(at_path)) << "nobody listens there any more";
   EXPECT_TRUE(std::filesystem::exists(path)) << "and what is left stays for who binds";
-  EXPECT_EQ(-ENOENT, can_bind(parse("unix:" + std::string(folder) + "/none/s")).error().code);
-  std::filesystem::remove_all(folder);
+  EXPECT_EQ(-ENOENT, can_bind(parse("unix:" + (folder / "none/s"))).error().code);
 }
 
 TEST(SocketTest, AnAddressInUseIsAnErrorThatNamesIt) {
@@ -73,9 +71,8 @@ TEST(SocketTest, AnAddressInUseIsAnErrorThatNamesIt) {
 }
 
 TEST(SocketTest, ReplacesAUnixPathThatNobodyListensOnAndNoOther) {
-  char folder[] = "/tmp/handoff-socket-XXXXXX";
-  ASSERT_NE(nullptr, ::mkdtemp(folder));
-  const core::Address address = parse(std::string("unix:") + folder + "/s");
+  const test::TempDir folder;
+  const core::Address address = parse("unix:" + (folder / "s"));
   {
     const auto stale = bind_address(address);
     ASSERT_TRUE(stale);
@@ -84,11 +81,10 @@ TEST(SocketTest, ReplacesAUnixPathThatNobodyListensOnAndNoOther) {
   ASSERT_TRUE(fresh) << fresh.error().message;
   EXPECT_EQ(-EADDRINUSE, bind_address(address).error().code);
   // A plain file in that place is somebody's.
-  const core::Address taken = parse(std::string("unix:") + folder + "/file");
-  UniqueFd(::open((std::string(folder) + "/file").c_str(), O_CREAT | O_WRONLY, 0600));
+  const core::Address taken = parse("unix:" + (folder / "file"));
+  UniqueFd(::open((folder / "file").c_str(), O_CREAT | O_WRONLY, 0600));
   EXPECT_EQ(-EEXIST, bind_address(taken).error().code);
-  EXPECT_TRUE(std::filesystem::is_regular_file(std::string(folder) + "/file"));
-  std::filesystem::remove_all(folder);
+  EXPECT_TRUE(std::filesystem::is_regular_file(folder / "file"));
 }
 
 TEST(SocketTest, AnIdentityIsThatOfTheSocketNotOfTheNumber) {

@@ -12,18 +12,13 @@
 #include <filesystem>
 #include <vector>
 
+#include "support/process/files.h"
+
 namespace handoff::io {
 namespace {
 
 class WayBackTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = (std::filesystem::temp_directory_path() / "handoff-XXXXXX").string();
-    ASSERT_NE(nullptr, ::mkdtemp(pattern.data()));
-    folder_ = pattern;
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
   // Binds in that folder, however long its path is.
   static UniqueFd listen_in(const std::string& folder, int type = SOCK_SEQPACKET) {
     UniqueFd fd(::socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -55,7 +50,8 @@ class WayBackTest : public ::testing::Test {
     return left.it_value.tv_sec * 1'000'000 + left.it_value.tv_nsec / 1000;
   }
 
-  std::string folder_;
+  test::TempDir dir_;
+  const std::string folder_ = dir_.path();
 };
 
 TEST_F(WayBackTest, ThereIsNoneWithoutAPath) {

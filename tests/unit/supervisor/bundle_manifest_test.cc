@@ -60,6 +60,9 @@ TEST(BundleManifestTest, PathsAreTakenApart) {
   EXPECT_TRUE(bundle_path("./", 100)->empty());
   EXPECT_TRUE(bundle_path("..a/b..", 100));
   EXPECT_FALSE(bundle_path("a/..", 100));
+  EXPECT_FALSE(bundle_path("./.handoff-release", 100));
+  EXPECT_FALSE(bundle_path(".handoff-release/a", 100));
+  EXPECT_TRUE(bundle_path("a/.handoff-release", 100));
   EXPECT_FALSE(bundle_path(std::string(101, 'a'), 100));
 }
 

@@ -32,6 +32,14 @@ TEST(ConfigChangeTest, TheSameIsNoChange) {
   EXPECT_EQ(outcome.config, chat());
 }
 
+TEST(ConfigChangeTest, ACommandThatCouldNotBeOpenedIsReplacedAtOnce) {
+  ServiceConfig wanted = chat();
+  wanted.command = {"/opt/chat-2"};
+  const ConfigOutcome outcome = change_config(chat(), wanted, false, true);
+  EXPECT_EQ(told(outcome), "command (next start): /opt/chat-2 when it is tried again\n");
+  EXPECT_EQ(outcome.config, wanted);
+}
+
 TEST(ConfigChangeTest, DeadlinesAndPoliciesHoldAtOnce) {
   const ServiceConfig wanted = chat(
       "drain = \"1m\"\nprobation = \"0s\"\nlate = \"keep\"\nincompatible = \"drain\"\nrestart = "

@@ -10,7 +10,7 @@
 #include <sstream>
 
 #include "config.h"
-#include "scratch.h"
+#include "support/process/files.h"
 
 namespace handoff::supervisor {
 namespace {

@@ -10,7 +10,7 @@
 #include <functional>
 
 #include "base/unique_fd.h"
-#include "scratch.h"
+#include "support/process/files.h"
 
 namespace handoff::supervisor {
 namespace {
@@ -39,7 +39,7 @@ class ConfineTest : public testing::Test {
     return UniqueFd(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600)).valid();
   }
 
-  test::Scratch scratch;
+  test::TempDir scratch;
   std::string inside = scratch / "inside";
 };
 

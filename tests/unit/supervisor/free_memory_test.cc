@@ -6,7 +6,7 @@
 
 #include <fstream>
 
-#include "scratch.h"
+#include "support/process/files.h"
 
 namespace handoff::supervisor {
 namespace {
@@ -21,7 +21,7 @@ class FreeMemoryTest : public testing::Test {
   }
   std::optional<FreeMemory> free() { return free_memory(root / "proc", root / "groups"); }
 
-  handoff::test::Scratch dir;
+  test::TempDir dir;
   fs::path root = dir.path();
 };
 

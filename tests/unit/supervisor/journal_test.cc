@@ -6,10 +6,12 @@
 #include <sys/stat.h>
 
 #include <csignal>
+#include <fstream>
 #include <sstream>
 #include <vector>
 
-#include "scratch.h"
+#include "in_child.h"
+#include "support/process/files.h"
 
 namespace handoff::supervisor {
 namespace {
@@ -26,7 +28,7 @@ class JournalTest : public testing::Test {
     EXPECT_TRUE(read) << read.error().message;
     return out;
   }
-  test::Scratch scratch_;
+  test::TempDir scratch_;
   std::string state_ = scratch_ / "state";
   std::string path_ = journal_path(state_);
 };

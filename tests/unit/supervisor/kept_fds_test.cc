@@ -8,7 +8,7 @@
 #include <array>
 #include <string>
 
-#include "scratch.h"
+#include "in_child.h"
 
 namespace handoff::supervisor {
 namespace {

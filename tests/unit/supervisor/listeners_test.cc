@@ -10,7 +10,7 @@
 #include <filesystem>
 
 #include "io/socket.h"
-#include "scratch.h"
+#include "support/process/files.h"
 
 namespace handoff::supervisor {
 namespace {
@@ -45,7 +45,7 @@ class AdoptTest : public testing::Test {
   static bool adopts(const std::string& wanted, const UniqueFd& fd) {
     return Listener::adopt(named("public", wanted), copy_of(fd)).has_value();
   }
-  test::Scratch scratch_;
+  test::TempDir scratch_;
 };
 
 TEST_F(AdoptTest, TakesASocketThatListensThere) {
@@ -129,7 +129,7 @@ TEST_F(AdoptTest, AnAbstractSocketIsKnownByItsName) {
 class ListenersTest : public testing::Test {
  protected:
   Notify notify_;
-  test::Scratch scratch_;
+  test::TempDir scratch_;
 };
 
 TEST_F(ListenersTest, BindsWhatIsMissingAndNothingTwice) {

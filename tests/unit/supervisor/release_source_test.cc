@@ -9,9 +9,10 @@
 #include <filesystem>
 #include <fstream>
 
+#include "in_child.h"
 #include "io/adoption.h"
 #include "io/digest.h"
-#include "scratch.h"
+#include "support/process/files.h"
 #include "tar.h"
 
 namespace handoff::supervisor {
@@ -49,7 +50,7 @@ class ReleaseSourceTest : public testing::Test {
   }
   using Names = std::vector<std::string>;
 
-  test::Scratch scratch;
+  test::TempDir scratch;
   std::string releases = scratch / "releases";
 };
 
@@ -172,8 +173,14 @@ TEST_F(ReleaseSourceTest, TheLastFiveStayAndThoseInUse) {
 }
 
 TEST_F(ReleaseSourceTest, WhatACrashHasLeftIsSweptUp) {
-  fs::create_directories(releases + "/.unpacking-abc/bin");
-  std::ofstream(releases + "/.unpacking-abc/bin/chat") << "half";
+  fs::create_directory(releases);
+  test::in_child([this] {
+    (void)ReleasesDir::open(releases)->add([](int folder) -> Result<std::string> {
+      EXPECT_EQ(::mkdirat(folder, "bin", 0755), 0);
+      ::_exit(testing::Test::HasFailure() ? 1 : 0);
+    });
+  });
+  ASSERT_EQ(names().size(), 1U);
   const auto release = obtain(bundle("2.0"));
   ASSERT_TRUE(release);
   EXPECT_EQ(names(), Names{"chat-2.0"});

@@ -84,12 +84,12 @@ class Walk {
       case 7:
       case 8:
         asked_ += 1;
-        return hear(HandoffRequested{.to = Probation::Origin{static_cast<int>(dice(3))}});
+        return ask_for_handoff();
       case 9:
         if (!opening_) return;
         opening_ = false;
         if (dice(4) == 0) return hear(CandidateFailed{"open", "no such file"});
-        return hear(CandidateReady{Probation::Origin{static_cast<int>(dice(3))}});
+        return hear(CandidateReady{Probation::Origin{static_cast<int>(dice(4))}});
       case 10:
         if (dice(6) == 0) hear(StopRequested{dice(3) == 0});
         return;
@@ -105,8 +105,36 @@ class Walk {
         return;
       default:
         if (const auto deadline = service_.deadline()) clock_ = std::max(clock_, *deadline);
-        return hear(Tick{});
+        // An upgrade looks once more before it is over. A deadline that no number of ticks takes
+        // away would keep the shell ticking, and from looking at anything else.
+        for (int ticks = 0; ticks < 3; ++ticks) {
+          hear(Tick{});
+          if (!service_.deadline() || *service_.deadline() > clock_) return;
+        }
+        FAIL() << "a deadline that has passed stays: " << story_;
     }
+  }
+
+  void ask_for_handoff() {
+    HandoffRequested request;
+    switch (dice(5)) {
+      case 0:
+        request.to = Probation::Origin::kSame;
+        break;
+      case 1:
+        request.to = Probation::Origin::kBack;
+        break;
+      case 2:
+        request.rehearsal = true;
+        break;
+      case 3:
+        request.shares = {100, 500, 1000};
+        request.pause = 20ms;
+        break;
+      default:
+        break;
+    }
+    hear(request);
   }
 
   void end(Generation who) {

@@ -10,7 +10,7 @@
 
 #include "base/unique_fd.h"
 #include "io/archive.h"
-#include "scratch.h"
+#include "support/process/files.h"
 #include "tar.h"
 
 namespace handoff::supervisor {
@@ -47,7 +47,7 @@ class UnpackTest : public testing::Test {
   }
   std::string read(const std::string& name) const { return test::read_file(into + "/" + name); }
 
-  test::Scratch scratch;
+  test::TempDir scratch;
   std::string into = scratch / "into";
   std::string at = scratch / "a.tar";
 };
@@ -125,7 +125,7 @@ TEST_F(UnpackTest, NothingIsWrittenThroughALink) {
   EXPECT_TRUE(fs::is_empty(scratch / "victim"));
   fs::remove_all(into);
   fs::create_directories(into);
-  test::Scratch other;
+  test::TempDir other;
   std::ofstream(other / "victim") << "precious";
   EXPECT_NE(
       unpacked(Tar(at).link("l", other / "victim").file("l", "x").close()).find("in it twice"),

@@ -16,7 +16,7 @@
 #include <thread>
 #include <vector>
 
-#include "scratch.h"
+#include "support/process/files.h"
 #include "tar.h"
 
 namespace handoff::supervisor {
@@ -51,7 +51,7 @@ class UnpackerTest : public testing::Test {
     return out;
   }
 
-  test::Scratch scratch;
+  test::TempDir scratch;
   std::string into = scratch / "into";
   std::string at = scratch / "a.tar";
   const std::vector<pid_t> before = children();

@@ -1,21 +1,19 @@
 // The swarm finds what it is there to find.
-#include "echo_swarm.h"
+#include "support/clients/echo_swarm.h"
 
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <functional>
 
-namespace test {
+#include "support/clients/sockets.h"
+
+namespace handoff::test {
 namespace {
 
 using namespace std::chrono_literals;
-using handoff::UniqueFd;
 
 // Serves connections one after the other, with replies of the test's choice to each line; an empty
 // one closes the connection.
@@ -24,23 +22,13 @@ class Liar {
   using Reply = std::function<std::string(int n, const std::string& text)>;
 
   explicit Liar(Reply reply) : reply_(std::move(reply)) {
-    listener_.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t length = sizeof address;
-    auto* raw = reinterpret_cast<sockaddr*>(&address);
-    EXPECT_EQ(::bind(listener_.get(), raw, length), 0);
-    EXPECT_EQ(::listen(listener_.get(), 16), 0);
-    EXPECT_EQ(::getsockname(listener_.get(), raw, &length), 0);
-    port_ = ntohs(address.sin_port);
     thread_ = std::thread([this] { serve(); });
   }
   ~Liar() {
     ::shutdown(listener_.get(), SHUT_RDWR);
     thread_.join();
   }
-  int port() const { return port_; }
+  int port() const { return port_of(listener_.get()); }
 
  private:
   void serve() {
@@ -67,8 +55,7 @@ class Liar {
   }
 
   Reply reply_;
-  UniqueFd listener_;
-  int port_ = 0;
+  UniqueFd listener_ = listen_on_loopback();
   std::thread thread_;
 };
 
@@ -147,4 +134,4 @@ TEST(EchoSwarmTest, VisitorsComeAndGo) {
 }
 
 }  // namespace
-}  // namespace test
+}  // namespace handoff::test

@@ -16,7 +16,7 @@
 #include "handoff.pb.h"
 #include "heard.h"
 #include "io/service_messages.h"
-#include "reading.h"
+#include "support/peers/reading.h"
 
 namespace handoff::golden {
 namespace {

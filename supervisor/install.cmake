@@ -1,0 +1,18 @@
+# Installs the supervisor, as the component `supervisor`.
+
+# After a build of the library alone an installation of everything leaves the supervisor out, with a warning. An installation
+# of the component `supervisor` is complete or fails.
+install(CODE [[
+  foreach(program "$<TARGET_FILE:handoff-supervisor>" "$<TARGET_FILE:handoff-unpack>")
+    if(NOT EXISTS "${program}" AND CMAKE_INSTALL_COMPONENT)
+      message(FATAL_ERROR "${program} was not built, and belongs to the component '${CMAKE_INSTALL_COMPONENT}'. Build handoff-supervisor first.")
+    elseif(NOT EXISTS "${program}")
+      message(WARNING "${program} was not built, and is not installed.")
+    endif()
+  endforeach()
+]] COMPONENT supervisor)
+install(TARGETS handoff-supervisor DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT supervisor OPTIONAL)
+install(TARGETS handoff-unpack DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/handoff COMPONENT supervisor OPTIONAL)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/handoff.bash
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME handoff
+        COMPONENT supervisor OPTIONAL)

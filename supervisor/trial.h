@@ -1,0 +1,19 @@
+// What a supervisor says of itself when it is tried as the successor of a running one
+// (`handoff run --check`), and whether that will do. Another program may also exit with 0,
+// and would be the end of all supervision if it took the process over.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace handoff::supervisor {
+
+// {"result","program","version","state_formats":{"from","to"},"services"}: what this program is,
+// and which state files (SavedState::kFormat) it reads.
+nlohmann::json trial_json(std::size_t services);
+
+// "" if these words are such an answer, of a program that reads the state files of this one; else
+// what is wrong with the program, to be read behind its path.
+std::string trial_problem(const std::string& words);
+
+}  // namespace handoff::supervisor

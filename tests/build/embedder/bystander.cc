@@ -1,0 +1,2 @@
+// Has nothing to do with handoff.
+int main() { return 0; }

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Installs the library, moves it to another folder, and builds consumers against it there. Usage: install_test.sh
+# BUILD_FOLDER SOURCE_FOLDER
+set -euo pipefail
+build=$1 source=$2
+work=$(mktemp -d)
+trap 'rm -r "$work"' EXIT
+
+for component in library development; do
+  cmake --install "$build" --prefix "$work/usr" --component $component >/dev/null
+done
+mv "$work/usr" "$work/moved"
+if grep -rnF -e "$build" -e "$source" "$work/moved" --include='*.cmake' --include='*.pc' --include='*.h*'; then
+  echo "install_test.sh: what was installed knows where it was built" >&2
+  exit 1
+fi
+# Flags of this build are no business of its users.
+if grep -rnE 'INTERFACE_(COMPILE|LINK_(OPTIONS|DIRECTORIES))|fortify|[ ;"]-[fWD]' "$work/moved" --include='*.cmake' --include='*.pc'; then
+  echo "install_test.sh: flags of this build are in what was installed" >&2
+  exit 1
+fi
+"$(dirname "$0")/consumers.sh" "$work/moved"
+
+# uv.hpp is a header alone, so its users bring libuv.
+PKG_CONFIG_PATH=$(dirname "$(find "$work/moved" -name handoff.pc)")
+export PKG_CONFIG_PATH
+read -ra flags < <(pkg-config --cflags handoff libuv)
+c++ -std=c++20 -fsyntax-only "${flags[@]}" "$source/docs/guide/echo.cc"

@@ -1,0 +1,48 @@
+// What the blow has left: who owns the service, whether everybody is served, whether anything
+// leaked, what the history tells; and whether the next upgrade and the end go as they should.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "stage.h"
+#include "strike.h"
+
+namespace chaos {
+
+class Examination {
+ public:
+  Examination(Stage& stage, const Struck& struck) : stage_(stage), struck_(struck) {}
+
+  void examine();
+  // The next upgrade, if there is an owner, and the end of all.
+  void go_on();
+
+  enum class Owner { kNobody, kDonor, kHeir, kStartedAnew };
+  Owner owner() const;
+  const std::string& outcome() const { return outcome_; }  // in words
+  const std::vector<std::string>& problems() const { return problems_; }
+
+ private:
+  void await_owner();
+  void take_up_again();
+  void examine_history();
+  void examine_sessions();
+  void examine_files();
+  void upgrade_once_more();
+  void finish_traffic();
+  void finish_supervisor();
+  void problem(std::string text) { problems_.push_back(std::move(text)); }
+
+  Stage& stage_;
+  const Struck& struck_;
+  pid_t owner_ = 0;  // 0: nobody
+  std::string owners_release_;
+  std::string outcome_;
+  std::vector<std::string> problems_;
+};
+
+// "donor", "heir", "nobody", "started anew"
+const char* name(Examination::Owner owner);
+
+}  // namespace chaos

@@ -1,0 +1,73 @@
+#include "judge.h"
+
+namespace chaos {
+namespace {
+
+using Owner = Examination::Owner;
+
+// By the exit status: who serves, and whether what was told of the lost is so.
+std::vector<std::string> judge_report(const Point* point, const Findings& found, bool afterwards) {
+  std::vector<std::string> out;
+  const std::uint64_t reset = found.tally.reset;
+  const std::string told = std::to_string(found.struck.reported) + " sessions reported as lost, " +
+                           std::to_string(reset) + " were";
+  switch (found.struck.status) {
+    case 0:
+      if (found.owner == Owner::kDonor)
+        out.emplace_back("exit status 0, and the old release serves");
+      if (reset != 0 && !afterwards) out.push_back("exit status 0: " + told);
+      break;
+    case 1:
+      if (afterwards) break;
+      if (found.owner != Owner::kDonor) {
+        out.emplace_back("exit status 1, and the old process does not serve");
+      }
+      if (reset != 0) out.push_back("exit status 1: " + told);
+      break;
+    case 5:
+      if (found.struck.reported == 0 && point != nullptr && point->uncounted) break;
+      if (found.struck.reported != static_cast<std::int64_t>(reset)) out.push_back(told);
+      break;
+    default:  // nobody could report
+      break;
+  }
+  return out;
+}
+
+}  // namespace
+
+bool has_reported(int status) { return status == 0 || status == 1 || status == 5; }
+
+std::vector<std::string> judge(const Cell& cell, const Point* point, const Expectation& expected,
+                               const Findings& found) {
+  std::vector<std::string> out;
+  for (const char* sign : {"ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:"}) {
+    if (found.log.find(sign) != std::string::npos) out.emplace_back(sign);
+  }
+  const std::uint64_t cut = found.tally.reset + found.tally.visitors_reset;
+  if (!expected.loss && cut > 0) {
+    out.push_back(std::to_string(cut) + " connections were lost, and the fault table says none");
+  }
+  // An owner that dies or hangs when the handoff is over is not the upgrade's to report: the heir
+  // after one that was done, the donor after one that failed.
+  const int over_with = has_donor(cell.victim) ? 1 : 0;
+  const int status = found.struck.status;
+  const bool afterwards = found.struck.over && status == over_with && expected.loss;
+  if (!expected.statuses.contains(status) && !afterwards) {
+    std::string may;
+    for (const int other : expected.statuses) may += " " + std::to_string(other);
+    out.push_back("handoff upgrade ended with " + std::to_string(status) + ", expected" + may);
+  }
+  if (expected.ordered) return out;
+  // A crash before anything had begun is not the upgrade's to report.
+  if (point != nullptr && point->latest == Phase::kAsked && expected.loss) return out;
+  if (expected.quiet_kept && found.quiet != found.quiet_before) {
+    out.emplace_back("a session was lost whose socket had not moved");
+  }
+  if (found.owner == Owner::kNobody && !expected.nobody) out.emplace_back("nobody serves");
+  const auto report = judge_report(point, found, afterwards);
+  out.insert(out.end(), report.begin(), report.end());
+  return out;
+}
+
+}  // namespace chaos

@@ -1,0 +1,31 @@
+// The rules: what must be true of a cell's outcome, by the fault table (expectation.h).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "examine.h"
+#include "expectation.h"
+#include "point.h"
+#include "strike.h"
+#include "traffic.h"
+
+namespace chaos {
+
+// What a trial has found, before the next upgrade.
+struct Findings {
+  Struck struck;
+  Examination::Owner owner = Examination::Owner::kNobody;
+  Tally tally;
+  std::size_t quiet_before = 0, quiet = 0;  // clients that said nothing, and live
+  std::string log;                          // the supervisor's, and its services'
+};
+
+// Whether `handoff upgrade`, ending so, has told how many sessions were lost.
+bool has_reported(int status);
+
+// What is wrong with it; nothing if the table is kept.
+std::vector<std::string> judge(const Cell& cell, const Point* point, const Expectation& expected,
+                               const Findings& found);
+
+}  // namespace chaos

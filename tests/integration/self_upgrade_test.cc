@@ -1,0 +1,138 @@
+// `handoff upgrade --self`: the supervisor is replaced in its own process, and nobody is touched;
+// or it fails, and nothing has changed.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/prctl.h>
+
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "support/clients/echo_swarm.h"
+#include "support/clients/line_client.h"
+#include "support/process/files.h"
+#include "support/process/proc.h"
+#include "support/process/programs.h"
+#include "support/supervisor/supervisor.h"
+
+namespace handoff::test {
+namespace {
+
+using namespace std::chrono_literals;
+using nlohmann::json;
+
+std::string echo(int version) { return program("handoff-echo-" + std::to_string(version)); }
+
+class SelfUpgradeTest : public ::testing::Test {
+ protected:
+  // What a dead supervisor leaves is ours to reap: a zombie's fds are closed, but it is there.
+  static void SetUpTestSuite() { ASSERT_EQ(::prctl(PR_SET_CHILD_SUBREAPER, 1), 0); }
+
+  // All that must be the same afterwards.
+  json picture() {
+    json out = supervisor_.status();
+    out.erase("sessions");
+    return out;
+  }
+  Supervisor supervisor_{{.command = {echo(1)}}};
+  TempDir dir_;
+};
+
+TEST_F(SelfUpgradeTest, ReplacesTheSupervisorInItsOwnProcessAndTouchesNobody) {
+  const pid_t pid = supervisor_.pid();
+  const json before = picture();
+  EchoSwarm swarm({.port = supervisor_.port(), .residents = 100, .visitors_per_second = 200});
+  ASSERT_TRUE(swarm.wait_until_each_answered_by("1", Deadline::in(30s)));
+  const std::size_t files = supervisor_.settled_files().size();
+  const std::string copy = dir_ / "handoff-new";
+  std::filesystem::copy_file(program("handoff"), copy);
+  std::filesystem::copy_file(program("handoff-unpack"), dir_ / "handoff-unpack");
+  for (int i = 0; i < 3; ++i) {
+    const auto self = supervisor_.command({"upgrade", "--self", copy, "--json"});
+    ASSERT_EQ(self.status, 0) << self.describe();
+    EXPECT_EQ(self.done().at("pid"), pid);
+    EXPECT_EQ(self.done().at("services"), (json{{{"name", "echo"}, {"state", "running"}}}));
+    EXPECT_EQ(std::filesystem::read_symlink("/proc/" + std::to_string(pid) + "/exe"), copy);
+    EXPECT_EQ(picture(), before);
+    EXPECT_EQ(supervisor_.settled_files().size(), files);
+  }
+  const auto upgrade = supervisor_.upgrade(echo(2));
+  EXPECT_EQ(upgrade.status, 0) << upgrade.describe();
+  ASSERT_TRUE(swarm.wait_until_each_answered_by("2", Deadline::in(30s)));
+  const auto report = swarm.stop(Deadline::in(30s));
+  EXPECT_TRUE(report.flawless()) << report.describe();
+  EXPECT_TRUE(supervisor_.eventually([&] { return children_of(pid).size() == 1; }))
+      << "the old release was reaped by the one that took over";
+}
+
+TEST_F(SelfUpgradeTest, OneThatFailsItsCheckChangesNothing) {
+  const json before = picture();
+  const std::size_t files = supervisor_.settled_files().size();
+  const std::string text = dir_ / "text";
+  write_file(text, "no program at all\n", 0755);
+  const std::string script = dir_ / "script";
+  write_file(script, "#!/bin/sh\nexit 0\n", 0755);
+  for (const auto& [binary, why] :
+       std::map<std::string, std::string>{{"/bin/false", "exited with status 1 when it was tried"},
+                                          {"/bin/true", "does not say that it is a handoff"},
+                                          {"/bin/echo", "does not say that it is a handoff"},
+                                          {echo(1), "when it was tried"},
+                                          {text, "is no program for this machine"},
+                                          {script, "is a script"},
+                                          {"/nowhere/handoff", "No such file"}}) {
+    const auto self = supervisor_.command({"upgrade", "--self", binary, "--json"});
+    EXPECT_EQ(self.status, 1) << self.describe();
+    EXPECT_NE(self.done().at("error").at("message").get<std::string>().find(why), std::string::npos)
+        << self.describe();
+    EXPECT_EQ(picture(), before);
+    EXPECT_EQ(supervisor_.settled_files().size(), files);
+  }
+}
+
+TEST_F(SelfUpgradeTest, AListenerThatNobodyServesKeepsItsQueue) {
+  const int port = supervisor_.port();
+  ASSERT_EQ(supervisor_.command({"stop", "echo"}).status, 0);
+  LineClient waiting(port);
+  waiting.say("patience");
+  ASSERT_EQ(supervisor_.command({"upgrade", "--self"}).status, 0);
+  ASSERT_EQ(supervisor_.command({"restart", "echo"}).status, 0);
+  EXPECT_EQ(waiting.next(), "1 1 patience");
+}
+
+TEST_F(SelfUpgradeTest, ASupervisorThatDiesOnItsWayIsLikeAnyThatDies) {
+  Supervisor supervisor({.command = {echo(1)},
+                         .environment = {{"HANDOFF_FAILPOINT", "supervisor.self.before=kill"}}});
+  LineClient client(supervisor.port());
+  EXPECT_EQ(supervisor.command({"upgrade", "--self"}).status, 3);
+  supervisor.kill();  // it has: this takes note of it
+  supervisor.start_again({});
+  EXPECT_EQ(client.ask("hello"), "1 1 hello");
+  EXPECT_EQ(supervisor.status().at("generation"), 1);
+}
+
+TEST_F(SelfUpgradeTest, OneThatCanNotBeExecutedChangesNothing) {
+  Supervisor supervisor(
+      {.command = {echo(1)},
+       .environment = {{"HANDOFF_FAILPOINT", "supervisor.self.before=error:ENOMEM"}}});
+  const std::size_t files = supervisor.settled_files().size();
+  const auto self = supervisor.command({"upgrade", "--self"});
+  EXPECT_EQ(self.status, 1) << self.describe();
+  EXPECT_NE(self.err.find("can't be executed: Cannot allocate memory"), std::string::npos);
+  EXPECT_EQ(supervisor.upgrade(echo(2)).status, 0);
+  EXPECT_EQ(supervisor.settled_files().size(), files + 1) << "the release to go back to";
+}
+
+TEST_F(SelfUpgradeTest, IsRefusedWhileAServiceIsInAHandoff) {
+  Supervisor supervisor({.command = {echo(1)},
+                         .environment = {{"HANDOFF_FAILPOINT", "heir.hello.received=delay:2000"}}});
+  std::thread upgrade([&] { EXPECT_EQ(supervisor.upgrade(echo(2)).status, 0); });
+  supervisor.wait_for_state("upgrading");
+  const auto self = supervisor.command({"upgrade", "--self", "--json"});
+  EXPECT_EQ(self.status, 1) << self.describe();
+  EXPECT_EQ(self.done().at("error").at("code"), "busy");
+  upgrade.join();
+}
+
+}  // namespace
+}  // namespace handoff::test

@@ -1,0 +1,55 @@
+// A real donor with three clients, for heirs of the test's own.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "line_service.h"
+#include "support/clients/line_client.h"
+#include "support/peers/raw_peer.h"
+#include "support/peers/service_process.h"
+#include "support/process/proc.h"
+
+namespace handoff::test {
+
+class DonorFaultsTest : public ::testing::Test {
+ protected:
+  void start(const LineServiceOptions& options = {}) {
+    donor_ = std::make_unique<ServiceProcess>(1, [&] { return run_line_service(options); });
+    const auto owner = donor_->await_message<v1::Owner>(protocol::Type::kOwner);
+    address_ = owner.named(0).address();
+    for (int i = 0; i < 3; ++i) {
+      clients_.push_back(std::make_unique<LineClient>(address_));
+      clients_.back()->send("a\n");
+      ASSERT_EQ("1 a\n", clients_.back()->line());
+    }
+    before_ = open_files(donor_->pid());
+  }
+
+  // The heir's stand-in is not one of the donor's fds by then; its channel neither.
+  void expect_serving_on(v1::Code code) {
+    const auto failed = donor_->await_message<v1::Failed>(protocol::Type::kFailed);
+    EXPECT_EQ(code, failed.code()) << failed.reason();
+    EXPECT_FALSE(failed.reason().empty());
+    for (auto& client : clients_) {
+      client->send("b\n");
+      EXPECT_EQ("2 b\n", client->line());
+    }
+    EXPECT_EQ(before_, open_files(donor_->pid()));
+    // And it can hand over another time.
+    RawHeir again(*donor_);
+    again.send_hello();
+    EXPECT_FALSE(again.await(protocol::Type::kCopyEnd).closed);
+  }
+
+  std::unique_ptr<ServiceProcess> donor_;
+  std::string address_;
+  std::vector<std::unique_ptr<LineClient>> clients_;
+  std::multiset<std::string> before_;
+};
+
+}  // namespace handoff::test

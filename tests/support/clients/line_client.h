@@ -1,0 +1,42 @@
+// A client that says lines and waits for lines, for tests that read like a conversation.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/unique_fd.h"
+#include "support/process/deadline.h"
+
+namespace handoff::test {
+
+class LineClient {
+ public:
+  // To 127.0.0.1, or to an address as services have them; throws if it can't connect.
+  explicit LineClient(int port);
+  explicit LineClient(const std::string& address);
+
+  int fd() const { return fd_.get(); }
+  void say(std::string_view line);
+  void send(std::string_view bytes);  // as they are: half a line, say
+  // The next line without its '\n'; throws at the deadline and at the end of the connection.
+  std::string next(Deadline deadline = Deadline::patience());
+  // Reads on to a line that contains text, and returns it.
+  std::string next_with(std::string_view text, Deadline deadline = Deadline::patience());
+  // say(), and next().
+  std::string ask(std::string_view line);
+  // The next line with its '\n'; "EOF" or "RESET" at the end of the connection.
+  std::string line();
+  // What comes next, as it comes: a datagram, of a UDP address.
+  std::string datagram();
+  // Whether the peer closes the connection, with nothing more said.
+  bool at_end();
+
+ private:
+  enum class Came { kBytes, kEof, kReset };
+  Came receive(Deadline deadline);
+
+  UniqueFd fd_;
+  std::string input_;
+};
+
+}  // namespace handoff::test

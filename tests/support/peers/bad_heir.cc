@@ -1,0 +1,119 @@
+// A release of echo that does wrong what its first argument says. As the heir of a handoff it must
+// not be noticed by any client of the donor.
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <functional>
+#include <handoff/handoff.hpp>
+#include <map>
+#include <string>
+
+#include "support/peers/bad_heir_raw.h"
+
+namespace {
+
+using handoff::Adopted;
+using handoff::Service;
+
+// Restored sessions before the misbehaviour: in the middle of the copy.
+constexpr int kHalfway = 500;
+
+[[noreturn]] void hang() {
+  for (;;) ::pause();
+}
+
+// With on_update() sessions are restored during the copy, without it when the donor is frozen.
+enum class Restores { kDuringTheCopy, kWhileFrozen };
+
+// What echo 1 declares, with restores that end as the argument says.
+struct Heir {
+  std::function<void()> misdeed = [] {};
+  Restores when = Restores::kDuringTheCopy;
+  std::uint32_t state_version = 1;
+  std::string listener = "public";
+
+  [[noreturn]] void run() const {
+    const rlimit no_core{0, 0};
+    ::setrlimit(RLIMIT_CORE, &no_core);
+    auto service =
+        Service::open({.name = "echo", .version = "bad", .state_version = state_version});
+    service->listener(listener, "tcp:127.0.0.1:0");
+    int restored = 0;
+    service->on_restore([&](Adopted session) {
+      if (++restored >= kHalfway) misdeed();
+      session.take_fd();  // left open: ending must be enough to give everything back
+    });
+    if (when == Restores::kDuringTheCopy) service->on_update([&](Adopted) {});
+    service->ready();
+    hang();
+  }
+};
+
+// With the default action: a sanitizer would make an exit of it.
+void crash() {
+  ::signal(SIGSEGV, SIG_DFL);
+  ::raise(SIGSEGV);
+}
+// Not one fd more fits in; the limit is lowered first, since a high one takes long to reach.
+void fill_fds() {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = std::min<rlim_t>(limit.rlim_cur, 2000);
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+  while (::open("/dev/null", O_RDONLY | O_CLOEXEC) >= 0) {
+  }
+}
+void refuse() { throw std::runtime_error("this heir is picky"); }
+
+const std::map<std::string, void (*)()>& misdeeds() {
+  static const std::map<std::string, void (*)()> kMisdeeds = {
+      {"exits", [] { std::exit(3); }},
+      {"is-never-ready",
+       [] {
+         auto service = Service::open({.name = "echo", .version = "bad"});
+         hang();
+       }},
+      {"crashes-while-copying", [] { Heir{crash}.run(); }},
+      {"hangs-while-copying", [] { Heir{hang}.run(); }},
+      {"fills-its-fds-while-copying", [] { Heir{fill_fds}.run(); }},
+      {"rejects-a-session", [] { Heir{refuse}.run(); }},
+      {"crashes-while-frozen",
+       [] {
+         Heir{crash, Restores::kWhileFrozen}.run();
+       }},
+      {"hangs-while-frozen",
+       [] {
+         Heir{hang, Restores::kWhileFrozen}.run();
+       }},
+      {"rejects-while-frozen",
+       [] {
+         Heir{refuse, Restores::kWhileFrozen}.run();
+       }},
+      {"knows-no-such-state", [] { Heir{.state_version = 7}.run(); }},
+      {"claims-another-listener", [] { Heir{.listener = "private"}.run(); }},
+      {"speaks-another-protocol", handoff::test::speak_another_protocol},
+  };
+  return kMisdeeds;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const auto misdeed = misdeeds().find(argc == 2 ? argv[1] : "");
+  if (misdeed == misdeeds().end()) {
+    std::fprintf(stderr, "usage: %s MISDEED, one of:\n", argv[0]);
+    for (const auto& [name, run] : misdeeds()) std::fprintf(stderr, "  %s\n", name.c_str());
+    return 2;
+  }
+  try {
+    misdeed->second();
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "bad heir: %s\n", error.what());
+    return 1;
+  }
+  return 0;
+}

@@ -1,0 +1,45 @@
+// What a fake service is told to do wrong.
+//
+//   --release NAME    what it calls itself                   --sessions N   how many it says it has
+//   --fresh HOW       serve | exit=N | silent (no Register) | mute (no Owner) |
+//                     crash-after-register
+//   --heir HOW        serve | exit=N | silent | fail | segv-in-copy | exit-in-copy | hang-in-copy |
+//                     crash-after-register | die-after-release | die-after-owner
+//   --donor HOW       serve | fail | die-in-copy | hang | stay (after Retired) | stay-on-term
+//   --lost N          sessions that it says are lost when its donor died
+//   --ignore WHAT     stop | query (may be given twice)
+//   --wait-for FILE   a donor goes on with the copy once that file exists
+//   --own-after FILE  an heir says Owner once that file exists, and then makes FILE.said
+//   --frame TYPE:FILE sends that file's content as such a frame, once it serves
+//   --health HOW      well | ill: says so once it serves     --ill-when FILE  once that exists
+//   --errors N        that it says it has counted
+//   --answer TEXT     to each connection, instead
+//   --orphans N       leaves N processes without a parent that end at once
+//
+// Anything else is refused with exit status 2: a test that misspells a fault would test nothing.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+
+namespace handoff::test {
+
+class FakeOptions {
+ public:
+  FakeOptions(int argc, char** argv);
+
+  // Why they are refused; "" if they are not.
+  const std::string& objection() const { return objection_; }
+  const std::string& text(const std::string& name) const;
+  std::uint64_t number(const std::string& name) const;
+  bool ignores(const std::string& what) const { return ignored_.contains(what); }
+
+ private:
+  std::map<std::string, std::string> given_;
+  std::set<std::string> ignored_;
+  std::string objection_;
+};
+
+}  // namespace handoff::test

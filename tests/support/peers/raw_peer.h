@@ -1,0 +1,114 @@
+// The other side of a handoff, played by the test frame by frame. Its process is a stand-in that
+// only waits: killing it is the peer's death.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "io/deed.h"
+#include "support/peers/service_process.h"
+
+namespace handoff::test {
+
+// A TCP connection within this process: the server's end, to be handed over, and the client's.
+struct Connection {
+  UniqueFd server;
+  UniqueFd client;
+};
+Connection connect_pair(int listener);
+std::uint64_t inode_of(int fd);
+std::uint64_t device_of(int fd);
+// What the peer's client sees next: a line, "EOF" or "RESET".
+std::string next_line(int client);
+
+// Plays the donor for an heir in a child process.
+class RawDonor {
+ public:
+  explicit RawDonor(const std::function<int()>& heir_body, const Terms& terms = {},
+                    const std::string& report_path = "");
+
+  ServiceProcess& heir() { return *heir_; }
+  Process& process() { return process_; }
+  io::Channel& channel() { return *channel_; }
+  int listener() const { return listener_.get(); }
+  int port() const { return port_; }
+  Connection& connection(std::size_t i) { return connections_[i]; }
+  std::size_t connections() const { return connections_.size(); }
+
+  v1::Hello hello() const;
+  v1::Listeners listeners() const;
+  v1::Sessions sessions(bool independent) const;  // all connections, state "5"
+  std::vector<int> session_fds() const;
+  v1::Prepare prepare() const;
+  int deed() const { return deed_.fd(); }
+  bool claim() { return deed_.claim(io::Deed::Party::kDonor); }
+
+  void open_connections(std::size_t n);
+  void send_hello();
+  void send_listeners();
+  void send_sessions(bool independent);
+  void send_copy_end();  // and takes Copied
+  void send_prepare();   // and takes Prepared
+  // All up to there: with so many connections, of which each is a session.
+  void copy(std::size_t connections, bool independent = false);
+  void copy_and_prepare(std::size_t connections, bool independent = false);
+  // Next frame of the heir that is no Ack.
+  Frame next();
+  // Drops this side's sockets, as an exit does.
+  void close_sockets();
+  // As a process's death: sockets and channel closed, then the exit.
+  void die();
+
+ private:
+  Process process_{wait_to_be_killed};
+  UniqueFd listener_;
+  int port_;
+  std::vector<Connection> connections_;
+  io::Deed deed_;
+  std::optional<io::Channel> channel_;
+  std::unique_ptr<ServiceProcess> heir_;
+};
+
+// The heir gave up: an Abort with this code (if told), Failed to the supervisor, exit status 3.
+void expect_given_up(RawDonor& donor, v1::Code code, bool told = true);
+
+// From CopyEnd on all goes well: the heir owns every connection, whose state was "5".
+void expect_taken(RawDonor& donor);
+
+// Plays the heir for a donor in a child process that serves already.
+class RawHeir {
+ public:
+  explicit RawHeir(ServiceProcess& donor, const Terms& terms = {});
+
+  Process& process() { return process_; }
+  io::Channel& channel() { return *channel_; }
+  void close_channel() { channel_.reset(); }
+
+  v1::Hello hello() const;
+  // Next frame of the donor; fds that come are closed.
+  Frame next();
+  // Frames up to the one of this type; the heir acknowledges as it should.
+  Frame await(protocol::Type type);
+  void send_hello() { send_hello(hello()); }
+  void send_hello(const v1::Hello& hello);
+  void send_copied();
+  void send_prepared();
+  // All up to that frame of the donor, Hello included if it was not said; throws if another one
+  // comes.
+  void reach_copy_end();
+  void reach_prepare();
+  void reach_release();
+  // Once Prepare has come.
+  bool claim() { return deed_.value().claim(io::Deed::Party::kHeir); }
+
+ private:
+  Process process_{wait_to_be_killed};
+  std::optional<io::Channel> channel_;
+  bool greeted_ = false;
+  std::uint64_t sessions_ = 0;
+  std::optional<io::Deed> deed_;
+};
+
+}  // namespace handoff::test

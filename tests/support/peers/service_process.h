@@ -1,0 +1,92 @@
+// A service in a child process that runs a function of the test, under a supervisor in miniature:
+// it speaks the control protocol with the service through libprotobuf, so that each implementation
+// of the messages checks the other.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/unique_fd.h"
+#include "handoff.pb.h"
+#include "io/channel.h"
+#include "support/process/process.h"
+
+namespace handoff::test {
+
+// A frame with its fds, owned.
+struct Frame {
+  protocol::Type type{};
+  std::string body;
+  std::vector<UniqueFd> fds;
+  bool closed = false;  // no frame: the channel is at its end
+};
+// Waits for the next frame; throws if none comes.
+Frame receive(io::Channel& channel);
+// Sends, waiting for room.
+void send(io::Channel& channel, protocol::Type type, const google::protobuf::MessageLite& message,
+          const std::vector<int>& fds = {});
+void send_raw(io::Channel& channel, protocol::Type type, const std::string& body,
+              const std::vector<int>& fds = {});
+// Both ends of a channel.
+std::pair<UniqueFd, UniqueFd> make_channel();
+
+// What donor and heir are told of their handoff.
+struct Terms {
+  std::uint64_t id = 1;
+  std::uint64_t stall_us = 10'000'000;
+  std::uint64_t budget_us = 5'000'000;  // sanitizers and busy machines are slow
+  bool drain_incompatible = false;
+  std::uint32_t spread = 0;
+};
+// One side's end of the channel, and who has the other.
+struct Side {
+  UniqueFd channel;
+  int peer_pidfd = -1;  // borrowed
+  Terms terms = {};
+};
+
+class ServiceProcess : public Process {
+ public:
+  // The environment of body says that it is supervised. report_path: where it is told to come back
+  // to.
+  ServiceProcess(std::uint64_t generation, const std::function<int()>& body,
+                 const std::string& report_path = "");
+  // An heir.
+  ServiceProcess(std::uint64_t generation, const std::function<int()>& body, Side side,
+                 const std::string& report_path = "");
+
+  io::Channel& control() { return control_; }
+
+  // The next control message of this type; others are skipped (Progress comes when it likes).
+  // closed if the child ended instead.
+  Frame await(protocol::Type type);
+  template <class Message>
+  Message await_message(protocol::Type type) {
+    const Frame frame = await(type);
+    Message message;
+    if (frame.closed || !message.ParseFromString(frame.body)) {
+      throw std::runtime_error("the service ended before it sent a good " +
+                               protocol::type_name(type));
+    }
+    return message;
+  }
+  void donate(const Side& side);
+
+ private:
+  using Control = std::pair<UniqueFd, UniqueFd>;  // the test's end, and the service's
+  ServiceProcess(const std::function<int()>& body, Control control);
+  void start(std::uint64_t generation, const Side* heir, const std::string& report_path);
+
+  io::Channel control_;
+};
+
+// Starts an heir of that donor, and once it says that it is ready tells the donor to hand over.
+std::unique_ptr<ServiceProcess> start_heir(ServiceProcess& donor, std::uint64_t generation,
+                                           const std::function<int()>& body,
+                                           const Terms& terms = {});
+
+}  // namespace handoff::test

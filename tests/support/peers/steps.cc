@@ -1,0 +1,158 @@
+// A line service in three releases: built with RELEASE as 1, 2 and 3, each with a state version of
+// that number, and with the steps to all older ones. To every line of a connection it answers
+// "RELEASE LINES LAST CHARS": which release it is, how many lines there were, the one before, and
+// how many characters in all; "-" for what its state does not have.
+//
+//   --without A-B        leaves that step out (may be given again)
+//   --also NAME=ADDRESS  listens there, too
+//   --cant-save N        sessions with that many lines can't be saved
+//   --section HOW        has a section "notes", and as an heir: takes it | refuses it
+#include <handoff/uv.hpp>
+#include <map>
+#include <optional>
+#include <set>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+
+namespace {
+
+constexpr std::uint32_t kRelease = RELEASE;
+
+// Version 1 is "LINES", 2 is "LINES LAST", 3 is "LINES LAST CHARS".
+struct State {
+  std::uint64_t lines = 0;
+  std::string last = "-";
+  std::string chars = "-";
+
+  static State parse(std::string_view text, std::uint32_t version) {
+    State out;
+    std::istringstream in{std::string(text)};
+    in >> out.lines;
+    if (version >= 2) in >> out.last;
+    if (version >= 3) in >> out.chars;
+    std::string more;
+    if (!in || in >> more) {
+      throw std::runtime_error("this is no state " + std::to_string(version) + ": " +
+                               std::string(text));
+    }
+    return out;
+  }
+  std::string text(std::uint32_t version) const {
+    std::string out = std::to_string(lines);
+    if (version >= 2) out += " " + last;
+    if (version >= 3) out += " " + chars;
+    return out;
+  }
+};
+
+std::uint64_t cant_save = UINT64_MAX;
+
+class Notes : public handoff::Section {
+ public:
+  explicit Notes(bool takes) : takes_(takes) {}
+  void begin(std::uint32_t) override { sent_ = false; }
+  bool next(handoff::Phase, std::string& record) override {
+    record = "a note";
+    return !std::exchange(sent_, true);
+  }
+  void end(bool) override {}
+  void apply(std::uint32_t, std::string_view) override {
+    if (!takes_) throw std::runtime_error("these notes are illegible");
+  }
+  void reset() override {}
+
+ private:
+  bool takes_;
+  bool sent_ = false;
+};
+
+class Stream : public handoff::uv::Stream {
+ public:
+  explicit Stream(State state = {}) : state_(std::move(state)) {}
+  static std::unique_ptr<Stream> restore(std::string_view state) {
+    return std::make_unique<Stream>(State::parse(state, kRelease));
+  }
+
+ protected:
+  std::size_t on_input(std::string_view input) override {
+    std::size_t used = 0;
+    for (;;) {
+      const std::size_t end = input.find('\n', used);
+      if (end == std::string_view::npos) return used;
+      take(std::string(input.substr(used, end - used)));
+      used = end + 1;
+    }
+  }
+  std::string save() const override {
+    if (state_.lines == cant_save) throw std::runtime_error("this one can't be saved");
+    return state_.text(kRelease);
+  }
+
+ private:
+  void take(const std::string& line) {
+    ++state_.lines;
+    const std::string before = state_.last;
+    if (kRelease >= 2) state_.last = line;
+    if (kRelease >= 3) {
+      const std::size_t chars = state_.chars == "-" ? 0 : std::stoul(state_.chars);
+      state_.chars = std::to_string(chars + line.size());
+    }
+    write(std::to_string(kRelease) + " " + std::to_string(state_.lines) + " " + before + " " +
+          state_.chars + "\n");
+  }
+  State state_;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::set<std::string> without;
+  std::map<std::string, std::string> also;
+  std::optional<Notes> notes;
+  for (int i = 1; i + 1 < argc; i += 2) {
+    const std::string option = argv[i];
+    const std::string value = argv[i + 1];
+    if (option == "--without") without.insert(value);
+    if (option == "--also") {
+      also[value.substr(0, value.find('='))] = value.substr(value.find('=') + 1);
+    }
+    if (option == "--cant-save") cant_save = std::stoull(value);
+    if (option == "--section") notes.emplace(value == "takes it");
+  }
+  try {
+    auto service = handoff::Service::open(
+        {.name = "steps", .version = std::to_string(kRelease) + ".0", .state_version = kRelease});
+    const auto knows = [&](std::uint32_t from, std::uint32_t to) {
+      return !without.contains(std::to_string(from) + "-" + std::to_string(to));
+    };
+    for (std::uint32_t low = 1; low < kRelease; ++low) {
+      const std::uint32_t high = low + 1;
+      if (knows(low, high)) {
+        service->on_upgrade_state(low, high, [low, high](std::string_view state) {
+          return State::parse(state, low).text(high);
+        });
+      }
+      if (knows(high, low)) {
+        service->on_downgrade_state(high, low, [low, high](std::string_view state) {
+          return State::parse(state, high).text(low);
+        });
+      }
+    }
+    handoff::uv::Host host(uv_default_loop(), *service);
+    host.listen(
+        "public", "tcp:127.0.0.1:0", [] { return std::make_unique<Stream>(); }, Stream::restore);
+    for (const auto& [name, address] : also) {
+      service->kind(name, kRelease);
+      host.listen(name, address, [] { return std::make_unique<Stream>(); }, Stream::restore,
+                  {.kind = name});
+    }
+    if (notes) service->section("notes", *notes, {1}, {1});
+    host.start();
+    uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "steps: %s\n", error.what());
+    return 1;
+  }
+  return 0;
+}

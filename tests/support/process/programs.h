@@ -1,0 +1,11 @@
+// Where the programs under test are.
+#pragma once
+
+#include <string>
+
+namespace handoff::test {
+
+// "handoff", "handoff-echo-1", ...: in $HANDOFF_TEST_BIN, else where this build puts its programs.
+std::string program(const std::string& name);
+
+}  // namespace handoff::test

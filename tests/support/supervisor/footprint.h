@@ -1,0 +1,35 @@
+// What a service and its supervisor hold: taken before an upgrade that fails, and compared after
+// it, since a failed upgrade leaves nothing behind (I5).
+#pragma once
+
+#include <sys/types.h>
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "support/supervisor/supervisor.h"
+
+namespace handoff::test {
+
+class Footprint {
+ public:
+  explicit Footprint(const Supervisor& supervisor);
+
+  void expect_unchanged() const;
+  pid_t service_pid() const { return service_pid_; }
+
+ private:
+  using Files = std::multiset<std::string>;
+  void expect_same(const std::string& who, pid_t pid, const Files& before) const;
+
+  const Supervisor& supervisor_;
+  pid_t service_pid_;
+  Files supervisor_files_, service_;
+};
+
+// The upgrade was refused or has failed, for this cause, with advice in its message.
+void expect_failed(const Supervisor::Outcome& upgrade, const std::string& code,
+                   const std::vector<std::string>& words);
+
+}  // namespace handoff::test

@@ -1,0 +1,36 @@
+// The receiving end of sd_notify(3): what systemd would be told, and the fds it would be given to
+// keep.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "support/process/files.h"
+
+#include "base/unique_fd.h"
+
+namespace handoff::test {
+
+class NotifySocket {
+ public:
+  NotifySocket();
+  const std::string& path() const { return path_; }
+
+  // Waits until it has been told so; false if it never is.
+  bool hears(const std::string& text);
+  // All that it has been told, a line "--" after each message.
+  const std::string& heard() const { return heard_; }
+  void forget() { heard_.clear(); }
+  std::map<std::string, UniqueFd>& store() { return store_; }
+
+ private:
+  void receive();
+
+  TempDir dir_;
+  std::string path_ = dir_ / "notify";
+  UniqueFd fd_;
+  std::string heard_;
+  std::map<std::string, UniqueFd> store_;
+};
+
+}  // namespace handoff::test

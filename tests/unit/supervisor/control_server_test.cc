@@ -1,0 +1,81 @@
+// The way in for operators, where what serves them fails.
+#include "io/control_server.h"
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <stdexcept>
+
+#include "support/process/files.h"
+
+namespace handoff::supervisor {
+namespace {
+
+class ControlServerTest : public testing::Test {
+ protected:
+  ControlServerTest() {
+    EXPECT_EQ(uv_loop_init(&loop), 0);
+    address.sun_family = AF_UNIX;
+    std::strcpy(address.sun_path, (scratch / "s").c_str());
+  }
+  ~ControlServerTest() override {
+    uv_run(&loop, UV_RUN_DEFAULT);
+    EXPECT_EQ(uv_loop_close(&loop), 0);
+  }
+  const sockaddr* name() const { return reinterpret_cast<const sockaddr*>(&address); }
+  UniqueFd listen() {
+    UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    EXPECT_EQ(::bind(fd.get(), name(), sizeof address), 0);
+    return fd;
+  }
+  // The answer to one request.
+  std::string ask(const std::string& line) {
+    const UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    EXPECT_EQ(::connect(fd.get(), name(), sizeof address), 0);
+    EXPECT_EQ(::send(fd.get(), line.data(), line.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(line.size()));
+    std::string answer;
+    char chunk[4096];
+    for (;;) {
+      const ssize_t n = ::recv(fd.get(), chunk, sizeof chunk, MSG_DONTWAIT);
+      if (n == 0) return answer;
+      if (n > 0) {
+        answer.append(chunk, static_cast<std::size_t>(n));
+      } else {
+        uv_run(&loop, UV_RUN_ONCE);
+      }
+    }
+  }
+
+  test::TempDir scratch;
+  sockaddr_un address{};
+  uv_loop_t loop;
+};
+
+TEST_F(ControlServerTest, WhatARequestThrowsIsTheAnswerToItsClientAlone) {
+  int served = 0;
+  ControlServer server(&loop, listen(), [&](const ClientPtr& client, const Request& request) {
+    ++served;
+    if (request.service == "bad") throw std::out_of_range("no such share");
+    client.lock()->finish({{"result", "done"}});
+  });
+  const auto bad = nlohmann::json::parse(ask("{\"command\":\"stop\",\"service\":\"bad\"}\n"));
+  EXPECT_EQ(bad.at("error").at("code"), "internal");
+  EXPECT_EQ(bad.at("error").at("message"), "the supervisor failed in this request: no such share");
+  const auto good = nlohmann::json::parse(ask("{\"command\":\"stop\",\"service\":\"good\"}\n"));
+  EXPECT_EQ(good.at("result"), "done");
+  EXPECT_EQ(served, 2);
+}
+
+TEST_F(ControlServerTest, WhatIsNoRequestIsNotServed) {
+  ControlServer server(&loop, listen(), [](const ClientPtr&, const Request&) { FAIL(); });
+  for (const char* line : {"\n", "[]\n", "{\"command\":\"stop\"}\n", "\xff\n"}) {
+    EXPECT_EQ(nlohmann::json::parse(ask(line)).at("error").at("code"), "bad_request") << line;
+  }
+}
+
+}  // namespace
+}  // namespace handoff::supervisor
