@@ -1,37 +1,27 @@
 """A Debian with systemd as PID 1 and the product installed, for one test. What it writes is thrown away.
 
-systemd-nspawn boots it on an overlay of the cached Debian, in a network namespace of its own. Nothing in it is asked
-through a bus or a login: run() enters the container's namespaces, which are held open since its start. A number of a
-process could have come to mean another process, or this machine, by then.
+It boots on an overlay of the cached Debian, in a network namespace of its own. Nothing in it is asked through a bus or
+a login: run() enters the container's namespaces.
 
 All of it lives in namespaces of the run (run.py), so it ends with the run, however that ends.
 """
-import ctypes
 import os
 import re
 import select
 import shlex
-import signal
 import socket
 import subprocess
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import nspawn
 from cgroups import Group
 
 # A busy machine with two cores: what takes a second may take ten.
 TIMEOUT_S = 60.0
-NAMESPACES = {"mount": "mnt", "uts": "uts", "ipc": "ipc", "net": "net", "pid": "pid", "cgroup": "cgroup"}
-CLONE_NEWNET = 0x40000000  # setns(2)
-REBOOT = 133  # what systemd-nspawn --keep-unit ends with when the container has rebooted
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(frozen=True)
@@ -71,122 +61,44 @@ class Container:
         self._options = [f"--drop-capability={capability}" for capability in without_capabilities]
         if read_only:
             self._options.append("--volatile=state")
-        self._nspawn: subprocess.Popen[bytes] | None = None
-        self._leader: int | None = None  # pidfd of the container's PID 1
-        self._namespaces: dict[str, int] = {}
-        self._bounding_set = ""
+        self._boot: nspawn.Nspawn | None = None
 
         for folder in ("changes", "work", "root"):
             (self._folder / folder).mkdir(parents=True)
         layers = f"lowerdir={product}:{debian},upperdir={self._folder}/changes,workdir={self._folder}/work"
         subprocess.run(["mount", "-t", "overlay", "overlay", "-o", layers, self._root], check=True)
-        self._notify_path = self._folder / "notify"
-        self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._notify.bind(str(self._notify_path))
 
     # ---- its life ----
 
     def start(self, timeout: float = TIMEOUT_S) -> None:
         """Returns when systemd has started all that belongs to its default target."""
-        command = [
-            "systemd-nspawn", "--quiet", "--boot", f"--directory={self._root}", f"--machine={self.name}",
-            # Neither a systemd nor a machined need run on this side.
-            "--keep-unit", "--register=no",
-            "--private-network", "--resolv-conf=off", "--timezone=off", "--link-journal=no",
-            "--console=read-only", "--notify-ready=yes", *self._options,
-        ]  # fmt: skip
-        # cgroup v2 inside, whatever this side has.
-        environment = {
-            "PATH": PATH,
-            "NOTIFY_SOCKET": str(self._notify_path),
-            "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1",
-        }
-        with open(self._console_path, "ab") as console:
-            self._nspawn = subprocess.Popen(
-                ["sh", "-c", f"{self._group.join_command()} exec {shlex.join(command)}"],
-                stdin=subprocess.DEVNULL,
-                stdout=console,
-                stderr=console,
-                env=environment,
-            )
-        self._wait_until_ready(time.monotonic() + timeout)
+        self._boot = nspawn.Nspawn(self.name, self._root, self._group, self._options, self._console_path)
+        self._boot.wait_until_ready(timeout)
 
     def reboot(self, timeout: float = TIMEOUT_S) -> None:
         """Shuts down and starts again; the disk keeps what was written."""
-        status = self._shut_down("reboot", timeout)
-        if status != REBOOT:
-            raise RuntimeError(f"{self.name} rebooted, and systemd-nspawn ended with {status}")
+        self._shut_down("reboot", nspawn.REBOOTED, timeout)
         self.start(timeout)
 
     def poweroff(self, timeout: float = TIMEOUT_S) -> None:
-        status = self._shut_down("poweroff", timeout)
-        if status != 0:
-            raise RuntimeError(f"{self.name} was switched off, and systemd-nspawn ended with {status}")
+        self._shut_down("poweroff", 0, timeout)
 
     def destroy(self) -> None:
         """Kills all that runs in it, and forgets all that it wrote."""
-        self._group.kill()
-        if self._nspawn is not None:
-            self._nspawn.wait()
-        if self._leader is not None:
-            # PID 1 of the container ends after all others there, those of run() included.
-            select.select([self._leader], [], [])
-        self._forget_processes()
-        self._notify.close()
+        if self._boot is not None:
+            self._boot.end()
         subprocess.run(["umount", self._root], check=True)
         self._group.remove()
 
-    def _shut_down(self, how: str, timeout: float) -> int:
-        assert self._nspawn is not None, f"{self.name} was not started"
+    def _shut_down(self, how: str, expected: int, timeout: float) -> None:
+        assert self._boot is not None, f"{self.name} was not started"
         # Its answer may not arrive: the shutdown ends the command, too.
         self.run(["systemctl", "--no-block", how])
-        status = self._nspawn.wait(timeout)
-        self._nspawn = None
-        self._forget_processes()
-        return status
-
-    def _forget_processes(self) -> None:
-        for fd in self._namespaces.values():
-            os.close(fd)
-        self._namespaces = {}
-        if self._leader is not None:
-            os.close(self._leader)
-        self._leader = None
-
-    def _wait_until_ready(self, deadline: float) -> None:
-        """systemd-nspawn tells the number of PID 1 when there is one, and when that says that it is ready."""
-        assert self._nspawn is not None
-        with _pidfd(self._nspawn.pid) as ended:
-            while True:
-                readable, _, _ = select.select([self._notify, ended], [], [], max(0.0, deadline - time.monotonic()))
-                if self._notify in readable:
-                    told = self._notify.recv(4096).decode()
-                    leader = re.search(r"^X_NSPAWN_LEADER_PID=(\d+)$", told, re.MULTILINE)
-                    if leader:
-                        self._hold(int(leader[1]))
-                    if re.search(r"^READY=1$", told, re.MULTILINE):
-                        return
-                elif ended in readable:
-                    raise RuntimeError(f"systemd-nspawn ended with {self._nspawn.wait()}\n{self.console()}")
-                else:
-                    raise TimeoutError(f"{self.name} has not started\n{self.console()}")
-
-    def _hold(self, leader: int) -> None:
-        """Opens the container's PID 1 and its namespaces."""
-        # The folder stays that of one process, whoever has the number later.
-        folder = os.open(f"/proc/{leader}", os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            self._leader = os.pidfd_open(leader)
-            for name, file in NAMESPACES.items():
-                self._namespaces[name] = os.open(f"ns/{file}", os.O_RDONLY, dir_fd=folder)
-            status = _read_at(folder, "status")
-        finally:
-            os.close(folder)
-        assert self._nspawn is not None
-        if f"\nPPid:\t{self._nspawn.pid}\n" not in status:
-            raise RuntimeError(f"process {leader} is no child of systemd-nspawn: the container has ended")
-        bounds = int(status.split("\nCapBnd:\t", 1)[1].split("\n", 1)[0], 16)
-        self._bounding_set = ",".join(["-all", *(f"+cap_{i}" for i in range(64) if bounds >> i & 1)])
+        status = self._boot.wait(timeout)
+        self._boot.end()
+        self._boot = None
+        if status != expected:
+            raise RuntimeError(f"{self.name}, {how}: systemd-nspawn ended with {status}, not {expected}")
 
     # ---- what is in it ----
 
@@ -204,7 +116,7 @@ class Container:
         try:
             out, err = process.communicate(stdin, timeout)
         except subprocess.TimeoutExpired as e:
-            _kill(process)
+            nspawn.kill(process)
             out, err = process.communicate()
             raise TimeoutError(f"{_shown(command)} did not end within {timeout} s\n{out}{err}") from e
         return Result(_shown(command), process.returncode, out, err)
@@ -219,7 +131,7 @@ class Container:
     def put(self, path: str, text: str | bytes, mode: int = 0o644) -> None:
         """Writes a file, and the folders above it. Before the start also into a root that is read-only later."""
         data = text.encode() if isinstance(text, str) else text
-        if self._nspawn is None:
+        if self._boot is None:
             file = self._root / path.lstrip("/")
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(data)
@@ -246,44 +158,35 @@ class Container:
 
     def connect(self, port: int, receive_buffer: int | None = None, timeout: float = TIMEOUT_S) -> socket.socket:
         """Connects to 127.0.0.1 of the container. The socket stays in the container's network."""
-        made: list[socket.socket | OSError] = []
 
-        def connect_there() -> None:
-            # A network namespace is a thread's own; this one ends with the function.
-            if _libc.setns(self._namespaces["net"], CLONE_NEWNET) != 0:
-                made.append(OSError(ctypes.get_errno(), "setns"))
-                return
-            made.append(_connected(port, receive_buffer, timeout))
+        def connected() -> socket.socket:
+            made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            made.settimeout(timeout)
+            try:
+                if receive_buffer is not None:
+                    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+                made.connect(("127.0.0.1", port))
+            except OSError:
+                made.close()
+                raise
+            return made
 
-        thread = threading.Thread(target=connect_there)
-        thread.start()
-        thread.join()
-        if isinstance(made[0], OSError):
-            raise made[0]
-        return made[0]
+        return self._running().in_its_network(connected)
+
+    def _running(self) -> nspawn.Nspawn:
+        if self._boot is None:
+            raise RuntimeError(f"{self.name} does not run")
+        return self._boot
 
     def _enter(self, command: str | Sequence[str], user: str | None, text: bool = True) -> "subprocess.Popen[Any]":
-        if not self._namespaces:
-            raise RuntimeError(f"{self.name} does not run")
-        enter = ["nsenter", *(f"--{name}=/proc/self/fd/{fd}" for name, fd in self._namespaces.items())]
-        # As little as the container's PID 1 may do.
-        become = ["setpriv", f"--bounding-set={self._bounding_set}"]
+        become: list[str] = []
         if user is not None:
-            become += [f"--reuid={user}", f"--regid={user}", "--init-groups", "--inh-caps=-all", "--reset-env"]
+            become = ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups"]
+            become += ["--inh-caps=-all", "--reset-env"]
             # What pam_systemd sets at a login.
-            login = 'export XDG_RUNTIME_DIR=/run/user/$(id -u) && cd && exec "$@"'
-            become += ["sh", "-c", login, "sh"]
+            become += ["sh", "-c", 'export XDG_RUNTIME_DIR=/run/user/$(id -u) && cd && exec "$@"', "sh"]
         words = ["sh", "-c", command] if isinstance(command, str) else list(command)
-        return subprocess.Popen(
-            [*enter, *become, *words],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=text,
-            pass_fds=list(self._namespaces.values()),
-            env={"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8"},
-            start_new_session=True,
-        )
+        return self._running().enter([*become, *words], text)
 
     # ---- systemd ----
 
@@ -301,7 +204,7 @@ class Container:
         return self.must(["journalctl", "--no-pager", "--boot", *which])
 
     def wait_for_line(self, pattern: str, unit: str | None = None, timeout: float = TIMEOUT_S) -> str:
-        """Waits until a line of the journal (of a unit) has a match, whether it is there already or comes; returns it."""
+        """Waits until the journal (of a unit) has a line with a match, which may be there already; returns it."""
         for line in self._follow(unit, timeout, f"for a line with /{pattern}/"):
             if re.search(pattern, line):
                 return line
@@ -340,7 +243,7 @@ class Container:
                 for line in lines:
                     yield line.decode(errors="replace")
         finally:
-            _kill(follow)
+            nspawn.kill(follow)
             follow.wait()
             follow.stdout.close()
             follow.stderr.close()
@@ -365,38 +268,6 @@ class Container:
         except (RuntimeError, TimeoutError, CommandFailed, OSError) as e:
             journal = f"can't be read: {e}"
         return f"---- console of {self.name}\n{console}\n---- journal of {self.name}\n{journal}\n----"
-
-
-def _connected(port: int, receive_buffer: int | None, timeout: float) -> socket.socket | OSError:
-    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    made.settimeout(timeout)
-    try:
-        if receive_buffer is not None:
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        made.connect(("127.0.0.1", port))
-    except OSError as e:
-        made.close()
-        return e
-    return made
-
-
-def _kill(process: "subprocess.Popen[Any]") -> None:
-    """Kills a command of _enter() and what it has started: nsenter leads their process group."""
-    os.killpg(process.pid, signal.SIGKILL)
-
-
-@contextmanager
-def _pidfd(pid: int) -> Iterator[int]:
-    fd = os.pidfd_open(pid)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
-
-
-def _read_at(folder: int, name: str) -> str:
-    with open(name, opener=lambda path, flags: os.open(path, flags, dir_fd=folder)) as file:
-        return file.read()
 
 
 def _shown(command: str | Sequence[str]) -> str:

@@ -15,6 +15,7 @@ CONFIG = f"""\
 command = ["{ECHO_1}"]
 listen = {{ public = "tcp:127.0.0.1:7000" }}
 """
+SERVES = r"echo: running: generation 1, release 1\.0, pid \d+"  # a line of the supervisor
 CONFIG_PATH = "/etc/handoff/handoff.toml"
 
 
@@ -36,9 +37,11 @@ class UnitTest(SystemTest):
         container.start()
         return container
 
-    def started(self, **options: Any) -> Container:
+    def serving(self, **options: Any) -> Container:
+        """The unit is started, and so is its service."""
         container = self.unit(**options)
         container.systemctl("start", "handoff")
+        container.wait_for_line(SERVES, unit="handoff")
         return container
 
 

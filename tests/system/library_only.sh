@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
-# Builds, installs and uses the library in a minimal Debian that lacks what only the supervisor and the examples need. Needs
-# root. The first run makes that Debian by debootstrap, in ~/.cache/handoff (2 minutes). Usage: library_only.sh
+# Builds, installs and uses the library in a minimal Debian (tests/machine/root library) that lacks what only the supervisor
+# and the examples need. Needs root. Usage: library_only.sh
 set -euo pipefail
 source=$(cd "$(dirname "$0")/../.." && pwd)
-packages=(g++ cmake ninja-build pkg-config libprotozero-dev libxxhash-dev libexpected-dev)
 
 say() { echo "library_only.sh: $*"; }
 fail() {
@@ -66,30 +65,7 @@ if [ "${1:-}" = inside ]; then
 fi
 
 [ "$(id -u)" -eq 0 ] || fail "only root can make a Debian and enter it: run it with sudo"
-command -v debootstrap >/dev/null || fail "debootstrap is missing (Debian: debootstrap)"
-
-# Each list of packages has its own folder, which appears when it is complete.
-codename=bookworm
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/handoff
-root=$cache/library-only-$codename-$(sha256sum <<<"${packages[*]}" | head -c 12)
-mkdir -p "$cache"
-exec {lock}>"$root.lock"
-flock $lock
-if [ ! -d "$root" ]; then
-  # The packages come from where this machine's own come from.
-  # shellcheck disable=SC2016 # $(REPO_URI) is apt's
-  mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' "Codename: $codename" 'Component: main' | head -n 1)
-  [ -n "$mirror" ] || fail "apt has no source for $codename, from which it could be made"
-  started=$SECONDS
-  rm -rf "$root.new"
-  include=${packages[*]}
-  debootstrap --variant=minbase --include="${include// /,}" $codename "$root.new" "$mirror" >"$root.log" 2>&1 ||
-    fail "debootstrap failed, see $root.log: $(tail -n 5 "$root.log")"
-  rm -rf "$root.new/var/cache/apt/archives"
-  mv "$root.new" "$root"
-  say "$root was made in $((SECONDS - started)) s, $(du -sm "$root" | cut -f 1) MB"
-fi
-flock -u $lock
+root=$("$source/tests/machine/root" library)/root
 
 work=$(mktemp -d)
 trap 'rm -r "$work"' EXIT

@@ -8,6 +8,10 @@ from cgroups import Group
 from container import Container
 
 
+# In the run's mount namespace. systemd-nspawn keeps its locks there, too.
+SCRATCH = Path("/run")
+
+
 @dataclass(frozen=True)
 class Run:
     debian: Path

@@ -24,7 +24,6 @@ import cases  # noqa: E402
 import machines  # noqa: E402
 from cgroups import Group  # noqa: E402
 
-SCRATCH = Path("/run")  # in the run's mount namespace; systemd-nspawn keeps its locks there, too
 INSIDE = "--inside"
 
 
@@ -66,11 +65,11 @@ def inside(folders: str, debian: str, product: str, names: list[str]) -> int:
     group = Group([Path(folder) for folder in folders.split(":")])
     for folder in group.folders:
         (folder / "cgroup.procs").write_text("0")
-    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", SCRATCH], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", machines.SCRATCH], check=True)
     # Whoever built it, it belongs to root in a container.
-    copy = SCRATCH / "product"
+    copy = machines.SCRATCH / "product"
     subprocess.run(["cp", "-dR", "--preserve=mode,timestamps", product, copy], check=True)
-    machines.prepare(debian=Path(debian), product=copy, scratch=SCRATCH / "containers", group=group)
+    machines.prepare(debian=Path(debian), product=copy, scratch=machines.SCRATCH / "containers", group=group)
     return cases.run(FOLDER, names)
 
 

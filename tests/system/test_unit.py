@@ -2,26 +2,25 @@
 import signal
 
 import echo
-from handoff_unit import CONFIG, CONFIG_PATH, ECHO_2, UnitTest, echo_status, upgrade
+from handoff_unit import CONFIG, CONFIG_PATH, ECHO_2, SERVES, UnitTest, echo_status, upgrade
 
 
 class UnitUnderSystemdTest(UnitTest):
-    def test_it_has_started_when_its_services_serve(self) -> None:
+    def test_clients_may_connect_once_it_has_started(self) -> None:
         container = self.unit()
         container.systemctl("start", "handoff")
         # No waiting: systemctl has returned, so READY=1 was said.
-        status = echo_status(container)
-        self.assertEqual((status["state"], status["release"], status["generation"]), ("running", "1.0", 1))
         client = echo.Client(container)
         self.assertEqual(client.say("hello"), "1")
         client.close()
         self.assertEqual(container.show("handoff", "ActiveState"), "active")
-        journal = container.journal("handoff")
-        self.assertIn("echo: public listens on tcp:127.0.0.1:7000", journal)
-        self.assertRegex(journal, r"echo: running: generation 1, release 1\.0, pid \d+")
+        container.wait_for_line("echo: public listens on tcp:127.0.0.1:7000", unit="handoff")
+        container.wait_for_line(SERVES, unit="handoff")
+        status = echo_status(container)
+        self.assertEqual((status["state"], status["release"], status["generation"]), ("running", "1.0", 1))
 
     def test_an_upgrade_loses_no_client(self) -> None:
-        container = self.started()
+        container = self.serving()
         swarm = echo.Swarm(container, 50)
         self.addCleanup(swarm.stop)
         swarm.wait_for_turns(3)
@@ -34,7 +33,7 @@ class UnitUnderSystemdTest(UnitTest):
         container.wait_for_line(r"echo: .*release 2\.0", unit="handoff")
 
     def test_reload_reads_the_configuration_again(self) -> None:
-        container = self.started()
+        container = self.serving()
         client = echo.Client(container)
         client.say("before")
         container.put(CONFIG_PATH, CONFIG + 'drain = "1m"\n')
@@ -49,8 +48,9 @@ class UnitUnderSystemdTest(UnitTest):
         self.assertEqual(echo_status(container)["state"], "running")
 
     def test_stop_waits_until_clients_have_their_answers(self) -> None:
-        container = self.started()
-        # 400 kB of answers: more than the kernel has room for, less than a service keeps before it stops reading (1 MiB).
+        container = self.serving()
+        # 400 kB of answers: more than the kernel has room for, and less than a service keeps before it stops reading
+        # (1 MiB).
         container.must(["sysctl", "--quiet", "--write", "net.ipv4.tcp_wmem=4096 16384 65536"])
         client = echo.Client(container, receive_buffer=4096)
         questions = [f"{i} ".ljust(2000, ".") for i in range(200)]
@@ -73,7 +73,7 @@ class UnitUnderSystemdTest(UnitTest):
         self.assertEqual(container.run(["pgrep", "-x", "handoff-echo-1"]).out, "")
 
     def test_a_killed_supervisor_comes_back_and_its_services_did_not_notice(self) -> None:
-        container = self.started()
+        container = self.serving()
         swarm = echo.Swarm(container, 20)
         self.addCleanup(swarm.stop)
         swarm.wait_for_turns(3)
@@ -92,7 +92,7 @@ class UnitUnderSystemdTest(UnitTest):
         self.assertEqual(swarm.stop(), {"2"})
 
     def test_connections_wait_in_the_fd_store_when_all_are_killed(self) -> None:
-        container = self.started()
+        container = self.serving()
         self.assertEqual(container.show("handoff", "NFileDescriptorStore"), "1")
         # Both at once, and nothing of them runs while the client connects: the restart is held up.
         container.put("/etc/systemd/system/handoff.service.d/wait.conf", "[Service]\nExecStartPre=cat /run/gate\n")
@@ -109,12 +109,12 @@ class UnitUnderSystemdTest(UnitTest):
         self.assertEqual(container.show("handoff", "NFileDescriptorStore"), "1")
 
     def test_after_a_reboot_the_configuration_counts(self) -> None:
-        container = self.started()
+        container = self.serving()
         container.systemctl("enable", "handoff")
         upgrade(container, ECHO_2)
         self.assertEqual(echo_status(container)["release"], "2.0")
         container.reboot()
-        container.wait_for_property("handoff", "ActiveState", "active")
+        container.wait_for_line(SERVES, unit="handoff")
         self.assertEqual(echo_status(container)["release"], "1.0")
         client = echo.Client(container)
         self.assertEqual(client.say("hello"), "1")
@@ -127,7 +127,7 @@ class UnitWithoutPtraceTest(UnitTest):
     """A container whose bounding set lacks CAP_SYS_PTRACE: as good as all that a container engine runs."""
 
     def test_it_starts_upgrades_and_survives_its_supervisor(self) -> None:
-        container = self.started(without_capabilities=["CAP_SYS_PTRACE"])
+        container = self.serving(without_capabilities=["CAP_SYS_PTRACE"])
         bounds = container.must("grep CapBnd /proc/$(systemctl show --value -p MainPID handoff)/status").split()[1]
         self.assertEqual(int(bounds, 16) >> 19 & 1, 0, "the supervisor has CAP_SYS_PTRACE")
         swarm = echo.Swarm(container, 20)
@@ -143,7 +143,7 @@ class UnitWithoutPtraceTest(UnitTest):
 
 class UnitOnReadOnlyRootTest(UnitTest):
     def test_it_starts_and_upgrades_with_its_state_in_memory(self) -> None:
-        container = self.started(read_only=True)
+        container = self.serving(read_only=True)
         self.assertNotEqual(container.run("touch /etc/x").status, 0, "the root can be written to")
         self.assertEqual(container.must("stat -f -c %T /var/lib/handoff"), "tmpfs\n")
         swarm = echo.Swarm(container, 20)

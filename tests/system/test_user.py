@@ -1,6 +1,6 @@
 """A supervisor of somebody who is not root, in a runtime folder that systemd made for them."""
 import echo
-from handoff_unit import ECHO_1, ECHO_2, upgrade
+from handoff_unit import ECHO_1, ECHO_2, SERVES, upgrade
 from machines import SystemTest
 
 RUN = ["handoff", "run", "--name", "echo", "--listen", f"public=tcp:127.0.0.1:{echo.PORT}", "--", ECHO_1]
@@ -12,9 +12,9 @@ class UserTest(SystemTest):
         container.start()
         uid = container.add_user("alice")
         container.add_user("bob")
-        # Returns when READY=1 was said.
         start = ["systemd-run", "--user", "--quiet", "--unit=supervisor", "--service-type=notify", *RUN]
         container.must(start, user="alice")
+        container.wait_for_line(SERVES)
         runtime = f"/run/user/{uid}/handoff"
         self.assertEqual(container.must(f"stat -c '%U %a' {runtime}"), "alice 700\n")
 

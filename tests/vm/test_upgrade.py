@@ -15,15 +15,28 @@ class KvUpgradeTest(unittest.TestCase):
 
     def setUp(self) -> None:
         self.clients: list[resp.Client] = []
-        self.addCleanup(lambda: [client.close() for client in self.clients])
+        self.addCleanup(self.close_all)
         run = ["handoff", "run", "--name", "kv", "--listen", f"public=tcp:127.0.0.1:{PORT}", "--"]
-        # Returns when READY=1 was said.
         unit = ["systemd-run", "--quiet", f"--unit={UNIT}", "--service-type=notify", "-p", "KillMode=process"]
         subprocess.run([*unit, *run, "/opt/handoff/handoff-kv-1"], check=True)
-        self.addCleanup(subprocess.run, ["systemctl", "stop", UNIT], check=True)
+        self.addCleanup(subprocess.check_call, ["systemctl", "stop", UNIT])
+        self.wait_for_line("kv: running: generation 1, release 1.0")
 
     def evidence(self) -> str:
         return subprocess.run(["journalctl", "-b", "-u", UNIT], capture_output=True, text=True).stdout
+
+    def wait_for_line(self, text: str) -> None:
+        """Of the supervisor's."""
+        follow = ["timeout", "120", "journalctl", "--follow", "--boot", "--lines=all", "--output=cat", f"--unit={UNIT}"]
+        with subprocess.Popen(follow, stdout=subprocess.PIPE, text=True) as journal:
+            assert journal.stdout
+            found = any(text in line for line in journal.stdout)
+            journal.terminate()
+        self.assertTrue(found, f"no line with '{text}' has come")
+
+    def close_all(self) -> None:
+        for client in self.clients:
+            client.close()
 
     def client(self) -> resp.Client:
         self.clients.append(resp.Client(PORT))
