@@ -1,7 +1,7 @@
 // An upgrade of kv that fails is one that nobody notices.
 #include <gtest/gtest.h>
 
-#include <thread>
+#include <csignal>
 
 #include "kv_fixture.h"
 #include "support/clients/resp_client.h"
@@ -44,26 +44,25 @@ TEST_F(KvFailedUpgradeTest, AHeirThatDiesInMidCopyTakesNothingWithIt) {
   for (int i = 0; i < kKeys; ++i)
     ASSERT_EQ(client.ask({"SET", "k" + std::to_string(i), value}), "OK");
 
+  const auto upgrade_to_2 = supervisor_->begin({"upgrade", "--json", "kv", server(2)});
+  ASSERT_TRUE(upgrade_to_2->wait_for_output("\"phase\":\"copy\""));
   const pid_t donor = supervisor_->service_pid();
-  Supervisor::Outcome outcome;
-  std::thread operation([&] { outcome = supervisor_->upgrade(server(2)); });
-  UniqueFd heir;
   pid_t heir_pid = -1;
-  ASSERT_TRUE(supervisor_->eventually([&] {
-    for (const pid_t child : children_of(supervisor_->pid())) {
-      if (child == donor) continue;
-      heir_pid = child;
-      heir = hold(child);
-    }
-    return heir.valid();
-  }));
+  for (const pid_t child : children_of(supervisor_->pid())) {
+    if (child != donor) heir_pid = child;
+  }
+  UniqueFd heir = hold(heir_pid);
+  ASSERT_TRUE(heir.valid());
+  // The upgrade tells several times how far it has come until the heir has all.
+  std::size_t told = 0;
+  do {
+    ASSERT_TRUE(upgrade_to_2->wait_for_more(told, Deadline::patience()));
+    told = upgrade_to_2->written();
+  } while (status_field(heir_pid, "VmRSS") <= 64 * 1024);
+  ASSERT_EQ(::kill(heir_pid, SIGSTOP), 0);
   for (int i = 0; i < 50; ++i) client.ask("INCR counter");
-  eventually([&] {
-    client.ask("PING");
-    return status_field(heir_pid, "VmRSS") > 64 * 1024;
-  });
   kill_and_wait(heir);
-  operation.join();
+  const Outcome outcome = upgrade_to_2->finish();
   EXPECT_EQ(outcome.status, 1) << outcome.describe();
 
   EXPECT_EQ(info(client, "handoff_generation"), 1);

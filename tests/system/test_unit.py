@@ -72,6 +72,28 @@ class UnitUnderSystemdTest(UnitTest):
         self.assertEqual(container.show("handoff", "Result"), "success")
         self.assertEqual(container.run(["pgrep", "-x", "handoff-echo-1"]).out, "")
 
+    def test_one_service_that_never_comes_up_and_seven_kills_end_nobody_else(self) -> None:
+        container = self.unit()
+        never = '\n[service.never]\ncommand = ["/bin/sleep", "600"]\nstart_timeout = "10m"\n'
+        missing = '\n[service.missing]\ncommand = ["/no/such/program"]\n'
+        container.put(CONFIG_PATH, CONFIG + never + missing)
+        container.systemctl("start", "handoff")  # returns although one of them is still starting
+        container.wait_for_line(SERVES, unit="handoff")
+        client = echo.Client(container)
+        before = echo_status(container)
+        # Five starts in ten seconds are systemd's default limit.
+        for _ in range(7):
+            supervisor = container.show("handoff", "MainPID")
+            container.systemctl("kill", "--kill-whom=main", "--signal=KILL", "handoff")
+            self.assertEqual(client.say("hello"), "1")
+            container.must(["timeout", "60", "sh", "-c", f"""
+                until pid=$(systemctl show -P MainPID handoff) && [ "$pid" != {supervisor} ] && [ "$pid" != 0 ] &&
+                      handoff status echo --json | grep -q '"state":"running"'; do :; done"""])
+        after = echo_status(container)
+        self.assertEqual((after["pid"], after["generation"]), (before["pid"], before["generation"]))
+        self.assertEqual(client.say("hello"), "1")
+        client.close()
+
     def test_a_killed_supervisor_comes_back_and_its_services_did_not_notice(self) -> None:
         container = self.serving()
         swarm = echo.Swarm(container, 20)

@@ -37,6 +37,15 @@ class OneBadServiceTest : public SupervisorTest {
     write_file(config, text);
     supervisor.run({"--config", config});
   }
+  // For a service that waits, which refuses commands whenever it is just being tried again.
+  Outcome command(const std::vector<std::string>& arguments) {
+    Outcome outcome;
+    EXPECT_TRUE(supervisor.eventually([&] {
+      outcome = supervisor.command(arguments);
+      return outcome.err.find(" is starting; wait until it runs") == std::string::npos;
+    })) << outcome.err;
+    return outcome;
+  }
 
   std::string config = supervisor.dir() / "handoff.toml";
   std::string chat = supervisor.dir() / "chat";
@@ -109,10 +118,10 @@ TEST_F(OneBadServiceTest, OneThatWaitsCanBeStoppedUpgradedAndRestarted) {
   EXPECT_TRUE(waiting.at("digest").is_null());
   EXPECT_EQ(waiting.at("drift"), false);
   EXPECT_EQ(supervisor.command({"status"}).status, 0);
-  const Outcome restart = supervisor.command({"restart", "ghost"});
+  const Outcome restart = command({"restart", "ghost"});
   EXPECT_EQ(restart.status, 1);
   EXPECT_NE(restart.err.find("can't open " + later), std::string::npos) << restart.err;
-  EXPECT_EQ(supervisor.command({"upgrade", "ghost"}).status, 1);
+  EXPECT_EQ(command({"upgrade", "ghost"}).status, 1);
   EXPECT_EQ(supervisor.command({"stop", "ghost"}).status, 0);
   EXPECT_EQ(supervisor.status("ghost").at("state"), "stopped");
   EXPECT_EQ(supervisor.command({"upgrade", "ghost", fake_service()}).status, 0);
@@ -126,7 +135,7 @@ TEST_F(OneBadServiceTest, TheFirstReleaseThatCouldBeOpenedIsPermanent) {
   text += service("ghost", later);
   run();
   supervisor.wait_for_state("backoff", "ghost");
-  ASSERT_EQ(supervisor.command({"upgrade", "ghost", fake_service()}).status, 0);
+  ASSERT_EQ(command({"upgrade", "ghost", fake_service()}).status, 0);
   const json upgraded = supervisor.status("ghost");
   EXPECT_EQ(upgraded.at("standing"), "permanent");
   EXPECT_TRUE(upgraded.at("back").is_null());

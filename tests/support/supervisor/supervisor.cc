@@ -1,5 +1,8 @@
 #include "support/supervisor/supervisor.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+
 #include <algorithm>
 #include <cctype>
 #include <cstdio>
@@ -43,6 +46,16 @@ std::vector<UniqueFd> processes_with(const std::string& variable) {
   return out;
 }
 
+// The lock of a dead supervisor is also that of a child which it had just forked, until this
+// executes its program. The next supervisor does not wait for that.
+void wait_until_unlocked(const std::string& runtime) {
+  const std::string path = runtime + "/lock";
+  const UniqueFd lock(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!lock.valid() || ::flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return;
+  const Outcome waited = test::run({"/usr/bin/flock", "--timeout", "30", path, "/bin/true"});
+  if (waited.status != 0) throw std::runtime_error(path + " stays locked: " + waited.describe());
+}
+
 // Null if nobody answers.
 json ask_services(const std::string& runtime) {
   const Deadline deadline = Deadline::patience();
@@ -70,6 +83,7 @@ void Supervisor::run(std::vector<std::string> arguments, Environment environment
   if (process_) {
     if (process_->running()) throw std::logic_error("the supervisor runs already");
     dead_.push_back(std::move(process_));
+    wait_until_unlocked(runtime());
   }
   process_ = std::make_unique<Process>(command, all);
 }
