@@ -203,10 +203,15 @@ class Container:
         which = ["--output=cat", f"--unit={unit}"] if unit else ["--output=short-precise"]
         return self.must(["journalctl", "--no-pager", "--boot", *which])
 
-    def wait_for_line(self, pattern: str, unit: str | None = None, timeout: float = TIMEOUT_S) -> str:
-        """Waits until the journal (of a unit) has a line with a match, which may be there already; returns it."""
-        for line in self._follow(unit, timeout, f"for a line with /{pattern}/"):
+    def wait_for_line(
+        self, pattern: str, unit: str | None = None, *, times: int = 1, timeout: float = TIMEOUT_S
+    ) -> str:
+        """Waits until the journal of this boot (of a unit) has so many lines with a match; returns the last of them.
+        They may be there already."""
+        for line in self._follow(unit, timeout, f"for {times} lines with /{pattern}/"):
             if re.search(pattern, line):
+                times -= 1
+            if times == 0:
                 return line
         raise AssertionError("a journal that is followed does not end")
 
