@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <fstream>
-#include <iterator>
 
 #include "config_health.h"
 #include "config_reader.h"
@@ -255,9 +254,12 @@ Result<Config> parse_config(const std::string& text, const std::string& file) {
 }
 
 Result<std::string> read_config_file(const std::string& path) {
-  std::ifstream file(path);
-  std::string text{std::istreambuf_iterator<char>(file), {}};
-  // A folder opens, and then can't be read.
+  std::ifstream file(path, std::ios::binary);
+  std::string text;
+  // A folder opens, and then can't be read: read() says so, where an iterator throws.
+  for (std::array<char, 4096> part; file.read(part.data(), part.size()), file.gcount() > 0;) {
+    text.append(part.data(), static_cast<std::size_t>(file.gcount()));
+  }
   if (!file.is_open() || file.bad()) return fail(-ENOENT, "can't read the config " + path);
   return text;
 }

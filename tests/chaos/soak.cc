@@ -22,7 +22,10 @@ constexpr auto kPatience = 60s;
 constexpr std::size_t kWindow = 100;  // upgrades that are compared
 // Pages that an allocator keeps or a first time needs. A leak of 100 bytes a session and upgrade
 // would be 20 MB. AddressSanitizer keeps what was freed, up to 256 MB.
-#ifdef __SANITIZE_ADDRESS__
+#ifdef __has_feature  // clang's
+#define CHAOS_HAS_ASAN __has_feature(address_sanitizer)
+#endif
+#if CHAOS_HAS_ASAN
 constexpr long kSlackKb = 256L * 1024;
 #else
 constexpr long kSlackKb = 1024;

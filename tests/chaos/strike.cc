@@ -64,8 +64,8 @@ void Strike::hit() {
   const bool kills = stage_.cell.blow == Blow::kKill;
   for (const auto& [pid, handle] : victims_) ::kill(pid, kills ? SIGKILL : SIGSTOP);
   for (const auto& [pid, handle] : victims_) {
-    const auto stopped = [pid = pid] {
-      const char state = test::process_state(pid);
+    const auto stopped = [target = pid] {
+      const char state = test::process_state(target);
       return state == 'T' || state == '\0' || state == 'Z';
     };
     const bool struck = kills ? test::wait_end(handle, test::Deadline::in(kPatience))

@@ -25,6 +25,7 @@ struct Way {
   const char* name;
   bool tracked;
   bool early;
+  friend void PrintTo(const Way& way, std::ostream* out) { *out << way.name; }
 };
 class LinkWayTest : public LinkTest, public ::testing::WithParamInterface<Way> {};
 

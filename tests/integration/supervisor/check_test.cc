@@ -92,7 +92,10 @@ TEST_F(CheckTest, TellsEverythingThatIsWrongAtOnce) {
 TEST_F(CheckTest, AFileThatCantBeReadOrParsedIsNamed) {
   EXPECT_EQ(supervisor.command({"check", "--config", path}).err,
             "handoff: can't read the config " + path + "\n");
-  EXPECT_EQ(supervisor.command({"check", "--config", supervisor.dir().path()}).status, 1);
+  const std::string folder = supervisor.dir().path();
+  const Outcome outcome = supervisor.command({"check", "--config", folder});
+  EXPECT_EQ(outcome.status, 1);
+  EXPECT_EQ(outcome.err, "handoff: can't read the config " + folder + "\n");
   config("");
   EXPECT_NE(supervisor.command({"check", "--config", path}).err.find("no service in it"),
             std::string::npos);

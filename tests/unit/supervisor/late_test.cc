@@ -3,14 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include "exits.h"
 #include "show.h"
 
 namespace handoff::supervisor {
 namespace {
 
 using namespace std::chrono_literals;
-
-const Exit kStatus0{false, 0, false};
 
 DonorLate late(Generation who, std::uint64_t waiting) {
   return {.generation = who, .handoff_id = who + 1, .waiting = waiting, .linked = true};

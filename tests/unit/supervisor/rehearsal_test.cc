@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "core/service.h"
+#include "exits.h"
 #include "show.h"
 
 namespace handoff::supervisor {
@@ -11,8 +12,6 @@ namespace {
 using namespace std::chrono_literals;
 
 const Exit kStatus1{false, 1, false};
-const Exit kSegv{true, 11, false};
-const Exit kKilled{true, 9, false};
 const Registered kRehearser{.generation = 2, .rehearsal = true};
 const HandoffRequested kPlan{.rehearsal = true};
 

@@ -6,16 +6,12 @@
 #include <string>
 
 #include "core/service.h"
+#include "exits.h"
 #include "show.h"
 
 namespace handoff::supervisor {
 
 using namespace std::chrono_literals;
-
-inline const Exit kStatus0{false, 0, false};
-inline const Exit kStatus3{false, 3, false};
-inline const Exit kSegv{true, 11, false};
-inline const Exit kKilled{true, 9, false};
 
 class ServiceTest : public testing::Test {
  protected:

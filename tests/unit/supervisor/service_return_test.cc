@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "core/service.h"
+#include "exits.h"
 #include "show.h"
 
 namespace handoff::supervisor {
@@ -10,8 +11,6 @@ namespace {
 using namespace std::chrono_literals;
 using State = Service::State;
 
-const Exit kStatus0{false, 0, false};
-const Exit kSegv{true, 11, false};
 constexpr Probation::Policy kChecked{.checked = true, .polled = true, .failures = 2};
 const HandoffRequested kRollback{.to = Probation::Origin::kBack, .timeouts = {}};
 

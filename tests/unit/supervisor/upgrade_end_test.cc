@@ -21,7 +21,7 @@ TEST_F(UpgradeTest, MakesADonorGoThatDoesNot) {
 
 TEST_F(UpgradeTest, ReportsAnHeirThatDiedAfterItHadTakenOver) {
   take_over();
-  hear(Exited{2, kSegv}, 215ms);
+  hear(Exited{2, kDumped}, 215ms);
   EXPECT_EQ(upgrade.state(), State::kClosing);
   hear(Exited{1, kStatus0}, 220ms);
   EXPECT_EQ(report().result, Report::Result::kLost);
@@ -35,7 +35,7 @@ TEST_F(UpgradeTest, BelievesADonorThatSawItsHeirDieAfterItHadResumed) {
   message.lost = 10;
   EXPECT_EQ(hear(message, 200ms), "kill 2");
   EXPECT_EQ(turn, Turn::kNobodyOwns);
-  hear(Exited{2, kSegv}, 201ms);
+  hear(Exited{2, kDumped}, 201ms);
   EXPECT_EQ(upgrade.state(), State::kClosing);
   hear(Exited{1, kStatus0}, 202ms);
   EXPECT_EQ(upgrade.state(), State::kOver);
@@ -44,7 +44,7 @@ TEST_F(UpgradeTest, BelievesADonorThatSawItsHeirDieAfterItHadResumed) {
 
 TEST_F(UpgradeTest, NobodyOwnsWhenTheHeirDiedBetweenResumedAndOwner) {
   copy();
-  hear(Exited{2, kSegv}, 200ms);
+  hear(Exited{2, kDumped}, 200ms);
   hear(retired(10), 201ms);
   EXPECT_EQ(turn, Turn::kNobodyOwns);
   EXPECT_EQ(report().lost, 10U);
@@ -59,7 +59,7 @@ TEST_F(UpgradeTest, LetsTheServiceRestartWhenTheHeirOfADeadDonorHadGivenUp) {
   copy();
   hear(failed(2, "rejected", "no"), 190ms);
   hear(failed(1, "rejected", "no"), 200ms);
-  hear(Exited{1, kSegv}, 210ms);
+  hear(Exited{1, kDumped}, 210ms);
   EXPECT_EQ(turn, Turn::kNobodyOwns);
   EXPECT_EQ(upgrade.state(), State::kClosing);
   hear(Exited{2, kStatus0}, 220ms);
@@ -75,7 +75,7 @@ TEST_F(UpgradeTest, LetsTheServiceRestartWhenTheHeirOfADeadDonorHadGivenUp) {
 TEST_F(UpgradeTest, LetsTheServiceRestartOnceTheHeirOfADeadDonorGoes) {
   copy();
   hear(failed(1, "timeout", "x"), 200ms);
-  hear(Exited{1, kSegv}, 210ms);
+  hear(Exited{1, kDumped}, 210ms);
   EXPECT_EQ(turn, Turn::kUnchanged);
   hear(Exited{2, kStatus0}, 220ms);
   EXPECT_EQ(turn, Turn::kNobodyOwns);
@@ -89,7 +89,7 @@ TEST_F(UpgradeTest, FollowsAnHeirThatTookOverFromADonorThatHadGoneOn) {
   copy();
   hear(failed(1, "timeout", "x"), 200ms);
   EXPECT_EQ(hear(owned(9, 1), 205ms), "");  // the donor's exit is not seen yet
-  EXPECT_EQ(hear(Exited{1, kSegv}, 206ms), "phase retire");
+  EXPECT_EQ(hear(Exited{1, kDumped}, 206ms), "phase retire");
   EXPECT_EQ(turn, Turn::kHeirOwns);
   EXPECT_EQ(upgrade.state(), State::kOver);
   EXPECT_EQ(report().result, Report::Result::kLost);
@@ -101,9 +101,9 @@ TEST_F(UpgradeTest, NobodyOwnsWhenAnHeirDiesThatTookOverFromADonorThatHadGoneOn)
   copy();
   hear(failed(1, "timeout", "x"), 200ms);
   hear(owned(9, 1), 205ms);
-  EXPECT_EQ(hear(Exited{2, kSegv}, 206ms), "");
+  EXPECT_EQ(hear(Exited{2, kDumped}, 206ms), "");
   EXPECT_EQ(upgrade.state(), State::kClosing);  // is the donor dead?
-  hear(Exited{1, kSegv}, 207ms);
+  hear(Exited{1, kDumped}, 207ms);
   EXPECT_EQ(turn, Turn::kNobodyOwns);
   EXPECT_EQ(upgrade.state(), State::kOver);
   EXPECT_EQ(report().result, Report::Result::kLost);
@@ -113,7 +113,7 @@ TEST_F(UpgradeTest, NobodyOwnsWhenAnHeirDiesThatTookOverFromADonorThatHadGoneOn)
 TEST_F(UpgradeTest, FollowsAnHeirThatTookOverAlsoIfTheDonorsExitIsSeenFirst) {
   copy();
   hear(failed(1, "timeout", "x"), 200ms);
-  hear(Exited{1, kSegv}, 205ms);
+  hear(Exited{1, kDumped}, 205ms);
   EXPECT_EQ(hear(owned(10, 0), 1300ms), "phase retire");
   EXPECT_EQ(turn, Turn::kHeirOwns);
   EXPECT_EQ(upgrade.state(), State::kOver);
@@ -145,7 +145,7 @@ TEST_F(UpgradeTest, IgnoresWhatBelongsToAnotherHandoff) {
   EXPECT_EQ(hear(DonorRetired{.generation = 1, .handoff_id = 77}, 200ms), "");
   EXPECT_EQ(hear(Progressed{.generation = 1, .handoff_id = 77}, 200ms), "");
   EXPECT_EQ(hear(Registered{9}, 200ms), "");
-  EXPECT_EQ(hear(Exited{9, kSegv}, 200ms), "");
+  EXPECT_EQ(hear(Exited{9, kDumped}, 200ms), "");
   EXPECT_EQ(upgrade.state(), State::kCopying);
 }
 
@@ -220,7 +220,7 @@ TEST_F(UpgradeTest, TheSameIfTheDonorIsHeardFirst) {
 
 TEST_F(UpgradeTest, AnHeirThatDiedWithTheOthersLeavesThemToNobody) {
   copy();
-  EXPECT_EQ(hear(Exited{2, kSegv}, 200ms), "");
+  EXPECT_EQ(hear(Exited{2, kDumped}, 200ms), "");
   EXPECT_EQ(hear(late(3), 210ms), "");
   EXPECT_EQ(turn, Turn::kNobodyOwns);
   EXPECT_EQ(upgrade.state(), State::kOver);

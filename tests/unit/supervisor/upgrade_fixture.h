@@ -7,16 +7,12 @@
 #include <string>
 
 #include "core/upgrade.h"
+#include "exits.h"
 #include "show.h"
 
 namespace handoff::supervisor {
 
 using namespace std::chrono_literals;
-
-inline const Exit kStatus0{false, 0, false};
-inline const Exit kStatus3{false, 3, false};
-inline const Exit kSegv{true, 11, true};
-inline const Exit kKilled{true, 9, false};
 
 class UpgradeTest : public testing::Test {
  protected:

@@ -37,7 +37,7 @@ TEST_F(UpgradeTest, DoesNotWaitForTheExitOfADonorThatHasNothingLeft) {
 TEST_F(UpgradeTest, AnHeirThatIsDeadWhenAllHasBeenSaidHasNotTakenOver) {
   take_over();
   hear(retired(10), 211ms);
-  hear(Exited{2, kSegv}, 211ms);
+  hear(Exited{2, kDumped}, 211ms);
   EXPECT_EQ(tick(212ms), "");
   EXPECT_EQ(upgrade.state(), State::kClosing);
   hear(Exited{1, kStatus0}, 220ms);
@@ -135,7 +135,7 @@ TEST_F(UpgradeTest, DoesNotLetAnHeirOwnWhatItWasNotGiven) {
 }
 
 TEST_F(UpgradeTest, EndsTheHeirOfAServiceThatCrashesMeanwhile) {
-  EXPECT_EQ(hear(Exited{1, kSegv}), "kill 2");
+  EXPECT_EQ(hear(Exited{1, kDumped}), "kill 2");
   EXPECT_EQ(turn, Turn::kNobodyOwns);
   EXPECT_EQ(upgrade.crash(), "was killed by SIGSEGV (core dumped)");
   hear(Exited{2, kKilled});
@@ -147,14 +147,14 @@ TEST_F(UpgradeTest, EndsTheHeirOfAServiceThatCrashesMeanwhile) {
 
 TEST_F(UpgradeTest, CountsTheSessionsThatADonorHadWhenItDiedBeforeItsFirstProgress) {
   EXPECT_EQ(hear(Counted{1, 7}), "");
-  hear(Exited{1, kSegv});
+  hear(Exited{1, kDumped});
   EXPECT_EQ(report().lost, 7U);
 }
 
 TEST_F(UpgradeTest, BelievesTheDonorsProgressMoreThanTheCountBeforeIt) {
   hear(Counted{1, 7});
   copy();
-  hear(Exited{1, kSegv}, 200ms);
+  hear(Exited{1, kDumped}, 200ms);
   hear(Exited{2, kStatus3}, 210ms);
   EXPECT_EQ(report().lost, 10U);
 }
@@ -164,7 +164,7 @@ TEST_F(UpgradeTest, BelievesTheDonorsProgressMoreThanTheCountBeforeIt) {
 
 TEST_F(UpgradeTest, WaitsForTheDonorsWordAfterItsHeirDied) {
   copy();
-  EXPECT_EQ(hear(Exited{2, kSegv}, 200ms), "");
+  EXPECT_EQ(hear(Exited{2, kDumped}, 200ms), "");
   EXPECT_EQ(upgrade.state(), State::kAwaitingDonor);
   EXPECT_EQ(hear(failed(1, "peer_died", "the heir has died"), 210ms), "");
   EXPECT_EQ(upgrade.state(), State::kOver);
@@ -179,7 +179,7 @@ TEST_F(UpgradeTest, WaitsForTheDonorsWordAfterItsHeirDied) {
 TEST_F(UpgradeTest, TellsTheSameWhicheverIsHeardFirst) {
   copy();
   hear(failed(1, "peer_died", "the heir has died"), 200ms);
-  hear(Exited{2, kSegv}, 210ms);
+  hear(Exited{2, kDumped}, 210ms);
   EXPECT_EQ(report().code, "exited");
   EXPECT_EQ(
       report().message,
@@ -217,7 +217,7 @@ TEST_F(UpgradeTest, KillsTheHeirOfADonorThatWentBackAfterASecond) {
 
 TEST_F(UpgradeTest, FollowsTheHeirWhenTheDonorDied) {
   copy();
-  EXPECT_EQ(hear(Exited{1, kSegv}, 200ms), "");
+  EXPECT_EQ(hear(Exited{1, kDumped}, 200ms), "");
   EXPECT_EQ(upgrade.state(), State::kAwaitingHeir);
   EXPECT_EQ(turn, Turn::kUnchanged);
   EXPECT_EQ(hear(owned(10, 0), 210ms), "phase retire");
@@ -228,7 +228,7 @@ TEST_F(UpgradeTest, FollowsTheHeirWhenTheDonorDied) {
 
 TEST_F(UpgradeTest, CountsWhatAnHeirHadToResetForADonorThatDied) {
   copy();
-  hear(Exited{1, kSegv}, 200ms);
+  hear(Exited{1, kDumped}, 200ms);
   hear(owned(7, 3), 210ms);
   EXPECT_EQ(report().result, Report::Result::kLost);
   EXPECT_EQ(report().moved, 7U);
@@ -243,7 +243,7 @@ TEST_F(UpgradeTest, CountsWhatAnHeirHadToResetForADonorThatDied) {
 TEST_F(UpgradeTest, TellsHowTheDonorDiedAlsoIfThatIsSeenAfterItsHeirHasTakenOver) {
   copy();
   hear(owned(9, 1), 200ms);
-  hear(Exited{1, kSegv}, 210ms);
+  hear(Exited{1, kDumped}, 210ms);
   EXPECT_EQ(
       report().message,
       "the old release was killed by SIGSEGV (core dumped) during the copy: the new one took over "
@@ -261,7 +261,7 @@ TEST_F(UpgradeTest, SeesTheExitOfADonorThatDiedInTheSwitch) {
 
 TEST_F(UpgradeTest, NobodyOwnsWhenBothDied) {
   copy();
-  hear(Exited{1, kSegv}, 200ms);
+  hear(Exited{1, kDumped}, 200ms);
   hear(Exited{2, kStatus3}, 210ms);
   EXPECT_EQ(turn, Turn::kNobodyOwns);
   EXPECT_EQ(upgrade.state(), State::kOver);
@@ -274,8 +274,8 @@ TEST_F(UpgradeTest, NobodyOwnsWhenBothDied) {
 
 TEST_F(UpgradeTest, NobodyOwnsWhenTheHeirDiedAndThenTheDonor) {
   copy();
-  hear(Exited{2, kSegv}, 200ms);
-  hear(Exited{1, kSegv}, 210ms);
+  hear(Exited{2, kDumped}, 200ms);
+  hear(Exited{1, kDumped}, 210ms);
   EXPECT_EQ(turn, Turn::kNobodyOwns);
   EXPECT_EQ(upgrade.state(), State::kOver);
 }
@@ -285,7 +285,7 @@ TEST_F(UpgradeTest, CountsWhoIsLostAlsoIfTheHeirIsHeardBeforeTheDonor) {
   hear(Registered{2}, 100ms);
   hear(failed(2, "rejected", "no"), 200ms);
   EXPECT_EQ(hear(progress(CopyPhase::kCopy, 5, 10), 201ms), "");
-  hear(Exited{1, kSegv}, 202ms);
+  hear(Exited{1, kDumped}, 202ms);
   hear(Exited{2, kStatus3}, 203ms);
   EXPECT_EQ(report().result, Report::Result::kLost);
   EXPECT_EQ(report().lost, 10U);
@@ -293,7 +293,7 @@ TEST_F(UpgradeTest, CountsWhoIsLostAlsoIfTheHeirIsHeardBeforeTheDonor) {
 
 TEST_F(UpgradeTest, EndsAnHeirThatNeverTakesOverFromADeadDonor) {
   copy();
-  hear(Exited{1, kSegv}, 200ms);
+  hear(Exited{1, kDumped}, 200ms);
   EXPECT_EQ(upgrade.deadline(), at(200ms + 12250ms));
   EXPECT_EQ(tick(12450ms), "kill 2");
   EXPECT_EQ(turn, Turn::kNobodyOwns);
@@ -303,7 +303,7 @@ TEST_F(UpgradeTest, EndsAnHeirThatNeverTakesOverFromADeadDonor) {
 
 TEST_F(UpgradeTest, KeepsADonorThatSaysNothingAfterItsHeirDied) {
   copy();
-  hear(Exited{2, kSegv}, 200ms);
+  hear(Exited{2, kDumped}, 200ms);
   EXPECT_EQ(tick(12450ms), "");
   EXPECT_EQ(turn, Turn::kUnchanged);
   EXPECT_EQ(upgrade.state(), State::kOver);

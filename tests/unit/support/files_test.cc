@@ -28,6 +28,11 @@ TEST(FilesTest, AFileThatCanNotBeWrittenIsAnError) {
   EXPECT_EQ(read_file("/nowhere/file"), "");
 }
 
+TEST(FilesTest, WhatCanBeOpenedAndNotReadIsEmpty) {
+  const TempDir dir;
+  EXPECT_EQ(read_file(dir.path()), "");
+}
+
 TEST(FilesTest, AFileIsWaitedFor) {
   const TempDir dir;
   EXPECT_FALSE(wait_for_file(dir / "a", Deadline::in(10ms)));
