@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "io/service.h"
+#include "libhandoff/process/service.h"
 
 using handoff::Result;
 using handoff::UniqueFd;

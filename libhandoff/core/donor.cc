@@ -1,4 +1,4 @@
-#include "core/donor.h"
+#include "libhandoff/core/donor.h"
 
 #include <utility>
 

@@ -1,4 +1,4 @@
-#include "core/giver.h"
+#include "libhandoff/core/giver.h"
 
 #include <iterator>
 #include <utility>

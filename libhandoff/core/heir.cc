@@ -1,4 +1,4 @@
-#include "core/heir.h"
+#include "libhandoff/core/heir.h"
 
 #include <utility>
 

@@ -1,10 +1,10 @@
-#include "core/negotiation.h"
+#include "libhandoff/core/negotiation.h"
 
 #include <algorithm>
 #include <map>
 #include <set>
 
-#include "core/lanes.h"
+#include "libhandoff/core/lanes.h"
 
 namespace handoff::core {
 namespace {

@@ -5,8 +5,8 @@
 #include <optional>
 #include <utility>
 
-#include "core/manifest.h"
-#include "core/types.h"
+#include "libhandoff/core/manifest.h"
+#include "libhandoff/core/types.h"
 #include "tl/expected.hpp"
 
 namespace handoff::core {

@@ -1,4 +1,4 @@
-#include "core/taker.h"
+#include "libhandoff/core/taker.h"
 
 #include <iterator>
 #include <utility>

@@ -9,7 +9,7 @@
 
 #include <string_view>
 
-#include "core/types.h"
+#include "libhandoff/core/types.h"
 
 namespace handoff::core {
 

@@ -1,6 +1,6 @@
 // The messages between donor and heir.
-#include "protocol/messages.h"
-#include "protocol/wire.h"
+#include "libhandoff/protocol/messages.h"
+#include "libhandoff/protocol/wire.h"
 
 namespace handoff::protocol {
 namespace {

@@ -1,6 +1,6 @@
 // The messages between a service and the supervisor, as the service needs them.
-#include "protocol/messages.h"
-#include "protocol/wire.h"
+#include "libhandoff/protocol/messages.h"
+#include "libhandoff/protocol/wire.h"
 
 namespace handoff::protocol {
 namespace {

@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <string_view>
 
-#include "base/result.h"
-#include "protocol/limits.h"
+#include "libhandoff/base/result.h"
+#include "libhandoff/protocol/limits.h"
 
 namespace handoff::protocol {
 

@@ -1,6 +1,6 @@
 // The messages over a link between two owners.
-#include "protocol/messages.h"
-#include "protocol/wire.h"
+#include "libhandoff/protocol/messages.h"
+#include "libhandoff/protocol/wire.h"
 
 namespace handoff::protocol {
 namespace {

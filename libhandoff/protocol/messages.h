@@ -9,9 +9,9 @@
 #include <string_view>
 #include <vector>
 
-#include "base/result.h"
-#include "core/manifest.h"
-#include "core/types.h"
+#include "libhandoff/base/result.h"
+#include "libhandoff/core/manifest.h"
+#include "libhandoff/core/types.h"
 
 namespace handoff::protocol {
 

@@ -1,4 +1,4 @@
-#include "protocol/wire.h"
+#include "libhandoff/protocol/wire.h"
 
 namespace handoff::protocol::wire {
 namespace {

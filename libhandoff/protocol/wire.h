@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "handoff/handoff.h"
-#include "protocol/limits.h"
-#include "protocol/messages.h"
+#include "libhandoff/protocol/limits.h"
+#include "libhandoff/protocol/messages.h"
 
 namespace handoff::protocol::wire {
 

@@ -4,11 +4,11 @@
 #include <exception>
 #include <iostream>
 
-#include "cli/options.h"
-#include "core/duration.h"
-#include "core/progressive.h"
+#include "supervisor/cli/options.h"
+#include "supervisor/core/duration.h"
+#include "supervisor/core/progressive.h"
 #include "handoff/handoff.h"
-#include "utf8.h"
+#include "supervisor/base/utf8.h"
 
 namespace handoff::supervisor {
 namespace {

@@ -3,10 +3,10 @@
 #include <iostream>
 #include <set>
 
-#include "cli/client.h"
-#include "cli/config_source.h"
-#include "cli/table.h"
-#include "io/config_check.h"
+#include "supervisor/cli/client.h"
+#include "supervisor/cli/config_source.h"
+#include "supervisor/cli/table.h"
+#include "supervisor/run/config_check.h"
 
 namespace handoff::supervisor {
 

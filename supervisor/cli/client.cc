@@ -1,4 +1,4 @@
-#include "cli/client.h"
+#include "supervisor/cli/client.h"
 
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -9,7 +9,7 @@
 #include <cstring>
 #include <iostream>
 
-#include "io/runtime_dir.h"
+#include "supervisor/host/runtime_dir.h"
 
 namespace handoff::supervisor {
 

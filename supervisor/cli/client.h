@@ -5,8 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "cli/exit_status.h"
-#include "cli/options.h"
+#include "supervisor/cli/exit_status.h"
+#include "supervisor/cli/options.h"
 
 namespace handoff::supervisor {
 

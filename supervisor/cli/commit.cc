@@ -1,7 +1,7 @@
 // `handoff commit`: the end of a probation, by word.
 #include <iostream>
 
-#include "cli/client.h"
+#include "supervisor/cli/client.h"
 
 namespace handoff::supervisor {
 

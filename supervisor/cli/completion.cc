@@ -2,7 +2,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "cli/options.h"
+#include "supervisor/cli/options.h"
 
 namespace handoff::supervisor {
 namespace {

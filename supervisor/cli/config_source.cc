@@ -1,4 +1,4 @@
-#include "cli/config_source.h"
+#include "supervisor/cli/config_source.h"
 
 #include <filesystem>
 #include <utility>

@@ -3,9 +3,9 @@
 
 #include <string>
 
-#include "base/result.h"
-#include "cli/options.h"
-#include "config.h"
+#include "libhandoff/base/result.h"
+#include "supervisor/cli/options.h"
+#include "supervisor/config/config.h"
 
 namespace handoff::supervisor {
 

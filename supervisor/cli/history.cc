@@ -2,10 +2,10 @@
 #include <iostream>
 #include <map>
 
-#include "cli/client.h"
-#include "cli/options.h"
-#include "cli/table.h"
-#include "io/journal.h"
+#include "supervisor/cli/client.h"
+#include "supervisor/cli/options.h"
+#include "supervisor/cli/table.h"
+#include "supervisor/host/journal.h"
 
 namespace handoff::supervisor {
 

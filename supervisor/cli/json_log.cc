@@ -1,4 +1,4 @@
-#include "cli/json_log.h"
+#include "supervisor/cli/json_log.h"
 
 #include <spdlog/details/null_mutex.h>
 #include <spdlog/sinks/base_sink.h>

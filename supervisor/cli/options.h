@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "cli/exit_status.h"
-#include "core/time.h"
+#include "supervisor/cli/exit_status.h"
+#include "supervisor/core/time.h"
 
 namespace handoff::supervisor {
 

@@ -4,10 +4,10 @@
 
 #include <iostream>
 
-#include "cli/client.h"
-#include "cli/plan_report.h"
-#include "cli/report.h"
-#include "io/release.h"
+#include "supervisor/cli/client.h"
+#include "supervisor/cli/plan_report.h"
+#include "supervisor/cli/report.h"
+#include "supervisor/releases/release.h"
 
 namespace handoff::supervisor {
 

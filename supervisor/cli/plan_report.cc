@@ -1,7 +1,7 @@
-#include "cli/plan_report.h"
+#include "supervisor/cli/plan_report.h"
 
-#include "cli/table.h"
-#include "core/duration.h"
+#include "supervisor/cli/table.h"
+#include "supervisor/core/duration.h"
 
 namespace handoff::supervisor {
 

@@ -1,7 +1,7 @@
 // `handoff reload`: what the config says by now, as far as it can be changed while services run.
 #include <iostream>
 
-#include "cli/client.h"
+#include "supervisor/cli/client.h"
 
 namespace handoff::supervisor {
 

@@ -1,7 +1,7 @@
-#include "cli/report.h"
+#include "supervisor/cli/report.h"
 
-#include "cli/table.h"
-#include "core/duration.h"
+#include "supervisor/cli/table.h"
+#include "supervisor/core/duration.h"
 
 namespace handoff::supervisor {
 

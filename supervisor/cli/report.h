@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "cli/exit_status.h"
+#include "supervisor/cli/exit_status.h"
 
 namespace handoff::supervisor {
 

@@ -10,18 +10,18 @@
 #include <filesystem>
 #include <iostream>
 
-#include "cli/client.h"
-#include "cli/config_source.h"
-#include "cli/json_log.h"
-#include "cli/options.h"
-#include "core/suggest.h"
+#include "supervisor/cli/client.h"
+#include "supervisor/cli/config_source.h"
+#include "supervisor/cli/json_log.h"
+#include "supervisor/cli/options.h"
+#include "supervisor/core/suggest.h"
 #include "handoff/handoff.h"
-#include "io/failpoint.h"
-#include "io/runtime_dir.h"
-#include "io/spawn.h"
-#include "io/supervisor.h"
-#include "saved_state.h"
-#include "trial.h"
+#include "libhandoff/sys/failpoint.h"
+#include "supervisor/host/runtime_dir.h"
+#include "supervisor/processes/spawn.h"
+#include "supervisor/run/supervisor.h"
+#include "supervisor/host/saved_state.h"
+#include "supervisor/self/trial.h"
 
 namespace handoff::supervisor {
 namespace {

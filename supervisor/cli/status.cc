@@ -1,8 +1,8 @@
 // `handoff status`: a table, or the supervisor's object as it is.
 #include <iostream>
 
-#include "cli/client.h"
-#include "cli/table.h"
+#include "supervisor/cli/client.h"
+#include "supervisor/cli/table.h"
 
 namespace handoff::supervisor {
 

@@ -1,7 +1,7 @@
 // `handoff stop`.
 #include <iostream>
 
-#include "cli/client.h"
+#include "supervisor/cli/client.h"
 
 namespace handoff::supervisor {
 

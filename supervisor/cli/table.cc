@@ -1,4 +1,4 @@
-#include "cli/table.h"
+#include "supervisor/cli/table.h"
 
 #include <algorithm>
 #include <array>

@@ -3,9 +3,9 @@
 
 #include <iostream>
 
-#include "cli/client.h"
-#include "cli/report.h"
-#include "io/release.h"
+#include "supervisor/cli/client.h"
+#include "supervisor/cli/report.h"
+#include "supervisor/releases/release.h"
 
 namespace handoff::supervisor {
 

@@ -1,4 +1,4 @@
-#include "core/backoff.h"
+#include "supervisor/core/backoff.h"
 
 #include <algorithm>
 

@@ -2,7 +2,7 @@
 // that dies at once a thousand times a second, and nothing by making one wait that ran for a day.
 #pragma once
 
-#include "core/time.h"
+#include "supervisor/core/time.h"
 
 namespace handoff::supervisor {
 

@@ -1,4 +1,4 @@
-#include "core/bundle_path.h"
+#include "supervisor/core/bundle_path.h"
 
 #include <algorithm>
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "base/result.h"
+#include "libhandoff/base/result.h"
 
 namespace handoff::supervisor {
 

@@ -1,4 +1,4 @@
-#include "core/duration.h"
+#include "supervisor/core/duration.h"
 
 #include <array>
 #include <charconv>

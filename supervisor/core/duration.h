@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "core/time.h"
+#include "supervisor/core/time.h"
 
 namespace handoff::supervisor {
 

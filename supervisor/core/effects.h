@@ -5,8 +5,8 @@
 #include <variant>
 #include <vector>
 
-#include "core/events.h"
-#include "core/late_sessions.h"
+#include "supervisor/core/events.h"
+#include "supervisor/core/late_sessions.h"
 
 namespace handoff::supervisor {
 

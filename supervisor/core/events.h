@@ -7,9 +7,9 @@
 #include <variant>
 #include <vector>
 
-#include "core/exit.h"
-#include "core/probation.h"
-#include "core/time.h"
+#include "supervisor/core/exit.h"
+#include "supervisor/core/probation.h"
+#include "supervisor/core/time.h"
 
 namespace handoff::supervisor {
 

@@ -1,4 +1,4 @@
-#include "core/exit.h"
+#include "supervisor/core/exit.h"
 
 #include <cstring>
 

@@ -1,6 +1,6 @@
-#include "core/late.h"
+#include "supervisor/core/late.h"
 
-#include "core/duration.h"
+#include "supervisor/core/duration.h"
 
 namespace handoff::supervisor {
 namespace {

@@ -9,7 +9,7 @@
 #include <map>
 #include <optional>
 
-#include "core/effects.h"
+#include "supervisor/core/effects.h"
 
 namespace handoff::supervisor {
 

@@ -1,8 +1,8 @@
-#include "core/plan.h"
+#include "supervisor/core/plan.h"
 
 #include <algorithm>
 
-#include "core/duration.h"
+#include "supervisor/core/duration.h"
 
 namespace handoff::supervisor {
 namespace {

@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "core/effects.h"
-#include "core/negotiation.h"
-#include "protocol/messages.h"
+#include "supervisor/core/effects.h"
+#include "libhandoff/core/negotiation.h"
+#include "libhandoff/protocol/messages.h"
 
 namespace handoff::supervisor {
 

@@ -1,4 +1,4 @@
-#include "core/probation.h"
+#include "supervisor/core/probation.h"
 
 namespace handoff::supervisor {
 

@@ -12,7 +12,7 @@
 #include <optional>
 #include <string>
 
-#include "core/time.h"
+#include "supervisor/core/time.h"
 
 namespace handoff::supervisor {
 

@@ -1,4 +1,4 @@
-#include "core/progressive.h"
+#include "supervisor/core/progressive.h"
 
 #include <algorithm>
 #include <charconv>

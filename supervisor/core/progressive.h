@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "core/events.h"
+#include "supervisor/core/events.h"
 
 namespace handoff::supervisor {
 

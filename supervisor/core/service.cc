@@ -1,6 +1,6 @@
-#include "core/service.h"
+#include "supervisor/core/service.h"
 
-#include "core/duration.h"
+#include "supervisor/core/duration.h"
 
 namespace handoff::supervisor {
 

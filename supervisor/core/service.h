@@ -18,12 +18,12 @@
 #include <optional>
 #include <set>
 
-#include "core/backoff.h"
-#include "core/effects.h"
-#include "core/late.h"
-#include "core/probation.h"
-#include "core/progressive.h"
-#include "core/upgrade.h"
+#include "supervisor/core/backoff.h"
+#include "supervisor/core/effects.h"
+#include "supervisor/core/late.h"
+#include "supervisor/core/probation.h"
+#include "supervisor/core/progressive.h"
+#include "supervisor/core/upgrade.h"
 
 namespace handoff::supervisor {
 

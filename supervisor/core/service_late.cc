@@ -1,6 +1,6 @@
 // The part of Service that has other processes beside the owner: those that still have sessions,
 // and those that share them with it for a while.
-#include "core/service.h"
+#include "supervisor/core/service.h"
 
 namespace handoff::supervisor {
 

@@ -1,8 +1,8 @@
 // The part of Service that judges a provisional release and goes back from it.
 #include <algorithm>
 
-#include "core/duration.h"
-#include "core/service.h"
+#include "supervisor/core/duration.h"
+#include "supervisor/core/service.h"
 
 namespace handoff::supervisor {
 

@@ -1,4 +1,4 @@
-#include "core/suggest.h"
+#include "supervisor/core/suggest.h"
 
 #include <algorithm>
 #include <numeric>

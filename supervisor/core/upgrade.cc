@@ -1,8 +1,8 @@
-#include "core/upgrade.h"
+#include "supervisor/core/upgrade.h"
 
 #include <algorithm>
 
-#include "core/duration.h"
+#include "supervisor/core/duration.h"
 
 namespace handoff::supervisor {
 

@@ -18,7 +18,7 @@
 #include <string>
 #include <utility>
 
-#include "core/effects.h"
+#include "supervisor/core/effects.h"
 
 namespace handoff::supervisor {
 

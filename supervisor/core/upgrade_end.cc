@@ -1,5 +1,5 @@
 // How a handoff ends, and how it is told: the part of Upgrade after the outcome is known.
-#include "core/upgrade.h"
+#include "supervisor/core/upgrade.h"
 
 namespace handoff::supervisor {
 

@@ -1,7 +1,7 @@
 // Reading is left as it is, for the loader, the locale and libarchive's character sets. Linking
 // from folder to folder is a right of its own since the second version of Landlock; the first
 // refuses it to everybody, and bundles have hard links.
-#include "unpack/confine.h"
+#include "supervisor/unpack/confine.h"
 
 #include <linux/landlock.h>
 #include <sys/prctl.h>
@@ -10,7 +10,7 @@
 
 #include <cstdint>
 
-#include "base/unique_fd.h"
+#include "libhandoff/base/unique_fd.h"
 
 namespace handoff::supervisor {
 namespace {

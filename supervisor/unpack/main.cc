@@ -14,8 +14,8 @@
 #include <string>
 #include <string_view>
 
-#include "unpack/confine.h"
-#include "unpack/unpack.h"
+#include "supervisor/unpack/confine.h"
+#include "supervisor/unpack/unpack.h"
 
 namespace {
 

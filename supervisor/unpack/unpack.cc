@@ -2,7 +2,7 @@
 // above it by openat(O_NOFOLLOW), so that a link in the archive can't lead a later entry anywhere.
 // Links are made as they are and followed once all is there, by openat2(RESOLVE_BENEATH): the
 // kernel's own word on whether one leads out, also through other links.
-#include "unpack/unpack.h"
+#include "supervisor/unpack/unpack.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -19,8 +19,8 @@
 #include <string>
 #include <vector>
 
-#include "base/unique_fd.h"
-#include "core/bundle_path.h"
+#include "libhandoff/base/unique_fd.h"
+#include "supervisor/core/bundle_path.h"
 
 namespace handoff::supervisor {
 namespace {

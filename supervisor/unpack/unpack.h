@@ -2,8 +2,8 @@
 // nothing but plain files, folders and links within it comes out, and what is too much ends early.
 #pragma once
 
-#include "base/result.h"
-#include "unpack/limits.h"
+#include "libhandoff/base/result.h"
+#include "supervisor/unpack/limits.h"
 
 namespace handoff::supervisor {
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "base/unique_fd.h"
+#include "libhandoff/base/unique_fd.h"
 
 namespace chaos {
 

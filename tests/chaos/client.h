@@ -8,7 +8,7 @@
 #include <memory>
 #include <string>
 
-#include "base/unique_fd.h"
+#include "libhandoff/base/unique_fd.h"
 #include "dialogue.h"
 
 namespace chaos {

@@ -4,7 +4,7 @@
 
 #include <stdexcept>
 
-#include "io/failpoint.h"
+#include "libhandoff/sys/failpoint.h"
 #include "point.h"
 
 namespace chaos {

@@ -4,12 +4,12 @@
 #include <string>
 #include <string_view>
 
-#include "address.h"
+#include "supervisor/config/address.h"
 #include "check.h"
-#include "core/address.h"
+#include "libhandoff/core/address.h"
 #include "differential.h"
 #include "handoff.pb.h"
-#include "protocol/limits.h"
+#include "libhandoff/protocol/limits.h"
 
 namespace {
 

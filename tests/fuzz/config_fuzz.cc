@@ -5,9 +5,9 @@
 #include <string_view>
 
 #include "check.h"
-#include "config.h"
-#include "protocol/limits.h"
-#include "signature.h"
+#include "supervisor/config/config.h"
+#include "libhandoff/protocol/limits.h"
+#include "supervisor/signing/signature.h"
 
 namespace {
 

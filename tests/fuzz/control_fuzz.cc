@@ -4,8 +4,8 @@
 
 #include "check.h"
 #include "differential.h"
-#include "io/service_messages.h"
-#include "protocol/limits.h"
+#include "supervisor/processes/service_messages.h"
+#include "libhandoff/protocol/limits.h"
 #include "support/peers/reading.h"
 
 namespace handoff {

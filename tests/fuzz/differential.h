@@ -3,7 +3,7 @@
 
 #include <string_view>
 
-#include "protocol/frame.h"
+#include "libhandoff/protocol/frame.h"
 
 namespace handoff::fuzz {
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "check.h"
-#include "core/donor.h"
+#include "libhandoff/core/donor.h"
 
 namespace handoff::core {
 namespace {

@@ -5,7 +5,7 @@
 
 #include "check.h"
 #include "differential.h"
-#include "protocol/frame.h"
+#include "libhandoff/protocol/frame.h"
 
 extern "C" int LLVMFuzzerInitialize(int*, char***) {
   handoff::fuzz::be_quiet();

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "check.h"
-#include "core/heir.h"
+#include "libhandoff/core/heir.h"
 
 namespace handoff::core {
 namespace {

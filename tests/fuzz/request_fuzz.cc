@@ -1,5 +1,5 @@
 // A request of an operator (JSON), whole: what is taken is what was asked for, within its bounds.
-#include "request.h"
+#include "supervisor/operators/request.h"
 
 #include <algorithm>
 #include <array>
@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "check.h"
-#include "core/progressive.h"
+#include "supervisor/core/progressive.h"
 
 namespace {
 

@@ -6,11 +6,11 @@
 #include <vector>
 
 #include "check.h"
-#include "core/address.h"
+#include "libhandoff/core/address.h"
 #include "differential.h"
-#include "io/service_messages.h"
-#include "protocol/limits.h"
-#include "protocol/messages.h"
+#include "supervisor/processes/service_messages.h"
+#include "libhandoff/protocol/limits.h"
+#include "libhandoff/protocol/messages.h"
 
 namespace handoff {
 namespace {

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "check.h"
-#include "signature.h"
+#include "supervisor/signing/signature.h"
 
 namespace {
 

@@ -9,7 +9,7 @@
 #include <cstring>
 #include <string>
 
-#include "base/unique_fd.h"
+#include "libhandoff/base/unique_fd.h"
 #include "handoff/handoff.h"
 
 namespace handoff::test {

@@ -6,7 +6,7 @@
 #include <memory>
 #include <string>
 
-#include "io/process.h"
+#include "libhandoff/sys/process.h"
 #include "line_service.h"
 #include "support/clients/line_client.h"
 #include "support/peers/service_process.h"

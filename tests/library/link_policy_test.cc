@@ -5,7 +5,7 @@
 #include <csignal>
 #include <set>
 
-#include "core/spread.h"
+#include "libhandoff/core/spread.h"
 #include "line_service.h"
 #include "link_fixture.h"
 #include "support/clients/line_client.h"

@@ -7,7 +7,7 @@
 #include <optional>
 #include <sstream>
 
-#include "io/region.h"
+#include "libhandoff/service/region.h"
 #include "line_service.h"
 #include "support/clients/line_client.h"
 #include "support/clients/sockets.h"

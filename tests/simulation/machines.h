@@ -8,9 +8,9 @@
 #include <cstdint>
 
 #include "automaton.h"
-#include "core/donor.h"
-#include "core/heir.h"
-#include "core/upgrade.h"
+#include "libhandoff/core/donor.h"
+#include "libhandoff/core/heir.h"
+#include "supervisor/core/upgrade.h"
 
 namespace handoff::simulation {
 

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/unique_fd.h"
+#include "libhandoff/base/unique_fd.h"
 
 namespace handoff::test {
 

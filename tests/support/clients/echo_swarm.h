@@ -14,7 +14,7 @@
 #include <thread>
 #include <vector>
 
-#include "base/unique_fd.h"
+#include "libhandoff/base/unique_fd.h"
 #include "support/clients/echo_client.h"
 #include "support/process/deadline.h"
 

@@ -8,7 +8,7 @@
 #include <system_error>
 #include <utility>
 
-#include "core/address.h"
+#include "libhandoff/core/address.h"
 #include "support/clients/sockets.h"
 
 namespace handoff::test {

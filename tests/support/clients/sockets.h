@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "base/unique_fd.h"
+#include "libhandoff/base/unique_fd.h"
 #include "support/process/deadline.h"
 
 namespace handoff::test {

@@ -23,7 +23,7 @@
 #include <vector>
 
 #include "handoff.pb.h"
-#include "io/channel.h"
+#include "libhandoff/protocol/channel.h"
 #include "support/peers/fake_options.h"
 #include "support/process/files.h"
 #include "support/process/process.h"

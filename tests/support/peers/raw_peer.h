@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "io/deed.h"
+#include "libhandoff/handoff/deed.h"
 #include "support/peers/service_process.h"
 
 namespace handoff::test {

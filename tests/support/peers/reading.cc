@@ -1,7 +1,7 @@
 #include "support/peers/reading.h"
 
 #include "handoff.pb.h"
-#include "protocol/messages.h"
+#include "libhandoff/protocol/messages.h"
 
 namespace handoff::test {
 namespace {

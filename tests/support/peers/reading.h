@@ -11,8 +11,8 @@
 #include <string>
 #include <string_view>
 
-#include "base/result.h"
-#include "protocol/frame.h"
+#include "libhandoff/base/result.h"
+#include "libhandoff/protocol/frame.h"
 
 namespace handoff::test {
 

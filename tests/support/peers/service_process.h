@@ -10,9 +10,9 @@
 #include <utility>
 #include <vector>
 
-#include "base/unique_fd.h"
+#include "libhandoff/base/unique_fd.h"
 #include "handoff.pb.h"
-#include "io/channel.h"
+#include "libhandoff/protocol/channel.h"
 #include "support/process/process.h"
 
 namespace handoff::test {

@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "base/unique_fd.h"
+#include "libhandoff/base/unique_fd.h"
 #include "support/process/deadline.h"
 
 namespace handoff::test {

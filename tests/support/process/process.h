@@ -15,7 +15,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/unique_fd.h"
+#include "libhandoff/base/unique_fd.h"
 #include "support/process/deadline.h"
 
 namespace handoff::test {

@@ -7,7 +7,7 @@
 
 #include "support/process/files.h"
 
-#include "base/unique_fd.h"
+#include "libhandoff/base/unique_fd.h"
 
 namespace handoff::test {
 

@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "base/unique_fd.h"
+#include "libhandoff/base/unique_fd.h"
 
 namespace handoff::test {
 

@@ -1,4 +1,4 @@
-#include "core/address.h"
+#include "libhandoff/core/address.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // Every cell of the donor's table: each state, reached on its ordinary way, and each event in it.
-#include "core/donor.h"
+#include "libhandoff/core/donor.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

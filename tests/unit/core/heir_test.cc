@@ -1,5 +1,5 @@
 // Every cell of the heir's table: each state, reached on its ordinary way, and each event in it.
-#include "core/heir.h"
+#include "libhandoff/core/heir.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

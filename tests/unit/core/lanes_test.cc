@@ -1,4 +1,4 @@
-#include "core/lanes.h"
+#include "libhandoff/core/lanes.h"
 
 #include <gtest/gtest.h>
 

@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "core/giver.h"
-#include "core/taker.h"
+#include "libhandoff/core/giver.h"
+#include "libhandoff/core/taker.h"
 
 namespace handoff::core {
 namespace {

@@ -1,9 +1,9 @@
-#include "core/negotiation.h"
+#include "libhandoff/core/negotiation.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "core/lanes.h"
+#include "libhandoff/core/lanes.h"
 
 namespace handoff::core {
 namespace {

@@ -1,4 +1,4 @@
-#include "core/pace.h"
+#include "libhandoff/core/pace.h"
 
 #include <gtest/gtest.h>
 

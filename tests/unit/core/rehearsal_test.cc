@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <deque>
 
-#include "core/donor.h"
-#include "core/heir.h"
+#include "libhandoff/core/donor.h"
+#include "libhandoff/core/heir.h"
 
 namespace handoff::core {
 namespace {

@@ -1,4 +1,4 @@
-#include "io/channel.h"
+#include "libhandoff/protocol/channel.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>

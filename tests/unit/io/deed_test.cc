@@ -1,4 +1,4 @@
-#include "io/deed.h"
+#include "libhandoff/handoff/deed.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 // What HANDOFF_FAILPOINT asks for, carried out by a child process for each case: it is read once.
-#include "io/failpoint.h"
+#include "libhandoff/sys/failpoint.h"
 
 #include <gtest/gtest.h>
 #include <sys/socket.h>
@@ -14,8 +14,8 @@
 #include <set>
 #include <string>
 
-#include "base/unique_fd.h"
-#include "io/channel.h"
+#include "libhandoff/base/unique_fd.h"
+#include "libhandoff/protocol/channel.h"
 
 namespace handoff {
 namespace {

@@ -1,4 +1,4 @@
-#include "io/heap.h"
+#include "libhandoff/sys/heap.h"
 
 #include <gtest/gtest.h>
 #include <sys/mman.h>

@@ -1,4 +1,4 @@
-#include "io/memory.h"
+#include "libhandoff/sys/memory.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>

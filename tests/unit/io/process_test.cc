@@ -1,4 +1,4 @@
-#include "io/process.h"
+#include "libhandoff/sys/process.h"
 
 #include <gtest/gtest.h>
 #include <sys/wait.h>

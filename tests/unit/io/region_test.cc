@@ -1,4 +1,4 @@
-#include "io/region.h"
+#include "libhandoff/service/region.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "io/socket.h"
+#include "libhandoff/sys/socket.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "io/way_back.h"
+#include "libhandoff/process/way_back.h"
 
 #include <gtest/gtest.h>
 #include <poll.h>

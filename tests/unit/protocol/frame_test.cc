@@ -1,4 +1,4 @@
-#include "protocol/frame.h"
+#include "libhandoff/protocol/frame.h"
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
 // Our reading and writing (protozero) against libprotobuf's, on the same .proto: each checks the
 // other. And what a peer may send instead: every truncation, random bytes, numbers that do not fit.
-#include "protocol/messages.h"
+#include "libhandoff/protocol/messages.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -8,8 +8,8 @@
 #include <random>
 
 #include "handoff.pb.h"
-#include "protocol/limits.h"
-#include "protocol/wire.h"
+#include "libhandoff/protocol/limits.h"
+#include "libhandoff/protocol/wire.h"
 
 namespace handoff::protocol {
 namespace {

@@ -1,4 +1,4 @@
-#include "address.h"
+#include "supervisor/config/address.h"
 
 #include <gtest/gtest.h>
 

@@ -1,8 +1,8 @@
-#include "bundle_manifest.h"
+#include "supervisor/releases/bundle_manifest.h"
 
 #include <gtest/gtest.h>
 
-#include "core/bundle_path.h"
+#include "supervisor/core/bundle_path.h"
 
 namespace handoff::supervisor {
 namespace {

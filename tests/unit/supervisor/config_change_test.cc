@@ -1,4 +1,4 @@
-#include "config_change.h"
+#include "supervisor/config/config_change.h"
 
 #include <gtest/gtest.h>
 

@@ -9,7 +9,7 @@
 #include <regex>
 #include <sstream>
 
-#include "config.h"
+#include "supervisor/config/config.h"
 #include "support/process/files.h"
 
 namespace handoff::supervisor {

@@ -1,4 +1,4 @@
-#include "unpack/confine.h"
+#include "supervisor/unpack/confine.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -9,7 +9,7 @@
 #include <filesystem>
 #include <functional>
 
-#include "base/unique_fd.h"
+#include "libhandoff/base/unique_fd.h"
 #include "support/process/files.h"
 
 namespace handoff::supervisor {

@@ -1,5 +1,5 @@
 // The way in for operators, where what serves them fails.
-#include "io/control_server.h"
+#include "supervisor/operators/control_server.h"
 
 #include <gtest/gtest.h>
 #include <sys/socket.h>

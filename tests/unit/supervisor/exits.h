@@ -1,7 +1,7 @@
 // How processes end in the timelines of these tests.
 #pragma once
 
-#include "core/exit.h"
+#include "supervisor/core/exit.h"
 
 namespace handoff::supervisor {
 

@@ -1,5 +1,5 @@
 // Whose limit comes first: the host's, or that of a control group above.
-#include "io/free_memory.h"
+#include "supervisor/host/free_memory.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>

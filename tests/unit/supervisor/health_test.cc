@@ -1,5 +1,5 @@
 // Health checks against real sockets and programs.
-#include "io/health.h"
+#include "supervisor/processes/health.h"
 
 #include <gtest/gtest.h>
 #include <sys/socket.h>
@@ -8,8 +8,8 @@
 
 #include <optional>
 
-#include "io/reaper.h"
-#include "io/socket.h"
+#include "supervisor/processes/reaper.h"
+#include "libhandoff/sys/socket.h"
 
 namespace handoff::supervisor {
 namespace {

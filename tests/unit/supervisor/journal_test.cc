@@ -1,4 +1,4 @@
-#include "io/journal.h"
+#include "supervisor/host/journal.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>

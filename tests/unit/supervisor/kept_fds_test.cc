@@ -1,4 +1,4 @@
-#include "io/kept_fds.h"
+#include "supervisor/host/kept_fds.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 // Late processes as the supervisor keeps them, told as timelines.
-#include "core/late.h"
+#include "supervisor/core/late.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "io/listeners.h"
+#include "supervisor/listeners/listeners.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -9,7 +9,7 @@
 
 #include <filesystem>
 
-#include "io/socket.h"
+#include "libhandoff/sys/socket.h"
 #include "support/process/files.h"
 
 namespace handoff::supervisor {

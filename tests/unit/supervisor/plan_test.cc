@@ -1,5 +1,5 @@
 // What is concluded from what a rehearsal has found.
-#include "core/plan.h"
+#include "supervisor/core/plan.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 // Which releases there are to go between, and when one has proved itself.
-#include "core/probation.h"
+#include "supervisor/core/probation.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // Shares of a progressive upgrade, told as a timeline.
-#include "core/progressive.h"
+#include "supervisor/core/progressive.h"
 
 #include <gtest/gtest.h>
 

@@ -2,7 +2,7 @@
 // of which nothing stays.
 #include <gtest/gtest.h>
 
-#include "core/service.h"
+#include "supervisor/core/service.h"
 #include "exits.h"
 #include "show.h"
 

@@ -1,5 +1,5 @@
 // Bundles and signatures on the disk: what comes out, and that nothing is left of what does not.
-#include "io/release_source.h"
+#include "supervisor/releases/release_source.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -10,8 +10,8 @@
 #include <fstream>
 
 #include "in_child.h"
-#include "io/adoption.h"
-#include "io/digest.h"
+#include "supervisor/processes/adoption.h"
+#include "supervisor/releases/digest.h"
 #include "support/process/files.h"
 #include "tar.h"
 

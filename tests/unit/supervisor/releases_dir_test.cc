@@ -1,6 +1,6 @@
 // The folder of releases, among things that handoff did not put there: those are never removed,
 // replaced or touched.
-#include "io/releases_dir.h"
+#include "supervisor/releases/releases_dir.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -12,7 +12,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "core/bundle_path.h"
+#include "supervisor/core/bundle_path.h"
 #include "in_child.h"
 #include "support/process/files.h"
 

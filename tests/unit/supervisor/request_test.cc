@@ -1,5 +1,5 @@
 // Requests of operators: what is asked is taken whole, and what is odd is refused where it arrives.
-#include "request.h"
+#include "supervisor/operators/request.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "saved_state.h"
+#include "supervisor/host/saved_state.h"
 
 #include <gtest/gtest.h>
 

@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "core/service.h"
+#include "supervisor/core/service.h"
 #include "exits.h"
 #include "show.h"
 

@@ -1,7 +1,7 @@
 // A service that goes back to the release before: by itself or since somebody asks.
 #include <gtest/gtest.h>
 
-#include "core/service.h"
+#include "supervisor/core/service.h"
 #include "exits.h"
 #include "show.h"
 

@@ -6,7 +6,7 @@
 #include <random>
 #include <set>
 
-#include "core/service.h"
+#include "supervisor/core/service.h"
 #include "show.h"
 
 namespace handoff::supervisor {

@@ -4,7 +4,7 @@
 #include <string>
 #include <type_traits>
 
-#include "core/effects.h"
+#include "supervisor/core/effects.h"
 
 namespace handoff::supervisor {
 

@@ -1,4 +1,4 @@
-#include "signature.h"
+#include "supervisor/signing/signature.h"
 
 #include <gtest/gtest.h>
 

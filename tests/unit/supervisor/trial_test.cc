@@ -1,9 +1,9 @@
 // A program may take over from a supervisor if it says that it is one.
-#include "trial.h"
+#include "supervisor/self/trial.h"
 
 #include <gtest/gtest.h>
 
-#include "saved_state.h"
+#include "supervisor/host/saved_state.h"
 
 namespace handoff::supervisor {
 namespace {

@@ -4,7 +4,7 @@
 #include <map>
 #include <sstream>
 
-#include "core/time.h"
+#include "supervisor/core/time.h"
 #include "support/process/files.h"
 
 namespace handoff::supervisor {

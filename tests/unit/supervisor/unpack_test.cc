@@ -1,4 +1,4 @@
-#include "unpack/unpack.h"
+#include "supervisor/unpack/unpack.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -8,8 +8,8 @@
 #include <filesystem>
 #include <fstream>
 
-#include "base/unique_fd.h"
-#include "io/archive.h"
+#include "libhandoff/base/unique_fd.h"
+#include "supervisor/releases/archive.h"
 #include "support/process/files.h"
 #include "tar.h"
 

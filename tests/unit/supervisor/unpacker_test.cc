@@ -1,6 +1,6 @@
 // The process that unpacks, as the supervisor sees it: what it says, and what becomes of one that
 // dies. What comes out of which archive: unpack_test.cc.
-#include "io/unpacker.h"
+#include "supervisor/releases/unpacker.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>

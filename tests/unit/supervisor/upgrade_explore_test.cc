@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "core/upgrade.h"
+#include "supervisor/core/upgrade.h"
 #include "show.h"
 
 namespace handoff::supervisor {

@@ -6,7 +6,7 @@
 
 #include <string>
 
-#include "core/upgrade.h"
+#include "supervisor/core/upgrade.h"
 #include "exits.h"
 #include "show.h"
 

@@ -1,11 +1,11 @@
 // The small pure parts: durations, back-off, exits, suggestions, numbers for people.
 #include <gtest/gtest.h>
 
-#include "cli/table.h"
-#include "core/backoff.h"
-#include "core/duration.h"
-#include "core/exit.h"
-#include "core/suggest.h"
+#include "supervisor/cli/table.h"
+#include "supervisor/core/backoff.h"
+#include "supervisor/core/duration.h"
+#include "supervisor/core/exit.h"
+#include "supervisor/core/suggest.h"
 
 namespace handoff::supervisor {
 namespace {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "protocol/frame.h"
+#include "libhandoff/protocol/frame.h"
 
 namespace handoff::golden {
 

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "protocol/frame.h"
+#include "libhandoff/protocol/frame.h"
 
 namespace handoff::golden {
 

@@ -15,7 +15,7 @@
 #include "frames.h"
 #include "handoff.pb.h"
 #include "heard.h"
-#include "io/service_messages.h"
+#include "supervisor/processes/service_messages.h"
 #include "support/peers/reading.h"
 
 namespace handoff::golden {

@@ -5,7 +5,7 @@
 
 #include <map>
 
-#include "io/service_messages.h"
+#include "supervisor/processes/service_messages.h"
 
 namespace handoff::golden {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "protocol/frame.h"
+#include "libhandoff/protocol/frame.h"
 
 namespace handoff::golden {
 

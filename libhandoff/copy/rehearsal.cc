@@ -1,0 +1,95 @@
+#include "libhandoff/copy/rehearsal.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+#include <utility>
+
+#include "libhandoff/service/registry.h"
+#include "libhandoff/handoff/shell.h"
+#include "libhandoff/sys/socket.h"
+#include "libhandoff/protocol/limits.h"
+
+namespace handoff::io {
+
+bool Rehearsal::refuse_session(std::uint64_t id, std::string what, const Error& error) {
+  if (is_shortage(error.code)) return false;
+  ++notes.refused;
+  if (notes.refused <= kExamples) notes.findings.push_back({id, std::move(what), error.message});
+  return true;
+}
+
+bool Rehearsal::refuse_part(std::string what, const Error& error) {
+  if (is_shortage(error.code)) return false;
+  if (notes.findings.size() < protocol::kMaxFindings) {
+    notes.findings.push_back({0, std::move(what), error.message});
+  }
+  return true;
+}
+
+bool Rehearsal::refused_part(const std::string& what) const {
+  return std::any_of(notes.findings.begin(), notes.findings.end(),
+                     [&](const protocol::Finding& finding) { return finding.what == what; });
+}
+
+void Rehearsal::add(const protocol::Rehearsed& other) {
+  notes.sessions += other.sessions;
+  notes.passed += other.passed;
+  notes.refused += other.refused;
+  notes.busy += other.busy;
+  notes.spent_ns += other.spent_ns;
+  const auto of_a_session = [](const protocol::Finding& finding) { return finding.session != 0; };
+  auto examples = std::count_if(notes.findings.begin(), notes.findings.end(), of_a_session);
+  for (const protocol::Finding& finding : other.findings) {
+    if (of_a_session(finding) && ++examples > static_cast<std::ptrdiff_t>(kExamples)) continue;
+    if (notes.findings.size() < protocol::kMaxFindings) notes.findings.push_back(finding);
+  }
+  // Of the same kinds in the same order, since both sides agree on them.
+  if (notes.amounts.empty()) {
+    notes.amounts = other.amounts;
+    return;
+  }
+  for (std::size_t i = 0; i < std::min(notes.amounts.size(), other.amounts.size()); ++i) {
+    if (notes.amounts[i].region) continue;  // there is one of it for all lanes
+    notes.amounts[i].count += other.amounts[i].count;
+    notes.amounts[i].bytes += other.amounts[i].bytes;
+  }
+}
+
+void Rehearsal::try_missing(const Registry& registry) {
+  for (const auto& [name, named] : registry.named) {
+    if (named.fd.valid() || named.address.empty()) continue;
+    const auto address = core::parse_address(named.address);
+    if (!address) continue;
+    if (const auto ok = can_bind(*address); !ok) {
+      (void)refuse_part("listener '" + name + "'", {-EADDRINUSE, ok.error().message});
+    }
+  }
+}
+
+void Rehearsal::weigh(bool exactly) {
+  std::ifstream statm("/proc/self/statm");
+  std::uint64_t pages = 0;
+  if (statm >> pages >> pages) {
+    notes.rss = pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  }
+  if (!exactly) return;
+  std::ifstream rollup("/proc/self/smaps_rollup");
+  for (std::string line; std::getline(rollup, line);) {
+    std::istringstream fields(line);
+    std::string key;
+    std::uint64_t kib = 0;
+    if (fields >> key >> kib && key == "Pss:") notes.pss = kib * 1024;
+  }
+}
+
+void offer_to_the_oom_killer() {
+  // Raising it takes no privilege; where there is no such file, nothing is lost but the caution.
+  const UniqueFd file(::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC));
+  if (file.valid()) (void)!::write(file.get(), "1000", 4);
+}
+
+}  // namespace handoff::io

@@ -1,0 +1,32 @@
+// One session as it goes over: saved by the service, converted, and packed into the body and the
+// fds of a frame. For the copy of a handoff and for the groups of a link.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "libhandoff/base/result.h"
+#include "libhandoff/base/unique_fd.h"
+#include "libhandoff/service/registry.h"
+
+namespace handoff::io {
+
+// A Sessions body in the making, with its fds in order.
+struct PackedSessions {
+  std::string body;
+  std::vector<int> fds;         // borrowed
+  std::vector<UniqueFd> blobs;  // keeps the memfds among fds open until they are sent
+  std::uint64_t bytes = 0;      // of state, input and output
+};
+
+// What the service saves of it, in the version that travels; into out, whose memory is used again.
+Result<void> save_session(Registry& registry, std::uint64_t id, const SessionEntry& entry,
+                          std::uint32_t version, handoff_saved& out);
+// Whether its fd still is the socket that the session was opened with (I6). Before it is passed on.
+Result<void> check_fd(const Registry& registry, std::uint64_t id, const SessionEntry& entry);
+// with_fd: the peer does not have its socket yet.
+Result<void> pack_session(const Registry& registry, std::uint64_t id, const SessionEntry& entry,
+                          const handoff_saved& saved, bool with_fd, PackedSessions& out);
+
+}  // namespace handoff::io

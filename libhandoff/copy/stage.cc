@@ -1,0 +1,601 @@
+#include "libhandoff/copy/stage.h"
+
+#include <algorithm>
+
+#include "libhandoff/sys/process.h"
+#include "libhandoff/sys/socket.h"
+#include "libhandoff/protocol/limits.h"
+
+namespace handoff::io {
+namespace {
+
+// Room that a donor's word alone is enough for.
+constexpr std::uint64_t kExpected = 65536;
+
+Failure malformed(std::string text) { return fail(HANDOFF_ERR_PROTOCOL, std::move(text)); }
+
+std::string name_of(const SectionDecl& section) { return "section '" + section.name + "'"; }
+std::string name_of(const Region& region) { return "region '" + region.name() + "'"; }
+
+}  // namespace
+
+Result<void> Stage::set_kinds(const core::Manifest& donor,
+                              const std::vector<std::uint32_t>& versions) {
+  section_stays_.assign(registry_.sections.size(), false);
+  for (std::size_t i = 0; i < donor.kinds.size(); ++i) {
+    const core::Kind& kind = donor.kinds[i];
+    DonorKind mapped{.version = versions[i], .section = kind.section, .region = kind.region};
+    if (mapped.version == 0) {  // it stays with the donor
+      if (const Region* const ours = registry_.find_region(kind.name); kind.region && ours) {
+        mapped.ours = static_cast<std::uint32_t>(ours - registry_.regions.data());
+      }
+      kinds_.push_back(mapped);
+      for (std::size_t s = 0; s < registry_.sections.size(); ++s) {
+        if (kind.section && registry_.sections[s].name == kind.name) section_stays_[s] = true;
+      }
+      continue;
+    }
+    const auto same = [&](const auto& ours) { return ours.name == kind.name; };
+    if (kind.region) {
+      const Region* const ours = registry_.find_region(kind.name);
+      if (ours == nullptr) return malformed("region " + kind.name + "?");
+      mapped.ours = static_cast<std::uint32_t>(ours - registry_.regions.data());
+    } else if (kind.section) {
+      const auto it = std::find_if(registry_.sections.begin(), registry_.sections.end(), same);
+      if (it == registry_.sections.end()) return malformed("section " + kind.name + "?");
+      mapped.ours = static_cast<std::uint32_t>(it - registry_.sections.begin());
+    } else {
+      const auto it = std::find_if(registry_.kinds.begin(), registry_.kinds.end(), same);
+      if (it == registry_.kinds.end()) return malformed("kind " + kind.name + "?");
+      mapped.ours = static_cast<std::uint32_t>(it - registry_.kinds.begin());
+    }
+    kinds_.push_back(mapped);
+  }
+  return {};
+}
+
+Result<void> Stage::apply_named(std::string_view body, std::vector<UniqueFd>& fds) {
+  const auto message = protocol::decode<protocol::Listeners>(body);
+  if (!message) return Failure(message.error());
+  if (named_complete()) return malformed("Listeners after the last one");
+  if (message->total > protocol::kMaxNamed || (named_seen_ && message->total != named_total_) ||
+      named_count_ + message->named.size() > message->total) {
+    return malformed("Listeners: the counts do not agree");
+  }
+  if (message->named.size() != fds.size()) {
+    return malformed("Listeners: " + std::to_string(message->named.size()) + " names and " +
+                     std::to_string(fds.size()) + " fds");
+  }
+  named_seen_ = true;
+  named_total_ = message->total;
+  for (const protocol::Named& named : message->named) {
+    const bool internal = named.name.starts_with(protocol::kInternalName);
+    const auto it = registry_.named.find(named.name);
+    if (!internal && it == registry_.named.end()) {
+      return fail(HANDOFF_ERR_UNKNOWN, "'" + named.name + "' is not claimed by this release");
+    }
+    UniqueFd& place = internal ? internal_[named.name] : it->second.fd;
+    if (named.fd_index >= fds.size() || !fds[named.fd_index].valid() || place.valid()) {
+      return malformed("Listeners: '" + named.name + "' has no fd of its own");
+    }
+    UniqueFd fd = std::move(fds[named.fd_index]);
+    const auto identity = identity_of(fd.get());
+    if (!identity) return Failure(identity.error());
+    if (*identity != Identity{named.inode, named.device}) {
+      return fail(HANDOFF_ERR_IDENTITY, "'" + named.name + "' (" + named.address +
+                                            ") is not the socket announced: inode " +
+                                            std::to_string(identity->inode) + " instead of " +
+                                            std::to_string(named.inode));
+    }
+    place = std::move(fd);
+    if (!internal) it->second.address = named.address;
+    ++named_count_;
+  }
+  return {};
+}
+
+Result<void> Stage::apply_region(std::string_view body, std::vector<UniqueFd>& fds) {
+  const auto message = protocol::decode<protocol::Region>(body);
+  if (!message) return Failure(message.error());
+  if (message->kind >= kinds_.size() || !kinds_[message->kind].region ||
+      kinds_[message->kind].version == 0) {
+    return malformed("Region: of no region");
+  }
+  if (fds.size() != 1) return malformed("Region: " + std::to_string(fds.size()) + " fds, not one");
+  const DonorKind& kind = kinds_[message->kind];
+  Region& region = registry_.regions[kind.ours];
+  const auto taken = region.take(std::move(fds[0]), *message, kind.version);
+  if (taken || rehearsal_ == nullptr || taken.error().code != HANDOFF_ERR_REJECTED) return taken;
+  (void)rehearsal_->refuse_part(name_of(region), taken.error());
+  return {};
+}
+
+Result<void> Stage::apply_ring(std::string_view body, std::vector<UniqueFd>& fds) {
+  const auto ring = protocol::decode<protocol::Ring>(body);
+  if (!ring) return Failure(ring.error());
+  if (ring_.data() != nullptr || fds.size() != 1) return malformed("Ring: not one, or again");
+  if (ring->slots == 0 || ring->slots > 1024 || ring->slot_size == 0 ||
+      ring->slot_size > HANDOFF_CHUNK_MAX) {
+    return malformed("Ring: " + std::to_string(ring->slots) + " slots of " +
+                     std::to_string(ring->slot_size) + " bytes");
+  }
+  auto mapping = map_ring(fds[0].get(), std::size_t{ring->slots} * ring->slot_size);
+  if (!mapping) return Failure(mapping.error());
+  ring_ = std::move(*mapping);
+  ring_slots_ = ring->slots;
+  ring_slot_size_ = ring->slot_size;
+  return {};
+}
+
+Result<std::string_view> Stage::in_ring(const char* what, const protocol::InRing& place) const {
+  if (place.slot >= ring_slots_ || place.length > ring_slot_size_) {
+    return malformed(std::string(what) + ": outside of the ring");
+  }
+  const std::string_view bytes(ring_.data() + std::size_t{place.slot} * ring_slot_size_,
+                               place.length);
+  if (checksum(bytes) != place.checksum) return malformed(std::string(what) + ": wrong checksum");
+  return bytes;
+}
+
+Result<void> Stage::apply_chunk(std::string_view body) {
+  const auto chunk = protocol::decode<protocol::SectionChunk>(body);
+  if (!chunk) return Failure(chunk.error());
+  if (chunk->kind >= kinds_.size() || !kinds_[chunk->kind].section ||
+      kinds_[chunk->kind].version == 0) {
+    return malformed("SectionChunk: of no section");
+  }
+  const auto lies = in_ring("SectionChunk", {chunk->slot, chunk->length, chunk->checksum});
+  if (!lies) return Failure(lies.error());
+  const std::string_view bytes = *lies;
+  DonorKind& kind = kinds_[chunk->kind];
+  const SectionDecl& section = registry_.sections[kind.ours];
+  kind.bytes += bytes.size();
+  ++kind.chunks;
+  ++chunks_;
+  if (rehearsal_ != nullptr && rehearsal_->refused_part(name_of(section))) return {};
+  const auto written = registry_.call(name_of(section) + ": write()", [&] {
+    return section.ops.write(section.user, kind.version, bytes.data(), bytes.size());
+  });
+  if (written) return {};
+  if (rehearsal_ != nullptr && rehearsal_->refuse_part(name_of(section), written.error())) {
+    return {};
+  }
+  return Failure(written.error());
+}
+
+Result<void> Stage::apply_sessions(std::string_view body, std::vector<UniqueFd>& fds) {
+  auto message = protocol::decode<protocol::Sessions>(body);
+  if (message && message->in_ring) {
+    const auto lies = in_ring("Sessions", *message->in_ring);
+    if (!lies) return Failure(lies.error());
+    if (!message->sessions.empty() || !message->closed.empty() || message->unseen) {
+      return malformed("Sessions: some in the ring and some not");
+    }
+    message = protocol::decode<protocol::Sessions>(*lies);
+    if (message && message->in_ring) return malformed("Sessions: in the ring, and yet not there");
+  }
+  if (!message) return Failure(message.error());
+  std::size_t next_fd = 0;
+  for (const protocol::Session& record : message->sessions) {
+    const auto ok = stage(record, message->unseen, fds, next_fd);
+    if (!ok) return ok;
+  }
+  if (next_fd != fds.size()) {
+    return malformed("Sessions: " + std::to_string(fds.size()) + " fds, of which " +
+                     std::to_string(next_fd) + " belong to a session");
+  }
+  for (const std::uint64_t id : message->closed) {
+    const auto it = arrived_.find(id);
+    if (it == arrived_.end()) {
+      return malformed("Sessions: closes " + std::to_string(id) + ", which was never opened");
+    }
+    lose(it);
+  }
+  return {};
+}
+
+void Stage::expect(std::uint64_t sessions) {
+  arrived_.reserve(std::min<std::uint64_t>(sessions, kExpected));
+}
+
+Result<void> Stage::stage(const protocol::Session& record, bool unseen, std::vector<UniqueFd>& fds,
+                          std::size_t& next_fd) {
+  try {
+    return stage_one(record, unseen, fds, next_fd);
+  } catch (...) {
+    // Out of memory: one whose fd is nobody's is not here. Its number may soon be another's.
+    const auto it = arrived_.find(record.id);
+    if (record.has_fd && it != arrived_.end() && !it->second.given &&
+        !waiting_.contains(record.id)) {
+      arrived_.remove(it);
+    }
+    throw;
+  }
+}
+
+Result<void> Stage::stage_one(const protocol::Session& record, bool unseen,
+                              std::vector<UniqueFd>& fds, std::size_t& next_fd) {
+  const auto who = [&] { return "session " + std::to_string(record.id); };
+  if (record.kind >= kinds_.size() || kinds_[record.kind].section || kinds_[record.kind].region ||
+      kinds_[record.kind].version == 0) {
+    return malformed(who() + " is of an unknown kind");
+  }
+  auto found = arrived_.find(record.id);
+  if (record.has_fd == (found != arrived_.end())) {
+    return malformed(who() + (record.has_fd ? " came twice" : " changed before it came"));
+  }
+  UniqueFd fd;
+  if (record.has_fd) {
+    if (next_fd >= fds.size()) return malformed(who() + " came without its fd");
+    const bool at_an_end = next_fd == 0 || next_fd + 1 == fds.size();
+    fd = std::move(fds[next_fd++]);
+    // If the donor has looked at each of them, what could go wrong since is that fds and records do
+    // not belong together, and then the ends do not, either.
+    if (unseen || at_an_end) {
+      const auto identity = identity_of(fd.get());
+      if (!identity) return Failure(identity.error());
+      if (identity->inode != record.inode) {
+        return fail(HANDOFF_ERR_IDENTITY, who() +
+                                              " is not the socket announced; has the donor closed "
+                                              "it without handoff_session_closed()?");
+      }
+    }
+  }
+  const DonorKind& kind = kinds_[record.kind];
+  SessionEntry& entry =
+      record.has_fd
+          ? arrived_.add(record.id, {.inode = record.inode, .fd = fd.get(), .kind = kind.ours})
+          : found->second;
+  entry.kind = kind.ours;
+  entry.independent = (record.flags & protocol::kSessionIndependent) != 0;
+  entry.counted = record.counters.has_value();
+  if (record.counters) entry.counters = *record.counters;
+  Mapping blob;
+  const auto newest = read_state(record, fds, next_fd, blob);
+  if (!newest) {
+    if (fd.valid()) keep(record.id, std::move(fd), {});
+    return Failure(newest.error());
+  }
+  if (rehearsal_ != nullptr) {
+    weighed_[record.id] = {
+        .donors_kind = record.kind,
+        .bytes = newest->state.size() + newest->input.size() + newest->output.size()};
+  }
+  // Armed early, if the service can also take a newer state later.
+  if (registry_.callbacks.update == nullptr) {
+    keep(record.id, std::move(fd), *newest);
+    return {};
+  }
+  const std::uint64_t begun = rehearsal_ != nullptr ? now_ns() : 0;
+  auto ok = restore(record.id, entry, std::move(fd), *newest);
+  if (rehearsal_ == nullptr) return ok;
+  rehearsal_->notes.spent_ns += now_ns() - begun;
+  return rehearse(record.id, entry, std::move(ok));
+}
+
+Result<Stage::Newest> Stage::read_state(const protocol::Session& record, std::vector<UniqueFd>& fds,
+                                        std::size_t& next_fd, Mapping& mapping) const {
+  Newest newest{.version = kinds_[record.kind].version,
+                .layer_flags = record.layer_flags,
+                .state = record.state,
+                .input = record.input,
+                .output = record.output};
+  if (!record.blob) return newest;
+  if (next_fd >= fds.size()) {
+    return malformed("session " + std::to_string(record.id) + " came without its memfd");
+  }
+  const UniqueFd fd = std::move(fds[next_fd++]);
+  const protocol::Blob& blob = *record.blob;
+  const std::uint64_t size = blob.state_length + blob.input_length + blob.output_length;
+  auto mapped = map_blob(fd.get(), size);
+  if (!mapped) return Failure(mapped.error());
+  mapping = std::move(*mapped);
+  const std::string_view all(mapping.data(), size);
+  newest.state = all.substr(0, blob.state_length);
+  newest.input = all.substr(blob.state_length, blob.input_length);
+  newest.output = all.substr(blob.state_length + blob.input_length);
+  if (checksum(newest.state, newest.input, newest.output) != blob.checksum) {
+    return malformed("session " + std::to_string(record.id) + ": wrong checksum of its state");
+  }
+  return newest;
+}
+
+void Stage::keep(std::uint64_t id, UniqueFd fd, const Newest& newest) {
+  Waiting& waiting = waiting_[id];
+  if (fd.valid()) waiting.fd = std::move(fd);
+  waiting.version = newest.version;
+  waiting.layer_flags = newest.layer_flags;
+  waiting.state = newest.state;
+  waiting.input = newest.input;
+  waiting.output = newest.output;
+}
+
+Result<void> Stage::restore(std::uint64_t id, SessionEntry& entry, UniqueFd fd,
+                            const Newest& newest) {
+  SessionKind& kind = registry_.kinds[entry.kind];
+  std::string converted;
+  std::string_view state = newest.state;
+  if (newest.version != kind.version) {
+    converted = state;
+    const auto ok = registry_.convert(kind, newest.version, kind.version, converted);
+    if (!ok) {
+      if (fd.valid()) keep(id, std::move(fd), {});  // the service has not had it
+      return ok;
+    }
+    state = converted;
+  }
+  const bool first = fd.valid();
+  handoff_adopted adopted{};
+  adopted.size = sizeof adopted;
+  adopted.id = id;
+  adopted.kind = kind.name.c_str();
+  // The service takes it in the callback; whether it came to that before a failure, only it knows.
+  adopted.fd = fd.release();
+  adopted.state = state.data();
+  adopted.state_length = state.size();
+  adopted.input = newest.input.data();
+  adopted.input_length = newest.input.size();
+  adopted.output = newest.output.data();
+  adopted.output_length = newest.output.size();
+  adopted.flags = newest.layer_flags;
+  const auto callback = first ? registry_.callbacks.restore : registry_.callbacks.update;
+  entry.given = true;
+  registry_.arriving = &arrived_;
+  const auto result = registry_.call(
+      [&] {
+        return std::string(first ? "restore" : "update") + "() of " +
+               registry_.describe(id, entry.kind);
+      },
+      [&] { return callback == nullptr ? -ENOSYS : callback(registry_.callbacks_user, &adopted); });
+  registry_.arriving = nullptr;
+  heap_.populate();
+  if (result) return {};
+  if (first) failed_.insert(id);
+  return Failure(result.error());
+}
+
+Result<void> Stage::restore_waiting(std::uint64_t id, SessionEntry& entry) {
+  const auto it = waiting_.find(id);
+  if (it == waiting_.end()) return {};
+  Waiting waiting = std::move(it->second);
+  waiting_.erase(it);
+  return restore(id, entry, std::move(waiting.fd),
+                 {.version = waiting.version,
+                  .layer_flags = waiting.layer_flags,
+                  .state = waiting.state,
+                  .input = waiting.input,
+                  .output = waiting.output});
+}
+
+Result<void> Stage::rehearse(std::uint64_t id, const SessionEntry& entry, Result<void> restored) {
+  if (restored) return restored;
+  weighed_[id].refused = true;
+  const std::string what = "session kind '" + registry_.kinds[entry.kind].name + "'";
+  return rehearsal_->refuse_session(id, what, restored.error()) ? Result<void>{} : restored;
+}
+
+Result<void> Stage::finish(SectionDecl& section) {
+  if (rehearsal_ != nullptr && rehearsal_->refused_part(name_of(section))) return {};
+  const std::uint64_t begun = now_ns();
+  const auto ok = registry_.call(name_of(section) + ": finish()",
+                                 [&] { return section.ops.finish(section.user); });
+  if (rehearsal_ != nullptr) rehearsal_->notes.finish_ns += now_ns() - begun;
+  if (ok) return {};
+  if (rehearsal_ != nullptr && rehearsal_->refuse_part(name_of(section), ok.error())) return {};
+  return Failure(ok.error());
+}
+
+Result<void> Stage::restore_sessions() {
+  std::vector<std::uint64_t> ids;  // to restore one takes it out of waiting_
+  ids.reserve(waiting_.size());
+  for (const auto& [id, waiting] : waiting_) ids.push_back(id);
+  for (const std::uint64_t id : ids) {
+    if (rehearsal_ != nullptr && weighed_.at(id).refused) continue;
+    SessionEntry& entry = arrived_.at(id);
+    const std::uint64_t begun = rehearsal_ != nullptr ? now_ns() : 0;
+    auto ok = restore_waiting(id, entry);
+    if (rehearsal_ != nullptr) {
+      rehearsal_->notes.spent_ns += now_ns() - begun;
+      ok = rehearse(id, entry, std::move(ok));
+    }
+    if (!ok) return ok;
+  }
+  return {};
+}
+
+void Stage::restore_what_can_be() {
+  for (auto it = arrived_.begin(); it != arrived_.end();) {
+    const auto ok = restore_waiting(it->first, it->second);
+    if (ok) {
+      ++it;
+      continue;
+    }
+    registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
+    reset_on_close(it->second.fd);
+    it = lose(it);
+    ++lost_;
+  }
+}
+
+std::vector<std::uint64_t> Stage::ids() const {
+  std::vector<std::uint64_t> out;
+  out.reserve(arrived_.size());
+  for (const auto& [id, entry] : arrived_) out.push_back(id);
+  return out;
+}
+
+// Frozen: the service may look at them. Whether one came at all is known now.
+Result<void> Stage::adopt_regions() {
+  for (const DonorKind& kind : kinds_) {
+    if (!kind.region) continue;
+    Region& region = registry_.regions[kind.ours];
+    const RegionDecl& declared = region.declared();
+    if (kind.version == 0) {
+      registry_.log(HANDOFF_LOG_WARNING,
+                    name_of(region) + " starts empty: this release does not take its layout");
+      if (rehearsal_ != nullptr) continue;
+      if (const auto ok = region.start_empty(); !ok) return ok;
+      reset(region);
+      continue;
+    }
+    if (!region.taken()) return malformed(name_of(region) + " never came");
+    if (rehearsal_ != nullptr) continue;
+    if (const auto measured = region.measure(); !measured) return measured;
+    if (declared.ops.adopt == nullptr) continue;
+    const auto ok = registry_.call(name_of(region) + ": adopt()", [&] {
+      const std::span<const std::byte> view = region.view();
+      return declared.ops.adopt(declared.user, region.version(), view.data(), view.size());
+    });
+    if (!ok) return Failure(ok.error());
+  }
+  return {};
+}
+
+void Stage::reset(const Region& region) {
+  const RegionDecl& declared = region.declared();
+  if (declared.ops.reset == nullptr) return;
+  registry_.tell("reset()", [&] { declared.ops.reset(declared.user); });
+}
+
+Result<void> Stage::restore_all() {
+  if (const auto ok = restore_sessions(); !ok) return ok;
+  for (std::size_t i = 0; i < registry_.sections.size(); ++i) {
+    SectionDecl& section = registry_.sections[i];
+    if (i < section_stays_.size() && section_stays_[i]) {
+      registry_.log(
+          HANDOFF_LOG_WARNING,
+          "section '" + section.name +
+              "' starts empty: the donor writes no version of it that this release reads");
+      registry_.tell("reset()", [&] { section.ops.reset(section.user); });
+      continue;
+    }
+    if (const auto ok = finish(section); !ok) return ok;
+  }
+  if (const auto ok = adopt_regions(); !ok) return ok;
+  if (rehearsal_ == nullptr) return registry_.bind_missing();
+  rehearsal_->try_missing(registry_);
+  return {};
+}
+
+void Stage::count() {
+  protocol::Rehearsed& notes = rehearsal_->notes;
+  notes.amounts.clear();
+  for (const DonorKind& kind : kinds_) {
+    if (kind.region) {
+      const Region& region = registry_.regions[kind.ours];
+      notes.amounts.push_back({region.name(), false, 1, region.view().size(), true});
+      continue;
+    }
+    const std::string& name =
+        kind.section ? registry_.sections[kind.ours].name : registry_.kinds[kind.ours].name;
+    notes.amounts.push_back({name, kind.section, kind.chunks, kind.bytes});
+  }
+  notes.sessions = arrived_.size();
+  notes.refused = 0;
+  notes.passed = 0;
+  for (const auto& [id, weighed] : weighed_) {
+    protocol::Amount& amount = notes.amounts[weighed.donors_kind];
+    ++amount.count;
+    amount.bytes += weighed.bytes;
+    if (weighed.refused) ++notes.refused;
+    if (!weighed.refused && arrived_.at(id).given) ++notes.passed;
+  }
+}
+
+bool Stage::unmoved(const SessionEntry& entry) const {
+  if (!entry.independent || !entry.counted) return false;
+  const auto now = counters_of(entry.fd);
+  return now && *now == entry.counters;
+}
+
+void Stage::keep_unmoved(std::uint64_t expected) {
+  for (SectionDecl& section : registry_.sections) {
+    const auto ok = registry_.call("section '" + section.name + "': reset()", [&] {
+      section.ops.reset(section.user);
+      return 0;
+    });
+    if (!ok) registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
+  }
+  for (Region& region : registry_.regions) {
+    // It may have been torn in the middle of a change.
+    if (const auto ok = region.start_empty(); !ok) {
+      registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
+    }
+    reset(region);
+  }
+  keep_unmoved_sessions(expected);
+  const auto bound = registry_.bind_missing();
+  if (!bound) registry_.log(HANDOFF_LOG_ERROR, bound.error().message);
+}
+
+void Stage::keep_unmoved_sessions(std::uint64_t expected) {
+  const std::uint64_t had = std::max<std::uint64_t>(expected, arrived_.size());
+  for (auto it = arrived_.begin(); it != arrived_.end();) {
+    auto& [id, entry] = *it;
+    if (unmoved(entry)) {
+      const auto ok = restore_waiting(id, entry);
+      if (ok) {
+        ++it;
+        continue;
+      }
+      registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
+    }
+    // Its state is not that of its stream: a reset is honest, an answer would not be.
+    reset_on_close(entry.fd);
+    if (lost_ids_.size() < kNamedLost) lost_ids_.push_back(id);
+    it = lose(it);
+  }
+  lost_ = had - arrived_.size();
+}
+
+void Stage::adopt_all() {
+  adopt_sessions();
+  for (Region& region : registry_.regions) {
+    if (const auto ok = region.own(); !ok) registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
+  }
+}
+
+void Stage::adopt_sessions() {
+  if (registry_.observer != nullptr) {  // a handoff is under way, and hears of them
+    const std::vector<std::uint64_t> fresh = ids();
+    registry_.sessions.take(arrived_);
+    for (const std::uint64_t id : fresh) {
+      registry_.observer->session_changed(id, registry_.sessions.at(id));
+    }
+  } else {
+    registry_.sessions.take(arrived_);
+  }
+}
+
+Sessions::iterator Stage::lose(Sessions::iterator it) {
+  drop(it->first, it->second);
+  return arrived_.remove(it);
+}
+
+void Stage::drop(std::uint64_t id, const SessionEntry& entry) {
+  if (entry.given && registry_.callbacks.drop != nullptr) {
+    registry_.tell([&] { return "drop() of " + registry_.describe(id, entry.kind); },
+                   [&] { registry_.callbacks.drop(registry_.callbacks_user, id); });
+  }
+  // What restore() did not take before it failed, drop() did not close: in a process that goes on
+  // it would stay open.
+  if (failed_.erase(id) > 0) {
+    const auto identity = identity_of(entry.fd);
+    if (identity && identity->inode == entry.inode) UniqueFd(entry.fd).reset();
+  }
+  waiting_.erase(id);
+  weighed_.erase(id);
+}
+
+void Stage::drop_sessions() {
+  for (const auto& [id, entry] : arrived_) drop(id, entry);
+  arrived_.clear();
+}
+
+void Stage::drop_all() {
+  drop_sessions();
+  for (Region& region : registry_.regions) region.drop();
+  registry_.close_named();
+}
+
+}  // namespace handoff::io

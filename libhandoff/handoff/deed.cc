@@ -1,0 +1,41 @@
+#include "libhandoff/handoff/deed.h"
+
+#include <atomic>
+#include <utility>
+
+namespace handoff::io {
+namespace {
+
+constexpr std::size_t kSize = 4096;
+
+using Word = std::atomic_ref<std::uint32_t>;
+// One that takes a lock has it in this process alone.
+static_assert(Word::is_always_lock_free);
+
+}  // namespace
+
+Result<Deed> Deed::make() {
+  auto memory = make_ring(kSize);
+  if (!memory) return Failure(memory.error());
+  Deed deed;
+  deed.fd_ = std::move(memory->fd);
+  deed.mapping_ = std::move(memory->mapping);
+  return deed;
+}
+
+Result<Deed> Deed::map(int fd) {
+  auto mapping = map_shared(fd, kSize);
+  if (!mapping) return Failure(mapping.error());
+  Deed deed;
+  deed.mapping_ = std::move(*mapping);
+  return deed;
+}
+
+bool Deed::claim(Party party) {
+  auto owner = std::uint32_t{0};
+  const auto mine = static_cast<std::uint32_t>(party);
+  Word word(*reinterpret_cast<std::uint32_t*>(mapping_.data()));
+  return word.compare_exchange_strong(owner, mine) || owner == mine;
+}
+
+}  // namespace handoff::io

@@ -1,0 +1,356 @@
+#include "libhandoff/handoff/lane.h"
+
+#include <algorithm>
+#include <new>
+#include <utility>
+
+#include "libhandoff/sys/process.h"
+#include "libhandoff/handoff/shell.h"
+
+namespace handoff::io {
+namespace {
+
+// Frozen: between two looks at the orders.
+constexpr int kFramesFrozen = 8;
+
+}  // namespace
+
+Result<std::unique_ptr<Lane>> Lane::make(Declared& declared, std::uint32_t index) {
+  auto poller = Poller::make();
+  if (!poller) return Failure(poller.error());
+  return std::unique_ptr<Lane>(new Lane(declared, index, std::move(*poller)));
+}
+
+// ---- lane 0's thread
+
+template <class Change>
+void Lane::post(Change&& change) {
+  {
+    const std::lock_guard lock(mutex_);
+    change(mail_);
+  }
+  poller_.wake();
+}
+
+void Lane::begin(std::shared_ptr<HeirBoard> board) {
+  state_ = board ? HANDOFF_STATE_HEIR : HANDOFF_STATE_OWNER;
+  if (board) post([&](Mail& mail) { mail.heir = std::move(board); });
+}
+
+void Lane::take(std::unique_ptr<HeirChannels> channels) {
+  post([&](Mail& mail) { mail.take = std::move(channels); });
+}
+
+void Lane::give(std::shared_ptr<DonorBoard> board, std::unique_ptr<DonorChannels> channels) {
+  post([&](Mail& mail) {
+    mail.donor = std::move(board);
+    mail.give = std::move(channels);
+  });
+}
+
+void Lane::stop(std::uint64_t deadline_us) {
+  post([&](Mail& mail) { mail.stop = deadline_us; });
+}
+
+// ---- its own
+
+Result<void> Lane::wait(int timeout_ms) {
+  if (state_ == HANDOFF_STATE_DECLARING) {
+    return fail(HANDOFF_ERR_ORDER, "handoff_ready() comes before handoff_wait()");
+  }
+  const std::int64_t until = now_us() + std::int64_t{timeout_ms} * 1000;
+  while (state_ == HANDOFF_STATE_HEIR) {
+    int left = -1;
+    if (timeout_ms >= 0) {
+      left = static_cast<int>(std::max<std::int64_t>(0, (until - now_us() + 999) / 1000));
+      if (left == 0) return fail(-ETIMEDOUT, "the handoff is still under way");
+    }
+    const auto roles = poller_.wait(left);
+    if (!roles) return Failure(roles.error());
+    turn();
+  }
+  if (state_ == HANDOFF_STATE_FAILED) {
+    return fail(HANDOFF_ERR_ABORTED, "the handoff failed: " + why_);
+  }
+  return {};
+}
+
+Result<void> Lane::dispatch() {
+  if (state_ == HANDOFF_STATE_DECLARING) {
+    return fail(HANDOFF_ERR_ORDER, "handoff_ready() comes before handoff_dispatch()");
+  }
+  int timeout = 0;
+  do {
+    const auto roles = poller_.wait(timeout);
+    if (!roles) return Failure(roles.error());
+    turn();
+    timeout = -1;  // lane 0 has the freeze budget, and decides
+  } while (frozen_);
+  if (state_ == HANDOFF_STATE_FAILED) {
+    return fail(HANDOFF_ERR_ABORTED, "the handoff failed: " + why_);
+  }
+  return {};
+}
+
+void Lane::turn() {
+  try {
+    if (donor_) donor_turn();  // it may be over, and another one waits in the mail
+    if (open_mail()) donor_turn();
+    if (heir_) heir_turn();
+  } catch (const std::bad_alloc&) {
+    refuse(core::Reason{core::Code::kResources, {}});
+  }
+  sessions_changed();
+}
+
+// True if there was a handoff in it.
+bool Lane::open_mail() {
+  Mail mail;
+  {
+    const std::lock_guard lock(mutex_);
+    mail = std::exchange(mail_, {});
+    // An heir has nothing to stop yet; run() has it looked at again.
+    if (state_ == HANDOFF_STATE_HEIR) mail_.stop = std::exchange(mail.stop, std::nullopt);
+  }
+  if (mail.heir) heir_ = std::move(mail.heir);
+  if (mail.take) {
+    taking_ = std::move(mail.take);
+    watch(taking_->fd());
+  }
+  const bool gives = mail.donor != nullptr;
+  if (gives) {
+    donor_ = std::move(mail.donor);
+    giving_ = std::move(mail.give);
+    round_ = 0;
+    pace_ = {};
+    saving_ = failed_ = false;
+    state_ = HANDOFF_STATE_DONOR;
+    watch(giving_->fd());
+  }
+  if (mail.stop && registry_.callbacks.stop != nullptr) {
+    registry_.tell("stop()", [&] {
+      registry_.callbacks.stop(registry_.callbacks_user, HANDOFF_STOP_REQUESTED, *mail.stop);
+    });
+  }
+  return gives;
+}
+
+void Lane::watch(std::optional<int> channels) {
+  if (!channels) {
+    poller_.unwatch(Role::kLanes);
+    return;
+  }
+  // epoll_ctl fails for want of memory alone; then the handoff does not get on, and is given up.
+  if (const auto ok = poller_.watch(Role::kLanes, *channels, false); !ok) {
+    registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
+  }
+}
+
+void Lane::sessions_changed() {
+  sessions_ = registry_.sessions.size();
+  untracked_ = registry_.sessions.untracked();
+  if (donor_ && giving_) donor_->set_dirty(index_, giving_->dirty());
+}
+
+void Lane::refuse(const core::Reason& reason) {
+  failed_ = true;
+  watch(std::nullopt);
+  const auto say = [&](auto& board) {
+    try {
+      board->report(index_, [&](auto& standing) {
+        standing.no_memory = reason.text.empty();
+        if (!standing.no_memory) standing.failed = reason;
+      });
+    } catch (const std::bad_alloc&) {
+      board->report(index_, [](auto& standing) { standing.no_memory = true; });
+    }
+  };
+  if (donor_) say(donor_);
+  if (heir_) say(heir_);
+}
+
+// ---- a donor's
+
+void Lane::donor_turn() {
+  const DonorBoard::Orders orders = donor_->orders();
+  switch (orders.order) {
+    case DonorBoard::Order::kCopy:
+      if (!failed_) copy(orders.round);
+      return;
+    case DonorBoard::Order::kFreeze:
+      if (!frozen_) freeze();
+      if (!failed_) hear_acks();
+      return;
+    case DonorBoard::Order::kSave:
+      if (!failed_) save();
+      return;
+    case DonorBoard::Order::kOver:
+      over();
+      return;
+    case DonorBoard::Order::kRetire:
+      retire(orders.heir_lost);
+      return;
+  }
+}
+
+void Lane::copy(std::uint32_t round) {
+  if (round_ < round) {
+    const auto begun = giving_->begin(round_ == 0 ? Copier::Round::kFirst : Copier::Round::kAgain);
+    round_ = round;
+    if (!begun) return refuse(to_reason(begun.error()));
+  }
+  const std::uint64_t signs = giving_->signs();
+  const bool was_sent = giving_->sent();
+  const std::uint64_t frames = giving_->frames_sent();
+  const auto turned = giving_->turn(pace_.begin(thread_time_ns()));
+  pace_.end(thread_time_ns(), giving_->frames_sent() - frames);
+  if (!turned) return refuse(to_reason(turned.error()));
+  if (*turned) poller_.wake();  // the rest in the loop's next turn
+  const bool sent = giving_->sent() && round_ > 0;
+  if (signs == giving_->signs() && sent == was_sent) return;
+  donor_->report(index_, [&](DonorBoard::Standing& standing) {
+    if (sent) standing.round = round_;
+    standing.at_heir = giving_->at_heir();
+    standing.sessions_sent = giving_->sessions_sent();
+    standing.bytes = giving_->bytes();
+    standing.signs = giving_->signs();
+    if (sent) standing.notes = giving_->notes();
+  });
+}
+
+void Lane::freeze() {
+  frozen_ = true;
+  if (registry_.callbacks.freeze != nullptr && !failed_) {
+    const auto ok = registry_.call(
+        "freeze()", [&] { return registry_.callbacks.freeze(registry_.callbacks_user); });
+    if (!ok) return refuse(to_reason(ok.error()));
+  }
+  donor_->report(index_, [](DonorBoard::Standing& standing) { standing.frozen = true; });
+}
+
+// Nothing is to be sent, but what comes must be read.
+void Lane::hear_acks() {
+  const auto heard = giving_->turn({.frames = 0});
+  if (!heard) refuse(to_reason(heard.error()));
+}
+
+void Lane::save() {
+  if (!saving_) {
+    saving_ = true;
+    if (const auto begun = giving_->begin(Copier::Round::kFrozen); !begun) {
+      return refuse(to_reason(begun.error()));
+    }
+  }
+  const bool was_sent = giving_->sent();
+  const auto turned = giving_->turn({.frames = kFramesFrozen});
+  if (!turned) return refuse(to_reason(turned.error()));
+  if (*turned) poller_.wake();
+  if (was_sent || !giving_->sent()) return;
+  donor_->report(index_, [&](DonorBoard::Standing& standing) {
+    standing.saved = true;
+    standing.at_heir = giving_->at_heir();
+    standing.sessions_sent = giving_->sessions_sent();
+    standing.bytes = giving_->bytes();
+  });
+}
+
+void Lane::over() {
+  watch(std::nullopt);
+  giving_.reset();
+  donor_.reset();
+  state_ = HANDOFF_STATE_OWNER;
+  if (!std::exchange(frozen_, false)) return;
+  if (registry_.callbacks.thaw == nullptr) return;
+  registry_.tell("thaw()", [&] { registry_.callbacks.thaw(registry_.callbacks_user); });
+}
+
+void Lane::retire(bool heir_lost) {
+  watch(std::nullopt);
+  const std::uint64_t lost = heir_lost ? giving_->at_heir() : 0;
+  giving_.reset();
+  frozen_ = false;
+  state_ = HANDOFF_STATE_RETIRED;
+  registry_.sessions.clear();
+  if (registry_.callbacks.retired != nullptr) {
+    registry_.tell("retired()",
+                   [&] { registry_.callbacks.retired(registry_.callbacks_user, lost); });
+  }
+  if (std::exchange(donor_, nullptr)->retire(index_)) registry_.close_named();
+}
+
+// ---- an heir's
+
+void Lane::heir_turn() {
+  const HeirBoard::Orders orders = heir_->orders();
+  switch (orders.order) {
+    case HeirBoard::Order::kReceive:
+    case HeirBoard::Order::kReadOut:
+      if (taking_) receive(orders.order);
+      return;
+    case HeirBoard::Order::kRestore:
+      if (!failed_ && !std::exchange(restored_, true)) restore();
+      return;
+    case HeirBoard::Order::kRun:
+      run(orders.keep);
+      return;
+    case HeirBoard::Order::kGo:
+      go(orders.why);
+      return;
+  }
+}
+
+void Lane::receive(HeirBoard::Order order) {
+  const bool had_failed = failed_;  // what can't be applied is not there
+  const auto ok = had_failed ? Result<void>{} : taking_->receive();
+  const bool read_out = order == HeirBoard::Order::kReadOut;
+  if (!ok) refuse(to_reason(ok.error()));
+  heir_->report(index_, [&](HeirBoard::Standing& standing) {
+    standing.round = taking_->round();
+    standing.prepared = ok && !had_failed && taking_->prepared();
+    standing.sessions = taking_->sessions();
+    standing.signs = taking_->signs();
+    standing.read_out = read_out;
+  });
+}
+
+void Lane::restore() {
+  watch(std::nullopt);  // nothing more may come
+  if (const auto ok = taking_->restore(); !ok) return refuse(to_reason(ok.error()));
+  heir_->report(index_, [&](HeirBoard::Standing& standing) {
+    standing.notes = taking_->notes();
+    standing.restored = true;
+  });
+}
+
+void Lane::run(bool keep) {
+  watch(std::nullopt);
+  std::uint64_t sessions = 0;
+  if (taking_) {
+    if (keep) taking_->keep_unmoved();
+    sessions = taking_->sessions();
+    taking_->adopt();
+  }
+  state_ = HANDOFF_STATE_OWNER;
+  poller_.wake();  // so that the loop's first turn comes here
+  const auto heir = std::exchange(heir_, nullptr);
+  heir->report(index_, [&](HeirBoard::Standing& standing) {
+    standing.sessions = sessions;
+    if (taking_) {
+      standing.lost = taking_->lost();
+      standing.lost_ids = taking_->lost_ids();
+    }
+    standing.running = true;
+  });
+  taking_.reset();
+}
+
+void Lane::go(const std::string& why) {
+  watch(std::nullopt);
+  if (taking_) taking_->drop();
+  taking_.reset();
+  heir_.reset();
+  why_ = why;
+  state_ = HANDOFF_STATE_FAILED;
+}
+
+}  // namespace handoff::io

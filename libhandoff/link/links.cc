@@ -1,0 +1,292 @@
+#include "libhandoff/link/links.h"
+
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "libhandoff/sys/process.h"
+#include "libhandoff/sys/socket.h"
+
+namespace handoff::io {
+namespace {
+
+// "handoff.link.3" is the channel to generation 3, "handoff.late.3" its pidfd.
+constexpr std::string_view kChannel = "handoff.link.";
+constexpr std::string_view kPeer = "handoff.late.";
+
+// When the drain is over and sessions move whether they are held or not: until what has not moved
+// by then is closed.
+constexpr core::Duration kLastMoves = 5'000'000;
+
+}  // namespace
+
+Result<std::unique_ptr<Links>> Links::make(Registry& registry) {
+  std::unique_ptr<Links> out(new Links(registry));
+  out->epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
+  out->timer_.reset(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+  epoll_event event{};
+  event.events = EPOLLIN;
+  if (!out->epoll_.valid() || !out->timer_.valid() ||
+      ::epoll_ctl(out->epoll_.get(), EPOLL_CTL_ADD, out->timer_.get(), &event) < 0) {
+    return fail_errno("opening the epoll set of the links");
+  }
+  return out;
+}
+
+// ---- turning
+
+void Links::turn() {
+  if (resting_) return;
+  std::uint64_t times = 0;
+  [[maybe_unused]] const ssize_t n = ::read(timer_.get(), &times, sizeof times);
+  for (const auto& link : links_) link->turn();
+  for (const auto& link : links_) {
+    if (link->over()) moved_before_ += link->moved();
+  }
+  // What epoll knew of their fds must go before these are closed: other processes hold duplicates.
+  std::vector<std::unique_ptr<Link>> over;
+  std::erase_if(links_, [&](std::unique_ptr<Link>& link) {
+    if (!link->over()) return false;
+    over.push_back(std::move(link));
+    return true;
+  });
+  if (late_) {
+    if (drain_ && !over_ && now_us() >= static_cast<core::Time>(drain_->deadline_us)) end_waiting();
+    if (over_) end_waiting();
+    give();
+  } else {
+    give_back();
+  }
+  await();
+  over.clear();
+}
+
+void Links::await() {
+  std::map<int, bool> wanted;
+  std::optional<core::Time> deadline;
+  const auto consider = [&](std::optional<core::Time> at) {
+    if (at && (!deadline || *at < *deadline)) deadline = at;
+  };
+  if (!resting_) {
+    for (const auto& link : links_) {
+      watch(link->channel_fd(), link->wants_write(), wanted);
+      watch(link->peer_fd(), false, wanted);
+      consider(link->deadline());
+      consider(link->retry_at());
+    }
+    if (late_ && drain_ && drain_->policy != protocol::LatePolicy::kKeep &&
+        !registry_.sessions.empty()) {
+      const auto at = static_cast<core::Time>(drain_->deadline_us);
+      consider(over_ ? at + kLastMoves : at);
+    }
+  }
+  for (const auto& [fd, write] : watched_) {
+    if (!wanted.contains(fd)) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+  }
+  for (const auto& [fd, write] : wanted) {
+    const auto known = watched_.find(fd);
+    if (known != watched_.end() && known->second == write) continue;
+    epoll_event event{};
+    event.events = EPOLLIN | (write ? EPOLLOUT : 0U);
+    const int op = known == watched_.end() ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+    if (::epoll_ctl(epoll_.get(), op, fd, &event) < 0 && errno == EEXIST) {
+      ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event);
+    }
+  }
+  watched_ = std::move(wanted);
+  for (const auto& link : links_) link->close_unwatched();
+  itimerspec spec{};
+  if (deadline) {
+    const core::Time at = std::max<core::Time>(*deadline, 1);
+    spec.it_value.tv_sec = static_cast<time_t>(at / 1'000'000);
+    spec.it_value.tv_nsec = static_cast<long>(at % 1'000'000 * 1000);
+  }
+  ::timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &spec, nullptr);
+}
+
+void Links::watch(int fd, bool write, std::map<int, bool>& wanted) const {
+  if (fd >= 0) wanted[fd] = write;
+}
+
+// ---- the owner's
+
+void Links::to_late(Channel channel, UniqueFd peer, core::Limits limits) {
+  links_.push_back(
+      std::make_unique<Link>(registry_, limits, std::move(channel), std::move(peer), true));
+  links_.back()->start();
+  await();
+}
+
+void Links::inherit(std::map<std::string, UniqueFd> ends, core::Limits limits) {
+  for (auto& [name, fd] : ends) {
+    if (!name.starts_with(kChannel)) continue;
+    const auto peer = ends.find(std::string(kPeer) + name.substr(kChannel.size()));
+    if (peer == ends.end()) continue;
+    to_late(Channel(std::move(fd)), std::move(peer->second), limits);
+  }
+}
+
+std::vector<Copier::LinkEnd> Links::ends() const {
+  std::vector<Copier::LinkEnd> out;
+  for (std::size_t i = 0; i < links_.size(); ++i) {
+    // Its number says which two belong together, no more.
+    const std::string number = std::to_string(i);
+    if (links_[i]->over() || links_[i]->peer_fd() < 0) continue;
+    out.push_back({std::string(kChannel) + number, links_[i]->channel_end()});
+    out.push_back({std::string(kPeer) + number, links_[i]->peer_end()});
+  }
+  return out;
+}
+
+Result<void> Links::rest(core::Time until) {
+  closing_ = true;
+  while (true) {
+    turn();
+    if (std::all_of(links_.begin(), links_.end(), [](const auto& link) { return link->idle(); })) {
+      resting_ = true;
+      await();
+      return {};
+    }
+    const core::Time left = until - now_us();
+    if (left <= 0) {
+      closing_ = false;
+      return fail(-ETIMEDOUT, "a group of late sessions was on its way and did not arrive in time");
+    }
+    pollfd p{epoll_.get(), POLLIN, 0};
+    ::poll(&p, 1, static_cast<int>(left / 1000 + 1));
+  }
+}
+
+void Links::wake() {
+  resting_ = closing_ = false;
+  turn();
+}
+
+void Links::pass_on() {
+  auto links = std::move(links_);
+  links_.clear();
+  resting_ = closing_ = false;
+  spread_ = core::kAll;
+  await();
+}
+
+// ---- the late one's
+
+void Links::become_late(std::uint64_t handoff_id, std::optional<Channel> channel, UniqueFd peer,
+                        core::Limits limits) {
+  late_ = true;
+  handoff_id_ = handoff_id;
+  if (channel) {
+    links_.push_back(
+        std::make_unique<Link>(registry_, limits, std::move(*channel), std::move(peer), false));
+  }
+  turn();
+}
+
+void Links::to_owner(Channel channel, UniqueFd peer, core::Limits limits) {
+  links_.push_back(
+      std::make_unique<Link>(registry_, limits, std::move(channel), std::move(peer), false));
+  told_.reset();  // that it is linked again is news
+  turn();
+}
+
+void Links::drain(const protocol::Drain& order) {
+  drain_ = order;
+  over_ = false;
+  if (late_) turn();
+}
+
+bool Links::stays_for_good(const SessionEntry& entry) const {
+  if (entry.refused || links_.empty()) return true;
+  const Link& link = *links_.back();
+  return link.knows_the_other() && !link.carries(entry.kind);
+}
+
+void Links::give() {
+  if (links_.empty()) return;
+  Link& link = *links_.back();
+  if (!link.can_give() || (link.retry_at() && now_us() < *link.retry_at())) return;
+  const bool all = over_ && drain_->policy == protocol::LatePolicy::kMove;
+  std::vector<std::uint64_t> group;
+  for (const auto& [id, entry] : registry_.sessions) {
+    if (entry.away || entry.refused || (entry.held && !all) || !link.carries(entry.kind)) continue;
+    if (!core::is_the_newer_ones(id, spread_)) continue;
+    group.push_back(id);
+    if (group.size() == link.group_size()) break;
+  }
+  if (!group.empty()) link.give(std::move(group));
+}
+
+void Links::spread(std::uint32_t permille) {
+  spread_ = std::min(permille, core::kAll);
+  turn();
+}
+
+// The share of the late process, of old sessions and of new ones, since the listeners are here.
+void Links::give_back() {
+  if (!spreads() || closing_ || links_.empty() || registry_.observer != nullptr) return;
+  Link& link = *links_.back();
+  if (!link.can_give() || (link.retry_at() && now_us() < *link.retry_at())) return;
+  std::vector<std::uint64_t> group;
+  for (const auto& [id, entry] : registry_.sessions) {
+    if (core::is_the_newer_ones(id, spread_) || entry.away || entry.refused || entry.held ||
+        !link.carries(entry.kind)) {
+      continue;
+    }
+    group.push_back(id);
+    if (group.size() == link.group_size()) break;
+  }
+  if (!group.empty()) link.give(std::move(group));
+}
+
+// The drain is over. Moving takes its time, and whoever can't is closed; but what is in a group
+// ends as it would.
+void Links::end_waiting() {
+  const bool first = !std::exchange(over_, true);
+  if (drain_->policy == protocol::LatePolicy::kKeep) return;
+  const bool last = drain_->policy == protocol::LatePolicy::kClose ||
+                    now_us() >= static_cast<core::Time>(drain_->deadline_us) + kLastMoves;
+  if (first) {
+    registry_.log(HANDOFF_LOG_WARNING,
+                  "the drain is over, " + std::to_string(registry_.sessions.size()) +
+                      " sessions are left: they are " + (last ? "closed" : "moved as they are"));
+  }
+  std::vector<std::uint64_t> closing;
+  for (const auto& [id, entry] : registry_.sessions) {
+    if (!entry.away && (last || stays_for_good(entry))) closing.push_back(id);
+  }
+  for (const std::uint64_t id : closing) {
+    reset_on_close(registry_.sessions.at(id).fd);
+    registry_.remove_session(id);
+    ++closed_;
+    if (registry_.callbacks.drop == nullptr) continue;
+    registry_.tell("drop()", [&] { registry_.callbacks.drop(registry_.callbacks_user, id); });
+  }
+}
+
+protocol::Late Links::standing() const {
+  protocol::Late out{.handoff_id = handoff_id_,
+                     .waiting = registry_.sessions.size(),
+                     .moved = moved_before_,
+                     .at_ns = now_ns(),
+                     .linked = !links_.empty(),
+                     .closed = closed_};
+  for (const auto& link : links_) out.moved += link->moved();
+  return out;
+}
+
+std::optional<protocol::Late> Links::news() {
+  if (!late_) return std::nullopt;
+  protocol::Late now = standing();
+  if (told_ && told_->waiting == now.waiting && told_->linked == now.linked) return std::nullopt;
+  told_ = now;
+  return now;
+}
+
+bool Links::done() const { return late_ && !spreads() && registry_.sessions.empty(); }
+
+}  // namespace handoff::io

@@ -1,0 +1,92 @@
+// All links of a process, and what a late process does with the sessions that it has left: it gives
+// those that are not held to the owner, tells the supervisor how many wait, and ends the waiting
+// when the drain is over.
+//
+// An owner has a link to each late process before it, a late process one to the owner.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "libhandoff/core/spread.h"
+#include "libhandoff/copy/copier.h"
+#include "libhandoff/link/link.h"
+#include "libhandoff/protocol/messages.h"
+
+namespace handoff::io {
+
+class Links {
+ public:
+  static Result<std::unique_ptr<Links>> make(Registry& registry);
+
+  // Readable when turn() has something to do; the same for life.
+  int fd() const { return epoll_.get(); }
+  void turn();
+  bool empty() const { return links_.empty() && !late_; }
+
+  // -- the owner's
+  // The donor that has stayed late.
+  void to_late(Channel channel, UniqueFd peer, core::Limits limits);
+  // Those that it had links to: what Copier::LinkEnd passed on.
+  void inherit(std::map<std::string, UniqueFd> ends, core::Limits limits);
+  // Borrowed, for the next heir.
+  std::vector<Copier::LinkEnd> ends() const;
+  // Ends what is under way, waiting for it until then; from here on nothing is read. An Error if it
+  // does not end; then the links go on.
+  Result<void> rest(core::Time until);
+  void wake();
+  // They are the heir's now.
+  void pass_on();
+
+  // -- progressive: how many of a thousand sessions are the owner's; the others are the late one's.
+  void spread(std::uint32_t permille);
+  bool spreads() const { return spread_ != core::kAll; }
+
+  // -- the late one's
+  // channel: none if the heir knows no links.
+  void become_late(std::uint64_t handoff_id, std::optional<Channel> channel, UniqueFd peer,
+                   core::Limits limits);
+  void drain(const protocol::Drain& order);
+  // To an owner that was not there before.
+  void to_owner(Channel channel, UniqueFd peer, core::Limits limits);
+  // A session was released, or ended.
+  void sessions_changed() { changed_ = true; }
+  // What the supervisor is to know, if it has changed since.
+  std::optional<protocol::Late> news();
+  protocol::Late standing() const;
+  // Late, and nothing is left.
+  bool done() const;
+
+ private:
+  explicit Links(Registry& registry) : registry_(registry) {}
+  void give();
+  void give_back();
+  void end_waiting();
+  bool stays_for_good(const SessionEntry& entry) const;
+  void await();
+  void watch(int fd, bool write, std::map<int, bool>& wanted) const;
+
+  Registry& registry_;
+  UniqueFd epoll_;
+  UniqueFd timer_;
+  std::map<int, bool> watched_;  // fd, and whether for writing, too
+  std::vector<std::unique_ptr<Link>> links_;
+  bool resting_ = false;
+  bool closing_ = false;  // about to rest: no new groups
+  std::uint32_t spread_ = core::kAll;
+
+  bool late_ = false;
+  std::uint64_t handoff_id_ = 0;
+  bool changed_ = false;
+  std::uint64_t moved_before_ = 0;  // over links that are gone
+  std::uint64_t closed_ = 0;
+  std::optional<protocol::Drain> drain_;
+  bool over_ = false;  // the drain
+  std::optional<protocol::Late> told_;
+};
+
+}  // namespace handoff::io

@@ -1,0 +1,555 @@
+#include "libhandoff/process/service.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+
+#include "libhandoff/core/lanes.h"
+#include "libhandoff/sys/failpoint.h"
+#include "libhandoff/sys/process.h"
+#include "libhandoff/sys/socket.h"
+
+namespace handoff::io {
+
+using protocol::Type;
+
+Result<std::unique_ptr<Service>> Service::open(const handoff_options& options) {
+  if (options.size < sizeof options) return fail(-EINVAL, "handoff_options.size is too small");
+  if (options.name == nullptr || options.version == nullptr) {
+    return fail(-EINVAL, "handoff_options needs name and version");
+  }
+  if (options.lanes > core::kMaxLanes) {
+    return fail(-EINVAL, "handoff_options.lanes: at most " + std::to_string(core::kMaxLanes));
+  }
+  if (!failpoint::problem().empty()) return fail(-EINVAL, failpoint::problem());
+  auto poller = Poller::make();
+  if (!poller) return Failure(poller.error());
+  std::unique_ptr<Service> service(new Service(std::move(*poller)));
+  service->declared_.log = options.log;
+  service->declared_.log_user = options.user;
+  const auto named = service->registry_.set_names(options.name, options.version);
+  if (!named) return Failure(named.error());
+  const auto kind = service->registry_.declare_kind(
+      "session", options.state_version == 0 ? 1 : options.state_version);
+  if (!kind) return Failure(kind.error());
+  service->fds_max_ = raise_fd_limit();
+  service->declared_.lanes = std::max<std::uint32_t>(options.lanes, 1);
+  for (std::uint32_t i = 1; i < service->declared_.lanes; ++i) {
+    auto lane = Lane::make(service->declared_, i);
+    if (!lane) return Failure(lane.error());
+    service->lanes_.push_back(std::move(*lane));
+  }
+  auto links = Links::make(service->registry_);
+  if (!links) return Failure(links.error());
+  service->links_ = std::move(*links);
+  const auto watched = service->poller_.watch(Role::kLinks, service->links_->fd(), false);
+  if (!watched) return Failure(watched.error());
+  auto start = take_start();
+  if (!start) return Failure(start.error());
+  if (*start) service->begin(std::move(**start));
+  return service;
+}
+
+void Service::shut() {
+  if (donor_) donor_->cancel({core::Code::kCancelled, "the donor closes its handle"});
+}
+
+void Service::begin(StartOrder start) {
+  control_.emplace(std::move(start.control));
+  way_back_ = std::move(start.way_back);
+  registry_.generation = start.generation;
+  given_ = std::move(start.listeners);
+  heir_end_ = std::move(start.heir);
+  if (heir_end_ && heir_end_->parameters.limits.rehearsal) offer_to_the_oom_killer();
+}
+
+Result<void> Service::declare(const std::function<Result<void>(Registry&)>& declaration) {
+  if (state_ != HANDOFF_STATE_DECLARING) {
+    return fail(HANDOFF_ERR_ORDER, "declare everything before handoff_ready()");
+  }
+  return declaration(registry_);
+}
+
+Result<void> Service::attach(const std::string& name, UniqueFd fd) {
+  const auto it = registry_.named.find(name);
+  if (it == registry_.named.end()) {
+    return fail(HANDOFF_ERR_UNKNOWN, "'" + name + "' was not declared with handoff_claim()");
+  }
+  if (it->second.fd.valid()) return fail(HANDOFF_ERR_DUPLICATE, "'" + name + "' has an fd");
+  if (donor_) return fail(-EBUSY, "a handoff is under way");
+  const std::lock_guard lock(declared_.named_lock);
+  it->second.fd = std::move(fd);
+  return {};
+}
+
+int Service::named_fd(const std::string& name) {
+  const std::lock_guard lock(declared_.named_lock);
+  const auto it = declared_.named.find(name);
+  if (it == declared_.named.end()) return HANDOFF_ERR_UNKNOWN;
+  return it->second.fd.valid() ? it->second.fd.get() : -ENOENT;
+}
+
+std::uint64_t Service::sessions() const {
+  std::uint64_t all = registry_.sessions.size();
+  for (const auto& lane : lanes_) all += lane->sessions();
+  return all;
+}
+
+std::vector<Lane*> Service::other_lanes() const {
+  std::vector<Lane*> out;
+  out.reserve(lanes_.size());
+  for (const auto& lane : lanes_) out.push_back(lane.get());
+  return out;
+}
+
+Result<void> Service::ready() {
+  if (state_ != HANDOFF_STATE_DECLARING) {
+    return fail(HANDOFF_ERR_ORDER, "handoff_ready() was called already");
+  }
+  for (auto& [named, fd] : given_) {
+    const auto it = registry_.named.find(named.name);
+    if (it == registry_.named.end()) {
+      return fail(HANDOFF_ERR_UNKNOWN,
+                  "the supervisor has a listener '" + named.name +
+                      "' for this service, which does not declare it; remove it from the "
+                      "configuration or declare it");
+    }
+    it->second.fd = std::move(fd);
+    it->second.address = named.address;
+  }
+  given_.clear();
+  if (!heir_end_) {
+    if (auto ok = registry_.bind_missing(); !ok) return ok;
+  }
+  auto manifest = registry_.manifest(false);
+  if (!manifest) return Failure(manifest.error());
+  if (control_) {
+    const bool rehearsal = heir_end_ && heir_end_->parameters.limits.rehearsal;
+    control_->send(Type::kRegister, encode(protocol::Register{.protocol_min = protocol::kVersionMin,
+                                                              .protocol_max = protocol::kVersionMax,
+                                                              .generation = registry_.generation,
+                                                              .manifest = std::move(*manifest),
+                                                              .rehearsal = rehearsal}));
+    watch_control(true);
+  }
+  if (!heir_end_) {
+    state_ = HANDOFF_STATE_OWNER;
+    for (auto& lane : lanes_) lane->begin(nullptr);
+    report_owner();
+    return {};
+  }
+  state_ = HANDOFF_STATE_HEIR;
+  heir_limits_ = heir_end_->parameters.limits;
+  heir_ = std::make_unique<HeirDriver>(registry_, poller_, *this, heir_end_->parameters,
+                                       Channel(std::move(heir_end_->channel), "heir"),
+                                       std::move(heir_end_->peer), fds_max_, other_lanes());
+  heir_->start();
+  return {};
+}
+
+Result<void> Service::wait(int timeout_ms) {
+  if (state_ == HANDOFF_STATE_DECLARING) {
+    return fail(HANDOFF_ERR_ORDER, "handoff_ready() comes before handoff_wait()");
+  }
+  const std::int64_t until = now_us() + std::int64_t{timeout_ms} * 1000;
+  while (state_ == HANDOFF_STATE_HEIR) {
+    int left = -1;
+    if (timeout_ms >= 0) {
+      left = static_cast<int>(std::max<std::int64_t>(0, (until - now_us() + 999) / 1000));
+      if (left == 0) return fail(-ETIMEDOUT, "the handoff is still under way");
+    }
+    const auto roles = poller_.wait(left);
+    if (!roles) return Failure(roles.error());
+    turn(*roles);
+  }
+  if (state_ == HANDOFF_STATE_FAILED) {
+    return fail(HANDOFF_ERR_ABORTED, "the handoff failed: " + heir_->reason().text);
+  }
+  return {};
+}
+
+Result<void> Service::dispatch() {
+  if (state_ == HANDOFF_STATE_DECLARING) {
+    return fail(HANDOFF_ERR_ORDER, "handoff_ready() comes before handoff_dispatch()");
+  }
+  if (owner_report_due_ && owner_report_possible()) report_owner();
+  const auto roles = poller_.wait(0);
+  if (!roles) return Failure(roles.error());
+  turn(*roles);
+  // The other lanes run now, too.
+  if (owner_report_due_ && !lanes_.empty() && owner_report_possible()) report_owner();
+  if (donor_ && !donor_->serving() && !donor_->finished()) {
+    watch_control(false);  // what the supervisor says now waits until the switch is decided
+    poller_.unwatch(Role::kLinks);
+    while (donor_ && !donor_->serving() && !donor_->finished()) {
+      const auto frozen = poller_.wait(-1);  // the freeze budget is a deadline of the poller's
+      if (!frozen) return Failure(frozen.error());
+      turn(*frozen);
+    }
+    if (const auto ok = poller_.watch(Role::kLinks, links_->fd(), false); !ok) {
+      registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
+    }
+    watch_control(true);
+  }
+  if (state_ == HANDOFF_STATE_FAILED) {
+    return fail(HANDOFF_ERR_ABORTED, "the handoff failed: " + heir_->reason().text);
+  }
+  return {};
+}
+
+void Service::turn(const std::vector<Role>& roles) {
+  if (donor_) donor_->begin_turn();
+  for (const Role role : roles) {
+    if (role == Role::kControl) {
+      read_control();
+    } else if (role == Role::kReturn) {
+      come_back();
+    } else if (role == Role::kLinks) {
+      links_->turn();
+    } else if (role == Role::kWake) {
+      if (state_ == HANDOFF_STATE_LATE || links_->spreads()) links_->turn();
+      // Another lane has said something.
+      if (donor_) donor_->on(role);
+      if (!donor_ && state_ == HANDOFF_STATE_HEIR) heir_->on(role);
+    } else {
+      if (donor_) {
+        donor_->on(role);
+      } else if (heir_) {
+        heir_->on(role);
+      }
+    }
+    settle();
+  }
+  if (donor_) donor_->end_turn();
+}
+
+// What the drivers' final states mean for the service.
+void Service::settle() {
+  if (state_ == HANDOFF_STATE_HEIR && heir_->owner()) {
+    state_ = HANDOFF_STATE_OWNER;
+    owner_report_due_ = true;
+    link_to_donor();
+    poller_.wake();  // so that the loop's first turn comes here and is seen
+  } else if (state_ == HANDOFF_STATE_HEIR && heir_->failed()) {
+    state_ = HANDOFF_STATE_FAILED;
+    failed({heir_->id(), heir_->reason(), now_ns()});
+  } else if (donor_ && donor_->finished()) {
+    const bool retired = donor_->state() == core::DonorState::kRetired;
+    state_ = retired ? HANDOFF_STATE_RETIRED : HANDOFF_STATE_OWNER;
+    if (retired) links_->pass_on();
+    if (retired && donor_->stays()) stay_late();
+    donor_.reset();
+  }
+  if (state_ == HANDOFF_STATE_LATE) settle_late();
+}
+
+void Service::link_to_donor() {
+  if (!registry_.can_link()) return;  // the donor was told so
+  links_->inherit(heir_->take_internal(), heir_limits_);
+  if (heir_->leaves_a_link() && !heir_->donor_died()) {
+    links_->to_late(heir_->take_channel(), heir_->take_peer(), heir_limits_);
+    if (heir_->spread() != 0) links_->spread(heir_->spread());
+  }
+}
+
+void Service::stay_late() {
+  state_ = HANDOFF_STATE_LATE;
+  late_outcome_ = donor_->outcome();
+  registry_.log(HANDOFF_LOG_INFO, "handed over; " + std::to_string(donor_->left()) +
+                                      " sessions stay until they are released or end");
+  if (donor_->spread() != 0) links_->spread(donor_->spread());
+  links_->become_late(donor_->id(), donor_->take_channel(), donor_->take_peer(), donor_->limits());
+}
+
+void Service::settle_late() {
+  if (const auto news = links_->news()) tell_outcome(Type::kLate, encode(*news));
+  if (!links_->done()) return;
+  state_ = HANDOFF_STATE_RETIRED;
+  late_outcome_.at_ns = now_ns();
+  retired(late_outcome_);
+  links_->pass_on();
+  if (registry_.callbacks.retired == nullptr) return;
+  registry_.tell("retired()", [&] {
+    registry_.callbacks.retired(registry_.callbacks_user, late_outcome_.lost);
+  });
+}
+
+void Service::sessions_changed() {
+  if (state_ != HANDOFF_STATE_LATE && !links_->spreads()) return;
+  links_->sessions_changed();
+  poller_.wake();  // callbacks come from dispatch() alone
+}
+
+Result<void> Service::rest_links(core::Time until) { return links_->rest(until); }
+void Service::wake_links() { links_->wake(); }
+
+void Service::watch_control(bool listen) {
+  if (!control_) return;
+  if (!listen || control_->closed()) poller_.unwatch(Role::kControl);
+  if (!listen) poller_.unwatch(Role::kReturn);
+  if (!listen || (control_->closed() && !way_back_.known())) return;
+  if (control_->closed() && !away_) {
+    away_ = true;
+    registry_.log(HANDOFF_LOG_WARNING, "the supervisor is gone; serving on without it");
+    way_back_.plan(control_->age());
+  }
+  const auto ok = away_ ? poller_.watch(Role::kReturn, way_back_.fd(), false)
+                        : poller_.watch(Role::kControl, control_->fd(), control_->wants_write());
+  if (!ok) registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
+}
+
+// To the supervisor that is there now: who this is, and what the last one may not have heard.
+void Service::come_back() {
+  auto socket = way_back_.attempt();
+  if (!socket) return;
+  auto manifest = registry_.manifest(false);
+  if (!manifest) {
+    registry_.log(HANDOFF_LOG_ERROR, manifest.error().message);
+    way_back_.plan(0);
+    return;
+  }
+  poller_.unwatch(Role::kReturn);
+  control_->connect(std::move(*socket));
+  away_ = false;
+  registry_.log(HANDOFF_LOG_INFO, "a supervisor is there again");
+  protocol::Register hello{.protocol_min = protocol::kVersionMin,
+                           .protocol_max = protocol::kVersionMax,
+                           .generation = registry_.generation,
+                           .manifest = std::move(*manifest),
+                           .returning = true,
+                           .state = static_cast<std::uint32_t>(state_)};
+  if (donor_) hello.handoff_id = donor_->id();
+  if (state_ == HANDOFF_STATE_HEIR) hello.handoff_id = heir_->id();
+  control_->send(Type::kRegister, encode(hello));
+  if (outcome_) control_->send(outcome_->first, outcome_->second);
+  const bool owner = state_ == HANDOFF_STATE_OWNER || state_ == HANDOFF_STATE_DONOR;
+  if (owner && !owner_report_due_) {
+    send_owner(true);
+    if (health_) control_->send(Type::kHealth, encode(*health_));
+  }
+  watch_control(true);
+}
+
+void Service::read_control() {
+  control_->flush();
+  for (int i = 0; i < 16 && !control_->closed(); ++i) {
+    Channel::Message message;
+    const auto received = control_->recv(message);
+    if (!received) {
+      // Not worth a session: whatever it was, it is not obeyed.
+      registry_.log(HANDOFF_LOG_ERROR, "from the supervisor: " + received.error().message);
+      continue;
+    }
+    if (*received == Channel::Received::kWouldBlock) break;
+    if (*received == Channel::Received::kClosed) {
+      break;
+    }
+    obey(message);
+  }
+  watch_control(true);
+}
+
+void Service::obey(Channel::Message& message) {
+  const auto broken = [this](const Error& error) {
+    registry_.log(HANDOFF_LOG_ERROR, "from the supervisor: " + error.message);
+  };
+  switch (message.header.type) {
+    case Type::kDonate: {
+      const auto order = protocol::decode<protocol::Donate>(message.body);
+      return order ? donate(*order, message.fds) : broken(order.error());
+    }
+    case Type::kStop: {
+      const auto order = protocol::decode<protocol::Stop>(message.body);
+      return order ? stop(*order) : broken(order.error());
+    }
+    case Type::kQuery: {
+      const auto query = protocol::decode<protocol::Query>(message.body);
+      if (!query) return broken(query.error());
+      control_->send(Type::kStatus,
+                     encode(protocol::Status{.query_id = query->id,
+                                             .sessions = sessions(),
+                                             .state = static_cast<std::uint32_t>(state_),
+                                             .errors = errors_}));
+      return;
+    }
+    case Type::kRelink: {
+      const auto order = protocol::decode<protocol::Relink>(message.body);
+      return order ? relink(*order, message.fds) : broken(order.error());
+    }
+    case Type::kSpread: {
+      const auto order = protocol::decode<protocol::Spread>(message.body);
+      if (!order) return broken(order.error());
+      links_->spread(order->permille);
+      return;
+    }
+    case Type::kDrain: {
+      const auto order = protocol::decode<protocol::Drain>(message.body);
+      if (!order) return broken(order.error());
+      links_->drain(*order);
+      return;
+    }
+    case Type::kCancel: {
+      const auto order = protocol::decode<protocol::Cancel>(message.body);
+      if (!order) return broken(order.error());
+      const core::Reason reason{core::Code::kCancelled, order->reason};
+      if (donor_ && donor_->id() == order->handoff_id) donor_->cancel(reason);
+      if (state_ == HANDOFF_STATE_HEIR && heir_->id() == order->handoff_id) heir_->cancel(reason);
+      return;
+    }
+    default:
+      registry_.log(HANDOFF_LOG_WARNING, "the supervisor sent " +
+                                             protocol::type_name(message.header.type) +
+                                             ", which this release does not know");
+  }
+}
+
+void Service::donate(const protocol::Donate& donate, std::vector<UniqueFd>& fds) {
+  auto end = take_end(donate.handoff, fds);
+  if (!end) {
+    failed({donate.handoff.id, to_reason(end.error()), now_ns()});
+    return;
+  }
+  if (state_ != HANDOFF_STATE_OWNER) {
+    failed({donate.handoff.id,
+            {core::Code::kCancelled, state_ == HANDOFF_STATE_DONOR
+                                         ? "another handoff of this process is under way"
+                                         : "this process is not the owner of its sockets"},
+            now_ns()});
+    return;
+  }
+  if (heir_) {
+    failed({donate.handoff.id,
+            {core::Code::kCancelled, "this process is still taking its sessions over"},
+            now_ns()});
+    return;
+  }
+  state_ = HANDOFF_STATE_DONOR;
+  donor_ = std::make_unique<DonorDriver>(registry_, poller_, *this, end->parameters,
+                                         Channel(std::move(end->channel), "donor"),
+                                         std::move(end->peer), links_->ends(), other_lanes());
+  donor_->start();
+}
+
+// A donor that is about to freeze would have to pass it on, and has told its heir already what
+// there is: the new end is closed, and the supervisor tries again when the late one says so.
+void Service::relink(const protocol::Relink& relink, std::vector<UniqueFd>& fds) {
+  if (fds.size() != 2) {
+    registry_.log(HANDOFF_LOG_ERROR, "from the supervisor: Relink without a channel and a pidfd");
+    return;
+  }
+  if (!registry_.can_link()) {
+    registry_.log(HANDOFF_LOG_WARNING, "a service with several lanes takes no late sessions");
+    return;
+  }
+  core::Limits limits;
+  if (relink.budget_us > 0) limits.budget = static_cast<core::Duration>(relink.budget_us);
+  if (state_ == HANDOFF_STATE_OWNER) {
+    links_->to_late(Channel(std::move(fds[0])), std::move(fds[1]), limits);
+  } else if (state_ == HANDOFF_STATE_LATE) {
+    links_->to_owner(Channel(std::move(fds[0])), std::move(fds[1]), limits);
+  }
+}
+
+void Service::stop(const protocol::Stop& stop) {
+  const core::Reason reason{core::Code::kCancelled, "the service is being stopped"};
+  if (donor_) donor_->cancel(reason);
+  if (state_ == HANDOFF_STATE_HEIR) heir_->cancel(reason);
+  for (auto& lane : lanes_) lane->stop(stop.deadline_us);
+  if (registry_.callbacks.stop == nullptr) return;
+  const auto ok = registry_.call("stop()", [&] {
+    registry_.callbacks.stop(registry_.callbacks_user, HANDOFF_STOP_REQUESTED, stop.deadline_us);
+    return 0;
+  });
+  if (!ok) registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
+}
+
+void Service::report_owner() {
+  owner_report_due_ = false;
+  if (control_) {
+    protocol::Owner owner;
+    owner.generation = registry_.generation;
+    owner.running_at_ns = now_ns();
+    if (heir_) {
+      owner.handoff_id = heir_->id();
+      owner.sessions = heir_->adopted();
+      owner.lost = heir_->lost();
+      // What the donor had kept has ended with it.
+      if (heir_->donor_died()) owner.lost += heir_->late();
+      owner.lost_ids = heir_->lost_ids();
+      owner.frozen_at_ns = heir_->frozen_at_ns();
+      owner.donor_died = heir_->donor_died();
+      if (owner.frozen_at_ns != 0) {
+        // One switch for all of them: each was armed before it and could be served from here on.
+        const std::uint64_t us = (owner.running_at_ns - owner.frozen_at_ns) / 1000;
+        owner.blackout = {us, us, us, us};
+      }
+    }
+    owner_ = std::move(owner);
+    send_owner(false);
+    if (health_) control_->send(Type::kHealth, encode(*health_));
+    watch_control(true);
+  }
+  heir_.reset();
+}
+
+void Service::say_health(protocol::Health health) {
+  health_ = std::move(health);
+  const bool owner = state_ == HANDOFF_STATE_OWNER || state_ == HANDOFF_STATE_DONOR;
+  if (!control_ || !owner || owner_report_due_) return;
+  control_->send(Type::kHealth, encode(*health_));
+  watch_control(true);
+}
+
+// with_fds: to a supervisor that does not hold the listeners yet.
+void Service::send_owner(bool with_fds) {
+  owner_.named.clear();
+  owner_.with_fds = with_fds;
+  if (auto manifest = registry_.manifest(true)) owner_.named = std::move(manifest->named);
+  std::vector<UniqueFd> fds;
+  for (protocol::Named& named : owner_.named) {
+    if (!with_fds || named.address.empty() || fds.size() == protocol::kMaxFds) continue;
+    UniqueFd copy(::fcntl(registry_.named.at(named.name).fd.get(), F_DUPFD_CLOEXEC, 0));
+    if (!copy.valid()) {
+      registry_.log(HANDOFF_LOG_ERROR,
+                    "listener '" + named.name + "' can't be shown to the supervisor: out of fds");
+      owner_.with_fds = false;
+      fds.clear();
+      break;
+    }
+    named.fd_index = static_cast<std::uint32_t>(fds.size());
+    fds.push_back(std::move(copy));
+  }
+  control_->send_fds(Type::kOwner, encode(owner_), std::move(fds));
+}
+
+void Service::progress(const protocol::Progress& progress) {
+  if (control_) control_->send(Type::kProgress, encode(progress), true);
+}
+
+void Service::failed(const protocol::Failed& failed) {
+  tell_outcome(Type::kFailed, encode(failed));
+}
+
+void Service::retired(const protocol::Retired& retired) {
+  tell_outcome(Type::kRetired, encode(retired));
+}
+
+void Service::rehearsed(const protocol::Rehearsed& rehearsed) {
+  if (!control_) return;
+  std::string body = encode(rehearsed);
+  if (body.size() > protocol::kMaxBody) {  // each manifest fits a frame; two may not
+    protocol::Rehearsed shorter = rehearsed;
+    shorter.from.reset();
+    shorter.to.reset();
+    body = encode(shorter);
+  }
+  control_->send(Type::kRehearsed, std::move(body));
+}
+
+void Service::tell_outcome(protocol::Type type, std::string body) {
+  if (!control_) return;
+  control_->send(type, body);
+  outcome_.emplace(type, std::move(body));
+}
+
+}  // namespace handoff::io

@@ -1,0 +1,124 @@
+// One service in one process, and its lane 0: joins the registry, the control socket, and the
+// handoff under way, if any, to the one pollable fd and the one dispatch call that the C ABI
+// offers.
+//
+// While a donor is frozen, dispatch() stays inside until the switch is decided: none of the
+// service's code runs between the moment its state is saved and the moment it owns its sockets
+// again or does not.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "handoff/handoff.h"
+#include "libhandoff/process/control.h"
+#include "libhandoff/handoff/donor_driver.h"
+#include "libhandoff/handoff/heir_driver.h"
+#include "libhandoff/handoff/lane.h"
+#include "libhandoff/link/links.h"
+#include "libhandoff/sys/poller.h"
+#include "libhandoff/service/registry.h"
+#include "libhandoff/handoff/shell.h"
+#include "libhandoff/process/start.h"
+#include "libhandoff/process/way_back.h"
+
+namespace handoff::io {
+
+class Service : public Reporter {
+ public:
+  static Result<std::unique_ptr<Service>> open(const handoff_options& options);
+  Service(const Service&) = delete;
+  Service& operator=(const Service&) = delete;
+
+  // The others, from lane 1 on.
+  const std::vector<std::unique_ptr<Lane>>& lanes() const { return lanes_; }
+  Registry& registry() { return registry_; }
+  const Registry& registry() const { return registry_; }
+  int state() const { return state_; }
+  bool supervised() const { return control_.has_value(); }
+  int fd() const { return poller_.fd(); }
+
+  // Runs a declaration on the registry, if there is still time for it.
+  Result<void> declare(const std::function<Result<void>(Registry&)>& declaration);
+  Result<void> attach(const std::string& name, UniqueFd fd);
+  // Any thread.
+  int named_fd(const std::string& name);
+
+  Result<void> ready();
+  // timeout_ms: -1 for none but the handoff's own deadlines.
+  Result<void> wait(int timeout_ms);
+  Result<void> dispatch();
+  // Before the destructor: a handoff under way is cancelled in words, since a channel that just
+  // closes would be a Release to an heir that is prepared. May call thaw().
+  void shut();
+
+  void say_health(protocol::Health health);
+  void count_errors(std::uint64_t more) { errors_ += more; }  // any thread
+
+  void progress(const protocol::Progress& progress) override;
+  void failed(const protocol::Failed& failed) override;
+  void retired(const protocol::Retired& retired) override;
+  void rehearsed(const protocol::Rehearsed& rehearsed) override;
+  Result<void> rest_links(core::Time until) override;
+  void wake_links() override;
+
+  // By the service: one was released, or ended.
+  void sessions_changed();
+
+ private:
+  explicit Service(Poller poller) : poller_(std::move(poller)) {}
+  std::vector<Lane*> other_lanes() const;
+  std::uint64_t sessions() const;  // of all lanes
+  bool owner_report_possible() const { return !heir_ || heir_->settled(); }
+
+  void begin(StartOrder start);
+  void turn(const std::vector<Role>& roles);
+  void read_control();
+  void obey(Channel::Message& message);
+  void donate(const protocol::Donate& donate, std::vector<UniqueFd>& fds);
+  void stop(const protocol::Stop& stop);
+  void relink(const protocol::Relink& relink, std::vector<UniqueFd>& fds);
+  void settle();
+  // After a switch: the links that it brought, and those that it took away.
+  void link_to_donor();
+  void stay_late();
+  void settle_late();
+  void report_owner();
+  void watch_control(bool listen);
+  void come_back();
+  void send_owner(bool with_fds);
+  // A handoff's end, which a supervisor that comes later wants to know, too.
+  void tell_outcome(protocol::Type type, std::string body);
+
+  Declared declared_;
+  Registry registry_{declared_};
+  Poller poller_;
+  std::vector<std::unique_ptr<Lane>> lanes_;  // before the drivers, which order them about
+  std::optional<Control> control_;
+  WayBack way_back_;
+  bool away_ = false;  // the control socket is closed, and the way back is tried
+  int state_ = HANDOFF_STATE_DECLARING;
+  std::uint64_t fds_max_ = 0;
+  // From Start.
+  std::vector<GivenListener> given_;
+  std::optional<HandoffEnd> heir_end_;
+  // At most one of them.
+  std::unique_ptr<HeirDriver> heir_;
+  std::unique_ptr<DonorDriver> donor_;
+  core::Limits heir_limits_;  // of the handoff that it came by
+  std::unique_ptr<Links> links_;
+  protocol::Retired late_outcome_;  // told when the last session has gone
+  bool owner_report_due_ = false;
+  // What was said last, for a supervisor that was not there: how this process became the owner, and
+  // how its last handoff ended.
+  protocol::Owner owner_;
+  std::optional<std::pair<protocol::Type, std::string>> outcome_;
+  std::optional<protocol::Health> health_;
+  std::atomic<std::uint64_t> errors_ = 0;
+};
+
+}  // namespace handoff::io

@@ -1,0 +1,147 @@
+#include "libhandoff/process/start.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+
+#include "libhandoff/core/spread.h"
+#include "libhandoff/sys/socket.h"
+
+namespace handoff::io {
+namespace {
+
+using protocol::Type;
+
+// It should be there already; a supervisor of another kind is not waited for.
+constexpr int kStartTimeoutMs = 5000;
+
+std::optional<int> number_from(const char* name) {
+  const char* text = std::getenv(name);  // see handoff_open()
+  if (text == nullptr) return std::nullopt;
+  const std::string_view view(text);
+  int value = -1;
+  const auto [end, error] = std::from_chars(view.data(), view.data() + view.size(), value);
+  if (error != std::errc() || end != view.data() + view.size() || value < 0) return std::nullopt;
+  return value;
+}
+
+// nullopt if there is none that is meant for this process.
+Result<std::optional<UniqueFd>> control_socket() {
+  const auto number = number_from("HANDOFF_FD");
+  const auto pid = number_from("HANDOFF_PID");
+  // A child of a supervised service may inherit the variables; they are not meant for it.
+  if (!number || !pid || *pid != ::getpid()) return std::nullopt;
+  for (const char* name : {"HANDOFF_FD", "HANDOFF_PID", "HANDOFF_SERVICE", "HANDOFF_GENERATION"}) {
+    ::unsetenv(name);
+  }
+  int type = 0;
+  socklen_t length = sizeof type;
+  if (::getsockopt(*number, SOL_SOCKET, SO_TYPE, &type, &length) < 0 || type != SOCK_SEQPACKET) {
+    return fail(-EBADF, "HANDOFF_FD names fd " + std::to_string(*number) +
+                            ", which is not a control socket");
+  }
+  UniqueFd fd(*number);
+  if (::fcntl(fd.get(), F_SETFD, FD_CLOEXEC) < 0) return fail_errno("HANDOFF_FD");
+  return fd;
+}
+
+Result<void> wait_readable(int fd) {
+  pollfd readable{fd, POLLIN, 0};
+  int polled = 0;
+  do {
+    polled = ::poll(&readable, 1, kStartTimeoutMs);
+  } while (polled < 0 && errno == EINTR);
+  if (polled < 0) return fail_errno("waiting for the supervisor's Start");
+  if (polled == 0) return fail(-ETIMEDOUT, "the supervisor sent no Start");
+  return {};
+}
+
+Result<std::vector<GivenListener>> take_listeners(const protocol::Start& start,
+                                                  std::vector<UniqueFd>& fds) {
+  std::vector<GivenListener> out;
+  for (const protocol::Named& named : start.listeners) {
+    if (named.fd_index >= fds.size() || !fds[named.fd_index].valid()) {
+      return fail(HANDOFF_ERR_PROTOCOL, "Start names listener '" + named.name + "' without an fd");
+    }
+    UniqueFd fd = std::move(fds[named.fd_index]);
+    const auto identity = identity_of(fd.get());
+    if (!identity) return Failure(identity.error());
+    if (*identity != Identity{named.inode, named.device}) {
+      return fail(HANDOFF_ERR_IDENTITY, "listener '" + named.name + "' is not the one announced");
+    }
+    out.push_back({named, std::move(fd)});
+  }
+  return out;
+}
+
+HandoffParameters parameters_of(const protocol::Handoff& handoff) {
+  constexpr std::uint64_t kHour = 3'600'000'000;
+  HandoffParameters out{.id = handoff.id,
+                        .limits = {},
+                        .drain_incompatible = handoff.drain_incompatible,
+                        .spread = std::min(handoff.spread, core::kAll)};
+  if (handoff.stall_us > 0) {
+    out.limits.stall = static_cast<core::Duration>(std::min(handoff.stall_us, kHour));
+  }
+  if (handoff.budget_us > 0) {
+    out.limits.budget = static_cast<core::Duration>(std::min(handoff.budget_us, kHour));
+  }
+  out.limits.rehearsal = handoff.rehearsal;
+  return out;
+}
+
+}  // namespace
+
+Result<HandoffEnd> take_end(const protocol::Handoff& handoff, std::vector<UniqueFd>& fds) {
+  if (handoff.channel_index >= fds.size() || handoff.peer_index >= fds.size() ||
+      handoff.channel_index == handoff.peer_index) {
+    return fail(HANDOFF_ERR_PROTOCOL, "the supervisor passed no channel and no pidfd");
+  }
+  return HandoffEnd{parameters_of(handoff), std::move(fds[handoff.channel_index]),
+                    std::move(fds[handoff.peer_index])};
+}
+
+Result<std::optional<StartOrder>> take_start() {
+  auto socket = control_socket();
+  if (!socket) return Failure(socket.error());
+  if (!*socket) return std::nullopt;
+  StartOrder order{.control = Control(std::move(**socket))};
+  if (const auto ok = wait_readable(order.control.fd()); !ok) return Failure(ok.error());
+  Channel::Message message;
+  const auto received = order.control.recv(message);
+  if (!received) return Failure(received.error());
+  if (*received != Channel::Received::kMessage || message.header.type != Type::kStart) {
+    return fail(HANDOFF_ERR_PROTOCOL, "the supervisor's first message is no Start");
+  }
+  const auto start = protocol::decode<protocol::Start>(message.body);
+  if (!start) return Failure(start.error());
+  if (start->protocol_min > protocol::kVersionMax || start->protocol_max < protocol::kVersionMin) {
+    return fail(HANDOFF_ERR_VERSION, "the supervisor speaks protocol versions " +
+                                         std::to_string(start->protocol_min) + " to " +
+                                         std::to_string(start->protocol_max) + ", this library " +
+                                         std::to_string(protocol::kVersionMin) + " to " +
+                                         std::to_string(protocol::kVersionMax));
+  }
+  order.generation = start->generation;
+  auto way_back = WayBack::make(start->report_path);
+  if (!way_back) return Failure(way_back.error());
+  order.way_back = std::move(*way_back);
+  if (start->heir) {
+    if (!start->handoff) return fail(HANDOFF_ERR_PROTOCOL, "Start for an heir without a handoff");
+    auto end = take_end(*start->handoff, message.fds);
+    if (!end) return Failure(end.error());
+    order.heir = std::move(*end);
+  } else {
+    auto listeners = take_listeners(*start, message.fds);
+    if (!listeners) return Failure(listeners.error());
+    order.listeners = std::move(*listeners);
+  }
+  return order;
+}
+
+}  // namespace handoff::io

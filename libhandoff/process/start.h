@@ -1,0 +1,44 @@
+// How a process learns that it has a supervisor: the control socket named in its environment, and
+// the Start that lies in it since before the process was executed.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "libhandoff/base/result.h"
+#include "libhandoff/base/unique_fd.h"
+#include "libhandoff/process/control.h"
+#include "libhandoff/handoff/shell.h"
+#include "libhandoff/process/way_back.h"
+#include "libhandoff/protocol/messages.h"
+
+namespace handoff::io {
+
+struct GivenListener {
+  protocol::Named named;
+  UniqueFd fd;
+};
+
+// One end of a handoff.
+struct HandoffEnd {
+  HandoffParameters parameters;
+  UniqueFd channel;
+  UniqueFd peer;  // pidfd of the other side
+};
+
+struct StartOrder {
+  Control control;
+  WayBack way_back = {};
+  std::uint64_t generation = 0;
+  std::vector<GivenListener> listeners = {};  // of a fresh start
+  std::optional<HandoffEnd> heir = {};        // of an heir
+};
+
+// Reads and unsets HANDOFF_* of the environment; nullopt without a supervisor.
+Result<std::optional<StartOrder>> take_start();
+
+// The end that a message of the supervisor speaks of, out of that message's fds.
+Result<HandoffEnd> take_end(const protocol::Handoff& handoff, std::vector<UniqueFd>& fds);
+
+}  // namespace handoff::io

@@ -1,0 +1,109 @@
+// What a service declares before it is ready: each name once, each well-formed.
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+
+#include "libhandoff/core/address.h"
+#include "libhandoff/service/registry.h"
+#include "libhandoff/protocol/limits.h"
+
+namespace handoff::io {
+namespace {
+
+Result<void> check_name(const char* what, std::string_view name) {
+  if (core::valid_name(name)) return {};
+  return fail(-EINVAL, std::string(what) + " '" + std::string(name) +
+                           "' must be 1 to 64 of letters, digits, '.', '_', '-'");
+}
+
+}  // namespace
+
+Result<void> Registry::set_names(std::string service_name, std::string release_name) {
+  if (auto ok = check_name("the service's name", service_name); !ok) return ok;
+  if (auto ok = check_name("the release's version", release_name); !ok) return ok;
+  service = std::move(service_name);
+  release = std::move(release_name);
+  return {};
+}
+
+bool Registry::name_taken(const std::string& name) const {
+  const auto same = [&](const auto& other) { return other.name == name; };
+  return std::any_of(kinds.begin(), kinds.end(), same) ||
+         std::any_of(sections.begin(), sections.end(), same) || find_region(name) != nullptr;
+}
+
+Result<void> Registry::declare_named(const std::string& name, const std::string& address) {
+  if (auto ok = check_name("the name", name); !ok) return ok;
+  if (name.starts_with(protocol::kInternalName)) {
+    return fail(-EINVAL, "'" + name + "': names that begin with 'handoff.' are the library's own");
+  }
+  if (named.contains(name)) {
+    return fail(HANDOFF_ERR_DUPLICATE, "'" + name + "' is declared already");
+  }
+  if (!address.empty()) {
+    if (const auto parsed = core::parse_address(address); !parsed) {
+      return fail(-EINVAL, "listener '" + name + "': " + parsed.error());
+    }
+  }
+  named[name].address = address;
+  return {};
+}
+
+Result<void> Registry::declare_kind(const std::string& name, std::uint32_t version) {
+  if (auto ok = check_name("the kind", name); !ok) return ok;
+  if (version == 0) return fail(-EINVAL, "state versions count from 1");
+  if (name_taken(name)) {
+    return fail(HANDOFF_ERR_DUPLICATE, "'" + name + "' is declared already");
+  }
+  kinds.push_back({.name = name, .version = version, .steps = {}});
+  return {};
+}
+
+Result<void> Registry::declare_step(const std::string& kind, core::Step step, StateStep how) {
+  const auto it = std::find_if(kinds.begin(), kinds.end(),
+                               [&](const SessionKind& k) { return k.name == kind; });
+  if (it == kinds.end()) {
+    return fail(HANDOFF_ERR_UNKNOWN, "session kind '" + kind + "' was not declared");
+  }
+  if (step.first == 0 || step.second == 0 ||
+      (step.first + 1 != step.second && step.second + 1 != step.first)) {
+    return fail(-EINVAL, "a step is from N to N+1 or from N+1 to N");
+  }
+  if (how.convert == nullptr) return fail(-EINVAL, "a step needs a function");
+  if (!it->steps.emplace(step, how).second) {
+    return fail(HANDOFF_ERR_DUPLICATE, "that step is registered already");
+  }
+  return {};
+}
+
+Result<void> Registry::declare_section(SectionDecl section) {
+  if (auto ok = check_name("the section", section.name); !ok) return ok;
+  if (name_taken(section.name)) {
+    return fail(HANDOFF_ERR_DUPLICATE, "'" + section.name + "' is declared already");
+  }
+  sections.push_back(std::move(section));
+  return {};
+}
+
+Result<void> Registry::declare_region(RegionDecl region) {
+  if (auto ok = check_name("the region", region.name); !ok) return ok;
+  if (region.version == 0) return fail(-EINVAL, "layouts count from 1");
+  if (region.max_size == 0) return fail(-EINVAL, "region '" + region.name + "': max_size is 0");
+  if (name_taken(region.name)) {
+    return fail(HANDOFF_ERR_DUPLICATE, "'" + region.name + "' is declared already");
+  }
+  regions.emplace_back(std::move(region));
+  return {};
+}
+
+Result<void> Registry::set_callbacks(const handoff_callbacks& given, void* user) {
+  // Of a service that was built before sessions could be held.
+  constexpr std::size_t kFirstSize = offsetof(handoff_callbacks, late);
+  if (given.size < kFirstSize) return fail(-EINVAL, "handoff_callbacks.size");
+  callbacks = {};
+  std::memcpy(&callbacks, &given, std::min(given.size, sizeof callbacks));
+  callbacks_user = user;
+  return {};
+}
+
+}  // namespace handoff::io

@@ -1,0 +1,26 @@
+// The channels of one lane, watched together: an epoll set that the lane's poller watches as one
+// fd. Who is told looks at all of them; there are few.
+#pragma once
+
+#include <map>
+
+#include "libhandoff/base/result.h"
+#include "libhandoff/base/unique_fd.h"
+
+namespace handoff::io {
+
+class ChannelSet {
+ public:
+  static Result<ChannelSet> make();
+
+  int fd() const { return epoll_.get(); }
+  // Watches fd (borrowed) for reading, and for writing if asked to; again to change it.
+  Result<void> watch(int fd, bool write);
+  void unwatch(int fd);
+
+ private:
+  UniqueFd epoll_;
+  std::map<int, bool> watched_;  // fd, and whether for writing, too
+};
+
+}  // namespace handoff::io

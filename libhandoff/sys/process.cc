@@ -1,0 +1,62 @@
+#include "libhandoff/sys/process.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <ctime>
+
+#include "libhandoff/base/unique_fd.h"
+
+namespace handoff::io {
+
+namespace {
+
+std::uint64_t clock_ns(clockid_t clock) {
+  timespec now{};
+  ::clock_gettime(clock, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U +
+         static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+}  // namespace
+
+bool has_exited(int pidfd) {
+  pollfd state{pidfd, POLLIN, 0};
+  return ::poll(&state, 1, 0) == 1 && (state.revents & POLLIN) != 0;
+}
+
+Result<void> kill_process(int pidfd) {
+  // glibc 2.36 has the function, older ones only the number.
+  if (::syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, nullptr, 0) < 0 && errno != ESRCH) {
+    return fail_errno("ending the peer process");
+  }
+  return {};
+}
+
+std::uint64_t raise_fd_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) < 0) return 0;
+  if (limit.rlim_cur < limit.rlim_max) {
+    const rlimit raised{limit.rlim_max, limit.rlim_max};
+    if (::setrlimit(RLIMIT_NOFILE, &raised) == 0) limit = raised;
+  }
+  return limit.rlim_cur;
+}
+
+std::uint64_t now_ns() { return clock_ns(CLOCK_MONOTONIC); }
+std::uint64_t thread_time_ns() { return clock_ns(CLOCK_THREAD_CPUTIME_ID); }
+
+void give_way() {
+  if (::getsid(0) != ::getpid()) return;
+  const UniqueFd group(::open("/proc/self/autogroup", O_WRONLY | O_CLOEXEC));
+  // It may be off, or limited: then it takes longer for all.
+  if (group.valid()) (void)!::write(group.get(), "19", 2);
+}
+
+std::int64_t now_us() { return static_cast<std::int64_t>(now_ns() / 1000); }
+
+}  // namespace handoff::io

@@ -1,0 +1,262 @@
+#include "libhandoff/sys/socket.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <linux/tcp.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstddef>
+#include <cstring>
+
+namespace handoff::io {
+namespace {
+
+struct Raw {
+  sockaddr_storage storage{};
+  socklen_t length = 0;
+};
+
+Result<Raw> to_raw(const core::Address& address) {
+  Raw raw;
+  if (address.kind == core::Address::Kind::kUnix) {
+    sockaddr_un un{};
+    un.sun_family = AF_UNIX;
+    char* path = un.sun_path + (address.abstract ? 1 : 0);
+    if (address.host.size() + (address.abstract ? 1 : 0) >= sizeof un.sun_path) {
+      return fail(-ENAMETOOLONG, "unix path " + address.host);
+    }
+    std::memcpy(path, address.host.data(), address.host.size());
+    std::memcpy(&raw.storage, &un, sizeof un);
+    raw.length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + address.host.size());
+    return raw;
+  }
+  if (address.v6) {
+    sockaddr_in6 in{};
+    in.sin6_family = AF_INET6;
+    in.sin6_port = htons(address.port);
+    std::string host = address.host;
+    if (const auto percent = host.find('%'); percent != std::string::npos) {
+      in.sin6_scope_id = ::if_nametoindex(host.c_str() + percent + 1);
+      host.resize(percent);
+    }
+    if (::inet_pton(AF_INET6, host.c_str(), &in.sin6_addr) != 1) {
+      return fail(-EINVAL, "'" + address.host + "' is no IPv6 address");
+    }
+    std::memcpy(&raw.storage, &in, sizeof in);
+    raw.length = sizeof in;
+    return raw;
+  }
+  sockaddr_in in{};
+  in.sin_family = AF_INET;
+  in.sin_port = htons(address.port);
+  if (::inet_pton(AF_INET, address.host.c_str(), &in.sin_addr) != 1) {
+    return fail(-EINVAL, "'" + address.host + "' is no IPv4 address");
+  }
+  std::memcpy(&raw.storage, &in, sizeof in);
+  raw.length = sizeof in;
+  return raw;
+}
+
+const sockaddr* as_sockaddr(const Raw& raw) {
+  return reinterpret_cast<const sockaddr*>(&raw.storage);
+}
+
+// Finds out whether a dead listener has left something at that path, which is in the way of the
+// next one. One that answers is somebody's.
+Result<bool> is_stale(const std::string& path, const Raw& raw) {
+  struct stat found {};
+  if (::lstat(path.c_str(), &found) < 0) {
+    if (errno == ENOENT) return false;
+    return fail_errno(path);
+  }
+  if (!S_ISSOCK(found.st_mode)) {
+    return fail(-EEXIST, path +
+                             " exists and is no socket: it is left alone; remove it or choose "
+                             "another path");
+  }
+  const UniqueFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!probe.valid()) return fail_errno("socket");
+  if (::connect(probe.get(), as_sockaddr(raw), raw.length) == 0 || errno != ECONNREFUSED) {
+    return fail(-EADDRINUSE, path + " is in use: another process listens there");
+  }
+  return true;
+}
+
+Result<void> clear_stale(const std::string& path, const Raw& raw) {
+  const auto stale = is_stale(path, raw);
+  if (!stale) return Failure(stale.error());
+  if (*stale && ::unlink(path.c_str()) < 0) return fail_errno("removing the stale " + path);
+  return {};
+}
+
+// A stream socket that is about to be bound.
+Result<UniqueFd> unbound(const core::Address& address, const Raw& raw) {
+  const bool udp = address.kind == core::Address::Kind::kUdp;
+  UniqueFd fd(::socket(raw.storage.ss_family,
+                       (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.valid()) return fail_errno("socket");
+  const int on = 1;
+  if (address.kind == core::Address::Kind::kTcp &&
+      ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0) {
+    return fail_errno("SO_REUSEADDR");
+  }
+  if (address.v6 && ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) < 0) {
+    return fail_errno("IPV6_V6ONLY");
+  }
+  return fd;
+}
+
+}  // namespace
+
+Result<UniqueFd> connect_address(const core::Address& address) {
+  const auto raw = to_raw(address);
+  if (!raw) return Failure(raw.error());
+  UniqueFd fd(::socket(raw->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.valid()) return fail_errno("connecting to " + core::to_string(address));
+  // EAGAIN: a Unix socket whose queue is full.
+  if (::connect(fd.get(), as_sockaddr(*raw), raw->length) < 0 && errno != EINPROGRESS) {
+    return fail_errno("connecting to " + core::to_string(address));
+  }
+  return fd;
+}
+
+Result<UniqueFd> bind_address(const core::Address& address) {
+  const auto raw = to_raw(address);
+  if (!raw) return Failure(raw.error());
+  const std::string what = "binding " + core::to_string(address);
+  auto fd = unbound(address, *raw);
+  if (!fd) return fail(fd.error().code, what + ": " + fd.error().message);
+  if (address.kind == core::Address::Kind::kUnix && !address.abstract) {
+    const auto cleared = clear_stale(address.host, *raw);
+    if (!cleared) return fail(cleared.error().code, what + ": " + cleared.error().message);
+  }
+  if (::bind(fd->get(), as_sockaddr(*raw), raw->length) < 0) return fail_errno(what);
+  const bool udp = address.kind == core::Address::Kind::kUdp;
+  if (!udp && ::listen(fd->get(), SOMAXCONN) < 0) return fail_errno(what);
+  return fd;
+}
+
+Result<void> can_bind(const core::Address& address) {
+  const auto raw = to_raw(address);
+  if (!raw) return Failure(raw.error());
+  const std::string what = "binding " + core::to_string(address);
+  if (address.kind == core::Address::Kind::kUdp) return {};
+  if (address.kind == core::Address::Kind::kUnix && !address.abstract) {
+    const auto stale = is_stale(address.host, *raw);
+    if (!stale) return fail(stale.error().code, what + ": " + stale.error().message);
+    const std::string folder = address.host.substr(0, address.host.rfind('/') + 1);
+    if (::faccessat(AT_FDCWD, folder.c_str(), W_OK | X_OK, AT_EACCESS) < 0) {
+      return fail_errno(what + ": " + folder);
+    }
+    return {};
+  }
+  // Bound, but not listening, it is there for nobody.
+  const auto fd = unbound(address, *raw);
+  if (!fd) return fail(fd.error().code, what + ": " + fd.error().message);
+  if (::bind(fd->get(), as_sockaddr(*raw), raw->length) < 0) return fail_errno(what);
+  return {};
+}
+
+std::optional<std::string> bound_address(int fd) {
+  sockaddr_storage storage{};
+  socklen_t length = sizeof storage;
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &length) < 0) return std::nullopt;
+  int type = 0;
+  socklen_t type_length = sizeof type;
+  if (::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_length) < 0) return std::nullopt;
+  core::Address address;
+  address.kind = type == SOCK_DGRAM ? core::Address::Kind::kUdp : core::Address::Kind::kTcp;
+  char text[INET6_ADDRSTRLEN] = {};
+  if (storage.ss_family == AF_INET) {
+    sockaddr_in in{};
+    std::memcpy(&in, &storage, sizeof in);
+    if (::inet_ntop(AF_INET, &in.sin_addr, text, sizeof text) == nullptr) return std::nullopt;
+    address.port = ntohs(in.sin_port);
+  } else if (storage.ss_family == AF_INET6) {
+    sockaddr_in6 in{};
+    std::memcpy(&in, &storage, sizeof in);
+    if (::inet_ntop(AF_INET6, &in.sin6_addr, text, sizeof text) == nullptr) return std::nullopt;
+    address.v6 = true;
+    address.port = ntohs(in.sin6_port);
+  } else if (storage.ss_family == AF_UNIX) {
+    sockaddr_un un{};
+    std::memcpy(&un, &storage, sizeof un);
+    address.kind = core::Address::Kind::kUnix;
+    if (length <= offsetof(sockaddr_un, sun_path)) return std::nullopt;
+    const std::size_t n = length - offsetof(sockaddr_un, sun_path);
+    address.abstract = un.sun_path[0] == '\0';
+    address.host = address.abstract ? std::string(un.sun_path + 1, n - 1)
+                                    : std::string(un.sun_path, ::strnlen(un.sun_path, n));
+    return core::to_string(address);
+  } else {
+    return std::nullopt;
+  }
+  address.host = text;
+  return core::to_string(address);
+}
+
+bool listens_at(int fd, const core::Address& address) {
+  const auto wanted = to_raw(address);
+  const auto there = bound_address(fd);
+  if (!wanted || !there) return false;
+  auto parsed = core::parse_address(*there);
+  if (!parsed || parsed->kind != address.kind) return false;
+  if (address.port == 0) parsed->port = 0;
+  const auto bound = to_raw(*parsed);  // in the form in which the host is written the same
+  int listening = 0;
+  socklen_t length = sizeof listening;
+  if (::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) < 0) return false;
+  const bool udp = address.kind == core::Address::Kind::kUdp;
+  return bound && bound->length == wanted->length &&
+         std::memcmp(&bound->storage, &wanted->storage, bound->length) == 0 &&
+         (udp || listening != 0);
+}
+
+Result<Identity> identity_of(int fd) {
+  struct stat info {};
+  if (::fstat(fd, &info) < 0) return fail_errno("fstat of a passed fd");
+  return Identity{info.st_ino, info.st_dev};
+}
+
+std::optional<protocol::Counters> counters_of(int fd) {
+  const auto info_of = [fd](tcp_info& info) {
+    std::memset(&info, 0, sizeof info);
+    socklen_t length = sizeof info;
+    return ::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) == 0;
+  };
+  tcp_info before{};
+  if (!info_of(before)) return std::nullopt;
+  // Under traffic a reading is torn now and then; that it never settles is not plausible, but a
+  // loop without an end is no answer to that.
+  for (int i = 0; i < 1000; ++i) {
+    int unread = 0;
+    int unacked = 0;
+    tcp_info after{};
+    if (::ioctl(fd, SIOCINQ, &unread) < 0 || ::ioctl(fd, SIOCOUTQ, &unacked) < 0 ||
+        !info_of(after)) {
+      return std::nullopt;
+    }
+    if (before.tcpi_bytes_received == after.tcpi_bytes_received &&
+        before.tcpi_bytes_acked == after.tcpi_bytes_acked) {
+      return protocol::Counters{after.tcpi_bytes_received - static_cast<std::uint64_t>(unread),
+                                after.tcpi_bytes_acked + static_cast<std::uint64_t>(unacked)};
+    }
+    before = after;
+  }
+  return std::nullopt;
+}
+
+void reset_on_close(int fd) {
+  const linger now{1, 0};
+  // On what is no TCP socket this means nothing, and nothing is what it does.
+  (void)::setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+}
+
+}  // namespace handoff::io

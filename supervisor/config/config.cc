@@ -1,0 +1,280 @@
+#include "supervisor/config/config.h"
+
+#include <algorithm>
+#include <array>
+#include <fstream>
+
+#include "supervisor/config/config_health.h"
+#include "supervisor/config/config_reader.h"
+#include "supervisor/signing/signature.h"
+
+namespace handoff::supervisor {
+namespace {
+
+constexpr std::int64_t kMostGenerations = 64;
+constexpr std::int64_t kMostErrors = 1'000'000'000;
+
+void read_listen(ConfigReader& reader, const toml::node& node, ServiceConfig& out) {
+  const toml::table* table = node.as_table();
+  if (table == nullptr) {
+    return reader.wrong(
+        node,
+        "listen must be a table of names and addresses, e.g. { public = \"tcp:0.0.0.0:7000\" }");
+  }
+  for (const auto& [key, value] : *table) {
+    const auto text = value.value_exact<std::string>();
+    if (!text) {
+      reader.wrong(value, "the address of listener " + quoted(key) + " must be a string");
+      continue;
+    }
+    if (!core::valid_name(key)) {
+      reader.wrong(key, quoted(key) + " is no name: letters, digits, . _ - and at most 64");
+      continue;
+    }
+    auto address = core::parse_address(*text);
+    if (!address) {
+      reader.wrong(value, address.error());
+      continue;
+    }
+    out.listen.push_back({std::string(key.str()), std::move(*address)});
+  }
+  if (out.listen.size() > kMaxListeners) {
+    reader.wrong(node, "a service has at most " + std::to_string(kMaxListeners) + " listeners");
+  }
+}
+
+void read_environment(ConfigReader& reader, const toml::node& node, ServiceConfig& out) {
+  const toml::table* table = node.as_table();
+  if (table == nullptr) {
+    return reader.wrong(node, "env must be a table of strings, e.g. { LANG = \"C.UTF-8\" }");
+  }
+  for (const auto& [key, value] : *table) {
+    const auto text = value.value_exact<std::string>();
+    const std::string name(key.str());
+    if (!text) {
+      reader.wrong(value, "env: " + quoted(name) + " must be a string");
+    } else if (name.empty() || name.find('=') != std::string::npos || has_nul(name) ||
+               has_nul(*text)) {
+      reader.wrong(key, "env: " + quoted(name) + " can't be a variable of an environment");
+    } else if (name.starts_with("HANDOFF_") && name != "HANDOFF_RUNTIME_DIR") {
+      reader.wrong(key, "env: " + name + " is set by the supervisor");
+    } else {
+      out.environment[name] = *text;
+    }
+  }
+}
+
+void read_incompatible(ConfigReader& reader, const toml::node& node, ServiceConfig& out) {
+  const auto choice = reader.choice(node, "incompatible", {"refuse", "drain"});
+  if (choice) out.drain_incompatible = *choice == 1;
+}
+
+void read_late(ConfigReader& reader, const toml::node& node, ServiceConfig& out) {
+  // In the order of LateSessions.
+  const auto choice = reader.choice(node, "late", {"move", "close", "keep"});
+  if (choice) out.late = static_cast<LateSessions>(*choice);
+}
+
+void read_max_generations(ConfigReader& reader, const toml::node& node, ServiceConfig& out) {
+  auto number = static_cast<std::int64_t>(out.max_generations);
+  reader.number(node, "max_generations", 2, kMostGenerations, number);
+  out.max_generations = static_cast<std::size_t>(number);
+}
+
+void read_max_errors(ConfigReader& reader, const toml::node& node, ServiceConfig& out) {
+  std::int64_t number = 0;
+  reader.number(node, "max_errors", 0, kMostErrors, number);
+  out.max_errors = static_cast<std::uint64_t>(number);
+}
+
+void read_verify(ConfigReader& reader, const toml::node& node, ServiceConfig& out) {
+  const toml::table* table = node.as_table();
+  if (table == nullptr) {
+    return reader.wrong(node,
+                        "verify must be a table, e.g. { key = \"/etc/handoff/release.pub\" }");
+  }
+  for (const auto& [key, value] : *table) {
+    if (key.str() != "key") {
+      reader.unknown(key, "verify", {"key"});
+      continue;
+    }
+    std::string text;
+    reader.text(value, "verify.key", text);
+    if (!text.starts_with('/') && !parse_public_key(text)) {
+      reader.wrong(value,
+                   "verify.key must be a public key of minisign's (RW... and 56 letters), or the "
+                   "absolute path of its .pub file");
+      continue;
+    }
+    out.verify_key = text;
+  }
+  // Who wrote the table wants something to be verified.
+  if (table->empty()) reader.wrong(node, "verify has no key");
+}
+
+// The keys of a service, in the order in which people are told of them.
+struct Key {
+  const char* name;
+  void (*read)(ConfigReader&, const toml::node&, ServiceConfig&);
+};
+constexpr std::array<Key, 17> kKeys{{
+    {"command", [](ConfigReader& reader, const toml::node& node,
+                   ServiceConfig& out) { reader.command(node, "command", out.command); }},
+    {"listen", read_listen},
+    {"start_timeout",
+     [](ConfigReader& reader, const toml::node& node, ServiceConfig& out) {
+       reader.duration(node, "start_timeout", out.timeouts.start, false);
+     }},
+    {"freeze_budget",
+     [](ConfigReader& reader, const toml::node& node, ServiceConfig& out) {
+       reader.duration(node, "freeze_budget", out.timeouts.freeze_budget, false);
+     }},
+    {"stall_timeout",
+     [](ConfigReader& reader, const toml::node& node, ServiceConfig& out) {
+       reader.duration(node, "stall_timeout", out.timeouts.stall, false);
+     }},
+    {"drain", [](ConfigReader& reader, const toml::node& node,
+                 ServiceConfig& out) { reader.duration(node, "drain", out.timeouts.drain, true); }},
+    {"probation",
+     [](ConfigReader& reader, const toml::node& node, ServiceConfig& out) {
+       reader.duration(node, "probation", out.timeouts.probation, true);
+     }},
+    {"health", read_health},
+    {"max_errors", read_max_errors},
+    {"incompatible", read_incompatible},
+    {"late", read_late},
+    {"max_generations", read_max_generations},
+    {"restart", [](ConfigReader& reader, const toml::node& node,
+                   ServiceConfig& out) { reader.flag(node, "restart", out.restart); }},
+    {"env", read_environment},
+    {"working_dir",
+     [](ConfigReader& reader, const toml::node& node, ServiceConfig& out) {
+       reader.absolute_path(node, "working_dir", out.working_dir);
+     }},
+    {"releases_dir",
+     [](ConfigReader& reader, const toml::node& node, ServiceConfig& out) {
+       reader.absolute_path(node, "releases_dir", out.releases_dir);
+     }},
+    {"verify", read_verify},
+}};
+
+std::vector<std::string> service_keys() {
+  std::vector<std::string> out;
+  out.reserve(kKeys.size());
+  for (const Key& key : kKeys) out.emplace_back(key.name);
+  return out;
+}
+
+ServiceConfig read_service(ConfigReader& reader, const toml::key& key, const toml::node& node,
+                           std::map<std::string, unsigned>& lines) {
+  ServiceConfig out;
+  out.name = key.str();
+  lines[out.name] = key.source().begin.line;
+  if (!core::valid_name(out.name)) {
+    reader.wrong(key, quoted(out.name) + " is no name: letters, digits, . _ - and at most 64");
+  }
+  const toml::table* table = node.as_table();
+  if (table == nullptr) {
+    reader.wrong(node, "service." + out.name + " must be a table");
+    return out;
+  }
+  for (const auto& [name, value] : *table) {
+    const std::string_view word = name.str();
+    lines[out.name + "." + std::string(word)] = name.source().begin.line;
+    const auto* known = std::find_if(kKeys.begin(), kKeys.end(),
+                                     [word](const Key& other) { return word == other.name; });
+    if (known == kKeys.end()) {
+      reader.unknown(name, "[service." + out.name + "]", service_keys());
+    } else {
+      known->read(reader, value, out);
+    }
+  }
+  if (!table->contains("command")) {
+    reader.wrong(key, "[service." + out.name + "] has no command");
+  }
+  if (const toml::node* health = table->get("health")) check_health(reader, *health, out);
+  return out;
+}
+
+// The one would remove what the other has unpacked.
+void check_releases_dirs(ConfigReader& reader, const Config& config) {
+  std::map<std::string, std::string> owner;
+  for (const ServiceConfig& service : config.services) {
+    if (service.releases_dir.empty()) continue;
+    const auto [found, fresh] = owner.emplace(service.releases_dir, service.name);
+    if (fresh) continue;
+    reader.wrong(config.lines.at(service.name + ".releases_dir"),
+                 "releases_dir is that of service " + quoted(found->second) +
+                     " already: each needs one of its own");
+  }
+}
+
+}  // namespace
+
+ReadConfig read_config(const std::string& text) {
+  ConfigReader reader;
+  ReadConfig out;
+  toml::table root;
+  try {
+    root = toml::parse(text);
+  } catch (const toml::parse_error& error) {
+    out.problems.push_back({error.source().begin.line, std::string(error.description())});
+    return out;
+  }
+  for (const auto& [key, value] : root) {
+    if (key != "service") {
+      reader.unknown(key, "the file", {"service"}, " (a service is a table [service.NAME])");
+      continue;
+    }
+    const toml::table* services = value.as_table();
+    if (services == nullptr) {
+      reader.wrong(value, "a service is a table [service.NAME]");
+      continue;
+    }
+    for (const auto& [name, service] : *services) {
+      out.config.services.push_back(read_service(reader, name, service, out.config.lines));
+    }
+  }
+  check_releases_dirs(reader, out.config);
+  out.problems = reader.take_problems();
+  if (out.config.services.empty() && out.problems.empty()) {
+    out.problems.push_back({0, "no service in it; one is a table [service.NAME] with a command"});
+  }
+  return out;
+}
+
+Result<Config> parse_config(const std::string& text, const std::string& file) {
+  ReadConfig read = read_config(text);
+  if (read.problems.empty()) return std::move(read.config);
+  std::string why = describe(read.problems.front(), file);
+  if (const std::size_t more = read.problems.size() - 1; more > 0) {
+    why += " (and " + std::to_string(more) + " more; `handoff check` lists all)";
+  }
+  return fail(-EINVAL, why);
+}
+
+Result<std::string> read_config_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string text;
+  // A folder opens, and then can't be read: read() says so, where an iterator throws.
+  for (std::array<char, 4096> part; file.read(part.data(), part.size()), file.gcount() > 0;) {
+    text.append(part.data(), static_cast<std::size_t>(file.gcount()));
+  }
+  if (!file.is_open() || file.bad()) return fail(-ENOENT, "can't read the config " + path);
+  return text;
+}
+
+Result<Config> load_config(const std::string& path) {
+  const auto text = read_config_file(path);
+  if (!text) return Failure(text.error());
+  return parse_config(*text, path);
+}
+
+std::vector<std::string> config_keys() {
+  std::vector<std::string> out = service_keys();
+  for (const std::string& key : health_keys()) out.push_back("health." + key);
+  out.emplace_back("verify.key");
+  return out;
+}
+
+}  // namespace handoff::supervisor

@@ -1,0 +1,84 @@
+// What is to run: from handoff.toml, or from the command line of `handoff run`.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "supervisor/config/address.h"
+#include "libhandoff/base/result.h"
+#include "supervisor/core/late_sessions.h"
+#include "supervisor/core/time.h"
+
+namespace handoff::supervisor {
+
+// How the supervisor asks a release on probation whether it is well.
+struct HealthCheck {
+  enum class Kind {
+    kNone,
+    kTcp,      // connects
+    kHttp,     // GET path; 2xx is well
+    kExec,     // runs command; exit status 0 is well
+    kService,  // what the service itself says by handoff_health()
+  };
+  Kind kind = Kind::kNone;
+  std::string listener;              // tcp, http: to this listener; "" for the first one
+  std::string path = "/";            // http
+  std::vector<std::string> command;  // exec
+  Duration interval = std::chrono::seconds(1);
+  Duration timeout = std::chrono::seconds(1);
+  int failures = 3;  // in a row, then it is not well
+  friend bool operator==(const HealthCheck&, const HealthCheck&) = default;
+};
+
+struct ServiceConfig {
+  std::string name;
+  std::vector<std::string> command;  // program and arguments
+  std::vector<NamedAddress> listen;
+  Timeouts timeouts;
+  bool restart = true;
+  std::map<std::string, std::string> environment;
+  std::string working_dir;
+  HealthCheck health;
+  std::optional<std::uint64_t> max_errors;  // of the service's own, on probation
+  bool drain_incompatible = false;  // state of no common version: sessions end with the donor
+  LateSessions late = LateSessions::kMove;
+  std::size_t max_generations = 4;  // processes at once
+  std::string releases_dir;  // where bundles are unpacked; "" for <state folder>/releases/NAME
+  std::string verify_key;    // minisign's public key, or its path; "": nothing is verified
+  friend bool operator==(const ServiceConfig&, const ServiceConfig&) = default;
+};
+
+struct Config {
+  std::vector<ServiceConfig> services;
+  std::map<std::string, unsigned> lines;  // where keys are in the file: "chat", "chat.command"
+};
+
+struct ConfigProblem {
+  unsigned line = 0;  // 0: of the file as a whole
+  std::string why;
+};
+// "FILE:LINE: WHY".
+std::string describe(const ConfigProblem& problem, const std::string& file);
+
+// A start frame carries all listeners of a service.
+inline constexpr std::size_t kMaxListeners = 250;
+
+// As far as it could be understood, and everything that is wrong with it, by line.
+struct ReadConfig {
+  Config config;
+  std::vector<ConfigProblem> problems;
+};
+ReadConfig read_config(const std::string& text);
+Result<std::string> read_config_file(const std::string& path);
+
+// Or its first problem. file is the name for messages ("handoff.toml:12: ...").
+Result<Config> parse_config(const std::string& text, const std::string& file);
+Result<Config> load_config(const std::string& path);
+
+// Every key of a service that there is: "command", "health", "health.type", ...
+std::vector<std::string> config_keys();
+
+}  // namespace handoff::supervisor

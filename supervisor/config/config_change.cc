@@ -1,0 +1,186 @@
+#include "supervisor/config/config_change.h"
+
+#include <algorithm>
+
+#include "supervisor/core/duration.h"
+
+namespace handoff::supervisor {
+
+using nlohmann::json;
+
+namespace {
+
+using When = ConfigChange::When;
+
+const NamedAddress* find(const std::vector<NamedAddress>& listeners, const std::string& name) {
+  const auto found = std::find_if(listeners.begin(), listeners.end(),
+                                  [&](const NamedAddress& other) { return other.name == name; });
+  return found == listeners.end() ? nullptr : &*found;
+}
+
+std::string words(const std::vector<std::string>& command) {
+  std::string out;
+  for (const std::string& word : command) out += (out.empty() ? "" : " ") + word;
+  return out;
+}
+
+const char* when_name(When when) {
+  switch (when) {
+    case When::kNow:
+      return "now";
+    case When::kNextStart:
+      return "next_start";
+    case When::kFreshStart:
+      return "fresh_start";
+    case When::kNextUpgrade:
+      return "next_upgrade";
+    case When::kNot:
+      break;
+  }
+  return "not";
+}
+
+class Comparison {
+ public:
+  Comparison(const ServiceConfig& now, const ServiceConfig& wanted, bool idle, bool never_opened)
+      : now_(now), wanted_(wanted), idle_(idle), never_opened_(never_opened) {
+    out_.config = wanted;
+  }
+
+  ConfigOutcome all() {
+    command();
+    listen();
+    deadlines();
+    policies();
+    return std::move(out_);
+  }
+
+ private:
+  void add(const std::string& key, When when, std::string what) {
+    out_.changes.push_back({now_.name, key, when, std::move(what)});
+  }
+
+  void command() {
+    if (now_.command == wanted_.command) return;
+    if (never_opened_) {
+      add("command", When::kNextStart, words(wanted_.command) + " when it is tried again");
+      return;
+    }
+    add("command", When::kNextUpgrade,
+        words(wanted_.command) + " at the next `handoff upgrade " + now_.name + "`");
+  }
+
+  // Connections wait in a listener that is there: it is not replaced under a service that runs.
+  void listen() {
+    std::vector<NamedAddress> result = idle_ ? wanted_.listen : now_.listen;
+    for (const NamedAddress& want : wanted_.listen) {
+      const NamedAddress* have = find(now_.listen, want.name);
+      if (have == nullptr) {
+        if (!idle_) result.push_back(want);
+        add("listen." + want.name, When::kFreshStart,
+            core::to_string(want.address) +
+                " is bound at the next start from nothing (handoff stop " + now_.name +
+                ", handoff restart " + now_.name + ")");
+      } else if (have->address != want.address) {
+        moved(want.name, *have, core::to_string(want.address));
+      }
+    }
+    for (const NamedAddress& have : now_.listen) {
+      if (find(wanted_.listen, have.name) == nullptr) moved(have.name, have, "");
+    }
+    out_.config.listen = std::move(result);
+  }
+
+  void moved(const std::string& name, const NamedAddress& from, const std::string& to) {
+    if (idle_) {
+      add("listen." + name, When::kFreshStart,
+          to.empty() ? "closed" : to + " is bound when it is started");
+      return;
+    }
+    add("listen." + name, When::kNot,
+        "stays at " + core::to_string(from.address) + ": connections wait there; handoff stop " +
+            now_.name + ", handoff reload, handoff restart " + now_.name);
+  }
+
+  void duration(const std::string& key, Duration from, Duration to) {
+    if (from == to) return;
+    add(key, When::kNow, format_duration(from) + " -> " + format_duration(to));
+  }
+
+  void deadlines() {
+    const Timeouts& from = now_.timeouts;
+    const Timeouts& to = wanted_.timeouts;
+    duration("start_timeout", from.start, to.start);
+    duration("freeze_budget", from.freeze_budget, to.freeze_budget);
+    duration("stall_timeout", from.stall, to.stall);
+    duration("drain", from.drain, to.drain);
+    duration("probation", from.probation, to.probation);
+  }
+
+  void policies() {
+    if (now_.health != wanted_.health) add("health", When::kNow, "asked like that from now on");
+    if (now_.max_errors != wanted_.max_errors) {
+      add("max_errors", When::kNow,
+          wanted_.max_errors ? std::to_string(*wanted_.max_errors) : "not counted any more");
+    }
+    if (now_.drain_incompatible != wanted_.drain_incompatible) {
+      add("incompatible", When::kNow, wanted_.drain_incompatible ? "drain" : "refuse");
+    }
+    if (now_.late != wanted_.late) {
+      add("late", When::kNow,
+          wanted_.late == LateSessions::kMove    ? "move"
+          : wanted_.late == LateSessions::kClose ? "close"
+                                                 : "keep");
+    }
+    if (now_.max_generations != wanted_.max_generations) {
+      add("max_generations", When::kNow, std::to_string(wanted_.max_generations));
+    }
+    if (now_.restart != wanted_.restart) {
+      add("restart", When::kNow, wanted_.restart ? "true" : "false");
+    }
+    if (now_.environment != wanted_.environment) {
+      add("env", When::kNextStart, "for processes that are started from now on");
+    }
+    if (now_.working_dir != wanted_.working_dir) {
+      add("working_dir", When::kNextStart, "for processes that are started from now on");
+    }
+    if (now_.releases_dir != wanted_.releases_dir) {
+      add("releases_dir", When::kNow, "bundles are unpacked there from now on");
+    }
+    if (now_.verify_key != wanted_.verify_key) {
+      add("verify", When::kNow,
+          wanted_.verify_key.empty() ? "nothing is verified any more"
+                                     : "what is opened from now on is verified with this key");
+    }
+  }
+
+  const ServiceConfig& now_;
+  const ServiceConfig& wanted_;
+  bool idle_;
+  bool never_opened_;
+  ConfigOutcome out_;
+};
+
+}  // namespace
+
+ConfigOutcome change_config(const ServiceConfig& now, const ServiceConfig& wanted, bool idle,
+                            bool never_opened) {
+  return Comparison(now, wanted, idle, never_opened).all();
+}
+
+json changes_json(const std::vector<ConfigChange>& changes) {
+  json out{{"changed", json::array()}, {"unchanged", json::array()}};
+  for (const ConfigChange& change : changes) {
+    json line{{"service", change.service}, {"key", nullptr}, {"message", change.what}};
+    if (!change.key.empty()) line["key"] = change.key;
+    if (change.when == When::kNot) {
+      out["unchanged"].push_back(std::move(line));
+    } else {
+      line["when"] = when_name(change.when);
+      out["changed"].push_back(std::move(line));
+    }
+  }
+  return out;
+}
+
+}  // namespace handoff::supervisor

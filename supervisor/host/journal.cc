@@ -1,0 +1,124 @@
+// The happy path: O_APPEND, one write(2) a record, fdatasync(2). The failures: a full disk, which
+// may take half of a line; that half is cut off again, so that the next record begins on a line of
+// its own. After a crash the file may end in half a line, which is closed with a newline.
+#include "supervisor/host/journal.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "libhandoff/sys/failpoint.h"
+#include "supervisor/host/runtime_dir.h"
+#include "supervisor/host/wall_clock.h"
+
+namespace handoff::supervisor {
+
+using nlohmann::json;
+
+namespace {
+
+std::string variable(const char* name) {
+  const char* value = std::getenv(name);  // before any thread
+  return value != nullptr ? value : "";
+}
+
+// The file's last byte; '\n' for an empty one.
+char last_byte(int fd, off_t size) {
+  char last = '\n';
+  if (size > 0 && ::pread(fd, &last, 1, size - 1) != 1) last = '\n';
+  return last;
+}
+
+}  // namespace
+
+Result<std::string> state_path() {
+  if (std::string own = variable("HANDOFF_STATE_DIR"); !own.empty()) return own;
+  if (!variable("HANDOFF_RUNTIME_DIR").empty()) return runtime_path();
+  if (const std::string systemd = variable("STATE_DIRECTORY"); !systemd.empty()) {
+    return systemd.substr(0, systemd.find(':'));
+  }
+  if (::geteuid() == 0) return "/var/lib/handoff";
+  if (const std::string xdg = variable("XDG_STATE_HOME"); !xdg.empty()) return xdg + "/handoff";
+  if (const std::string home = variable("HOME"); !home.empty()) {
+    return home + "/.local/state/handoff";
+  }
+  return runtime_path();
+}
+
+std::string journal_path(const std::string& state) { return state + "/history.jsonl"; }
+
+Result<void> Journal::open() {
+  if (fd_.valid()) return {};
+  std::error_code error;
+  std::filesystem::create_directories(std::filesystem::path(state_).parent_path(), error);
+  if (::mkdir(state_.c_str(), 0700) < 0 && errno != EEXIST) {
+    return fail_errno("creating the state folder " + state_);
+  }
+  UniqueFd fd(::open(path_.c_str(),
+                     O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600));
+  if (!fd.valid()) return fail_errno("the history " + path_);
+  struct stat info {};
+  if (::fstat(fd.get(), &info) < 0) return fail_errno("the history " + path_);
+  if (!S_ISREG(info.st_mode) || info.st_uid != ::geteuid()) {
+    return fail(-EPERM, "the history " + path_ +
+                            " is no file of this user's: remove it, or set HANDOFF_STATE_DIR");
+  }
+  fd_ = std::move(fd);
+  return {};
+}
+
+Result<void> Journal::append(json record) {
+  const std::string what = "writing the history " + path_;
+  if (auto opened = open(); !opened) return opened;
+  if (const int error = failpoint::hit("supervisor.record.before"); error != 0) {
+    return Failure(Error::from_errno(error, what));
+  }
+  json stamped{{"at", utc(std::chrono::system_clock::now())}};
+  stamped.update(record);
+  struct stat info {};
+  if (::fstat(fd_.get(), &info) < 0) return fail_errno(what);
+  std::string line = last_byte(fd_.get(), info.st_size) == '\n' ? "" : "\n";
+  line += stamped.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+  ssize_t n = 0;
+  do {
+    n = ::write(fd_.get(), line.data(), line.size());
+  } while (n < 0 && errno == EINTR);
+  const int error = n < 0 ? errno : ENOSPC;
+  if (n != static_cast<ssize_t>(line.size())) {
+    if (n > 0 && ::ftruncate(fd_.get(), info.st_size) < 0) return fail_errno(what);
+    return Failure(Error::from_errno(error, what));
+  }
+  // A file system that can't flush (EINVAL) has kept the promise as far as it can.
+  if (::fdatasync(fd_.get()) < 0 && errno != EINVAL && errno != EROFS) {
+    const int flush_error = errno;
+    if (::ftruncate(fd_.get(), info.st_size) < 0) return fail_errno(what);  // it is not to be there
+    return Failure(Error::from_errno(flush_error, what));
+  }
+  failpoint::hit("supervisor.record.after");
+  return {};
+}
+
+Result<void> Journal::read(const std::function<void(const json&)>& each) const {
+  return read_journal(path_, each);
+}
+
+Result<void> read_journal(const std::string& path, const std::function<void(const json&)>& each) {
+  std::ifstream file(path);
+  if (!file) {
+    if (errno == ENOENT) return {};
+    return fail_errno("reading the history " + path);
+  }
+  std::string line;
+  while (std::getline(file, line)) {
+    const json record = json::parse(line, nullptr, false);
+    if (record.is_object()) each(record);
+  }
+  return {};
+}
+
+}  // namespace handoff::supervisor

@@ -1,0 +1,43 @@
+// The history: an append-only file of JSON lines, which outlives the supervisor. Each record is one
+// write and is flushed to the disk; a line that a crash has cut short is skipped by who reads.
+#pragma once
+
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+
+#include "libhandoff/base/result.h"
+#include "libhandoff/base/unique_fd.h"
+
+namespace handoff::supervisor {
+
+// The folder: $HANDOFF_STATE_DIR, else the runtime folder where $HANDOFF_RUNTIME_DIR sets that,
+// else $STATE_DIRECTORY (systemd), else /var/lib/handoff for root, else $XDG_STATE_HOME/handoff or
+// ~/.local/state/handoff.
+Result<std::string> state_path();
+std::string journal_path(const std::string& state);
+
+class Journal {
+ public:
+  explicit Journal(std::string state) : state_(std::move(state)), path_(journal_path(state_)) {}
+
+  // Creates folder (0700) and file (0600) if need be. Done by append(), too, if it was not.
+  Result<void> open();
+  // Adds the time. An error says that the record is not there, and nothing of it is.
+  Result<void> append(nlohmann::json record);
+  Result<void> read(const std::function<void(const nlohmann::json&)>& each) const;
+  // The folder that it is in.
+  const std::string& state() const { return state_; }
+
+ private:
+  std::string state_;
+  std::string path_;
+  UniqueFd fd_;
+};
+
+// Calls each for every whole record, the oldest first. No file: none.
+Result<void> read_journal(const std::string& path,
+                          const std::function<void(const nlohmann::json&)>& each);
+
+}  // namespace handoff::supervisor

@@ -1,0 +1,38 @@
+// Fds that outlive a supervisor: those that systemd keeps for it (FDSTORE=1, given back as
+// LISTEN_FDS), and those that it passes to its successor in the same process (upgrade --self).
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "libhandoff/base/unique_fd.h"
+
+namespace handoff::supervisor {
+
+class KeptFds {
+ public:
+  // Takes them, once, and unsets the variables. Close-on-exec from here on.
+  static KeptFds from_environment();
+
+  // Invalid if there is none of that name.
+  UniqueFd take(const std::string& name);
+  bool empty() const { return fds_.empty(); }
+  const std::map<std::string, UniqueFd>& left() const { return fds_; }
+
+  // For the successor: what HANDOFF_KEPT has to say of these fds (borrowed).
+  static std::string describe(const std::map<std::string, int>& fds);
+
+ private:
+  std::map<std::string, UniqueFd> fds_;
+};
+
+// What a supervisor passes to its successor in the same process, besides listeners
+// ("SERVICE/LISTENER").
+inline constexpr const char* kLock = "@lock";
+inline constexpr const char* kOperators = "@operators";
+inline constexpr const char* kServices = "@services";
+inline constexpr const char* kClient = "@client";
+
+inline constexpr const char* kKeptVariable = "HANDOFF_KEPT";
+
+}  // namespace handoff::supervisor

@@ -1,0 +1,238 @@
+#include "supervisor/host/runtime_dir.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <string_view>
+#include <utility>
+
+#include "libhandoff/sys/failpoint.h"
+
+namespace handoff::supervisor {
+namespace {
+
+constexpr const char* kSocketName = "control.sock";
+constexpr const char* kServicesName = "services.sock";
+constexpr const char* kLockName = "lock";
+constexpr const char* kStateName = "state.json";
+constexpr const char* kNewStateName = "state.json.new";
+constexpr std::size_t kMaxState = 16 * 1024 * 1024;
+
+Result<UniqueFd> open_folder(const std::string& path) {
+  UniqueFd folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (folder.valid()) return folder;
+  if (errno == ELOOP || errno == ENOTDIR) {
+    return fail(-ENOTDIR, "the runtime folder " + path +
+                              " is a symbolic link or no folder: remove it, or set "
+                              "HANDOFF_RUNTIME_DIR to another one");
+  }
+  return fail_errno("the runtime folder " + path);
+}
+
+std::string problem_of(int folder, const std::string& path) {
+  struct stat found {};
+  if (::fstat(folder, &found) < 0) return path + ": " + std::strerror(errno);
+  if (found.st_uid != ::geteuid()) {
+    return "the runtime folder " + path + " belongs to uid " + std::to_string(found.st_uid) +
+           ", not to uid " + std::to_string(::geteuid()) +
+           " that runs this: set HANDOFF_RUNTIME_DIR";
+  }
+  if ((found.st_mode & 077) != 0) {
+    return "the runtime folder " + path + " is open to others: chmod 700 " + path;
+  }
+  return "";
+}
+
+// The address by which a socket in that folder can be bound or connected to, however long its path
+// is: through the folder's fd.
+sockaddr_un address_in(const std::string& path, int folder, const char* name) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::string full = path + "/" + name;
+  if (full.size() >= sizeof address.sun_path) {
+    full = "/proc/self/fd/" + std::to_string(folder) + "/" + name;
+  }
+  std::memcpy(address.sun_path, full.c_str(), full.size() + 1);
+  return address;
+}
+
+}  // namespace
+
+Result<std::string> runtime_path() {
+  const auto variable = [](const char* name) {
+    const char* value = std::getenv(name);  // before any thread
+    return std::string(value != nullptr ? value : "");
+  };
+  if (std::string own = variable("HANDOFF_RUNTIME_DIR"); !own.empty()) {
+    while (own.size() > 1 && own.back() == '/') own.pop_back();
+    return own;
+  }
+  if (::geteuid() == 0) return "/run/handoff";
+  if (const std::string session = variable("XDG_RUNTIME_DIR"); !session.empty()) {
+    return session + "/handoff";
+  }
+  return fail(-ENOENT, "no runtime folder: set HANDOFF_RUNTIME_DIR (or XDG_RUNTIME_DIR)");
+}
+
+std::string control_path(const std::string& runtime) { return runtime + "/" + kSocketName; }
+
+Result<RuntimeDir> RuntimeDir::open(const std::string& path, UniqueFd lock) {
+  if (::mkdir(path.c_str(), 0700) < 0 && errno != EEXIST) {
+    return fail_errno("creating the runtime folder " + path);
+  }
+  auto folder = open_folder(path);
+  if (!folder) return Failure(folder.error());
+  if (std::string problem = problem_of(folder->get(), path); !problem.empty()) {
+    return fail(-EPERM, std::move(problem));
+  }
+  RuntimeDir out;
+  // Services go there from working folders of their own.
+  std::error_code error;
+  out.path_ = std::filesystem::absolute(path, error).string();
+  if (error) return fail(-error.value(), path + ": " + error.message());
+  out.folder_ = std::move(*folder);
+  out.lock_ = std::move(lock);
+  if (out.lock_.valid()) return out;
+  out.lock_.reset(
+      ::openat(out.folder_.get(), kLockName, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!out.lock_.valid()) return fail_errno("the lock in " + path);
+  if (::flock(out.lock_.get(), LOCK_EX | LOCK_NB) < 0) {
+    if (errno != EWOULDBLOCK) return fail_errno("locking " + path + "/" + kLockName);
+    return fail(-EADDRINUSE, "another supervisor already runs in " + path +
+                                 " (handoff status shows its services); stop it, or set "
+                                 "HANDOFF_RUNTIME_DIR to another folder");
+  }
+  return out;
+}
+
+RuntimeDir::~RuntimeDir() {
+  for (const std::string& name : bound_) {
+    if (folder_.valid()) ::unlinkat(folder_.get(), name.c_str(), 0);
+  }
+}
+
+Result<UniqueFd> RuntimeDir::listen_to_operators(UniqueFd kept) {
+  return listen(kSocketName, SOCK_STREAM, std::move(kept));
+}
+Result<UniqueFd> RuntimeDir::listen_to_services(UniqueFd kept) {
+  return listen(kServicesName, SOCK_SEQPACKET, std::move(kept));
+}
+std::string RuntimeDir::report_path() const { return path_ + "/" + kServicesName; }
+
+Result<UniqueFd> RuntimeDir::listen(const char* name, int type, UniqueFd kept) {
+  if (kept.valid()) {
+    bound_.emplace_back(name);
+    return kept;
+  }
+  const std::string path = path_ + "/" + name;
+  // We hold the lock: whatever lies there is stale.
+  if (::unlinkat(folder_.get(), name, 0) < 0 && errno != ENOENT) {
+    return fail_errno("removing the stale " + path);
+  }
+  UniqueFd fd(::socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.valid()) return fail_errno("socket");
+  const sockaddr_un address = address_in(path_, folder_.get(), name);
+  const mode_t before = ::umask(0177);
+  const int bound = ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
+  const int bind_error = errno;
+  ::umask(before);
+  if (bound < 0) return Failure(Error::from_errno(bind_error, "binding " + path));
+  bound_.emplace_back(name);
+  if (::listen(fd.get(), SOMAXCONN) < 0) return fail_errno("listening on " + path);
+  return fd;
+}
+
+Result<std::string> RuntimeDir::peek(const std::string& path) {
+  auto folder = open_folder(path);
+  if (!folder && folder.error().code == -ENOENT) return "";
+  if (!folder) return Failure(folder.error());
+  RuntimeDir out;
+  out.path_ = path;
+  out.folder_ = std::move(*folder);
+  return out.load();
+}
+
+Result<void> RuntimeDir::save(const std::string& text) const {
+  const std::string what = "writing " + path_ + "/" + kStateName;
+  if (const int error = failpoint::hit("supervisor.save.before"); error != 0) {
+    return Failure(Error::from_errno(error, what));
+  }
+  // Not over one that lies there: only what is created here is known to be ours alone.
+  if (::unlinkat(folder_.get(), kNewStateName, 0) < 0 && errno != ENOENT) return fail_errno(what);
+  {
+    const UniqueFd fd(::openat(folder_.get(), kNewStateName,
+                               O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!fd.valid()) return fail_errno(what);
+    for (std::string_view rest = text; !rest.empty();) {
+      const ssize_t n = ::write(fd.get(), rest.data(), rest.size());
+      if (n < 0 && errno == EINTR) continue;
+      if (n <= 0) return fail_errno(what);
+      rest.remove_prefix(static_cast<std::size_t>(n));
+    }
+  }
+  // No fsync: it has to outlive this process, not the host.
+  if (::renameat(folder_.get(), kNewStateName, folder_.get(), kStateName) < 0) {
+    return fail_errno(what);
+  }
+  failpoint::hit("supervisor.save.after");
+  return {};
+}
+
+Result<std::string> RuntimeDir::load() const {
+  const std::string what = "reading " + path_ + "/" + kStateName;
+  const UniqueFd fd(
+      ::openat(folder_.get(), kStateName, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  if (!fd.valid()) {
+    if (errno == ENOENT) return "";
+    return fail_errno(what);
+  }
+  std::string out;
+  std::array<char, 16384> chunk;
+  for (;;) {
+    const ssize_t n = ::read(fd.get(), chunk.data(), chunk.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return fail_errno(what);
+    if (n == 0) return out;
+    out.append(chunk.data(), static_cast<std::size_t>(n));
+    if (out.size() > kMaxState) return fail(-EFBIG, what + ": it is too large to be true");
+  }
+}
+
+void RuntimeDir::forget() const {
+  ::unlinkat(folder_.get(), kStateName, 0);
+  ::unlinkat(folder_.get(), kNewStateName, 0);
+}
+
+std::string runtime_dir_problem(const std::string& path) {
+  auto folder = open_folder(path);
+  if (!folder) return folder.error().code == -ENOENT ? "" : folder.error().message;
+  return problem_of(folder->get(), path);
+}
+
+Result<UniqueFd> connect_control(const std::string& runtime) {
+  const std::string nobody = "no supervisor runs here (" + control_path(runtime) +
+                             "): start one with `handoff run`, or set HANDOFF_RUNTIME_DIR";
+  auto folder = open_folder(runtime);
+  if (!folder) {
+    if (folder.error().code == -ENOENT) return fail(-ENOENT, nobody);
+    return Failure(folder.error());
+  }
+  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd.valid()) return fail_errno("socket");
+  const sockaddr_un address = address_in(runtime, folder->get(), kSocketName);
+  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0) {
+    if (errno == ENOENT || errno == ECONNREFUSED) return fail(-ENOENT, nobody);
+    return fail_errno("connecting to " + control_path(runtime));
+  }
+  return fd;
+}
+
+}  // namespace handoff::supervisor

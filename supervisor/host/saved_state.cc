@@ -1,0 +1,177 @@
+#include "supervisor/host/saved_state.h"
+
+namespace handoff::supervisor {
+
+using nlohmann::json;
+
+namespace {
+
+json to_json(const SavedRelease& release) {
+  return {{"path", release.path}, {"args", release.args},        {"digest", release.digest},
+          {"name", release.name}, {"source", release.source},    {"folder", release.folder},
+          {"tree", release.tree}, {"verified", release.verified}};
+}
+
+SavedRelease release_from(const json& in) {
+  return {.path = in.at("path").get<std::string>(),
+          .args = in.at("args").get<std::vector<std::string>>(),
+          .digest = in.at("digest").get<std::string>(),
+          .name = in.at("name").get<std::string>(),
+          .source = in.at("source").get<std::string>(),
+          .folder = in.at("folder").get<std::string>(),
+          .tree = in.at("tree").get<std::string>(),
+          .verified = in.at("verified").get<std::string>()};
+}
+
+json to_json(const Timeouts& timeouts) {
+  return {{"start", timeouts.start.count()},
+          {"freeze_budget", timeouts.freeze_budget.count()},
+          {"stall", timeouts.stall.count()},
+          {"drain", timeouts.drain.count()},
+          {"probation", timeouts.probation.count()}};
+}
+
+Timeouts timeouts_from(const json& in) {
+  const auto ns = [&in](const char* name) { return Duration(in.at(name).get<std::int64_t>()); };
+  return {.start = ns("start"),
+          .freeze_budget = ns("freeze_budget"),
+          .stall = ns("stall"),
+          .drain = ns("drain"),
+          .probation = ns("probation")};
+}
+
+json to_json(const SavedProcess& process) {
+  return {{"generation", process.generation},    {"pid", process.pid},
+          {"started", process.started},          {"since", process.since},
+          {"release", to_json(process.release)}, {"leaving", process.leaving}};
+}
+
+SavedProcess process_from(const json& in) {
+  return {.generation = in.at("generation").get<Generation>(),
+          .pid = in.at("pid").get<int>(),
+          .started = in.at("started").get<std::uint64_t>(),
+          .since = in.at("since").get<std::int64_t>(),
+          .release = release_from(in.at("release")),
+          .leaving = in.value("leaving", false)};  // supervisors before decision 21 do not say
+}
+
+const char* name_of(Probation::Origin origin) {
+  switch (origin) {
+    case Probation::Origin::kNew:
+      return "new";
+    case Probation::Origin::kFirst:
+      return "first";
+    case Probation::Origin::kSame:
+      return "same";
+    case Probation::Origin::kBack:
+      return "back";
+  }
+  return "?";
+}
+
+Probation::Origin origin_from(const json& in) {
+  for (const auto origin : {Probation::Origin::kNew, Probation::Origin::kFirst,
+                            Probation::Origin::kSame, Probation::Origin::kBack}) {
+    if (in.get<std::string>() == name_of(origin)) return origin;
+  }
+  throw json::other_error::create(501, "no such origin: " + in.dump(), nullptr);
+}
+
+// until is a point of the monotonic clock: it goes on over the supervisor's death.
+json to_json(const Probation::Saved& probation) {
+  json until = nullptr;
+  if (probation.until) until = probation.until->time_since_epoch().count();
+  return {{"provisional", probation.provisional},
+          {"until_ns", std::move(until)},
+          {"has_back", probation.has_back},
+          {"back_proven", probation.back_proven}};
+}
+
+Probation::Saved probation_from(const json& in) {
+  Probation::Saved out{.provisional = in.at("provisional").get<bool>(),
+                       .until = std::nullopt,
+                       .has_back = in.at("has_back").get<bool>(),
+                       .back_proven = in.at("back_proven").get<bool>()};
+  if (const json& until = in.at("until_ns"); !until.is_null()) {
+    out.until = Time(Duration(until.get<std::int64_t>()));
+  }
+  return out;
+}
+
+json to_json(const SavedService& service) {
+  json processes = json::array();
+  for (const SavedProcess& process : service.processes) processes.push_back(to_json(process));
+  json out{{"name", service.name},
+           {"last_generation", service.machine.last},
+           {"current", service.machine.current},
+           {"restarts", service.machine.restarts},
+           {"command", service.command},
+           {"release", to_json(service.release)},
+           {"back", service.back ? to_json(*service.back) : json()},
+           {"probation", to_json(service.machine.probation)},
+           {"processes", std::move(processes)},
+           {"last_upgrade", service.last_upgrade},
+           {"handoff", nullptr}};
+  if (service.machine.heir != 0) {
+    out["handoff"] = {{"heir", service.machine.heir},
+                      {"candidate", service.machine.candidate},
+                      {"origin", name_of(service.machine.origin)},
+                      {"by_itself", service.machine.by_itself},
+                      {"rehearsal", service.machine.rehearsal},
+                      {"timeouts_ns", to_json(service.machine.timeouts)}};
+  }
+  return out;
+}
+
+SavedService service_from(const json& in) {
+  SavedService out;
+  out.name = in.at("name").get<std::string>();
+  out.machine.last = in.at("last_generation").get<Generation>();
+  out.machine.current = in.at("current").get<Generation>();
+  out.machine.restarts = in.at("restarts").get<std::uint64_t>();
+  out.command = in.at("command").get<std::vector<std::string>>();
+  out.release = release_from(in.at("release"));
+  if (const json& back = in.at("back"); !back.is_null()) out.back = release_from(back);
+  out.machine.probation = probation_from(in.at("probation"));
+  for (const json& process : in.at("processes")) out.processes.push_back(process_from(process));
+  out.last_upgrade = in.at("last_upgrade");
+  if (const json& handoff = in.at("handoff"); !handoff.is_null()) {
+    out.machine.heir = handoff.at("heir").get<Generation>();
+    out.machine.candidate = handoff.at("candidate").get<bool>();
+    out.machine.origin = origin_from(handoff.at("origin"));
+    out.machine.by_itself = handoff.at("by_itself").get<bool>();
+    out.machine.rehearsal = handoff.at("rehearsal").get<bool>();
+    out.machine.timeouts = timeouts_from(handoff.at("timeouts_ns"));
+  }
+  return out;
+}
+
+}  // namespace
+
+json to_json(const SavedState& state) {
+  json services = json::array();
+  for (const SavedService& service : state.services) services.push_back(to_json(service));
+  return {{"format", SavedState::kFormat}, {"boot", state.boot}, {"services", services}};
+}
+
+Result<SavedState> parse_state(const std::string& text, const std::string& file) {
+  try {
+    const json in = json::parse(text);
+    const int format = in.at("format").get<int>();
+    if (format < SavedState::kOldestFormat) {
+      return fail(-EPROTO, file + " is of format " + std::to_string(format) + ", which none has");
+    }
+    if (format > SavedState::kFormat) {
+      return fail(-EPROTO, file + " is of format " + std::to_string(format) +
+                               ", written by a newer supervisor; this one reads formats up to " +
+                               std::to_string(SavedState::kFormat));
+    }
+    SavedState out{.boot = in.at("boot").get<std::string>(), .services = {}};
+    for (const json& service : in.at("services")) out.services.push_back(service_from(service));
+    return out;
+  } catch (const json::exception& error) {
+    return fail(-EPROTO, file + " can't be read: " + error.what());
+  }
+}
+
+}  // namespace handoff::supervisor

@@ -1,0 +1,59 @@
+// What a supervisor leaves for the one that comes after it, should it die: which processes are its,
+// of which release, in which handoff. A file in the runtime folder, replaced at every change, so
+// that it is true whenever the supervisor dies. It says nothing about sessions: services tell.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "libhandoff/base/result.h"
+#include "supervisor/core/events.h"
+
+namespace handoff::supervisor {
+
+struct SavedRelease {
+  std::string path;
+  std::vector<std::string> args;
+  std::string digest;
+  std::string name;
+  std::string source;    // the bundle that it came in; else as path
+  std::string folder;    // where the bundle was unpacked; "" for none
+  std::string tree;      // the digest of that folder
+  std::string verified;  // the id of the key that its signature was verified with; "" for none
+};
+
+struct SavedProcess {
+  Generation generation = 0;
+  int pid = 0;
+  std::uint64_t started = 0;  // in clock ticks since boot: with the pid, which process it is
+  std::int64_t since = 0;     // seconds of the wall clock
+  SavedRelease release;
+  bool leaving = false;  // it has handed over, has nothing left, and is to exit
+};
+
+struct SavedService {
+  std::string name;
+  Found machine;
+  std::vector<std::string> command;  // of the configuration
+  SavedRelease release;              // what is started again after a crash
+  std::optional<SavedRelease> back;  // to go back to
+  std::vector<SavedProcess> processes;
+  nlohmann::json last_upgrade = nullptr;
+};
+
+struct SavedState {
+  // Of this file. A supervisor reads those up to its own; a newer one's it refuses.
+  static constexpr int kFormat = 1;
+  static constexpr int kOldestFormat = 1;  // that this program reads
+
+  std::string boot;  // the host's boot id: pids of another boot mean nothing
+  std::vector<SavedService> services;
+};
+
+nlohmann::json to_json(const SavedState& state);
+// file is the name for messages.
+Result<SavedState> parse_state(const std::string& text, const std::string& file);
+
+}  // namespace handoff::supervisor

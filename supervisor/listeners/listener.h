@@ -1,0 +1,47 @@
+// A socket that the supervisor binds and keeps for as long as it lives, so that a service that is
+// down, or being replaced, refuses nobody: connections wait in the kernel's queue.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+
+#include "supervisor/config/address.h"
+#include "libhandoff/base/result.h"
+#include "libhandoff/base/unique_fd.h"
+
+namespace handoff::supervisor {
+
+class Listener {
+ public:
+  // Binds and listens. A Unix socket's path that nobody listens on any more is replaced, one that
+  // is in use or is no socket is not.
+  static Result<Listener> open(const NamedAddress& named);
+  // Takes fd, which must be a socket that listens at that address.
+  static Result<Listener> adopt(const NamedAddress& named, UniqueFd fd);
+
+  Listener(Listener&& other) noexcept;
+  Listener& operator=(Listener&&) = delete;
+  ~Listener();  // removes its path, if the path is still its own
+
+  const std::string& name() const { return name_; }
+  const std::string& address() const { return address_; }  // with the real port
+  int fd() const { return fd_.get(); }
+  ino_t inode() const { return inode_; }  // of the socket: its identity (I6)
+  dev_t device() const { return device_; }
+
+ private:
+  Listener() = default;
+  static Result<Listener> describe(const NamedAddress& named, UniqueFd fd);
+
+  UniqueFd fd_;
+  std::string name_;
+  std::string address_;
+  ino_t inode_ = 0;
+  dev_t device_ = 0;
+  std::string path_;  // to be removed; "" for none
+  ino_t path_inode_ = 0;
+  dev_t path_device_ = 0;
+};
+
+}  // namespace handoff::supervisor

@@ -1,0 +1,105 @@
+#include "supervisor/listeners/listeners.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "libhandoff/sys/socket.h"
+
+namespace handoff::supervisor {
+
+void Listeners::keep(std::size_t index, Listener listener) {
+  notify_->store(service_ + "/" + listener.name(), listener.fd());
+  have_[index].emplace(std::move(listener));
+}
+
+void Listeners::want(std::vector<NamedAddress> wanted) {
+  std::vector<std::optional<Listener>> have(wanted.size());
+  for (std::size_t i = 0; i < wanted_.size(); ++i) {
+    std::optional<Listener>& listener = have_[i];
+    if (!listener) continue;
+    const auto still = std::find(wanted.begin(), wanted.end(), wanted_[i]);
+    if (still != wanted.end()) {
+      have[static_cast<std::size_t>(still - wanted.begin())].emplace(std::move(*listener));
+    } else {
+      notify_->remove(service_ + "/" + wanted_[i].name);
+    }
+  }
+  wanted_ = std::move(wanted);
+  have_.swap(have);
+}
+
+void Listeners::take_kept(KeptFds& kept) {
+  for (std::size_t i = 0; i < wanted_.size(); ++i) {
+    const std::string name = service_ + "/" + wanted_[i].name;
+    UniqueFd fd = kept.take(name);
+    if (have_[i] || !fd.valid()) continue;
+    auto listener = Listener::adopt(wanted_[i], std::move(fd));
+    if (!listener) {
+      spdlog::warn("{}: the listener {} that was kept is not used: {}", service_, wanted_[i].name,
+                   listener.error().message);
+      notify_->remove(name);
+      continue;
+    }
+    spdlog::info("{}: listener {} was kept", service_, wanted_[i].name);
+    have_[i].emplace(std::move(*listener));
+  }
+}
+
+Result<void> Listeners::bind_missing() {
+  for (std::size_t i = 0; i < wanted_.size(); ++i) {
+    if (have_[i]) continue;
+    auto listener = Listener::open(wanted_[i]);
+    if (!listener) return Failure(listener.error());
+    keep(i, std::move(*listener));
+  }
+  return {};
+}
+
+void Listeners::take_shown(std::vector<NamedFd>& shown) {
+  for (NamedFd& named : shown) {
+    UniqueFd fd = std::move(named.fd);
+    if (!fd.valid()) continue;
+    const auto wanted = std::find_if(wanted_.begin(), wanted_.end(),
+                                     [&](const NamedAddress& w) { return w.name == named.name; });
+    const auto index = static_cast<std::size_t>(wanted - wanted_.begin());
+    if (wanted == wanted_.end() || have_[index]) continue;
+    const auto identity = handoff::io::identity_of(fd.get());
+    if (!identity || *identity != handoff::io::Identity{named.inode, named.device}) {
+      spdlog::error("{}: the listener {} that is shown is not the one announced", service_,
+                    named.name);
+      continue;
+    }
+    auto listener = Listener::adopt(*wanted, std::move(fd));
+    if (!listener) {
+      spdlog::error("{}: the listener {} that is shown is not taken: {}", service_, named.name,
+                    listener.error().message);
+      continue;
+    }
+    keep(index, std::move(*listener));
+  }
+}
+
+std::vector<const Listener*> Listeners::here() const {
+  std::vector<const Listener*> out;
+  for (const auto& listener : have_) {
+    if (listener) out.push_back(&*listener);
+  }
+  return out;
+}
+
+bool Listeners::has(const std::string& name) const {
+  return std::any_of(have_.begin(), have_.end(),
+                     [&](const auto& listener) { return listener && listener->name() == name; });
+}
+
+nlohmann::json Listeners::json() const {
+  nlohmann::json out = nlohmann::json::array();
+  for (const Listener* listener : here()) {
+    out.push_back({{"name", listener->name()}, {"address", listener->address()}});
+  }
+  return out;
+}
+
+}  // namespace handoff::supervisor

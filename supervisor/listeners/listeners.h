@@ -1,0 +1,48 @@
+// The listeners of one service: bound here, kept by systemd over a restart of the supervisor, or
+// shown by a process that the supervisor before this one had started. Never bound anew while such a
+// process may hold the old one (I6).
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "supervisor/host/kept_fds.h"
+#include "supervisor/listeners/listener.h"
+#include "supervisor/host/notify.h"
+#include "supervisor/processes/service_messages.h"
+
+namespace handoff::supervisor {
+
+class Listeners {
+ public:
+  Listeners(std::string service, std::vector<NamedAddress> wanted, Notify& notify)
+      : service_(std::move(service)), wanted_(std::move(wanted)), notify_(&notify) {
+    have_.resize(wanted_.size());
+  }
+
+  // From now on: those that are here and are not among them are closed, others bound when missing.
+  void want(std::vector<NamedAddress> wanted);
+  // Takes those that were kept, as far as they are what is wanted now.
+  void take_kept(KeptFds& kept);
+  // Binds what is missing; all or an error that names one.
+  Result<void> bind_missing();
+  // From a process that has it: fds that are wanted and missing are taken, the others closed.
+  void take_shown(std::vector<NamedFd>& shown);
+
+  // Those that are here, in the order of the configuration.
+  std::vector<const Listener*> here() const;
+  bool has(const std::string& name) const;
+  nlohmann::json json() const;
+
+ private:
+  void keep(std::size_t index, Listener listener);
+
+  std::string service_;
+  std::vector<NamedAddress> wanted_;
+  std::vector<std::optional<Listener>> have_;
+  Notify* notify_;
+};
+
+}  // namespace handoff::supervisor

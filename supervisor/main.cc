@@ -1,4 +1,0 @@
-// The program `handoff`: everything is in cli/.
-#include "cli/options.h"
-
-int main(int argc, char** argv) { return handoff::supervisor::run_cli(argc, argv); }

@@ -1,0 +1,74 @@
+#include "supervisor/operators/messages.h"
+
+namespace handoff::supervisor {
+
+using nlohmann::json;
+
+json party_json(const Party& party) {
+  if (party.generation == 0) return nullptr;
+  json out{{"release", nullptr},
+           {"generation", party.generation},
+           {"pid", nullptr},
+           {"digest", party.digest},
+           {"path", party.path}};
+  if (!party.release.empty()) out["release"] = party.release;
+  if (party.pid > 0) out["pid"] = party.pid;
+  return out;
+}
+
+json announce_json(const std::string& service, const Announce& announce, Duration elapsed) {
+  return {{"event", announce.begins ? "phase" : "progress"},
+          {"service", service},
+          {"phase", announce.phase},
+          {"sessions", {{"sent", announce.sessions_sent}, {"total", announce.sessions_total}}},
+          {"bytes", announce.bytes},
+          {"elapsed_us", to_us(elapsed)}};
+}
+
+json report_json(const std::string& service, const Report& report, const Party& from,
+                 const Party& to) {
+  const char* result = report.result == Report::Result::kDone     ? "done"
+                       : report.result == Report::Result::kFailed ? "failed"
+                                                                  : "lost";
+  json out{{"event", "done"},
+           {"result", result},
+           {"service", service},
+           {"from", party_json(from)},
+           {"to", party_json(to)},
+           {"fresh", report.fresh},
+           {"sessions",
+            {{"moved", report.moved},
+             {"waiting", report.waiting},
+             {"lost", report.lost},
+             {"lost_ids", report.lost_ids}}},
+           {"bytes", report.bytes},
+           {"phases_us",
+            {{"open", to_us(report.open)},
+             {"start", to_us(report.start)},
+             {"copy", to_us(report.copy)},
+             {"switch", to_us(report.switched)},
+             {"retire", to_us(report.retire)},
+             {"transfer", to_us(report.transfer)}}},
+           {"at_ns",
+            {{"frozen", report.frozen.time_since_epoch().count()},
+             {"running", report.running.time_since_epoch().count()}}},
+           {"blackout_us",
+            {{"p50", report.blackout.p50_us},
+             {"p99", report.blackout.p99_us},
+             {"p999", report.blackout.p999_us},
+             {"max", report.blackout.max_us}}},
+           {"error", nullptr}};
+  if (!report.code.empty()) {
+    out["error"] = {{"code", report.code}, {"message", report.message}};
+  }
+  return out;
+}
+
+json refusal_json(const std::string& service, const std::string& code, const std::string& message) {
+  return {{"event", "done"},
+          {"result", "failed"},
+          {"service", service},
+          {"error", {{"code", code}, {"message", message}}}};
+}
+
+}  // namespace handoff::supervisor

@@ -1,0 +1,30 @@
+// The operator protocol's objects: what `handoff status --json` and `handoff upgrade --json` print,
+// and what goes over the control socket. DESIGN binds the names; fields may be added.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "supervisor/core/effects.h"
+
+namespace handoff::supervisor {
+
+// One side of a handoff, for people. generation 0: there was none.
+struct Party {
+  std::string release;  // "" if it has not said
+  Generation generation = 0;
+  int pid = 0;
+  std::string digest;
+  std::string path;
+};
+
+nlohmann::json party_json(const Party& party);
+nlohmann::json announce_json(const std::string& service, const Announce& announce,
+                             Duration elapsed);
+nlohmann::json report_json(const std::string& service, const Report& report, const Party& from,
+                           const Party& to);
+// Also what any other request gets that is not carried out.
+nlohmann::json refusal_json(const std::string& service, const std::string& code,
+                            const std::string& message);
+
+}  // namespace handoff::supervisor

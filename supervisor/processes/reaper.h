@@ -1,0 +1,27 @@
+// Waits for every child that ends: those that were started here, and, for PID 1, the orphans that
+// the kernel hands over.
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+
+#include "supervisor/core/exit.h"
+#include "supervisor/loop/handles.h"
+
+namespace handoff::supervisor {
+
+class Reaper {
+ public:
+  Reaper(uv_loop_t* loop, std::function<void(pid_t, Exit)> ended);
+
+  // Those that have ended before this was made: in a supervisor that took its process over.
+  void sweep() { reap(); }
+
+ private:
+  void reap();
+  std::function<void(pid_t, Exit)> ended_;
+  SignalWatch watch_;
+};
+
+}  // namespace handoff::supervisor

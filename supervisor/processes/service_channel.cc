@@ -1,0 +1,105 @@
+#include "supervisor/processes/service_channel.h"
+
+#include <fcntl.h>
+
+#include <utility>
+
+namespace handoff::supervisor {
+namespace {
+constexpr Duration kRetryIn = std::chrono::milliseconds(20);
+}
+
+ServiceChannel::ServiceChannel(uv_loop_t* loop, UniqueFd fd, Generation generation,
+                               Callbacks callbacks)
+    : channel_(std::move(fd), "supervisor"),
+      generation_(generation),
+      callbacks_(std::move(callbacks)),
+      poll_(std::make_unique<Poll>(loop, channel_.fd(), [this](int events) { ready(events); })),
+      retry_(loop, [this] { flush(); }) {
+  poll_->watch(UV_READABLE);
+}
+
+bool ServiceChannel::send(protocol::Type type, std::string body, std::span<const int> fds) {
+  if (!open_ || gone_ || queue_.size() >= kMaxQueued) return false;
+  Queued frame{type, std::move(body), {}};
+  for (const int fd : fds) {
+    UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+    if (!copy.valid()) return false;
+    frame.fds.push_back(std::move(copy));
+  }
+  queue_.push_back(std::move(frame));
+  if (queue_.size() == 1) flush();
+  return open_ && !gone_;
+}
+
+void ServiceChannel::flush() {
+  while (open_ && !queue_.empty()) {
+    const Queued& frame = queue_.front();
+    std::vector<int> fds;
+    fds.reserve(frame.fds.size());
+    for (const UniqueFd& fd : frame.fds) fds.push_back(fd.get());
+    const auto sent = channel_.send(frame.type, frame.body, fds);
+    if (!sent) {
+      close(sent.error().message);
+      return;
+    }
+    switch (*sent) {
+      case io::Channel::Sent::kYes:
+        queue_.pop_front();
+        continue;
+      case io::Channel::Sent::kWouldBlock:
+        poll_->watch(UV_READABLE | UV_WRITABLE);
+        return;
+      case io::Channel::Sent::kFdsInFlight:
+        poll_->watch(UV_READABLE);
+        retry_.at(now() + kRetryIn);
+        return;
+      case io::Channel::Sent::kClosed:
+        gone_ = true;  // what it had said is still to be read
+        queue_.clear();
+        poll_->watch(UV_READABLE);
+        return;
+    }
+  }
+  if (open_) poll_->watch(UV_READABLE);
+}
+
+void ServiceChannel::ready(int events) {
+  if ((events & UV_WRITABLE) != 0) flush();
+  if ((events & UV_READABLE) != 0) drain();
+}
+
+void ServiceChannel::drain() {
+  // A callback may lead back here; the frames must stay in order.
+  if (std::exchange(draining_, true)) return;
+  io::Channel::Message message;
+  while (open_) {
+    const auto received = channel_.recv(message);
+    if (!received) {
+      close(received.error().message);
+      break;
+    }
+    if (*received == io::Channel::Received::kWouldBlock) break;
+    if (*received == io::Channel::Received::kClosed) {
+      close("");
+      break;
+    }
+    auto heard = decode(message.header.type, message.body, generation_, std::move(message.fds));
+    if (!heard) {
+      close(heard.error().message);
+      break;
+    }
+    callbacks_.heard(std::move(*heard));
+  }
+  draining_ = false;
+}
+
+void ServiceChannel::close(const std::string& why) {
+  if (!std::exchange(open_, false)) return;
+  poll_->watch(0);
+  retry_.at(std::nullopt);
+  queue_.clear();
+  callbacks_.closed(why);
+}
+
+}  // namespace handoff::supervisor

@@ -1,0 +1,58 @@
+// The supervisor's end of a control socket: frames out in order, never waiting for a service that
+// hangs; frames in, decoded.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "libhandoff/protocol/channel.h"
+#include "supervisor/loop/handles.h"
+#include "supervisor/processes/service_messages.h"
+
+namespace handoff::supervisor {
+
+class ServiceChannel {
+ public:
+  static constexpr std::size_t kMaxQueued = 64;
+
+  struct Callbacks {
+    std::function<void(Heard)> heard;
+    // The peer has closed it, or broke the protocol ("" for the former). Comes once, and last.
+    std::function<void(std::string why)> closed;
+  };
+
+  ServiceChannel(uv_loop_t* loop, UniqueFd fd, Generation generation, Callbacks callbacks);
+
+  // Sends, or queues (with duplicates of the fds) if the socket is full. false: it never will be.
+  bool send(protocol::Type type, std::string body, std::span<const int> fds = {});
+  // Takes everything that is there to be read, now.
+  void drain();
+  bool open() const { return open_; }
+
+ private:
+  struct Queued {
+    protocol::Type type{};
+    std::string body;
+    std::vector<UniqueFd> fds;
+  };
+
+  void ready(int events);
+  void flush();
+  void close(const std::string& why);
+
+  io::Channel channel_;
+  Generation generation_;
+  Callbacks callbacks_;
+  std::deque<Queued> queue_;
+  bool open_ = true;
+  bool gone_ = false;  // nobody reads what we send
+  bool draining_ = false;
+  std::unique_ptr<Poll> poll_;  // goes before channel_ does
+  Timer retry_;                 // fds in flight: no event tells when there are fewer
+};
+
+}  // namespace handoff::supervisor

@@ -1,0 +1,78 @@
+// The control socket's messages as bytes: from protobuf to the core's events, and from what the
+// supervisor has to say to protobuf. Nothing else knows handoff.pb.h.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "libhandoff/base/result.h"
+#include "libhandoff/base/unique_fd.h"
+#include "supervisor/core/effects.h"
+#include "supervisor/core/events.h"
+#include "libhandoff/protocol/frame.h"
+#include "libhandoff/protocol/messages.h"
+
+namespace handoff::supervisor {
+
+// A listener or another named fd, as it is told and reported.
+struct NamedFd {
+  std::string name;
+  std::string address;
+  std::uint64_t inode = 0;
+  std::uint64_t device = 0;
+  UniqueFd fd = {};  // if the service has shown it
+};
+
+// What a process says that the core does not need to know.
+struct ReleaseNamed {
+  std::string service;
+  std::string release;
+};
+struct FdsNamed {
+  std::vector<NamedFd> fds;
+};
+struct SessionsCounted {
+  std::uint64_t query_id = 0;
+  std::uint64_t sessions = 0;
+  std::uint64_t errors = 0;  // of the service's own, as it counts
+};
+
+// A message taken apart: for the core, or beside it.
+struct Heard {
+  std::vector<Event> events;
+  std::variant<std::monostate, ReleaseNamed, FdsNamed, SessionsCounted, protocol::Rehearsed> aside;
+};
+
+// generation is the sender's; what it says about itself is not believed. fds are the frame's.
+Result<Heard> decode(protocol::Type type, std::string_view body, Generation generation,
+                     std::vector<UniqueFd> fds = {});
+
+struct HandoffEnd {
+  std::uint64_t id = 0;
+  std::uint32_t channel_index = 0;
+  std::uint32_t peer_index = 0;
+  std::uint32_t peer_pid = 0;
+  Timeouts timeouts;
+  bool rehearsal = false;
+  bool drain_incompatible = false;
+  std::uint32_t spread = 0;  // permille; 0 if it is not progressive
+};
+
+// Fresh: the listeners, whose fds are the frame's in that order.
+// report_path: where the service goes to if this socket is closed.
+std::string encode_start(const std::string& service, Generation generation,
+                         const std::vector<NamedFd>& listeners, const std::string& report_path);
+std::string encode_start_heir(const std::string& service, Generation generation,
+                              const HandoffEnd& end, const std::string& report_path);
+std::string encode_donate(Generation heir, const HandoffEnd& end);
+std::string encode_stop(Time deadline);
+std::string encode_drain(Time deadline, LateSessions policy);
+std::string encode_spread(std::uint32_t permille);
+std::string encode_relink(Generation other, Duration budget);
+std::string encode_query(std::uint64_t id);
+std::string encode_cancel(std::uint64_t handoff_id, const std::string& reason);
+
+}  // namespace handoff::supervisor

@@ -1,0 +1,41 @@
+// One running process of a service: pid and pidfd together, and the control socket to it.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "libhandoff/base/unique_fd.h"
+#include "supervisor/core/events.h"
+#include "supervisor/releases/release.h"
+#include "supervisor/processes/service_channel.h"
+
+namespace handoff::supervisor {
+
+struct Process {
+  Generation generation = 0;
+  pid_t pid = -1;
+  std::uint64_t started = 0;  // in clock ticks since boot
+  UniqueFd pidfd;
+  UniqueFd go;          // until it is let run
+  UniqueFd exec_error;  // until it is known whether it runs
+  UniqueFd donor_end;   // an heir's: the channel end that its donor will get
+  ReleasePtr release;
+  std::chrono::system_clock::time_point since;
+  bool never_ran = false;      // it could not become the program, and that is known already
+  std::vector<NamedFd> named;  // as it has reported them
+  bool barred = false;         // it broke the protocol: not let in again
+  std::unique_ptr<ServiceChannel> channel;  // none: it was found and has not returned yet
+  std::unique_ptr<Poll> exec_poll;          // goes before exec_error does
+  std::unique_ptr<Poll> exit_poll;  // of one that was found; a child's exit is the Reaper's to see
+
+  // False if it can't be reached.
+  bool send(protocol::Type type, std::string body, std::span<const int> fds = {}) {
+    return channel && channel->send(type, std::move(body), fds);
+  }
+};
+
+}  // namespace handoff::supervisor

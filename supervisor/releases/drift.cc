@@ -1,0 +1,61 @@
+#include "supervisor/releases/drift.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <utility>
+#include <vector>
+
+#include "supervisor/releases/digest.h"
+#include "supervisor/loop/thread_work.h"
+
+namespace handoff::supervisor {
+
+// What was found out last.
+struct Drift::State {
+  std::string path;
+  FileMark mark;
+  std::optional<std::string> digest;  // none yet: it is being found out
+  struct Waiting {
+    std::string digest;  // of what runs
+    std::function<void(bool)> known;
+  };
+  std::vector<Waiting> waiting;
+};
+
+Drift::Drift(uv_loop_t* loop) : loop_(loop) {}
+Drift::~Drift() = default;
+
+std::optional<bool> Drift::look(const Release& release, std::function<void(bool)> known) {
+  struct stat info {};
+  if (::stat(release.source.c_str(), &info) < 0) return release.folder == nullptr;
+  const FileMark mark = FileMark::of(info);
+  if (mark == release.source_mark) return false;
+  if (!S_ISREG(info.st_mode)) return true;
+  if (state_ && state_->path == release.source && state_->mark == mark) {
+    if (const auto& digest = state_->digest) return *digest != release.digest;
+    state_->waiting.push_back({release.digest, std::move(known)});
+    return std::nullopt;
+  }
+  state_ = std::make_shared<State>();
+  state_->path = release.source;
+  state_->mark = mark;
+  state_->waiting.push_back({release.digest, std::move(known)});
+  const auto found = std::make_shared<std::string>();
+  const auto read = [path = release.source, found] {
+    const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    if (file.valid()) *found = digest(file.get(), path).value_or("");
+  };
+  const auto tell = [weak = std::weak_ptr<State>(state_), found] {
+    const auto state = weak.lock();
+    if (!state) return;
+    state->digest = *found;
+    for (const State::Waiting& one : std::exchange(state->waiting, {})) {
+      one.known(one.digest != *found);
+    }
+  };
+  if (!on_a_thread(loop_, read, tell)) state_.reset();
+  return std::nullopt;
+}
+
+}  // namespace handoff::supervisor

@@ -1,0 +1,103 @@
+#include "supervisor/releases/release.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdlib>
+#include <filesystem>
+#include <utility>
+
+#include "supervisor/releases/digest.h"
+#include "supervisor/base/utf8.h"
+
+namespace handoff::supervisor {
+
+FileMark FileMark::of(const struct stat& info) {
+  return {info.st_dev, info.st_ino, info.st_size, info.st_mtim, info.st_ctim};
+}
+
+bool operator==(const FileMark& a, const FileMark& b) {
+  const auto same = [](const timespec& x, const timespec& y) {
+    return x.tv_sec == y.tv_sec && x.tv_nsec == y.tv_nsec;
+  };
+  return a.device == b.device && a.inode == b.inode && a.size == b.size &&
+         same(a.modified, b.modified) && same(a.changed, b.changed);
+}
+
+bool Release::changed() const {
+  struct stat now_ {};
+  return ::fstat(file.get(), &now_) == 0 &&
+         (now_.st_size != size || now_.st_mtim.tv_sec != modified.tv_sec ||
+          now_.st_mtim.tv_nsec != modified.tv_nsec);
+}
+
+Result<UniqueFd> open_executable(const std::string& path) {
+  // O_NONBLOCK: a FIFO at that path must not hold anybody up.
+  UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!file.valid()) return fail_errno("can't open " + path);
+  struct stat found {};
+  if (::fstat(file.get(), &found) < 0) return fail_errno(path);
+  if (!S_ISREG(found.st_mode)) return fail(-EACCES, path + " is no executable: it is not a file");
+  if (::faccessat(file.get(), "", X_OK, AT_EMPTY_PATH | AT_EACCESS) < 0 && errno == EACCES) {
+    return fail(-EACCES, path + " is no executable: it has no permission to execute (chmod +x)");
+  }
+  return file;
+}
+
+Result<ReleasePtr> release_of(UniqueFd file, const std::string& path,
+                              std::vector<std::string> args) {
+  auto release = std::make_shared<Release>();
+  release->path = path;
+  release->source = path;
+  release->args = std::move(args);
+  release->file = std::move(file);
+  struct stat found {};
+  if (::fstat(release->file.get(), &found) < 0) return fail_errno(path);
+  release->size = found.st_size;
+  release->modified = found.st_mtim;
+  release->source_mark = FileMark::of(found);
+  std::array<char, 2> start{};
+  release->script =
+      ::pread(release->file.get(), start.data(), 2, 0) == 2 && start[0] == '#' && start[1] == '!';
+  auto hash = digest(release->file.get(), path);
+  if (!hash) return Failure(hash.error());
+  release->digest = std::move(*hash);
+  return release;
+}
+
+Result<ReleasePtr> open_release(const std::string& path, std::vector<std::string> args) {
+  auto file = open_executable(path);
+  if (!file) return Failure(file.error());
+  return release_of(std::move(*file), path, std::move(args));
+}
+
+Result<std::string> find_program(const std::string& program) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  if (program.find('/') != std::string::npos) {
+    const fs::path absolute = fs::absolute(program, error);
+    if (error) return fail(-error.value(), program + ": " + error.message());
+    const std::string path = absolute.lexically_normal();
+    if (auto text = expect_utf8("the path", path); !text) return Failure(text.error());
+    return path;
+  }
+  const char* path = std::getenv("PATH");
+  std::string rest = path != nullptr ? path : "/usr/local/bin:/usr/bin:/bin";
+  while (!rest.empty()) {
+    const std::size_t colon = rest.find(':');
+    const std::string folder = rest.substr(0, colon);
+    rest = colon == std::string::npos ? "" : rest.substr(colon + 1);
+    if (folder.empty()) continue;
+    const std::string candidate = folder + "/" + program;
+    if (fs::is_regular_file(candidate, error) && ::access(candidate.c_str(), X_OK) == 0) {
+      if (auto text = expect_utf8("the path", candidate); !text) return Failure(text.error());
+      return candidate;
+    }
+  }
+  std::string text = "no program \"" + program + "\" in $PATH";
+  if (fs::exists(program, error)) text += "; did you mean ./" + program + "?";
+  return fail(-ENOENT, text);
+}
+
+}  // namespace handoff::supervisor

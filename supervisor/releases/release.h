@@ -1,0 +1,62 @@
+// A release: one file, opened once. What is digested here is what runs later, and what runs again
+// after a crash, whatever has happened to the path since. With it, if it came in a bundle, the
+// folder that the bundle was unpacked into.
+#pragma once
+
+#include <sys/stat.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "libhandoff/base/result.h"
+#include "libhandoff/base/unique_fd.h"
+#include "supervisor/releases/releases_dir.h"
+
+namespace handoff::supervisor {
+
+// Which file was at a path, and in which state.
+struct FileMark {
+  dev_t device = 0;
+  ino_t inode = 0;
+  off_t size = 0;
+  timespec modified{};
+  timespec changed{};
+  static FileMark of(const struct stat& info);
+  friend bool operator==(const FileMark& a, const FileMark& b);
+};
+
+struct Release {
+  std::string path;  // also argv[0]
+  std::vector<std::string> args;
+  UniqueFd file;        // for execveat(2)
+  bool script = false;  // begins with #!: its interpreter opens the fd again, so it must survive
+  std::string digest;   // SHA-256, hex; of the bundle, if it came in one
+  std::string name;     // from its manifest, once it has registered; "" before
+  off_t size = 0;
+  timespec modified{};
+  std::string source;       // the bundle, else path
+  FileMark source_mark;     // of source, when it was opened
+  std::string verified;     // the id of the key that its signature was verified with; "" for none
+  ReleaseFolderPtr folder;  // null: it came in no bundle
+
+  // Whether the file has been written to since it was digested.
+  bool changed() const;
+  bool same_as(const Release& other) const {
+    return path == other.path && args == other.args && digest == other.digest;
+  }
+};
+using ReleasePtr = std::shared_ptr<Release>;
+
+// Opens an executable file, as what runs is opened; an error says why it is none.
+Result<UniqueFd> open_executable(const std::string& path);
+// The file that is open; digests it, which takes as long as reading it takes.
+Result<ReleasePtr> release_of(UniqueFd file, const std::string& path,
+                              std::vector<std::string> args);
+Result<ReleasePtr> open_release(const std::string& path, std::vector<std::string> args);
+
+// The absolute path of a program: as it is if it has a slash, else searched in $PATH as a shell
+// does.
+Result<std::string> find_program(const std::string& program);
+
+}  // namespace handoff::supervisor

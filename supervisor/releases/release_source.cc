@@ -1,0 +1,189 @@
+#include "supervisor/releases/release_source.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <exception>
+#include <filesystem>
+#include <utility>
+
+#include "supervisor/releases/bundle_manifest.h"
+#include "supervisor/releases/archive.h"
+#include "supervisor/releases/digest.h"
+#include "supervisor/signing/signed_file.h"
+#include "supervisor/loop/thread_work.h"
+#include "supervisor/releases/unpacker.h"
+
+namespace handoff::supervisor {
+namespace {
+
+constexpr std::size_t kLongestManifest = 64 * 1024;
+
+Result<std::string> read_manifest(int folder) {
+  const UniqueFd file(::openat(folder, kManifestName, O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  if (!file.valid()) {
+    return fail(-ENOENT, std::string("there is no ") + kManifestName +
+                             " at its root (name, version, program); pack from inside the folder: "
+                             "tar -C FOLDER -czf BUNDLE.tar.gz .");
+  }
+  std::string text(kLongestManifest, '\0');
+  const ssize_t n = ::pread(file.get(), text.data(), text.size(), 0);
+  if (n < 0) return fail_errno(kManifestName);
+  if (static_cast<std::size_t>(n) == text.size()) {
+    return fail(-EFBIG, std::string(kManifestName) + " is too long");
+  }
+  text.resize(static_cast<std::size_t>(n));
+  return text;
+}
+
+Result<UniqueFd> open_source(const std::string& path) {
+  UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!file.valid()) return fail_errno("can't open " + path);
+  return file;
+}
+
+Result<ReleasePtr> from_program(const ReleaseSource& source) {
+  auto file = open_executable(source.path);
+  if (!file) return Failure(file.error());
+  if (source.verify_key.empty()) return release_of(std::move(*file), source.path, source.args);
+  struct stat info {};
+  if (::fstat(file->get(), &info) < 0) return fail_errno(source.path);
+  auto copy = sealed_copy(file->get(), source.path);
+  if (!copy) return Failure(copy.error());
+  auto key = verify_file(copy->get(), source.path, source.verify_key);
+  if (!key) return Failure(key.error());
+  auto release = release_of(std::move(*copy), source.path, source.args);
+  if (!release) return release;
+  (*release)->verified = std::move(*key);
+  (*release)->source_mark = FileMark::of(info);
+  return release;
+}
+
+Result<ReleasePtr> from_bundle(const ReleaseSource& source, UniqueFd file) {
+  if (source.releases_dir.empty()) {
+    return fail(-ENOEXEC, source.path +
+                              " is a bundle, and command is a program: start the service with one, "
+                              "and give the bundle to `handoff upgrade`");
+  }
+  struct stat info {};
+  if (::fstat(file.get(), &info) < 0) return fail_errno(source.path);
+  auto releases = ReleasesDir::open(source.releases_dir);
+  if (!releases) return Failure(releases.error());
+  std::string verified;
+  if (!source.verify_key.empty()) {
+    auto copy = hidden_copy(file.get(), source.path, releases->fd());
+    if (!copy) return Failure(copy.error());
+    auto key = verify_file(copy->get(), source.path, source.verify_key);
+    if (!key) return Failure(key.error());
+    verified = std::move(*key);
+    file = std::move(*copy);
+  }
+  auto hash = digest(file.get(), source.path);
+  if (!hash) return Failure(hash.error());
+  BundleManifest manifest;
+  const auto fill = [&](int folder) -> Result<std::string> {
+    if (auto unpacked = unpack_bundle(file.get(), folder, source.limits); !unpacked) {
+      return Failure(unpacked.error());
+    }
+    const auto text = read_manifest(folder);
+    if (!text) return text;
+    auto read = parse_manifest(*text);
+    if (!read) return Failure(read.error());
+    manifest = std::move(*read);
+    return manifest.folder();
+  };
+  auto folder = releases->add(fill);
+  if (!folder) return fail(folder.error().code, source.path + ": " + folder.error().message);
+  auto program = (*folder)->open_file(manifest.program);
+  struct stat found {};
+  if (!program || ::fstat(program->get(), &found) < 0 || !S_ISREG(found.st_mode) ||
+      (found.st_mode & 0111) == 0) {
+    return fail(-EACCES, source.path + ": its program, " + manifest.program +
+                             ", is no executable file in it");
+  }
+  auto args = !source.args_given && manifest.args ? *manifest.args : source.args;
+  auto release =
+      release_of(std::move(*program), (*folder)->path() + "/" + manifest.program, std::move(args));
+  if (!release) return release;
+  (*release)->digest = std::move(*hash);
+  (*release)->source = source.path;
+  (*release)->source_mark = FileMark::of(info);
+  (*release)->verified = std::move(verified);
+  (*release)->folder = std::move(*folder);
+  return release;
+}
+
+}  // namespace
+
+Result<ReleasePtr> obtain_release(const ReleaseSource& source) {
+  auto file = open_source(source.path);
+  if (!file) return Failure(file.error());
+  if (is_archive(file->get())) return from_bundle(source, std::move(*file));
+  file->reset();
+  return from_program(source);
+}
+
+void obtain_release(uv_loop_t* loop, ReleaseSource source,
+                    std::function<void(Result<ReleasePtr>)> done) {
+  struct Job {
+    ReleaseSource source;
+    Result<ReleasePtr> result = fail(-ECANCELED, "not opened");
+    std::function<void(Result<ReleasePtr>)> done;
+  };
+  const auto job = std::make_shared<Job>();
+  job->source = std::move(source);
+  job->done = std::move(done);
+  const auto run = [job] {
+    try {
+      job->result = obtain_release(job->source);
+    } catch (const std::exception& error) {
+      job->result = fail(-ENOMEM, job->source.path + ": " + error.what());
+    }
+  };
+  const auto after = [job] { job->done(std::move(job->result)); };
+  if (!on_a_thread(loop, run, after)) job->done(fail(-ENOMEM, "no thread to open it on"));
+}
+
+ReleasePtr unopened_release(const std::vector<std::string>& command) {
+  auto release = std::make_shared<Release>();
+  release->path = release->source = find_program(command.front()).value_or(command.front());
+  release->args.assign(command.begin() + 1, command.end());
+  return release;
+}
+
+Result<ReleaseSource> source_of(const Release& release, const ServiceConfig& config) {
+  auto path = find_program(release.source);
+  if (!path) return Failure(path.error());
+  return ReleaseSource{.path = std::move(*path),
+                       .args = release.args,
+                       .args_given = true,
+                       .releases_dir = "",
+                       .verify_key = config.verify_key,
+                       .limits = {}};
+}
+
+bool may_run_again(const Release& release, const ServiceConfig& config) {
+  return release.file.valid() && (config.verify_key.empty() || !release.verified.empty());
+}
+
+void keep_release(uv_loop_t* loop, const Release& release) {
+  if (!release.folder) return;
+  release.folder->keep();
+  const std::string& folder = release.folder->path();
+  // Should it fail, the next one tries again.
+  (void)on_a_thread(
+      loop,
+      [dir = folder.substr(0, folder.rfind('/'))] {
+        if (const auto releases = ReleasesDir::open(dir)) releases->prune();
+      },
+      [] {});
+}
+
+std::string default_releases_dir(const std::string& state, const std::string& service) {
+  // The next supervisor may stand elsewhere.
+  std::error_code error;
+  const auto absolute = std::filesystem::absolute(state, error);
+  return (error ? state : absolute.string()) + "/releases/" + service;
+}
+
+}  // namespace handoff::supervisor

@@ -1,0 +1,123 @@
+#include "supervisor/run/config_check.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <map>
+
+#include "supervisor/releases/archive.h"
+#include "supervisor/releases/release.h"
+#include "supervisor/signing/signed_file.h"
+#include "libhandoff/sys/socket.h"
+#include "supervisor/signing/signature.h"
+
+namespace handoff::supervisor {
+namespace {
+
+// What is wrong with a folder that is to be entered, and written to if need be; "" if nothing is.
+std::string folder_problem(const std::string& path, int access) {
+  struct stat found {};
+  if (::stat(path.c_str(), &found) < 0) return path + ": " + std::strerror(errno);
+  if (!S_ISDIR(found.st_mode)) return path + " is no folder";
+  if (::faccessat(AT_FDCWD, path.c_str(), access, AT_EACCESS) < 0) {
+    return path + ": " + std::strerror(errno);
+  }
+  return "";
+}
+
+// Opens it as it would be opened to run. key: it has to be signed, too.
+std::string program_problem(const std::string& program, const std::string& key = "") {
+  const auto path = find_program(program);
+  if (!path) return path.error().message;
+  const auto file = open_executable(*path);
+  if (!file) return file.error().message;
+  if (is_archive(file->get())) return *path + " is a bundle; command is a program";
+  if (key.empty()) return "";
+  const auto verified = verify_file(file->get(), *path, key);
+  return verified ? "" : verified.error().message;
+}
+
+std::string key_problem(const std::string& key) {
+  const auto text = key_text(key);
+  if (!text) return text.error().message;
+  const auto parsed = parse_public_key(*text);
+  return parsed ? "" : key + ": " + parsed.error().message;
+}
+
+class Check {
+ public:
+  Check(const Config& config, const std::set<std::string>& held) : config_(config), held_(held) {}
+
+  std::vector<ConfigProblem> all() {
+    for (const ServiceConfig& service : config_.services) look_at(service);
+    std::stable_sort(
+        problems_.begin(), problems_.end(),
+        [](const ConfigProblem& a, const ConfigProblem& b) { return a.line < b.line; });
+    return std::move(problems_);
+  }
+
+ private:
+  void add(const ServiceConfig& service, const std::string& key, const std::string& why) {
+    if (why.empty()) return;
+    const auto line = config_.lines.find(service.name + "." + key);
+    problems_.push_back(
+        {line == config_.lines.end() ? 0 : line->second, service.name + ": " + key + ": " + why});
+  }
+
+  void look_at(const ServiceConfig& service) {
+    // One that was not understood has none.
+    const std::string bad_key = service.verify_key.empty() ? "" : key_problem(service.verify_key);
+    add(service, "verify", bad_key);
+    if (!service.command.empty()) {
+      const std::string key = bad_key.empty() ? service.verify_key : "";
+      add(service, "command", program_problem(service.command.front(), key));
+    }
+    if (!service.working_dir.empty()) {
+      add(service, "working_dir", folder_problem(service.working_dir, X_OK));
+    }
+    if (!service.health.command.empty()) {
+      add(service, "health", program_problem(service.health.command.front()));
+    }
+    if (!service.releases_dir.empty()) {
+      // It is created, if what it is to lie in is there.
+      const std::filesystem::path folder(service.releases_dir);
+      std::error_code ignored;
+      const bool there = std::filesystem::exists(folder, ignored);
+      add(service, "releases_dir",
+          folder_problem(there ? folder : folder.parent_path(), W_OK | X_OK));
+    }
+    for (const NamedAddress& listener : service.listen) look_at(service, listener);
+  }
+
+  void look_at(const ServiceConfig& service, const NamedAddress& listener) {
+    const std::string address = core::to_string(listener.address);
+    const bool any_port =
+        listener.address.kind != core::Address::Kind::kUnix && listener.address.port == 0;
+    if (any_port) return;
+    const auto [other, first] = owner_.emplace(address, service.name + "/" + listener.name);
+    if (!first) {
+      add(service, "listen", address + " is that of " + other->second + ", too");
+    } else if (!held_.contains(address)) {
+      const auto can = handoff::io::can_bind(listener.address);
+      if (!can) add(service, "listen", listener.name + ": " + can.error().message);
+    }
+  }
+
+  const Config& config_;
+  const std::set<std::string>& held_;
+  std::map<std::string, std::string> owner_;
+  std::vector<ConfigProblem> problems_;
+};
+
+}  // namespace
+
+std::vector<ConfigProblem> check_config(const Config& config, const std::set<std::string>& held) {
+  return Check(config, held).all();
+}
+
+}  // namespace handoff::supervisor

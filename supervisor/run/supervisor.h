@@ -1,0 +1,100 @@
+// The whole of `handoff run`: the services, the ways in for operators and for services that return,
+// signals, systemd; and what the next supervisor should know, should this one die.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "supervisor/config/config.h"
+#include "supervisor/operators/control_server.h"
+#include "supervisor/host/journal.h"
+#include "supervisor/host/notify.h"
+#include "supervisor/processes/reaper.h"
+#include "supervisor/host/runtime_dir.h"
+#include "supervisor/self/self_upgrade.h"
+#include "supervisor/processes/service_door.h"
+#include "supervisor/service/service_runner.h"
+#include "supervisor/service/watching.h"
+#include "supervisor/operators/request.h"
+
+namespace handoff::supervisor {
+
+// How the configuration is read again.
+struct ConfigSource {
+  std::string file;  // "" if there is none: it came from the command line
+  std::function<Result<Config>()> read;
+};
+
+class Supervisor {
+ public:
+  // Takes the runtime folder, binds the listeners, opens the releases. Refused is what concerns all
+  // services; one that can't be opened or bound is logged, and tried again from start() on. (Where
+  // the command line names the only one, that is refused, too, unless a supervisor before this one
+  // ran it.)
+  static Result<std::unique_ptr<Supervisor>> open(uv_loop_t* loop, const Config& config,
+                                                  ConfigSource source, WatchOptions watch,
+                                                  const std::string& runtime);
+  Supervisor(const Supervisor&) = delete;
+  Supervisor& operator=(const Supervisor&) = delete;
+
+  void start();
+  // Nothing is left to do: the loop may end.
+  bool over() const { return over_; }
+
+ private:
+  struct StatusRequest;
+
+  Supervisor(uv_loop_t* loop, RuntimeDir runtime, Journal journal, UniqueFd operators,
+             UniqueFd services);
+  Result<void> add(const ServiceConfig& config, const SavedService* before, KeptFds& kept);
+
+  void serve(const ClientPtr& client, const Request& request);
+  static void serve(ServiceRunner& service, const ClientPtr& client, const Request& request);
+  void serve_status(const ClientPtr& client, const std::vector<ServiceRunner*>& services);
+  void serve_reload(const ClientPtr& client);
+  nlohmann::json reload(int uid);
+  Result<nlohmann::json> try_reload(int uid);
+  Result<void> add_new(const Config& config, std::vector<std::string>& added);
+  void begin(const std::string& name, bool requested);
+  void serve_self(const ClientPtr& client, const std::string& path);
+  void self_checked(const ClientPtr& client, const std::string& why);
+  void self_arrived();
+  Result<void> save();
+  void child_ended(pid_t pid, const Exit& exit);
+  void changed();
+  void stop_asked(const char* signal);
+
+  uv_loop_t* loop_;
+  ConfigSource source_;
+  RuntimeDir runtime_;
+  Journal journal_;
+  Notify notify_;
+  std::string boot_;
+  std::vector<SavedService> foreign_;  // run by the supervisor before this one, and not in the
+                                       // configuration of this one
+  std::string saved_;                  // what the state file contains
+  // Of those that were found, until start().
+  struct Before {
+    SavedService saved;
+    std::vector<std::unique_ptr<Process>> living;
+  };
+  std::map<std::string, Before> before_;
+  std::map<std::string, std::unique_ptr<ServiceRunner>> services_;
+  std::optional<Watching> watching_;
+  std::unique_ptr<ControlServer> control_;
+  ServiceDoor door_;
+  std::unique_ptr<SelfUpgrade> self_;
+  ClientPtr self_client_;  // asked the supervisor that this one has replaced
+  Timer self_patience_;
+  std::map<StatusRequest*, std::shared_ptr<StatusRequest>> status_requests_;
+  Reaper reaper_;
+  SignalWatch term_;
+  SignalWatch int_;
+  SignalWatch hup_;
+  bool started_ = false;
+  bool stopping_ = false;
+  bool over_ = false;
+};
+
+}  // namespace handoff::supervisor

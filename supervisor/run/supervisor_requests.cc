@@ -1,0 +1,218 @@
+// The part of Supervisor that operators speak with: what they ask, and the answers.
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "supervisor/core/suggest.h"
+#include "handoff/handoff.h"
+#include "supervisor/run/supervisor.h"
+
+namespace handoff::supervisor {
+
+using nlohmann::json;
+
+namespace {
+constexpr Duration kStatusWait = std::chrono::milliseconds(500);
+}
+
+// ---- what operators ask
+// --------------------------------------------------------------------------
+
+void Supervisor::serve(const ClientPtr& client, const Request& request) {
+  const auto answer = [&client](const json& what) {
+    if (const auto reachable = client.lock()) reachable->finish(what);
+  };
+  const std::string& name = request.service;
+  std::vector<ServiceRunner*> chosen;
+  for (auto& [key, service] : services_) {
+    if (name.empty() || key == name) chosen.push_back(service.get());
+  }
+  if (!name.empty() && chosen.empty()) {
+    std::vector<std::string> names;
+    names.reserve(services_.size());
+    for (const auto& [key, service] : services_) names.push_back(key);
+    std::string text = "no service \"" + name + "\" here";
+    if (const auto near = closest(name, names)) text += "; did you mean \"" + *near + "\"?";
+    answer(refusal_json(name, "no_service", text));
+    return;
+  }
+  switch (request.command) {
+    case Request::Command::kStatus:
+      return serve_status(client, chosen);
+    case Request::Command::kReload:
+      return serve_reload(client);
+    case Request::Command::kSelf:
+      return serve_self(client, request.path);
+    default:
+      break;
+  }
+  if (stopping_) {
+    answer(refusal_json(name, "busy", "the supervisor is stopping"));
+    return;
+  }
+  serve(*chosen.front(), client, request);
+}
+
+// What concerns one service.
+void Supervisor::serve(ServiceRunner& service, const ClientPtr& client, const Request& request) {
+  const Timeouts timeouts = request.timeouts.over(service.timeouts());
+  switch (request.command) {
+    case Request::Command::kUpgrade:
+      return service.upgrade(request.path, request.args, timeouts, client, request.shares,
+                             request.pause);
+    case Request::Command::kPlan:
+      return service.plan(request.path, request.args, timeouts, client);
+    case Request::Command::kDropPlan:
+      return service.drop_plan(client);
+    case Request::Command::kRestart:
+      return service.restart(timeouts, client);
+    case Request::Command::kRollback:
+      return service.rollback(timeouts, client);
+    case Request::Command::kCommit:
+      return service.commit(client);
+    case Request::Command::kStop:
+      return service.stop(false, client);
+    case Request::Command::kStatus:
+    case Request::Command::kReload:
+    case Request::Command::kSelf:
+      return;  // of the supervisor as a whole
+  }
+}
+
+// One status request: every service that runs is asked, and what has not answered in time is null.
+struct Supervisor::StatusRequest {
+  ClientPtr client;
+  json services = json::array();
+  std::size_t missing = 0;
+  std::unique_ptr<Timer> timer;
+  std::function<void()> done;
+};
+
+void Supervisor::serve_status(const ClientPtr& client,
+                              const std::vector<ServiceRunner*>& services) {
+  auto request = std::make_shared<StatusRequest>();
+  StatusRequest* key = request.get();
+  request->client = client;
+  request->done = [this, key] {
+    const auto found = status_requests_.extract(key);
+    if (!found) return;
+    if (const auto reachable = key->client.lock()) {
+      reachable->finish({{"services", std::move(key->services)}});
+    }
+  };
+  status_requests_.emplace(key, request);
+  for (ServiceRunner* service : services) {
+    const std::size_t index = request->services.size();
+    request->services.push_back(service->status());
+    const std::weak_ptr<StatusRequest> weak = request;
+    const bool asked = service->count_sessions([weak, index](std::uint64_t sessions) {
+      const auto waiting = weak.lock();
+      if (!waiting) return;
+      waiting->services[index]["sessions"] = sessions;
+      if (--waiting->missing == 0) waiting->timer->at(now());
+    });
+    if (asked) ++request->missing;
+    const auto drift = service->drift([weak, index](bool drifted) {
+      const auto waiting = weak.lock();
+      if (!waiting) return;
+      waiting->services[index]["drift"] = drifted;
+      if (--waiting->missing == 0) waiting->timer->at(now());
+    });
+    request->services[index]["drift"] = nullptr;
+    if (drift) request->services[index]["drift"] = *drift;
+    if (!drift) ++request->missing;
+  }
+  request->timer = std::make_unique<Timer>(loop_, request->done);
+  request->timer->at(request->missing == 0 ? now() : now() + kStatusWait);
+}
+
+// ---- upgrade --self
+// ----------------------------------------------------------------------------------
+
+void Supervisor::serve_self(const ClientPtr& client, const std::string& path) {
+  const auto refuse = [&client](const std::string& code, const std::string& why) {
+    if (const auto reachable = client.lock()) reachable->finish(refusal_json("", code, why));
+  };
+  if (stopping_) return refuse("busy", "the supervisor is stopping");
+  if (self_) return refuse("busy", "another upgrade of the supervisor is under way");
+  for (const auto& [name, service] : services_) {
+    if (!service->settled()) {
+      return refuse("busy", name + " is " + service->state_name() + "; wait until that is over");
+    }
+  }
+  const auto asking = client.lock();
+  const auto recorded = journal_.append({{"event", "requested"},
+                                         {"service", nullptr},
+                                         {"uid", asking ? asking->uid() : -1},
+                                         {"path", path.empty() ? own_path() : path}});
+  if (!recorded) return refuse("history", recorded.error().message + "; nothing was begun");
+  self_ = std::make_unique<SelfUpgrade>(
+      loop_, [this, client](const std::string& why) { self_checked(client, why); });
+  try {
+    self_->check(path);
+  } catch (...) {
+    self_.reset();
+    throw;
+  }
+}
+
+void Supervisor::self_checked(const ClientPtr& client, const std::string& why) {
+  const auto checked = std::move(self_);
+  const auto reachable = client.lock();
+  std::string problem = why;
+  if (problem.empty()) {
+    for (const auto& [name, service] : services_) {
+      if (!service->settled()) problem = name + " is " + service->state_name() + " by now";
+    }
+  }
+  if (problem.empty()) {
+    if (const auto saved = save(); !saved) problem = saved.error().message;
+  }
+  if (problem.empty()) {
+    std::map<std::string, int> fds{
+        {kLock, runtime_.lock()}, {kOperators, control_->fd()}, {kServices, door_.fd()}};
+    for (const auto& [name, service] : services_) {
+      for (const auto& [listener, fd] : service->listener_fds()) fds[name + "/" + listener] = fd;
+    }
+    if (reachable) fds[kClient] = reachable->fd();
+    spdlog::info("{} takes this process over", checked->path());
+    problem = checked->take_over(fds);
+  }
+  spdlog::error("the supervisor goes on as it is: {}", problem);
+  json answer = refusal_json("", "self", problem);
+  json record = answer;
+  record["event"] = "self";
+  record["service"] = nullptr;
+  record["path"] = checked->path();
+  if (const auto recorded = journal_.append(std::move(record)); !recorded) {
+    spdlog::error("{}", recorded.error().message);
+  }
+  if (reachable) reachable->finish(answer);
+}
+
+// The successor's answer, once every service is back.
+void Supervisor::self_arrived() {
+  json services = json::array();
+  for (const auto& [name, service] : services_) {
+    services.push_back({{"name", name}, {"state", service->state_name()}});
+  }
+  const json done{{"event", "done"},
+                  {"result", "done"},
+                  {"service", nullptr},
+                  {"pid", ::getpid()},
+                  {"version", HANDOFF_VERSION},
+                  {"path", own_path()},
+                  {"services", services},
+                  {"error", nullptr}};
+  json record = done;
+  record["event"] = "self";
+  if (const auto recorded = journal_.append(std::move(record)); !recorded) {
+    spdlog::error("{}", recorded.error().message);
+  }
+  if (const auto client = self_client_.lock()) client->finish(done);
+  self_client_.reset();
+  self_patience_.at(std::nullopt);
+}
+
+}  // namespace handoff::supervisor

@@ -1,0 +1,70 @@
+// `handoff upgrade --self`: another program takes this process over, with its pid, its listeners
+// and its children. It is tried first; one that does not run, is no handoff, does not take the
+// options of this one or can't read its state changes nothing. Services see what they see when a
+// supervisor dies, and come back to the next one.
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "supervisor/core/exit.h"
+#include "supervisor/loop/handles.h"
+#include "supervisor/releases/release.h"
+
+namespace handoff::supervisor {
+
+class SelfUpgrade {
+ public:
+  static constexpr Duration kCheckWithin = std::chrono::seconds(10);
+
+  // done: "" if the program can take over, else why not.
+  SelfUpgrade(uv_loop_t* loop, std::function<void(std::string why)> done);
+  ~SelfUpgrade();
+  SelfUpgrade(const SelfUpgrade&) = delete;
+  SelfUpgrade& operator=(const SelfUpgrade&) = delete;
+
+  // Runs `PROGRAM run --check ...` with this process's own options. "" for the file at this
+  // program's own path.
+  void check(const std::string& path);
+  // The check's process has ended. false: it is another one.
+  bool ended(pid_t pid, const Exit& exit);
+
+  // After a successful check. fds by name (borrowed) go to the successor. Returns only on failure,
+  // and then everything is as before.
+  std::string take_over(const std::map<std::string, int>& fds) const;
+
+  const std::string& path() const { return path_; }
+
+ private:
+  // What the check prints; read until it ends, kept as far as it is needed.
+  struct Words {
+    UniqueFd fd;
+    std::unique_ptr<Poll> poll;
+    std::string text;
+  };
+
+  void conclude(std::string why);
+  Result<UniqueFd> open_pipe(Words& to);
+  static bool read(Words& from);
+
+  uv_loop_t* loop_;
+  std::function<void(std::string)> done_;
+  std::string path_;
+  ReleasePtr program_;
+  std::vector<std::string> arguments_;  // of this process
+  pid_t checking_ = -1;
+  UniqueFd pidfd_;
+  Words out_;  // its standard output: what it is
+  Words err_;  // its standard error: why it is none
+  Timer patience_;
+};
+
+// "/usr/bin/handoff": where this program was run from.
+std::string own_path();
+
+}  // namespace handoff::supervisor
