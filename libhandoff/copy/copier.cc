@@ -6,9 +6,9 @@
 #include <utility>
 
 #include "libhandoff/core/spread.h"
+#include "libhandoff/protocol/limits.h"
 #include "libhandoff/sys/process.h"
 #include "libhandoff/sys/socket.h"
-#include "libhandoff/protocol/limits.h"
 
 namespace handoff::io {
 

@@ -20,12 +20,12 @@
 #include <string>
 #include <vector>
 
-#include "libhandoff/core/lanes.h"
-#include "libhandoff/protocol/channel.h"
-#include "libhandoff/sys/memory.h"
-#include "libhandoff/service/registry.h"
 #include "libhandoff/copy/rehearsal.h"
 #include "libhandoff/copy/session_record.h"
+#include "libhandoff/core/lanes.h"
+#include "libhandoff/protocol/channel.h"
+#include "libhandoff/service/registry.h"
+#include "libhandoff/sys/memory.h"
 
 namespace handoff::io {
 

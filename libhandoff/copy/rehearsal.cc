@@ -8,10 +8,10 @@
 #include <sstream>
 #include <utility>
 
-#include "libhandoff/service/registry.h"
-#include "libhandoff/handoff/shell.h"
-#include "libhandoff/sys/socket.h"
 #include "libhandoff/protocol/limits.h"
+#include "libhandoff/service/registry.h"
+#include "libhandoff/sys/reason.h"
+#include "libhandoff/sys/socket.h"
 
 namespace handoff::io {
 

@@ -1,9 +1,9 @@
 #include "libhandoff/copy/session_record.h"
 
-#include "libhandoff/sys/memory.h"
-#include "libhandoff/sys/socket.h"
 #include "libhandoff/protocol/limits.h"
 #include "libhandoff/protocol/messages.h"
+#include "libhandoff/sys/memory.h"
+#include "libhandoff/sys/socket.h"
 
 namespace handoff::io {
 

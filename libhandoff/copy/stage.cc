@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
+#include "libhandoff/protocol/limits.h"
 #include "libhandoff/sys/process.h"
 #include "libhandoff/sys/socket.h"
-#include "libhandoff/protocol/limits.h"
 
 namespace handoff::io {
 namespace {

@@ -15,12 +15,12 @@
 #include <unordered_set>
 #include <vector>
 
+#include "libhandoff/copy/rehearsal.h"
 #include "libhandoff/protocol/channel.h"
+#include "libhandoff/protocol/messages.h"
+#include "libhandoff/service/registry.h"
 #include "libhandoff/sys/heap.h"
 #include "libhandoff/sys/memory.h"
-#include "libhandoff/service/registry.h"
-#include "libhandoff/copy/rehearsal.h"
-#include "libhandoff/protocol/messages.h"
 
 namespace handoff::io {
 

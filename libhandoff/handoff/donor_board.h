@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "libhandoff/core/types.h"
-#include "libhandoff/sys/poller.h"
 #include "libhandoff/protocol/messages.h"
+#include "libhandoff/sys/poller.h"
 
 namespace handoff::io {
 

@@ -1,6 +1,6 @@
 // The channels of one lane of a donor but the main one, with a copier for each: what this lane has
-// goes over by them, on its own thread, while others do the same. Lane 0 decides when; io/lane and
-// io/donor_lanes ask.
+// goes over by them, on its own thread, while others do the same. Lane 0 decides when; handoff/lane
+// and handoff/donor_lanes ask.
 //
 // Of the heir's frames only Acks come here. EOF is no event: the main channel and the pidfd say
 // what became of the heir.
@@ -10,11 +10,11 @@
 #include <optional>
 #include <vector>
 
+#include "libhandoff/copy/copier.h"
 #include "libhandoff/core/lanes.h"
 #include "libhandoff/core/pace.h"
 #include "libhandoff/protocol/channel.h"
 #include "libhandoff/sys/channel_set.h"
-#include "libhandoff/copy/copier.h"
 
 namespace handoff::io {
 

@@ -10,6 +10,7 @@
 #include "libhandoff/core/negotiation.h"
 #include "libhandoff/sys/failpoint.h"
 #include "libhandoff/sys/process.h"
+#include "libhandoff/sys/reason.h"
 
 namespace handoff::io {
 namespace {
@@ -636,7 +637,7 @@ std::optional<core::Reason> DonorDriver::not_progressive() const {
   return std::nullopt;
 }
 
-// Everything is the heir's but what stays; io/service reports it, and goes on with it.
+// Everything is the heir's but what stays; process/service reports it, and goes on with it.
 void DonorDriver::finish_late() {
   std::vector<std::uint64_t> moved;
   std::unordered_set<std::uint64_t> staying(copier_->staying().begin(), copier_->staying().end());

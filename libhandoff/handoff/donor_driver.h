@@ -7,14 +7,14 @@
 #include <utility>
 #include <vector>
 
+#include "libhandoff/copy/copier.h"
 #include "libhandoff/core/donor.h"
 #include "libhandoff/core/pace.h"
-#include "libhandoff/protocol/channel.h"
-#include "libhandoff/copy/copier.h"
 #include "libhandoff/handoff/deed.h"
 #include "libhandoff/handoff/donor_lanes.h"
-#include "libhandoff/sys/poller.h"
 #include "libhandoff/handoff/shell.h"
+#include "libhandoff/protocol/channel.h"
+#include "libhandoff/sys/poller.h"
 
 namespace handoff::io {
 

@@ -1,4 +1,5 @@
 #include "libhandoff/handoff/donor_lanes.h"
+#include "libhandoff/sys/reason.h"
 
 #include <utility>
 

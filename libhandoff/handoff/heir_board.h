@@ -1,5 +1,5 @@
 // What lane 0 of an heir, which decides, and the other lanes tell each other during the handoff; as
-// io/donor_board.
+// handoff/donor_board.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "libhandoff/core/types.h"
-#include "libhandoff/sys/poller.h"
 #include "libhandoff/protocol/messages.h"
+#include "libhandoff/sys/poller.h"
 
 namespace handoff::io {
 

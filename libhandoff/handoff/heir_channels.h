@@ -1,15 +1,15 @@
 // The channels of one lane of an heir but the main one, with a stage for each: what comes by them
-// is restored on this lane's thread, while others do the same. Lane 0 decides when; io/lane and
-// io/heir_lanes ask.
+// is restored on this lane's thread, while others do the same. Lane 0 decides when; handoff/lane
+// and handoff/heir_lanes ask.
 #pragma once
 
 #include <memory>
 #include <optional>
 #include <vector>
 
+#include "libhandoff/copy/stage.h"
 #include "libhandoff/protocol/channel.h"
 #include "libhandoff/sys/channel_set.h"
-#include "libhandoff/copy/stage.h"
 
 namespace handoff::io {
 

@@ -7,6 +7,7 @@
 #include "libhandoff/core/negotiation.h"
 #include "libhandoff/sys/failpoint.h"
 #include "libhandoff/sys/process.h"
+#include "libhandoff/sys/reason.h"
 
 namespace handoff::io {
 namespace {

@@ -1,17 +1,17 @@
 // The heir's shell: turns what happens on the channel, the pidfd and the clock into events for
-// core/heir, and its effects into calls. It decides nothing; io/stage keeps what arrives.
+// core/heir, and its effects into calls. It decides nothing; copy/stage keeps what arrives.
 #pragma once
 
 #include <deque>
 #include <optional>
 
+#include "libhandoff/copy/stage.h"
 #include "libhandoff/core/heir.h"
-#include "libhandoff/protocol/channel.h"
 #include "libhandoff/handoff/deed.h"
 #include "libhandoff/handoff/heir_lanes.h"
-#include "libhandoff/sys/poller.h"
 #include "libhandoff/handoff/shell.h"
-#include "libhandoff/copy/stage.h"
+#include "libhandoff/protocol/channel.h"
+#include "libhandoff/sys/poller.h"
 
 namespace handoff::io {
 

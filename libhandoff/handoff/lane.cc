@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "libhandoff/sys/process.h"
-#include "libhandoff/handoff/shell.h"
+#include "libhandoff/sys/reason.h"
 
 namespace handoff::io {
 namespace {

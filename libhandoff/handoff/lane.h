@@ -18,8 +18,8 @@
 #include "libhandoff/handoff/donor_channels.h"
 #include "libhandoff/handoff/heir_board.h"
 #include "libhandoff/handoff/heir_channels.h"
-#include "libhandoff/sys/poller.h"
 #include "libhandoff/service/registry.h"
+#include "libhandoff/sys/poller.h"
 
 namespace handoff::io {
 

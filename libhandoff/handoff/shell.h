@@ -5,16 +5,16 @@
 #include <cstdint>
 #include <optional>
 
+#include "handoff/handoff.h"
 #include "libhandoff/base/result.h"
 #include "libhandoff/core/types.h"
-#include "handoff/handoff.h"
-#include "libhandoff/sys/poller.h"
-#include "libhandoff/service/registry.h"
 #include "libhandoff/protocol/messages.h"
+#include "libhandoff/service/registry.h"
+#include "libhandoff/sys/poller.h"
 
 namespace handoff::io {
 
-// Implemented by io/service; an interface, so that tests can listen.
+// Implemented by process/service; an interface, so that tests can listen.
 class Reporter {
  public:
   virtual ~Reporter() = default;
@@ -45,13 +45,5 @@ struct HandoffParameters {
   bool drain_incompatible = false;
   std::uint32_t spread = 0;  // permille that moves at the switch; 0: all
 };
-
-// Something has run out: fds, memory, room for either.
-bool is_shortage(int code);
-// The reason that the peer and the operator are given for an error on this side: of a shortage,
-// with what helps.
-core::Reason to_reason(const Error& error);
-// The same for a std::bad_alloc of ours: it must not leave a handoff half way.
-core::Reason out_of_memory();
 
 }  // namespace handoff::io

@@ -10,7 +10,7 @@
 #include "libhandoff/core/negotiation.h"
 #include "libhandoff/sys/memory.h"
 #include "libhandoff/sys/process.h"
-#include "libhandoff/handoff/shell.h"
+#include "libhandoff/sys/reason.h"
 #include "libhandoff/sys/socket.h"
 
 namespace handoff::io {

@@ -12,12 +12,12 @@
 #include <string>
 #include <vector>
 
+#include "libhandoff/copy/session_record.h"
+#include "libhandoff/copy/stage.h"
 #include "libhandoff/core/giver.h"
 #include "libhandoff/core/taker.h"
 #include "libhandoff/protocol/channel.h"
 #include "libhandoff/service/registry.h"
-#include "libhandoff/copy/session_record.h"
-#include "libhandoff/copy/stage.h"
 
 namespace handoff::io {
 

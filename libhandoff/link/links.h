@@ -12,8 +12,8 @@
 #include <string>
 #include <vector>
 
-#include "libhandoff/core/spread.h"
 #include "libhandoff/copy/copier.h"
+#include "libhandoff/core/spread.h"
 #include "libhandoff/link/link.h"
 #include "libhandoff/protocol/messages.h"
 

@@ -7,6 +7,7 @@
 #include "libhandoff/core/lanes.h"
 #include "libhandoff/sys/failpoint.h"
 #include "libhandoff/sys/process.h"
+#include "libhandoff/sys/reason.h"
 #include "libhandoff/sys/socket.h"
 
 namespace handoff::io {

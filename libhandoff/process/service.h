@@ -15,16 +15,16 @@
 #include <utility>
 
 #include "handoff/handoff.h"
-#include "libhandoff/process/control.h"
 #include "libhandoff/handoff/donor_driver.h"
 #include "libhandoff/handoff/heir_driver.h"
 #include "libhandoff/handoff/lane.h"
-#include "libhandoff/link/links.h"
-#include "libhandoff/sys/poller.h"
-#include "libhandoff/service/registry.h"
 #include "libhandoff/handoff/shell.h"
+#include "libhandoff/link/links.h"
+#include "libhandoff/process/control.h"
 #include "libhandoff/process/start.h"
 #include "libhandoff/process/way_back.h"
+#include "libhandoff/service/registry.h"
+#include "libhandoff/sys/poller.h"
 
 namespace handoff::io {
 

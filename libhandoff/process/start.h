@@ -8,8 +8,8 @@
 
 #include "libhandoff/base/result.h"
 #include "libhandoff/base/unique_fd.h"
-#include "libhandoff/process/control.h"
 #include "libhandoff/handoff/shell.h"
+#include "libhandoff/process/control.h"
 #include "libhandoff/process/way_back.h"
 #include "libhandoff/protocol/messages.h"
 

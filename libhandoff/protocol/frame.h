@@ -1,5 +1,6 @@
 // A frame: one SEQPACKET message, a 12-byte header and a protobuf body, with the fds that belong
-// to it. This file knows the header alone; messages.h knows the bodies, io/channel the socket.
+// to it. This file knows the header alone; messages.h knows the bodies, protocol/channel the
+// socket.
 #pragma once
 
 #include <array>

@@ -10,11 +10,13 @@
 #include <vector>
 
 #include "libhandoff/base/result.h"
+#include "libhandoff/core/counters.h"
 #include "libhandoff/core/manifest.h"
 #include "libhandoff/core/types.h"
 
 namespace handoff::protocol {
 
+using core::Counters;
 using core::Kind;
 using core::Manifest;
 using core::Named;
@@ -42,11 +44,6 @@ struct Abort {
 struct Listeners {
   std::vector<Named> named;
   std::uint64_t total = 0;
-};
-struct Counters {
-  std::uint64_t consumed = 0;
-  std::uint64_t written = 0;
-  friend bool operator==(const Counters&, const Counters&) = default;
 };
 struct Blob {
   std::uint64_t state_length = 0;

@@ -4,8 +4,8 @@
 #include <cstring>
 
 #include "libhandoff/core/address.h"
-#include "libhandoff/service/registry.h"
 #include "libhandoff/protocol/limits.h"
+#include "libhandoff/service/registry.h"
 
 namespace handoff::io {
 namespace {

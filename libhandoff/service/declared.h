@@ -1,7 +1,7 @@
 // What a service has declared and what all of its lanes share: its names, its named fds, its kinds
 // of sessions with their conversions, its sections and regions. From handoff_ready() on nothing
 // here changes but the fds of the names and, by lane 0, the regions; the sessions of each lane are
-// in io/registry.
+// in service/registry.
 //
 // It owns the named fds and the regions.
 #pragma once
@@ -13,9 +13,9 @@
 #include <string>
 #include <vector>
 
+#include "handoff/handoff.h"
 #include "libhandoff/base/unique_fd.h"
 #include "libhandoff/core/negotiation.h"
-#include "handoff/handoff.h"
 #include "libhandoff/service/region.h"
 
 namespace handoff::io {

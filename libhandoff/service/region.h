@@ -18,10 +18,10 @@
 #include <string>
 #include <vector>
 
+#include "handoff/handoff.h"
 #include "libhandoff/base/result.h"
 #include "libhandoff/base/unique_fd.h"
 #include "libhandoff/core/manifest.h"
-#include "handoff/handoff.h"
 #include "libhandoff/protocol/messages.h"
 
 namespace handoff::io {

@@ -5,7 +5,7 @@
 #include <new>
 #include <utility>
 
-#include "libhandoff/handoff/shell.h"
+#include "libhandoff/sys/reason.h"
 #include "libhandoff/sys/socket.h"
 
 namespace handoff::io {

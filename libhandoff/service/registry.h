@@ -12,11 +12,11 @@
 #include <type_traits>
 #include <vector>
 
+#include "handoff/handoff.h"
 #include "libhandoff/base/result.h"
 #include "libhandoff/base/unique_fd.h"
 #include "libhandoff/core/manifest.h"
 #include "libhandoff/core/negotiation.h"
-#include "handoff/handoff.h"
 #include "libhandoff/service/declared.h"
 #include "libhandoff/service/region.h"
 #include "libhandoff/service/sessions.h"
@@ -66,7 +66,7 @@ class Registry {
   // Restored, and not yet this process's own: restore() may touch them, too.
   Sessions* arriving = nullptr;
 
-  // The declarations (io/declarations.cc); an Error names what is wrong with which name.
+  // The declarations (service/declarations.cc); an Error names what is wrong with which name.
   Result<void> set_names(std::string service_name, std::string release_name);
   // address "": any fd of that name, if somebody has it.
   Result<void> declare_named(const std::string& name, const std::string& address);

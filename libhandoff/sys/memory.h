@@ -3,7 +3,7 @@
 //
 // Three uses: a Blob for session state that does not fit a frame, written once and then immutable;
 // the Ring through whose slots section chunks and large Sessions travel, reused as the heir
-// acknowledges; and the Deed (io/deed.h), which both write.
+// acknowledges; and the Deed (handoff/deed.h), which both write.
 #pragma once
 
 #include <cstddef>

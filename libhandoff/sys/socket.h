@@ -8,7 +8,7 @@
 #include "libhandoff/base/result.h"
 #include "libhandoff/base/unique_fd.h"
 #include "libhandoff/core/address.h"
-#include "libhandoff/protocol/messages.h"
+#include "libhandoff/core/counters.h"
 
 namespace handoff::io {
 
@@ -39,7 +39,7 @@ Result<Identity> identity_of(int fd);
 // What the application has read from and written to a TCP socket since it was connected, as the
 // kernel counts: tcpi_bytes_received - SIOCINQ and tcpi_bytes_acked + SIOCOUTQ, read until two
 // readings agree. nullopt if it is no TCP socket (or is gone).
-std::optional<protocol::Counters> counters_of(int fd);
+std::optional<core::Counters> counters_of(int fd);
 
 // Makes the next close(2) of the last fd of this socket a reset instead of a FIN.
 void reset_on_close(int fd);

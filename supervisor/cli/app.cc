@@ -4,11 +4,11 @@
 #include <exception>
 #include <iostream>
 
+#include "handoff/handoff.h"
+#include "supervisor/base/utf8.h"
 #include "supervisor/cli/options.h"
 #include "supervisor/core/duration.h"
 #include "supervisor/core/progressive.h"
-#include "handoff/handoff.h"
-#include "supervisor/base/utf8.h"
 
 namespace handoff::supervisor {
 namespace {

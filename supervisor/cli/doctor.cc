@@ -2,13 +2,13 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "libhandoff/protocol/limits.h"
+#include "libhandoff/sys/failpoint.h"
 #include "supervisor/cli/options.h"
 #include "supervisor/cli/table.h"
-#include "libhandoff/sys/failpoint.h"
 #include "supervisor/host/host.h"
 #include "supervisor/host/runtime_dir.h"
 #include "supervisor/releases/unpacker.h"
-#include "libhandoff/protocol/limits.h"
 
 namespace handoff::supervisor {
 

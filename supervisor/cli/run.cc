@@ -10,17 +10,17 @@
 #include <filesystem>
 #include <iostream>
 
+#include "handoff/handoff.h"
+#include "libhandoff/sys/failpoint.h"
 #include "supervisor/cli/client.h"
 #include "supervisor/cli/config_source.h"
 #include "supervisor/cli/json_log.h"
 #include "supervisor/cli/options.h"
 #include "supervisor/core/suggest.h"
-#include "handoff/handoff.h"
-#include "libhandoff/sys/failpoint.h"
 #include "supervisor/host/runtime_dir.h"
+#include "supervisor/host/saved_state.h"
 #include "supervisor/processes/spawn.h"
 #include "supervisor/run/supervisor.h"
-#include "supervisor/host/saved_state.h"
 #include "supervisor/self/trial.h"
 
 namespace handoff::supervisor {

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "supervisor/config/address.h"
 #include "libhandoff/base/result.h"
+#include "supervisor/config/address.h"
 #include "supervisor/core/late_sessions.h"
 #include "supervisor/core/time.h"
 

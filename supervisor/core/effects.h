@@ -1,4 +1,5 @@
-// What the machines of the core want done: imperatives, carried out in order by the shell (io/).
+// What the machines of the core want done: imperatives, carried out in order by the shell
+// (service/).
 #pragma once
 
 #include <string>

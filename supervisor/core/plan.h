@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "supervisor/core/effects.h"
 #include "libhandoff/core/negotiation.h"
 #include "libhandoff/protocol/messages.h"
+#include "supervisor/core/effects.h"
 
 namespace handoff::supervisor {
 

@@ -6,9 +6,9 @@
 
 #include <string>
 
-#include "supervisor/config/address.h"
 #include "libhandoff/base/result.h"
 #include "libhandoff/base/unique_fd.h"
+#include "supervisor/config/address.h"
 
 namespace handoff::supervisor {
 

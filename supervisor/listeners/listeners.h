@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "supervisor/host/kept_fds.h"
-#include "supervisor/listeners/listener.h"
 #include "supervisor/host/notify.h"
+#include "supervisor/listeners/listener.h"
 #include "supervisor/processes/service_messages.h"
 
 namespace handoff::supervisor {

@@ -6,8 +6,8 @@
 #include <string>
 
 #include "libhandoff/base/result.h"
-#include "supervisor/processes/service_process.h"
 #include "supervisor/host/saved_state.h"
+#include "supervisor/processes/service_process.h"
 
 namespace handoff::supervisor {
 

@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "libhandoff/core/address.h"
-#include "supervisor/core/duration.h"
 #include "libhandoff/sys/socket.h"
+#include "supervisor/core/duration.h"
 #include "supervisor/processes/spawn.h"
 
 namespace handoff::supervisor {

@@ -10,10 +10,10 @@
 
 #include "libhandoff/base/result.h"
 #include "libhandoff/base/unique_fd.h"
-#include "supervisor/core/effects.h"
-#include "supervisor/core/events.h"
 #include "libhandoff/protocol/frame.h"
 #include "libhandoff/protocol/messages.h"
+#include "supervisor/core/effects.h"
+#include "supervisor/core/events.h"
 
 namespace handoff::supervisor {
 

@@ -10,8 +10,8 @@
 
 #include "libhandoff/base/unique_fd.h"
 #include "supervisor/core/events.h"
-#include "supervisor/releases/release.h"
 #include "supervisor/processes/service_channel.h"
+#include "supervisor/releases/release.h"
 
 namespace handoff::supervisor {
 

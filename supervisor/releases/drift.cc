@@ -6,8 +6,8 @@
 #include <utility>
 #include <vector>
 
-#include "supervisor/releases/digest.h"
 #include "supervisor/loop/thread_work.h"
+#include "supervisor/releases/digest.h"
 
 namespace handoff::supervisor {
 

@@ -8,8 +8,8 @@
 #include <filesystem>
 #include <utility>
 
-#include "supervisor/releases/digest.h"
 #include "supervisor/base/utf8.h"
+#include "supervisor/releases/digest.h"
 
 namespace handoff::supervisor {
 

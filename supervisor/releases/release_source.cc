@@ -7,12 +7,12 @@
 #include <filesystem>
 #include <utility>
 
-#include "supervisor/releases/bundle_manifest.h"
-#include "supervisor/releases/archive.h"
-#include "supervisor/releases/digest.h"
-#include "supervisor/signing/signed_file.h"
 #include "supervisor/loop/thread_work.h"
+#include "supervisor/releases/archive.h"
+#include "supervisor/releases/bundle_manifest.h"
+#include "supervisor/releases/digest.h"
 #include "supervisor/releases/unpacker.h"
+#include "supervisor/signing/signed_file.h"
 
 namespace handoff::supervisor {
 namespace {

@@ -25,7 +25,7 @@
 #include <string_view>
 
 #include "libhandoff/sys/process.h"
-#include "supervisor/self/self_upgrade.h"
+#include "supervisor/host/own_path.h"
 
 namespace handoff::supervisor {
 namespace {

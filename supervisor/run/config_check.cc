@@ -10,11 +10,11 @@
 #include <filesystem>
 #include <map>
 
+#include "libhandoff/sys/socket.h"
 #include "supervisor/releases/archive.h"
 #include "supervisor/releases/release.h"
-#include "supervisor/signing/signed_file.h"
-#include "libhandoff/sys/socket.h"
 #include "supervisor/signing/signature.h"
+#include "supervisor/signing/signed_file.h"
 
 namespace handoff::supervisor {
 namespace {

@@ -7,16 +7,16 @@
 #include <string>
 
 #include "supervisor/config/config.h"
-#include "supervisor/operators/control_server.h"
 #include "supervisor/host/journal.h"
 #include "supervisor/host/notify.h"
-#include "supervisor/processes/reaper.h"
 #include "supervisor/host/runtime_dir.h"
-#include "supervisor/self/self_upgrade.h"
+#include "supervisor/operators/control_server.h"
+#include "supervisor/operators/request.h"
+#include "supervisor/processes/reaper.h"
 #include "supervisor/processes/service_door.h"
+#include "supervisor/self/self_upgrade.h"
 #include "supervisor/service/service_runner.h"
 #include "supervisor/service/watching.h"
-#include "supervisor/operators/request.h"
 
 namespace handoff::supervisor {
 

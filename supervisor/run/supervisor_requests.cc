@@ -4,8 +4,9 @@
 
 #include <utility>
 
-#include "supervisor/core/suggest.h"
 #include "handoff/handoff.h"
+#include "supervisor/core/suggest.h"
+#include "supervisor/host/own_path.h"
 #include "supervisor/run/supervisor.h"
 
 namespace handoff::supervisor {

@@ -18,9 +18,10 @@
 #include <iterator>
 #include <utility>
 
-#include "supervisor/core/duration.h"
 #include "libhandoff/sys/failpoint.h"
+#include "supervisor/core/duration.h"
 #include "supervisor/host/kept_fds.h"
+#include "supervisor/host/own_path.h"
 #include "supervisor/processes/spawn.h"
 #include "supervisor/self/trial.h"
 
@@ -57,16 +58,6 @@ void execute(const Release& program, char* const* argv, char* const* envp) {
 bool close_on_exec(int fd, bool on) { return ::fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0) == 0; }
 
 }  // namespace
-
-std::string own_path() {
-  std::array<char, 4096> path{};
-  const ssize_t n = ::readlink("/proc/self/exe", path.data(), path.size() - 1);
-  std::string out(path.data(), n > 0 ? static_cast<std::size_t>(n) : 0);
-  constexpr std::string_view kDeleted =
-      " (deleted)";  // replaced on the disk: that is what is meant
-  if (out.ends_with(kDeleted)) out.resize(out.size() - kDeleted.size());
-  return out;
-}
 
 SelfUpgrade::SelfUpgrade(uv_loop_t* loop, std::function<void(std::string)> done)
     : loop_(loop), done_(std::move(done)), arguments_(own_arguments()), patience_(loop, [this] {

@@ -64,7 +64,4 @@ class SelfUpgrade {
   Timer patience_;
 };
 
-// "/usr/bin/handoff": where this program was run from.
-std::string own_path();
-
 }  // namespace handoff::supervisor

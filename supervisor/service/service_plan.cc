@@ -6,8 +6,8 @@
 
 #include "libhandoff/base/scoped_value.h"
 #include "supervisor/host/free_memory.h"
-#include "supervisor/service/service_runner.h"
 #include "supervisor/operators/plan_json.h"
+#include "supervisor/service/service_runner.h"
 
 namespace handoff::supervisor {
 

@@ -7,12 +7,12 @@
 #include <csignal>
 #include <utility>
 
-#include "supervisor/processes/adoption.h"
 #include "libhandoff/sys/failpoint.h"
 #include "libhandoff/sys/process.h"
+#include "supervisor/processes/adoption.h"
 
-#include "supervisor/service/service_runner.h"
 #include "supervisor/processes/spawn.h"
+#include "supervisor/service/service_runner.h"
 
 namespace handoff::supervisor {
 namespace {

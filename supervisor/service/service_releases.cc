@@ -4,9 +4,9 @@
 
 #include <utility>
 
+#include "supervisor/host/wall_clock.h"
 #include "supervisor/processes/adoption.h"
 #include "supervisor/service/service_runner.h"
-#include "supervisor/host/wall_clock.h"
 
 namespace handoff::supervisor {
 

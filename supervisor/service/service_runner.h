@@ -12,14 +12,14 @@
 #include "supervisor/config/config.h"
 #include "supervisor/core/plan.h"
 #include "supervisor/core/service.h"
-#include "supervisor/operators/control_server.h"
-#include "supervisor/releases/drift.h"
-#include "supervisor/processes/health.h"
-#include "supervisor/listeners/listeners.h"
-#include "supervisor/releases/release_source.h"
-#include "supervisor/processes/service_process.h"
-#include "supervisor/operators/messages.h"
 #include "supervisor/host/saved_state.h"
+#include "supervisor/listeners/listeners.h"
+#include "supervisor/operators/control_server.h"
+#include "supervisor/operators/messages.h"
+#include "supervisor/processes/health.h"
+#include "supervisor/processes/service_process.h"
+#include "supervisor/releases/drift.h"
+#include "supervisor/releases/release_source.h"
 
 namespace handoff::supervisor {
 
@@ -71,7 +71,7 @@ class ServiceRunner {
   void rollback(const Timeouts& timeouts, const ClientPtr& client);
   void commit(const ClientPtr& client);
   void stop(bool at_once, const ClientPtr& client);
-  // What an upgrade would do: tried on the service that runs (io/service_plan.cc).
+  // What an upgrade would do: tried on the service that runs (service/service_plan.cc).
   void plan(const std::string& path, std::optional<std::vector<std::string>> args,
             const Timeouts& timeouts, const ClientPtr& client);
   // Who asked for the plan does not wait for it any more.

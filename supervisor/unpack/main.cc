@@ -1,4 +1,4 @@
-// The program `handoff-unpack`, which the supervisor starts for each bundle (io/unpacker.h):
+// The program `handoff-unpack`, which the supervisor starts for each bundle (releases/unpacker.h):
 //
 //   handoff-unpack BYTES ENTRIES PATH      the limits; fd 0 is the archive, fd 3 the empty folder
 //

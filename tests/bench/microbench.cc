@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
-#include "libhandoff/sys/memory.h"
 #include "libhandoff/protocol/limits.h"
 #include "libhandoff/protocol/messages.h"
+#include "libhandoff/sys/memory.h"
 
 namespace {
 

@@ -8,8 +8,8 @@
 #include <memory>
 #include <string>
 
-#include "libhandoff/base/unique_fd.h"
 #include "dialogue.h"
+#include "libhandoff/base/unique_fd.h"
 
 namespace chaos {
 

@@ -4,12 +4,12 @@
 #include <string>
 #include <string_view>
 
-#include "supervisor/config/address.h"
 #include "check.h"
-#include "libhandoff/core/address.h"
 #include "differential.h"
 #include "handoff.pb.h"
+#include "libhandoff/core/address.h"
 #include "libhandoff/protocol/limits.h"
+#include "supervisor/config/address.h"
 
 namespace {
 

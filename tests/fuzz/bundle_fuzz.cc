@@ -2,10 +2,10 @@
 #include <string>
 #include <vector>
 
-#include "supervisor/releases/bundle_manifest.h"
 #include "check.h"
 #include "libhandoff/core/address.h"
 #include "supervisor/core/bundle_path.h"
+#include "supervisor/releases/bundle_manifest.h"
 
 namespace {
 

@@ -5,8 +5,8 @@
 #include <string_view>
 
 #include "check.h"
-#include "supervisor/config/config.h"
 #include "libhandoff/protocol/limits.h"
+#include "supervisor/config/config.h"
 #include "supervisor/signing/signature.h"
 
 namespace {

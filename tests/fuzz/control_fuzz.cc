@@ -4,8 +4,8 @@
 
 #include "check.h"
 #include "differential.h"
-#include "supervisor/processes/service_messages.h"
 #include "libhandoff/protocol/limits.h"
+#include "supervisor/processes/service_messages.h"
 #include "support/peers/reading.h"
 
 namespace handoff {

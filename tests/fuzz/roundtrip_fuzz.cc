@@ -6,11 +6,11 @@
 #include <vector>
 
 #include "check.h"
-#include "libhandoff/core/address.h"
 #include "differential.h"
-#include "supervisor/processes/service_messages.h"
+#include "libhandoff/core/address.h"
 #include "libhandoff/protocol/limits.h"
 #include "libhandoff/protocol/messages.h"
+#include "supervisor/processes/service_messages.h"
 
 namespace handoff {
 namespace {

@@ -9,8 +9,8 @@
 #include <cstring>
 #include <string>
 
-#include "libhandoff/base/unique_fd.h"
 #include "handoff/handoff.h"
+#include "libhandoff/base/unique_fd.h"
 
 namespace handoff::test {
 namespace {

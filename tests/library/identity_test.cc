@@ -14,9 +14,9 @@
 #include <utility>
 #include <vector>
 
+#include "libhandoff/protocol/limits.h"
 #include "libhandoff/sys/process.h"
 #include "line_service.h"
-#include "libhandoff/protocol/limits.h"
 #include "support/peers/raw_peer.h"
 #include "support/peers/service_process.h"
 

@@ -6,9 +6,9 @@
 #include <cstring>
 #include <set>
 
+#include "libhandoff/protocol/limits.h"
 #include "libhandoff/sys/memory.h"
 #include "line_service.h"
-#include "libhandoff/protocol/limits.h"
 #include "support/clients/line_client.h"
 #include "support/peers/raw_peer.h"
 #include "support/peers/service_process.h"

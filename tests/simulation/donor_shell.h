@@ -1,5 +1,6 @@
-// The donor's shell (io/service, io/donor_driver) in the simulation: the same events for the same
-// machine, the same order of effects. What is a loop there is one step for each message here.
+// The donor's shell (process/service, handoff/donor_driver) in the simulation: the same events for
+// the same machine, the same order of effects. What is a loop there is one step for each message
+// here.
 #pragma once
 
 #include <deque>

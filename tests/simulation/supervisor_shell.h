@@ -1,5 +1,5 @@
-// The supervisor's shell (io/service_runner and its channels) in the simulation, around the machine
-// of one upgrade.
+// The supervisor's shell (service/service_runner and its channels) in the simulation, around the
+// machine of one upgrade.
 #pragma once
 
 #include <deque>

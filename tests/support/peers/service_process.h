@@ -10,8 +10,8 @@
 #include <utility>
 #include <vector>
 
-#include "libhandoff/base/unique_fd.h"
 #include "handoff.pb.h"
+#include "libhandoff/base/unique_fd.h"
 #include "libhandoff/protocol/channel.h"
 #include "support/process/process.h"
 

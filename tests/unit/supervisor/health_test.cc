@@ -8,8 +8,8 @@
 
 #include <optional>
 
-#include "supervisor/processes/reaper.h"
 #include "libhandoff/sys/socket.h"
+#include "supervisor/processes/reaper.h"
 
 namespace handoff::supervisor {
 namespace {

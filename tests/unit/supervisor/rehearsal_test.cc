@@ -2,9 +2,9 @@
 // of which nothing stays.
 #include <gtest/gtest.h>
 
-#include "supervisor/core/service.h"
 #include "exits.h"
 #include "show.h"
+#include "supervisor/core/service.h"
 
 namespace handoff::supervisor {
 namespace {

@@ -12,8 +12,8 @@
 #include <filesystem>
 #include <fstream>
 
-#include "supervisor/core/bundle_path.h"
 #include "in_child.h"
+#include "supervisor/core/bundle_path.h"
 #include "support/process/files.h"
 
 namespace handoff::supervisor {

@@ -5,9 +5,9 @@
 
 #include <string>
 
-#include "supervisor/core/service.h"
 #include "exits.h"
 #include "show.h"
+#include "supervisor/core/service.h"
 
 namespace handoff::supervisor {
 

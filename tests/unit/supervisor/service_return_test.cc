@@ -1,9 +1,9 @@
 // A service that goes back to the release before: by itself or since somebody asks.
 #include <gtest/gtest.h>
 
-#include "supervisor/core/service.h"
 #include "exits.h"
 #include "show.h"
+#include "supervisor/core/service.h"
 
 namespace handoff::supervisor {
 namespace {

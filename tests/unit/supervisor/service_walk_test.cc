@@ -6,8 +6,8 @@
 #include <random>
 #include <set>
 
-#include "supervisor/core/service.h"
 #include "show.h"
+#include "supervisor/core/service.h"
 
 namespace handoff::supervisor {
 namespace {

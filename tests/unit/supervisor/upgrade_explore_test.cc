@@ -4,8 +4,8 @@
 
 #include <vector>
 
-#include "supervisor/core/upgrade.h"
 #include "show.h"
+#include "supervisor/core/upgrade.h"
 
 namespace handoff::supervisor {
 namespace {

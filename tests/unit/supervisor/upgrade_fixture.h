@@ -6,9 +6,9 @@
 
 #include <string>
 
-#include "supervisor/core/upgrade.h"
 #include "exits.h"
 #include "show.h"
+#include "supervisor/core/upgrade.h"
 
 namespace handoff::supervisor {
 

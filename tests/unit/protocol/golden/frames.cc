@@ -1,7 +1,7 @@
 #include "frames.h"
 
-#include "supervisor/processes/service_messages.h"
 #include "libhandoff/protocol/messages.h"
+#include "supervisor/processes/service_messages.h"
 
 namespace handoff::golden {
 namespace {
