@@ -16,11 +16,13 @@ namespace {
 
 constexpr std::uint64_t kSize = std::uint64_t{64} << 20;
 
+std::string region(int release) { return program("region_service-" + std::to_string(release)); }
+
 class RegionUpgradeTest : public ::testing::Test {
  protected:
   void start(std::uint64_t size) {
     supervisor_.emplace(
-        Supervisor::Options{.command = {program("region_service")}, .name = "region"});
+        Supervisor::Options{.command = {region(1)}, .name = "region"});
     client_.emplace(supervisor_->port());
     ASSERT_EQ("1 " + std::to_string(size), say("grow " + std::to_string(size)));
     ASSERT_EQ("1 " + std::to_string(size), say("fill 3"));
@@ -31,8 +33,9 @@ class RegionUpgradeTest : public ::testing::Test {
     client_->say(line);
     return client_->next(Deadline::in(std::chrono::seconds(60)));
   }
-  Supervisor::Outcome upgrade(const std::vector<std::string>& arguments) {
-    return supervisor_->upgrade(program("region_service"), arguments);
+  Supervisor::Outcome upgrade(int release, std::vector<std::string> arguments = {}) {
+    arguments.insert(arguments.begin(), {"--release", std::to_string(release)});
+    return supervisor_->upgrade(region(release), arguments);
   }
 
   std::optional<Supervisor> supervisor_;
@@ -42,7 +45,7 @@ class RegionUpgradeTest : public ::testing::Test {
 TEST_F(RegionUpgradeTest, GoesThereAndBackWithEveryByteWhereItWas) {
   start(kSize);
   const std::string before = sum();
-  auto done = upgrade({"--release", "2"});
+  auto done = upgrade(2);
   ASSERT_EQ(done.status, 0) << done.describe();
   EXPECT_EQ(done.done().at("sessions").at("moved"), 1);
   EXPECT_LT(done.done().at("bytes").get<std::uint64_t>(), kSize / 1000) << "it was not copied";
@@ -53,7 +56,7 @@ TEST_F(RegionUpgradeTest, GoesThereAndBackWithEveryByteWhereItWas) {
   EXPECT_EQ("2 2", say("layout 2"));
   EXPECT_EQ(before, sum());
   EXPECT_EQ("2 1", say("layout 1"));
-  done = upgrade({"--release", "1"});
+  done = upgrade(1);
   ASSERT_EQ(done.status, 0) << done.describe();
   EXPECT_EQ(before, sum());
   EXPECT_EQ("1 " + std::to_string(2 * kSize), say("grow " + std::to_string(2 * kSize)));
@@ -62,11 +65,11 @@ TEST_F(RegionUpgradeTest, GoesThereAndBackWithEveryByteWhereItWas) {
 
 TEST_F(RegionUpgradeTest, ALayoutThatTheOtherReleaseDoesNotKnowIsRefusedWithBoth) {
   start(1 << 20);
-  ASSERT_EQ(upgrade({"--release", "2"}).status, 0);
+  ASSERT_EQ(upgrade(2).status, 0);
   EXPECT_EQ("2 2", say("layout 2"));
   const std::string before = sum();
   const Footprint footprint(*supervisor_);
-  expect_failed(upgrade({"--release", "1"}), "version",
+  expect_failed(upgrade(1), "version",
                 {"region 'table'", "release 2.0 writes 2", "release 1.0 reads 1"});
   footprint.expect_unchanged();
   EXPECT_EQ(before, sum());
@@ -76,11 +79,11 @@ TEST_F(RegionUpgradeTest, WhoDoesNotClaimItOrSaysNoChangesNothing) {
   start(1 << 20);
   const std::string before = sum();
   const Footprint footprint(*supervisor_);
-  expect_failed(upgrade({"--release", "2", "--without"}), "unclaimed",
+  expect_failed(upgrade(2, {"--without"}), "unclaimed",
                 {"does not claim region 'table'"});
-  expect_failed(upgrade({"--release", "2", "--reject"}), "rejected",
+  expect_failed(upgrade(2, {"--reject"}), "rejected",
                 {"region 'table'", "these counters are wrong"});
-  expect_failed(upgrade({"--release", "2", "--max", "4096"}), "rejected",
+  expect_failed(upgrade(2, {"--max", "4096"}), "rejected",
                 {"has 1048576 bytes", "at most 4096"});
   footprint.expect_unchanged();
   EXPECT_EQ(before, sum());
@@ -89,7 +92,7 @@ TEST_F(RegionUpgradeTest, WhoDoesNotClaimItOrSaysNoChangesNothing) {
 TEST_F(RegionUpgradeTest, APlanTellsItsSizeItsLayoutAndWhatWouldBeRefusedAndLeavesItAlone) {
   start(kSize);
   const std::string before = sum();
-  auto plan = supervisor_->plan(program("region_service"), {"--release", "2"});
+  auto plan = supervisor_->plan(region(2), {"--release", "2"});
   ASSERT_EQ(plan.status, 0) << plan.describe();
   const auto done = plan.done();
   EXPECT_EQ(done.at("states").at(1).at("kind"), "table");
@@ -99,7 +102,7 @@ TEST_F(RegionUpgradeTest, APlanTellsItsSizeItsLayoutAndWhatWouldBeRefusedAndLeav
   EXPECT_LT(done.at("memory").at("needed").get<std::uint64_t>(), kSize) << "it is there already";
   EXPECT_EQ(done.at("way_back").at("possible"), false) << "once it has layout 2";
 
-  plan = supervisor_->plan(program("region_service"), {"--release", "2", "--max", "4096"});
+  plan = supervisor_->plan(region(2), {"--release", "2", "--max", "4096"});
   EXPECT_EQ(plan.status, 1) << plan.describe();
   EXPECT_NE(plan.describe().find("at most 4096"), std::string::npos) << plan.describe();
   EXPECT_EQ(before, sum());
