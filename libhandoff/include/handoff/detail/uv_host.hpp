@@ -1,0 +1,342 @@
+// How a Host joins its loop, and what it does in a handoff: the part of uv.hpp that its users need
+// not read.
+#ifndef HANDOFF_DETAIL_UV_HOST_HPP
+#define HANDOFF_DETAIL_UV_HOST_HPP
+
+#include <handoff/uv.hpp>
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+
+namespace handoff::uv {
+
+inline Host::Host(uv_loop_t* loop, Service& service) : loop_(loop), service_(service) {
+  if (service.has_on_save()) {
+    throw Exception(-EEXIST,
+                    "this Service has an on_save() already: it takes one Host, with all of its "
+                    "listeners, and one more for each lane (Options::lanes, Service::lane())");
+  }
+  open_set();
+  service_.on_save([this](SessionId id) { return save(id); });
+  service_.on_restore([this](Adopted a) { adopt(a); });
+  service_.on_update([this](Adopted a) { adopt(a); });
+  service_.on_drop([this](SessionId id) { forget(id); });
+  service_.on_retired([this](std::uint64_t) { retire(); });
+  service_.on_stop([this](std::uint64_t deadline_us) { stop(deadline_us); });
+  service_.on_late([this](std::uint64_t) { stop_accepting(); });
+  service_.on_moved([this](SessionId id) { moved(id); });
+  service_.on_freeze_session([this](SessionId id) { freeze(id); });
+  service_.on_thaw_session([this](SessionId id) { thaw(id); });
+}
+
+inline Host::~Host() {
+  close_set();
+  for (auto& [id, stream] : streams_) ::close(stream->fd_);
+}
+
+inline void Host::start() {
+  service_.ready();
+  for (auto& listener : listeners_) {
+    listener->fd = service_.named_fd(listener->name);
+    if (listener->fd < 0) {
+      throw Exception(listener->fd, "listener " + listener->name + " was not given");
+    }
+    set_nonblocking(listener->fd);
+    watch_listener(*listener);
+  }
+  init_handles();
+  poll_start(service_poll_, service_.fd(),
+             [](uv_poll_t* p, int, int) { static_cast<Host*>(p->data)->on_service(); });
+  poll_start(set_poll_, alias_,
+             [](uv_poll_t* p, int, int) { static_cast<Host*>(p->data)->on_events(); });
+  flush();
+}
+
+// An heir restores by kind: with one kind for two listeners it would make the sessions of one of
+// them by the function of the other.
+inline void Host::claim_kind(const std::string& name, const std::string& kind) const {
+  for (const auto& other : listeners_) {
+    if (other->options.kind != kind) continue;
+    throw Exception(-EEXIST, "listener " + name + ": sessions of kind \"" + kind +
+                                 "\" are those of listener " + other->name +
+                                 ", whose function restores them; give this one a kind of its "
+                                 "own: service.kind(\"" +
+                                 name + "\", VERSION), and .kind = \"" + name +
+                                 "\" in its ListenOptions");
+  }
+}
+
+inline std::uint32_t Host::flags_of(const ListenOptions& options) {
+  return HANDOFF_SESSION_TRACKED |
+         (options.independent ? HANDOFF_SESSION_INDEPENDENT : std::uint32_t{0});
+}
+
+inline void Host::set_nonblocking(int fd) {
+  const int flags = ::fcntl(fd, F_GETFL);
+  if (flags < 0 || ::fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) {
+    throw std::system_error(errno, std::generic_category(), "O_NONBLOCK");
+  }
+}
+
+inline void Host::watch(int op, int fd, std::uint32_t events, std::uint64_t data) {
+  epoll_event event{};
+  event.events = events;
+  event.data.u64 = data;
+  if (::epoll_ctl(epoll_, op, fd, &event) < 0) {
+    throw std::system_error(errno, std::generic_category(), "epoll_ctl");
+  }
+}
+
+// The set goes into the loop's own epoll while it is empty. To add it there the kernel walks
+// through all that is in it, and uv_poll_t would do that twice, at the switch: some 6 ms for
+// 19,000 sockets. So it is added here, under the number of an eventfd that nothing ever writes to
+// and that a uv_poll_t watches: libuv finds the watcher of an event by that number.
+inline void Host::open_set() {
+  epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
+  alias_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.fd = alias_;
+  if (epoll_ >= 0 && alias_ >= 0 &&
+      ::epoll_ctl(uv_backend_fd(loop_), EPOLL_CTL_ADD, epoll_, &event) == 0) {
+    return;
+  }
+  const int error = errno;
+  close_set();
+  throw std::system_error(error, std::generic_category(), "an epoll set for the connections");
+}
+
+inline void Host::leave_loop() {
+  ::epoll_ctl(uv_backend_fd(loop_), EPOLL_CTL_DEL, epoll_, nullptr);
+}
+
+// After set_poll_ was closed.
+inline void Host::close_set() {
+  if (epoll_ >= 0) {
+    leave_loop();
+    ::close(epoll_);
+  }
+  if (alias_ >= 0) ::close(alias_);
+  epoll_ = alias_ = -1;
+}
+
+inline void Host::poll_start(uv_poll_t& poll, int fd, uv_poll_cb callback) {
+  poll.data = this;
+  int result = uv_poll_init(loop_, &poll, fd);
+  if (result == 0) result = uv_poll_start(&poll, UV_READABLE, callback);
+  if (result < 0) throw Exception(result, std::string("uv_poll: ") + uv_strerror(result));
+  ++open_handles_;
+}
+
+inline void Host::init_handles() {
+  uv_idle_init(loop_, &flusher_);
+  uv_idle_init(loop_, &closer_);
+  uv_timer_init(loop_, &rest_timer_);
+  uv_timer_init(loop_, &stop_timer_);
+  flusher_.data = closer_.data = rest_timer_.data = stop_timer_.data = this;
+  uv_unref(reinterpret_cast<uv_handle_t*>(&rest_timer_));
+  open_handles_ += 4;
+}
+
+// The end of the Host's part in the loop: on_finished() when all of them are closed.
+inline void Host::close_handles() {
+  for (uv_handle_t* handle :
+       {reinterpret_cast<uv_handle_t*>(&flusher_), reinterpret_cast<uv_handle_t*>(&closer_),
+        reinterpret_cast<uv_handle_t*>(&rest_timer_), reinterpret_cast<uv_handle_t*>(&stop_timer_),
+        reinterpret_cast<uv_handle_t*>(&set_poll_),
+        reinterpret_cast<uv_handle_t*>(&service_poll_)}) {
+    if (!uv_is_closing(handle)) uv_close(handle, &Host::closed);
+  }
+  close_set();
+}
+
+inline Saved Host::save(SessionId id) {
+  Stream& s = *streams_.at(id);
+  Saved saved(s.save());
+  saved.input = s.input_;
+  saved.output = s.output_.substr(s.sent_);
+  saved.flags = s.closing_ ? kClosing : 0;
+  s.touched_ = false;
+  return saved;
+}
+
+// A first state (with the socket) or a newer one: the Stream is made anew from it.
+inline void Host::adopt(Adopted& a) {
+  const auto factory = restores_.find(a.kind());
+  if (factory == restores_.end()) {
+    throw std::runtime_error("no listener of this release has sessions of kind '" +
+                             std::string(a.kind()) + "'");
+  }
+  auto stream = factory->second.restore(a.state());
+  if (!stream) throw std::runtime_error("the session's state was refused");
+  stream->host_ = this;
+  stream->id_ = a.id();
+  stream->inherited_ = true;
+  stream->input_ = a.input();
+  stream->output_ = a.output();
+  stream->closing_ = (a.flags() & kClosing) != 0;
+  // Nothing from here to the slot's Stream fails: without memory, the session is not here at all.
+  auto& slot = streams_[a.id()];
+  const bool fresh = slot == nullptr;
+  stream->fd_ = fresh ? a.take_fd() : slot->fd_;
+  stream->opening_ = fresh ? kNowhere : slot->opening_;
+  slot = std::move(stream);
+  Stream& s = *slot;
+  if (fresh) service_.session_touch(a.id());  // from now on it says when it changes
+  if (s.opening_ != kNowhere) {
+    opening_[s.opening_] = &s;
+  } else if (fresh && factory->second.opens) {
+    s.opening_ = opening_.size();
+    opening_.push_back(&s);
+  }
+  // Input that came along may be a whole request; output is to be sent.
+  if (!s.input_.empty() || !s.output_.empty() || s.closing_ || s.paused_) {
+    adopted_.push_back(s.id_);
+  }
+  // One that comes late, to a loop that turns: thaw() says when it may be touched.
+  s.frozen_ = service_.state() != State::kHeir;
+  s.saved_output_ = s.output_.size();
+  if (s.frozen_) return;
+  s.watched_ = EPOLLIN;
+  if (!s.output_.empty()) s.watched_ |= EPOLLOUT;
+  watch(fresh ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, s.fd_, s.watched_,
+        reinterpret_cast<std::uintptr_t>(slot.get()));
+}
+
+// An heir's session that is not to be. The description is the donor's as well: only close. Or one
+// that was waited for in vain: that one ends.
+inline void Host::forget(SessionId id) {
+  const auto it = streams_.find(id);
+  if (it == streams_.end()) return;
+  let_go_of(*it->second);
+  if (service_.state() == State::kLate) it->second->on_closed();
+  streams_.erase(id);
+}
+
+inline void Host::let_go_of(Stream& s) {
+  if (s.opening_ != kNowhere) opening_[s.opening_] = nullptr;
+  s.dead_ = true;
+  s.closing_ = true;
+  ::epoll_ctl(epoll_, EPOLL_CTL_DEL, s.fd_, nullptr);
+  ::close(s.fd_);
+  s.fd_ = -1;
+}
+
+inline void Host::stop_accepting() {
+  for (auto& listener : listeners_) {
+    ::epoll_ctl(epoll_, EPOLL_CTL_DEL, listener->fd, nullptr);
+    listener->fd = -1;
+    listener->rests = false;
+  }
+}
+
+inline void Host::moved(SessionId id) {
+  const auto it = streams_.find(id);
+  if (it == streams_.end()) return;
+  Stream& s = *it->second;
+  if (s.frozen_ && s.output_size() > s.saved_output_) {
+    detail::complain("what was written to session " + std::to_string(id) +
+                     " while it was on its way is lost");
+  }
+  let_go_of(s);
+  streams_.erase(it);
+}
+
+inline void Host::freeze(SessionId id) {
+  Stream& s = *streams_.at(id);
+  s.frozen_ = true;
+  s.saved_output_ = s.output_size();
+  s.watched_ = 0;
+  ::epoll_ctl(epoll_, EPOLL_CTL_DEL, s.fd_, nullptr);
+}
+
+// Ours: again, or from now on; then announce_adopted() says so to the Stream.
+inline void Host::thaw(SessionId id) {
+  Stream& s = *streams_.at(id);
+  s.frozen_ = false;
+  s.watched_ = EPOLLIN;
+  watch(EPOLL_CTL_ADD, s.fd_, s.watched_, reinterpret_cast<std::uintptr_t>(&s));
+  thawed_.push_back(id);
+  enqueue(s);
+}
+
+// The sockets are the heir's, and the loop hears of them no more. They are closed in slices, and
+// only when nobody else wants the processor. (Pauses between the slices would be worse: to the
+// scheduler this thread would look as important as the heir's, for longer.)
+inline void Host::retire() {
+  finishing_ = retired_ = true;
+  leave_loop();
+  // This thread has nothing to do any more that somebody waits for (sched_setscheduler(2): of one
+  // thread, on Linux; to give way takes no privilege). A processor on which only such a thread
+  // runs is as good as idle to the scheduler: whoever wakes up may have it, the heir above all.
+  const sched_param none{};
+  (void)::sched_setscheduler(0, SCHED_IDLE, &none);
+  uv_idle_start(&closer_, [](uv_idle_t* idle) { static_cast<Host*>(idle->data)->close_some(); });
+}
+
+// The set first: a registration belongs to the description, which lives on over there. To close
+// the set is one long system call, and a quarter less work than to take each out of it.
+inline void Host::close_some() {
+  if (epoll_ >= 0) {
+    ::close(std::exchange(epoll_, -1));
+    return;
+  }
+  for (int n = 0; n < kSlice && !streams_.empty(); ++n) {
+    const auto it = streams_.begin();
+    ::close(it->second->fd_);
+    streams_.erase(it);
+  }
+  if (streams_.empty()) close_handles();
+}
+
+inline void Host::stop(std::uint64_t deadline_us) {
+  if (finishing_) return;
+  finishing_ = true;
+  stopping_ = true;
+  for (auto& listener : listeners_) ::epoll_ctl(epoll_, EPOLL_CTL_DEL, listener->fd, nullptr);
+  if (stopping_hook_) stopping_hook_();
+  for_each([](Stream& s) { s.close(); });
+  // Clients that don't read get nine tenths of the time that there is.
+  const std::uint64_t now_us = uv_hrtime() / 1000;
+  const std::uint64_t left_ms = deadline_us > now_us ? (deadline_us - now_us) / 1000 * 9 / 10 : 0;
+  uv_timer_start(
+      &stop_timer_, [](uv_timer_t* t) { static_cast<Host*>(t->data)->end_all(); }, left_ms, 0);
+  flush();
+}
+
+inline void Host::end_all() {
+  for_each([this](Stream& s) {
+    if (!s.frozen_) end(s);
+  });
+  flush();
+}
+
+inline void Host::closed(uv_handle_t* handle) {
+  Host& self = *static_cast<Host*>(handle->data);
+  if (--self.open_handles_ > 0) return;
+  if (self.finished_) {
+    self.finished_();
+  } else {
+    uv_stop(self.loop_);
+  }
+}
+
+inline void Host::on_service() {
+  try {
+    service_.dispatch();
+  } catch (const std::exception& e) {
+    detail::complain(e.what());
+  }
+  if (!over()) flush();
+}
+
+}  // namespace handoff::uv
+
+#endif  // HANDOFF_DETAIL_UV_HOST_HPP

@@ -1,0 +1,301 @@
+// How a Host reads, writes and ends its Streams: the part of uv.hpp that its users need not read.
+#ifndef HANDOFF_DETAIL_UV_STREAM_HPP
+#define HANDOFF_DETAIL_UV_STREAM_HPP
+
+#include <handoff/uv.hpp>
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace handoff::uv {
+
+inline void Host::on_events() {
+  if (over()) return;  // the handoff ended in this very turn, and the set was ready in it, too
+  // In the loop's first turn the supervisor hears that it turns, and not only after a batch of
+  // requests, all of which have waited for that.
+  if (!std::exchange(turned_, true)) on_service();
+  if (over()) return;
+  std::array<epoll_event, 256> events;
+  const int n = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), 0);
+  in_batch_ = true;
+  for (int i = 0; i < n; ++i) {
+    const std::uint64_t data = events[static_cast<std::size_t>(i)].data.u64;
+    const std::uint32_t what = events[static_cast<std::size_t>(i)].events;
+    if ((data & 1) != 0) {
+      accept_from(*reinterpret_cast<Listener*>(data & ~std::uint64_t{1}));
+      continue;
+    }
+    auto& s = *reinterpret_cast<Stream*>(data);  // alive: streams are destroyed after the batch
+    if (s.dead_) continue;
+    if ((what & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) read_from(s);
+    if (!s.dead_ && (what & EPOLLOUT) != 0) enqueue(s);
+  }
+  in_batch_ = false;
+  flush();
+}
+
+inline void Host::accept_from(Listener& listener) {
+  for (int n = 0; n < 64; ++n) {
+    const int fd = ::accept4(listener.fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) {
+      // EMFILE and friends: the connection waits in the queue. Level-triggered epoll would spin
+      // on it, so the listener rests for a moment.
+      if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+        rest(listener);
+      }
+      return;
+    }
+    auto stream = admit(listener, fd);
+    if (!stream) {
+      ::close(fd);
+      continue;
+    }
+    Stream& s = *stream;
+    streams_[s.id_] = std::move(stream);
+    s.on_open(false);
+  }
+}
+
+// nullptr, and a word about it, if the service or the system can't have one more.
+inline std::unique_ptr<Stream> Host::admit(Listener& listener, int fd) {
+  SessionId id = 0;
+  try {
+    auto stream = listener.create();
+    id = service_.session_open(fd, flags_of(listener.options), listener.options.kind.c_str());
+    stream->host_ = this;
+    stream->fd_ = fd;
+    stream->id_ = id;
+    stream->watched_ = EPOLLIN;
+    watch(EPOLL_CTL_ADD, fd, EPOLLIN, reinterpret_cast<std::uintptr_t>(stream.get()));
+    return stream;
+  } catch (const std::exception& e) {
+    detail::complain(std::string("a new connection was closed: ") + e.what());
+    if (id != 0) service_.session_closed(id);
+    return nullptr;
+  }
+}
+
+inline void Host::rest(Listener& listener) {
+  ::epoll_ctl(epoll_, EPOLL_CTL_DEL, listener.fd, nullptr);
+  listener.rests = true;
+  uv_timer_start(
+      &rest_timer_, [](uv_timer_t* t) { static_cast<Host*>(t->data)->wake_listeners(); }, 100, 0);
+}
+
+inline void Host::wake_listeners() {
+  for (auto& listener : listeners_) {
+    if (!listener->rests || epoll_ < 0 || finishing_) continue;
+    listener->rests = false;
+    watch_listener(*listener);
+  }
+}
+
+// Streams and listeners share the set; the lowest bit of the address tells them apart.
+inline void Host::watch_listener(Listener& listener) {
+  // Not every loop need wake up for a connection.
+  const std::uint32_t events = service_.lanes() > 1 ? EPOLLIN | EPOLLEXCLUSIVE : EPOLLIN;
+  watch(EPOLL_CTL_ADD, listener.fd, events, reinterpret_cast<std::uintptr_t>(&listener) | 1);
+}
+
+inline void Host::read_from(Stream& s) {
+  if (s.closing_) {
+    // Only errors and hang-ups matter now.
+    char byte = 0;
+    const ssize_t n = ::recv(s.fd_, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (n < 0 && errno != EAGAIN && errno != EINTR) end(s);
+    return;
+  }
+  const ssize_t n = ::recv(s.fd_, buffer_.data(), buffer_.size(), MSG_DONTWAIT);
+  if (n < 0) {
+    if (errno != EAGAIN && errno != EINTR) end(s);
+    return;
+  }
+  touch(s);
+  if (n == 0) {  // what was asked for is still answered
+    s.close();
+    return;
+  }
+  const std::string_view fresh(buffer_.data(), static_cast<std::size_t>(n));
+  if (s.input_.empty()) {
+    const std::size_t used = s.paused_ ? 0 : s.on_input(fresh);
+    if (!s.dead_ && used < fresh.size()) s.input_.append(fresh.substr(used));
+  } else {
+    s.input_.append(fresh);
+    consume(s);
+  }
+  if (s.input_.size() > max_input) end(s);
+  if (!s.dead_) enqueue(s);  // the events asked for may have to change
+}
+
+inline void Host::consume(Stream& s) {
+  if (s.input_.empty() || s.closing_ || s.dead_ || s.paused_ || s.frozen_) return;
+  const std::size_t used = s.on_input(s.input_);
+  if (used == 0 || s.dead_) return;
+  touch(s);
+  s.input_.erase(0, used);
+  if (s.input_.empty() && s.input_.capacity() > 65536) s.input_.shrink_to_fit();
+}
+
+inline void Host::touch(Stream& s) {
+  // The sessions of a retired donor are not its own any more; its timers may not know that yet.
+  if (s.touched_ || finishing_) return;
+  s.touched_ = true;
+  service_.session_touch(s.id_);
+}
+
+inline void Host::enqueue(Stream& s) {
+  if (s.queued_ || s.dead_) return;
+  s.queued_ = true;
+  pending_.push_back(s.id_);
+  if (!in_batch_ && !flushing_) schedule();
+}
+
+// Outside a batch of events (a timer of the service, say): send soon, from the loop.
+inline void Host::schedule() {
+  if (over()) return;
+  uv_idle_start(&flusher_, [](uv_idle_t* idle) {
+    uv_idle_stop(idle);
+    Host& self = *static_cast<Host*>(idle->data);
+    if (!self.over()) self.flush();
+  });
+}
+
+// Sends what the batch produced, adjusts what is watched, destroys what has ended.
+inline void Host::flush() {
+  flushing_ = true;
+  announce_adopted();
+  for (std::size_t i = 0; i < pending_.size(); ++i) {
+    const auto it = streams_.find(pending_[i]);
+    if (it == streams_.end()) continue;
+    Stream& s = *it->second;
+    s.queued_ = false;
+    if (s.frozen_) continue;  // thaw() comes by here
+    if (!s.dead_) send_from(s);
+    if (!s.dead_) rewatch(s);
+  }
+  pending_.clear();
+  for (std::size_t i = 0; i < ended_.size(); ++i) {
+    const auto it = streams_.find(ended_[i]);
+    if (it == streams_.end()) continue;
+    it->second->on_closed();
+    streams_.erase(ended_[i]);
+  }
+  ended_.clear();
+  flushing_ = false;
+  if (!pending_.empty()) schedule();
+  if (stopping_ && streams_.empty()) {
+    stopping_ = false;
+    close_handles();
+  }
+}
+
+// After the switch: streams may act, and input that came along may already be a whole request. It
+// is not looked at before every stream has been told: a request may concern another session.
+inline void Host::announce_adopted() {
+  if (service_.state() == State::kHeir) return;
+  if (adopted_.empty() && thawed_.empty() && opening_.empty()) return;
+  for (Stream* s : std::exchange(opening_, {})) {
+    if (s == nullptr) continue;
+    s->opening_ = kNowhere;
+    if (s->frozen_) {
+      s->opening_ = opening_.size();
+      opening_.push_back(s);
+    } else if (!s->dead_) {
+      s->on_open(true);
+    }
+  }
+  std::vector<SessionId> ready = std::exchange(thawed_, {});
+  for (const SessionId id : std::exchange(adopted_, {})) ready.push_back(id);
+  for (const SessionId id : ready) {
+    Stream* s = find(id);
+    if (s == nullptr || s->frozen_) continue;  // thaw() brings it back
+    consume(*s);
+    enqueue(*s);
+  }
+}
+
+inline void Host::send_from(Stream& s) {
+  while (s.sent_ < s.output_.size()) {
+    const ssize_t n = ::send(s.fd_, s.output_.data() + s.sent_, s.output_.size() - s.sent_,
+                             MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n < 0) {
+      if (errno == EINTR) continue;
+      if (errno != EAGAIN) end(s);
+      break;
+    }
+    s.sent_ += static_cast<std::size_t>(n);
+    touch(s);
+  }
+  if (s.sent_ == s.output_.size()) {
+    s.output_.clear();
+    s.sent_ = 0;
+    if (s.output_.capacity() > 65536) s.output_.shrink_to_fit();
+    if (s.closing_) end(s);
+  } else if (s.sent_ > (std::size_t{1} << 20)) {
+    s.output_.erase(0, s.sent_);
+    s.sent_ = 0;
+  }
+}
+
+inline void Host::rewatch(Stream& s) {
+  std::uint32_t wanted = 0;
+  if (s.output_size() > 0) wanted |= EPOLLOUT;
+  if (!s.closing_ && !s.paused_ && s.output_size() < kHighWater) wanted |= EPOLLIN;
+  if (wanted == s.watched_) return;
+  s.watched_ = wanted;
+  watch(EPOLL_CTL_MOD, s.fd_, wanted, reinterpret_cast<std::uintptr_t>(&s));
+}
+
+inline void Host::end(Stream& s) {
+  if (s.dead_) return;
+  s.dead_ = true;
+  s.closing_ = true;
+  service_.session_closed(s.id_);
+  ::epoll_ctl(epoll_, EPOLL_CTL_DEL, s.fd_, nullptr);
+  // close() would tell the client nothing until the donor has closed its own, too.
+  if (s.inherited_) ::shutdown(s.fd_, SHUT_RDWR);
+  ::close(s.fd_);
+  s.fd_ = -1;
+  ended_.push_back(s.id_);
+  if (!in_batch_ && !flushing_) schedule();
+}
+
+inline void Stream::write(std::string_view bytes) {
+  if (closing_ || bytes.empty()) return;
+  output_.append(bytes);
+  host_->touch(*this);
+  host_->enqueue(*this);
+}
+inline void Stream::close() {
+  if (closing_) return;
+  closing_ = true;
+  host_->touch(*this);
+  host_->enqueue(*this);
+}
+inline void Stream::hold() {
+  if (held_ || closing_) return;
+  held_ = true;
+  host_->service_.session_hold(id_);
+}
+inline void Stream::release() {
+  if (!held_ || dead_) return;
+  held_ = false;
+  host_->service_.session_release(id_);
+}
+inline void Stream::changed() { host_->touch(*this); }
+inline void Stream::pause() {
+  paused_ = true;
+  if (host_ != nullptr) host_->enqueue(*this);  // in a constructor there is nothing to change yet
+}
+inline void Stream::resume() {
+  paused_ = false;
+  host_->consume(*this);
+  host_->enqueue(*this);
+}
+
+}  // namespace handoff::uv
+
+#endif  // HANDOFF_DETAIL_UV_STREAM_HPP
