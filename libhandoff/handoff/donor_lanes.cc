@@ -1,5 +1,4 @@
 #include "libhandoff/handoff/donor_lanes.h"
-#include "libhandoff/sys/reason.h"
 
 #include <utility>
 
@@ -9,18 +8,12 @@ namespace {
 using Order = DonorBoard::Order;
 using Standing = DonorBoard::Standing;
 
-std::vector<const Poller*> pollers(const Poller& first, const std::vector<Lane*>& others) {
-  std::vector<const Poller*> all{&first};
-  for (const Lane* lane : others) all.push_back(&lane->poller());
-  return all;
-}
-
 }  // namespace
 
 DonorLanes::DonorLanes(Registry& registry, const Poller& poller, std::vector<Lane*> others)
     : registry_(registry),
       others_(std::move(others)),
-      board_(std::make_shared<DonorBoard>(pollers(poller, others_))) {}
+      board_(std::make_shared<DonorBoard>(Lane::pollers(poller, others_))) {}
 
 DonorLanes::~DonorLanes() { over(); }
 
@@ -105,27 +98,11 @@ void DonorLanes::retire(bool heir_lost) {
   if (board_->retire(0)) registry_.close_named();
 }
 
-std::optional<core::Reason> DonorLanes::failure() const {
-  std::optional<core::Reason> first;
-  board_->look([&](const Standing& lane) {
-    if (first) return;
-    if (lane.no_memory) first = out_of_memory();
-    if (lane.failed) first = lane.failed;
-  });
-  return first;
-}
+std::optional<core::Reason> DonorLanes::failure() const { return board_->failure(); }
 
 bool DonorLanes::progressed() {
-  const std::uint64_t signs =
-      sum(own_ ? own_->signs() : 0, [](const Standing& lane) { return lane.signs; });
+  const std::uint64_t signs = (own_ ? own_->signs() : 0) + board_->signs();
   return std::exchange(signs_, signs) != signs;
-}
-
-template <class Field>
-std::uint64_t DonorLanes::sum(std::uint64_t own, Field field) const {
-  std::uint64_t all = own;
-  board_->look([&](const Standing& lane) { all += field(lane); });
-  return all;
 }
 
 std::uint64_t DonorLanes::sessions() const {
@@ -139,18 +116,15 @@ std::uint64_t DonorLanes::untracked() const {
   return all;
 }
 std::uint64_t DonorLanes::at_heir() const {
-  return sum(own_ ? own_->at_heir() : 0, [](const Standing& lane) { return lane.at_heir; });
+  return (own_ ? own_->at_heir() : 0) + at_heir_of_others();
 }
-std::uint64_t DonorLanes::at_heir_of_others() const {
-  return sum(0, [](const Standing& lane) { return lane.at_heir; });
-}
+std::uint64_t DonorLanes::at_heir_of_others() const { return board_->sum(&Standing::at_heir); }
 std::uint64_t DonorLanes::dirty() const { return (own_ ? own_->dirty() : 0) + board_->dirty(); }
 std::uint64_t DonorLanes::sessions_sent() const {
-  return sum(own_ ? own_->sessions_sent() : 0,
-             [](const Standing& lane) { return lane.sessions_sent; });
+  return (own_ ? own_->sessions_sent() : 0) + board_->sum(&Standing::sessions_sent);
 }
 std::uint64_t DonorLanes::bytes() const {
-  return sum(own_ ? own_->bytes() : 0, [](const Standing& lane) { return lane.bytes; });
+  return (own_ ? own_->bytes() : 0) + board_->sum(&Standing::bytes);
 }
 
 void DonorLanes::add_notes(Rehearsal& to) const {

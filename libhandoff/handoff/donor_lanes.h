@@ -66,9 +66,6 @@ class DonorLanes {
   void add_notes(Rehearsal& to) const;
 
  private:
-  template <class Field>
-  std::uint64_t sum(std::uint64_t own, Field field) const;
-
   Registry& registry_;
   std::vector<Lane*> others_;
   std::shared_ptr<DonorBoard> board_;

@@ -1,5 +1,4 @@
 #include "libhandoff/handoff/heir_lanes.h"
-#include "libhandoff/sys/reason.h"
 
 #include <utility>
 
@@ -9,18 +8,12 @@ namespace {
 using Order = HeirBoard::Order;
 using Standing = HeirBoard::Standing;
 
-std::vector<const Poller*> pollers(const Poller& first, const std::vector<Lane*>& others) {
-  std::vector<const Poller*> all{&first};
-  for (const Lane* lane : others) all.push_back(&lane->poller());
-  return all;
-}
-
 }  // namespace
 
 HeirLanes::HeirLanes(Registry& registry, const Poller& poller, std::vector<Lane*> others)
     : registry_(registry),
       others_(std::move(others)),
-      board_(std::make_shared<HeirBoard>(pollers(poller, others_))) {
+      board_(std::make_shared<HeirBoard>(Lane::pollers(poller, others_))) {
   for (Lane* lane : others_) lane->begin(board_);
 }
 
@@ -111,32 +104,19 @@ void HeirLanes::go(const std::string& why) {
   if (own_) own_->drop();
 }
 
-std::optional<core::Reason> HeirLanes::failure() const {
-  std::optional<core::Reason> first;
-  board_->look([&](const Standing& lane) {
-    if (first) return;
-    if (lane.no_memory) first = out_of_memory();
-    if (lane.failed) first = lane.failed;
-  });
-  return first;
-}
+std::optional<core::Reason> HeirLanes::failure() const { return board_->failure(); }
 
 bool HeirLanes::progressed() {
-  std::uint64_t signs = own_ ? own_->signs() : 0;
-  board_->look([&](const Standing& lane) { signs += lane.signs; });
+  const std::uint64_t signs = (own_ ? own_->signs() : 0) + board_->signs();
   return std::exchange(signs_, signs) != signs;
 }
 
 std::uint64_t HeirLanes::sessions() const {
-  std::uint64_t all = adopted_.value_or(own_ ? own_->sessions() : 0);
-  board_->look([&](const Standing& lane) { all += lane.sessions; });
-  return all;
+  return adopted_.value_or(own_ ? own_->sessions() : 0) + board_->sum(&Standing::sessions);
 }
 
 std::uint64_t HeirLanes::lost() const {
-  std::uint64_t all = own_ ? own_->lost() : 0;
-  board_->look([&](const Standing& lane) { all += lane.lost; });
-  return all;
+  return (own_ ? own_->lost() : 0) + board_->sum(&Standing::lost);
 }
 
 std::vector<std::uint64_t> HeirLanes::lost_ids() const {

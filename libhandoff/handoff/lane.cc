@@ -32,6 +32,12 @@ void Lane::post(Change&& change) {
   poller_.wake();
 }
 
+std::vector<const Poller*> Lane::pollers(const Poller& first, const std::vector<Lane*>& others) {
+  std::vector<const Poller*> all{&first};
+  for (const Lane* lane : others) all.push_back(&lane->poller());
+  return all;
+}
+
 void Lane::begin(std::shared_ptr<HeirBoard> board) {
   state_ = board ? HANDOFF_STATE_HEIR : HANDOFF_STATE_OWNER;
   if (board) post([&](Mail& mail) { mail.heir = std::move(board); });

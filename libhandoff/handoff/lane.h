@@ -45,6 +45,8 @@ class Lane {
   std::uint64_t sessions() const { return sessions_; }
   std::uint64_t untracked() const { return untracked_; }
   const Poller& poller() const { return poller_; }
+  // Of all lanes, for a board: first is lane 0's.
+  static std::vector<const Poller*> pollers(const Poller& first, const std::vector<Lane*>& others);
 
   // -- lane 0's thread
   // The service is ready: its owner, or an heir with this board.
