@@ -50,26 +50,17 @@ core::Offer offer_of(const protocol::Hello& hello) {
 DonorDriver::DonorDriver(Registry& registry, Poller& poller, Reporter& reporter,
                          HandoffParameters parameters, Channel channel, UniqueFd peer,
                          std::vector<Copier::LinkEnd> links, std::vector<Lane*> lanes)
-    : registry_(registry),
-      poller_(poller),
-      reporter_(reporter),
-      parameters_(parameters),
+    : Driver(registry, poller, reporter, parameters, std::move(peer)),
       channel_(std::move(channel)),
-      peer_(std::move(peer)),
-      donor_(parameters.limits),
       lanes_(registry, poller, std::move(lanes)),
       links_(std::move(links)) {
-  if (parameters.limits.rehearsal) rehearsal_.emplace();
   copier_.emplace(registry_, *channel_, rehearsal_ ? &*rehearsal_ : nullptr);
 }
 
-DonorDriver::~DonorDriver() {
-  poller_.unwatch(Role::kLanes);
-  await(poller_, registry_, {});
-}
+DonorDriver::~DonorDriver() { stop_watching(); }
 
 void DonorDriver::start() {
-  donor_.start(now_us());
+  machine_.start(now_us());
   started_at_ns_ = now_ns();
   protocol::Hello hello;
   hello.protocol_min = protocol::kVersionMin;
@@ -115,78 +106,12 @@ void DonorDriver::end_turn() {
             static_cast<std::uint64_t>(sent_) + lanes_.frames_sent() - lanes_sent_);
 }
 
-void DonorDriver::on(Role role) {
-  try {
-    turn(role);
-  } catch (const std::bad_alloc&) {
-    handling_ = false;  // wherever it came from
-    handle({E::kRefused, out_of_memory()});
-  }
-  update_poller();
-}
-
-void DonorDriver::turn(Role role) {
-  switch (role) {
-    case Role::kChannel:
-      read_channel();
-      break;
-    case Role::kPeer:
-      if (!has_exited(peer_.get())) break;
-      peer_seen_ = true;
-      handle({E::kPeerExited});
-      break;
-    case Role::kTimer:
-      read_channel();  // what was said in time counts
-      hear_lanes();
-      handle({E::kTimer});
-      break;
-    default:
-      break;
-  }
-  pump();
-}
-
 void DonorDriver::update_poller() {
-  Awaited awaited;
-  if (!donor_.finished()) {
-    if (channel_ && !channel_done_) awaited.channel = channel_->fd();
-    awaited.write = want_write_;
-    if (!peer_seen_) awaited.peer = peer_.get();
-    awaited.deadline = donor_.deadline();
-  }
-  if (const auto fd = lanes_.fd(); fd && !donor_.finished()) {
-    if (const auto ok = poller_.watch(Role::kLanes, *fd, false); !ok) {
-      registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
-    }
-  } else {
-    poller_.unwatch(Role::kLanes);
-  }
-  await(poller_, registry_, awaited);
+  const bool open = channel_ && !channel_done_;
+  watch(open ? std::optional<int>(channel_->fd()) : std::nullopt, want_write_, lanes_.fd());
 }
 
-// The effects that follow one which fails are carried out all the same: a thaw, above all.
-void DonorDriver::attempt(F effect) {
-  try {
-    perform(effect);
-  } catch (const std::bad_alloc&) {
-    handle({E::kRefused, out_of_memory()});
-  }
-}
-
-// Effects may cause events; they are handled in order, never one inside another.
-void DonorDriver::handle(DonorEvent event) {
-  events_.push_back(std::move(event));
-  if (handling_) return;
-  handling_ = true;
-  while (!events_.empty()) {
-    const DonorEvent next = std::move(events_.front());
-    events_.pop_front();
-    for (const F effect : donor_.step(next, now_us())) attempt(effect);
-  }
-  handling_ = false;
-}
-
-void DonorDriver::read_channel() {
+void DonorDriver::read() {
   if (!channel_ || channel_done_) return;
   // The heir sends a handful of messages a round; the bound is against one that floods.
   for (int i = 0; i < 64 && channel_ && !channel_done_; ++i) {
@@ -204,7 +129,7 @@ void DonorDriver::read_channel() {
       return;
     }
     if (several_ && message.header.type == Type::kCopied &&
-        donor_.state() == DonorState::kCopying) {
+        machine_.state() == DonorState::kCopying) {
       // It may be faster than the lanes are to say that they are through.
       if (auto early = protocol::decode<protocol::Copied>(message.body)) {
         copied_ = *early;
@@ -216,7 +141,7 @@ void DonorDriver::read_channel() {
 }
 
 DonorEvent DonorDriver::copied(const protocol::Copied& copied) const {
-  if (copied.round != donor_.round() || copied.sessions != at_heir()) {
+  if (copied.round != machine_.round() || copied.sessions != at_heir()) {
     return {E::kMalformed, {Code::kProtocol, "the heir confirms another copy than was sent"}};
   }
   return {E::kCopied, {}, copier_->dirty() + lanes_.dirty(), sessions()};
@@ -314,10 +239,10 @@ DonorEvent DonorDriver::greet(std::string_view body) {
 
 // What the other lanes have said.
 void DonorDriver::hear_lanes() {
-  if (!several_ || donor_.finished()) return;
+  if (!several_ || machine_.finished()) return;
   if (auto reason = lanes_.failure()) handle({E::kRefused, std::move(*reason)});
   const bool alive = lanes_.progressed();
-  const DonorState state = donor_.state();
+  const DonorState state = machine_.state();
   if (alive && (state == DonorState::kCopying || state == DonorState::kAwaitingCopied)) {
     handle({E::kProgress});
   }
@@ -325,7 +250,7 @@ void DonorDriver::hear_lanes() {
 
 // Nothing is to be sent, but what comes must be read.
 void DonorDriver::hear_acks() {
-  if (!several_ || donor_.finished()) return;
+  if (!several_ || machine_.finished()) return;
   const auto heard = lanes_.turn({.frames = 0});
   if (!heard) handle({E::kRefused, to_reason(heard.error())});
 }
@@ -353,25 +278,25 @@ bool DonorDriver::pump_lanes(bool frozen) {
   return true;
 }
 
-void DonorDriver::pump() {
+void DonorDriver::go_on() {
   want_write_ = false;
   hear_lanes();
-  if (donor_.state() == DonorState::kReleasing) send_release();
+  if (machine_.state() == DonorState::kReleasing) send_release();
   while (true) {
-    const bool frozen = donor_.state() == DonorState::kFrozen;
-    if (!frozen && donor_.state() != DonorState::kCopying) {
+    const bool frozen = machine_.state() == DonorState::kFrozen;
+    if (!frozen && machine_.state() != DonorState::kCopying) {
       hear_acks();
       return;
     }
     if (several_ && !pump_lanes(frozen)) return;
-    if (donor_.state() != (frozen ? DonorState::kFrozen : DonorState::kCopying)) continue;
+    if (machine_.state() != (frozen ? DonorState::kFrozen : DonorState::kCopying)) continue;
     if (!frozen && sent_ >= turn_.frames) {
       want_write_ = true;  // the rest in the loop's next turn
       break;
     }
     // A save() that takes its time must not hide that the budget is used up.
-    if (donor_.deadline() && now_us() >= *donor_.deadline()) {
-      read_channel();
+    if (machine_.deadline() && now_us() >= *machine_.deadline()) {
+      read();
       handle({E::kTimer});
       continue;
     }
@@ -383,7 +308,7 @@ void DonorDriver::pump() {
     } else if (*pumped == Copier::Pumped::kDone) {
       if (several_ && !frozen && !lanes_.round_sent()) break;
       handle({frozen ? E::kDeltaSent : E::kRoundSent});
-      if (copied_ && donor_.state() == DonorState::kAwaitingCopied) {
+      if (copied_ && machine_.state() == DonorState::kAwaitingCopied) {
         handle(copied(*std::exchange(copied_, std::nullopt)));
       }
     } else if (*pumped == Copier::Pumped::kClosed) {
@@ -424,24 +349,12 @@ void DonorDriver::send_release() {
 }
 
 void DonorDriver::send_abort() {
-  const auto sent = channel_->send(Type::kAbort, encode(protocol::Abort{donor_.reason()}));
+  const auto sent = channel_->send(Type::kAbort, encode(protocol::Abort{machine_.reason()}));
   if (!sent || *sent == Channel::Sent::kWouldBlock || *sent == Channel::Sent::kFdsInFlight) {
     handle({E::kAbortUnsendable});
   } else {
     handle({*sent == Channel::Sent::kYes ? E::kAbortSent : E::kChannelClosed});
   }
-}
-
-void DonorDriver::claim() {
-  failpoint::hit("donor.claim.before");
-  const bool won = deed_->claim(Deed::Party::kDonor);
-  failpoint::hit("donor.claim.after");
-  // Who has lost tells whether the winner is there still.
-  if (!won && !peer_seen_ && has_exited(peer_.get())) {
-    handle({E::kPeerExited});
-    peer_seen_ = true;
-  }
-  handle({won ? E::kWon : E::kLost});
 }
 
 void DonorDriver::perform(F effect) {
@@ -457,7 +370,7 @@ void DonorDriver::perform(F effect) {
         deed_ = std::move(*deed);
       }
       // First: a lane with several channels hears of changes itself, and passes them on.
-      const auto lanes = several_ ? lanes_.begin_round(donor_.round()) : Result<void>{};
+      const auto lanes = several_ ? lanes_.begin_round(machine_.round()) : Result<void>{};
       if (!lanes) handle({E::kRefused, to_reason(lanes.error())});
       const auto begun = copier_->begin(first ? Copier::Round::kFirst : Copier::Round::kAgain);
       if (!begun) handle({E::kRefused, to_reason(begun.error())});
@@ -515,7 +428,7 @@ void DonorDriver::perform(F effect) {
       send_abort();
       return;
     case F::kFence:
-      registry_.log(HANDOFF_LOG_WARNING, "ending the heir: " + donor_.reason().text);
+      registry_.log(HANDOFF_LOG_WARNING, "ending the heir: " + machine_.reason().text);
       if (const auto ok = kill_process(peer_.get()); !ok) {
         // Not allowed to: then its exit is waited for, whoever brings it about.
         registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
@@ -526,7 +439,7 @@ void DonorDriver::perform(F effect) {
       channel_done_ = true;
       poller_.unwatch(Role::kChannel);
       // With sessions left it becomes a link.
-      if (!stays() || !heir_links_ || donor_.heir_lost()) channel_.reset();
+      if (!stays() || !heir_links_ || machine_.heir_lost()) channel_.reset();
       failpoint::hit("donor.close.after");
       return;
     case F::kRetire:
@@ -540,11 +453,11 @@ void DonorDriver::perform(F effect) {
       if (several_) lanes_.over();
       registry_.observer = nullptr;
       if (rehearsal_) {
-        registry_.log(HANDOFF_LOG_INFO, "the rehearsal is over: " + donor_.reason().text);
+        registry_.log(HANDOFF_LOG_INFO, "the rehearsal is over: " + machine_.reason().text);
       } else {
-        registry_.log(HANDOFF_LOG_WARNING, "handoff failed, serving on: " + donor_.reason().text);
+        registry_.log(HANDOFF_LOG_WARNING, "handoff failed, serving on: " + machine_.reason().text);
       }
-      reporter_.failed({parameters_.id, donor_.reason(), now_ns()});
+      reporter_.failed({parameters_.id, machine_.reason(), now_ns()});
       return;
   }
 }
@@ -583,14 +496,14 @@ void DonorDriver::finish_retired() {
   copier_->let_go();
   registry_.observer = nullptr;
   const std::uint64_t sessions = at_heir();
-  const std::uint64_t lost = donor_.heir_lost() ? sessions : 0;
+  const std::uint64_t lost = machine_.heir_lost() ? sessions : 0;
   outcome_ = {.handoff_id = parameters_.id,
               .at_ns = now_ns(),
               .sessions = sessions,
               .bytes = copier_->bytes() + lanes_.bytes(),
               .frozen_at_ns = frozen_at_ns_,
               .lost = lost,
-              .heir_died = donor_.heir_lost(),
+              .heir_died = machine_.heir_lost(),
               .first_fd_at_ns = copier_->first_fd_at_ns()};
   if (stays()) {
     finish_late();
@@ -598,7 +511,7 @@ void DonorDriver::finish_retired() {
   }
   reporter_.retired(outcome_);
   const std::uint64_t own_lost =
-      lost - (donor_.heir_lost() ? lanes_.at_heir_of_others() : std::uint64_t{0});
+      lost - (machine_.heir_lost() ? lanes_.at_heir_of_others() : std::uint64_t{0});
   registry_.sessions.clear();
   if (registry_.callbacks.retired != nullptr) {
     const auto ok = registry_.call("retired()", [&] {
@@ -609,7 +522,7 @@ void DonorDriver::finish_retired() {
   }
   // After the callback: the service may have them in an epoll set of its own. With several lanes,
   // the last of them closes them.
-  lanes_.retire(donor_.heir_lost());
+  lanes_.retire(machine_.heir_lost());
 }
 
 // Some here and some there: that is for sessions that share nothing. A reason if these do.

@@ -1,68 +1,53 @@
-// The donor's shell: turns what happens on the channel, the pidfd and the clock into events for
-// core/donor, and its effects into calls. It decides nothing.
+// The donor's shell, around core/donor.
 #pragma once
 
-#include <deque>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "libhandoff/copy/copier.h"
-#include "libhandoff/core/donor.h"
 #include "libhandoff/core/pace.h"
-#include "libhandoff/handoff/deed.h"
 #include "libhandoff/handoff/donor_lanes.h"
-#include "libhandoff/handoff/shell.h"
+#include "libhandoff/handoff/driver.h"
 #include "libhandoff/protocol/channel.h"
-#include "libhandoff/sys/poller.h"
 
 namespace handoff::io {
 
-class DonorDriver {
+class DonorDriver : public Driver<DonorSide> {
  public:
   // Takes the channel and the heir's pidfd.
   DonorDriver(Registry& registry, Poller& poller, Reporter& reporter, HandoffParameters parameters,
               Channel channel, UniqueFd peer, std::vector<Copier::LinkEnd> links,
               std::vector<Lane*> lanes);
-  ~DonorDriver();
-  DonorDriver(const DonorDriver&) = delete;
-  DonorDriver& operator=(const DonorDriver&) = delete;
+  ~DonorDriver() override;
 
   void start();
-  // What the poller reported; then calls to the service may follow (save, freeze, thaw, retired).
-  // Between begin_turn() and end_turn(): all that is reported in one turn of the loop shares its
-  // frames.
-  void on(Role role);
+  // Around on(): all that is reported in one turn of the loop shares its frames.
   void begin_turn();
   void end_turn();
   void cancel(core::Reason reason);
 
-  bool serving() const { return donor_.serving(); }
-  bool finished() const { return donor_.finished(); }
-  core::DonorState state() const { return donor_.state(); }
-  std::uint64_t id() const { return parameters_.id; }
+  bool serving() const { return machine_.serving(); }
+  bool finished() const { return machine_.finished(); }
+  core::DonorState state() const { return machine_.state(); }
 
   // Retired, and these sessions were left here: then the channel, if the heir knows what to do with
   // it, and its pidfd are the ends of a link.
   std::uint64_t left() const { return left_; }
   bool stays() const { return left_ > 0 || parameters_.spread != 0; }
-  std::uint32_t spread() const { return parameters_.spread; }
   const core::Limits& limits() const { return parameters_.limits; }
   const protocol::Retired& outcome() const { return outcome_; }
   std::optional<Channel> take_channel() { return std::exchange(channel_, std::nullopt); }
-  UniqueFd take_peer() { return std::move(peer_); }
 
  private:
-  void turn(Role role);
-  void handle(core::DonorEvent event);
-  void attempt(core::DonorEffect effect);
-  void perform(core::DonorEffect effect);
-  void read_channel();
+  void read() override;
+  void hear_lanes() override;
+  void go_on() override;
+  void perform(core::DonorEffect effect) override;
+  void update_poller() override;
   core::DonorEvent understand(const Channel::Message& message);
   core::DonorEvent greet(std::string_view body);
-  void pump();
   bool pump_lanes(bool frozen);
-  void hear_lanes();
   void hear_acks();
   core::DonorEvent copied(const protocol::Copied& copied) const;
   void begin_delta();
@@ -72,23 +57,14 @@ class DonorDriver {
   std::uint64_t at_heir() const { return copier_->at_heir() + lanes_.at_heir(); }
   void send_release();
   void send_abort();
-  void claim();
   void finish_retired();
   void report_rehearsal();
   void finish_late();
   std::optional<core::Reason> not_progressive() const;
   bool drains() const { return parameters_.drain_incompatible && registry_.can_hold(); }
   void report(protocol::Phase phase);
-  void update_poller();
 
-  Registry& registry_;
-  Poller& poller_;
-  Reporter& reporter_;
-  HandoffParameters parameters_;
   std::optional<Channel> channel_;
-  UniqueFd peer_;
-  core::Donor donor_;
-  std::optional<Rehearsal> rehearsal_;  // outlives copier_, which notes into it
   std::optional<Copier> copier_;
   DonorLanes lanes_;  // after copier_, which the channels of lane 0 know
   core::Pace pace_;
@@ -98,12 +74,7 @@ class DonorDriver {
   bool several_ = false;                    // channels; from the two Hellos
   std::optional<protocol::Copied> copied_;  // came before all lanes had said that they are through
   bool saving_ = false;                     // all lanes are frozen
-  std::optional<Deed> deed_;                // from the first round on
-  std::deque<core::DonorEvent> events_;
-  bool handling_ = false;
   bool want_write_ = false;
-  bool peer_seen_ = false;     // its exit was reported
-  bool channel_done_ = false;  // nothing more can come of it
   std::uint64_t started_at_ns_ = 0;
   std::uint64_t frozen_at_ns_ = 0;
   std::uint64_t reported_at_ns_ = 0;

@@ -35,25 +35,16 @@ HeirEvent refused(const Error& error) {
 HeirDriver::HeirDriver(Registry& registry, Poller& poller, Reporter& reporter,
                        HandoffParameters parameters, Channel channel, UniqueFd peer,
                        std::uint64_t fds_max, std::vector<Lane*> lanes)
-    : registry_(registry),
-      poller_(poller),
-      reporter_(reporter),
-      parameters_(parameters),
+    : Driver(registry, poller, reporter, parameters, std::move(peer)),
       channel_(std::move(channel)),
-      peer_(std::move(peer)),
       fds_max_(fds_max),
-      heir_(parameters.limits),
-      rehearsal_(parameters.limits.rehearsal ? std::make_optional<Rehearsal>() : std::nullopt),
       stage_(registry, rehearsal_ ? &*rehearsal_ : nullptr),
       lanes_(registry, poller, std::move(lanes)) {}
 
-HeirDriver::~HeirDriver() {
-  poller_.unwatch(Role::kLanes);
-  await(poller_, registry_, {});
-}
+HeirDriver::~HeirDriver() { stop_watching(); }
 
 void HeirDriver::start() {
-  heir_.start(now_us());
+  machine_.start(now_us());
   update_poller();
 }
 
@@ -63,78 +54,13 @@ void HeirDriver::cancel(core::Reason reason) {
   update_poller();
 }
 
-void HeirDriver::on(Role role) {
-  try {
-    turn(role);
-  } catch (const std::bad_alloc&) {
-    handling_ = false;  // wherever it came from
-    handle({E::kRefused, out_of_memory()});
-  }
-  update_poller();
-}
-
-void HeirDriver::turn(Role role) {
-  switch (role) {
-    case Role::kChannel:
-      read_channel(false);
-      break;
-    case Role::kPeer:
-      if (!has_exited(peer_.get())) break;
-      peer_seen_ = true;
-      handle({E::kPeerExited});
-      break;
-    case Role::kTimer:
-      read_channel(false);
-      hear_lanes();
-      handle({E::kTimer});
-      break;
-    default:
-      break;
-  }
-  hear_lanes();
-}
-
 void HeirDriver::update_poller() {
-  Awaited awaited;
-  if (!heir_.finished()) {
-    if (!channel_done_) awaited.channel = channel_.fd();
-    if (!peer_seen_) awaited.peer = peer_.get();
-    awaited.deadline = heir_.deadline();
-  }
-  if (const auto fd = lanes_.fd(); fd && !heir_.finished()) {
-    if (const auto ok = poller_.watch(Role::kLanes, *fd, false); !ok) {
-      registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
-    }
-  } else {
-    poller_.unwatch(Role::kLanes);
-  }
-  await(poller_, registry_, awaited);
-}
-
-// The effects that follow one which fails are carried out all the same: a thaw, above all.
-void HeirDriver::attempt(F effect) {
-  try {
-    perform(effect);
-  } catch (const std::bad_alloc&) {
-    handle({E::kRefused, out_of_memory()});
-  }
-}
-
-void HeirDriver::handle(HeirEvent event) {
-  events_.push_back(std::move(event));
-  if (handling_) return;
-  handling_ = true;
-  while (!events_.empty()) {
-    const HeirEvent next = std::move(events_.front());
-    events_.pop_front();
-    for (const F effect : heir_.step(next, now_us())) attempt(effect);
-  }
-  handling_ = false;
+  watch(channel_done_ ? std::nullopt : std::optional<int>(channel_.fd()), false, lanes_.fd());
 }
 
 // Within handle() (kReadOut) the events queue up and are handled after it, in order.
 void HeirDriver::read_channel(bool to_the_end) {
-  while (!channel_done_ && !heir_.finished()) {
+  while (!channel_done_ && !machine_.finished()) {
     Channel::Message message;
     const auto received = channel_.recv(message);
     if (!received) {
@@ -177,9 +103,9 @@ void HeirDriver::deliver(HeirEvent event) {
 
 // What the other channels have brought, and what their lanes have said.
 void HeirDriver::hear_lanes() {
-  if (lanes_.alone() || heir_.finished()) return;
+  if (lanes_.alone() || machine_.finished()) return;
   if (const auto ok = lanes_.receive(); !ok) handle(refused(ok.error()));
-  const HeirState state = heir_.state();
+  const HeirState state = machine_.state();
   const bool copying = state == HeirState::kReceiving || state == HeirState::kCopied;
   if (lanes_.progressed() && copying) handle({E::kProgress});
   if (auto reason = lanes_.failure(); reason && !lanes_failed_) {
@@ -213,7 +139,7 @@ void HeirDriver::settle_held() {
 }
 
 void HeirDriver::acknowledge(bool now) {
-  const HeirState state = heir_.state();
+  const HeirState state = machine_.state();
   if (state != HeirState::kReceiving && state != HeirState::kCopied) return;
   const std::uint64_t frames = channel_.frames_received();
   if (frames == acknowledged_ || (!now && frames - acknowledged_ < kAckEvery)) return;
@@ -231,7 +157,7 @@ HeirEvent HeirDriver::understand(Channel::Message& message) {
     return malformed("the donor sent fds with " + protocol::type_name(type));
   }
   // Until Hello nothing can be applied, and after Prepare nothing of the copy may come.
-  const HeirState state = heir_.state();
+  const HeirState state = machine_.state();
   const bool copying = state == HeirState::kReceiving || state == HeirState::kCopied ||
                        state == HeirState::kFencing || state == HeirState::kReadingOut;
   const auto applied = [&](const Result<void>& ok) -> HeirEvent {
@@ -290,7 +216,7 @@ HeirEvent HeirDriver::understand(Channel::Message& message) {
 }
 
 HeirEvent HeirDriver::greet(std::string_view body) {
-  if (heir_.state() != HeirState::kWaiting) return malformed("a second Hello from the donor");
+  if (machine_.state() != HeirState::kWaiting) return malformed("a second Hello from the donor");
   auto hello = protocol::decode<protocol::Hello>(body);
   if (!hello) return refused(hello.error());
   if (hello->handoff_id != parameters_.id)
@@ -377,18 +303,6 @@ void HeirDriver::send_hello() {
   send_or_refuse(Type::kHello, encode(hello));
 }
 
-void HeirDriver::claim() {
-  failpoint::hit("heir.claim.before");
-  const bool won = deed_->claim(Deed::Party::kHeir);
-  failpoint::hit("heir.claim.after");
-  // Who has lost tells whether the winner is there still.
-  if (!won && !peer_seen_ && has_exited(peer_.get())) {
-    handle({E::kPeerExited});
-    peer_seen_ = true;
-  }
-  handle({won ? E::kWon : E::kLost});
-}
-
 // A donor that can't be told asks the deed when its budget is used up.
 void HeirDriver::send_resumed() {
   const auto sent = channel_.send(Type::kResumed, {});
@@ -399,7 +313,7 @@ void HeirDriver::send_resumed() {
 void HeirDriver::report_rehearsal() {
   protocol::Rehearsed& notes = rehearsal_->notes;
   notes.handoff_id = parameters_.id;
-  notes.complete = heir_.reason() == core::Reason{Code::kCancelled, core::kRehearsed};
+  notes.complete = machine_.reason() == core::Reason{Code::kCancelled, core::kRehearsed};
   notes.early = registry_.callbacks.update != nullptr;
   stage_.count();
   lanes_.add_notes(*rehearsal_);
@@ -489,7 +403,7 @@ void HeirDriver::perform(F effect) {
       failpoint::hit("heir.run.after");
       return;
     case F::kSendAbort: {
-      const auto sent = channel_.send(Type::kAbort, encode(protocol::Abort{heir_.reason()}));
+      const auto sent = channel_.send(Type::kAbort, encode(protocol::Abort{machine_.reason()}));
       // One that can't be sent is made up for by this process's exit.
       if (!sent) registry_.log(HANDOFF_LOG_ERROR, sent.error().message);
       return;
@@ -521,9 +435,9 @@ void HeirDriver::perform(F effect) {
       registry_.log(
           rehearsal_ ? HANDOFF_LOG_INFO : HANDOFF_LOG_WARNING,
           (rehearsal_ ? "this rehearsing heir goes: " : "handoff failed, this heir goes: ") +
-              heir_.reason().text);
+              machine_.reason().text);
       if (rehearsal_) report_rehearsal();
-      lanes_.go(heir_.reason().text);
+      lanes_.go(machine_.reason().text);
       stage_.drop_all();
       failpoint::hit("heir.go.after");
       return;
