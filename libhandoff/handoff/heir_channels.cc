@@ -20,7 +20,7 @@ Failure malformed(std::string text) { return fail(HANDOFF_ERR_PROTOCOL, std::mov
 HeirChannels::Line::Line(Registry& registry, Channel from, bool rehearses)
     : channel(std::move(from)),
       rehearsal(rehearses ? std::make_optional<Rehearsal>() : std::nullopt),
-      stage(registry, rehearsal ? &*rehearsal : nullptr) {}
+      received(registry, rehearsal ? &*rehearsal : nullptr) {}
 
 Result<std::unique_ptr<HeirChannels>> HeirChannels::make(Registry& registry,
                                                          std::vector<Channel> channels,
@@ -29,11 +29,13 @@ Result<std::unique_ptr<HeirChannels>> HeirChannels::make(Registry& registry,
                                                          bool rehearsal) {
   auto set = ChannelSet::make();
   if (!set) return Failure(set.error());
+  const auto kinds = map_kinds(registry, donor, versions);
+  if (!kinds) return Failure(kinds.error());
   std::unique_ptr<HeirChannels> made(new HeirChannels(std::move(*set)));
   for (Channel& channel : channels) {
     made->lines_.push_back(std::make_unique<Line>(registry, std::move(channel), rehearsal));
     Line& line = *made->lines_.back();
-    if (auto ok = line.stage.set_kinds(donor, versions); !ok) return Failure(ok.error());
+    line.received.set_kinds(*kinds);
     if (auto ok = made->set_.watch(line.channel.fd(), false); !ok) return Failure(ok.error());
   }
   return made;
@@ -73,13 +75,13 @@ Result<void> HeirChannels::apply(Line& line, Channel::Message& message) {
   }
   switch (type) {
     case Type::kSessions:
-      return line.stage.apply_sessions(message.body, message.fds);
+      return line.received.apply(message.body, message.fds, line.ring);
     case Type::kRing:
-      return line.stage.apply_ring(message.body, message.fds);
+      return line.ring.apply(message.body, message.fds);
     case Type::kCopyEnd: {
       const auto end = protocol::decode<protocol::CopyEnd>(message.body);
       if (!end) return Failure(end.error());
-      if (end->sessions != line.stage.sessions() || end->round != line.round + 1) {
+      if (end->sessions != line.received.sessions() || end->round != line.round + 1) {
         return malformed("CopyEnd of a lane's channel: the counts do not agree");
       }
       line.round = end->round;
@@ -88,9 +90,9 @@ Result<void> HeirChannels::apply(Line& line, Channel::Message& message) {
     case Type::kLanePrepare: {
       const auto prepare = protocol::decode<protocol::LanePrepare>(message.body);
       if (!prepare) return Failure(prepare.error());
-      if (prepare->sessions != line.stage.sessions()) {
+      if (prepare->sessions != line.received.sessions()) {
         return malformed("LanePrepare counts " + std::to_string(prepare->sessions) +
-                         " sessions, here are " + std::to_string(line.stage.sessions()));
+                         " sessions, here are " + std::to_string(line.received.sessions()));
       }
       if (prepare->checksum != line.channel.received_hash()) {
         return malformed("LanePrepare: the checksum over the copy is wrong");
@@ -124,35 +126,35 @@ bool HeirChannels::prepared() const {
 
 Result<void> HeirChannels::restore() {
   for (auto& line : lines_) {
-    if (auto ok = line->stage.restore_sessions(); !ok) return ok;
+    if (auto ok = line->received.restore(); !ok) return ok;
   }
   return {};
 }
 
 void HeirChannels::keep_unmoved() {
-  for (auto& line : lines_) line->stage.keep_unmoved_sessions(0);
+  for (auto& line : lines_) line->received.keep_unmoved(0);
 }
 void HeirChannels::adopt() {
-  for (auto& line : lines_) line->stage.adopt_sessions();
+  for (auto& line : lines_) line->received.adopt();
 }
 void HeirChannels::drop() {
-  for (auto& line : lines_) line->stage.drop_sessions();
+  for (auto& line : lines_) line->received.drop();
 }
 
 std::uint64_t HeirChannels::sessions() const {
   std::uint64_t sum = 0;
-  for (const auto& line : lines_) sum += line->stage.sessions();
+  for (const auto& line : lines_) sum += line->received.sessions();
   return sum;
 }
 std::uint64_t HeirChannels::lost() const {
   std::uint64_t sum = 0;
-  for (const auto& line : lines_) sum += line->stage.lost();
+  for (const auto& line : lines_) sum += line->received.lost();
   return sum;
 }
 std::vector<std::uint64_t> HeirChannels::lost_ids() const {
   std::vector<std::uint64_t> all;
   for (const auto& line : lines_) {
-    all.insert(all.end(), line->stage.lost_ids().begin(), line->stage.lost_ids().end());
+    all.insert(all.end(), line->received.lost_ids().begin(), line->received.lost_ids().end());
   }
   return all;
 }
@@ -161,7 +163,7 @@ protocol::Rehearsed HeirChannels::notes() {
   Rehearsal all;
   for (auto& line : lines_) {
     if (!line->rehearsal) continue;
-    line->stage.count();
+    line->received.count();
     all.add(line->rehearsal->notes);
   }
   return all.notes;

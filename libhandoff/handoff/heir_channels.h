@@ -1,13 +1,14 @@
-// The channels of one lane of an heir but the main one, with a stage for each: what comes by them
-// is restored on this lane's thread, while others do the same. Lane 0 decides when; handoff/lane
-// and handoff/heir_lanes ask.
+// The channels of one lane of an heir but the main one, with a receiver for each: what comes by
+// them is restored on this lane's thread, while others do the same. Lane 0 decides when;
+// handoff/lane and handoff/heir_lanes ask.
 #pragma once
 
 #include <memory>
 #include <optional>
 #include <vector>
 
-#include "libhandoff/copy/stage.h"
+#include "libhandoff/copy/ring_receiver.h"
+#include "libhandoff/copy/session_receiver.h"
 #include "libhandoff/protocol/channel.h"
 #include "libhandoff/sys/channel_set.h"
 
@@ -15,7 +16,7 @@ namespace handoff::io {
 
 class HeirChannels {
  public:
-  // donor, versions: as for Stage::set_kinds().
+  // donor, versions: as for map_kinds().
   static Result<std::unique_ptr<HeirChannels>> make(Registry& registry,
                                                     std::vector<Channel> channels,
                                                     const core::Manifest& donor,
@@ -51,8 +52,9 @@ class HeirChannels {
   struct Line {
     Line(Registry& registry, Channel from, bool rehearses);
     Channel channel;
-    std::optional<Rehearsal> rehearsal;  // before stage, which notes into it
-    Stage stage;
+    std::optional<Rehearsal> rehearsal;  // before received, which notes into it
+    RingReceiver ring;
+    SessionReceiver received;
     std::uint32_t round = 0;
     std::uint64_t acknowledged = 0;
     bool prepared = false;

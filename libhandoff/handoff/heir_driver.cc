@@ -38,7 +38,8 @@ HeirDriver::HeirDriver(Registry& registry, Poller& poller, Reporter& reporter,
     : Driver(registry, poller, reporter, parameters, std::move(peer)),
       channel_(std::move(channel)),
       fds_max_(fds_max),
-      stage_(registry, rehearsal_ ? &*rehearsal_ : nullptr),
+      received_(registry, rehearsal_ ? &*rehearsal_ : nullptr),
+      service_(registry, rehearsal_ ? &*rehearsal_ : nullptr),
       lanes_(registry, poller, std::move(lanes)) {}
 
 HeirDriver::~HeirDriver() { stop_watching(); }
@@ -172,29 +173,29 @@ HeirEvent HeirDriver::understand(Channel::Message& message) {
     case Type::kHello:
       return greet(message.body);
     case Type::kListeners: {
-      const auto ok = stage_.apply_named(message.body, message.fds);
+      const auto ok = service_.apply_named(message.body, message.fds);
       if (!ok) return refused(ok.error());
-      if (!stage_.named_complete()) return {E::kProgress};
+      if (!service_.named_complete()) return {E::kProgress};
       if (!lanes_.complete()) return malformed("no Lanes came before the last of the Listeners");
       return {E::kListeners};
     }
     case Type::kLanes:
       return applied(lanes_.open(message.body, message.fds, rehearsal_.has_value()));
     case Type::kRegion:
-      return applied(stage_.apply_region(message.body, message.fds));
+      return applied(service_.apply_region(message.body, message.fds));
     case Type::kRing:
-      return applied(stage_.apply_ring(message.body, message.fds));
+      return applied(ring_.apply(message.body, message.fds));
     case Type::kSessions:
-      return applied(stage_.apply_sessions(message.body, message.fds));
+      return applied(received_.apply(message.body, message.fds, ring_));
     case Type::kSectionChunk:
-      return applied(stage_.apply_chunk(message.body));
+      return applied(service_.apply_chunk(message.body, ring_));
     case Type::kCopyEnd: {
       const auto end = protocol::decode<protocol::CopyEnd>(message.body);
       if (!end) return refused(end.error());
-      if (end->sessions != stage_.sessions() || end->round != round_ + 1) {
+      if (end->sessions != received_.sessions() || end->round != round_ + 1) {
         return malformed("CopyEnd of round " + std::to_string(end->round) + " counts " +
                          std::to_string(end->sessions) + " sessions, here are " +
-                         std::to_string(stage_.sessions()) + " in round " +
+                         std::to_string(received_.sessions()) + " in round " +
                          std::to_string(round_ + 1));
       }
       round_ = end->round;
@@ -241,10 +242,12 @@ HeirEvent HeirDriver::greet(std::string_view body) {
                                      .links = registry_.can_link()});
   if (!plan) return {E::kRefused, plan.error()};
   lanes_.expect({hello->lanes, registry_.lanes}, hello->manifest, plan->versions);
-  const auto mapped = stage_.set_kinds(hello->manifest, plan->versions);
-  if (!mapped) return refused(mapped.error());
+  auto kinds = map_kinds(registry_, hello->manifest, plan->versions);
+  if (!kinds) return refused(kinds.error());
+  received_.set_kinds(*kinds);
+  service_.set_kinds(hello->manifest, std::move(*kinds));
   donor_sessions_ = hello->sessions;
-  stage_.expect(hello->sessions);
+  received_.expect(hello->sessions);
   return {E::kHelloAccepted};
 }
 
@@ -253,11 +256,12 @@ HeirEvent HeirDriver::prepare(std::string_view body, const std::vector<UniqueFd>
   if (!prepare) return refused(prepare.error());
   // With several channels the sum is looked at when all of them are complete.
   prepared_sessions_ = prepare->sessions;
-  const bool right = !lanes_.alone() || prepare->sessions == stage_.sessions();
-  if (!right || prepare->chunks != stage_.chunks()) {
+  const bool right = !lanes_.alone() || prepare->sessions == received_.sessions();
+  if (!right || prepare->chunks != service_.chunks()) {
     return malformed("Prepare counts " + std::to_string(prepare->sessions) + " sessions and " +
                      std::to_string(prepare->chunks) + " chunks, here are " +
-                     std::to_string(stage_.sessions()) + " and " + std::to_string(stage_.chunks()));
+                     std::to_string(received_.sessions()) + " and " +
+                     std::to_string(service_.chunks()));
   }
   if (prepare->checksum != channel_.received_hash()) {
     return malformed("Prepare: the checksum over the copy is wrong");
@@ -315,7 +319,8 @@ void HeirDriver::report_rehearsal() {
   notes.handoff_id = parameters_.id;
   notes.complete = machine_.reason() == core::Reason{Code::kCancelled, core::kRehearsed};
   notes.early = registry_.callbacks.update != nullptr;
-  stage_.count();
+  received_.count();
+  service_.count();
   lanes_.add_notes(*rehearsal_);
   rehearsal_->weigh(true);
   reporter_.rehearsed(notes);
@@ -324,7 +329,7 @@ void HeirDriver::report_rehearsal() {
 // The sections are finished when the sessions of all lanes are restored.
 void HeirDriver::restore() {
   auto ok = lanes_.restore();
-  if (ok && !lanes_.alone()) ok = stage_.restore_sessions();
+  if (ok && !lanes_.alone()) ok = received_.restore();
   if (!ok) {
     handle({E::kRefused, to_reason(ok.error())});
   } else if (lanes_.alone()) {
@@ -335,7 +340,8 @@ void HeirDriver::restore() {
 }
 
 void HeirDriver::finish_restoring() {
-  const auto ok = stage_.restore_all();
+  auto ok = received_.restore();
+  if (ok) ok = service_.restore();
   failpoint::hit("heir.restore.after");
   if (ok) {
     handle({E::kRestored});
@@ -345,16 +351,16 @@ void HeirDriver::finish_restoring() {
 }
 
 std::uint64_t HeirDriver::lost() const {
-  const std::uint64_t lost = stage_.lost() + lanes_.lost();
+  const std::uint64_t lost = received_.lost() + lanes_.lost();
   if (lanes_.alone() || !keep_) return lost;
   // What the donor had and never sent is lost, too.
   return std::max(lost, donor_sessions_ - std::min(donor_sessions_, adopted()));
 }
 
 std::vector<std::uint64_t> HeirDriver::lost_ids() const {
-  std::vector<std::uint64_t> ids = stage_.lost_ids();
+  std::vector<std::uint64_t> ids = received_.lost_ids();
   for (const std::uint64_t id : lanes_.lost_ids()) {
-    if (ids.size() < Stage::kNamedLost) ids.push_back(id);
+    if (ids.size() < SessionReceiver::kNamedLost) ids.push_back(id);
   }
   return ids;
 }
@@ -389,16 +395,19 @@ void HeirDriver::perform(F effect) {
     case F::kKeepUnmoved:
       failpoint::hit("heir.keep.before");
       keep_ = true;
-      stage_.keep_unmoved(lanes_.alone() ? donor_sessions_ : 0);
+      service_.start_empty();
+      received_.keep_unmoved(lanes_.alone() ? donor_sessions_ : 0);
+      service_.bind();
       registry_.log(HANDOFF_LOG_WARNING,
-                    "the donor died in mid-copy: " + std::to_string(stage_.sessions()) +
-                        " sessions kept, " + std::to_string(stage_.lost()) + " lost");
+                    "the donor died in mid-copy: " + std::to_string(received_.sessions()) +
+                        " sessions kept, " + std::to_string(received_.lost()) + " lost");
       failpoint::hit("heir.keep.after");
       return;
     case F::kRun:
       failpoint::hit("heir.run.before");
-      adopted_ = stage_.sessions();
-      stage_.adopt_all();
+      adopted_ = received_.sessions();
+      received_.adopt();
+      service_.adopt();
       lanes_.run(keep_);  // what the service has as a whole is its own by now
       failpoint::hit("heir.run.after");
       return;
@@ -438,7 +447,8 @@ void HeirDriver::perform(F effect) {
               machine_.reason().text);
       if (rehearsal_) report_rehearsal();
       lanes_.go(machine_.reason().text);
-      stage_.drop_all();
+      received_.drop();
+      service_.drop();
       failpoint::hit("heir.go.after");
       return;
   }

@@ -1,9 +1,11 @@
-// The heir's shell, around core/heir; copy/stage keeps what arrives.
+// The heir's shell, around core/heir. The receivers of copy/ keep what arrives.
 #pragma once
 
 #include <optional>
 
-#include "libhandoff/copy/stage.h"
+#include "libhandoff/copy/ring_receiver.h"
+#include "libhandoff/copy/service_receiver.h"
+#include "libhandoff/copy/session_receiver.h"
 #include "libhandoff/handoff/driver.h"
 #include "libhandoff/handoff/heir_lanes.h"
 #include "libhandoff/protocol/channel.h"
@@ -37,7 +39,7 @@ class HeirDriver : public Driver<HeirSide> {
   bool leaves_a_link() const { return late_ > 0 || parameters_.spread != 0; }
   Channel take_channel() { return std::move(channel_); }
   // Links to processes that were late before, which the donor passed on.
-  std::map<std::string, UniqueFd> take_internal() { return stage_.take_internal(); }
+  std::map<std::string, UniqueFd> take_internal() { return service_.take_internal(); }
 
  private:
   void read() override { read_channel(false); }
@@ -56,14 +58,16 @@ class HeirDriver : public Driver<HeirSide> {
   void settle_held();
   void restore();
   void finish_restoring();
-  std::uint64_t sessions() const { return stage_.sessions() + lanes_.sessions(); }
+  std::uint64_t sessions() const { return received_.sessions() + lanes_.sessions(); }
   void report_rehearsal();
   // Small messages to a donor that reads: one that does not fit means that it does not.
   void send_or_refuse(protocol::Type type, const std::string& body);
 
   Channel channel_;
   std::uint64_t fds_max_;
-  Stage stage_;
+  RingReceiver ring_;         // of the main channel
+  SessionReceiver received_;  // by the main channel
+  ServiceReceiver service_;
   HeirLanes lanes_;
   // Of the main channel, until it is true of the others, too.
   std::optional<core::HeirEvent> held_;       // kCopyEnd or kPrepare

@@ -262,7 +262,7 @@ void Link::greeted(protocol::LinkHello hello, UniqueFd pidfd) {
   out_.clear();
   giver_ = core::Giver(limits_);
   taker_ = core::Taker();
-  stage_.reset();
+  received_.reset();
   taker_group_ = 0;
   unwatched_.push_back(std::exchange(peer_, std::move(pidfd)));
   peer_seen_ = false;
@@ -288,9 +288,9 @@ void Link::peer_exited() {
   reading_out_ = false;
   feed(core::TakerEvent{TE::kReadOut});
   feed(core::GiverEvent{GE::kReadOut});
-  if (stage_) {  // not whole, and nobody will complete it
-    stage_->drop_sessions();
-    stage_.reset();
+  if (received_) {  // not whole, and nobody will complete it
+    received_->drop();
+    received_.reset();
   }
   // Its heir may have spoken already.
   if (auto next = std::exchange(successor_, std::nullopt)) {
@@ -414,27 +414,27 @@ void Link::perform(core::TakerEffect effect) {
   };
   switch (effect) {
     case core::TakerEffect::kRestore: {
-      const auto ok = stage_->restore_sessions();
+      const auto ok = received_->restore();
       return feed(ok ? core::TakerEvent{TE::kRestored}
                      : core::TakerEvent{TE::kRefused, to_reason(ok.error())});
     }
     case core::TakerEffect::kSendPrepared:
       return queue(Type::kGroupPrepared,
-                   encode(protocol::GroupPrepared{taker_group_, stage_->sessions()}));
+                   encode(protocol::GroupPrepared{taker_group_, received_->sessions()}));
     case core::TakerEffect::kSendResumed:
       return queue(Type::kGroupResumed, encode(protocol::GroupResumed{taker_group_}));
     case core::TakerEffect::kAdopt:
       return adopt();
     case core::TakerEffect::kKeepWhole:
-      stage_->restore_what_can_be();
+      received_->restore_what_can_be();
       registry_.log(HANDOFF_LOG_WARNING,
-                    "a late process has died: " + std::to_string(stage_->sessions()) +
+                    "a late process has died: " + std::to_string(received_->sessions()) +
                         " sessions that were on their way are kept");
       return adopt();
     case core::TakerEffect::kDrop:
       forget(&Out::taker);
-      if (stage_) stage_->drop_sessions();
-      stage_.reset();
+      if (received_) received_->drop();
+      received_.reset();
       return;
     case core::TakerEffect::kSendAbort:
       forget(&Out::taker);
@@ -447,9 +447,9 @@ void Link::perform(core::TakerEffect effect) {
 }
 
 void Link::adopt() {
-  const auto ids = stage_->ids();
-  stage_->adopt_sessions();
-  stage_.reset();
+  const auto ids = received_->ids();
+  received_->adopt();
+  received_.reset();
   adopted_ += ids.size();
   for (const std::uint64_t id : ids) {
     registry_.tell("thaw_session()",
@@ -461,11 +461,12 @@ void Link::stage(const protocol::GroupSessions& message, std::vector<UniqueFd>& 
   // What was sent to the process before this one: its giver takes it back.
   if (!greeted_ || cut_) return;
   if (message.group > taker_group_) {
-    if (stage_) return cut({Code::kProtocol, "a group within a group"});
+    if (received_) return cut({Code::kProtocol, "a group within a group"});
     taker_group_ = message.group;
     checksum_in_ = 0;
-    stage_ = std::make_unique<Stage>(registry_, nullptr);
-    const auto mapped = stage_->set_kinds(peer_manifest_, versions_in_);
+    received_ = std::make_unique<SessionReceiver>(registry_, nullptr);
+    auto mapped = map_kinds(registry_, peer_manifest_, versions_in_);
+    if (mapped) received_->set_kinds(*mapped);
     if (!mapped || !registry_.can_hold()) {
       return feed(core::TakerEvent{
           TE::kRefused, mapped
@@ -476,14 +477,14 @@ void Link::stage(const protocol::GroupSessions& message, std::vector<UniqueFd>& 
     return;  // the rest of one that was refused
   }
   checksum_in_ = add_checksum(checksum_in_, message.sessions);
-  const auto applied = stage_->apply_sessions(message.sessions, fds);
+  const auto applied = received_->apply(message.sessions, fds, RingReceiver());
   if (!applied) return feed(core::TakerEvent{TE::kRefused, to_reason(applied.error())});
   feed(core::TakerEvent{TE::kSessions});
 }
 
 void Link::prepare(const protocol::GroupPrepare& message) {
   if (!of_their_group(message.group)) return;
-  if (message.sessions != stage_->sessions() || message.checksum != checksum_in_) {
+  if (message.sessions != received_->sessions() || message.checksum != checksum_in_) {
     return cut({Code::kProtocol, "GroupPrepare: the count or the checksum is wrong"});
   }
   feed(core::TakerEvent{TE::kPrepare});

@@ -12,8 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "libhandoff/copy/session_receiver.h"
 #include "libhandoff/copy/session_record.h"
-#include "libhandoff/copy/stage.h"
 #include "libhandoff/core/giver.h"
 #include "libhandoff/core/taker.h"
 #include "libhandoff/protocol/channel.h"
@@ -95,7 +95,7 @@ class Link {
   void stage(const protocol::GroupSessions& message, std::vector<UniqueFd>& fds);
   void prepare(const protocol::GroupPrepare& message);
   bool of_our_group(std::uint64_t group) const { return group == giver_group_ && !giver_.idle(); }
-  bool of_their_group(std::uint64_t group) const { return group == taker_group_ && stage_; }
+  bool of_their_group(std::uint64_t group) const { return group == taker_group_ && received_; }
 
   Registry& registry_;
   core::Limits limits_;
@@ -126,7 +126,7 @@ class Link {
   bool singly_ = false;
 
   std::uint64_t taker_group_ = 0;
-  std::unique_ptr<Stage> stage_;  // of the group that comes
+  std::unique_ptr<SessionReceiver> received_;  // of the group that comes
   std::uint64_t checksum_in_ = 0;
 
   std::uint64_t moved_ = 0;

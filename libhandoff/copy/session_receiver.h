@@ -1,13 +1,13 @@
-// The heir's staging area: sessions, sections and regions as they arrive, before they are its own.
+// The heir's staging area for sessions: they lie here as they arrive by one channel, before they
+// are its own.
 //
 // Sessions whose service can be updated are restored at once, while the donor serves (the heir is
-// armed early); the others wait here with their state until it is final. What costs time for each
+// armed early). The others wait here with their state until it is final. What costs time for each
 // session is done as it arrives: once all of them are restored, to adopt them takes no longer the
 // more there are. Nothing here touches a session's socket but to tell what it is.
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,8 +15,9 @@
 #include <unordered_set>
 #include <vector>
 
+#include "libhandoff/copy/donor_kinds.h"
 #include "libhandoff/copy/rehearsal.h"
-#include "libhandoff/protocol/channel.h"
+#include "libhandoff/copy/ring_receiver.h"
 #include "libhandoff/protocol/messages.h"
 #include "libhandoff/service/registry.h"
 #include "libhandoff/sys/heap.h"
@@ -24,60 +25,41 @@
 
 namespace handoff::io {
 
-class Stage {
+class SessionReceiver {
  public:
   // So many of those that are lost are named.
   static constexpr std::size_t kNamedLost = 100;
 
-  // rehearsal: what is refused is noted there instead of ending it; nothing is bound.
-  Stage(Registry& registry, Rehearsal* rehearsal) : registry_(registry), rehearsal_(rehearsal) {}
-  Stage(const Stage&) = delete;
-  Stage& operator=(const Stage&) = delete;
+  // rehearsal: what is refused is noted there instead of ending it.
+  SessionReceiver(Registry& registry, Rehearsal* rehearsal)
+      : registry_(registry), rehearsal_(rehearsal) {}
+  SessionReceiver(const SessionReceiver&) = delete;
+  SessionReceiver& operator=(const SessionReceiver&) = delete;
 
-  // What the donor's kinds are called here and in which versions they travel; from negotiation.
-  Result<void> set_kinds(const core::Manifest& donor, const std::vector<std::uint32_t>& versions);
+  void set_kinds(std::vector<DonorKind> kinds) { kinds_ = std::move(kinds); }
 
-  // The messages of the copy. An Error is the peer's fault (HANDOFF_ERR_PROTOCOL and the like) or
-  // the service's refusal.
-  Result<void> apply_named(std::string_view body, std::vector<UniqueFd>& fds);
-  Result<void> apply_region(std::string_view body, std::vector<UniqueFd>& fds);
-  Result<void> apply_ring(std::string_view body, std::vector<UniqueFd>& fds);
-  Result<void> apply_sessions(std::string_view body, std::vector<UniqueFd>& fds);
-  Result<void> apply_chunk(std::string_view body);
-  bool named_complete() const { return named_seen_ && named_count_ == named_total_; }
+  // The message Sessions. An Error is the peer's fault (HANDOFF_ERR_PROTOCOL and the like) or the
+  // service's refusal.
+  Result<void> apply(std::string_view body, std::vector<UniqueFd>& fds, const RingReceiver& ring);
 
-  // Ends of links that the donor passes on, by name; to be taken once.
-  std::map<std::string, UniqueFd> take_internal() { return std::move(internal_); }
-
-  // Restores what is not yet, finishes the sections, adopts the regions, binds listeners that no
-  // donor had.
-  Result<void> restore_all();
+  // Restores what is not yet.
+  Result<void> restore();
+  // Restores those that can be; the others are reset.
+  void restore_what_can_be();
   // After a donor's death in mid-copy: keeps independent sessions whose sockets have not moved
-  // since their snapshot, resets the others, empties sections and regions. expected: sessions
-  // that the donor had.
+  // since their snapshot, resets the others. expected: sessions that the donor had.
   void keep_unmoved(std::uint64_t expected);
-  // The same for the sessions alone.
-  void keep_unmoved_sessions(std::uint64_t expected);
-  // The sessions are this process's own: into the registry; and the regions with them.
-  void adopt_all();
-  // The same for the sessions alone.
-  void adopt_sessions();
+  // The sessions are this process's own: into the registry.
+  void adopt();
   // The handoff failed.
-  void drop_all();
-  // A rehearsal: everything that came, counted.
+  void drop();
+  // A rehearsal: everything that came, counted. The amounts are of all of the donor's kinds.
   void count();
 
-  // The same for a group that comes over a link.
-  Result<void> restore_sessions();
-  // Those that can be restored; the others are reset.
-  void restore_what_can_be();
-  void drop_sessions();
   std::vector<std::uint64_t> ids() const;
-
   std::uint64_t sessions() const { return arrived_.size(); }
   // How many are to be expected: a hint.
   void expect(std::uint64_t sessions);
-  std::uint64_t chunks() const { return chunks_; }
   std::uint64_t lost() const { return lost_; }
   const std::vector<std::uint64_t>& lost_ids() const { return lost_ids_; }
 
@@ -101,21 +83,11 @@ class Stage {
     std::uint64_t bytes = 0;
     bool refused = false;
   };
-  struct DonorKind {
-    std::uint32_t ours = 0;
-    std::uint32_t version = 0;
-    bool section = false;
-    bool region = false;
-    std::uint64_t chunks = 0;
-    std::uint64_t bytes = 0;
-  };
 
   Result<void> stage(const protocol::Session& record, bool unseen, std::vector<UniqueFd>& fds,
                      std::size_t& next_fd);
   Result<void> stage_one(const protocol::Session& record, bool unseen, std::vector<UniqueFd>& fds,
                          std::size_t& next_fd);
-  // Bytes in a slot of the ring, which are as announced.
-  Result<std::string_view> in_ring(const char* what, const protocol::InRing& place) const;
   // The bytes of a record; blob keeps them where they are not in the frame.
   Result<Newest> read_state(const protocol::Session& record, std::vector<UniqueFd>& fds,
                             std::size_t& next_fd, Mapping& blob) const;
@@ -123,14 +95,11 @@ class Stage {
   // fd: of one that the service has not had.
   Result<void> restore(std::uint64_t id, SessionEntry& entry, UniqueFd fd, const Newest& newest);
   Result<void> restore_waiting(std::uint64_t id, SessionEntry& entry);
-  // The same; a rehearsal notes what is refused.
+  // A rehearsal notes what is refused, and goes on.
   Result<void> rehearse(std::uint64_t id, const SessionEntry& entry, Result<void> restored);
-  Result<void> finish(SectionDecl& section);
   Sessions::iterator lose(Sessions::iterator it);
   void drop(std::uint64_t id, const SessionEntry& entry);
   bool unmoved(const SessionEntry& entry) const;
-  Result<void> adopt_regions();
-  void reset(const Region& region);
 
   Registry& registry_;
   Rehearsal* rehearsal_;
@@ -141,15 +110,6 @@ class Stage {
   // restore() said no, perhaps after it had taken the fd.
   std::unordered_set<std::uint64_t> failed_;
   Heap heap_;
-  Mapping ring_;
-  std::uint32_t ring_slots_ = 0;
-  std::uint32_t ring_slot_size_ = 0;
-  std::map<std::string, UniqueFd> internal_;
-  bool named_seen_ = false;
-  std::uint64_t named_total_ = 0;
-  std::uint64_t named_count_ = 0;
-  std::uint64_t chunks_ = 0;
-  std::vector<bool> section_stays_;  // of ours: with the donor
   std::uint64_t lost_ = 0;
   std::vector<std::uint64_t> lost_ids_;
 };
