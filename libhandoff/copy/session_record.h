@@ -23,7 +23,8 @@ struct PackedSessions {
 // What the service saves of it, in the version that travels; into out, whose memory is used again.
 Result<void> save_session(Registry& registry, std::uint64_t id, const SessionEntry& entry,
                           std::uint32_t version, handoff_saved& out);
-// Whether its fd still is the socket that the session was opened with (I6). Before it is passed on.
+// Whether its fd still is the socket that the session was opened with (invariant I6,
+// docs/invariants.md). Before it is passed on.
 Result<void> check_fd(const Registry& registry, std::uint64_t id, const SessionEntry& entry);
 // with_fd: the peer does not have its socket yet.
 Result<void> pack_session(const Registry& registry, std::uint64_t id, const SessionEntry& entry,

@@ -17,7 +17,8 @@ struct Kind {
   bool region = false;
 };
 
-// A listener or another fd that goes by a name; inode and device are its identity (I6).
+// A listener or another fd that goes by a name. Inode and device are its identity: invariant I6,
+// docs/invariants.md.
 struct Named {
   std::string name;
   std::string address = {};

@@ -18,8 +18,8 @@ struct Plan {
 };
 
 // Both sides compute it from the same two manifests and get the same answer. Refused: no protocol
-// version in common, another service, a kind or named fd that the heir does not claim (I7), a kind
-// without a version that the donor writes and the heir reads.
+// version in common, another service, a kind or named fd that the heir does not claim (invariant
+// I7, docs/invariants.md), a kind without a version that the donor writes and the heir reads.
 struct Offer {
   std::uint32_t protocol_min = 0;
   std::uint32_t protocol_max = 0;

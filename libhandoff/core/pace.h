@@ -1,4 +1,5 @@
-// How much of a loop's time a copy takes, and who looks at the sockets' identities (I6).
+// How much of a loop's time a copy takes, and which side looks at the sockets' identities
+// (invariant I6, docs/invariants.md).
 //
 // A loop that is busy with its clients loses all the time that the copy takes in it. Such a copy
 // sends more frames in a turn, so that it is over sooner and fewer sessions change after they were

@@ -39,7 +39,7 @@ struct Reason {
 // Deadlines of one handoff, and how far it may go.
 struct Limits {
   Duration stall = 10'000'000;  // silence of the peer before the freeze
-  Duration budget = 250'000;    // the freeze budget (I4)
+  Duration budget = 250'000;    // the freeze budget (I4, docs/invariants.md)
   // To the end of the first round and no further: the heir restores what came, says what it found
   // and gives up. Neither side freezes, fences or takes over, whatever happens to the other.
   bool rehearsal = false;

@@ -12,7 +12,9 @@
 namespace handoff::io {
 
 struct SessionEntry {
-  std::uint64_t inode = 0;  // of the socket at fd when the session was opened: its identity (I6)
+  // Of the socket at fd when the session was opened: its identity (invariant I6,
+  // docs/invariants.md).
+  std::uint64_t inode = 0;
   int fd = -1;
   std::uint32_t kind = 0;  // index into Registry::kinds
   bool tracked = false;    // whoever changes it says so: by Sessions::track()

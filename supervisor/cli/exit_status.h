@@ -1,4 +1,4 @@
-// What `handoff` exits with; DESIGN 5.2 binds the numbers.
+// What `handoff` exits with. docs/operations.md has the numbers, and scripts rely on them.
 #pragma once
 
 namespace handoff::supervisor {

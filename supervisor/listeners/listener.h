@@ -27,7 +27,7 @@ class Listener {
   const std::string& name() const { return name_; }
   const std::string& address() const { return address_; }  // with the real port
   int fd() const { return fd_.get(); }
-  ino_t inode() const { return inode_; }  // of the socket: its identity (I6)
+  ino_t inode() const { return inode_; }  // its identity (I6, docs/invariants.md)
   dev_t device() const { return device_; }
 
  private:

@@ -1,6 +1,6 @@
 // The listeners of one service: bound here, kept by systemd over a restart of the supervisor, or
 // shown by a process that the supervisor before this one had started. Never bound anew while such a
-// process may hold the old one (I6).
+// process may hold the old one (invariant I6, docs/invariants.md).
 #pragma once
 
 #include <nlohmann/json.hpp>

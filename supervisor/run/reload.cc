@@ -1,7 +1,7 @@
 // The part of Supervisor that reads its configuration again. First everything that can fail: the
 // file is read and understood, new services get their listeners and their programs, the history has
-// its record. Up to there nothing has changed, and a failure leaves no trace (I5); what follows
-// can't fail.
+// its record. Up to there nothing has changed, and a failure leaves no trace (invariant I5,
+// docs/invariants.md). What follows can't fail.
 #include <spdlog/spdlog.h>
 
 #include <algorithm>

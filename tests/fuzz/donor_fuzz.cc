@@ -45,7 +45,7 @@ class Watch {
   }
 
   // Whatever has happened: once the heir is gone and the deed has answered, the donor knows whose
-  // the sessions are (I2).
+  // the sessions are (invariant I2, docs/invariants.md).
   void end() {
     for (const E type : {E::kChannelClosed, E::kPeerExited, E::kWon, E::kPeerExited}) {
       step({.type = type, .reason = {Code::kPeerDied, "the end"}});
@@ -96,13 +96,13 @@ class Watch {
         break;
       case F::kSendRelease:
         CHECK_THAT(!serving_ && ++releases_ == 1, story());
-        // The heir gets its fifth of the budget (I4).
+        // The heir gets its fifth of the budget (invariant I4).
         CHECK_THAT(now_ < before.frozen_at() + limits_.budget / 5 * 4, story());
         break;
       case F::kThaw:
         CHECK_THAT(!serving_ && ++thaws_ == 1, story());
         CHECK_THAT(retires_ == 0, "thawed what was given away" + story());
-        // One owner (I1).
+        // One owner (invariant I1).
         CHECK_THAT(won_ && !lost_, "thawed without the deed" + story());
         serving_ = true;
         break;

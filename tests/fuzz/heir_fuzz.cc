@@ -61,7 +61,8 @@ class Watch {
   }
 
   // Whatever has happened: once the donor's exit is seen, all that it said is read, what can be
-  // restored is restored, and the deed has answered, the heir owns the sessions or goes (I2).
+  // restored is restored, and the deed has answered, the heir owns the sessions or goes (invariant
+  // I2, docs/invariants.md).
   void end() {
     for (const E type : {E::kChannelClosed, E::kPeerExited, E::kReadOut, E::kRestored, E::kWon}) {
       step({.type = type});
@@ -132,10 +133,10 @@ class Watch {
         break;
       case F::kRun:
         CHECK_THAT(++runs_ == 1 && gos_ == 0, story());
-        // One owner (I1): by the deed, or the donor is gone and has nothing more to say.
+        // One owner (invariant I1): by the deed, or the donor is gone and has nothing more to say.
         CHECK_THAT(won_ || (exit_seen_ && (read_out_ || lost_)), story());
         CHECK_THAT(keeps_ == 1 || won_, story());
-        // State matches the stream (I3): whole, or what is stale is not served.
+        // State matches the stream (invariant I3): whole, or what is stale is not served.
         CHECK_THAT(keeps_ == 1 || (prepared_ && restored_ && !abort_seen_), story());
         break;
       case F::kSendAbort:
@@ -152,7 +153,7 @@ class Watch {
         CHECK_THAT(++gos_ == 1 && runs_ == 0, story());
         CHECK_THAT(heir_.reason().code != Code::kUnspecified && !heir_.reason().text.empty(),
                    "goes, and does not say why" + story());
-        // No orphan (I2): nobody else is left to serve, or the sessions were taken already.
+        // No orphan (invariant I2): nobody else is left to serve, or the sessions were taken.
         CHECK_THAT(!honest_ || !donor_gone_ || !listeners_ || (lost_ && !exit_seen_),
                    "the last one goes" + story());
         CHECK_THAT(!won_, "goes with the sessions that it took" + story());

@@ -1,6 +1,6 @@
 // An upgrade for which there is not enough memory, in the heir or for what passes between both,
-// fails, says so and what to do about it, and is noticed by nobody (I5): sections and sessions with
-// a large state.
+// fails, says so and what to do about it, and is noticed by nobody (invariant I5,
+// docs/invariants.md): sections and sessions with a large state.
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 

@@ -1,5 +1,5 @@
-// `handoff plan`: it says what an upgrade would do, is right about it, and leaves no trace (I5) but
-// its own line in the history.
+// `handoff plan`: it says what an upgrade would do, is right about it, and leaves no trace
+// (invariant I5, docs/invariants.md) but its own line in the history.
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 

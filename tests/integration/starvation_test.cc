@@ -1,5 +1,5 @@
 // An upgrade that lacks something, fds, memory, time, fails, says what it lacked and what to do
-// about it, and is noticed by nobody (I5).
+// about it, and is noticed by nobody (invariant I5, docs/invariants.md).
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/socket.h>

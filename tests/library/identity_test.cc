@@ -1,5 +1,5 @@
-// Who looks at a session's socket before it is served elsewhere (I6): the donor, at each; or, if
-// its loop is busy and the heir knows how, the heir.
+// Which side looks at a session's socket before it is served elsewhere (invariant I6,
+// docs/invariants.md): the donor. If its loop is busy and the heir knows how, the heir.
 #include <gmock/gmock.h>
 #include <poll.h>
 #include <sys/socket.h>

@@ -1,4 +1,5 @@
-// What must hold: in every state, in every report, and where a run may end.
+// What must hold: in every state, in every report, and where a run may end. I1 to I5 are those of
+// docs/invariants.md.
 #pragma once
 
 #include <optional>

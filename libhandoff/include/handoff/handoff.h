@@ -147,7 +147,7 @@ HANDOFF_API int handoff_lane(handoff_t* h, uint32_t lane, handoff_t** out);
 
 /* Declares a listener (or a UDP socket) by name. In order, it is: adopted from
  * the donor; else given by the supervisor; else bound here, at handoff_ready(). It
- * is never bound in place of one that a donor has (I6).
+ * is never bound in place of one that a donor has (invariant I6, docs/invariants.md).
  * address: tcp:HOST:PORT, tcp:[V6]:PORT, udp:HOST:PORT, unix:/PATH, unix:@ABSTRACT;
  * HOST is numeric. Port 0 lets the kernel choose. */
 HANDOFF_API int handoff_listener(handoff_t* h, const char* name, const char* address);
@@ -265,9 +265,10 @@ struct handoff_callbacks {
    * A negative number fails the handoff, and this process serves on. */
   int (*save)(void* user, uint64_t id, handoff_saved_t* out);
   /* Heir: take a session. Until handoff_wait() returns 0 it may be prepared in every way, but
-   * not be read, written or shut down. A negative number rejects the handoff (I7); whether the fd
-   * was taken by then does not matter: this process must exit, or, if it serves already and this
-   * was a late session, drop() follows and then the library closes what is still open. */
+   * not be read, written or shut down. A negative number rejects the handoff (invariant I7,
+   * docs/invariants.md). Whether the fd was taken by then does not matter: this process must exit,
+   * or, if it serves already and this was a late session, drop() follows and then the library
+   * closes what is still open. */
   int (*restore)(void* user, const struct handoff_adopted* session);
   /* Heir, optional: a newer state of a session that restore() has had. With it, restore() is called
    * while the donor serves; without it, restore() is called once, when frozen. */

@@ -1,8 +1,9 @@
 // uv.hpp: libhandoff for services on libuv. Header-only; include <uv.h> comes with it.
 //
 // Host joins a Service to a uv loop and owns the connections; a Stream is one connection. The
-// Stream reads, writes, and keeps I3 for the author: input that on_input() has not consumed and
-// output that the kernel has not taken are saved with the session and restored with it.
+// Stream reads, writes, and keeps invariant I3 (docs/invariants.md) for the author: input that
+// on_input() has not consumed and output that the kernel has not taken are saved with the session
+// and restored with it.
 //
 //   struct Echo : handoff::uv::Stream {
 //     std::size_t on_input(std::string_view in) override { write(in); return in.size(); }

@@ -1,5 +1,5 @@
 // What a service and its supervisor hold: taken before an upgrade that fails, and compared after
-// it, since a failed upgrade leaves nothing behind (I5).
+// it, since a failed upgrade leaves nothing behind (invariant I5, docs/invariants.md).
 #pragma once
 
 #include <sys/types.h>

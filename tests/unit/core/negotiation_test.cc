@@ -48,7 +48,7 @@ TEST(NegotiationTest, WhatHasNoVersionInCommonStaysIfThatIsThePolicyAndTheHeirKn
       EXPECT_THAT(plan->versions, ElementsAre(0, 0));
     }
   }
-  // A kind that the heir does not have at all is still nobody's (I7).
+  // A kind that the heir does not have at all is still nobody's (invariant I7, docs/invariants.md).
   EXPECT_FALSE(negotiate(donor, offer({session({2}, {2})})));
 }
 
