@@ -62,7 +62,7 @@ class Swarm:
         while not self._stop.is_set() and not self.errors:
             try:
                 releases = self._turn()
-            except (OSError, AssertionError) as e:
+            except Exception as e:  # an answer that is no text is a wrong one, too
                 self.errors.append(str(e))
                 releases = ()
             with self._spoke:

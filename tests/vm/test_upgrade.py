@@ -70,7 +70,7 @@ class KvUpgradeTest(unittest.TestCase):
                             raise AssertionError(f"session {i} counted {got!r} after {counted[i] - 1}")
                     with turned:
                         turned.notify_all()
-            except (OSError, AssertionError) as e:
+            except Exception as e:  # an answer that is no number is a wrong one, too
                 errors.append(str(e))
                 with turned:
                     turned.notify_all()
