@@ -9,34 +9,20 @@ library has all of it but the compare-and-exchange, which is libatomic's.
 The page allows to leave out sections, regions, lanes, links, and being a donor. xxh3.py has the checksum, wire.py the
 frames and messages, stage.py what has come from the donor, control.py the supervisor, echo.py the service.
 """
-import ctypes
-import mmap
 import os
-import resource
 import select
-import signal
 import socket
 import sys
 import time
 
 import echo
 from control import Control, log
-from stage import FIXED, GivenUp, Stage, has_not_moved, map_sealed
-from wire import CODE, Channel, Malformed, poll
+from peer import (BUDGET_US, HEIRS, STALL_US, Deed, GivenUp, Gone, Late, Peer, as_fields, as_message, negotiate,
+                  raise_fd_limit)
+from stage import Stage, has_not_moved
+from wire import CODE, Channel, Malformed
 
-DEED_SIZE = 4096
-FREE, HEIRS = 0, 2  # values of the deed
-SEQ_CST = 5
-STALL_US, BUDGET_US = 10_000_000, 250_000  # where Handoff says 0
 ACK_EVERY = 4  # half of the donor's window
-
-
-class Gone(Exception):
-    """The donor has exited, or has closed the channel."""
-
-
-class Late(Exception):
-    """The donor was silent for too long."""
 
 
 class Heir:
@@ -50,7 +36,7 @@ class Heir:
         self.stall = (handoff.stall_us or STALL_US) / 1e6
         self.budget = (handoff.budget_us or BUDGET_US) / 1e6
         self.channel = Channel(control.start_frame.take(handoff.channel_index, "the channel"))
-        self.donor = control.start_frame.take(handoff.peer_index, "the donor's pidfd")
+        self.donor = Peer(control.start_frame.take(handoff.peer_index, "the donor's pidfd"))
         self.stage = Stage(named["name"] for named in control.manifest["named"])
         self.acknowledged = 0
         self.round = 0
@@ -94,11 +80,11 @@ class Heir:
         hello = self.unpack(frame, "Hello")
         if hello.handoff_id != self.handoff_id:
             raise Malformed("the donor's Hello is of another handoff")
-        self.stage.expect(negotiate(hello, self.control.manifest))
+        answer = {"protocol_min": 1, "protocol_max": 1, "handoff_id": self.handoff_id, "lanes": 1,
+                  "manifest": self.control.manifest, "fds_max": raise_fd_limit(), "ring_sessions": True, "looks": True}
+        self.stage.expect(negotiate(hello, as_message("Hello", answer)))
         self.donors = hello
-        self.send("Hello", {"protocol_min": 1, "protocol_max": 1, "handoff_id": self.handoff_id, "lanes": 1,
-                            "manifest": self.control.manifest, "fds_max": raise_fd_limit(),
-                            "ring_sessions": True, "looks": True})
+        self.send("Hello", answer)
         self.reached("hello")
 
     def receive(self):
@@ -144,7 +130,7 @@ class Heir:
         if message.checksum != frame.checksum_before:
             raise Malformed("Prepare: the checksum over the copy is wrong")
         fd = frame.take(0, "the deed")
-        self.deed = map_sealed(fd, DEED_SIZE, FIXED, mmap.PROT_READ | mmap.PROT_WRITE)
+        self.deed = Deed(fd)
         os.close(fd)
         self.prepare = message
 
@@ -153,11 +139,7 @@ class Heir:
         if self.rehearsal:
             raise GivenUp(CODE.PEER_DIED, "the donor was gone before the rehearsal was over", tell=False)
         self.donor_died = True
-        try:
-            signal.pidfd_send_signal(self.donor, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        poll(self.donor, select.POLLIN, None)
+        self.donor.end()
         try:
             while self.prepare is None and (frame := self.channel.receive()):
                 self.apply(frame)
@@ -185,12 +167,7 @@ class Heir:
         self.unpack(frame, "Release")
 
     def claim(self):
-        word = ctypes.c_uint32.from_buffer(self.deed)
-        found = ctypes.c_uint32(FREE)
-        exchange = ctypes.CDLL("libatomic.so.1")["__atomic_compare_exchange_4"]
-        exchange.restype = ctypes.c_bool
-        exchange.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_int, ctypes.c_int]
-        won = exchange(ctypes.addressof(word), ctypes.addressof(found), HEIRS, SEQ_CST, SEQ_CST)
+        won = self.deed.claim(HEIRS)
         if won:
             self.reached("claimed")
             self.channel.send("Resumed")  # for the donor's sake; if it can't be sent, the deed says it
@@ -199,7 +176,7 @@ class Heir:
 
     def lose(self, refusal):
         """The deed is the donor's, and with it the sessions. Unless it has died since: then nobody else is left."""
-        if not self.donor_has_exited():
+        if not self.donor.has_exited():
             raise refusal
         return self.keep()
 
@@ -227,7 +204,7 @@ class Heir:
             frame = self.channel.receive()
             if frame is not None:
                 return frame
-            if self.channel.closed or self.donor_has_exited():
+            if self.channel.closed or self.donor.has_exited():
                 raise Gone
             if acknowledges and self.channel.frames != self.acknowledged:
                 self.acknowledge()
@@ -256,11 +233,8 @@ class Heir:
             raise Malformed(f"{frame.name} with {len(frame.fds)} fds from the donor, not {name}")
         return frame.message
 
-    def donor_has_exited(self):
-        return bool(poll(self.donor, select.POLLIN, 0))
-
     def donor_has_gone(self):
-        return self.donor_died or self.channel.closed or self.donor_has_exited()
+        return self.donor_died or self.channel.closed or self.donor.has_exited()
 
     def rehearse(self):
         self.restore()
@@ -287,49 +261,10 @@ class Heir:
     def close(self):
         """The donor needs neither any more: Resumed is in its buffer, and the deed is taken."""
         self.channel.close()
-        os.close(self.donor)
+        self.donor.close()
 
     def reached(self, step):
         """For tests that end this process there."""
-
-
-def negotiate(donor, manifest):
-    """The state version of each of the donor's kinds; both sides come to the same."""
-    if donor.protocol_min > 1 or donor.protocol_max < 1:
-        raise GivenUp(CODE.VERSION, "the donor does not speak version 1")
-    if donor.lanes > 1:
-        raise GivenUp(CODE.REJECTED, "this implementation has one lane, and takes from one")
-    if donor.manifest.service != manifest["service"]:
-        raise GivenUp(CODE.UNCLAIMED, f"the donor is service '{donor.manifest.service}'")
-    claims = {named["name"] for named in manifest["named"]}
-    for named in donor.manifest.named:
-        if named.name not in claims:
-            raise GivenUp(CODE.UNCLAIMED, f"'{named.name}' is not claimed by this release")
-    ours = {kind["name"]: kind for kind in manifest["kinds"]}
-    versions = []
-    for kind in donor.manifest.kinds:
-        if kind.section or kind.region or kind.name not in ours:
-            raise GivenUp(CODE.UNCLAIMED, f"'{kind.name}' is not claimed by this release")
-        common = set(kind.writes) & set(ours[kind.name]["reads"])
-        if not common:
-            raise GivenUp(CODE.VERSION, f"no state version in common for '{kind.name}'")
-        versions.append(max(common))
-    return versions
-
-
-def as_fields(message):
-    """A message that has come, as one to send."""
-    if isinstance(message, list):
-        return [as_fields(one) for one in message]
-    if hasattr(message, "__dict__"):
-        return {name: as_fields(value) for name, value in vars(message).items()}
-    return message
-
-
-def raise_fd_limit():
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    return most
 
 
 def main(heir_class=Heir):

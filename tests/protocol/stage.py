@@ -10,25 +10,13 @@ import socket
 import struct
 import termios
 
+from peer import FIXED, SEAL_WRITE, GivenUp, map_sealed
 from wire import CODE, SCHEMA, Malformed
 from xxh3 import xxh3
 
-F_GET_SEALS = 1034
-SEAL_SEAL, SEAL_SHRINK, SEAL_GROW, SEAL_WRITE = 1, 2, 4, 8
-FIXED = SEAL_SEAL | SEAL_SHRINK | SEAL_GROW  # seals of a memfd that others may write to
 MAX_SLOT = 1 << 20
 MAX_SLOTS = 1024
 INDEPENDENT = 1  # Session.flags
-
-
-class GivenUp(Exception):
-    """The handoff is over for this heir. `tell`: the donor does not know yet."""
-
-    def __init__(self, code, reason, tell=True):
-        super().__init__(reason)
-        self.code = code
-        self.reason = reason
-        self.tell = tell
 
 
 class Session:
@@ -150,15 +138,6 @@ class Stage:
         for number in lost:
             reset(self.sessions.pop(number).fd)
         return lost
-
-
-def map_sealed(fd, size, seals, protection):
-    """A memfd of the peer's. Were it shorter than that, or could it shrink, an access would end us by SIGBUS."""
-    if fcntl.fcntl(fd, F_GET_SEALS) & seals != seals:
-        raise Malformed("the peer's memory is not sealed")
-    if os.fstat(fd).st_size < size:
-        raise Malformed(f"the peer's memory has less than {size} bytes")
-    return mmap.mmap(fd, size, mmap.MAP_SHARED, protection)
 
 
 def read_blob(fd, blob):
