@@ -11,8 +11,7 @@ import time
 
 from wire import CODE, Channel, Malformed
 
-# Status.state
-HEIR, OWNER = 1, 2
+HEIR, OWNER, DONOR = 1, 2, 3  # Status.state
 FIRST_WAIT, LONGEST_WAIT = 0.02, 1.0  # seconds, until the next attempt to come back
 
 
@@ -35,6 +34,7 @@ class Control:
         if self.start.protocol_min > 1 or self.start.protocol_max < 1:
             sys.exit("heir.py: the supervisor does not speak version 1")
         self.state = HEIR
+        self.donates = True
         self.sessions = lambda: 0  # how many there are
         self.manifest = None
         self._outcome = []   # Failed, of the last handoff that was refused
@@ -80,7 +80,7 @@ class Control:
     # ---- what is heard
 
     def hear(self, service):
-        """All that has come. `service` has stop(deadline_us) and, while it is an heir, cancel(handoff_id, reason)."""
+        """All that has come. `service` has stop(deadline_us), cancel(handoff_id, reason) and, as an owner, donate()."""
         self.flush()
         while not self.channel.closed:
             try:
@@ -99,16 +99,18 @@ class Control:
             self.send("Status", {"query_id": message.id, "sessions": self.sessions(), "state": self.state})
         elif frame.name == "Stop":
             service.stop(message.deadline_us)
-        elif frame.name == "Cancel" and self.state == HEIR:
+        elif frame.name == "Cancel":
             service.cancel(message.handoff_id, message.reason)
+        elif frame.name == "Donate" and self.state == OWNER and self.donates:
+            service.donate(message, frame)
         elif frame.name == "Donate":
             self._refuse(message.handoff, frame)
         else:
             log(f"{frame.name} of the supervisor is ignored")
 
     def _refuse(self, handoff, frame):
-        """This implementation takes sessions and can't give them. The heir is told by an Abort; its end is closed."""
-        reason = "this implementation can't hand its sessions over"
+        """The heir is told by an Abort, and its end is closed."""
+        reason = "this process is not free to hand over" if self.donates else "this process never hands over"
         end = Channel(frame.take(handoff.channel_index, "the channel"))
         end.send("Abort", {"code": CODE.REJECTED, "reason": reason})
         end.close()
@@ -116,13 +118,13 @@ class Control:
 
     # ---- an owner's loop
 
-    def watch(self, selector, service):
+    def watch(self, service):
         """Lets `service` obey while it serves, and comes back to the next supervisor when this one has gone."""
         def heard(_):
             self.hear(service)
             if self.channel.closed:
                 log("the supervisor is gone; serving on")
-                selector.unregister(self.channel)
+                service.unwatch(self.channel)
                 service.after(self._wait, come_back)
 
         def come_back():
@@ -133,9 +135,9 @@ class Control:
             self._wait = FIRST_WAIT
             self.channel, self._queue = channel, []
             self._come_back()
-            selector.register(self.channel, selectors.EVENT_READ, heard)
+            service.watch(self.channel, heard)
 
-        selector.register(self.channel, selectors.EVENT_READ, heard)
+        service.watch(self.channel, heard)
 
     def _come_back(self):
         self.register(self.manifest, returning=True, state=self.state)

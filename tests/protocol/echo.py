@@ -8,8 +8,11 @@ import socket
 import struct
 import time
 
+from control import DONOR, OWNER
+from donor import Donor
+
 RELEASE = "py"
-KIND = {"name": "session", "version": 2, "reads": [1, 2], "writes": []}  # it can't donate
+KIND = {"name": "session", "version": 2, "reads": [1, 2], "writes": [1, 2]}
 MAX_LINE = 1 << 20
 HIGH_WATER = 1 << 20  # a client that does not read its answers is not read from
 CLOSING = 1           # Session.layer_flags, as uv.hpp has them: the session ends when its output is sent
@@ -50,6 +53,12 @@ class Connection:
         connection.socket = socket.socket(fileno=session.fd)
         return connection
 
+    def save(self, version):
+        return struct.pack("<Q", self.lines) if version == 1 else struct.pack("<QQ", self.lines, self.first_line_ns)
+
+    def layer_flags(self):
+        return CLOSING if self.closing else 0
+
     def answer(self):
         """Takes the complete lines from the input."""
         *lines, self.input = self.input.split(b"\n")
@@ -66,11 +75,14 @@ class Connection:
 
 
 class Echo:
-    """Serves listeners and connections; `control` may be heard in the same loop."""
+    """Serves listeners and connections, and whatever else is watched in the same loop."""
 
-    def __init__(self, listeners, connections):
+    def __init__(self, named, connections):
+        self.named = named  # pairs of a Named and its listener
         self.connections = connections  # id -> Connection
-        self._listeners = listeners
+        self.donor = None  # the handoff that is under way
+        self._listeners = [listener for _, listener in named]
+        self._retired = False
         self._selector = selectors.DefaultSelector()
         self._timers = []
         self._stop_by = None
@@ -82,17 +94,20 @@ class Echo:
         for listener in self._listeners:
             listener.setblocking(False)
             self._selector.register(listener, selectors.EVENT_READ, lambda _, of=listener: self._accept(of))
-        control.watch(self._selector, self)
+        self._control = control
+        control.watch(self)
         for number in list(self.connections):
             self._begin(number)
 
     def serve(self):
-        """Returns when it was stopped."""
-        while self._stop_by is None or self.connections:
+        """Returns when it was stopped, or everything is the heir's."""
+        while not self._retired and (self._stop_by is None or self.connections):
             times = [when for when, _ in self._timers] + ([] if self._stop_by is None else [self._stop_by])
             ready = self._selector.select(max(min(times) - time.monotonic(), 0) if times else None)
             for key, events in ready:
                 key.data(events)
+                if self._retired:
+                    return  # what else is ready is the heir's
             now = time.monotonic()
             due = [what for when, what in self._timers if when <= now]
             self._timers = [timer for timer in self._timers if timer[0] > now]
@@ -104,10 +119,35 @@ class Echo:
     def after(self, seconds, what):
         self._timers.append((time.monotonic() + seconds, what))
 
+    def watch(self, what, ready):
+        self._selector.register(what, selectors.EVENT_READ, ready)
+
+    def unwatch(self, what):
+        self._selector.unregister(what)
+
+    def donate(self, order, frame):
+        self._control.state = DONOR
+        self.donor = Donor(self._control, self, order, frame, over=self._serve_on)
+        self.donor.begin()
+
+    def _serve_on(self):
+        self.donor = None
+        self._control.state = OWNER
+
+    def cancel(self, handoff_id, reason):
+        if self.donor is not None:
+            self.donor.cancel(handoff_id, reason)
+
+    def retire(self):
+        """Everything is the heir's: this process has but to go."""
+        self._retired = True
+
     def stop(self, deadline_us):
         """No new connections; the others end when they have their answers, and at the deadline all do."""
         if self._stop_by is not None:
             return
+        if self.donor is not None:
+            self.donor.cancel(self.donor.handoff_id, "the service is being stopped")
         self._stop_by = deadline_us / 1e6
         for listener in self._listeners:
             self._selector.unregister(listener)

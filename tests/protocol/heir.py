@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""An heir that PROTOCOL.md and handoff.proto are enough for: it takes echo's sessions over, and serves them.
+"""An heir that PROTOCOL.md and handoff.proto are enough for: it takes echo's sessions over, serves them, and hands
+them over in its turn.
 
-    handoff upgrade echo tests/protocol/heir.py
+    handoff upgrade echo tests/protocol/heir.py [-- --never-donates]
 
 It shows that the page has all that an implementation needs, so it shares nothing with libhandoff. Python's standard
 library has all of it but the compare-and-exchange, which is libatomic's.
 
-The page allows to leave out sections, regions, lanes, links, and being a donor. xxh3.py has the checksum, wire.py the
-frames and messages, stage.py what has come from the donor, control.py the supervisor, echo.py the service.
+The page allows to leave out sections, regions, lanes and links. xxh3.py has the checksum, wire.py the frames and
+messages, peer.py what donor and heir have in common, stage.py what has come from the donor, control.py the supervisor,
+echo.py the service, and donor.py the other side.
 """
 import os
 import select
@@ -270,8 +272,9 @@ class Heir:
 def main(heir_class=Heir):
     control = Control()
     start = control.start
-    manifest = {"service": start.service, "release": echo.RELEASE, "kinds": [echo.KIND],
-                "named": [{"name": "public"}]}
+    control.donates = "--never-donates" not in sys.argv
+    kind = echo.KIND if control.donates else {**echo.KIND, "writes": []}
+    manifest = {"service": start.service, "release": echo.RELEASE, "kinds": [kind], "named": [{"name": "public"}]}
     control.register(manifest, rehearsal=start.heir and start.handoff.rehearsal)
     if start.heir:
         heir = heir_class(control)
@@ -289,7 +292,7 @@ def main(heir_class=Heir):
         heir, connections = None, {}
         named = [(one, socket.socket(fileno=control.start_frame.take(one.fd_index, one.name)))
                  for one in start.listeners]
-    service = echo.Echo([listener for _, listener in named], connections)
+    service = echo.Echo(named, connections)
     control.sessions = lambda: len(connections)
     service.begin(control, start.generation)
     control.owner(named, **(account(heir) if heir else {}))

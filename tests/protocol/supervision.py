@@ -42,6 +42,7 @@ class Supervisor:
             text=True, errors="replace")
         threading.Thread(target=self._listen, args=(self.process.stderr,), daemon=True).start()
         self.wait_for_line(r"echo: running", heard)
+        self._port = int(self.status()["listeners"][0]["address"].rsplit(":", 1)[1])
 
     def _listen(self, pipe):
         for line in pipe:
@@ -98,8 +99,7 @@ class Supervisor:
         return self.run("status", "echo")[1]["services"][0]
 
     def connect(self, **options):
-        address = self.status()["listeners"][0]["address"]
-        return Client(int(address.rsplit(":", 1)[1]), **options)
+        return Client(self._port, **options)
 
     def kill(self):
         """The supervisor alone; what it has started lives on."""

@@ -23,6 +23,10 @@ class HeirTest(unittest.TestCase):
         self.addCleanup(client.close)
         return client
 
+    def wake_heir(self):
+        """The one of generation 2, that waits."""
+        os.kill(int(self.supervisor.wait_for_match(r"as generation 2, pid (\d+)")), signal.SIGUSR1)
+
     def expect(self, outcome, status, result, **sessions):
         """The exit status and the last event of an upgrade."""
         self.assertEqual((outcome[0], outcome[1]["result"]), (status, result), outcome)
@@ -96,6 +100,32 @@ class TakeOverTest(HeirTest):
         self.assertEqual(supervisor.status()["state"], "running")
 
 
+class DeltaTest(HeirTest):
+    """What ends, changes and begins while it is copied."""
+
+    def copy_under(self, program, release):
+        supervisor = self.supervise(program)
+        ends, changes, stays = clients = [self.connect() for _ in range(3)]
+        for client in clients:
+            client.say("one")
+        upgrade = supervisor.begin_upgrade(WATCHED_HEIR, "sessions", "wait")
+        supervisor.wait_for_line("heir.py: reached sessions")
+        ends.close()
+        self.assertEqual(changes.say("two"), release)
+        begins = self.connect()
+        self.assertEqual(begins.say("one"), release)  # so it was accepted, after the end of the other was seen
+        self.wake_heir()
+        self.expect(upgrade(), 0, "done", moved=3, lost=0)
+        for client in (changes, stays, begins):
+            self.assertEqual(client.say("three"), "py")
+
+    def test_by_echo(self):
+        self.copy_under("handoff-echo-1", "1")
+
+    def test_by_its_own_kind(self):
+        self.copy_under(HEIR, "py")
+
+
 class SupervisedTest(HeirTest):
     def setUp(self):
         self.supervise()
@@ -110,11 +140,11 @@ class SupervisedTest(HeirTest):
         self.assertEqual((status, plan["result"]), (0, "done"), plan)
         self.assertEqual(self.client.say("two"), "1")
 
-    def test_who_cannot_donate_says_so_and_serves_on(self):
-        self.take_over()
-        status, done = self.supervisor.upgrade(self.supervisor.program("handoff-echo-2"))
+    def test_who_never_donates_says_so_and_serves_on(self):
+        self.expect(self.supervisor.upgrade(HEIR, "--never-donates"), 0, "done", moved=1, lost=0)
+        status, done = self.supervisor.upgrade(HEIR)
         self.assertEqual((status, done["result"], done["error"]["code"]), (1, "failed", "rejected"), done)
-        self.assertIn("can't hand its sessions over", done["error"]["message"])
+        self.assertIn("never hands over", done["error"]["message"])
         self.assertEqual(self.client.say("two"), "py")
 
     def test_it_leaves_when_it_is_stopped(self):
@@ -135,6 +165,89 @@ class SupervisedTest(HeirTest):
         self.assertEqual(after["listeners"], before["listeners"])
         self.assertEqual(self.client.say("three"), "py")
         self.assertEqual(self.connect().say("new"), "py")
+
+
+class DonateTest(HeirTest):
+    """It hands over, to echo of the release before and after, and to its own like."""
+
+    def hand_over_to(self, program, release):
+        supervisor = self.supervise(HEIR)
+        quiet, half, waiting = self.connect(), self.connect(), self.connect(receive_buffer=4096)
+        self.assertEqual(quiet.say("one"), "py")
+        half.say("one")
+        half.send(b"x" * 100_000)
+        answers = ["x" * 50_000 + str(n) for n in range(20)]  # more than the sockets hold
+        for text in answers:
+            waiting.send(text.encode() + b"\n")
+        self.expect(supervisor.upgrade(program), 0, "done", moved=3, lost=0)
+        self.assertEqual(quiet.say("two"), release)
+        half.send(b", ended there\n")
+        self.assertEqual(half.hear("x" * 100_000 + ", ended there"), release)
+        for text in answers:
+            self.assertIn(waiting.hear(text), ("py", release))
+        self.assertEqual(waiting.say("and now"), release)
+        # Each owner numbers the sessions that it opens: no two may have one id.
+        clients = [quiet, half, waiting]
+        for again, answers_as in ((program, release), (HEIR, "py"), (program, release)):
+            if clients[3:]:
+                self.expect(supervisor.upgrade(again), 0, "done", moved=len(clients), lost=0)
+            clients.append(self.connect())
+            for client in clients:
+                self.assertEqual(client.say("again"), answers_as)
+
+    def test_to_the_release_before(self):
+        self.hand_over_to(os.path.join(PROGRAMS, "handoff-echo-1"), "1")
+
+    def test_to_the_release_after(self):
+        self.hand_over_to(os.path.join(PROGRAMS, "handoff-echo-2"), "2")
+
+    def test_to_another_of_its_kind(self):
+        self.hand_over_to(WATCHED_HEIR, "py")
+
+    def test_clients_that_talk_all_the_time_miss_nothing(self):
+        supervisor = self.supervise(HEIR)
+        talkers = Talkers([self.connect() for _ in range(300)])
+        self.addCleanup(talkers.stop)
+        for program, release in (("handoff-echo-2", "2"), (HEIR, "py"), ("handoff-echo-1", "1")):
+            self.expect(supervisor.upgrade(os.path.join(PROGRAMS, program)), 0, "done", moved=300, lost=0)
+            talkers.wait_for_turns(2)
+            self.assertEqual(talkers.releases, {release})
+        talkers.stop()
+
+    def test_an_heir_that_dies_changes_nothing(self):
+        supervisor = self.supervise(HEIR)
+        client = self.connect()
+        client.say("one")
+        for step in ("hello", "sessions", "copied", "prepared"):
+            self.expect(supervisor.upgrade(WATCHED_HEIR, step, "kill"), 1, "failed")
+            self.assertEqual(client.say(step), "py")
+        self.assertEqual(supervisor.status()["generation"], 1)
+
+    def test_an_heir_that_hangs_changes_nothing(self):
+        supervisor = self.supervise(HEIR)
+        client = self.connect()
+        client.say("one")
+        outcome = supervisor.upgrade(WATCHED_HEIR, "prepared", "wait")
+        self.expect(outcome, 1, "failed")
+        self.assertEqual(outcome[1]["error"]["code"], "timeout")
+        self.assertEqual(client.say("two"), "py")
+
+    def test_an_heir_that_dies_as_the_owner_has_lost_the_sessions(self):
+        supervisor = self.supervise(HEIR)
+        client = self.connect()
+        client.say("one")
+        self.expect(supervisor.upgrade(WATCHED_HEIR, "claimed", "kill"), 5, "lost")
+        self.assertTrue(client.is_reset())
+        supervisor.wait_for_line("echo: running: generation 3")
+        self.assertEqual(self.connect().say("new"), "py")
+
+    def test_a_plan_changes_nothing(self):
+        supervisor = self.supervise(HEIR)
+        client = self.connect()
+        client.say("one")
+        status, plan = supervisor.run("plan", "echo", os.path.join(PROGRAMS, "handoff-echo-2"))
+        self.assertEqual((status, plan["result"]), (0, "done"), plan)
+        self.assertEqual(client.say("two"), "py")
 
 
 class HeirDiesTest(HeirTest):
@@ -183,26 +296,22 @@ class HeirDiesTest(HeirTest):
 class DonorDiesTest(HeirTest):
     """docs/faults.md, "old release dies"."""
 
-    def outlive(self, failpoint, steps, stopped_at=None):
+    def outlive(self, failpoint, steps, waits_at=None):
         """The donor dies, and the heir goes these steps and no other on its way to the one session that there is.
 
-        An heir that is stopped at a step goes on when the donor's death is known.
+        An heir that waits at a step goes on when the donor's death is known.
         """
         supervisor = self.supervise(failpoint=failpoint)
         client = self.connect()
         client.say("one")
-        upgrade = supervisor.begin_upgrade(WATCHED_HEIR, *([stopped_at, "stop"] if stopped_at else []))
+        upgrade = supervisor.begin_upgrade(WATCHED_HEIR, *([waits_at, "wait"] if waits_at else []))
         supervisor.wait_for_line(r"generation 1 \(pid \d+\) was killed by SIGKILL")
-        if stopped_at:
-            supervisor.wait_for_line(f"heir.py: reached {stopped_at}")
+        if waits_at:
             self.wake_heir()
         self.expect(upgrade(), 0, "done", moved=1, lost=0)
         self.assertEqual(supervisor.lines_with("heir.py: reached "), steps)
         self.assertEqual(client.say("two"), "py")
         self.assertEqual(self.connect().say("new"), "py")
-
-    def wake_heir(self):
-        os.kill(int(self.supervisor.wait_for_match(r"as generation 2, pid (\d+)")), signal.SIGCONT)
 
     def test_before_it_has_passed_its_listeners(self):
         supervisor = self.supervise(failpoint="donor.hello.sent=kill")
@@ -221,7 +330,7 @@ class DonorDiesTest(HeirTest):
         quiet.say("one")
         busy.say("one")
         donor = supervisor.status()["pid"]
-        upgrade = supervisor.begin_upgrade(WATCHED_HEIR, "sessions", "stop")
+        upgrade = supervisor.begin_upgrade(WATCHED_HEIR, "sessions", "wait")
         supervisor.wait_for_line("heir.py: reached sessions")
         self.assertEqual(busy.say("two"), "1")  # the copy is older than that
         os.kill(donor, signal.SIGKILL)
@@ -236,11 +345,11 @@ class DonorDiesTest(HeirTest):
 
     def test_when_everything_was_sent_nothing_is_lost(self):
         self.outlive("donor.prepare.sent=kill", ["hello", "sessions", "copied", "claimed", "resumed"],
-                     stopped_at="copied")
+                     waits_at="copied")
 
     def test_after_release(self):
         self.outlive("donor.release.sent=kill", ["hello", "sessions", "copied", "prepared", "claimed", "resumed"])
 
     def test_with_the_deed(self):
         self.outlive("donor.prepared.received=error:EIO,donor.claim.after=kill",
-                     ["hello", "sessions", "copied", "prepared", "kept"], stopped_at="prepared")
+                     ["hello", "sessions", "copied", "prepared", "kept"], waits_at="prepared")

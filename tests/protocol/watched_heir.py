@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
-#!/usr/bin/env python3
 """heir.py that says each step it comes to.
 
-    watched_heir.py [STEP kill|stop]    at that step it is killed, or stopped, by itself
+    watched_heir.py [STEP kill|wait]    when it first comes there it is killed by itself, or waits for SIGUSR1
 """
 import os
 import signal
@@ -10,14 +9,16 @@ import sys
 
 import heir
 
-SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
-
 
 class WatchedHeir(heir.Heir):
     def reached(self, step):
         heir.log(f"reached {step}")
-        if sys.argv[1:2] == [step]:
-            os.kill(os.getpid(), SIGNALS[sys.argv[2]])
+        if sys.argv[1:] == [step, "kill"]:
+            os.kill(os.getpid(), signal.SIGKILL)
+        elif sys.argv[1:] == [step, "wait"]:
+            del sys.argv[1:]
+            signal.sigwait({signal.SIGUSR1})  # also for one that has come already
 
 
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
 heir.main(WatchedHeir)

@@ -179,8 +179,8 @@ class Channel:
 
     def __init__(self, fd):
         self.socket = socket.socket(fileno=fd)
-        self.frames = 0       # that have come
-        self.checksum = Xxh3()  # over them, headers included
+        self.frames = self.frames_sent = 0
+        self.checksum, self.checksum_sent = Xxh3(), Xxh3()  # over frames that have come, or were sent
         self.closed = False
 
     def fileno(self):
@@ -197,6 +197,8 @@ class Channel:
             return False
         except (BrokenPipeError, ConnectionResetError):
             pass
+        self.frames_sent += 1
+        self.checksum_sent.update(frame)
         return True
 
     def receive(self):
