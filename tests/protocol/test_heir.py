@@ -154,6 +154,15 @@ class SupervisedTest(HeirTest):
         self.supervisor.wait_for_line(rf"pid {pid}\) exited with status 0")
         self.assertTrue(self.client.is_reset())
 
+    def test_a_stop_ends_a_handoff_first(self):
+        self.take_over()
+        upgrade = self.supervisor.begin_upgrade(WATCHED_HEIR, "sessions", "wait")
+        self.supervisor.wait_for_line("heir.py: reached sessions")
+        self.assertEqual(self.supervisor.run("stop", "echo")[0], 0)
+        self.expect(upgrade(), 1, "failed")
+        self.supervisor.wait_for_line("generation 2 .* exited with status 0")
+        self.assertTrue(self.client.is_reset())
+
     def test_it_comes_back_to_the_next_supervisor(self):
         self.take_over()
         before = self.supervisor.status()
@@ -168,7 +177,7 @@ class SupervisedTest(HeirTest):
 
 
 class DonateTest(HeirTest):
-    """It hands over, to echo of the release before and after, and to its own like."""
+    """heir.py hands over to echo of the release before and after, and to its own like."""
 
     def hand_over_to(self, program, release):
         supervisor = self.supervise(HEIR)
