@@ -206,10 +206,10 @@ class Donor:
         self._frozen_at = time.monotonic()
         self._frozen_at_ns = time.monotonic_ns()
         release_by, resumed_by = (self._frozen_at + self._budget * share for share in (0.8, 1))
+        fd = make_sealed(DEED_SIZE)
+        self._deed = Deed(fd)
         try:
             self._progress("PHASE_SWITCH")
-            fd = make_sealed(DEED_SIZE)
-            self._deed = Deed(fd)
             self._frames = self._delta()
             while not self._pump():
                 self._await("Ack", release_by)
@@ -219,15 +219,16 @@ class Donor:
                 "sessions": len(self._sent), "checksum": self._channel.checksum_sent.digest(),
                 "frozen_at_ns": self._frozen_at_ns, "budget_us": int(self._budget * 1e6)}, [fd])
             self._prepare_sent = True
-            os.close(fd)
             prepared = self._await("Prepared", release_by)
             if prepared.sessions != len(self._sent):
                 raise Malformed("the heir is prepared for another number of sessions")
             self._send("Release", {}, [])
             self._await("Resumed", resumed_by)
         except (GivenUp, Gone, Late, Malformed) as wrong:
-            if self._deed is None or self._deed.claim(DONORS):
+            if self._deed.claim(DONORS):
                 return self._give_up(wrong)
+        finally:
+            os.close(fd)
         self._retire()
 
     def _send(self, name, fields, fds):

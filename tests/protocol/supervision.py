@@ -88,12 +88,13 @@ class Supervisor:
 
         return outcome
 
-    def begin_upgrade(self, program, *arguments):
-        """Returns what waits for its outcome."""
-        return self._begin("upgrade", "echo", program, *(["--", *arguments] if arguments else []))
+    def begin_upgrade(self, program, *arguments, freeze_budget="10s"):
+        """Returns what waits for its outcome. The budget is for a machine that is busy with other tests."""
+        return self._begin("upgrade", "--freeze-budget", freeze_budget, "echo", program,
+                           *(["--", *arguments] if arguments else []))
 
-    def upgrade(self, program, *arguments):
-        return self.begin_upgrade(program, *arguments)()
+    def upgrade(self, program, *arguments, **options):
+        return self.begin_upgrade(program, *arguments, **options)()
 
     def status(self):
         return self.run("status", "echo")[1]["services"][0]

@@ -236,7 +236,7 @@ class DonateTest(HeirTest):
         supervisor = self.supervise(HEIR)
         client = self.connect()
         client.say("one")
-        outcome = supervisor.upgrade(WATCHED_HEIR, "prepared", "wait")
+        outcome = supervisor.upgrade(WATCHED_HEIR, "prepared", "wait", freeze_budget="250ms")
         self.expect(outcome, 1, "failed")
         self.assertEqual(outcome[1]["error"]["code"], "timeout")
         self.assertEqual(client.say("two"), "py")
