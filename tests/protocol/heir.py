@@ -164,8 +164,6 @@ class Heir:
             frame = self.next(time.monotonic() + 2 * self.budget)
         except (Gone, Late):
             return  # the deed will say
-        if frame.name == "Abort":
-            raise GivenUp(frame.message.code, frame.message.reason, tell=False)
         self.unpack(frame, "Release")
 
     def claim(self):
@@ -229,6 +227,7 @@ class Heir:
             raise GivenUp(CODE.TIMEOUT, "the donor does not read the channel")
 
     def unpack(self, frame, name):
+        """The message of a frame that has to be of that name."""
         if frame.name == "Abort":
             raise GivenUp(frame.message.code, frame.message.reason, tell=False)
         if frame.name != name or frame.fds:

@@ -1,8 +1,9 @@
 """The checksum and the bytes, without a process."""
+import re
 import unittest
 from pathlib import Path
 
-from wire import HEADER, NUMBERS, SCHEMA
+from wire import HEADER, NUMBERS, PROTO, SCHEMA, TYPES
 from xxh3 import Xxh3, xxh3
 
 GOLDEN = Path(__file__).resolve().parents[1] / "unit/protocol/golden"
@@ -24,6 +25,14 @@ class Xxh3Test(unittest.TestCase):
         for begin in range(0, len(PATTERN), 77):
             running.update(PATTERN[begin:begin + 77])
             self.assertEqual(running.digest(), xxh3(PATTERN[:begin + 77]))
+
+
+class PageTest(unittest.TestCase):
+    def test_the_types_of_the_page_are_those_of_this_implementation(self):
+        page = (PROTO.parent / "PROTOCOL.md").read_text()
+        rows = re.findall(r"^\| (\d+) \| (\w+) \|", page, re.M)
+        self.assertEqual({int(number): name for number, name in rows}, TYPES)
+        self.assertEqual([name for name in TYPES.values() if name not in SCHEMA.messages], [])
 
 
 class GoldenFramesTest(unittest.TestCase):
