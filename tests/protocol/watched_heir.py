@@ -1,0 +1,24 @@
+#!/usr/bin/env python3
+"""heir.py that says each step it comes to.
+
+    watched_heir.py [STEP kill|wait]    when it first comes there it is killed by itself, or waits for SIGUSR1
+"""
+import os
+import signal
+import sys
+
+import heir
+
+
+class WatchedHeir(heir.Heir):
+    def reached(self, step):
+        heir.log(f"reached {step}")
+        if sys.argv[1:] == [step, "kill"]:
+            os.kill(os.getpid(), signal.SIGKILL)
+        elif sys.argv[1:] == [step, "wait"]:
+            del sys.argv[1:]
+            signal.sigwait({signal.SIGUSR1})  # also for one that has come already
+
+
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+heir.main(WatchedHeir)
