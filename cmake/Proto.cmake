@@ -1,5 +1,5 @@
-# handoff_proto: the messages of handoff.proto for libprotobuf, for the supervisor and the tests.
-# (The shared object reads and writes the same messages with protozero.)
+# handoff_proto: the messages of handoff.proto for libprotobuf. The tests have it as a second reader and writer, which
+# knows nothing of libhandoff's own descriptions of the messages.
 find_package(Protobuf REQUIRED)
 set(proto ${PROJECT_SOURCE_DIR}/libhandoff/protocol/handoff.proto)
 set(out ${PROJECT_BINARY_DIR}/generated)

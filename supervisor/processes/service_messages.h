@@ -1,5 +1,5 @@
-// The control socket's messages as bytes: from protobuf to the core's events, and from what the
-// supervisor has to say to protobuf. Nothing else knows handoff.pb.h.
+// The control socket's messages as bytes: from a service's reports to the core's events, and from
+// what the supervisor has to say to its orders.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 #include "libhandoff/base/result.h"
 #include "libhandoff/base/unique_fd.h"
 #include "libhandoff/protocol/frame.h"
-#include "libhandoff/protocol/messages.h"
+#include "libhandoff/protocol/rehearsal_report.h"
 #include "supervisor/core/effects.h"
 #include "supervisor/core/events.h"
 

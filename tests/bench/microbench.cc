@@ -55,6 +55,40 @@ void SessionsDecode(benchmark::State& state) {
 }
 BENCHMARK(SessionsDecode)->Arg(0)->Arg(64)->Arg(1024)->Arg(16384);
 
+// A release with some kinds and listeners, and versions of two bytes.
+handoff::protocol::Hello hello() {
+  return {.protocol_min = 1,
+          .protocol_max = 1,
+          .handoff_id = 77,
+          .manifest = {.service = "chat",
+                       .release = "2.0",
+                       .kinds = {{"session", false, 2, {1, 2}, {2, 1}},
+                                 {"upload", false, 300, {1, 2, 300}, {300}},
+                                 {"rooms", true, 0, {3}, {3, 300}}},
+                       .named = {{"public", "tcp:127.0.0.1:7000", 4026531840, 9, 0},
+                                 {"admin", "unix:/run/chat/admin.sock", 4026531841, 9, 1},
+                                 {"log", "", 5, 64768, 2}}},
+          .sessions = 19000,
+          .fds_max = 20000,
+          .links = true};
+}
+
+void HelloEncode(benchmark::State& state) {
+  const auto message = hello();
+  for (auto _ : state) benchmark::DoNotOptimize(encode(message));
+}
+BENCHMARK(HelloEncode);
+
+void HelloDecode(benchmark::State& state) {
+  const std::string body = encode(hello());
+  for (auto _ : state) {
+    const auto decoded = handoff::protocol::decode<handoff::protocol::Hello>(body);
+    if (!decoded) state.SkipWithError("the message can't be read");
+    benchmark::DoNotOptimize(decoded);
+  }
+}
+BENCHMARK(HelloDecode);
+
 void Checksum(benchmark::State& state) {
   const std::string bytes(static_cast<std::size_t>(state.range(0)), 's');
   for (auto _ : state) benchmark::DoNotOptimize(handoff::io::checksum(bytes));

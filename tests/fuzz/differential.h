@@ -12,6 +12,9 @@ namespace handoff::fuzz {
 // for what it has read, it reads again as the same.
 void compare_readers(protocol::Type type, std::string_view body);
 
+// Whether a refusal of the library's is no matter of protobuf.
+bool is_a_limit(std::string_view error);
+
 // Before the first input: libprotobuf says on stderr what it refuses.
 void be_quiet();
 

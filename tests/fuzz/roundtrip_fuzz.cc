@@ -1,5 +1,5 @@
-// What one side of the control socket writes, the other reads, whatever the values: what a service
-// reports (protozero) reaches the supervisor (libprotobuf), and the other way round.
+// What one side of the control socket writes, the other reads, whatever the values: a service's
+// reports reach the supervisor, and its orders a service. libprotobuf reads the same in both.
 #include <fuzzer/FuzzedDataProvider.h>
 
 #include <string>
@@ -62,6 +62,7 @@ constexpr supervisor::Generation kSender = 9;
 
 supervisor::Heard heard(Type type, const std::string& body) {
   CHECK_THAT(body.size() <= protocol::kMaxBody, protocol::type_name(type));
+  fuzz::compare_readers(type, body);
   auto out = supervisor::decode(type, body, kSender);
   CHECK_THAT(out, "the supervisor refuses it: " + out.error().message);
   return std::move(*out);

@@ -2,35 +2,13 @@
 
 #include "handoff.pb.h"
 #include "libhandoff/protocol/messages.h"
+#include "support/peers/reading_control.h"
 
 namespace handoff::test {
 namespace {
 
 using protocol::Type;
-
-void copy(const protocol::Named& from, v1::Named& to) {
-  to.set_name(from.name);
-  to.set_address(from.address);
-  to.set_inode(from.inode);
-  to.set_device(from.device);
-  to.set_fd_index(from.fd_index);
-}
-
-void copy(const protocol::Kind& from, v1::Kind& to) {
-  to.set_name(from.name);
-  to.set_section(from.section);
-  to.set_region(from.region);
-  to.set_version(from.version);
-  for (const std::uint32_t version : from.reads) to.add_reads(version);
-  for (const std::uint32_t version : from.writes) to.add_writes(version);
-}
-
-void copy(const protocol::Manifest& from, v1::Manifest& to) {
-  to.set_service(from.service);
-  to.set_release(from.release);
-  for (const auto& kind : from.kinds) copy(kind, *to.add_kinds());
-  for (const auto& named : from.named) copy(named, *to.add_named());
-}
+using test::copy;
 
 void copy(const protocol::Hello& from, v1::Hello& to) {
   to.set_protocol_min(from.protocol_min);
@@ -169,18 +147,6 @@ void copy(const protocol::GroupAbort& from, v1::GroupAbort& to) {
   to.set_reason(from.reason.text);
 }
 
-void copy(const protocol::Spread& from, v1::Spread& to) { to.set_permille(from.permille); }
-
-void copy(const protocol::Relink& from, v1::Relink& to) {
-  to.set_other(from.other);
-  to.set_budget_us(from.budget_us);
-}
-
-void copy(const protocol::Drain& from, v1::Drain& to) {
-  to.set_deadline_us(from.deadline_us);
-  to.set_policy(static_cast<v1::LatePolicy>(from.policy));
-}
-
 void copy(const protocol::Ack& from, v1::Ack& to) { to.set_frames(from.frames); }
 
 void copy(const protocol::Copied& from, v1::Copied& to) {
@@ -190,51 +156,11 @@ void copy(const protocol::Copied& from, v1::Copied& to) {
 
 void copy(const protocol::Prepared& from, v1::Prepared& to) { to.set_sessions(from.sessions); }
 
-void copy(const protocol::Handoff& from, v1::Handoff& to) {
-  to.set_id(from.id);
-  to.set_channel_index(from.channel_index);
-  to.set_peer_index(from.peer_index);
-  to.set_peer_pid(from.peer_pid);
-  to.set_stall_us(from.stall_us);
-  to.set_budget_us(from.budget_us);
-  to.set_rehearsal(from.rehearsal);
-  to.set_drain_incompatible(from.drain_incompatible);
-  to.set_spread(from.spread);
-}
-
-void copy(const protocol::Start& from, v1::Start& to) {
-  to.set_protocol_min(from.protocol_min);
-  to.set_protocol_max(from.protocol_max);
-  to.set_service(from.service);
-  to.set_generation(from.generation);
-  to.set_heir(from.heir);
-  for (const auto& listener : from.listeners) copy(listener, *to.add_listeners());
-  if (from.handoff) copy(*from.handoff, *to.mutable_handoff());
-  to.set_report_path(from.report_path);
-}
-
-void copy(const protocol::Donate& from, v1::Donate& to) {
-  copy(from.handoff, *to.mutable_handoff());
-  to.set_heir_generation(from.heir_generation);
-}
-
-void copy(const protocol::Stop& from, v1::Stop& to) { to.set_deadline_us(from.deadline_us); }
-void copy(const protocol::Query& from, v1::Query& to) { to.set_id(from.id); }
-
-void copy(const protocol::Cancel& from, v1::Cancel& to) {
-  to.set_handoff_id(from.handoff_id);
-  to.set_reason(from.reason);
-}
-
 template <class M>
-std::optional<std::string> written(const M& message) {
-  if constexpr (requires { encode(message); }) {
-    return encode(message);
-  } else {
-    return std::nullopt;
-  }
+std::string written(const M& message) {
+  return encode(message);
 }
-std::optional<std::string> written(const protocol::Sessions& message) {
+std::string written(const protocol::Sessions& message) {
   std::string body;
   for (const auto& session : message.sessions) append(body, session);
   for (const std::uint64_t id : message.closed) protocol::append_closed(body, id);
@@ -323,6 +249,24 @@ Reader reader_of(Type type) {
       return read<protocol::Spread, v1::Spread>;
     case Type::kDrain:
       return read<protocol::Drain, v1::Drain>;
+    case Type::kRegister:
+      return read<protocol::Register, v1::Register>;
+    case Type::kOwner:
+      return read<protocol::Owner, v1::Owner>;
+    case Type::kProgress:
+      return read<protocol::Progress, v1::Progress>;
+    case Type::kFailed:
+      return read<protocol::Failed, v1::Failed>;
+    case Type::kRetired:
+      return read<protocol::Retired, v1::Retired>;
+    case Type::kStatus:
+      return read<protocol::Status, v1::Status>;
+    case Type::kHealth:
+      return read<protocol::Health, v1::Health>;
+    case Type::kLate:
+      return read<protocol::Late, v1::Late>;
+    case Type::kRehearsed:
+      return read<protocol::Rehearsed, v1::Rehearsed>;
     default:
       return nullptr;
   }

@@ -1,13 +1,13 @@
-// What the library (protozero) reads in a frame's body, as libprotobuf's message of the same type:
-// so the two can be compared with each other, field by field, whatever the type.
+// What the library reads in a frame's body, as libprotobuf's message of the same type: so the two
+// can be compared with each other, field by field, whatever the type.
 //
-// A new message that a service or its peer receives gets its lines in reading.cc.
+// A new message gets its lines in reading.cc, by hand and by the fields' names: with the numbers of
+// the library's own description, nothing could show that one of them is wrong.
 #pragma once
 
 #include <google/protobuf/message.h>
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -23,11 +23,10 @@ MessagePtr new_message(protocol::Type type);
 
 struct Reading {
   MessagePtr message;
-  // What the library writes for it, if it also sends this type.
-  std::optional<std::string> written;
+  std::string written;  // what the library writes for it
 };
 
-// Messages between donor and heir, and from the supervisor to a service.
+// Every type that has a name.
 bool library_reads(protocol::Type type);
 Result<Reading> read_by_library(protocol::Type type, std::string_view body);
 

@@ -8,8 +8,8 @@
 #include <random>
 
 #include "handoff.pb.h"
+#include "libhandoff/protocol/codec.h"
 #include "libhandoff/protocol/limits.h"
-#include "libhandoff/protocol/wire.h"
 
 namespace handoff::protocol {
 namespace {
@@ -183,9 +183,9 @@ TEST(MessagesTest, ReasonsAreAlwaysTextThatLibprotobufTakes) {
     v1::Failed pb;
     EXPECT_TRUE(pb.ParseFromString(encode(Failed{1, {core::Code::kInternal, text}, 2})));
   }
-  EXPECT_EQ("\xc3\xa4 ok?", wire::clean("\xc3\xa4 ok\xff", 100));
-  EXPECT_EQ("\xe2\x82\xac", wire::clean("\xe2\x82\xac", 100));
-  EXPECT_EQ("a", wire::clean("a\xc3\xa4", 2));
+  EXPECT_EQ("\xc3\xa4 ok?", clean("\xc3\xa4 ok\xff", 100));
+  EXPECT_EQ("\xe2\x82\xac", clean("\xe2\x82\xac", 100));
+  EXPECT_EQ("a", clean("a\xc3\xa4", 2));
 }
 
 TEST(MessagesTest, ControlMessagesOfAServiceAreReadByLibprotobuf) {
@@ -274,6 +274,55 @@ TEST(MessagesTest, FieldsOfANewerPeerAreSkipped) {
   ASSERT_TRUE(read) << read.error().message;
   EXPECT_EQ(2U, read->sessions);
   EXPECT_TRUE(decode<Ack>(std::string("\xfa\x01\x03new", 6)));
+}
+
+// Only our own encoder writes them in order.
+TEST(MessagesTest, FieldsMayComeInAnyOrderAndTheLastOneCounts) {
+  const auto backwards = decode<Ring>("\x10\x09\xf8\x01\x05\x08\x08");  // 31 between 2 and 1
+  ASSERT_TRUE(backwards) << backwards.error().message;
+  EXPECT_EQ(8U, backwards->slots);
+  EXPECT_EQ(9U, backwards->slot_size);
+  const auto twice = decode<Ring>("\x08\x01\x10\x09\x08\x02");
+  ASSERT_TRUE(twice) << twice.error().message;
+  EXPECT_EQ(2U, twice->slots);
+  EXPECT_EQ(9U, twice->slot_size);
+  // Sessions{id 5, id 6} around closed: a list goes on where it was left.
+  const auto mixed = decode<Sessions>("\x0a\x02\x08\x05\x10\x07\x0a\x02\x08\x06\x12\x02\x08\x09");
+  ASSERT_TRUE(mixed) << mixed.error().message;
+  ASSERT_EQ(2U, mixed->sessions.size());
+  EXPECT_EQ(6U, mixed->sessions[1].id);
+  EXPECT_THAT(mixed->closed, ElementsAre(7, 8, 9));
+}
+
+// A message within another is read anew each time: nothing of the first one stays in the second.
+TEST(MessagesTest, OfAMessageThatComesTwiceTheLastOneCounts) {
+  const auto twice = decode<Donate>("\x0a\x04\x08\x05\x10\x01\x0a\x02\x08\x06");
+  ASSERT_TRUE(twice) << twice.error().message;
+  EXPECT_EQ(6U, twice->handoff.id);
+  EXPECT_EQ(0U, twice->handoff.channel_index);
+}
+
+TEST(MessagesTest, WhatIsWrongIsSaidWithItsPlace) {
+  const auto wrong = [](const auto& result) { return result ? "" : result.error().message; };
+  EXPECT_EQ("malformed Sessions: malformed Session: without an id",
+            wrong(decode<Sessions>(std::string("\x0a\x02\x10\x05", 4))));
+  EXPECT_EQ(
+      "malformed Sessions: malformed Session: malformed Blob: over the limit",
+      wrong(decode<Sessions>(std::string("\x0a\x0a\x08\x05\x5a\x06\x08\x81\x80\x80\x80\x10", 12))));
+  EXPECT_EQ("malformed Donate: malformed Handoff: a number is out of range",
+            wrong(decode<Donate>("\x0a\x06\x10\x80\x80\x80\x80\x10")));
+  EXPECT_EQ("malformed Start: the service's name is too long",
+            wrong(decode<Start>("\x1a\x41" + std::string(65, 'x'))));
+  EXPECT_EQ("malformed Ring: end of buffer exception", wrong(decode<Ring>("\x08")));
+}
+
+// To be there says something: a Start with a Handoff is for an heir.
+TEST(MessagesTest, AnEmptyMessageWithinAnotherIsWritten) {
+  Start start;
+  start.handoff.emplace();
+  const auto pb = as_protobuf<v1::Start>(encode(start));
+  EXPECT_TRUE(pb.has_handoff());
+  EXPECT_EQ(pb.SerializeAsString(), encode(start));
 }
 
 TEST(MessagesTest, WhatIsOverALimitIsRefused) {

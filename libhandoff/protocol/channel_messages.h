@@ -1,0 +1,252 @@
+// The messages between donor and heir, on their channel. handoff.proto says what each field is.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "libhandoff/core/counters.h"
+#include "libhandoff/core/types.h"
+#include "libhandoff/protocol/description.h"
+#include "libhandoff/protocol/manifest_messages.h"
+
+namespace handoff::protocol {
+
+using core::Counters;
+
+// ---- both ways
+// -----------------------------------------------------------------------------------
+
+struct Hello {
+  std::uint32_t protocol_min = 0;
+  std::uint32_t protocol_max = 0;
+  std::uint64_t handoff_id = 0;
+  std::uint32_t lane = 0;
+  std::uint32_t lanes = 1;
+  Manifest manifest;
+  std::uint64_t sessions = 0;
+  std::uint64_t fds_max = 0;
+  bool links = false;
+  bool drain_incompatible = false;
+  bool ring_sessions = false;
+  bool looks = false;
+};
+void describe(auto& on, Is<Hello> auto& m) {
+  on.message("Hello")
+      .field(1, m.protocol_min)
+      .field(2, m.protocol_max)
+      .field(3, m.handoff_id)
+      .field(4, m.lane)
+      .field(5, m.lanes)
+      .part(6, m.manifest)
+      .field(7, m.sessions)
+      .field(8, m.fds_max)
+      .if_set(9, m.links)
+      .if_set(10, m.drain_incompatible)
+      .if_set(11, m.ring_sessions)
+      .if_set(12, m.looks);
+}
+
+struct Abort {
+  core::Reason reason;
+};
+void describe(auto& on, Is<Abort> auto& m) {
+  on.message("Abort")
+      .choice(1, m.reason.code, core::Code::kInternal, core::Code::kUnspecified)
+      .words(2, m.reason.text, "the reason");
+}
+
+// ---- donor to heir
+// -------------------------------------------------------------------------------
+
+struct Listeners {
+  std::vector<Named> named;
+  std::uint64_t total = 0;
+};
+void describe(auto& on, Is<Listeners> auto& m) {
+  on.message("Listeners")
+      .each(1, m.named, kMaxFds, "more named fds than a frame carries")
+      .field(2, m.total);
+}
+
+void describe(auto& on, Is<Counters> auto& m) {
+  on.message("Counters").field(1, m.consumed).field(2, m.written);
+}
+
+struct Blob {
+  std::uint64_t state_length = 0;
+  std::uint64_t input_length = 0;
+  std::uint64_t output_length = 0;
+  std::uint64_t checksum = 0;
+};
+void describe(auto& on, Is<Blob> auto& m) {
+  on.message("Blob")
+      .field(1, m.state_length)
+      .field(2, m.input_length)
+      .field(3, m.output_length)
+      .field(4, m.checksum)
+      // Each below the limit, so that their sum can't wrap.
+      .require(m.state_length <= kMaxSessionBytes && m.input_length <= kMaxSessionBytes &&
+                   m.output_length <= kMaxSessionBytes,
+               "over the limit");
+}
+
+inline constexpr std::uint32_t kSessionIndependent = 1;
+struct Session {
+  std::uint64_t id = 0;
+  std::uint32_t kind = 0;
+  std::uint32_t flags = 0;
+  bool has_fd = false;
+  std::string_view state = {};
+  std::string_view input = {};
+  std::string_view output = {};
+  std::uint32_t layer_flags = 0;
+  std::uint64_t inode = 0;
+  std::optional<Counters> counters = {};
+  std::optional<Blob> blob = {};
+};
+void describe(auto& on, Is<Session> auto& m) {
+  on.message("Session")
+      .field(1, m.id)
+      .field(2, m.kind)
+      .field(3, m.flags)
+      .field(4, m.has_fd)
+      .if_set(5, m.state)
+      .if_set(6, m.input)
+      .if_set(7, m.output)
+      .if_set(8, m.layer_flags)
+      .field(9, m.inode)
+      .part(10, m.counters)
+      .part(11, m.blob)
+      .require(m.id != 0, "without an id");
+}
+
+struct InRing {
+  std::uint32_t slot = 0;
+  std::uint32_t length = 0;
+  std::uint64_t checksum = 0;
+};
+void describe(auto& on, Is<InRing> auto& m) {
+  on.message("InRing").field(1, m.slot).field(2, m.length).field(3, m.checksum);
+}
+
+// Decoded as a whole. A donor writes one piece by piece, as sessions come: by append() and the
+// like.
+struct Sessions {
+  std::vector<Session> sessions;
+  std::vector<std::uint64_t> closed;
+  std::optional<InRing> in_ring = {};
+  bool unseen = false;
+};
+void describe(auto& on, Is<Sessions> auto& m) {
+  on.message("Sessions")
+      .each(1, m.sessions)
+      .list(2, m.closed)
+      .part(3, m.in_ring)
+      .if_set(4, m.unseen);
+}
+// Appends one record, one closed id, or that it is unseen, to the body of a Sessions message.
+void append(std::string& body, const Session& session);
+void append_closed(std::string& body, std::uint64_t id);
+void append_unseen(std::string& body);
+// The body of a Sessions message whose records lie in the ring.
+std::string encode(const InRing& m);
+
+struct Ring {
+  std::uint32_t slots = 0;
+  std::uint32_t slot_size = 0;
+};
+void describe(auto& on, Is<Ring> auto& m) {
+  on.message("Ring").field(1, m.slots).field(2, m.slot_size);
+}
+
+struct SectionChunk {
+  std::uint32_t kind = 0;
+  std::uint32_t slot = 0;
+  std::uint32_t length = 0;
+  std::uint64_t checksum = 0;
+};
+void describe(auto& on, Is<SectionChunk> auto& m) {
+  on.message("SectionChunk")
+      .field(1, m.kind)
+      .field(2, m.slot)
+      .field(3, m.length)
+      .field(4, m.checksum);
+}
+
+struct Region {
+  std::uint32_t kind = 0;
+  std::uint64_t inode = 0;
+  std::uint64_t device = 0;
+  std::uint64_t size = 0;
+};
+void describe(auto& on, Is<Region> auto& m) {
+  on.message("Region").field(1, m.kind).field(2, m.inode).field(3, m.device).field(4, m.size);
+}
+
+struct CopyEnd {
+  std::uint32_t round = 0;
+  std::uint64_t sessions = 0;
+};
+void describe(auto& on, Is<CopyEnd> auto& m) {
+  on.message("CopyEnd").field(1, m.round).field(2, m.sessions);
+}
+
+struct Prepare {
+  std::uint64_t sessions = 0;
+  std::uint64_t chunks = 0;
+  std::uint64_t checksum = 0;
+  std::uint64_t frozen_at_ns = 0;
+  std::uint64_t budget_us = 0;
+  std::uint64_t late = 0;
+};
+void describe(auto& on, Is<Prepare> auto& m) {
+  on.message("Prepare")
+      .field(1, m.sessions)
+      .field(2, m.chunks)
+      .field(3, m.checksum)
+      .field(4, m.frozen_at_ns)
+      .field(5, m.budget_us)
+      .if_set(6, m.late);
+}
+
+struct Lanes {
+  std::uint32_t donor = 0;
+  std::uint32_t heir = 0;
+};
+void describe(auto& on, Is<Lanes> auto& m) {
+  on.message("Lanes").field(1, m.donor).field(2, m.heir);
+}
+
+struct LanePrepare {
+  std::uint64_t sessions = 0;
+  std::uint64_t checksum = 0;
+};
+void describe(auto& on, Is<LanePrepare> auto& m) {
+  on.message("LanePrepare").field(1, m.sessions).field(2, m.checksum);
+}
+
+// ---- heir to donor
+// -------------------------------------------------------------------------------
+
+struct Ack {
+  std::uint64_t frames = 0;
+};
+void describe(auto& on, Is<Ack> auto& m) { on.message("Ack").field(1, m.frames); }
+
+struct Copied {
+  std::uint32_t round = 0;
+  std::uint64_t sessions = 0;
+};
+void describe(auto& on, Is<Copied> auto& m) {
+  on.message("Copied").field(1, m.round).field(2, m.sessions);
+}
+
+struct Prepared {
+  std::uint64_t sessions = 0;
+};
+void describe(auto& on, Is<Prepared> auto& m) { on.message("Prepared").field(1, m.sessions); }
+
+}  // namespace handoff::protocol

@@ -1,0 +1,258 @@
+// A message's description, made into bytes and read from them. describe() runs over a Writer to
+// encode a message and over a Reader to decode it; description.h says what both are told.
+//
+// Only the sources that instantiate encode() and decode() include this file.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <protozero/pbf_reader.hpp>
+#include <protozero/pbf_writer.hpp>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "libhandoff/protocol/description.h"
+#include "libhandoff/protocol/limits.h"
+
+namespace handoff::protocol {
+
+// A text that a peer may take for UTF-8, as proto3's strings must be: what is no printable ASCII or
+// a well-formed sequence becomes '?', and a long one is cut between characters.
+std::string clean(std::string_view in, std::size_t limit);
+
+class Writer {
+ public:
+  explicit Writer(std::string& out) : out_(out), pbf_(out) {}
+
+  Writer& message(const char*, Zeros zeros = Zeros::kWritten) {
+    if (zeros == Zeros::kLeftOut) zeros_ = zeros;
+    return *this;
+  }
+  template <class T>
+  Writer& field(std::uint32_t n, const T& x) {
+    return zeros_ == Zeros::kWritten ? when(true, n, x) : if_set(n, x);
+  }
+  template <class T>
+  Writer& if_set(std::uint32_t n, const T& x) {
+    return when(x != T{}, n, x);
+  }
+  template <class T>
+  Writer& when(bool condition, std::uint32_t n, const T& x) {
+    if (!condition) return *this;
+    if constexpr (std::is_convertible_v<const T&, std::string_view>) {
+      const std::string_view bytes = x;
+      pbf_.add_bytes(n, bytes.data(), bytes.size());
+    } else {
+      pbf_.add_uint64(n, static_cast<std::uint64_t>(x));
+    }
+    return *this;
+  }
+  template <class T>
+  Writer& choice(std::uint32_t n, const T& x, T /*last*/, T /*other*/) {
+    return field(n, x);
+  }
+  Writer& text(std::uint32_t n, const std::string& x, std::size_t /*limit*/, const char* /*what*/) {
+    return field(n, x);
+  }
+  Writer& words(std::uint32_t n, const std::string& x, const char* /*what*/) {
+    return field(n, clean(x, kMaxReason));
+  }
+  template <class T>
+  Writer& part(std::uint32_t n, const T& x) {
+    const std::size_t before = out_.size();
+    {
+      Writer inner(*this, n);
+      describe(inner, x);
+    }
+    // protozero takes an empty one back. To be there says something, too.
+    if (out_.size() == before) pbf_.add_message(n, "", 0);
+    return *this;
+  }
+  template <class T>
+  Writer& part(std::uint32_t n, const std::optional<T>& x) {
+    return x ? part(n, *x) : *this;
+  }
+  template <class T>
+  Writer& each(std::uint32_t n, const std::vector<T>& x, std::size_t /*limit*/ = SIZE_MAX,
+               const char* /*what*/ = "") {
+    for (const T& entry : x) part(n, entry);
+    return *this;
+  }
+  template <class T>
+  Writer& list(std::uint32_t n, const std::vector<T>& x, std::size_t /*limit*/ = SIZE_MAX,
+               const char* /*what*/ = "") {
+    pbf_.add_packed_uint64(n, x.begin(), x.end());
+    return *this;
+  }
+  void require(bool, const char*) {}
+
+ private:
+  Writer(Writer& outer, std::uint32_t n)
+      : out_(outer.out_), pbf_(outer.pbf_, n), zeros_(outer.zeros_) {}
+
+  std::string& out_;
+  protozero::pbf_writer pbf_;
+  Zeros zeros_ = Zeros::kWritten;
+};
+
+// The description runs until the body is at its end. Each run takes the fields that come in its
+// order, so what a Writer wrote takes one run. A run that takes nothing is at a field that nobody
+// knows, and the next one begins behind that.
+class Reader {
+ public:
+  using Walk = void (*)(Reader& on, void* message);
+  // Fails with HANDOFF_ERR_PROTOCOL.
+  static Result<void> read(std::string_view body, Screen screen, Walk walk, void* message);
+
+  Reader& message(const char* name, Zeros /*zeros*/ = Zeros::kWritten) {
+    if (name_ == nullptr) {
+      name_ = name;
+      advance();
+    } else if (at() == run_from_) {
+      pbf_.skip();
+      advance();
+    }
+    run_from_ = at();
+    return *this;
+  }
+  template <class T>
+  Reader& field(std::uint32_t n, T& x) {
+    if constexpr (std::is_same_v<T, std::string_view>) {
+      if (!at_bytes(n)) return *this;
+      x = view();
+    } else {
+      if (!at_number(n)) return *this;
+      x = number<T>();
+    }
+    advance();
+    return *this;
+  }
+  template <class T>
+  Reader& if_set(std::uint32_t n, T& x) {
+    return field(n, x);
+  }
+  template <class T>
+  Reader& when(bool /*condition*/, std::uint32_t n, T& x) {
+    return field(n, x);
+  }
+  template <class T>
+  Reader& choice(std::uint32_t n, T& x, T last, T other) {
+    if (!at_number(n)) return *this;
+    const std::uint64_t value = pbf_.get_uint64();
+    x = value <= static_cast<std::uint64_t>(last) ? static_cast<T>(value) : other;
+    advance();
+    return *this;
+  }
+  Reader& text(std::uint32_t n, std::string& x, std::size_t limit, const char* what) {
+    if (at_bytes(n)) take_text(x, limit, what);
+    return *this;
+  }
+  Reader& words(std::uint32_t n, std::string& x, const char* what) {
+    return text(n, x, kMaxReason, what);
+  }
+  template <class T>
+  Reader& part(std::uint32_t n, T& x) {
+    if (at_bytes(n)) take_part(x = T{});
+    return *this;
+  }
+  template <class T>
+  Reader& part(std::uint32_t n, std::optional<T>& x) {
+    if (at_bytes(n)) take_part(x.emplace());
+    return *this;
+  }
+  template <class T>
+  Reader& each(std::uint32_t n, std::vector<T>& x, std::size_t limit = SIZE_MAX,
+               const char* what = "") {
+    while (at_bytes(n)) {
+      if (x.size() == limit) refuse(what);
+      take_part(x.emplace_back());
+    }
+    return *this;
+  }
+  template <class T>
+  Reader& list(std::uint32_t n, std::vector<T>& x, std::size_t limit = SIZE_MAX,
+               const char* what = "") {
+    while (at_number(n) || at_bytes(n)) {
+      if (at_number(n)) {
+        x.push_back(number<T>());
+      } else {
+        for (const std::uint64_t value : pbf_.get_packed_uint64()) {
+          x.push_back(static_cast<T>(value));
+        }
+      }
+      if (x.size() > limit) refuse(what);
+      advance();
+    }
+    return *this;
+  }
+  void require(bool condition, const char* why) { wrong_ = condition ? nullptr : why; }
+
+ private:
+  Reader(std::string_view body, Screen screen)
+      : pbf_(body.data(), body.size()), run_from_(body.data()), screen_(screen) {}
+
+  void run(Walk walk, void* message);
+  // Behind the tag of the field that comes next, which is next_; next_ is 0 at the end.
+  const char* at() const { return pbf_.data().data(); }
+  void advance() { next_ = pbf_.next() ? pbf_.tag_and_type() : 0; }
+  bool at_number(std::uint32_t n) const {
+    return next_ == protozero::tag_and_type(n, protozero::pbf_wire_type::varint);
+  }
+  bool at_bytes(std::uint32_t n) const {
+    return next_ == protozero::tag_and_type(n, protozero::pbf_wire_type::length_delimited);
+  }
+  std::string_view view() {
+    const auto bytes = pbf_.get_view();
+    return {bytes.data(), bytes.size()};
+  }
+  // A flag is any number but 0: protozero's get_bool() looks at the first byte alone, and at one
+  // behind the end if there is none. A number that does not fit is not cut.
+  template <class T>
+  T number() {
+    const std::uint64_t value = pbf_.get_uint64();
+    if constexpr (std::is_same_v<T, std::uint32_t>) {
+      if (value > UINT32_MAX) refuse("a number is out of range");
+    }
+    return static_cast<T>(value);
+  }
+  void take_text(std::string& x, std::size_t limit, const char* what);
+  template <class T>
+  void take_part(T& x) {
+    Reader(view(), screen_).run(described<T>, &x);
+    advance();
+  }
+  template <class Message>
+  friend Result<Message> decode(std::string_view body, Screen screen);
+  template <class Message>
+  static void described(Reader& on, void* message) {
+    describe(on, *static_cast<Message*>(message));
+  }
+  [[noreturn]] static void refuse(const char* why);
+
+  protozero::pbf_reader pbf_;
+  std::uint32_t next_ = 0;
+  const char* run_from_;
+  const char* name_ = nullptr;
+  const char* wrong_ = nullptr;
+  Screen screen_;
+};
+
+template <class Message>
+std::string encode(const Message& m) {
+  std::string out;
+  Writer writer(out);
+  describe(writer, m);
+  return out;
+}
+
+template <class Message>
+Result<Message> decode(std::string_view body, Screen screen) {
+  Message m;
+  const auto read = Reader::read(body, screen, Reader::described<Message>, &m);
+  if (!read) return Failure(read.error());
+  return m;
+}
+
+}  // namespace handoff::protocol
