@@ -225,7 +225,7 @@ Result<Identity> identity_of(int fd) {
   return Identity{info.st_ino, info.st_dev};
 }
 
-std::optional<protocol::Counters> counters_of(int fd) {
+std::optional<core::Counters> counters_of(int fd) {
   const auto info_of = [fd](tcp_info& info) {
     std::memset(&info, 0, sizeof info);
     socklen_t length = sizeof info;
@@ -245,7 +245,7 @@ std::optional<protocol::Counters> counters_of(int fd) {
     }
     if (before.tcpi_bytes_received == after.tcpi_bytes_received &&
         before.tcpi_bytes_acked == after.tcpi_bytes_acked) {
-      return protocol::Counters{after.tcpi_bytes_received - static_cast<std::uint64_t>(unread),
+      return core::Counters{after.tcpi_bytes_received - static_cast<std::uint64_t>(unread),
                                 after.tcpi_bytes_acked + static_cast<std::uint64_t>(unacked)};
     }
     before = after;
