@@ -20,7 +20,7 @@ std::optional<Time> Service::deadline() const {
   consider(retry_at_);
   consider(kill_at_);
   if (upgrade_) consider(upgrade_->deadline());
-  if (in_peace() && !progressive_.under_way()) consider(probation_.until());
+  if (in_peace() && !progressive_.under_way()) consider(probation_.until(policy_.probation));
   consider(late_.deadline());
   if (may_share()) consider(progressive_.deadline());
   return earliest;
@@ -121,7 +121,7 @@ void Service::on(const HandoffRequested& request, Time now) {
   auto refused = refusal();
   // One can always go back.
   if (!refused && state_ == State::kRunning && request.to != Probation::Origin::kBack) {
-    refused = late_.refusal(policy_.name);
+    refused = late_.refusal(policy_.late, policy_.name);
   }
   if (refused) {
     out_.push_back(*refused);
@@ -317,7 +317,8 @@ void Service::on(const Owned& owned, Time now) {
 // -------------------------------------------------------------------------
 
 void Service::candidate_took_over(Time now) {
-  out_.push_back(TakeCandidate{probation_.took_over(origin_, by_itself_, now, request_.probation)});
+  out_.push_back(TakeCandidate{
+      probation_.took_over(policy_.probation, origin_, by_itself_, now, request_.probation)});
 }
 
 void Service::on(const HandoffFailed& failed, Time now) {
@@ -333,12 +334,12 @@ void Service::on(const HandoffFailed& failed, Time now) {
 }
 void Service::on(const Counted& counted, Time now) {
   if (counted.generation == current_) sessions_ = counted.sessions;
-  if (counted.generation == on_trial()) probation_.counted(counted.errors);
+  if (counted.generation == on_trial()) probation_.counted(policy_.probation, counted.errors);
   forward(counted, now);
 }
 void Service::on(const Progressed& progress, Time now) { forward(progress, now); }
 void Service::on(const DonorRetired& retired, Time now) {
-  add(late_.on(retired, now));
+  add(late_.on(retired, policy_.late, now));
   // It returns to a supervisor that has not seen its handoff.
   const bool in_this_one = upgrade_ && (upgrade_->donor() == retired.generation ||
                                         upgrade_->heir() == retired.generation);

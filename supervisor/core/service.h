@@ -43,15 +43,11 @@ class Service {
   // A release that is not well may hang: how long it may be silent on the way back.
   static constexpr Duration kPatienceWithTheIll = std::chrono::seconds(2);
 
-  explicit Service(Policy policy)
-      : policy_(std::move(policy)), probation_(policy_.probation), late_(policy_.late) {}
+  explicit Service(Policy policy) : policy_(std::move(policy)) {}
 
   Effects step(const Event& event, Time now);
   // From now on; a handoff under way keeps the deadlines that it was begun with.
-  void set_policy(Policy policy) {
-    policy_ = std::move(policy);
-    probation_.set_policy(policy_.probation);
-  }
+  void set_policy(Policy policy) { policy_ = std::move(policy); }
   std::optional<Time> deadline() const;
 
   State state() const { return state_; }

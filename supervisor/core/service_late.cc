@@ -12,7 +12,7 @@ void Service::on(const DonorLate& late, Time now) {
   const bool progressive =
       progressive_.first() != 0 && (progressive_.late() == late.generation ||
                                     (upgrade_ && upgrade_->donor() == late.generation));
-  add(late_.on(late, now, progressive));
+  add(late_.on(late, policy_.late, now, progressive));
   forward(late, now);
   relink(now);
 }
@@ -26,7 +26,7 @@ void Service::next_share(Time now) {
                                std::to_string(step->owner) + "'s");
   add({SendSpread{step->late, step->permille}, SendSpread{step->owner, step->permille}});
   if (progressive_.under_way()) return;
-  add(late_.drain(now));
+  add(late_.drain(policy_.late, now));
   probation_.begin_again(now, request_.probation);
 }
 
@@ -47,7 +47,7 @@ void Service::gather(Time now) {
       add({SendSpread{generation, 1000}});
     }
   }
-  if (!progressive_.under_way()) add(late_.drain(now));
+  if (!progressive_.under_way()) add(late_.drain(policy_.late, now));
 }
 
 // Not during a handoff: the heir is passed the links that there are at its beginning.

@@ -27,7 +27,7 @@ void Service::on(const CommitRequested&, Time) {
 // After each event; while a handoff is under way its end is waited for.
 void Service::judge(Time now) {
   if (!in_peace()) return;
-  switch (probation_.verdict(now, !progressive_.under_way())) {
+  switch (probation_.verdict(policy_.probation, now, !progressive_.under_way())) {
     case Probation::Verdict::kOpen:
       return;
     case Probation::Verdict::kPassed:

@@ -182,7 +182,7 @@ TEST_F(ServiceReturnTest, TheLastShareBeginsTheProbationAnew) {
   hear(DonorLate{.generation = 1, .handoff_id = 2, .waiting = 300, .linked = true}, 1s);
   hear(HealthHeard{2, true, ""}, 2s);
   EXPECT_EQ(hear(Tick{}, 61s), "spread 1 1000, spread 2 1000, drain 1");
-  EXPECT_EQ(service.probation().until(), at(91s));
+  EXPECT_EQ(service.probation().until(kChecked), at(91s));
 }
 
 TEST_F(ServiceReturnTest, RollbackIsAHandoffAndARollbackOfItIsOneToo) {

@@ -98,6 +98,32 @@ TEST_F(ServiceTest, LateSessionsGoWhereverTheOwnerIs) {
   EXPECT_EQ(hear(StopRequested{}, 5s), "stop 1, stop 3");
 }
 
+// ---- a policy that is read again
+// ---------------------------------------------------------------
+
+TEST_F(ServiceTest, ANewLimitOfGenerationsHoldsAtOnce) {
+  service.set_policy({.name = "chat", .late = {.max_generations = 2}});
+  upgrade_to_switch();
+  hear(owned(2), 2s);
+  hear(DonorLate{.generation = 1, .handoff_id = 2, .waiting = 3, .linked = true}, 2s);
+  EXPECT_EQ(hear(HandoffRequested{}, 3s), "refuse(generations)");
+  service.set_policy({.name = "chat", .late = {.max_generations = 3}});
+  EXPECT_EQ(hear(HandoffRequested{}, 3s), "open");
+}
+
+TEST_F(ServiceTest, WhatBecomesOfLateSessionsIsUpToThePolicyOfTheirSwitch) {
+  upgrade_to_switch();
+  service.set_policy(
+      {.name = "chat", .late = {.policy = LateSessions::kClose, .drain = std::chrono::minutes(5)}});
+  hear(owned(2), 2s);
+  const Effects effects = service.step(
+      DonorLate{.generation = 1, .handoff_id = 2, .waiting = 3, .linked = true}, at(2s));
+  ASSERT_EQ(show(effects), "drain 1, done");
+  const auto& drain = std::get<SendDrain>(effects[0]);
+  EXPECT_EQ(drain.policy, LateSessions::kClose);
+  EXPECT_EQ(drain.deadline, at(5min + 2s));
+}
+
 TEST_F(ServiceTest, AProgressiveUpgradeIsGivenBackWhenAnotherHandoffBeginsBeforeItsEnd) {
   start();
   hear(HandoffRequested{.shares = {10, 100, 1000}, .pause = 30s}, 1s);
