@@ -252,7 +252,7 @@ void Service::begin_handoff(bool candidate, Time now) {
   auto shares = std::exchange(request_shares_, {});
   if (!rehearsal_) {
     give_back();
-    progressive_.plan(std::move(shares), request_pause_);
+    progressive_.plan(std::move(shares), request_pause_, request_.probation);
   }
   const Generation heir = ++last_;
   alive_.insert(heir);

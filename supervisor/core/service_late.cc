@@ -27,7 +27,7 @@ void Service::next_share(Time now) {
   add({SendSpread{step->late, step->permille}, SendSpread{step->owner, step->permille}});
   if (progressive_.under_way()) return;
   add(late_.drain(policy_.late, now));
-  probation_.begin_again(now, request_.probation);
+  probation_.begin_again(now, progressive_.probation());
 }
 
 // Another handoff begins, back to the older release perhaps: until that has another owner, what has
