@@ -45,7 +45,7 @@ class LateProcesses {
 
   // progressive: it is not drained before drain().
   Effects on(const DonorLate& late, const Policy& policy, Time now, bool progressive = false);
-  // It has given everything away and is about to exit: made to, if it is still there by then.
+  // A process that has given everything away is about to exit, and is made to after that time.
   void leave(Generation generation, Time by);
   // What was progressive is waited for like others from here on.
   Effects drain(const Policy& policy, Time now);

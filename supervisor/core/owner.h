@@ -53,7 +53,7 @@ class Owner {
   Generation gone();
 
   // ---- what follows
-  // It serves, so its past is forgotten.
+  // A new release serves: the next wait is a short one again.
   void forgive() { backoff_.reset(); }
   void stay_down() { state_ = State::kStopped; }
   // Until its next start; a run as long as the one that has just ended decides how long.

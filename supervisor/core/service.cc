@@ -71,7 +71,7 @@ void Service::on(const Found& found, Time now) {
   owner_.saw(found.heir);
   operation_ = {Handoff{
       .upgrade = Upgrade::resumed(found.current, found.heir, found.timeouts, now, found.rehearsal),
-      .request = {.rehearsal = found.rehearsal, .timeouts = found.timeouts},
+      .request = {.rehearsal = found.rehearsal, .timeouts = found.timeouts, .id = found.request},
       .candidate = found.candidate ? Candidate(found.origin) : std::nullopt,
       .by_itself = found.by_itself}};
 }
@@ -93,9 +93,9 @@ Found Service::found() const {
 
 void Service::on(const StopRequested& stop, Time now) {
   const std::string why = policy_.name + " was stopped";
-  if (operation_.opening() != nullptr) {
+  if (const auto* opening = operation_.opening()) {
+    refuse({"cancelled", why}, opening->request);
     operation_ = {};
-    out_.push_back(Refuse{"cancelled", why});
   }
   if (operation_.replacing()) operation_ = {};
   return_.reset();
@@ -147,7 +147,7 @@ void Service::came_up(Time now) {
   if (Fresh* fresh = operation_.fresh()) {
     take(fresh->candidate, fresh->request, false, now);
     owner_.forgive();
-    out_.push_back(Conclude{fresh->done(current(), now)});
+    out_.push_back(Conclude{fresh->done(current(), now), fresh->request.id});
     operation_ = {};
   } else if (return_) {
     out_.push_back(WentBack{return_->from, current(), return_->lost, return_->why});
@@ -181,7 +181,7 @@ void Service::on(const DonorRetired& retired, Time now) {
   const Handoff* handoff = operation_.handoff();
   const bool in_this_one =
       handoff != nullptr && (handoff->upgrade.donor() == who || handoff->upgrade.heir() == who);
-  // It returns to a supervisor that has not seen its handoff.
+  // A donor returns to a supervisor that has not seen its handoff.
   if (!in_this_one && current() != 0 && current() != who && !late().has(who)) {
     owner_.saw(who);
     others_.late().leave(who, now + policy_.timeouts.drain);

@@ -84,6 +84,7 @@ class Service {
   void take(Candidate& candidate, const HandoffRequested& request, bool by_itself, Time now);
   void fresh_failed(Time now);
   std::optional<Refuse> refusal() const;
+  void refuse(Refuse why, const HandoffRequested& request);
   Refuse nothing_to_rehearse_with() const;
 
   // service.cc
@@ -115,7 +116,7 @@ class Service {
   void add(Effects effects);
 
   // service_return.cc
-  void on(const CommitRequested&, Time now);
+  void on(const CommitRequested& request, Time now);
   void on(const HealthHeard& heard, Time now);
   void judge(Time now);
   void end_to_go_back(const Report& report, Time now);

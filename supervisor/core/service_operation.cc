@@ -31,6 +31,12 @@ Refuse Service::nothing_to_rehearse_with() const {
                              policy_.name + " starts the old one"};
 }
 
+void Service::refuse(Refuse why, const HandoffRequested& request) {
+  why.request = request.id;
+  why.rehearsal = request.rehearsal;
+  out_.push_back(std::move(why));
+}
+
 void Service::on(const HandoffRequested& request, Time now) {
   auto refused = refusal();
   // One can always go back.
@@ -46,10 +52,7 @@ void Service::on(const HandoffRequested& request, Time now) {
                                        "it by itself (handoff history " +
                                        policy_.name + ")"};
   }
-  if (refused) {
-    out_.push_back(*refused);
-    return;
-  }
+  if (refused) return refuse(*refused, request);
   const Opening opening{.request = request, .asked = now};
   switch (request.to) {
     case Probation::Origin::kSame:
@@ -58,11 +61,11 @@ void Service::on(const HandoffRequested& request, Time now) {
     case Probation::Origin::kNew:
     case Probation::Origin::kFirst:
       operation_ = {opening};
-      out_.push_back(OpenCandidate{});
+      out_.push_back(OpenCandidate{request});
       return;
     case Probation::Origin::kBack:
       operation_ = {opening};
-      out_.push_back(OpenBack{});
+      out_.push_back(OpenBack{request.id});
       return;
   }
 }
@@ -72,9 +75,9 @@ void Service::on(const RehearsalDropped&, Time now) {
   const std::string why = "nobody waits for the plan any more";
   if (Handoff* handoff = operation_.handoff()) {
     follow(*handoff, handoff->upgrade.cancel(why, now), now);
-  } else {
+  } else if (const auto* opening = operation_.opening()) {
+    refuse({"cancelled", why}, opening->request);
     operation_ = {};
-    out_.push_back(Refuse{"cancelled", why});
   }
 }
 
@@ -96,8 +99,7 @@ void Service::on(const CandidateReady& ready, Time now) {
   }
   if (refused) {
     out_.push_back(DropCandidate{});
-    out_.push_back(*refused);
-    return;
+    return refuse(*refused, opening.request);
   }
   begin(opening, ready.origin, now);
 }
@@ -109,8 +111,8 @@ void Service::on(const CandidateFailed& failed, Time) {
     probation_.lose_back();
     note(Note::Level::kError, "it can't go back, so the release that runs stays");
   }
+  refuse({failed.code, failed.why}, opening->request);
   operation_ = {};
-  out_.push_back(Refuse{failed.code, failed.why});
 }
 
 // The release is known and nothing is in the way.
@@ -123,7 +125,7 @@ void Service::begin(const Opening& asked, Candidate candidate, Time now) {
                         .opened = opened,
                         .begun = now,
                         .backing_off = state() == State::kBackoff}};
-    out_.push_back(Announce{.phase = "start", .begins = true});
+    out_.push_back(Announce{.phase = "start", .begins = true, .request = request.id});
     add(owner_.start(candidate.has_value(), request.timeouts, now));
     return;
   }
@@ -135,8 +137,13 @@ void Service::begin(const Opening& asked, Candidate candidate, Time now) {
                         .candidate = candidate,
                         .opened = opened,
                         .by_itself = asked.by_itself}};
-  out_.push_back(Announce{.phase = "start", .begins = true});
-  out_.push_back(Spawn{heir, candidate.has_value(), true, request.timeouts, request.rehearsal});
+  out_.push_back(Announce{.phase = "start", .begins = true, .request = request.id});
+  out_.push_back(Spawn{.generation = heir,
+                       .candidate = candidate.has_value(),
+                       .heir = true,
+                       .timeouts = request.timeouts,
+                       .rehearsal = request.rehearsal,
+                       .spread = request.rehearsal ? 0 : progressive().first()});
 }
 
 // The release on trial runs: it is the service's from here on.
@@ -179,7 +186,7 @@ void Service::over(const Handoff& handoff, Time now) {
   if (leaves_by && owner_.alive(upgrade.donor()) && current() == upgrade.heir()) {
     others_.late().leave(upgrade.donor(), *leaves_by);
   }
-  out_.push_back(Conclude{report});
+  out_.push_back(Conclude{report, handoff.request.id});
   const bool ended_before_switch = current() != 0 && current() == upgrade.donor();
   others_.handoff_over();
   operation_ = {};  // and with it handoff
@@ -200,7 +207,7 @@ void Service::fresh_failed(Time now) {
     owner_.stay_down();
     if (fresh.backing_off) (void)owner_.wait(now);
   }
-  out_.push_back(Conclude{fresh.failed(owner_.last())});
+  out_.push_back(Conclude{fresh.failed(owner_.last()), fresh.request.id});
 }
 
 }  // namespace handoff::supervisor

@@ -13,14 +13,15 @@ void Service::on(const HealthHeard& heard, Time) {
   if (heard.generation == on_trial()) probation_.heard(heard.healthy, heard.why);
 }
 
-void Service::on(const CommitRequested&, Time) {
+void Service::on(const CommitRequested& request, Time) {
   if (auto refused = refusal()) {
+    refused->request = request.id;
     out_.push_back(*refused);
     return;
   }
   const bool already = !probation_.provisional();
   probation_.commit();
-  out_.push_back(Committed{.by_itself = false, .already = already});
+  out_.push_back(Committed{.already = already, .request = request.id});
 }
 
 // After each event; while an operation is under way its end is waited for.

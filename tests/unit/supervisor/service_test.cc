@@ -187,6 +187,26 @@ TEST_F(ServiceTest, ACandidateForAServiceThatDiedMeanwhileIsRefused) {
   EXPECT_EQ(hear(CandidateReady{}, 1101ms), "drop, refuse(busy)");
 }
 
+TEST_F(ServiceTest, WhatIsSaidOfARequestNamesIt) {
+  const auto last = [](const Effects& effects) { return effects.back(); };
+  start();
+  const auto open =
+      last(service.step(HandoffRequested{.wanted = {.path = "/chat"}, .id = 7}, at(1s)));
+  EXPECT_EQ(std::get<OpenCandidate>(open).request.id, 7U);
+  EXPECT_EQ(std::get<OpenCandidate>(open).request.wanted.path, "/chat");
+  const auto busy = last(service.step(HandoffRequested{.rehearsal = true, .id = 8}, at(1s)));
+  EXPECT_EQ(std::get<Refuse>(busy).request, 8U);
+  EXPECT_TRUE(std::get<Refuse>(busy).rehearsal);
+  EXPECT_EQ(std::get<Refuse>(last(service.step(CommitRequested{9}, at(1s)))).request, 9U);
+  const auto begun = service.step(CandidateReady{}, at(1s));
+  EXPECT_EQ(std::get<Announce>(begun.front()).request, 7U);
+  hear(HandoffFailed{1, 2, "timeout", "budget"}, 2s);
+  EXPECT_EQ(std::get<Conclude>(last(service.step(Exited{2, kStatus0}, at(2s)))).request, 7U);
+  hear(HandoffRequested{.id = 10}, 3s);
+  const auto unopened = last(service.step(CandidateFailed{"open", "no such file"}, at(3s)));
+  EXPECT_EQ(std::get<Refuse>(unopened).request, 10U);
+}
+
 // ---- dying and coming back
 // -----------------------------------------------------------------------
 
