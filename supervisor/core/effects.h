@@ -17,6 +17,7 @@ struct Spawn {
   bool heir = false;       // make a channel; the other end is for the donor, with SendDonate
   Timeouts timeouts;       // heir: what it is told
   bool rehearsal = false;
+  std::uint32_t spread = 0;  // heir: thousandths of the sessions that move at the switch; 0: all
 };
 struct SendDonate {
   Generation donor = 0;
@@ -38,8 +39,12 @@ struct Signal {
   bool kill = false;  // SIGKILL, else SIGTERM
 };
 
-struct OpenCandidate {};
-struct OpenBack {};     // the release to go back to is the candidate
+struct OpenCandidate {
+  HandoffRequested request;
+};
+struct OpenBack {  // the release to go back to is the candidate
+  RequestId request = 0;
+};
 struct TakeCandidate {  // it is the service's release from now on
   Probation::Back back = Probation::Back::kStays;
 };
@@ -52,7 +57,8 @@ struct Announce {
   std::uint64_t sessions_sent = 0;
   std::uint64_t sessions_total = 0;
   std::uint64_t bytes = 0;
-  bool begins = false;  // else only the numbers have changed
+  bool begins = false;    // else only the numbers have changed
+  RequestId request = 0;  // with the first of an operation
 };
 
 // How an upgrade or a restart ended.
@@ -85,16 +91,20 @@ struct Report {
 };
 struct Conclude {
   Report report;
+  RequestId request = 0;
 };
-// The request just made is not carried out.
+// The request is not carried out.
 struct Refuse {
   std::string code;
   std::string message;
+  RequestId request = 0;
+  bool rehearsal = false;  // it was one for a plan
 };
 // The release that runs is permanent.
 struct Committed {
   bool by_itself = false;  // its probation is over, else somebody said so
   bool already = false;
+  RequestId request = 0;
 };
 struct ProbationFailed {
   Generation generation = 0;

@@ -89,7 +89,7 @@ struct Rehearsed {
   bool complete = false;  // to the end of what a rehearsal does
 };
 
-// It has given everything away but these sessions, which it goes on serving.
+// A donor has given everything away but these sessions, and goes on serving them.
 struct DonorLate {
   Generation generation = 0;
   std::uint64_t handoff_id = 0;
@@ -115,6 +115,10 @@ struct Exited {
 
 // ---- from people, and the clock ----------------------------------------------------------------
 
+// The number of a request. The shell knows by it whom to tell what becomes of the request; 0 is
+// nobody: the service acts by itself.
+using RequestId = std::uint64_t;
+
 struct StartRequested {};
 // Instead of it: processes of the supervisor before this one, which may be alive. Those that turn
 // out not to be are reported as Exited after it.
@@ -129,6 +133,14 @@ struct Found {
   Probation::Saved probation;
   Probation::Origin origin = Probation::Origin::kNew;  // of the candidate
   bool by_itself = false;  // the handoff is the way back of a release that did not pass
+  RequestId request = 0;   // of that handoff, to this supervisor
+};
+
+// The release that an upgrade or a plan is to open.
+struct Wanted {
+  std::string path;
+  std::vector<std::string> args;
+  bool args_given = false;  // else those of a bundle's manifest come before them
 };
 
 struct HandoffRequested {
@@ -138,6 +150,8 @@ struct HandoffRequested {
   // Progressive: thousandths of the sessions that move one after the other; empty: all at once.
   std::vector<std::uint32_t> shares = {};
   Duration pause{};
+  Wanted wanted = {};  // kNew
+  RequestId id = 0;
 };
 struct RehearsalDropped {};  // nobody wants to know any more what would come of it
 struct CandidateReady {
@@ -152,7 +166,9 @@ struct StopRequested {
   bool at_once = false;  // SIGKILL instead of drain
 };
 
-struct CommitRequested {};
+struct CommitRequested {
+  RequestId id = 0;
+};
 
 // What is known of the health of the process that runs.
 struct HealthHeard {

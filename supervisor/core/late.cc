@@ -14,7 +14,7 @@ std::string generation_of(Generation generation) {
 
 }  // namespace
 
-Effects LateProcesses::on(const DonorLate& late, Time now, bool progressive) {
+Effects LateProcesses::on(const DonorLate& late, const Policy& policy, Time now, bool progressive) {
   const bool fresh = !late_.contains(late.generation);
   One& one = late_[late.generation];
   one.waiting = late.waiting;
@@ -22,7 +22,7 @@ Effects LateProcesses::on(const DonorLate& late, Time now, bool progressive) {
   one.closed = late.closed;
   one.linked = late.linked;
   if (!fresh) return {};
-  Effects out = progressive ? Effects{} : drain(now);
+  Effects out = progressive ? Effects{} : drain(policy, now);
   out.push_back(Note{Note::Level::kInfo, generation_of(late.generation) + " keeps " +
                                              sessions(late.waiting) +
                                              (progressive ? " for now" : " that are busy")});
@@ -35,25 +35,25 @@ void LateProcesses::leave(Generation generation, Time by) {
   one.next = by;
 }
 
-Effects LateProcesses::drain(Time now) {
+Effects LateProcesses::drain(const Policy& policy, Time now) {
   Effects out;
-  const Time until = now + policy_.drain;
+  const Time until = now + policy.drain;
   for (auto& [generation, one] : late_) {
     if (one.drained || one.retired) continue;
     one.drained = true;
-    if (policy_.policy != LateSessions::kKeep) one.next = until + kMargin;
-    out.push_back(SendDrain{generation, until, policy_.policy});
+    if (policy.policy != LateSessions::kKeep) one.next = until + kMargin;
+    out.push_back(SendDrain{generation, until, policy.policy});
   }
   return out;
 }
 
-Effects LateProcesses::on(const DonorRetired& retired, Time now) {
+Effects LateProcesses::on(const DonorRetired& retired, const Policy& policy, Time now) {
   const auto found = late_.find(retired.generation);
   if (found == late_.end() || found->second.leaving) return {};
   One& one = found->second;
   one.waiting = 0;
   one.retired = true;
-  one.next = now + policy_.drain;
+  one.next = now + policy.drain;
   std::string text = generation_of(retired.generation) +
                      " has no session left: " + std::to_string(one.moved) + " moved";
   if (one.closed > 0) text += ", " + std::to_string(one.closed) + " closed";
@@ -117,17 +117,18 @@ std::optional<Time> LateProcesses::deadline() const {
   return earliest;
 }
 
-std::optional<Refuse> LateProcesses::refusal(const std::string& service) const {
+std::optional<Refuse> LateProcesses::refusal(const Policy& policy,
+                                             const std::string& service) const {
   // With the owner and its heir. Those that are on their way out are gone in a moment and hold
   // nothing; but they are not to pile up.
   std::size_t leaving = 0;
   for (const auto& [generation, one] : late_) leaving += one.leaving ? 1 : 0;
-  if (late_.size() - leaving + 2 <= policy_.max_generations && leaving < policy_.max_generations) {
+  if (late_.size() - leaving + 2 <= policy.max_generations && leaving < policy.max_generations) {
     return std::nullopt;
   }
   std::string text = service + " has " + std::to_string(late_.size() + 1) +
                      " processes already, and max_generations is " +
-                     std::to_string(policy_.max_generations) + ":";
+                     std::to_string(policy.max_generations) + ":";
   const char* before = " ";
   for (const auto& [generation, one] : late_) {
     text += before + generation_of(generation) +

@@ -4,6 +4,9 @@
 //
 // A late process decides itself what becomes of its sessions when the drain is over (it was told
 // the policy); here is only what is done to one that does not.
+//
+// The policy may change at any time (`handoff reload`), so each question brings it along and
+// nothing here keeps it.
 #pragma once
 
 #include <map>
@@ -40,15 +43,13 @@ class LateProcesses {
   static constexpr Duration kRelinkAgain = std::chrono::seconds(1);
   static constexpr Duration kTermToKill = std::chrono::seconds(2);
 
-  explicit LateProcesses(Policy policy) : policy_(policy) {}
-
   // progressive: it is not drained before drain().
-  Effects on(const DonorLate& late, Time now, bool progressive = false);
-  // It has given everything away and is about to exit: made to, if it is still there by then.
+  Effects on(const DonorLate& late, const Policy& policy, Time now, bool progressive = false);
+  // A process that has given everything away is about to exit, and is made to after that time.
   void leave(Generation generation, Time by);
   // What was progressive is waited for like others from here on.
-  Effects drain(Time now);
-  Effects on(const DonorRetired& retired, Time now);
+  Effects drain(const Policy& policy, Time now);
+  Effects on(const DonorRetired& retired, const Policy& policy, Time now);
   Effects on(const Exited& exited);
   // There is an owner that settles down; late processes without a link to it get one.
   Effects relink(Generation owner, Time now);
@@ -64,10 +65,9 @@ class LateProcesses {
     return found != late_.end() && found->second.leaving;
   }
   // No further generation for now: an upgrade needs two processes beside them.
-  std::optional<Refuse> refusal(const std::string& service) const;
+  std::optional<Refuse> refusal(const Policy& policy, const std::string& service) const;
 
  private:
-  Policy policy_;
   std::map<Generation, One> late_;
 };
 

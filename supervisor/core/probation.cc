@@ -2,7 +2,8 @@
 
 namespace handoff::supervisor {
 
-Probation::Back Probation::took_over(Origin origin, bool by_itself, Time now, Duration probation) {
+Probation::Back Probation::took_over(const Policy& policy, Origin origin, bool by_itself, Time now,
+                                     Duration probation) {
   const bool was_provisional = saved_.provisional;
   switch (origin) {
     case Origin::kSame:
@@ -11,7 +12,7 @@ Probation::Back Probation::took_over(Origin origin, bool by_itself, Time now, Du
       saved_ = {};
       return Back::kIsEmpty;
     case Origin::kNew:
-      begin(now, probation);
+      begin(policy, now, probation);
       if (was_provisional && saved_.has_back) return Back::kStays;
       saved_.has_back = saved_.back_proven = true;
       return Back::kIsTheOneBefore;
@@ -20,21 +21,21 @@ Probation::Back Probation::took_over(Origin origin, bool by_itself, Time now, Du
   }
   const bool proven = saved_.back_proven;
   saved_ = {};
-  if (!proven) begin(now, probation);
+  if (!proven) begin(policy, now, probation);
   if (by_itself) return Back::kIsEmpty;
   saved_.has_back = true;
   saved_.back_proven = !was_provisional;
   return Back::kIsTheOneBefore;
 }
 
-void Probation::begin(Time now, Duration probation) {
+void Probation::begin(const Policy& policy, Time now, Duration probation) {
   saved_.provisional = probation > Duration{};
   saved_.until.reset();
   if (saved_.provisional) saved_.until = now + probation;
   well_ = false;
   failed_ = 0;
   erred_ = false;
-  why_ = policy_.polled ? "" : "the service has not said that it is well";
+  why_ = policy.polled ? "" : "the service has not said that it is well";
 }
 
 void Probation::begin_again(Time now, Duration probation) {
@@ -58,28 +59,28 @@ void Probation::heard(bool healthy, const std::string& why) {
   why_ = healthy ? "" : why;
 }
 
-void Probation::counted(std::uint64_t errors) {
-  if (!policy_.max_errors || errors <= *policy_.max_errors) return;
+void Probation::counted(const Policy& policy, std::uint64_t errors) {
+  if (!policy.max_errors || errors <= *policy.max_errors) return;
   erred_ = true;
   why_ = "the service has counted " + std::to_string(errors) + " errors, and max_errors is " +
-         std::to_string(*policy_.max_errors);
+         std::to_string(*policy.max_errors);
 }
 
 // With its time over and nothing heard of a check that is asked for, the answer is waited for.
-std::optional<Time> Probation::until() const {
+std::optional<Time> Probation::until(const Policy& policy) const {
   if (!saved_.provisional) return std::nullopt;
-  if (policy_.polled && heard_nothing()) return std::nullopt;
+  if (policy.polled && heard_nothing()) return std::nullopt;
   return saved_.until;
 }
 
-Probation::Verdict Probation::verdict(Time now, bool ends) const {
+Probation::Verdict Probation::verdict(const Policy& policy, Time now, bool ends) const {
   if (!saved_.provisional) return Verdict::kOpen;
   if (erred_) return Verdict::kFailed;
   // A service knows when it is not well; a check from outside may have bad luck.
-  if (failed_ >= (policy_.polled ? policy_.failures : 1)) return Verdict::kFailed;
-  const auto end = until();
+  if (failed_ >= (policy.polled ? policy.failures : 1)) return Verdict::kFailed;
+  const auto end = until(policy);
   if (!ends || !end || now < *end) return Verdict::kOpen;
-  return policy_.checked && !well_ ? Verdict::kFailed : Verdict::kPassed;
+  return policy.checked && !well_ ? Verdict::kFailed : Verdict::kPassed;
 }
 
 }  // namespace handoff::supervisor

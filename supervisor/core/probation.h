@@ -6,6 +6,9 @@
 // places: the release that runs, and the one to go back to. While a release is provisional the
 // latter is the permanent one, however many upgrades have come since; after that it is the one
 // before. A release that was permanent once needs no second probation.
+//
+// The policy may change at any time (`handoff reload`), so each question brings it along and
+// nothing here keeps it.
 #pragma once
 
 #include <cstdint>
@@ -45,19 +48,17 @@ class Probation {
     friend bool operator==(const Saved&, const Saved&) = default;
   };
 
-  explicit Probation(Policy policy) : policy_(policy) {}
-  void set_policy(Policy policy) { policy_ = policy; }
   void restore(const Saved& saved) { saved_ = saved; }
   const Saved& saved() const { return saved_; }
 
   bool provisional() const { return saved_.provisional; }
   bool has_back() const { return saved_.has_back; }
   // When verdict() wants to be asked; also whenever health was heard.
-  std::optional<Time> until() const;
+  std::optional<Time> until(const Policy& policy) const;
 
   // A release runs from now on. by_itself: since the one before did not pass; then that is not kept
   // as a place to go back to. probation zero: permanent at once.
-  Back took_over(Origin origin, bool by_itself, Time now, Duration probation);
+  Back took_over(const Policy& policy, Origin origin, bool by_itself, Time now, Duration probation);
   // The provisional release is dead: the one to go back to is started, and nothing is behind it.
   void went_back() { saved_ = {}; }
   void commit();
@@ -68,21 +69,20 @@ class Probation {
 
   void heard(bool healthy, const std::string& why);
   // The service's own errors, in all.
-  void counted(std::uint64_t errors);
+  void counted(const Policy& policy, std::uint64_t errors);
 
   enum class Verdict { kOpen, kPassed, kFailed };
   // ends: its time may be over; not while more of the sessions are to come to it.
-  Verdict verdict(Time now, bool ends = true) const;
+  Verdict verdict(const Policy& policy, Time now, bool ends = true) const;
   // Why it is kFailed.
   const std::string& why() const { return why_; }
 
   friend bool operator==(const Probation&, const Probation&) = default;
 
  private:
-  void begin(Time now, Duration probation);
+  void begin(const Policy& policy, Time now, Duration probation);
   bool heard_nothing() const { return !well_ && failed_ == 0; }
 
-  Policy policy_;
   Saved saved_;
   bool well_ = false;   // by what was heard last
   int failed_ = 0;      // times in a row

@@ -53,11 +53,12 @@ std::optional<std::vector<std::uint32_t>> parse_shares(const std::string& text) 
   return out;
 }
 
-void Progressive::plan(std::vector<std::uint32_t> shares, Duration pause) {
+void Progressive::plan(std::vector<std::uint32_t> shares, Duration pause, Duration probation) {
   end();
   // All at once is an ordinary upgrade.
   if (shares.size() > 1) shares_ = std::move(shares);
   pause_ = pause;
+  probation_ = probation;
 }
 
 void Progressive::switched(Generation late, Generation owner, Time now) {

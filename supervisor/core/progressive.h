@@ -30,7 +30,9 @@ class Progressive {
   };
 
   // For the handoff that is about to begin; shares are valid, or empty: it is an ordinary one.
-  void plan(std::vector<std::uint32_t> shares, Duration pause);
+  // probation: of its release, which begins anew with the last share.
+  void plan(std::vector<std::uint32_t> shares, Duration pause, Duration probation = {});
+  Duration probation() const { return probation_; }
   // What moves at its switch; 0 if it is an ordinary one.
   std::uint32_t first() const { return shares_.empty() ? 0 : shares_.front(); }
   void switched(Generation late, Generation owner, Time now);
@@ -50,6 +52,7 @@ class Progressive {
  private:
   std::vector<std::uint32_t> shares_;
   Duration pause_{};
+  Duration probation_{};
   std::size_t at_ = 0;
   Generation late_ = 0;
   Generation owner_ = 0;

@@ -1,33 +1,33 @@
 // The part of Service that judges a provisional release and goes back from it.
 #include <algorithm>
 
-#include "supervisor/core/duration.h"
 #include "supervisor/core/service.h"
 
 namespace handoff::supervisor {
 
 Generation Service::on_trial() const {
-  return state_ == State::kRunning && probation_.provisional() ? current_ : 0;
+  return state() == State::kRunning && probation_.provisional() ? current() : 0;
 }
 
 void Service::on(const HealthHeard& heard, Time) {
   if (heard.generation == on_trial()) probation_.heard(heard.healthy, heard.why);
 }
 
-void Service::on(const CommitRequested&, Time) {
+void Service::on(const CommitRequested& request, Time) {
   if (auto refused = refusal()) {
+    refused->request = request.id;
     out_.push_back(*refused);
     return;
   }
   const bool already = !probation_.provisional();
   probation_.commit();
-  out_.push_back(Committed{.by_itself = false, .already = already});
+  out_.push_back(Committed{.already = already, .request = request.id});
 }
 
-// After each event; while a handoff is under way its end is waited for.
+// After each event; while an operation is under way its end is waited for.
 void Service::judge(Time now) {
   if (!in_peace()) return;
-  switch (probation_.verdict(now, !progressive_.under_way())) {
+  switch (probation_.verdict(policy_.probation, now, !progressive().under_way())) {
     case Probation::Verdict::kOpen:
       return;
     case Probation::Verdict::kPassed:
@@ -35,47 +35,44 @@ void Service::judge(Time now) {
       out_.push_back(Committed{.by_itself = true, .already = false});
       return;
     case Probation::Verdict::kFailed:
-      out_.push_back(ProbationFailed{current_, probation_.why()});
-      go_back(now);
-      return;
+      break;
   }
-}
-
-void Service::go_back(Time) {
-  by_itself_ = true;
-  opening_ = true;
-  rehearsal_ = false;
-  request_shares_.clear();
-  request_ = policy_.timeouts;
-  request_.stall = std::min(request_.stall, kPatienceWithTheIll);
+  out_.push_back(ProbationFailed{current(), probation_.why()});
+  Opening back{.request = {.to = Probation::Origin::kBack, .timeouts = policy_.timeouts},
+               .asked = now,
+               .by_itself = true};
+  Duration& stall = back.request.timeouts.stall;
+  stall = std::min(stall, kPatienceWithTheIll);
+  operation_ = {back};
   out_.push_back(OpenBack{});
 }
 
 // The handoff back has failed, and this release was not to stay. One that can be spoken with is
 // asked to finish; one that hangs is no use to its sessions, either.
 void Service::end_to_go_back(const Report& report, Time now) {
-  replacing_ = true;
-  return_ = Return{probation_.why(), current_, sessions_};
+  operation_ = {Replacing{}};
+  return_ = Return{probation_.why(), current(), owner_.sessions()};
   note(Note::Level::kError, "it can't hand over to the release before (" + report.message +
                                 "): it is ended, and that release started on its listeners");
   if (report.code == "timeout" || report.code == "unreachable") {
-    out_.push_back(Signal{current_, true});
+    out_.push_back(Signal{current(), true});
     return;
   }
-  kill_at_ = now + policy_.timeouts.drain;
-  send_stop(now);
+  owner_.end_by(now + policy_.timeouts.drain);
+  add(owner_.send_stop(now));
 }
 
 void Service::go_back_without_handoff(Generation gone, const std::string& how, Time now) {
   if (!return_) {
-    return_ = Return{"it " + how, gone, sessions_};
+    return_ = Return{"it " + how, gone, owner_.sessions()};
     out_.push_back(ProbationFailed{gone, "it " + how});
   }
   out_.push_back(TakeBack{});
   probation_.went_back();
-  if (std::exchange(replacing_, false)) {
-    kill_at_.reset();
-    start_fresh(false, now);
+  if (operation_.replacing()) {
+    operation_ = {};
+    owner_.let_be();
+    add(owner_.start(false, policy_.timeouts, now));
   } else {
     wait("it " + how + " on probation: back to the release before", now);
   }

@@ -8,19 +8,16 @@ namespace handoff::supervisor {
 
 Upgrade::Upgrade(Generation donor, Generation heir, const Timeouts& timeouts, Time now,
                  bool rehearsal)
-    : timeouts_(timeouts), begun_(now), deadline_(now + timeouts.start) {
+    : timeouts_(timeouts), account_(donor, heir, rehearsal, now), deadline_(now + timeouts.start) {
   donor_.generation = donor;
   heir_.generation = heir;
-  report_.from = donor;
-  report_.to = heir;
-  report_.rehearsal = rehearsal;
 }
 
 Upgrade Upgrade::resumed(Generation donor, Generation heir, const Timeouts& timeouts, Time now,
                          bool rehearsal) {
   Upgrade out(donor, heir, timeouts, now, rehearsal);
   out.state_ = State::kCopying;
-  out.donated_ = now;
+  out.account_.resumed(now);
   out.deadline_.reset();
   out.resumed_ = out.stranger_ = true;
   if (rehearsal) {
@@ -33,8 +30,8 @@ Upgrade Upgrade::resumed(Generation donor, Generation heir, const Timeouts& time
 
 std::optional<Time> Upgrade::deadline() const {
   std::optional<Time> earliest = deadline_;
-  for (const Party* party : {&donor_, &heir_}) {
-    if (party->next && (!earliest || *party->next < *earliest)) earliest = party->next;
+  for (const Side* side : {&donor_, &heir_}) {
+    if (side->next && (!earliest || *side->next < *earliest)) earliest = side->next;
   }
   return earliest;
 }
@@ -52,7 +49,7 @@ Upgrade::Step Upgrade::step(const Event& event, Time now) {
     if (owned->generation == heir_.generation) heir_owned(*owned, now);
     if (owned->generation == donor_.generation) donor_owned(now);
   } else if (const auto* counted = std::get_if<Counted>(&event)) {
-    if (counted->generation == donor_.generation) counted_ = counted->sessions;
+    if (counted->generation == donor_.generation) account_.counted(counted->sessions);
   } else if (const auto* progress = std::get_if<Progressed>(&event)) {
     if (progress->generation == donor_.generation && mine(*progress)) {
       donor_progressed(*progress, now);
@@ -63,7 +60,7 @@ Upgrade::Step Upgrade::step(const Event& event, Time now) {
   } else if (const auto* rehearsed = std::get_if<Rehearsed>(&event)) {
     if (rehearsed->generation == heir_.generation && rehearsed->complete && rehearsal()) {
       rehearsed_ = true;
-      report_.copy = now - donated_;
+      account_.rehearsed(now);
     }
   } else if (const auto* retired = std::get_if<DonorRetired>(&event)) {
     if (retired->generation == donor_.generation && mine(*retired)) donor_retired(*retired, now);
@@ -100,16 +97,16 @@ void Upgrade::returned(const Registered& registered, Time now) {
 void Upgrade::heir_registered(const Registered& registered, Time now) {
   if (state_ != State::kStarting) return;
   if (rehearsal() && !registered.rehearsal) {
-    // It would take over in earnest if its donor did not know better.
-    fail_with("version",
-              "the new release is linked to a libhandoff that knows no rehearsals: what it would "
-              "do can't be tried");
+    // Such an heir would take over in earnest if its donor did not know better.
+    account_.fail_with(
+        "version",
+        "the new release is linked to a libhandoff that knows no rehearsals: what it would "
+        "do can't be tried");
     kill(heir_);
     close(Report::Result::kFailed);
     return;
   }
-  report_.start = now - begun_;
-  donated_ = now;
+  account_.heir_ready(now);
   state_ = State::kCopying;
   arm(now + silence());
   out_.effects.push_back(SendDonate{donor_.generation, heir_.generation, timeouts_, rehearsal()});
@@ -124,7 +121,8 @@ void Upgrade::heir_owned(const Owned& owned, Time now) {
     case State::kAwaitingHeir:
       break;
     case State::kStarting:
-      fail_with("protocol", "the new release says that it owns sessions before it was given any");
+      account_.fail_with("protocol",
+                         "the new release says that it owns sessions before it was given any");
       kill(heir_);
       close(Report::Result::kFailed);
       return;
@@ -144,25 +142,7 @@ void Upgrade::heir_owned(const Owned& owned, Time now) {
   }
   heir_owns_ = true;
   out_.turn = Turn::kHeirOwns;
-  running_ = owned.running_at_ns != 0 ? time_from_ns(owned.running_at_ns) : now;
-  if (owned.frozen_at_ns != 0) frozen_ = time_from_ns(owned.frozen_at_ns);
-  report_.moved = owned.sessions;
-  report_.lost = owned.lost;
-  report_.lost_ids = owned.lost_ids;
-  report_.bytes = std::max(report_.bytes, progress_.bytes);
-  report_.blackout = owned.blackout;
-  // Whatever was about to be said of a failure: it has come out otherwise. How the donor died is
-  // told at the end.
-  fail_with(owned.lost > 0 ? "peer_died" : "", "");
-  // The two speak on sockets of their own: the donor's word of its freeze may still be on its way.
-  // What was moved is known from here.
-  progress_.sessions_sent = progress_.sessions_total = owned.sessions;
-  if (frozen_ != Time{} && !switch_told_ && donor_.story.empty()) announce("switch", true);
-  if (frozen_ == Time{}) frozen_ = running_;  // the donor died before it froze
-  report_.copy = std::max(frozen_ - donated_, Duration{});
-  report_.switched = std::max(running_ - frozen_, Duration{});
-  report_.frozen = frozen_;
-  report_.running = running_;
+  if (account_.heir_owns(owned, !donor_.story.empty(), now)) announce("switch", true);
   close(owned.lost > 0 ? Report::Result::kLost : Report::Result::kDone);
   announce("retire", true);
   if (!donor_.must_go && !late_) dismiss(donor_, timeouts_.drain, true, now);
@@ -212,9 +192,10 @@ void Upgrade::heir_ended(const std::string& code, const std::string& how, Time n
     case State::kClosing:
       if (heir_owns_ && !nobody_) {
         nobody_ = true;  // the service's own crash: the machine around this one restarts it
-        report_.result = Report::Result::kLost;
-        report_.lost += report_.moved;
-        fail_with(code, "the new release " + how + " after it had taken over");
+        Report& report = account_.report();
+        report.result = Report::Result::kLost;
+        report.lost += report.moved;
+        account_.fail_with(code, "the new release " + how + " after it had taken over");
       }
       break;
     case State::kAwaitingDonor:
@@ -230,10 +211,9 @@ void Upgrade::take_the_donors_word(Time now) {
        "the new release has taken over, and does not say that it serves: it may hang");
   heir_owned({.generation = heir_.generation,
               .handoff_id = heir_.generation,
-              .sessions = progress_.sessions_total},
+              .sessions = account_.known()},
              now);
-  const auto us = static_cast<std::uint64_t>(to_us(report_.switched));
-  report_.blackout = {us, us, us, us};  // so far
+  account_.heir_is_silent();
 }
 
 // ---- the donor
@@ -250,14 +230,12 @@ void Upgrade::donor_owned(Time now) {
 
 void Upgrade::donor_progressed(const Progressed& progress, Time now) {
   if (heir_owns_ || nobody_) return;
-  progress_ = progress;  // how many there are counts, however late it is said
-  report_.bytes = progress.bytes;
+  account_.progressed(progress);  // how many there are counts, however late it is said
   if (!copying()) return;
   arm(now + silence());
   if (progress.phase == CopyPhase::kSwitch && state_ == State::kCopying) {
     state_ = State::kSwitching;
-    frozen_ = progress.at_ns != 0 ? time_from_ns(progress.at_ns) : now;
-    switch_told_ = true;
+    account_.froze(progress, now);
     announce("switch", true);
     return;
   }
@@ -280,11 +258,7 @@ void Upgrade::donor_failed(const HandoffFailed& failed, Time now) {
 void Upgrade::donor_retired(const DonorRetired& retired, Time now) {
   if (state_ == State::kStarting || state_ == State::kOver || retired_) return;
   retired_ = true;
-  if (retired.first_fd_at_ns != 0) {
-    const Time left = retired.at_ns != 0 ? time_from_ns(retired.at_ns) : now;
-    report_.transfer = std::max(left - time_from_ns(retired.first_fd_at_ns), Duration{});
-  }
-  report_.bytes = std::max(report_.bytes, retired.bytes);
+  account_.retired(retired, now);
   if (heir_owns_) {
     // The drain counts from here: it is the donor's first moment without sessions.
     if (!donor_.termed && !donor_.gone) donor_.next = now + timeouts_.drain;
@@ -297,7 +271,7 @@ void Upgrade::donor_retired(const DonorRetired& retired, Time now) {
     nobody_owns(retired.heir_died ? retired.lost : retired.sessions);
     dismiss(heir_, Duration{}, false, now);
   } else {
-    progress_.sessions_total = retired.sessions;
+    account_.gave_all(retired.sessions);
     state_ = State::kAwaitingHeir;
     arm(now + verdict());
   }
@@ -308,7 +282,7 @@ void Upgrade::donor_retired(const DonorRetired& retired, Time now) {
 void Upgrade::donor_late(const DonorLate& late, Time now) {
   if (late_ || retired_ || state_ == State::kStarting || state_ == State::kOver) return;
   late_ = retired_ = true;
-  report_.waiting = late.waiting;
+  account_.report().waiting = late.waiting;
   if (heir_owns_) {
     donor_.must_go = false;
     donor_.next.reset();
@@ -330,7 +304,8 @@ void Upgrade::donor_exited(const Exit& exit, Time now) {
   const std::string how = describe(exit);
   switch (state_) {
     case State::kStarting:
-      fail_with("peer_died", "the old release " + how + " before anything was handed over");
+      account_.fail_with("peer_died",
+                         "the old release " + how + " before anything was handed over");
       crash_ = how;
       nobody_owns(at_stake());
       dismiss(heir_, Duration{}, false, now);
@@ -361,8 +336,8 @@ void Upgrade::donor_exited(const Exit& exit, Time now) {
   }
 }
 
-// It died by itself, with its heir on the way out. If that had not read the donor's Abort yet, it
-// may have taken over.
+// The donor died by itself, with its heir on the way out. An heir that had not read the donor's
+// Abort yet may have taken over.
 void Upgrade::went_on_and_died(const std::string& how, Time now) {
   crash_ = how;
   if (!heir_.gone && !heir_.killed && heir_.story.empty()) {
@@ -374,111 +349,14 @@ void Upgrade::went_on_and_died(const std::string& how, Time now) {
     if (claim_) heir_owned(*claim_, now);
     return;
   }
-  if (report_.message.empty()) {
+  Report& report = account_.report();
+  if (report.message.empty()) {
     donor_.story =
         how + " after the handoff had failed" + (donor_.story.empty() ? "" : ": " + donor_.story);
   } else {
-    report_.message += "; the old release " + how;
+    report.message += "; the old release " + how;
   }
   nobody_owns(claim_ ? claim_->sessions + claim_->lost : at_stake());
-}
-
-// ---- time
-// ----------------------------------------------------------------------------------------
-
-void Upgrade::ticked(Time now) {
-  tick_parties(now);
-  if (!deadline_ || now < *deadline_) return;
-  switch (state_) {
-    case State::kStarting:
-      fail_with("timeout", "the new release was not ready within " +
-                               format_duration(timeouts_.start) + " and was ended");
-      kill(heir_);
-      close(Report::Result::kFailed);
-      break;
-    case State::kCopying:
-    case State::kSwitching:
-      if (!cancelled_) {
-        fail_with("timeout", "neither release said anything for " + format_duration(silence()));
-        cancelled_ = true;
-        for (const Party* party : {&donor_, &heir_}) {
-          out_.effects.push_back(
-              SendCancel{party->generation, heir_.generation, "no word for too long"});
-        }
-      } else {
-        kill(heir_);
-        state_ = State::kAwaitingDonor;
-      }
-      arm(now + verdict());
-      break;
-    case State::kAwaitingDonor:
-      // It is still the one that owns everything: nothing else can be concluded from its silence.
-      donor_.story = "has not said yet that it goes on: it may hang";
-      close(Report::Result::kFailed);
-      dismiss(heir_, Duration{}, false, now);
-      break;
-    case State::kAwaitingHeir:
-      if (retired_) {
-        take_the_donors_word(now);
-        break;
-      }
-      heir_.code = "timeout";
-      heir_.story = "did not take over in time and was ended";
-      nobody_owns(at_stake());
-      dismiss(heir_, Duration{}, false, now);
-      break;
-    case State::kClosing:
-    case State::kOver:
-      deadline_.reset();
-      looked_ = only_leaving();
-      if (claim_) kill(heir_);
-      claim_.reset();
-      break;
-  }
-}
-
-void Upgrade::tick_parties(Time now) {
-  for (Party* party : {&donor_, &heir_}) {
-    if (!party->next || now < *party->next) continue;
-    if (party == &donor_ && !party->termed) {
-      party->termed = true;
-      party->next = now + kTermToKill;
-      out_.effects.push_back(Signal{party->generation, false});
-      note(Note::Level::kWarning, "the old release is still there " +
-                                      format_duration(timeouts_.drain) +
-                                      " after the switch: SIGTERM");
-    } else {
-      kill(*party);
-    }
-  }
-}
-
-Upgrade::Step Upgrade::cancel(const std::string& why, Time now) {
-  out_ = {};
-  switch (state_) {
-    case State::kStarting:
-      fail_with("cancelled", why);
-      close(Report::Result::kFailed);
-      dismiss(heir_, Duration{}, false, now);
-      break;
-    case State::kCopying:
-    case State::kSwitching:
-      if (!cancelled_) {
-        cancelled_ = true;
-        fail_with("cancelled", why);
-        out_.effects.push_back(SendCancel{donor_.generation, heir_.generation, why});
-        arm(now + timeouts_.freeze_budget + kMargin);
-      }
-      break;
-    case State::kClosing:
-      if (donor_.must_go && !donor_.termed && !donor_.gone) donor_.next = now;
-      break;
-    case State::kAwaitingDonor:
-    case State::kAwaitingHeir:
-    case State::kOver:
-      break;
-  }
-  return finish(now);
 }
 
 }  // namespace handoff::supervisor

@@ -18,7 +18,9 @@
 #include <string>
 #include <utility>
 
+#include "supervisor/core/account.h"
 #include "supervisor/core/effects.h"
+#include "supervisor/core/side.h"
 
 namespace handoff::supervisor {
 
@@ -34,7 +36,7 @@ class Upgrade {
     kOver
   };
 
-  // Who owns the sessions now, as far as a step has changed it.
+  // The owner of the sessions, as far as a step has changed it.
   enum class Turn { kUnchanged, kHeirOwns, kNobodyOwns };
   struct Step {
     Effects effects;
@@ -62,12 +64,12 @@ class Upgrade {
   Step cancel(const std::string& why, Time now);
 
   State state() const { return state_; }
-  bool rehearsal() const { return report_.rehearsal; }
+  bool rehearsal() const { return report().rehearsal; }
   Generation donor() const { return donor_.generation; }
   Generation heir() const { return heir_.generation; }
   // When step(Tick) wants to be called.
   std::optional<Time> deadline() const;
-  const Report& report() const { return report_; }
+  const Report& report() const { return account_.report(); }
   // The donor has given everything away and is on its way out when this is over: until when.
   std::optional<Time> donor_leaves_by() const { return donor_.gone ? std::nullopt : donor_.next; }
   // How the donor died, for the log of a service that nobody owns any more.
@@ -76,18 +78,6 @@ class Upgrade {
   friend bool operator==(const Upgrade&, const Upgrade&) = default;
 
  private:
-  // A process that may have to go: asked to, then SIGTERM, then SIGKILL.
-  struct Party {
-    Generation generation = 0;
-    bool gone = false;
-    bool must_go = false;
-    bool termed = false;
-    bool killed = false;
-    std::optional<Time> next;
-    std::string code;  // what it said, or how it ended
-    std::string story;
-    friend bool operator==(const Party&, const Party&) = default;
-  };
   // What the step under way has to say: empty between two steps, and so always the same.
   struct Out : Step {
     friend bool operator==(const Out&, const Out&) { return true; }
@@ -106,19 +96,17 @@ class Upgrade {
   void donor_late(const DonorLate& late, Time now);
   void donor_exited(const Exit& exit, Time now);
   void went_on_and_died(const std::string& how, Time now);
-  // The sessions that are lost if donor and heir both die.
-  std::uint64_t at_stake() const {
-    return progress_.sessions_total != 0 ? progress_.sessions_total : counted_;
-  }
-  void ticked(Time now);
-  void tick_parties(Time now);
+  std::uint64_t at_stake() const { return account_.at_stake(); }
 
-  void dismiss(Party& party, Duration grace, bool term_first, Time now);
-  void kill(Party& party);
+  // upgrade_end.cc
+  void ticked(Time now);
+  void tick(Side& side, Time now);
+  void dismiss(Side& side, Duration grace, bool term_first, Time now) {
+    side.dismiss(grace, term_first, now, out_.effects);
+  }
+  void kill(Side& side) { side.kill(out_.effects); }
   void close(Report::Result result);  // enters Closing
-  void fail_with(std::string code, std::string message);
   void nobody_owns(std::uint64_t lost);
-  void conclude_stories();
   // Nothing is left to be heard but the donor's exit, which nobody has to wait for.
   bool only_leaving() const { return heir_owns_ && !nobody_ && retired_ && !late_; }
   void maybe_over(Time now);
@@ -129,18 +117,17 @@ class Upgrade {
   }
   Duration verdict() const { return timeouts_.stall + timeouts_.freeze_budget + kMargin; }
   Duration silence() const { return 3 * timeouts_.stall + timeouts_.freeze_budget + kMargin; }
-  void announce(const char* phase, bool begins);
+  void announce(const char* phase, bool begins) {
+    out_.effects.push_back(account_.announce(phase, begins));
+  }
   void note(Note::Level level, std::string text);
   Step finish(Time now);
 
   State state_ = State::kStarting;
   Timeouts timeouts_;
-  Party donor_;
-  Party heir_;
-  Time begun_;
-  Time donated_{};
-  Time frozen_{};
-  Time running_{};
+  Side donor_;
+  Side heir_;
+  Account account_;
   std::optional<Time> deadline_;
   bool resumed_ = false;
   bool stranger_ = false;       // resumed, and the heir has not reported yet
@@ -150,13 +137,9 @@ class Upgrade {
   bool heir_owns_ = false;
   bool nobody_ = false;
   bool retired_ = false;
-  bool late_ = false;    // it has sessions left, and stays for them
-  bool looked_ = false;  // whether the heir lives, after all had been said
-  bool switch_told_ = false;
-  Progressed progress_;
-  std::uint64_t counted_ = 0;   // the donor's sessions before its first progress
+  bool late_ = false;           // it has sessions left, and stays for them
+  bool looked_ = false;         // whether the heir lives, after all had been said
   std::optional<Owned> claim_;  // of an heir whose donor had gone on: true if that has died
-  Report report_;
   std::string crash_;
   Out out_;
 };

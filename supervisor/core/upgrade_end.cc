@@ -1,76 +1,22 @@
-// How a handoff ends, and how it is told: the part of Upgrade after the outcome is known.
+// How a handoff is brought to its end: by the outcome, by deadlines that have passed, by somebody
+// who gives it up. Whoever must go is made to.
+#include "supervisor/core/duration.h"
 #include "supervisor/core/upgrade.h"
 
 namespace handoff::supervisor {
 
-// grace until the next measure; term_first says which that is.
-void Upgrade::dismiss(Party& party, Duration grace, bool term_first, Time now) {
-  party.must_go = true;
-  if (party.gone || party.killed) return;
-  if (grace == Duration{} && !term_first) {
-    kill(party);
-  } else {
-    party.next = now + grace;
-  }
-}
-
-void Upgrade::kill(Party& party) {
-  party.must_go = true;
-  party.next.reset();
-  if (party.gone || party.killed) return;
-  party.killed = true;
-  out_.effects.push_back(Signal{party.generation, true});
-}
-
 void Upgrade::close(Report::Result result) {
   state_ = State::kClosing;
   deadline_.reset();
-  report_.result = result;
-}
-
-void Upgrade::fail_with(std::string code, std::string message) {
-  report_.code = std::move(code);
-  report_.message = std::move(message);
+  account_.report().result = result;
 }
 
 void Upgrade::nobody_owns(std::uint64_t lost) {
   nobody_ = true;
   out_.turn = Turn::kNobodyOwns;
-  report_.lost = lost;
+  account_.report().lost = lost;
   if (crash_.empty()) crash_ = heir_.story.empty() ? "died right after the switch" : heir_.story;
   close(Report::Result::kLost);
-}
-
-// The reasons of both sides in one sentence. The heir's own words come first: a donor can often
-// only say that its peer is gone.
-void Upgrade::conclude_stories() {
-  if (rehearsed_ && !cancelled_ && report_.result == Report::Result::kFailed) {
-    report_.result = Report::Result::kRehearsed;
-    fail_with("", "");
-    return;
-  }
-  if (report_.result == Report::Result::kDone || !report_.message.empty()) return;
-  if (heir_owns_) {
-    fail_with(report_.code, "the old release " + donor_.story +
-                                " during the copy: the new one took over and reset " +
-                                std::to_string(report_.lost) +
-                                (report_.lost == 1 ? " session" : " sessions") +
-                                " that it had no valid state of");
-    return;
-  }
-  std::string text;
-  const bool echo = !donor_.story.empty() && heir_.story.find(donor_.story) != std::string::npos;
-  if (!heir_.story.empty()) text = "the new release " + heir_.story;
-  if (!donor_.story.empty() && !echo) {
-    if (!text.empty()) text += "; ";
-    text += donor_.gone || donor_.code.empty() ? "the old release " : "the old release says: ";
-    text += donor_.story;
-  }
-  if (text.empty()) text = "the new release died right after the switch";
-  const bool heir_knows =
-      !heir_.code.empty() && heir_.code != "peer_died" && heir_.code != "cancelled";
-  std::string code = heir_knows || donor_.code.empty() ? heir_.code : donor_.code;
-  fail_with(code.empty() ? "timeout" : std::move(code), std::move(text));
 }
 
 // Closing thousands of fds takes a donor longer than the switch did, and whoever waits for the
@@ -78,16 +24,15 @@ void Upgrade::conclude_stories() {
 // look at what has happened before it is said so.
 void Upgrade::maybe_over(Time now) {
   if (state_ != State::kClosing || (claim_ && !heir_owns_ && !nobody_)) return;
-  for (const Party* party : {&donor_, &heir_}) {
-    if (!party->must_go || party->gone) continue;
-    if (party == &donor_ && only_leaving() && !donor_.termed) {
+  for (const Side* side : {&donor_, &heir_}) {
+    if (!side->must_go || side->gone) continue;
+    if (side == &donor_ && only_leaving() && !donor_.termed) {
       if (looked_) continue;
       deadline_ = now;
     }
     return;
   }
-  if (heir_owns_) report_.retire = std::max(now - running_, Duration{});
-  conclude_stories();
+  account_.close(donor_, heir_, heir_owns_, rehearsed_, cancelled_, now);
   state_ = State::kOver;
   deadline_.reset();
 }
@@ -97,13 +42,102 @@ Upgrade::Step Upgrade::finish(Time now) {
   return std::exchange(out_, {});
 }
 
-void Upgrade::announce(const char* phase, bool begins) {
-  out_.effects.push_back(
-      Announce{phase, progress_.sessions_sent, progress_.sessions_total, progress_.bytes, begins});
-}
-
 void Upgrade::note(Note::Level level, std::string text) {
   out_.effects.push_back(Note{level, std::move(text)});
+}
+
+// ---- time
+// ----------------------------------------------------------------------------------------
+
+void Upgrade::ticked(Time now) {
+  tick(donor_, now);
+  tick(heir_, now);
+  if (!deadline_ || now < *deadline_) return;
+  switch (state_) {
+    case State::kStarting:
+      account_.fail_with("timeout", "the new release was not ready within " +
+                                        format_duration(timeouts_.start) + " and was ended");
+      kill(heir_);
+      close(Report::Result::kFailed);
+      break;
+    case State::kCopying:
+    case State::kSwitching:
+      if (!cancelled_) {
+        account_.fail_with("timeout",
+                           "neither release said anything for " + format_duration(silence()));
+        cancelled_ = true;
+        for (const Side* side : {&donor_, &heir_}) {
+          out_.effects.push_back(
+              SendCancel{side->generation, heir_.generation, "no word for too long"});
+        }
+      } else {
+        kill(heir_);
+        state_ = State::kAwaitingDonor;
+      }
+      arm(now + verdict());
+      break;
+    case State::kAwaitingDonor:
+      // The donor still owns everything: nothing else can be concluded from its silence.
+      donor_.story = "has not said yet that it goes on: it may hang";
+      close(Report::Result::kFailed);
+      dismiss(heir_, Duration{}, false, now);
+      break;
+    case State::kAwaitingHeir:
+      if (retired_) {
+        take_the_donors_word(now);
+        break;
+      }
+      heir_.code = "timeout";
+      heir_.story = "did not take over in time and was ended";
+      nobody_owns(at_stake());
+      dismiss(heir_, Duration{}, false, now);
+      break;
+    case State::kClosing:
+    case State::kOver:
+      deadline_.reset();
+      looked_ = only_leaving();
+      if (claim_) kill(heir_);
+      claim_.reset();
+      break;
+  }
+}
+
+void Upgrade::tick(Side& side, Time now) {
+  if (!side.next || now < *side.next) return;
+  if (&side == &heir_ || side.termed) return kill(side);
+  side.termed = true;
+  side.next = now + kTermToKill;
+  out_.effects.push_back(Signal{side.generation, false});
+  note(Note::Level::kWarning, "the old release is still there " + format_duration(timeouts_.drain) +
+                                  " after the switch: SIGTERM");
+}
+
+Upgrade::Step Upgrade::cancel(const std::string& why, Time now) {
+  out_ = {};
+  switch (state_) {
+    case State::kStarting:
+      account_.fail_with("cancelled", why);
+      close(Report::Result::kFailed);
+      dismiss(heir_, Duration{}, false, now);
+      break;
+    case State::kCopying:
+    case State::kSwitching:
+      if (!cancelled_) {
+        cancelled_ = true;
+        account_.fail_with("cancelled", why);
+        out_.effects.push_back(SendCancel{donor_.generation, heir_.generation, why});
+        arm(now + timeouts_.freeze_budget + kMargin);
+      }
+      break;
+    case State::kClosing:
+      if (donor_.must_go && !donor_.termed && !donor_.gone) donor_.next = now;
+      break;
+    case State::kAwaitingDonor:
+    case State::kAwaitingHeir:
+    case State::kOver:
+      break;
+  }
+  return finish(now);
 }
 
 }  // namespace handoff::supervisor

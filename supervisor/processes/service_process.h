@@ -20,9 +20,10 @@ struct Process {
   pid_t pid = -1;
   std::uint64_t started = 0;  // in clock ticks since boot
   UniqueFd pidfd;
-  UniqueFd go;          // until it is let run
-  UniqueFd exec_error;  // until it is known whether it runs
-  UniqueFd donor_end;   // an heir's: the channel end that its donor will get
+  UniqueFd go;               // until it is let run
+  UniqueFd exec_error;       // until it is known whether it runs
+  UniqueFd donor_end;        // an heir's: the channel end that its donor will get
+  std::uint32_t spread = 0;  // an heir's: what moves at its switch, in thousandths; 0: all
   ReleasePtr release;
   std::chrono::system_clock::time_point since;
   bool never_ran = false;      // it could not become the program, and that is known already

@@ -1,12 +1,11 @@
-// The part of ServiceRunner that has releases: the one that runs, the one that is tried, the one to
-// go back to; and the probation of the first.
+#include "supervisor/service/service_releases.h"
+
 #include <spdlog/spdlog.h>
 
+#include <filesystem>
 #include <utility>
 
-#include "supervisor/host/wall_clock.h"
 #include "supervisor/processes/adoption.h"
-#include "supervisor/service/service_runner.h"
 
 namespace handoff::supervisor {
 
@@ -14,7 +13,35 @@ using nlohmann::json;
 
 namespace {
 
-constexpr Duration kCensusEvery = std::chrono::seconds(1);
+bool is(const ReleasePtr& known, const Release& release) {
+  return known && known->digest == release.digest && known->args == release.args;
+}
+
+// Which kind of failure it is that a release can't be had.
+const char* failure_code(const Error& error) {
+  switch (error.code) {
+    case -EKEYREJECTED:
+      return "signature";
+    case -ENOSPC:
+    case -EDQUOT:
+    case -ENOMEM:
+    case -EMFILE:
+    case -ENFILE:
+      return "resources";
+    default:
+      return "open";
+  }
+}
+
+SpawnFailed not_opened(Generation generation, const Error& error) {
+  return {generation, error.message, failure_code(error)};
+}
+
+}  // namespace
+
+Party party_of(const Release& release, Generation generation) {
+  return {release.name, generation, 0, release.digest, release.path};
+}
 
 json release_json(const Release& release) {
   json out{{"release", nullptr}, {"digest", release.digest}, {"path", release.path}};
@@ -22,93 +49,136 @@ json release_json(const Release& release) {
   return out;
 }
 
-bool is(const ReleasePtr& known, const Release& release) {
-  return known && known->digest == release.digest && known->args == release.args;
-}
-
-}  // namespace
-
-// ---- opening, taking
-// -----------------------------------------------------------------------------
-
-void ServiceRunner::apply(const OpenCandidate&) {
-  if (asking_ != nullptr) follower_ = *asking_;
-  plan_ = std::exchange(wanted_plan_, std::nullopt);
-  const std::uint64_t token = ++open_token_;
-  ++opening_;
-  obtain_release(host_.loop, wanted(), [this, token](Result<ReleasePtr> opened) {
-    --opening_;
-    if (token != open_token_) {
-      host_.changed();
-      return;  // of a request that was given up
-    }
-    release_known(std::move(opened));
-  });
-}
-
-void ServiceRunner::release_known(Result<ReleasePtr> opened) {
-  if (!opened) {
-    feed(CandidateFailed{failure_code(opened.error()), opened.error().message});
-    return;
+SavedRelease saved_release(const Release& release) {
+  SavedRelease out{release.path, release.args, release.digest,  release.name, release.source,
+                   "",           "",           release.verified};
+  if (release.folder) {
+    out.folder = release.folder->path();
+    out.tree = release.folder->tree();
   }
+  return out;
+}
+
+ServiceReleases::ServiceReleases(const ServiceHost& host, const ServiceConfig& config,
+                                 ReleasePtr release)
+    : host_(host),
+      config_(config),
+      command_(config.command),
+      running_(std::move(release)),
+      drift_(host.loop) {}
+
+// Of what could never be opened nothing is kept: it may have been a slip.
+void ServiceReleases::reconfigured() {
+  if (!never_opened()) return;
+  running_ = unopened_release(config_.command);
+  command_ = config_.command;
+}
+
+Wanted ServiceReleases::wanted(const std::string& path,
+                               std::optional<std::vector<std::string>> args) const {
+  Wanted out{.path = path.empty() ? running_->source : path,
+             .args = running_->args,
+             .args_given = args.has_value()};
+  if (path.empty() && command_ != config_.command) {  // by a reload
+    const std::string& program = config_.command.front();
+    out.path = find_program(program).value_or(program);
+    out.args.assign(config_.command.begin() + 1, config_.command.end());
+    out.args_given = true;
+  }
+  if (args) out.args = std::move(*args);
+  return out;
+}
+
+// A key that is set counts for whatever somebody asks to be started, also if it came by a reload.
+std::string ServiceReleases::forbidden(Probation::Origin to) const {
+  const Release* release = to == Probation::Origin::kSame   ? running_.get()
+                           : to == Probation::Origin::kBack ? back_.get()
+                                                            : nullptr;
+  if (release == nullptr || config_.verify_key.empty() || !release->verified.empty()) return "";
+  if (!release->file.valid()) return "";  // what is not open yet is verified when it is opened
+  return release->source +
+         " was never verified, and verify.key is set by now: upgrade to a release that is signed";
+}
+
+// ---- opening
+// -------------------------------------------------------------------------------------
+
+std::string ServiceReleases::folder() const {
+  return config_.releases_dir.empty() ? default_releases_dir(host_.state, config_.name)
+                                      : config_.releases_dir;
+}
+
+void ServiceReleases::open(const Wanted& wanted, std::function<void(Event)> opened) {
+  const std::uint64_t token = ++token_;
+  ++opening_;
+  obtain_release(host_.loop,
+                 {.path = wanted.path,
+                  .args = wanted.args,
+                  .args_given = wanted.args_given,
+                  .releases_dir = folder(),
+                  .verify_key = config_.verify_key,
+                  .limits = {}},
+                 [this, token, opened = std::move(opened)](Result<ReleasePtr> release) {
+                   --opening_;
+                   if (token != token_) {
+                     host_.changed();
+                     return;  // of a request that was given up
+                   }
+                   opened(candidate_opened(std::move(release)));
+                 });
+}
+
+Event ServiceReleases::candidate_opened(Result<ReleasePtr> opened) {
+  if (!opened) return CandidateFailed{failure_code(opened.error()), opened.error().message};
   candidate_ = std::move(*opened);
-  const Probation::Origin origin = release_->digest.empty()    ? Probation::Origin::kFirst
-                                   : is(release_, *candidate_) ? Probation::Origin::kSame
-                                   : is(back_, *candidate_)    ? Probation::Origin::kBack
-                                                               : Probation::Origin::kNew;
-  feed(CandidateReady{origin});
+  return CandidateReady{never_opened()              ? Probation::Origin::kFirst
+                        : is(running_, *candidate_) ? Probation::Origin::kSame
+                        : is(back_, *candidate_)    ? Probation::Origin::kBack
+                                                    : Probation::Origin::kNew};
 }
 
 // The file is open since it ran: whatever has become of its path, it is what comes back.
-void ServiceRunner::apply(const OpenBack&) {
-  plan_.reset();
-  if (asking_ != nullptr) {
-    follower_ = *asking_;
-  } else {
-    command_ = "rollback";
-    by_itself_ = true;
-  }
+Event ServiceReleases::open_back() {
   if (!back_) {
-    feed(CandidateFailed{"no_release", "the release before can't be opened any more"});
-    return;
+    return CandidateFailed{"no_release", "the release before can't be opened any more"};
   }
   candidate_ = back_;
-  feed(CandidateReady{Probation::Origin::kBack});
+  return CandidateReady{Probation::Origin::kBack};
 }
 
 // What could not be opened when the supervisor started may be there by now.
-void ServiceRunner::open_to_spawn(const Spawn& spawn) {
-  const Release& missing = spawn.candidate ? *candidate_ : *release_;
-  to_ = {.generation = spawn.generation, .path = missing.path};
+void ServiceReleases::open_to_spawn(const Spawn& spawn, std::function<bool()> wanted,
+                                    std::function<void(std::optional<SpawnFailed>)> opened) {
+  const Release& missing = *of(spawn);
   auto source = source_of(missing, config_);
-  if (!source) return feed(not_opened(spawn.generation, source.error()));
-  if (missing.source != missing.path) source->releases_dir = releases_dir();
+  if (!source) return opened(not_opened(spawn.generation, source.error()));
+  if (missing.source != missing.path) source->releases_dir = folder();
   ++opening_;
-  obtain_release(host_.loop, std::move(*source), [this, spawn](Result<ReleasePtr> opened) {
-    --opening_;
-    if (!opened) return feed(not_opened(spawn.generation, opened.error()));
-    // Stopped meanwhile, or too late.
-    if (!machine_.awaits(spawn.generation))
-      return feed(SpawnFailed{spawn.generation, "not wanted"});
-    ReleasePtr& release = spawn.candidate ? candidate_ : release_;
-    if (!release->digest.empty() && (*opened)->digest != release->digest) {
-      spdlog::warn("{}: {} is not the file any more that ran: it is started as it is now", name(),
-                   release->source);
-    }
-    release = std::move(*opened);
-    start_process(spawn);
-    host_.changed();
-  });
+  obtain_release(host_.loop, std::move(*source),
+                 [this, spawn, wanted = std::move(wanted),
+                  opened = std::move(opened)](Result<ReleasePtr> release) {
+                   --opening_;
+                   if (!release) return opened(not_opened(spawn.generation, release.error()));
+                   // Stopped meanwhile, or too late.
+                   if (!wanted()) return opened(SpawnFailed{spawn.generation, "not wanted"});
+                   ReleasePtr& place = spawn.candidate ? candidate_ : running_;
+                   if (!place->digest.empty() && (*release)->digest != place->digest) {
+                     spdlog::warn(
+                         "{}: {} is not the file any more that ran: it is started as it is now",
+                         config_.name, place->source);
+                   }
+                   place = std::move(*release);
+                   opened(std::nullopt);
+                 });
 }
 
-SpawnFailed ServiceRunner::not_opened(Generation generation, const Error& error) {
-  return {generation, error.message, failure_code(error)};
-}
+// ---- taking
+// --------------------------------------------------------------------------------------
 
-void ServiceRunner::apply(const TakeCandidate& take) {
-  ReleasePtr before = std::exchange(release_, std::exchange(candidate_, nullptr));
-  release_command_ = config_.command;
-  switch (take.back) {
+void ServiceReleases::take(Probation::Back back) {
+  ReleasePtr before = std::exchange(running_, std::exchange(candidate_, nullptr));
+  command_ = config_.command;
+  switch (back) {
     case Probation::Back::kStays:
       break;
     case Probation::Back::kIsTheOneBefore:
@@ -118,19 +188,19 @@ void ServiceRunner::apply(const TakeCandidate& take) {
       back_.reset();
       break;
   }
-  keep_release(host_.loop, *release_);
+  keep_release(host_.loop, *running_);
 }
 
-void ServiceRunner::apply(const TakeBack&) {
+void ServiceReleases::take_back() {
   if (!back_) return;
-  did_not_pass_ = std::exchange(release_, std::exchange(back_, nullptr));
-  release_command_ = config_.command;
+  did_not_pass_ = std::exchange(running_, std::exchange(back_, nullptr));
+  command_ = config_.command;
 }
 
-void ServiceRunner::apply(const DropCandidate&) { candidate_.reset(); }
+// ---- from one supervisor to the next
+// -------------------------------------------------------------
 
-// What the supervisor before this one knew; a release to go back to whose file is gone is none.
-void ServiceRunner::take_up_releases(SavedService& saved) {
+void ServiceReleases::restore(SavedService& saved) {
   if (saved.command != config_.command) {  // the configuration names another by now, and it counts
     saved.machine.probation = {};
     return;
@@ -141,104 +211,28 @@ void ServiceRunner::take_up_releases(SavedService& saved) {
     back_ = std::move(*back);
     return;
   }
-  spdlog::warn("{}: it can't go back any more: {}", name(), back.error().message);
+  spdlog::warn("{}: it can't go back any more: {}", config_.name, back.error().message);
   saved.machine.probation = {};
 }
 
-// ---- probation
-// -----------------------------------------------------------------------------------
-
-void ServiceRunner::look_after_trial() {
-  const Process* process = find(machine_.on_trial());
-  if (process == nullptr) {
-    health_.watch(0, -1, "");
-    census_.at(std::nullopt);
-    counting_ = 0;
-    return;
-  }
-  if (std::exchange(counting_, process->generation) != process->generation) {
-    census_.at(now() + kCensusEvery);
-  }
-  std::string address;
-  for (const Listener* listener : listeners_.here()) {
-    const bool meant = config_.health.listener.empty()
-                           ? address.empty()
-                           : listener->name() == config_.health.listener;
-    if (meant) address = listener->address();
-  }
-  health_.watch(process->generation, process->pid, address);
+void ServiceReleases::found(const ReleasePtr& release, bool candidate) {
+  if (candidate) candidate_ = release;
+  if (release->same_as(*running_) && may_run_again(*release, config_)) running_ = release;
 }
 
-// Should it die, that is what was lost.
-void ServiceRunner::take_census() {
-  if (machine_.on_trial() == 0) return;
-  (void)count_sessions([](std::uint64_t) {});  // heard() feeds what comes of it
-  census_.at(now() + kCensusEvery);
+void ServiceReleases::save(SavedService& saved, bool has_back) const {
+  saved.command = command_;
+  saved.release = saved_release(*running_);
+  if (back_ && has_back) saved.back = saved_release(*back_);
 }
 
-void ServiceRunner::apply(const Committed& committed) {
-  if (committed.by_itself) {
-    spdlog::info("{}: release {} has passed its probation and is permanent", name(),
-                 release_->name);
-  } else if (!committed.already) {
-    spdlog::info("{}: release {} was committed and is permanent", name(), release_->name);
+std::optional<bool> ServiceReleases::drift(const Release& release,
+                                           std::function<void(bool)> known) {
+  if (release.digest.empty()) {  // it could not be opened yet
+    std::error_code ignored;
+    return std::filesystem::exists(release.source, ignored);
   }
-  json answer{{"event", "done"}, {"result", "done"}, {"service", name()}, {"error", nullptr}};
-  answer["already"] = committed.already;
-  answer.update(release_json(*release_));
-  answer.update(standing());
-  if (!committed.already) {
-    by_itself_ = committed.by_itself;
-    command_ = committed.by_itself ? "" : "commit";
-    Party to{release_->name, machine_.current(), 0, release_->digest, release_->path};
-    if (const Process* process = current()) to.pid = process->pid;
-    record({{"event", "committed"}, {"result", "done"}, {"to", party_json(to)}});
-  }
-  if (asking_ == nullptr) return;
-  if (const auto client = asking_->lock()) client->finish(answer);
-}
-
-void ServiceRunner::apply(const ProbationFailed& failed) {
-  spdlog::error("{}: release {} (generation {}) did not pass its probation: {}", name(),
-                release_->name, failed.generation, failed.why);
-  by_itself_ = true;
-  command_.clear();
-  const Party from{release_->name, failed.generation, 0, release_->digest, release_->path};
-  record({{"event", "probation_failed"},
-          {"result", "failed"},
-          {"from", party_json(from)},
-          {"error", {{"code", "probation"}, {"message", failed.why}}}});
-}
-
-void ServiceRunner::apply(const WentBack& back) {
-  spdlog::error("{}: back to release {} (generation {}) by a start; {} sessions were lost", name(),
-                release_->name, back.to, back.lost);
-  by_itself_ = true;
-  command_ = "rollback";
-  Party from{.generation = back.from};
-  if (const ReleasePtr gone = std::exchange(did_not_pass_, nullptr)) {
-    from = {gone->name, back.from, 0, gone->digest, gone->path};
-  }
-  json what{{"event", "went_back"},
-            {"result", back.lost == 0 ? "done" : "lost"},
-            {"from", party_json(from)},
-            {"to", party_json(party(back.to))},
-            {"sessions", {{"moved", 0}, {"waiting", 0}, {"lost", back.lost}}},
-            {"error", {{"code", "probation"}, {"message", back.why}}}};
-  record(std::move(what));
-}
-
-json ServiceRunner::standing() const {
-  const Probation& probation = machine_.probation();
-  json out{{"standing", probation.provisional() ? "provisional" : "permanent"},
-           {"probation_left_ms", nullptr},
-           {"back", nullptr}};
-  if (const auto until = probation.saved().until) {
-    const auto left = std::max(*until - now(), Duration{});
-    out["probation_left_ms"] = std::chrono::duration_cast<std::chrono::milliseconds>(left).count();
-  }
-  if (probation.has_back() && back_) out["back"] = release_json(*back_);
-  return out;
+  return drift_.look(release, std::move(known));
 }
 
 }  // namespace handoff::supervisor

@@ -5,25 +5,94 @@
 #include <utility>
 
 #include "libhandoff/base/scoped_value.h"
-#include "supervisor/core/duration.h"
-#include "supervisor/host/wall_clock.h"
+#include "supervisor/service/service_status.h"
 
 namespace handoff::supervisor {
+namespace {
 
-using nlohmann::json;
+Service::Policy policy_of(const ServiceConfig& config) {
+  using Kind = HealthCheck::Kind;
+  const Kind kind = config.health.kind;
+  return {.name = config.name,
+          .restart = config.restart,
+          .timeouts = config.timeouts,
+          .probation = {.checked = kind != Kind::kNone,
+                        .polled = kind != Kind::kNone && kind != Kind::kService,
+                        .failures = config.health.failures,
+                        .max_errors = config.max_errors},
+          .late = {.policy = config.late,
+                   .drain = config.timeouts.drain,
+                   .max_generations = config.max_generations}};
+}
+
+// What helps if a process can't be started for want of something; "" if that is not why.
+std::string remedy(int code) {
+  switch (code) {
+    case -ENOSPC:
+    case -EDQUOT:
+      return "make room on that disk";
+    case -EMFILE:
+    case -ENFILE:
+      return "raise the supervisor's limit of open files (RLIMIT_NOFILE, LimitNOFILE=)";
+    case -EAGAIN:
+      return "raise the limit of processes (RLIMIT_NPROC, TasksMax=)";
+    case -ENOMEM:
+      return "give the supervisor and its services more memory (MemoryMax=)";
+    default:
+      return "";
+  }
+}
+
+SpawnFailed spawn_failed(Generation generation, const Error& error) {
+  const std::string helps = remedy(error.code);
+  if (helps.empty()) return {generation, error.message};
+  return {generation, error.message + "; " + helps, "resources"};
+}
+
+Party party_of(const SavedService& saved, Generation generation) {
+  for (const SavedProcess& process : saved.processes) {
+    if (process.generation != generation) continue;
+    return {process.release.name, generation, process.pid, process.release.digest,
+            process.release.path};
+  }
+  return {.generation = generation};
+}
+
+}  // namespace
 
 ServiceRunner::ServiceRunner(ServiceHost host, ServiceConfig config, Listeners listeners,
                              ReleasePtr release)
     : host_(std::move(host)),
       config_(std::move(config)),
-      release_command_(config_.command),
       listeners_(std::move(listeners)),
       machine_(policy_of(config_)),
-      release_(std::move(release)),
-      drift_(host_.loop),
-      health_(host_.loop, config_.health, [this](HealthHeard heard) { feed(std::move(heard)); }),
-      census_(host_.loop, [this] { take_census(); }),
+      releases_(host_, config_, std::move(release)),
+      processes_(host_, config_, listeners_,
+                 {.happened = [this](Event event) { feed(std::move(event)); },
+                  .heard = [this](Generation generation,
+                                  Heard what) { heard(generation, std::move(what)); },
+                  .owner = [this] { return machine_.current(); }}),
+      orders_(processes_, config_, [this](Event event) { feed(std::move(event)); }),
+      telling_(host_, config_.name),
+      answers_(config_.name, machine_, releases_, processes_, telling_),
+      trial_(
+          host_.loop, config_.health, [this](HealthHeard heard) { feed(std::move(heard)); },
+          [this] {
+            (void)count_sessions([](std::uint64_t) {});
+          }),  // heard() feeds what comes of it
       timer_(host_.loop, [this] { deadline_passed(); }) {}
+
+void ServiceRunner::reconfigure(ServiceConfig config) {
+  config_ = std::move(config);
+  releases_.reconfigured();
+  machine_.set_policy(policy_of(config_));
+  listeners_.want(config_.listen);
+  trial_.set_check(config_.health);
+  look_after_trial();
+}
+
+// ---- events
+// --------------------------------------------------------------------------------------
 
 // Events that come up while effects are applied wait their turn.
 void ServiceRunner::feed(Event event) {
@@ -47,7 +116,7 @@ void ServiceRunner::feed(Event event) {
   look_after_trial();
   if (last_state_ != machine_.state_name()) {
     last_state_ = machine_.state_name();
-    const Process* process = current();
+    const Process* process = processes_.owner();
     if (machine_.state() == Service::State::kRunning && process != nullptr) {
       spdlog::info("{}: {}: generation {}, release {}, pid {}", name(), last_state_,
                    process->generation, process->release->name, process->pid);
@@ -56,12 +125,6 @@ void ServiceRunner::feed(Event event) {
     }
   }
   host_.changed();
-}
-
-// What is said in answer goes to that client.
-void ServiceRunner::ask(Event event, const ClientPtr& client) {
-  const ScopedValue asked(asking_, &client);
-  feed(std::move(event));
 }
 
 // What was said, and who exited, in time counts, also if this process was held up. The loop runs
@@ -75,272 +138,210 @@ void ServiceRunner::deadline_passed() {
   }
 }
 
+void ServiceRunner::heard(Generation generation, Heard what) {
+  if (const auto* counted = std::get_if<SessionsCounted>(&what.aside)) {
+    if (generation == machine_.on_trial()) {
+      what.events.emplace_back(Counted{generation, counted->sessions, counted->errors});
+    }
+  } else if (auto* found = std::get_if<protocol::Rehearsed>(&what.aside)) {
+    answers_.take_findings(generation, std::move(*found));
+  }
+  for (Event& event : what.events) feed(std::move(event));
+}
+
+bool ServiceRunner::ended(pid_t pid, const Exit& exit) {
+  return trial_.ended(pid, exit) || processes_.ended(pid, exit);
+}
+
+void ServiceRunner::look_after_trial() {
+  trial_.watch(processes_.find(machine_.on_trial()), config_.health, listeners_);
+}
+
 // ---- requests
 // ------------------------------------------------------------------------------------
 
 void ServiceRunner::upgrade(const std::string& path, std::optional<std::vector<std::string>> args,
                             const Timeouts& timeouts, const ClientPtr& client,
                             std::vector<std::uint32_t> shares, Duration pause) {
-  want(path, std::move(args));
-  command_ = "upgrade";
+  const Wanted wanted = releases_.wanted(path, std::move(args));
   request({.to = Probation::Origin::kNew,
            .timeouts = timeouts,
            .shares = std::move(shares),
-           .pause = pause},
-          client);
+           .pause = pause,
+           .wanted = wanted,
+           .id = telling_.asked(client, "upgrade")},
+          wanted.path);
 }
 
 void ServiceRunner::restart(const Timeouts& timeouts, const ClientPtr& client) {
-  wanted_path_ = release_->path;
-  command_ = "restart";
-  request({.to = Probation::Origin::kSame, .timeouts = timeouts}, client);
+  request({.to = Probation::Origin::kSame,
+           .timeouts = timeouts,
+           .id = telling_.asked(client, "restart")},
+          releases_.running().path);
 }
 
 void ServiceRunner::rollback(const Timeouts& timeouts, const ClientPtr& client) {
-  wanted_path_ = back_ ? back_->path : "";
-  command_ = "rollback";
-  request({.to = Probation::Origin::kBack, .timeouts = timeouts}, client);
+  const Release* back = releases_.back();
+  request({.to = Probation::Origin::kBack,
+           .timeouts = timeouts,
+           .id = telling_.asked(client, "rollback")},
+          back != nullptr ? back->path : "");
 }
 
-// Nothing is begun that could not be told afterwards.
-void ServiceRunner::request(const HandoffRequested& request, const ClientPtr& client) {
-  const auto asking = client.lock();
-  asked_by_ = asking ? asking->uid() : -1;
-  by_itself_ = false;
-  const Release* known = request.to == Probation::Origin::kSame   ? release_.get()
-                         : request.to == Probation::Origin::kBack ? back_.get()
-                                                                  : nullptr;
-  if (const auto why = known != nullptr ? unverified(*known) : ""; !why.empty()) {
-    const ScopedValue asked(asking_, &client);
-    apply(Refuse{"signature", why});
+// path: of what it is about, for the history.
+void ServiceRunner::request(const HandoffRequested& request, const std::string& path) {
+  if (const auto why = releases_.forbidden(request.to); !why.empty()) {
+    answers_.tell(Refuse{"signature", why, request.id});
     return;
   }
-  json record{{"event", "requested"},
-              {"service", name()},
-              {"command", command_},
-              {"uid", asked_by_},
-              {"path", wanted_path_}};
-  if (auto recorded = host_.record(std::move(record)); !recorded) {
-    if (asking) {
-      asking->finish(refusal_json(name(), "history",
-                                  recorded.error().message +
-                                      "; nothing was begun: make room there, or set "
-                                      "HANDOFF_STATE_DIR to another folder"));
-    }
+  if (const auto recorded = telling_.record_request(request.id, path); !recorded) {
+    telling_.finish(request.id, refusal_json(name(), "history",
+                                             recorded.error().message +
+                                                 "; nothing was begun: make room there, or set "
+                                                 "HANDOFF_STATE_DIR to another folder"));
     return;
   }
-  ask(request, client);
+  feed(request);
+}
+
+// Unlike an upgrade it is recorded when it is over: until then nothing is changed that somebody
+// would have to know of.
+void ServiceRunner::plan(const std::string& path, std::optional<std::vector<std::string>> args,
+                         const Timeouts& timeouts, const ClientPtr& client) {
+  feed(HandoffRequested{.to = Probation::Origin::kNew,
+                        .rehearsal = true,
+                        .timeouts = timeouts,
+                        .wanted = releases_.wanted(path, std::move(args)),
+                        .id = telling_.asked(client, "plan")});
+}
+
+void ServiceRunner::drop_plan(const ClientPtr& client) {
+  if (answers_.planning()) feed(RehearsalDropped{});
+  if (const auto asking = client.lock()) {
+    asking->finish({{"event", "done"}, {"result", "done"}, {"service", name()}});
+  }
 }
 
 void ServiceRunner::commit(const ClientPtr& client) {
-  const auto asking = client.lock();
-  asked_by_ = asking ? asking->uid() : -1;
-  ask(CommitRequested{}, client);
+  feed(CommitRequested{telling_.asked(client, "commit")});
 }
 
 void ServiceRunner::stop(bool at_once, const ClientPtr& client) {
-  stop_waiters_.push_back(client);
+  telling_.waits_for_stop(client);
   feed(StopRequested{at_once});
 }
 
-// ---- telling
+// ---- effects
 // -------------------------------------------------------------------------------------
 
-void ServiceRunner::tell(const json& event, bool last) {
-  if (const auto client = follower_.lock()) {
-    if (last) {
-      client->finish(event);
-    } else {
-      client->send(event);
+void ServiceRunner::apply(const OpenCandidate& open) {
+  std::optional<Rehearsal> rehearsal;
+  if (open.request.rehearsal) {
+    rehearsal.emplace(open.request.timeouts, config_.drain_incompatible);
+  }
+  answers_.opens(open.request.id, std::move(rehearsal));
+  releases_.open(open.request.wanted, [this](Event opened) { feed(std::move(opened)); });
+}
+
+void ServiceRunner::apply(const OpenBack& open) {
+  answers_.opens(open.request, std::nullopt);
+  feed(releases_.open_back());
+}
+
+void ServiceRunner::apply(const Spawn& asked) {
+  const ReleasePtr release = releases_.of(asked);
+  answers_.starts(asked, release);
+  if (release->file.valid()) {
+    spawn(asked);
+    return;
+  }
+  releases_.open_to_spawn(
+      asked, [this, generation = asked.generation] { return machine_.awaits(generation); },
+      [this, asked](std::optional<SpawnFailed> failed) {
+        if (failed) return feed(*failed);
+        answers_.starts(asked, releases_.of(asked));
+        spawn(asked);
+        host_.changed();
+      });
+}
+
+void ServiceRunner::spawn(const Spawn& spawn) {
+  if (spawn.heir) {
+    // Should the donor die before it has said anything: how many it takes along.
+    (void)count_sessions([this, donor = machine_.current()](std::uint64_t sessions) {
+      feed(Counted{donor, sessions});
+    });
+  }
+  const auto started = processes_.start(spawn, releases_.of(spawn));
+  answers_.started(spawn);
+  if (!started) feed(spawn_failed(spawn.generation, started.error()));
+}
+
+// ---- those of the supervisor before this one
+// -----------------------------------------------------------------------------------------------
+
+void ServiceRunner::resume(SavedService saved, std::vector<std::unique_ptr<Process>> living,
+                           bool requested) {
+  telling_.set_last_upgrade(saved.last_upgrade);
+  releases_.restore(saved);
+  Found& machine = saved.machine;
+  if (requested && machine.heir == 0) {
+    Report report{.from = machine.current};
+    report.code = "cancelled";
+    report.message = "the supervisor died before the new release ran";
+    telling_.remember({}, report_json(name(), report, party_of(saved, machine.current), {}));
+  }
+  if (living.empty() && machine.heir == 0) {
+    machine.current = 0;
+    feed(machine);
+    start();
+    return;
+  }
+  std::vector<Generation> leaving;
+  for (auto& process : living) {
+    const Generation generation = process->generation;
+    releases_.found(process->release, generation == machine.heir && machine.candidate);
+    for (const SavedProcess& known : saved.processes) {
+      if (known.leaving && known.generation == generation) leaving.push_back(generation);
     }
+    processes_.adopt(std::move(process));
   }
-  if (last) follower_.reset();
-}
-
-void ServiceRunner::apply(const Announce& announce) {
-  if (announce.begins && announce.phase == "start") {
-    if (asking_ != nullptr) follower_ = *asking_;
-    asked_at_ = now();
-    from_ = party(machine_.upgrading() ? machine_.current() : 0);
-    json event = announce_json(name(), announce, {});
-    event["from"] = party_json(from_);
-    tell(event, false);
-    return;
+  if (machine.heir != 0) {
+    machine.request = telling_.resumed(machine.by_itself);
+    answers_.resumes(machine.request, party_of(saved, machine.current),
+                     party_of(saved, machine.heir));
   }
-  json event = announce_json(name(), announce, now() - asked_at_);
-  if (announce.begins) {
-    spdlog::info("{}: {} to generation {}: {}", name(), plan_ ? "rehearsal" : "handoff",
-                 to_.generation, announce.phase);
-    event["to"] = party_json(party(to_.generation));
-  }
-  tell(event, false);
-}
-
-void ServiceRunner::apply(const Conclude& conclude) {
-  const Report& report = conclude.report;
-  if (to_release_) to_.release = to_release_->name;
-  if (report.rehearsal) {
-    conclude_plan(report);
-    return;
-  }
-  if (report.result == Report::Result::kDone) {
-    spdlog::info("{}: release {} (generation {}) {}, {} sessions moved", name(), to_.release,
-                 to_.generation, report.fresh ? "started" : "took over", report.moved);
-  } else {
-    spdlog::error("{}: handoff to generation {} {}: {} ({})", name(), to_.generation,
-                  report.result == Report::Result::kLost ? "lost sessions" : "failed",
-                  report.message, report.code);
-  }
-  json answer = report_json(name(), report, from_, to_);
-  remember(answer);
-  answer["state"] = machine_.state_name();
-  answer.update(standing());
-  tell(answer, true);
-  to_release_.reset();
-}
-
-// How a handoff ended, for `status` and `history`.
-void ServiceRunner::remember(json answer) {
-  last_upgrade_ = answer;
-  last_upgrade_.erase("event");
-  last_upgrade_.erase("service");
-  last_upgrade_["at"] = utc(std::chrono::system_clock::now());
-  answer["event"] = "upgrade";
-  record(std::move(answer));
-}
-
-// In the history: what happened, and on whose behalf.
-void ServiceRunner::record(json what) {
-  what["service"] = name();
-  what["uid"] = by_itself_ ? json() : json(asked_by_);
-  what["by"] = by_itself_ ? "probation" : "operator";
-  if (!command_.empty()) what["command"] = command_;
-  if (auto recorded = host_.record(std::move(what)); !recorded) {
-    spdlog::error("{}: {}", name(), recorded.error().message);
-  }
-}
-
-void ServiceRunner::apply(const Refuse& refuse) {
-  const bool plan = asking_ != nullptr ? wanted_plan_.has_value() : plan_.has_value();
-  spdlog::warn("{}: {} refused: {}", name(), plan ? "plan" : "upgrade", refuse.message);
-  json answer = refusal_json(name(), refuse.code, refuse.message);
-  if (plan) {
-    (void)record_plan(answer);
-  } else {
-    json what = answer;
-    what["event"] = "refused";
-    record(std::move(what));
-  }
-  answer["state"] = machine_.state_name();
-  if (asking_ != nullptr) {
-    if (const auto client = asking_->lock()) client->finish(answer);
-    return;
-  }
-  ++open_token_;
-  plan_.reset();
-  tell(answer, true);
-}
-
-void ServiceRunner::apply(const ReportStopped&) {
-  for (const ClientPtr& waiter : std::exchange(stop_waiters_, {})) {
-    if (const auto client = waiter.lock()) {
-      client->finish({{"event", "done"}, {"result", "done"}, {"service", name()}});
+  feed(machine);
+  for (const Generation generation : leaving) feed(DonorRetired{.generation = generation});
+  for (const Generation generation : {machine.heir, machine.current}) {
+    if (generation != 0 && processes_.find(generation) == nullptr) {
+      feed(Exited{generation, {.unseen = true}});
     }
   }
 }
 
-void ServiceRunner::apply(const Note& note) {
-  const auto level = note.level == Note::Level::kError     ? spdlog::level::err
-                     : note.level == Note::Level::kWarning ? spdlog::level::warn
-                                                           : spdlog::level::info;
-  spdlog::log(level, "{}: {}", name(), note.text);
+SavedService ServiceRunner::saved() const {
+  SavedService out{.name = name(),
+                   .machine = machine_.found(),
+                   .command = {},
+                   .release = {},
+                   .back = std::nullopt,
+                   .processes = {},
+                   .last_upgrade = telling_.last_upgrade()};
+  releases_.save(out, machine_.probation().has_back());
+  processes_.save(out.processes);
+  for (SavedProcess& process : out.processes) {
+    process.leaving = machine_.late().leaves(process.generation);
+  }
+  return out;
 }
 
 // ---- what is to be seen
 // --------------------------------------------------------------------------
 
-Party ServiceRunner::party(Generation generation) const {
-  const auto found = processes_.find(generation);
-  if (found == processes_.end()) return {};
-  const Process& process = *found->second;
-  return {process.release->name, generation, process.pid, process.release->digest,
-          process.release->path};
-}
-
-const Process* ServiceRunner::current() const {
-  const auto found = processes_.find(machine_.current());
-  return found == processes_.end() ? nullptr : found->second.get();
-}
-
-Process* ServiceRunner::find(Generation generation) {
-  const auto found = processes_.find(generation);
-  return found == processes_.end() ? nullptr : found->second.get();
-}
-
-// Sessions by generation, but for the owner's.
-json ServiceRunner::late_json() const {
-  json out = json::array();
-  for (const auto& [generation, one] : machine_.late().all()) {
-    if (one.leaving) continue;
-    json late = party_json(party(generation));
-    if (late.is_null()) late = {{"generation", generation}};
-    late["sessions"] = one.waiting;
-    late["moved"] = one.moved;
-    late["linked"] = one.linked;
-    out.push_back(std::move(late));
-  }
-  return out;
-}
-
-json ServiceRunner::leaving_json() const {
-  json out = json::array();
-  for (const auto& [generation, one] : machine_.late().all()) {
-    if (!one.leaving) continue;
-    json leaving = party_json(party(generation));
-    out.push_back(leaving.is_null() ? json{{"generation", generation}} : std::move(leaving));
-  }
-  return out;
-}
-
-json ServiceRunner::status() const {
-  json listeners = listeners_.json();
-  const Process* process = current();
-  if (process != nullptr) {
-    // Those that it has bound itself.
-    for (const NamedFd& named : process->named) {
-      if (named.address.empty() || listeners_.has(named.name)) continue;
-      listeners.push_back({{"name", named.name}, {"address", named.address}});
-    }
-  }
-  const Release& release = process != nullptr ? *process->release : *release_;
-  json out{{"name", name()},
-           {"state", machine_.state_name()},
-           {"release", nullptr},
-           {"digest", nullptr},
-           {"generation", nullptr},
-           {"pid", nullptr},
-           {"sessions", nullptr},
-           {"listeners", std::move(listeners)},
-           {"path", release.path},
-           {"source", release.source},
-           {"verified", nullptr},
-           {"args", release.args},
-           {"since", nullptr},
-           {"restarts", machine_.restarts()},
-           {"last_upgrade", last_upgrade_},
-           {"late", late_json()},
-           {"leaving", leaving_json()},
-           {"share",
-            machine_.progressive().under_way() ? machine_.progressive().share() / 10.0 : 100.0}};
-  out.update(standing());
-  if (!release.name.empty()) out["release"] = release.name;
-  if (!release.digest.empty()) out["digest"] = release.digest;  // else it could not be opened yet
-  if (!release.verified.empty()) out["verified"] = release.verified;
-  if (process != nullptr) {
-    out["generation"] = process->generation;
-    out["pid"] = process->pid;
-    out["since"] = utc(process->since);
-  }
+nlohmann::json ServiceRunner::status() const {
+  nlohmann::json out = status_json(name(), machine_, releases_, processes_, listeners_);
+  out["last_upgrade"] = telling_.last_upgrade();
   return out;
 }
 
@@ -351,13 +352,14 @@ std::map<std::string, int> ServiceRunner::listener_fds() const {
 }
 
 bool ServiceRunner::count_sessions(std::function<void(std::uint64_t)> counted) {
-  Process* process = find(machine_.current());
-  if (process == nullptr || machine_.state() != Service::State::kRunning) return false;
-  // Those of a service that hangs pile up to this many; who asked them has given up long ago.
-  if (queries_.size() >= kMaxQueries) queries_.erase(queries_.begin());
-  const std::uint64_t id = ++query_;
-  queries_[id] = std::move(counted);
-  return process->send(protocol::Type::kQuery, encode_query(id));
+  if (machine_.state() != Service::State::kRunning) return false;
+  return processes_.count_sessions(machine_.current(), std::move(counted));
+}
+
+std::optional<bool> ServiceRunner::drift(std::function<void(bool)> known) {
+  const Process* process = processes_.owner();
+  return releases_.drift(process != nullptr ? *process->release : releases_.running(),
+                         std::move(known));
 }
 
 }  // namespace handoff::supervisor

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "fixture.h"
+#include "support/clients/line_client.h"
 #include "support/process/files.h"
 #include "support/process/process.h"
 #include "support/process/programs.h"
@@ -185,6 +186,26 @@ TEST_F(ReloadTest, WhatCouldNotBeToldLaterIsNotChanged) {
   EXPECT_TRUE(full.eventually([&] { return ask_service(full) == "1.0 2"; })) << "it is restarted";
   EXPECT_EQ(full.command({"reload"}).status, 0) << "there is room again";
   full.wait_for_state("running", "kv");
+}
+
+TEST_F(ReloadTest, ANewLimitOfGenerationsHoldsForTheNextUpgrade) {
+  // A real one: it keeps the sessions that are busy.
+  const auto echo = [](int version) { return program("handoff-echo-" + std::to_string(version)); };
+  const auto limited = [&echo](int limit) {
+    return "[service.chat]\ncommand = [\"" + echo(1) +
+           "\"]\nlisten = { public = \"tcp:127.0.0.1:0\" }\nmax_generations = " +
+           std::to_string(limit) + "\n";
+  };
+  start(limited(2));
+  LineClient busy(supervisor.port());
+  busy.ask("hold");
+  ASSERT_EQ(supervisor.upgrade(echo(2)).status, 0);
+  const auto refused = supervisor.upgrade(echo(1));
+  EXPECT_EQ(refused.status, 1) << refused.describe();
+  EXPECT_EQ(refused.done().at("error").at("code"), "generations") << refused.describe();
+  EXPECT_EQ(lines(reload(limited(3)), "changed"), Lines{"chat max_generations now"});
+  const auto upgrade = supervisor.upgrade(echo(1));
+  EXPECT_EQ(upgrade.status, 0) << upgrade.describe();
 }
 
 TEST_F(ReloadTest, HangupReadsItAgain) {

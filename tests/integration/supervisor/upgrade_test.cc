@@ -298,6 +298,25 @@ TEST_F(UpgradeCommandTest, OneAtATime) {
   EXPECT_EQ(supervisor.status().at("release"), "2.0");
 }
 
+TEST_F(UpgradeCommandTest, TheHistorySaysWhatWasAskedForWhateverIsAskedMeanwhile) {
+  const std::string gate = supervisor.dir() / "gate";
+  supervisor.start(fake({"--wait-for", gate}));
+  const auto first = supervisor.begin({"upgrade", "chat", "--", "--release", "2.0"});
+  supervisor.wait_for_state("upgrading");
+  EXPECT_EQ(supervisor.command({"rollback", "chat"}).status, 1);
+  EXPECT_EQ(supervisor.command({"commit", "chat"}).status, 1);
+  write_file(gate, "");
+  EXPECT_EQ(first->wait(), 0);
+  const auto refused = supervisor.history("refused");
+  ASSERT_EQ(refused.size(), 2U);
+  EXPECT_EQ(refused.at(0).at("command"), "rollback");
+  EXPECT_EQ(refused.at(1).at("command"), "commit");
+  const auto done = supervisor.history("upgrade");
+  ASSERT_EQ(done.size(), 1U);
+  EXPECT_EQ(done.at(0).at("command"), "upgrade");
+  EXPECT_EQ(done.at(0).at("by"), "operator");
+}
+
 TEST_F(UpgradeCommandTest, GoesOnWithoutTheOperator) {
   const std::string gate = supervisor.dir() / "gate";
   supervisor.start(fake({"--wait-for", gate}));

@@ -25,21 +25,23 @@ std::string words(const Effects& effects) {
 }
 
 TEST(LateProcessesTest, IsToldItsDrainOnceAndForgottenWhenItHasGone) {
-  LateProcesses all({.drain = 30s});
-  const Effects first = all.on(late(1, 3), at(0ms));
+  const LateProcesses::Policy policy{.drain = 30s};
+  LateProcesses all;
+  const Effects first = all.on(late(1, 3), policy, at(0ms));
   ASSERT_EQ(show(first), "drain 1");
   EXPECT_EQ(std::get<SendDrain>(first[0]).deadline, at(30s));
-  EXPECT_EQ(show(all.on(late(1, 2), at(10ms))), "");
+  EXPECT_EQ(show(all.on(late(1, 2), policy, at(10ms))), "");
   EXPECT_EQ(all.all().at(1).waiting, 2u);
-  EXPECT_EQ(show(all.on(retired(1), at(20ms))), "");
+  EXPECT_EQ(show(all.on(retired(1), policy, at(20ms))), "");
   EXPECT_EQ(words(all.on(Exited{1, kStatus0})), "");
   EXPECT_TRUE(all.all().empty());
   EXPECT_FALSE(all.deadline());
 }
 
 TEST(LateProcessesTest, OneThatDoesNotEndItsDrainIsEnded) {
-  LateProcesses all({.drain = 30s});
-  all.on(late(1, 3), at(0ms));
+  const LateProcesses::Policy policy{.drain = 30s};
+  LateProcesses all;
+  all.on(late(1, 3), policy, at(0ms));
   const auto next = all.deadline();
   ASSERT_TRUE(next);
   EXPECT_EQ(*next, at(30s) + LateProcesses::kMargin);
@@ -52,9 +54,10 @@ TEST(LateProcessesTest, OneThatDoesNotEndItsDrainIsEnded) {
 }
 
 TEST(LateProcessesTest, ADonorThatHasNothingLeftAndStaysIsEnded) {
-  LateProcesses all({});
+  const LateProcesses::Policy policy{};
+  LateProcesses all;
   all.leave(1, at(30s));
-  EXPECT_EQ(words(all.on(retired(1), at(1ms))), "") << "that is known";
+  EXPECT_EQ(words(all.on(retired(1), policy, at(1ms))), "") << "that is known";
   EXPECT_EQ(show(all.tick(at(30s) - 1ms)), "");
   EXPECT_EQ(show(all.tick(at(30s))), "term 1");
   EXPECT_EQ(show(all.tick(at(30s) + LateProcesses::kTermToKill)), "kill 1");
@@ -63,11 +66,12 @@ TEST(LateProcessesTest, ADonorThatHasNothingLeftAndStaysIsEnded) {
 }
 
 TEST(LateProcessesTest, ThoseOnTheirWayOutAreNotInTheWayOfAnUpgradeUnlessTheyPileUp) {
-  LateProcesses all({.max_generations = 2});
+  const LateProcesses::Policy policy{.max_generations = 2};
+  LateProcesses all;
   all.leave(1, at(30s));
-  EXPECT_FALSE(all.refusal("chat"));
+  EXPECT_FALSE(all.refusal(policy, "chat"));
   all.leave(2, at(30s));
-  const auto refusal = all.refusal("chat");
+  const auto refusal = all.refusal(policy, "chat");
   ASSERT_TRUE(refusal);
   EXPECT_EQ(refusal->message,
             "chat has 3 processes already, and max_generations is 2: generation 1 has not exited "
@@ -75,21 +79,23 @@ TEST(LateProcessesTest, ThoseOnTheirWayOutAreNotInTheWayOfAnUpgradeUnlessTheyPil
 }
 
 TEST(LateProcessesTest, OneThatMayKeepItsSessionsHasNoDeadlineUntilItHasNone) {
-  LateProcesses all({.policy = LateSessions::kKeep, .drain = 30s});
-  all.on(late(1, 3), at(0ms));
+  const LateProcesses::Policy policy{.policy = LateSessions::kKeep, .drain = 30s};
+  LateProcesses all;
+  all.on(late(1, 3), policy, at(0ms));
   EXPECT_FALSE(all.deadline());
-  all.on(retired(1), at(60s));
+  all.on(retired(1), policy, at(60s));
   EXPECT_EQ(*all.deadline(), at(90s));
 }
 
 TEST(LateProcessesTest, TheLimitCountsTheOwnerAndTheHeirToBe) {
-  LateProcesses all({.max_generations = 4});
-  EXPECT_FALSE(all.refusal("chat"));
-  all.on(late(1, 3), at(0ms));
-  all.on(late(2, 1), at(0ms));
-  EXPECT_FALSE(all.refusal("chat"));
-  all.on(late(3, 7), at(0ms));
-  const auto refused = all.refusal("chat");
+  const LateProcesses::Policy policy{.max_generations = 4};
+  LateProcesses all;
+  EXPECT_FALSE(all.refusal(policy, "chat"));
+  all.on(late(1, 3), policy, at(0ms));
+  all.on(late(2, 1), policy, at(0ms));
+  EXPECT_FALSE(all.refusal(policy, "chat"));
+  all.on(late(3, 7), policy, at(0ms));
+  const auto refused = all.refusal(policy, "chat");
   ASSERT_TRUE(refused);
   EXPECT_EQ(refused->code, "generations");
   EXPECT_EQ(refused->message,
@@ -99,23 +105,25 @@ TEST(LateProcessesTest, TheLimitCountsTheOwnerAndTheHeirToBe) {
 }
 
 TEST(LateProcessesTest, OneWithoutALinkGetsOneToTheOwner) {
-  LateProcesses all({});
-  all.on(late(1, 3), at(0ms));
+  const LateProcesses::Policy policy{};
+  LateProcesses all;
+  all.on(late(1, 3), policy, at(0ms));
   EXPECT_EQ(show(all.relink(2, at(1ms))), "");
   DonorLate alone = late(1, 3);
   alone.linked = false;
-  all.on(alone, at(2ms));
+  all.on(alone, policy, at(2ms));
   EXPECT_EQ(show(all.relink(3, at(2ms))), "relink 1>3");
   EXPECT_EQ(show(all.relink(3, at(3ms))), "") << "it has not said anything since";
   EXPECT_EQ(show(all.relink(4, at(4ms))), "relink 1>4") << "3 had died, which nobody knew";
-  all.on(late(1, 3), at(4ms));
+  all.on(late(1, 3), policy, at(4ms));
   EXPECT_EQ(show(all.relink(3, at(10s))), "");
 }
 
 TEST(LateProcessesTest, AStopReachesThemAll) {
-  LateProcesses all({});
-  all.on(late(1, 3), at(0ms));
-  all.on(late(2, 1), at(0ms));
+  const LateProcesses::Policy policy{};
+  LateProcesses all;
+  all.on(late(1, 3), policy, at(0ms));
+  all.on(late(2, 1), policy, at(0ms));
   EXPECT_EQ(show(all.stop(at(5s))), "stop 1, stop 2");
 }
 

@@ -17,159 +17,162 @@ constexpr Probation::Policy kUnchecked{};
 constexpr Probation::Policy kAsked{.checked = true, .polled = true, .failures = 3};
 constexpr Probation::Policy kOwnWord{.checked = true, .polled = false};
 
-Back by_operator(Probation& probation, Origin origin, std::chrono::milliseconds when = 0ms) {
-  return probation.took_over(origin, false, at(when), 30s);
+Back by_operator(Probation& probation, const Probation::Policy& policy, Origin origin,
+                 std::chrono::milliseconds when = 0ms) {
+  return probation.took_over(policy, origin, false, at(when), 30s);
 }
 
 TEST(ProbationTest, TheFirstReleaseIsPermanentAndHasNothingBehindIt) {
-  const Probation probation(kUnchecked);
+  const Probation probation;
   EXPECT_FALSE(probation.provisional());
   EXPECT_FALSE(probation.has_back());
-  EXPECT_EQ(probation.verdict(at(1h)), Verdict::kOpen);
+  EXPECT_EQ(probation.verdict(kUnchecked, at(1h)), Verdict::kOpen);
 }
 
 TEST(ProbationTest, ANewReleaseIsProvisionalUntilItsTimeIsOver) {
-  Probation probation(kUnchecked);
-  EXPECT_EQ(by_operator(probation, Origin::kNew), Back::kIsTheOneBefore);
+  Probation probation;
+  EXPECT_EQ(by_operator(probation, kUnchecked, Origin::kNew), Back::kIsTheOneBefore);
   EXPECT_TRUE(probation.provisional());
-  EXPECT_EQ(probation.until(), at(30s));
-  EXPECT_EQ(probation.verdict(at(30s - 1ms)), Verdict::kOpen);
-  EXPECT_EQ(probation.verdict(at(30s)), Verdict::kPassed);
+  EXPECT_EQ(probation.until(kUnchecked), at(30s));
+  EXPECT_EQ(probation.verdict(kUnchecked, at(30s - 1ms)), Verdict::kOpen);
+  EXPECT_EQ(probation.verdict(kUnchecked, at(30s)), Verdict::kPassed);
   probation.commit();
   EXPECT_FALSE(probation.provisional());
   EXPECT_TRUE(probation.has_back()) << "one can go back at any time, also after it";
 }
 
 TEST(ProbationTest, WithoutAProbationItIsPermanentAtOnce) {
-  Probation probation(kAsked);
-  EXPECT_EQ(probation.took_over(Origin::kNew, false, at(0ms), 0s), Back::kIsTheOneBefore);
+  Probation probation;
+  EXPECT_EQ(probation.took_over(kAsked, Origin::kNew, false, at(0ms), 0s), Back::kIsTheOneBefore);
   EXPECT_FALSE(probation.provisional());
 }
 
 TEST(ProbationTest, AnUpgradeDuringProbationKeepsThePermanentReleaseToGoBackTo) {
-  Probation probation(kUnchecked);
-  by_operator(probation, Origin::kNew);
-  EXPECT_EQ(by_operator(probation, Origin::kNew, 10s), Back::kStays);
-  EXPECT_EQ(probation.until(), at(40s)) << "a probation of its own";
-  EXPECT_EQ(by_operator(probation, Origin::kBack, 20s), Back::kIsTheOneBefore);
+  Probation probation;
+  by_operator(probation, kUnchecked, Origin::kNew);
+  EXPECT_EQ(by_operator(probation, kUnchecked, Origin::kNew, 10s), Back::kStays);
+  EXPECT_EQ(probation.until(kUnchecked), at(40s)) << "a probation of its own";
+  EXPECT_EQ(by_operator(probation, kUnchecked, Origin::kBack, 20s), Back::kIsTheOneBefore);
   EXPECT_FALSE(probation.provisional()) << "it was permanent once";
 }
 
 TEST(ProbationTest, ARestartChangesNothing) {
-  Probation probation(kUnchecked);
-  by_operator(probation, Origin::kNew);
-  EXPECT_EQ(by_operator(probation, Origin::kSame, 10s), Back::kStays);
-  EXPECT_EQ(probation.until(), at(30s));
+  Probation probation;
+  by_operator(probation, kUnchecked, Origin::kNew);
+  EXPECT_EQ(by_operator(probation, kUnchecked, Origin::kSame, 10s), Back::kStays);
+  EXPECT_EQ(probation.until(kUnchecked), at(30s));
 }
 
 TEST(ProbationTest, ARollbackOfARollbackGoesForwardAgain) {
-  Probation probation(kUnchecked);
-  by_operator(probation, Origin::kNew);
-  by_operator(probation, Origin::kBack,
+  Probation probation;
+  by_operator(probation, kUnchecked, Origin::kNew);
+  by_operator(probation, kUnchecked, Origin::kBack,
               1s);  // on probation, so what lies behind never proved itself
   EXPECT_TRUE(probation.has_back());
-  EXPECT_EQ(by_operator(probation, Origin::kBack, 2s), Back::kIsTheOneBefore);
+  EXPECT_EQ(by_operator(probation, kUnchecked, Origin::kBack, 2s), Back::kIsTheOneBefore);
   EXPECT_TRUE(probation.provisional());
-  EXPECT_EQ(probation.until(), at(32s));
+  EXPECT_EQ(probation.until(kUnchecked), at(32s));
 }
 
 TEST(ProbationTest, ARollbackBetweenTwoProvenReleasesNeedsNoProbation) {
-  Probation probation(kUnchecked);
-  by_operator(probation, Origin::kNew);
+  Probation probation;
+  by_operator(probation, kUnchecked, Origin::kNew);
   probation.commit();
   for (int i = 0; i < 3; ++i) {
-    EXPECT_EQ(by_operator(probation, Origin::kBack), Back::kIsTheOneBefore);
+    EXPECT_EQ(by_operator(probation, kUnchecked, Origin::kBack), Back::kIsTheOneBefore);
     EXPECT_FALSE(probation.provisional());
     EXPECT_TRUE(probation.has_back());
   }
 }
 
 TEST(ProbationTest, OneThatDidNotPassIsNoPlaceToGoBackTo) {
-  Probation probation(kUnchecked);
-  by_operator(probation, Origin::kNew);
-  EXPECT_EQ(probation.took_over(Origin::kBack, true, at(1s), 30s), Back::kIsEmpty);
+  Probation probation;
+  by_operator(probation, kUnchecked, Origin::kNew);
+  EXPECT_EQ(probation.took_over(kUnchecked, Origin::kBack, true, at(1s), 30s), Back::kIsEmpty);
   EXPECT_FALSE(probation.has_back());
-  by_operator(probation, Origin::kNew);
+  by_operator(probation, kUnchecked, Origin::kNew);
   probation.went_back();
   EXPECT_FALSE(probation.has_back());
   EXPECT_FALSE(probation.provisional());
 }
 
 TEST(ProbationTest, AChecksBadLuckIsForgivenAFewTimesInARow) {
-  Probation probation(kAsked);
-  by_operator(probation, Origin::kNew);
+  Probation probation;
+  by_operator(probation, kAsked, Origin::kNew);
   for (const bool well : {false, false, true, false, false}) {
     probation.heard(well, "refused");
-    EXPECT_EQ(probation.verdict(at(1s)), Verdict::kOpen);
+    EXPECT_EQ(probation.verdict(kAsked, at(1s)), Verdict::kOpen);
   }
   probation.heard(false, "timed out");
-  EXPECT_EQ(probation.verdict(at(1s)), Verdict::kFailed);
+  EXPECT_EQ(probation.verdict(kAsked, at(1s)), Verdict::kFailed);
   EXPECT_EQ(probation.why(), "timed out");
 }
 
 TEST(ProbationTest, WhoIsNotWellWhenItsTimeIsOverDoesNotPass) {
-  Probation probation(kAsked);
-  by_operator(probation, Origin::kNew);
+  Probation probation;
+  by_operator(probation, kAsked, Origin::kNew);
   probation.heard(true, "");
   probation.heard(false, "refused");
-  EXPECT_EQ(probation.verdict(at(30s)), Verdict::kFailed);
+  EXPECT_EQ(probation.verdict(kAsked, at(30s)), Verdict::kFailed);
   EXPECT_EQ(probation.why(), "refused");
 }
 
 TEST(ProbationTest, ACheckThatHasNotAnsweredYetIsWaitedFor) {
-  Probation probation(kAsked);
-  by_operator(probation, Origin::kNew);
-  EXPECT_EQ(probation.until(), std::nullopt);
-  EXPECT_EQ(probation.verdict(at(31s)), Verdict::kOpen);
+  Probation probation;
+  by_operator(probation, kAsked, Origin::kNew);
+  EXPECT_EQ(probation.until(kAsked), std::nullopt);
+  EXPECT_EQ(probation.verdict(kAsked, at(31s)), Verdict::kOpen);
   probation.heard(true, "");
-  EXPECT_EQ(probation.until(), at(30s));
-  EXPECT_EQ(probation.verdict(at(31s)), Verdict::kPassed);
+  EXPECT_EQ(probation.until(kAsked), at(30s));
+  EXPECT_EQ(probation.verdict(kAsked, at(31s)), Verdict::kPassed);
 }
 
 TEST(ProbationTest, AServiceThatHasToSayThatItIsWellDoesNotPassInSilence) {
-  Probation probation(kOwnWord);
-  by_operator(probation, Origin::kNew);
-  EXPECT_EQ(probation.until(), at(30s));
-  EXPECT_EQ(probation.verdict(at(30s)), Verdict::kFailed);
+  Probation probation;
+  by_operator(probation, kOwnWord, Origin::kNew);
+  EXPECT_EQ(probation.until(kOwnWord), at(30s));
+  EXPECT_EQ(probation.verdict(kOwnWord, at(30s)), Verdict::kFailed);
   EXPECT_EQ(probation.why(), "the service has not said that it is well");
   probation.heard(true, "");
-  EXPECT_EQ(probation.verdict(at(30s)), Verdict::kPassed);
+  EXPECT_EQ(probation.verdict(kOwnWord, at(30s)), Verdict::kPassed);
 }
 
 TEST(ProbationTest, AServiceThatSaysThatItIsNotWellIsBelievedAtOnce) {
   for (const auto& policy : {kUnchecked, kOwnWord}) {
-    Probation probation(policy);
-    by_operator(probation, Origin::kNew);
+    Probation probation;
+    by_operator(probation, policy, Origin::kNew);
     probation.heard(false, "no database");
-    EXPECT_EQ(probation.verdict(at(1s)), Verdict::kFailed);
+    EXPECT_EQ(probation.verdict(policy, at(1s)), Verdict::kFailed);
   }
 }
 
 TEST(ProbationTest, TheServicesOwnErrorsAreCountedUpToALimit) {
-  Probation probation({.checked = false, .polled = false, .failures = 3, .max_errors = 10});
-  by_operator(probation, Origin::kNew);
-  probation.counted(10);
-  EXPECT_EQ(probation.verdict(at(1s)), Verdict::kOpen);
-  probation.counted(11);
-  EXPECT_EQ(probation.verdict(at(1s), false), Verdict::kFailed);
+  const Probation::Policy policy{
+      .checked = false, .polled = false, .failures = 3, .max_errors = 10};
+  Probation probation;
+  by_operator(probation, policy, Origin::kNew);
+  probation.counted(policy, 10);
+  EXPECT_EQ(probation.verdict(policy, at(1s)), Verdict::kOpen);
+  probation.counted(policy, 11);
+  EXPECT_EQ(probation.verdict(policy, at(1s), false), Verdict::kFailed);
   EXPECT_EQ(probation.why(), "the service has counted 11 errors, and max_errors is 10");
-  by_operator(probation, Origin::kNew);
-  EXPECT_EQ(probation.verdict(at(1s)), Verdict::kOpen) << "another release, another count";
+  by_operator(probation, policy, Origin::kNew);
+  EXPECT_EQ(probation.verdict(policy, at(1s)), Verdict::kOpen) << "another release, another count";
 }
 
 TEST(ProbationTest, WhatTheNextSupervisorIsToldIsWhereItGoesOn) {
-  Probation before(kUnchecked);
-  by_operator(before, Origin::kNew);
-  Probation after(kUnchecked);
+  Probation before;
+  by_operator(before, kUnchecked, Origin::kNew);
+  Probation after;
   after.restore(before.saved());
   EXPECT_TRUE(after.provisional());
-  EXPECT_EQ(after.until(), at(30s));
-  EXPECT_EQ(by_operator(after, Origin::kBack), Back::kIsTheOneBefore);
+  EXPECT_EQ(after.until(kUnchecked), at(30s));
+  EXPECT_EQ(by_operator(after, kUnchecked, Origin::kBack), Back::kIsTheOneBefore);
 }
 
 TEST(ProbationTest, WithNothingToGoBackToItIsAsGoodAsPermanent) {
-  Probation probation(kUnchecked);
-  by_operator(probation, Origin::kNew);
+  Probation probation;
+  by_operator(probation, kUnchecked, Origin::kNew);
   probation.lose_back();
   EXPECT_FALSE(probation.provisional());
   EXPECT_FALSE(probation.has_back());

@@ -182,7 +182,21 @@ TEST_F(ServiceReturnTest, TheLastShareBeginsTheProbationAnew) {
   hear(DonorLate{.generation = 1, .handoff_id = 2, .waiting = 300, .linked = true}, 1s);
   hear(HealthHeard{2, true, ""}, 2s);
   EXPECT_EQ(hear(Tick{}, 61s), "spread 1 1000, spread 2 1000, drain 1");
-  EXPECT_EQ(service.probation().until(), at(91s));
+  EXPECT_EQ(service.probation().until(kChecked), at(91s));
+}
+
+TEST_F(ServiceReturnTest, ThatProbationIsOfItsOwnUpgradeAndNotOfAPlanMadeSince) {
+  start();
+  hear(HandoffRequested{.timeouts = {.probation = 5min}, .shares = {10, 1000}, .pause = 1min}, 1s);
+  hear(CandidateReady{}, 1s);
+  hear(Registered{2}, 1s);
+  hear(owned(2), 1s);
+  hear(DonorLate{.generation = 1, .handoff_id = 2, .waiting = 300, .linked = true}, 1s);
+  hear(HealthHeard{2, true, ""}, 2s);
+  hear(HandoffRequested{.rehearsal = true, .timeouts = {.probation = 1s}}, 3s);
+  EXPECT_EQ(hear(CandidateFailed{"open", "no such file"}, 3s), "refuse(open)");
+  EXPECT_EQ(hear(Tick{}, 61s), "spread 1 1000, spread 2 1000, drain 1");
+  EXPECT_EQ(service.probation().until(kChecked), at(61s + 5min));
 }
 
 TEST_F(ServiceReturnTest, RollbackIsAHandoffAndARollbackOfItIsOneToo) {

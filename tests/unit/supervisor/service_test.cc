@@ -98,6 +98,32 @@ TEST_F(ServiceTest, LateSessionsGoWhereverTheOwnerIs) {
   EXPECT_EQ(hear(StopRequested{}, 5s), "stop 1, stop 3");
 }
 
+// ---- a policy that is read again
+// ---------------------------------------------------------------
+
+TEST_F(ServiceTest, ANewLimitOfGenerationsHoldsAtOnce) {
+  service.set_policy({.name = "chat", .late = {.max_generations = 2}});
+  upgrade_to_switch();
+  hear(owned(2), 2s);
+  hear(DonorLate{.generation = 1, .handoff_id = 2, .waiting = 3, .linked = true}, 2s);
+  EXPECT_EQ(hear(HandoffRequested{}, 3s), "refuse(generations)");
+  service.set_policy({.name = "chat", .late = {.max_generations = 3}});
+  EXPECT_EQ(hear(HandoffRequested{}, 3s), "open");
+}
+
+TEST_F(ServiceTest, WhatBecomesOfLateSessionsIsUpToThePolicyOfTheirSwitch) {
+  upgrade_to_switch();
+  service.set_policy(
+      {.name = "chat", .late = {.policy = LateSessions::kClose, .drain = std::chrono::minutes(5)}});
+  hear(owned(2), 2s);
+  const Effects effects = service.step(
+      DonorLate{.generation = 1, .handoff_id = 2, .waiting = 3, .linked = true}, at(2s));
+  ASSERT_EQ(show(effects), "drain 1, done");
+  const auto& drain = std::get<SendDrain>(effects[0]);
+  EXPECT_EQ(drain.policy, LateSessions::kClose);
+  EXPECT_EQ(drain.deadline, at(5min + 2s));
+}
+
 TEST_F(ServiceTest, AProgressiveUpgradeIsGivenBackWhenAnotherHandoffBeginsBeforeItsEnd) {
   start();
   hear(HandoffRequested{.shares = {10, 100, 1000}, .pause = 30s}, 1s);
@@ -159,6 +185,26 @@ TEST_F(ServiceTest, ACandidateForAServiceThatDiedMeanwhileIsRefused) {
   hear(Exited{1, kSegv}, 1s);
   hear(Tick{}, 1100ms);
   EXPECT_EQ(hear(CandidateReady{}, 1101ms), "drop, refuse(busy)");
+}
+
+TEST_F(ServiceTest, WhatIsSaidOfARequestNamesIt) {
+  const auto last = [](const Effects& effects) { return effects.back(); };
+  start();
+  const auto open =
+      last(service.step(HandoffRequested{.wanted = {.path = "/chat"}, .id = 7}, at(1s)));
+  EXPECT_EQ(std::get<OpenCandidate>(open).request.id, 7U);
+  EXPECT_EQ(std::get<OpenCandidate>(open).request.wanted.path, "/chat");
+  const auto busy = last(service.step(HandoffRequested{.rehearsal = true, .id = 8}, at(1s)));
+  EXPECT_EQ(std::get<Refuse>(busy).request, 8U);
+  EXPECT_TRUE(std::get<Refuse>(busy).rehearsal);
+  EXPECT_EQ(std::get<Refuse>(last(service.step(CommitRequested{9}, at(1s)))).request, 9U);
+  const auto begun = service.step(CandidateReady{}, at(1s));
+  EXPECT_EQ(std::get<Announce>(begun.front()).request, 7U);
+  hear(HandoffFailed{1, 2, "timeout", "budget"}, 2s);
+  EXPECT_EQ(std::get<Conclude>(last(service.step(Exited{2, kStatus0}, at(2s)))).request, 7U);
+  hear(HandoffRequested{.id = 10}, 3s);
+  const auto unopened = last(service.step(CandidateFailed{"open", "no such file"}, at(3s)));
+  EXPECT_EQ(std::get<Refuse>(unopened).request, 10U);
 }
 
 // ---- dying and coming back

@@ -1,0 +1,112 @@
+#include "supervisor/core/account.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace handoff::supervisor {
+
+Account::Account(Generation donor, Generation heir, bool rehearsal, Time begun) : begun_(begun) {
+  report_.from = donor;
+  report_.to = heir;
+  report_.rehearsal = rehearsal;
+}
+
+void Account::heir_ready(Time now) {
+  report_.start = now - begun_;
+  donated_ = now;
+}
+
+void Account::progressed(const Progressed& progress) {
+  progress_ = progress;
+  report_.bytes = progress.bytes;
+}
+
+void Account::froze(const Progressed& progress, Time now) {
+  frozen_ = progress.at_ns != 0 ? time_from_ns(progress.at_ns) : now;
+  switch_told_ = true;
+}
+
+bool Account::heir_owns(const Owned& owned, bool donor_died, Time now) {
+  running_ = owned.running_at_ns != 0 ? time_from_ns(owned.running_at_ns) : now;
+  if (owned.frozen_at_ns != 0) frozen_ = time_from_ns(owned.frozen_at_ns);
+  report_.moved = owned.sessions;
+  report_.lost = owned.lost;
+  report_.lost_ids = owned.lost_ids;
+  report_.bytes = std::max(report_.bytes, progress_.bytes);
+  report_.blackout = owned.blackout;
+  // Whatever was about to be said of a failure: it has come out otherwise. How the donor died is
+  // told at the end.
+  fail_with(owned.lost > 0 ? "peer_died" : "", "");
+  // The two speak on sockets of their own: the donor's word of its freeze may still be on its way.
+  // What was moved is known from here.
+  progress_.sessions_sent = progress_.sessions_total = owned.sessions;
+  const bool tells = frozen_ != Time{} && !switch_told_ && !donor_died;
+  if (frozen_ == Time{}) frozen_ = running_;  // the donor died before it froze
+  report_.copy = std::max(frozen_ - donated_, Duration{});
+  report_.switched = std::max(running_ - frozen_, Duration{});
+  report_.frozen = frozen_;
+  report_.running = running_;
+  return tells;
+}
+
+void Account::heir_is_silent() {
+  const auto us = static_cast<std::uint64_t>(to_us(report_.switched));
+  report_.blackout = {us, us, us, us};
+}
+
+void Account::retired(const DonorRetired& retired, Time now) {
+  if (retired.first_fd_at_ns != 0) {
+    const Time left = retired.at_ns != 0 ? time_from_ns(retired.at_ns) : now;
+    report_.transfer = std::max(left - time_from_ns(retired.first_fd_at_ns), Duration{});
+  }
+  report_.bytes = std::max(report_.bytes, retired.bytes);
+}
+
+void Account::fail_with(std::string code, std::string message) {
+  report_.code = std::move(code);
+  report_.message = std::move(message);
+}
+
+Announce Account::announce(const char* phase, bool begins) const {
+  return {phase, progress_.sessions_sent, progress_.sessions_total, progress_.bytes, begins};
+}
+
+void Account::close(const Side& donor, const Side& heir, bool heir_owns, bool rehearsed,
+                    bool given_up, Time now) {
+  if (heir_owns) report_.retire = std::max(now - running_, Duration{});
+  if (rehearsed && !given_up && report_.result == Report::Result::kFailed) {
+    report_.result = Report::Result::kRehearsed;
+    fail_with("", "");
+    return;
+  }
+  if (report_.result == Report::Result::kDone || !report_.message.empty()) return;
+  if (heir_owns) {
+    fail_with(report_.code, "the old release " + donor.story +
+                                " during the copy: the new one took over and reset " +
+                                std::to_string(report_.lost) +
+                                (report_.lost == 1 ? " session" : " sessions") +
+                                " that it had no valid state of");
+    return;
+  }
+  tell_stories(donor, heir);
+}
+
+// The reasons of both sides in one sentence. The heir's own words come first: a donor can often
+// only say that its peer is gone.
+void Account::tell_stories(const Side& donor, const Side& heir) {
+  std::string text;
+  const bool echo = !donor.story.empty() && heir.story.find(donor.story) != std::string::npos;
+  if (!heir.story.empty()) text = "the new release " + heir.story;
+  if (!donor.story.empty() && !echo) {
+    if (!text.empty()) text += "; ";
+    text += donor.gone || donor.code.empty() ? "the old release " : "the old release says: ";
+    text += donor.story;
+  }
+  if (text.empty()) text = "the new release died right after the switch";
+  const bool heir_knows =
+      !heir.code.empty() && heir.code != "peer_died" && heir.code != "cancelled";
+  std::string code = heir_knows || donor.code.empty() ? heir.code : donor.code;
+  fail_with(code.empty() ? "timeout" : std::move(code), std::move(text));
+}
+
+}  // namespace handoff::supervisor

@@ -1,0 +1,59 @@
+#include "supervisor/core/operation.h"
+
+#include "supervisor/core/duration.h"
+
+namespace handoff::supervisor {
+
+void Fresh::fail(std::string its_code, std::string its_why) {
+  code = std::move(its_code);
+  why = std::move(its_why);
+}
+
+void Fresh::ended(const std::string& its_code, const std::string& how, bool timed_out) {
+  if (!code.empty()) return;
+  if (timed_out) {
+    fail("timeout", "the new release was not ready within " +
+                        format_duration(request.timeouts.start) + " and was ended");
+  } else {
+    fail(its_code, "the new release " + how + (its_code == "exited" ? " before it was ready" : ""));
+  }
+}
+
+Report Fresh::done(Generation generation, Time now) const {
+  Report report{.result = Report::Result::kDone, .fresh = true, .to = generation};
+  report.open = opened;
+  report.start = now - begun;
+  return report;
+}
+
+Report Fresh::failed(Generation generation) const {
+  Report report{.result = Report::Result::kFailed, .fresh = true, .to = generation};
+  report.start = registered;
+  report.code = code;
+  report.message = why;
+  return report;
+}
+
+bool Operation::rehearsal() const {
+  if (const auto* step = opening()) return step->request.rehearsal;
+  return handoff() != nullptr && handoff()->upgrade.rehearsal();
+}
+
+bool Operation::by_itself() const {
+  if (const auto* step = opening()) return step->by_itself;
+  return replacing() || (handoff() != nullptr && handoff()->by_itself);
+}
+
+std::optional<Refuse> Operation::refusal(const std::string& service) const {
+  if (none()) return std::nullopt;
+  if (by_itself()) {
+    return Refuse{"busy", service +
+                              " is going back to the release before, since the one that runs did "
+                              "not pass its probation; wait for it to end (handoff status " +
+                              service + ")"};
+  }
+  return Refuse{"busy", (rehearsal() ? "a plan of " : "another upgrade of ") + service +
+                            " is under way; wait for it to end (handoff status " + service + ")"};
+}
+
+}  // namespace handoff::supervisor

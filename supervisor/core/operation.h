@@ -1,0 +1,82 @@
+// One operation of a service as one value: an upgrade, a restart, a rollback, a plan, or the way
+// back of a release that did not pass its probation. Each step carries what belongs to it, its
+// request first, so a step without its request can't be written down.
+//
+//   step       what is under way                                   next
+//   Opening    the release is being opened                         Handoff, or Fresh if nothing
+//   runs Handoff    an heir takes over from the process that runs       none; Replacing if a way
+//   back fails Fresh      a process is started where none ran                 none Replacing  a
+//   release that can't hand over is being ended       none: the one before is started
+#pragma once
+
+#include <optional>
+#include <variant>
+
+#include "supervisor/core/upgrade.h"
+
+namespace handoff::supervisor {
+
+// What the release on trial is to the service; none where the process is of the release that ran.
+using Candidate = std::optional<Probation::Origin>;
+
+struct Opening {
+  HandoffRequested request;
+  Time asked{};
+  bool by_itself = false;  // nobody asked: the release that runs did not pass its probation
+};
+
+struct Handoff {
+  Upgrade upgrade;
+  HandoffRequested request;
+  Candidate candidate;  // until it has taken over
+  Duration opened{};    // how long the release took to open
+  bool by_itself = false;
+};
+
+// A start that somebody waits for.
+struct Fresh {
+  HandoffRequested request;
+  Candidate candidate;
+  Duration opened{};
+  Time begun{};
+  bool backing_off = false;  // if it fails, the service waits for its next start as it did before
+  Duration registered{};     // after how long it was ready
+  std::string code;          // why it failed, as soon as that is known
+  std::string why;
+
+  void fail(std::string its_code, std::string its_why);
+  // The process has gone: what it came to, unless somebody has said why before.
+  void ended(const std::string& code, const std::string& how, bool timed_out);
+  Report done(Generation generation, Time now) const;
+  Report failed(Generation generation) const;
+};
+
+struct Replacing {};
+
+class Operation {
+ public:
+  using Step = std::variant<std::monostate, Opening, Handoff, Fresh, Replacing>;
+
+  Operation() = default;
+  Operation(Step step) : step_(std::move(step)) {}
+
+  bool none() const { return std::holds_alternative<std::monostate>(step_); }
+  bool replacing() const { return std::holds_alternative<Replacing>(step_); }
+  // The step, or null if it is at another one.
+  const Opening* opening() const { return std::get_if<Opening>(&step_); }
+  const Handoff* handoff() const { return std::get_if<Handoff>(&step_); }
+  const Fresh* fresh() const { return std::get_if<Fresh>(&step_); }
+  Handoff* handoff() { return std::get_if<Handoff>(&step_); }
+  Fresh* fresh() { return std::get_if<Fresh>(&step_); }
+
+  bool rehearsal() const;
+  // The service goes back without being asked to.
+  bool by_itself() const;
+  // Why nothing else can begin; nothing if there is no operation.
+  std::optional<Refuse> refusal(const std::string& service) const;
+
+ private:
+  Step step_;
+};
+
+}  // namespace handoff::supervisor

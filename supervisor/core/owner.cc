@@ -1,0 +1,117 @@
+#include "supervisor/core/owner.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace handoff::supervisor {
+
+std::optional<Time> Owner::deadline() const {
+  std::optional<Time> earliest;
+  for (const auto& time : {ready_by_, retry_at_, kill_at_}) {
+    if (time && (!earliest || *time < *earliest)) earliest = time;
+  }
+  return earliest;
+}
+
+Generation Owner::next() {
+  alive_.insert(++last_);
+  return last_;
+}
+
+Effects Owner::kill_all() const {
+  Effects out;
+  for (const Generation generation : alive_) out.push_back(Signal{generation, true});
+  return out;
+}
+
+void Owner::found(Generation last, Generation generation, std::uint64_t restarts) {
+  last_ = last;
+  restarts_ = restarts;
+  if (generation == 0) return;
+  state_ = State::kAdopting;
+  generation_ = generation;
+  alive_.insert(generation);
+}
+
+Effects Owner::start(bool candidate, const Timeouts& timeouts, Time now) {
+  state_ = State::kStarting;
+  generation_ = next();
+  registered_ = false;
+  timed_out_ = false;
+  retry_at_.reset();
+  ready_by_ = now + timeouts.start;
+  return {Spawn{generation_, candidate, false, timeouts}};
+}
+
+void Owner::came_up(Time now) {
+  state_ = State::kRunning;
+  ready_by_.reset();
+  running_since_ = now;
+}
+
+void Owner::replaced_by(Generation heir, std::uint64_t sessions, Time now) {
+  generation_ = heir;
+  registered_ = true;
+  running_since_ = now;
+  sessions_ = sessions;
+  backoff_.reset();
+  if (state_ == State::kAdopting) state_ = State::kRunning;
+}
+
+Generation Owner::gone() {
+  ready_by_.reset();
+  return std::exchange(generation_, 0);
+}
+
+Duration Owner::wait(Time now) {
+  const Duration ran = state_ == State::kRunning ? now - running_since_ : Duration{};
+  const Duration wait = backoff_.after(ran);
+  state_ = State::kBackoff;
+  retry_at_ = now + wait;
+  return wait;
+}
+
+void Owner::stop(Time kill_at) {
+  state_ = State::kStopping;
+  ready_by_.reset();
+  retry_at_.reset();
+  kill_at_ = kill_at;
+}
+
+// A process that has not registered may not know the protocol.
+Effects Owner::send_stop(Time now) const {
+  if (generation_ == 0 || !kill_at_) return {};
+  if (registered_) return {SendStop{generation_, std::max(*kill_at_, now)}};
+  return {Signal{generation_, false}};
+}
+
+Effects Owner::stopped() {
+  if (state_ != State::kStopping || !alive_.empty()) return {};
+  state_ = State::kStopped;
+  kill_at_.reset();
+  return {ReportStopped{}};
+}
+
+Effects Owner::tick(const Timeouts& timeouts, Time now) {
+  Effects out;
+  if (ready_by_ && now >= *ready_by_) {
+    ready_by_.reset();
+    timed_out_ = true;
+    out.push_back(Note{Note::Level::kError,
+                       registered_ ? "it is ready but does not say that it serves: SIGKILL"
+                                   : "it did not say in time that it is ready: SIGKILL"});
+    out.push_back(Signal{generation_, true});
+  }
+  if (retry_at_ && now >= *retry_at_) {
+    ++restarts_;
+    for (Effect& effect : start(false, timeouts, now)) out.push_back(std::move(effect));
+  }
+  if (kill_at_ && now >= *kill_at_) {
+    kill_at_.reset();
+    out.push_back(Note{Note::Level::kWarning, "it is still there after the drain: SIGKILL"});
+    for (Effect& effect : kill_all()) out.push_back(std::move(effect));
+  }
+  return out;
+}
+
+}  // namespace handoff::supervisor

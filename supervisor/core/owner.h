@@ -1,0 +1,88 @@
+// The process that owns the sockets of a service, or is to: started or found, on its way up, asked
+// to stop, and started again after it died. Also which processes of the service are alive at all,
+// and which generation comes next.
+//
+//   Stopped --start--> Starting --came_up--> Running --gone, wait--> Backoff --wait over-->
+//   Starting Stopped --found--> Adopting --came_up--> Running any     --stop---> Stopping --all
+//   processes gone--> Stopped
+//
+// A process that is being adopted is waited for without a deadline: that it has not reported back
+// is no reason to end it.
+#pragma once
+
+#include <optional>
+#include <set>
+
+#include "supervisor/core/backoff.h"
+#include "supervisor/core/effects.h"
+
+namespace handoff::supervisor {
+
+class Owner {
+ public:
+  enum class State { kStopped, kStarting, kAdopting, kRunning, kStopping, kBackoff };
+
+  State state() const { return state_; }
+  Generation generation() const { return generation_; }  // 0 if there is none
+  Generation last() const { return last_; }              // the highest one given
+  std::uint64_t restarts() const { return restarts_; }
+  std::uint64_t sessions() const { return sessions_; }  // as counted last
+  bool timed_out() const { return timed_out_; }         // SIGKILL is on its way
+  bool serves() const { return state_ == State::kRunning || state_ == State::kAdopting; }
+  bool is(Generation generation) const { return generation_ == generation; }
+  std::optional<Time> deadline() const;
+
+  // ---- all processes of the service
+  Generation next();  // of a process that is about to be spawned
+  void saw(Generation generation) { alive_.insert(generation); }
+  void lost(Generation generation) { alive_.erase(generation); }
+  bool alive(Generation generation) const { return alive_.contains(generation); }
+  bool nobody_alive() const { return alive_.empty(); }
+  Effects kill_all() const;
+
+  // ---- the one that is to own
+  // Left by the supervisor before this one; generation 0: none.
+  void found(Generation last, Generation generation, std::uint64_t restarts);
+  Effects start(bool candidate, const Timeouts& timeouts, Time now);
+  void registered() { registered_ = true; }
+  void counted(std::uint64_t sessions) { sessions_ = sessions; }
+  void came_up(Time now);
+  // A handoff has another owner.
+  void replaced_by(Generation heir, std::uint64_t sessions, Time now);
+  // Nobody owns any more; returns who did.
+  Generation gone();
+
+  // ---- what follows
+  // A new release serves: the next wait is a short one again.
+  void forgive() { backoff_.reset(); }
+  void stay_down() { state_ = State::kStopped; }
+  // Until its next start; a run as long as the one that has just ended decides how long.
+  Duration wait(Time now);
+  // All processes are to go; those that are still there by then are killed.
+  void stop(Time kill_at);
+  // The owner is to go by then, and the service is not stopped.
+  void end_by(Time kill_at) { kill_at_ = kill_at; }
+  void let_be() { kill_at_.reset(); }
+  Effects send_stop(Time now) const;
+  // Stopping, and the last of them has gone.
+  Effects stopped();
+  // timeouts: of a start that has been waited for.
+  Effects tick(const Timeouts& timeouts, Time now);
+
+ private:
+  State state_ = State::kStopped;
+  Generation last_ = 0;
+  Generation generation_ = 0;
+  bool registered_ = false;
+  bool timed_out_ = false;
+  std::set<Generation> alive_;
+  Time running_since_{};
+  std::optional<Time> ready_by_;
+  std::optional<Time> retry_at_;
+  std::optional<Time> kill_at_;
+  std::uint64_t sessions_ = 0;
+  std::uint64_t restarts_ = 0;
+  Backoff backoff_;
+};
+
+}  // namespace handoff::supervisor

@@ -1,0 +1,213 @@
+// The operations of a service, from what somebody asks for to what is told of its end: each event
+// reads the operation under way and leaves the next step of it, or none.
+#include "supervisor/core/service.h"
+
+namespace handoff::supervisor {
+
+std::optional<Refuse> Service::refusal() const {
+  if (auto refused = operation_.refusal(policy_.name)) return refused;
+  switch (state()) {
+    case State::kStarting:
+      return Refuse{"busy", policy_.name + " is starting; wait until it runs, or stop it first"};
+    case State::kAdopting:
+      return Refuse{"busy", policy_.name +
+                                " has not reported back to this supervisor yet, which was started "
+                                "after it; if it stays so, it hangs: handoff stop " +
+                                policy_.name};
+    case State::kStopping:
+      return Refuse{"busy", policy_.name + " is stopping; wait until it has stopped"};
+    case State::kStopped:
+    case State::kRunning:
+    case State::kBackoff:
+      break;
+  }
+  return std::nullopt;
+}
+
+Refuse Service::nothing_to_rehearse_with() const {
+  return {"not_running", "nothing of " + policy_.name +
+                             " runs, so an upgrade has nobody to take over from: it would start "
+                             "the new release, as handoff restart " +
+                             policy_.name + " starts the old one"};
+}
+
+void Service::refuse(Refuse why, const HandoffRequested& request) {
+  why.request = request.id;
+  why.rehearsal = request.rehearsal;
+  out_.push_back(std::move(why));
+}
+
+void Service::on(const HandoffRequested& request, Time now) {
+  auto refused = refusal();
+  // One can always go back.
+  if (!refused && state() == State::kRunning && request.to != Probation::Origin::kBack) {
+    refused = late().refusal(policy_.late, policy_.name);
+  }
+  if (!refused && request.rehearsal && state() != State::kRunning) {
+    refused = nothing_to_rehearse_with();
+  }
+  if (!refused && request.to == Probation::Origin::kBack && !probation_.has_back()) {
+    refused = Refuse{"no_release", "there is no release to go back to: " + policy_.name +
+                                       " has run no other since it was started, or went back from "
+                                       "it by itself (handoff history " +
+                                       policy_.name + ")"};
+  }
+  if (refused) return refuse(*refused, request);
+  const Opening opening{.request = request, .asked = now};
+  switch (request.to) {
+    case Probation::Origin::kSame:
+      begin(opening, std::nullopt, now);
+      return;
+    case Probation::Origin::kNew:
+    case Probation::Origin::kFirst:
+      operation_ = {opening};
+      out_.push_back(OpenCandidate{request});
+      return;
+    case Probation::Origin::kBack:
+      operation_ = {opening};
+      out_.push_back(OpenBack{request.id});
+      return;
+  }
+}
+
+void Service::on(const RehearsalDropped&, Time now) {
+  if (!operation_.rehearsal()) return;
+  const std::string why = "nobody waits for the plan any more";
+  if (Handoff* handoff = operation_.handoff()) {
+    follow(*handoff, handoff->upgrade.cancel(why, now), now);
+  } else if (const auto* opening = operation_.opening()) {
+    refuse({"cancelled", why}, opening->request);
+    operation_ = {};
+  }
+}
+
+void Service::on(const CandidateReady& ready, Time now) {
+  if (operation_.opening() == nullptr) {  // stopped meanwhile
+    out_.push_back(DropCandidate{});
+    maybe_stopped();
+    return;
+  }
+  const Opening opening = *operation_.opening();
+  operation_ = {};
+  auto refused = refusal();  // it died and is being started again
+  if (!refused && state() != State::kRunning) {
+    if (opening.by_itself) {
+      refused = Refuse{"busy", policy_.name + " died, and goes back by a start"};
+    } else if (opening.request.rehearsal) {
+      refused = nothing_to_rehearse_with();
+    }
+  }
+  if (refused) {
+    out_.push_back(DropCandidate{});
+    return refuse(*refused, opening.request);
+  }
+  begin(opening, ready.origin, now);
+}
+
+void Service::on(const CandidateFailed& failed, Time) {
+  const Opening* opening = operation_.opening();
+  if (opening == nullptr) return;
+  if (opening->by_itself) {
+    probation_.lose_back();
+    note(Note::Level::kError, "it can't go back, so the release that runs stays");
+  }
+  refuse({failed.code, failed.why}, opening->request);
+  operation_ = {};
+}
+
+// The release is known and nothing is in the way.
+void Service::begin(const Opening& asked, Candidate candidate, Time now) {
+  const HandoffRequested& request = asked.request;
+  const Duration opened = asked.by_itself ? Duration{} : now - asked.asked;
+  if (state() != State::kRunning) {
+    operation_ = {Fresh{.request = request,
+                        .candidate = candidate,
+                        .opened = opened,
+                        .begun = now,
+                        .backing_off = state() == State::kBackoff}};
+    out_.push_back(Announce{.phase = "start", .begins = true, .request = request.id});
+    add(owner_.start(candidate.has_value(), request.timeouts, now));
+    return;
+  }
+  if (!request.rehearsal) add(others_.prepare(request));
+  const Generation donor = current();
+  const Generation heir = owner_.next();
+  operation_ = {Handoff{.upgrade = Upgrade(donor, heir, request.timeouts, now, request.rehearsal),
+                        .request = request,
+                        .candidate = candidate,
+                        .opened = opened,
+                        .by_itself = asked.by_itself}};
+  out_.push_back(Announce{.phase = "start", .begins = true, .request = request.id});
+  out_.push_back(Spawn{.generation = heir,
+                       .candidate = candidate.has_value(),
+                       .heir = true,
+                       .timeouts = request.timeouts,
+                       .rehearsal = request.rehearsal,
+                       .spread = request.rehearsal ? 0 : progressive().first()});
+}
+
+// The release on trial runs: it is the service's from here on.
+void Service::take(Candidate& candidate, const HandoffRequested& request, bool by_itself,
+                   Time now) {
+  if (!candidate) return;
+  out_.push_back(TakeCandidate{probation_.took_over(policy_.probation, *candidate, by_itself, now,
+                                                    request.timeouts.probation)});
+  candidate.reset();
+}
+
+void Service::forward(const Event& event, Time now) {
+  if (Handoff* handoff = operation_.handoff()) {
+    follow(*handoff, handoff->upgrade.step(event, now), now);
+  }
+}
+
+void Service::follow(Handoff& handoff, Upgrade::Step step, Time now) {
+  add(std::move(step.effects));
+  const Upgrade& upgrade = handoff.upgrade;
+  if (step.turn == Upgrade::Turn::kHeirOwns) {
+    owner_.replaced_by(upgrade.heir(), upgrade.report().moved, now);
+    add(others_.switched(policy_.late, upgrade.donor(), upgrade.heir(), now));
+    take(handoff.candidate, handoff.request, handoff.by_itself, now);
+    if (state() == State::kStopping) add(owner_.send_stop(now));
+  } else if (step.turn == Upgrade::Turn::kNobodyOwns) {
+    (void)owner_.gone();
+    nobody_serves(upgrade.donor(), upgrade.crash(), now);
+  }
+  if (upgrade.state() == Upgrade::State::kOver) over(handoff, now);
+}
+
+void Service::over(const Handoff& handoff, Time now) {
+  const Upgrade& upgrade = handoff.upgrade;
+  const bool by_itself = handoff.by_itself;
+  if (handoff.candidate) out_.push_back(DropCandidate{});
+  Report report = upgrade.report();
+  report.open = handoff.opened;
+  const auto leaves_by = upgrade.donor_leaves_by();
+  if (leaves_by && owner_.alive(upgrade.donor()) && current() == upgrade.heir()) {
+    others_.late().leave(upgrade.donor(), *leaves_by);
+  }
+  out_.push_back(Conclude{report, handoff.request.id});
+  const bool ended_before_switch = current() != 0 && current() == upgrade.donor();
+  others_.handoff_over();
+  operation_ = {};  // and with it handoff
+  if (by_itself && ended_before_switch && in_peace()) end_to_go_back(report, now);
+  relink(now);
+  if (state() == State::kStopping) {
+    if (ended_before_switch) add(owner_.send_stop(now));
+    maybe_stopped();
+  }
+}
+
+// As before: what was stopped is stopped again, and what was to be restarted will be.
+void Service::fresh_failed(Time now) {
+  const Fresh fresh = *operation_.fresh();
+  operation_ = {};
+  if (fresh.candidate) out_.push_back(DropCandidate{});
+  if (state() != State::kStopping) {
+    owner_.stay_down();
+    if (fresh.backing_off) (void)owner_.wait(now);
+  }
+  out_.push_back(Conclude{fresh.failed(owner_.last()), fresh.request.id});
+}
+
+}  // namespace handoff::supervisor

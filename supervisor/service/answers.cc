@@ -1,0 +1,209 @@
+#include "supervisor/service/answers.h"
+
+#include <spdlog/spdlog.h>
+
+#include <utility>
+
+#include "supervisor/operators/plan_json.h"
+#include "supervisor/service/service_status.h"
+
+namespace handoff::supervisor {
+
+using nlohmann::json;
+
+Answers::Answers(const std::string& name, const Service& machine, ServiceReleases& releases,
+                 const ProcessTable& processes, Telling& telling)
+    : name_(name),
+      machine_(machine),
+      releases_(releases),
+      processes_(processes),
+      telling_(telling) {}
+
+// ---- of the operation under way
+// ----------------------------------------------------------------------
+
+void Answers::opens(RequestId request, std::optional<Rehearsal> rehearsal) {
+  under_way_ = UnderWay{.request = request, .rehearsal = std::move(rehearsal)};
+}
+
+void Answers::resumes(RequestId request, Party donor, Party heir) {
+  under_way_ = UnderWay{.request = request,
+                        .announced = true,
+                        .began = now(),
+                        .from = std::move(donor),
+                        .to = std::move(heir)};
+}
+
+// A process that is started beside an operation, since the owner has died, is none of its two.
+void Answers::starts(const Spawn& spawn, const ReleasePtr& release) {
+  if (!under_way_ || !under_way_->announced) return;
+  Party& to = under_way_->to;
+  if (to.generation != 0 && to.generation != spawn.generation) return;
+  under_way_->release = release;
+  to = party_of(*release, spawn.generation);
+  if (!spawn.rehearsal || !under_way_->rehearsal || !release->file.valid()) return;
+  const Process* donor = processes_.owner();
+  under_way_->rehearsal->weigh(donor != nullptr ? donor->pid : -1);
+}
+
+void Answers::started(const Spawn& spawn) {
+  if (!under_way_ || under_way_->to.generation != spawn.generation) return;
+  if (const Process* process = processes_.find(spawn.generation)) {
+    under_way_->to.pid = process->pid;
+  }
+}
+
+void Answers::take_findings(Generation generation, protocol::Rehearsed findings) {
+  if (!under_way_ || findings.handoff_id != under_way_->to.generation) return;
+  std::optional<Rehearsal>& rehearsal = under_way_->rehearsal;
+  const bool heir = generation == under_way_->to.generation;
+  if (rehearsal && (heir || generation == under_way_->from.generation)) {
+    rehearsal->take_findings(heir, std::move(findings));
+  }
+}
+
+// ---- what the machine says
+// ---------------------------------------------------------------------------
+
+void Answers::tell(const Announce& announce) {
+  if (announce.begins && announce.phase == "start") {
+    // A restart opens nothing: this is the first that is heard of it.
+    if (!under_way_ || under_way_->request != announce.request) {
+      under_way_ = UnderWay{.request = announce.request};
+    }
+    under_way_->announced = true;
+    under_way_->began = now();
+    under_way_->from = processes_.party(machine_.upgrading() ? machine_.current() : 0);
+    json event = announce_json(name_, announce, {});
+    event["from"] = party_json(under_way_->from);
+    telling_.send(under_way_->request, event);
+    return;
+  }
+  if (!under_way_) return;
+  json event = announce_json(name_, announce, now() - under_way_->began);
+  if (announce.begins) {
+    const Generation heir = under_way_->to.generation;
+    spdlog::info("{}: {} to generation {}: {}", name_,
+                 under_way_->rehearsal ? "rehearsal" : "handoff", heir, announce.phase);
+    event["to"] = party_json(processes_.party(heir));
+  }
+  telling_.send(under_way_->request, event);
+}
+
+void Answers::tell(const Conclude& conclude) {
+  UnderWay under_way = std::exchange(under_way_, std::nullopt).value_or(UnderWay{});
+  const Report& report = conclude.report;
+  Party& to = under_way.to;
+  if (under_way.release) to.release = under_way.release->name;
+  if (report.rehearsal) return tell_plan(std::move(under_way), report);
+  if (report.result == Report::Result::kDone) {
+    spdlog::info("{}: release {} (generation {}) {}, {} sessions moved", name_, to.release,
+                 to.generation, report.fresh ? "started" : "took over", report.moved);
+  } else {
+    spdlog::error("{}: handoff to generation {} {}: {} ({})", name_, to.generation,
+                  report.result == Report::Result::kLost ? "lost sessions" : "failed",
+                  report.message, report.code);
+  }
+  json answer = report_json(name_, report, under_way.from, to);
+  telling_.remember(telling_.asker(conclude.request), answer);
+  answer["state"] = machine_.state_name();
+  answer.update(standing_json(machine_, releases_));
+  telling_.finish(conclude.request, answer);
+}
+
+void Answers::tell_plan(UnderWay under_way, const Report& report) {
+  Rehearsal rehearsal = std::move(under_way.rehearsal).value_or(Rehearsal({}, false));
+  const Plan plan = rehearsal.conclude(name_, report, under_way.to, telling_.last_upgrade());
+  spdlog::info("{}: rehearsed generation {}: {}", name_, under_way.to.generation, plan.sentence);
+  json answer = plan_json(name_, plan, report, under_way.from, under_way.to);
+  if (const auto recorded = telling_.record_plan(under_way.request, plan_record(answer));
+      !recorded) {
+    // No upgrade is begun that could not be told afterwards.
+    const json problem{{"code", "history"}, {"message", recorded.error().message}};
+    answer["problems"].push_back(problem);
+    answer["sentence"] =
+        "An upgrade of " + name_ +
+        " would be refused, and its users would notice nothing: " + recorded.error().message + ".";
+    answer["error"] = problem;
+    answer["result"] = "failed";
+  }
+  answer["state"] = machine_.state_name();
+  telling_.finish(under_way.request, answer);
+}
+
+void Answers::tell(const Refuse& refuse) {
+  spdlog::warn("{}: {} refused: {}", name_, refuse.rehearsal ? "plan" : "upgrade", refuse.message);
+  json answer = refusal_json(name_, refuse.code, refuse.message);
+  if (refuse.rehearsal) {
+    (void)telling_.record_plan(refuse.request, plan_record(answer));
+  } else {
+    json what = answer;
+    what["event"] = "refused";
+    telling_.record(telling_.asker(refuse.request), std::move(what));
+  }
+  answer["state"] = machine_.state_name();
+  if (under_way_ && under_way_->request == refuse.request) {
+    releases_.give_up();
+    under_way_.reset();
+  }
+  telling_.finish(refuse.request, answer);
+}
+
+// ---- probation
+// -----------------------------------------------------------------------------------
+
+void Answers::tell(const Committed& committed) {
+  const Release& release = releases_.running();
+  if (committed.by_itself) {
+    spdlog::info("{}: release {} has passed its probation and is permanent", name_, release.name);
+  } else if (!committed.already) {
+    spdlog::info("{}: release {} was committed and is permanent", name_, release.name);
+  }
+  if (!committed.already) {
+    Party to = party_of(release, machine_.current());
+    if (const Process* process = processes_.owner()) to.pid = process->pid;
+    const Asker asker =
+        committed.by_itself ? Asker{.by_itself = true} : telling_.asker(committed.request);
+    telling_.record(asker, {{"event", "committed"}, {"result", "done"}, {"to", party_json(to)}});
+  }
+  if (committed.by_itself) return;
+  json answer{{"event", "done"}, {"result", "done"}, {"service", name_}, {"error", nullptr}};
+  answer["already"] = committed.already;
+  answer.update(release_json(release));
+  answer.update(standing_json(machine_, releases_));
+  telling_.finish(committed.request, answer);
+}
+
+void Answers::tell(const ProbationFailed& failed) {
+  const Release& release = releases_.running();
+  spdlog::error("{}: release {} (generation {}) did not pass its probation: {}", name_,
+                release.name, failed.generation, failed.why);
+  telling_.record({.by_itself = true},
+                  {{"event", "probation_failed"},
+                   {"result", "failed"},
+                   {"from", party_json(party_of(release, failed.generation))},
+                   {"error", {{"code", "probation"}, {"message", failed.why}}}});
+}
+
+void Answers::tell(const WentBack& back) {
+  spdlog::error("{}: back to release {} (generation {}) by a start; {} sessions were lost", name_,
+                releases_.running().name, back.to, back.lost);
+  Party from{.generation = back.from};
+  if (const ReleasePtr gone = releases_.did_not_pass()) from = party_of(*gone, back.from);
+  telling_.record({.command = "rollback", .by_itself = true},
+                  {{"event", "went_back"},
+                   {"result", back.lost == 0 ? "done" : "lost"},
+                   {"from", party_json(from)},
+                   {"to", party_json(processes_.party(back.to))},
+                   {"sessions", {{"moved", 0}, {"waiting", 0}, {"lost", back.lost}}},
+                   {"error", {{"code", "probation"}, {"message", back.why}}}});
+}
+
+void Answers::tell(const Note& note) {
+  const auto level = note.level == Note::Level::kError     ? spdlog::level::err
+                     : note.level == Note::Level::kWarning ? spdlog::level::warn
+                                                           : spdlog::level::info;
+  spdlog::log(level, "{}: {}", name_, note.text);
+}
+
+}  // namespace handoff::supervisor

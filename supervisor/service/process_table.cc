@@ -1,0 +1,284 @@
+#include "supervisor/service/process_table.h"
+
+#include <spdlog/spdlog.h>
+
+#include <cerrno>
+#include <chrono>
+#include <utility>
+
+#include "libhandoff/sys/failpoint.h"
+#include "libhandoff/sys/process.h"
+#include "supervisor/processes/adoption.h"
+#include "supervisor/processes/spawn.h"
+#include "supervisor/service/service_releases.h"
+
+namespace handoff::supervisor {
+
+ProcessTable::ProcessTable(const ServiceHost& host, const ServiceConfig& config,
+                           Listeners& listeners, Callbacks callbacks)
+    : host_(host), config_(config), listeners_(listeners), callbacks_(std::move(callbacks)) {}
+
+Process* ProcessTable::find(Generation generation) {
+  const auto found = processes_.find(generation);
+  return found == processes_.end() ? nullptr : found->second.get();
+}
+
+const Process* ProcessTable::find(Generation generation) const {
+  const auto found = processes_.find(generation);
+  return found == processes_.end() ? nullptr : found->second.get();
+}
+
+Party ProcessTable::party(Generation generation) const {
+  const Process* process = find(generation);
+  if (process == nullptr) return {};
+  Party out = party_of(*process->release, generation);
+  out.pid = process->pid;
+  return out;
+}
+
+// ---- starting
+// ------------------------------------------------------------------------------------
+
+Result<void> ProcessTable::start(const Spawn& spawn, ReleasePtr release) {
+  auto process = std::make_unique<Process>();
+  process->generation = spawn.generation;
+  process->release = std::move(release);
+  process->since = std::chrono::system_clock::now();
+  process->spread = spawn.spread;
+  if (process->release->changed()) {
+    spdlog::warn(
+        "{}: {} was written to since it was opened: what runs now is not what was digested", name(),
+        process->release->path);
+  }
+  if (auto launched = launch(spawn, *process); !launched) return launched;
+  UniqueFd go = std::move(process->go);
+  Process& here = *process;
+  processes_[spawn.generation] = std::move(process);
+  // This supervisor may die from here on. The next one has to know of the process, so the state is
+  // saved before the process runs.
+  auto begun = host_.save();
+  if (!begun && !spawn.heir) {
+    spdlog::warn("{}: {}; if this supervisor dies, the next one will not find generation {}",
+                 name(), begun.error().message, spawn.generation);
+    begun = Result<void>();
+  }
+  if (begun) begun = let_go(std::move(go));
+  if (!begun) {
+    here.never_ran = true;  // it ends, having done nothing
+    return begun;
+  }
+  spdlog::info("{}: starting {} as generation {}, pid {}, sha256 {:.12}", name(),
+               here.release->path, spawn.generation, here.pid, here.release->digest);
+  return {};
+}
+
+Result<void> ProcessTable::launch(const Spawn& spawn, Process& process) {
+  if (!spawn.heir) {
+    // Nobody has them any more who could show them: a fresh start, with fresh ones.
+    if (auto bound = listeners_.bind_missing(); !bound) return bound;
+  }
+  auto pair = io::Channel::make_pair();
+  if (!pair) return Failure(pair.error());
+  const Generation generation = spawn.generation;
+  const UniqueFd theirs = std::move(pair->second);
+  process.channel = open_channel(std::move(pair->first), generation);
+  if (!send_start(spawn, process)) return fail(-EIO, "its control socket takes no Start");
+  if (const int error = failpoint::hit("supervisor.spawn.before"); error != 0) {
+    return Failure(Error::from_errno(error, "fork"));
+  }
+  auto spawned = supervisor::spawn({.release = process.release.get(),
+                                    .service = name(),
+                                    .generation = generation,
+                                    .control_fd = theirs.get(),
+                                    .environment = config_.environment,
+                                    .working_dir = config_.working_dir});
+  if (!spawned) return Failure(spawned.error());
+  process.pid = spawned->pid;
+  process.started = start_of(spawned->pid);
+  process.pidfd = std::move(spawned->pidfd);
+  process.go = std::move(spawned->go);
+  process.exec_error = std::move(spawned->exec_error);
+  process.exec_poll = std::make_unique<Poll>(host_.loop, process.exec_error.get(),
+                                             [this, generation](int) { exec_known(generation); });
+  process.exec_poll->watch(UV_READABLE);
+  failpoint::hit("supervisor.spawn.after");
+  return {};
+}
+
+// Start lies in the socket before the process exists.
+bool ProcessTable::send_start(const Spawn& spawn, Process& process) {
+  if (!spawn.heir) {
+    std::vector<NamedFd> named;
+    std::vector<int> fds;
+    for (const Listener* listener : listeners_.here()) {
+      named.push_back(
+          {listener->name(), listener->address(), listener->inode(), listener->device()});
+      fds.push_back(listener->fd());
+    }
+    return process.send(protocol::Type::kStart,
+                        encode_start(name(), spawn.generation, named, host_.report_path), fds);
+  }
+  const Process* donor = owner();
+  auto channel = io::Channel::make_pair();
+  if (!channel || donor == nullptr) return false;
+  process.donor_end = std::move(channel->second);
+  const std::string body = encode_start_heir(name(), spawn.generation,
+                                             {.id = spawn.generation,
+                                              .channel_index = 0,
+                                              .peer_index = 1,
+                                              .peer_pid = static_cast<std::uint32_t>(donor->pid),
+                                              .timeouts = spawn.timeouts,
+                                              .rehearsal = spawn.rehearsal,
+                                              .drain_incompatible = config_.drain_incompatible,
+                                              .spread = spawn.spread},
+                                             host_.report_path);
+  const int fds[] = {channel->first.get(), donor->pidfd.get()};
+  return process.send(protocol::Type::kStart, body, fds);
+}
+
+std::unique_ptr<ServiceChannel> ProcessTable::open_channel(UniqueFd fd, Generation generation) {
+  return std::make_unique<ServiceChannel>(
+      host_.loop, std::move(fd), generation,
+      ServiceChannel::Callbacks{
+          .heard = [this, generation](Heard what) { heard(generation, std::move(what)); },
+          .closed =
+              [this, generation](const std::string& why) {
+                if (why.empty()) return;
+                if (Process* process = find(generation)) process->barred = true;
+                spdlog::error(
+                    "{}: generation {} broke the protocol, its control socket is closed: {}",
+                    name(), generation, why);
+              }});
+}
+
+// Either it runs (the pipe closed), or it wrote why it can't.
+void ProcessTable::exec_known(Generation generation) {
+  Process* process = find(generation);
+  if (process == nullptr || !process->exec_poll) return;
+  bool done = false;
+  const std::string error = exec_error_text(process->exec_error.get(), *process->release, done);
+  if (!done) return;
+  process->exec_poll.reset();
+  process->exec_error.reset();
+  if (error.empty()) return;
+  process->never_ran = true;
+  spdlog::error("{}: generation {}: {}", name(), generation, error);
+  callbacks_.happened(SpawnFailed{generation, error});
+}
+
+// ---- hearing, asking
+// -----------------------------------------------------------------------------
+
+void ProcessTable::heard(Generation generation, Heard what) {
+  Process* process = find(generation);
+  if (process == nullptr) return;
+  if (auto* named = std::get_if<ReleaseNamed>(&what.aside)) {
+    process->release->name = named->release;
+    if (named->service != name()) {
+      spdlog::warn("{}: generation {} calls its service \"{}\"", name(), generation,
+                   named->service);
+    }
+  } else if (auto* fds = std::get_if<FdsNamed>(&what.aside)) {
+    listeners_.take_shown(fds->fds);
+    process->named = std::move(fds->fds);
+  } else if (auto* counted = std::get_if<SessionsCounted>(&what.aside)) {
+    if (auto query = queries_.extract(counted->query_id)) query.mapped()(counted->sessions);
+  }
+  callbacks_.heard(generation, std::move(what));
+}
+
+// What anybody has said till now comes before a conclusion from an exit or from the clock: a
+// donor's verdict on its heir's death, or an heir's word that it owns, which both lay here while
+// this process was stopped.
+void ProcessTable::hear_all() {
+  std::vector<Process*> all;
+  all.reserve(processes_.size());
+  for (auto& [generation, process] : processes_) all.push_back(process.get());
+  for (Process* process : all) {
+    if (process->channel) process->channel->drain();
+  }
+}
+
+bool ProcessTable::count_sessions(Generation generation,
+                                  std::function<void(std::uint64_t)> counted) {
+  Process* process = find(generation);
+  if (process == nullptr) return false;
+  // A service that hangs answers none. Its oldest queries were given up long ago and make room.
+  if (queries_.size() >= kMaxQueries) queries_.erase(queries_.begin());
+  const std::uint64_t id = ++query_;
+  queries_[id] = std::move(counted);
+  return process->send(protocol::Type::kQuery, encode_query(id));
+}
+
+// ---- ending
+// --------------------------------------------------------------------------------------
+
+bool ProcessTable::ended(pid_t pid, const Exit& exit) {
+  for (auto& [generation, process] : processes_) {
+    if (process->pid != pid) continue;
+    const Generation dead = generation;
+    exec_known(dead);
+    hear_all();
+    // The end of who leaves is the end of a handoff, and of its report: it is told after that of
+    // the owner, who has ended as well and is about to be reaped.
+    const Process* now_owner = owner();
+    if (now_owner != nullptr && now_owner->pid != pid &&
+        handoff::io::has_exited(now_owner->pidfd.get())) {
+      ended_later_.emplace_back(pid, exit);
+      return true;
+    }
+    const bool ran = !process->never_ran;
+    processes_.erase(dead);
+    if (ran) {
+      spdlog::info("{}: generation {} (pid {}) {}", name(), dead, pid, describe(exit));
+      callbacks_.happened(Exited{dead, exit});
+    } else {
+      host_.changed();
+    }
+    for (const auto& [later, how] : std::exchange(ended_later_, {})) ended(later, how);
+    return true;
+  }
+  return false;
+}
+
+// ---- from one supervisor to the next
+// -------------------------------------------------------------
+
+void ProcessTable::adopt(std::unique_ptr<Process> process) {
+  const Generation generation = process->generation;
+  process->exit_poll =
+      std::make_unique<Poll>(host_.loop, process->pidfd.get(), [this, generation](int) {
+        const Process* gone = find(generation);
+        if (gone == nullptr) return;
+        const Exit exit = exit_of(*gone);
+        (void)ended(gone->pid, exit);
+      });
+  process->exit_poll->watch(UV_READABLE);
+  spdlog::info("{}: generation {} (pid {}) was found", name(), generation, process->pid);
+  processes_[generation] = std::move(process);
+}
+
+bool ProcessTable::returned(pid_t pid, UniqueFd& fd) {
+  for (auto& [generation, process] : processes_) {
+    if (process->pid != pid) continue;
+    const bool connected = process->channel && process->channel->open();
+    if (connected || process->barred || io::has_exited(process->pidfd.get())) return false;
+    spdlog::info("{}: generation {} (pid {}) is back", name(), generation, pid);
+    process->channel = open_channel(std::move(fd), generation);
+    return true;
+  }
+  return false;
+}
+
+void ProcessTable::save(std::vector<SavedProcess>& saved) const {
+  for (const auto& [generation, process] : processes_) {
+    if (process->never_ran) continue;
+    saved.push_back({.generation = generation,
+                     .pid = process->pid,
+                     .started = process->started,
+                     .since = std::chrono::system_clock::to_time_t(process->since),
+                     .release = saved_release(*process->release)});
+  }
+}
+
+}  // namespace handoff::supervisor

@@ -1,0 +1,75 @@
+// The processes of one service: started here or found, spoken with on their control sockets, and
+// seen to end. What they say and how they end goes to the service, in its order; nothing is decided
+// here.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "supervisor/config/config.h"
+#include "supervisor/core/effects.h"
+#include "supervisor/host/saved_state.h"
+#include "supervisor/listeners/listeners.h"
+#include "supervisor/operators/messages.h"
+#include "supervisor/processes/service_process.h"
+#include "supervisor/service/service_host.h"
+
+namespace handoff::supervisor {
+
+class ProcessTable {
+ public:
+  static constexpr std::size_t kMaxQueries = 64;
+
+  struct Callbacks {
+    std::function<void(Event)> happened;
+    std::function<void(Generation, Heard)> heard;
+    std::function<Generation()> owner;  // who owns the sockets now; 0: nobody
+  };
+  // host, config and listeners outlive this object; config is what holds at any time.
+  ProcessTable(const ServiceHost& host, const ServiceConfig& config, Listeners& listeners,
+               Callbacks callbacks);
+
+  const std::map<Generation, std::unique_ptr<Process>>& all() const { return processes_; }
+  bool empty() const { return processes_.empty(); }
+  // null if there is none, or it has ended.
+  Process* find(Generation generation);
+  const Process* find(Generation generation) const;
+  const Process* owner() const { return find(callbacks_.owner()); }
+  // For people and for the history; generation 0 if there is none.
+  Party party(Generation generation) const;
+
+  // An heir's donor is the owner. After an error it may be here all the same, and ends.
+  Result<void> start(const Spawn& spawn, ReleasePtr release);
+  // One of the supervisor before this one.
+  void adopt(std::unique_ptr<Process> process);
+  // A process has come back; takes fd if it is one of these.
+  bool returned(pid_t pid, UniqueFd& fd);
+  // A child ended. false: it is none of these.
+  bool ended(pid_t pid, const Exit& exit);
+  void save(std::vector<SavedProcess>& saved) const;
+
+  // Asks a process for the number of its sessions; counted may never be called.
+  bool count_sessions(Generation generation, std::function<void(std::uint64_t)> counted);
+
+ private:
+  Result<void> launch(const Spawn& spawn, Process& process);
+  bool send_start(const Spawn& spawn, Process& process);
+  std::unique_ptr<ServiceChannel> open_channel(UniqueFd fd, Generation generation);
+  void heard(Generation generation, Heard heard);
+  void hear_all();
+  void exec_known(Generation generation);
+  const std::string& name() const { return config_.name; }
+
+  const ServiceHost& host_;
+  const ServiceConfig& config_;
+  Listeners& listeners_;
+  Callbacks callbacks_;
+  std::map<Generation, std::unique_ptr<Process>> processes_;
+  std::vector<std::pair<pid_t, Exit>> ended_later_;  // before the owner, which has ended, too
+  std::uint64_t query_ = 0;
+  std::map<std::uint64_t, std::function<void(std::uint64_t)>> queries_;
+};
+
+}  // namespace handoff::supervisor

@@ -1,0 +1,49 @@
+#include "supervisor/service/rehearsal.h"
+
+#include <utility>
+
+#include "supervisor/host/free_memory.h"
+
+namespace handoff::supervisor {
+
+using nlohmann::json;
+
+namespace {
+
+// The upgrade before may have been one under another supervisor.
+std::optional<PastBlackout> blackout_of(const json& upgrade) {
+  if (!upgrade.is_object() || upgrade.value("result", "") != "done") return {};
+  const json sessions = upgrade.value("sessions", json::object());
+  const json blackout = upgrade.value("blackout_us", json::object());
+  const PastBlackout last{blackout.value("max", std::uint64_t{0}),
+                          sessions.value("moved", std::uint64_t{0})};
+  return last.us == 0 || last.sessions == 0 ? std::nullopt : std::make_optional(last);
+}
+
+}  // namespace
+
+Rehearsal::Rehearsal(const Timeouts& timeouts, bool drain_incompatible) {
+  facts_.timeouts = timeouts;
+  facts_.drain_incompatible = drain_incompatible;
+}
+
+void Rehearsal::weigh(pid_t donor) {
+  if (const auto free = free_memory()) {
+    facts_.free_memory = free->bytes;
+    facts_.free_memory_of = free->of;
+  }
+  if (donor > 0) facts_.donor_rss = resident(donor);
+}
+
+void Rehearsal::take_findings(bool heir, protocol::Rehearsed findings) {
+  (heir ? facts_.heir : facts_.donor) = std::move(findings);
+}
+
+Plan Rehearsal::conclude(const std::string& service, const Report& report, const Party& to,
+                         const json& last_upgrade) {
+  facts_.report = report;
+  facts_.last = blackout_of(last_upgrade);
+  return make_plan(facts_, service, to.release);
+}
+
+}  // namespace handoff::supervisor

@@ -1,0 +1,27 @@
+// The rehearsal under way: what the two processes find, and the plan that comes of it.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "supervisor/core/plan.h"
+#include "supervisor/operators/messages.h"
+
+namespace handoff::supervisor {
+
+class Rehearsal {
+ public:
+  Rehearsal(const Timeouts& timeouts, bool drain_incompatible);
+
+  // Before the new process is started.
+  void weigh(pid_t donor);
+  void take_findings(bool heir, protocol::Rehearsed findings);
+  // last_upgrade: as `status` has it.
+  Plan conclude(const std::string& service, const Report& report, const Party& to,
+                const nlohmann::json& last_upgrade);
+
+ private:
+  PlanFacts facts_;
+};
+
+}  // namespace handoff::supervisor

@@ -1,0 +1,93 @@
+// The releases of one service: the one that runs, or would; the one on trial; and the one to go
+// back to. Each is open for as long as it is here, so whatever has become of its path, it can be
+// started.
+#pragma once
+
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "supervisor/config/config.h"
+#include "supervisor/core/effects.h"
+#include "supervisor/host/saved_state.h"
+#include "supervisor/operators/messages.h"
+#include "supervisor/releases/drift.h"
+#include "supervisor/releases/release_source.h"
+#include "supervisor/service/service_host.h"
+
+namespace handoff::supervisor {
+
+// As a side of a handoff that has no process yet.
+Party party_of(const Release& release, Generation generation);
+// {"release","digest","path"}.
+nlohmann::json release_json(const Release& release);
+SavedRelease saved_release(const Release& release);
+
+class ServiceReleases {
+ public:
+  // host and config outlive this object; config is what holds at any time.
+  ServiceReleases(const ServiceHost& host, const ServiceConfig& config, ReleasePtr release);
+
+  const Release& running() const { return *running_; }
+  const Release* back() const { return back_.get(); }  // null if there is none
+  const ReleasePtr& of(const Spawn& spawn) const { return spawn.candidate ? candidate_ : running_; }
+  // Nothing of it has run, since its command can't be opened.
+  bool never_opened() const { return running_->digest.empty(); }
+  // A file is being opened for it.
+  bool opening() const { return opening_ > 0; }
+  // The configuration was read again.
+  void reconfigured();
+
+  // What an operator asks for, as far as he says it; the rest is as it is, or as a reload has said
+  // since. path "" and args nullopt: not said.
+  Wanted wanted(const std::string& path, std::optional<std::vector<std::string>> args) const;
+  // Why the release that a request would start again must not be; "" if it may be.
+  std::string forbidden(Probation::Origin to) const;
+
+  // Makes it the candidate; opened gets CandidateReady or CandidateFailed, unless it is given up.
+  void open(const Wanted& wanted, std::function<void(Event)> opened);
+  void give_up() { ++token_; }
+  // Makes the one to go back to the candidate.
+  Event open_back();
+  // What could not be opened yet is tried again; opened: with the error, if there is one. wanted
+  // says whether it is still to be started.
+  void open_to_spawn(const Spawn& spawn, std::function<bool()> wanted,
+                     std::function<void(std::optional<SpawnFailed>)> opened);
+
+  // The candidate is the service's release from now on.
+  void take(Probation::Back back);
+  // The one to go back to is, and nothing is behind it.
+  void take_back();
+  void drop_candidate() { candidate_.reset(); }
+  // The one that did not pass, once: until that is told.
+  ReleasePtr did_not_pass() { return std::exchange(did_not_pass_, nullptr); }
+
+  // What the supervisor before this one knew. A release to go back to whose file is gone is none,
+  // and then saved has no probation either.
+  void restore(SavedService& saved);
+  // A process was found that runs this one.
+  void found(const ReleasePtr& release, bool candidate);
+  void save(SavedService& saved, bool has_back) const;
+
+  // Whether the file of a release is another by now; nullopt: known is told later, or never.
+  std::optional<bool> drift(const Release& release, std::function<void(bool)> known);
+
+ private:
+  Event candidate_opened(Result<ReleasePtr> opened);
+  std::string folder() const;
+
+  const ServiceHost& host_;
+  const ServiceConfig& config_;
+  std::vector<std::string> command_;  // of the configuration, when running_ was chosen
+  ReleasePtr running_;
+  ReleasePtr candidate_;
+  ReleasePtr back_;
+  ReleasePtr did_not_pass_;
+  std::uint64_t token_ = 0;  // of the request that a file is opened for
+  int opening_ = 0;
+  Drift drift_;
+};
+
+}  // namespace handoff::supervisor

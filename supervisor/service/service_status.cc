@@ -1,0 +1,101 @@
+#include "supervisor/service/service_status.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "supervisor/host/wall_clock.h"
+
+namespace handoff::supervisor {
+
+using nlohmann::json;
+
+namespace {
+
+// Sessions by generation, but for the owner's.
+json late_json(const Service& machine, const ProcessTable& processes) {
+  json out = json::array();
+  for (const auto& [generation, one] : machine.late().all()) {
+    if (one.leaving) continue;
+    json late = party_json(processes.party(generation));
+    if (late.is_null()) late = {{"generation", generation}};
+    late["sessions"] = one.waiting;
+    late["moved"] = one.moved;
+    late["linked"] = one.linked;
+    out.push_back(std::move(late));
+  }
+  return out;
+}
+
+json leaving_json(const Service& machine, const ProcessTable& processes) {
+  json out = json::array();
+  for (const auto& [generation, one] : machine.late().all()) {
+    if (!one.leaving) continue;
+    json leaving = party_json(processes.party(generation));
+    out.push_back(leaving.is_null() ? json{{"generation", generation}} : std::move(leaving));
+  }
+  return out;
+}
+
+// Also those that the process has bound itself.
+json listeners_json(const Listeners& listeners, const Process* process) {
+  json out = listeners.json();
+  if (process == nullptr) return out;
+  for (const NamedFd& named : process->named) {
+    if (named.address.empty() || listeners.has(named.name)) continue;
+    out.push_back({{"name", named.name}, {"address", named.address}});
+  }
+  return out;
+}
+
+}  // namespace
+
+json standing_json(const Service& machine, const ServiceReleases& releases) {
+  const Probation& probation = machine.probation();
+  json out{{"standing", probation.provisional() ? "provisional" : "permanent"},
+           {"probation_left_ms", nullptr},
+           {"back", nullptr}};
+  if (const auto until = probation.saved().until) {
+    const auto left = std::max(*until - now(), Duration{});
+    out["probation_left_ms"] = std::chrono::duration_cast<std::chrono::milliseconds>(left).count();
+  }
+  const Release* back = releases.back();
+  if (probation.has_back() && back != nullptr) out["back"] = release_json(*back);
+  return out;
+}
+
+json status_json(const std::string& name, const Service& machine, const ServiceReleases& releases,
+                 const ProcessTable& processes, const Listeners& listeners) {
+  const Process* process = processes.owner();
+  const Release& release = process != nullptr ? *process->release : releases.running();
+  const Progressive& progressive = machine.progressive();
+  json out{{"name", name},
+           {"state", machine.state_name()},
+           {"release", nullptr},
+           {"digest", nullptr},
+           {"generation", nullptr},
+           {"pid", nullptr},
+           {"sessions", nullptr},
+           {"listeners", listeners_json(listeners, process)},
+           {"path", release.path},
+           {"source", release.source},
+           {"verified", nullptr},
+           {"args", release.args},
+           {"since", nullptr},
+           {"restarts", machine.restarts()},
+           {"late", late_json(machine, processes)},
+           {"leaving", leaving_json(machine, processes)},
+           {"share", progressive.under_way() ? progressive.share() / 10.0 : 100.0}};
+  out.update(standing_json(machine, releases));
+  if (!release.name.empty()) out["release"] = release.name;
+  if (!release.digest.empty()) out["digest"] = release.digest;  // else it could not be opened yet
+  if (!release.verified.empty()) out["verified"] = release.verified;
+  if (process != nullptr) {
+    out["generation"] = process->generation;
+    out["pid"] = process->pid;
+    out["since"] = utc(process->since);
+  }
+  return out;
+}
+
+}  // namespace handoff::supervisor

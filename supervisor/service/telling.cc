@@ -1,0 +1,90 @@
+#include "supervisor/service/telling.h"
+
+#include <spdlog/spdlog.h>
+
+#include <chrono>
+#include <utility>
+
+#include "supervisor/host/wall_clock.h"
+
+namespace handoff::supervisor {
+
+using nlohmann::json;
+
+Telling::Telling(const ServiceHost& host, std::string service)
+    : host_(host), service_(std::move(service)) {}
+
+RequestId Telling::asked(const ClientPtr& client, std::string command) {
+  const auto asking = client.lock();
+  open_[++last_] = {
+      .client = client, .uid = asking ? asking->uid() : -1, .command = std::move(command)};
+  return last_;
+}
+
+RequestId Telling::resumed(bool by_itself) {
+  open_[++last_] = {.by_itself = by_itself};
+  return last_;
+}
+
+Asker Telling::asker(RequestId request) const {
+  const auto found = open_.find(request);
+  if (found != open_.end()) return found->second;
+  return {.command = "rollback", .by_itself = true};
+}
+
+void Telling::send(RequestId request, const json& event) const {
+  const auto found = open_.find(request);
+  if (found == open_.end()) return;
+  if (const auto client = found->second.client.lock()) client->send(event);
+}
+
+void Telling::finish(RequestId request, const json& answer) {
+  const auto found = open_.extract(request);
+  if (!found) return;
+  if (const auto client = found.mapped().client.lock()) client->finish(answer);
+}
+
+void Telling::record(const Asker& asker, json what) const {
+  what["service"] = service_;
+  what["uid"] = asker.by_itself ? json() : json(asker.uid);
+  what["by"] = asker.by_itself ? "probation" : "operator";
+  if (!asker.command.empty()) what["command"] = asker.command;
+  if (auto recorded = host_.record(std::move(what)); !recorded) {
+    spdlog::error("{}: {}", service_, recorded.error().message);
+  }
+}
+
+Result<void> Telling::record_request(RequestId request, const std::string& path) const {
+  const Asker who = asker(request);
+  return host_.record({{"event", "requested"},
+                       {"service", service_},
+                       {"command", who.command},
+                       {"uid", who.uid},
+                       {"path", path}});
+}
+
+Result<void> Telling::record_plan(RequestId request, json what) const {
+  what["uid"] = asker(request).uid;
+  auto recorded = host_.record(std::move(what));
+  if (!recorded) spdlog::error("{}: {}", service_, recorded.error().message);
+  return recorded;
+}
+
+void Telling::remember(const Asker& asker, json answer) {
+  last_upgrade_ = answer;
+  last_upgrade_.erase("event");
+  last_upgrade_.erase("service");
+  last_upgrade_["at"] = utc(std::chrono::system_clock::now());
+  answer["event"] = "upgrade";
+  record(asker, std::move(answer));
+}
+
+void Telling::stopped() {
+  for (const ClientPtr& waiter : std::exchange(stop_waiters_, {})) {
+    if (const auto client = waiter.lock()) {
+      client->finish({{"event", "done"}, {"result", "done"}, {"service", service_}});
+    }
+  }
+}
+
+}  // namespace handoff::supervisor

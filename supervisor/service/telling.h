@@ -1,0 +1,69 @@
+// The requests that a service has not answered yet: who has asked, and what they and the history
+// are told.
+//
+// A request gets a number when it is made. The machine passes that number through, so whatever it
+// says of the request finds its way back to whoever asked, and into the history in his name, also
+// if others have asked for something since. The answer ends it.
+#pragma once
+
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "supervisor/core/effects.h"
+#include "supervisor/operators/control_server.h"
+#include "supervisor/service/service_host.h"
+
+namespace handoff::supervisor {
+
+// On whose behalf something is done.
+struct Asker {
+  ClientPtr client;        // waits for the answer, and may be gone
+  int uid = -1;            // -1: nobody knows
+  std::string command;     // upgrade, plan, restart, rollback, commit; "" if nobody knows
+  bool by_itself = false;  // nobody has asked: the release that runs has to prove itself
+};
+
+class Telling {
+ public:
+  // host outlives this object.
+  Telling(const ServiceHost& host, std::string service);
+
+  RequestId asked(const ClientPtr& client, std::string command);
+  // What the supervisor before this one was asked for.
+  RequestId resumed(bool by_itself);
+  // Of a request that was not answered yet; 0, which no request has: the service itself.
+  Asker asker(RequestId request) const;
+
+  void send(RequestId request, const nlohmann::json& event) const;
+  // The last that is said of it.
+  void finish(RequestId request, const nlohmann::json& answer);
+
+  // In the history: what happened, and on whose behalf.
+  void record(const Asker& asker, nlohmann::json what) const;
+  // In the history: a request, before it is carried out. Nothing is begun that could not be told
+  // afterwards; the error says so.
+  Result<void> record_request(RequestId request, const std::string& path) const;
+  // In the history: what a plan has found, or why there is none.
+  Result<void> record_plan(RequestId request, nlohmann::json what) const;
+  // In the history, and for `status`: how a handoff ended.
+  void remember(const Asker& asker, nlohmann::json answer);
+
+  const nlohmann::json& last_upgrade() const { return last_upgrade_; }
+  void set_last_upgrade(nlohmann::json last) { last_upgrade_ = std::move(last); }
+
+  // A client that waits for the end of the service.
+  void waits_for_stop(const ClientPtr& client) { stop_waiters_.push_back(client); }
+  void stopped();
+
+ private:
+  const ServiceHost& host_;
+  std::string service_;
+  RequestId last_ = 0;
+  std::map<RequestId, Asker> open_;
+  std::vector<ClientPtr> stop_waiters_;
+  nlohmann::json last_upgrade_ = nullptr;
+};
+
+}  // namespace handoff::supervisor
