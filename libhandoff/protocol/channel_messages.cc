@@ -1,17 +1,9 @@
 #include "libhandoff/protocol/channel_messages.h"
 
-#include "libhandoff/protocol/codec.h"
+#include "libhandoff/protocol/reader.h"
+#include "libhandoff/protocol/writer.h"
 
 namespace handoff::protocol {
-
-void append(std::string& body, const Session& session) { Writer(body).part(1, session); }
-void append_closed(std::string& body, std::uint64_t id) { Writer(body).field(2, id); }
-void append_unseen(std::string& body) { Writer(body).field(4, true); }
-std::string encode(const InRing& m) {
-  std::string body;
-  Writer(body).part(3, m);
-  return body;
-}
 
 template std::string encode(const Hello&);
 template std::string encode(const Abort&);
@@ -30,7 +22,6 @@ template std::string encode(const Prepared&);
 template Result<Hello> decode(std::string_view, Screen);
 template Result<Abort> decode(std::string_view, Screen);
 template Result<Listeners> decode(std::string_view, Screen);
-template Result<Sessions> decode(std::string_view, Screen);
 template Result<Ring> decode(std::string_view, Screen);
 template Result<SectionChunk> decode(std::string_view, Screen);
 template Result<Region> decode(std::string_view, Screen);

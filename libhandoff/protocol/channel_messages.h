@@ -1,20 +1,15 @@
-// The messages between donor and heir, on their channel. handoff.proto says what each field is.
+// The messages between donor and heir, on their channel; Sessions is in session_messages.h.
+// handoff.proto says what each field is.
 #pragma once
 
 #include <cstdint>
-#include <optional>
-#include <string>
-#include <string_view>
 #include <vector>
 
-#include "libhandoff/core/counters.h"
 #include "libhandoff/core/types.h"
 #include "libhandoff/protocol/description.h"
 #include "libhandoff/protocol/manifest_messages.h"
 
 namespace handoff::protocol {
-
-using core::Counters;
 
 // ---- both ways
 // -----------------------------------------------------------------------------------
@@ -70,89 +65,6 @@ void describe(auto& on, Is<Listeners> auto& m) {
       .each(1, m.named, kMaxFds, "more named fds than a frame carries")
       .field(2, m.total);
 }
-
-void describe(auto& on, Is<Counters> auto& m) {
-  on.message("Counters").field(1, m.consumed).field(2, m.written);
-}
-
-struct Blob {
-  std::uint64_t state_length = 0;
-  std::uint64_t input_length = 0;
-  std::uint64_t output_length = 0;
-  std::uint64_t checksum = 0;
-};
-void describe(auto& on, Is<Blob> auto& m) {
-  on.message("Blob")
-      .field(1, m.state_length)
-      .field(2, m.input_length)
-      .field(3, m.output_length)
-      .field(4, m.checksum)
-      // Each below the limit, so that their sum can't wrap.
-      .require(m.state_length <= kMaxSessionBytes && m.input_length <= kMaxSessionBytes &&
-                   m.output_length <= kMaxSessionBytes,
-               "over the limit");
-}
-
-inline constexpr std::uint32_t kSessionIndependent = 1;
-struct Session {
-  std::uint64_t id = 0;
-  std::uint32_t kind = 0;
-  std::uint32_t flags = 0;
-  bool has_fd = false;
-  std::string_view state = {};
-  std::string_view input = {};
-  std::string_view output = {};
-  std::uint32_t layer_flags = 0;
-  std::uint64_t inode = 0;
-  std::optional<Counters> counters = {};
-  std::optional<Blob> blob = {};
-};
-void describe(auto& on, Is<Session> auto& m) {
-  on.message("Session")
-      .field(1, m.id)
-      .field(2, m.kind)
-      .field(3, m.flags)
-      .field(4, m.has_fd)
-      .if_set(5, m.state)
-      .if_set(6, m.input)
-      .if_set(7, m.output)
-      .if_set(8, m.layer_flags)
-      .field(9, m.inode)
-      .part(10, m.counters)
-      .part(11, m.blob)
-      .require(m.id != 0, "without an id");
-}
-
-struct InRing {
-  std::uint32_t slot = 0;
-  std::uint32_t length = 0;
-  std::uint64_t checksum = 0;
-};
-void describe(auto& on, Is<InRing> auto& m) {
-  on.message("InRing").field(1, m.slot).field(2, m.length).field(3, m.checksum);
-}
-
-// Decoded as a whole. A donor writes one piece by piece, as sessions come: by append() and the
-// like.
-struct Sessions {
-  std::vector<Session> sessions;
-  std::vector<std::uint64_t> closed;
-  std::optional<InRing> in_ring = {};
-  bool unseen = false;
-};
-void describe(auto& on, Is<Sessions> auto& m) {
-  on.message("Sessions")
-      .each(1, m.sessions)
-      .list(2, m.closed)
-      .part(3, m.in_ring)
-      .if_set(4, m.unseen);
-}
-// Appends one record, one closed id, or that it is unseen, to the body of a Sessions message.
-void append(std::string& body, const Session& session);
-void append_closed(std::string& body, std::uint64_t id);
-void append_unseen(std::string& body);
-// The body of a Sessions message whose records lie in the ring.
-std::string encode(const InRing& m);
 
 struct Ring {
   std::uint32_t slots = 0;

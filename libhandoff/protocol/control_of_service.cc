@@ -1,8 +1,9 @@
 // A service's end of the control socket: the orders that it reads and the reports that it writes.
-#include "libhandoff/protocol/codec.h"
 #include "libhandoff/protocol/control_orders.h"
 #include "libhandoff/protocol/control_reports.h"
+#include "libhandoff/protocol/reader.h"
 #include "libhandoff/protocol/rehearsal_report.h"
+#include "libhandoff/protocol/writer.h"
 
 namespace handoff::protocol {
 

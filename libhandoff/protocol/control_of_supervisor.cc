@@ -1,9 +1,10 @@
 // The supervisor's end of the control socket: the orders that it writes and the reports that it
 // reads. A service links none of this.
-#include "libhandoff/protocol/codec.h"
 #include "libhandoff/protocol/control_orders.h"
 #include "libhandoff/protocol/control_reports.h"
+#include "libhandoff/protocol/reader.h"
 #include "libhandoff/protocol/rehearsal_report.h"
+#include "libhandoff/protocol/writer.h"
 
 namespace handoff::protocol {
 

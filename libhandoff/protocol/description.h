@@ -1,5 +1,5 @@
 // How a message is described: once, by a function describe(on, message) beside its structure. Its
-// encoding and its decoding both follow from that (codec.h).
+// encoding and its decoding both follow from that (writer.h, reader.h).
 //
 //   struct Ring { std::uint32_t slots = 0; std::uint32_t slot_size = 0; };
 //   void describe(auto& on, Is<Ring> auto& m) {

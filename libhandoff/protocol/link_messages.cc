@@ -1,6 +1,7 @@
 #include "libhandoff/protocol/link_messages.h"
 
-#include "libhandoff/protocol/codec.h"
+#include "libhandoff/protocol/reader.h"
+#include "libhandoff/protocol/writer.h"
 
 namespace handoff::protocol {
 

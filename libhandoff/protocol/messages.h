@@ -6,3 +6,4 @@
 #include "libhandoff/protocol/control_reports.h"
 #include "libhandoff/protocol/link_messages.h"
 #include "libhandoff/protocol/rehearsal_report.h"
+#include "libhandoff/protocol/session_messages.h"

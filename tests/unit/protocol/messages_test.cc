@@ -8,8 +8,8 @@
 #include <random>
 
 #include "handoff.pb.h"
-#include "libhandoff/protocol/codec.h"
 #include "libhandoff/protocol/limits.h"
+#include "libhandoff/protocol/writer.h"
 
 namespace handoff::protocol {
 namespace {

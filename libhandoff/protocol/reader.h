@@ -1,13 +1,11 @@
-// A message's description, made into bytes and read from them. describe() runs over a Writer to
-// encode a message and over a Reader to decode it; description.h says what both are told.
+// Decodes a message: describe() runs over a Reader, which takes the fields from a body.
 //
-// Only the sources that instantiate encode() and decode() include this file.
+// Only the sources that instantiate decode() include this file.
 #pragma once
 
 #include <cstddef>
 #include <optional>
 #include <protozero/pbf_reader.hpp>
-#include <protozero/pbf_writer.hpp>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -17,85 +15,6 @@
 #include "libhandoff/protocol/limits.h"
 
 namespace handoff::protocol {
-
-// A text that a peer may take for UTF-8, as proto3's strings must be: what is no printable ASCII or
-// a well-formed sequence becomes '?', and a long one is cut between characters.
-std::string clean(std::string_view in, std::size_t limit);
-
-class Writer {
- public:
-  explicit Writer(std::string& out) : out_(out), pbf_(out) {}
-
-  Writer& message(const char*, Zeros zeros = Zeros::kWritten) {
-    if (zeros == Zeros::kLeftOut) zeros_ = zeros;
-    return *this;
-  }
-  template <class T>
-  Writer& field(std::uint32_t n, const T& x) {
-    return zeros_ == Zeros::kWritten ? when(true, n, x) : if_set(n, x);
-  }
-  template <class T>
-  Writer& if_set(std::uint32_t n, const T& x) {
-    return when(x != T{}, n, x);
-  }
-  template <class T>
-  Writer& when(bool condition, std::uint32_t n, const T& x) {
-    if (!condition) return *this;
-    if constexpr (std::is_convertible_v<const T&, std::string_view>) {
-      const std::string_view bytes = x;
-      pbf_.add_bytes(n, bytes.data(), bytes.size());
-    } else {
-      pbf_.add_uint64(n, static_cast<std::uint64_t>(x));
-    }
-    return *this;
-  }
-  template <class T>
-  Writer& choice(std::uint32_t n, const T& x, T /*last*/, T /*other*/) {
-    return field(n, x);
-  }
-  Writer& text(std::uint32_t n, const std::string& x, std::size_t /*limit*/, const char* /*what*/) {
-    return field(n, x);
-  }
-  Writer& words(std::uint32_t n, const std::string& x, const char* /*what*/) {
-    return field(n, clean(x, kMaxReason));
-  }
-  template <class T>
-  Writer& part(std::uint32_t n, const T& x) {
-    const std::size_t before = out_.size();
-    {
-      Writer inner(*this, n);
-      describe(inner, x);
-    }
-    // protozero takes an empty one back. To be there says something, too.
-    if (out_.size() == before) pbf_.add_message(n, "", 0);
-    return *this;
-  }
-  template <class T>
-  Writer& part(std::uint32_t n, const std::optional<T>& x) {
-    return x ? part(n, *x) : *this;
-  }
-  template <class T>
-  Writer& each(std::uint32_t n, const std::vector<T>& x, std::size_t /*limit*/ = SIZE_MAX,
-               const char* /*what*/ = "") {
-    for (const T& entry : x) part(n, entry);
-    return *this;
-  }
-  template <class T>
-  Writer& list(std::uint32_t n, const std::vector<T>& x, std::size_t /*limit*/ = SIZE_MAX,
-               const char* /*what*/ = "") {
-    pbf_.add_packed_uint64(n, x.begin(), x.end());
-    return *this;
-  }
-  void require(bool, const char*) {}
-
- private:
-  Writer(Writer& outer, std::uint32_t n)
-      : out_(outer.out_), pbf_(outer.pbf_, n), zeros_(outer.zeros_) {}
-
-  std::string& out_;
-  protozero::pbf_writer pbf_;
-  Zeros zeros_ = Zeros::kWritten;
-};
 
 // The description runs until the body is at its end. Each run takes the fields that come in its
 // order, so what a Writer wrote takes one run. A run that takes nothing is at a field that nobody
@@ -238,14 +157,6 @@ class Reader {
   const char* wrong_ = nullptr;
   Screen screen_;
 };
-
-template <class Message>
-std::string encode(const Message& m) {
-  std::string out;
-  Writer writer(out);
-  describe(writer, m);
-  return out;
-}
 
 template <class Message>
 Result<Message> decode(std::string_view body, Screen screen) {

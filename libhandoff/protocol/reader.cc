@@ -1,4 +1,4 @@
-#include "libhandoff/protocol/codec.h"
+#include "libhandoff/protocol/reader.h"
 
 #include <protozero/exception.hpp>
 
@@ -13,26 +13,6 @@ struct Malformed {
 };
 
 }  // namespace
-
-std::string clean(std::string_view in, std::size_t limit) {
-  std::string out;
-  for (std::size_t i = 0; i < in.size();) {
-    const auto c = static_cast<unsigned char>(in[i]);
-    const std::size_t length = c < 0x80                ? 1
-                               : c >= 0xc2 && c < 0xe0 ? 2
-                               : c >= 0xe1 && c < 0xed ? 3
-                                                       : 0;
-    bool good = length > 0 && i + length <= in.size() && (c >= 0x20 || c == '\n' || c == '\t');
-    for (std::size_t k = 1; good && k < length; ++k) {
-      good = (static_cast<unsigned char>(in[i + k]) & 0xc0) == 0x80;
-    }
-    const std::string_view piece = good ? in.substr(i, length) : std::string_view("?");
-    if (out.size() + piece.size() > limit) break;
-    out += piece;
-    i += good ? length : 1;
-  }
-  return out;
-}
 
 Result<void> Reader::read(std::string_view body, Screen screen, Walk walk, void* message) {
   try {
@@ -58,8 +38,9 @@ void Reader::run(Walk walk, void* message) {
 
 void Reader::take_text(std::string& x, std::size_t limit, const char* what) {
   const std::string_view text = view();
-  if (screen_ == nullptr && text.size() > limit)
+  if (screen_ == nullptr && text.size() > limit) {
     refuse((std::string(what) + " is too long").c_str());
+  }
   x = text;
   if (screen_ != nullptr && !screen_(x)) refuse((std::string(what) + " is no UTF-8").c_str());
   advance();
