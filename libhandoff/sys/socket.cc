@@ -246,7 +246,7 @@ std::optional<core::Counters> counters_of(int fd) {
     if (before.tcpi_bytes_received == after.tcpi_bytes_received &&
         before.tcpi_bytes_acked == after.tcpi_bytes_acked) {
       return core::Counters{after.tcpi_bytes_received - static_cast<std::uint64_t>(unread),
-                                after.tcpi_bytes_acked + static_cast<std::uint64_t>(unacked)};
+                            after.tcpi_bytes_acked + static_cast<std::uint64_t>(unacked)};
     }
     before = after;
   }

@@ -34,6 +34,9 @@ struct CheckEvent {
     CHECK_THAT(!event.code.empty(), "a code without a name");
   }
   void operator()(const supervisor::DonorRetired& event) const { check(event.generation); }
+  void operator()(const supervisor::DonorLate& event) const { check(event.generation); }
+  void operator()(const supervisor::HealthHeard& event) const { check(event.generation); }
+  void operator()(const supervisor::Rehearsed& event) const { check(event.generation); }
   template <class Other>
   void operator()(const Other&) const {
     CHECK_THAT(false, "no service can say that");
