@@ -96,12 +96,12 @@ passes MEMBER_AT_THE_END
 passes SECRET_CHANGED
 is_refused FUNCTION_REMOVED small_move
 is_refused PARAMETER small_move
-is_refused MEMBER_REMOVED name
+is_refused MEMBER_REMOVED small_options::name
 is_refused MEMBER_WIDER lanes
 is_refused MEMBER_IN_THE_MIDDLE user
 is_refused CALLBACK_OF_ANOTHER_TYPE log
 is_refused MEMBER_AT_THE_END_OF_WHAT_HAS_NO_SIZE small_point
-is_refused ANOTHER_SONAME SONAME libsmall.so.1
+is_refused ANOTHER_SONAME libsmall.so.1 libsmall.so.1
 strip -o "$work/STRIPPED.so" "$work/NOTHING.so"
 if small check STRIPPED; then fail "a library without debug information was let pass"; fi
 echo "4 changes passed, 9 were refused"

@@ -22,7 +22,9 @@ prints_version() { # PROGRAM
   [ "$printed" = "$version" ] || fail "$1 printed '$printed' instead of the package's version, $version"
 }
 needs_shared() { # PROGRAM: whether the dynamic linker finds libhandoff.so for it
-  readelf -d "$1" | grep -q 'NEEDED.*libhandoff'
+  local entries
+  entries=$(readelf -d "$1")
+  grep -q 'NEEDED.*libhandoff' <<<"$entries"
 }
 
 # pkg-config. The linker prefers libhandoff.so to libhandoff.a unless it is told -static.
@@ -33,7 +35,8 @@ cc -std=c99 -pedantic "${warnings[@]}" "$here/consumer.c" "${shared[@]}" -o "$wo
 LD_LIBRARY_PATH=$libdir prints_version "$work/shared"
 cc -std=c99 "${warnings[@]}" -static "$here/consumer.c" "${static[@]}" -o "$work/static"
 prints_version "$work/static"
-if readelf -l "$work/static" | grep -q INTERP; then fail "a program that was linked with -static has a dynamic linker"; fi
+segments=$(readelf -l "$work/static")
+if grep -q INTERP <<<"$segments"; then fail "a program that was linked with -static has a dynamic linker"; fi
 c++ -std=c++20 "${warnings[@]}" "$here/author.cc" "${shared[@]}" -o "$work/author"
 LD_LIBRARY_PATH=$libdir "$work/author"
 
@@ -42,7 +45,7 @@ configure() { # SOURCE BUILD ARGUMENTS...
   cmake -G Ninja -S "$1" -B "$2" -DCMAKE_PREFIX_PATH="$prefix" "${@:3}" >"$work/log" 2>&1
 }
 configure "$here" "$work/build" || fail "$(cat "$work/log")"
-cmake --build "$work/build" >/dev/null
+cmake --build "$work/build" >"$work/log" 2>&1 || fail "$(cat "$work/log")"
 prints_version "$work/build/consumer"
 needs_shared "$work/build/consumer" || fail "handoff::handoff was not linked as a shared object"
 prints_version "$work/build/consumer_static"
@@ -59,7 +62,7 @@ exported=$(nm -DC --defined-only "$work/build/libplugin.so" | grep -vE ' (u|V|W)
 # Versions: before 1.0 another minor is another interface.
 IFS=. read -r major minor _ <<<"$version"
 configure "$here/c" "$work/c" -DWANTED="$major.$minor" || fail "$(cat "$work/log")"
-cmake --build "$work/c" >/dev/null
+cmake --build "$work/c" >"$work/log" 2>&1 || fail "$(cat "$work/log")"
 prints_version "$work/c/consumer"
 for other in "$major.$((minor + 1))" $((major + 1)); do
   if configure "$here/c" "$work/$other" -DWANTED="$other"; then fail "who wants $other was given $version"; fi

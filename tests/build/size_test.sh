@@ -15,7 +15,13 @@ if [ "$size" -gt "$limit" ]; then
 fi
 for name in handoff handoff-unpack libhandoff.so libhandoff.a; do
   file=$(find "$work" -name $name ! -type d ! -path '*/completions/*')
-  if readelf -SW "$file" | grep -q '\.debug_info'; then
+  [ -e "$file" ] || {
+    echo "size_test.sh: $name was not installed" >&2
+    exit 1
+  }
+  # Not through a pipe: with pipefail, grep's early end would make it false.
+  sections=$(readelf -SW "$file")
+  if grep -q '\.debug_info' <<<"$sections"; then
     echo "size_test.sh: $file was installed with its debug information" >&2
     exit 1
   fi

@@ -25,7 +25,7 @@ constexpr std::size_t kWindow = 100;  // upgrades that are compared
 #ifdef __has_feature  // clang's
 #define CHAOS_HAS_ASAN __has_feature(address_sanitizer)
 #endif
-#if CHAOS_HAS_ASAN
+#if CHAOS_HAS_ASAN || defined(__SANITIZE_ADDRESS__)
 constexpr long kSlackKb = 256L * 1024;
 #else
 constexpr long kSlackKb = 1024;

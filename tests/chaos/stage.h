@@ -50,7 +50,7 @@ class Stage {
     }
     return true;
   }
-  // Like go_on_until(), but throws a Problem if it never is so.
+  // Like wait_until(), but throws a Problem if it never is so.
   template <class Condition>
   void require(const Condition& condition, const std::string& what) {
     if (!wait_until(condition, kPatience)) throw Problem{what};

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+from unittest.loader import _FailedTest
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
 
@@ -76,6 +77,9 @@ def run(folder: Path, names: Sequence[str]) -> int:
     Returns the exit status: 0 if cases were run and all of them passed, 2 if a name fits none.
     """
     cases = list(_flat(unittest.defaultTestLoader.discover(str(folder))))
+    for case in cases:
+        if isinstance(case, _FailedTest):
+            raise case._exception  # a file that can't be imported has no cases that a name could fit
     unknown = [name for name in names if not any(name in case.id() for case in cases)]
     if unknown or not cases:
         print(f"no case is called {', '.join(unknown)}; there are:" if unknown else f"no case in {folder}")

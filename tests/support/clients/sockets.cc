@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 #include <poll.h>
-#include <sys/un.h>
 
 #include <array>
 #include <cerrno>
@@ -21,14 +20,6 @@ UniqueFd make_socket(int family, int type) {
   UniqueFd fd(::socket(family, type | SOCK_CLOEXEC, 0));
   if (!fd.valid()) fail("socket");
   return fd;
-}
-
-sockaddr_un unix_address(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) throw std::runtime_error(path + " is too long");
-  std::memcpy(address.sun_path, path.data(), path.size());
-  return address;
 }
 
 template <class Address>
@@ -51,6 +42,14 @@ UniqueFd listening(UniqueFd fd, const Address& address) {
 }
 
 }  // namespace
+
+sockaddr_un unix_address(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) throw std::runtime_error(path + " is too long");
+  std::memcpy(address.sun_path, path.data(), path.size());
+  return address;
+}
 
 sockaddr_in loopback(int port) {
   sockaddr_in address{};

@@ -3,6 +3,7 @@
 
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include <string>
 #include <string_view>
@@ -13,6 +14,8 @@
 namespace handoff::test {
 
 sockaddr_in loopback(int port);
+// Throws if the path is too long for one.
+sockaddr_un unix_address(const std::string& path);
 
 // A blocking connection; not valid, with errno set, if it is refused.
 UniqueFd connect_tcp(int port);

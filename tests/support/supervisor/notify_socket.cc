@@ -1,23 +1,20 @@
 #include "support/supervisor/notify_socket.h"
 
 #include <sys/socket.h>
-#include <sys/un.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <stdexcept>
 #include <system_error>
 
+#include "support/clients/sockets.h"
 #include "support/process/deadline.h"
 
 namespace handoff::test {
 
 NotifySocket::NotifySocket() : fd_(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  std::copy(path_.begin(), path_.end(), address.sun_path);
+  const sockaddr_un address = unix_address(path_);
   if (::bind(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0) {
     throw std::system_error(errno, std::generic_category(), "bind " + path_);
   }
