@@ -96,7 +96,7 @@ passes MEMBER_AT_THE_END
 passes SECRET_CHANGED
 is_refused FUNCTION_REMOVED small_move
 is_refused PARAMETER small_move
-is_refused MEMBER_REMOVED small_options::name
+is_refused MEMBER_REMOVED '1 data member deletion'
 is_refused MEMBER_WIDER lanes
 is_refused MEMBER_IN_THE_MIDDLE user
 is_refused CALLBACK_OF_ANOTHER_TYPE log
