@@ -130,6 +130,7 @@ struct Found {
   bool rehearsal = false;  // it is only tried
   Timeouts timeouts;       // of that handoff
   std::uint64_t restarts = 0;
+  bool stopped = false;  // by somebody, until somebody starts it
   Probation::Saved probation;
   Probation::Origin origin = Probation::Origin::kNew;  // of the candidate
   bool by_itself = false;  // the handoff is the way back of a release that did not pass

@@ -4,24 +4,44 @@ namespace handoff::supervisor {
 
 using nlohmann::json;
 
-namespace {
-
 json to_json(const SavedRelease& release) {
-  return {{"path", release.path}, {"args", release.args},        {"digest", release.digest},
-          {"name", release.name}, {"source", release.source},    {"folder", release.folder},
-          {"tree", release.tree}, {"verified", release.verified}};
+  json files = json::array();
+  for (const SavedFile& file : release.files) {
+    files.push_back({{"path", file.path}, {"digest", file.digest}});
+  }
+  return {{"path", release.path},
+          {"args", release.args},
+          {"digest", release.digest},
+          {"name", release.name},
+          {"source", release.source},
+          {"folder", release.folder},
+          {"tree", release.tree},
+          {"verified", release.verified},
+          {"program_digest", release.program_digest},
+          {"files", std::move(files)}};
 }
 
 SavedRelease release_from(const json& in) {
-  return {.path = in.at("path").get<std::string>(),
-          .args = in.at("args").get<std::vector<std::string>>(),
-          .digest = in.at("digest").get<std::string>(),
-          .name = in.at("name").get<std::string>(),
-          .source = in.at("source").get<std::string>(),
-          .folder = in.at("folder").get<std::string>(),
-          .tree = in.at("tree").get<std::string>(),
-          .verified = in.at("verified").get<std::string>()};
+  SavedRelease out{.path = in.at("path").get<std::string>(),
+                   .args = in.at("args").get<std::vector<std::string>>(),
+                   .digest = in.at("digest").get<std::string>(),
+                   .name = in.at("name").get<std::string>(),
+                   .source = in.at("source").get<std::string>(),
+                   .folder = in.at("folder").get<std::string>(),
+                   .tree = in.at("tree").get<std::string>(),
+                   .verified = in.at("verified").get<std::string>(),
+                   .program_digest = {},
+                   .files = {}};
+  // Supervisors before decision 27 do not say: then it is the program alone.
+  out.program_digest = in.value("program_digest", out.digest);
+  for (const json& file : in.value("files", json::array())) {
+    out.files.push_back(
+        {file.at("path").get<std::string>(), file.at("digest").get<std::string>()});
+  }
+  return out;
 }
+
+namespace {
 
 json to_json(const Timeouts& timeouts) {
   return {{"start", timeouts.start.count()},

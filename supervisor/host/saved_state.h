@@ -13,6 +13,11 @@
 
 namespace handoff::supervisor {
 
+struct SavedFile {  // beside its program
+  std::string path;
+  std::string digest;
+};
+
 struct SavedRelease {
   std::string path;
   std::vector<std::string> args;
@@ -22,7 +27,13 @@ struct SavedRelease {
   std::string folder;    // where the bundle was unpacked; "" for none
   std::string tree;      // the digest of that folder
   std::string verified;  // the id of the key that its signature was verified with; "" for none
+  std::string program_digest;  // of the program's file alone
+  std::vector<SavedFile> files;
 };
+
+// As files of this program have it; from_json throws what nlohmann::json throws.
+nlohmann::json to_json(const SavedRelease& release);
+SavedRelease release_from(const nlohmann::json& in);
 
 struct SavedProcess {
   Generation generation = 0;

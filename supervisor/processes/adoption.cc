@@ -10,34 +10,11 @@
 #include <utility>
 
 #include "libhandoff/sys/process.h"
-#include "supervisor/releases/release_source.h"
 
 namespace handoff::supervisor {
 namespace {
 
 constexpr int kPidfd = 3;  // P_PIDFD of waitid(2), which older headers lack
-
-Result<ReleasePtr> reopen_unpacked(const SavedRelease& saved, const std::string& verify_key) {
-  if (!verify_key.empty() && saved.verified.empty()) {
-    return fail(-EKEYREJECTED, saved.path + " was never verified");
-  }
-  auto folder = ReleaseFolder::hold(saved.folder);
-  if (!folder) return Failure(folder.error());
-  if ((*folder)->tree() != saved.tree || !saved.path.starts_with(saved.folder + "/")) {
-    return fail(-ESTALE, saved.folder + " is not any more what was unpacked");
-  }
-  auto program = (*folder)->open_file(saved.path.substr(saved.folder.size() + 1));
-  if (!program) return Failure(program.error());
-  auto release = release_of(std::move(*program), saved.path, saved.args);
-  if (!release) return release;
-  (*release)->digest = saved.digest;
-  (*release)->source = saved.source;
-  (*release)->source_mark = {};  // nobody knows: its digest tells
-  (*release)->name = saved.name;
-  (*release)->verified = saved.verified;
-  (*release)->folder = std::move(*folder);
-  return release;
-}
 
 }  // namespace
 
@@ -76,35 +53,6 @@ std::unique_ptr<Process> find_process(const SavedProcess& saved) {
   process->pidfd = std::move(pidfd);
   process->since = std::chrono::system_clock::from_time_t(static_cast<std::time_t>(saved.since));
   return process;
-}
-
-Result<ReleasePtr> reopen_release(const SavedRelease& saved, pid_t pid,
-                                  const std::string& verify_key) {
-  const auto same = [&saved](Result<ReleasePtr> release) -> Result<ReleasePtr> {
-    if (!release) return release;
-    if ((*release)->digest != saved.digest) {
-      return fail(-ESTALE, saved.path + " is not the file any more that runs");
-    }
-    (*release)->path = saved.path;
-    (*release)->source = saved.source;
-    (*release)->name = saved.name;
-    return release;
-  };
-  if (!saved.folder.empty()) return reopen_unpacked(saved, verify_key);
-  if (pid > 0) {
-    // The very file, also when it was replaced or removed; of a script it is the interpreter's.
-    auto running = same(open_release("/proc/" + std::to_string(pid) + "/exe", saved.args));
-    if (running) {
-      (*running)->verified = saved.verified;
-      return running;
-    }
-  }
-  return same(obtain_release({.path = saved.path,
-                              .args = saved.args,
-                              .args_given = true,
-                              .releases_dir = "",
-                              .verify_key = verify_key,
-                              .limits = {}}));
 }
 
 Exit exit_of(const Process& process) {

@@ -19,12 +19,6 @@ std::uint64_t start_of(pid_t pid);
 // The process, if it still runs; null if it has ended (or is another of the same number).
 std::unique_ptr<Process> find_process(const SavedProcess& saved);
 
-// A release as it was saved: from what a process of it runs, or else from its path, if what lies
-// there is still the same; of a bundle its folder, if all of it is. An error says why it can't be
-// started again. With a key, what comes from a path is verified anew.
-Result<ReleasePtr> reopen_release(const SavedRelease& saved, pid_t pid,
-                                  const std::string& verify_key = "");
-
 // How a process that is no child of ours has ended; known only if it is one after all (upgrade
 // --self keeps the pid, and so the children).
 Exit exit_of(const Process& process);

@@ -11,6 +11,7 @@
 #include <linux/close_range.h>
 #include <poll.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -78,6 +79,7 @@ Strings environment(const SpawnPlan& plan) {
 
 struct Child {
   int file;
+  const char* path;  // of a script that still is that file; else null
   bool script;
   int control;
   int null;
@@ -118,7 +120,8 @@ struct Child {
   // All of ours are close-on-exec anyway; this is for what a library may have opened.
   (void)::syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
   if (::fcntl(child.control, F_SETFD, 0) < 0) give_up(child, Step::kFds);
-  if (child.script && ::fcntl(child.file, F_SETFD, 0) < 0) give_up(child, Step::kFds);
+  const bool by_fd = child.path == nullptr;
+  if (child.script && by_fd && ::fcntl(child.file, F_SETFD, 0) < 0) give_up(child, Step::kFds);
   if (const auto& limit = original_limit()) (void)::setrlimit(RLIMIT_NOFILE, &*limit);
   std::array<char, kPidRoom> digits{};
   std::size_t count = 0;
@@ -133,8 +136,19 @@ struct Child {
     errno = error;
     give_up(child, Step::kExec);
   }
-  (void)::syscall(SYS_execveat, child.file, "", child.argv, child.envp, AT_EMPTY_PATH);
+  if (by_fd) (void)::syscall(SYS_execveat, child.file, "", child.argv, child.envp, AT_EMPTY_PATH);
+  if (!by_fd) (void)::execve(child.path, child.argv, child.envp);
   give_up(child, Step::kExec);
+}
+
+// Its interpreter is told how the script was executed, and many a script looks for its files from
+// there: by an fd it would be told /dev/fd/N.
+bool runs_by_path(const Release& release) {
+  struct stat open {};
+  struct stat there {};
+  return release.script && ::fstat(release.file.get(), &open) == 0 &&
+         ::stat(release.file_path.c_str(), &there) == 0 && open.st_ino == there.st_ino &&
+         open.st_dev == there.st_dev;
 }
 
 }  // namespace
@@ -153,7 +167,7 @@ void restore_file_limit() {
 Result<Spawned> spawn(const SpawnPlan& plan) {
   const Release& release = *plan.release;
   Strings argv;
-  argv.texts.push_back(release.path);
+  argv.texts.push_back(release.file_path);
   argv.texts.insert(argv.texts.end(), release.args.begin(), release.args.end());
   argv.seal();
   Strings envp = environment(plan);
@@ -168,6 +182,7 @@ Result<Spawned> spawn(const SpawnPlan& plan) {
   const UniqueFd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   if (!null.valid()) return fail_errno("/dev/null");
   const Child child{.file = release.file.get(),
+                    .path = runs_by_path(release) ? release.file_path.c_str() : nullptr,
                     .script = release.script,
                     .control = plan.control_fd,
                     .null = null.get(),

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <filesystem>
@@ -25,12 +26,16 @@ bool operator==(const FileMark& a, const FileMark& b) {
          same(a.modified, b.modified) && same(a.changed, b.changed);
 }
 
-bool Release::changed() const {
+bool Release::untouched() const {
   struct stat now_ {};
-  return ::fstat(file.get(), &now_) == 0 &&
-         (now_.st_size != size || now_.st_mtim.tv_sec != modified.tv_sec ||
-          now_.st_mtim.tv_nsec != modified.tv_nsec);
+  if (::fstat(file.get(), &now_) < 0 || FileMark::of(now_) != file_mark) return false;
+  return std::all_of(files.begin(), files.end(), [this](const ReleaseFile& one) {
+    struct stat info {};
+    return ::stat((kept_root + one.path).c_str(), &info) == 0 && FileMark::of(info) == one.mark;
+  });
 }
+
+std::string Release::kept_from() const { return file_path != path ? file_path : kept_root; }
 
 Result<UniqueFd> open_executable(const std::string& path) {
   // O_NONBLOCK: a FIFO at that path must not hold anybody up.
@@ -50,19 +55,18 @@ Result<ReleasePtr> release_of(UniqueFd file, const std::string& path,
   auto release = std::make_shared<Release>();
   release->path = path;
   release->source = path;
+  release->file_path = path;
   release->args = std::move(args);
   release->file = std::move(file);
   struct stat found {};
   if (::fstat(release->file.get(), &found) < 0) return fail_errno(path);
-  release->size = found.st_size;
-  release->modified = found.st_mtim;
-  release->source_mark = FileMark::of(found);
+  release->file_mark = release->source_mark = FileMark::of(found);
   std::array<char, 2> start{};
   release->script =
       ::pread(release->file.get(), start.data(), 2, 0) == 2 && start[0] == '#' && start[1] == '!';
   auto hash = digest(release->file.get(), path);
   if (!hash) return Failure(hash.error());
-  release->digest = std::move(*hash);
+  release->digest = release->program_digest = std::move(*hash);
   return release;
 }
 

@@ -1,6 +1,7 @@
-// A release: one file, opened once. What is digested here is what runs later, and what runs again
-// after a crash, whatever has happened to the path since. With it, if it came in a bundle, the
-// folder that the bundle was unpacked into.
+// A release: a program and its arguments, and the files that are part of it. What is digested here
+// is what runs later, and what runs again after a crash, whatever has happened to the paths since:
+// by its own file as long as this is that file, else by the copy that was kept (kept_releases.h).
+// With it, if it came in a bundle, the folder that the bundle was unpacked into.
 #pragma once
 
 #include <sys/stat.h>
@@ -26,22 +27,34 @@ struct FileMark {
   friend bool operator==(const FileMark& a, const FileMark& b);
 };
 
+// A file of a release beside its program.
+struct ReleaseFile {
+  std::string path;  // absolute
+  std::string digest;
+  FileMark mark;  // when it was digested
+};
+
 struct Release {
-  std::string path;  // also argv[0]
+  std::string path;  // also argv[0], unless it is a copy that runs
   std::vector<std::string> args;
-  UniqueFd file;        // for execveat(2)
-  bool script = false;  // begins with #!: its interpreter opens the fd again, so it must survive
-  std::string digest;   // SHA-256, hex; of the bundle, if it came in one
-  std::string name;     // from its manifest, once it has registered; "" before
-  off_t size = 0;
-  timespec modified{};
+  UniqueFd file;               // for execveat(2)
+  FileMark file_mark;          // when it was digested
+  bool script = false;         // begins with #!: its interpreter opens it again
+  std::string digest;          // SHA-256, hex, of all its files; of the bundle, if it came in one
+  std::string program_digest;  // of the program's file alone
+  std::vector<ReleaseFile> files;
+  std::string file_path;    // where file is from: path, or the copy that was kept
+  std::string kept_root;    // files are the copies below this folder; "" where they are their own
+  std::string name;         // from its manifest, once it has registered; "" before
   std::string source;       // the bundle, else path
   FileMark source_mark;     // of source, when it was opened
   std::string verified;     // the id of the key that its signature was verified with; "" for none
   ReleaseFolderPtr folder;  // null: it came in no bundle
 
-  // Whether the file has been written to since it was digested.
-  bool changed() const;
+  // Nobody has touched its files since they were digested.
+  bool untouched() const;
+  // Where its copies are, if those run in place of its own files; else "".
+  std::string kept_from() const;
   bool same_as(const Release& other) const {
     return path == other.path && args == other.args && digest == other.digest;
   }

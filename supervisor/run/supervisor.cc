@@ -9,6 +9,8 @@
 
 #include "supervisor/processes/adoption.h"
 #include "supervisor/processes/spawn.h"
+#include "supervisor/releases/kept_releases.h"
+#include "supervisor/releases/reopen.h"
 #include "supervisor/releases/unpacker.h"
 
 namespace handoff::supervisor {
@@ -20,11 +22,13 @@ namespace {
 // For services to come back to a supervisor that has replaced another.
 constexpr Duration kReturnWithin = std::chrono::seconds(10);
 
-// What ran goes on, upgrades included; unless the configuration says something else by now. null if
-// nothing of that can be opened.
+// What ran goes on, upgrades included; unless nothing of it lives, and the configuration says
+// something else by now. null: the configuration counts.
 ReleasePtr release_before(const ServiceConfig& config, const SavedService* before,
-                          const std::vector<std::unique_ptr<Process>>& living) {
-  if (before == nullptr || before->command != config.command) return nullptr;
+                          const std::vector<std::unique_ptr<Process>>& living,
+                          const std::string& kept) {
+  if (before == nullptr || before->release.digest.empty()) return nullptr;
+  if (living.empty() && before->command != config.command) return nullptr;
   const SavedRelease& saved = before->release;
   // A process that lives has its file, whatever has become of the path.
   for (const auto& process : living) {
@@ -34,13 +38,11 @@ ReleasePtr release_before(const ServiceConfig& config, const SavedService* befor
       return process->release;
     }
   }
-  auto again = reopen_release(saved, 0, config.verify_key);
+  auto again = reopen_release({.saved = saved, .verify_key = config.verify_key, .kept = kept});
   if (again) return std::move(*again);
-  spdlog::warn(
-      "{}: release {} ran, and can't be opened any more ({}): it will be what the "
-      "configuration names",
-      config.name, saved.name, again.error().message);
-  return nullptr;
+  spdlog::warn("{}: release {} ran, and can't be opened: {}", config.name, saved.name,
+               again.error().message);
+  return unopened_release(saved);
 }
 
 }  // namespace
@@ -142,28 +144,27 @@ Supervisor::Supervisor(uv_loop_t* loop, RuntimeDir runtime, Journal journal, Uni
 Result<void> Supervisor::add(const ServiceConfig& config, const SavedService* before,
                              KeptFds& kept) {
   Result<void> problem;
+  const std::string kept_releases = KeptReleases::folder_of(journal_.state(), config.name);
   Before found;
   if (before != nullptr) {
     found.saved = *before;
     for (const SavedProcess& process : before->processes) {
       auto living = find_process(process);
       if (!living) continue;
-      auto release = reopen_release(process.release, process.pid, config.verify_key);
+      auto release = reopen_release({.saved = process.release,
+                                     .pid = process.pid,
+                                     .verify_key = config.verify_key,
+                                     .kept = kept_releases});
       if (!release) {
         spdlog::warn("{}: generation {} can't be started again as it is: {}", config.name,
                      process.generation, release.error().message);
-        release = std::make_shared<Release>();
-        (*release)->path = process.release.path;
-        (*release)->source = process.release.source;
-        (*release)->args = process.release.args;
-        (*release)->digest = process.release.digest;
-        (*release)->name = process.release.name;
+        release = unopened_release(process.release);
       }
       living->release = std::move(*release);
       found.living.push_back(std::move(living));
     }
   }
-  ReleasePtr release = release_before(config, before, found.living);
+  ReleasePtr release = release_before(config, before, found.living, kept_releases);
   if (!release) {
     release = unopened_release(config.command);
     const auto source = source_of(*release, config);
@@ -277,6 +278,9 @@ void Supervisor::changed() {
   if (watching_ && !stopping_) watching_->follow(services_);
   if (stopping_) {
     over_ = idle;
+    for (auto& [name, service] : services_) {
+      if (over_) service->keep_choice();
+    }
     if (over_ && foreign_.empty()) runtime_.forget();
     if (over_) uv_stop(loop_);
     return;

@@ -45,11 +45,6 @@ Result<void> ProcessTable::start(const Spawn& spawn, ReleasePtr release) {
   process->release = std::move(release);
   process->since = std::chrono::system_clock::now();
   process->spread = spawn.spread;
-  if (process->release->changed()) {
-    spdlog::warn(
-        "{}: {} was written to since it was opened: what runs now is not what was digested", name(),
-        process->release->path);
-  }
   if (auto launched = launch(spawn, *process); !launched) return launched;
   UniqueFd go = std::move(process->go);
   Process& here = *process;
@@ -66,6 +61,10 @@ Result<void> ProcessTable::start(const Spawn& spawn, ReleasePtr release) {
   if (!begun) {
     here.never_ran = true;  // it ends, having done nothing
     return begun;
+  }
+  if (const std::string kept = here.release->kept_from(); !kept.empty()) {
+    spdlog::warn("{}: {} is not there any more as it was opened: the copy that was kept runs, {}",
+                 name(), here.release->path, kept);
   }
   spdlog::info("{}: starting {} as generation {}, pid {}, sha256 {:.12}", name(),
                here.release->path, spawn.generation, here.pid, here.release->digest);

@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <utility>
 
-#include "supervisor/processes/adoption.h"
+#include "supervisor/releases/kept_releases.h"
 
 namespace handoff::supervisor {
 
@@ -46,16 +46,6 @@ Party party_of(const Release& release, Generation generation) {
 json release_json(const Release& release) {
   json out{{"release", nullptr}, {"digest", release.digest}, {"path", release.path}};
   if (!release.name.empty()) out["release"] = release.name;
-  return out;
-}
-
-SavedRelease saved_release(const Release& release) {
-  SavedRelease out{release.path, release.args, release.digest,  release.name, release.source,
-                   "",           "",           release.verified};
-  if (release.folder) {
-    out.folder = release.folder->path();
-    out.tree = release.folder->tree();
-  }
   return out;
 }
 
@@ -108,6 +98,19 @@ std::string ServiceReleases::folder() const {
                                       : config_.releases_dir;
 }
 
+Reopen ServiceReleases::reopen_of(SavedRelease saved, ReleasePtr open) const {
+  return {.saved = std::move(saved),
+          .pid = 0,
+          .open = std::move(open),
+          .verify_key = config_.verify_key,
+          .kept = KeptReleases::folder_of(host_.state, config_.name)};
+}
+
+Failure ServiceReleases::not_what_ran(const Error& error) const {
+  return fail(error.code, error.message + "; `handoff upgrade " + config_.name +
+                              "` starts what lies there now");
+}
+
 void ServiceReleases::open(const Wanted& wanted, std::function<void(Event)> opened) {
   const std::uint64_t token = ++token_;
   ++opening_;
@@ -146,30 +149,33 @@ Event ServiceReleases::open_back() {
   return CandidateReady{Probation::Origin::kBack};
 }
 
-// What could not be opened when the supervisor started may be there by now.
+// What could not be opened when the supervisor started may be there by now. What was opened, and
+// has been touched since, is looked at again.
 void ServiceReleases::open_to_spawn(const Spawn& spawn, std::function<bool()> wanted,
                                     std::function<void(std::optional<SpawnFailed>)> opened) {
-  const Release& missing = *of(spawn);
-  auto source = source_of(missing, config_);
-  if (!source) return opened(not_opened(spawn.generation, source.error()));
-  if (missing.source != missing.path) source->releases_dir = folder();
+  const ReleasePtr missing = of(spawn);
+  auto done = [this, spawn, wanted = std::move(wanted),
+               opened = std::move(opened)](Result<ReleasePtr> release) {
+    --opening_;
+    if (!release) return opened(not_opened(spawn.generation, release.error()));
+    // Stopped meanwhile, or too late.
+    if (!wanted()) return opened(SpawnFailed{spawn.generation, "not wanted"});
+    (spawn.candidate ? candidate_ : running_) = std::move(*release);
+    opened(std::nullopt);
+  };
   ++opening_;
-  obtain_release(host_.loop, std::move(*source),
-                 [this, spawn, wanted = std::move(wanted),
-                  opened = std::move(opened)](Result<ReleasePtr> release) {
-                   --opening_;
-                   if (!release) return opened(not_opened(spawn.generation, release.error()));
-                   // Stopped meanwhile, or too late.
-                   if (!wanted()) return opened(SpawnFailed{spawn.generation, "not wanted"});
-                   ReleasePtr& place = spawn.candidate ? candidate_ : running_;
-                   if (!place->digest.empty() && (*release)->digest != place->digest) {
-                     spdlog::warn(
-                         "{}: {} is not the file any more that ran: it is started as it is now",
-                         config_.name, place->source);
-                   }
-                   place = std::move(*release);
-                   opened(std::nullopt);
-                 });
+  if (!missing->digest.empty()) {
+    reopen_release(host_.loop, reopen_of(saved_release(*missing), missing),
+                   [this, missing, done = std::move(done)](Result<ReleasePtr> release) {
+                     if (!release) release = not_what_ran(release.error());
+                     done(std::move(release));
+                   });
+    return;
+  }
+  auto source = source_of(*missing, config_);
+  if (!source) return done(Failure(source.error()));
+  if (missing->source != missing->path) source->releases_dir = folder();
+  obtain_release(host_.loop, std::move(*source), std::move(done));
 }
 
 // ---- taking
@@ -200,19 +206,30 @@ void ServiceReleases::take_back() {
 // ---- from one supervisor to the next
 // -------------------------------------------------------------
 
-void ServiceReleases::restore(SavedService& saved) {
-  if (saved.command != config_.command) {  // the configuration names another by now, and it counts
-    saved.machine.probation = {};
-    return;
+void ServiceReleases::restore(SavedService& saved, bool alive) {
+  if (saved.command != config_.command) {
+    if (!alive) {  // the configuration names another by now, and it counts
+      saved.machine.probation = {};
+      return;
+    }
+    command_ = saved.command;  // as after a reload
   }
   if (!saved.back) return;
-  auto back = reopen_release(*saved.back, 0, config_.verify_key);
+  auto back = reopen_release(reopen_of(*saved.back, nullptr));
   if (back) {
     back_ = std::move(*back);
     return;
   }
   spdlog::warn("{}: it can't go back any more: {}", config_.name, back.error().message);
   saved.machine.probation = {};
+}
+
+std::vector<ReleasePtr> ServiceReleases::chosen() const {
+  std::vector<ReleasePtr> out;
+  for (const ReleasePtr& release : {running_, back_}) {
+    if (release && release->file.valid()) out.push_back(release);
+  }
+  return out;
 }
 
 void ServiceReleases::found(const ReleasePtr& release, bool candidate) {

@@ -15,6 +15,7 @@
 #include "supervisor/operators/messages.h"
 #include "supervisor/releases/drift.h"
 #include "supervisor/releases/release_source.h"
+#include "supervisor/releases/reopen.h"
 #include "supervisor/service/service_host.h"
 
 namespace handoff::supervisor {
@@ -23,7 +24,6 @@ namespace handoff::supervisor {
 Party party_of(const Release& release, Generation generation);
 // {"release","digest","path"}.
 nlohmann::json release_json(const Release& release);
-SavedRelease saved_release(const Release& release);
 
 class ServiceReleases {
  public:
@@ -33,6 +33,8 @@ class ServiceReleases {
   const Release& running() const { return *running_; }
   const Release* back() const { return back_.get(); }  // null if there is none
   const ReleasePtr& of(const Spawn& spawn) const { return spawn.candidate ? candidate_ : running_; }
+  // Those that run or may be gone back to, as far as they are open.
+  std::vector<ReleasePtr> chosen() const;
   // Nothing of it has run, since its command can't be opened.
   bool never_opened() const { return running_->digest.empty(); }
   // A file is being opened for it.
@@ -51,7 +53,11 @@ class ServiceReleases {
   void give_up() { ++token_; }
   // Makes the one to go back to the candidate.
   Event open_back();
-  // What could not be opened yet is tried again; opened: with the error, if there is one. wanted
+  // Nobody has touched what is to be spawned since it was opened.
+  bool ready(const Spawn& spawn) const {
+    return of(spawn)->file.valid() && of(spawn)->untouched();
+  }
+  // What could not be opened yet, or is not ready, is tried again; opened: with the error, if there is one. wanted
   // says whether it is still to be started.
   void open_to_spawn(const Spawn& spawn, std::function<bool()> wanted,
                      std::function<void(std::optional<SpawnFailed>)> opened);
@@ -66,7 +72,8 @@ class ServiceReleases {
 
   // What the supervisor before this one knew. A release to go back to whose file is gone is none,
   // and then saved has no probation either.
-  void restore(SavedService& saved);
+  // alive: something of it lives.
+  void restore(SavedService& saved, bool alive);
   // A process was found that runs this one.
   void found(const ReleasePtr& release, bool candidate);
   void save(SavedService& saved, bool has_back) const;
@@ -77,6 +84,8 @@ class ServiceReleases {
  private:
   Event candidate_opened(Result<ReleasePtr> opened);
   std::string folder() const;
+  Reopen reopen_of(SavedRelease saved, ReleasePtr open) const;
+  Failure not_what_ran(const Error& error) const;
 
   const ServiceHost& host_;
   const ServiceConfig& config_;

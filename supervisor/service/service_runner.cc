@@ -73,6 +73,7 @@ ServiceRunner::ServiceRunner(ServiceHost host, ServiceConfig config, Listeners l
                                   Heard what) { heard(generation, std::move(what)); },
                   .owner = [this] { return machine_.current(); }}),
       orders_(processes_, config_, [this](Event event) { feed(std::move(event)); }),
+      keeper_(host_, config_.name),
       telling_(host_, config_.name),
       answers_(config_.name, machine_, releases_, processes_, telling_),
       trial_(
@@ -114,6 +115,7 @@ void ServiceRunner::feed(Event event) {
   }
   timer_.at(machine_.deadline());
   look_after_trial();
+  look_after_choice();
   if (last_state_ != machine_.state_name()) {
     last_state_ = machine_.state_name();
     const Process* process = processes_.owner();
@@ -155,6 +157,17 @@ bool ServiceRunner::ended(pid_t pid, const Exit& exit) {
 
 void ServiceRunner::look_after_trial() {
   trial_.watch(processes_.find(machine_.on_trial()), config_.health, listeners_);
+}
+
+// What never ran was never chosen: it may have been a slip.
+void ServiceRunner::look_after_choice() {
+  chosen_ = chosen_ || machine_.state() == Service::State::kRunning;
+  if (!chosen_) return;
+  SavedService chosen;
+  chosen.name = name();
+  chosen.machine = machine_.found();
+  releases_.save(chosen, machine_.probation().has_back());
+  keeper_.follow(std::move(chosen), releases_.chosen());
 }
 
 // ---- requests
@@ -251,7 +264,7 @@ void ServiceRunner::apply(const OpenBack& open) {
 void ServiceRunner::apply(const Spawn& asked) {
   const ReleasePtr release = releases_.of(asked);
   answers_.starts(asked, release);
-  if (release->file.valid()) {
+  if (releases_.ready(asked)) {
     spawn(asked);
     return;
   }
@@ -283,7 +296,7 @@ void ServiceRunner::spawn(const Spawn& spawn) {
 void ServiceRunner::resume(SavedService saved, std::vector<std::unique_ptr<Process>> living,
                            bool requested) {
   telling_.set_last_upgrade(saved.last_upgrade);
-  releases_.restore(saved);
+  releases_.restore(saved, !living.empty());
   Found& machine = saved.machine;
   if (requested && machine.heir == 0) {
     Report report{.from = machine.current};
@@ -342,6 +355,8 @@ SavedService ServiceRunner::saved() const {
 nlohmann::json ServiceRunner::status() const {
   nlohmann::json out = status_json(name(), machine_, releases_, processes_, listeners_);
   out["last_upgrade"] = telling_.last_upgrade();
+  const auto kept = keeper_.has(releases_.running());
+  out["kept"] = kept ? nlohmann::json(*kept) : nlohmann::json();
   return out;
 }
 

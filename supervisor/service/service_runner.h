@@ -16,6 +16,7 @@
 #include "supervisor/listeners/listeners.h"
 #include "supervisor/operators/control_server.h"
 #include "supervisor/service/answers.h"
+#include "supervisor/service/keeper.h"
 #include "supervisor/service/orders.h"
 #include "supervisor/service/process_table.h"
 #include "supervisor/service/service_host.h"
@@ -55,6 +56,8 @@ class ServiceRunner {
   // A process has come back; takes fd if it is one of this service's.
   bool returned(pid_t pid, UniqueFd& fd) { return processes_.returned(pid, fd); }
   SavedService saved() const;
+  // The supervisor ends: what was chosen is on the disk afterwards.
+  void keep_choice() { keeper_.flush(); }
   // To the file at that path; args: nullopt keeps those of the release that runs. path "" likewise.
   void upgrade(const std::string& path, std::optional<std::vector<std::string>> args,
                const Timeouts& timeouts, const ClientPtr& client,
@@ -87,6 +90,7 @@ class ServiceRunner {
   void heard(Generation generation, Heard heard);
   void request(const HandoffRequested& request, const std::string& path);
   void look_after_trial();
+  void look_after_choice();
   void spawn(const Spawn& spawn);
 
   // What is sent to a process, what is told to somebody, and the rest.
@@ -110,6 +114,8 @@ class ServiceRunner {
   ServiceReleases releases_;
   ProcessTable processes_;
   Orders orders_;
+  Keeper keeper_;
+  bool chosen_ = false;  // something of it has run, or somebody has stopped it
   Telling telling_;
   Answers answers_;
   std::deque<Event> events_;

@@ -10,8 +10,8 @@
 #include <fstream>
 
 #include "in_child.h"
-#include "supervisor/processes/adoption.h"
 #include "supervisor/releases/digest.h"
+#include "supervisor/releases/reopen.h"
 #include "support/process/files.h"
 #include "tar.h"
 
@@ -207,16 +207,16 @@ TEST_F(ReleaseSourceTest, AReleaseIsReopenedIfAllOfItIsStillThere) {
              .tree = (*release)->folder->tree(),
              .verified = ""};
   }
-  const auto again = reopen_release(saved, 0);
+  const auto again = reopen_release({.saved = saved});
   ASSERT_TRUE(again) << again.error().message;
   EXPECT_EQ(run(**again), "hello\n");
   EXPECT_EQ((*again)->digest, saved.digest);
   EXPECT_EQ((*again)->args, saved.args);
-  const auto unverified = reopen_release(saved, 0, "RWQ...");
+  const auto unverified = reopen_release({.saved = saved, .verify_key = "RWQ..."});
   ASSERT_FALSE(unverified);
   EXPECT_EQ(unverified.error().code, -EKEYREJECTED);
   std::ofstream(saved.folder + "/data") << "one more file";
-  const auto altered = reopen_release(saved, 0);
+  const auto altered = reopen_release({.saved = saved});
   ASSERT_FALSE(altered);
   EXPECT_NE(altered.error().message.find("not any more what was unpacked"), std::string::npos);
 }
@@ -310,7 +310,7 @@ TEST_F(SignedReleaseTest, WhatWasVerifiedIsWhatRuns) {
   }
   EXPECT_NE(test::read_file(path), kScript);
   EXPECT_EQ(run(**release), "hello\n");
-  EXPECT_FALSE((*release)->changed());
+  EXPECT_TRUE((*release)->untouched());
   const std::string own = "/proc/self/fd/" + std::to_string((*release)->file.get());
   const UniqueFd copy(::open(own.c_str(), O_RDWR | O_CLOEXEC));
   EXPECT_LT(::pwrite(copy.get(), "evil", 4, 0), 0) << "nobody can write to the copy";

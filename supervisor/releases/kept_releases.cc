@@ -1,0 +1,181 @@
+// The happy path: mkdtemp, mark, copy each file, digest the copies, flush, rename, flush the folder
+// above. The failures: a disk that is full, or a file that has changed since it was opened; the
+// hidden folder is removed, and what is there of other releases stays. A crash leaves a hidden
+// folder, which the next one who opens the folder removes.
+#include "supervisor/releases/kept_releases.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string_view>
+#include <utility>
+
+#include "supervisor/releases/digest.h"
+#include "supervisor/releases/file_copy.h"
+#include "supervisor/releases/own_folder.h"
+
+namespace handoff::supervisor {
+
+using nlohmann::json;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr const char* kRoot = "/root";
+constexpr const char* kDescription = "/release.json";
+constexpr std::size_t kIdDigits = 16;
+
+std::string text_of(const json& value, int indent = -1) {
+  return value.dump(indent, ' ', false, json::error_handler_t::replace);
+}
+
+json describe(const Release& release) {
+  json files = json::array();
+  for (const ReleaseFile& file : release.files) {
+    files.push_back({{"path", file.path}, {"digest", file.digest}});
+  }
+  return {{"format", 1},
+          {"release", release.name},
+          {"source", release.source},
+          {"path", release.path},
+          {"args", release.args},
+          {"digest", release.digest},
+          {"files", std::move(files)}};
+}
+
+Result<void> flush_folder(const std::string& path) {
+  const UniqueFd folder = open_folder(path);
+  if (!folder.valid() || ::fsync(folder.get()) < 0) return fail_errno(path);
+  return {};
+}
+
+Result<void> write_description(const Release& release, const std::string& path) {
+  const std::string text = text_of(describe(release), 1) + "\n";
+  const UniqueFd file(
+      ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!file.valid()) return fail_errno(path);
+  const ssize_t n = ::write(file.get(), text.data(), text.size());
+  if (n != static_cast<ssize_t>(text.size())) {
+    if (n >= 0) errno = ENOSPC;
+    return fail_errno(path);
+  }
+  if (::fsync(file.get()) < 0) return fail_errno(path);
+  return {};
+}
+
+// The copy is what was opened, whatever has been written to the file meanwhile.
+Result<void> copy_one(int from, const std::string& path, const std::string& digest_of_it,
+                      const std::string& root) {
+  const std::string to = root + path;
+  if (auto copied = copy_program(from, path, to); !copied) return copied;
+  const UniqueFd copy(::open(to.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!copy.valid()) return fail_errno(to);
+  const auto hash = digest(copy.get(), to);
+  if (!hash) return Failure(hash.error());
+  if (*hash != digest_of_it) return fail(-ESTALE, path + " was written to since it was opened");
+  return {};
+}
+
+Result<void> fill(const Release& release, const std::string& folder) {
+  const std::string root = folder + kRoot;
+  if (auto copied =
+          copy_one(release.file.get(), release.path, release.program_digest, root);
+      !copied) {
+    return copied;
+  }
+  for (const ReleaseFile& one : release.files) {
+    const UniqueFd file(::open(one.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    if (!file.valid()) return fail_errno(one.path);
+    if (one.path == release.path) continue;
+    if (auto copied = copy_one(file.get(), one.path, one.digest, root); !copied) return copied;
+  }
+  if (auto written = write_description(release, folder + kDescription); !written) return written;
+  std::error_code error;
+  for (auto at = fs::recursive_directory_iterator(root, error);
+       !error && at != fs::recursive_directory_iterator(); at.increment(error)) {
+    if (!at->is_directory(error)) continue;
+    if (auto flushed = flush_folder(at->path()); !flushed) return flushed;
+  }
+  if (error) return fail(-error.value(), root + ": " + error.message());
+  if (auto flushed = flush_folder(root); !flushed) return flushed;
+  return flush_folder(folder);
+}
+
+}  // namespace
+
+std::string KeptReleases::folder_of(const std::string& state, const std::string& service) {
+  // The next supervisor may stand elsewhere.
+  std::error_code error;
+  const auto absolute = fs::absolute(state, error);
+  return (error ? state : absolute.string()) + "/kept/" + service;
+}
+
+std::string KeptReleases::id_of(const Release& release) {
+  json paths = json::array();
+  for (const ReleaseFile& file : release.files) paths.push_back(file.path);
+  const json all{release.digest, release.path, release.args, std::move(paths)};
+  return digest(text_of(all)).substr(0, kIdDigits);
+}
+
+Result<void> KeptReleases::keep(const Release& release) const {
+  if (release.folder) return {};  // a bundle's folder is its copy
+  auto folder = open_releases(folder_);
+  if (!folder) return Failure(folder.error());
+  struct statvfs system {};
+  if (::fstatvfs(folder->get(), &system) == 0 && (system.f_flag & ST_NOEXEC) != 0) {
+    return fail(-EACCES, folder_ +
+                             " is on a file system that is mounted noexec, where no copy could "
+                             "run: set HANDOFF_STATE_DIR to another folder");
+  }
+  const std::string id = id_of(release);
+  if (root_of(release)) {
+    (void)::utimensat(folder->get(), id.c_str(), nullptr, 0);  // the youngest again
+    return {};
+  }
+  std::string hidden = folder_ + "/" + kHiddenPrefix + "XXXXXX";
+  if (::mkdtemp(hidden.data()) == nullptr) return fail_errno("keeping a release in " + folder_);
+  const auto kept = [&]() -> Result<void> {
+    const UniqueFd made = open_folder(hidden);
+    if (!made.valid()) return fail_errno(hidden);
+    if (auto marked = mark_folder(made.get(), fs::path(hidden).filename()); !marked) return marked;
+    if (auto filled = fill(release, hidden); !filled) return filled;
+    if (auto marked = mark_folder(made.get(), id); !marked) return marked;
+    const std::string path = folder_ + "/" + id;
+    // What is there by that name is not what it should be.
+    (void)remove_own_folder(path);
+    if (::renameat2(AT_FDCWD, hidden.c_str(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE) < 0) {
+      return fail_errno(path);
+    }
+    if (::fsync(folder->get()) < 0) return fail_errno(folder_);
+    return {};
+  }();
+  if (!kept) remove_folder(hidden);
+  return kept;
+}
+
+Result<std::string> KeptReleases::root_of(const Release& release) const {
+  const std::string id = id_of(release);
+  const std::string path = folder_ + "/" + id;
+  const UniqueFd folder = open_folder(path);
+  if (!folder.valid()) return fail_errno(path);
+  if (!is_marked_folder(folder.get(), id)) return fail(-ESTALE, path + " is not handoff's");
+  const auto is_there = [&path](const std::string& file, const std::string& wanted) -> bool {
+    const std::string copy = path + kRoot + file;
+    const UniqueFd fd(::open(copy.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+    return fd.valid() && digest(fd.get(), copy).value_or("") == wanted;
+  };
+  bool whole = is_there(release.path, release.program_digest);
+  for (const ReleaseFile& file : release.files) whole = whole && is_there(file.path, file.digest);
+  if (!whole) return fail(-ESTALE, path + " is not any more what was kept");
+  return path + kRoot;
+}
+
+void KeptReleases::prune(const std::set<std::string>& ids) const {
+  if (const auto folder = open_releases(folder_)) prune_own_folders(folder_, kKeep, ids);
+}
+
+}  // namespace handoff::supervisor

@@ -1,0 +1,201 @@
+#include "supervisor/releases/reopen.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <exception>
+#include <filesystem>
+#include <memory>
+#include <utility>
+
+#include "supervisor/loop/thread_work.h"
+#include "supervisor/releases/digest.h"
+#include "supervisor/releases/kept_releases.h"
+#include "supervisor/releases/release_source.h"
+#include "supervisor/signing/signed_file.h"
+
+namespace handoff::supervisor {
+namespace {
+
+Result<ReleasePtr> reopen_unpacked(const SavedRelease& saved, const std::string& verify_key) {
+  if (!verify_key.empty() && saved.verified.empty()) {
+    return fail(-EKEYREJECTED, saved.path + " was never verified");
+  }
+  auto folder = ReleaseFolder::hold(saved.folder);
+  if (!folder) return Failure(folder.error());
+  if ((*folder)->tree() != saved.tree || !saved.path.starts_with(saved.folder + "/")) {
+    return fail(-ESTALE, saved.folder + " is not any more what was unpacked");
+  }
+  auto program = (*folder)->open_file(saved.path.substr(saved.folder.size() + 1));
+  if (!program) return Failure(program.error());
+  auto release = release_of(std::move(*program), saved.path, saved.args);
+  if (!release) return release;
+  (*release)->digest = saved.digest;
+  (*release)->source = saved.source;
+  (*release)->source_mark = {};  // nobody knows: its digest tells
+  (*release)->name = saved.name;
+  (*release)->verified = saved.verified;
+  (*release)->folder = std::move(*folder);
+  return release;
+}
+
+// The program's file, if that is what was opened.
+Result<ReleasePtr> if_same(Result<ReleasePtr> release, const SavedRelease& saved) {
+  if (!release) return release;
+  if ((*release)->program_digest != saved.program_digest) {
+    return fail(-ESTALE, saved.path + " is not the file any more that was opened");
+  }
+  (*release)->path = (*release)->file_path = saved.path;
+  (*release)->source = saved.source;
+  (*release)->name = saved.name;
+  (*release)->digest = saved.digest;
+  return release;
+}
+
+Result<ReleasePtr> of_process(const Reopen& from) {
+  // The very file, also when it was replaced or removed; of a script it is the interpreter's.
+  const std::string exe = "/proc/" + std::to_string(from.pid) + "/exe";
+  auto release = if_same(open_release(exe, from.saved.args), from.saved);
+  if (!release) return release;
+  (*release)->verified = from.saved.verified;
+  std::error_code error;
+  const std::string runs = std::filesystem::read_symlink(exe, error);
+  if (runs.starts_with(from.kept + "/")) (*release)->file_path = runs;
+  return release;
+}
+
+Result<ReleasePtr> of_open_file(const Reopen& from) {
+  UniqueFd again(::fcntl(from.open->file.get(), F_DUPFD_CLOEXEC, 0));
+  if (!again.valid()) return fail_errno(from.saved.path);
+  auto release =
+      if_same(release_of(std::move(again), from.saved.path, from.saved.args), from.saved);
+  if (!release) return release;
+  (*release)->verified = from.saved.verified;
+  (*release)->file_path = from.open->file_path;
+  (*release)->source_mark = from.open->source_mark;
+  return release;
+}
+
+// It was verified when it was first opened, and lies where nobody else can write. With a key it is
+// copied to where nobody at all can write any more, as then.
+Result<ReleasePtr> of_kept_file(const Reopen& from, const std::string& root) {
+  const SavedRelease& saved = from.saved;
+  if (!from.verify_key.empty() && saved.verified.empty()) {
+    return fail(-EKEYREJECTED, saved.path + " was never verified");
+  }
+  auto file = open_executable(root + saved.path);
+  if (!file) return Failure(file.error());
+  if (!from.verify_key.empty()) {
+    file = sealed_copy(file->get(), saved.path);
+    if (!file) return Failure(file.error());
+  }
+  auto release = if_same(release_of(std::move(*file), saved.path, saved.args), saved);
+  if (!release) return release;
+  (*release)->source_mark = {};  // nobody knows: its digest tells
+  (*release)->verified = saved.verified;
+  (*release)->file_path = root + saved.path;
+  return release;
+}
+
+Result<ReleasePtr> program_of(const Reopen& from) {
+  if (from.pid > 0) {
+    if (auto running = of_process(from)) return running;
+  }
+  if (from.open && from.open->file.valid()) {
+    if (auto open = of_open_file(from)) return open;
+  }
+  return if_same(obtain_release({.path = from.saved.path,
+                                 .args = from.saved.args,
+                                 .args_given = true,
+                                 .releases_dir = "",
+                                 .verify_key = from.verify_key,
+                                 .limits = {}}),
+                 from.saved);
+}
+
+Result<void> find_files(Release& release, const SavedRelease& saved, const std::string& root) {
+  release.files.clear();
+  release.kept_root = root;
+  for (const SavedFile& one : saved.files) {
+    const std::string path = root + one.path;
+    const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    struct stat info {};
+    if (!file.valid() || ::fstat(file.get(), &info) < 0) return fail_errno(path);
+    const auto hash = digest(file.get(), path);
+    if (!hash) return Failure(hash.error());
+    if (*hash != one.digest) {
+      return fail(-ESTALE, path + " is not the file any more that was opened");
+    }
+    release.files.push_back({one.path, one.digest, FileMark::of(info)});
+  }
+  return {};
+}
+
+}  // namespace
+
+SavedRelease saved_release(const Release& release) {
+  SavedRelease out{.path = release.path,
+                   .args = release.args,
+                   .digest = release.digest,
+                   .name = release.name,
+                   .source = release.source,
+                   .verified = release.verified,
+                   .program_digest = release.program_digest};
+  if (release.folder) {
+    out.folder = release.folder->path();
+    out.tree = release.folder->tree();
+  }
+  for (const ReleaseFile& file : release.files) out.files.push_back({file.path, file.digest});
+  return out;
+}
+
+ReleasePtr unopened_release(const SavedRelease& saved) {
+  auto out = std::make_shared<Release>();
+  out->path = saved.path;
+  out->args = saved.args;
+  out->digest = saved.digest;
+  out->program_digest = saved.program_digest;
+  out->name = saved.name;
+  out->source = saved.source;
+  out->verified = saved.verified;
+  for (const SavedFile& file : saved.files) out->files.push_back({file.path, file.digest, {}});
+  return out;
+}
+
+Result<ReleasePtr> reopen_release(const Reopen& reopen) {
+  const SavedRelease& saved = reopen.saved;
+  if (!saved.folder.empty()) return reopen_unpacked(saved, reopen.verify_key);
+  auto release = program_of(reopen);
+  const auto found = release ? find_files(**release, saved, "") : Result<void>();
+  if (release && found) return release;
+  const Error why = release ? found.error() : release.error();
+  const auto root = KeptReleases(reopen.kept).root_of(*unopened_release(saved));
+  if (!root) return fail(why.code, why.message + ", and there is no copy: " + root.error().message);
+  // All files come from there, since they belong together; a script is one of them.
+  if (!release || (*release)->script) release = of_kept_file(reopen, *root);
+  if (!release) return release;
+  if (auto kept = find_files(**release, saved, *root); !kept) return Failure(kept.error());
+  return release;
+}
+
+void reopen_release(uv_loop_t* loop, Reopen reopen, std::function<void(Result<ReleasePtr>)> done) {
+  struct Job {
+    Reopen reopen;
+    Result<ReleasePtr> result = fail(-ECANCELED, "not opened");
+    std::function<void(Result<ReleasePtr>)> done;
+  };
+  const auto job = std::make_shared<Job>();
+  job->reopen = std::move(reopen);
+  job->done = std::move(done);
+  const auto run = [job] {
+    try {
+      job->result = reopen_release(job->reopen);
+    } catch (const std::exception& error) {
+      job->result = fail(-ENOMEM, job->reopen.saved.path + ": " + error.what());
+    }
+  };
+  const auto after = [job] { job->done(std::move(job->result)); };
+  if (!on_a_thread(loop, run, after)) job->done(fail(-ENOMEM, "no thread to open it on"));
+}
+
+}  // namespace handoff::supervisor

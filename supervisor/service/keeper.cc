@@ -1,0 +1,149 @@
+// The happy path: follow() notes what is new, a job takes copies of it to a thread, and what came of
+// it is noted on the loop. The failures: a full disk, a release that may not be copied; they are
+// told once, the service runs on, and the next change tries again.
+#include "supervisor/service/keeper.h"
+
+#include <fcntl.h>
+#include <spdlog/spdlog.h>
+
+#include <mutex>
+#include <set>
+#include <utility>
+
+#include "supervisor/host/choice.h"
+#include "supervisor/loop/handles.h"
+#include "supervisor/loop/thread_work.h"
+#include "supervisor/releases/kept_releases.h"
+#include "supervisor/releases/own_folder.h"
+
+namespace handoff::supervisor {
+namespace {
+
+// What a thread may look at: the loop changes the release itself.
+ReleasePtr snapshot(const Release& release) {
+  auto out = std::make_shared<Release>();
+  out->path = release.path;
+  out->file_path = release.file_path;
+  out->args = release.args;
+  out->digest = release.digest;
+  out->program_digest = release.program_digest;
+  out->files = release.files;
+  out->kept_root = release.kept_root;
+  out->name = release.name;
+  out->source = release.source;
+  out->folder = release.folder;
+  out->file.reset(::fcntl(release.file.get(), F_DUPFD_CLOEXEC, 0));
+  return out;
+}
+
+}  // namespace
+
+// The newest text is what stays, whichever thread comes last.
+struct Keeper::Writing {
+  std::mutex mutex;
+  std::uint64_t asked = 0;
+  std::uint64_t written = 0;
+
+  Result<void> write(std::uint64_t number, const std::string& folder, const std::string& text) {
+    const std::lock_guard lock(mutex);
+    if (number < written) return {};
+    if (const auto there = open_releases(folder); !there) return Failure(there.error());
+    auto done = write_choice(folder, text);
+    if (done) written = number;
+    return done;
+  }
+};
+
+struct Keeper::Job {
+  std::vector<ReleasePtr> releases;
+  std::string text;
+  std::uint64_t number = 0;
+  std::map<std::string, bool> known;  // what came of it
+  std::string problems;
+  void complain(const std::string& what) { problems += (problems.empty() ? "" : "; ") + what; }
+};
+
+Keeper::Keeper(const ServiceHost& host, std::string service)
+    : host_(host),
+      service_(std::move(service)),
+      folder_(KeptReleases::folder_of(host.state, service_)),
+      writing_(std::make_shared<Writing>()) {}
+
+void Keeper::follow(SavedService chosen, const std::vector<ReleasePtr>& releases) {
+  // As if it were written at the same moment each time: time alone is no change.
+  std::string text = choice_text(chosen, Time{});
+  if (text == last_) return;
+  last_ = std::move(text);
+  chosen_ = std::move(chosen);
+  releases_ = releases;
+  asked_ = true;
+  begin();
+}
+
+std::optional<bool> Keeper::has(const Release& release) const {
+  if (release.folder) return true;
+  const auto found = known_.find(KeptReleases::id_of(release));
+  if (found == known_.end()) return std::nullopt;
+  return found->second;
+}
+
+void Keeper::flush() {
+  if (!chosen_) return;
+  const std::string text = choice_text(*chosen_, now());
+  if (const auto written = writing_->write(++writing_->asked, folder_, text); !written) {
+    spdlog::warn("{}: {}", service_, written.error().message);
+  }
+}
+
+void Keeper::begin() {
+  if (busy_ || !asked_) return;
+  asked_ = false;
+  busy_ = true;
+  const auto job = std::make_shared<Job>();
+  for (const ReleasePtr& release : releases_) job->releases.push_back(snapshot(*release));
+  job->text = choice_text(*chosen_, now());
+  job->number = ++writing_->asked;
+  job->known = known_;
+  const auto run = [job, folder = folder_, writing = writing_] {
+    const KeptReleases kept(folder);
+    std::set<std::string> ids;
+    const auto before = std::exchange(job->known, {});
+    for (const ReleasePtr& release : job->releases) {
+      const std::string id = KeptReleases::id_of(*release);
+      ids.insert(id);
+      const auto found = before.find(id);
+      const bool known = found != before.end() && found->second;
+      const auto copied = known ? Result<void>() : kept.keep(*release);
+      job->known[id] = copied.has_value();
+      if (!copied) {
+        job->complain("no copy of " + release->path + " is kept (" + copied.error().message +
+                      "): should that file change, it can't be started again as it is");
+      }
+    }
+    const auto written = writing->write(job->number, folder, job->text);
+    if (!written) {
+      job->complain("what was chosen can't be kept (" + written.error().message +
+                    "): after a reboot the configuration counts");
+    }
+    kept.prune(ids);
+  };
+  const auto after = [this, job, alive = std::weak_ptr<bool>(alive_)] {
+    if (!alive.expired()) done(*job);
+  };
+  if (!on_a_thread(host_.loop, run, after)) {
+    busy_ = false;
+    spdlog::error("{}: no thread to keep its release on", service_);
+  }
+}
+
+void Keeper::done(const Job& job) {
+  busy_ = false;
+  known_ = job.known;
+  if (complaint_ != job.problems && !job.problems.empty()) {
+    spdlog::warn("{}: {}", service_, job.problems);
+  }
+  complaint_ = job.problems;
+  begin();
+}
+
+}  // namespace handoff::supervisor

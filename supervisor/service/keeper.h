@@ -1,0 +1,50 @@
+// Keeps what was chosen for a service where a reboot does not take it: copies of the release that
+// runs and of the one to go back to, and which they are. All of that is done on a thread, one thing
+// after the other.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "supervisor/host/saved_state.h"
+#include "supervisor/releases/release.h"
+#include "supervisor/service/service_host.h"
+
+namespace handoff::supervisor {
+
+class Keeper {
+ public:
+  // host outlives this object.
+  Keeper(const ServiceHost& host, std::string service);
+
+  // chosen is how it is now, releases those of it that are open.
+  void follow(SavedService chosen, const std::vector<ReleasePtr>& releases);
+  // Whether there is a copy of that release; nullopt: that is not known yet.
+  std::optional<bool> has(const Release& release) const;
+  // Now, and before this returns: the supervisor ends. What was not done is done by the next one.
+  void flush();
+
+ private:
+  struct Job;
+  struct Writing;
+  void begin();
+  void done(const Job& job);
+
+  const ServiceHost& host_;
+  std::string service_;
+  std::string folder_;
+  std::string last_;  // what was followed last
+  std::optional<SavedService> chosen_;
+  std::vector<ReleasePtr> releases_;
+  bool asked_ = false;  // there is something new
+  bool busy_ = false;
+  std::map<std::string, bool> known_;  // by their ids
+  std::string complaint_;              // the one that was told last
+  std::shared_ptr<Writing> writing_;   // the thread's, too
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace handoff::supervisor

@@ -1,0 +1,281 @@
+// What was opened is what runs: whatever has become of the file, and whoever was killed or replaced
+// meanwhile.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "fixture.h"
+#include "support/clients/line_client.h"
+#include "support/process/files.h"
+#include "support/process/proc.h"
+#include "support/process/process.h"
+#include "support/process/programs.h"
+
+namespace handoff::test {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+class KeptTest : public SupervisorTest {
+ protected:
+  // What a dead supervisor leaves is ours to reap: a zombie's fds are closed, but it is there.
+  static void SetUpTestSuite() { ASSERT_EQ(::prctl(PR_SET_CHILD_SUBREAPER, 1), 0); }
+
+  static void put(int version, const std::string& path) {
+    fs::copy_file(program("handoff-echo-" + std::to_string(version)), path,
+                  fs::copy_options::overwrite_existing);
+  }
+  // Into the very file, as `cat new > old` does.
+  static void overwrite(int version, const std::string& path) {
+    const std::string bytes = read_file(program("handoff-echo-" + std::to_string(version)));
+    std::ofstream file(path, std::ios::binary | std::ios::trunc);
+    file << bytes;
+    ASSERT_TRUE(file.good());
+  }
+  void start() {
+    put(1, one);
+    put(2, two);
+    supervisor.start({.command = {one}});
+    wait_until_kept();
+  }
+  // The copies are made on a thread.
+  void wait_until_kept() {
+    supervisor.wait_for_status([](const json& now) { return now.at("kept") == true; });
+  }
+  void kill_service() { kill_and_wait(hold(supervisor.service_pid())); }
+  json crash_service() {
+    const json before = supervisor.status();
+    kill_service();
+    return supervisor.wait_for_status([&](const json& now) {
+      return now.at("state") == "running" && now.at("generation") != before.at("generation");
+    });
+  }
+  void kill_both() {
+    const UniqueFd service = hold(supervisor.service_pid());
+    supervisor.kill();
+    kill_and_wait(service);
+  }
+  std::string kept() const { return supervisor.runtime() + "/kept/echo"; }
+  std::vector<std::string> ids() const {
+    std::vector<std::string> out;
+    std::error_code none;
+    for (const auto& entry : fs::directory_iterator(kept(), none)) {
+      if (entry.is_directory()) out.push_back(entry.path().filename());
+    }
+    return out;
+  }
+  void expect_runs(int version) {
+    const std::string text = std::to_string(version);
+    EXPECT_EQ(supervisor.status().at("release"), text + ".0");
+    EXPECT_EQ(LineClient(supervisor.port()).ask("a"), "1 " + text + " a");
+  }
+
+  std::string one = supervisor.dir() / "echo";
+  std::string two = supervisor.dir() / "echo-2";
+};
+
+// ---- the file is gone
+// --------------------------------------------------------------------------------
+
+TEST_F(KeptTest, AFileThatWasMovedAwayRunsAgainUnderTheNextSupervisor) {
+  start();
+  fs::rename(one, supervisor.dir() / "elsewhere");
+  const auto self = supervisor.command({"upgrade", "--self"});
+  ASSERT_EQ(self.status, 0) << self.describe();
+  crash_service();
+  expect_runs(1);
+  fs::remove(supervisor.dir() / "elsewhere");
+  kill_both();
+  supervisor.start_again();
+  expect_runs(1);
+  const std::string exe = fs::read_symlink("/proc/" + std::to_string(supervisor.service_pid()) +
+                                           "/exe");
+  EXPECT_EQ(exe, kept() + "/" + ids().at(0) + "/root" + one);
+  EXPECT_TRUE(supervisor.says("is not there any more as it was opened: the copy that was kept runs"))
+      << supervisor.log();
+}
+
+TEST_F(KeptTest, AFileThatWasReplacedIsNotRunByACrash) {
+  start();
+  put(2, supervisor.dir() / "new");
+  fs::rename(supervisor.dir() / "new", one);
+  ASSERT_EQ(supervisor.command({"upgrade", "--self"}).status, 0);
+  const json after = crash_service();
+  expect_runs(1);
+  EXPECT_EQ(after.at("standing"), "permanent");
+  EXPECT_EQ(after.at("drift"), true);
+  kill_both();
+  supervisor.start_again();
+  expect_runs(1);
+  // Somebody says otherwise.
+  ASSERT_EQ(supervisor.upgrade("", {}).status, 0);
+}
+
+// ---- the file was written to
+// -------------------------------------------------------------------------
+
+TEST_F(KeptTest, AFileThatWasOverwrittenInPlaceIsNotWhatARollbackRuns) {
+  start();
+  ASSERT_EQ(supervisor.upgrade(two, {}).status, 0);
+  wait_until_kept();
+  supervisor.settle();
+  overwrite(2, one);
+  const auto back = supervisor.command({"rollback", "echo"});
+  ASSERT_EQ(back.status, 0) << back.describe();
+  expect_runs(1);
+}
+
+TEST_F(KeptTest, NorWhatACrashRuns) {
+  start();
+  const int port = supervisor.port();
+  ASSERT_EQ(supervisor.command({"stop", "echo"}).status, 0);
+  overwrite(2, one);
+  ASSERT_EQ(supervisor.command({"restart", "echo"}).status, 0);
+  crash_service();
+  expect_runs(1);
+  EXPECT_EQ(supervisor.port(), port);
+}
+
+// Its bytes are the same: it is the file that was opened, also under its own name.
+TEST_F(KeptTest, AFileThatWasOnlyTouchedIsStillTheFile) {
+  start();
+  fs::last_write_time(one, fs::file_time_type::clock::now());
+  ASSERT_EQ(::chmod(one.c_str(), 0711), 0);
+  crash_service();
+  expect_runs(1);
+  EXPECT_EQ(fs::read_symlink("/proc/" + std::to_string(supervisor.service_pid()) + "/exe"), one);
+}
+
+// ---- another path
+// ----------------------------------------------------------------------------------
+
+TEST_F(KeptTest, AReleaseThatWasCommittedIsWhatACrashRunsUnderTheNextSupervisor) {
+  start();
+  ASSERT_EQ(supervisor.upgrade(two, {}).status, 0);
+  ASSERT_EQ(supervisor.command({"commit", "echo"}).status, 0);
+  wait_until_kept();
+  fs::remove(two);
+  ASSERT_EQ(supervisor.command({"upgrade", "--self"}).status, 0);
+  crash_service();
+  expect_runs(2);
+  supervisor.kill();
+  supervisor.start_again();
+  crash_service();
+  expect_runs(2);
+  kill_both();
+  supervisor.start_again();
+  expect_runs(2);
+  EXPECT_EQ(supervisor.status().at("back").at("release"), "1.0");
+}
+
+TEST_F(KeptTest, AProbationAndTheReleaseToGoBackToSurviveTheNextSupervisorWhateverBecomesOfFiles) {
+  start();
+  ASSERT_EQ(supervisor.upgrade(two, {}, {"--probation", "1h"}).status, 0);
+  wait_until_kept();
+  fs::remove(one);
+  fs::remove(two);
+  ASSERT_EQ(supervisor.command({"upgrade", "--self"}).status, 0);
+  const json self = supervisor.status();
+  EXPECT_EQ(self.at("standing"), "provisional");
+  EXPECT_EQ(self.at("back").at("release"), "1.0");
+  supervisor.kill();
+  supervisor.start_again();
+  const json next = supervisor.status();
+  EXPECT_EQ(next.at("standing"), "provisional");
+  EXPECT_GT(next.at("probation_left_ms"), 3500 * 1000);
+  EXPECT_EQ(next.at("back").at("release"), "1.0");
+  kill_service();
+  supervisor.wait_for_status(
+      [](const json& now) { return now.at("state") == "running" && now.at("release") == "1.0"; });
+  EXPECT_EQ(supervisor.status().at("standing"), "permanent");
+}
+
+// ---- the copies
+// ------------------------------------------------------------------------------------
+
+TEST_F(KeptTest, OnlyTheLastFiveStayAndWhatIsReferenced) {
+  start();
+  const std::string path = supervisor.dir() / "build";
+  const auto upgrade_to = [&](int build) {
+    fs::remove(path);
+    put(build % 2 + 1, path);
+    std::ofstream(path, std::ios::app) << build;
+    ASSERT_EQ(supervisor.upgrade(path, {}, {"--probation", "1h"}).status, 0);
+    wait_until_kept();
+  };
+  for (int build = 0; build < 7; ++build) ASSERT_NO_FATAL_FAILURE(upgrade_to(build));
+  fs::create_directory(kept() + "/mine");
+  write_file(kept() + "/mine/file", "text");
+  // The first one is what all of them go back to.
+  EXPECT_TRUE(supervisor.eventually([&] { return ids().size() == 7; })) << ids().size();
+  ASSERT_EQ(supervisor.command({"commit", "echo"}).status, 0);
+  ASSERT_NO_FATAL_FAILURE(upgrade_to(7));
+  EXPECT_TRUE(supervisor.eventually([&] { return ids().size() == 6; })) << ids().size();
+  EXPECT_EQ(read_file(kept() + "/mine/file"), "text");
+}
+
+TEST_F(KeptTest, ACopyHasTheModeOfItsFile) {
+  start();
+  const fs::path copy = kept() + "/" + ids().at(0) + "/root" + one;
+  EXPECT_EQ(fs::status(copy).permissions(), fs::status(one).permissions());
+  EXPECT_EQ(read_file(copy), read_file(one));
+  const json description = json::parse(read_file(kept() + "/" + ids().at(0) + "/release.json"));
+  EXPECT_EQ(description.at("release"), "1.0");
+  EXPECT_EQ(description.at("source"), one);
+  EXPECT_EQ(description.at("digest"), supervisor.status().at("digest"));
+}
+
+TEST_F(KeptTest, ASetuidFileIsNotCopiedAndThatIsTold) {
+  put(1, one);
+  ASSERT_EQ(::chmod(one.c_str(), 04755), 0);
+  supervisor.start({.command = {one}});
+  supervisor.wait_for_status([](const json& now) { return now.at("kept") == false; });
+  EXPECT_TRUE(supervisor.says("is setuid or setgid")) << supervisor.log();
+  EXPECT_EQ(ids().size(), 0U);
+  // It is not run as something else, either.
+  const json before = supervisor.status();
+  fs::remove(one);
+  put(2, one);
+  kill_both();
+  supervisor.run({"--name", "echo", "--listen", "public=tcp:127.0.0.1:0", "--", one});
+  supervisor.wait_for_state("backoff");
+  EXPECT_TRUE(supervisor.says("is not the file any more that was opened, and there is no copy"));
+  EXPECT_TRUE(supervisor.eventually([&] {
+    return supervisor.command({"upgrade", "echo"}).status == 0;
+  })) << "somebody says otherwise";
+}
+
+TEST_F(KeptTest, ACopyThatSomebodyHasChangedIsNotRun) {
+  start();
+  const std::string copy = kept() + "/" + ids().at(0) + "/root" + one;
+  overwrite(2, copy);
+  fs::remove(one);
+  kill_both();
+  supervisor.run({"--name", "echo", "--listen", "public=tcp:127.0.0.1:0", "--", one});
+  supervisor.wait_for_state("backoff");
+  EXPECT_TRUE(supervisor.says("is not any more what was kept")) << supervisor.log();
+  put(1, one);
+  supervisor.wait_for_state("running");
+}
+
+TEST_F(KeptTest, AFolderThatCanNotBeMadeStopsNoService) {
+  put(1, one);
+  fs::create_directory(supervisor.dir() / "state");
+  write_file(supervisor.dir() / "state/kept", "somebody else's");
+  supervisor.start({.command = {one},
+                    .environment = {{"HANDOFF_STATE_DIR", supervisor.dir() / "state"}}});
+  supervisor.wait_for_status([](const json& now) { return now.at("kept") == false; });
+  EXPECT_TRUE(supervisor.says("no copy of " + one + " is kept")) << supervisor.log();
+  crash_service();
+  expect_runs(1);
+}
+
+}  // namespace
+}  // namespace handoff::test
