@@ -36,6 +36,7 @@ constexpr const char* kUpgradeFooter = R"(Examples:
   handoff upgrade chat                         the same path again: its file was replaced
   handoff upgrade chat ./chat-2.0 -- --verbose with other arguments
   handoff upgrade chat ./chat-2.0 --freeze-budget 100ms --json
+  handoff upgrade --config chat                what the configuration names, unless that runs
   handoff upgrade --self                       the supervisor itself, to the file it was run from
   handoff upgrade --self ./handoff-new)";
 
@@ -163,6 +164,8 @@ void add_commands(CLI::App& app, Parsed& parsed) {
       ->type_name("");
   upgrade->add_flag("--self", parsed.upgrade.self,
                     "replace the supervisor itself: the same process, no service is touched");
+  upgrade->add_flag("--config", parsed.upgrade.configured,
+                    "to what the configuration names; if that runs, nothing is done (exit 0)");
   upgrade
       ->add_option_function<std::string>(
           "--progressive",
@@ -290,6 +293,9 @@ ExitStatus dispatch(const CLI::App& app, Parsed& parsed,
       upgrade.binary = std::exchange(upgrade.service, "");
     } else if (upgrade.service.empty()) {
       throw CLI::RequiredError("SERVICE");
+    }
+    if (upgrade.configured && (upgrade.self || rest || !upgrade.binary.empty())) {
+      throw CLI::ValidationError("--config", "goes with a SERVICE alone");
     }
     upgrade.args = std::move(rest);
     return upgrade_command(parsed.upgrade);

@@ -6,7 +6,9 @@
 #include "supervisor/cli/client.h"
 #include "supervisor/cli/config_source.h"
 #include "supervisor/cli/table.h"
+#include "supervisor/host/journal.h"
 #include "supervisor/run/config_check.h"
+#include "supervisor/run/config_notes.h"
 
 namespace handoff::supervisor {
 
@@ -16,12 +18,19 @@ namespace {
 
 constexpr Duration kPatience = std::chrono::seconds(2);
 
-// By the supervisor that runs, if there is one: they are in use, and that is as it should be.
-std::set<std::string> held_addresses() {
-  std::set<std::string> out;
+// Of the supervisor that runs; empty if none does.
+json running_services() {
   const Answer answer = ask({{"command", "status"}}, kPatience);
-  if (answer.failure != ExitStatus::kDone || !answer.last.contains("services")) return out;
-  for (const json& service : answer.last.at("services")) {
+  if (answer.failure != ExitStatus::kDone || !answer.last.contains("services")) {
+    return json::array();
+  }
+  return answer.last.at("services");
+}
+
+// They are in use, and that is as it should be.
+std::set<std::string> held_addresses(const json& services) {
+  std::set<std::string> out;
+  for (const json& service : services) {
     for (const json& listener : service.at("listeners")) {
       out.insert(listener.at("address").get<std::string>());
     }
@@ -29,32 +38,41 @@ std::set<std::string> held_addresses() {
   return out;
 }
 
-ExitStatus tell(const CheckOptions& options, const std::string& file, const ReadConfig& read) {
+json lines_json(const std::vector<ConfigProblem>& lines) {
+  json out = json::array();
+  for (const ConfigProblem& one : lines) {
+    json line = nullptr;
+    if (one.line > 0) line = one.line;
+    out.push_back({{"line", std::move(line)}, {"message", one.why}});
+  }
+  return out;
+}
+
+ExitStatus tell(const CheckOptions& options, const std::string& file, const ReadConfig& read,
+                const std::vector<ConfigProblem>& notes) {
   const bool fine = read.problems.empty();
   if (options.json) {
-    json problems = json::array();
-    for (const ConfigProblem& problem : read.problems) {
-      json line = nullptr;
-      if (problem.line > 0) line = problem.line;
-      problems.push_back({{"line", std::move(line)}, {"message", problem.why}});
-    }
     json services = json::array();
     for (const ServiceConfig& service : read.config.services) services.push_back(service.name);
     std::cout << json{{"result", fine ? "done" : "failed"},
                       {"file", file},
                       {"services", std::move(services)},
-                      {"problems", std::move(problems)}}
+                      {"problems", lines_json(read.problems)},
+                      {"notes", lines_json(notes)}}
                      .dump()
               << std::endl;
-  } else if (fine) {
-    std::cout << file << ": " << counted(read.config.services.size(), "service")
-              << ", nothing is wrong" << std::endl;
-  } else {
-    for (const ConfigProblem& problem : read.problems) {
-      std::cerr << "handoff: " << describe(problem, file) << "\n";
-    }
-    std::cerr << std::flush;
+    return fine ? ExitStatus::kDone : ExitStatus::kFailed;
   }
+  for (const ConfigProblem& problem : read.problems) {
+    std::cerr << "handoff: " << describe(problem, file) << "\n";
+  }
+  std::cerr << std::flush;
+  for (const ConfigProblem& note : notes) std::cout << "note: " << describe(note, file) << "\n";
+  if (fine) {
+    std::cout << file << ": " << counted(read.config.services.size(), "service")
+              << ", nothing is wrong\n";
+  }
+  std::cout << std::flush;
   return fine ? ExitStatus::kDone : ExitStatus::kFailed;
 }
 
@@ -69,11 +87,13 @@ ExitStatus check_command(const CheckOptions& options) {
   const auto text = read_config_file(*path);
   if (!text) return complain(options.json, ExitStatus::kFailed, "config", text.error().message);
   ReadConfig read = read_config(*text);
-  const auto more = check_config(read.config, held_addresses());
+  const json services = running_services();
+  const auto more = check_config(read.config, held_addresses(services));
   read.problems.insert(read.problems.end(), more.begin(), more.end());
   std::stable_sort(read.problems.begin(), read.problems.end(),
                    [](const ConfigProblem& a, const ConfigProblem& b) { return a.line < b.line; });
-  return tell(options, *path, read);
+  return tell(options, *path, read,
+              config_notes(read.config, state_path().value_or(""), services));
 }
 
 }  // namespace handoff::supervisor

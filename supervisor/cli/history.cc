@@ -34,6 +34,12 @@ std::string event_of(const json& record) {
   return event == "probation_failed" ? "ill" : event;
 }
 
+std::string by_of(const json& record) {
+  const auto by = record.value("by", "");
+  if (by == "probation") return "itself";
+  return by == "start" ? by : text(record.value("uid", json()));
+}
+
 // What is there to be said beside the columns.
 std::string remark(const json& record) {
   if (record.contains("error") && record["error"].is_object()) {
@@ -57,7 +63,7 @@ std::vector<std::string> row(const json& record) {
   return {record.value("at", "-"),
           text(record.value("service", json())),
           event_of(record),
-          record.value("by", "") == "probation" ? "itself" : text(record.value("uid", json())),
+          by_of(record),
           release_of(record.value("from", json())),
           release_of(record.value("to", json())),
           record.value("result", "-"),

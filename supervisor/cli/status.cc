@@ -34,6 +34,12 @@ std::string listeners_of(const json& service) {
   return text.empty() ? "-" : text;
 }
 
+std::string words_of(const json& command) {
+  std::string out;
+  for (const json& word : command) out += (out.empty() ? "" : " ") + word.get<std::string>();
+  return out;
+}
+
 bool drifted(const json& service) { return service.value("drift", json()) == true; }
 
 std::string digest_of(const json& service) {
@@ -81,6 +87,14 @@ ExitStatus status_command(const ServiceOptions& options) {
     }
   }
   std::cout << table(rows);
+  for (const json& service : answer.last.at("services")) {
+    if (service.value("configured", true)) continue;
+    const std::string name = text_of(service.at("name"));
+    std::cout << name << " runs " << text_of(service.at("source"))
+              << ", as it was chosen; the configuration names "
+              << words_of(service.value("command", json::array())) << " (handoff upgrade --config "
+              << name << ")\n";
+  }
   for (const json& service : answer.last.at("services")) {
     if (!drifted(service)) continue;
     std::cout << "* " << text_of(service.at("source")) << " is not any more what "

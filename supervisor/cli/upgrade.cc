@@ -46,6 +46,11 @@ ExitStatus follow(json request, const GivenTimeouts& timeouts, bool as_json) {
     std::cout << answer.last.dump() << std::endl;
     return status;
   }
+  if (answer.last.value("already", false)) {
+    std::cout << answer.last.value("service", "")
+              << " runs what the configuration names; nothing was done" << std::endl;
+    return status;
+  }
   if (status == ExitStatus::kDone || status == ExitStatus::kLost) {
     std::cout << summary(answer.last) << std::flush;
   }
@@ -110,6 +115,7 @@ ExitStatus upgrade_command(const UpgradeOptions& options) {
     request["path"] = *program;
   }
   if (options.args) request["args"] = *options.args;
+  if (options.configured) request["configured"] = true;
   if (!options.shares.empty()) {
     request["shares"] = options.shares;
     request["pause_us"] = to_us(options.pause.value_or(std::chrono::seconds(30)));

@@ -69,6 +69,11 @@ void read_incompatible(ConfigReader& reader, const toml::node& node, ServiceConf
   if (choice) out.drain_incompatible = *choice == 1;
 }
 
+void read_release(ConfigReader& reader, const toml::node& node, ServiceConfig& out) {
+  const auto choice = reader.choice(node, "release", {"chosen", "config"});
+  if (choice) out.release_from_config = *choice == 1;
+}
+
 void read_late(ConfigReader& reader, const toml::node& node, ServiceConfig& out) {
   // In the order of LateSessions.
   const auto choice = reader.choice(node, "late", {"move", "close", "keep"});
@@ -117,10 +122,12 @@ struct Key {
   const char* name;
   void (*read)(ConfigReader&, const toml::node&, ServiceConfig&);
 };
-constexpr std::array<Key, 17> kKeys{{
+constexpr std::array<Key, 19> kKeys{{
     {"command", [](ConfigReader& reader, const toml::node& node,
                    ServiceConfig& out) { reader.command(node, "command", out.command); }},
     {"listen", read_listen},
+    {"files", [](ConfigReader& reader, const toml::node& node,
+                 ServiceConfig& out) { reader.texts(node, "files", out.files); }},
     {"start_timeout",
      [](ConfigReader& reader, const toml::node& node, ServiceConfig& out) {
        reader.duration(node, "start_timeout", out.timeouts.start, false);
@@ -155,6 +162,7 @@ constexpr std::array<Key, 17> kKeys{{
      [](ConfigReader& reader, const toml::node& node, ServiceConfig& out) {
        reader.absolute_path(node, "releases_dir", out.releases_dir);
      }},
+    {"release", read_release},
     {"verify", read_verify},
 }};
 

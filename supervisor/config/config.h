@@ -39,6 +39,8 @@ struct ServiceConfig {
   std::vector<NamedAddress> listen;
   Timeouts timeouts;
   bool restart = true;
+  bool release_from_config = false;  // a start from nothing forgets what was chosen
+  std::vector<std::string> files;    // of the release beside its program: patterns
   std::map<std::string, std::string> environment;
   std::string working_dir;
   HealthCheck health;

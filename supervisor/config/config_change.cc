@@ -138,6 +138,12 @@ class Comparison {
     if (now_.restart != wanted_.restart) {
       add("restart", When::kNow, wanted_.restart ? "true" : "false");
     }
+    if (now_.release_from_config != wanted_.release_from_config) {
+      add("release", When::kFreshStart, wanted_.release_from_config ? "config" : "chosen");
+    }
+    if (now_.files != wanted_.files) {
+      add("files", When::kNextUpgrade, "part of what is opened from now on");
+    }
     if (now_.environment != wanted_.environment) {
       add("env", When::kNextStart, "for processes that are started from now on");
     }

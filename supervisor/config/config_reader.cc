@@ -86,13 +86,23 @@ void ConfigReader::command(const toml::node& node, const std::string& name,
                  name + " must be a list of strings, e.g. [\"/opt/chat-1.0\", \"--verbose\"]");
   }
   std::vector<std::string> read;
+  texts(node, name, read);
+  if (read.empty()) return;  // told
+  if (read.front().empty()) return wrong(node, name + " begins with an empty string");
+  out = std::move(read);
+}
+
+void ConfigReader::texts(const toml::node& node, const std::string& name,
+                         std::vector<std::string>& out) {
+  const toml::array* words = node.as_array();
+  if (words == nullptr) return wrong(node, name + " must be a list of strings");
+  std::vector<std::string> read;
   for (const toml::node& word : *words) {
     const auto text = word.value_exact<std::string>();
     if (!text) return wrong(word, name + " must be a list of strings");
     if (has_nul(*text)) return wrong(word, name + ": there is a NUL in a word");
     read.push_back(*text);
   }
-  if (read.front().empty()) return wrong(node, name + " begins with an empty string");
   out = std::move(read);
 }
 

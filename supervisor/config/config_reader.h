@@ -32,6 +32,8 @@ class ConfigReader {
   void number(const toml::node& node, const std::string& name, std::int64_t least,
               std::int64_t most, std::int64_t& out);
   // A program and its arguments.
+  // A list of strings, which may be empty.
+  void texts(const toml::node& node, const std::string& name, std::vector<std::string>& out);
   void command(const toml::node& node, const std::string& name, std::vector<std::string>& out);
   // Which of these words it is.
   std::optional<std::size_t> choice(const toml::node& node, const std::string& name,

@@ -67,6 +67,7 @@ struct Report {
   Result result = Result::kFailed;
   bool rehearsal = false;  // kRehearsed or not, it was no more than that
   bool fresh = false;      // nothing ran before, so nothing was handed over
+  bool by_start = false;   // nobody has asked: the supervisor began
   Generation from = 0;
   Generation to = 0;
   std::uint64_t moved = 0;
@@ -99,6 +100,10 @@ struct Refuse {
   std::string message;
   RequestId request = 0;
   bool rehearsal = false;  // it was one for a plan
+};
+// What was asked for is so already.
+struct Unchanged {
+  RequestId request = 0;
 };
 // The release that runs is permanent.
 struct Committed {
@@ -147,7 +152,7 @@ struct Note {
 
 using Effect =
     std::variant<Spawn, SendDonate, SendStop, SendCancel, Signal, OpenCandidate, OpenBack,
-                 TakeCandidate, TakeBack, DropCandidate, Announce, Conclude, Refuse, Committed,
+                 TakeCandidate, TakeBack, DropCandidate, Announce, Conclude, Refuse, Unchanged, Committed,
                  ProbationFailed, WentBack, ReportStopped, Note, SendDrain, SendRelink, SendSpread>;
 using Effects = std::vector<Effect>;
 

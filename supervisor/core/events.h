@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -119,7 +120,27 @@ struct Exited {
 // nobody: the service acts by itself.
 using RequestId = std::uint64_t;
 
-struct StartRequested {};
+// The release that an upgrade, a plan or a start is to open.
+struct Wanted {
+  std::string path;
+  std::vector<std::string> args;
+  bool args_given = false;  // else those of a bundle's manifest come before them
+};
+
+// Why nothing of a service runs, and nothing is to be started.
+enum class Rest {
+  kNo,
+  kDown,     // it died, and is not restarted
+  kStopped,  // somebody has stopped it, until somebody starts it
+};
+
+// Nothing of the service lives, and this supervisor begins.
+struct StartRequested {
+  // All of it had ended before the supervisor did, as at a reboot: a release on probation is not to
+  // blame for that.
+  bool cold = false;
+  std::optional<Wanted> named = {};  // by the configuration: that counts, if it can be opened
+};
 // Instead of it: processes of the supervisor before this one, which may be alive. Those that turn
 // out not to be are reported as Exited after it.
 struct Found {
@@ -130,18 +151,11 @@ struct Found {
   bool rehearsal = false;  // it is only tried
   Timeouts timeouts;       // of that handoff
   std::uint64_t restarts = 0;
-  bool stopped = false;  // by somebody, until somebody starts it
+  Rest rest = Rest::kNo;
   Probation::Saved probation;
   Probation::Origin origin = Probation::Origin::kNew;  // of the candidate
   bool by_itself = false;  // the handoff is the way back of a release that did not pass
   RequestId request = 0;   // of that handoff, to this supervisor
-};
-
-// The release that an upgrade or a plan is to open.
-struct Wanted {
-  std::string path;
-  std::vector<std::string> args;
-  bool args_given = false;  // else those of a bundle's manifest come before them
 };
 
 struct HandoffRequested {
@@ -153,10 +167,15 @@ struct HandoffRequested {
   Duration pause{};
   Wanted wanted = {};  // kNew
   RequestId id = 0;
+  // Of a service that does not run: if what is wanted can't be had, what ran before is started.
+  bool cold = false;
+  bool by_start = false;  // nobody has asked: the supervisor begins
+  bool unless_so = false;  // nothing is done if it is what runs
 };
 struct RehearsalDropped {};  // nobody wants to know any more what would come of it
 struct CandidateReady {
   Probation::Origin origin = Probation::Origin::kNew;  // what it turned out to be
+  bool identical = false;  // kSame, and by the same path
 };
 struct CandidateFailed {
   std::string code;
@@ -165,6 +184,7 @@ struct CandidateFailed {
 
 struct StopRequested {
   bool at_once = false;  // SIGKILL instead of drain
+  bool to_stay = false;  // until somebody starts it; else the supervisor ends
 };
 
 struct CommitRequested {

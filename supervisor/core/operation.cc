@@ -20,14 +20,20 @@ void Fresh::ended(const std::string& its_code, const std::string& how, bool time
 }
 
 Report Fresh::done(Generation generation, Time now) const {
-  Report report{.result = Report::Result::kDone, .fresh = true, .to = generation};
+  Report report{.result = Report::Result::kDone,
+                .fresh = true,
+                .by_start = request.by_start,
+                .to = generation};
   report.open = opened;
   report.start = now - begun;
   return report;
 }
 
 Report Fresh::failed(Generation generation) const {
-  Report report{.result = Report::Result::kFailed, .fresh = true, .to = generation};
+  Report report{.result = Report::Result::kFailed,
+                .fresh = true,
+                .by_start = request.by_start,
+                .to = generation};
   report.start = registered;
   report.code = code;
   report.message = why;

@@ -56,9 +56,18 @@ bool Service::awaits(Generation generation) const {
 // ---- starting, stopping
 // --------------------------------------------------------------------------
 
-void Service::on(const StartRequested&, Time now) {
-  if (state() != State::kStopped || !owner_.nobody_alive()) return;
-  if (probation_.provisional()) {  // it died together with the supervisor that knew it
+void Service::on(const StartRequested& start, Time now) {
+  if (state() != State::kStopped || !owner_.nobody_alive() || rest_ != Rest::kNo) return;
+  if (start.named) {
+    const HandoffRequested request{.timeouts = policy_.timeouts,
+                                   .wanted = *start.named,
+                                   .cold = true,
+                                   .by_start = true};
+    operation_ = {Opening{.request = request, .asked = now}};
+    out_.push_back(OpenCandidate{request});
+    return;
+  }
+  if (!start.cold && probation_.provisional()) {  // it died together with the supervisor that knew it
     return go_back_without_handoff(owner_.last(), "is gone", now);
   }
   add(owner_.start(false, policy_.timeouts, now));
@@ -67,7 +76,14 @@ void Service::on(const StartRequested&, Time now) {
 void Service::on(const Found& found, Time now) {
   owner_.found(found.last, found.current, found.restarts);
   probation_.restore(found.probation);
-  if (found.current == 0 || found.heir == 0) return;
+  rest_ = found.rest;
+  if (found.current == 0) return;
+  if (found.heir != 0) resume(found, now);
+  // The supervisor before this one died while it stopped the service.
+  if (rest_ == Rest::kStopped) on(StopRequested{.to_stay = true}, now);
+}
+
+void Service::resume(const Found& found, Time now) {
   owner_.saw(found.heir);
   operation_ = {Handoff{
       .upgrade = Upgrade::resumed(found.current, found.heir, found.timeouts, now, found.rehearsal),
@@ -78,6 +94,7 @@ void Service::on(const Found& found, Time now) {
 
 Found Service::found() const {
   Found out{.last = owner_.last(), .current = current(), .restarts = restarts()};
+  out.rest = rest_;
   out.probation = probation_.saved();
   if (const Handoff* handoff = operation_.handoff()) {
     out.current = handoff->upgrade.donor();
@@ -93,6 +110,7 @@ Found Service::found() const {
 
 void Service::on(const StopRequested& stop, Time now) {
   const std::string why = policy_.name + " was stopped";
+  if (stop.to_stay) rest_ = Rest::kStopped;
   if (const auto* opening = operation_.opening()) {
     refuse({"cancelled", why}, opening->request);
     operation_ = {};
@@ -144,6 +162,7 @@ void Service::on(const Owned& owned, Time now) {
 
 void Service::came_up(Time now) {
   owner_.came_up(now);
+  if (state() == State::kRunning) rest_ = Rest::kNo;
   if (Fresh* fresh = operation_.fresh()) {
     take(fresh->candidate, fresh->request, false, now);
     owner_.forgive();
@@ -261,6 +280,7 @@ void Service::nobody_serves(Generation gone, const std::string& how, Time now) {
 void Service::restart(const std::string& how, Time now) {
   if (policy_.restart) return wait("it " + how, now);
   owner_.stay_down();
+  rest_ = Rest::kDown;
   note(Note::Level::kError, "it " + how + "; it is not restarted (restart = false)");
 }
 

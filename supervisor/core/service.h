@@ -76,6 +76,7 @@ class Service {
   void on(const CandidateReady&, Time now);
   void on(const CandidateFailed& failed, Time now);
   void begin(const Opening& asked, Candidate candidate, Time now);
+  void begin_cold(const Opening& asked, Time now);
   void start(bool candidate, Time now);
   // Passes the event to the handoff under way, if there is one, and follows what it says.
   void forward(const Event& event, Time now);
@@ -88,8 +89,9 @@ class Service {
   Refuse nothing_to_rehearse_with() const;
 
   // service.cc
-  void on(const StartRequested&, Time now);
+  void on(const StartRequested& start, Time now);
   void on(const Found& found, Time now);
+  void resume(const Found& found, Time now);
   void on(const StopRequested& stop, Time now);
   void on(const Registered& registered, Time now);
   void on(const Owned& owned, Time now);
@@ -128,6 +130,7 @@ class Service {
   Probation probation_;
   OtherProcesses others_;
   std::optional<Return> return_;
+  Rest rest_ = Rest::kNo;
   Effects out_;
 };
 

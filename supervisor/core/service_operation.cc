@@ -32,6 +32,7 @@ Refuse Service::nothing_to_rehearse_with() const {
 }
 
 void Service::refuse(Refuse why, const HandoffRequested& request) {
+  if (request.by_start) return note(Note::Level::kWarning, std::move(why.message));
   why.request = request.id;
   why.rehearsal = request.rehearsal;
   out_.push_back(std::move(why));
@@ -101,18 +102,39 @@ void Service::on(const CandidateReady& ready, Time now) {
     out_.push_back(DropCandidate{});
     return refuse(*refused, opening.request);
   }
+  if (opening.request.unless_so && ready.identical && state() == State::kRunning) {
+    out_.push_back(DropCandidate{});
+    out_.push_back(Unchanged{opening.request.id});
+    return;
+  }
+  if (opening.request.cold && ready.origin == Probation::Origin::kSame) {
+    out_.push_back(DropCandidate{});
+    return begin_cold(opening, now);
+  }
   begin(opening, ready.origin, now);
 }
 
-void Service::on(const CandidateFailed& failed, Time) {
+void Service::on(const CandidateFailed& failed, Time now) {
+  if (operation_.opening() == nullptr) return;
+  if (operation_.opening()->request.cold) {
+    const Opening asked = *operation_.opening();
+    operation_ = {};
+    note(Note::Level::kError, failed.why + ": what ran before is started");
+    return begin_cold(asked, now);
+  }
   const Opening* opening = operation_.opening();
-  if (opening == nullptr) return;
   if (opening->by_itself) {
     probation_.lose_back();
     note(Note::Level::kError, "it can't go back, so the release that runs stays");
   }
   refuse({failed.code, failed.why}, opening->request);
   operation_ = {};
+}
+
+// What ran before is started from nothing. Nobody is told of a start that is as it always is.
+void Service::begin_cold(const Opening& asked, Time now) {
+  if (!asked.request.by_start) return begin(asked, std::nullopt, now);
+  add(owner_.start(false, policy_.timeouts, now));
 }
 
 // The release is known and nothing is in the way.
@@ -124,7 +146,9 @@ void Service::begin(const Opening& asked, Candidate candidate, Time now) {
                         .candidate = candidate,
                         .opened = opened,
                         .begun = now,
-                        .backing_off = state() == State::kBackoff}};
+                        .backing_off = state() == State::kBackoff ||
+                                       (request.by_start && policy_.restart)}};
+    rest_ = Rest::kNo;
     out_.push_back(Announce{.phase = "start", .begins = true, .request = request.id});
     add(owner_.start(candidate.has_value(), request.timeouts, now));
     return;
@@ -205,7 +229,11 @@ void Service::fresh_failed(Time now) {
   if (fresh.candidate) out_.push_back(DropCandidate{});
   if (state() != State::kStopping) {
     owner_.stay_down();
-    if (fresh.backing_off) (void)owner_.wait(now);
+    if (fresh.backing_off) {
+      (void)owner_.wait(now);
+    } else {
+      rest_ = Rest::kStopped;
+    }
   }
   out_.push_back(Conclude{fresh.failed(owner_.last()), fresh.request.id});
 }

@@ -50,7 +50,7 @@ std::string choice_text(const SavedService& service, Time now) {
                  {"release", to_json(service.release)},
                  {"back", service.back ? to_json(*service.back) : json()},
                  {"probation", probation_json(service.machine.probation, now)},
-                 {"stopped", service.machine.stopped}};
+                 {"stopped", service.machine.rest == Rest::kStopped}};
   return out.dump(1, ' ', false, json::error_handler_t::replace) + "\n";
 }
 
@@ -67,7 +67,8 @@ Result<SavedService> parse_choice(const std::string& text, const std::string& fi
     out.release = release_from(in.at("release"));
     if (const json& back = in.at("back"); !back.is_null()) out.back = release_from(back);
     out.machine.probation = probation_from(in.at("probation"), now);
-    out.machine.stopped = in.at("stopped").get<bool>();
+    if (in.at("stopped").get<bool>()) out.machine.rest = Rest::kStopped;
+    out.cold = true;
     return out;
   } catch (const json::exception& error) {
     return fail(-EPROTO, file + " can't be read: " + error.what());

@@ -1,5 +1,8 @@
 #include "supervisor/host/saved_state.h"
 
+#include <array>
+#include <utility>
+
 namespace handoff::supervisor {
 
 using nlohmann::json;
@@ -75,6 +78,24 @@ SavedProcess process_from(const json& in) {
           .leaving = in.value("leaving", false)};  // supervisors before decision 21 do not say
 }
 
+constexpr std::array kRests{std::pair{Rest::kNo, "no"}, std::pair{Rest::kDown, "down"},
+                            std::pair{Rest::kStopped, "stopped"}};
+
+const char* name_of(Rest rest) {
+  for (const auto& [one, name] : kRests) {
+    if (one == rest) return name;
+  }
+  return "?";
+}
+
+Rest rest_from(const json& in) {
+  const auto text = in.get<std::string>();
+  for (const auto& [rest, name] : kRests) {
+    if (text == name) return rest;
+  }
+  throw json::other_error::create(501, "no such rest: " + in.dump(), nullptr);
+}
+
 const char* name_of(Probation::Origin origin) {
   switch (origin) {
     case Probation::Origin::kNew:
@@ -125,6 +146,7 @@ json to_json(const SavedService& service) {
            {"last_generation", service.machine.last},
            {"current", service.machine.current},
            {"restarts", service.machine.restarts},
+           {"rest", name_of(service.machine.rest)},
            {"command", service.command},
            {"release", to_json(service.release)},
            {"back", service.back ? to_json(*service.back) : json()},
@@ -149,6 +171,8 @@ SavedService service_from(const json& in) {
   out.machine.last = in.at("last_generation").get<Generation>();
   out.machine.current = in.at("current").get<Generation>();
   out.machine.restarts = in.at("restarts").get<std::uint64_t>();
+  // Supervisors before decision 27 started whatever was stopped.
+  if (in.contains("rest")) out.machine.rest = rest_from(in["rest"]);
   out.command = in.at("command").get<std::vector<std::string>>();
   out.release = release_from(in.at("release"));
   if (const json& back = in.at("back"); !back.is_null()) out.back = release_from(back);

@@ -52,6 +52,7 @@ struct SavedService {
   std::optional<SavedRelease> back;  // to go back to
   std::vector<SavedProcess> processes;
   nlohmann::json last_upgrade = nullptr;
+  bool cold = false;  // not of a state file: all of it had ended before its supervisor did
 };
 
 struct SavedState {

@@ -47,6 +47,13 @@ class Members {
     into = found->get<std::string>();
     return {};
   }
+  Result<void> take(const char* name, bool& into) const {
+    const auto found = object_.find(name);
+    if (found == object_.end()) return {};
+    if (!found->is_boolean()) return refuse(name, "true or false");
+    into = found->get<bool>();
+    return {};
+  }
   Result<void> take(const char* name, std::optional<Duration>& into) const {
     const auto found = object_.find(name);
     if (found == object_.end()) return {};
@@ -97,7 +104,8 @@ Result<Request> parse_request(const json& object) {
   std::optional<Duration> pause;
   for (const auto& taken :
        {members.take("service", out.service), members.take("path", out.path),
-        members.take("args", out.args), members.take("start_timeout_us", out.timeouts.start),
+        members.take("args", out.args), members.take("configured", out.configured),
+        members.take("start_timeout_us", out.timeouts.start),
         members.take("freeze_budget_us", out.timeouts.freeze_budget),
         members.take("stall_timeout_us", out.timeouts.stall),
         members.take("drain_us", out.timeouts.drain),
@@ -107,6 +115,9 @@ Result<Request> parse_request(const json& object) {
   }
   if (known->of_a_service && out.service.empty()) {
     return fail(-EINVAL, "the request names no service");
+  }
+  if (out.configured && (!out.path.empty() || out.args)) {
+    return fail(-EINVAL, "the request is for what the configuration names, and names another");
   }
   out.pause = pause.value_or(Duration{});
   return out;

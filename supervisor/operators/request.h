@@ -28,6 +28,7 @@ struct Request {
   Command command = Command::kStatus;
   std::string service;                           // "" only where it may be: all, or the supervisor
   std::string path;                              // of the new release; "" for the one that runs
+  bool configured = false;                       // what the configuration names, if it is another
   std::optional<std::vector<std::string>> args;  // nullopt: those of the release that runs
   GivenTimeouts timeouts;                        // at most a day each
   std::vector<std::uint32_t> shares;             // as valid_shares() has it; empty: all at once

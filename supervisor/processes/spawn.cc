@@ -6,15 +6,16 @@
 #include "supervisor/processes/spawn.h"
 
 #include "libhandoff/sys/failpoint.h"
+#include "supervisor/releases/release_files.h"
 
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <poll.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -79,7 +80,7 @@ Strings environment(const SpawnPlan& plan) {
 
 struct Child {
   int file;
-  const char* path;  // of a script that still is that file; else null
+  const char* path;  // null: file is executed
   bool script;
   int control;
   int null;
@@ -141,14 +142,36 @@ struct Child {
   give_up(child, Step::kExec);
 }
 
-// Its interpreter is told how the script was executed, and many a script looks for its files from
-// there: by an fd it would be told /dev/fd/N.
-bool runs_by_path(const Release& release) {
-  struct stat open {};
-  struct stat there {};
-  return release.script && ::fstat(release.file.get(), &open) == 0 &&
-         ::stat(release.file_path.c_str(), &there) == 0 && open.st_ino == there.st_ino &&
-         open.st_dev == there.st_dev;
+// What is executed, by its path or, if that is "", by the release's fd, and with which words.
+struct Command {
+  std::string path;
+  std::vector<std::string> words;
+};
+
+// A script's interpreter is told how the script was executed, and many a script looks for its files
+// from there: by an fd it would be told /dev/fd/N. Of copies all files are named where they lie.
+Command command_of(const Release& release, const std::string& working_dir) {
+  Command out;
+  const auto place = [&release](const std::string& path) {
+    const bool known = std::any_of(release.files.begin(), release.files.end(),
+                                   [&path](const ReleaseFile& one) { return one.path == path; });
+    return known ? place_below(release.kept_root, path) : path;
+  };
+  if (release.script && release.lies_at(release.file_path)) out.path = release.file_path;
+  if (release.script && !release.kept_root.empty()) {
+    Shebang shebang = shebang_of(release.file.get());
+    if (!shebang.words.empty()) {
+      out.path = place(shebang.found);
+      out.words = std::move(shebang.words);
+    }
+  }
+  out.words.push_back(release.file_path);
+  for (const std::string& arg : release.args) {
+    const std::string path = absolute_in(working_dir, arg);
+    const std::string placed = place(path);
+    out.words.push_back(placed == path ? arg : placed);
+  }
+  return out;
 }
 
 }  // namespace
@@ -167,8 +190,8 @@ void restore_file_limit() {
 Result<Spawned> spawn(const SpawnPlan& plan) {
   const Release& release = *plan.release;
   Strings argv;
-  argv.texts.push_back(release.file_path);
-  argv.texts.insert(argv.texts.end(), release.args.begin(), release.args.end());
+  const Command command = command_of(release, plan.working_dir);
+  argv.texts = command.words;
   argv.seal();
   Strings envp = environment(plan);
   int pipe[2] = {-1, -1};
@@ -182,7 +205,7 @@ Result<Spawned> spawn(const SpawnPlan& plan) {
   const UniqueFd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   if (!null.valid()) return fail_errno("/dev/null");
   const Child child{.file = release.file.get(),
-                    .path = runs_by_path(release) ? release.file_path.c_str() : nullptr,
+                    .path = command.path.empty() ? nullptr : command.path.c_str(),
                     .script = release.script,
                     .control = plan.control_fd,
                     .null = null.get(),

@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "supervisor/releases/release.h"
+#include "supervisor/releases/release_files.h"
 
 namespace handoff::supervisor {
 
@@ -22,7 +23,8 @@ class Drift {
 
   // True: it is another by now, or gone (a bundle that is gone was unpacked, and is not missed).
   // nullopt: known will be told on the loop, or never if this object goes.
-  std::optional<bool> look(const Release& release, std::function<void(bool)> known);
+  std::optional<bool> look(const Release& release, const FileRules& rules,
+                           std::function<void(bool)> known);
 
  private:
   struct State;

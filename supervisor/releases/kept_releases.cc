@@ -70,7 +70,7 @@ Result<void> write_description(const Release& release, const std::string& path) 
 // The copy is what was opened, whatever has been written to the file meanwhile.
 Result<void> copy_one(int from, const std::string& path, const std::string& digest_of_it,
                       const std::string& root) {
-  const std::string to = root + path;
+  const std::string to = place_below(root, path);
   if (auto copied = copy_program(from, path, to); !copied) return copied;
   const UniqueFd copy(::open(to.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!copy.valid()) return fail_errno(to);
@@ -164,7 +164,7 @@ Result<std::string> KeptReleases::root_of(const Release& release) const {
   if (!folder.valid()) return fail_errno(path);
   if (!is_marked_folder(folder.get(), id)) return fail(-ESTALE, path + " is not handoff's");
   const auto is_there = [&path](const std::string& file, const std::string& wanted) -> bool {
-    const std::string copy = path + kRoot + file;
+    const std::string copy = place_below(path + kRoot, file);
     const UniqueFd fd(::open(copy.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
     return fd.valid() && digest(fd.get(), copy).value_or("") == wanted;
   };

@@ -29,10 +29,32 @@ bool operator==(const FileMark& a, const FileMark& b) {
 bool Release::untouched() const {
   struct stat now_ {};
   if (::fstat(file.get(), &now_) < 0 || FileMark::of(now_) != file_mark) return false;
+  // A script is executed by its path. (One that was verified has none.)
+  if (script && verified.empty() && !lies_at(file_path)) return false;
   return std::all_of(files.begin(), files.end(), [this](const ReleaseFile& one) {
     struct stat info {};
-    return ::stat((kept_root + one.path).c_str(), &info) == 0 && FileMark::of(info) == one.mark;
+    return ::stat(place_below(kept_root, one.path).c_str(), &info) == 0 && FileMark::of(info) == one.mark;
   });
+}
+
+bool Release::lies_at(const std::string& where) const {
+  struct stat open {};
+  struct stat there {};
+  return ::fstat(file.get(), &open) == 0 && ::stat(where.c_str(), &there) == 0 &&
+         open.st_ino == there.st_ino && open.st_dev == there.st_dev;
+}
+
+// ".." would lead out of it.
+std::string place_below(const std::string& root, const std::string& path) {
+  if (root.empty()) return path;
+  std::string out = root;
+  for (std::size_t at = 0; at < path.size();) {
+    const std::size_t end = std::min(path.find('/', at + 1), path.size());
+    const std::string part = path.substr(at, end - at);
+    out += part == "/.." ? "/up" : part;
+    at = end;
+  }
+  return out;
 }
 
 std::string Release::kept_from() const { return file_path != path ? file_path : kept_root; }
@@ -76,13 +98,29 @@ Result<ReleasePtr> open_release(const std::string& path, std::vector<std::string
   return release_of(std::move(*file), path, std::move(args));
 }
 
+namespace {
+
+// As the kernel would find it: /a/link/../b need not be /a/b.
+std::string without_dots(const std::string& path) {
+  std::string out;
+  for (std::size_t at = 0; at < path.size();) {
+    const std::size_t end = std::min(path.find('/', at + 1), path.size());
+    const std::string part = path.substr(at, end - at);
+    if (part != "/" && part != "/.") out += part;
+    at = end;
+  }
+  return out.empty() ? "/" : out;
+}
+
+}  // namespace
+
 Result<std::string> find_program(const std::string& program) {
   namespace fs = std::filesystem;
   std::error_code error;
   if (program.find('/') != std::string::npos) {
     const fs::path absolute = fs::absolute(program, error);
     if (error) return fail(-error.value(), program + ": " + error.message());
-    const std::string path = absolute.lexically_normal();
+    const std::string path = without_dots(absolute.native());
     if (auto text = expect_utf8("the path", path); !text) return Failure(text.error());
     return path;
   }

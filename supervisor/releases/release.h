@@ -34,6 +34,10 @@ struct ReleaseFile {
   FileMark mark;  // when it was digested
 };
 
+// Where the copy of a file lies below the root of a kept release: at its own path. root "": the file
+// itself.
+std::string place_below(const std::string& root, const std::string& path);
+
 struct Release {
   std::string path;  // also argv[0], unless it is a copy that runs
   std::vector<std::string> args;
@@ -53,6 +57,8 @@ struct Release {
 
   // Nobody has touched its files since they were digested.
   bool untouched() const;
+  // The open file is the one at that path.
+  bool lies_at(const std::string& where) const;
   // Where its copies are, if those run in place of its own files; else "".
   std::string kept_from() const;
   bool same_as(const Release& other) const {

@@ -120,7 +120,10 @@ Result<ReleasePtr> obtain_release(const ReleaseSource& source) {
   if (!file) return Failure(file.error());
   if (is_archive(file->get())) return from_bundle(source, std::move(*file));
   file->reset();
-  return from_program(source);
+  auto release = from_program(source);
+  if (!release || !source.files) return release;
+  if (auto added = add_files(**release, *source.files); !added) return Failure(added.error());
+  return release;
 }
 
 void obtain_release(uv_loop_t* loop, ReleaseSource source,
@@ -151,6 +154,10 @@ ReleasePtr unopened_release(const std::vector<std::string>& command) {
   return release;
 }
 
+FileRules rules_of(const ServiceConfig& config) {
+  return {.patterns = config.files, .working_dir = config.working_dir};
+}
+
 Result<ReleaseSource> source_of(const Release& release, const ServiceConfig& config) {
   auto path = find_program(release.source);
   if (!path) return Failure(path.error());
@@ -159,7 +166,8 @@ Result<ReleaseSource> source_of(const Release& release, const ServiceConfig& con
                        .args_given = true,
                        .releases_dir = "",
                        .verify_key = config.verify_key,
-                       .limits = {}};
+                       .limits = {},
+                       .files = rules_of(config)};
 }
 
 bool may_run_again(const Release& release, const ServiceConfig& config) {

@@ -12,6 +12,7 @@
 
 #include "supervisor/config/config.h"
 #include "supervisor/releases/release.h"
+#include "supervisor/releases/release_files.h"
 #include "supervisor/unpack/limits.h"
 
 namespace handoff::supervisor {
@@ -23,6 +24,7 @@ struct ReleaseSource {
   std::string releases_dir;  // "" where a bundle won't do
   std::string verify_key;    // "" where nothing is verified
   UnpackLimits limits;
+  std::optional<FileRules> files = std::nullopt;  // nullopt: of a program no more than its own file
 };
 
 // Takes as long as reading, verifying and unpacking take.
@@ -33,6 +35,8 @@ void obtain_release(uv_loop_t* loop, ReleaseSource source,
 
 // What is to run by a configuration, and could not be opened yet: a path, or a name for $PATH.
 ReleasePtr unopened_release(const std::vector<std::string>& command);
+// What the configuration says of the files of a release.
+FileRules rules_of(const ServiceConfig& config);
 // Where such a release is opened from, as it lies there now; no bundle.
 Result<ReleaseSource> source_of(const Release& release, const ServiceConfig& config);
 // It is open, and the key of the configuration, if there is one, does not forbid it. A key counts

@@ -83,7 +83,8 @@ Result<ReleasePtr> of_kept_file(const Reopen& from, const std::string& root) {
   if (!from.verify_key.empty() && saved.verified.empty()) {
     return fail(-EKEYREJECTED, saved.path + " was never verified");
   }
-  auto file = open_executable(root + saved.path);
+  const std::string copy = place_below(root, saved.path);
+  auto file = open_executable(copy);
   if (!file) return Failure(file.error());
   if (!from.verify_key.empty()) {
     file = sealed_copy(file->get(), saved.path);
@@ -93,7 +94,7 @@ Result<ReleasePtr> of_kept_file(const Reopen& from, const std::string& root) {
   if (!release) return release;
   (*release)->source_mark = {};  // nobody knows: its digest tells
   (*release)->verified = saved.verified;
-  (*release)->file_path = root + saved.path;
+  (*release)->file_path = copy;
   return release;
 }
 
@@ -101,7 +102,11 @@ Result<ReleasePtr> program_of(const Reopen& from) {
   if (from.pid > 0) {
     if (auto running = of_process(from)) return running;
   }
-  if (from.open && from.open->file.valid()) {
+  // A script is executed by its path.
+  const ReleasePtr& known = from.open;
+  const bool by_fd = known && (!known->script || !known->verified.empty() ||
+                               known->lies_at(known->file_path));
+  if (by_fd && known->file.valid()) {
     if (auto open = of_open_file(from)) return open;
   }
   return if_same(obtain_release({.path = from.saved.path,
@@ -117,7 +122,7 @@ Result<void> find_files(Release& release, const SavedRelease& saved, const std::
   release.files.clear();
   release.kept_root = root;
   for (const SavedFile& one : saved.files) {
-    const std::string path = root + one.path;
+    const std::string path = place_below(root, one.path);
     const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     struct stat info {};
     if (!file.valid() || ::fstat(file.get(), &info) < 0) return fail_errno(path);
@@ -170,6 +175,9 @@ Result<ReleasePtr> reopen_release(const Reopen& reopen) {
   if (release && found) return release;
   const Error why = release ? found.error() : release.error();
   const auto root = KeptReleases(reopen.kept).root_of(*unopened_release(saved));
+  if (!root && reopen.open && reopen.open->file.valid() && saved.files.empty()) {
+    if (auto open = of_open_file(reopen)) return open;
+  }
   if (!root) return fail(why.code, why.message + ", and there is no copy: " + root.error().message);
   // All files come from there, since they belong together; a script is one of them.
   if (!release || (*release)->script) release = of_kept_file(reopen, *root);

@@ -96,6 +96,11 @@ Result<json> Supervisor::try_reload(int uid) {
       ConfigOutcome outcome =
           change_config(service->config(), *wanted, service->idle(), service->never_opened());
       changes.insert(changes.end(), outcome.changes.begin(), outcome.changes.end());
+      if (service->config().command == wanted->command && !service->is_configured(*wanted)) {
+        changes.push_back({name, "command", When::kNot,
+                           "what runs is " + service->source() +
+                               ", as it was chosen: handoff upgrade --config " + name});
+      }
       outcomes.emplace(name, std::move(outcome.config));
     } else if (service->idle()) {
       changes.push_back({name, "", When::kNow, "no longer in the file, and stopped: forgotten"});

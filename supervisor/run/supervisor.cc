@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "supervisor/host/choice.h"
 #include "supervisor/processes/adoption.h"
 #include "supervisor/processes/spawn.h"
 #include "supervisor/releases/kept_releases.h"
@@ -22,13 +23,11 @@ namespace {
 // For services to come back to a supervisor that has replaced another.
 constexpr Duration kReturnWithin = std::chrono::seconds(10);
 
-// What ran goes on, upgrades included; unless nothing of it lives, and the configuration says
-// something else by now. null: the configuration counts.
+// What ran goes on, upgrades included. null: nothing ever ran.
 ReleasePtr release_before(const ServiceConfig& config, const SavedService* before,
                           const std::vector<std::unique_ptr<Process>>& living,
                           const std::string& kept) {
   if (before == nullptr || before->release.digest.empty()) return nullptr;
-  if (living.empty() && before->command != config.command) return nullptr;
   const SavedRelease& saved = before->release;
   // A process that lives has its file, whatever has become of the path.
   for (const auto& process : living) {
@@ -43,6 +42,19 @@ ReleasePtr release_before(const ServiceConfig& config, const SavedService* befor
   spdlog::warn("{}: release {} ran, and can't be opened: {}", config.name, saved.name,
                again.error().message);
   return unopened_release(saved);
+}
+
+// What was chosen for it, after all of it had ended. What can't be read is told, and the
+// configuration counts.
+std::optional<SavedService> choice_of(const ServiceConfig& config, const std::string& state) {
+  auto chosen = read_choice(KeptReleases::folder_of(state, config.name), now());
+  if (!chosen) {
+    spdlog::warn("{}: what was chosen is not known: {}; the configuration counts", config.name,
+                 chosen.error().message);
+    return std::nullopt;
+  }
+  if (*chosen && (*chosen)->name != config.name) return std::nullopt;
+  return std::move(*chosen);
 }
 
 }  // namespace
@@ -86,13 +98,16 @@ Result<std::unique_ptr<Supervisor>> Supervisor::open(uv_loop_t* loop, const Conf
   self->source_ = std::move(source);
   if (const auto held = hold_unpacker(); !held) spdlog::warn("{}", held.error().message);
   if (watch.all || !watch.services.empty()) self->watching_.emplace(loop, std::move(watch));
+  const std::string journal_state = self->journal_.state();
   for (const ServiceConfig& service : config.services) {
     const auto before = std::find_if(saved.services.begin(), saved.services.end(),
                                      [&](const SavedService& s) { return s.name == service.name; });
     const bool known = before != saved.services.end();
+    const auto chosen = known ? std::nullopt : choice_of(service, journal_state);
     // What is missing is told when the service is started.
-    if (const auto added = self->add(service, known ? &*before : nullptr, kept);
-        !added && !known && self->source_.file.empty()) {
+    if (const auto added = self->add(
+            service, known ? &*before : chosen ? &*chosen : nullptr, kept);
+        !added && !known && !chosen && self->source_.file.empty()) {
       return fail(added.error().code, service.name + ": " + added.error().message);
     }
     if (known) saved.services.erase(before);
@@ -299,7 +314,7 @@ void Supervisor::stop_asked(const char* signal) {
     spdlog::info("{}: stopping all services (once more: at once)", signal);
     notify_.stopping();
   }
-  for (auto& [name, service] : services_) service->stop(again, {});
+  for (auto& [name, service] : services_) service->stop(again, false, {});
   changed();
 }
 

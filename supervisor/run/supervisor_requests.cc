@@ -60,6 +60,7 @@ void Supervisor::serve(ServiceRunner& service, const ClientPtr& client, const Re
   const Timeouts timeouts = request.timeouts.over(service.timeouts());
   switch (request.command) {
     case Request::Command::kUpgrade:
+      if (request.configured) return service.upgrade_to_configured(timeouts, client);
       return service.upgrade(request.path, request.args, timeouts, client, request.shares,
                              request.pause);
     case Request::Command::kPlan:
@@ -73,7 +74,7 @@ void Supervisor::serve(ServiceRunner& service, const ClientPtr& client, const Re
     case Request::Command::kCommit:
       return service.commit(client);
     case Request::Command::kStop:
-      return service.stop(false, client);
+      return service.stop(false, true, client);
     case Request::Command::kStatus:
     case Request::Command::kReload:
     case Request::Command::kSelf:
@@ -146,7 +147,7 @@ void Supervisor::serve_self(const ClientPtr& client, const std::string& path) {
   const auto recorded = journal_.append({{"event", "requested"},
                                          {"service", nullptr},
                                          {"uid", asking ? asking->uid() : -1},
-                                         {"path", path.empty() ? own_path() : path}});
+                                         {"path", path.empty() ? started_path() : path}});
   if (!recorded) return refuse("history", recorded.error().message + "; nothing was begun");
   self_ = std::make_unique<SelfUpgrade>(
       loop_, [this, client](const std::string& why) { self_checked(client, why); });

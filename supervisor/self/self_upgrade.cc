@@ -69,7 +69,7 @@ SelfUpgrade::~SelfUpgrade() {
 }
 
 void SelfUpgrade::check(const std::string& path) {
-  path_ = path.empty() ? own_path() : path;
+  path_ = path.empty() ? started_path() : path;
   auto program = open_release(path_, {});
   if (!program) return conclude(program.error().message);
   program_ = std::move(*program);

@@ -105,7 +105,9 @@ void Answers::tell(const Conclude& conclude) {
                   report.message, report.code);
   }
   json answer = report_json(name_, report, under_way.from, to);
-  telling_.remember(telling_.asker(conclude.request), answer);
+  telling_.remember(report.by_start ? Asker{.command = "start", .by_start = true}
+                                    : telling_.asker(conclude.request),
+                    answer);
   answer["state"] = machine_.state_name();
   answer.update(standing_json(machine_, releases_));
   telling_.finish(conclude.request, answer);
@@ -147,6 +149,22 @@ void Answers::tell(const Refuse& refuse) {
     under_way_.reset();
   }
   telling_.finish(refuse.request, answer);
+}
+
+void Answers::tell(const Unchanged& unchanged) {
+  under_way_.reset();
+  json answer{{"event", "done"},
+              {"result", "done"},
+              {"service", name_},
+              {"already", true},
+              {"to", party_json(processes_.party(machine_.current()))},
+              {"error", nullptr}};
+  answer.update(standing_json(machine_, releases_));
+  json record = answer;
+  record["event"] = "unchanged";
+  telling_.record(telling_.asker(unchanged.request), std::move(record));
+  answer["state"] = machine_.state_name();
+  telling_.finish(unchanged.request, answer);
 }
 
 // ---- probation

@@ -35,6 +35,7 @@ class Answers {
   void tell(const Announce& announce);
   void tell(const Conclude& conclude);
   void tell(const Refuse& refuse);
+  void tell(const Unchanged& unchanged);
   void tell(const Committed& committed);
   void tell(const ProbationFailed& failed);
   void tell(const WentBack& back);

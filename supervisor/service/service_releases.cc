@@ -49,6 +49,19 @@ json release_json(const Release& release) {
   return out;
 }
 
+Wanted configured(const ServiceConfig& config) {
+  const std::string& program = config.command.front();
+  return {.path = find_program(program).value_or(program),
+          .args = {config.command.begin() + 1, config.command.end()},
+          .args_given = true};
+}
+
+std::string words_of(const Release& release) {
+  std::string out = release.source;
+  for (const std::string& arg : release.args) out += " " + arg;
+  return out;
+}
+
 ServiceReleases::ServiceReleases(const ServiceHost& host, const ServiceConfig& config,
                                  ReleasePtr release)
     : host_(host),
@@ -70,13 +83,22 @@ Wanted ServiceReleases::wanted(const std::string& path,
              .args = running_->args,
              .args_given = args.has_value()};
   if (path.empty() && command_ != config_.command) {  // by a reload
-    const std::string& program = config_.command.front();
-    out.path = find_program(program).value_or(program);
-    out.args.assign(config_.command.begin() + 1, config_.command.end());
-    out.args_given = true;
+    out = configured(config_);
   }
   if (args) out.args = std::move(*args);
   return out;
+}
+
+bool ServiceReleases::is_configured(const ServiceConfig& config) const {
+  const Wanted names = configured(config);
+  return running_->source == names.path && running_->args == names.args;
+}
+
+std::optional<Wanted> ServiceReleases::named() const {
+  if (never_opened()) return std::nullopt;
+  const bool chosen = !is_configured(config_) && command_ == config_.command;
+  if (chosen && !config_.release_from_config) return std::nullopt;
+  return configured(config_);
 }
 
 // A key that is set counts for whatever somebody asks to be started, also if it came by a reload.
@@ -111,7 +133,7 @@ Failure ServiceReleases::not_what_ran(const Error& error) const {
                               "` starts what lies there now");
 }
 
-void ServiceReleases::open(const Wanted& wanted, std::function<void(Event)> opened) {
+void ServiceReleases::open(const Wanted& wanted, bool cold, std::function<void(Event)> opened) {
   const std::uint64_t token = ++token_;
   ++opening_;
   obtain_release(host_.loop,
@@ -120,24 +142,29 @@ void ServiceReleases::open(const Wanted& wanted, std::function<void(Event)> open
                   .args_given = wanted.args_given,
                   .releases_dir = folder(),
                   .verify_key = config_.verify_key,
-                  .limits = {}},
-                 [this, token, opened = std::move(opened)](Result<ReleasePtr> release) {
+                  .limits = {},
+                  .files = rules_of(config_)},
+                 [this, token, cold, opened = std::move(opened)](Result<ReleasePtr> release) {
                    --opening_;
                    if (token != token_) {
                      host_.changed();
                      return;  // of a request that was given up
                    }
-                   opened(candidate_opened(std::move(release)));
+                   opened(candidate_opened(std::move(release), cold));
                  });
 }
 
-Event ServiceReleases::candidate_opened(Result<ReleasePtr> opened) {
+Event ServiceReleases::candidate_opened(Result<ReleasePtr> opened, bool cold) {
   if (!opened) return CandidateFailed{failure_code(opened.error()), opened.error().message};
   candidate_ = std::move(*opened);
-  return CandidateReady{never_opened()              ? Probation::Origin::kFirst
-                        : is(running_, *candidate_) ? Probation::Origin::kSame
+  // Nobody could go back to what can't be opened any more.
+  const bool same = is(running_, *candidate_);
+  return CandidateReady{never_opened() || (cold && !running_->file.valid())
+                            ? Probation::Origin::kFirst
+                        : same                      ? Probation::Origin::kSame
                         : is(back_, *candidate_)    ? Probation::Origin::kBack
-                                                    : Probation::Origin::kNew};
+                                                    : Probation::Origin::kNew,
+                        same && candidate_->source == running_->source};
 }
 
 // The file is open since it ran: whatever has become of its path, it is what comes back.
@@ -207,12 +234,10 @@ void ServiceReleases::take_back() {
 // -------------------------------------------------------------
 
 void ServiceReleases::restore(SavedService& saved, bool alive) {
-  if (saved.command != config_.command) {
-    if (!alive) {  // the configuration names another by now, and it counts
-      saved.machine.probation = {};
-      return;
-    }
-    command_ = saved.command;  // as after a reload
+  command_ = saved.command;  // as after a reload, if the configuration names another by now
+  if (!alive && command_ != config_.command) {  // and it counts
+    saved.machine.probation = {};
+    return;
   }
   if (!saved.back) return;
   auto back = reopen_release(reopen_of(*saved.back, nullptr));
@@ -249,7 +274,7 @@ std::optional<bool> ServiceReleases::drift(const Release& release,
     std::error_code ignored;
     return std::filesystem::exists(release.source, ignored);
   }
-  return drift_.look(release, std::move(known));
+  return drift_.look(release, rules_of(config_), std::move(known));
 }
 
 }  // namespace handoff::supervisor

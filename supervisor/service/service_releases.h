@@ -25,6 +25,11 @@ Party party_of(const Release& release, Generation generation);
 // {"release","digest","path"}.
 nlohmann::json release_json(const Release& release);
 
+// What a configuration names.
+Wanted configured(const ServiceConfig& config);
+// Its path and arguments, for people.
+std::string words_of(const Release& release);
+
 class ServiceReleases {
  public:
   // host and config outlive this object; config is what holds at any time.
@@ -45,11 +50,18 @@ class ServiceReleases {
   // What an operator asks for, as far as he says it; the rest is as it is, or as a reload has said
   // since. path "" and args nullopt: not said.
   Wanted wanted(const std::string& path, std::optional<std::vector<std::string>> args) const;
+  // What runs, or would, is what the configuration names: by path and arguments, whatever lies there
+  // by now.
+  bool is_configured(const ServiceConfig& config) const;
+  // What the configuration names, if that is what counts when the service is started from nothing:
+  // unless somebody has chosen another file. nullopt: what ran is started as it was.
+  std::optional<Wanted> named() const;
   // Why the release that a request would start again must not be; "" if it may be.
   std::string forbidden(Probation::Origin to) const;
 
   // Makes it the candidate; opened gets CandidateReady or CandidateFailed, unless it is given up.
-  void open(const Wanted& wanted, std::function<void(Event)> opened);
+  // cold: nothing of the service runs.
+  void open(const Wanted& wanted, bool cold, std::function<void(Event)> opened);
   void give_up() { ++token_; }
   // Makes the one to go back to the candidate.
   Event open_back();
@@ -82,7 +94,7 @@ class ServiceReleases {
   std::optional<bool> drift(const Release& release, std::function<void(bool)> known);
 
  private:
-  Event candidate_opened(Result<ReleasePtr> opened);
+  Event candidate_opened(Result<ReleasePtr> opened, bool cold);
   std::string folder() const;
   Reopen reopen_of(SavedRelease saved, ReleasePtr open) const;
   Failure not_what_ran(const Error& error) const;

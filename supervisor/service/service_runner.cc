@@ -186,11 +186,28 @@ void ServiceRunner::upgrade(const std::string& path, std::optional<std::vector<s
           wanted.path);
 }
 
-void ServiceRunner::restart(const Timeouts& timeouts, const ClientPtr& client) {
-  request({.to = Probation::Origin::kSame,
+void ServiceRunner::upgrade_to_configured(const Timeouts& timeouts, const ClientPtr& client) {
+  const Wanted wanted = configured(config_);
+  request({.to = Probation::Origin::kNew,
            .timeouts = timeouts,
-           .id = telling_.asked(client, "restart")},
-          releases_.running().path);
+           .wanted = wanted,
+           .id = telling_.asked(client, "upgrade"),
+           .unless_so = true},
+          wanted.path);
+}
+
+void ServiceRunner::restart(const Timeouts& timeouts, const ClientPtr& client) {
+  HandoffRequested asked{.to = Probation::Origin::kSame,
+                         .timeouts = timeouts,
+                         .id = telling_.asked(client, "restart")};
+  // From nothing, what the configuration names is opened anew.
+  if (const auto named = releases_.named();
+      named && machine_.state() == Service::State::kStopped) {
+    asked.to = Probation::Origin::kNew;
+    asked.wanted = *named;
+    asked.cold = true;
+  }
+  request(asked, releases_.running().path);
 }
 
 void ServiceRunner::rollback(const Timeouts& timeouts, const ClientPtr& client) {
@@ -239,9 +256,10 @@ void ServiceRunner::commit(const ClientPtr& client) {
   feed(CommitRequested{telling_.asked(client, "commit")});
 }
 
-void ServiceRunner::stop(bool at_once, const ClientPtr& client) {
+void ServiceRunner::stop(bool at_once, bool to_stay, const ClientPtr& client) {
+  chosen_ = chosen_ || to_stay;
   telling_.waits_for_stop(client);
-  feed(StopRequested{at_once});
+  feed(StopRequested{at_once, to_stay});
 }
 
 // ---- effects
@@ -253,7 +271,7 @@ void ServiceRunner::apply(const OpenCandidate& open) {
     rehearsal.emplace(open.request.timeouts, config_.drain_incompatible);
   }
   answers_.opens(open.request.id, std::move(rehearsal));
-  releases_.open(open.request.wanted, [this](Event opened) { feed(std::move(opened)); });
+  releases_.open(open.request.wanted, open.request.cold, [this](Event opened) { feed(std::move(opened)); });
 }
 
 void ServiceRunner::apply(const OpenBack& open) {
@@ -296,7 +314,13 @@ void ServiceRunner::spawn(const Spawn& spawn) {
 void ServiceRunner::resume(SavedService saved, std::vector<std::unique_ptr<Process>> living,
                            bool requested) {
   telling_.set_last_upgrade(saved.last_upgrade);
+  const bool changed = saved.command != config_.command;
   releases_.restore(saved, !living.empty());
+  if (!releases_.is_configured(config_)) {
+    spdlog::warn("{}: what runs is {}, as it was chosen; the configuration names {} (`handoff "
+                 "upgrade --config {}` returns to that)",
+                 name(), words_of(releases_.running()), configured(config_).path, name());
+  }
   Found& machine = saved.machine;
   if (requested && machine.heir == 0) {
     Report report{.from = machine.current};
@@ -306,8 +330,11 @@ void ServiceRunner::resume(SavedService saved, std::vector<std::unique_ptr<Proce
   }
   if (living.empty() && machine.heir == 0) {
     machine.current = 0;
+    chosen_ = true;
     feed(machine);
-    start();
+    StartRequested start{.cold = saved.cold};
+    if (saved.cold || changed) start.named = releases_.named();
+    feed(std::move(start));
     return;
   }
   std::vector<Generation> leaving;
@@ -356,7 +383,15 @@ nlohmann::json ServiceRunner::status() const {
   nlohmann::json out = status_json(name(), machine_, releases_, processes_, listeners_);
   out["last_upgrade"] = telling_.last_upgrade();
   const auto kept = keeper_.has(releases_.running());
+  out["configured"] = releases_.is_configured(config_);
+  out["command"] = config_.command;
   out["kept"] = kept ? nlohmann::json(*kept) : nlohmann::json();
+  return out;
+}
+
+std::vector<std::string> ServiceRunner::files() const {
+  std::vector<std::string> out{source()};
+  for (const ReleaseFile& file : releases_.running().files) out.push_back(file.path);
   return out;
 }
 

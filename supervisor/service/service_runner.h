@@ -62,10 +62,13 @@ class ServiceRunner {
   void upgrade(const std::string& path, std::optional<std::vector<std::string>> args,
                const Timeouts& timeouts, const ClientPtr& client,
                std::vector<std::uint32_t> shares = {}, Duration pause = {});
+  // To what the configuration names, unless that runs.
+  void upgrade_to_configured(const Timeouts& timeouts, const ClientPtr& client);
   void restart(const Timeouts& timeouts, const ClientPtr& client);
   void rollback(const Timeouts& timeouts, const ClientPtr& client);
   void commit(const ClientPtr& client);
-  void stop(bool at_once, const ClientPtr& client);
+  // to_stay: until somebody starts it; else the supervisor ends.
+  void stop(bool at_once, bool to_stay, const ClientPtr& client);
   // What an upgrade would do: tried on the service that runs.
   void plan(const std::string& path, std::optional<std::vector<std::string>> args,
             const Timeouts& timeouts, const ClientPtr& client);
@@ -77,10 +80,14 @@ class ServiceRunner {
 
   // All but the sessions.
   nlohmann::json status() const;
+  // What runs, or would, is what a configuration names.
+  bool is_configured(const ServiceConfig& config) const { return releases_.is_configured(config); }
   // Of what runs, or would; nullopt: known is told later, or never.
   std::optional<bool> drift(std::function<void(bool)> known);
   // The file that the release came in.
   const std::string& source() const { return releases_.running().source; }
+  // That and the other files of the release.
+  std::vector<std::string> files() const;
   // Asks the process that runs; counted may never be called.
   bool count_sessions(std::function<void(std::uint64_t)> counted);
 

@@ -46,8 +46,8 @@ void Telling::finish(RequestId request, const json& answer) {
 
 void Telling::record(const Asker& asker, json what) const {
   what["service"] = service_;
-  what["uid"] = asker.by_itself ? json() : json(asker.uid);
-  what["by"] = asker.by_itself ? "probation" : "operator";
+  what["uid"] = asker.by_itself || asker.by_start ? json() : json(asker.uid);
+  what["by"] = asker.by_itself ? "probation" : asker.by_start ? "start" : "operator";
   if (!asker.command.empty()) what["command"] = asker.command;
   if (auto recorded = host_.record(std::move(what)); !recorded) {
     spdlog::error("{}: {}", service_, recorded.error().message);

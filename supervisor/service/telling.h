@@ -23,6 +23,7 @@ struct Asker {
   int uid = -1;            // -1: nobody knows
   std::string command;     // upgrade, plan, restart, rollback, commit; "" if nobody knows
   bool by_itself = false;  // nobody has asked: the release that runs has to prove itself
+  bool by_start = false;   // nobody has asked: the supervisor began
 };
 
 class Telling {

@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace handoff::supervisor {
@@ -13,12 +14,19 @@ void Watching::follow(const Services& services) {
   std::erase_if(watches_, [&](const auto& watch) { return !services.contains(watch.first); });
   for (const auto& [name, service] : services) {
     if (!options_.all && !options_.services.contains(name)) continue;
-    auto& watch = watches_[name];
-    if (watch && watch->path() == service->source()) continue;
-    spdlog::info("{}: watching {}", name, service->source());
-    watch =
-        std::make_unique<FileWatch>(loop_, service->source(), options_.settle,
-                                    [this, runner = service.get()] { return rebuilt(*runner); });
+    auto& watches = watches_[name];
+    const std::vector<std::string> files = service->files();
+    const bool same = std::equal(
+        watches.begin(), watches.end(), files.begin(), files.end(),
+        [](const auto& watch, const std::string& path) { return watch->path() == path; });
+    if (same) continue;
+    watches.clear();
+    for (const std::string& path : files) {
+      spdlog::info("{}: watching {}", name, path);
+      watches.push_back(
+          std::make_unique<FileWatch>(loop_, path, options_.settle,
+                                      [this, runner = service.get()] { return rebuilt(*runner); }));
+    }
   }
 }
 

@@ -31,7 +31,7 @@ class Watching {
 
   uv_loop_t* loop_;
   WatchOptions options_;
-  std::map<std::string, std::unique_ptr<FileWatch>> watches_;
+  std::map<std::string, std::vector<std::unique_ptr<FileWatch>>> watches_;  // a service's files
 };
 
 }  // namespace handoff::supervisor

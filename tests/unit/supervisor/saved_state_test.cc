@@ -27,6 +27,7 @@ SavedState everything() {
                                   .drain = Duration(4),
                                   .probation = Duration(5)},
                      .restarts = 9,
+                     .rest = Rest::kDown,
                      .probation = {.provisional = true,
                                    .until = Time(Duration(11)),
                                    .has_back = true,
@@ -63,6 +64,7 @@ TEST(SavedStateTest, ComesBackAsItWas) {
   EXPECT_EQ(service.machine.heir, 6U);
   EXPECT_TRUE(service.machine.candidate);
   EXPECT_EQ(service.machine.restarts, 9U);
+  EXPECT_EQ(service.machine.rest, Rest::kDown);
   EXPECT_EQ(service.machine.timeouts.start, Duration(1));
   EXPECT_EQ(service.machine.timeouts.freeze_budget, Duration(2));
   EXPECT_EQ(service.machine.timeouts.stall, Duration(3));
@@ -116,7 +118,7 @@ TEST(SavedStateTest, EveryMemberHasToBeThere) {
     // What an upgrade was like is the business of those who show it.
     if (member.to_string().find("/last_upgrade/") != std::string::npos) return;
 // These came later: see the next tests.
-    for (const char* later : {"leaving", "program_digest", "files", "stopped"}) {
+    for (const char* later : {"leaving", "program_digest", "files", "rest"}) {
       if (member.back() == later) return;
     }
     ++members;
@@ -135,6 +137,19 @@ TEST(SavedStateTest, AProcessOfAFileThatDoesNotSayItIsNotLeaving) {
   for (const SavedProcess& process : parsed->services.at(0).processes) {
     EXPECT_FALSE(process.leaving);
   }
+}
+
+TEST(SavedStateTest, AReleaseOfAFileThatDoesNotSayIsItsProgramAlone) {
+  json before = to_json(everything());
+  for (const char* member : {"program_digest", "files"}) {
+    before["services"][0]["release"].erase(member);
+  }
+  before["services"][0].erase("rest");
+  const auto parsed = parse_state(before.dump(), "state.json");
+  ASSERT_TRUE(parsed) << parsed.error().message;
+  EXPECT_EQ(parsed->services.at(0).release.program_digest, "d-old");
+  EXPECT_TRUE(parsed->services.at(0).release.files.empty());
+  EXPECT_EQ(parsed->services.at(0).machine.rest, Rest::kNo);
 }
 
 TEST(SavedStateTest, EveryMemberHasToBeOfItsType) {

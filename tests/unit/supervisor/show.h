@@ -66,6 +66,8 @@ inline std::string show(const Effect& effect) {
           return "?";
         } else if constexpr (std::is_same_v<T, Refuse>) {
           return "refuse(" + what.code + ")";
+        } else if constexpr (std::is_same_v<T, Unchanged>) {
+          return "unchanged";
         } else if constexpr (std::is_same_v<T, SendDrain>) {
           return "drain " + std::to_string(what.generation);
         } else if constexpr (std::is_same_v<T, SendSpread>) {

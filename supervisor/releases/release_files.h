@@ -1,0 +1,41 @@
+// The files of a release beside its program: what a script's #! names, the files among the arguments
+// of an interpreter, and those that the configuration names. They are part of what the release is:
+// another script under the same interpreter is another release.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "libhandoff/base/result.h"
+#include "supervisor/releases/release.h"
+
+namespace handoff::supervisor {
+
+// What a configuration says of them.
+struct FileRules {
+  std::vector<std::string> patterns;  // as app/**/*.py; those after a ! are left out
+  std::string working_dir;            // what is relative is so to this; "" for the supervisor's
+};
+
+// Finds and digests them, and makes the release's digest that of all. Takes as long as reading them
+// takes.
+Result<void> add_files(Release& release, const FileRules& rules);
+// Of all files; the program's own where there are no others.
+std::string digest_of_all(const std::string& program_digest, const std::vector<ReleaseFile>& files);
+
+// Whether a program of that path runs what its arguments name.
+bool is_interpreter(const std::string& path);
+// What #! of an open file names, and the one argument that it may have; found is what runs: of
+// `env PROGRAM` the program. Empty where there is no #!.
+struct Shebang {
+  std::vector<std::string> words;
+  std::string found;
+};
+Shebang shebang_of(int file);
+
+// Regular files that match a pattern, absolute and in order; ** is any number of folders.
+Result<std::vector<std::string>> matching_files(const std::vector<std::string>& patterns,
+                                                const std::string& working_dir);
+std::string absolute_in(const std::string& working_dir, const std::string& path);
+
+}  // namespace handoff::supervisor

@@ -1,0 +1,283 @@
+// What was chosen for a service holds until somebody chooses something else: over a reboot, a stop
+// and start of the supervisor, its death and its replacement.
+#include <gtest/gtest.h>
+#include <sys/prctl.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "fixture.h"
+#include "support/clients/line_client.h"
+#include "support/process/files.h"
+#include "support/process/proc.h"
+#include "support/process/process.h"
+#include "support/process/programs.h"
+
+namespace handoff::test {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+class ChoiceTest : public SupervisorTest {
+ protected:
+  // What a dead supervisor leaves is ours to reap: a zombie's fds are closed, but it is there.
+  static void SetUpTestSuite() { ASSERT_EQ(::prctl(PR_SET_CHILD_SUBREAPER, 1), 0); }
+
+  static std::string echo(int version) { return program("handoff-echo-" + std::to_string(version)); }
+  // As a package does: another file by that name.
+  static void install(int version, const std::string& path) {
+    fs::copy_file(echo(version), path + ".new", fs::copy_options::overwrite_existing);
+    fs::rename(path + ".new", path);
+  }
+  void start() {
+    install(1, one);
+    install(2, two);
+    supervisor.start({.command = {one}});
+    wait_until_kept();
+  }
+  void upgrade(const std::string& path, const std::vector<std::string>& flags = {}) {
+    const auto done = supervisor.upgrade(path, {}, flags);
+    ASSERT_EQ(done.status, 0) << done.describe();
+    wait_until_kept();
+  }
+  // The choice is on the disk as soon as its release's copy is there, and what follows it is.
+  void wait_until_kept() {
+    supervisor.wait_for_status([](const json& now) { return now.at("kept") == true; });
+  }
+  json choice() const { return json::parse(read_file(chosen), nullptr, false); }
+  void wait_for_choice(const std::function<bool(const json&)>& so) {
+    EXPECT_TRUE(supervisor.eventually([&] {
+      const json now = choice();
+      return now.is_object() && so(now);
+    })) << read_file(chosen);
+  }
+  // Everything ends at once, and another boot follows.
+  void power_off() {
+    const json status = supervisor.status();
+    supervisor.kill();
+    if (status.at("pid").is_number()) kill_and_wait(hold(status.at("pid")));
+    const std::string path = supervisor.runtime() + "/state.json";
+    json state = json::parse(read_file(path));
+    state["boot"] = "another";
+    write_file(path, state.dump(), 0600);
+  }
+  void reboot() {
+    power_off();
+    supervisor.start_again();
+  }
+  // As `systemctl restart` does.
+  void restart() {
+    ASSERT_EQ(supervisor.terminate().status, 0);
+    supervisor.start_again();
+  }
+  // Without waiting for a service that does not run.
+  void run_again() { supervisor.run({"--name", "echo", "--listen", listener, "--", one}); }
+  void expect_runs(int version, const std::string& standing, const json& back) {
+    const json status = supervisor.wait_for_status([&](const json& now) {
+      return now.at("state") == "running" && now.at("release") == std::to_string(version) + ".0";
+    });
+    EXPECT_EQ(status.at("standing"), standing);
+    const json& found = status.at("back");
+    EXPECT_EQ(found.is_null() ? json() : found.at("release"), back);
+    EXPECT_EQ(LineClient(supervisor.port()).ask("a"), "1 " + std::to_string(version) + " a");
+  }
+
+  std::string listener = "public=tcp:127.0.0.1:0";
+  std::string one = supervisor.dir() / "echo";
+  std::string two = supervisor.dir() / "echo-2";
+  std::string chosen = supervisor.dir() / "run/kept/echo/choice.json";
+};
+
+// ---- another file
+// ----------------------------------------------------------------------------------
+
+TEST_F(ChoiceTest, AnotherFileSurvivesAReboot) {
+  start();
+  upgrade(two);
+  ASSERT_EQ(supervisor.command({"commit", "echo"}).status, 0);
+  wait_for_choice([](const json& now) { return now.at("probation").at("provisional") == false; });
+  reboot();
+  expect_runs(2, "permanent", "1.0");
+  EXPECT_TRUE(supervisor.says("; the configuration names " + one)) << supervisor.log();
+  fs::remove(two);
+  reboot();
+  expect_runs(2, "permanent", "1.0");
+  restart();
+  expect_runs(2, "permanent", "1.0");
+}
+
+TEST_F(ChoiceTest, SoDoOtherArguments) {
+  start();
+  ASSERT_EQ(supervisor.upgrade_with({"--name", "echo"}).status, 0);
+  wait_for_choice([](const json& now) { return !now.at("release").at("args").empty(); });
+  reboot();
+  EXPECT_EQ(supervisor.status().at("args"), (json{"--name", "echo"}));
+}
+
+// ---- the configuration's own path
+// --------------------------------------------------------------------
+
+TEST_F(ChoiceTest, APackageThatWasInstalledCountsAfterARebootAndIsOnProbation) {
+  start();
+  install(2, one);
+  reboot();
+  expect_runs(2, "provisional", "1.0");
+  const json record = supervisor.history("upgrade").back();
+  EXPECT_EQ(record.at("by"), "start") << record;
+  EXPECT_EQ(record.at("to").at("release"), "2.0") << record;
+  kill_and_wait(hold(supervisor.service_pid()));
+  expect_runs(1, "permanent", json());
+}
+
+TEST_F(ChoiceTest, SoItDoesAfterAStopAndStart) {
+  start();
+  install(2, one);
+  restart();
+  expect_runs(2, "provisional", "1.0");
+}
+
+TEST_F(ChoiceTest, AndWhenAStoppedServiceIsStarted) {
+  start();
+  ASSERT_EQ(supervisor.command({"stop", "echo"}).status, 0);
+  install(2, one);
+  const auto started = supervisor.command({"restart", "echo"});
+  ASSERT_EQ(started.status, 0) << started.describe();
+  expect_runs(2, "provisional", "1.0");
+}
+
+TEST_F(ChoiceTest, OneThatDoesNotComeUpMakesWayForWhatRanBefore) {
+  start();
+  write_file(one + ".new", "#!/bin/false\n", 0755);
+  fs::rename(one + ".new", one);
+  reboot();
+  expect_runs(1, "permanent", json());
+  const json record = supervisor.history("upgrade").back();
+  EXPECT_EQ(record.at("result"), "failed") << record;
+  EXPECT_EQ(record.at("by"), "start") << record;
+}
+
+TEST_F(ChoiceTest, WhatCanNotBeOpenedMakesWayForWhatRanBefore) {
+  start();
+  fs::remove(one);
+  reboot();
+  expect_runs(1, "permanent", json());
+  EXPECT_TRUE(supervisor.says("can't open " + one)) << supervisor.log();
+  ASSERT_EQ(supervisor.command({"stop", "echo"}).status, 0);
+  ASSERT_EQ(supervisor.command({"restart", "echo"}).status, 0);
+  expect_runs(1, "permanent", json());
+}
+
+TEST_F(ChoiceTest, WhatIsAsItWasIsNoUpgrade) {
+  start();
+  reboot();
+  expect_runs(1, "permanent", json());
+  restart();
+  expect_runs(1, "permanent", json());
+  EXPECT_TRUE(supervisor.history("upgrade").empty());
+}
+
+TEST_F(ChoiceTest, ACommandThatHasChangedCounts) {
+  start();
+  ASSERT_EQ(supervisor.terminate().status, 0);
+  supervisor.options().command = {two};
+  supervisor.start_again();
+  expect_runs(2, "provisional", "1.0");
+}
+
+// ---- probation
+// -------------------------------------------------------------------------------------
+
+TEST_F(ChoiceTest, AProbationGoesOnAfterAReboot) {
+  start();
+  upgrade(two, {"--probation", "1h"});
+  fs::remove(one);
+  reboot();
+  expect_runs(2, "provisional", "1.0");
+  EXPECT_GT(supervisor.status().at("probation_left_ms"), 3500 * 1000);
+  EXPECT_LE(supervisor.status().at("probation_left_ms"), 3600 * 1000);
+  const auto back = supervisor.command({"rollback", "echo"});
+  ASSERT_EQ(back.status, 0) << back.describe();
+  expect_runs(1, "permanent", "2.0");
+}
+
+// ---- stopped
+// ---------------------------------------------------------------------------------------
+
+TEST_F(ChoiceTest, AStoppedServiceStaysStoppedUntilItIsStarted) {
+  start();
+  ASSERT_EQ(supervisor.command({"stop", "echo"}).status, 0);
+  wait_for_choice([](const json& now) { return now.at("stopped") == true; });
+  const auto stays_stopped = [&] {
+    EXPECT_EQ(supervisor.status().at("state"), "stopped");
+    EXPECT_EQ(supervisor.command({"status"}).status, 0);
+  };
+  ASSERT_EQ(supervisor.command({"upgrade", "--self"}).status, 0);
+  stays_stopped();
+  supervisor.kill();
+  run_again();
+  ASSERT_TRUE(supervisor.says("echo: stopped"));
+  stays_stopped();
+  power_off();
+  run_again();
+  ASSERT_TRUE(supervisor.says("echo: stopped"));
+  stays_stopped();
+  ASSERT_EQ(supervisor.terminate().status, 0);
+  run_again();
+  ASSERT_TRUE(supervisor.says("echo: stopped"));
+  stays_stopped();
+  ASSERT_EQ(supervisor.command({"restart", "echo"}).status, 0);
+  reboot();
+  expect_runs(1, "permanent", json());
+}
+
+TEST_F(ChoiceTest, OneThatWasJustBeingStoppedIsStoppedByTheNextSupervisor) {
+  supervisor.start(fake({"--ignore", "stop"}, {"--drain", "1s"}));
+  const UniqueFd service = hold(supervisor.service_pid());
+  const auto stop = supervisor.begin({"stop", "chat"});
+  supervisor.wait_for_state("stopping");
+  supervisor.kill();
+  EXPECT_EQ(stop->finish().status, 3);
+  supervisor.run({"--name", "chat", "--listen", listener, "--drain", "1s", "--", fake_service()});
+  EXPECT_TRUE(wait_end(service));
+  supervisor.wait_for_state("stopped");
+}
+
+TEST_F(ChoiceTest, OneThatDiedAndIsNotRestartedStaysDownButForAReboot) {
+  install(1, one);
+  supervisor.start({.command = {one}, .run_flags = {"--no-restart"}});
+  wait_until_kept();
+  kill_and_wait(hold(supervisor.service_pid()));
+  supervisor.wait_for_state("stopped");
+  ASSERT_EQ(supervisor.command({"upgrade", "--self"}).status, 0);
+  EXPECT_EQ(supervisor.status().at("state"), "stopped");
+  reboot();
+  expect_runs(1, "permanent", json());
+}
+
+// ---- a choice that can't be understood
+// ----------------------------------------------------------------
+
+TEST_F(ChoiceTest, OneThatCanNotBeReadIsToldAndTheConfigurationCounts) {
+  start();
+  upgrade(two);
+  const std::string whole = read_file(chosen);
+  for (const std::string& text :
+       {std::string(), std::string("{"), std::string("[]"), std::string(R"({"format":99})"),
+        std::string("null"), whole.substr(0, whole.size() / 2)}) {
+    power_off();
+    write_file(chosen, text, 0600);
+    supervisor.start_again();
+    expect_runs(1, "permanent", json());
+    EXPECT_TRUE(supervisor.says("what was chosen is not known: " + chosen)) << text;
+    wait_for_choice([&](const json& now) { return now.at("release").at("path") == one; });
+  }
+  power_off();
+  fs::remove(chosen);
+  fs::create_directory(chosen);
+  supervisor.start_again();
+  expect_runs(1, "permanent", json());
+}
+
+}  // namespace
+}  // namespace handoff::test
