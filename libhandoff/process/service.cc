@@ -57,7 +57,7 @@ void Service::shut() {
 
 void Service::begin(StartOrder start) {
   control_.emplace(std::move(start.control));
-  way_back_ = std::move(start.way_back);
+  reconnect_ = std::move(start.reconnect);
   registry_.generation = start.generation;
   given_ = std::move(start.listeners);
   heir_end_ = std::move(start.heir);
@@ -203,7 +203,7 @@ void Service::turn(const std::vector<Role>& roles) {
   for (const Role role : roles) {
     if (role == Role::kControl) {
       read_control();
-    } else if (role == Role::kReturn) {
+    } else if (role == Role::kReconnect) {
       come_back();
     } else if (role == Role::kLinks) {
       links_->turn();
@@ -287,29 +287,29 @@ void Service::wake_links() { links_->wake(); }
 void Service::watch_control(bool listen) {
   if (!control_) return;
   if (!listen || control_->closed()) poller_.unwatch(Role::kControl);
-  if (!listen) poller_.unwatch(Role::kReturn);
-  if (!listen || (control_->closed() && !way_back_.known())) return;
+  if (!listen) poller_.unwatch(Role::kReconnect);
+  if (!listen || (control_->closed() && !reconnect_.known())) return;
   if (control_->closed() && !away_) {
     away_ = true;
     registry_.log(HANDOFF_LOG_WARNING, "the supervisor is gone; serving on without it");
-    way_back_.plan(control_->age());
+    reconnect_.plan(control_->age());
   }
-  const auto ok = away_ ? poller_.watch(Role::kReturn, way_back_.fd(), false)
+  const auto ok = away_ ? poller_.watch(Role::kReconnect, reconnect_.fd(), false)
                         : poller_.watch(Role::kControl, control_->fd(), control_->wants_write());
   if (!ok) registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
 }
 
 // To the supervisor that is there now: who this is, and what the last one may not have heard.
 void Service::come_back() {
-  auto socket = way_back_.attempt();
+  auto socket = reconnect_.attempt();
   if (!socket) return;
   auto manifest = registry_.manifest(false);
   if (!manifest) {
     registry_.log(HANDOFF_LOG_ERROR, manifest.error().message);
-    way_back_.plan(0);
+    reconnect_.plan(0);
     return;
   }
-  poller_.unwatch(Role::kReturn);
+  poller_.unwatch(Role::kReconnect);
   control_->connect(std::move(*socket));
   away_ = false;
   registry_.log(HANDOFF_LOG_INFO, "a supervisor is there again");

@@ -21,8 +21,8 @@
 #include "libhandoff/handoff/shell.h"
 #include "libhandoff/link/links.h"
 #include "libhandoff/process/control.h"
+#include "libhandoff/process/reconnect.h"
 #include "libhandoff/process/start.h"
-#include "libhandoff/process/way_back.h"
 #include "libhandoff/service/registry.h"
 #include "libhandoff/sys/poller.h"
 
@@ -99,8 +99,8 @@ class Service : public Reporter {
   Poller poller_;
   std::vector<std::unique_ptr<Lane>> lanes_;  // before the drivers, which order them about
   std::optional<Control> control_;
-  WayBack way_back_;
-  bool away_ = false;  // the control socket is closed, and the way back is tried
+  Reconnect reconnect_;
+  bool away_ = false;  // the control socket is closed; reconnect_ tries
   int state_ = HANDOFF_STATE_DECLARING;
   std::uint64_t fds_max_ = 0;
   // From Start.

@@ -128,9 +128,9 @@ Result<std::optional<StartOrder>> take_start() {
                                          std::to_string(protocol::kVersionMax));
   }
   order.generation = start->generation;
-  auto way_back = WayBack::make(start->report_path);
-  if (!way_back) return Failure(way_back.error());
-  order.way_back = std::move(*way_back);
+  auto reconnect = Reconnect::make(start->report_path);
+  if (!reconnect) return Failure(reconnect.error());
+  order.reconnect = std::move(*reconnect);
   if (start->heir) {
     if (!start->handoff) return fail(HANDOFF_ERR_PROTOCOL, "Start for an heir without a handoff");
     auto end = take_end(*start->handoff, message.fds);

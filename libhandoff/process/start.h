@@ -10,7 +10,7 @@
 #include "libhandoff/base/unique_fd.h"
 #include "libhandoff/handoff/shell.h"
 #include "libhandoff/process/control.h"
-#include "libhandoff/process/way_back.h"
+#include "libhandoff/process/reconnect.h"
 #include "libhandoff/protocol/messages.h"
 
 namespace handoff::io {
@@ -29,7 +29,7 @@ struct HandoffEnd {
 
 struct StartOrder {
   Control control;
-  WayBack way_back = {};
+  Reconnect reconnect = {};
   std::uint64_t generation = 0;
   std::vector<GivenListener> listeners = {};  // of a fresh start
   std::optional<HandoffEnd> heir = {};        // of an heir
