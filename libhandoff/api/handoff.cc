@@ -306,7 +306,7 @@ uint64_t handoff_generation(const handoff_t* h) {
 int handoff_named_fd(const handoff_t* h, const char* name) {
   if (h == nullptr || name == nullptr) return -EINVAL;
   try {
-    return h->service->named_fd(name);
+    return h->service->registry().named_fd(name);
   } catch (...) {
     return -ENOMEM;
   }

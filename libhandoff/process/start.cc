@@ -110,7 +110,7 @@ Result<std::optional<StartOrder>> take_start() {
   auto socket = control_socket();
   if (!socket) return Failure(socket.error());
   if (!*socket) return std::nullopt;
-  StartOrder order{.control = Control(std::move(**socket))};
+  StartOrder order{.control = ControlChannel(std::move(**socket))};
   if (const auto ok = wait_readable(order.control.fd()); !ok) return Failure(ok.error());
   Channel::Message message;
   const auto received = order.control.recv(message);

@@ -9,7 +9,7 @@
 #include "libhandoff/base/result.h"
 #include "libhandoff/base/unique_fd.h"
 #include "libhandoff/handoff/shell.h"
-#include "libhandoff/process/control.h"
+#include "libhandoff/process/control_channel.h"
 #include "libhandoff/process/reconnect.h"
 #include "libhandoff/protocol/messages.h"
 
@@ -28,7 +28,7 @@ struct HandoffEnd {
 };
 
 struct StartOrder {
-  Control control;
+  ControlChannel control;
   Reconnect reconnect = {};
   std::uint64_t generation = 0;
   std::vector<GivenListener> listeners = {};  // of a fresh start
