@@ -251,7 +251,6 @@ void Service::settle_late() {
 
 void Service::sessions_changed() {
   if (state_ != HANDOFF_STATE_LATE && !links_->spreads()) return;
-  links_->sessions_changed();
   poller_.wake();  // callbacks come from dispatch() alone
 }
 
