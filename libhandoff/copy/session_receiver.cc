@@ -19,8 +19,9 @@ Failure malformed(std::string text) { return fail(HANDOFF_ERR_PROTOCOL, std::mov
 Result<void> SessionReceiver::apply(std::string_view body, std::vector<UniqueFd>& fds,
                                     const RingReceiver& ring) {
   auto message = protocol::decode<protocol::Sessions>(body);
-  if (message && message->in_ring) {
-    const auto lies = ring.at("Sessions", *message->in_ring);
+  const auto in_ring = message ? message->in_ring : std::nullopt;
+  if (in_ring) {
+    const auto lies = ring.at("Sessions", *in_ring);
     if (!lies) return Failure(lies.error());
     if (!message->sessions.empty() || !message->closed.empty() || message->unseen) {
       return malformed("Sessions: some in the ring and some not");

@@ -21,8 +21,7 @@ std::string region(int release) { return program("region_service-" + std::to_str
 class RegionUpgradeTest : public ::testing::Test {
  protected:
   void start(std::uint64_t size) {
-    supervisor_.emplace(
-        Supervisor::Options{.command = {region(1)}, .name = "region"});
+    supervisor_.emplace(Supervisor::Options{.command = {region(1)}, .name = "region"});
     client_.emplace(supervisor_->port());
     ASSERT_EQ("1 " + std::to_string(size), say("grow " + std::to_string(size)));
     ASSERT_EQ("1 " + std::to_string(size), say("fill 3"));
@@ -79,12 +78,10 @@ TEST_F(RegionUpgradeTest, WhoDoesNotClaimItOrSaysNoChangesNothing) {
   start(1 << 20);
   const std::string before = sum();
   const Footprint footprint(*supervisor_);
-  expect_failed(upgrade(2, {"--without"}), "unclaimed",
-                {"does not claim region 'table'"});
+  expect_failed(upgrade(2, {"--without"}), "unclaimed", {"does not claim region 'table'"});
   expect_failed(upgrade(2, {"--reject"}), "rejected",
                 {"region 'table'", "these counters are wrong"});
-  expect_failed(upgrade(2, {"--max", "4096"}), "rejected",
-                {"has 1048576 bytes", "at most 4096"});
+  expect_failed(upgrade(2, {"--max", "4096"}), "rejected", {"has 1048576 bytes", "at most 4096"});
   footprint.expect_unchanged();
   EXPECT_EQ(before, sum());
 }
