@@ -15,8 +15,8 @@ using core::Code;
 using protocol::Type;
 using E = core::GiverEventType;
 
-// Until a group that was given up for time's sake is tried again. The time doubles with each
-// attempt: a taker that is busy for long isn't asked 20 times a second.
+// A group that was given up for time's sake is tried again after 50 ms, then after twice the time,
+// up to 2 s: a taker that is busy for long isn't asked 20 times a second.
 constexpr core::Duration kFirstRetry = 50'000;
 constexpr core::Duration kLastRetry = 2'000'000;
 

@@ -24,7 +24,7 @@ class Giving {
   // A process is at the other end that was not there before. versions: of each of our kinds'
   // states, the one that it reads; 0: none.
   void begin(std::vector<std::uint32_t> versions);
-  // Whether this kind's state can go over the link.
+  // True if this kind's state can go over the link.
   bool carries(std::uint32_t kind) const { return kind < versions_.size() && versions_[kind] != 0; }
 
   // At most group_size() sessions of this process, none of them in a group.
@@ -37,9 +37,9 @@ class Giving {
   std::optional<core::Time> retry_at() const { return retry_at_; }
 
   void feed(core::GiverEvent event);
-  // A frame of ours has left the outbox.
+  // A frame of this half has left the outbox.
   void sent(protocol::Type type);
-  // Of the taker. An Error: it breaks the protocol.
+  // The taker's words. An Error: it breaks the protocol.
   Result<void> prepared(const protocol::GroupPrepared& message);
   void resumed(const protocol::GroupResumed& message);
   void refused(protocol::GroupAbort message);

@@ -102,7 +102,7 @@ Result<void> Link::hear(Channel::Message& message) {
       });
     case Type::kGroupSessions:
       return decoded<protocol::GroupSessions>(message, [&](const auto& group) -> Result<void> {
-        // What was sent to the process before this one: its giver takes the group back.
+        // The group was sent to the process before this one, and its giver takes it back.
         if (!greeted_ || cut_) return {};
         return taking_.sessions(group, message.fds);
       });
@@ -130,7 +130,7 @@ Result<void> Link::hear(Channel::Message& message) {
     case Type::kPrepared:
     case Type::kRelease:
     case Type::kResumed:
-      // What was left of the handoff: who took the deed, or found it taken, did not wait for it.
+      // Left over from the handoff: the side that decided by the deed did not wait for the rest.
       if (!greeted_) return {};
       [[fallthrough]];
     default:
@@ -185,14 +185,15 @@ Result<void> Link::greeted(protocol::LinkHello hello, UniqueFd pidfd) {
     return fail(HANDOFF_ERR_VERSION, "the other end of the link is of another service or protocol");
   }
   if (!idle() && !peer_seen_ && has_exited(peer_.get())) {
-    // All that the one before has said is read: it came before this.
+    // The process before has exited, and all that it said came before this and is read.
     peer_seen_ = true;
     giving_.feed({GE::kPeerExited});
     taking_.feed({TE::kPeerExited});
     giving_.feed({GE::kReadOut});
     taking_.feed({TE::kReadOut});
   }
-  // One that lives has passed its end on between two groups; one of ours may lie there unread.
+  // The process before may live: it has passed its end on between two groups. Then a group of ours
+  // may lie there unread.
   giving_.feed({GE::kSuccessor, {Code::kCancelled, "another process took the link over"}});
   if (!giving_.idle() || !taking_.idle()) {
     return fail(HANDOFF_ERR_PROTOCOL, "LinkHello in the middle of a group");
@@ -220,7 +221,7 @@ void Link::peer_exited() {
   taking_.feed({TE::kReadOut});
   giving_.feed({GE::kReadOut});
   taking_.drop_rest();
-  // Its heir may have spoken already.
+  // The heir of the other process may have spoken already.
   if (auto next = std::exchange(successor_, std::nullopt)) {
     cut_if_broken(greeted(std::move(next->first), std::move(next->second)));
   }

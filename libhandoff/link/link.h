@@ -4,7 +4,7 @@
 // group that comes. The link reads for both, and knows who is at the other end.
 //
 // The process at the other end may be replaced by its heir, which has a duplicate of that end: a
-// LinkHello says so, with a pidfd of the sender. The owner says Hello first, the late one answers.
+// LinkHello says so, with a pidfd of the sender. The owner greets first, the late process answers.
 #pragma once
 
 #include <cstdint>
@@ -38,19 +38,19 @@ class Link : private Outbox::Listener {
   void give(std::vector<std::uint64_t> ids) { giving_.give(std::move(ids)); }
 
   bool idle() const { return giving_.idle() && taking_.idle() && outbox_.empty(); }
-  // Nothing will come of it any more; nobody else's sessions depend on it.
+  // Neither a group nor anybody's session depends on the link any more.
   bool over() const { return giving_.idle() && taking_.idle() && (eof_ || cut_); }
 
-  // What is waited for.
+  // To be watched; -1: nothing.
   int channel_fd() const { return eof_ ? -1 : channel_.fd(); }
   bool wants_write() const { return !outbox_.empty(); }
   int peer_fd() const { return peer_seen_ ? -1 : peer_.get(); }
   std::optional<core::Time> deadline() const { return giving_.deadline(); }
-  // To be passed on to an heir; borrowed.
+  // Borrowed, to be passed on to an heir.
   int channel_end() const { return channel_.fd(); }
   int peer_end() const { return peer_.get(); }
-  // pidfds that were watched and are not any more: others hold duplicates, so they may be closed
-  // only once the epoll set does not know them.
+  // Other processes hold duplicates of a pidfd, so epoll would go on knowing one that we close.
+  // Those that were watched before are closed here, once the epoll set has forgotten them.
   void close_unwatched() { unwatched_.clear(); }
 
  private:

@@ -14,7 +14,7 @@
 namespace handoff::io {
 namespace {
 
-// "handoff.link.3" is the channel to generation 3, "handoff.late.3" its pidfd.
+// "handoff.link.3" is a channel, "handoff.late.3" the pidfd of the process at its other end.
 constexpr std::string_view kChannel = "handoff.link.";
 constexpr std::string_view kPeer = "handoff.late.";
 
@@ -134,7 +134,7 @@ void Links::inherit(std::map<std::string, UniqueFd> ends, core::Limits limits) {
 std::vector<Copier::LinkEnd> Links::ends() const {
   std::vector<Copier::LinkEnd> out;
   for (std::size_t i = 0; i < links_.size(); ++i) {
-    // The number says which two belong together, no more.
+    // The number says which two belong together, and nothing more.
     const std::string number = std::to_string(i);
     if (links_[i]->over() || links_[i]->peer_fd() < 0) continue;
     out.push_back({std::string(kChannel) + number, links_[i]->channel_end()});
@@ -191,7 +191,7 @@ void Links::become_late(std::uint64_t handoff_id, std::optional<Channel> channel
 void Links::to_owner(Channel channel, UniqueFd peer, core::Limits limits) {
   links_.push_back(
       std::make_unique<Link>(registry_, limits, std::move(channel), std::move(peer), false));
-  told_.reset();  // that it is linked again is news
+  told_.reset();  // being linked again is news
   turn();
 }
 

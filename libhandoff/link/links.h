@@ -1,4 +1,4 @@
-// All links of a process, and what a late process does with the sessions that it has left: it gives
+// All links of a process, and a late process's care for the sessions that it has left: it gives
 // those that are not held to the owner, tells the supervisor how many wait, and ends the waiting
 // when the drain is over.
 //
@@ -34,8 +34,8 @@ class Links {
   void inherit(std::map<std::string, UniqueFd> ends, core::Limits limits);
   // Borrowed, for the next heir.
   std::vector<Copier::LinkEnd> ends() const;
-  // Ends what is under way, waiting for it until then; from here on nothing is read. An Error if it
-  // does not end; then the links go on.
+  // Waits until then for groups that are under way; from here on nothing is read. An Error: a group
+  // has not ended, and the links go on.
   Result<void> rest(core::Time until);
   void wake();
   // The links are the heir's now.
@@ -52,10 +52,10 @@ class Links {
   void drain(const protocol::Drain& order);
   // To an owner that was not there before.
   void to_owner(Channel channel, UniqueFd peer, core::Limits limits);
-  // What the supervisor is to know, if it has changed since.
+  // News for the supervisor, if there are any since the last call.
   std::optional<protocol::Late> news();
   protocol::Late standing() const;
-  // Late, and nothing is left.
+  // The process is late, and nothing is left.
   bool done() const;
 
  private:

@@ -24,7 +24,7 @@ class Outbox {
     std::vector<UniqueFd> kept = {};  // those of them that are the frame's own
     Of of = Of::kLink;
   };
-  // Hears what became of a frame; may push more of them.
+  // Hears what became of a frame, and may push more of them.
   class Listener {
    public:
     virtual ~Listener() = default;
@@ -41,7 +41,7 @@ class Outbox {
     std::erase_if(waiting_, [of](const Frame& frame) { return frame.of == of; });
   }
   void clear() { waiting_.clear(); }
-  // Nothing is sent any more.
+  // From here on nothing is sent.
   void close() {
     closed_ = true;
     clear();

@@ -112,7 +112,7 @@ void Taking::perform(core::TakerEffect effect) {
       return drop_rest();
     case core::TakerEffect::kSendAbort:
       outbox_.forget(Outbox::Of::kTaking);
-      // Of the link, so that the drop that follows does not forget it.
+      // Kept as a frame of the link, so that the drop that follows does not forget the abort.
       outbox_.push({.type = Type::kGroupAbort,
                     .body = encode(protocol::GroupAbort{number_, false, taker_.reason()})});
       return outbox_.flush();

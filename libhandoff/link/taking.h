@@ -29,9 +29,9 @@ class Taking {
   void begin(core::Manifest giver, std::vector<std::uint32_t> versions);
 
   void feed(core::TakerEvent event);
-  // A frame of ours has left the outbox.
+  // A frame of this half has left the outbox.
   void sent(protocol::Type type);
-  // Of the giver. An Error: it breaks the protocol.
+  // The giver's words. An Error: it breaks the protocol.
   Result<void> sessions(const protocol::GroupSessions& message, std::vector<UniqueFd>& fds);
   Result<void> prepare(const protocol::GroupPrepare& message);
   void release(const protocol::GroupRelease& message);

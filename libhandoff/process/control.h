@@ -35,7 +35,7 @@ class Control {
 
   // Waits for what the supervisor says, and for room; if its end is closed, for the next attempt.
   void listen();
-  // What the supervisor says waits in the socket.
+  // Waits for nothing: words of the supervisor stay in the socket.
   void ignore();
   // Sends what waits, and takes up to 16 messages.
   void read(const std::function<void(Channel::Message&)>& obey);
@@ -44,7 +44,7 @@ class Control {
   std::optional<UniqueFd> attempt() { return reconnect_.attempt(); }
   // An attempt that found a supervisor is of no use: plans another.
   void put_off() { reconnect_.plan(0); }
-  // What was queued for the supervisor before is forgotten.
+  // Forgets what was queued for the supervisor before.
   void connect(UniqueFd fd);
 
  private:

@@ -1,4 +1,4 @@
-// What a supervisor may order a process to do.
+// The orders that a supervisor gives to a process, each decoded before it reaches the service.
 #pragma once
 
 #include <vector>
@@ -13,7 +13,7 @@ namespace handoff::io {
 class Orders {
  public:
   virtual ~Orders() = default;
-  // fds: of the message. Whatever is not taken out of them is closed.
+  // fds: of the message, which closes those that are left.
   virtual void donate(const protocol::Donate& donate, std::vector<UniqueFd>& fds) = 0;
   virtual void stop(const protocol::Stop& stop) = 0;
   virtual void tell_status(const protocol::Query& query) = 0;
@@ -23,8 +23,8 @@ class Orders {
   virtual void cancel(const protocol::Cancel& cancel) = 0;
 };
 
-// Reads one order, and has it carried out. An Error for a message that is broken.
-// False for a message of a type that is no order in this release.
+// Reads one order, and has it carried out. False: this release knows no order of that type. An
+// Error: the message is broken.
 Result<bool> obey(Channel::Message& message, Orders& orders);
 
 }  // namespace handoff::io

@@ -1,6 +1,6 @@
-// What this process says of itself to its supervisor. A supervisor that comes later has not heard
-// it, so the last of each kind is kept, and said again: how this process became the owner, how its
-// last handoff ended, and how well the service is.
+// Reports of this process to its supervisor. The next supervisor has not heard them, so the last
+// one of some kinds is kept and sent again: how this process became the owner, how its last handoff
+// ended, and how well the service is.
 #pragma once
 
 #include <cstdint>
@@ -20,20 +20,21 @@ class Reports {
 
   // Everything is declared. rehearsal: this is an heir that will never own anything.
   void registered(core::Manifest manifest, bool rehearsal);
-  // It owns its sockets, since owner.running_at_ns.
+  // The process owns its sockets, since owner.running_at_ns.
   void owner(protocol::Owner owner);
-  // tell: the supervisor knows that this is the owner; otherwise owner() tells it.
+  // tell: false until the supervisor knows this process as the owner. Then owner() sends the
+  // health, too.
   void health(protocol::Health health, bool tell);
   void status(const protocol::Status& status);
 
   void progress(const protocol::Progress& progress);
   void rehearsed(const protocol::Rehearsed& rehearsed);
-  // A handoff's end. Failed, Retired, Late: what a donor or an heir has come to.
+  // The end of a handoff, on the side of a donor or of an heir.
   void failed(const protocol::Failed& failed);
   void retired(const protocol::Retired& retired);
   void late(const protocol::Late& late);
 
-  // What this process is while a supervisor finds it running.
+  // The process as the next supervisor finds it.
   struct Standing {
     int state = 0;
     std::uint64_t handoff_id = 0;  // under way; 0: none

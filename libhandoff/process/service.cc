@@ -198,7 +198,7 @@ void Service::turn(const std::vector<Role>& roles) {
   if (donor_) donor_->end_turn();
 }
 
-// What the drivers' final states mean for the service.
+// Draws the service's state from a driver that is through.
 void Service::settle() {
   if (state_ == HANDOFF_STATE_HEIR && heir_->owner()) {
     state_ = HANDOFF_STATE_OWNER;
@@ -281,13 +281,14 @@ void Service::report_owner() {
     owner.handoff_id = heir_->id();
     owner.sessions = heir_->adopted();
     owner.lost = heir_->lost();
-    // What the donor had kept has ended with it.
+    // The sessions that the donor had kept have ended with it.
     if (heir_->donor_died()) owner.lost += heir_->late();
     owner.lost_ids = heir_->lost_ids();
     owner.frozen_at_ns = heir_->frozen_at_ns();
     owner.donor_died = heir_->donor_died();
     if (owner.frozen_at_ns != 0) {
-      // One switch for all sessions: each was armed before it and could be served from here on.
+      // All sessions were armed before the switch and could be served from here on, so all had the
+      // same blackout.
       const std::uint64_t us = (owner.running_at_ns - owner.frozen_at_ns) / 1000;
       owner.blackout = {us, us, us, us};
     }

@@ -58,7 +58,7 @@ class Service : public Reporter, public Orders {
   void say_health(protocol::Health health);
   void count_errors(std::uint64_t more) { errors_ += more; }  // any thread
 
-  // By the service: a session was released, or ended.
+  // The service says that a session was released, or has ended.
   void sessions_changed();
 
  private:
@@ -108,7 +108,7 @@ class Service : public Reporter, public Orders {
   Reports reports_{registry_, control_};
   int state_ = HANDOFF_STATE_DECLARING;
   std::uint64_t fds_max_ = 0;
-  // From Start.
+  // Of Start.
   std::vector<GivenListener> given_;
   std::optional<HandoffEnd> heir_end_;
   // At most one of them.

@@ -17,7 +17,7 @@ namespace {
 
 using protocol::Type;
 
-// It should be there already; a supervisor of another kind is not waited for.
+// Start should be there already. A supervisor of another kind sends none, and must not hang us.
 constexpr int kStartTimeoutMs = 5000;
 
 std::optional<int> number_from(const char* name) {
@@ -30,7 +30,7 @@ std::optional<int> number_from(const char* name) {
   return value;
 }
 
-// nullopt if there is none that is meant for this process.
+// nullopt: no control socket is meant for this process.
 Result<std::optional<UniqueFd>> control_socket() {
   const auto number = number_from("HANDOFF_FD");
   const auto pid = number_from("HANDOFF_PID");

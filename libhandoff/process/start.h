@@ -20,7 +20,7 @@ struct GivenListener {
   UniqueFd fd;
 };
 
-// One end of a handoff.
+// This process's end of a handoff.
 struct HandoffEnd {
   HandoffParameters parameters;
   UniqueFd channel;
@@ -38,7 +38,7 @@ struct StartOrder {
 // Reads and unsets HANDOFF_* of the environment; nullopt without a supervisor.
 Result<std::optional<StartOrder>> take_start();
 
-// The end that a message of the supervisor speaks of, out of that message's fds.
+// Takes the end that a message of the supervisor speaks of out of that message's fds.
 Result<HandoffEnd> take_end(const protocol::Handoff& handoff, std::vector<UniqueFd>& fds);
 
 }  // namespace handoff::io

@@ -111,7 +111,7 @@ Result<void> Registry::declare_region(RegionDecl region) {
 }
 
 Result<void> Registry::set_callbacks(const handoff_callbacks& given, void* user) {
-  // Of a service that was built before sessions could be held.
+  // The size in a service that was built before sessions could be held.
   constexpr std::size_t kFirstSize = offsetof(handoff_callbacks, late);
   if (given.size < kFirstSize) return fail(-EINVAL, "handoff_callbacks.size");
   callbacks = {};

@@ -2,7 +2,7 @@
 // service has declared. Both sides of a handoff work on it: the donor gives out of it, the heir
 // fills it.
 //
-// It belongs to its lane's thread, and borrows session fds, which are the service's.
+// A registry belongs to its lane's thread. Session fds are the service's and only borrowed here.
 #pragma once
 
 #include <cstdint>
@@ -87,12 +87,12 @@ class Registry {
   Result<void> touch_session(std::uint64_t id);
   Result<void> close_session(std::uint64_t id);
   Result<void> hold_session(std::uint64_t id, bool held);
-  // It has ended, or is another process's now: a handoff under way hears that it is not to be
-  // handed over, or not any more.
+  // The session has ended, or is another process's now. A handoff under way hears that it is not to
+  // hand the session over, or not any more.
   void remove_session(std::uint64_t id);
   // The service has all that it takes to hold sessions.
   bool can_hold() const;
-  // It can be at an end of a link: services with several lanes can't.
+  // The service can be at an end of a link: one with several lanes can't.
   bool can_link() const { return lanes == 1; }
   // Any thread: the fd, HANDOFF_ERR_UNKNOWN for a name that was not declared, -ENOENT for one
   // without an fd.
