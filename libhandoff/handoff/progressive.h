@@ -1,0 +1,15 @@
+// A progressive upgrade leaves some sessions with the old process and moves the others. That is for
+// sessions that share nothing.
+#pragma once
+
+#include <optional>
+
+#include "libhandoff/core/types.h"
+#include "libhandoff/service/registry.h"
+
+namespace handoff::io {
+
+// Why this service can't be upgraded so; nullopt if it can.
+std::optional<core::Reason> not_progressive(const Registry& registry);
+
+}  // namespace handoff::io
