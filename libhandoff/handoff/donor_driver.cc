@@ -1,6 +1,5 @@
 #include "libhandoff/handoff/donor_driver.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "libhandoff/core/negotiation.h"
@@ -21,8 +20,6 @@ using protocol::Type;
 using E = core::DonorEventType;
 using F = core::DonorEffect;
 
-constexpr std::uint64_t kReportEveryNs = 50'000'000;
-
 DonorEvent malformed(std::string text) {
   return {E::kMalformed, {Code::kProtocol, std::move(text)}};
 }
@@ -36,23 +33,21 @@ DonorDriver::DonorDriver(Registry& registry, Poller& poller, Reporter& reporter,
                          std::vector<LinkEnd> links, std::vector<Lane*> lanes)
     : Driver(registry, poller, reporter, parameters, std::move(peer)),
       lanes_(registry, poller, std::move(lanes), std::move(channel), rehearsal_.has_value()),
+      report_(lanes_, reporter, parameters.id),
       links_(std::move(links)) {}
 
 DonorDriver::~DonorDriver() { stop_watching(); }
 
 Result<protocol::Hello> DonorDriver::hello() const {
-  auto hello = hello_of(registry_, parameters_.id, true);
-  if (!hello) return hello;
-  hello->sessions = lanes_.sessions();
-  hello->drain_incompatible = drains();
-  return hello;
+  const bool drains = parameters_.drain_incompatible && registry_.can_hold();
+  return donor_hello(registry_, parameters_.id, lanes_.sessions(), drains);
 }
 
 void DonorDriver::start() {
   machine_.start(now_us());
   started_at_ns_ = now_ns();
   const auto mine = hello();
-  auto reason = parameters_.spread != 0 ? not_progressive(registry_) : std::nullopt;
+  auto reason = not_progressive(registry_, parameters_.spread);
   if (!mine) {
     handle(refused(mine.error()));
   } else if (reason) {
@@ -101,19 +96,11 @@ void DonorDriver::read() {
       handle({E::kChannelClosed});
       return;
     }
-    if (message.header.type == Type::kCopied && machine_.state() == DonorState::kCopying &&
-        lanes_.main().sent()) {
-      // The heir may be faster than the other lanes are to say that they are through.
-      if (auto early = protocol::decode<protocol::Copied>(message.body)) {
-        copied_ = *early;
-        continue;
-      }
-    }
-    handle(understand(message));
+    if (auto event = understand(message)) handle(std::move(*event));
   }
 }
 
-DonorEvent DonorDriver::understand(const Channel::Message& message) {
+std::optional<DonorEvent> DonorDriver::understand(const Channel::Message& message) {
   if (!message.fds.empty()) {
     return malformed("the heir sent fds with " + protocol::type_name(message.header.type));
   }
@@ -123,11 +110,16 @@ DonorEvent DonorDriver::understand(const Channel::Message& message) {
     case Type::kAck: {
       const auto heard = lanes_.main().acknowledge(message.body);
       if (!heard) return malformed(heard.error().message);
-      return {E::kProgress};
+      return DonorEvent{E::kProgress};
     }
     case Type::kCopied: {
       const auto said = protocol::decode<protocol::Copied>(message.body);
       if (!said) return malformed(said.error().message);
+      if (machine_.state() == DonorState::kCopying && lanes_.main().sent()) {
+        copied_ =
+            *said;  // the heir is faster than the other lanes are to say that they are through
+        return std::nullopt;
+      }
       return copied(*said);
     }
     case Type::kPrepared: {
@@ -136,14 +128,14 @@ DonorEvent DonorDriver::understand(const Channel::Message& message) {
       if (prepared->sessions != lanes_.progress().at_heir) {
         return malformed("the heir is prepared for another number of sessions than was sent");
       }
-      return {E::kPrepared};
+      return DonorEvent{E::kPrepared};
     }
     case Type::kResumed:
-      return {E::kResumed};
+      return DonorEvent{E::kResumed};
     case Type::kAbort: {
       auto abort = protocol::decode<protocol::Abort>(message.body);
       if (!abort) return malformed(abort.error().message);
-      return {E::kPeerAborted, std::move(abort->reason)};
+      return DonorEvent{E::kPeerAborted, std::move(abort->reason)};
     }
     default:
       return malformed("the heir sent " + protocol::type_name(message.header.type) +
@@ -214,7 +206,7 @@ void DonorDriver::go_on() {
   // The rest in the loop's next turn, or once there is room.
   want_write_ = lanes_.main().cut_short() || lanes_.main().blocked();
   if (lanes_.own().more()) poller_.wake();
-  if (now_ns() - reported_at_ns_ > kReportEveryNs) report(protocol::Phase::kCopy);
+  report_.progress_if_due(protocol::Phase::kCopy);
 }
 
 bool DonorDriver::sending() const {
@@ -282,14 +274,11 @@ void DonorDriver::perform(F effect) {
     case F::kSendAbort:
       return send_abort();
     case F::kFence:
-      return fence();
+      return kill_peer("ending the heir: " + machine_.reason().text);
     case F::kCloseChannel:
       return close_channel();
     case F::kRetire:
-      failpoint::hit("donor.retire.before");
-      retire();
-      failpoint::hit("donor.retire.after");
-      return;
+      return retire();
     case F::kReportFailed:
       return end_failed();
   }
@@ -302,7 +291,7 @@ void DonorDriver::start_round() {
     deed_ = std::move(*deed);
   }
   check(lanes_.begin_round(machine_.round()));
-  report(protocol::Phase::kCopy);
+  report_.progress(protocol::Phase::kCopy);
 }
 
 void DonorDriver::freeze() {
@@ -316,11 +305,11 @@ void DonorDriver::freeze() {
         "freeze()", [&] { return registry_.callbacks.freeze(registry_.callbacks_user); });
     if (!ok) return handle(refused(ok.error()));
   }
-  if (parameters_.spread != 0) {
-    if (auto reason = not_progressive(registry_)) return handle(refused(std::move(*reason)));
+  if (auto reason = not_progressive(registry_, parameters_.spread)) {
+    return handle(refused(std::move(*reason)));
   }
   if (lanes_.frozen()) begin_delta();
-  report(protocol::Phase::kSwitch);
+  report_.progress(protocol::Phase::kSwitch);
   failpoint::hit("donor.freeze.after");
 }
 
@@ -364,14 +353,6 @@ void DonorDriver::send_abort() {
   }
 }
 
-void DonorDriver::fence() {
-  registry_.log(HANDOFF_LOG_WARNING, "ending the heir: " + machine_.reason().text);
-  if (const auto ok = kill_process(peer_.get()); !ok) {
-    // Not allowed to: then its exit is waited for, whoever brings it about.
-    registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
-  }
-}
-
 void DonorDriver::close_channel() {
   failpoint::hit("donor.close.before");
   channel_done_ = true;
@@ -384,67 +365,35 @@ void DonorDriver::close_channel() {
 // ---- the end
 
 void DonorDriver::retire() {
-  const Progress progress = lanes_.progress();
-  left_ = progress.staying;
+  failpoint::hit("donor.retire.before");
+  const bool heir_lost = machine_.heir_lost();
+  left_ = lanes_.progress().staying;
   if (!stays()) let_heir_run();
   ServiceSender& service = lanes_.main().service();
   service.end(true);
   service.let_go();
   lanes_.own().stop_watching();
-  outcome_ = {.handoff_id = parameters_.id,
-              .at_ns = now_ns(),
-              .sessions = progress.at_heir,
-              .bytes = progress.bytes,
-              .frozen_at_ns = frozen_at_ns_,
-              .lost = machine_.heir_lost() ? progress.at_heir : 0,
-              .heir_died = machine_.heir_lost(),
-              .first_fd_at_ns = service.first_fd_at_ns()};
+  outcome_ = report_.retired(frozen_at_ns_, heir_lost);
   if (stays()) {  // process/service reports it, and goes on with what stays
     retire_but(registry_, lanes_.own().staying());
-    return;
+  } else {
+    reporter_.retired(outcome_);
+    retire_all(registry_, heir_lost ? lanes_.own().progress().at_heir : 0);
+    // After the callback: the service may have the named fds in an epoll set of its own. The last
+    // of the lanes closes them.
+    lanes_.retire(heir_lost);
   }
-  reporter_.retired(outcome_);
-  retire_all(registry_, machine_.heir_lost() ? lanes_.own().progress().at_heir : 0);
-  // After the callback: the service may have the named fds in an epoll set of its own. The last of
-  // the lanes closes them.
-  lanes_.retire(machine_.heir_lost());
+  failpoint::hit("donor.retire.after");
 }
 
 void DonorDriver::end_failed() {
-  if (rehearsal_) report_rehearsal();
+  if (rehearsal_) report_.rehearsed(*rehearsal_);
   lanes_.main().service().end(false);
   lanes_.over();
-  if (rehearsal_) {
-    registry_.log(HANDOFF_LOG_INFO, "the rehearsal is over: " + machine_.reason().text);
-  } else {
-    registry_.log(HANDOFF_LOG_WARNING, "handoff failed, serving on: " + machine_.reason().text);
-  }
+  registry_.log(rehearsal_ ? HANDOFF_LOG_INFO : HANDOFF_LOG_WARNING,
+                (rehearsal_ ? "the rehearsal is over: " : "handoff failed, serving on: ") +
+                    machine_.reason().text);
   reporter_.failed({parameters_.id, machine_.reason(), now_ns()});
-}
-
-void DonorDriver::report_rehearsal() {
-  lanes_.add_notes(*rehearsal_);
-  const Progress progress = lanes_.progress();
-  protocol::Rehearsed& notes = rehearsal_->notes;
-  notes.handoff_id = parameters_.id;
-  notes.complete = lanes_.main().round() > 0;
-  notes.sessions = lanes_.sessions();
-  notes.passed = progress.sessions_sent;
-  notes.unsettled = std::min<std::uint64_t>(notes.sessions, lanes_.untracked() + progress.dirty);
-  rehearsal_->weigh(false);
-  reporter_.rehearsed(notes);
-}
-
-void DonorDriver::report(protocol::Phase phase) {
-  reported_at_ns_ = now_ns();
-  const Progress progress = lanes_.progress();
-  reporter_.progress({.handoff_id = parameters_.id,
-                      .phase = phase,
-                      .at_ns = reported_at_ns_,
-                      .sessions_sent = progress.sessions_sent,
-                      .sessions_total = lanes_.sessions(),
-                      .bytes = progress.bytes,
-                      .round = lanes_.main().round()});
 }
 
 }  // namespace handoff::io

@@ -6,6 +6,7 @@
 
 #include "libhandoff/core/pace.h"
 #include "libhandoff/handoff/donor_lanes.h"
+#include "libhandoff/handoff/donor_report.h"
 #include "libhandoff/handoff/driver.h"
 #include "libhandoff/protocol/channel.h"
 
@@ -42,11 +43,11 @@ class DonorDriver : public Driver<DonorSide> {
   void go_on() override;
   void perform(core::DonorEffect effect) override;
   void update_poller() override;
-  core::DonorEvent understand(const Channel::Message& message);
+  // nullopt: nothing for the machine now.
+  std::optional<core::DonorEvent> understand(const Channel::Message& message);
   core::DonorEvent greet(std::string_view body);
   core::DonorEvent copied(const protocol::Copied& copied) const;
   Result<protocol::Hello> hello() const;
-  bool drains() const { return parameters_.drain_incompatible && registry_.can_hold(); }
 
   bool sending() const;
   // Sends what there is room for. False: nothing more can be sent in this turn.
@@ -59,21 +60,18 @@ class DonorDriver : public Driver<DonorSide> {
   void thaw();
   void send_release();
   void send_abort();
-  void fence();
   void close_channel();
   void retire();
   void end_failed();
-  void report_rehearsal();
-  void report(protocol::Phase phase);
 
   DonorLanes lanes_;
+  DonorReport report_;
   core::Pace pace_;
   std::optional<protocol::Copied> copied_;  // came before all lanes had said that they are through
   bool saving_ = false;                     // all lanes are frozen
   bool want_write_ = false;
   std::uint64_t started_at_ns_ = 0;
   std::uint64_t frozen_at_ns_ = 0;
-  std::uint64_t reported_at_ns_ = 0;
   std::vector<LinkEnd> links_;
   bool heir_links_ = false;  // it knows what a link is
   std::uint64_t left_ = 0;

@@ -11,8 +11,7 @@ namespace {
 // Besides the sessions and named fds: what a process has open anyway, and the copy's own.
 constexpr std::uint64_t kSpareFds = 64;
 
-}  // namespace
-
+// What either side says. only_with_fd: as Registry::manifest().
 Result<protocol::Hello> hello_of(const Registry& registry, std::uint64_t handoff_id,
                                  bool only_with_fd) {
   auto manifest = registry.manifest(only_with_fd);
@@ -24,6 +23,27 @@ Result<protocol::Hello> hello_of(const Registry& registry, std::uint64_t handoff
   hello.lanes = registry.lanes;
   hello.manifest = std::move(*manifest);
   hello.links = registry.can_link();
+  return hello;
+}
+
+}  // namespace
+
+Result<protocol::Hello> donor_hello(const Registry& registry, std::uint64_t handoff_id,
+                                    std::uint64_t sessions, bool drain_incompatible) {
+  auto hello = hello_of(registry, handoff_id, true);
+  if (!hello) return hello;
+  hello->sessions = sessions;
+  hello->drain_incompatible = drain_incompatible;
+  return hello;
+}
+
+Result<protocol::Hello> heir_hello(const Registry& registry, std::uint64_t handoff_id,
+                                   std::uint64_t fds_max) {
+  auto hello = hello_of(registry, handoff_id, false);
+  if (!hello) return hello;
+  hello->fds_max = fds_max;
+  hello->ring_sessions = true;
+  hello->looks = true;
   return hello;
 }
 

@@ -12,10 +12,11 @@
 
 namespace handoff::io {
 
-// What either side says; the caller adds what only its side does. only_with_fd: as
-// Registry::manifest().
-Result<protocol::Hello> hello_of(const Registry& registry, std::uint64_t handoff_id,
-                                 bool only_with_fd);
+Result<protocol::Hello> donor_hello(const Registry& registry, std::uint64_t handoff_id,
+                                    std::uint64_t sessions, bool drain_incompatible);
+// fds_max: how many fds this process may open.
+Result<protocol::Hello> heir_hello(const Registry& registry, std::uint64_t handoff_id,
+                                   std::uint64_t fds_max);
 core::Offer offer_of(const protocol::Hello& hello);
 // Why a process that may open so many fds can't take these.
 std::optional<core::Reason> too_few_fds(std::uint64_t fds_max, std::uint64_t passed);

@@ -324,26 +324,26 @@ void Lane::receive(HeirBoard::Order order) {
 void Lane::restore() {
   watch(std::nullopt);  // nothing more may come
   if (const auto ok = taking_->restore(); !ok) return refuse(to_reason(ok.error()));
+  Rehearsal notes;
+  taking_->add_notes(notes);
   heir_->report(index_, [&](HeirBoard::Standing& standing) {
-    standing.notes = taking_->notes();
+    standing.notes = notes.notes;
     standing.restored = true;
   });
 }
 
 void Lane::run(bool keep) {
   watch(std::nullopt);
-  std::uint64_t sessions = 0;
   if (taking_) {
     if (keep) taking_->keep_unmoved();
-    sessions = taking_->sessions();
     taking_->adopt();
   }
   state_ = HANDOFF_STATE_OWNER;
   poller_.wake();  // so that the loop's first turn comes here
   const auto heir = std::exchange(heir_, nullptr);
   heir->report(index_, [&](HeirBoard::Standing& standing) {
-    standing.sessions = sessions;
     if (taking_) {
+      standing.sessions = taking_->sessions();
       standing.lost = taking_->lost();
       standing.lost_ids = taking_->lost_ids();
     }

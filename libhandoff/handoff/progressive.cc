@@ -5,7 +5,8 @@
 
 namespace handoff::io {
 
-std::optional<core::Reason> not_progressive(const Registry& registry) {
+std::optional<core::Reason> not_progressive(const Registry& registry, std::uint32_t spread) {
+  if (spread == 0) return std::nullopt;
   const auto no = [](std::string why) {
     return core::Reason{core::Code::kRejected, "a progressive upgrade needs " + std::move(why)};
   };

@@ -2,6 +2,7 @@
 // sessions that share nothing.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 
 #include "libhandoff/core/types.h"
@@ -9,7 +10,8 @@
 
 namespace handoff::io {
 
-// Why this service can't be upgraded so; nullopt if it can.
-std::optional<core::Reason> not_progressive(const Registry& registry);
+// Why this service can't be upgraded so; nullopt if it can. spread: permille that moves; 0 for all,
+// which any service can.
+std::optional<core::Reason> not_progressive(const Registry& registry, std::uint32_t spread);
 
 }  // namespace handoff::io
