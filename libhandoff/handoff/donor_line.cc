@@ -67,15 +67,15 @@ void DonorLine::begin_turn(core::Pace::Turn turn) {
 }
 
 Result<Pumped> DonorLine::pump() {
-  const bool no_turn_left = kind_of_round_ != Round::kFrozen && frames_left_ == 0;
-  const auto sent = no_turn_left && !this->sent() ? Result<Pumped>(Pumped::kTurn) : next();
-  if (!sent) return sent;
-  last_ = *sent;
+  Result<Pumped> pumped = Pumped::kTurn;
+  if (frames_left_ > 0 || kind_of_round_ == Round::kFrozen || sent()) pumped = next();
+  if (!pumped) return pumped;
+  last_ = *pumped;
   if (last_ == Pumped::kSent) {
     --frames_left_;
     ++frames_of_turn_;
   }
-  return sent;
+  return pumped;
 }
 
 Result<Pumped> DonorLine::next() {
