@@ -131,8 +131,8 @@ void Links::inherit(std::map<std::string, UniqueFd> ends, core::Limits limits) {
   }
 }
 
-std::vector<Copier::LinkEnd> Links::ends() const {
-  std::vector<Copier::LinkEnd> out;
+std::vector<LinkEnd> Links::ends() const {
+  std::vector<LinkEnd> out;
   for (std::size_t i = 0; i < links_.size(); ++i) {
     // The number says which two belong together, and nothing more.
     const std::string number = std::to_string(i);

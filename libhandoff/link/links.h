@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "libhandoff/copy/copier.h"
+#include "libhandoff/copy/service_sender.h"
 #include "libhandoff/core/spread.h"
 #include "libhandoff/link/link.h"
 #include "libhandoff/protocol/messages.h"
@@ -30,10 +30,10 @@ class Links {
   // -- the owner's
   // The donor that has stayed late.
   void to_late(Channel channel, UniqueFd peer, core::Limits limits);
-  // The late processes that the donor had links to: what Copier::LinkEnd passed on.
+  // The late processes that the donor had links to: what LinkEnd passed on.
   void inherit(std::map<std::string, UniqueFd> ends, core::Limits limits);
   // Borrowed, for the next heir.
-  std::vector<Copier::LinkEnd> ends() const;
+  std::vector<LinkEnd> ends() const;
   // Waits until then for groups that are under way; from here on nothing is read. An Error: a group
   // has not ended, and the links go on.
   Result<void> rest(core::Time until);
