@@ -11,6 +11,10 @@ DonorLine::DonorLine(Registry& registry, Channel channel, bool rehearses)
       ring_(frames_),
       sessions_(registry, frames_, ring_, rehearsal_ ? &*rehearsal_ : nullptr) {}
 
+ServiceSender& DonorLine::service() { return *service_; }
+const ServiceSender& DonorLine::service() const { return *service_; }
+Channel& DonorLine::channel() { return *channel_; }
+
 void DonorLine::set_terms(const Terms& terms, core::Share share) {
   sessions_.set_terms(terms, share);
   if (service_) service_->set_terms(terms);

@@ -33,13 +33,13 @@ class DonorLine {
 
   // Makes it line 0.
   void add_service(Registry& registry) { service_.emplace(registry, frames_, ring_); }
-  ServiceSender& service() { return *service_; }
-  const ServiceSender& service() const { return *service_; }
+  ServiceSender& service();
+  const ServiceSender& service() const;
   // Before begin(kFirst).
   void set_terms(const Terms& terms, core::Share share);
 
   // There is one until it is closed or taken.
-  Channel& channel() { return *channel_; }
+  Channel& channel();
   std::optional<int> fd() const;
   void close() { channel_.reset(); }
   std::optional<Channel> take_channel() { return std::exchange(channel_, std::nullopt); }
