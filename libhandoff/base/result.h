@@ -21,7 +21,7 @@ struct Error {
   }
 };
 
-// As tl::expected, and the compiler complains about one that nobody looks at.
+// A tl::expected that is [[nodiscard]]: the compiler complains about a result that nobody looks at.
 template <class T>
 class [[nodiscard]] Result : public tl::expected<T, Error> {
  public:
