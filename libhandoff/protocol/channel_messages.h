@@ -1,4 +1,4 @@
-// The messages between donor and heir, on their channel; Sessions is in session_messages.h.
+// The messages between donor and heir on their channel. Sessions is in session_messages.h;
 // handoff.proto says what each field is.
 #pragma once
 

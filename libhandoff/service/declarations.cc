@@ -1,4 +1,4 @@
-// What a service declares before it is ready: each name once, each well-formed.
+// What a service declares before it is ready. Each name must be well-formed and is declared once.
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
@@ -97,7 +97,7 @@ Result<void> Registry::declare_region(RegionDecl region) {
 }
 
 Result<void> Registry::set_callbacks(const handoff_callbacks& given, void* user) {
-  // Of a service that was built before sessions could be held.
+  // The size that a service gives which was built before sessions could be held.
   constexpr std::size_t kFirstSize = offsetof(handoff_callbacks, late);
   if (given.size < kFirstSize) return fail(-EINVAL, "handoff_callbacks.size");
   callbacks = {};

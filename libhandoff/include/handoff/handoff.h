@@ -460,7 +460,8 @@ HANDOFF_API uint64_t handoff_session_count(const handoff_t* h);
 
 /* Inside a callback that is about to return a negative number: why, in words. The text is copied
  * and reaches the log, the peer and the operator. The operator sees a number that says what has run
- * out (-ENOMEM, -EMFILE, -ENFILE, -ENOSPC, -ENOBUFS) as "resources", any other as "rejected". */
+ * out (-ENOMEM, -EMFILE, -ENFILE, -ENOSPC, -ENOBUFS, -ETOOMANYREFS) as "resources", any other as
+ * "rejected". */
 HANDOFF_API void handoff_reason(handoff_t* h, const char* why);
 
 /* Inside save() only. Each appends a copy of data, and may be called several times. */

@@ -1,4 +1,4 @@
-#include "libhandoff/sys/heap.h"
+#include "libhandoff/sys/heap_growth.h"
 
 #include <gtest/gtest.h>
 #include <sys/mman.h>
@@ -11,7 +11,7 @@ namespace handoff::io {
 namespace {
 
 // Moves the break as malloc(3) does, and says how many of the pages are there.
-class HeapTest : public ::testing::Test {
+class HeapGrowthTest : public ::testing::Test {
  protected:
   static constexpr std::size_t kPage = 4096;
   void SetUp() override {
@@ -41,10 +41,10 @@ class HeapTest : public ::testing::Test {
 
   char* before_ = nullptr;
   char* end_ = nullptr;
-  Heap heap_;
+  HeapGrowth heap_;
 };
 
-TEST_F(HeapTest, BringsInWhatItHasGrownBy) {
+TEST_F(HeapGrowthTest, BringsInWhatItHasGrownBy) {
   heap_.populate();
   grow(32 * kPage);
   EXPECT_EQ(0U, present());
@@ -56,15 +56,15 @@ TEST_F(HeapTest, BringsInWhatItHasGrownBy) {
   EXPECT_EQ(34U, present());
 }
 
-TEST_F(HeapTest, BringsInNothingOfBefore) {
+TEST_F(HeapGrowthTest, BringsInNothingOfBefore) {
   grow(8 * kPage);
   heap_.populate();
   EXPECT_EQ(0U, present());
 }
 
-TEST_F(HeapTest, LeavesAStepThatIsNotMallocsAlone) {
+TEST_F(HeapGrowthTest, LeavesAStepThatIsNotMallocsAlone) {
   heap_.populate();
-  grow(Heap::kMaxStep + kPage);
+  grow(HeapGrowth::kMaxStep + kPage);
   heap_.populate();
   EXPECT_EQ(0U, present());
   grow(kPage);
@@ -72,7 +72,7 @@ TEST_F(HeapTest, LeavesAStepThatIsNotMallocsAlone) {
   EXPECT_EQ(1U, present());
 }
 
-TEST_F(HeapTest, AShrunkHeapGrowsFromWhereItIs) {
+TEST_F(HeapGrowthTest, AShrunkHeapGrowsFromWhereItIs) {
   heap_.populate();
   grow(8 * kPage);
   heap_.populate();
