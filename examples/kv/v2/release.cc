@@ -8,7 +8,7 @@
 namespace kv {
 namespace {
 
-// HANDOFF.UPTIME: for how many seconds this data has been served, whatever has served it.
+// HANDOFF.UPTIME: for how many seconds this data has been served, over all generations.
 void uptime(Call& call) {
   call.reply.integer((call.engine.now() - call.engine.started()) / kSecond);
 }
