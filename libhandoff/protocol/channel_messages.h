@@ -12,7 +12,6 @@
 namespace handoff::protocol {
 
 // ---- both ways
-// -----------------------------------------------------------------------------------
 
 struct Hello {
   std::uint32_t protocol_min = 0;
@@ -54,7 +53,6 @@ void describe(auto& on, Is<Abort> auto& m) {
 }
 
 // ---- donor to heir
-// -------------------------------------------------------------------------------
 
 struct Listeners {
   std::vector<Named> named;
@@ -141,7 +139,6 @@ void describe(auto& on, Is<LanePrepare> auto& m) {
 }
 
 // ---- heir to donor
-// -------------------------------------------------------------------------------
 
 struct Ack {
   std::uint64_t frames = 0;

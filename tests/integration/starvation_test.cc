@@ -74,7 +74,6 @@ class StarvationTest : public ::testing::Test {
 };
 
 // ---- fds
-// -----------------------------------------------------------------------------------------
 
 TEST_F(StarvationTest, AnHeirRaisesASoftLimitOfFdsThatIsTooLow) {
   start(300);
@@ -108,7 +107,6 @@ TEST_F(StarvationTest, AnHeirThatRunsOutOfFdsInMidCopyLosesNothingOfTheDonors) {
 }
 
 // ---- memory
-// --------------------------------------------------------------------------------------
 
 // The heir must not serve before its donor can know of it, and the donor must not be told nothing.
 TEST_F(StarvationTest, AnHeirThatCantSayResumedAtOnceSaysItAgain) {
@@ -118,7 +116,6 @@ TEST_F(StarvationTest, AnHeirThatCantSayResumedAtOnceSaysItAgain) {
 }
 
 // ---- fds in flight
-// -------------------------------------------------------------------------------
 
 TEST_F(StarvationTest, ADonorThatMayNotSendMoreFdsNowSendsThemLater) {
   start(300, "donor.sessions.sending=error:ETOOMANYREFS");
@@ -191,7 +188,6 @@ TEST_F(StarvationTest, TheFdsInFlightOfAUserAreLimitedAndThatIsSaid) {
 }
 
 // ---- time
-// ----------------------------------------------------------------------------------------
 
 // Every message of the copy takes its time: N of them, each struck once.
 std::string slow(const std::string& point, int ms) {

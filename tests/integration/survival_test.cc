@@ -97,7 +97,6 @@ TEST_F(SurvivalTest, AServiceWhoseOutputNobodyReadsAnyMoreLivesOn) {
 }
 
 // ---- an upgrade that was under way
-// ----------------------------------------------------------------
 
 struct Death {
   const char* name;
@@ -163,7 +162,6 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& death) { return death.param.name; });
 
 // ---- when everything is dead
-// ----------------------------------------------------------------------
 
 TEST_F(SurvivalTest, WhatNobodyIsLeftOfIsStartedAnewAsItWas) {
   Supervisor supervisor({.command = {echo(1)}});
@@ -253,7 +251,6 @@ TEST_F(SurvivalTest, AHistoryThatCanNotBeOpenedStopsUpgradesAndNoService) {
 }
 
 // ---- systemd's fd store
-// ----------------------------------------------------------------------------
 
 TEST_F(SurvivalTest, ListenersInTheFdStoreOutliveSupervisorAndService) {
   NotifySocket systemd;

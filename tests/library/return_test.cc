@@ -254,7 +254,6 @@ TEST_F(ReturnTest, AFrozenDonorThatThawsComesBackAsTheOwner) {
 }
 
 // ---- heirs
-// ---------------------------------------------------------------------------------------
 
 TEST_F(ReturnTest, AnHeirSaysInWhichHandoffItIsAndBecomesTheOwner) {
   RawDonor donor([] { return run_line_service({}); }, {}, path());

@@ -71,7 +71,6 @@ json ask_services(const std::string& runtime) {
 }  // namespace
 
 // ---- its life
-// ------------------------------------------------------------------------------------
 
 void Supervisor::run(std::vector<std::string> arguments, Environment environment) {
   environment_ = std::move(environment);
@@ -187,7 +186,6 @@ std::string Supervisor::log() const {
 }
 
 // ---- commands
-// ------------------------------------------------------------------------------------
 
 std::unique_ptr<Process> Supervisor::begin(std::vector<std::string> arguments) const {
   arguments.insert(arguments.begin(), program("handoff"));
@@ -259,7 +257,6 @@ std::vector<json> Supervisor::history(const std::string& event) const {
 }
 
 // ---- the status
-// ----------------------------------------------------------------------------------
 
 json Supervisor::status(const std::string& service) const {
   const json services = ask_services(runtime());

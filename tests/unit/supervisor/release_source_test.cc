@@ -66,7 +66,6 @@ std::string run(const Release& release) {
 }
 
 // ---- bundles
-// -------------------------------------------------------------------------------------
 
 TEST_F(ReleaseSourceTest, ABundleIsUnpackedUnderItsNameAndVersion) {
   const std::string path = Tar(scratch / "b.tar.zst", Tar::Filter::kZstd)
@@ -222,7 +221,6 @@ TEST_F(ReleaseSourceTest, AReleaseIsReopenedIfAllOfItIsStillThere) {
 }
 
 // ---- signatures
-// ----------------------------------------------------------------------------------
 
 class SignedReleaseTest : public ReleaseSourceTest {
  protected:

@@ -6,7 +6,6 @@ namespace handoff::supervisor {
 namespace {
 
 // ---- stopping
-// ------------------------------------------------------------------------------------
 
 TEST_F(ServiceTest, StopsByTheProtocol) {
   start();
@@ -88,7 +87,6 @@ TEST_F(ServiceTest, StopWhileACandidateIsOpenedRefusesTheUpgrade) {
 }
 
 // ---- upgrades of what does not run
-// ---------------------------------------------------------------
 
 TEST_F(ServiceTest, UpgradeOfAStoppedServiceStartsTheNewRelease) {
   EXPECT_EQ(hear(HandoffRequested{}), "open");
@@ -133,7 +131,6 @@ TEST_F(ServiceTest, StopEndsAFreshUpgrade) {
 }
 
 // ---- what another supervisor has left
-// ---------------------------------------------------------------
 
 TEST_F(ServiceTest, AdoptsTheProcessThatReportsBack) {
   EXPECT_EQ(hear(Found{.last = 7, .current = 5, .restarts = 2}), "");

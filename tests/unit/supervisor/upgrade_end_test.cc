@@ -6,7 +6,6 @@ namespace handoff::supervisor {
 namespace {
 
 // ---- after the switch
-// ----------------------------------------------------------------------------
 
 TEST_F(UpgradeTest, MakesADonorGoThatDoesNot) {
   take_over();
@@ -53,7 +52,6 @@ TEST_F(UpgradeTest, NobodyOwnsWhenTheHeirDiedBetweenResumedAndOwner) {
 }
 
 // ---- a donor that went on, and died before its heir was gone
-// -------------------------------------
 
 TEST_F(UpgradeTest, LetsTheServiceRestartWhenTheHeirOfADeadDonorHadGivenUp) {
   copy();
@@ -137,7 +135,6 @@ TEST_F(UpgradeTest, LeavesAnOwnerAloneThatDoesNotSayThatItServes) {
 }
 
 // ---- what is not part of it
-// ----------------------------------------------------------------------
 
 TEST_F(UpgradeTest, IgnoresWhatBelongsToAnotherHandoff) {
   copy();
@@ -163,7 +160,6 @@ TEST_F(UpgradeTest, EndsAnHeirThatOwnsAfterTheDonorWentBack) {
 }
 
 // ---- cancelled
-// -----------------------------------------------------------------------------------
 
 TEST_F(UpgradeTest, CancelledBeforeTheCopyItEndsTheHeir) {
   EXPECT_EQ(show(upgrade.cancel("stopped", at(5ms)).effects), "kill 2");

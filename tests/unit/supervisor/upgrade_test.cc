@@ -91,7 +91,6 @@ TEST_F(UpgradeTest, AcceptsRetiredBeforeOwner) {
 }
 
 // ---- before the donor knows of it
-// ----------------------------------------------------------------
 
 TEST_F(UpgradeTest, TellsHowAnHeirEndedThatWasNeverReady) {
   EXPECT_EQ(hear(Exited{2, kStatus3}), "");
@@ -160,7 +159,6 @@ TEST_F(UpgradeTest, BelievesTheDonorsProgressMoreThanTheCountBeforeIt) {
 }
 
 // ---- in the copy
-// ---------------------------------------------------------------------------------
 
 TEST_F(UpgradeTest, WaitsForTheDonorsWordAfterItsHeirDied) {
   copy();
