@@ -1,5 +1,5 @@
-// What one side of the control socket writes, the other reads, whatever the values: a service's
-// reports reach the supervisor, and its orders a service. libprotobuf reads the same in both.
+// Each side of the control socket reads what the other writes, whatever the values: a service's
+// reports, and the supervisor's orders. libprotobuf reads the same values in both.
 #include <fuzzer/FuzzedDataProvider.h>
 
 #include <string>

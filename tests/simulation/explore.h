@@ -12,7 +12,7 @@ namespace handoff::simulation {
 struct Explored {
   std::size_t states = 0;
   std::size_t steps = 0;
-  std::size_t ends = 0;  // states in which nothing more happens by itself; of these:
+  std::size_t ends = 0;  // states in which nothing more happens by itself
   std::size_t switched = 0;
   std::size_t donor_serves = 0;
   double runs = 0;  // ways through them, from the beginning to an end
