@@ -20,8 +20,8 @@ Machine started(Machine machine) {
   return machine;
 }
 
-// A machine in a final state ignores all events, and its reason was told already: only what it
-// still says counts.
+// A machine in a final state ignores all events, and its reason was told already. So only its state
+// counts, and what is still read of it.
 bool same_donor(const Donor& a, const Donor& b) {
   if (a.finished()) return a.state() == b.state() && a.heir_lost() == b.heir_lost();
   return a == b;

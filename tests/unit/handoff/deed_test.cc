@@ -46,7 +46,7 @@ TEST(DeedTest, StaysWithAnHeirThatDied) {
   EXPECT_FALSE(donors->claim(Party::kDonor));
 }
 
-// Both spin to the start of each race: who is woken up for it comes too late to be a rival.
+// Both threads spin to the start of each race: a thread that has to be woken would always lose.
 TEST(DeedTest, HasOneOwnerHoweverCloseTheRace) {
   constexpr int kRaces = 300;
   std::atomic<int> round = 0;

@@ -1,4 +1,4 @@
-// What only release 2 has: its way to version 1 and back.
+// What only release 2 has: the steps to version 1 and back, and its own commands and replies.
 #include <gtest/gtest.h>
 
 #include "format_1.h"

@@ -18,7 +18,7 @@ struct Parsed {
   std::size_t used = 0;
 };
 
-// As a Stream does: shows what is not consumed, piece after piece.
+// Parses as a Stream does: shows the parser all bytes that are not consumed, piece after piece.
 Parsed parse_in_pieces(std::string_view bytes, std::size_t piece) {
   RequestParser parser;
   Parsed parsed;

@@ -19,7 +19,7 @@ namespace {
 
 class WayBackTest : public ::testing::Test {
  protected:
-  // Binds in that folder, however long its path is.
+  // Listens in that folder. The folder's path may be longer than a sockaddr_un allows.
   static UniqueFd listen_in(const std::string& folder, int type = SOCK_SEQPACKET) {
     UniqueFd fd(::socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     const std::string back = std::filesystem::current_path();
@@ -37,13 +37,13 @@ class WayBackTest : public ::testing::Test {
     EXPECT_TRUE(way) << way.error().message;
     return std::move(*way);
   }
-  // Waits until it is due, and tries.
+  // Waits until the next attempt is due, and makes it.
   static std::optional<UniqueFd> try_once(WayBack& way) {
     pollfd due{way.fd(), POLLIN, 0};
     EXPECT_EQ(1, ::poll(&due, 1, 20'000));
     return way.attempt();
   }
-  // What the next attempt was put off by.
+  // How long the next attempt was put off.
   static core::Duration planned(const WayBack& way) {
     itimerspec left{};
     EXPECT_EQ(0, ::timerfd_gettime(way.fd(), &left));
@@ -118,7 +118,7 @@ TEST_F(WayBackTest, APathMayBeLongerThanASocketsAddress) {
   WayBack way = way_to(deep + "/s");
   way.plan(0);
   EXPECT_TRUE(try_once(way));
-  // Exactly as long as fits, and one more.
+  // A path that just fits, and one that is a byte longer.
   for (const std::size_t size :
        {sizeof(sockaddr_un::sun_path) - 1, sizeof(sockaddr_un::sun_path)}) {
     const std::string edge = folder_ + "/" + std::string(size - folder_.size() - 3, 'e');
@@ -152,7 +152,8 @@ TEST_F(WayBackTest, WaitsLongerEachTimeUpToASecond) {
     expected = std::min(2 * expected, WayBack::kLongest);
   }
   EXPECT_EQ(WayBack::kLongest, expected);
-  // One that was let in and thrown out at once goes on where it was; one that stayed begins anew.
+  // A service that was thrown out at once goes on with its longer waits; one that stayed connected
+  // begins with the shortest again.
   way.plan(10'000'000);
   EXPECT_LE(planned(way), WayBack::kFirst);
 }

@@ -1,5 +1,5 @@
-// A service that is stopped, what a stopped one can be asked, and one that another supervisor has
-// left.
+// A service that is stopped, requests to a stopped service, and a service that another supervisor
+// has left.
 #include "service_fixture.h"
 
 namespace handoff::supervisor {

@@ -1,5 +1,4 @@
-// A handoff after its switch, or after its failure: who dies then, what comes late, what is
-// cancelled.
+// A handoff after its switch, or after its failure: deaths, late messages, cancellation.
 #include "upgrade_fixture.h"
 
 namespace handoff::supervisor {
@@ -82,7 +81,7 @@ TEST_F(UpgradeTest, LetsTheServiceRestartOnceTheHeirOfADeadDonorGoes) {
   EXPECT_EQ(report().result, Report::Result::kLost);
 }
 
-// The donor's Abort was still unread when it died: the heir finds it dead, and keeps what it can.
+// The donor died with its Abort unread: the heir finds it dead, and keeps what it can.
 TEST_F(UpgradeTest, FollowsAnHeirThatTookOverFromADonorThatHadGoneOn) {
   copy();
   hear(failed(1, "timeout", "x"), 200ms);

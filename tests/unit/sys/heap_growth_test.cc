@@ -10,7 +10,7 @@
 namespace handoff::io {
 namespace {
 
-// Moves the break as malloc(3) does, and says how many of the pages are there.
+// Moves the break as malloc(3) does, and counts the new pages that are in memory.
 class HeapGrowthTest : public ::testing::Test {
  protected:
   static constexpr std::size_t kPage = 4096;
@@ -20,7 +20,7 @@ class HeapGrowthTest : public ::testing::Test {
     before_ = static_cast<char*>(::sbrk(0));
   }
   void TearDown() override {
-    // Unless malloc has put something behind it.
+    // malloc may have put something behind the test's pages: then the break stays.
     if (::sbrk(0) == end_) {
       EXPECT_NE(reinterpret_cast<void*>(-1), ::sbrk(before_ - end_));
     }
@@ -29,7 +29,7 @@ class HeapGrowthTest : public ::testing::Test {
     ASSERT_NE(reinterpret_cast<void*>(-1), ::sbrk(static_cast<std::intptr_t>(bytes)));
     end_ = static_cast<char*>(::sbrk(0));
   }
-  // Of those that the break has moved by since the test began.
+  // How many of the pages by which the break has moved since the test began are in memory.
   std::size_t present() const {
     const auto size = static_cast<std::size_t>(static_cast<char*>(::sbrk(0)) - before_);
     std::vector<unsigned char> pages(size / kPage);

@@ -10,7 +10,7 @@
 namespace handoff::io {
 namespace {
 
-// "" where the kernel knows no autogroups.
+// This process's autogroup; "" where the kernel has none.
 std::string autogroup() {
   std::ifstream file("/proc/self/autogroup");
   std::string line;
