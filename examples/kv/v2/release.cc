@@ -1,3 +1,4 @@
+// What release 2 says about itself: its versions, the steps to version 1 and back, its command.
 #include "release.h"
 
 #include <handoff/handoff.hpp>

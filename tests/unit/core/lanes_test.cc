@@ -1,3 +1,4 @@
+// Which channel joins which lanes, and which sessions go by it, for many pairs of numbers of lanes.
 #include "libhandoff/core/lanes.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// Negotiation: the versions that two releases find, and the words of each refusal.
 #include "libhandoff/core/negotiation.h"
 
 #include <gmock/gmock.h>

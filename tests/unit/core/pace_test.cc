@@ -1,3 +1,4 @@
+// The pace of a copy: frames per turn, and the side that looks at sockets, for idle and busy loops.
 #include "libhandoff/core/pace.h"
 
 #include <gtest/gtest.h>

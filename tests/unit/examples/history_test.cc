@@ -1,3 +1,4 @@
+// The chat's history as a section: copied while people talk, and malformed records.
 #include "history.h"
 
 #include <gtest/gtest.h>

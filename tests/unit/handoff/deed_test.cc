@@ -1,3 +1,4 @@
+// The ownership word: one owner in every race, for good, and no word that a peer could take away.
 #include "libhandoff/handoff/deed.h"
 
 #include <fcntl.h>

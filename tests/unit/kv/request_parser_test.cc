@@ -1,3 +1,4 @@
+// Requests in every form, in pieces of every size, and malformed ones.
 #include "request_parser.h"
 
 #include <gmock/gmock.h>

@@ -1,3 +1,4 @@
+// The saved state of a session: what is written comes back, and malformed bytes are refused.
 #include "session_state.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// How a service finds its next supervisor: when it tries, and which sockets it accepts.
 #include "libhandoff/process/way_back.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// A channel over a real socket: frames, fds, full sockets, dead peers, malformed messages.
 #include "libhandoff/protocol/channel.h"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// A region within one process: growing, passing it on, letting go, and malformed memory.
 #include "libhandoff/service/region.h"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// The config file: every key, and every mistake named by its line.
 #include "supervisor/config/config.h"
 
 #include <gtest/gtest.h>

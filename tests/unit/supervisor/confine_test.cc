@@ -1,3 +1,4 @@
+// The confined process that unpacks: it writes beneath its folder alone, and runs no program.
 #include "supervisor/unpack/confine.h"
 
 #include <fcntl.h>

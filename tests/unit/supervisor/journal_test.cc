@@ -1,3 +1,4 @@
+// The history's file: records in order, power failures, full disks.
 #include "supervisor/host/journal.h"
 
 #include <fcntl.h>

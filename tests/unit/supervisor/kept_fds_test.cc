@@ -1,3 +1,4 @@
+// Fds that a supervisor is started with: systemd's, and those of its predecessor.
 #include "supervisor/host/kept_fds.h"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// The supervisor's listeners: sockets that it binds, takes or refuses.
 #include "supervisor/listeners/listeners.h"
 
 #include <fcntl.h>

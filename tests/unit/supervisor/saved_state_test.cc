@@ -1,3 +1,4 @@
+// The supervisor's state file: it comes back as it was, and any other file is refused.
 #include "supervisor/host/saved_state.h"
 
 #include <gtest/gtest.h>

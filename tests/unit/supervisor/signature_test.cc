@@ -1,3 +1,4 @@
+// Signatures of minisign: which verify, and that nothing else does.
 #include "supervisor/signing/signature.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// Archives: what comes out of good ones, and that nothing of a bad one leads out of the folder.
 #include "supervisor/unpack/unpack.h"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// HeapGrowth brings in exactly the pages by which the heap has grown.
 #include "libhandoff/sys/heap_growth.h"
 
 #include <gtest/gtest.h>

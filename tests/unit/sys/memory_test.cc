@@ -1,3 +1,4 @@
+// Shared memory: blobs and rings, their seals and checksums.
 #include "libhandoff/sys/memory.h"
 
 #include <fcntl.h>

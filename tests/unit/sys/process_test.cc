@@ -1,3 +1,4 @@
+// give_way(): a process gives way with its whole session, and only if it is alone there.
 #include "libhandoff/sys/process.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// Sockets: binding, identities, the kernel's byte counters, resets.
 #include "libhandoff/sys/socket.h"
 
 #include <fcntl.h>
