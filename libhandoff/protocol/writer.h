@@ -18,8 +18,7 @@ namespace handoff::protocol {
 
 // Makes valid UTF-8 of any text, since proto3's strings must be that. Keeps printable ASCII,
 // newlines, tabs, and two- and three-byte sequences (but those that begin with E0 or ED). All else
-// becomes
-// '?'. A text over limit bytes is cut between characters.
+// becomes '?'. A text over limit bytes is cut between characters.
 std::string clean(std::string_view in, std::size_t limit);
 
 class Writer {

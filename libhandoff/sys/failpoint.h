@@ -12,10 +12,9 @@
 //   ask:PATH     connects to the SOCK_SEQPACKET socket at PATH, sends the point's name, and goes on
 //                when the other end answers or closes; meanwhile the tester strikes any process
 //
-// A failpoint strikes once, the N-th time that the process passes it (the first, without @N); with
-// a
-// +, each time from then on. Each message has points at both ends of its channel (kMessages in
-// failpoint.cc): donor.release.sending, donor.release.sent, heir.release.received.
+// A failpoint strikes once, the N-th time that the process passes it (the first, without @N). With
+// a +, it strikes each time from then on. Each message has points at both ends of its channel
+// (kMessages in failpoint.cc): donor.release.sending, donor.release.sent, heir.release.received.
 // `handoff doctor --failpoints` prints them all.
 #pragma once
 

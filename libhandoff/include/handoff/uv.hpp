@@ -215,8 +215,8 @@ class Host {
     Restore restore;
     bool opens;  // its on_open() does something
   };
-  // Whether every object that a T* can point to has Stream's own on_open(). An override that
-  // is not public can't be named from here, and counts as one.
+  // Whether every object that a T* can point to has Stream's own on_open(). An override that is not
+  // public can't be named from here, and counts as one.
   template <class T>
   static constexpr bool opens_silently() {
     if constexpr (!std::is_final_v<T>) {
