@@ -1,4 +1,4 @@
-// PUBLISH and SUBSCRIBE.
+// PUBLISH and SUBSCRIBE: the sessions that get a channel's messages.
 #ifndef HANDOFF_EXAMPLES_KV_CHANNELS_H
 #define HANDOFF_EXAMPLES_KV_CHANNELS_H
 

@@ -157,7 +157,7 @@ TEST(ExpectationTest, IsWhatTheFaultTableSays) {
 
 class JudgeTest : public ::testing::Test {
  protected:
-  // The findings of a heir that is killed while it prepares: the donor serves on, nobody is lost.
+  // The findings for an heir that is killed while it prepares: the donor serves on, nobody is lost.
   JudgeTest() {
     found.struck.status = 1;
     found.struck.reported = 0;

@@ -20,7 +20,7 @@ using In = FuzzedDataProvider;
 
 std::uint64_t number(In& in) { return in.ConsumeIntegral<std::uint64_t>(); }
 
-// As declarations.cc lets pass.
+// A name that declarations.cc accepts.
 std::string any_name(In& in) {
   std::string name = in.ConsumeRandomLengthString(protocol::kMaxName);
   return core::valid_name(name) ? name : "a";

@@ -1,4 +1,4 @@
-// Random long runs, beyond the bounds within which everything is explored. Each run comes from one
+// Random long runs, beyond the bounds of the exhaustive exploration. Each run comes from one
 // number, its seed:
 //
 //   HANDOFF_SIMULATION_RUNS=1000000 simulation_test --gtest_filter='Random*'   more of them

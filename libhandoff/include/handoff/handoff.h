@@ -150,10 +150,10 @@ HANDOFF_API int handoff_lane(handoff_t* h, uint32_t lane, handoff_t** out);
 
 /* ---- declaring (between handoff_open and handoff_ready) ----------------
  *
- * Names are [A-Za-z0-9._-]{1,64}; versions count from 1. Each function here returns
- * HANDOFF_ERR_ORDER once handoff_ready() was called, HANDOFF_ERR_DUPLICATE for a name that is
- * declared already, and -EINVAL for a malformed name or a version of 0. The library borrows `user`
- * and passes it to the callbacks. */
+ * Names are [A-Za-z0-9._-]{1,64}; versions count from 1. A declaration returns HANDOFF_ERR_ORDER
+ * once handoff_ready() was called, HANDOFF_ERR_DUPLICATE for a name that is declared already, and
+ * -EINVAL for a malformed name or a version of 0. The library borrows `user` and passes it to the
+ * callbacks. */
 
 /* Declares a listener (or a UDP socket) by name. The donor's is adopted; else the supervisor's is
  * taken; else one is bound here, at handoff_ready(). A listener is never bound in place of one that
