@@ -20,7 +20,7 @@
 #include "libhandoff/copy/ring_receiver.h"
 #include "libhandoff/protocol/messages.h"
 #include "libhandoff/service/registry.h"
-#include "libhandoff/sys/heap.h"
+#include "libhandoff/sys/heap_growth.h"
 #include "libhandoff/sys/memory.h"
 
 namespace handoff::io {
@@ -109,7 +109,7 @@ class SessionReceiver {
   std::unordered_map<std::uint64_t, Weighed> weighed_;  // of arrived_, in a rehearsal
   // restore() said no, perhaps after it had taken the fd.
   std::unordered_set<std::uint64_t> failed_;
-  Heap heap_;
+  HeapGrowth heap_;
   std::uint64_t lost_ = 0;
   std::vector<std::uint64_t> lost_ids_;
 };

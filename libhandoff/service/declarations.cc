@@ -1,4 +1,4 @@
-// What a service declares before it is ready: each name once, each well-formed.
+// What a service declares before it is ready. Each name must be well-formed and is declared once.
 #include <algorithm>
 #include <cstddef>
 #include <cstring>

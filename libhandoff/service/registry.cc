@@ -95,7 +95,7 @@ Result<std::uint64_t> Registry::open_session(int fd, const handoff_session_optio
   }
   const auto identity = identity_of(fd);
   if (!identity) return Failure(identity.error());
-  // Ids are never used twice, also across generations: each numbers its own.
+  // No id is used twice, also across generations: the generation's number is part of the id.
   const std::uint64_t id = generation << 40 | declared_.next_session++;
   SessionEntry& entry =
       sessions.add(id, {.inode = identity->inode,
@@ -162,7 +162,7 @@ Result<void> Registry::hold_session(std::uint64_t id, bool held) {
   if (it->second.away) return fail(-EBUSY, "session " + std::to_string(id) + " is frozen");
   if (it->second.held == held) return {};
   sessions.hold(it->second, held);
-  // The copy left it out while it was held.
+  // The copy left the session out while it was held, so a handoff under way must send it now.
   if (!held && observer != nullptr) observer->session_changed(id, it->second);
   return {};
 }

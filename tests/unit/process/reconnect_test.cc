@@ -19,7 +19,7 @@ namespace {
 
 class ReconnectTest : public ::testing::Test {
  protected:
-  // Binds in that folder, however long its path is.
+  // Listens in that folder. The folder's path may be longer than a sockaddr_un allows.
   static UniqueFd listen_in(const std::string& folder, int type = SOCK_SEQPACKET) {
     UniqueFd fd(::socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     const std::string back = std::filesystem::current_path();
