@@ -1,5 +1,4 @@
-// chat, release 2: /who tells since when somebody is in the room, and for how long they have been
-// silent.
+// chat, release 2: /who also tells for how long people have been in the room, and silent.
 #include <example/fields.h>
 #include <example/program.h>
 
@@ -11,7 +10,7 @@
 namespace {
 
 constexpr std::uint32_t kStateVersion = 2;  // { nick, room, joined_at, heard_at }, times in ns
-constexpr std::uint64_t kUnknown = 0;       // it happened under release 1, which did not keep it
+constexpr std::uint64_t kUnknown = 0;       // of what happened under release 1, which kept no times
 
 // "42 s", "7 min", "3 h"
 std::string since(std::uint64_t then_ns) {
@@ -63,7 +62,7 @@ class Chatter2 final : public chat::Chatter {
   }
 
  private:
-  // CLOCK_MONOTONIC: means the same in every process of this host.
+  // CLOCK_MONOTONIC, which all processes of this host share.
   std::uint64_t joined_at_ = kUnknown;
   std::uint64_t heard_at_ = kUnknown;
 };

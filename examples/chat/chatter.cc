@@ -23,7 +23,7 @@ void Chatter::on_open(bool adopted) {
     on_joined();
   }
   rooms_.enter(*this);
-  if (adopted) return;  // greeted long ago
+  if (adopted) return;  // an earlier release has greeted this person
   hear("* Welcome to " + std::string(release()) + ". You are " + nick_ + ", in #" + room_ +
        " with: " + rooms_.names(room_) + ".");
   hear("* Type and press return to talk. /nick NAME gives you a name, /help shows the rest.");

@@ -1,5 +1,5 @@
-// One person's connection: who they are, where, and what they type. The same in both releases but
-// for what /who says and what is saved: see chat-1.cc and chat-2.cc.
+// One person's connection: who they are, where, and what they type. The releases differ in what
+// /who says and what is saved: see chat-1.cc and chat-2.cc.
 #pragma once
 
 #include <cstddef>
@@ -15,23 +15,24 @@ namespace chat {
 
 class Chatter : public handoff::uv::Stream {
  public:
-  // Of a new connection: a name comes with on_open().
+  // For a new connection, which gets its name in on_open().
   explicit Chatter(Rooms& rooms) : rooms_(rooms), room_("lobby") {}
-  // Of one that the donor had. It must not touch rooms yet: there may be a newer state of the same
-  // session to come, and the handoff may still fail.
+  // For a session that the donor had. A newer state of it may come, and the handoff may still fail,
+  // so the constructor must not touch rooms.
   Chatter(Rooms& rooms, std::string nick, std::string room)
       : rooms_(rooms), nick_(std::move(nick)), room_(std::move(room)) {}
 
   const std::string& nick() const { return nick_; }
   const std::string& room() const { return room_; }
-  // Shows a line to this person. A connection that does not read misses lines once much waits.
+  // Shows a line to this person. A client that does not read misses lines, so that its output can't
+  // grow without end.
   void hear(std::string_view line);
   // What this release calls itself, and what its /who says of this person.
   virtual std::string_view release() const = 0;
   virtual std::string describe() const { return nick_; }
 
  protected:
-  // They typed something; they came into a room.
+  // Called when this person has typed a line, and when they have come into a room.
   virtual void on_heard() {}
   virtual void on_joined() {}
 

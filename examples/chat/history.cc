@@ -80,7 +80,7 @@ bool History::next(handoff::Phase phase, std::string& record) {
   return true;
 }
 
-// The cursor is a name and a number, not an iterator: between two calls rooms appear and lines go.
+// Between two calls rooms appear and lines go. So the cursor is a name and a number, no iterator.
 bool History::next_of_snapshot(std::string& record) {
   for (auto room = rooms_.lower_bound(cursor_room_); room != rooms_.end(); ++room) {
     if (room->first != cursor_room_) {

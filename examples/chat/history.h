@@ -1,8 +1,9 @@
 // The last lines of every room. They belong to no connection, so they go over to the next release
-// as a section: room by room while people go on talking, and what they say meanwhile as changes.
+// as a section: room by room while people go on talking; what people say meanwhile follows as
+// changes.
 //
-// Every line has a number that no other line ever has. So it does no harm if a line goes over
-// twice, in its room's turn and as a change: the heir knows it by its number.
+// Every line has a number that no other line ever has. The heir knows a line by its number, so a
+// line may go over twice: in its room's turn, and as a change.
 #pragma once
 
 #include <cstddef>
@@ -50,7 +51,7 @@ class History final : public handoff::Section {
     Line line;
   };
   void insert(const std::string& room, Line line);
-  // The first line after the cursor, which moves on to it; false at the end.
+  // Writes the first line after the cursor, and moves the cursor to it; false at the end.
   bool next_of_snapshot(std::string& record);
 
   std::map<std::string, Lines> rooms_;

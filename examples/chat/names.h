@@ -9,7 +9,7 @@ namespace chat {
 // 1 to 20 letters, digits, '-' or '_'. For nicknames and rooms alike.
 bool valid_name(std::string_view name);
 
-// Without control characters: nobody's line may move another one's cursor.
+// text without control characters: nobody's line may move another person's cursor.
 std::string printable(std::string_view text);
 
 // The first word of text, and what follows it.

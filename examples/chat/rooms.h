@@ -1,5 +1,5 @@
-// Who is where: the structure that the connections share. It is not handed over. Each release
-// builds it anew from its sessions, which enter as they open (Chatter::on_open()).
+// The rooms and the people in them, which all connections share. They are not handed over: each
+// release builds them anew from its sessions, which enter as they open (Chatter::on_open()).
 #pragma once
 
 #include <map>
@@ -19,20 +19,20 @@ class Rooms {
 
   void enter(Chatter& chatter);
   void leave(Chatter& chatter);
-  // By session id, so in the order in which they came, in every release.
+  // Sorted by session id, so in the order in which people came, in every release.
   using People = std::map<handoff::SessionId, Chatter*>;
   const People& people(const std::string& room) const;
-  // With a space between the words, for a person.
+  // The names of all people in the room, with spaces between them.
   std::string names(const std::string& room) const;
   bool nick_taken(std::string_view nick) const;
   // A name for somebody new.
   std::string guest_name();
-  // Every room in which somebody is, or has said something.
+  // Every room that has people in it, or lines.
   std::vector<std::string> list() const;
 
-  // Says it to all in the room but one, and keeps it.
+  // Says text to all in the room but one, and keeps it in the history.
   void say(const std::string& room, std::string text, const Chatter* but);
-  // The same for what is not worth keeping.
+  // Says text to all in the room but one, and does not keep it.
   void tell(const std::string& room, std::string_view text, const Chatter* but) const;
 
  private:

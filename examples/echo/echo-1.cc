@@ -1,4 +1,4 @@
-// echo, release 1: the state of a connection is how many lines it has had.
+// echo, release 1: the state of a connection is the number of its lines.
 #include <example/fields.h>
 #include <example/program.h>
 

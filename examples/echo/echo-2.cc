@@ -1,6 +1,5 @@
-// echo, release 2: it also keeps when a connection's first line came, and tells the operator on
-// SIGUSR1 for how long the oldest conversation has been going on. Its clients see the same
-// protocol.
+// echo, release 2: also keeps when a connection's first line came, and tells the operator on
+// SIGUSR1 for how long the oldest conversation has been going on. Clients see the same protocol.
 #include <example/fields.h>
 #include <example/program.h>
 
@@ -41,11 +40,11 @@ class Echo2 final : public echo::EchoStream {
   }
 
  private:
-  std::uint64_t first_line_ns_;  // CLOCK_MONOTONIC: means the same in every process of this host
+  std::uint64_t first_line_ns_;  // CLOCK_MONOTONIC, which all processes of this host share
 };
 
-// The two small functions that every change of the state costs: so release 1 can upgrade to this
-// one, and this one can go back.
+// The two small functions that a change of the state costs: one for the upgrade from release 1, one
+// for the way back.
 std::string state_1_to_2(std::string_view state) {
   example::FieldReader fields(state);
   const std::uint64_t lines = fields.number();

@@ -1,7 +1,7 @@
-// One echo connection, as both releases have it: to its nth line `TEXT\n` the reply is
-// `<n> <version> TEXT\n`, with n counting on across upgrades. From a line `hold` to a line
-// `release` it is in the middle of something, and stays with its release at an upgrade. What a
-// release keeps beside the count is its own business: see echo-1.cc and echo-2.cc.
+// One echo connection, as both releases have it. The reply to its nth line `TEXT\n` is
+// `<n> <version> TEXT\n`, and n counts on across upgrades. From a line `hold` to a line `release`
+// the connection is busy, and stays with its release at an upgrade. The releases differ in what
+// they keep beside the count: see echo-1.cc and echo-2.cc.
 #pragma once
 
 #include <cstddef>
@@ -22,7 +22,7 @@ class EchoStream : public handoff::uv::Stream {
 
  protected:
   std::size_t on_input(std::string_view input) final;
-  // Before a line is answered; number is the line's, from 1.
+  // Called before a line is answered; number is the line's, from 1.
   virtual void on_line(std::uint64_t /*number*/) {}
 
  private:

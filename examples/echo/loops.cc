@@ -9,7 +9,7 @@
 namespace echo {
 namespace {
 
-// One loop with its Host.
+// One uv loop and its Host.
 class Loop {
  public:
   explicit Loop(handoff::Service& lane) : host_(start_loop(loop_), lane) {}
@@ -17,7 +17,7 @@ class Loop {
     const auto close = [](uv_handle_t* handle, void*) {
       if (!uv_is_closing(handle)) uv_close(handle, nullptr);
     };
-    uv_walk(&loop_, close, nullptr);  // what the program itself has in it
+    uv_walk(&loop_, close, nullptr);  // closes the program's own handles
     uv_run(&loop_, UV_RUN_DEFAULT);
     uv_loop_close(&loop_);
   }
@@ -49,8 +49,8 @@ void run_loops(handoff::Service& service,
     declare(loops.back()->host());
   }
   service.start();
-  // A handoff that fails ends the loops of an heir one by one, and the first says why. Should one
-  // of them fail alone, the others are no service without it.
+  // A handoff that fails ends the loops of an heir one by one, and the first of them says why. A
+  // loop that fails otherwise ends the process: its sessions would get no answers.
   const auto run = [](Loop& loop) {
     try {
       loop.run();
@@ -65,7 +65,7 @@ void run_loops(handoff::Service& service,
     threads.emplace_back([&run, &loop = *loops[i]] {
       try {
         run(loop);
-      } catch (const handoff::Exception&) {  // NOLINT(bugprone-empty-catch): the first says it
+      } catch (const handoff::Exception&) {  // NOLINT(bugprone-empty-catch): the first loop says it
       }
     });
   }

@@ -6,8 +6,8 @@
 
 namespace echo {
 
-// Makes a Host for each lane, lets declare say what it is to listen to, and runs them all: the
-// first on this thread. Returns when all of them have ended; throws what stopped the first.
+// Makes a Host for each lane, calls declare for each, and runs all their loops, that of lane 0 on
+// this thread. Returns when all loops have ended; throws the exception that ended the first.
 void run_loops(handoff::Service& service,
                const std::function<void(handoff::uv::Host& host)>& declare);
 

@@ -1,4 +1,4 @@
-// PUBLISH and SUBSCRIBE.
+// PUBLISH and SUBSCRIBE: the sessions that get a channel's messages.
 #ifndef HANDOFF_EXAMPLES_KV_CHANNELS_H
 #define HANDOFF_EXAMPLES_KV_CHANNELS_H
 
@@ -10,17 +10,17 @@
 
 namespace kv {
 
-// To what a session has subscribed stands in its state; this is the way from the channel to the
-// sessions.
+// The sessions of each channel. A session's state has the channels that it has subscribed to; this
+// is the way back.
 class Channels {
  public:
   void subscribe(Session& session, std::string_view channel);
   void unsubscribe(Session& session, std::string_view channel);
-  // Returns how many have got it.
+  // Returns how many sessions got the message.
   std::size_t publish(std::string_view channel, std::string_view message);
   std::size_t size() const { return sessions_.size(); }
 
-  // A session that came or goes with its subscriptions.
+  // Adds and removes a session with all its subscriptions.
   void attach(Session& session);
   void detach(Session& session);
 

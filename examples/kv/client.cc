@@ -9,8 +9,8 @@
 namespace kv {
 namespace {
 
-// So much input of a client that waits is kept here; the rest stays in its socket. It is read at
-// all to see that a client has gone: an element must not be given to nobody.
+// A waiting client's socket is read, so that a client that has gone is noticed: nobody else would
+// get the element that it is given. Above this many bytes its input stays in the socket.
 constexpr std::size_t kMaxWaitingInput = std::size_t{1} << 20;
 
 }  // namespace
@@ -35,7 +35,7 @@ void Client::leave() {
 
 std::size_t Client::on_input(std::string_view input) try {
   return serve(input);
-} catch (const std::exception&) {  // no memory
+} catch (const std::exception&) {  // std::bad_alloc
   close();
   return input.size();
 }

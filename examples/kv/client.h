@@ -15,8 +15,8 @@ namespace kv {
 class Client final : public handoff::uv::Stream, private Connection {
  public:
   explicit Client(Engine& engine) : engine_(engine), session_(*this) {}
-  // Restored. There may be several of them for one session, each from a newer state, and a session
-  // may be dropped again: so the engine hears of it in on_open() only.
+  // For a restored session. Each newer state makes another Client, and a session may be dropped
+  // again, so the engine hears of the session in on_open() only.
   Client(Engine& engine, SessionState state);
   ~Client() override { leave(); }
 

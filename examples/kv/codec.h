@@ -1,5 +1,5 @@
-// Bytes that another process of this service wrote: varints and length-prefixed strings. The reader
-// believes nothing: what is cut, too long or left over is a Malformed.
+// State as bytes: varints and length-prefixed strings. Another process wrote what a Decoder reads,
+// so it believes nothing: what is cut, too long or left over is a Malformed.
 #ifndef HANDOFF_EXAMPLES_KV_CODEC_H
 #define HANDOFF_EXAMPLES_KV_CODEC_H
 
@@ -15,7 +15,7 @@ class Malformed : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// Appends to a string that it borrows.
+// Appends to a borrowed string.
 class Encoder {
  public:
   explicit Encoder(std::string& out) : out_(out) {}
@@ -36,7 +36,8 @@ class Decoder {
   std::int64_t signed_number();
   bool flag();
   std::string_view bytes();  // a view into the input
-  // How many things follow, each of at least one byte: so it can't promise more than there is.
+  // How many items follow. Each takes at least one byte, so a count above the bytes that are left
+  // is Malformed, before anything is allocated.
   std::size_t count();
   bool done() const { return in_.empty(); }
   void expect_done() const;

@@ -1,4 +1,4 @@
-// What a command is: a row of a table.
+// A command: a row of a table, with its handler.
 #ifndef HANDOFF_EXAMPLES_KV_COMMAND_H
 #define HANDOFF_EXAMPLES_KV_COMMAND_H
 
@@ -21,15 +21,16 @@ struct Call {
   Session& session;
   Reply& reply;
   Args args;      // with the command's name; may be moved from
-  bool may_wait;  // false in EXEC: who would wait has waited in vain
+  bool may_wait;  // false in EXEC: a command that would wait gives up at once
 
   int db() const { return session.state.db; }
 
-  // The errors that many commands share; true if there is none.
+  // The errors that many commands share. is_type() replies with an error and returns false if the
+  // item is of the other type.
   bool is_type(const Store::Item* item, bool list) const;
   void wrong_arity(std::string_view command) const;
   void syntax_error() const { reply.error("ERR syntax error"); }
-  // Nothing and an error if it is none.
+  // The argument as a number; nothing, with an error as the reply, if it is none.
   std::optional<std::int64_t> integer(std::size_t arg) const;
   void unknown_subcommand() const;
 };
@@ -48,11 +49,11 @@ struct Command {
   int arity;              // arguments with the name; -n: at least n
   unsigned flags;
   void (*handler)(Call&);
-  // Which arguments are keys, for COMMAND; last -1: to the end.
+  // The positions of its keys, which COMMAND tells. A last_key of -1 is the last argument.
   int first_key = 0, last_key = 0, key_step = 0;
 };
 
-// nullptr if there is none. Any case.
+// The command of that name, in whatever case; nullptr if there is none.
 const Command* find_command(std::string_view name);
 std::span<const Command* const> all_commands();
 
@@ -64,7 +65,7 @@ std::span<const Command> list_commands();
 std::span<const Command> transaction_commands();
 std::span<const Command> pubsub_commands();
 std::span<const Command> server_commands();
-std::span<const Command> release_commands();  // what only this release has
+std::span<const Command> release_commands();  // that only this release has
 
 bool equals_ignoring_case(std::string_view a, std::string_view lower_case);
 

@@ -9,7 +9,7 @@ namespace {
 
 void ping(Call& call) {
   if (call.args.size() > 2) return call.wrong_arity("ping");
-  if (!call.session.state.channels.empty()) {  // as a message, which is all that a subscriber reads
+  if (!call.session.state.channels.empty()) {  // as a message: a subscriber reads nothing else
     call.reply.array(2);
     call.reply.bulk("pong");
     call.reply.bulk(call.args.size() == 2 ? std::string_view(call.args[1]) : "");
@@ -83,7 +83,7 @@ void client_list(Call& call) {
 
 void client_id(Call& call) { call.reply.integer(static_cast<std::int64_t>(call.session.id)); }
 
-// What a library calls itself is taken note of by nobody.
+// Client libraries tell their name and version, which nothing here needs.
 void client_setinfo(Call& call) { call.reply.ok(); }
 
 constexpr Command kClientCommands[] = {

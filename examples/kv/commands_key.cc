@@ -42,7 +42,7 @@ void dbsize(Call& call) {
   call.reply.integer(static_cast<std::int64_t>(call.store.database(call.db()).size()));
 }
 
-// FLUSHALL [ASYNC | SYNC]: it is done at once either way.
+// FLUSHALL [ASYNC | SYNC]: either way all keys are gone before the reply.
 bool flush_is_valid(const Call& call) {
   if (call.args.size() == 1) return true;
   const bool known = call.args.size() == 2 && (equals_ignoring_case(call.args[1], "async") ||
@@ -125,7 +125,7 @@ void expire_in(Call& call, Time unit, std::string_view command) {
 void expire(Call& call) { expire_in(call, kSecond, "expire"); }
 void pexpire(Call& call) { expire_in(call, kMillisecond, "pexpire"); }
 
-// rounding: what is added before the division.
+// Replies with the time that is left, in unit. rounding is added before the division.
 void reply_ttl(Call& call, Time unit, Time rounding) {
   const Store::Item* item = call.store.find(call.db(), call.args[1]);
   if (item == nullptr) return call.reply.integer(-2);

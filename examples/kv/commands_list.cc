@@ -106,7 +106,8 @@ void lrange(Call& call) {
   for (auto i = *first; i <= *last; ++i) call.reply.bulk(list[static_cast<std::size_t>(i)]);
 }
 
-// kNever stands for "as long as it takes"; nothing and an error if the text is no timeout.
+// The deadline; kNever to wait for ever. Nothing, with an error as the reply, if text is no
+// timeout.
 std::optional<Time> parse_timeout(Call& call, std::string_view text) {
   const auto seconds = parse_decimal(text);
   if (!seconds) {

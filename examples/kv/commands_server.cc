@@ -19,7 +19,7 @@ void line(std::string& out, std::string_view name, std::uint64_t value) {
 void info_server(const Engine& engine, std::string& out) {
   utsname host{};
   ::uname(&host);
-  line(out, "redis_version", "7.0.0");  // whose commands these are
+  line(out, "redis_version", "7.0.0");  // the release of Redis that has these commands
   line(out, "redis_mode", "standalone");
   line(out, "os", std::string(host.sysname) + " " + host.release + " " + host.machine);
   line(out, "process_id", static_cast<std::uint64_t>(::getpid()));
@@ -96,7 +96,7 @@ void info(Call& call) {
 struct Parameter {
   std::string_view name, value;
 };
-// What clients look for. Nothing of it can be set.
+// The parameters that clients ask for. None can be set.
 constexpr Parameter kParameters[] = {
     {"appendonly", "no"}, {"databases", "16"},
     {"maxmemory", "0"},   {"proto-max-bulk-len", "536870912"},
@@ -157,7 +157,7 @@ void command(Call& call) {
   } else if (equals_ignoring_case(call.args[1], "count")) {
     call.reply.integer(static_cast<std::int64_t>(all_commands().size()));
   } else if (equals_ignoring_case(call.args[1], "docs")) {
-    call.reply.array(0);  // redis-cli asks for them and does without
+    call.reply.array(0);  // redis-cli asks for the docs, and can do without
   } else if (equals_ignoring_case(call.args[1], "info")) {
     command_info(call);
   } else {

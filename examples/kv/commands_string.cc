@@ -54,7 +54,8 @@ std::optional<SetOptions> parse_set_options(const Call& call) {
   return options;
 }
 
-// Nothing and an error if the options name a time that can't be.
+// When the key expires; nothing, with an error as the reply, if the options name an impossible
+// time.
 std::optional<Time> expiry_of(Call& call, const SetOptions& options, const Store::Item* old) {
   if (options.keep_expiry) return old != nullptr ? old->second.value.expires() : kNever;
   if (options.amount == 0) return kNever;

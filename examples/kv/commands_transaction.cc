@@ -11,7 +11,8 @@ void multi(Call& call) {
   call.reply.ok();
 }
 
-// A key that is past its time was changed by that, though nobody has noticed yet.
+// Whether EXEC must do nothing. A watched key that is past its time counts as changed, also while
+// it has not been removed yet.
 bool is_touched(Call& call) {
   const Watched& watched = call.session.state.watched;
   for (const DatabaseKey& key : watched.keys) call.store.find(key.db, key.key);
@@ -46,7 +47,7 @@ void watch(Call& call) {
     return call.reply.error("ERR WATCH inside MULTI is not allowed");
   }
   for (const std::string& key : call.args.subspan(1)) {
-    call.store.find(call.db(), key);  // what is past its time goes before it is watched
+    call.store.find(call.db(), key);  // removes a key that is past its time, before it is watched
     call.engine.watches.add(call.session, call.db(), key);
   }
   call.reply.ok();

@@ -1,4 +1,4 @@
-// Words that every part of the engine uses.
+// Types and constants that every part of the engine uses.
 #ifndef HANDOFF_EXAMPLES_KV_COMMON_H
 #define HANDOFF_EXAMPLES_KV_COMMON_H
 
@@ -12,7 +12,8 @@
 
 namespace kv {
 
-// CLOCK_MONOTONIC in microseconds: it goes on across generations, so it may stand in saved state.
+// CLOCK_MONOTONIC in microseconds. All processes of a host share this clock, so a Time may be part
+// of saved state.
 using Time = std::int64_t;
 inline constexpr Time kNever = 0;
 inline constexpr Time kSecond = 1'000'000;

@@ -5,7 +5,8 @@
 namespace kv {
 namespace {
 
-// Free slots that one call looks at, at most: then it gives an empty record, which says nothing.
+// A call looks at no more free slots than this, so that it ends soon; then it gives an empty
+// record.
 constexpr std::size_t kSlotsPerCall = 4096;
 
 }  // namespace
@@ -87,7 +88,7 @@ void DataSection::on_changed(int db, std::string_view key) {
   if (format_ == nullptr) return;
   StringSet& keys = changes_[static_cast<std::size_t>(db)].keys;
   if (keys.find(key) == keys.end()) keys.emplace(key);
-  // The pieces of a list would not fit together any more; all of it will come again.
+  // The pieces of a list that has changed would not fit together. The change sends all of it again.
   if (partial_ && partial_->db == db && partial_->key == key) partial_.reset();
 }
 

@@ -1,10 +1,9 @@
 // The data as a section: a walk over all slots while commands go on changing it, and the keys that
 // were changed meanwhile, each once with the value that it has when its turn comes.
 //
-// Every record says what is so now, and the heir applies them in order; so a key may be sent as
-// often as one likes, and all that matters is that whatever is changed after it was sent is sent
-// again. That is why a key is noted from the very beginning of the copy, also where the walk has
-// yet to come.
+// A record says what is so now, and the heir applies records in order. So a key may be sent any
+// number of times, as long as it is sent again after each change. That is ensured by noting every
+// changed key from the beginning of the copy on, also where the walk has yet to come.
 #ifndef HANDOFF_EXAMPLES_KV_DATA_SECTION_H
 #define HANDOFF_EXAMPLES_KV_DATA_SECTION_H
 
@@ -22,7 +21,7 @@ namespace kv {
 
 class DataSection final : public handoff::Section, private ChangeListener, private RecordTarget {
  public:
-  // Borrows.
+  // Borrows engine.
   explicit DataSection(Engine& engine);
 
   void begin(std::uint32_t version) override;
@@ -32,13 +31,13 @@ class DataSection final : public handoff::Section, private ChangeListener, priva
   void reset() override;
 
  private:
-  // What has happened to a database since its changes were sent last: first the flush, then the
+  // The changes of a database since its changes were sent last: the flush came before those of the
   // keys.
   struct Changes {
     bool flushed = false;
     StringSet keys;
   };
-  // A list of which only the beginning is sent.
+  // A list of which the elements before `from` are sent.
   struct Partial {
     int db;
     std::string key;
@@ -59,7 +58,7 @@ class DataSection final : public handoff::Section, private ChangeListener, priva
   void write(int db, const Database::Item& item, std::size_t from, std::string& record);
 
   Engine& engine_;
-  const RecordFormat* format_ = nullptr;  // none: no copy is under way
+  const RecordFormat* format_ = nullptr;  // nullptr while no copy is under way
   bool started_sent_ = false;
   int walk_db_ = 0;
   std::size_t walk_slot_ = 0;

@@ -1,8 +1,8 @@
-// One database: keys and values, what expires when, and a way to walk through all of it bit by bit
-// while it changes.
+// One database: keys and values, the order in which they expire, and a walk through all of it bit
+// by bit while it changes.
 //
-// Every key has a slot, and keeps it for as long as it exists; neither growth nor other keys move
-// it. So a walk is a number that goes from 0 to slots(), and meets each key that exists throughout
+// Every key has a slot and keeps it as long as the key exists; neither growth nor other keys move
+// it. So a walk is a number that goes from 0 to slots(). It meets each key that exists throughout
 // exactly once.
 #ifndef HANDOFF_EXAMPLES_KV_DATABASE_H
 #define HANDOFF_EXAMPLES_KV_DATABASE_H
@@ -26,10 +26,10 @@ class Database {
   using Map = StringMap<Kept>;
   using Item = Map::value_type;  // its address is stable while the key exists
 
-  // nullptr if there is none. Does not look at the clock.
+  // nullptr if there is no such key. Does not look at the clock: an expired key is found.
   Item* find(std::string_view key);
   bool contains(std::string_view key) const { return map_.find(key) != map_.end(); }
-  // Adds or replaces.
+  // Adds the key or replaces its value.
   Item& put(std::string_view key, Value value);
   void erase(Item& item);
   void set_expires(Item& item, Time at);
@@ -49,7 +49,7 @@ class Database {
   Map map_;
   std::vector<Item*> slots_;
   std::vector<std::uint32_t> free_;
-  std::set<std::pair<Time, std::uint32_t>> by_expiry_;  // and the slot
+  std::set<std::pair<Time, std::uint32_t>> by_expiry_;  // when, and the key's slot
 };
 
 }  // namespace kv

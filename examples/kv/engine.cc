@@ -7,7 +7,9 @@
 namespace kv {
 namespace {
 
-// Keys that nobody asks for are removed in bunches, so that they wake up the process rarely.
+// A removal of expired keys wakes the process, so they are removed in bunches, 100 ms apart.
+// Clients wait for a bunch, so it has at most 1,000 keys; if more have expired, the next comes 1 ms
+// later.
 constexpr Time kExpiryRest = 100'000;
 constexpr std::size_t kExpiryBunch = 1000;
 

@@ -1,7 +1,7 @@
 // The server without its sockets: sessions come and go, requests go in, replies come out.
 //
-// Everything happens on one thread. The engine neither reads nor writes sockets and has no timers:
-// it tells when it wants to be called (next_event) and whose input may go on
+// Everything happens on one thread. The engine neither reads nor writes sockets and has no timers.
+// It says when it wants to be called (next_event), and which sessions' input may go on
 // (waiting.take_released).
 #ifndef HANDOFF_EXAMPLES_KV_ENGINE_H
 #define HANDOFF_EXAMPLES_KV_ENGINE_H
@@ -23,7 +23,7 @@ Time monotonic_now();
 class Engine {
  public:
   using Clock = Time (*)();
-  // What INFO says of the process around.
+  // What INFO says of the process around the engine.
   struct Facts {
     std::uint64_t generation = 0;
     bool supervised = false;
@@ -34,22 +34,23 @@ class Engine {
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  // A session is there from attach(), with all that its state says, until detach(). Borrows.
+  // The engine knows a session from attach(), with all that its state says, to detach(). Borrows
+  // it.
   void attach(Session& session);
   void detach(Session& session);
   const std::map<std::uint64_t, Session*>& sessions() const { return sessions_; }
 
   // Carries out one request. REQUIRES a session that does not wait, and args.
   void execute(Session& session, Args args);
-  // Part of a request: EXEC's queue.
+  // Carries out one command: a request, or an entry of EXEC's queue.
   void run(const Command& command, Session& session, Args args, bool may_wait);
 
-  // Does what is due: waits that are over, keys that are past their time (some of them).
+  // Does what is due: ends waits that are over, removes some of the expired keys.
   void tick();
   // When tick() has something to do; kNever if there is nothing.
   Time next_event() const;
 
-  // When this data was started: kept across generations.
+  // When the first generation started with an empty store; kept across generations.
   Time started() const { return started_; }
   void set_started(Time at) { started_ = at; }
   Time now() const { return store.now(); }

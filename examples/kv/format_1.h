@@ -1,5 +1,5 @@
 // Version 1 of the section "data": text. A record is a row of netstrings (4:word,), the first of
-// which says what it is; numbers are decimal, expiry is in milliseconds and 0 for never.
+// which names its type. Numbers are decimal; expiry is in milliseconds, 0 for never.
 //
 //   7:started, MICROSECONDS
 //   6:string,  DB KEY EXPIRY TEXT

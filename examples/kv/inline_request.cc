@@ -31,7 +31,7 @@ char unescape(char c) {
   }
 }
 
-// Takes an escape in double quotes, of which the backslash is gone already.
+// Takes an escape in double quotes; its backslash is already taken.
 char take_escape(std::string_view& rest) {
   if (rest.size() >= 3 && rest[0] == 'x' && hex_digit(rest[1]) >= 0 && hex_digit(rest[2]) >= 0) {
     const char byte = static_cast<char>(hex_digit(rest[1]) * 16 + hex_digit(rest[2]));
@@ -43,7 +43,7 @@ char take_escape(std::string_view& rest) {
   return byte;
 }
 
-// rest begins behind the opening quote. False if it has no end or something sticks to the end.
+// rest begins behind the opening quote. False if there is no closing quote, or no blank behind it.
 bool take_quoted(std::string_view& rest, char quote, std::string& word) {
   while (!rest.empty()) {
     const char c = rest.front();

@@ -1,4 +1,4 @@
-// A request typed by a person: words on a line, quoted where need be.
+// A request typed by a person: words on a line, some of them quoted.
 #ifndef HANDOFF_EXAMPLES_KV_INLINE_REQUEST_H
 #define HANDOFF_EXAMPLES_KV_INLINE_REQUEST_H
 

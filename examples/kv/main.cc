@@ -87,7 +87,7 @@ void run(const Arguments& arguments) {
 
 int main(int argc, char** argv) {
   const Arguments arguments = parse(argc, argv);
-  // Who read what it prints may be gone: that ends no service.
+  // The reader of its output may be gone, which must not end a service.
   (void)std::signal(SIGPIPE, SIG_IGN);
   try {
     run(arguments);

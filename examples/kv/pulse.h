@@ -1,5 +1,5 @@
-// The engine's timers, and the input that goes on after a wait. Before the loop sleeps it is asked
-// for its next event: so there is one timer, and no wake-up of an idle process.
+// The engine's timers, and the input that goes on after a wait. The loop asks the engine for its
+// next event before it sleeps, so there is one timer, and an idle process is never woken.
 #ifndef HANDOFF_EXAMPLES_KV_PULSE_H
 #define HANDOFF_EXAMPLES_KV_PULSE_H
 
@@ -11,7 +11,7 @@ namespace kv {
 
 class Pulse {
  public:
-  // Borrows both; they outlive the loop's run.
+  // Borrows both, which must outlive the loop's run.
   Pulse(handoff::uv::Host& host, Engine& engine) : host_(host), engine_(engine) {}
   Pulse(const Pulse&) = delete;
   Pulse& operator=(const Pulse&) = delete;
@@ -21,7 +21,7 @@ class Pulse {
   void stop();
 
  private:
-  bool is_ours() const;  // false once everything went to an heir
+  bool is_ours() const;  // false once the heir has everything
   void before_sleep();
   void resume_released();
   void arm();

@@ -1,5 +1,5 @@
-// The section "data" as records: each stands for itself and says what is so from now on. A version
-// is a way to write them as bytes; format_1.h and v2/format_2.h.
+// The section "data" as records. Each is complete by itself and says what is so from now on. A
+// version is a way to write them as bytes: format_1.h and v2/format_2.h.
 #ifndef HANDOFF_EXAMPLES_KV_RECORDS_H
 #define HANDOFF_EXAMPLES_KV_RECORDS_H
 
@@ -13,13 +13,13 @@
 
 namespace kv {
 
-// What records say; for who reads them.
+// What records say, as calls: implemented by their reader.
 class RecordTarget {
  public:
   virtual void started(Time at) = 0;
-  // The key has this value, whatever it had.
+  // The key has this value, whatever it had before.
   virtual void put(int db, std::string_view key, Value value) = 0;
-  // The list that the record before has put has these elements, too.
+  // The list of the record before goes on with these elements.
   virtual void append(int db, std::string_view key, List more) = 0;
   virtual void gone(int db, std::string_view key) = 0;
   virtual void flushed(int db) = 0;
@@ -31,10 +31,10 @@ class RecordTarget {
 class RecordFormat {
  public:
   virtual ~RecordFormat() = default;
-  // All append to a record that is empty.
+  // Each write function appends to a record that is empty.
   virtual void write_started(Time at, std::string& record) const = 0;
-  // A list may need several records: from is the element to begin with. Returns where the next
-  // one begins, 0 if this was the last.
+  // A list may need several records: from is the element to begin with. Returns the element at
+  // which the next record begins, 0 if this was the last.
   virtual std::size_t write_item(int db, const Database::Item& item, std::size_t from,
                                  std::string& record) const = 0;
   virtual void write_gone(int db, std::string_view key, std::string& record) const = 0;
@@ -43,7 +43,7 @@ class RecordFormat {
   virtual void read(std::string_view record, RecordTarget& target) const = 0;
 };
 
-// Of this release; throws Malformed for a version that it does not know.
+// This release's format of that version; throws Malformed for a version that it does not know.
 const RecordFormat& record_format(std::uint32_t version);
 
 }  // namespace kv

@@ -1,4 +1,4 @@
-// What each release says about itself; v1/release.cc and v2/release.cc.
+// What each release says about itself, in v1/release.cc and v2/release.cc.
 #ifndef HANDOFF_EXAMPLES_KV_RELEASE_H
 #define HANDOFF_EXAMPLES_KV_RELEASE_H
 

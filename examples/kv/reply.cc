@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::string_view kEnd = "\r\n";
 
-// Writes TYPE DIGITS CR LF; returns where it ends.
+// Writes TYPE DIGITS CR LF; returns the end.
 char* put_line(char* out, char* limit, char type, std::int64_t value) {
   *out++ = type;
   out = std::to_chars(out, limit, value).ptr;
@@ -42,7 +42,7 @@ void Reply::error(std::string_view text) {
 }
 
 void Reply::bulk(std::string_view value) {
-  // A short value goes out in one piece, a long one without being copied here.
+  // A short value goes out in one piece with its header; a long one is not copied here.
   std::array<char, 512> room;
   char* end = put_line(room.data(), room.data() + 32, '$', static_cast<std::int64_t>(value.size()));
   if (value.size() + 34 <= room.size()) {

@@ -1,4 +1,4 @@
-// Replies in RESP2, written piece by piece to where they are sent from.
+// Replies in RESP2, written piece by piece into a connection's output.
 #ifndef HANDOFF_EXAMPLES_KV_REPLY_H
 #define HANDOFF_EXAMPLES_KV_REPLY_H
 
@@ -8,7 +8,7 @@
 
 namespace kv {
 
-// Where replies go. Takes a copy.
+// The place where replies go. It copies what it gets.
 class Sink {
  public:
   virtual void send(std::string_view bytes) = 0;
@@ -17,7 +17,7 @@ class Sink {
   ~Sink() = default;
 };
 
-// Borrows its sink. An array is its header and then its elements.
+// Writes replies to a sink, which it borrows. array() writes the header; the elements follow.
 class Reply {
  public:
   explicit Reply(Sink& sink) : sink_(sink) {}

@@ -10,16 +10,16 @@
 namespace kv {
 namespace {
 
-// The reader moves what is left of its buffer to the front after each kilobyte: so it gets little
-// at a time.
+// After each kilobyte the reader moves the rest of its buffer to the front. So it is fed in small
+// pieces, which keeps the rest short.
 constexpr std::size_t kWindow = 16 * 1024;
-// Memory kept for the next request.
+// The memory that is kept for the next request: so many arguments of so many bytes.
 constexpr std::size_t kKeepArgument = 16 * 1024;
 constexpr std::size_t kKeepArguments = 64;
 // Room for the digits of a length.
 constexpr std::size_t kMaxDigits = 32;
 
-// The reader wants an object for everything it reads. We need none.
+// The reader wants an object for everything that it reads. Requests need none, so all get this one.
 char object_mark;
 void* const kObject = &object_mark;
 
@@ -94,7 +94,7 @@ RequestParser::Status RequestParser::next_inline(std::string_view input) {
   }
   auto words = split_inline(input.substr(0, end));
   if (!words) return fail("Protocol error: unbalanced quotes in request");
-  if (fed_ > 0) renew_reader();  // it has had bytes of this line
+  if (fed_ > 0) renew_reader();  // the reader has had bytes of this line
   args_ = std::move(*words);
   count_ = args_.size();
   taken_ = end + 1;
@@ -121,7 +121,7 @@ RequestParser::Status RequestParser::complete() {
   return Status::kRequest;
 }
 
-// False if there is nothing that the reader could use.
+// Feeds the reader; false if there is no input that it could use.
 bool RequestParser::feed(std::string_view input) {
   if (fed_ == input.size() || input.size() < needed_) return false;
   const std::size_t until = std::min(input.size(), std::max(fed_ + kWindow, needed_));
@@ -132,9 +132,8 @@ bool RequestParser::feed(std::string_view input) {
   return true;
 }
 
-// Looks at what the reader waits to see the end of: a line that grows without end, an element that
-// is no string, and a string that is announced too long must be refused now, not when they are
-// complete.
+// Checks the element that the reader is in the middle of. A line without end, an element that is no
+// string, and a string that is announced too long must be refused before they are complete.
 bool RequestParser::pending_is_legal() {
   if (reader_->ridx < 0) return true;
   const redisReadTask& task = reader_->rstack[reader_->ridx];
@@ -144,7 +143,7 @@ bool RequestParser::pending_is_legal() {
     fail("Protocol error: too big mbulk count string");
     return false;
   }
-  if (task.type < 0) return true;  // not even its type byte is here
+  if (task.type < 0) return true;  // its type byte has not come yet
   if (task.type != REDIS_REPLY_STRING) {
     fail_for_type(task.type);
     return false;
@@ -164,7 +163,8 @@ bool RequestParser::pending_string_is_legal(std::string_view pending) {
     fail("Protocol error: invalid bulk length");
     return false;
   }
-  // The reader would look for the line's end further on, behind what is no number any more.
+  // Without this check the reader would take the line's end further on, behind bytes that are no
+  // number.
   if (end + 1 == pending.size()) return true;
   if (pending[end + 1] != '\n') {
     fail("Protocol error: invalid bulk length");
@@ -181,7 +181,7 @@ RequestParser::Status RequestParser::fail(std::string text) {
 }
 
 RequestParser::Status RequestParser::fail_as_reader_says() {
-  if (!error_.empty()) return Status::kError;  // one of our callbacks refused
+  if (!error_.empty()) return Status::kError;  // a callback has refused the request
   const std::string_view why = reader_->errstr;
   if (why.find("type byte") != std::string_view::npos) {
     const std::size_t quote = why.find('"');
@@ -219,7 +219,7 @@ void RequestParser::add_argument(std::string_view value) {
   ++count_;
 }
 
-// Called by C code, which nothing may be thrown through.
+// Called by C code, through which no exception may pass.
 void* RequestParser::on_string(const redisReadTask* task, char* data, std::size_t size) try {
   RequestParser& self = parser_of(task);
   if (task->type != REDIS_REPLY_STRING) return self.refuse_type(task->type);

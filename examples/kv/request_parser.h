@@ -1,13 +1,12 @@
-// Requests from bytes of a client that may be anybody.
+// Makes requests of a client's bytes, and trusts none of them.
 //
-// hiredis' reader does the parsing, with callbacks of our own that accept nothing but an array of
-// bulk strings and allocate nothing that has only been announced. (The reader reads replies: it
-// also knows integers, errors and nested arrays, which a request may not have.)
+// hiredis' reader does the parsing. It reads replies, so it also knows integers, errors and nested
+// arrays, which a request may not have. The callbacks here accept nothing but an array of bulk
+// strings, and allocate nothing that is only announced.
 //
-// The caller keeps the bytes until a whole request has been taken, since a half one has to travel
-// with the session. So the parser is shown all unconsumed bytes again each time, and remembers how
-// many of them the reader has: each byte is fed once, and a large string only when all of it is
-// here.
+// Half a request travels with its session, so the caller keeps the bytes until a whole one has been
+// taken. Each call shows the parser all unconsumed bytes again. The parser remembers how many of
+// them the reader has had: each byte is fed once, and a large string only when all of it is here.
 #ifndef HANDOFF_EXAMPLES_KV_REQUEST_PARSER_H
 #define HANDOFF_EXAMPLES_KV_REQUEST_PARSER_H
 
@@ -25,9 +24,9 @@ namespace kv {
 class RequestParser {
  public:
   enum class Status {
-    kIncomplete,  // show me more
-    kRequest,     // args() and taken() tell; args() may be empty: nothing was asked
-    kError,       // error() tells; the connection is beyond repair
+    kIncomplete,  // more bytes are needed
+    kRequest,     // see args() and taken(); args() is empty for an empty line
+    kError,       // see error(); close the connection, since the next request can't be found
   };
   static constexpr std::size_t kMaxArguments = 1024 * 1024;
   static constexpr std::size_t kMaxBulk = std::size_t{512} << 20;
@@ -37,7 +36,7 @@ class RequestParser {
   RequestParser(const RequestParser&) = delete;
   RequestParser& operator=(const RequestParser&) = delete;
 
-  // input: all bytes behind the requests that were taken so far.
+  // input has all bytes behind the requests that were taken so far.
   Status next(std::string_view input);
   // How many bytes the request took.
   std::size_t taken() const { return taken_; }
@@ -50,7 +49,7 @@ class RequestParser {
   struct FreeReader {
     void operator()(redisReader* reader) const { redisReaderFree(reader); }
   };
-  // What hiredis calls.
+  // The callbacks of hiredis' reader.
   static redisReplyObjectFunctions functions_;
   static void* on_string(const redisReadTask* task, char* data, std::size_t size);
   static void* on_array(const redisReadTask* task, int elements);
@@ -74,8 +73,8 @@ class RequestParser {
   void add_argument(std::string_view value);
 
   std::unique_ptr<redisReader, FreeReader> reader_;
-  bool in_array_ = false;     // some of a request has been seen
-  bool in_elements_ = false;  // and the number of its arguments
+  bool in_array_ = false;     // a request has begun
+  bool in_elements_ = false;  // its number of arguments has been read
   std::size_t fed_ = 0;       // bytes of the input that the reader has had
   std::size_t needed_ = 0;    // the reader can't go on before the input has this many bytes
   std::size_t taken_ = 0;

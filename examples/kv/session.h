@@ -1,4 +1,5 @@
-// A connection, as the engine sees it: where replies go, and what must survive an upgrade.
+// A connection as the engine sees it: the sink for its replies, and the state that must survive an
+// upgrade.
 #ifndef HANDOFF_EXAMPLES_KV_SESSION_H
 #define HANDOFF_EXAMPLES_KV_SESSION_H
 
@@ -11,12 +12,12 @@
 
 namespace kv {
 
-// Is the connection's, whoever that is: a Stream, or a test.
+// The connection's part, implemented by a Stream, or by a test.
 class Connection : public Sink {
  public:
   // Sends what is queued, and then ends.
   virtual void hang_up() = 0;
-  // The session's state was changed by somebody else's command.
+  // Another session's command has changed this session's state.
   virtual void note_change() = 0;
   virtual bool is_ending() const = 0;
   virtual std::string peer() const = 0;

@@ -1,4 +1,5 @@
-// What both releases save of a connection. (Half a request and unsent replies are the Stream's.)
+// The part of a session's state that both releases have. The Stream saves half a request and unsent
+// replies.
 #ifndef HANDOFF_EXAMPLES_KV_SESSION_CORE_H
 #define HANDOFF_EXAMPLES_KV_SESSION_CORE_H
 
@@ -33,7 +34,7 @@ struct Watched {
 struct Wait {
   std::vector<std::string> keys;
   Time deadline = kNever;
-  std::uint64_t turn = 0;  // who has waited longer has the smaller one, across generations
+  std::uint64_t turn = 0;  // smaller for a session that has waited longer, across generations
   bool operator==(const Wait&) const = default;
 };
 

@@ -1,5 +1,5 @@
-// All databases, behind one door: every change goes through here, so that those who must know of
-// changes (WATCH, a copy that is under way) can't miss one.
+// All databases. Every change goes through here, so that a listener (WATCH, a copy that is under
+// way) can't miss one.
 #ifndef HANDOFF_EXAMPLES_KV_STORE_H
 #define HANDOFF_EXAMPLES_KV_STORE_H
 
@@ -16,7 +16,7 @@ class ChangeListener {
  public:
   // The key has a new value, or none any more.
   virtual void on_changed(int db, std::string_view key) = 0;
-  // About to lose all its keys.
+  // The database is about to lose all its keys.
   virtual void on_flush(int db, const Database& database) = 0;
 
  protected:
@@ -27,28 +27,28 @@ class Store {
  public:
   using Item = Database::Item;
 
-  // Borrows.
+  // Borrows listener.
   void listen(ChangeListener& listener) { listeners_.push_back(&listener); }
 
-  // What is past its time by `now` is not there any more.
+  // From now on a key that expires by `now` counts as gone.
   void set_now(Time now) { now_ = now; }
   Time now() const { return now_; }
 
-  // nullptr if there is none.
+  // nullptr if there is no such key. Removes it if it has expired.
   Item* find(int db, std::string_view key);
-  // The same without a look at the clock: also what is past its time, and still there.
+  // As find(), without a look at the clock: also finds a key that has expired and is still there.
   Item* peek(int db, std::string_view key) { return of(db).find(key); }
   Item& put(int db, std::string_view key, Value value);
   bool erase(int db, std::string_view key);
   void erase(int db, Item& item);
   // at may be kNever.
   void set_expires(int db, Item& item, Time at);
-  // For who has changed a value in place.
+  // Call it after changing a value in place.
   void changed(int db, std::string_view key);
   void flush(int db);
   void flush_all();
 
-  // Removes at most `limit` keys that are past their time; returns how many.
+  // Removes at most `limit` keys that have expired; returns how many.
   std::size_t expire_some(std::size_t limit);
   // When the next key expires; kNever if none does.
   Time next_expiry() const;

@@ -5,7 +5,7 @@
 namespace kv {
 
 void WaitingRoom::enter(Session& session, std::vector<std::string> keys, Time deadline) {
-  // The clock makes turns comparable with those of the generations before.
+  // Turns are taken from the clock, so they go on from those of earlier generations.
   last_turn_ = std::max(last_turn_ + 1, static_cast<std::uint64_t>(store_.now()));
   session.state.wait = Wait{std::move(keys), deadline, last_turn_};
   attach(session);

@@ -1,7 +1,7 @@
-// BLPOP: who waits for which list, in what order, and until when.
+// BLPOP: which session waits for which list, in what order, and until when.
 //
-// Who has waited longest is served first. The order is a number in the session's state, so it holds
-// across upgrades, whatever the order in which sessions are restored.
+// The session that has waited longest is served first. Its turn is a number in its state, so the
+// order holds across upgrades, whatever the order in which sessions are restored.
 #ifndef HANDOFF_EXAMPLES_KV_WAITING_ROOM_H
 #define HANDOFF_EXAMPLES_KV_WAITING_ROOM_H
 
@@ -22,21 +22,22 @@ class WaitingRoom {
  public:
   explicit WaitingRoom(Store& store) : store_(store) {}
 
-  // The session's input rests until it is served or its time is over. deadline may be kNever.
+  // The session's input rests until the session is served or its time is over. deadline may be
+  // kNever.
   void enter(Session& session, std::vector<std::string> keys, Time deadline);
-  // A list may have got elements that somebody waits for; nothing happens before serve().
+  // A list may have new elements; serve() gives them out later.
   void note_list(int db, std::string_view key);
-  // Gives waiting sessions what there is for them. Not while a command is being carried out.
+  // Gives waiting sessions the elements that there are. Not while a command is being carried out.
   void serve();
-  // Sends away whose time is over.
+  // Ends the waits whose time is over.
   void time_out();
-  // kNever if nobody waits that has one.
+  // The earliest deadline; kNever if no waiting session has one.
   Time next_deadline() const;
   std::size_t size() const { return size_; }
   // The ids of sessions whose input may go on; each is told once.
   std::vector<std::uint64_t> take_released() { return std::exchange(released_, {}); }
 
-  // A session that came or goes while it waits.
+  // Adds and removes a session that waits.
   void attach(Session& session);
   void detach(Session& session);
 
@@ -57,8 +58,8 @@ class WaitingRoom {
   std::size_t size_ = 0;
 };
 
-// Takes the first element off a list and replies as BLPOP does; an empty list goes. Shared with
-// BLPOP of a list that has elements already.
+// Takes the first element off a list and replies as BLPOP does; removes a list that is empty then.
+// BLPOP itself uses this, too, where the list has elements already.
 void reply_popped(Session& session, Store& store, int db, Store::Item& list);
 
 }  // namespace kv

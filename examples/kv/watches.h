@@ -1,4 +1,4 @@
-// WATCH: who must know that a key was changed.
+// WATCH: the sessions that must know when a key changes.
 #ifndef HANDOFF_EXAMPLES_KV_WATCHES_H
 #define HANDOFF_EXAMPLES_KV_WATCHES_H
 
@@ -11,14 +11,15 @@
 
 namespace kv {
 
-// What a session watches stands in its state; this is the way back from the key to the sessions.
+// The sessions of each watched key. A session's state has the keys that it watches; this is the way
+// back.
 class Watches final : public ChangeListener {
  public:
   void add(Session& session, int db, std::string_view key);
   // Forgets what the session watches, and whether it was touched.
   void clear(Session& session);
 
-  // A session that came or goes with what it watches.
+  // Adds and removes a session with all keys that it watches.
   void attach(Session& session);
   void detach(Session& session);
 

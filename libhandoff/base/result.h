@@ -13,7 +13,7 @@ struct Error {
   int code = 0;         // -errno, or one of HANDOFF_ERR_*
   std::string message;  // what happened to what, and what to do, for a person
 
-  // "WHAT: No such file or directory", from an errno value.
+  // Makes "WHAT: No such file or directory" of an errno value.
   static Error from_errno(int error, std::string what) {
     what += ": ";
     what += std::strerror(error);  // glibc's is thread-safe
@@ -21,7 +21,7 @@ struct Error {
   }
 };
 
-// As tl::expected, and the compiler complains about one that nobody looks at.
+// A tl::expected that is [[nodiscard]]: the compiler complains about a result that nobody looks at.
 template <class T>
 class [[nodiscard]] Result : public tl::expected<T, Error> {
  public:
@@ -35,7 +35,7 @@ using Failure = tl::unexpected<Error>;
 inline Failure fail(int code, std::string message) {
   return Failure(Error{code, std::move(message)});
 }
-// From the current errno.
+// A failure made of the current errno: "WHAT: No such file or directory".
 inline Failure fail_errno(std::string what) {
   return Failure(Error::from_errno(errno, std::move(what)));
 }

@@ -1,11 +1,11 @@
-// A variable that has another value for the time of a scope.
+// Gives a variable another value for the time of a scope.
 #pragma once
 
 #include <utility>
 
 namespace handoff {
 
-// The value before is back at the end of the scope, also when an exception ends it.
+// The destructor puts the value before back, so an exception can't leave the new one.
 template <class T>
 class ScopedValue {
  public:

@@ -1,5 +1,5 @@
-// An fd with one owner. Move-only, no implicit int: the verb at the call says what happens to it
-// (get() borrows, release() gives it away).
+// An fd with one owner. Move-only, without a conversion to int, so that the verb at each call says
+// what happens to the fd: get() borrows, release() gives it away.
 #pragma once
 
 #include <unistd.h>
@@ -23,7 +23,7 @@ class UniqueFd {
   int get() const { return fd_; }
   [[nodiscard]] int release() { return std::exchange(fd_, -1); }
   void reset(int fd = -1) {
-    // close(2) frees the number whatever it returns; there is nothing to retry on Linux.
+    // On Linux close(2) frees the number whatever it returns, so a retry could close another's fd.
     if (fd_ >= 0) ::close(fd_);
     fd_ = fd;
   }

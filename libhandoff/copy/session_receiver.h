@@ -20,7 +20,7 @@
 #include "libhandoff/copy/ring_receiver.h"
 #include "libhandoff/protocol/messages.h"
 #include "libhandoff/service/registry.h"
-#include "libhandoff/sys/heap.h"
+#include "libhandoff/sys/heap_growth.h"
 #include "libhandoff/sys/memory.h"
 
 namespace handoff::io {
@@ -47,8 +47,8 @@ class SessionReceiver {
   // Restores those that can be; the others are reset.
   void restore_what_can_be();
   // After a donor's death in mid-copy: keeps independent sessions whose sockets have not moved
-  // since their snapshot, resets the others. expected: sessions that the donor had.
-  void keep_unmoved(std::uint64_t expected);
+  // since their snapshot, resets the others.
+  void keep_unmoved();
   // The sessions are this process's own: into the registry.
   void adopt();
   // The handoff failed.
@@ -109,7 +109,7 @@ class SessionReceiver {
   std::unordered_map<std::uint64_t, Weighed> weighed_;  // of arrived_, in a rehearsal
   // restore() said no, perhaps after it had taken the fd.
   std::unordered_set<std::uint64_t> failed_;
-  Heap heap_;
+  HeapGrowth heap_;
   std::uint64_t lost_ = 0;
   std::vector<std::uint64_t> lost_ids_;
 };

@@ -18,7 +18,7 @@ tl::unexpected<std::string> wrong(std::string_view text, const std::string& why)
   return tl::unexpected("\"" + std::string(text) + "\" is no address: " + why);
 }
 
-// Addresses travel in messages as text, which must be UTF-8 there.
+// Addresses travel in messages as protobuf strings, which must be UTF-8.
 bool is_utf8(std::string_view text) {
   for (std::size_t i = 0; i < text.size();) {
     const auto at = [&](std::size_t k) -> unsigned {
@@ -26,8 +26,7 @@ bool is_utf8(std::string_view text) {
     };
     const unsigned first = at(i);
     const std::size_t length = first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-    // What the second byte may be, so that nothing is longer than need be, no surrogate, and at
-    // most U+10FFFF.
+    // The range of the second byte excludes overlong forms, surrogates, and what is above U+10FFFF.
     const unsigned low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
     const unsigned high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
     if (first >= 0x80 && (first < 0xc2 || first > 0xf4)) return false;
@@ -40,7 +39,7 @@ bool is_utf8(std::string_view text) {
   return true;
 }
 
-// inet_pton(3) only converts, up to the first NUL; a scope (%eth0) is not its business.
+// inet_pton(3) stops at a NUL and knows no scope (%eth0), so both are looked at here.
 bool numeric(const std::string& host, bool v6) {
   const auto is_graphic = [](char c) { return c > ' ' && c < 0x7f; };
   if (!std::all_of(host.begin(), host.end(), is_graphic)) return false;

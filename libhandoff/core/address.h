@@ -1,6 +1,6 @@
 // The addresses of listeners as people write them: tcp:127.0.0.1:7000, tcp:[::1]:7000,
-// udp:0.0.0.0:53, unix:/run/x.sock, unix:@abstract. Hosts are numeric: a name would be looked up at
-// a bad moment and might change its meaning between two starts.
+// udp:0.0.0.0:53, unix:/run/x.sock, unix:@abstract. Hosts are numeric: looking up a name may block
+// a start, and the name may mean another host at the next one.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,7 @@ struct Address {
   friend bool operator==(const Address&, const Address&) = default;
 };
 
-// The error is a sentence for whoever wrote the address.
+// The error is a sentence for the person who wrote the address.
 tl::expected<Address, std::string> parse_address(std::string_view text);
 std::string to_string(const Address& address);
 

@@ -1,4 +1,5 @@
-// What the kernel counts of a TCP connection, from its beginning: a socket is known by both.
+// What the kernel counts of a TCP connection from its beginning. A socket whose counters have not
+// moved is where it was: nobody has read from it or written to it.
 #pragma once
 
 #include <cstdint>
@@ -6,8 +7,8 @@
 namespace handoff::core {
 
 struct Counters {
-  std::uint64_t consumed = 0;  // bytes that were read from it
-  std::uint64_t written = 0;   // bytes that were written into it
+  std::uint64_t consumed = 0;  // bytes that the application has read from the socket
+  std::uint64_t written = 0;   // bytes that it has written to the socket
   friend bool operator==(const Counters&, const Counters&) = default;
 };
 

@@ -61,18 +61,19 @@ std::string Donor::what_was_awaited() const {
   }
 }
 
-// Who serves owns the sessions, and who is frozen asks the deed.
+// Ends the handoff. A donor that serves owns the sessions; a frozen one must win the ownership
+// word.
 Donor::Effects Donor::give_up(Reason reason, bool tell, Time now) {
   reason_ = std::move(reason);
   tell_ = tell;
   if (serving()) return serve_on(false);
   state_ = S::kClaiming;
-  arm(now, 0);  // were there no memory for the answer, the claim is made again
+  arm(now, 0);  // if the answer is lost for want of memory, the timer claims again
   return {F::kClaim};
 }
 
-// An heir that must be told is told before the channel may be closed; one that is gone, or has
-// aborted by itself, need not be.
+// Goes back to serving. To an heir that waits for Prepare a closed channel is the donor's death, so
+// the Abort goes out before the channel may be closed. One that is gone or has aborted needs none.
 Donor::Effects Donor::serve_on(bool frozen) {
   Effects effects;
   if (tell_) effects.push_back(F::kSendAbort);
@@ -108,12 +109,12 @@ std::vector<DonorEffect> Donor::step(const DonorEvent& event, Time now) {
           state_ = S::kServing;
           return {F::kCloseChannel, F::kReportFailed};
         case E::kAbortUnsendable:
-          if (prepare_sent_) {  // it asks the deed as soon as it finds the channel closed
+          if (prepare_sent_) {  // the heir finds the channel closed and asks the ownership word
             state_ = S::kServing;
             return {F::kCloseChannel, F::kReportFailed};
           }
-          // An heir that waits for Prepare asks nobody: a closed channel is the donor's death to
-          // it. So it stays open until the heir has ended.
+          // To an heir that waits for Prepare a closed channel is the donor's death. So the channel
+          // stays open until the heir has exited.
           state_ = S::kAbortFencing;
           return {F::kFence};
         default:
@@ -135,14 +136,14 @@ std::vector<DonorEffect> Donor::step(const DonorEvent& event, Time now) {
         case E::kTimer:
           return {F::kClaim};
         default:
-          return {};  // the deed says all there is to know
+          return {};  // the ownership word's answer decides alone
       }
 
     default:
       break;
   }
 
-  // kGreeting to kReleased. First what ends the handoff in any of them.
+  // The states from kGreeting to kReleased. First the events that end the handoff in all of them.
   switch (event.type) {
     case E::kRefused:
     case E::kMalformed:
@@ -161,7 +162,7 @@ std::vector<DonorEffect> Donor::step(const DonorEvent& event, Time now) {
       break;
   }
 
-  // Then what moves it on.
+  // Then the events that move the handoff on.
   switch (state_) {
     case S::kGreeting:
       if (event.type != E::kHelloAccepted) break;
@@ -205,7 +206,8 @@ std::vector<DonorEffect> Donor::step(const DonorEvent& event, Time now) {
     case S::kPreparing:
       if (event.type == E::kProgress) return {};
       if (event.type != E::kPrepared) break;
-      // Too late, even if the timer has not said so yet: a released heir must have its time.
+      // A released heir must have its fifth of the budget. So after the deadline the donor gives
+      // up, even if the timer has not fired yet.
       if (now >= *deadline_) return give_up({Code::kTimeout, what_was_awaited()}, true, now);
       state_ = S::kReleasing;
       return {F::kSendRelease};
@@ -223,7 +225,7 @@ std::vector<DonorEffect> Donor::step(const DonorEvent& event, Time now) {
       break;
   }
 
-  // Messages of the heir out of their order; the shell's own events never are.
+  // A message of the heir came out of order. The shell's own events never do.
   switch (event.type) {
     case E::kHelloAccepted:
     case E::kProgress:

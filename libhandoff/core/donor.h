@@ -1,10 +1,10 @@
 // The donor's decisions, from Start until it is retired or serves on.
 //
-// While it serves, the donor owns every session, and whatever goes wrong has one answer: tell the
-// heir, serve on. From the freeze on, whose the sessions are is what the deed says, a word that
-// both share and that is taken once: who gives up takes it first. If the heir was faster the
-// sessions are the heir's, whatever else was said or not said; if not, they are the donor's for
-// good, and the heir will find that out.
+// While the donor serves, it owns every session, and any failure has one answer: tell the heir,
+// serve on. Once the donor is frozen, the ownership word decides: a word in memory that both share
+// and that is taken once. A donor that gives up must take the word first. If the heir was faster,
+// the sessions are the heir's, whatever the messages say. If not, the sessions are the donor's for
+// good, and the heir finds the word taken.
 //
 // The table, states down and events across, is in donor.cc and in PROTOCOL.md. The channel may be
 // closed only in the effect CloseChannel: to an heir that waits for Prepare, a closed channel means
@@ -25,9 +25,9 @@ enum class DonorState : std::uint8_t {
   kPreparing,       // Prepare sent
   kReleasing,       // Release is being sent
   kReleased,        // Release sent: the heir may take the sessions at any moment
-  kClaiming,        // gives up, if the deed can be had
+  kClaiming,        // gives up, if it gets the ownership word
   kAborting,        // gave up; telling the heir
-  kAbortFencing,    // gave up before Prepare, and the heir can't be told: waiting for its exit
+  kAbortFencing,    // gave up before Prepare, and can't tell the heir: waiting for its exit
   kRetired,         // final: the heir owns the sessions
   kServing,         // final: the handoff failed, the donor serves on
 };
@@ -35,7 +35,7 @@ inline constexpr int kDonorStates = 12;
 
 enum class DonorEventType : std::uint8_t {
   kHelloAccepted,  // the heir's Hello, and negotiation succeeded
-  kRefused,        // a local reason to give up: negotiation, save(), a send that failed, Cancel
+  kRefused,        // this side gives up: negotiation, save(), a send that failed, Cancel
   kPeerAborted,    // Abort received
   kMalformed,      // the heir sent what it must not
   kProgress,       // an Ack: the heir lives
@@ -46,11 +46,11 @@ enum class DonorEventType : std::uint8_t {
   kReleaseSent,
   kResumed,          // Resumed received
   kAbortSent,        // the Abort is in the heir's buffer
-  kAbortUnsendable,  // it can't be put there
+  kAbortUnsendable,  // the Abort can't be put there
   kChannelClosed,    // EOF, after everything before it was read
-  kPeerExited,       // by its pidfd
-  kWon,              // the deed is the donor's
-  kLost,             // it is the heir's, and so are the sessions
+  kPeerExited,       // the heir has exited, by its pidfd
+  kWon,              // the donor took the ownership word
+  kLost,             // the heir had taken it: the sessions are the heir's
   kTimer,            // the deadline has passed
 };
 inline constexpr int kDonorEvents = 18;
@@ -59,17 +59,17 @@ struct DonorEvent {
   DonorEventType type;
   Reason reason = {};          // kRefused, kPeerAborted, kMalformed
   std::uint64_t dirty = 0;     // kCopied: sessions to be saved again
-  std::uint64_t sessions = 0;  // kCopied: all of them
+  std::uint64_t sessions = 0;  // kCopied: all that the donor has
 };
 
 enum class DonorEffect : std::uint8_t {
   kStartRound,  // send (again) what is new or changed, while serving
   kFreeze,      // stop touching sockets; then save and send the delta and Prepare
   kSendRelease,
-  kClaim,  // take the deed, then report kWon or kLost; again, it gives the same
-  kThaw,   // take the sockets up again
+  kClaim,  // take the ownership word, report kWon or kLost; a second claim answers as the first
+  kThaw,   // use the sockets again
   kSendAbort,
-  kFence,  // SIGKILL by pidfd
+  kFence,  // end the heir: SIGKILL by its pidfd
   kCloseChannel,
   kRetire,        // let go of every session
   kReportFailed,  // tell the supervisor: reason()
@@ -79,7 +79,7 @@ class Donor {
  public:
   explicit Donor(Limits limits) : limits_(limits) {}
 
-  // Hello is being sent. Call once, before anything else.
+  // Call once, before anything else: the caller sends Hello.
   void start(Time now) { arm(now, limits_.stall); }
   std::vector<DonorEffect> step(const DonorEvent& event, Time now);
 
@@ -87,7 +87,7 @@ class Donor {
   bool finished() const { return state_ == DonorState::kRetired || state_ == DonorState::kServing; }
   // The donor may touch its sockets.
   bool serving() const;
-  // kRetired with this set: the heir had taken the sessions and then died, with them.
+  // With kRetired: the heir had taken the sessions and has died, so nobody has them.
   bool heir_lost() const { return heir_lost_; }
   std::optional<Time> deadline() const { return deadline_; }
   const Reason& reason() const { return reason_; }
@@ -119,7 +119,7 @@ class Donor {
   Time frozen_at_ = 0;
   bool peer_exited_ = false;
   bool prepare_sent_ = false;
-  bool tell_ = false;  // once it has the deed: the heir waits for an answer
+  bool tell_ = false;  // the heir waits for an answer: send Abort once the word is won
   bool heir_lost_ = false;
 };
 

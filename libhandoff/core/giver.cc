@@ -26,7 +26,8 @@ Giver::Effects Giver::take_back(Reason reason) {
   return {F::kThaw};
 }
 
-// Also before Release: what is read to the end can't surprise a later group.
+// The taker has exited: reads the channel to its end before it concludes anything. Also before
+// Release, so that no message is left that could be taken for an answer to a later group.
 Giver::Effects Giver::read_out() {
   deadline_.reset();
   cut_ = true;
@@ -44,7 +45,7 @@ Giver::Effects Giver::read_out() {
 std::vector<GiverEffect> Giver::step(const GiverEvent& event, Time now) {
   if (event.type == E::kTimer && (!deadline_ || now < *deadline_)) return {};
   if (state_ == S::kGone) return {};
-  // In any state.
+  // First the events that mean the same in every state.
   switch (event.type) {
     case E::kPeerExited:
       if (state_ == S::kReadingOut) return {};
@@ -97,7 +98,8 @@ std::vector<GiverEffect> Giver::step(const GiverEvent& event, Time now) {
         case E::kSuccessor:
           return take_back(event.reason);
         case E::kChannelClosed:
-          // Who closes a link has no group of it (or exits, and that is seen).
+          // A process closes a link only when it holds no group of it, or by exiting, which is
+          // seen.
           return take_back({Code::kPeerDied, "the taker has closed the link"});
         case E::kRefused:
         case E::kMalformed:
@@ -114,7 +116,7 @@ std::vector<GiverEffect> Giver::step(const GiverEvent& event, Time now) {
           state_ = cut_ ? S::kGone : S::kIdle;
           return {F::kLetGo};
         case E::kPeerAborted:
-          // The taker's word that it has not touched and never will touch a session.
+          // By GroupAbort the taker says that it has not touched these sessions and never will.
           return take_back(event.reason);
         default:
           return {};
@@ -142,7 +144,6 @@ std::vector<GiverEffect> Giver::step(const GiverEvent& event, Time now) {
         case E::kReadOut:
           if (!resumed_ || refused_) return take_back({Code::kPeerDied, "the taker has exited"});
           state_ = S::kGone;
-          taker_lost_ = true;
           return {F::kLetGo};
         default:
           return {};

@@ -1,13 +1,14 @@
-// One side's decisions about a group of sessions that it gives over a link (PROTOCOL.md, "The
-// link"): a handoff in small, beside sessions that go on, between two processes that are each
-// somebody's owner. So nobody ends the other: who is in doubt waits, and only the group waits.
+// The sender's decisions about a group of sessions that it gives over a link (PROTOCOL.md, "The
+// link"). A group is a small handoff beside sessions that go on. Both processes own sessions, so
+// neither may end the other: a side in doubt waits, and only the group waits with it.
 //
-// From kFreeze on the sessions of the group are touched by nobody here. They are taken up again
-// when the taker can't have them: a GroupAbort of ours is in its buffer, or it said one itself, or
-// it has exited without GroupResumed. Released and silent is no such case.
+// From kFreeze on nobody here touches the sessions of the group. The giver takes them up again only
+// when the taker can't have them: the giver's GroupAbort is in the taker's buffer, the taker has
+// sent one, or the taker has exited without GroupResumed. A taker that is silent after GroupRelease
+// may have them.
 //
-// A taker that finds this process dead keeps what it has been sent whole, unless a GroupAbort came:
-// that is why the sessions may not be taken up before the abort is in its buffer.
+// A taker that finds the giver dead keeps each session that came whole, unless a GroupAbort came.
+// So the giver may not take up the sessions before its abort is in the taker's buffer.
 #pragma once
 
 #include <string_view>
@@ -23,20 +24,20 @@ enum class GiverState : std::uint8_t {
   kReleasing,   // GroupRelease is being sent
   kReleased,    // the group is the taker's, unless it ends without a GroupResumed
   kAborting,    // gave the group up; GroupAbort is being sent
-  kReadingOut,  // the taker has exited: what it said last is being read
-  kGone,        // final: nothing can be given over this link any more
+  kReadingOut,  // the taker has exited: its last messages are being read
+  kGone,        // final: this link takes nothing any more
 };
 inline constexpr int kGiverStates = 8;
 
 enum class GiverEventType : std::uint8_t {
   kBegun,     // there is a group to give
-  kSent,      // it and GroupPrepare are in the taker's buffer
+  kSent,      // the group and GroupPrepare are in the taker's buffer
   kPrepared,  // GroupPrepared received
   kReleaseSent,
   kResumed,      // GroupResumed received
   kAbortSent,    // GroupAbort is in the taker's buffer
   kPeerAborted,  // GroupAbort received
-  kRefused,      // a local reason to give up: save(), the link is to rest
+  kRefused,      // this side gives up: save(), the link is to rest
   kMalformed,
   kSuccessor,      // another process is at the other end, and this group never reached it
   kChannelClosed,  // EOF
@@ -69,8 +70,6 @@ class Giver {
   GiverState state() const { return state_; }
   // No group is under way.
   bool idle() const { return state_ == GiverState::kIdle || state_ == GiverState::kGone; }
-  // The group that was let go last went to a taker that has exited since.
-  bool taker_lost() const { return taker_lost_; }
   std::optional<Time> deadline() const { return deadline_; }
   const Reason& reason() const { return reason_; }
 
@@ -86,10 +85,9 @@ class Giver {
   GiverState state_ = GiverState::kIdle;
   std::optional<Time> deadline_;
   Reason reason_;
-  bool cut_ = false;      // nothing new over this link
-  bool resumed_ = false;  // found after the taker's exit
-  bool refused_ = false;  // likewise GroupAbort
-  bool taker_lost_ = false;
+  bool cut_ = false;      // the link takes no new group
+  bool resumed_ = false;  // a GroupResumed was read after the taker's exit
+  bool refused_ = false;  // a GroupAbort was
 };
 
 std::string_view name(GiverState state);

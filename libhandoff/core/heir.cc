@@ -19,9 +19,9 @@ Heir::Effects Heir::give_up(Reason reason, bool tell) {
   return {F::kGo};
 }
 
-// Before Prepare: the channel is closed or the donor has exited. Both must be true, and the channel
-// read to its end, before anything is concluded: EOF may come from a donor that still runs, and an
-// exit may be seen before the donor's last messages are read.
+// Before Prepare, the channel is closed or the donor has exited. A donor that still runs may close
+// its channel, and its exit may be seen before its last messages are read. So the heir concludes
+// nothing until it has seen both and read the channel to its end.
 Heir::Effects Heir::donor_gone() {
   if (limits_.rehearsal) {
     return give_up({Code::kPeerDied, "the donor was gone before the rehearsal was over"}, false);
@@ -35,16 +35,16 @@ Heir::Effects Heir::donor_gone() {
   return {F::kReadOut};
 }
 
-// After Prepare, once everything is restored. Whether the donor lives is of no interest: if it has
-// not taken the deed, it never will touch the sessions again.
+// After Prepare, once everything is restored. Whether the donor lives does not matter: unless it
+// has taken the ownership word, it never touches the sessions again.
 Heir::Effects Heir::claim(Time now) {
   state_ = S::kClaiming;
-  arm(now, 0);  // were there no memory for the answer, the claim is made again
+  arm(now, 0);  // if the answer is lost for want of memory, the timer claims again
   return {F::kClaim};
 }
 
-// Something is wrong while the last sessions are restored. That is the end, unless the donor is
-// gone already: then nobody else may be left, and what is here counts as stale.
+// A failure while the last sessions are restored. The heir gives up, unless the donor is gone
+// already: then nobody else may be left, so the heir goes on, and what it has counts as stale.
 Heir::Effects Heir::spoilt(Reason reason, bool tell, Time now) {
   if (!peer_exited_ && !channel_closed_) return give_up(std::move(reason), tell);
   if (limits_.rehearsal) return donor_gone();
@@ -63,8 +63,8 @@ Heir::Effects Heir::won() {
   return effects;
 }
 
-// The donor served again; what is here is none of the heir's. Unless it died then, as any owner
-// may.
+// The donor took the ownership word and serves, so the sessions are not the heir's. If the donor
+// has died since, nobody else is left: the heir keeps what it can.
 Heir::Effects Heir::lost() {
   if (peer_exited_) return keep();
   if (reason_.code == Code::kUnspecified) {
@@ -73,7 +73,7 @@ Heir::Effects Heir::lost() {
   return give_up(reason_, false);
 }
 
-// A crash of the service. The donor may have served since it sent what is here.
+// The service has crashed, and the donor may have served since it sent what is here.
 Heir::Effects Heir::keep() {
   if (!listeners_) {
     return give_up({Code::kPeerDied, "the donor died before it had passed its listeners"}, false);
@@ -109,12 +109,12 @@ std::vector<HeirEffect> Heir::step(const HeirEvent& event, Time now) {
           listeners_ = true;
           return {};
         case E::kPrepare:
-          // The donor had said all of it before it died.
+          // The donor had sent all of Prepare before it died.
           prepared_ = listeners_;
           return {};
         case E::kRefused:
         case E::kMalformed:
-          // What can't be applied is not there: stale, but the listeners are kept.
+          // A part that can't be applied is missing: what is here is stale, and the listeners stay.
           stale_ = true;
           return {};
         case E::kReadOut:
@@ -132,7 +132,7 @@ std::vector<HeirEffect> Heir::step(const HeirEvent& event, Time now) {
           if (limits_.rehearsal) return give_up({Code::kCancelled, kRehearsed}, true);
           if (peer_exited_ || channel_closed_) return claim(now);
           state_ = S::kPrepared;
-          // The donor keeps its own budget; one that has not decided at twice the budget hangs.
+          // The donor decides within the budget. At twice the budget it counts as hung.
           arm(now, 2 * limits_.budget);
           return {F::kSendPrepared};
         case E::kRefused:
@@ -145,7 +145,7 @@ std::vector<HeirEffect> Heir::step(const HeirEvent& event, Time now) {
         case E::kReadOut:
         case E::kWon:
         case E::kLost:
-          return {};  // looked at once everything is restored
+          return {};  // claim() comes once everything is restored
         default:
           return spoilt(
               {Code::kProtocol, std::string(name(event.type)) + " from the donor before Prepared"},
@@ -179,14 +179,14 @@ std::vector<HeirEffect> Heir::step(const HeirEvent& event, Time now) {
         case E::kTimer:
           return {F::kClaim};
         default:
-          return {};  // the deed says all there is to know
+          return {};  // the ownership word's answer decides alone
       }
 
     default:
       break;
   }
 
-  // kWaiting, kReceiving, kCopied: before Prepare is complete.
+  // The states before Prepare is complete: kWaiting, kReceiving, kCopied.
   switch (event.type) {
     case E::kRefused:
     case E::kMalformed:

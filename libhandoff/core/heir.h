@@ -1,11 +1,15 @@
 // The heir's decisions, from its start until it owns the sessions or has to go.
 //
-// Until it has taken the deed the heir owns nothing: whatever goes wrong, it says so and exits. It
-// becomes the owner in one of two ways. After Prepare, when the donor releases it, hangs or is
-// gone, it takes the deed, a word that both share and that is taken once; if the donor was faster,
-// the sessions are the donor's. Before Prepare there is no deed: the donor's certain death (its
-// exit was seen, and its channel is read to the end) is a crash of the service, and the heir keeps
-// what it can without ever serving a stale state; so it does if the donor took the deed and died
+// Until the heir has taken the ownership word it owns nothing: after any failure it says so and
+// exits. The word lies in memory that donor and heir share, and is taken once. There are two ways
+// to become the owner.
+//
+// After Prepare the heir takes the word when the donor releases it, hangs or is gone. If the donor
+// was faster, the sessions are the donor's.
+//
+// Before Prepare there is no word. If the donor is certainly dead (its exit was seen, and its
+// channel is read to the end), the service has crashed. The heir then keeps the sessions whose
+// state can't be stale, and resets the others. It does so, too, if the donor took the word and died
 // with it.
 #pragma once
 
@@ -17,13 +21,13 @@ namespace handoff::core {
 
 enum class HeirState : std::uint8_t {
   kWaiting,     // for the donor's Hello
-  kReceiving,   // the copy; from the Listeners on the heir can stand in for a donor that dies
+  kReceiving,   // the copy; once it has the listeners, the heir can stand in for a dead donor
   kCopied,      // a round is complete and confirmed
   kRestoring,   // Prepare was complete; the last sessions are restored
   kPrepared,    // Prepared sent; waiting for Release
-  kClaiming,    // owner, if the deed can be had
+  kClaiming,    // becomes the owner, if it gets the ownership word
   kFencing,     // the channel closed before Prepare: waiting for the donor's exit
-  kReadingOut,  // it has exited: what it said last is being read
+  kReadingOut,  // the donor has exited: its last messages are being read
   kOwner,       // final
   kFailed,      // final: exit, having touched nothing
 };
@@ -31,7 +35,7 @@ inline constexpr int kHeirStates = 10;
 
 enum class HeirEventType : std::uint8_t {
   kHelloAccepted,
-  kRefused,      // a local reason to give up: negotiation, identity, restore(), Cancel
+  kRefused,      // this side gives up: negotiation, identity, restore(), Cancel
   kPeerAborted,  // Abort received
   kMalformed,
   kListeners,  // all named fds are here
@@ -40,8 +44,8 @@ enum class HeirEventType : std::uint8_t {
   kPrepare,   // Prepare received, and count and checksum are right
   kRestored,  // every session is restored and armed
   kRelease,
-  kWon,   // the deed is the heir's, and so are the sessions
-  kLost,  // the donor took it back
+  kWon,   // the heir took the ownership word: the sessions are its own
+  kLost,  // the donor had taken it
   kChannelClosed,
   kPeerExited,
   kReadOut,
@@ -57,10 +61,10 @@ struct HeirEvent {
 enum class HeirEffect : std::uint8_t {
   kSendHello,
   kSendCopied,
-  kRestore,  // restore and arm what is not yet, then report kRestored
+  kRestore,  // restore and arm the sessions that are left, then report kRestored
   kSendPrepared,
-  kClaim,        // take the deed, then report kWon or kLost; again, it gives the same
-  kSendResumed,  // if it can be sent: the donor would find out without it
+  kClaim,  // take the ownership word, report kWon or kLost; a second claim answers as the first
+  kSendResumed,  // best effort: a donor that does not hear it finds the word taken
   kKeepUnmoved,  // the donor crashed in mid-copy: keep the independent sessions whose sockets
                  // have not moved, reset the others, empty the sections
   kRun,          // the sockets are ours
@@ -79,8 +83,8 @@ class Heir {
 
   HeirState state() const { return state_; }
   bool finished() const { return state_ == HeirState::kOwner || state_ == HeirState::kFailed; }
-  // The donor died on the way; with mid_copy(), before Prepare was complete, or after it had taken
-  // the sessions back.
+  // The donor died on the way. mid_copy(): before Prepare was complete, or after it had taken the
+  // sessions back.
   bool donor_died() const { return donor_died_; }
   bool mid_copy() const { return mid_copy_; }
   std::optional<Time> deadline() const { return deadline_; }
@@ -105,7 +109,7 @@ class Heir {
   Reason reason_;
   bool listeners_ = false;  // all named fds are here
   bool prepared_ = false;   // Prepare was complete
-  bool stale_ = false;      // what is here may not be what the donor had last
+  bool stale_ = false;      // the donor may have changed sessions since it sent them
   bool peer_exited_ = false;
   bool channel_closed_ = false;
   bool donor_died_ = false;

@@ -1,9 +1,8 @@
-// How the lanes of a donor and those of its heir find to each other: which channel goes from which
-// lane to which, and which sessions go by which channel.
+// Which channel joins which lanes of donor and heir, and which sessions go by which channel.
 //
-// There are as many channels as the smallest number that both counts divide: so each channel has
-// one lane at either end, and each lane the same number of channels. The first one, from lane 0 to
-// lane 0, is the main channel.
+// The number of channels is the least common multiple of the two numbers of lanes. So each channel
+// has one lane at either end, and all lanes of a process have the same number of channels. Channel
+// 0 joins lane 0 to lane 0 and is the main channel.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +10,9 @@
 
 namespace handoff::core {
 
-// The sessions of one channel, among those of its donor's lane. A session's id is for life, so it
-// keeps its channel over all rounds of a copy; ids are counted up, so the shares are even.
+// The sessions of one channel, among those of its donor's lane. A session is placed by its id,
+// which never changes, so it keeps its channel over all rounds of a copy. Ids count upwards, so the
+// shares are even.
 struct Share {
   std::uint64_t index = 0;
   std::uint64_t of = 1;
@@ -33,7 +33,8 @@ struct Lanes {
   friend bool operator==(const Lanes&, const Lanes&) = default;
 };
 
-// Lanes of one service; and channels of one handoff, whose ends travel in one frame.
+// At most so many lanes in a service, and so many channels in a handoff: the channels' ends travel
+// in one frame, which holds 253 fds (SCM_MAX_FD).
 inline constexpr std::uint32_t kMaxLanes = 64;
 inline constexpr std::uint32_t kMaxChannels = 253;
 

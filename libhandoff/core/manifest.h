@@ -12,13 +12,13 @@ struct Kind {
   std::string name;
   bool section = false;
   std::uint32_t version = 0;               // sessions: this release's own; regions: the layout
-  std::vector<std::uint32_t> reads = {};   // versions that it can take
-  std::vector<std::uint32_t> writes = {};  // versions that it can give
+  std::vector<std::uint32_t> reads = {};   // versions that this release can take
+  std::vector<std::uint32_t> writes = {};  // versions that this release can give
   bool region = false;
 };
 
-// A listener or another fd that goes by a name. Inode and device are its identity: invariant I6,
-// docs/invariants.md.
+// A listener or another fd with a name. Inode and device are its identity (invariant I6,
+// docs/invariants.md).
 struct Named {
   std::string name;
   std::string address = {};

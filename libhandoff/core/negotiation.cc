@@ -41,8 +41,8 @@ std::set<std::uint32_t> reachable(const std::vector<Step>& steps, std::uint32_t 
   return seen;
 }
 
-// What the two would have to have in common, and the shortest way that is missing. Who of them is
-// the newer knows the older one's format, so the steps belong there.
+// Says which versions each side has, and the shortest chain of steps that would join them. Only the
+// newer release can know the older one's format, so it is the one that lacks the steps.
 std::string missing(const Manifest& from, const Kind& writes, const Manifest& to,
                     const Kind& reads) {
   std::string text = "no state version in common for " + describe(writes) + ": release " +
@@ -66,7 +66,7 @@ std::string missing(const Manifest& from, const Kind& writes, const Manifest& to
 }  // namespace
 
 std::string chain_text(std::uint32_t from, std::uint32_t to) {
-  constexpr std::uint32_t kWritten = 8;  // a longer one says little more
+  constexpr std::uint32_t kWritten = 8;  // steps of a chain that are written out; more help nobody
   const std::uint32_t length = from < to ? to - from : from - to;
   if (length > kWritten) return std::to_string(from) + " -> ... -> " + std::to_string(to);
   std::string text = std::to_string(from);
@@ -130,7 +130,7 @@ std::vector<Reason> mismatches(const Offer& donor, const Offer& heir) {
                                    "), which release " + from.release + " holds");
     }
   }
-  // An heir that knows no links would not know what a donor with sessions left is, either.
+  // Sessions may stay only where both know links: an heir without them expects its donor to retire.
   const bool may_stay = donor.drain_incompatible && donor.links && heir.links;
   for (const Kind& kind : from.kinds) {
     const Kind* const other = find_kind(to, kind);

@@ -1,6 +1,7 @@
-// Progressive: which sessions are the newer process's at a share of so many in a thousand. By the
-// session's id alone, so that both sides agree without a word, a session that has moved at 1 %
-// stays moved at 10 %, and whoever takes the share back gets the very same ones.
+// Progressive upgrades: which sessions are the newer process's at a share of so many in a thousand.
+// The session's id alone decides. So both sides agree without a message, a session that has moved
+// at 1 % stays moved at 10 %, and a share that is taken back brings back the very sessions that
+// went.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +10,7 @@ namespace handoff::core {
 
 inline constexpr std::uint32_t kAll = 1000;
 
-// 0 to 999, as good as evenly spread over ids that count upwards.
+// A number from 0 to 999, spread about evenly over ids that count upwards.
 constexpr std::uint32_t place_of(std::uint64_t id) {
   std::uint64_t x = id + 0x9e3779b97f4a7c15;
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;

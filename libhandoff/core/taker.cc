@@ -12,7 +12,8 @@ using F = TakerEffect;
 
 }  // namespace
 
-// The drop comes last: what GroupAbort says must be true once it is read, and it is not touched.
+// GroupAbort says that the taker has not touched the sessions. kDrop only closes their fds, so the
+// message is true even if it is read before the drop.
 Taker::Effects Taker::refuse(Reason reason) {
   reason_ = std::move(reason);
   state_ = S::kIdle;
@@ -23,7 +24,7 @@ std::vector<TakerEffect> Taker::step(const TakerEvent& event) {
   if (state_ == S::kGone) return {};
   if (event.type == E::kPeerExited) {
     if (state_ == S::kReadingOut) return {};
-    // Also from Idle: a group of which nothing is read yet has no other owner.
+    // Also from kIdle: parts of a group may still be unread in the channel, and the giver is dead.
     staged_ = state_ != S::kIdle;
     state_ = S::kReadingOut;
     return {F::kReadOut};
@@ -38,10 +39,10 @@ std::vector<TakerEffect> Taker::step(const TakerEvent& event) {
           return {};
         case E::kRefused:
         case E::kPrepare:
-          // Nothing of the group could be taken at all, or there is nothing in it.
+          // No session of the group could be taken, or the group is empty.
           return refuse(event.reason);
         default:
-          return {};  // gone only with the giver: what it had sent before it exits is read out
+          return {};  // also EOF: at the giver's exit the channel is read to its end
       }
 
     case S::kReceiving:
@@ -109,7 +110,8 @@ std::vector<TakerEffect> Taker::step(const TakerEvent& event) {
           if (!staged_) return {};
           return {F::kKeepWhole};
         default:
-          return {};  // a Release says what EOF says; what is malformed ends the reading
+          return {};  // reading out takes a GroupRelease as EOF does, and ends at a malformed
+                      // message
       }
 
     case S::kGone:

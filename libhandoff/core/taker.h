@@ -1,10 +1,10 @@
-// One side's decisions about a group of sessions that it is given over a link; core/giver is the
-// other side's.
+// The receiver's decisions about a group of sessions that it gets over a link; core/giver has the
+// sender's.
 //
 // The group is the taker's once it is released, or once the giver has exited and the channel, read
-// to its end, holds no GroupAbort: since nobody touched the sessions after they were saved, each
-// one that came whole is good then, also without GroupPrepare. A giver that is silent, or whose end
-// of the channel is closed while it runs, is waited for.
+// to its end, holds no GroupAbort. Nobody touched the sessions after they were saved, so each one
+// that came whole is good then, also without GroupPrepare. The taker waits for a giver that is
+// silent, and for one that runs and has closed the channel.
 #pragma once
 
 #include <string_view>
@@ -19,7 +19,7 @@ enum class TakerState : std::uint8_t {
   kRestoring,   // GroupPrepare received
   kPrepared,    // GroupPrepared sent
   kResuming,    // GroupResumed is being sent
-  kReadingOut,  // the giver has exited: what it said last is being read
+  kReadingOut,  // the giver has exited: its last messages are being read
   kGone,        // final: nothing comes over this link any more
 };
 inline constexpr int kTakerStates = 7;
@@ -27,11 +27,11 @@ inline constexpr int kTakerStates = 7;
 enum class TakerEventType : std::uint8_t {
   kSessions,     // some of the group's sessions are here
   kPrepare,      // GroupPrepare received, and its count and checksum are right
-  kRestored,     // all of them are restored and armed
+  kRestored,     // all sessions of the group are restored and armed
   kRelease,      // GroupRelease received
   kResumedSent,  // GroupResumed is in the giver's buffer
   kPeerAborted,  // GroupAbort received
-  kRefused,      // a local reason to give up: restore(), fds, not the owner
+  kRefused,      // this side gives up: restore(), fds, not the owner
   kMalformed,
   kChannelClosed,
   kPeerExited,
@@ -45,11 +45,11 @@ struct TakerEvent {
 };
 
 enum class TakerEffect : std::uint8_t {
-  kRestore,  // restore what is not yet, then report kRestored or kRefused
+  kRestore,  // restore the sessions that are left, then report kRestored or kRefused
   kSendPrepared,
   kSendResumed,
   kAdopt,      // the group is ours
-  kKeepWhole,  // the giver is dead: restore what came whole, reset what can't be; then it is ours
+  kKeepWhole,  // the giver is dead: restore what came whole, reset the rest, own the group
   kDrop,       // close our copies of the group's sockets, no more
   kSendAbort,
   kReadOut,  // read the channel to its end, then report kReadOut
@@ -71,7 +71,7 @@ class Taker {
 
   TakerState state_ = TakerState::kIdle;
   Reason reason_;
-  bool staged_ = false;  // while reading out: there is something of a group
+  bool staged_ = false;  // while reading out: parts of a group have come
 };
 
 std::string_view name(TakerState state);

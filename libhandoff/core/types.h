@@ -27,7 +27,7 @@ enum class Code : std::uint8_t {
   kInternal = 10,
 };
 
-// What an heir says that has rehearsed to the end, with kCancelled.
+// The text of an heir's Abort (kCancelled) after a rehearsal that came to its end.
 inline constexpr const char* kRehearsed = "this was a rehearsal";
 
 struct Reason {
@@ -40,8 +40,8 @@ struct Reason {
 struct Limits {
   Duration stall = 10'000'000;  // silence of the peer before the freeze
   Duration budget = 250'000;    // the freeze budget (I4, docs/invariants.md)
-  // To the end of the first round and no further: the heir restores what came, says what it found
-  // and gives up. Neither side freezes, fences or takes over, whatever happens to the other.
+  // The handoff ends after the first round: the heir restores what came, reports what it found and
+  // gives up. Neither side freezes, fences or takes over, whatever happens to the other.
   bool rehearsal = false;
   friend bool operator==(const Limits&, const Limits&) = default;
 };

@@ -25,7 +25,7 @@ Channel::Channel(UniqueFd fd, std::string_view side)
     : fd_(std::move(fd)), side_(side), hashes_(std::make_unique<Hashes>()) {
   XXH3_64bits_reset(&hashes_->sent);
   XXH3_64bits_reset(&hashes_->received);
-  // Every call passes MSG_DONTWAIT, so the description's own flag does not matter.
+  // Both processes share the socket's O_NONBLOCK, so every call passes MSG_DONTWAIT instead.
 }
 Channel::~Channel() = default;
 Channel::Channel(Channel&&) noexcept = default;
@@ -77,7 +77,7 @@ Result<Channel::Sent> Channel::send(protocol::Type type, std::string_view body,
   if (sent < 0) {
     switch (errno) {
       case EAGAIN:
-      case ENOBUFS:  // the kernel is short of memory for the message right now
+      case ENOBUFS:  // the kernel has no memory for the message at the moment
         return Sent::kWouldBlock;
       case ETOOMANYREFS:
         return Sent::kFdsInFlight;
@@ -92,7 +92,7 @@ Result<Channel::Sent> Channel::send(protocol::Type type, std::string_view body,
   XXH3_64bits_update(&hashes_->sent, header.data(), header.size());
   XXH3_64bits_update(&hashes_->sent, body.data(), body.size());
   ++frames_sent_;
-  (void)fail_at(type, "sent");  // it is sent: too late to fail
+  (void)fail_at(type, "sent");  // too late to fail: the frame is sent
   return Sent::kYes;
 }
 
@@ -118,14 +118,14 @@ Result<Channel::Received> Channel::recv(Message& message) {
     raw.msg_control = control.data();
     raw.msg_controllen = control.size();
     n = ::recvmsg(fd_.get(), &raw, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    // A peer that died with unread data of its own gives ECONNRESET once, before what it had sent
-    // and EOF: read on.
+    // A peer that died with something unread gives ECONNRESET once. What it had sent and EOF come
+    // after that, so read on.
   } while (n < 0 && (errno == EINTR || errno == ECONNRESET));
   if (n < 0) {
     if (errno == EAGAIN) return Received::kWouldBlock;
     return fail_errno("receiving from a channel");
   }
-  // Whatever else is wrong with the message, the fds in it are ours to close.
+  // The fds are taken first: a malformed message must not leak them.
   for (cmsghdr* cmsg = CMSG_FIRSTHDR(&raw); cmsg != nullptr; cmsg = CMSG_NXTHDR(&raw, cmsg)) {
     if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS) continue;
     const std::size_t count = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
@@ -136,7 +136,7 @@ Result<Channel::Received> Channel::recv(Message& message) {
     }
   }
   if (n == 0) {
-    // EOF, or a message without a byte, which nobody who speaks this protocol sends.
+    // EOF, or an empty message, which the protocol does not have.
     pollfd state{fd_.get(), POLLRDHUP, 0};
     if (::poll(&state, 1, 0) == 1 && (state.revents & (POLLHUP | POLLRDHUP)) != 0 &&
         message.fds.empty()) {

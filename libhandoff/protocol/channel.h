@@ -1,10 +1,12 @@
 // A SOCK_SEQPACKET Unix socket that carries frames and fds, without ever blocking.
 //
-// The happy path: send() is one sendmsg(2), recv() one recvmsg(2), message boundaries and fds are
-// the kernel's work. The failures, each an explicit result: the socket is full (kWouldBlock), too
-// many fds of this user are in flight (kFdsInFlight), the peer is gone (kClosed, after everything
-// that it had sent has been read), a frame that is malformed or lost fds on the way (Error). The
-// facts are from unix(7), recvmsg(2), and measurements noted in docs/decisions.
+// The happy path: send() is one sendmsg(2), recv() one recvmsg(2). The kernel keeps message
+// boundaries and passes fds.
+//
+// Each failure is an explicit result. kWouldBlock: the socket is full. kFdsInFlight: too many fds
+// of this user are in flight. kClosed: the peer is gone, and everything that it had sent has been
+// read. An Error: a frame is malformed or lost fds on the way. The facts are from unix(7) and
+// recvmsg(2).
 #pragma once
 
 #include <cstdint>
@@ -32,8 +34,8 @@ class Channel {
   };
   enum class Received { kMessage, kWouldBlock, kClosed };
 
-  // Takes fd. Whether it is O_NONBLOCK does not matter: no call here waits. side is a literal:
-  // whose end it is, for failpoints ("donor"); "" has none.
+  // Takes fd. No call here waits, whether fd is O_NONBLOCK or not. side names this end for
+  // failpoints ("donor") and must outlive the Channel, as a literal does; "" has no failpoints.
   explicit Channel(UniqueFd fd, std::string_view side = "");
   ~Channel();
   Channel(Channel&&) noexcept;
@@ -44,14 +46,15 @@ class Channel {
 
   int fd() const { return fd_.get(); }
 
-  // Sends one frame; borrows fds (the receiver gets duplicates). All of it or nothing.
+  // Sends one frame, all of it or nothing. Borrows fds; the receiver gets duplicates.
   Result<Sent> send(protocol::Type type, std::string_view body, std::span<const int> fds = {});
 
-  // Takes the next frame into message. After an Error the channel can still be read, but the only
-  // thing worth doing is to abort.
+  // Takes the next frame into message. After an Error abort: the channel can still be read, but the
+  // peer does not keep to the protocol.
   Result<Received> recv(Message& message);
 
-  // XXH3-64 over all frames sent; over all frames received before the last one.
+  // XXH3-64 over all frames sent, and over all frames received before the last one: a Prepare's
+  // checksum does not cover itself.
   std::uint64_t sent_hash() const;
   std::uint64_t received_hash() const;
   std::uint64_t frames_received() const { return frames_received_; }

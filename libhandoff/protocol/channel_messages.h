@@ -1,4 +1,4 @@
-// The messages between donor and heir, on their channel; Sessions is in session_messages.h.
+// The messages between donor and heir on their channel. Sessions is in session_messages.h;
 // handoff.proto says what each field is.
 #pragma once
 
@@ -12,7 +12,6 @@
 namespace handoff::protocol {
 
 // ---- both ways
-// -----------------------------------------------------------------------------------
 
 struct Hello {
   std::uint32_t protocol_min = 0;
@@ -54,7 +53,6 @@ void describe(auto& on, Is<Abort> auto& m) {
 }
 
 // ---- donor to heir
-// -------------------------------------------------------------------------------
 
 struct Listeners {
   std::vector<Named> named;
@@ -141,7 +139,6 @@ void describe(auto& on, Is<LanePrepare> auto& m) {
 }
 
 // ---- heir to donor
-// -------------------------------------------------------------------------------
 
 struct Ack {
   std::uint64_t frames = 0;

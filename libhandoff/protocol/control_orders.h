@@ -95,7 +95,7 @@ struct Drain {
   LatePolicy policy = LatePolicy::kMove;
 };
 void describe(auto& on, Is<Drain> auto& m) {
-  // A policy of a supervisor to come is the mildest that this build knows.
+  // A newer supervisor may have policies that this build does not know: they count as the mildest.
   on.message("Drain", Zeros::kLeftOut)
       .field(1, m.deadline_us)
       .choice(2, m.policy, LatePolicy::kKeep, LatePolicy::kKeep);

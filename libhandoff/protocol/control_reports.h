@@ -98,7 +98,8 @@ void describe(auto& on, Is<Progress> auto& m) {
       .field(7, m.round);
 }
 
-// A newer service may have codes that this build does not know: an operator is told their number.
+// A newer service may have codes that this build does not know. They are kept as they are, so that
+// the operator is told their number.
 inline constexpr core::Code kAnyCode{UINT8_MAX};
 struct Failed {
   std::uint64_t handoff_id = 0;

@@ -1,5 +1,5 @@
-// How a message is described: once, by a function describe(on, message) beside its structure. Its
-// encoding and its decoding both follow from that (writer.h, reader.h).
+// How a message is described: once, by a function describe(on, message) beside its structure. A
+// Writer and a Reader both run over it (writer.h, reader.h), so encoding and decoding can't differ.
 //
 //   struct Ring { std::uint32_t slots = 0; std::uint32_t slot_size = 0; };
 //   void describe(auto& on, Is<Ring> auto& m) {
@@ -32,7 +32,7 @@
 
 namespace handoff::protocol {
 
-// A message, const while it is written.
+// A message of that type: const when a Writer runs over it, not const when a Reader does.
 template <class T, class Message>
 concept Is = std::same_as<std::remove_const_t<T>, Message>;
 
@@ -43,13 +43,13 @@ enum class Zeros : std::uint8_t { kWritten, kLeftOut };
 template <class Message>
 std::string encode(const Message& m);
 
-// Sees each text before it is stored, in place of the text's limit: mends it, or refuses it by
-// false.
+// Called with each text before it is stored, instead of checking the text's limit. Mends the text,
+// or refuses it by returning false.
 using Screen = bool (*)(std::string& text);
 
-// Fails with HANDOFF_ERR_PROTOCOL. Checks all that can be checked without knowing the state of the
-// handoff: that it parses, and the limits. string_views point into the body. Unknown fields are
-// skipped, since newer peers may send more.
+// Decodes a body, or fails with HANDOFF_ERR_PROTOCOL. Checks all that needs no knowledge of the
+// handoff: that the body parses, and the limits. string_views point into the body. Unknown fields
+// are skipped, since newer peers may send more.
 template <class Message>
 Result<Message> decode(std::string_view body, Screen screen = nullptr);
 

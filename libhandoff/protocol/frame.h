@@ -13,7 +13,7 @@
 
 namespace handoff::protocol {
 
-// One number for each message of handoff.proto. Grouped by who sends it to whom.
+// One number for each message of handoff.proto, grouped by sender and receiver.
 enum class Type : std::uint8_t {
   // both ways between donor and heir
   kHello = 1,
@@ -75,9 +75,8 @@ struct Header {
 
 std::array<unsigned char, kHeaderSize> encode_header(const Header& header);
 
-// Checks everything that a header can be checked for: magic, limits, that the body is as long as
-// the message says and that as many fds came as announced. Unknown types pass, for the caller to
-// answer.
+// Checks all that a header shows: magic, limits, that the body is as long as announced, and that as
+// many fds came as announced. Unknown types pass: the caller answers them.
 Result<Header> decode_header(std::string_view message, std::size_t fds_received);
 
 }  // namespace handoff::protocol

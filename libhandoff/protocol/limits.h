@@ -18,30 +18,30 @@ inline constexpr std::uint16_t kMagic = 0x4648;  // 'H' 'F'
 // The kernel's default SO_SNDBUF allows 212,960 bytes for a SEQPACKET message.
 inline constexpr std::size_t kMaxFrame = 200 * 1024;
 inline constexpr std::size_t kMaxBody = kMaxFrame - kHeaderSize;
-// Session bytes (state, input and output together) above this go into a memfd.
+// A session of more bytes than this (state, input and output together) goes into a memfd.
 inline constexpr std::size_t kMaxInline = 32 * 1024;
-// A Sessions frame gets no further record once its body is this long; what is above is room for
-// one.
+// A Sessions frame gets no further record once its body is this long. The rest is room for the
+// largest record: kMaxInline bytes, and 1,024 for its fields.
 inline constexpr std::size_t kBatchBody = kMaxBody - kMaxInline - 1024;
 
-// SCM_MAX_FD of Linux: more in one message is EINVAL (unix(7)).
+// SCM_MAX_FD of Linux: sendmsg(2) refuses more in one message with EINVAL (unix(7)).
 inline constexpr std::size_t kMaxFds = 253;
-// Frames of the donor that the heir has not acknowledged; bounds fds in flight to 8 * 253.
+// At most so many frames of the donor are unacknowledged, which bounds fds in flight to 8 * 253.
 inline constexpr std::uint64_t kWindow = 8;
 
 // Section chunks and large Sessions travel in this many slots, one for each frame of the window.
 inline constexpr std::uint32_t kRingSlots = kWindow;
 inline constexpr std::uint32_t kRingSlotSize = 1024 * 1024;
-// Where there are no sections: a ring that stays in the processors' caches.
+// The slots of a service without sections are smaller, so that the ring stays in the caches.
 inline constexpr std::uint32_t kSmallSlotSize = 256 * 1024;
-// As kBatchBody, for Sessions in a slot. Shorter ones are sent inline: below this the kernel's copy
-// costs less than the ring's pages.
+// As kBatchBody, for Sessions in a slot. Sessions shorter than kMinInRing are sent inline, since
+// the kernel's copy then costs less than the ring's pages.
 inline constexpr std::size_t kBatchInRing = kSmallSlotSize - kMaxInline - 1024;
 inline constexpr std::size_t kMinInRing = 64 * 1024;
 
-// Named fds of the library's own: the ends of links.
+// Names that begin so are the library's own: the ends of links.
 inline constexpr std::string_view kInternalName = "handoff.";
-// Sessions in a group that moves over a link.
+// At most so many sessions are in a group that moves over a link.
 inline constexpr std::size_t kMaxGroup = 32;
 
 inline constexpr std::size_t kMaxName = 64;
@@ -49,7 +49,7 @@ inline constexpr std::size_t kMaxReason = 1024;
 inline constexpr std::size_t kMaxPath = 4096;
 inline constexpr std::size_t kMaxKinds = 256;
 inline constexpr std::size_t kMaxNamed = 1024;
-inline constexpr std::size_t kMaxFindings = 64;  // of one side of a rehearsal
+inline constexpr std::size_t kMaxFindings = 64;  // that one side of a rehearsal reports
 inline constexpr std::size_t kMaxLostIds = 100;  // that an Owner names
 inline constexpr std::uint64_t kMaxSessionBytes = std::uint64_t{4} << 30;
 

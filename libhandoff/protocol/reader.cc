@@ -7,7 +7,7 @@
 namespace handoff::protocol {
 namespace {
 
-// A broken rule of the protocol. Each message around it puts its name in front.
+// Thrown for a broken rule of the protocol. Each message around the place puts its name in front.
 struct Malformed {
   std::string what;
 };

@@ -16,13 +16,14 @@
 
 namespace handoff::protocol {
 
-// The description runs until the body is at its end. Each run takes the fields that come in its
-// order, so what a Writer wrote takes one run. A run that takes nothing is at a field that nobody
-// knows, and the next one begins behind that.
+// Runs the description until the body is at its end. Each run takes the fields that come in the
+// description's order, so what a Writer wrote takes one run. A run that takes nothing has met an
+// unknown field; the next run begins behind it.
 class Reader {
  public:
   using Walk = void (*)(Reader& on, void* message);
-  // Fails with HANDOFF_ERR_PROTOCOL.
+  // Runs walk, which must call describe(), until the body is at its end. HANDOFF_ERR_PROTOCOL if
+  // the body is malformed or breaks a limit.
   static Result<void> read(std::string_view body, Screen screen, Walk walk, void* message);
 
   Reader& message(const char* name, Zeros /*zeros*/ = Zeros::kWritten) {
@@ -113,7 +114,7 @@ class Reader {
       : pbf_(body.data(), body.size()), run_from_(body.data()), screen_(screen) {}
 
   void run(Walk walk, void* message);
-  // Behind the tag of the field that comes next, which is next_; next_ is 0 at the end.
+  // The place behind the next field's tag. The tag itself is in next_, which is 0 at the end.
   const char* at() const { return pbf_.data().data(); }
   void advance() { next_ = pbf_.next() ? pbf_.tag_and_type() : 0; }
   bool at_number(std::uint32_t n) const {
@@ -126,8 +127,8 @@ class Reader {
     const auto bytes = pbf_.get_view();
     return {bytes.data(), bytes.size()};
   }
-  // A flag is any number but 0: protozero's get_bool() looks at the first byte alone, and at one
-  // behind the end if there is none. A number that does not fit is not cut.
+  // Flags are read as numbers too, and any but 0 is true: protozero's get_bool() looks at the first
+  // byte alone, even where the body has ended. A number that does not fit is refused, never cut.
   template <class T>
   T number() {
     const std::uint64_t value = pbf_.get_uint64();

@@ -1,4 +1,4 @@
-// Sessions as they travel, from donor to heir and over a link. handoff.proto says what each field
+// Sessions as they travel from donor to heir and over a link; handoff.proto says what each field
 // is.
 #pragma once
 
@@ -31,7 +31,7 @@ void describe(auto& on, Is<Blob> auto& m) {
       .field(2, m.input_length)
       .field(3, m.output_length)
       .field(4, m.checksum)
-      // Each below the limit, so that their sum can't wrap.
+      // Each part is held to the limit, so that their sum can't wrap.
       .require(m.state_length <= kMaxSessionBytes && m.input_length <= kMaxSessionBytes &&
                    m.output_length <= kMaxSessionBytes,
                "over the limit");
@@ -76,8 +76,8 @@ void describe(auto& on, Is<InRing> auto& m) {
   on.message("InRing").field(1, m.slot).field(2, m.length).field(3, m.checksum);
 }
 
-// Decoded as a whole. A donor writes one piece by piece, as sessions come: by append() and the
-// like.
+// A frame of sessions, decoded as a whole. A donor encodes it record by record, as sessions come,
+// by the functions below.
 struct Sessions {
   std::vector<Session> sessions;
   std::vector<std::uint64_t> closed;
@@ -91,11 +91,11 @@ void describe(auto& on, Is<Sessions> auto& m) {
       .part(3, m.in_ring)
       .if_set(4, m.unseen);
 }
-// Appends one record, one closed id, or that it is unseen, to the body of a Sessions message.
+// Append one record, one closed id, or the flag `unseen` to the body of a Sessions.
 void append(std::string& body, const Session& session);
 void append_closed(std::string& body, std::uint64_t id);
 void append_unseen(std::string& body);
-// The body of a Sessions message whose records lie in the ring.
+// The body of a Sessions whose records lie in the ring.
 std::string encode(const InRing& m);
 
 }  // namespace handoff::protocol

@@ -16,8 +16,9 @@
 
 namespace handoff::protocol {
 
-// A text that a peer may take for UTF-8, as proto3's strings must be: what is no printable ASCII or
-// a well-formed sequence becomes '?', and a long one is cut between characters.
+// Makes valid UTF-8 of any text, since proto3's strings must be that. Keeps printable ASCII,
+// newlines, tabs, and two- and three-byte sequences (but those that begin with E0 or ED). All else
+// becomes '?'. A text over limit bytes is cut between characters.
 std::string clean(std::string_view in, std::size_t limit);
 
 class Writer {
@@ -98,7 +99,8 @@ class Writer {
   void tag(std::uint32_t n, protozero::pbf_wire_type type) {
     varint(protozero::tag_and_type(n, type));
   }
-  // The length comes first and is known last. Most are below 128: one byte, and nothing to move.
+  // The length comes first on the wire and is known last. Most parts are below 128 bytes, so one
+  // byte is kept for the length; a longer part is moved.
   template <class Write>
   void within(std::uint32_t n, Write&& write) {
     tag(n, protozero::pbf_wire_type::length_delimited);

@@ -1,4 +1,4 @@
-// What a service declares before it is ready: each name once, each well-formed.
+// What a service declares before it is ready. Each name must be well-formed and is declared once.
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
@@ -46,6 +46,20 @@ Result<void> Registry::declare_named(const std::string& name, const std::string&
     }
   }
   named[name].address = address;
+  return {};
+}
+
+Result<void> Registry::give_listener(const std::string& name, const std::string& address,
+                                     UniqueFd fd) {
+  const auto it = named.find(name);
+  if (it == named.end()) {
+    return fail(HANDOFF_ERR_UNKNOWN,
+                "the supervisor has a listener '" + name +
+                    "' for this service, which does not declare it; remove it from the "
+                    "configuration or declare it");
+  }
+  it->second.fd = std::move(fd);
+  it->second.address = address;
   return {};
 }
 
@@ -97,7 +111,7 @@ Result<void> Registry::declare_region(RegionDecl region) {
 }
 
 Result<void> Registry::set_callbacks(const handoff_callbacks& given, void* user) {
-  // Of a service that was built before sessions could be held.
+  // The size in a service that was built before sessions could be held.
   constexpr std::size_t kFirstSize = offsetof(handoff_callbacks, late);
   if (given.size < kFirstSize) return fail(-EINVAL, "handoff_callbacks.size");
   callbacks = {};

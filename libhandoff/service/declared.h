@@ -1,9 +1,9 @@
-// What a service has declared and what all of its lanes share: its names, its named fds, its kinds
-// of sessions with their conversions, its sections and regions. From handoff_ready() on nothing
-// here changes but the fds of the names and, by lane 0, the regions; the sessions of each lane are
-// in service/registry.
+// What a service has declared, shared by all of its lanes: names, named fds, kinds of sessions with
+// their conversions, sections and regions. From handoff_ready() on only two things change: the fds
+// of the names, and the regions, by lane 0 alone. The sessions of each lane are in
+// service/registry.
 //
-// It owns the named fds and the regions.
+// Declared owns the named fds and the regions.
 #pragma once
 
 #include <atomic>
@@ -52,14 +52,14 @@ struct Declared {
   std::uint64_t generation = 0;
   std::uint32_t lanes = 1;
   std::map<std::string, NamedFd> named;
-  // For the fds in `named` once several threads may look: who changes one or asks for one.
+  // Held by any thread that changes or asks for an fd in `named` while several lanes run.
   std::mutex named_lock;
   std::vector<SessionKind> kinds;
   std::vector<SectionDecl> sections;
   std::vector<Region> regions;
-  // Ids of sessions are counted over all lanes.
+  // The next session's number: counted over all lanes, so that no two lanes give the same id.
   std::atomic<std::uint64_t> next_session = 1;
-  // Comes from any lane's thread.
+  // Any lane's thread may call it.
   void (*log)(void*, int, const char*) = nullptr;
   void* log_user = nullptr;
 };

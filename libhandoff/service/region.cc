@@ -15,9 +15,10 @@ namespace handoff::io {
 namespace {
 
 constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_SEAL;
-// With one of these it could not be what it is for.
+// Under one of these seals the owner could not grow or write the region.
 constexpr int kUnusable = F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
-// Allocating is undone if a signal comes meanwhile: in steps, each short enough to get through.
+// A signal interrupts fallocate(2) and undoes what it has allocated. A step of 16 MiB is short
+// enough (about 4 ms) to get through between signals.
 constexpr std::size_t kStep = std::size_t{16} << 20;
 
 std::string quoted(const std::string& name) { return "region '" + name + "'"; }
@@ -54,8 +55,8 @@ core::Kind Region::kind() const {
           .region = true};
 }
 
-// Writable at first, also for an heir: a memfd that can't be written shows now, while the heir can
-// still say no.
+// The mapping is writable at first, also in an heir: that shows a memfd that can't be written while
+// the heir can still reject the handoff.
 Result<void> Region::map(int fd) {
   void* const at = ::mmap(nullptr, declared_.max_size, PROT_READ | PROT_WRITE,
                           MAP_SHARED | MAP_NORESERVE, fd, 0);
@@ -91,7 +92,7 @@ Result<void> Region::allocate(std::size_t size) {
       return fail_errno(quoted(name()) + ": memory for " + bytes(size));
     }
   }
-  // The size last: until then nobody sees that it was tried.
+  // The size changes last, so that no process sees a growth that fails.
   if (::ftruncate(fd_.get(), static_cast<off_t>(size)) < 0) {
     return fail_errno(quoted(name()) + ": growing to " + bytes(size));
   }
@@ -103,7 +104,7 @@ Result<void> Region::grow(std::size_t size) {
     return fail(-EFBIG, quoted(name()) + " can't grow to " + bytes(size) +
                             ": it was declared for " + bytes(declared_.max_size));
   }
-  if (hold_ == Hold::kNothing) {  // the donor's died with it, and there was no memory for a new one
+  if (hold_ == Hold::kNothing) {  // lost with the donor, and there was no memory for a new one
     if (const auto ok = start_empty(); !ok) return ok;
   }
   if (!owned()) return fail(HANDOFF_ERR_ORDER, quoted(name()) + " is not this process's to grow");
@@ -136,7 +137,8 @@ Result<protocol::Region> Region::announce(std::uint32_t kind) const {
       .kind = kind, .inode = identity->inode, .device = identity->device, .size = size_};
 }
 
-// A hole, and not only unmapped: no other mapping may come to lie where pointers may still lead.
+// A pointer that the service kept must not lead into a later mapping. So a hole that nobody may
+// touch takes the region's place.
 void Region::let_go() {
   if (base_ == nullptr) return;
   void* const hole = ::mmap(base_, declared_.max_size, PROT_NONE,

@@ -1,15 +1,17 @@
-// A region: named memory of the service that changes hands as it lies, whatever its size.
+// A region: named shared memory of the service that changes hands without a copy, whatever its
+// size.
 //
-// It is a memfd, sealed against shrinking (a peer can't take away what is mapped: that would be a
-// SIGBUS) and against further seals, and mapped once in its greatest size: to grow is to lengthen
-// the file, and nothing that is mapped ever moves. The donor passes the memfd while it serves. The
-// heir maps it and may not write there; once the donor is frozen its service may look and say no,
-// and when it owns the sessions it may write. The donor then has a hole in its place, so that a
-// pointer that was kept is a crash of the process that kept it and no change behind the owner's
-// back.
+// A region is a memfd. It is sealed against shrinking, since a peer that took away mapped memory
+// would cause a SIGBUS, and against further seals. It is mapped once, in its greatest size: growing
+// lengthens the file, and no address ever changes.
 //
-// A mapping that nobody has touched has no pages: none of this depends on the size but the donor's
-// letting go, which nobody waits for.
+// The donor passes the memfd while it serves, and the heir maps it read-only. Once the donor is
+// frozen, the heir's service may look and reject it. When the heir owns the sessions it may write,
+// and a hole takes the region's place in the donor. So a pointer that the donor kept crashes the
+// donor, and can't change memory behind the owner's back.
+//
+// A mapping has no pages until they are touched, so a switch costs the same whatever the size. Only
+// the donor's letting go depends on it, and nobody waits for that.
 #pragma once
 
 #include <cstddef>
@@ -26,11 +28,11 @@
 
 namespace handoff::io {
 
-// As the service declares it.
+// A region as the service declares it.
 struct RegionDecl {
   std::string name;
   std::vector<std::uint32_t> reads;  // layouts that this release can take
-  std::uint32_t version = 1;         // the layout that it creates
+  std::uint32_t version = 1;         // the layout in which it fills a new region
   std::size_t max_size = 0;
   handoff_region_ops ops{};
   void* user = nullptr;
@@ -46,39 +48,40 @@ class Region {
 
   const RegionDecl& declared() const { return declared_; }
   const std::string& name() const { return declared_.name; }
-  // For the manifest: it can be given in the layout that it has and in no other.
+  // For the manifest. Nothing is converted, so the one layout that it writes is the one that it
+  // has.
   core::Kind kind() const;
 
-  // What the service sees: nullptr and 0 while it is not (or no longer) this process's to see.
+  // What the service sees: nullptr and 0 unless this process owns the region.
   std::byte* data() const { return owned() ? base_ : nullptr; }
   std::size_t size() const { return owned() ? size_ : 0; }
   std::uint32_t version() const { return version_; }
   bool adopted() const { return adopted_; }
   bool owned() const { return hold_ == Hold::kOwned; }
 
-  // New memory of this process's own, of no bytes yet, in place of what was there.
+  // Replaces what was there by new memory of this process's own, zero bytes long.
   Result<void> start_empty();
-  // New bytes are zero, and there: a full memory is an error here and not a SIGBUS later. Smaller
-  // than it is changes nothing.
+  // Makes the region at least size bytes long. New bytes are zero and allocated at once: a full
+  // memory is an error here and no SIGBUS later.
   Result<void> grow(std::size_t size);
   // The service has brought the memory into another layout.
   Result<void> set_version(std::uint32_t version);
 
-  // Donor: what the heir is told of it, with fd().
+  // Donor: the message that tells the heir about the region; fd() goes with it.
   Result<protocol::Region> announce(std::uint32_t kind) const;
   int fd() const { return fd_.get(); }
-  // It is the heir's now.
+  // The region is the heir's now: puts a hole in its place.
   void let_go();
 
-  // Heir, while the donor serves: maps it, not writable and not yet to be seen.
+  // Heir, while the donor serves: checks and maps the region, read-only and not yet to be seen.
   Result<void> take(UniqueFd fd, const protocol::Region& announced, std::uint32_t version);
   bool taken() const { return hold_ == Hold::kTaken; }
-  // The donor is frozen: takes the size that it has now.
+  // Heir, once the donor is frozen: takes the size that the region has now.
   Result<void> measure();
   std::span<const std::byte> view() const { return {base_, size_}; }
-  // The sessions are this process's own, and this with them.
+  // Heir, once it owns the sessions: makes the region writable.
   Result<void> own();
-  // The handoff failed.
+  // Unmaps and closes it: the handoff failed.
   void drop();
 
  private:

@@ -1,8 +1,8 @@
-// What one lane has: its sessions and its callbacks; and, shared with the other lanes, what the
-// service has declared. Both sides of a handoff work on it: the donor gives out of it, the heir
-// fills it.
+// What one lane has: its sessions and callbacks, and a view of what the service has declared, which
+// all lanes share. Both sides of a handoff work on it: the donor gives out of it, the heir fills
+// it.
 //
-// It belongs to its lane's thread, and borrows session fds, which are the service's.
+// A registry belongs to its lane's thread. Session fds are the service's and only borrowed here.
 #pragma once
 
 #include <cstdint>
@@ -35,7 +35,7 @@ struct handoff_saved {
 
 namespace handoff::io {
 
-// The handoff under way wants to hear of changes; nullptr if there is none.
+// Implemented by a handoff under way, which must hear of each session that changes.
 class SessionObserver {
  public:
   virtual ~SessionObserver() = default;
@@ -45,7 +45,7 @@ class SessionObserver {
 
 class Registry {
  public:
-  // Borrows declared, which all lanes have.
+  // Borrows declared, which all lanes share.
   explicit Registry(Declared& declared);
   Registry(const Registry&) = delete;
   Registry& operator=(const Registry&) = delete;
@@ -63,21 +63,24 @@ class Registry {
   handoff_callbacks callbacks{};
   void* callbacks_user = nullptr;
   SessionObserver* observer = nullptr;
-  // Restored, and not yet this process's own: restore() may touch them, too.
+  // Sessions that are restored and not yet this process's own, which restore() may touch; nullptr
+  // outside restore() and update().
   Sessions* arriving = nullptr;
 
   // The declarations (service/declarations.cc); an Error names what is wrong with which name.
   Result<void> set_names(std::string service_name, std::string release_name);
-  // address "": any fd of that name, if somebody has it.
+  // address "": an fd of any kind, if somebody has it to give.
   Result<void> declare_named(const std::string& name, const std::string& address);
+  // A listener that the supervisor has for this service.
+  Result<void> give_listener(const std::string& name, const std::string& address, UniqueFd fd);
   Result<void> declare_kind(const std::string& name, std::uint32_t version);
   Result<void> declare_step(const std::string& kind, core::Step step, StateStep how);
   Result<void> declare_section(SectionDecl section);
   Result<void> declare_region(RegionDecl region);
   Result<void> set_callbacks(const handoff_callbacks& given, void* user);
 
-  // The kinds, the sections, then the regions; the indices used on the wire. named: those that have
-  // an fd (a donor has them to give), or all (an heir claims them).
+  // The manifest for a Hello: the kinds, the sections, then the regions, in the order of their
+  // indices on the wire. A donor names only what it has an fd of, an heir all that it claims.
   Result<core::Manifest> manifest(bool only_with_fd) const;
   std::string describe(std::uint64_t id, std::uint32_t kind) const;
 
@@ -85,16 +88,19 @@ class Registry {
   Result<void> touch_session(std::uint64_t id);
   Result<void> close_session(std::uint64_t id);
   Result<void> hold_session(std::uint64_t id, bool held);
-  // It has ended, or is another process's now: a handoff under way hears that it is not to be
-  // handed over, or not any more.
+  // The session has ended, or is another process's now. A handoff under way hears that it is not to
+  // hand the session over, or not any more.
   void remove_session(std::uint64_t id);
-  // The service has all that it takes to hold sessions.
+  // Whether the service may hold sessions: it has one lane and the four callbacks for them.
   bool can_hold() const;
-  // It can be at an end of a link: services with several lanes can't.
+  // The service can be at an end of a link: one with several lanes can't.
   bool can_link() const { return lanes == 1; }
+  // Any thread: the fd, HANDOFF_ERR_UNKNOWN for a name that was not declared, -ENOENT for one
+  // without an fd.
+  int named_fd(const std::string& name) const;
   // The named fds are the heir's, or nobody's.
   void close_named();
-  // Runs one of the callbacks that nothing can fail; what it throws is logged.
+  // Runs a callback whose failure changes nothing any more; what it throws is logged.
   template <class What, class F>
   void tell(What&& what, F&& callback) {
     const auto ok = call(what, [&] {
@@ -111,12 +117,13 @@ class Registry {
   // Binds the declared listeners that nobody gave, and makes the regions.
   Result<void> bind_missing();
 
-  // nullptr if there is none of that name.
+  // nullptr if no region has that name.
   Region* find_region(std::string_view name);
   const Region* find_region(std::string_view name) const;
 
-  // Runs a callback of the service: what it throws or returns below 0 becomes an Error with the
-  // reason that it gave. what: a text, or a function that gives it, called only for an Error.
+  // Runs a callback of the service. An exception or a negative result becomes an Error with the
+  // reason that the callback gave. what names the callback: a text, or a function that makes the
+  // text, called only for an Error.
   template <class What, class F>
   Result<int> call(What&& what, F&& callback) {
     reason_.clear();
@@ -136,16 +143,16 @@ class Registry {
     }
   }
   void set_reason(std::string_view why) { reason_ = why; }
-  // The one whose callback runs on this thread; nullptr if none does.
+  // The Registry whose callback runs on this thread; nullptr if none does.
   static Registry* calling();
 
   void log(int level, const std::string& message) const;
 
  private:
   bool name_taken(const std::string& name) const;
-  // Sets it; returns the one before.
+  // Sets the Registry whose callback runs; returns the one before.
   static Registry* calling(Registry* now);
-  // The exception that is being handled, as a result; its text becomes the reason.
+  // Turns the exception that is being handled into a result; its text becomes the reason.
   int thrown();
   Failure failed_call(const std::string& what, int result) const;
 

@@ -1,7 +1,7 @@
 // A set of sessions and what is known of each: those that a process has, or those that an heir has
-// been given and does not own yet. It counts what would else be looked for in a freeze.
+// been given and does not own yet. The set keeps counts, so that a freeze need not walk through it.
 //
-// It borrows session fds, which are the service's.
+// Session fds are the service's; the set borrows them.
 #pragma once
 
 #include <cstdint>
@@ -12,22 +12,22 @@
 namespace handoff::io {
 
 struct SessionEntry {
-  // Of the socket at fd when the session was opened: its identity (invariant I6,
+  // The identity of the socket at fd when the session was opened (invariant I6,
   // docs/invariants.md).
   std::uint64_t inode = 0;
   int fd = -1;
   std::uint32_t kind = 0;  // index into Registry::kinds
-  bool tracked = false;    // whoever changes it says so: by Sessions::track()
+  bool tracked = false;    // the service says when it changes; set by Sessions::track()
   bool independent = false;
-  bool held = false;     // in the middle of something: it stays at a switch; by Sessions::hold()
+  bool held = false;     // busy: stays here at a switch; set by Sessions::hold()
   bool away = false;     // in a group on a link: nobody here may touch it
-  bool refused = false;  // a taker did not want it
-  // Of the handoff under way: the heir has its fd; it waits to be saved (again).
+  bool refused = false;  // a taker has refused it
+  // In the handoff under way: the heir has the fd; the session waits to be saved (again).
   bool copied = false;
   bool queued = false;
   std::uint64_t saved_hash = 0;
-  // Of one that has arrived: the service has had it; where its stream stood at the snapshot, if it
-  // is independent.
+  // In an heir: restore() has had the session; the byte counters at its snapshot are known, which
+  // an independent session needs.
   bool given = false;
   bool counted = false;
   protocol::Counters counters = {};
@@ -50,17 +50,17 @@ class Sessions {
   const_iterator begin() const { return map_.begin(); }
   const_iterator end() const { return map_.end(); }
 
-  // Sessions that nobody touches when they change: saved again at every freeze.
+  // How many sessions are not tracked, so that every freeze saves them again.
   std::uint64_t untracked() const { return untracked_; }
   std::uint64_t held() const { return held_; }
 
-  // So that the first n of them need no growing on the way.
+  // Makes room for n sessions at once.
   void reserve(std::size_t n) { map_.reserve(n); }
   SessionEntry& add(std::uint64_t id, const SessionEntry& entry);
   iterator remove(iterator it);
   void track(SessionEntry& entry);
   void hold(SessionEntry& entry, bool held);
-  // All of other's, which is empty then. At once if there are none here.
+  // Takes all sessions of other, which is empty afterwards; O(1) if this set is empty.
   void take(Sessions& other);
   void clear();
 

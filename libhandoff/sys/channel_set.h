@@ -1,5 +1,5 @@
 // The channels of one lane, watched together: an epoll set that the lane's poller watches as one
-// fd. Who is told looks at all of them; there are few.
+// fd. The set does not say which channel is ready: there are few, so the lane looks at all of them.
 #pragma once
 
 #include <map>
@@ -14,13 +14,14 @@ class ChannelSet {
   static Result<ChannelSet> make();
 
   int fd() const { return epoll_.get(); }
-  // Watches fd (borrowed) for reading, and for writing if asked to; again to change it.
+  // Watches fd (borrowed) for reading, and for writing if asked to. A second call changes the
+  // first.
   Result<void> watch(int fd, bool write);
   void unwatch(int fd);
 
  private:
   UniqueFd epoll_;
-  std::map<int, bool> watched_;  // fd, and whether for writing, too
+  std::map<int, bool> watched_;  // by fd: whether it is watched for writing, too
 };
 
 }  // namespace handoff::io

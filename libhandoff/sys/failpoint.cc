@@ -20,7 +20,7 @@
 namespace handoff::failpoint {
 namespace {
 
-// Who sends what; each is a point at the sender (sending, sent) and at the receiver (received).
+// Each message is a point at its sender (sending, sent) and at its receiver (received).
 struct Messages {
   std::string_view from;
   std::string_view to;
@@ -53,9 +53,9 @@ struct Order {
   enum class What { kKill, kStop, kExit, kDelay, kError, kAsk };
   std::string point;
   long nth = 1;
-  bool on = false;  // from then on
+  bool on = false;  // strike at each time from the nth on
   What what = What::kKill;
-  int number = 0;  // milliseconds, or errno
+  int number = 0;  // of kDelay: milliseconds; of kError: an errno
   std::string path;
   std::atomic<long> passed = 0;
 };
@@ -150,7 +150,7 @@ void sleep_ms(int ms) {
   }
 }
 
-// A tester that can't be reached is none: the process goes on.
+// A process goes on if the tester can't be reached: it may have ended.
 void ask(const Order& order) {
   const UniqueFd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
   if (!fd.valid()) return;

@@ -1,5 +1,6 @@
-// Where a tester strikes: named places in the shells of donor, heir and supervisor. In every build,
-// and off unless the environment asks for one:
+// Failpoints: named places in the shells of donor, heir and supervisor at which a test strikes.
+// They are in every build, so that tests strike what is shipped, and off unless the environment
+// asks for one:
 //
 //   HANDOFF_FAILPOINT=POINT[@N[+]]=ACTION[,POINT[@N[+]]=ACTION...]
 //
@@ -9,13 +10,12 @@
 //   delay:MS     goes on after that many milliseconds
 //   error:ERRNO  the operation fails with it (a name or a number)
 //   ask:PATH     connects to the SOCK_SEQPACKET socket at PATH, sends the point's name, and goes on
-//                when the other end answers or closes: who is to be struck is struck meanwhile
+//                when the other end answers or closes; meanwhile the tester strikes any process
 //
-// It strikes the N-th time that the process comes by (the first, without @N), and once; with a +,
-// each time from then on. Messages
-// have points of their own for each end of a channel, see kMessages in failpoint.cc:
-// donor.release.sending, donor.release.sent, heir.release.received. `handoff doctor --failpoints`
-// prints them all.
+// A failpoint strikes once, the N-th time that the process passes it (the first, without @N). With
+// a +, it strikes each time from then on. Each message has points at both ends of its channel
+// (kMessages in failpoint.cc): donor.release.sending, donor.release.sent, heir.release.received.
+// `handoff doctor --failpoints` prints them all.
 #pragma once
 
 #include <span>
@@ -24,7 +24,8 @@
 
 namespace handoff::failpoint {
 
-// Those that are no messages; spelt out so that a hit() with another name does not compile.
+// The points that are no messages. They are listed so that a hit() with another name does not
+// compile.
 inline constexpr std::string_view kSteps[] = {
     "donor.freeze.before",     "donor.freeze.after",
     "donor.thaw.before",       "donor.thaw.after",
@@ -37,7 +38,7 @@ inline constexpr std::string_view kSteps[] = {
     "heir.run.before",         "heir.run.after",
     "heir.fence.before",       "heir.fence.after",
     "heir.go.before",          "heir.go.after",
-    "service.memory.create",  // a memfd: the deed, the ring of the sections, or of a large state
+    "service.memory.create",  // a memfd: the ownership word, the ring, a large state, a region
     "supervisor.spawn.before", "supervisor.spawn.after",
     "supervisor.exec.before",  // in the child
     "supervisor.self.before",  "supervisor.save.before",
@@ -59,17 +60,19 @@ class Step {
   std::string_view name_;
 };
 
-// False in any process that was not asked to fail: the only thing that is looked at then.
+// False in a process that was not asked to fail. Nothing else is looked at then, so that failpoints
+// cost a shipped build nothing.
 bool armed();
-// What the environment asks for and can't be had ("" if nothing): a point or an action that does
-// not exist. To be looked at once, at the start; such a part is ignored.
+// A point or an action that the environment asks for and that does not exist; "" if all do. Such a
+// part is ignored, so look at this once, at the start.
 const std::string& problem();
 // Every point, in the order in which a handoff passes them, as near as that can be said.
 std::span<const std::string> all();
 
-// Carries out what was asked for here. 0, or the errno with which the operation is to fail.
+// Carries out the action for this point, if there is one. 0, or the errno with which the operation
+// must fail.
 int strike(std::string_view name);
-// The same for a message at one end of a channel: ("donor", "CopyEnd", "sent").
+// Strikes at a message at one end of a channel: ("donor", "CopyEnd", "sent"). Returns as strike().
 int strike_message(std::string_view side, std::string_view message, std::string_view moment);
 
 inline int hit(Step step) { return armed() ? strike(step.name()) : 0; }

@@ -94,7 +94,8 @@ Result<Mapping> map_blob(int fd, std::size_t size) {
 Result<RingMemory> make_ring(std::size_t size) {
   auto fd = make(size);
   if (!fd) return Failure(fd.error());
-  // All of it now: later, a full memory would be a SIGBUS in the service's own code.
+  // A full memory must be an error here. Later it would be a SIGBUS in the service's own code, so
+  // the kernel allocates all of it now.
   if (::fallocate(fd->get(), 0, 0, static_cast<off_t>(size)) < 0) {
     return fail_errno("memory for the transfer of sections");
   }

@@ -1,9 +1,9 @@
-// Shared memory between donor and heir, always a sealed memfd: a mapping of something that the peer
-// can shrink would be a SIGBUS at its whim (memfd_create(2), "File sealing").
+// Shared memory between donor and heir, always a sealed memfd: if the peer could shrink what is
+// mapped, each access could be a SIGBUS (memfd_create(2), "File sealing").
 //
-// Three uses: a Blob for session state that does not fit a frame, written once and then immutable;
-// the Ring through whose slots section chunks and large Sessions travel, reused as the heir
-// acknowledges; and the Deed (handoff/deed.h), which both write.
+// Three uses. A blob holds session state that does not fit a frame, written once and then
+// immutable. Section chunks and large Sessions travel through the slots of the ring, which are used
+// again as the heir acknowledges. The ownership word (handoff/deed.h) is written by both.
 #pragma once
 
 #include <cstddef>
@@ -35,18 +35,20 @@ class Mapping {
 
 // A memfd with these bytes one after the other, sealed against every change.
 Result<UniqueFd> make_blob(std::span<const std::string_view> parts);
-// Maps what a peer says is a blob of at least size bytes; checks the seals and the size.
+// Maps a peer's blob of at least size bytes, once seals and size are checked: HANDOFF_ERR_PROTOCOL
+// if they are wrong. Borrows fd.
 Result<Mapping> map_blob(int fd, std::size_t size);
 
 struct RingMemory {
   UniqueFd fd;
   Mapping mapping;
 };
-// Zeroed, writable, of a fixed size.
+// Zeroed, writable, of a fixed size in bytes.
 Result<RingMemory> make_ring(std::size_t size);
-// The heir's view, read-only.
+// Maps a ring as its heir does, read-only. Borrows fd.
 Result<Mapping> map_ring(int fd, std::size_t size);
-// The same, writable. HANDOFF_ERR_PROTOCOL also if the peer sealed it against writing.
+// Maps memory that both sides write. HANDOFF_ERR_PROTOCOL also if the peer sealed it against
+// writing. Borrows fd.
 Result<Mapping> map_shared(int fd, std::size_t size);
 
 std::uint64_t checksum(std::string_view bytes);

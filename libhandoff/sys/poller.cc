@@ -80,11 +80,11 @@ Result<std::vector<Role>> Poller::wait(int timeout_ms) {
       [[maybe_unused]] const ssize_t r = ::read(wake_.get(), &count, sizeof count);
     } else if (role == Role::kTimer) {
       [[maybe_unused]] const ssize_t r = ::read(timer_.get(), &count, sizeof count);
-      deadline_.reset();  // fired; the same one can be set again
+      deadline_.reset();  // it has fired: setting the same time again must arm the timer
     }
     roles.push_back(role);
   }
-  // Messages before exits before timers: what the peer said in time counts.
+  // What the peer said in time counts, so messages come before exits, and exits before timers.
   std::sort(roles.begin(), roles.end());
   return roles;
 }

@@ -1,5 +1,5 @@
-// One epoll set with a deadline: what handoff_fd() is. Level-triggered; the events of one wait are
-// handed out by role, so that nobody keeps fd numbers.
+// One epoll set with a deadline; its fd is handoff_fd(). Level-triggered. A wait names the fds by
+// role, so that no caller keeps fd numbers.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@ namespace handoff::io {
 
 enum class Role : std::uint8_t {
   kControl,
-  kReturn,
+  kReconnect,
   kChannel,
   kLanes,
   kPeer,
@@ -28,14 +28,15 @@ class Poller {
   static Result<Poller> make();
 
   int fd() const { return epoll_.get(); }
-  // Watches fd (borrowed) for reading, and for writing if asked to; again to change it.
+  // Watches fd (borrowed) for reading, and for writing if asked to. A second call for the role
+  // replaces the first.
   Result<void> watch(Role role, int fd, bool write);
   void unwatch(Role role);
   // Absolute, in now_us() time; nullopt for none.
   void set_deadline(std::optional<core::Time> deadline);
   // Makes the fd readable until the next wait(). Any thread.
   void wake() const;
-  // timeout_ms: -1 for no limit but the deadline's.
+  // The roles that are ready, in the order of Role. timeout_ms: -1 for no limit but the deadline's.
   Result<std::vector<Role>> wait(int timeout_ms);
 
  private:

@@ -30,7 +30,7 @@ bool has_exited(int pidfd) {
 }
 
 Result<void> kill_process(int pidfd) {
-  // glibc 2.36 has the function, older ones only the number.
+  // glibc has the function from 2.36 on, older ones only the number of the system call.
   if (::syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, nullptr, 0) < 0 && errno != ESRCH) {
     return fail_errno("ending the peer process");
   }
@@ -53,7 +53,8 @@ std::uint64_t thread_time_ns() { return clock_ns(CLOCK_THREAD_CPUTIME_ID); }
 void give_way() {
   if (::getsid(0) != ::getpid()) return;
   const UniqueFd group(::open("/proc/self/autogroup", O_WRONLY | O_CLOEXEC));
-  // It may be off, or limited: then it takes longer for all.
+  // Autogroups may be off, or the kernel may refuse a second write within 100 ms: then this process
+  // goes on competing for the processor, which is slower and no error.
   if (group.valid()) (void)!::write(group.get(), "19", 2);
 }
 

@@ -1,4 +1,4 @@
-// Another process by its pidfd: has it ended, end it; and what this process needs of its own.
+// What a handoff asks of processes: of the peer by its pidfd, and of this process by itself.
 #pragma once
 
 #include <cstdint>
@@ -7,18 +7,19 @@
 
 namespace handoff::io {
 
-// True once it has exited (its fds are closed by then).
+// True once the process has exited; its fds are closed by then.
 bool has_exited(int pidfd);
-// SIGKILL. That it has ended is seen later, by has_exited(). An error if the signal can't be sent.
+// Sends SIGKILL. The process ends later, see has_exited(). An error if the signal can't be sent;
+// one that has exited already is none.
 Result<void> kill_process(int pidfd);
 
 // Raises the soft RLIMIT_NOFILE to the hard one; returns what it is now.
 std::uint64_t raise_fd_limit();
 
-// This process has nothing to do any more that somebody waits for. Under a supervisor each service
-// is a session of its own (setsid(2)), and so, where autogroups are on (sched(7)), a group of its
-// own to the scheduler: the nice value of one of its threads means nothing to the other groups,
-// that of the group does. Does nothing if others are in the session.
+// Gives way to all other processes, since nobody waits for this one any more. A supervised service
+// is a session of its own (setsid(2)). Where autogroups are on (sched(7)), the scheduler weighs
+// sessions against each other and ignores the nice value of a thread in them, so this sets that of
+// the group. Does nothing unless this process leads its session: others may be in it.
 void give_way();
 
 // CLOCK_MONOTONIC.

@@ -19,7 +19,7 @@ const char* remedy(int code) {
     case -ENOBUFS:
       return "; give it more memory (RLIMIT_AS, MemoryMax=, or the host's)";
     default:
-      return "";  // said where it is found out
+      return "";  // fds in flight (ETOOMANYREFS) go down by themselves
   }
 }
 

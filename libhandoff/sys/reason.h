@@ -1,4 +1,4 @@
-// What went wrong on this side, as the peer and the operator are told: its kind, and what helps.
+// How an error on this side is told to the peer and the operator: its kind, and what helps.
 #pragma once
 
 #include "libhandoff/base/result.h"
@@ -6,12 +6,11 @@
 
 namespace handoff::io {
 
-// Something has run out: fds, memory, room for either.
+// Whether code says that fds or memory have run out.
 bool is_shortage(int code);
-// The reason that the peer and the operator are given for an error on this side: of a shortage,
-// with what helps.
+// The reason for an error, with what helps if it is a shortage.
 core::Reason to_reason(const Error& error);
-// The same for a std::bad_alloc of ours: it must not leave a handoff half way.
+// The reason for a std::bad_alloc of the library's own, which must end the handoff in order.
 core::Reason out_of_memory();
 
 }  // namespace handoff::io

@@ -68,8 +68,8 @@ const sockaddr* as_sockaddr(const Raw& raw) {
   return reinterpret_cast<const sockaddr*>(&raw.storage);
 }
 
-// Finds out whether a dead listener has left something at that path, which is in the way of the
-// next one. One that answers is somebody's.
+// Whether a dead listener has left its socket at that path, where the next one can't bind. A
+// listener that accepts, or whose queue is full, is alive: EADDRINUSE.
 Result<bool> is_stale(const std::string& path, const Raw& raw) {
   struct stat found {};
   if (::lstat(path.c_str(), &found) < 0) {
@@ -96,7 +96,7 @@ Result<void> clear_stale(const std::string& path, const Raw& raw) {
   return {};
 }
 
-// A stream socket that is about to be bound.
+// A socket for that address, not bound yet.
 Result<UniqueFd> unbound(const core::Address& address, const Raw& raw) {
   const bool udp = address.kind == core::Address::Kind::kUdp;
   UniqueFd fd(::socket(raw.storage.ss_family,
@@ -120,7 +120,8 @@ Result<UniqueFd> connect_address(const core::Address& address) {
   if (!raw) return Failure(raw.error());
   UniqueFd fd(::socket(raw->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd.valid()) return fail_errno("connecting to " + core::to_string(address));
-  // EAGAIN: a Unix socket whose queue is full.
+  // A Unix socket whose queue is full gives EAGAIN, which is an error here: nothing says when there
+  // is room.
   if (::connect(fd.get(), as_sockaddr(*raw), raw->length) < 0 && errno != EINPROGRESS) {
     return fail_errno("connecting to " + core::to_string(address));
   }
@@ -157,7 +158,7 @@ Result<void> can_bind(const core::Address& address) {
     }
     return {};
   }
-  // Bound, but not listening, it is there for nobody.
+  // A socket that is bound and does not listen accepts nobody, so nobody notices the try.
   const auto fd = unbound(address, *raw);
   if (!fd) return fail(fd.error().code, what + ": " + fd.error().message);
   if (::bind(fd->get(), as_sockaddr(*raw), raw->length) < 0) return fail_errno(what);
@@ -233,8 +234,8 @@ std::optional<core::Counters> counters_of(int fd) {
   };
   tcp_info before{};
   if (!info_of(before)) return std::nullopt;
-  // Under traffic a reading is torn now and then; that it never settles is not plausible, but a
-  // loop without an end is no answer to that.
+  // The kernel gives each number by a call of its own, so under traffic two readings may differ.
+  // The loop has an end, since a peer may send without pause.
   for (int i = 0; i < 1000; ++i) {
     int unread = 0;
     int unacked = 0;
@@ -255,7 +256,7 @@ std::optional<core::Counters> counters_of(int fd) {
 
 void reset_on_close(int fd) {
   const linger now{1, 0};
-  // On what is no TCP socket this means nothing, and nothing is what it does.
+  // On a socket that is no TCP connection SO_LINGER changes nothing.
   (void)::setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
 }
 

@@ -1,4 +1,4 @@
-// Sockets: binding an address, telling what a socket is, the kernel's byte counters.
+// Sockets: bind an address, tell what a socket is, read the kernel's byte counters.
 #pragma once
 
 #include <cstdint>
@@ -12,23 +12,24 @@
 
 namespace handoff::io {
 
-// A bound socket (listening, but for UDP), close-on-exec and non-blocking. A Unix path that a dead
-// listener left behind is replaced; one that somebody listens on is EADDRINUSE.
+// A bound socket, close-on-exec and non-blocking; it listens, unless it is UDP. A Unix socket that
+// a dead listener left behind is replaced; one on which a process listens is -EADDRINUSE.
 Result<UniqueFd> bind_address(const core::Address& address);
-// Whether that would succeed, as far as it can be told without anybody noticing: nothing listens
-// for a moment, no path is made or removed, no datagram is taken.
+// Whether bind_address() would succeed, as far as that shows without a trace: this never listens,
+// makes or removes no path, and takes no datagram.
 Result<void> can_bind(const core::Address& address);
 
-// Begins to connect, without blocking; writable once it is decided.
+// Begins to connect, without blocking. The socket is writable once the connection is made or
+// refused.
 Result<UniqueFd> connect_address(const core::Address& address);
 
 // Where a socket is bound, in the form of core::Address; nullopt if it is no bound socket.
 std::optional<std::string> bound_address(int fd);
 
-// Whether fd is a socket that is bound there and, but for UDP, listens. Port 0 is any port.
+// Whether fd is a socket that is bound there and, unless it is UDP, listens. Port 0 is any port.
 bool listens_at(int fd, const core::Address& address);
 
-// st_ino and st_dev: which socket or file it is, whatever number the fd has.
+// Which socket or file an fd is, whatever its number: st_ino and st_dev.
 struct Identity {
   std::uint64_t inode = 0;
   std::uint64_t device = 0;
@@ -36,9 +37,10 @@ struct Identity {
 };
 Result<Identity> identity_of(int fd);
 
-// What the application has read from and written to a TCP socket since it was connected, as the
-// kernel counts: tcpi_bytes_received - SIOCINQ and tcpi_bytes_acked + SIOCOUTQ, read until two
-// readings agree. nullopt if it is no TCP socket (or is gone).
+// How many bytes the application has read from and written to a TCP socket since it was connected,
+// as the kernel counts: tcpi_bytes_received - SIOCINQ and tcpi_bytes_acked + SIOCOUTQ, read until
+// two readings agree. nullopt if fd is no TCP socket, if the connection is gone, or if 1,000
+// readings never agree.
 std::optional<core::Counters> counters_of(int fd);
 
 // Makes the next close(2) of the last fd of this socket a reset instead of a FIN.

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs handoff-bench with tiny numbers and checks that its JSON is what docs/performance.md says.
 
-No figure is judged: on a busy machine any of them may be anything.
+No figure is judged, since on a busy machine any of them may be anything.
 """
 import json
 import pathlib

@@ -1,10 +1,11 @@
-// The service that the benches upgrade: it echoes lines, and each session has a state of a given
-// size, which is all that a session of it costs.
+// The service that the benches upgrade. It echoes lines, and each session has a state of a given
+// size, which is all that the session costs.
 //
 //   bench_service [--listen ADDRESS] [--release N] [--state BYTES] [--passes N] [--section BYTES]
 //                 [--region BYTES]
 //
-// --passes: for each request it reads the session's state so often, as one that computes something.
+// --passes: for each request the service reads the session's state so often, as if it computed
+// something.
 #include <csignal>
 #include <cstdint>
 #include <cstdlib>
@@ -20,9 +21,9 @@ namespace {
 
 std::optional<handoff::Region> table;
 
-// Every page, as a service that uses what it has. Before the answer to a client, and so not in an
-// upgrade: the figures of two processes can't be read at one moment, and a page that one has just
-// left and the other just taken would count twice.
+// Reads every page, as a service does that uses its region. That happens before an answer to a
+// client, and so not in an upgrade: the memory of two processes can't be read at one moment, so a
+// page that one has just left and the other just taken would count twice.
 void read_all(const handoff::Region& region) {
   const volatile std::byte* const bytes = region.bytes().data();
   for (std::size_t at = 0; at < region.bytes().size(); at += 4096) (void)bytes[at];
@@ -42,7 +43,7 @@ class Session final : public handoff::uv::Stream {
   std::string save() const override { return state_; }
 
  private:
-  // One step for each byte, each waiting for the one before.
+  // Hashes the state. Each step needs the one before, so the processor can't run them side by side.
   static void work_on(const std::string& state) {
     std::uint64_t hash = 1469598103934665603U;
     for (const char c : state) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211U;

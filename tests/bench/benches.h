@@ -16,7 +16,7 @@ void supervisor(const Options& options, Report& report);
 void steady(const Options& options, Report& report);
 void peers(const Options& options, Report& report);
 
-// Partners of theirs (partner.h).
+// The roles of their partners (partner.h).
 int sessions_in_memory();
 
 }  // namespace bench

@@ -1,5 +1,5 @@
-// A section of a given size, in one piece of memory of the process's own, by the C interface: what
-// is read goes straight into the chunk, what is written straight to its place.
+// A section of a given size in one piece of memory, by the C interface. Bytes go straight into the
+// chunk, and straight from it to their place.
 #pragma once
 
 #include <handoff/handoff.h>
@@ -48,7 +48,7 @@ class BigSection {
       throw std::runtime_error(handoff_last_error(service));
     }
   }
-  // The first owner makes the data up; pages that were never written would cost nothing.
+  // The first owner fills the memory: pages that were never written would cost nothing.
   void fill_if_new() {
     if (at_ == 0) std::memset(data_, 'd', bytes_);
   }
@@ -70,7 +70,7 @@ class BigSection {
 
   std::size_t bytes_;
   char* data_ = nullptr;
-  std::size_t at_ = 0;  // of the copy; in an heir all of it has come
+  std::size_t at_ = 0;  // how many bytes are copied; in an heir, how many have come
 };
 
 }  // namespace bench

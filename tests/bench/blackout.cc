@@ -1,15 +1,16 @@
 // For how long nobody serves a session at the switch.
 //
-// By the service's own account: from the freeze until the heir's loop runs with every socket armed,
-// one switch for all sessions. And by what clients see: they ask all the while, from a process of
-// their own, and the same load before the upgrade is what it is compared with.
+// The service's own account is the time from the freeze until the heir's loop runs with every
+// socket armed. The clients' account comes from a process of their own that asks all the time; the
+// load before the upgrade is what it is compared with.
 //
 //   idle      nothing but probes, one after the other, each on another session
-//   one core  so many requests under way at any time that the service never rests, each of which
-//             costs it more than its client: its core is full, and the clients' is not
-//   all       the same with requests that cost both the same: on two cores nothing is left, and
-//             what a handoff costs its clients lack. How much that is stands in the table; the
-//             targets for what is answered are for the two loads above.
+//   one core  so many requests under way that the service never rests. Each costs the service more
+//   than
+//             the client, so the service's core is full, and the clients' is not
+//   all       as many requests, which cost both sides alike, so that two cores are full: a handoff
+//             takes its time from the clients. The table tells how much. The targets for what is
+//             answered are for the two loads above.
 #include <optional>
 
 #include "benches.h"
@@ -28,9 +29,9 @@ constexpr const char* kPasses = "32";  // over 1 KiB: about 50 us
 constexpr std::size_t kMany = 19000;
 constexpr std::size_t kFew = 1000;
 
-// With one core busy, so many upgrades for each one of another load. What is answered differs by 3
-// % from one to the next, since on this load it goes by what the host gives to one core; and that
-// is all that the target allows a handoff to cost.
+// With one core busy, so many upgrades for each one of another load. On this load the host's share
+// of one core decides how much is answered, which differs by 3 % from run to run. The target allows
+// a handoff to cost no more than that, so it needs more runs.
 constexpr int kMoreRuns = 3;
 
 enum class Load { kIdle, kBusy };
@@ -65,7 +66,7 @@ class Bench {
     } else {
       clients_.load_with(std::min(kBusyRequests, sessions_ / 2), false);
     }
-    rest(second_ / 5);  // until it is steady
+    rest(second_ / 5);  // by then the load is steady
     Run run;
     const pid_t service = subject_.supervisor().service_pid();
     const std::uint64_t cpu = cpu_ns(service);
@@ -139,7 +140,7 @@ void tell(Report& report, const std::string& name, const std::string& load,
   report.add(std::move(row));
 }
 
-// All runs together: a percentile of one run's few requests would say little.
+// Percentiles over all runs together, since one run has too few requests.
 std::vector<std::string> line(const std::string& load, const std::string& when,
                               const std::vector<Run>& runs, std::vector<double> Run::*member) {
   std::vector<double> all;

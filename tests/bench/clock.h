@@ -15,7 +15,7 @@ inline std::uint64_t now_ns() {
          static_cast<std::uint64_t>(now.tv_nsec);
 }
 
-// For as long as something is measured: the time itself is what is wanted.
+// Waits while something is measured: the time itself is wanted, so no event can replace it.
 inline void rest(std::uint64_t ns) { std::this_thread::sleep_for(std::chrono::nanoseconds(ns)); }
 
 }  // namespace bench

@@ -1,8 +1,8 @@
 // Copy and switch of live TCP sessions against the floor (floor.h): from the first fd sent to
 // Resumed.
 //
-// The two run in turns on sockets of their own. Which carrier is the faster one for a size is found
-// out first; the floor is that one.
+// The two run in turns, each on its own sockets. The bench first finds the faster carrier for a
+// size, and takes that as the floor.
 #include "benches.h"
 #include "floor.h"
 #include "herd.h"
@@ -29,7 +29,7 @@ Series measure(const Options& options, const Case& c, const std::string& what) {
   Floor floor(c.sessions, c.state, floor_clients);
   clients.connect(service.port(), c.sessions);
   service.wait_for_sessions(c.sessions);
-  service.upgrade();  // the first one has a younger donor than the others
+  service.upgrade();  // not measured: its donor is younger than those of the others
   Series series;
   for (std::size_t run = 1; run <= options.runs; ++run) {
     Report::progress("copy: " + what + ": run " + std::to_string(run));
@@ -41,7 +41,7 @@ Series measure(const Options& options, const Case& c, const std::string& what) {
     series.blackout.push_back(upgraded.blackout_p999);
     series.total.push_back(upgraded.total - upgraded.start);
   }
-  clients.ask_each();  // whoever lost one would be fast
+  clients.ask_each();  // every session must live: losing some would make a copy fast
   return series;
 }
 

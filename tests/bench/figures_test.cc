@@ -1,4 +1,4 @@
-// What the benches make of their figures: quartiles, verdicts, the table, the chart.
+// The arithmetic and output of the benches: quartiles, verdicts, the table, the chart.
 #include <gtest/gtest.h>
 
 #include "chart.h"

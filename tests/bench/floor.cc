@@ -33,7 +33,7 @@ struct Head {
   throw std::system_error(errno, std::generic_category(), what);
 }
 
-// One message and its fds; blocks as long as the socket is full.
+// Sends one message with its fds; blocks while the socket is full.
 void send_message(int channel, std::vector<iovec>& parts, const std::vector<int>& fds) {
   alignas(cmsghdr) std::array<char, CMSG_SPACE(kMaxFds * sizeof(int))> control;
   msghdr message{};
@@ -101,7 +101,7 @@ struct Receiver {
   std::uint64_t sum = 0;  // so that reading is not optimized away
 
   void run() {
-    // One message more than all states: the last receive must have room for a whole one.
+    // Room for one message more than all states, since the last receive needs that of a whole one.
     const std::size_t bytes = sessions * state_bytes + kMaxMessage;
     char* const arena = static_cast<char*>(
         ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
@@ -144,7 +144,7 @@ struct Receiver {
     if (::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, fd, &event) < 0) fail("floor: epoll_ctl");
   }
 
-  // It stays mapped: the state is the receiver's from now on.
+  // Maps the memfd and reads all of it. The mapping stays: the receiver has the state from now on.
   void read_state(int fd, std::size_t bytes) {
     const auto* state = static_cast<const std::uint64_t*>(
         ::mmap(nullptr, bytes, PROT_READ, MAP_SHARED | MAP_POPULATE, fd, 0));

@@ -1,9 +1,9 @@
 // The floor: what the kernel charges for passing sockets and state, without any protocol.
 //
-// Two processes, a SEQPACKET socket between them, 253 fds a message at most. The sender gathers the
-// states of its sessions straight from where they lie; the receiver has them in memory of its own
-// in the end, and every socket in an epoll set. Time runs in the sender: from before the first
-// message to the receiver's one-byte answer, which follows its last epoll_ctl(2).
+// Two processes have a SEQPACKET socket between them, over which a message carries at most 253 fds.
+// The sender gathers the states of its sessions from where they lie. In the end the receiver has
+// them in its own memory, and every socket in an epoll set. The sender measures from before the
+// first message to the receiver's one-byte answer, which follows its last epoll_ctl(2).
 #pragma once
 
 #include <cstddef>
@@ -14,15 +14,15 @@
 
 namespace bench {
 
-// How state travels: in the messages, as much as fits; or in a memfd for each message, whose
-// creation, writing, mapping and reading is all part of it.
+// How state travels: in the messages, as much as fits; or in a memfd for each message. Creating,
+// writing, mapping and reading the memfd is part of the measured time.
 enum class Carrier { kInline, kMemfd };
 
 class Floor {
  public:
   // The sessions are connections of these clients.
   Floor(std::size_t sessions, std::size_t state_bytes, Herd& clients);
-  // Passes all of them to a new process, which then ends. Microseconds.
+  // Passes all sessions to a new process, which then ends. Returns microseconds.
   double run(Carrier carrier);
 
  private:

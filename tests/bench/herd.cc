@@ -122,13 +122,13 @@ class Clients {
     ++under_way_;
   }
 
-  // Another connection each time, far from the one before; the order is the same in every run.
+  // Each request goes to another connection, far from the one before. Every run has the same order.
   void send_next() {
     for (std::size_t tries = 0; tries < connections_.size(); ++tries) {
       next_ = (next_ + kStride) % connections_.size();
       if (connections_[next_].sent_ns == 0) return send(next_);
     }
-    // All of them wait for an answer: this request is left out.
+    // Every connection waits for an answer, so this request is left out.
   }
 
   void send_due() {

@@ -1,8 +1,8 @@
 // The clients of a bench: a process with thousands of connections, which asks and waits for
 // answers.
 //
-// A request is a line of 64 bytes, an answer whatever comes up to the next '\n'; a connection has
-// at most one under way. Under load every request is a sample: when it was sent, when it was
+// A request is a line of 64 bytes, an answer everything up to the next '\n'. A connection has at
+// most one request under way. Under load every request is a sample: when it was sent, when it was
 // answered.
 #pragma once
 
@@ -17,7 +17,7 @@ namespace bench {
 
 struct Sample {
   std::uint64_t sent_ns = 0;
-  std::uint64_t answered_ns = 0;  // 0: it was not
+  std::uint64_t answered_ns = 0;  // 0: not answered
 };
 
 class Herd {
@@ -27,11 +27,10 @@ class Herd {
   void connect(int port, std::size_t connections);
   // One request on every connection; returns when all are answered, throws if one is not.
   void ask_each();
-  // So many requests a second, each on another connection, whether those before are answered or
-  // not.
+  // Asks so many times a second, each time on another connection, without waiting for answers.
   void load_at_rate(double per_second);
-  // So many requests under way at any time. Each is followed by one on the same connection (stay)
-  // or on another.
+  // Keeps so many requests under way. Each answer is followed by a request on that connection
+  // (stay), or on another.
   void load_with(std::size_t under_way, bool stay);
   std::vector<Sample> stop();
   pid_t pid() const { return process_.pid(); }

@@ -1,5 +1,5 @@
-// A small HTTP/1.1 server on uv.hpp for the comparison with other servers: to any GET the answer is
-// the release's number, with keep-alive.
+// A small HTTP/1.1 server on uv.hpp, to be compared with other servers. It answers any GET with the
+// release's number, and keeps connections alive.
 //
 //   http_service [--release N]
 #include <csignal>

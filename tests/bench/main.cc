@@ -127,7 +127,7 @@ int run(const Options& options) {
   return broken.empty() ? 0 : 1;
 }
 
-// A partner (partner.h): what goes wrong is told to the one that started it.
+// Runs as a partner (partner.h), and tells errors to the process that started it.
 int play(int argc, char** argv) {
   const auto role = kRoles.find(argv[2]);
   if (role == kRoles.end()) usage(2);

@@ -1,6 +1,6 @@
-// What the library keeps for a session besides its state: malloc'd bytes of a process of its own
-// that opens 19,000 sessions through the C interface. They are the ends of socket pairs, so that
-// the process has no other fds.
+// The memory that the library keeps for a session besides its state: malloc'd bytes of a process of
+// its own that opens 19,000 sessions through the C interface. The sessions are the ends of socket
+// pairs, so that the process has no other fds.
 #include <handoff/handoff.h>
 #include <malloc.h>
 #include <sys/socket.h>

@@ -1,4 +1,4 @@
-// handoff-microbench: what a handoff does inside one process, piece by piece, by Google Benchmark.
+// handoff-microbench: the parts of a handoff within one process, measured by Google Benchmark.
 //
 //   handoff-microbench [--benchmark_filter=Sessions] ...
 #include <benchmark/benchmark.h>
@@ -24,7 +24,7 @@ Session record(std::uint64_t id, const std::string& state) {
   return {.id = id, .has_fd = true, .state = state, .inode = 1'000'000 + id};
 }
 
-// As many sessions as go into one frame; the argument is the size of each state.
+// A frame with as many sessions as fit, each with this state.
 std::string frame_of(const std::string& state, std::int64_t& sessions) {
   std::string body;
   sessions = 0;
@@ -96,7 +96,7 @@ void Checksum(benchmark::State& state) {
 }
 BENCHMARK(Checksum)->Arg(1024)->Arg(204800)->Arg(1 << 20);
 
-// A service that runs by itself, through the C interface.
+// A service without a supervisor, through the C interface.
 class Service {
  public:
   Service() {
@@ -138,7 +138,7 @@ class Service {
   bool ok_ = false;
 };
 
-// With so many other sessions there.
+// Opens and closes a session while so many others are open.
 void SessionOpenAndClose(benchmark::State& state) {
   const Service service;
   if (!service.ok()) state.SkipWithError("no service");
@@ -154,7 +154,7 @@ void SessionTouch(benchmark::State& state) {
   for (std::int64_t i = 0; i < state.range(0); ++i) ids.push_back(service.open_session());
   std::size_t next = 0;
   for (auto _ : state) {
-    next = (next + 7919) % ids.size();  // another one each time, far from the one before
+    next = (next + 7919) % ids.size();  // far from the one before, so that caches don't help
     handoff_session_touch(service.handle(), ids[next]);
   }
 }

@@ -48,7 +48,7 @@ void handoff_close(handoff_t* h) {
   free(h);
 }
 
-/* tcp:127.0.0.1:PORT alone: all that the benches need. */
+/* The benches need tcp:127.0.0.1:PORT alone. */
 int handoff_listener(handoff_t* h, const char* name, const char* address) {
   struct sockaddr_in at = {.sin_family = AF_INET};
   const char* const port = strrchr(address, ':');
@@ -102,7 +102,7 @@ int handoff_state(const handoff_t* h) {
   return HANDOFF_STATE_OWNER;
 }
 
-/* The rest does nothing and says that it went well. */
+/* All other functions do nothing and return success. */
 #define NOTHING(function, ...) \
   int function(__VA_ARGS__) { return 0; }
 #pragma GCC diagnostic ignored "-Wunused-parameter"

@@ -1,4 +1,4 @@
-// What a run of handoff-bench was asked for.
+// The options of a run of handoff-bench.
 #pragma once
 
 #include <cstddef>

@@ -78,7 +78,8 @@ Partner::Partner(const std::string& role, int cpu) : role_(role) {
   std::array<int, 2> pair{};
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair.data()) < 0) fail("socketpair");
   socket_.reset(pair[0]);
-  // Not to be the number that it gets over there: then dup2 would leave it close-on-exec.
+  // posix_spawn's dup2 of an fd to its own number would leave it close-on-exec, so the fd gets
+  // another number first.
   const handoff::UniqueFd theirs(pair[1]);
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);

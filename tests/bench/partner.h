@@ -1,8 +1,8 @@
-// Processes of the bench's own: clients, the two of the floor. Each is this program in another
-// role, and speaks with the one that started it over a SEQPACKET socket: one message is one JSON
-// object, with fds if need be.
+// The bench's own helper processes: clients, and the two of the floor. Each is this program in
+// another role. It speaks with the process that started it over a SEQPACKET socket: one message is
+// one JSON object, perhaps with fds.
 //
-// A role reads orders and answers each with one message. When the other side has gone it ends.
+// A role reads orders and answers each with one message. It ends when the other side has gone.
 #pragma once
 
 #include <sys/types.h>
@@ -25,13 +25,13 @@ void say(int socket, const nlohmann::json& body, const std::vector<int>& fds = {
 // nullopt if the other side has gone.
 std::optional<Message> hear(int socket);
 
-// Fd number of a role's end of that socket.
+// The number of the fd at a role's end of the socket.
 inline constexpr int kRoleSocket = 3;
 using Role = int (*)();
 
 class Partner {
  public:
-  // cpu: the only one that it may run on; -1 for any.
+  // cpu is the only processor that the partner may run on; -1 for any.
   explicit Partner(const std::string& role, int cpu = -1);
   ~Partner();  // closes the socket and waits for its end
   Partner(const Partner&) = delete;

@@ -1,4 +1,4 @@
-// How much memory the service's processes have together at most, while an upgrade goes on.
+// The most memory that the service's processes have together while an upgrade goes on.
 #pragma once
 
 #include <sys/types.h>
@@ -15,8 +15,8 @@ namespace bench {
 
 namespace test = handoff::test;
 
-// The highest sum over all children of the supervisor (PSS, bytes), as often as it can be read. It
-// reads from a thread of its own until stop().
+// The highest sum of PSS, in bytes, over all children of the supervisor. A thread of its own reads
+// it as often as it can until stop().
 class PeakMemory {
  public:
   explicit PeakMemory(pid_t supervisor)

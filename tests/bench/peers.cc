@@ -1,8 +1,8 @@
-// handoff beside what else upgrades without closing its listeners: nginx and haproxy, under the
-// same clients and the same load, each on one thread, from version 1 to version 2.
+// handoff compared with nginx and haproxy, which also upgrade without closing their listeners. All
+// have the same clients and load, run on one thread, and go from version 1 to version 2.
 //
-// A thousand clients stay, five hundred a second come for one request. What is compared is what
-// they meet: requests that failed, connections that did not last, answers that took longer.
+// A thousand clients stay; five hundred a second come for one request. The bench counts failed
+// requests, connections that did not last, and answers that took longer.
 #include "benches.h"
 #include "clock.h"
 #include "web_clients.h"

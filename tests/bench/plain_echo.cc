@@ -1,5 +1,5 @@
-// examples/echo as one would write it without libhandoff: the same protocol, the same shape
-// (libuv's loop polls one epoll set with all connections), nothing that would let it be upgraded.
+// examples/echo without libhandoff: it has the protocol and the shape of the example (libuv's loop
+// polls one epoll set with all connections), and nothing that would let it be upgraded.
 //
 //   plain_echo PORT
 #include <netinet/in.h>

@@ -1,4 +1,4 @@
-// What /proc says that a process costs.
+// The costs of a process, as /proc tells them.
 #pragma once
 
 #include <sys/types.h>
@@ -8,10 +8,10 @@
 namespace bench {
 
 std::uint64_t rss_bytes(pid_t pid);
-// Its share of what it maps: memory of two processes in common counts half for each. 0 if it has
-// gone.
+// The process's share of what it maps (PSS): of memory that two processes share each has half. 0 if
+// the process has gone.
 std::uint64_t pss_bytes(pid_t pid);
-// Of all its threads, voluntary and not: how often anything of it has run.
+// The context switches of all threads, voluntary and not: how often any of them has run.
 std::uint64_t context_switches(pid_t pid);
 std::uint64_t cpu_ns(pid_t pid);
 

@@ -1,6 +1,6 @@
-// A region: for how long nobody is served when 1 GiB of it changes hands, against 1 MiB, and how
-// much memory the two processes have together at most. The figures come from different upgrades:
-// reading a process's memory map holds it up.
+// A region: how long nobody is served when 1 GiB of it changes hands, against 1 MiB, and the most
+// memory that the two processes have together. Reading a process's memory map holds the process up,
+// so the two figures come from different upgrades.
 #include <sys/socket.h>
 
 #include <stdexcept>
@@ -14,7 +14,7 @@ namespace bench {
 
 namespace {
 
-// The service answers when it has read all of its region: then the next donor has it mapped.
+// Makes the service read all of its region, so that the next donor has touched every page.
 void ask_to_read(const Subject& service) {
   const handoff::UniqueFd client = connect_tcp(service.port());
   char byte = 'x';

@@ -1,5 +1,5 @@
-// What the benches found: one row for each thing that was measured, printed as a table and written
-// as JSON; and the series that become a chart.
+// The results of the benches: one row for each measurement, printed as a table and written as JSON;
+// and the series of the chart.
 #pragma once
 
 #include <map>
@@ -17,7 +17,7 @@ enum class Unit { kMicroseconds, kBytes, kBytesPerSecond, kPerSecond, kCount, kR
 std::string format(double value, Unit unit);
 std::string sessions_text(std::size_t sessions);  // "19,000 sessions"
 
-// What a row is held to. Of the ratio to the base, or of the result itself.
+// A row's target, for its ratio to the base or for the result itself.
 struct Target {
   enum class Of { kRatio, kResult };
   Of of = Of::kRatio;
@@ -34,7 +34,7 @@ struct Row {
   Unit unit = Unit::kMicroseconds;
   std::string base_name = {};  // what the base is: "floor", "without", ...
   std::optional<Quartiles> base = {};
-  std::optional<Quartiles> result = {};  // none: it was not run, and note says why
+  std::optional<Quartiles> result = {};  // none if the bench was not run; note says why
   std::optional<double> ratio = {};
   std::optional<Target> target = {};
   std::string note = {};
@@ -43,7 +43,7 @@ struct Row {
   std::string verdict() const;
 };
 
-// A row of runs that were measured in pairs: the ratio is the median of theirs.
+// A row of runs that were measured in pairs. Its ratio is the median of the pairs' ratios.
 Row paired(std::string bench, std::string what, Unit unit, std::string base_name,
            const std::vector<double>& base, const std::vector<double>& result);
 Row alone(std::string bench, std::string what, Unit unit, const std::vector<double>& result);
@@ -51,7 +51,7 @@ Row not_run(std::string bench, std::string what, std::string why);
 
 class Report {
  public:
-  // quick: tiny numbers, which no target is meant for.
+  // quick: tiny numbers, for which the targets do not hold.
   explicit Report(bool quick) : quick_(quick) {}
 
   void add(Row row);
@@ -59,7 +59,7 @@ class Report {
   void point(const std::string& line, double sessions, double us) {
     series_[line].emplace_back(sessions, us);
   }
-  // A table of its own, with whatever columns it needs.
+  // A table with columns of its own.
   struct Table {
     std::string title;
     std::vector<std::vector<std::string>> lines;  // the first one are the headings
@@ -82,7 +82,7 @@ class Report {
   std::map<std::string, std::vector<std::pair<double, double>>> series_;
 };
 
-// Columns as wide as what is in them.
+// Formats the lines as columns; each is as wide as its longest entry.
 std::string aligned(const std::vector<std::vector<std::string>>& lines);
 
 }  // namespace bench

@@ -1,6 +1,6 @@
-// A section of 1 GiB: how fast it goes over, against one memcpy of it, and how much memory the two
-// processes have together at most. The figures come from different upgrades: reading a process's
-// memory map holds it up.
+// A section of 1 GiB: how fast it goes over, against one memcpy of it, and the most memory that the
+// two processes have together. Reading a process's memory map holds the process up, so the two
+// figures come from different upgrades.
 #include <sys/mman.h>
 
 #include <cstring>
@@ -30,7 +30,8 @@ class Memory {
   void* data_;
 };
 
-// Bytes a second of one memcpy(3) into memory that is new, as an heir's is, or has been written to.
+// Bytes per second of one memcpy(3), into memory that is new, as an heir's is, or was written
+// before.
 double memcpy_rate(const Memory& from, std::size_t bytes, bool fresh) {
   const Memory to(bytes);
   if (!fresh) std::memset(to.data(), 1, bytes);

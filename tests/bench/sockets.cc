@@ -14,7 +14,7 @@ namespace {
 
 using handoff::UniqueFd;
 
-// Besides the sessions: what the library asks for, and the process's own.
+// The fds that a process needs besides its sessions: the library's, and its own.
 constexpr std::size_t kSpareFds = 100;
 
 [[noreturn]] void fail(const char* what) {

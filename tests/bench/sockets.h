@@ -1,4 +1,4 @@
-// TCP on the loopback, and how many fds there may be.
+// TCP on the loopback, and the limit of fds.
 #pragma once
 
 #include <cstddef>
@@ -19,7 +19,7 @@ void no_delay(int fd);
 
 // Raises the soft limit to the hard one, which it returns.
 std::size_t raise_fd_limit();
-// Why a process can't have so many connections here; "" if it can.
+// Why a process on this machine can't have so many connections; "" if it can.
 std::string too_many(std::size_t sessions);
 
 }  // namespace bench

@@ -1,4 +1,4 @@
-// What many runs come to: medians and quartiles of a few, percentiles of a great many.
+// Statistics of runs: medians and quartiles of a few values, percentiles of very many.
 #pragma once
 
 #include <algorithm>
@@ -7,8 +7,8 @@
 
 namespace bench {
 
-// The value that a share of them (0 to 1) does not exceed, between neighbours where it falls
-// between two. 0 for none.
+// The value that a share (0 to 1) of the values does not exceed; interpolated between neighbours. 0
+// if there are no values.
 inline double quantile(std::vector<double> values, double share) {
   if (values.empty()) return 0;
   std::sort(values.begin(), values.end());
@@ -28,7 +28,7 @@ inline Quartiles quartiles(const std::vector<double>& values) {
   return {quantile(values, 0.25), quantile(values, 0.5), quantile(values, 0.75)};
 }
 
-// Run by run: a pair was measured under the same weather.
+// Ratios run by run: the two runs of a pair follow each other, so the machine's state is the same.
 inline std::vector<double> ratios(const std::vector<double>& of, const std::vector<double>& to) {
   std::vector<double> out;
   for (std::size_t i = 0; i < std::min(of.size(), to.size()); ++i) {

@@ -1,6 +1,6 @@
-// What libhandoff costs while nothing is upgraded: echo and kv under load, supervised, against the
-// same servers without the library. echo's is plain_echo.cc, kv's the same objects linked with
-// null_handoff.c. Server and load have a core each, and take turns run by run.
+// The cost of libhandoff while nothing is upgraded: echo and kv under load, supervised, against
+// servers without the library. echo's is plain_echo.cc; kv's has its own objects linked with
+// null_handoff.c. Server and load have a core each. The two servers take turns run by run.
 #include <sched.h>
 #include <unistd.h>
 
@@ -44,7 +44,7 @@ void wait_for_port(int port) {
     try {
       (void)connect_tcp(port);
       return;
-    } catch (const std::system_error&) {  // refused: that is an answer, and it is asked again
+    } catch (const std::system_error&) {  // refused: the server does not listen yet, so ask again
     }
   }
   throw std::runtime_error("steady: a server without handoff did not come up");
@@ -99,13 +99,13 @@ double redis_benchmark(int port, const std::string& test, bool quick) {
   throw std::runtime_error("redis-benchmark says: " + load.out());
 }
 
-// One thing that is measured of both, run by run.
+// A figure that is measured of both servers, run by run.
 struct Comparison {
   std::string what;
   std::vector<double> with = {};
   std::vector<double> without = {};
 
-  // Each of a pair goes first in every other run.
+  // With and without take turns in going first.
   template <class With, class Without>
   void measure(std::size_t run, With&& measure_with, Without&& measure_without) {
     Report::progress("steady: " + what + ": run " + std::to_string(run));
@@ -126,8 +126,8 @@ test::Supervisor::Options supervised(const std::string& program) {
   return options;
 }
 
-// New processes for each run: where a process's memory happens to lie makes it up to a tenth faster
-// or slower than its neighbour, for all its life.
+// Each run has new processes: by the place of its memory a process is up to a tenth faster or
+// slower than another one, for all its life.
 void run_echo(const Options& options, std::size_t run, Comparison& echo) {
   test::Supervisor service(supervised("handoff-echo-1"));
   pin(service.service_pid(), kServerCpu);
@@ -148,8 +148,7 @@ void run_kv(const Options& options, std::size_t run, std::vector<Comparison>& kv
   const int port = free_port();
   const Plain plain(
       port, {test::program("plain_kv"), "--listen", "tcp:127.0.0.1:" + std::to_string(port)});
-  for (const int at : {service_port, port})
-    redis_benchmark(at, "set", true);  // so that get finds some
+  for (const int at : {service_port, port}) redis_benchmark(at, "set", true);  // makes keys for get
   for (Comparison& one : kv) {
     const auto load = [&](int at) { return redis_benchmark(at, one.what, options.quick); };
     one.measure(
@@ -163,7 +162,7 @@ void steady(const Options& options, Report& report) {
   const bool has_load = ::access(kRedisBenchmark, X_OK) == 0;
   Comparison echo{"echo, 50 connections"};
   std::vector<Comparison> kv = {{"set"}, {"get"}};
-  // Twice as many runs as elsewhere: the difference looked for is small.
+  // The difference is small, so there are twice as many runs as elsewhere.
   for (std::size_t run = 1; run <= (options.quick ? 1 : 2 * options.runs); ++run) {
     run_echo(options, run, echo);
     if (has_load) run_kv(options, run, kv);

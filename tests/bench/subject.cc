@@ -46,7 +46,7 @@ Upgraded Subject::upgrade() {
   settle();
   settled_ = false;
   const std::uint64_t begun = now_ns();
-  // A switch that takes long is to be measured, not given up.
+  // A long switch must be measured and not given up, so the budget is 5 s.
   const auto outcome =
       supervisor_.upgrade(program_, arguments_for(++release_), {"--freeze-budget", "5s"});
   const std::uint64_t ended = now_ns();

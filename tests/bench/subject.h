@@ -1,4 +1,4 @@
-// What is measured: a bench service under a real supervisor, upgraded from release to release.
+// The subject of a bench: a service under a real supervisor, upgraded from release to release.
 #pragma once
 
 #include <string>
@@ -10,7 +10,7 @@ namespace bench {
 
 namespace test = handoff::test;
 
-// What one upgrade came to. Microseconds.
+// The times of one upgrade, in microseconds.
 struct Upgraded {
   double transfer = 0;  // from the first fd sent to Resumed
   double copy = 0;      // from the supervisor's word to the freeze
@@ -32,11 +32,12 @@ class Subject {
                    const std::string& name = "bench");
 
   int port() const { return supervisor_.port(); }
-  // Until the donor of the upgrade before has gone: it closes its sockets after the upgrade.
+  // Waits until the donor of the last upgrade has exited: it closes its sockets after the upgrade.
   void settle();
-  // Once it has settled, to the next release; throws with what the supervisor said if it fails.
+  // Upgrades to the next release once the service has settled; throws with the supervisor's words
+  // if that fails.
   Upgraded upgrade();
-  // Until that many sessions are counted.
+  // Waits until the status counts so many sessions.
   void wait_for_sessions(std::size_t sessions) const;
   test::Supervisor& supervisor() { return supervisor_; }
 

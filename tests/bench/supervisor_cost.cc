@@ -1,5 +1,5 @@
-// What the supervisor costs a host while nothing happens: memory with three services, and how often
-// any of its threads runs.
+// The cost of an idle supervisor: its memory with three services, and how often any of its threads
+// runs.
 #include "benches.h"
 #include "clock.h"
 #include "process_figures.h"
@@ -24,10 +24,10 @@ void supervisor(const Options& options, Report& report) {
   const std::uint64_t seconds = options.quick ? 1 : 10;
   std::vector<double> memory;
   std::vector<double> wake_ups;
-  // Ten seconds each: three are as good as seven.
+  // A run takes ten seconds, and three runs are enough.
   for (std::size_t run = 1; run <= std::min<std::size_t>(options.runs, 3); ++run) {
     Report::progress("supervisor: run " + std::to_string(run));
-    rest(options.quick ? kSecond / 10 : 2 * kSecond);  // what the last question stirred up
+    rest(options.quick ? kSecond / 10 : 2 * kSecond);  // till the last question has no more effect
     const std::uint64_t before = context_switches(subject.pid());
     rest(seconds * kSecond);
     wake_ups.push_back(static_cast<double>(context_switches(subject.pid()) - before) /

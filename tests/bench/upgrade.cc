@@ -1,6 +1,6 @@
-// `handoff upgrade` as the one who types it feels it: from the start of the command to its exit,
-// less the phase `start` of its report. That phase is the new release's own: from the supervisor's
-// fork to the service's handoff_ready().
+// `handoff upgrade` as its operator feels it: from the start of the command to its exit, without
+// the phase `start` of its report. That phase, from the supervisor's fork to the service's
+// handoff_ready(), is the new release's own.
 #include "benches.h"
 #include "herd.h"
 #include "sockets.h"

@@ -152,7 +152,7 @@ class Clients {
     const std::uint64_t begun = now_ns();
     connect(client);
     ask(client);
-    client.sent_ns = begun;  // it waits for its connection, too
+    client.sent_ns = begun;  // the wait for the connection counts, too
   }
 
   void read_from(Client& client) {
@@ -171,7 +171,7 @@ class Clients {
     if (client.visitor) end(client);
   }
 
-  // The connection is over; a request that was under way has failed.
+  // Ends the connection; a request that is under way has failed.
   void end(Client& client) {
     if (client.sent_ns != 0) {
       requests_.push_back({client.sent_ns, 0, 0, client.visitor ? 1U : 0U});

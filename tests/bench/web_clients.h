@@ -1,8 +1,8 @@
 // Web clients in a process of their own, the same for every server that is compared: residents,
-// whose connections are meant to last, and visitors, each of which comes for one request.
+// whose connections should last, and visitors, each of which comes for one request.
 //
-// A resident whose connection was closed comes back on a new one, as a browser would; that its
-// first one did not last is counted.
+// A resident whose connection was closed comes back on a new one, as a browser would. The lost
+// connection is counted.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@ namespace bench {
 
 struct WebRequest {
   std::uint64_t sent_ns = 0;
-  std::uint64_t answered_ns = 0;  // 0: it failed
+  std::uint64_t answered_ns = 0;  // 0: the request failed
   std::uint32_t version = 0;      // of the server that answered
   std::uint32_t visitor = 0;
 };

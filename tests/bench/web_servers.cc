@@ -25,11 +25,12 @@ using test::Deadline;
 
 constexpr const char* kNginx = "/usr/sbin/nginx";
 constexpr const char* kHaproxy = "/usr/sbin/haproxy";
-// An old worker that has connections left may stay for as long as they do.
+// An old worker may stay as long as its connections do, so the bench does not wait longer than
+// this.
 constexpr auto kLeaves = 5s;
 
-// Another program's port and its children tell nobody of themselves. A thousand times a second is
-// seldom enough to leave the CPU to what is measured.
+// Waits for another program, whose port and children give no event. Asking a thousand times a
+// second leaves the processor to the measured programs.
 bool wait_until(const std::function<bool()>& so, Deadline deadline) {
   while (!so()) {
     if (deadline.passed()) return false;
@@ -82,7 +83,7 @@ class Handoff final : public WebServer {
 class Nginx final : public WebServer {
  public:
   Nginx() {
-    // It daemonizes: whom nobody waits for is ours to wait for.
+    // nginx daemonizes: as a subreaper this process becomes its parent and can wait for it.
     (void)::prctl(PR_SET_CHILD_SUBREAPER, 1);
     configure("1");
     test::Process start({kNginx, "-c", file("nginx.conf")});

@@ -1,5 +1,5 @@
-// The servers that are compared: each answers GET with its version's number, on one thread, and
-// goes from version 1 to version 2 in the way that its manual says.
+// The servers that are compared. Each answers GET with its version's number, on one thread, and is
+// upgraded from version 1 to version 2 as its manual says.
 #pragma once
 
 #include <memory>
@@ -15,7 +15,7 @@ class WebServer {
   WebServer(const WebServer&) = delete;
   WebServer& operator=(const WebServer&) = delete;
   virtual int port() const = 0;
-  // Returns when the old process has gone, or will not go; true if it has.
+  // Returns true when the old process has gone, false if it does not go.
   virtual bool upgrade() = 0;
 };
 

@@ -14,7 +14,7 @@ if grep -rnF -e "$build" -e "$source" "$work/moved" --include='*.cmake' --includ
   echo "install_test.sh: what was installed knows where it was built" >&2
   exit 1
 fi
-# Flags of this build are no business of its users.
+# The package must not pass this build's flags on to its users.
 if grep -rnE 'INTERFACE_(COMPILE|LINK_(OPTIONS|DIRECTORIES))|fortify|[ ;"]-[fWD]' "$work/moved" --include='*.cmake' --include='*.pc'; then
   echo "install_test.sh: flags of this build are in what was installed" >&2
   exit 1

@@ -35,7 +35,7 @@ std::vector<Asked> AskSocket::poll(int timeout_ms) {
     ucred who{};
     socklen_t size = sizeof who;
     if (::getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &who, &size) < 0) fail("SO_PEERCRED");
-    // A process that connects sends the point's name at once, or dies in between.
+    // A process that connects sends the point's name at once, or has died since.
     std::array<char, 256> text{};
     const ssize_t n = ::recv(fd.get(), text.data(), text.size(), 0);
     if (n <= 0) continue;

@@ -1,5 +1,5 @@
-// The tester's end of the failpoints' ask:PATH: processes that come to a point connect here and
-// wait until they are answered.
+// The tester's end of the failpoints' ask:PATH. A process that comes to a point connects here and
+// waits until it is answered.
 #pragma once
 
 #include <sys/types.h>
@@ -11,7 +11,7 @@
 
 namespace chaos {
 
-// A process that waits at a point, until answer(). Dropping it is an answer, too.
+// A process that waits at a point. answer() lets it go on; so does the destructor.
 class Asked {
  public:
   Asked(handoff::UniqueFd fd, std::string point, pid_t pid)
@@ -31,7 +31,7 @@ class AskSocket {
  public:
   explicit AskSocket(std::string path);
 
-  // Processes that have come since the last call. Waits at most that long for the first.
+  // The processes that have come since the last call. Waits up to timeout_ms for the first.
   std::vector<Asked> poll(int timeout_ms);
   // Orders for HANDOFF_FAILPOINT: ask at each of the first times that a process passes the point.
   std::string orders(const std::string& point) const;

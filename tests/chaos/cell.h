@@ -1,5 +1,5 @@
-// One experiment: who is struck, how, at which point of an upgrade of which service. Its name is
-// how it is repeated: echo/heir/donor.release.sent/kill.
+// One experiment: which process is struck, how, at which point of an upgrade of which service. The
+// cell's name repeats it: echo/heir/donor.release.sent/kill.
 #pragma once
 
 #include <chrono>
@@ -39,7 +39,7 @@ struct Cell {
   std::string point;  // a failpoint; or "@12345us": that long after the upgrade began
   Blow blow = Blow::kKill;
 
-  // Nothing if it is struck at a failpoint.
+  // How long after the upgrade began; nothing for a failpoint.
   std::optional<std::chrono::microseconds> moment() const;
   friend bool operator==(const Cell&, const Cell&) = default;
 };

@@ -1,5 +1,5 @@
-// The client of the chaos matrix against services that answer wrongly: it must not be content. The
-// rules, and who counts as left behind.
+// Tests of the chaos harness: its client must notice every wrong answer, its rules every broken
+// promise, and can_act() every process that is left behind.
 #include "client.h"
 
 #include <gtest/gtest.h>
@@ -142,7 +142,8 @@ TEST(ExpectationTest, IsWhatTheFaultTableSays) {
   EXPECT_FALSE(of("kv/heir/heir.claim.before/kill").loss);
   EXPECT_TRUE(of("kv/heir/heir.claim.after/kill").loss);
   EXPECT_TRUE(of("kv/heir/heir.resumed.sent/kill").loss);
-  // Two that hang and wake at once: one has the sessions, whichever it is.
+  // Donor and supervisor hang and wake at once: either donor or heir has the sessions, so none is
+  // lost.
   EXPECT_FALSE(of("kv/donor+supervisor/donor.claim.before/stop").loss);
   EXPECT_FALSE(of("kv/donor+supervisor/donor.claim.before/kill").loss);
   EXPECT_FALSE(of("kv/heir/donor.claim.after/kill").loss);
@@ -156,7 +157,7 @@ TEST(ExpectationTest, IsWhatTheFaultTableSays) {
 
 class JudgeTest : public ::testing::Test {
  protected:
-  // Of a heir that is killed while it prepares: the donor serves on, and nobody is lost.
+  // The findings for an heir that is killed while it prepares: the donor serves on, nobody is lost.
   JudgeTest() {
     found.struck.status = 1;
     found.struck.reported = 0;
@@ -221,7 +222,7 @@ TEST(CanActTest, WhoRunsOrIsOnlyStoppedCan) {
   EXPECT_FALSE(can_act(process.pid()));
 }
 
-// From the moment on in which it is struck, whether the kernel has come to it or not.
+// A process can't act from its SIGKILL on, even before the kernel has carried the signal out.
 TEST(CanActTest, WhoIsStruckByASigkillCanNot) {
   for (int i = 0; i < 200; ++i) {
     test::Process process(test::wait_to_be_killed);

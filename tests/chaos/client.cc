@@ -15,7 +15,8 @@ namespace {
 
 constexpr std::size_t kWindow = 3;
 constexpr std::uint64_t kQuietExchanges = 2;
-// Until the sockets' buffers are full, and then what the service keeps back: 4 MB each, at most.
+// A lazy client asks until the sockets' buffers are full and the service keeps answers back. It
+// asks 16 times at once, and stops after 128 answers of some 50 KB.
 constexpr std::uint64_t kLazyExchanges = 128;
 constexpr int kLazyAtOnce = 16;
 constexpr int kLazyTurns = 5;     // that nothing moves
@@ -178,7 +179,7 @@ void Client::fail(End end, const std::string& what) {
   end_ = end;
   error_ = "client " + std::to_string(number_) + " after " + std::to_string(answered_) +
            " answers to " + std::to_string(asked_) + " requests: " + what;
-  // At once, so that the service has it no longer, either.
+  // The socket closes at once, so that the service's session ends, too.
   fd_.reset();
 }
 

@@ -1,4 +1,4 @@
-// One connection that checks every byte that comes back. It has no loop: who owns it calls
+// One connection that checks every byte that comes back. A client has no loop: its owner calls
 // advance() every few milliseconds.
 #pragma once
 
@@ -15,10 +15,10 @@ namespace chaos {
 
 using Clock = std::chrono::steady_clock;
 
-// Until it is woken; then every client is busy.
+// What a client does until wake(); then every client is busy.
 enum class Manner {
   kBusy,   // always some requests under way
-  kHalf,   // the same, the last of them cut in two
+  kHalf,   // some requests under way, the last of them cut in two
   kQuiet,  // has said something once, and waits
   kLazy,   // has asked for a lot, and does not read it
 };
@@ -40,7 +40,8 @@ class Client {
 
   void advance();
   void wake() { manner_ = Manner::kBusy; }
-  // Asks nothing new; when all is answered it ends the connection and waits for the service's end.
+  // Asks nothing new. When all is answered, the client ends the connection and waits for the
+  // service to close it.
   void finish() {
     wake();
     finishing_ = true;
@@ -49,16 +50,16 @@ class Client {
   bool alive() const { return end_ == End::kAlive; }
   End end() const { return end_; }
   Fault fault() const { return fault_; }
-  // The end came from the other side, without a wrong byte before it.
+  // Whether the service's side ended the connection, without a wrong byte before.
   bool cut() const { return end_ == End::kRefused || end_ == End::kReset || end_ == End::kEof; }
   Manner manner() const { return manner_; }
   const std::string& error() const { return error_; }
   std::uint64_t asked() const { return asked_; }
   std::uint64_t answered() const { return answered_; }
   std::uint64_t bytes() const { return bytes_; }  // checked
-  // It has come to the state that its manner is about.
+  // Whether the client is in the state that its manner describes.
   bool settled() const;
-  // The longest that it waited for an answer, since reset_gap().
+  // The longest wait for an answer since reset_gap().
   Clock::duration longest_gap() const { return longest_gap_; }
   void reset_gap();
 

@@ -1,5 +1,5 @@
-// What a client says, and every byte that the service must answer: a client never meets a reply
-// that was not known before the request was sent.
+// What a client says, and every byte that the service must answer. Each reply is known before its
+// request is sent.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +27,7 @@ class Dialogue {
   virtual ~Dialogue() = default;
   virtual Exchange next() = 0;
   virtual Exchange large() = 0;  // with a reply of some 50 KB
-  // got: the reply as far as it came, expected being the first that it differs from.
+  // got is the reply as far as it came, expected the reply that it differs from.
   Fault judge(const Exchange& expected, std::string_view got) const;
 
  protected:

@@ -15,11 +15,13 @@ using nlohmann::json;
 namespace {
 
 constexpr int kAttempts = 5;
-// For a process to read what has come meanwhile, and to leave if that says so. No event tells that
-// one which stays has read all.
+// A process that was resumed gets this long to read what has come, and to leave if it must. No
+// event tells that a process which stays has read all.
 constexpr auto kWakingTakes = 500ms;
-// For fds that are only just being closed.
+// The time that a process gets to close fds before they count as leaked.
 constexpr auto kClosingTakes = 5s;
+// A service's sockets that are no session: its listener and its control socket.
+constexpr int kOwnSockets = 2;
 
 std::string release_of(const json& service) {
   return service.at("release").is_string() ? service["release"].get<std::string>() : "";
@@ -37,8 +39,8 @@ void Examination::examine() {
 
 void Examination::go_on() {
   if (owner_ != 0) upgrade_once_more();
-  // Where the order was to stop, an end is waited for instead of a last answer. A client that has
-  // come meanwhile is served by a process that was started anew, or cut off.
+  // After an order to stop, clients wait for their connections' end instead of a last answer. A
+  // client that came later is served by a new process, or cut off.
   if (owner_ != 0) finish_traffic();
   if (stage_.supervisor_lives()) finish_supervisor();
   if (owner_ == 0) finish_traffic();
@@ -86,7 +88,7 @@ void Examination::await_owner() {
                   " processes are left, the service is " + stage_.status().value("state", "?")};
   }
   outcome_ = std::string(name(owner())) + ", exit " + std::to_string(struck_.status);
-  // A client that was cut off must find out, to be counted.
+  // The clients are woken, so that one that was cut off finds out and is counted.
   stage_.traffic->invite_visitors(false);
   stage_.traffic->wake();
   stage_.traffic->ask_again();
@@ -95,15 +97,15 @@ void Examination::await_owner() {
   }
 }
 
-// The next supervisor must find the process and the generation that the one before has left. If
-// nobody is left it starts the service anew, on a listener of its own.
+// The next supervisor must find the process and generation that the one before has left. If none is
+// left, it starts the service anew, on a listener of its own.
 void Examination::take_up_again() {
   const pid_t pid = owner_;
   const long generation = pid == 0 ? 0 : generation_of(pid);
   stage_.supervision.start("");
   const json now = stage_.wait_for_service("the next supervisor");
   if (pid == 0) return;
-  if (stage_.expected.ordered) {  // it may have obeyed meanwhile
+  if (stage_.expected.ordered) {  // the process may have stopped by now, as ordered
     owner_ = 0;
     return;
   }
@@ -156,7 +158,7 @@ void Examination::examine_sessions() {
 // A donor that goes on has what it had; an heir is compared with its successor.
 void Examination::examine_files() {
   if (owner_ != stage_.donor || stage_.traffic->cut() > 0) return;
-  // Its control socket to the next supervisor is another one.
+  // After a supervisor's death the process has another control socket, to the next supervisor.
   const bool another = has_supervisor(stage_.cell.victim) && stage_.cell.blow == Blow::kKill;
   const std::string replaced = " -socket:[";
   std::string difference;
@@ -175,9 +177,20 @@ void Examination::upgrade_once_more() {
   const bool fails_again =
       stage_.point != nullptr && stage_.point->provocation.act == Provocation::Act::kError;
   if (!stage_.supervisor_lives() || stage_.expected.ordered || fails_again) return;
-  const auto before = kinds_of_files(owner_);
+  // A visitor that has left is out of the count of sessions before its socket is closed.
+  std::map<std::string, int> before;
+  const int sockets = static_cast<int>(stage_.traffic->alive()) + kOwnSockets;
+  if (!stage_.wait_until(
+          [&] {
+            before = kinds_of_files(owner_);
+            return before["socket"] == sockets;
+          },
+          kClosingTakes)) {
+    problem("the owner's fds: " + describe(before) + "; its sockets should be " +
+            std::to_string(sockets));
+  }
   const bool same_release = owners_release_ == "2.0";
-  // On a busy host it may miss its small budget, and then is simply tried again.
+  // On a busy host an upgrade may miss its small budget: then it is tried again.
   for (int attempt = 1;; ++attempt) {
     const auto upgrade = stage_.supervision.upgrade(2);
     stage_.require([&] { return !upgrade->running(); }, "the next upgrade does not end");

@@ -1,5 +1,6 @@
-// What the blow has left: who owns the service, whether everybody is served, whether anything
-// leaked, what the history tells; and whether the next upgrade and the end go as they should.
+// Examines what the blow has left: which process owns the service, whether all clients are served,
+// whether anything leaked, what the history tells. Then whether the next upgrade and the end
+// succeed.
 #pragma once
 
 #include <string>
@@ -15,7 +16,7 @@ class Examination {
   Examination(Stage& stage, const Struck& struck) : stage_(stage), struck_(struck) {}
 
   void examine();
-  // The next upgrade, if there is an owner, and the end of all.
+  // Runs the next upgrade, if there is an owner, and ends everything.
   void go_on();
 
   enum class Owner { kNobody, kDonor, kHeir, kStartedAnew };

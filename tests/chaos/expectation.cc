@@ -5,8 +5,8 @@ namespace {
 
 constexpr int kDone = 0, kUnchanged = 1, kNoSupervisor = 3, kLost = 5;
 
-// The verdict on donor and heir alone. Where the service has no independent sessions, none can be
-// kept by an heir whose donor died in mid-copy.
+// The verdict on donor and heir alone. An heir whose donor died in mid-copy keeps only independent
+// sessions, and not every service has such.
 struct Verdict {
   bool loss = false;
   bool down = false;  // neither of the two goes on
@@ -26,7 +26,7 @@ Verdict donor_killed(Phase phase) {
     case Phase::kReleased:
     case Phase::kOwned:
       return {false, false, {kDone}};
-    case Phase::kGivingUp:  // the heir hangs still; see verdict()
+    case Phase::kGivingUp:  // the heir still hangs; see verdict()
       return {true, true, {kLost}};
     case Phase::kTakenBack:
     case Phase::kFailed:
@@ -75,7 +75,7 @@ Verdict heir_stopped(Phase phase) {
   }
 }
 
-// Nobody of the two is struck for long: how it ends is up to what was provoked, and to the clock.
+// Neither donor nor heir is struck for long: the provocation and the clock decide how it ends.
 Verdict left_alone(Phase phase) {
   switch (phase) {
     case Phase::kKeeping:
@@ -93,7 +93,8 @@ Verdict left_alone(Phase phase) {
 Verdict verdict(const Cell& cell, Phase phase) {
   if (cell.blow == Blow::kSlow || cell.victim == Victim::kSupervisor) return left_alone(phase);
   if (has_donor(cell.victim)) {
-    // Without a supervisor nobody ends an heir that hangs: it takes the deed when it wakes.
+    // Without a supervisor nobody ends an heir that hangs: it takes the ownership word when it
+    // wakes.
     const bool heir_wakes = phase == Phase::kGivingUp && has_supervisor(cell.victim);
     if (cell.blow == Blow::kKill && heir_wakes) return {false, false, {kDone}};
     return cell.blow == Blow::kKill ? donor_killed(phase) : donor_stopped(phase);
@@ -129,12 +130,12 @@ Expectation expect(const Cell& cell, const Point* point) {
   const bool supervisor_dies = has_supervisor(cell.victim) && cell.blow == Blow::kKill;
   out.nobody = (out.nobody && supervisor_dies) || out.ordered;
   if (supervisor_dies) {
-    // It may have been over just before.
+    // The upgrade may have ended just before the blow.
     const bool may_be_over = point == nullptr || point->latest >= Phase::kOwned;
     if (!may_be_over) out.statuses.clear();
     out.statuses.insert(kNoSupervisor);
   }
-  // Who hangs is only found out by those whose timers run, and the supervisor's do not.
+  // Only a process whose timers run finds out that another hangs, and the supervisor's do not run.
   if (has_supervisor(cell.victim) && cell.blow == Blow::kStop) {
     out.statuses.insert({kDone, kUnchanged});
     if (out.loss) out.statuses.insert(kLost);

@@ -1,5 +1,5 @@
-// What the fault table says of a cell: may sessions be lost, how does `handoff upgrade` end, and
-// may it be that nobody serves afterwards.
+// What the fault table says of a cell: whether sessions may be lost, how `handoff upgrade` may end,
+// and whether it may be that nobody serves afterwards.
 #pragma once
 
 #include <set>
@@ -11,7 +11,7 @@ namespace chaos {
 
 struct Expectation {
   bool loss = false;        // sessions may be lost; then they are reset, and counted
-  bool quiet_kept = false;  // but none whose socket has not moved since the copy
+  bool quiet_kept = false;  // no session may be lost whose socket has not moved since the copy
   bool ordered = false;     // the service is being stopped: sessions end by order
   bool nobody = false;      // no process may be left (and no supervisor that would start one)
   std::set<int> statuses;   // of `handoff upgrade`

@@ -5,7 +5,8 @@ namespace {
 
 using Owner = Examination::Owner;
 
-// By the exit status: who serves, and whether what was told of the lost is so.
+// Checks the command's exit status against the process that serves, and the number of lost sessions
+// that it told.
 std::vector<std::string> judge_report(const Point* point, const Findings& found, bool afterwards) {
   std::vector<std::string> out;
   const std::uint64_t reset = found.tally.reset;
@@ -48,8 +49,8 @@ std::vector<std::string> judge(const Cell& cell, const Point* point, const Expec
   if (!expected.loss && cut > 0) {
     out.push_back(std::to_string(cut) + " connections were lost, and the fault table says none");
   }
-  // An owner that dies or hangs when the handoff is over is not the upgrade's to report: the heir
-  // after one that was done, the donor after one that failed.
+  // The upgrade need not report an owner that dies or hangs once the handoff is over: the heir
+  // after a handoff that was done, the donor after one that failed.
   const int over_with = has_donor(cell.victim) ? 1 : 0;
   const int status = found.struck.status;
   const bool afterwards = found.struck.over && status == over_with && expected.loss;
@@ -59,7 +60,7 @@ std::vector<std::string> judge(const Cell& cell, const Point* point, const Expec
     out.push_back("handoff upgrade ended with " + std::to_string(status) + ", expected" + may);
   }
   if (expected.ordered) return out;
-  // A crash before anything had begun is not the upgrade's to report.
+  // The upgrade need not report a crash before anything had begun.
   if (point != nullptr && point->latest == Phase::kAsked && expected.loss) return out;
   if (expected.quiet_kept && found.quiet != found.quiet_before) {
     out.emplace_back("a session was lost whose socket had not moved");

@@ -21,10 +21,10 @@ struct Findings {
   std::string log;                          // the supervisor's, and its services'
 };
 
-// Whether `handoff upgrade`, ending so, has told how many sessions were lost.
+// Whether `handoff upgrade` tells how many sessions were lost when it ends with this status.
 bool has_reported(int status);
 
-// What is wrong with it; nothing if the table is kept.
+// The rules that the findings break; empty if they keep to the fault table.
 std::vector<std::string> judge(const Cell& cell, const Point* point, const Expectation& expected,
                                const Findings& found);
 

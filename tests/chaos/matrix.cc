@@ -12,7 +12,7 @@ namespace chaos {
 std::vector<std::string> selected_points(const Selection& selection) {
   std::vector<std::string> out;
   for (const std::string& name : handoff::failpoint::all()) {
-    // No upgrade of a service passes these: tests/integration/survival_test.cc does.
+    // No upgrade of a service passes these points; tests/integration/survival_test.cc strikes them.
     if (name.starts_with("supervisor.self.")) continue;
     const Point* point = find_point(name);
     if (point == nullptr) {

@@ -1,4 +1,4 @@
-// Which cells there are, and which of them somebody wants.
+// All cells that there are, and the ones among them that a run selects.
 #pragma once
 
 #include <optional>
@@ -19,7 +19,7 @@ struct Selection {
 
 // Every cell that can be: {service} x {victim} x {failpoint} x {blow}.
 std::vector<Cell> matrix(const Selection& selection);
-// The failpoints among them. Throws if the program has one that point.cc does not know.
+// The failpoints of the selection. Throws if the program has one that point.cc does not know.
 std::vector<std::string> selected_points(const Selection& selection);
 
 }  // namespace chaos

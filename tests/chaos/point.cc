@@ -95,7 +95,8 @@ const Row kRows[] = {
 constexpr std::string_view kSaid =
     " service.owner.sent supervisor.owner.received service.retired.sent donor.retire.after "
     "supervisor.retired.received donor.close.before donor.close.after ";
-// Not supervisor.failed.received: it is the heir's word as well as the donor's that comes there.
+// Not supervisor.failed.received: there the supervisor hears the heir's Failed as well as the
+// donor's.
 constexpr std::string_view kGaveUp = " service.failed.sent ";
 
 std::map<std::string, Point, std::less<>> build() {

@@ -1,4 +1,4 @@
-// Strikes at moments that nobody has chosen. The same seed gives the same cells.
+// Cells that strike at random moments. One seed always gives the same cells.
 #pragma once
 
 #include <chrono>

@@ -1,4 +1,4 @@
-// What came of a cell, and of many.
+// The result of a cell, and the summary of many.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -14,10 +14,10 @@ struct Result {
   enum class Verdict {
     kPassed,
     kFailed,
-    kNotApplicable,  // who should be struck does not exist at that point
+    kNotApplicable,  // the victim does not exist at that point
   };
   Verdict verdict = Verdict::kPassed;
-  bool reached = false;  // the point
+  bool reached = false;  // whether a process came to the point
   std::string outcome;   // in words
   int status = -1;       // of `handoff upgrade`
   Tally tally;
@@ -35,7 +35,7 @@ std::string line(const Cell& cell, const Result& result);
 class Summary {
  public:
   void add(const Cell& cell, const Result& result);
-  // Points that no cell has come to; each is a failure.
+  // Names the points that some cell must reach; each one that none reaches is a failure.
   void require_points(std::vector<std::string> points) { required_ = std::move(points); }
 
   std::string table() const;

@@ -40,7 +40,7 @@ Result result_of(test::Process& process, const std::optional<test::ExitStatus>& 
   return result;
 }
 
-// What a cell's process has left behind, if it has not ended as it should.
+// Ends the processes that a cell has left behind when it did not end in order.
 void end_orphans(const std::vector<Running>& running) {
   for (const pid_t child : test::children_of(::getpid())) {
     bool known = false;

@@ -17,7 +17,7 @@ class Runner {
   Runner(std::size_t jobs, std::vector<std::string> arguments)
       : jobs_(jobs), arguments_(std::move(arguments)) {}
 
-  // next: the next cell, nothing when there is none. One at a time comes back to done.
+  // next gives the next cell, or nothing at the end. done gets each cell's result, one at a time.
   void run(const std::function<std::optional<Cell>()>& next,
            const std::function<void(const Cell&, const Result&)>& done) const;
 

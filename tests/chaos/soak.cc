@@ -20,8 +20,8 @@ using nlohmann::json;
 
 constexpr auto kPatience = 60s;
 constexpr std::size_t kWindow = 100;  // upgrades that are compared
-// Pages that an allocator keeps or a first time needs. A leak of 100 bytes a session and upgrade
-// would be 20 MB. AddressSanitizer keeps what was freed, up to 256 MB.
+// Memory that may grow without a leak: pages that an allocator keeps or needs once. A leak of 100
+// bytes a session and upgrade would be 20 MB. AddressSanitizer keeps freed memory, up to 256 MB.
 #ifdef __has_feature  // clang's
 #define CHAOS_HAS_ASAN __has_feature(address_sanitizer)
 #endif
@@ -31,7 +31,7 @@ constexpr long kSlackKb = 256L * 1024;
 constexpr long kSlackKb = 1024;
 #endif
 
-// After an upgrade, when the old process has gone.
+// What the processes hold after an upgrade, when the old process has gone.
 struct Sample {
   std::size_t service_files = 0, supervisor_files = 0;
   long service_kb = 0, supervisor_kb = 0;
@@ -85,7 +85,7 @@ class Soak {
     }
   }
   void turn() {
-    // The clients' pace, which is a rate: as often as pump() says, whatever has come.
+    // pump() says how long to wait: the clients ask at a rate, whatever has come.
     const auto idle = [](int ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); };
     traffic_ ? traffic_->pump(idle) : idle(2);
   }
@@ -96,8 +96,8 @@ class Soak {
     while (!(services = question.services()) && Clock::now() < until) turn();
     return !services || services->empty() ? json::object() : services->front();
   }
-  // The supervisor closes what belonged to the command and to the old process in its next turns:
-  // the smallest count that is seen is the state of rest.
+  // The supervisor closes the fds of the command and of the old process in its next turns. So the
+  // smallest count that is seen is the state of rest.
   Sample sample(pid_t service) {
     Sample out;
     out.supervisor_files = out.service_files = SIZE_MAX;
@@ -124,7 +124,7 @@ class Soak {
   std::optional<Traffic> traffic_;
 };
 
-// The median: now and then something is just being closed.
+// The median, since a sample may be taken while an fd is being closed.
 template <class Field>
 double median(const std::vector<Sample>& samples, std::size_t from, std::size_t n, Field field) {
   std::vector<double> values;

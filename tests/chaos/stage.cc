@@ -15,8 +15,8 @@ using Act = Provocation::Act;
 
 namespace {
 
-// The clients go on while the process waits at the point: what the others do meanwhile counts, so
-// the time itself is what is wanted.
+// The clients and the other processes go on for this long while one process waits at the point. The
+// time itself is wanted, so no event can replace it.
 constexpr auto kLinger = 8ms;
 // A donor that is about to die is counted as soon as it has said how many sessions it has.
 constexpr const char* kSaysHowMany = "service.status.sent";
@@ -76,7 +76,8 @@ json Stage::wait_for_service(const std::string& who) {
   return now;
 }
 
-// A point that is not the one, or not its time, is passed at once: the Asked ends here.
+// A process at another point, or at this point at another time, goes on at once: its Asked ends
+// here.
 void Stage::handle(Asked asked) {
   if (!armed_) return;
   if (asked.pid() == donor && asked.point() == kSaysHowMany) counted_ = true;
@@ -140,7 +141,8 @@ void Stage::set(std::size_t sessions) {
   quiet = traffic->alive(Manner::kQuiet);
   files = test::open_files(donor);
   traffic->reset_gaps();
-  // Where sessions are lost each of them is counted, and a visitor may have gone just then.
+  // Lost sessions are counted one by one, and a visitor that leaves just then would spoil the
+  // count.
   traffic->invite_visitors(!expected.loss);
 }
 
@@ -155,7 +157,7 @@ void Stage::upgrade_to_the_point() {
   const auto begin = Clock::now();
   const auto there = [&] {
     if (moment) return Clock::now() >= begin + *moment;
-    // With a stop the upgrade's end is not the end of what may be passed.
+    // After `handoff stop` points may be passed even when the upgrade has ended.
     return target_.has_value() || (!upgrade->running() && !(stop_ && stop_->running()));
   };
   if (!wait_until(there, kPatience) || (!moment && !target_)) {

@@ -1,6 +1,6 @@
-// What a cell is played on: a supervisor, a service and its clients, and an upgrade as far as the
-// point at which the blow is to fall. All waiting of a cell is done here, so that its clients go on
-// and processes that come to a point are heard.
+// The stage of a cell: a supervisor, a service and its clients, and an upgrade as far as the point
+// at which the blow falls. A cell waits for anything only here, so that its clients go on and
+// processes that come to a point are heard.
 #pragma once
 
 #include <chrono>
@@ -19,7 +19,7 @@
 
 namespace chaos {
 
-// The end of a trial.
+// Thrown to end a trial: what went wrong.
 struct Problem {
   std::string text;
 };
@@ -27,20 +27,20 @@ struct NotApplicable {
   std::string why;
 };
 
-// What anything that must happen may take.
+// The time within which anything must happen, on a busy host and under sanitizers.
 inline constexpr std::chrono::seconds kPatience{30};
 
 class Stage {
  public:
   explicit Stage(Cell of);
 
-  // The service runs, and so many clients are in the state that they are to be struck in.
+  // Starts the service, and brings so many clients into the state in which the blow finds them.
   void set(std::size_t sessions);
-  // With the process that waits there held, until let_go().
+  // Begins the upgrade; the process that comes to the point waits there until let_go().
   void upgrade_to_the_point();
   void let_go();
 
-  // Lets the clients go on until it is so; false after that time.
+  // Lets the clients go on until condition is true; false after `limit`.
   template <class Condition>
   bool wait_until(const Condition& condition, std::chrono::milliseconds limit) {
     const auto until = Clock::now() + limit;
@@ -50,14 +50,14 @@ class Stage {
     }
     return true;
   }
-  // Like wait_until(), but throws a Problem if it never is so.
+  // As wait_until(), but throws a Problem if the condition never comes true.
   template <class Condition>
   void require(const Condition& condition, const std::string& what) {
     if (!wait_until(condition, kPatience)) throw Problem{what};
   }
   // The service's object; {} if nobody answers any more.
   nlohmann::json status();
-  // The object once the service runs. Throws a Problem if it never does, or the supervisor ends.
+  // The service's object once it runs. Throws a Problem if it never does, or the supervisor ends.
   nlohmann::json wait_for_service(const std::string& who);
   bool supervisor_lives() { return supervision.process().running(); }
 

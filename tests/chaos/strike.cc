@@ -13,11 +13,11 @@ namespace {
 using namespace std::chrono_literals;
 using nlohmann::json;
 
-// How long somebody is stopped is the blow itself.
+// How long a process is stopped. The blow is that time, so no event can replace it.
 constexpr auto kSlowFor = 100ms;  // well below the freeze budget of Supervision
 // Longer than what donor, heir and supervisor wait for each other with Supervision's timers.
 constexpr auto kStopFor = 4500ms;
-// A process that hangs without a supervisor hangs on, for nobody finds it out.
+// Without a supervisor nobody finds out that a process hangs, so it need not hang for long.
 constexpr auto kOrphansHangFor = 1500ms;
 
 class Strike {
@@ -43,7 +43,8 @@ class Strike {
   Clock::time_point at_;
 };
 
-// The heir may not have been executed yet, and then has its parent's environment.
+// Until the heir is executed it has its parent's environment, so its generation can't be read
+// there.
 void Strike::find_victims() {
   for (const pid_t pid : stage_.supervision.services()) {
     if (pid != stage_.donor && generation_of(pid) <= 2) stage_.heir = pid;
@@ -86,7 +87,7 @@ void Strike::hit() {
   }
 }
 
-// Whoever was stopped by the blow or by the provocation.
+// Resumes every process that the blow or the provocation has stopped.
 void Strike::resume_all() {
   for (const pid_t pid : {stage_.donor, stage_.heir, stage_.supervision.pid()}) {
     if (pid == 0 || test::process_state(pid) != 'T') continue;

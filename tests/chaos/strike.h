@@ -1,5 +1,5 @@
-// The blow: the victims are struck, the process that waits at the point goes on, and whoever was
-// stopped wakes in time; until `handoff upgrade` has ended.
+// The blow: strikes the victims, lets the process at the point go on, resumes stopped processes in
+// time, and waits until `handoff upgrade` has ended.
 #pragma once
 
 #include <optional>
@@ -9,8 +9,8 @@
 namespace chaos {
 
 struct Struck {
-  bool over = false;  // the handoff was; or may have been: donor and heir had said so
-  std::optional<Clock::time_point> woken_at;  // somebody who was stopped was resumed
+  bool over = false;  // the handoff was over, or may have been: donor and heir had said so
+  std::optional<Clock::time_point> woken_at;  // when a stopped process was resumed
   int status = -1;                            // of `handoff upgrade`
   std::int64_t reported = -1;  // sessions that it says were lost; -1: it says nothing
 };

@@ -19,7 +19,7 @@ std::string proc(pid_t pid, const char* what) {
   return test::read_file("/proc/" + std::to_string(pid) + "/" + what);
 }
 
-// Everything below this process: a subreaper has no other children than those that it started.
+// Ends everything below this process. Orphans become children of a subreaper, so none is missed.
 void end_all_children() {
   for (int round = 0; round < 100; ++round) {
     const auto children = test::children_of(::getpid());
@@ -76,7 +76,8 @@ bool can_act(pid_t pid) {
   constexpr unsigned long kKill = 1UL << (SIGKILL - 1);
   constexpr unsigned long kGoing = 0x404;  // PF_EXITING and PF_SIGNALED, in "flags" of proc(5)
   if (!is_running(pid)) return false;
-  // First what is to come: once it is taken, the flags say so.
+  // A pending SIGKILL is looked for first: once the process has taken it, the flags show that it
+  // exits.
   std::istringstream status(proc(pid, "status"));
   for (std::string line; std::getline(status, line);) {
     if (!line.starts_with("SigPnd:") && !line.starts_with("ShdPnd:")) continue;

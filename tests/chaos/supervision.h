@@ -1,5 +1,5 @@
-// The supervisor under test with its one service, and what can be seen of its processes from
-// outside. Nothing here waits for the supervisor: it may be stopped, or wait at a failpoint.
+// The supervisor under test with its one service, and what can be seen of their processes from
+// outside. Nothing here waits for the supervisor, which may be stopped, or wait at a failpoint.
 #pragma once
 
 #include <sys/types.h>
@@ -22,7 +22,7 @@ namespace test = handoff::test;
 class Supervision {
  public:
   explicit Supervision(Service service) : service_(service) {}
-  // Ends all of it, whoever started it.
+  // Ends all processes, whichever supervisor started them.
   ~Supervision();
 
   // `handoff run`; failpoints is HANDOFF_FAILPOINT for it and its services. May be called again
@@ -36,7 +36,8 @@ class Supervision {
   test::Supervisor& supervisor() { return supervisor_; }
   test::Process& process() { return supervisor_.process(); }
   pid_t pid() const { return supervisor_.pid(); }
-  // Its processes that have not ended: children of the supervisor, and ours when it has died.
+  // The service's processes that have not ended: children of the supervisor, or ours once it has
+  // died.
   std::vector<pid_t> services() const;
   std::string log() const { return supervisor_.log(); }
   std::string path(const std::string& name) const { return supervisor_.dir() / name; }
@@ -49,12 +50,11 @@ class Supervision {
 };
 
 bool is_running(pid_t pid);  // there, and no zombie
-// It runs, and is not on its way out: neither exiting, nor with a SIGKILL to come that it can't
-// escape. (The helper of a leak check whose process was ended in it dies with that, a moment
-// later.)
+// Whether the process runs or is stopped, and is not on its way out: neither exiting nor with a
+// SIGKILL pending. (A leak check's helper is such a case: it dies a moment after its process.)
 bool can_act(pid_t pid);
 long generation_of(pid_t pid);
-// "socket", "anon_inode:[eventpoll]", ... with how many of its fds are that.
+// How many of the process's fds are of each kind: "socket", "anon_inode:[eventpoll]", ...
 std::map<std::string, int> kinds_of_files(pid_t pid);
 std::string describe(const std::map<std::string, int>& kinds);
 

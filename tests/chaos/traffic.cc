@@ -128,7 +128,7 @@ void Traffic::record(const Client& client, bool resident, Tally& tally) const {
                                                 : tally.wrong);
       break;
   }
-  // Of many that were cut off a few say enough; of wrong bytes each counts.
+  // Of many connections that were cut off a few examples are enough; each wrong byte is told.
   const bool fault = client.end() == Client::End::kFault;
   if (fault) {
     tally.errors.insert(tally.errors.begin(), client.error());

@@ -1,5 +1,6 @@
 // The clients of a cell: residents, who are connected all the time, and visitors, who come, say a
-// few words and go. Whoever waits for anything in a cell lets the traffic go on by calling pump().
+// few words and go. Code that waits for anything in a cell calls pump(), so that the traffic goes
+// on.
 #pragma once
 
 #include <functional>
@@ -27,17 +28,19 @@ class Traffic {
  public:
   Traffic(Service service, int port, std::size_t residents);
 
-  // One turn, at most every two milliseconds: waits for its time with idle(), given milliseconds.
+  // One turn, at most every two milliseconds: calls idle() with the milliseconds that are left till
+  // then.
   using Idle = std::function<void(int)>;
   void pump(const Idle& idle);
 
   void invite_visitors(bool yes) { inviting_ = yes; }
   bool visitors_gone() const { return visitors_.empty(); }
   void visit();  // one visitor, now
-  // Every resident is in the state that it is to be struck in.
+  // Whether every resident is in the state in which the blow is to find it.
   bool settled() const;
   void wake();
-  // Every resident that lives has an answer to a question of after that.
+  // ask_again() makes every living resident ask once more; all_answered_again() tells whether all
+  // have had those answers.
   void ask_again();
   bool all_answered_again() const;
   void finish();

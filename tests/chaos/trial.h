@@ -1,5 +1,4 @@
-// Runs one cell: the stage is set, the blow falls at its point, what is left is examined and
-// judged.
+// Runs one cell: sets the stage, strikes at the point, examines what is left and judges it.
 #pragma once
 
 #include "cell.h"
@@ -11,7 +10,7 @@ class Trial {
  public:
   struct Options {
     std::size_t sessions = 24;
-    bool log = false;  // keep it also if nothing is wrong
+    bool log = false;  // keep the log also if nothing is wrong
   };
   Trial(Cell cell, Options options) : cell_(std::move(cell)), options_(options) {}
 

@@ -1,5 +1,5 @@
-// An address, or NAME=ADDRESS, as a person types it. What is accepted is written as it is read, and
-// can travel in the protocol; what is not says why.
+// An address, or NAME=ADDRESS, as a person types it. One that is accepted is written as it is read,
+// and can travel in the protocol; the error of any other says why.
 #include <algorithm>
 #include <string>
 #include <string_view>

@@ -1,4 +1,5 @@
-// A bundle's release.toml, and paths in it. What is accepted names one folder, and a file in it.
+// A bundle's release.toml, and paths in it. One that is accepted names one folder, and a file in
+// it.
 #include <string>
 #include <vector>
 

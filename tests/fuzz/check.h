@@ -1,4 +1,4 @@
-// What must hold, whatever the bytes. A check that fails says itself and ends the run, also in a
+// What must hold, whatever the bytes. A check that fails prints itself and ends the run, also in a
 // build without asserts.
 #pragma once
 

@@ -1,5 +1,5 @@
-// A config file. What is accepted can be run: every word fits into an exec, every address into the
-// protocol; what is not accepted says where and why.
+// A config file. One that is accepted can be run: every word fits into an exec, every address into
+// the protocol. The error of any other says where and why.
 #include <algorithm>
 #include <string>
 #include <string_view>

@@ -19,8 +19,8 @@ void check_text(const std::string& text) {
       "it would reach a terminal: " + text);
 }
 
-// The supervisor believes that a message is well-formed, and nothing else: a sender does not say
-// who it is, and its words are no control characters.
+// The supervisor believes nothing of a message but that it is well-formed: the sender is known by
+// its socket, and control characters are cleaned out of its words.
 struct CheckEvent {
   supervisor::Generation sender;
 

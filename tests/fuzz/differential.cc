@@ -17,14 +17,15 @@ using google::protobuf::Message;
 using google::protobuf::util::MessageDifferencer;
 using protocol::Type;
 
-// The one default of the library that is not 0: a peer that says nothing of lanes has one.
+// A peer that says nothing of lanes has one: the library's only default that is not 0.
 void set_defaults(Message& read, const Message& by_library) {
   auto* hello = dynamic_cast<v1::Hello*>(&read);
   if (hello == nullptr || hello->lanes() != 0) return;
   hello->set_lanes(static_cast<const v1::Hello&>(by_library).lanes());
 }
 
-// A reason is cleaned on its way out, once; a Register has a state only if it returns.
+// Types whose message may change when it is written again: a reason is cleaned, and a Register has
+// a state only if it returns.
 bool is_mended_when_written(Type type) {
   switch (type) {
     case Type::kAbort:

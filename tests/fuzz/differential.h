@@ -7,15 +7,16 @@
 
 namespace handoff::fuzz {
 
-// Both accept it and read the same values, or both refuse it, or the difference is one of
-// oddity.h's, or a limit of PROTOCOL.md, which libprotobuf does not know. What the library writes
-// for what it has read, it reads again as the same.
+// Checks that both accept the body and read the same values, or that both refuse it. Two
+// differences are allowed: those of oddity.h, and the limits of PROTOCOL.md, which libprotobuf does
+// not know. What the library writes for the values that it has read, it must read as the same
+// values.
 void compare_readers(protocol::Type type, std::string_view body);
 
-// Whether a refusal of the library's is no matter of protobuf.
+// Whether the library refused a body for a limit of PROTOCOL.md.
 bool is_a_limit(std::string_view error);
 
-// Before the first input: libprotobuf says on stderr what it refuses.
+// Call it before the first input: libprotobuf prints on stderr what it refuses.
 void be_quiet();
 
 }  // namespace handoff::fuzz

@@ -1,5 +1,5 @@
-// The donor under any sequence of events, also such as no shell would report: what must hold of it
-// is told apart from how it does it, by what was heard and done so far.
+// The donor under any sequence of events, also such as no shell would report. The rules here look
+// only at what it has heard and done, never at how it decides.
 #include <fuzzer/FuzzedDataProvider.h>
 
 #include <algorithm>
@@ -44,8 +44,8 @@ class Watch {
     check_state();
   }
 
-  // Whatever has happened: once the heir is gone and the deed has answered, the donor knows whose
-  // the sessions are (invariant I2, docs/invariants.md).
+  // Whatever has happened before: once the heir is gone and the ownership word has answered, the
+  // donor knows whose the sessions are (invariant I2, docs/invariants.md).
   void end() {
     for (const E type : {E::kChannelClosed, E::kPeerExited, E::kWon, E::kPeerExited}) {
       step({.type = type, .reason = {Code::kPeerDied, "the end"}});

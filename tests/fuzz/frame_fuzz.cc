@@ -1,6 +1,6 @@
 // A message of the channel as it may come: how many fds came with it, and the bytes of the frame.
-// (255 fds can't come: they stand for as many as the frame announces, and for its true length,
-// since few bodies would be looked at if the fuzzer had to guess that.)
+// 255 fds can't come, so that number stands for a frame with as many fds and bytes as it announces:
+// if the fuzzer had to guess those, it would reach few bodies.
 #include <vector>
 
 #include "check.h"
@@ -16,7 +16,7 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
   using namespace handoff;
   if (size == 0 || size > 1 + protocol::kMaxFrame) return -1;
   std::size_t fds = data[0];
-  // As long as it is and no longer: a sanitizer sees who reads on.
+  // A copy of exactly that size, so that a sanitizer sees a read beyond its end.
   std::vector<char> bytes(data + 1, data + size);
   if (fds == 255 && bytes.size() >= protocol::kHeaderSize) {
     fds = static_cast<unsigned char>(bytes[4]);

@@ -1,5 +1,5 @@
-// The heir under any sequence of events, also such as no shell would report: what must hold of it
-// is told apart from how it does it, by what was heard and done so far.
+// The heir under any sequence of events, also such as no shell would report. The rules here look
+// only at what it has heard and done, never at how it decides.
 #include <fuzzer/FuzzedDataProvider.h>
 
 #include <algorithm>
@@ -60,9 +60,9 @@ class Watch {
     check_state();
   }
 
-  // Whatever has happened: once the donor's exit is seen, all that it said is read, what can be
-  // restored is restored, and the deed has answered, the heir owns the sessions or goes (invariant
-  // I2, docs/invariants.md).
+  // Whatever has happened before: the donor's exit is seen, all its messages are read, what can be
+  // restored is restored, and the ownership word has answered. Then the heir owns the sessions or
+  // goes (invariant I2, docs/invariants.md).
   void end() {
     for (const E type : {E::kChannelClosed, E::kPeerExited, E::kReadOut, E::kRestored, E::kWon}) {
       step({.type = type});
@@ -99,7 +99,7 @@ class Watch {
     if (before.finished()) return;
     if (type == E::kListeners) listeners_ = true;
     if (type == E::kPrepare) prepared_ = true;
-    // Once the deed is asked, the answer is all that counts.
+    // Once the ownership word is asked, only its answer counts.
     if (type == E::kPeerAborted && before.state() != S::kClaiming) abort_seen_ = true;
     if (before.state() == S::kClaiming && type == E::kWon) won_ = true;
     if (before.state() == S::kClaiming && type == E::kLost) lost_ = true;
@@ -133,10 +133,12 @@ class Watch {
         break;
       case F::kRun:
         CHECK_THAT(++runs_ == 1 && gos_ == 0, story());
-        // One owner (invariant I1): by the deed, or the donor is gone and has nothing more to say.
+        // One owner (invariant I1): the heir has won the ownership word, or the donor is gone and
+        // all its messages are read.
         CHECK_THAT(won_ || (exit_seen_ && (read_out_ || lost_)), story());
         CHECK_THAT(keeps_ == 1 || won_, story());
-        // State matches the stream (invariant I3): whole, or what is stale is not served.
+        // State matches the stream (invariant I3): Prepare was complete, or nothing stale is
+        // served.
         CHECK_THAT(keeps_ == 1 || (prepared_ && restored_ && !abort_seen_), story());
         break;
       case F::kSendAbort:

@@ -1,5 +1,5 @@
-// What libprotobuf and the library's own reader (protozero) are known to take differently: the
-// bytes of a body are walked by a third, small reader that looks for nothing else.
+// Finds what libprotobuf and the library's own reader (protozero) are known to take differently. A
+// third, small reader walks through the body and looks for nothing else.
 #pragma once
 
 #include <google/protobuf/descriptor.h>
@@ -9,7 +9,7 @@
 
 namespace handoff::fuzz {
 
-// "" if both must read the same in it. No encoder writes any of these:
+// The first oddity in the body; "" if both must read the same. No encoder writes any of these:
 // - a group: only libprotobuf skips it
 // - a field number from 19000 to 19999: protozero refuses it
 // - a tag or a length of more than 32 bits: protozero cuts it, libprotobuf refuses it

@@ -1,4 +1,5 @@
-// A request of an operator (JSON), whole: what is taken is what was asked for, within its bounds.
+// A request of an operator (JSON). One that is accepted has exactly what was asked for, within its
+// bounds.
 #include "supervisor/operators/request.h"
 
 #include <algorithm>
@@ -50,7 +51,7 @@ void check(const json& object, const Request& request) {
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   json object = json::parse(text, nullptr, false);
-  // Most of what is tried would end at once without it.
+  // Without a command almost every input would be refused at once.
   if (object.is_object()) {
     object.emplace("command", "upgrade");
     object.emplace("service", "chat");

@@ -1,5 +1,5 @@
-// Bytes of a client of the kv example. However they arrive, and also if another process takes over
-// in the midst of a request, the same requests come out.
+// Bytes of a client of the kv example. The same requests must come out however the bytes arrive,
+// also if another process takes over in the middle of a request.
 #include <algorithm>
 #include <string>
 #include <string_view>
@@ -19,7 +19,7 @@ struct Parsed {
   std::size_t used = 0;
 };
 
-// Takes what is complete in what has arrived; false once the client is refused.
+// Takes the complete requests out of the bytes that have arrived; false once the client is refused.
 bool take(RequestParser& parser, std::string_view arrived, Parsed& parsed) {
   while (true) {
     switch (parser.next(arrived.substr(parsed.used))) {
@@ -56,14 +56,14 @@ Parsed in_pieces(std::string_view bytes, std::size_t first, std::size_t second, 
   for (std::size_t arrived = 0; arrived < bytes.size(); std::swap(first, second)) {
     arrived = std::min(bytes.size(), arrived + first);
     if (heirs) parser = std::make_unique<RequestParser>();
-    // A copy, so that nobody reads on behind what has arrived.
+    // A copy, so that a sanitizer sees a read beyond the bytes that have arrived.
     if (!take(*parser, std::string(bytes.substr(0, arrived)), parsed)) break;
   }
   return parsed;
 }
 
-// As with Redis, a count whose line has no end yet is refused for its length, and for what stands
-// there once the end is seen.
+// As in Redis, a count is refused for its length while its line has no end, and for its value once
+// the end has come. So these errors count as one.
 std::string same_reason(const std::string& error) {
   if (error == "Protocol error: too big bulk count string") {
     return "Protocol error: invalid bulk length";

@@ -1,5 +1,5 @@
-// What one side of the control socket writes, the other reads, whatever the values: a service's
-// reports reach the supervisor, and its orders a service. libprotobuf reads the same in both.
+// Each side of the control socket reads what the other writes, whatever the values: a service's
+// reports, and the supervisor's orders. libprotobuf reads the same values in both.
 #include <fuzzer/FuzzedDataProvider.h>
 
 #include <string>
@@ -20,7 +20,7 @@ using In = FuzzedDataProvider;
 
 std::uint64_t number(In& in) { return in.ConsumeIntegral<std::uint64_t>(); }
 
-// As declarations.cc lets pass.
+// A name that declarations.cc accepts.
 std::string any_name(In& in) {
   std::string name = in.ConsumeRandomLengthString(protocol::kMaxName);
   return core::valid_name(name) ? name : "a";

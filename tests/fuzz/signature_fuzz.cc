@@ -1,5 +1,5 @@
-// A .minisig file, and a key. Whatever is read as a signature that verifies is one that the key's
-// holder has made: nobody forges one by writing it differently.
+// A .minisig file, and a key. Every signature that verifies must be one that the key's holder has
+// made: writing it differently must not forge another.
 #include <sodium.h>
 
 #include <string>

@@ -1,4 +1,4 @@
-// What people in the chat see of an upgrade: nothing, until they look for it.
+// People in the chat see nothing of an upgrade until they ask for it.
 #include <gtest/gtest.h>
 
 #include "support/clients/line_client.h"

@@ -31,7 +31,7 @@ TEST(EchoUpgradeTest, TwentyUpgradesInARowLoseNoByteOfAThousandBusyConnections) 
   for (int i = 0; i < kUpgrades; ++i) {
     const int version = i % 2 == 0 ? 2 : 1;
     expected.push_back(std::to_string(version));
-    supervisor.settle();  // so many processes that have not gone yet are too many
+    supervisor.settle();  // else too many donors would still be on their way out
     const auto upgrade = supervisor.upgrade(echo(version));
     ASSERT_EQ(upgrade.status, 0) << upgrade.describe();
     const auto done = upgrade.done();

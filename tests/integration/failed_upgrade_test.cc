@@ -1,6 +1,6 @@
-// A failed upgrade is invisible (invariant I5, docs/invariants.md): whatever the heir does, the
-// clients notice nothing, the operator is told why, and the donor and the supervisor hold exactly
-// what they held before.
+// A failed upgrade is invisible (invariant I5, docs/invariants.md). Whatever the heir does, clients
+// notice nothing, the operator hears why, and donor and supervisor hold exactly what they held
+// before.
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>

@@ -1,6 +1,6 @@
-// A disk without room: under the history no upgrade begins, since nobody could be told later what
-// was done; under the runtime folder no upgrade begins that a supervisor's death would lose track
-// of. The service is not touched by either.
+// A full disk. No upgrade begins if the history can't be written, since nobody could say later what
+// was done. None begins if the runtime folder can't be written, since the next supervisor would not
+// know of it. Neither touches the service.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sched.h>
@@ -38,7 +38,7 @@ class SmallDisk {
   }
   ~SmallDisk() { ::umount2(path().c_str(), MNT_DETACH); }
   const std::string& path() const { return folder_.path(); }
-  // Not a byte more goes on it; a file that ends at the end of a page can't grow, either.
+  // Fills the disk. A file that ends at the end of a page can't grow then, either.
   void fill() {
     std::ofstream filler(path() + "/filler", std::ios::binary);
     while (filler << std::string(512, 'x') << std::flush) {
@@ -52,7 +52,7 @@ class SmallDisk {
 
 class FullDiskTest : public ::testing::Test {
  protected:
-  // What is mounted here is nobody else's business, and goes with this process.
+  // Mounts are made in a namespace of this process, so they end with it and nobody else sees them.
   static void SetUpTestSuite() {
     ASSERT_EQ(::geteuid(), 0u) << "only root can mount a small disk";
     ASSERT_EQ(::unshare(CLONE_NEWNS), 0);
@@ -77,7 +77,7 @@ class FullDiskTest : public ::testing::Test {
   int lines_ = 0;
 };
 
-// A record that ends at the end of a page, so that the next one needs another.
+// Appends to the file up to the end of a page, so that the next record needs another page.
 void pad_to_page(const std::string& path) {
   const std::size_t size = fs::file_size(path);
   std::string record = R"({"event":"padding","text":""})";
@@ -132,7 +132,7 @@ TEST_F(FullDiskTest, ABundleThatDoesNotFitLeavesNothing) {
 
 class FullRuntimeFolderTest : public FullDiskTest {
  protected:
-  // A crash of the service: the supervisor starts it again, whatever it can write down.
+  // The service crashes, and the supervisor starts it again, even if it can't write the state.
   void crash_and_expect_restart(int generation) {
     const int port = supervisor_->port();
     kill_and_wait(hold(supervisor_->service_pid()));

@@ -1,5 +1,5 @@
-// A release that is not well goes back by itself, with clients who notice nothing: echo and kv
-// under the real supervisor, with a health check that fails once a file is there.
+// The supervisor takes back a release that is not well, and clients notice nothing: echo and kv
+// under the real supervisor, with a health check that fails once a file exists.
 #include <gtest/gtest.h>
 
 #include <csignal>

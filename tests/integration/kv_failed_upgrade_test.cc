@@ -1,4 +1,4 @@
-// An upgrade of kv that fails is one that nobody notices.
+// No client notices an upgrade of kv that fails.
 #include <gtest/gtest.h>
 
 #include <csignal>
@@ -35,7 +35,7 @@ TEST_F(KvFailedUpgradeTest, AHeirThatIsNoneChangesNothing) {
   EXPECT_EQ(subscriber.reply(), "[message, news, x]");
 }
 
-// The heir is killed while it has some of the data, which goes on changing.
+// The heir is killed when it has a part of the data, while clients change the data.
 TEST_F(KvFailedUpgradeTest, AHeirThatDiesInMidCopyTakesNothingWithIt) {
   start(1);
   RespClient client(port_);
@@ -53,7 +53,7 @@ TEST_F(KvFailedUpgradeTest, AHeirThatDiesInMidCopyTakesNothingWithIt) {
   }
   UniqueFd heir = hold(heir_pid);
   ASSERT_TRUE(heir.valid());
-  // The upgrade tells several times how far it has come until the heir has all.
+  // While the copy goes on, the upgrade reports several times how far it has come.
   std::size_t told = 0;
   do {
     ASSERT_TRUE(upgrade_to_2->wait_for_more(told, Deadline::patience()));

@@ -1,4 +1,4 @@
-// kv under the real supervisor, and how its clients and operators go about it.
+// kv under the real supervisor, with the steps that its clients and operators take.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -24,7 +24,7 @@ class KvUpgradeTest : public ::testing::Test {
     port_ = supervisor_->port();
   }
   void upgrade(int release) {
-    supervisor_->settle();  // one after the other
+    supervisor_->settle();  // the next upgrade begins when the last donor has gone
     const auto upgrade = supervisor_->upgrade(server(release));
     ASSERT_EQ(upgrade.status, 0) << upgrade.describe();
     const nlohmann::json done = upgrade.done();
@@ -47,14 +47,14 @@ class KvUpgradeTest : public ::testing::Test {
     std::cout << "\n";
   }
 
-  // A question that the server answers: the answer to one is the time for the next.
+  // Asks until is_so() is true. is_so() asks the server, so each answer paces the next question.
   void eventually(const std::function<bool()>& is_so) {
     const Deadline deadline = Deadline::patience();
     while (!is_so()) {
       if (deadline.passed()) throw std::runtime_error("it has never become so");
     }
   }
-  // A number of INFO.
+  // The value of a field of INFO.
   long info(RespClient& client, const std::string& name) {
     const std::string all = client.ask("INFO");
     const std::size_t at = all.find(name + ":");

@@ -15,8 +15,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Whether clients see an error is the question, not how long a freeze takes on a busy host, under a
-// sanitizer: an upgrade that missed its budget would have been tried in vain.
+// The tests look at errors that clients see, not at the length of a freeze. On a busy host or under
+// a sanitizer an upgrade would miss the default budget and show nothing, so theirs is longer.
 class KvLoadTest : public KvUpgradeTest {
  protected:
   KvLoadTest() { run_flags_ = {"--freeze-budget", "3s"}; }
@@ -35,7 +35,7 @@ TEST_F(KvLoadTest, RedisBenchmarkSeesNoErrorInTenUpgrades) {
   }
   eventually([&] { return info(client, "total_commands_processed") > 20'000; });
   eventually([&] { return info(client, "connected_clients") == 51; });
-  // It ends at the first error.
+  // redis-benchmark ends at the first error.
   EXPECT_TRUE(benchmark.running()) << benchmark.out() << benchmark.err();
   print_blackouts();
 
@@ -43,7 +43,7 @@ TEST_F(KvLoadTest, RedisBenchmarkSeesNoErrorInTenUpgrades) {
   EXPECT_EQ(last.wait(Deadline::in(60s)), 0) << last.out() << last.err();
 }
 
-// One client with a model of what it has done, while others load the server.
+// One client compares every answer with a model of what it has done, while others load the server.
 TEST_F(KvLoadTest, WhatWasAnsweredIsTrueWhateverTheGeneration) {
   start(2);
   Process benchmark(redis_benchmark(
@@ -92,7 +92,7 @@ TEST_F(KvLoadTest, WhatWasAnsweredIsTrueWhateverTheGeneration) {
   EXPECT_TRUE(benchmark.running()) << benchmark.out() << benchmark.err();
 }
 
-// Half a gibibyte: every value is computed anew from its key and compared.
+// Half a gibibyte of data. Each value follows from its key, so the test can check all of it.
 class LargeDataTest : public KvLoadTest {
  protected:
   static constexpr int kKeys = 128 * 1024;

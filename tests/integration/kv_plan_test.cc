@@ -1,5 +1,4 @@
-// A plan for a service with data that all sessions share, and with clients in the middle of
-// something.
+// A plan for a service whose sessions share data, with clients in the middle of requests.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -53,7 +52,7 @@ TEST_F(KvPlanTest, CopiesTheDataAndLeavesEverybodyWhereTheyWere) {
   EXPECT_EQ(back.done().at("states").at(0).at("old_converts"), "2 -> 1");
 }
 
-// Every answer counts: a counter that only ever goes up by one, through plan after plan.
+// A counter must go up by one at every answer, through plan after plan.
 TEST_F(KvPlanTest, UnderTrafficNoAnswerIsLostOrGivenTwice) {
   start(1);
   std::atomic<bool> stop = false;
@@ -70,7 +69,7 @@ TEST_F(KvPlanTest, UnderTrafficNoAnswerIsLostOrGivenTwice) {
     });
   }
   for (int i = 0; i < 10; ++i) {
-    // A budget that a busy machine keeps to: how long the switch would take is not what is tested.
+    // The test is not about the estimate of the switch, so the budget suits a busy machine.
     const auto plan = supervisor_->plan(server(i % 2 == 0 ? 2 : 1), {}, {"--freeze-budget", "10s"});
     EXPECT_EQ(plan.status, 0) << plan.describe();
   }

@@ -1,4 +1,4 @@
-// kv by itself, without a supervisor, and the tools that come with Redis.
+// kv without a supervisor, and the tools that come with Redis.
 #include <gtest/gtest.h>
 
 #include "support/clients/sockets.h"
@@ -20,7 +20,7 @@ class KvToolsTest : public ::testing::TestWithParam<int> {
       ASSERT_TRUE(server_.running()) << server_.err();
   }
 
-  // What a tool has said by its end.
+  // Runs a tool to its end; returns its output.
   static std::string say(std::vector<std::string> command) {
     command.insert(command.begin(), "/usr/bin/env");
     const Outcome outcome = run(command);

@@ -1,4 +1,4 @@
-// What clients of kv see while releases 1 and 2 take turns: nothing.
+// Clients of kv notice nothing while releases 1 and 2 take turns.
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -13,7 +13,7 @@ namespace {
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
-// From each release to the other.
+// Upgrades from each release to the other.
 class EitherWayTest : public KvUpgradeTest, public ::testing::WithParamInterface<int> {
  protected:
   void SetUp() override { start(GetParam()); }

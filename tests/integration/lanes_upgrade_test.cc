@@ -66,7 +66,7 @@ TEST_F(LanesUpgradeTest, TwoThreadsBecomeThreeAndOneAndTwoAndNobodyNotices) {
   EXPECT_EQ(threads(), 2U);
 }
 
-// With the same connections all the time.
+// Without visitors: the same connections all the time.
 class FailedLanesUpgradeTest : public LanesUpgradeTest {
  protected:
   FailedLanesUpgradeTest() : LanesUpgradeTest(0) {}

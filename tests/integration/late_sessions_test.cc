@@ -79,7 +79,7 @@ TEST(LateSessionsTest, ThroughTwoUpgradesItGoesToTheOwnerOfThatTime) {
   EXPECT_EQ(later.ask("b"), "4 1 b");
 }
 
-// Others write all the time while sessions come late among them.
+// Other clients write all the time while late sessions move.
 TEST(LateSessionsTest, NoByteIsLostOfThoseThatGoAndThoseThatStay) {
   Supervisor supervisor({.command = {echo(1)}});
   std::vector<std::unique_ptr<LineClient>> busy;
@@ -92,7 +92,7 @@ TEST(LateSessionsTest, NoByteIsLostOfThoseThatGoAndThoseThatStay) {
   const auto upgrade = supervisor.upgrade(echo(2));
   ASSERT_EQ(upgrade.status, 0) << upgrade.describe();
   EXPECT_EQ(upgrade.done().at("sessions").at("waiting"), 50);
-  // All at once, each with more lines behind it.
+  // All are released at once, each with more lines behind the release.
   for (auto& client : busy) client->send("release\nx\ny\n");
   for (auto& client : busy) {
     EXPECT_EQ(client->next(), "2 1 release");
@@ -133,7 +133,8 @@ TEST(LateSessionsTest, OrTheyAreKept) {
   LineClient busy(supervisor.port());
   busy.ask("hold");
   ASSERT_EQ(supervisor.upgrade(echo(2)).status, 0);
-  // The time itself is what is tested: the drain has been over from the beginning.
+  // Late sessions must stay past the end of the drain. No event tells that nothing happens, so the
+  // test watches for a second.
   int lines = 1;
   for (const Deadline second = Deadline::in(1s); !second.passed();) {
     ASSERT_EQ(busy.ask("a"), std::to_string(++lines) + " 1 a");

@@ -1,6 +1,6 @@
-// An upgrade for which there is not enough memory, in the heir or for what passes between both,
-// fails, says so and what to do about it, and is noticed by nobody (invariant I5,
-// docs/invariants.md): sections and sessions with a large state.
+// An upgrade without enough memory, in the heir or for the transfer, fails, says why and what to
+// do, and disturbs nobody (invariant I5, docs/invariants.md). Tested with sections, and with
+// sessions of a large state.
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
@@ -45,14 +45,14 @@ class MemoryLimitTest : public ::testing::Test {
   void send_half() {
     uploader_->send("*3\r\n$3\r\nSET\r\n$3\r\nbig\r\n$" + std::to_string(2 * kHalf) + "\r\n");
     uploader_->send(std::string(kHalf, 'a'));
-    // The kernel may have the end of it still; the service has most.
+    // The service has read most of it; the kernel may still have the end.
   }
   void send_other_half() {
     uploader_->send(std::string(kHalf, 'b') + "\r\n");
     EXPECT_EQ(uploader_->reply(), "OK");
     EXPECT_EQ(client_->ask("GET big"), std::string(kHalf, 'a') + std::string(kHalf, 'b'));
   }
-  // A release of kv with so little address space.
+  // A release of kv with an address space of so many bytes.
   std::string limited(int version, std::size_t bytes) {
     const std::string path = dir_ / "limited";
     write_file(path,
@@ -93,7 +93,7 @@ TEST_F(MemoryLimitTest, AnHeirWithoutMemoryForASectionFails) {
 TEST_F(MemoryLimitTest, AnHeirWithoutMemoryForASessionFails) {
   start();
   send_half();
-  // It can't map the memfd; it can, but can't take the bytes out of it.
+  // With a low limit the heir can't map the memfd; with a higher one it can't copy the bytes out.
   for (const std::size_t limit : {60 * kMiB, 100 * kMiB, 150 * kMiB}) {
     SCOPED_TRACE(limit);
     fail_unnoticed(limited(2, limit), {"memory", "RLIMIT_AS", "MemoryMax="});
@@ -131,7 +131,7 @@ TEST_F(MemoryLimitTest, ADonorWithoutMemoryForTheDeedServesOn) {
 
 TEST_F(MemoryLimitTest, ADonorWithoutMemoryForTheSectionsRingServesOn) {
   for (const char* error : {"ENOSPC", "ENOMEM"}) {
-    start(std::string("service.memory.create@2=error:") + error);  // after the deed
+    start(std::string("service.memory.create@2=error:") + error);  // after the ownership word
     fail_unnoticed(kv(2), {"shared memory", "MemoryMax="});
     succeed();
   }

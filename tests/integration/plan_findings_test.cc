@@ -1,6 +1,5 @@
-// What a plan finds that is in nobody's manifest: listeners that could not be bound, sessions that
-// the old release can't save, a section that the new one refuses. And that the upgrade then does as
-// was said.
+// A plan finds what no manifest tells: listeners that can't be bound, sessions that the old release
+// can't save, a section that the new one refuses. The upgrade then does what the plan said.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -35,7 +34,7 @@ class PlanFindingsTest : public ::testing::Test {
     client_->say(line);
     return client_->next();
   }
-  // The plan says no, for this reason, and the upgrade says so, too; neither leaves anything.
+  // Expects that plan and upgrade both fail, for this reason, and leave nothing.
   json refused(const Arguments& arguments, const std::string& why) {
     const Footprint before(*supervisor_);
     const auto plan = supervisor_->plan(steps(2), arguments);

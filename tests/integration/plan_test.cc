@@ -1,5 +1,5 @@
-// `handoff plan`: it says what an upgrade would do, is right about it, and leaves no trace
-// (invariant I5, docs/invariants.md) but its own line in the history.
+// `handoff plan` says what an upgrade would do, is right about it, and leaves no trace (invariant
+// I5, docs/invariants.md) but its own line in the history.
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
@@ -27,7 +27,8 @@ constexpr std::size_t kClients = 1000;
 
 std::string echo(int release) { return program("handoff-echo-" + std::to_string(release)); }
 
-// What the service and its supervisor hold, and the files of both; taken before a plan.
+// What the service and its supervisor hold, and the files of both; taken before a plan, and
+// compared after it.
 class Traces {
  public:
   explicit Traces(Supervisor& supervisor)
@@ -93,7 +94,7 @@ class PlanTest : public ::testing::Test {
     }
     return plan;
   }
-  // It would not go through, for this reason.
+  // Expects that the plan says no, for this reason.
   json refused(const std::string& misdeed, const std::string& why,
                const std::vector<std::string>& flags = {}) {
     const auto plan = this->plan(program("bad_heir"), {misdeed}, flags);
@@ -275,7 +276,7 @@ TEST_F(PlanTest, NoneIsBegunDuringAnUpgradeAndNoUpgradeDuringOne) {
 
 }  // namespace
 
-// Without clients.
+// Plans for a service without clients of its own.
 class QuietPlanTest : public ::testing::Test {
  protected:
   Supervisor supervisor_{{.command = {echo(1)}}};
@@ -298,7 +299,7 @@ TEST_F(QuietPlanTest, VisitorsComeAndGoMeanwhile) {
   EchoSwarm swarm({.port = supervisor_.port(), .residents = 100, .visitors_per_second = 500});
   ASSERT_TRUE(swarm.wait_until_each_answered_by("1", Deadline::in(30s)));
   for (int i = 0; i < 20; ++i) {
-    // The estimate grows with what else this machine has to do, and is not what is asked here.
+    // The estimate grows on a busy machine and is not tested here, so the budget is long.
     const auto outcome = supervisor_.plan(echo(2), {}, {"--freeze-budget", "5s"});
     ASSERT_EQ(outcome.status, 0) << outcome.describe();
     EXPECT_GE(outcome.done().at("sessions").at("move"), 100);
@@ -332,9 +333,9 @@ TEST_F(QuietPlanTest, WhatItSaidIsWhatHappens) {
   EXPECT_EQ(back.done().at("states").at(0).at("old_converts"), "2 -> 1");
 }
 
-// The next supervisor ends what nobody waits for any more.
+// The supervisor is killed in a plan: the next one ends the heir, which nobody waits for any more.
 TEST_F(QuietPlanTest, OneWhoseSupervisorIsKilledIsEndedByTheNext) {
-  // As many as it takes for an heir that hangs in the middle of the copy.
+  // Enough sessions for the heir to hang in the middle of the copy.
   EchoSwarm swarm({.port = supervisor_.port(), .residents = 600});
   ASSERT_TRUE(swarm.wait_until_each_answered_by("1", Deadline::in(30s)));
   const pid_t donor = supervisor_.service_pid();
@@ -360,8 +361,8 @@ TEST_F(QuietPlanTest, OneWhoseSupervisorIsKilledIsEndedByTheNext) {
   EXPECT_EQ(supervisor_.status().at("last_upgrade"), nullptr);
 }
 
-// Its donor dies: a crash of the service as at any other time, and the new release is not the one
-// that is started.
+// A donor that dies in a plan is a crash of the service as at any time. The supervisor starts the
+// old release, not the new one.
 TEST_F(QuietPlanTest, ADonorThatDiesIsStartedAgainAsItWas) {
   const auto cli = supervisor_.begin({"plan", "echo", program("bad_heir"), "--", "is-never-ready"});
   supervisor_.wait_for_state("planning");

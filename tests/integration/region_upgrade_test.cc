@@ -26,7 +26,7 @@ class RegionUpgradeTest : public ::testing::Test {
     ASSERT_EQ("1 " + std::to_string(size), say("grow " + std::to_string(size)));
     ASSERT_EQ("1 " + std::to_string(size), say("fill 3"));
   }
-  // Without the number of the release in front.
+  // The sum, without the number of the release in front.
   std::string sum() { return say("sum").substr(2); }
   std::string say(const std::string& line) {
     client_->say(line);
@@ -51,7 +51,7 @@ TEST_F(RegionUpgradeTest, GoesThereAndBackWithEveryByteWhereItWas) {
   EXPECT_EQ("2 1", say("layout"));
   EXPECT_EQ(before, sum());
 
-  // The newer layout, and back to the older one, for the older release.
+  // The newer release rewrites the region in its layout, and back for the older release.
   EXPECT_EQ("2 2", say("layout 2"));
   EXPECT_EQ(before, sum());
   EXPECT_EQ("2 1", say("layout 1"));

@@ -1,4 +1,4 @@
-// `handoff upgrade --self`: the supervisor is replaced in its own process, and nobody is touched;
+// `handoff upgrade --self` replaces the supervisor in its own process, without touching a service;
 // or it fails, and nothing has changed.
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -26,10 +26,11 @@ std::string echo(int version) { return program("handoff-echo-" + std::to_string(
 
 class SelfUpgradeTest : public ::testing::Test {
  protected:
-  // What a dead supervisor leaves is ours to reap: a zombie's fds are closed, but it is there.
+  // Orphans of a dead supervisor become children of the test, which must reap them: a zombie would
+  // still count as a process.
   static void SetUpTestSuite() { ASSERT_EQ(::prctl(PR_SET_CHILD_SUBREAPER, 1), 0); }
 
-  // All that must be the same afterwards.
+  // Everything that must be as before when the upgrade is over.
   json picture() {
     json out = supervisor_.status();
     out.erase("sessions");
@@ -105,7 +106,7 @@ TEST_F(SelfUpgradeTest, ASupervisorThatDiesOnItsWayIsLikeAnyThatDies) {
                          .environment = {{"HANDOFF_FAILPOINT", "supervisor.self.before=kill"}}});
   LineClient client(supervisor.port());
   EXPECT_EQ(supervisor.command({"upgrade", "--self"}).status, 3);
-  supervisor.kill();  // it has: this takes note of it
+  supervisor.kill();  // it is dead already; this makes the object know
   supervisor.start_again({});
   EXPECT_EQ(client.ask("hello"), "1 1 hello");
   EXPECT_EQ(supervisor.status().at("generation"), 1);

@@ -1,5 +1,5 @@
-// An upgrade that lacks something, fds, memory, time, fails, says what it lacked and what to do
-// about it, and is noticed by nobody (invariant I5, docs/invariants.md).
+// An upgrade without enough fds, memory or time fails, says what it lacked and what to do about it,
+// and disturbs nobody (invariant I5, docs/invariants.md).
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -24,12 +24,12 @@ using namespace std::chrono_literals;
 
 std::string echo(int version) { return program("handoff-echo-" + std::to_string(version)); }
 
-// A user that nothing else runs as: what it has in flight is ours alone.
+// A user as whom nothing else runs, so that all its fds in flight are this test's.
 constexpr uid_t kNobodyElse = 61234;
 
 class StarvationTest : public ::testing::Test {
  protected:
-  // A release that sets limits (a line of sh) and becomes that program.
+  // A release that sets limits (a line of sh) and then executes that program.
   std::string limited(const std::string& limits, const std::string& binary) {
     const std::string path = dir_ / ("release-" + std::to_string(++scripts_));
     write_file(path, "#!/bin/sh\n" + limits + " && exec " + binary + " \"$@\"\n", 0755);
@@ -74,7 +74,6 @@ class StarvationTest : public ::testing::Test {
 };
 
 // ---- fds
-// -----------------------------------------------------------------------------------------
 
 TEST_F(StarvationTest, AnHeirRaisesASoftLimitOfFdsThatIsTooLow) {
   start(300);
@@ -90,7 +89,7 @@ TEST_F(StarvationTest, AnHeirWhoseHardLimitOfFdsIsTooLowIsRefusedBeforeTheCopy) 
   expect_flawless();
 }
 
-// It serves them all, but its heir would have none to spare.
+// The service has enough fds for its clients, but its heir would have none to spare.
 TEST_F(StarvationTest, AServiceUnderALimitThatItJustMeetsCantBeUpgradedUnderTheSame) {
   start({.command = {limited("ulimit -n 340", echo(1))}}, 300);
   fail_unnoticed(limited("ulimit -n 340", echo(2)), "resources",
@@ -108,9 +107,8 @@ TEST_F(StarvationTest, AnHeirThatRunsOutOfFdsInMidCopyLosesNothingOfTheDonors) {
 }
 
 // ---- memory
-// --------------------------------------------------------------------------------------
 
-// The heir must not serve before its donor can know of it, and the donor must not be told nothing.
+// Without Resumed the donor would wait until its budget is used up, so the heir sends it again.
 TEST_F(StarvationTest, AnHeirThatCantSayResumedAtOnceSaysItAgain) {
   start(300, "heir.resumed.sending=error:ENOMEM");
   succeed(echo(2), 300);
@@ -118,7 +116,6 @@ TEST_F(StarvationTest, AnHeirThatCantSayResumedAtOnceSaysItAgain) {
 }
 
 // ---- fds in flight
-// -------------------------------------------------------------------------------
 
 TEST_F(StarvationTest, ADonorThatMayNotSendMoreFdsNowSendsThemLater) {
   start(300, "donor.sessions.sending=error:ETOOMANYREFS");
@@ -127,13 +124,14 @@ TEST_F(StarvationTest, ADonorThatMayNotSendMoreFdsNowSendsThemLater) {
 }
 
 TEST_F(StarvationTest, ADonorThatMayNeverSendFdsGivesUp) {
-  // While something of its own is in flight it waits for that to arrive.
+  // The donor waits while fds of its own are in flight. Then nothing is left to wait for, and the
+  // upgrade fails.
   start(300, "donor.sessions.sending@1+=error:ETOOMANYREFS");
   fail_unnoticed(echo(2), "resources", {"in flight", "LimitNOFILE", "CAP_SYS_RESOURCE"});
   expect_flawless();
 }
 
-// Another process of a user, with more fds on their way than the user's services may have.
+// Another process of the user, with more fds in flight than the user may have.
 class Hoarder {
  public:
   Hoarder(uid_t uid, std::size_t fds) {
@@ -191,9 +189,8 @@ TEST_F(StarvationTest, TheFdsInFlightOfAUserAreLimitedAndThatIsSaid) {
 }
 
 // ---- time
-// ----------------------------------------------------------------------------------------
 
-// Every message of the copy takes its time: N of them, each struck once.
+// Failpoints that delay every message of the copy, each struck once.
 std::string slow(const std::string& point, int ms) {
   std::string out;
   for (int i = 1; i <= 8; ++i) {

@@ -1,5 +1,5 @@
-// States of other versions, with real releases in both directions: one step, two steps, and a step
-// that nobody knows.
+// State in other versions, with real releases in both directions: one step, two steps, and a step
+// that no release knows.
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
@@ -24,14 +24,14 @@ class StateVersionsTest : public ::testing::Test {
     client_.emplace(supervisor_->port());
   }
   void upgrade(int release) {
-    supervisor_->settle();  // one after the other
+    supervisor_->settle();  // the next upgrade begins when the last donor has gone
     const auto upgrade = supervisor_->upgrade(steps(release));
     ASSERT_EQ(upgrade.status, 0) << upgrade.describe();
     EXPECT_EQ(upgrade.done().at("sessions").at("moved"), 1);
   }
   std::string say(const std::string& line) { return client_->ask(line); }
 
-  // Refused before a session or a chunk of state is copied, with the chain in words.
+  // Expects a refusal that names the chain, before a session or a chunk is copied.
   void expect_refused(int release, const std::vector<std::string>& arguments,
                       const std::string& chain) {
     const Footprint before(*supervisor_);
@@ -102,7 +102,7 @@ TEST_F(StateVersionsTest, AChainWithAGapDownwardsIsRefusedBeforeAnythingIsCopied
   EXPECT_EQ(say("d"), "2 3 c -");
 }
 
-// What an operator is told beforehand: the same chain, and that there is no way back.
+// A plan tells the operator the chain beforehand, and whether there is a way back.
 TEST_F(StateVersionsTest, APlanTellsOfChainsOnEitherSideAndOfTheWayBack) {
   start(1);
   EXPECT_EQ(say("ab"), "1 1 - -");

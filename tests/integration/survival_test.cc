@@ -1,5 +1,5 @@
-// The supervisor is no single point of failure: killed, it takes nobody with it, and the next one
-// goes on where it was. How an upgrade that was under way has ended is told afterwards.
+// The supervisor is no single point of failure. A supervisor that is killed takes no service with
+// it; the next one goes on where it was, and tells how an upgrade that was under way has ended.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/prctl.h>
@@ -27,7 +27,8 @@ std::string echo(int version) { return program("handoff-echo-" + std::to_string(
 
 class SurvivalTest : public ::testing::Test {
  protected:
-  // What a dead supervisor leaves is ours to reap: a zombie's fds are closed, but it is there.
+  // Orphans of a dead supervisor become children of the test, which must reap them: a zombie would
+  // still count as a process.
   static void SetUpTestSuite() { ASSERT_EQ(::prctl(PR_SET_CHILD_SUBREAPER, 1), 0); }
 };
 
@@ -49,7 +50,8 @@ TEST_F(SurvivalTest, ServicesServeOnAndTheNextSupervisorAdoptsThem) {
       EXPECT_EQ(after.at(same), before.at(same)) << same;
     }
   }
-  // It can do all that the first one could, also start the service anew on the same listeners.
+  // The next supervisor can do all that the first one could, also start the service anew on the
+  // same listeners.
   const auto upgrade = supervisor.upgrade(echo(1));
   ASSERT_EQ(upgrade.status, 0) << upgrade.describe();
   EXPECT_EQ(upgrade.done().at("to").at("generation"), 3);
@@ -77,7 +79,8 @@ TEST_F(SurvivalTest, AReturnLeavesNoFdBehind) {
   }
 }
 
-// `handoff run 2>&1 | logger`, and both are gone: what the service writes then is SIGPIPE.
+// With `handoff run 2>&1 | logger`, when both are dead, the service gets SIGPIPE for what it
+// writes.
 TEST_F(SurvivalTest, AServiceWhoseOutputNobodyReadsAnyMoreLivesOn) {
   const TempDir dir;
   const std::string logger = dir / "logger";
@@ -97,17 +100,16 @@ TEST_F(SurvivalTest, AServiceWhoseOutputNobodyReadsAnyMoreLivesOn) {
 }
 
 // ---- an upgrade that was under way
-// ----------------------------------------------------------------
 
 struct Death {
   const char* name;
   const char* failpoints;
-  const char* result;  // as the next supervisor tells
-  int generation;      // that serves
+  const char* result;  // that the next supervisor reports
+  int generation;      // that serves afterwards
   bool heir_known = true;
 };
 
-// For the names of the tests, which otherwise have its bytes in them.
+// googletest prints a parameter into the test's name: without this, its bytes.
 void PrintTo(const Death& death, std::ostream* out) { *out << death.failpoints; }
 
 class DeathInUpgradeTest : public SurvivalTest, public ::testing::WithParamInterface<Death> {};
@@ -123,7 +125,7 @@ TEST_P(DeathInUpgradeTest, EndsByItselfAndIsToldAfterwards) {
   ASSERT_TRUE(swarm.wait_until_each_answered_by("1", Deadline::in(30s)));
   const auto upgrade = supervisor.upgrade(echo(2));
   EXPECT_EQ(upgrade.status, 3) << upgrade.describe();
-  supervisor.kill();  // it has: this takes note of it
+  supervisor.kill();  // it is dead already; this makes the object know
   EXPECT_TRUE(swarm.wait_until_each_answered_by(version, Deadline::in(30s)));
   supervisor.start_again({{"HANDOFF_FAILPOINT", ""}});
   ASSERT_TRUE(supervisor.eventually([&] { return supervisor.history("upgrade").size() == 1; }));
@@ -138,7 +140,7 @@ TEST_P(DeathInUpgradeTest, EndsByItselfAndIsToldAfterwards) {
   EXPECT_EQ(status.at("generation"), death.generation) << status;
   EXPECT_EQ(status.at("last_upgrade").at("result"), death.result);
   EXPECT_TRUE(swarm.wait_until_each_answered_again(Deadline::in(30s)));
-  // And the next one goes through.
+  // The next upgrade succeeds.
   const auto again = supervisor.upgrade(echo(3 - death.generation));
   EXPECT_EQ(again.status, 0) << again.describe();
   EXPECT_EQ(again.done().at("to").at("generation"), death.heir_known ? 3 : 2);
@@ -163,7 +165,6 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& death) { return death.param.name; });
 
 // ---- when everything is dead
-// ----------------------------------------------------------------------
 
 TEST_F(SurvivalTest, WhatNobodyIsLeftOfIsStartedAnewAsItWas) {
   Supervisor supervisor({.command = {echo(1)}});
@@ -253,7 +254,6 @@ TEST_F(SurvivalTest, AHistoryThatCanNotBeOpenedStopsUpgradesAndNoService) {
 }
 
 // ---- systemd's fd store
-// ----------------------------------------------------------------------------
 
 TEST_F(SurvivalTest, ListenersInTheFdStoreOutliveSupervisorAndService) {
   NotifySocket systemd;
@@ -267,7 +267,7 @@ TEST_F(SurvivalTest, ListenersInTheFdStoreOutliveSupervisorAndService) {
   // Nobody serves, and nobody is refused: the connection waits in the listener's queue.
   LineClient waiting(port);
   waiting.say("patience");
-  // As systemd starts a unit: LISTEN_FDS from 3 on, LISTEN_PID of the process itself.
+  // systemd starts a unit with its fds from 3 on (LISTEN_FDS), and with its pid in LISTEN_PID.
   const int kept = systemd.store().at("echo/public").get();
   ASSERT_EQ(::fcntl(kept, F_SETFD, 0), 0);
   supervisor.options().wrapper = {

@@ -1,4 +1,4 @@
-// The C ABI by itself, without a supervisor: what it refuses, and with which words.
+// The C ABI without a supervisor: what it refuses, and with which words.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
@@ -70,7 +70,7 @@ TEST(ApiOpenTest, VariablesOfAnotherProcessAreNotForThisOne) {
   EXPECT_EQ(0, handoff_open(&h, &o));
   EXPECT_EQ(0, handoff_supervised(h));
   handoff_close(h);
-  // Its own, but no control socket: an error, not a guess.
+  // The pid is right, and the fd is no control socket: an error, not a guess.
   ::setenv("HANDOFF_PID", std::to_string(::getpid()).c_str(), 1);
   EXPECT_EQ(-EBADF, handoff_open(&h, &o));
   EXPECT_EQ(nullptr, std::getenv("HANDOFF_FD")) << "children must not try it, too";
@@ -214,7 +214,7 @@ TEST_F(ApiTest, NamedFdsHaveOneOwner) {
   const int fd = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
   EXPECT_EQ(0, handoff_attach(h_, "log", fd));
   EXPECT_EQ(fd, handoff_named_fd(h_, "log"));
-  // Taken even where it is refused: the caller never has to wonder.
+  // handoff_attach() takes the fd even when it fails, so that the caller need not ask.
   const int second = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
   EXPECT_EQ(HANDOFF_ERR_DUPLICATE, handoff_attach(h_, "log", second));
   EXPECT_EQ(-1, ::fcntl(second, F_GETFD));

@@ -1,5 +1,5 @@
-// A real heir, and a donor that says what it must not, at every step: the heir tells it why and
-// goes.
+// A real heir, and a donor that breaks the protocol at every step: the heir tells it why, and
+// exits.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
@@ -16,7 +16,7 @@ using protocol::Type;
 
 int run_heir() { return run_line_service({.version = "2"}); }
 
-// What a donor must not send, by the step at which it does.
+// A message that a donor must not send, and the step at which it does.
 struct Bad {
   const char* name;
   v1::Code code;

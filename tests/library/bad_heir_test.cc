@@ -1,5 +1,5 @@
-// A real donor, and an heir that says what it must not, or nothing, at every step: the donor tells
-// it why, and serves on as if nothing had been asked of it, with the same fds.
+// A real donor, and an heir that breaks the protocol or is silent, at every step: the donor tells
+// it why, and serves on with the same fds as before.
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
@@ -12,7 +12,7 @@ namespace {
 
 using protocol::Type;
 
-// What an heir may do wrong, by the step at which it does.
+// A fault of an heir, and the step at which it happens.
 struct Bad {
   const char* name;
   v1::Code code;

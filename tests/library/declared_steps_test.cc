@@ -1,4 +1,4 @@
-// The steps that a Service was given can be had back, for tests of them.
+// Service::state_steps() returns the declared steps, so that tests can check them.
 #include <gtest/gtest.h>
 
 #include "handoff/handoff.hpp"
@@ -18,7 +18,7 @@ TEST(DeclaredStepsTest, AreThoseOfTheService) {
   EXPECT_EQ("a+", testing::steps_of(*service).all().at({1, 2})("a"));
   ASSERT_EQ(1U, testing::steps_of(*service, "cart").all().size());
   EXPECT_TRUE(testing::steps_of(*service, "basket").all().empty());
-  // It takes the first character where it should take the last.
+  // This step removes the first character where it should remove the last.
   const auto checked = testing::check_round_trips(testing::steps_of(*service), {{1, "ab"}});
   ASSERT_EQ(1U, checked.problems().size());
   EXPECT_NE(std::string::npos, checked.problems()[0].find("was \"ab\"\n  is  \"b+\"")) << checked;

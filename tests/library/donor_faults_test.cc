@@ -1,6 +1,6 @@
 // A real donor, and an heir that dies, hangs, or takes the sessions, at every step: the heir's half
-// of the fault table in PROTOCOL.md. After each of them the donor serves on as if nothing had been
-// asked of it, with the same fds; or it retires.
+// of the fault table in PROTOCOL.md. After each fault the donor serves on with the same fds as
+// before, or it retires.
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
@@ -32,7 +32,7 @@ TEST_F(DonorFaultsTest, RetiresWhenTheHeirResumedAndThenDied) {
   heir.close_channel();
   heir.process().kill();
   donor_->signal(SIGCONT);
-  // It was the owner: its death was a crash of the service, not a failed handoff.
+  // The heir was the owner, so its death was a crash of the service and no failed handoff.
   donor_->await_message<v1::Retired>(Type::kRetired);
   EXPECT_EQ(0, donor_->wait());
 }
@@ -46,7 +46,8 @@ TEST_F(DonorFaultsTest, ThawsWhenTheHeirDiesBetweenReleaseAndResumed) {
   expect_serving_on(v1::PEER_DIED);
 }
 
-// It may live or not: without the deed it never will touch a session.
+// An heir whose channel closes may live. Without the ownership word it never touches a session, so
+// the donor need not end it.
 TEST_F(DonorFaultsTest, ThawsWhenTheHeirsChannelClosesAfterReleaseAndLeavesItAlone) {
   start();
   RawHeir heir(*donor_);
@@ -67,7 +68,7 @@ TEST_F(DonorFaultsTest, TakesTheSessionsBackFromAnHeirThatHangsAfterReleaseAndTe
   expect_serving_on(v1::TIMEOUT);
 }
 
-// The deed is the heir's: then it does not matter how the donor comes to look at it.
+// Once the heir has the ownership word, the donor retires, whatever makes it ask.
 TEST_F(DonorFaultsTest, RetiresWhenTheHeirTookTheSessionsAndSaidNothing) {
   const std::vector<std::pair<const char*, std::function<void(RawHeir&)>>> ways = {
       {"silent until the budget is used up", [](RawHeir&) {}},
@@ -116,8 +117,8 @@ TEST_F(DonorFaultsTest, MissesItsBudgetRatherThanItsClients) {
   slow.tracked = false;
   int saves = 0;
   slow.save = [&saves](SessionId) {
-    // The first three are the snapshot; then the delta takes longer than the budget: the time
-    // itself is the fault.
+    // The first three saves are the snapshot. Those of the delta are slow, so that it takes longer
+    // than the budget: the time itself is the fault.
     if (++saves > 3) ::usleep(60'000);
     return std::string("1");
   };
@@ -186,7 +187,7 @@ TEST_F(DonorFaultsTest, ServesOnWithoutItsSupervisor) {
   }
 }
 
-// Nothing that a supervisor says is worth a session.
+// No word of a supervisor is worth a session.
 TEST_F(DonorFaultsTest, ServesOnWhateverItsSupervisorSays) {
   start();
   io::Channel& control = donor_->control();

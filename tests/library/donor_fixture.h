@@ -30,7 +30,8 @@ class DonorFaultsTest : public ::testing::Test {
     before_ = open_files(donor_->pid());
   }
 
-  // The heir's stand-in is not one of the donor's fds by then; its channel neither.
+  // Expects that the donor serves on: it has said Failed, and has the fds of before, so the heir's
+  // channel and pidfd are closed.
   void expect_serving_on(v1::Code code) {
     const auto failed = donor_->await_message<v1::Failed>(protocol::Type::kFailed);
     EXPECT_EQ(code, failed.code()) << failed.reason();
@@ -40,7 +41,7 @@ class DonorFaultsTest : public ::testing::Test {
       EXPECT_EQ("2 b\n", client->line());
     }
     EXPECT_EQ(before_, open_files(donor_->pid()));
-    // And it can hand over another time.
+    // The donor can begin another handoff.
     RawHeir again(*donor_);
     again.send_hello();
     EXPECT_FALSE(again.await(protocol::Type::kCopyEnd).closed);

@@ -34,14 +34,14 @@ class HandoverTest : public ::testing::Test {
     }
     return "none";
   }
-  // Starts an heir and lets the donor hand over; the heir as owner.
+  // Starts an heir and lets the donor hand over; returns the heir once it is the owner.
   std::unique_ptr<ServiceProcess> hand_over(ServiceProcess& donor,
                                             const LineServiceOptions& options) {
     auto heir = start_heir(donor, ++generation_, [&] { return run_line_service(options); });
     owner_ = heir->await_message<v1::Owner>(Type::kOwner);
     const auto retired = donor.await_message<v1::Retired>(Type::kRetired);
     EXPECT_EQ(owner_.sessions(), retired.sessions());
-    // The donor's moments, in their order.
+    // The donor's timestamps come in this order.
     EXPECT_LT(0U, retired.first_fd_at_ns());
     EXPECT_LE(retired.first_fd_at_ns(), retired.frozen_at_ns());
     EXPECT_LE(retired.frozen_at_ns(), retired.at_ns());
@@ -89,7 +89,7 @@ TEST_F(HandoverTest, EveryKindOfFdMovesAndStaysTheSameSocket) {
   late.send("c\n");
   EXPECT_EQ("1 c\n", late.line());
 
-  // The plain file: the same description, its offset included.
+  // The plain file went over as the same open file, with its offset.
   std::ifstream log(folder_ + "/log");
   std::string text((std::istreambuf_iterator<char>(log)), {});
   EXPECT_EQ("1 x\n2 y\n", text);
@@ -207,7 +207,7 @@ TEST_F(HandoverTest, AnOlderStateIsConvertedByTheNewerHeir) {
   EXPECT_EQ("213 c\n", client.line());  // "12" became "212", by the newer donor
 }
 
-// Serves a section of many records, and counts and sums up what it gets.
+// Gives a section of many records; counts and sums up the records that it gets.
 class CountingSection : public Section {
  public:
   explicit CountingSection(std::uint64_t records, std::size_t size) : have(records), size_(size) {}
@@ -254,7 +254,7 @@ TEST_F(HandoverTest, SectionsArriveWholeWhateverTheSizeOfTheirRecords) {
     EXPECT_EQ("1 a\n", client.line());
     to.save = [&](SessionId) { return std::to_string(empty.have); };
     auto heir = hand_over(*donor, to);
-    // What the heir counted shows in what it would save, so in the next generation's count.
+    // The heir's count is part of what it saves, so the next generation shows it.
     LineServiceOptions last;
     CountingSection ignored(0, size);
     last.adjust = [&](Service& s) { s.section("data", ignored, {1}, {1}); };

@@ -1,4 +1,4 @@
-// A real heir, and a donor that dies, hangs, or says what it must not, at every step: the donor's
+// A real heir, and a donor that dies, hangs, or breaks the protocol, at every step: the donor's
 // half of the fault table in PROTOCOL.md.
 #include <gtest/gtest.h>
 #include <sys/socket.h>
@@ -52,8 +52,8 @@ TEST(HeirFaultsTest, TakesOverFromADonorThatDiedAfterPrepare) {
   expect_line(donor.connection(1), "6 \n");
 }
 
-// The heir finds a Cancel and its donor's end at once. Obeying first would leave the sessions to
-// nobody.
+// The heir finds a Cancel and its donor's end at once. If it obeyed first, nobody would have the
+// sessions.
 TEST(HeirFaultsTest, LooksWhetherItsDonorLivesBeforeItObeysACancel) {
   RawDonor donor(run_heir);
   donor.copy_and_prepare(1);
@@ -81,7 +81,7 @@ TEST(HeirFaultsTest, GoesWhenTheSupervisorCancels) {
   EXPECT_TRUE(donor.process().running());
 }
 
-// A section may do in finish() what can be done only once.
+// A section whose finish() may be called only once.
 class FinishedOnce : public Section {
  public:
   void begin(std::uint32_t) override {}
@@ -123,7 +123,7 @@ TEST(HeirFaultsTest, FinishesSectionsOnceAlsoWhenTheDonorDiesAfterPrepare) {
   expect_line(donor.connection(0), "6 \n");
 }
 
-// The last messages are still in the channel when the donor has gone: they count.
+// The donor's last messages count, even if the heir reads them after the donor's exit.
 TEST(HeirFaultsTest, ReadsTheChannelToItsEndBeforeItConcludes) {
   RawDonor donor(run_heir);
   donor.copy(1);
@@ -141,7 +141,8 @@ TEST(HeirFaultsTest, ReadsTheChannelToItsEndBeforeItConcludes) {
   expect_line(donor.connection(0), "6 \n");
 }
 
-// It has let go, whether it lives or not: it could only have the sessions back by the deed.
+// A donor whose channel closes may live. It can have the sessions back only by the ownership word,
+// so the heir need not end it.
 TEST(HeirFaultsTest, TakesOverFromADonorWhoseChannelClosedAfterPrepareAndLeavesItAlone) {
   RawDonor donor(run_heir);
   donor.copy_and_prepare(1);
@@ -163,7 +164,7 @@ TEST(HeirFaultsTest, TakesOverFromADonorThatHangsAfterPrepareAndTellsIt) {
   EXPECT_TRUE(donor.process().running());
 }
 
-// However it is told, or not told at all.
+// The donor's Abort may come or not: the ownership word is the donor's.
 TEST(HeirFaultsTest, GoesWhenTheDonorTookTheSessionsBackAndTouchesNothing) {
   for (const bool hangs : {false, true}) {
     RawDonor donor(run_heir, {.budget_us = hangs ? 50'000U : 5'000'000U});
@@ -179,7 +180,7 @@ TEST(HeirFaultsTest, GoesWhenTheDonorTookTheSessionsBackAndTouchesNothing) {
   }
 }
 
-// It took the sessions back and died with them: what is here may be stale, or not.
+// The donor took the sessions back and died with them, so the heir's copies may be stale.
 TEST(HeirFaultsTest, KeepsWhatHasNotMovedSinceADonorTookTheSessionsBackAndDied) {
   RawDonor donor(run_heir);
   donor.copy_and_prepare(2, true);
@@ -237,8 +238,8 @@ TEST(HeirFaultsTest, GoesWhenTheDonorDiesBeforeItsListeners) {
   expect_given_up(donor, v1::PEER_DIED, false);
 }
 
-// A crash of the service in mid-copy. Three independent sessions: one has not moved, one was read
-// from and one written to since the snapshot.
+// The service crashes in mid-copy. Of three independent sessions one has not moved since the
+// snapshot, one was read from, and one was written to.
 TEST(HeirFaultsTest, KeepsIndependentSessionsThatHaveNotMovedAndResetsTheOthers) {
   RawDonor donor(run_heir);
   donor.copy(3, true);
@@ -273,7 +274,8 @@ TEST(HeirFaultsTest, NeverServesSharedStateThatMayBeStale) {
   EXPECT_EQ("RESET", next_line(donor.connection(1).client.get()));
 }
 
-// An Abort that is only found after the silent donor was ended: it may have served again since.
+// The heir finds an Abort only after it has ended a silent donor, which may have served again
+// since.
 TEST(HeirFaultsTest, TakesADonorThatAbortedAndWasEndedForACrash) {
   RawDonor donor(run_heir, {.budget_us = 50'000});
   donor.copy_and_prepare(1);
@@ -283,7 +285,7 @@ TEST(HeirFaultsTest, TakesADonorThatAbortedAndWasEndedForACrash) {
   send(donor.channel(), Type::kAbort, abort);
   donor.die();
   donor.heir().signal(SIGCONT);
-  // It reads the Abort before or after it sees the exit; either way nothing stale is served.
+  // The heir reads the Abort before or after it sees the exit; either way it serves nothing stale.
   const Frame frame = donor.heir().await(Type::kOwner);
   if (!frame.closed) {
     v1::Owner owner;

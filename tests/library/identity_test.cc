@@ -1,5 +1,5 @@
-// Which side looks at a session's socket before it is served elsewhere (invariant I6,
-// docs/invariants.md): the donor. If its loop is busy and the heir knows how, the heir.
+// Which side compares a session's socket with its announced identity (invariant I6,
+// docs/invariants.md): the donor, or, if the donor's loop is busy and the heir can, the heir.
 #include <gmock/gmock.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -29,7 +29,7 @@ using ::testing::HasSubstr;
 // ---- a real donor, and an heir that is the test
 
 constexpr std::size_t kSessions = 1100;  // more than four frames
-// What the first turn takes at most: it can't know yet whether the loop is busy.
+// The first turn can't know yet whether the loop is busy, so it sends at most two frames.
 constexpr std::size_t kInFirstTurn = 2 * protocol::kMaxFds;
 
 enum class Fault : std::uint8_t { kNone, kClosed, kReplaced };
@@ -38,7 +38,7 @@ struct Loop {
   bool busy = false;
   Fault fault = Fault::kNone;
   bool opens = false;  // one more session, when all the others are saved
-  // The process ends if more are saved in one turn.
+  // The process ends with 1 if more sessions than this are saved in one turn.
   std::size_t most_in_a_turn = ~std::size_t{0};
 };
 
@@ -81,8 +81,8 @@ class Owner {
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) ::_exit(1);
     sockets_[service_.session_open(ends[0], HANDOFF_SESSION_TRACKED)] = ends[0];
   }
-  // 50 ms is far more than four frames take on a machine of ours. An emulated processor needs as
-  // long for one: there a turn with one frame or more is the measure.
+  // 50 ms are far more than four frames take on a real processor. An emulated one may need as long
+  // for a single frame, so it works five times as long as its longest turn.
   void work() const {
     const std::uint64_t until =
         io::thread_time_ns() + std::max<std::uint64_t>(50'000'000, 5 * longest_turn_ns_);
@@ -97,7 +97,8 @@ class Owner {
       ::close(socket);
       if (fault == Fault::kClosed) return;
       const int other = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-      if (other != socket) ::_exit(1);  // the lowest number that is free
+      if (other != socket)
+        ::_exit(1);  // a new fd gets the lowest free number, that of the closed one
       return;
     }
   }
@@ -106,11 +107,11 @@ class Owner {
   Loop loop_;
   std::map<SessionId, int> sockets_;
   std::set<SessionId> saved_;
-  std::uint64_t longest_turn_ns_ = 0;  // of the library's
+  std::uint64_t longest_turn_ns_ = 0;  // of dispatch(), in processor time
   bool done_ = false;
 };
 
-// The same loop in each lane.
+// Runs the loop in each lane.
 int run_owner(const Loop& loop, std::uint32_t lanes) {
   (void)io::raise_fd_limit();
   const auto service = Service::open({.name = "test", .version = "1", .lanes = lanes});
@@ -130,7 +131,7 @@ int run_owner(const Loop& loop, std::uint32_t lanes) {
   return 0;
 }
 
-// What came of the donor's sessions.
+// How the donor's sessions came to the heir.
 struct Came {
   std::size_t seen = 0;    // those at which the donor has looked
   std::size_t unseen = 0;  // and not
@@ -138,7 +139,7 @@ struct Came {
   v1::Abort abort;
 };
 
-// Of a handoff with one channel, or with two: then either side has two lanes, and the other one.
+// An heir of a handoff with one channel, or with two: then one side has two lanes, the other one.
 class Heir : public RawHeir {
  public:
   Heir(ServiceProcess& donor, bool looks, std::uint32_t lanes, std::uint32_t channels)
@@ -168,7 +169,7 @@ class Heir : public RawHeir {
     }
     return came_;
   }
-  // What the freeze brings.
+  // Receives the delta of the freeze.
   Came delta() {
     came_ = {};
     send_copied();
@@ -249,7 +250,7 @@ TEST(DonorsLookTest, ABusyOneLooksForAnOlderHeir) {
   EXPECT_EQ(0U, came.unseen);
 }
 
-// The handoff ends, with a word to the service's author.
+// Expects that the donor gives up, and tells the service's author why.
 void expect_given_up_by_donor(const Came& came) {
   EXPECT_EQ(v1::IDENTITY, came.abort.code());
   EXPECT_THAT(came.abort.reason(), HasSubstr("session"));
@@ -290,8 +291,7 @@ TEST(DonorsLookTest, SoDoesEachLane) {
   EXPECT_EQ(0U, came.others);
 }
 
-// A loop that serves clients is not held up longer for having several channels to fill, or several
-// things to hear.
+// Several channels to fill, or several events at once, must not hold up a loop that serves clients.
 TEST(DonorsLookTest, AnIdleLoopSendsTwoFramesAChannelInATurn) {
   constexpr std::size_t kMany = 4000;
   const Came one = first_round({.sessions = kMany, .most_in_a_turn = kInFirstTurn}, true);
@@ -304,7 +304,7 @@ TEST(DonorsLookTest, AnIdleLoopSendsTwoFramesAChannelInATurn) {
   EXPECT_EQ(2 * kMany, lanes.seen + lanes.unseen);
 }
 
-// The heir, for which everybody waits now, has enough to do.
+// In the freeze everybody waits for the heir, so the donor looks, even if its loop is busy.
 TEST(DonorsLookTest, InTheFreezeABusyOneLooksToo) {
   Donor donor({.busy = true, .opens = true});
   Heir heir(donor, true, 1, 1);

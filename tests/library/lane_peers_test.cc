@@ -1,5 +1,5 @@
-// A donor and an heir with two lanes, and a peer that is played frame by frame: what it says over a
-// lane's channel counts as on the main channel, and its end does not.
+// A donor and an heir with two lanes, and a peer that is played frame by frame. A message over a
+// lane's channel counts as on the main channel; the end of a lane's channel does not.
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
@@ -15,7 +15,7 @@ using protocol::Type;
 
 int run_heir() { return run_lane_service({.lanes = 2, .version = "2"}); }
 
-// A donor with two lanes of its own: so there is one channel besides the main one.
+// A donor with two lanes, so that there is one channel besides the main one.
 class LaneDonor : public RawDonor {
  public:
   LaneDonor() : RawDonor(run_heir) { open_connections(2); }
@@ -193,11 +193,11 @@ TEST(LaneHeirTest, TakesOverWhenADonorDiesThatHadPreparedAllLanes) {
   }
 }
 
-// All that was said is read before anything is concluded, from every channel.
+// The heir reads every channel to its end before it concludes anything.
 TEST(LaneHeirTest, KeepsWhatHasNotMovedWhenADonorDiesBeforeALaneIsPrepared) {
   LaneDonor donor;
   donor.copy();
-  donor.prepare_main();  // it should not have: the lane's is missing
+  donor.prepare_main();  // breaks the rule: the lane's LanePrepare comes first
   donor.close_lane();
   donor.die();
   const auto owner = donor.heir().await_message<v1::Owner>(Type::kOwner);

@@ -22,7 +22,7 @@ struct Connection {
   std::string output;
 };
 
-// Connections that each lane has accepted: they take turns, so that all have some.
+// How many connections each lane has accepted. Lanes take turns, so that each gets some.
 using Accepted = std::vector<std::atomic<int>>;
 
 class LaneLoop {
@@ -105,7 +105,7 @@ class LaneLoop {
   }
   void accept() {
     for (const auto& others : accepted_) {
-      if (others < accepted_[lane_]) return;  // its turn
+      if (others < accepted_[lane_]) return;  // another lane's turn
     }
     const int fd = ::accept4(listener_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) return;  // another lane was faster

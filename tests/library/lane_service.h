@@ -1,5 +1,5 @@
-// The line service with several lanes, each a poll(2) loop on a thread of its own: it counts the
-// lines of each connection and answers "<count> <line>"; to "who" it answers "<count>
+// The line service with several lanes, each a poll(2) loop on a thread of its own. It counts the
+// lines of each connection and answers "<count> <line>"; "who" is answered by "<count>
 // <version>.<lane>".
 #pragma once
 
@@ -17,21 +17,21 @@ struct LaneServiceOptions {
   bool tracked = true;
   bool independent = false;
   bool early_restore = false;  // declares on_update()
-  // Bytes behind the count in each session's state; who restores others refuses.
+  // So many bytes follow the count in each session's state; a restore refuses another number.
   std::size_t padding = 0;
-  // Called with the service before start(): for what a test wants to be different.
+  // Called with the service before start(), so that a test can change it.
   std::function<void(Service&)> adjust = {};
-  // Each with the lane, on its thread. What they throw fails the handoff.
+  // Called with the lane, on its thread. An exception fails the handoff.
   std::function<void(std::uint32_t)> on_save = {};
   std::function<void(std::uint32_t)> on_restore = {};
   std::function<void(std::uint32_t)> on_freeze = {};
   std::function<void(std::uint32_t)> on_thaw = {};
-  // For a line of this name.
+  // Called for a line "hang".
   std::function<void(std::uint32_t)> on_hang = {};
 };
 
-// Runs until all lanes are retired or stopped. The exit status: 0, or 3 if the handoff to it
-// failed.
+// Runs until all lanes are retired or stopped. Returns the exit status: 0, or 3 in an heir whose
+// handoff failed.
 int run_lane_service(const LaneServiceOptions& options);
 
 }  // namespace handoff::test

@@ -1,6 +1,6 @@
-// Services with several lanes, between real processes: the sessions move from two lanes to three
-// and to one, all lanes are frozen before any of them saves, and whatever happens to one of them
-// happens to the handoff as a whole.
+// Services with several lanes, between real processes. Sessions move from two lanes to three and to
+// one; all lanes are frozen before any of them saves; a fault in one lane is a fault of the whole
+// handoff.
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <sys/socket.h>
@@ -70,7 +70,7 @@ class LanesTest : public ::testing::Test {
   void expect_all_go_on() {
     for (auto& client : clients_) expect_answer(*client, "x");
   }
-  // Who serves this client: "<version>.<lane>".
+  // The release and lane that serve this client: "<version>.<lane>".
   std::string server_of(LineClient& client) {
     const std::string before = std::to_string(++counts_[&client]) + " ";
     client.send("who\n");
@@ -95,7 +95,7 @@ class LanesTest : public ::testing::Test {
 struct Way {
   const char* name;
   bool tracked, early;
-  std::size_t padding = 0;  // enough of it, and each channel has a ring
+  std::size_t padding = 0;  // with enough of it each channel has a ring
 };
 void PrintTo(const Way& way, std::ostream* out) { *out << way.name; }
 class LaneWayTest : public LanesTest, public ::testing::WithParamInterface<Way> {};
@@ -138,7 +138,7 @@ TEST_F(LanesTest, WhatIsSaidDuringTheHandoffIsAnsweredOnce) {
   for (const std::uint32_t lanes : {3U, 1U}) {
     for (auto& client : clients_) client->send("half");
     auto heir = begin(*owner, {.lanes = lanes});
-    // Lines that end while the copy, the freeze, or already the heir is there.
+    // These lines arrive during the copy, in the freeze, or at the heir.
     for (auto& client : clients_) client->send(" a line\nand another\n");
     owner_ = heir->await_message<v1::Owner>(Type::kOwner);
     for (auto& client : clients_) {
@@ -166,7 +166,7 @@ TEST_F(LanesTest, SessionsComeAndGoInAllLanesDuringTheCopy) {
   for (auto& client : clients_) expect_answer(*client, "here");
 }
 
-// Lanes may share state: as long as one of them serves, none may save for the last time.
+// Lanes may share state, so none may save for the last time while another one still serves.
 TEST_F(LanesTest, NoLaneSavesItsDeltaBeforeAllAreFrozen) {
   constexpr std::uint32_t kLanes = 4;
   std::atomic<std::uint32_t> frozen = 0;
@@ -249,7 +249,7 @@ class HangingLaneTest : public LanesTest {
   const std::string fifo_ = dir_ / "fifo";
 };
 
-// Its freeze() hangs, as a thread would that waits for a lock of its own.
+// A lane's freeze() hangs, as it would in a thread that waits for a lock.
 TEST_F(HangingLaneTest, ALaneThatDoesNotFreezeEndsTheHandoffWithTheBudget) {
   std::atomic<bool> once = true;
   LaneServiceOptions options{.lanes = 3};
@@ -265,7 +265,7 @@ TEST_F(HangingLaneTest, ALaneThatDoesNotFreezeEndsTheHandoffWithTheBudget) {
   EXPECT_EQ(v1::TIMEOUT, failed.code());
   EXPECT_THAT(failed.reason(), HasSubstr("freeze budget"));
   expect_exit(*heir, 3);
-  // The others serve, while it hangs still.
+  // The other lanes serve while this one still hangs.
   for (auto& [server, client] : one_of) {
     if (server != "1.1") expect_answer(*client, "who else");
   }
@@ -301,7 +301,7 @@ TEST_F(HangingLaneTest, ALaneThatDoesNotTurnEndsTheHandoffAndHearsOfItLater) {
   expect_all_go_on();
 }
 
-// A crash of the service in the freeze: what has not moved is kept, in all lanes.
+// The service crashes in the freeze: the heir keeps sessions that have not moved, in all lanes.
 TEST_F(LanesTest, IndependentSessionsOutliveADonorThatDiesInTheFreeze) {
   for (const std::uint32_t lanes : {1U, 2U, 3U}) {
     SCOPED_TRACE(std::to_string(lanes) + " lanes");
@@ -341,7 +341,7 @@ TEST_F(LanesTest, OtherSessionsOfSuchADonorAreResetAndCounted) {
   for (auto& client : clients_) EXPECT_EQ("RESET", client->line());
 }
 
-// A link is for two processes with one lane each, so there is none: the donor keeps it to its end.
+// A link needs one lane on either side. Without one a held session stays with the donor to its end.
 TEST_F(LanesTest, ASessionThatIsHeldEndsWithADonorWhoseHeirHasSeveralLanes) {
   ServiceProcess donor(++generation_, [] { return run_line_service({.holds = true}); });
   address_ = donor.await_message<v1::Owner>(Type::kOwner).named(0).address();

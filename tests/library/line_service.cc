@@ -38,7 +38,7 @@ class LineService {
     if (options.early_restore) service_->on_update([this](Adopted a) { restore(a); });
     service_->on_drop([this](SessionId id) {
       const auto it = connections_.find(id);
-      if (it == connections_.end()) return;  // restore() had not come far
+      if (it == connections_.end()) return;  // restore() failed before it added the connection
       ::close(it->second.fd);
       connections_.erase(it);
     });
@@ -95,7 +95,7 @@ class LineService {
   void restore(Adopted& a) {
     if (options_.on_restore) options_.on_restore(a.id());
     Connection& c = connections_[a.id()];
-    c.frozen = service_->state() != State::kHeir;  // until it is thawed
+    c.frozen = service_->state() != State::kHeir;  // a late session: not before thaw_session()
     const int fd = a.take_fd();
     if (fd >= 0) c.fd = fd;
     c.lines = std::stoull(std::string(a.state().substr(0, a.state().find(' '))));
@@ -169,7 +169,7 @@ class LineService {
     if (n > 0) c.input.append(buffer, static_cast<std::size_t>(n));
     std::size_t end = 0;
     while ((end = c.input.find('\n')) != std::string::npos) {
-      // Who is holding says so, and where it is served.
+      // "hold", "release" and "who" are for services that hold sessions.
       const std::string line = c.input.substr(0, end);
       if (line == "hold") service_->session_hold(id);
       if (line == "release") service_->session_release(id);

@@ -1,6 +1,6 @@
-// A small real service for the library's tests, on handoff.hpp and poll(2), without libuv: it
-// counts the lines of each connection and answers "<count> <line>". It has one of each kind of fd:
-// TCP v4 and v6 and Unix listeners, a UDP socket, a plain file.
+// A small real service for the library's tests, on handoff.hpp and poll(2), without libuv. It
+// counts the lines of each connection and answers "<count> <line>". It may have one of each kind of
+// fd: TCP v4 and v6 and Unix listeners, a UDP socket, a plain file.
 #pragma once
 
 #include <cstdint>
@@ -20,16 +20,16 @@ struct LineServiceOptions {
   bool all_fds = false;        // also "six", "unix", "udp", "log"
   std::string folder;          // for "unix" and "log"
   bool early_restore = false;  // declares on_update()
-  // Called with the service before ready(): for what a test wants to be different.
+  // Called with the service before ready(), so that a test can change it.
   std::function<void(Service&)> adjust = {};
-  // Called once it owns everything.
+  // Called once the service owns everything.
   std::function<void(Service&)> on_ready = {};
-  // What is answered to a line, if it is not "<count> <line>"; without the '\n'.
+  // The answer to a line, without the '\n'; nothing for "<count> <line>".
   std::function<std::optional<std::string>(const std::string& line)> answer = {};
-  // In place of a session's state.
+  // Gives a session's state, in place of the usual one.
   std::function<std::string(SessionId)> save = {};
-  // The same with the lines it has counted, from which the state begins; who restores one that is
-  // another refuses.
+  // Gives a session's state, which must begin with the number of its lines. A restore refuses any
+  // other state than this function gives.
   std::function<std::string(SessionId, std::uint64_t lines)> pads_state = {};
   std::function<void(SessionId)> on_restore = {};
   // Sessions are held from a line "hold" to a line "release"; "who" is answered with the version.
@@ -38,7 +38,8 @@ struct LineServiceOptions {
   std::function<void(SessionId)> on_thaw_session = {};
 };
 
-// Runs until it is retired or stopped. The exit status: 0, or 3 if the handoff to it failed.
+// Runs until the service is retired or stopped. Returns the exit status: 0, or 3 in an heir whose
+// handoff failed.
 int run_line_service(const LineServiceOptions& options);
 
 }  // namespace handoff::test

@@ -29,7 +29,7 @@ class LinkTest : public ::testing::Test {
     address_ = owner_.named(0).address();
     return child;
   }
-  // The heir as owner; what becomes of the donor is the test's to look at.
+  // Hands over, and returns the heir once it is the owner; the test looks at the donor itself.
   std::unique_ptr<ServiceProcess> hand_over(ServiceProcess& donor,
                                             const LineServiceOptions& options,
                                             const Terms& terms = {}) {

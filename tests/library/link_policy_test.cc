@@ -59,7 +59,7 @@ TEST_F(LinkTest, OrStay) {
 
 // ---- state without a version in common
 
-// A section that says where its words come from.
+// A section that shows whether its words are its own, a donor's, or were reset ("empty").
 class Words : public Section {
  public:
   explicit Words(std::string words) : words_(std::move(words)) {}
@@ -97,7 +97,7 @@ TEST_F(LinkTest, SessionsAndSectionsWithoutACommonVersionStayIfThatIsThePolicy) 
   EXPECT_EQ(1U, waiting(*donor));
   LineClient fresh(address_);
   EXPECT_EQ("1 2\n", ask(fresh, "who"));
-  // Nothing holds it, and it can't go: it ends where it is.
+  // The session can't go to the heir, so it stays with the donor to its end.
   for (int i = 2; i < 10; ++i) EXPECT_EQ(std::to_string(i) + " 1\n", ask(*client, "who"));
   client.reset();
   EXPECT_EQ(0, donor->wait());
@@ -129,7 +129,8 @@ void spread(ServiceProcess& child, std::uint32_t permille) {
   send(child.control(), Type::kSpread, order);
 }
 
-// How many of them release 2 answers; each line is counted, so none is lost or answered twice.
+// How many of the clients release 2 answers. Each checks the count of its lines, so none is lost or
+// answered twice.
 std::size_t count_at_two(std::vector<std::unique_ptr<LineClient>>& clients, int line) {
   std::size_t out = 0;
   for (auto& client : clients) {
@@ -174,7 +175,7 @@ TEST_F(LinkTest, SharesMoveThereAndBackAndNewConnectionsGoByTheSameShare) {
   settle(500, share_of(1, 200, 500));
   EXPECT_EQ(200U - share_of(1, 200, 500), count_at_two(clients, 4));
 
-  // New ones are accepted by the second release and given back by the same share.
+  // Release 2 accepts new clients, and gives back those above the share.
   std::vector<std::unique_ptr<LineClient>> older = std::move(clients);
   clients.clear();
   connect(100);
@@ -182,7 +183,7 @@ TEST_F(LinkTest, SharesMoveThereAndBackAndNewConnectionsGoByTheSameShare) {
   }
   EXPECT_EQ(100U - share_of(2, 100, 500), count_at_two(clients, 2));
 
-  // The heir is not well: all of them go back.
+  // The share goes back to 0: all sessions return to release 1.
   settle(0, 300);
   EXPECT_EQ(0U, count_at_two(older, 5));
   EXPECT_EQ(0U, count_at_two(clients, 3));
@@ -193,8 +194,8 @@ TEST_F(LinkTest, SharesMoveThereAndBackAndNewConnectionsGoByTheSameShare) {
   EXPECT_EQ(100U, count_at_two(clients, 4));
 }
 
-// A group that is under way when the next copy begins: its session is in the first round, and is
-// somebody else's by the freeze.
+// A group is under way when the next copy begins. Its session is in the first round, and belongs to
+// another process by the freeze.
 TEST_F(LinkTest, WhatIsGivenAwayDuringACopyIsNotTheHeirsAsWell) {
   constexpr std::uint32_t kNearlyNone = 1;
   const SessionId id = std::uint64_t{2} << 40 | 1;

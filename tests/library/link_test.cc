@@ -1,5 +1,5 @@
-// Sessions that are held at a switch: they stay with the donor and come later, one by one, over a
-// link; through further generations, and deaths on either side.
+// Sessions that are held at a switch stay with the donor and move later, over a link: through
+// further generations, and with deaths on either side.
 #include <gmock/gmock.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -47,7 +47,7 @@ TEST_P(LinkWayTest, AHeldSessionStaysAndComesWhenItIsReleased) {
   LineClient fresh(address_);
   EXPECT_EQ("1 2\n", ask(fresh, "who"));
 
-  // Half a line is input that goes along.
+  // Half a line goes along as input.
   busy.send("release\nwh");
   EXPECT_EQ("3 release\n", busy.line());
   EXPECT_EQ(0U, waiting(*donor));
@@ -93,7 +93,8 @@ TEST_F(LinkTest, ManyGoInGroups) {
   }
 }
 
-// What is decided when frozen: held while it was copied, released since; and the other way round.
+// The freeze decides: one session is held in the copy and released before it, another the other way
+// round.
 TEST_F(LinkTest, HeldOrNotIsDecidedWhenFrozen) {
   auto one = holding("1");
   auto donor = start(one);
@@ -186,7 +187,7 @@ TEST_F(LinkTest, AFailedUpgradeLeavesTheLinkAsItWas) {
   EXPECT_EQ("2 2\n", ask(b, "who"));
 }
 
-// A pid that code of the test in another process is to strike.
+// A pid in shared memory, which the test's code in another process strikes.
 struct Shared {
   Shared()
       : pid(static_cast<pid_t*>(::mmap(nullptr, sizeof(pid_t), PROT_READ | PROT_WRITE,
@@ -195,8 +196,8 @@ struct Shared {
   pid_t* pid;
 };
 
-// The group is neither the giver's nor the taker's, and may not be handed on like that: the next
-// switch waits for it, and is given up within its budget.
+// In the middle of a group neither side owns its sessions, so they can't be handed on. The next
+// switch waits for the group, and is given up within its budget.
 TEST_F(LinkTest, AnOwnerDoesNotHandOverInTheMiddleOfAGroup) {
   Shared shared;
   auto first = start(holding("1"));
@@ -237,7 +238,7 @@ TEST_F(LinkTest, ATakerThatIsSilentKeepsNothingBack) {
   EXPECT_EQ(1U, waiting(*donor));
   heir->stop();
   EXPECT_EQ("2 release\n", ask(busy, "release"));
-  // In a group for the budget, then back, and again.
+  // The session is in a group for as long as the budget, comes back, and is tried again.
   for (int i = 3; i < 8; ++i) EXPECT_EQ(std::to_string(i) + " 1\n", ask(busy, "who"));
   heir->signal(SIGCONT);
   EXPECT_EQ(0, donor->wait());
@@ -289,7 +290,8 @@ TEST_F(LinkTest, AGiverThatDiesWithTheGroupSentLeavesItToTheTaker) {
   donor->wait();
   EXPECT_EQ("2 release\n", busy.line());
   EXPECT_EQ("3 2\n", ask(busy, "who"));
-  EXPECT_THAT(other.line(), ::testing::AnyOf("EOF", "RESET"));  // it had that one for itself
+  EXPECT_THAT(other.line(),
+              ::testing::AnyOf("EOF", "RESET"));  // a session of the dead process alone
 }
 
 TEST_F(LinkTest, AGiverThatDiesBeforeItHasSentAnythingTakesItsSessionsWithIt) {

@@ -1,5 +1,5 @@
-// Regions between real processes: memory that changes hands while it is written and grown, and what
-// becomes of it when somebody says no or dies at any step.
+// Regions between real processes: memory that is written and grown until the switch, refusals, and
+// deaths at any step.
 #include <gmock/gmock.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -34,7 +34,8 @@ struct RegionService {
   bool holds = false;
 };
 
-// "put AT VALUE", "get AT", "grow SIZE", "layout", "layout V", "how": how it has come by it.
+// Carries out "put AT VALUE", "get AT", "grow SIZE", "layout", "layout V", or "how" (how the
+// process has come by the region).
 std::string obey(const Region& region, bool emptied, const std::string& line) {
   std::istringstream words(line);
   std::string verb;
@@ -95,7 +96,7 @@ class RegionTest : public ::testing::Test {
   }
   std::string say(const std::string& line) { return client_->ask(line); }
 
-  // The heir's first report; the donor was told to hand over.
+  // Starts an heir, and tells the donor to hand over to it.
   std::unique_ptr<ServiceProcess> begin_handing_over(const RegionService& to) {
     return start_heir(*donor_, ++generation_, [=] { return run(to); });
   }
@@ -201,7 +202,7 @@ v1::Kind* add_table(v1::Manifest& manifest) {
   return kind;
 }
 
-// An heir of the test's own, which has come as far as the region.
+// An heir that the test plays, up to the message Region.
 class RawRegionHeir {
  public:
   explicit RawRegionHeir(ServiceProcess& donor) : heir_(donor) {
@@ -268,7 +269,7 @@ TEST_F(RegionTest, AnHeirThatDiesWithItInItsHandsLeavesItToTheDonorAsItWas) {
   expect_as_it_was();
 }
 
-// A donor of the test's own: its region has a 77 at 5.
+// A donor that the test plays: its region has the value 77 at byte 5.
 class RegionHeirTest : public ::testing::Test {
  protected:
   void start() {
@@ -318,7 +319,7 @@ TEST_F(RegionHeirTest, KeepsWhatADonorLeftThatDiedAfterPrepare) {
   pass(announced());
   donor_->send_sessions(false);
   donor_->send_copy_end();
-  ASSERT_TRUE(region_->grow(2 * kSize));  // as long as it is not frozen
+  ASSERT_TRUE(region_->grow(2 * kSize));  // a donor may do so until it is frozen
   donor_->send_prepare();
   donor_->die();
   donor_->heir().await_message<v1::Owner>(Type::kOwner);

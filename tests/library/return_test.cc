@@ -1,4 +1,4 @@
-// Services whose supervisor is gone: they serve on, come back to the one that listens at
+// Services whose supervisor is gone serve on. They come back to the one that listens at
 // Start.report_path, and tell it who they are and what the last one may not have heard.
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -38,7 +38,7 @@ class ReturnTest : public ::testing::Test {
   }
   // The supervisor dies.
   static void cut(ServiceProcess& child) { child.control() = io::Channel(UniqueFd()); }
-  // The next one is there: the connection, and what is said on it first.
+  // The next supervisor accepts the service; returns its Register.
   v1::Register welcome(ServiceProcess& child) {
     EXPECT_TRUE(readable(door_.get())) << "it did not come back";
     child.control() = io::Channel(UniqueFd(::accept4(door_.get(), nullptr, nullptr, SOCK_CLOEXEC)));
@@ -59,7 +59,7 @@ class ReturnTest : public ::testing::Test {
     EXPECT_TRUE(message.ParseFromString(frame.body));
     return message;
   }
-  // Owner, with its listener: the very socket.
+  // The next message must be Owner, with the very socket of the listener.
   static v1::Owner next_owner(ServiceProcess& child) {
     const Frame frame = receive(child.control());
     EXPECT_EQ(Type::kOwner, frame.type);
@@ -117,7 +117,7 @@ TEST_F(ReturnTest, AnOwnerShowsItsListenersAndGoesOnAsBefore) {
     expect_nothing_more_said(*service_);
     EXPECT_EQ(before.size(), open_files(service_->pid()).size());
   }
-  // And it obeys the one that is there now.
+  // The service obeys the new supervisor.
   RawHeir heir(*service_);
   heir.reach_copy_end();
   finish(heir);
@@ -176,7 +176,7 @@ TEST_F(ReturnTest, ADonorWhoseHandoffFailedMeanwhileTellsIt) {
   cut(*service_);
   heir.close_channel();
   heir.process().kill();
-  // It serves; then the next supervisor comes.
+  // The service serves before the next supervisor comes.
   LineClient client(address_);
   client.send("a\n");
   EXPECT_EQ("1 a\n", client.line());
@@ -222,7 +222,7 @@ TEST_F(ReturnTest, ARetiredDonorSaysSoAndOwnsNothing) {
   expect_nothing_more_said(*service_);
 }
 
-// Between the freeze and its end nothing counts but the switch.
+// A frozen donor does nothing but the switch, so it comes back afterwards.
 TEST_F(ReturnTest, AFrozenDonorComesBackOnceItIsDecided) {
   LineServiceOptions stays;
   stays.adjust = [](Service& service) { service.on_retired([](std::uint64_t) {}); };
@@ -230,7 +230,7 @@ TEST_F(ReturnTest, AFrozenDonorComesBackOnceItIsDecided) {
   RawHeir heir(*service_, {.stall_us = 20'000'000, .budget_us = 20'000'000});
   heir.reach_prepare();
   cut(*service_);
-  // The time itself is what is tested: nobody comes in it.
+  // No event tells that nobody comes, so the test waits for 200 ms, ten times the first interval.
   pollfd knock{door_.get(), POLLIN, 0};
   EXPECT_EQ(0, ::poll(&knock, 1, 200)) << "ten times the first interval";
   heir.send_prepared();
@@ -254,7 +254,6 @@ TEST_F(ReturnTest, AFrozenDonorThatThawsComesBackAsTheOwner) {
 }
 
 // ---- heirs
-// ---------------------------------------------------------------------------------------
 
 TEST_F(ReturnTest, AnHeirSaysInWhichHandoffItIsAndBecomesTheOwner) {
   RawDonor donor([] { return run_line_service({}); }, {}, path());
@@ -289,7 +288,7 @@ TEST_F(ReturnTest, AnHeirThatBecameTheOwnerMeanwhileTellsHow) {
   send_raw(donor.channel(), Type::kRelease, "");
   EXPECT_EQ(Type::kResumed, donor.next().type);
   donor.close_sockets();
-  // It serves before anybody has asked.
+  // The heir serves without waiting for a supervisor.
   LineClient client(donor.port());
   client.send("a\n");
   EXPECT_EQ("1 a\n", client.line());

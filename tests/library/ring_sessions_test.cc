@@ -1,5 +1,5 @@
-// Sessions with much state: through the ring if the heir knows how, in frames if it does not; and a
-// donor that says they lie where they don't.
+// Sessions with much state go through the ring if the heir can take them there, else in frames. And
+// a donor that gives a wrong place is refused.
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
@@ -21,7 +21,7 @@ using protocol::Type;
 constexpr std::size_t kSessions = 100;
 constexpr std::size_t kPadding = 20'000;  // a hundred of them are eight slots' worth
 
-// "<lines> <padding>": LineService reads the number, and the padding is of the session alone.
+// "<lines> <padding>": the line service reads the number; each session has its own padding.
 std::string padded(SessionId id, std::uint64_t lines) {
   return std::to_string(lines) + " " + std::string(kPadding, static_cast<char>('a' + id % 26));
 }
@@ -41,7 +41,7 @@ class RingDonorTest : public ::testing::Test {
       EXPECT_EQ("1 x\n", clients_.back()->line());
     }
   }
-  // What comes until the round is over, as an heir takes it.
+  // What comes until the round is over.
   struct Came {
     std::size_t rings = 0;
     std::size_t in_frames = 0;  // sessions
@@ -129,8 +129,8 @@ TEST_F(RingDonorTest, SendsThemInFramesToAnOlderHeir) {
 
 class RingTest : public ::testing::TestWithParam<bool> {};
 
-// All that was saved comes, of each session its own, through more slots than there are; changed
-// ones come again.
+// Every session's own state arrives, also if the copy needs more slots than the ring has. Changed
+// sessions come again.
 TEST_P(RingTest, EveryStateArrivesAsItWasSaved) {
   const bool early = GetParam();
   const auto options = [early](const std::string& version) {
@@ -165,7 +165,7 @@ INSTANTIATE_TEST_SUITE_P(RestoredAtOnceOrInTheEnd, RingTest, ::testing::Bool(),
 
 struct Lie {
   const char* name;
-  // What is changed of a message that is true, or of the ring.
+  // Makes a true message, or the ring, false.
   std::function<void(v1::Sessions& message, char* ring)> tell;
   bool with_ring = true;
 };
@@ -173,7 +173,7 @@ void PrintTo(const Lie& lie, std::ostream* out) { *out << lie.name; }
 
 constexpr std::uint32_t kSlotSize = 4096;
 
-// A donor that has said all up to its sessions, and put these into slot 3 of a ring.
+// A donor that has sent everything before its sessions, and has put these into slot 3 of a ring.
 class LyingDonor : public RawDonor {
  public:
   LyingDonor() : RawDonor([] { return run_line_service({.version = "2"}); }) {
@@ -198,7 +198,7 @@ class LyingDonor : public RawDonor {
   }
   void send_message() { send(channel(), Type::kSessions, message, session_fds()); }
 
-  v1::Sessions message;  // says where they lie
+  v1::Sessions message;  // with the place of the sessions
 
  private:
   io::RingMemory memory_;
@@ -239,7 +239,7 @@ INSTANTIATE_TEST_SUITE_P(
                           }}),
     [](const auto& lie) { return lie.param.name; });
 
-// What the heirs above would have done had they not looked.
+// Without a lie the heir takes the sessions, so each refusal above comes from its lie.
 TEST(TruthAboutTheRingTest, IsTaken) {
   LyingDonor donor;
   donor.send_ring();

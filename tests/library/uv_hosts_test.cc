@@ -1,4 +1,4 @@
-// uv.hpp with more than one listener, or more than one host: whose sessions are whose.
+// uv.hpp with more than one listener, or more than one Host: each restores its own sessions.
 #include <gmock/gmock.h>
 
 #include <handoff/uv.hpp>
@@ -14,7 +14,7 @@ namespace {
 
 using protocol::Type;
 
-// What it is told of a restored session, it tells the client.
+// Tells its client in on_open() whether the session is new or restored.
 class Told : public uv::Stream {
  public:
   std::size_t on_input(std::string_view input) override { return input.size(); }
@@ -41,7 +41,7 @@ int run_told() {
                 {.kind = kind});
   };
   listen("final", [] { return std::make_unique<ToldAndFinal>(); });
-  // The type that it gives does not show that there is something to tell.
+  // The function's return type does not show that on_open() is overridden.
   listen("base", [] { return std::unique_ptr<uv::Stream>(new Told); });
   listen("private", [] { return std::make_unique<ToldInPrivate>(); });
   host.start();
@@ -63,7 +63,7 @@ TEST(UvTest, EveryStreamThatWantsToHearOfItIsToldThatItWasRestored) {
   for (auto& client : clients) EXPECT_EQ("restored\n", client->line());
 }
 
-// Says of each line whose client it takes the sender for.
+// Answers each line with its class.
 template <char kClass>
 class Classed final : public uv::Stream {
  public:
@@ -74,7 +74,7 @@ class Classed final : public uv::Stream {
   std::string save() const override { return ""; }
 };
 
-// Two listeners of one kind: an heir could not tell whose sessions it restores.
+// With two listeners of one kind an heir could not tell which function restores a session.
 TEST(UvTest, AKindBelongsToOneListener) {
   uv_loop_t loop;
   ASSERT_EQ(0, uv_loop_init(&loop));
@@ -99,7 +99,7 @@ TEST(UvTest, AKindBelongsToOneListener) {
         "restores them; give this one a kind of its own: service.kind(\"admin\", VERSION), and "
         ".kind = \"admin\" in its ListenOptions",
         refusal("admin", {}));
-    // What was refused has declared nothing, so it can be said in the way that the error tells.
+    // The refused call has declared nothing, so the way that its error tells works.
     EXPECT_EQ("", refusal("admin", {.kind = "admin"}));
     EXPECT_NE("", refusal("more", {.kind = "admin"}));
     EXPECT_THROW(uv::Host(&loop, *service), Exception) << "it would take the sessions of the first";
@@ -147,7 +147,7 @@ TEST(UvTest, TheSessionsOfTwoListenersAreRestoredAsWhatTheyWere) {
   EXPECT_EQ("p\na\n", classes());
 }
 
-// A loop and a thread for each lane; to every line the answer is the number of the lane.
+// Answers every line with the number of its lane. Each lane has a loop and a thread.
 class Placed : public uv::Stream {
  public:
   std::size_t on_input(std::string_view input) override {

@@ -1,4 +1,5 @@
-// uv.hpp where its examples don't reach: what a loop does while a donor leaves and an heir begins.
+// uv.hpp in cases that the examples don't reach: the loop of a donor that leaves, and of an heir
+// that begins.
 #include <gtest/gtest.h>
 
 #include <csignal>
@@ -41,7 +42,8 @@ class Ticking : public uv::Stream {
   std::string save() const override { return "s"; }
 };
 
-// Once it has retired, it writes to every connection in each turn of its loop, as a timer might.
+// A donor that, once retired, writes to every connection in each turn of its loop, as a timer
+// might.
 int run_ticking() {
   return serve<Ticking>([](uv_prepare_t* p) {
     auto& all = *static_cast<uv::Host*>(p->data);
@@ -81,7 +83,7 @@ class Polite : public uv::Stream {
   std::string save() const override { return "s"; }
 };
 
-// Once it has retired, it stops with its sockets open.
+// A donor that, once retired, stops with its sockets open.
 int run_polite() {
   return serve<Polite>([](uv_prepare_t* p) {
     const auto& all = *static_cast<uv::Host*>(p->data);
@@ -89,8 +91,8 @@ int run_polite() {
   });
 }
 
-// A socket that is closed here ends for the client only when the donor has closed it, too; that may
-// take it a while.
+// A donor may have a session's socket open for a while after the switch, so the heir must end the
+// connection by more than close(2).
 TEST(UvTest, AnHeirsSessionEndsForItsClientAlsoWhileTheDonorStillHasItsSocket) {
   ServiceProcess donor(1, run_polite);
   const auto owner = donor.await_message<v1::Owner>(Type::kOwner);
@@ -107,7 +109,7 @@ TEST(UvTest, AnHeirsSessionEndsForItsClientAlsoWhileTheDonorStillHasItsSocket) {
   EXPECT_EQ(0, donor.wait());
 }
 
-// Reads nothing before it is restored, and then stops at its first request.
+// Reads nothing before it is restored, and stops its process at the first request.
 class Stopping final : public uv::Stream {
  public:
   std::size_t on_input(std::string_view input) override {
@@ -125,7 +127,7 @@ class Stopping final : public uv::Stream {
 
 int run_stopping() { return serve<Stopping>(); }
 
-// Until then the upgrade is not over, nor the blackout that is reported.
+// The upgrade and the reported blackout end only when the heir has said that it runs.
 TEST(UvTest, AnHeirSaysThatItRunsBeforeItServesItsFirstRequest) {
   ServiceProcess donor(1, run_stopping);
   const auto owner = donor.await_message<v1::Owner>(Type::kOwner);
@@ -139,7 +141,7 @@ TEST(UvTest, AnHeirSaysThatItRunsBeforeItServesItsFirstRequest) {
   EXPECT_EQ("hello\n", client.line());
 }
 
-// It echoes, and must never be asked to once its sockets are the heir's.
+// Echoes, and must never be called once its sockets are the heir's.
 class Wary : public uv::Stream {
  public:
   std::size_t on_input(std::string_view input) override {
@@ -150,8 +152,8 @@ class Wary : public uv::Stream {
   std::string save() const override { return "s"; }
 };
 
-// A client of its own says something whenever the handoff has a step to do, just after it: so
-// whenever the loop wakes up for the one, it finds the other behind it.
+// The process has a client of its own, which writes just after each step of the handoff is due. So
+// whenever the loop wakes up for a step, input is ready behind it.
 int run_wary() {
   uv_loop_t loop;
   uv_loop_init(&loop);
@@ -192,7 +194,8 @@ TEST(UvTest, ADonorThatRetiresReadsNoMoreInThatTurnOfItsLoop) {
   }
 }
 
-// "hold" holds, "release" releases; a line is answered with the release and how many were before.
+// "hold" holds, "release" releases. A line is answered with the release and the number of lines
+// before.
 class Holding : public uv::Stream {
  public:
   Holding(std::string version, std::uint64_t lines) : version_(std::move(version)), lines_(lines) {}
@@ -245,7 +248,7 @@ TEST(UvTest, AStreamThatHoldsStaysWithItsLoopAndComesWhenItIsReleased) {
   LineClient fresh(owner.named(0).address());
   fresh.send("a\n");
   EXPECT_EQ("two 0\n", fresh.line());
-  // More lines than are looked at in one go: the rest is input that moves, and is served there.
+  // The lines behind "release" move as input, and the heir serves them.
   busy.send("release\nc\nd\n");
   EXPECT_EQ("one 2\n", busy.line());
   EXPECT_EQ(0, donor.wait());

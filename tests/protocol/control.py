@@ -1,6 +1,6 @@
-"""The control socket: what the supervisor says to this process, and what it is told.
+"""The control socket: the supervisor's orders to this process, and its reports.
 
-The supervisor's death is nothing to a service: it serves on, and comes back to the next one.
+A service serves on after its supervisor's death, and comes back to the next one.
 """
 import os
 import selectors
@@ -35,12 +35,12 @@ class Control:
             sys.exit("heir.py: the supervisor does not speak version 1")
         self.state = HEIR
         self.donates = True
-        self.sessions = lambda: 0  # how many there are
+        self.sessions = lambda: 0  # gives the number of sessions
         self.manifest = None
         self._outcome = []   # Failed, of the last handoff that was refused
-        self._owner = None   # Owner, as it was said
-        self._shown = []     # and its listeners
-        self._queue = []     # what the socket did not take yet
+        self._owner = None   # Owner, as it was sent
+        self._shown = []     # the listeners in it
+        self._queue = []     # messages that the socket did not take yet
         self._wait = FIRST_WAIT
 
     def _wait_readable(self):
@@ -49,7 +49,7 @@ class Control:
         if not waiting.select(5):
             sys.exit("heir.py: the supervisor sent no Start")
 
-    # ---- what is said
+    # ---- sending
 
     def send(self, name, fields, fds=()):
         self._queue.append((name, fields, fds))
@@ -77,7 +77,7 @@ class Control:
         self._outcome = ["Failed", {"handoff_id": handoff_id, "code": code, "reason": reason, "at_ns": now}]
         self.send(*self._outcome)
 
-    # ---- what is heard
+    # ---- receiving
 
     def hear(self, service):
         """All that has come. `service` has stop(deadline_us), cancel(handoff_id, reason) and, as an owner, donate()."""
@@ -109,7 +109,7 @@ class Control:
             log(f"{frame.name} of the supervisor is ignored")
 
     def _refuse(self, handoff, frame):
-        """The heir is told by an Abort, and its end is closed."""
+        """Sends the heir an Abort, and closes the channel."""
         reason = "this process is not free to hand over" if self.donates else "this process never hands over"
         end = Channel(frame.take(handoff.channel_index, "the channel"))
         end.send("Abort", {"code": CODE.REJECTED, "reason": reason})
@@ -119,7 +119,7 @@ class Control:
     # ---- an owner's loop
 
     def watch(self, service):
-        """Lets `service` obey while it serves, and comes back to the next supervisor when this one has gone."""
+        """Lets `service` obey while it serves. Comes back to the next supervisor when this one has gone."""
         def heard(_):
             self.hear(service)
             if self.channel.closed:
@@ -149,7 +149,7 @@ class Control:
 
 
 def connect(path):
-    """To the supervisor that listens there, of this user or of root; None if there is none."""
+    """Connects to a supervisor of this user or of root that listens there; None if there is none."""
     end = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
         end.connect(path)

@@ -1,4 +1,4 @@
-"""The other side: echo's sessions are handed over to an heir. It serves while it copies, and is frozen from Copied on.
+"""The donor: hands echo's sessions over to an heir. It serves while it copies, and is frozen from Copied on.
 
 The table of PROTOCOL.md ("The donor"): Greeting, Copying and AwaitingCopied are turns of the service's loop; from
 Frozen on nothing else is done, so those states are lines of _switch().
@@ -20,7 +20,8 @@ REHEARSED = "the rehearsal is over"
 
 
 class Donor:
-    """One handoff. `service` has connections and listeners, and retire(); `over` is called when it serves on."""
+    """One handoff. `service` has connections and listeners, and retire(); `over` is called when the service serves
+    on."""
 
     def __init__(self, control, service, order, frame, over):
         handoff = order.handoff
@@ -32,7 +33,7 @@ class Donor:
         self._channel = Channel(frame.take(handoff.channel_index, "the channel"))
         self._heir = Peer(frame.take(handoff.peer_index, "the heir's pidfd"))
         self._frames = iter(())  # of the copy, made when they can be sent
-        self._pending = None     # one that could not be sent yet
+        self._pending = None     # a frame that could not be sent yet
         self._acknowledged = 0
         self._sent = {}          # id -> the record that the heir has
         self._bytes = 0
@@ -57,7 +58,7 @@ class Donor:
             self._give_up(GivenUp(CODE.CANCELLED, reason))
 
     def turn(self, _=None):
-        """Something has come from the heir, or its time is up."""
+        """Call it when something has come from the heir, or its time is up."""
         if self._closed:
             return  # in this turn of the loop
         try:
@@ -123,7 +124,7 @@ class Donor:
             "sessions_sent": len(self._sent), "sessions_total": len(self._service.connections), "bytes": self._bytes,
             "round": 1})
 
-    # ---- frames, each a (name, fields, fds); the fds are duplicates, ours to close
+    # ---- frames, each a (name, fields, fds); the fds are duplicates, which this side closes
 
     def _describe_named(self):
         out = []
@@ -140,7 +141,7 @@ class Donor:
         yield "CopyEnd", {"round": 1, "sessions": len(self._sent)}, []
 
     def _delta(self):
-        """What has ended since it was sent; then what is new or has changed."""
+        """Frames for the sessions that have ended since they were sent, then for those that are new or have changed."""
         ended = [number for number in self._sent if number not in self._service.connections]
         for number in ended:
             del self._sent[number]
@@ -149,7 +150,7 @@ class Donor:
         yield from self._records(list(self._service.connections))
 
     def _records(self, numbers):
-        """Frames of those of these sessions that the heir does not have as they are."""
+        """Frames for those of these sessions whose state the heir does not have."""
         records, fds, size = [], [], 0
         for number in numbers:
             connection = self._service.connections.get(number)
@@ -187,7 +188,7 @@ class Donor:
         return {**record, "blob": {**lengths, "checksum": xxh3(data)}}
 
     def _pump(self):
-        """Sends what the window and the channel take; whether that was all."""
+        """Sends what the window and the channel take. Returns whether that was all."""
         while self._channel.frames_sent - self._acknowledged < WINDOW:
             self._pending = self._pending or next(self._frames, None)
             if self._pending is None:
@@ -236,7 +237,7 @@ class Donor:
             raise Late
 
     def _await(self, name, deadline):
-        """The next message, which has to be that one. An Ack may come at any time."""
+        """The next message, which must be of that name; an Ack may come at any time."""
         while True:
             frame = self._channel.receive()
             if frame is None:
@@ -256,7 +257,7 @@ class Donor:
             elif frame.name == name and not frame.fds:
                 return frame.message
             else:
-                self._take(frame)  # an Abort; anything else is out of order
+                self._take(frame)  # handles an Abort; anything else is out of order
 
     # ---- ends
 
@@ -269,12 +270,12 @@ class Donor:
         self._service.retire()
 
     def _give_up(self, wrong):
-        """The sockets are ours: the service goes on as if nothing had been."""
+        """Uses the sockets again: the service goes on as before."""
         code, reason, tell = reason_of(wrong)
         if tell and not self._heir.has_exited():
             told = self._channel.send("Abort", {"code": code, "reason": reason})
             if not told and not self._prepare_sent:
-                self._heir.end()  # it would take the closed channel for our death
+                self._heir.end()  # else it would take the closed channel for the donor's death
         if self.rehearsal:
             self._control.send("Rehearsed", {
                 "handoff_id": self.handoff_id, "complete": self._round_sent, "from": self._hello["manifest"],
@@ -294,7 +295,7 @@ class Donor:
 
 
 def reason_of(wrong):
-    """(code, reason, whether the heir has to be told)"""
+    """Returns (code, reason, whether the heir must be told)."""
     if isinstance(wrong, GivenUp):
         return wrong.code, wrong.reason, wrong.tell
     if isinstance(wrong, Malformed):

@@ -46,7 +46,8 @@ class Connection:
 
     @classmethod
     def restore(cls, session):
-        """Of a stage.Session; raises ValueError for a state that is none. The socket is not touched."""
+        """A Connection made from a stage.Session; raises ValueError for a malformed state. Does not touch the
+        socket."""
         connection = cls(None, *unpack_state(session), inherited=True)
         connection.input, connection.output = session.input, session.output
         connection.closing = bool(session.layer_flags & CLOSING)
@@ -89,7 +90,7 @@ class Echo:
         self._ids = None
 
     def begin(self, control, generation):
-        """The sockets are ours alone from here on, and so are their flags."""
+        """From here on the sockets are this process's own, and so are their flags."""
         self._ids = (generation << 40 | n for n in range(1, 1 << 40))
         for listener in self._listeners:
             listener.setblocking(False)
@@ -139,7 +140,7 @@ class Echo:
             self.donor.cancel(handoff_id, reason)
 
     def retire(self):
-        """Everything is the heir's: this process has but to go."""
+        """Everything is the heir's: this process only has to exit."""
         self._retired = True
 
     def stop(self, deadline_us):
@@ -168,7 +169,7 @@ class Echo:
         connection = self.connections[number]
         connection.socket.setblocking(False)
         self._selector.register(connection.socket, selectors.EVENT_READ, lambda events: self._ready(number, events))
-        connection.answer()  # what came along may be a whole line
+        connection.answer()  # input that came along may hold a whole line
         self._go_on(number)
 
     def _ready(self, number, events):
@@ -212,7 +213,7 @@ class Echo:
         self._selector.unregister(connection.socket)
         if connection.inherited:
             try:
-                # The donor may have the socket open for another moment: close() alone would tell the client nothing.
+                # While the donor still has the socket open, close() alone would tell the client nothing.
                 connection.socket.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass  # the client has gone already

@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""An heir that PROTOCOL.md and handoff.proto are enough for: it takes echo's sessions over, serves them, and hands
-them over in its turn.
+"""An heir made from PROTOCOL.md and handoff.proto alone: it takes over echo's sessions, serves them, and hands them on
+in its turn.
 
     handoff upgrade echo tests/protocol/heir.py [-- --never-donates]
 
-It shows that the page has all that an implementation needs, so it shares nothing with libhandoff. Python's standard
-library has all of it but the compare-and-exchange, which is libatomic's.
+It shares nothing with libhandoff, to show that the page has all that an implementation needs. Python's standard library
+is enough but for the compare-and-exchange, which is libatomic's.
 
-The page allows to leave out sections, regions, lanes and links. xxh3.py has the checksum, wire.py the frames and
-messages, peer.py what donor and heir have in common, stage.py what has come from the donor, control.py the supervisor,
-echo.py the service, and donor.py the other side.
+Sections, regions, lanes and links are left out, as the page allows. xxh3.py has the checksum, wire.py the frames and
+messages, peer.py what donor and heir share, stage.py what has come from the donor, control.py the supervisor, echo.py
+the service, and donor.py the other side.
 """
 import os
 import select
@@ -28,7 +28,7 @@ ACK_EVERY = 4  # half of the donor's window
 
 
 class Heir:
-    """Takes over, or raises GivenUp. The tables of PROTOCOL.md ("The heir") are its methods, from top to bottom."""
+    """Takes over, or raises GivenUp. Its methods follow the table of PROTOCOL.md ("The heir") from top to bottom."""
 
     def __init__(self, control):
         handoff = control.start.handoff
@@ -42,15 +42,15 @@ class Heir:
         self.stage = Stage(named["name"] for named in control.manifest["named"])
         self.acknowledged = 0
         self.round = 0
-        self.donors = None   # its Hello
-        self.prepare = None  # once it was complete
+        self.donors = None   # the donor's Hello
+        self.prepare = None  # Prepare, once it is complete
         self.deed = None
         self.connections = {}
         self.donor_died = False
         self.lost = 0
         self.lost_ids = []
 
-    # ---- the way to the deed
+    # ---- the way to the ownership word
 
     def take_over(self):
         self.greet()
@@ -137,7 +137,7 @@ class Heir:
         self.prepare = message
 
     def outlive(self):
-        """EOF may come from a donor that lives, so it is ended. What it has said before is read to the end."""
+        """Ends the donor, since EOF may come from one that lives, and reads its last messages to the end."""
         if self.rehearsal:
             raise GivenUp(CODE.PEER_DIED, "the donor was gone before the rehearsal was over", tell=False)
         self.donor_died = True
@@ -150,7 +150,7 @@ class Heir:
             self.prepare = None
 
     def restore(self):
-        """All that can fail."""
+        """Does all that can fail."""
         for number, session in self.stage.sessions.items():
             try:
                 self.connections[number] = echo.Connection.restore(session)
@@ -163,25 +163,25 @@ class Heir:
         try:
             frame = self.next(time.monotonic() + 2 * self.budget)
         except (Gone, Late):
-            return  # the deed will say
+            return  # the ownership word decides
         self.unpack(frame, "Release")
 
     def claim(self):
         won = self.deed.claim(HEIRS)
         if won:
             self.reached("claimed")
-            self.channel.send("Resumed")  # for the donor's sake; if it can't be sent, the deed says it
+            self.channel.send("Resumed")  # best effort: a donor that does not hear it asks the ownership word
             self.reached("resumed")
         return won
 
     def lose(self, refusal):
-        """The deed is the donor's, and with it the sessions. Unless it has died since: then nobody else is left."""
+        """The donor has the ownership word, and so the sessions. If it has died since, nobody else is left."""
         if not self.donor.has_exited():
             raise refusal
         return self.keep()
 
     def keep(self):
-        """A crash of the service: the sessions whose state still fits their sockets, and the listeners."""
+        """After a crash of the service: keeps the listeners, and the sessions whose state still fits their sockets."""
         if not self.stage.listeners_complete:
             raise GivenUp(CODE.PEER_DIED, "the donor died before it had passed its listeners", tell=False)
         self.donor_died = True
@@ -194,10 +194,10 @@ class Heir:
         self.lost = max(self.donors.sessions, known) - len(self.connections)  # some may never have come here
         self.reached("kept")
 
-    # ---- its pieces
+    # ---- parts of it
 
     def next(self, deadline, acknowledges=False):
-        """The donor's next frame; the supervisor is heard meanwhile."""
+        """The donor's next frame. Hears the supervisor while it waits."""
         while True:
             if acknowledges and self.channel.frames - self.acknowledged >= ACK_EVERY:
                 self.acknowledge()
@@ -219,7 +219,7 @@ class Heir:
             self.control.hear(self)
 
     def acknowledge(self):
-        if self.channel.send("Ack", {"frames": self.channel.frames}):  # else by the next one: it is a total
+        if self.channel.send("Ack", {"frames": self.channel.frames}):  # if not, the next one makes up for it
             self.acknowledged = self.channel.frames
 
     def send(self, name, fields):
@@ -227,7 +227,7 @@ class Heir:
             raise GivenUp(CODE.TIMEOUT, "the donor does not read the channel")
 
     def unpack(self, frame, name):
-        """The message of a frame that has to be of that name."""
+        """The message of a frame, which must be of that name."""
         if frame.name == "Abort":
             raise GivenUp(frame.message.code, frame.message.reason, tell=False)
         if frame.name != name or frame.fds:
@@ -253,19 +253,20 @@ class Heir:
             raise GivenUp(CODE.CANCELLED, reason)
 
     def give_up(self, code, reason, tell):
-        """Nothing was touched: the donor goes on as if nothing had been."""
+        """Gives up. Nothing was touched, so the donor goes on as before."""
         if tell:
             self.channel.send("Abort", {"code": code, "reason": reason})
         self.control.failed(self.handoff_id, code, reason)
         sys.exit(f"heir.py: {reason}")
 
     def close(self):
-        """The donor needs neither any more: Resumed is in its buffer, and the deed is taken."""
+        """Closes channel and pidfd. The donor needs neither: Resumed is in its buffer, and the ownership word is
+        taken."""
         self.channel.close()
         self.donor.close()
 
     def reached(self, step):
-        """For tests that end this process there."""
+        """A hook for tests that end this process at a step."""
 
 
 def main(heir_class=Heir):
@@ -301,7 +302,7 @@ def main(heir_class=Heir):
 
 
 def account(heir):
-    """What Owner says of the handoff."""
+    """The fields of Owner about the handoff."""
     out = {"handoff_id": heir.handoff_id, "sessions": len(heir.connections), "donor_died": heir.donor_died,
            "lost": heir.lost, "lost_ids": heir.lost_ids[:100]}
     if heir.prepare is not None:

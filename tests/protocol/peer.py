@@ -1,4 +1,4 @@
-"""What donor and heir have in common: how a handoff ends for them, what they agree on, and the deed."""
+"""What donor and heir share: how a handoff ends, what they agree on, and the ownership word."""
 import ctypes
 import fcntl
 import mmap
@@ -17,12 +17,12 @@ SEAL_SEAL, SEAL_SHRINK, SEAL_GROW, SEAL_WRITE = 1, 2, 4, 8
 FIXED = SEAL_SEAL | SEAL_SHRINK | SEAL_GROW  # seals of a memfd that is written to while both have it
 
 DEED_SIZE = 4096
-FREE, DONORS, HEIRS = 0, 1, 2  # values of the deed
+FREE, DONORS, HEIRS = 0, 1, 2  # values of the ownership word
 SEQ_CST = 5
 
 
 class GivenUp(Exception):
-    """The handoff is over for this process. `tell`: the peer does not know yet."""
+    """The handoff is over for this process. `tell`: the peer must be told."""
 
     def __init__(self, code, reason, tell=True):
         super().__init__(reason)
@@ -52,7 +52,7 @@ class Peer:
         return bool(poll(self.pidfd, select.POLLIN, 0))
 
     def end(self):
-        """Returns when it has exited."""
+        """Returns when the process has exited."""
         try:
             signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
         except ProcessLookupError:
@@ -81,7 +81,7 @@ def as_fields(message):
 
 
 def negotiate(donor, heir):
-    """Of two Hellos: the state version of each of the donor's kinds. Both sides come to the same."""
+    """The state version of each of the donor's kinds, from the two Hellos. Both sides get the same result."""
     if min(donor.protocol_max, heir.protocol_max) < max(donor.protocol_min, heir.protocol_min):
         raise GivenUp(CODE.VERSION, "no protocol version in common")
     if donor.lanes > 1 or heir.lanes > 1:
@@ -116,7 +116,7 @@ def raise_fd_limit():
 
 
 def make_sealed(size, data=b"", seals=FIXED):
-    """A memfd; its fd."""
+    """Makes a sealed memfd; returns its fd."""
     fd = os.memfd_create("handoff", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     os.truncate(fd, size)
     view = memoryview(data)
@@ -127,7 +127,8 @@ def make_sealed(size, data=b"", seals=FIXED):
 
 
 def map_sealed(fd, size, seals, protection):
-    """A memfd of the peer's. Were it shorter than that, or could it shrink, an access would end us by SIGBUS."""
+    """Maps a memfd of the peer's. Checks size and seals: a shorter one, or one that can shrink, could cause a
+    SIGBUS."""
     if fcntl.fcntl(fd, F_GET_SEALS) & seals != seals:
         raise Malformed("the peer's memory is not sealed")
     if os.fstat(fd).st_size < size:
@@ -136,13 +137,13 @@ def map_sealed(fd, size, seals, protection):
 
 
 class Deed:
-    """Whose the sessions are, from Prepare on."""
+    """The ownership word: whose the sessions are, from Prepare on."""
 
     def __init__(self, fd):
         self._memory = map_sealed(fd, DEED_SIZE, FIXED, mmap.PROT_READ | mmap.PROT_WRITE)
 
     def claim(self, party):
-        """Whether it is that party's; it is taken once."""
+        """Takes the word for that party, unless it is taken. Returns whether that party has it."""
         word = ctypes.c_uint32.from_buffer(self._memory)
         found = ctypes.c_uint32(FREE)
         exchange = ctypes.CDLL("libatomic.so.1")["__atomic_compare_exchange_4"]

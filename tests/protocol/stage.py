@@ -1,7 +1,7 @@
-"""What has come from the donor: named fds, the ring, and the sessions, each with the newest state that it was sent.
+"""What has come from the donor: named fds, the ring, and the sessions, each with its newest state.
 
-Nothing here is the heir's yet. A socket that is dropped is closed and nothing else: its description is the donor's as
-well, so shutdown(2), an option, or a flag would reach the donor's clients.
+Nothing here is the heir's yet. The donor has the same sockets open, so shutdown(2), an option, or a flag would reach
+its clients. So a socket that is dropped is closed and nothing else.
 """
 import fcntl
 import mmap
@@ -20,7 +20,7 @@ INDEPENDENT = 1  # Session.flags
 
 
 class Session:
-    """One session of the donor's, as it was last described."""
+    """One session of the donor's, by its newest record."""
 
     def __init__(self, fd):
         self.fd = fd
@@ -133,7 +133,7 @@ class Stage:
                 os.close(fd)
 
     def drop_all_but(self, keep):
-        """The donor has died: resets the sessions of which `keep` is not true, and returns their ids."""
+        """After the donor's death: resets the sessions of which `keep` is not true, and returns their ids."""
         lost = [number for number, session in self.sessions.items() if not keep(session)]
         for number in lost:
             reset(self.sessions.pop(number).fd)
@@ -154,7 +154,7 @@ def read_blob(fd, blob):
 
 
 def has_not_moved(session):
-    """Whether its state is still that of its socket, in both directions."""
+    """Whether the socket's byte counters are still those of the state, in both directions."""
     return session.independent and session.counters is not None and session.counters == counters_of(session.fd)
 
 
@@ -164,7 +164,7 @@ def counters_of(fd):
         if copy.family not in (socket.AF_INET, socket.AF_INET6):
             return None
         before = None
-        while True:  # under traffic a reading may be torn
+        while True:  # under traffic two readings may differ
             info = copy.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 136)
             acked, received = struct.unpack_from("=QQ", info, 120)  # tcpi_bytes_acked, tcpi_bytes_received
             if (acked, received) == before:
@@ -175,6 +175,6 @@ def counters_of(fd):
 
 
 def reset(fd):
-    """Ends a connection by a reset: its peer is to know that the conversation is lost."""
+    """Ends a connection by a reset, so that the client knows that the session is lost."""
     with socket.socket(fileno=fd) as session:
         session.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -51,7 +51,7 @@ class Supervisor:
                 self._said.notify_all()
 
     def wait_for_line(self, pattern, after=0):
-        """The first line of the log that has it, and was said after so many others."""
+        """The match in the first line of the log that has one, after so many other lines."""
         def found():
             return next((line for line in self.lines[after:] if re.search(pattern, line)), None)
         with self._said:
@@ -60,14 +60,14 @@ class Supervisor:
             return found()
 
     def wait_for_match(self, pattern):
-        """What its one group has matched."""
+        """What the pattern's one group has matched."""
         return re.search(pattern, self.wait_for_line(pattern)).group(1)
 
     def log(self):
         return "\n".join(self.lines)
 
     def lines_with(self, beginning):
-        """What follows that in each line of the log that has it."""
+        """The rest of each line of the log that contains this text."""
         with self._said:
             return [line.split(beginning, 1)[1] for line in self.lines if beginning in line]
 
@@ -89,7 +89,7 @@ class Supervisor:
         return outcome
 
     def begin_upgrade(self, program, *arguments, freeze_budget="10s"):
-        """Returns what waits for its outcome. The budget is for a machine that is busy with other tests."""
+        """Begins an upgrade; returns a function that waits for its outcome. The budget is for a busy machine."""
         return self._begin("upgrade", "--freeze-budget", freeze_budget, "echo", program,
                            *(["--", *arguments] if arguments else []))
 
@@ -103,7 +103,7 @@ class Supervisor:
         return Client(self._port, **options)
 
     def kill(self):
-        """The supervisor alone; what it has started lives on."""
+        """Kills the supervisor alone; its services live on."""
         self.process.kill()
         self.process.wait()
 
@@ -195,7 +195,7 @@ class Talkers:
                 raise TimeoutError("the clients have no answer")
 
     def stop(self):
-        """Ends it; raises what a client has missed."""
+        """Ends the talk; raises the error of a client that missed an answer."""
         self._stop = True
         self._thread.join()
         if self._wrong is not None:

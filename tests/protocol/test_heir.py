@@ -24,7 +24,7 @@ class HeirTest(unittest.TestCase):
         return client
 
     def wake_heir(self):
-        """The one of generation 2, that waits."""
+        """The pid of generation 2, once it waits at its step."""
         os.kill(int(self.supervisor.wait_for_match(r"as generation 2, pid (\d+)")), signal.SIGUSR1)
 
     def expect(self, outcome, status, result, **sessions):
@@ -101,7 +101,7 @@ class TakeOverTest(HeirTest):
 
 
 class DeltaTest(HeirTest):
-    """What ends, changes and begins while it is copied."""
+    """Sessions that end, change and begin during the copy."""
 
     def copy_under(self, program, release):
         supervisor = self.supervise(program)
@@ -177,7 +177,7 @@ class SupervisedTest(HeirTest):
 
 
 class DonateTest(HeirTest):
-    """heir.py hands over to echo of the release before and after, and to its own like."""
+    """heir.py hands over to both releases of echo, and to another heir.py."""
 
     def hand_over_to(self, program, release):
         supervisor = self.supervise(HEIR)
@@ -306,9 +306,9 @@ class DonorDiesTest(HeirTest):
     """docs/faults.md, "old release dies"."""
 
     def outlive(self, failpoint, steps, waits_at=None):
-        """The donor dies, and the heir goes these steps and no other on its way to the one session that there is.
+        """The donor dies, and the heir takes exactly these steps to the one session that there is.
 
-        An heir that waits at a step goes on when the donor's death is known.
+        An heir that waits at a step goes on once the donor is dead.
         """
         supervisor = self.supervise(failpoint=failpoint)
         client = self.connect()

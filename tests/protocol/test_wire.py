@@ -8,7 +8,7 @@ from xxh3 import Xxh3, xxh3
 
 GOLDEN = Path(__file__).resolve().parents[1] / "unit/protocol/golden"
 PATTERN = bytes(7 * i & 255 for i in range(5000))
-# Of the first n bytes of PATTERN, by xxHash's own library.
+# XXH3-64 of the first n bytes of PATTERN, computed by xxHash's own library.
 XXH3 = {
     0: 0x2D06800538D394C2, 1: 0xC44BDFF4074EECDB, 3: 0xC3489259E968AD9E, 4: 0xD3D60C1519014E89,
     8: 0xB88DEE77F6BF6980, 9: 0x03688DCAD730D826, 16: 0x9DA23836ADF2BE1E, 17: 0xF34C3C9CF5A112D1,

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""heir.py that says each step it comes to.
+"""heir.py that prints each step that it comes to.
 
-    watched_heir.py [STEP kill|wait]    when it first comes there it is killed by itself, or waits for SIGUSR1
+watched_heir.py [STEP kill|wait]    when it first comes to STEP, it kills itself, or waits for SIGUSR1
 """
 import os
 import signal
@@ -17,7 +17,7 @@ class WatchedHeir(heir.Heir):
             os.kill(os.getpid(), signal.SIGKILL)
         elif sys.argv[1:] == [step, "wait"]:
             del sys.argv[1:]
-            signal.sigwait({signal.SIGUSR1})  # also for one that has come already
+            signal.sigwait({signal.SIGUSR1})  # returns at once for a signal that has come already
 
 
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})

@@ -153,7 +153,7 @@ CODE = SimpleNamespace(**SCHEMA.enums["Code"])
 
 
 class Frame:
-    """One message that has come, with its fds as numbers: ours to close, until somebody takes them."""
+    """One message that has come, with its fds as numbers. The frame owns them until they are taken."""
 
     checksum_before = 0  # of a Prepare: over all frames before it
 
@@ -163,7 +163,7 @@ class Frame:
         self.fds = fds
 
     def take(self, index, what):
-        """The fd at that place of the frame; the caller's from now on."""
+        """The fd at that place of the frame, which the caller owns from now on."""
         if index >= len(self.fds) or self.fds[index] is None:
             raise Malformed(f"{self.name} has no fd for {what}")
         fd, self.fds[index] = self.fds[index], None
@@ -187,7 +187,8 @@ class Channel:
         return self.socket.fileno()
 
     def send(self, name, fields=None, fds=()):
-        """False if it can't be sent now. That the peer has gone is seen when its last words are read."""
+        """Sends a frame; False if it can't be sent now. If the peer has gone, receive() tells, after its last
+        messages."""
         body = SCHEMA.encode(name, fields or {})
         frame = HEADER.pack(b"HF", NUMBERS[name], 0, len(fds), len(body)) + body
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack(f"{len(fds)}i", *fds))] if fds else []
@@ -211,7 +212,7 @@ class Channel:
             except BlockingIOError:
                 return None
             except ConnectionResetError:
-                continue  # once, when the peer has left something unread: what it had sent is still there
+                continue  # comes once if the peer has left something unread; what the peer had sent comes after it
         fds = [fd for level, kind, numbers in rights if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS)
                for fd in struct.unpack(f"{len(numbers) // 4}i", numbers)]
         if not data and not fds and poll(self, select.POLLRDHUP, 0) & (select.POLLHUP | select.POLLRDHUP):
@@ -257,7 +258,7 @@ def close_all(fds):
 
 
 def poll(what, events, timeout_ms):
-    """What has happened to one fd, within that time; None for no limit."""
+    """The poll(2) events of one fd, within that time; None for no limit."""
     waiting = select.poll()
     waiting.register(what, events)
     ready = waiting.poll(timeout_ms)

@@ -1,7 +1,7 @@
 """XXH3-64, the checksum of the protocol, with seed 0 and the algorithm's default secret.
 
-A short input has a formula of its own, by length. From 241 bytes on, blocks of 1,024 bytes are mixed into eight
-accumulators, so the whole need not be kept.
+An input of up to 240 bytes has a formula for its length. Longer ones are mixed into eight accumulators by blocks of
+1,024 bytes, so that the whole need not be kept.
 """
 import struct
 
@@ -107,7 +107,7 @@ class Xxh3:
     def update(self, data):
         self._length += len(data)
         self._rest += data
-        # The last block stays: its end is mixed in another way.
+        # The last block stays in _rest, since its end is mixed in another way.
         while len(self._rest) - self._begin > BLOCK:
             self._mix_block(self._rest[self._begin:self._begin + BLOCK])
             self._begin += BLOCK

@@ -1,6 +1,7 @@
-// A machine of the core as a table that fills itself: every state that was ever reached has a
-// number, and what the machine did in a state when it heard something is remembered. The machine
-// itself runs once for each pair; a world holds numbers, so that millions of them fit into memory.
+// A machine of the core as a table that fills itself. Every state that was ever reached has a
+// number, and the table remembers what the machine did in a state at an event, so the machine
+// itself runs once for each pair. A world holds numbers, so that millions of worlds fit into
+// memory.
 #pragma once
 
 #include <cstddef>
@@ -21,7 +22,8 @@ class Automaton {
     Id next = 0;
     std::vector<Output> outputs;
   };
-  // same: nothing that is yet to come can tell the two apart. bucket: equal for those.
+  // same: whether no future event can tell the two machines apart. bucket: a hash that is equal for
+  // such machines.
   using Same = bool (*)(const Machine&, const Machine&);
   using Bucket = std::size_t (*)(const Machine&);
 
@@ -34,7 +36,7 @@ class Automaton {
   std::size_t states() const { return machines_.size(); }
   std::size_t reactions() const { return reactions_.size(); }
 
-  // run(machine) makes the step and gives its outputs; event names it.
+  // run(machine) makes the step and returns its outputs; event is the step's number.
   template <class Run>
   const Reaction& step(Id from, std::uint32_t event, Run run) {
     const std::uint64_t key = std::uint64_t{from} << 32 | event;

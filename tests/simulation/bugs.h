@@ -1,4 +1,4 @@
-// What a shell must not do, seeded one at a time, to see whether the simulation would notice.
+// Bugs of the shells, seeded one at a time to see whether the simulation notices each.
 #pragma once
 
 #include <cstdint>
@@ -8,17 +8,17 @@ namespace handoff::simulation {
 enum class Bug : std::uint8_t {
   kNone,
   // donor and heir
-  kRunWithoutClaim,         // the heir reads when it is released, and does not take the deed
-  kThawWithoutClaim,        // the donor takes the sockets back and not the deed
-  kDonorClaimsWhatIsTaken,  // ... or takes it from its heir
+  kRunWithoutClaim,         // the heir reads when it is released, without the ownership word
+  kThawWithoutClaim,        // the donor takes the sockets back, without the ownership word
+  kDonorClaimsWhatIsTaken,  // the donor takes the word from its heir
   kReleaseBeforePrepared,
   kEofIsReleaseTooEarly,   // EOF taken as Release before Prepare is complete
-  kHeirClaimsWhatIsTaken,  // the heir takes the deed from its donor
+  kHeirClaimsWhatIsTaken,  // the heir takes the word from its donor
   kLostDelta,
   kNoFreeze,             // the donor serves on while its delta is under way
   kCloseInsteadOfAbort,  // gives up by closing the channel
-  kThawDespiteLost,      // the donor does not hear that it came too late
-  kRunDespiteLost,       // nor does the heir
+  kThawDespiteLost,      // the donor thaws although its heir took the word
+  kRunDespiteLost,       // the heir runs although its donor took the word
   kKeepWithoutExit,      // an heir that came too late takes a donor that serves for dead
   kServeStale,           // the heir keeps sessions that have moved since their snapshot
   kIgnoreAbort,          // the heir takes over although an Abort came
@@ -34,7 +34,7 @@ enum class Bug : std::uint8_t {
   kTimerBeforeWords,  // believes its timer before it has read what is there
   kDeathIsFailure,    // ends the heir of a donor that died
   kCancelEndsHeir,    // obeys its operator by ending the heir, whatever it has
-  kKillForgotten,     // never ends who must go
+  kKillForgotten,     // never ends a process that must go
 };
 inline constexpr int kBugs = 27;
 const char* name(Bug bug);

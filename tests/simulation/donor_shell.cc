@@ -36,7 +36,7 @@ void DonorShell::step(const Event& event) {
   }
 }
 
-// What a final state means for the service.
+// Carries out what the machine's final state means for the service.
 void DonorShell::settle() {
   if (!donor_.alive || !donor_.donating || !machine().finished()) return;
   donor_.donating = false;
@@ -79,7 +79,7 @@ void DonorShell::hears() {
 
 void DonorShell::sends() {
   Packet packet = donor_.script.front();
-  if (!w_.heir.alive) {  // found out by the Release that can't be sent
+  if (!w_.heir.alive) {  // the Release can't be sent, which tells the donor
     forget_script();
     handle(E::kChannelClosed);
     return;
@@ -135,7 +135,7 @@ void DonorShell::sees_exit() {
   handle(E::kPeerExited);
 }
 
-// Reads what is there before it believes the timer: what was said in time counts.
+// What was said in time counts, so the donor reads all messages before it believes the timer.
 void DonorShell::timer() {
   const auto deadline = machine().deadline();
   const auto reads = [this] { return donor_.donating && w_.donor_end == DonorEnd::kHeld; };
@@ -151,7 +151,8 @@ void DonorShell::kills() {
   w_.heir_dies();
 }
 
-// Who has lost may not know yet that the winner is dead: a step of its own.
+// Claims the ownership word, as a step of its own: a donor that loses may not know yet that the
+// winner is dead.
 void DonorShell::claim() {
   if (has_bug(Bug::kThawWithoutClaim)) return handle(E::kWon);
   if (!turn_.act(Who::kDonor)) return;

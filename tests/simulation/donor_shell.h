@@ -1,6 +1,6 @@
-// The donor's shell (process/service, handoff/donor_driver) in the simulation: the same events for
-// the same machine, the same order of effects. What is a loop there is one step for each message
-// here.
+// The donor's shell (process/service, handoff/donor_driver) in the simulation: it feeds the same
+// events to the same machine, and carries out effects in the same order. A loop of the real shell
+// is one step for each message here.
 #pragma once
 
 #include <deque>

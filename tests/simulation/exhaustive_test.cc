@@ -2,9 +2,9 @@
 // sessions that receive bytes at any time, within the bounds below. In every state the invariants
 // hold, and every run ends, with what the fault table promises.
 //
-// What is bounded is what may go wrong, never the order. Bytes may move whenever their owner may
-// touch them, without a bound: a world only knows which copies of a state are still current. Each
-// process may also die between any two effects of one step.
+// The bounds are on what may go wrong, never on the order. Bytes may move whenever their owner may
+// touch them, without a bound, since a world only knows which copies of a state are still current.
+// Each process may also die between any two effects of one step.
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -24,9 +24,9 @@ struct Bound {
   bool shared = false;
 };
 
-// Each is exhaustive for what it allows to go wrong. Deepest for none and for one session, since
-// all that is decided, is decided for all sessions at once; more of them differ in what is copied
-// when, what moves meanwhile, and what is lost.
+// Each bound is exhaustive for what it allows to go wrong. The deepest have no session, or one:
+// every decision is about all sessions at once. Further sessions differ only in when they are
+// copied, which of them move meanwhile, and which are lost.
 const Bound kBounds[] = {
     {.name = "NoSessions", .sessions = 0, .limits = {3, 3, 2, 1}},
     {.name = "OneSession", .sessions = 1, .limits = {3, 2, 1, 1}},
@@ -36,8 +36,8 @@ const Bound kBounds[] = {
     {.name = "ThreeSessionsAndACancel", .sessions = 3, .limits = {1, 0, 1, 1}},
     // After a crash in mid-copy all of them are lost, after Prepare none.
     {.name = "SessionsThatShareState", .sessions = 2, .limits = {2, 1, 0, 0}, .shared = true},
-    // The supervisor may lose its patience at any time: whatever it then reports of a failure, it
-    // endangers nobody who has told it that it owns the sessions.
+    // The supervisor may lose its patience at any time. Its report may then be wrong, but it must
+    // not end a process that has told it that it owns the sessions.
     {.name = "AnImpatientSupervisor", .sessions = 1, .limits = {2, 1, 1, 1}, .patient = false},
 };
 void PrintTo(const Bound& bound, std::ostream* out) { *out << bound.name; }
@@ -82,7 +82,7 @@ TEST_P(ExhaustiveTest, NoInterleavingBreaksAnInvariant) {
 INSTANTIATE_TEST_SUITE_P(Within, ExhaustiveTest, ::testing::ValuesIn(kBounds),
                          [](const auto& bound) { return std::string(bound.param.name); });
 
-// Whatever happens to whom, a rehearsal leaves the donor serving; it dies of its own death alone.
+// Whatever happens in a rehearsal, the donor serves on, unless it dies by itself.
 TEST(RehearsalSimulationTest, NoInterleavingFreezesTheDonorOrHandsAnythingOver) {
   Machines machines(true);
   for (const std::uint8_t sessions : {0, 1, 2}) {
@@ -96,7 +96,7 @@ TEST(RehearsalSimulationTest, NoInterleavingFreezesTheDonorOrHandsAnythingOver) 
   }
 }
 
-// What was never reached was not tested.
+// A state that was never reached was not tested.
 TEST(ExhaustiveCoverageTest, EveryStateOfTheThreeMachinesIsReached) {
   Machines machines;
   const Simulation simulation({machines});

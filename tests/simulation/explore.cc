@@ -8,8 +8,8 @@ namespace {
 
 using Refusal = Step::Refusal;
 
-// What is known of a state: whether it lies on the way to the one that is looked at, and, once it
-// doesn't any more, how many runs begin in it.
+// What is known of a state: while it is on the way to the state under examination, only that;
+// later, how many runs begin in it.
 struct Known {
   double runs = 0;
   bool on_the_way = true;
@@ -87,7 +87,7 @@ class Explorer {
     }
     const std::size_t depth = stack_.size();
     const Known* known = enter(next);
-    // If it was known already, so are its runs.
+    // The runs of a state that is known already are known, too.
     if (stack_.size() == depth) top.known->runs += known->runs;
   }
 

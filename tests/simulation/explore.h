@@ -12,13 +12,13 @@ namespace handoff::simulation {
 struct Explored {
   std::size_t states = 0;
   std::size_t steps = 0;
-  std::size_t ends = 0;  // states in which nothing more happens by itself; of these:
-  std::size_t switched = 0;
-  std::size_t donor_serves = 0;
-  double runs = 0;  // ways through them, from the beginning to an end
+  std::size_t ends = 0;          // states in which nothing more happens by itself
+  std::size_t switched = 0;      // ends after a switch
+  std::size_t donor_serves = 0;  // ends in which the donor serves on
+  double runs = 0;               // ways through the states, from the beginning to an end
   std::size_t depth = 0;
-  std::optional<std::string> violation;  // the first; nothing is looked at after it
-  std::vector<std::string> transcript;   // how it came to it
+  std::optional<std::string> violation;  // the first one, at which the exploration stops
+  std::vector<std::string> transcript;   // the steps that lead to it
 };
 
 Explored explore(const Simulation& simulation, const World& from);

@@ -51,7 +51,7 @@ void HeirShell::is_ready() {
   turn_.tell(Who::kHeir, Message::kRegister);
 }
 
-// A Cancel; what the donor had said before it was read comes first.
+// Hears a Cancel. What the donor had said by then is read first.
 void HeirShell::hears() {
   heir_.hears.pop();
   if (!has_bug(Bug::kCancelBeforeWords)) read_what_is_there();
@@ -108,7 +108,7 @@ void HeirShell::read_what_is_there() {
   if (reads() && w_.donor_end == DonorEnd::kClosed && !heir_.saw_eof) receive_one();
 }
 
-// Within an effect: the events queue up and are handled after it.
+// Called within an effect, so its events queue up until that effect is done.
 void HeirShell::read_to_the_end() {
   while (!heir_.saw_eof && !w_.to_heir.empty()) {
     const E event = understand(w_.to_heir.pop());
@@ -130,7 +130,7 @@ void HeirShell::sees_exit() {
   handle(E::kPeerExited);
 }
 
-// Reads what is there before it believes the timer.
+// What was said in time counts, so the heir reads all messages before it believes the timer.
 void HeirShell::timer() {
   const auto deadline = machine().deadline();
   read_what_is_there();
@@ -141,7 +141,7 @@ void HeirShell::timer() {
   }
 }
 
-// Its channel is closed, so it should be dead already.
+// Ends the donor: its channel is closed, so it should be dead already.
 void HeirShell::kills() {
   heir_.killing = false;
   if (!w_.donor.alive) return;
@@ -149,7 +149,8 @@ void HeirShell::kills() {
   w_.donor_dies();
 }
 
-// Who has lost may not know yet that the winner is dead: a step of its own.
+// Claims the ownership word, as a step of its own: an heir that loses may not know yet that the
+// winner is dead.
 void HeirShell::claim() {
   if (!turn_.act(Who::kHeir)) return;
   if (w_.deed == Deed::kOpen || has_bug(Bug::kHeirClaimsWhatIsTaken)) w_.deed = Deed::kHeir;
@@ -178,7 +179,7 @@ void HeirShell::send_or_refuse(Message message) {
   }
 }
 
-// A donor that can't be told finds out.
+// Sends Resumed if it can: a donor that does not hear it finds the ownership word taken.
 void HeirShell::send_resumed() {
   if (!turn_.act(Who::kHeir) || w_.donor_end == DonorEnd::kClosed || w_.donor.full) return;
   w_.to_donor.push({Message::kResumed});
@@ -219,7 +220,7 @@ void HeirShell::perform(F effect) {
     case F::kRun:
       return run();
     case F::kSendAbort:
-      // One that can't be sent is made up for by this process's exit.
+      // If the Abort can't be sent, this process's exit tells the donor.
       if (turn_.act(Who::kHeir) && w_.donor_end != DonorEnd::kClosed && !w_.donor.full) {
         w_.to_donor.push({Message::kAbort});
       }

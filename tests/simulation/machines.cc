@@ -7,7 +7,8 @@ using core::Donor;
 using core::Heir;
 using supervisor::Upgrade;
 
-// A session in the simulation stands for so many that a change of one is worth another round.
+// A simulated session stands for 65 real ones: a donor copies another round once more than 64 have
+// changed.
 constexpr std::uint64_t kSessionsEach = 65;
 
 constexpr supervisor::Generation kDonor = 1;
@@ -19,7 +20,8 @@ Machine started(Machine machine) {
   return machine;
 }
 
-// A machine that has come to its end ignores whatever comes; its reason was told already.
+// A machine in a final state ignores all events, and its reason was told already. So only its state
+// counts, and what is still read of it.
 bool same_donor(const Donor& a, const Donor& b) {
   if (a.finished()) return a.state() == b.state() && a.heir_lost() == b.heir_lost();
   return a == b;
@@ -48,7 +50,7 @@ supervisor::Event event_of(Heard heard, unsigned sessions, unsigned lost) {
   const supervisor::Exit crash{true, 9, false};
   switch (heard) {
     case Heard::kRegistered:
-      return supervisor::Registered{.generation = kHeir, .rehearsal = true};  // it is able to
+      return supervisor::Registered{.generation = kHeir, .rehearsal = true};  // it knows rehearsals
     case Heard::kOwned:
       return supervisor::Owned{
           .generation = kHeir, .handoff_id = kHeir, .sessions = sessions - lost, .lost = lost};
@@ -85,7 +87,7 @@ supervisor::Event event_of(Heard heard, unsigned sessions, unsigned lost) {
 
 std::vector<Order> orders_of(const Upgrade::Step& step) {
   std::vector<Order> orders;
-  // The machine around it follows the turn before anything else happens.
+  // The service's own machine follows the turn before anything else happens.
   if (step.turn == Upgrade::Turn::kHeirOwns) orders.push_back(Order::kHeirOwns);
   if (step.turn == Upgrade::Turn::kNobodyOwns) orders.push_back(Order::kNobodyOwns);
   for (const supervisor::Effect& effect : step.effects) {

@@ -16,7 +16,7 @@ namespace handoff::simulation {
 
 enum class When : std::uint8_t { kNow, kAtDeadline };
 
-// What the supervisor's machine can hear; numbers of sessions come with it.
+// What the supervisor's machine can hear, some of it with a number of sessions.
 enum class Heard : std::uint8_t {
   kRegistered,
   kOwned,
@@ -32,7 +32,7 @@ enum class Heard : std::uint8_t {
   kCancelRequested,
 };
 
-// What it then wants done, or has concluded.
+// What the supervisor's machine orders, or has concluded.
 enum class Order : std::uint8_t {
   kDonate,
   kCancelDonor,
@@ -51,7 +51,7 @@ class Machines {
   using Heirs = Automaton<core::Heir, core::HeirEffect>;
   using Upgrades = Automaton<supervisor::Upgrade, Order>;
 
-  // Of a handoff, or of the rehearsal of one.
+  // The machines of a handoff, or of a rehearsal.
   explicit Machines(bool rehearsal = false);
 
   bool rehearsal() const { return rehearsal_; }
@@ -60,7 +60,7 @@ class Machines {
   const core::Heir& heir(Id id) const { return heirs_[id]; }
   const supervisor::Upgrade& upgrade(Id id) const { return upgrades_[id]; }
 
-  // dirty, of sessions: how many have changed since they were copied.
+  // dirty is the number of sessions, of all `sessions`, that have changed since they were copied.
   const Donors::Reaction& step_donor(Id from, core::DonorEventType event, When when,
                                      unsigned dirty = 0, unsigned sessions = 0);
   const Heirs::Reaction& step_heir(Id from, core::HeirEventType event, When when);

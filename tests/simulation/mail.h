@@ -1,5 +1,5 @@
-// Messages that wait to be read, in order: a socket's buffer, of a world that is copied and
-// compared millions of times.
+// Messages that wait to be read, in order: a socket's buffer. Worlds are copied and compared
+// millions of times, so it is small.
 #pragma once
 
 #include <array>
@@ -78,7 +78,7 @@ class Mail {
     return first;
   }
   void clear() { *this = {}; }
-  // The session has moved: no state of it in here is current any more.
+  // The session's bytes have moved, so no state of it in here is current any more.
   void outdate(std::uint8_t session) {
     for (std::size_t i = 0; i < size_; ++i) {
       const Packet packet = (*this)[i];

@@ -59,8 +59,8 @@ class Runner {
     return true;
   }
 
-  // The survivor hands over once more, or, if there is none, the service is started anew; either
-  // way there is one process that serves all sessions.
+  // Begins another handoff with one process that serves all sessions: the survivor, or, if there is
+  // none, a service that was started anew.
   bool another(World& world) {
     const bool donor_serves =
         world.donor.acts() && !world.donor.retired && world.donor_end == DonorEnd::kClosed;
@@ -119,7 +119,7 @@ class Runner {
     const World before = world;
     const auto taken = simulation_.take(world, step);
     if (!keep_) return;
-    // What was asked for may not have come about.
+    // The death or the refusal that the step asked for may not have come about.
     if (world.left.deaths == before.left.deaths) step.cut = 0;
     if (!taken.refused) step.refusal = Step::Refusal::kNone;
     note(describe(before, step) + situation(world));

@@ -1,6 +1,6 @@
 // One long run whose every choice comes from a seed: several handoffs in a row, each begun by the
-// survivor of the one before, with more deaths and hangs than can be explored exhaustively. The
-// same seed gives the same run, on every machine.
+// survivor of the one before, with more deaths and hangs than can be explored exhaustively. One
+// seed gives the same run on every machine.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@ struct RandomRun {
   std::vector<std::string> transcript;
 };
 
-// keep_transcript: only a run that is shown needs it.
+// keep_transcript is for a run that is shown; it costs time.
 RandomRun run_randomly(const Simulation& simulation, std::uint64_t seed, bool keep_transcript);
 
 std::string show(const RandomRun& run);

@@ -1,4 +1,4 @@
-// Random long runs, beyond the bounds within which everything is explored. Each run comes from one
+// Random long runs, beyond the bounds of the exhaustive exploration. Each run comes from one
 // number, its seed:
 //
 //   HANDOFF_SIMULATION_RUNS=1000000 simulation_test --gtest_filter='Random*'   more of them
@@ -55,7 +55,7 @@ TEST(RandomRunsTest, TheSameSeedGivesTheSameRun) {
   std::vector<std::string> last;
   for (std::uint64_t seed = 1; seed <= 100; ++seed) {
     Machines some;
-    Machines others;  // which have seen nothing yet
+    Machines others;  // with empty tables
     const RandomRun first = run_randomly(Simulation({some}), seed, true);
     const RandomRun second = run_randomly(Simulation({others}), seed, true);
     EXPECT_EQ(first.transcript, second.transcript) << "seed " << seed;

@@ -1,4 +1,4 @@
-// The simulation is itself tested: with each of the seeded bugs it must find something wrong.
+// Tests of the simulation itself: it must find something wrong with each of the seeded bugs.
 #include <gtest/gtest.h>
 
 #include <cstdio>

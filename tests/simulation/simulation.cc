@@ -93,7 +93,8 @@ void Simulation::supervisor_steps(const World& w, bool quiet, std::vector<Step>&
   if (w.left.cancels > 0) out.push_back({K::kOperatorCancels});
 }
 
-// Only those that change something: a session that has moved since every copy of it may move on.
+// The moves that make a difference: if a session has moved since every copy of it was made, another
+// move changes nothing.
 void Simulation::moves(const World& w, std::vector<Step>& out) const {
   for (std::uint8_t s = 0; s < w.sessions; ++s) {
     const Session& session = w.session[s];

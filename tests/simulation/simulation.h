@@ -1,7 +1,8 @@
-// The rules of the simulated world: what can happen next, and what then is.
+// The rules of the simulated world: which steps can be taken next, and the world after each.
 //
-// Time is left out: a timer of donor or heir may fire whenever one is set. What is safe without any
-// assumption about time is safe with it. The supervisor's patience is the one exception (Setting).
+// Time is left out: a timer of donor or heir may fire whenever it is set. A handoff that is safe
+// without any assumption about time is safe with it. The supervisor's patience is the one exception
+// (Setting).
 #pragma once
 
 #include <vector>
@@ -15,8 +16,8 @@ class Simulation {
  public:
   explicit Simulation(const Setting& setting) : setting_(setting) {}
 
-  // Appends every step that can be taken, in an order of no meaning. Variants with a cut or a
-  // refusal are for the caller to try.
+  // Appends every step that can be taken; the order means nothing. The caller tries variants with a
+  // cut or a refusal.
   void steps(const World& world, std::vector<Step>& out) const;
 
   struct Taken {
@@ -44,7 +45,7 @@ class Simulation {
   Setting setting_;
 };
 
-// What may be refused in it, or nothing.
+// Whether the step has something that can be refused in this way.
 bool can_refuse(const World& world, const Step& step, Step::Refusal refusal);
 
 }  // namespace handoff::simulation

@@ -68,8 +68,8 @@ void SupervisorShell::drain_heir() {
   while (self_.alive && !self_.over && !self_.from_heir.empty()) hears_heir();
 }
 
-// What it said before it died comes first. So does what the other has said till now: a donor's
-// verdict on its heir's death, say.
+// A donor's last words come before its exit. So does what the heir has said till now, since it may
+// be about the donor.
 void SupervisorShell::sees_donor_exit() {
   drain_donor();
   drain_heir();
@@ -87,7 +87,8 @@ void SupervisorShell::sees_heir_exit() {
   handle(Heard::kHeirExited);
 }
 
-// Whatever has happened in time counts, also if it is seen late.
+// What has happened in time counts, also if it is seen late: messages and exits come before the
+// timer.
 void SupervisorShell::timer() {
   const auto deadline = machine().deadline();
   if (!has_bug(Bug::kTimerBeforeWords)) {
@@ -156,8 +157,8 @@ void SupervisorShell::signal_donor(bool kill) {
   }
 }
 
-// The one case in which an owner may be ended: it has hung ever since it took over, for longer than
-// all that donor and heir allow each other, and has never said that it serves.
+// Ends the heir. It may be the owner in one case: it has hung ever since it took over, for longer
+// than donor and heir allow each other, and has never said that it serves.
 void SupervisorShell::end_heir() {
   if (!turn_.act(Who::kSupervisor) || !w_.heir.alive || has_bug(Bug::kKillForgotten)) return;
   const bool last_hope = !w_.donor.alive || w_.donor.retired;

@@ -11,8 +11,8 @@ bool heir_touches(const World& w) { return w.heir.alive && w.heir.runs; }
 
 namespace {
 
-// I2: who lives and does not hang has somebody own the sessions within the budget: either there is
-// something to be read or done at once, or a timer runs that ends with the budget.
+// I2: while donor or heir lives and runs, the sessions get an owner within the budget. Either there
+// is something to be read or done at once, or a timer runs that ends with the budget.
 std::optional<std::string> unbounded(const World& w, const Setting& setting) {
   if (donor_touches(w) || heir_touches(w)) return std::nullopt;
   const core::Limits limits;
@@ -63,11 +63,11 @@ std::optional<std::string> violation(const World& w, const Setting& setting) {
   if (setting.machines.rehearsal() && (w.donor.frozen || w.donor.retired || w.heir.runs)) {
     return "I5: a rehearsal has frozen the donor, or handed over";
   }
-  // I5: while it gives up nothing, the donor serves.
+  // I5: a donor without a handoff serves.
   if (w.donor.alive && !w.donor.donating && w.donor.frozen && !w.donor.retired) {
     return "I5: no handoff is under way, and the donor is still frozen";
   }
-  // What the supervisor has passed on, the service's machine acts upon.
+  // The service's machine acts on these, so they must be true.
   if (w.supervisor.heir_owns && !w.heir_ran) return "the heir is taken for an owner and is none";
   if (w.supervisor.nobody_owns && w.donor.alive && !w.donor.retired) {
     return "I1: the service is started anew beside its donor";
@@ -114,8 +114,8 @@ std::optional<std::string> violation_at_end(const World& w) {
 
 Breach check_report(const World& w, const supervisor::Upgrade& upgrade, bool patient) {
   const Report& report = upgrade.report();
-  // Who does not own the sessions is gone, or, a donor that has retired, on its way and to be seen
-  // out (core/late); if that is everybody, it is known.
+  // A process that does not own the sessions is gone, or is a retired donor on its way out
+  // (core/late). If no process is left, the supervisor knows it.
   const bool heir_told = w.supervisor.heir_owns;
   const bool failed =
       report.result == Report::Result::kFailed || report.result == Report::Result::kRehearsed;
@@ -144,7 +144,8 @@ Breach check_report(const World& w, const supervisor::Upgrade& upgrade, bool pat
       if (w.donor.hung || (!w.donor.alive && !w.supervisor.saw_donor_exit)) return Breach::kNone;
       if (w.heir_ran) return Breach::kFailedButHeirRan;
       if (!w.donor.alive) return Breach::kNone;  // the service's own crash
-      // Frozen still, it may be: then it is about to thaw, since nobody else can own them.
+      // The donor may still be frozen: then it is about to thaw, since nobody else can own the
+      // sessions.
       return w.donor.retired ? Breach::kFailedButDonorGone : Breach::kNone;
     case Report::Result::kLost:
       if (donor_touches(w)) return Breach::kLostButNothingIs;
@@ -152,7 +153,7 @@ Breach check_report(const World& w, const supervisor::Upgrade& upgrade, bool pat
         if (w.kept() == w.sessions) return Breach::kLostButNothingIs;
         return report.lost == w.sessions - w.kept() ? Breach::kNone : Breach::kLostCount;
       }
-      // All of them, if anybody has ever told how many there are.
+      // All sessions are lost, if any process has ever told how many there are.
       if (w.supervisor.counted || w.supervisor.owner_heard) {
         return report.lost == w.sessions ? Breach::kNone : Breach::kLostCount;
       }

@@ -12,9 +12,9 @@ namespace handoff::simulation {
 bool donor_touches(const World& world);
 bool heir_touches(const World& world);
 
-// What is wrong in this state; nullopt if nothing is.
+// The invariant that this state breaks, in words; nullopt if it breaks none.
 std::optional<std::string> violation(const World& world, const Setting& setting);
-// What is wrong if nothing more happens by itself. Who hangs may do so for ever.
+// What is wrong if nothing more happens by itself; a process may hang for ever.
 std::optional<std::string> violation_at_end(const World& world);
 
 // Whether the report of an upgrade that is over tells what is true at this moment.

@@ -30,30 +30,30 @@ bool Turn::refuses(Step::Refusal what) {
   refused = true;
   --w.left.refusals;
   if (!w.donor.alive) w.loss_excused = true;
-  // An heir that goes without knowing that its donor is dead, or for want of the listeners, which
-  // it could not take: both have failed.
+  // The heir gives up, not knowing that its donor is dead, or since it could not take the
+  // listeners: then both processes have failed, and nobody is left.
   if (!w.donor.alive && (!w.heir.saw_exit || what == Step::Refusal::kMessage)) {
     w.orphan_excused = true;
   }
   return true;
 }
 
-// The fault table: the owner's death is a crash of the service, and so is the death of the last of
-// the two. Any other must cost nobody anything.
+// By the fault table the death of the owner, or of the last of the two, is a crash of the service.
+// Any other death must cost no session.
 void Turn::dies(Who who) {
   switch (who) {
     case Who::kDonor: {
       const core::Donor& machine = setting.machines.donor(w.donor.machine);
       const bool taken_back = w.prepare_sent && w.deed == Deed::kDonor;
       const bool gave_up = taken_back || w.to_heir.has(Message::kAbort) || machine.finished();
-      // From Prepare on its heir takes the deed, if it still can; from Listeners on it keeps what
-      // it can.
+      // From Prepare on the heir takes the ownership word, if it still can; from the listeners on
+      // it keeps what it can.
       const bool heir_goes_on = w.heir.alive && !w.heir.failed;
       const bool given = w.heir.runs || w.donor.retired || (w.prepare_sent && !gave_up);
       const bool begun = given || (w.listeners_sent && w.donor.donating && !gave_up);
       if (!given || !heir_goes_on) w.loss_excused = true;
       if (!begun || !heir_goes_on) w.orphan_excused = true;
-      // Nobody is there to take over: a crash as it is without a handoff.
+      // The heir of a rehearsal does not take over, so this is a crash as without a handoff.
       if (setting.machines.rehearsal()) w.loss_excused = w.orphan_excused = true;
       w.donor_dies();
       return;
@@ -73,7 +73,7 @@ void Turn::dies(Who who) {
 void Turn::tell(Who who, Message message, std::uint8_t value) {
   if (!act(who) || !w.supervisor.alive || w.supervisor.over) return;
   Mail& mail = who == Who::kDonor ? w.supervisor.from_donor : w.supervisor.from_heir;
-  // Progress may be left out if others wait already.
+  // The donor leaves out a Progress while another one waits to be read.
   if (message == Message::kProgressCopy && mail.has(message)) return;
   mail.push({message, value});
 }

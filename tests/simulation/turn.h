@@ -1,5 +1,5 @@
-// One step that is being taken, and what the three shells have in common in it: their effects come
-// one after the other, and whoever acts may die between two of them.
+// One step that is being taken, as the three shells share it: effects come one after the other, and
+// the process that acts may die between two of them.
 #pragma once
 
 #include "bugs.h"
@@ -24,13 +24,13 @@ class Turn {
   Turn(const Turn&) = delete;
   Turn& operator=(const Turn&) = delete;
 
-  // Comes before each effect that others can see. false: its author has just died.
+  // Call it before each effect that other processes can see; false if the actor has just died.
   bool act(Who who);
-  // Whether this is what the step refuses.
+  // Whether the step asks for this refusal.
   bool refuses(Step::Refusal what);
-  // A death that nobody in this world brought about.
+  // The process dies by a fault, and not by a signal of another one.
   void dies(Who who);
-  // To the supervisor, if it still listens.
+  // Sends a message to the supervisor, if it still listens.
   void tell(Who who, Message message, std::uint8_t value = 0);
 
   const Setting& setting;

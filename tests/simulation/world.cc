@@ -64,10 +64,11 @@ unsigned World::kept() const {
                                              [](const Session& s) { return s.kept; }));
 }
 
-// What only the dead knew is forgotten, so that worlds which differ in nothing else are one.
+// Forgets what only the dead process knew, so that worlds which differ in nothing else are one.
 void World::donor_dies() {
   const bool retired = donor.retired;
-  // An end that waits in its socket, or is its own, is closed with it.
+  // The donor's end of the channel closes, whether the donor has it or it waits in its control
+  // socket.
   if (donor_end != DonorEnd::kWithSupervisor) donor_end = DonorEnd::kClosed;
   donor = {};
   donor.alive = false;

@@ -1,6 +1,6 @@
 // A world of one donor, one heir, their supervisor, and the sockets between them, at one moment.
-// Every message, timer, death, hang and move of a byte is a separate Step; whoever explores it
-// decides which comes next.
+// Every message, timer, death, hang and move of a byte is a separate Step; the explorer decides
+// which comes next.
 #pragma once
 
 #include <array>
@@ -38,12 +38,12 @@ struct DonorSide : Process {
   bool donating = false;  // the machine runs; before and after it the donor just serves
   bool frozen = false;    // the service was told not to touch its sockets
   bool retired = false;
-  bool termed = false;   // it has had SIGTERM
+  bool termed = false;   // has had SIGTERM
   bool killing = false;  // has decided to end an heir that can't be told
   bool saw_exit = false;
   bool saw_eof = false;
   After after = After::kNothing;
-  Mail script;  // what it has to send before it goes on
+  Mail script;  // to be sent before the machine goes on
   Mail hears;   // from the supervisor
 };
 
@@ -54,7 +54,7 @@ struct HeirSide : Process {
   bool told = false;   // its loop's first turn has told the supervisor
   bool listeners = false;
   bool failed = false;   // will exit, having touched nothing
-  bool killing = false;  // makes sure that a donor is dead whose channel is closed
+  bool killing = false;  // is about to end a donor whose channel is closed
   bool saw_exit = false;
   bool saw_eof = false;
   Mail hears;
@@ -62,17 +62,17 @@ struct HeirSide : Process {
 
 struct SupervisorSide : Process {
   Id machine = 0;
-  bool over = false;  // it has concluded; what comes later is another machine's
+  bool over = false;  // has concluded; later events are another machine's
   bool saw_donor_exit = false;
   bool saw_heir_exit = false;
-  bool counted = false;      // it has heard how many sessions there are
+  bool counted = false;      // has heard how many sessions there are
   bool owner_heard = false;  // the heir has said Owner
-  bool heir_owns = false;    // so it has told the service's own machine
-  bool nobody_owns = false;  // likewise: the service is started anew
+  bool heir_owns = false;    // has told the service's machine that the heir owns the sessions
+  bool nobody_owns = false;  // has told it that nobody does: the service is started anew
   Mail from_donor, from_heir;
 };
 
-// What each knows of a session: whether its state contains everything that moved on the socket.
+// The copies of a session's state, and whether each contains everything that moved on the socket.
 struct Session {
   bool donor = true;  // the donor's own
   bool sent = false;  // the last that was sent
@@ -81,7 +81,7 @@ struct Session {
   bool kept = false;  // by the heir that runs; reset otherwise
 };
 
-// Who took the word that both share, and that says whose the sessions are.
+// The ownership word: the side that has taken it.
 enum class Deed : std::uint8_t { kOpen, kDonor, kHeir };
 
 enum class DonorEnd : std::uint8_t { kWithSupervisor, kInFlight, kHeld, kClosed };
@@ -118,16 +118,16 @@ struct World {
   Deed deed = Deed::kOpen;
   Limits left;
   std::uint8_t sessions;
-  bool shared;  // the sessions share state: none is any good without Prepare
+  bool shared;  // the sessions share state, so none may be kept without Prepare
 
-  // What has happened, for those who judge.
+  // What has happened so far, for the rules.
   bool listeners_sent = false;
   bool prepare_sent = false;
   bool prepared_sent = false;
   bool release_sent = false;
   bool heir_ran = false;
   bool loss_excused = false;    // the fault table says that sessions may be lost now
-  bool orphan_excused = false;  // ... and that nobody may be left to own what there is
+  bool orphan_excused = false;  // the fault table says that no owner may be left now
   Breach breach = Breach::kNone;
 
   unsigned unsent() const;
@@ -139,7 +139,7 @@ struct World {
   void supervisor_dies();
 };
 
-// A world in as few bytes as it takes: equal for equal worlds.
+// A world in few bytes, equal for equal worlds.
 struct Key {
   static constexpr std::size_t kBytes = 64;
   std::array<std::uint8_t, kBytes> bytes{};
@@ -174,7 +174,7 @@ struct Step {
     kSupervisorSeesDonorExit,
     kSupervisorSeesHeirExit,
     kSupervisorTimer,
-    // Nobody has to do these: a run may end where there is nothing else to do.
+    // These need not happen: a run may end where only they are left.
     kDonorMoves,
     kHeirMoves,
     kOperatorCancels,
@@ -194,13 +194,13 @@ struct Step {
 
   Kind kind{};
   std::uint8_t session = 0;          // kDonorMoves, kHeirMoves
-  std::uint8_t cut = 0;              // who acts dies in the middle of it, after so many effects
-  Refusal refusal = Refusal::kNone;  // the first thing that can be refused in it is
+  std::uint8_t cut = 0;              // the actor dies in the middle of it, after so many effects
+  Refusal refusal = Refusal::kNone;  // the first thing that can be refused in this way is refused
 
   bool required() const { return kind < Kind::kDonorMoves; }
 };
 const char* name(Step::Kind kind);
-// As a line of a transcript; of the world before the step.
+// A line of a transcript, for a step in this world.
 std::string describe(const World& world, const Step& step);
 
 }  // namespace handoff::simulation

@@ -1,7 +1,7 @@
 """Runs unittest's cases with one line for each, as it ends, and counts them in the last line.
 
-A case that fails tells why: its traceback, and what its `evidence()` returns, if it has that method. It is asked before
-the case is torn down.
+A case that fails tells why: its traceback, and what its `evidence()` returns, if it has that method. `evidence()` is called
+before the case is torn down.
 """
 import time
 import unittest
@@ -15,7 +15,7 @@ ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None,
 
 
 class Cases(unittest.TestResult):
-    """Prints instead of collecting. A skipped case is one that was not seen to work: it counts as failed."""
+    """Prints instead of collecting. A skipped case was not seen to work, so it counts as failed."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,6 +1,6 @@
 """Control groups of a run, in both hierarchies that systemd may use: cgroup v2, and v1's name=systemd if it is mounted.
 
-What is started in one can't leave it by forking, so a group that can be removed shows that nothing was left behind.
+A process can't leave its group by forking, so a group that can be removed shows that nothing was left behind.
 """
 import os
 import select
@@ -55,11 +55,11 @@ class Group:
         return Group([folder / name for folder in self.folders])
 
     def join_command(self) -> str:
-        """For a shell that executes the program afterwards: it and what it starts are in the group then."""
+        """A line for a shell that then executes a program: the program and all that it starts are in the group."""
         return "".join(f"echo $$ >'{folder}/cgroup.procs' && " for folder in self.folders)
 
     def kill(self) -> None:
-        """Kills all that is in it, and returns when it is empty."""
+        """Kills all processes of the group, and returns when it is empty."""
         for folder in self.folders:
             if not (folder / "cgroup.kill").exists():
                 continue  # of v1: the same processes are in the other hierarchy
@@ -72,7 +72,7 @@ class Group:
                     events.seek(0)
 
     def remove(self) -> None:
-        """Fails with EBUSY while a process is in it."""
+        """Removes the group; fails with EBUSY while a process is in it."""
         for folder in self.folders:
             _remove(folder)
 

@@ -20,13 +20,13 @@ from typing import Any
 import nspawn
 from cgroups import Group
 
-# A busy machine with two cores: what takes a second may take ten.
+# On a busy machine with two cores a second's work may take ten, so nothing gets less than a minute.
 TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a command."""
+    """The result of a command."""
 
     command: str
     status: int  # -N: ended by signal N
@@ -84,7 +84,7 @@ class Container:
         self._shut_down("poweroff", 0, timeout)
 
     def destroy(self) -> None:
-        """Kills all that runs in it, and forgets all that it wrote."""
+        """Kills all processes of the container, and throws away all that it wrote."""
         if self._boot is not None:
             self._boot.end()
         subprocess.run(["umount", self._root], check=True)
@@ -92,7 +92,7 @@ class Container:
 
     def _shut_down(self, how: str, expected: int, timeout: float) -> None:
         assert self._boot is not None, f"{self.name} was not started"
-        # Its answer may not arrive: the shutdown ends the command, too.
+        # The shutdown ends the command, too, so its answer may not arrive.
         self.run(["systemctl", "--no-block", how])
         status = self._boot.wait(timeout)
         self._boot.end()
@@ -110,8 +110,8 @@ class Container:
         stdin: str = "",
         timeout: float = TIMEOUT_S,
     ) -> Result:
-        """Runs a command in the container: a string is for the shell. Its end is waited for, not that of its children
-        in the background, which have to let go of its output."""
+        """Runs a command in the container, a string by the shell, and waits for its end. Children in the background
+        must close their output, and are not waited for."""
         process = self._enter(command, user)
         try:
             out, err = process.communicate(stdin, timeout)
@@ -183,7 +183,7 @@ class Container:
         if user is not None:
             become = ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups"]
             become += ["--inh-caps=-all", "--reset-env"]
-            # What pam_systemd sets at a login.
+            # pam_systemd sets this at a login.
             become += ["sh", "-c", 'export XDG_RUNTIME_DIR=/run/user/$(id -u) && cd && exec "$@"', "sh"]
         words = ["sh", "-c", command] if isinstance(command, str) else list(command)
         return self._running().enter([*become, *words], text)
@@ -191,7 +191,7 @@ class Container:
     # ---- systemd ----
 
     def systemctl(self, *arguments: str, timeout: float = TIMEOUT_S) -> str:
-        """Must succeed; what starts, stops or reloads a unit waits until that is done."""
+        """Runs systemctl, which must succeed. Starting, stopping or reloading a unit waits until that is done."""
         return self.must(["systemctl", *arguments], timeout=timeout)
 
     def show(self, unit: str, name: str) -> str:
@@ -206,8 +206,8 @@ class Container:
     def wait_for_line(
         self, pattern: str, unit: str | None = None, *, times: int = 1, timeout: float = TIMEOUT_S
     ) -> str:
-        """Waits until the journal of this boot (of a unit) has so many lines with a match; returns the last of them.
-        They may be there already."""
+        """Waits until the journal of this boot (of a unit) has so many lines with a match, old ones included; returns
+        the last of them."""
         for line in self._follow(unit, timeout, f"for {times} lines with /{pattern}/"):
             if re.search(pattern, line):
                 times -= 1
@@ -218,8 +218,8 @@ class Container:
     def wait_for_property(self, unit: str, name: str, value: str, timeout: float = TIMEOUT_S) -> None:
         """Waits until a property of a unit has a value: ("handoff", "ActiveState", "active"), say.
 
-        systemd writes a line about each change. It answers in the turn of its loop after that line's, at the earliest,
-        and has made the change by then; so it is enough to ask after each line.
+        systemd writes a line about each change, and answers a question only in a later turn of its loop, when the
+        change is made. So it is enough to ask after each line.
         """
         if self.show(unit, name) == value:
             return
@@ -260,13 +260,13 @@ class Container:
         return self._folder / "console"
 
     def console(self) -> str:
-        """What was written to the console, without colours and empty lines."""
+        """The console's text, without colours and empty lines."""
         text = self._console_path.read_text(errors="replace") if self._console_path.exists() else ""
         plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", text)
         return "\n".join(line for line in plain.splitlines() if line.strip())
 
     def evidence(self, lines: int = 60) -> str:
-        """The end of the console and of the journal, for somebody who was not there."""
+        """The end of the console and of the journal, as evidence of a failed test."""
         console = "\n".join(self.console().splitlines()[-lines:])
         try:
             journal = "\n".join(self.journal().splitlines()[-lines:])

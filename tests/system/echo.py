@@ -1,7 +1,7 @@
 """Clients of the example `echo`, whose answer to the nth line TEXT of a connection is `n RELEASE TEXT`.
 
-The number goes on across upgrades, so a line that was lost, repeated or answered by somebody who does not know the
-connection is seen at once.
+The number goes on across upgrades, so it shows at once when a line was lost, repeated, or answered by a process that
+does not know the connection.
 """
 import socket
 import threading
@@ -46,7 +46,7 @@ class Client:
 
 
 class Swarm:
-    """Clients that talk all the time, each as soon as it has its answer, until stop()."""
+    """Clients that each say a line as soon as the last one is answered, until stop()."""
 
     def __init__(self, container: Container, clients: int, port: int = PORT) -> None:
         self.clients = [Client(container, port) for _ in range(clients)]
@@ -83,7 +83,7 @@ class Swarm:
                 raise TimeoutError(f"the clients have had no answer for {timeout} s")
 
     def stop(self) -> set[str]:
-        """Ends it; returns the releases that answered in the last turn. Fails if any client missed anything."""
+        """Ends the talk; returns the releases that answered in the last turn. Fails if a client missed an answer."""
         self._stop.set()
         self._thread.join()
         for client in self.clients:

@@ -20,7 +20,7 @@ CONFIG_PATH = "/etc/handoff/handoff.toml"
 
 
 def documented_unit() -> tuple[str, str]:
-    """The path and the text of the documented unit, so that what is documented is what is tested."""
+    """The path and the text of the unit in the documentation, so that the tests run exactly that."""
     section = OPERATIONS.read_text().split("\n## Under systemd\n", 1)[1]
     unit = re.search(r"```ini\n# (/\S+)\n(.*?)```", section, re.DOTALL)
     assert unit, f"{OPERATIONS} has no unit under 'Under systemd'"
@@ -46,14 +46,14 @@ class UnitTest(SystemTest):
 
 
 def echo_status(container: Container, user: str | None = None) -> dict[str, Any]:
-    """What `handoff status --json` says of the service."""
+    """The service's object in `handoff status --json`."""
     services: list[dict[str, Any]] = json.loads(container.must("handoff status echo --json", user=user))["services"]
     assert len(services) == 1, services
     return services[0]
 
 
 def upgrade(container: Container, program: str, user: str | None = None) -> dict[str, Any]:
-    """Upgrades the service; returns the last word of `handoff upgrade --json`."""
+    """Upgrades the service; returns the last event of `handoff upgrade --json`."""
     told = container.must(["handoff", "upgrade", "echo", program, "--json"], user=user)
     done: dict[str, Any] = json.loads(told.splitlines()[-1])
     return done

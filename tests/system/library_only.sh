@@ -70,7 +70,7 @@ root=$("$source/tests/machine/root" library)/root
 work=$(mktemp -d)
 trap 'rm -r "$work"' EXIT
 git -C "$source" ls-files -z --cached --others --exclude-standard | tar -C "$source" --null -T - -c --ignore-failed-read | tar -C "$work" -x
-# Nothing is written to the cached root, and without a network nothing is fetched.
+# The namespaces keep the build from writing to the cached root, and from fetching anything.
 # shellcheck disable=SC2016
 unshare --mount --net --pid --fork --kill-child bash -euc '
   root=$1 work=$2

@@ -1,4 +1,4 @@
-"""The base of a system test: it has containers, and shows what went on in them if it fails."""
+"""The base of a system test: makes containers, and shows what went on in them if the test fails."""
 import unittest
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +36,7 @@ class SystemTest(unittest.TestCase):
         self._containers: list[Container] = []
 
     def container(self, **options: Any) -> Container:
-        """One that is not started yet: put() files, then start() it. The options are those of Container."""
+        """A container that is not started yet: put() files, then start() it. The options are those of Container."""
         assert _run is not None, "run by scripts/test system"
         name = f"c{_Count.next()}"
         made = Container(

@@ -1,7 +1,7 @@
 """One boot of a container: systemd-nspawn, and the namespaces of the PID 1 that it has started.
 
-They are held open from the start on. A number of a process could have come to mean another process, or one of this
-machine, when somebody enters them later.
+The namespaces are held open from the start on: a pid could mean another process, even one of this machine, by the time
+that a test enters them.
 """
 import ctypes
 import os
@@ -41,12 +41,12 @@ class Nspawn:
         self._notify.bind(str(notify))
         command = [
             "systemd-nspawn", "--quiet", "--boot", f"--directory={root}", f"--machine={name}",
-            # Neither a systemd nor a machined need run on this side.
+            # This machine need run neither a systemd nor a machined.
             "--keep-unit", "--register=no",
             "--private-network", "--resolv-conf=off", "--timezone=off", "--link-journal=no",
             "--console=read-only", "--notify-ready=yes", *options,
         ]  # fmt: skip
-        # cgroup v2 inside, whatever this side has.
+        # The container has cgroup v2, whatever this machine has.
         environment = {"PATH": PATH, "NOTIFY_SOCKET": str(notify), "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}
         with open(console, "ab") as output:
             self._process = subprocess.Popen(
@@ -58,7 +58,7 @@ class Nspawn:
             )
 
     def wait_until_ready(self, timeout: float) -> None:
-        """systemd-nspawn tells the number of PID 1 when there is one, and when that says that it is ready."""
+        """Hears systemd-nspawn tell the pid of the container's PID 1, and later that it is ready."""
         deadline = time.monotonic() + timeout
         with _pidfd(self._process.pid) as ended:
             while True:
@@ -77,7 +77,7 @@ class Nspawn:
                     raise TimeoutError(f"the container has not started in {timeout} s")
 
     def enter(self, command: Sequence[str], text: bool = True) -> "subprocess.Popen[str] | subprocess.Popen[bytes]":
-        """Starts a command in the container, which may do what the container's PID 1 may do. Ended by kill()."""
+        """Starts a command in the container, with the rights of its PID 1. kill() ends it."""
         return subprocess.Popen(
             [
                 "nsenter",
@@ -95,12 +95,12 @@ class Nspawn:
         )
 
     def in_its_network(self, call: Callable[[], T]) -> T:
-        """Calls a function where the container's network is that of the thread. A socket stays where it was made."""
+        """Calls a function in the container's network. A socket that it makes stays in that network."""
         returned: list[T] = []
         raised: list[OSError] = []
 
         def there() -> None:
-            # A network namespace is a thread's own, and this thread ends with the function.
+            # setns(2) changes the network of one thread, and this thread ends with the function.
             try:
                 if _libc.setns(self._namespaces["net"], CLONE_NEWNET) != 0:
                     raise OSError(ctypes.get_errno(), "setns")
@@ -116,12 +116,12 @@ class Nspawn:
         return returned[0]
 
     def wait(self, timeout: float) -> int:
-        """Waits until it has shut down; returns what systemd-nspawn ended with."""
+        """Waits until the container has shut down; returns systemd-nspawn's exit status."""
         return self._process.wait(timeout)
 
     def end(self) -> None:
-        """Kills all that still runs in it."""
-        self._process.kill()  # it may not have joined the group yet
+        """Kills all processes that still run in the container."""
+        self._process.kill()  # systemd-nspawn may not have joined the group yet
         self._group.kill()
         self._process.wait()
         if self._leader is not None:
@@ -136,7 +136,7 @@ class Nspawn:
 
     def _hold(self, number: int) -> None:
         """Opens the container's PID 1 and its namespaces."""
-        # The folder stays that of one process, whoever has the number later, and is empty when that has ended.
+        # The open folder belongs to one process, even if its pid is used again, and is empty once that has ended.
         folder = os.open(f"/proc/{number}", os.O_RDONLY | os.O_DIRECTORY)
         try:
             status = _read_at(folder, "status")
@@ -145,7 +145,7 @@ class Nspawn:
             leader = os.pidfd_open(number)
             for name, file in NAMESPACES.items():
                 self._namespaces[name] = os.open(f"ns/{file}", os.O_RDONLY, dir_fd=folder)
-            self._leader = leader  # its number was its own, since it still has its namespaces
+            self._leader = leader  # the pid meant this process, since its folder still has namespaces
         finally:
             os.close(folder)
         bounds = int(status.split("\nCapBnd:\t", 1)[1].split("\n", 1)[0], 16)

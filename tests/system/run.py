@@ -6,9 +6,9 @@
 DEBIAN is the folder of tests/machine/root, PRODUCT that of tests/machine/stage. A NAME chooses the cases whose names
 contain it.
 
-The cases run in a mount, a process and several control groups of their own. When the run ends, in whatever way, the
-kernel ends its processes and takes its mounts away; what is written lies in a tmpfs there. Only the empty control
-groups are left to remove, and that fails, and so does the run, if something is still in them.
+The cases run in a mount namespace, a PID namespace and several control groups of their own. However the run ends, the
+kernel ends its processes and takes its mounts away, and with them the tmpfs that has all written files. Only the empty
+control groups are left. If removing them fails, a process is still in them, and the run fails.
 """
 import os
 import signal
@@ -31,7 +31,7 @@ def outside(arguments: list[str]) -> int:
     if os.geteuid() != 0:
         sys.exit("tests/system/run.py: only root can run containers")
     group = Group.of_a_run()
-    # Killed with this process, and PID 1 of the run with it.
+    # unshare is killed with this process, and the run's PID 1 with unshare.
     unshare = ["setpriv", "--pdeathsig=KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
     folders = ":".join(map(str, group.folders))
     # PID 1 of the run is a shell, since one of its tasks is to wait for orphans: a container can't end before the last
@@ -60,13 +60,13 @@ def _end(number: int, _: object) -> None:
 
 
 def inside(folders: str, debian: str, product: str, names: list[str]) -> int:
-    # Ctrl-C is the business of outside().
+    # outside() handles Ctrl-C.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     group = Group([Path(folder) for folder in folders.split(":")])
     for folder in group.folders:
         (folder / "cgroup.procs").write_text("0")
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", machines.SCRATCH], check=True)
-    # Whoever built it, it belongs to root in a container.
+    # In a container the product belongs to root, whichever user has built it.
     copy = machines.SCRATCH / "product"
     subprocess.run(["cp", "-dR", "--preserve=mode,timestamps", product, copy], check=True)
     machines.prepare(debian=Path(debian), product=copy, scratch=machines.SCRATCH / "containers", group=group)

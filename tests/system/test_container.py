@@ -1,4 +1,4 @@
-"""What other system tests rely on: a container does what container.py says."""
+"""A container does what container.py says: the other system tests rely on that."""
 from machines import SystemTest
 
 

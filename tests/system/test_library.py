@@ -1,4 +1,4 @@
-"""The library without all that only the supervisor and the examples need."""
+"""The library on a system without the packages that only the supervisor and the examples need."""
 import os
 import subprocess
 import unittest
@@ -11,7 +11,7 @@ SCRIPT = Path(__file__).with_name("library_only.sh")
 
 class LibraryAloneTest(unittest.TestCase):
     def test_it_is_built_installed_and_used_in_a_debian_of_its_own(self) -> None:
-        # What it writes ends with the run.
+        # Its files lie in the run's tmpfs, and end with the run.
         environment = {**os.environ, "TMPDIR": str(SCRATCH)}
         ran = subprocess.run(
             [SCRIPT], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

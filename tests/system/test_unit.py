@@ -55,7 +55,7 @@ class UnitUnderSystemdTest(UnitTest):
         client = echo.Client(container, receive_buffer=4096)
         questions = [f"{i} ".ljust(2000, ".") for i in range(200)]
         client.send_only("\n".join(questions))
-        # Meanwhile the service's loop has turned often enough to have read them all.
+        # During these the service's loop turns often enough to read all of them.
         other = echo.Client(container)
         for _ in range(50):
             other.say("hello")
@@ -113,7 +113,8 @@ class UnitUnderSystemdTest(UnitTest):
     def test_connections_wait_in_the_fd_store_when_all_are_killed(self) -> None:
         container = self.serving()
         self.assertEqual(container.show("handoff", "NFileDescriptorStore"), "1")
-        # Both at once, and nothing of them runs while the client connects: the restart is held up.
+        # Supervisor and service are killed at once, and the restart is held up, so neither runs while the client
+        # connects.
         container.put("/etc/systemd/system/handoff.service.d/wait.conf", "[Service]\nExecStartPre=cat /run/gate\n")
         container.must("mkfifo /run/gate && systemctl daemon-reload")
         container.must(["systemctl", "kill", "--kill-whom=all", "--signal=KILL", "handoff"])

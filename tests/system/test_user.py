@@ -1,4 +1,4 @@
-"""A supervisor of somebody who is not root, in a runtime folder that systemd made for them."""
+"""A supervisor of a user who is not root, in the runtime folder that systemd has made for the user."""
 import echo
 from handoff_unit import ECHO_1, ECHO_2, SERVES, upgrade
 from machines import SystemTest

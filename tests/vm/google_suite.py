@@ -1,12 +1,12 @@
 """The tests of a program of googletest's: one case for each of its suites.
 
-Each test gets a process of its own, as ctest gives it one. Some read their environment when they are loaded.
+Each test gets a process of its own, as under ctest: some programs read their environment when they are loaded.
 """
 import subprocess
 import unittest
 from collections.abc import Iterator
 
-TEST_TIMEOUT_S = 300  # ctest gives them 120; here each instruction is computed
+TEST_TIMEOUT_S = 300  # 120 under ctest; qemu computes each instruction here
 
 
 class GoogleSuite(unittest.TestCase):

@@ -1,4 +1,4 @@
-"""What other tests in the virtual machine rely on, and hosts often lack: cgroup v2's limits, kTLS, CRIU."""
+"""Features that tests in the virtual machine rely on and hosts often lack: cgroup v2's limits, kTLS, CRIU."""
 import os
 import signal
 import socket

@@ -26,7 +26,7 @@ class KvUpgradeTest(unittest.TestCase):
         return subprocess.run(["journalctl", "-b", "-u", UNIT], capture_output=True, text=True).stdout
 
     def wait_for_line(self, text: str) -> None:
-        """Of the supervisor's."""
+        """Waits until the supervisor prints a line with this text."""
         follow = ["timeout", "120", "journalctl", "--follow", "--boot", "--lines=all", "--output=cat", f"--unit={UNIT}"]
         with subprocess.Popen(follow, stdout=subprocess.PIPE, text=True) as journal:
             assert journal.stdout
@@ -43,7 +43,7 @@ class KvUpgradeTest(unittest.TestCase):
         return self.clients[-1]
 
     def test_no_session_loses_anything(self) -> None:
-        # What has to travel besides bytes: half a transaction, a subscription, a wait.
+        # These sessions carry more than bytes: half a transaction, a subscription, a wait.
         transaction, subscriber, waiter = self.client(), self.client(), self.client()
         self.assertEqual(transaction.ask("MULTI"), "OK")
         self.assertEqual(transaction.ask("SET", "answer", "41"), "QUEUED")
@@ -106,5 +106,5 @@ class KvUpgradeTest(unittest.TestCase):
         self.assertEqual(waiter.reply(), ["queue", "element"])
         for i, number in enumerate(counted):
             self.assertEqual(other.ask("GET", f"counter {i}"), str(number))
-        # Release 2 alone knows it.
+        # Only release 2 knows this command.
         self.assertIsInstance(other.ask("HANDOFF.UPTIME"), int)

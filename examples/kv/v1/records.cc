@@ -1,3 +1,4 @@
+// The formats of the section "data" that release 1 knows: version 1.
 #include "records.h"
 
 #include "format_1.h"

@@ -1,3 +1,4 @@
+// What release 1 says about itself: it has no older release, and no commands of its own.
 #include "release.h"
 
 #include "command.h"

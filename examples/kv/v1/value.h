@@ -1,5 +1,5 @@
-// How release 1 keeps a value: as text or as a list of texts, expiry in milliseconds. What the
-// engine relies on is the same in v1/value.h and v2/value.h; what is inside is not.
+// How release 1 keeps a value: as text or as a list of texts, with expiry in milliseconds. The
+// engine uses v1/value.h and v2/value.h through the same functions; the members differ.
 #ifndef HANDOFF_EXAMPLES_KV_V1_VALUE_H
 #define HANDOFF_EXAMPLES_KV_V1_VALUE_H
 

@@ -12,7 +12,7 @@ void put_head(std::string& record, char what, int db, std::string_view key) {
   out.bytes(key);
 }
 
-// Returns where the next piece begins, 0 if there is none.
+// Returns the element at which the next piece begins, 0 if there is none.
 std::size_t put_elements(const List& list, std::size_t from, std::string& record) {
   std::size_t end = from, bytes = 0;
   while (end < list.size() && end - from < Format2::kPieceElements &&
@@ -48,7 +48,7 @@ int get_db(Decoder& in) {
   return static_cast<int>(db);
 }
 
-// Of the records that name a key.
+// Reads a record that names a key.
 void read_keyed(char what, int db, Decoder& in, RecordTarget& target) {
   const std::string_view key = in.bytes();
   if (what == 'G') {

@@ -1,3 +1,4 @@
+// The formats of the section "data" that release 2 knows: versions 1 and 2.
 #include "records.h"
 
 #include "format_1.h"

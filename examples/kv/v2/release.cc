@@ -1,3 +1,4 @@
+// What release 2 says about itself: its versions, the steps to version 1 and back, its command.
 #include "release.h"
 
 #include <handoff/handoff.hpp>
@@ -8,7 +9,7 @@
 namespace kv {
 namespace {
 
-// HANDOFF.UPTIME: for how many seconds this data has been served, whatever has served it.
+// HANDOFF.UPTIME: for how many seconds this data has been served, over all generations.
 void uptime(Call& call) {
   call.reply.integer((call.engine.now() - call.engine.started()) / kSecond);
 }

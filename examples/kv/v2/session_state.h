@@ -1,5 +1,5 @@
-// The state of a session as release 2 knows it, version 2: also since when it is connected and how
-// much it has asked for. And the way to version 1 and back.
+// The state of a session as release 2 knows it, version 2, and the steps to version 1 and back. It
+// also has when the client connected and how many requests it has made.
 #ifndef HANDOFF_EXAMPLES_KV_V2_SESSION_STATE_H
 #define HANDOFF_EXAMPLES_KV_V2_SESSION_STATE_H
 
@@ -12,7 +12,7 @@
 namespace kv {
 
 struct SessionState : SessionCore {
-  Time connected = kNever;  // not known of sessions that were release 1's
+  Time connected = kNever;  // kNever for a session that comes from release 1
   std::uint64_t commands = 0;
 
   void note_opened(Time now) { connected = now; }

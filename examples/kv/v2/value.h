@@ -1,6 +1,6 @@
-// How release 2 keeps a value: typed, so that a counter is a number and not its digits; a list
-// outside, so that all that is no list is small; expiry in microseconds. What the engine relies on
-// is the same in v1/value.h and v2/value.h; what is inside is not.
+// How release 2 keeps a value: typed, so that a counter is a number and not its digits. A list lies
+// outside, so that all other values are small. Expiry is in microseconds. The engine uses
+// v1/value.h and v2/value.h through the same functions; the members differ.
 #ifndef HANDOFF_EXAMPLES_KV_V2_VALUE_H
 #define HANDOFF_EXAMPLES_KV_V2_VALUE_H
 
@@ -37,7 +37,7 @@ class Value {
   }
   std::optional<std::int64_t> number() const {
     if (const auto* number = std::get_if<std::int64_t>(&data_)) return *number;
-    return std::nullopt;  // digits would have become a number
+    return std::nullopt;  // text that is an integer is kept as a number, never as text
   }
 
   // REQUIRES is_list().

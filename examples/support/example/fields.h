@@ -1,5 +1,5 @@
-// A state as bytes: numbers as 8 bytes, texts with their length in front. Enough for an example; a
-// service of yours may take protobuf or whatever it likes: to the library a state is opaque.
+// A state as bytes: numbers as 8 bytes, texts with their length in front. To the library a state is
+// opaque, so a real service may as well use protobuf (handoff/protobuf.hpp).
 #pragma once
 
 #include <cstdint>
@@ -26,8 +26,8 @@ class FieldWriter {
   std::string bytes_;
 };
 
-// Reads in the order of writing. What it reads came from another process: a length that can't be,
-// or bytes left over at done(), are an exception, and with it a handoff that fails.
+// Reads fields in the order in which they were written. Another process wrote the bytes, so a
+// length that can't be, or bytes left over at done(), throw, which fails the handoff.
 class FieldReader {
  public:
   explicit FieldReader(std::string_view bytes) : bytes_(bytes) {}

@@ -1,5 +1,4 @@
-// The frame of every example: options from the command line, and a main() that says what went
-// wrong.
+// The frame of every example: options from the command line, and a main() that reports exceptions.
 #pragma once
 
 #include <csignal>
@@ -14,7 +13,7 @@ namespace example {
 struct ProgramOptions {
   std::string listen;  // where to bind when no supervisor and no donor gives the listener
   std::string name;    // of the service
-  // Event loops, each on a thread of its own; 0: the program knows one only.
+  // Event loops, each on a thread of its own; 0 for a program that can have one only.
   unsigned threads = 0;
 };
 
@@ -51,10 +50,10 @@ inline ProgramOptions parse_options(int argc, char** argv, ProgramOptions option
   return options;
 }
 
-// Runs body(); what it throws is told, and becomes exit status 1.
+// Runs body(). Prints what it throws, and returns 1 then.
 template <class Body>
 int run_program(const char* program, Body&& body) {
-  // Who read what it prints may be gone: that ends no service.
+  // The reader of its output may be gone, which must not end a service.
   (void)std::signal(SIGPIPE, SIG_IGN);
   try {
     body();

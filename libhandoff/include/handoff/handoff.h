@@ -29,11 +29,13 @@
  *   for the same handle from two threads at once. Callbacks come on the thread
  *   that called handoff_dispatch(), handoff_ready() or handoff_wait(). A service
  *   with several event loops has a handle for each: see "lanes" below.
- * - Re-entrancy: inside a callback only the functions that say so may be used.
+ * - Re-entrancy: inside a callback only the functions that say so may be used. handoff_ready(),
+ *   handoff_wait() and handoff_dispatch() return HANDOFF_ERR_ORDER there.
+ * - Arguments: a NULL where nothing allows it is -EINVAL. No memory is -ENOMEM.
  * - Times: microseconds or nanoseconds, as the name says; points in time are
  *   CLOCK_MONOTONIC.
- * - Structures begin with `size`: set it to sizeof of the structure; members
- *   may be added at the end.
+ * - Structures begin with `size`: set it to sizeof of the structure, since members
+ *   may be added at the end. A size that is too small is -EINVAL.
  */
 #ifndef HANDOFF_HANDOFF_H
 #define HANDOFF_HANDOFF_H
@@ -76,8 +78,8 @@ typedef struct handoff_buffer handoff_buffer_t; /* bytes that grow */
 HANDOFF_API const char* handoff_strerror(int result);
 /* "0.1.0". Any thread. */
 HANDOFF_API const char* handoff_version(void);
-/* What the last failed call on this handle was about; "" if none failed.
- * Valid until the next call on the handle. */
+/* What the last failed call on this handle was about; "" if none failed. Owned by the handle, valid
+ * until the next call on it. Inside callbacks, too. */
 HANDOFF_API const char* handoff_last_error(const handoff_t* h);
 
 /* ---- opening ---------------------------------------------------------- */
@@ -90,25 +92,27 @@ HANDOFF_API const char* handoff_last_error(const handoff_t* h);
 struct handoff_options {
   size_t size;
   const char* name;    /* of the service; required; [A-Za-z0-9._-]{1,64} */
-  const char* version; /* of this release, for people; required; 1 to 64 bytes */
+  const char* version; /* of this release, for people; required; [A-Za-z0-9._-]{1,64} */
   /* The state version of the default session kind, "session"; 0 stands for 1. */
   uint32_t state_version;
   /* Event loops of this service, each with its own sessions; 0 stands for 1. At most 64. */
   uint32_t lanes;
-  /* Called for what an author wants to know; NULL for silence. With several lanes it comes on the
-   * thread of any of them. */
+  /* Called for what an author wants to know; NULL for silence. level is HANDOFF_LOG_*; message is
+   * valid during the call. With several lanes any lane's thread may call it. */
   void (*log)(void* user, int level, const char* message);
-  void* user;
+  void* user; /* borrowed, passed to log() */
 };
 
 /* Opens the service: reads and unsets HANDOFF_* of the environment and, under a
  * supervisor, takes the control socket. Raises the soft RLIMIT_NOFILE to the hard one.
- * Does not wait for anybody. *out is NULL on failure. */
+ * Does not wait for anybody. *out is the caller's, to be given to handoff_close(). On failure *out
+ * is NULL, and log() has the reason. */
 HANDOFF_API int handoff_open(handoff_t** out, const struct handoff_options* options);
 
 /* Ends everything: closes named fds, the control socket and a channel that is open.
- * Session fds are the service's and stay. Not inside a callback. NULL is fine. With several lanes:
- * when the threads of the others have ended; their handles end with it. */
+ * Session fds are the service's and stay. Not inside a callback. NULL is fine. With several lanes
+ * call it once the threads of the others have ended: their handles end with h. For the handle of
+ * another lane it does nothing. */
 HANDOFF_API void handoff_close(handoff_t* h);
 
 /* ---- lanes -------------------------------------------------------------- */
@@ -125,53 +129,61 @@ HANDOFF_API void handoff_close(handoff_t* h);
  *      Lane 0 is h itself, and belongs to the thread of handoff_ready()
  *   5. when `retired` or `stop` has been called for each of them and all loops have ended: exit
  *
- * Until 3 everything is done on one thread. From then on handoff_errors(), handoff_named_fd(),
- * handoff_generation() and what asks about regions may be called for any handle on the thread that
- * it belongs to. What declares, handoff_attach(), handoff_health() and what changes a region are
- * for h alone: HANDOFF_ERR_ORDER for another lane's. The memory of a region is one for all lanes.
+ * Up to step 3 everything is done on one thread. From then on each handle belongs to its lane's
+ * thread. handoff_errors(), handoff_named_fd(), handoff_generation() and what asks about regions
+ * take any lane's handle. What declares, handoff_attach(), handoff_health() and what changes a
+ * region take h alone, and return HANDOFF_ERR_ORDER for another lane's handle. All lanes share the
+ * memory of a region.
  *
- * Callbacks come on the thread of the lane whose they are: save, restore and the like for its own
- * sessions, freeze and thaw once for each lane. When all have returned from freeze, no lane returns
- * to its loop until thaw() or retired(), and saving begins; several lanes save and restore at the
- * same time. Conversions of states come on any lane's thread, sections and regions on
- * that of lane 0. The loops of all lanes must turn: a lane that does not come to handoff_dispatch()
- * makes the handoff fail.
+ * Each lane's thread gets the callbacks for its own sessions, and freeze and thaw once. When all
+ * lanes have returned from freeze(), none returns to its loop until thaw() or retired(). Then
+ * saving begins; lanes save and restore at the same time. Any lane's thread may convert a state, so
+ * a handoff_convert_fn must allow several threads at once. Sections and regions are called on the
+ * thread of lane 0. The loops of all lanes must turn: a lane that does not come to
+ * handoff_dispatch() makes the handoff fail.
  *
  * Sessions can't be held in a service with several lanes, nor be upgraded progressively. */
 
-/* The handle of a lane, from 0. It is h's: never close it. -EINVAL if there is no such lane, or h
- * is itself a lane's. */
+/* The handle of a lane, numbered from 0; h owns it, so never close it. -EINVAL if there is no such
+ * lane, or if h is another lane's handle. */
 HANDOFF_API int handoff_lane(handoff_t* h, uint32_t lane, handoff_t** out);
 
-/* ---- declaring (between handoff_open and handoff_ready) ---------------- */
+/* ---- declaring (between handoff_open and handoff_ready) ----------------
+ *
+ * Names are [A-Za-z0-9._-]{1,64}; versions count from 1. A declaration returns HANDOFF_ERR_ORDER
+ * once handoff_ready() was called, HANDOFF_ERR_DUPLICATE for a name that is declared already, and
+ * -EINVAL for a malformed name or a version of 0. The library borrows `user` and passes it to the
+ * callbacks. */
 
-/* Declares a listener (or a UDP socket) by name. In order, it is: adopted from
- * the donor; else given by the supervisor; else bound here, at handoff_ready(). It
- * is never bound in place of one that a donor has (invariant I6, docs/invariants.md).
- * address: tcp:HOST:PORT, tcp:[V6]:PORT, udp:HOST:PORT, unix:/PATH, unix:@ABSTRACT;
- * HOST is numeric. Port 0 lets the kernel choose. */
+/* Declares a listener (or a UDP socket) by name. The donor's is adopted; else the supervisor's is
+ * taken; else one is bound here, at handoff_ready(). A listener is never bound in place of one that
+ * a donor has (invariant I6, docs/invariants.md).
+ * address: tcp:HOST:PORT, tcp:[V6]:PORT, udp:HOST:PORT, unix:/PATH, unix:@ABSTRACT; another one is
+ * -EINVAL. HOST is numeric. Port 0 lets the kernel choose. Names that begin with "handoff." are the
+ * library's own. */
 HANDOFF_API int handoff_listener(handoff_t* h, const char* name, const char* address);
 
 /* Declares that this service wants the fd of that name, of any kind, if somebody
- * has it to give; after handoff_ready() handoff_named_fd() tells. */
+ * has it to give. handoff_named_fd() tells after handoff_wait(). */
 HANDOFF_API int handoff_claim(handoff_t* h, const char* name);
 
 /* Declares a kind of session with its own state version ("session" is there
  * already, with handoff_options.state_version). */
 HANDOFF_API int handoff_kind(handoff_t* h, const char* kind, uint32_t version);
 
-/* Converts one state from one version to the next or the one before. Returns 0,
- * or a negative number and the handoff fails. */
+/* Converts one state to the version after or before its own, and appends the new state to out.
+ * state is valid during the call. Returns 0, or a negative number, which fails the handoff. */
 typedef int (*handoff_convert_fn)(void* user, const void* state, size_t length,
                                   handoff_buffer_t* out);
 
-/* Registers one step, N to N+1 or N+1 to N; the library finds chains of them. kind
- * must be declared. Steps up from older versions let this release read them, steps
- * down from its own version let it write them for an older heir. */
+/* Registers one step, N to N+1 or N+1 to N; the library finds chains of them. Steps up from older
+ * versions let this release read them, steps down from its own version let it write them for an
+ * older heir. HANDOFF_ERR_UNKNOWN for a kind that is not declared, HANDOFF_ERR_DUPLICATE for a step
+ * that is. */
 HANDOFF_API int handoff_state_step(handoff_t* h, const char* kind, uint32_t from, uint32_t to,
                                    handoff_convert_fn convert, void* user);
 
-/* Appends; -ENOMEM if it can't. Inside the callback that got the buffer. */
+/* Appends a copy of data. Only inside the callback that got the buffer. */
 HANDOFF_API int handoff_buffer_append(handoff_buffer_t* b, const void* data, size_t length);
 
 /* A chunk of a section is at most this many bytes. */
@@ -183,11 +195,13 @@ HANDOFF_API int handoff_buffer_append(handoff_buffer_t* b, const void* data, siz
 
 /* A section: named state of the service as a whole, of any size. It goes over as
  * a sequence of chunks; each chunk that read() gives reaches write() in the heir
- * as it was, in the same order. What is in them is the service's business:
- * whoever changes data during the copy gives its new value again as a change. */
+ * as it was, in the same order. The library does not look into them: data that changes during the
+ * copy must be given once more, as a change. All are called on the thread of lane 0. All are
+ * required. */
 struct handoff_section_ops {
   size_t size;
-  /* Donor: the copy begins, in this version: go back to the start, note changes from now on. */
+  /* Donor: the copy begins, in this version: go back to the start, note changes from now on. A
+   * negative number fails the handoff. */
   int (*begin)(void* user, uint32_t version);
   /* Donor: fill the next chunk of at most capacity bytes. Returns its length, 0 if this phase has
    * nothing more for now, or a negative number: then the handoff fails and this process serves on.
@@ -196,10 +210,10 @@ struct handoff_section_ops {
   /* Donor: the copy has ended; moved is 1 if the section is the heir's now, 0 if it is still
    * ours. Stop noting changes. */
   void (*end)(void* user, int moved);
-  /* Heir: apply the next chunk. It lies in memory shared with the donor: copy what you keep, and
-   * check what you parse. A negative number rejects the handoff. */
+  /* Heir: apply the next chunk, which is valid during the call. The donor can write to this memory:
+   * copy what you keep, and check what you parse. A negative number rejects the handoff. */
   int (*write)(void* user, uint32_t version, const void* chunk, size_t length);
-  /* Heir: all chunks are here; the last chance to say no. */
+  /* Heir: all chunks are here. The last chance to reject the handoff, by a negative number. */
   int (*finish)(void* user);
   /* Heir: the donor died in mid-copy: forget what was written and start empty. */
   void (*reset)(void* user);
@@ -207,41 +221,41 @@ struct handoff_section_ops {
 
 /* Declares a section. reads and writes are the versions that this release can read
  * and write, each at least one. The highest that the donor writes and the heir
- * reads is used. */
+ * reads is used. ops is copied. */
 HANDOFF_API int handoff_section(handoff_t* h, const char* name, const uint32_t* reads,
                                 size_t n_reads, const uint32_t* writes, size_t n_writes,
                                 const struct handoff_section_ops* ops, void* user);
 
-/* A region: named memory that changes hands as it lies, so that it costs the same whatever its
- * size. It is shared memory that the service grows and fills; at the switch the heir has it, and
- * the donor no longer does.
+/* A region: named shared memory that the service grows and fills. It changes hands without a copy,
+ * so that a switch costs the same whatever its size: at the switch the heir has it, and the donor
+ * no longer does.
  *
- * - It lies at another address in each process: inside it, keep offsets, no pointers.
- * - It is zero bytes long until handoff_region_grow() is called, and never gets shorter.
- * - A layout is what a state version is for sessions, but the library converts nothing: an heir
- *   takes the memory in the layout that it has. It may rewrite it in place once it is the owner,
- *   and then says so with handoff_region_set_version().
- * - Nothing tells a change that was made from one that was half made. If the donor dies in
- *   mid-copy, or the service crashes, the region starts empty. */
+ * - A region has another address in each process: keep offsets in it, no pointers.
+ * - A region is zero bytes long until handoff_region_grow() is called, and never gets shorter.
+ * - A layout is what a state version is for sessions, but the library converts nothing. An heir
+ *   takes the memory in the layout that it has, may rewrite it in place once it is the owner, and
+ *   then calls handoff_region_set_version().
+ * - A region starts empty if the donor dies in mid-copy or the service crashes, since nothing tells
+ *   a whole change from half of one. */
 struct handoff_region_ops {
   size_t size;
   /* Heir, optional: all else is restored, the donor is frozen, and this is the region as it will
-   * be. Look, do not write: the memory is the donor's still, and writing is a SIGSEGV. A negative
+   * be. Look, do not write: the donor still owns the memory, and writing is a SIGSEGV. A negative
    * number rejects the handoff. */
   int (*adopt)(void* user, uint32_t version, const void* data, size_t length);
-  /* Heir, optional: the region starts empty, although the donor had one. It died in mid-copy, or
-   * keeps it for sessions that stay with it. */
+  /* Heir, optional: the region starts empty, although the donor had one. The donor died in
+   * mid-copy, or keeps the region for sessions that stay with it. */
   void (*reset)(void* user);
 };
 
 /* Declares a region. version is the layout in which this release fills a new one; reads (at least
- * one) are the layouts that it can take. max_size, in bytes, reserves addresses and no memory; an
- * heir rejects a region that has outgrown it. ops may be NULL. */
+ * one) are the layouts that it can take. max_size, in bytes and not 0, reserves addresses and no
+ * memory; an heir rejects a region that has outgrown it. ops is copied and may be NULL. */
 HANDOFF_API int handoff_region(handoff_t* h, const char* name, const uint32_t* reads,
                                size_t n_reads, uint32_t version, size_t max_size,
                                const struct handoff_region_ops* ops, void* user);
 
-/* A session that comes from a donor. Pointers are valid during the callback. */
+/* A session that comes from a donor. Pointers are valid during the callback, lengths in bytes. */
 struct handoff_adopted {
   size_t size;
   uint64_t id;
@@ -258,6 +272,8 @@ struct handoff_adopted {
 
 #define HANDOFF_STOP_REQUESTED 1 /* the operator or the supervisor stops the service */
 
+/* Any of them may be NULL, but a handoff that has a session to move fails (-ENOSYS) without save()
+ * in the donor or restore() in the heir. */
 struct handoff_callbacks {
   size_t size;
   /* Donor: give the session's state, with handoff_save_*(), as of this moment. Called while
@@ -266,19 +282,18 @@ struct handoff_callbacks {
   int (*save)(void* user, uint64_t id, handoff_saved_t* out);
   /* Heir: take a session. Until handoff_wait() returns 0 it may be prepared in every way, but
    * not be read, written or shut down. A negative number rejects the handoff (invariant I7,
-   * docs/invariants.md). Whether the fd was taken by then does not matter: this process must exit,
-   * or, if it serves already and this was a late session, drop() follows and then the library
-   * closes what is still open. */
+   * docs/invariants.md), and this process must exit. If it serves already, and this was a late
+   * session, drop() follows instead, and then the library closes the fd if it is still open. */
   int (*restore)(void* user, const struct handoff_adopted* session);
   /* Heir, optional: a newer state of a session that restore() has had. With it, restore() is called
    * while the donor serves; without it, restore() is called once, when frozen. */
   int (*update)(void* user, const struct handoff_adopted* session);
-  /* Heir: a session that restore() has had is not to be: it ended at the donor, stays there, or
-   * can't be kept. Late donor: the time to wait for it is over. Forget it and close(2) its fd, no
-   * more. */
+  /* Heir: this session does not come after all: it ended at the donor, stays there, or can't be
+   * kept. Only for sessions that restore() has had. Late donor: the time to wait for this session
+   * is over. Forget it and close(2) its fd, no more. */
   void (*drop)(void* user, uint64_t id);
-  /* Donor, optional: stop all that touches sockets or state. Only services with threads that are
-   * no lanes need it: from here to thaw() or retired() the library does not return to the caller. A
+  /* Donor, optional: stop all that touches sockets or state. The library does not return to the
+   * caller until thaw() or retired(), so only services with threads that are no lanes need this. A
    * negative number fails the handoff; thaw() follows. */
   int (*freeze)(void* user);
   /* Donor, optional: the handoff failed; go on as before. */
@@ -287,34 +302,38 @@ struct handoff_callbacks {
    * them out of epoll first, or close the epoll fd); then leave your loop and exit. lost is the
    * number of sessions of this lane that nobody has any more (0 but after a double fault). */
   void (*retired)(void* user, uint64_t lost);
-  /* Finish: stop accepting, let clients go, exit; after deadline_us you will be killed. */
+  /* Finish: stop accepting, let clients go, exit. The supervisor kills the process at deadline_us
+   * (CLOCK_MONOTONIC). reason is HANDOFF_STOP_REQUESTED. */
   void (*stop)(void* user, int reason, uint64_t deadline_us);
 
   /* The rest is for services that hold sessions (handoff_session_hold()): all four or none. A
-   * service that was built before they existed gives a smaller `size`. */
+   * service that was built before they existed gives a smaller `size`, which is no error. */
 
   /* Donor: as retired(), but for `waiting` sessions, which are yours as before. The listeners, the
    * sections, the regions and all other sessions are the heir's: stop accepting and let the named
    * fds be; then moved() is called for each session that went. When the last one has gone, or
    * ended, retired() comes. */
   void (*late)(void* user, uint64_t waiting);
-  /* That session is another process's now: out of epoll with it, close(2) its fd, no more. */
+  /* This session is another process's now: take it out of epoll and close(2) its fd, no more. */
   void (*moved)(void* user, uint64_t id);
   /* Do not touch this session, neither its socket nor its state, until thaw_session() or moved().
    * save() of it follows. The loop goes on meanwhile: watch its fd no more. */
   void (*freeze_session)(void* user, uint64_t id);
-  /* The session is yours (again): one that was frozen, or one that restore() has had while this
-   * process served already; until now that may not have been touched. */
+  /* The session is yours from now on: one that freeze_session() had stopped, or a late one that
+   * restore() has had. Until now it may not be touched. */
   void (*thaw_session)(void* user, uint64_t id);
 };
 
+/* Sets the callbacks of this lane, in place of those before; *callbacks is copied. The library
+ * borrows `user` and passes it to them. HANDOFF_ERR_ORDER after handoff_ready(). */
 HANDOFF_API int handoff_set_callbacks(handoff_t* h, const struct handoff_callbacks* callbacks,
                                       void* user);
 
 /* ---- starting ---------------------------------------------------------- */
 
 /* Ends the declarations and starts: binds or takes the listeners, or, in an heir, tells donor and
- * supervisor what this release is. Does not wait for the donor. */
+ * supervisor what this release is. Does not wait for the donor. -errno, with the listener's name in
+ * handoff_last_error(), where one can't be bound. Not inside a callback. */
 HANDOFF_API int handoff_ready(handoff_t* h);
 
 /* Waits until this process is the owner: at once but for an heir, whose sessions are
@@ -326,10 +345,10 @@ HANDOFF_API int handoff_wait(handoff_t* h, int timeout_ms);
 /* The fd to watch for reading. Borrowed; the same for the handle's life. */
 HANDOFF_API int handoff_fd(const handoff_t* h);
 
-/* Does what there is to do, without waiting but for one case: in a donor at the switch it
- * comes back when the sockets are its own again or no longer are, at most the freeze
- * budget later (plus what the kernel needs to end a hanging heir). 0, or
- * HANDOFF_ERR_ABORTED in an heir whose handoff failed. Not inside a callback. */
+/* Does what there is to do. Waits in one case alone: a donor at the switch returns when the sockets
+ * are its own again or no longer are, at most the freeze budget later (plus what the kernel needs
+ * to end a hanging heir). 0, or HANDOFF_ERR_ABORTED in an heir whose handoff failed. Not inside a
+ * callback. */
 HANDOFF_API int handoff_dispatch(handoff_t* h);
 
 #define HANDOFF_STATE_DECLARING 0
@@ -340,7 +359,9 @@ HANDOFF_API int handoff_dispatch(handoff_t* h);
 #define HANDOFF_STATE_FAILED 5  /* an heir whose handoff failed */
 #define HANDOFF_STATE_LATE 6    /* gave all away but sessions that were held, and serves those */
 
-/* One of HANDOFF_STATE_*. Inside callbacks, too, as all the questions that follow. */
+/* One of HANDOFF_STATE_*. Inside callbacks, too; so are all questions up to
+ * handoff_named_address().
+ */
 HANDOFF_API int handoff_state(const handoff_t* h);
 /* Whether a supervisor runs this process (1) or it runs by itself (0). */
 HANDOFF_API int handoff_supervised(const handoff_t* h);
@@ -349,56 +370,60 @@ HANDOFF_API uint64_t handoff_generation(const handoff_t* h);
 /* The fd of that name, after handoff_wait(); HANDOFF_ERR_UNKNOWN if it was not declared, -ENOENT if
  * nobody gave it. Borrowed: the library closes it when it retires or in handoff_close(). */
 HANDOFF_API int handoff_named_fd(const handoff_t* h, const char* name);
-/* The address a listener is bound to ("tcp:127.0.0.1:7000"), valid as the handle is; NULL if
- * there is no such name. */
+/* The address a listener is bound to ("tcp:127.0.0.1:7000"); NULL if there is no such name. Owned
+ * by the handle, valid as long as it is. */
 HANDOFF_API const char* handoff_named_address(const handoff_t* h, const char* name);
 
-/* Says how the service is, as it knows best: the database is reachable, say, or is not. why (may be
- * NULL) tells people why it is not well. A release on probation that is not well is taken back by
- * the supervisor; one whose health check is "service" must have said that it is well. Said before
- * this process is the owner, it is told when it is. No effect without a supervisor. Inside
- * callbacks, too.
+/* Tells the supervisor whether the service is well: whether its database is reachable, say. why
+ * (may be NULL) tells people why it is not. The supervisor takes back a release on probation that
+ * is not well; one whose health check is "service" must have said that it is. What is said before
+ * this process is the owner is sent when it is. No effect without a supervisor. Inside callbacks,
+ * too.
  */
 HANDOFF_API int handoff_health(handoff_t* h, int healthy, const char* why);
 
-/* Counts errors of the service's own: requests that failed by its fault, say. The supervisor asks
- * for the sum each second while the release is on probation, and takes it back if there are more
- * than `max_errors` of its configuration. Cheap; inside callbacks, too. */
+/* Adds to the count of the service's own errors: requests that failed by its fault, say. The
+ * supervisor asks for the sum each second while the release is on probation, and takes the release
+ * back if there are more than `max_errors` of its configuration. Cheap; inside callbacks, too. */
 HANDOFF_API int handoff_errors(handoff_t* h, uint64_t more);
 
-/* Gives the library an fd of any kind under a name, to be handed over with the rest; takes fd. The
- * name must have been declared with handoff_claim(). HANDOFF_ERR_DUPLICATE if it has one. */
+/* Gives the library an fd of any kind under a name, to be handed over with the rest. Takes fd, also
+ * when it fails. HANDOFF_ERR_UNKNOWN for a name that handoff_claim() has not declared,
+ * HANDOFF_ERR_DUPLICATE for one that has an fd, -EBUSY while a handoff is under way. */
 HANDOFF_API int handoff_attach(handoff_t* h, const char* name, int fd);
 
 /* ---- regions (after handoff_wait(); inside callbacks, too) -------------- */
 
-/* Where the region begins, on a page; fixed as long as this process owns it. NULL if it does not:
- * in an heir until handoff_wait() returns 0, also in restore() and update(), and from retired() or
- * late() on. Then the addresses stay reserved, and who kept a pointer gets a SIGSEGV: what a held
- * session needs of a region it needs to have read before. Also NULL for a name that was not
- * declared. */
+/* Where the region begins, at the start of a page; fixed as long as this process owns it. NULL in
+ * an heir until handoff_wait() returns 0 (so also in restore() and update()), from retired() or
+ * late() on, and for a name that was not declared. Afterwards the addresses stay reserved, so that
+ * a pointer that was kept is a SIGSEGV. A session that is held must read what it needs of a region
+ * before the switch. */
 HANDOFF_API void* handoff_region_data(const handoff_t* h, const char* name);
-/* How many bytes there are; 0 where handoff_region_data() is NULL. */
+/* Its size in bytes; 0 where handoff_region_data() is NULL. */
 HANDOFF_API size_t handoff_region_size(const handoff_t* h, const char* name);
-/* Makes it at least that long. The new bytes are zero, and memory is found for them at once (about
- * a quarter of a second for 1 GiB): -ENOMEM or -ENOSPC if there is none, and nothing has changed.
- * -EFBIG beyond max_size, HANDOFF_ERR_ORDER if this process does not own it. */
+/* Makes the region at least that many bytes long. The new bytes are zero. The kernel allocates them
+ * at once (about a quarter of a second for 1 GiB), so that a full memory is -ENOMEM or -ENOSPC
+ * here, with nothing changed. -EFBIG beyond max_size, HANDOFF_ERR_UNKNOWN for a name that was not
+ * declared, HANDOFF_ERR_ORDER if this process does not own the region. */
 HANDOFF_API int handoff_region_grow(handoff_t* h, const char* name, size_t size);
 /* The layout that the memory has; 0 for a name that was not declared. */
 HANDOFF_API uint32_t handoff_region_version(const handoff_t* h, const char* name);
-/* The service has brought the memory into this layout, which must be one that it declared. It will
- * only be handed to a release that takes it. -EBUSY while a handoff is under way. */
+/* Says that the service has brought the memory into this layout. Only a release that reads this
+ * layout will get the region. -EINVAL for a layout that was not declared, HANDOFF_ERR_UNKNOWN for
+ * such a name, HANDOFF_ERR_ORDER if this process does not own the region, -EBUSY while a handoff is
+ * under way. */
 HANDOFF_API int handoff_region_set_version(handoff_t* h, const char* name, uint32_t version);
-/* Whether it came from a donor (1) or is new (0). */
+/* Whether the region came from a donor (1) or is new (0). */
 HANDOFF_API int handoff_region_adopted(const handoff_t* h, const char* name);
 
 /* ---- sessions ---------------------------------------------------------- */
 
-/* The service calls handoff_session_touch() whenever the session has changed, so that only
- * what changed is saved again. Without it all of them are saved again when frozen. */
+/* The service calls handoff_session_touch() whenever this session has changed, so that only
+ * sessions that changed are saved again. One without this flag is saved again in each freeze. */
 #define HANDOFF_SESSION_TRACKED 1u
-/* It shares nothing with other sessions, sections or regions: should the donor die in mid-copy, the
- * heir may keep it if its socket has not moved a byte since. */
+/* The session shares nothing with other sessions, sections or regions. Should the donor die in
+ * mid-copy, the heir may keep it if its socket has not moved a byte since its snapshot. */
 #define HANDOFF_SESSION_INDEPENDENT 2u
 
 struct handoff_session_options {
@@ -407,38 +432,44 @@ struct handoff_session_options {
   uint32_t flags;
 };
 
-/* Adds a session. Borrows fd, which must stay open until handoff_session_closed(). *id is its
- * id for life, in every generation. options may be NULL. */
+/* Adds a session to this lane. Borrows fd, which must stay open until handoff_session_closed(). *id
+ * is its id for life, in every generation. options may be NULL. HANDOFF_ERR_ORDER if this process
+ * is not the owner, HANDOFF_ERR_UNKNOWN for a kind that was not declared, -EBADF for a bad fd.
+ *
+ * The functions that follow take the id of a session of this lane; any other is
+ * HANDOFF_ERR_UNKNOWN. */
 HANDOFF_API int handoff_session_open(handoff_t* h, int fd,
                                      const struct handoff_session_options* options, uint64_t* id);
-/* It changed since it was saved last. In restore(), too: then it counts as TRACKED from the start,
- * without a call for each session after the switch. */
+/* Says that the session has changed since it was saved last; from the first call on it counts as
+ * TRACKED. Allowed in restore(), too, which saves a call for each session after the switch. */
 HANDOFF_API int handoff_session_touch(handoff_t* h, uint64_t id);
-/* It ended. Call it before close(2); and for one that was restored shutdown(2) in between: the
- * donor may have the socket open for a while yet, and until then close(2) alone tells the peer
- * nothing. */
+/* Says that the session has ended. Call it before close(2). A restored session needs shutdown(2) in
+ * between: the donor may have the socket open for a while yet, so close(2) alone tells the client
+ * nothing. -EBUSY between freeze_session() and thaw_session() or moved(). */
 HANDOFF_API int handoff_session_closed(handoff_t* h, uint64_t id);
-/* It is in the middle of something that must end in this process: at a switch it stays here, while
- * all others and the listeners go, and moves when it is released, as a late mover. Held twice is
- * held once. HANDOFF_ERR_REJECTED for a service that lacks one of the callbacks late, moved,
- * freeze_session, thaw_session, or has several lanes; -EBUSY while the session is frozen. */
+/* Holds a session that is in the middle of something that must end in this process. At a switch it
+ * stays here, while all others and the listeners go; it moves once it is released. Holds are not
+ * counted: one release ends them. HANDOFF_ERR_REJECTED for a service that lacks one of the
+ * callbacks late, moved, freeze_session, thaw_session, or has several lanes; -EBUSY between
+ * freeze_session() and thaw_session() or moved(). */
 HANDOFF_API int handoff_session_hold(handoff_t* h, uint64_t id);
-/* It may move. Does nothing if it was not held. */
+/* Lets a held session move. Does nothing if it was not held; -EBUSY as handoff_session_hold(). */
 HANDOFF_API int handoff_session_release(handoff_t* h, uint64_t id);
-/* How many there are in this lane. */
+/* How many sessions this lane has. */
 HANDOFF_API uint64_t handoff_session_count(const handoff_t* h);
 
 /* Inside a callback that is about to return a negative number: why, in words. The text is copied
- * and reaches the log, the peer and the operator. A number that says what has run out (-ENOMEM,
- * -EMFILE, -ENFILE, -ENOSPC, -ENOBUFS) reaches him as "resources", any other as "rejected". */
+ * and reaches the log, the peer and the operator. The operator sees a number that says what has run
+ * out (-ENOMEM, -EMFILE, -ENFILE, -ENOSPC, -ENOBUFS, -ETOOMANYREFS) as "resources", any other as
+ * "rejected". */
 HANDOFF_API void handoff_reason(handoff_t* h, const char* why);
 
-/* Inside save() only; each may be called several times and appends. */
+/* Inside save() only. Each appends a copy of data, and may be called several times. */
 HANDOFF_API int handoff_save_state(handoff_saved_t* out, const void* data, size_t length);
 HANDOFF_API int handoff_save_input(handoff_saved_t* out, const void* data, size_t length);
 HANDOFF_API int handoff_save_output(handoff_saved_t* out, const void* data, size_t length);
-/* 32 bits for a layer between service and library, untouched by state conversion; uv.hpp uses them:
- * who uses it has none of its own. */
+/* Inside save() only: 32 bits for a layer between service and library, which state conversion does
+ * not touch. uv.hpp uses all of them, so a service on uv.hpp has none. */
 HANDOFF_API int handoff_save_flags(handoff_saved_t* out, uint32_t flags);
 
 #ifdef __cplusplus

@@ -1,11 +1,13 @@
 // handoff.hpp: the C++20 layer over handoff.h, header-only.
 //
-// The order of calls, threads and re-entrancy are those of handoff.h. What is added: RAII,
-// callbacks as std::function, errors as exceptions of type handoff::Exception from the functions
-// that the service calls. An exception thrown by one of the service's callbacks never crosses the C
-// boundary: it fails the handoff, and its text is the reason that the operator sees; from those
-// that come when nothing can fail any more (drop, thaw, retired, stop, a section's end and reset)
-// it goes to the log.
+// The order of calls, threads and re-entrancy are those of handoff.h; a function without a comment
+// does what the C function of its name does. This layer adds RAII, callbacks as std::function, and
+// errors as exceptions: a function that the service calls throws handoff::Exception.
+//
+// An exception thrown by one of the service's callbacks never crosses the C boundary. It fails the
+// handoff, and its text is the reason that the operator sees. Some callbacks come when nothing can
+// fail any more: drop, thaw, retired, stop, those for held sessions, a section's end and reset, a
+// region's reset. What they throw goes to the log.
 #ifndef HANDOFF_HANDOFF_HPP
 #define HANDOFF_HANDOFF_HPP
 
@@ -56,8 +58,8 @@ enum class State {
 };
 
 namespace detail {
-// A line on stderr. Its reader may have died, as with `handoff run 2>&1 | logger`: the SIGPIPE of
-// that must not be the end of a service that outlives its supervisor.
+// Prints a line on stderr. Its reader may have died, as with `handoff run 2>&1 | logger`, and
+// SIGPIPE must not end a service that outlives its supervisor. So the signal is blocked and taken.
 inline void complain(std::string_view text) {
   sigset_t pipe;
   sigset_t before;
@@ -77,21 +79,21 @@ struct Options {
   std::string name;
   std::string version;
   std::uint32_t state_version = 1;
-  // level is HANDOFF_LOG_*. Empty: warnings and errors go to stderr. With several lanes it is
-  // called by the threads of all of them.
+  // level is HANDOFF_LOG_*. Empty: warnings and errors go to stderr. With several lanes any lane's
+  // thread may call it.
   std::function<void(int level, std::string_view message)> log = {};
   // Event loops, each with sessions of its own: Service::lane().
   std::uint32_t lanes = 1;
 };
 
-// A session as it comes from the donor. Valid during the callback that gets it.
+// A session as it comes from the donor. Its views are valid during the callback that gets it.
 class Adopted {
  public:
   explicit Adopted(const handoff_adopted& raw) : raw_(raw) {}
 
   SessionId id() const { return raw_.id; }
   std::string_view kind() const { return raw_.kind; }
-  // The socket, from now on the caller's to close. In an update it is -1.
+  // The socket, which the caller owns from now on; -1 in an update, and from the second call on.
   int take_fd() { return std::exchange(raw_.fd, -1); }
   std::string_view state() const { return view(raw_.state, raw_.state_length); }
   std::string_view input() const { return view(raw_.input, raw_.input_length); }
@@ -121,33 +123,34 @@ enum class Phase {
   kFinal = HANDOFF_PHASE_FINAL,
 };
 
-// Service-wide state as a sequence of records of any size (small ones are packed, large ones
-// split by this layer). Derive from it; every function may throw, which fails the handoff.
+// Service-wide state as a sequence of records of any size: this layer packs small ones and splits
+// large ones. Derive from it. An exception fails the handoff, but for end() and reset(), where it
+// goes to the log.
 class Section {
  public:
   virtual ~Section() = default;
-  // Donor. See handoff_section_ops for when each is called.
+  // Donor. handoff_section_ops says when each is called.
   virtual void begin(std::uint32_t version) = 0;
   // Replaces record (empty when called) with the next one; false: nothing more for now.
   virtual bool next(Phase phase, std::string& record) = 0;
   virtual void end(bool moved) = 0;
-  // Heir.
+  // Heir. record is valid during the call; a donor wrote it, so check what you parse.
   virtual void apply(std::uint32_t version, std::string_view record) = 0;
   virtual void finish() {}
   virtual void reset() = 0;
 };
 
-// Memory that changes hands as it lies; see handoff_region_ops for what that means for what is in
-// it. From Service::region(), to be copied and kept as long as the Service is there.
+// Shared memory that changes hands without a copy; handoff_region_ops says what may lie in it.
+// Service::region() makes one. Copies are the same region, valid as long as the Service is there.
 class Region {
  public:
-  // Looks the region up: keep the span where that counts, but not beyond grow(). Empty where
-  // handoff_region_data() is NULL.
+  // All of the region; empty where handoff_region_data() is NULL. Each call looks the region up by
+  // name: keep the span where time counts, but not beyond grow().
   std::span<std::byte> bytes() const {
     return {static_cast<std::byte*>(handoff_region_data(h_, name_.c_str())),
             handoff_region_size(h_, name_.c_str())};
   }
-  // What lies there stays where it is.
+  // Makes the region at least size bytes long, where it is: pointers into it stay good.
   void grow(std::size_t size) const { check(handoff_region_grow(h_, name_.c_str(), size)); }
   std::uint32_t version() const { return handoff_region_version(h_, name_.c_str()); }
   void set_version(std::uint32_t version) const {
@@ -175,11 +178,11 @@ inline void put_varint(std::string& out, std::uint64_t value) {
   out.push_back(static_cast<char>(value));
 }
 
-// Cuts records into chunks and puts them together again: a varint with the length, then the bytes,
-// without regard to where a chunk ends.
+// Cuts records into chunks, and RecordReader puts them together again. A record is a varint with
+// the length and then the bytes; a chunk may end anywhere in it.
 class RecordWriter {
  public:
-  // Copies as much as fits of what waits; what doesn't waits for the next chunk.
+  // Copies as much as fits of the record that waits; the rest waits for the next chunk.
   std::size_t fill(char* chunk, std::size_t capacity) {
     const std::size_t n = std::min(capacity, pending_.size() - offset_);
     if (n > 0) std::memcpy(chunk, pending_.data() + offset_, n);
@@ -268,8 +271,8 @@ class RecordReader {
 // The service of this process, and its lane 0. Not movable: the C handle keeps its address.
 //
 // With several event loops (Options::lanes) each has a Service of its own, lane(i), which belongs
-// to that loop's thread. What is declared is declared on the service itself, callbacks on each
-// lane; then start(), and on each lane's thread wait() and the loop:
+// to that loop's thread. Declare on the service itself, and set the callbacks on each lane. Then
+// comes start(), and on each lane's thread wait() and the loop:
 //
 //   service->start();
 //   std::thread second([&] { service->lane(1).wait(); run_loop_of(1); });
@@ -291,9 +294,9 @@ class Service {
 
   // -- lanes; see handoff_lane()
   std::uint32_t lanes() const { return lane_count_; }
-  // Which one this is.
+  // The number of this lane.
   std::uint32_t index() const { return index_; }
-  // Of the service itself, for i below lanes(). It lives as long.
+  // Only of the service itself, which owns it; throws std::out_of_range unless i is below lanes().
   Service& lane(std::uint32_t i) { return i == 0 ? *this : *others_.at(i - 1); }
 
   // -- declaring
@@ -304,12 +307,13 @@ class Service {
   void kind(const std::string& name, std::uint32_t version) {
     check(handoff_kind(h_, name.c_str(), version));
   }
-  // from + 1 == to.
+  // One step up: to is from + 1. The function gets a state of the kind and returns the new one.
+  // With several lanes any lane's thread may call it, several at once.
   void on_upgrade_state(std::uint32_t from, std::uint32_t to, Convert convert,
                         const std::string& kind = "session") {
     step(kind, from, to, std::move(convert));
   }
-  // from - 1 == to.
+  // One step down, likewise: to is from - 1.
   void on_downgrade_state(std::uint32_t from, std::uint32_t to, Convert convert,
                           const std::string& kind = "session") {
     step(kind, from, to, std::move(convert));
@@ -327,7 +331,8 @@ class Service {
     for (const auto& step : steps_) out.push_back(step->declared);
     return out;
   }
-  // Borrows section, which must outlive this object. The versions it reads and writes.
+  // Borrows section, which must outlive this object. reads and writes are versions, as for
+  // handoff_section().
   void section(const std::string& name, Section& section, std::vector<std::uint32_t> reads,
                std::vector<std::uint32_t> writes) {
     auto adapter = std::make_unique<SectionAdapter>(SectionAdapter{this, &section, {}, {}});
@@ -343,8 +348,9 @@ class Service {
                           writes.size(), &ops, adapter.get()));
     sections_.push_back(std::move(adapter));
   }
-  // A region of at most max_size bytes; reads and version as for handoff_region(). adopt throws to
-  // say no. reset: it starts empty, although the donor had one.
+  // A region of at most max_size bytes; reads and version as for handoff_region(). adopt may throw,
+  // which rejects the handoff. reset is called where the region starts empty, although the donor
+  // had one.
   using AdoptRegion = std::function<void(std::uint32_t version, std::span<const std::byte> bytes)>;
   Region region(const std::string& name, const std::vector<std::uint32_t>& reads,
                 std::uint32_t version, std::size_t max_size, AdoptRegion adopt = {},
@@ -360,6 +366,7 @@ class Service {
     regions_.push_back(std::move(adapter));
     return Region(h_, name);
   }
+  // The callbacks of this lane, before start(); handoff_callbacks says when each is called.
   void on_save(std::function<Saved(SessionId)> f) { save_ = std::move(f); }
   bool has_on_save() const { return save_ != nullptr; }
   void on_restore(std::function<void(Adopted)> f) { restore_ = std::move(f); }
@@ -368,21 +375,23 @@ class Service {
   void on_freeze(std::function<void()> f) { freeze_ = std::move(f); }
   void on_thaw(std::function<void()> f) { thaw_ = std::move(f); }
   void on_retired(std::function<void(std::uint64_t lost)> f) { retired_ = std::move(f); }
+  // deadline_us is CLOCK_MONOTONIC.
   void on_stop(std::function<void(std::uint64_t deadline_us)> f) { stop_ = std::move(f); }
-  // For session_hold(): all four.
+  // A service that calls session_hold() needs all four.
   void on_late(std::function<void(std::uint64_t waiting)> f) { late_ = std::move(f); }
   void on_moved(std::function<void(SessionId)> f) { moved_ = std::move(f); }
   void on_freeze_session(std::function<void(SessionId)> f) { freeze_session_ = std::move(f); }
   void on_thaw_session(std::function<void(SessionId)> f) { thaw_session_ = std::move(f); }
 
   // -- starting
-  // Returns when this process owns every socket; throws if it will not.
+  // Returns when this process owns every socket. Throws if the handoff has failed: exit then, the
+  // donor serves on.
   void ready() {
     if (index_ == 0 && state() == State::kDeclaring) start();
     wait();
   }
-  // The two halves of it. The first is the service's, for all lanes; it waits for nobody. The
-  // second is each lane's, on its own thread.
+  // The two halves of ready(). start() is called once, on the service itself, and waits for nobody;
+  // wait() is called for each lane, on its own thread.
   void start() {
     set_callbacks();
     for (auto& lane : others_) lane->set_callbacks();
@@ -401,15 +410,16 @@ class Service {
   // See handoff_errors().
   void errors(std::uint64_t more = 1) { check(handoff_errors(h_, more)); }
   std::uint64_t generation() const { return handoff_generation(h_); }
-  // The fd of that name, borrowed; negative if nobody gave it.
+  // The fd of that name, borrowed; negative, and no exception, if nobody gave it.
   int named_fd(const std::string& name) const { return handoff_named_fd(h_, name.c_str()); }
+  // Where the listener is bound, "tcp:127.0.0.1:7000"; "" if there is none of that name.
   std::string named_address(const std::string& name) const {
     const char* address = handoff_named_address(h_, name.c_str());
     return address != nullptr ? address : "";
   }
   void attach(const std::string& name, int fd) { check(handoff_attach(h_, name.c_str(), fd)); }
 
-  // -- sessions; flags are HANDOFF_SESSION_*
+  // -- sessions; flags are HANDOFF_SESSION_*, fd is borrowed until session_closed()
   SessionId session_open(int fd, std::uint32_t flags = 0, const char* kind = nullptr) {
     handoff_session_options options{};
     options.size = sizeof options;
@@ -421,11 +431,12 @@ class Service {
   }
   void session_touch(SessionId id) { check(handoff_session_touch(h_, id)); }
   void session_closed(SessionId id) { check(handoff_session_closed(h_, id)); }
-  // Busy: it stays here at a switch; and not any more.
+  // A session that is held stays here at a switch, until it is released.
   void session_hold(SessionId id) { check(handoff_session_hold(h_, id)); }
   void session_release(SessionId id) { check(handoff_session_release(h_, id)); }
   std::uint64_t session_count() const { return handoff_session_count(h_); }
 
+  // The C handle, borrowed.
   handoff_t* raw() { return h_; }
 
  private:
@@ -458,7 +469,7 @@ class Service {
       throw;
     }
   }
-  // Another lane of it.
+  // Lane `index` of first.
   Service(Service& first, std::uint32_t index) : index_(index), lane_count_(first.lane_count_) {
     log_ = [&first](int level, std::string_view text) { first.log_(level, text); };
     check(handoff_lane(first.h_, index, &h_));
@@ -594,7 +605,7 @@ class Service {
     }
     return HANDOFF_ERR_INTERNAL;
   }
-  // For callbacks that nothing can fail any more: what they throw is at least told.
+  // For callbacks whose failure changes nothing any more: what they throw goes to the log.
   template <class F>
   void guard_or_log(const char* name, F&& f) noexcept {
     try {

@@ -1,13 +1,13 @@
-// protobuf.hpp: state that is a protobuf message. Takes any type that has SerializeToString() and
-// ParseFromArray(), full or lite, of whatever version of protobuf the service is built with, and
-// includes none of its headers: libhandoff itself needs no protobuf.
+// protobuf.hpp: state that is a protobuf message. libhandoff needs no protobuf, so this includes
+// none of its headers: a message is any type with SerializeToString() and ParseFromArray(), full or
+// lite, of the version of protobuf that the service is built with.
 //
 //   std::string save() const override { return handoff::to_state(state_); }
 //   restore: handoff::from_state<TallyState>(state)
 //
 // A message that only got new fields needs no new state version: an old release keeps the fields
 // that it does not know, and a new one finds them unset. A field whose meaning, type or unit has
-// changed does need one; convert_state() makes its two steps.
+// changed needs a new version; convert_state() makes its two steps.
 #ifndef HANDOFF_PROTOBUF_HPP
 #define HANDOFF_PROTOBUF_HPP
 
@@ -29,8 +29,8 @@ concept ProtobufMessage = std::default_initializable<T> &&
   { message.ParseFromArray(bytes, size) } -> std::convertible_to<bool>;
 };
 
-// The message as the bytes of a state. Throws std::runtime_error, which fails the handoff: if a
-// required field of proto2 is not set, or it is over 2 GiB.
+// The message as the bytes of a state. Throws std::runtime_error, which fails the handoff, if a
+// required field of proto2 is not set or the message is over protobuf's limit of 2 GiB.
 template <ProtobufMessage T>
 std::string to_state(const T& message) {
   std::string out;
@@ -52,7 +52,7 @@ T from_state(std::string_view state) {
   return message;
 }
 
-// A step between two versions, for on_upgrade_state() and on_downgrade_state(), from a function
+// A step between two versions, for on_upgrade_state() and on_downgrade_state(), made of a function
 // that takes one message and gives the other:
 //   service->on_upgrade_state(1, 2, handoff::convert_state<v1::Tally, v2::Tally>(v1_to_v2));
 template <ProtobufMessage From, ProtobufMessage To, class Convert>

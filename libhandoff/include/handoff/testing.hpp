@@ -1,5 +1,5 @@
 // testing.hpp: for the unit tests of a service. Checks that the steps between its state versions
-// agree: what goes up and comes down again is what it was, along every chain.
+// agree: a state that goes up and comes down again is as it was, along every chain.
 //
 //   TEST(TallyTest, StatesGoUpAndComeBack) {
 //     const auto service = handoff::Service::open({.name = "tally", .version = "2.0", ...});
@@ -9,12 +9,12 @@
 //     EXPECT_TRUE(checked) << checked;
 //   }
 //
-// It needs no test framework. Of each sample, which is a state and its version, it checks:
-//   - up to every newer version and down again it is the same;
-//   - down to every older version, what is there then goes up and comes down the same: what an old
-//     release does not know may get lost, but only once;
+// No test framework is needed. A sample is a state and its version. For each sample this checks:
+//   - up to every newer version and down again gives the same state;
+//   - the sample brought down to an older version goes up and comes down the same: an old release
+//     may lose what it does not know, but only once;
 //   - no step throws.
-// And of the steps: that each has its way back, and that a sample has passed each of them. Keep a
+// For each step it checks that there is a way back, and that a sample has passed the step. Keep a
 // few states of every released version as samples, with odd ones among them.
 #ifndef HANDOFF_TESTING_HPP
 #define HANDOFF_TESTING_HPP
@@ -34,7 +34,7 @@
 
 namespace handoff::testing {
 
-// The steps of one kind of session; or of a section's records, say: any functions of that form.
+// The steps of one kind of session, or other functions of that form: for a section's records, say.
 class Steps {
  public:
   using Convert = std::function<std::string(std::string_view)>;
@@ -50,7 +50,7 @@ class Steps {
   std::map<Step, Convert> steps_;
 };
 
-// What a Service (of handoff.hpp) has been given for this kind.
+// The steps that a Service (of handoff.hpp) has for this kind of session.
 template <class Service>
 Steps steps_of(const Service& service, std::string_view kind = "session") {
   Steps out;
@@ -65,14 +65,14 @@ struct Sample {
   std::string state;
 };
 
-// How states are compared and shown. Bytes, unless the service says otherwise: those of protobuf
-// with maps in it, say, may differ and mean the same.
+// How states are compared and shown: as bytes, unless given here. Protobuf messages with maps, say,
+// may differ in their bytes and mean the same.
 struct Look {
   std::function<bool(std::uint32_t version, std::string_view a, std::string_view b)> same = {};
   std::function<std::string(std::uint32_t version, std::string_view state)> show = {};
 };
 
-// True if everything agrees; else what does not, in words.
+// True if everything agrees; else problems() says what does not, in words.
 class Checked {
  public:
   explicit operator bool() const { return problems_.empty(); }
@@ -106,7 +106,7 @@ inline std::string printable(std::string_view bytes) {
   return out + "\"";
 }
 
-// A long state around the place that matters.
+// The part of a long state around byte `at`.
 inline std::string excerpt(std::string_view bytes, std::size_t at) {
   constexpr std::size_t kBefore = 24;
   constexpr std::size_t kAfter = 40;
@@ -172,13 +172,13 @@ class RoundTrips {
         bool back = true;
         for (std::size_t i = way.size() - 1; i > 0; --i) back = back && has(way[i], way[i - 1]);
         if (!(up ? there_and_back(sample.state, way, back) : down_and_again(sample, way, back))) {
-          break;  // what is wrong with the first steps is wrong with every longer chain
+          break;  // a longer chain begins with the same steps and would fail as well
         }
       }
     }
   }
 
-  // With back: the same state must come of it.
+  // Converts along way; if back is true, also the way back, which must give the same state.
   bool there_and_back(const std::string& state, const Path& way, bool back) {
     std::string there;
     if (!convert(state, way, there)) return false;
@@ -249,6 +249,7 @@ class RoundTrips {
 
 }  // namespace detail
 
+// Runs all checks. A sample of a version that no step mentions is checked by none.
 inline Checked check_round_trips(const Steps& steps, const std::vector<Sample>& samples,
                                  const Look& look = {}) {
   return detail::RoundTrips(steps, look).run(samples);

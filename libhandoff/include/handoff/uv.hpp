@@ -16,16 +16,16 @@
 //   host.start();                                   // restores; returns as the owner
 //   uv_run(uv_default_loop(), UV_RUN_DEFAULT);      // ends when retired or stopped
 //
-// The connections are watched by one epoll set of the Host's own, which the uv loop polls as a
-// single fd. So an heir registers every socket before the switch instead of lazily at libuv's next
-// poll, and a donor lets go of all of them by closing one fd. While a donor is frozen its loop does
-// not turn (handoff_dispatch() comes back when the switch is decided), so neither timers nor
-// other handles of the service run either.
+// The Host watches the connections by an epoll set of its own, which the uv loop polls as a single
+// fd. So an heir registers every socket before the switch, where libuv would do it at its next
+// poll, and a donor lets go of all sockets by closing one fd. While a donor is frozen its loop does
+// not turn (handoff_dispatch() returns when the switch is decided), so no timer and no other handle
+// of the service runs.
 //
 // Everything here belongs to the loop's thread. A service with several loops (Options::lanes) has a
-// Host for each, on Service::lane(i): all are made and told what to listen to on one thread, then
-// comes Service::start(), then on each thread Host::start() and the loop. All of them accept from
-// the same listeners; a connection stays with the loop that accepted it.
+// Host for each, on Service::lane(i). One thread makes all Hosts, calls their listen(), and then
+// Service::start(); each thread then calls its Host::start() and runs its loop. All loops accept
+// from the same listeners; a connection stays with the loop that accepted it.
 #ifndef HANDOFF_UV_HPP
 #define HANDOFF_UV_HPP
 
@@ -63,37 +63,39 @@ class Stream {
   Host& host() const { return *host_; }
   int fd() const { return fd_; }  // borrowed; for getpeername() and the like
   bool closing() const { return closing_; }
+  // Bytes that write() has queued and the kernel has not taken.
   std::size_t output_size() const { return output_.size() - sent_; }
 
-  // Queues bytes; they are sent when the loop has handled the events at hand. Any time but in
+  // Queues a copy of bytes, sent when the loop has handled the events at hand. Any time but in
   // save(). Does nothing once closing.
   void write(std::string_view bytes);
   // Sends what is queued, then ends the connection. on_input() is not called any more.
   void close();
   // Call it after changing what save() returns from anywhere but on_input(), write() or a restore.
   void changed();
-  // Stop handing input to on_input() (it stays in the socket or waits here, and is saved); go on.
-  // That it is paused is not saved: who restores a Stream that waits says so again, in its
-  // constructor or in on_open().
+  // Stops handing input to on_input(), until resume(). Input stays in the socket or waits here, and
+  // is saved. The pause is not: a Stream that is restored calls pause() again, in its constructor
+  // or in on_open().
   void pause();
   void resume();
   // The session is in the middle of something: at an upgrade it stays with this process, and moves
-  // once release() was called. Until then it works as ever; so it does not matter if nobody
-  // upgrades. What other sessions or sections share with it is in the newer process by then. Throws
-  // in a service with several lanes.
+  // once release() was called. While nobody upgrades, hold() changes nothing. What other sessions
+  // or sections share with a session that stayed is in the newer process by then. Throws in a
+  // service with several lanes.
   void hold();
   void release();
 
  protected:
-  // What has arrived and was not consumed before. Returns how much of it was consumed; the rest
-  // comes again, with more behind it. Must not throw.
+  // All input that has arrived and was not consumed before; valid during the call. Returns how many
+  // bytes of it were consumed; the rest comes again, with more behind it. Must not throw.
   virtual std::size_t on_input(std::string_view input) = 0;
-  // The session's state in this release's own version. Must not change anything.
+  // The session's state in this release's own version. Must not change anything. An exception fails
+  // the handoff.
   virtual std::string save() const = 0;
-  // The stream has its socket and id and may write(): a new connection, or (adopted) one that was
-  // restored, for which nothing may be written that the donor has written already. All restored
-  // streams are told before any input is looked at; that is part of the blackout, so a class that
-  // has nothing to do here should not override it (see Host::listen()).
+  // The stream has its socket and id and may write(). adopted is false for a new connection, and
+  // true for a restored one, to which the donor may have written already what a new one gets first.
+  // All restored streams are told before any input is looked at. This is part of the blackout, so a
+  // class that has nothing to do here should not override it (see Host::listen()).
   virtual void on_open(bool /*adopted*/) {}
   // The connection is over: the peer closed it, it failed, or close() is done. The Stream is
   // destroyed after this. Not called when the session goes to an heir, at the switch or later.
@@ -109,44 +111,45 @@ class Stream {
   bool dead_ = false;          // over; waits to be destroyed
   bool queued_ = false;        // in the host's list of streams to flush
   bool touched_ = false;
-  bool inherited_ = false;  // from another process, which may have its socket open for a while yet
+  bool inherited_ = false;  // from another process, which may still have the socket open
   bool paused_ = false;
   bool held_ = false;
   bool frozen_ = false;           // on its way to or from another process: not to be touched
-  std::size_t saved_output_ = 0;  // frozen: what of output_ goes along
+  std::size_t saved_output_ = 0;  // frozen: how many bytes of the output go along
   std::string input_;             // read, not consumed
   std::string output_;            // produced; sent_ of it is accepted by the kernel
   std::size_t sent_ = 0;
   std::size_t opening_ = static_cast<std::size_t>(-1);  // in the host's list of that name
 };
 
-// Joins a Service, a uv loop and the connections. Outlives the loop's run; the Service and the loop
-// outlive it.
+// Joins a Service, a uv loop and the connections. A Host must outlive the loop's run; the Service
+// and the loop must outlive the Host.
 class Host {
  public:
   using Create = std::function<std::unique_ptr<Stream>()>;
-  // state: what save() gave, converted to this release's version. May throw: the handoff fails.
+  // state is what save() gave, converted to this release's version; valid during the call. An
+  // exception or nullptr fails the handoff.
   using Restore = std::function<std::unique_ptr<Stream>(std::string_view state)>;
 
   struct ListenOptions {
-    // What its sessions are restored by: no two listeners of a Host have the same one. Another than
-    // this is declared with Service::kind().
+    // The kind of its sessions, by which they are restored: no two listeners of a Host may share
+    // one. Any other than this must be declared with Service::kind().
     std::string kind = "session";
     bool independent = false;  // HANDOFF_SESSION_INDEPENDENT for all its sessions
   };
 
-  // Takes the Service's callbacks for sessions. Throws handoff::Exception where somebody has them:
-  // a Host beside it, say, whose sessions would be saved and restored by this one.
+  // Takes the Service's callbacks for sessions. Throws handoff::Exception if they are taken: by a
+  // second Host, say, whose sessions this one would save and restore.
   Host(uv_loop_t* loop, Service& service);
   ~Host();
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
 
-  // Before start(). A listener and the kind of session that it accepts; with several lanes the same
-  // ones on each, at the address of lane 0. create: a Create; restore:
-  // a Restore, best one that returns a final class by its own type: if that has no on_open(),
-  // nothing needs to be told to each of its sessions at the switch, however many there are.
-  // Throws handoff::Exception, and declares nothing, where another listener has that kind.
+  // Before start(). A listener and the kind of session that it accepts. With several lanes each
+  // Host gets the same listeners; the address of lane 0's counts. create is a Create, restore a
+  // Restore. restore should return a pointer to a final class: if that has no on_open() of its own,
+  // the switch does not have to visit each of its sessions. Throws handoff::Exception, and declares
+  // nothing, if another listener has that kind.
   template <class MakeNew, class MakeAgain>
   void listen(const std::string& name, const std::string& address, MakeNew&& create,
               MakeAgain&& restore) {
@@ -164,33 +167,35 @@ class Host {
         Listener{name, std::forward<MakeNew>(create), std::move(options), -1}));
   }
 
-  // Called after the sessions went to an heir (all Streams are gone by then without on_closed()) or
-  // a stop is complete: end your own handles here. Without one, uv_stop() is called.
+  // f is called after the sessions went to an heir (all Streams are gone by then, without
+  // on_closed()) or a stop is complete: end your own handles in it. Without f, uv_stop() is called.
   void on_finished(std::function<void()> f) { finished_ = std::move(f); }
-  // Called first when the service is asked to stop. Streams are closed after it.
+  // f is called when the service is asked to stop, before any Stream is closed.
   void on_stop(std::function<void()> f) { stopping_hook_ = std::move(f); }
 
-  // Restores what comes, and returns as the owner; throws handoff::Exception if it can't be. Then
-  // run the loop.
+  // Restores what comes, and returns as the owner. Throws handoff::Exception if the handoff has
+  // failed: exit then, the donor serves on. Otherwise run the loop.
   void start();
 
   uv_loop_t* loop() const { return loop_; }
   Service& service() const { return service_; }
   std::size_t size() const { return streams_.size(); }
-  // nullptr if there is none.
+  // The Stream of that session, owned by the Host; nullptr if there is none.
   Stream* find(SessionId id) const {
     const auto it = streams_.find(id);
     return it != streams_.end() && !it->second->dead_ ? it->second.get() : nullptr;
   }
+  // f may write to or close Streams; it must not make or destroy any.
   template <class F>
   void for_each(F&& f) const {
     for (auto& [id, stream] : streams_) {
       if (!stream->dead_) f(*stream);
     }
   }
-  // A connection whose client does not read is not read either, once this much output waits.
+  // Once this many bytes of output wait, a client that does not read is not read either: its
+  // requests would only make more output.
   static constexpr std::size_t kHighWater = std::size_t{1} << 20;
-  // A connection with more unconsumed input than this is closed.
+  // A connection with more bytes of unconsumed input than this is closed.
   std::size_t max_input = std::size_t{1} << 30;
 
  private:
@@ -200,18 +205,18 @@ class Host {
     Create create;
     ListenOptions options;
     int fd;
-    bool rests = false;  // not watched for a moment, for want of fds
+    bool rests = false;  // not watched for a moment, since there were no fds to accept with
   };
   static constexpr std::size_t kNowhere = static_cast<std::size_t>(-1);
-  static constexpr int kSlice = 256;            // sockets that a retired donor closes in one turn
+  static constexpr int kSlice = 256;            // sockets that a retired donor closes per turn
   static constexpr std::uint32_t kClosing = 1;  // the session ends when its output is sent
 
   struct Restorer {
     Restore restore;
     bool opens;  // its on_open() does something
   };
-  // Whether on_open() of all objects that a T* can point to is that of Stream. An override that
-  // can't be named from here counts as one.
+  // Whether every object that a T* can point to has Stream's own on_open(). An override that is not
+  // public can't be named from here, and counts as one.
   template <class T>
   static constexpr bool opens_silently() {
     if constexpr (!std::is_final_v<T>) {
@@ -245,7 +250,7 @@ class Host {
   void moved(SessionId id);
   void freeze(SessionId id);
   void thaw(SessionId id);
-  // Nothing is read or sent any more.
+  // The Host neither reads nor sends any more.
   bool over() const { return retired_ || epoll_ < 0; }
   void retire();
   void close_some();
@@ -283,7 +288,7 @@ class Host {
   uv_timer_t rest_timer_{};  // until listeners without fds to accept with are tried again
   uv_timer_t stop_timer_{};  // until clients that don't read are cut off
   int open_handles_ = 0;
-  bool turned_ = false;  // the loop has
+  bool turned_ = false;  // the loop has turned once
   bool in_batch_ = false;
   bool flushing_ = false;
   bool finishing_ = false;
@@ -297,7 +302,7 @@ class Host {
   std::vector<SessionId> ended_;    // to destroy
   std::vector<Stream*> opening_;    // restored, on_open() not called yet; nullptr: ended before it
   std::vector<SessionId> adopted_;  // restored with something to do
-  std::vector<SessionId> thawed_;   // their input is to be looked at
+  std::vector<SessionId> thawed_;   // whose input is to be looked at
   std::function<void()> finished_, stopping_hook_;
 };
 

@@ -1,4 +1,4 @@
-// Mistakes that a compiler can't see and a hardened program does not survive.
+// Mistakes that a compiler can't see, and that end a hardened program.
 #include "target.h"
 
 #include <cstdlib>

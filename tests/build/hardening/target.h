@@ -7,5 +7,5 @@
 char copied_to_heap(const char* from, std::size_t length, std::size_t size);
 // Copies a string of any length into a buffer of 16 bytes.
 char copied_to_stack(const char* from);
-// The element of a vector of four.
+// Returns an element of a vector of four.
 int element(std::size_t index);

@@ -70,7 +70,7 @@ void EchoClient::write_lines() {
   if (!output_.empty()) {
     const ssize_t n = ::send(fd_.get(), output_.data(), output_.size(), MSG_NOSIGNAL);
     if (n < 0) {
-      // Not connected yet gives EAGAIN as well.
+      // A socket that is not connected yet gives EAGAIN, too.
       if (!would_block()) fail_errno("send");
       return;
     }
@@ -154,7 +154,8 @@ void EchoClient::fail(End end, const std::string& what) {
 
 void EchoClient::fail_errno(const std::string& what) {
   const int error = errno;
-  // Whatever happens before the first answer may have happened to the connection in the queue.
+  // Before the first answer the connection may still have been in the listener's queue, so a reset
+  // then counts as refused.
   const bool never_served = answered_ == 0;
   fail(never_served ? End::kRefused : End::kReset,
        what + ": " + std::generic_category().message(error));

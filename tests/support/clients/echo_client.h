@@ -1,5 +1,5 @@
-// One client of the echo service, which checks every byte of every answer. It has a nonblocking
-// socket and no loop: EchoSwarm tells it when there may be something to do.
+// One client of the echo service, which checks every byte of every answer. A client has a
+// nonblocking socket and no loop: EchoSwarm calls advance() when there may be something to do.
 #pragma once
 
 #include <cstddef>
@@ -19,20 +19,21 @@ class EchoClient {
     kNotYet,
     kRefused,  // the connection was not made
     kReset,
-    kEof,         // the service closed it, unasked
+    kEof,         // the service closed the connection, unasked
     kWrongReply,  // a gap, a repeat, or not the text that was sent
     kDone,        // finish() came to its end
   };
 
-  // Begins to connect to 127.0.0.1. The number tells its texts from those of other clients. It
-  // keeps up to window lines under way; with lines > 0 it finishes by itself after so many.
+  // Begins to connect to 127.0.0.1. Texts contain number, so that no two clients send the same
+  // ones. The client keeps up to window lines under way; with lines > 0 it finishes by itself after
+  // so many.
   EchoClient(int port, std::uint64_t number, std::size_t window, std::uint64_t lines = 0);
 
   int fd() const { return fd_.get(); }
   // Reads what there is, checks it, and writes as much as the window allows.
   void advance();
-  // Writes no new lines; when all are answered it says so to the service, waits for its EOF, and
-  // has come to its end. The socket closes with the object.
+  // Writes no new lines. When all are answered, the client shuts its side down and waits for the
+  // service's EOF: then it has come to its end. The socket closes with the object.
   void finish();
 
   End end() const { return end_; }
@@ -40,7 +41,7 @@ class EchoClient {
   std::string waits_for() const;                       // in words, as long as it has not ended
   std::uint64_t sent() const { return sent_; }
   std::uint64_t answered() const { return answered_; }
-  // Which version answered, in order, each named once for all its consecutive answers.
+  // The versions that answered, in order, each named once for all its consecutive answers.
   const std::vector<std::string>& versions() const { return versions_; }
 
  private:

@@ -136,7 +136,7 @@ void EchoSwarm::note_silence(Resident& resident) {
   resident.answered_at = now;
 }
 
-// Takes the lock only when somebody may be waiting for what happened.
+// Takes the lock only when a test may be waiting for these answers.
 void EchoSwarm::note_answers(Resident& resident) {
   const auto& versions = resident.client->versions();
   const bool new_version = versions.size() != resident.versions_seen;
@@ -172,7 +172,7 @@ void EchoSwarm::start_round() {
 void EchoSwarm::invite_visitor() {
   if (finishing_) return;
   const auto place = std::find(visitors_.begin(), visitors_.end(), nullptr);
-  if (place == visitors_.end()) return;  // all are waiting for their answers
+  if (place == visitors_.end()) return;  // every visitor still waits for answers
   *place = std::make_unique<EchoClient>(options_.port, next_number_++, 1, kVisitorLines);
   watch((*place)->fd(), kVisitors + static_cast<std::uint64_t>(place - visitors_.begin()));
 }

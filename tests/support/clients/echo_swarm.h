@@ -1,7 +1,7 @@
 // Many clients of the echo service at once, writing all the time in a thread of their own.
 //
-// The residents are connected from the beginning to the end. Visitors come all the while, say a few
-// lines and go. Everything that a client finds wrong is in the report.
+// Residents are connected from the beginning to the end. Visitors come all the time, say a few
+// lines and go. The report has everything that a client has found wrong.
 #pragma once
 
 #include <condition_variable>
@@ -47,9 +47,9 @@ class EchoSwarm {
   EchoSwarm(const EchoSwarm&) = delete;
   EchoSwarm& operator=(const EchoSwarm&) = delete;
 
-  // Wait until the last answer of every resident came from that version; until every resident has
-  // had an answer to a line that it wrote after this call. False at the deadline, or as soon as any
-  // client has failed.
+  // The first waits until the last answer of every resident came from that version; the second
+  // until every resident has had an answer to a line that it wrote after the call. False at the
+  // deadline, or as soon as a client has failed.
   bool wait_until_each_answered_by(const std::string& version, Deadline deadline);
   bool wait_until_each_answered_again(Deadline deadline);
 
@@ -65,7 +65,7 @@ class EchoSwarm {
     std::uint64_t round = 0;       // of wait_until_each_answered_again(), last joined
     std::uint64_t answer_for = 0;  // the line whose answer completes the round; 0: has had it
   };
-  // What the thread tells those who wait; guarded by mutex_.
+  // What the thread tells the waiting test; guarded by mutex_.
   struct Progress {
     std::map<std::string, std::size_t> residents_at;  // version -> residents answered by it last
     std::uint64_t round = 0;

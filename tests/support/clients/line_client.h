@@ -11,13 +11,13 @@ namespace handoff::test {
 
 class LineClient {
  public:
-  // To 127.0.0.1, or to an address as services have them; throws if it can't connect.
+  // Connects to 127.0.0.1, or to an address as services have them; throws if that fails.
   explicit LineClient(int port);
   explicit LineClient(const std::string& address);
 
   int fd() const { return fd_.get(); }
   void say(std::string_view line);
-  void send(std::string_view bytes);  // as they are: half a line, say
+  void send(std::string_view bytes);  // without adding a '\n': half a line, say
   // The next line without its '\n'; throws at the deadline and at the end of the connection.
   std::string next(Deadline deadline = Deadline::patience());
   // Reads on to a line that contains text, and returns it.
@@ -26,9 +26,9 @@ class LineClient {
   std::string ask(std::string_view line);
   // The next line with its '\n'; "EOF" or "RESET" at the end of the connection.
   std::string line();
-  // What comes next, as it comes: a datagram, of a UDP address.
+  // The next bytes in one read: a datagram of a UDP address.
   std::string datagram();
-  // Whether the peer closes the connection, with nothing more said.
+  // Whether the peer closes the connection without another byte.
   bool at_end();
 
  private:

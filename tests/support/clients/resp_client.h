@@ -1,4 +1,4 @@
-// A client of kv that sees every byte: it may send half a request, or leave its replies unread.
+// A client of kv that controls every byte: a test may send half a request, or leave replies unread.
 #pragma once
 
 #include <hiredis/read.h>

@@ -1,4 +1,4 @@
-// Sockets on this host, for clients and for what plays a service.
+// Sockets on this host, for clients and for tests that play a service.
 #pragma once
 
 #include <netinet/in.h>
@@ -14,7 +14,7 @@
 namespace handoff::test {
 
 sockaddr_in loopback(int port);
-// Throws if the path is too long for one.
+// Throws if the path is too long for a sockaddr_un.
 sockaddr_un unix_address(const std::string& path);
 
 // A blocking connection; not valid, with errno set, if it is refused.
@@ -27,7 +27,7 @@ int port_of(int fd);
 
 // Waits for room; throws if the peer has gone.
 void send_all(int fd, std::string_view bytes);
-// Everything to the end of the connection, or to its reset; throws if that does not come.
+// Everything to the end of the connection, or to its reset; throws at the deadline.
 std::string read_to_end(int fd, Deadline deadline = Deadline::patience());
 
 }  // namespace handoff::test

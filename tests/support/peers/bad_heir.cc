@@ -1,5 +1,5 @@
-// A release of echo that does wrong what its first argument says. As the heir of a handoff it must
-// not be noticed by any client of the donor.
+// A release of echo that misbehaves in the way that its first argument says. As the heir of a
+// handoff it must not disturb any client of the donor.
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -19,7 +19,7 @@ namespace {
 using handoff::Adopted;
 using handoff::Service;
 
-// Restored sessions before the misbehaviour: in the middle of the copy.
+// So many sessions are restored before the misbehaviour, which puts it in the middle of the copy.
 constexpr int kHalfway = 500;
 
 [[noreturn]] void hang() {
@@ -29,7 +29,7 @@ constexpr int kHalfway = 500;
 // With on_update() sessions are restored during the copy, without it when the donor is frozen.
 enum class Restores { kDuringTheCopy, kWhileFrozen };
 
-// What echo 1 declares, with restores that end as the argument says.
+// The declarations of echo 1, with a restore that misbehaves as the argument says.
 struct Heir {
   std::function<void()> misdeed = [] {};
   Restores when = Restores::kDuringTheCopy;
@@ -45,7 +45,7 @@ struct Heir {
     int restored = 0;
     service->on_restore([&](Adopted session) {
       if (++restored >= kHalfway) misdeed();
-      session.take_fd();  // left open: ending must be enough to give everything back
+      session.take_fd();  // left open: the process's end must be enough to give everything back
     });
     if (when == Restores::kDuringTheCopy) service->on_update([&](Adopted) {});
     service->ready();
@@ -53,12 +53,12 @@ struct Heir {
   }
 };
 
-// With the default action: a sanitizer would make an exit of it.
+// A sanitizer would turn SIGSEGV into an exit, so the default action is restored first.
 void crash() {
   ::signal(SIGSEGV, SIG_DFL);
   ::raise(SIGSEGV);
 }
-// Not one fd more fits in; the limit is lowered first, since a high one takes long to reach.
+// Opens fds until none is left. A high limit takes long to reach, so it is lowered first.
 void fill_fds() {
   rlimit limit{};
   ::getrlimit(RLIMIT_NOFILE, &limit);

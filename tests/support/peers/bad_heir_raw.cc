@@ -63,7 +63,7 @@ void speak_another_protocol() {
   *hello.mutable_manifest() = manifest();
   hello.set_fds_max(1 << 20);
   send(donor, Type::kHello, hello);
-  for (;;) next(donor);  // until the donor has had enough
+  for (;;) next(donor);  // until the donor closes the channel, which throws
 }
 
 }  // namespace handoff::test

@@ -1,10 +1,10 @@
-// An heir without libhandoff: it writes its frames itself.
+// An heir without libhandoff, which writes its own frames.
 #pragma once
 
 namespace handoff::test {
 
-// Registers with the supervisor like any heir, and then offers the donor a wire version of the
-// future.
+// Registers with the supervisor as any heir does, and then offers the donor only a wire version
+// that does not exist yet.
 void speak_another_protocol();
 
 }  // namespace handoff::test

@@ -1,4 +1,4 @@
-// What a fake service is told to do wrong.
+// The options of a fake service: how it misbehaves.
 //
 //   --release NAME    what it calls itself                   --sessions N   how many it says it has
 //   --fresh HOW       serve | exit=N | silent (no Register) | mute (no Owner) |
@@ -16,7 +16,7 @@
 //   --answer TEXT     to each connection, instead
 //   --orphans N       leaves N processes without a parent that end at once
 //
-// Anything else is refused with exit status 2: a test that misspells a fault would test nothing.
+// A test that misspells a fault would test nothing, so any other option ends it with exit status 2.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +30,7 @@ class FakeOptions {
  public:
   FakeOptions(int argc, char** argv);
 
-  // Why they are refused; "" if they are not.
+  // Why the options are refused; "" if they are not.
   const std::string& objection() const { return objection_; }
   const std::string& text(const std::string& name) const;
   std::uint64_t number(const std::string& name) const;

@@ -1,7 +1,6 @@
-// A service that speaks the supervisor's protocol and misbehaves on request. It answers each
-// connection on its listeners with "RELEASE GENERATION\n". Between donor and heir it speaks a play
-// of three frames: Listeners (with the fds), Release, Resumed.
-// Options: fake_options.h.
+// A service that speaks the supervisor's protocol and misbehaves on request (fake_options.h). It
+// answers each connection with "RELEASE GENERATION\n". Between donor and heir it exchanges three
+// frames only: Listeners (with the fds), Release, Resumed.
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/resource.h>
@@ -190,7 +189,8 @@ struct Fake {
     progress(v1::PHASE_COPY, 0);
     if (!option("wait-for").empty()) wait_for(option("wait-for"));
     if (how == "fail") {
-      // As a real donor does: a channel that just closed would be its death to the heir.
+      // As a real donor does: to its heir a channel that closes without an Abort is the donor's
+      // death.
       (void)channel->send(Type::kAbort, "");
       channel.reset();
       tell_failed(v1::INTERNAL, "the fake donor does not want it");
@@ -321,7 +321,7 @@ struct Fake {
   }
 };
 
-// What a test can see of how it was started.
+// Prints the environment and arguments, so that a test can see how the service was started.
 void print_surroundings() {
   std::printf("pid=%d HANDOFF_PID=%s HANDOFF_SERVICE=%s HANDOFF_GENERATION=%s NOTIFY_SOCKET=%s\n",
               ::getpid(), std::getenv("HANDOFF_PID"), std::getenv("HANDOFF_SERVICE"),

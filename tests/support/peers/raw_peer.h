@@ -1,5 +1,5 @@
-// The other side of a handoff, played by the test frame by frame. Its process is a stand-in that
-// only waits: killing it is the peer's death.
+// The other side of a handoff, played by the test frame by frame. A child process that only waits
+// stands for the peer: killing it is the peer's death.
 #pragma once
 
 #include <memory>
@@ -49,16 +49,16 @@ class RawDonor {
   void send_hello();
   void send_listeners();
   void send_sessions(bool independent);
-  void send_copy_end();  // and takes Copied
-  void send_prepare();   // and takes Prepared
-  // All up to there: with so many connections, of which each is a session.
+  void send_copy_end();  // and receives Copied
+  void send_prepare();   // and receives Prepared
+  // Everything from Hello up to Copied, or up to Prepared; each connection is a session.
   void copy(std::size_t connections, bool independent = false);
   void copy_and_prepare(std::size_t connections, bool independent = false);
   // Next frame of the heir that is no Ack.
   Frame next();
   // Drops this side's sockets, as an exit does.
   void close_sockets();
-  // As a process's death: sockets and channel closed, then the exit.
+  // Does what a process's death does: sockets and channel close, then the exit is seen.
   void die();
 
  private:
@@ -71,10 +71,12 @@ class RawDonor {
   std::unique_ptr<ServiceProcess> heir_;
 };
 
-// The heir gave up: an Abort with this code (if told), Failed to the supervisor, exit status 3.
+// Expects that the heir has given up: an Abort with this code (if told), Failed to the supervisor,
+// exit status 3.
 void expect_given_up(RawDonor& donor, v1::Code code, bool told = true);
 
-// From CopyEnd on all goes well: the heir owns every connection, whose state was "5".
+// Goes on from CopyEnd without a fault, and expects that the heir owns every connection, with state
+// "5".
 void expect_taken(RawDonor& donor);
 
 // Plays the heir for a donor in a child process that serves already.
@@ -95,12 +97,12 @@ class RawHeir {
   void send_hello(const v1::Hello& hello);
   void send_copied();
   void send_prepared();
-  // All up to that frame of the donor, Hello included if it was not said; throws if another one
-  // comes.
+  // Everything up to that frame of the donor, with Hello unless it was sent; throws if another
+  // frame comes.
   void reach_copy_end();
   void reach_prepare();
   void reach_release();
-  // Once Prepare has come.
+  // Takes the ownership word, which Prepare has brought; false if the donor has it.
   bool claim() { return deed_.value().claim(io::Deed::Party::kHeir); }
 
  private:

@@ -177,7 +177,7 @@ Result<Reading> read(std::string_view body) {
   return Reading{std::move(message), written(*plain)};
 }
 
-// The type alone says all: the library looks at no body.
+// For types without a body: the library does not look at it.
 template <class Pb>
 Result<Reading> read_nothing(std::string_view) {
   return Reading{std::make_unique<Pb>(), ""};

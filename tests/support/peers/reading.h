@@ -1,8 +1,8 @@
-// What the library reads in a frame's body, as libprotobuf's message of the same type: so the two
-// can be compared with each other, field by field, whatever the type.
+// Reads a frame's body by the library, and gives the values as libprotobuf's message of that type.
+// So the two readers can be compared field by field.
 //
-// A new message gets its lines in reading.cc, by hand and by the fields' names: with the numbers of
-// the library's own description, nothing could show that one of them is wrong.
+// A new message gets its lines in reading.cc, by hand and by the fields' names. Lines made from the
+// library's own description could not show that a number in it is wrong.
 #pragma once
 
 #include <google/protobuf/message.h>
@@ -23,10 +23,10 @@ MessagePtr new_message(protocol::Type type);
 
 struct Reading {
   MessagePtr message;
-  std::string written;  // what the library writes for it
+  std::string written;  // the body that the library writes for these values
 };
 
-// Every type that has a name.
+// Whether the library reads bodies of this type: every type that has a name.
 bool library_reads(protocol::Type type);
 Result<Reading> read_by_library(protocol::Type type, std::string_view body);
 

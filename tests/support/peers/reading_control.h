@@ -1,5 +1,5 @@
-// What the library has read from the control socket, copied into messages of libprotobuf: the part
-// of reading.cc for orders and reports, and for the manifests in them.
+// The part of reading.cc for the control socket: orders and reports, and the manifests in them,
+// copied into messages of libprotobuf.
 #pragma once
 
 #include "handoff.pb.h"

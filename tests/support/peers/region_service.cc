@@ -1,15 +1,15 @@
-// A service whose state is a table of counters in a region, for tests and measurements of what a
-// region costs. Each connection may say, a line each, and is answered "RELEASE ...":
+// A service whose state is a table of counters in a region, for tests and for measuring what a
+// region costs. A connection may send these lines, and each answer is "RELEASE ...":
 //
 //   grow BYTES   makes the region at least that long      -> its size
 //   fill SEED    gives every counter a value of its own   -> its size
-//   add N        one more in counter N                    -> what it is now
+//   add N        one more in counter N                    -> its value
 //   sum          of all counters, by position             -> the sum
-//   layout       which it has                             -> the layout
+//   layout       of the region                            -> the layout
 //   layout V     rewrites all of it in that layout, 1 or 2
 //
-// Layout 1 has the counters as they are, layout 2 has their complements. Release 1 knows the first
-// alone, release 2 both, and makes the second.
+// Layout 1 has the counters as they are, layout 2 has their complements. Release 1 knows layout 1
+// alone; release 2 knows both, and makes new regions in layout 2.
 //
 //   --release N    1 or 2 (1)
 //   --max BYTES    that the region may have at most (8 GiB)
@@ -29,7 +29,7 @@ std::optional<handoff::Region> table;
 struct Counters {
   std::uint64_t* first = nullptr;
   std::size_t number = 0;
-  std::uint64_t mask = 0;  // what a counter is combined with to be read or written
+  std::uint64_t mask = 0;  // XORed with a counter to read or write it
 
   static Counters of(std::uint32_t layout) {
     const auto bytes = table->bytes();
@@ -65,7 +65,7 @@ std::uint64_t obey(const std::string& line) {
     const std::size_t before = counters.number;
     table->grow(number);
     const Counters grown = Counters::of(table->version());
-    if (grown.mask != 0) {  // zeroes are no counters of that layout
+    if (grown.mask != 0) {  // in layout 2 a counter of 0 is no zero bytes
       for (std::size_t i = before; i < grown.number; ++i) grown.set(i, 0);
     }
     return table->bytes().size();

@@ -59,7 +59,7 @@ void set_terms(v1::Handoff& handoff, const Terms& terms) {
   handoff.set_spread(terms.spread);
 }
 
-// What a real supervisor puts into the environment.
+// Sets the environment that a real supervisor gives, and runs body.
 int run_supervised(const std::function<int()>& body, int control) {
   ::setenv("HANDOFF_FD", std::to_string(control).c_str(), 1);
   ::setenv("HANDOFF_PID", std::to_string(::getpid()).c_str(), 1);

@@ -1,6 +1,6 @@
-// A service in a child process that runs a function of the test, under a supervisor in miniature:
-// it speaks the control protocol with the service through libprotobuf, so that each implementation
-// of the messages checks the other.
+// A service in a child process that runs a function of the test, and its supervisor, played by the
+// test. The supervisor's side uses libprotobuf, so that each implementation of the messages checks
+// the other.
 #pragma once
 
 #include <functional>
@@ -26,7 +26,7 @@ struct Frame {
 };
 // Waits for the next frame; throws if none comes.
 Frame receive(io::Channel& channel);
-// Sends, waiting for room.
+// Sends a frame; waits while the socket is full.
 void send(io::Channel& channel, protocol::Type type, const google::protobuf::MessageLite& message,
           const std::vector<int>& fds = {});
 void send_raw(io::Channel& channel, protocol::Type type, const std::string& body,
@@ -34,7 +34,7 @@ void send_raw(io::Channel& channel, protocol::Type type, const std::string& body
 // Both ends of a channel.
 std::pair<UniqueFd, UniqueFd> make_channel();
 
-// What donor and heir are told of their handoff.
+// The terms of a handoff that the supervisor tells both sides.
 struct Terms {
   std::uint64_t id = 1;
   std::uint64_t stall_us = 10'000'000;
@@ -42,7 +42,7 @@ struct Terms {
   bool drain_incompatible = false;
   std::uint32_t spread = 0;
 };
-// One side's end of the channel, and who has the other.
+// One side's end of the channel, and the process at the other end.
 struct Side {
   UniqueFd channel;
   int peer_pidfd = -1;  // borrowed
@@ -51,18 +51,17 @@ struct Side {
 
 class ServiceProcess : public Process {
  public:
-  // The environment of body says that it is supervised. report_path: where it is told to come back
-  // to.
+  // Runs body as a supervised service. report_path is the path of Start, to which it comes back.
   ServiceProcess(std::uint64_t generation, const std::function<int()>& body,
                  const std::string& report_path = "");
-  // An heir.
+  // Runs body as an heir.
   ServiceProcess(std::uint64_t generation, const std::function<int()>& body, Side side,
                  const std::string& report_path = "");
 
   io::Channel& control() { return control_; }
 
-  // The next control message of this type; others are skipped (Progress comes when it likes).
-  // closed if the child ended instead.
+  // The next control message of this type; others are skipped, since Progress comes at any time.
+  // Frame::closed if the child ended instead.
   Frame await(protocol::Type type);
   template <class Message>
   Message await_message(protocol::Type type) {
@@ -84,7 +83,7 @@ class ServiceProcess : public Process {
   io::Channel control_;
 };
 
-// Starts an heir of that donor, and once it says that it is ready tells the donor to hand over.
+// Starts an heir of that donor, and tells the donor to hand over once the heir has registered.
 std::unique_ptr<ServiceProcess> start_heir(ServiceProcess& donor, std::uint64_t generation,
                                            const std::function<int()>& body,
                                            const Terms& terms = {});

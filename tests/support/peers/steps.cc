@@ -1,7 +1,7 @@
 // A line service in three releases: built with RELEASE as 1, 2 and 3, each with a state version of
-// that number, and with the steps to all older ones. To every line of a connection it answers
-// "RELEASE LINES LAST CHARS": which release it is, how many lines there were, the one before, and
-// how many characters in all; "-" for what its state does not have.
+// that number and the steps to all older ones. Every line is answered by "RELEASE LINES LAST
+// CHARS": the release, the number of lines so far, the line before, and the number of characters in
+// all; "-" for a field that the release's state does not have.
 //
 //   --without A-B        leaves that step out (may be given again)
 //   --also NAME=ADDRESS  listens there, too

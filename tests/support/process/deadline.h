@@ -1,4 +1,4 @@
-// Until when a test waits for something that must happen. Waiting itself is always for an event.
+// The time until which a test waits for an event that must happen.
 #pragma once
 
 #include <algorithm>
@@ -12,13 +12,13 @@ class Deadline {
   using Clock = std::chrono::steady_clock;
 
   static Deadline in(Clock::duration time) { return Deadline(Clock::now() + time); }
-  // For whatever takes a moment on an idle machine. No test waits as long as this on purpose, so
-  // the time is that of a sanitizer's build on a busy machine.
+  // For anything that takes a moment on an idle machine: 60 s are enough for a sanitizer's build on
+  // a busy one, and no test waits that long on purpose.
   static Deadline patience() { return in(std::chrono::seconds(60)); }
 
   Clock::time_point at() const { return at_; }
   bool passed() const { return Clock::now() >= at_; }
-  // For poll(2) and epoll_wait(2): never negative, and not 0 before it has passed.
+  // The time that is left, for poll(2) and epoll_wait(2): never negative, and rounded up.
   int milliseconds() const {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(at_ - Clock::now());
     return static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 1 << 30));

@@ -1,4 +1,4 @@
-// Files of a test: a folder of its own, and what is read and written there.
+// Files of a test: a folder of its own, reading, writing, and waiting for files.
 #pragma once
 
 #include <sys/types.h>
@@ -25,14 +25,14 @@ class TempDir {
   std::string path_;
 };
 
-// All of it; "" if it can't be read.
+// The file's content; "" if it can't be read.
 std::string read_file(const std::string& path);
 // Throws if it can't be written.
 void write_file(const std::string& path, const std::string& text, mode_t mode = 0644);
 
-// Readable when something was made in the folder of that path.
+// An fd that is readable when something was made in the folder of that path.
 UniqueFd watch_folder_of(const std::string& path);
-// Waits until it exists; false at the deadline.
+// Waits until the file exists; false at the deadline.
 bool wait_for_file(const std::string& path, Deadline deadline = Deadline::patience());
 
 }  // namespace handoff::test

@@ -1,4 +1,4 @@
-// What /proc tells of a process.
+// Reads what /proc tells of a process.
 #pragma once
 
 #include <sys/types.h>
@@ -10,21 +10,20 @@
 
 namespace handoff::test {
 
-// What its fds lead to ("socket:[4711]", "/dev/null"), one entry for each fd: the same files open
-// are the same sets. Fds that close while this looks are left out.
+// What the process's fds lead to ("socket:[4711]", "/dev/null"), one entry for each fd. Two equal
+// sets mean that the same files are open. Fds that close during the call are left out.
 std::multiset<std::string> open_files(pid_t pid);
 
-// "+socket:[1] -anon_inode:[eventpoll]": what after has that before has not, and the other way
-// round.
+// What was opened (+) and closed (-) in between: "+socket:[1] -anon_inode:[eventpoll]".
 std::string difference(const std::multiset<std::string>& before,
                        const std::multiset<std::string>& after);
 
 std::vector<pid_t> children_of(pid_t pid);
 
-// "NAME=VALUE", as it was executed with.
+// "NAME=VALUE" of the environment that the process was executed with.
 std::multiset<std::string> environment_of(pid_t pid);
 
-// The number after "NAME:" in its status, in kB if it is a size: VmRSS, VmHWM, VmSize. 0 if there
+// The number after "NAME:" in /proc/PID/status, in kB for a size: VmRSS, VmHWM, VmSize. 0 if there
 // is none.
 std::uint64_t status_field(pid_t pid, const std::string& name);
 

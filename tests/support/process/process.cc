@@ -27,7 +27,7 @@ namespace {
   throw std::system_error(error, std::generic_category(), what);
 }
 
-// <sys/pidfd.h> of Debian 12 can't be used from C++: it lacks the extern "C".
+// <sys/pidfd.h> of Debian 12 lacks the extern "C", so C++ calls the system calls by number.
 int pidfd_open(pid_t pid) { return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)); }
 int pidfd_send_signal(int pidfd, int number) {
   return static_cast<int>(::syscall(SYS_pidfd_send_signal, pidfd, number, nullptr, 0));
@@ -58,7 +58,8 @@ std::vector<char*> pointers(const std::vector<std::string>& strings) {
   return out;
 }
 
-// Not a memfd, which inotify can't watch. O_APPEND, for processes that open their /dev/stderr anew.
+// A file without a name for output. inotify can't watch a memfd, so it is a real file; O_APPEND is
+// for processes that open their /dev/stderr anew.
 UniqueFd make_output() {
   std::string path = (std::filesystem::temp_directory_path() / "handoff-output-XXXXXX").string();
   UniqueFd fd(::mkostemp(path.data(), O_CLOEXEC | O_APPEND));
@@ -87,7 +88,7 @@ std::string text_of(const UniqueFd& file) {
   return text;
 }
 
-// Readable whenever something was written to one of these files.
+// An fd that is readable whenever something was written to one of these files.
 UniqueFd watch(const UniqueFd& one, const UniqueFd& other) {
   UniqueFd out(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
   if (!out.valid()) fail("inotify_init1");
@@ -131,7 +132,8 @@ Process::Process(const std::function<int()>& body, int kept_fd) {
   pid_ = ::fork();
   if (pid_ < 0) fail("fork");
   if (pid_ == 0) {
-    // What a real supervisor's exec would close: else a channel of another process never ends.
+    // A real supervisor's exec closes all other fds. If the child kept them, another process's
+    // channel would never end.
     const auto kept = static_cast<unsigned>(kept_fd);
     if (kept_fd > 3) ::close_range(3, kept - 1, 0);
     ::close_range(kept_fd > 2 ? kept + 1 : 3, ~0U, 0);
@@ -147,7 +149,7 @@ Process::Process(const std::function<int()>& body, int kept_fd) {
   watch_its_end();
 }
 
-// Not yet reaped, so the number is still its own.
+// The child is not reaped yet, so its pid can't mean another process.
 void Process::watch_its_end() {
   pidfd_.reset(pidfd_open(pid_));
   if (!pidfd_.valid()) fail("pidfd_open");
@@ -207,7 +209,8 @@ std::string Process::out() const { return text_of(out_); }
 std::string Process::err() const { return text_of(err_); }
 std::size_t Process::written() const { return size_of(out_) + size_of(err_); }
 
-// Nothing is missed: the watch is set before the output is read, and an end is noticed before that.
+// The watch is set before the output is read, and an end is noticed before that, so nothing is
+// missed.
 bool Process::wait_output(const std::function<bool()>& so, Deadline deadline) {
   const UniqueFd changes = watch(out_, err_);
   for (;;) {
@@ -253,7 +256,7 @@ bool wait_end(const UniqueFd& process, Deadline deadline) {
 
 void kill_and_wait(const UniqueFd& process, Deadline deadline) {
   if (!process.valid()) return;
-  if (pidfd_send_signal(process.get(), SIGKILL) < 0) return;  // gone already
+  if (pidfd_send_signal(process.get(), SIGKILL) < 0) return;  // it has ended
   readable(process.get(), deadline);
 }
 

@@ -1,8 +1,8 @@
-// A child process: known by its pidfd, its output read while it runs.
+// A child process: held by its pidfd, its output read while it runs.
 //
-// Output goes into two files without a name. A talkative child never blocks, and its own children
-// keep a place to write to when it is gone. No thread of the test reads, so that a test may fork.
-// inotify(7) tells of every write to whoever waits for a text.
+// Output goes into two files without a name. So a talkative child never blocks, and its own
+// children can still write when it is gone. No thread of the test reads output, so that a test may
+// fork; inotify(7) wakes a test that waits for a text.
 #pragma once
 
 #include <sys/types.h>
@@ -22,10 +22,10 @@ namespace handoff::test {
 
 // As a shell shows it: the exit status, or 128 and the signal's number.
 using ExitStatus = int;
-// Put over that of the test; an empty value unsets.
+// Variables that replace those of the test's environment; an empty value unsets one.
 using Environment = std::map<std::string, std::string>;
 
-// What a process has come to.
+// How a process has ended, and what it printed.
 struct Outcome {
   ExitStatus status = -1;
   std::string out, err;
@@ -37,10 +37,10 @@ class Process {
  public:
   // command[0] is a path.
   explicit Process(const std::vector<std::string>& command, const Environment& environment = {});
-  // A fork of the test that runs body, whose result is the exit status. Of the fds over 2 it has
-  // that one alone, if any; its output is that of the test.
+  // A fork of the test that runs body, whose result is the exit status. Its output is that of the
+  // test. Of the fds above 2 it keeps only kept_fd, if any.
   explicit Process(const std::function<int()>& body, int kept_fd = -1);
-  // Ends it with SIGKILL, and reaps it.
+  // Ends the process with SIGKILL, and reaps it.
   ~Process();
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
@@ -48,28 +48,28 @@ class Process {
   pid_t pid() const { return pid_; }
   int pidfd() const { return pidfd_.get(); }
   void signal(int number) const;
-  void stop();  // SIGSTOP, and waits until it does nothing more
+  void stop();  // SIGSTOP, and waits until the process is stopped
   void kill();  // SIGKILL, and waits for its end
 
-  // Waits until it is stopped, by whomever; false if it ends instead.
+  // Waits until the process is stopped, by whatever signal; false if it ends instead.
   bool wait_stopped() const;
-  // Waits for its end; throws if that does not come.
+  // Waits for the process's end; throws if it does not come.
   ExitStatus wait();
   // Like wait(), with all of its output.
   Outcome finish();
-  // nullopt if it still runs at the deadline.
+  // nullopt if the process still runs at the deadline.
   std::optional<ExitStatus> wait(Deadline deadline);
   bool running() { return !wait(Deadline::in({})).has_value(); }
 
-  // What it has written so far.
+  // What the process has written so far.
   std::string out() const;
   std::string err() const;
-  // How many bytes that are.
+  // How many bytes both outputs have.
   std::size_t written() const;
-  // Waits until the text occurs in stdout or stderr; false at the deadline, or if it has ended
-  // without.
+  // Waits until the text occurs in stdout or stderr; false at the deadline, or if the process has
+  // ended without it.
   bool wait_for_output(std::string_view text, Deadline deadline = Deadline::patience());
-  // Waits until it has written more than so many bytes.
+  // Waits until the process has written more than so many bytes.
   bool wait_for_more(std::size_t bytes, Deadline deadline);
 
  private:
@@ -89,12 +89,12 @@ void shell(const std::string& line);
 // The body of a process that is there to be killed.
 int wait_to_be_killed();
 
-// A process that is not a child of ours but that the test caused to exist: held by its pidfd, so
-// that its number can't come to mean another. Not valid() if there is no such process.
+// The pidfd of a process that the test has caused to exist, but that is no child of it. Held so,
+// its number can't come to mean another process. Not valid() if there is no such process.
 UniqueFd hold(pid_t pid);
-// Waits until it has ended.
+// Waits until the process has ended; false at the deadline.
 bool wait_end(const UniqueFd& process, Deadline deadline = Deadline::patience());
-// SIGKILL, and waits until it has ended.
+// Sends SIGKILL, and waits until the process has ended.
 void kill_and_wait(const UniqueFd& process, Deadline deadline = Deadline::patience());
 
 }  // namespace handoff::test

@@ -1,5 +1,5 @@
-// What a service and its supervisor hold: taken before an upgrade that fails, and compared after
-// it, since a failed upgrade leaves nothing behind (invariant I5, docs/invariants.md).
+// What a service and its supervisor hold. A failed upgrade leaves nothing behind (invariant I5,
+// docs/invariants.md), so tests take this before one and compare it afterwards.
 #pragma once
 
 #include <sys/types.h>
@@ -28,7 +28,7 @@ class Footprint {
   Files supervisor_files_, service_;
 };
 
-// The upgrade was refused or has failed, for this cause, with advice in its message.
+// Expects that the upgrade was refused or has failed, for this cause, with advice in its message.
 void expect_failed(const Supervisor::Outcome& upgrade, const std::string& code,
                    const std::vector<std::string>& words);
 

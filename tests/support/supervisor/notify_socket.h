@@ -1,4 +1,4 @@
-// The receiving end of sd_notify(3): what systemd would be told, and the fds it would be given to
+// The receiving end of sd_notify(3), in systemd's place: what it is told, and the fds that it is to
 // keep.
 #pragma once
 
@@ -16,9 +16,9 @@ class NotifySocket {
   NotifySocket();
   const std::string& path() const { return path_; }
 
-  // Waits until it has been told so; false if it never is.
+  // Waits until this text was heard; false if it never is.
   bool hears(const std::string& text);
-  // All that it has been told, a line "--" after each message.
+  // All that was heard, a line "--" after each message.
   const std::string& heard() const { return heard_; }
   void forget() { heard_.clear(); }
   std::map<std::string, UniqueFd>& store() { return store_; }

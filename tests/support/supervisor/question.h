@@ -1,5 +1,5 @@
-// A question for the status, put as `handoff status` puts it and without a process for each.
-// Nothing here waits: the supervisor may be stopped, or wait at a failpoint.
+// A question for the status, asked as `handoff status` asks it, without a process for each. Nothing
+// here waits, since the supervisor may be stopped, or wait at a failpoint.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -16,8 +16,9 @@ class Question {
 
   // Readable when there is something for services().
   int fd() const { return fd_.get(); }
-  // The services in the answer; null if nobody answers; nullopt if it is not all there yet. It is
-  // when the supervisor has closed the connection: its fds are what they were before the question.
+  // The services in the answer; null if nobody answers; nullopt while the answer is not complete.
+  // It is complete once the supervisor has closed the connection, so that it has the fds of before
+  // again.
   std::optional<nlohmann::json> services();
 
  private:

@@ -23,31 +23,31 @@ namespace {
 using namespace std::chrono_literals;
 using nlohmann::json;
 
-// For services to drain, before all is ended at once.
+// The time that services get to drain, before all processes are ended at once.
 constexpr auto kDrainWithin = 3s;
-// The log is the event to ask again after: each change of state, exit and end of a handoff is a
-// line there. Some things change without a line, such as a count of sessions. They are asked for
-// again after this long.
+// A test asks again after each line of the log, since each change of state, exit and end of a
+// handoff is a line. Some things change without a line, such as a count of sessions: for those it
+// asks again after this long.
 constexpr auto kUntold = 10ms;
 
 void append(std::vector<std::string>& to, const std::vector<std::string>& more) {
   to.insert(to.end(), more.begin(), more.end());
 }
 
-// Of whatever was executed with that variable, wherever it was reparented.
+// Holds all processes that were executed with that variable, also those with another parent by now.
 std::vector<UniqueFd> processes_with(const std::string& variable) {
   std::vector<UniqueFd> out;
   for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
     const std::string name = entry.path().filename();
     if (std::isdigit(static_cast<unsigned char>(name.front())) == 0) continue;
-    UniqueFd process = hold(std::stoi(name));  // before it is looked at: the number is its own
+    UniqueFd process = hold(std::stoi(name));  // held first, so that the pid keeps its meaning
     if (environment_of(std::stoi(name)).contains(variable)) out.push_back(std::move(process));
   }
   return out;
 }
 
-// The lock of a dead supervisor is also that of a child which it had just forked, until this
-// executes its program. The next supervisor does not wait for that.
+// A child that a dead supervisor had just forked has its lock, too, until the child executes its
+// program. The next supervisor does not wait for a lock, so the test does.
 void wait_until_unlocked(const std::string& runtime) {
   const std::string path = runtime + "/lock";
   const UniqueFd lock(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -56,7 +56,7 @@ void wait_until_unlocked(const std::string& runtime) {
   if (waited.status != 0) throw std::runtime_error(path + " stays locked: " + waited.describe());
 }
 
-// Null if nobody answers.
+// The services of the status; null if nobody answers.
 json ask_services(const std::string& runtime) {
   const Deadline deadline = Deadline::patience();
   Question question(runtime);
@@ -71,7 +71,6 @@ json ask_services(const std::string& runtime) {
 }  // namespace
 
 // ---- its life
-// ------------------------------------------------------------------------------------
 
 void Supervisor::run(std::vector<std::string> arguments, Environment environment) {
   environment_ = std::move(environment);
@@ -125,7 +124,7 @@ Outcome Supervisor::terminate() {
   return process_->finish();
 }
 
-// A destructor can't throw: a supervisor that does not end is the end of the test.
+// A destructor can't throw, so a supervisor that does not end aborts the test.
 Supervisor::~Supervisor() {
   if (!process_) return;
   bool ended = true;
@@ -187,7 +186,6 @@ std::string Supervisor::log() const {
 }
 
 // ---- commands
-// ------------------------------------------------------------------------------------
 
 std::unique_ptr<Process> Supervisor::begin(std::vector<std::string> arguments) const {
   arguments.insert(arguments.begin(), program("handoff"));
@@ -259,7 +257,6 @@ std::vector<json> Supervisor::history(const std::string& event) const {
 }
 
 // ---- the status
-// ----------------------------------------------------------------------------------
 
 json Supervisor::status(const std::string& service) const {
   const json services = ask_services(runtime());
@@ -303,7 +300,8 @@ void Supervisor::settle() const {
 
 std::multiset<std::string> Supervisor::files() const { return open_files(pid()); }
 
-// What settle() asked last came after all that was said before, and was answered after it.
+// The supervisor answers in order, so it answers settle()'s last question after it has closed what
+// earlier commands had open.
 std::multiset<std::string> Supervisor::settled_files() const {
   settle();
   return files();

@@ -1,7 +1,7 @@
 // The real supervisor in a runtime folder of its own, and the commands that operators give it.
 //
-// However it is started, and started again after its death, it is by this class. The destructor
-// stops all of it; nothing that this object started survives it.
+// Tests start supervisors, and start them again after a death, by this class alone. Nothing that
+// the object has started survives its destructor.
 #pragma once
 
 #include <sys/types.h>
@@ -26,13 +26,13 @@ class Supervisor {
     std::string name = "echo";
     std::vector<std::string> listeners = {"public=tcp:127.0.0.1:0"};
     std::vector<std::string> run_flags = {};  // more for `handoff run`
-    Environment environment = {};             // for it and its services
+    Environment environment = {};             // for the supervisor and its services
     // The rest of a handoff.toml, which is used in place of arguments: more keys of the service's
     // table, and then tables of other services.
     std::string config = {};
     // The path of a handoff.toml that the test has written, used in place of all of that.
     std::string file = {};
-    // A command that `handoff run ...` is appended to, and that executes it.
+    // A command that executes its arguments: `handoff run ...` is appended to it.
     std::vector<std::string> wrapper = {};
   };
   Supervisor() = default;  // nothing runs yet
@@ -41,21 +41,22 @@ class Supervisor {
   Supervisor(const Supervisor&) = delete;
   Supervisor& operator=(const Supervisor&) = delete;
 
-  // Returns when all its services run, or throws with what the supervisor said.
+  // Returns when all services run, or throws with what the supervisor said.
   void start(Options options);
   // `handoff run ARGUMENTS`; waits for nothing.
   void run(std::vector<std::string> arguments, Environment environment = {});
-  // SIGKILL to the supervisor alone, if there is one; what it has started lives on.
+  // Sends SIGKILL to the supervisor alone, if it runs; its services live on.
   void kill();
-  // What the next start_again() starts.
+  // The options for the next start_again().
   Options& options() { return options_; }
-  // As it was, or with another environment; returns when the services run.
+  // Starts a supervisor again, as before or with another environment; returns when the services
+  // run.
   void start_again();
   void start_again(Environment environment);
-  // SIGTERM, and waits for the end.
+  // Sends SIGTERM, and waits for the end.
   handoff::test::Outcome terminate();
 
-  // What a command of the operator came to.
+  // The result of an operator's command.
   struct Outcome : handoff::test::Outcome {
     // The lines of its output that are JSON.
     std::vector<nlohmann::json> events() const;
@@ -73,29 +74,30 @@ class Supervisor {
   // An upgrade to the file that runs, with other arguments.
   Outcome upgrade_with(const std::vector<std::string>& arguments,
                        const std::vector<std::string>& flags = {}) const;
-  // Records of `handoff history`, in their order; of that event alone.
+  // The records of `handoff history` in their order; with an event, only those of that event.
   std::vector<nlohmann::json> history(const std::string& event = "") const;
 
-  // The service's object in the status, of the first if none is named; null if there is none (yet).
+  // The object of that service in the status, or of the first one; null if there is none (yet).
   nlohmann::json status(const std::string& service = "") const;
-  // Waits until it is so, and returns it; throws with it if it never is so, or the supervisor ends.
+  // Waits until `so` is true of the service's status, and returns that. Throws with the last status
+  // if it never is, or if the supervisor ends.
   nlohmann::json wait_for_status(const std::function<bool(const nlohmann::json&)>& so,
                                  const std::string& service = "",
                                  Deadline deadline = Deadline::patience()) const;
   void wait_for_state(const std::string& state, const std::string& service = "") const;
-  // For what is no part of the status. The condition is asked again after the supervisor has
-  // answered a question for the status, and its services one of the supervisor's: both have then
-  // seen to what had come before. False at the deadline, or if the supervisor has ended.
+  // Waits for a condition that is no part of the status. It is checked each time the supervisor has
+  // answered a question for the status, and its services one of the supervisor's: by then both have
+  // handled what had come before. False at the deadline, or if the supervisor has ended.
   bool eventually(const std::function<bool()>& so, Deadline deadline = Deadline::patience()) const;
-  // Waits until it says so.
+  // Waits until the supervisor, or a service, prints this text.
   bool says(std::string_view text) const { return process_->wait_for_output(text); }
-  std::string log() const;  // all that it and its predecessors have said, and their services
+  std::string log() const;  // of this supervisor, its predecessors, and their services
 
-  // Until the donors of earlier upgrades have gone: an upgrade is over before its donor has exited,
-  // and a donor that has retired gives way to everybody else.
+  // Waits until the donors of earlier upgrades have exited: an upgrade is over before its donor
+  // has, and a retired donor gives way to all other processes.
   void settle() const;
-  // What the supervisor has open: now; and once it has settled, and has closed its ends of the
-  // commands that were given.
+  // What the supervisor has open: files() now, settled_files() once it has settled and has closed
+  // the connections of the commands that were given.
   std::multiset<std::string> files() const;
   std::multiset<std::string> settled_files() const;
 

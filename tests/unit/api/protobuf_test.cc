@@ -1,4 +1,4 @@
-// State as protobuf messages, of whatever kind: here of libprotobuf, and of one that only looks so.
+// State as protobuf messages: those of libprotobuf, and a type that only has the two functions.
 #include "handoff/protobuf.hpp"
 
 #include <gtest/gtest.h>
@@ -30,10 +30,10 @@ TEST(ProtobufStateTest, WhatIsNoSuchMessageThrows) {
 TEST(ProtobufStateTest, AnAdditiveChangeNeedsNoStepInEitherDirection) {
   Newer state;
   state.set_state_length(5);
-  state.set_checksum(7);  // which the older one does not know
+  state.set_checksum(7);  // a field that the older message does not know
   Older old = from_state<Older>(to_state(state));
   EXPECT_EQ(old.consumed(), 5U);
-  old.set_consumed(6);  // it works on
+  old.set_consumed(6);  // the older release changes the state
   const Newer again = from_state<Newer>(to_state(old));
   EXPECT_EQ(again.state_length(), 6U);
   EXPECT_EQ(again.checksum(), 7U) << "kept by a release that does not know it";
@@ -57,7 +57,7 @@ TEST(ProtobufStateTest, AStepIsAFunctionFromOneMessageToTheOther) {
   EXPECT_TRUE(checked) << checked;
 }
 
-// All that is asked of a message.
+// A type with nothing but the two functions that a ProtobufMessage needs.
 struct Plain {
   std::string text;
   bool SerializeToString(std::string* out) const {

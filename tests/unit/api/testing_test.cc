@@ -1,5 +1,5 @@
-// What authors check their state versions with: it passes what agrees, and names what
-// does not. That it fails where it must is the point of it.
+// Tests of testing.hpp, with which authors check their state versions: it must pass steps that
+// agree, and above all fail, with a name, where they do not.
 #include "handoff/testing.hpp"
 
 #include <gmock/gmock.h>
@@ -52,7 +52,7 @@ TEST(RoundTripTest, AWayBackThatDropsSomethingIsNamedWithWhatItDropped) {
 }
 
 TEST(RoundTripTest, ALongerChainIsCheckedAsAWhole) {
-  // Each pair agrees with the samples of its own versions, and the chain does not.
+  // Each pair of steps agrees on the samples of its own versions, and the chain does not.
   Steps steps = good();
   steps.add(3, 2, [](std::string_view state) { return state == "7,0;" ? "8,0" : down_3_2(state); });
   EXPECT_THAT(only_problem(check_round_trips(steps, {{1, "7"}, {2, "7,3"}})),

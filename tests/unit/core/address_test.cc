@@ -1,3 +1,4 @@
+// Addresses of listeners: every form, and what is wrong with any other text.
 #include "libhandoff/core/address.h"
 
 #include <gtest/gtest.h>

@@ -19,7 +19,7 @@ DonorEvent event(E type) {
   return {.type = type, .reason = {Code::kRejected, "why"}, .dirty = 0, .sessions = 10};
 }
 
-// A donor in this state, and the time that it is.
+// A donor in some state, and the time.
 struct At {
   Donor donor{kLimits};
   Time now = 0;
@@ -82,7 +82,7 @@ std::string apply(At at, E type) {
   return out;
 }
 
-// What a state does, event by event; events that are not named here do nothing.
+// A row of the table: what a state does at each event. Events that are not named do nothing.
 using Row = std::map<std::string, std::string>;
 
 const std::string kTell = "Aborting SendAbort";
@@ -198,7 +198,7 @@ TEST(DonorTest, FreezesAtOnceWhenLittleIsLeftAndAfterTooManyRounds) {
 
 constexpr S kFrozenStates[] = {S::kFrozen, S::kPreparing, S::kReleasing, S::kReleased};
 
-// Whoever is there to be told is told; the others know, or are gone.
+// The donor tells an heir that waits for an answer; any other heir knows, or is gone.
 TEST(DonorTest, ThawsOnceItHasTheDeedWhateverItGaveUpFor) {
   for (const S state : kFrozenStates) {
     for (const E why : {E::kRefused, E::kMalformed, E::kTimer, E::kHelloAccepted}) {
@@ -215,7 +215,7 @@ TEST(DonorTest, ThawsOnceItHasTheDeedWhateverItGaveUpFor) {
   }
 }
 
-// The heir was faster: whatever it said or did not say, the sessions are its own.
+// The heir was faster: the sessions are its own, whatever its messages say.
 TEST(DonorTest, RetiresOnceTheDeedIsTheHeirs) {
   for (const S state : kFrozenStates) {
     for (const E why : {E::kRefused, E::kMalformed, E::kTimer, E::kPeerAborted, E::kChannelClosed,
@@ -238,8 +238,8 @@ TEST(DonorTest, KnowsOfAnExitThatItSeesWhileItAsksTheDeed) {
   EXPECT_TRUE(at.donor.heir_lost());
 }
 
-// To an heir that has had Prepare a closed channel is a question to the deed; to one that has not,
-// it is the donor's death.
+// An heir that has had Prepare asks the ownership word when the channel closes. To one that has
+// not, a closed channel is the donor's death.
 TEST(DonorTest, ClosesTheChannelOfAnHeirThatCantBeToldOnlyAfterPrepare) {
   for (const S state : kFrozenStates) {
     At at = in(state);

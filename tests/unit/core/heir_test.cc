@@ -77,7 +77,7 @@ using Row = std::map<std::string, std::string>;
 const std::string kTellAndGo = "Failed SendAbort Go";
 const std::string kGo = "Failed Go";
 
-// Before Prepare is complete: what comes out of order, and what ends it.
+// The cells that all states before Prepare share: messages out of order, and ends of the handoff.
 Row copy_row(Row extra) {
   Row row{{"Hello", kTellAndGo},
           {"Refused", kTellAndGo},
@@ -155,7 +155,7 @@ TEST(HeirTest, EveryCellOfTheTableIsAsWritten) {
   }
 }
 
-// Released or not: the deed decides.
+// The ownership word decides, whether the heir was released or not.
 TEST(HeirTest, OwnsTheSessionsOnceItHasTheDeed) {
   for (const E why : {E::kRelease, E::kTimer, E::kChannelClosed, E::kPeerExited}) {
     At at = in(S::kPrepared);
@@ -176,7 +176,7 @@ TEST(HeirTest, GoesWhenTheDonorTookTheSessionsBack) {
   }
 }
 
-// It served again and then died, as any owner may: what is here may be stale.
+// A donor that took the word served again before it died, so the heir's copy may be stale.
 TEST(HeirTest, KeepsOnlyWhatHasNotMovedOfADonorThatTookTheSessionsBackAndDied) {
   for (const bool late : {false, true}) {
     At at = in(S::kPrepared);
@@ -212,7 +212,8 @@ TEST(HeirTest, GoesWhenTheDonorDiedBeforeItsListenersWereHere) {
   EXPECT_THAT(at.heir.step(event(E::kReadOut), 0), ElementsAre(F::kGo));
 }
 
-// A Prepare does not make up for them: there would be an owner that nobody can connect to.
+// Without the listeners nobody could connect to the new owner, so even a complete Prepare is not
+// enough.
 TEST(HeirTest, GoesWhenTheDonorThatDiedHadPreparedWithoutListeners) {
   At at;
   at.heir.start(0);
@@ -259,8 +260,8 @@ TEST(HeirTest, EveryMessageOfTheCopyExtendsIt) {
   EXPECT_EQ(1700, at.heir.deadline());
 }
 
-// The donor is gone while the last sessions are restored: then nobody else may be left, and
-// whatever else goes wrong is no reason to go. What was restored may be stale, so it is not served.
+// When the donor has gone while the last sessions are restored, nobody else may be left. So the
+// heir stays after any further failure. What it has restored may be stale, and is not served.
 TEST(HeirTest, DoesNotGoWhileRestoringOnceTheDonorHasGone) {
   for (const E gone : {E::kPeerExited, E::kChannelClosed}) {
     for (const E wrong : {E::kRefused, E::kMalformed, E::kPeerAborted, E::kProgress}) {

@@ -1,3 +1,4 @@
+// Which channel joins which lanes, and which sessions go by it, for many pairs of numbers of lanes.
 #include "libhandoff/core/lanes.h"
 
 #include <gtest/gtest.h>
@@ -8,7 +9,7 @@
 namespace handoff::core {
 namespace {
 
-// Every pair of counts that a host of today may see.
+// Calls f for every pair of numbers of lanes that today's hosts may have.
 template <class F>
 void for_all_pairs(F&& f) {
   for (std::uint32_t donor = 1; donor <= 12; ++donor) {
@@ -72,7 +73,7 @@ TEST(LanesTest, EachLaneHasTheSameNumberOfChannels) {
 
 TEST(LanesTest, EvenLanesStayEven) {
   for_all_pairs([](const Lanes& lanes) {
-    // As many sessions in each lane as make all shares whole.
+    // So many sessions in each lane that all shares are equal.
     std::map<std::uint32_t, int> at_heir;
     std::uint64_t id = 1;
     for (std::uint32_t lane = 0; lane < lanes.donor; ++lane) {

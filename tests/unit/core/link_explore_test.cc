@@ -1,6 +1,6 @@
-// A giver and a taker, every interleaving: messages in buffers that can be full, deaths at any
+// Every interleaving of a giver and a taker: messages in buffers that can be full, deaths at any
 // moment, refusals, a deadline that passes, a process that takes the taker's place. One session is
-// given, and given again if it was taken back; the test knows whose it is.
+// given, and given again if it was taken back. The test knows whose the session is.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -31,23 +31,23 @@ struct World {
   Giver giver{Limits{.stall = 100, .budget = 10}};
   Taker taker;
   std::deque<Mail> giver_out, taker_out;  // not in a buffer yet
-  std::deque<Mail> to_taker, to_giver;    // in the buffer of who reads it
+  std::deque<Mail> to_taker, to_giver;    // in the reader's buffer
   bool giver_alive = true, taker_alive = true;
   bool giver_eof = false, taker_eof = false;  // seen
   int takers = 1;                             // processes at the taker's end so far
   bool greeted = true;                        // this taker has had the giver's Hello
-  bool successor = false;  // one holds the taker's end, too, and takes over if it dies
+  bool successor = false;  // a process that also holds the taker's end, and follows if it dies
   int group = 0;           // the giver's last one
-  int taker_group = 0;     // the taker's last one; what is of none, or of an older one, is ignored
-  int over = 0;            // what comes of this one is ignored: dropped, refused or adopted
+  int taker_group = 0;     // the taker's last one; messages of older groups are ignored
+  int over = 0;            // a dropped, refused or adopted group: its messages are ignored
   bool staged = false;     // the taker has the session's copy
   bool restoring = false;
   // Whose the session is.
   bool giver_owns = true, taker_owns = false;
-  std::set<int> stale;   // groups that were taken back: their copy is not to be served
-  bool crashed = false;  // it ended with a process that owned it, or that alone had it
-  bool taken = false;    // a taker has owned it
-  bool given = false;    // let go
+  std::set<int> stale;   // groups that were taken back: their copies must not be served
+  bool crashed = false;  // the session ended with a process that owned it, or that alone had it
+  bool taken = false;    // a taker has owned the session
+  bool given = false;    // the giver has let it go
   int odd = 0;           // refusals so far
   std::string wrong;
 
@@ -118,7 +118,8 @@ struct World {
                                       : GE::kPeerAborted);
     }
   }
-  // Another process is at the other end. All that the one before it has said is read.
+  // The giver hears that another process is at the other end. It has read all that the last one
+  // said.
   void giver_greets() {
     if (giver.state() == GiverState::kReleased) {
       expect(crash_of_a_taker, "a successor while the group is released to one that lives");
@@ -162,7 +163,7 @@ struct World {
           over = taker_group;
           break;
         case TakerEffect::kDrop:
-          // A giver that is dead can't take it back: then it is lost with that one.
+          // A dead giver can't take the session back: it is lost with the giver.
           if (!giver_alive && staged && !stale.contains(taker_group)) crashed = true;
           staged = restoring = false;
           over = taker_group;
@@ -187,7 +188,8 @@ struct World {
       greeted = true;
       return;
     }
-    // What the giver had sent to the one before: not of a state version that was agreed on.
+    // The giver sent this to the process before, in a state version that was not agreed on with
+    // this one.
     if (!greeted) {
       if (!giver_alive) crashed = crashed || !giver_owns;
       return;
@@ -254,7 +256,7 @@ struct World {
       then("the giver dies", [](World& w) {
         w.giver_alive = false;
         if (w.giver_owns) w.crashed = true;
-        // Not a byte of it has left, or the taker has refused it: nobody else has it.
+        // Nothing of the group has left, or the taker has refused it: nobody else has the session.
         const bool waits = w.taker_group < w.group &&
                            std::any_of(w.to_taker.begin(), w.to_taker.end(), [&](auto& m) {
                              return m.what == M::kSessions && m.group == w.group;
@@ -289,7 +291,7 @@ struct World {
       if (takers == 1 && !successor) {
         then("an heir of the taker has the link's end", [](World& w) { w.successor = true; });
       }
-      // It rests the link and freezes only between two groups.
+      // A taker that hands over rests the link first, so it freezes only between two groups.
       if (successor && taker.state() == TakerState::kIdle && taker_out.empty() && greeted) {
         then("the taker hands its end over", [](World& w) {
           if (w.taker_owns) w.given = true;  // with all its sessions
@@ -357,8 +359,8 @@ TEST(LinkTest, ASessionHasOneOwnerAndASurvivorHasItWhateverHappens) {
     }
     if (!final) continue;
     ++ended;
-    // Nothing is left to happen by itself: the session is with somebody who lives, or it ended with
-    // who had it.
+    // Nothing more happens by itself: the session is with a living process, or ended with the
+    // process that had it.
     ASSERT_FALSE(world.lost()) << "nobody has it" << story(static_cast<int>(i));
   }
   EXPECT_GT(steps.size(), 10'000U);
@@ -367,7 +369,7 @@ TEST(LinkTest, ASessionHasOneOwnerAndASurvivorHasItWhateverHappens) {
   EXPECT_GT(ended, 100U);
 }
 
-// What the exploration does not show: each state's own words.
+// The exploration does not look at reasons and deadlines; the tests from here on do.
 TEST(LinkTest, AReleasedGroupIsWaitedForWithoutADeadline) {
   Giver giver(Limits{.stall = 100, .budget = 10});
   EXPECT_EQ(std::vector{GiverEffect::kFreeze}, giver.step({GE::kBegun, {}}, 0));

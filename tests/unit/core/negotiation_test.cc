@@ -1,3 +1,4 @@
+// Negotiation: the versions that two releases find, and the words of each refusal.
 #include "libhandoff/core/negotiation.h"
 
 #include <gmock/gmock.h>
@@ -48,7 +49,7 @@ TEST(NegotiationTest, WhatHasNoVersionInCommonStaysIfThatIsThePolicyAndTheHeirKn
       EXPECT_THAT(plan->versions, ElementsAre(0, 0));
     }
   }
-  // A kind that the heir does not have at all is still nobody's (invariant I7, docs/invariants.md).
+  // A kind that the heir does not claim is refused all the same (invariant I7, docs/invariants.md).
   EXPECT_FALSE(negotiate(donor, offer({session({2}, {2})})));
 }
 
@@ -125,7 +126,7 @@ TEST(NegotiationTest, NamesTheChainThatIsMissingAndWhoHasToKnowIt) {
                  "missing: 1 -> 2 -> 3, which the newer code has to know (release 3.0)");
   expect_refused(three, one, Code::kVersion,
                  "missing: 3 -> 2 -> 1, which the newer code has to know (release 3.0)");
-  // Of several ways the shortest, and of one that nobody can have meant its ends.
+  // Of several chains the shortest is named; of a very long one only the ends.
   expect_refused(offer({session({1}, {1, 2})}), offer({session({4, 9}, {9})}), Code::kVersion,
                  "missing: 2 -> 3 -> 4,");
   expect_refused(offer({session({1}, {1})}), offer({session({4000000}, {1})}), Code::kVersion,

@@ -1,3 +1,4 @@
+// The pace of a copy: frames per turn, and the side that looks at sockets, for idle and busy loops.
 #include "libhandoff/core/pace.h"
 
 #include <gtest/gtest.h>
@@ -7,8 +8,7 @@ namespace {
 
 constexpr std::uint64_t kFrame = 300;
 
-// A copy whose frames cost kFrame each, in a loop that has done so much for itself since its last
-// turn.
+// A copy whose frames cost kFrame each, in a loop that works for itself between the copy's turns.
 class Copy {
  public:
   Pace::Turn turn(std::uint64_t own) {
@@ -18,7 +18,7 @@ class Copy {
     pace_.end(now_, static_cast<std::uint64_t>(turn.frames));
     return turn;
   }
-  // One in which nothing could be sent.
+  // A turn in which nothing could be sent.
   void turn_without_room(std::uint64_t own, std::uint64_t cost) {
     now_ += own;
     pace_.begin(now_);
@@ -33,7 +33,7 @@ class Copy {
 
 TEST(PaceTest, TheFirstTurnIsThatOfAnIdleLoop) {
   Copy copy;
-  const Pace::Turn first = copy.turn(1'000'000);  // of before the copy, which says nothing
+  const Pace::Turn first = copy.turn(1'000'000);  // work from before the copy does not count
   EXPECT_EQ(Pace::kFew, first.frames);
   EXPECT_TRUE(first.looks);
 }
@@ -57,8 +57,8 @@ TEST(PaceTest, GoesByTheLastTurnAlone) {
   EXPECT_FALSE(copy.turn(Pace::kMany * kFrame).looks);
 }
 
-// A loop that waits for the heir turns often and does little; that such a turn is cheap does not
-// make it a busy one.
+// A loop that waits for the heir turns often and sends nothing. If such cheap turns counted as the
+// cost of a frame, the loop would look busy.
 TEST(PaceTest, TurnsWithoutFramesSayNothingOfWhatAFrameCosts) {
   Copy copy;
   copy.turn(0);

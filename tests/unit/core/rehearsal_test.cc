@@ -1,4 +1,4 @@
-// A rehearsal, by every way that events can take: it ends, and nobody has frozen, fenced or taken
+// A rehearsal under every sequence of events: it ends, and neither side freezes, fences or takes
 // over.
 #include <gtest/gtest.h>
 
@@ -28,7 +28,7 @@ std::vector<Machine> explore(int events, See see) {
                Event{.type = static_cast<decltype(Event::type)>(type), .reason = {}}, now)) {
         see(machine, effect);
       }
-      // Deadlines alone make no other state: they only ever move on.
+      // Two machines that differ in their deadlines alone count as one state.
       const auto same = [&](const Machine& other) {
         return other.state() == machine.state() && other.reason() == machine.reason();
       };

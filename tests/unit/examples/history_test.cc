@@ -1,3 +1,4 @@
+// The chat's history as a section: copied while people talk, and malformed records.
 #include "history.h"
 
 #include <gtest/gtest.h>
@@ -13,7 +14,7 @@ std::vector<std::string> texts(const History& history, const std::string& room) 
   return out;
 }
 
-// All that the phase has right now.
+// Moves all records that the phase has at this moment.
 void move(History& from, History& to, Phase phase) {
   std::string record;
   while (from.next(phase, record)) to.apply(History::kVersion, record);

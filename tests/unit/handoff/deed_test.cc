@@ -1,3 +1,4 @@
+// The ownership word: one owner in every race, for good, and no word that a peer could take away.
 #include "libhandoff/handoff/deed.h"
 
 #include <fcntl.h>
@@ -46,7 +47,7 @@ TEST(DeedTest, StaysWithAnHeirThatDied) {
   EXPECT_FALSE(donors->claim(Party::kDonor));
 }
 
-// Both spin to the start of each race: who is woken up for it comes too late to be a rival.
+// Both threads spin to the start of each race: a thread that has to be woken would always lose.
 TEST(DeedTest, HasOneOwnerHoweverCloseTheRace) {
   constexpr int kRaces = 300;
   std::atomic<int> round = 0;

@@ -1,4 +1,4 @@
-// Commands as transcripts: what is asked, and the bytes that answer.
+// Commands as transcripts: the request, and the bytes of the reply.
 #include <gtest/gtest.h>
 
 #include "fake_client.h"

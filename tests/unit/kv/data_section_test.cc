@@ -1,4 +1,4 @@
-// The section "data" from one store to another, with changes in every moment of the copy.
+// The section "data" goes from one store to another, with changes at every moment of the copy.
 #include "data_section.h"
 
 #include <gtest/gtest.h>
@@ -226,7 +226,7 @@ std::string version_name(const testing::TestParamInfo<std::uint32_t>& param) {
 INSTANTIATE_TEST_SUITE_P(AllVersions, DataSectionTest, testing::ValuesIn(kDataWrites),
                          version_name);
 
-// The bytes that release 1 has written since it was released.
+// The bytes that release 1 has always written: today's code must read and write them.
 class GoldenDataTest : public EngineTest {};
 
 TEST_F(GoldenDataTest, Version1IsReadAndWrittenAsEver) {

@@ -1,4 +1,4 @@
-// A client without a socket, and an engine with a clock that a test turns.
+// A client without a socket, and an engine whose clock the test sets.
 #ifndef HANDOFF_TESTS_UNIT_KV_FAKE_CLIENT_H
 #define HANDOFF_TESTS_UNIT_KV_FAKE_CLIENT_H
 
@@ -33,7 +33,7 @@ class FakeClient : public Connection {
     engine_.execute(session_, words);
     return take();
   }
-  // What has come since.
+  // The output since the last call.
   std::string take() { return std::exchange(output_, {}); }
 
   Session& session() { return session_; }

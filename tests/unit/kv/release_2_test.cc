@@ -1,4 +1,4 @@
-// What only release 2 has: its way to version 1 and back.
+// Parts that only release 2 has: the steps to version 1 and back, and format 2 of the data.
 #include <gtest/gtest.h>
 
 #include "format_1.h"

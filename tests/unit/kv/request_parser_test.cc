@@ -1,3 +1,4 @@
+// Requests in every form, in pieces of every size, and malformed ones.
 #include "request_parser.h"
 
 #include <gmock/gmock.h>
@@ -18,7 +19,7 @@ struct Parsed {
   std::size_t used = 0;
 };
 
-// As a Stream does: shows what is not consumed, piece after piece.
+// Parses as a Stream does: shows the parser all bytes that are not consumed, piece after piece.
 Parsed parse_in_pieces(std::string_view bytes, std::size_t piece) {
   RequestParser parser;
   Parsed parsed;

@@ -1,3 +1,4 @@
+// The saved state of a session: what is written comes back, and malformed bytes are refused.
 #include "session_state.h"
 
 #include <gtest/gtest.h>
@@ -65,7 +66,7 @@ TEST(CodecTest, NumbersKeepTheirValueAndNoMore) {
   EXPECT_THROW(Decoder(std::string(9, '\xff') + "\x02").number(), Malformed);
 }
 
-// The bytes that release 1 has written since it was released.
+// The bytes that release 1 has always written: today's code must read and write them.
 TEST(SessionStateTest, TheBytesOfVersion1StayWhatTheyAre) {
   const std::string golden(
       "\x03\x03"

@@ -1,4 +1,4 @@
-// Where one client's command is felt by another: transactions, messages, waiting.
+// Commands of one client that another client notices: transactions, messages, waiting.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

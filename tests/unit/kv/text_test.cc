@@ -1,4 +1,4 @@
-// The small ones: numbers, patterns, replies.
+// The small parts: numbers, patterns, replies.
 #include <gtest/gtest.h>
 
 #include "glob.h"

@@ -1,3 +1,4 @@
+// A channel over a real socket: frames, fds, full sockets, dead peers, malformed messages.
 #include "libhandoff/protocol/channel.h"
 
 #include <fcntl.h>
@@ -90,7 +91,7 @@ TEST_F(ChannelTest, SaysWhenTheSocketIsFullAndLosesNothing) {
 TEST_F(ChannelTest, GivesEverythingADeadPeerHadSentAndThenTheEnd) {
   ASSERT_EQ(Sent::kYes, left_.send(Type::kHello, "a"));
   ASSERT_EQ(Sent::kYes, left_.send(Type::kHello, "b"));
-  // Unread data of its own makes the kernel report ECONNRESET first.
+  // The peer has unread data, so the kernel reports ECONNRESET first.
   ASSERT_EQ(Sent::kYes, right_.send(Type::kAck, ""));
   left_ = Channel(UniqueFd());
   ASSERT_EQ(Received::kMessage, receive());
@@ -119,7 +120,7 @@ TEST_F(ChannelTest, RefusesALongerMessageThanTheLimitWithoutReadingOn) {
   ::setsockopt(left_.fd(), SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size);
   const std::string huge(300'000, 'x');
   if (::send(left_.fd(), huge.data(), huge.size(), 0) < 0) {
-    // Only root may send one so long; the kernel refuses it for us.
+    // Only root may send a message that long; for others the kernel refuses it.
     EXPECT_EQ(EMSGSIZE, errno);
     return;
   }

@@ -1,3 +1,4 @@
+// A frame's header: its bytes, and malformed ones.
 #include "libhandoff/protocol/frame.h"
 
 #include <gtest/gtest.h>

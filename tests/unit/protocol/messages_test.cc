@@ -1,5 +1,5 @@
-// Our reading and writing (protozero) against libprotobuf's, on the same .proto: each checks the
-// other. And what a peer may send instead: every truncation, random bytes, numbers that do not fit.
+// The library's reading and writing (protozero) against libprotobuf's, on one .proto: each checks
+// the other. Then malformed bodies: every truncation, random bytes, numbers that do not fit.
 #include "libhandoff/protocol/messages.h"
 
 #include <gmock/gmock.h>
@@ -20,7 +20,7 @@ template <class Pb>
 Pb as_protobuf(const std::string& bytes) {
   Pb message;
   EXPECT_TRUE(message.ParseFromString(bytes));
-  // Nothing that the specification does not know.
+  // The library writes no field that the specification does not have.
   EXPECT_TRUE(message.GetReflection()->GetUnknownFields(message).empty());
   return message;
 }
@@ -276,7 +276,7 @@ TEST(MessagesTest, FieldsOfANewerPeerAreSkipped) {
   EXPECT_TRUE(decode<Ack>(std::string("\xfa\x01\x03new", 6)));
 }
 
-// Only our own encoder writes them in order.
+// Other encoders than the library's may write fields in any order.
 TEST(MessagesTest, FieldsMayComeInAnyOrderAndTheLastOneCounts) {
   const auto backwards = decode<Ring>("\x10\x09\xf8\x01\x05\x08\x08");  // 31 between 2 and 1
   ASSERT_TRUE(backwards) << backwards.error().message;
@@ -294,7 +294,7 @@ TEST(MessagesTest, FieldsMayComeInAnyOrderAndTheLastOneCounts) {
   EXPECT_THAT(mixed->closed, ElementsAre(7, 8, 9));
 }
 
-// A message within another is read anew each time: nothing of the first one stays in the second.
+// A message that comes twice is read anew: nothing of the first one stays in the second.
 TEST(MessagesTest, OfAMessageThatComesTwiceTheLastOneCounts) {
   const auto twice = decode<Donate>("\x0a\x04\x08\x05\x10\x01\x0a\x02\x08\x06");
   ASSERT_TRUE(twice) << twice.error().message;
@@ -316,7 +316,7 @@ TEST(MessagesTest, WhatIsWrongIsSaidWithItsPlace) {
   EXPECT_EQ("malformed Ring: end of buffer exception", wrong(decode<Ring>("\x08")));
 }
 
-// To be there says something: a Start with a Handoff is for an heir.
+// An empty message means something by being there: a Start with a Handoff is for an heir.
 TEST(MessagesTest, AnEmptyMessageWithinAnotherIsWritten) {
   Start start;
   start.handoff.emplace();
@@ -339,7 +339,7 @@ TEST(MessagesTest, WhatIsOverALimitIsRefused) {
   EXPECT_FALSE(decode<CopyEnd>(std::string("\x08\x80\x80\x80\x80\x10", 6)));
 }
 
-// protozero's own get_bool() looks at the first byte alone, also where there is none.
+// protozero's get_bool() looks at the first byte alone, even where the body has ended.
 TEST(MessagesTest, AFlagIsReadAsLibprotobufReadsIt) {
   for (const auto& [varint, expected] :
        std::vector<std::pair<std::string, bool>>{{std::string("\0", 1), false},
@@ -361,7 +361,7 @@ TEST(MessagesTest, AFlagIsReadAsLibprotobufReadsIt) {
 template <class Message>
 void survives(const std::string& bytes) {
   for (std::size_t n = 0; n <= bytes.size(); ++n) {
-    // Nothing lies behind it: a sanitizer sees who reads on.
+    // A copy of exactly that size, so that a sanitizer sees a read beyond its end.
     const std::vector<char> exact(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(n));
     const auto result = decode<Message>(std::string_view(exact.data(), exact.size()));
     if (!result) {

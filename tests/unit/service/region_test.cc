@@ -1,3 +1,4 @@
+// A region within one process: growing, passing it on, letting go, and malformed memory.
 #include "libhandoff/service/region.h"
 
 #include <fcntl.h>
@@ -26,7 +27,7 @@ Region filled(std::size_t size) {
   return region;
 }
 UniqueFd copy_of(int fd) { return UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
-// As the donor's message and its fd arrive.
+// Passes a region to an heir, as the donor's message and its fd do.
 Result<void> pass(const Region& donor, Region& heir, std::uint32_t version = 2) {
   const auto announced = donor.announce(0);
   EXPECT_TRUE(announced);
@@ -151,7 +152,7 @@ TEST(RegionTest, ItComesOnce) {
   EXPECT_EQ(HANDOFF_ERR_PROTOCOL, pass(donor, heir).error().code);
 }
 
-// What the peer says of a memfd that was sealed like this, or opened like that.
+// The code with which an heir refuses this memfd.
 int refusal_of(int fd, std::uint64_t size) {
   struct stat info {};
   EXPECT_EQ(0, ::fstat(fd, &info));

@@ -1,3 +1,4 @@
+// NAME=ADDRESS, as an operator writes a listener.
 #include "supervisor/config/address.h"
 
 #include <gtest/gtest.h>

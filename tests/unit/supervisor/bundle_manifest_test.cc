@@ -1,3 +1,4 @@
+// A bundle's release.toml: what it names, and what is wrong with a bad one.
 #include "supervisor/releases/bundle_manifest.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// Which changes of a configuration hold at once, and which need a new process.
 #include "supervisor/config/config_change.h"
 
 #include <gtest/gtest.h>

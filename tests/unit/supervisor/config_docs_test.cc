@@ -1,6 +1,5 @@
-// What is written about the configuration is true: the table in docs/operations.md and the
-// commented handoff.toml of each example name every key, and the defaults that they show are the
-// defaults.
+// The documents about the configuration are true: the table in docs/operations.md and the commented
+// handoff.toml of each example name every key, with its real default.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -64,7 +63,7 @@ TEST(ConfigDocsTest, TheDefaultsInTheTableAreTheDefaults) {
       value = "{ " + std::string(inner == "type" ? "" : "type = \"none\", ") + inner + " = " +
               value + " }";
       key.resize(dot);
-      // What goes with some types alone is no default of type "none".
+      // Keys that only some types have are no defaults of type "none".
       if (inner == "path") continue;
     }
     EXPECT_EQ(only_service(head + key + " = " + value + "\n", line), defaults) << line;

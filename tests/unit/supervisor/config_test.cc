@@ -1,3 +1,4 @@
+// The config file: every key, and every mistake named by its line.
 #include "supervisor/config/config.h"
 
 #include <gtest/gtest.h>
@@ -11,7 +12,7 @@ std::string why(const std::string& text) {
   const auto config = parse_config(text, "handoff.toml");
   return config ? "accepted" : config.error().message;
 }
-// One service with a command, and that line as the third.
+// Why a configuration of one service is refused, with this line as its third.
 std::string why_line(const std::string& line) {
   return why("[service.chat]\ncommand = [\"/opt/chat\"]\n" + line + "\n");
 }
@@ -112,7 +113,7 @@ TEST(ConfigTest, RefusesImpossibleValues) {
   EXPECT_NE(why_line("env = { \"A=B\" = \"3\" }").find("can't be a variable"), std::string::npos);
   EXPECT_NE(why("[service.chat]\ncommand = []\n").find("list of strings"), std::string::npos);
   EXPECT_NE(why("[service.chat]\ncommand = [\"\"]\n").find("empty string"), std::string::npos);
-  // What an exec would cut.
+  // A NUL, at which an exec would cut the word.
   EXPECT_NE(why("[service.chat]\ncommand = [\"x\", \"a\\u0000b\"]\n").find("a NUL"),
             std::string::npos);
   EXPECT_NE(why_line("working_dir = \"/srv\\u0000x\"").find("a NUL"), std::string::npos);
@@ -121,7 +122,7 @@ TEST(ConfigTest, RefusesImpossibleValues) {
   EXPECT_NE(why("").find("no service in it"), std::string::npos);
 }
 
-// The lines of one service, with a listener of each sort.
+// Why this health check is refused, for a service with a listener of each sort.
 std::string why_health(const std::string& health) {
   return why(
       "[service.chat]\ncommand = [\"/opt/chat\"]\n"

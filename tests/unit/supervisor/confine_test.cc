@@ -1,3 +1,4 @@
+// The confined process that unpacks: it writes beneath its folder alone, and runs no program.
 #include "supervisor/unpack/confine.h"
 
 #include <fcntl.h>
@@ -20,8 +21,8 @@ namespace fs = std::filesystem;
 class ConfineTest : public testing::Test {
  protected:
   ConfineTest() { fs::create_directories(inside); }
-  // In a process of its own, confined: 0 or the errno of what failed. Without Landlock nothing is
-  // refused, and confine() says so: then the answer is `refused`.
+  // Runs act in a child process that is confined; returns 0, or the errno of what failed. Without
+  // Landlock confine() refuses nothing and says so: then this returns `refused`.
   int confined(const std::function<bool(bool holds)>& act, int refused = 0) const {
     const pid_t child = ::fork();
     if (child == 0) {

@@ -1,4 +1,4 @@
-// The way in for operators, where what serves them fails.
+// The operators' socket, when a request's handler fails.
 #include "supervisor/operators/control_server.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// Whose limit comes first: the host's, or that of a control group above.
+// How much memory is free: the lowest limit counts, of the host and of all control groups above.
 #include "supervisor/host/free_memory.h"
 
 #include <gtest/gtest.h>

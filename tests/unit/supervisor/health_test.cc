@@ -29,7 +29,7 @@ class HealthTest : public testing::Test {
     listener_ = std::move(*io::bind_address(*core::parse_address("tcp:127.0.0.1:0")));
     address_ = *io::bound_address(listener_.get());
   }
-  // Answers the first that comes. nullopt: takes the connection and says nothing.
+  // Answers the first connection; with nullopt takes it and says nothing.
   void serve(std::optional<std::string> answer) {
     listen();
     answer_ = std::move(answer);
@@ -51,7 +51,7 @@ class HealthTest : public testing::Test {
     conversation_.reset();
     client_.reset();
   }
-  // What the first check comes to, or the nth.
+  // The result of the first check, or of the nth.
   HealthHeard first(HealthCheck check, int nth = 1) {
     std::optional<HealthHeard> heard;
     {

@@ -1,5 +1,5 @@
-// A child process for what changes a process for good: its fds 3 and up, its environment, its
-// limits.
+// A child process for tests that change their process for good: its fds from 3 on, its environment,
+// its limits.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -12,7 +12,8 @@
 
 namespace handoff::test {
 
-// Runs body, with its EXPECTs, in a child; its failures are printed there and are one here.
+// Runs body, with its EXPECTs, in a child. The child prints its failures, and any of them fails the
+// test.
 inline void in_child(const std::function<void()>& body) {
   const pid_t pid = ::fork();
   ASSERT_GE(pid, 0);

@@ -1,3 +1,4 @@
+// The history's file: records in order, power failures, full disks.
 #include "supervisor/host/journal.h"
 
 #include <fcntl.h>
@@ -73,7 +74,7 @@ TEST_F(JournalTest, NoFileIsNoRecords) { EXPECT_TRUE(records(scratch_ / "nothing
 
 TEST_F(JournalTest, HalfALineIsSkippedAndTheNextRecordIsOnALineOfItsOwn) {
   ASSERT_TRUE(Journal(state_).append({{"number", 1}}));
-  std::ofstream(path_, std::ios::app) << R"({"event":"upgr)";  // and the power fails
+  std::ofstream(path_, std::ios::app) << R"({"event":"upgr)";  // then the power fails
   EXPECT_EQ(records(path_).size(), 1U);
   ASSERT_TRUE(Journal(state_).append({{"number", 2}}));
   const auto all = records(path_);
@@ -95,7 +96,7 @@ TEST_F(JournalTest, WordsThatAreNoUtf8DoNotStopARecord) {
   EXPECT_EQ(records(path_).size(), 1U);
 }
 
-// A full disk: the kernel takes a part of the line.
+// On a full disk the kernel takes only a part of the line.
 TEST_F(JournalTest, AShortWriteLeavesNothing) {
   Journal journal(state_);
   ASSERT_TRUE(journal.open());

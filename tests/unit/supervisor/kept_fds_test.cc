@@ -1,3 +1,4 @@
+// Fds that a supervisor is started with: systemd's, and those of its predecessor.
 #include "supervisor/host/kept_fds.h"
 
 #include <fcntl.h>
@@ -15,7 +16,7 @@ namespace {
 
 using test::in_child;
 
-// In the child: fds 3 and up are ends of pipes, not close-on-exec, and nothing else is open.
+// For the child: opens `count` ends of pipes from fd 3 on, not close-on-exec, and closes all else.
 void open_from_3(int count) {
   ::syscall(SYS_close_range, 3U, ~0U, 0);
   for (int fd = 3; fd < 3 + count; fd += 2) {

@@ -1,3 +1,4 @@
+// The supervisor's listeners: sockets that it binds, takes or refuses.
 #include "supervisor/listeners/listeners.h"
 
 #include <fcntl.h>
@@ -27,7 +28,7 @@ UniqueFd bound(const std::string& address) {
 }
 std::string address_of(const UniqueFd& fd) { return io::bound_address(fd.get()).value(); }
 UniqueFd copy_of(const UniqueFd& fd) { return UniqueFd(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0)); }
-// As a service shows it.
+// The fd as a service's report names it.
 NamedFd shown(const std::string& name, const UniqueFd& fd) {
   const auto identity = io::identity_of(fd.get());
   NamedFd out{name, address_of(fd), identity->inode, identity->device};

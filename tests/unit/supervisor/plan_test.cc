@@ -1,4 +1,4 @@
-// What is concluded from what a rehearsal has found.
+// What a plan concludes from the findings of a rehearsal.
 #include "supervisor/core/plan.h"
 
 #include <gmock/gmock.h>
@@ -101,7 +101,7 @@ TEST(PlanTest, NamesTheChainOnTheSideThatKnowsIt) {
   std::swap(facts.heir->from, facts.heir->to);
   EXPECT_EQ(plan(facts).states.at(0).old_converts, "3 -> 2 -> 1");
   EXPECT_EQ(plan(facts).states.at(0).new_converts, "");
-  // Each knows a part of the way.
+  // Each release knows one step of the way.
   facts.heir->from->kinds = {session(1, {1}, {1, 2})};
   facts.heir->to->kinds = {session(3, {2, 3}, {3})};
   EXPECT_EQ(plan(facts).states.at(0).old_converts, "1 -> 2");

@@ -1,4 +1,4 @@
-// Which releases there are to go between, and when one has proved itself.
+// The release that runs and the one to go back to, and when a release has proved itself.
 #include "supervisor/core/probation.h"
 
 #include <gtest/gtest.h>
@@ -67,7 +67,7 @@ TEST(ProbationTest, ARollbackOfARollbackGoesForwardAgain) {
   Probation probation;
   by_operator(probation, kUnchecked, Origin::kNew);
   by_operator(probation, kUnchecked, Origin::kBack,
-              1s);  // on probation, so what lies behind never proved itself
+              1s);  // still on probation, so it has never proved itself
   EXPECT_TRUE(probation.has_back());
   EXPECT_EQ(by_operator(probation, kUnchecked, Origin::kBack, 2s), Back::kIsTheOneBefore);
   EXPECT_TRUE(probation.provisional());

@@ -1,5 +1,5 @@
-// A rehearsal as the supervisor follows it: a handoff that ends before the freeze, on purpose, and
-// of which nothing stays.
+// A rehearsal as the supervisor follows it: a handoff that ends before the freeze on purpose, and
+// leaves nothing.
 #include <gtest/gtest.h>
 
 #include "exits.h"

@@ -1,4 +1,4 @@
-// Bundles and signatures on the disk: what comes out, and that nothing is left of what does not.
+// Bundles and signatures on the disk: what is unpacked, and that a refused one leaves nothing.
 #include "supervisor/releases/release_source.h"
 
 #include <fcntl.h>
@@ -56,7 +56,7 @@ class ReleaseSourceTest : public testing::Test {
 
 std::string run(const Release& release) {
   const std::string command = "/proc/self/fd/" + std::to_string(release.file.get());
-  // The shell's child has the fd as well.
+  // The shell and its child must inherit the fd.
   (void)::fcntl(release.file.get(), F_SETFD, 0);
   FILE* pipe = ::popen(("/bin/sh " + command).c_str(), "r");
   char text[256] = {};
@@ -66,7 +66,6 @@ std::string run(const Release& release) {
 }
 
 // ---- bundles
-// -------------------------------------------------------------------------------------
 
 TEST_F(ReleaseSourceTest, ABundleIsUnpackedUnderItsNameAndVersion) {
   const std::string path = Tar(scratch / "b.tar.zst", Tar::Filter::kZstd)
@@ -222,7 +221,6 @@ TEST_F(ReleaseSourceTest, AReleaseIsReopenedIfAllOfItIsStillThere) {
 }
 
 // ---- signatures
-// ----------------------------------------------------------------------------------
 
 class SignedReleaseTest : public ReleaseSourceTest {
  protected:
@@ -304,7 +302,7 @@ TEST_F(SignedReleaseTest, WhatWasVerifiedIsWhatRuns) {
   const auto release = obtain(path, key);
   ASSERT_TRUE(release);
   {
-    // Into the very file, as who can write to it may do any time.
+    // Writes into the verified file itself, as any process with write access may do.
     std::ofstream file(path, std::ios::in | std::ios::out);
     file << "#!/bin/sh\necho evil\n";
   }
@@ -334,7 +332,7 @@ TEST_F(SignedReleaseTest, ABundleIsVerifiedBeforeItIsUnpacked) {
     std::string altered = bytes;
     altered[at] = static_cast<char>(altered[at] ^ 0x10);
     std::ofstream(path, std::ios::trunc | std::ios::binary) << altered;
-    // The first bytes say that it is an archive; altered, it is no executable file.
+    // The first bytes make it an archive. If they are altered, it counts as a binary, and is none.
     EXPECT_NE(why(path, key), "") << at;
   }
   EXPECT_EQ(names(), Names{});

@@ -1,5 +1,5 @@
-// The folder of releases, among things that handoff did not put there: those are never removed,
-// replaced or touched.
+// The folder of releases. Files in it that handoff did not make are never removed, replaced or
+// touched.
 #include "supervisor/releases/releases_dir.h"
 
 #include <fcntl.h>
@@ -27,7 +27,7 @@ class ReleasesDirTest : public testing::Test {
 
   ReleasesDirTest() { fs::create_directory(releases); }
 
-  // A release that has taken over, and that nobody holds any more.
+  // Adds a release that has taken over, and that nobody holds any more.
   Result<ReleaseFolderPtr> add(const std::string& name, const std::string& text = "text") {
     auto dir = ReleasesDir::open(releases);
     EXPECT_TRUE(dir) << dir.error().message;
@@ -39,7 +39,7 @@ class ReleasesDirTest : public testing::Test {
     if (added) (*added)->keep();
     return added;
   }
-  // So many more than stay, each younger than all before it.
+  // Adds more releases than are kept, each younger than all before it.
   void add_many(std::size_t count = ReleasesDir::kKeep + 3) {
     for (std::size_t i = 1; i <= count; ++i) {
       ASSERT_TRUE(add("chat-" + std::to_string(i)));
@@ -171,7 +171,7 @@ TEST_F(ReleasesDirTest, WhatWasBeingUnpackedAtACrashIsRemovedAndNothingElseIs) {
   EXPECT_EQ(names(), Names{".unpacking-of-the-users"});
 }
 
-// The crash comes between the marker and the name.
+// The supervisor crashed after the marker was written, and before the folder got its name.
 TEST_F(ReleasesDirTest, AReleaseThatWasAboutToGetItsNameIsRemovedToo) {
   ASSERT_TRUE(add("chat-1"));
   fs::rename(releases + "/chat-1", releases + "/.unpacking-AbCdEf");
@@ -179,7 +179,7 @@ TEST_F(ReleasesDirTest, AReleaseThatWasAboutToGetItsNameIsRemovedToo) {
   EXPECT_EQ(names(), Names{});
 }
 
-// With a bind mount in it, or a file that can't be removed.
+// A bind mount in a release's folder keeps it from being removed.
 TEST_F(ReleasesDirTest, OneThatCanNotBeRemovedGoesWhenItCan) {
   ASSERT_EQ(::geteuid(), 0U) << "this test mounts: run it as root";
   ASSERT_TRUE(add("chat-0"));

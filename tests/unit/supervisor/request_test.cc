@@ -1,4 +1,4 @@
-// Requests of operators: what is asked is taken whole, and what is odd is refused where it arrives.
+// Requests of operators: every field of a good one is read, and an odd one is refused on arrival.
 #include "supervisor/operators/request.h"
 
 #include <gtest/gtest.h>

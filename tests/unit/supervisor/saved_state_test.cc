@@ -1,3 +1,4 @@
+// The supervisor's state file: it comes back as it was, and any other file is refused.
 #include "supervisor/host/saved_state.h"
 
 #include <gtest/gtest.h>
@@ -13,7 +14,7 @@ SavedRelease release(const std::string& name) {
   return {.path = "/opt/" + name, .args = {"--x", ""}, .digest = "d-" + name, .name = name};
 }
 
-// No two members alike, so that none can be taken for another.
+// A state in which no two members are alike, so that none can be taken for another.
 SavedState everything() {
   SavedService service;
   service.name = "chat";
@@ -91,7 +92,7 @@ TEST(SavedStateTest, ComesBackAsItWas) {
   EXPECT_EQ(parsed->services[1].machine.heir, 0U);
 }
 
-// Calls each for every member of every object in a document, by the path of it.
+// Calls each with the path of every member of every object in a document.
 void for_each_member(const json& in, const json::json_pointer& at,
                      const std::function<void(const json::json_pointer&)>& each) {
   if (in.is_object()) {
@@ -115,7 +116,7 @@ TEST(SavedStateTest, EveryMemberHasToBeThere) {
   const json whole = to_json(everything());
   int members = 0;
   for_each_member(whole, json::json_pointer(), [&](const json::json_pointer& member) {
-    // What an upgrade was like is the business of those who show it.
+    // The supervisor keeps the report of an upgrade as it is, and does not look into it.
     if (member.to_string().find("/last_upgrade/") != std::string::npos) return;
 // These came later: see the next tests.
     for (const char* later : {"leaving", "program_digest", "files", "rest"}) {
@@ -160,7 +161,8 @@ TEST(SavedStateTest, EveryMemberHasToBeOfItsType) {
       if (whole[member].type() == wrong.type() && !wrong.is_array()) continue;
       json with = whole;
       with[member] = wrong;
-      // A number or a bool where the other belongs is converted by the JSON library.
+      // The JSON library converts between numbers and bools, so neither is refused in the other's
+      // place.
       if (wrong.is_boolean() && whole[member].is_number()) continue;
       expect_refused(with, member.to_string() + " = " + wrong.dump());
     }

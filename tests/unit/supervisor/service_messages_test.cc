@@ -1,5 +1,5 @@
-// What a service says, as the supervisor hears it: it believes that a message is well-formed, and
-// nothing else.
+// A service's messages as the supervisor hears them. The supervisor believes nothing of them but
+// that they are well-formed.
 #include "supervisor/processes/service_messages.h"
 
 #include <gmock/gmock.h>

@@ -1,4 +1,4 @@
-// A service that goes back to the release before: by itself or since somebody asks.
+// A service that goes back to the release before, by itself or at an operator's request.
 #include <gtest/gtest.h>
 
 #include "exits.h"

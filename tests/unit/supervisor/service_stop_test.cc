@@ -1,12 +1,11 @@
-// A service that is stopped, what a stopped one can be asked, and one that another supervisor has
-// left.
+// A service that is stopped, requests to a stopped service, and a service that another supervisor
+// has left.
 #include "service_fixture.h"
 
 namespace handoff::supervisor {
 namespace {
 
 // ---- stopping
-// ------------------------------------------------------------------------------------
 
 TEST_F(ServiceTest, StopsByTheProtocol) {
   start();
@@ -88,7 +87,6 @@ TEST_F(ServiceTest, StopWhileACandidateIsOpenedRefusesTheUpgrade) {
 }
 
 // ---- upgrades of what does not run
-// ---------------------------------------------------------------
 
 TEST_F(ServiceTest, UpgradeOfAStoppedServiceStartsTheNewRelease) {
   EXPECT_EQ(hear(HandoffRequested{}), "open");
@@ -133,7 +131,6 @@ TEST_F(ServiceTest, StopEndsAFreshUpgrade) {
 }
 
 // ---- what another supervisor has left
-// ---------------------------------------------------------------
 
 TEST_F(ServiceTest, AdoptsTheProcessThatReportsBack) {
   EXPECT_EQ(hear(Found{.last = 7, .current = 5, .restarts = 2}), "");

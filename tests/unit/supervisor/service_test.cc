@@ -99,7 +99,6 @@ TEST_F(ServiceTest, LateSessionsGoWhereverTheOwnerIs) {
 }
 
 // ---- a policy that is read again
-// ---------------------------------------------------------------
 
 TEST_F(ServiceTest, ANewLimitOfGenerationsHoldsAtOnce) {
   service.set_policy({.name = "chat", .late = {.max_generations = 2}});
@@ -208,7 +207,6 @@ TEST_F(ServiceTest, WhatIsSaidOfARequestNamesIt) {
 }
 
 // ---- dying and coming back
-// -----------------------------------------------------------------------
 
 TEST_F(ServiceTest, RestartsWithABackOffThatDoubles) {
   start();

@@ -1,6 +1,5 @@
-// Random lives of a service: operators, processes and the clock do what they like, in any order. In
-// each step the machine's picture must agree with the world's, and in the end everything can be
-// stopped.
+// Random lives of a service: operators, processes and the clock act in any order. At each step the
+// machine's picture must agree with the world, and in the end everything can be stopped.
 #include <gtest/gtest.h>
 
 #include <random>
@@ -105,8 +104,8 @@ class Walk {
         return;
       default:
         if (const auto deadline = service_.deadline()) clock_ = std::max(clock_, *deadline);
-        // An upgrade looks once more before it is over. A deadline that no number of ticks takes
-        // away would keep the shell ticking, and from looking at anything else.
+        // An upgrade looks once more before it is over, so its deadline may be due at once. If
+        // ticks never took a due deadline away, the shell would do nothing but tick.
         for (int ticks = 0; ticks < 3; ++ticks) {
           hear(Tick{});
           if (!service_.deadline() || *service_.deadline() > clock_) return;

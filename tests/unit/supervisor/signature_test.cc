@@ -1,3 +1,4 @@
+// Signatures of minisign: which verify, and that nothing else does.
 #include "supervisor/signing/signature.h"
 
 #include <gtest/gtest.h>
@@ -7,7 +8,7 @@
 namespace handoff::supervisor {
 namespace {
 
-// Made by minisign 0.11: minisign -G -W, then minisign -S, with -l for the legacy one.
+// minisign 0.11 has made these: minisign -G -W, then minisign -S, with -l for the legacy one.
 constexpr const char* kKey = "RWQmqup4WwkK+0ttUFHH+Y0U7f/KEXRCMitvXJfAv7/EPAYpSr534UkS";
 constexpr const char* kOther = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
 const std::string kFile = "handoff: a release\n";
@@ -53,7 +54,7 @@ TEST(SignatureTest, AKeyMayHaveItsComment) {
 TEST(SignatureTest, AnotherKeysWordIsWorthNothing) {
   EXPECT_EQ(why(kOther, kPrehashed, kFile),
             "it is signed by the key FB0A095B78EAAA26, and verify.key is E7620F1842B4E81F");
-  // One that claims to be the same.
+  // Another key that claims the first one's id.
   auto forged = *parse_public_key(kOther);
   forged.id = parse_public_key(kKey)->id;
   const auto bad = verify(forged, *parse_signature(kLegacy),
@@ -81,7 +82,7 @@ TEST(SignatureTest, AlgorithmsAreNotMixedUp) {
   EXPECT_NE(why(kKey, mixed, kFile), "");
 }
 
-// Whatever is done to a signature, it is never one of the same file with another meaning.
+// No change to a signature makes it a valid one with another meaning.
 TEST(SignatureTest, EveryCharacterOfTheSignatureCounts) {
   for (const std::string& signature : {kPrehashed, kLegacy}) {
     const std::size_t comment_ends = signature.find('\n');
@@ -122,7 +123,7 @@ TEST(SignatureTest, GarbageIsRefused) {
     const auto parsed = parse_signature(text);
     if (!parsed) continue;
     if (why(kKey, text, kFile).empty()) {
-      // Then only the comment that nobody trusts is another, or the form of line ends.
+      // If it still verifies, only the untrusted comment or the line ends have changed.
       EXPECT_EQ(parsed->over_file,
                 parse_signature(round % 2 == 0 ? kPrehashed : kLegacy)->over_file);
       EXPECT_EQ(parsed->trusted_comment, "chat 2.0");

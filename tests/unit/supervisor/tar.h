@@ -1,4 +1,4 @@
-// Tar archives for tests, the wicked ones, too: libarchive writes whatever it is told.
+// Tar archives for tests, malicious ones included: libarchive writes whatever it is told.
 #pragma once
 
 #include <archive.h>
@@ -40,7 +40,7 @@ class Tar {
     return file("release.toml",
                 "name = \"chat\"\nversion = \"" + version + "\"\nprogram = \"bin/chat\"\n" + more);
   }
-  // It is whole from then on.
+  // Completes the archive; returns its path.
   const std::string& close() {
     if (archive_ != nullptr) {
       EXPECT_EQ(::archive_write_free(archive_), ARCHIVE_OK);

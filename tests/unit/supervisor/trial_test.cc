@@ -1,4 +1,4 @@
-// A program may take over from a supervisor if it says that it is one.
+// Before a program takes over from a supervisor it must say that it is one itself.
 #include "supervisor/self/trial.h"
 
 #include <gtest/gtest.h>

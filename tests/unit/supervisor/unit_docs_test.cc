@@ -1,4 +1,4 @@
-// The systemd unit that docs/operations.md shows: what a service's life depends on is in it.
+// The systemd unit of docs/operations.md has every setting on which a service's life depends.
 #include <gtest/gtest.h>
 
 #include <map>

@@ -1,3 +1,4 @@
+// Archives: what comes out of good ones, and that nothing of a bad one leads out of the folder.
 #include "supervisor/unpack/unpack.h"
 
 #include <fcntl.h>
@@ -108,7 +109,7 @@ TEST_F(UnpackTest, NothingLeadsOut) {
   EXPECT_NE(refused([](Tar& tar) { tar.link("l", "/etc/passwd"); }).find(out), std::string::npos);
   EXPECT_NE(refused([](Tar& tar) { tar.link("l", "../into/fine"); }).find(out), std::string::npos)
       << "not even to come back";
-  // Each link alone stays inside; together they don't.
+  // Each link alone stays inside; together they lead out.
   EXPECT_NE(
       refused([](Tar& tar) { tar.folder("d").link("d/x", "..").link("y", "d/x/.."); }).find(out),
       std::string::npos);
@@ -166,7 +167,7 @@ TEST_F(UnpackTest, WhatIsNoPlainFileIsRefused) {
 }
 
 TEST_F(UnpackTest, WhatIsTooMuchEndsEarly) {
-  // A bomb: ten megabytes of nothing, a few kilobytes packed.
+  // A bomb: ten megabytes of zeros, a few kilobytes packed.
   Tar(at, Tar::Filter::kGzip).file("zeros", std::string(10 << 20, '\0')).close();
   ASSERT_LT(fs::file_size(at), 100000U);
   EXPECT_NE(unpacked(at, {.bytes = 1 << 20}).find("more than 1048576 bytes"), std::string::npos);

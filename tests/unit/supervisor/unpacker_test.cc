@@ -1,5 +1,5 @@
-// The process that unpacks, as the supervisor sees it: what it says, and what becomes of one that
-// dies. What comes out of which archive: unpack_test.cc.
+// The process that unpacks, as the supervisor sees it: its reports, and its death. unpack_test.cc
+// tests what comes out of an archive.
 #include "supervisor/releases/unpacker.h"
 
 #include <fcntl.h>
@@ -41,7 +41,7 @@ class UnpackerTest : public testing::Test {
     return static_cast<std::size_t>(
         std::distance(fs::directory_iterator("/proc/self/fd"), fs::directory_iterator()));
   }
-  // Also those that nobody has waited for yet.
+  // All child processes, zombies included.
   static std::vector<pid_t> children() {
     std::vector<pid_t> out;
     for (const auto& thread : fs::directory_iterator("/proc/self/task")) {
@@ -105,7 +105,7 @@ TEST_F(UnpackerTest, OneThatSaysNothingHasUnpackedNothing) {
 TEST_F(UnpackerTest, OneThatIsKilledIsAnError) {
   const UniqueFd from = archive();
   const UniqueFd to = folder();
-  // sleep(1) takes the limits for seconds, and their sum is long.
+  // sleep(1) runs in place of the unpacker. It takes the limits for seconds, so it sleeps for long.
   std::string why;
   std::atomic<bool> over = false;
   std::thread waits([&] {

@@ -1,12 +1,10 @@
-// A handoff after its switch, or after its failure: who dies then, what comes late, what is
-// cancelled.
+// A handoff after its switch, or after its failure: deaths, late messages, cancellation.
 #include "upgrade_fixture.h"
 
 namespace handoff::supervisor {
 namespace {
 
 // ---- after the switch
-// ----------------------------------------------------------------------------
 
 TEST_F(UpgradeTest, MakesADonorGoThatDoesNot) {
   take_over();
@@ -53,7 +51,6 @@ TEST_F(UpgradeTest, NobodyOwnsWhenTheHeirDiedBetweenResumedAndOwner) {
 }
 
 // ---- a donor that went on, and died before its heir was gone
-// -------------------------------------
 
 TEST_F(UpgradeTest, LetsTheServiceRestartWhenTheHeirOfADeadDonorHadGivenUp) {
   copy();
@@ -84,7 +81,7 @@ TEST_F(UpgradeTest, LetsTheServiceRestartOnceTheHeirOfADeadDonorGoes) {
   EXPECT_EQ(report().result, Report::Result::kLost);
 }
 
-// The donor's Abort was still unread when it died: the heir finds it dead, and keeps what it can.
+// The donor died with its Abort unread: the heir finds it dead, and keeps what it can.
 TEST_F(UpgradeTest, FollowsAnHeirThatTookOverFromADonorThatHadGoneOn) {
   copy();
   hear(failed(1, "timeout", "x"), 200ms);
@@ -137,7 +134,6 @@ TEST_F(UpgradeTest, LeavesAnOwnerAloneThatDoesNotSayThatItServes) {
 }
 
 // ---- what is not part of it
-// ----------------------------------------------------------------------
 
 TEST_F(UpgradeTest, IgnoresWhatBelongsToAnotherHandoff) {
   copy();
@@ -163,7 +159,6 @@ TEST_F(UpgradeTest, EndsAnHeirThatOwnsAfterTheDonorWentBack) {
 }
 
 // ---- cancelled
-// -----------------------------------------------------------------------------------
 
 TEST_F(UpgradeTest, CancelledBeforeTheCopyItEndsTheHeir) {
   EXPECT_EQ(show(upgrade.cancel("stopped", at(5ms)).effects), "kill 2");

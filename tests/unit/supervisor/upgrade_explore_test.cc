@@ -1,5 +1,5 @@
-// Every order in which a donor, an heir and the clock can speak, to a depth at which each state has
-// met each event: what must hold in each step, and that every way leads to an end.
+// Every order of events from a donor, an heir and the clock, to a depth at which each state has met
+// each event. The rules must hold at each step, and every way must lead to an end.
 #include <gtest/gtest.h>
 
 #include <vector>
@@ -25,7 +25,7 @@ struct World {
   bool late = false;     // the donor has sessions left
   bool resumed = false;  // another supervisor had begun it
   bool heir_spoke = false;
-  bool heir_known = true;  // from its own word, or from the donor's that it never owned
+  bool heir_known = true;  // the heir, or the donor about it, has said whether it owns
   std::string story;
 };
 
@@ -50,7 +50,7 @@ const std::vector<std::pair<const char*, Event>>& events() {
   return all;
 }
 
-// What is heard besides by a supervisor that resumes the handoff of another.
+// Further events for a supervisor that resumes the handoff of another.
 const std::vector<std::pair<const char*, Event>>& returns() {
   static const std::vector<std::pair<const char*, Event>> all{
       {"heir-returned", Registered{2, true, 2}},
@@ -60,7 +60,7 @@ const std::vector<std::pair<const char*, Event>>& returns() {
   return all;
 }
 
-// What is heard besides in a rehearsal.
+// Further events of a rehearsal.
 const std::vector<std::pair<const char*, Event>>& rehearsals() {
   static const std::vector<std::pair<const char*, Event>> all{
       {"heir-registered-to-rehearse", Registered{.generation = 2, .rehearsal = true}},
@@ -69,7 +69,7 @@ const std::vector<std::pair<const char*, Event>>& rehearsals() {
   return all;
 }
 
-// Who must be alive to say it; 0 for the clock.
+// The process that must be alive for the event; 0 for the clock.
 Generation speaker(const std::string& name) {
   if (name == "tick") return 0;
   return name == "registered" || name.starts_with("owned") || name.starts_with("heir") ? 2 : 1;
@@ -131,7 +131,7 @@ void follow(World& world, const Upgrade::Step& step) {
 void apply(World& world, const char* name, const Event& event) {
   if (const auto* exited = std::get_if<Exited>(&event)) world.alive[exited->generation] = false;
   if (std::holds_alternative<DonorRetired>(event)) world.retired = true;
-  // Before it was asked for anything, a donor's word means nothing.
+  // A donor's word means nothing before the donor was asked for anything.
   if (world.upgrade.state() != State::kStarting) {
     if (std::holds_alternative<DonorRetired>(event)) world.gave_all = true;
     if (std::holds_alternative<DonorLate>(event) && !world.gave_all) world.late = true;
@@ -152,7 +152,7 @@ void apply(World& world, const char* name, const Event& event) {
   follow(world, world.upgrade.step(event, world.clock));
 }
 
-// Nobody says anything more; only what is killed ends.
+// The handoff must end even if no process says anything more, and only killed ones exit.
 void must_end(World world) {
   for (int i = 0; i < 30 && world.upgrade.state() != State::kOver; ++i) {
     for (const Generation who : {1, 2}) {
@@ -205,14 +205,14 @@ TEST(UpgradeExploreTest, EveryOrderOfEventsAfterTheCopyBegan) {
   EXPECT_GT(explore(world, 5), 10000U);
 }
 
-// Also of an heir that has not understood that it was to rehearse, and takes over.
+// Includes an heir that does not know that it only rehearses, and takes over.
 TEST(UpgradeExploreTest, EveryOrderOfEventsOfARehearsal) {
   World world;
   world.upgrade = Upgrade(1, 2, Timeouts{}, at(0ms), true);
   EXPECT_GT(explore(world, 5), 10000U);
 }
 
-// Whatever step it was at when the supervisor died, and whoever of the two has died since.
+// The supervisor may have died at any step, and donor or heir may have died since.
 TEST(UpgradeExploreTest, EveryOrderOfEventsThatAnotherSupervisorResumes) {
   World world;
   world.upgrade = Upgrade::resumed(1, 2, Timeouts{}, at(0ms));

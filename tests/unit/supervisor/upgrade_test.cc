@@ -1,5 +1,5 @@
-// A handoff to its switch: its phases, an heir that is never ready, and who dies or is silent in
-// the copy.
+// A handoff up to its switch: its phases, an heir that is never ready, deaths and silence in the
+// copy.
 #include "upgrade_fixture.h"
 
 namespace handoff::supervisor {
@@ -91,7 +91,6 @@ TEST_F(UpgradeTest, AcceptsRetiredBeforeOwner) {
 }
 
 // ---- before the donor knows of it
-// ----------------------------------------------------------------
 
 TEST_F(UpgradeTest, TellsHowAnHeirEndedThatWasNeverReady) {
   EXPECT_EQ(hear(Exited{2, kStatus3}), "");
@@ -160,7 +159,6 @@ TEST_F(UpgradeTest, BelievesTheDonorsProgressMoreThanTheCountBeforeIt) {
 }
 
 // ---- in the copy
-// ---------------------------------------------------------------------------------
 
 TEST_F(UpgradeTest, WaitsForTheDonorsWordAfterItsHeirDied) {
   copy();
@@ -280,7 +278,7 @@ TEST_F(UpgradeTest, NobodyOwnsWhenTheHeirDiedAndThenTheDonor) {
   EXPECT_EQ(upgrade.state(), State::kOver);
 }
 
-// They speak on sockets of their own.
+// Heir and donor speak on sockets of their own, so either may be heard first.
 TEST_F(UpgradeTest, CountsWhoIsLostAlsoIfTheHeirIsHeardBeforeTheDonor) {
   hear(Registered{2}, 100ms);
   hear(failed(2, "rejected", "no"), 200ms);

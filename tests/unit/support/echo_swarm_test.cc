@@ -1,4 +1,4 @@
-// The swarm finds what it is there to find.
+// The swarm finds each fault that it looks for.
 #include "support/clients/echo_swarm.h"
 
 #include <gtest/gtest.h>
@@ -100,7 +100,7 @@ TEST(EchoSwarmTest, FindsAWrongText) {
 TEST(EchoSwarmTest, FindsAConnectionThatWasClosed) {
   const auto report =
       report_of([](int n, const std::string& text) { return n == 50 ? "" : honest(n, text); });
-  // With lines of the client unread, the kernel closes by a reset.
+  // If lines of the client are unread, the kernel closes by a reset.
   EXPECT_EQ(report.eofs + report.resets, 1u) << report.describe();
 }
 

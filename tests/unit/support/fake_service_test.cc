@@ -1,4 +1,4 @@
-// A test that misspells what the fake service is to do wrong must not pass for that.
+// A test that misspells an option of the fake service must fail.
 #include <gtest/gtest.h>
 
 #include "support/process/process.h"
@@ -7,7 +7,7 @@
 namespace handoff::test {
 namespace {
 
-// Why it refuses to run like that.
+// Why the fake service refuses these arguments.
 std::string refusal(const std::vector<std::string>& arguments) {
   std::vector<std::string> command{program("fake_service")};
   command.insert(command.end(), arguments.begin(), arguments.end());
@@ -32,7 +32,7 @@ TEST(FakeServiceTest, RefusesValuesThatAnOptionCanNotHave) {
   EXPECT_EQ(refusal({"--donor"}), "fake_service: --donor lacks its value\n");
 }
 
-// With options that it knows it fails later, for want of a supervisor.
+// With known options it gets further, and fails for want of a supervisor (status 97).
 TEST(FakeServiceTest, TakesThoseThatItKnows) {
   EXPECT_EQ(run({program("fake_service"), "--heir", "exit=3", "--ignore", "stop"}).status, 97);
 }

@@ -1,3 +1,4 @@
+// The harness's files: its folder goes, errors show, and a wait for a file ends.
 #include "support/process/files.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// The harness's processes: output, status, environment, and their end.
 #include "support/process/process.h"
 
 #include <fcntl.h>

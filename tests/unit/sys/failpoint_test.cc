@@ -1,4 +1,4 @@
-// What HANDOFF_FAILPOINT asks for, carried out by a child process for each case: it is read once.
+// What HANDOFF_FAILPOINT asks for. A process reads the variable once, so each case has a child.
 #include "libhandoff/sys/failpoint.h"
 
 #include <gtest/gtest.h>
@@ -20,8 +20,8 @@
 namespace handoff {
 namespace {
 
-// The wait status of a child that runs body with that in its environment; body's value is its exit
-// status.
+// The wait status of a child that runs body with these failpoints. body's result is the child's
+// exit status.
 int in_child(const std::string& failpoints, const std::function<int()>& body) {
   const pid_t child = ::fork();
   if (child == 0) {

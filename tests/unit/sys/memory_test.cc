@@ -1,3 +1,4 @@
+// Shared memory: blobs and rings, their seals and checksums.
 #include "libhandoff/sys/memory.h"
 
 #include <fcntl.h>
@@ -56,7 +57,7 @@ TEST(MemoryTest, ARingIsSharedAndOfFixedSize) {
 TEST(MemoryTest, ChecksumsOfPartsAreThatOfTheWhole) {
   EXPECT_EQ(checksum("abcdef"), checksum("ab", "", "cdef"));
   EXPECT_NE(checksum("abcdef"), checksum("abcdeg"));
-  // XXH3-64 of nothing, from the algorithm's own test vectors: both sides must mean the same hash.
+  // XXH3-64 of no bytes, from the algorithm's own test vectors: both sides must use the same hash.
   EXPECT_EQ(0x2d06800538d394c2ULL, checksum(""));
 }
 

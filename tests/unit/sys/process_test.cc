@@ -1,3 +1,4 @@
+// give_way(): a process gives way with its whole session, and only if it is alone there.
 #include "libhandoff/sys/process.h"
 
 #include <gtest/gtest.h>
@@ -10,7 +11,7 @@
 namespace handoff::io {
 namespace {
 
-// "" where the kernel knows no autogroups.
+// This process's autogroup; "" where the kernel has none.
 std::string autogroup() {
   std::ifstream file("/proc/self/autogroup");
   std::string line;

@@ -1,3 +1,4 @@
+// Sockets: binding, identities, the kernel's byte counters, resets.
 #include "libhandoff/sys/socket.h"
 
 #include <fcntl.h>
@@ -80,7 +81,7 @@ TEST(SocketTest, ReplacesAUnixPathThatNobodyListensOnAndNoOther) {
   const auto fresh = bind_address(address);
   ASSERT_TRUE(fresh) << fresh.error().message;
   EXPECT_EQ(-EADDRINUSE, bind_address(address).error().code);
-  // A plain file in that place is somebody's.
+  // A plain file in that place may be somebody's, so it is left alone.
   const core::Address taken = parse("unix:" + (folder / "file"));
   UniqueFd(::open((folder / "file").c_str(), O_CREAT | O_WRONLY, 0600));
   EXPECT_EQ(-EEXIST, bind_address(taken).error().code);
@@ -135,7 +136,7 @@ TEST_F(CountersTest, CountWhatTheApplicationWroteAcknowledgedOrNot) {
   EXPECT_EQ(base->written + 7, counters_of(server_.get())->written);
   wait_readable(client_.get());
   EXPECT_EQ(base->written + 7, counters_of(server_.get())->written);
-  // The same for whoever holds a duplicate.
+  // A duplicate of the fd has the same counters.
   const UniqueFd copy(::dup(server_.get()));
   EXPECT_EQ(*counters_of(server_.get()), *counters_of(copy.get()));
 }

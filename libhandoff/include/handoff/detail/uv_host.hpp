@@ -59,8 +59,8 @@ inline void Host::start() {
   flush();
 }
 
-// An heir restores by kind: with one kind for two listeners it would make the sessions of one of
-// them by the function of the other.
+// An heir restores by kind. If two listeners shared one, it would restore the sessions of one by
+// the function of the other.
 inline void Host::claim_kind(const std::string& name, const std::string& kind) const {
   for (const auto& other : listeners_) {
     if (other->options.kind != kind) continue;
@@ -94,10 +94,10 @@ inline void Host::watch(int op, int fd, std::uint32_t events, std::uint64_t data
   }
 }
 
-// The set goes into the loop's own epoll while it is empty. To add it there the kernel walks
-// through all that is in it, and uv_poll_t would do that twice, at the switch: some 6 ms for
-// 19,000 sockets. So it is added here, under the number of an eventfd that nothing ever writes to
-// and that a uv_poll_t watches: libuv finds the watcher of an event by that number.
+// Adding an epoll fd to another costs O(fds in it): 6 ms for 19,000 sockets, and uv_poll_t would
+// pay it twice during the switch. So the set is added here, while it is empty. libuv finds the
+// watcher of an event by its fd, so the set is added under the number of an eventfd (alias_) that
+// nothing writes to and that a uv_poll_t watches.
 inline void Host::open_set() {
   epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
   alias_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -117,7 +117,7 @@ inline void Host::leave_loop() {
   ::epoll_ctl(uv_backend_fd(loop_), EPOLL_CTL_DEL, epoll_, nullptr);
 }
 
-// After set_poll_ was closed.
+// Only once set_poll_ was closed: uv_poll_t watches alias_.
 inline void Host::close_set() {
   if (epoll_ >= 0) {
     leave_loop();
@@ -145,7 +145,7 @@ inline void Host::init_handles() {
   open_handles_ += 4;
 }
 
-// The end of the Host's part in the loop: on_finished() when all of them are closed.
+// Ends the Host's part in the loop; closed() calls on_finished() after the last handle.
 inline void Host::close_handles() {
   for (uv_handle_t* handle :
        {reinterpret_cast<uv_handle_t*>(&flusher_), reinterpret_cast<uv_handle_t*>(&closer_),
@@ -167,7 +167,7 @@ inline Saved Host::save(SessionId id) {
   return saved;
 }
 
-// A first state (with the socket) or a newer one: the Stream is made anew from it.
+// Makes the Stream from a first state, which comes with the socket, or anew from a newer state.
 inline void Host::adopt(Adopted& a) {
   const auto factory = restores_.find(a.kind());
   if (factory == restores_.end()) {
@@ -182,7 +182,8 @@ inline void Host::adopt(Adopted& a) {
   stream->input_ = a.input();
   stream->output_ = a.output();
   stream->closing_ = (a.flags() & kClosing) != 0;
-  // Nothing from here to the slot's Stream fails: without memory, the session is not here at all.
+  // Nothing may fail between making the slot and filling it, so that a session without memory
+  // leaves no empty slot behind.
   auto& slot = streams_[a.id()];
   const bool fresh = slot == nullptr;
   stream->fd_ = fresh ? a.take_fd() : slot->fd_;
@@ -196,11 +197,11 @@ inline void Host::adopt(Adopted& a) {
     s.opening_ = opening_.size();
     opening_.push_back(&s);
   }
-  // Input that came along may be a whole request; output is to be sent.
+  // These need a look at the first turn: input may hold a whole request, output is to be sent.
   if (!s.input_.empty() || !s.output_.empty() || s.closing_ || s.paused_) {
     adopted_.push_back(s.id_);
   }
-  // One that comes late, to a loop that turns: thaw() says when it may be touched.
+  // A late session comes to a loop that turns: it may not be touched until thaw().
   s.frozen_ = service_.state() != State::kHeir;
   s.saved_output_ = s.output_.size();
   if (s.frozen_) return;
@@ -210,8 +211,8 @@ inline void Host::adopt(Adopted& a) {
         reinterpret_cast<std::uintptr_t>(slot.get()));
 }
 
-// An heir's session that is not to be. The description is the donor's as well: only close. Or one
-// that was waited for in vain: that one ends.
+// Drops a session. An heir only closes its fd, since the donor has the same socket open. In a late
+// donor the time to wait for the session is over, so the Stream hears that it has ended.
 inline void Host::forget(SessionId id) {
   const auto it = streams_.find(id);
   if (it == streams_.end()) return;
@@ -257,7 +258,7 @@ inline void Host::freeze(SessionId id) {
   ::epoll_ctl(epoll_, EPOLL_CTL_DEL, s.fd_, nullptr);
 }
 
-// Ours: again, or from now on; then announce_adopted() says so to the Stream.
+// The session is this process's again, or from now on; announce_adopted() tells the Stream.
 inline void Host::thaw(SessionId id) {
   Stream& s = *streams_.at(id);
   s.frozen_ = false;
@@ -267,22 +268,24 @@ inline void Host::thaw(SessionId id) {
   enqueue(s);
 }
 
-// The sockets are the heir's, and the loop hears of them no more. They are closed in slices, and
-// only when nobody else wants the processor. (Pauses between the slices would be worse: to the
-// scheduler this thread would look as important as the heir's, for longer.)
+// The sockets are the heir's, and closing thousands of them would compete with it for the
+// processor. So the loop no longer watches them, and they are closed in slices, when nobody else
+// wants the processor. Pauses between the slices would be worse: to the scheduler this thread would
+// look as important as the heir's, for longer.
 inline void Host::retire() {
   finishing_ = retired_ = true;
   leave_loop();
-  // This thread has nothing to do any more that somebody waits for (sched_setscheduler(2): of one
-  // thread, on Linux; to give way takes no privilege). A processor on which only such a thread
-  // runs is as good as idle to the scheduler: whoever wakes up may have it, the heir above all.
+  // Nobody waits for this thread any more. The scheduler treats a processor on which only a
+  // SCHED_IDLE thread runs as idle, so whatever wakes up gets it, the heir above all. On Linux
+  // sched_setscheduler(2) is for one thread, and giving way takes no privilege.
   const sched_param none{};
   (void)::sched_setscheduler(0, SCHED_IDLE, &none);
   uv_idle_start(&closer_, [](uv_idle_t* idle) { static_cast<Host*>(idle->data)->close_some(); });
 }
 
-// The set first: a registration belongs to the description, which lives on over there. To close
-// the set is one long system call, and a quarter less work than to take each out of it.
+// The set is closed first, whole: a registration belongs to the socket, which the heir keeps open,
+// so closing our fd would not end it. One long close(2) of the set is a quarter less work than
+// taking out each socket.
 inline void Host::close_some() {
   if (epoll_ >= 0) {
     ::close(std::exchange(epoll_, -1));
@@ -303,7 +306,7 @@ inline void Host::stop(std::uint64_t deadline_us) {
   for (auto& listener : listeners_) ::epoll_ctl(epoll_, EPOLL_CTL_DEL, listener->fd, nullptr);
   if (stopping_hook_) stopping_hook_();
   for_each([](Stream& s) { s.close(); });
-  // Clients that don't read get nine tenths of the time that there is.
+  // Clients that don't read get nine tenths of the time: the rest is for closing before the signal.
   const std::uint64_t now_us = uv_hrtime() / 1000;
   const std::uint64_t left_ms = deadline_us > now_us ? (deadline_us - now_us) / 1000 * 9 / 10 : 0;
   uv_timer_start(

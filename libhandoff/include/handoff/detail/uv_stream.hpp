@@ -13,9 +13,9 @@
 namespace handoff::uv {
 
 inline void Host::on_events() {
-  if (over()) return;  // the handoff ended in this very turn, and the set was ready in it, too
-  // In the loop's first turn the supervisor hears that it turns, and not only after a batch of
-  // requests, all of which have waited for that.
+  if (over()) return;  // the set was ready in the very turn in which the handoff ended
+  // The supervisor waits to hear that this loop turns. In the first turn a batch of requests has
+  // piled up, so the service is dispatched before them.
   if (!std::exchange(turned_, true)) on_service();
   if (over()) return;
   std::array<epoll_event, 256> events;
@@ -41,8 +41,8 @@ inline void Host::accept_from(Listener& listener) {
   for (int n = 0; n < 64; ++n) {
     const int fd = ::accept4(listener.fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
-      // EMFILE and friends: the connection waits in the queue. Level-triggered epoll would spin
-      // on it, so the listener rests for a moment.
+      // Without a free fd the connection waits in the queue. Level-triggered epoll would spin on
+      // it, so the listener is not watched for 100 ms.
       if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
         rest(listener);
       }
@@ -59,7 +59,7 @@ inline void Host::accept_from(Listener& listener) {
   }
 }
 
-// nullptr, and a word about it, if the service or the system can't have one more.
+// Makes a Stream of a new connection; nullptr, and a line on stderr, where that fails.
 inline std::unique_ptr<Stream> Host::admit(Listener& listener, int fd) {
   SessionId id = 0;
   try {
@@ -95,7 +95,7 @@ inline void Host::wake_listeners() {
 
 // Streams and listeners share the set; the lowest bit of the address tells them apart.
 inline void Host::watch_listener(Listener& listener) {
-  // Not every loop need wake up for a connection.
+  // One loop is enough for a connection: EPOLLEXCLUSIVE keeps the kernel from waking all of them.
   const std::uint32_t events = service_.lanes() > 1 ? EPOLLIN | EPOLLEXCLUSIVE : EPOLLIN;
   watch(EPOLL_CTL_ADD, listener.fd, events, reinterpret_cast<std::uintptr_t>(&listener) | 1);
 }
@@ -114,7 +114,7 @@ inline void Host::read_from(Stream& s) {
     return;
   }
   touch(s);
-  if (n == 0) {  // what was asked for is still answered
+  if (n == 0) {  // the client sends no more, and may still read the answers that are queued
     s.close();
     return;
   }
@@ -127,7 +127,7 @@ inline void Host::read_from(Stream& s) {
     consume(s);
   }
   if (s.input_.size() > max_input) end(s);
-  if (!s.dead_) enqueue(s);  // the events asked for may have to change
+  if (!s.dead_) enqueue(s);  // flush() adjusts the events to watch for
 }
 
 inline void Host::consume(Stream& s) {
@@ -140,7 +140,7 @@ inline void Host::consume(Stream& s) {
 }
 
 inline void Host::touch(Stream& s) {
-  // The sessions of a retired donor are not its own any more; its timers may not know that yet.
+  // A timer of the service may still write to a session that a retired donor no longer owns.
   if (s.touched_ || finishing_) return;
   s.touched_ = true;
   service_.session_touch(s.id_);
@@ -153,7 +153,8 @@ inline void Host::enqueue(Stream& s) {
   if (!in_batch_ && !flushing_) schedule();
 }
 
-// Outside a batch of events (a timer of the service, say): send soon, from the loop.
+// For what was written outside a batch of events, by a timer of the service, say: flushes in the
+// loop's next turn.
 inline void Host::schedule() {
   if (over()) return;
   uv_idle_start(&flusher_, [](uv_idle_t* idle) {
@@ -172,7 +173,7 @@ inline void Host::flush() {
     if (it == streams_.end()) continue;
     Stream& s = *it->second;
     s.queued_ = false;
-    if (s.frozen_) continue;  // thaw() comes by here
+    if (s.frozen_) continue;  // thaw() queues it again
     if (!s.dead_) send_from(s);
     if (!s.dead_) rewatch(s);
   }
@@ -192,8 +193,8 @@ inline void Host::flush() {
   }
 }
 
-// After the switch: streams may act, and input that came along may already be a whole request. It
-// is not looked at before every stream has been told: a request may concern another session.
+// After the switch streams may act, and input that came along may hold whole requests. A request
+// may concern another session, so every stream is told before any input is looked at.
 inline void Host::announce_adopted() {
   if (service_.state() == State::kHeir) return;
   if (adopted_.empty() && thawed_.empty() && opening_.empty()) return;
@@ -211,7 +212,7 @@ inline void Host::announce_adopted() {
   for (const SessionId id : std::exchange(adopted_, {})) ready.push_back(id);
   for (const SessionId id : ready) {
     Stream* s = find(id);
-    if (s == nullptr || s->frozen_) continue;  // thaw() brings it back
+    if (s == nullptr || s->frozen_) continue;  // thaw() lists it again
     consume(*s);
     enqueue(*s);
   }
@@ -255,7 +256,7 @@ inline void Host::end(Stream& s) {
   s.closing_ = true;
   service_.session_closed(s.id_);
   ::epoll_ctl(epoll_, EPOLL_CTL_DEL, s.fd_, nullptr);
-  // close() would tell the client nothing until the donor has closed its own, too.
+  // While the donor still has the socket open, close(2) alone would tell the client nothing.
   if (s.inherited_) ::shutdown(s.fd_, SHUT_RDWR);
   ::close(s.fd_);
   s.fd_ = -1;
@@ -288,7 +289,7 @@ inline void Stream::release() {
 inline void Stream::changed() { host_->touch(*this); }
 inline void Stream::pause() {
   paused_ = true;
-  if (host_ != nullptr) host_->enqueue(*this);  // in a constructor there is nothing to change yet
+  if (host_ != nullptr) host_->enqueue(*this);  // no Host yet in a constructor: adopt() looks
 }
 inline void Stream::resume() {
   paused_ = false;

@@ -17,10 +17,10 @@ struct File {
 };
 
 std::string to_text(const File& file);
-// nullopt if there is anything in it that is neither a comment nor hex.
+// nullopt if text has anything that is neither a comment nor hex.
 std::optional<File> from_text(std::string name, const std::string& text);
 
-// All of the folder, by name.
+// The names of all files in the folder, sorted.
 std::vector<std::string> list(const std::string& folder);
 std::optional<File> load(const std::string& folder, const std::string& name);
 bool save(const std::string& folder, const File& file);

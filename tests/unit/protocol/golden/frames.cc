@@ -86,7 +86,7 @@ protocol::Hello hello() {
           .sessions = 12345678901,
           .fds_max = 20000};
 }
-// Of a service that has a region.
+// The manifest of a service that has a region.
 protocol::Manifest manifest_with_region() {
   protocol::Manifest m = manifest();
   m.kinds.push_back(

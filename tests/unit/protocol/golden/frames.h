@@ -3,9 +3,9 @@
 //
 // A new message type: add a line to frames(), then have its file written:
 //   HANDOFF_WRITE_GOLDEN=tests/unit/protocol/golden build/dev/bin/golden_test
-// It writes the files that are missing and never changes one. A new field: the encoder leaves it
-// out while it isn't set, so that the old files stay true; a variant shows a frame that has it.
-// What the supervisor makes of a new frame stands in heard.cc.
+// The test writes missing files and never changes one. A new field: the encoder leaves it out while
+// it isn't set, so that the old files stay true; a variant shows a frame that has it. heard.cc says
+// what the supervisor makes of a new frame.
 #pragma once
 
 #include <string>

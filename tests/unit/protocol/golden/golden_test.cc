@@ -1,6 +1,6 @@
-// The promise that a supervisor and a library one version apart work together, byte by byte: what
-// wire version 1 wrote is what today's encoders write and what today's decoders read, and what a
-// version to come may add is skipped. frames.h says how a frame is added.
+// A supervisor and a library one version apart must work together. So, byte by byte, today's
+// encoders write what wire version 1 wrote, and today's decoders read it and skip what a later
+// version may add. frames.h says how to add a frame.
 #include <gmock/gmock.h>
 #include <google/protobuf/text_format.h>
 #include <google/protobuf/util/message_differencer.h>
@@ -64,7 +64,7 @@ Golden open(const std::string& name) {
   return golden;
 }
 
-// Those that can be read at all; what is wrong with the others has failed the test already.
+// All files that can be read. Another test fails for the rest.
 std::vector<Golden> all() {
   std::vector<Golden> out;
   for (const std::string& name : list(kFolder)) {
@@ -139,7 +139,7 @@ TEST(GoldenTest, EveryMessageTypeHasAFrame) {
   EXPECT_EQ(type_names(), have) << "frames.h says how to add one";
 }
 
-// "Manifest.kinds", for each that is set in the message and in those within it.
+// Collects each field that is set, as "Manifest.kinds", in the message and in those within it.
 void collect_fields(const google::protobuf::Message& message, std::set<std::string>& out) {
   const auto* reflection = message.GetReflection();
   std::vector<const google::protobuf::FieldDescriptor*> fields;
@@ -209,7 +209,7 @@ TEST(GoldenTest, TheSupervisorReadsTheDocumentedValues) {
   }
 }
 
-// Fields that nobody knows yet, of every wire type, in the message and in each message within it.
+// Adds unknown fields of every wire type to the message and to each message within it.
 void add_unknown_fields(google::protobuf::Message& message) {
   const auto* reflection = message.GetReflection();
   std::vector<const google::protobuf::FieldDescriptor*> fields;
@@ -250,7 +250,7 @@ TEST(GoldenTest, FieldsOfAVersionToComeAreSkipped) {
   }
 }
 
-// What a peer left out, since it is older, is 0 or empty, and no error.
+// A field that an older peer leaves out is 0 or empty, and no error.
 TEST(GoldenTest, FieldsThatAnOlderVersionLacksAreNotMissed) {
   for (const Golden& golden : all()) {
     SCOPED_TRACE(golden.name);

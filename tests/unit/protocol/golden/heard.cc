@@ -30,7 +30,7 @@ const Aside& aside(const Heard& heard) {
   return what != nullptr ? *what : none;
 }
 
-// The generation comes from the supervisor, which does not take the service's word for it.
+// The supervisor knows the generation by the socket, and does not take the service's word for it.
 constexpr supervisor::Generation kSender = 9;
 
 void expect_register(const Heard& heard) {

@@ -7,7 +7,7 @@
 
 namespace handoff::golden {
 
-// body: that of the file of this name, with or without fields that nobody knows.
+// body is that of the file of this name, with or without unknown fields.
 void expect_heard(const std::string& name, protocol::Type type, const std::string& body);
 
 }  // namespace handoff::golden

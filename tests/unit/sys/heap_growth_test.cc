@@ -1,4 +1,5 @@
-#include "libhandoff/sys/heap.h"
+// HeapGrowth brings in exactly the pages by which the heap has grown.
+#include "libhandoff/sys/heap_growth.h"
 
 #include <gtest/gtest.h>
 #include <sys/mman.h>
@@ -10,8 +11,8 @@
 namespace handoff::io {
 namespace {
 
-// Moves the break as malloc(3) does, and says how many of the pages are there.
-class HeapTest : public ::testing::Test {
+// Moves the break as malloc(3) does, and counts the new pages that are in memory.
+class HeapGrowthTest : public ::testing::Test {
  protected:
   static constexpr std::size_t kPage = 4096;
   void SetUp() override {
@@ -20,7 +21,7 @@ class HeapTest : public ::testing::Test {
     before_ = static_cast<char*>(::sbrk(0));
   }
   void TearDown() override {
-    // Unless malloc has put something behind it.
+    // malloc may have put something behind the test's pages: then the break stays.
     if (::sbrk(0) == end_) {
       EXPECT_NE(reinterpret_cast<void*>(-1), ::sbrk(before_ - end_));
     }
@@ -29,7 +30,7 @@ class HeapTest : public ::testing::Test {
     ASSERT_NE(reinterpret_cast<void*>(-1), ::sbrk(static_cast<std::intptr_t>(bytes)));
     end_ = static_cast<char*>(::sbrk(0));
   }
-  // Of those that the break has moved by since the test began.
+  // How many of the pages by which the break has moved since the test began are in memory.
   std::size_t present() const {
     const auto size = static_cast<std::size_t>(static_cast<char*>(::sbrk(0)) - before_);
     std::vector<unsigned char> pages(size / kPage);
@@ -41,10 +42,10 @@ class HeapTest : public ::testing::Test {
 
   char* before_ = nullptr;
   char* end_ = nullptr;
-  Heap heap_;
+  HeapGrowth heap_;
 };
 
-TEST_F(HeapTest, BringsInWhatItHasGrownBy) {
+TEST_F(HeapGrowthTest, BringsInWhatItHasGrownBy) {
   heap_.populate();
   grow(32 * kPage);
   EXPECT_EQ(0U, present());
@@ -56,15 +57,15 @@ TEST_F(HeapTest, BringsInWhatItHasGrownBy) {
   EXPECT_EQ(34U, present());
 }
 
-TEST_F(HeapTest, BringsInNothingOfBefore) {
+TEST_F(HeapGrowthTest, BringsInNothingOfBefore) {
   grow(8 * kPage);
   heap_.populate();
   EXPECT_EQ(0U, present());
 }
 
-TEST_F(HeapTest, LeavesAStepThatIsNotMallocsAlone) {
+TEST_F(HeapGrowthTest, LeavesAStepThatIsNotMallocsAlone) {
   heap_.populate();
-  grow(Heap::kMaxStep + kPage);
+  grow(HeapGrowth::kMaxStep + kPage);
   heap_.populate();
   EXPECT_EQ(0U, present());
   grow(kPage);
@@ -72,7 +73,7 @@ TEST_F(HeapTest, LeavesAStepThatIsNotMallocsAlone) {
   EXPECT_EQ(1U, present());
 }
 
-TEST_F(HeapTest, AShrunkHeapGrowsFromWhereItIs) {
+TEST_F(HeapGrowthTest, AShrunkHeapGrowsFromWhereItIs) {
   heap_.populate();
   grow(8 * kPage);
   heap_.populate();
