@@ -92,8 +92,7 @@ ExitStatus check_command(const CheckOptions& options) {
   read.problems.insert(read.problems.end(), more.begin(), more.end());
   std::stable_sort(read.problems.begin(), read.problems.end(),
                    [](const ConfigProblem& a, const ConfigProblem& b) { return a.line < b.line; });
-  return tell(options, *path, read,
-              config_notes(read.config, state_path().value_or(""), services));
+  return tell(options, *path, read, config_notes(read.config, state_path().value_or(""), services));
 }
 
 }  // namespace handoff::supervisor

@@ -28,9 +28,9 @@ struct RunOptions {
 struct UpgradeOptions {
   bool json = false;
   std::string service;
-  bool self = false;   // the supervisor; service is empty then
+  bool self = false;        // the supervisor; service is empty then
   bool configured = false;  // what the configuration names, unless it runs
-  std::string binary;  // "" for the file at the path that runs now
+  std::string binary;       // "" for the file at the path that runs now
   std::optional<std::vector<std::string>> args;
   GivenTimeouts timeouts;
   std::vector<std::uint32_t> shares;  // --progressive, in thousandths

@@ -150,10 +150,10 @@ struct Note {
   std::string text;
 };
 
-using Effect =
-    std::variant<Spawn, SendDonate, SendStop, SendCancel, Signal, OpenCandidate, OpenBack,
-                 TakeCandidate, TakeBack, DropCandidate, Announce, Conclude, Refuse, Unchanged, Committed,
-                 ProbationFailed, WentBack, ReportStopped, Note, SendDrain, SendRelink, SendSpread>;
+using Effect = std::variant<Spawn, SendDonate, SendStop, SendCancel, Signal, OpenCandidate,
+                            OpenBack, TakeCandidate, TakeBack, DropCandidate, Announce, Conclude,
+                            Refuse, Unchanged, Committed, ProbationFailed, WentBack, ReportStopped,
+                            Note, SendDrain, SendRelink, SendSpread>;
 using Effects = std::vector<Effect>;
 
 }  // namespace handoff::supervisor

@@ -169,13 +169,13 @@ struct HandoffRequested {
   RequestId id = 0;
   // Of a service that does not run: if what is wanted can't be had, what ran before is started.
   bool cold = false;
-  bool by_start = false;  // nobody has asked: the supervisor begins
+  bool by_start = false;   // nobody has asked: the supervisor begins
   bool unless_so = false;  // nothing is done if it is what runs
 };
 struct RehearsalDropped {};  // nobody wants to know any more what would come of it
 struct CandidateReady {
   Probation::Origin origin = Probation::Origin::kNew;  // what it turned out to be
-  bool identical = false;  // kSame, and by the same path
+  bool identical = false;                              // kSame, and by the same path
 };
 struct CandidateFailed {
   std::string code;

@@ -57,17 +57,17 @@ bool Service::awaits(Generation generation) const {
 // --------------------------------------------------------------------------
 
 void Service::on(const StartRequested& start, Time now) {
-  if (state() != State::kStopped || !owner_.nobody_alive() || rest_ != Rest::kNo) return;
+  if (state() != State::kStopped || !owner_.nobody_alive() || !operation_.none()) return;
+  if (rest_ != Rest::kNo) return;
   if (start.named) {
-    const HandoffRequested request{.timeouts = policy_.timeouts,
-                                   .wanted = *start.named,
-                                   .cold = true,
-                                   .by_start = true};
+    const HandoffRequested request{
+        .timeouts = policy_.timeouts, .wanted = *start.named, .cold = true, .by_start = true};
     operation_ = {Opening{.request = request, .asked = now}};
     out_.push_back(OpenCandidate{request});
     return;
   }
-  if (!start.cold && probation_.provisional()) {  // it died together with the supervisor that knew it
+  if (!start.cold &&
+      probation_.provisional()) {  // it died together with the supervisor that knew it
     return go_back_without_handoff(owner_.last(), "is gone", now);
   }
   add(owner_.start(false, policy_.timeouts, now));

@@ -51,6 +51,7 @@ class Service {
   Found found() const;
   std::uint64_t restarts() const { return owner_.restarts(); }
   const Probation& probation() const { return probation_; }
+  Rest rest() const { return rest_; }
   // The process whose health matters now; 0 if there is none.
   Generation on_trial() const;
   const LateProcesses& late() const { return others_.late(); }

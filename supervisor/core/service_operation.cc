@@ -142,12 +142,12 @@ void Service::begin(const Opening& asked, Candidate candidate, Time now) {
   const HandoffRequested& request = asked.request;
   const Duration opened = asked.by_itself ? Duration{} : now - asked.asked;
   if (state() != State::kRunning) {
-    operation_ = {Fresh{.request = request,
-                        .candidate = candidate,
-                        .opened = opened,
-                        .begun = now,
-                        .backing_off = state() == State::kBackoff ||
-                                       (request.by_start && policy_.restart)}};
+    operation_ = {
+        Fresh{.request = request,
+              .candidate = candidate,
+              .opened = opened,
+              .begun = now,
+              .backing_off = state() == State::kBackoff || (request.by_start && policy_.restart)}};
     rest_ = Rest::kNo;
     out_.push_back(Announce{.phase = "start", .begins = true, .request = request.id});
     add(owner_.start(candidate.has_value(), request.timeouts, now));

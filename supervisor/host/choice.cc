@@ -19,7 +19,7 @@ namespace {
 constexpr int kFormat = 1;
 constexpr const char* kName = "/choice.json";
 constexpr const char* kNewName = "/choice.json.new";
-constexpr std::size_t kMaxText = 1024 * 1024;
+constexpr std::size_t kMaxText = 16 * 1024 * 1024;
 
 json probation_json(const Probation::Saved& probation, Time now) {
   json left = nullptr;

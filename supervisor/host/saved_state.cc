@@ -38,8 +38,7 @@ SavedRelease release_from(const json& in) {
   // Supervisors before decision 27 do not say: then it is the program alone.
   out.program_digest = in.value("program_digest", out.digest);
   for (const json& file : in.value("files", json::array())) {
-    out.files.push_back(
-        {file.at("path").get<std::string>(), file.at("digest").get<std::string>()});
+    out.files.push_back({file.at("path").get<std::string>(), file.at("digest").get<std::string>()});
   }
   return out;
 }

@@ -82,8 +82,7 @@ Result<void> copy_one(int from, const std::string& path, const std::string& dige
 
 Result<void> fill(const Release& release, const std::string& folder) {
   const std::string root = folder + kRoot;
-  if (auto copied =
-          copy_one(release.file.get(), release.path, release.program_digest, root);
+  if (auto copied = copy_one(release.file.get(), release.path, release.program_digest, root);
       !copied) {
     return copied;
   }

@@ -1,6 +1,6 @@
 // Folders of releases that handoff has made, told from all others by a marker in each: its inode,
-// which a copy of the folder does not have, and its name, which it loses when an operator renames it
-// to keep it. Only such folders are removed or replaced.
+// which a copy of the folder does not have, and its name, which it loses when an operator renames
+// it to keep it. Only such folders are removed or replaced.
 #pragma once
 
 #include <filesystem>

@@ -33,7 +33,8 @@ bool Release::untouched() const {
   if (script && verified.empty() && !lies_at(file_path)) return false;
   return std::all_of(files.begin(), files.end(), [this](const ReleaseFile& one) {
     struct stat info {};
-    return ::stat(place_below(kept_root, one.path).c_str(), &info) == 0 && FileMark::of(info) == one.mark;
+    return ::stat(place_below(kept_root, one.path).c_str(), &info) == 0 &&
+           FileMark::of(info) == one.mark;
   });
 }
 

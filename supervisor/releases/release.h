@@ -34,8 +34,8 @@ struct ReleaseFile {
   FileMark mark;  // when it was digested
 };
 
-// Where the copy of a file lies below the root of a kept release: at its own path. root "": the file
-// itself.
+// Where the copy of a file lies below the root of a kept release: at its own path. root "": the
+// file itself.
 std::string place_below(const std::string& root, const std::string& path);
 
 struct Release {

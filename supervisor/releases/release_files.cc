@@ -20,15 +20,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kMostFiles = 20'000;  // as many as a bundle may have
+constexpr std::size_t kMostFiles = 2'000;     // the state file names them all at each change
 constexpr std::size_t kLongestShebang = 255;  // what the kernel reads
 
 constexpr std::array<std::string_view, 38> kInterpreters{
-    "ash",    "awk",   "bash",   "beam.smp", "bun",    "busybox", "dash",  "deno",
-    "dotnet", "elixir", "env",   "erl",      "escript", "fish",   "gawk",  "guile",
-    "java",   "julia", "ksh",    "lua",      "luajit", "mawk",    "mksh",  "mono",
-    "node",   "nodejs", "perl",  "php",      "pwsh",   "pypy",    "python", "qjs",
-    "racket", "Rscript", "ruby", "sh",       "tclsh",  "zsh"};
+    "ash",    "awk",     "bash", "beam.smp", "bun",     "busybox", "dash",   "deno",
+    "dotnet", "elixir",  "env",  "erl",      "escript", "fish",    "gawk",   "guile",
+    "java",   "julia",   "ksh",  "lua",      "luajit",  "mawk",    "mksh",   "mono",
+    "node",   "nodejs",  "perl", "php",      "pwsh",    "pypy",    "python", "qjs",
+    "racket", "Rscript", "ruby", "sh",       "tclsh",   "zsh"};
 
 bool is_regular(const std::string& path) {
   struct stat info {};
@@ -59,7 +59,8 @@ class Matching {
     if (i == parts_->size()) {
       if (is_regular(at)) found_.insert(at);
       if (found_.size() > kMostFiles) {
-        return fail(-E2BIG, "files: more than " + std::to_string(kMostFiles) + " match");
+        return fail(-E2BIG, "files: more than " + std::to_string(kMostFiles) +
+                                " match; a release of so many is better a bundle");
       }
       return {};
     }
@@ -85,8 +86,8 @@ class Matching {
   Result<void> each(const std::string& folder, const Visit& visit) {
     std::error_code error;
     const std::string path = folder.empty() ? "/" : folder;
-    for (auto at = fs::directory_iterator(path, error);
-         !error && at != fs::directory_iterator(); at.increment(error)) {
+    for (auto at = fs::directory_iterator(path, error); !error && at != fs::directory_iterator();
+         at.increment(error)) {
       if (auto visited = visit(*at); !visited) return visited;
     }
     if (error && error != std::errc::no_such_file_or_directory &&

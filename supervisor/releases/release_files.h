@@ -1,6 +1,6 @@
-// The files of a release beside its program: what a script's #! names, the files among the arguments
-// of an interpreter, and those that the configuration names. They are part of what the release is:
-// another script under the same interpreter is another release.
+// The files of a release beside its program: what a script's #! names, the files among the
+// arguments of an interpreter, and those that the configuration names. They are part of what the
+// release is: another script under the same interpreter is another release.
 #pragma once
 
 #include <string>

@@ -104,8 +104,8 @@ Result<ReleasePtr> program_of(const Reopen& from) {
   }
   // A script is executed by its path.
   const ReleasePtr& known = from.open;
-  const bool by_fd = known && (!known->script || !known->verified.empty() ||
-                               known->lies_at(known->file_path));
+  const bool by_fd =
+      known && (!known->script || !known->verified.empty() || known->lies_at(known->file_path));
   if (by_fd && known->file.valid()) {
     if (auto open = of_open_file(from)) return open;
   }
@@ -181,9 +181,10 @@ Result<ReleasePtr> reopen_release(const Reopen& reopen) {
   if (!root) return fail(why.code, why.message + ", and there is no copy: " + root.error().message);
   // All files come from there, since they belong together; a script is one of them.
   if (!release || (*release)->script) release = of_kept_file(reopen, *root);
-  if (!release) return release;
-  if (auto kept = find_files(**release, saved, *root); !kept) return Failure(kept.error());
-  return release;
+  const Result<void> kept =
+      release ? find_files(**release, saved, *root) : Result<void>(Failure(release.error()));
+  if (kept) return release;
+  return fail(why.code, why.message + ", and of its copy: " + kept.error().message);
 }
 
 void reopen_release(uv_loop_t* loop, Reopen reopen, std::function<void(Result<ReleasePtr>)> done) {

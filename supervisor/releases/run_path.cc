@@ -1,5 +1,5 @@
-// Reads no more than it needs, and believes nothing that it reads: every offset is one for pread(2),
-// and every length has a bound.
+// Reads no more than it needs, and believes nothing that it reads: every offset is one for
+// pread(2), and every length has a bound.
 #include "supervisor/releases/run_path.h"
 
 #include <elf.h>
@@ -31,8 +31,8 @@ template <typename Header, typename Segment, typename Entry>
 std::string run_path_in(int file) {
   const auto header = read_some<Header>(file, 0, 1);
   if (header.empty() || header[0].e_phentsize != sizeof(Segment)) return "";
-  const auto segments = read_some<Segment>(
-      file, header[0].e_phoff, std::min<std::size_t>(header[0].e_phnum, kMostHeaders));
+  const auto segments = read_some<Segment>(file, header[0].e_phoff,
+                                           std::min<std::size_t>(header[0].e_phnum, kMostHeaders));
   // Addresses are those in memory.
   const auto offset_of = [&segments](std::uint64_t address) -> std::optional<std::uint64_t> {
     for (const Segment& one : segments) {
@@ -47,8 +47,9 @@ std::string run_path_in(int file) {
     std::optional<std::uint64_t> strings;
     std::optional<std::uint64_t> run;
     std::optional<std::uint64_t> old;
-    for (const Entry& entry : read_some<Entry>(
-             file, one.p_offset, std::min<std::size_t>(one.p_filesz / sizeof(Entry), kMostEntries))) {
+    for (const Entry& entry :
+         read_some<Entry>(file, one.p_offset,
+                          std::min<std::size_t>(one.p_filesz / sizeof(Entry), kMostEntries))) {
       if (entry.d_tag == DT_NULL) break;
       if (entry.d_tag == DT_STRTAB) strings = offset_of(entry.d_un.d_ptr);
       if (entry.d_tag == DT_RUNPATH) run = entry.d_un.d_val;

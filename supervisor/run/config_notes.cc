@@ -63,15 +63,15 @@ std::vector<ConfigProblem> config_notes(const Config& config, const std::string&
     const Wanted names = configured(service);
     for (const json& running : services) {
       if (running.value("name", "") != service.name || !running.contains("args")) continue;
-      if (running.value("source", "") == names.path && running["args"] == json(names.args)) continue;
+      if (running.value("source", "") == names.path && running["args"] == json(names.args))
+        continue;
       out.push_back({line, service.name + ": what runs is " + running.value("source", "") +
                                ", as it was chosen (handoff upgrade --config " + service.name +
                                ")"});
     }
   }
-  std::stable_sort(out.begin(), out.end(), [](const ConfigProblem& a, const ConfigProblem& b) {
-    return a.line < b.line;
-  });
+  std::stable_sort(out.begin(), out.end(),
+                   [](const ConfigProblem& a, const ConfigProblem& b) { return a.line < b.line; });
   return out;
 }
 

@@ -105,8 +105,11 @@ Result<std::unique_ptr<Supervisor>> Supervisor::open(uv_loop_t* loop, const Conf
     const bool known = before != saved.services.end();
     const auto chosen = known ? std::nullopt : choice_of(service, journal_state);
     // What is missing is told when the service is started.
-    if (const auto added = self->add(
-            service, known ? &*before : chosen ? &*chosen : nullptr, kept);
+    if (const auto added = self->add(service,
+                                     known    ? &*before
+                                     : chosen ? &*chosen
+                                              : nullptr,
+                                     kept);
         !added && !known && !chosen && self->source_.file.empty()) {
       return fail(added.error().code, service.name + ": " + added.error().message);
     }

@@ -1,5 +1,5 @@
-// The happy path: follow() notes what is new, a job takes copies of it to a thread, and what came of
-// it is noted on the loop. The failures: a full disk, a release that may not be copied; they are
+// The happy path: follow() notes what is new, a job takes copies of it to a thread, and what came
+// of it is noted on the loop. The failures: a full disk, a release that may not be copied; they are
 // told once, the service runs on, and the next change tries again.
 #include "supervisor/service/keeper.h"
 
@@ -15,6 +15,7 @@
 #include "supervisor/loop/thread_work.h"
 #include "supervisor/releases/kept_releases.h"
 #include "supervisor/releases/own_folder.h"
+#include "supervisor/releases/reopen.h"
 
 namespace handoff::supervisor {
 namespace {
@@ -69,28 +70,34 @@ Keeper::Keeper(const ServiceHost& host, std::string service)
       folder_(KeptReleases::folder_of(host.state, service_)),
       writing_(std::make_shared<Writing>()) {}
 
-void Keeper::follow(SavedService chosen, const std::vector<ReleasePtr>& releases) {
-  // As if it were written at the same moment each time: time alone is no change.
-  std::string text = choice_text(chosen, Time{});
-  if (text == last_) return;
-  last_ = std::move(text);
+void Keeper::follow(Choice chosen) {
+  if (chosen_ == chosen) return;
   chosen_ = std::move(chosen);
-  releases_ = releases;
   asked_ = true;
   begin();
 }
 
+std::string Keeper::text() const {
+  SavedService out;
+  out.name = service_;
+  out.command = chosen_->command;
+  out.release = saved_release(*chosen_->running);
+  if (chosen_->back) out.back = saved_release(*chosen_->back);
+  out.machine.probation = chosen_->probation;
+  out.machine.rest = chosen_->rest;
+  return choice_text(out, now());
+}
+
 std::optional<bool> Keeper::has(const Release& release) const {
-  if (release.folder) return true;
+  if (release.folder && !busy_) return true;
   const auto found = known_.find(KeptReleases::id_of(release));
-  if (found == known_.end()) return std::nullopt;
+  if (busy_ || found == known_.end()) return std::nullopt;
   return found->second;
 }
 
 void Keeper::flush() {
   if (!chosen_) return;
-  const std::string text = choice_text(*chosen_, now());
-  if (const auto written = writing_->write(++writing_->asked, folder_, text); !written) {
+  if (const auto written = writing_->write(++writing_->asked, folder_, text()); !written) {
     spdlog::warn("{}: {}", service_, written.error().message);
   }
 }
@@ -100,8 +107,10 @@ void Keeper::begin() {
   asked_ = false;
   busy_ = true;
   const auto job = std::make_shared<Job>();
-  for (const ReleasePtr& release : releases_) job->releases.push_back(snapshot(*release));
-  job->text = choice_text(*chosen_, now());
+  for (const ReleasePtr& release : {chosen_->running, chosen_->back}) {
+    if (release && !release->digest.empty()) job->releases.push_back(snapshot(*release));
+  }
+  job->text = text();
   job->number = ++writing_->asked;
   job->known = known_;
   const auto run = [job, folder = folder_, writing = writing_] {

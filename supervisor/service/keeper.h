@@ -20,9 +20,20 @@ class Keeper {
   // host outlives this object.
   Keeper(const ServiceHost& host, std::string service);
 
-  // chosen is how it is now, releases those of it that are open.
-  void follow(SavedService chosen, const std::vector<ReleasePtr>& releases);
-  // Whether there is a copy of that release; nullopt: that is not known yet.
+  struct Choice {
+    ReleasePtr running;
+    ReleasePtr back;  // null: none
+    std::string running_name;
+    std::string back_name;
+    std::vector<std::string> command;  // of the configuration, when it was chosen
+    Probation::Saved probation;
+    Rest rest = Rest::kNo;
+    friend bool operator==(const Choice&, const Choice&) = default;
+  };
+  // How it is now: whatever has changed is kept.
+  void follow(Choice chosen);
+  // Whether there is a copy of that release; nullopt: that is being found out, or the choice
+  // written.
   std::optional<bool> has(const Release& release) const;
   // Now, and before this returns: the supervisor ends. What was not done is done by the next one.
   void flush();
@@ -31,14 +42,13 @@ class Keeper {
   struct Job;
   struct Writing;
   void begin();
+  std::string text() const;
   void done(const Job& job);
 
   const ServiceHost& host_;
   std::string service_;
   std::string folder_;
-  std::string last_;  // what was followed last
-  std::optional<SavedService> chosen_;
-  std::vector<ReleasePtr> releases_;
+  std::optional<Choice> chosen_;
   bool asked_ = false;  // there is something new
   bool busy_ = false;
   std::map<std::string, bool> known_;  // by their ids

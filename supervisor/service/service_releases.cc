@@ -161,9 +161,9 @@ Event ServiceReleases::candidate_opened(Result<ReleasePtr> opened, bool cold) {
   const bool same = is(running_, *candidate_);
   return CandidateReady{never_opened() || (cold && !running_->file.valid())
                             ? Probation::Origin::kFirst
-                        : same                      ? Probation::Origin::kSame
-                        : is(back_, *candidate_)    ? Probation::Origin::kBack
-                                                    : Probation::Origin::kNew,
+                        : same                   ? Probation::Origin::kSame
+                        : is(back_, *candidate_) ? Probation::Origin::kBack
+                                                 : Probation::Origin::kNew,
                         same && candidate_->source == running_->source};
 }
 
@@ -194,8 +194,8 @@ void ServiceReleases::open_to_spawn(const Spawn& spawn, std::function<bool()> wa
   if (!missing->digest.empty()) {
     reopen_release(host_.loop, reopen_of(saved_release(*missing), missing),
                    [this, missing, done = std::move(done)](Result<ReleasePtr> release) {
-                     if (!release) release = not_what_ran(release.error());
-                     done(std::move(release));
+                     if (release) return done(std::move(release));
+                     unpack_again(*missing, release.error(), done);
                    });
     return;
   }
@@ -203,6 +203,19 @@ void ServiceReleases::open_to_spawn(const Spawn& spawn, std::function<bool()> wa
   if (!source) return done(Failure(source.error()));
   if (missing->source != missing->path) source->releases_dir = folder();
   obtain_release(host_.loop, std::move(*source), std::move(done));
+}
+
+// Of a bundle whose folder is gone the bundle may be left; of a program nothing is.
+void ServiceReleases::unpack_again(const Release& release, const Error& why,
+                                   const std::function<void(Result<ReleasePtr>)>& done) {
+  auto source = source_of(release, config_);
+  if (release.source == release.path || !source) return done(not_what_ran(why));
+  source->releases_dir = folder();
+  obtain_release(host_.loop, std::move(*source),
+                 [this, why, done, digest = release.digest](Result<ReleasePtr> again) {
+                   const bool same = again && (*again)->digest == digest;
+                   done(same ? std::move(again) : Result<ReleasePtr>(not_what_ran(why)));
+                 });
 }
 
 // ---- taking
@@ -249,11 +262,15 @@ void ServiceReleases::restore(SavedService& saved, bool alive) {
   saved.machine.probation = {};
 }
 
-std::vector<ReleasePtr> ServiceReleases::chosen() const {
-  std::vector<ReleasePtr> out;
-  for (const ReleasePtr& release : {running_, back_}) {
-    if (release && release->file.valid()) out.push_back(release);
-  }
+Keeper::Choice ServiceReleases::chosen(const Service& machine) const {
+  Keeper::Choice out{.running = running_,
+                     .back = machine.probation().has_back() ? back_ : nullptr,
+                     .running_name = running_->name,
+                     .back_name = {},
+                     .command = command_,
+                     .probation = machine.probation().saved(),
+                     .rest = machine.rest()};
+  if (out.back) out.back_name = out.back->name;
   return out;
 }
 

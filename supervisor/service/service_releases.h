@@ -10,12 +10,13 @@
 #include <vector>
 
 #include "supervisor/config/config.h"
-#include "supervisor/core/effects.h"
+#include "supervisor/core/service.h"
 #include "supervisor/host/saved_state.h"
 #include "supervisor/operators/messages.h"
 #include "supervisor/releases/drift.h"
 #include "supervisor/releases/release_source.h"
 #include "supervisor/releases/reopen.h"
+#include "supervisor/service/keeper.h"
 #include "supervisor/service/service_host.h"
 
 namespace handoff::supervisor {
@@ -38,8 +39,8 @@ class ServiceReleases {
   const Release& running() const { return *running_; }
   const Release* back() const { return back_.get(); }  // null if there is none
   const ReleasePtr& of(const Spawn& spawn) const { return spawn.candidate ? candidate_ : running_; }
-  // Those that run or may be gone back to, as far as they are open.
-  std::vector<ReleasePtr> chosen() const;
+  // What is to be kept of them, with what the machine knows.
+  Keeper::Choice chosen(const Service& machine) const;
   // Nothing of it has run, since its command can't be opened.
   bool never_opened() const { return running_->digest.empty(); }
   // A file is being opened for it.
@@ -50,8 +51,8 @@ class ServiceReleases {
   // What an operator asks for, as far as he says it; the rest is as it is, or as a reload has said
   // since. path "" and args nullopt: not said.
   Wanted wanted(const std::string& path, std::optional<std::vector<std::string>> args) const;
-  // What runs, or would, is what the configuration names: by path and arguments, whatever lies there
-  // by now.
+  // What runs, or would, is what the configuration names: by path and arguments, whatever lies
+  // there by now.
   bool is_configured(const ServiceConfig& config) const;
   // What the configuration names, if that is what counts when the service is started from nothing:
   // unless somebody has chosen another file. nullopt: what ran is started as it was.
@@ -66,11 +67,9 @@ class ServiceReleases {
   // Makes the one to go back to the candidate.
   Event open_back();
   // Nobody has touched what is to be spawned since it was opened.
-  bool ready(const Spawn& spawn) const {
-    return of(spawn)->file.valid() && of(spawn)->untouched();
-  }
-  // What could not be opened yet, or is not ready, is tried again; opened: with the error, if there is one. wanted
-  // says whether it is still to be started.
+  bool ready(const Spawn& spawn) const { return of(spawn)->file.valid() && of(spawn)->untouched(); }
+  // What could not be opened yet, or is not ready, is tried again; opened: with the error, if there
+  // is one. wanted says whether it is still to be started.
   void open_to_spawn(const Spawn& spawn, std::function<bool()> wanted,
                      std::function<void(std::optional<SpawnFailed>)> opened);
 
@@ -98,6 +97,8 @@ class ServiceReleases {
   std::string folder() const;
   Reopen reopen_of(SavedRelease saved, ReleasePtr open) const;
   Failure not_what_ran(const Error& error) const;
+  void unpack_again(const Release& release, const Error& why,
+                    const std::function<void(Result<ReleasePtr>)>& done);
 
   const ServiceHost& host_;
   const ServiceConfig& config_;

@@ -5,25 +5,11 @@
 #include <utility>
 
 #include "libhandoff/base/scoped_value.h"
+#include "supervisor/service/service_policy.h"
 #include "supervisor/service/service_status.h"
 
 namespace handoff::supervisor {
 namespace {
-
-Service::Policy policy_of(const ServiceConfig& config) {
-  using Kind = HealthCheck::Kind;
-  const Kind kind = config.health.kind;
-  return {.name = config.name,
-          .restart = config.restart,
-          .timeouts = config.timeouts,
-          .probation = {.checked = kind != Kind::kNone,
-                        .polled = kind != Kind::kNone && kind != Kind::kService,
-                        .failures = config.health.failures,
-                        .max_errors = config.max_errors},
-          .late = {.policy = config.late,
-                   .drain = config.timeouts.drain,
-                   .max_generations = config.max_generations}};
-}
 
 // What helps if a process can't be started for want of something; "" if that is not why.
 std::string remedy(int code) {
@@ -163,11 +149,7 @@ void ServiceRunner::look_after_trial() {
 void ServiceRunner::look_after_choice() {
   chosen_ = chosen_ || machine_.state() == Service::State::kRunning;
   if (!chosen_) return;
-  SavedService chosen;
-  chosen.name = name();
-  chosen.machine = machine_.found();
-  releases_.save(chosen, machine_.probation().has_back());
-  keeper_.follow(std::move(chosen), releases_.chosen());
+  keeper_.follow(releases_.chosen(machine_));
 }
 
 // ---- requests
@@ -201,8 +183,7 @@ void ServiceRunner::restart(const Timeouts& timeouts, const ClientPtr& client) {
                          .timeouts = timeouts,
                          .id = telling_.asked(client, "restart")};
   // From nothing, what the configuration names is opened anew.
-  if (const auto named = releases_.named();
-      named && machine_.state() == Service::State::kStopped) {
+  if (const auto named = releases_.named(); named && machine_.state() == Service::State::kStopped) {
     asked.to = Probation::Origin::kNew;
     asked.wanted = *named;
     asked.cold = true;
@@ -271,7 +252,8 @@ void ServiceRunner::apply(const OpenCandidate& open) {
     rehearsal.emplace(open.request.timeouts, config_.drain_incompatible);
   }
   answers_.opens(open.request.id, std::move(rehearsal));
-  releases_.open(open.request.wanted, open.request.cold, [this](Event opened) { feed(std::move(opened)); });
+  releases_.open(open.request.wanted, open.request.cold,
+                 [this](Event opened) { feed(std::move(opened)); });
 }
 
 void ServiceRunner::apply(const OpenBack& open) {
@@ -317,9 +299,10 @@ void ServiceRunner::resume(SavedService saved, std::vector<std::unique_ptr<Proce
   const bool changed = saved.command != config_.command;
   releases_.restore(saved, !living.empty());
   if (!releases_.is_configured(config_)) {
-    spdlog::warn("{}: what runs is {}, as it was chosen; the configuration names {} (`handoff "
-                 "upgrade --config {}` returns to that)",
-                 name(), words_of(releases_.running()), configured(config_).path, name());
+    spdlog::warn(
+        "{}: what runs is {}, as it was chosen; the configuration names {} (`handoff "
+        "upgrade --config {}` returns to that)",
+        name(), words_of(releases_.running()), configured(config_).path, name());
   }
   Found& machine = saved.machine;
   if (requested && machine.heir == 0) {

@@ -32,6 +32,7 @@ class SelfUpgradeTest : public ::testing::Test {
 
   // Everything that must be as before when the upgrade is over.
   json picture() {
+    supervisor_.settle();
     json out = supervisor_.status();
     out.erase("sessions");
     return out;
@@ -97,7 +98,8 @@ TEST_F(SelfUpgradeTest, AListenerThatNobodyServesKeepsItsQueue) {
   LineClient waiting(port);
   waiting.say("patience");
   ASSERT_EQ(supervisor_.command({"upgrade", "--self"}).status, 0);
-  // The successor starts its services by itself, and says that it is ready once that is begun.
+  EXPECT_EQ(supervisor_.status().at("state"), "stopped");
+  ASSERT_EQ(supervisor_.command({"restart", "echo"}).status, 0);
   EXPECT_EQ(waiting.next(), "1 1 patience");
 }
 

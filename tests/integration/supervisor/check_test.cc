@@ -7,6 +7,7 @@
 #include "fixture.h"
 #include "support/process/files.h"
 #include "support/process/process.h"
+#include "support/process/programs.h"
 #include "support/supervisor/supervisor.h"
 
 namespace handoff::test {
@@ -34,9 +35,24 @@ TEST_F(CheckTest, SaysSoIfNothingIsWrong) {
             (json{{"result", "done"},
                   {"file", path},
                   {"services", {"chat"}},
-                  {"problems", json::array()}}));
+                  {"problems", json::array()},
+                  {"notes", json::array()}}));
   EXPECT_FALSE(std::filesystem::exists(supervisor.dir() / "s"));
   EXPECT_FALSE(std::filesystem::exists(supervisor.runtime()));
+}
+
+TEST_F(CheckTest, SaysOfWhichProgramACopyWouldNotFindItsLibraries) {
+  config("[service.echo]\ncommand = [\"" + program("bundled_echo") + "\"]\n");
+  const Outcome fine = supervisor.command({"check", "--config", path});
+  EXPECT_EQ(fine.status, 0) << fine.err;
+  EXPECT_EQ(fine.out.find("note: " + path + ":2: echo: command: " + program("bundled_echo") +
+                          " looks for libraries in $ORIGIN/../lib"),
+            0U)
+      << fine.out;
+  EXPECT_NE(fine.out.find(path + ": 1 service, nothing is wrong\n"), std::string::npos);
+  const json said = json::parse(supervisor.command({"check", "--config", path, "--json"}).out);
+  EXPECT_EQ(said.at("result"), "done");
+  EXPECT_EQ(said.at("notes").at(0).at("line"), 2);
 }
 
 TEST_F(CheckTest, TellsEverythingThatIsWrongAtOnce) {

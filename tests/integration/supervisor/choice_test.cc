@@ -24,7 +24,9 @@ class ChoiceTest : public SupervisorTest {
   // What a dead supervisor leaves is ours to reap: a zombie's fds are closed, but it is there.
   static void SetUpTestSuite() { ASSERT_EQ(::prctl(PR_SET_CHILD_SUBREAPER, 1), 0); }
 
-  static std::string echo(int version) { return program("handoff-echo-" + std::to_string(version)); }
+  static std::string echo(int version) {
+    return program("handoff-echo-" + std::to_string(version));
+  }
   // As a package does: another file by that name.
   static void install(int version, const std::string& path) {
     fs::copy_file(echo(version), path + ".new", fs::copy_options::overwrite_existing);
@@ -253,6 +255,91 @@ TEST_F(ChoiceTest, OneThatDiedAndIsNotRestartedStaysDownButForAReboot) {
   EXPECT_EQ(supervisor.status().at("state"), "stopped");
   reboot();
   expect_runs(1, "permanent", json());
+}
+
+// ---- the configuration
+// -----------------------------------------------------------------------------
+
+TEST_F(ChoiceTest, ReturnsToTheConfigurationAndDoesNothingIfThatRuns) {
+  start();
+  const auto nothing = supervisor.command({"upgrade", "--config", "echo", "--json"});
+  ASSERT_EQ(nothing.status, 0) << nothing.describe();
+  EXPECT_EQ(nothing.done().at("already"), true);
+  EXPECT_EQ(supervisor.status().at("generation"), 1);
+  EXPECT_EQ(supervisor.status().at("configured"), true);
+  upgrade(two);
+  EXPECT_EQ(supervisor.status().at("configured"), false);
+  const auto status = supervisor.command({"status"});
+  EXPECT_NE(status.out.find("echo runs " + two + ", as it was chosen; the configuration names " +
+                            one + " (handoff upgrade --config echo)"),
+            std::string::npos)
+      << status.out;
+  const auto back = supervisor.command({"upgrade", "--config", "echo"});
+  ASSERT_EQ(back.status, 0) << back.describe();
+  expect_runs(1, "permanent", "2.0");
+  EXPECT_EQ(supervisor.status().at("generation"), 3);
+  const auto again = supervisor.command({"upgrade", "--config", "echo"});
+  ASSERT_EQ(again.status, 0) << again.describe();
+  EXPECT_NE(again.out.find("echo runs what the configuration names; nothing was done"),
+            std::string::npos)
+      << again.out;
+  EXPECT_EQ(supervisor.status().at("generation"), 3);
+  // What lies there is another by now.
+  install(2, one);
+  ASSERT_EQ(supervisor.command({"upgrade", "--config", "echo"}).status, 0);
+  expect_runs(2, "provisional", "1.0");
+  for (const std::vector<std::string>& wrong :
+       {std::vector<std::string>{"upgrade", "--config", "echo", two},
+        std::vector<std::string>{"upgrade", "--config", "--self"},
+        std::vector<std::string>{"upgrade", "--config", "echo", "--", "-x"}}) {
+    EXPECT_EQ(supervisor.command(wrong).status, 2);
+  }
+}
+
+TEST_F(ChoiceTest, TheSameBytesByAnotherPathAreNotWhatTheConfigurationNames) {
+  start();
+  install(1, two);
+  upgrade(two);
+  ASSERT_EQ(supervisor.command({"upgrade", "--config", "echo"}).status, 0);
+  EXPECT_EQ(supervisor.status().at("generation"), 3);
+  EXPECT_EQ(supervisor.status().at("path"), one);
+  EXPECT_EQ(supervisor.status().at("configured"), true);
+}
+
+TEST_F(ChoiceTest, AConfigurationThatAlwaysCountsForgetsAnotherFile) {
+  install(1, one);
+  install(2, two);
+  supervisor.start({.command = {one}, .config = "release = \"config\"\n"});
+  wait_until_kept();
+  upgrade(two);
+  ASSERT_EQ(supervisor.command({"commit", "echo"}).status, 0);
+  wait_for_choice([](const json& now) { return now.at("probation").at("provisional") == false; });
+  // A crash is no start from nothing.
+  kill_and_wait(hold(supervisor.service_pid()));
+  expect_runs(2, "permanent", "1.0");
+  reboot();
+  expect_runs(1, "permanent", "2.0");
+}
+
+TEST_F(ChoiceTest, AReloadAndACheckSayThatWhatRunsIsAnother) {
+  install(1, one);
+  install(2, two);
+  supervisor.start({.command = {one}, .config = "drain = \"20s\"\n"});
+  const std::string file = supervisor.dir() / "handoff.toml";
+  const auto before = supervisor.command({"check", "--config", file});
+  EXPECT_EQ(before.status, 0) << before.describe();
+  EXPECT_EQ(before.out.find("note:"), std::string::npos) << before.out;
+  upgrade(two);
+  const auto check = supervisor.command({"check", "--config", file});
+  EXPECT_EQ(check.status, 0) << check.describe();
+  EXPECT_NE(check.out.find("echo: what runs is " + two + ", as it was chosen"), std::string::npos)
+      << check.out;
+  const auto reload = supervisor.command({"reload"});
+  EXPECT_NE(reload.out.find("echo: command: what runs is " + two +
+                            ", as it was chosen: handoff "
+                            "upgrade --config echo"),
+            std::string::npos)
+      << reload.out;
 }
 
 // ---- a choice that can't be understood

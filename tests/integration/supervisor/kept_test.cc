@@ -95,10 +95,11 @@ TEST_F(KeptTest, AFileThatWasMovedAwayRunsAgainUnderTheNextSupervisor) {
   kill_both();
   supervisor.start_again();
   expect_runs(1);
-  const std::string exe = fs::read_symlink("/proc/" + std::to_string(supervisor.service_pid()) +
-                                           "/exe");
+  const std::string exe =
+      fs::read_symlink("/proc/" + std::to_string(supervisor.service_pid()) + "/exe");
   EXPECT_EQ(exe, kept() + "/" + ids().at(0) + "/root" + one);
-  EXPECT_TRUE(supervisor.says("is not there any more as it was opened: the copy that was kept runs"))
+  EXPECT_TRUE(
+      supervisor.says("is not there any more as it was opened: the copy that was kept runs"))
       << supervisor.log();
 }
 
@@ -116,6 +117,32 @@ TEST_F(KeptTest, AFileThatWasReplacedIsNotRunByACrash) {
   expect_runs(1);
   // Somebody says otherwise.
   ASSERT_EQ(supervisor.upgrade("", {}).status, 0);
+}
+
+// ---- the supervisor's own file
+// -----------------------------------------------------------------------
+
+TEST_F(KeptTest, ItsOwnUpgradeFollowsThePathByWhichItWasStarted) {
+  put(1, one);
+  const std::string link = supervisor.dir() / "current";
+  for (const char* version : {"handoff-a", "handoff-b"}) {
+    fs::copy_file(program("handoff"), supervisor.dir() / version);
+  }
+  fs::create_symlink("handoff-a", link);
+  supervisor.start(
+      {.command = {one}, .wrapper = {"/bin/bash", "-c", "exec " + link + " \"${@:2}\"", "bash"}});
+  const std::string exe = "/proc/" + std::to_string(supervisor.pid()) + "/exe";
+  ASSERT_EQ(fs::read_symlink(exe), supervisor.dir() / "handoff-a");
+  fs::create_symlink("handoff-b", link + ".new");
+  fs::rename(link + ".new", link);
+  const auto self = supervisor.command({"upgrade", "--self"});
+  ASSERT_EQ(self.status, 0) << self.describe();
+  EXPECT_EQ(fs::read_symlink(exe), supervisor.dir() / "handoff-b");
+  // And again, after the file behind it was replaced.
+  fs::copy_file(program("handoff"), supervisor.dir() / "handoff-c");
+  fs::rename(supervisor.dir() / "handoff-c", supervisor.dir() / "handoff-b");
+  ASSERT_EQ(supervisor.command({"upgrade", "--self"}).status, 0);
+  EXPECT_EQ(fs::read_symlink(exe), supervisor.dir() / "handoff-b");
 }
 
 // ---- the file was written to
@@ -269,8 +296,8 @@ TEST_F(KeptTest, AFolderThatCanNotBeMadeStopsNoService) {
   put(1, one);
   fs::create_directory(supervisor.dir() / "state");
   write_file(supervisor.dir() / "state/kept", "somebody else's");
-  supervisor.start({.command = {one},
-                    .environment = {{"HANDOFF_STATE_DIR", supervisor.dir() / "state"}}});
+  supervisor.start(
+      {.command = {one}, .environment = {{"HANDOFF_STATE_DIR", supervisor.dir() / "state"}}});
   supervisor.wait_for_status([](const json& now) { return now.at("kept") == false; });
   EXPECT_TRUE(supervisor.says("no copy of " + one + " is kept")) << supervisor.log();
   crash_service();

@@ -158,6 +158,7 @@ TEST_F(LifecycleTest, AnIdleSupervisorSleeps) {
     return status_field(supervisor.pid(), "voluntary_ctxt_switches") +
            status_field(supervisor.pid(), "nonvoluntary_ctxt_switches");
   };
+  supervisor.settle();
   while (process_state(supervisor.pid()) != 'S') {  // it has answered, and goes to sleep
   }
   const auto before = switches();

@@ -145,8 +145,8 @@ TEST_F(ReloadTest, AListenerIsNotReplacedUnderAService) {
 
 TEST_F(ReloadTest, AFileWithAMistakeChangesNothing) {
   start(service("chat", ""));
-  const json before = supervisor.status();
   const std::size_t fds = supervisor.settled_files().size();
+  const json before = supervisor.status();
   // The good news in it, too.
   const json answer = reload(service("chat", "", "drain = \"1m\"\ndrian = \"1m\"\n"), 1);
   EXPECT_EQ(answer.at("error").at("message"),

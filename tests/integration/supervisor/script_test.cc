@@ -1,5 +1,5 @@
-// A release is its command line and its files: of a script and of what an interpreter runs, what was
-// opened is what runs, too.
+// A release is its command line and its files: of a script and of what an interpreter runs, what
+// was opened is what runs, too.
 #include <gtest/gtest.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -162,9 +162,8 @@ TEST_F(ScriptTest, IsWatched) {
                     .config = "working_dir = \"" + supervisor.dir().path() + "\"\n"});
   EXPECT_TRUE(supervisor.says("watching " + main));
   edit(main, serves("2.0", "two"));
-  supervisor.wait_for_status([](const json& now) {
-    return now.at("state") == "running" && now.at("release") == "2.0";
-  });
+  supervisor.wait_for_status(
+      [](const json& now) { return now.at("state") == "running" && now.at("release") == "2.0"; });
   EXPECT_EQ(ask_service(supervisor), "two");
 }
 

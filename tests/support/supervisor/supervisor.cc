@@ -295,7 +295,8 @@ bool Supervisor::eventually(const std::function<bool()>& so, Deadline deadline) 
 }
 
 void Supervisor::settle() const {
-  wait_for_status([](const json& now) { return now.at("leaving").empty(); });
+  wait_for_status(
+      [](const json& now) { return now.at("leaving").empty() && !now.at("kept").is_null(); });
 }
 
 std::multiset<std::string> Supervisor::files() const { return open_files(pid()); }

@@ -107,7 +107,8 @@ TEST(ConfigChangeTest, EveryKeyIsCompared) {
       "drain = \"1s\"",           "probation = \"1s\"",        "health = { type = \"tcp\" }",
       "incompatible = \"drain\"", "late = \"close\"",          "max_generations = 9",
       "restart = false",          "env = { A = \"\" }",        "working_dir = \"/\"",
-      "releases_dir = \"/r\"",    "verify = { key = \"/k\" }", "max_errors = 0"};
+      "releases_dir = \"/r\"",    "verify = { key = \"/k\" }", "max_errors = 0",
+      "files = [\"a\"]",          "release = \"config\""};
   std::size_t outer = 0;
   for (const std::string& key : config_keys()) outer += key.find('.') == std::string::npos ? 1 : 0;
   EXPECT_EQ(lines.size() + 2, outer);

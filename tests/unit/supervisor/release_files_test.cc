@@ -25,16 +25,16 @@ class ReleaseFilesTest : public testing::Test {
                   const std::vector<std::string>& patterns = {}) {
     auto release = open_release(path, args);
     EXPECT_TRUE(release);
-    const auto added =
-        add_files(**release, {.patterns = patterns, .working_dir = scratch.path()});
+    const auto added = add_files(**release, {.patterns = patterns, .working_dir = scratch.path()});
     EXPECT_TRUE(added);
     return *release;
   }
   std::vector<std::string> names(const Release& release) {
     std::vector<std::string> out;
     for (const ReleaseFile& file : release.files) {
-      out.push_back(file.path.starts_with(scratch / "") ? file.path.substr(scratch.path().size() + 1)
-                                                        : file.path);
+      out.push_back(file.path.starts_with(scratch / "")
+                        ? file.path.substr(scratch.path().size() + 1)
+                        : file.path);
     }
     return out;
   }
@@ -61,7 +61,8 @@ TEST_F(ReleaseFilesTest, OfAnInterpreterEveryArgumentThatIsAFileBelongsToIt) {
   put("main.py");
   put("more.py");
   fs::create_directory(scratch / "folder");
-  const ReleasePtr one = open(python, {"-u", "main.py", scratch / "more.py", "folder", "nowhere", ""});
+  const ReleasePtr one =
+      open(python, {"-u", "main.py", scratch / "more.py", "folder", "nowhere", ""});
   EXPECT_EQ(names(*one), (Names{"main.py", "more.py"}));
   EXPECT_NE(one->digest, one->program_digest);
   put("main.py", "y");
@@ -74,8 +75,8 @@ TEST_F(ReleaseFilesTest, OfAnInterpreterEveryArgumentThatIsAFileBelongsToIt) {
 
 TEST_F(ReleaseFilesTest, PatternsAddAndLeaveOut) {
   const std::string python = put("pypy3");
-  for (const char* name : {"main.py", "data.db", "app/a.py", "app/deep/er/b.py", "app/deep/test_b.py",
-                           "app/c.txt", "app/.hidden.py"}) {
+  for (const char* name : {"main.py", "data.db", "app/a.py", "app/deep/er/b.py",
+                           "app/deep/test_b.py", "app/c.txt", "app/.hidden.py"}) {
     put(name);
   }
   fs::create_directory_symlink(scratch / "app", scratch / "app/around");
@@ -85,8 +86,9 @@ TEST_F(ReleaseFilesTest, PatternsAddAndLeaveOut) {
 }
 
 TEST_F(ReleaseFilesTest, WhichProgramsAreInterpreters) {
-  for (const char* path : {"/usr/bin/python3", "/usr/bin/python3.11", "pypy3", "/bin/sh", "/opt/node18",
-                           "/usr/bin/ruby3.1", "/usr/bin/perl5.36.0", "java", "beam.smp"}) {
+  for (const char* path :
+       {"/usr/bin/python3", "/usr/bin/python3.11", "pypy3", "/bin/sh", "/opt/node18",
+        "/usr/bin/ruby3.1", "/usr/bin/perl5.36.0", "java", "beam.smp"}) {
     EXPECT_TRUE(is_interpreter(path)) << path;
   }
   for (const char* path : {"/opt/kv-2.0", "/opt/pythonic", "/opt/shell", "/opt/12", "/"}) {

@@ -18,7 +18,8 @@ TEST(RunPathTest, OfWhatHasNoneIsEmpty) {
   const test::TempDir scratch;
   EXPECT_EQ(of("/bin/true"), "");
   EXPECT_EQ(of("/nowhere"), "");
-  for (const std::string& text : {std::string(), std::string("#!/bin/sh\n"), std::string("\177ELF")}) {
+  for (const std::string& text :
+       {std::string(), std::string("#!/bin/sh\n"), std::string("\177ELF")}) {
     test::write_file(scratch / "file", text);
     EXPECT_EQ(of(scratch / "file"), "");
   }

@@ -118,7 +118,7 @@ TEST(SavedStateTest, EveryMemberHasToBeThere) {
   for_each_member(whole, json::json_pointer(), [&](const json::json_pointer& member) {
     // The supervisor keeps the report of an upgrade as it is, and does not look into it.
     if (member.to_string().find("/last_upgrade/") != std::string::npos) return;
-// These came later: see the next tests.
+    // These came later: see the next tests.
     for (const char* later : {"leaving", "program_digest", "files", "rest"}) {
       if (member.back() == later) return;
     }

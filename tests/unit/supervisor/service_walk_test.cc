@@ -88,9 +88,9 @@ class Walk {
         if (!opening_) return;
         opening_ = false;
         if (dice(4) == 0) return hear(CandidateFailed{"open", "no such file"});
-        return hear(CandidateReady{Probation::Origin{static_cast<int>(dice(4))}});
+        return hear(CandidateReady{Probation::Origin{static_cast<int>(dice(4))}, dice(2) == 0});
       case 10:
-        if (dice(6) == 0) hear(StopRequested{dice(3) == 0});
+        if (dice(6) == 0) hear(StopRequested{dice(3) == 0, dice(2) == 0});
         return;
       case 11:
         if (dice(3) != 0) return;
@@ -100,8 +100,9 @@ class Walk {
       case 13:
         return hear(HealthHeard{who, dice(4) == 0, "ill"});
       case 14:
-        if (service_.state() == Service::State::kStopped) hear(StartRequested{});
-        return;
+        if (service_.state() != Service::State::kStopped) return;
+        if (dice(2) == 0) return hear(StartRequested{dice(2) == 0});
+        return hear(StartRequested{dice(2) == 0, Wanted{"/opt/chat"}});
       default:
         if (const auto deadline = service_.deadline()) clock_ = std::max(clock_, *deadline);
         // An upgrade looks once more before it is over, so its deadline may be due at once. If
@@ -116,6 +117,8 @@ class Walk {
 
   void ask_for_handoff() {
     HandoffRequested request;
+    request.cold = dice(4) == 0;
+    request.unless_so = dice(4) == 0;
     switch (dice(5)) {
       case 0:
         request.to = Probation::Origin::kSame;
@@ -166,7 +169,10 @@ class Walk {
         opening_ = true;
       }
       const auto* committed = std::get_if<Committed>(&effect);
-      if (std::holds_alternative<Conclude>(effect) || std::holds_alternative<Refuse>(effect) ||
+      const auto* conclude = std::get_if<Conclude>(&effect);
+      if (conclude != nullptr && conclude->report.by_start) continue;  // nobody has asked
+      if (conclude != nullptr || std::holds_alternative<Unchanged>(effect) ||
+          std::holds_alternative<Refuse>(effect) ||
           (committed != nullptr && !committed->by_itself)) {
         ++answered_;
       }
