@@ -76,8 +76,8 @@ Result<ReleasePtr> of_open_file(const Reopen& from) {
   return release;
 }
 
-// It was verified when it was first opened, and lies where nobody else can write. With a key it is
-// copied to where nobody at all can write any more, as then.
+// A copy was verified when its file was first opened, and lies where nobody else can write. With a
+// key it is copied to where nobody at all can write any more, as then.
 Result<ReleasePtr> of_kept_file(const Reopen& from, const std::string& root) {
   const SavedRelease& saved = from.saved;
   if (!from.verify_key.empty() && saved.verified.empty()) {

@@ -29,7 +29,7 @@ struct Reopen {
 // still the same, else from the copy that was kept. Of a bundle its folder, if all of it is as it
 // was unpacked. An error says why it can't be started again.
 Result<ReleasePtr> reopen_release(const Reopen& reopen);
-// The same on a thread of libuv's pool. done is called on the loop.
+// Does that on a thread of libuv's pool. done is called on the loop.
 void reopen_release(uv_loop_t* loop, Reopen reopen, std::function<void(Result<ReleasePtr>)> done);
 
 // What is known of it, with nothing open: it is opened when it is to be started.

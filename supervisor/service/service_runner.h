@@ -86,7 +86,7 @@ class ServiceRunner {
   std::optional<bool> drift(std::function<void(bool)> known);
   // The file that the release came in.
   const std::string& source() const { return releases_.running().source; }
-  // That and the other files of the release.
+  // All files of the release, source() first.
   std::vector<std::string> files() const;
   // Asks the process that runs; counted may never be called.
   bool count_sessions(std::function<void(std::uint64_t)> counted);

@@ -266,7 +266,7 @@ TEST_F(KeptTest, ASetuidFileIsNotCopiedAndThatIsTold) {
   supervisor.wait_for_status([](const json& now) { return now.at("kept") == false; });
   EXPECT_TRUE(supervisor.says("is setuid or setgid")) << supervisor.log();
   EXPECT_EQ(ids().size(), 0U);
-  // It is not run as something else, either.
+  // Another file is not run in its place, either.
   const json before = supervisor.status();
   fs::remove(one);
   put(2, one);

@@ -93,8 +93,9 @@ class Supervisor {
   bool says(std::string_view text) const { return process_->wait_for_output(text); }
   std::string log() const;  // of this supervisor, its predecessors, and their services
 
-  // Waits until the donors of earlier upgrades have exited, and until the choice is kept: an upgrade
-  // is over before its donor has exited, and a retired donor gives way to all other processes.
+  // Waits until the donors of earlier upgrades have exited, and until the choice is kept: an
+  // upgrade is over before its donor has exited, and a retired donor gives way to all other
+  // processes.
   void settle() const;
   // What the supervisor has open: files() now, settled_files() once it has settled and has closed
   // the connections of the commands that were given.
