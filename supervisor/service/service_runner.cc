@@ -148,7 +148,8 @@ void ServiceRunner::look_after_trial() {
 // What never ran was never chosen: it may have been a slip.
 void ServiceRunner::look_after_choice() {
   chosen_ = chosen_ || machine_.state() == Service::State::kRunning;
-  if (!chosen_) return;
+  // Copying loads the disk and a core, which an operation under way had better have for itself.
+  if (!chosen_ || !machine_.settled()) return;
   keeper_.follow(releases_.chosen(machine_));
 }
 
