@@ -57,8 +57,8 @@ class DonorLine {
   void begin_turn(core::Pace::Turn turn);
   // Sends the next frame. After the last of a round: kDone.
   Result<Pumped> pump();
-  // Line 0, with kHeld: what Prepare says. Borrows deed.
-  void prepare(const protocol::Prepare& prepare, int deed);
+  // Line 0, with kHeld: what Prepare says. Borrows word_fd.
+  void prepare(const protocol::Prepare& prepare, int word_fd);
 
   // Rounds begun, the delta among them.
   std::uint32_t round() const { return round_; }
@@ -101,7 +101,7 @@ class DonorLine {
   int frames_left_ = 0;  // of this turn
   std::uint64_t frames_of_turn_ = 0;
   std::optional<protocol::Prepare> prepare_;  // once it need not be held
-  int deed_ = -1;
+  int word_fd_ = -1;                          // borrowed
 };
 
 }  // namespace handoff::io

@@ -75,7 +75,7 @@ class LaneDonor : public RawDonor {
     v1::Prepare message = prepare();
     message.set_sessions(sessions);
     message.set_checksum(channel().sent_hash());
-    send(channel(), Type::kPrepare, message, {deed()});
+    send(channel(), Type::kPrepare, message, {word()});
   }
 
  private:
