@@ -1,5 +1,5 @@
 // An heir's lanes as lane 0 sees them: its own lines, the main channel first, and the other lanes.
-// It passes on what core/heir has decided, and says when all of them have done it.
+// HeirLanes passes on what core/heir has decided, and says when all have done it.
 #pragma once
 
 #include <memory>

@@ -209,7 +209,7 @@ void ControlServer::accept() {
   connections_.emplace(connection.get(), connection);
 }
 
-// Who has been here for the longest and has asked for nothing makes way for one that may.
+// A new client gets the place of the oldest one that has asked for nothing.
 bool ControlServer::make_room() {
   Connection* oldest = nullptr;
   for (const auto& [client, owner] : connections_) {

@@ -115,7 +115,7 @@ void HealthWatch::ready(int) {
   if (check_.kind == HealthCheck::Kind::kTcp) return conclude(true, "");
   connected_ = true;
   const std::string request = request_for(check_.path);
-  // It fits into any socket that is new.
+  // A new socket has room for all of it.
   if (::send(socket_.get(), request.data(), request.size(), MSG_NOSIGNAL) !=
       static_cast<ssize_t>(request.size())) {
     return conclude(false, "asking " + address_ + ": " + std::strerror(errno));

@@ -1,6 +1,5 @@
-// Who may do what: other users, processes that are no services, files that lie where the
-// supervisor's should be, operators and services that send nonsense. And what a service is given,
-// and what it is not.
+// What is refused to whom: other users, processes that are no services, files that lie where the
+// supervisor's should be, operators and services that send nonsense; and what a service is given.
 #include <fcntl.h>
 #include <grp.h>
 #include <gtest/gtest.h>

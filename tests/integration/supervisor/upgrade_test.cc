@@ -260,8 +260,8 @@ TEST_F(UpgradeCommandTest, AnHeirThatDiesAfterItHasTakenOver) {
 // ---- a supervisor that hangs
 // ----------------------------------------------------------------------
 
-// It is stopped until its patience with the heir is over; meanwhile the heir says that it owns the
-// sessions. What was said in time counts, also if it is read late.
+// The supervisor is stopped until its patience with the heir is over. Meanwhile the heir says that
+// it owns the sessions. What was said in time counts, also if it is read late.
 TEST_F(UpgradeCommandTest, ASupervisorThatWasStoppedReadsBeforeItLosesItsPatience) {
   supervisor.start(fake({"--sessions", "5"}));
   const pid_t donor = supervisor.service_pid();
