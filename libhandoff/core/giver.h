@@ -70,8 +70,6 @@ class Giver {
   GiverState state() const { return state_; }
   // No group is under way.
   bool idle() const { return state_ == GiverState::kIdle || state_ == GiverState::kGone; }
-  // The last group that was let go went to a taker that has exited since.
-  bool taker_lost() const { return taker_lost_; }
   std::optional<Time> deadline() const { return deadline_; }
   const Reason& reason() const { return reason_; }
 
@@ -90,7 +88,6 @@ class Giver {
   bool cut_ = false;      // the link takes no new group
   bool resumed_ = false;  // a GroupResumed was read after the taker's exit
   bool refused_ = false;  // a GroupAbort was
-  bool taker_lost_ = false;
 };
 
 std::string_view name(GiverState state);

@@ -236,6 +236,13 @@ void Registry::log(int level, const std::string& message) const {
   if (declared_.log != nullptr) declared_.log(declared_.log_user, level, message.c_str());
 }
 
+int Registry::named_fd(const std::string& name) const {
+  const std::lock_guard lock(declared_.named_lock);
+  const auto it = named.find(name);
+  if (it == named.end()) return HANDOFF_ERR_UNKNOWN;
+  return it->second.fd.valid() ? it->second.fd.get() : -ENOENT;
+}
+
 void Registry::close_named() {
   const std::lock_guard lock(declared_.named_lock);
   for (auto& [name, entry] : named) entry.fd.reset();

@@ -72,6 +72,8 @@ class Registry {
   Result<void> set_names(std::string service_name, std::string release_name);
   // address "": an fd of any kind, if somebody has it to give.
   Result<void> declare_named(const std::string& name, const std::string& address);
+  // A listener that the supervisor has for this service.
+  Result<void> give_listener(const std::string& name, const std::string& address, UniqueFd fd);
   Result<void> declare_kind(const std::string& name, std::uint32_t version);
   Result<void> declare_step(const std::string& kind, core::Step step, StateStep how);
   Result<void> declare_section(SectionDecl section);
@@ -94,6 +96,9 @@ class Registry {
   bool can_hold() const;
   // Whether the service can be at an end of a link: one with several lanes can't.
   bool can_link() const { return lanes == 1; }
+  // Any thread: the fd, HANDOFF_ERR_UNKNOWN for a name that was not declared, -ENOENT for one
+  // without an fd.
+  int named_fd(const std::string& name) const;
   // Closes the named fds: they are the heir's now, or nobody's.
   void close_named();
   // Runs a callback whose failure changes nothing any more; what it throws is logged.
