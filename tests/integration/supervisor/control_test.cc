@@ -35,7 +35,7 @@ class ControlTest : public SupervisorTest {
   }
 };
 
-TEST_F(ControlTest, ExitStatusesAreThoseOfDesign) {
+TEST_F(ControlTest, ExitStatusesAreThoseOfTheDocs) {
   const Outcome nobody = supervisor.command({"status"});
   EXPECT_EQ(nobody.status, 3);
   EXPECT_NE(nobody.err.find("no supervisor runs here"), std::string::npos);

@@ -24,7 +24,7 @@ using nlohmann::json;
 
 using LifecycleTest = SupervisorTest;
 
-TEST_F(LifecycleTest, StatusHasWhatDesignSays) {
+TEST_F(LifecycleTest, StatusHasWhatTheDocsSay) {
   supervisor.start(fake({"--release", "1.0", "--sessions", "7"}));
   const json status = supervisor.status();
   EXPECT_EQ(status.at("name"), "chat");
