@@ -145,7 +145,9 @@ void Upgrade::heir_owned(const Owned& owned, Time now) {
   if (account_.heir_owns(owned, !donor_.story.empty(), now)) announce("switch", true);
   close(owned.lost > 0 ? Report::Result::kLost : Report::Result::kDone);
   announce("retire", true);
-  if (!donor_.must_go && !late_) dismiss(donor_, timeouts_.drain, true, now);
+  // The drain is for a donor that has nothing left. Until it says so it may have sessions that are
+  // busy, and a short drain must not end these on a busy host.
+  if (!donor_.must_go && !late_) dismiss(donor_, std::max(timeouts_.drain, verdict()), true, now);
 }
 
 void Upgrade::heir_failed(const HandoffFailed& failed, Time now) {
