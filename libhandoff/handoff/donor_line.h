@@ -1,9 +1,10 @@
 // A channel of the handoff, and what the donor sends over it: the sessions of its share, and over
 // line 0, the main channel, what the service has once.
 //
-// A round over line 0: what goes before the sessions, sessions, chunks, CopyEnd or Prepare. Over
-// any other line: sessions, CopyEnd or LanePrepare. Prepare counts the sessions of all lines, so it
-// is held until they have sent theirs.
+// A round over line 0 has this order: named fds and regions, sessions, chunks of sections, CopyEnd
+// (in the freeze Prepare). A round over another line has sessions and CopyEnd (in the freeze
+// LanePrepare). Prepare counts the sessions of all lines, so line 0 holds it until the others have
+// sent theirs.
 #pragma once
 
 #include <cstdint>

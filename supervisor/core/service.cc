@@ -53,8 +53,7 @@ bool Service::awaits(Generation generation) const {
          (handoff != nullptr && handoff->upgrade.heir() == generation);
 }
 
-// ---- starting, stopping
-// --------------------------------------------------------------------------
+// ---- starting, stopping ---------------------------------------------------------------------
 
 void Service::on(const StartRequested&, Time now) {
   if (state() != State::kStopped || !owner_.nobody_alive()) return;
@@ -120,8 +119,7 @@ void Service::maybe_stopped() {
   if (!upgrading()) add(owner_.stopped());
 }
 
-// ---- what the processes say
-// ----------------------------------------------------------------------
+// ---- what the processes say -----------------------------------------------------------------
 
 void Service::on(const Registered& registered, Time now) {
   if (owner_.is(registered.generation)) {
@@ -207,8 +205,7 @@ void Service::relink(Time now) {
   }
 }
 
-// ---- endings
-// -------------------------------------------------------------------------------------
+// ---- endings --------------------------------------------------------------------------------
 
 void Service::on(const SpawnFailed& failed, Time now) {
   owner_.lost(failed.generation);

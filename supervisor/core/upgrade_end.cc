@@ -46,8 +46,7 @@ void Upgrade::note(Note::Level level, std::string text) {
   out_.effects.push_back(Note{level, std::move(text)});
 }
 
-// ---- time
-// ----------------------------------------------------------------------------------------
+// ---- time -----------------------------------------------------------------------------------
 
 void Upgrade::ticked(Time now) {
   tick(donor_, now);

@@ -91,8 +91,7 @@ void HealthWatch::begin() {
   }
 }
 
-// ---- tcp, http
-// -----------------------------------------------------------------------------------
+// ---- tcp, http ------------------------------------------------------------------------------
 
 void HealthWatch::connect() {
   const auto address = core::parse_address(address_);
@@ -137,8 +136,7 @@ void HealthWatch::read_answer() {
   conclude(status >= 200 && status < 300, asked + ": status " + std::to_string(status));
 }
 
-// ---- exec
-// ----------------------------------------------------------------------------------------
+// ---- exec -----------------------------------------------------------------------------------
 
 void HealthWatch::run() {
   std::vector<char*> argv;

@@ -183,8 +183,7 @@ std::vector<Found> releases_in(const std::string& path) {
 
 }  // namespace
 
-// ---- one release
-// ---------------------------------------------------------------------------------
+// ---- one release ----------------------------------------------------------------------------
 
 Result<ReleaseFolderPtr> ReleaseFolder::hold(const std::string& path) {
   ReleaseFolderPtr out(new ReleaseFolder);
@@ -215,8 +214,7 @@ Result<UniqueFd> ReleaseFolder::open_file(const std::string& path) const {
   return file;
 }
 
-// ---- all of them
-// ---------------------------------------------------------------------------------
+// ---- all of them ----------------------------------------------------------------------------
 
 Result<ReleasesDir> ReleasesDir::open(const std::string& path) {
   std::error_code error;

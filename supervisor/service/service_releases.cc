@@ -100,8 +100,7 @@ std::string ServiceReleases::forbidden(Probation::Origin to) const {
          " was never verified, and verify.key is set by now: upgrade to a release that is signed";
 }
 
-// ---- opening
-// -------------------------------------------------------------------------------------
+// ---- opening --------------------------------------------------------------------------------
 
 std::string ServiceReleases::folder() const {
   return config_.releases_dir.empty() ? default_releases_dir(host_.state, config_.name)
@@ -172,8 +171,7 @@ void ServiceReleases::open_to_spawn(const Spawn& spawn, std::function<bool()> wa
                  });
 }
 
-// ---- taking
-// --------------------------------------------------------------------------------------
+// ---- taking ---------------------------------------------------------------------------------
 
 void ServiceReleases::take(Probation::Back back) {
   ReleasePtr before = std::exchange(running_, std::exchange(candidate_, nullptr));
@@ -197,8 +195,7 @@ void ServiceReleases::take_back() {
   command_ = config_.command;
 }
 
-// ---- from one supervisor to the next
-// -------------------------------------------------------------
+// ---- from one supervisor to the next --------------------------------------------------------
 
 void ServiceReleases::restore(SavedService& saved) {
   if (saved.command != config_.command) {  // the configuration names another by now, and it counts

@@ -31,7 +31,7 @@ Result<PublicKey> parse_public_key(const std::string& text);
 Result<Signature> parse_signature(const std::string& text);
 
 // Succeeds if the holder of the key has signed exactly these bytes and the trusted comment. The
-// Error says which of the two is not so.
+// Error says which of the key, the bytes and the comment is another.
 Result<void> verify(const PublicKey& key, const Signature& signature,
                     std::span<const unsigned char> bytes);
 

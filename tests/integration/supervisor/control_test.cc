@@ -117,8 +117,7 @@ TEST_F(ControlTest, TheSocketGoesWithTheSupervisor) {
   EXPECT_FALSE(fs::exists(supervisor.runtime() + "/control.sock"));
 }
 
-// ---- clients that misbehave
-// ----------------------------------------------------------------------
+// ---- clients that misbehave -----------------------------------------------------------------
 
 TEST_F(ControlTest, NonsenseIsAnsweredAndClosed) {
   supervisor.start(fake());

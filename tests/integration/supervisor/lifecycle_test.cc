@@ -166,8 +166,7 @@ TEST_F(LifecycleTest, AnIdleSupervisorSleeps) {
   EXPECT_EQ(switches(), before) << "it woke up";
 }
 
-// ---- Unix sockets
-// --------------------------------------------------------------------------------
+// ---- Unix sockets ---------------------------------------------------------------------------
 
 TEST_F(LifecycleTest, UnixListenersReplaceStaleSocketsOnlyAndCleanUp) {
   const std::string path = supervisor.dir() / "service.sock";

@@ -262,8 +262,7 @@ TEST_F(OneBadServiceTest, TheNextSupervisorTakesOverWhateverHasBecomeOfTheirFile
   supervisor.wait_for_state("running", "busy");
 }
 
-// ---- systemd
-// -------------------------------------------------------------------------------------
+// ---- systemd --------------------------------------------------------------------------------
 
 TEST_F(OneBadServiceTest, SystemdIsToldThatAllIsReadyAlthoughOneNeverComesUp) {
   NotifySocket systemd;

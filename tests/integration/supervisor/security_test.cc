@@ -64,8 +64,7 @@ class SecurityTest : public SupervisorTest {
   }
 };
 
-// ---- other users
-// ---------------------------------------------------------------------------------
+// ---- other users ----------------------------------------------------------------------------
 
 TEST_F(SecurityTest, OtherUsersAreKeptOutByTheFolder) {
   ASSERT_EQ(::geteuid(), 0U) << "only root can act as another user";
@@ -95,8 +94,7 @@ TEST_F(SecurityTest, OtherUsersAreTurnedAwayWhereSomebodyHasOpenedTheFolder) {
   EXPECT_EQ(supervisor.settled_files().size(), fds);
 }
 
-// ---- processes that are no services
-// --------------------------------------------------------------
+// ---- processes that are no services ---------------------------------------------------------
 
 TEST_F(SecurityTest, AProcessThatIsNoServiceGetsNothingFromTheServicesDoor) {
   supervisor.start(fake());
@@ -125,8 +123,7 @@ TEST_F(SecurityTest, AServiceComesBackPastACrowdAtTheDoor) {
   EXPECT_EQ(supervisor.status().at("generation"), 1);
 }
 
-// ---- the folder
-// ----------------------------------------------------------------------------------
+// ---- the folder -----------------------------------------------------------------------------
 
 TEST_F(SecurityTest, WhatLiesWhereASocketShouldBeIsReplacedAndNotFollowed) {
   fs::create_directory(supervisor.runtime());
@@ -185,8 +182,7 @@ TEST_F(SecurityTest, AFolderThatTheGroupCanEnterIsRefused) {
   }
 }
 
-// ---- operators
-// -----------------------------------------------------------------------------------
+// ---- operators ------------------------------------------------------------------------------
 
 TEST_F(SecurityTest, ClientsThatSayNothingOfUseHoldUpNobody) {
   supervisor.start(fake());
@@ -207,8 +203,7 @@ TEST_F(SecurityTest, ClientsThatSayNothingOfUseHoldUpNobody) {
   EXPECT_EQ(supervisor.settled_files().size(), fds);
 }
 
-// ---- what a service is given
-// ---------------------------------------------------------------------
+// ---- what a service is given ----------------------------------------------------------------
 
 class GivenTest : public SecurityTest {
  protected:
@@ -325,8 +320,7 @@ TEST(GivenEnvironmentTest, IsWhatIsDocumented) {
   }
 }
 
-// ---- services that send nonsense
-// -----------------------------------------------------------------
+// ---- services that send nonsense ------------------------------------------------------------
 
 std::uint64_t peak_kib(pid_t pid) { return status_field(pid, "VmHWM"); }
 
