@@ -304,7 +304,7 @@ void HeirDriver::read_out() {
   attempt([this] { read_channel(true); });
   lanes_.read_out();
   attempt([this] {
-    if (const auto ok = lanes_.own().receive(); !ok) handle(refused(ok.error()));
+    if (const auto ok = lanes_.own().read_out(); !ok) handle(refused(ok.error()));
     tell_what_is_complete();
   });
   reading_out_ = true;
@@ -360,9 +360,9 @@ std::uint64_t HeirDriver::lost() const {
 
 void HeirDriver::run() {
   failpoint::hit("heir.run.before");
-  lanes_.own().adopt();
+  lanes_.main().adopt();
   service_.adopt();
-  lanes_.run(keep_);  // what the service has as a whole is its own by now
+  lanes_.run(keep_);
   failpoint::hit("heir.run.after");
 }
 

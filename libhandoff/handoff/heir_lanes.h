@@ -46,7 +46,8 @@ class HeirLanes {
   // Lane 0's own are restored at once.
   Result<void> restore();
   bool restored() const;
-  // Lane 0 has adopted its own. keep: the donor died in mid-copy; the sections are empty already.
+  // The service's own and the main channel's sessions are adopted; the rest is here. keep: the
+  // donor died in mid-copy; the sections are empty already.
   void run(bool keep);
   bool running() const;
   void go(const std::string& why);

@@ -34,6 +34,7 @@ class HeirLine {
   // Acknowledges what has come: now, or if so much has come since that an Ack is due.
   void acknowledge(bool now);
   // The sessions are this lane's own.
+  // Idempotent.
   void adopt();
 
   // The round that has come whole; 0 for none.
