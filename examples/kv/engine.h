@@ -1,8 +1,8 @@
 // The server without its sockets: sessions come and go, requests go in, replies come out.
 //
-// Everything happens on one thread. The engine neither reads nor writes sockets and has no timers.
-// It says when it wants to be called (next_event), and which sessions' input may go on
-// (waiting.take_released).
+// Everything happens on one thread. The engine neither reads nor writes sockets and has no timers:
+// next_event says when it wants to be called, waiting.take_released which sessions' input may go
+// on.
 #ifndef HANDOFF_EXAMPLES_KV_ENGINE_H
 #define HANDOFF_EXAMPLES_KV_ENGINE_H
 

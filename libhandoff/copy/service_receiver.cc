@@ -196,7 +196,7 @@ void ServiceReceiver::start_empty() {
     if (!ok) registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
   }
   for (Region& region : registry_.regions) {
-    // It may have been torn in the middle of a change.
+    // The donor died, maybe in the middle of a change to the region.
     if (const auto ok = region.start_empty(); !ok) {
       registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
     }

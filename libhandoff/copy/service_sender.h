@@ -1,6 +1,6 @@
-// What a donor's service has once, whatever its number of sessions, as it goes over the main
-// channel: named fds and regions before the sessions of the first round, sections in chunks behind
-// the sessions of each round.
+// The donor's state that belongs to the service and not to a session. Named fds and regions go over
+// the main channel before the sessions of the first round, chunks of sections behind the sessions
+// of each round.
 //
 // Chunks lie in the ring, which is announced before the first session if there are sections.
 #pragma once

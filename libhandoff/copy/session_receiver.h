@@ -1,10 +1,10 @@
 // The heir's staging area for sessions: they lie here as they arrive by one channel, before they
 // are its own.
 //
-// Sessions whose service can be updated are restored at once, while the donor serves (the heir is
-// armed early). The others wait here with their state until it is final. What costs time for each
-// session is done as it arrives: once all of them are restored, to adopt them takes no longer the
-// more there are. Nothing here touches a session's socket but to tell what it is.
+// A service with update() gets a session at once, while the donor serves. For any other service the
+// session waits here until its state is final. What costs time for each session is done as the
+// session arrives, so that the switch has no work for each of them. Until the sessions are the
+// heir's, their sockets are only identified; a session that is lost is reset.
 #pragma once
 
 #include <cstdint>
@@ -70,14 +70,14 @@ class SessionReceiver {
     std::uint32_t layer_flags = 0;
     std::string_view state, input, output;
   };
-  // One that is kept until the state is final, and the fd with the first of a session.
+  // A state that is kept until the final one has come; with the first state of a session, its fd.
   struct Waiting {
     UniqueFd fd;
     std::uint32_t version = 0;
     std::uint32_t layer_flags = 0;
     std::string state, input, output;
   };
-  // What a rehearsal counts of a session.
+  // For the report of a rehearsal.
   struct Weighed {
     std::uint32_t donors_kind = 0;
     std::uint64_t bytes = 0;

@@ -1,4 +1,5 @@
-// The donor's sessions, packed into frames for one channel: those of the line's share.
+// The donor's sessions of one line (a channel with its share of a lane's sessions), packed into
+// frames.
 //
 // A frame that the socket has no room for is taken apart again, since the service may close one of
 // its sockets before the next try.

@@ -6,7 +6,7 @@
 // the sessions are the heir's, whatever the messages say. If not, the sessions are the donor's for
 // good, and the heir finds the word taken.
 //
-// The table, states down and events across, is in donor.cc and in PROTOCOL.md. The channel may be
+// PROTOCOL.md ("The donor") has the states and their deadlines as a table. The channel may be
 // closed only in the effect CloseChannel: to an heir that waits for Prepare, a closed channel means
 // that the donor is dead.
 #pragma once

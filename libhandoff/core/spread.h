@@ -1,4 +1,5 @@
-// Progressive upgrades: which sessions are the newer process's at a share of so many in a thousand.
+// Which sessions belong to the newer process while a progressive upgrade has moved so many in a
+// thousand.
 // The session's id alone decides. So both sides agree without a message, a session that has moved
 // at 1 % stays moved at 10 %, and a share that is taken back brings back the very sessions that
 // went.

@@ -48,7 +48,7 @@ class Board {
     }
     for (std::size_t i = 1; i < pollers_.size(); ++i) pollers_[i]->wake();
   }
-  // Looks at each of the other lanes.
+  // Shows each of the other lanes' standings, under the lock.
   void look(const std::function<void(const Standing&)>& at) const {
     const std::lock_guard lock(mutex_);
     for (std::size_t i = 1; i < standing_.size(); ++i) at(standing_[i]);

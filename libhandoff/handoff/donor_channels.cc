@@ -49,7 +49,11 @@ Result<void> DonorChannels::hear() {
     const auto acks = line->hear();
     if (!acks) return Failure(acks.error());
     signs_ += *acks;
-    if (line->ended()) set_->unwatch(*line->fd());
+    if (line->ended()) {
+      set_->unwatch(*line->fd());
+    } else if (auto ok = set_->watch(*line->fd(), line->blocked()); !ok) {
+      return ok;
+    }
   }
   return {};
 }

@@ -249,7 +249,7 @@ bool DonorDriver::finish_round() {
                          .frozen_at_ns = frozen_at_ns_,
                          .budget_us = static_cast<std::uint64_t>(parameters_.limits.budget),
                          .late = progress.staying},
-                        deed_->fd());
+                        word_->fd());
   return true;
 }
 
@@ -286,9 +286,9 @@ void DonorDriver::perform(F effect) {
 
 void DonorDriver::start_round() {
   if (machine_.round() == 1) {  // now: in the freeze there is no time to run out of memory
-    auto deed = Deed::make();
-    if (!deed) return handle(refused(deed.error()));
-    deed_ = std::move(*deed);
+    auto word = OwnershipWord::make();
+    if (!word) return handle(refused(word.error()));
+    word_ = std::move(*word);
   }
   check(lanes_.begin_round(machine_.round()));
   report_.progress(protocol::Phase::kCopy);

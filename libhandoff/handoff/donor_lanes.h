@@ -1,5 +1,5 @@
 // A donor's lanes as lane 0 sees them: its own lines, the main channel first, and the other lanes.
-// It makes the lines, passes on what core/donor has decided, and says when all of them have done
+// DonorLanes makes the lines, passes on what core/donor has decided, and says when all have done
 // it.
 #pragma once
 

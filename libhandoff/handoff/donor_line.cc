@@ -121,12 +121,12 @@ Result<Pumped> DonorLine::send_prepare() {
   if (!prepare_) return Pumped::kHeld;
   prepare_->chunks = service_->chunks();
   prepare_->checksum = frames_.hash();
-  return frames_.send(Type::kPrepare, encode(*prepare_), {&deed_, 1});
+  return frames_.send(Type::kPrepare, encode(*prepare_), {&word_fd_, 1});
 }
 
-void DonorLine::prepare(const protocol::Prepare& prepare, int deed) {
+void DonorLine::prepare(const protocol::Prepare& prepare, int word_fd) {
   prepare_ = prepare;
-  deed_ = deed;
+  word_fd_ = word_fd;
 }
 
 Progress DonorLine::progress() const {

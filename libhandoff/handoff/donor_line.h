@@ -1,9 +1,10 @@
 // A channel of the handoff, and what the donor sends over it: the sessions of its share, and over
 // line 0, the main channel, what the service has once.
 //
-// A round over line 0: what goes before the sessions, sessions, chunks, CopyEnd or Prepare. Over
-// any other line: sessions, CopyEnd or LanePrepare. Prepare counts the sessions of all lines, so it
-// is held until they have sent theirs.
+// A round over line 0 has this order: named fds and regions, sessions, chunks of sections, CopyEnd
+// (in the freeze Prepare). A round over another line has sessions and CopyEnd (in the freeze
+// LanePrepare). Prepare counts the sessions of all lines, so line 0 holds it until the others have
+// sent theirs.
 #pragma once
 
 #include <cstdint>
@@ -57,8 +58,8 @@ class DonorLine {
   void begin_turn(core::Pace::Turn turn);
   // Sends the next frame. After the last of a round: kDone.
   Result<Pumped> pump();
-  // Line 0, with kHeld: what Prepare says. Borrows deed.
-  void prepare(const protocol::Prepare& prepare, int deed);
+  // Line 0, with kHeld: what Prepare says. Borrows word_fd.
+  void prepare(const protocol::Prepare& prepare, int word_fd);
 
   // Rounds begun, the delta among them.
   std::uint32_t round() const { return round_; }
@@ -101,7 +102,7 @@ class DonorLine {
   int frames_left_ = 0;  // of this turn
   std::uint64_t frames_of_turn_ = 0;
   std::optional<protocol::Prepare> prepare_;  // once it need not be held
-  int deed_ = -1;
+  int word_fd_ = -1;                          // borrowed
 };
 
 }  // namespace handoff::io

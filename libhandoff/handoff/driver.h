@@ -12,7 +12,7 @@
 #include "libhandoff/copy/rehearsal.h"
 #include "libhandoff/core/donor.h"
 #include "libhandoff/core/heir.h"
-#include "libhandoff/handoff/deed.h"
+#include "libhandoff/handoff/ownership_word.h"
 #include "libhandoff/handoff/shell.h"
 #include "libhandoff/sys/failpoint.h"
 #include "libhandoff/sys/poller.h"
@@ -26,7 +26,7 @@ struct DonorSide {
   using Event = core::DonorEvent;
   using What = core::DonorEventType;
   using Effect = core::DonorEffect;
-  static constexpr Deed::Party kParty = Deed::Party::kDonor;
+  static constexpr OwnershipWord::Party kParty = OwnershipWord::Party::kDonor;
   static constexpr failpoint::Step kBeforeClaim{"donor.claim.before"};
   static constexpr failpoint::Step kAfterClaim{"donor.claim.after"};
 };
@@ -36,7 +36,7 @@ struct HeirSide {
   using Event = core::HeirEvent;
   using What = core::HeirEventType;
   using Effect = core::HeirEffect;
-  static constexpr Deed::Party kParty = Deed::Party::kHeir;
+  static constexpr OwnershipWord::Party kParty = OwnershipWord::Party::kHeir;
   static constexpr failpoint::Step kBeforeClaim{"heir.claim.before"};
   static constexpr failpoint::Step kAfterClaim{"heir.claim.after"};
 };
@@ -102,7 +102,7 @@ class Driver {
 
   void claim() {
     failpoint::hit(Side::kBeforeClaim);
-    const bool won = deed_->claim(Side::kParty);
+    const bool won = word_->claim(Side::kParty);
     failpoint::hit(Side::kAfterClaim);
     // The loser tells whether the winner is there still.
     if (!won && !peer_seen_ && has_exited(peer_.get())) {
@@ -155,7 +155,7 @@ class Driver {
   UniqueFd peer_;
   typename Side::Machine machine_;
   std::optional<Rehearsal> rehearsal_;  // outlives the copy, which notes into it
-  std::optional<Deed> deed_;            // once it is needed, or has come
+  std::optional<OwnershipWord> word_;   // once it is needed, or has come
   bool peer_seen_ = false;              // its exit was reported
   bool channel_done_ = false;           // nothing more can come of it
 

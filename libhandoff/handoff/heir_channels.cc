@@ -38,12 +38,28 @@ Result<void> HeirChannels::receive() {
   return {};
 }
 
+Result<void> HeirChannels::read_out() {
+  Result<void> first;
+  for (Watched& watched : watched_) {
+    while (true) {
+      const auto ok = read(watched);
+      if (ok) break;
+      if (first) first = ok;
+    }
+  }
+  return first;
+}
+
 Result<void> HeirChannels::read(Watched& watched) {
   HeirLine& line = *watched.line;
   while (!watched.ended) {
     Channel::Message message;
     const auto received = line.channel().recv(message);
-    if (!received) return Failure(received.error());
+    if (!received) {
+      watched.ended = true;
+      set_->unwatch(line.channel().fd());
+      return Failure(received.error());
+    }
     if (*received == Channel::Received::kWouldBlock) break;
     if (*received == Channel::Received::kClosed) {
       watched.ended = true;

@@ -32,6 +32,8 @@ class HeirChannels {
   std::optional<int> fd() const;
   // Applies what has come by other lines than the main channel, and acknowledges it.
   Result<void> receive();
+  // Of a dead donor: as receive(), but also behind a frame that can't be applied. The first Error.
+  Result<void> read_out();
   // The round that is complete on all of them; 0 for none.
   std::uint32_t round() const;
   // All of the delta has come by all of them.
@@ -48,7 +50,7 @@ class HeirChannels {
   std::uint64_t sessions() const;
   std::uint64_t lost() const;
   std::vector<std::uint64_t> lost_ids() const;
-  // Grows with everything that receive() has applied.
+  // Grows with every frame.
   std::uint64_t signs() const { return signs_; }
   // Of a rehearsal: all that was found out. A line that notes into `to` itself counts there.
   void add_notes(Rehearsal& to);
@@ -56,7 +58,7 @@ class HeirChannels {
  private:
   struct Watched {
     HeirLine* line;
-    bool ended = false;  // the donor has closed the channel
+    bool ended = false;  // the donor has closed the channel, or it can't be read
   };
   Result<void> read(Watched& watched);
 

@@ -217,12 +217,13 @@ Result<void> HeirDriver::prepare(std::string_view body, const std::vector<Unique
                  std::to_string(service_.chunks()));
   }
   if (fds.size() != 1) {
-    return wrong("Prepare comes with " + std::to_string(fds.size()) + " fds, not with the deed");
+    return wrong("Prepare comes with " + std::to_string(fds.size()) +
+                 " fds, not with the ownership word");
   }
-  auto deed = Deed::map(fds[0].get());
-  if (!deed) return Failure(deed.error());
+  auto word = OwnershipWord::map(fds[0].get());
+  if (!word) return Failure(word.error());
   if (auto ok = lanes_.main().prepare("Prepare", prepare->checksum); !ok) return ok;
-  deed_ = std::move(*deed);
+  word_ = std::move(*word);
   prepared_sessions_ = prepare->sessions;
   frozen_at_ns_ = prepare->frozen_at_ns;
   late_ = prepare->late;
@@ -247,7 +248,7 @@ void HeirDriver::send_hello() {
   send_or_refuse(Type::kHello, encode(*hello));
 }
 
-// A donor that can't be told asks the deed when its budget is used up.
+// A donor that can't be told asks the ownership word when its budget is used up.
 void HeirDriver::send_resumed() {
   const auto sent = lanes_.main().channel().send(Type::kResumed, {});
   if (!sent) registry_.log(HANDOFF_LOG_WARNING, sent.error().message);
@@ -303,7 +304,7 @@ void HeirDriver::read_out() {
   attempt([this] { read_channel(true); });
   lanes_.read_out();
   attempt([this] {
-    if (const auto ok = lanes_.own().receive(); !ok) handle(refused(ok.error()));
+    if (const auto ok = lanes_.own().read_out(); !ok) handle(refused(ok.error()));
     tell_what_is_complete();
   });
   reading_out_ = true;
@@ -359,9 +360,9 @@ std::uint64_t HeirDriver::lost() const {
 
 void HeirDriver::run() {
   failpoint::hit("heir.run.before");
-  lanes_.own().adopt();
+  lanes_.main().adopt();
   service_.adopt();
-  lanes_.run(keep_);  // what the service has as a whole is its own by now
+  lanes_.run(keep_);
   failpoint::hit("heir.run.after");
 }
 

@@ -79,7 +79,11 @@ bool HeirLanes::restored() const {
   return board_->all([](const Standing& lane) { return lane.restored; });
 }
 
-void HeirLanes::run(bool keep) { board_->order({.order = Order::kRun, .keep = keep}); }
+// The other lanes first: they need not wait while lane 0 merges the sessions of its lines.
+void HeirLanes::run(bool keep) {
+  board_->order({.order = Order::kRun, .keep = keep});
+  own_.adopt();
+}
 
 bool HeirLanes::running() const {
   return board_->all([](const Standing& lane) { return lane.running; });

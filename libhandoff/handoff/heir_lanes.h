@@ -1,5 +1,5 @@
 // An heir's lanes as lane 0 sees them: its own lines, the main channel first, and the other lanes.
-// It passes on what core/heir has decided, and says when all of them have done it.
+// HeirLanes passes on what core/heir has decided, and says when all have done it.
 #pragma once
 
 #include <memory>
@@ -46,7 +46,8 @@ class HeirLanes {
   // Lane 0's own are restored at once.
   Result<void> restore();
   bool restored() const;
-  // Lane 0 has adopted its own. keep: the donor died in mid-copy; the sections are empty already.
+  // The service's own and the main channel's sessions are adopted; the rest is here. keep: the
+  // donor died in mid-copy; the sections are empty already.
   void run(bool keep);
   bool running() const;
   void go(const std::string& why);

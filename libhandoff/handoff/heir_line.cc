@@ -76,6 +76,7 @@ void HeirLine::acknowledge(bool now) {
 }
 
 void HeirLine::adopt() {
+  if (adopted_) return;
   adopted_ = received_.sessions();
   received_.adopt();
 }

@@ -34,12 +34,13 @@ class HeirLine {
   // Acknowledges what has come: now, or if so much has come since that an Ack is due.
   void acknowledge(bool now);
   // The sessions are this lane's own.
+  // Idempotent.
   void adopt();
 
   // The round that has come whole; 0 for none.
   std::uint32_t round() const { return round_; }
   bool prepared() const { return prepared_; }
-  // The same number before and after adopt().
+  // Of this line; adopt() does not change the number.
   std::uint64_t sessions() const { return adopted_.value_or(received_.sessions()); }
   SessionReceiver& received() { return received_; }
   const SessionReceiver& received() const { return received_; }

@@ -217,8 +217,8 @@ void Lane::copy(std::uint32_t round) {
   });
 }
 
-// Hears the heir, and sends what there is room for. Between two frames it looks whether lane 0 has
-// ordered something else.
+// Hears the heir, and sends what there is room for. After a frame of each line the lane looks
+// whether lane 0 has ordered something else.
 Result<void> Lane::pump(DonorBoard::Order order) {
   if (auto heard = giving_->hear(); !heard) return heard;
   bool sent = true;
@@ -309,8 +309,8 @@ void Lane::heir_turn() {
 
 void Lane::receive(HeirBoard::Order order) {
   const bool had_failed = failed_;  // what can't be applied is not there
-  const auto ok = had_failed ? Result<void>{} : taking_->receive();
   const bool read_out = order == HeirBoard::Order::kReadOut;
+  const auto ok = read_out ? taking_->read_out() : had_failed ? Result<void>{} : taking_->receive();
   if (!ok) refuse(to_reason(ok.error()));
   heir_->report(index_, [&](HeirBoard::Standing& standing) {
     standing.round = taking_->round();

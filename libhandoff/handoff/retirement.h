@@ -16,7 +16,7 @@ void let_heir_run();
 
 // All sessions have moved. lost: how many of them an heir that has died since had.
 void retire_all(Registry& registry, std::uint64_t lost);
-// All but these have.
+// All sessions but these have moved.
 void retire_but(Registry& registry, const std::vector<std::uint64_t>& staying);
 
 }  // namespace handoff::io

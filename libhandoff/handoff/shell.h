@@ -25,7 +25,7 @@ class Reporter {
   // A donor that freezes: the links to late processes rest from here on, with no group under way;
   // an Error if there still is one at until.
   virtual Result<void> rest_links(core::Time until) = 0;
-  // It went on: they go on, too.
+  // The donor serves on, and so do its links.
   virtual void wake_links() = 0;
 };
 

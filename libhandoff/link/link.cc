@@ -130,7 +130,8 @@ Result<void> Link::hear(Channel::Message& message) {
     case Type::kPrepared:
     case Type::kRelease:
     case Type::kResumed:
-      // Left over from the handoff: the side that decided by the deed did not wait for the rest.
+      // Left over from the handoff: the side that decided by the ownership word did not wait for
+      // the rest.
       if (!greeted_) return {};
       [[fallthrough]];
     default:

@@ -50,7 +50,7 @@ class Link : private Outbox::Listener {
   int channel_end() const { return channel_.fd(); }
   int peer_end() const { return peer_.get(); }
   // Other processes hold duplicates of a pidfd, so epoll would go on knowing one that we close.
-  // Those that were watched before are closed here, once the epoll set has forgotten them.
+  // So a watched one is closed here, once the epoll set has forgotten it.
   void close_unwatched() { unwatched_.clear(); }
 
  private:

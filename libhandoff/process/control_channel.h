@@ -33,8 +33,12 @@ class ControlChannel {
       std::vector<int> fds;
       for (const UniqueFd& fd : waiting_.front().fds) fds.push_back(fd.get());
       const auto sent = channel_.send(waiting_.front().type, waiting_.front().body, fds);
-      if (!sent || *sent == Channel::Sent::kClosed) {
+      if (!sent) {
         closed_ = true;
+      } else if (*sent == Channel::Sent::kClosed) {
+        // The socket may still hold what the supervisor said before it died; recv() reads that, and
+        // then EOF.
+        waiting_.clear();
       } else if (*sent != Channel::Sent::kYes) {
         return;
       } else {

@@ -25,7 +25,8 @@ Channel::Channel(UniqueFd fd, std::string_view side)
     : fd_(std::move(fd)), side_(side), hashes_(std::make_unique<Hashes>()) {
   XXH3_64bits_reset(&hashes_->sent);
   XXH3_64bits_reset(&hashes_->received);
-  // Both processes share the socket's O_NONBLOCK, so every call passes MSG_DONTWAIT instead.
+  // O_NONBLOCK belongs to the socket, and so to every process that holds this end. So each call
+  // passes MSG_DONTWAIT instead.
 }
 Channel::~Channel() = default;
 Channel::Channel(Channel&&) noexcept = default;

@@ -1,5 +1,6 @@
 // How a message is described: once, by a function describe(on, message) beside its structure. A
 // Writer and a Reader both run over it (writer.h, reader.h), so encoding and decoding can't differ.
+// The message Sessions is the exception: its records are appended one by one (session_messages.cc).
 //
 //   struct Ring { std::uint32_t slots = 0; std::uint32_t slot_size = 0; };
 //   void describe(auto& on, Is<Ring> auto& m) {

@@ -17,8 +17,9 @@
 namespace handoff::protocol {
 
 // Runs the description until the body is at its end. Each run takes the fields that come in the
-// description's order, so what a Writer wrote takes one run. A run that takes nothing has met an
-// unknown field; the next run begins behind it.
+// description's order: one run for what a Writer wrote, up to three for Sessions, whose records are
+// appended one by one. A run that takes nothing has met an unknown field; the next run begins
+// behind it.
 class Reader {
  public:
   using Walk = void (*)(Reader& on, void* message);
@@ -99,7 +100,7 @@ class Reader {
         x.push_back(number<T>());
       } else {
         for (const std::uint64_t value : pbf_.get_packed_uint64()) {
-          x.push_back(static_cast<T>(value));
+          x.push_back(fitting<T>(value));
         }
       }
       if (x.size() > limit) refuse(what);
@@ -131,7 +132,10 @@ class Reader {
   // byte alone, even where the body has ended. A number that does not fit is refused, never cut.
   template <class T>
   T number() {
-    const std::uint64_t value = pbf_.get_uint64();
+    return fitting<T>(pbf_.get_uint64());
+  }
+  template <class T>
+  T fitting(std::uint64_t value) {
     if constexpr (std::is_same_v<T, std::uint32_t>) {
       if (value > UINT32_MAX) refuse("a number is out of range");
     }

@@ -108,8 +108,7 @@ Result<std::uint64_t> Registry::open_session(int fd, const handoff_session_optio
 }
 
 Result<void> Registry::touch_session(std::uint64_t id) {
-  // A service that touches a session once promises to go on, so an adopted one is tracked from
-  // here.
+  // A service that touches a session once promises to go on, so an adopted session becomes tracked.
   const auto it = sessions.find(id);
   if (it == sessions.end()) {
     const auto arrived = arriving == nullptr ? it : arriving->find(id);
@@ -202,7 +201,7 @@ int Registry::thrown() {
 }
 
 Failure Registry::failed_call(const std::string& what, int result) const {
-  // A shortage is no refusal: with enough of it the callback would have succeeded.
+  // A shortage keeps its own code: the service did not refuse, it could not.
   return fail(is_shortage(result) ? result : HANDOFF_ERR_REJECTED,
               what + " failed: " + (reason_.empty() ? handoff_strerror(result) : reason_));
 }

@@ -2,7 +2,8 @@
 // all lanes share. Both sides of a handoff work on it: the donor gives out of it, the heir fills
 // it.
 //
-// A registry belongs to its lane's thread. Session fds are the service's and only borrowed here.
+// A Registry belongs to its lane's thread. Session fds are the service's; the Registry borrows
+// them.
 #pragma once
 
 #include <cstdint>
@@ -88,17 +89,17 @@ class Registry {
   Result<void> touch_session(std::uint64_t id);
   Result<void> close_session(std::uint64_t id);
   Result<void> hold_session(std::uint64_t id, bool held);
-  // The session has ended, or is another process's now. A handoff under way hears that it is not to
-  // hand the session over, or not any more.
+  // The session has ended, or is another process's now. A handoff under way hears that it must not
+  // hand it over.
   void remove_session(std::uint64_t id);
   // Whether the service may hold sessions: it has one lane and the four callbacks for them.
   bool can_hold() const;
-  // The service can be at an end of a link: one with several lanes can't.
+  // Whether the service can be at an end of a link: one with several lanes can't.
   bool can_link() const { return lanes == 1; }
   // Any thread: the fd, HANDOFF_ERR_UNKNOWN for a name that was not declared, -ENOENT for one
   // without an fd.
   int named_fd(const std::string& name) const;
-  // The named fds are the heir's, or nobody's.
+  // Closes the named fds: they are the heir's now, or nobody's.
   void close_named();
   // Runs a callback whose failure changes nothing any more; what it throws is logged.
   template <class What, class F>

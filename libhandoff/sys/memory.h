@@ -3,7 +3,7 @@
 //
 // Three uses. A blob holds session state that does not fit a frame, written once and then
 // immutable. Section chunks and large Sessions travel through the slots of the ring, which are used
-// again as the heir acknowledges. The ownership word (handoff/deed.h) is written by both.
+// again as the heir acknowledges. The ownership word (handoff/ownership_word.h) is written by both.
 #pragma once
 
 #include <cstddef>

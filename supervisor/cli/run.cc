@@ -48,7 +48,7 @@ void keep_memory_small() {
 
 ConfigSource source_of(const RunOptions& options) {
   if (without_file(options)) return {};
-  // Who asks for it may stand elsewhere.
+  // The path is made absolute, since a reload may be asked for from another folder.
   RunOptions again = options;
   std::error_code error;
   again.config = std::filesystem::absolute(config_path(options.config).value_or(""), error);

@@ -113,7 +113,7 @@ void read_verify(ConfigReader& reader, const toml::node& node, ServiceConfig& ou
     }
     out.verify_key = text;
   }
-  // Who wrote the table wants something to be verified.
+  // An empty table is a mistake: its author wants something to be verified.
   if (table->empty()) reader.wrong(node, "verify has no key");
 }
 

@@ -2,11 +2,10 @@
 // back of a release that did not pass its probation. Each step carries what belongs to it, its
 // request first, so a step without its request can't be written down.
 //
-//   step       what is under way                                   next
-//   Opening    the release is being opened                         Handoff, or Fresh if nothing
-//   runs Handoff    an heir takes over from the process that runs       none; Replacing if a way
-//   back fails Fresh      a process is started where none ran                 none Replacing  a
-//   release that can't hand over is being ended       none: the one before is started
+// - Opening: the release is being opened. Handoff is next, or Fresh where nothing runs.
+// - Handoff: an heir takes over from the process that runs. Replacing is next if a way back fails.
+// - Fresh: a process is started where none ran.
+// - Replacing: a release that can't hand over is being ended. The release before is started next.
 #pragma once
 
 #include <optional>

@@ -2,9 +2,10 @@
 // to stop, and started again after it died. Also which processes of the service are alive at all,
 // and which generation comes next.
 //
-//   Stopped --start--> Starting --came_up--> Running --gone, wait--> Backoff --wait over-->
-//   Starting Stopped --found--> Adopting --came_up--> Running any     --stop---> Stopping --all
-//   processes gone--> Stopped
+// - Stopped: Starting follows a start, Adopting a process that was found.
+// - Starting, Adopting: Running follows once the process has come up.
+// - Starting, Running: Backoff follows when the process is gone, and Starting after the wait.
+// - Stopping: follows a stop in any state, and ends in Stopped when all processes are gone.
 //
 // A process that is being adopted is waited for without a deadline: that it has not reported back
 // is no reason to end it.

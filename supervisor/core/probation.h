@@ -3,9 +3,9 @@
 //
 // A release is first installed and only later made permanent (Erlang's release_handler): from the
 // switch on it is provisional, until its probation is over or somebody commits it. There are two
-// places: the release that runs, and the one to go back to. While a release is provisional the
-// latter is the permanent one, however many upgrades have come since; after that it is the one
-// before. A release that was permanent once needs no second probation.
+// places: the release that runs, and the one to go back to. Going back from a provisional release
+// leads to the permanent one, however many upgrades have come since. Going back from a permanent
+// release leads to the one before it. A release that was permanent once needs no second probation.
 //
 // The policy may change at any time (`handoff reload`), so each question brings it along and
 // nothing here keeps it.

@@ -53,8 +53,7 @@ bool Service::awaits(Generation generation) const {
          (handoff != nullptr && handoff->upgrade.heir() == generation);
 }
 
-// ---- starting, stopping
-// --------------------------------------------------------------------------
+// ---- starting, stopping ---------------------------------------------------------------------
 
 void Service::on(const StartRequested& start, Time now) {
   if (state() != State::kStopped || !owner_.nobody_alive() || !operation_.none()) return;
@@ -138,8 +137,7 @@ void Service::maybe_stopped() {
   if (!upgrading()) add(owner_.stopped());
 }
 
-// ---- what the processes say
-// ----------------------------------------------------------------------
+// ---- what the processes say -----------------------------------------------------------------
 
 void Service::on(const Registered& registered, Time now) {
   if (owner_.is(registered.generation)) {
@@ -226,8 +224,7 @@ void Service::relink(Time now) {
   }
 }
 
-// ---- endings
-// -------------------------------------------------------------------------------------
+// ---- endings --------------------------------------------------------------------------------
 
 void Service::on(const SpawnFailed& failed, Time now) {
   owner_.lost(failed.generation);

@@ -79,8 +79,7 @@ Upgrade::Step Upgrade::step(const Event& event, Time now) {
   return finish(now);
 }
 
-// ---- the heir
-// ------------------------------------------------------------------------------------
+// ---- the heir -------------------------------------------------------------------------------
 
 void Upgrade::returned(const Registered& registered, Time now) {
   if (registered.generation == donor_.generation) {
@@ -145,7 +144,9 @@ void Upgrade::heir_owned(const Owned& owned, Time now) {
   if (account_.heir_owns(owned, !donor_.story.empty(), now)) announce("switch", true);
   close(owned.lost > 0 ? Report::Result::kLost : Report::Result::kDone);
   announce("retire", true);
-  if (!donor_.must_go && !late_) dismiss(donor_, timeouts_.drain, true, now);
+  // The drain is for a donor that has nothing left. Until it says so it may have sessions that are
+  // busy, and a short drain must not end these on a busy host.
+  if (!donor_.must_go && !late_) dismiss(donor_, std::max(timeouts_.drain, verdict()), true, now);
 }
 
 void Upgrade::heir_failed(const HandoffFailed& failed, Time now) {
@@ -216,11 +217,10 @@ void Upgrade::take_the_donors_word(Time now) {
   account_.heir_is_silent();
 }
 
-// ---- the donor
-// -----------------------------------------------------------------------------------
+// ---- the donor ------------------------------------------------------------------------------
 
-// On its return: it has the sessions. Unless it says that it is in this handoff, it never was, or
-// said how it ended before this.
+// The donor has reported back to this supervisor as the owner, and did not say that it is in this
+// handoff: so the handoff never began, or its end was told before.
 void Upgrade::donor_owned(Time now) {
   if (!resumed_ || donor_engaged_ || !(copying() || state_ == State::kAwaitingDonor)) return;
   donor_failed({donor_.generation, heir_.generation, "cancelled",

@@ -1,6 +1,6 @@
-// One handoff as the supervisor sees it: it starts the heir, tells the donor, waits for what the
-// two report, and makes whoever must go, go. It never decides the outcome: the donor and the heir
-// do that between themselves; this machine follows the survivors.
+// One handoff as the supervisor sees it. The machine starts the heir and tells the donor, follows
+// what the two report, and ends the one that must go. The outcome is never decided here, but
+// between donor and heir.
 //
 //   state         waits for                       then
 //   Starting      the heir's Register             Copying
@@ -48,8 +48,8 @@ class Upgrade {
   static constexpr Duration kTermToKill = std::chrono::seconds(2);
 
   // The heir is being spawned; its generation is the handoff's id.
-  // rehearsal: heir and donor give up before the freeze, on purpose. That is a handoff that fails,
-  // told as kRehearsed if the heir says that it came that far.
+  // rehearsal: heir and donor give up before the freeze, on purpose. The result is kRehearsed if
+  // the heir says that it came that far, else kFailed.
   Upgrade(Generation donor, Generation heir, const Timeouts& timeouts, Time now,
           bool rehearsal = false);
 

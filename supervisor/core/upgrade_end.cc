@@ -46,8 +46,7 @@ void Upgrade::note(Note::Level level, std::string text) {
   out_.effects.push_back(Note{level, std::move(text)});
 }
 
-// ---- time
-// ----------------------------------------------------------------------------------------
+// ---- time -----------------------------------------------------------------------------------
 
 void Upgrade::ticked(Time now) {
   tick(donor_, now);
@@ -108,8 +107,9 @@ void Upgrade::tick(Side& side, Time now) {
   side.termed = true;
   side.next = now + kTermToKill;
   out_.effects.push_back(Signal{side.generation, false});
-  note(Note::Level::kWarning, "the old release is still there " + format_duration(timeouts_.drain) +
-                                  " after the switch: SIGTERM");
+  note(Note::Level::kWarning,
+       retired_ ? "the old release is still there, and its drain is over: SIGTERM"
+                : "the old release has not said since the switch what is left with it: SIGTERM");
 }
 
 Upgrade::Step Upgrade::cancel(const std::string& why, Time now) {

@@ -31,7 +31,7 @@ class Listeners {
   // From a process that has it: fds that are wanted and missing are taken, the others closed.
   void take_shown(std::vector<NamedFd>& shown);
 
-  // Those that are here, in the order of the configuration.
+  // The listeners that are bound, in the order of the configuration.
   std::vector<const Listener*> here() const;
   bool has(const std::string& name) const;
   nlohmann::json json() const;

@@ -48,7 +48,7 @@ struct Write {
 
 class ControlServer::Connection : public Client, public std::enable_shared_from_this<Connection> {
  public:
-  // asked: its request was answered to elsewhere, and the answer is still to come.
+  // asked: the supervisor before this one has read the request, and the answer is due here.
   Connection(ControlServer& server, Handle<uv_pipe_t> pipe, bool asked = false)
       : server_(server), pipe_(std::move(pipe)), patience_(server.loop_, [this] {
           const auto keep = shared_from_this();
@@ -70,7 +70,7 @@ class ControlServer::Connection : public Client, public std::enable_shared_from_
     if (uv_read_start(stream(pipe_), allocate, read) < 0) ending_ = true;
   }
 
-  // Which of all it was; 0 for one that has asked for something.
+  // Its place among all that have come; 0 for a client that has asked for something.
   std::uint64_t idle_since() const { return asked_ || ending_ ? 0 : number_; }
   void make_way() {
     const auto keep = shared_from_this();
@@ -209,7 +209,7 @@ void ControlServer::accept() {
   connections_.emplace(connection.get(), connection);
 }
 
-// Who has been here for the longest and has asked for nothing makes way for one that may.
+// A new client gets the place of the oldest one that has asked for nothing.
 bool ControlServer::make_room() {
   Connection* oldest = nullptr;
   for (const auto& [client, owner] : connections_) {

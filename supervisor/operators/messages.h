@@ -1,5 +1,5 @@
-// The operator protocol's objects: what `handoff status --json` and `handoff upgrade --json` print,
-// and what goes over the control socket. Scripts read the names, so they stay; fields may be added.
+// The operator protocol's objects about a handoff: what `handoff upgrade --json` prints, and what
+// goes over the control socket. Scripts read the names, so they stay; fields may be added.
 #pragma once
 
 #include <nlohmann/json.hpp>

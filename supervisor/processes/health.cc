@@ -91,8 +91,7 @@ void HealthWatch::begin() {
   }
 }
 
-// ---- tcp, http
-// -----------------------------------------------------------------------------------
+// ---- tcp, http ------------------------------------------------------------------------------
 
 void HealthWatch::connect() {
   const auto address = core::parse_address(address_);
@@ -115,7 +114,7 @@ void HealthWatch::ready(int) {
   if (check_.kind == HealthCheck::Kind::kTcp) return conclude(true, "");
   connected_ = true;
   const std::string request = request_for(check_.path);
-  // It fits into any socket that is new.
+  // A new socket has room for all of it.
   if (::send(socket_.get(), request.data(), request.size(), MSG_NOSIGNAL) !=
       static_cast<ssize_t>(request.size())) {
     return conclude(false, "asking " + address_ + ": " + std::strerror(errno));
@@ -137,8 +136,7 @@ void HealthWatch::read_answer() {
   conclude(status >= 200 && status < 300, asked + ": status " + std::to_string(status));
 }
 
-// ---- exec
-// ----------------------------------------------------------------------------------------
+// ---- exec -----------------------------------------------------------------------------------
 
 void HealthWatch::run() {
   std::vector<char*> argv;

@@ -15,7 +15,7 @@ class Reaper {
  public:
   Reaper(uv_loop_t* loop, std::function<void(pid_t, Exit)> ended);
 
-  // Those that have ended before this was made: in a supervisor that took its process over.
+  // Reaps what has ended before this was made: children of the supervisor before, in its process.
   void sweep() { reap(); }
 
  private:

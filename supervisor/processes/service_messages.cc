@@ -11,7 +11,7 @@
 namespace handoff::supervisor {
 namespace {
 
-// The same numbers here and on the wire.
+// The wire's numbers and the core's are the same.
 static_assert(static_cast<int>(CopyPhase::kRetire) == static_cast<int>(protocol::Phase::kRetire));
 static_assert(static_cast<int>(LateSessions::kKeep) ==
               static_cast<int>(protocol::LatePolicy::kKeep));

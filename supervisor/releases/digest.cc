@@ -21,7 +21,7 @@ struct CloseHash {
 };
 using Hash = std::unique_ptr<gcry_md_handle, CloseHash>;
 
-// It wants to be asked for its version before threads use it. Nothing here is secret.
+// gcrypt must be asked for its version before threads use it. Nothing here is secret.
 Hash begin() {
   static const bool ready = [] {
     (void)::gcry_check_version(nullptr);

@@ -29,7 +29,7 @@ struct ReleaseSource {
 
 // Takes as long as reading, verifying and unpacking take.
 Result<ReleasePtr> obtain_release(const ReleaseSource& source);
-// The same on a thread of libuv's pool. done is called on the loop.
+// Obtains it on a thread of libuv's pool, and calls done on the loop.
 void obtain_release(uv_loop_t* loop, ReleaseSource source,
                     std::function<void(Result<ReleasePtr>)> done);
 
@@ -39,11 +39,11 @@ ReleasePtr unopened_release(const std::vector<std::string>& command);
 FileRules rules_of(const ServiceConfig& config);
 // Where such a release is opened from, as it lies there now; no bundle.
 Result<ReleaseSource> source_of(const Release& release, const ServiceConfig& config);
-// It is open, and the key of the configuration, if there is one, does not forbid it. A key counts
-// also for what ran before it was set.
+// Whether release is open, and the configuration's key, if there is one, does not forbid it. A key
+// counts also for what ran before it was set.
 bool may_run_again(const Release& release, const ServiceConfig& config);
 
-// It has taken over: its folder stays, and of the older ones only the last.
+// The release has taken over: its folder stays, and of the older ones only the last.
 void keep_release(uv_loop_t* loop, const Release& release);
 
 // The folder of a service's releases, unless the configuration names one.

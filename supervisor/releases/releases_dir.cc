@@ -57,8 +57,7 @@ Result<std::string> digest_of_tree(const std::string& root) {
 
 }  // namespace
 
-// ---- one release
-// ---------------------------------------------------------------------------------
+// ---- one release ----------------------------------------------------------------------------
 
 Result<ReleaseFolderPtr> ReleaseFolder::hold(const std::string& path) {
   ReleaseFolderPtr out(new ReleaseFolder);
@@ -89,8 +88,7 @@ Result<UniqueFd> ReleaseFolder::open_file(const std::string& path) const {
   return file;
 }
 
-// ---- all of them
-// ---------------------------------------------------------------------------------
+// ---- all of them ----------------------------------------------------------------------------
 
 Result<ReleasesDir> ReleasesDir::open(const std::string& path) {
   auto fd = open_releases(path);

@@ -47,7 +47,7 @@ struct Child {
 
 // Only async-signal-safe calls.
 [[noreturn]] void run_child(const Child& child) {
-  // It has no work without the supervisor, and would write where the next one cleans up.
+  // Without its supervisor it has no work, and would write where the next one cleans up.
   (void)::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != child.parent) ::_exit(127);
   struct sigaction standard {};
@@ -110,7 +110,7 @@ std::string read_to_end(int fd) {
   return out;
 }
 
-// It has closed the pipe: it has ended, or has no business any more.
+// The unpacker has closed its pipe: it has ended, or has nothing more to do.
 void end(int pidfd) {
   (void)io::kill_process(pidfd);
   pollfd gone{pidfd, POLLIN, 0};

@@ -84,7 +84,7 @@ class Check {
       add(service, "health", program_problem(service.health.command.front()));
     }
     if (!service.releases_dir.empty()) {
-      // It is created, if what it is to lie in is there.
+      // A start creates the folder, if its parent is there.
       const std::filesystem::path folder(service.releases_dir);
       std::error_code ignored;
       const bool there = std::filesystem::exists(folder, ignored);

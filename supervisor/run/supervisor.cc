@@ -264,8 +264,7 @@ Result<void> Supervisor::save() {
   return written;
 }
 
-// ---- what happens
-// --------------------------------------------------------------------------------
+// ---- what happens ---------------------------------------------------------------------------
 
 void Supervisor::child_ended(pid_t pid, const Exit& exit) {
   if (self_ && self_->ended(pid, exit)) return;

@@ -17,8 +17,7 @@ namespace {
 constexpr Duration kStatusWait = std::chrono::milliseconds(500);
 }
 
-// ---- what operators ask
-// --------------------------------------------------------------------------
+// ---- what operators ask ---------------------------------------------------------------------
 
 void Supervisor::serve(const ClientPtr& client, const Request& request) {
   const auto answer = [&client](const json& what) {
@@ -129,8 +128,7 @@ void Supervisor::serve_status(const ClientPtr& client,
   request->timer->at(request->missing == 0 ? now() : now() + kStatusWait);
 }
 
-// ---- upgrade --self
-// ----------------------------------------------------------------------------------
+// ---- upgrade --self -------------------------------------------------------------------------
 
 void Supervisor::serve_self(const ClientPtr& client, const std::string& path) {
   const auto refuse = [&client](const std::string& code, const std::string& why) {

@@ -149,7 +149,7 @@ void SelfUpgrade::conclude(std::string why) {
   patience_.at(std::nullopt);
   out_.poll.reset();
   err_.poll.reset();
-  // It may destroy this object.
+  // done may destroy this object.
   const auto done = std::exchange(done_, nullptr);
   if (done) done(std::move(why));
 }

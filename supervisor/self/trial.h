@@ -1,6 +1,6 @@
-// What a supervisor says of itself when it is tried as the successor of a running one
-// (`handoff run --check`), and whether that will do. Another program may also exit with 0,
-// and would be the end of all supervision if it took the process over.
+// The answer of `handoff run --check`, by which a program shows that it can succeed a running
+// supervisor, and how that answer is judged. Another program may also exit with 0, and would be the
+// end of all supervision if it took the process over. self_upgrade.h runs the trial.
 #pragma once
 
 #include <nlohmann/json.hpp>

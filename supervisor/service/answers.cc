@@ -19,8 +19,7 @@ Answers::Answers(const std::string& name, const Service& machine, ServiceRelease
       processes_(processes),
       telling_(telling) {}
 
-// ---- of the operation under way
-// ----------------------------------------------------------------------
+// ---- of the operation under way -------------------------------------------------------------
 
 void Answers::opens(RequestId request, std::optional<Rehearsal> rehearsal) {
   under_way_ = UnderWay{.request = request, .rehearsal = std::move(rehearsal)};
@@ -62,8 +61,7 @@ void Answers::take_findings(Generation generation, protocol::Rehearsed findings)
   }
 }
 
-// ---- what the machine says
-// ---------------------------------------------------------------------------
+// ---- what the machine says ------------------------------------------------------------------
 
 void Answers::tell(const Announce& announce) {
   if (announce.begins && announce.phase == "start") {
@@ -167,8 +165,7 @@ void Answers::tell(const Unchanged& unchanged) {
   telling_.finish(unchanged.request, answer);
 }
 
-// ---- probation
-// -----------------------------------------------------------------------------------
+// ---- probation ------------------------------------------------------------------------------
 
 void Answers::tell(const Committed& committed) {
   const Release& release = releases_.running();

@@ -1,5 +1,6 @@
-// What the machine wants sent to the processes of a service. One that can't be reached is dealt
-// with by the deadline that follows, unless its silence would be taken for an answer.
+// Sends what the machine orders to the processes of a service. A process that can't be reached
+// misses the deadline of the order, which the machine acts upon. Where silence would pass for an
+// answer, the machine hears of it at once.
 #pragma once
 
 #include <functional>

@@ -36,8 +36,7 @@ Party ProcessTable::party(Generation generation) const {
   return out;
 }
 
-// ---- starting
-// ------------------------------------------------------------------------------------
+// ---- starting -------------------------------------------------------------------------------
 
 Result<void> ProcessTable::start(const Spawn& spawn, ReleasePtr release) {
   auto process = std::make_unique<Process>();
@@ -165,8 +164,7 @@ void ProcessTable::exec_known(Generation generation) {
   callbacks_.happened(SpawnFailed{generation, error});
 }
 
-// ---- hearing, asking
-// -----------------------------------------------------------------------------
+// ---- hearing, asking ------------------------------------------------------------------------
 
 void ProcessTable::heard(Generation generation, Heard what) {
   Process* process = find(generation);
@@ -209,8 +207,7 @@ bool ProcessTable::count_sessions(Generation generation,
   return process->send(protocol::Type::kQuery, encode_query(id));
 }
 
-// ---- ending
-// --------------------------------------------------------------------------------------
+// ---- ending ---------------------------------------------------------------------------------
 
 bool ProcessTable::ended(pid_t pid, const Exit& exit) {
   for (auto& [generation, process] : processes_) {
@@ -240,8 +237,7 @@ bool ProcessTable::ended(pid_t pid, const Exit& exit) {
   return false;
 }
 
-// ---- from one supervisor to the next
-// -------------------------------------------------------------
+// ---- from one supervisor to the next --------------------------------------------------------
 
 void ProcessTable::adopt(std::unique_ptr<Process> process) {
   const Generation generation = process->generation;

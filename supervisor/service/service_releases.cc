@@ -112,8 +112,7 @@ std::string ServiceReleases::forbidden(Probation::Origin to) const {
          " was never verified, and verify.key is set by now: upgrade to a release that is signed";
 }
 
-// ---- opening
-// -------------------------------------------------------------------------------------
+// ---- opening --------------------------------------------------------------------------------
 
 std::string ServiceReleases::folder() const {
   return config_.releases_dir.empty() ? default_releases_dir(host_.state, config_.name)
@@ -218,8 +217,7 @@ void ServiceReleases::unpack_again(const Release& release, const Error& why,
                  });
 }
 
-// ---- taking
-// --------------------------------------------------------------------------------------
+// ---- taking ---------------------------------------------------------------------------------
 
 void ServiceReleases::take(Probation::Back back) {
   ReleasePtr before = std::exchange(running_, std::exchange(candidate_, nullptr));
@@ -243,8 +241,7 @@ void ServiceReleases::take_back() {
   command_ = config_.command;
 }
 
-// ---- from one supervisor to the next
-// -------------------------------------------------------------
+// ---- from one supervisor to the next --------------------------------------------------------
 
 void ServiceReleases::restore(SavedService& saved, bool alive) {
   command_ = saved.command;  // as after a reload, if the configuration names another by now

@@ -78,8 +78,7 @@ void ServiceRunner::reconfigure(ServiceConfig config) {
   look_after_trial();
 }
 
-// ---- events
-// --------------------------------------------------------------------------------------
+// ---- events ---------------------------------------------------------------------------------
 
 // Events that come up while effects are applied wait their turn.
 void ServiceRunner::feed(Event event) {
@@ -153,8 +152,7 @@ void ServiceRunner::look_after_choice() {
   keeper_.follow(releases_.chosen(machine_));
 }
 
-// ---- requests
-// ------------------------------------------------------------------------------------
+// ---- requests -------------------------------------------------------------------------------
 
 void ServiceRunner::upgrade(const std::string& path, std::optional<std::vector<std::string>> args,
                             const Timeouts& timeouts, const ClientPtr& client,
@@ -244,8 +242,7 @@ void ServiceRunner::stop(bool at_once, bool to_stay, const ClientPtr& client) {
   feed(StopRequested{at_once, to_stay});
 }
 
-// ---- effects
-// -------------------------------------------------------------------------------------
+// ---- effects --------------------------------------------------------------------------------
 
 void ServiceRunner::apply(const OpenCandidate& open) {
   std::optional<Rehearsal> rehearsal;
@@ -291,8 +288,7 @@ void ServiceRunner::spawn(const Spawn& spawn) {
   if (!started) feed(spawn_failed(spawn.generation, started.error()));
 }
 
-// ---- those of the supervisor before this one
-// -----------------------------------------------------------------------------------------------
+// ---- those of the supervisor before this one ------------------------------------------------
 
 void ServiceRunner::resume(SavedService saved, std::vector<std::unique_ptr<Process>> living,
                            bool requested) {
@@ -360,8 +356,7 @@ SavedService ServiceRunner::saved() const {
   return out;
 }
 
-// ---- what is to be seen
-// --------------------------------------------------------------------------
+// ---- what is to be seen ---------------------------------------------------------------------
 
 nlohmann::json ServiceRunner::status() const {
   nlohmann::json out = status_json(name(), machine_, releases_, processes_, listeners_);

@@ -1,9 +1,9 @@
 // The requests that a service has not answered yet: who has asked, and what they and the history
 // are told.
 //
-// A request gets a number when it is made. The machine passes that number through, so whatever it
-// says of the request finds its way back to whoever asked, and into the history in his name, also
-// if others have asked for something since. The answer ends it.
+// A request gets a number when it is made, and the machine passes the number through. So each of
+// its answers reaches the client that asked, and the history names that client, also if others have
+// asked for something since. The last answer ends the request.
 #pragma once
 
 #include <map>
@@ -34,7 +34,8 @@ class Telling {
   RequestId asked(const ClientPtr& client, std::string command);
   // What the supervisor before this one was asked for.
   RequestId resumed(bool by_itself);
-  // Of a request that was not answered yet; 0, which no request has: the service itself.
+  // The asker of a request that was not answered yet. For any other number it is the service
+  // itself.
   Asker asker(RequestId request) const;
 
   void send(RequestId request, const nlohmann::json& event) const;

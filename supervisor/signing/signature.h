@@ -30,8 +30,8 @@ Result<PublicKey> parse_public_key(const std::string& text);
 // The text of a .minisig file.
 Result<Signature> parse_signature(const std::string& text);
 
-// That the holder of the key has signed exactly these bytes, and the trusted comment; or who has
-// not.
+// Succeeds if the holder of the key has signed exactly these bytes and the trusted comment. The
+// Error says which of the key, the bytes and the comment is another.
 Result<void> verify(const PublicKey& key, const Signature& signature,
                     std::span<const unsigned char> bytes);
 

@@ -15,8 +15,8 @@ Result<UniqueFd> sealed_copy(int fd, const std::string& path);
 // On the disk of that folder, without a name.
 Result<UniqueFd> hidden_copy(int fd, const std::string& path, int folder);
 
-// That PATH.minisig is a signature of what is in fd, by that key (verify.key of the configuration:
-// the key, or the path of its file). The id of the key; an error of code -EKEYREJECTED says what is
+// The id of the key, if PATH.minisig is a signature of what is in fd by that key (verify.key of the
+// configuration: the key, or the path of its file). An Error of code -EKEYREJECTED says what is
 // wrong.
 Result<std::string> verify_file(int fd, const std::string& path, const std::string& key);
 

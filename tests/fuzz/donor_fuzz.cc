@@ -103,7 +103,7 @@ class Watch {
         CHECK_THAT(!serving_ && ++thaws_ == 1, story());
         CHECK_THAT(retires_ == 0, "thawed what was given away" + story());
         // One owner (invariant I1).
-        CHECK_THAT(won_ && !lost_, "thawed without the deed" + story());
+        CHECK_THAT(won_ && !lost_, "thawed without the ownership word" + story());
         serving_ = true;
         break;
       case F::kSendAbort:

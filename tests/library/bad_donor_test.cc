@@ -246,19 +246,19 @@ INSTANTIATE_TEST_SUITE_P(
               to_copied(d);
               auto prepare = d.prepare();
               prepare.set_sessions(1);
-              send(d.channel(), Type::kPrepare, prepare, {d.deed()});
+              send(d.channel(), Type::kPrepare, prepare, {d.word()});
             }},
         Bad{"PrepareWithAWrongChecksum", v1::PROTOCOL,
             [](RawDonor& d) {
               to_copied(d);
               auto prepare = d.prepare();
               prepare.set_checksum(prepare.checksum() + 1);
-              send(d.channel(), Type::kPrepare, prepare, {d.deed()});
+              send(d.channel(), Type::kPrepare, prepare, {d.word()});
             }},
         Bad{"PrepareWithoutTheDeed", v1::PROTOCOL, [](RawDonor& d) { prepare_with(d, {}); }},
         Bad{"PrepareWithTwoDeeds", v1::PROTOCOL,
             [](RawDonor& d) {
-              prepare_with(d, {d.deed(), d.deed()});
+              prepare_with(d, {d.word(), d.word()});
             }},
         Bad{"PrepareWithAnFdThatIsNoDeed", v1::PROTOCOL,
             [](RawDonor& d) { prepare_with(d, {d.listener()}); }},

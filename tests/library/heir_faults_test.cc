@@ -132,7 +132,7 @@ TEST(HeirFaultsTest, ReadsTheChannelToItsEndBeforeItConcludes) {
   end.set_sessions(1);
   donor.heir().signal(SIGSTOP);
   send(donor.channel(), Type::kCopyEnd, end);
-  send(donor.channel(), Type::kPrepare, donor.prepare(), {donor.deed()});
+  send(donor.channel(), Type::kPrepare, donor.prepare(), {donor.word()});
   donor.die();
   donor.heir().signal(SIGCONT);
   const auto owner = donor.heir().await_message<v1::Owner>(Type::kOwner);

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
+#include <csignal>
+
 #include "lane_service.h"
 #include "support/clients/line_client.h"
 #include "support/peers/raw_peer.h"
@@ -14,11 +16,15 @@ namespace {
 using protocol::Type;
 
 int run_heir() { return run_lane_service({.lanes = 2, .version = "2"}); }
+int run_heir_with_one_lane() { return run_lane_service({.lanes = 1, .version = "2"}); }
 
 // A donor with two lanes, so that there is one channel besides the main one.
 class LaneDonor : public RawDonor {
  public:
-  LaneDonor() : RawDonor(run_heir) { open_connections(2); }
+  LaneDonor() : LaneDonor(2, run_heir) {}
+  LaneDonor(std::uint32_t heir_lanes, int (*body)()) : RawDonor(body), heir_lanes_(heir_lanes) {
+    open_connections(2);
+  }
 
   io::Channel& lane() { return *lane_; }
   void greet() {
@@ -27,9 +33,10 @@ class LaneDonor : public RawDonor {
     send(channel(), Type::kHello, mine);
     v1::Hello theirs;
     ASSERT_TRUE(theirs.ParseFromString(next().body));
-    ASSERT_EQ(2U, theirs.lanes());
+    ASSERT_EQ(heir_lanes_, theirs.lanes());
   }
-  void open_lane(std::size_t ends = 1, std::uint32_t heir_lanes = 2) {
+  void open_lane() { open_lane(1, heir_lanes_); }
+  void open_lane(std::size_t ends, std::uint32_t heir_lanes = 2) {
     v1::Lanes lanes;
     lanes.set_donor(2);
     lanes.set_heir(heir_lanes);
@@ -75,10 +82,11 @@ class LaneDonor : public RawDonor {
     v1::Prepare message = prepare();
     message.set_sessions(sessions);
     message.set_checksum(channel().sent_hash());
-    send(channel(), Type::kPrepare, message, {deed()});
+    send(channel(), Type::kPrepare, message, {word()});
   }
 
  private:
+  std::uint32_t heir_lanes_;
   std::optional<io::Channel> lane_;
 };
 
@@ -203,6 +211,30 @@ TEST(LaneHeirTest, KeepsWhatHasNotMovedWhenADonorDiesBeforeALaneIsPrepared) {
   const auto owner = donor.heir().await_message<v1::Owner>(Type::kOwner);
   EXPECT_TRUE(owner.donor_died());
   EXPECT_EQ(2U, owner.sessions() + owner.lost());
+}
+
+// The heir has one lane, which reads the lane's channel beside the main one.
+TEST(LaneHeirTest, ADeadDonorsFramesAreReadAlsoBehindThoseThatCantBeApplied) {
+  LaneDonor donor(1, run_heir_with_one_lane);
+  donor.start();
+  send(donor.lane(), Type::kSessions, donor.sessions(true), donor.session_fds());
+  LaneDonor::end_round(donor.lane(), 2);
+  LaneDonor::end_round(donor.channel(), 0);
+  ASSERT_EQ(Type::kCopied, donor.next().type);
+  donor.heir().stop();
+  const auto leaves = [&](std::size_t i) {
+    v1::Sessions gone;
+    gone.add_closed(donor.sessions(true).sessions(static_cast<int>(i)).id());
+    return gone;
+  };
+  send(donor.lane(), Type::kSessions, leaves(0));
+  for (int i = 0; i < 3; ++i) send_raw(donor.lane(), Type::kSessions, "\xff");
+  send(donor.lane(), Type::kSessions, leaves(1));
+  donor.close_lane();
+  donor.die();
+  donor.heir().signal(SIGCONT);
+  const auto owner = donor.heir().await_message<v1::Owner>(Type::kOwner);
+  EXPECT_EQ(0U, owner.sessions());
 }
 
 TEST(LaneHeirTest, ALanesChannelThatClosesSaysNothing) {

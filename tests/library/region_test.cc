@@ -356,7 +356,7 @@ TEST_F(RegionHeirTest, RefusesAHandoffInWhichItNeverCame) {
   greet();
   donor_->send_sessions(false);
   donor_->send_copy_end();
-  send(donor_->channel(), Type::kPrepare, donor_->prepare(), {donor_->deed()});
+  send(donor_->channel(), Type::kPrepare, donor_->prepare(), {donor_->word()});
   expect_given_up(*donor_, v1::PROTOCOL);
 }
 

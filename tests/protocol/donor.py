@@ -7,8 +7,8 @@ import os
 import select
 import time
 
-from peer import (BUDGET_US, DEED_SIZE, DONORS, FIXED, SEAL_WRITE, SPARE_FDS, STALL_US, Deed, GivenUp, Gone, Late, Peer,
-                  as_message, make_sealed, negotiate)
+from peer import (BUDGET_US, DONORS, FIXED, SEAL_WRITE, SPARE_FDS, STALL_US, WORD_SIZE, GivenUp, Gone, Late,
+                  OwnershipWord, Peer, as_message, make_sealed, negotiate)
 from stage import INDEPENDENT, counters_of
 from wire import CODE, MAX_FDS, SCHEMA, Channel, Malformed, close_all
 from xxh3 import xxh3
@@ -39,7 +39,7 @@ class Donor:
         self._bytes = 0
         self._version = 0        # of the state, as it travels
         self._greeted = self._round_sent = self._copied = self._prepare_sent = self._closed = False
-        self._deed = None
+        self._word = None
 
     # ---- while it serves
 
@@ -207,8 +207,8 @@ class Donor:
         self._frozen_at = time.monotonic()
         self._frozen_at_ns = time.monotonic_ns()
         release_by, resumed_by = (self._frozen_at + self._budget * share for share in (0.8, 1))
-        fd = make_sealed(DEED_SIZE)
-        self._deed = Deed(fd)
+        fd = make_sealed(WORD_SIZE)
+        self._word = OwnershipWord(fd)
         try:
             self._progress("PHASE_SWITCH")
             self._frames = self._delta()
@@ -226,7 +226,7 @@ class Donor:
             self._send("Release", {}, [])
             self._await("Resumed", resumed_by)
         except (GivenUp, Gone, Late, Malformed) as wrong:
-            if self._deed.claim(DONORS):
+            if self._word.claim(DONORS):
                 return self._give_up(wrong)
         finally:
             os.close(fd)

@@ -19,8 +19,8 @@ import time
 
 import echo
 from control import Control, log
-from peer import (BUDGET_US, HEIRS, STALL_US, Deed, GivenUp, Gone, Late, Peer, as_fields, as_message, negotiate,
-                  raise_fd_limit)
+from peer import (BUDGET_US, HEIRS, STALL_US, GivenUp, Gone, Late, OwnershipWord, Peer, as_fields, as_message,
+                  negotiate, raise_fd_limit)
 from stage import Stage, has_not_moved
 from wire import CODE, Channel, Malformed
 
@@ -44,7 +44,7 @@ class Heir:
         self.round = 0
         self.donors = None   # the donor's Hello
         self.prepare = None  # Prepare, once it is complete
-        self.deed = None
+        self.word = None
         self.connections = {}
         self.donor_died = False
         self.lost = 0
@@ -131,8 +131,8 @@ class Heir:
             raise Malformed("Prepare counts otherwise than this heir")
         if message.checksum != frame.checksum_before:
             raise Malformed("Prepare: the checksum over the copy is wrong")
-        fd = frame.take(0, "the deed")
-        self.deed = Deed(fd)
+        fd = frame.take(0, "the ownership word")
+        self.word = OwnershipWord(fd)
         os.close(fd)
         self.prepare = message
 
@@ -167,7 +167,7 @@ class Heir:
         self.unpack(frame, "Release")
 
     def claim(self):
-        won = self.deed.claim(HEIRS)
+        won = self.word.claim(HEIRS)
         if won:
             self.reached("claimed")
             self.channel.send("Resumed")  # best effort: a donor that does not hear it asks the ownership word

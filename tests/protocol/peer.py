@@ -16,7 +16,7 @@ F_ADD_SEALS, F_GET_SEALS = 1033, 1034
 SEAL_SEAL, SEAL_SHRINK, SEAL_GROW, SEAL_WRITE = 1, 2, 4, 8
 FIXED = SEAL_SEAL | SEAL_SHRINK | SEAL_GROW  # seals of a memfd that is written to while both have it
 
-DEED_SIZE = 4096
+WORD_SIZE = 4096
 FREE, DONORS, HEIRS = 0, 1, 2  # values of the ownership word
 SEQ_CST = 5
 
@@ -136,11 +136,11 @@ def map_sealed(fd, size, seals, protection):
     return mmap.mmap(fd, size, mmap.MAP_SHARED, protection)
 
 
-class Deed:
+class OwnershipWord:
     """The ownership word: whose the sessions are, from Prepare on."""
 
     def __init__(self, fd):
-        self._memory = map_sealed(fd, DEED_SIZE, FIXED, mmap.PROT_READ | mmap.PROT_WRITE)
+        self._memory = map_sealed(fd, WORD_SIZE, FIXED, mmap.PROT_READ | mmap.PROT_WRITE)
 
     def claim(self, party):
         """Takes the word for that party, unless it is taken. Returns whether that party has it."""

@@ -359,6 +359,6 @@ class DonorDiesTest(HeirTest):
     def test_after_release(self):
         self.outlive("donor.release.sent=kill", ["hello", "sessions", "copied", "prepared", "claimed", "resumed"])
 
-    def test_with_the_deed(self):
+    def test_with_the_ownership_word(self):
         self.outlive("donor.prepared.received=error:EIO,donor.claim.after=kill",
                      ["hello", "sessions", "copied", "prepared", "kept"], waits_at="prepared")

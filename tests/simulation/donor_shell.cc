@@ -156,8 +156,9 @@ void DonorShell::kills() {
 void DonorShell::claim() {
   if (has_bug(Bug::kThawWithoutClaim)) return handle(E::kWon);
   if (!turn_.act(Who::kDonor)) return;
-  if (w_.deed == Deed::kOpen || has_bug(Bug::kDonorClaimsWhatIsTaken)) w_.deed = Deed::kDonor;
-  const bool won = w_.deed == Deed::kDonor || has_bug(Bug::kThawDespiteLost);
+  if (w_.word == OwnershipWord::kOpen || has_bug(Bug::kDonorClaimsWhatIsTaken))
+    w_.word = OwnershipWord::kDonor;
+  const bool won = w_.word == OwnershipWord::kDonor || has_bug(Bug::kThawDespiteLost);
   handle(won ? E::kWon : E::kLost);
 }
 

@@ -136,7 +136,7 @@ void HeirShell::timer() {
   read_what_is_there();
   if (!reads() || machine().deadline() != deadline) return;
   handle(E::kTimer, When::kAtDeadline);
-  if (heir_.failed && w_.prepared_sent && w_.deed != Deed::kDonor) {
+  if (heir_.failed && w_.prepared_sent && w_.word != OwnershipWord::kDonor) {
     w_.breach = Breach::kHeirLeavesFrozenDonor;
   }
 }
@@ -153,8 +153,9 @@ void HeirShell::kills() {
 // winner is dead.
 void HeirShell::claim() {
   if (!turn_.act(Who::kHeir)) return;
-  if (w_.deed == Deed::kOpen || has_bug(Bug::kHeirClaimsWhatIsTaken)) w_.deed = Deed::kHeir;
-  const bool won = w_.deed == Deed::kHeir || has_bug(Bug::kRunDespiteLost);
+  if (w_.word == OwnershipWord::kOpen || has_bug(Bug::kHeirClaimsWhatIsTaken))
+    w_.word = OwnershipWord::kHeir;
+  const bool won = w_.word == OwnershipWord::kHeir || has_bug(Bug::kRunDespiteLost);
   if (!won && has_bug(Bug::kKeepWithoutExit)) handle(E::kPeerExited);
   handle(won ? E::kWon : E::kLost);
 }

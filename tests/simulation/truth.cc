@@ -77,11 +77,11 @@ std::optional<std::string> violation(const World& w, const Setting& setting) {
   }
   if (w.heir.runs && !w.heir.listeners) return "I2: the heir runs, and has no listeners";
   // The rules that make the rest true.
-  if (w.heir.runs && w.deed != Deed::kHeir && !w.heir.saw_exit) {
-    return "the heir runs, has not taken the deed and has not seen its donor's exit";
+  if (w.heir.runs && w.word != OwnershipWord::kHeir && !w.heir.saw_exit) {
+    return "the heir runs, has not taken the ownership word and has not seen its donor's exit";
   }
-  if (donor_touches(w) && w.deed == Deed::kHeir)
-    return "the donor serves, and the deed is its heir's";
+  if (donor_touches(w) && w.word == OwnershipWord::kHeir)
+    return "the donor serves, and the ownership word is its heir's";
   if (w.release_sent && !w.prepared_sent) return "Release before Prepared";
   return unbounded(w, setting);
 }

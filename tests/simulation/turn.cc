@@ -44,7 +44,7 @@ void Turn::dies(Who who) {
   switch (who) {
     case Who::kDonor: {
       const core::Donor& machine = setting.machines.donor(w.donor.machine);
-      const bool taken_back = w.prepare_sent && w.deed == Deed::kDonor;
+      const bool taken_back = w.prepare_sent && w.word == OwnershipWord::kDonor;
       const bool gave_up = taken_back || w.to_heir.has(Message::kAbort) || machine.finished();
       // From Prepare on the heir takes the ownership word, if it still can; from the listeners on
       // it keeps what it can.
@@ -59,7 +59,7 @@ void Turn::dies(Who who) {
       return;
     }
     case Who::kHeir:
-      if (w.heir.runs || w.deed == Deed::kHeir || !w.donor.alive || w.donor.retired) {
+      if (w.heir.runs || w.word == OwnershipWord::kHeir || !w.donor.alive || w.donor.retired) {
         w.loss_excused = w.orphan_excused = true;
       }
       w.heir_dies();

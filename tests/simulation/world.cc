@@ -106,7 +106,7 @@ Key key_of(const World& w) {
   bits.flags(s.over, s.saw_donor_exit, s.saw_heir_exit, s.counted, s.owner_heard, s.heir_owns,
              s.nobody_owns, w.shared);
   bits.put(static_cast<unsigned>(w.donor_end), 2);
-  bits.put(static_cast<unsigned>(w.deed), 2);
+  bits.put(static_cast<unsigned>(w.word), 2);
   bits.flags(w.listeners_sent, w.prepare_sent, w.prepared_sent, w.release_sent, w.heir_ran,
              w.loss_excused, w.orphan_excused);
   bits.put(static_cast<unsigned>(w.breach), 5);

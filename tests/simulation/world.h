@@ -82,7 +82,7 @@ struct Session {
 };
 
 // The ownership word: the side that has taken it.
-enum class Deed : std::uint8_t { kOpen, kDonor, kHeir };
+enum class OwnershipWord : std::uint8_t { kOpen, kDonor, kHeir };
 
 enum class DonorEnd : std::uint8_t { kWithSupervisor, kInFlight, kHeld, kClosed };
 
@@ -115,7 +115,7 @@ struct World {
   DonorEnd donor_end = DonorEnd::kWithSupervisor;  // of the channel; the heir's lives as it does
   Mail to_heir, to_donor;                          // on the channel
   std::array<Session, kMaxSessions> session;
-  Deed deed = Deed::kOpen;
+  OwnershipWord word = OwnershipWord::kOpen;
   Limits left;
   std::uint8_t sessions;
   bool shared;  // the sessions share state, so none may be kept without Prepare

@@ -224,8 +224,7 @@ TEST_F(BundleTest, ACommandIsNoBundle) {
   EXPECT_EQ(releases(), Names{});
 }
 
-// ---- verify.key
-// ----------------------------------------------------------------------------------
+// ---- verify.key -----------------------------------------------------------------------------
 
 class VerifyTest : public BundleTest {
  protected:

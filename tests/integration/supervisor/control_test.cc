@@ -35,7 +35,7 @@ class ControlTest : public SupervisorTest {
   }
 };
 
-TEST_F(ControlTest, ExitStatusesAreThoseOfDesign) {
+TEST_F(ControlTest, ExitStatusesAreThoseOfTheDocs) {
   const Outcome nobody = supervisor.command({"status"});
   EXPECT_EQ(nobody.status, 3);
   EXPECT_NE(nobody.err.find("no supervisor runs here"), std::string::npos);
@@ -117,8 +117,7 @@ TEST_F(ControlTest, TheSocketGoesWithTheSupervisor) {
   EXPECT_FALSE(fs::exists(supervisor.runtime() + "/control.sock"));
 }
 
-// ---- clients that misbehave
-// ----------------------------------------------------------------------
+// ---- clients that misbehave -----------------------------------------------------------------
 
 TEST_F(ControlTest, NonsenseIsAnsweredAndClosed) {
   supervisor.start(fake());

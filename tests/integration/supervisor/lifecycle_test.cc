@@ -24,7 +24,7 @@ using nlohmann::json;
 
 using LifecycleTest = SupervisorTest;
 
-TEST_F(LifecycleTest, StatusHasWhatDesignSays) {
+TEST_F(LifecycleTest, StatusHasWhatTheDocsSay) {
   supervisor.start(fake({"--release", "1.0", "--sessions", "7"}));
   const json status = supervisor.status();
   EXPECT_EQ(status.at("name"), "chat");
@@ -167,8 +167,7 @@ TEST_F(LifecycleTest, AnIdleSupervisorSleeps) {
   EXPECT_EQ(switches(), before) << "it woke up";
 }
 
-// ---- Unix sockets
-// --------------------------------------------------------------------------------
+// ---- Unix sockets ---------------------------------------------------------------------------
 
 TEST_F(LifecycleTest, UnixListenersReplaceStaleSocketsOnlyAndCleanUp) {
   const std::string path = supervisor.dir() / "service.sock";

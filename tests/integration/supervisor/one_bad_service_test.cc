@@ -169,7 +169,7 @@ TEST_F(OneBadServiceTest, ALateSignatureIsEnough) {
   text += service("signed", later, "verify = { key = \"" + (supervisor.dir() / "k.pub") + "\" }\n");
   run();
   supervisor.wait_for_state("backoff", "signed");
-  // It is refused as busy while it is being tried anyway.
+  // The answer is "busy" while the supervisor tries to open it by itself.
   EXPECT_TRUE(supervisor.eventually([&] {
     const std::string out = supervisor.command({"restart", "signed", "--json"}).out;
     return out.find("\"code\":\"signature\"") != std::string::npos;
@@ -262,8 +262,7 @@ TEST_F(OneBadServiceTest, TheNextSupervisorTakesOverWhateverHasBecomeOfTheirFile
   supervisor.wait_for_state("running", "busy");
 }
 
-// ---- systemd
-// -------------------------------------------------------------------------------------
+// ---- systemd --------------------------------------------------------------------------------
 
 TEST_F(OneBadServiceTest, SystemdIsToldThatAllIsReadyAlthoughOneNeverComesUp) {
   NotifySocket systemd;

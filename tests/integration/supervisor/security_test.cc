@@ -1,6 +1,5 @@
-// Who may do what: other users, processes that are no services, files that lie where the
-// supervisor's should be, operators and services that send nonsense. And what a service is given,
-// and what it is not.
+// What is refused to whom: other users, processes that are no services, files that lie where the
+// supervisor's should be, operators and services that send nonsense; and what a service is given.
 #include <fcntl.h>
 #include <grp.h>
 #include <gtest/gtest.h>
@@ -65,8 +64,7 @@ class SecurityTest : public SupervisorTest {
   }
 };
 
-// ---- other users
-// ---------------------------------------------------------------------------------
+// ---- other users ----------------------------------------------------------------------------
 
 TEST_F(SecurityTest, OtherUsersAreKeptOutByTheFolder) {
   ASSERT_EQ(::geteuid(), 0U) << "only root can act as another user";
@@ -96,8 +94,7 @@ TEST_F(SecurityTest, OtherUsersAreTurnedAwayWhereSomebodyHasOpenedTheFolder) {
   EXPECT_EQ(supervisor.settled_files().size(), fds);
 }
 
-// ---- processes that are no services
-// --------------------------------------------------------------
+// ---- processes that are no services ---------------------------------------------------------
 
 TEST_F(SecurityTest, AProcessThatIsNoServiceGetsNothingFromTheServicesDoor) {
   supervisor.start(fake());
@@ -126,8 +123,7 @@ TEST_F(SecurityTest, AServiceComesBackPastACrowdAtTheDoor) {
   EXPECT_EQ(supervisor.status().at("generation"), 1);
 }
 
-// ---- the folder
-// ----------------------------------------------------------------------------------
+// ---- the folder -----------------------------------------------------------------------------
 
 TEST_F(SecurityTest, WhatLiesWhereASocketShouldBeIsReplacedAndNotFollowed) {
   fs::create_directory(supervisor.runtime());
@@ -186,8 +182,7 @@ TEST_F(SecurityTest, AFolderThatTheGroupCanEnterIsRefused) {
   }
 }
 
-// ---- operators
-// -----------------------------------------------------------------------------------
+// ---- operators ------------------------------------------------------------------------------
 
 TEST_F(SecurityTest, ClientsThatSayNothingOfUseHoldUpNobody) {
   supervisor.start(fake());
@@ -208,8 +203,7 @@ TEST_F(SecurityTest, ClientsThatSayNothingOfUseHoldUpNobody) {
   EXPECT_EQ(supervisor.settled_files().size(), fds);
 }
 
-// ---- what a service is given
-// ---------------------------------------------------------------------
+// ---- what a service is given ----------------------------------------------------------------
 
 class GivenTest : public SecurityTest {
  protected:
@@ -326,8 +320,7 @@ TEST(GivenEnvironmentTest, IsWhatIsDocumented) {
   }
 }
 
-// ---- services that send nonsense
-// -----------------------------------------------------------------
+// ---- services that send nonsense ------------------------------------------------------------
 
 std::uint64_t peak_kib(pid_t pid) { return status_field(pid, "VmHWM"); }
 

@@ -95,8 +95,7 @@ TEST_F(SystemTest, ReapsOrphansAsPidOne) {
   EXPECT_TRUE(supervisor.says("all services have stopped"));
 }
 
-// ---- config
-// --------------------------------------------------------------------------------------
+// ---- config ---------------------------------------------------------------------------------
 
 TEST_F(SystemTest, RunsWhatTheConfigSays) {
   const std::string config = supervisor.dir() / "handoff.toml";
@@ -142,8 +141,7 @@ TEST_F(SystemTest, LogsAsJsonWhereThatIsAsked) {
             std::string::npos);
 }
 
-// ---- doctor and the shell
-// ------------------------------------------------------------------------
+// ---- doctor and the shell -------------------------------------------------------------------
 
 TEST_F(SystemTest, DoctorTellsWhatFollows) {
   const Outcome people = supervisor.command({"doctor"});

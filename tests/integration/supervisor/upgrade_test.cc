@@ -120,8 +120,7 @@ TEST_F(UpgradeCommandTest, TellsPeopleWhyItFailedAndWhatToDo) {
   EXPECT_NE(outcome.err.find("try again"), std::string::npos);
 }
 
-// ---- heirs that fail
-// -----------------------------------------------------------------------------
+// ---- heirs that fail ------------------------------------------------------------------------
 
 TEST_F(UpgradeCommandTest, AnHeirThatExits) {
   supervisor.start(fake());
@@ -192,8 +191,7 @@ TEST_F(UpgradeCommandTest, FilesThatAreNoExecutables) {
   EXPECT_NE(refused(script).find("its interpreter or loader does not exist"), std::string::npos);
 }
 
-// ---- donors that fail
-// ----------------------------------------------------------------------------
+// ---- donors that fail -----------------------------------------------------------------------
 
 TEST_F(UpgradeCommandTest, ADonorThatSaysNo) {
   supervisor.start(fake({"--donor", "fail"}));
@@ -257,11 +255,10 @@ TEST_F(UpgradeCommandTest, AnHeirThatDiesAfterItHasTakenOver) {
       << "it had not proved itself";
 }
 
-// ---- a supervisor that hangs
-// ----------------------------------------------------------------------
+// ---- a supervisor that hangs ----------------------------------------------------------------
 
-// It is stopped until its patience with the heir is over; meanwhile the heir says that it owns the
-// sessions. What was said in time counts, also if it is read late.
+// The supervisor is stopped until its patience with the heir is over. Meanwhile the heir says that
+// it owns the sessions. What was said in time counts, also if it is read late.
 TEST_F(UpgradeCommandTest, ASupervisorThatWasStoppedReadsBeforeItLosesItsPatience) {
   supervisor.start(fake({"--sessions", "5"}));
   const pid_t donor = supervisor.service_pid();
@@ -282,8 +279,7 @@ TEST_F(UpgradeCommandTest, ASupervisorThatWasStoppedReadsBeforeItLosesItsPatienc
   EXPECT_EQ(ask_service(supervisor), "2.0 2");
 }
 
-// ---- who asks, and when
-// --------------------------------------------------------------------------
+// ---- who asks, and when ---------------------------------------------------------------------
 
 TEST_F(UpgradeCommandTest, OneAtATime) {
   const std::string gate = supervisor.dir() / "gate";

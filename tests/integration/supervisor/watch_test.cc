@@ -126,8 +126,7 @@ TEST_F(WatchTest, OnlyTheServicesThatWereNamed) {
       << refused.err;
 }
 
-// ---- drift
-// ---------------------------------------------------------------------------------------
+// ---- drift ----------------------------------------------------------------------------------
 
 TEST_F(WatchTest, StatusSaysWhenTheFileIsNotAnyMoreWhatRuns) {
   start({});

@@ -47,9 +47,9 @@ std::string next_line(int client) {
 RawDonor::RawDonor(const std::function<int()>& heir_body, const Terms& terms,
                    const std::string& report_path)
     : listener_(listen_on_loopback(SOCK_NONBLOCK)), port_(port_of(listener_.get())) {
-  auto deed = io::Deed::make();
-  EXPECT_TRUE(deed);
-  deed_ = std::move(*deed);
+  auto word = io::OwnershipWord::make();
+  EXPECT_TRUE(word);
+  word_ = std::move(*word);
   auto [mine, theirs] = make_channel();
   channel_.emplace(std::move(mine));
   heir_ = std::make_unique<ServiceProcess>(
@@ -140,7 +140,7 @@ void RawDonor::send_copy_end() {
   EXPECT_EQ(Type::kCopied, next().type);
 }
 void RawDonor::send_prepare() {
-  send(*channel_, Type::kPrepare, prepare(), {deed()});
+  send(*channel_, Type::kPrepare, prepare(), {word()});
   EXPECT_EQ(Type::kPrepared, next().type);
 }
 void RawDonor::copy(std::size_t connections, bool independent) {
@@ -206,9 +206,9 @@ Frame RawHeir::next() {
     EXPECT_TRUE(prepare.ParseFromString(frame.body));
     sessions_ = prepare.sessions();
     EXPECT_EQ(1U, frame.fds.size());
-    auto deed = io::Deed::map(frame.fds.empty() ? -1 : frame.fds[0].get());
-    EXPECT_TRUE(deed);
-    if (deed) deed_ = std::move(*deed);
+    auto word = io::OwnershipWord::map(frame.fds.empty() ? -1 : frame.fds[0].get());
+    EXPECT_TRUE(word);
+    if (word) word_ = std::move(*word);
   }
   return frame;
 }

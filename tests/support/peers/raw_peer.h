@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "libhandoff/handoff/deed.h"
+#include "libhandoff/handoff/ownership_word.h"
 #include "support/peers/service_process.h"
 
 namespace handoff::test {
@@ -42,8 +42,8 @@ class RawDonor {
   v1::Sessions sessions(bool independent) const;  // all connections, state "5"
   std::vector<int> session_fds() const;
   v1::Prepare prepare() const;
-  int deed() const { return deed_.fd(); }
-  bool claim() { return deed_.claim(io::Deed::Party::kDonor); }
+  int word() const { return word_.fd(); }
+  bool claim() { return word_.claim(io::OwnershipWord::Party::kDonor); }
 
   void open_connections(std::size_t n);
   void send_hello();
@@ -66,7 +66,7 @@ class RawDonor {
   UniqueFd listener_;
   int port_;
   std::vector<Connection> connections_;
-  io::Deed deed_;
+  io::OwnershipWord word_;
   std::optional<io::Channel> channel_;
   std::unique_ptr<ServiceProcess> heir_;
 };
@@ -103,14 +103,14 @@ class RawHeir {
   void reach_prepare();
   void reach_release();
   // Takes the ownership word, which Prepare has brought; false if the donor has it.
-  bool claim() { return deed_.value().claim(io::Deed::Party::kHeir); }
+  bool claim() { return word_.value().claim(io::OwnershipWord::Party::kHeir); }
 
  private:
   Process process_{wait_to_be_killed};
   std::optional<io::Channel> channel_;
   bool greeted_ = false;
   std::uint64_t sessions_ = 0;
-  std::optional<io::Deed> deed_;
+  std::optional<io::OwnershipWord> word_;
 };
 
 }  // namespace handoff::test

@@ -17,8 +17,7 @@ class Question {
   // Readable when there is something for services().
   int fd() const { return fd_.get(); }
   // The services in the answer; null if nobody answers; nullopt while the answer is not complete.
-  // It is complete once the supervisor has closed the connection, so that it has the fds of before
-  // again.
+  // An answer is complete once the supervisor has closed the connection: then it has no fd for it.
   std::optional<nlohmann::json> services();
 
  private:

@@ -96,13 +96,13 @@ TEST_F(DonorLineTest, StopsWhereTheTurnEndsButNotInTheFreeze) {
 TEST_F(DonorLineTest, HearsAcksAndNothingElse) {
   begin(Round::kFirst);
   EXPECT_EQ(Pumped::kDone, pump());
-  ASSERT_TRUE(heir_->send(Type::kAck, encode(protocol::Ack{1})));
+  ASSERT_EQ(Channel::Sent::kYes, heir_->send(Type::kAck, encode(protocol::Ack{1})).value());
   EXPECT_EQ(1U, line_->hear().value_or(0));
-  ASSERT_TRUE(heir_->send(Type::kAck, encode(protocol::Ack{2})));
+  ASSERT_EQ(Channel::Sent::kYes, heir_->send(Type::kAck, encode(protocol::Ack{2})).value());
   const auto too_many = line_->hear();
   ASSERT_FALSE(too_many);
   EXPECT_EQ(HANDOFF_ERR_PROTOCOL, too_many.error().code);
-  ASSERT_TRUE(heir_->send(Type::kResumed, ""));
+  ASSERT_EQ(Channel::Sent::kYes, heir_->send(Type::kResumed, "").value());
   const auto resumed = line_->hear();
   ASSERT_FALSE(resumed);
   EXPECT_EQ(HANDOFF_ERR_PROTOCOL, resumed.error().code);

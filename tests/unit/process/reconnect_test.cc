@@ -1,3 +1,4 @@
+// How a service finds its next supervisor: when it tries, and which sockets it accepts.
 #include "libhandoff/process/reconnect.h"
 
 #include <gtest/gtest.h>
@@ -37,13 +38,13 @@ class ReconnectTest : public ::testing::Test {
     EXPECT_TRUE(reconnect) << reconnect.error().message;
     return std::move(*reconnect);
   }
-  // Waits until it is due, and tries.
+  // Waits until the next attempt is due, and makes it.
   static std::optional<UniqueFd> try_once(Reconnect& reconnect) {
     pollfd due{reconnect.fd(), POLLIN, 0};
     EXPECT_EQ(1, ::poll(&due, 1, 20'000));
     return reconnect.attempt();
   }
-  // What the next attempt was put off by.
+  // How long the next attempt was put off.
   static core::Duration planned(const Reconnect& reconnect) {
     itimerspec left{};
     EXPECT_EQ(0, ::timerfd_gettime(reconnect.fd(), &left));
@@ -118,7 +119,7 @@ TEST_F(ReconnectTest, APathMayBeLongerThanASocketsAddress) {
   Reconnect reconnect = reconnect_to(deep + "/s");
   reconnect.plan(0);
   EXPECT_TRUE(try_once(reconnect));
-  // Exactly as long as fits, and one more.
+  // A path that just fits, and one that is a byte longer.
   for (const std::size_t size :
        {sizeof(sockaddr_un::sun_path) - 1, sizeof(sockaddr_un::sun_path)}) {
     const std::string edge = folder_ + "/" + std::string(size - folder_.size() - 3, 'e');
@@ -152,7 +153,8 @@ TEST_F(ReconnectTest, WaitsLongerEachTimeUpToASecond) {
     expected = std::min(2 * expected, Reconnect::kLongest);
   }
   EXPECT_EQ(Reconnect::kLongest, expected);
-  // One that was let in and thrown out at once goes on where it was; one that stayed begins anew.
+  // A service that was thrown out at once goes on with its longer waits; one that stayed connected
+  // begins with the shortest again.
   reconnect.plan(10'000'000);
   EXPECT_LE(planned(reconnect), Reconnect::kFirst);
 }

@@ -311,6 +311,8 @@ TEST(MessagesTest, WhatIsWrongIsSaidWithItsPlace) {
       wrong(decode<Sessions>(std::string("\x0a\x0a\x08\x05\x5a\x06\x08\x81\x80\x80\x80\x10", 12))));
   EXPECT_EQ("malformed Donate: malformed Handoff: a number is out of range",
             wrong(decode<Donate>("\x0a\x06\x10\x80\x80\x80\x80\x10")));
+  EXPECT_EQ("malformed Hello: malformed Manifest: malformed Kind: a number is out of range",
+            wrong(decode<Hello>("\x32\x09\x1a\x07\x22\x05\x81\x80\x80\x80\x10")));
   EXPECT_EQ("malformed Start: the service's name is too long",
             wrong(decode<Start>("\x1a\x41" + std::string(65, 'x'))));
   EXPECT_EQ("malformed Ring: end of buffer exception", wrong(decode<Ring>("\x08")));

@@ -17,6 +17,33 @@ TEST_F(UpgradeTest, MakesADonorGoThatDoesNot) {
   EXPECT_EQ(report().result, Report::Result::kDone);
 }
 
+TEST_F(UpgradeTest, ADonorMaySayWhatStaysWithItHoweverShortTheDrain) {
+  timeouts.drain = 0ms;
+  upgrade = Upgrade(1, 2, timeouts, at(0ms));
+  take_over();
+  EXPECT_EQ(tick(5s), "") << "a busy host; it may have sessions that are busy, too";
+  EXPECT_EQ(hear(late(3), 6s), "");
+  EXPECT_EQ(upgrade.state(), State::kOver);
+}
+
+TEST_F(UpgradeTest, TheDrainCountsFromTheDonorsWord) {
+  timeouts.drain = 0ms;
+  upgrade = Upgrade(1, 2, timeouts, at(0ms));
+  take_over();
+  hear(retired(10), 6s);
+  EXPECT_EQ(upgrade.deadline(), at(6s));
+  EXPECT_EQ(tick(6s), "term 1");
+}
+
+TEST_F(UpgradeTest, ADonorThatSaysNothingIsNotWaitedForForEver) {
+  timeouts.drain = 0ms;
+  upgrade = Upgrade(1, 2, timeouts, at(0ms));
+  take_over();
+  ASSERT_TRUE(upgrade.deadline());
+  EXPECT_GT(*upgrade.deadline(), at(210ms) + timeouts.stall);
+  EXPECT_EQ(show(upgrade.step(Tick{}, *upgrade.deadline()).effects), "term 1");
+}
+
 TEST_F(UpgradeTest, ReportsAnHeirThatDiedAfterItHadTakenOver) {
   take_over();
   hear(Exited{2, kDumped}, 215ms);

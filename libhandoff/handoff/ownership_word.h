@@ -15,13 +15,13 @@
 
 namespace handoff::io {
 
-class Deed {
+class OwnershipWord {
  public:
   enum class Party : std::uint32_t { kDonor = 1, kHeir = 2 };  // in the word; 0 is nobody
 
-  static Result<Deed> make();
+  static Result<OwnershipWord> make();
   // What a peer says is one; checks the seals and the size. Borrows fd.
-  static Result<Deed> map(int fd);
+  static Result<OwnershipWord> map(int fd);
 
   // To be sent; only of one that was made here.
   int fd() const { return fd_.get(); }

@@ -1,5 +1,5 @@
 // The ownership word: one owner in every race, for good, and no word that a peer could take away.
-#include "libhandoff/handoff/deed.h"
+#include "libhandoff/handoff/ownership_word.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -15,17 +15,17 @@
 namespace handoff::io {
 namespace {
 
-using Party = Deed::Party;
+using Party = OwnershipWord::Party;
 
-TEST(DeedTest, BelongsToWhoeverAsksFirstForGood) {
+TEST(OwnershipWordTest, BelongsToWhoeverAsksFirstForGood) {
   for (const auto& [first, second] :
        {std::pair{Party::kDonor, Party::kHeir}, {Party::kHeir, Party::kDonor}}) {
-    auto donors = Deed::make();
+    auto donors = OwnershipWord::make();
     ASSERT_TRUE(donors) << donors.error().message;
-    auto heirs = Deed::map(donors->fd());
+    auto heirs = OwnershipWord::map(donors->fd());
     ASSERT_TRUE(heirs) << heirs.error().message;
-    Deed& winner = first == Party::kDonor ? *donors : *heirs;
-    Deed& loser = first == Party::kDonor ? *heirs : *donors;
+    OwnershipWord& winner = first == Party::kDonor ? *donors : *heirs;
+    OwnershipWord& loser = first == Party::kDonor ? *heirs : *donors;
     EXPECT_TRUE(winner.claim(first));
     EXPECT_FALSE(loser.claim(second));
     EXPECT_TRUE(winner.claim(first));
@@ -33,12 +33,12 @@ TEST(DeedTest, BelongsToWhoeverAsksFirstForGood) {
   }
 }
 
-TEST(DeedTest, StaysWithAnHeirThatDied) {
-  auto donors = Deed::make();
+TEST(OwnershipWordTest, StaysWithAnHeirThatDied) {
+  auto donors = OwnershipWord::make();
   ASSERT_TRUE(donors);
   const pid_t heir = ::fork();
   if (heir == 0) {
-    auto heirs = Deed::map(donors->fd());
+    auto heirs = OwnershipWord::map(donors->fd());
     ::_exit(heirs && heirs->claim(Party::kHeir) ? 0 : 1);
   }
   int status = -1;
@@ -48,11 +48,11 @@ TEST(DeedTest, StaysWithAnHeirThatDied) {
 }
 
 // Both threads spin to the start of each race: a thread that has to be woken would always lose.
-TEST(DeedTest, HasOneOwnerHoweverCloseTheRace) {
+TEST(OwnershipWordTest, HasOneOwnerHoweverCloseTheRace) {
   constexpr int kRaces = 300;
   std::atomic<int> round = 0;
   std::atomic<int> ready = 0;
-  Deed heirs;
+  OwnershipWord heirs;
   bool heir_won = false;
   std::thread heir([&] {
     for (int i = 1; i <= kRaces; ++i) {
@@ -64,8 +64,8 @@ TEST(DeedTest, HasOneOwnerHoweverCloseTheRace) {
   int won_by_heir = 0;
   bool one_owner = true;
   for (int i = 1; i <= kRaces; ++i) {
-    auto donors = Deed::make();
-    auto view = donors ? Deed::map(donors->fd()) : Failure(donors.error());
+    auto donors = OwnershipWord::make();
+    auto view = donors ? OwnershipWord::map(donors->fd()) : Failure(donors.error());
     if (view) heirs = std::move(*view);
     one_owner = one_owner && view.has_value();
     round.store(i);
@@ -79,10 +79,10 @@ TEST(DeedTest, HasOneOwnerHoweverCloseTheRace) {
   std::printf("%d of %d races were won by the heir\n", won_by_heir, kRaces);
 }
 
-TEST(DeedTest, IsRefusedIfItsSizeCanChangeOrItIsTooSmallOrCantBeWritten) {
+TEST(OwnershipWordTest, IsRefusedIfItsSizeCanChangeOrItIsTooSmallOrCantBeWritten) {
   const auto refuses = [](int fd) {
-    const auto deed = Deed::map(fd);
-    return !deed && deed.error().code == HANDOFF_ERR_PROTOCOL;
+    const auto word = OwnershipWord::map(fd);
+    return !word && word.error().code == HANDOFF_ERR_PROTOCOL;
   };
   const auto memory = [](std::size_t size, int seals) {
     UniqueFd fd(::memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING));

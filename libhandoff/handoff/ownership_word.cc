@@ -1,4 +1,4 @@
-#include "libhandoff/handoff/deed.h"
+#include "libhandoff/handoff/ownership_word.h"
 
 #include <atomic>
 #include <utility>
@@ -14,24 +14,24 @@ static_assert(Word::is_always_lock_free);
 
 }  // namespace
 
-Result<Deed> Deed::make() {
+Result<OwnershipWord> OwnershipWord::make() {
   auto memory = make_ring(kSize);
   if (!memory) return Failure(memory.error());
-  Deed deed;
-  deed.fd_ = std::move(memory->fd);
-  deed.mapping_ = std::move(memory->mapping);
-  return deed;
+  OwnershipWord word;
+  word.fd_ = std::move(memory->fd);
+  word.mapping_ = std::move(memory->mapping);
+  return word;
 }
 
-Result<Deed> Deed::map(int fd) {
+Result<OwnershipWord> OwnershipWord::map(int fd) {
   auto mapping = map_shared(fd, kSize);
   if (!mapping) return Failure(mapping.error());
-  Deed deed;
-  deed.mapping_ = std::move(*mapping);
-  return deed;
+  OwnershipWord word;
+  word.mapping_ = std::move(*mapping);
+  return word;
 }
 
-bool Deed::claim(Party party) {
+bool OwnershipWord::claim(Party party) {
   auto owner = std::uint32_t{0};
   const auto mine = static_cast<std::uint32_t>(party);
   Word word(*reinterpret_cast<std::uint32_t*>(mapping_.data()));
