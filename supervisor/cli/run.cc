@@ -78,8 +78,8 @@ Result<WatchOptions> watch_of(const RunOptions& options, const Config& config) {
 ExitStatus check(const Config& config, const std::string& runtime) {
   const auto state = RuntimeDir::peek(runtime);
   if (!state) return complain(false, ExitStatus::kFailed, "runtime", state.error().message);
-  if (!state->empty()) {
-    const auto saved = parse_state(*state, runtime + "/state.json");
+  if (*state) {
+    const auto saved = parse_state(**state, runtime + "/state.json");
     if (!saved) return complain(false, ExitStatus::kFailed, "state", saved.error().message);
   }
   std::cout << trial_json(config.services.size()).dump() << std::endl;

@@ -67,6 +67,7 @@ void Service::on(const StartRequested&, Time now) {
 void Service::on(const Found& found, Time now) {
   owner_.found(found.last, found.current, found.restarts);
   probation_.restore(found.probation);
+  guessed_ = found.guessed;
   if (found.current == 0 || found.heir == 0) return;
   owner_.saw(found.heir);
   operation_ = {Handoff{
@@ -76,8 +77,43 @@ void Service::on(const Found& found, Time now) {
       .by_itself = found.by_itself}};
 }
 
+bool Service::takes_orphans() const {
+  if (!operation_.none()) return false;
+  switch (state()) {
+    case State::kStopped:
+    case State::kStarting:
+    case State::kBackoff:
+      return true;
+    case State::kAdopting:
+    case State::kRunning:
+      return guessed_;
+    case State::kStopping:
+      return false;
+  }
+  return false;
+}
+
+// The orphan may have sessions. A process that is only starting has none, and would share the
+// orphan's listeners: it goes.
+void Service::on(const OrphanFound& orphan, Time) {
+  if (!takes_orphans()) return;
+  if (state() == State::kStarting) {
+    note(Note::Level::kWarning, "generation " + std::to_string(current()) +
+                                    " was being started, and is ended: generation " +
+                                    std::to_string(orphan.generation) + " still runs");
+    out_.push_back(Signal{current(), true});
+  }
+  owner_.saw(orphan.generation);
+  const bool first = !owner_.serves();
+  if (first || (state() == State::kAdopting && orphan.generation > current())) {
+    owner_.found(owner_.last(), orphan.generation, restarts());
+  }
+  guessed_ = true;
+}
+
 Found Service::found() const {
-  Found out{.last = owner_.last(), .current = current(), .restarts = restarts()};
+  Found out{
+      .last = owner_.last(), .current = current(), .restarts = restarts(), .guessed = guessed_};
   out.probation = probation_.saved();
   if (const Handoff* handoff = operation_.handoff()) {
     out.current = handoff->upgrade.donor();
@@ -132,6 +168,10 @@ void Service::on(const Registered& registered, Time now) {
 }
 
 void Service::on(const Owned& owned, Time now) {
+  if (guessed_ && operation_.none() && owner_.serves() &&
+      (state() == State::kAdopting || owned.generation > current())) {
+    owner_.found(owner_.last(), owned.generation, restarts());
+  }
   const bool owner = owner_.is(owned.generation);
   if (owner) owner_.counted(owned.sessions);
   if (owner && state() == State::kStarting) {
@@ -251,7 +291,10 @@ void Service::owner_ended(const std::string& code, const std::string& how, Time 
 // sides can die.
 void Service::nobody_serves(Generation gone, const std::string& how, Time now) {
   if (!owner_.serves()) return;
-  if (probation_.provisional()) {
+  if (guessed_ && !owner_.nobody_alive()) {
+    // The one that is gone may never have owned anything: another orphan serves, and will say so.
+    owner_.found(owner_.last(), owner_.newest_alive(), restarts());
+  } else if (probation_.provisional()) {
     go_back_without_handoff(gone, how, now);
   } else {
     restart(how, now);

@@ -57,6 +57,9 @@ class Service {
   const Progressive& progressive() const { return others_.progressive(); }
   // A process of that generation is still wanted: it is not stopped, and not too late.
   bool awaits(Generation generation) const;
+  // A process that nobody knew of can be taken for one of the service's: none runs, or what runs is
+  // such a one itself.
+  bool takes_orphans() const;
   // No process of it is alive, and none is about to be.
   bool idle() const {
     return state() == State::kStopped && owner_.nobody_alive() && operation_.opening() == nullptr;
@@ -90,6 +93,7 @@ class Service {
   // service.cc
   void on(const StartRequested&, Time now);
   void on(const Found& found, Time now);
+  void on(const OrphanFound& orphan, Time now);
   void on(const StopRequested& stop, Time now);
   void on(const Registered& registered, Time now);
   void on(const Owned& owned, Time now);
@@ -128,6 +132,7 @@ class Service {
   Probation probation_;
   OtherProcesses others_;
   std::optional<Return> return_;
+  bool guessed_ = false;  // who owns is not known from the supervisor before: the processes tell
   Effects out_;
 };
 

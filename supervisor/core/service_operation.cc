@@ -117,6 +117,7 @@ void Service::on(const CandidateFailed& failed, Time) {
 
 // The release is known and nothing is in the way.
 void Service::begin(const Opening& asked, Candidate candidate, Time now) {
+  guessed_ = false;
   const HandoffRequested& request = asked.request;
   const Duration opened = asked.by_itself ? Duration{} : now - asked.asked;
   if (state() != State::kRunning) {

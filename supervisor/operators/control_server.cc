@@ -179,7 +179,12 @@ class ControlServer::Connection : public Client, public std::enable_shared_from_
 };
 
 ControlServer::ControlServer(uv_loop_t* loop, UniqueFd fd, Serve serve)
-    : loop_(loop), serve_(std::move(serve)), listener_(make_pipe(loop)) {
+    : loop_(loop), serve_(std::move(serve)) {
+  if (fd.valid()) listen(std::move(fd));
+}
+
+void ControlServer::listen(UniqueFd fd) {
+  listener_ = make_pipe(loop_);
   listener_->data = this;
   int result = uv_pipe_open(listener_.get(), fd.get());
   if (result == 0) {
@@ -231,6 +236,6 @@ ClientPtr ControlServer::adopt(UniqueFd fd) {
   return connection;
 }
 
-int ControlServer::fd() const { return fd_of(listener_); }
+int ControlServer::fd() const { return listener_ ? fd_of(listener_) : -1; }
 
 }  // namespace handoff::supervisor

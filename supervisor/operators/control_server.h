@@ -36,14 +36,16 @@ class ControlServer {
 
   using Serve = std::function<void(ClientPtr, const Request& request)>;
 
-  // Takes fd, a listening Unix socket. serve is called with requests that are whole and valid; what
-  // it throws is the answer to that client, and goes no further.
+  // Takes fd, a listening Unix socket, or none for now. serve is called with requests that are
+  // whole and valid; what it throws is the answer to that client, and goes no further.
   ControlServer(uv_loop_t* loop, UniqueFd fd, Serve serve);
   ~ControlServer();
   // A client who asked the supervisor before this one, and waits for the answer; null if it is
   // gone.
   ClientPtr adopt(UniqueFd fd);
-  // The listening socket.
+  // In place of the one before; who is connected stays.
+  void listen(UniqueFd fd);
+  // The listening socket; -1 if there is none.
   int fd() const;
   ControlServer(const ControlServer&) = delete;
   ControlServer& operator=(const ControlServer&) = delete;

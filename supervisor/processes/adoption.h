@@ -16,8 +16,20 @@ std::string boot_id();
 // When a process was started, in clock ticks since boot; 0 if there is no such process.
 std::uint64_t start_of(pid_t pid);
 
-// The process, if it still runs; null if it has ended (or is another of the same number).
+// The process, if it still runs; null if it has ended, is another of the same number, or if nothing
+// proves that it is not.
 std::unique_ptr<Process> find_process(const SavedProcess& saved);
+// Whatever process has that number now; null if there is none. Its generation and release are not
+// known yet.
+std::unique_ptr<Process> hold_process(pid_t pid);
+// The process at the other end of a Unix connection, which is open; null if it is gone.
+std::unique_ptr<Process> hold_peer(int connection);
+// There is a process of that number, and nothing tells whether it is this one.
+bool may_live(const SavedProcess& saved);
+
+// What a process runs, as /proc has it: its file, or the script that it interprets. null if that
+// can't be read.
+ReleasePtr release_of_process(pid_t pid);
 
 // A release as it was saved: from what a process of it runs, or else from its path, if what lies
 // there is still the same; of a bundle its folder, if all of it is. An error says why it can't be

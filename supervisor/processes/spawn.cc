@@ -42,7 +42,7 @@ bool withheld(std::string_view variable) {
   const std::string_view name = variable.substr(0, variable.find('='));
   return name == "NOTIFY_SOCKET" || name.starts_with("LISTEN_") || name.starts_with("WATCHDOG_") ||
          name == "HANDOFF_KEPT" || name == "HANDOFF_FD" || name == "HANDOFF_PID" ||
-         name == "HANDOFF_SERVICE" || name == "HANDOFF_GENERATION";
+         name == "HANDOFF_SERVICE" || name == "HANDOFF_GENERATION" || name == "HANDOFF_RETURN";
 }
 
 constexpr std::string_view kPidVariable = "HANDOFF_PID=";
@@ -72,6 +72,7 @@ Strings environment(const SpawnPlan& plan) {
   out.texts.push_back("HANDOFF_FD=" + std::to_string(plan.control_fd));
   out.texts.push_back("HANDOFF_SERVICE=" + plan.service);
   out.texts.push_back("HANDOFF_GENERATION=" + std::to_string(plan.generation));
+  out.texts.push_back("HANDOFF_RETURN=" + plan.report_path);
   out.seal();
   return out;
 }

@@ -136,8 +136,12 @@ Result<void> Supervisor::add_new(const Config& config, std::vector<std::string>&
     if (services_.contains(service.name)) continue;
     const auto before = std::find_if(foreign_.begin(), foreign_.end(),
                                      [&](const SavedService& s) { return s.name == service.name; });
-    const auto opened = add(service, before == foreign_.end() ? nullptr : &*before, none);
-    if (before != foreign_.end()) foreign_.erase(before);
+    std::optional<Before> found;
+    if (before != foreign_.end()) {
+      found = find_before(std::move(*before), service);
+      foreign_.erase(before);
+    }
+    const auto opened = add(service, std::move(found), none);
     added.push_back(service.name);
     if (!opened) return fail(opened.error().code, service.name + ": " + opened.error().message);
   }

@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <set>
 #include <utility>
@@ -19,15 +20,16 @@ namespace {
 
 // For services to come back to a supervisor that has replaced another.
 constexpr Duration kReturnWithin = std::chrono::seconds(10);
+// For one that can't be told from a stranger: a library tries each second at least.
+constexpr Duration kAwaited = std::chrono::seconds(3);
 
 // What ran goes on, upgrades included; unless the configuration says something else by now. null if
 // nothing of that can be opened.
-ReleasePtr release_before(const ServiceConfig& config, const SavedService* before,
-                          const std::vector<std::unique_ptr<Process>>& living) {
-  if (before == nullptr || before->command != config.command) return nullptr;
-  const SavedRelease& saved = before->release;
+ReleasePtr release_before(const ServiceConfig& config, const Before& before) {
+  if (before.saved.command != config.command) return nullptr;
+  const SavedRelease& saved = before.saved.release;
   // A process that lives has its file, whatever has become of the path.
-  for (const auto& process : living) {
+  for (const auto& process : before.living) {
     const Release& its = *process->release;
     if (its.path == saved.path && its.args == saved.args && its.digest == saved.digest &&
         may_run_again(its, config)) {
@@ -41,6 +43,13 @@ ReleasePtr release_before(const ServiceConfig& config, const SavedService* befor
       "configuration names",
       config.name, saved.name, again.error().message);
   return nullptr;
+}
+
+// A full disk may have no room for a socket, and then there is none yet: it is bound later.
+Result<UniqueFd> when_there_is_room(Result<UniqueFd> fd) {
+  if (fd || (fd.error().code != -ENOSPC && fd.error().code != -EDQUOT)) return fd;
+  spdlog::error("{}", fd.error().message);
+  return UniqueFd();
 }
 
 }  // namespace
@@ -63,21 +72,11 @@ Result<std::unique_ptr<Supervisor>> Supervisor::open(uv_loop_t* loop, const Conf
     // something to tell.
     spdlog::warn("{}; until that can be written, upgrades are refused", opened.error().message);
   }
-  auto text = runtime->state();
-  if (!text) return Failure(text.error());
-  SavedState saved;
-  if (!text->empty()) {
-    auto parsed = parse_state(*text, runtime->path() + "/state.json");
-    if (!parsed) {
-      return fail(parsed.error().code,
-                  parsed.error().message + "; if none of its services runs any more, remove it");
-    }
-    // Before a reboot: nothing of it is true any more.
-    if (parsed->boot == boot_id()) saved = std::move(*parsed);
-  }
-  auto operators = runtime->listen_to_operators(kept.take(kOperators));
+  auto predecessor = Predecessor::read(*runtime, boot_id());
+  if (!predecessor) return Failure(predecessor.error());
+  auto operators = when_there_is_room(runtime->listen_to_operators(kept.take(kOperators)));
   if (!operators) return Failure(operators.error());
-  auto services = runtime->listen_to_services(kept.take(kServices));
+  auto services = when_there_is_room(runtime->listen_to_services(kept.take(kServices)));
   if (!services) return Failure(services.error());
   std::unique_ptr<Supervisor> self(new Supervisor(loop, std::move(*runtime), std::move(journal),
                                                   std::move(*operators), std::move(*services)));
@@ -85,25 +84,20 @@ Result<std::unique_ptr<Supervisor>> Supervisor::open(uv_loop_t* loop, const Conf
   if (const auto held = hold_unpacker(); !held) spdlog::warn("{}", held.error().message);
   if (watch.all || !watch.services.empty()) self->watching_.emplace(loop, std::move(watch));
   for (const ServiceConfig& service : config.services) {
-    const auto before = std::find_if(saved.services.begin(), saved.services.end(),
-                                     [&](const SavedService& s) { return s.name == service.name; });
-    const bool known = before != saved.services.end();
+    auto before = predecessor->take(service);
+    const bool known = before.has_value();
     // What is missing is told when the service is started.
-    if (const auto added = self->add(service, known ? &*before : nullptr, kept);
+    if (const auto added = self->add(service, std::move(before), kept);
         !added && !known && self->source_.file.empty()) {
       return fail(added.error().code, service.name + ": " + added.error().message);
     }
-    if (known) saved.services.erase(before);
   }
-  for (SavedService& service : saved.services) {
-    std::erase_if(service.processes,
-                  [](const SavedProcess& process) { return find_process(process) == nullptr; });
-    if (service.processes.empty()) continue;
+  self->foreign_ = predecessor->take_foreign();
+  for (const SavedService& service : self->foreign_) {
     spdlog::error(
         "{} is not in the configuration, but its process (pid {}) still runs: it is left alone; "
         "put it back, or end it",
         service.name, service.processes.front().pid);
-    self->foreign_.push_back(std::move(service));
   }
   if (UniqueFd client = kept.take(kClient); client.valid()) {
     self->self_client_ = self->control_->adopt(std::move(client));
@@ -125,11 +119,10 @@ Supervisor::Supervisor(uv_loop_t* loop, RuntimeDir runtime, Journal journal, Uni
           loop, std::move(operators),
           [this](const ClientPtr& client, const Request& request) { serve(client, request); })),
       door_(loop, std::move(services),
-            [this](pid_t pid, UniqueFd& fd) {
-              for (auto& [name, service] : services_) {
-                if (service->returned(pid, fd)) return;
-              }
-            }),
+            {.came = [this](pid_t pid, UniqueFd& fd) { returned(pid, fd); },
+             .introduced = [this](pid_t pid, const Introduction& who,
+                                  UniqueFd& fd) { introduced(pid, who, fd); }}),
+      runtime_watch_(loop, runtime_.path(), [this] { return mend_runtime(); }),
       self_patience_(loop, [this] { self_arrived(); }),
       reaper_(loop, [this](pid_t pid, const Exit& exit) { child_ended(pid, exit); }),
       term_(loop, SIGTERM, [this] { stop_asked("SIGTERM"); }),
@@ -139,31 +132,10 @@ Supervisor::Supervisor(uv_loop_t* loop, RuntimeDir runtime, Journal journal, Uni
 // The service is here afterwards in any case. The error says what is missing, which is tried again
 // whenever it is to be started. What a living process may still have is not bound anew, and not
 // started a second time: it is waited for.
-Result<void> Supervisor::add(const ServiceConfig& config, const SavedService* before,
+Result<void> Supervisor::add(const ServiceConfig& config, std::optional<Before> before,
                              KeptFds& kept) {
   Result<void> problem;
-  Before found;
-  if (before != nullptr) {
-    found.saved = *before;
-    for (const SavedProcess& process : before->processes) {
-      auto living = find_process(process);
-      if (!living) continue;
-      auto release = reopen_release(process.release, process.pid, config.verify_key);
-      if (!release) {
-        spdlog::warn("{}: generation {} can't be started again as it is: {}", config.name,
-                     process.generation, release.error().message);
-        release = std::make_shared<Release>();
-        (*release)->path = process.release.path;
-        (*release)->source = process.release.source;
-        (*release)->args = process.release.args;
-        (*release)->digest = process.release.digest;
-        (*release)->name = process.release.name;
-      }
-      living->release = std::move(*release);
-      found.living.push_back(std::move(living));
-    }
-  }
-  ReleasePtr release = release_before(config, before, found.living);
+  ReleasePtr release = before ? release_before(config, *before) : nullptr;
   if (!release) {
     release = unopened_release(config.command);
     const auto source = source_of(*release, config);
@@ -174,9 +146,9 @@ Result<void> Supervisor::add(const ServiceConfig& config, const SavedService* be
       problem = Failure(opened.error());
     }
   }
-  Listeners listeners(config.name, config.listen, notify_);
+  Listeners listeners(config.name, config.listen, notify_, runtime_.report_path());
   listeners.take_kept(kept);
-  if (found.living.empty()) {
+  if (!before || (before->living.empty() && !before->awaited)) {
     if (auto bound = listeners.bind_missing(); !bound && problem) problem = bound;
   }
   services_.emplace(
@@ -189,7 +161,7 @@ Result<void> Supervisor::add(const ServiceConfig& config, const SavedService* be
                       .save = [this] { return save(); },
                       .record = [this](json record) { return journal_.append(std::move(record)); }},
           config, std::move(listeners), std::move(release)));
-  if (before != nullptr) before_.emplace(config.name, std::move(found));
+  if (before) before_.emplace(config.name, std::move(*before));
   return problem;
 }
 
@@ -207,27 +179,111 @@ void Supervisor::start() {
   });
   if (!read) spdlog::warn("{}", read.error().message);
   for (auto& [name, service] : services_) {
-    begin(name, requested.contains(name));
+    const auto before = before_.find(name);
+    const bool awaited =
+        before != before_.end() && before->second.awaited && before->second.living.empty();
+    if (!awaited) {
+      begin(name, requested.contains(name));
+      continue;
+    }
+    spdlog::info("{}: it may still run: it is waited for", name);
+    auto& patience = awaited_[name];
+    patience = std::make_unique<Timer>(
+        loop_, [this, who = name, asked = requested.contains(name)] { begin(who, asked); });
+    patience->at(now() + kAwaited);
   }
   reaper_.sweep();
   started_ = true;
+  runtime_watch_.start();
   if (!self_client_.expired()) self_patience_.at(now() + kReturnWithin);
   changed();
 }
 
 void Supervisor::begin(const std::string& name, bool requested) {
   ServiceRunner& service = *services_.at(name);
+  awaited_.erase(name);
   const json status = service.status();
   for (const json& listener : status.at("listeners")) {
     spdlog::info("{}: {} listens on {}", name, listener["name"].get<std::string>(),
                  listener["address"].get<std::string>());
   }
   const auto before = before_.extract(name);
-  if (before) {
+  if (before && service.state() == Service::State::kStopped) {
     service.resume(before.mapped().saved, std::move(before.mapped().living), requested);
   } else {
     service.start();
   }
+}
+
+// ---- who comes back
+// ------------------------------------------------------------------------------
+
+void Supervisor::returned(pid_t pid, UniqueFd& fd) {
+  for (auto& [name, service] : services_) {
+    if (service->returned(pid, fd)) return;
+  }
+}
+
+// A process that nothing told of: the state file is lost, or was written before it was started.
+void Supervisor::introduced(pid_t pid, const Introduction& who, UniqueFd& fd) {
+  const auto turn_away = [&](const std::string& why) {
+    if (!told_.insert(pid).second) return;
+    spdlog::error("generation {} of {} (pid {}) came back, and is left alone: {}", who.generation,
+                  who.service, pid, why);
+  };
+  const auto service = services_.find(who.service);
+  if (service == services_.end()) {
+    return turn_away("no such service is in the configuration; put it back, or end it");
+  }
+  auto process = hold_peer(fd.get());
+  if (!process) return;
+  process->generation = who.generation;
+  process->release = release_of_orphan(pid, service->second->config());
+  process->release->name = who.release;
+  if (awaited_.contains(who.service)) {
+    add_living(before_.at(who.service), std::move(process));
+    begin(who.service, false);
+  } else if (service->second->take_orphan(std::move(process))) {
+    spdlog::warn("{}: generation {} (pid {}) came back, and no state file told of it", who.service,
+                 who.generation, pid);
+  } else {
+    return turn_away("the service runs without it; end it");
+  }
+  told_.erase(pid);
+  (void)service->second->returned(pid, fd);
+}
+
+RuntimeWatch::State Supervisor::mend_runtime() {
+  using State = RuntimeWatch::State;
+  const auto missing = runtime_.missing();
+  if (!missing.any()) return State::kWhole;
+  auto mended = runtime_.make_anew();
+  if (mended && missing.operators) {
+    auto fd = runtime_.listen_to_operators();
+    if (fd) control_->listen(std::move(*fd));
+    if (!fd) mended = Failure(fd.error());
+  }
+  if (mended && missing.services) {
+    auto fd = runtime_.listen_to_services();
+    if (fd) door_.listen(std::move(*fd));
+    if (!fd) mended = Failure(fd.error());
+  }
+  if (!mended) {
+    if (std::exchange(runtime_problem_, mended.error().message) != runtime_problem_) {
+      spdlog::error("the runtime folder {} is not whole, and can't be mended yet: {}",
+                    runtime_.path(), runtime_problem_);
+    }
+    return State::kBroken;
+  }
+  runtime_problem_.clear();
+  spdlog::warn("something removed {} of the runtime folder {}: made anew",
+               missing.folder ? "all"
+               : missing.lock ? "the lock"
+                              : "a socket",
+               runtime_.path());
+  saved_.clear();
+  changed();
+  return State::kMended;
 }
 
 Result<void> Supervisor::save() {

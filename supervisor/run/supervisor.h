@@ -4,6 +4,8 @@
 
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 
 #include "supervisor/config/config.h"
@@ -14,6 +16,8 @@
 #include "supervisor/operators/request.h"
 #include "supervisor/processes/reaper.h"
 #include "supervisor/processes/service_door.h"
+#include "supervisor/run/predecessor.h"
+#include "supervisor/run/runtime_watch.h"
 #include "supervisor/self/self_upgrade.h"
 #include "supervisor/service/service_runner.h"
 #include "supervisor/service/watching.h"
@@ -47,7 +51,7 @@ class Supervisor {
 
   Supervisor(uv_loop_t* loop, RuntimeDir runtime, Journal journal, UniqueFd operators,
              UniqueFd services);
-  Result<void> add(const ServiceConfig& config, const SavedService* before, KeptFds& kept);
+  Result<void> add(const ServiceConfig& config, std::optional<Before> before, KeptFds& kept);
 
   void serve(const ClientPtr& client, const Request& request);
   static void serve(ServiceRunner& service, const ClientPtr& client, const Request& request);
@@ -57,6 +61,9 @@ class Supervisor {
   Result<nlohmann::json> try_reload(int uid);
   Result<void> add_new(const Config& config, std::vector<std::string>& added);
   void begin(const std::string& name, bool requested);
+  void returned(pid_t pid, UniqueFd& fd);
+  void introduced(pid_t pid, const Introduction& who, UniqueFd& fd);
+  RuntimeWatch::State mend_runtime();
   void serve_self(const ClientPtr& client, const std::string& path);
   void self_checked(const ClientPtr& client, const std::string& why);
   void self_arrived();
@@ -71,19 +78,18 @@ class Supervisor {
   Journal journal_;
   Notify notify_;
   std::string boot_;
-  std::vector<SavedService> foreign_;  // run by the supervisor before this one, and not in the
-                                       // configuration of this one
-  std::string saved_;                  // what the state file contains
-  // Of those that were found, until start().
-  struct Before {
-    SavedService saved;
-    std::vector<std::unique_ptr<Process>> living;
-  };
-  std::map<std::string, Before> before_;
+  std::vector<SavedService> foreign_;     // run by the supervisor before this one, and not in the
+                                          // configuration of this one
+  std::string saved_;                     // what the state file contains
+  std::map<std::string, Before> before_;  // of those that were found, until they go on
+  std::map<std::string, std::unique_ptr<Timer>> awaited_;  // how long for one of them
+  std::set<pid_t> told_;  // who was turned away at the door, and that was said
   std::map<std::string, std::unique_ptr<ServiceRunner>> services_;
   std::optional<Watching> watching_;
   std::unique_ptr<ControlServer> control_;
   ServiceDoor door_;
+  RuntimeWatch runtime_watch_;
+  std::string runtime_problem_;  // as it was said last
   std::unique_ptr<SelfUpgrade> self_;
   ClientPtr self_client_;  // asked the supervisor that this one has replaced
   Timer self_patience_;

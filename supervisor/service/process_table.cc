@@ -90,6 +90,7 @@ Result<void> ProcessTable::launch(const Spawn& spawn, Process& process) {
                                     .service = name(),
                                     .generation = generation,
                                     .control_fd = theirs.get(),
+                                    .report_path = host_.report_path,
                                     .environment = config_.environment,
                                     .working_dir = config_.working_dir});
   if (!spawned) return Failure(spawned.error());

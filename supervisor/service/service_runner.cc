@@ -312,12 +312,23 @@ void ServiceRunner::resume(SavedService saved, std::vector<std::unique_ptr<Proce
                      party_of(saved, machine.heir));
   }
   feed(machine);
+  if (machine.guessed) {
+    for (const auto& [generation, process] : processes_.all()) feed(OrphanFound{generation});
+  }
   for (const Generation generation : leaving) feed(DonorRetired{.generation = generation});
   for (const Generation generation : {machine.heir, machine.current}) {
     if (generation != 0 && processes_.find(generation) == nullptr) {
       feed(Exited{generation, {.unseen = true}});
     }
   }
+}
+
+bool ServiceRunner::take_orphan(std::unique_ptr<Process> process) {
+  const Generation generation = process->generation;
+  if (!machine_.takes_orphans() || processes_.find(generation) != nullptr) return false;
+  processes_.adopt(std::move(process));
+  feed(OrphanFound{generation});
+  return true;
 }
 
 SavedService ServiceRunner::saved() const {
