@@ -17,6 +17,7 @@
 #include "supervisor/cli/json_log.h"
 #include "supervisor/cli/options.h"
 #include "supervisor/core/suggest.h"
+#include "supervisor/host/journal.h"
 #include "supervisor/host/runtime_dir.h"
 #include "supervisor/host/saved_state.h"
 #include "supervisor/processes/spawn.h"
@@ -52,7 +53,7 @@ ConfigSource source_of(const RunOptions& options) {
   RunOptions again = options;
   std::error_code error;
   again.config = std::filesystem::absolute(config_path(options.config).value_or(""), error);
-  return {again.config, [again] { return config_from(again); }};
+  return {.file = again.config, .read = [again] { return config_from(again); }, .problem = {}};
 }
 
 Result<WatchOptions> watch_of(const RunOptions& options, const Config& config) {
@@ -92,11 +93,17 @@ ExitStatus run_command(const RunOptions& options) {
   if (const std::string& problem = failpoint::problem(); !problem.empty()) {
     return complain(false, ExitStatus::kUsage, "usage", problem);
   }
-  auto config = config_from(options);
-  if (!config) return complain(false, ExitStatus::kUsage, "usage", config.error().message);
+  auto runtime = runtime_path();
+  const auto state = state_path();
+  // One that is tried may not count on what was kept: the file is to be in order.
+  Result<InForce> in_force = options.check || !state ? config_from(options).map([](Config config) {
+    return InForce{std::move(config), ""};
+  })
+                                                     : config_in_force(options, *state);
+  if (!in_force) return complain(false, ExitStatus::kUsage, "usage", in_force.error().message);
+  const Config* config = &in_force->config;
   const auto watch = watch_of(options, *config);
   if (!watch) return complain(false, ExitStatus::kUsage, "usage", watch.error().message);
-  auto runtime = runtime_path();
   if (!runtime) return complain(false, ExitStatus::kFailed, "runtime", runtime.error().message);
   if (options.check) return check(*config, *runtime);
   keep_memory_small();
@@ -111,7 +118,9 @@ ExitStatus run_command(const RunOptions& options) {
   }
   ExitStatus status = ExitStatus::kDone;
   {
-    auto supervisor = Supervisor::open(&loop, *config, source_of(options), *watch, *runtime);
+    ConfigSource source = source_of(options);
+    source.problem = in_force->problem;
+    auto supervisor = Supervisor::open(&loop, *config, std::move(source), *watch, *runtime);
     if (supervisor) {
       (*supervisor)->start();
       while (!(*supervisor)->over()) uv_run(&loop, UV_RUN_DEFAULT);

@@ -32,6 +32,7 @@ class Owner {
   bool serves() const { return state_ == State::kRunning || state_ == State::kAdopting; }
   bool is(Generation generation) const { return generation_ == generation; }
   std::optional<Time> deadline() const;
+  std::optional<Time> next_start() const { return retry_at_; }  // after it died
 
   // ---- all processes of the service
   Generation next();  // of a process that is about to be spawned

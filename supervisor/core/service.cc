@@ -26,7 +26,7 @@ std::optional<Time> Service::deadline() const {
 const char* Service::state_name() const {
   switch (state()) {
     case State::kStopped:
-      return "stopped";
+      return problem_.empty() ? "stopped" : "failed";
     case State::kStarting:
       return "starting";
     case State::kAdopting:
@@ -135,6 +135,7 @@ void Service::on(const StopRequested& stop, Time now) {
   }
   if (operation_.replacing()) operation_ = {};
   return_.reset();
+  problem_.clear();
   if (stop.at_once) add(owner_.kill_all());
   if (state() == State::kStopping) return;
   if (Fresh* fresh = operation_.fresh()) {
@@ -178,12 +179,16 @@ void Service::on(const Owned& owned, Time now) {
     if (!owner_.timed_out()) came_up(now);
     return;
   }
-  if (owner && state() == State::kAdopting) owner_.came_up(now);
+  if (owner && state() == State::kAdopting) {
+    owner_.came_up(now);
+    problem_.clear();
+  }
   forward(owned, now);
 }
 
 void Service::came_up(Time now) {
   owner_.came_up(now);
+  problem_.clear();
   if (Fresh* fresh = operation_.fresh()) {
     take(fresh->candidate, fresh->request, false, now);
     owner_.forgive();
@@ -304,11 +309,13 @@ void Service::nobody_serves(Generation gone, const std::string& how, Time now) {
 void Service::restart(const std::string& how, Time now) {
   if (policy_.restart) return wait("it " + how, now);
   owner_.stay_down();
+  problem_ = "it " + how;
   note(Note::Level::kError, "it " + how + "; it is not restarted (restart = false)");
 }
 
 void Service::wait(const std::string& what, Time now) {
   const Duration wait = owner_.wait(now);
+  problem_ = what;
   note(Note::Level::kError,
        what + "; its listeners stay open, next start in " + format_duration(wait));
 }

@@ -49,6 +49,9 @@ class Service {
   bool settled() const;
   // What the next supervisor would need to know; the counterpart of its on(Found).
   Found found() const;
+  // Why it does not run: what happened last, until it runs again. "" if there is no reason.
+  const std::string& problem() const { return problem_; }
+  std::optional<Time> next_start() const { return owner_.next_start(); }
   std::uint64_t restarts() const { return owner_.restarts(); }
   const Probation& probation() const { return probation_; }
   // The process whose health matters now; 0 if there is none.
@@ -132,6 +135,7 @@ class Service {
   Probation probation_;
   OtherProcesses others_;
   std::optional<Return> return_;
+  std::string problem_;
   bool guessed_ = false;  // who owns is not known from the supervisor before: the processes tell
   Effects out_;
 };

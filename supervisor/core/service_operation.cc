@@ -207,6 +207,7 @@ void Service::fresh_failed(Time now) {
   if (state() != State::kStopping) {
     owner_.stay_down();
     if (fresh.backing_off) (void)owner_.wait(now);
+    problem_ = fresh.failed(owner_.last()).message;
   }
   out_.push_back(Conclude{fresh.failed(owner_.last()), fresh.request.id});
 }

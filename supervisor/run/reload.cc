@@ -50,7 +50,8 @@ json Supervisor::reload(int uid) {
     spdlog::info("{} was read again", source_.file);
     return std::move(*done);
   }
-  const std::string& why = done.error().message;
+  std::string why = done.error().message;
+  if (!source_.problem.empty()) why += "; services run by what it said when it was in force last";
   spdlog::error("reload: {}; everything stays as it is", why);
   json answer = refusal_json("", "reload", why);
   json record = answer;
@@ -118,6 +119,8 @@ Result<json> Supervisor::try_reload(int uid) {
     undo();
     return Failure(recorded.error());
   }
+  source_.problem.clear();
+  keep(*config);
   for (auto& [name, outcome] : outcomes) services_.at(name)->reconfigure(std::move(outcome));
   for (const std::string& name : gone) {
     services_.at(name)->close_listeners();
@@ -141,7 +144,7 @@ Result<void> Supervisor::add_new(const Config& config, std::vector<std::string>&
       found = find_before(std::move(*before), service);
       foreign_.erase(before);
     }
-    const auto opened = add(service, std::move(found), none);
+    const auto opened = add(service, std::move(found), none, true);
     added.push_back(service.name);
     if (!opened) return fail(opened.error().code, service.name + ": " + opened.error().message);
   }

@@ -8,6 +8,7 @@
 #include <set>
 #include <utility>
 
+#include "supervisor/host/kept_config.h"
 #include "supervisor/processes/adoption.h"
 #include "supervisor/processes/spawn.h"
 #include "supervisor/releases/unpacker.h"
@@ -81,17 +82,24 @@ Result<std::unique_ptr<Supervisor>> Supervisor::open(uv_loop_t* loop, const Conf
   std::unique_ptr<Supervisor> self(new Supervisor(loop, std::move(*runtime), std::move(journal),
                                                   std::move(*operators), std::move(*services)));
   self->source_ = std::move(source);
+  if (!self->source_.problem.empty()) {
+    spdlog::error(
+        "{}; services run by what {} said when it was in force last: mend it, and handoff reload",
+        self->source_.problem, self->source_.file);
+  }
   if (const auto held = hold_unpacker(); !held) spdlog::warn("{}", held.error().message);
   if (watch.all || !watch.services.empty()) self->watching_.emplace(loop, std::move(watch));
   for (const ServiceConfig& service : config.services) {
     auto before = predecessor->take(service);
     const bool known = before.has_value();
     // What is missing is told when the service is started.
-    if (const auto added = self->add(service, std::move(before), kept);
-        !added && !known && self->source_.file.empty()) {
+    const bool only = self->source_.file.empty();
+    if (const auto added = self->add(service, std::move(before), kept, only);
+        !added && !known && only) {
       return fail(added.error().code, service.name + ": " + added.error().message);
     }
   }
+  self->keep(config);
   self->foreign_ = predecessor->take_foreign();
   for (const SavedService& service : self->foreign_) {
     spdlog::error(
@@ -133,11 +141,12 @@ Supervisor::Supervisor(uv_loop_t* loop, RuntimeDir runtime, Journal journal, Uni
 // whenever it is to be started. What a living process may still have is not bound anew, and not
 // started a second time: it is waited for.
 Result<void> Supervisor::add(const ServiceConfig& config, std::optional<Before> before,
-                             KeptFds& kept) {
+                             KeptFds& kept, bool at_once) {
   Result<void> problem;
   ReleasePtr release = before ? release_before(config, *before) : nullptr;
-  if (!release) {
-    release = unopened_release(config.command);
+  const bool runs = before && !before->living.empty();
+  if (!release) release = unopened_release(config.command);
+  if (!release->file.valid() && (at_once || runs)) {
     const auto source = source_of(*release, config);
     auto opened = source ? obtain_release(*source) : Failure(source.error());
     if (opened) {
@@ -163,6 +172,15 @@ Result<void> Supervisor::add(const ServiceConfig& config, std::optional<Before> 
           config, std::move(listeners), std::move(release)));
   if (before) before_.emplace(config.name, std::move(*before));
   return problem;
+}
+
+// For a supervisor that finds the file broken.
+void Supervisor::keep(const Config& config) {
+  if (config.text.empty() || !source_.problem.empty()) return;
+  if (const auto kept = keep_config(journal_.state(), source_.file, config.text); !kept) {
+    spdlog::warn("{}; should the file be broken one day, nothing stands in for it",
+                 kept.error().message);
+  }
 }
 
 void Supervisor::start() {

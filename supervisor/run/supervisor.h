@@ -28,6 +28,8 @@ namespace handoff::supervisor {
 struct ConfigSource {
   std::string file;  // "" if there is none: it came from the command line
   std::function<Result<Config>()> read;
+  // Why it is not the file that is in force but what it said last; "" if it is.
+  std::string problem;
 };
 
 class Supervisor {
@@ -51,7 +53,10 @@ class Supervisor {
 
   Supervisor(uv_loop_t* loop, RuntimeDir runtime, Journal journal, UniqueFd operators,
              UniqueFd services);
-  Result<void> add(const ServiceConfig& config, std::optional<Before> before, KeptFds& kept);
+  // at_once: its program is opened now. Else when it is started, on a thread: a slow disk under one
+  // program holds up no other service.
+  Result<void> add(const ServiceConfig& config, std::optional<Before> before, KeptFds& kept,
+                   bool at_once);
 
   void serve(const ClientPtr& client, const Request& request);
   static void serve(ServiceRunner& service, const ClientPtr& client, const Request& request);
@@ -67,6 +72,7 @@ class Supervisor {
   void serve_self(const ClientPtr& client, const std::string& path);
   void self_checked(const ClientPtr& client, const std::string& why);
   void self_arrived();
+  void keep(const Config& config);
   Result<void> save();
   void child_ended(pid_t pid, const Exit& exit);
   void changed();

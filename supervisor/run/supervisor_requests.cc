@@ -85,6 +85,7 @@ void Supervisor::serve(ServiceRunner& service, const ClientPtr& client, const Re
 struct Supervisor::StatusRequest {
   ClientPtr client;
   json services = json::array();
+  json config;  // the file, and why it is not in force
   std::size_t missing = 0;
   std::unique_ptr<Timer> timer;
   std::function<void()> done;
@@ -95,11 +96,16 @@ void Supervisor::serve_status(const ClientPtr& client,
   auto request = std::make_shared<StatusRequest>();
   StatusRequest* key = request.get();
   request->client = client;
+  if (!source_.file.empty()) {
+    request->config = {{"file", source_.file}, {"problem", nullptr}};
+    if (!source_.problem.empty()) request->config["problem"] = source_.problem;
+  }
   request->done = [this, key] {
     const auto found = status_requests_.extract(key);
     if (!found) return;
     if (const auto reachable = key->client.lock()) {
-      reachable->finish({{"services", std::move(key->services)}});
+      reachable->finish(
+          {{"services", std::move(key->services)}, {"config", std::move(key->config)}});
     }
   };
   status_requests_.emplace(key, request);

@@ -203,6 +203,9 @@ void Answers::tell(const Note& note) {
   const auto level = note.level == Note::Level::kError     ? spdlog::level::err
                      : note.level == Note::Level::kWarning ? spdlog::level::warn
                                                            : spdlog::level::info;
+  const auto left_out = notes_.admit(now());
+  if (!left_out) return;
+  if (*left_out > 0) spdlog::warn("{}: {} lines about it were left out here", name_, *left_out);
   spdlog::log(level, "{}: {}", name_, note.text);
 }
 
