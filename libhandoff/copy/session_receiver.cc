@@ -301,8 +301,8 @@ bool SessionReceiver::unmoved(const SessionEntry& entry) const {
   return now && *now == entry.counters;
 }
 
-void SessionReceiver::keep_unmoved(std::uint64_t expected) {
-  const std::uint64_t had = std::max<std::uint64_t>(expected, arrived_.size());
+void SessionReceiver::keep_unmoved() {
+  const std::uint64_t had = arrived_.size();
   for (auto it = arrived_.begin(); it != arrived_.end();) {
     auto& [id, entry] = *it;
     if (unmoved(entry)) {

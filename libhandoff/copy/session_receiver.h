@@ -47,8 +47,8 @@ class SessionReceiver {
   // Restores those that can be; the others are reset.
   void restore_what_can_be();
   // After a donor's death in mid-copy: keeps independent sessions whose sockets have not moved
-  // since their snapshot, resets the others. expected: sessions that the donor had.
-  void keep_unmoved(std::uint64_t expected);
+  // since their snapshot, resets the others.
+  void keep_unmoved();
   // The sessions are this process's own: into the registry.
   void adopt();
   // The handoff failed.

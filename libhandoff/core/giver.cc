@@ -142,7 +142,6 @@ std::vector<GiverEffect> Giver::step(const GiverEvent& event, Time now) {
         case E::kReadOut:
           if (!resumed_ || refused_) return take_back({Code::kPeerDied, "the taker has exited"});
           state_ = S::kGone;
-          taker_lost_ = true;
           return {F::kLetGo};
         default:
           return {};

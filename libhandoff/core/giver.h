@@ -69,8 +69,6 @@ class Giver {
   GiverState state() const { return state_; }
   // No group is under way.
   bool idle() const { return state_ == GiverState::kIdle || state_ == GiverState::kGone; }
-  // The group that was let go last went to a taker that has exited since.
-  bool taker_lost() const { return taker_lost_; }
   std::optional<Time> deadline() const { return deadline_; }
   const Reason& reason() const { return reason_; }
 
@@ -89,7 +87,6 @@ class Giver {
   bool cut_ = false;      // nothing new over this link
   bool resumed_ = false;  // found after the taker's exit
   bool refused_ = false;  // likewise GroupAbort
-  bool taker_lost_ = false;
 };
 
 std::string_view name(GiverState state);

@@ -3,6 +3,7 @@
 
 #include <atomic>
 
+#include "libhandoff/copy/progress.h"
 #include "libhandoff/handoff/board.h"
 
 namespace handoff::io {
@@ -25,9 +26,7 @@ struct DonorStanding : LaneReport {
   bool frozen = false;
   bool saved = false;  // its delta is sent
   bool retired = false;
-  std::uint64_t at_heir = 0;
-  std::uint64_t sessions_sent = 0;
-  std::uint64_t bytes = 0;
+  Progress progress = {};  // but for what is dirty, which the board has
 };
 
 class DonorBoard : public Board<DonorOrders, DonorStanding> {
@@ -36,9 +35,11 @@ class DonorBoard : public Board<DonorOrders, DonorStanding> {
       : Board(std::move(pollers)), dirty_(standing_.size()) {}
 
   // -- lane 0
-  std::uint64_t dirty() const {
-    std::uint64_t sum = 0;
-    for (const auto& lane : dirty_) sum += lane.load(std::memory_order_relaxed);
+  Progress progress() const {
+    Progress sum;
+    look([&](const Standing& lane) { sum += lane.progress; });
+    sum.dirty = 0;
+    for (const auto& lane : dirty_) sum.dirty += lane.load(std::memory_order_relaxed);
     return sum;
   }
 

@@ -1,149 +1,108 @@
 #include "libhandoff/handoff/donor_channels.h"
 
-#include <numeric>
+#include <algorithm>
 #include <utility>
 
 namespace handoff::io {
 
-using protocol::Type;
+DonorChannels::~DonorChannels() { stop_watching(); }
 
-DonorChannels::Line::Line(Registry& registry, Part part, bool rehearses)
-    : share(part.share),
-      channel(std::move(part.channel)),
-      rehearsal(rehearses ? std::make_optional<Rehearsal>() : std::nullopt),
-      copier(registry, channel, rehearsal ? &*rehearsal : nullptr) {
-  copier.set_part(share, false);
+void DonorChannels::add_main(Channel channel, bool rehearsal) {
+  lines_.push_back(std::make_unique<DonorLine>(registry_, std::move(channel), rehearsal));
+  main().add_service(registry_);
 }
 
-Result<std::unique_ptr<DonorChannels>> DonorChannels::make(Registry& registry,
-                                                           std::vector<Part> parts,
-                                                           const Copier::Terms& terms,
-                                                           bool rehearsal, Copier* main) {
+Result<void> DonorChannels::add(std::vector<Part> parts, const Terms& terms, bool rehearsal) {
+  if (parts.empty()) return {};
   auto set = ChannelSet::make();
   if (!set) return Failure(set.error());
-  std::unique_ptr<DonorChannels> made(new DonorChannels(registry, std::move(*set), main));
+  set_ = std::move(*set);
   for (Part& part : parts) {
-    made->lines_.push_back(std::make_unique<Line>(registry, std::move(part), rehearsal));
-    Line& line = *made->lines_.back();
-    line.copier.set_terms(terms);
-    if (auto ok = made->set_.watch(line.channel.fd(), false); !ok) return Failure(ok.error());
+    lines_.push_back(std::make_unique<DonorLine>(registry_, std::move(part.channel), rehearsal));
+    DonorLine& line = *lines_.back();
+    watched_.push_back(&line);
+    line.set_terms(terms, part.share);
+    if (auto ok = set_->watch(*line.fd(), false); !ok) return ok;
   }
-  return made;
+  return {};
 }
 
-DonorChannels::~DonorChannels() { stop_watching(); }
+std::optional<int> DonorChannels::fd() const {
+  return set_ ? std::optional<int>(set_->fd()) : std::nullopt;
+}
 
 void DonorChannels::stop_watching() {
   if (registry_.observer == this) registry_.observer = nullptr;
 }
 
-Result<void> DonorChannels::begin(Copier::Round round) {
+Result<void> DonorChannels::begin(Round round) {
   registry_.observer = this;
   for (auto& line : lines_) {
-    line->sent = false;
-    if (auto ok = line->copier.begin(round); !ok) return ok;
+    if (auto ok = line->begin(round); !ok) return ok;
   }
   return {};
 }
 
-Result<bool> DonorChannels::turn(core::Pace::Turn turn) {
-  bool more = false;
+Result<void> DonorChannels::hear() {
+  for (DonorLine* line : watched_) {
+    if (line->ended()) continue;
+    const auto acks = line->hear();
+    if (!acks) return Failure(acks.error());
+    signs_ += *acks;
+    if (line->ended()) set_->unwatch(*line->fd());
+  }
+  return {};
+}
+
+void DonorChannels::begin_turn(core::Pace::Turn turn) {
+  for (auto& line : lines_) line->begin_turn(turn);
+}
+
+Result<bool> DonorChannels::pump() {
+  bool sent = false;
   for (auto& line : lines_) {
-    if (auto ok = read(*line); !ok) return Failure(ok.error());
-    const auto pumped = pump(*line, turn);
-    if (!pumped) return pumped;
-    more = more || *pumped;
-  }
-  return more;
-}
-
-Result<void> DonorChannels::read(Line& line) {
-  // As on the main channel: an Ack or two a window; the bound is against one that floods.
-  for (int i = 0; i < 64 && !line.closed; ++i) {
-    Channel::Message message;
-    const auto received = line.channel.recv(message);
-    if (!received) return Failure(received.error());
-    if (*received == Channel::Received::kWouldBlock) return {};
-    if (*received == Channel::Received::kClosed) {
-      line.closed = true;
-      set_.unwatch(line.channel.fd());
-      return {};
-    }
-    if (message.header.type != Type::kAck || !message.fds.empty()) {
-      return fail(
-          HANDOFF_ERR_PROTOCOL,
-          "the heir sent " + protocol::type_name(message.header.type) + " over a lane's channel");
-    }
-    const auto ack = protocol::decode<protocol::Ack>(message.body);
-    if (!ack) return Failure(ack.error());
-    if (!line.copier.acknowledge(ack->frames)) {
-      return fail(HANDOFF_ERR_PROTOCOL, "the heir acknowledges frames that were not sent");
-    }
-    ++signs_;
-  }
-  return {};
-}
-
-Result<bool> DonorChannels::pump(Line& line, core::Pace::Turn turn) {
-  line.copier.set_looks(turn.looks);
-  bool blocked = false;
-  bool more = false;
-  while (!line.sent && !line.closed && line.copier.round() > 0) {
-    if (turn.frames-- == 0) {
-      more = true;
-      break;
-    }
-    const auto pumped = line.copier.pump();
+    const auto pumped = line->pump();
     if (!pumped) return Failure(pumped.error());
-    if (*pumped == Copier::Pumped::kSent) continue;
-    line.sent = *pumped == Copier::Pumped::kDone;
-    blocked = *pumped == Copier::Pumped::kBlocked;
-    break;  // kClosed: what the heir has said comes first, and then EOF
+    sent = sent || *pumped == Pumped::kSent;
   }
-  if (!line.closed) {
-    if (auto ok = set_.watch(line.channel.fd(), blocked); !ok) return Failure(ok.error());
+  if (sent) return true;
+  for (DonorLine* line : watched_) {
+    if (line->ended()) continue;
+    if (auto ok = set_->watch(*line->fd(), line->blocked()); !ok) return Failure(ok.error());
   }
-  return more;
+  return false;
+}
+
+bool DonorChannels::more() const {
+  return std::any_of(watched_.begin(), watched_.end(),
+                     [](const DonorLine* line) { return line->cut_short(); });
 }
 
 bool DonorChannels::sent() const {
-  for (const auto& line : lines_) {
-    if (!line->sent) return false;
-  }
-  return true;
+  return std::all_of(lines_.begin(), lines_.end(), [](const auto& line) { return line->sent(); });
 }
 
-std::uint64_t DonorChannels::dirty() const {
-  std::uint64_t sum = 0;
-  for (const auto& line : lines_) sum += line->copier.dirty();
-  return sum;
+bool DonorChannels::saved() const {
+  return std::all_of(lines_.begin(), lines_.end(), [](const auto& line) { return line->saved(); });
 }
-std::uint64_t DonorChannels::at_heir() const {
-  std::uint64_t sum = 0;
-  for (const auto& line : lines_) sum += line->copier.at_heir();
-  return sum;
-}
-std::uint64_t DonorChannels::sessions_sent() const {
-  std::uint64_t sum = 0;
-  for (const auto& line : lines_) sum += line->copier.sessions_sent();
-  return sum;
-}
-std::uint64_t DonorChannels::bytes() const {
-  std::uint64_t sum = 0;
-  for (const auto& line : lines_) sum += line->copier.bytes();
+
+Progress DonorChannels::progress() const {
+  Progress sum;
+  for (const auto& line : lines_) sum += line->progress();
   return sum;
 }
 
-std::uint64_t DonorChannels::frames_sent() const {
+std::uint64_t DonorChannels::frames() const {
   std::uint64_t sum = 0;
-  for (const auto& line : lines_) sum += line->channel.frames_sent();
+  for (const auto& line : lines_) sum += line->frames();
   return sum;
 }
 
 std::vector<std::uint64_t> DonorChannels::staying() const {
   std::vector<std::uint64_t> all;
   for (const auto& line : lines_) {
-    all.insert(all.end(), line->copier.staying().begin(), line->copier.staying().end());
+    const std::vector<std::uint64_t>& staying = line->sessions().staying();
+    all.insert(all.end(), staying.begin(), staying.end());
   }
   return all;
 }
@@ -151,24 +110,22 @@ std::vector<std::uint64_t> DonorChannels::staying() const {
 protocol::Rehearsed DonorChannels::notes() const {
   Rehearsal all;
   for (const auto& line : lines_) {
-    if (line->rehearsal) all.add(line->rehearsal->notes);
+    if (line->rehearsal()) all.add(line->rehearsal()->notes);
   }
   return all.notes;
 }
 
-Copier* DonorChannels::copier_of(std::uint64_t id) {
-  for (auto& line : lines_) {
-    if (line->share.has(id)) return &line->copier;
-  }
-  return main_;
+SessionSender& DonorChannels::sender_of(std::uint64_t id) {
+  const auto has = [id](const auto& line) { return line->share().has(id); };
+  return (*std::find_if(lines_.begin(), lines_.end(), has))->sessions();
 }
 
 void DonorChannels::session_changed(std::uint64_t id, SessionEntry& entry) {
-  if (Copier* const copier = copier_of(id)) copier->session_changed(id, entry);
+  sender_of(id).changed(id, entry);
 }
 
 void DonorChannels::session_closed(std::uint64_t id, const SessionEntry& entry) {
-  if (Copier* const copier = copier_of(id)) copier->session_closed(id, entry);
+  sender_of(id).closed(id, entry);
 }
 
 }  // namespace handoff::io

@@ -1,18 +1,18 @@
-// The channels of one lane of a donor but the main one, with a copier for each: what this lane has
-// goes over by them, on its own thread, while others do the same. Lane 0 decides when; handoff/lane
-// and handoff/donor_lanes ask.
+// The lines of one lane of a donor: what this lane has goes over by them, on its own thread, while
+// other lanes do the same. Lane 0 decides when; handoff/lane and handoff/donor_lanes ask.
 //
-// Of the heir's frames only Acks come here. EOF is no event: the main channel and the pidfd say
-// what became of the heir.
+// Lane 0's first line is the main channel. Its driver watches and reads it, since what comes by it
+// is for the machine. Of the heir's frames by any other line only Acks come here. EOF is no event:
+// the main channel and the pidfd say what became of the heir.
 #pragma once
 
 #include <memory>
 #include <optional>
 #include <vector>
 
-#include "libhandoff/copy/copier.h"
 #include "libhandoff/core/lanes.h"
 #include "libhandoff/core/pace.h"
+#include "libhandoff/handoff/donor_line.h"
 #include "libhandoff/protocol/channel.h"
 #include "libhandoff/sys/channel_set.h"
 
@@ -24,34 +24,42 @@ class DonorChannels : public SessionObserver {
     core::Share share;
     Channel channel;
   };
-  // main: the copier of the main channel, if this is its lane; it has the share that is left.
-  static Result<std::unique_ptr<DonorChannels>> make(Registry& registry, std::vector<Part> parts,
-                                                     const Copier::Terms& terms, bool rehearsal,
-                                                     Copier* main);
+
+  explicit DonorChannels(Registry& registry) : registry_(registry) {}
   ~DonorChannels() override;
   DonorChannels(const DonorChannels&) = delete;
   DonorChannels& operator=(const DonorChannels&) = delete;
 
-  // Readable when turn() has something to do.
-  int fd() const { return set_.fd(); }
+  // Lane 0's, before any other.
+  void add_main(Channel channel, bool rehearsal);
+  DonorLine& main() { return *lines_.front(); }
+  const DonorLine& main() const { return *lines_.front(); }
+  Result<void> add(std::vector<Part> parts, const Terms& terms, bool rehearsal);
+
+  // Readable when there is something to hear or to send; none if that is the main channel alone.
+  std::optional<int> fd() const;
   // From here on it is on its lane's thread.
-  Result<void> begin(Copier::Round round);
-  // Hears the Acks and sends what there is room for, at most so many frames a channel. True: there
-  // is more to send at once.
-  Result<bool> turn(core::Pace::Turn turn);
-  // The round is sent, whole.
+  Result<void> begin(Round round);
+  // Takes the heir's Acks.
+  Result<void> hear();
+  // As DonorLine.
+  void begin_turn(core::Pace::Turn turn);
+  // One frame by each line that has room for it. False: there was none.
+  Result<bool> pump();
+  // There is more to send at once. Who watches the main channel asks that itself.
+  bool more() const;
+  // By all lines: the round is sent, whole; the delta is, but for Prepare.
   bool sent() const;
+  bool saved() const;
   // No more changes are noted.
   void stop_watching();
 
-  std::uint64_t dirty() const;
-  std::uint64_t at_heir() const;
-  std::uint64_t sessions_sent() const;
-  std::uint64_t bytes() const;
-  std::uint64_t frames_sent() const;
-  // As Copier::staying().
+  Progress progress() const;
+  // Frames of this turn.
+  std::uint64_t frames() const;
+  // As SessionSender::staying().
   std::vector<std::uint64_t> staying() const;
-  // Grows with each sign of life of the heir.
+  // Grows with each sign of life of the heir by other lines than the main channel.
   std::uint64_t signs() const { return signs_; }
   // Of a rehearsal: all that was found out so far.
   protocol::Rehearsed notes() const;
@@ -60,27 +68,12 @@ class DonorChannels : public SessionObserver {
   void session_closed(std::uint64_t id, const SessionEntry& entry) override;
 
  private:
-  struct Line {
-    Line(Registry& registry, Part part, bool rehearsal);
-    core::Share share;
-    Channel channel;
-    std::optional<Rehearsal> rehearsal;  // before copier, which notes into it
-    Copier copier;
-    bool sent = false;
-    bool closed = false;
-  };
-
-  DonorChannels(Registry& registry, ChannelSet set, Copier* main)
-      : registry_(registry), set_(std::move(set)), main_(main) {}
-  Result<void> read(Line& line);
-  // True: the frames are used up, and there is room for more.
-  Result<bool> pump(Line& line, core::Pace::Turn turn);
-  Copier* copier_of(std::uint64_t id);
+  SessionSender& sender_of(std::uint64_t id);
 
   Registry& registry_;
-  ChannelSet set_;
-  Copier* main_;
-  std::vector<std::unique_ptr<Line>> lines_;
+  std::vector<std::unique_ptr<DonorLine>> lines_;
+  std::vector<DonorLine*> watched_;  // of lines_, by set_
+  std::optional<ChannelSet> set_;
   std::uint64_t signs_ = 0;
 };
 

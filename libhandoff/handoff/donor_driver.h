@@ -2,12 +2,11 @@
 #pragma once
 
 #include <optional>
-#include <utility>
 #include <vector>
 
-#include "libhandoff/copy/copier.h"
 #include "libhandoff/core/pace.h"
 #include "libhandoff/handoff/donor_lanes.h"
+#include "libhandoff/handoff/donor_report.h"
 #include "libhandoff/handoff/driver.h"
 #include "libhandoff/protocol/channel.h"
 
@@ -17,8 +16,7 @@ class DonorDriver : public Driver<DonorSide> {
  public:
   // Takes the channel and the heir's pidfd.
   DonorDriver(Registry& registry, Poller& poller, Reporter& reporter, HandoffParameters parameters,
-              Channel channel, UniqueFd peer, std::vector<Copier::LinkEnd> links,
-              std::vector<Lane*> lanes);
+              Channel channel, UniqueFd peer, std::vector<LinkEnd> links, std::vector<Lane*> lanes);
   ~DonorDriver() override;
 
   void start();
@@ -37,7 +35,7 @@ class DonorDriver : public Driver<DonorSide> {
   bool stays() const { return left_ > 0 || parameters_.spread != 0; }
   const core::Limits& limits() const { return parameters_.limits; }
   const protocol::Retired& outcome() const { return outcome_; }
-  std::optional<Channel> take_channel() { return std::exchange(channel_, std::nullopt); }
+  std::optional<Channel> take_channel() { return lanes_.main().take_channel(); }
 
  private:
   void read() override;
@@ -45,40 +43,36 @@ class DonorDriver : public Driver<DonorSide> {
   void go_on() override;
   void perform(core::DonorEffect effect) override;
   void update_poller() override;
-  core::DonorEvent understand(const Channel::Message& message);
+  // nullopt: nothing for the machine now.
+  std::optional<core::DonorEvent> understand(const Channel::Message& message);
   core::DonorEvent greet(std::string_view body);
-  bool pump_lanes(bool frozen);
-  void hear_acks();
   core::DonorEvent copied(const protocol::Copied& copied) const;
+  Result<protocol::Hello> hello() const;
+
+  bool sending() const;
+  // Sends what there is room for. False: nothing more can be sent in this turn.
+  bool send_some();
+  bool finish_round();
+  void check(const Result<void>& done);
+  void start_round();
+  void freeze();
   void begin_delta();
-  // Of all lanes and channels.
-  std::uint64_t sessions() const { return registry_.sessions.size() + lanes_.sessions(); }
-  // NOLINTNEXTLINE(bugprone-unchecked-optional-access): asked of a donor that copies
-  std::uint64_t at_heir() const { return copier_->at_heir() + lanes_.at_heir(); }
+  void thaw();
   void send_release();
   void send_abort();
-  void finish_retired();
-  void report_rehearsal();
-  void finish_late();
-  std::optional<core::Reason> not_progressive() const;
-  bool drains() const { return parameters_.drain_incompatible && registry_.can_hold(); }
-  void report(protocol::Phase phase);
+  void close_channel();
+  void retire();
+  void end_failed();
 
-  std::optional<Channel> channel_;
-  std::optional<Copier> copier_;
-  DonorLanes lanes_;  // after copier_, which the channels of lane 0 know
+  DonorLanes lanes_;
+  DonorReport report_;
   core::Pace pace_;
-  core::Pace::Turn turn_{.frames = 0};      // of the loop; until one begins nothing is sent
-  int sent_ = 0;                            // in it, over the main channel
-  std::uint64_t lanes_sent_ = 0;            // before it, over lane 0's others
-  bool several_ = false;                    // channels; from the two Hellos
   std::optional<protocol::Copied> copied_;  // came before all lanes had said that they are through
   bool saving_ = false;                     // all lanes are frozen
   bool want_write_ = false;
   std::uint64_t started_at_ns_ = 0;
   std::uint64_t frozen_at_ns_ = 0;
-  std::uint64_t reported_at_ns_ = 0;
-  std::vector<Copier::LinkEnd> links_;
+  std::vector<LinkEnd> links_;
   bool heir_links_ = false;  // it knows what a link is
   std::uint64_t left_ = 0;
   protocol::Retired outcome_;

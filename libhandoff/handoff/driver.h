@@ -6,6 +6,7 @@
 #include <deque>
 #include <new>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "libhandoff/copy/rehearsal.h"
@@ -110,6 +111,17 @@ class Driver {
     }
     handle({won ? What::kWon : What::kLost});
   }
+
+  void kill_peer(const std::string& why) {
+    registry_.log(HANDOFF_LOG_WARNING, why);
+    // If this is not allowed, the peer's exit is waited for, whoever brings it about.
+    if (const auto ok = kill_process(peer_.get()); !ok) {
+      registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
+    }
+  }
+
+  // nullptr if this is none.
+  Rehearsal* rehearsal() { return rehearsal_ ? &*rehearsal_ : nullptr; }
 
   // channel: its fd, or none if nothing more can come of it. lanes: of lane 0's other channels.
   void watch(std::optional<int> channel, bool write, const std::optional<int>& lanes) {

@@ -1,14 +1,15 @@
-// The channels of one lane of an heir but the main one, with a receiver for each: what comes by
-// them is restored on this lane's thread, while others do the same. Lane 0 decides when;
-// handoff/lane and handoff/heir_lanes ask.
+// The lines of one lane of an heir: what comes by them is restored on this lane's thread, while
+// other lanes do the same. Lane 0 decides when; handoff/lane and handoff/heir_lanes ask.
+//
+// Lane 0's first line is the main channel. Its driver watches and reads it, since what comes by it
+// is for the machine.
 #pragma once
 
 #include <memory>
 #include <optional>
 #include <vector>
 
-#include "libhandoff/copy/ring_receiver.h"
-#include "libhandoff/copy/session_receiver.h"
+#include "libhandoff/handoff/heir_line.h"
 #include "libhandoff/protocol/channel.h"
 #include "libhandoff/sys/channel_set.h"
 
@@ -16,16 +17,20 @@ namespace handoff::io {
 
 class HeirChannels {
  public:
-  // donor, versions: as for map_kinds().
-  static Result<std::unique_ptr<HeirChannels>> make(Registry& registry,
-                                                    std::vector<Channel> channels,
-                                                    const core::Manifest& donor,
-                                                    const std::vector<std::uint32_t>& versions,
-                                                    bool rehearsal);
+  explicit HeirChannels(Registry& registry) : registry_(registry) {}
+  HeirChannels(const HeirChannels&) = delete;
+  HeirChannels& operator=(const HeirChannels&) = delete;
 
-  // Readable when receive() has something to do.
-  int fd() const { return set_.fd(); }
-  // Applies what has come, and acknowledges it.
+  // Lane 0's, before any other. Borrows rehearsal, which may be nullptr.
+  void add_main(Channel channel, Rehearsal* rehearsal);
+  HeirLine& main() { return *lines_.front(); }
+  const HeirLine& main() const { return *lines_.front(); }
+  Result<void> add(std::vector<Channel> channels, const std::vector<DonorKind>& kinds,
+                   bool rehearsal);
+
+  // Readable when receive() has something to do; none if the main channel is all there is.
+  std::optional<int> fd() const;
+  // Applies what has come by other lines than the main channel, and acknowledges it.
   Result<void> receive();
   // The round that is complete on all of them; 0 for none.
   std::uint32_t round() const;
@@ -43,31 +48,23 @@ class HeirChannels {
   std::uint64_t sessions() const;
   std::uint64_t lost() const;
   std::vector<std::uint64_t> lost_ids() const;
-  // Grows with everything that comes from the donor.
+  // Grows with everything that receive() has applied.
   std::uint64_t signs() const { return signs_; }
-  // Of a rehearsal: all that was found out.
-  protocol::Rehearsed notes();
+  // Of a rehearsal: all that was found out. A line that notes into `to` itself counts there.
+  void add_notes(Rehearsal& to);
 
  private:
-  struct Line {
-    Line(Registry& registry, Channel from, bool rehearses);
-    Channel channel;
-    std::optional<Rehearsal> rehearsal;  // before received, which notes into it
-    RingReceiver ring;
-    SessionReceiver received;
-    std::uint32_t round = 0;
-    std::uint64_t acknowledged = 0;
-    bool prepared = false;
-    bool closed = false;
+  struct Watched {
+    HeirLine* line;
+    bool ended = false;  // the donor has closed the channel
   };
+  Result<void> read(Watched& watched);
 
-  explicit HeirChannels(ChannelSet set) : set_(std::move(set)) {}
-  Result<void> read(Line& line);
-  Result<void> apply(Line& line, Channel::Message& message);
-  static void acknowledge(Line& line, bool now);
-
-  ChannelSet set_;
-  std::vector<std::unique_ptr<Line>> lines_;
+  Registry& registry_;
+  std::vector<std::unique_ptr<Rehearsal>> rehearsals_;  // before lines_, which note into them
+  std::vector<std::unique_ptr<HeirLine>> lines_;
+  std::vector<Watched> watched_;  // of lines_, by set_
+  std::optional<ChannelSet> set_;
   std::uint64_t signs_ = 0;
 };
 

@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "libhandoff/core/negotiation.h"
+#include "libhandoff/handoff/greeting.h"
 #include "libhandoff/sys/failpoint.h"
-#include "libhandoff/sys/process.h"
 #include "libhandoff/sys/reason.h"
 
 namespace handoff::io {
@@ -19,15 +19,17 @@ using protocol::Type;
 using E = core::HeirEventType;
 using F = core::HeirEffect;
 
-// An Ack is due after this many frames, or when there is nothing left to read.
-constexpr std::uint64_t kAckEvery = protocol::kWindow / 2;
-
 HeirEvent malformed(std::string text) {
   return {E::kMalformed, {Code::kProtocol, std::move(text)}};
 }
-HeirEvent refused(const Error& error) {
-  const core::Reason reason = to_reason(error);
-  return {reason.code == Code::kProtocol ? E::kMalformed : E::kRefused, reason};
+HeirEvent refused(core::Reason reason) {
+  return {reason.code == Code::kProtocol ? E::kMalformed : E::kRefused, std::move(reason)};
+}
+HeirEvent refused(const Error& error) { return refused(to_reason(error)); }
+
+bool takes_fds(Type type) {
+  return type == Type::kListeners || type == Type::kRegion || type == Type::kRing ||
+         type == Type::kSessions || type == Type::kPrepare || type == Type::kLanes;
 }
 
 }  // namespace
@@ -36,11 +38,9 @@ HeirDriver::HeirDriver(Registry& registry, Poller& poller, Reporter& reporter,
                        HandoffParameters parameters, Channel channel, UniqueFd peer,
                        std::uint64_t fds_max, std::vector<Lane*> lanes)
     : Driver(registry, poller, reporter, parameters, std::move(peer)),
-      channel_(std::move(channel)),
       fds_max_(fds_max),
-      received_(registry, rehearsal_ ? &*rehearsal_ : nullptr),
-      service_(registry, rehearsal_ ? &*rehearsal_ : nullptr),
-      lanes_(registry, poller, std::move(lanes)) {}
+      service_(registry, rehearsal()),
+      lanes_(registry, poller, std::move(lanes), std::move(channel), rehearsal()) {}
 
 HeirDriver::~HeirDriver() { stop_watching(); }
 
@@ -56,14 +56,17 @@ void HeirDriver::cancel(core::Reason reason) {
 }
 
 void HeirDriver::update_poller() {
-  watch(channel_done_ ? std::nullopt : std::optional<int>(channel_.fd()), false, lanes_.fd());
+  watch(channel_done_ ? std::nullopt : std::optional<int>(lanes_.main().channel().fd()), false,
+        lanes_.own().fd());
 }
+
+// ---- what the donor says
 
 // Within handle() (kReadOut) the events queue up and are handled after it, in order.
 void HeirDriver::read_channel(bool to_the_end) {
   while (!channel_done_ && !machine_.finished()) {
     Channel::Message message;
-    const auto received = channel_.recv(message);
+    const auto received = lanes_.main().channel().recv(message);
     if (!received) {
       channel_done_ = true;
       handle(refused(received.error()));
@@ -75,140 +78,105 @@ void HeirDriver::read_channel(bool to_the_end) {
     }
     if (*received == Channel::Received::kClosed) {
       channel_done_ = true;
-      deliver({E::kChannelClosed});
+      // A donor that has said Prepare may close the channel without being dead: that is not seen
+      // before it.
+      closed_behind_ = lanes_.main().prepared() && !prepared_;
+      if (!closed_behind_) handle({E::kChannelClosed});
       return;
     }
-    HeirEvent event = understand(message);
-    const bool broken = event.type == E::kMalformed || event.type == E::kRefused;
-    deliver(std::move(event));
-    if (broken) {
+    const std::optional<HeirEvent> event = understand(message);
+    if (event) handle(*event);
+    if (event && (event->type == E::kMalformed || event->type == E::kRefused)) {
       channel_done_ = to_the_end;
       return;
     }
+    tell_what_is_complete();
     acknowledge(false);
   }
 }
 
-// What the main channel says of a round or of the delta is told once it is true of all channels. A
-// donor that has said Prepare may close the channel without being dead: that is not seen before it.
-void HeirDriver::deliver(HeirEvent event) {
-  if (lanes_.alone()) return handle(std::move(event));
-  if (event.type == E::kCopyEnd || event.type == E::kPrepare) {
-    held_ = std::move(event);
-  } else if (event.type == E::kChannelClosed && held_ && held_->type == E::kPrepare) {
-    behind_it_ = std::move(event);
-  } else {
-    handle(std::move(event));
-  }
+void HeirDriver::acknowledge(bool now) {
+  if (copying()) lanes_.main().acknowledge(now);
 }
 
-// What the other channels have brought, and what their lanes have said.
+// What the other lines have brought, and what their lanes have said.
 void HeirDriver::hear_lanes() {
-  if (lanes_.alone() || machine_.finished()) return;
-  if (const auto ok = lanes_.receive(); !ok) handle(refused(ok.error()));
-  const HeirState state = machine_.state();
-  const bool copying = state == HeirState::kReceiving || state == HeirState::kCopied;
-  if (lanes_.progressed() && copying) handle({E::kProgress});
+  if (machine_.finished()) return;
+  if (const auto ok = lanes_.own().receive(); !ok) handle(refused(ok.error()));
+  if (lanes_.progressed() && copying()) handle({E::kProgress});
   if (auto reason = lanes_.failure(); reason && !lanes_failed_) {
     lanes_failed_ = true;
-    handle({reason->code == Code::kProtocol ? E::kMalformed : E::kRefused, std::move(*reason)});
+    handle(refused(std::move(*reason)));
   }
-  if (held_) settle_held();
-  if (reading_out_ && lanes_.read_out_done()) {
-    reading_out_ = false;
-    held_.reset();  // what is not complete by now will never be
-    handle({E::kReadOut});
-  }
-  if (restoring_ && lanes_.restored()) {
-    restoring_ = false;
-    finish_restoring();
-  }
+  tell_what_is_complete();
+  finish_reading_out();
+  finish_restoring();
 }
 
-void HeirDriver::settle_held() {
-  if (held_->type == E::kCopyEnd) {
-    if (!lanes_.round_complete(round_)) return;
-  } else {
-    if (!lanes_.prepared()) return;
-    if (prepared_sessions_ != sessions()) {
-      held_ = malformed("Prepare counts " + std::to_string(prepared_sessions_) +
-                        " sessions, here are " + std::to_string(sessions()));
-    }
+// Of all lines: a round, the delta.
+void HeirDriver::tell_what_is_complete() {
+  if (const std::uint32_t round = lanes_.round(); round > round_) {
+    round_ = round;
+    handle({E::kCopyEnd});
   }
-  handle(*std::exchange(held_, std::nullopt));
-  if (behind_it_) handle(*std::exchange(behind_it_, std::nullopt));
+  if (prepared_ || !lanes_.prepared()) return;
+  prepared_ = true;
+  const std::uint64_t sessions = lanes_.sessions();
+  handle(prepared_sessions_ == sessions
+             ? HeirEvent{E::kPrepare}
+             : malformed("Prepare counts " + std::to_string(prepared_sessions_) +
+                         " sessions, here are " + std::to_string(sessions)));
+  if (std::exchange(closed_behind_, false)) handle({E::kChannelClosed});
 }
 
-void HeirDriver::acknowledge(bool now) {
-  const HeirState state = machine_.state();
-  if (state != HeirState::kReceiving && state != HeirState::kCopied) return;
-  const std::uint64_t frames = channel_.frames_received();
-  if (frames == acknowledged_ || (!now && frames - acknowledged_ < kAckEvery)) return;
-  const auto sent = channel_.send(Type::kAck, encode(protocol::Ack{frames}));
-  // One that doesn't fit is made up for by the next: the count is a total. A donor that is gone
-  // shows as EOF.
-  if (sent && *sent == Channel::Sent::kYes) acknowledged_ = frames;
-}
-
-HeirEvent HeirDriver::understand(Channel::Message& message) {
+std::optional<HeirEvent> HeirDriver::understand(Channel::Message& message) {
   const Type type = message.header.type;
-  const bool takes_fds = type == Type::kListeners || type == Type::kRegion || type == Type::kRing ||
-                         type == Type::kSessions || type == Type::kPrepare || type == Type::kLanes;
-  if (!takes_fds && !message.fds.empty()) {
+  if (!takes_fds(type) && !message.fds.empty()) {
     return malformed("the donor sent fds with " + protocol::type_name(type));
   }
   // Until Hello nothing can be applied, and after Prepare nothing of the copy may come.
   const HeirState state = machine_.state();
-  const bool copying = state == HeirState::kReceiving || state == HeirState::kCopied ||
-                       state == HeirState::kFencing || state == HeirState::kReadingOut;
-  const auto applied = [&](const Result<void>& ok) -> HeirEvent {
-    if (!ok) return refused(ok.error());
-    return {E::kProgress};
-  };
-  if (!copying && (takes_fds || type == Type::kSectionChunk || type == Type::kCopyEnd)) {
+  const bool may_apply =
+      copying() || state == HeirState::kFencing || state == HeirState::kReadingOut;
+  if (!may_apply && (takes_fds(type) || type == Type::kSectionChunk || type == Type::kCopyEnd)) {
     return malformed(protocol::type_name(type) + " from the donor in state " +
                      std::string(name(state)));
   }
+  const auto applied = [](const Result<void>& ok) {
+    return ok ? HeirEvent{E::kProgress} : refused(ok.error());
+  };
+  const auto complete = [](const Result<void>& ok) {  // by this line
+    return ok ? std::nullopt : std::optional(refused(ok.error()));
+  };
   switch (type) {
     case Type::kHello:
       return greet(message.body);
     case Type::kListeners: {
       const auto ok = service_.apply_named(message.body, message.fds);
       if (!ok) return refused(ok.error());
-      if (!service_.named_complete()) return {E::kProgress};
+      if (!service_.named_complete()) return HeirEvent{E::kProgress};
       if (!lanes_.complete()) return malformed("no Lanes came before the last of the Listeners");
-      return {E::kListeners};
+      return HeirEvent{E::kListeners};
     }
     case Type::kLanes:
       return applied(lanes_.open(message.body, message.fds, rehearsal_.has_value()));
     case Type::kRegion:
       return applied(service_.apply_region(message.body, message.fds));
     case Type::kRing:
-      return applied(ring_.apply(message.body, message.fds));
     case Type::kSessions:
-      return applied(received_.apply(message.body, message.fds, ring_));
+      return applied(lanes_.main().apply(message));
     case Type::kSectionChunk:
-      return applied(service_.apply_chunk(message.body, ring_));
-    case Type::kCopyEnd: {
-      const auto end = protocol::decode<protocol::CopyEnd>(message.body);
-      if (!end) return refused(end.error());
-      if (end->sessions != received_.sessions() || end->round != round_ + 1) {
-        return malformed("CopyEnd of round " + std::to_string(end->round) + " counts " +
-                         std::to_string(end->sessions) + " sessions, here are " +
-                         std::to_string(received_.sessions()) + " in round " +
-                         std::to_string(round_ + 1));
-      }
-      round_ = end->round;
-      return {E::kCopyEnd};
-    }
+      return applied(service_.apply_chunk(message.body, lanes_.main().ring()));
+    case Type::kCopyEnd:
+      return complete(lanes_.main().apply(message));
     case Type::kPrepare:
-      return prepare(message.body, message.fds);
+      return complete(prepare(message.body, message.fds));
     case Type::kRelease:
-      return {E::kRelease};
+      return HeirEvent{E::kRelease};
     case Type::kAbort: {
       auto abort = protocol::decode<protocol::Abort>(message.body);
       if (!abort) return refused(abort.error());
-      return {E::kPeerAborted, std::move(abort->reason)};
+      return HeirEvent{E::kPeerAborted, std::move(abort->reason)};
     }
     default:
       return malformed("the donor sent " + protocol::type_name(type) +
@@ -218,68 +186,53 @@ HeirEvent HeirDriver::understand(Channel::Message& message) {
 
 HeirEvent HeirDriver::greet(std::string_view body) {
   if (machine_.state() != HeirState::kWaiting) return malformed("a second Hello from the donor");
-  auto hello = protocol::decode<protocol::Hello>(body);
-  if (!hello) return refused(hello.error());
-  if (hello->handoff_id != parameters_.id)
+  const auto theirs = protocol::decode<protocol::Hello>(body);
+  if (!theirs) return refused(theirs.error());
+  if (theirs->handoff_id != parameters_.id) {
     return malformed("the donor's Hello is of another handoff");
-  auto manifest = registry_.manifest(false);
-  if (!manifest) return refused(manifest.error());
-  if (rehearsal_) {
-    rehearsal_->notes.from = hello->manifest;
-    rehearsal_->notes.to = *manifest;
   }
-  const auto plan = core::negotiate({.protocol_min = hello->protocol_min,
-                                     .protocol_max = hello->protocol_max,
-                                     .lane = hello->lane,
-                                     .lanes = hello->lanes,
-                                     .manifest = hello->manifest,
-                                     .links = hello->links,
-                                     .drain_incompatible = hello->drain_incompatible},
-                                    {.protocol_min = protocol::kVersionMin,
-                                     .protocol_max = protocol::kVersionMax,
-                                     .lanes = registry_.lanes,
-                                     .manifest = std::move(*manifest),
-                                     .links = registry_.can_link()});
+  const auto mine = heir_hello(registry_, parameters_.id, fds_max_);
+  if (!mine) return refused(mine.error());
+  if (rehearsal_) {
+    rehearsal_->notes.from = theirs->manifest;
+    rehearsal_->notes.to = mine->manifest;
+  }
+  const auto plan = core::negotiate(offer_of(*theirs), offer_of(*mine));
   if (!plan) return {E::kRefused, plan.error()};
-  lanes_.expect({hello->lanes, registry_.lanes}, hello->manifest, plan->versions);
-  auto kinds = map_kinds(registry_, hello->manifest, plan->versions);
+  auto kinds = map_kinds(registry_, theirs->manifest, plan->versions);
   if (!kinds) return refused(kinds.error());
-  received_.set_kinds(*kinds);
-  service_.set_kinds(hello->manifest, std::move(*kinds));
-  donor_sessions_ = hello->sessions;
-  received_.expect(hello->sessions);
+  service_.set_kinds(theirs->manifest, *kinds);
+  donor_sessions_ = theirs->sessions;
+  lanes_.expect({theirs->lanes, registry_.lanes}, std::move(*kinds), theirs->sessions);
   return {E::kHelloAccepted};
 }
 
-HeirEvent HeirDriver::prepare(std::string_view body, const std::vector<UniqueFd>& fds) {
+// The sessions are counted when those of all lines are here.
+Result<void> HeirDriver::prepare(std::string_view body, const std::vector<UniqueFd>& fds) {
+  const auto wrong = [](std::string text) { return fail(HANDOFF_ERR_PROTOCOL, std::move(text)); };
   const auto prepare = protocol::decode<protocol::Prepare>(body);
-  if (!prepare) return refused(prepare.error());
-  // With several channels the sum is looked at when all of them are complete.
-  prepared_sessions_ = prepare->sessions;
-  const bool right = !lanes_.alone() || prepare->sessions == received_.sessions();
-  if (!right || prepare->chunks != service_.chunks()) {
-    return malformed("Prepare counts " + std::to_string(prepare->sessions) + " sessions and " +
-                     std::to_string(prepare->chunks) + " chunks, here are " +
-                     std::to_string(received_.sessions()) + " and " +
-                     std::to_string(service_.chunks()));
-  }
-  if (prepare->checksum != channel_.received_hash()) {
-    return malformed("Prepare: the checksum over the copy is wrong");
+  if (!prepare) return Failure(prepare.error());
+  if (prepare->chunks != service_.chunks()) {
+    return wrong("Prepare counts " + std::to_string(prepare->chunks) + " chunks, here are " +
+                 std::to_string(service_.chunks()));
   }
   if (fds.size() != 1) {
-    return malformed("Prepare comes with " + std::to_string(fds.size()) +
-                     " fds, not with the deed");
+    return wrong("Prepare comes with " + std::to_string(fds.size()) + " fds, not with the deed");
   }
   auto deed = Deed::map(fds[0].get());
-  if (!deed) return refused(deed.error());
+  if (!deed) return Failure(deed.error());
+  if (auto ok = lanes_.main().prepare("Prepare", prepare->checksum); !ok) return ok;
   deed_ = std::move(*deed);
+  prepared_sessions_ = prepare->sessions;
   frozen_at_ns_ = prepare->frozen_at_ns;
   late_ = prepare->late;
-  return {E::kPrepare};
+  return {};
 }
 
+// ---- what is said to the donor
+
 void HeirDriver::send_or_refuse(Type type, const std::string& body) {
-  const auto sent = channel_.send(type, body);
+  const auto sent = lanes_.main().channel().send(type, body);
   if (!sent) {
     handle({E::kRefused, to_reason(sent.error())});
   } else if (*sent == Channel::Sent::kWouldBlock || *sent == Channel::Sent::kFdsInFlight) {
@@ -289,28 +242,144 @@ void HeirDriver::send_or_refuse(Type type, const std::string& body) {
 }
 
 void HeirDriver::send_hello() {
-  protocol::Hello hello;
-  hello.protocol_min = protocol::kVersionMin;
-  hello.protocol_max = protocol::kVersionMax;
-  hello.handoff_id = parameters_.id;
-  hello.lanes = registry_.lanes;
-  hello.fds_max = fds_max_;
-  hello.links = registry_.can_link();
-  hello.ring_sessions = true;
-  hello.looks = true;
-  auto manifest = registry_.manifest(false);
-  if (!manifest) {
-    handle({E::kRefused, to_reason(manifest.error())});
-    return;
-  }
-  hello.manifest = std::move(*manifest);
-  send_or_refuse(Type::kHello, encode(hello));
+  const auto hello = heir_hello(registry_, parameters_.id, fds_max_);
+  if (!hello) return handle({E::kRefused, to_reason(hello.error())});
+  send_or_refuse(Type::kHello, encode(*hello));
 }
 
 // A donor that can't be told asks the deed when its budget is used up.
 void HeirDriver::send_resumed() {
-  const auto sent = channel_.send(Type::kResumed, {});
+  const auto sent = lanes_.main().channel().send(Type::kResumed, {});
   if (!sent) registry_.log(HANDOFF_LOG_WARNING, sent.error().message);
+}
+
+// An Abort that can't be sent is made up for by this process's exit.
+void HeirDriver::send_abort() {
+  const auto sent =
+      lanes_.main().channel().send(Type::kAbort, encode(protocol::Abort{machine_.reason()}));
+  if (!sent) registry_.log(HANDOFF_LOG_ERROR, sent.error().message);
+}
+
+// ---- what the machine has decided
+
+void HeirDriver::perform(F effect) {
+  switch (effect) {
+    case F::kSendHello:
+      return send_hello();
+    case F::kSendCopied:
+      return send_or_refuse(Type::kCopied, encode(protocol::Copied{round_, lanes_.sessions()}));
+    case F::kRestore:
+      return restore();
+    case F::kSendPrepared:
+      return send_or_refuse(Type::kPrepared, encode(protocol::Prepared{lanes_.sessions()}));
+    case F::kClaim:
+      return claim();
+    case F::kSendResumed:
+      return send_resumed();
+    case F::kKeepUnmoved:
+      return keep_unmoved();
+    case F::kRun:
+      return run();
+    case F::kSendAbort:
+      return send_abort();
+    case F::kFence:
+      return fence();
+    case F::kReadOut:
+      return read_out();
+    case F::kGo:
+      return go();
+  }
+}
+
+// Without memory for what is left to read it goes on: nobody else is left.
+void HeirDriver::read_out() {
+  const auto attempt = [this](auto&& read) {
+    try {
+      read();
+    } catch (const std::bad_alloc&) {
+      handle({E::kRefused, out_of_memory()});
+    }
+  };
+  attempt([this] { read_channel(true); });
+  lanes_.read_out();
+  attempt([this] {
+    if (const auto ok = lanes_.own().receive(); !ok) handle(refused(ok.error()));
+    tell_what_is_complete();
+  });
+  reading_out_ = true;
+  finish_reading_out();
+}
+
+// What is not complete by now will never be.
+void HeirDriver::finish_reading_out() {
+  if (!reading_out_ || !lanes_.read_out_done()) return;
+  reading_out_ = false;
+  handle({E::kReadOut});
+}
+
+void HeirDriver::restore() {
+  const int error = failpoint::hit("heir.restore.before");
+  const auto restored =
+      error == 0 ? lanes_.restore() : Failure(Error::from_errno(error, "restoring the sessions"));
+  if (!restored) {
+    failpoint::hit("heir.restore.after");
+    return handle({E::kRefused, to_reason(restored.error())});
+  }
+  restoring_ = true;
+  finish_restoring();
+}
+
+// The sections are finished when the sessions of all lanes are restored.
+void HeirDriver::finish_restoring() {
+  if (!restoring_ || !lanes_.restored()) return;
+  restoring_ = false;
+  const auto restored = service_.restore();
+  failpoint::hit("heir.restore.after");
+  handle(restored ? HeirEvent{E::kRestored} : HeirEvent{E::kRefused, to_reason(restored.error())});
+}
+
+void HeirDriver::keep_unmoved() {
+  failpoint::hit("heir.keep.before");
+  keep_ = true;
+  service_.start_empty();
+  lanes_.own().keep_unmoved();
+  service_.bind();
+  registry_.log(HANDOFF_LOG_WARNING,
+                "the donor died in mid-copy: " + std::to_string(lanes_.own().sessions()) +
+                    " sessions kept, " + std::to_string(lost()) + " lost");
+  failpoint::hit("heir.keep.after");
+}
+
+std::uint64_t HeirDriver::lost() const {
+  const std::uint64_t lost = lanes_.lost();
+  if (!keep_) return lost;
+  // What the donor had and never sent is lost, too.
+  return std::max(lost, donor_sessions_ - std::min(donor_sessions_, adopted()));
+}
+
+void HeirDriver::run() {
+  failpoint::hit("heir.run.before");
+  lanes_.own().adopt();
+  service_.adopt();
+  lanes_.run(keep_);  // what the service has as a whole is its own by now
+  failpoint::hit("heir.run.after");
+}
+
+void HeirDriver::fence() {
+  failpoint::hit("heir.fence.before");
+  kill_peer("the donor's channel is closed: making sure that it is gone");
+  failpoint::hit("heir.fence.after");
+}
+
+void HeirDriver::go() {
+  failpoint::hit("heir.go.before");
+  registry_.log(rehearsal_ ? HANDOFF_LOG_INFO : HANDOFF_LOG_WARNING,
+                (rehearsal_ ? "this rehearsing heir goes: " : "handoff failed, this heir goes: ") +
+                    machine_.reason().text);
+  if (rehearsal_) report_rehearsal();
+  lanes_.go(machine_.reason().text);
+  service_.drop();
+  failpoint::hit("heir.go.after");
 }
 
 // Whatever came of it: how it ended is said by Failed, which follows.
@@ -319,139 +388,10 @@ void HeirDriver::report_rehearsal() {
   notes.handoff_id = parameters_.id;
   notes.complete = machine_.reason() == core::Reason{Code::kCancelled, core::kRehearsed};
   notes.early = registry_.callbacks.update != nullptr;
-  received_.count();
-  service_.count();
   lanes_.add_notes(*rehearsal_);
+  service_.count();
   rehearsal_->weigh(true);
   reporter_.rehearsed(notes);
-}
-
-// The sections are finished when the sessions of all lanes are restored.
-void HeirDriver::restore() {
-  auto ok = lanes_.restore();
-  if (ok && !lanes_.alone()) ok = received_.restore();
-  if (!ok) {
-    handle({E::kRefused, to_reason(ok.error())});
-  } else if (lanes_.alone()) {
-    finish_restoring();
-  } else {
-    restoring_ = true;  // hear_lanes() goes on
-  }
-}
-
-void HeirDriver::finish_restoring() {
-  auto ok = received_.restore();
-  if (ok) ok = service_.restore();
-  failpoint::hit("heir.restore.after");
-  if (ok) {
-    handle({E::kRestored});
-  } else {
-    handle({E::kRefused, to_reason(ok.error())});
-  }
-}
-
-std::uint64_t HeirDriver::lost() const {
-  const std::uint64_t lost = received_.lost() + lanes_.lost();
-  if (lanes_.alone() || !keep_) return lost;
-  // What the donor had and never sent is lost, too.
-  return std::max(lost, donor_sessions_ - std::min(donor_sessions_, adopted()));
-}
-
-std::vector<std::uint64_t> HeirDriver::lost_ids() const {
-  std::vector<std::uint64_t> ids = received_.lost_ids();
-  for (const std::uint64_t id : lanes_.lost_ids()) {
-    if (ids.size() < SessionReceiver::kNamedLost) ids.push_back(id);
-  }
-  return ids;
-}
-
-void HeirDriver::perform(F effect) {
-  switch (effect) {
-    case F::kSendHello:
-      send_hello();
-      return;
-    case F::kSendCopied:
-      send_or_refuse(Type::kCopied, encode(protocol::Copied{round_, sessions()}));
-      return;
-    case F::kRestore: {
-      const int error = failpoint::hit("heir.restore.before");
-      if (error != 0) {
-        failpoint::hit("heir.restore.after");
-        handle({E::kRefused, to_reason(Error::from_errno(error, "restoring the sessions"))});
-      } else {
-        restore();
-      }
-      return;
-    }
-    case F::kSendPrepared:
-      send_or_refuse(Type::kPrepared, encode(protocol::Prepared{sessions()}));
-      return;
-    case F::kClaim:
-      claim();
-      return;
-    case F::kSendResumed:
-      send_resumed();
-      return;
-    case F::kKeepUnmoved:
-      failpoint::hit("heir.keep.before");
-      keep_ = true;
-      service_.start_empty();
-      received_.keep_unmoved(lanes_.alone() ? donor_sessions_ : 0);
-      service_.bind();
-      registry_.log(HANDOFF_LOG_WARNING,
-                    "the donor died in mid-copy: " + std::to_string(received_.sessions()) +
-                        " sessions kept, " + std::to_string(received_.lost()) + " lost");
-      failpoint::hit("heir.keep.after");
-      return;
-    case F::kRun:
-      failpoint::hit("heir.run.before");
-      adopted_ = received_.sessions();
-      received_.adopt();
-      service_.adopt();
-      lanes_.run(keep_);  // what the service has as a whole is its own by now
-      failpoint::hit("heir.run.after");
-      return;
-    case F::kSendAbort: {
-      const auto sent = channel_.send(Type::kAbort, encode(protocol::Abort{machine_.reason()}));
-      // One that can't be sent is made up for by this process's exit.
-      if (!sent) registry_.log(HANDOFF_LOG_ERROR, sent.error().message);
-      return;
-    }
-    case F::kFence:
-      failpoint::hit("heir.fence.before");
-      registry_.log(HANDOFF_LOG_WARNING,
-                    "the donor's channel is closed: making sure that it is gone");
-      if (const auto ok = kill_process(peer_.get()); !ok) {
-        registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
-      }
-      failpoint::hit("heir.fence.after");
-      return;
-    case F::kReadOut:
-      try {
-        read_channel(true);
-        if (!lanes_.alone()) {
-          reading_out_ = true;
-          if (const auto ok = lanes_.read_out(); !ok) handle(refused(ok.error()));
-          return;  // hear_lanes() goes on
-        }
-      } catch (const std::bad_alloc&) {
-        handle({E::kRefused, out_of_memory()});  // and goes on: nobody else is left
-      }
-      if (!reading_out_) handle({E::kReadOut});
-      return;
-    case F::kGo:
-      failpoint::hit("heir.go.before");
-      registry_.log(
-          rehearsal_ ? HANDOFF_LOG_INFO : HANDOFF_LOG_WARNING,
-          (rehearsal_ ? "this rehearsing heir goes: " : "handoff failed, this heir goes: ") +
-              machine_.reason().text);
-      if (rehearsal_) report_rehearsal();
-      lanes_.go(machine_.reason().text);
-      received_.drop();
-      service_.drop();
-      failpoint::hit("heir.go.after");
-      return;
-  }
 }
 
 }  // namespace handoff::io

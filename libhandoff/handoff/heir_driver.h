@@ -1,11 +1,12 @@
 // The heir's shell, around core/heir. The receivers of copy/ keep what arrives.
+//
+// What the main channel says of a round or of the delta is told to the machine once it is true of
+// all lines of all lanes.
 #pragma once
 
 #include <optional>
 
-#include "libhandoff/copy/ring_receiver.h"
 #include "libhandoff/copy/service_receiver.h"
-#include "libhandoff/copy/session_receiver.h"
 #include "libhandoff/handoff/driver.h"
 #include "libhandoff/handoff/heir_lanes.h"
 #include "libhandoff/protocol/channel.h"
@@ -26,9 +27,9 @@ class HeirDriver : public Driver<HeirSide> {
   bool failed() const { return machine_.state() == core::HeirState::kFailed; }
   const core::Reason& reason() const { return machine_.reason(); }
   // For the report to the supervisor, once owner().
-  std::uint64_t adopted() const { return adopted_ + lanes_.sessions(); }
+  std::uint64_t adopted() const { return lanes_.sessions(); }
   std::uint64_t lost() const;
-  std::vector<std::uint64_t> lost_ids() const;
+  std::vector<std::uint64_t> lost_ids() const { return lanes_.lost_ids(); }
   // All lanes run; the numbers are complete.
   bool settled() const { return lanes_.running(); }
   std::uint64_t frozen_at_ns() const { return frozen_at_ns_; }
@@ -37,7 +38,7 @@ class HeirDriver : public Driver<HeirSide> {
   // of a link to it.
   std::uint64_t late() const { return late_; }
   bool leaves_a_link() const { return late_ > 0 || parameters_.spread != 0; }
-  Channel take_channel() { return std::move(channel_); }
+  Channel take_channel() { return std::move(lanes_.main().channel()); }
   // Links to processes that were late before, which the donor passed on.
   std::map<std::string, UniqueFd> take_internal() { return service_.take_internal(); }
 
@@ -48,40 +49,45 @@ class HeirDriver : public Driver<HeirSide> {
   void perform(core::HeirEffect effect) override;
   void update_poller() override;
   void read_channel(bool to_the_end);
-  core::HeirEvent understand(Channel::Message& message);
+  // nullopt: nothing for the machine but what tell_what_is_complete() finds.
+  std::optional<core::HeirEvent> understand(Channel::Message& message);
   core::HeirEvent greet(std::string_view body);
-  core::HeirEvent prepare(std::string_view body, const std::vector<UniqueFd>& fds);
+  Result<void> prepare(std::string_view body, const std::vector<UniqueFd>& fds);
+  bool copying() const {
+    return machine_.state() == core::HeirState::kReceiving ||
+           machine_.state() == core::HeirState::kCopied;
+  }
+  void acknowledge(bool now);
+  void tell_what_is_complete();
   void send_hello();
   void send_resumed();
-  void acknowledge(bool now);
-  void deliver(core::HeirEvent event);
-  void settle_held();
+  void send_abort();
+  void read_out();
+  void finish_reading_out();
   void restore();
   void finish_restoring();
-  std::uint64_t sessions() const { return received_.sessions() + lanes_.sessions(); }
+  void keep_unmoved();
+  void run();
+  void fence();
+  void go();
   void report_rehearsal();
   // Small messages to a donor that reads: one that does not fit means that it does not.
   void send_or_refuse(protocol::Type type, const std::string& body);
 
-  Channel channel_;
   std::uint64_t fds_max_;
-  RingReceiver ring_;         // of the main channel
-  SessionReceiver received_;  // by the main channel
-  ServiceReceiver service_;
+  ServiceReceiver service_;  // by the main channel
   HeirLanes lanes_;
-  // Of the main channel, until it is true of the others, too.
-  std::optional<core::HeirEvent> held_;       // kCopyEnd or kPrepare
-  std::optional<core::HeirEvent> behind_it_;  // kChannelClosed, after a Prepare that is held
+  // As the machine knows them.
+  std::uint32_t round_ = 0;
+  bool prepared_ = false;
+  bool closed_behind_ = false;  // behind a Prepare that the machine does not know yet
   bool reading_out_ = false;
   bool restoring_ = false;
   bool lanes_failed_ = false;  // and it was told
   bool keep_ = false;
   std::uint64_t prepared_sessions_ = 0;  // as Prepare counts them
-  std::uint64_t acknowledged_ = 0;
-  std::uint32_t round_ = 0;
   std::uint64_t donor_sessions_ = 0;
   std::uint64_t frozen_at_ns_ = 0;
-  std::uint64_t adopted_ = 0;
   std::uint64_t late_ = 0;
 };
 

@@ -1,5 +1,6 @@
 #include "libhandoff/handoff/heir_lanes.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace handoff::io {
@@ -10,18 +11,21 @@ using Standing = HeirBoard::Standing;
 
 }  // namespace
 
-HeirLanes::HeirLanes(Registry& registry, const Poller& poller, std::vector<Lane*> others)
-    : registry_(registry),
-      others_(std::move(others)),
-      board_(std::make_shared<HeirBoard>(Lane::pollers(poller, others_))) {
+HeirLanes::HeirLanes(Registry& registry, const Poller& poller, std::vector<Lane*> others,
+                     Channel main, Rehearsal* rehearsal)
+    : others_(std::move(others)),
+      board_(std::make_shared<HeirBoard>(Lane::pollers(poller, others_))),
+      own_(registry) {
+  own_.add_main(std::move(main), rehearsal);
   for (Lane* lane : others_) lane->begin(board_);
 }
 
-void HeirLanes::expect(const core::Lanes& lanes, core::Manifest donor,
-                       std::vector<std::uint32_t> versions) {
+void HeirLanes::expect(const core::Lanes& lanes, std::vector<DonorKind> kinds,
+                       std::uint64_t sessions) {
   lanes_ = lanes;
-  donor_ = std::move(donor);
-  versions_ = std::move(versions);
+  kinds_ = std::move(kinds);
+  main().received().set_kinds(kinds_);
+  main().received().expect(sessions);
 }
 
 Result<void> HeirLanes::open(std::string_view body, std::vector<UniqueFd>& fds, bool rehearsal) {
@@ -38,40 +42,28 @@ Result<void> HeirLanes::open(std::string_view body, std::vector<UniqueFd>& fds, 
     parts[lanes_.heir_lane(c)].emplace_back(std::move(fds[c - 1]));
   }
   opened_ = true;
-  if (!parts[0].empty()) {
-    auto own = HeirChannels::make(registry_, std::move(parts[0]), donor_, versions_, rehearsal);
-    if (!own) return Failure(own.error());
-    own_ = std::move(*own);
-  }
+  if (auto ok = own_.add(std::move(parts[0]), kinds_, rehearsal); !ok) return ok;
   for (std::size_t i = 0; i < others_.size(); ++i) {
-    auto channels = HeirChannels::make(others_[i]->registry(), std::move(parts[i + 1]), donor_,
-                                       versions_, rehearsal);
-    if (!channels) return Failure(channels.error());
-    others_[i]->take(std::move(*channels));
+    auto channels = std::make_unique<HeirChannels>(others_[i]->registry());
+    if (auto ok = channels->add(std::move(parts[i + 1]), kinds_, rehearsal); !ok) return ok;
+    others_[i]->take(std::move(channels));
   }
   return {};
 }
 
-std::optional<int> HeirLanes::fd() const {
-  return own_ ? std::optional<int>(own_->fd()) : std::nullopt;
-}
-
-Result<void> HeirLanes::receive() { return own_ ? own_->receive() : Result<void>{}; }
-
-bool HeirLanes::round_complete(std::uint32_t round) const {
-  return (!own_ || own_->round() == round) &&
-         board_->all([round](const Standing& lane) { return lane.round == round; });
+std::uint32_t HeirLanes::round() const {
+  std::uint32_t round = own_.round();
+  board_->look([&](const Standing& lane) { round = std::min(round, lane.round); });
+  return round;
 }
 
 bool HeirLanes::prepared() const {
-  return (!own_ || own_->prepared()) &&
-         board_->all([](const Standing& lane) { return lane.prepared; });
+  return own_.prepared() && board_->all([](const Standing& lane) { return lane.prepared; });
 }
 
-Result<void> HeirLanes::read_out() {
+void HeirLanes::read_out() {
   // Lanes that have no channels have nothing to read.
   if (opened_) board_->order({.order = Order::kReadOut});
-  return receive();
 }
 
 bool HeirLanes::read_out_done() const {
@@ -80,20 +72,14 @@ bool HeirLanes::read_out_done() const {
 
 Result<void> HeirLanes::restore() {
   board_->order({.order = Order::kRestore});
-  return own_ ? own_->restore() : Result<void>{};
+  return own_.restore();
 }
 
 bool HeirLanes::restored() const {
   return board_->all([](const Standing& lane) { return lane.restored; });
 }
 
-void HeirLanes::run(bool keep) {
-  board_->order({.order = Order::kRun, .keep = keep});
-  if (!own_) return;
-  if (keep) own_->keep_unmoved();
-  adopted_ = own_->sessions();
-  own_->adopt();
-}
+void HeirLanes::run(bool keep) { board_->order({.order = Order::kRun, .keep = keep}); }
 
 bool HeirLanes::running() const {
   return board_->all([](const Standing& lane) { return lane.running; });
@@ -101,34 +87,33 @@ bool HeirLanes::running() const {
 
 void HeirLanes::go(const std::string& why) {
   board_->order({.order = Order::kGo, .why = why});
-  if (own_) own_->drop();
+  own_.drop();
 }
 
 std::optional<core::Reason> HeirLanes::failure() const { return board_->failure(); }
 
 bool HeirLanes::progressed() {
-  const std::uint64_t signs = (own_ ? own_->signs() : 0) + board_->signs();
+  const std::uint64_t signs = own_.signs() + board_->signs();
   return std::exchange(signs_, signs) != signs;
 }
 
 std::uint64_t HeirLanes::sessions() const {
-  return adopted_.value_or(own_ ? own_->sessions() : 0) + board_->sum(&Standing::sessions);
+  return own_.sessions() + board_->sum(&Standing::sessions);
 }
 
-std::uint64_t HeirLanes::lost() const {
-  return (own_ ? own_->lost() : 0) + board_->sum(&Standing::lost);
-}
+std::uint64_t HeirLanes::lost() const { return own_.lost() + board_->sum(&Standing::lost); }
 
 std::vector<std::uint64_t> HeirLanes::lost_ids() const {
-  std::vector<std::uint64_t> all = own_ ? own_->lost_ids() : std::vector<std::uint64_t>{};
+  std::vector<std::uint64_t> all = own_.lost_ids();
   board_->look([&](const Standing& lane) {
     all.insert(all.end(), lane.lost_ids.begin(), lane.lost_ids.end());
   });
+  if (all.size() > SessionReceiver::kNamedLost) all.resize(SessionReceiver::kNamedLost);
   return all;
 }
 
 void HeirLanes::add_notes(Rehearsal& to) {
-  if (own_) to.add(own_->notes());
+  own_.add_notes(to);
   board_->look([&](const Standing& lane) { to.add(lane.notes); });
 }
 

@@ -1,6 +1,5 @@
-// An heir's lanes as lane 0 sees them: all channels of the handoff but the main one, those of lane
-// 0 itself among them. It passes on what core/heir has decided, and says when all of them have
-// done it.
+// An heir's lanes as lane 0 sees them: its own lines, the main channel first, and the other lanes.
+// It passes on what core/heir has decided, and says when all of them have done it.
 #pragma once
 
 #include <memory>
@@ -12,45 +11,50 @@
 #include "libhandoff/handoff/heir_board.h"
 #include "libhandoff/handoff/heir_channels.h"
 #include "libhandoff/handoff/lane.h"
-#include "libhandoff/handoff/shell.h"
 
 namespace handoff::io {
 
 class HeirLanes {
  public:
-  // Borrows the other lanes of the service, which wait from here on for what is decided.
-  HeirLanes(Registry& registry, const Poller& poller, std::vector<Lane*> others);
+  // Borrows the other lanes of the service, which wait from here on for what is decided. Takes the
+  // main channel; borrows rehearsal, into which it notes.
+  HeirLanes(Registry& registry, const Poller& poller, std::vector<Lane*> others, Channel main,
+            Rehearsal* rehearsal);
   HeirLanes(const HeirLanes&) = delete;
   HeirLanes& operator=(const HeirLanes&) = delete;
 
-  // From the two Hellos.
-  void expect(const core::Lanes& lanes, core::Manifest donor, std::vector<std::uint32_t> versions);
+  HeirLine& main() { return own_.main(); }
+  const HeirLine& main() const { return own_.main(); }
+  // Lane 0's own lines.
+  HeirChannels& own() { return own_; }
+  const HeirChannels& own() const { return own_; }
+
+  // From the two Hellos. sessions: how many the donor has.
+  void expect(const core::Lanes& lanes, std::vector<DonorKind> kinds, std::uint64_t sessions);
   // The donor's Lanes message: gives each lane its channels.
   Result<void> open(std::string_view body, std::vector<UniqueFd>& fds, bool rehearsal);
   // No other channels are to come.
   bool complete() const { return opened_ || lanes_.channels() == 1; }
-  // The main channel is all that there is.
-  bool alone() const { return lanes_.channels() == 1; }
 
-  // Lane 0's own: readable when receive() has something to do.
-  std::optional<int> fd() const;
-  Result<void> receive();
-
-  bool round_complete(std::uint32_t round) const;
+  // The round that has come whole by all lines; 0 for none.
+  std::uint32_t round() const;
+  // All of the delta has come by all lines.
   bool prepared() const;
-  Result<void> read_out();
+  // Has the other lanes read to their channels' end.
+  void read_out();
   bool read_out_done() const;
   // Lane 0's own are restored at once.
   Result<void> restore();
   bool restored() const;
-  // keep: the donor died in mid-copy; the sections are empty already.
+  // Lane 0 has adopted its own. keep: the donor died in mid-copy; the sections are empty already.
   void run(bool keep);
   bool running() const;
   void go(const std::string& why);
 
   // Why one of them can't go on.
   std::optional<core::Reason> failure() const;
-  // The donor has given a sign of life since this was asked last.
+  // The donor has given a sign of life by another line than the main channel since this was asked
+  // last.
   bool progressed();
 
   // Sums.
@@ -60,16 +64,13 @@ class HeirLanes {
   void add_notes(Rehearsal& to);
 
  private:
-  Registry& registry_;
   std::vector<Lane*> others_;
   std::shared_ptr<HeirBoard> board_;
-  std::unique_ptr<HeirChannels> own_;  // none if the main channel is all that lane 0 has
+  HeirChannels own_;
   core::Lanes lanes_;
-  core::Manifest donor_;
-  std::vector<std::uint32_t> versions_;
+  std::vector<DonorKind> kinds_;
   bool opened_ = false;
   std::uint64_t signs_ = 0;
-  std::optional<std::uint64_t> adopted_;  // of lane 0's own
 };
 
 }  // namespace handoff::io

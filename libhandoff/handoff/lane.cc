@@ -8,12 +8,6 @@
 #include "libhandoff/sys/reason.h"
 
 namespace handoff::io {
-namespace {
-
-// Frozen: between two looks at the orders.
-constexpr int kFramesFrozen = 8;
-
-}  // namespace
 
 Result<std::unique_ptr<Lane>> Lane::make(Declared& declared, std::uint32_t index) {
   auto poller = Poller::make();
@@ -155,7 +149,7 @@ void Lane::watch(std::optional<int> channels) {
 void Lane::sessions_changed() {
   sessions_ = registry_.sessions.size();
   untracked_ = registry_.sessions.untracked();
-  if (donor_ && giving_) donor_->set_dirty(index_, giving_->dirty());
+  if (donor_ && giving_) donor_->set_dirty(index_, giving_->progress().dirty);
 }
 
 void Lane::refuse(const core::Reason& reason) {
@@ -201,27 +195,39 @@ void Lane::donor_turn() {
 
 void Lane::copy(std::uint32_t round) {
   if (round_ < round) {
-    const auto begun = giving_->begin(round_ == 0 ? Copier::Round::kFirst : Copier::Round::kAgain);
+    const auto begun = giving_->begin(round_ == 0 ? Round::kFirst : Round::kAgain);
     round_ = round;
     if (!begun) return refuse(to_reason(begun.error()));
   }
+  const auto is_sent = [&] { return round_ > 0 && giving_->sent(); };
   const std::uint64_t signs = giving_->signs();
-  const bool was_sent = giving_->sent();
-  const std::uint64_t frames = giving_->frames_sent();
-  const auto turned = giving_->turn(pace_.begin(thread_time_ns()));
-  pace_.end(thread_time_ns(), giving_->frames_sent() - frames);
-  if (!turned) return refuse(to_reason(turned.error()));
-  if (*turned) poller_.wake();  // the rest in the loop's next turn
-  const bool sent = giving_->sent() && round_ > 0;
+  const bool was_sent = is_sent();
+  giving_->begin_turn(pace_.begin(thread_time_ns()));
+  const auto pumped = pump(DonorBoard::Order::kCopy);
+  pace_.end(thread_time_ns(), giving_->frames());
+  if (!pumped) return refuse(to_reason(pumped.error()));
+  if (giving_->more()) poller_.wake();  // the rest in the loop's next turn
+  const bool sent = is_sent();
   if (signs == giving_->signs() && sent == was_sent) return;
   donor_->report(index_, [&](DonorBoard::Standing& standing) {
     if (sent) standing.round = round_;
-    standing.at_heir = giving_->at_heir();
-    standing.sessions_sent = giving_->sessions_sent();
-    standing.bytes = giving_->bytes();
+    standing.progress = giving_->progress();
     standing.signs = giving_->signs();
     if (sent) standing.notes = giving_->notes();
   });
+}
+
+// Hears the heir, and sends what there is room for. Between two frames it looks whether lane 0 has
+// ordered something else.
+Result<void> Lane::pump(DonorBoard::Order order) {
+  if (auto heard = giving_->hear(); !heard) return heard;
+  bool sent = true;
+  while (sent && donor_->orders().order == order) {
+    const auto pumped = giving_->pump();
+    if (!pumped) return Failure(pumped.error());
+    sent = *pumped;
+  }
+  return {};
 }
 
 void Lane::freeze() {
@@ -236,27 +242,23 @@ void Lane::freeze() {
 
 // Nothing is to be sent, but what comes must be read.
 void Lane::hear_acks() {
-  const auto heard = giving_->turn({.frames = 0});
-  if (!heard) refuse(to_reason(heard.error()));
+  if (const auto heard = giving_->hear(); !heard) refuse(to_reason(heard.error()));
 }
 
 void Lane::save() {
   if (!saving_) {
     saving_ = true;
-    if (const auto begun = giving_->begin(Copier::Round::kFrozen); !begun) {
+    if (const auto begun = giving_->begin(Round::kFrozen); !begun) {
       return refuse(to_reason(begun.error()));
     }
   }
   const bool was_sent = giving_->sent();
-  const auto turned = giving_->turn({.frames = kFramesFrozen});
-  if (!turned) return refuse(to_reason(turned.error()));
-  if (*turned) poller_.wake();
+  const auto pumped = pump(DonorBoard::Order::kSave);
+  if (!pumped) return refuse(to_reason(pumped.error()));
   if (was_sent || !giving_->sent()) return;
   donor_->report(index_, [&](DonorBoard::Standing& standing) {
     standing.saved = true;
-    standing.at_heir = giving_->at_heir();
-    standing.sessions_sent = giving_->sessions_sent();
-    standing.bytes = giving_->bytes();
+    standing.progress = giving_->progress();
   });
 }
 
@@ -272,7 +274,7 @@ void Lane::over() {
 
 void Lane::retire(bool heir_lost) {
   watch(std::nullopt);
-  const std::uint64_t lost = heir_lost ? giving_->at_heir() : 0;
+  const std::uint64_t lost = heir_lost ? giving_->progress().at_heir : 0;
   giving_.reset();
   frozen_ = false;
   state_ = HANDOFF_STATE_RETIRED;
@@ -322,26 +324,26 @@ void Lane::receive(HeirBoard::Order order) {
 void Lane::restore() {
   watch(std::nullopt);  // nothing more may come
   if (const auto ok = taking_->restore(); !ok) return refuse(to_reason(ok.error()));
+  Rehearsal notes;
+  taking_->add_notes(notes);
   heir_->report(index_, [&](HeirBoard::Standing& standing) {
-    standing.notes = taking_->notes();
+    standing.notes = notes.notes;
     standing.restored = true;
   });
 }
 
 void Lane::run(bool keep) {
   watch(std::nullopt);
-  std::uint64_t sessions = 0;
   if (taking_) {
     if (keep) taking_->keep_unmoved();
-    sessions = taking_->sessions();
     taking_->adopt();
   }
   state_ = HANDOFF_STATE_OWNER;
   poller_.wake();  // so that the loop's first turn comes here
   const auto heir = std::exchange(heir_, nullptr);
   heir->report(index_, [&](HeirBoard::Standing& standing) {
-    standing.sessions = sessions;
     if (taking_) {
+      standing.sessions = taking_->sessions();
       standing.lost = taking_->lost();
       standing.lost_ids = taking_->lost_ids();
     }

@@ -76,6 +76,7 @@ class Lane {
   bool open_mail();
   void donor_turn();
   void copy(std::uint32_t round);
+  Result<void> pump(DonorBoard::Order order);
   void freeze();
   void hear_acks();
   void save();

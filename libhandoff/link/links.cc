@@ -14,12 +14,12 @@
 namespace handoff::io {
 namespace {
 
-// "handoff.link.3" is the channel to generation 3, "handoff.late.3" its pidfd.
+// "handoff.link.3" is a channel, "handoff.late.3" the pidfd of the process at its other end.
 constexpr std::string_view kChannel = "handoff.link.";
 constexpr std::string_view kPeer = "handoff.late.";
 
-// When the drain is over and sessions move whether they are held or not: until what has not moved
-// by then is closed.
+// When the drain is over, sessions move whether they are held or not. What has not moved 5 s later
+// is closed.
 constexpr core::Duration kLastMoves = 5'000'000;
 
 }  // namespace
@@ -45,9 +45,10 @@ void Links::turn() {
   [[maybe_unused]] const ssize_t n = ::read(timer_.get(), &times, sizeof times);
   for (const auto& link : links_) link->turn();
   for (const auto& link : links_) {
-    if (link->over()) moved_before_ += link->moved();
+    if (link->over()) moved_before_ += link->giving().moved();
   }
-  // What epoll knew of their fds must go before these are closed: other processes hold duplicates.
+  // Other processes hold duplicates of these fds, so epoll would know them after we have closed
+  // ours: await() takes them out first.
   std::vector<std::unique_ptr<Link>> over;
   std::erase_if(links_, [&](std::unique_ptr<Link>& link) {
     if (!link->over()) return false;
@@ -76,7 +77,7 @@ void Links::await() {
       watch(link->channel_fd(), link->wants_write(), wanted);
       watch(link->peer_fd(), false, wanted);
       consider(link->deadline());
-      consider(link->retry_at());
+      consider(link->giving().retry_at());
     }
     if (late_ && drain_ && drain_->policy != protocol::LatePolicy::kKeep &&
         !registry_.sessions.empty()) {
@@ -130,10 +131,10 @@ void Links::inherit(std::map<std::string, UniqueFd> ends, core::Limits limits) {
   }
 }
 
-std::vector<Copier::LinkEnd> Links::ends() const {
-  std::vector<Copier::LinkEnd> out;
+std::vector<LinkEnd> Links::ends() const {
+  std::vector<LinkEnd> out;
   for (std::size_t i = 0; i < links_.size(); ++i) {
-    // Its number says which two belong together, no more.
+    // The number says which two belong together, and nothing more.
     const std::string number = std::to_string(i);
     if (links_[i]->over() || links_[i]->peer_fd() < 0) continue;
     out.push_back({std::string(kChannel) + number, links_[i]->channel_end()});
@@ -190,7 +191,7 @@ void Links::become_late(std::uint64_t handoff_id, std::optional<Channel> channel
 void Links::to_owner(Channel channel, UniqueFd peer, core::Limits limits) {
   links_.push_back(
       std::make_unique<Link>(registry_, limits, std::move(channel), std::move(peer), false));
-  told_.reset();  // that it is linked again is news
+  told_.reset();  // being linked again is news
   turn();
 }
 
@@ -203,20 +204,22 @@ void Links::drain(const protocol::Drain& order) {
 bool Links::stays_for_good(const SessionEntry& entry) const {
   if (entry.refused || links_.empty()) return true;
   const Link& link = *links_.back();
-  return link.knows_the_other() && !link.carries(entry.kind);
+  return link.knows_the_other() && !link.giving().carries(entry.kind);
 }
 
 void Links::give() {
   if (links_.empty()) return;
   Link& link = *links_.back();
-  if (!link.can_give() || (link.retry_at() && now_us() < *link.retry_at())) return;
+  if (!link.can_give()) return;
   const bool all = over_ && drain_->policy == protocol::LatePolicy::kMove;
   std::vector<std::uint64_t> group;
   for (const auto& [id, entry] : registry_.sessions) {
-    if (entry.away || entry.refused || (entry.held && !all) || !link.carries(entry.kind)) continue;
+    if (entry.away || entry.refused || (entry.held && !all) || !link.giving().carries(entry.kind)) {
+      continue;
+    }
     if (!core::is_the_newer_ones(id, spread_)) continue;
     group.push_back(id);
-    if (group.size() == link.group_size()) break;
+    if (group.size() == link.giving().group_size()) break;
   }
   if (!group.empty()) link.give(std::move(group));
 }
@@ -226,25 +229,26 @@ void Links::spread(std::uint32_t permille) {
   turn();
 }
 
-// The share of the late process, of old sessions and of new ones, since the listeners are here.
+// The late process keeps a share of the sessions. The listeners are here, so its share of the new
+// sessions goes to it from here.
 void Links::give_back() {
   if (!spreads() || closing_ || links_.empty() || registry_.observer != nullptr) return;
   Link& link = *links_.back();
-  if (!link.can_give() || (link.retry_at() && now_us() < *link.retry_at())) return;
+  if (!link.can_give()) return;
   std::vector<std::uint64_t> group;
   for (const auto& [id, entry] : registry_.sessions) {
     if (core::is_the_newer_ones(id, spread_) || entry.away || entry.refused || entry.held ||
-        !link.carries(entry.kind)) {
+        !link.giving().carries(entry.kind)) {
       continue;
     }
     group.push_back(id);
-    if (group.size() == link.group_size()) break;
+    if (group.size() == link.giving().group_size()) break;
   }
   if (!group.empty()) link.give(std::move(group));
 }
 
-// The drain is over. Moving takes its time, and whoever can't is closed; but what is in a group
-// ends as it would.
+// The drain is over. A session that can't move is closed, and so is one that takes too long; what
+// is in a group ends as it would.
 void Links::end_waiting() {
   const bool first = !std::exchange(over_, true);
   if (drain_->policy == protocol::LatePolicy::kKeep) return;
@@ -275,7 +279,7 @@ protocol::Late Links::standing() const {
                      .at_ns = now_ns(),
                      .linked = !links_.empty(),
                      .closed = closed_};
-  for (const auto& link : links_) out.moved += link->moved();
+  for (const auto& link : links_) out.moved += link->giving().moved();
   return out;
 }
 

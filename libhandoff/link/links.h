@@ -1,4 +1,4 @@
-// All links of a process, and what a late process does with the sessions that it has left: it gives
+// All links of a process, and a late process's care for the sessions that it has left: it gives
 // those that are not held to the owner, tells the supervisor how many wait, and ends the waiting
 // when the drain is over.
 //
@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "libhandoff/copy/copier.h"
+#include "libhandoff/copy/service_sender.h"
 #include "libhandoff/core/spread.h"
 #include "libhandoff/link/link.h"
 #include "libhandoff/protocol/messages.h"
@@ -23,23 +23,22 @@ class Links {
  public:
   static Result<std::unique_ptr<Links>> make(Registry& registry);
 
-  // Readable when turn() has something to do; the same for life.
+  // Readable when turn() has something to do. It stays the same for life.
   int fd() const { return epoll_.get(); }
   void turn();
-  bool empty() const { return links_.empty() && !late_; }
 
   // -- the owner's
   // The donor that has stayed late.
   void to_late(Channel channel, UniqueFd peer, core::Limits limits);
-  // Those that it had links to: what Copier::LinkEnd passed on.
+  // The late processes that the donor had links to: what LinkEnd passed on.
   void inherit(std::map<std::string, UniqueFd> ends, core::Limits limits);
   // Borrowed, for the next heir.
-  std::vector<Copier::LinkEnd> ends() const;
-  // Ends what is under way, waiting for it until then; from here on nothing is read. An Error if it
-  // does not end; then the links go on.
+  std::vector<LinkEnd> ends() const;
+  // Waits until then for groups that are under way; from here on nothing is read. An Error: a group
+  // has not ended, and the links go on.
   Result<void> rest(core::Time until);
   void wake();
-  // They are the heir's now.
+  // The links are the heir's now.
   void pass_on();
 
   // -- progressive: how many of a thousand sessions are the owner's; the others are the late one's.
@@ -53,12 +52,10 @@ class Links {
   void drain(const protocol::Drain& order);
   // To an owner that was not there before.
   void to_owner(Channel channel, UniqueFd peer, core::Limits limits);
-  // A session was released, or ended.
-  void sessions_changed() { changed_ = true; }
-  // What the supervisor is to know, if it has changed since.
+  // News for the supervisor, if there are any since the last call.
   std::optional<protocol::Late> news();
   protocol::Late standing() const;
-  // Late, and nothing is left.
+  // The process is late, and nothing is left.
   bool done() const;
 
  private:
@@ -81,7 +78,6 @@ class Links {
 
   bool late_ = false;
   std::uint64_t handoff_id_ = 0;
-  bool changed_ = false;
   std::uint64_t moved_before_ = 0;  // over links that are gone
   std::uint64_t closed_ = 0;
   std::optional<protocol::Drain> drain_;

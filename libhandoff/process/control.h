@@ -1,76 +1,58 @@
-// The service's end of the control socket: what it tells the supervisor is queued and sent when
-// there is room, never waited for. A supervisor that is gone or stopped must not be felt by the
-// sessions.
+// The control socket for the life of a process. Supervisors come and go: when one has closed its
+// end, the process serves on, and connects to the next one.
+//
+// The poller reports kControl for read(), and kReconnect for attempt().
 #pragma once
 
-#include <deque>
+#include <functional>
+#include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "libhandoff/core/types.h"
-#include "libhandoff/protocol/channel.h"
-#include "libhandoff/sys/process.h"
+#include "libhandoff/process/control_channel.h"
+#include "libhandoff/process/reconnect.h"
+#include "libhandoff/service/registry.h"
+#include "libhandoff/sys/poller.h"
 
 namespace handoff::io {
 
 class Control {
  public:
-  explicit Control(UniqueFd fd) { connect(std::move(fd)); }
+  // Logs to the registry.
+  Control(const Registry& registry, Poller& poller) : registry_(registry), poller_(poller) {}
+  Control(const Control&) = delete;
+  Control& operator=(const Control&) = delete;
 
-  // Another socket in place of the one that was closed; what was not sent is forgotten.
-  void connect(UniqueFd fd) {
-    channel_ = Channel(std::move(fd), "service");
-    waiting_.clear();
-    closed_ = false;
-    since_ = now_us();
-  }
+  // As Start gave them. A process without a supervisor never opens the socket; then every call here
+  // does nothing.
+  void open(ControlChannel channel, Reconnect reconnect);
+  bool opened() const { return channel_.has_value(); }
 
-  int fd() const { return channel_.fd(); }
-  bool closed() const { return closed_; }
-  core::Duration age() const { return now_us() - since_; }
-  bool wants_write() const { return !closed_ && !waiting_.empty(); }
+  // Queues. What does not fit into the socket goes out after the next listen().
+  void send(protocol::Type type, std::string body, std::vector<UniqueFd> fds = {});
+  // Leaves the message out if others wait already; the next one of its kind says more.
+  void send_if_idle(protocol::Type type, std::string body);
 
-  // optional: may be left out if others wait already (progress, say).
-  void send(protocol::Type type, std::string body, bool optional = false) {
-    if (optional && !waiting_.empty()) return;
-    send_fds(type, std::move(body), {});
-  }
-  void send_fds(protocol::Type type, std::string body, std::vector<UniqueFd> fds) {
-    if (closed_) return;
-    waiting_.push_back({type, std::move(body), std::move(fds)});
-    flush();
-  }
-  void flush() {
-    while (!closed_ && !waiting_.empty()) {
-      std::vector<int> fds;
-      for (const UniqueFd& fd : waiting_.front().fds) fds.push_back(fd.get());
-      const auto sent = channel_.send(waiting_.front().type, waiting_.front().body, fds);
-      if (!sent || *sent == Channel::Sent::kClosed) {
-        closed_ = true;
-      } else if (*sent != Channel::Sent::kYes) {
-        return;
-      } else {
-        waiting_.pop_front();
-      }
-    }
-  }
-  Result<Channel::Received> recv(Channel::Message& message) {
-    auto received = channel_.recv(message);
-    if (received && *received == Channel::Received::kClosed) closed_ = true;
-    return received;
-  }
+  // Waits for what the supervisor says, and for room; if its end is closed, for the next attempt.
+  void listen();
+  // Waits for nothing: words of the supervisor stay in the socket.
+  void ignore();
+  // Sends what waits, and takes up to 16 messages.
+  void read(const std::function<void(Channel::Message&)>& obey);
+
+  // The socket to the next supervisor; nullopt if none listens yet.
+  std::optional<UniqueFd> attempt() { return reconnect_.attempt(); }
+  // An attempt that found a supervisor is of no use: plans another.
+  void put_off() { reconnect_.plan(0); }
+  // Forgets what was queued for the supervisor before.
+  void connect(UniqueFd fd);
 
  private:
-  struct Waiting {
-    protocol::Type type;
-    std::string body;
-    std::vector<UniqueFd> fds;
-  };
-  Channel channel_{UniqueFd()};
-  std::deque<Waiting> waiting_;
-  core::Time since_ = 0;
-  bool closed_ = false;
+  const Registry& registry_;
+  Poller& poller_;
+  std::optional<ControlChannel> channel_;
+  Reconnect reconnect_;
+  bool away_ = false;  // the socket is closed, and an attempt is planned
 };
 
 }  // namespace handoff::io

@@ -1,7 +1,5 @@
 #include "libhandoff/process/service.h"
 
-#include <fcntl.h>
-
 #include <algorithm>
 
 #include "libhandoff/core/lanes.h"
@@ -11,8 +9,6 @@
 #include "libhandoff/sys/socket.h"
 
 namespace handoff::io {
-
-using protocol::Type;
 
 Result<std::unique_ptr<Service>> Service::open(const handoff_options& options) {
   if (options.size < sizeof options) return fail(-EINVAL, "handoff_options.size is too small");
@@ -56,8 +52,7 @@ void Service::shut() {
 }
 
 void Service::begin(StartOrder start) {
-  control_.emplace(std::move(start.control));
-  way_back_ = std::move(start.way_back);
+  control_.open(std::move(start.control), std::move(start.reconnect));
   registry_.generation = start.generation;
   given_ = std::move(start.listeners);
   heir_end_ = std::move(start.heir);
@@ -83,13 +78,6 @@ Result<void> Service::attach(const std::string& name, UniqueFd fd) {
   return {};
 }
 
-int Service::named_fd(const std::string& name) {
-  const std::lock_guard lock(declared_.named_lock);
-  const auto it = declared_.named.find(name);
-  if (it == declared_.named.end()) return HANDOFF_ERR_UNKNOWN;
-  return it->second.fd.valid() ? it->second.fd.get() : -ENOENT;
-}
-
 std::uint64_t Service::sessions() const {
   std::uint64_t all = registry_.sessions.size();
   for (const auto& lane : lanes_) all += lane->sessions();
@@ -108,15 +96,8 @@ Result<void> Service::ready() {
     return fail(HANDOFF_ERR_ORDER, "handoff_ready() was called already");
   }
   for (auto& [named, fd] : given_) {
-    const auto it = registry_.named.find(named.name);
-    if (it == registry_.named.end()) {
-      return fail(HANDOFF_ERR_UNKNOWN,
-                  "the supervisor has a listener '" + named.name +
-                      "' for this service, which does not declare it; remove it from the "
-                      "configuration or declare it");
-    }
-    it->second.fd = std::move(fd);
-    it->second.address = named.address;
+    auto ok = registry_.give_listener(named.name, named.address, std::move(fd));
+    if (!ok) return ok;
   }
   given_.clear();
   if (!heir_end_) {
@@ -124,15 +105,8 @@ Result<void> Service::ready() {
   }
   auto manifest = registry_.manifest(false);
   if (!manifest) return Failure(manifest.error());
-  if (control_) {
-    const bool rehearsal = heir_end_ && heir_end_->parameters.limits.rehearsal;
-    control_->send(Type::kRegister, encode(protocol::Register{.protocol_min = protocol::kVersionMin,
-                                                              .protocol_max = protocol::kVersionMax,
-                                                              .generation = registry_.generation,
-                                                              .manifest = std::move(*manifest),
-                                                              .rehearsal = rehearsal}));
-    watch_control(true);
-  }
+  const bool rehearsal = heir_end_ && heir_end_->parameters.limits.rehearsal;
+  reports_.registered(std::move(*manifest), rehearsal);
   if (!heir_end_) {
     state_ = HANDOFF_STATE_OWNER;
     for (auto& lane : lanes_) lane->begin(nullptr);
@@ -180,7 +154,7 @@ Result<void> Service::dispatch() {
   // The other lanes run now, too.
   if (owner_report_due_ && !lanes_.empty() && owner_report_possible()) report_owner();
   if (donor_ && !donor_->serving() && !donor_->finished()) {
-    watch_control(false);  // what the supervisor says now waits until the switch is decided
+    control_.ignore();  // until the switch is decided
     poller_.unwatch(Role::kLinks);
     while (donor_ && !donor_->serving() && !donor_->finished()) {
       const auto frozen = poller_.wait(-1);  // the freeze budget is a deadline of the poller's
@@ -190,7 +164,7 @@ Result<void> Service::dispatch() {
     if (const auto ok = poller_.watch(Role::kLinks, links_->fd(), false); !ok) {
       registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
     }
-    watch_control(true);
+    control_.listen();
   }
   if (state_ == HANDOFF_STATE_FAILED) {
     return fail(HANDOFF_ERR_ABORTED, "the handoff failed: " + heir_->reason().text);
@@ -202,9 +176,9 @@ void Service::turn(const std::vector<Role>& roles) {
   if (donor_) donor_->begin_turn();
   for (const Role role : roles) {
     if (role == Role::kControl) {
-      read_control();
-    } else if (role == Role::kReturn) {
-      come_back();
+      control_.read([this](Channel::Message& message) { hear(message); });
+    } else if (role == Role::kReconnect) {
+      reports_.reconnect(standing());
     } else if (role == Role::kLinks) {
       links_->turn();
     } else if (role == Role::kWake) {
@@ -224,7 +198,7 @@ void Service::turn(const std::vector<Role>& roles) {
   if (donor_) donor_->end_turn();
 }
 
-// What the drivers' final states mean for the service.
+// Draws the service's state from a driver that is through.
 void Service::settle() {
   if (state_ == HANDOFF_STATE_HEIR && heir_->owner()) {
     state_ = HANDOFF_STATE_OWNER;
@@ -233,7 +207,7 @@ void Service::settle() {
     poller_.wake();  // so that the loop's first turn comes here and is seen
   } else if (state_ == HANDOFF_STATE_HEIR && heir_->failed()) {
     state_ = HANDOFF_STATE_FAILED;
-    failed({heir_->id(), heir_->reason(), now_ns()});
+    reports_.failed({heir_->id(), heir_->reason(), now_ns()});
   } else if (donor_ && donor_->finished()) {
     const bool retired = donor_->state() == core::DonorState::kRetired;
     state_ = retired ? HANDOFF_STATE_RETIRED : HANDOFF_STATE_OWNER;
@@ -263,11 +237,11 @@ void Service::stay_late() {
 }
 
 void Service::settle_late() {
-  if (const auto news = links_->news()) tell_outcome(Type::kLate, encode(*news));
+  if (const auto news = links_->news()) reports_.late(*news);
   if (!links_->done()) return;
   state_ = HANDOFF_STATE_RETIRED;
   late_outcome_.at_ns = now_ns();
-  retired(late_outcome_);
+  reports_.retired(late_outcome_);
   links_->pass_on();
   if (registry_.callbacks.retired == nullptr) return;
   registry_.tell("retired()", [&] {
@@ -277,152 +251,83 @@ void Service::settle_late() {
 
 void Service::sessions_changed() {
   if (state_ != HANDOFF_STATE_LATE && !links_->spreads()) return;
-  links_->sessions_changed();
   poller_.wake();  // callbacks come from dispatch() alone
 }
 
+// ---- a driver's reports
+
+void Service::progress(const protocol::Progress& progress) { reports_.progress(progress); }
+void Service::failed(const protocol::Failed& failed) { reports_.failed(failed); }
+void Service::retired(const protocol::Retired& retired) { reports_.retired(retired); }
+void Service::rehearsed(const protocol::Rehearsed& rehearsed) { reports_.rehearsed(rehearsed); }
 Result<void> Service::rest_links(core::Time until) { return links_->rest(until); }
 void Service::wake_links() { links_->wake(); }
 
-void Service::watch_control(bool listen) {
-  if (!control_) return;
-  if (!listen || control_->closed()) poller_.unwatch(Role::kControl);
-  if (!listen) poller_.unwatch(Role::kReturn);
-  if (!listen || (control_->closed() && !way_back_.known())) return;
-  if (control_->closed() && !away_) {
-    away_ = true;
-    registry_.log(HANDOFF_LOG_WARNING, "the supervisor is gone; serving on without it");
-    way_back_.plan(control_->age());
-  }
-  const auto ok = away_ ? poller_.watch(Role::kReturn, way_back_.fd(), false)
-                        : poller_.watch(Role::kControl, control_->fd(), control_->wants_write());
-  if (!ok) registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
+// ---- what this process is, to its supervisor
+
+Reports::Standing Service::standing() const {
+  Reports::Standing out{.state = state_, .handoff_id = 0, .owner = known_as_owner()};
+  if (donor_) out.handoff_id = donor_->id();
+  if (state_ == HANDOFF_STATE_HEIR) out.handoff_id = heir_->id();
+  return out;
 }
 
-// To the supervisor that is there now: who this is, and what the last one may not have heard.
-void Service::come_back() {
-  auto socket = way_back_.attempt();
-  if (!socket) return;
-  auto manifest = registry_.manifest(false);
-  if (!manifest) {
-    registry_.log(HANDOFF_LOG_ERROR, manifest.error().message);
-    way_back_.plan(0);
-    return;
+void Service::report_owner() {
+  owner_report_due_ = false;
+  protocol::Owner owner;
+  owner.generation = registry_.generation;
+  owner.running_at_ns = now_ns();
+  if (heir_) {
+    owner.handoff_id = heir_->id();
+    owner.sessions = heir_->adopted();
+    owner.lost = heir_->lost();
+    // The sessions that the donor had kept have ended with it.
+    if (heir_->donor_died()) owner.lost += heir_->late();
+    owner.lost_ids = heir_->lost_ids();
+    owner.frozen_at_ns = heir_->frozen_at_ns();
+    owner.donor_died = heir_->donor_died();
+    if (owner.frozen_at_ns != 0) {
+      // All sessions were armed before the switch and could be served from here on, so all had the
+      // same blackout.
+      const std::uint64_t us = (owner.running_at_ns - owner.frozen_at_ns) / 1000;
+      owner.blackout = {us, us, us, us};
+    }
   }
-  poller_.unwatch(Role::kReturn);
-  control_->connect(std::move(*socket));
-  away_ = false;
-  registry_.log(HANDOFF_LOG_INFO, "a supervisor is there again");
-  protocol::Register hello{.protocol_min = protocol::kVersionMin,
-                           .protocol_max = protocol::kVersionMax,
-                           .generation = registry_.generation,
-                           .manifest = std::move(*manifest),
-                           .returning = true,
-                           .state = static_cast<std::uint32_t>(state_)};
-  if (donor_) hello.handoff_id = donor_->id();
-  if (state_ == HANDOFF_STATE_HEIR) hello.handoff_id = heir_->id();
-  control_->send(Type::kRegister, encode(hello));
-  if (outcome_) control_->send(outcome_->first, outcome_->second);
-  const bool owner = state_ == HANDOFF_STATE_OWNER || state_ == HANDOFF_STATE_DONOR;
-  if (owner && !owner_report_due_) {
-    send_owner(true);
-    if (health_) control_->send(Type::kHealth, encode(*health_));
-  }
-  watch_control(true);
+  reports_.owner(std::move(owner));
+  heir_.reset();
 }
 
-void Service::read_control() {
-  control_->flush();
-  for (int i = 0; i < 16 && !control_->closed(); ++i) {
-    Channel::Message message;
-    const auto received = control_->recv(message);
-    if (!received) {
-      // Not worth a session: whatever it was, it is not obeyed.
-      registry_.log(HANDOFF_LOG_ERROR, "from the supervisor: " + received.error().message);
-      continue;
-    }
-    if (*received == Channel::Received::kWouldBlock) break;
-    if (*received == Channel::Received::kClosed) {
-      break;
-    }
-    obey(message);
-  }
-  watch_control(true);
+void Service::say_health(protocol::Health health) {
+  reports_.health(std::move(health), known_as_owner());
 }
 
-void Service::obey(Channel::Message& message) {
-  const auto broken = [this](const Error& error) {
-    registry_.log(HANDOFF_LOG_ERROR, "from the supervisor: " + error.message);
-  };
-  switch (message.header.type) {
-    case Type::kDonate: {
-      const auto order = protocol::decode<protocol::Donate>(message.body);
-      return order ? donate(*order, message.fds) : broken(order.error());
-    }
-    case Type::kStop: {
-      const auto order = protocol::decode<protocol::Stop>(message.body);
-      return order ? stop(*order) : broken(order.error());
-    }
-    case Type::kQuery: {
-      const auto query = protocol::decode<protocol::Query>(message.body);
-      if (!query) return broken(query.error());
-      control_->send(Type::kStatus,
-                     encode(protocol::Status{.query_id = query->id,
-                                             .sessions = sessions(),
-                                             .state = static_cast<std::uint32_t>(state_),
-                                             .errors = errors_}));
-      return;
-    }
-    case Type::kRelink: {
-      const auto order = protocol::decode<protocol::Relink>(message.body);
-      return order ? relink(*order, message.fds) : broken(order.error());
-    }
-    case Type::kSpread: {
-      const auto order = protocol::decode<protocol::Spread>(message.body);
-      if (!order) return broken(order.error());
-      links_->spread(order->permille);
-      return;
-    }
-    case Type::kDrain: {
-      const auto order = protocol::decode<protocol::Drain>(message.body);
-      if (!order) return broken(order.error());
-      links_->drain(*order);
-      return;
-    }
-    case Type::kCancel: {
-      const auto order = protocol::decode<protocol::Cancel>(message.body);
-      if (!order) return broken(order.error());
-      const core::Reason reason{core::Code::kCancelled, order->reason};
-      if (donor_ && donor_->id() == order->handoff_id) donor_->cancel(reason);
-      if (state_ == HANDOFF_STATE_HEIR && heir_->id() == order->handoff_id) heir_->cancel(reason);
-      return;
-    }
-    default:
-      registry_.log(HANDOFF_LOG_WARNING, "the supervisor sent " +
-                                             protocol::type_name(message.header.type) +
-                                             ", which this release does not know");
+// ---- the supervisor's orders
+
+void Service::hear(Channel::Message& message) {
+  const auto known = obey(message, *this);
+  if (!known) {
+    registry_.log(HANDOFF_LOG_ERROR, "from the supervisor: " + known.error().message);
+  } else if (!*known) {
+    registry_.log(HANDOFF_LOG_WARNING, "the supervisor sent " +
+                                           protocol::type_name(message.header.type) +
+                                           ", which this release does not know");
   }
 }
 
 void Service::donate(const protocol::Donate& donate, std::vector<UniqueFd>& fds) {
   auto end = take_end(donate.handoff, fds);
-  if (!end) {
-    failed({donate.handoff.id, to_reason(end.error()), now_ns()});
-    return;
+  const auto refuse = [&](core::Reason reason) {
+    reports_.failed({donate.handoff.id, std::move(reason), now_ns()});
+  };
+  if (!end) return refuse(to_reason(end.error()));
+  if (state_ == HANDOFF_STATE_DONOR) {
+    return refuse({core::Code::kCancelled, "another handoff of this process is under way"});
   }
   if (state_ != HANDOFF_STATE_OWNER) {
-    failed({donate.handoff.id,
-            {core::Code::kCancelled, state_ == HANDOFF_STATE_DONOR
-                                         ? "another handoff of this process is under way"
-                                         : "this process is not the owner of its sockets"},
-            now_ns()});
-    return;
+    return refuse({core::Code::kCancelled, "this process is not the owner of its sockets"});
   }
   if (heir_) {
-    failed({donate.handoff.id,
-            {core::Code::kCancelled, "this process is still taking its sessions over"},
-            now_ns()});
-    return;
+    return refuse({core::Code::kCancelled, "this process is still taking its sessions over"});
   }
   state_ = HANDOFF_STATE_DONOR;
   donor_ = std::make_unique<DonorDriver>(registry_, poller_, *this, end->parameters,
@@ -431,8 +336,8 @@ void Service::donate(const protocol::Donate& donate, std::vector<UniqueFd>& fds)
   donor_->start();
 }
 
-// A donor that is about to freeze would have to pass it on, and has told its heir already what
-// there is: the new end is closed, and the supervisor tries again when the late one says so.
+// A donor takes no new link: it has told its heir already which links there are. So the new end is
+// closed, and the supervisor tries again when the late process says that it is not linked.
 void Service::relink(const protocol::Relink& relink, std::vector<UniqueFd>& fds) {
   if (fds.size() != 2) {
     registry_.log(HANDOFF_LOG_ERROR, "from the supervisor: Relink without a channel and a pidfd");
@@ -464,93 +369,21 @@ void Service::stop(const protocol::Stop& stop) {
   if (!ok) registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
 }
 
-void Service::report_owner() {
-  owner_report_due_ = false;
-  if (control_) {
-    protocol::Owner owner;
-    owner.generation = registry_.generation;
-    owner.running_at_ns = now_ns();
-    if (heir_) {
-      owner.handoff_id = heir_->id();
-      owner.sessions = heir_->adopted();
-      owner.lost = heir_->lost();
-      // What the donor had kept has ended with it.
-      if (heir_->donor_died()) owner.lost += heir_->late();
-      owner.lost_ids = heir_->lost_ids();
-      owner.frozen_at_ns = heir_->frozen_at_ns();
-      owner.donor_died = heir_->donor_died();
-      if (owner.frozen_at_ns != 0) {
-        // One switch for all of them: each was armed before it and could be served from here on.
-        const std::uint64_t us = (owner.running_at_ns - owner.frozen_at_ns) / 1000;
-        owner.blackout = {us, us, us, us};
-      }
-    }
-    owner_ = std::move(owner);
-    send_owner(false);
-    if (health_) control_->send(Type::kHealth, encode(*health_));
-    watch_control(true);
-  }
-  heir_.reset();
+void Service::tell_status(const protocol::Query& query) {
+  reports_.status({.query_id = query.id,
+                   .sessions = sessions(),
+                   .state = static_cast<std::uint32_t>(state_),
+                   .errors = errors_});
 }
 
-void Service::say_health(protocol::Health health) {
-  health_ = std::move(health);
-  const bool owner = state_ == HANDOFF_STATE_OWNER || state_ == HANDOFF_STATE_DONOR;
-  if (!control_ || !owner || owner_report_due_) return;
-  control_->send(Type::kHealth, encode(*health_));
-  watch_control(true);
-}
+void Service::spread(const protocol::Spread& spread) { links_->spread(spread.permille); }
 
-// with_fds: to a supervisor that does not hold the listeners yet.
-void Service::send_owner(bool with_fds) {
-  owner_.named.clear();
-  owner_.with_fds = with_fds;
-  if (auto manifest = registry_.manifest(true)) owner_.named = std::move(manifest->named);
-  std::vector<UniqueFd> fds;
-  for (protocol::Named& named : owner_.named) {
-    if (!with_fds || named.address.empty() || fds.size() == protocol::kMaxFds) continue;
-    UniqueFd copy(::fcntl(registry_.named.at(named.name).fd.get(), F_DUPFD_CLOEXEC, 0));
-    if (!copy.valid()) {
-      registry_.log(HANDOFF_LOG_ERROR,
-                    "listener '" + named.name + "' can't be shown to the supervisor: out of fds");
-      owner_.with_fds = false;
-      fds.clear();
-      break;
-    }
-    named.fd_index = static_cast<std::uint32_t>(fds.size());
-    fds.push_back(std::move(copy));
-  }
-  control_->send_fds(Type::kOwner, encode(owner_), std::move(fds));
-}
+void Service::drain(const protocol::Drain& drain) { links_->drain(drain); }
 
-void Service::progress(const protocol::Progress& progress) {
-  if (control_) control_->send(Type::kProgress, encode(progress), true);
-}
-
-void Service::failed(const protocol::Failed& failed) {
-  tell_outcome(Type::kFailed, encode(failed));
-}
-
-void Service::retired(const protocol::Retired& retired) {
-  tell_outcome(Type::kRetired, encode(retired));
-}
-
-void Service::rehearsed(const protocol::Rehearsed& rehearsed) {
-  if (!control_) return;
-  std::string body = encode(rehearsed);
-  if (body.size() > protocol::kMaxBody) {  // each manifest fits a frame; two may not
-    protocol::Rehearsed shorter = rehearsed;
-    shorter.from.reset();
-    shorter.to.reset();
-    body = encode(shorter);
-  }
-  control_->send(Type::kRehearsed, std::move(body));
-}
-
-void Service::tell_outcome(protocol::Type type, std::string body) {
-  if (!control_) return;
-  control_->send(type, body);
-  outcome_.emplace(type, std::move(body));
+void Service::cancel(const protocol::Cancel& cancel) {
+  const core::Reason reason{core::Code::kCancelled, cancel.reason};
+  if (donor_ && donor_->id() == cancel.handoff_id) donor_->cancel(reason);
+  if (state_ == HANDOFF_STATE_HEIR && heir_->id() == cancel.handoff_id) heir_->cancel(reason);
 }
 
 }  // namespace handoff::io

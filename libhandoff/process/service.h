@@ -12,7 +12,7 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <utility>
+#include <vector>
 
 #include "handoff/handoff.h"
 #include "libhandoff/handoff/donor_driver.h"
@@ -21,32 +21,31 @@
 #include "libhandoff/handoff/shell.h"
 #include "libhandoff/link/links.h"
 #include "libhandoff/process/control.h"
+#include "libhandoff/process/orders.h"
+#include "libhandoff/process/reports.h"
 #include "libhandoff/process/start.h"
-#include "libhandoff/process/way_back.h"
 #include "libhandoff/service/registry.h"
 #include "libhandoff/sys/poller.h"
 
 namespace handoff::io {
 
-class Service : public Reporter {
+class Service : public Reporter, public Orders {
  public:
   static Result<std::unique_ptr<Service>> open(const handoff_options& options);
   Service(const Service&) = delete;
   Service& operator=(const Service&) = delete;
 
-  // The others, from lane 1 on.
+  // From lane 1 on.
   const std::vector<std::unique_ptr<Lane>>& lanes() const { return lanes_; }
   Registry& registry() { return registry_; }
   const Registry& registry() const { return registry_; }
   int state() const { return state_; }
-  bool supervised() const { return control_.has_value(); }
+  bool supervised() const { return control_.opened(); }
   int fd() const { return poller_.fd(); }
 
   // Runs a declaration on the registry, if there is still time for it.
   Result<void> declare(const std::function<Result<void>(Registry&)>& declaration);
   Result<void> attach(const std::string& name, UniqueFd fd);
-  // Any thread.
-  int named_fd(const std::string& name);
 
   Result<void> ready();
   // timeout_ms: -1 for none but the handoff's own deadlines.
@@ -59,6 +58,13 @@ class Service : public Reporter {
   void say_health(protocol::Health health);
   void count_errors(std::uint64_t more) { errors_ += more; }  // any thread
 
+  // The service says that a session was released, or has ended.
+  void sessions_changed();
+
+ private:
+  explicit Service(Poller poller) : poller_(std::move(poller)) {}
+
+  // -- of the drivers
   void progress(const protocol::Progress& progress) override;
   void failed(const protocol::Failed& failed) override;
   void retired(const protocol::Retired& retired) override;
@@ -66,44 +72,43 @@ class Service : public Reporter {
   Result<void> rest_links(core::Time until) override;
   void wake_links() override;
 
-  // By the service: one was released, or ended.
-  void sessions_changed();
-
- private:
-  explicit Service(Poller poller) : poller_(std::move(poller)) {}
-  std::vector<Lane*> other_lanes() const;
-  std::uint64_t sessions() const;  // of all lanes
-  bool owner_report_possible() const { return !heir_ || heir_->settled(); }
+  // -- of the supervisor
+  void donate(const protocol::Donate& donate, std::vector<UniqueFd>& fds) override;
+  void stop(const protocol::Stop& stop) override;
+  void tell_status(const protocol::Query& query) override;
+  void relink(const protocol::Relink& relink, std::vector<UniqueFd>& fds) override;
+  void spread(const protocol::Spread& spread) override;
+  void drain(const protocol::Drain& drain) override;
+  void cancel(const protocol::Cancel& cancel) override;
+  void hear(Channel::Message& message);
 
   void begin(StartOrder start);
   void turn(const std::vector<Role>& roles);
-  void read_control();
-  void obey(Channel::Message& message);
-  void donate(const protocol::Donate& donate, std::vector<UniqueFd>& fds);
-  void stop(const protocol::Stop& stop);
-  void relink(const protocol::Relink& relink, std::vector<UniqueFd>& fds);
   void settle();
   // After a switch: the links that it brought, and those that it took away.
   void link_to_donor();
   void stay_late();
   void settle_late();
+
+  std::vector<Lane*> other_lanes() const;
+  std::uint64_t sessions() const;  // of all lanes
+  bool owner_report_possible() const { return !heir_ || heir_->settled(); }
   void report_owner();
-  void watch_control(bool listen);
-  void come_back();
-  void send_owner(bool with_fds);
-  // A handoff's end, which a supervisor that comes later wants to know, too.
-  void tell_outcome(protocol::Type type, std::string body);
+  // This process owns its sockets, and has said so.
+  bool known_as_owner() const {
+    return (state_ == HANDOFF_STATE_OWNER || state_ == HANDOFF_STATE_DONOR) && !owner_report_due_;
+  }
+  Reports::Standing standing() const;
 
   Declared declared_;
   Registry registry_{declared_};
   Poller poller_;
   std::vector<std::unique_ptr<Lane>> lanes_;  // before the drivers, which order them about
-  std::optional<Control> control_;
-  WayBack way_back_;
-  bool away_ = false;  // the control socket is closed, and the way back is tried
+  Control control_{registry_, poller_};
+  Reports reports_{registry_, control_};
   int state_ = HANDOFF_STATE_DECLARING;
   std::uint64_t fds_max_ = 0;
-  // From Start.
+  // Of Start.
   std::vector<GivenListener> given_;
   std::optional<HandoffEnd> heir_end_;
   // At most one of them.
@@ -113,11 +118,6 @@ class Service : public Reporter {
   std::unique_ptr<Links> links_;
   protocol::Retired late_outcome_;  // told when the last session has gone
   bool owner_report_due_ = false;
-  // What was said last, for a supervisor that was not there: how this process became the owner, and
-  // how its last handoff ended.
-  protocol::Owner owner_;
-  std::optional<std::pair<protocol::Type, std::string>> outcome_;
-  std::optional<protocol::Health> health_;
   std::atomic<std::uint64_t> errors_ = 0;
 };
 

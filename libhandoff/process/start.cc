@@ -17,7 +17,7 @@ namespace {
 
 using protocol::Type;
 
-// It should be there already; a supervisor of another kind is not waited for.
+// Start should be there already. A supervisor of another kind sends none, and must not hang us.
 constexpr int kStartTimeoutMs = 5000;
 
 std::optional<int> number_from(const char* name) {
@@ -30,7 +30,7 @@ std::optional<int> number_from(const char* name) {
   return value;
 }
 
-// nullopt if there is none that is meant for this process.
+// nullopt: no control socket is meant for this process.
 Result<std::optional<UniqueFd>> control_socket() {
   const auto number = number_from("HANDOFF_FD");
   const auto pid = number_from("HANDOFF_PID");
@@ -111,7 +111,7 @@ Result<std::optional<StartOrder>> take_start() {
   auto socket = control_socket();
   if (!socket) return Failure(socket.error());
   if (!*socket) return std::nullopt;
-  StartOrder order{.control = Control(std::move(**socket))};
+  StartOrder order{.control = ControlChannel(std::move(**socket))};
   if (const auto ok = wait_readable(order.control.fd()); !ok) return Failure(ok.error());
   Channel::Message message;
   const auto received = order.control.recv(message);
@@ -129,9 +129,9 @@ Result<std::optional<StartOrder>> take_start() {
                                          std::to_string(protocol::kVersionMax));
   }
   order.generation = start->generation;
-  auto way_back = WayBack::make(start->report_path);
-  if (!way_back) return Failure(way_back.error());
-  order.way_back = std::move(*way_back);
+  auto reconnect = Reconnect::make(start->report_path);
+  if (!reconnect) return Failure(reconnect.error());
+  order.reconnect = std::move(*reconnect);
   if (start->heir) {
     if (!start->handoff) return fail(HANDOFF_ERR_PROTOCOL, "Start for an heir without a handoff");
     auto end = take_end(*start->handoff, message.fds);

@@ -9,8 +9,8 @@
 #include "libhandoff/base/result.h"
 #include "libhandoff/base/unique_fd.h"
 #include "libhandoff/handoff/shell.h"
-#include "libhandoff/process/control.h"
-#include "libhandoff/process/way_back.h"
+#include "libhandoff/process/control_channel.h"
+#include "libhandoff/process/reconnect.h"
 #include "libhandoff/protocol/messages.h"
 
 namespace handoff::io {
@@ -20,7 +20,7 @@ struct GivenListener {
   UniqueFd fd;
 };
 
-// One end of a handoff.
+// This process's end of a handoff.
 struct HandoffEnd {
   HandoffParameters parameters;
   UniqueFd channel;
@@ -28,8 +28,8 @@ struct HandoffEnd {
 };
 
 struct StartOrder {
-  Control control;
-  WayBack way_back = {};
+  ControlChannel control;
+  Reconnect reconnect = {};
   std::uint64_t generation = 0;
   std::vector<GivenListener> listeners = {};  // of a fresh start
   std::optional<HandoffEnd> heir = {};        // of an heir
@@ -38,7 +38,7 @@ struct StartOrder {
 // Reads and unsets HANDOFF_* of the environment; nullopt without a supervisor.
 Result<std::optional<StartOrder>> take_start();
 
-// The end that a message of the supervisor speaks of, out of that message's fds.
+// Takes the end that a message of the supervisor speaks of out of that message's fds.
 Result<HandoffEnd> take_end(const protocol::Handoff& handoff, std::vector<UniqueFd>& fds);
 
 }  // namespace handoff::io

@@ -49,6 +49,20 @@ Result<void> Registry::declare_named(const std::string& name, const std::string&
   return {};
 }
 
+Result<void> Registry::give_listener(const std::string& name, const std::string& address,
+                                     UniqueFd fd) {
+  const auto it = named.find(name);
+  if (it == named.end()) {
+    return fail(HANDOFF_ERR_UNKNOWN,
+                "the supervisor has a listener '" + name +
+                    "' for this service, which does not declare it; remove it from the "
+                    "configuration or declare it");
+  }
+  it->second.fd = std::move(fd);
+  it->second.address = address;
+  return {};
+}
+
 Result<void> Registry::declare_kind(const std::string& name, std::uint32_t version) {
   if (auto ok = check_name("the kind", name); !ok) return ok;
   if (version == 0) return fail(-EINVAL, "state versions count from 1");
@@ -97,7 +111,7 @@ Result<void> Registry::declare_region(RegionDecl region) {
 }
 
 Result<void> Registry::set_callbacks(const handoff_callbacks& given, void* user) {
-  // Of a service that was built before sessions could be held.
+  // The size in a service that was built before sessions could be held.
   constexpr std::size_t kFirstSize = offsetof(handoff_callbacks, late);
   if (given.size < kFirstSize) return fail(-EINVAL, "handoff_callbacks.size");
   callbacks = {};

@@ -108,7 +108,8 @@ Result<std::uint64_t> Registry::open_session(int fd, const handoff_session_optio
 }
 
 Result<void> Registry::touch_session(std::uint64_t id) {
-  // Who touches once promises to go on: an adopted session becomes a tracked one by this.
+  // A service that touches a session once promises to go on, so an adopted one is tracked from
+  // here.
   const auto it = sessions.find(id);
   if (it == sessions.end()) {
     const auto arrived = arriving == nullptr ? it : arriving->find(id);
@@ -201,7 +202,7 @@ int Registry::thrown() {
 }
 
 Failure Registry::failed_call(const std::string& what, int result) const {
-  // It would have, had there been enough.
+  // A shortage is no refusal: with enough of it the callback would have succeeded.
   return fail(is_shortage(result) ? result : HANDOFF_ERR_REJECTED,
               what + " failed: " + (reason_.empty() ? handoff_strerror(result) : reason_));
 }
@@ -234,6 +235,13 @@ Result<void> Registry::bind_missing() {
 
 void Registry::log(int level, const std::string& message) const {
   if (declared_.log != nullptr) declared_.log(declared_.log_user, level, message.c_str());
+}
+
+int Registry::named_fd(const std::string& name) const {
+  const std::lock_guard lock(declared_.named_lock);
+  const auto it = named.find(name);
+  if (it == named.end()) return HANDOFF_ERR_UNKNOWN;
+  return it->second.fd.valid() ? it->second.fd.get() : -ENOENT;
 }
 
 void Registry::close_named() {

@@ -2,7 +2,7 @@
 // service has declared. Both sides of a handoff work on it: the donor gives out of it, the heir
 // fills it.
 //
-// It belongs to its lane's thread, and borrows session fds, which are the service's.
+// A registry belongs to its lane's thread. Session fds are the service's and only borrowed here.
 #pragma once
 
 #include <cstdint>
@@ -70,6 +70,8 @@ class Registry {
   Result<void> set_names(std::string service_name, std::string release_name);
   // address "": any fd of that name, if somebody has it.
   Result<void> declare_named(const std::string& name, const std::string& address);
+  // A listener that the supervisor has for this service.
+  Result<void> give_listener(const std::string& name, const std::string& address, UniqueFd fd);
   Result<void> declare_kind(const std::string& name, std::uint32_t version);
   Result<void> declare_step(const std::string& kind, core::Step step, StateStep how);
   Result<void> declare_section(SectionDecl section);
@@ -85,13 +87,16 @@ class Registry {
   Result<void> touch_session(std::uint64_t id);
   Result<void> close_session(std::uint64_t id);
   Result<void> hold_session(std::uint64_t id, bool held);
-  // It has ended, or is another process's now: a handoff under way hears that it is not to be
-  // handed over, or not any more.
+  // The session has ended, or is another process's now. A handoff under way hears that it is not to
+  // hand the session over, or not any more.
   void remove_session(std::uint64_t id);
   // The service has all that it takes to hold sessions.
   bool can_hold() const;
-  // It can be at an end of a link: services with several lanes can't.
+  // The service can be at an end of a link: one with several lanes can't.
   bool can_link() const { return lanes == 1; }
+  // Any thread: the fd, HANDOFF_ERR_UNKNOWN for a name that was not declared, -ENOENT for one
+  // without an fd.
+  int named_fd(const std::string& name) const;
   // The named fds are the heir's, or nobody's.
   void close_named();
   // Runs one of the callbacks that nothing can fail; what it throws is logged.

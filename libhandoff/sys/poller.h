@@ -14,7 +14,7 @@ namespace handoff::io {
 
 enum class Role : std::uint8_t {
   kControl,
-  kReturn,
+  kReconnect,
   kChannel,
   kLanes,
   kPeer,

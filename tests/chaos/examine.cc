@@ -20,6 +20,8 @@ constexpr int kAttempts = 5;
 constexpr auto kWakingTakes = 500ms;
 // For fds that are only just being closed.
 constexpr auto kClosingTakes = 5s;
+// A service's sockets that are no session: its listener and its control socket.
+constexpr int kOwnSockets = 2;
 
 std::string release_of(const json& service) {
   return service.at("release").is_string() ? service["release"].get<std::string>() : "";
@@ -175,7 +177,18 @@ void Examination::upgrade_once_more() {
   const bool fails_again =
       stage_.point != nullptr && stage_.point->provocation.act == Provocation::Act::kError;
   if (!stage_.supervisor_lives() || stage_.expected.ordered || fails_again) return;
-  const auto before = kinds_of_files(owner_);
+  // A visitor that has left is out of the count of sessions before its socket is closed.
+  std::map<std::string, int> before;
+  const int sockets = static_cast<int>(stage_.traffic->alive()) + kOwnSockets;
+  if (!stage_.wait_until(
+          [&] {
+            before = kinds_of_files(owner_);
+            return before["socket"] == sockets;
+          },
+          kClosingTakes)) {
+    problem("the owner's fds: " + describe(before) + "; its sockets should be " +
+            std::to_string(sockets));
+  }
   const bool same_release = owners_release_ == "2.0";
   // On a busy host it may miss its small budget, and then is simply tried again.
   for (int attempt = 1;; ++attempt) {

@@ -1,4 +1,4 @@
-#include "libhandoff/process/way_back.h"
+#include "libhandoff/process/reconnect.h"
 
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -17,7 +17,7 @@
 namespace handoff::io {
 namespace {
 
-class WayBackTest : public ::testing::Test {
+class ReconnectTest : public ::testing::Test {
  protected:
   // Binds in that folder, however long its path is.
   static UniqueFd listen_in(const std::string& folder, int type = SOCK_SEQPACKET) {
@@ -32,21 +32,21 @@ class WayBackTest : public ::testing::Test {
     EXPECT_EQ(0, ::listen(fd.get(), 8));
     return fd;
   }
-  static WayBack way_to(const std::string& path) {
-    auto way = WayBack::make(path);
-    EXPECT_TRUE(way) << way.error().message;
-    return std::move(*way);
+  static Reconnect reconnect_to(const std::string& path) {
+    auto reconnect = Reconnect::make(path);
+    EXPECT_TRUE(reconnect) << reconnect.error().message;
+    return std::move(*reconnect);
   }
   // Waits until it is due, and tries.
-  static std::optional<UniqueFd> try_once(WayBack& way) {
-    pollfd due{way.fd(), POLLIN, 0};
+  static std::optional<UniqueFd> try_once(Reconnect& reconnect) {
+    pollfd due{reconnect.fd(), POLLIN, 0};
     EXPECT_EQ(1, ::poll(&due, 1, 20'000));
-    return way.attempt();
+    return reconnect.attempt();
   }
   // What the next attempt was put off by.
-  static core::Duration planned(const WayBack& way) {
+  static core::Duration planned(const Reconnect& reconnect) {
     itimerspec left{};
-    EXPECT_EQ(0, ::timerfd_gettime(way.fd(), &left));
+    EXPECT_EQ(0, ::timerfd_gettime(reconnect.fd(), &left));
     return left.it_value.tv_sec * 1'000'000 + left.it_value.tv_nsec / 1000;
   }
 
@@ -54,70 +54,70 @@ class WayBackTest : public ::testing::Test {
   const std::string folder_ = dir_.path();
 };
 
-TEST_F(WayBackTest, ThereIsNoneWithoutAPath) {
-  const WayBack way = way_to("");
-  EXPECT_FALSE(way.known());
+TEST_F(ReconnectTest, ThereIsNoneWithoutAPath) {
+  const Reconnect reconnect = reconnect_to("");
+  EXPECT_FALSE(reconnect.known());
 }
 
-TEST_F(WayBackTest, FindsWhoListensThere) {
+TEST_F(ReconnectTest, FindsWhoListensThere) {
   const UniqueFd listener = listen_in(folder_);
-  WayBack way = way_to(folder_ + "/s");
-  ASSERT_TRUE(way.known());
-  way.plan(0);
-  const auto fd = try_once(way);
+  Reconnect reconnect = reconnect_to(folder_ + "/s");
+  ASSERT_TRUE(reconnect.known());
+  reconnect.plan(0);
+  const auto fd = try_once(reconnect);
   ASSERT_TRUE(fd);
   const UniqueFd other(::accept(listener.get(), nullptr, nullptr));
   ASSERT_TRUE(other.valid());
   ASSERT_EQ(2, ::send(fd->get(), "hi", 2, 0));
   char text[8] = {};
   EXPECT_EQ(2, ::recv(other.get(), text, sizeof text, 0));
-  EXPECT_EQ(0, planned(way)) << "nothing more is planned";
+  EXPECT_EQ(0, planned(reconnect)) << "nothing more is planned";
 }
 
-TEST_F(WayBackTest, DoesNotTryBeforeItIsTime) {
+TEST_F(ReconnectTest, DoesNotTryBeforeItIsTime) {
   const UniqueFd listener = listen_in(folder_);
-  WayBack way = way_to(folder_ + "/s");
-  EXPECT_FALSE(way.attempt()) << "nothing was planned";
-  for (int i = 0; i < 20; ++i) way.plan(0);  // up to a second
-  EXPECT_FALSE(way.attempt());
+  Reconnect reconnect = reconnect_to(folder_ + "/s");
+  EXPECT_FALSE(reconnect.attempt()) << "nothing was planned";
+  for (int i = 0; i < 20; ++i) reconnect.plan(0);  // up to a second
+  EXPECT_FALSE(reconnect.attempt());
   EXPECT_LT(::accept(listener.get(), nullptr, nullptr), 0);
 }
 
-TEST_F(WayBackTest, GoesOnTryingWhereNobodyIs) {
-  WayBack way = way_to(folder_ + "/s");
-  way.plan(0);
-  EXPECT_FALSE(try_once(way));
-  EXPECT_FALSE(try_once(way));
+TEST_F(ReconnectTest, GoesOnTryingWhereNobodyIs) {
+  Reconnect reconnect = reconnect_to(folder_ + "/s");
+  reconnect.plan(0);
+  EXPECT_FALSE(try_once(reconnect));
+  EXPECT_FALSE(try_once(reconnect));
   const UniqueFd listener = listen_in(folder_);
-  EXPECT_TRUE(try_once(way));
+  EXPECT_TRUE(try_once(reconnect));
 }
 
-TEST_F(WayBackTest, ASocketThatADeadOneLeftIsNobody) {
+TEST_F(ReconnectTest, ASocketThatADeadOneLeftIsNobody) {
   listen_in(folder_).reset();
-  WayBack way = way_to(folder_ + "/s");
-  way.plan(0);
-  EXPECT_FALSE(try_once(way));
+  Reconnect reconnect = reconnect_to(folder_ + "/s");
+  reconnect.plan(0);
+  EXPECT_FALSE(try_once(reconnect));
   std::filesystem::remove(folder_ + "/s");
   const UniqueFd listener = listen_in(folder_);
-  EXPECT_TRUE(try_once(way));
+  EXPECT_TRUE(try_once(reconnect));
 }
 
-TEST_F(WayBackTest, ASocketOfAnotherKindIsNotTheRightOne) {
+TEST_F(ReconnectTest, ASocketOfAnotherKindIsNotTheRightOne) {
   const UniqueFd listener = listen_in(folder_, SOCK_STREAM);
-  WayBack way = way_to(folder_ + "/s");
-  way.plan(0);
-  EXPECT_FALSE(try_once(way));
-  EXPECT_GT(planned(way), 0) << "and another attempt is planned";
+  Reconnect reconnect = reconnect_to(folder_ + "/s");
+  reconnect.plan(0);
+  EXPECT_FALSE(try_once(reconnect));
+  EXPECT_GT(planned(reconnect), 0) << "and another attempt is planned";
 }
 
-TEST_F(WayBackTest, APathMayBeLongerThanASocketsAddress) {
+TEST_F(ReconnectTest, APathMayBeLongerThanASocketsAddress) {
   std::string deep = folder_;
   while (deep.size() < 3 * sizeof(sockaddr_un::sun_path)) deep += "/" + std::string(50, 'd');
   std::filesystem::create_directories(deep);
   const UniqueFd listener = listen_in(deep);
-  WayBack way = way_to(deep + "/s");
-  way.plan(0);
-  EXPECT_TRUE(try_once(way));
+  Reconnect reconnect = reconnect_to(deep + "/s");
+  reconnect.plan(0);
+  EXPECT_TRUE(try_once(reconnect));
   // Exactly as long as fits, and one more.
   for (const std::size_t size :
        {sizeof(sockaddr_un::sun_path) - 1, sizeof(sockaddr_un::sun_path)}) {
@@ -125,36 +125,36 @@ TEST_F(WayBackTest, APathMayBeLongerThanASocketsAddress) {
     std::filesystem::create_directory(edge);
     const UniqueFd there = listen_in(edge);
     ASSERT_EQ(size, (edge + "/s").size());
-    WayBack to_edge = way_to(edge + "/s");
+    Reconnect to_edge = reconnect_to(edge + "/s");
     to_edge.plan(0);
     EXPECT_TRUE(try_once(to_edge)) << size;
   }
 }
 
-TEST_F(WayBackTest, ALongPathToNowhereIsNowhere) {
+TEST_F(ReconnectTest, ALongPathToNowhereIsNowhere) {
   const std::string gone = folder_ + "/" + std::string(150, 'd') + "/s";
-  WayBack way = way_to(gone);
-  way.plan(0);
-  EXPECT_FALSE(try_once(way));
+  Reconnect reconnect = reconnect_to(gone);
+  reconnect.plan(0);
+  EXPECT_FALSE(try_once(reconnect));
   std::filesystem::create_directory(folder_ + "/d");
-  WayBack no_name = way_to(folder_ + "/d/" + std::string(200, 'n'));
+  Reconnect no_name = reconnect_to(folder_ + "/d/" + std::string(200, 'n'));
   no_name.plan(0);
   EXPECT_FALSE(try_once(no_name));
 }
 
-TEST_F(WayBackTest, WaitsLongerEachTimeUpToASecond) {
-  WayBack way = way_to(folder_ + "/s");
-  core::Duration expected = WayBack::kFirst;
+TEST_F(ReconnectTest, WaitsLongerEachTimeUpToASecond) {
+  Reconnect reconnect = reconnect_to(folder_ + "/s");
+  core::Duration expected = Reconnect::kFirst;
   for (int i = 0; i < 10; ++i) {
-    way.plan(0);
-    EXPECT_LE(planned(way), expected);
-    EXPECT_GT(planned(way), expected / 2) << "attempt " << i;
-    expected = std::min(2 * expected, WayBack::kLongest);
+    reconnect.plan(0);
+    EXPECT_LE(planned(reconnect), expected);
+    EXPECT_GT(planned(reconnect), expected / 2) << "attempt " << i;
+    expected = std::min(2 * expected, Reconnect::kLongest);
   }
-  EXPECT_EQ(WayBack::kLongest, expected);
+  EXPECT_EQ(Reconnect::kLongest, expected);
   // One that was let in and thrown out at once goes on where it was; one that stayed begins anew.
-  way.plan(10'000'000);
-  EXPECT_LE(planned(way), WayBack::kFirst);
+  reconnect.plan(10'000'000);
+  EXPECT_LE(planned(reconnect), Reconnect::kFirst);
 }
 
 }  // namespace

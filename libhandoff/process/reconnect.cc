@@ -1,4 +1,4 @@
-#include "libhandoff/process/way_back.h"
+#include "libhandoff/process/reconnect.h"
 
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -12,10 +12,10 @@
 namespace handoff::io {
 namespace {
 
-// A connection this long was no refusal.
+// A connection that lasted 5 s was no refusal.
 constexpr core::Duration kSettled = 5'000'000;
 
-// However long the path is: what does not fit into a sockaddr_un goes through the folder's fd.
+// A path that does not fit into a sockaddr_un (107 bytes) goes through the folder's fd.
 std::optional<UniqueFd> connect_to(const std::string& path) {
   UniqueFd folder;
   std::string name = path;
@@ -39,15 +39,15 @@ std::optional<UniqueFd> connect_to(const std::string& path) {
   socklen_t length = sizeof peer;
   if (::getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0 ||
       (peer.uid != 0 && peer.uid != ::geteuid())) {
-    return std::nullopt;  // somebody else listens there: not one to tell anything
+    return std::nullopt;  // another user listens there and is told nothing
   }
   return fd;
 }
 
 }  // namespace
 
-Result<WayBack> WayBack::make(std::string path) {
-  WayBack out;
+Result<Reconnect> Reconnect::make(std::string path) {
+  Reconnect out;
   if (path.empty()) return out;
   out.timer_.reset(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
   if (!out.timer_.valid()) return fail_errno("a timer");
@@ -55,12 +55,12 @@ Result<WayBack> WayBack::make(std::string path) {
   return out;
 }
 
-void WayBack::plan(core::Duration lasted) {
+void Reconnect::plan(core::Duration lasted) {
   if (lasted >= kSettled) delay_ = kFirst;
   arm();
 }
 
-void WayBack::arm() {
+void Reconnect::arm() {
   itimerspec when{};
   when.it_value.tv_sec = delay_ / 1'000'000;
   when.it_value.tv_nsec = delay_ % 1'000'000 * 1000;
@@ -69,7 +69,7 @@ void WayBack::arm() {
   delay_ = std::min(2 * delay_, kLongest);
 }
 
-std::optional<UniqueFd> WayBack::attempt() {
+std::optional<UniqueFd> Reconnect::attempt() {
   std::uint64_t times = 0;
   if (::read(timer_.get(), &times, sizeof times) < 0) return std::nullopt;  // not due yet
   auto fd = connect_to(path_);

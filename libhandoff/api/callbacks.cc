@@ -1,0 +1,55 @@
+// The C ABI for the inside of callbacks: what they append to, and why they fail.
+#include <string>
+
+#include "libhandoff/api/handle.h"
+
+using handoff::Result;
+using handoff::api::run;
+using handoff::io::Registry;
+
+namespace {
+
+int append(std::string& to, const void* data, std::size_t length) noexcept {
+  if (data == nullptr && length > 0) return -EINVAL;
+  try {
+    to.append(static_cast<const char*>(data), length);
+    return 0;
+  } catch (...) {
+    return -ENOMEM;
+  }
+}
+
+}  // namespace
+
+extern "C" {
+
+int handoff_buffer_append(handoff_buffer_t* b, const void* data, size_t length) {
+  return b == nullptr ? -EINVAL : append(b->bytes, data, length);
+}
+
+void handoff_reason(handoff_t* h, const char* why) {
+  if (h == nullptr || why == nullptr) return;
+  // A callback that all lanes share (a conversion, say) may not know for which of them it runs.
+  Registry* const calling = Registry::calling();
+  run(h, [&](handoff_t& handle) -> Result<void> {
+    (calling != nullptr ? *calling : handle.registry).set_reason(why);
+    return {};
+  });
+}
+
+int handoff_save_state(handoff_saved_t* out, const void* data, size_t length) {
+  return out == nullptr ? -EINVAL : append(out->state, data, length);
+}
+int handoff_save_input(handoff_saved_t* out, const void* data, size_t length) {
+  return out == nullptr ? -EINVAL : append(out->input, data, length);
+}
+int handoff_save_output(handoff_saved_t* out, const void* data, size_t length) {
+  return out == nullptr ? -EINVAL : append(out->output, data, length);
+}
+int handoff_save_flags(handoff_saved_t* out, uint32_t flags) {
+  if (out == nullptr) return -EINVAL;
+  out->flags = flags;
+  return 0;
+}
+
+}  // extern "C"

@@ -1,0 +1,59 @@
+// The C ABI of sessions, each of them on the lane of its handle.
+#include "libhandoff/api/handle.h"
+
+using handoff::fail;
+using handoff::Failure;
+using handoff::Result;
+using handoff::api::run;
+
+extern "C" {
+
+int handoff_session_open(handoff_t* h, int fd, const struct handoff_session_options* options,
+                         uint64_t* id) {
+  if (id == nullptr) return -EINVAL;
+  return run(h, [&](handoff_t& handle) -> Result<void> {
+    const int state = handle.state();
+    if (state != HANDOFF_STATE_OWNER && state != HANDOFF_STATE_DONOR) {
+      return fail(HANDOFF_ERR_ORDER, "only the owner of its sockets opens sessions");
+    }
+    auto opened = handle.registry.open_session(fd, options);
+    if (!opened) return Failure(opened.error());
+    *id = *opened;
+    handle.sessions_changed();
+    return {};
+  });
+}
+
+int handoff_session_touch(handoff_t* h, uint64_t id) {
+  return run(h, [&](handoff_t& handle) -> Result<void> {
+    auto touched = handle.registry.touch_session(id);
+    if (touched) handle.session_touched();
+    return touched;
+  });
+}
+
+int handoff_session_closed(handoff_t* h, uint64_t id) {
+  return run(h, [&](handoff_t& handle) -> Result<void> {
+    auto closed = handle.registry.close_session(id);
+    if (closed) handle.sessions_changed();
+    return closed;
+  });
+}
+
+int handoff_session_hold(handoff_t* h, uint64_t id) {
+  return run(h, [&](handoff_t& handle) { return handle.registry.hold_session(id, true); });
+}
+
+int handoff_session_release(handoff_t* h, uint64_t id) {
+  return run(h, [&](handoff_t& handle) -> Result<void> {
+    auto released = handle.registry.hold_session(id, false);
+    if (released) handle.sessions_changed();
+    return released;
+  });
+}
+
+uint64_t handoff_session_count(const handoff_t* h) {
+  return h == nullptr ? 0 : h->registry.sessions.size();
+}
+
+}  // extern "C"

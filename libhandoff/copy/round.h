@@ -1,0 +1,23 @@
+// The rounds of a copy, and what both sides have agreed on for it.
+//
+// The first round sends everything, the next ones what has changed since. The last one is sent in
+// the freeze: the delta. In each round the order is: named fds, regions and the ring (the first
+// round alone), sessions, chunks of sections, the end.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace handoff::io {
+
+enum class Round : std::uint8_t { kFirst, kAgain, kFrozen };
+
+// What both Hellos have come to. All lines of a handoff have the same.
+struct Terms {
+  std::vector<std::uint32_t> versions;  // in which each kind travels; 0: it stays here
+  bool ring_sessions = false;           // the heir takes Sessions that lie in the ring
+  bool heir_looks = false;              // and sessions at whose sockets this side has not looked
+  std::uint32_t spread = 0;             // progressive: permille of the sessions that move; 0: all
+};
+
+}  // namespace handoff::io

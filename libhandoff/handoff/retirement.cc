@@ -1,0 +1,39 @@
+#include "libhandoff/handoff/retirement.h"
+
+#include <time.h>
+
+#include <unordered_set>
+
+#include "libhandoff/sys/process.h"
+
+namespace handoff::io {
+
+void let_heir_run() {
+  const timespec moment{.tv_sec = 0, .tv_nsec = 1'000'000};
+  (void)::nanosleep(&moment, nullptr);
+  give_way();
+}
+
+void retire_all(Registry& registry, std::uint64_t lost) {
+  registry.sessions.clear();
+  const handoff_callbacks& callbacks = registry.callbacks;
+  if (callbacks.retired == nullptr) return;
+  registry.tell("retired()", [&] { callbacks.retired(registry.callbacks_user, lost); });
+}
+
+void retire_but(Registry& registry, const std::vector<std::uint64_t>& staying) {
+  const std::unordered_set<std::uint64_t> stay(staying.begin(), staying.end());
+  std::vector<std::uint64_t> moved;
+  for (const auto& [id, entry] : registry.sessions) {
+    if (!stay.contains(id)) moved.push_back(id);
+  }
+  const handoff_callbacks& callbacks = registry.callbacks;
+  registry.tell("late()", [&] { callbacks.late(registry.callbacks_user, staying.size()); });
+  for (const std::uint64_t id : moved) {
+    registry.remove_session(id);
+    registry.tell("moved()", [&] { callbacks.moved(registry.callbacks_user, id); });
+  }
+  registry.close_named();
+}
+
+}  // namespace handoff::io

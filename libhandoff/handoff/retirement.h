@@ -1,0 +1,22 @@
+// What a donor does once the sessions are the heir's: it gets out of the heir's way, then its
+// service lets go of what has moved.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "libhandoff/service/registry.h"
+
+namespace handoff::io {
+
+// Resumed wakes this thread on the heir's CPU and preempts the heir. Unmapping 1 GiB or ending
+// thousands of sessions now would add 2 to 5 ms to the blackout, so this sleeps 1 ms and lets the
+// heir's loop turn first.
+void let_heir_run();
+
+// All sessions have moved. lost: how many of them an heir that has died since had.
+void retire_all(Registry& registry, std::uint64_t lost);
+// All but these have.
+void retire_but(Registry& registry, const std::vector<std::uint64_t>& staying);
+
+}  // namespace handoff::io

@@ -1,0 +1,118 @@
+#include "libhandoff/process/reports.h"
+
+#include <fcntl.h>
+
+#include <vector>
+
+namespace handoff::io {
+
+using protocol::Type;
+
+void Reports::registered(core::Manifest manifest, bool rehearsal) {
+  control_.send(Type::kRegister, encode(protocol::Register{.protocol_min = protocol::kVersionMin,
+                                                           .protocol_max = protocol::kVersionMax,
+                                                           .generation = registry_.generation,
+                                                           .manifest = std::move(manifest),
+                                                           .rehearsal = rehearsal}));
+  control_.listen();
+}
+
+void Reports::owner(protocol::Owner owner) {
+  if (!control_.opened()) return;
+  owner_ = std::move(owner);
+  send_owner(false);
+  if (health_) control_.send(Type::kHealth, encode(*health_));
+  control_.listen();
+}
+
+void Reports::health(protocol::Health health, bool tell) {
+  health_ = std::move(health);
+  if (!tell) return;
+  control_.send(Type::kHealth, encode(*health_));
+  control_.listen();
+}
+
+void Reports::status(const protocol::Status& status) {
+  control_.send(Type::kStatus, encode(status));
+}
+
+void Reports::progress(const protocol::Progress& progress) {
+  control_.send_if_idle(Type::kProgress, encode(progress));
+}
+
+void Reports::rehearsed(const protocol::Rehearsed& rehearsed) {
+  std::string body = encode(rehearsed);
+  if (body.size() > protocol::kMaxBody) {  // each manifest fits a frame; two may not
+    protocol::Rehearsed shorter = rehearsed;
+    shorter.from.reset();
+    shorter.to.reset();
+    body = encode(shorter);
+  }
+  control_.send(Type::kRehearsed, std::move(body));
+}
+
+void Reports::failed(const protocol::Failed& failed) {
+  send_outcome(Type::kFailed, encode(failed));
+}
+
+void Reports::retired(const protocol::Retired& retired) {
+  send_outcome(Type::kRetired, encode(retired));
+}
+
+void Reports::late(const protocol::Late& late) { send_outcome(Type::kLate, encode(late)); }
+
+void Reports::send_outcome(Type type, std::string body) {
+  if (!control_.opened()) return;
+  control_.send(type, body);
+  outcome_.emplace(type, std::move(body));
+}
+
+// with_fds: to a supervisor that does not hold the listeners yet.
+void Reports::send_owner(bool with_fds) {
+  owner_.named.clear();
+  owner_.with_fds = with_fds;
+  if (auto manifest = registry_.manifest(true)) owner_.named = std::move(manifest->named);
+  std::vector<UniqueFd> fds;
+  for (protocol::Named& named : owner_.named) {
+    if (!with_fds || named.address.empty() || fds.size() == protocol::kMaxFds) continue;
+    UniqueFd copy(::fcntl(registry_.named.at(named.name).fd.get(), F_DUPFD_CLOEXEC, 0));
+    if (!copy.valid()) {
+      registry_.log(HANDOFF_LOG_ERROR,
+                    "listener '" + named.name + "' can't be shown to the supervisor: out of fds");
+      owner_.with_fds = false;
+      fds.clear();
+      break;
+    }
+    named.fd_index = static_cast<std::uint32_t>(fds.size());
+    fds.push_back(std::move(copy));
+  }
+  control_.send(Type::kOwner, encode(owner_), std::move(fds));
+}
+
+void Reports::reconnect(const Standing& standing) {
+  auto socket = control_.attempt();
+  if (!socket) return;
+  auto manifest = registry_.manifest(false);
+  if (!manifest) {
+    registry_.log(HANDOFF_LOG_ERROR, manifest.error().message);
+    control_.put_off();
+    return;
+  }
+  control_.connect(std::move(*socket));
+  control_.send(Type::kRegister,
+                encode(protocol::Register{.protocol_min = protocol::kVersionMin,
+                                          .protocol_max = protocol::kVersionMax,
+                                          .generation = registry_.generation,
+                                          .manifest = std::move(*manifest),
+                                          .returning = true,
+                                          .state = static_cast<std::uint32_t>(standing.state),
+                                          .handoff_id = standing.handoff_id}));
+  if (outcome_) control_.send(outcome_->first, outcome_->second);
+  if (standing.owner) {
+    send_owner(true);
+    if (health_) control_.send(Type::kHealth, encode(*health_));
+  }
+  control_.listen();
+}
+
+}  // namespace handoff::io
