@@ -12,8 +12,9 @@ std::optional<Refuse> Service::refusal() const {
     case State::kAdopting:
       return Refuse{"busy", policy_.name +
                                 " has not reported back to this supervisor yet, which was started "
-                                "after it; if it stays so, it hangs: handoff stop " +
-                                policy_.name};
+                                "after it. It serves; if it stays so, it can't reach services.sock "
+                                "(another user, root or namespace) or hangs. handoff stop " +
+                                policy_.name + " would cost its sessions"};
     case State::kStopping:
       return Refuse{"busy", policy_.name + " is stopping; wait until it has stopped"};
     case State::kStopped:

@@ -210,8 +210,15 @@ Result<std::optional<std::string>> RuntimeDir::peek(const std::string& path) {
   return out.load();
 }
 
-Result<void> RuntimeDir::save(const std::string& text) const {
-  const std::string what = "writing " + path_ + "/" + kStateName;
+Result<StateFile> RuntimeDir::state_file() const {
+  const std::string path = path_ + "/" + kStateName;
+  UniqueFd folder(::fcntl(folder_.get(), F_DUPFD_CLOEXEC, 0));
+  if (!folder.valid()) return fail_errno("writing " + path);
+  return StateFile(std::move(folder), path);
+}
+
+Result<void> StateFile::save(const std::string& text) const {
+  const std::string what = "writing " + path_;
   if (const int error = failpoint::hit("supervisor.save.before"); error != 0) {
     return Failure(Error::from_errno(error, what));
   }

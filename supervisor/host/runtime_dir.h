@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "libhandoff/base/result.h"
 #include "libhandoff/base/unique_fd.h"
@@ -17,6 +18,19 @@ namespace handoff::supervisor {
 // $HANDOFF_RUNTIME_DIR, else /run/handoff for root, else $XDG_RUNTIME_DIR/handoff.
 Result<std::string> runtime_path();
 std::string control_path(const std::string& runtime);
+
+// The state file (saved_state.h) of one folder, which stays open: for a thread of its own.
+class StateFile {
+ public:
+  StateFile(UniqueFd folder, std::string path)
+      : folder_(std::move(folder)), path_(std::move(path)) {}
+  // Replaced as a whole or not at all.
+  Result<void> save(const std::string& text) const;
+
+ private:
+  UniqueFd folder_;
+  std::string path_;  // for messages
+};
 
 class RuntimeDir {
  public:
@@ -51,8 +65,7 @@ class RuntimeDir {
   // Where services connect to.
   std::string report_path() const;
 
-  // The state file (saved_state.h): replaced as a whole or not at all.
-  Result<void> save(const std::string& text) const;
+  Result<StateFile> state_file() const;
   // What the last one has saved; nullopt if there is none.
   Result<std::optional<std::string>> state() const { return load(); }
   // That could not be understood: it is kept beside, for people.

@@ -31,7 +31,10 @@ class ControlServer {
  public:
   static constexpr std::size_t kMaxRequest = 64 * 1024;
   static constexpr std::size_t kMaxUnsent = 1024 * 1024;
+  // Of those that have asked for nothing yet. Who waits for an answer takes nobody's place, up to a
+  // bound of their own; who comes beyond that hears it.
   static constexpr std::size_t kMaxClients = 64;
+  static constexpr std::size_t kMaxWaiting = 1024;
   static constexpr Duration kRequestWithin = std::chrono::seconds(10);
 
   using Serve = std::function<void(ClientPtr, const Request& request)>;
@@ -53,7 +56,8 @@ class ControlServer {
  private:
   class Connection;
   void accept();
-  bool make_room();
+  std::size_t waiting() const;
+  void make_room();
 
   uv_loop_t* loop_;
   Serve serve_;

@@ -105,6 +105,10 @@ struct Child {
   for (int number = 1; number < NSIG; ++number) {
     (void)::sigaction(number, &standard, nullptr);  // SIGKILL and SIGSTOP can't be set, nor need to
   }
+  // As systemd leaves it to its services (IgnoreSIGPIPE=): a log that nobody reads, or a client
+  // that has gone, is no reason to end.
+  standard.sa_handler = SIG_IGN;
+  (void)::sigaction(SIGPIPE, &standard, nullptr);
   (void)::close(child.go_other);
   char go = 0;
   ssize_t told = 0;

@@ -56,7 +56,7 @@ json Supervisor::reload(int uid) {
   json answer = refusal_json("", "reload", why);
   json record = answer;
   record.update({{"event", "reload"}, {"service", nullptr}, {"uid", uid}, {"path", source_.file}});
-  if (const auto recorded = journal_.append(std::move(record)); !recorded) {
+  if (const auto recorded = journal_.append_now(std::move(record)); !recorded) {
     spdlog::error("{}", recorded.error().message);
   }
   return answer;
@@ -115,7 +115,7 @@ Result<json> Supervisor::try_reload(int uid) {
   answer.update(changes_json(changes));
   json record = answer;
   record.update({{"event", "reload"}, {"uid", uid}});
-  if (const auto recorded = journal_.append(std::move(record)); !recorded) {
+  if (const auto recorded = journal_.append_now(std::move(record)); !recorded) {
     undo();
     return Failure(recorded.error());
   }

@@ -59,14 +59,17 @@ Result<std::unique_ptr<Supervisor>> Supervisor::open(uv_loop_t* loop, const Conf
                                                      ConfigSource source, WatchOptions watch,
                                                      const std::string& path) {
   KeptFds kept = KeptFds::from_environment();
-  auto runtime = RuntimeDir::open(path, kept.take(kLock));
+  UniqueFd lock = kept.take(kLock);
+  // This process has taken over from another supervisor: there is none to go back to.
+  const bool successor = lock.valid();
+  auto runtime = RuntimeDir::open(path, std::move(lock));
   if (!runtime) return Failure(runtime.error());
   auto state = state_path();
   if (!state) return Failure(state.error());
   Journal journal(*state);
   if (const auto opened = journal.open(); !opened) {
     // A link, or somebody else's file, in its place: nobody is to be told that this is in order.
-    if (opened.error().code == -ELOOP || opened.error().code == -EPERM) {
+    if (!successor && (opened.error().code == -ELOOP || opened.error().code == -EPERM)) {
       return Failure(opened.error());
     }
     // Otherwise services are worth more than their history. It is tried again when there is
@@ -94,7 +97,7 @@ Result<std::unique_ptr<Supervisor>> Supervisor::open(uv_loop_t* loop, const Conf
     const bool known = before.has_value();
     // What is missing is told when the service is started.
     const bool only = self->source_.file.empty();
-    if (const auto added = self->add(service, std::move(before), kept, only);
+    if (const auto added = self->try_add(service, std::move(before), kept, only);
         !added && !known && only) {
       return fail(added.error().code, service.name + ": " + added.error().message);
     }
@@ -121,8 +124,15 @@ Supervisor::Supervisor(uv_loop_t* loop, RuntimeDir runtime, Journal journal, Uni
                        UniqueFd services)
     : loop_(loop),
       runtime_(std::move(runtime)),
-      journal_(std::move(journal)),
+      journal_(loop, std::move(journal)),
       boot_(boot_id()),
+      state_(
+          loop, runtime_, [this] { return state_text(); },
+          [](const Error& error) {
+            spdlog::error("{}; should this supervisor die now, the next one will not know all",
+                          error.message);
+          }),
+      turn_(loop, [this] { look_around(); }),
       control_(std::make_unique<ControlServer>(
           loop, std::move(operators),
           [this](const ClientPtr& client, const Request& request) { serve(client, request); })),
@@ -136,6 +146,17 @@ Supervisor::Supervisor(uv_loop_t* loop, RuntimeDir runtime, Journal journal, Uni
       term_(loop, SIGTERM, [this] { stop_asked("SIGTERM"); }),
       int_(loop, SIGINT, [this] { stop_asked("SIGINT"); }),
       hup_(loop, SIGHUP, [this] { (void)reload(-1); }) {}
+
+// Whatever is wrong with one service, the others are not to suffer from it.
+Result<void> Supervisor::try_add(const ServiceConfig& config, std::optional<Before> before,
+                                 KeptFds& kept, bool at_once) {
+  try {
+    return add(config, std::move(before), kept, at_once);
+  } catch (const std::exception& error) {
+    spdlog::error("{}: {}", config.name, error.what());
+    return fail(-EIO, error.what());
+  }
+}
 
 // The service is here afterwards in any case. The error says what is missing, which is tried again
 // whenever it is to be started. What a living process may still have is not bound anew, and not
@@ -160,16 +181,26 @@ Result<void> Supervisor::add(const ServiceConfig& config, std::optional<Before> 
   if (!before || (before->living.empty() && !before->awaited)) {
     if (auto bound = listeners.bind_missing(); !bound && problem) problem = bound;
   }
-  services_.emplace(
-      config.name,
-      std::make_unique<ServiceRunner>(
-          ServiceHost{.loop = loop_,
-                      .report_path = runtime_.report_path(),
-                      .state = journal_.state(),
-                      .changed = [this] { changed(); },
-                      .save = [this] { return save(); },
-                      .record = [this](json record) { return journal_.append(std::move(record)); }},
-          config, std::move(listeners), std::move(release)));
+  services_.emplace(config.name,
+                    std::make_unique<ServiceRunner>(
+                        ServiceHost{.loop = loop_,
+                                    .report_path = runtime_.report_path(),
+                                    .state = journal_.journal().state(),
+                                    .changed =
+                                        [this, name = config.name] {
+                                          saved_.erase(name);
+                                          changed();
+                                        },
+                                    .save =
+                                        [this, name = config.name](ServiceHost::Done done) {
+                                          saved_.erase(name);
+                                          state_.save(std::move(done));
+                                        },
+                                    .record =
+                                        [this](json record, ServiceHost::Done done) {
+                                          journal_.append(std::move(record), std::move(done));
+                                        }},
+                        config, std::move(listeners), std::move(release)));
   if (before) before_.emplace(config.name, std::move(*before));
   return problem;
 }
@@ -177,7 +208,7 @@ Result<void> Supervisor::add(const ServiceConfig& config, std::optional<Before> 
 // For a supervisor that finds the file broken.
 void Supervisor::keep(const Config& config) {
   if (config.text.empty() || !source_.problem.empty()) return;
-  if (const auto kept = keep_config(journal_.state(), source_.file, config.text); !kept) {
+  if (const auto kept = keep_config(journal_.journal().state(), source_.file, config.text); !kept) {
     spdlog::warn("{}; should the file be broken one day, nothing stands in for it",
                  kept.error().message);
   }
@@ -186,7 +217,7 @@ void Supervisor::keep(const Config& config) {
 void Supervisor::start() {
   // Whose last record says that something was asked for.
   std::set<std::string> requested;
-  const auto read = journal_.read([&requested](const json& record) {
+  const auto read = journal_.journal().read_recent([&requested](const json& record) {
     const json name = record.value("service", json());
     if (!name.is_string()) return;
     if (record.value("event", json()) == "requested") {
@@ -197,24 +228,32 @@ void Supervisor::start() {
   });
   if (!read) spdlog::warn("{}", read.error().message);
   for (auto& [name, service] : services_) {
-    const auto before = before_.find(name);
-    const bool awaited =
-        before != before_.end() && before->second.awaited && before->second.living.empty();
-    if (!awaited) {
-      begin(name, requested.contains(name));
-      continue;
+    try {
+      go_on(name, requested.contains(name));
+    } catch (const std::exception& error) {
+      spdlog::error("{}: it can't be started or adopted: {}", name, error.what());
     }
-    spdlog::info("{}: it may still run: it is waited for", name);
-    auto& patience = awaited_[name];
-    patience = std::make_unique<Timer>(
-        loop_, [this, who = name, asked = requested.contains(name)] { begin(who, asked); });
-    patience->at(now() + kAwaited);
   }
   reaper_.sweep();
   started_ = true;
   runtime_watch_.start();
   if (!self_client_.expired()) self_patience_.at(now() + kReturnWithin);
   changed();
+}
+
+// As the supervisor before this one left it, or from nothing.
+void Supervisor::go_on(const std::string& name, bool requested) {
+  const auto before = before_.find(name);
+  const bool awaited =
+      before != before_.end() && before->second.awaited && before->second.living.empty();
+  if (!awaited) return begin(name, requested);
+  spdlog::info("{}: it may still run: it is waited for", name);
+  auto& patience = awaited_[name];
+  patience = std::make_unique<Timer>(loop_, [this, name, requested] {
+    const std::string who = name;  // begin() destroys this timer
+    begin(who, requested);
+  });
+  patience->at(now() + kAwaited);
 }
 
 void Supervisor::begin(const std::string& name, bool requested) {
@@ -233,90 +272,21 @@ void Supervisor::begin(const std::string& name, bool requested) {
   }
 }
 
-// ---- who comes back
-// ------------------------------------------------------------------------------
-
-void Supervisor::returned(pid_t pid, UniqueFd& fd) {
-  for (auto& [name, service] : services_) {
-    if (service->returned(pid, fd)) return;
-  }
-}
-
-// A process that nothing told of: the state file is lost, or was written before it was started.
-void Supervisor::introduced(pid_t pid, const Introduction& who, UniqueFd& fd) {
-  const auto turn_away = [&](const std::string& why) {
-    if (!told_.insert(pid).second) return;
-    spdlog::error("generation {} of {} (pid {}) came back, and is left alone: {}", who.generation,
-                  who.service, pid, why);
-  };
-  const auto service = services_.find(who.service);
-  if (service == services_.end()) {
-    return turn_away("no such service is in the configuration; put it back, or end it");
-  }
-  auto process = hold_peer(fd.get());
-  if (!process) return;
-  process->generation = who.generation;
-  process->release = release_of_orphan(pid, service->second->config());
-  process->release->name = who.release;
-  if (awaited_.contains(who.service)) {
-    add_living(before_.at(who.service), std::move(process));
-    begin(who.service, false);
-  } else if (service->second->take_orphan(std::move(process))) {
-    spdlog::warn("{}: generation {} (pid {}) came back, and no state file told of it", who.service,
-                 who.generation, pid);
-  } else {
-    return turn_away("the service runs without it; end it");
-  }
-  told_.erase(pid);
-  (void)service->second->returned(pid, fd);
-}
-
-RuntimeWatch::State Supervisor::mend_runtime() {
-  using State = RuntimeWatch::State;
-  const auto missing = runtime_.missing();
-  if (!missing.any()) return State::kWhole;
-  auto mended = runtime_.make_anew();
-  if (mended && missing.operators) {
-    auto fd = runtime_.listen_to_operators();
-    if (fd) control_->listen(std::move(*fd));
-    if (!fd) mended = Failure(fd.error());
-  }
-  if (mended && missing.services) {
-    auto fd = runtime_.listen_to_services();
-    if (fd) door_.listen(std::move(*fd));
-    if (!fd) mended = Failure(fd.error());
-  }
-  if (!mended) {
-    if (std::exchange(runtime_problem_, mended.error().message) != runtime_problem_) {
-      spdlog::error("the runtime folder {} is not whole, and can't be mended yet: {}",
-                    runtime_.path(), runtime_problem_);
-    }
-    return State::kBroken;
-  }
-  runtime_problem_.clear();
-  spdlog::warn("something removed {} of the runtime folder {}: made anew",
-               missing.folder ? "all"
-               : missing.lock ? "the lock"
-                              : "a socket",
-               runtime_.path());
-  saved_.clear();
-  changed();
-  return State::kMended;
-}
-
-Result<void> Supervisor::save() {
-  SavedState state{.boot = boot_, .services = foreign_};
+// A service that has not changed says what it said, so one change costs as much as one service.
+std::string Supervisor::state_text() {
+  std::vector<std::string_view> services;
+  std::vector<std::string> others;
+  for (const SavedService& service : foreign_) others.push_back(state_text_of(service));
   for (const auto& [name, service] : services_) {
     // One that was not resumed yet is as it was.
     const auto before = before_.find(name);
-    state.services.push_back(before != before_.end() ? before->second.saved : service->saved());
+    std::string& text = saved_[name];
+    if (before != before_.end()) text = state_text_of(before->second.saved);
+    if (text.empty()) text = state_text_of(service->saved());
+    services.push_back(text);
   }
-  // A path need not be UTF-8; that must not stop what is to be kept of the others.
-  std::string text = to_json(state).dump(1, ' ', false, json::error_handler_t::replace) + "\n";
-  if (text == saved_) return {};
-  auto written = runtime_.save(text);
-  if (written) saved_ = std::move(text);
-  return written;
+  services.insert(services.end(), others.begin(), others.end());
+  return whole_state_text(boot_, services);
 }
 
 // ---- what happens
@@ -332,10 +302,12 @@ void Supervisor::child_ended(pid_t pid, const Exit& exit) {
 
 void Supervisor::changed() {
   if (!started_) return;
-  if (const auto saved = save(); !saved) {
-    spdlog::error("{}; should this supervisor die now, the next one will not know all",
-                  saved.error().message);
-  }
+  state_.changed();
+  turn_.at(now());
+}
+
+// Once for all that has changed in a turn.
+void Supervisor::look_around() {
   std::size_t running = 0;
   std::string others;
   bool idle = true;
@@ -351,14 +323,21 @@ void Supervisor::changed() {
   if (watching_ && !stopping_) watching_->follow(services_);
   if (stopping_) {
     over_ = idle;
-    if (over_ && foreign_.empty()) runtime_.forget();
-    if (over_) uv_stop(loop_);
+    if (over_) end();
     return;
   }
   if (adopting == 0 && !self_client_.expired()) self_arrived();
   // Ready from here on, whatever becomes of single services: their listeners are bound, and each
   // was started once, or found. One that never comes up must not keep systemd waiting for all.
   notify_.ready(fmt::format("{} of {} services running{}", running, services_.size(), others));
+}
+
+void Supervisor::end() {
+  // Who still waits for an answer gets it after that.
+  (void)state_.save_now();
+  journal_.flush();
+  if (foreign_.empty()) runtime_.forget();
+  uv_stop(loop_);
 }
 
 void Supervisor::stop_asked(const char* signal) {

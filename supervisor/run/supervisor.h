@@ -9,9 +9,10 @@
 #include <string>
 
 #include "supervisor/config/config.h"
-#include "supervisor/host/journal.h"
+#include "supervisor/host/journal_writer.h"
 #include "supervisor/host/notify.h"
 #include "supervisor/host/runtime_dir.h"
+#include "supervisor/host/state_keeper.h"
 #include "supervisor/operators/control_server.h"
 #include "supervisor/operators/request.h"
 #include "supervisor/processes/reaper.h"
@@ -65,6 +66,9 @@ class Supervisor {
   nlohmann::json reload(int uid);
   Result<nlohmann::json> try_reload(int uid);
   Result<void> add_new(const Config& config, std::vector<std::string>& added);
+  Result<void> try_add(const ServiceConfig& config, std::optional<Before> before, KeptFds& kept,
+                       bool at_once);
+  void go_on(const std::string& name, bool requested);
   void begin(const std::string& name, bool requested);
   void returned(pid_t pid, UniqueFd& fd);
   void introduced(pid_t pid, const Introduction& who, UniqueFd& fd);
@@ -73,7 +77,9 @@ class Supervisor {
   void self_checked(const ClientPtr& client, const std::string& why);
   void self_arrived();
   void keep(const Config& config);
-  Result<void> save();
+  std::string state_text();
+  void look_around();
+  void end();
   void child_ended(pid_t pid, const Exit& exit);
   void changed();
   void stop_asked(const char* signal);
@@ -81,12 +87,14 @@ class Supervisor {
   uv_loop_t* loop_;
   ConfigSource source_;
   RuntimeDir runtime_;
-  Journal journal_;
+  JournalWriter journal_;
   Notify notify_;
   std::string boot_;
-  std::vector<SavedService> foreign_;     // run by the supervisor before this one, and not in the
-                                          // configuration of this one
-  std::string saved_;                     // what the state file contains
+  std::vector<SavedService> foreign_;  // run by the supervisor before this one, and not in the
+                                       // configuration of this one
+  std::map<std::string, std::string> saved_;  // what the state file says of each service
+  StateKeeper state_;
+  Timer turn_;                            // something has changed in this turn
   std::map<std::string, Before> before_;  // of those that were found, until they go on
   std::map<std::string, std::unique_ptr<Timer>> awaited_;  // how long for one of them
   std::set<pid_t> told_;  // who was turned away at the door, and that was said

@@ -149,10 +149,10 @@ void Supervisor::serve_self(const ClientPtr& client, const std::string& path) {
     }
   }
   const auto asking = client.lock();
-  const auto recorded = journal_.append({{"event", "requested"},
-                                         {"service", nullptr},
-                                         {"uid", asking ? asking->uid() : -1},
-                                         {"path", path.empty() ? own_path() : path}});
+  const auto recorded = journal_.append_now({{"event", "requested"},
+                                             {"service", nullptr},
+                                             {"uid", asking ? asking->uid() : -1},
+                                             {"path", path.empty() ? own_path() : path}});
   if (!recorded) return refuse("history", recorded.error().message + "; nothing was begun");
   self_ = std::make_unique<SelfUpgrade>(
       loop_, [this, client](const std::string& why) { self_checked(client, why); });
@@ -174,7 +174,7 @@ void Supervisor::self_checked(const ClientPtr& client, const std::string& why) {
     }
   }
   if (problem.empty()) {
-    if (const auto saved = save(); !saved) problem = saved.error().message;
+    if (const auto saved = state_.save_now(); !saved) problem = saved.error().message;
   }
   if (problem.empty()) {
     std::map<std::string, int> fds{
@@ -192,7 +192,7 @@ void Supervisor::self_checked(const ClientPtr& client, const std::string& why) {
   record["event"] = "self";
   record["service"] = nullptr;
   record["path"] = checked->path();
-  if (const auto recorded = journal_.append(std::move(record)); !recorded) {
+  if (const auto recorded = journal_.append_now(std::move(record)); !recorded) {
     spdlog::error("{}", recorded.error().message);
   }
   if (reachable) reachable->finish(answer);
@@ -214,7 +214,7 @@ void Supervisor::self_arrived() {
                   {"error", nullptr}};
   json record = done;
   record["event"] = "self";
-  if (const auto recorded = journal_.append(std::move(record)); !recorded) {
+  if (const auto recorded = journal_.append_now(std::move(record)); !recorded) {
     spdlog::error("{}", recorded.error().message);
   }
   if (const auto client = self_client_.lock()) client->finish(done);

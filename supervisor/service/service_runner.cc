@@ -67,11 +67,14 @@ ServiceRunner::ServiceRunner(ServiceHost host, ServiceConfig config, Listeners l
       listeners_(std::move(listeners)),
       machine_(policy_of(config_)),
       releases_(host_, config_, std::move(release)),
-      processes_(host_, config_, listeners_,
-                 {.happened = [this](Event event) { feed(std::move(event)); },
-                  .heard = [this](Generation generation,
-                                  Heard what) { heard(generation, std::move(what)); },
-                  .owner = [this] { return machine_.current(); }}),
+      processes_(
+          host_, config_, listeners_,
+          {.happened = [this](Event event) { feed(std::move(event)); },
+           .heard = [this](Generation generation,
+                           Heard what) { heard(generation, std::move(what)); },
+           .owner = [this] { return machine_.current(); },
+           .not_started = [this](Generation generation,
+                                 const Error& why) { feed(spawn_failed(generation, why)); }}),
       orders_(processes_, config_, [this](Event event) { feed(std::move(event)); }),
       telling_(host_, config_.name),
       answers_(config_.name, machine_, releases_, processes_, telling_),
@@ -194,14 +197,16 @@ void ServiceRunner::request(const HandoffRequested& request, const std::string& 
     answers_.tell(Refuse{"signature", why, request.id});
     return;
   }
-  if (const auto recorded = telling_.record_request(request.id, path); !recorded) {
+  ++recording_;
+  telling_.record_request(request.id, path, [this, request](const Result<void>& recorded) {
+    --recording_;
+    if (recorded) return feed(request);
     telling_.finish(request.id, refusal_json(name(), "history",
                                              recorded.error().message +
                                                  "; nothing was begun: make room there, or set "
                                                  "HANDOFF_STATE_DIR to another folder"));
-    return;
-  }
-  feed(request);
+    host_.changed();
+  });
 }
 
 // Unlike an upgrade it is recorded when it is over: until then nothing is changed that somebody

@@ -321,7 +321,7 @@ struct Fake {
       }
       const bool floods = serves && !option("flood").empty();
       if (floods) flood();
-      if (::poll(fds.data(), fds.size(), floods ? 0 : -1) < 0) continue;
+      if (::poll(fds.data(), fds.size(), floods ? 1 : -1) < 0) continue;
       for (std::size_t i = 3; i < fds.size(); ++i) {
         if (fds[i].revents != 0) answer(fds[i].fd);
       }
