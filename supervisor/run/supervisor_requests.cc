@@ -174,6 +174,8 @@ void Supervisor::self_checked(const ClientPtr& client, const std::string& why) {
     }
   }
   if (problem.empty()) {
+    // What a thread still writes would end with this program.
+    journal_.flush();
     if (const auto saved = state_.save_now(); !saved) problem = saved.error().message;
   }
   if (problem.empty()) {
