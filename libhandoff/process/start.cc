@@ -36,7 +36,8 @@ Result<std::optional<UniqueFd>> control_socket() {
   const auto pid = number_from("HANDOFF_PID");
   // A child of a supervised service may inherit the variables; they are not meant for it.
   if (!number || !pid || *pid != ::getpid()) return std::nullopt;
-  for (const char* name : {"HANDOFF_FD", "HANDOFF_PID", "HANDOFF_SERVICE", "HANDOFF_GENERATION"}) {
+  for (const char* name :
+       {"HANDOFF_FD", "HANDOFF_PID", "HANDOFF_SERVICE", "HANDOFF_GENERATION", "HANDOFF_RETURN"}) {
     ::unsetenv(name);
   }
   int type = 0;

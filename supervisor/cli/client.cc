@@ -103,11 +103,11 @@ ExitStatus status_of(const json& answer) {
   const std::string result = answer.value("result", "done");
   if (result == "done") return ExitStatus::kDone;
   if (result == "lost") return ExitStatus::kLost;
-  if (answer.contains("error") && answer["error"].is_object() &&
-      answer["error"].value("code", "") == "no_service") {
-    return ExitStatus::kNoService;
-  }
-  return ExitStatus::kFailed;
+  if (!answer.contains("error") || !answer["error"].is_object()) return ExitStatus::kFailed;
+  const std::string code = answer["error"].value("code", "");
+  return code == "no_service" ? ExitStatus::kNoService
+         : code == "crowded"  ? ExitStatus::kCrowded
+                              : ExitStatus::kFailed;
 }
 
 void put_timeouts(json& request, const GivenTimeouts& timeouts) {

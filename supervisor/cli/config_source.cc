@@ -3,6 +3,8 @@
 #include <filesystem>
 #include <utility>
 
+#include "supervisor/host/kept_config.h"
+
 namespace handoff::supervisor {
 namespace {
 
@@ -71,11 +73,26 @@ Result<Config> config_from(const RunOptions& options, const std::string& text,
                            const std::string& path) {
   auto config = parse_config(text, path);
   if (config) {
+    config->text = text;
     for (ServiceConfig& service : config->services) {
       service.timeouts = options.timeouts.over(service.timeouts);
     }
   }
   return config;
+}
+
+Result<InForce> config_in_force(const RunOptions& options, const std::string& state) {
+  auto config = config_from(options);
+  if (config) return InForce{std::move(*config), ""};
+  if (without_file(options)) return Failure(config.error());
+  std::error_code error;
+  const std::string given = options.config.empty() ? kDefaultConfig : options.config;
+  const std::string path = std::filesystem::absolute(given, error).string();
+  const auto kept = kept_config(state, path);
+  if (!kept) return Failure(config.error());
+  auto before = config_from(options, *kept, path);
+  if (!before) return Failure(config.error());
+  return InForce{std::move(*before), config.error().message};
 }
 
 }  // namespace handoff::supervisor

@@ -1,5 +1,4 @@
 // `handoff run`: from options or config to a Supervisor and its loop.
-#include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
 #include <malloc.h>
@@ -7,6 +6,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <iostream>
 
@@ -14,28 +14,21 @@
 #include "libhandoff/sys/failpoint.h"
 #include "supervisor/cli/client.h"
 #include "supervisor/cli/config_source.h"
-#include "supervisor/cli/json_log.h"
+#include "supervisor/cli/log.h"
 #include "supervisor/cli/options.h"
 #include "supervisor/core/suggest.h"
+#include "supervisor/host/journal.h"
 #include "supervisor/host/runtime_dir.h"
 #include "supervisor/host/saved_state.h"
+#include "supervisor/loop/thread_work.h"
 #include "supervisor/processes/spawn.h"
+#include "supervisor/releases/release.h"
+#include "supervisor/releases/unpacker.h"
 #include "supervisor/run/supervisor.h"
 #include "supervisor/self/trial.h"
 
 namespace handoff::supervisor {
 namespace {
-
-void set_up_log(bool json) {
-  if (json) {
-    spdlog::set_default_logger(std::make_shared<spdlog::logger>("handoff", make_json_sink()));
-    return;
-  }
-  auto logger = std::make_shared<spdlog::logger>(
-      "handoff", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
-  logger->set_pattern("%Y-%m-%d %H:%M:%S.%e %^%-7l%$ %v");
-  spdlog::set_default_logger(std::move(logger));
-}
 
 // What a request or an upgrade needed goes back to the system, rather than into an arena for each
 // thread of libuv's pool: this process is idle nearly always, and there for a long time.
@@ -46,13 +39,24 @@ void keep_memory_small() {
   (void)::mallopt(M_TRIM_THRESHOLD, kBig);
 }
 
+// Files of services are opened on libuv's threads: one that hangs there (a file server that is
+// gone) must not take the others' turns. A service's environment has nothing of it.
+void start_threads(uv_loop_t* loop) {
+  constexpr const char* kVariable = "UV_THREADPOOL_SIZE";
+  const bool given = std::getenv(kVariable) != nullptr;  // before any thread
+  if (!given) (void)::setenv(kVariable, "16", 1);
+  (void)on_a_thread(
+      loop, [] {}, [] {});
+  if (!given) (void)::unsetenv(kVariable);
+}
+
 ConfigSource source_of(const RunOptions& options) {
   if (without_file(options)) return {};
   // The path is made absolute, since a reload may be asked for from another folder.
   RunOptions again = options;
   std::error_code error;
   again.config = std::filesystem::absolute(config_path(options.config).value_or(""), error);
-  return {again.config, [again] { return config_from(again); }};
+  return {.file = again.config, .read = [again] { return config_from(again); }, .problem = {}};
 }
 
 Result<WatchOptions> watch_of(const RunOptions& options, const Config& config) {
@@ -74,15 +78,39 @@ Result<WatchOptions> watch_of(const RunOptions& options, const Config& config) {
   return out;
 }
 
-// What a successor of a running supervisor is asked first (upgrade --self); takes nothing.
-ExitStatus check(const Config& config, const std::string& runtime) {
-  const auto state = RuntimeDir::peek(runtime);
-  if (!state) return complain(false, ExitStatus::kFailed, "runtime", state.error().message);
-  if (!state->empty()) {
-    const auto saved = parse_state(*state, runtime + "/state.json");
-    if (!saved) return complain(false, ExitStatus::kFailed, "state", saved.error().message);
+// What a successor of a running supervisor is asked first (upgrade --self): opens all that it will
+// need, and takes nothing. What is wrong with one service is no reason not to take over.
+ExitStatus check(const Config& config, const std::string& runtime, const std::string& state) {
+  const auto refuse = [](const char* code, const std::string& why) {
+    return complain(false, ExitStatus::kFailed, code, why);
+  };
+  if (const auto problem = runtime_dir_problem(runtime); !problem.empty()) {
+    return refuse("runtime", problem);
   }
-  std::cout << trial_json(config.services.size()).dump() << std::endl;
+  const auto text = RuntimeDir::peek(runtime);
+  if (!text) return refuse("runtime", text.error().message);
+  if (*text) {
+    const auto saved = parse_state(**text, runtime + "/state.json");
+    if (!saved) return refuse("state", saved.error().message);
+  }
+  if (const auto opened = Journal(state).open(); !opened) {
+    return refuse("history", opened.error().message);
+  }
+  if (const auto held = hold_unpacker(); !held) return refuse("unpack", held.error().message);
+  uv_loop_t loop;
+  if (const int result = uv_loop_init(&loop); result < 0) {
+    return refuse("loop", uv_strerror(result));
+  }
+  start_threads(&loop);
+  (void)uv_run(&loop, UV_RUN_DEFAULT);
+  (void)uv_loop_close(&loop);
+  std::vector<std::string> problems;
+  for (const ServiceConfig& service : config.services) {
+    const auto program = find_program(service.command.front());
+    const auto file = program ? open_executable(*program) : Failure(program.error());
+    if (!file) problems.push_back(service.name + ": " + file.error().message);
+  }
+  std::cout << trial_json(config.services.size(), problems).dump() << std::endl;
   return ExitStatus::kDone;
 }
 
@@ -92,13 +120,20 @@ ExitStatus run_command(const RunOptions& options) {
   if (const std::string& problem = failpoint::problem(); !problem.empty()) {
     return complain(false, ExitStatus::kUsage, "usage", problem);
   }
-  auto config = config_from(options);
-  if (!config) return complain(false, ExitStatus::kUsage, "usage", config.error().message);
+  auto runtime = runtime_path();
+  const auto state = state_path();
+  // One that is tried may not count on what was kept: the file is to be in order.
+  Result<InForce> in_force = options.check || !state ? config_from(options).map([](Config config) {
+    return InForce{std::move(config), ""};
+  })
+                                                     : config_in_force(options, *state);
+  if (!in_force) return complain(false, ExitStatus::kUsage, "usage", in_force.error().message);
+  const Config* config = &in_force->config;
   const auto watch = watch_of(options, *config);
   if (!watch) return complain(false, ExitStatus::kUsage, "usage", watch.error().message);
-  auto runtime = runtime_path();
   if (!runtime) return complain(false, ExitStatus::kFailed, "runtime", runtime.error().message);
-  if (options.check) return check(*config, *runtime);
+  if (!state) return complain(false, ExitStatus::kFailed, "state", state.error().message);
+  if (options.check) return check(*config, *runtime, *state);
   keep_memory_small();
   set_up_log(options.json);
   raise_file_limit();
@@ -109,9 +144,12 @@ ExitStatus run_command(const RunOptions& options) {
   if (const int result = uv_loop_init(&loop); result < 0) {
     return complain(false, ExitStatus::kFailed, "loop", uv_strerror(result));
   }
+  start_threads(&loop);
   ExitStatus status = ExitStatus::kDone;
   {
-    auto supervisor = Supervisor::open(&loop, *config, source_of(options), *watch, *runtime);
+    ConfigSource source = source_of(options);
+    source.problem = in_force->problem;
+    auto supervisor = Supervisor::open(&loop, *config, std::move(source), *watch, *runtime);
     if (supervisor) {
       (*supervisor)->start();
       while (!(*supervisor)->over()) uv_run(&loop, UV_RUN_DEFAULT);
@@ -125,6 +163,7 @@ ExitStatus run_command(const RunOptions& options) {
   while (uv_run(&loop, UV_RUN_DEFAULT) != 0) {
   }
   (void)uv_loop_close(&loop);
+  flush_log();
   return status;
 }
 

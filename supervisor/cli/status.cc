@@ -3,6 +3,7 @@
 
 #include "supervisor/cli/client.h"
 #include "supervisor/cli/table.h"
+#include "supervisor/core/duration.h"
 
 namespace handoff::supervisor {
 
@@ -38,6 +39,12 @@ std::string words_of(const json& command) {
   std::string out;
   for (const json& word : command) out += (out.empty() ? "" : " ") + word.get<std::string>();
   return out;
+}
+
+std::string next_start_of(const json& problem) {
+  const json left = problem.value("next_start_ms", json());
+  if (!left.is_number_integer()) return "";
+  return "; next start in " + format_duration(std::chrono::milliseconds(left.get<std::int64_t>()));
 }
 
 bool drifted(const json& service) { return service.value("drift", json()) == true; }
@@ -87,6 +94,19 @@ ExitStatus status_command(const ServiceOptions& options) {
     }
   }
   std::cout << table(rows);
+  const json config = answer.last.value("config", json());
+  if (config.is_object() && config.value("problem", json()).is_string()) {
+    std::cout << "! services run by what " << text_of(config.at("file"))
+              << " said when it was in force last (mend it, and handoff reload): "
+              << text_of(config.at("problem")) << "\n";
+  }
+  for (const json& service : answer.last.at("services")) {
+    const json problem = service.value("problem", json());
+    if (problem.is_object()) {
+      std::cout << "! " << text_of(service.at("name")) << ": " << text_of(problem.at("message"))
+                << next_start_of(problem) << "\n";
+    }
+  }
   for (const json& service : answer.last.at("services")) {
     if (service.value("configured", true)) continue;
     const std::string name = text_of(service.at("name"));

@@ -56,6 +56,7 @@ struct ServiceConfig {
 struct Config {
   std::vector<ServiceConfig> services;
   std::map<std::string, unsigned> lines;  // where keys are in the file: "chat", "chat.command"
+  std::string text;                       // what the file says; "" if there is none
 };
 
 struct ConfigProblem {

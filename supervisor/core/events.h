@@ -156,6 +156,12 @@ struct Found {
   Probation::Origin origin = Probation::Origin::kNew;  // of the candidate
   bool by_itself = false;  // the handoff is the way back of a release that did not pass
   RequestId request = 0;   // of that handoff, to this supervisor
+  // No state file told of these processes: what they say of themselves tells who the owner is.
+  bool guessed = false;
+};
+// A process of a supervisor before this one that nobody knew of: it was found, or it came back.
+struct OrphanFound {
+  Generation generation = 0;
 };
 
 struct HandoffRequested {
@@ -203,6 +209,6 @@ struct Tick {};  // a deadline may have passed
 using Event = std::variant<Registered, Owned, Counted, Progressed, HandoffFailed, DonorRetired,
                            Rehearsed, SpawnFailed, Exited, StartRequested, Found, HandoffRequested,
                            RehearsalDropped, CandidateReady, CandidateFailed, StopRequested,
-                           CommitRequested, HealthHeard, Tick, DonorLate>;
+                           CommitRequested, HealthHeard, Tick, DonorLate, OrphanFound>;
 
 }  // namespace handoff::supervisor

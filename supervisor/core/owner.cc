@@ -28,6 +28,8 @@ void Owner::found(Generation last, Generation generation, std::uint64_t restarts
   last_ = last;
   restarts_ = restarts;
   if (generation == 0) return;
+  retry_at_.reset();
+  ready_by_.reset();
   state_ = State::kAdopting;
   generation_ = generation;
   alive_.insert(generation);

@@ -11,6 +11,7 @@
 // is no reason to end it.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <set>
 
@@ -32,13 +33,18 @@ class Owner {
   bool serves() const { return state_ == State::kRunning || state_ == State::kAdopting; }
   bool is(Generation generation) const { return generation_ == generation; }
   std::optional<Time> deadline() const;
+  std::optional<Time> next_start() const { return retry_at_; }  // after it died
 
   // ---- all processes of the service
   Generation next();  // of a process that is about to be spawned
-  void saw(Generation generation) { alive_.insert(generation); }
+  void saw(Generation generation) {
+    alive_.insert(generation);
+    last_ = std::max(last_, generation);
+  }
   void lost(Generation generation) { alive_.erase(generation); }
   bool alive(Generation generation) const { return alive_.contains(generation); }
   bool nobody_alive() const { return alive_.empty(); }
+  Generation newest_alive() const { return alive_.empty() ? 0 : *alive_.rbegin(); }
   Effects kill_all() const;
 
   // ---- the one that is to own

@@ -26,7 +26,7 @@ std::optional<Time> Service::deadline() const {
 const char* Service::state_name() const {
   switch (state()) {
     case State::kStopped:
-      return "stopped";
+      return problem_.empty() ? "stopped" : "failed";
     case State::kStarting:
       return "starting";
     case State::kAdopting:
@@ -76,6 +76,7 @@ void Service::on(const Found& found, Time now) {
   owner_.found(found.last, found.current, found.restarts);
   probation_.restore(found.probation);
   rest_ = found.rest;
+  guessed_ = found.guessed;
   if (found.current == 0) return;
   if (found.heir != 0) resume(found, now);
   // The supervisor before this one died while it stopped the service.
@@ -91,8 +92,43 @@ void Service::resume(const Found& found, Time now) {
       .by_itself = found.by_itself}};
 }
 
+bool Service::takes_orphans() const {
+  if (!operation_.none()) return false;
+  switch (state()) {
+    case State::kStopped:
+    case State::kStarting:
+    case State::kBackoff:
+      return true;
+    case State::kAdopting:
+    case State::kRunning:
+      return guessed_;
+    case State::kStopping:
+      return false;
+  }
+  return false;
+}
+
+// The orphan may have sessions. A process that is only starting has none, and would share the
+// orphan's listeners: it goes.
+void Service::on(const OrphanFound& orphan, Time) {
+  if (!takes_orphans()) return;
+  if (state() == State::kStarting) {
+    note(Note::Level::kWarning, "generation " + std::to_string(current()) +
+                                    " was being started, and is ended: generation " +
+                                    std::to_string(orphan.generation) + " still runs");
+    out_.push_back(Signal{current(), true});
+  }
+  owner_.saw(orphan.generation);
+  const bool first = !owner_.serves();
+  if (first || (state() == State::kAdopting && orphan.generation > current())) {
+    owner_.found(owner_.last(), orphan.generation, restarts());
+  }
+  guessed_ = true;
+}
+
 Found Service::found() const {
-  Found out{.last = owner_.last(), .current = current(), .restarts = restarts()};
+  Found out{
+      .last = owner_.last(), .current = current(), .restarts = restarts(), .guessed = guessed_};
   out.rest = rest_;
   out.probation = probation_.saved();
   if (const Handoff* handoff = operation_.handoff()) {
@@ -116,6 +152,7 @@ void Service::on(const StopRequested& stop, Time now) {
   }
   if (operation_.replacing()) operation_ = {};
   return_.reset();
+  problem_.clear();
   if (stop.at_once) add(owner_.kill_all());
   if (state() == State::kStopping) return;
   if (Fresh* fresh = operation_.fresh()) {
@@ -148,19 +185,27 @@ void Service::on(const Registered& registered, Time now) {
 }
 
 void Service::on(const Owned& owned, Time now) {
+  if (guessed_ && operation_.none() && owner_.serves() &&
+      (state() == State::kAdopting || owned.generation > current())) {
+    owner_.found(owner_.last(), owned.generation, restarts());
+  }
   const bool owner = owner_.is(owned.generation);
   if (owner) owner_.counted(owned.sessions);
   if (owner && state() == State::kStarting) {
     if (!owner_.timed_out()) came_up(now);
     return;
   }
-  if (owner && state() == State::kAdopting) owner_.came_up(now);
+  if (owner && state() == State::kAdopting) {
+    owner_.came_up(now);
+    problem_.clear();
+  }
   forward(owned, now);
 }
 
 void Service::came_up(Time now) {
   owner_.came_up(now);
   if (state() == State::kRunning) rest_ = Rest::kNo;
+  problem_.clear();
   if (Fresh* fresh = operation_.fresh()) {
     take(fresh->candidate, fresh->request, false, now);
     owner_.forgive();
@@ -267,7 +312,10 @@ void Service::owner_ended(const std::string& code, const std::string& how, Time 
 // sides can die.
 void Service::nobody_serves(Generation gone, const std::string& how, Time now) {
   if (!owner_.serves()) return;
-  if (probation_.provisional()) {
+  if (guessed_ && !owner_.nobody_alive()) {
+    // The one that is gone may never have owned anything: another orphan serves, and will say so.
+    owner_.found(owner_.last(), owner_.newest_alive(), restarts());
+  } else if (probation_.provisional()) {
     go_back_without_handoff(gone, how, now);
   } else {
     restart(how, now);
@@ -278,11 +326,13 @@ void Service::restart(const std::string& how, Time now) {
   if (policy_.restart) return wait("it " + how, now);
   owner_.stay_down();
   rest_ = Rest::kDown;
+  problem_ = "it " + how;
   note(Note::Level::kError, "it " + how + "; it is not restarted (restart = false)");
 }
 
 void Service::wait(const std::string& what, Time now) {
   const Duration wait = owner_.wait(now);
+  problem_ = what;
   note(Note::Level::kError,
        what + "; its listeners stay open, next start in " + format_duration(wait));
 }

@@ -49,6 +49,9 @@ class Service {
   bool settled() const;
   // What the next supervisor would need to know; the counterpart of its on(Found).
   Found found() const;
+  // Why it does not run: what happened last, until it runs again. "" if there is no reason.
+  const std::string& problem() const { return problem_; }
+  std::optional<Time> next_start() const { return owner_.next_start(); }
   std::uint64_t restarts() const { return owner_.restarts(); }
   const Probation& probation() const { return probation_; }
   Rest rest() const { return rest_; }
@@ -58,6 +61,9 @@ class Service {
   const Progressive& progressive() const { return others_.progressive(); }
   // A process of that generation is still wanted: it is not stopped, and not too late.
   bool awaits(Generation generation) const;
+  // A process that nobody knew of can be taken for one of the service's: none runs, or what runs is
+  // such a one itself.
+  bool takes_orphans() const;
   // No process of it is alive, and none is about to be.
   bool idle() const {
     return state() == State::kStopped && owner_.nobody_alive() && operation_.opening() == nullptr;
@@ -93,6 +99,7 @@ class Service {
   void on(const StartRequested& start, Time now);
   void on(const Found& found, Time now);
   void resume(const Found& found, Time now);
+  void on(const OrphanFound& orphan, Time now);
   void on(const StopRequested& stop, Time now);
   void on(const Registered& registered, Time now);
   void on(const Owned& owned, Time now);
@@ -132,6 +139,8 @@ class Service {
   OtherProcesses others_;
   std::optional<Return> return_;
   Rest rest_ = Rest::kNo;
+  std::string problem_;
+  bool guessed_ = false;  // who owns is not known from the supervisor before: the processes tell
   Effects out_;
 };
 

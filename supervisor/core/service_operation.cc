@@ -12,8 +12,9 @@ std::optional<Refuse> Service::refusal() const {
     case State::kAdopting:
       return Refuse{"busy", policy_.name +
                                 " has not reported back to this supervisor yet, which was started "
-                                "after it; if it stays so, it hangs: handoff stop " +
-                                policy_.name};
+                                "after it. It serves; if it stays so, it can't reach services.sock "
+                                "(another user, root or namespace) or hangs. handoff stop " +
+                                policy_.name + " would cost its sessions"};
     case State::kStopping:
       return Refuse{"busy", policy_.name + " is stopping; wait until it has stopped"};
     case State::kStopped:
@@ -139,6 +140,7 @@ void Service::begin_cold(const Opening& asked, Time now) {
 
 // The release is known and nothing is in the way.
 void Service::begin(const Opening& asked, Candidate candidate, Time now) {
+  guessed_ = false;
   const HandoffRequested& request = asked.request;
   const Duration opened = asked.by_itself ? Duration{} : now - asked.asked;
   if (state() != State::kRunning) {
@@ -234,6 +236,7 @@ void Service::fresh_failed(Time now) {
     } else {
       rest_ = Rest::kStopped;
     }
+    problem_ = fresh.failed(owner_.last()).message;
   }
   out_.push_back(Conclude{fresh.failed(owner_.last()), fresh.request.id});
 }

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
@@ -73,8 +74,37 @@ Result<void> Journal::open() {
 }
 
 Result<void> Journal::append(json record) {
+  std::vector<json> one;
+  one.push_back(std::move(record));
+  return append_all(std::move(one)).front();
+}
+
+std::vector<Result<void>> Journal::append_all(std::vector<json> records) {
+  std::vector<Result<void>> out;
+  struct stat before {};
+  auto opened = open();
+  if (opened && ::fstat(fd_.get(), &before) < 0) opened = fail_errno("the history " + path_);
+  for (json& record : records) out.push_back(opened ? write(std::move(record)) : opened);
+  const auto is_there = [](const Result<void>& one) { return one.has_value(); };
+  if (std::none_of(out.begin(), out.end(), is_there)) return out;
+  if (const auto flushed = flush(before.st_size); !flushed) {
+    std::replace_if(out.begin(), out.end(), is_there, flushed);
+  }
+  failpoint::hit("supervisor.record.after");
+  return out;
+}
+
+// A file system that can't flush (EINVAL) has kept the promise as far as it can.
+Result<void> Journal::flush(off_t size_before) {
   const std::string what = "writing the history " + path_;
-  if (auto opened = open(); !opened) return opened;
+  if (::fdatasync(fd_.get()) == 0 || errno == EINVAL || errno == EROFS) return {};
+  const int error = errno;
+  if (::ftruncate(fd_.get(), size_before) < 0) return fail_errno(what);  // it is not to be there
+  return Failure(Error::from_errno(error, what));
+}
+
+Result<void> Journal::write(json record) {
+  const std::string what = "writing the history " + path_;
   if (const int error = failpoint::hit("supervisor.record.before"); error != 0) {
     return Failure(Error::from_errno(error, what));
   }
@@ -93,27 +123,27 @@ Result<void> Journal::append(json record) {
     if (n > 0 && ::ftruncate(fd_.get(), info.st_size) < 0) return fail_errno(what);
     return Failure(Error::from_errno(error, what));
   }
-  // A file system that can't flush (EINVAL) has kept the promise as far as it can.
-  if (::fdatasync(fd_.get()) < 0 && errno != EINVAL && errno != EROFS) {
-    const int flush_error = errno;
-    if (::ftruncate(fd_.get(), info.st_size) < 0) return fail_errno(what);  // it is not to be there
-    return Failure(Error::from_errno(flush_error, what));
-  }
-  failpoint::hit("supervisor.record.after");
   return {};
 }
 
-Result<void> Journal::read(const std::function<void(const json&)>& each) const {
-  return read_journal(path_, each);
+Result<void> Journal::read_recent(const std::function<void(const json&)>& each) const {
+  return read_journal(path_, each, kRecent);
 }
 
-Result<void> read_journal(const std::string& path, const std::function<void(const json&)>& each) {
+Result<void> read_journal(const std::string& path, const std::function<void(const json&)>& each,
+                          std::optional<std::uint64_t> last) {
   std::ifstream file(path);
   if (!file) {
     if (errno == ENOENT) return {};
     return fail_errno("reading the history " + path);
   }
   std::string line;
+  std::error_code error;
+  const std::uint64_t size = std::filesystem::file_size(path, error);
+  if (last && !error && size > *last) {
+    file.seekg(static_cast<std::streamoff>(size - *last));
+    std::getline(file, line);  // the rest of one that begins before
+  }
   while (std::getline(file, line)) {
     const json record = json::parse(line, nullptr, false);
     if (record.is_object()) each(record);

@@ -2,10 +2,15 @@
 // write and is flushed to the disk; a line that a crash has cut short is skipped by who reads.
 #pragma once
 
+#include <sys/types.h>
+
+#include <cstdint>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "libhandoff/base/result.h"
 #include "libhandoff/base/unique_fd.h"
@@ -26,18 +31,27 @@ class Journal {
   Result<void> open();
   // Adds the time. An error says that the record is not there, and nothing of it is.
   Result<void> append(nlohmann::json record);
-  Result<void> read(const std::function<void(const nlohmann::json&)>& each) const;
+  // So many at once are flushed once. One result for each.
+  std::vector<Result<void>> append_all(std::vector<nlohmann::json> records);
+  // The newest of them, as far as they lie within the last so many bytes of the file.
+  static constexpr std::uint64_t kRecent = 4 * 1024 * 1024;
+  Result<void> read_recent(const std::function<void(const nlohmann::json&)>& each) const;
   // The folder that it is in.
   const std::string& state() const { return state_; }
 
  private:
+  Result<void> write(nlohmann::json record);
+  Result<void> flush(off_t size_before);
+
   std::string state_;
   std::string path_;
   UniqueFd fd_;
 };
 
-// Calls each for every whole record, the oldest first. No file: none.
+// Calls each for every whole record, the oldest first. No file: none. last: only what lies within
+// so many bytes from the end.
 Result<void> read_journal(const std::string& path,
-                          const std::function<void(const nlohmann::json&)>& each);
+                          const std::function<void(const nlohmann::json&)>& each,
+                          std::optional<std::uint64_t> last = std::nullopt);
 
 }  // namespace handoff::supervisor

@@ -24,9 +24,10 @@ constexpr const char* kServicesName = "services.sock";
 constexpr const char* kLockName = "lock";
 constexpr const char* kStateName = "state.json";
 constexpr const char* kNewStateName = "state.json.new";
+constexpr const char* kBadStateName = "state.json.bad";
 constexpr std::size_t kMaxState = 16 * 1024 * 1024;
 
-Result<UniqueFd> open_folder(const std::string& path) {
+Result<UniqueFd> open_at(const std::string& path) {
   UniqueFd folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (folder.valid()) return folder;
   if (errno == ELOOP || errno == ENOTDIR) {
@@ -49,6 +50,12 @@ std::string problem_of(int folder, const std::string& path) {
     return "the runtime folder " + path + " is open to others: chmod 700 " + path;
   }
   return "";
+}
+
+// The inode of what lies there under that name; 0 if nothing does.
+ino_t inode_at(int folder, const char* name) {
+  struct stat found {};
+  return ::fstatat(folder, name, &found, AT_SYMLINK_NOFOLLOW) == 0 ? found.st_ino : 0;
 }
 
 // The address by which a socket in that folder can be bound or connected to, however long its path
@@ -85,38 +92,81 @@ Result<std::string> runtime_path() {
 std::string control_path(const std::string& runtime) { return runtime + "/" + kSocketName; }
 
 Result<RuntimeDir> RuntimeDir::open(const std::string& path, UniqueFd lock) {
-  if (::mkdir(path.c_str(), 0700) < 0 && errno != EEXIST) {
-    return fail_errno("creating the runtime folder " + path);
-  }
-  auto folder = open_folder(path);
-  if (!folder) return Failure(folder.error());
-  if (std::string problem = problem_of(folder->get(), path); !problem.empty()) {
-    return fail(-EPERM, std::move(problem));
-  }
   RuntimeDir out;
   // Services go there from working folders of their own.
   std::error_code error;
   out.path_ = std::filesystem::absolute(path, error).string();
   if (error) return fail(-error.value(), path + ": " + error.message());
-  out.folder_ = std::move(*folder);
+  if (auto opened = out.open_folder(); !opened) return Failure(opened.error());
   out.lock_ = std::move(lock);
   if (out.lock_.valid()) return out;
-  out.lock_.reset(
-      ::openat(out.folder_.get(), kLockName, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!out.lock_.valid()) return fail_errno("the lock in " + path);
-  if (::flock(out.lock_.get(), LOCK_EX | LOCK_NB) < 0) {
-    if (errno != EWOULDBLOCK) return fail_errno("locking " + path + "/" + kLockName);
-    return fail(-EADDRINUSE, "another supervisor already runs in " + path +
-                                 " (handoff status shows its services); stop it, or set "
-                                 "HANDOFF_RUNTIME_DIR to another folder");
-  }
+  if (auto locked = out.take_lock(); !locked) return Failure(locked.error());
   return out;
 }
 
-RuntimeDir::~RuntimeDir() {
-  for (const std::string& name : bound_) {
-    if (folder_.valid()) ::unlinkat(folder_.get(), name.c_str(), 0);
+Result<void> RuntimeDir::open_folder() {
+  if (::mkdir(path_.c_str(), 0700) < 0 && errno != EEXIST) {
+    return fail_errno("creating the runtime folder " + path_);
   }
+  auto folder = open_at(path_);
+  if (!folder) return Failure(folder.error());
+  if (std::string problem = problem_of(folder->get(), path_); !problem.empty()) {
+    return fail(-EPERM, std::move(problem));
+  }
+  folder_ = std::move(*folder);
+  return {};
+}
+
+// On a full disk there may be no room for the file, and the folder itself serves: who comes later
+// finds no room for the file, either.
+Result<void> RuntimeDir::take_lock() {
+  UniqueFd lock(
+      ::openat(folder_.get(), kLockName, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!lock.valid() && (errno == ENOSPC || errno == EDQUOT)) {
+    lock.reset(::openat(folder_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  }
+  if (!lock.valid()) return fail_errno("the lock in " + path_);
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB) < 0) {
+    if (errno != EWOULDBLOCK) return fail_errno("locking " + path_ + "/" + kLockName);
+    return fail(-EADDRINUSE, "another supervisor already runs in " + path_ +
+                                 " (handoff status shows its services); stop it, or set "
+                                 "HANDOFF_RUNTIME_DIR to another folder");
+  }
+  lock_ = std::move(lock);
+  return {};
+}
+
+RuntimeDir::~RuntimeDir() {
+  if (!folder_.valid()) return;
+  for (const auto& [name, inode] : bound_) {
+    if (inode_at(folder_.get(), name.c_str()) == inode) ::unlinkat(folder_.get(), name.c_str(), 0);
+  }
+}
+
+RuntimeDir::Missing RuntimeDir::missing() const {
+  Missing out;
+  struct stat there {};
+  struct stat held {};
+  out.folder = ::lstat(path_.c_str(), &there) < 0 || ::fstat(folder_.get(), &held) < 0 ||
+               there.st_ino != held.st_ino || there.st_dev != held.st_dev;
+  const auto lacks = [this](const char* name) {
+    const auto bound = bound_.find(name);
+    return bound == bound_.end() || inode_at(folder_.get(), name) != bound->second;
+  };
+  out.operators = out.folder || lacks(kSocketName);
+  out.services = out.folder || lacks(kServicesName);
+  const bool a_file = ::fstat(lock_.get(), &held) == 0 && S_ISREG(held.st_mode);
+  out.lock = out.folder || (a_file && inode_at(folder_.get(), kLockName) != held.st_ino);
+  return out;
+}
+
+Result<void> RuntimeDir::make_anew() {
+  const Missing gone = missing();
+  if (gone.folder) {
+    if (auto opened = open_folder(); !opened) return opened;
+    bound_.clear();
+  }
+  return gone.lock ? take_lock() : Result<void>();
 }
 
 Result<UniqueFd> RuntimeDir::listen_to_operators(UniqueFd kept) {
@@ -129,7 +179,7 @@ std::string RuntimeDir::report_path() const { return path_ + "/" + kServicesName
 
 Result<UniqueFd> RuntimeDir::listen(const char* name, int type, UniqueFd kept) {
   if (kept.valid()) {
-    bound_.emplace_back(name);
+    bound_[name] = inode_at(folder_.get(), name);
     return kept;
   }
   const std::string path = path_ + "/" + name;
@@ -145,14 +195,14 @@ Result<UniqueFd> RuntimeDir::listen(const char* name, int type, UniqueFd kept) {
   const int bind_error = errno;
   ::umask(before);
   if (bound < 0) return Failure(Error::from_errno(bind_error, "binding " + path));
-  bound_.emplace_back(name);
+  bound_[name] = inode_at(folder_.get(), name);
   if (::listen(fd.get(), SOMAXCONN) < 0) return fail_errno("listening on " + path);
   return fd;
 }
 
-Result<std::string> RuntimeDir::peek(const std::string& path) {
-  auto folder = open_folder(path);
-  if (!folder && folder.error().code == -ENOENT) return "";
+Result<std::optional<std::string>> RuntimeDir::peek(const std::string& path) {
+  auto folder = open_at(path);
+  if (!folder && folder.error().code == -ENOENT) return std::nullopt;
   if (!folder) return Failure(folder.error());
   RuntimeDir out;
   out.path_ = path;
@@ -160,8 +210,15 @@ Result<std::string> RuntimeDir::peek(const std::string& path) {
   return out.load();
 }
 
-Result<void> RuntimeDir::save(const std::string& text) const {
-  const std::string what = "writing " + path_ + "/" + kStateName;
+Result<StateFile> RuntimeDir::state_file() const {
+  const std::string path = path_ + "/" + kStateName;
+  UniqueFd folder(::fcntl(folder_.get(), F_DUPFD_CLOEXEC, 0));
+  if (!folder.valid()) return fail_errno("writing " + path);
+  return StateFile(std::move(folder), path);
+}
+
+Result<void> StateFile::save(const std::string& text) const {
+  const std::string what = "writing " + path_;
   if (const int error = failpoint::hit("supervisor.save.before"); error != 0) {
     return Failure(Error::from_errno(error, what));
   }
@@ -186,12 +243,12 @@ Result<void> RuntimeDir::save(const std::string& text) const {
   return {};
 }
 
-Result<std::string> RuntimeDir::load() const {
+Result<std::optional<std::string>> RuntimeDir::load() const {
   const std::string what = "reading " + path_ + "/" + kStateName;
   const UniqueFd fd(
       ::openat(folder_.get(), kStateName, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   if (!fd.valid()) {
-    if (errno == ENOENT) return "";
+    if (errno == ENOENT) return std::nullopt;
     return fail_errno(what);
   }
   std::string out;
@@ -211,8 +268,12 @@ void RuntimeDir::forget() const {
   ::unlinkat(folder_.get(), kNewStateName, 0);
 }
 
+void RuntimeDir::set_state_aside() const {
+  (void)::renameat(folder_.get(), kStateName, folder_.get(), kBadStateName);
+}
+
 std::string runtime_dir_problem(const std::string& path) {
-  auto folder = open_folder(path);
+  auto folder = open_at(path);
   if (!folder) return folder.error().code == -ENOENT ? "" : folder.error().message;
   return problem_of(folder->get(), path);
 }
@@ -220,7 +281,7 @@ std::string runtime_dir_problem(const std::string& path) {
 Result<UniqueFd> connect_control(const std::string& runtime) {
   const std::string nobody = "no supervisor runs here (" + control_path(runtime) +
                              "): start one with `handoff run`, or set HANDOFF_RUNTIME_DIR";
-  auto folder = open_folder(runtime);
+  auto folder = open_at(runtime);
   if (!folder) {
     if (folder.error().code == -ENOENT) return fail(-ENOENT, nobody);
     return Failure(folder.error());

@@ -3,8 +3,12 @@
 // has left.
 #pragma once
 
+#include <sys/types.h>
+
+#include <map>
+#include <optional>
 #include <string>
-#include <vector>
+#include <utility>
 
 #include "libhandoff/base/result.h"
 #include "libhandoff/base/unique_fd.h"
@@ -15,13 +19,26 @@ namespace handoff::supervisor {
 Result<std::string> runtime_path();
 std::string control_path(const std::string& runtime);
 
+// The state file (saved_state.h) of one folder, which stays open: for a thread of its own.
+class StateFile {
+ public:
+  StateFile(UniqueFd folder, std::string path)
+      : folder_(std::move(folder)), path_(std::move(path)) {}
+  // Replaced as a whole or not at all.
+  Result<void> save(const std::string& text) const;
+
+ private:
+  UniqueFd folder_;
+  std::string path_;  // for messages
+};
+
 class RuntimeDir {
  public:
   // Creates it (0700) if need be; refuses one that others own or can enter; takes the lock, or the
   // one that its predecessor in this process held.
   static Result<RuntimeDir> open(const std::string& path, UniqueFd lock = {});
-  // The state file of whoever holds the folder now; "" if there is none.
-  static Result<std::string> peek(const std::string& path);
+  // The state file of whoever holds the folder now; nullopt if there is none.
+  static Result<std::optional<std::string>> peek(const std::string& path);
   RuntimeDir(RuntimeDir&& other) noexcept = default;
   RuntimeDir& operator=(RuntimeDir&&) = delete;
   ~RuntimeDir();  // removes the sockets
@@ -33,13 +50,26 @@ class RuntimeDir {
   Result<UniqueFd> listen_to_operators(UniqueFd kept = {});
   Result<UniqueFd> listen_to_services(UniqueFd kept = {});
   int lock() const { return lock_.get(); }
+  // What is not any more where others look for it: somebody removed or moved it, or a socket could
+  // not be bound yet.
+  struct Missing {
+    bool folder = false;
+    bool lock = false;
+    bool operators = false;
+    bool services = false;
+    bool any() const { return folder || lock || operators || services; }
+  };
+  Missing missing() const;
+  // Makes folder and lock anew, as far as they are missing; sockets are bound after it.
+  Result<void> make_anew();
   // Where services connect to.
   std::string report_path() const;
 
-  // The state file (saved_state.h): replaced as a whole or not at all.
-  Result<void> save(const std::string& text) const;
-  // What the last one has saved; "" if there is none.
-  Result<std::string> state() const { return load(); }
+  Result<StateFile> state_file() const;
+  // What the last one has saved; nullopt if there is none.
+  Result<std::optional<std::string>> state() const { return load(); }
+  // That could not be understood: it is kept beside, for people.
+  void set_state_aside() const;
   // Everything has ended in order: there is nothing to be known.
   void forget() const;
 
@@ -48,9 +78,11 @@ class RuntimeDir {
   std::string path_;
   UniqueFd folder_;
   UniqueFd lock_;
+  Result<void> open_folder();
+  Result<void> take_lock();
   Result<UniqueFd> listen(const char* name, int type, UniqueFd kept);
-  Result<std::string> load() const;
-  std::vector<std::string> bound_;
+  Result<std::optional<std::string>> load() const;
+  std::map<std::string, ino_t> bound_;
 };
 
 // Checks a folder without creating or locking: what is wrong with it, or "".

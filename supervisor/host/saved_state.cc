@@ -197,6 +197,28 @@ json to_json(const SavedState& state) {
   return {{"format", SavedState::kFormat}, {"boot", state.boot}, {"services", services}};
 }
 
+// A path need not be UTF-8; that must not stop what is to be kept of the others.
+std::string state_text_of(const SavedService& service) {
+  return to_json(service).dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+std::string whole_state_text(const std::string& boot,
+                             const std::vector<std::string_view>& services) {
+  std::size_t size = 256;
+  for (const std::string_view service : services) size += service.size() + 2;
+  std::string out;
+  out.reserve(size);
+  out += "{\"format\":" + std::to_string(SavedState::kFormat) + ",\"boot\":" + json(boot).dump() +
+         ",\"services\":[";
+  const char* before = "\n";
+  for (const std::string_view service : services) {
+    out += before;
+    out += service;
+    before = ",\n";
+  }
+  return out + "]}\n";
+}
+
 Result<SavedState> parse_state(const std::string& text, const std::string& file) {
   try {
     const json in = json::parse(text);

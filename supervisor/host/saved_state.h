@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "libhandoff/base/result.h"
@@ -65,6 +66,10 @@ struct SavedState {
 };
 
 nlohmann::json to_json(const SavedState& state);
+// The same in two steps: each service by itself, and all of them together.
+std::string state_text_of(const SavedService& service);
+std::string whole_state_text(const std::string& boot,
+                             const std::vector<std::string_view>& services);
 // file is the name for messages.
 Result<SavedState> parse_state(const std::string& text, const std::string& file);
 

@@ -3,9 +3,11 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include "libhandoff/sys/socket.h"
+#include "supervisor/processes/census.h"
 
 namespace handoff::supervisor {
 
@@ -51,7 +53,16 @@ Result<void> Listeners::bind_missing() {
   for (std::size_t i = 0; i < wanted_.size(); ++i) {
     if (have_[i]) continue;
     auto listener = Listener::open(wanted_[i]);
-    if (!listener) return Failure(listener.error());
+    if (!listener) {
+      std::string why = listener.error().message;
+      if (listener.error().code == -EADDRINUSE) {
+        const std::string orphan = orphan_at(wanted_[i].address, report_path_);
+        if (!orphan.empty()) {
+          why += ": " + orphan + " of the supervisor before this one has it, and is in the way";
+        }
+      }
+      return fail(listener.error().code, why);
+    }
     keep(i, std::move(*listener));
   }
   return {};

@@ -17,8 +17,13 @@ namespace handoff::supervisor {
 
 class Listeners {
  public:
-  Listeners(std::string service, std::vector<NamedAddress> wanted, Notify& notify)
-      : service_(std::move(service)), wanted_(std::move(wanted)), notify_(&notify) {
+  // report_path: by which a process that has an address already is known for one of ours.
+  Listeners(std::string service, std::vector<NamedAddress> wanted, Notify& notify,
+            std::string report_path = "")
+      : service_(std::move(service)),
+        wanted_(std::move(wanted)),
+        notify_(&notify),
+        report_path_(std::move(report_path)) {
     have_.resize(wanted_.size());
   }
 
@@ -43,6 +48,7 @@ class Listeners {
   std::vector<NamedAddress> wanted_;
   std::vector<std::optional<Listener>> have_;
   Notify* notify_;
+  std::string report_path_;
 };
 
 }  // namespace handoff::supervisor

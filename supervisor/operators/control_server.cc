@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <stdexcept>
 #include <utility>
@@ -129,6 +130,12 @@ class ControlServer::Connection : public Client, public std::enable_shared_from_
     patience_.at(std::nullopt);
     asked_ = true;
     const std::string line = std::exchange(line_, {});
+    if (server_.waiting() > kMaxWaiting) {
+      return refuse("the supervisor has as many clients as it takes (" +
+                        std::to_string(kMaxWaiting) +
+                        ", who wait for their answers): try again in a moment",
+                    "crowded");
+    }
     // One request must not be the end of all services.
     try {
       const auto request =
@@ -179,7 +186,12 @@ class ControlServer::Connection : public Client, public std::enable_shared_from_
 };
 
 ControlServer::ControlServer(uv_loop_t* loop, UniqueFd fd, Serve serve)
-    : loop_(loop), serve_(std::move(serve)), listener_(make_pipe(loop)) {
+    : loop_(loop), serve_(std::move(serve)) {
+  if (fd.valid()) listen(std::move(fd));
+}
+
+void ControlServer::listen(UniqueFd fd) {
+  listener_ = make_pipe(loop_);
   listener_->data = this;
   int result = uv_pipe_open(listener_.get(), fd.get());
   if (result == 0) {
@@ -201,25 +213,28 @@ void ControlServer::accept() {
     spdlog::warn("a client of another user was turned away");
     return;
   }
-  if (connections_.size() >= kMaxClients && !make_room()) {
-    spdlog::warn("a client was turned away: {} are connected", connections_.size());
-    return;
-  }
+  if (connections_.size() - waiting() >= kMaxClients) make_room();
   auto connection = std::make_shared<Connection>(*this, std::move(pipe));
   connections_.emplace(connection.get(), connection);
 }
 
+// Those that have asked for something.
+std::size_t ControlServer::waiting() const {
+  return static_cast<std::size_t>(
+      std::count_if(connections_.begin(), connections_.end(),
+                    [](const auto& one) { return one.first->idle_since() == 0; }));
+}
+
 // A new client gets the place of the oldest one that has asked for nothing.
-bool ControlServer::make_room() {
+void ControlServer::make_room() {
   Connection* oldest = nullptr;
   for (const auto& [client, owner] : connections_) {
     if (client->idle_since() == 0) continue;
     if (oldest == nullptr || client->idle_since() < oldest->idle_since()) oldest = client;
   }
-  if (oldest == nullptr) return false;
+  if (oldest == nullptr) return;
   spdlog::debug("a client that asked for nothing makes way for another");
   oldest->make_way();
-  return true;
 }
 
 ClientPtr ControlServer::adopt(UniqueFd fd) {
@@ -231,6 +246,6 @@ ClientPtr ControlServer::adopt(UniqueFd fd) {
   return connection;
 }
 
-int ControlServer::fd() const { return fd_of(listener_); }
+int ControlServer::fd() const { return listener_ ? fd_of(listener_) : -1; }
 
 }  // namespace handoff::supervisor

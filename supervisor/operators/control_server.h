@@ -31,19 +31,24 @@ class ControlServer {
  public:
   static constexpr std::size_t kMaxRequest = 64 * 1024;
   static constexpr std::size_t kMaxUnsent = 1024 * 1024;
+  // Of those that have asked for nothing yet. Who waits for an answer takes nobody's place, up to a
+  // bound of their own; who comes beyond that hears it.
   static constexpr std::size_t kMaxClients = 64;
+  static constexpr std::size_t kMaxWaiting = 1024;
   static constexpr Duration kRequestWithin = std::chrono::seconds(10);
 
   using Serve = std::function<void(ClientPtr, const Request& request)>;
 
-  // Takes fd, a listening Unix socket. serve is called with requests that are whole and valid; what
-  // it throws is the answer to that client, and goes no further.
+  // Takes fd, a listening Unix socket, or none for now. serve is called with requests that are
+  // whole and valid; what it throws is the answer to that client, and goes no further.
   ControlServer(uv_loop_t* loop, UniqueFd fd, Serve serve);
   ~ControlServer();
   // A client who asked the supervisor before this one, and waits for the answer; null if it is
   // gone.
   ClientPtr adopt(UniqueFd fd);
-  // The listening socket.
+  // In place of the one before; who is connected stays.
+  void listen(UniqueFd fd);
+  // The listening socket; -1 if there is none.
   int fd() const;
   ControlServer(const ControlServer&) = delete;
   ControlServer& operator=(const ControlServer&) = delete;
@@ -51,7 +56,8 @@ class ControlServer {
  private:
   class Connection;
   void accept();
-  bool make_room();
+  std::size_t waiting() const;
+  void make_room();
 
   uv_loop_t* loop_;
   Serve serve_;

@@ -1,15 +1,20 @@
 #include "supervisor/processes/adoption.h"
 
+#include <poll.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <utility>
 
 #include "libhandoff/sys/process.h"
+#include "supervisor/base/utf8.h"
+#include "supervisor/releases/release_source.h"
 
 namespace handoff::supervisor {
 namespace {
@@ -41,18 +46,78 @@ std::uint64_t start_of(pid_t pid) {
 }
 
 std::unique_ptr<Process> find_process(const SavedProcess& saved) {
-  if (saved.pid <= 0) return nullptr;
-  UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, saved.pid, 0)));
-  // First held, then looked at: what the number means can't change in between.
-  if (!pidfd.valid() || start_of(saved.pid) != saved.started) return nullptr;
-  if (handoff::io::has_exited(pidfd.get())) return nullptr;
-  auto process = std::make_unique<Process>();
+  // Without a start time (no /proc) a number alone says nothing: it may be a stranger's by now.
+  // Such a process is known again when it comes back.
+  if (saved.pid <= 0 || saved.started == 0) return nullptr;
+  auto process = hold_process(saved.pid);
+  if (!process || process->started != saved.started) return nullptr;
   process->generation = saved.generation;
-  process->pid = saved.pid;
-  process->started = saved.started;
-  process->pidfd = std::move(pidfd);
   process->since = std::chrono::system_clock::from_time_t(static_cast<std::time_t>(saved.since));
   return process;
+}
+
+std::unique_ptr<Process> hold_process(pid_t pid) {
+  UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  if (!pidfd.valid()) return nullptr;
+  auto process = std::make_unique<Process>();
+  process->pid = pid;
+  // First held, then looked at: what the number means can't change in between.
+  process->started = start_of(pid);
+  if (handoff::io::has_exited(pidfd.get())) return nullptr;
+  process->pidfd = std::move(pidfd);
+  process->since = std::chrono::system_clock::now();
+  return process;
+}
+
+// The kernel keeps the number of who connected. It is still that process's while its end is open,
+// which is looked at after the process is held.
+std::unique_ptr<Process> hold_peer(int connection) {
+  ucred peer{};
+  socklen_t length = sizeof peer;
+  if (::getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0) return nullptr;
+  auto process = hold_process(peer.pid);
+  pollfd end{.fd = connection, .events = POLLRDHUP, .revents = 0};
+  if (::poll(&end, 1, 0) < 0 || (end.revents & (POLLHUP | POLLRDHUP | POLLERR)) != 0)
+    return nullptr;
+  return process;
+}
+
+bool may_live(const SavedProcess& saved) {
+  return saved.started == 0 && saved.pid > 0 && hold_process(saved.pid) != nullptr;
+}
+
+std::vector<std::string> command_of_process(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/cmdline", std::ios::binary);
+  std::vector<std::string> words;
+  for (std::string word; std::getline(file, word, '\0');) words.push_back(word);
+  return words;
+}
+
+ReleasePtr release_of_process(pid_t pid) {
+  const std::string proc = "/proc/" + std::to_string(pid) + "/";
+  const std::vector<std::string> words = command_of_process(pid);
+  if (words.empty()) return nullptr;
+  std::string opened = proc + "exe";
+  std::size_t arguments = 1;
+  // A script is run by its interpreter, which was given the number of the script's fd (spawn.cc).
+  constexpr std::string_view kFd = "/dev/fd/";
+  for (std::size_t i = 1; i < words.size() && i <= 2; ++i) {
+    if (!words[i].starts_with(kFd)) continue;
+    opened = proc + "fd/" + words[i].substr(kFd.size());
+    arguments = i + 1;
+    break;
+  }
+  std::error_code error;
+  std::string path = std::filesystem::read_symlink(opened, error).string();
+  constexpr std::string_view kDeleted = " (deleted)";
+  if (path.ends_with(kDeleted)) path.resize(path.size() - kDeleted.size());
+  if (error || !is_utf8(path)) return nullptr;
+  const auto first = words.begin() + static_cast<std::ptrdiff_t>(arguments);
+  auto release = open_release(opened, {first, words.end()});
+  if (!release) return nullptr;
+  (*release)->path = path;
+  (*release)->source = path;
+  return std::move(*release);
 }
 
 Exit exit_of(const Process& process) {

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "libhandoff/base/result.h"
 #include "supervisor/host/saved_state.h"
@@ -16,8 +17,22 @@ std::string boot_id();
 // When a process was started, in clock ticks since boot; 0 if there is no such process.
 std::uint64_t start_of(pid_t pid);
 
-// The process, if it still runs; null if it has ended (or is another of the same number).
+// The process, if it still runs; null if it has ended, is another of the same number, or if nothing
+// proves that it is not.
 std::unique_ptr<Process> find_process(const SavedProcess& saved);
+// Whatever process has that number now; null if there is none. Its generation and release are not
+// known yet.
+std::unique_ptr<Process> hold_process(pid_t pid);
+// The process at the other end of a Unix connection, which is open; null if it is gone.
+std::unique_ptr<Process> hold_peer(int connection);
+// There is a process of that number, and nothing tells whether it is this one.
+bool may_live(const SavedProcess& saved);
+
+// The words of its command line; none if that can't be read.
+std::vector<std::string> command_of_process(pid_t pid);
+// What a process runs, as /proc has it: its file, or the script that it interprets, if that was
+// given as a fd. null if that can't be read.
+ReleasePtr release_of_process(pid_t pid);
 
 // How a process that is no child of ours has ended; known only if it is one after all (upgrade
 // --self keeps the pid, and so the children).

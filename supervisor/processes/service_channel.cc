@@ -15,9 +15,15 @@ ServiceChannel::ServiceChannel(uv_loop_t* loop, UniqueFd fd, Generation generati
       generation_(generation),
       callbacks_(std::move(callbacks)),
       poll_(std::make_unique<Poll>(loop, channel_.fd(), [this](int events) { ready(events); })),
-      retry_(loop, [this] { flush(); }) {
+      retry_(loop, [this] { flush(); }),
+      rest_(loop, [this] {
+        resting_ = false;
+        watch(UV_READABLE | (queue_.empty() ? 0 : UV_WRITABLE));
+      }) {
   poll_->watch(UV_READABLE);
 }
+
+void ServiceChannel::watch(int events) { poll_->watch(resting_ ? events & ~UV_READABLE : events); }
 
 bool ServiceChannel::send(protocol::Type type, std::string body, std::span<const int> fds) {
   if (!open_ || gone_ || queue_.size() >= kMaxQueued) return false;
@@ -48,38 +54,52 @@ void ServiceChannel::flush() {
         queue_.pop_front();
         continue;
       case io::Channel::Sent::kWouldBlock:
-        poll_->watch(UV_READABLE | UV_WRITABLE);
+        watch(UV_READABLE | UV_WRITABLE);
         return;
       case io::Channel::Sent::kFdsInFlight:
-        poll_->watch(UV_READABLE);
+        watch(UV_READABLE);
         retry_.at(now() + kRetryIn);
         return;
       case io::Channel::Sent::kClosed:
         gone_ = true;  // what it had said is still to be read
         queue_.clear();
-        poll_->watch(UV_READABLE);
+        watch(UV_READABLE);
         return;
     }
   }
-  if (open_) poll_->watch(UV_READABLE);
+  if (open_) watch(UV_READABLE);
 }
 
 void ServiceChannel::ready(int events) {
   if ((events & UV_WRITABLE) != 0) flush();
-  if ((events & UV_READABLE) != 0) drain();
+  if ((events & UV_READABLE) == 0 || resting_ || !take(kMessagesATurn) || !open_) return;
+  resting_ = true;
+  watch(queue_.empty() ? 0 : UV_WRITABLE);
+  rest_.at(now() + kRest);
 }
 
-void ServiceChannel::drain() {
+// How a process came to be the owner, and that it registers, is said once on a connection.
+bool ServiceChannel::once(protocol::Type type) {
+  if (type != protocol::Type::kRegister && type != protocol::Type::kOwner) return true;
+  return said_.insert(type).second;
+}
+
+// True if there may be more.
+bool ServiceChannel::take(std::size_t messages) {
   // A callback may lead back here; the frames must stay in order.
-  if (std::exchange(draining_, true)) return;
+  if (std::exchange(draining_, true)) return false;
   io::Channel::Message message;
-  while (open_) {
+  while (open_ && messages-- > 0) {
     const auto received = channel_.recv(message);
     if (!received) {
       close(received.error().message);
       break;
     }
-    if (*received == io::Channel::Received::kWouldBlock) break;
+    if (*received == io::Channel::Received::kWouldBlock) {
+      draining_ = false;
+      return false;
+    }
+    if (*received == io::Channel::Received::kMessage && !once(message.header.type)) continue;
     if (*received == io::Channel::Received::kClosed) {
       close("");
       break;
@@ -92,12 +112,14 @@ void ServiceChannel::drain() {
     callbacks_.heard(std::move(*heard));
   }
   draining_ = false;
+  return true;
 }
 
 void ServiceChannel::close(const std::string& why) {
   if (!std::exchange(open_, false)) return;
   poll_->watch(0);
   retry_.at(std::nullopt);
+  rest_.at(std::nullopt);
   queue_.clear();
   callbacks_.closed(why);
 }

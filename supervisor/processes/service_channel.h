@@ -5,6 +5,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -18,6 +19,11 @@ namespace handoff::supervisor {
 class ServiceChannel {
  public:
   static constexpr std::size_t kMaxQueued = 64;
+  // A service that talks all the time is heard so much a turn, and then others are for a while.
+  static constexpr std::size_t kMessagesATurn = 32;
+  static constexpr Duration kRest = std::chrono::milliseconds(10);
+  // Over what a socket can hold.
+  static constexpr std::size_t kAllThatFits = 1024;
 
   struct Callbacks {
     std::function<void(Heard)> heard;
@@ -29,8 +35,8 @@ class ServiceChannel {
 
   // Sends, or queues (with duplicates of the fds) if the socket is full. false: it never will be.
   bool send(protocol::Type type, std::string body, std::span<const int> fds = {});
-  // Takes everything that is there to be read, now.
-  void drain();
+  // Takes everything that was there to be read.
+  void drain() { (void)take(kAllThatFits); }
   bool open() const { return open_; }
 
  private:
@@ -42,6 +48,9 @@ class ServiceChannel {
 
   void ready(int events);
   void flush();
+  bool take(std::size_t messages);
+  bool once(protocol::Type type);
+  void watch(int events);
   void close(const std::string& why);
 
   io::Channel channel_;
@@ -53,6 +62,9 @@ class ServiceChannel {
   bool draining_ = false;
   std::unique_ptr<Poll> poll_;  // goes before channel_ does
   Timer retry_;                 // fds in flight: no event tells when there are fewer
+  Timer rest_;                  // until then nothing is read
+  bool resting_ = false;
+  std::set<protocol::Type> said_;  // of those that a connection has once
 };
 
 }  // namespace handoff::supervisor

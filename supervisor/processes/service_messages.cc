@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 
 #include "libhandoff/protocol/control_orders.h"
 #include "libhandoff/protocol/control_reports.h"
@@ -173,6 +174,20 @@ Result<Heard> decode(protocol::Type type, std::string_view body, Generation gene
     default:
       return fail(-EPROTO, "a " + protocol::type_name(type) + ", which no service sends");
   }
+}
+
+Result<Introduction> introduction_in(std::string_view frame) {
+  const auto header = protocol::decode_header(frame, 0);
+  if (!header) return Failure(header.error());
+  if (header->type != protocol::Type::kRegister) {
+    return fail(-EPROTO,
+                "its first message is a " + protocol::type_name(header->type) + ", not a Register");
+  }
+  auto said =
+      protocol::decode<protocol::Register>(frame.substr(protocol::kHeaderSize), make_printable);
+  if (!said) return Failure(said.error());
+  return Introduction{std::move(said->manifest.service), std::move(said->manifest.release),
+                      said->generation};
 }
 
 std::string encode_start(const std::string& service, Generation generation,

@@ -40,6 +40,15 @@ struct SessionsCounted {
   std::uint64_t errors = 0;  // of the service's own, as it counts
 };
 
+// Who a process says that it is.
+struct Introduction {
+  std::string service;
+  std::string release;
+  Generation generation = 0;
+};
+// frame: the first one of a process, all of it.
+Result<Introduction> introduction_in(std::string_view frame);
+
 // A message taken apart: for the core, or beside it.
 struct Heard {
   std::vector<Event> events;

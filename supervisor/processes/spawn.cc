@@ -44,7 +44,7 @@ bool withheld(std::string_view variable) {
   const std::string_view name = variable.substr(0, variable.find('='));
   return name == "NOTIFY_SOCKET" || name.starts_with("LISTEN_") || name.starts_with("WATCHDOG_") ||
          name == "HANDOFF_KEPT" || name == "HANDOFF_FD" || name == "HANDOFF_PID" ||
-         name == "HANDOFF_SERVICE" || name == "HANDOFF_GENERATION";
+         name == "HANDOFF_SERVICE" || name == "HANDOFF_GENERATION" || name == "HANDOFF_RETURN";
 }
 
 constexpr std::string_view kPidVariable = "HANDOFF_PID=";
@@ -74,6 +74,7 @@ Strings environment(const SpawnPlan& plan) {
   out.texts.push_back("HANDOFF_FD=" + std::to_string(plan.control_fd));
   out.texts.push_back("HANDOFF_SERVICE=" + plan.service);
   out.texts.push_back("HANDOFF_GENERATION=" + std::to_string(plan.generation));
+  out.texts.push_back("HANDOFF_RETURN=" + plan.report_path);
   out.seal();
   return out;
 }
@@ -107,6 +108,10 @@ struct Child {
   for (int number = 1; number < NSIG; ++number) {
     (void)::sigaction(number, &standard, nullptr);  // SIGKILL and SIGSTOP can't be set, nor need to
   }
+  // As systemd leaves it to its services (IgnoreSIGPIPE=): a log that nobody reads, or a client
+  // that has gone, is no reason to end.
+  standard.sa_handler = SIG_IGN;
+  (void)::sigaction(SIGPIPE, &standard, nullptr);
   (void)::close(child.go_other);
   char go = 0;
   ssize_t told = 0;

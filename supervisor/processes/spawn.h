@@ -18,7 +18,8 @@ struct SpawnPlan {
   const Release* release = nullptr;
   std::string service;
   unsigned long long generation = 0;
-  int control_fd = -1;  // borrowed; the child's end, under the same number
+  int control_fd = -1;      // borrowed; the child's end, under the same number
+  std::string report_path;  // where it returns to: by this the next supervisor knows it for its own
   std::map<std::string, std::string> environment;  // over what is inherited
   std::string working_dir;                         // "" to stay
 };

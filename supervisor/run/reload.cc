@@ -50,12 +50,13 @@ json Supervisor::reload(int uid) {
     spdlog::info("{} was read again", source_.file);
     return std::move(*done);
   }
-  const std::string& why = done.error().message;
+  std::string why = done.error().message;
+  if (!source_.problem.empty()) why += "; services run by what it said when it was in force last";
   spdlog::error("reload: {}; everything stays as it is", why);
   json answer = refusal_json("", "reload", why);
   json record = answer;
   record.update({{"event", "reload"}, {"service", nullptr}, {"uid", uid}, {"path", source_.file}});
-  if (const auto recorded = journal_.append(std::move(record)); !recorded) {
+  if (const auto recorded = journal_.append_now(std::move(record)); !recorded) {
     spdlog::error("{}", recorded.error().message);
   }
   return answer;
@@ -119,10 +120,12 @@ Result<json> Supervisor::try_reload(int uid) {
   answer.update(changes_json(changes));
   json record = answer;
   record.update({{"event", "reload"}, {"uid", uid}});
-  if (const auto recorded = journal_.append(std::move(record)); !recorded) {
+  if (const auto recorded = journal_.append_now(std::move(record)); !recorded) {
     undo();
     return Failure(recorded.error());
   }
+  source_.problem.clear();
+  keep(*config);
   for (auto& [name, outcome] : outcomes) services_.at(name)->reconfigure(std::move(outcome));
   for (const std::string& name : gone) {
     services_.at(name)->close_listeners();
@@ -141,8 +144,12 @@ Result<void> Supervisor::add_new(const Config& config, std::vector<std::string>&
     if (services_.contains(service.name)) continue;
     const auto before = std::find_if(foreign_.begin(), foreign_.end(),
                                      [&](const SavedService& s) { return s.name == service.name; });
-    const auto opened = add(service, before == foreign_.end() ? nullptr : &*before, none);
-    if (before != foreign_.end()) foreign_.erase(before);
+    std::optional<Before> found;
+    if (before != foreign_.end()) {
+      found = find_before(std::move(*before), service, journal_.journal().state());
+      foreign_.erase(before);
+    }
+    const auto opened = add(service, std::move(found), none, true);
     added.push_back(service.name);
     if (!opened) return fail(opened.error().code, service.name + ": " + opened.error().message);
   }

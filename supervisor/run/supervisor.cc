@@ -3,11 +3,12 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <set>
 #include <utility>
 
-#include "supervisor/host/choice.h"
+#include "supervisor/host/kept_config.h"
 #include "supervisor/processes/adoption.h"
 #include "supervisor/processes/spawn.h"
 #include "supervisor/releases/kept_releases.h"
@@ -22,15 +23,16 @@ namespace {
 
 // For services to come back to a supervisor that has replaced another.
 constexpr Duration kReturnWithin = std::chrono::seconds(10);
+// For one that can't be told from a stranger: a library tries each second at least.
+constexpr Duration kAwaited = std::chrono::seconds(3);
 
 // What ran goes on, upgrades included. null: nothing ever ran.
-ReleasePtr release_before(const ServiceConfig& config, const SavedService* before,
-                          const std::vector<std::unique_ptr<Process>>& living,
+ReleasePtr release_before(const ServiceConfig& config, const Before& before,
                           const std::string& kept) {
-  if (before == nullptr || before->release.digest.empty()) return nullptr;
-  const SavedRelease& saved = before->release;
+  const SavedRelease& saved = before.saved.release;
+  if (saved.digest.empty()) return nullptr;
   // A process that lives has its file, whatever has become of the path.
-  for (const auto& process : living) {
+  for (const auto& process : before.living) {
     const Release& its = *process->release;
     if (its.path == saved.path && its.args == saved.args && its.digest == saved.digest &&
         may_run_again(its, config)) {
@@ -44,17 +46,11 @@ ReleasePtr release_before(const ServiceConfig& config, const SavedService* befor
   return unopened_release(saved);
 }
 
-// What was chosen for it, after all of it had ended. What can't be read is told, and the
-// configuration counts.
-std::optional<SavedService> choice_of(const ServiceConfig& config, const std::string& state) {
-  auto chosen = read_choice(KeptReleases::folder_of(state, config.name), now());
-  if (!chosen) {
-    spdlog::warn("{}: what was chosen is not known: {}; the configuration counts", config.name,
-                 chosen.error().message);
-    return std::nullopt;
-  }
-  if (*chosen && (*chosen)->name != config.name) return std::nullopt;
-  return std::move(*chosen);
+// A full disk may have no room for a socket, and then there is none yet: it is bound later.
+Result<UniqueFd> when_there_is_room(Result<UniqueFd> fd) {
+  if (fd || (fd.error().code != -ENOSPC && fd.error().code != -EDQUOT)) return fd;
+  spdlog::error("{}", fd.error().message);
+  return UniqueFd();
 }
 
 }  // namespace
@@ -63,67 +59,56 @@ Result<std::unique_ptr<Supervisor>> Supervisor::open(uv_loop_t* loop, const Conf
                                                      ConfigSource source, WatchOptions watch,
                                                      const std::string& path) {
   KeptFds kept = KeptFds::from_environment();
-  auto runtime = RuntimeDir::open(path, kept.take(kLock));
+  UniqueFd lock = kept.take(kLock);
+  // This process has taken over from another supervisor: there is none to go back to.
+  const bool successor = lock.valid();
+  auto runtime = RuntimeDir::open(path, std::move(lock));
   if (!runtime) return Failure(runtime.error());
   auto state = state_path();
   if (!state) return Failure(state.error());
   Journal journal(*state);
   if (const auto opened = journal.open(); !opened) {
     // A link, or somebody else's file, in its place: nobody is to be told that this is in order.
-    if (opened.error().code == -ELOOP || opened.error().code == -EPERM) {
+    if (!successor && (opened.error().code == -ELOOP || opened.error().code == -EPERM)) {
       return Failure(opened.error());
     }
     // Otherwise services are worth more than their history. It is tried again when there is
     // something to tell.
     spdlog::warn("{}; until that can be written, upgrades are refused", opened.error().message);
   }
-  auto text = runtime->state();
-  if (!text) return Failure(text.error());
-  SavedState saved;
-  if (!text->empty()) {
-    auto parsed = parse_state(*text, runtime->path() + "/state.json");
-    if (!parsed) {
-      return fail(parsed.error().code,
-                  parsed.error().message + "; if none of its services runs any more, remove it");
-    }
-    // Before a reboot: nothing of it is true any more.
-    if (parsed->boot == boot_id()) saved = std::move(*parsed);
-  }
-  auto operators = runtime->listen_to_operators(kept.take(kOperators));
+  auto predecessor = Predecessor::read(*runtime, boot_id(), *state);
+  if (!predecessor) return Failure(predecessor.error());
+  auto operators = when_there_is_room(runtime->listen_to_operators(kept.take(kOperators)));
   if (!operators) return Failure(operators.error());
-  auto services = runtime->listen_to_services(kept.take(kServices));
+  auto services = when_there_is_room(runtime->listen_to_services(kept.take(kServices)));
   if (!services) return Failure(services.error());
   std::unique_ptr<Supervisor> self(new Supervisor(loop, std::move(*runtime), std::move(journal),
                                                   std::move(*operators), std::move(*services)));
   self->source_ = std::move(source);
+  if (!self->source_.problem.empty()) {
+    spdlog::error(
+        "{}; services run by what {} said when it was in force last: mend it, and handoff reload",
+        self->source_.problem, self->source_.file);
+  }
   if (const auto held = hold_unpacker(); !held) spdlog::warn("{}", held.error().message);
   if (watch.all || !watch.services.empty()) self->watching_.emplace(loop, std::move(watch));
-  const std::string journal_state = self->journal_.state();
   for (const ServiceConfig& service : config.services) {
-    const auto before = std::find_if(saved.services.begin(), saved.services.end(),
-                                     [&](const SavedService& s) { return s.name == service.name; });
-    const bool known = before != saved.services.end();
-    const auto chosen = known ? std::nullopt : choice_of(service, journal_state);
+    auto before = predecessor->take(service);
+    const bool known = before.has_value();
     // What is missing is told when the service is started.
-    if (const auto added = self->add(service,
-                                     known    ? &*before
-                                     : chosen ? &*chosen
-                                              : nullptr,
-                                     kept);
-        !added && !known && !chosen && self->source_.file.empty()) {
+    const bool only = self->source_.file.empty();
+    if (const auto added = self->try_add(service, std::move(before), kept, only);
+        !added && !known && only) {
       return fail(added.error().code, service.name + ": " + added.error().message);
     }
-    if (known) saved.services.erase(before);
   }
-  for (SavedService& service : saved.services) {
-    std::erase_if(service.processes,
-                  [](const SavedProcess& process) { return find_process(process) == nullptr; });
-    if (service.processes.empty()) continue;
+  self->keep(config);
+  self->foreign_ = predecessor->take_foreign();
+  for (const SavedService& service : self->foreign_) {
     spdlog::error(
         "{} is not in the configuration, but its process (pid {}) still runs: it is left alone; "
         "put it back, or end it",
         service.name, service.processes.front().pid);
-    self->foreign_.push_back(std::move(service));
   }
   if (UniqueFd client = kept.take(kClient); client.valid()) {
     self->self_client_ = self->control_->adopt(std::move(client));
@@ -139,83 +124,104 @@ Supervisor::Supervisor(uv_loop_t* loop, RuntimeDir runtime, Journal journal, Uni
                        UniqueFd services)
     : loop_(loop),
       runtime_(std::move(runtime)),
-      journal_(std::move(journal)),
+      journal_(loop, std::move(journal)),
       boot_(boot_id()),
+      state_(
+          loop, runtime_, [this] { return state_text(); },
+          [](const Error& error) {
+            spdlog::error("{}; should this supervisor die now, the next one will not know all",
+                          error.message);
+          }),
+      turn_(loop, [this] { look_around(); }),
       control_(std::make_unique<ControlServer>(
           loop, std::move(operators),
           [this](const ClientPtr& client, const Request& request) { serve(client, request); })),
       door_(loop, std::move(services),
-            [this](pid_t pid, UniqueFd& fd) {
-              for (auto& [name, service] : services_) {
-                if (service->returned(pid, fd)) return;
-              }
-            }),
+            {.came = [this](pid_t pid, UniqueFd& fd) { returned(pid, fd); },
+             .introduced = [this](pid_t pid, const Introduction& who,
+                                  UniqueFd& fd) { introduced(pid, who, fd); }}),
+      runtime_watch_(loop, runtime_.path(), [this] { return mend_runtime(); }),
       self_patience_(loop, [this] { self_arrived(); }),
       reaper_(loop, [this](pid_t pid, const Exit& exit) { child_ended(pid, exit); }),
       term_(loop, SIGTERM, [this] { stop_asked("SIGTERM"); }),
       int_(loop, SIGINT, [this] { stop_asked("SIGINT"); }),
       hup_(loop, SIGHUP, [this] { (void)reload(-1); }) {}
 
+// Whatever is wrong with one service, the others are not to suffer from it.
+Result<void> Supervisor::try_add(const ServiceConfig& config, std::optional<Before> before,
+                                 KeptFds& kept, bool at_once) {
+  try {
+    return add(config, std::move(before), kept, at_once);
+  } catch (const std::exception& error) {
+    spdlog::error("{}: {}", config.name, error.what());
+    return fail(-EIO, error.what());
+  }
+}
+
 // The service is here afterwards in any case. The error says what is missing, which is tried again
 // whenever it is to be started. What a living process may still have is not bound anew, and not
 // started a second time: it is waited for.
-Result<void> Supervisor::add(const ServiceConfig& config, const SavedService* before,
-                             KeptFds& kept) {
+Result<void> Supervisor::add(const ServiceConfig& config, std::optional<Before> before,
+                             KeptFds& kept, bool at_once) {
   Result<void> problem;
-  const std::string kept_releases = KeptReleases::folder_of(journal_.state(), config.name);
-  Before found;
-  if (before != nullptr) {
-    found.saved = *before;
-    for (const SavedProcess& process : before->processes) {
-      auto living = find_process(process);
-      if (!living) continue;
-      auto release = reopen_release({.saved = process.release,
-                                     .pid = process.pid,
-                                     .verify_key = config.verify_key,
-                                     .kept = kept_releases});
-      if (!release) {
-        spdlog::warn("{}: generation {} can't be started again as it is: {}", config.name,
-                     process.generation, release.error().message);
-        release = unopened_release(process.release);
-      }
-      living->release = std::move(*release);
-      found.living.push_back(std::move(living));
-    }
-  }
-  ReleasePtr release = release_before(config, before, found.living, kept_releases);
+  const std::string kept_releases =
+      KeptReleases::folder_of(journal_.journal().state(), config.name);
+  ReleasePtr release = before ? release_before(config, *before, kept_releases) : nullptr;
+  const bool runs = before && !before->living.empty();
   if (!release) {
     release = unopened_release(config.command);
-    const auto source = source_of(*release, config);
-    auto opened = source ? obtain_release(*source) : Failure(source.error());
-    if (opened) {
-      release = std::move(*opened);
-    } else {
-      problem = Failure(opened.error());
+    if (at_once || runs) {
+      const auto source = source_of(*release, config);
+      auto opened = source ? obtain_release(*source) : Failure(source.error());
+      if (opened) {
+        release = std::move(*opened);
+      } else {
+        problem = Failure(opened.error());
+      }
     }
   }
-  Listeners listeners(config.name, config.listen, notify_);
+  Listeners listeners(config.name, config.listen, notify_, runtime_.report_path());
   listeners.take_kept(kept);
-  if (found.living.empty()) {
+  if (!before || (before->living.empty() && !before->awaited)) {
     if (auto bound = listeners.bind_missing(); !bound && problem) problem = bound;
   }
-  services_.emplace(
-      config.name,
-      std::make_unique<ServiceRunner>(
-          ServiceHost{.loop = loop_,
-                      .report_path = runtime_.report_path(),
-                      .state = journal_.state(),
-                      .changed = [this] { changed(); },
-                      .save = [this] { return save(); },
-                      .record = [this](json record) { return journal_.append(std::move(record)); }},
-          config, std::move(listeners), std::move(release)));
-  if (before != nullptr) before_.emplace(config.name, std::move(found));
+  services_.emplace(config.name,
+                    std::make_unique<ServiceRunner>(
+                        ServiceHost{.loop = loop_,
+                                    .report_path = runtime_.report_path(),
+                                    .state = journal_.journal().state(),
+                                    .changed =
+                                        [this, name = config.name] {
+                                          saved_.erase(name);
+                                          changed();
+                                        },
+                                    .save =
+                                        [this, name = config.name](ServiceHost::Done done) {
+                                          saved_.erase(name);
+                                          state_.save(std::move(done));
+                                        },
+                                    .record =
+                                        [this](json record, ServiceHost::Done done) {
+                                          journal_.append(std::move(record), std::move(done));
+                                        }},
+                        config, std::move(listeners), std::move(release)));
+  if (before) before_.emplace(config.name, std::move(*before));
   return problem;
+}
+
+// For a supervisor that finds the file broken.
+void Supervisor::keep(const Config& config) {
+  if (config.text.empty() || !source_.problem.empty()) return;
+  if (const auto kept = keep_config(journal_.journal().state(), source_.file, config.text); !kept) {
+    spdlog::warn("{}; should the file be broken one day, nothing stands in for it",
+                 kept.error().message);
+  }
 }
 
 void Supervisor::start() {
   // Whose last record says that something was asked for.
   std::set<std::string> requested;
-  const auto read = journal_.read([&requested](const json& record) {
+  const auto read = journal_.journal().read_recent([&requested](const json& record) {
     const json name = record.value("service", json());
     if (!name.is_string()) return;
     if (record.value("event", json()) == "requested") {
@@ -226,42 +232,65 @@ void Supervisor::start() {
   });
   if (!read) spdlog::warn("{}", read.error().message);
   for (auto& [name, service] : services_) {
-    begin(name, requested.contains(name));
+    try {
+      go_on(name, requested.contains(name));
+    } catch (const std::exception& error) {
+      spdlog::error("{}: it can't be started or adopted: {}", name, error.what());
+    }
   }
   reaper_.sweep();
   started_ = true;
+  runtime_watch_.start();
   if (!self_client_.expired()) self_patience_.at(now() + kReturnWithin);
   changed();
 }
 
+// As the supervisor before this one left it, or from nothing.
+void Supervisor::go_on(const std::string& name, bool requested) {
+  const auto before = before_.find(name);
+  const bool awaited =
+      before != before_.end() && before->second.awaited && before->second.living.empty();
+  if (!awaited) return begin(name, requested);
+  spdlog::info("{}: it may still run: it is waited for", name);
+  auto& patience = awaited_[name];
+  patience = std::make_unique<Timer>(loop_, [this, name, requested] {
+    const std::string who = name;  // begin() destroys this timer
+    begin(who, requested);
+  });
+  patience->at(now() + kAwaited);
+}
+
 void Supervisor::begin(const std::string& name, bool requested) {
   ServiceRunner& service = *services_.at(name);
+  awaited_.erase(name);
   const json status = service.status();
   for (const json& listener : status.at("listeners")) {
     spdlog::info("{}: {} listens on {}", name, listener["name"].get<std::string>(),
                  listener["address"].get<std::string>());
   }
   const auto before = before_.extract(name);
-  if (before) {
+  if (before && service.state() == Service::State::kStopped) {
     service.resume(before.mapped().saved, std::move(before.mapped().living), requested);
   } else {
     service.start();
   }
 }
 
-Result<void> Supervisor::save() {
-  SavedState state{.boot = boot_, .services = foreign_};
+// A service that has not changed says what it said, so one change costs as much as one service.
+std::string Supervisor::state_text() {
+  std::vector<std::string_view> services;
+  std::vector<std::string> others;
+  for (const SavedService& service : foreign_) others.push_back(state_text_of(service));
   for (const auto& [name, service] : services_) {
     // One that was not resumed yet is as it was.
     const auto before = before_.find(name);
-    state.services.push_back(before != before_.end() ? before->second.saved : service->saved());
+    std::string& text = saved_[name];
+    if (before != before_.end()) text = state_text_of(before->second.saved);
+    if (text.empty()) text = state_text_of(service->saved());
+    services.push_back(text);
   }
-  // A path need not be UTF-8; that must not stop what is to be kept of the others.
-  std::string text = to_json(state).dump(1, ' ', false, json::error_handler_t::replace) + "\n";
-  if (text == saved_) return {};
-  auto written = runtime_.save(text);
-  if (written) saved_ = std::move(text);
-  return written;
+  services.insert(services.end(), others.begin(), others.end());
+  return whole_state_text(boot_, services);
 }
 
 // ---- what happens ---------------------------------------------------------------------------
@@ -276,10 +305,12 @@ void Supervisor::child_ended(pid_t pid, const Exit& exit) {
 
 void Supervisor::changed() {
   if (!started_) return;
-  if (const auto saved = save(); !saved) {
-    spdlog::error("{}; should this supervisor die now, the next one will not know all",
-                  saved.error().message);
-  }
+  state_.changed();
+  turn_.at(now());
+}
+
+// Once for all that has changed in a turn.
+void Supervisor::look_around() {
   std::size_t running = 0;
   std::string others;
   bool idle = true;
@@ -295,17 +326,22 @@ void Supervisor::changed() {
   if (watching_ && !stopping_) watching_->follow(services_);
   if (stopping_) {
     over_ = idle;
-    for (auto& [name, service] : services_) {
-      if (over_) service->keep_choice();
-    }
-    if (over_ && foreign_.empty()) runtime_.forget();
-    if (over_) uv_stop(loop_);
+    if (over_) end();
     return;
   }
   if (adopting == 0 && !self_client_.expired()) self_arrived();
   // Ready from here on, whatever becomes of single services: their listeners are bound, and each
   // was started once, or found. One that never comes up must not keep systemd waiting for all.
   notify_.ready(fmt::format("{} of {} services running{}", running, services_.size(), others));
+}
+
+void Supervisor::end() {
+  for (auto& [name, service] : services_) service->keep_choice();
+  // Who still waits for an answer gets it after that.
+  (void)state_.save_now();
+  journal_.flush();
+  if (foreign_.empty()) runtime_.forget();
+  uv_stop(loop_);
 }
 
 void Supervisor::stop_asked(const char* signal) {

@@ -4,16 +4,21 @@
 
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 
 #include "supervisor/config/config.h"
-#include "supervisor/host/journal.h"
+#include "supervisor/host/journal_writer.h"
 #include "supervisor/host/notify.h"
 #include "supervisor/host/runtime_dir.h"
+#include "supervisor/host/state_keeper.h"
 #include "supervisor/operators/control_server.h"
 #include "supervisor/operators/request.h"
 #include "supervisor/processes/reaper.h"
 #include "supervisor/processes/service_door.h"
+#include "supervisor/run/predecessor.h"
+#include "supervisor/run/runtime_watch.h"
 #include "supervisor/self/self_upgrade.h"
 #include "supervisor/service/service_runner.h"
 #include "supervisor/service/watching.h"
@@ -24,6 +29,8 @@ namespace handoff::supervisor {
 struct ConfigSource {
   std::string file;  // "" if there is none: it came from the command line
   std::function<Result<Config>()> read;
+  // Why it is not the file that is in force but what it said last; "" if it is.
+  std::string problem;
 };
 
 class Supervisor {
@@ -47,7 +54,10 @@ class Supervisor {
 
   Supervisor(uv_loop_t* loop, RuntimeDir runtime, Journal journal, UniqueFd operators,
              UniqueFd services);
-  Result<void> add(const ServiceConfig& config, const SavedService* before, KeptFds& kept);
+  // at_once: its program is opened now. Else when it is started, on a thread: a slow disk under one
+  // program holds up no other service.
+  Result<void> add(const ServiceConfig& config, std::optional<Before> before, KeptFds& kept,
+                   bool at_once);
 
   void serve(const ClientPtr& client, const Request& request);
   static void serve(ServiceRunner& service, const ClientPtr& client, const Request& request);
@@ -56,11 +66,20 @@ class Supervisor {
   nlohmann::json reload(int uid);
   Result<nlohmann::json> try_reload(int uid);
   Result<void> add_new(const Config& config, std::vector<std::string>& added);
+  Result<void> try_add(const ServiceConfig& config, std::optional<Before> before, KeptFds& kept,
+                       bool at_once);
+  void go_on(const std::string& name, bool requested);
   void begin(const std::string& name, bool requested);
+  void returned(pid_t pid, UniqueFd& fd);
+  void introduced(pid_t pid, const Introduction& who, UniqueFd& fd);
+  RuntimeWatch::State mend_runtime();
   void serve_self(const ClientPtr& client, const std::string& path);
   void self_checked(const ClientPtr& client, const std::string& why);
   void self_arrived();
-  Result<void> save();
+  void keep(const Config& config);
+  std::string state_text();
+  void look_around();
+  void end();
   void child_ended(pid_t pid, const Exit& exit);
   void changed();
   void stop_asked(const char* signal);
@@ -68,22 +87,23 @@ class Supervisor {
   uv_loop_t* loop_;
   ConfigSource source_;
   RuntimeDir runtime_;
-  Journal journal_;
+  JournalWriter journal_;
   Notify notify_;
   std::string boot_;
   std::vector<SavedService> foreign_;  // run by the supervisor before this one, and not in the
                                        // configuration of this one
-  std::string saved_;                  // what the state file contains
-  // Of those that were found, until start().
-  struct Before {
-    SavedService saved;
-    std::vector<std::unique_ptr<Process>> living;
-  };
-  std::map<std::string, Before> before_;
+  std::map<std::string, std::string> saved_;  // what the state file says of each service
+  StateKeeper state_;
+  Timer turn_;                            // something has changed in this turn
+  std::map<std::string, Before> before_;  // of those that were found, until they go on
+  std::map<std::string, std::unique_ptr<Timer>> awaited_;  // how long for one of them
+  std::set<pid_t> told_;  // who was turned away at the door, and that was said
   std::map<std::string, std::unique_ptr<ServiceRunner>> services_;
   std::optional<Watching> watching_;
   std::unique_ptr<ControlServer> control_;
   ServiceDoor door_;
+  RuntimeWatch runtime_watch_;
+  std::string runtime_problem_;  // as it was said last
   std::unique_ptr<SelfUpgrade> self_;
   ClientPtr self_client_;  // asked the supervisor that this one has replaced
   Timer self_patience_;

@@ -85,6 +85,7 @@ void Supervisor::serve(ServiceRunner& service, const ClientPtr& client, const Re
 struct Supervisor::StatusRequest {
   ClientPtr client;
   json services = json::array();
+  json config;  // the file, and why it is not in force
   std::size_t missing = 0;
   std::unique_ptr<Timer> timer;
   std::function<void()> done;
@@ -95,11 +96,16 @@ void Supervisor::serve_status(const ClientPtr& client,
   auto request = std::make_shared<StatusRequest>();
   StatusRequest* key = request.get();
   request->client = client;
+  if (!source_.file.empty()) {
+    request->config = {{"file", source_.file}, {"problem", nullptr}};
+    if (!source_.problem.empty()) request->config["problem"] = source_.problem;
+  }
   request->done = [this, key] {
     const auto found = status_requests_.extract(key);
     if (!found) return;
     if (const auto reachable = key->client.lock()) {
-      reachable->finish({{"services", std::move(key->services)}});
+      reachable->finish(
+          {{"services", std::move(key->services)}, {"config", std::move(key->config)}});
     }
   };
   status_requests_.emplace(key, request);
@@ -142,10 +148,10 @@ void Supervisor::serve_self(const ClientPtr& client, const std::string& path) {
     }
   }
   const auto asking = client.lock();
-  const auto recorded = journal_.append({{"event", "requested"},
-                                         {"service", nullptr},
-                                         {"uid", asking ? asking->uid() : -1},
-                                         {"path", path.empty() ? started_path() : path}});
+  const auto recorded = journal_.append_now({{"event", "requested"},
+                                             {"service", nullptr},
+                                             {"uid", asking ? asking->uid() : -1},
+                                             {"path", path.empty() ? started_path() : path}});
   if (!recorded) return refuse("history", recorded.error().message + "; nothing was begun");
   self_ = std::make_unique<SelfUpgrade>(
       loop_, [this, client](const std::string& why) { self_checked(client, why); });
@@ -167,7 +173,9 @@ void Supervisor::self_checked(const ClientPtr& client, const std::string& why) {
     }
   }
   if (problem.empty()) {
-    if (const auto saved = save(); !saved) problem = saved.error().message;
+    // What a thread still writes would end with this program.
+    journal_.flush();
+    if (const auto saved = state_.save_now(); !saved) problem = saved.error().message;
   }
   if (problem.empty()) {
     std::map<std::string, int> fds{
@@ -185,7 +193,7 @@ void Supervisor::self_checked(const ClientPtr& client, const std::string& why) {
   record["event"] = "self";
   record["service"] = nullptr;
   record["path"] = checked->path();
-  if (const auto recorded = journal_.append(std::move(record)); !recorded) {
+  if (const auto recorded = journal_.append_now(std::move(record)); !recorded) {
     spdlog::error("{}", recorded.error().message);
   }
   if (reachable) reachable->finish(answer);
@@ -207,7 +215,7 @@ void Supervisor::self_arrived() {
                   {"error", nullptr}};
   json record = done;
   record["event"] = "self";
-  if (const auto recorded = journal_.append(std::move(record)); !recorded) {
+  if (const auto recorded = journal_.append_now(std::move(record)); !recorded) {
     spdlog::error("{}", recorded.error().message);
   }
   if (const auto client = self_client_.lock()) client->finish(done);

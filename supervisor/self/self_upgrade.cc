@@ -6,6 +6,7 @@
 #include "supervisor/self/self_upgrade.h"
 
 #include <fcntl.h>
+#include <spdlog/spdlog.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -167,6 +168,7 @@ std::string SelfUpgrade::take_over(const std::map<std::string, int>& fds) const 
     if (!close_on_exec(fd, false)) return name + ": " + std::strerror(errno);
   }
   restore_file_limit();
+  spdlog::default_logger()->flush();  // its thread ends with the exec
   int error = failpoint::hit("supervisor.self.before");
   if (error == 0) {
     execute(*program_, argv.data(), envp.data());

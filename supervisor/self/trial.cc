@@ -13,12 +13,13 @@ constexpr const char* kProgram = "handoff";
 
 }  // namespace
 
-json trial_json(std::size_t services) {
+json trial_json(std::size_t services, const std::vector<std::string>& problems) {
   return {{"result", "done"},
           {"program", kProgram},
           {"version", HANDOFF_VERSION},
           {"state_formats", {{"from", SavedState::kOldestFormat}, {"to", SavedState::kFormat}}},
-          {"services", services}};
+          {"services", services},
+          {"problems", problems}};
 }
 
 std::string trial_problem(const std::string& words) {

@@ -5,12 +5,14 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 namespace handoff::supervisor {
 
-// {"result","program","version","state_formats":{"from","to"},"services"}: what this program is,
-// and which state files (SavedState::kFormat) it reads.
-nlohmann::json trial_json(std::size_t services);
+// {"result","program","version","state_formats":{"from","to"},"services","problems"}: what this
+// program is, which state files (SavedState::kFormat) it reads, and what is wrong with single
+// services, which is no reason to refuse.
+nlohmann::json trial_json(std::size_t services, const std::vector<std::string>& problems = {});
 
 // "" if these words are such an answer, of a program that reads the state files of this one; else
 // what is wrong with the program, to be read behind its path.

@@ -116,26 +116,31 @@ void Answers::tell_plan(UnderWay under_way, const Report& report) {
   const Plan plan = rehearsal.conclude(name_, report, under_way.to, telling_.last_upgrade());
   spdlog::info("{}: rehearsed generation {}: {}", name_, under_way.to.generation, plan.sentence);
   json answer = plan_json(name_, plan, report, under_way.from, under_way.to);
-  if (const auto recorded = telling_.record_plan(under_way.request, plan_record(answer));
-      !recorded) {
-    // No upgrade is begun that could not be told afterwards.
-    const json problem{{"code", "history"}, {"message", recorded.error().message}};
-    answer["problems"].push_back(problem);
-    answer["sentence"] =
-        "An upgrade of " + name_ +
-        " would be refused, and its users would notice nothing: " + recorded.error().message + ".";
-    answer["error"] = problem;
-    answer["result"] = "failed";
-  }
-  answer["state"] = machine_.state_name();
-  telling_.finish(under_way.request, answer);
+  const json record = plan_record(answer);
+  telling_.record_plan(
+      under_way.request, record,
+      [this, answer, request = under_way.request](const Result<void>& recorded) mutable {
+        if (!recorded) {
+          // No upgrade is begun that could not be told afterwards.
+          const json problem{{"code", "history"}, {"message", recorded.error().message}};
+          answer["problems"].push_back(problem);
+          answer["sentence"] =
+              "An upgrade of " + name_ +
+              " would be refused, and its users would notice nothing: " + recorded.error().message +
+              ".";
+          answer["error"] = problem;
+          answer["result"] = "failed";
+        }
+        answer["state"] = machine_.state_name();
+        telling_.finish(request, answer);
+      });
 }
 
 void Answers::tell(const Refuse& refuse) {
   spdlog::warn("{}: {} refused: {}", name_, refuse.rehearsal ? "plan" : "upgrade", refuse.message);
   json answer = refusal_json(name_, refuse.code, refuse.message);
   if (refuse.rehearsal) {
-    (void)telling_.record_plan(refuse.request, plan_record(answer));
+    telling_.record_plan(refuse.request, plan_record(answer), [](const Result<void>&) {});
   } else {
     json what = answer;
     what["event"] = "refused";
@@ -218,6 +223,9 @@ void Answers::tell(const Note& note) {
   const auto level = note.level == Note::Level::kError     ? spdlog::level::err
                      : note.level == Note::Level::kWarning ? spdlog::level::warn
                                                            : spdlog::level::info;
+  const auto left_out = notes_.admit(now());
+  if (!left_out) return;
+  if (*left_out > 0) spdlog::warn("{}: {} lines about it were left out here", name_, *left_out);
   spdlog::log(level, "{}: {}", name_, note.text);
 }
 

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "supervisor/core/log_limit.h"
 #include "supervisor/core/service.h"
 #include "supervisor/operators/messages.h"
 #include "supervisor/service/process_table.h"
@@ -60,6 +61,7 @@ class Answers {
   const ProcessTable& processes_;
   Telling& telling_;
   std::optional<UnderWay> under_way_;
+  LogLimit notes_;  // what a service says of itself ends up there
 };
 
 }  // namespace handoff::supervisor

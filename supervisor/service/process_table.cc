@@ -45,29 +45,36 @@ Result<void> ProcessTable::start(const Spawn& spawn, ReleasePtr release) {
   process->since = std::chrono::system_clock::now();
   process->spread = spawn.spread;
   if (auto launched = launch(spawn, *process); !launched) return launched;
-  UniqueFd go = std::move(process->go);
-  Process& here = *process;
+  if (const std::string kept = process->release->kept_from(); !kept.empty()) {
+    spdlog::warn("{}: {} is not there any more as it was opened: the copy that was kept runs, {}",
+                 name(), process->release->path, kept);
+  }
+  spdlog::info("{}: starting {} as generation {}, pid {}, sha256 {:.12}", name(),
+               process->release->path, spawn.generation, process->pid, process->release->digest);
   processes_[spawn.generation] = std::move(process);
   // This supervisor may die from here on. The next one has to know of the process, so the state is
   // saved before the process runs.
-  auto begun = host_.save();
-  if (!begun && !spawn.heir) {
-    spdlog::warn("{}: {}; if this supervisor dies, the next one will not find generation {}",
-                 name(), begun.error().message, spawn.generation);
-    begun = Result<void>();
-  }
-  if (begun) begun = let_go(std::move(go));
-  if (!begun) {
-    here.never_ran = true;  // it ends, having done nothing
-    return begun;
-  }
-  if (const std::string kept = here.release->kept_from(); !kept.empty()) {
-    spdlog::warn("{}: {} is not there any more as it was opened: the copy that was kept runs, {}",
-                 name(), here.release->path, kept);
-  }
-  spdlog::info("{}: starting {} as generation {}, pid {}, sha256 {:.12}", name(),
-               here.release->path, spawn.generation, here.pid, here.release->digest);
+  host_.save([this, here = std::weak_ptr<bool>(here_), generation = spawn.generation,
+              heir = spawn.heir](const Result<void>& saved) {
+    if (!here.expired()) let_run(generation, heir, saved);
+  });
   return {};
+}
+
+void ProcessTable::let_run(Generation generation, bool heir, Result<void> saved) {
+  Process* process = find(generation);
+  if (process == nullptr || !process->go.valid()) return;  // it was ended meanwhile
+  if (!saved && !heir) {
+    spdlog::warn("{}: {}; if this supervisor dies, the next one will not find generation {}",
+                 name(), saved.error().message, generation);
+    saved = Result<void>();
+  }
+  UniqueFd go = std::move(process->go);
+  if (saved) saved = let_go(std::move(go));
+  if (saved) return;
+  process->never_ran = true;  // it ends, having done nothing
+  go.reset();
+  callbacks_.not_started(generation, saved.error());
 }
 
 Result<void> ProcessTable::launch(const Spawn& spawn, Process& process) {
@@ -88,6 +95,7 @@ Result<void> ProcessTable::launch(const Spawn& spawn, Process& process) {
                                     .service = name(),
                                     .generation = generation,
                                     .control_fd = theirs.get(),
+                                    .report_path = host_.report_path,
                                     .environment = config_.environment,
                                     .working_dir = config_.working_dir});
   if (!spawned) return Failure(spawned.error());

@@ -26,6 +26,7 @@ class ProcessTable {
     std::function<void(Event)> happened;
     std::function<void(Generation, Heard)> heard;
     std::function<Generation()> owner;  // who owns the sockets now; 0: nobody
+    std::function<void(Generation, const Error&)> not_started;  // after all
   };
   // host, config and listeners outlive this object; config is what holds at any time.
   ProcessTable(const ServiceHost& host, const ServiceConfig& config, Listeners& listeners,
@@ -54,6 +55,7 @@ class ProcessTable {
   bool count_sessions(Generation generation, std::function<void(std::uint64_t)> counted);
 
  private:
+  void let_run(Generation generation, bool heir, Result<void> saved);
   Result<void> launch(const Spawn& spawn, Process& process);
   bool send_start(const Spawn& spawn, Process& process);
   std::unique_ptr<ServiceChannel> open_channel(UniqueFd fd, Generation generation);
@@ -68,6 +70,7 @@ class ProcessTable {
   Callbacks callbacks_;
   std::map<Generation, std::unique_ptr<Process>> processes_;
   std::vector<std::pair<pid_t, Exit>> ended_later_;  // before the owner, which has ended, too
+  std::shared_ptr<bool> here_ = std::make_shared<bool>(true);  // for what is called back later
   std::uint64_t query_ = 0;
   std::map<std::uint64_t, std::function<void(std::uint64_t)>> queries_;
 };

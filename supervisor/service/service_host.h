@@ -13,11 +13,13 @@ namespace handoff::supervisor {
 
 struct ServiceHost {
   uv_loop_t* loop = nullptr;
-  std::string report_path;                             // where processes return to
-  std::string state;                                   // the state folder
-  std::function<void()> changed;                       // something is to be seen, or saved
-  std::function<Result<void>()> save;                  // now: a process is about to run
-  std::function<Result<void>(nlohmann::json)> record;  // in the history
+  std::string report_path;        // where processes return to
+  std::string state;              // the state folder
+  std::function<void()> changed;  // something is to be seen, or saved
+  // Each calls back when it is done, or can't be, perhaps at once. Nothing waits for a disk.
+  using Done = std::function<void(const Result<void>&)>;
+  std::function<void(Done)> save;  // what is true now: something is about to follow
+  std::function<void(nlohmann::json, Done)> record;  // in the history
 };
 
 }  // namespace handoff::supervisor

@@ -53,11 +53,14 @@ ServiceRunner::ServiceRunner(ServiceHost host, ServiceConfig config, Listeners l
       listeners_(std::move(listeners)),
       machine_(policy_of(config_)),
       releases_(host_, config_, std::move(release)),
-      processes_(host_, config_, listeners_,
-                 {.happened = [this](Event event) { feed(std::move(event)); },
-                  .heard = [this](Generation generation,
-                                  Heard what) { heard(generation, std::move(what)); },
-                  .owner = [this] { return machine_.current(); }}),
+      processes_(
+          host_, config_, listeners_,
+          {.happened = [this](Event event) { feed(std::move(event)); },
+           .heard = [this](Generation generation,
+                           Heard what) { heard(generation, std::move(what)); },
+           .owner = [this] { return machine_.current(); },
+           .not_started = [this](Generation generation,
+                                 const Error& why) { feed(spawn_failed(generation, why)); }}),
       orders_(processes_, config_, [this](Event event) { feed(std::move(event)); }),
       keeper_(host_, config_.name),
       telling_(host_, config_.name),
@@ -204,14 +207,16 @@ void ServiceRunner::request(const HandoffRequested& request, const std::string& 
     answers_.tell(Refuse{"signature", why, request.id});
     return;
   }
-  if (const auto recorded = telling_.record_request(request.id, path); !recorded) {
+  ++recording_;
+  telling_.record_request(request.id, path, [this, request](const Result<void>& recorded) {
+    --recording_;
+    if (recorded) return feed(request);
     telling_.finish(request.id, refusal_json(name(), "history",
                                              recorded.error().message +
                                                  "; nothing was begun: make room there, or set "
                                                  "HANDOFF_STATE_DIR to another folder"));
-    return;
-  }
-  feed(request);
+    host_.changed();
+  });
 }
 
 // Unlike an upgrade it is recorded when it is over: until then nothing is changed that somebody
@@ -332,12 +337,23 @@ void ServiceRunner::resume(SavedService saved, std::vector<std::unique_ptr<Proce
                      party_of(saved, machine.heir));
   }
   feed(machine);
+  if (machine.guessed) {
+    for (const auto& [generation, process] : processes_.all()) feed(OrphanFound{generation});
+  }
   for (const Generation generation : leaving) feed(DonorRetired{.generation = generation});
   for (const Generation generation : {machine.heir, machine.current}) {
     if (generation != 0 && processes_.find(generation) == nullptr) {
       feed(Exited{generation, {.unseen = true}});
     }
   }
+}
+
+bool ServiceRunner::take_orphan(std::unique_ptr<Process> process) {
+  const Generation generation = process->generation;
+  if (!machine_.takes_orphans() || processes_.find(generation) != nullptr) return false;
+  processes_.adopt(std::move(process));
+  feed(OrphanFound{generation});
+  return true;
 }
 
 SavedService ServiceRunner::saved() const {

@@ -44,15 +44,17 @@ class ServiceRunner {
   Service::State state() const { return machine_.state(); }
   const char* state_name() const { return machine_.state_name(); }
   // Nothing of it is under way: a successor of the supervisor can take it as it is.
-  bool settled() const { return machine_.settled() && !releases_.opening(); }
+  bool settled() const { return machine_.settled() && !busy(); }
   std::map<std::string, int> listener_fds() const;
-  bool idle() const { return machine_.idle() && processes_.empty() && !releases_.opening(); }
+  bool idle() const { return machine_.idle() && processes_.empty() && !busy(); }
 
   void start() { feed(StartRequested{}); }
   // Instead: goes on where the supervisor before this one was. living are those of its processes
   // that still run.
   // requested: by the history, a handoff was asked for, and nothing tells how it ended.
   void resume(SavedService saved, std::vector<std::unique_ptr<Process>> living, bool requested);
+  // A process that nobody knew of was found or came back. false: the service does not take it.
+  bool take_orphan(std::unique_ptr<Process> process);
   // A process has come back; takes fd if it is one of this service's.
   bool returned(pid_t pid, UniqueFd& fd) { return processes_.returned(pid, fd); }
   SavedService saved() const;
@@ -92,6 +94,7 @@ class ServiceRunner {
   bool count_sessions(std::function<void(std::uint64_t)> counted);
 
  private:
+  bool busy() const { return releases_.opening() || recording_ > 0; }
   void feed(Event event);
   void deadline_passed();
   void heard(Generation generation, Heard heard);
@@ -127,6 +130,7 @@ class ServiceRunner {
   Answers answers_;
   std::deque<Event> events_;
   bool stepping_ = false;
+  int recording_ = 0;  // requests that go into the history before they are carried out
   std::string last_state_;
   TrialWatch trial_;
   Timer timer_;

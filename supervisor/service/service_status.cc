@@ -64,6 +64,22 @@ json standing_json(const Service& machine, const ServiceReleases& releases) {
   return out;
 }
 
+namespace {
+
+json problem_json(const Service& machine) {
+  if (machine.problem().empty()) return nullptr;
+  json out{{"message", machine.problem()}, {"next_start", nullptr}, {"next_start_ms", nullptr}};
+  if (const auto next = machine.next_start()) {
+    using std::chrono::milliseconds;
+    const auto left = std::chrono::ceil<milliseconds>(std::max(*next - now(), Duration{}));
+    out["next_start"] = utc(std::chrono::system_clock::now() + left);
+    out["next_start_ms"] = left.count();
+  }
+  return out;
+}
+
+}  // namespace
+
 json status_json(const std::string& name, const Service& machine, const ServiceReleases& releases,
                  const ProcessTable& processes, const Listeners& listeners) {
   const Process* process = processes.owner();
@@ -83,6 +99,7 @@ json status_json(const std::string& name, const Service& machine, const ServiceR
            {"args", release.args},
            {"since", nullptr},
            {"restarts", machine.restarts()},
+           {"problem", problem_json(machine)},
            {"late", late_json(machine, processes)},
            {"leaving", leaving_json(machine, processes)},
            {"share", progressive.under_way() ? progressive.share() / 10.0 : 100.0}};

@@ -41,7 +41,17 @@ void Telling::send(RequestId request, const json& event) const {
 void Telling::finish(RequestId request, const json& answer) {
   const auto found = open_.extract(request);
   if (!found) return;
-  if (const auto client = found.mapped().client.lock()) client->finish(answer);
+  // What it tells of is in the state file first: a supervisor that dies now has not promised it.
+  host_.save([client = found.mapped().client, answer](const Result<void>&) {
+    if (const auto reachable = client.lock()) reachable->finish(answer);
+  });
+}
+
+// Whoever is called back later may be gone.
+ServiceHost::Done Telling::while_here(ServiceHost::Done done) const {
+  return [here = std::weak_ptr<bool>(here_), done = std::move(done)](const Result<void>& result) {
+    if (!here.expired()) done(result);
+  };
 }
 
 void Telling::record(const Asker& asker, json what) const {
@@ -49,25 +59,29 @@ void Telling::record(const Asker& asker, json what) const {
   what["uid"] = asker.by_itself || asker.by_start ? json() : json(asker.uid);
   what["by"] = asker.by_itself ? "probation" : asker.by_start ? "start" : "operator";
   if (!asker.command.empty()) what["command"] = asker.command;
-  if (auto recorded = host_.record(std::move(what)); !recorded) {
-    spdlog::error("{}: {}", service_, recorded.error().message);
-  }
+  host_.record(std::move(what), [service = service_](const Result<void>& recorded) {
+    if (!recorded) spdlog::error("{}: {}", service, recorded.error().message);
+  });
 }
 
-Result<void> Telling::record_request(RequestId request, const std::string& path) const {
+void Telling::record_request(RequestId request, const std::string& path,
+                             ServiceHost::Done done) const {
   const Asker who = asker(request);
-  return host_.record({{"event", "requested"},
-                       {"service", service_},
-                       {"command", who.command},
-                       {"uid", who.uid},
-                       {"path", path}});
+  host_.record({{"event", "requested"},
+                {"service", service_},
+                {"command", who.command},
+                {"uid", who.uid},
+                {"path", path}},
+               while_here(std::move(done)));
 }
 
-Result<void> Telling::record_plan(RequestId request, json what) const {
+void Telling::record_plan(RequestId request, json what, ServiceHost::Done done) const {
   what["uid"] = asker(request).uid;
-  auto recorded = host_.record(std::move(what));
-  if (!recorded) spdlog::error("{}: {}", service_, recorded.error().message);
-  return recorded;
+  host_.record(std::move(what),
+               while_here([this, done = std::move(done)](const Result<void>& recorded) {
+                 if (!recorded) spdlog::error("{}: {}", service_, recorded.error().message);
+                 done(recorded);
+               }));
 }
 
 void Telling::remember(const Asker& asker, json answer) {

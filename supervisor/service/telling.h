@@ -7,6 +7,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -46,9 +47,9 @@ class Telling {
   void record(const Asker& asker, nlohmann::json what) const;
   // In the history: a request, before it is carried out. Nothing is begun that could not be told
   // afterwards; the error says so.
-  Result<void> record_request(RequestId request, const std::string& path) const;
+  void record_request(RequestId request, const std::string& path, ServiceHost::Done done) const;
   // In the history: what a plan has found, or why there is none.
-  Result<void> record_plan(RequestId request, nlohmann::json what) const;
+  void record_plan(RequestId request, nlohmann::json what, ServiceHost::Done done) const;
   // In the history, and for `status`: how a handoff ended.
   void remember(const Asker& asker, nlohmann::json answer);
 
@@ -60,8 +61,11 @@ class Telling {
   void stopped();
 
  private:
+  ServiceHost::Done while_here(ServiceHost::Done done) const;
+
   const ServiceHost& host_;
   std::string service_;
+  std::shared_ptr<bool> here_ = std::make_shared<bool>(true);  // for what is called back later
   RequestId last_ = 0;
   std::map<RequestId, Asker> open_;
   std::vector<ClientPtr> stop_waiters_;

@@ -32,8 +32,8 @@ struct Named {
 };
 const std::vector<Named> kBenches = {
     {"copy", copy},     {"blackout", blackout}, {"upgrade", upgrade},       {"section", section},
-    {"region", region}, {"memory", memory},     {"supervisor", supervisor}, {"steady", steady},
-    {"peers", peers}};
+    {"region", region}, {"memory", memory},     {"supervisor", supervisor}, {"services", services},
+    {"steady", steady}, {"peers", peers}};
 const std::map<std::string, Role> kRoles = {{"herd", herd},
                                             {"web-clients", web_clients},
                                             {"floor-sender", floor_sender},

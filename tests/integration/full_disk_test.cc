@@ -31,8 +31,8 @@ std::string echo(int version) { return program("handoff-echo-" + std::to_string(
 // A disk of 64 KiB.
 class SmallDisk {
  public:
-  SmallDisk() {
-    if (::mount("small", path().c_str(), "tmpfs", 0, "size=64k,mode=0700") < 0) {
+  explicit SmallDisk(const std::string& options = "size=64k") {
+    if (::mount("small", path().c_str(), "tmpfs", 0, (options + ",mode=0700").c_str()) < 0) {
       throw std::runtime_error("a tmpfs can't be mounted: " + std::string(std::strerror(errno)));
     }
   }
@@ -45,6 +45,11 @@ class SmallDisk {
     }
   }
   void make_room() { fs::remove(path() + "/filler"); }
+  void remount(const std::string& options) {
+    if (::mount("small", path().c_str(), "tmpfs", MS_REMOUNT, options.c_str()) < 0) {
+      throw std::runtime_error("a tmpfs can't be changed: " + std::string(std::strerror(errno)));
+    }
+  }
 
  private:
   TempDir folder_;
@@ -159,6 +164,34 @@ TEST_F(FullRuntimeFolderTest, NoUpgradeBeginsThatNobodyWouldRememberAndTheServic
   disk_.make_room();
   EXPECT_EQ(supervisor_->upgrade(echo(2)).status, 0);
   expect_served(2);
+}
+
+TEST_F(FullRuntimeFolderTest, TheNextSupervisorFindsItsServicesAllTheSame) {
+  start({{"HANDOFF_RUNTIME_DIR", disk_.path() + "/run"}, {"HANDOFF_STATE_DIR", elsewhere_.path()}});
+  disk_.fill();
+  crash_and_expect_restart(2);  // and the file says nothing of it
+  const pid_t pid = supervisor_->service_pid();
+  supervisor_->kill();
+  supervisor_->start_again();
+  EXPECT_EQ(supervisor_->service_pid(), pid);
+  expect_served(1);
+}
+
+// Not a file goes there: no lock, no sockets, no state.
+TEST_F(FullRuntimeFolderTest, WithoutRoomForItsSocketsASupervisorRunsAndBindsThemLater) {
+  SmallDisk no_files("nr_inodes=1");
+  supervisor_.emplace();
+  supervisor_->run(
+      {"--name", "echo", "--listen", "public=tcp:127.0.0.1:0", "--", echo(1)},
+      {{"HANDOFF_RUNTIME_DIR", no_files.path()}, {"HANDOFF_STATE_DIR", elsewhere_.path()}});
+  ASSERT_TRUE(supervisor_->says("echo: running: generation 1"));
+  EXPECT_EQ(supervisor_->command({"status"}).status, 3);
+  // It is the only one there.
+  EXPECT_EQ(supervisor_->command({"run", "--name", "echo", "--", echo(1)}).status, 1);
+  no_files.remount("nr_inodes=100");
+  ASSERT_TRUE(supervisor_->says("made anew"));
+  EXPECT_EQ(supervisor_->status().at("state"), "running");
+  EXPECT_EQ(supervisor_->upgrade(echo(2)).status, 0);
 }
 
 TEST_F(FullRuntimeFolderTest, NorWhereTheFileCanNotBeWrittenForAnyOtherReason) {

@@ -92,6 +92,56 @@ TEST_F(SelfUpgradeTest, OneThatFailsItsCheckChangesNothing) {
   }
 }
 
+// A shell as the successor runs the file "run" of the folder that it is in, whatever that does.
+TEST_F(SelfUpgradeTest, OneThatHangsOrIsKilledInItsTrialChangesNothing) {
+  Supervisor supervisor(
+      {.command = {echo(1)},
+       .wrapper = {"/bin/bash", "-c", "cd " + dir_.path() + " && exec \"$@\"", "bash"}});
+  const json before = supervisor.status();
+  for (const auto& [does, why] : std::map<std::string, std::string>{
+           {"exec yes", "it did not end its check within"},
+           {"kill -KILL $$", "was killed by SIGKILL when it was tried"}}) {
+    write_file(dir_ / "run", does + "\n");
+    const auto self = supervisor.command({"upgrade", "--self", "/bin/bash"});
+    EXPECT_EQ(self.status, 1) << self.describe();
+    EXPECT_NE(self.err.find(why), std::string::npos) << self.err;
+    json after = supervisor.status();
+    after["sessions"] = before.at("sessions");
+    EXPECT_EQ(after, before);
+    EXPECT_TRUE(supervisor.eventually([&] { return children_of(supervisor.pid()).size() == 1; }));
+  }
+}
+
+// All that it will need is opened: what is missing is found while there is a supervisor left.
+TEST_F(SelfUpgradeTest, OneWithoutItsUnpackerChangesNothing) {
+  const std::string copy = dir_ / "handoff-new";
+  std::filesystem::copy_file(program("handoff"), copy);
+  const json before = picture();
+  const auto self = supervisor_.command({"upgrade", "--self", copy});
+  EXPECT_EQ(self.status, 1) << self.describe();
+  EXPECT_NE(self.err.find("handoff-unpack"), std::string::npos) << self.err;
+  EXPECT_EQ(picture(), before);
+}
+
+// There is no supervisor to go back to: a history that was tampered with refuses upgrades, and
+// nothing else.
+TEST_F(SelfUpgradeTest, AfterTheExecNothingButTheWholeIsFatal) {
+  const json before = picture();
+  Supervisor supervisor(
+      {.command = {echo(1)},
+       .environment = {{"HANDOFF_FAILPOINT", "supervisor.self.before=delay:1500"}}});
+  LineClient client(supervisor.port());
+  const auto self = supervisor.begin({"upgrade", "--self"});
+  ASSERT_TRUE(supervisor.says("takes this process over"));
+  const std::string history = supervisor.runtime() + "/history.jsonl";
+  std::filesystem::rename(history, history + ".moved");
+  std::filesystem::create_symlink(history + ".moved", history);
+  EXPECT_EQ(self->finish().status, 0) << supervisor.log();
+  EXPECT_EQ(client.ask("hello"), "1 1 hello");
+  EXPECT_EQ(supervisor.status().at("state"), "running");
+  EXPECT_EQ(supervisor.upgrade(echo(2)).done().at("error").at("code"), "history");
+}
+
 TEST_F(SelfUpgradeTest, AListenerThatNobodyServesKeepsItsQueue) {
   const int port = supervisor_.port();
   ASSERT_EQ(supervisor_.command({"stop", "echo"}).status, 0);

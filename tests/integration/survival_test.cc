@@ -223,26 +223,6 @@ TEST_F(SurvivalTest, TheNextSupervisorGoesOnWithTheProbationAndCanGoBack) {
   EXPECT_EQ(supervisor.status().at("standing"), "permanent");
 }
 
-TEST_F(SurvivalTest, AFileThatCanNotBeUnderstoodIsNotGuessedAt) {
-  Supervisor supervisor({.command = {echo(1)}});
-  const int port = supervisor.port();
-  supervisor.kill();
-  const std::string file = supervisor.runtime() + "/state.json";
-  const std::string whole = read_file(file);
-  for (const std::string& text :
-       {std::string("{"), std::string("[]"),
-        std::string(R"({"format":99,"boot":"","services":[]})"),
-        std::string(R"({"format":1,"services":[]})"), whole.substr(0, whole.size() / 2)}) {
-    write_file(file, text, 0600);
-    EXPECT_THROW(supervisor.start_again(), std::runtime_error) << text;
-    LineClient client(port);
-    EXPECT_EQ(client.ask("still here"), "1 1 still here");
-  }
-  write_file(file, whole, 0600);
-  supervisor.start_again();
-  EXPECT_EQ(supervisor.status().at("generation"), 1);
-}
-
 TEST_F(SurvivalTest, AHistoryThatCanNotBeOpenedStopsUpgradesAndNoService) {
   Supervisor supervisor(
       {.command = {echo(1)}, .environment = {{"HANDOFF_STATE_DIR", "/proc/nowhere"}}});

@@ -12,10 +12,16 @@
 #define HANDOFF_HANDOFF_HPP
 
 #include <handoff/handoff.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -58,9 +64,36 @@ enum class State {
 };
 
 namespace detail {
-// Prints a line on stderr. Its reader may have died, as with `handoff run 2>&1 | logger`, and
-// SIGPIPE must not end a service that outlives its supervisor. So the signal is blocked and taken.
+// False if whoever reads stderr has stopped reading, and the line would have to wait for that. One
+// pipe has many writers, so that there was room a moment ago means little (RWF_NOWAIT).
+inline bool put_on_stderr(std::string_view line) {
+  struct stat found {};
+  if (::fstat(STDERR_FILENO, &found) < 0) return true;  // there is none
+  ssize_t n = 0;
+  if (S_ISSOCK(found.st_mode)) {
+    n = ::send(STDERR_FILENO, line.data(), line.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    return n >= 0 || errno != EAGAIN;
+  }
+  const bool may_stall = S_ISFIFO(found.st_mode) || S_ISCHR(found.st_mode);
+  pollfd room{STDERR_FILENO, POLLOUT, 0};
+  if (may_stall && ::poll(&room, 1, 0) == 0) return false;
+  if (S_ISFIFO(found.st_mode)) {
+    const iovec part{const_cast<char*>(line.data()), line.size()};
+    n = ::pwritev2(STDERR_FILENO, &part, 1, -1, RWF_NOWAIT);
+    if (n >= 0) return true;
+    if (errno == EAGAIN) return false;
+    if (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL) return true;  // nobody is left
+  }
+  n = ::write(STDERR_FILENO, line.data(), line.size());
+  return n >= 0 || errno != EAGAIN;
+}
+
+// Prints a line on stderr, unless that would have to wait: a service must not stand still because
+// nobody reads its log. The next line tells how many were left out. A reader may also have died, as
+// with `handoff run 2>&1 | logger`, and SIGPIPE must not end a service that outlives its
+// supervisor. So the signal is blocked and taken.
 inline void complain(std::string_view text) {
+  static std::atomic<unsigned> left_out{0};
   sigset_t pipe;
   sigset_t before;
   sigset_t pending;
@@ -68,7 +101,17 @@ inline void complain(std::string_view text) {
   sigaddset(&pipe, SIGPIPE);
   if (pthread_sigmask(SIG_BLOCK, &pipe, &before) != 0) return;
   const bool was_pending = sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE) == 1;
-  std::fprintf(stderr, "handoff: %.*s\n", static_cast<int>(text.size()), text.data());
+  const unsigned lost = left_out.exchange(0);
+  std::string line;
+  if (lost > 0) {
+    line = "handoff: " + std::to_string(lost) + " lines were left out: nobody read them in time\n";
+  }
+  // A pipe takes as much as this as a whole or not at all.
+  constexpr std::size_t kWhole = 4096;
+  line += "handoff: ";
+  line += text.substr(0, kWhole - line.size() - 1);
+  line += '\n';
+  if (!put_on_stderr(line)) left_out += lost + 1;
   const timespec at_once{};
   if (!was_pending) (void)sigtimedwait(&pipe, nullptr, &at_once);
   (void)pthread_sigmask(SIG_SETMASK, &before, nullptr);

@@ -112,8 +112,12 @@ TEST_F(LifecycleTest, AServiceThatNeverServesIsKilledAndTriedAgain) {
 TEST_F(LifecycleTest, WithoutRestartItStaysDown) {
   supervisor.start(fake({}, {"--no-restart"}));
   ::kill(supervisor.service_pid(), SIGKILL);
-  supervisor.wait_for_state("stopped");
+  supervisor.wait_for_state("failed");
+  const json problem = supervisor.status().at("problem");
+  EXPECT_EQ(problem.at("message"), "it was killed by SIGKILL");
+  EXPECT_TRUE(problem.at("next_start").is_null());
   EXPECT_EQ(supervisor.command({"restart", "chat"}).status, 0);
+  EXPECT_TRUE(supervisor.status().at("problem").is_null());
   EXPECT_EQ(ask_service(supervisor), "1.0 2");
 }
 

@@ -108,6 +108,30 @@ TEST_F(OneBadServiceTest, NorAKeyThatCanNotBeReadNorAProgramThatIsNone) {
   supervisor.wait_for_state("running", "forbidden");
 }
 
+TEST_F(OneBadServiceTest, OneThatWaitsSaysWhyAndUntilWhen) {
+  add_chat();
+  text += service("ghost", later);
+  run();
+  ASSERT_TRUE(supervisor.says("ghost: it could not be started"));
+  const json ghost = supervisor.wait_for_status(
+      [](const json& now) {
+        return now.at("state") == "backoff" && now.at("problem").at("next_start_ms") > 500;
+      },
+      "ghost");
+  const std::string why =
+      "it could not be started: can't open " + later + ": No such file or directory";
+  EXPECT_EQ(ghost.at("problem").at("message"), why);
+  EXPECT_EQ(ghost.at("problem").at("next_start").get<std::string>().size(),
+            std::string("2026-11-28T17:23:31Z").size());
+  supervisor.wait_for_state("running", "chat");
+  EXPECT_TRUE(supervisor.status("chat").at("problem").is_null());
+  const Outcome table = supervisor.command({"status"});
+  EXPECT_NE(table.out.find("! ghost: " + why), std::string::npos) << table.out;
+  fs::copy_file(fake_service(), later);
+  supervisor.wait_for_state("running", "ghost");
+  EXPECT_TRUE(supervisor.status("ghost").at("problem").is_null());
+}
+
 TEST_F(OneBadServiceTest, OneThatWaitsCanBeStoppedUpgradedAndRestarted) {
   add_chat();
   text += service("ghost", later);

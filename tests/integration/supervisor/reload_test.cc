@@ -70,7 +70,7 @@ TEST_F(ReloadTest, WithoutRestartItStaysDownFromNowOn) {
   start(service("chat", ""));
   reload(service("chat", "", "restart = false\n"));
   ::kill(supervisor.status().at("pid"), SIGKILL);
-  supervisor.wait_for_state("stopped");
+  supervisor.wait_for_state("failed");
 }
 
 TEST_F(ReloadTest, TheEnvironmentIsThatOfTheNextProcess) {

@@ -280,6 +280,7 @@ TEST(GivenEnvironmentTest, IsWhatIsDocumented) {
                                                     {"HANDOFF_FD", "99"},
                                                     {"HANDOFF_PID", "1"},
                                                     {"HANDOFF_SERVICE", "other"},
+                                                    {"HANDOFF_RETURN", "/nowhere"},
                                                     {"HANDOFF_GENERATION", "7"}};
   Environment given = withheld;
   given["PASSES"] = "as it is";
@@ -296,7 +297,8 @@ TEST(GivenEnvironmentTest, IsWhatIsDocumented) {
   }
   EXPECT_TRUE(passing.contains("PASSES=as it is"));
   EXPECT_TRUE(passing.contains("HANDOFF_RUNTIME_DIR=" + supervisor.runtime()));
-  passing.insert({"REPLACED=of the config", "NEW=x=y", "HANDOFF_SERVICE=chat"});
+  passing.insert({"REPLACED=of the config", "NEW=x=y", "HANDOFF_SERVICE=chat",
+                  "HANDOFF_RETURN=" + supervisor.runtime() + "/services.sock"});
 
   for (int generation = 1; generation <= 3; ++generation) {
     const json status = supervisor.status();

@@ -25,6 +25,7 @@ const std::map<std::string, Option>& known() {
       {"wait-for", {}},
       {"own-after", {}},
       {"frame", {}},
+      {"flood", {"", {"health", "owner", "progress"}}},
       {"health", {"", {"well", "ill"}}},
       {"ill-when", {}},
       {"errors", {"0", {}}},

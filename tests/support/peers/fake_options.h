@@ -11,6 +11,7 @@
 //   --wait-for FILE   a donor goes on with the copy once that file exists
 //   --own-after FILE  an heir says Owner once that file exists, and then makes FILE.said
 //   --frame TYPE:FILE sends that file's content as such a frame, once it serves
+//   --flood WHAT      health | owner | progress: says that without end once it serves
 //   --health HOW      well | ill: says so once it serves     --ill-when FILE  once that exists
 //   --errors N        that it says it has counted
 //   --answer TEXT     to each connection, instead

@@ -287,6 +287,15 @@ struct Fake {
     }
   }
 
+  // As much as goes in.
+  void flood() {
+    for (int i = 0; i < 1000; ++i) {
+      if (option("flood") == "health") say_health(i % 2 == 0);
+      if (option("flood") == "owner") own(0, false);
+      if (option("flood") == "progress") say(Type::kProgress, v1::Progress());
+    }
+  }
+
   void answer(int listener) {
     const UniqueFd client(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
     if (!client.valid()) return;
@@ -310,7 +319,9 @@ struct Fake {
       if (!heir) {
         for (const UniqueFd& fd : listeners) fds.push_back({fd.get(), POLLIN, 0});
       }
-      if (::poll(fds.data(), fds.size(), -1) < 0) continue;
+      const bool floods = serves && !option("flood").empty();
+      if (floods) flood();
+      if (::poll(fds.data(), fds.size(), floods ? 1 : -1) < 0) continue;
       for (std::size_t i = 3; i < fds.size(); ++i) {
         if (fds[i].revents != 0) answer(fds[i].fd);
       }

@@ -8,6 +8,7 @@
 
 #include <cstring>
 #include <stdexcept>
+#include <vector>
 
 #include "support/process/files.h"
 
@@ -68,6 +69,36 @@ TEST_F(ControlServerTest, WhatARequestThrowsIsTheAnswerToItsClientAlone) {
   const auto good = nlohmann::json::parse(ask("{\"command\":\"stop\",\"service\":\"good\"}\n"));
   EXPECT_EQ(good.at("result"), "done");
   EXPECT_EQ(served, 2);
+}
+
+// Who waits for an upgrade takes no `status` client's place.
+TEST_F(ControlServerTest, ThoseWhoWaitForAnswersTakeNobodysPlaceUpToABoundThatIsTold) {
+  std::vector<ClientPtr> waiting;
+  ControlServer server(&loop, listen(), [&](const ClientPtr& client, const Request& request) {
+    if (request.service == "long") return waiting.push_back(client);
+    client.lock()->finish({{"result", "done"}});
+  });
+  std::vector<UniqueFd> clients;
+  const std::string request = "{\"command\":\"stop\",\"service\":\"long\"}\n";
+  while (waiting.size() < ControlServer::kMaxWaiting) {
+    if (waiting.size() == clients.size()) {
+      UniqueFd& fd = clients.emplace_back(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+      ASSERT_EQ(::connect(fd.get(), name(), sizeof address), 0);
+      ASSERT_EQ(::send(fd.get(), request.data(), request.size(), MSG_NOSIGNAL),
+                static_cast<ssize_t>(request.size()));
+    }
+    if (waiting.size() == ControlServer::kMaxWaiting / 2) {
+      const auto other = nlohmann::json::parse(ask("{\"command\":\"status\"}\n"));
+      EXPECT_EQ(other.at("result"), "done");
+    }
+    uv_run(&loop, UV_RUN_NOWAIT);
+  }
+  const auto refused = nlohmann::json::parse(ask("{\"command\":\"status\"}\n"));
+  EXPECT_EQ(refused.at("error").at("code"), "crowded");
+  // Each of the others still gets its answer, and makes room.
+  for (const ClientPtr& client : waiting) client.lock()->finish({{"result", "done"}});
+  while (!waiting.back().expired()) uv_run(&loop, UV_RUN_NOWAIT);
+  EXPECT_EQ(nlohmann::json::parse(ask("{\"command\":\"status\"}\n")).at("result"), "done");
 }
 
 TEST_F(ControlServerTest, WhatIsNoRequestIsNotServed) {

@@ -61,12 +61,28 @@ TEST_F(JournalTest, KeepsRecordsInOrderEachWithItsTimeAcrossItsOwnLives) {
   }
 }
 
+TEST_F(JournalTest, OfALongOneOnlyTheEndIsReadAtAStart) {
+  Journal journal(state_);
+  std::vector<json> records;
+  const std::string text(1024, 'x');
+  for (int i = 0; i < 5000; ++i) records.push_back({{"number", i}, {"text", text}});
+  for (const auto& appended : journal.append_all(records)) ASSERT_TRUE(appended);
+  std::vector<int> read;
+  ASSERT_TRUE(journal.read_recent(
+      [&read](const json& record) { read.push_back(record.at("number").get<int>()); }));
+  ASSERT_FALSE(read.empty());
+  EXPECT_EQ(read.back(), 4999);
+  EXPECT_EQ(read.front(), 5000 - static_cast<int>(read.size())) << "whole records, without a gap";
+  EXPECT_LT(read.size(), 5000U);
+  EXPECT_GT(read.size() * 1100, Journal::kRecent * 9 / 10);
+}
+
 TEST_F(JournalTest, IsReadByItsHolderToo) {
   Journal journal(state_);
   ASSERT_TRUE(journal.open());
   ASSERT_TRUE(journal.append({{"event", "x"}}));
   int count = 0;
-  EXPECT_TRUE(journal.read([&count](const json&) { ++count; }));
+  EXPECT_TRUE(journal.read_recent([&count](const json&) { ++count; }));
   EXPECT_EQ(count, 1);
 }
 

@@ -60,7 +60,7 @@ class Walk {
       hear(event);
     };
     const std::uint64_t handoff = dice(4) == 0 ? who : last_;
-    switch (dice(17)) {
+    switch (dice(18)) {
       case 0:
         return says(Registered{who, dice(2) == 0, dice(2) == 0 ? handoff : 0});
       case 1:
@@ -103,6 +103,8 @@ class Walk {
         if (service_.state() != Service::State::kStopped) return;
         if (dice(2) == 0) return hear(StartRequested{dice(2) == 0});
         return hear(StartRequested{dice(2) == 0, Wanted{"/opt/chat"}});
+      case 15:
+        return come_back();
       default:
         if (const auto deadline = service_.deadline()) clock_ = std::max(clock_, *deadline);
         // An upgrade looks once more before it is over, so its deadline may be due at once. If
@@ -137,6 +139,17 @@ class Walk {
         break;
     }
     hear(request);
+  }
+
+  // A process that no state file told of.
+  void come_back() {
+    if (dice(4) != 0 || alive_.size() > 1 || !service_.takes_orphans()) return;
+    const Generation orphan = last_ + 1 + dice(3);
+    last_ = orphan;
+    alive_.insert(orphan);
+    spoke_.insert(orphan);
+    hear(OrphanFound{orphan});
+    ASSERT_TRUE(service_.current() == orphan || alive_.size() > 1) << story_;
   }
 
   void end(Generation who) {

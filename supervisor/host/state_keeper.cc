@@ -1,0 +1,62 @@
+#include "supervisor/host/state_keeper.h"
+
+#include <utility>
+
+namespace handoff::supervisor {
+
+StateKeeper::StateKeeper(uv_loop_t* loop, const RuntimeDir& runtime,
+                         std::function<std::string()> text,
+                         std::function<void(const Error&)> failed)
+    : runtime_(runtime),
+      text_(std::move(text)),
+      failed_(std::move(failed)),
+      soon_(loop, [this] { write(); }),
+      thread_(loop) {}
+
+void StateKeeper::changed() {
+  if (!std::exchange(dirty_, true) && !thread_.busy()) soon_.at(now());
+}
+
+void StateKeeper::save(Done done) {
+  waiting_.push_back(std::move(done));
+  dirty_ = true;
+  if (!thread_.busy()) write();
+}
+
+void StateKeeper::write() {
+  if (thread_.busy() || !std::exchange(dirty_, false)) return;
+  soon_.at(std::nullopt);
+  next_ = text_();
+  in_flight_ = std::exchange(waiting_, {});
+  if (next_ == written_) return wrote({});
+  auto file = runtime_.state_file();
+  if (!file) return wrote(Failure(file.error()));
+  struct Writing {
+    StateFile file;
+    std::string text;
+    Result<void> result;
+  };
+  const auto writing = std::make_shared<Writing>(Writing{std::move(*file), next_, {}});
+  thread_.run([writing] { writing->result = writing->file.save(writing->text); },
+              [this, writing] { wrote(writing->result); });
+}
+
+void StateKeeper::wrote(const Result<void>& result) {
+  if (result) {
+    written_ = std::move(next_);
+  } else {
+    failed_(result.error());
+  }
+  for (const Done& done : std::exchange(in_flight_, {})) done(result);
+  if (dirty_) write();
+}
+
+Result<void> StateKeeper::save_now() {
+  Result<void> out;
+  save([&out](const Result<void>& result) { out = result; });
+  thread_.finish();  // what is being written now
+  thread_.finish();  // what was asked for meanwhile
+  return out;
+}
+
+}  // namespace handoff::supervisor

@@ -1,0 +1,99 @@
+// The happy path: /proc/PID/environ of every process has HANDOFF_PID, which is the pid itself but
+// in children of a service, and HANDOFF_RETURN, which names the runtime folder. The failures: a
+// process that has ended meanwhile, or is another user's, is skipped.
+#include "supervisor/processes/census.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+#include <fstream>
+#include <map>
+
+#include "libhandoff/sys/socket.h"
+#include "supervisor/processes/adoption.h"
+
+namespace handoff::supervisor {
+namespace {
+
+namespace fs = std::filesystem;
+
+template <class Number>
+bool number(const std::string& text, Number& out) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+  return error == std::errc() && end == text.data() + text.size();
+}
+
+// Only the HANDOFF_ ones.
+std::map<std::string, std::string> environment_of(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/environ", std::ios::binary);
+  std::map<std::string, std::string> out;
+  for (std::string text; std::getline(file, text, '\0');) {
+    const std::size_t equals = text.find('=');
+    if (text.starts_with("HANDOFF_") && equals != std::string::npos) {
+      out.emplace(text.substr(0, equals), text.substr(equals + 1));
+    }
+  }
+  return out;
+}
+
+// The environment is what a process likes to say: that of another user is not believed.
+bool is_ours(pid_t pid) {
+  struct stat found {};
+  const std::string path = "/proc/" + std::to_string(pid);
+  return ::stat(path.c_str(), &found) == 0 && found.st_uid == ::geteuid();
+}
+
+}  // namespace
+
+std::vector<Orphan> take_census(const std::string& report_path) {
+  std::vector<Orphan> out;
+  std::error_code error;
+  for (fs::directory_iterator at("/proc", error), end; !error && at != end; at.increment(error)) {
+    pid_t pid = 0;
+    if (!number(at->path().filename().string(), pid) || !is_ours(pid)) continue;
+    // Held before it is looked at: the number is its own.
+    auto process = hold_process(pid);
+    if (!process) continue;
+    const auto variables = environment_of(pid);
+    const auto value = [&variables](const char* name) {
+      const auto found = variables.find(name);
+      return found == variables.end() ? std::string() : found->second;
+    };
+    pid_t meant = 0;
+    if (value("HANDOFF_RETURN") != report_path || !number(value("HANDOFF_PID"), meant) ||
+        meant != pid || !number(value("HANDOFF_GENERATION"), process->generation)) {
+      continue;
+    }
+    out.push_back({value("HANDOFF_SERVICE"), std::move(process)});
+  }
+  std::sort(out.begin(), out.end(), [](const Orphan& a, const Orphan& b) {
+    return a.process->generation < b.process->generation;
+  });
+  return out;
+}
+
+std::string orphan_at(const core::Address& address, const std::string& report_path) {
+  for (const Orphan& orphan : take_census(report_path)) {
+    std::error_code error;
+    const std::string fds = "/proc/" + std::to_string(orphan.process->pid) + "/fd";
+    for (fs::directory_iterator at(fds, error), end; !error && at != end; at.increment(error)) {
+      std::error_code gone;
+      if (!fs::read_symlink(at->path(), gone).string().starts_with("socket:")) continue;
+      int fd = -1;
+      if (!number(at->path().filename().string(), fd)) continue;
+      const UniqueFd its(
+          static_cast<int>(::syscall(SYS_pidfd_getfd, orphan.process->pidfd.get(), fd, 0)));
+      if (!its.valid() || !handoff::io::listens_at(its.get(), address)) continue;
+      return "generation " + std::to_string(orphan.process->generation) + " of " + orphan.service +
+             " (pid " + std::to_string(orphan.process->pid) + ")";
+    }
+  }
+  return "";
+}
+
+}  // namespace handoff::supervisor

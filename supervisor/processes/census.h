@@ -1,0 +1,26 @@
+// The processes on this host that a supervisor of one runtime folder has started, told by the
+// environment that they were executed with. They are looked for where no state file tells of them:
+// it is lost, or older than they are.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "libhandoff/core/address.h"
+#include "supervisor/processes/service_process.h"
+
+namespace handoff::supervisor {
+
+struct Orphan {
+  std::string service;
+  std::unique_ptr<Process> process;
+};
+
+// Those of this user, the lowest generation first. Nobody is found without /proc.
+std::vector<Orphan> take_census(const std::string& report_path);
+
+// Which of them listens at that address: "generation 2 of chat (pid 4711)"; "" for none of them, or
+// if that can't be seen.
+std::string orphan_at(const core::Address& address, const std::string& report_path);
+
+}  // namespace handoff::supervisor

@@ -1,0 +1,217 @@
+#include "supervisor/run/predecessor.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "supervisor/host/choice.h"
+#include "supervisor/processes/adoption.h"
+#include "supervisor/releases/kept_releases.h"
+#include "supervisor/releases/release_source.h"
+#include "supervisor/releases/reopen.h"
+#include "supervisor/service/service_releases.h"
+
+namespace handoff::supervisor {
+namespace {
+
+Result<SavedState> read_state(const RuntimeDir& runtime, const std::string& boot) {
+  auto text = runtime.state();
+  if (!text) return Failure(text.error());
+  if (!*text) return SavedState{};
+  auto parsed = parse_state(**text, runtime.path() + "/state.json");
+  // Before a reboot: nothing of it is true any more.
+  if (parsed && parsed->boot != boot) return SavedState{};
+  return parsed;
+}
+
+// What was chosen for it, after all of it had ended. What can't be read is told, and the
+// configuration counts.
+std::optional<Before> choice_of(const ServiceConfig& config, const std::string& state) {
+  auto chosen = read_choice(KeptReleases::folder_of(state, config.name), now());
+  if (!chosen) {
+    spdlog::warn("{}: what was chosen is not known: {}; the configuration counts", config.name,
+                 chosen.error().message);
+    return std::nullopt;
+  }
+  if (!*chosen || (*chosen)->name != config.name) return std::nullopt;
+  return Before{.saved = std::move(**chosen)};
+}
+
+// An interpreter is given its script by a path, which may be that of the copy that is kept.
+bool interprets(const std::vector<std::string>& words, const SavedRelease& known) {
+  const std::size_t count = known.args.size() + 1;
+  if (words.size() <= count) return false;
+  const auto script = words.end() - static_cast<std::ptrdiff_t>(count);
+  return script->ends_with(known.path) && std::equal(script + 1, words.end(), known.args.begin());
+}
+
+SavedProcess saved_process(const Process& process) {
+  return {.generation = process.generation,
+          .pid = process.pid,
+          .started = process.started,
+          .since = std::chrono::system_clock::to_time_t(process.since),
+          .release = saved_release(*process.release)};
+}
+
+// The file does not know of it, or not yet: the process is newer than the file.
+void take_orphan(Before& before, std::unique_ptr<Process> process) {
+  SavedService& saved = before.saved;
+  Found& machine = saved.machine;
+  if (before.living.empty() || process->generation > machine.last) {
+    machine.current = process->generation;
+    machine.heir = 0;
+    // A probation is one of a release.
+    if (saved.release.digest != process->release->digest) {
+      machine.probation = {};
+      saved.back.reset();
+    }
+    saved.release = saved_release(*process->release);
+  }
+  machine.rest = Rest::kNo;
+  saved.cold = false;
+  machine.guessed = true;
+  machine.last = std::max(machine.last, process->generation);
+  before.saved.processes.push_back(saved_process(*process));
+  before.living.push_back(std::move(process));
+}
+
+}  // namespace
+
+Result<Predecessor> Predecessor::read(const RuntimeDir& runtime, const std::string& boot,
+                                      std::string state_folder) {
+  Predecessor out(std::move(state_folder));
+  out.orphans_ = take_census(runtime.report_path());
+  auto state = read_state(runtime, boot);
+  if (state) {
+    out.state_ = std::move(*state);
+    return out;
+  }
+  if (state.error().code == -ELOOP) return Failure(state.error());
+  out.lost_ = true;
+  runtime.set_state_aside();
+  spdlog::error(
+      "{}; it is kept as state.json.bad. Services that still run are looked for, and are let in "
+      "when they come back",
+      state.error().message);
+  return out;
+}
+
+std::optional<Before> Predecessor::take(const ServiceConfig& config) {
+  std::optional<Before> out;
+  const auto known =
+      std::find_if(state_.services.begin(), state_.services.end(),
+                   [&](const SavedService& service) { return service.name == config.name; });
+  if (known != state_.services.end()) {
+    out = find_before(std::move(*known), config, folder_);
+    state_.services.erase(known);
+  } else {
+    out = choice_of(config, folder_);
+  }
+  const auto begin = [&] {
+    if (out) return;
+    out.emplace();
+    out->saved.name = config.name;
+    out->saved.command = config.command;
+  };
+  if (lost_) {
+    begin();
+    out->awaited = true;
+  }
+  for (Orphan& orphan : orphans_) {
+    if (orphan.service != config.name || !orphan.process) continue;
+    begin();
+    const pid_t pid = orphan.process->pid;
+    const bool counted = std::any_of(out->living.begin(), out->living.end(),
+                                     [&](const auto& living) { return living->pid == pid; });
+    if (counted) continue;
+    spdlog::warn("{}: generation {} (pid {}) runs, and no state file tells of it", config.name,
+                 orphan.process->generation, pid);
+    orphan.process->release = release_of_orphan(pid, config, &out->saved, folder_);
+    take_orphan(*out, std::move(orphan.process));
+  }
+  return out;
+}
+
+std::vector<SavedService> Predecessor::take_foreign() {
+  for (Orphan& orphan : orphans_) {
+    if (!orphan.process) continue;
+    const auto same = [&](const SavedService& service) { return service.name == orphan.service; };
+    auto service = std::find_if(state_.services.begin(), state_.services.end(), same);
+    if (service == state_.services.end()) {
+      service = state_.services.insert(service, SavedService{.name = orphan.service});
+    }
+    const auto& known = service->processes;
+    const pid_t pid = orphan.process->pid;
+    if (std::any_of(known.begin(), known.end(),
+                    [pid](const SavedProcess& process) { return process.pid == pid; })) {
+      continue;
+    }
+    orphan.process->release = std::make_shared<Release>();
+    Before before{.saved = std::move(*service)};
+    take_orphan(before, std::move(orphan.process));
+    *service = std::move(before.saved);
+  }
+  for (SavedService& service : state_.services) {
+    std::erase_if(service.processes,
+                  [](const SavedProcess& process) { return find_process(process) == nullptr; });
+  }
+  std::erase_if(state_.services,
+                [](const SavedService& service) { return service.processes.empty(); });
+  return std::move(state_.services);
+}
+
+void add_living(Before& before, std::unique_ptr<Process> process) {
+  const auto& known = before.saved.processes;
+  const auto saved = std::find_if(known.begin(), known.end(), [&](const SavedProcess& one) {
+    return one.pid == process->pid && one.generation == process->generation;
+  });
+  if (saved == known.end()) return take_orphan(before, std::move(process));
+  if (process->release->digest.empty()) process->release = unopened_release(saved->release);
+  before.living.push_back(std::move(process));
+}
+
+Before find_before(SavedService saved, const ServiceConfig& config, const std::string& state) {
+  Before out{.saved = std::move(saved)};
+  for (const SavedProcess& process : out.saved.processes) {
+    out.awaited = out.awaited || may_live(process);
+    auto living = find_process(process);
+    if (!living) continue;
+    auto release = reopen_release({.saved = process.release,
+                                   .pid = process.pid,
+                                   .verify_key = config.verify_key,
+                                   .kept = KeptReleases::folder_of(state, config.name)});
+    if (!release) {
+      spdlog::warn("{}: generation {} can't be started again as it is: {}", config.name,
+                   process.generation, release.error().message);
+      release = unopened_release(process.release);
+    }
+    living->release = std::move(*release);
+    out.living.push_back(std::move(living));
+  }
+  return out;
+}
+
+ReleasePtr release_of_orphan(pid_t pid, const ServiceConfig& config, const SavedService* known,
+                             const std::string& state) {
+  const ReleasePtr seen = release_of_process(pid);
+  const std::vector<std::string> words = command_of_process(pid);
+  std::vector<const SavedRelease*> candidates;
+  if (known != nullptr) candidates.push_back(&known->release);
+  if (known != nullptr && known->back) candidates.push_back(&*known->back);
+  for (const SavedRelease* one : candidates) {
+    if (one->digest.empty()) continue;
+    const bool runs_it =
+        seen && seen->program_digest == one->program_digest && seen->args == one->args;
+    if (!runs_it && !interprets(words, *one)) continue;
+    auto release = reopen_release({.saved = *one,
+                                   .pid = pid,
+                                   .verify_key = config.verify_key,
+                                   .kept = KeptReleases::folder_of(state, config.name)});
+    if (release) return std::move(*release);
+  }
+  return seen ? seen : unopened_release(config.command);
+}
+
+}  // namespace handoff::supervisor

@@ -1,0 +1,58 @@
+// What the supervisor before this one has left: the state file, processes that still run, and what
+// was chosen for a service of which nothing runs. The state file may be lost, broken, or older than
+// the processes: they are looked for then, and believed.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "supervisor/config/config.h"
+#include "supervisor/host/runtime_dir.h"
+#include "supervisor/host/saved_state.h"
+#include "supervisor/processes/census.h"
+
+namespace handoff::supervisor {
+
+// Of one service.
+struct Before {
+  SavedService saved;
+  std::vector<std::unique_ptr<Process>> living;
+  bool awaited = false;  // one may live that nothing tells from a stranger until it comes back
+};
+
+class Predecessor {
+ public:
+  // A state file that can't be read is set aside, and said to be lost. Refused is a link in its
+  // place: nobody is to be told that this is in order.
+  // state: the state folder.
+  static Result<Predecessor> read(const RuntimeDir& runtime, const std::string& boot,
+                                  std::string state);
+
+  // Of the service of that name; nullopt if nothing is known of it. Once.
+  std::optional<Before> take(const ServiceConfig& config);
+  // Of services that the configuration does not name, what still runs. Last.
+  std::vector<SavedService> take_foreign();
+
+ private:
+  explicit Predecessor(std::string folder) : folder_(std::move(folder)) {}
+
+  std::string folder_;
+  SavedState state_;
+  bool lost_ = false;  // there was a file, and it can't be read
+  std::vector<Orphan> orphans_;
+};
+
+// Again, of one that take_foreign() gave. state: the state folder.
+Before find_before(SavedService saved, const ServiceConfig& config, const std::string& state);
+
+// A process of the service turned out to live.
+void add_living(Before& before, std::unique_ptr<Process> process);
+
+// What a process runs that was found or came back: one that is known of its service (null: nothing
+// is), else as far as that can be seen, else what the configuration names, not opened.
+ReleasePtr release_of_orphan(pid_t pid, const ServiceConfig& config, const SavedService* known,
+                             const std::string& state);
+
+}  // namespace handoff::supervisor
