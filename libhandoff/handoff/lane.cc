@@ -21,7 +21,7 @@ template <class Change>
 void Lane::post(Change&& change) {
   {
     const std::lock_guard lock(mutex_);
-    change(mail_);
+    change(inbox_);
   }
   poller_.wake();
 }
@@ -34,22 +34,22 @@ std::vector<const Poller*> Lane::pollers(const Poller& first, const std::vector<
 
 void Lane::begin(std::shared_ptr<HeirBoard> board) {
   state_ = board ? HANDOFF_STATE_HEIR : HANDOFF_STATE_OWNER;
-  if (board) post([&](Mail& mail) { mail.heir = std::move(board); });
+  if (board) post([&](Inbox& inbox) { inbox.heir = std::move(board); });
 }
 
 void Lane::take(std::unique_ptr<HeirChannels> channels) {
-  post([&](Mail& mail) { mail.take = std::move(channels); });
+  post([&](Inbox& inbox) { inbox.take = std::move(channels); });
 }
 
 void Lane::give(std::shared_ptr<DonorBoard> board, std::unique_ptr<DonorChannels> channels) {
-  post([&](Mail& mail) {
-    mail.donor = std::move(board);
-    mail.give = std::move(channels);
+  post([&](Inbox& inbox) {
+    inbox.donor = std::move(board);
+    inbox.give = std::move(channels);
   });
 }
 
 void Lane::stop(std::uint64_t deadline_us) {
-  post([&](Mail& mail) { mail.stop = deadline_us; });
+  post([&](Inbox& inbox) { inbox.stop = deadline_us; });
 }
 
 // ---- its own
@@ -94,8 +94,8 @@ Result<void> Lane::dispatch() {
 
 void Lane::turn() {
   try {
-    if (donor_) donor_turn();  // it may be over, and another one waits in the mail
-    if (open_mail()) donor_turn();
+    if (donor_) donor_turn();  // it may be over, and another one waits in the inbox
+    if (open_inbox()) donor_turn();
     if (heir_) heir_turn();
   } catch (const std::bad_alloc&) {
     refuse(core::Reason{core::Code::kResources, {}});
@@ -104,32 +104,32 @@ void Lane::turn() {
 }
 
 // True if there was a handoff in it.
-bool Lane::open_mail() {
-  Mail mail;
+bool Lane::open_inbox() {
+  Inbox inbox;
   {
     const std::lock_guard lock(mutex_);
-    mail = std::exchange(mail_, {});
+    inbox = std::exchange(inbox_, {});
     // An heir has nothing to stop yet; run() has it looked at again.
-    if (state_ == HANDOFF_STATE_HEIR) mail_.stop = std::exchange(mail.stop, std::nullopt);
+    if (state_ == HANDOFF_STATE_HEIR) inbox_.stop = std::exchange(inbox.stop, std::nullopt);
   }
-  if (mail.heir) heir_ = std::move(mail.heir);
-  if (mail.take) {
-    taking_ = std::move(mail.take);
+  if (inbox.heir) heir_ = std::move(inbox.heir);
+  if (inbox.take) {
+    taking_ = std::move(inbox.take);
     watch(taking_->fd());
   }
-  const bool gives = mail.donor != nullptr;
+  const bool gives = inbox.donor != nullptr;
   if (gives) {
-    donor_ = std::move(mail.donor);
-    giving_ = std::move(mail.give);
+    donor_ = std::move(inbox.donor);
+    giving_ = std::move(inbox.give);
     round_ = 0;
     pace_ = {};
     saving_ = failed_ = false;
     state_ = HANDOFF_STATE_DONOR;
     watch(giving_->fd());
   }
-  if (mail.stop && registry_.callbacks.stop != nullptr) {
+  if (inbox.stop && registry_.callbacks.stop != nullptr) {
     registry_.tell("stop()", [&] {
-      registry_.callbacks.stop(registry_.callbacks_user, HANDOFF_STOP_REQUESTED, *mail.stop);
+      registry_.callbacks.stop(registry_.callbacks_user, HANDOFF_STOP_REQUESTED, *inbox.stop);
     });
   }
   return gives;

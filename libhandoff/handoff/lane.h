@@ -62,7 +62,7 @@ class Lane {
       : registry_(declared), index_(index), poller_(std::move(poller)) {}
 
   // What lane 0 has put here since the last look.
-  struct Mail {
+  struct Inbox {
     std::shared_ptr<HeirBoard> heir;
     std::unique_ptr<HeirChannels> take;
     std::shared_ptr<DonorBoard> donor;
@@ -73,7 +73,7 @@ class Lane {
   void post(Change&& change);
 
   void turn();
-  bool open_mail();
+  bool open_inbox();
   void donor_turn();
   void copy(std::uint32_t round);
   Result<void> pump(DonorBoard::Order order);
@@ -97,7 +97,7 @@ class Lane {
   std::atomic<std::uint64_t> sessions_ = 0;
   std::atomic<std::uint64_t> untracked_ = 0;
   std::mutex mutex_;
-  Mail mail_;  // under mutex_
+  Inbox inbox_;  // under mutex_
 
   // At most one of them.
   std::shared_ptr<DonorBoard> donor_;
