@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "supervisor/base/shortage.h"
 #include "supervisor/releases/kept_releases.h"
 
 namespace handoff::supervisor {
@@ -19,18 +20,8 @@ bool is(const ReleasePtr& known, const Release& release) {
 
 // Which kind of failure it is that a release can't be had.
 const char* failure_code(const Error& error) {
-  switch (error.code) {
-    case -EKEYREJECTED:
-      return "signature";
-    case -ENOSPC:
-    case -EDQUOT:
-    case -ENOMEM:
-    case -EMFILE:
-    case -ENFILE:
-      return "resources";
-    default:
-      return "open";
-  }
+  if (error.code == -EKEYREJECTED) return "signature";
+  return remedy_for_shortage(error.code).empty() ? "open" : "resources";
 }
 
 SpawnFailed not_opened(Generation generation, const Error& error) {

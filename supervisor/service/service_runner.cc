@@ -5,32 +5,15 @@
 #include <utility>
 
 #include "libhandoff/base/scoped_value.h"
+#include "supervisor/base/shortage.h"
 #include "supervisor/service/service_policy.h"
 #include "supervisor/service/service_status.h"
 
 namespace handoff::supervisor {
 namespace {
 
-// What helps if a process can't be started for want of something; "" if that is not why.
-std::string remedy(int code) {
-  switch (code) {
-    case -ENOSPC:
-    case -EDQUOT:
-      return "make room on that disk";
-    case -EMFILE:
-    case -ENFILE:
-      return "raise the supervisor's limit of open files (RLIMIT_NOFILE, LimitNOFILE=)";
-    case -EAGAIN:
-      return "raise the limit of processes (RLIMIT_NPROC, TasksMax=)";
-    case -ENOMEM:
-      return "give the supervisor and its services more memory (MemoryMax=)";
-    default:
-      return "";
-  }
-}
-
 SpawnFailed spawn_failed(Generation generation, const Error& error) {
-  const std::string helps = remedy(error.code);
+  const std::string helps = remedy_for_shortage(error.code);
   if (helps.empty()) return {generation, error.message};
   return {generation, error.message + "; " + helps, "resources"};
 }
