@@ -33,6 +33,7 @@ inline constexpr const char* kRehearsed = "this was a rehearsal";
 struct Reason {
   Code code = Code::kUnspecified;
   std::string text = {};
+  bool of_peer = false;  // what the other side said, in its Abort
   friend bool operator==(const Reason&, const Reason&) = default;
 };
 

@@ -102,6 +102,12 @@ std::uint64_t DonorChannels::frames() const {
   return sum;
 }
 
+std::vector<std::uint64_t> DonorChannels::first_staying() const {
+  std::vector<std::uint64_t> first = staying();
+  first.resize(std::min(first.size(), protocol::kMaxLostIds));
+  return first;
+}
+
 std::vector<std::uint64_t> DonorChannels::staying() const {
   std::vector<std::uint64_t> all;
   for (const auto& line : lines_) {

@@ -59,6 +59,8 @@ class DonorChannels : public SessionObserver {
   std::uint64_t frames() const;
   // As SessionSender::staying().
   std::vector<std::uint64_t> staying() const;
+  // As many of them as a message names.
+  std::vector<std::uint64_t> first_staying() const;
   // Grows with each sign of life of the heir by other lines than the main channel.
   std::uint64_t signs() const { return signs_; }
   // Of a rehearsal: all that was found out so far.

@@ -135,6 +135,7 @@ std::optional<DonorEvent> DonorDriver::understand(const Channel::Message& messag
     case Type::kAbort: {
       auto abort = protocol::decode<protocol::Abort>(message.body);
       if (!abort) return malformed(abort.error().message);
+      abort->reason.of_peer = true;
       return DonorEvent{E::kPeerAborted, std::move(abort->reason)};
     }
     default:
@@ -248,7 +249,8 @@ bool DonorDriver::finish_round() {
   lanes_.main().prepare({.sessions = progress.at_heir,
                          .frozen_at_ns = frozen_at_ns_,
                          .budget_us = static_cast<std::uint64_t>(parameters_.limits.budget),
-                         .late = progress.staying},
+                         .late = progress.staying,
+                         .late_ids = lanes_.own().first_staying()},
                         word_->fd());
   return true;
 }
@@ -373,7 +375,7 @@ void DonorDriver::retire() {
   service.end(true);
   service.let_go();
   lanes_.own().stop_watching();
-  outcome_ = report_.retired(frozen_at_ns_, heir_lost);
+  outcome_ = report_.retired(frozen_at_ns_, heir_lost, registry_.sessions);
   if (stays()) {  // process/service reports it, and goes on with what stays
     retire_but(registry_, lanes_.own().staying());
   } else {

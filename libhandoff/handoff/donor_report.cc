@@ -40,8 +40,11 @@ void DonorReport::rehearsed(Rehearsal& rehearsal) const {
   reporter_.rehearsed(notes);
 }
 
-protocol::Retired DonorReport::retired(std::uint64_t frozen_at_ns, bool heir_lost) const {
+protocol::Retired DonorReport::retired(std::uint64_t frozen_at_ns, bool heir_lost,
+                                       const Sessions& sessions) const {
   const Progress progress = lanes_.progress();
+  std::vector<std::uint64_t> lost_ids;
+  if (heir_lost) lost_ids = sessions.first_ids(protocol::kMaxLostIds);
   return {.handoff_id = handoff_id_,
           .at_ns = now_ns(),
           .sessions = progress.at_heir,
@@ -49,7 +52,8 @@ protocol::Retired DonorReport::retired(std::uint64_t frozen_at_ns, bool heir_los
           .frozen_at_ns = frozen_at_ns,
           .lost = heir_lost ? progress.at_heir : 0,
           .heir_died = heir_lost,
-          .first_fd_at_ns = lanes_.main().service().first_fd_at_ns()};
+          .first_fd_at_ns = lanes_.main().service().first_fd_at_ns(),
+          .lost_ids = std::move(lost_ids)};
 }
 
 }  // namespace handoff::io

@@ -20,7 +20,9 @@ class DonorReport {
   // At most 20 times a second.
   void progress_if_due(protocol::Phase phase);
   void rehearsed(Rehearsal& rehearsal) const;
-  protocol::Retired retired(std::uint64_t frozen_at_ns, bool heir_lost) const;
+  // sessions: of lane 0, to name those that are lost.
+  protocol::Retired retired(std::uint64_t frozen_at_ns, bool heir_lost,
+                            const Sessions& sessions) const;
 
  private:
   const DonorLanes& lanes_;

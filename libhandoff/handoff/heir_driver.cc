@@ -176,6 +176,7 @@ std::optional<HeirEvent> HeirDriver::understand(Channel::Message& message) {
     case Type::kAbort: {
       auto abort = protocol::decode<protocol::Abort>(message.body);
       if (!abort) return refused(abort.error());
+      abort->reason.of_peer = true;
       return HeirEvent{E::kPeerAborted, std::move(abort->reason)};
     }
     default:
@@ -227,6 +228,7 @@ Result<void> HeirDriver::prepare(std::string_view body, const std::vector<Unique
   prepared_sessions_ = prepare->sessions;
   frozen_at_ns_ = prepare->frozen_at_ns;
   late_ = prepare->late;
+  late_ids_ = prepare->late_ids;
   return {};
 }
 

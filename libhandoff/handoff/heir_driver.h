@@ -37,6 +37,7 @@ class HeirDriver : public Driver<HeirSide> {
   // Once owner(): sessions that the donor kept. If it lives, the channel and its pidfd are the ends
   // of a link to it.
   std::uint64_t late() const { return late_; }
+  const std::vector<std::uint64_t>& late_ids() const { return late_ids_; }  // the first of them
   bool leaves_a_link() const { return late_ > 0 || parameters_.spread != 0; }
   Channel take_channel() { return std::move(lanes_.main().channel()); }
   // Links to processes that were late before, which the donor passed on.
@@ -89,6 +90,7 @@ class HeirDriver : public Driver<HeirSide> {
   std::uint64_t donor_sessions_ = 0;
   std::uint64_t frozen_at_ns_ = 0;
   std::uint64_t late_ = 0;
+  std::vector<std::uint64_t> late_ids_;
 };
 
 }  // namespace handoff::io

@@ -281,9 +281,15 @@ void Service::report_owner() {
     owner.handoff_id = heir_->id();
     owner.sessions = heir_->adopted();
     owner.lost = heir_->lost();
-    // The sessions that the donor had kept have ended with it.
-    if (heir_->donor_died()) owner.lost += heir_->late();
     owner.lost_ids = heir_->lost_ids();
+    if (heir_->donor_died()) {  // the sessions that it had kept have ended with it
+      owner.lost += heir_->late();
+      const auto& late = heir_->late_ids();
+      const std::size_t room = protocol::kMaxLostIds - owner.lost_ids.size();
+      owner.lost_ids.insert(
+          owner.lost_ids.end(), late.begin(),
+          late.begin() + static_cast<std::ptrdiff_t>(std::min(room, late.size())));
+    }
     owner.frozen_at_ns = heir_->frozen_at_ns();
     owner.donor_died = heir_->donor_died();
     if (owner.frozen_at_ns != 0) {

@@ -111,6 +111,7 @@ struct Prepare {
   std::uint64_t frozen_at_ns = 0;
   std::uint64_t budget_us = 0;
   std::uint64_t late = 0;
+  std::vector<std::uint64_t> late_ids;  // the first of them
 };
 void describe(auto& on, Is<Prepare> auto& m) {
   on.message("Prepare")
@@ -119,7 +120,8 @@ void describe(auto& on, Is<Prepare> auto& m) {
       .field(3, m.checksum)
       .field(4, m.frozen_at_ns)
       .field(5, m.budget_us)
-      .if_set(6, m.late);
+      .if_set(6, m.late)
+      .list(7, m.late_ids, kMaxLostIds, "too many late sessions");
 }
 
 struct Lanes {

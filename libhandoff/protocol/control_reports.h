@@ -111,7 +111,8 @@ void describe(auto& on, Is<Failed> auto& m) {
       .field(1, m.handoff_id)
       .choice(2, m.reason.code, kAnyCode, core::Code::kUnspecified)
       .words(3, m.reason.text, "the reason")
-      .field(4, m.at_ns);
+      .field(4, m.at_ns)
+      .if_set(5, m.reason.of_peer);
 }
 
 struct Retired {
@@ -123,6 +124,7 @@ struct Retired {
   std::uint64_t lost = 0;
   bool heir_died = false;
   std::uint64_t first_fd_at_ns = 0;
+  std::vector<std::uint64_t> lost_ids;
 };
 void describe(auto& on, Is<Retired> auto& m) {
   on.message("Retired")
@@ -133,7 +135,8 @@ void describe(auto& on, Is<Retired> auto& m) {
       .field(5, m.frozen_at_ns)
       .field(6, m.lost)
       .field(7, m.heir_died)
-      .if_set(8, m.first_fd_at_ns);
+      .if_set(8, m.first_fd_at_ns)
+      .list(9, m.lost_ids, kMaxLostIds, "too many lost sessions");
 }
 
 struct Status {

@@ -50,7 +50,7 @@ inline constexpr std::size_t kMaxPath = 4096;
 inline constexpr std::size_t kMaxKinds = 256;
 inline constexpr std::size_t kMaxNamed = 1024;
 inline constexpr std::size_t kMaxFindings = 64;  // that one side of a rehearsal reports
-inline constexpr std::size_t kMaxLostIds = 100;  // that an Owner names
+inline constexpr std::size_t kMaxLostIds = 100;  // that a message names
 inline constexpr std::uint64_t kMaxSessionBytes = std::uint64_t{4} << 30;
 
 }  // namespace handoff::protocol

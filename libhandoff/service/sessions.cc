@@ -4,6 +4,15 @@
 
 namespace handoff::io {
 
+std::vector<std::uint64_t> Sessions::first_ids(std::size_t limit) const {
+  std::vector<std::uint64_t> ids;
+  for (const auto& [id, entry] : map_) {
+    if (ids.size() == limit) break;
+    ids.push_back(id);
+  }
+  return ids;
+}
+
 SessionEntry& Sessions::add(std::uint64_t id, const SessionEntry& entry) {
   const auto [it, added] = map_.try_emplace(id, entry);
   if (!added) return it->second;

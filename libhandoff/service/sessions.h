@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <unordered_map>
+#include <vector>
 
 #include "libhandoff/protocol/messages.h"
 
@@ -50,6 +51,8 @@ class Sessions {
   const_iterator begin() const { return map_.begin(); }
   const_iterator end() const { return map_.end(); }
 
+  // Of some of them, at most so many.
+  std::vector<std::uint64_t> first_ids(std::size_t limit) const;
   // How many sessions are not tracked, so that every freeze saves them again.
   std::uint64_t untracked() const { return untracked_; }
   std::uint64_t held() const { return held_; }

@@ -13,6 +13,11 @@ std::string padded(const std::string& text, std::size_t width) {
   return text.size() < width ? text + std::string(width - text.size(), ' ') : text + " ";
 }
 
+std::string text_or(const json& object, const char* name) {
+  const auto found = object.find(name);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
 std::string duration_of(const json& object, const char* name) {
   return format_duration(std::chrono::microseconds(object.value(name, std::int64_t{0})));
 }
@@ -38,7 +43,8 @@ std::string standing_of(const json& done) {
   return text + " (handoff commit " + service + ", handoff rollback " + service + ")";
 }
 
-std::string advice(const std::string& code, const std::string& service) {
+// failed: which release, "old", "new", or "" if that is not known.
+std::string advice(const std::string& code, const std::string& failed, const std::string& service) {
   if (code == "busy" || code == "no_release" || code == "generations") return "";
   if (code == "open" || code == "exec") {
     return "Give the path of an executable file, or of a bundle.";
@@ -58,8 +64,12 @@ std::string advice(const std::string& code, const std::string& service) {
     return "The running process does not answer; `handoff stop " + service +
            "` ends it, `handoff restart " + service + "` starts it.";
   }
-  return "The log of the supervisor has what the releases printed; correct the new one and try "
-         "again.";
+  const std::string log = "The log of the supervisor has what the releases printed; ";
+  if (failed == "old") {
+    return log + "the one that runs can't hand over as it is. Without its sessions: handoff stop " +
+           service + ", handoff restart " + service + ".";
+  }
+  return log + (failed == "new" ? "correct the new one and try again." : "try again.");
 }
 
 }  // namespace
@@ -89,8 +99,10 @@ std::string summary(const json& done) {
     return "  " + padded(name, 10) + value + "\n";
   };
   if (done.value("fresh", false)) {
+    const bool died = done.at("from").is_object();
     std::string text = service + ": started " + release_of(to) +
-                       "; nothing ran before, so nothing was handed over\n";
+                       (died ? "; the one before died, so nothing was handed over\n"
+                             : "; nothing ran before, so nothing was handed over\n");
     text += line("digest", short_digest(to.value("digest", "")));
     text += line("start", duration_of(phases, "start"));
     return text + line("standing", standing_of(done));
@@ -130,7 +142,7 @@ std::string failure(const json& done) {
   } else if (!state.empty() && code != "busy" && code != "no_release") {
     text += "handoff: the service is as before: " + state + "\n";
   }
-  const std::string what = advice(code, service);
+  const std::string what = advice(code, text_or(error, "failed"), service);
   return what.empty() ? text : text + "handoff: " + what + "\n";
 }
 

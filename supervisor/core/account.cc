@@ -5,6 +5,36 @@
 
 namespace handoff::supervisor {
 
+namespace {
+
+// It says of itself why it gave up, and not that the other one was silent, gone, or did not want
+// to.
+bool own_fault(const Side& side) {
+  return !side.code.empty() && !side.echoes && side.code != "peer_died" && side.code != "timeout" &&
+         side.code != "cancelled";
+}
+
+// It complains of the other one.
+bool accuses(const Side& side) {
+  return !side.echoes && (side.code == "peer_died" || side.code == "timeout");
+}
+
+Report::Failed failed_side(const Side& donor, const Side& heir) {
+  using Failed = Report::Failed;
+  // A library that does not tell whose reason it is: both say the same.
+  const bool same = donor.code == heir.code && !donor.story.empty() && !donor.echoes &&
+                    !heir.echoes && heir.story.ends_with(donor.story);
+  if (same) return Failed::kNone;
+  if (own_fault(heir)) return Failed::kNew;
+  if (own_fault(donor) || donor.gone) return Failed::kOld;
+  if (heir.echoes && heir.code != "cancelled") return Failed::kOld;
+  if (donor.echoes && donor.code != "cancelled") return Failed::kNew;
+  if (accuses(donor)) return Failed::kNew;
+  return accuses(heir) ? Failed::kOld : Failed::kNone;
+}
+
+}  // namespace
+
 Account::Account(Generation donor, Generation heir, bool rehearsal, Time begun) : begun_(begun) {
   report_.from = donor;
   report_.to = heir;
@@ -60,9 +90,13 @@ void Account::retired(const DonorRetired& retired, Time now) {
     report_.transfer = std::max(left - time_from_ns(retired.first_fd_at_ns), Duration{});
   }
   report_.bytes = std::max(report_.bytes, retired.bytes);
+  if (retired.heir_died) report_.lost_ids = retired.lost_ids;
+  progress_.sessions_total = retired.sessions;
+  given_ = retired.sessions;
 }
 
-void Account::fail_with(std::string code, std::string message) {
+void Account::fail_with(std::string code, std::string message, Report::Failed failed) {
+  report_.failed = failed;
   report_.code = std::move(code);
   report_.message = std::move(message);
 }
@@ -74,6 +108,7 @@ Announce Account::announce(const char* phase, bool begins) const {
 void Account::close(const Side& donor, const Side& heir, bool heir_owns, bool rehearsed,
                     bool given_up, Time now) {
   if (heir_owns) report_.retire = std::max(now - running_, Duration{});
+  if (heir_owns) compare_counts();
   if (rehearsed && !given_up && report_.result == Report::Result::kFailed) {
     report_.result = Report::Result::kRehearsed;
     fail_with("", "");
@@ -81,23 +116,40 @@ void Account::close(const Side& donor, const Side& heir, bool heir_owns, bool re
   }
   if (report_.result == Report::Result::kDone || !report_.message.empty()) return;
   if (heir_owns) {
-    fail_with(report_.code, "the old release " + donor.story +
-                                " during the copy: the new one took over and reset " +
-                                std::to_string(report_.lost) +
-                                (report_.lost == 1 ? " session" : " sessions") +
-                                " that it had no valid state of");
+    fail_with(report_.code,
+              "the old release " + donor.story +
+                  " during the copy: the new one took over and reset " +
+                  std::to_string(report_.lost) + (report_.lost == 1 ? " session" : " sessions") +
+                  " that it had no valid state of",
+              Report::Failed::kOld);
     return;
   }
   tell_stories(donor, heir);
+}
+
+// Each session that the donor gave is the heir's, or lost.
+void Account::compare_counts() {
+  const std::uint64_t known = report_.moved + report_.lost;
+  if (!given_ || *given_ <= known) return;
+  report_.lost += *given_ - known;
+  report_.result = Report::Result::kLost;
+  fail_with("protocol",
+            "the old release gave " + std::to_string(*given_) +
+                " sessions away, and the new one knows of " + std::to_string(known) +
+                (report_.message.empty() ? "" : "; " + report_.message),
+            Report::Failed::kNew);
 }
 
 // The reasons of both sides in one sentence. The heir's own words come first: a donor can often
 // only say that its peer is gone.
 void Account::tell_stories(const Side& donor, const Side& heir) {
   std::string text;
-  const bool echo = !donor.story.empty() && heir.story.find(donor.story) != std::string::npos;
-  if (!heir.story.empty()) text = "the new release " + heir.story;
-  if (!donor.story.empty() && !echo) {
+  const bool donor_told = !donor.story.empty();
+  const bool heir_told = !heir.story.empty() && !(heir.echoes && donor_told);
+  const bool echo =
+      heir_told && (donor.echoes || heir.story.find(donor.story) != std::string::npos);
+  if (heir_told) text = "the new release " + heir.story;
+  if (donor_told && !echo) {
     if (!text.empty()) text += "; ";
     text += donor.gone || donor.code.empty() ? "the old release " : "the old release says: ";
     text += donor.story;
@@ -106,7 +158,7 @@ void Account::tell_stories(const Side& donor, const Side& heir) {
   const bool heir_knows =
       !heir.code.empty() && heir.code != "peer_died" && heir.code != "cancelled";
   std::string code = heir_knows || donor.code.empty() ? heir.code : donor.code;
-  fail_with(code.empty() ? "timeout" : std::move(code), std::move(text));
+  fail_with(code.empty() ? "timeout" : std::move(code), std::move(text), failed_side(donor, heir));
 }
 
 }  // namespace handoff::supervisor

@@ -2,6 +2,7 @@
 // the reasons in one sentence. Whose the sessions are is not decided here.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "supervisor/core/effects.h"
@@ -33,8 +34,8 @@ class Account {
   // The heir owns by the donor's word alone: it may hang, and so far the blackout is this long.
   void heir_is_silent();
   void retired(const DonorRetired& retired, Time now);
-  void gave_all(std::uint64_t sessions) { progress_.sessions_total = sessions; }
-  void fail_with(std::string code, std::string message);
+  void fail_with(std::string code, std::string message,
+                 Report::Failed failed = Report::Failed::kNone);
 
   Announce announce(const char* phase, bool begins) const;
   // The end. given_up: somebody wanted to know no more.
@@ -44,11 +45,13 @@ class Account {
   friend bool operator==(const Account&, const Account&) = default;
 
  private:
+  void compare_counts();
   void tell_stories(const Side& donor, const Side& heir);
 
   Report report_;
   Progressed progress_;
-  std::uint64_t counted_ = 0;  // the donor's sessions before its first progress
+  std::uint64_t counted_ = 0;           // the donor's sessions before its first progress
+  std::optional<std::uint64_t> given_;  // how many the donor says that it gave away
   Time begun_;
   Time donated_{};
   Time frozen_{};

@@ -88,6 +88,9 @@ struct Report {
   Blackout blackout;
   std::string code;  // "" if there is nothing to complain about
   std::string message;
+  // Which release failed; kNone if neither did, or that is not known.
+  enum class Failed { kNone, kOld, kNew };
+  Failed failed = Failed::kNone;
   friend bool operator==(const Report&, const Report&) = default;
 };
 struct Conclude {

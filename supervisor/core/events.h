@@ -71,6 +71,7 @@ struct HandoffFailed {
   std::uint64_t handoff_id = 0;
   std::string code;
   std::string reason;
+  bool of_peer = false;  // it repeats what the other side told it
 };
 
 struct DonorRetired {
@@ -82,6 +83,7 @@ struct DonorRetired {
   bool heir_died = false;
   std::uint64_t at_ns = 0;
   std::uint64_t first_fd_at_ns = 0;  // 0 from a library that does not say
+  std::vector<std::uint64_t> lost_ids = {};
 };
 
 struct Rehearsed {
@@ -204,11 +206,16 @@ struct HealthHeard {
   std::string why;  // not
 };
 
+// A question went to the process that is on probation: Counted answers it.
+struct Asked {
+  Generation generation = 0;
+};
+
 struct Tick {};  // a deadline may have passed
 
 using Event = std::variant<Registered, Owned, Counted, Progressed, HandoffFailed, DonorRetired,
                            Rehearsed, SpawnFailed, Exited, StartRequested, Found, HandoffRequested,
                            RehearsalDropped, CandidateReady, CandidateFailed, StopRequested,
-                           CommitRequested, HealthHeard, Tick, DonorLate, OrphanFound>;
+                           CommitRequested, HealthHeard, Asked, Tick, DonorLate, OrphanFound>;
 
 }  // namespace handoff::supervisor

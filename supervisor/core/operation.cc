@@ -4,6 +4,17 @@
 
 namespace handoff::supervisor {
 
+void DeadDonor::add_to(Report& report) const {
+  if (how.empty()) return;
+  report.result = Report::Result::kLost;
+  report.lost += sessions;
+  if (report.from == 0) report.from = generation;
+  const std::string what = "the old release " + how + " while the new one was being opened";
+  report.message = report.message.empty() ? what : what + "; " + report.message;
+  if (report.code.empty()) report.code = "peer_died";
+  if (report.failed == Report::Failed::kNone) report.failed = Report::Failed::kOld;
+}
+
 void Fresh::fail(std::string its_code, std::string its_why) {
   code = std::move(its_code);
   why = std::move(its_why);
@@ -26,6 +37,7 @@ Report Fresh::done(Generation generation, Time now) const {
                 .to = generation};
   report.open = opened;
   report.start = now - begun;
+  dead.add_to(report);
   return report;
 }
 
@@ -37,6 +49,8 @@ Report Fresh::failed(Generation generation) const {
   report.start = registered;
   report.code = code;
   report.message = why;
+  if (code != "cancelled") report.failed = Report::Failed::kNew;
+  dead.add_to(report);
   return report;
 }
 

@@ -18,10 +18,22 @@ namespace handoff::supervisor {
 // What the release on trial is to the service; none where the process is of the release that ran.
 using Candidate = std::optional<Probation::Origin>;
 
+// The process that would have handed over died before a handoff began.
+struct DeadDonor {
+  Generation generation = 0;
+  std::string how;             // it ended; "" if none did
+  std::uint64_t sessions = 0;  // that it had, as counted last
+
+  // What the operation came to, with this loss.
+  void add_to(Report& report) const;
+};
+
 struct Opening {
   HandoffRequested request;
   Time asked{};
   bool by_itself = false;  // nobody asked: the release that runs did not pass its probation
+  Generation donor = 0;    // who ran when it was asked for; 0: nobody
+  DeadDonor dead = {};
 };
 
 struct Handoff {
@@ -30,6 +42,7 @@ struct Handoff {
   Candidate candidate;  // until it has taken over
   Duration opened{};    // how long the release took to open
   bool by_itself = false;
+  DeadDonor dead = {};
 };
 
 // A start that somebody waits for.
@@ -39,8 +52,9 @@ struct Fresh {
   Duration opened{};
   Time begun{};
   bool backing_off = false;  // if it fails, the service waits for its next start as it did before
-  Duration registered{};     // after how long it was ready
-  std::string code;          // why it failed, as soon as that is known
+  DeadDonor dead = {};
+  Duration registered{};  // after how long it was ready
+  std::string code;       // why it failed, as soon as that is known
   std::string why;
 
   void fail(std::string its_code, std::string its_why);
@@ -63,6 +77,7 @@ class Operation {
   bool replacing() const { return std::holds_alternative<Replacing>(step_); }
   // The step, or null if it is at another one.
   const Opening* opening() const { return std::get_if<Opening>(&step_); }
+  Opening* opening() { return std::get_if<Opening>(&step_); }
   const Handoff* handoff() const { return std::get_if<Handoff>(&step_); }
   const Fresh* fresh() const { return std::get_if<Fresh>(&step_); }
   Handoff* handoff() { return std::get_if<Handoff>(&step_); }

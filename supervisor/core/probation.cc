@@ -1,5 +1,7 @@
 #include "supervisor/core/probation.h"
 
+#include "supervisor/core/duration.h"
+
 namespace handoff::supervisor {
 
 Probation::Back Probation::took_over(const Policy& policy, Origin origin, bool by_itself, Time now,
@@ -7,6 +9,7 @@ Probation::Back Probation::took_over(const Policy& policy, Origin origin, bool b
   const bool was_provisional = saved_.provisional;
   switch (origin) {
     case Origin::kSame:
+      asked_.reset();  // that was the process before
       return Back::kStays;
     case Origin::kFirst:
       saved_ = {};
@@ -35,6 +38,9 @@ void Probation::begin(const Policy& policy, Time now, Duration probation) {
   well_ = false;
   failed_ = 0;
   erred_ = false;
+  said_owner_ = true;
+  answered_ = false;
+  asked_.reset();
   why_ = policy.polled ? "" : "the service has not said that it is well";
 }
 
@@ -66,20 +72,39 @@ void Probation::counted(const Policy& policy, std::uint64_t errors) {
          std::to_string(*policy.max_errors);
 }
 
-// With its time over and nothing heard of a check that is asked for, the answer is waited for.
+void Probation::asked(Time now) {
+  if (!asked_) asked_ = now;
+}
+
+void Probation::answered() {
+  answered_ = true;
+  asked_.reset();
+}
+
+// With its time over and nothing heard of what was asked, the answer is waited for.
 std::optional<Time> Probation::until(const Policy& policy) const {
   if (!saved_.provisional) return std::nullopt;
+  if (asked_) return *asked_ + policy.patience;
+  if (!answered_) return std::nullopt;
   if (policy.polled && heard_nothing()) return std::nullopt;
   return saved_.until;
 }
 
-Probation::Verdict Probation::verdict(const Policy& policy, Time now, bool ends) const {
+Probation::Verdict Probation::verdict(const Policy& policy, Time now, bool ends) {
   if (!saved_.provisional) return Verdict::kOpen;
   if (erred_) return Verdict::kFailed;
   // A service knows when it is not well; a check from outside may have bad luck.
   if (failed_ >= (policy.polled ? policy.failures : 1)) return Verdict::kFailed;
+  if (asked_ && now >= *asked_ + policy.patience) {
+    why_ = "it has not answered for " + format_duration(policy.patience);
+    return Verdict::kFailed;
+  }
   const auto end = until(policy);
-  if (!ends || !end || now < *end) return Verdict::kOpen;
+  if (!ends || asked_ || !end || now < *end) return Verdict::kOpen;
+  if (!said_owner_) {
+    why_ = "it has never said that it owns the sessions";
+    return Verdict::kFailed;
+  }
   return policy.checked && !well_ ? Verdict::kFailed : Verdict::kPassed;
 }
 

@@ -7,6 +7,9 @@
 // leads to the permanent one, however many upgrades have come since. Going back from a permanent
 // release leads to the one before it. A release that was permanent once needs no second probation.
 //
+// Whatever the health check is, the process must have said that it owns the sessions, and it is
+// asked for their number again and again: one that does not answer hangs, and is not well.
+//
 // The policy may change at any time (`handoff reload`), so each question brings it along and
 // nothing here keeps it.
 #pragma once
@@ -26,6 +29,7 @@ class Probation {
     bool polled = false;                      // the supervisor asks; else the service says
     int failures = 3;                         // in a row
     std::optional<std::uint64_t> max_errors;  // that the service may count of its own
+    Duration patience = std::chrono::seconds(10);  // with a question that is not answered
     friend bool operator==(const Policy&, const Policy&) = default;
   };
 
@@ -68,13 +72,18 @@ class Probation {
   void lose_back();
 
   void heard(bool healthy, const std::string& why);
+  // It was asked something, and has answered.
+  void asked(Time now);
+  void answered();
+  // Whether it has said itself that it owns the sessions, or only the release before said so.
+  void said_owner(bool itself) { said_owner_ = itself; }
   // The service's own errors, in all.
   void counted(const Policy& policy, std::uint64_t errors);
 
   enum class Verdict { kOpen, kPassed, kFailed };
   // ends: its time may be over; not while more of the sessions are to come to it.
-  Verdict verdict(const Policy& policy, Time now, bool ends = true) const;
-  // Why it is kFailed.
+  Verdict verdict(const Policy& policy, Time now, bool ends = true);
+  // Why it was kFailed.
   const std::string& why() const { return why_; }
 
   friend bool operator==(const Probation&, const Probation&) = default;
@@ -87,6 +96,9 @@ class Probation {
   bool well_ = false;   // by what was heard last
   int failed_ = 0;      // times in a row
   bool erred_ = false;  // more often than it may
+  bool said_owner_ = true;
+  bool answered_ = false;      // at least once
+  std::optional<Time> asked_;  // the oldest question that is not answered
   std::string why_;
 };
 

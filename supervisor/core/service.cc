@@ -190,7 +190,10 @@ void Service::on(const Owned& owned, Time now) {
     owner_.found(owner_.last(), owned.generation, restarts());
   }
   const bool owner = owner_.is(owned.generation);
-  if (owner) owner_.counted(owned.sessions);
+  if (owner) {
+    owner_.counted(owned.sessions);
+    probation_.said_owner(true);
+  }
   if (owner && state() == State::kStarting) {
     if (!owner_.timed_out()) came_up(now);
     return;
@@ -231,7 +234,10 @@ void Service::on(const HandoffFailed& failed, Time now) {
 
 void Service::on(const Counted& counted, Time now) {
   if (owner_.is(counted.generation)) owner_.counted(counted.sessions);
-  if (counted.generation == on_trial()) probation_.counted(policy_.probation, counted.errors);
+  if (counted.generation == on_trial()) {
+    probation_.answered();
+    probation_.counted(policy_.probation, counted.errors);
+  }
   forward(counted, now);
 }
 
@@ -296,6 +302,9 @@ void Service::on(const Exited& exited, Time now) {
 
 void Service::owner_ended(const std::string& code, const std::string& how, Time now) {
   const Generation gone = owner_.gone();
+  if (Opening* opening = operation_.opening(); opening != nullptr && opening->donor == gone) {
+    opening->dead = {gone, how, owner_.sessions()};
+  }
   if (Fresh* fresh = operation_.fresh()) {
     fresh->ended(code, how, owner_.timed_out());
     fresh_failed(now);

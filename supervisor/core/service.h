@@ -128,6 +128,7 @@ class Service {
   // service_return.cc
   void on(const CommitRequested& request, Time now);
   void on(const HealthHeard& heard, Time now);
+  void on(const Asked& asked, Time now);
   void judge(Time now);
   void end_to_go_back(const Report& report, Time now);
   void go_back_without_handoff(Generation gone, const std::string& how, Time now);

@@ -55,7 +55,8 @@ void Service::on(const HandoffRequested& request, Time now) {
                                        policy_.name + ")"};
   }
   if (refused) return refuse(*refused, request);
-  const Opening opening{.request = request, .asked = now};
+  const Opening opening{
+      .request = request, .asked = now, .donor = state() == State::kRunning ? current() : 0};
   switch (request.to) {
     case Probation::Origin::kSame:
       begin(opening, std::nullopt, now);
@@ -101,6 +102,11 @@ void Service::on(const CandidateReady& ready, Time now) {
   }
   if (refused) {
     out_.push_back(DropCandidate{});
+    if (!opening.dead.how.empty()) {
+      refused->message = "the old release " + opening.dead.how +
+                         " while the new one was being opened, and with it " +
+                         std::to_string(opening.dead.sessions) + " sessions; " + refused->message;
+    }
     return refuse(*refused, opening.request);
   }
   if (opening.request.unless_so && ready.identical && state() == State::kRunning) {
@@ -149,7 +155,8 @@ void Service::begin(const Opening& asked, Candidate candidate, Time now) {
               .candidate = candidate,
               .opened = opened,
               .begun = now,
-              .backing_off = state() == State::kBackoff || (request.by_start && policy_.restart)}};
+              .backing_off = state() == State::kBackoff || (request.by_start && policy_.restart),
+              .dead = asked.dead}};
     rest_ = Rest::kNo;
     out_.push_back(Announce{.phase = "start", .begins = true, .request = request.id});
     add(owner_.start(candidate.has_value(), request.timeouts, now));
@@ -162,7 +169,8 @@ void Service::begin(const Opening& asked, Candidate candidate, Time now) {
                         .request = request,
                         .candidate = candidate,
                         .opened = opened,
-                        .by_itself = asked.by_itself}};
+                        .by_itself = asked.by_itself,
+                        .dead = asked.dead}};
   out_.push_back(Announce{.phase = "start", .begins = true, .request = request.id});
   out_.push_back(Spawn{.generation = heir,
                        .candidate = candidate.has_value(),
@@ -194,6 +202,7 @@ void Service::follow(Handoff& handoff, Upgrade::Step step, Time now) {
     owner_.replaced_by(upgrade.heir(), upgrade.report().moved, now);
     add(others_.switched(policy_.late, upgrade.donor(), upgrade.heir(), now));
     take(handoff.candidate, handoff.request, handoff.by_itself, now);
+    probation_.said_owner(!upgrade.heir_is_silent());
     if (state() == State::kStopping) add(owner_.send_stop(now));
   } else if (step.turn == Upgrade::Turn::kNobodyOwns) {
     (void)owner_.gone();
@@ -208,6 +217,7 @@ void Service::over(const Handoff& handoff, Time now) {
   if (handoff.candidate) out_.push_back(DropCandidate{});
   Report report = upgrade.report();
   report.open = handoff.opened;
+  handoff.dead.add_to(report);
   const auto leaves_by = upgrade.donor_leaves_by();
   if (leaves_by && owner_.alive(upgrade.donor()) && current() == upgrade.heir()) {
     others_.late().leave(upgrade.donor(), *leaves_by);
@@ -233,10 +243,10 @@ void Service::fresh_failed(Time now) {
     owner_.stay_down();
     if (fresh.backing_off) {
       (void)owner_.wait(now);
+      problem_ = fresh.failed(owner_.last()).message;
     } else {
       rest_ = Rest::kStopped;
     }
-    problem_ = fresh.failed(owner_.last()).message;
   }
   out_.push_back(Conclude{fresh.failed(owner_.last()), fresh.request.id});
 }

@@ -13,6 +13,10 @@ void Service::on(const HealthHeard& heard, Time) {
   if (heard.generation == on_trial()) probation_.heard(heard.healthy, heard.why);
 }
 
+void Service::on(const Asked& asked, Time now) {
+  if (asked.generation == on_trial()) probation_.asked(now);
+}
+
 void Service::on(const CommitRequested& request, Time) {
   if (auto refused = refusal()) {
     refused->request = request.id;

@@ -18,6 +18,7 @@ struct Side {
   std::optional<Time> next;  // when the next measure is due
   std::string code;          // what it said, or how it ended
   std::string story;
+  bool echoes = false;  // the story is the other side's
 
   // From now on it must go. The next measure follows after grace: SIGTERM if term_first, else
   // SIGKILL.

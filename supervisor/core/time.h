@@ -12,6 +12,9 @@ using Time = std::chrono::time_point<std::chrono::steady_clock, std::chrono::nan
 using Duration = std::chrono::nanoseconds;
 
 inline Time time_from_ns(std::uint64_t ns) { return Time(Duration(static_cast<std::int64_t>(ns))); }
+inline std::uint64_t to_ns(Time time) {
+  return static_cast<std::uint64_t>(time.time_since_epoch().count());
+}
 inline std::int64_t to_us(Duration duration) {
   return std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
 }

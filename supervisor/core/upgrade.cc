@@ -100,7 +100,8 @@ void Upgrade::heir_registered(const Registered& registered, Time now) {
     account_.fail_with(
         "version",
         "the new release is linked to a libhandoff that knows no rehearsals: what it would "
-        "do can't be tried");
+        "do can't be tried",
+        Report::Failed::kNew);
     kill(heir_);
     close(Report::Result::kFailed);
     return;
@@ -117,43 +118,56 @@ void Upgrade::heir_owned(const Owned& owned, Time now) {
   switch (state_) {
     case State::kCopying:
     case State::kSwitching:
+      claim_ = owned;
+      if (owned.running_at_ns == 0) claim_->running_at_ns = to_ns(now);
+      arm(now + verdict());
+      return;
     case State::kAwaitingHeir:
-      break;
+      return take_over(owned, now);
     case State::kStarting:
       account_.fail_with("protocol",
-                         "the new release says that it owns sessions before it was given any");
+                         "the new release says that it owns sessions before it was given any",
+                         Report::Failed::kNew);
       kill(heir_);
       close(Report::Result::kFailed);
       return;
     case State::kClosing:
-      // The donor went on, and only its death can have made the heir the owner: its exit is seen in
-      // a moment, or the heir is ended.
       if (!heir_owns_ && !nobody_ && !heir_.killed) {
-        note(Note::Level::kError,
-             "the new release says that it owns the sessions after the handoff has failed");
         claim_ = owned;
-        deadline_ = now + kHeirLeaves;
+        doubt(now);
       }
       return;
     case State::kAwaitingDonor:  // it has said Failed, or is about to be reaped
     case State::kOver:
       return;
   }
+}
+
+// The donor went on, and only its death can have made the heir the owner: its exit is seen in a
+// moment, or the heir is ended.
+void Upgrade::doubt(Time now) {
+  note(Note::Level::kError,
+       "the new release says that it owns the sessions after the handoff has failed");
+  deadline_ = now + kHeirLeaves;
+}
+
+void Upgrade::take_over(const Owned& owned, Time now) {
   heir_owns_ = true;
   out_.turn = Turn::kHeirOwns;
   if (account_.heir_owns(owned, !donor_.story.empty(), now)) announce("switch", true);
   close(owned.lost > 0 ? Report::Result::kLost : Report::Result::kDone);
   announce("retire", true);
-  // The drain is for a donor that has nothing left. Until it says so it may have sessions that are
-  // busy, and a short drain must not end these on a busy host.
-  if (!donor_.must_go && !late_) dismiss(donor_, std::max(timeouts_.drain, verdict()), true, now);
+  if (!donor_.must_go && !late_) dismiss(donor_, timeouts_.drain, true, now);
+  claim_.reset();
 }
 
 void Upgrade::heir_failed(const HandoffFailed& failed, Time now) {
   stranger_ = false;
   if (heir_owns_ || state_ == State::kOver) return;
+  claim_.reset();
   heir_.code = failed.code;
   heir_.story = "gave up: " + failed.reason;
+  heir_.echoes = failed.of_peer;
   if (state_ == State::kStarting) {
     close(Report::Result::kFailed);
     dismiss(heir_, kHeirLeaves, false, now);
@@ -184,6 +198,7 @@ void Upgrade::heir_ended(const std::string& code, const std::string& how, Time n
       break;
     case State::kCopying:
     case State::kSwitching:
+      claim_.reset();
       state_ = State::kAwaitingDonor;
       arm(now + verdict());
       break;
@@ -196,7 +211,8 @@ void Upgrade::heir_ended(const std::string& code, const std::string& how, Time n
         Report& report = account_.report();
         report.result = Report::Result::kLost;
         report.lost += report.moved;
-        account_.fail_with(code, "the new release " + how + " after it had taken over");
+        account_.fail_with(code, "the new release " + how + " after it had taken over",
+                           Report::Failed::kNew);
       }
       break;
     case State::kAwaitingDonor:
@@ -210,11 +226,12 @@ void Upgrade::heir_ended(const std::string& code, const std::string& how, Time n
 void Upgrade::take_the_donors_word(Time now) {
   note(Note::Level::kWarning,
        "the new release has taken over, and does not say that it serves: it may hang");
-  heir_owned({.generation = heir_.generation,
-              .handoff_id = heir_.generation,
-              .sessions = account_.known()},
-             now);
+  take_over({.generation = heir_.generation,
+             .handoff_id = heir_.generation,
+             .sessions = account_.known()},
+            now);
   account_.heir_is_silent();
+  silent_ = true;
 }
 
 // ---- the donor ------------------------------------------------------------------------------
@@ -232,7 +249,7 @@ void Upgrade::donor_progressed(const Progressed& progress, Time now) {
   if (heir_owns_ || nobody_) return;
   account_.progressed(progress);  // how many there are counts, however late it is said
   if (!copying()) return;
-  arm(now + silence());
+  arm(now + (claim_ ? verdict() : silence()));
   if (progress.phase == CopyPhase::kSwitch && state_ == State::kCopying) {
     state_ = State::kSwitching;
     account_.froze(progress, now);
@@ -246,8 +263,10 @@ void Upgrade::donor_failed(const HandoffFailed& failed, Time now) {
   if (copying() || state_ == State::kAwaitingDonor) {
     donor_.code = failed.code;
     donor_.story = failed.reason;
+    donor_.echoes = failed.of_peer;
     close(Report::Result::kFailed);
     dismiss(heir_, kHeirLeaves, false, now);
+    if (claim_) doubt(now);
   } else if (heir_owns_) {
     note(Note::Level::kError,
          "the old release says that the handoff failed, after the new one has taken over: " +
@@ -259,6 +278,7 @@ void Upgrade::donor_retired(const DonorRetired& retired, Time now) {
   if (state_ == State::kStarting || state_ == State::kOver || retired_) return;
   retired_ = true;
   account_.retired(retired, now);
+  if (claim_ && copying() && !retired.heir_died) take_over(*claim_, now);
   if (heir_owns_) {
     // The drain counts from here: it is the donor's first moment without sessions.
     if (!donor_.termed && !donor_.gone) donor_.next = now + timeouts_.drain;
@@ -271,7 +291,6 @@ void Upgrade::donor_retired(const DonorRetired& retired, Time now) {
     nobody_owns(retired.heir_died ? retired.lost : retired.sessions);
     dismiss(heir_, Duration{}, false, now);
   } else {
-    account_.gave_all(retired.sessions);
     state_ = State::kAwaitingHeir;
     arm(now + verdict());
   }
@@ -283,6 +302,7 @@ void Upgrade::donor_late(const DonorLate& late, Time now) {
   if (late_ || retired_ || state_ == State::kStarting || state_ == State::kOver) return;
   late_ = retired_ = true;
   account_.report().waiting = late.waiting;
+  if (claim_ && copying()) take_over(*claim_, now);
   if (heir_owns_) {
     donor_.must_go = false;
     donor_.next.reset();
@@ -304,8 +324,8 @@ void Upgrade::donor_exited(const Exit& exit, Time now) {
   const std::string how = describe(exit);
   switch (state_) {
     case State::kStarting:
-      account_.fail_with("peer_died",
-                         "the old release " + how + " before anything was handed over");
+      account_.fail_with("peer_died", "the old release " + how + " before anything was handed over",
+                         Report::Failed::kOld);
       crash_ = how;
       nobody_owns(at_stake());
       dismiss(heir_, Duration{}, false, now);
@@ -316,6 +336,7 @@ void Upgrade::donor_exited(const Exit& exit, Time now) {
       crash_ = how;
       state_ = State::kAwaitingHeir;
       arm(now + verdict());
+      if (claim_) take_over(*claim_, now);
       break;
     case State::kAwaitingDonor:
       donor_.story = how;
@@ -346,7 +367,7 @@ void Upgrade::went_on_and_died(const std::string& how, Time now) {
     heir_.next.reset();
     state_ = State::kAwaitingHeir;
     arm(now + verdict());
-    if (claim_) heir_owned(*claim_, now);
+    if (claim_) take_over(*claim_, now);
     return;
   }
   Report& report = account_.report();

@@ -1,11 +1,13 @@
 // One handoff as the supervisor sees it. The machine starts the heir and tells the donor, follows
 // what the two report, and ends the one that must go. The outcome is never decided here, but
-// between donor and heir.
+// between donor and heir. That the heir owns the sessions is believed when the donor has said or
+// shown that it gave them away: by Retired or Late, by its exit, or by its silence.
 //
 //   state         waits for                       then
 //   Starting      the heir's Register             Copying
 //   Copying       the donor's freeze              Switching
-//   Switching     the heir's Owner                Closing, the donor must go
+//   Switching     the heir's Owner, and the       Closing, the donor must go
+//                 donor's Retired or Late
 //   AwaitingDonor the donor's Failed, after the heir has failed or died: Closing, the heir must go
 //   AwaitingHeir  the heir's Owner, after the donor has died or retired: Closing; one that hangs is
 //                 ended, unless it is the owner by the donor's word
@@ -72,6 +74,8 @@ class Upgrade {
   const Report& report() const { return account_.report(); }
   // The donor has given everything away and is on its way out when this is over: until when.
   std::optional<Time> donor_leaves_by() const { return donor_.gone ? std::nullopt : donor_.next; }
+  // The heir owns the sessions, and only the donor has said so.
+  bool heir_is_silent() const { return silent_; }
   // How the donor died, for the log of a service that nobody owns any more.
   const std::string& crash() const { return crash_; }
 
@@ -87,6 +91,8 @@ class Upgrade {
   void donor_owned(Time now);
   void heir_registered(const Registered& registered, Time now);
   void heir_owned(const Owned& owned, Time now);
+  void doubt(Time now);
+  void take_over(const Owned& owned, Time now);
   void take_the_donors_word(Time now);
   void heir_failed(const HandoffFailed& failed, Time now);
   void heir_ended(const std::string& code, const std::string& how, Time now);
@@ -135,11 +141,12 @@ class Upgrade {
   bool cancelled_ = false;
   bool rehearsed_ = false;
   bool heir_owns_ = false;
+  bool silent_ = false;
   bool nobody_ = false;
   bool retired_ = false;
   bool late_ = false;           // it has sessions left, and stays for them
   bool looked_ = false;         // whether the heir lives, after all had been said
-  std::optional<Owned> claim_;  // of an heir whose donor had gone on: true if that has died
+  std::optional<Owned> claim_;  // of the heir; what the donor says or does tells if it is true
   std::string crash_;
   Out out_;
 };

@@ -54,13 +54,21 @@ void Upgrade::ticked(Time now) {
   if (!deadline_ || now < *deadline_) return;
   switch (state_) {
     case State::kStarting:
-      account_.fail_with("timeout", "the new release was not ready within " +
-                                        format_duration(timeouts_.start) + " and was ended");
+      account_.fail_with("timeout",
+                         "the new release was not ready within " +
+                             format_duration(timeouts_.start) + " and was ended",
+                         Report::Failed::kNew);
       kill(heir_);
       close(Report::Result::kFailed);
       break;
     case State::kCopying:
     case State::kSwitching:
+      if (claim_) {
+        note(Note::Level::kWarning,
+             "the old release does not say that it gave its sessions away: it may hang");
+        take_over(*claim_, now);
+        break;
+      }
       if (!cancelled_) {
         account_.fail_with("timeout",
                            "neither release said anything for " + format_duration(silence()));
@@ -95,7 +103,11 @@ void Upgrade::ticked(Time now) {
     case State::kOver:
       deadline_.reset();
       looked_ = only_leaving();
-      if (claim_) kill(heir_);
+      if (claim_ && !heir_owns_ && !nobody_) {
+        heir_.code = "protocol";
+        heir_.story = "said that it owns the sessions, and the old one has them";
+        kill(heir_);
+      }
       claim_.reset();
       break;
   }

@@ -59,7 +59,10 @@ json report_json(const std::string& service, const Report& report, const Party& 
              {"max", report.blackout.max_us}}},
            {"error", nullptr}};
   if (!report.code.empty()) {
-    out["error"] = {{"code", report.code}, {"message", report.message}};
+    out["error"] = {{"code", report.code}, {"message", report.message}, {"failed", nullptr}};
+    if (report.failed != Report::Failed::kNone) {
+      out["error"]["failed"] = report.failed == Report::Failed::kOld ? "old" : "new";
+    }
   }
   return out;
 }

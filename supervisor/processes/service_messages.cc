@@ -79,13 +79,14 @@ Heard from(protocol::Progress&& message, Generation generation, std::vector<Uniq
 
 Heard from(protocol::Failed&& message, Generation generation, std::vector<UniqueFd>&) {
   return {{HandoffFailed{generation, message.handoff_id, code_name(message.reason.code),
-                         std::move(message.reason.text)}},
+                         std::move(message.reason.text), message.reason.of_peer}},
           {}};
 }
 
 Heard from(protocol::Retired&& message, Generation generation, std::vector<UniqueFd>&) {
   return {{DonorRetired{generation, message.handoff_id, message.sessions, message.bytes,
-                        message.lost, message.heir_died, message.at_ns, message.first_fd_at_ns}},
+                        message.lost, message.heir_died, message.at_ns, message.first_fd_at_ns,
+                        std::move(message.lost_ids)}},
           {}};
 }
 

@@ -22,7 +22,9 @@ Answers::Answers(const std::string& name, const Service& machine, ServiceRelease
 // ---- of the operation under way -------------------------------------------------------------
 
 void Answers::opens(RequestId request, std::optional<Rehearsal> rehearsal) {
-  under_way_ = UnderWay{.request = request, .rehearsal = std::move(rehearsal)};
+  under_way_ = UnderWay{.request = request,
+                        .from = processes_.party(machine_.current()),
+                        .rehearsal = std::move(rehearsal)};
 }
 
 void Answers::resumes(RequestId request, Party donor, Party heir) {
@@ -71,7 +73,7 @@ void Answers::tell(const Announce& announce) {
     }
     under_way_->announced = true;
     under_way_->began = now();
-    under_way_->from = processes_.party(machine_.upgrading() ? machine_.current() : 0);
+    if (machine_.upgrading()) under_way_->from = processes_.party(machine_.current());
     json event = announce_json(name_, announce, {});
     event["from"] = party_json(under_way_->from);
     telling_.send(under_way_->request, event);

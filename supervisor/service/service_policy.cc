@@ -11,7 +11,8 @@ Service::Policy policy_of(const ServiceConfig& config) {
           .probation = {.checked = kind != Kind::kNone,
                         .polled = kind != Kind::kNone && kind != Kind::kService,
                         .failures = config.health.failures,
-                        .max_errors = config.max_errors},
+                        .max_errors = config.max_errors,
+                        .patience = config.timeouts.stall},
           .late = {.policy = config.late,
                    .drain = config.timeouts.drain,
                    .max_generations = config.max_generations}};

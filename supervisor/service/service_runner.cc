@@ -51,8 +51,9 @@ ServiceRunner::ServiceRunner(ServiceHost host, ServiceConfig config, Listeners l
       trial_(
           host_.loop, config_.health, [this](HealthHeard heard) { feed(std::move(heard)); },
           [this] {
+            feed(Asked{machine_.on_trial()});
             (void)count_sessions([](std::uint64_t) {});
-          }),  // heard() feeds what comes of it
+          }),  // heard() feeds the answer
       timer_(host_.loop, [this] { deadline_passed(); }) {}
 
 void ServiceRunner::reconfigure(ServiceConfig config) {
@@ -237,6 +238,7 @@ void ServiceRunner::apply(const OpenCandidate& open) {
   if (open.request.rehearsal) {
     rehearsal.emplace(open.request.timeouts, config_.drain_incompatible);
   }
+  count_donors_sessions();
   answers_.opens(open.request.id, std::move(rehearsal));
   releases_.open(open.request.wanted, open.request.cold,
                  [this](Event opened) { feed(std::move(opened)); });
@@ -264,13 +266,15 @@ void ServiceRunner::apply(const Spawn& asked) {
       });
 }
 
+// Should the donor die before it has said anything: how many it takes along.
+void ServiceRunner::count_donors_sessions() {
+  (void)count_sessions([this, donor = machine_.current()](std::uint64_t sessions) {
+    feed(Counted{donor, sessions});
+  });
+}
+
 void ServiceRunner::spawn(const Spawn& spawn) {
-  if (spawn.heir) {
-    // Should the donor die before it has said anything: how many it takes along.
-    (void)count_sessions([this, donor = machine_.current()](std::uint64_t sessions) {
-      feed(Counted{donor, sessions});
-    });
-  }
+  if (spawn.heir) count_donors_sessions();
   const auto started = processes_.start(spawn, releases_.of(spawn));
   answers_.started(spawn);
   if (!started) feed(spawn_failed(spawn.generation, started.error()));

@@ -101,6 +101,7 @@ class ServiceRunner {
   void request(const HandoffRequested& request, const std::string& path);
   void look_after_trial();
   void look_after_choice();
+  void count_donors_sessions();
   void spawn(const Spawn& spawn);
 
   // What is sent to a process, what is told to somebody, and the rest.

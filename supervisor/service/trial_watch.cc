@@ -21,7 +21,7 @@ void TrialWatch::watch(const Process* process, const HealthCheck& check,
     return;
   }
   if (std::exchange(counting_, process->generation) != process->generation) {
-    timer_.at(now() + kCensusEvery);
+    timer_.at(now());
   }
   std::string address;
   for (const Listener* listener : listeners.here()) {

@@ -1,5 +1,5 @@
 // Looks after the process whose release is on probation: whether it is well, by the check that is
-// configured, and how many sessions it has, should it die.
+// configured; how many sessions it has, should it die; and by that question, whether it answers.
 #pragma once
 
 #include <functional>

@@ -22,8 +22,13 @@ Back by_operator(Probation& probation, const Probation::Policy& policy, Origin o
   return probation.took_over(policy, origin, false, at(when), 30s);
 }
 
+void answers(Probation& probation, std::chrono::milliseconds when = 0ms) {
+  probation.asked(at(when));
+  probation.answered();
+}
+
 TEST(ProbationTest, TheFirstReleaseIsPermanentAndHasNothingBehindIt) {
-  const Probation probation;
+  Probation probation;
   EXPECT_FALSE(probation.provisional());
   EXPECT_FALSE(probation.has_back());
   EXPECT_EQ(probation.verdict(kUnchecked, at(1h)), Verdict::kOpen);
@@ -33,6 +38,7 @@ TEST(ProbationTest, ANewReleaseIsProvisionalUntilItsTimeIsOver) {
   Probation probation;
   EXPECT_EQ(by_operator(probation, kUnchecked, Origin::kNew), Back::kIsTheOneBefore);
   EXPECT_TRUE(probation.provisional());
+  answers(probation);
   EXPECT_EQ(probation.until(kUnchecked), at(30s));
   EXPECT_EQ(probation.verdict(kUnchecked, at(30s - 1ms)), Verdict::kOpen);
   EXPECT_EQ(probation.verdict(kUnchecked, at(30s)), Verdict::kPassed);
@@ -51,6 +57,7 @@ TEST(ProbationTest, AnUpgradeDuringProbationKeepsThePermanentReleaseToGoBackTo) 
   Probation probation;
   by_operator(probation, kUnchecked, Origin::kNew);
   EXPECT_EQ(by_operator(probation, kUnchecked, Origin::kNew, 10s), Back::kStays);
+  answers(probation, 10s);
   EXPECT_EQ(probation.until(kUnchecked), at(40s)) << "a probation of its own";
   EXPECT_EQ(by_operator(probation, kUnchecked, Origin::kBack, 20s), Back::kIsTheOneBefore);
   EXPECT_FALSE(probation.provisional()) << "it was permanent once";
@@ -60,6 +67,7 @@ TEST(ProbationTest, ARestartChangesNothing) {
   Probation probation;
   by_operator(probation, kUnchecked, Origin::kNew);
   EXPECT_EQ(by_operator(probation, kUnchecked, Origin::kSame, 10s), Back::kStays);
+  answers(probation, 10s);
   EXPECT_EQ(probation.until(kUnchecked), at(30s));
 }
 
@@ -71,6 +79,7 @@ TEST(ProbationTest, ARollbackOfARollbackGoesForwardAgain) {
   EXPECT_TRUE(probation.has_back());
   EXPECT_EQ(by_operator(probation, kUnchecked, Origin::kBack, 2s), Back::kIsTheOneBefore);
   EXPECT_TRUE(probation.provisional());
+  answers(probation, 3s);
   EXPECT_EQ(probation.until(kUnchecked), at(32s));
 }
 
@@ -113,6 +122,7 @@ TEST(ProbationTest, WhoIsNotWellWhenItsTimeIsOverDoesNotPass) {
   by_operator(probation, kAsked, Origin::kNew);
   probation.heard(true, "");
   probation.heard(false, "refused");
+  answers(probation);
   EXPECT_EQ(probation.verdict(kAsked, at(30s)), Verdict::kFailed);
   EXPECT_EQ(probation.why(), "refused");
 }
@@ -120,6 +130,7 @@ TEST(ProbationTest, WhoIsNotWellWhenItsTimeIsOverDoesNotPass) {
 TEST(ProbationTest, ACheckThatHasNotAnsweredYetIsWaitedFor) {
   Probation probation;
   by_operator(probation, kAsked, Origin::kNew);
+  answers(probation);
   EXPECT_EQ(probation.until(kAsked), std::nullopt);
   EXPECT_EQ(probation.verdict(kAsked, at(31s)), Verdict::kOpen);
   probation.heard(true, "");
@@ -130,6 +141,7 @@ TEST(ProbationTest, ACheckThatHasNotAnsweredYetIsWaitedFor) {
 TEST(ProbationTest, AServiceThatHasToSayThatItIsWellDoesNotPassInSilence) {
   Probation probation;
   by_operator(probation, kOwnWord, Origin::kNew);
+  answers(probation);
   EXPECT_EQ(probation.until(kOwnWord), at(30s));
   EXPECT_EQ(probation.verdict(kOwnWord, at(30s)), Verdict::kFailed);
   EXPECT_EQ(probation.why(), "the service has not said that it is well");
@@ -144,6 +156,53 @@ TEST(ProbationTest, AServiceThatSaysThatItIsNotWellIsBelievedAtOnce) {
     probation.heard(false, "no database");
     EXPECT_EQ(probation.verdict(policy, at(1s)), Verdict::kFailed);
   }
+}
+
+// ---- whatever the check is
+
+TEST(ProbationTest, OneThatDoesNotAnswerIsNotWell) {
+  for (const auto& policy : {kUnchecked, kAsked, kOwnWord}) {
+    Probation probation;
+    by_operator(probation, policy, Origin::kNew);
+    probation.heard(true, "");
+    probation.asked(at(1s));
+    probation.asked(at(2s));
+    EXPECT_EQ(probation.until(policy), at(11s)) << "from the first question on";
+    EXPECT_EQ(probation.verdict(policy, at(11s - 1ms)), Verdict::kOpen);
+    EXPECT_EQ(probation.verdict(policy, at(11s)), Verdict::kFailed);
+    EXPECT_EQ(probation.why(), "it has not answered for 10.0 s");
+  }
+}
+
+TEST(ProbationTest, ItsTimeIsNotOverBeforeItHasAnsweredTheLastQuestion) {
+  Probation probation;
+  by_operator(probation, kUnchecked, Origin::kNew);
+  EXPECT_EQ(probation.verdict(kUnchecked, at(30s)), Verdict::kOpen) << "nobody has asked";
+  answers(probation, 28s);
+  probation.asked(at(29s));
+  EXPECT_EQ(probation.verdict(kUnchecked, at(31s)), Verdict::kOpen);
+  probation.answered();
+  EXPECT_EQ(probation.verdict(kUnchecked, at(31s)), Verdict::kPassed);
+}
+
+TEST(ProbationTest, OneThatHasNeverSaidThatItOwnsDoesNotPass) {
+  Probation probation;
+  by_operator(probation, kUnchecked, Origin::kNew);
+  probation.said_owner(false);
+  answers(probation);
+  EXPECT_EQ(probation.verdict(kUnchecked, at(29s)), Verdict::kOpen);
+  EXPECT_EQ(probation.verdict(kUnchecked, at(30s)), Verdict::kFailed);
+  EXPECT_EQ(probation.why(), "it has never said that it owns the sessions");
+  probation.said_owner(true);
+  EXPECT_EQ(probation.verdict(kUnchecked, at(30s)), Verdict::kPassed);
+}
+
+TEST(ProbationTest, AQuestionToTheProcessBeforeARestartIsForgotten) {
+  Probation probation;
+  by_operator(probation, kUnchecked, Origin::kNew);
+  probation.asked(at(1s));
+  by_operator(probation, kUnchecked, Origin::kSame, 10s);
+  EXPECT_EQ(probation.verdict(kUnchecked, at(12s)), Verdict::kOpen);
 }
 
 TEST(ProbationTest, TheServicesOwnErrorsAreCountedUpToALimit) {
@@ -166,6 +225,8 @@ TEST(ProbationTest, WhatTheNextSupervisorIsToldIsWhereItGoesOn) {
   Probation after;
   after.restore(before.saved());
   EXPECT_TRUE(after.provisional());
+  EXPECT_EQ(after.verdict(kUnchecked, at(31s)), Verdict::kOpen) << "it has not answered this one";
+  answers(after);
   EXPECT_EQ(after.until(kUnchecked), at(30s));
   EXPECT_EQ(by_operator(after, kUnchecked, Origin::kBack), Back::kIsTheOneBefore);
 }

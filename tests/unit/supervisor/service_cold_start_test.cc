@@ -31,6 +31,7 @@ TEST_F(ColdStartTest, OneThatHadEndedBeforeItGoesOnWithItsProbation) {
   hear(Registered{5}, 1s);
   hear(Owned{.generation = 5}, 1s);
   EXPECT_TRUE(service.probation().provisional());
+  answers(5, 1s);
   EXPECT_EQ(service.deadline(), at(20s));
 }
 

@@ -36,6 +36,16 @@ class ServiceTest : public testing::Test {
   static Owned owned(Generation generation) {
     return {.generation = generation, .handoff_id = generation, .sessions = 4};
   }
+  // Generation heir takes over from donor, by the word of both. What follows from it.
+  std::string switched(Generation donor, Generation heir, std::chrono::milliseconds when = 0ms) {
+    EXPECT_EQ(hear(owned(heir), when), "") << "an heir's word alone";
+    return hear(DonorRetired{.generation = donor, .handoff_id = heir, .sessions = 4}, when);
+  }
+  // The process on trial is asked for its sessions, and answers.
+  void answers(Generation generation, std::chrono::milliseconds when) {
+    hear(Asked{generation}, when);
+    hear(Counted{generation, 4}, when);
+  }
 
   Service service{{.name = "chat"}};
 };

@@ -22,6 +22,16 @@ class ServiceReturnTest : public testing::Test {
   static Owned owned(Generation generation) {
     return {.generation = generation, .handoff_id = generation, .sessions = 4};
   }
+  // Generation heir takes over from donor, by the word of both. What follows from it.
+  std::string switched(Generation donor, Generation heir, std::chrono::milliseconds when = 0ms) {
+    EXPECT_EQ(hear(owned(heir), when), "") << "an heir's word alone";
+    return hear(DonorRetired{.generation = donor, .handoff_id = heir, .sessions = 4}, when);
+  }
+  // The process on trial is asked for its sessions, and answers.
+  void answers(Generation generation, std::chrono::milliseconds when) {
+    hear(Asked{generation}, when);
+    hear(Counted{generation, 4}, when);
+  }
   static HealthHeard ill(Generation generation) { return {generation, false, "ill"}; }
 
   void start() {
@@ -36,7 +46,7 @@ class ServiceReturnTest : public testing::Test {
     hear(HandoffRequested{}, 1s);
     hear(CandidateReady{}, 1s);
     hear(Registered{2}, 1s);
-    ASSERT_EQ(hear(owned(2), 1s), "phase retire, take (keeps the one before)");
+    ASSERT_EQ(switched(1, 2, 1s), "phase retire, take (keeps the one before)");
     ASSERT_EQ(hear(Exited{1, kStatus0}, 1s), "done");
   }
   // The check fails twice, and the release before is generation 3.
@@ -54,7 +64,7 @@ class ServiceReturnTest : public testing::Test {
 
 TEST_F(ServiceReturnTest, GoesBackByAHandoffIfTheCheckFails) {
   fail();
-  EXPECT_EQ(hear(owned(3), 4s), "phase retire, take (keeps none)");
+  EXPECT_EQ(switched(2, 3, 4s), "phase retire, take (keeps none)");
   EXPECT_EQ(hear(Exited{2, kStatus0}, 4s), "done");
   EXPECT_FALSE(service.probation().provisional());
   EXPECT_EQ(service.deadline(), std::nullopt);
@@ -124,6 +134,7 @@ TEST_F(ServiceReturnTest, ACrashOnProbationStartsTheReleaseBefore) {
 TEST_F(ServiceReturnTest, ACrashAfterProbationIsACrash) {
   upgrade();
   hear(HealthHeard{2, true, ""}, 2s);
+  answers(2, 2s);
   EXPECT_EQ(hear(Tick{}, 31s), "passed");
   EXPECT_EQ(hear(Exited{2, kSegv}, 32s), "");
   EXPECT_EQ(service.state(), State::kBackoff);
@@ -145,7 +156,7 @@ TEST_F(ServiceReturnTest, AnUpgradeUnderWayIsWaitedFor) {
   hear(ill(2), 2s);
   EXPECT_EQ(hear(ill(2), 3s), "") << "the next release may be the cure";
   hear(Registered{3}, 3s);
-  EXPECT_EQ(hear(owned(3), 4s), "phase retire, take");
+  EXPECT_EQ(switched(2, 3, 4s), "phase retire, take");
   EXPECT_EQ(hear(Exited{2, kStatus0}, 4s), "done") << "a new release, a new probation";
   EXPECT_TRUE(service.probation().provisional());
 }
@@ -181,6 +192,7 @@ TEST_F(ServiceReturnTest, TheLastShareBeginsTheProbationAnew) {
   hear(owned(2), 1s);
   hear(DonorLate{.generation = 1, .handoff_id = 2, .waiting = 300, .linked = true}, 1s);
   hear(HealthHeard{2, true, ""}, 2s);
+  answers(2, 2s);
   EXPECT_EQ(hear(Tick{}, 61s), "spread 1 1000, spread 2 1000, drain 1");
   EXPECT_EQ(service.probation().until(kChecked), at(91s));
 }
@@ -193,6 +205,7 @@ TEST_F(ServiceReturnTest, ThatProbationIsOfItsOwnUpgradeAndNotOfAPlanMadeSince) 
   hear(owned(2), 1s);
   hear(DonorLate{.generation = 1, .handoff_id = 2, .waiting = 300, .linked = true}, 1s);
   hear(HealthHeard{2, true, ""}, 2s);
+  answers(2, 2s);
   hear(HandoffRequested{.rehearsal = true, .timeouts = {.probation = 1s}}, 3s);
   EXPECT_EQ(hear(CandidateFailed{"open", "no such file"}, 3s), "refuse(open)");
   EXPECT_EQ(hear(Tick{}, 61s), "spread 1 1000, spread 2 1000, drain 1");
@@ -205,7 +218,7 @@ TEST_F(ServiceReturnTest, RollbackIsAHandoffAndARollbackOfItIsOneToo) {
   EXPECT_EQ(hear(CandidateReady{Probation::Origin::kBack}, 2s),
             "phase start, spawn 3 candidate heir");
   hear(Registered{3}, 2s);
-  EXPECT_EQ(hear(owned(3), 2s), "phase retire, take (keeps the one before)");
+  EXPECT_EQ(switched(2, 3, 2s), "phase retire, take (keeps the one before)");
   EXPECT_EQ(hear(Exited{2, kStatus0}, 2s), "done");
   EXPECT_FALSE(service.probation().provisional());
   EXPECT_EQ(hear(kRollback, 3s), "open back");

@@ -64,14 +64,14 @@ TEST_F(ServiceTest, StopInTheCopyGivesTheHandoffUpFirst) {
 TEST_F(ServiceTest, StopThatComesTooLateForTheHandoffStopsTheHeir) {
   upgrade_to_switch();
   hear(StopRequested{}, 2s);
-  EXPECT_EQ(hear(owned(2), 2s), "phase retire, take (keeps the one before), stop 2");
+  EXPECT_EQ(switched(1, 2, 2s), "phase retire, take (keeps the one before), stop 2");
   EXPECT_EQ(hear(Exited{2, kStatus0}, 2s), "");
   EXPECT_EQ(hear(Exited{1, kStatus0}, 3s), "lost(exited), stopped");
 }
 
 TEST_F(ServiceTest, StopWhileTheOldProcessDrainsStopsBoth) {
   upgrade_to_switch();
-  hear(owned(2), 2s);
+  switched(1, 2, 2s);
   EXPECT_EQ(hear(StopRequested{}, 3s), "stop 2");
   EXPECT_EQ(hear(Tick{}, 3s), "term 1");
   EXPECT_EQ(hear(Exited{1, kStatus0}, 3s), "done");
@@ -204,7 +204,7 @@ TEST_F(ResumedTest, BothAreStillAtIt) {
   hear(Registered{5, true, 6});
   EXPECT_EQ(hear(Owned{.generation = 5}), "");
   EXPECT_STREQ(service.state_name(), "upgrading");
-  EXPECT_EQ(hear(owned(6)), "phase retire, take (keeps the one before)");
+  EXPECT_EQ(switched(5, 6), "phase retire, take (keeps the one before)");
   EXPECT_EQ(hear(Exited{5, kStatus0}), "done");
 }
 

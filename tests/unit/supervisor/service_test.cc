@@ -18,11 +18,12 @@ TEST_F(ServiceTest, RunsOnceItOwns) {
 
 TEST_F(ServiceTest, UpgradesAndKeepsTheNewRelease) {
   upgrade_to_switch();
-  EXPECT_EQ(hear(owned(2), 2s), "phase retire, take (keeps the one before)");
+  EXPECT_EQ(switched(1, 2, 2s), "phase retire, take (keeps the one before)");
   EXPECT_EQ(service.current(), 2U);
   EXPECT_STREQ(service.state_name(), "upgrading");
   EXPECT_EQ(hear(Exited{1, kStatus0}, 3s), "done");
   EXPECT_STREQ(service.state_name(), "running");
+  answers(2, 3s);
   EXPECT_EQ(service.deadline(), at(32s)) << "the end of its probation";
   EXPECT_EQ(hear(Tick{}, 32s), "passed");
   EXPECT_EQ(service.deadline(), std::nullopt);
@@ -30,8 +31,7 @@ TEST_F(ServiceTest, UpgradesAndKeepsTheNewRelease) {
 
 TEST_F(ServiceTest, AnUpgradeIsOverWhileItsDonorLeavesAndTheNextOneMayBegin) {
   upgrade_to_switch();
-  hear(owned(2), 2s);
-  EXPECT_EQ(hear(DonorRetired{.generation = 1, .handoff_id = 2}, 2s), "");
+  EXPECT_EQ(switched(1, 2, 2s), "phase retire, take (keeps the one before)");
   EXPECT_EQ(hear(Tick{}, 2s), "done");
   EXPECT_STREQ(service.state_name(), "running");
   EXPECT_EQ(hear(HandoffRequested{}, 2s), "open");
@@ -39,14 +39,13 @@ TEST_F(ServiceTest, AnUpgradeIsOverWhileItsDonorLeavesAndTheNextOneMayBegin) {
   EXPECT_EQ(hear(Exited{1, kStatus0}, 3s), "");
   EXPECT_TRUE(service.late().all().empty());
   hear(Registered{3}, 3s);
-  hear(owned(3), 3s);
+  switched(2, 3, 3s);
   EXPECT_EQ(service.current(), 3U);
 }
 
 TEST_F(ServiceTest, ADonorThatDoesNotLeaveIsEndedAlsoAfterTheUpgrade) {
   upgrade_to_switch();
-  hear(owned(2), 2s);
-  hear(DonorRetired{.generation = 1, .handoff_id = 2}, 2s);
+  switched(1, 2, 2s);
   EXPECT_EQ(hear(Tick{}, 2s), "done");
   hear(CommitRequested{}, 2s);
   EXPECT_EQ(service.deadline(), at(32s));
@@ -58,8 +57,7 @@ TEST_F(ServiceTest, ADonorThatDoesNotLeaveIsEndedAlsoAfterTheUpgrade) {
 
 TEST_F(ServiceTest, AStopWaitsForADonorThatIsLeaving) {
   upgrade_to_switch();
-  hear(owned(2), 2s);
-  hear(DonorRetired{.generation = 1, .handoff_id = 2}, 2s);
+  switched(1, 2, 2s);
   hear(Tick{}, 2s);
   hear(StopRequested{}, 2s);
   EXPECT_EQ(hear(Exited{2, kStatus0}, 3s), "");
@@ -87,7 +85,7 @@ TEST_F(ServiceTest, LateSessionsGoWhereverTheOwnerIs) {
   upgrade_to_switch();
   hear(owned(2), 2s);
   EXPECT_EQ(hear(DonorLate{.generation = 1, .handoff_id = 2, .waiting = 3, .linked = true}, 2s),
-            "drain 1, done");
+            "drain 1, phase retire, take (keeps the one before), done");
   EXPECT_STREQ(service.state_name(), "running");
   // The owner dies: the next one gets a link to the late one.
   hear(Exited{2, kSegv}, 3s);
@@ -117,7 +115,7 @@ TEST_F(ServiceTest, WhatBecomesOfLateSessionsIsUpToThePolicyOfTheirSwitch) {
   hear(owned(2), 2s);
   const Effects effects = service.step(
       DonorLate{.generation = 1, .handoff_id = 2, .waiting = 3, .linked = true}, at(2s));
-  ASSERT_EQ(show(effects), "drain 1, done");
+  ASSERT_EQ(show(effects), "drain 1, phase retire, take (keeps the one before), done");
   const auto& drain = std::get<SendDrain>(effects[0]);
   EXPECT_EQ(drain.policy, LateSessions::kClose);
   EXPECT_EQ(drain.deadline, at(5min + 2s));
@@ -130,13 +128,14 @@ TEST_F(ServiceTest, AProgressiveUpgradeIsGivenBackWhenAnotherHandoffBeginsBefore
   hear(Registered{2}, 1s);
   hear(owned(2), 2s);
   EXPECT_EQ(hear(DonorLate{.generation = 1, .handoff_id = 2, .waiting = 300, .linked = true}, 2s),
-            "done");
+            "phase retire, take (keeps the one before), done");
   EXPECT_EQ(service.deadline(), at(32s));
   EXPECT_EQ(hear(Tick{}, 32s), "spread 1 100, spread 2 100");
   EXPECT_EQ(hear(HandoffRequested{.to = Probation::Origin::kSame}, 40s),
             "spread 1 0, spread 2 0, phase start, spawn 3 heir");
   hear(Registered{3}, 40s);
-  EXPECT_EQ(hear(owned(3), 41s), "phase retire, spread 1 1000, drain 1");
+  EXPECT_EQ(switched(2, 3, 41s), "phase retire, spread 1 1000, drain 1");
+  answers(3, 41s);
   EXPECT_EQ(hear(Exited{2, kStatus0}, 42s), "done, passed");
 }
 
@@ -150,6 +149,7 @@ TEST_F(ServiceTest, AProgressiveUpgradeEndsWithTheLastShareAndThenTheDrainBegins
   EXPECT_EQ(hear(Tick{}, 32s), "spread 1 1000, spread 2 1000, drain 1");
   hear(DonorRetired{.generation = 1, .handoff_id = 2}, 33s);
   hear(Exited{1, kStatus0}, 33s);
+  answers(2, 33s);
   EXPECT_EQ(service.deadline(), at(62s)) << "the end of its probation, begun anew";
   EXPECT_EQ(hear(Tick{}, 62s), "passed");
   EXPECT_EQ(service.deadline(), std::nullopt);
@@ -159,7 +159,7 @@ TEST_F(ServiceTest, RestartIsAHandoffToTheSameRelease) {
   start();
   EXPECT_EQ(hear(HandoffRequested{.to = Probation::Origin::kSame}), "phase start, spawn 2 heir");
   hear(Registered{2});
-  EXPECT_EQ(hear(owned(2)), "phase retire");
+  EXPECT_EQ(switched(1, 2), "phase retire");
   EXPECT_EQ(hear(Exited{1, kStatus0}), "done");
 }
 
@@ -257,7 +257,7 @@ TEST_F(ServiceTest, TriesAgainWhatCouldNotBeStarted) {
 
 TEST_F(ServiceTest, AnHeirThatDiesAfterTakingOverIsReplacedAtOnceBesideTheDrainingDonor) {
   upgrade_to_switch();
-  hear(owned(2), 2s);
+  switched(1, 2, 2s);
   EXPECT_EQ(hear(Exited{2, kSegv}, 2100ms), "not passed(it was killed by SIGSEGV), take back");
   EXPECT_STREQ(service.state_name(), "backoff");
   EXPECT_EQ(hear(Tick{}, 2200ms), "spawn 3");

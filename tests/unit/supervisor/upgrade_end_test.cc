@@ -7,12 +7,13 @@ namespace {
 // ---- after the switch
 
 TEST_F(UpgradeTest, MakesADonorGoThatDoesNot) {
-  take_over();
-  EXPECT_EQ(upgrade.deadline(), at(30210ms)) << "it says nothing";
-  EXPECT_EQ(tick(30210ms), "term 1");
-  EXPECT_EQ(tick(32209ms), "");
-  EXPECT_EQ(tick(32210ms), "kill 1");
-  hear(Exited{1, kKilled}, 32211ms);
+  claim();
+  EXPECT_EQ(tick(12460ms), "phase retire") << "it says nothing";
+  EXPECT_EQ(upgrade.deadline(), at(42460ms));
+  EXPECT_EQ(tick(42460ms), "term 1");
+  EXPECT_EQ(tick(44459ms), "");
+  EXPECT_EQ(tick(44460ms), "kill 1");
+  hear(Exited{1, kKilled}, 44461ms);
   EXPECT_EQ(upgrade.state(), State::kOver);
   EXPECT_EQ(report().result, Report::Result::kDone);
 }
@@ -20,16 +21,16 @@ TEST_F(UpgradeTest, MakesADonorGoThatDoesNot) {
 TEST_F(UpgradeTest, ADonorMaySayWhatStaysWithItHoweverShortTheDrain) {
   timeouts.drain = 0ms;
   upgrade = Upgrade(1, 2, timeouts, at(0ms));
-  take_over();
+  claim();
   EXPECT_EQ(tick(5s), "") << "a busy host; it may have sessions that are busy, too";
-  EXPECT_EQ(hear(late(3), 6s), "");
+  EXPECT_EQ(hear(late(3), 6s), "phase retire");
   EXPECT_EQ(upgrade.state(), State::kOver);
 }
 
 TEST_F(UpgradeTest, TheDrainCountsFromTheDonorsWord) {
   timeouts.drain = 0ms;
   upgrade = Upgrade(1, 2, timeouts, at(0ms));
-  take_over();
+  claim();
   hear(retired(10), 6s);
   EXPECT_EQ(upgrade.deadline(), at(6s));
   EXPECT_EQ(tick(6s), "term 1");
@@ -38,9 +39,10 @@ TEST_F(UpgradeTest, TheDrainCountsFromTheDonorsWord) {
 TEST_F(UpgradeTest, ADonorThatSaysNothingIsNotWaitedForForEver) {
   timeouts.drain = 0ms;
   upgrade = Upgrade(1, 2, timeouts, at(0ms));
-  take_over();
+  claim();
   ASSERT_TRUE(upgrade.deadline());
   EXPECT_GT(*upgrade.deadline(), at(210ms) + timeouts.stall);
+  EXPECT_EQ(show(upgrade.step(Tick{}, *upgrade.deadline()).effects), "phase retire");
   EXPECT_EQ(show(upgrade.step(Tick{}, *upgrade.deadline()).effects), "term 1");
 }
 
@@ -222,9 +224,8 @@ TEST_F(UpgradeTest, CancelledAfterTheSwitchItHurriesTheDonor) {
 // ---- sessions that stay with the donor
 
 TEST_F(UpgradeTest, ADonorThatStaysForItsBusySessionsDoesNotHoldTheUpgradeUp) {
-  take_over();
-  EXPECT_NE(upgrade.state(), State::kOver);
-  EXPECT_EQ(hear(late(3), 220ms), "");
+  claim();
+  EXPECT_EQ(hear(late(3), 220ms), "phase retire");
   EXPECT_EQ(upgrade.state(), State::kOver);
   EXPECT_EQ(report().result, Report::Result::kDone);
   EXPECT_EQ(report().moved, 10u);

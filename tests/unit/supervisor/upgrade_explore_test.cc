@@ -75,9 +75,10 @@ Generation speaker(const std::string& name) {
   return name == "registered" || name.starts_with("owned") || name.starts_with("heir") ? 2 : 1;
 }
 
-void follow(World& world, const Upgrade::Step& step) {
+void follow(World& world, const Upgrade::Step& step, bool by_the_clock) {
   SCOPED_TRACE(world.story);
   if (step.turn == Upgrade::Turn::kHeirOwns) {
+    ASSERT_TRUE(world.retired || !world.alive[1] || by_the_clock) << "by the heir's word alone";
     ASSERT_FALSE(world.heir_owns) << "owned twice";
     ASSERT_FALSE(world.nobody) << "owned after nobody did";
     ASSERT_TRUE(world.alive[2]);
@@ -149,7 +150,7 @@ void apply(World& world, const char* name, const Event& event) {
     world.clock += 1ms;
   }
   world.story += std::string(name) + " ";
-  follow(world, world.upgrade.step(event, world.clock));
+  follow(world, world.upgrade.step(event, world.clock), std::holds_alternative<Tick>(event));
 }
 
 // The handoff must end even if no process says anything more, and only killed ones exit.

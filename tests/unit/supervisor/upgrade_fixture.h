@@ -31,10 +31,17 @@ class UpgradeTest : public testing::Test {
     ASSERT_EQ(hear(Registered{2}, 100ms), "donate 1>2, phase copy");
     ASSERT_EQ(hear(progress(CopyPhase::kCopy, 5, 10), 110ms), "progress");
   }
-  void take_over() {
+  // The heir says that it owns the sessions.
+  void claim() {
     copy();
     ASSERT_EQ(hear(progress(CopyPhase::kSwitch, 10, 10), 200ms), "phase switch");
-    ASSERT_EQ(hear(owned(10, 0), 210ms), "phase retire");
+    ASSERT_EQ(hear(owned(10, 0), 210ms), "");
+    ASSERT_EQ(turn, Turn::kUnchanged);
+  }
+  // And the donor says it, too.
+  void take_over() {
+    claim();
+    ASSERT_EQ(hear(retired(10), 211ms), "phase retire");
     ASSERT_EQ(turn, Turn::kHeirOwns);
   }
   static Progressed progress(CopyPhase phase, std::uint64_t sent, std::uint64_t total) {

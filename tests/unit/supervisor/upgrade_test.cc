@@ -7,7 +7,6 @@ namespace {
 
 TEST_F(UpgradeTest, GoesThroughItsPhasesAndMeasuresThem) {
   take_over();
-  EXPECT_EQ(hear(retired(10), 211ms), "");
   EXPECT_EQ(upgrade.state(), State::kClosing);
   EXPECT_EQ(tick(212ms), "");
   EXPECT_EQ(upgrade.state(), State::kOver);
@@ -36,7 +35,6 @@ TEST_F(UpgradeTest, DoesNotWaitForTheExitOfADonorThatHasNothingLeft) {
 
 TEST_F(UpgradeTest, AnHeirThatIsDeadWhenAllHasBeenSaidHasNotTakenOver) {
   take_over();
-  hear(retired(10), 211ms);
   hear(Exited{2, kDumped}, 211ms);
   EXPECT_EQ(tick(212ms), "");
   EXPECT_EQ(upgrade.state(), State::kClosing);
@@ -51,6 +49,7 @@ TEST_F(UpgradeTest, BelievesTheReleasesOwnTimesMoreThanWhenItHeardOfThem) {
   message.frozen_at_ns = static_cast<std::uint64_t>(at(150ms).time_since_epoch().count());
   message.running_at_ns = static_cast<std::uint64_t>(at(157ms).time_since_epoch().count());
   hear(message, 300ms);
+  hear(retired(10), 310ms);
   EXPECT_EQ(report().copy, 50ms);
   EXPECT_EQ(report().switched, 7ms);
 }
@@ -59,8 +58,9 @@ TEST_F(UpgradeTest, TellsTheSwitchAlsoIfTheHeirIsHeardFirst) {
   copy();
   Owned message = owned(10, 0);
   message.frozen_at_ns = static_cast<std::uint64_t>(at(150ms).time_since_epoch().count());
-  EXPECT_EQ(hear(message, 210ms), "phase switch, phase retire");
-  EXPECT_EQ(hear(progress(CopyPhase::kSwitch, 10, 10), 211ms), "");
+  EXPECT_EQ(hear(message, 210ms), "");
+  EXPECT_EQ(hear(retired(10), 211ms), "phase switch, phase retire");
+  EXPECT_EQ(hear(progress(CopyPhase::kSwitch, 10, 10), 212ms), "");
 }
 
 TEST_F(UpgradeTest, MeasuresTheTransferByTheDonorsClock) {
@@ -88,6 +88,114 @@ TEST_F(UpgradeTest, AcceptsRetiredBeforeOwner) {
   EXPECT_EQ(upgrade.state(), State::kOver);
   EXPECT_EQ(report().result, Report::Result::kDone);
   EXPECT_EQ(report().retire, 0ms);
+}
+
+// ---- what is believed
+
+TEST_F(UpgradeTest, AnHeirsWordAloneMovesNothing) {
+  copy();
+  EXPECT_EQ(hear(owned(10, 0), 200ms), "");
+  EXPECT_EQ(turn, Turn::kUnchanged);
+  EXPECT_EQ(hear(progress(CopyPhase::kCopy, 8, 10), 10s), "progress") << "the donor serves on";
+  EXPECT_EQ(tick(20s), "");
+  EXPECT_EQ(hear(failed(1, "timeout", "the heir was silent"), 21s), "");
+  EXPECT_EQ(tick(22s), "kill 2");
+  hear(Exited{2, kKilled}, 22s);
+  EXPECT_EQ(upgrade.state(), State::kOver);
+  EXPECT_EQ(turn, Turn::kUnchanged);
+  EXPECT_EQ(report().result, Report::Result::kFailed);
+  EXPECT_EQ(report().lost, 0U);
+  EXPECT_EQ(report().code, "protocol");
+  EXPECT_EQ(report().failed, Report::Failed::kNew);
+  EXPECT_EQ(report().message,
+            "the new release said that it owns the sessions, and the old one has them; the old "
+            "release says: the heir was silent");
+}
+
+TEST_F(UpgradeTest, AnHeirThatOwnsIsBelievedIfTheDonorHangs) {
+  claim();
+  EXPECT_EQ(upgrade.deadline(), at(12460ms));
+  EXPECT_EQ(tick(12460ms), "phase retire");
+  EXPECT_EQ(turn, Turn::kHeirOwns);
+  EXPECT_EQ(report().switched, 10ms) << "as the heir said it";
+}
+
+TEST_F(UpgradeTest, AnHeirThatOwnedAndDiedLeavesItToTheDonor) {
+  claim();
+  hear(Exited{2, kDumped}, 220ms);
+  EXPECT_EQ(upgrade.state(), State::kAwaitingDonor);
+  hear(retired(10), 221ms);
+  EXPECT_EQ(turn, Turn::kNobodyOwns);
+  EXPECT_EQ(report().result, Report::Result::kLost);
+  EXPECT_EQ(report().lost, 10U);
+}
+
+TEST_F(UpgradeTest, WhatNobodyAccountsForIsLost) {
+  copy();
+  hear(owned(7, 1), 200ms);
+  hear(retired(10), 210ms);
+  tick(211ms);
+  EXPECT_EQ(upgrade.state(), State::kOver);
+  EXPECT_EQ(report().result, Report::Result::kLost);
+  EXPECT_EQ(report().moved, 7U);
+  EXPECT_EQ(report().lost, 3U);
+  EXPECT_EQ(report().code, "protocol");
+  EXPECT_EQ(report().message, "the old release gave 10 sessions away, and the new one knows of 8");
+}
+
+TEST_F(UpgradeTest, WhatNobodyAccountsForIsLostAlsoIfTheDonorIsHeardFirst) {
+  copy();
+  hear(retired(10), 200ms);
+  hear(owned(4, 0), 210ms);
+  tick(211ms);
+  EXPECT_EQ(report().result, Report::Result::kLost);
+  EXPECT_EQ(report().lost, 6U);
+}
+
+// ---- who failed
+
+TEST_F(UpgradeTest, BlamesTheOldReleaseForWhatItSaysOfItself) {
+  copy();
+  HandoffFailed echo = failed(2, "rejected", "save() of 5 failed");
+  echo.of_peer = true;
+  hear(echo, 200ms);
+  hear(failed(1, "rejected", "save() of 5 failed"), 201ms);
+  hear(Exited{2, kStatus3}, 202ms);
+  EXPECT_EQ(report().message, "the old release says: save() of 5 failed");
+  EXPECT_EQ(report().failed, Report::Failed::kOld);
+}
+
+TEST_F(UpgradeTest, BlamesTheNewReleaseForWhatItSaysOfItself) {
+  copy();
+  hear(failed(2, "rejected", "restore() of 5 failed"), 200ms);
+  HandoffFailed echo = failed(1, "rejected", "restore() of 5 failed");
+  echo.of_peer = true;
+  hear(echo, 201ms);
+  hear(Exited{2, kStatus3}, 202ms);
+  EXPECT_EQ(report().message, "the new release gave up: restore() of 5 failed");
+  EXPECT_EQ(report().failed, Report::Failed::kNew);
+}
+
+TEST_F(UpgradeTest, BlamesNobodyIfBothSayTheSameAndNeitherWhoseItIs) {
+  copy();
+  hear(failed(2, "rejected", "no"), 200ms);
+  hear(failed(1, "rejected", "no"), 201ms);
+  hear(Exited{2, kStatus3}, 202ms);
+  EXPECT_EQ(report().failed, Report::Failed::kNone);
+}
+
+TEST_F(UpgradeTest, BlamesTheSilentOne) {
+  copy();
+  hear(failed(1, "timeout", "the heir was silent"), 200ms);
+  hear(Exited{2, kStatus0}, 201ms);
+  EXPECT_EQ(report().failed, Report::Failed::kNew);
+}
+
+TEST_F(UpgradeTest, BlamesTheOldReleaseForAHandoffThatItDiedIn) {
+  copy();
+  hear(Exited{1, kDumped}, 200ms);
+  hear(owned(7, 3), 210ms);
+  EXPECT_EQ(report().failed, Report::Failed::kOld);
 }
 
 // ---- before the donor knows of it
@@ -250,9 +358,8 @@ TEST_F(UpgradeTest, TellsHowTheDonorDiedAlsoIfThatIsSeenAfterItsHeirHasTakenOver
 
 TEST_F(UpgradeTest, SeesTheExitOfADonorThatDiedInTheSwitch) {
   copy();
-  EXPECT_EQ(hear(owned(10, 0), 200ms), "phase retire");
-  EXPECT_EQ(upgrade.state(), State::kClosing);
-  hear(Exited{1, kKilled}, 201ms);
+  EXPECT_EQ(hear(owned(10, 0), 200ms), "");
+  EXPECT_EQ(hear(Exited{1, kKilled}, 201ms), "phase retire");
   EXPECT_EQ(upgrade.state(), State::kOver);
   EXPECT_EQ(report().result, Report::Result::kDone);
 }
