@@ -7,4 +7,10 @@ namespace handoff::test {
 // that does not exist yet.
 void speak_another_protocol();
 
+// Registers, and says on its control socket that it owns the sessions as soon as its donor greets
+// it. On the channel it says nothing.
+void only_claim();
+// Says on its control socket that it owns the sessions.
+void claim();
+
 }  // namespace handoff::test
