@@ -33,7 +33,6 @@ struct Opening {
   Time asked{};
   bool by_itself = false;  // nobody asked: the release that runs did not pass its probation
   Generation donor = 0;    // who ran when it was asked for; 0: nobody
-  DeadDonor dead = {};
 };
 
 struct Handoff {
@@ -77,7 +76,6 @@ class Operation {
   bool replacing() const { return std::holds_alternative<Replacing>(step_); }
   // The step, or null if it is at another one.
   const Opening* opening() const { return std::get_if<Opening>(&step_); }
-  Opening* opening() { return std::get_if<Opening>(&step_); }
   const Handoff* handoff() const { return std::get_if<Handoff>(&step_); }
   const Fresh* fresh() const { return std::get_if<Fresh>(&step_); }
   Handoff* handoff() { return std::get_if<Handoff>(&step_); }

@@ -147,7 +147,7 @@ void Service::on(const StopRequested& stop, Time now) {
   const std::string why = policy_.name + " was stopped";
   if (stop.to_stay) rest_ = Rest::kStopped;
   if (const auto* opening = operation_.opening()) {
-    refuse({"cancelled", why}, opening->request);
+    give_up(*opening, {"cancelled", why});
     operation_ = {};
   }
   if (operation_.replacing()) operation_ = {};
@@ -302,9 +302,7 @@ void Service::on(const Exited& exited, Time now) {
 
 void Service::owner_ended(const std::string& code, const std::string& how, Time now) {
   const Generation gone = owner_.gone();
-  if (Opening* opening = operation_.opening(); opening != nullptr && opening->donor == gone) {
-    opening->dead = {gone, how, owner_.sessions()};
-  }
+  died_last_ = {gone, how, owner_.sessions()};
   if (Fresh* fresh = operation_.fresh()) {
     fresh->ended(code, how, owner_.timed_out());
     fresh_failed(now);

@@ -119,18 +119,35 @@ TEST_F(ServiceTest, ThatIsToldAlsoIfTheOldReleaseWasStartedAgainMeanwhile) {
   EXPECT_EQ(report.lost, 20U);
 }
 
-TEST_F(ServiceTest, ARefusalTellsIt) {
+TEST_F(ServiceTest, ThatIsNoRefusal) {
   start();
   hear(HandoffRequested{}, 1s);
   hear(Counted{1, 20}, 1s);
   hear(Exited{1, kSegv}, 1s);
   hear(Tick{}, 2s);
   const Effects effects = service.step(CandidateReady{}, at(2s));
-  ASSERT_EQ(show(effects), "drop, refuse(busy)");
-  EXPECT_TRUE(
-      std::get<Refuse>(effects[1])
-          .message.starts_with("the old release was killed by SIGSEGV while the new one was "
-                               "being opened, and with it 20 sessions; "));
+  ASSERT_EQ(show(effects), "drop, lost(busy)");
+  const Report& report = std::get<Conclude>(effects[1]).report;
+  EXPECT_EQ(report.lost, 20U);
+  EXPECT_TRUE(report.message.starts_with(
+      "the old release was killed by SIGSEGV while the new one was being opened; "));
+}
+
+TEST_F(ServiceTest, ThatIsNoFailureThatChangedNothing) {
+  start();
+  hear(HandoffRequested{}, 1s);
+  hear(Exited{1, kSegv}, 1s);
+  EXPECT_EQ(hear(CandidateFailed{"open", "no such file"}, 2s), "lost(open)");
+}
+
+TEST_F(ServiceTest, ThatCountsFromTheMomentItWasAskedFor) {
+  start();
+  hear(Counted{1, 20}, 1s);
+  hear(Exited{1, kSegv}, 1s);
+  ASSERT_EQ(hear(HandoffRequested{.donor = 1}, 1s), "open") << "it took a while to record";
+  hear(CandidateReady{}, 1s);
+  hear(Registered{2}, 1s);
+  EXPECT_EQ(hear(Owned{.generation = 2}, 1s), "take (keeps the one before), lost(peer_died)");
 }
 
 // ---- late sessions
