@@ -42,6 +42,7 @@ struct Handoff {
   Duration opened{};    // how long the release took to open
   bool by_itself = false;
   DeadDonor dead = {};
+  std::optional<HealthHeard> health = {};  // what the heir said of itself before it was believed
 };
 
 // A start that somebody waits for.
@@ -82,6 +83,8 @@ class Operation {
   Fresh* fresh() { return std::get_if<Fresh>(&step_); }
 
   bool rehearsal() const;
+  // The supervisor begins, and starts what was chosen: nobody has asked.
+  bool by_start() const;
   // The service goes back without being asked to.
   bool by_itself() const;
   // Why nothing else can begin; nothing if there is no operation.

@@ -215,6 +215,7 @@ void Service::follow(Handoff& handoff, Upgrade::Step step, Time now) {
     add(others_.switched(policy_.late, upgrade.donor(), upgrade.heir(), now));
     take(handoff.candidate, handoff.request, handoff.by_itself, now);
     probation_.said_owner(!upgrade.heir_is_silent());
+    if (handoff.health) probation_.heard(handoff.health->healthy, handoff.health->why);
     if (state() == State::kStopping) add(owner_.send_stop(now));
   } else if (step.turn == Upgrade::Turn::kNobodyOwns) {
     (void)owner_.gone();

@@ -111,7 +111,7 @@ TEST_F(GoingBackTest, OneThatTookTheSessionsAndHangsDoesNotStay) {
   back(supervisor);
   const auto failed = supervisor.history("probation_failed");
   ASSERT_EQ(failed.size(), 1U);
-  EXPECT_EQ(failed[0].at("error").at("message"), "it has not answered for 1.0 s");
+  EXPECT_EQ(failed[0].at("error").at("message"), "it has not answered for 1.00 s");
   LineClient fresh(supervisor.port());
   EXPECT_EQ(fresh.ask("a"), "1 1 a");
 }

@@ -96,8 +96,8 @@ const std::map<std::string, void (*)()>& misdeeds() {
       {"only-says-that-it-owns", handoff::test::only_claim},
       {"says-too-soon-that-it-owns",
        [] {
-         const auto claim_and_hang = [] {
-           handoff::test::claim();
+         const auto claim_and_hang = [claim = handoff::test::Claim()] {
+           claim.say();
            hang();
          };
          Heir{claim_and_hang, Restores::kWhileFrozen}.run();

@@ -81,11 +81,15 @@ void only_claim() {
   for (;;) next(heir.control);  // until the supervisor has heard enough, which throws
 }
 
-void claim() {
-  Channel control{UniqueFd(::fcntl(control_fd(), F_DUPFD_CLOEXEC, 0))};
+Claim::Claim() : control_(control_fd()), generation_(0) {
   const char* generation = std::getenv("HANDOFF_GENERATION");
   if (generation == nullptr) throw std::runtime_error("no supervisor runs this program");
-  say_owner(control, std::stoull(generation));
+  generation_ = std::stoull(generation);
+}
+
+void Claim::say() const {
+  Channel control{UniqueFd(::fcntl(control_, F_DUPFD_CLOEXEC, 0))};
+  say_owner(control, generation_);
 }
 
 void speak_another_protocol() {

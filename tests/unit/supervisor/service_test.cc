@@ -249,12 +249,12 @@ TEST_F(ServiceTest, ACandidateThatCantBeOpenedIsRefused) {
   EXPECT_EQ(hear(HandoffRequested{}), "open");
 }
 
-TEST_F(ServiceTest, ACandidateForAServiceThatDiedMeanwhileIsRefused) {
+TEST_F(ServiceTest, ACandidateForAServiceThatDiedMeanwhileIsNotTaken) {
   start();
   hear(HandoffRequested{}, 1s);
   hear(Exited{1, kSegv}, 1s);
   hear(Tick{}, 1100ms);
-  EXPECT_EQ(hear(CandidateReady{}, 1101ms), "drop, refuse(busy)");
+  EXPECT_EQ(hear(CandidateReady{}, 1101ms), "drop, lost(busy)");
 }
 
 TEST_F(ServiceTest, WhatIsSaidOfARequestNamesIt) {
