@@ -113,14 +113,14 @@ bool Service::takes_orphans() const {
 }
 
 // The orphan may have sessions. A process that is only starting has none, and would share the
-// orphan's listeners: it goes.
+// orphan's listeners: it goes. One of the same number is not there yet, and will not be.
 void Service::on(const OrphanFound& orphan, Time) {
   if (!takes_orphans()) return;
   if (operation_.by_start()) {
     operation_ = {};
     out_.push_back(DropCandidate{});
   }
-  if (state() == State::kStarting) {
+  if (state() == State::kStarting && !owner_.is(orphan.generation)) {
     note(Note::Level::kWarning, "generation " + std::to_string(current()) +
                                     " was being started, and is ended: generation " +
                                     std::to_string(orphan.generation) + " still runs");

@@ -1,14 +1,12 @@
 #include "supervisor/host/choice.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <string_view>
+#include <cerrno>
 
 #include "libhandoff/base/unique_fd.h"
+#include "supervisor/host/private_file.h"
 
 namespace handoff::supervisor {
 
@@ -17,9 +15,7 @@ using nlohmann::json;
 namespace {
 
 constexpr int kFormat = 1;
-constexpr const char* kName = "/choice.json";
-constexpr const char* kNewName = "/choice.json.new";
-constexpr std::size_t kMaxText = 16 * 1024 * 1024;
+constexpr const char* kName = "choice.json";
 
 json probation_json(const Probation::Saved& probation, Time now) {
   json left = nullptr;
@@ -76,51 +72,21 @@ Result<SavedService> parse_choice(const std::string& text, const std::string& fi
 }
 
 Result<void> write_choice(const std::string& folder, const std::string& text) {
-  const std::string what = "writing " + folder + kName;
-  const std::string hidden = folder + kNewName;
-  // Not over one that lies there: only what is created here is known to be ours alone.
-  if (::unlink(hidden.c_str()) < 0 && errno != ENOENT) return fail_errno(what);
-  {
-    const UniqueFd file(
-        ::open(hidden.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
-    if (!file.valid()) return fail_errno(what);
-    for (std::string_view rest = text; !rest.empty();) {
-      const ssize_t n = ::write(file.get(), rest.data(), rest.size());
-      if (n < 0 && errno == EINTR) continue;
-      if (n <= 0) return fail_errno(what);
-      rest.remove_prefix(static_cast<std::size_t>(n));
-    }
-    if (::fsync(file.get()) < 0) return fail_errno(what);
-  }
-  if (::rename(hidden.c_str(), (folder + kName).c_str()) < 0) return fail_errno(what);
-  const UniqueFd above(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!above.valid() || ::fsync(above.get()) < 0) return fail_errno(what);
-  return {};
+  const UniqueFd at(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!at.valid()) return fail_errno(folder);
+  return replace_private(at.get(), kName, text, Outlives::kHost);
 }
 
 Result<std::optional<SavedService>> read_choice(const std::string& folder, Time now) {
-  const std::string path = folder + kName;
-  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
-  if (!file.valid()) {
+  const UniqueFd at(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!at.valid()) {
     if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
-    return fail_errno(path);
+    return fail_errno(folder);
   }
-  struct stat info {};
-  if (::fstat(file.get(), &info) < 0) return fail_errno(path);
-  if (!S_ISREG(info.st_mode) || info.st_uid != ::geteuid() || (info.st_mode & 022) != 0) {
-    return fail(-EPERM, path + " is no file of this user's alone");
-  }
-  std::string text;
-  std::array<char, 16384> chunk;
-  for (;;) {
-    const ssize_t n = ::read(file.get(), chunk.data(), chunk.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return fail_errno(path);
-    if (n == 0) break;
-    text.append(chunk.data(), static_cast<std::size_t>(n));
-    if (text.size() > kMaxText) return fail(-EFBIG, path + " is too large to be true");
-  }
-  auto parsed = parse_choice(text, path, now);
+  const auto text = read_private(at.get(), kName);
+  if (!text) return Failure(text.error());
+  if (!*text) return std::nullopt;
+  auto parsed = parse_choice(**text, folder + "/" + kName, now);
   if (!parsed) return Failure(parsed.error());
   return std::optional<SavedService>(std::move(*parsed));
 }

@@ -7,14 +7,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <array>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <string_view>
 #include <utility>
 
 #include "libhandoff/sys/failpoint.h"
+#include "supervisor/host/private_file.h"
 
 namespace handoff::supervisor {
 namespace {
@@ -25,7 +24,6 @@ constexpr const char* kLockName = "lock";
 constexpr const char* kStateName = "state.json";
 constexpr const char* kNewStateName = "state.json.new";
 constexpr const char* kBadStateName = "state.json.bad";
-constexpr std::size_t kMaxState = 16 * 1024 * 1024;
 
 Result<UniqueFd> open_at(const std::string& path) {
   UniqueFd folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
@@ -218,49 +216,19 @@ Result<StateFile> RuntimeDir::state_file() const {
 }
 
 Result<void> StateFile::save(const std::string& text) const {
-  const std::string what = "writing " + path_;
   if (const int error = failpoint::hit("supervisor.save.before"); error != 0) {
-    return Failure(Error::from_errno(error, what));
+    return Failure(Error::from_errno(error, "writing " + path_));
   }
-  // Not over one that lies there: only what is created here is known to be ours alone.
-  if (::unlinkat(folder_.get(), kNewStateName, 0) < 0 && errno != ENOENT) return fail_errno(what);
-  {
-    const UniqueFd fd(::openat(folder_.get(), kNewStateName,
-                               O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
-    if (!fd.valid()) return fail_errno(what);
-    for (std::string_view rest = text; !rest.empty();) {
-      const ssize_t n = ::write(fd.get(), rest.data(), rest.size());
-      if (n < 0 && errno == EINTR) continue;
-      if (n <= 0) return fail_errno(what);
-      rest.remove_prefix(static_cast<std::size_t>(n));
-    }
-  }
-  // No fsync: it has to outlive this process, not the host.
-  if (::renameat(folder_.get(), kNewStateName, folder_.get(), kStateName) < 0) {
-    return fail_errno(what);
+  if (auto written = replace_private(folder_.get(), kStateName, text, Outlives::kProcess);
+      !written) {
+    return written;
   }
   failpoint::hit("supervisor.save.after");
   return {};
 }
 
 Result<std::optional<std::string>> RuntimeDir::load() const {
-  const std::string what = "reading " + path_ + "/" + kStateName;
-  const UniqueFd fd(
-      ::openat(folder_.get(), kStateName, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
-  if (!fd.valid()) {
-    if (errno == ENOENT) return std::nullopt;
-    return fail_errno(what);
-  }
-  std::string out;
-  std::array<char, 16384> chunk;
-  for (;;) {
-    const ssize_t n = ::read(fd.get(), chunk.data(), chunk.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return fail_errno(what);
-    if (n == 0) return out;
-    out.append(chunk.data(), static_cast<std::size_t>(n));
-    if (out.size() > kMaxState) return fail(-EFBIG, what + ": it is too large to be true");
-  }
+  return read_private(folder_.get(), kStateName);
 }
 
 void RuntimeDir::forget() const {

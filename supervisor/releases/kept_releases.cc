@@ -3,6 +3,7 @@
 // hidden folder is removed, and what is there of other releases stays. A crash leaves a hidden
 // folder, which the next one who opens the folder removes.
 #include "supervisor/releases/kept_releases.h"
+#include "supervisor/host/private_file.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -14,6 +15,7 @@
 #include <string_view>
 #include <utility>
 
+#include "supervisor/host/private_file.h"
 #include "supervisor/releases/digest.h"
 #include "supervisor/releases/file_copy.h"
 #include "supervisor/releases/own_folder.h"
@@ -26,7 +28,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* kRoot = "/root";
-constexpr const char* kDescription = "/release.json";
+constexpr const char* kDescription = "release.json";
 constexpr std::size_t kIdDigits = 16;
 
 std::string text_of(const json& value, int indent = -1) {
@@ -50,20 +52,6 @@ json describe(const Release& release) {
 Result<void> flush_folder(const std::string& path) {
   const UniqueFd folder = open_folder(path);
   if (!folder.valid() || ::fsync(folder.get()) < 0) return fail_errno(path);
-  return {};
-}
-
-Result<void> write_description(const Release& release, const std::string& path) {
-  const std::string text = text_of(describe(release), 1) + "\n";
-  const UniqueFd file(
-      ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!file.valid()) return fail_errno(path);
-  const ssize_t n = ::write(file.get(), text.data(), text.size());
-  if (n != static_cast<ssize_t>(text.size())) {
-    if (n >= 0) errno = ENOSPC;
-    return fail_errno(path);
-  }
-  if (::fsync(file.get()) < 0) return fail_errno(path);
   return {};
 }
 
@@ -92,7 +80,13 @@ Result<void> fill(const Release& release, const std::string& folder) {
     if (one.path == release.path) continue;
     if (auto copied = copy_one(file.get(), one.path, one.digest, root); !copied) return copied;
   }
-  if (auto written = write_description(release, folder + kDescription); !written) return written;
+  const UniqueFd opened = open_folder(folder);
+  if (!opened.valid()) return fail_errno(folder);
+  if (auto written = create_private(opened.get(), kDescription,
+                                    text_of(describe(release), 1) + "\n", Outlives::kHost);
+      !written) {
+    return written;
+  }
   std::error_code error;
   for (auto at = fs::recursive_directory_iterator(root, error);
        !error && at != fs::recursive_directory_iterator(); at.increment(error)) {

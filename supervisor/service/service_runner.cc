@@ -260,6 +260,7 @@ void ServiceRunner::apply(const Spawn& asked) {
   releases_.open_to_spawn(
       asked, [this, generation = asked.generation] { return machine_.awaits(generation); },
       [this, asked](std::optional<SpawnFailed> failed) {
+        if (processes_.find(asked.generation) != nullptr) return;  // an orphan of that number
         if (failed) return feed(*failed);
         answers_.starts(asked, releases_.of(asked));
         spawn(asked);

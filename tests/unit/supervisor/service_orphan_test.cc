@@ -28,6 +28,23 @@ TEST_F(ServiceTest, AnOrphanIsWorthMoreThanWhatIsBeingStarted) {
   EXPECT_STREQ(service.state_name(), "running");
 }
 
+TEST_F(ServiceTest, AnOrphanOfTheNumberThatIsBeingStartedIsNotEnded) {
+  hear(StartRequested{});
+  EXPECT_EQ(hear(OrphanFound{1}), "");
+  EXPECT_FALSE(service.awaits(1)) << "the process that was to be started is not wanted any more";
+  EXPECT_EQ(hear(Owned{.generation = 1}), "");
+  EXPECT_STREQ(service.state_name(), "running");
+}
+
+TEST_F(ServiceTest, AnOrphanIsWorthMoreThanAStartThatNobodyHasAskedFor) {
+  hear(StartRequested{.cold = true, .named = Wanted{"/opt/chat"}});
+  EXPECT_EQ(hear(OrphanFound{5}), "drop");
+  EXPECT_EQ(hear(Owned{.generation = 5}), "");
+  EXPECT_EQ(hear(CandidateReady{}), "drop") << "what was being opened";
+  EXPECT_STREQ(service.state_name(), "running");
+  EXPECT_EQ(service.current(), 5U);
+}
+
 TEST_F(ServiceTest, TakesNoOrphanBesideWhatRunsOrIsAskedFor) {
   start();
   EXPECT_FALSE(service.takes_orphans());
