@@ -89,8 +89,8 @@ ExitStatus check(const Config& config, const std::string& runtime, const std::st
   }
   const auto text = RuntimeDir::peek(runtime);
   if (!text) return refuse("runtime", text.error().message);
-  if (*text) {
-    const auto saved = parse_state(**text, runtime + "/state.json");
+  if (const auto& said = *text; said) {
+    const auto saved = parse_state(*said, runtime + "/state.json");
     if (!saved) return refuse("state", saved.error().message);
   }
   if (const auto opened = Journal(state).open(); !opened) {

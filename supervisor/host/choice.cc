@@ -85,8 +85,9 @@ Result<std::optional<SavedService>> read_choice(const std::string& folder, Time 
   }
   const auto text = read_private(at.get(), kName);
   if (!text) return Failure(text.error());
-  if (!*text) return std::nullopt;
-  auto parsed = parse_choice(**text, folder + "/" + kName, now);
+  const auto& said = *text;
+  if (!said) return std::nullopt;
+  auto parsed = parse_choice(*said, folder + "/" + kName, now);
   if (!parsed) return Failure(parsed.error());
   return std::optional<SavedService>(std::move(*parsed));
 }

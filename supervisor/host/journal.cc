@@ -81,6 +81,7 @@ Result<void> Journal::append(json record) {
 
 std::vector<Result<void>> Journal::append_all(std::vector<json> records) {
   std::vector<Result<void>> out;
+  out.reserve(records.size());
   struct stat before {};
   auto opened = open();
   if (opened && ::fstat(fd_.get(), &before) < 0) opened = fail_errno("the history " + path_);

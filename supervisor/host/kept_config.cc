@@ -36,8 +36,10 @@ std::optional<std::string> kept_config(const std::string& state, const std::stri
   const UniqueFd folder = open_state(state);
   if (!folder.valid()) return std::nullopt;
   const auto text = read_private(folder.get(), kName);
-  if (!text || !*text) return std::nullopt;
-  const json kept = json::parse(**text, nullptr, false);
+  if (!text) return std::nullopt;
+  const auto& said = *text;
+  if (!said) return std::nullopt;
+  const json kept = json::parse(*said, nullptr, false);
   if (!kept.is_object() || kept.value("file", json()) != file || !kept.contains("text") ||
       !kept["text"].is_string()) {
     return std::nullopt;

@@ -3,10 +3,7 @@
 #include <unistd.h>
 
 #include <array>
-#include <fstream>
 #include <string_view>
-
-#include "supervisor/releases/release.h"
 
 namespace handoff::supervisor {
 
@@ -18,14 +15,6 @@ std::string own_path() {
       " (deleted)";  // replaced on the disk: that is what is meant
   if (out.ends_with(kDeleted)) out.resize(out.size() - kDeleted.size());
   return out;
-}
-
-std::string started_path() {
-  std::ifstream file("/proc/self/cmdline", std::ios::binary);
-  std::string program;
-  std::getline(file, program, '\0');
-  const auto path = find_program(program);
-  return path && open_executable(*path) ? *path : own_path();
 }
 
 }  // namespace handoff::supervisor

@@ -3,7 +3,6 @@
 // hidden folder is removed, and what is there of other releases stays. A crash leaves a hidden
 // folder, which the next one who opens the folder removes.
 #include "supervisor/releases/kept_releases.h"
-#include "supervisor/host/private_file.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

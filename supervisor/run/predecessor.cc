@@ -19,8 +19,9 @@ namespace {
 Result<SavedState> read_state(const RuntimeDir& runtime, const std::string& boot) {
   auto text = runtime.state();
   if (!text) return Failure(text.error());
-  if (!*text) return SavedState{};
-  auto parsed = parse_state(**text, runtime.path() + "/state.json");
+  const auto& said = *text;
+  if (!said) return SavedState{};
+  auto parsed = parse_state(*said, runtime.path() + "/state.json");
   // Before a reboot: nothing of it is true any more.
   if (parsed && parsed->boot != boot) return SavedState{};
   return parsed;
@@ -35,8 +36,9 @@ std::optional<Before> choice_of(const ServiceConfig& config, const std::string& 
                  chosen.error().message);
     return std::nullopt;
   }
-  if (!*chosen || (*chosen)->name != config.name) return std::nullopt;
-  return Before{.saved = std::move(**chosen)};
+  std::optional<SavedService>& service = *chosen;
+  if (!service || service->name != config.name) return std::nullopt;
+  return Before{.saved = std::move(*service)};
 }
 
 // An interpreter is given its script by a path, which may be that of the copy that is kept.
@@ -99,38 +101,33 @@ Result<Predecessor> Predecessor::read(const RuntimeDir& runtime, const std::stri
 }
 
 std::optional<Before> Predecessor::take(const ServiceConfig& config) {
-  std::optional<Before> out;
-  const auto known =
+  std::optional<Before> known;
+  const auto saved =
       std::find_if(state_.services.begin(), state_.services.end(),
                    [&](const SavedService& service) { return service.name == config.name; });
-  if (known != state_.services.end()) {
-    out = find_before(std::move(*known), config, folder_);
-    state_.services.erase(known);
+  if (saved != state_.services.end()) {
+    known = find_before(std::move(*saved), config, folder_);
+    state_.services.erase(saved);
   } else {
-    out = choice_of(config, folder_);
+    known = choice_of(config, folder_);
   }
-  const auto begin = [&] {
-    if (out) return;
-    out.emplace();
-    out->saved.name = config.name;
-    out->saved.command = config.command;
-  };
-  if (lost_) {
-    begin();
-    out->awaited = true;
-  }
+  bool any = known.has_value() || lost_;
+  Before out =
+      std::move(known).value_or(Before{.saved = {.name = config.name, .command = config.command}});
+  out.awaited = out.awaited || lost_;
   for (Orphan& orphan : orphans_) {
     if (orphan.service != config.name || !orphan.process) continue;
-    begin();
+    any = true;
     const pid_t pid = orphan.process->pid;
-    const bool counted = std::any_of(out->living.begin(), out->living.end(),
+    const bool counted = std::any_of(out.living.begin(), out.living.end(),
                                      [&](const auto& living) { return living->pid == pid; });
     if (counted) continue;
     spdlog::warn("{}: generation {} (pid {}) runs, and no state file tells of it", config.name,
                  orphan.process->generation, pid);
-    orphan.process->release = release_of_orphan(pid, config, &out->saved, folder_);
-    take_orphan(*out, std::move(orphan.process));
+    orphan.process->release = release_of_orphan(pid, config, &out.saved, folder_);
+    take_orphan(out, std::move(orphan.process));
   }
+  if (!any) return std::nullopt;
   return out;
 }
 

@@ -254,8 +254,7 @@ void Supervisor::go_on(const std::string& name, bool requested) {
   spdlog::info("{}: it may still run: it is waited for", name);
   auto& patience = awaited_[name];
   patience = std::make_unique<Timer>(loop_, [this, name, requested] {
-    const std::string who = name;  // begin() destroys this timer
-    begin(who, requested);
+    begin(std::string(name), requested);  // begin() destroys this timer, and name with it
   });
   patience->at(now() + kAwaited);
 }
@@ -280,6 +279,7 @@ void Supervisor::begin(const std::string& name, bool requested) {
 std::string Supervisor::state_text() {
   std::vector<std::string_view> services;
   std::vector<std::string> others;
+  others.reserve(foreign_.size());
   for (const SavedService& service : foreign_) others.push_back(state_text_of(service));
   for (const auto& [name, service] : services_) {
     // One that was not resumed yet is as it was.

@@ -8,6 +8,7 @@
 #include "supervisor/core/suggest.h"
 #include "supervisor/host/own_path.h"
 #include "supervisor/run/supervisor.h"
+#include "supervisor/self/started_path.h"
 
 namespace handoff::supervisor {
 

@@ -22,8 +22,8 @@
 #include "libhandoff/sys/failpoint.h"
 #include "supervisor/core/duration.h"
 #include "supervisor/host/kept_fds.h"
-#include "supervisor/host/own_path.h"
 #include "supervisor/processes/spawn.h"
+#include "supervisor/self/started_path.h"
 #include "supervisor/self/trial.h"
 
 extern char** environ;

@@ -77,14 +77,14 @@ void Keeper::follow(Choice chosen) {
   begin();
 }
 
-std::string Keeper::text() const {
+std::string Keeper::text_of(const Choice& chosen) const {
   SavedService out;
   out.name = service_;
-  out.command = chosen_->command;
-  out.release = saved_release(*chosen_->running);
-  if (chosen_->back) out.back = saved_release(*chosen_->back);
-  out.machine.probation = chosen_->probation;
-  out.machine.rest = chosen_->rest;
+  out.command = chosen.command;
+  out.release = saved_release(*chosen.running);
+  if (chosen.back) out.back = saved_release(*chosen.back);
+  out.machine.probation = chosen.probation;
+  out.machine.rest = chosen.rest;
   return choice_text(out, now());
 }
 
@@ -97,20 +97,22 @@ std::optional<bool> Keeper::has(const Release& release) const {
 
 void Keeper::flush() {
   if (!chosen_) return;
-  if (const auto written = writing_->write(++writing_->asked, folder_, text()); !written) {
+  const std::string text = text_of(*chosen_);
+  if (const auto written = writing_->write(++writing_->asked, folder_, text); !written) {
     spdlog::warn("{}: {}", service_, written.error().message);
   }
 }
 
 void Keeper::begin() {
-  if (busy_ || !asked_) return;
+  if (busy_ || !asked_ || !chosen_) return;
   asked_ = false;
   busy_ = true;
   const auto job = std::make_shared<Job>();
-  for (const ReleasePtr& release : {chosen_->running, chosen_->back}) {
+  const Choice& chosen = *chosen_;
+  for (const ReleasePtr& release : {chosen.running, chosen.back}) {
     if (release && !release->digest.empty()) job->releases.push_back(snapshot(*release));
   }
-  job->text = text();
+  job->text = text_of(chosen);
   job->number = ++writing_->asked;
   job->known = known_;
   const auto run = [job, folder = folder_, writing = writing_] {

@@ -42,7 +42,7 @@ class Keeper {
   struct Job;
   struct Writing;
   void begin();
-  std::string text() const;
+  std::string text_of(const Choice& chosen) const;
   void done(const Job& job);
 
   const ServiceHost& host_;

@@ -69,11 +69,10 @@ void ProcessTable::let_run(Generation generation, bool heir, Result<void> saved)
                  name(), saved.error().message, generation);
     saved = Result<void>();
   }
-  UniqueFd go = std::move(process->go);
-  if (saved) saved = let_go(std::move(go));
+  if (saved) saved = let_go(std::move(process->go));
   if (saved) return;
+  process->go.reset();
   process->never_ran = true;  // it ends, having done nothing
-  go.reset();
   callbacks_.not_started(generation, saved.error());
 }
 
