@@ -125,7 +125,10 @@ std::optional<Before> Predecessor::take(const ServiceConfig& config) {
     const pid_t pid = orphan.process->pid;
     const bool counted = std::any_of(out->living.begin(), out->living.end(),
                                      [&](const auto& living) { return living->pid == pid; });
-    if (counted) continue;
+    if (counted) {
+      orphan.process.reset();  // else it would be taken for one of a service that nobody knows
+      continue;
+    }
     spdlog::warn("{}: generation {} (pid {}) runs, and no state file tells of it", config.name,
                  orphan.process->generation, pid);
     orphan.process->release = release_of_orphan(pid, config, &out->saved, folder_);
