@@ -109,14 +109,14 @@ bool Service::takes_orphans() const {
 }
 
 // The orphan may have sessions. A process that is only starting has none, and would share the
-// orphan's listeners: it goes.
+// orphan's listeners: it goes. One of the orphan's number has no process yet, and gets none.
 void Service::on(const OrphanFound& orphan, Time) {
   if (!takes_orphans()) return;
   if (state() == State::kStarting) {
     note(Note::Level::kWarning, "generation " + std::to_string(current()) +
-                                    " was being started, and is ended: generation " +
+                                    " was being started, and is not: generation " +
                                     std::to_string(orphan.generation) + " still runs");
-    out_.push_back(Signal{current(), true});
+    if (current() != orphan.generation) out_.push_back(Signal{current(), true});
   }
   owner_.saw(orphan.generation);
   const bool first = !owner_.serves();

@@ -259,6 +259,8 @@ void ServiceRunner::apply(const Spawn& asked) {
   releases_.open_to_spawn(
       asked, [this, generation = asked.generation] { return machine_.awaits(generation); },
       [this, asked](std::optional<SpawnFailed> failed) {
+        // An orphan of that number has come back meanwhile.
+        if (processes_.find(asked.generation) != nullptr) return;
         if (failed) return feed(*failed);
         answers_.starts(asked, releases_.of(asked));
         spawn(asked);

@@ -88,7 +88,7 @@ TEST_P(LostStateFileTest, TheServiceComesBackByItself) {
   supervisor.start_again();
   const json now = supervisor.status();
   for (const char* same : {"pid", "generation", "release", "listeners"}) {
-    EXPECT_EQ(now.at(same), before.at(same)) << same;
+    EXPECT_EQ(now.at(same), before.at(same)) << same << "\n" << supervisor.log();
   }
   EXPECT_EQ(client.ask("still here"), "2 1 still here");
   EXPECT_EQ(supervisor.upgrade(echo(2), {"--name", "echo"}).status, 0);

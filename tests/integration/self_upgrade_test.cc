@@ -97,6 +97,7 @@ TEST_F(SelfUpgradeTest, OneThatHangsOrIsKilledInItsTrialChangesNothing) {
   Supervisor supervisor(
       {.command = {echo(1)},
        .wrapper = {"/bin/bash", "-c", "cd " + dir_.path() + " && exec \"$@\"", "bash"}});
+  supervisor.settle();
   const json before = supervisor.status();
   for (const auto& [does, why] : std::map<std::string, std::string>{
            {"exec yes", "it did not end its check within"},

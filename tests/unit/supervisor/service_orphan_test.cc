@@ -28,6 +28,17 @@ TEST_F(ServiceTest, AnOrphanIsWorthMoreThanWhatIsBeingStarted) {
   EXPECT_STREQ(service.state_name(), "running");
 }
 
+// Numbers begin again where no state file tells of the last one. What is being opened has no
+// process yet.
+TEST_F(ServiceTest, AnOrphanWithTheNumberOfWhatIsBeingOpenedIsNotKilledForIt) {
+  hear(StartRequested{});
+  EXPECT_EQ(hear(OrphanFound{1}), "");
+  EXPECT_STREQ(service.state_name(), "adopting");
+  EXPECT_FALSE(service.awaits(1)) << "nothing is started beside it";
+  EXPECT_EQ(hear(Owned{.generation = 1}), "");
+  EXPECT_STREQ(service.state_name(), "running");
+}
+
 TEST_F(ServiceTest, TakesNoOrphanBesideWhatRunsOrIsAskedFor) {
   start();
   EXPECT_FALSE(service.takes_orphans());
