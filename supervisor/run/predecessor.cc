@@ -52,7 +52,8 @@ SavedProcess saved_process(const Process& process) {
           .pid = process.pid,
           .started = process.started,
           .since = std::chrono::system_clock::to_time_t(process.since),
-          .release = saved_release(*process.release)};
+          .release = saved_release(*process.release),
+          .mailbox = process.mailbox};
 }
 
 // The file does not know of it, or not yet: the process is newer than the file.
@@ -171,6 +172,7 @@ void add_living(Before& before, std::unique_ptr<Process> process) {
     return one.pid == process->pid && one.generation == process->generation;
   });
   if (saved == known.end()) return take_orphan(before, std::move(process));
+  process->mailbox = saved->mailbox;
   if (process->release->digest.empty()) process->release = unopened_release(saved->release);
   before.living.push_back(std::move(process));
 }
