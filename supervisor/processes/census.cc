@@ -4,7 +4,6 @@
 #include "supervisor/processes/census.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -14,6 +13,8 @@
 #include <fstream>
 #include <functional>
 #include <map>
+#include <optional>
+#include <sstream>
 
 #include "libhandoff/sys/socket.h"
 #include "supervisor/processes/adoption.h"
@@ -58,14 +59,24 @@ bool has_socket(const Process& process, const std::function<bool(int fd)>& so) {
   return false;
 }
 
+// Who has executed the program, whatever rights that has (setuid): "Uid: REAL EFFECTIVE ...".
+std::optional<uid_t> user_of(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/status");
+  for (std::string line; std::getline(file, line);) {
+    if (!line.starts_with("Uid:")) continue;
+    uid_t real = 0;
+    std::istringstream fields(line.substr(4));
+    if (fields >> real) return real;
+  }
+  return std::nullopt;
+}
+
 // The environment is what a process likes to say. That of another user is believed if the process
 // has a mailbox that this user has made.
 bool is_ours(const Process& process) {
-  struct stat found {};
-  const std::string path = "/proc/" + std::to_string(process.pid);
-  if (::stat(path.c_str(), &found) < 0) return false;
-  return found.st_uid == ::geteuid() ||
-         has_socket(process, [&](int fd) { return is_mailbox(fd, process.mailbox); });
+  const auto user = user_of(process.pid);
+  return user && (*user == ::geteuid() ||
+                  has_socket(process, [&](int fd) { return is_mailbox(fd, process.mailbox); }));
 }
 
 }  // namespace
