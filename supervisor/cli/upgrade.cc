@@ -51,7 +51,8 @@ ExitStatus follow(json request, const GivenTimeouts& timeouts, bool as_json) {
               << " runs what the configuration names; nothing was done" << std::endl;
     return status;
   }
-  if (status == ExitStatus::kDone || status == ExitStatus::kLost) {
+  const bool switched = answer.last.value("to", json()).is_object();
+  if (status == ExitStatus::kDone || (status == ExitStatus::kLost && switched)) {
     std::cout << summary(answer.last) << std::flush;
   }
   if (status == ExitStatus::kLost) {

@@ -146,8 +146,8 @@ void Account::tell_stories(const Side& donor, const Side& heir) {
   std::string text;
   const bool donor_told = !donor.story.empty();
   const bool heir_told = !heir.story.empty() && !(heir.echoes && donor_told);
-  const bool echo =
-      heir_told && (donor.echoes || heir.story.find(donor.story) != std::string::npos);
+  const bool echo = heir_told && ((donor.echoes && heir.told) ||
+                                  heir.story.find(donor.story) != std::string::npos);
   if (heir_told) text = "the new release " + heir.story;
   if (donor_told && !echo) {
     if (!text.empty()) text += "; ";

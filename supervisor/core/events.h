@@ -175,6 +175,7 @@ struct HandoffRequested {
   Duration pause{};
   Wanted wanted = {};  // kNew
   RequestId id = 0;
+  Generation donor = 0;  // who ran when it was asked for, which may be a while ago; 0: as now
   // Of a service that does not run: if what is wanted can't be had, what ran before is started.
   bool cold = false;
   bool by_start = false;   // nobody has asked: the supervisor begins

@@ -59,6 +59,11 @@ bool Operation::rehearsal() const {
   return handoff() != nullptr && handoff()->upgrade.rehearsal();
 }
 
+bool Operation::by_start() const {
+  if (const auto* step = opening()) return step->request.by_start;
+  return fresh() != nullptr && fresh()->request.by_start;
+}
+
 bool Operation::by_itself() const {
   if (const auto* step = opening()) return step->by_itself;
   return replacing() || (handoff() != nullptr && handoff()->by_itself);

@@ -33,7 +33,6 @@ struct Opening {
   Time asked{};
   bool by_itself = false;  // nobody asked: the release that runs did not pass its probation
   Generation donor = 0;    // who ran when it was asked for; 0: nobody
-  DeadDonor dead = {};
 };
 
 struct Handoff {
@@ -43,6 +42,7 @@ struct Handoff {
   Duration opened{};    // how long the release took to open
   bool by_itself = false;
   DeadDonor dead = {};
+  std::optional<HealthHeard> health = {};  // what the heir said of itself before it was believed
 };
 
 // A start that somebody waits for.
@@ -77,13 +77,14 @@ class Operation {
   bool replacing() const { return std::holds_alternative<Replacing>(step_); }
   // The step, or null if it is at another one.
   const Opening* opening() const { return std::get_if<Opening>(&step_); }
-  Opening* opening() { return std::get_if<Opening>(&step_); }
   const Handoff* handoff() const { return std::get_if<Handoff>(&step_); }
   const Fresh* fresh() const { return std::get_if<Fresh>(&step_); }
   Handoff* handoff() { return std::get_if<Handoff>(&step_); }
   Fresh* fresh() { return std::get_if<Fresh>(&step_); }
 
   bool rehearsal() const;
+  // The supervisor begins, and starts what was chosen: nobody has asked.
+  bool by_start() const;
   // The service goes back without being asked to.
   bool by_itself() const;
   // Why nothing else can begin; nothing if there is no operation.

@@ -77,6 +77,10 @@ void Service::on(const Found& found, Time now) {
   probation_.restore(found.probation);
   rest_ = found.rest;
   guessed_ = found.guessed;
+  if (rest_ == Rest::kDown) {
+    problem_ =
+        "it died under the supervisor before this one, and is not restarted (restart = false)";
+  }
   if (found.current == 0) return;
   if (found.heir != 0) resume(found, now);
   // The supervisor before this one died while it stopped the service.
@@ -93,7 +97,7 @@ void Service::resume(const Found& found, Time now) {
 }
 
 bool Service::takes_orphans() const {
-  if (!operation_.none()) return false;
+  if (!operation_.none() && !operation_.by_start()) return false;
   switch (state()) {
     case State::kStopped:
     case State::kStarting:
@@ -112,6 +116,10 @@ bool Service::takes_orphans() const {
 // orphan's listeners: it goes. One of the orphan's number has no process yet, and gets none.
 void Service::on(const OrphanFound& orphan, Time) {
   if (!takes_orphans()) return;
+  if (operation_.by_start()) {
+    operation_ = {};
+    out_.push_back(DropCandidate{});
+  }
   if (state() == State::kStarting) {
     note(Note::Level::kWarning, "generation " + std::to_string(current()) +
                                     " was being started, and is not: generation " +
@@ -147,7 +155,7 @@ void Service::on(const StopRequested& stop, Time now) {
   const std::string why = policy_.name + " was stopped";
   if (stop.to_stay) rest_ = Rest::kStopped;
   if (const auto* opening = operation_.opening()) {
-    refuse({"cancelled", why}, opening->request);
+    give_up(*opening, {"cancelled", why});
     operation_ = {};
   }
   if (operation_.replacing()) operation_ = {};
@@ -302,9 +310,7 @@ void Service::on(const Exited& exited, Time now) {
 
 void Service::owner_ended(const std::string& code, const std::string& how, Time now) {
   const Generation gone = owner_.gone();
-  if (Opening* opening = operation_.opening(); opening != nullptr && opening->donor == gone) {
-    opening->dead = {gone, how, owner_.sessions()};
-  }
+  if (state() == State::kRunning) died_last_ = {gone, how, owner_.sessions()};
   if (Fresh* fresh = operation_.fresh()) {
     fresh->ended(code, how, owner_.timed_out());
     fresh_failed(now);

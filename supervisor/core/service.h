@@ -93,6 +93,8 @@ class Service {
   void fresh_failed(Time now);
   std::optional<Refuse> refusal() const;
   void refuse(Refuse why, const HandoffRequested& request);
+  void give_up(const Opening& opening, Refuse why);
+  DeadDonor dead_donor(const Opening& opening) const;
   Refuse nothing_to_rehearse_with() const;
 
   // service.cc
@@ -141,6 +143,7 @@ class Service {
   std::optional<Return> return_;
   Rest rest_ = Rest::kNo;
   std::string problem_;
+  DeadDonor died_last_;   // whoever ran
   bool guessed_ = false;  // who owns is not known from the supervisor before: the processes tell
   Effects out_;
 };

@@ -39,6 +39,21 @@ void Service::refuse(Refuse why, const HandoffRequested& request) {
   out_.push_back(std::move(why));
 }
 
+DeadDonor Service::dead_donor(const Opening& opening) const {
+  return opening.donor != 0 && died_last_.generation == opening.donor ? died_last_ : DeadDonor{};
+}
+
+// Nothing is begun. If the old release died meanwhile, that is not as if nothing had happened.
+void Service::give_up(const Opening& opening, Refuse why) {
+  const DeadDonor dead = dead_donor(opening);
+  if (dead.how.empty() || opening.request.rehearsal) {
+    return refuse(std::move(why), opening.request);
+  }
+  Report report{.code = std::move(why.code), .message = std::move(why.message)};
+  dead.add_to(report);
+  out_.push_back(Conclude{report, opening.request.id});
+}
+
 void Service::on(const HandoffRequested& request, Time now) {
   auto refused = refusal();
   // One can always go back.
@@ -56,7 +71,9 @@ void Service::on(const HandoffRequested& request, Time now) {
   }
   if (refused) return refuse(*refused, request);
   const Opening opening{
-      .request = request, .asked = now, .donor = state() == State::kRunning ? current() : 0};
+      .request = request,
+      .asked = now,
+      .donor = request.donor == 0 && state() == State::kRunning ? current() : request.donor};
   switch (request.to) {
     case Probation::Origin::kSame:
       begin(opening, std::nullopt, now);
@@ -79,7 +96,7 @@ void Service::on(const RehearsalDropped&, Time now) {
   if (Handoff* handoff = operation_.handoff()) {
     follow(*handoff, handoff->upgrade.cancel(why, now), now);
   } else if (const auto* opening = operation_.opening()) {
-    refuse({"cancelled", why}, opening->request);
+    give_up(*opening, {"cancelled", why});
     operation_ = {};
   }
 }
@@ -102,12 +119,7 @@ void Service::on(const CandidateReady& ready, Time now) {
   }
   if (refused) {
     out_.push_back(DropCandidate{});
-    if (!opening.dead.how.empty()) {
-      refused->message = "the old release " + opening.dead.how +
-                         " while the new one was being opened, and with it " +
-                         std::to_string(opening.dead.sessions) + " sessions; " + refused->message;
-    }
-    return refuse(*refused, opening.request);
+    return give_up(opening, *refused);
   }
   if (opening.request.unless_so && ready.identical && state() == State::kRunning) {
     out_.push_back(DropCandidate{});
@@ -134,7 +146,7 @@ void Service::on(const CandidateFailed& failed, Time now) {
     probation_.lose_back();
     note(Note::Level::kError, "it can't go back, so the release that runs stays");
   }
-  refuse({failed.code, failed.why}, opening->request);
+  give_up(*opening, {failed.code, failed.why});
   operation_ = {};
 }
 
@@ -156,7 +168,7 @@ void Service::begin(const Opening& asked, Candidate candidate, Time now) {
               .opened = opened,
               .begun = now,
               .backing_off = state() == State::kBackoff || (request.by_start && policy_.restart),
-              .dead = asked.dead}};
+              .dead = dead_donor(asked)}};
     rest_ = Rest::kNo;
     out_.push_back(Announce{.phase = "start", .begins = true, .request = request.id});
     add(owner_.start(candidate.has_value(), request.timeouts, now));
@@ -170,7 +182,7 @@ void Service::begin(const Opening& asked, Candidate candidate, Time now) {
                         .candidate = candidate,
                         .opened = opened,
                         .by_itself = asked.by_itself,
-                        .dead = asked.dead}};
+                        .dead = dead_donor(asked)}};
   out_.push_back(Announce{.phase = "start", .begins = true, .request = request.id});
   out_.push_back(Spawn{.generation = heir,
                        .candidate = candidate.has_value(),
@@ -203,6 +215,7 @@ void Service::follow(Handoff& handoff, Upgrade::Step step, Time now) {
     add(others_.switched(policy_.late, upgrade.donor(), upgrade.heir(), now));
     take(handoff.candidate, handoff.request, handoff.by_itself, now);
     probation_.said_owner(!upgrade.heir_is_silent());
+    if (handoff.health) probation_.heard(handoff.health->healthy, handoff.health->why);
     if (state() == State::kStopping) add(owner_.send_stop(now));
   } else if (step.turn == Upgrade::Turn::kNobodyOwns) {
     (void)owner_.gone();

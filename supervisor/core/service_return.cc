@@ -10,6 +10,8 @@ Generation Service::on_trial() const {
 }
 
 void Service::on(const HealthHeard& heard, Time) {
+  Handoff* handoff = operation_.handoff();
+  if (handoff != nullptr && handoff->upgrade.heir() == heard.generation) handoff->health = heard;
   if (heard.generation == on_trial()) probation_.heard(heard.healthy, heard.why);
 }
 

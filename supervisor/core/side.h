@@ -18,7 +18,8 @@ struct Side {
   std::optional<Time> next;  // when the next measure is due
   std::string code;          // what it said, or how it ended
   std::string story;
-  bool echoes = false;  // the story is the other side's
+  bool told = false;    // the story is of its own telling, not how it ended
+  bool echoes = false;  // and it is the other side's
 
   // From now on it must go. The next measure follows after grace: SIGTERM if term_first, else
   // SIGKILL.

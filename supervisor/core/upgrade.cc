@@ -167,6 +167,7 @@ void Upgrade::heir_failed(const HandoffFailed& failed, Time now) {
   claim_.reset();
   heir_.code = failed.code;
   heir_.story = "gave up: " + failed.reason;
+  heir_.told = true;
   heir_.echoes = failed.of_peer;
   if (state_ == State::kStarting) {
     close(Report::Result::kFailed);
@@ -198,7 +199,6 @@ void Upgrade::heir_ended(const std::string& code, const std::string& how, Time n
       break;
     case State::kCopying:
     case State::kSwitching:
-      claim_.reset();
       state_ = State::kAwaitingDonor;
       arm(now + verdict());
       break;
@@ -261,11 +261,15 @@ void Upgrade::donor_progressed(const Progressed& progress, Time now) {
 
 void Upgrade::donor_failed(const HandoffFailed& failed, Time now) {
   if (copying() || state_ == State::kAwaitingDonor) {
+    donor_.must_go = false;  // it is no longer silent
+    donor_.next.reset();
     donor_.code = failed.code;
     donor_.story = failed.reason;
+    donor_.told = true;
     donor_.echoes = failed.of_peer;
     close(Report::Result::kFailed);
     dismiss(heir_, kHeirLeaves, false, now);
+    if (heir_.gone) claim_.reset();
     if (claim_) doubt(now);
   } else if (heir_owns_) {
     note(Note::Level::kError,
@@ -303,11 +307,9 @@ void Upgrade::donor_late(const DonorLate& late, Time now) {
   late_ = retired_ = true;
   account_.report().waiting = late.waiting;
   if (claim_ && copying()) take_over(*claim_, now);
-  if (heir_owns_) {
-    donor_.must_go = false;
-    donor_.next.reset();
-    return;
-  }
+  donor_.must_go = false;
+  donor_.next.reset();
+  if (heir_owns_) return;
   if (state_ == State::kClosing) return;
   if (heir_.gone || state_ == State::kAwaitingDonor) {
     nobody_owns(at_stake() - std::min(at_stake(), late.waiting));

@@ -84,6 +84,13 @@ void Upgrade::ticked(Time now) {
       arm(now + verdict());
       break;
     case State::kAwaitingDonor:
+      // The heir has died, and had said that it owned the sessions. So they are gone, and the donor
+      // may not know yet. Nothing is started beside it before it does, or has gone.
+      if (claim_) {
+        deadline_.reset();
+        dismiss(donor_, timeouts_.drain, true, now);
+        break;
+      }
       // The donor still owns everything: nothing else can be concluded from its silence.
       donor_.story = "has not said yet that it goes on: it may hang";
       close(Report::Result::kFailed);

@@ -78,7 +78,8 @@ void ServiceChannel::ready(int events) {
   rest_.at(now() + kRest);
 }
 
-// How a process came to be the owner, and that it registers, is said once on a connection.
+// How a process came to be the owner, and that it registers, is said once on a connection. What is
+// said again is read, since it must be true to the protocol, and then passed over.
 bool ServiceChannel::once(protocol::Type type) {
   if (type != protocol::Type::kRegister && type != protocol::Type::kOwner) return true;
   return said_.insert(type).second;
@@ -99,7 +100,6 @@ bool ServiceChannel::take(std::size_t messages) {
       draining_ = false;
       return false;
     }
-    if (*received == io::Channel::Received::kMessage && !once(message.header.type)) continue;
     if (*received == io::Channel::Received::kClosed) {
       close("");
       break;
@@ -109,7 +109,7 @@ bool ServiceChannel::take(std::size_t messages) {
       close(heard.error().message);
       break;
     }
-    callbacks_.heard(std::move(*heard));
+    if (once(message.header.type)) callbacks_.heard(std::move(*heard));
   }
   draining_ = false;
   return true;

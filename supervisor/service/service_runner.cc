@@ -186,12 +186,13 @@ void ServiceRunner::rollback(const Timeouts& timeouts, const ClientPtr& client) 
 }
 
 // path: of what it is about, for the history.
-void ServiceRunner::request(const HandoffRequested& request, const std::string& path) {
+void ServiceRunner::request(HandoffRequested request, const std::string& path) {
   if (const auto why = releases_.forbidden(request.to); !why.empty()) {
     answers_.tell(Refuse{"signature", why, request.id});
     return;
   }
   ++recording_;
+  if (machine_.state() == Service::State::kRunning) request.donor = machine_.current();
   telling_.record_request(request.id, path, [this, request](const Result<void>& recorded) {
     --recording_;
     if (recorded) return feed(request);

@@ -98,7 +98,7 @@ class ServiceRunner {
   void feed(Event event);
   void deadline_passed();
   void heard(Generation generation, Heard heard);
-  void request(const HandoffRequested& request, const std::string& path);
+  void request(HandoffRequested request, const std::string& path);
   void look_after_trial();
   void look_after_choice();
   void count_donors_sessions();

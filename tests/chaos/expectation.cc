@@ -15,8 +15,7 @@ struct Verdict {
 
 Verdict donor_killed(Phase phase) {
   switch (phase) {
-    case Phase::kAsked:  // the service's own crash; what is asked for starts the new release
-      return {true, true, {kDone, kUnchanged, kLost}};
+    case Phase::kAsked:
     case Phase::kBefore:
       return {true, true, {kLost}};
     case Phase::kCopy:

@@ -38,9 +38,8 @@ Supervision::~Supervision() {
 
 void Supervision::start(const std::string& failpoints) {
   const std::string service(name(service_));
-  supervisor_.run({"--name", service, "--listen", "public=tcp:127.0.0.1:0", "--stall-timeout",
-                   "500ms", "--freeze-budget", "250ms", "--drain", "2s", "--",
-                   test::program("handoff-" + service + "-1")},
+  supervisor_.run({"--name", service, "--listen", "public=tcp:127.0.0.1:0", "--freeze-budget",
+                   "250ms", "--drain", "2s", "--", test::program("handoff-" + service + "-1")},
                   {{"HANDOFF_STATE_DIR", path("state")}, {"HANDOFF_FAILPOINT", failpoints}});
   started_.insert(pid());
 }
@@ -53,7 +52,8 @@ std::unique_ptr<test::Process> Supervision::command(std::vector<std::string> arg
 
 std::unique_ptr<test::Process> Supervision::upgrade(int release) {
   const std::string service(name(service_));
-  return command({"upgrade", "--json", service,
+  // Of this handoff alone: how long a process on probation may be silent is longer than a blow.
+  return command({"upgrade", "--json", "--stall-timeout", "500ms", service,
                   test::program("handoff-" + service + "-" + std::to_string(release))});
 }
 

@@ -94,6 +94,14 @@ TEST_F(FailedUpgradeTest, TheHeirRejectsASessionWhileTheDonorIsFrozen) {
   fail_with("rejects-while-frozen", "this heir is picky");
 }
 
+TEST_F(FailedUpgradeTest, TheHeirOnlySaysThatItOwns) {
+  fail_with("only-says-that-it-owns", "said that it owns the sessions", {"--stall-timeout", "1s"});
+}
+
+TEST_F(FailedUpgradeTest, TheHeirSaysTooSoonThatItOwns) {
+  fail_with("says-too-soon-that-it-owns", "said that it owns the sessions");
+}
+
 TEST_F(FailedUpgradeTest, TheHeirCantReadTheState) {
   fail_with("knows-no-such-state", "no state version in common");
 }

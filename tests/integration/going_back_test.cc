@@ -100,5 +100,21 @@ TEST_F(GoingBackTest, WhoCantGoBackByAHandoffGoesBackByAStart) {
   EXPECT_EQ(fresh.ask("a"), "1 1 a");
 }
 
+// Nothing is asked for in its configuration: that it answers is.
+TEST_F(GoingBackTest, OneThatTookTheSessionsAndHangsDoesNotStay) {
+  Supervisor supervisor({.command = {program("handoff-echo-1")},
+                         .config = "probation = \"1h\"\nstall_timeout = \"1s\"\n"});
+  LineClient client(supervisor.port());
+  EXPECT_EQ(client.ask("a"), "1 1 a");
+  const auto upgrade = supervisor.upgrade(program("bad_heir"), {"hangs-as-the-owner"});
+  EXPECT_EQ(upgrade.status, 0) << upgrade.describe() << "\nby the donor's word it owns them";
+  back(supervisor);
+  const auto failed = supervisor.history("probation_failed");
+  ASSERT_EQ(failed.size(), 1U);
+  EXPECT_EQ(failed[0].at("error").at("message"), "it has not answered for 1.00 s");
+  LineClient fresh(supervisor.port());
+  EXPECT_EQ(fresh.ask("a"), "1 1 a");
+}
+
 }  // namespace
 }  // namespace handoff::test

@@ -63,8 +63,7 @@ class LostStateTest : public ::testing::Test {
   }
 };
 
-// ---- the state file
-// ------------------------------------------------------------------------------
+// ---- the state file ------------------------------------------------------------------------
 
 struct Loss {
   const char* name;
@@ -78,6 +77,7 @@ TEST_P(LostStateFileTest, TheServiceIsFoundAndGoesOn) {
   Supervisor supervisor({.command = {echo(1)}});
   LineClient client(supervisor.port());
   ASSERT_EQ(client.ask("first"), "1 1 first");
+  supervisor.settle();
   const json before = supervisor.status();
   supervisor.kill();
   GetParam().happens(state_file(supervisor));
@@ -94,6 +94,7 @@ TEST_P(LostStateFileTest, TheServiceComesBackByItself) {
                          .config = "drain = \"20s\"\n"});
   LineClient client(supervisor.port());
   ASSERT_EQ(client.ask("first"), "1 1 first");
+  supervisor.settle();
   const json before = supervisor.status();
   supervisor.kill();
   GetParam().happens(state_file(supervisor));
@@ -103,7 +104,8 @@ TEST_P(LostStateFileTest, TheServiceComesBackByItself) {
     EXPECT_EQ(now.at(same), before.at(same)) << same << "\n" << supervisor.log();
   }
   EXPECT_EQ(client.ask("still here"), "2 1 still here");
-  EXPECT_EQ(supervisor.upgrade(echo(2), {"--name", "echo"}).status, 0);
+  const auto upgraded = supervisor.upgrade(echo(2), {"--name", "echo"});
+  EXPECT_EQ(upgraded.status, 0) << upgraded.describe() << supervisor.log();
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -197,8 +199,7 @@ TEST_F(LostStateTest, OfTwoProcessesTheOneThatOwnsServes) {
   EXPECT_EQ(client.ask("hello"), "1 1 hello");
 }
 
-// ---- strangers
-// -----------------------------------------------------------------------------------
+// ---- strangers -----------------------------------------------------------------------------
 
 TEST_F(LostStateTest, AStrangerWithItsNumberIsNeitherAdoptedNorSignalled) {
   for (const bool without_proc : {false, true}) {
@@ -292,12 +293,12 @@ TEST_F(LostStateTest, AnOrphanThatHasTheAddressIsNamed) {
   supervisor.wait_for_state("backoff", "other");
 }
 
-// ---- the runtime folder of a supervisor that runs
-// -------------------------------------------------------------
+// ---- the runtime folder of a supervisor that runs ------------------------------------------
 
 TEST_F(LostStateTest, ARuntimeFolderThatIsRemovedIsMadeAnew) {
   Supervisor supervisor({.command = {echo(1)}});
   LineClient client(supervisor.port());
+  supervisor.settle();
   const json before = supervisor.status();
   for (const auto& happens : std::vector<std::function<void()>>{
            [&] { fs::remove_all(supervisor.runtime()); },

@@ -157,12 +157,13 @@ TEST_F(BundleTest, TheSupervisorItselfDoesNotReadArchives) {
 }
 
 TEST_F(BundleTest, ASupervisorWithoutItsUnpackerServesAndSaysSo) {
-  start_and_wait();
-  LineClient client(supervisor.port());
   const std::string alone = supervisor.dir() / "handoff";
   fs::copy_file(program("handoff"), alone);
-  const Outcome replaced = supervisor.command({"upgrade", "--self", alone});
-  ASSERT_EQ(replaced.status, 0) << replaced.err;
+  configure("", program("handoff-echo-1"));
+  Supervisor::Options options = configured(config);
+  options.wrapper = {"/bin/bash", "-c", "exec " + alone + " \"${@:2}\"", "bash"};
+  supervisor.start(options);
+  LineClient client(supervisor.port());
   const json refused = upgrade({bundle("2.0")}, 1);
   EXPECT_EQ(refused.at("error").at("code"), "open");
   const auto why = refused.at("error").at("message").get<std::string>();

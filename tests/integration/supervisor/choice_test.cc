@@ -91,8 +91,7 @@ class ChoiceTest : public SupervisorTest {
   std::string chosen = supervisor.dir() / "run/kept/echo/choice.json";
 };
 
-// ---- another file
-// ----------------------------------------------------------------------------------
+// ---- another file --------------------------------------------------------------------------
 
 TEST_F(ChoiceTest, AnotherFileSurvivesAReboot) {
   start();
@@ -117,8 +116,7 @@ TEST_F(ChoiceTest, SoDoOtherArguments) {
   EXPECT_EQ(supervisor.status().at("args"), (json{"--name", "echo"}));
 }
 
-// ---- the configuration's own path
-// --------------------------------------------------------------------
+// ---- the configuration's own path ----------------------------------------------------------
 
 TEST_F(ChoiceTest, APackageThatWasInstalledCountsAfterARebootAndIsOnProbation) {
   start();
@@ -187,8 +185,7 @@ TEST_F(ChoiceTest, ACommandThatHasChangedCounts) {
   expect_runs(2, "provisional", "1.0");
 }
 
-// ---- probation
-// -------------------------------------------------------------------------------------
+// ---- probation -----------------------------------------------------------------------------
 
 TEST_F(ChoiceTest, AProbationGoesOnAfterAReboot) {
   start();
@@ -203,8 +200,7 @@ TEST_F(ChoiceTest, AProbationGoesOnAfterAReboot) {
   expect_runs(1, "permanent", "2.0");
 }
 
-// ---- stopped
-// ---------------------------------------------------------------------------------------
+// ---- stopped -------------------------------------------------------------------------------
 
 TEST_F(ChoiceTest, AStoppedServiceStaysStoppedUntilItIsStarted) {
   start();
@@ -250,15 +246,14 @@ TEST_F(ChoiceTest, OneThatDiedAndIsNotRestartedStaysDownButForAReboot) {
   supervisor.start({.command = {one}, .run_flags = {"--no-restart"}});
   wait_until_kept();
   kill_and_wait(hold(supervisor.service_pid()));
-  supervisor.wait_for_state("stopped");
+  supervisor.wait_for_state("failed");
   ASSERT_EQ(supervisor.command({"upgrade", "--self"}).status, 0);
-  EXPECT_EQ(supervisor.status().at("state"), "stopped");
+  EXPECT_EQ(supervisor.status().at("state"), "failed");
   reboot();
   expect_runs(1, "permanent", json());
 }
 
-// ---- the configuration
-// -----------------------------------------------------------------------------
+// ---- the configuration ---------------------------------------------------------------------
 
 TEST_F(ChoiceTest, ReturnsToTheConfigurationAndDoesNothingIfThatRuns) {
   start();
@@ -342,8 +337,7 @@ TEST_F(ChoiceTest, AReloadAndACheckSayThatWhatRunsIsAnother) {
       << reload.out;
 }
 
-// ---- a choice that can't be understood
-// ----------------------------------------------------------------
+// ---- a choice that can't be understood -----------------------------------------------------
 
 TEST_F(ChoiceTest, OneThatCanNotBeReadIsToldAndTheConfigurationCounts) {
   start();

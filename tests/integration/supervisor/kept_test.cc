@@ -81,8 +81,7 @@ class KeptTest : public SupervisorTest {
   std::string two = supervisor.dir() / "echo-2";
 };
 
-// ---- the file is gone
-// --------------------------------------------------------------------------------
+// ---- the file is gone ----------------------------------------------------------------------
 
 TEST_F(KeptTest, AFileThatWasMovedAwayRunsAgainUnderTheNextSupervisor) {
   start();
@@ -119,8 +118,7 @@ TEST_F(KeptTest, AFileThatWasReplacedIsNotRunByACrash) {
   ASSERT_EQ(supervisor.upgrade("", {}).status, 0);
 }
 
-// ---- the supervisor's own file
-// -----------------------------------------------------------------------
+// ---- the supervisor's own file -------------------------------------------------------------
 
 TEST_F(KeptTest, ItsOwnUpgradeFollowsThePathByWhichItWasStarted) {
   put(1, one);
@@ -128,6 +126,7 @@ TEST_F(KeptTest, ItsOwnUpgradeFollowsThePathByWhichItWasStarted) {
   for (const char* version : {"handoff-a", "handoff-b"}) {
     fs::copy_file(program("handoff"), supervisor.dir() / version);
   }
+  fs::copy_file(program("handoff-unpack"), supervisor.dir() / "handoff-unpack");
   fs::create_symlink("handoff-a", link);
   supervisor.start(
       {.command = {one}, .wrapper = {"/bin/bash", "-c", "exec " + link + " \"${@:2}\"", "bash"}});
@@ -145,8 +144,7 @@ TEST_F(KeptTest, ItsOwnUpgradeFollowsThePathByWhichItWasStarted) {
   EXPECT_EQ(fs::read_symlink(exe), supervisor.dir() / "handoff-b");
 }
 
-// ---- the file was written to
-// -------------------------------------------------------------------------
+// ---- the file was written to ---------------------------------------------------------------
 
 TEST_F(KeptTest, AFileThatWasOverwrittenInPlaceIsNotWhatARollbackRuns) {
   start();
@@ -180,8 +178,7 @@ TEST_F(KeptTest, AFileThatWasOnlyTouchedIsStillTheFile) {
   EXPECT_EQ(fs::read_symlink("/proc/" + std::to_string(supervisor.service_pid()) + "/exe"), one);
 }
 
-// ---- another path
-// ----------------------------------------------------------------------------------
+// ---- another path --------------------------------------------------------------------------
 
 TEST_F(KeptTest, AReleaseThatWasCommittedIsWhatACrashRunsUnderTheNextSupervisor) {
   start();
@@ -224,8 +221,7 @@ TEST_F(KeptTest, AProbationAndTheReleaseToGoBackToSurviveTheNextSupervisorWhatev
   EXPECT_EQ(supervisor.status().at("standing"), "permanent");
 }
 
-// ---- the copies
-// ------------------------------------------------------------------------------------
+// ---- the copies ----------------------------------------------------------------------------
 
 TEST_F(KeptTest, OnlyTheLastFiveStayAndWhatIsReferenced) {
   start();

@@ -163,12 +163,15 @@ TEST_F(LifecycleTest, AnIdleSupervisorSleeps) {
            status_field(supervisor.pid(), "nonvoluntary_ctxt_switches");
   };
   supervisor.settle();
-  while (process_state(supervisor.pid()) != 'S') {  // it has answered, and goes to sleep
+  // What a start leaves to be written may still wake it. Then the time itself is what is tested:
+  // nothing happens in it.
+  bool slept = false;
+  for (int i = 0; i < 4 && !slept; ++i) {
+    const auto before = switches();
+    EXPECT_FALSE(supervisor.process().wait(Deadline::in(1500ms)));
+    slept = switches() == before;
   }
-  const auto before = switches();
-  // The time itself is what is tested: nothing happens in it.
-  EXPECT_FALSE(supervisor.process().wait(Deadline::in(1500ms)));
-  EXPECT_EQ(switches(), before) << "it woke up";
+  EXPECT_TRUE(slept) << "it woke up in each of four times 1.5 s";
 }
 
 // ---- Unix sockets ---------------------------------------------------------------------------

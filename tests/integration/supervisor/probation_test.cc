@@ -236,7 +236,9 @@ TEST_F(ProbationTest, RollbackThatTheNewerReleaseCantDoChangesNothing) {
 TEST_F(ProbationTest, AnUpgradeDuringProbationCanGoBackToThePermanentRelease) {
   start();
   upgrade();
-  ASSERT_EQ(supervisor.upgrade_with({"--release", "3.0"}, {"--probation", "1h"}).status, 0);
+  ASSERT_EQ(supervisor.upgrade_with({"--release", "3.0", "--sessions", "5"}, {"--probation", "1h"})
+                .status,
+            0);
   EXPECT_EQ(supervisor.status().at("back").at("release"), "1.0");
   ASSERT_EQ(supervisor.command({"rollback", "chat"}).status, 0);
   EXPECT_EQ(ask_service(supervisor), "1.0 4");
@@ -254,7 +256,8 @@ TEST_F(ProbationTest, UpgradingToThePermanentReleaseIsGoingBack) {
 
 TEST_F(ProbationTest, WithoutAProbationItIsPermanentAtOnce) {
   start();
-  const auto upgraded = supervisor.upgrade_with({"--release", "2.0"}, {"--probation", "0s"});
+  const auto upgraded =
+      supervisor.upgrade_with({"--release", "2.0", "--sessions", "5"}, {"--probation", "0s"});
   ASSERT_EQ(upgraded.status, 0);
   EXPECT_EQ(upgraded.done().at("standing"), "permanent");
 }

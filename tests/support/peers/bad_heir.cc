@@ -93,6 +93,16 @@ const std::map<std::string, void (*)()>& misdeeds() {
        [] {
          Heir{refuse, Restores::kWhileFrozen}.run();
        }},
+      {"only-says-that-it-owns", handoff::test::only_claim},
+      {"says-too-soon-that-it-owns",
+       [] {
+         const auto claim_and_hang = [claim = handoff::test::Claim()] {
+           claim.say();
+           hang();
+         };
+         Heir{claim_and_hang, Restores::kWhileFrozen}.run();
+       }},
+      {"hangs-as-the-owner", [] { Heir{}.run(); }},
       {"knows-no-such-state", [] { Heir{.state_version = 7}.run(); }},
       {"claims-another-listener", [] { Heir{.listener = "private"}.run(); }},
       {"speaks-another-protocol", handoff::test::speak_another_protocol},

@@ -149,6 +149,19 @@ TEST_F(ServiceReturnTest, ACrashOfBothInAnUpgradeDuringProbationStartsThePermane
   EXPECT_NE(hear(Exited{3, kSegv}, 3s).find("take back"), std::string::npos);
 }
 
+TEST_F(ServiceReturnTest, WhatAnHeirSaysOfItselfBeforeItIsBelievedCounts) {
+  start();
+  hear(HandoffRequested{}, 1s);
+  hear(CandidateReady{}, 1s);
+  hear(Registered{2}, 1s);
+  hear(owned(2), 1s);
+  hear(HealthHeard{2, true, ""}, 1s);
+  hear(DonorRetired{.generation = 1, .handoff_id = 2, .sessions = 4}, 1s);
+  hear(Exited{1, kStatus0}, 1s);
+  answers(2, 2s);
+  EXPECT_EQ(hear(Tick{}, 31s), "passed");
+}
+
 TEST_F(ServiceReturnTest, AnUpgradeUnderWayIsWaitedFor) {
   upgrade();
   hear(HandoffRequested{}, 2s);

@@ -81,6 +81,77 @@ TEST_F(ServiceTest, AFailedUpgradeLeavesEverythingAsItWas) {
   EXPECT_EQ(service.deadline(), std::nullopt);
 }
 
+// ---- the old release dies while the new one is being opened
+
+TEST_F(ServiceTest, TheNewReleaseIsStartedAndWhatTheOldOneHadIsLost) {
+  start();
+  hear(HandoffRequested{}, 1s);
+  hear(Counted{1, 20}, 1s);
+  hear(Exited{1, kSegv}, 1s);
+  hear(CandidateReady{}, 1010ms);
+  hear(Registered{2}, 1020ms);
+  const Effects effects = service.step(Owned{.generation = 2}, at(1030ms));
+  ASSERT_EQ(show(effects), "take (keeps the one before), lost(peer_died)");
+  const Report& report = std::get<Conclude>(effects[1]).report;
+  EXPECT_EQ(report.from, 1U);
+  EXPECT_EQ(report.to, 2U);
+  EXPECT_EQ(report.lost, 20U);
+  EXPECT_EQ(report.failed, Report::Failed::kOld);
+  EXPECT_EQ(report.message,
+            "the old release was killed by SIGSEGV while the new one was being opened");
+}
+
+TEST_F(ServiceTest, ThatIsToldAlsoIfTheOldReleaseWasStartedAgainMeanwhile) {
+  start();
+  hear(HandoffRequested{}, 1s);
+  hear(Counted{1, 20}, 1s);
+  hear(Exited{1, kSegv}, 1s);
+  hear(Tick{}, 2s);
+  hear(Registered{2}, 2s);
+  hear(Owned{.generation = 2}, 2s);
+  ASSERT_EQ(hear(CandidateReady{}, 3s), "phase start, spawn 3 candidate heir");
+  hear(Registered{3}, 3s);
+  switched(2, 3, 3s);
+  const Effects effects = service.step(Exited{2, kStatus0}, at(3s));
+  const Report& report = std::get<Conclude>(effects.at(0)).report;
+  EXPECT_EQ(report.result, Report::Result::kLost);
+  EXPECT_EQ(report.moved, 4U);
+  EXPECT_EQ(report.lost, 20U);
+}
+
+TEST_F(ServiceTest, ThatIsNoRefusal) {
+  start();
+  hear(HandoffRequested{}, 1s);
+  hear(Counted{1, 20}, 1s);
+  hear(Exited{1, kSegv}, 1s);
+  hear(Tick{}, 2s);
+  const Effects effects = service.step(CandidateReady{}, at(2s));
+  ASSERT_EQ(show(effects), "drop, lost(busy)");
+  const Report& report = std::get<Conclude>(effects[1]).report;
+  EXPECT_EQ(report.lost, 20U);
+  EXPECT_TRUE(report.message.starts_with(
+      "the old release was killed by SIGSEGV while the new one was being opened; "));
+}
+
+TEST_F(ServiceTest, ThatIsNoFailureThatChangedNothing) {
+  start();
+  hear(HandoffRequested{}, 1s);
+  hear(Exited{1, kSegv}, 1s);
+  EXPECT_EQ(hear(CandidateFailed{"open", "no such file"}, 2s), "lost(open)");
+}
+
+TEST_F(ServiceTest, ThatCountsFromTheMomentItWasAskedFor) {
+  start();
+  hear(Counted{1, 20}, 1s);
+  hear(Exited{1, kSegv}, 1s);
+  ASSERT_EQ(hear(HandoffRequested{.donor = 1}, 1s), "open") << "it took a while to record";
+  hear(CandidateReady{}, 1s);
+  hear(Registered{2}, 1s);
+  EXPECT_EQ(hear(Owned{.generation = 2}, 1s), "take (keeps the one before), lost(peer_died)");
+}
+
+// ---- late sessions
+
 TEST_F(ServiceTest, LateSessionsGoWhereverTheOwnerIs) {
   upgrade_to_switch();
   hear(owned(2), 2s);
@@ -178,12 +249,12 @@ TEST_F(ServiceTest, ACandidateThatCantBeOpenedIsRefused) {
   EXPECT_EQ(hear(HandoffRequested{}), "open");
 }
 
-TEST_F(ServiceTest, ACandidateForAServiceThatDiedMeanwhileIsRefused) {
+TEST_F(ServiceTest, ACandidateForAServiceThatDiedMeanwhileIsNotTaken) {
   start();
   hear(HandoffRequested{}, 1s);
   hear(Exited{1, kSegv}, 1s);
   hear(Tick{}, 1100ms);
-  EXPECT_EQ(hear(CandidateReady{}, 1101ms), "drop, refuse(busy)");
+  EXPECT_EQ(hear(CandidateReady{}, 1101ms), "drop, lost(busy)");
 }
 
 TEST_F(ServiceTest, WhatIsSaidOfARequestNamesIt) {

@@ -82,6 +82,16 @@ void expect_failed(const Heard& heard) {
   EXPECT_EQ("restore() says no", failed.reason);
 }
 
+void expect_failed_itself(const Heard& heard) {
+  expect_failed(heard);
+  EXPECT_FALSE(only_event<supervisor::HandoffFailed>(heard).of_peer);
+}
+
+void expect_failed_of_peer(const Heard& heard) {
+  expect_failed(heard);
+  EXPECT_TRUE(only_event<supervisor::HandoffFailed>(heard).of_peer);
+}
+
 void expect_retired(const Heard& heard) {
   const auto& retired = only_event<supervisor::DonorRetired>(heard);
   EXPECT_EQ(kSender, retired.generation);
@@ -96,6 +106,12 @@ void expect_retired(const Heard& heard) {
 void expect_first_fd(const Heard& heard) {
   expect_retired(heard);
   EXPECT_EQ(123456700012345U, only_event<supervisor::DonorRetired>(heard).first_fd_at_ns);
+}
+
+void expect_lost_ids(const Heard& heard) {
+  const auto& retired = only_event<supervisor::DonorRetired>(heard);
+  EXPECT_EQ(3U, retired.lost);
+  EXPECT_EQ((std::vector<std::uint64_t>{7, 300, 1099511628101}), retired.lost_ids);
 }
 
 void expect_status(const Heard& heard) {
@@ -195,7 +211,9 @@ void expect_heard(const std::string& name, protocol::Type type, const std::strin
       {"Register-return.hex", expect_return},
       {"Owner-return.hex", expect_owner},
       {"Progress.hex", expect_progress},
-      {"Failed.hex", expect_failed},
+      {"Failed.hex", expect_failed_itself},
+      {"Failed-of-peer.hex", expect_failed_of_peer},
+      {"Retired-lost-ids.hex", expect_lost_ids},
       {"Retired.hex", expect_retired},
       {"Status.hex", expect_status},
       {"Status-errors.hex", expect_errors},
