@@ -10,9 +10,16 @@ constexpr int kMessagesPerTurn = 16;
 
 }  // namespace
 
-void Control::open(ControlChannel channel, Reconnect reconnect) {
+void Control::open(ControlChannel channel, Reconnect reconnect, Mailbox mailbox) {
   channel_.emplace(std::move(channel));
   reconnect_ = std::move(reconnect);
+  mailbox_ = std::move(mailbox);
+}
+
+std::optional<UniqueFd> Control::attempt() {
+  if (!away_) return std::nullopt;
+  if (auto fd = mailbox_.take()) return fd;
+  return reconnect_.attempt();
 }
 
 void Control::send(protocol::Type type, std::string body, std::vector<UniqueFd> fds) {
@@ -27,21 +34,26 @@ void Control::listen() {
   if (!channel_) return;
   const bool closed = channel_->closed();
   if (closed) poller_.unwatch(Role::kControl);
-  if (closed && !reconnect_.known()) return;
+  if (closed && !reconnect_.known() && !mailbox_.known()) return;
   if (closed && !away_) {
     away_ = true;
     registry_.log(HANDOFF_LOG_WARNING, "the supervisor is gone; serving on without it");
     reconnect_.plan(channel_->age());
   }
-  const auto ok = away_ ? poller_.watch(Role::kReconnect, reconnect_.fd(), false)
-                        : poller_.watch(Role::kControl, channel_->fd(), channel_->wants_write());
-  if (!ok) registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
+  const auto watch = [this](Role role, int fd, bool write) {
+    const auto ok = poller_.watch(role, fd, write);
+    if (!ok) registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
+  };
+  if (!away_) return watch(Role::kControl, channel_->fd(), channel_->wants_write());
+  if (reconnect_.known()) watch(Role::kReconnect, reconnect_.fd(), false);
+  if (mailbox_.known()) watch(Role::kMail, mailbox_.fd(), false);
 }
 
 void Control::ignore() {
   if (!channel_) return;
   poller_.unwatch(Role::kControl);
   poller_.unwatch(Role::kReconnect);
+  poller_.unwatch(Role::kMail);
 }
 
 void Control::read(const std::function<void(Channel::Message&)>& obey) {
@@ -63,6 +75,7 @@ void Control::read(const std::function<void(Channel::Message&)>& obey) {
 
 void Control::connect(UniqueFd fd) {
   poller_.unwatch(Role::kReconnect);
+  poller_.unwatch(Role::kMail);
   channel_.emplace(std::move(fd));
   away_ = false;
   registry_.log(HANDOFF_LOG_INFO, "a supervisor is there again");

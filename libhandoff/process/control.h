@@ -1,7 +1,7 @@
 // The control socket for the life of a process. Supervisors come and go: when one has closed its
 // end, the process serves on, and connects to the next one.
 //
-// The poller reports kControl for read(), and kReconnect for attempt().
+// The poller reports kControl for read(), and kReconnect and kMail for attempt().
 #pragma once
 
 #include <functional>
@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "libhandoff/process/control_channel.h"
+#include "libhandoff/process/mailbox.h"
 #include "libhandoff/process/reconnect.h"
 #include "libhandoff/service/registry.h"
 #include "libhandoff/sys/poller.h"
@@ -25,7 +26,7 @@ class Control {
 
   // As Start gave them. A process without a supervisor never opens the socket; then every call here
   // does nothing.
-  void open(ControlChannel channel, Reconnect reconnect);
+  void open(ControlChannel channel, Reconnect reconnect, Mailbox mailbox);
   bool opened() const { return channel_.has_value(); }
 
   // Queues. What does not fit into the socket goes out after the next listen().
@@ -40,8 +41,9 @@ class Control {
   // Sends what waits, and takes up to 16 messages.
   void read(const std::function<void(Channel::Message&)>& obey);
 
-  // The socket to the next supervisor; nullopt if none listens yet.
-  std::optional<UniqueFd> attempt() { return reconnect_.attempt(); }
+  // The socket to the next supervisor, from the mailbox or from the path; nullopt if there is none
+  // yet, or if one is there already.
+  std::optional<UniqueFd> attempt();
   // An attempt that found a supervisor is of no use: plans another.
   void put_off() { reconnect_.plan(0); }
   // Forgets what was queued for the supervisor before.
@@ -52,6 +54,7 @@ class Control {
   Poller& poller_;
   std::optional<ControlChannel> channel_;
   Reconnect reconnect_;
+  Mailbox mailbox_;
   bool away_ = false;  // the socket is closed, and an attempt is planned
 };
 

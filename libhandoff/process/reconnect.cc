@@ -56,6 +56,7 @@ Result<Reconnect> Reconnect::make(std::string path) {
 }
 
 void Reconnect::plan(core::Duration lasted) {
+  if (!known()) return;
   if (lasted >= kSettled) delay_ = kFirst;
   arm();
 }
@@ -70,6 +71,7 @@ void Reconnect::arm() {
 }
 
 std::optional<UniqueFd> Reconnect::attempt() {
+  if (!known()) return std::nullopt;
   std::uint64_t times = 0;
   if (::read(timer_.get(), &times, sizeof times) < 0) return std::nullopt;  // not due yet
   auto fd = connect_to(path_);

@@ -52,7 +52,7 @@ void Service::shut() {
 }
 
 void Service::begin(StartOrder start) {
-  control_.open(std::move(start.control), std::move(start.reconnect));
+  control_.open(std::move(start.control), std::move(start.reconnect), std::move(start.mailbox));
   registry_.generation = start.generation;
   given_ = std::move(start.listeners);
   heir_end_ = std::move(start.heir);
@@ -177,7 +177,7 @@ void Service::turn(const std::vector<Role>& roles) {
   for (const Role role : roles) {
     if (role == Role::kControl) {
       control_.read([this](Channel::Message& message) { hear(message); });
-    } else if (role == Role::kReconnect) {
+    } else if (role == Role::kReconnect || role == Role::kMail) {
       reports_.reconnect(standing());
     } else if (role == Role::kLinks) {
       links_->turn();

@@ -36,8 +36,8 @@ Result<std::optional<UniqueFd>> control_socket() {
   const auto pid = number_from("HANDOFF_PID");
   // A child of a supervised service may inherit the variables; they are not meant for it.
   if (!number || !pid || *pid != ::getpid()) return std::nullopt;
-  for (const char* name :
-       {"HANDOFF_FD", "HANDOFF_PID", "HANDOFF_SERVICE", "HANDOFF_GENERATION", "HANDOFF_RETURN"}) {
+  for (const char* name : {"HANDOFF_FD", "HANDOFF_PID", "HANDOFF_SERVICE", "HANDOFF_GENERATION",
+                           "HANDOFF_RETURN", "HANDOFF_MAILBOX"}) {
     ::unsetenv(name);
   }
   int type = 0;
@@ -78,6 +78,15 @@ Result<std::vector<GivenListener>> take_listeners(const protocol::Start& start,
     out.push_back({named, std::move(fd)});
   }
   return out;
+}
+
+// A supervisor from before there were mailboxes gives none.
+Result<Mailbox> take_mailbox(const protocol::Start& start, std::vector<UniqueFd>& fds) {
+  if (start.mailbox == 0) return Mailbox();
+  if (start.mailbox > fds.size() || !fds[start.mailbox - 1].valid()) {
+    return fail(HANDOFF_ERR_PROTOCOL, "Start names a mailbox without an fd");
+  }
+  return Mailbox::from(std::move(fds[start.mailbox - 1]));
 }
 
 HandoffParameters parameters_of(const protocol::Handoff& handoff) {
@@ -132,6 +141,9 @@ Result<std::optional<StartOrder>> take_start() {
   auto reconnect = Reconnect::make(start->report_path);
   if (!reconnect) return Failure(reconnect.error());
   order.reconnect = std::move(*reconnect);
+  auto mailbox = take_mailbox(*start, message.fds);
+  if (!mailbox) return Failure(mailbox.error());
+  order.mailbox = std::move(*mailbox);
   if (start->heir) {
     if (!start->handoff) return fail(HANDOFF_ERR_PROTOCOL, "Start for an heir without a handoff");
     auto end = take_end(*start->handoff, message.fds);

@@ -10,6 +10,7 @@
 #include "libhandoff/base/unique_fd.h"
 #include "libhandoff/handoff/shell.h"
 #include "libhandoff/process/control_channel.h"
+#include "libhandoff/process/mailbox.h"
 #include "libhandoff/process/reconnect.h"
 #include "libhandoff/protocol/messages.h"
 
@@ -30,6 +31,7 @@ struct HandoffEnd {
 struct StartOrder {
   ControlChannel control;
   Reconnect reconnect = {};
+  Mailbox mailbox = {};
   std::uint64_t generation = 0;
   std::vector<GivenListener> listeners = {};  // of a fresh start
   std::optional<HandoffEnd> heir = {};        // of an heir

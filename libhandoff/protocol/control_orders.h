@@ -46,6 +46,7 @@ struct Start {
   std::vector<Named> listeners;
   std::optional<Handoff> handoff;
   std::string report_path;
+  std::uint32_t mailbox = 0;
 };
 void describe(auto& on, Is<Start> auto& m) {
   on.message("Start", Zeros::kLeftOut)
@@ -56,7 +57,8 @@ void describe(auto& on, Is<Start> auto& m) {
       .field(5, m.heir)
       .each(6, m.listeners, kMaxFds, "too many listeners")
       .part(7, m.handoff)
-      .text(8, m.report_path, kMaxPath, "the report path");
+      .text(8, m.report_path, kMaxPath, "the report path")
+      .field(9, m.mailbox);
 }
 
 struct Donate {

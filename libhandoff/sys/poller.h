@@ -15,6 +15,7 @@ namespace handoff::io {
 enum class Role : std::uint8_t {
   kControl,
   kReconnect,
+  kMail,
   kChannel,
   kLanes,
   kPeer,

@@ -113,7 +113,7 @@ bool Service::takes_orphans() const {
 }
 
 // The orphan may have sessions. A process that is only starting has none, and would share the
-// orphan's listeners: it goes. One of the same number is not there yet, and will not be.
+// orphan's listeners: it goes. One of the orphan's number has no process yet, and gets none.
 void Service::on(const OrphanFound& orphan, Time) {
   if (!takes_orphans()) return;
   if (operation_.by_start()) {

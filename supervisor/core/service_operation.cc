@@ -12,9 +12,9 @@ std::optional<Refuse> Service::refusal() const {
     case State::kAdopting:
       return Refuse{"busy", policy_.name +
                                 " has not reported back to this supervisor yet, which was started "
-                                "after it. It serves; if it stays so, it can't reach services.sock "
-                                "(another user, root or namespace) or hangs. handoff stop " +
-                                policy_.name + " would cost its sessions"};
+                                "after it. It comes back by itself as soon as its event loop "
+                                "turns; handoff status says what is known of it. Don't end it for "
+                                "that: it would cost its sessions"};
     case State::kStopping:
       return Refuse{"busy", policy_.name + " is stopping; wait until it has stopped"};
     case State::kStopped:

@@ -65,7 +65,8 @@ Timeouts timeouts_from(const json& in) {
 json to_json(const SavedProcess& process) {
   return {{"generation", process.generation},    {"pid", process.pid},
           {"started", process.started},          {"since", process.since},
-          {"release", to_json(process.release)}, {"leaving", process.leaving}};
+          {"release", to_json(process.release)}, {"mailbox", process.mailbox},
+          {"leaving", process.leaving}};
 }
 
 SavedProcess process_from(const json& in) {
@@ -74,6 +75,7 @@ SavedProcess process_from(const json& in) {
           .started = in.at("started").get<std::uint64_t>(),
           .since = in.at("since").get<std::int64_t>(),
           .release = release_from(in.at("release")),
+          .mailbox = in.value("mailbox", ""),      // before decision 29
           .leaving = in.value("leaving", false)};  // supervisors before decision 21 do not say
 }
 

@@ -42,7 +42,8 @@ struct SavedProcess {
   std::uint64_t started = 0;  // in clock ticks since boot: with the pid, which process it is
   std::int64_t since = 0;     // seconds of the wall clock
   SavedRelease release;
-  bool leaving = false;  // it has handed over, has nothing left, and is to exit
+  std::string mailbox = {};  // its address; "" if it has none
+  bool leaving = false;      // it has handed over, has nothing left, and is to exit
 };
 
 struct SavedService {

@@ -1,7 +1,6 @@
 #include "supervisor/processes/adoption.h"
 
 #include <poll.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,6 +20,23 @@ namespace {
 
 constexpr int kPidfd = 3;  // P_PIDFD of waitid(2), which older headers lack
 
+// The fields of its stat(5) from the state on, which is field 3; "" if there is no such process.
+std::string fields_of(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string text;
+  std::getline(file, text);
+  // proc(5): the name before them may contain anything, so they begin behind the last ')'.
+  const std::size_t name_end = text.rfind(')');
+  return name_end == std::string::npos ? "" : text.substr(name_end + 1);
+}
+
+char state_of(pid_t pid) {
+  std::istringstream fields(fields_of(pid));
+  char state = 0;
+  fields >> state;
+  return state;
+}
+
 }  // namespace
 
 std::string boot_id() {
@@ -31,15 +47,9 @@ std::string boot_id() {
 }
 
 std::uint64_t start_of(pid_t pid) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
-  std::string text;
-  std::getline(file, text);
-  // proc(5): the name may contain anything, so count from the last ')'; starttime is field 22.
-  const std::size_t name_end = text.rfind(')');
-  if (name_end == std::string::npos) return 0;
-  std::istringstream fields(text.substr(name_end + 1));
+  std::istringstream fields(fields_of(pid));
   std::string field;
-  for (int i = 3; i < 22; ++i) fields >> field;
+  for (int i = 3; i < 22; ++i) fields >> field;  // starttime is field 22
   std::uint64_t started = 0;
   fields >> started;
   return fields ? started : 0;
@@ -52,6 +62,7 @@ std::unique_ptr<Process> find_process(const SavedProcess& saved) {
   auto process = hold_process(saved.pid);
   if (!process || process->started != saved.started) return nullptr;
   process->generation = saved.generation;
+  process->mailbox = saved.mailbox;
   process->since = std::chrono::system_clock::from_time_t(static_cast<std::time_t>(saved.since));
   return process;
 }
@@ -69,13 +80,10 @@ std::unique_ptr<Process> hold_process(pid_t pid) {
   return process;
 }
 
-// The kernel keeps the number of who connected. It is still that process's while its end is open,
-// which is looked at after the process is held.
-std::unique_ptr<Process> hold_peer(int connection) {
-  ucred peer{};
-  socklen_t length = sizeof peer;
-  if (::getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0) return nullptr;
-  auto process = hold_process(peer.pid);
+// The number is still that process's while its end is open, which is looked at after the process is
+// held.
+std::unique_ptr<Process> hold_peer(pid_t pid, int connection) {
+  auto process = hold_process(pid);
   pollfd end{.fd = connection, .events = POLLRDHUP, .revents = 0};
   if (::poll(&end, 1, 0) < 0 || (end.revents & (POLLHUP | POLLRDHUP | POLLERR)) != 0)
     return nullptr;
@@ -118,6 +126,29 @@ ReleasePtr release_of_process(pid_t pid) {
   (*release)->path = path;
   (*release)->source = path;
   return std::move(*release);
+}
+
+std::string why_away(const Process& process) {
+  const std::string pid = std::to_string(process.pid);
+  const std::string who =
+      "generation " + std::to_string(process.generation) + " (pid " + pid + ") ";
+  switch (state_of(process.pid)) {
+    case 'T':
+      return who + "is stopped: kill -CONT " + pid + " wakes it, and it comes back by itself";
+    case 't':
+      return who + "is held by a debugger: it comes back by itself when that lets it go on";
+    case 'D':
+      return who + "waits for a disk, or is frozen: it comes back by itself when it goes on";
+    default:
+      break;
+  }
+  if (process.mailbox.empty()) {
+    return who +
+           "has not come back yet. It was started by an older supervisor, and can't be reached if "
+           "it has changed its user, root or namespaces since. Else it comes back by itself when "
+           "its event loop turns";
+  }
+  return who + "has not come back yet: it comes by itself when its event loop turns";
 }
 
 Exit exit_of(const Process& process) {

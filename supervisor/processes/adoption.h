@@ -23,8 +23,9 @@ std::unique_ptr<Process> find_process(const SavedProcess& saved);
 // Whatever process has that number now; null if there is none. Its generation and release are not
 // known yet.
 std::unique_ptr<Process> hold_process(pid_t pid);
-// The process at the other end of a Unix connection, which is open; null if it is gone.
-std::unique_ptr<Process> hold_peer(int connection);
+// The process of that number, which has said something on a connection, as the kernel tells; null
+// if its end is closed.
+std::unique_ptr<Process> hold_peer(pid_t pid, int connection);
 // There is a process of that number, and nothing tells whether it is this one.
 bool may_live(const SavedProcess& saved);
 
@@ -33,6 +34,9 @@ std::vector<std::string> command_of_process(pid_t pid);
 // What a process runs, as /proc has it: its file, or the script that it interprets, if that was
 // given as a fd. null if that can't be read.
 ReleasePtr release_of_process(pid_t pid);
+
+// Why a process that runs has not come back yet, as far as that shows, and what to do.
+std::string why_away(const Process& process);
 
 // How a process that is no child of ours has ended; known only if it is one after all (upgrade
 // --self keeps the pid, and so the children).

@@ -1,10 +1,9 @@
 // The happy path: /proc/PID/environ of every process has HANDOFF_PID, which is the pid itself but
 // in children of a service, and HANDOFF_RETURN, which names the runtime folder. The failures: a
-// process that has ended meanwhile, or is another user's, is skipped.
+// process that has ended meanwhile, or is another user's and always was, is skipped.
 #include "supervisor/processes/census.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -12,10 +11,14 @@
 #include <charconv>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <map>
+#include <optional>
+#include <sstream>
 
 #include "libhandoff/sys/socket.h"
 #include "supervisor/processes/adoption.h"
+#include "supervisor/processes/mailbox.h"
 
 namespace handoff::supervisor {
 namespace {
@@ -41,11 +44,39 @@ std::map<std::string, std::string> environment_of(pid_t pid) {
   return out;
 }
 
-// The environment is what a process likes to say: that of another user is not believed.
-bool is_ours(pid_t pid) {
-  struct stat found {};
-  const std::string path = "/proc/" + std::to_string(pid);
-  return ::stat(path.c_str(), &found) == 0 && found.st_uid == ::geteuid();
+// Whether it has a socket of which that is true. False if its fds can't be seen.
+bool has_socket(const Process& process, const std::function<bool(int fd)>& so) {
+  std::error_code error;
+  const std::string fds = "/proc/" + std::to_string(process.pid) + "/fd";
+  for (fs::directory_iterator at(fds, error), end; !error && at != end; at.increment(error)) {
+    std::error_code gone;
+    if (!fs::read_symlink(at->path(), gone).string().starts_with("socket:")) continue;
+    int fd = -1;
+    if (!number(at->path().filename().string(), fd)) continue;
+    const UniqueFd its(static_cast<int>(::syscall(SYS_pidfd_getfd, process.pidfd.get(), fd, 0)));
+    if (its.valid() && so(its.get())) return true;
+  }
+  return false;
+}
+
+// Who has executed the program, whatever rights that has (setuid): "Uid: REAL EFFECTIVE ...".
+std::optional<uid_t> user_of(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/status");
+  for (std::string line; std::getline(file, line);) {
+    if (!line.starts_with("Uid:")) continue;
+    uid_t real = 0;
+    std::istringstream fields(line.substr(4));
+    if (fields >> real) return real;
+  }
+  return std::nullopt;
+}
+
+// The environment is what a process likes to say. That of another user is believed if the process
+// has a mailbox that this user has made.
+bool is_ours(const Process& process) {
+  const auto user = user_of(process.pid);
+  return user && (*user == ::geteuid() ||
+                  has_socket(process, [&](int fd) { return is_mailbox(fd, process.mailbox); }));
 }
 
 }  // namespace
@@ -55,7 +86,7 @@ std::vector<Orphan> take_census(const std::string& report_path) {
   std::error_code error;
   for (fs::directory_iterator at("/proc", error), end; !error && at != end; at.increment(error)) {
     pid_t pid = 0;
-    if (!number(at->path().filename().string(), pid) || !is_ours(pid)) continue;
+    if (!number(at->path().filename().string(), pid)) continue;
     // Held before it is looked at: the number is its own.
     auto process = hold_process(pid);
     if (!process) continue;
@@ -69,6 +100,8 @@ std::vector<Orphan> take_census(const std::string& report_path) {
         meant != pid || !number(value("HANDOFF_GENERATION"), process->generation)) {
       continue;
     }
+    process->mailbox = value("HANDOFF_MAILBOX");
+    if (!is_ours(*process)) continue;
     out.push_back({value("HANDOFF_SERVICE"), std::move(process)});
   }
   std::sort(out.begin(), out.end(), [](const Orphan& a, const Orphan& b) {
@@ -77,21 +110,19 @@ std::vector<Orphan> take_census(const std::string& report_path) {
   return out;
 }
 
+std::string mailbox_of(pid_t pid) {
+  auto variables = environment_of(pid);
+  return variables["HANDOFF_PID"] == std::to_string(pid) ? variables["HANDOFF_MAILBOX"] : "";
+}
+
 std::string orphan_at(const core::Address& address, const std::string& report_path) {
   for (const Orphan& orphan : take_census(report_path)) {
-    std::error_code error;
-    const std::string fds = "/proc/" + std::to_string(orphan.process->pid) + "/fd";
-    for (fs::directory_iterator at(fds, error), end; !error && at != end; at.increment(error)) {
-      std::error_code gone;
-      if (!fs::read_symlink(at->path(), gone).string().starts_with("socket:")) continue;
-      int fd = -1;
-      if (!number(at->path().filename().string(), fd)) continue;
-      const UniqueFd its(
-          static_cast<int>(::syscall(SYS_pidfd_getfd, orphan.process->pidfd.get(), fd, 0)));
-      if (!its.valid() || !handoff::io::listens_at(its.get(), address)) continue;
-      return "generation " + std::to_string(orphan.process->generation) + " of " + orphan.service +
-             " (pid " + std::to_string(orphan.process->pid) + ")";
+    if (!has_socket(*orphan.process,
+                    [&](int fd) { return handoff::io::listens_at(fd, address); })) {
+      continue;
     }
+    return "generation " + std::to_string(orphan.process->generation) + " of " + orphan.service +
+           " (pid " + std::to_string(orphan.process->pid) + ")";
   }
   return "";
 }

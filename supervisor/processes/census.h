@@ -16,8 +16,14 @@ struct Orphan {
   std::unique_ptr<Process> process;
 };
 
-// Those of this user, the lowest generation first. Nobody is found without /proc.
+// Those of this user, and those that it has started which have another one by now, the lowest
+// generation first. Nobody is found without /proc, and of other users nobody without
+// CAP_SYS_PTRACE.
 std::vector<Orphan> take_census(const std::string& report_path);
+
+// The address of that process's mailbox, which it was executed with; "" if it has none, or if that
+// can't be seen.
+std::string mailbox_of(pid_t pid);
 
 // Which of them listens at that address: "generation 2 of chat (pid 4711)"; "" for none of them, or
 // if that can't be seen.

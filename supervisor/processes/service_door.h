@@ -31,6 +31,8 @@ class ServiceDoor {
   // In place of the one before.
   void listen(UniqueFd listener);
   int fd() const { return listener_.get(); }
+  // Hears another connection of that process as it hears strangers.
+  void hear(pid_t pid, UniqueFd fd) { wait_for(pid, std::move(fd)); }
 
  private:
   struct Stranger {

@@ -192,19 +192,22 @@ Result<Introduction> introduction_in(std::string_view frame) {
 }
 
 std::string encode_start(const std::string& service, Generation generation,
-                         const std::vector<NamedFd>& listeners, const std::string& report_path) {
+                         const std::vector<NamedFd>& listeners, const std::string& report_path,
+                         bool mailbox) {
   protocol::Start out = start(service, generation, report_path);
   for (const NamedFd& listener : listeners) {
     const auto index = static_cast<std::uint32_t>(out.listeners.size());
     out.listeners.push_back(
         {listener.name, listener.address, listener.inode, listener.device, index});
   }
+  if (mailbox) out.mailbox = static_cast<std::uint32_t>(listeners.size()) + 1;
   return encode(out);
 }
 
 std::string encode_start_heir(const std::string& service, Generation generation,
-                              const HandoffEnd& end, const std::string& report_path) {
+                              const HandoffEnd& end, const std::string& report_path, bool mailbox) {
   protocol::Start out = start(service, generation, report_path);
+  if (mailbox) out.mailbox = std::max(end.channel_index, end.peer_index) + 2;
   out.heir = true;
   out.handoff = handoff(end);
   return encode(out);

@@ -71,11 +71,14 @@ struct HandoffEnd {
 };
 
 // Fresh: the listeners, whose fds are the frame's in that order.
-// report_path: where the service goes to if this socket is closed.
+// report_path: where the service goes to if this socket is closed. mailbox: it is the last of the
+// frame's fds.
 std::string encode_start(const std::string& service, Generation generation,
-                         const std::vector<NamedFd>& listeners, const std::string& report_path);
+                         const std::vector<NamedFd>& listeners, const std::string& report_path,
+                         bool mailbox = false);
 std::string encode_start_heir(const std::string& service, Generation generation,
-                              const HandoffEnd& end, const std::string& report_path);
+                              const HandoffEnd& end, const std::string& report_path,
+                              bool mailbox = false);
 std::string encode_donate(Generation heir, const HandoffEnd& end);
 std::string encode_stop(Time deadline);
 std::string encode_drain(Time deadline, LateSessions policy);

@@ -10,6 +10,7 @@
 
 #include "libhandoff/base/unique_fd.h"
 #include "supervisor/core/events.h"
+#include "supervisor/processes/call.h"
 #include "supervisor/processes/service_channel.h"
 #include "supervisor/releases/release.h"
 
@@ -25,11 +26,13 @@ struct Process {
   UniqueFd donor_end;        // an heir's: the channel end that its donor will get
   std::uint32_t spread = 0;  // an heir's: what moves at its switch, in thousandths; 0: all
   ReleasePtr release;
+  std::string mailbox;  // its address; "" if it has none
   std::chrono::system_clock::time_point since;
   bool never_ran = false;      // it could not become the program, and that is known already
   std::vector<NamedFd> named;  // as it has reported them
   bool barred = false;         // it broke the protocol: not let in again
   std::unique_ptr<ServiceChannel> channel;  // none: it was found and has not returned yet
+  std::unique_ptr<Call> call;               // while it is away, and has a mailbox
   std::unique_ptr<Poll> exec_poll;          // goes before exec_error does
   std::unique_ptr<Poll> exit_poll;  // of one that was found; a child's exit is the Reaper's to see
 

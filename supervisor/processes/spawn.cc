@@ -44,7 +44,8 @@ bool withheld(std::string_view variable) {
   const std::string_view name = variable.substr(0, variable.find('='));
   return name == "NOTIFY_SOCKET" || name.starts_with("LISTEN_") || name.starts_with("WATCHDOG_") ||
          name == "HANDOFF_KEPT" || name == "HANDOFF_FD" || name == "HANDOFF_PID" ||
-         name == "HANDOFF_SERVICE" || name == "HANDOFF_GENERATION" || name == "HANDOFF_RETURN";
+         name == "HANDOFF_SERVICE" || name == "HANDOFF_GENERATION" || name == "HANDOFF_RETURN" ||
+         name == "HANDOFF_MAILBOX";
 }
 
 constexpr std::string_view kPidVariable = "HANDOFF_PID=";
@@ -75,6 +76,7 @@ Strings environment(const SpawnPlan& plan) {
   out.texts.push_back("HANDOFF_SERVICE=" + plan.service);
   out.texts.push_back("HANDOFF_GENERATION=" + std::to_string(plan.generation));
   out.texts.push_back("HANDOFF_RETURN=" + plan.report_path);
+  if (!plan.mailbox.empty()) out.texts.push_back("HANDOFF_MAILBOX=" + plan.mailbox);
   out.seal();
   return out;
 }

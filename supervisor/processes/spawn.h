@@ -20,6 +20,7 @@ struct SpawnPlan {
   unsigned long long generation = 0;
   int control_fd = -1;      // borrowed; the child's end, under the same number
   std::string report_path;  // where it returns to: by this the next supervisor knows it for its own
+  std::string mailbox;      // and reaches it, should the state file be lost; "" for none
   std::map<std::string, std::string> environment;  // over what is inherited
   std::string working_dir;                         // "" to stay
 };

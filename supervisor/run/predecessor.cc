@@ -54,7 +54,8 @@ SavedProcess saved_process(const Process& process) {
           .pid = process.pid,
           .started = process.started,
           .since = std::chrono::system_clock::to_time_t(process.since),
-          .release = saved_release(*process.release)};
+          .release = saved_release(*process.release),
+          .mailbox = process.mailbox};
 }
 
 // The file does not know of it, or not yet: the process is newer than the file.
@@ -121,7 +122,10 @@ std::optional<Before> Predecessor::take(const ServiceConfig& config) {
     const pid_t pid = orphan.process->pid;
     const bool counted = std::any_of(out.living.begin(), out.living.end(),
                                      [&](const auto& living) { return living->pid == pid; });
-    if (counted) continue;
+    if (counted) {
+      orphan.process.reset();  // else it would be taken for one of a service that nobody knows
+      continue;
+    }
     spdlog::warn("{}: generation {} (pid {}) runs, and no state file tells of it", config.name,
                  orphan.process->generation, pid);
     orphan.process->release = release_of_orphan(pid, config, &out.saved, folder_);
@@ -165,6 +169,7 @@ void add_living(Before& before, std::unique_ptr<Process> process) {
     return one.pid == process->pid && one.generation == process->generation;
   });
   if (saved == known.end()) return take_orphan(before, std::move(process));
+  process->mailbox = saved->mailbox;
   if (process->release->digest.empty()) process->release = unopened_release(saved->release);
   before.living.push_back(std::move(process));
 }

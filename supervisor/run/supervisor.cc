@@ -252,11 +252,17 @@ void Supervisor::go_on(const std::string& name, bool requested) {
       before != before_.end() && before->second.awaited && before->second.living.empty();
   if (!awaited) return begin(name, requested);
   spdlog::info("{}: it may still run: it is waited for", name);
-  auto& patience = awaited_[name];
-  patience = std::make_unique<Timer>(loop_, [this, name, requested] {
+  Awaited& awaits = awaited_[name];
+  for (const SavedProcess& process : before->second.saved.processes) {
+    if (process.mailbox.empty() || !may_live(process)) continue;
+    awaits.calls.push_back(std::make_unique<Call>(
+        loop_, process.mailbox, process.pid, Duration::zero(),
+        [this, pid = process.pid](UniqueFd fd) { door_.hear(pid, std::move(fd)); }));
+  }
+  awaits.patience = std::make_unique<Timer>(loop_, [this, name, requested] {
     begin(std::string(name), requested);  // begin() destroys this timer, and name with it
   });
-  patience->at(now() + kAwaited);
+  awaits.patience->at(now() + kAwaited);
 }
 
 void Supervisor::begin(const std::string& name, bool requested) {

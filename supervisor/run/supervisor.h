@@ -7,6 +7,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "supervisor/config/config.h"
 #include "supervisor/host/journal_writer.h"
@@ -15,6 +16,7 @@
 #include "supervisor/host/state_keeper.h"
 #include "supervisor/operators/control_server.h"
 #include "supervisor/operators/request.h"
+#include "supervisor/processes/call.h"
 #include "supervisor/processes/reaper.h"
 #include "supervisor/processes/service_door.h"
 #include "supervisor/run/predecessor.h"
@@ -96,8 +98,12 @@ class Supervisor {
   StateKeeper state_;
   Timer turn_;                            // something has changed in this turn
   std::map<std::string, Before> before_;  // of those that were found, until they go on
-  std::map<std::string, std::unique_ptr<Timer>> awaited_;  // how long for one of them
-  std::set<pid_t> told_;  // who was turned away at the door, and that was said
+  struct Awaited {
+    std::unique_ptr<Timer> patience;
+    std::vector<std::unique_ptr<Call>> calls;
+  };
+  std::map<std::string, Awaited> awaited_;  // of those, who may still run
+  std::set<pid_t> told_;                    // who was turned away at the door, and that was said
   std::map<std::string, std::unique_ptr<ServiceRunner>> services_;
   std::optional<Watching> watching_;
   std::unique_ptr<ControlServer> control_;

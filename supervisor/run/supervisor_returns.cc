@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "supervisor/processes/adoption.h"
+#include "supervisor/processes/census.h"
 #include "supervisor/run/supervisor.h"
 
 namespace handoff::supervisor {
@@ -26,9 +27,10 @@ void Supervisor::introduced(pid_t pid, const Introduction& who, UniqueFd& fd) {
   if (service == services_.end()) {
     return turn_away("no such service is in the configuration; put it back, or end it");
   }
-  auto process = hold_peer(fd.get());
+  auto process = hold_peer(pid, fd.get());
   if (!process) return;
   process->generation = who.generation;
+  process->mailbox = mailbox_of(pid);
   const auto before = before_.find(who.service);
   process->release = release_of_orphan(pid, service->second->config(),
                                        before == before_.end() ? nullptr : &before->second.saved,

@@ -9,10 +9,17 @@
 #include "libhandoff/sys/failpoint.h"
 #include "libhandoff/sys/process.h"
 #include "supervisor/processes/adoption.h"
+#include "supervisor/processes/mailbox.h"
 #include "supervisor/processes/spawn.h"
 #include "supervisor/service/service_releases.h"
 
 namespace handoff::supervisor {
+namespace {
+
+// Until a process is called whose connection has ended: most such processes end as well.
+constexpr Duration kCallAfter = std::chrono::seconds(1);
+
+}  // namespace
 
 ProcessTable::ProcessTable(const ServiceHost& host, const ServiceConfig& config,
                            Listeners& listeners, Callbacks callbacks)
@@ -86,7 +93,17 @@ Result<void> ProcessTable::launch(const Spawn& spawn, Process& process) {
   const Generation generation = spawn.generation;
   const UniqueFd theirs = std::move(pair->second);
   process.channel = open_channel(std::move(pair->first), generation);
-  if (!send_start(spawn, process)) return fail(-EIO, "its control socket takes no Start");
+  auto mailbox = make_mailbox();
+  if (!mailbox) {
+    spdlog::warn(
+        "{}: generation {}: {}; if it changes its user or root, the next supervisor will "
+        "not reach it",
+        name(), generation, mailbox.error().message);
+    mailbox = NewMailbox();
+  }
+  process.mailbox = mailbox->address;
+  if (!send_start(spawn, process, mailbox->fd.get()))
+    return fail(-EIO, "its control socket takes no Start");
   if (const int error = failpoint::hit("supervisor.spawn.before"); error != 0) {
     return Failure(Error::from_errno(error, "fork"));
   }
@@ -95,6 +112,7 @@ Result<void> ProcessTable::launch(const Spawn& spawn, Process& process) {
                                     .generation = generation,
                                     .control_fd = theirs.get(),
                                     .report_path = host_.report_path,
+                                    .mailbox = process.mailbox,
                                     .environment = config_.environment,
                                     .working_dir = config_.working_dir});
   if (!spawned) return Failure(spawned.error());
@@ -111,7 +129,7 @@ Result<void> ProcessTable::launch(const Spawn& spawn, Process& process) {
 }
 
 // Start lies in the socket before the process exists.
-bool ProcessTable::send_start(const Spawn& spawn, Process& process) {
+bool ProcessTable::send_start(const Spawn& spawn, Process& process, int mailbox) {
   if (!spawn.heir) {
     std::vector<NamedFd> named;
     std::vector<int> fds;
@@ -120,8 +138,10 @@ bool ProcessTable::send_start(const Spawn& spawn, Process& process) {
           {listener->name(), listener->address(), listener->inode(), listener->device()});
       fds.push_back(listener->fd());
     }
-    return process.send(protocol::Type::kStart,
-                        encode_start(name(), spawn.generation, named, host_.report_path), fds);
+    if (mailbox >= 0) fds.push_back(mailbox);
+    return process.send(
+        protocol::Type::kStart,
+        encode_start(name(), spawn.generation, named, host_.report_path, mailbox >= 0), fds);
   }
   const Process* donor = owner();
   auto channel = io::Channel::make_pair();
@@ -136,8 +156,9 @@ bool ProcessTable::send_start(const Spawn& spawn, Process& process) {
                                               .rehearsal = spawn.rehearsal,
                                               .drain_incompatible = config_.drain_incompatible,
                                               .spread = spawn.spread},
-                                             host_.report_path);
-  const int fds[] = {channel->first.get(), donor->pidfd.get()};
+                                             host_.report_path, mailbox >= 0);
+  std::vector<int> fds{channel->first.get(), donor->pidfd.get()};
+  if (mailbox >= 0) fds.push_back(mailbox);
   return process.send(protocol::Type::kStart, body, fds);
 }
 
@@ -148,8 +169,12 @@ std::unique_ptr<ServiceChannel> ProcessTable::open_channel(UniqueFd fd, Generati
           .heard = [this, generation](Heard what) { heard(generation, std::move(what)); },
           .closed =
               [this, generation](const std::string& why) {
-                if (why.empty()) return;
-                if (Process* process = find(generation)) process->barred = true;
+                Process* process = find(generation);
+                if (why.empty()) {
+                  if (process != nullptr) call(*process, kCallAfter);
+                  return;
+                }
+                if (process != nullptr) process->barred = true;
                 spdlog::error(
                     "{}: generation {} broke the protocol, its control socket is closed: {}",
                     name(), generation, why);
@@ -257,7 +282,17 @@ void ProcessTable::adopt(std::unique_ptr<Process> process) {
       });
   process->exit_poll->watch(UV_READABLE);
   spdlog::info("{}: generation {} (pid {}) was found", name(), generation, process->pid);
+  call(*process, Duration::zero());
   processes_[generation] = std::move(process);
+}
+
+// It comes by itself where it can reach the runtime folder, and is called all the same: its mailbox
+// wakes it at once.
+void ProcessTable::call(Process& process, Duration in) {
+  if (process.mailbox.empty()) return;
+  process.call =
+      std::make_unique<Call>(host_.loop, process.mailbox, process.pid, in,
+                             [this, pid = process.pid](UniqueFd fd) { (void)returned(pid, fd); });
 }
 
 bool ProcessTable::returned(pid_t pid, UniqueFd& fd) {
@@ -266,6 +301,7 @@ bool ProcessTable::returned(pid_t pid, UniqueFd& fd) {
     const bool connected = process->channel && process->channel->open();
     if (connected || process->barred || io::has_exited(process->pidfd.get())) return false;
     spdlog::info("{}: generation {} (pid {}) is back", name(), generation, pid);
+    process->call.reset();
     process->channel = open_channel(std::move(fd), generation);
     return true;
   }
@@ -279,7 +315,8 @@ void ProcessTable::save(std::vector<SavedProcess>& saved) const {
                      .pid = process->pid,
                      .started = process->started,
                      .since = std::chrono::system_clock::to_time_t(process->since),
-                     .release = saved_release(*process->release)});
+                     .release = saved_release(*process->release),
+                     .mailbox = process->mailbox});
   }
 }
 

@@ -57,11 +57,12 @@ class ProcessTable {
  private:
   void let_run(Generation generation, bool heir, Result<void> saved);
   Result<void> launch(const Spawn& spawn, Process& process);
-  bool send_start(const Spawn& spawn, Process& process);
+  bool send_start(const Spawn& spawn, Process& process, int mailbox);
   std::unique_ptr<ServiceChannel> open_channel(UniqueFd fd, Generation generation);
   void heard(Generation generation, Heard heard);
   void hear_all();
   void exec_known(Generation generation);
+  void call(Process& process, Duration in);
   const std::string& name() const { return config_.name; }
 
   const ServiceHost& host_;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "supervisor/host/wall_clock.h"
+#include "supervisor/processes/adoption.h"
 
 namespace handoff::supervisor {
 
@@ -66,7 +67,10 @@ json standing_json(const Service& machine, const ServiceReleases& releases) {
 
 namespace {
 
-json problem_json(const Service& machine) {
+json problem_json(const Service& machine, const Process* process) {
+  if (machine.state() == Service::State::kAdopting && process != nullptr) {
+    return {{"message", why_away(*process)}, {"next_start", nullptr}, {"next_start_ms", nullptr}};
+  }
   if (machine.problem().empty()) return nullptr;
   json out{{"message", machine.problem()}, {"next_start", nullptr}, {"next_start_ms", nullptr}};
   if (const auto next = machine.next_start()) {
@@ -99,7 +103,7 @@ json status_json(const std::string& name, const Service& machine, const ServiceR
            {"args", release.args},
            {"since", nullptr},
            {"restarts", machine.restarts()},
-           {"problem", problem_json(machine)},
+           {"problem", problem_json(machine, process)},
            {"late", late_json(machine, processes)},
            {"leaving", leaving_json(machine, processes)},
            {"share", progressive.under_way() ? progressive.share() / 10.0 : 100.0}};

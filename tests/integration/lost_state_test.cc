@@ -1,10 +1,13 @@
 // What the supervisor before knew is lost, or wrong: its services are found all the same, or come
 // back by themselves, and no stranger is taken for one of them.
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <functional>
 #include <nlohmann/json.hpp>
@@ -35,6 +38,15 @@ class LostStateTest : public ::testing::Test {
 
   static std::string state_file(const Supervisor& supervisor) {
     return supervisor.runtime() + "/state.json";
+  }
+  // No event tells that another process has executed a program.
+  static bool eventually(const std::function<bool()>& so) {
+    const Deadline deadline = Deadline::patience();
+    while (!so()) {
+      if (deadline.passed()) return false;
+      (void)::poll(nullptr, 0, 1);
+    }
+    return true;
   }
   // It serves the same client, and can be upgraded.
   static void expect_in_order(const Supervisor& supervisor, LineClient& client,
@@ -89,7 +101,7 @@ TEST_P(LostStateFileTest, TheServiceComesBackByItself) {
   supervisor.start_again();
   const json now = supervisor.status();
   for (const char* same : {"pid", "generation", "release", "listeners"}) {
-    EXPECT_EQ(now.at(same), before.at(same)) << same;
+    EXPECT_EQ(now.at(same), before.at(same)) << same << "\n" << supervisor.log();
   }
   EXPECT_EQ(client.ask("still here"), "2 1 still here");
   const auto upgraded = supervisor.upgrade(echo(2), {"--name", "echo"});
@@ -208,6 +220,44 @@ TEST_F(LostStateTest, AStrangerWithItsNumberIsNeitherAdoptedNorSignalled) {
     EXPECT_EQ(supervisor.terminate().status, 0);
     EXPECT_TRUE(stranger.running()) << without_proc;
   }
+}
+
+// A process belongs to the user that runs it, also in a program that has another user's rights, and
+// which /proc/PID shows as that user's.
+TEST_F(LostStateTest, AStrangerInASetuidProgramIsNotBelieved) {
+  ASSERT_EQ(::geteuid(), 0U) << "only root can act as another user";
+  Supervisor supervisor({.command = {echo(1)}});
+  LineClient client(supervisor.port());
+  const json before = supervisor.status();
+  supervisor.kill();
+  fs::remove(state_file(supervisor));
+  const std::string program = supervisor.dir() / "sleep";
+  fs::copy_file("/bin/sleep", program);
+  ASSERT_EQ(::chmod(program.c_str(), 04755), 0);
+  ASSERT_EQ(::chmod(supervisor.dir().path().c_str(), 0755), 0);
+  Process stranger([&] {
+    constexpr uid_t kStranger = 65533;
+    if (::setresuid(kStranger, kStranger, kStranger) < 0) return 201;
+    ::setenv("HANDOFF_RETURN", (supervisor.runtime() + "/services.sock").c_str(), 1);
+    ::setenv("HANDOFF_SERVICE", "echo", 1);
+    ::setenv("HANDOFF_GENERATION", "7", 1);
+    ::setenv("HANDOFF_PID", std::to_string(::getpid()).c_str(), 1);
+    ::execl(program.c_str(), "sleep", "1000", nullptr);
+    return 202;
+  });
+  const std::string proc = "/proc/" + std::to_string(stranger.pid());
+  ASSERT_TRUE(eventually([&] {
+    struct stat found {};
+    return fs::read_symlink(proc + "/exe") == program && ::stat(proc.c_str(), &found) == 0 &&
+           found.st_uid == 0;
+  }));
+  supervisor.start_again();
+  const json now = supervisor.status();
+  EXPECT_EQ(now.at("pid"), before.at("pid"));
+  EXPECT_EQ(now.at("generation"), 1);
+  EXPECT_EQ(client.ask("hello"), "1 1 hello");
+  EXPECT_EQ(supervisor.log().find(std::to_string(stranger.pid())), std::string::npos)
+      << supervisor.log();
 }
 
 // Its number alone says nothing, its word does.

@@ -49,6 +49,9 @@ TEST_F(SurvivalTest, ServicesServeOnAndTheNextSupervisorAdoptsThem) {
                              "restarts", "last_upgrade"}) {
       EXPECT_EQ(after.at(same), before.at(same)) << same;
     }
+    EXPECT_EQ(supervisor.log().find("is not in the configuration"), std::string::npos);
+    const json state = json::parse(read_file(supervisor.runtime() + "/state.json"));
+    EXPECT_EQ(state.at("services").size(), 1U) << state;
   }
   // The next supervisor can do all that the first one could, also start the service anew on the
   // same listeners.

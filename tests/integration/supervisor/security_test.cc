@@ -110,6 +110,11 @@ TEST_F(SecurityTest, AServiceComesBackPastACrowdAtTheDoor) {
   run_service({echo()});
   const json before = supervisor.status();
   supervisor.kill();
+  // As after a supervisor from before there were mailboxes: the door is the only way.
+  const std::string file = supervisor.runtime() + "/state.json";
+  json state = json::parse(read_file(file));
+  state.at("services").at(0).at("processes").at(0).erase("mailbox");
+  write_file(file, state.dump(), 0600);
   std::vector<std::unique_ptr<Process>> crowd;
   for (int i = 0; i < 3; ++i) {
     crowd.push_back(std::make_unique<Process>([this] {
@@ -281,6 +286,7 @@ TEST(GivenEnvironmentTest, IsWhatIsDocumented) {
                                                     {"HANDOFF_PID", "1"},
                                                     {"HANDOFF_SERVICE", "other"},
                                                     {"HANDOFF_RETURN", "/nowhere"},
+                                                    {"HANDOFF_MAILBOX", "none"},
                                                     {"HANDOFF_GENERATION", "7"}};
   Environment given = withheld;
   given["PASSES"] = "as it is";
@@ -306,12 +312,15 @@ TEST(GivenEnvironmentTest, IsWhatIsDocumented) {
     const pid_t pid = status.at("pid");
     std::multiset<std::string> found = environment_of(pid);
     std::string control;
+    std::string mailbox;
     for (const std::string& variable : found) {
       if (variable.starts_with("HANDOFF_FD=")) control = variable;
+      if (variable.starts_with("HANDOFF_MAILBOX=")) mailbox = variable;
     }
+    EXPECT_EQ(mailbox.size(), std::string("HANDOFF_MAILBOX=").size() + 65) << mailbox;
     EXPECT_GT(std::stoi(control.substr(control.find('=') + 1)), 2);
     std::multiset<std::string> expected = passing;
-    expected.insert({control, "HANDOFF_PID=" + std::to_string(pid),
+    expected.insert({control, mailbox, "HANDOFF_PID=" + std::to_string(pid),
                      "HANDOFF_GENERATION=" + std::to_string(generation)});
     EXPECT_EQ(found, expected) << "generation " << generation;
     if (generation == 2) {

@@ -52,6 +52,7 @@ inline void copy(const protocol::Start& from, v1::Start& to) {
   for (const auto& listener : from.listeners) copy(listener, *to.add_listeners());
   if (from.handoff) copy(*from.handoff, *to.mutable_handoff());
   to.set_report_path(from.report_path);
+  to.set_mailbox(from.mailbox);
 }
 
 inline void copy(const protocol::Donate& from, v1::Donate& to) {

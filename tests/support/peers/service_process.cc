@@ -74,9 +74,9 @@ ServiceProcess::ServiceProcess(const std::function<int()>& body, Control control
       control_(std::move(control.first)) {}
 
 ServiceProcess::ServiceProcess(std::uint64_t generation, const std::function<int()>& body,
-                               const std::string& report_path)
+                               const std::string& report_path, int mailbox)
     : ServiceProcess(body, make_channel()) {
-  start(generation, nullptr, report_path);
+  start(generation, nullptr, report_path, mailbox);
 }
 
 ServiceProcess::ServiceProcess(std::uint64_t generation, const std::function<int()>& body,
@@ -86,14 +86,18 @@ ServiceProcess::ServiceProcess(std::uint64_t generation, const std::function<int
 }
 
 void ServiceProcess::start(std::uint64_t generation, const Side* heir,
-                           const std::string& report_path) {
+                           const std::string& report_path, int mailbox) {
   v1::Start start;
   start.set_protocol_min(1);
   start.set_protocol_max(1);
   start.set_service("as the operator calls it");
   start.set_generation(generation);
   start.set_report_path(report_path);
-  if (heir == nullptr) return send(control_, Type::kStart, start);
+  if (heir == nullptr) {
+    if (mailbox < 0) return send(control_, Type::kStart, start);
+    start.set_mailbox(1);
+    return send(control_, Type::kStart, start, {mailbox});
+  }
   start.set_heir(true);
   set_terms(*start.mutable_handoff(), heir->terms);
   send(control_, Type::kStart, start, {heir->channel.get(), heir->peer_pidfd});

@@ -51,9 +51,10 @@ struct Side {
 
 class ServiceProcess : public Process {
  public:
-  // Runs body as a supervised service. report_path is the path of Start, to which it comes back.
+  // Runs body as a supervised service. report_path is the path of Start, to which it comes back;
+  // mailbox (borrowed) is its mailbox, if there is one.
   ServiceProcess(std::uint64_t generation, const std::function<int()>& body,
-                 const std::string& report_path = "");
+                 const std::string& report_path = "", int mailbox = -1);
   // Runs body as an heir.
   ServiceProcess(std::uint64_t generation, const std::function<int()>& body, Side side,
                  const std::string& report_path = "");
@@ -78,7 +79,8 @@ class ServiceProcess : public Process {
  private:
   using Control = std::pair<UniqueFd, UniqueFd>;  // the test's end, and the service's
   ServiceProcess(const std::function<int()>& body, Control control);
-  void start(std::uint64_t generation, const Side* heir, const std::string& report_path);
+  void start(std::uint64_t generation, const Side* heir, const std::string& report_path,
+             int mailbox = -1);
 
   io::Channel control_;
 };

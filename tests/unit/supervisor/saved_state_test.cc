@@ -44,6 +44,7 @@ SavedState everything() {
        .started = 500,
        .since = 5000,
        .release = release("old"),
+       .mailbox = "name:key",
        .leaving = true},
       {.generation = 6, .pid = 60, .started = 600, .since = 6000, .release = release("new")}};
   service.last_upgrade = {{"result", "done"}};
@@ -83,6 +84,7 @@ TEST(SavedStateTest, ComesBackAsItWas) {
   EXPECT_EQ(service.processes[1].pid, 60);
   EXPECT_EQ(service.processes[1].started, 600U);
   EXPECT_EQ(service.processes[1].since, 6000);
+  EXPECT_EQ(service.processes[0].mailbox, "name:key");
   EXPECT_TRUE(service.processes[0].leaving);
   EXPECT_FALSE(service.processes[1].leaving);
   EXPECT_EQ(service.processes[1].release.path, "/opt/new");
@@ -119,7 +121,7 @@ TEST(SavedStateTest, EveryMemberHasToBeThere) {
     // The supervisor keeps the report of an upgrade as it is, and does not look into it.
     if (member.to_string().find("/last_upgrade/") != std::string::npos) return;
     // These came later: see the next tests.
-    for (const char* later : {"leaving", "program_digest", "files", "rest"}) {
+    for (const char* later : {"leaving", "mailbox", "program_digest", "files", "rest"}) {
       if (member.back() == later) return;
     }
     ++members;
@@ -130,13 +132,17 @@ TEST(SavedStateTest, EveryMemberHasToBeThere) {
   EXPECT_GT(members, 40);
 }
 
-TEST(SavedStateTest, AProcessOfAFileThatDoesNotSayItIsNotLeaving) {
+TEST(SavedStateTest, AProcessOfAFileThatDoesNotSayItIsNotLeavingAndHasNoMailbox) {
   json before = to_json(everything());
-  for (json& process : before["services"][0]["processes"]) process.erase("leaving");
+  for (json& process : before["services"][0]["processes"]) {
+    process.erase("leaving");
+    process.erase("mailbox");
+  }
   const auto parsed = parse_state(before.dump(), "state.json");
   ASSERT_TRUE(parsed) << parsed.error().message;
   for (const SavedProcess& process : parsed->services.at(0).processes) {
     EXPECT_FALSE(process.leaving);
+    EXPECT_EQ(process.mailbox, "");
   }
 }
 

@@ -28,10 +28,13 @@ TEST_F(ServiceTest, AnOrphanIsWorthMoreThanWhatIsBeingStarted) {
   EXPECT_STREQ(service.state_name(), "running");
 }
 
-TEST_F(ServiceTest, AnOrphanOfTheNumberThatIsBeingStartedIsNotEnded) {
+// Numbers begin again where no state file tells of the last one. What is being opened has no
+// process yet.
+TEST_F(ServiceTest, AnOrphanWithTheNumberOfWhatIsBeingOpenedIsNotKilledForIt) {
   hear(StartRequested{});
   EXPECT_EQ(hear(OrphanFound{1}), "");
-  EXPECT_FALSE(service.awaits(1)) << "the process that was to be started is not wanted any more";
+  EXPECT_STREQ(service.state_name(), "adopting");
+  EXPECT_FALSE(service.awaits(1)) << "nothing is started beside it";
   EXPECT_EQ(hear(Owned{.generation = 1}), "");
   EXPECT_STREQ(service.state_name(), "running");
 }

@@ -226,6 +226,8 @@ std::vector<Frame> supervisor_frames() {
       {Type::kStart, "heir", 2, supervisor::encode_start_heir("chat", 4, handoff_end(0), "")},
       {Type::kStart, "return", 2,
        supervisor::encode_start("chat", 3, listeners(), "/run/handoff/services.sock")},
+      {Type::kStart, "mailbox", 3,
+       supervisor::encode_start("chat", 3, listeners(), "/run/handoff/services.sock", true)},
       {Type::kStart, "rehearsal", 2,
        supervisor::encode_start_heir("chat", 4, rehearsal_end(0), "")},
       {Type::kDonate, "", 3, supervisor::encode_donate(4, handoff_end(1))},
