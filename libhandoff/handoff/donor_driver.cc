@@ -59,8 +59,7 @@ void DonorDriver::start() {
     } else if (*sent == Channel::Sent::kClosed) {
       handle({E::kChannelClosed});
     }
-    // A new channel takes one message; were it full, the heir's Hello would never come and the
-    // timer would say so.
+    // A new channel takes one message. If it did not, the heir's Hello would never come (timer).
   }
   update_poller();
 }
