@@ -100,6 +100,15 @@ class Driver {
     handling_ = false;
   }
 
+  // What a peer that has died left unfinished is not what it died of: its end comes first.
+  void handle_fault(Event event) {
+    if (!peer_seen_ && has_exited(peer_.get())) {
+      peer_seen_ = true;
+      events_.push_back({What::kPeerExited});
+    }
+    handle(std::move(event));
+  }
+
   void claim() {
     failpoint::hit(Side::kBeforeClaim);
     const bool won = word_->claim(Side::kParty);

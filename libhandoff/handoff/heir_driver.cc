@@ -69,8 +69,7 @@ void HeirDriver::read_channel(bool to_the_end) {
     const auto received = lanes_.main().channel().recv(message);
     if (!received) {
       channel_done_ = true;
-      handle(refused(received.error()));
-      return;
+      return handle_fault(refused(received.error()));
     }
     if (*received == Channel::Received::kWouldBlock) {
       acknowledge(true);
@@ -85,11 +84,11 @@ void HeirDriver::read_channel(bool to_the_end) {
       return;
     }
     const std::optional<HeirEvent> event = understand(message);
-    if (event) handle(*event);
     if (event && (event->type == E::kMalformed || event->type == E::kRefused)) {
       channel_done_ = to_the_end;
-      return;
+      return handle_fault(*event);
     }
+    if (event) handle(*event);
     tell_what_is_complete();
     acknowledge(false);
   }
@@ -102,11 +101,11 @@ void HeirDriver::acknowledge(bool now) {
 // What the other lines have brought, and what their lanes have said.
 void HeirDriver::hear_lanes() {
   if (machine_.finished()) return;
-  if (const auto ok = lanes_.own().receive(); !ok) handle(refused(ok.error()));
+  if (const auto ok = lanes_.own().receive(); !ok) handle_fault(refused(ok.error()));
   if (lanes_.progressed() && copying()) handle({E::kProgress});
   if (auto reason = lanes_.failure(); reason && !lanes_failed_) {
     lanes_failed_ = true;
-    handle(refused(std::move(*reason)));
+    handle_fault(refused(std::move(*reason)));
   }
   tell_what_is_complete();
   finish_reading_out();

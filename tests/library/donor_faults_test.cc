@@ -109,6 +109,7 @@ TEST_F(DonorFaultsTest, SaysThatAllIsLostWhenTheHeirTookTheSessionsAndDied) {
   const auto retired = donor_->await_message<v1::Retired>(Type::kRetired);
   EXPECT_TRUE(retired.heir_died());
   EXPECT_EQ(3U, retired.lost());
+  EXPECT_EQ(3, retired.lost_ids_size());
   EXPECT_EQ(0, donor_->wait());
 }
 

@@ -123,6 +123,8 @@ TEST_F(LinkTest, HeldOrNotIsDecidedWhenFrozen) {
   EXPECT_EQ(1, delta.closed_size());
   EXPECT_EQ(1U, prepare.sessions());
   EXPECT_EQ(1U, prepare.late());
+  ASSERT_EQ(1, prepare.late_ids_size());
+  EXPECT_EQ(delta.closed(0), prepare.late_ids(0)) << "in case it is lost with the donor";
 }
 
 TEST_F(LinkTest, AnHeirThatKnowsNoLinksLeavesThemToTheDonorUntilTheyEnd) {
