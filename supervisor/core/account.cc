@@ -7,14 +7,14 @@ namespace handoff::supervisor {
 
 namespace {
 
-// It says of itself why it gave up, and not that the other one was silent, gone, or did not want
-// to.
+// The side says of itself why it gave up. It does not say that the other one was silent or gone, or
+// did not want to.
 bool own_fault(const Side& side) {
   return !side.code.empty() && !side.echoes && side.code != "peer_died" && side.code != "timeout" &&
          side.code != "cancelled";
 }
 
-// It complains of the other one.
+// The side complains of the other one.
 bool accuses(const Side& side) {
   return !side.echoes && (side.code == "peer_died" || side.code == "timeout");
 }

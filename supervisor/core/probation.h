@@ -24,6 +24,9 @@ namespace handoff::supervisor {
 
 class Probation {
  public:
+  // A service may be busy for a moment, however short the timers of its handoffs are.
+  static constexpr Duration kLeastPatience = std::chrono::seconds(5);
+
   struct Policy {
     bool checked = false;                     // by a health check, or by the service's own word
     bool polled = false;                      // the supervisor asks; else the service says
@@ -72,7 +75,7 @@ class Probation {
   void lose_back();
 
   void heard(bool healthy, const std::string& why);
-  // It was asked something, and has answered.
+  // The process was asked something, and has answered.
   void asked(Time now);
   void answered();
   // Whether it has said itself that it owns the sessions, or only the release before said so.

@@ -68,7 +68,7 @@ class RuntimeDir {
   Result<StateFile> state_file() const;
   // What the last one has saved; nullopt if there is none.
   Result<std::optional<std::string>> state() const { return load(); }
-  // That could not be understood: it is kept beside, for people.
+  // A state file that could not be understood is kept beside, for people.
   void set_state_aside() const;
   // Everything has ended in order: there is nothing to be known.
   void forget() const;

@@ -67,7 +67,7 @@ struct SavedState {
 };
 
 nlohmann::json to_json(const SavedState& state);
-// The same in two steps: each service by itself, and all of them together.
+// In two steps: each service by itself, and all of them together.
 std::string state_text_of(const SavedService& service);
 std::string whole_state_text(const std::string& boot,
                              const std::vector<std::string_view>& services);

@@ -24,7 +24,7 @@ class StateKeeper {
   StateKeeper(const StateKeeper&) = delete;
   StateKeeper& operator=(const StateKeeper&) = delete;
 
-  // It is to say something else by now, and soon will.
+  // The file is to say something else by now, and soon will.
   void changed();
   // done: what is true now is in the file, or can't be written.
   void save(Done done);

@@ -218,7 +218,7 @@ void ControlServer::accept() {
   connections_.emplace(connection.get(), connection);
 }
 
-// Those that have asked for something.
+// Clients that have asked for something.
 std::size_t ControlServer::waiting() const {
   return static_cast<std::size_t>(
       std::count_if(connections_.begin(), connections_.end(),

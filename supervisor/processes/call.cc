@@ -15,7 +15,7 @@ namespace {
 
 enum class Word { kNone, kItsOwn, kOfAnother, kEnd };
 
-// Who has said the first word. Only looked at: the channel that the connection becomes reads it.
+// Tells who has said the first word. Only looks: the channel that the connection becomes reads it.
 Word first_word(int fd, pid_t pid) {
   char byte = 0;
   iovec part{&byte, 1};

@@ -16,7 +16,7 @@ struct Orphan {
   std::unique_ptr<Process> process;
 };
 
-// Those of this user, and those that it has started which have another one by now, the lowest
+// Orphans of this user, and those that it has started which have another one by now, the lowest
 // generation first. Nobody is found without /proc, and of other users nobody without
 // CAP_SYS_PTRACE.
 std::vector<Orphan> take_census(const std::string& report_path);

@@ -17,7 +17,7 @@ namespace handoff::supervisor {
 
 class ServiceDoor {
  public:
-  // Who waits without being expected: so many, so long.
+  // So many may wait without being expected, for so long.
   static constexpr std::size_t kMaxStrangers = 64;
   static constexpr Duration kPatience = std::chrono::seconds(5);
 

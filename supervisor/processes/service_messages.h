@@ -40,7 +40,7 @@ struct SessionsCounted {
   std::uint64_t errors = 0;  // of the service's own, as it counts
 };
 
-// Who a process says that it is.
+// What a process says of itself when it comes back.
 struct Introduction {
   std::string service;
   std::string release;

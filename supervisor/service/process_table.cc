@@ -286,8 +286,8 @@ void ProcessTable::adopt(std::unique_ptr<Process> process) {
   processes_[generation] = std::move(process);
 }
 
-// It comes by itself where it can reach the runtime folder, and is called all the same: its mailbox
-// wakes it at once.
+// A process comes back by itself where it can reach the runtime folder. It is called all the same:
+// its mailbox wakes it at once.
 void ProcessTable::call(Process& process, Duration in) {
   if (process.mailbox.empty()) return;
   process.call =

@@ -1,5 +1,7 @@
 #include "supervisor/service/service_policy.h"
 
+#include <algorithm>
+
 namespace handoff::supervisor {
 
 Service::Policy policy_of(const ServiceConfig& config) {
@@ -12,7 +14,7 @@ Service::Policy policy_of(const ServiceConfig& config) {
                         .polled = kind != Kind::kNone && kind != Kind::kService,
                         .failures = config.health.failures,
                         .max_errors = config.max_errors,
-                        .patience = config.timeouts.stall},
+                        .patience = std::max(config.timeouts.stall, Probation::kLeastPatience)},
           .late = {.policy = config.late,
                    .drain = config.timeouts.drain,
                    .max_generations = config.max_generations}};

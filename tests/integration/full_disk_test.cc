@@ -186,7 +186,7 @@ TEST_F(FullRuntimeFolderTest, WithoutRoomForItsSocketsASupervisorRunsAndBindsThe
       {{"HANDOFF_RUNTIME_DIR", no_files.path()}, {"HANDOFF_STATE_DIR", elsewhere_.path()}});
   ASSERT_TRUE(supervisor_->says("echo: running: generation 1"));
   EXPECT_EQ(supervisor_->command({"status"}).status, 3);
-  // It is the only one there.
+  // A second supervisor is refused there.
   EXPECT_EQ(supervisor_->command({"run", "--name", "echo", "--", echo(1)}).status, 1);
   no_files.remount("nr_inodes=100");
   ASSERT_TRUE(supervisor_->says("made anew"));

@@ -100,7 +100,7 @@ TEST_F(GoingBackTest, WhoCantGoBackByAHandoffGoesBackByAStart) {
   EXPECT_EQ(fresh.ask("a"), "1 1 a");
 }
 
-// Nothing is asked for in its configuration: that it answers is.
+// No health check is configured, but an answer is asked for.
 TEST_F(GoingBackTest, OneThatTookTheSessionsAndHangsDoesNotStay) {
   Supervisor supervisor({.command = {program("handoff-echo-1")},
                          .config = "probation = \"1h\"\nstall_timeout = \"1s\"\n"});
@@ -111,7 +111,7 @@ TEST_F(GoingBackTest, OneThatTookTheSessionsAndHangsDoesNotStay) {
   back(supervisor);
   const auto failed = supervisor.history("probation_failed");
   ASSERT_EQ(failed.size(), 1U);
-  EXPECT_EQ(failed[0].at("error").at("message"), "it has not answered for 1.00 s");
+  EXPECT_EQ(failed[0].at("error").at("message"), "it has not answered for 5.00 s");
   LineClient fresh(supervisor.port());
   EXPECT_EQ(fresh.ask("a"), "1 1 a");
 }

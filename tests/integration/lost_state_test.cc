@@ -48,7 +48,7 @@ class LostStateTest : public ::testing::Test {
     }
     return true;
   }
-  // It serves the same client, and can be upgraded.
+  // The service serves the same client, and can be upgraded.
   static void expect_in_order(const Supervisor& supervisor, LineClient& client,
                               const json& before) {
     const json now = supervisor.status();
@@ -316,7 +316,7 @@ TEST_F(LostStateTest, ARuntimeFolderThatIsRemovedIsMadeAnew) {
     EXPECT_EQ(folder.st_mode & 0777, 0700U);
     ASSERT_TRUE(supervisor.eventually([&] { return supervisor.command({"status"}).status == 0; }));
     EXPECT_EQ(supervisor.status().at("pid"), before.at("pid"));
-    // It is the only one there.
+    // A second supervisor is refused there.
     EXPECT_EQ(test::run({program("handoff"), "run", "--name", "a", "--", "/bin/true"},
                         {{"HANDOFF_RUNTIME_DIR", runtime}})
                   .status,

@@ -71,7 +71,7 @@ TEST_F(ControlServerTest, WhatARequestThrowsIsTheAnswerToItsClientAlone) {
   EXPECT_EQ(served, 2);
 }
 
-// Who waits for an upgrade takes no `status` client's place.
+// A client that waits for an upgrade takes no `status` client's place.
 TEST_F(ControlServerTest, ThoseWhoWaitForAnswersTakeNobodysPlaceUpToABoundThatIsTold) {
   std::vector<ClientPtr> waiting;
   ControlServer server(&loop, listen(), [&](const ClientPtr& client, const Request& request) {
