@@ -20,8 +20,8 @@ constexpr int kAttempts = 5;
 constexpr auto kWakingTakes = 500ms;
 // The time that a process gets to close fds before they count as leaked.
 constexpr auto kClosingTakes = 5s;
-// A service's sockets that are no session: its listener and its control socket.
-constexpr int kOwnSockets = 2;
+// A service's sockets that are no session: its listener, its control socket and its mailbox.
+constexpr int kOwnSockets = 3;
 
 std::string release_of(const json& service) {
   return service.at("release").is_string() ? service["release"].get<std::string>() : "";
