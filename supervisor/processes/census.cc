@@ -59,8 +59,8 @@ bool has_socket(const Process& process, const std::function<bool(int fd)>& so) {
   return false;
 }
 
-// The user who has executed the program, whatever rights that has (setuid): "Uid: REAL EFFECTIVE
-// ...".
+// The user who has executed the program, whatever rights that has (setuid): the first number of
+// "Uid:" in proc_pid_status(5).
 std::optional<uid_t> user_of(pid_t pid) {
   std::ifstream file("/proc/" + std::to_string(pid) + "/status");
   for (std::string line; std::getline(file, line);) {
