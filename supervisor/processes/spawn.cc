@@ -5,9 +5,6 @@
 // ours until we reap it.
 #include "supervisor/processes/spawn.h"
 
-#include "libhandoff/sys/failpoint.h"
-#include "supervisor/releases/release_files.h"
-
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <poll.h>
@@ -22,6 +19,9 @@
 #include <cstring>
 #include <optional>
 #include <string_view>
+
+#include "libhandoff/sys/failpoint.h"
+#include "supervisor/releases/release_files.h"
 
 extern char** environ;
 
@@ -155,6 +155,16 @@ struct Command {
   std::vector<std::string> words;
 };
 
+// "$BUNDLE/app.py" of a release that came in a bundle: where the bundle was unpacked. Arguments
+// stay as they are written, since the next bundle that comes without any inherits them.
+std::optional<std::string> path_in_bundle(const Release& release, const std::string& arg) {
+  constexpr std::string_view kBundle = "$BUNDLE";
+  if (!release.folder || !arg.starts_with(kBundle)) return std::nullopt;
+  const std::string rest = arg.substr(kBundle.size());
+  if (!rest.empty() && rest.front() != '/') return std::nullopt;
+  return release.folder->path() + rest;
+}
+
 // A script's interpreter is told how the script was executed, and many a script looks for its files
 // from there: by an fd it would be told /dev/fd/N. Of copies all files are named where they lie.
 Command command_of(const Release& release, const std::string& working_dir) {
@@ -174,6 +184,10 @@ Command command_of(const Release& release, const std::string& working_dir) {
   }
   out.words.push_back(release.file_path);
   for (const std::string& arg : release.args) {
+    if (auto in_bundle = path_in_bundle(release, arg)) {
+      out.words.push_back(std::move(*in_bundle));
+      continue;
+    }
     const std::string path = absolute_in(working_dir, arg);
     const std::string placed = place(path);
     out.words.push_back(placed == path ? arg : placed);

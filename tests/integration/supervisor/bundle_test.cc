@@ -106,6 +106,32 @@ TEST_F(BundleTest, OpenSessionsGoOnInTheBundlesProgramWithItsLibrary) {
   EXPECT_EQ(releases(), Names{"chat-2.0"});
 }
 
+// An interpreter in the bundle, with a script of the bundle.
+TEST_F(BundleTest, AnArgumentMayBeAFileOfTheBundle) {
+  start_and_wait();
+  LineClient client(supervisor.port());
+  EXPECT_EQ(client.ask("a"), "1 1 a");
+  const std::string folder = supervisor.dir() / "pack";
+  for (const char* version : {"2.0", "2.1"}) {
+    (void)bundle(version);
+    fs::copy_file("/bin/bash", folder + "/bin/interpreter");
+    write_file(folder + "/start", "exec \"${0%/*}/bin/chat\" --name \"$1\"\n");
+    // The second one inherits its arguments from the first.
+    const std::string args =
+        version == std::string("2.0") ? "args = [\"$BUNDLE/start\", \"chat\"]\n" : "";
+    write_file(folder + "/release.toml", std::string("name = \"chat\"\nversion = \"") + version +
+                                             "\"\nprogram = \"bin/interpreter\"\n" + args);
+    shell("tar -C " + folder + " -caf " + (supervisor.dir() / "bundle.tar") + " .");
+    EXPECT_EQ(upgrade({supervisor.dir() / "bundle.tar"}).at("sessions").at("moved"), 1);
+    const json status = supervisor.status();
+    EXPECT_EQ(status.at("args"), (json{"$BUNDLE/start", "chat"}));
+    EXPECT_EQ(fs::read_symlink("/proc/" + status.at("pid").dump() + "/exe"),
+              supervisor.runtime() + "/releases/chat/chat-" + version + "/bin/chat");
+  }
+  ASSERT_EQ(supervisor.command({"commit", "chat"}).status, 0);
+  crash();
+}
+
 TEST_F(BundleTest, TheBundleAtTheSamePathIsReadAgain) {
   start_and_wait();
   upgrade({bundle("2.0")});
