@@ -52,6 +52,10 @@ void StateKeeper::wrote(const Result<void>& result) {
 }
 
 Result<void> StateKeeper::save_now() {
+  thread_.finish();
+  // Whoever reads it next must not find what somebody else has written to it.
+  const auto said = runtime_.state();
+  if (!said || *said != written_) mistrust();
   Result<void> out;
   save([&out](const Result<void>& result) { out = result; });
   thread_.finish();  // what is being written now

@@ -28,7 +28,7 @@ class StateKeeper {
   void changed();
   // done: what is true now is in the file, or can't be written.
   void save(Done done);
-  // All of that, before this returns.
+  // All of that, before this returns; and the file says it, whatever somebody has done to it.
   Result<void> save_now();
   // The file may be gone: it is written whatever it says.
   void mistrust() { written_.clear(); }

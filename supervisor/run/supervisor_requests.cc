@@ -148,6 +148,10 @@ void Supervisor::serve_self(const ClientPtr& client, const std::string& path) {
       return refuse("busy", name + " is " + service->state_name() + "; wait until that is over");
     }
   }
+  // The one that is tried reads it.
+  if (const auto saved = state_.save_now(); !saved) {
+    return refuse("self", saved.error().message + "; nothing was begun");
+  }
   const auto asking = client.lock();
   const auto recorded = journal_.append_now({{"event", "requested"},
                                              {"service", nullptr},

@@ -10,7 +10,9 @@
 #include "matrix.h"
 #include "random.h"
 #include "runner.h"
+#include "siege.h"
 #include "soak.h"
+#include "surroundings.h"
 #include "trial.h"
 
 namespace chaos {
@@ -22,7 +24,7 @@ constexpr auto kLatest = 40ms;  // of --random, after an upgrade's start: longer
 
 struct Options {
   std::string cell, service, victim, blow, point = "*", json_file;
-  bool core = false, worker = false, list = false, log = false;
+  bool core = false, worker = false, list = false, log = false, surroundings = false;
   std::size_t jobs = 4, sessions = 0;
   std::string random;
   std::uint64_t seed = static_cast<std::uint64_t>(
@@ -65,17 +67,38 @@ Trial::Options trial_options(const Options& options) {
   return out;
 }
 
-int run_cell(const Options& options) {
+SiegeSelection siege_selection_of(const Options& options) {
+  if (!options.victim.empty()) {
+    throw CLI::ValidationError("--victim", "is of the matrix; with --surroundings say --blow");
+  }
+  return {.service = choice(options.service, parse_service, "--service"),
+          .hit = choice(options.blow, parse_hit, "--blow"),
+          .what = options.point,
+          .core = options.core};
+}
+
+Result try_cell(const Options& options) {
+  const Trial::Options trial = trial_options(options);
+  if (const auto siege = parse_siege(options.cell)) {
+    return run_siege(*siege, {.sessions = trial.sessions, .log = trial.log});
+  }
   const auto cell = parse_cell(options.cell);
-  if (!cell) throw CLI::ValidationError("--cell", "SERVICE/VICTIM/POINT/BLOW");
-  const Result result = Trial(*cell, trial_options(options)).run();
+  if (!cell) {
+    throw CLI::ValidationError("--cell",
+                               "SERVICE/VICTIM/POINT/BLOW, or one of --surroundings --list");
+  }
+  return Trial(*cell, trial).run();
+}
+
+int run_cell(const Options& options) {
+  const Result result = try_cell(options);
   if (options.worker) {
-    std::cout
-        << to_json(*cell, result).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)
-        << std::endl;
+    std::cout << to_json(options.cell, result)
+                     .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)
+              << std::endl;
     return 0;
   }
-  std::cout << line(*cell, result) << std::endl;
+  std::cout << line(options.cell, result) << std::endl;
   if (!result.log.empty()) std::cout << result.log;
   return result.verdict == Result::Verdict::kFailed ? 1 : 0;
 }
@@ -86,10 +109,9 @@ std::vector<std::string> worker_arguments(const Options& options) {
   return out;
 }
 
-int run_many(const Options& options, Summary& summary,
-             const std::function<std::optional<Cell>()>& next) {
+int run_many(const Options& options, Summary& summary, const Runner::Next& next) {
   Runner(options.jobs, worker_arguments(options))
-      .run(next, [&](const Cell& cell, const Result& result) {
+      .run(next, [&](const std::string& cell, const Result& result) {
         std::cout << line(cell, result) << std::endl;
         if (!result.log.empty()) std::cout << result.log;
         summary.add(cell, result);
@@ -107,25 +129,37 @@ int run_random(const Options& options) {
   std::cout << "seed " << options.seed << std::endl;
   RandomCells cells(options.seed, selection_of(options), kLatest);
   Summary summary;
-  return run_many(options, summary, [&]() -> std::optional<Cell> {
+  return run_many(options, summary, [&]() -> std::optional<std::string> {
     if (Clock::now() >= until) return std::nullopt;
-    return cells.next();
+    return name(cells.next());
   });
 }
 
-int run_matrix(const Options& options) {
-  const Selection selection = selection_of(options);
-  const std::vector<Cell> cells = matrix(selection);
+// Whether the run is all that there is: no option has selected something of the matrix.
+bool selects_all(const Options& options) {
+  return !options.core && options.service.empty() && options.victim.empty() &&
+         options.blow.empty() && options.point == "*";
+}
+
+int run_table(const Options& options) {
+  Summary summary;
+  std::vector<std::string> names;
+  if (!options.surroundings) {
+    const Selection selection = selection_of(options);
+    for (const Cell& cell : matrix(selection)) names.push_back(name(cell));
+    // A victim or a blow alone may leave a point without a cell, all victims must not.
+    if (!selection.victim) summary.require_points(selected_points(selection));
+  }
+  if (options.surroundings || selects_all(options)) {
+    for (const Siege& siege : sieges(siege_selection_of(options))) names.push_back(name(siege));
+  }
   if (options.list) {
-    for (const Cell& cell : cells) std::cout << name(cell) << "\n";
+    for (const std::string& cell : names) std::cout << cell << "\n";
     return 0;
   }
-  Summary summary;
-  // A victim or a blow alone may leave a point without a cell, all victims must not.
-  if (!selection.victim) summary.require_points(selected_points(selection));
-  auto cell = cells.begin();
-  return run_many(options, summary, [&]() -> std::optional<Cell> {
-    return cell == cells.end() ? std::nullopt : std::optional(*cell++);
+  auto cell = names.begin();
+  return run_many(options, summary, [&]() -> std::optional<std::string> {
+    return cell == names.end() ? std::nullopt : std::optional(*cell++);
   });
 }
 
@@ -133,23 +167,34 @@ int run(int argc, char** argv) {
   Options options;
   CLI::App app(
       "Strikes donor, heir and supervisor of a real upgrade at every failpoint, under traffic of\n"
-      "which every byte is checked. Without arguments: the whole matrix, one line a cell.\n"
-      "A cell is SERVICE/VICTIM/POINT/BLOW, say echo/heir/donor.release.sent/kill.\n"
+      "which every byte is checked; and what surrounds it: the log, disks, files, operations.\n"
+      "Without arguments: the whole matrix and then all surroundings, one line a cell.\n"
+      "A cell is SERVICE/VICTIM/POINT/BLOW, say echo/heir/donor.release.sent/kill, or\n"
+      "SERVICE/surroundings/WHAT/BLOW, say echo/surroundings/stalled-log/supervisor.\n"
       "Exit status: 0 if every cell is as the fault table says, 1 if not, 2 for a wrong usage.");
   app.add_option("--cell", options.cell, "only this cell, with the supervisor's log if it fails");
-  app.add_flag("--core", options.core, "SIGKILL to each single victim at each point");
+  app.add_flag(
+      "--core", options.core,
+      "SIGKILL to each single victim at each point; with --surroundings, echo's supervisor "
+      "killed in each");
+  auto* surroundings = app.add_flag("--surroundings", options.surroundings,
+                                    "only the surroundings, without the matrix");
   app.add_option("--service", options.service, "echo or kv");
   app.add_option("--victim", options.victim,
                  "donor, heir, supervisor, donor+supervisor or heir+supervisor");
-  app.add_option("--point", options.point, "failpoints that match this pattern: 'donor.*'");
+  app.add_option("--point", options.point,
+                 "failpoints, or surroundings, that match this pattern: 'donor.*', 'binary-*'");
   app.add_option("--blow", options.blow,
-                 "kill, stop (longer than every timer) or slow (shorter than any)");
-  app.add_option("--random", options.random, "strike at random moments, for so long: 90s, 10m, 2h");
+                 "kill, stop (longer than every timer) or slow (shorter than any); with "
+                 "--surroundings supervisor or service (is killed), or self (upgrade --self)");
+  app.add_option("--random", options.random, "strike at random moments, for so long: 90s, 10m, 2h")
+      ->excludes(surroundings);
   app.add_option("--seed", options.seed, "of --random; is printed if not given");
   app.add_option("--soak", options.upgrades,
                  "upgrades in a row (1000) on busy connections (200); what is left must not grow")
       ->expected(0, 1)
-      ->default_str("1000");
+      ->default_str("1000")
+      ->excludes(surroundings);
   app.add_option("--jobs", options.jobs, "cells at once")->capture_default_str();
   app.add_option("--sessions", options.sessions, "connections in each cell (24)");
   app.add_option("--json", options.json_file, "write the table and every cell to this file");
@@ -165,7 +210,7 @@ int run(int argc, char** argv) {
       const std::size_t sessions = options.sessions == 0 ? 200 : options.sessions;
       return soak(service.value_or(Service::kEcho), upgrades, sessions) ? 0 : 1;
     }
-    return options.random.empty() ? run_matrix(options) : run_random(options);
+    return options.random.empty() ? run_table(options) : run_random(options);
   } catch (const CLI::Success& success) {
     return app.exit(success);
   } catch (const CLI::Error& error) {

@@ -1,7 +1,8 @@
 #include "result.h"
 
 #include <algorithm>
-#include <cstdio>
+#include <iterator>
+#include <sstream>
 
 namespace chaos {
 
@@ -32,10 +33,17 @@ std::string padded(std::string text, std::size_t width) {
   return text;
 }
 
+std::vector<std::string> parts(const std::string& cell) {
+  std::vector<std::string> out;
+  std::istringstream words(cell);
+  for (std::string word; std::getline(words, word, '/');) out.push_back(word);
+  return out;
+}
+
 }  // namespace
 
-json to_json(const Cell& cell, const Result& result) {
-  return {{"cell", name(cell)},
+json to_json(const std::string& cell, const Result& result) {
+  return {{"cell", cell},
           {"verdict", word(result.verdict)},
           {"reached", result.reached},
           {"outcome", result.outcome},
@@ -79,10 +87,11 @@ Result result_from(const json& line) {
   return result;
 }
 
-std::string line(const Cell& cell, const Result& result) {
-  std::string out = padded(std::string(name(cell.service)), 5) +
-                    padded(std::string(name(cell.victim)), 17) + padded(cell.point, 31) +
-                    padded(std::string(name(cell.blow)), 5);
+std::string line(const std::string& cell, const Result& result) {
+  static constexpr std::size_t kWidths[] = {5, 17, 31, 5};
+  const std::vector<std::string> words = parts(cell);
+  std::string out;
+  for (std::size_t i = 0; i < std::size(kWidths); ++i) out += padded(words.at(i), kWidths[i]);
   if (result.verdict == Result::Verdict::kNotApplicable) return out + " -  " + result.outcome;
   const Tally& t = result.tally;
   const std::uint64_t wrong = t.lost + t.duplicated + t.wrong + t.unanswered;
@@ -93,16 +102,16 @@ std::string line(const Cell& cell, const Result& result) {
          " bytes";
   for (const std::string& problem : result.problems) out += "\n    " + problem;
   if (result.verdict == Result::Verdict::kFailed) {
-    out += "\n    again: scripts/chaos --cell " + name(cell);
+    out += "\n    again: scripts/chaos --cell " + cell;
   }
   return out;
 }
 
-void Summary::add(const Cell& cell, const Result& result) {
+void Summary::add(const std::string& cell, const Result& result) {
   cells_.push_back(to_json(cell, result));
   cells_.back().erase("log");
-  if (result.reached) reached_.push_back(cell.point);
-  if (result.verdict == Result::Verdict::kFailed) failed_.push_back(name(cell));
+  if (result.reached) reached_.push_back(parts(cell).at(2));
+  if (result.verdict == Result::Verdict::kFailed) failed_.push_back(cell);
   if (result.verdict == Result::Verdict::kNotApplicable) {
     ++not_applicable_;
     return;

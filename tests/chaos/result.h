@@ -5,7 +5,6 @@
 #include <string>
 #include <vector>
 
-#include "cell.h"
 #include "traffic.h"
 
 namespace chaos {
@@ -26,15 +25,16 @@ struct Result {
   std::string log;  // the supervisor's, if there are problems
 };
 
-nlohmann::json to_json(const Cell& cell, const Result& result);
+// cell: its name, SERVICE/VICTIM/POINT/BLOW.
+nlohmann::json to_json(const std::string& cell, const Result& result);
 Result result_from(const nlohmann::json& line);
 // echo  heir  donor.release.sent  kill  ...
-std::string line(const Cell& cell, const Result& result);
+std::string line(const std::string& cell, const Result& result);
 
 // The table at the end.
 class Summary {
  public:
-  void add(const Cell& cell, const Result& result);
+  void add(const std::string& cell, const Result& result);
   // Names the points that some cell must reach; each one that none reaches is a failure.
   void require_points(std::vector<std::string> points) { required_ = std::move(points); }
 

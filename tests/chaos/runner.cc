@@ -21,7 +21,7 @@ using namespace std::chrono_literals;
 constexpr auto kLongest = 180s;  // of one cell: several of its own deadlines
 
 struct Running {
-  Cell cell;
+  std::string cell;
   std::unique_ptr<test::Process> process;
   test::Deadline deadline;
 };
@@ -53,8 +53,7 @@ void end_orphans(const std::vector<Running>& running) {
 
 }  // namespace
 
-void Runner::run(const std::function<std::optional<Cell>()>& next,
-                 const std::function<void(const Cell&, const Result&)>& done) const {
+void Runner::run(const Next& next, const Done& done) const {
   std::vector<Running> running;
   bool more = true;
   while (more || !running.empty()) {
@@ -62,7 +61,7 @@ void Runner::run(const std::function<std::optional<Cell>()>& next,
       const auto cell = next();
       more = cell.has_value();
       if (!more) break;
-      std::vector<std::string> command = {"/proc/self/exe", "--worker", "--cell", name(*cell)};
+      std::vector<std::string> command = {"/proc/self/exe", "--worker", "--cell", *cell};
       command.insert(command.end(), arguments_.begin(), arguments_.end());
       running.push_back(
           {*cell, std::make_unique<test::Process>(command), test::Deadline::in(kLongest)});

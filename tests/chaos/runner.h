@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "cell.h"
 #include "result.h"
 
 namespace chaos {
@@ -17,9 +16,11 @@ class Runner {
   Runner(std::size_t jobs, std::vector<std::string> arguments)
       : jobs_(jobs), arguments_(std::move(arguments)) {}
 
-  // next gives the next cell, or nothing at the end. done gets each cell's result, one at a time.
-  void run(const std::function<std::optional<Cell>()>& next,
-           const std::function<void(const Cell&, const Result&)>& done) const;
+  // next gives the next cell's name, or nothing at the end. done gets each cell's result, one at a
+  // time.
+  using Next = std::function<std::optional<std::string>()>;
+  using Done = std::function<void(const std::string& cell, const Result&)>;
+  void run(const Next& next, const Done& done) const;
 
  private:
   std::size_t jobs_;

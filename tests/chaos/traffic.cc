@@ -22,6 +22,20 @@ Manner manner_of(std::size_t index) {
 
 }  // namespace
 
+Tally& Tally::operator+=(const Tally& more) {
+  sessions += more.sessions;
+  bytes += more.bytes;
+  lost += more.lost;
+  duplicated += more.duplicated;
+  wrong += more.wrong;
+  reset += more.reset;
+  visitors_reset += more.visitors_reset;
+  unanswered += more.unanswered;
+  longest_gap = std::max(longest_gap, more.longest_gap);
+  errors.insert(errors.end(), more.errors.begin(), more.errors.end());
+  return *this;
+}
+
 Traffic::Traffic(Service service, int port, std::size_t residents)
     : service_(service), port_(port) {
   for (std::size_t i = 0; i < residents; ++i) {

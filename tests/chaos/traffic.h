@@ -22,6 +22,8 @@ struct Tally {
   std::uint64_t unanswered = 0;  // alive, and without the last answers
   std::chrono::milliseconds longest_gap{};
   std::vector<std::string> errors;
+
+  Tally& operator+=(const Tally& more);
 };
 
 class Traffic {

@@ -3,12 +3,9 @@
 // know of it. Neither touches the service.
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sched.h>
-#include <sys/mount.h>
 #include <unistd.h>
 
 #include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -16,6 +13,7 @@
 #include "support/process/files.h"
 #include "support/process/process.h"
 #include "support/process/programs.h"
+#include "support/process/small_disk.h"
 #include "support/supervisor/footprint.h"
 #include "support/supervisor/supervisor.h"
 
@@ -28,40 +26,11 @@ namespace fs = std::filesystem;
 
 std::string echo(int version) { return program("handoff-echo-" + std::to_string(version)); }
 
-// A disk of 64 KiB.
-class SmallDisk {
- public:
-  explicit SmallDisk(const std::string& options = "size=64k") {
-    if (::mount("small", path().c_str(), "tmpfs", 0, (options + ",mode=0700").c_str()) < 0) {
-      throw std::runtime_error("a tmpfs can't be mounted: " + std::string(std::strerror(errno)));
-    }
-  }
-  ~SmallDisk() { ::umount2(path().c_str(), MNT_DETACH); }
-  const std::string& path() const { return folder_.path(); }
-  // Fills the disk. A file that ends at the end of a page can't grow then, either.
-  void fill() {
-    std::ofstream filler(path() + "/filler", std::ios::binary);
-    while (filler << std::string(512, 'x') << std::flush) {
-    }
-  }
-  void make_room() { fs::remove(path() + "/filler"); }
-  void remount(const std::string& options) {
-    if (::mount("small", path().c_str(), "tmpfs", MS_REMOUNT, options.c_str()) < 0) {
-      throw std::runtime_error("a tmpfs can't be changed: " + std::string(std::strerror(errno)));
-    }
-  }
-
- private:
-  TempDir folder_;
-};
-
 class FullDiskTest : public ::testing::Test {
  protected:
-  // Mounts are made in a namespace of this process, so they end with it and nobody else sees them.
   static void SetUpTestSuite() {
     ASSERT_EQ(::geteuid(), 0u) << "only root can mount a small disk";
-    ASSERT_EQ(::unshare(CLONE_NEWNS), 0);
-    ASSERT_EQ(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
+    SmallDisk::keep_to_this_process();
   }
 
   void start(Environment environment) {
@@ -81,16 +50,6 @@ class FullDiskTest : public ::testing::Test {
   std::optional<LineClient> client_;
   int lines_ = 0;
 };
-
-// Appends to the file up to the end of a page, so that the next record needs another page.
-void pad_to_page(const std::string& path) {
-  const std::size_t size = fs::file_size(path);
-  std::string record = R"({"event":"padding","text":""})";
-  const std::size_t room = 4096 - (size + record.size() + 1) % 4096;
-  record.insert(record.size() - 2, room, 'x');
-  std::ofstream(path, std::ios::app) << record << "\n";
-  ASSERT_EQ(fs::file_size(path) % 4096, 0u);
-}
 
 TEST_F(FullDiskTest, WithoutRoomForItsRecordAnUpgradeIsRefusedBeforeItBegins) {
   start({{"HANDOFF_STATE_DIR", disk_.path()}});

@@ -113,6 +113,19 @@ TEST_F(SelfUpgradeTest, OneThatHangsOrIsKilledInItsTrialChangesNothing) {
   }
 }
 
+// What the supervisor knows is right, whatever the file says by now.
+TEST_F(SelfUpgradeTest, AStateFileThatSomebodyHasWrittenToIsNoHindrance) {
+  const json before = picture();
+  const std::string state = supervisor_.runtime() + "/state.json";
+  for (const char* text : {"{", "", "[]"}) {
+    write_file(state, text, 0600);
+    const auto self = supervisor_.command({"upgrade", "--self"});
+    EXPECT_EQ(self.status, 0) << text << "\n" << self.describe();
+    EXPECT_EQ(picture(), before) << text;
+    EXPECT_TRUE(json::parse(read_file(state)).contains("services")) << text;
+  }
+}
+
 // All that it will need is opened: what is missing is found while there is a supervisor left.
 TEST_F(SelfUpgradeTest, OneWithoutItsUnpackerChangesNothing) {
   const std::string copy = dir_ / "handoff-new";
