@@ -5,7 +5,10 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <charconv>
 #include <chrono>
+#include <cstdlib>
+#include <cstring>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -55,12 +58,23 @@ const char* color_of(spdlog::level::level_enum level) {
   }
 }
 
+// That the supervisor before this one could not get rid of (upgrade --self). Services are not to
+// inherit the number.
+std::size_t left_out_before() {
+  const char* text = std::getenv(kLeftOutVariable);
+  if (text == nullptr) return 0;
+  std::size_t lines = 0;
+  std::from_chars(text, text + std::strlen(text), lines);
+  ::unsetenv(kLeftOutVariable);
+  return lines;
+}
+
 class Sink : public spdlog::sinks::base_sink<std::mutex> {
  public:
   explicit Sink(bool json)
       : json_(json),
         colored_(!json && ::isatty(STDERR_FILENO) == 1),
-        writer_(STDERR_FILENO, json ? left_out_json : left_out_text) {}
+        writer_(STDERR_FILENO, json ? left_out_json : left_out_text, left_out_before()) {}
 
  protected:
   void sink_it_(const spdlog::details::log_msg& message) override {

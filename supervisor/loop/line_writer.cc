@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <condition_variable>
 #include <deque>
@@ -12,6 +13,11 @@
 #include <utility>
 
 namespace handoff::supervisor {
+namespace {
+
+std::atomic<std::size_t> unwritten{0};
+
+}  // namespace
 
 struct LineWriter::State {
   int fd = -1;
@@ -47,12 +53,15 @@ struct LineWriter::State {
       if (lines.empty()) return;
       std::string text;
       for (const std::string& line : lines) text += line;
-      if (const std::size_t lost = std::exchange(left_out, 0); lost > 0) text += tell(lost);
+      const std::size_t lost = std::exchange(left_out, 0);
+      if (lost > 0) text += tell(lost);
+      const std::size_t count = lines.size() + lost;
       lines.clear();
       bytes = 0;
       writing = true;
       held.unlock();
       put(text);
+      unwritten -= count;
       held.lock();
       writing = false;
       changed.notify_all();
@@ -60,10 +69,12 @@ struct LineWriter::State {
   }
 };
 
-LineWriter::LineWriter(int fd, std::string (*left_out)(std::size_t))
+LineWriter::LineWriter(int fd, std::string (*left_out)(std::size_t), std::size_t before)
     : state_(std::make_shared<State>()) {
   state_->fd = fd;
   state_->tell = left_out;
+  state_->left_out = before;
+  unwritten += before;
   std::thread([state = state_] { state->run(); }).detach();
 }
 
@@ -76,6 +87,7 @@ LineWriter::~LineWriter() {
 
 void LineWriter::write(std::string line) {
   const std::lock_guard held(state_->lock);
+  ++unwritten;
   if (state_->bytes + line.size() > kMaxWaiting) {
     ++state_->left_out;
     return;
@@ -84,6 +96,8 @@ void LineWriter::write(std::string line) {
   state_->lines.push_back(std::move(line));
   state_->changed.notify_all();
 }
+
+std::size_t LineWriter::unwritten_lines() { return unwritten; }
 
 void LineWriter::flush() {
   std::unique_lock held(state_->lock);

@@ -22,6 +22,7 @@
 #include "libhandoff/sys/failpoint.h"
 #include "supervisor/core/duration.h"
 #include "supervisor/host/kept_fds.h"
+#include "supervisor/loop/line_writer.h"
 #include "supervisor/processes/spawn.h"
 #include "supervisor/self/started_path.h"
 #include "supervisor/self/trial.h"
@@ -162,13 +163,17 @@ std::string SelfUpgrade::take_over(const std::map<std::string, int>& fds) const 
   for (char** variable = environ; *variable != nullptr; ++variable)
     variables.emplace_back(*variable);
   variables.push_back(std::string(kKeptVariable) + "=" + KeptFds::describe(fds));
+  spdlog::default_logger()->flush();  // its thread ends with the exec
+  // What nobody has read by then is told of by the successor.
+  if (const std::size_t lines = LineWriter::unwritten_lines(); lines > 0) {
+    variables.push_back(std::string(kLeftOutVariable) + "=" + std::to_string(lines));
+  }
   const std::vector<char*> argv = pointers(arguments);
   const std::vector<char*> envp = pointers(variables);
   for (const auto& [name, fd] : fds) {
     if (!close_on_exec(fd, false)) return name + ": " + std::strerror(errno);
   }
   restore_file_limit();
-  spdlog::default_logger()->flush();  // its thread ends with the exec
   int error = failpoint::hit("supervisor.self.before");
   if (error == 0) {
     execute(*program_, argv.data(), envp.data());

@@ -191,6 +191,7 @@ void ServiceRunner::request(HandoffRequested request, const std::string& path) {
     answers_.tell(Refuse{"signature", why, request.id});
     return;
   }
+  count_donors_sessions();
   ++recording_;
   if (machine_.state() == Service::State::kRunning) request.donor = machine_.current();
   telling_.record_request(request.id, path, [this, request](const Result<void>& recorded) {
@@ -239,7 +240,6 @@ void ServiceRunner::apply(const OpenCandidate& open) {
   if (open.request.rehearsal) {
     rehearsal.emplace(open.request.timeouts, config_.drain_incompatible);
   }
-  count_donors_sessions();
   answers_.opens(open.request.id, std::move(rehearsal));
   releases_.open(open.request.wanted, open.request.cold,
                  [this](Event opened) { feed(std::move(opened)); });

@@ -103,7 +103,8 @@ void Examination::take_up_again() {
   const pid_t pid = owner_;
   const long generation = pid == 0 ? 0 : generation_of(pid);
   stage_.supervision.start("");
-  const json now = stage_.wait_for_service("the next supervisor");
+  // A stop that was ordered is an order to the next supervisor as well, once that is in the state.
+  const json now = stage_.wait_for_service("the next supervisor", stage_.expected.ordered);
   if (pid == 0) return;
   if (stage_.expected.ordered) {  // the process may have stopped by now, as ordered
     owner_ = 0;

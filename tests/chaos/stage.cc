@@ -64,13 +64,14 @@ json Stage::status() {
   return answer;
 }
 
-json Stage::wait_for_service(const std::string& who) {
+json Stage::wait_for_service(const std::string& who, bool may_be_stopped) {
   json now;
   require(
       [&] {
         if (!supervisor_lives()) throw Problem{who + " ended:\n" + supervision.log()};
         now = status();
-        return now.value("state", "") == "running";
+        const std::string state = now.value("state", "");
+        return state == "running" || (may_be_stopped && state == "stopped");
       },
       who + " does not have the service running");
   return now;

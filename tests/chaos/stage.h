@@ -58,7 +58,7 @@ class Stage {
   // The service's object; {} if nobody answers any more.
   nlohmann::json status();
   // The service's object once it runs. Throws a Problem if it never does, or the supervisor ends.
-  nlohmann::json wait_for_service(const std::string& who);
+  nlohmann::json wait_for_service(const std::string& who, bool may_be_stopped = false);
   bool supervisor_lives() { return supervision.process().running(); }
 
   const Cell cell;
