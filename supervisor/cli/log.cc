@@ -58,8 +58,8 @@ const char* color_of(spdlog::level::level_enum level) {
   }
 }
 
-// That the supervisor before this one could not get rid of (upgrade --self). Services are not to
-// inherit the number.
+// Lines that the supervisor before this one could not get rid of (upgrade --self). Services are not
+// to inherit the number.
 std::size_t left_out_before() {
   const char* text = std::getenv(kLeftOutVariable);
   if (text == nullptr) return 0;

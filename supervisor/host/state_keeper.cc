@@ -53,7 +53,7 @@ void StateKeeper::wrote(const Result<void>& result) {
 
 Result<void> StateKeeper::save_now() {
   thread_.finish();
-  // Whoever reads it next must not find what somebody else has written to it.
+  // The next reader must not find what somebody else has written to the file.
   const auto said = runtime_.state();
   if (!said || *said != written_) mistrust();
   Result<void> out;

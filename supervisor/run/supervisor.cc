@@ -343,7 +343,7 @@ void Supervisor::look_around() {
 
 void Supervisor::end() {
   for (auto& [name, service] : services_) service->keep_choice();
-  // Whoever still waits for an answer gets it after that.
+  // A client that still waits for an answer gets it after that.
   (void)state_.save_now();
   journal_.flush();
   if (foreign_.empty()) runtime_.forget();

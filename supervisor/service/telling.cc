@@ -47,7 +47,7 @@ void Telling::finish(RequestId request, const json& answer) {
   });
 }
 
-// Whoever is called back later may be gone.
+// This object may be gone when it is called back.
 ServiceHost::Done Telling::while_here(ServiceHost::Done done) const {
   return [here = std::weak_ptr<bool>(here_), done = std::move(done)](const Result<void>& result) {
     if (!here.expired()) done(result);

@@ -61,7 +61,7 @@ class Besieged {
   void end();
   std::vector<json> history();
   bool killed() const { return siege_.hit == Hit::kService; }
-  // Those whose process lives are all served, and in the end, too.
+  // Clients whose process lives are all served, and in the end, too.
   bool struck_is_served() const { return !promise_.ordered; }
 
   const Siege siege_;

@@ -26,7 +26,7 @@ class Surrounding {
 };
 
 std::unique_ptr<Surrounding> make_surrounding(What what);
-// Those in which an operation of the struck service is under way, or was.
+// Surroundings in which an operation of the struck service is under way, or was.
 std::unique_ptr<Surrounding> make_operation(What what);
 
 }  // namespace chaos
