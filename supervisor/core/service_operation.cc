@@ -183,6 +183,7 @@ void Service::begin(const Opening& asked, Candidate candidate, Time now) {
                         .opened = opened,
                         .by_itself = asked.by_itself,
                         .dead = dead_donor(asked)}};
+  forward(Counted{donor, owner_.sessions()}, now);  // as counted last: the donor may die at once
   out_.push_back(Announce{.phase = "start", .begins = true, .request = request.id});
   out_.push_back(Spawn{.generation = heir,
                        .candidate = candidate.has_value(),

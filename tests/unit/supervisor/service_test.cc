@@ -119,6 +119,18 @@ TEST_F(ServiceTest, ThatIsToldAlsoIfTheOldReleaseWasStartedAgainMeanwhile) {
   EXPECT_EQ(report.lost, 20U);
 }
 
+TEST_F(ServiceTest, WhatWasCountedDuringTheOpeningIsLostWithADonorThatDiesRightAfterIt) {
+  start();
+  hear(HandoffRequested{}, 1s);
+  hear(Counted{1, 20}, 1s);
+  hear(CandidateReady{}, 1s);
+  hear(Exited{1, kSegv}, 1s);
+  const Effects effects = service.step(Exited{2, kStatus0}, at(1s));
+  const auto* conclude = std::get_if<Conclude>(&effects.back());
+  ASSERT_NE(conclude, nullptr) << show(effects);
+  EXPECT_EQ(conclude->report.lost, 20U);
+}
+
 TEST_F(ServiceTest, ThatIsNoRefusal) {
   start();
   hear(HandoffRequested{}, 1s);
