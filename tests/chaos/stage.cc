@@ -158,8 +158,11 @@ void Stage::upgrade_to_the_point() {
   const auto begin = Clock::now();
   const auto there = [&] {
     if (moment) return Clock::now() >= begin + *moment;
-    // After `handoff stop` points may be passed even when the upgrade has ended.
-    return target_.has_value() || (!upgrade->running() && !(stop_ && stop_->running()));
+    if (target_) return true;
+    // Points may be passed after the upgrade has ended: those of `handoff stop`, and those of a
+    // process that has given the service away and does not get the processor.
+    return !upgrade->running() && !(stop_ && stop_->running()) &&
+           supervision.services().size() <= 1;
   };
   if (!wait_until(there, kPatience) || (!moment && !target_)) {
     throw NotApplicable{"the point was not passed"};
