@@ -106,12 +106,12 @@ TEST_F(ColdStartTest, OneThatWasBeingStoppedIsStoppedOn) {
 }
 
 TEST_F(ColdStartTest, OneThatDiedAndIsNotRestartedIsDown) {
-  Service service{{.name = "chat", .restart = false}};
-  (void)service.step(StartRequested{}, at(0s));
-  (void)service.step(Registered{1}, at(0s));
-  (void)service.step(Owned{.generation = 1}, at(0s));
-  (void)service.step(Exited{1, kStatus0}, at(1s));
-  EXPECT_EQ(service.found().rest, Rest::kDown);
+  Service mortal{{.name = "chat", .restart = false}};
+  (void)mortal.step(StartRequested{}, at(0s));
+  (void)mortal.step(Registered{1}, at(0s));
+  (void)mortal.step(Owned{.generation = 1}, at(0s));
+  (void)mortal.step(Exited{1, kStatus0}, at(1s));
+  EXPECT_EQ(mortal.found().rest, Rest::kDown);
 }
 
 TEST_F(ColdStartTest, AFailedUpgradeOfAStoppedServiceLeavesItStopped) {
