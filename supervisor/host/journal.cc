@@ -57,7 +57,9 @@ Result<void> Journal::open() {
   if (fd_.valid()) return {};
   std::error_code error;
   std::filesystem::create_directories(std::filesystem::path(state_).parent_path(), error);
-  if (::mkdir(state_.c_str(), 0700) < 0 && errno != EEXIST) {
+  // Releases run from below it, also of services that have changed their user. What is for the
+  // supervisor alone has its own mode.
+  if (::mkdir(state_.c_str(), 0711) < 0 && errno != EEXIST) {
     return fail_errno("creating the state folder " + state_);
   }
   UniqueFd fd(::open(path_.c_str(),

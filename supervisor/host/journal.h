@@ -27,7 +27,7 @@ class Journal {
  public:
   explicit Journal(std::string state) : state_(std::move(state)), path_(journal_path(state_)) {}
 
-  // Creates folder (0700) and file (0600) if need be. Done by append(), too, if it was not.
+  // Creates folder (0711) and file (0600) if need be. Done by append(), too, if it was not.
   Result<void> open();
   // Adds the time. An error says that the record is not there, and nothing of it is.
   Result<void> append(nlohmann::json record);

@@ -21,17 +21,18 @@ void read_name(ConfigReader& reader, const toml::key& key, const toml::node& nod
   out = *text;
 }
 
-void read_args(ConfigReader& reader, const toml::node& node, BundleManifest& out) {
+std::vector<std::string> read_list(ConfigReader& reader, const std::string& key,
+                                   const toml::node& node) {
   const toml::array* words = node.as_array();
-  std::vector<std::string> args;
+  std::vector<std::string> out;
   bool fine = words != nullptr;
   for (std::size_t i = 0; fine && i < words->size(); ++i) {
     const auto text = words->get(i)->value_exact<std::string>();
     fine = text && !has_nul(*text);
-    if (fine) args.push_back(*text);
+    if (fine) out.push_back(*text);
   }
-  if (!fine) return reader.wrong(node, "args must be a list of strings");
-  out.args = std::move(args);
+  if (!fine) reader.wrong(node, key + " must be a list of strings");
+  return out;
 }
 
 }  // namespace
@@ -54,14 +55,20 @@ Result<BundleManifest> parse_manifest(const std::string& text) {
       read_name(reader, key, node, out.version);
     } else if (key == "program") {
       reader.text(node, "program", out.program);
+      // Of the host's file the kernel's own rules say where it is.
+      const bool is_hosts = out.program.starts_with('/') && out.program.size() <= kLongestProgram;
       const auto path = bundle_path(out.program, kLongestProgram);
-      if (!path || path->empty()) {
-        reader.wrong(node, "program must be the path of a file in the bundle, e.g. \"bin/chat\"");
+      if (!is_hosts && (!path || path->empty())) {
+        reader.wrong(node,
+                     "program must be the path of a file in the bundle, e.g. \"bin/chat\", or of "
+                     "one of the host's, e.g. \"/usr/bin/python3\"");
       }
     } else if (key == "args") {
-      read_args(reader, node, out);
+      out.args = read_list(reader, "args", node);
+    } else if (key == "files") {
+      out.files = read_list(reader, "files", node);
     } else {
-      reader.unknown(key, kManifestName, {"name", "version", "program", "args"});
+      reader.unknown(key, kManifestName, {"name", "version", "program", "args", "files"});
     }
   }
   for (const char* key : {"name", "version", "program"}) {

@@ -14,8 +14,9 @@ inline constexpr const char* kManifestName = "release.toml";
 struct BundleManifest {
   std::string name;
   std::string version;
-  std::string program;                           // its path in the bundle
+  std::string program;  // its path in the bundle; one that begins with / is the host's
   std::optional<std::vector<std::string>> args;  // unless others are given
+  std::vector<std::string> files;  // patterns of the host's files that belong to it, as `files`
   // The folder that it is unpacked into.
   std::string folder() const { return name + "-" + version; }
 };

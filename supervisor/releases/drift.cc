@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -23,16 +25,46 @@ struct Drift::State {
   std::vector<Waiting> waiting;
 };
 
+namespace {
+
+// What was digested of a bundle's release.
+struct Bundle {
+  std::string path;
+  std::string digest;
+  std::vector<ReleaseFile> files;
+};
+
+std::optional<Bundle> bundle_of(const Release& release) {
+  if (!release.in_bundle()) return std::nullopt;
+  return Bundle{release.source, release.digest, release.files};
+}
+
+// file: the bundle's, if it is still there. "" if anything can't be read any more.
+std::string digest_now(const Bundle& bundle, int file) {
+  std::set<std::string> paths;
+  for (const ReleaseFile& one : bundle.files) paths.insert(one.path);
+  const auto files = read_files(paths);
+  if (!files) return "";
+  if (file >= 0) {
+    const auto first = digest(file, bundle.path);
+    return first ? digest_of_all(*first, *files) : "";
+  }
+  const auto same = [](const ReleaseFile& a, const ReleaseFile& b) { return a.digest == b.digest; };
+  return std::ranges::equal(bundle.files, *files, same) ? bundle.digest : "";
+}
+
+}  // namespace
+
 Drift::Drift(uv_loop_t* loop) : loop_(loop) {}
 Drift::~Drift() = default;
 
 std::optional<bool> Drift::look(const Release& release, const FileRules& rules,
                                 std::function<void(bool)> known) {
   struct stat info {};
-  if (::stat(release.source.c_str(), &info) < 0) return release.folder == nullptr;
-  std::vector<FileMark> marks{FileMark::of(info)};
-  bool same = marks.front() == release.source_mark;
-  if (!S_ISREG(info.st_mode)) return true;
+  const bool is_there = ::stat(release.source.c_str(), &info) == 0;
+  if (is_there ? !S_ISREG(info.st_mode) : !release.in_bundle()) return true;
+  std::vector<FileMark> marks{is_there ? FileMark::of(info) : FileMark{}};
+  bool same = !is_there || marks.front() == release.source_mark;
   for (const ReleaseFile& file : release.files) {
     if (::stat(file.path.c_str(), &info) < 0) return true;
     marks.push_back(FileMark::of(info));
@@ -50,12 +82,15 @@ std::optional<bool> Drift::look(const Release& release, const FileRules& rules,
   state_->marks = std::move(marks);
   state_->waiting.push_back({release.digest, std::move(known)});
   const auto found = std::make_shared<std::string>();
-  const auto read = [path = release.source, args = release.args, rules,
-                     alone = release.folder != nullptr, found] {
+  const auto read = [path = release.source, args = release.args, rules, bundle = bundle_of(release),
+                     found] {
     UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-    if (!file.valid()) return;
-    const auto now = release_of(std::move(file), path, args);
-    if (now && (alone || add_files(**now, rules))) *found = (*now)->digest;
+    if (bundle) {
+      *found = digest_now(*bundle, file.get());
+    } else if (file.valid()) {
+      const auto now = release_of(std::move(file), path, args);
+      if (now && add_files(**now, rules)) *found = (*now)->digest;
+    }
   };
   const auto tell = [weak = std::weak_ptr<State>(state_), found] {
     const auto state = weak.lock();

@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <filesystem>
 #include <string_view>
 #include <vector>
 
@@ -89,18 +88,25 @@ Result<void> copy_attributes(int from, int to, const std::string& path) {
 
 }  // namespace
 
+// A supervisor that is not root has no right to, and needs none: its services are of its own user.
+Result<void> give_to(const std::string& path, const struct stat& owner) {
+  if (::lchown(path.c_str(), owner.st_uid, owner.st_gid) < 0 && errno != EPERM) {
+    return fail_errno(path);
+  }
+  return {};
+}
+
 Result<void> copy_program(int from, const std::string& path, const std::string& to) {
   struct stat info {};
   if (::fstat(from, &info) < 0) return fail_errno(path);
   if ((info.st_mode & (S_ISUID | S_ISGID)) != 0) {
     return fail(-EPERM, path + " is setuid or setgid, and such a file is not copied");
   }
-  std::error_code error;
-  std::filesystem::create_directories(std::filesystem::path(to).parent_path(), error);
-  if (error) return fail(-error.value(), to + ": " + error.message());
   const UniqueFd copy(::open(to.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!copy.valid()) return fail_errno(to);
   if (auto copied = copy_bytes(from, copy.get(), path); !copied) return copied;
+  // First the owner: a change of it takes the capabilities away.
+  if (auto given = give_to(to, info); !given) return given;
   if (auto copied = copy_attributes(from, copy.get(), path); !copied) return copied;
   if (::fchmod(copy.get(), info.st_mode & 07777) < 0) return fail_errno(to);
   if (::fsync(copy.get()) < 0) return fail_errno("copying " + path);

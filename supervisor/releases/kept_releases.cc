@@ -54,10 +54,31 @@ Result<void> flush_folder(const std::string& path) {
   return {};
 }
 
+// A service that has changed its user reaches a copy as it reaches the file: the folders on the way
+// have the owner and the mode of those on the way to the file. Others than their owner may never
+// write to them.
+Result<void> make_folders(const std::string& root, const std::string& path) {
+  for (std::size_t at = 0; (at = path.find('/', at + 1)) != std::string::npos;) {
+    const std::string original = path.substr(0, at);
+    const std::string to = place_below(root, original);
+    if (::mkdir(to.c_str(), 0700) < 0) {
+      if (errno == EEXIST) continue;
+      return fail_errno(to);
+    }
+    struct stat info {};
+    if (::stat(original.c_str(), &info) < 0)
+      continue;  // moved away: nobody else needs to get there
+    if (auto given = give_to(to, info); !given) return given;
+    if (::chmod(to.c_str(), info.st_mode & 0755) < 0) return fail_errno(to);
+  }
+  return {};
+}
+
 // The copy is what was opened, whatever has been written to the file meanwhile.
 Result<void> copy_one(int from, const std::string& path, const std::string& digest_of_it,
                       const std::string& root) {
   const std::string to = place_below(root, path);
+  if (auto made = make_folders(root, path); !made) return made;
   if (auto copied = copy_program(from, path, to); !copied) return copied;
   const UniqueFd copy(::open(to.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!copy.valid()) return fail_errno(to);
@@ -69,14 +90,19 @@ Result<void> copy_one(int from, const std::string& path, const std::string& dige
 
 Result<void> fill(const Release& release, const std::string& folder) {
   const std::string root = folder + kRoot;
-  if (auto copied = copy_one(release.file.get(), release.path, release.program_digest, root);
-      !copied) {
-    return copied;
+  if (::mkdir(root.c_str(), 0755) < 0) return fail_errno(root);
+  for (const std::string& each : {folder, root}) {
+    if (::chmod(each.c_str(), 0755) < 0) return fail_errno(each);
+  }
+  if (!release.in_bundle()) {
+    if (auto copied = copy_one(release.file.get(), release.path, release.program_digest, root);
+        !copied) {
+      return copied;
+    }
   }
   for (const ReleaseFile& one : release.files) {
     const UniqueFd file(::open(one.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (!file.valid()) return fail_errno(one.path);
-    if (one.path == release.path) continue;
     if (auto copied = copy_one(file.get(), one.path, one.digest, root); !copied) return copied;
   }
   const UniqueFd opened = open_folder(folder);
@@ -114,7 +140,7 @@ std::string KeptReleases::id_of(const Release& release) {
 }
 
 Result<void> KeptReleases::keep(const Release& release) const {
-  if (release.folder) return {};  // a bundle's folder is its copy
+  if (!release.needs_copy()) return {};
   auto folder = open_releases(folder_);
   if (!folder) return Failure(folder.error());
   struct statvfs system {};
@@ -160,7 +186,7 @@ Result<std::string> KeptReleases::root_of(const Release& release) const {
     const UniqueFd fd(::open(copy.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
     return fd.valid() && digest(fd.get(), copy).value_or("") == wanted;
   };
-  bool whole = is_there(release.path, release.program_digest);
+  bool whole = release.in_bundle() || is_there(release.path, release.program_digest);
   for (const ReleaseFile& file : release.files) whole = whole && is_there(file.path, file.digest);
   if (!whole) return fail(-ESTALE, path + " is not any more what was kept");
   return path + kRoot;

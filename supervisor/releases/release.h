@@ -46,8 +46,8 @@ struct Release {
   bool script = false;         // begins with #!: its interpreter opens it again
   std::string digest;          // SHA-256, hex, of all its files; of the bundle, if it came in one
   std::string program_digest;  // of the program's file alone
-  std::vector<ReleaseFile> files;
-  std::string file_path;    // where file is from: path, or the copy that was kept
+  std::vector<ReleaseFile> files;  // of a bundle those outside its folder, the program included
+  std::string file_path;           // where file is from: path, or the copy that was kept
   std::string kept_root;    // files are the copies below this folder; "" where they are their own
   std::string name;         // from its manifest, once it has registered; "" before
   std::string source;       // the bundle, else path
@@ -61,6 +61,9 @@ struct Release {
   bool lies_at(const std::string& where) const;
   // Where its copies are, if those run in place of its own files; else "".
   std::string kept_from() const;
+  bool in_bundle() const { return source != path; }
+  // A bundle's folder is its copy.
+  bool needs_copy() const { return !in_bundle() || !files.empty(); }
   bool same_as(const Release& other) const {
     return path == other.path && args == other.args && digest == other.digest;
   }

@@ -164,10 +164,19 @@ Result<std::vector<std::string>> matching_files(const std::vector<std::string>& 
   return std::vector<std::string>(out.begin(), out.end());
 }
 
-std::string digest_of_all(const std::string& program_digest,
-                          const std::vector<ReleaseFile>& files) {
-  if (files.empty()) return program_digest;
-  std::string all = program_digest + "\n";
+Result<std::vector<ReleaseFile>> read_files(const std::set<std::string>& paths) {
+  std::vector<ReleaseFile> out;
+  for (const std::string& path : paths) {
+    auto file = read_one(path);
+    if (!file) return Failure(file.error());
+    out.push_back(std::move(*file));
+  }
+  return out;
+}
+
+std::string digest_of_all(const std::string& first, const std::vector<ReleaseFile>& files) {
+  if (files.empty()) return first;
+  std::string all = first + "\n";
   for (const ReleaseFile& file : files) all += file.digest + "  " + file.path + '\0';
   return digest(all);
 }
@@ -200,14 +209,15 @@ Result<void> add_files(Release& release, const FileRules& rules) {
   if (!left_out) return Failure(left_out.error());
   paths.insert(named->begin(), named->end());
   for (const std::string& path : *left_out) paths.erase(path);
-  paths.erase(release.path);
-  release.files.clear();
-  for (const std::string& path : paths) {
-    auto file = read_one(path);
-    if (!file) return Failure(file.error());
-    release.files.push_back(std::move(*file));
-  }
-  release.digest = digest_of_all(release.program_digest, release.files);
+  if (release.in_bundle()) paths.insert(release.path);
+  // What the bundle brought is digested with it.
+  std::erase_if(paths, [&release](const std::string& path) {
+    return release.folder ? path.starts_with(release.folder->path() + "/") : path == release.path;
+  });
+  auto files = read_files(paths);
+  if (!files) return Failure(files.error());
+  release.files = std::move(*files);
+  release.digest = digest_of_all(release.digest, release.files);
   return {};
 }
 

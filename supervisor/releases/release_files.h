@@ -3,6 +3,7 @@
 // release is: another script under the same interpreter is another release.
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -17,11 +18,13 @@ struct FileRules {
   std::string working_dir;            // what is relative is so to this; "" for the supervisor's
 };
 
-// Finds and digests them, and makes the release's digest that of all. Takes as long as reading them
-// takes.
+// Finds and digests them, and makes the release's digest, which is its program's or its bundle's
+// alone before, that of all. Takes as long as reading them takes.
 Result<void> add_files(Release& release, const FileRules& rules);
-// Of all files; the program's own where there are no others.
-std::string digest_of_all(const std::string& program_digest, const std::vector<ReleaseFile>& files);
+// Of what was digested first, and of these files; the former where there are none.
+std::string digest_of_all(const std::string& first, const std::vector<ReleaseFile>& files);
+// As they are now.
+Result<std::vector<ReleaseFile>> read_files(const std::set<std::string>& paths);
 
 // Whether a program of that path runs what its arguments name.
 bool is_interpreter(const std::string& path);

@@ -59,6 +59,22 @@ Result<ReleasePtr> from_program(const ReleaseSource& source) {
   return release;
 }
 
+std::string place_of(const ReleaseFolder& folder, const BundleManifest& manifest) {
+  const bool is_hosts = manifest.program.starts_with('/');
+  return is_hosts ? manifest.program : folder.path() + "/" + manifest.program;
+}
+
+Result<UniqueFd> program_in(const ReleaseFolder& folder, const BundleManifest& manifest) {
+  if (manifest.program.starts_with('/')) return open_executable(manifest.program);
+  auto program = folder.open_file(manifest.program);
+  struct stat found {};
+  if (!program || ::fstat(program->get(), &found) < 0 || !S_ISREG(found.st_mode) ||
+      (found.st_mode & 0111) == 0) {
+    return fail(-EACCES, "its program, " + manifest.program + ", is no executable file in it");
+  }
+  return program;
+}
+
 Result<ReleasePtr> from_bundle(const ReleaseSource& source, UniqueFd file) {
   if (source.releases_dir.empty()) {
     return fail(-ENOEXEC, source.path +
@@ -94,22 +110,26 @@ Result<ReleasePtr> from_bundle(const ReleaseSource& source, UniqueFd file) {
   };
   auto folder = releases->add(fill);
   if (!folder) return fail(folder.error().code, source.path + ": " + folder.error().message);
-  auto program = (*folder)->open_file(manifest.program);
-  struct stat found {};
-  if (!program || ::fstat(program->get(), &found) < 0 || !S_ISREG(found.st_mode) ||
-      (found.st_mode & 0111) == 0) {
-    return fail(-EACCES, source.path + ": its program, " + manifest.program +
-                             ", is no executable file in it");
+  auto program = program_in(**folder, manifest);
+  if (!program) {
+    return fail(program.error().code, source.path + ": " + program.error().message);
   }
   auto args = !source.args_given && manifest.args ? *manifest.args : source.args;
-  auto release =
-      release_of(std::move(*program), (*folder)->path() + "/" + manifest.program, std::move(args));
+  auto release = release_of(std::move(*program), place_of(**folder, manifest), std::move(args));
   if (!release) return release;
   (*release)->digest = std::move(*hash);
   (*release)->source = source.path;
   (*release)->source_mark = FileMark::of(info);
   (*release)->verified = std::move(verified);
   (*release)->folder = std::move(*folder);
+  if (!source.files) return release;
+  FileRules rules = *source.files;
+  for (const std::string& pattern : manifest.files) {
+    const bool left_out = pattern.starts_with('!');
+    rules.patterns.push_back((left_out ? "!" : "") +
+                             absolute_in((*release)->folder->path(), pattern.substr(left_out)));
+  }
+  if (auto added = add_files(**release, rules); !added) return Failure(added.error());
   return release;
 }
 

@@ -24,7 +24,7 @@ struct ReleaseSource {
   std::string releases_dir;  // "" where a bundle won't do
   std::string verify_key;    // "" where nothing is verified
   UnpackLimits limits;
-  std::optional<FileRules> files = std::nullopt;  // nullopt: of a program no more than its own file
+  std::optional<FileRules> files = std::nullopt;  // nullopt: no more than the program or the bundle
 };
 
 // Takes as long as reading, verifying and unpacking take.

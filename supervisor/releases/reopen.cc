@@ -17,16 +17,40 @@
 namespace handoff::supervisor {
 namespace {
 
-Result<ReleasePtr> reopen_unpacked(const SavedRelease& saved, const std::string& verify_key) {
+Result<void> find_files(Release& release, const SavedRelease& saved, const std::string& root) {
+  release.files.clear();
+  release.kept_root = root;
+  for (const SavedFile& one : saved.files) {
+    const std::string path = place_below(root, one.path);
+    const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    struct stat info {};
+    if (!file.valid() || ::fstat(file.get(), &info) < 0) return fail_errno(path);
+    const auto hash = digest(file.get(), path);
+    if (!hash) return Failure(hash.error());
+    if (*hash != one.digest) {
+      return fail(-ESTALE, path + " is not the file any more that was opened");
+    }
+    release.files.push_back({one.path, one.digest, FileMark::of(info)});
+  }
+  return {};
+}
+
+// root: where the copies are of what lies outside the bundle's folder; "" for those files
+// themselves.
+Result<ReleasePtr> reopen_unpacked(const SavedRelease& saved, const std::string& verify_key,
+                                   const std::string& root) {
   if (!verify_key.empty() && saved.verified.empty()) {
     return fail(-EKEYREJECTED, saved.path + " was never verified");
   }
   auto folder = ReleaseFolder::hold(saved.folder);
   if (!folder) return Failure(folder.error());
-  if ((*folder)->tree() != saved.tree || !saved.path.starts_with(saved.folder + "/")) {
+  if ((*folder)->tree() != saved.tree) {
     return fail(-ESTALE, saved.folder + " is not any more what was unpacked");
   }
-  auto program = (*folder)->open_file(saved.path.substr(saved.folder.size() + 1));
+  const bool inside = saved.path.starts_with(saved.folder + "/");
+  const std::string place = inside ? saved.path : place_below(root, saved.path);
+  auto program = inside ? (*folder)->open_file(saved.path.substr(saved.folder.size() + 1))
+                        : open_executable(place);
   if (!program) return Failure(program.error());
   auto release = release_of(std::move(*program), saved.path, saved.args);
   if (!release) return release;
@@ -35,8 +59,18 @@ Result<ReleasePtr> reopen_unpacked(const SavedRelease& saved, const std::string&
   (*release)->source_mark = {};  // nobody knows: its digest tells
   (*release)->name = saved.name;
   (*release)->verified = saved.verified;
+  (*release)->file_path = place;
   (*release)->folder = std::move(*folder);
+  if (auto found = find_files(**release, saved, root); !found) return Failure(found.error());
   return release;
+}
+
+Result<ReleasePtr> reopen_bundle(const Reopen& reopen) {
+  const SavedRelease& saved = reopen.saved;
+  auto release = reopen_unpacked(saved, reopen.verify_key, "");
+  if (release || saved.files.empty()) return release;
+  const auto root = KeptReleases(reopen.kept).root_of(*unopened_release(saved));
+  return root ? reopen_unpacked(saved, reopen.verify_key, *root) : release;
 }
 
 // The program's file, if that is what was opened.
@@ -118,24 +152,6 @@ Result<ReleasePtr> program_of(const Reopen& from) {
                  from.saved);
 }
 
-Result<void> find_files(Release& release, const SavedRelease& saved, const std::string& root) {
-  release.files.clear();
-  release.kept_root = root;
-  for (const SavedFile& one : saved.files) {
-    const std::string path = place_below(root, one.path);
-    const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-    struct stat info {};
-    if (!file.valid() || ::fstat(file.get(), &info) < 0) return fail_errno(path);
-    const auto hash = digest(file.get(), path);
-    if (!hash) return Failure(hash.error());
-    if (*hash != one.digest) {
-      return fail(-ESTALE, path + " is not the file any more that was opened");
-    }
-    release.files.push_back({one.path, one.digest, FileMark::of(info)});
-  }
-  return {};
-}
-
 }  // namespace
 
 SavedRelease saved_release(const Release& release) {
@@ -169,7 +185,7 @@ ReleasePtr unopened_release(const SavedRelease& saved) {
 
 Result<ReleasePtr> reopen_release(const Reopen& reopen) {
   const SavedRelease& saved = reopen.saved;
-  if (!saved.folder.empty()) return reopen_unpacked(saved, reopen.verify_key);
+  if (!saved.folder.empty()) return reopen_bundle(reopen);
   auto release = program_of(reopen);
   const auto found = release ? find_files(**release, saved, "") : Result<void>();
   if (release && found) return release;

@@ -89,7 +89,7 @@ std::string Keeper::text_of(const Choice& chosen) const {
 }
 
 std::optional<bool> Keeper::has(const Release& release) const {
-  if (release.folder && !busy_) return true;
+  if (!release.needs_copy() && !busy_) return true;
   const auto found = known_.find(KeptReleases::id_of(release));
   if (busy_ || found == known_.end()) return std::nullopt;
   return found->second;

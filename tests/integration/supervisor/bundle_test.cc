@@ -132,6 +132,41 @@ TEST_F(BundleTest, AnArgumentMayBeAFileOfTheBundle) {
   crash();
 }
 
+// An interpreter of the host, with a script of the bundle: both are what the release is.
+TEST_F(BundleTest, ItsProgramMayBeAnInterpreterOfTheHost) {
+  start_and_wait();
+  LineClient client(supervisor.port());
+  EXPECT_EQ(client.ask("a"), "1 1 a");
+  const std::string interpreter = supervisor.dir() / "interpreter";
+  fs::copy_file("/bin/bash", interpreter);
+  const std::string path = bundle("2.0");
+  const std::string folder = supervisor.dir() / "pack";
+  write_file(folder + "/start", "exec \"${0%/*}/bin/chat\" --name \"$1\"\n");
+  write_file(folder + "/release.toml", "name = \"chat\"\nversion = \"2.0\"\nprogram = \"" +
+                                           interpreter +
+                                           "\"\nargs = [\"$BUNDLE/start\", \"chat\"]\n");
+  shell("tar -C " + folder + " -caf " + path + " .");
+  EXPECT_EQ(upgrade({path}).at("sessions").at("moved"), 1);
+  EXPECT_EQ(client.ask("b"), "2 2 b");
+  const json status = supervisor.status();
+  EXPECT_EQ(status.at("path"), interpreter);
+  EXPECT_EQ(status.at("source"), path);
+  EXPECT_EQ(status.at("drift"), false);
+  ASSERT_EQ(supervisor.command({"commit", "chat"}).status, 0);
+  supervisor.wait_for_status([](const json& now) { return now.at("kept") == true; });
+
+  // The host gets another one.
+  fs::remove(interpreter);
+  fs::copy_file("/bin/bash", interpreter);
+  std::ofstream(interpreter, std::ios::app) << "another";
+  EXPECT_TRUE(supervisor.eventually([&] { return supervisor.status().at("drift") == true; }));
+  crash();
+  EXPECT_TRUE(supervisor.says("the copy that was kept runs")) << supervisor.log();
+  const json done = upgrade({});
+  EXPECT_EQ(supervisor.status().at("drift"), false);
+  EXPECT_EQ(supervisor.status().at("standing"), "provisional") << done;
+}
+
 TEST_F(BundleTest, TheBundleAtTheSamePathIsReadAgain) {
   start_and_wait();
   upgrade({bundle("2.0")});

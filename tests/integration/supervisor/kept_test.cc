@@ -255,6 +255,33 @@ TEST_F(KeptTest, ACopyHasTheModeOfItsFile) {
   EXPECT_EQ(description.at("digest"), supervisor.status().at("digest"));
 }
 
+// A service that changes its user opens its files after that.
+TEST_F(KeptTest, ACopyIsReachedByThoseWhoReachTheFile) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root has services of another user";
+  constexpr uid_t kOther = 65534;
+  const std::string folder = supervisor.dir() / "own";
+  fs::create_directories(folder);
+  one = folder + "/echo";
+  put(1, one);
+  ASSERT_EQ(::chown(folder.c_str(), kOther, kOther), 0);
+  ASSERT_EQ(::chown(one.c_str(), kOther, kOther), 0);
+  ASSERT_EQ(::chmod(folder.c_str(), 0770), 0);
+  ASSERT_EQ(::chmod(one.c_str(), 0700), 0);
+  start();
+  const std::string root = kept() + "/" + ids().at(0) + "/root";
+  struct stat info {};
+  ASSERT_EQ(::stat((root + folder).c_str(), &info), 0);
+  EXPECT_EQ(info.st_uid, kOther);
+  EXPECT_EQ(info.st_mode & 07777, 0750U) << "nobody but the owner may write to it";
+  ASSERT_EQ(::stat((root + one).c_str(), &info), 0);
+  EXPECT_EQ(info.st_uid, kOther);
+  EXPECT_EQ(info.st_mode & 07777, 0700U);
+  ASSERT_EQ(::stat(root.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0755U);
+  ASSERT_EQ(::stat((kept() + "/" + ids().at(0)).c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0755U);
+}
+
 TEST_F(KeptTest, ASetuidFileIsNotCopiedAndThatIsTold) {
   put(1, one);
   ASSERT_EQ(::chmod(one.c_str(), 04755), 0);

@@ -26,6 +26,15 @@ TEST(BundleManifestTest, NamesTheReleaseAndItsProgram) {
             (std::vector<std::string>{"-v", ""}));
 }
 
+TEST(BundleManifestTest, MayNameAProgramAndFilesOfTheHost) {
+  const auto manifest = parse_manifest(
+      "name = \"chat\"\nversion = \"2.0\"\nprogram = \"/usr/bin/python3\"\n"
+      "args = [\"$BUNDLE/app.py\"]\nfiles = [\"/etc/chat/*.toml\", \"!/etc/chat/x.toml\"]\n");
+  ASSERT_TRUE(manifest) << manifest.error().message;
+  EXPECT_EQ(manifest->program, "/usr/bin/python3");
+  EXPECT_EQ(manifest->files, (std::vector<std::string>{"/etc/chat/*.toml", "!/etc/chat/x.toml"}));
+}
+
 TEST(BundleManifestTest, TellsAllThatIsWrong) {
   EXPECT_EQ(
       why(""),
@@ -37,6 +46,8 @@ TEST(BundleManifestTest, TellsAllThatIsWrong) {
             "release.toml:2: version");
   EXPECT_NE(why(kGood + "args = \"-v\"\n").find("list of strings"), std::string::npos);
   EXPECT_NE(why(kGood + "args = [1]\n").find("list of strings"), std::string::npos);
+  EXPECT_NE(why(kGood + "files = [1]\n").find("files must be a list of strings"),
+            std::string::npos);
   EXPECT_EQ(why("name = [\n").substr(0, 13), "release.toml:");
 }
 
@@ -49,7 +60,7 @@ TEST(BundleManifestTest, NoNameLeadsAnywhere) {
               "accepted")
         << bad;
   }
-  for (const char* bad : {"/bin/sh", "../sh", "a/../../sh", "", ".", "a\\nb", "a\\u0000"}) {
+  for (const char* bad : {"../sh", "a/../../sh", "", ".", "a\\nb", "a\\u0000"}) {
     EXPECT_NE(why("name = \"a\"\nversion = \"1\"\nprogram = \"" + std::string(bad) + "\"\n"),
               "accepted")
         << bad;

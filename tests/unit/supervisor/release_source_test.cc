@@ -11,6 +11,7 @@
 
 #include "in_child.h"
 #include "supervisor/releases/digest.h"
+#include "supervisor/releases/kept_releases.h"
 #include "supervisor/releases/reopen.h"
 #include "support/process/files.h"
 #include "tar.h"
@@ -218,6 +219,53 @@ TEST_F(ReleaseSourceTest, AReleaseIsReopenedIfAllOfItIsStillThere) {
   const auto altered = reopen_release({.saved = saved});
   ASSERT_FALSE(altered);
   EXPECT_NE(altered.error().message.find("not any more what was unpacked"), std::string::npos);
+}
+
+// What lies outside of a bundle and belongs to the release is one of its files.
+TEST_F(ReleaseSourceTest, ABundleAndWhatItNeedsOfTheHostAreOneRelease) {
+  const std::string interpreter = scratch / "interpreter";
+  const std::string words = scratch / "words";
+  fs::copy_file("/bin/sh", interpreter);
+  std::ofstream(words) << "one";
+  const std::string path =
+      Tar(scratch / "b.tar")
+          .file("release.toml", "name = \"chat\"\nversion = \"2.0\"\nprogram = \"" + interpreter +
+                                    "\"\nargs = [\"$BUNDLE/app\"]\nfiles = [\"" + words +
+                                    "\", \"app\"]\n")
+          .file("app", "echo hello\n")
+          .close();
+  const auto open = [&] {
+    return obtain_release({.path = path, .releases_dir = releases, .files = FileRules{}});
+  };
+  const auto first = open();
+  ASSERT_TRUE(first) << first.error().message;
+  (*first)->folder->keep();
+  EXPECT_EQ((*first)->path, interpreter);
+  EXPECT_EQ((*first)->source, path);
+  ASSERT_EQ((*first)->files.size(), 2U);
+  EXPECT_EQ((*first)->files[0].path, interpreter);
+  EXPECT_EQ((*first)->files[1].path, words);
+  EXPECT_EQ((*open())->digest, (*first)->digest);
+
+  const KeptReleases kept(scratch / "kept");
+  ASSERT_TRUE(kept.keep(**first));
+  const SavedRelease saved = saved_release(**first);
+  const auto reopened = [&] { return reopen_release({.saved = saved, .kept = scratch / "kept"}); };
+  ASSERT_TRUE(reopened()) << reopened().error().message;
+  EXPECT_EQ((*reopened())->kept_from(), "");
+
+  std::ofstream(words) << "another";
+  EXPECT_NE((*open())->digest, (*first)->digest) << "another release";
+  const auto again = reopened();
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ((*again)->digest, (*first)->digest);
+  EXPECT_EQ((*again)->file_path, place_below((*again)->kept_root, interpreter));
+  EXPECT_EQ(test::read_file(place_below((*again)->kept_root, words)), "one");
+  EXPECT_EQ((*again)->folder->path(), releases + "/chat-2.0") << "what the bundle brought is there";
+
+  fs::remove_all(scratch / "kept");
+  EXPECT_NE(reopened().error().message.find("not the file any more"), std::string::npos)
+      << reopened().error().message;
 }
 
 // ---- signatures
