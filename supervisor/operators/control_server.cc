@@ -1,6 +1,7 @@
 #include "supervisor/operators/control_server.h"
 
 #include <spdlog/spdlog.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -73,6 +74,11 @@ class ControlServer::Connection : public Client, public std::enable_shared_from_
 
   // Its place among all that have come; 0 for a client that has asked for something.
   std::uint64_t idle_since() const { return asked_ || ending_ ? 0 : number_; }
+  // What it has sent may not have been read yet: many are accepted in one turn.
+  bool has_more() const {
+    int bytes = 0;
+    return ::ioctl(fd_of(pipe_), FIONREAD, &bytes) == 0 && bytes > 0;
+  }
   void make_way() {
     const auto keep = shared_from_this();
     close();
@@ -229,7 +235,7 @@ std::size_t ControlServer::waiting() const {
 void ControlServer::make_room() {
   Connection* oldest = nullptr;
   for (const auto& [client, owner] : connections_) {
-    if (client->idle_since() == 0) continue;
+    if (client->idle_since() == 0 || client->has_more()) continue;
     if (oldest == nullptr || client->idle_since() < oldest->idle_since()) oldest = client;
   }
   if (oldest == nullptr) return;

@@ -267,7 +267,8 @@ TEST_F(KeptTest, ACopyIsReachedByThoseWhoReachTheFile) {
   ASSERT_EQ(::chown(one.c_str(), kOther, kOther), 0);
   ASSERT_EQ(::chmod(folder.c_str(), 0770), 0);
   ASSERT_EQ(::chmod(one.c_str(), 0700), 0);
-  start();
+  supervisor.start({.command = {one}});
+  wait_until_kept();
   const std::string root = kept() + "/" + ids().at(0) + "/root";
   struct stat info {};
   ASSERT_EQ(::stat((root + folder).c_str(), &info), 0);

@@ -101,6 +101,31 @@ TEST_F(ControlServerTest, ThoseWhoWaitForAnswersTakeNobodysPlaceUpToABoundThatIs
   EXPECT_EQ(nlohmann::json::parse(ask("{\"command\":\"status\"}\n")).at("result"), "done");
 }
 
+// All of them have asked before the supervisor turns to the first.
+TEST_F(ControlServerTest, WhoHasAskedMakesNoRoomThoughNobodyHasReadItYet) {
+  constexpr std::size_t kAtOnce = 3 * ControlServer::kMaxClients;
+  std::size_t served = 0;
+  ControlServer server(&loop, listen(), [&](const ClientPtr& client, const Request&) {
+    ++served;
+    client.lock()->finish({{"result", "done"}});
+  });
+  const std::string request = "{\"command\":\"status\"}\n";
+  std::vector<UniqueFd> clients;
+  for (std::size_t i = 0; i < kAtOnce; ++i) {
+    UniqueFd& fd = clients.emplace_back(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    ASSERT_EQ(::connect(fd.get(), name(), sizeof address), 0);
+    ASSERT_EQ(::send(fd.get(), request.data(), request.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(request.size()));
+  }
+  for (const UniqueFd& fd : clients) {
+    char byte = 0;
+    ssize_t n = -1;
+    while ((n = ::recv(fd.get(), &byte, 1, MSG_DONTWAIT)) < 0) uv_run(&loop, UV_RUN_ONCE);
+    ASSERT_EQ(n, 1) << "turned away without a word";
+  }
+  EXPECT_EQ(served, kAtOnce);
+}
+
 TEST_F(ControlServerTest, WhatIsNoRequestIsNotServed) {
   ControlServer server(&loop, listen(), [](const ClientPtr&, const Request&) { FAIL(); });
   for (const char* line : {"\n", "[]\n", "{\"command\":\"stop\"}\n", "\xff\n"}) {

@@ -143,8 +143,12 @@ class CallTest : public SupervisorsMailboxTest {
     run_until_a_letter_is_there();
   }
   void run_until_a_letter_is_there() {
-    pollfd box{box_.fd(), POLLIN, 0};
-    while (::poll(&box, 1, 0) == 0) uv_run(&loop_, UV_RUN_ONCE);
+    // The loop may post it in the turn that would then wait for an answer.
+    pollfd either[] = {{box_.fd(), POLLIN, 0}, {uv_backend_fd(&loop_), POLLIN, 0}};
+    while ((either[0].revents & POLLIN) == 0) {
+      uv_run(&loop_, UV_RUN_NOWAIT);
+      ASSERT_GE(::poll(either, 2, uv_backend_timeout(&loop_)), 0);
+    }
   }
   void turn() { uv_run(&loop_, UV_RUN_NOWAIT); }
   // Another process that has the mailbox, and answers.
