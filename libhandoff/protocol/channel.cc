@@ -104,12 +104,12 @@ int Channel::fail_at(protocol::Type type, std::string_view moment) const {
 
 Result<Channel::Received> Channel::recv(Message& message) {
   message.fds.clear();
-  if (buffer_.empty()) buffer_.resize(protocol::kMaxFrame);
+  if (!buffer_) buffer_ = std::make_unique_for_overwrite<char[]>(protocol::kMaxFrame);
   if (last_length_ > 0) {
-    XXH3_64bits_update(&hashes_->received, buffer_.data(), last_length_);
+    XXH3_64bits_update(&hashes_->received, buffer_.get(), last_length_);
     last_length_ = 0;
   }
-  iovec part{buffer_.data(), buffer_.size()};
+  iovec part{buffer_.get(), protocol::kMaxFrame};
   alignas(cmsghdr) std::array<char, CMSG_SPACE(protocol::kMaxFds * sizeof(int))> control;
   msghdr raw{};
   raw.msg_iov = &part;
@@ -155,7 +155,7 @@ Result<Channel::Received> Channel::recv(Message& message) {
                 "or the message had too many");
   }
   last_length_ = static_cast<std::size_t>(n);
-  const std::string_view whole(buffer_.data(), last_length_);
+  const std::string_view whole(buffer_.get(), last_length_);
   auto header = protocol::decode_header(whole, message.fds.size());
   if (!header) return Failure(header.error());
   if (header->lane != 0) {

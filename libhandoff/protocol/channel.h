@@ -66,7 +66,8 @@ class Channel {
 
   UniqueFd fd_;
   std::string_view side_;
-  std::vector<char> buffer_;  // of kMaxFrame, from the first recv() on
+  // Of kMaxFrame, from the first recv() on. What no frame has filled yet takes no memory.
+  std::unique_ptr<char[]> buffer_;
   std::size_t last_length_ = 0;
   std::uint64_t frames_received_ = 0;
   std::uint64_t frames_sent_ = 0;

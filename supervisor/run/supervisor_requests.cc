@@ -16,7 +16,10 @@ using nlohmann::json;
 
 namespace {
 constexpr Duration kStatusWait = std::chrono::milliseconds(500);
-}
+// Of many services one may always be busy, and an overview is wanted at once.
+constexpr std::size_t kMany = 8;
+constexpr Duration kOverviewWait = std::chrono::milliseconds(60);
+}  // namespace
 
 // ---- what operators ask ---------------------------------------------------------------------
 
@@ -132,7 +135,8 @@ void Supervisor::serve_status(const ClientPtr& client,
     if (!drift) ++request->missing;
   }
   request->timer = std::make_unique<Timer>(loop_, request->done);
-  request->timer->at(request->missing == 0 ? now() : now() + kStatusWait);
+  const Duration wait = services.size() > kMany ? kOverviewWait : kStatusWait;
+  request->timer->at(request->missing == 0 ? now() : now() + wait);
 }
 
 // ---- upgrade --self -------------------------------------------------------------------------

@@ -35,7 +35,7 @@ void supervisor(const Options& options, Report& report) {
     memory.push_back(static_cast<double>(rss_bytes(subject.pid())));
   }
   Row row = alone("supervisor", "RSS with 3 services", Unit::kBytes, memory);
-  row.target = at_most(15.0 * 1048576);
+  row.target = at_most(12.0 * 1048576);
   report.add(std::move(row));
   row = alone("supervisor", "wake-ups in an idle second", Unit::kCount, wake_ups);
   row.target = at_most(0);
