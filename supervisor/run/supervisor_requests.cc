@@ -18,7 +18,7 @@ namespace {
 constexpr Duration kStatusWait = std::chrono::milliseconds(500);
 // Of many services one may always be busy, and an overview is wanted at once.
 constexpr std::size_t kMany = 8;
-constexpr Duration kOverviewWait = std::chrono::milliseconds(60);
+constexpr Duration kOverviewWait = std::chrono::milliseconds(30);
 }  // namespace
 
 // ---- what operators ask ---------------------------------------------------------------------
