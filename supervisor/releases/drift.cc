@@ -50,12 +50,12 @@ std::optional<bool> Drift::look(const Release& release, const FileRules& rules,
   state_->marks = std::move(marks);
   state_->waiting.push_back({release.digest, std::move(known)});
   const auto found = std::make_shared<std::string>();
-  const auto read = [path = release.source, args = release.args, rules,
+  const auto read = [path = release.source, args = release.args, rules, behind = behind_of(release),
                      alone = release.folder != nullptr, found] {
     UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (!file.valid()) return;
     const auto now = release_of(std::move(file), path, args);
-    if (now && (alone || add_files(**now, rules))) *found = (*now)->digest;
+    if (now && (alone || add_files(**now, rules, {behind}))) *found = (*now)->digest;
   };
   const auto tell = [weak = std::weak_ptr<State>(state_), found] {
     const auto state = weak.lock();

@@ -17,9 +17,22 @@ struct FileRules {
   std::string working_dir;            // what is relative is so to this; "" for the supervisor's
 };
 
+// What processes of a release were seen to execute. A release of the same program executes what
+// lies at these paths.
+struct Behind {
+  std::string program_digest;
+  std::vector<std::string> paths;
+};
+Behind behind_of(const Release& release);
+// One more file of the release: its digest is that of all.
+void add_behind(Release& release, ReleaseFile file);
+
 // Finds and digests them, and makes the release's digest that of all. Takes as long as reading them
-// takes.
-Result<void> add_files(Release& release, const FileRules& rules);
+// takes. Of known the first of the same program counts.
+Result<void> add_files(Release& release, const FileRules& rules,
+                       const std::vector<Behind>& known = {});
+// Those that the configuration leaves out.
+Result<std::vector<std::string>> files_left_out(const FileRules& rules);
 // Of all files; the program's own where there are no others.
 std::string digest_of_all(const std::string& program_digest, const std::vector<ReleaseFile>& files);
 
