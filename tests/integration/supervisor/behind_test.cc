@@ -80,6 +80,11 @@ class BehindTest : public SupervisorTest {
     const json& found = status.at("back");
     EXPECT_EQ(found.is_null() ? json() : found.at("release"), back) << status;
   }
+  json last(const std::string& event) {
+    const auto all = supervisor.history(event);
+    EXPECT_FALSE(all.empty()) << event;
+    return all.empty() ? json() : all.back();
+  }
   bool drifts() {
     return supervisor.eventually([&] { return supervisor.status().at("drift") == true; });
   }
@@ -280,7 +285,7 @@ TEST_F(BehindTest, ARollbackThatWouldRunTheNewProgramIsRefused) {
   EXPECT_EQ(client.ask("b"), "2 2 b") << "nobody was touched";
   expect_runs(2);
   expect_standing("provisional", "1.0");
-  EXPECT_EQ(supervisor.history("upgrade").back().at("result"), "failed");
+  EXPECT_EQ(last("upgrade").at("result"), "failed");
   // With the old program in its place it is that release again.
   install(1, real);
   ASSERT_EQ(supervisor.command({"rollback", "echo"}).status, 0);
@@ -305,7 +310,7 @@ TEST_F(BehindTest, OneThatIsNotWellStaysWhereNobodyIsThereToGoBackTo) {
   EXPECT_TRUE(status.at("back").is_null()) << status;
   EXPECT_EQ(client.ask("b"), "2 2 b") << "nobody was touched";
   EXPECT_TRUE(supervisor.says("it can't go back, so the release that runs stays"));
-  const json record = supervisor.history("upgrade").back();
+  const json record = last("upgrade");
   EXPECT_EQ(record.at("by"), "probation") << record;
   EXPECT_EQ(record.at("error").at("code"), "other_release") << record;
   EXPECT_NE(record.at("error").at("message").get<std::string>().find("stays"), std::string::npos);
@@ -356,69 +361,8 @@ TEST_F(BehindTest, ADeathOnProbationStartsWhatThereIsAndSaysThatItIsAnother) {
   });
   expect_runs(2);
   EXPECT_EQ(supervisor.history("other_release").size(), 1U);
-  const json record = supervisor.history("went_back").back();
+  const json record = last("went_back");
   EXPECT_EQ(record.at("to").at("release"), "2.0") << record;
-}
-
-// ---- by its word alone ---------------------------------------------------------------------
-
-class WordTest : public BehindTest {
- protected:
-  void start() {
-    write_file(version, "1.0");
-    write_file(
-        wrapper,
-        "#!/bin/sh\nexec " + fake_service() + " --release \"$(cat " + version + ")\" \"$@\"\n",
-        0755);
-    supervisor.start({.command = {wrapper}, .name = "chat"});
-    wait_until_kept();
-  }
-  std::string version = supervisor.dir() / "version";
-};
-
-TEST_F(WordTest, TheSameFilesThatSayAnotherReleaseAreThatRelease) {
-  start();
-  const json before = supervisor.status();
-  write_file(version, "2.0");
-  const auto restart = supervisor.command({"restart", "chat", "--json"});
-  ASSERT_EQ(restart.status, 0) << restart.describe();
-  EXPECT_EQ(restart.done().at("from").at("release"), "1.0");
-  EXPECT_EQ(restart.done().at("to").at("release"), "2.0");
-  EXPECT_EQ(supervisor.status().at("release"), "2.0");
-  EXPECT_EQ(supervisor.status().at("digest"), before.at("digest"));
-  EXPECT_TRUE(supervisor.status().at("back").is_null());
-  EXPECT_TRUE(supervisor.says("release 1.0 is not known any more, so nobody can go back to it"))
-      << supervisor.log();
-  write_file(version, "3.0");
-  crash();
-  EXPECT_EQ(supervisor.status().at("release"), "3.0");
-  EXPECT_EQ(supervisor.history("other_release").size(), 1U);
-}
-
-TEST_F(WordTest, OneThatFailsLeavesTheNameOfTheOneThatRuns) {
-  write_file(version, "1.0");
-  write_file(
-      wrapper,
-      "#!/bin/sh\nexec " + fake_service() + " --release \"$(cat " + version + ")\" --heir fail\n",
-      0755);
-  supervisor.start({.command = {wrapper}, .name = "chat"});
-  write_file(version, "2.0");
-  EXPECT_EQ(supervisor.command({"restart", "chat"}).status, 1);
-  EXPECT_EQ(supervisor.status().at("release"), "1.0") << "it runs, and says so";
-}
-
-TEST_F(WordTest, WhoGoesBackIsNotGivenAnother) {
-  start();
-  const std::string other = supervisor.dir() / "other";
-  write_file(other, "#!/bin/sh\nexec " + fake_service() + " --release other\n", 0755);
-  ASSERT_EQ(supervisor.upgrade(other).status, 0);
-  write_file(version, "2.0");
-  const auto back = supervisor.command({"rollback", "chat", "--json"});
-  EXPECT_EQ(back.status, 1) << back.describe();
-  EXPECT_EQ(back.done().at("error").at("code"), "other_release");
-  EXPECT_EQ(supervisor.status().at("release"), "other");
-  write_file(version, "1.0");
-  ASSERT_EQ(supervisor.command({"rollback", "chat"}).status, 0);
 }
 
 }  // namespace
