@@ -46,6 +46,7 @@ std::string standing_of(const json& done) {
 // failed: which release, "old", "new", or "" if that is not known.
 std::string advice(const std::string& code, const std::string& failed, const std::string& service) {
   if (code == "busy" || code == "no_release" || code == "generations") return "";
+  if (code == "other_release") return "";  // the message says what to do
   if (code == "open" || code == "exec") {
     return "Give the path of an executable file, or of a bundle.";
   }

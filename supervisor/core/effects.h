@@ -118,6 +118,11 @@ struct ProbationFailed {
   Generation generation = 0;
   std::string why;
 };
+// Since nothing else could be started, a release runs that is another than the one that ran.
+struct OtherRelease {
+  Generation generation = 0;
+  std::string message;
+};
 // Without a handoff: the release before was started anew.
 struct WentBack {
   Generation from = 0;
@@ -155,8 +160,8 @@ struct Note {
 
 using Effect = std::variant<Spawn, SendDonate, SendStop, SendCancel, Signal, OpenCandidate,
                             OpenBack, TakeCandidate, TakeBack, DropCandidate, Announce, Conclude,
-                            Refuse, Unchanged, Committed, ProbationFailed, WentBack, ReportStopped,
-                            Note, SendDrain, SendRelink, SendSpread>;
+                            Refuse, Unchanged, Committed, ProbationFailed, OtherRelease, WentBack,
+                            ReportStopped, Note, SendDrain, SendRelink, SendSpread>;
 using Effects = std::vector<Effect>;
 
 }  // namespace handoff::supervisor

@@ -26,11 +26,22 @@ struct Blackout {
 
 // ---- from a process, on its control socket -----------------------------------------------------
 
+// What a process says and shows of the release that it is.
+struct ReleaseSeen {
+  std::string name;
+  std::string was;       // what a process of the same files has said before; "": none has run
+  std::string executes;  // a file that none of the release's processes executed; "" for none
+
+  bool other_files() const { return !executes.empty(); }
+  bool another() const { return other_files() || (!was.empty() && name != was); }
+};
+
 struct Registered {
   Generation generation = 0;
   bool returning = false;        // it ran before this supervisor did
   std::uint64_t handoff_id = 0;  // then: the handoff that it is in
   bool rehearsal = false;        // an heir that knows that it will only rehearse
+  ReleaseSeen seen = {};         // where it is another than what it was started as, see another()
 };
 
 struct Owned {

@@ -53,8 +53,9 @@ struct Fresh {
   Time begun{};
   bool backing_off = false;  // if it fails, the service waits for its next start as it did before
   DeadDonor dead = {};
-  Duration registered{};  // after how long it was ready
-  std::string code;       // why it failed, as soon as that is known
+  Duration registered{};     // after how long it was ready
+  bool turned_away = false;  // its process is not what it was to be, and is being ended
+  std::string code;          // why it failed, as soon as that is known
   std::string why;
 
   void fail(std::string its_code, std::string its_why);

@@ -189,6 +189,7 @@ void Service::on(const Registered& registered, Time now) {
     owner_.registered();
     if (Fresh* fresh = operation_.fresh()) fresh->registered = now - fresh->begun;
   }
+  if (registered.seen.another() && turns_away(registered, now)) return;
   forward(registered, now);
 }
 
@@ -203,7 +204,9 @@ void Service::on(const Owned& owned, Time now) {
     probation_.said_owner(true);
   }
   if (owner && state() == State::kStarting) {
-    if (!owner_.timed_out()) came_up(now);
+    const Fresh* fresh = operation_.fresh();
+    if (owner_.timed_out() || (fresh != nullptr && fresh->turned_away)) return;
+    came_up(now);
     return;
   }
   if (owner && state() == State::kAdopting) {

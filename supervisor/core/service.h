@@ -97,6 +97,10 @@ class Service {
   DeadDonor dead_donor(const Opening& opening) const;
   Refuse nothing_to_rehearse_with() const;
 
+  // service_identity.cc
+  bool turns_away(const Registered& registered, Time now);
+  std::string other_than(const ReleaseSeen& seen) const;
+
   // service.cc
   void on(const StartRequested& start, Time now);
   void on(const Found& found, Time now);

@@ -236,11 +236,18 @@ void Service::over(const Handoff& handoff, Time now) {
   if (leaves_by && owner_.alive(upgrade.donor()) && current() == upgrade.heir()) {
     others_.late().leave(upgrade.donor(), *leaves_by);
   }
-  out_.push_back(Conclude{report, handoff.request.id});
   const bool ended_before_switch = current() != 0 && current() == upgrade.donor();
+  const bool stays = by_itself && ended_before_switch && report.code == Upgrade::kOtherRelease;
+  if (stays) report.message += ". There is nothing to go back to, so the release that runs stays";
+  out_.push_back(Conclude{report, handoff.request.id});
   others_.handoff_over();
   operation_ = {};  // and with it handoff
-  if (by_itself && ended_before_switch && in_peace()) end_to_go_back(report, now);
+  if (stays) {
+    probation_.lose_back();
+    note(Note::Level::kError, "it can't go back, so the release that runs stays");
+  } else if (by_itself && ended_before_switch && in_peace()) {
+    end_to_go_back(report, now);
+  }
   relink(now);
   if (state() == State::kStopping) {
     if (ended_before_switch) add(owner_.send_stop(now));

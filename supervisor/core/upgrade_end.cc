@@ -131,6 +131,17 @@ void Upgrade::tick(Side& side, Time now) {
                 : "the old release has not said since the switch what is left with it: SIGTERM");
 }
 
+// Whoever was asked for anything is past this: an heir is looked at when it registers.
+Upgrade::Step Upgrade::turn_away(const std::string& why, Time now) {
+  out_ = {};
+  if (state_ == State::kStarting) {
+    account_.fail_with(kOtherRelease, why, Report::Failed::kNew);
+    kill(heir_);
+    close(Report::Result::kFailed);
+  }
+  return finish(now);
+}
+
 Upgrade::Step Upgrade::cancel(const std::string& why, Time now) {
   out_ = {};
   switch (state_) {

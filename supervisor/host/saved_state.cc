@@ -11,6 +11,7 @@ json to_json(const SavedRelease& release) {
   json files = json::array();
   for (const SavedFile& file : release.files) {
     files.push_back({{"path", file.path}, {"digest", file.digest}});
+    if (file.behind) files.back()["behind"] = true;
   }
   return {{"path", release.path},
           {"args", release.args},
@@ -38,7 +39,8 @@ SavedRelease release_from(const json& in) {
   // Supervisors before decision 27 do not say: then it is the program alone.
   out.program_digest = in.value("program_digest", out.digest);
   for (const json& file : in.value("files", json::array())) {
-    out.files.push_back({file.at("path").get<std::string>(), file.at("digest").get<std::string>()});
+    out.files.push_back({file.at("path").get<std::string>(), file.at("digest").get<std::string>(),
+                         file.value("behind", false)});
   }
   return out;
 }

@@ -17,6 +17,7 @@ namespace handoff::supervisor {
 struct SavedFile {  // beside its program
   std::string path;
   std::string digest;
+  bool behind = false;  // a process was seen to execute it
 };
 
 struct SavedRelease {

@@ -5,13 +5,16 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "libhandoff/base/unique_fd.h"
 #include "supervisor/core/events.h"
 #include "supervisor/processes/call.h"
 #include "supervisor/processes/service_channel.h"
+#include "supervisor/releases/executed.h"
 #include "supervisor/releases/release.h"
 
 namespace handoff::supervisor {
@@ -31,6 +34,10 @@ struct Process {
   bool never_ran = false;      // it could not become the program, and that is known already
   std::vector<NamedFd> named;  // as it has reported them
   bool barred = false;         // it broke the protocol: not let in again
+  bool another = false;        // than the release that it was started as: release is what it is
+  // From its Register on, while it is found out what it executes.
+  std::optional<std::vector<Heard>> held;
+  Executed executed;                        // what was found out
   std::unique_ptr<ServiceChannel> channel;  // none: it was found and has not returned yet
   std::unique_ptr<Call> call;               // while it is away, and has a mailbox
   std::unique_ptr<Poll> exec_poll;          // goes before exec_error does

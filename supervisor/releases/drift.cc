@@ -83,13 +83,13 @@ std::optional<bool> Drift::look(const Release& release, const FileRules& rules,
   state_->waiting.push_back({release.digest, std::move(known)});
   const auto found = std::make_shared<std::string>();
   const auto read = [path = release.source, args = release.args, rules, bundle = bundle_of(release),
-                     found] {
+                     behind = behind_of(release), found] {
     UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (bundle) {
       *found = digest_now(*bundle, file.get());
     } else if (file.valid()) {
       const auto now = release_of(std::move(file), path, args);
-      if (now && add_files(**now, rules)) *found = (*now)->digest;
+      if (now && add_files(**now, rules, {behind})) *found = (*now)->digest;
     }
   };
   const auto tell = [weak = std::weak_ptr<State>(state_), found] {

@@ -38,6 +38,10 @@ bool Release::untouched() const {
   });
 }
 
+bool Release::has_behind() const {
+  return std::any_of(files.begin(), files.end(), [](const ReleaseFile& one) { return one.behind; });
+}
+
 bool Release::lies_at(const std::string& where) const {
   struct stat open {};
   struct stat there {};
@@ -55,6 +59,26 @@ std::string place_below(const std::string& root, const std::string& path) {
     out += part == "/.." ? "/up" : part;
     at = end;
   }
+  return out;
+}
+
+ReleasePtr copy_of(const Release& release) {
+  auto out = std::make_shared<Release>();
+  out->path = release.path;
+  out->args = release.args;
+  if (release.file.valid()) out->file.reset(::fcntl(release.file.get(), F_DUPFD_CLOEXEC, 0));
+  out->file_mark = release.file_mark;
+  out->script = release.script;
+  out->digest = release.digest;
+  out->program_digest = release.program_digest;
+  out->files = release.files;
+  out->file_path = release.file_path;
+  out->kept_root = release.kept_root;
+  out->name = release.name;
+  out->source = release.source;
+  out->source_mark = release.source_mark;
+  out->verified = release.verified;
+  out->folder = release.folder;
   return out;
 }
 

@@ -31,7 +31,8 @@ struct FileMark {
 struct ReleaseFile {
   std::string path;  // absolute
   std::string digest;
-  FileMark mark;  // when it was digested
+  FileMark mark;        // when it was digested
+  bool behind = false;  // a process of the release was seen to execute it (executed.h)
 };
 
 // Where the copy of a file lies below the root of a kept release: at its own path. root "": the
@@ -57,6 +58,8 @@ struct Release {
 
   // Nobody has touched its files since they were digested.
   bool untouched() const;
+  // What a process of it executes is known, and is not the program that was opened.
+  bool has_behind() const;
   // The open file is the one at that path.
   bool lies_at(const std::string& where) const;
   // Where its copies are, if those run in place of its own files; else "".
@@ -69,6 +72,9 @@ struct Release {
   }
 };
 using ReleasePtr = std::shared_ptr<Release>;
+
+// With an fd of its own.
+ReleasePtr copy_of(const Release& release);
 
 // Opens an executable file, as what runs is opened; an error says why it is none.
 Result<UniqueFd> open_executable(const std::string& path);

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <iterator>
 #include <set>
 #include <sstream>
 #include <string_view>
@@ -181,7 +182,32 @@ std::string digest_of_all(const std::string& first, const std::vector<ReleaseFil
   return digest(all);
 }
 
-Result<void> add_files(Release& release, const FileRules& rules) {
+Behind behind_of(const Release& release) {
+  Behind out{.program_digest = release.program_digest, .paths = {}};
+  for (const ReleaseFile& file : release.files) {
+    if (file.behind) out.paths.push_back(file.path);
+  }
+  return out;
+}
+
+void add_behind(Release& release, ReleaseFile file) {
+  file.behind = true;
+  std::erase_if(release.files, [&](const ReleaseFile& one) { return one.path == file.path; });
+  const auto after = std::find_if(release.files.begin(), release.files.end(),
+                                  [&](const ReleaseFile& one) { return one.path > file.path; });
+  release.files.insert(after, std::move(file));
+  release.digest = digest_of_all(release.program_digest, release.files);
+}
+
+Result<std::vector<std::string>> files_left_out(const FileRules& rules) {
+  std::vector<std::string> unwanted;
+  for (const std::string& pattern : rules.patterns) {
+    if (pattern.starts_with('!')) unwanted.push_back(pattern.substr(1));
+  }
+  return matching_files(unwanted, rules.working_dir);
+}
+
+Result<void> add_files(Release& release, const FileRules& rules, const std::vector<Behind>& known) {
   std::set<std::string> paths;
   if (release.script) {
     if (const Shebang shebang = shebang_of(release.file.get()); is_regular(shebang.found)) {
@@ -195,17 +221,12 @@ Result<void> add_files(Release& release, const FileRules& rules) {
     }
   }
   std::vector<std::string> wanted;
-  std::vector<std::string> unwanted;
   for (const std::string& pattern : rules.patterns) {
-    if (pattern.starts_with('!')) {
-      unwanted.push_back(pattern.substr(1));
-    } else {
-      wanted.push_back(pattern);
-    }
+    if (!pattern.starts_with('!')) wanted.push_back(pattern);
   }
   const auto named = matching_files(wanted, rules.working_dir);
   if (!named) return Failure(named.error());
-  const auto left_out = matching_files(unwanted, rules.working_dir);
+  const auto left_out = files_left_out(rules);
   if (!left_out) return Failure(left_out.error());
   paths.insert(named->begin(), named->end());
   for (const std::string& path : *left_out) paths.erase(path);
@@ -214,10 +235,24 @@ Result<void> add_files(Release& release, const FileRules& rules) {
   std::erase_if(paths, [&release](const std::string& path) {
     return release.folder ? path.starts_with(release.folder->path() + "/") : path == release.path;
   });
+  const std::string first = release.digest;
+  release.files.clear();
+  for (const Behind& one : known) {
+    if (one.paths.empty() || one.program_digest != release.program_digest) continue;
+    for (const std::string& path : one.paths) {
+      // One that can't be read, or is no file any more, is none: then it is another release.
+      if (!is_regular(path) || std::count(left_out->begin(), left_out->end(), path) > 0) continue;
+      if (auto file = read_one(path)) add_behind(release, std::move(*file));
+      paths.erase(path);
+    }
+    break;
+  }
   auto files = read_files(paths);
   if (!files) return Failure(files.error());
-  release.files = std::move(*files);
-  release.digest = digest_of_all(release.digest, release.files);
+  std::ranges::move(*files, std::back_inserter(release.files));
+  std::sort(release.files.begin(), release.files.end(),
+            [](const ReleaseFile& a, const ReleaseFile& b) { return a.path < b.path; });
+  release.digest = digest_of_all(first, release.files);
   return {};
 }
 

@@ -18,13 +18,27 @@ struct FileRules {
   std::string working_dir;            // what is relative is so to this; "" for the supervisor's
 };
 
+// What processes of a release were seen to execute. A release of the same program executes what
+// lies at these paths.
+struct Behind {
+  std::string program_digest;
+  std::vector<std::string> paths;
+};
+Behind behind_of(const Release& release);
+// One more file of the release: its digest is that of all.
+void add_behind(Release& release, ReleaseFile file);
+
 // Finds and digests them, and makes the release's digest, which is its program's or its bundle's
-// alone before, that of all. Takes as long as reading them takes.
-Result<void> add_files(Release& release, const FileRules& rules);
-// Of what was digested first, and of these files; the former where there are none.
-std::string digest_of_all(const std::string& first, const std::vector<ReleaseFile>& files);
+// alone before, that of all. Takes as long as reading them takes. Of known the first of the same
+// program counts.
+Result<void> add_files(Release& release, const FileRules& rules,
+                       const std::vector<Behind>& known = {});
+// Those that the configuration leaves out.
+Result<std::vector<std::string>> files_left_out(const FileRules& rules);
 // As they are now.
 Result<std::vector<ReleaseFile>> read_files(const std::set<std::string>& paths);
+// Of what was digested first, and of these files; the former where there are none.
+std::string digest_of_all(const std::string& first, const std::vector<ReleaseFile>& files);
 
 // Whether a program of that path runs what its arguments name.
 bool is_interpreter(const std::string& path);

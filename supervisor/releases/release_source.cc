@@ -142,7 +142,9 @@ Result<ReleasePtr> obtain_release(const ReleaseSource& source) {
   file->reset();
   auto release = from_program(source);
   if (!release || !source.files) return release;
-  if (auto added = add_files(**release, *source.files); !added) return Failure(added.error());
+  if (auto added = add_files(**release, *source.files, source.behind); !added) {
+    return Failure(added.error());
+  }
   return release;
 }
 

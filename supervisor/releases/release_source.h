@@ -25,6 +25,7 @@ struct ReleaseSource {
   std::string verify_key;    // "" where nothing is verified
   UnpackLimits limits;
   std::optional<FileRules> files = std::nullopt;  // nullopt: no more than the program or the bundle
+  std::vector<Behind> behind = {};                // of releases that are known
 };
 
 // Takes as long as reading, verifying and unpacking take.

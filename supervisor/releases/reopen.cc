@@ -11,6 +11,7 @@
 #include "supervisor/loop/thread_work.h"
 #include "supervisor/releases/digest.h"
 #include "supervisor/releases/kept_releases.h"
+#include "supervisor/releases/release_files.h"
 #include "supervisor/releases/release_source.h"
 #include "supervisor/signing/signed_file.h"
 
@@ -30,7 +31,7 @@ Result<void> find_files(Release& release, const SavedRelease& saved, const std::
     if (*hash != one.digest) {
       return fail(-ESTALE, path + " is not the file any more that was opened");
     }
-    release.files.push_back({one.path, one.digest, FileMark::of(info)});
+    release.files.push_back({one.path, one.digest, FileMark::of(info), one.behind});
   }
   return {};
 }
@@ -166,7 +167,9 @@ SavedRelease saved_release(const Release& release) {
     out.folder = release.folder->path();
     out.tree = release.folder->tree();
   }
-  for (const ReleaseFile& file : release.files) out.files.push_back({file.path, file.digest});
+  for (const ReleaseFile& file : release.files) {
+    out.files.push_back({file.path, file.digest, file.behind});
+  }
   return out;
 }
 
@@ -179,7 +182,9 @@ ReleasePtr unopened_release(const SavedRelease& saved) {
   out->name = saved.name;
   out->source = saved.source;
   out->verified = saved.verified;
-  for (const SavedFile& file : saved.files) out->files.push_back({file.path, file.digest, {}});
+  for (const SavedFile& file : saved.files) {
+    out->files.push_back({file.path, file.digest, {}, file.behind});
+  }
   return out;
 }
 
@@ -190,13 +195,16 @@ Result<ReleasePtr> reopen_release(const Reopen& reopen) {
   const auto found = release ? find_files(**release, saved, "") : Result<void>();
   if (release && found) return release;
   const Error why = release ? found.error() : release.error();
-  const auto root = KeptReleases(reopen.kept).root_of(*unopened_release(saved));
+  const ReleasePtr known = unopened_release(saved);
+  const auto root = KeptReleases(reopen.kept).root_of(*known);
   if (!root && reopen.open && reopen.open->file.valid() && saved.files.empty()) {
     if (auto open = of_open_file(reopen)) return open;
   }
   if (!root) return fail(why.code, why.message + ", and there is no copy: " + root.error().message);
-  // All files come from there, since they belong together; a script is one of them.
-  if (!release || (*release)->script) release = of_kept_file(reopen, *root);
+  // All files come from there, since they belong together; a script is one of them, and so is a
+  // launcher that finds its program by its own path. An interpreter is told by its arguments.
+  const bool launcher = known->has_behind() && !is_interpreter(saved.path);
+  if (!release || (*release)->script || launcher) release = of_kept_file(reopen, *root);
   const Result<void> kept =
       release ? find_files(**release, saved, *root) : Result<void>(Failure(release.error()));
   if (kept) return release;

@@ -204,8 +204,13 @@ ReleasePtr release_of_orphan(pid_t pid, const ServiceConfig& config, const Saved
   if (known != nullptr && known->back) candidates.push_back(&*known->back);
   for (const SavedRelease* one : candidates) {
     if (one->digest.empty()) continue;
+    // Of a wrapper, the program behind it.
+    const bool behind =
+        seen && std::any_of(one->files.begin(), one->files.end(), [&](const SavedFile& file) {
+          return file.behind && file.digest == seen->program_digest;
+        });
     const bool runs_it =
-        seen && seen->program_digest == one->program_digest && seen->args == one->args;
+        behind || (seen && seen->program_digest == one->program_digest && seen->args == one->args);
     if (!runs_it && !interprets(words, *one)) continue;
     auto release = reopen_release({.saved = *one,
                                    .pid = pid,

@@ -94,7 +94,12 @@ void Answers::tell(const Conclude& conclude) {
   UnderWay under_way = std::exchange(under_way_, std::nullopt).value_or(UnderWay{});
   const Report& report = conclude.report;
   Party& to = under_way.to;
-  if (under_way.release) to.release = under_way.release->name;
+  // Which files it has, and what it calls itself, is known since it has registered.
+  if (const Process* process = processes_.find(to.generation)) under_way.release = process->release;
+  if (under_way.release) {
+    to.release = under_way.release->name;
+    to.digest = under_way.release->digest;
+  }
   if (report.rehearsal) return tell_plan(std::move(under_way), report);
   if (report.result == Report::Result::kDone) {
     spdlog::info("{}: release {} (generation {}) {}, {} sessions moved", name_, to.release,
@@ -207,16 +212,27 @@ void Answers::tell(const ProbationFailed& failed) {
                    {"error", {{"code", "probation"}, {"message", failed.why}}}});
 }
 
+void Answers::tell(const OtherRelease& other) {
+  spdlog::warn("{}: generation {}: {}", name_, other.generation, other.message);
+  telling_.record({.by_start = true},
+                  {{"event", "other_release"},
+                   {"result", "done"},
+                   {"from", release_json(releases_.running())},
+                   {"to", party_json(processes_.party(other.generation))},
+                   {"error", {{"code", "other_release"}, {"message", other.message}}}});
+}
+
 void Answers::tell(const WentBack& back) {
+  const Party to = processes_.party(back.to);
   spdlog::error("{}: back to release {} (generation {}) by a start; {} sessions were lost", name_,
-                releases_.running().name, back.to, back.lost);
+                to.release, back.to, back.lost);
   Party from{.generation = back.from};
   if (const ReleasePtr gone = releases_.did_not_pass()) from = party_of(*gone, back.from);
   telling_.record({.command = "rollback", .by_itself = true},
                   {{"event", "went_back"},
                    {"result", back.lost == 0 ? "done" : "lost"},
                    {"from", party_json(from)},
-                   {"to", party_json(processes_.party(back.to))},
+                   {"to", party_json(to)},
                    {"sessions", {{"moved", 0}, {"waiting", 0}, {"lost", back.lost}}},
                    {"error", {{"code", "probation"}, {"message", back.why}}}});
 }

@@ -39,6 +39,7 @@ class Answers {
   void tell(const Unchanged& unchanged);
   void tell(const Committed& committed);
   void tell(const ProbationFailed& failed);
+  void tell(const OtherRelease& other);
   void tell(const WentBack& back);
   void tell(const ReportStopped&) { telling_.stopped(); }
   void tell(const Note& note);

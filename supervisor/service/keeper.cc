@@ -3,7 +3,6 @@
 // told once, the service runs on, and the next change tries again.
 #include "supervisor/service/keeper.h"
 
-#include <fcntl.h>
 #include <spdlog/spdlog.h>
 
 #include <mutex>
@@ -18,26 +17,6 @@
 #include "supervisor/releases/reopen.h"
 
 namespace handoff::supervisor {
-namespace {
-
-// What a thread may look at: the loop changes the release itself.
-ReleasePtr snapshot(const Release& release) {
-  auto out = std::make_shared<Release>();
-  out->path = release.path;
-  out->file_path = release.file_path;
-  out->args = release.args;
-  out->digest = release.digest;
-  out->program_digest = release.program_digest;
-  out->files = release.files;
-  out->kept_root = release.kept_root;
-  out->name = release.name;
-  out->source = release.source;
-  out->folder = release.folder;
-  out->file.reset(::fcntl(release.file.get(), F_DUPFD_CLOEXEC, 0));
-  return out;
-}
-
-}  // namespace
 
 // The newest text is what stays, whichever thread comes last.
 struct Keeper::Writing {
@@ -109,8 +88,9 @@ void Keeper::begin() {
   busy_ = true;
   const auto job = std::make_shared<Job>();
   const Choice& chosen = *chosen_;
+  // What a thread may look at: the loop changes the release itself.
   for (const ReleasePtr& release : {chosen.running, chosen.back}) {
-    if (release && !release->digest.empty()) job->releases.push_back(snapshot(*release));
+    if (release && !release->digest.empty()) job->releases.push_back(copy_of(*release));
   }
   job->text = text_of(chosen);
   job->number = ++writing_->asked;

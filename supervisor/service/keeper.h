@@ -25,6 +25,8 @@ class Keeper {
     ReleasePtr back;  // null: none
     std::string running_name;
     std::string back_name;
+    std::string running_digest;  // a file of it may have been found since
+    std::string back_digest;
     std::vector<std::string> command;  // of the configuration, when it was chosen
     Probation::Saved probation;
     Rest rest = Rest::kNo;

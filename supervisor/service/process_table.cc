@@ -9,8 +9,10 @@
 #include "libhandoff/sys/failpoint.h"
 #include "libhandoff/sys/process.h"
 #include "supervisor/processes/adoption.h"
+#include "supervisor/processes/identity.h"
 #include "supervisor/processes/mailbox.h"
 #include "supervisor/processes/spawn.h"
+#include "supervisor/releases/release_source.h"
 #include "supervisor/service/service_releases.h"
 
 namespace handoff::supervisor {
@@ -201,19 +203,56 @@ void ProcessTable::exec_known(Generation generation) {
 void ProcessTable::heard(Generation generation, Heard what) {
   Process* process = find(generation);
   if (process == nullptr) return;
+  if (process->held) return process->held->push_back(std::move(what));
+  if (std::holds_alternative<ReleaseNamed>(what.aside) && look_at(*process)) {
+    process->held.emplace().push_back(std::move(what));
+    return;
+  }
+  take(*process, std::move(what));
+}
+
+void ProcessTable::take(Process& process, Heard what) {
   if (auto* named = std::get_if<ReleaseNamed>(&what.aside)) {
-    process->release->name = named->release;
+    for (Event& event : what.events) {
+      auto* registered = std::get_if<Registered>(&event);
+      if (registered == nullptr) continue;
+      registered->seen = identify(name(), process, named->release, registered->returning);
+    }
     if (named->service != name()) {
-      spdlog::warn("{}: generation {} calls its service \"{}\"", name(), generation,
+      spdlog::warn("{}: generation {} calls its service \"{}\"", name(), process.generation,
                    named->service);
     }
   } else if (auto* fds = std::get_if<FdsNamed>(&what.aside)) {
     listeners_.take_shown(fds->fds);
-    process->named = std::move(fds->fds);
+    process.named = std::move(fds->fds);
   } else if (auto* counted = std::get_if<SessionsCounted>(&what.aside)) {
     if (auto query = queries_.extract(counted->query_id)) query.mapped()(counted->sessions);
   }
-  callbacks_.heard(generation, std::move(what));
+  callbacks_.heard(process.generation, std::move(what));
+}
+
+// What the process says from its Register on waits for what is found out: that decides what is to
+// become of it. False: there is nothing to be found out.
+bool ProcessTable::look_at(const Process& process) {
+  auto found = [this, here = std::weak_ptr<bool>(here_), generation = process.generation,
+                pid = process.pid](Executed executed) {
+    if (here.expired()) return;
+    Process* process = find(generation);
+    if (process == nullptr || process->pid != pid) return;
+    // Till now the number was the process's own.
+    if (!io::has_exited(process->pidfd.get())) process->executed = std::move(executed);
+    let_in(generation);
+  };
+  return find_executed(host_.loop, process, rules_of(config_), std::move(found));
+}
+
+void ProcessTable::let_in(Generation generation) {
+  Process* process = find(generation);
+  if (process == nullptr || !process->held) return;
+  auto held = std::exchange(process->held, std::nullopt);
+  for (Heard& what : *held) {
+    if (Process* still = find(generation)) take(*still, std::move(what));
+  }
 }
 
 // What anybody has said till now comes before a conclusion from an exit or from the clock: a
@@ -247,6 +286,7 @@ bool ProcessTable::ended(pid_t pid, const Exit& exit) {
     const Generation dead = generation;
     exec_known(dead);
     hear_all();
+    let_in(dead);
     // The end of who leaves is the end of a handoff, and of its report: it is told after that of
     // the owner, who has ended as well and is about to be reaped.
     const Process* now_owner = owner();

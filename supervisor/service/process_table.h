@@ -60,6 +60,9 @@ class ProcessTable {
   bool send_start(const Spawn& spawn, Process& process, int mailbox);
   std::unique_ptr<ServiceChannel> open_channel(UniqueFd fd, Generation generation);
   void heard(Generation generation, Heard heard);
+  void take(Process& process, Heard what);
+  bool look_at(const Process& process);
+  void let_in(Generation generation);
   void hear_all();
   void exec_known(Generation generation);
   void call(Process& process, Duration in);

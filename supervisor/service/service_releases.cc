@@ -123,6 +123,13 @@ Failure ServiceReleases::not_what_ran(const Error& error) const {
                               "` starts what lies there now");
 }
 
+// A wrapper of the same bytes is the same release only with the same program behind it.
+std::vector<Behind> ServiceReleases::known_behind() const {
+  std::vector<Behind> out{behind_of(*running_)};
+  if (back_) out.push_back(behind_of(*back_));
+  return out;
+}
+
 void ServiceReleases::open(const Wanted& wanted, bool cold, std::function<void(Event)> opened) {
   const std::uint64_t token = ++token_;
   ++opening_;
@@ -133,7 +140,8 @@ void ServiceReleases::open(const Wanted& wanted, bool cold, std::function<void(E
                   .releases_dir = folder(),
                   .verify_key = config_.verify_key,
                   .limits = {},
-                  .files = rules_of(config_)},
+                  .files = rules_of(config_),
+                  .behind = known_behind()},
                  [this, token, cold, opened = std::move(opened)](Result<ReleasePtr> release) {
                    --opening_;
                    if (token != token_) {
@@ -149,11 +157,15 @@ Event ServiceReleases::candidate_opened(Result<ReleasePtr> opened, bool cold) {
   candidate_ = std::move(*opened);
   // Nobody could go back to what can't be opened any more.
   const bool same = is(running_, *candidate_);
+  const bool back = !same && is(back_, *candidate_);
+  // What a process of these files has called itself before.
+  if (same) candidate_->name = running_->name;
+  if (back) candidate_->name = back_->name;
   return CandidateReady{never_opened() || (cold && !running_->file.valid())
                             ? Probation::Origin::kFirst
-                        : same                   ? Probation::Origin::kSame
-                        : is(back_, *candidate_) ? Probation::Origin::kBack
-                                                 : Probation::Origin::kNew,
+                        : same ? Probation::Origin::kSame
+                        : back ? Probation::Origin::kBack
+                               : Probation::Origin::kNew,
                         same && candidate_->source == running_->source};
 }
 
@@ -226,6 +238,10 @@ void ServiceReleases::take(Probation::Back back) {
   keep_release(host_.loop, *running_);
 }
 
+void ServiceReleases::runs(const Process* owner) {
+  if (owner != nullptr && owner->another) running_ = owner->release;
+}
+
 void ServiceReleases::take_back() {
   if (!back_) return;
   did_not_pass_ = std::exchange(running_, std::exchange(back_, nullptr));
@@ -255,10 +271,14 @@ Keeper::Choice ServiceReleases::chosen(const Service& machine) const {
                      .back = machine.probation().has_back() ? back_ : nullptr,
                      .running_name = running_->name,
                      .back_name = {},
+                     .running_digest = running_->digest,
+                     .back_digest = {},
                      .command = command_,
                      .probation = machine.probation().saved(),
                      .rest = machine.rest()};
-  if (out.back) out.back_name = out.back->name;
+  if (!out.back) return out;
+  out.back_name = out.back->name;
+  out.back_digest = out.back->digest;
   return out;
 }
 

@@ -13,6 +13,7 @@
 #include "supervisor/core/service.h"
 #include "supervisor/host/saved_state.h"
 #include "supervisor/operators/messages.h"
+#include "supervisor/processes/service_process.h"
 #include "supervisor/releases/drift.h"
 #include "supervisor/releases/release_source.h"
 #include "supervisor/releases/reopen.h"
@@ -75,6 +76,8 @@ class ServiceReleases {
 
   // The candidate is the service's release from now on.
   void take(Probation::Back back);
+  // What runs may have turned out to be another release than was started.
+  void runs(const Process* owner);
   // The one to go back to is, and nothing is behind it.
   void take_back();
   void drop_candidate() { candidate_.reset(); }
@@ -97,6 +100,7 @@ class ServiceReleases {
   std::string folder() const;
   Reopen reopen_of(SavedRelease saved, ReleasePtr open) const;
   Failure not_what_ran(const Error& error) const;
+  std::vector<Behind> known_behind() const;
   void unpack_again(const Release& release, const Error& why,
                     const std::function<void(Result<ReleasePtr>)>& done);
 

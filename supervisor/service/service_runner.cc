@@ -86,6 +86,7 @@ void ServiceRunner::feed(Event event) {
     throw;
   }
   timer_.at(machine_.deadline());
+  look_at_owner();
   look_after_trial();
   look_after_choice();
   if (last_state_ != machine_.state_name()) {

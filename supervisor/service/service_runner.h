@@ -103,6 +103,9 @@ class ServiceRunner {
   void look_after_choice();
   void count_donors_sessions();
   void spawn(const Spawn& spawn);
+  void look_at_owner() {
+    if (machine_.state() == Service::State::kRunning) releases_.runs(processes_.owner());
+  }
 
   // What is sent to a process, what is told to somebody, and the rest.
   template <typename Order>
@@ -114,7 +117,10 @@ class ServiceRunner {
   void apply(const Spawn& spawn);
   void apply(const OpenCandidate& open);
   void apply(const OpenBack& open);
-  void apply(const TakeCandidate& take) { releases_.take(take.back); }
+  void apply(const TakeCandidate& take) {
+    releases_.take(take.back);
+    look_at_owner();
+  }
   void apply(const TakeBack&) { releases_.take_back(); }
   void apply(const DropCandidate&) { releases_.drop_candidate(); }
 

@@ -159,6 +159,24 @@ TEST(SavedStateTest, AReleaseOfAFileThatDoesNotSayIsItsProgramAlone) {
   EXPECT_EQ(parsed->services.at(0).machine.rest, Rest::kNo);
 }
 
+TEST(SavedStateTest, WhichFileIsBehindTheProgramComesBackAndIsNoneWhereTheFileDoesNotSay) {
+  SavedState state = everything();
+  state.services[0].release.files = {{.path = "/bin/sh", .digest = "d", .behind = false},
+                                     {.path = "/opt/real", .digest = "e", .behind = true}};
+  json text = to_json(state);
+  const auto files_of = [](const json& in) {
+    const auto parsed = parse_state(in.dump(), "state.json");
+    EXPECT_TRUE(parsed);
+    return parsed->services.at(0).release.files;
+  };
+  const auto files = files_of(text);
+  ASSERT_EQ(files.size(), 2U);
+  EXPECT_FALSE(files[0].behind);
+  EXPECT_TRUE(files[1].behind);
+  text["services"][0]["release"]["files"][1].erase("behind");
+  EXPECT_FALSE(files_of(text)[1].behind);
+}
+
 TEST(SavedStateTest, EveryMemberHasToBeOfItsType) {
   const json whole = to_json(everything());
   for_each_member(whole, json::json_pointer(), [&](const json::json_pointer& member) {

@@ -37,6 +37,12 @@ class Walk {
     return *it;
   }
 
+  ReleaseSeen seen() {
+    return {.name = dice(4) == 0 ? "2.0" : "1.0",
+            .was = dice(3) == 0 ? "" : "1.0",
+            .executes = dice(6) == 0 ? "/opt/real" : ""};
+  }
+
   // Another supervisor has left one process, or two in a handoff, or their ruins.
   void adopt() {
     const bool handoff = dice(2) == 0;
@@ -62,7 +68,7 @@ class Walk {
     const std::uint64_t handoff = dice(4) == 0 ? who : last_;
     switch (dice(18)) {
       case 0:
-        return says(Registered{who, dice(2) == 0, dice(2) == 0 ? handoff : 0});
+        return says(Registered{who, dice(2) == 0, dice(2) == 0 ? handoff : 0, false, seen()});
       case 1:
       case 2:
         return says(

@@ -45,6 +45,8 @@ inline std::string show(const Effect& effect) {
           return what.already ? "committed already" : what.by_itself ? "passed" : "committed";
         } else if constexpr (std::is_same_v<T, ProbationFailed>) {
           return "not passed(" + what.why + ")";
+        } else if constexpr (std::is_same_v<T, OtherRelease>) {
+          return "other release " + std::to_string(what.generation);
         } else if constexpr (std::is_same_v<T, WentBack>) {
           return "went back " + std::to_string(what.from) + ">" + std::to_string(what.to) +
                  " lost " + std::to_string(what.lost);
