@@ -12,6 +12,7 @@ json to_json(const SavedRelease& release) {
   for (const SavedFile& file : release.files) {
     files.push_back({{"path", file.path}, {"digest", file.digest}});
     if (file.behind) files.back()["behind"] = true;
+    if (!file.real.empty()) files.back()["real"] = file.real;
   }
   return {{"path", release.path},
           {"args", release.args},
@@ -22,7 +23,8 @@ json to_json(const SavedRelease& release) {
           {"tree", release.tree},
           {"verified", release.verified},
           {"program_digest", release.program_digest},
-          {"files", std::move(files)}};
+          {"files", std::move(files)},
+          {"real", release.real}};
 }
 
 SavedRelease release_from(const json& in) {
@@ -40,8 +42,9 @@ SavedRelease release_from(const json& in) {
   out.program_digest = in.value("program_digest", out.digest);
   for (const json& file : in.value("files", json::array())) {
     out.files.push_back({file.at("path").get<std::string>(), file.at("digest").get<std::string>(),
-                         file.value("behind", false)});
+                         file.value("behind", false), file.value("real", "")});
   }
+  out.real = in.value("real", "");
   return out;
 }
 

@@ -17,7 +17,8 @@ namespace handoff::supervisor {
 struct SavedFile {  // beside its program
   std::string path;
   std::string digest;
-  bool behind = false;  // a process was seen to execute it
+  bool behind = false;    // a process was seen to execute it
+  std::string real = {};  // where path led to, if that is another
 };
 
 struct SavedRelease {
@@ -31,6 +32,7 @@ struct SavedRelease {
   std::string verified;  // the id of the key that its signature was verified with; "" for none
   std::string program_digest;  // of the program's file alone
   std::vector<SavedFile> files;
+  std::string real = {};  // where path led to, if that is another
 };
 
 // As files of this program have it; from_json throws what nlohmann::json throws.

@@ -170,12 +170,12 @@ std::optional<std::string> path_in_bundle(const Release& release, const std::str
 Command command_of(const Release& release, const std::string& working_dir) {
   Command out;
   const auto place = [&release](const std::string& path) {
-    const bool known = std::any_of(release.files.begin(), release.files.end(),
-                                   [&path](const ReleaseFile& one) { return one.path == path; });
-    return known ? place_below(release.kept_root, path) : path;
+    const auto known = std::find_if(release.files.begin(), release.files.end(),
+                                    [&path](const ReleaseFile& one) { return one.path == path; });
+    return known != release.files.end() ? release.place_of(*known) : path;
   };
   if (release.script && release.lies_at(release.file_path)) out.path = release.file_path;
-  if (release.script && !release.kept_root.empty()) {
+  if (release.script && (release.moved || !release.kept_root.empty())) {
     Shebang shebang = shebang_of(release.file.get());
     if (!shebang.words.empty()) {
       out.path = place(shebang.found);

@@ -101,8 +101,9 @@ Result<void> fill(const Release& release, const std::string& folder) {
     }
   }
   for (const ReleaseFile& one : release.files) {
-    const UniqueFd file(::open(one.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-    if (!file.valid()) return fail_errno(one.path);
+    const std::string from = release.place_of(one);
+    const UniqueFd file(::open(from.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    if (!file.valid()) return fail_errno(from);
     if (auto copied = copy_one(file.get(), one.path, one.digest, root); !copied) return copied;
   }
   const UniqueFd opened = open_folder(folder);

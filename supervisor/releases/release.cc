@@ -33,8 +33,7 @@ bool Release::untouched() const {
   if (script && verified.empty() && !lies_at(file_path)) return false;
   return std::all_of(files.begin(), files.end(), [this](const ReleaseFile& one) {
     struct stat info {};
-    return ::stat(place_below(kept_root, one.path).c_str(), &info) == 0 &&
-           FileMark::of(info) == one.mark;
+    return ::stat(place_of(one).c_str(), &info) == 0 && FileMark::of(info) == one.mark;
   });
 }
 
@@ -74,6 +73,8 @@ ReleasePtr copy_of(const Release& release) {
   out->files = release.files;
   out->file_path = release.file_path;
   out->kept_root = release.kept_root;
+  out->real = release.real;
+  out->moved = release.moved;
   out->name = release.name;
   out->source = release.source;
   out->source_mark = release.source_mark;
@@ -82,7 +83,28 @@ ReleasePtr copy_of(const Release& release) {
   return out;
 }
 
-std::string Release::kept_from() const { return file_path != path ? file_path : kept_root; }
+std::string real_path_of(int file, const std::string& path) {
+  std::error_code error;
+  const auto real =
+      std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(file), error).native();
+  struct stat open {};
+  struct stat there {};
+  // The kernel adds a word to the path of a file that was removed.
+  const bool is_there = !error && real.starts_with('/') && ::fstat(file, &open) == 0 &&
+                        ::stat(real.c_str(), &there) == 0 && open.st_ino == there.st_ino &&
+                        open.st_dev == there.st_dev;
+  return is_there && real != path && is_utf8(real) ? real : "";
+}
+
+std::string Release::place_of(const ReleaseFile& one) const {
+  if (moved && !one.real.empty()) return one.real;
+  return place_below(kept_root, one.path);
+}
+
+std::string Release::kept_from() const {
+  if (moved) return "";
+  return file_path != path ? file_path : kept_root;
+}
 
 Result<UniqueFd> open_executable(const std::string& path) {
   // O_NONBLOCK: a FIFO at that path must not hold anybody up.
@@ -105,6 +127,7 @@ Result<ReleasePtr> release_of(UniqueFd file, const std::string& path,
   release->file_path = path;
   release->args = std::move(args);
   release->file = std::move(file);
+  release->real = real_path_of(release->file.get(), path);
   struct stat found {};
   if (::fstat(release->file.get(), &found) < 0) return fail_errno(path);
   release->file_mark = release->source_mark = FileMark::of(found);

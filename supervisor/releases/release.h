@@ -33,8 +33,13 @@ struct ReleaseFile {
   std::string digest;
   FileMark mark;        // when it was digested
   bool behind = false;  // a process of the release was seen to execute it (executed.h)
+  // Where path led to when it was digested, if that is another path. A link such as `current` may
+  // lead elsewhere by now.
+  std::string real = {};
 };
 
+// Where an open file lies, if that is not path, which it was opened by; else "".
+std::string real_path_of(int file, const std::string& path);
 // Where the copy of a file lies below the root of a kept release: at its own path. root "": the
 // file itself.
 std::string place_below(const std::string& root, const std::string& path);
@@ -48,7 +53,9 @@ struct Release {
   std::string digest;          // SHA-256, hex, of all its files; of the bundle, if it came in one
   std::string program_digest;  // of the program's file alone
   std::vector<ReleaseFile> files;  // of a bundle those outside its folder, the program included
-  std::string file_path;           // where file is from: path, or the copy that was kept
+  std::string real;                // as ReleaseFile::real
+  bool moved = false;              // its paths lead elsewhere by now: its files are the real ones
+  std::string file_path;           // where file is from: path, real, or the copy that was kept
   std::string kept_root;    // files are the copies below this folder; "" where they are their own
   std::string name;         // from its manifest, once it has registered; "" before
   std::string source;       // the bundle, else path
@@ -62,6 +69,8 @@ struct Release {
   bool has_behind() const;
   // The open file is the one at that path.
   bool lies_at(const std::string& where) const;
+  // Where that file lies that is to run.
+  std::string place_of(const ReleaseFile& one) const;
   // Where its copies are, if those run in place of its own files; else "".
   std::string kept_from() const;
   bool in_bundle() const { return source != path; }

@@ -108,7 +108,8 @@ Result<ReleaseFile> read_one(const std::string& path) {
   if (!file.valid() || ::fstat(file.get(), &info) < 0) return fail_errno(path);
   auto hash = digest(file.get(), path);
   if (!hash) return Failure(hash.error());
-  return ReleaseFile{path, std::move(*hash), FileMark::of(info)};
+  return ReleaseFile{path, std::move(*hash), FileMark::of(info), false,
+                     real_path_of(file.get(), path)};
 }
 
 }  // namespace

@@ -56,6 +56,7 @@ Result<ReleasePtr> from_program(const ReleaseSource& source) {
   if (!release) return release;
   (*release)->verified = std::move(*key);
   (*release)->source_mark = FileMark::of(info);
+  (*release)->real = real_path_of(file->get(), source.path);
   return release;
 }
 

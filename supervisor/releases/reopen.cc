@@ -22,7 +22,7 @@ Result<void> find_files(Release& release, const SavedRelease& saved, const std::
   release.files.clear();
   release.kept_root = root;
   for (const SavedFile& one : saved.files) {
-    const std::string path = place_below(root, one.path);
+    const std::string path = release.place_of({one.path, {}, {}, false, one.real});
     const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     struct stat info {};
     if (!file.valid() || ::fstat(file.get(), &info) < 0) return fail_errno(path);
@@ -31,7 +31,7 @@ Result<void> find_files(Release& release, const SavedRelease& saved, const std::
     if (*hash != one.digest) {
       return fail(-ESTALE, path + " is not the file any more that was opened");
     }
-    release.files.push_back({one.path, one.digest, FileMark::of(info), one.behind});
+    release.files.push_back({one.path, one.digest, FileMark::of(info), one.behind, one.real});
   }
   return {};
 }
@@ -81,6 +81,7 @@ Result<ReleasePtr> if_same(Result<ReleasePtr> release, const SavedRelease& saved
     return fail(-ESTALE, saved.path + " is not the file any more that was opened");
   }
   (*release)->path = (*release)->file_path = saved.path;
+  (*release)->real = saved.real;
   (*release)->source = saved.source;
   (*release)->name = saved.name;
   (*release)->digest = saved.digest;
@@ -153,6 +154,29 @@ Result<ReleasePtr> program_of(const Reopen& from) {
                  from.saved);
 }
 
+// A deployment is often a link, `current`, which another one has moved. The files still lie where
+// it led to, with all that lies beside them.
+Result<ReleasePtr> where_it_led(const Reopen& from) {
+  const SavedRelease& saved = from.saved;
+  const bool known =
+      !saved.real.empty() ||
+      std::ranges::any_of(saved.files, [](const SavedFile& one) { return !one.real.empty(); });
+  if (!known) return fail(-ENOENT, "its paths were the files themselves");
+  const std::string path = saved.real.empty() ? saved.path : saved.real;
+  auto release = if_same(obtain_release({.path = path,
+                                         .args = saved.args,
+                                         .args_given = true,
+                                         .releases_dir = "",
+                                         .verify_key = from.verify_key,
+                                         .limits = {}}),
+                         saved);
+  if (!release) return release;
+  (*release)->file_path = path;
+  (*release)->moved = true;
+  if (auto found = find_files(**release, saved, ""); !found) return Failure(found.error());
+  return release;
+}
+
 }  // namespace
 
 SavedRelease saved_release(const Release& release) {
@@ -162,13 +186,15 @@ SavedRelease saved_release(const Release& release) {
                    .name = release.name,
                    .source = release.source,
                    .verified = release.verified,
-                   .program_digest = release.program_digest};
+                   .program_digest = release.program_digest,
+                   .files = {},
+                   .real = release.real};
   if (release.folder) {
     out.folder = release.folder->path();
     out.tree = release.folder->tree();
   }
   for (const ReleaseFile& file : release.files) {
-    out.files.push_back({file.path, file.digest, file.behind});
+    out.files.push_back({file.path, file.digest, file.behind, file.real});
   }
   return out;
 }
@@ -182,8 +208,9 @@ ReleasePtr unopened_release(const SavedRelease& saved) {
   out->name = saved.name;
   out->source = saved.source;
   out->verified = saved.verified;
+  out->real = saved.real;
   for (const SavedFile& file : saved.files) {
-    out->files.push_back({file.path, file.digest, {}, file.behind});
+    out->files.push_back({file.path, file.digest, {}, file.behind, file.real});
   }
   return out;
 }
@@ -194,6 +221,7 @@ Result<ReleasePtr> reopen_release(const Reopen& reopen) {
   auto release = program_of(reopen);
   const auto found = release ? find_files(**release, saved, "") : Result<void>();
   if (release && found) return release;
+  if (auto real = where_it_led(reopen)) return real;
   const Error why = release ? found.error() : release.error();
   const ReleasePtr known = unopened_release(saved);
   const auto root = KeptReleases(reopen.kept).root_of(*known);

@@ -58,6 +58,10 @@ Result<void> ProcessTable::start(const Spawn& spawn, ReleasePtr release) {
     spdlog::warn("{}: {} is not there any more as it was opened: the copy that was kept runs, {}",
                  name(), process->release->path, kept);
   }
+  if (process->release->moved) {
+    spdlog::warn("{}: {} leads elsewhere by now: what it led to runs, {}", name(),
+                 process->release->path, process->release->file_path);
+  }
   spdlog::info("{}: starting {} as generation {}, pid {}, sha256 {:.12}", name(),
                process->release->path, spawn.generation, process->pid, process->release->digest);
   processes_[spawn.generation] = std::move(process);

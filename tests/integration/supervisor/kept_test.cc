@@ -221,6 +221,34 @@ TEST_F(KeptTest, AProbationAndTheReleaseToGoBackToSurviveTheNextSupervisorWhatev
   EXPECT_EQ(supervisor.status().at("standing"), "permanent");
 }
 
+// Programs are deployed behind a link. What it led to still lies there, with its libraries.
+TEST_F(KeptTest, AReleaseBehindALinkRunsFromWhereTheLinkLed) {
+  const std::string link = supervisor.dir() / "current";
+  for (const int version : {1, 2}) {
+    const std::string folder = supervisor.dir() / ("v" + std::to_string(version));
+    fs::create_directory(folder);
+    put(version, folder + "/echo");
+  }
+  fs::create_directory_symlink("v1", link);
+  one = link + "/echo";
+  supervisor.start({.command = {one}});
+  wait_until_kept();
+  fs::remove(link);
+  fs::create_directory_symlink("v2", link);
+  ASSERT_EQ(supervisor.upgrade(one, {}, {"--probation", "1h"}).status, 0);
+  expect_runs(2);
+  wait_until_kept();
+  ASSERT_EQ(supervisor.command({"upgrade", "--self"}).status, 0);
+  kill_service();
+  supervisor.wait_for_status(
+      [](const json& now) { return now.at("state") == "running" && now.at("release") == "1.0"; });
+  expect_runs(1);
+  EXPECT_EQ(fs::read_symlink("/proc/" + std::to_string(supervisor.service_pid()) + "/exe"),
+            (supervisor.dir() / "v1") + "/echo");
+  EXPECT_TRUE(supervisor.says(one + " leads elsewhere by now"));
+  EXPECT_EQ(supervisor.status().at("drift"), true);
+}
+
 // ---- the copies ----------------------------------------------------------------------------
 
 TEST_F(KeptTest, OnlyTheLastFiveStayAndWhatIsReferenced) {

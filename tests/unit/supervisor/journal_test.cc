@@ -34,11 +34,11 @@ class JournalTest : public testing::Test {
   std::string path_ = journal_path(state_);
 };
 
-TEST_F(JournalTest, CreatesFolderAndFileForOneUser) {
+TEST_F(JournalTest, OthersMayPassTheFolderAndReadNothingInIt) {
   ASSERT_TRUE(Journal(scratch_ / "a/b/state").open());
   struct stat info {};
   ASSERT_EQ(::stat((scratch_ / "a/b/state").c_str(), &info), 0);
-  EXPECT_EQ(info.st_mode & 0777U, 0700U);
+  EXPECT_EQ(info.st_mode & 0777U, 0711U);
   ASSERT_EQ(::stat(journal_path(scratch_ / "a/b/state").c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777U, 0600U);
 }
