@@ -51,7 +51,7 @@ struct Fresh {
   Candidate candidate;
   Duration opened{};
   Time begun{};
-  bool backing_off = false;  // if it fails, the service waits for its next start as it did before
+  bool backing_off = false;  // if it fails, what ran before is started soon
   DeadDonor dead = {};
   Duration registered{};  // after how long it was ready
   std::string code;       // why it failed, as soon as that is known
