@@ -157,6 +157,16 @@ TEST_F(ChoiceTest, OneThatDoesNotComeUpMakesWayForWhatRanBefore) {
   EXPECT_EQ(record.at("by"), "start") << record;
 }
 
+TEST_F(ChoiceTest, SoDoesOneThatSomebodyHasStarted) {
+  start();
+  ASSERT_EQ(supervisor.command({"stop", "echo"}).status, 0);
+  write_file(one + ".new", "#!/bin/false\n", 0755);
+  fs::rename(one + ".new", one);
+  const auto started = supervisor.command({"restart", "echo"});
+  EXPECT_EQ(started.status, 1) << started.describe();
+  expect_runs(1, "permanent", json());
+}
+
 TEST_F(ChoiceTest, WhatCanNotBeOpenedMakesWayForWhatRanBefore) {
   start();
   fs::remove(one);
@@ -183,6 +193,7 @@ TEST_F(ChoiceTest, ACommandThatHasChangedCounts) {
   supervisor.options().command = {two};
   supervisor.start_again();
   expect_runs(2, "provisional", "1.0");
+  EXPECT_EQ(supervisor.log().find("as it was chosen"), std::string::npos) << supervisor.log();
 }
 
 // ---- probation -----------------------------------------------------------------------------
