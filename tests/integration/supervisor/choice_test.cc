@@ -164,6 +164,7 @@ TEST_F(ChoiceTest, SoDoesOneThatSomebodyHasStarted) {
   fs::rename(one + ".new", one);
   const auto started = supervisor.command({"restart", "echo"});
   EXPECT_EQ(started.status, 1) << started.describe();
+  EXPECT_NE(started.err.find("what ran before is started soon"), std::string::npos) << started.err;
   expect_runs(1, "permanent", json());
 }
 
