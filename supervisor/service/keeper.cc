@@ -72,7 +72,7 @@ Keeper::Keeper(const ServiceHost& host, std::string service)
       folder_(KeptReleases::folder_of(host.state, service_)),
       writing_(std::make_shared<Writing>()),
       again_(host.loop, [this] {
-        if (!busy_ && chosen_) work(false);
+        if (!busy_ && chosen_) work(*chosen_, false);
       }) {}
 
 void Keeper::follow(Choice chosen) {
@@ -111,14 +111,13 @@ void Keeper::flush() {
 void Keeper::begin() {
   if (busy_ || !asked_ || !chosen_) return;
   asked_ = false;
-  work(true);
+  work(*chosen_, true);
 }
 
-void Keeper::work(bool copies) {
+void Keeper::work(const Choice& chosen, bool copies) {
   busy_ = true;
   const auto job = std::make_shared<Job>();
   job->copies = copies;
-  const Choice& chosen = *chosen_;
   for (const ReleasePtr& release : {chosen.running, chosen.back}) {
     if (copies && release && !release->digest.empty()) {
       job->releases.push_back(snapshot(*release));

@@ -44,7 +44,8 @@ class Keeper {
   struct Job;
   struct Writing;
   void begin();
-  void work(bool copies);
+  // copies: else only the choice is written.
+  void work(const Choice& chosen, bool copies);
   std::string text_of(const Choice& chosen) const;
   void done(const Job& job);
 
