@@ -45,8 +45,10 @@ std::string standing_of(const json& done) {
 
 // failed: which release, "old", "new", or "" if that is not known.
 std::string advice(const std::string& code, const std::string& failed, const std::string& service) {
-  if (code == "busy" || code == "no_release" || code == "generations") return "";
-  if (code == "other_release") return "";  // the message says what to do
+  for (const char* told :
+       {"busy", "no_release", "generations", "no_service", "crowded", "other_release"}) {
+    if (code == told) return "";
+  }
   if (code == "open" || code == "exec") {
     return "Give the path of an executable file, or of a bundle.";
   }
@@ -62,8 +64,9 @@ std::string advice(const std::string& code, const std::string& failed, const std
            "--stall-timeout.";
   }
   if (code == "unreachable") {
-    return "The running process does not answer; `handoff stop " + service +
-           "` ends it, `handoff restart " + service + "` starts it.";
+    return "The running process does not answer; it may go on by itself (handoff status " +
+           service + "). Without its sessions: handoff stop " + service + ", handoff restart " +
+           service + ".";
   }
   const std::string log = "The log of the supervisor has what the releases printed; ";
   if (failed == "old") {
@@ -132,7 +135,8 @@ std::string failure(const json& done) {
   const std::string service = done.value("service", "");
   const json error = done.value("error", json::object());
   const std::string code = error.value("code", "");
-  std::string text = "handoff: " + service + ": " + error.value("message", "failed") + "\n";
+  std::string text = "handoff: " + (service.empty() ? "" : service + ": ") +
+                     error.value("message", "failed") + "\n";
   const std::string state = done.value("state", "");
   if (done.contains("from") && done["from"].is_object()) {
     if (state == "running" || state == "upgrading") {
@@ -141,7 +145,9 @@ std::string failure(const json& done) {
       text += "handoff: the service is now: " + state + " (handoff status " + service + ")\n";
     }
   } else if (!state.empty() && code != "busy" && code != "no_release") {
-    text += "handoff: the service is as before: " + state + "\n";
+    text += state == "backoff"
+                ? "handoff: what ran before is started soon (handoff status " + service + ")\n"
+                : "handoff: the service is as before: " + state + "\n";
   }
   const std::string what = advice(code, text_or(error, "failed"), service);
   return what.empty() ? text : text + "handoff: " + what + "\n";

@@ -51,7 +51,7 @@ struct Fresh {
   Candidate candidate;
   Duration opened{};
   Time begun{};
-  bool backing_off = false;  // if it fails, the service waits for its next start as it did before
+  bool backing_off = false;  // if it fails, what ran before is started soon
   DeadDonor dead = {};
   Duration registered{};     // after how long it was ready
   bool turned_away = false;  // its process is not what it was to be, and is being ended

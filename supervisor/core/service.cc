@@ -127,6 +127,7 @@ void Service::on(const OrphanFound& orphan, Time) {
     out_.push_back(Signal{current(), true});
   }
   owner_.saw(orphan.generation);
+  rest_ = Rest::kNo;  // it runs
   const bool first = !owner_.serves();
   if (first || (state() == State::kAdopting && orphan.generation > current())) {
     owner_.found(owner_.last(), orphan.generation, restarts());

@@ -162,13 +162,12 @@ void Service::begin(const Opening& asked, Candidate candidate, Time now) {
   const HandoffRequested& request = asked.request;
   const Duration opened = asked.by_itself ? Duration{} : now - asked.asked;
   if (state() != State::kRunning) {
-    operation_ = {
-        Fresh{.request = request,
-              .candidate = candidate,
-              .opened = opened,
-              .begun = now,
-              .backing_off = state() == State::kBackoff || (request.by_start && policy_.restart),
-              .dead = dead_donor(asked)}};
+    operation_ = {Fresh{.request = request,
+                        .candidate = candidate,
+                        .opened = opened,
+                        .begun = now,
+                        .backing_off = state() == State::kBackoff || (request.cold && candidate),
+                        .dead = dead_donor(asked)}};
     rest_ = Rest::kNo;
     out_.push_back(Announce{.phase = "start", .begins = true, .request = request.id});
     add(owner_.start(candidate.has_value(), request.timeouts, now));

@@ -115,6 +115,7 @@ void Upgrade::heir_registered(const Registered& registered, Time now) {
 
 void Upgrade::heir_owned(const Owned& owned, Time now) {
   stranger_ = false;
+  if (rehearsal() && state_ != State::kStarting) return heir_forgot_that_it_rehearses();
   switch (state_) {
     case State::kCopying:
     case State::kSwitching:
@@ -141,6 +142,16 @@ void Upgrade::heir_owned(const Owned& owned, Time now) {
     case State::kOver:
       return;
   }
+}
+
+// A rehearsal gives an heir copies. So neither the donor's death nor its silence makes it the
+// owner.
+void Upgrade::heir_forgot_that_it_rehearses() {
+  if (heir_.killed || !(copying() || state_ == State::kAwaitingHeir)) return;
+  rehearsed_ = false;
+  heir_.code = "protocol";
+  heir_.story = "said that it owns the sessions, of which a rehearsal had given it copies";
+  kill(heir_);
 }
 
 // The donor went on, and only its death can have made the heir the owner: its exit is seen in a

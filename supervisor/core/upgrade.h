@@ -95,6 +95,7 @@ class Upgrade {
   void donor_owned(Time now);
   void heir_registered(const Registered& registered, Time now);
   void heir_owned(const Owned& owned, Time now);
+  void heir_forgot_that_it_rehearses();
   void doubt(Time now);
   void take_over(const Owned& owned, Time now);
   void take_the_donors_word(Time now);

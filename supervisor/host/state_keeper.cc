@@ -24,7 +24,8 @@ void StateKeeper::save(Done done) {
 }
 
 void StateKeeper::write() {
-  if (thread_.busy() || !std::exchange(dirty_, false)) return;
+  if (thread_.busy() || !(dirty_ || failing_)) return;
+  dirty_ = false;
   soon_.at(std::nullopt);
   next_ = text_();
   in_flight_ = std::exchange(waiting_, {});
@@ -42,13 +43,17 @@ void StateKeeper::write() {
 }
 
 void StateKeeper::wrote(const Result<void>& result) {
+  failing_ = !result;
   if (result) {
     written_ = std::move(next_);
-  } else {
+    backoff_.reset();
+    told_.clear();
+  } else if (std::exchange(told_, result.error().message) != told_) {
     failed_(result.error());
   }
   for (const Done& done : std::exchange(in_flight_, {})) done(result);
-  if (dirty_) write();
+  if (dirty_) return write();
+  if (failing_) soon_.at(now() + backoff_.after({}));
 }
 
 Result<void> StateKeeper::save_now() {

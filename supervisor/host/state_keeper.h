@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "supervisor/core/backoff.h"
 #include "supervisor/host/runtime_dir.h"
 #include "supervisor/loop/background.h"
 #include "supervisor/loop/handles.h"
@@ -18,7 +19,7 @@ class StateKeeper {
  public:
   using Done = std::function<void(const Result<void>&)>;
 
-  // text: what the file is to say now. failed: it could not be written.
+  // text: what the file is to say now. failed: it could not be written, and is tried again.
   StateKeeper(uv_loop_t* loop, const RuntimeDir& runtime, std::function<std::string()> text,
               std::function<void(const Error&)> failed);
   StateKeeper(const StateKeeper&) = delete;
@@ -45,6 +46,9 @@ class StateKeeper {
   std::vector<Done> waiting_;
   std::vector<Done> in_flight_;
   bool dirty_ = false;
+  bool failing_ = false;  // what the file is to say could not be written: it is tried again
+  Backoff backoff_;
+  std::string told_;  // why, as it was told last
   Timer soon_;
   Background thread_;
 };

@@ -113,6 +113,7 @@ Result<Request> parse_request(const json& object) {
         members.take_shares(out.shares)}) {
     if (!taken) return Failure(taken.error());
   }
+  if (!out.path.empty() && out.path.front() != '/') return refuse("path", "absolute path");
   if (known->of_a_service && out.service.empty()) {
     return fail(-EINVAL, "the request names no service");
   }

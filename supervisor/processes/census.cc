@@ -4,6 +4,7 @@
 #include "supervisor/processes/census.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -80,6 +81,17 @@ bool is_ours(const Process& process) {
                   has_socket(process, [&](int fd) { return is_mailbox(fd, process.mailbox); }));
 }
 
+// Processes may be shared with another container, in which another supervisor has a folder of its
+// own by the same path. A process that can't see such a folder any more is believed.
+bool sees_another_folder(pid_t pid, const std::string& report_path) {
+  const std::string lock = report_path.substr(0, report_path.rfind('/')) + "/lock";
+  struct stat its {};
+  struct stat ours {};
+  return ::stat(("/proc/" + std::to_string(pid) + "/root" + lock).c_str(), &its) == 0 &&
+         ::stat(lock.c_str(), &ours) == 0 &&
+         (its.st_ino != ours.st_ino || its.st_dev != ours.st_dev);
+}
+
 }  // namespace
 
 std::vector<Orphan> take_census(const std::string& report_path) {
@@ -102,7 +114,7 @@ std::vector<Orphan> take_census(const std::string& report_path) {
       continue;
     }
     process->mailbox = value("HANDOFF_MAILBOX");
-    if (!is_ours(*process)) continue;
+    if (!is_ours(*process) || sees_another_folder(pid, report_path)) continue;
     out.push_back({value("HANDOFF_SERVICE"), std::move(process)});
   }
   std::sort(out.begin(), out.end(), [](const Orphan& a, const Orphan& b) {

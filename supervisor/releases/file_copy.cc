@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -61,10 +62,12 @@ Result<void> copy_bytes(int from, int to, const std::string& name) {
   return read_and_write(from, to, offset, name);
 }
 
-std::string attribute(int fd, const char* name) {
+// nullopt: it has none of that name, or it can't be read.
+std::optional<std::string> attribute(int fd, const char* name) {
   std::string value(64 * 1024, '\0');
   const ssize_t n = ::fgetxattr(fd, name, value.data(), value.size());
-  value.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
+  if (n < 0) return std::nullopt;
+  value.resize(static_cast<std::size_t>(n));
   return value;
 }
 
@@ -77,9 +80,10 @@ Result<void> copy_attributes(int from, int to, const std::string& path) {
     const std::string name(rest.substr(0, rest.find('\0')));
     rest.remove_prefix(std::min(rest.size(), name.size() + 1));
     if (!name.starts_with("security.")) continue;
-    const std::string value = attribute(from, name.c_str());
+    const auto value = attribute(from, name.c_str());
+    if (!value) return fail_errno("the attribute " + name + " of " + path);
     if (attribute(to, name.c_str()) == value) continue;
-    if (::fsetxattr(to, name.c_str(), value.data(), value.size(), 0) < 0) {
+    if (::fsetxattr(to, name.c_str(), value->data(), value->size(), 0) < 0) {
       return fail_errno("giving a copy of " + path + " its attribute " + name);
     }
   }

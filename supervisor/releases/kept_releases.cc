@@ -88,6 +88,21 @@ Result<void> copy_one(int from, const std::string& path, const std::string& dige
   return {};
 }
 
+// A service writes to its data, and to no program. From a copy of data it would start as it was
+// long ago, and then write to the copy. (A lease for reading is given only where nobody has the
+// file open for writing. Where it is not given for another reason, nobody knows.)
+Result<void> expect_no_writer(int file, const std::string& path) {
+  if (::fcntl(file, F_SETLEASE, F_RDLCK) == 0) {
+    (void)::fcntl(file, F_SETLEASE, F_UNLCK);
+    return {};
+  }
+  if (errno != EAGAIN) return {};
+  return fail(-ETXTBSY, path +
+                            " is open for writing; what a service writes to is no part of its "
+                            "release, and is left out by files = [\"!" +
+                            path + "\"]");
+}
+
 Result<void> fill(const Release& release, const std::string& folder) {
   const std::string root = folder + kRoot;
   if (::mkdir(root.c_str(), 0755) < 0) return fail_errno(root);
@@ -104,6 +119,7 @@ Result<void> fill(const Release& release, const std::string& folder) {
     const std::string from = release.place_of(one);
     const UniqueFd file(::open(from.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (!file.valid()) return fail_errno(from);
+    if (auto unused = expect_no_writer(file.get(), from); !unused) return unused;
     if (auto copied = copy_one(file.get(), one.path, one.digest, root); !copied) return copied;
   }
   const UniqueFd opened = open_folder(folder);

@@ -165,13 +165,14 @@ std::string without_dots(const std::string& path) {
 Result<std::string> find_program(const std::string& program) {
   namespace fs = std::filesystem;
   std::error_code error;
-  if (program.find('/') != std::string::npos) {
-    const fs::path absolute = fs::absolute(program, error);
-    if (error) return fail(-error.value(), program + ": " + error.message());
-    const std::string path = without_dots(absolute.native());
-    if (auto text = expect_utf8("the path", path); !text) return Failure(text.error());
-    return path;
-  }
+  const auto absolute = [&error](const std::string& found) -> Result<std::string> {
+    const fs::path whole = fs::absolute(found, error);
+    if (error) return fail(-error.value(), found + ": " + error.message());
+    std::string out = without_dots(whole.native());
+    if (auto text = expect_utf8("the path", out); !text) return Failure(text.error());
+    return out;
+  };
+  if (program.find('/') != std::string::npos) return absolute(program);
   const char* path = std::getenv("PATH");
   std::string rest = path != nullptr ? path : "/usr/local/bin:/usr/bin:/bin";
   while (!rest.empty()) {
@@ -181,8 +182,7 @@ Result<std::string> find_program(const std::string& program) {
     if (folder.empty()) continue;
     const std::string candidate = folder + "/" + program;
     if (fs::is_regular_file(candidate, error) && ::access(candidate.c_str(), X_OK) == 0) {
-      if (auto text = expect_utf8("the path", candidate); !text) return Failure(text.error());
-      return candidate;
+      return absolute(candidate);
     }
   }
   std::string text = "no program \"" + program + "\" in $PATH";

@@ -95,7 +95,7 @@ Result<json> Supervisor::try_reload(int uid) {
       changes.push_back({name, "", When::kNow, "new: it is started"});
     } else if (wanted != nullptr) {
       ConfigOutcome outcome =
-          change_config(service->config(), *wanted, service->idle(), service->never_opened());
+          change_config(service->config(), *wanted, idle(*service), service->never_opened());
       changes.insert(changes.end(), outcome.changes.begin(), outcome.changes.end());
       if (service->config().command == wanted->command && !service->is_configured(*wanted)) {
         changes.push_back({name, "command", When::kNot,
@@ -103,7 +103,7 @@ Result<json> Supervisor::try_reload(int uid) {
                                ", as it was chosen: handoff upgrade --config " + name});
       }
       outcomes.emplace(name, std::move(outcome.config));
-    } else if (service->idle()) {
+    } else if (idle(*service)) {
       changes.push_back({name, "", When::kNow, "no longer in the file, and stopped: forgotten"});
       gone.push_back(name);
     } else {

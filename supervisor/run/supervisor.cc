@@ -251,7 +251,7 @@ void Supervisor::go_on(const std::string& name, bool requested) {
   const bool awaited =
       before != before_.end() && before->second.awaited && before->second.living.empty();
   if (!awaited) return begin(name, requested);
-  spdlog::info("{}: it may still run: it is waited for", name);
+  spdlog::info("{}: {}", name, kMayRun);
   Awaited& awaits = awaited_[name];
   for (const SavedProcess& process : before->second.saved.processes) {
     if (process.mailbox.empty() || !may_live(process)) continue;
@@ -346,7 +346,7 @@ void Supervisor::end() {
   // A client that still waits for an answer gets it after that.
   (void)state_.save_now();
   journal_.flush();
-  if (foreign_.empty()) runtime_.forget();
+  if (foreign_.empty() && awaited_.empty()) runtime_.forget();
   uv_stop(loop_);
 }
 
@@ -357,6 +357,10 @@ void Supervisor::stop_asked(const char* signal) {
   } else {
     spdlog::info("{}: stopping all services (once more: at once)", signal);
     notify_.stopping();
+  }
+  for (auto& [name, awaited] : awaited_) {
+    if (std::exchange(awaited, {}).patience == nullptr) continue;
+    spdlog::warn("{} may still run, and is left to the next supervisor", name);
   }
   for (auto& [name, service] : services_) service->stop(again, false, {});
   changed();

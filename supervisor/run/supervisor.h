@@ -70,6 +70,10 @@ class Supervisor {
   Result<void> add_new(const Config& config, std::vector<std::string>& added);
   Result<void> try_add(const ServiceConfig& config, std::optional<Before> before, KeptFds& kept,
                        bool at_once);
+  // Nothing of it runs, and nothing may.
+  bool idle(const ServiceRunner& service) const {
+    return service.idle() && !awaited_.contains(service.name());
+  }
   void go_on(const std::string& name, bool requested);
   void begin(const std::string& name, bool requested);
   void returned(pid_t pid, UniqueFd& fd);
@@ -102,6 +106,7 @@ class Supervisor {
     std::unique_ptr<Timer> patience;
     std::vector<std::unique_ptr<Call>> calls;
   };
+  static constexpr const char* kMayRun = "it may still run: it is waited for";
   std::map<std::string, Awaited> awaited_;  // of those, who may still run
   std::set<pid_t> told_;                    // who was turned away at the door, and that was said
   std::map<std::string, std::unique_ptr<ServiceRunner>> services_;

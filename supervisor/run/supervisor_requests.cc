@@ -55,6 +55,12 @@ void Supervisor::serve(const ClientPtr& client, const Request& request) {
     answer(refusal_json(name, "busy", "the supervisor is stopping"));
     return;
   }
+  const std::string& service = chosen.front()->name();
+  if (awaited_.contains(service)) {
+    answer(refusal_json(service, "busy",
+                        service + " may still run, and is waited for; try again in a moment"));
+    return;
+  }
   serve(*chosen.front(), client, request);
 }
 
@@ -116,6 +122,11 @@ void Supervisor::serve_status(const ClientPtr& client,
   for (ServiceRunner* service : services) {
     const std::size_t index = request->services.size();
     request->services.push_back(service->status());
+    if (awaited_.contains(service->name())) {
+      json& one = request->services.back();
+      one["state"] = "adopting";
+      one["problem"] = {{"message", kMayRun}, {"next_start", nullptr}, {"next_start_ms", nullptr}};
+    }
     const std::weak_ptr<StatusRequest> weak = request;
     const bool asked = service->count_sessions([weak, index](std::uint64_t sessions) {
       const auto waiting = weak.lock();
@@ -187,8 +198,10 @@ void Supervisor::self_checked(const ClientPtr& client, const std::string& why) {
     if (const auto saved = state_.save_now(); !saved) problem = saved.error().message;
   }
   if (problem.empty()) {
-    std::map<std::string, int> fds{
-        {kLock, runtime_.lock()}, {kOperators, control_->fd()}, {kServices, door_.fd()}};
+    std::map<std::string, int> fds{{kLock, runtime_.lock()}};
+    // A socket that found no room on a full disk yet is bound by the successor.
+    if (control_->fd() >= 0) fds[kOperators] = control_->fd();
+    if (door_.fd() >= 0) fds[kServices] = door_.fd();
     for (const auto& [name, service] : services_) {
       for (const auto& [listener, fd] : service->listener_fds()) fds[name + "/" + listener] = fd;
     }

@@ -27,6 +27,12 @@ void Supervisor::introduced(pid_t pid, const Introduction& who, UniqueFd& fd) {
   if (service == services_.end()) {
     return turn_away("no such service is in the configuration; put it back, or end it");
   }
+  if (stopping_) return;  // it is the next supervisor's
+  const bool awaited = awaited_.contains(who.service);
+  // Before it is looked at: that may take as long as reading its program.
+  if (!awaited && !service->second->takes_orphan(who.generation)) {
+    return turn_away("the service runs without it; end it");
+  }
   auto process = hold_peer(pid, fd.get());
   if (!process) return;
   process->generation = who.generation;
@@ -36,14 +42,13 @@ void Supervisor::introduced(pid_t pid, const Introduction& who, UniqueFd& fd) {
                                        before == before_.end() ? nullptr : &before->second.saved,
                                        journal_.journal().state());
   process->release->name = who.release;
-  if (awaited_.contains(who.service)) {
+  if (awaited) {
     add_living(before_.at(who.service), std::move(process));
     begin(who.service, false);
-  } else if (service->second->take_orphan(std::move(process))) {
+  } else {
+    service->second->take_orphan(std::move(process));
     spdlog::warn("{}: generation {} (pid {}) came back, and no state file told of it", who.service,
                  who.generation, pid);
-  } else {
-    return turn_away("the service runs without it; end it");
   }
   told_.erase(pid);
   (void)service->second->returned(pid, fd);

@@ -170,8 +170,14 @@ std::string SelfUpgrade::take_over(const std::map<std::string, int>& fds) const 
   }
   const std::vector<char*> argv = pointers(arguments);
   const std::vector<char*> envp = pointers(variables);
+  const auto keep_to_this_program = [&fds] {
+    for (const auto& [name, fd] : fds) (void)close_on_exec(fd, true);
+  };
   for (const auto& [name, fd] : fds) {
-    if (!close_on_exec(fd, false)) return name + ": " + std::strerror(errno);
+    if (close_on_exec(fd, false)) continue;
+    std::string why = name + ": " + std::strerror(errno);
+    keep_to_this_program();
+    return why;
   }
   restore_file_limit();
   int error = failpoint::hit("supervisor.self.before");
@@ -180,7 +186,7 @@ std::string SelfUpgrade::take_over(const std::map<std::string, int>& fds) const 
     error = errno;
   }
   raise_file_limit();
-  for (const auto& [name, fd] : fds) (void)close_on_exec(fd, true);
+  keep_to_this_program();
   return path_ + " can't be executed: " + std::strerror(error);
 }
 

@@ -1,6 +1,7 @@
 // The happy path: follow() notes what is new, a job takes copies of it to a thread, and what came
 // of it is noted on the loop. The failures: a full disk, a release that may not be copied; they are
-// told once, the service runs on, and the next change tries again.
+// told once, the service runs on, and the next change tries again. What was chosen is also written
+// again after a while: a copy may be large, and that is not.
 #include "supervisor/service/keeper.h"
 
 #include <spdlog/spdlog.h>
@@ -10,7 +11,6 @@
 #include <utility>
 
 #include "supervisor/host/choice.h"
-#include "supervisor/loop/handles.h"
 #include "supervisor/loop/thread_work.h"
 #include "supervisor/releases/kept_releases.h"
 #include "supervisor/releases/own_folder.h"
@@ -35,11 +35,13 @@ struct Keeper::Writing {
 };
 
 struct Keeper::Job {
+  bool copies = true;  // else only the choice is written
   std::vector<ReleasePtr> releases;
   std::string text;
   std::uint64_t number = 0;
   std::map<std::string, bool> known;  // what came of it
   std::string problems;
+  bool written = false;
   void complain(const std::string& what) { problems += (problems.empty() ? "" : "; ") + what; }
 };
 
@@ -47,7 +49,10 @@ Keeper::Keeper(const ServiceHost& host, std::string service)
     : host_(host),
       service_(std::move(service)),
       folder_(KeptReleases::folder_of(host.state, service_)),
-      writing_(std::make_shared<Writing>()) {}
+      writing_(std::make_shared<Writing>()),
+      again_(host.loop, [this] {
+        if (!busy_ && chosen_) work(*chosen_, false);
+      }) {}
 
 void Keeper::follow(Choice chosen) {
   if (chosen_ == chosen) return;
@@ -85,12 +90,16 @@ void Keeper::flush() {
 void Keeper::begin() {
   if (busy_ || !asked_ || !chosen_) return;
   asked_ = false;
+  work(*chosen_, true);
+}
+
+void Keeper::work(const Choice& chosen, bool copies) {
   busy_ = true;
   const auto job = std::make_shared<Job>();
-  const Choice& chosen = *chosen_;
+  job->copies = copies;
   // What a thread may look at: the loop changes the release itself.
   for (const ReleasePtr& release : {chosen.running, chosen.back}) {
-    if (release && !release->digest.empty()) job->releases.push_back(copy_of(*release));
+    if (copies && release && !release->digest.empty()) job->releases.push_back(copy_of(*release));
   }
   job->text = text_of(chosen);
   job->number = ++writing_->asked;
@@ -98,7 +107,8 @@ void Keeper::begin() {
   const auto run = [job, folder = folder_, writing = writing_] {
     const KeptReleases kept(folder);
     std::set<std::string> ids;
-    const auto before = std::exchange(job->known, {});
+    const auto before = job->known;
+    if (job->copies) job->known.clear();
     for (const ReleasePtr& release : job->releases) {
       const std::string id = KeptReleases::id_of(*release);
       ids.insert(id);
@@ -112,11 +122,12 @@ void Keeper::begin() {
       }
     }
     const auto written = writing->write(job->number, folder, job->text);
+    job->written = written.has_value();
     if (!written) {
       job->complain("what was chosen can't be kept (" + written.error().message +
                     "): after a reboot the configuration counts");
     }
-    kept.prune(ids);
+    if (job->copies) kept.prune(ids);
   };
   const auto after = [this, job, alive = std::weak_ptr<bool>(alive_)] {
     if (!alive.expired()) done(*job);
@@ -130,10 +141,12 @@ void Keeper::begin() {
 void Keeper::done(const Job& job) {
   busy_ = false;
   known_ = job.known;
-  if (complaint_ != job.problems && !job.problems.empty()) {
+  if (job.copies && complaint_ != job.problems && !job.problems.empty()) {
     spdlog::warn("{}: {}", service_, job.problems);
   }
-  complaint_ = job.problems;
+  if (job.copies) complaint_ = job.problems;
+  if (job.written) backoff_.reset();
+  again_.at(job.written ? std::nullopt : std::optional(now() + backoff_.after({})));
   begin();
 }
 

@@ -9,7 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "supervisor/core/backoff.h"
 #include "supervisor/host/saved_state.h"
+#include "supervisor/loop/handles.h"
 #include "supervisor/releases/release.h"
 #include "supervisor/service/service_host.h"
 
@@ -44,6 +46,8 @@ class Keeper {
   struct Job;
   struct Writing;
   void begin();
+  // copies: else only the choice is written.
+  void work(const Choice& chosen, bool copies);
   std::string text_of(const Choice& chosen) const;
   void done(const Job& job);
 
@@ -56,6 +60,8 @@ class Keeper {
   std::map<std::string, bool> known_;  // by their ids
   std::string complaint_;              // the one that was told last
   std::shared_ptr<Writing> writing_;   // the thread's, too
+  Backoff backoff_;
+  Timer again_;  // the choice could not be written
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -85,6 +85,14 @@ bool ServiceReleases::is_configured(const ServiceConfig& config) const {
   return running_->source == names.path && running_->args == names.args;
 }
 
+void ServiceReleases::tell_if_chosen() const {
+  if (is_configured(config_)) return;
+  spdlog::warn(
+      "{0}: what runs is {1}, as it was chosen; the configuration names {2} (`handoff upgrade "
+      "--config {0}` returns to that)",
+      config_.name, words_of(*running_), configured(config_).path);
+}
+
 std::optional<Wanted> ServiceReleases::named() const {
   if (never_opened()) return std::nullopt;
   const bool chosen = !is_configured(config_) && command_ == config_.command;

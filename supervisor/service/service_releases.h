@@ -55,6 +55,8 @@ class ServiceReleases {
   // What runs, or would, is what the configuration names: by path and arguments, whatever lies
   // there by now.
   bool is_configured(const ServiceConfig& config) const;
+  // Into the log, if what runs is not that.
+  void tell_if_chosen() const;
   // What the configuration names, if that is what counts when the service is started from nothing:
   // unless somebody has chosen another file. nullopt: what ran is started as it was.
   std::optional<Wanted> named() const;

@@ -175,7 +175,7 @@ void ServiceRunner::restart(const Timeouts& timeouts, const ClientPtr& client) {
     asked.wanted = *named;
     asked.cold = true;
   }
-  request(asked, releases_.running().path);
+  request(asked, asked.cold ? asked.wanted.path : releases_.running().path);
 }
 
 void ServiceRunner::rollback(const Timeouts& timeouts, const ClientPtr& client) {
@@ -290,25 +290,21 @@ void ServiceRunner::resume(SavedService saved, std::vector<std::unique_ptr<Proce
   telling_.set_last_upgrade(saved.last_upgrade);
   const bool changed = saved.command != config_.command;
   releases_.restore(saved, !living.empty());
-  if (!releases_.is_configured(config_)) {
-    spdlog::warn(
-        "{}: what runs is {}, as it was chosen; the configuration names {} (`handoff "
-        "upgrade --config {}` returns to that)",
-        name(), words_of(releases_.running()), configured(config_).path, name());
-  }
   Found& machine = saved.machine;
+  const bool from_nothing = living.empty() && machine.heir == 0;
+  StartRequested start{.cold = saved.cold};
+  if (from_nothing && (saved.cold || changed)) start.named = releases_.named();
+  if (!start.named) releases_.tell_if_chosen();
   if (requested && machine.heir == 0) {
     Report report{.from = machine.current};
     report.code = "cancelled";
     report.message = "the supervisor died before the new release ran";
     telling_.remember({}, report_json(name(), report, party_of(saved, machine.current), {}));
   }
-  if (living.empty() && machine.heir == 0) {
+  if (from_nothing) {
     machine.current = 0;
     chosen_ = true;
     feed(machine);
-    StartRequested start{.cold = saved.cold};
-    if (saved.cold || changed) start.named = releases_.named();
     feed(std::move(start));
     return;
   }
@@ -338,12 +334,10 @@ void ServiceRunner::resume(SavedService saved, std::vector<std::unique_ptr<Proce
   }
 }
 
-bool ServiceRunner::take_orphan(std::unique_ptr<Process> process) {
+void ServiceRunner::take_orphan(std::unique_ptr<Process> process) {
   const Generation generation = process->generation;
-  if (!machine_.takes_orphans() || processes_.find(generation) != nullptr) return false;
   processes_.adopt(std::move(process));
   feed(OrphanFound{generation});
-  return true;
 }
 
 SavedService ServiceRunner::saved() const {

@@ -53,8 +53,11 @@ class ServiceRunner {
   // that still run.
   // requested: by the history, a handoff was asked for, and nothing tells how it ended.
   void resume(SavedService saved, std::vector<std::unique_ptr<Process>> living, bool requested);
-  // A process that nobody knew of was found or came back. false: the service does not take it.
-  bool take_orphan(std::unique_ptr<Process> process);
+  bool takes_orphan(Generation generation) const {
+    return machine_.takes_orphans() && processes_.find(generation) == nullptr;
+  }
+  // A process that nobody knew of was found or came back, and the service takes it.
+  void take_orphan(std::unique_ptr<Process> process);
   // A process has come back; takes fd if it is one of this service's.
   bool returned(pid_t pid, UniqueFd& fd) { return processes_.returned(pid, fd); }
   SavedService saved() const;

@@ -94,11 +94,15 @@ void Telling::remember(const Asker& asker, json answer) {
 }
 
 void Telling::stopped() {
-  for (const ClientPtr& waiter : std::exchange(stop_waiters_, {})) {
-    if (const auto client = waiter.lock()) {
-      client->finish({{"event", "done"}, {"result", "done"}, {"service", service_}});
+  if (stop_waiters_.empty()) return;
+  // As above: a supervisor that dies now has not promised that the service stays stopped.
+  host_.save([waiters = std::exchange(stop_waiters_, {}), service = service_](const Result<void>&) {
+    for (const ClientPtr& waiter : waiters) {
+      if (const auto client = waiter.lock()) {
+        client->finish({{"event", "done"}, {"result", "done"}, {"service", service}});
+      }
     }
-  }
+  });
 }
 
 }  // namespace handoff::supervisor

@@ -94,6 +94,20 @@ TEST_F(FullDiskTest, ABundleThatDoesNotFitLeavesNothing) {
   expect_served(1);
 }
 
+// A supervisor that does not change any more would else never say what it knows.
+TEST_F(FullDiskTest, WhatWasChosenIsWrittenWhenThereIsRoom) {
+  start({{"HANDOFF_STATE_DIR", disk_.path()}});
+  const std::string path = disk_.path() + "/kept/echo/choice.json";
+  const auto stopped = [&] { return json::parse(read_file(path)).at("stopped") == true; };
+  supervisor_->settle();
+  disk_.fill();
+  ASSERT_EQ(supervisor_->command({"stop", "echo"}).status, 0);
+  ASSERT_TRUE(supervisor_->says("what was chosen can't be kept")) << supervisor_->log();
+  EXPECT_FALSE(stopped());
+  disk_.make_room();
+  EXPECT_TRUE(supervisor_->eventually(stopped));
+}
+
 class FullRuntimeFolderTest : public FullDiskTest {
  protected:
   // The service crashes, and the supervisor starts it again, even if it can't write the state.
@@ -134,6 +148,21 @@ TEST_F(FullRuntimeFolderTest, TheNextSupervisorFindsItsServicesAllTheSame) {
   supervisor_->start_again();
   EXPECT_EQ(supervisor_->service_pid(), pid);
   expect_served(1);
+}
+
+TEST_F(FullRuntimeFolderTest, WhatTheStateFileHadNoRoomForIsInItWhenThereIsSome) {
+  start({{"HANDOFF_RUNTIME_DIR", disk_.path() + "/run"}, {"HANDOFF_STATE_DIR", elsewhere_.path()}});
+  ASSERT_EQ(supervisor_->upgrade(echo(2), {}, {"--probation", "1h"}).status, 0);
+  supervisor_->settle();
+  const auto provisional = [&] {
+    const json state = json::parse(read_file(disk_.path() + "/run/state.json"));
+    return state.at("services").at(0).at("probation").at("provisional") == true;
+  };
+  disk_.fill();
+  ASSERT_EQ(supervisor_->command({"commit", "echo"}).status, 0);
+  EXPECT_TRUE(provisional());
+  disk_.make_room();
+  EXPECT_TRUE(supervisor_->eventually([&] { return !provisional(); }));
 }
 
 // Not a file goes there: no lock, no sockets, no state.

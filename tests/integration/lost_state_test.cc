@@ -147,6 +147,84 @@ TEST_F(LostStateTest, AfterABrokenFileAServiceIsWaitedFor) {
   EXPECT_EQ(supervisor.status().at("generation"), 1) << "but not for ever";
 }
 
+// It may serve, so nothing is begun beside it, and nothing of it is forgotten. The supervisor waits
+// for three seconds, which may be too short for this test on a busy host: then it tries again.
+TEST_F(LostStateTest, OneThatIsWaitedForIsLeftAsItIs) {
+  TempDir dir;
+  const std::string file = dir / "handoff.toml";
+  const auto service = [](const std::string& name, const std::string& command) {
+    return "[service." + name + "]\ncommand = [" + command + "\"--name\", \"" + name +
+           "\"]\nlisten = { public = \"tcp:127.0.0.1:0\" }\n";
+  };
+  const std::string other = service("other", "\"" + echo(1) + "\", ");
+  std::string unseen;
+  for (const std::string& word : unseen_echo()) unseen += "\"" + word + "\", ";
+  const std::string both = service("echo", unseen) + other;
+  write_file(file, both);
+  Supervisor supervisor({.file = file});
+  ASSERT_EQ(::kill(supervisor.status("echo").at("pid"), SIGSTOP), 0);
+  const auto ask = [&](const std::string& request) {
+    const UniqueFd fd = connect_unix(supervisor.runtime() + "/control.sock", SOCK_STREAM);
+    send_all(fd.get(), request + "\n");
+    const std::string said = read_to_end(fd.get());
+    return json::parse(said.substr(0, said.find('\n')));
+  };
+  supervisor.kill();
+  for (int attempt = 0; attempt < 5; ++attempt) {
+    write_file(file, both);
+    write_file(state_file(supervisor), "{", 0600);
+    supervisor.run({"--config", file});
+    ASSERT_TRUE(supervisor.says("echo: it may still run: it is waited for"));
+    const json waiting = ask(R"({"command":"status","service":"echo"})").at("services").at(0);
+    const json stop = ask(R"({"command":"stop","service":"echo"})");
+    const json restart = ask(R"({"command":"restart","service":"echo"})");
+    write_file(file, other);
+    const json reload = ask(R"({"command":"reload"})");
+    if (supervisor.process().err().find("echo: starting /") != std::string::npos) {
+      ASSERT_EQ(supervisor.terminate().status, 0);
+      continue;
+    }
+    EXPECT_EQ(waiting.at("state"), "adopting");
+    EXPECT_EQ(waiting.at("problem").at("message"), "it may still run: it is waited for");
+    for (const json& refused : {stop, restart}) {
+      EXPECT_EQ(refused.at("error").at("code"), "busy") << refused;
+      EXPECT_EQ(refused.at("error").at("message"),
+                "echo may still run, and is waited for; try again in a moment");
+    }
+    EXPECT_NE(reload.at("unchanged").dump().find("no longer in the file, and still running"),
+              std::string::npos)
+        << reload;
+    // Nobody came.
+    supervisor.wait_for_state("running", "echo");
+    EXPECT_EQ(supervisor.status("other").at("state"), "running");
+    return;
+  }
+  FAIL() << "the supervisor has never waited for long enough";
+}
+
+TEST_F(LostStateTest, NorIsItForgottenByASupervisorThatEnds) {
+  Supervisor supervisor({.command = unseen_echo()});
+  LineClient client(supervisor.port());
+  const pid_t pid = supervisor.service_pid();
+  supervisor.kill();
+  json state = json::parse(read_file(state_file(supervisor)));
+  state.at("services").at(0).at("processes").at(0)["started"] = 0;
+  write_file(state_file(supervisor), state.dump(), 0600);
+  ASSERT_EQ(::kill(pid, SIGSTOP), 0);
+  std::vector<std::string> arguments{"--name", "echo", "--listen", "public=tcp:127.0.0.1:0", "--"};
+  for (const std::string& word : unseen_echo()) arguments.push_back(word);
+  supervisor.run(arguments);
+  ASSERT_TRUE(supervisor.says("echo: it may still run: it is waited for"));
+  EXPECT_EQ(supervisor.terminate().status, 0);
+  EXPECT_NE(supervisor.log().find("echo may still run, and is left to the next supervisor"),
+            std::string::npos)
+      << supervisor.log();
+  ASSERT_EQ(::kill(pid, SIGCONT), 0);
+  supervisor.start_again();
+  EXPECT_EQ(supervisor.service_pid(), pid);
+  EXPECT_EQ(client.ask("hello"), "1 1 hello");
+}
+
 TEST_F(LostStateTest, AFileThatCanNotBeReadIsKeptForPeople) {
   Supervisor supervisor({.command = {echo(1)}});
   supervisor.kill();
@@ -258,6 +336,26 @@ TEST_F(LostStateTest, AStrangerInASetuidProgramIsNotBelieved) {
   EXPECT_EQ(client.ask("hello"), "1 1 hello");
   EXPECT_EQ(supervisor.log().find(std::to_string(stranger.pid())), std::string::npos)
       << supervisor.log();
+}
+
+// As in two containers that share their processes: each has a folder of its own by that path.
+TEST_F(LostStateTest, AServiceOfAnotherSupervisorIsNotFound) {
+  ASSERT_EQ(::geteuid(), 0U) << "only root can mount";
+  Supervisor supervisor;
+  const std::string hide = "mount -t tmpfs none '" + supervisor.dir().path() + "' && exec \"$@\"";
+  Process other({"/usr/bin/unshare", "-m", "/bin/sh", "-c", hide, "sh", program("handoff"), "run",
+                 "--name", "echo", "--", echo(1)},
+                {{"HANDOFF_RUNTIME_DIR", supervisor.runtime()}});
+  const std::string runs = "echo: running: generation 1, release 1.0, pid ";
+  ASSERT_TRUE(other.wait_for_output(runs)) << other.err();
+  const pid_t its = std::stoi(other.err().substr(other.err().find(runs) + runs.size()));
+  supervisor.start({.command = {echo(1)}});
+  EXPECT_NE(supervisor.service_pid(), its);
+  EXPECT_EQ(supervisor.log().find(std::to_string(its)), std::string::npos) << supervisor.log();
+  EXPECT_EQ(supervisor.terminate().status, 0);
+  EXPECT_EQ(::kill(its, 0), 0) << "it was signalled";
+  other.signal(SIGTERM);
+  EXPECT_EQ(other.wait(), 0);
 }
 
 // Its number alone says nothing, its word does.

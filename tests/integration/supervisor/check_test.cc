@@ -1,5 +1,6 @@
 // `handoff check`: all that is wrong with a configuration, and nothing is touched.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -8,6 +9,7 @@
 #include "support/process/files.h"
 #include "support/process/process.h"
 #include "support/process/programs.h"
+#include "support/process/small_disk.h"
 #include "support/supervisor/supervisor.h"
 
 namespace handoff::test {
@@ -53,6 +55,25 @@ TEST_F(CheckTest, SaysOfWhichProgramACopyWouldNotFindItsLibraries) {
   const json said = json::parse(supervisor.command({"check", "--config", path, "--json"}).out);
   EXPECT_EQ(said.at("result"), "done");
   EXPECT_EQ(said.at("notes").at(0).at("line"), 2);
+}
+
+TEST_F(CheckTest, SaysThatNoCopyCouldRunFromTheStateFolder) {
+  ASSERT_EQ(::geteuid(), 0U) << "only root can mount a disk";
+  SmallDisk::keep_to_this_process();
+  const SmallDisk disk("size=1m");
+  shell("mount -o remount,noexec '" + disk.path() + "'");
+  auto options = fake();
+  options.environment = {{"HANDOFF_STATE_DIR", disk.path()}};
+  supervisor.start(options);
+  supervisor.wait_for_status([](const json& now) { return now.at("kept") == false; });
+  EXPECT_TRUE(supervisor.says("mounted noexec, where no copy could run")) << supervisor.log();
+  config("[service.chat]\ncommand = [\"" + fake_service() + "\"]\n");
+  const Outcome fine = supervisor.command({"check", "--config", path});
+  EXPECT_EQ(fine.status, 0) << fine.err;
+  EXPECT_NE(fine.out.find("the state folder " + disk.path() +
+                          " is on a file system that is mounted noexec"),
+            std::string::npos)
+      << fine.out;
 }
 
 TEST_F(CheckTest, TellsEverythingThatIsWrongAtOnce) {

@@ -161,6 +161,17 @@ TEST_F(ChoiceTest, OneThatDoesNotComeUpMakesWayForWhatRanBefore) {
   EXPECT_EQ(record.at("by"), "start") << record;
 }
 
+TEST_F(ChoiceTest, SoDoesOneThatSomebodyHasStarted) {
+  start();
+  ASSERT_EQ(supervisor.command({"stop", "echo"}).status, 0);
+  write_file(one + ".new", "#!/bin/false\n", 0755);
+  fs::rename(one + ".new", one);
+  const auto started = supervisor.command({"restart", "echo"});
+  EXPECT_EQ(started.status, 1) << started.describe();
+  EXPECT_NE(started.err.find("what ran before is started soon"), std::string::npos) << started.err;
+  expect_runs(1, "permanent", json());
+}
+
 TEST_F(ChoiceTest, WhatCanNotBeOpenedMakesWayForWhatRanBefore) {
   start();
   fs::remove(one);
@@ -187,6 +198,7 @@ TEST_F(ChoiceTest, ACommandThatHasChangedCounts) {
   supervisor.options().command = {two};
   supervisor.start_again();
   expect_runs(2, "provisional", "1.0");
+  EXPECT_EQ(supervisor.log().find("as it was chosen"), std::string::npos) << supervisor.log();
 }
 
 // ---- probation -----------------------------------------------------------------------------

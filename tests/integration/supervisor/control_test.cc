@@ -55,6 +55,8 @@ TEST_F(ControlTest, ExitStatusesAreThoseOfTheDocs) {
   const Outcome unknown = supervisor.command({"upgrade", "chta"});
   EXPECT_EQ(unknown.status, 4);
   EXPECT_NE(unknown.err.find("did you mean \"chat\""), std::string::npos);
+  EXPECT_EQ(unknown.err.find("The log of the supervisor"), std::string::npos)
+      << "nothing was begun: " << unknown.err;
   EXPECT_EQ(supervisor.command({"stop", "nobody", "--json"}).status, 4);
   EXPECT_EQ(supervisor.command({"status", "nobody"}).status, 4);
   EXPECT_EQ(supervisor.command({"--help"}).status, 0);

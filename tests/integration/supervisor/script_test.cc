@@ -6,6 +6,7 @@
 
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "fixture.h"
@@ -151,6 +152,22 @@ TEST_F(ScriptTest, AProgramThatIsNoInterpreterMayHaveAnyFileAsArgument) {
   write_file(data, "2");
   EXPECT_EQ(supervisor.status().at("drift"), false);
   EXPECT_EQ(supervisor.status().at("digest"), before.at("digest"));
+}
+
+// A service that ran on a copy of its data would write into that.
+TEST_F(ScriptTest, AFileThatSomebodyWritesToIsNotCopied) {
+  const std::string data = supervisor.dir() / "data";
+  edit(main, serves("1.0", "one"));
+  std::ofstream writer(data);
+  writer << "1" << std::flush;
+  supervisor.start({.command = {"/bin/sh", main, data}, .name = "chat"});
+  supervisor.wait_for_status([](const json& now) { return now.at("kept") == false; });
+  EXPECT_TRUE(supervisor.says(data + " is open for writing")) << supervisor.log();
+  writer << "2" << std::flush;
+  kill_and_wait(hold(supervisor.service_pid()));
+  supervisor.wait_for_state("backoff");
+  EXPECT_TRUE(supervisor.says(data + " is not the file any more that was opened"));
+  EXPECT_TRUE(supervisor.says("files = [\"!" + data + "\"]")) << supervisor.log();
 }
 
 TEST_F(ScriptTest, IsWatched) {

@@ -166,6 +166,47 @@ TEST_F(RehearsalTest, TheDonorsOwnDeathIsACrashOfTheServiceLikeAnyOther) {
   EXPECT_STREQ(service.state_name(), "backoff");
 }
 
+// ---- an heir that says Owner, having been given copies
+
+TEST_F(RehearsalTest, AnHeirThatSaysThatItOwnsIsEndedAndThePlanFails) {
+  rehearse();
+  hear(Rehearsed{2, 2, true}, 2s);
+  EXPECT_EQ(hear(Owned{.generation = 2, .handoff_id = 2, .sessions = 4}, 2s), "kill 2");
+  hear(Exited{2, kKilled}, 2s);
+  EXPECT_EQ(hear(HandoffFailed{1, 2, "peer_died", "the heir died"}, 2s), "drop, failed(protocol)");
+  EXPECT_NE(report.message.find("said that it owns the sessions, of which a rehearsal"),
+            std::string::npos)
+      << report.message;
+  EXPECT_EQ(report.failed, Report::Failed::kNew);
+  expect_as_before();
+}
+
+TEST_F(RehearsalTest, ItIsNoOwnerAlsoIfTheDonorHangs) {
+  rehearse();
+  hear(Owned{.generation = 2, .handoff_id = 2, .sessions = 4}, 2s);
+  hear(Exited{2, kKilled}, 2s);
+  hear(Tick{}, 60s);
+  EXPECT_EQ(service.current(), 1U);
+  EXPECT_STREQ(service.state_name(), "running");
+  EXPECT_EQ(report.code, "protocol");
+}
+
+TEST_F(RehearsalTest, NorIfTheDonorDies) {
+  rehearse();
+  hear(Owned{.generation = 2, .handoff_id = 2, .sessions = 4}, 2s);
+  hear(Exited{1, kSegv}, 2s);
+  EXPECT_EQ(hear(Exited{2, kKilled}, 2s), "drop, lost(protocol)");
+  EXPECT_STREQ(service.state_name(), "backoff");
+}
+
+TEST_F(RehearsalTest, NorIfItSaysSoAfterTheDonorsDeath) {
+  rehearse();
+  hear(Exited{1, kSegv}, 2s);
+  EXPECT_EQ(hear(Owned{.generation = 2, .handoff_id = 2, .sessions = 4}, 2s), "kill 2");
+  hear(Exited{2, kKilled}, 2s);
+  EXPECT_STREQ(service.state_name(), "backoff");
+}
+
 TEST_F(RehearsalTest, TheNextSupervisorKnowsThatItWasNoMore) {
   rehearse();
   const Found found = service.found();

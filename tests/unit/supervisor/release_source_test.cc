@@ -55,6 +55,17 @@ class ReleaseSourceTest : public testing::Test {
   std::string releases = scratch / "releases";
 };
 
+// ---- programs that are looked for
+
+TEST_F(ReleaseSourceTest, AProgramOfARelativeFolderInThePathIsFoundByItsAbsolutePath) {
+  test::write_file(scratch / "chat", kScript, 0755);
+  test::in_child([&] {
+    ASSERT_EQ(::chdir(scratch.path().c_str()), 0);
+    ASSERT_EQ(::setenv("PATH", ".", 1), 0);
+    EXPECT_EQ(find_program("chat").value_or(""), fs::current_path().native() + "/chat");
+  });
+}
+
 std::string run(const Release& release) {
   const std::string command = "/proc/self/fd/" + std::to_string(release.file.get());
   // The shell and its child must inherit the fd.

@@ -80,6 +80,15 @@ TEST(RequestTest, RefusesSharesThatDoNotEndWithAll) {
   }
 }
 
+// The supervisor has another working folder than who asks.
+TEST(RequestTest, RefusesPathsThatAreNotAbsolute) {
+  for (const char* path : {"echo", "./echo", "../echo", "~/echo"}) {
+    const auto refused = parsed("\"path\": \"" + std::string(path) + "\"");
+    ASSERT_FALSE(refused) << path;
+    EXPECT_EQ(refused.error().message, "\"path\" of the request is no absolute path");
+  }
+}
+
 TEST(RequestTest, RefusesTextThatIsNone) {
   for (const char* odd : {R"("path": 3)", R"("path": null)", R"("path": ["/x"])",
                           R"("path": "/opt/echo\u0000-2")", R"("args": "x")", R"("args": [1])",

@@ -63,6 +63,31 @@ TEST_F(ColdStartTest, IfItDoesNotComeUpWhatRanBeforeIsStarted) {
   EXPECT_EQ(hear(Tick{}, 1s), "spawn 6") << "of the release that ran before";
 }
 
+// A start from nothing is no restart after a death.
+TEST_F(ColdStartTest, SoItIsWhereNothingIsRestarted) {
+  Service mortal{{.name = "chat", .restart = false}};
+  (void)mortal.step(found(false), at(0s));
+  (void)mortal.step(named(), at(0s));
+  (void)mortal.step(CandidateReady{Origin::kNew}, at(0s));
+  EXPECT_EQ(show(mortal.step(Exited{5, kStatus0}, at(0s))), "drop, failed(exited)");
+  EXPECT_STREQ(mortal.state_name(), "backoff");
+  EXPECT_NE(mortal.problem(), "");
+  EXPECT_EQ(mortal.found().rest, Rest::kNo) << "nobody has stopped it";
+  EXPECT_EQ(show(mortal.step(Tick{}, at(1s))), "spawn 6");
+  (void)mortal.step(Exited{6, kStatus0}, at(2s));
+  EXPECT_STREQ(mortal.state_name(), "failed");
+}
+
+TEST_F(ColdStartTest, AndWhereSomebodyHasAskedForTheStart) {
+  start();
+  hear(StopRequested{.to_stay = true});
+  hear(Exited{1, kStatus0});
+  EXPECT_EQ(hear(HandoffRequested{.wanted = {.path = "/opt/chat"}, .cold = true}, 1s), "open");
+  hear(CandidateReady{Origin::kNew}, 1s);
+  EXPECT_EQ(hear(Exited{2, kStatus0}, 1s), "drop, failed(exited)");
+  EXPECT_EQ(hear(Tick{}, 2s), "spawn 3") << "of the release that ran before";
+}
+
 TEST_F(ColdStartTest, SoItIsIfItCanNotBeOpened) {
   hear(found(false));
   hear(named());

@@ -59,6 +59,18 @@ TEST_F(ServiceTest, TakesNoOrphanBesideWhatRunsOrIsAskedFor) {
   EXPECT_FALSE(service.takes_orphans());
 }
 
+// The next supervisor would stop it otherwise.
+TEST_F(ServiceTest, AnOrphanOfAStoppedServiceIsNotStopped) {
+  start();
+  hear(StopRequested{.to_stay = true});
+  hear(Exited{1, kStatus0});
+  ASSERT_EQ(service.found().rest, Rest::kStopped);
+  hear(OrphanFound{5});
+  hear(Owned{.generation = 5});
+  EXPECT_STREQ(service.state_name(), "running");
+  EXPECT_EQ(service.found().rest, Rest::kNo);
+}
+
 class GuessedTest : public ServiceTest {
  protected:
   void SetUp() override {
