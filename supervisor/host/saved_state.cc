@@ -14,17 +14,18 @@ json to_json(const SavedRelease& release) {
     if (file.behind) files.back()["behind"] = true;
     if (!file.real.empty()) files.back()["real"] = file.real;
   }
-  return {{"path", release.path},
-          {"args", release.args},
-          {"digest", release.digest},
-          {"name", release.name},
-          {"source", release.source},
-          {"folder", release.folder},
-          {"tree", release.tree},
-          {"verified", release.verified},
-          {"program_digest", release.program_digest},
-          {"files", std::move(files)},
-          {"real", release.real}};
+  json out{{"path", release.path},
+           {"args", release.args},
+           {"digest", release.digest},
+           {"name", release.name},
+           {"source", release.source},
+           {"folder", release.folder},
+           {"tree", release.tree},
+           {"verified", release.verified},
+           {"program_digest", release.program_digest},
+           {"files", std::move(files)}};
+  if (!release.real.empty()) out["real"] = release.real;
+  return out;
 }
 
 SavedRelease release_from(const json& in) {

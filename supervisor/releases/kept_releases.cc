@@ -116,7 +116,7 @@ Result<void> fill(const Release& release, const std::string& folder) {
     }
   }
   for (const ReleaseFile& one : release.files) {
-    const std::string from = release.place_of(one);
+    const std::string from = release.own_place_of(one);
     const UniqueFd file(::open(from.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (!file.valid()) return fail_errno(from);
     if (auto unused = expect_no_writer(file.get(), from); !unused) return unused;

@@ -96,9 +96,12 @@ std::string real_path_of(int file, const std::string& path) {
   return is_there && real != path && is_utf8(real) ? real : "";
 }
 
+std::string Release::own_place_of(const ReleaseFile& one) const {
+  return moved && !one.real.empty() ? one.real : one.path;
+}
+
 std::string Release::place_of(const ReleaseFile& one) const {
-  if (moved && !one.real.empty()) return one.real;
-  return place_below(kept_root, one.path);
+  return kept_root.empty() ? own_place_of(one) : place_below(kept_root, one.path);
 }
 
 std::string Release::kept_from() const {

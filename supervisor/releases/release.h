@@ -69,7 +69,8 @@ struct Release {
   bool has_behind() const;
   // The open file is the one at that path.
   bool lies_at(const std::string& where) const;
-  // Where that file lies that is to run.
+  // Where a file lies itself, and where that one lies which is to run: its copy, if there is one.
+  std::string own_place_of(const ReleaseFile& one) const;
   std::string place_of(const ReleaseFile& one) const;
   // Where its copies are, if those run in place of its own files; else "".
   std::string kept_from() const;
