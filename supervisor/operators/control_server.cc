@@ -72,6 +72,13 @@ class ControlServer::Connection : public Client, public std::enable_shared_from_
     if (uv_read_start(stream(pipe_), allocate, read) < 0) ending_ = true;
   }
 
+  // Most have sent their request by the time that they are accepted: it need not wait for another
+  // turn of the loop.
+  void look() {
+    const ssize_t n = ::recv(fd_of(pipe_), chunk_.data(), chunk_.size(), MSG_DONTWAIT);
+    if (n > 0) got(n, chunk_.data());
+  }
+
   // Its place among all that have come; 0 for a client that has asked for something.
   std::uint64_t idle_since() const { return asked_ || ending_ ? 0 : number_; }
   // What it has sent may not have been read yet: many are accepted in one turn.
@@ -222,6 +229,7 @@ void ControlServer::accept() {
   if (connections_.size() - waiting() >= kMaxClients) make_room();
   auto connection = std::make_shared<Connection>(*this, std::move(pipe));
   connections_.emplace(connection.get(), connection);
+  connection->look();
 }
 
 // Clients that have asked for something.
