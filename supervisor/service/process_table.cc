@@ -253,8 +253,9 @@ bool ProcessTable::look_at(const Process& process) {
 void ProcessTable::let_in(Generation generation) {
   Process* process = find(generation);
   if (process == nullptr || !process->held) return;
-  auto held = std::exchange(process->held, std::nullopt);
-  for (Heard& what : *held) {
+  std::vector<Heard> held = std::move(*process->held);
+  process->held.reset();
+  for (Heard& what : held) {
     if (Process* still = find(generation)) take(*still, std::move(what));
   }
 }
