@@ -187,7 +187,9 @@ TEST_F(SelfUpgradeTest, OneThatCanNotBeExecutedChangesNothing) {
   EXPECT_EQ(self.status, 1) << self.describe();
   EXPECT_NE(self.err.find("can't be executed: Cannot allocate memory"), std::string::npos);
   EXPECT_EQ(supervisor.upgrade(echo(2)).status, 0);
-  EXPECT_EQ(supervisor.settled_files().size(), files + 1) << "the release to go back to";
+  const auto after = supervisor.settled_files();
+  EXPECT_EQ(after.size(), files + 1)
+      << "the release to go back to; open are " << testing::PrintToString(after);
 }
 
 TEST_F(SelfUpgradeTest, IsRefusedWhileAServiceIsInAHandoff) {

@@ -173,6 +173,7 @@ TEST_F(SurvivalTest, WhatNobodyIsLeftOfIsStartedAnewAsItWas) {
   Supervisor supervisor({.command = {echo(1)}});
   ASSERT_EQ(supervisor.upgrade(echo(2), {}).status, 0);
   ASSERT_EQ(supervisor.command({"commit", supervisor.name()}).status, 0);
+  supervisor.settle();
   const auto service = hold(supervisor.service_pid());
   supervisor.kill();
   kill_and_wait(service);
@@ -185,6 +186,7 @@ TEST_F(SurvivalTest, WhatNobodyIsLeftOfIsStartedAnewAsItWas) {
 TEST_F(SurvivalTest, AProvisionalReleaseThatNobodyIsLeftOfIsNotStartedAgain) {
   Supervisor supervisor({.command = {echo(1)}});
   ASSERT_EQ(supervisor.upgrade(echo(2), {}).status, 0);
+  supervisor.settle();  // nobody else of it is left
   const auto service = hold(supervisor.service_pid());
   supervisor.kill();
   kill_and_wait(service);
@@ -198,6 +200,7 @@ TEST_F(SurvivalTest, AProvisionalReleaseThatNobodyIsLeftOfIsNotStartedAgain) {
 TEST_F(SurvivalTest, AConfigurationThatHasChangedCountsMoreThanAProbation) {
   Supervisor supervisor({.command = {echo(1)}});
   ASSERT_EQ(supervisor.upgrade(echo(2), {}).status, 0);
+  supervisor.settle();  // nobody else of it is left
   const auto service = hold(supervisor.service_pid());
   supervisor.kill();
   kill_and_wait(service);
