@@ -60,7 +60,7 @@ ExitStatus follow(json request, const GivenTimeouts& timeouts, bool as_json) {
     std::cerr << (any ? "handoff: sessions were lost: " : "handoff: sessions may be lost: ")
               << answer.last.at("error").value("message", "") << std::endl;
   } else if (status != ExitStatus::kDone) {
-    std::cerr << failure(answer.last) << std::flush;
+    std::cerr << failure(answer.last, request.contains("shares")) << std::flush;
   }
   return status;
 }
