@@ -1,6 +1,7 @@
 // The commands, their options and their help. What follows `--` is taken off before CLI11 sees the
 // rest: it is a service's command line, and none of ours.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <exception>
 #include <iostream>
 
@@ -9,6 +10,7 @@
 #include "supervisor/cli/options.h"
 #include "supervisor/core/duration.h"
 #include "supervisor/core/progressive.h"
+#include "supervisor/core/suggest.h"
 
 namespace handoff::supervisor {
 namespace {
@@ -19,7 +21,8 @@ constexpr const char* kFooter = R"(Examples:
   handoff status
 
 Exit status: 0 done; 1 refused or failed, and the service goes on as before; 2 usage;
-3 no supervisor; 4 no such service; 5 done, but sessions were lost; 6 too many clients at once.
+3 no supervisor; 4 no such service; 5 done, but sessions were lost, or the counts of
+the two releases do not agree; 6 too many clients at once.
 
 Environment: HANDOFF_RUNTIME_DIR is the folder of the control socket; else /run/handoff for
 root, else $XDG_RUNTIME_DIR/handoff.)";
@@ -268,6 +271,18 @@ void add_commands(CLI::App& app, Parsed& parsed) {
   add_json(completion, parsed.completion_json, "the script in one JSON object");
 }
 
+// CLI11 only misses a command where there is one that it does not know.
+void expect_known_command(const CLI::App& app, const std::vector<std::string>& arguments) {
+  if (arguments.empty() || arguments.front().starts_with("-")) return;
+  const std::string& word = arguments.front();
+  std::vector<std::string> names;
+  for (const CLI::App* sub : app.get_subcommands({})) names.push_back(sub->get_name());
+  if (std::ranges::find(names, word) != names.end()) return;
+  std::string text = "unknown command \"" + word + "\"";
+  if (const auto near = closest(word, names)) text += "; did you mean \"" + *near + "\"?";
+  throw CLI::ParseError(text, CLI::ExitCodes::ExtrasError);
+}
+
 ExitStatus dispatch(const CLI::App& app, Parsed& parsed,
                     std::optional<std::vector<std::string>> rest) {
   const std::string command = app.get_subcommands().front()->get_name();
@@ -341,6 +356,7 @@ int run_cli(int argc, char** argv) {
   add_run(app, parsed);
   add_commands(app, parsed);
   try {
+    expect_known_command(app, arguments);
     std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants it
     app.parse(arguments);
     return static_cast<int>(dispatch(app, parsed, std::move(rest)));

@@ -43,8 +43,9 @@ std::string standing_of(const json& done) {
   return text + " (handoff commit " + service + ", handoff rollback " + service + ")";
 }
 
-// failed: which release, "old", "new", or "" if that is not known.
-std::string advice(const std::string& code, const std::string& failed, const std::string& service) {
+// failed: which release, "old", "new", or "" if that is not known. began: a release was started.
+std::string advice(const std::string& code, const std::string& failed, const std::string& service,
+                   bool began, bool progressive) {
   for (const char* told :
        {"busy", "no_release", "generations", "no_service", "crowded", "other_release"}) {
     if (code == told) return "";
@@ -67,6 +68,12 @@ std::string advice(const std::string& code, const std::string& failed, const std
     return "The running process does not answer; it may go on by itself (handoff status " +
            service + "). Without its sessions: handoff stop " + service + ", handoff restart " +
            service + ".";
+  }
+  if (!began) return "";  // no release has printed anything
+  // What the one that runs refuses is most often that.
+  if (progressive && failed == "old" && code == "rejected") {
+    return "Leave out --progressive: an upgrade of all sessions at once asks less of " + service +
+           ".";
   }
   const std::string log = "The log of the supervisor has what the releases printed; ";
   if (failed == "old") {
@@ -131,7 +138,7 @@ std::string summary(const json& done) {
   return text;
 }
 
-std::string failure(const json& done) {
+std::string failure(const json& done, bool progressive) {
   const std::string service = done.value("service", "");
   const json error = done.value("error", json::object());
   const std::string code = error.value("code", "");
@@ -149,7 +156,8 @@ std::string failure(const json& done) {
                 ? "handoff: what ran before is started soon (handoff status " + service + ")\n"
                 : "handoff: the service is as before: " + state + "\n";
   }
-  const std::string what = advice(code, text_or(error, "failed"), service);
+  const std::string what = advice(code, text_or(error, "failed"), service,
+                                  done.value("to", json()).is_object(), progressive);
   return what.empty() ? text : text + "handoff: " + what + "\n";
 }
 

@@ -13,7 +13,7 @@ namespace handoff::supervisor {
 std::string phase_line(const nlohmann::json& event);
 // Everything about a handoff that was done, or lost someone.
 std::string summary(const nlohmann::json& done);
-// Why it failed, what runs now, what to do.
-std::string failure(const nlohmann::json& done);
+// Why it failed, what runs now, what to do. progressive: it was asked for in shares.
+std::string failure(const nlohmann::json& done, bool progressive = false);
 
 }  // namespace handoff::supervisor

@@ -135,13 +135,15 @@ void Supervisor::serve_status(const ClientPtr& client,
       if (--waiting->missing == 0) waiting->timer->at(now());
     });
     if (asked) ++request->missing;
+    request->services[index]["drift"] = nullptr;
+    // Of what was never opened nobody knows what it was.
+    if (request->services[index].at("digest").is_null()) continue;
     const auto drift = service->drift([weak, index](bool drifted) {
       const auto waiting = weak.lock();
       if (!waiting) return;
       waiting->services[index]["drift"] = drifted;
       if (--waiting->missing == 0) waiting->timer->at(now());
     });
-    request->services[index]["drift"] = nullptr;
     if (drift) request->services[index]["drift"] = *drift;
     if (!drift) ++request->missing;
   }

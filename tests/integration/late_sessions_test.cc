@@ -208,6 +208,10 @@ TEST(LateSessionsTest, AProgressiveUpgradeOfAServiceWithSectionsIsRefusedAndSays
   EXPECT_EQ(refused.done().at("error").at("code"), "rejected") << refused.describe();
   EXPECT_NE(refused.describe().find("a service without sections"), std::string::npos)
       << refused.describe();
+  const auto told =
+      supervisor.command({"upgrade", "kv", program("handoff-kv-2"), "--progressive", "10%,100%"});
+  EXPECT_NE(told.err.find("Leave out --progressive"), std::string::npos) << told.err;
+  EXPECT_EQ(told.err.find("handoff stop"), std::string::npos) << told.err;
 }
 
 // ---- other ends

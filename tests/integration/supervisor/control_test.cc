@@ -64,6 +64,25 @@ TEST_F(ControlTest, ExitStatusesAreThoseOfTheDocs) {
   EXPECT_EQ(supervisor.command({"--version"}).status, 0);
 }
 
+TEST_F(ControlTest, AWordThatIsNoCommandIsNamed) {
+  const Outcome foo = supervisor.command({"foo"});
+  EXPECT_EQ(foo.status, 2);
+  EXPECT_NE(foo.err.find("handoff: unknown command \"foo\"\n"), std::string::npos) << foo.err;
+  const Outcome near = supervisor.command({"upgrad", "chat", "--progressive", "1%"});
+  EXPECT_EQ(near.status, 2);
+  EXPECT_NE(near.err.find("unknown command \"upgrad\"; did you mean \"upgrade\"?"),
+            std::string::npos)
+      << near.err;
+}
+
+TEST_F(ControlTest, WhereNoReleaseWasStartedNoneHasPrintedAnything) {
+  supervisor.start(fake());
+  for (const char* command : {"upgrade", "restart", "rollback"}) {
+    const Outcome unknown = supervisor.command({command, "chta"});
+    EXPECT_EQ(unknown.err.find("log of the supervisor"), std::string::npos) << unknown.err;
+  }
+}
+
 TEST_F(ControlTest, JsonForEveryFailure) {
   const json nobody = json::parse(supervisor.command({"status", "--json"}).out);
   EXPECT_EQ(nobody.at("error").at("code"), "no_supervisor");
