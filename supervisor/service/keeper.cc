@@ -1,10 +1,13 @@
 // The happy path: follow() notes what is new, a job takes copies of it to a thread, and what came
 // of it is noted on the loop. The failures: a full disk, a release that may not be copied; they are
-// told once, the service runs on, and the next change tries again.
+// told once, the service runs on, and the next change tries again. A folder that somebody cleans
+// up: follow() stats the files that were kept, and the job copies anew what is missing.
 #include "supervisor/service/keeper.h"
 
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
 
+#include <algorithm>
 #include <mutex>
 #include <set>
 #include <utility>
@@ -23,14 +26,22 @@ struct Keeper::Writing {
   std::mutex mutex;
   std::uint64_t asked = 0;
   std::uint64_t written = 0;
+  std::optional<FileAsKept> file;  // none: it could not be written
 
   Result<void> write(std::uint64_t number, const std::string& folder, const std::string& text) {
     const std::lock_guard lock(mutex);
     if (number < written) return {};
+    file.reset();
     if (const auto there = open_releases(folder); !there) return Failure(there.error());
     auto done = write_choice(folder, text);
-    if (done) written = number;
-    return done;
+    if (!done) return done;
+    written = number;
+    file = FileAsKept::at(choice_path(folder));
+    return {};
+  }
+  std::optional<FileAsKept> last() {
+    const std::lock_guard lock(mutex);
+    return file;
   }
 };
 
@@ -39,6 +50,7 @@ struct Keeper::Job {
   std::string text;
   std::uint64_t number = 0;
   std::map<std::string, bool> known;  // what came of it
+  std::vector<FileAsKept> copies;
   std::string problems;
   void complain(const std::string& what) { problems += (problems.empty() ? "" : "; ") + what; }
 };
@@ -49,11 +61,34 @@ Keeper::Keeper(const ServiceHost& host, std::string service)
       folder_(KeptReleases::folder_of(host.state, service_)),
       writing_(std::make_shared<Writing>()) {}
 
+Keeper::FileAsKept Keeper::FileAsKept::at(std::string path) {
+  struct stat info {};
+  const bool there = ::lstat(path.c_str(), &info) == 0;
+  return {std::move(path), there ? FileMark::of(info) : FileMark{}};
+}
+
 void Keeper::follow(Choice chosen) {
-  if (chosen_ == chosen) return;
-  chosen_ = std::move(chosen);
-  asked_ = true;
+  if (chosen_ != chosen) {
+    chosen_ = std::move(chosen);
+    asked_ = true;
+  }
+  look();
   begin();
+}
+
+// What could not be kept is no file here, so it is not tried again each time.
+void Keeper::look() {
+  if (busy_) return;
+  std::vector<FileAsKept> files = copies_;
+  if (auto choice = writing_->last()) files.push_back(std::move(*choice));
+  const auto gone = std::find_if(files.begin(), files.end(),
+                                 [](const FileAsKept& file) { return !file.is_there(); });
+  if (gone == files.end()) return;
+  spdlog::warn("{}: {} is not there any more as it was kept: it is kept again", service_,
+               gone->path);
+  known_.clear();
+  copies_.clear();
+  asked_ = true;
 }
 
 std::string Keeper::text_of(const Choice& chosen) const {
@@ -106,7 +141,11 @@ void Keeper::begin() {
       const bool known = found != before.end() && found->second;
       const auto copied = known ? Result<void>() : kept.keep(*release);
       job->known[id] = copied.has_value();
-      if (!copied) {
+      if (copied) {
+        for (std::string& path : kept.copies_of(*release)) {
+          job->copies.push_back(FileAsKept::at(std::move(path)));
+        }
+      } else {
         job->complain("no copy of " + release->path + " is kept (" + copied.error().message +
                       "): should that file change, it can't be started again as it is");
       }
@@ -130,6 +169,7 @@ void Keeper::begin() {
 void Keeper::done(const Job& job) {
   busy_ = false;
   known_ = job.known;
+  copies_ = job.copies;
   if (complaint_ != job.problems && !job.problems.empty()) {
     spdlog::warn("{}: {}", service_, job.problems);
   }
