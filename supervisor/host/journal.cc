@@ -28,6 +28,15 @@ std::string variable(const char* name) {
   return value != nullptr ? value : "";
 }
 
+// Why it is no history of this user's; "" if it is one.
+std::string what_is_wrong(const struct stat& info) {
+  if (S_ISLNK(info.st_mode)) return "is a symbolic link";
+  if (!S_ISREG(info.st_mode)) return "is no file";
+  if (info.st_uid == ::geteuid()) return "";
+  return "belongs to uid " + std::to_string(info.st_uid) + ", not to uid " +
+         std::to_string(::geteuid()) + " that runs this";
+}
+
 // The file's last byte; '\n' for an empty one.
 char last_byte(int fd, off_t size) {
   char last = '\n';
@@ -64,13 +73,16 @@ Result<void> Journal::open() {
   }
   UniqueFd fd(::open(path_.c_str(),
                      O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600));
-  if (!fd.valid()) return fail_errno("the history " + path_);
+  const int refused = fd.valid() ? 0 : errno;
   struct stat info {};
-  if (::fstat(fd.get(), &info) < 0) return fail_errno("the history " + path_);
-  if (!S_ISREG(info.st_mode) || info.st_uid != ::geteuid()) {
-    return fail(-EPERM, "the history " + path_ +
-                            " is no file of this user's: remove it, or set HANDOFF_STATE_DIR");
+  const bool seen = fd.valid() ? ::fstat(fd.get(), &info) == 0 : ::lstat(path_.c_str(), &info) == 0;
+  if (const std::string wrong = seen ? what_is_wrong(info) : ""; !wrong.empty()) {
+    return fail(-EPERM,
+                "the history " + path_ + " " + wrong +
+                    ", so nothing is written there: move it away, or set HANDOFF_STATE_DIR");
   }
+  if (refused != 0) return Failure(Error::from_errno(refused, "the history " + path_));
+  if (!seen) return fail_errno("the history " + path_);
   fd_ = std::move(fd);
   return {};
 }
@@ -130,6 +142,9 @@ Result<void> Journal::write(json record) {
 }
 
 Result<void> Journal::read_recent(const std::function<void(const json&)>& each) const {
+  struct stat info {};
+  // Nothing that somebody has put there is believed, or waited for.
+  if (::lstat(path_.c_str(), &info) == 0 && !what_is_wrong(info).empty()) return {};
   return read_journal(path_, each, kRecent);
 }
 

@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <cerrno>
 #include <cstdint>
 #include <functional>
 #include <nlohmann/json.hpp>
@@ -29,6 +30,9 @@ class Journal {
 
   // Creates folder (0711) and file (0600) if need be. Done by append(), too, if it was not.
   Result<void> open();
+  // An error of open() or append(): what lies there is not this user's to write (a link, another
+  // user's). Nothing is written to it, and room on a disk does not help.
+  static bool is_not_ours(const Error& error) { return error.code == -EPERM; }
   // Adds the time. An error says that the record is not there, and nothing of it is.
   Result<void> append(nlohmann::json record);
   // So many at once are flushed once. One result for each.

@@ -160,7 +160,7 @@ TEST_F(SecurityTest, WhatCanNotBeReplacedIsRefusedByName) {
     EXPECT_NE(outcome.err.find(path), std::string::npos) << outcome.err;
     fs::remove(path);
   }
-  for (const char* name : {"state.json", "lock", "history.jsonl"}) {
+  for (const char* name : {"state.json", "lock"}) {
     const std::string path = supervisor.runtime() + "/" + name;
     fs::remove(path);
     for (const std::string& target : {victim, supervisor.dir() / "nothing"}) {
