@@ -1,6 +1,8 @@
 // The happy path: O_APPEND, one write(2) a record, fdatasync(2). The failures: a full disk, which
 // may take half of a line; that half is cut off again, so that the next record begins on a line of
-// its own. After a crash the file may end in half a line, which is closed with a newline.
+// its own. After a crash the file may end in half a line, which is closed with a newline. A file
+// that was moved away (logrotate) or removed: each batch compares the inode at the path with the
+// open one, and begins a new file.
 #include "supervisor/host/journal.h"
 
 #include <fcntl.h>
@@ -67,10 +69,12 @@ Result<void> Journal::open() {
   std::error_code error;
   std::filesystem::create_directories(std::filesystem::path(state_).parent_path(), error);
   // Releases run from below it, also of services that have changed their user. What is for the
-  // supervisor alone has its own mode.
-  if (::mkdir(state_.c_str(), 0711) < 0 && errno != EEXIST) {
+  // supervisor alone has its own mode. One that is the runtime folder, too, is private.
+  if (::mkdir(state_.c_str(), folder_mode_) < 0 && errno != EEXIST) {
     return fail_errno("creating the state folder " + state_);
   }
+  struct stat folder {};
+  if (::stat(state_.c_str(), &folder) == 0) folder_mode_ = folder.st_mode & 0777;
   UniqueFd fd(::open(path_.c_str(),
                      O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600));
   const int refused = fd.valid() ? 0 : errno;
@@ -84,7 +88,23 @@ Result<void> Journal::open() {
   if (refused != 0) return Failure(Error::from_errno(refused, "the history " + path_));
   if (!seen) return fail_errno("the history " + path_);
   fd_ = std::move(fd);
+  if (std::exchange(lost_, false)) {
+    note_ = "the history " + path_ +
+            " was moved away or removed: a new one is begun, and what it said is not in it";
+  }
   return {};
+}
+
+void Journal::look() {
+  if (!fd_.valid()) return;
+  struct stat open {};
+  struct stat there {};
+  if (::fstat(fd_.get(), &open) == 0 && ::lstat(path_.c_str(), &there) == 0 &&
+      open.st_dev == there.st_dev && open.st_ino == there.st_ino) {
+    return;
+  }
+  lost_ = true;
+  fd_.reset();
 }
 
 Result<void> Journal::append(json record) {
@@ -97,6 +117,7 @@ std::vector<Result<void>> Journal::append_all(std::vector<json> records) {
   std::vector<Result<void>> out;
   out.reserve(records.size());
   struct stat before {};
+  look();
   auto opened = open();
   if (opened && ::fstat(fd_.get(), &before) < 0) opened = fail_errno("the history " + path_);
   for (json& record : records) out.push_back(opened ? write(std::move(record)) : opened);
