@@ -175,6 +175,16 @@ TEST_F(SecurityTest, WhatCanNotBeReplacedIsRefusedByName) {
   EXPECT_FALSE(fs::exists(supervisor.dir() / "nothing"));
 }
 
+TEST_F(SecurityTest, AServiceIsNotCalledLikeAFolderOfAnother) {
+  for (const std::string name : {".", "..", ".hidden"}) {
+    supervisor.run({"--name", name, "--", echo()});
+    const Outcome outcome = supervisor.process().finish();
+    EXPECT_EQ(outcome.status, 2) << name;
+    EXPECT_NE(outcome.err.find("is no name"), std::string::npos) << outcome.describe();
+  }
+  EXPECT_FALSE(fs::exists(supervisor.runtime() + "/choice.json"));
+}
+
 TEST_F(SecurityTest, AFolderThatTheGroupCanEnterIsRefused) {
   for (const mode_t mode : {0750, 0710, 0701, 0777}) {
     fs::create_directory(supervisor.runtime());
