@@ -21,9 +21,8 @@ Result<Config> service_of_options(const RunOptions& options) {
   }
   ServiceConfig service;
   service.name = options.name;
-  if (!core::valid_name(service.name)) {
-    return fail(-EINVAL,
-                "\"" + service.name + "\" is no name: letters, digits, . _ - and at most 64");
+  if (const std::string problem = service_name_problem(service.name); !problem.empty()) {
+    return fail(-EINVAL, problem);
   }
   service.command = options.command;
   service.restart = !options.no_restart;

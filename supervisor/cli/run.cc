@@ -94,8 +94,10 @@ ExitStatus check(const Config& config, const std::string& runtime, const std::st
     const auto saved = parse_state(*said, runtime + "/state.json");
     if (!saved) return refuse("state", saved.error().message);
   }
+  std::vector<std::string> problems;
   if (const auto opened = Journal(state).open(); !opened) {
-    return refuse("history", opened.error().message);
+    if (!Journal::is_not_ours(opened.error())) return refuse("history", opened.error().message);
+    problems.push_back(opened.error().message);
   }
   if (const auto held = hold_unpacker(); !held) return refuse("unpack", held.error().message);
   uv_loop_t loop;
@@ -105,7 +107,6 @@ ExitStatus check(const Config& config, const std::string& runtime, const std::st
   start_threads(&loop);
   (void)uv_run(&loop, UV_RUN_DEFAULT);
   (void)uv_loop_close(&loop);
-  std::vector<std::string> problems;
   for (const ServiceConfig& service : config.services) {
     const auto program = find_program(service.command.front());
     const auto file = program ? open_executable(*program) : Failure(program.error());

@@ -178,8 +178,8 @@ ServiceConfig read_service(ConfigReader& reader, const toml::key& key, const tom
   ServiceConfig out;
   out.name = key.str();
   lines[out.name] = key.source().begin.line;
-  if (!core::valid_name(out.name)) {
-    reader.wrong(key, quoted(out.name) + " is no name: letters, digits, . _ - and at most 64");
+  if (const std::string problem = service_name_problem(out.name); !problem.empty()) {
+    reader.wrong(key, problem);
   }
   const toml::table* table = node.as_table();
   if (table == nullptr) {
@@ -218,6 +218,12 @@ void check_releases_dirs(ConfigReader& reader, const Config& config) {
 }
 
 }  // namespace
+
+std::string service_name_problem(const std::string& name) {
+  if (core::valid_name(name) && name.front() != '.') return "";
+  return quoted(name) +
+         " is no name: letters, digits, . _ - and at most 64, and no dot at its beginning";
+}
 
 ReadConfig read_config(const std::string& text) {
   ConfigReader reader;

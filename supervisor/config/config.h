@@ -81,6 +81,10 @@ Result<std::string> read_config_file(const std::string& path);
 Result<Config> parse_config(const std::string& text, const std::string& file);
 Result<Config> load_config(const std::string& path);
 
+// Why that is no name of a service; "" if it is one. Folders have such names (kept/NAME), so none
+// begins with a dot: "." and ".." are other folders, and handoff's own hidden ones begin so.
+std::string service_name_problem(const std::string& name);
+
 // Every key of a service that there is: "command", "health", "health.type", ...
 std::vector<std::string> config_keys();
 

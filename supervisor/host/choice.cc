@@ -71,6 +71,8 @@ Result<SavedService> parse_choice(const std::string& text, const std::string& fi
   }
 }
 
+std::string choice_path(const std::string& folder) { return folder + "/" + kName; }
+
 Result<void> write_choice(const std::string& folder, const std::string& text) {
   const UniqueFd at(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!at.valid()) return fail_errno(folder);
@@ -87,7 +89,7 @@ Result<std::optional<SavedService>> read_choice(const std::string& folder, Time 
   if (!text) return Failure(text.error());
   const auto& said = *text;
   if (!said) return std::nullopt;
-  auto parsed = parse_choice(*said, folder + "/" + kName, now);
+  auto parsed = parse_choice(*said, choice_path(folder), now);
   if (!parsed) return Failure(parsed.error());
   return std::optional<SavedService>(std::move(*parsed));
 }

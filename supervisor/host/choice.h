@@ -22,6 +22,7 @@ std::string choice_text(const SavedService& service, Time now);
 Result<SavedService> parse_choice(const std::string& text, const std::string& file, Time now);
 
 // folder: the service's folder of kept releases.
+std::string choice_path(const std::string& folder);
 Result<void> write_choice(const std::string& folder, const std::string& text);
 // nullopt: there is none.
 Result<std::optional<SavedService>> read_choice(const std::string& folder, Time now);

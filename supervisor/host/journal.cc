@@ -1,6 +1,8 @@
 // The happy path: O_APPEND, one write(2) a record, fdatasync(2). The failures: a full disk, which
 // may take half of a line; that half is cut off again, so that the next record begins on a line of
-// its own. After a crash the file may end in half a line, which is closed with a newline.
+// its own. After a crash the file may end in half a line, which is closed with a newline. A file
+// that was moved away (logrotate) or removed: each batch compares the inode at the path with the
+// open one, and begins a new file.
 #include "supervisor/host/journal.h"
 
 #include <fcntl.h>
@@ -26,6 +28,15 @@ namespace {
 std::string variable(const char* name) {
   const char* value = std::getenv(name);  // before any thread
   return value != nullptr ? value : "";
+}
+
+// Why it is no history of this user's; "" if it is one.
+std::string what_is_wrong(const struct stat& info) {
+  if (S_ISLNK(info.st_mode)) return "is a symbolic link";
+  if (!S_ISREG(info.st_mode)) return "is no file";
+  if (info.st_uid == ::geteuid()) return "";
+  return "belongs to uid " + std::to_string(info.st_uid) + ", not to uid " +
+         std::to_string(::geteuid()) + " that runs this";
 }
 
 // The file's last byte; '\n' for an empty one.
@@ -58,21 +69,42 @@ Result<void> Journal::open() {
   std::error_code error;
   std::filesystem::create_directories(std::filesystem::path(state_).parent_path(), error);
   // Releases run from below it, also of services that have changed their user. What is for the
-  // supervisor alone has its own mode.
-  if (::mkdir(state_.c_str(), 0711) < 0 && errno != EEXIST) {
+  // supervisor alone has its own mode. One that is the runtime folder, too, is private.
+  if (::mkdir(state_.c_str(), folder_mode_) < 0 && errno != EEXIST) {
     return fail_errno("creating the state folder " + state_);
   }
+  struct stat folder {};
+  if (::stat(state_.c_str(), &folder) == 0) folder_mode_ = folder.st_mode & 0777;
   UniqueFd fd(::open(path_.c_str(),
                      O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600));
-  if (!fd.valid()) return fail_errno("the history " + path_);
+  const int refused = fd.valid() ? 0 : errno;
   struct stat info {};
-  if (::fstat(fd.get(), &info) < 0) return fail_errno("the history " + path_);
-  if (!S_ISREG(info.st_mode) || info.st_uid != ::geteuid()) {
-    return fail(-EPERM, "the history " + path_ +
-                            " is no file of this user's: remove it, or set HANDOFF_STATE_DIR");
+  const bool seen = fd.valid() ? ::fstat(fd.get(), &info) == 0 : ::lstat(path_.c_str(), &info) == 0;
+  if (const std::string wrong = seen ? what_is_wrong(info) : ""; !wrong.empty()) {
+    return fail(-EPERM,
+                "the history " + path_ + " " + wrong +
+                    ", so nothing is written there: move it away, or set HANDOFF_STATE_DIR");
   }
+  if (refused != 0) return Failure(Error::from_errno(refused, "the history " + path_));
+  if (!seen) return fail_errno("the history " + path_);
   fd_ = std::move(fd);
+  if (std::exchange(lost_, false)) {
+    note_ = "the history " + path_ +
+            " was moved away or removed: a new one is begun, and what it said is not in it";
+  }
   return {};
+}
+
+void Journal::look() {
+  if (!fd_.valid()) return;
+  struct stat open {};
+  struct stat there {};
+  if (::fstat(fd_.get(), &open) == 0 && ::lstat(path_.c_str(), &there) == 0 &&
+      open.st_dev == there.st_dev && open.st_ino == there.st_ino) {
+    return;
+  }
+  lost_ = true;
+  fd_.reset();
 }
 
 Result<void> Journal::append(json record) {
@@ -85,6 +117,7 @@ std::vector<Result<void>> Journal::append_all(std::vector<json> records) {
   std::vector<Result<void>> out;
   out.reserve(records.size());
   struct stat before {};
+  look();
   auto opened = open();
   if (opened && ::fstat(fd_.get(), &before) < 0) opened = fail_errno("the history " + path_);
   for (json& record : records) out.push_back(opened ? write(std::move(record)) : opened);
@@ -130,6 +163,9 @@ Result<void> Journal::write(json record) {
 }
 
 Result<void> Journal::read_recent(const std::function<void(const json&)>& each) const {
+  struct stat info {};
+  // Nothing that somebody has put there is believed, or waited for.
+  if (::lstat(path_.c_str(), &info) == 0 && !what_is_wrong(info).empty()) return {};
   return read_journal(path_, each, kRecent);
 }
 

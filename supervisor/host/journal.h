@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <cerrno>
 #include <cstdint>
 #include <functional>
 #include <nlohmann/json.hpp>
@@ -29,6 +30,9 @@ class Journal {
 
   // Creates folder (0711) and file (0600) if need be. Done by append(), too, if it was not.
   Result<void> open();
+  // An error of open() or append(): what lies there is not this user's to write (a link, another
+  // user's). Nothing is written to it, and room on a disk does not help.
+  static bool is_not_ours(const Error& error) { return error.code == -EPERM; }
   // Adds the time. An error says that the record is not there, and nothing of it is.
   Result<void> append(nlohmann::json record);
   // So many at once are flushed once. One result for each.
@@ -36,16 +40,23 @@ class Journal {
   // The newest of them, as far as they lie within the last so many bytes of the file.
   static constexpr std::uint64_t kRecent = 4 * 1024 * 1024;
   Result<void> read_recent(const std::function<void(const nlohmann::json&)>& each) const;
+  // Once, that the file was no longer at its path, and another is written from then on.
+  std::string take_note() { return std::exchange(note_, {}); }
   // The folder that it is in.
   const std::string& state() const { return state_; }
 
  private:
+  // Lets go of a file that is not at its path any more.
+  void look();
   Result<void> write(nlohmann::json record);
   Result<void> flush(off_t size_before);
 
   std::string state_;
   std::string path_;
   UniqueFd fd_;
+  mode_t folder_mode_ = 0711;  // as it was found, for one that is made anew
+  bool lost_ = false;
+  std::string note_;
 };
 
 // Calls each for every whole record, the oldest first. No file: none. last: only what lies within

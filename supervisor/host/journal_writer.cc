@@ -1,5 +1,7 @@
 #include "supervisor/host/journal_writer.h"
 
+#include <spdlog/spdlog.h>
+
 #include <memory>
 
 namespace handoff::supervisor {
@@ -31,6 +33,7 @@ void JournalWriter::write() {
         *results = journal_.append_all(std::move(records));
       },
       [this, results, done = std::exchange(done_, {})] {
+        if (const std::string note = journal_.take_note(); !note.empty()) spdlog::warn("{}", note);
         for (std::size_t i = 0; i < done.size(); ++i) done[i]((*results)[i]);
         write();
       });

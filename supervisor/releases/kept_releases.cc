@@ -209,6 +209,14 @@ Result<std::string> KeptReleases::root_of(const Release& release) const {
   return path + kRoot;
 }
 
+std::vector<std::string> KeptReleases::copies_of(const Release& release) const {
+  const std::string root = folder_ + "/" + id_of(release) + kRoot;
+  std::vector<std::string> out;
+  if (!release.in_bundle()) out.push_back(place_below(root, release.path));
+  for (const ReleaseFile& file : release.files) out.push_back(place_below(root, file.path));
+  return out;
+}
+
 void KeptReleases::prune(const std::set<std::string>& ids) const {
   if (const auto folder = open_releases(folder_)) prune_own_folders(folder_, kKeep, ids);
 }

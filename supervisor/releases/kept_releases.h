@@ -31,6 +31,8 @@ class KeptReleases {
   Result<void> keep(const Release& release) const;
   // Below this folder its files lie at their own paths, if it is kept; else an error.
   Result<std::string> root_of(const Release& release) const;
+  // Where the copies of its files are, once it is kept.
+  std::vector<std::string> copies_of(const Release& release) const;
   // Only the last ones stay, and those by these ids.
   void prune(const std::set<std::string>& ids) const;
 

@@ -60,21 +60,15 @@ Result<std::unique_ptr<Supervisor>> Supervisor::open(uv_loop_t* loop, const Conf
                                                      const std::string& path) {
   KeptFds kept = KeptFds::from_environment();
   UniqueFd lock = kept.take(kLock);
-  // This process has taken over from another supervisor: there is none to go back to.
-  const bool successor = lock.valid();
   auto runtime = RuntimeDir::open(path, std::move(lock));
   if (!runtime) return Failure(runtime.error());
   auto state = state_path();
   if (!state) return Failure(state.error());
   Journal journal(*state);
   if (const auto opened = journal.open(); !opened) {
-    // A link, or somebody else's file, in its place: nobody is to be told that this is in order.
-    if (!successor && (opened.error().code == -ELOOP || opened.error().code == -EPERM)) {
-      return Failure(opened.error());
-    }
-    // Otherwise services are worth more than their history. It is tried again when there is
-    // something to tell.
-    spdlog::warn("{}; until that can be written, upgrades are refused", opened.error().message);
+    // Services are worth more than their history. It is tried again when there is something to
+    // tell.
+    spdlog::error("{}; until that is mended, upgrades are refused", opened.error().message);
   }
   auto predecessor = Predecessor::read(*runtime, boot_id(), *state);
   if (!predecessor) return Failure(predecessor.error());

@@ -174,7 +174,13 @@ void Supervisor::serve_self(const ClientPtr& client, const std::string& path) {
                                              {"service", nullptr},
                                              {"uid", asking ? asking->uid() : -1},
                                              {"path", path.empty() ? started_path() : path}});
-  if (!recorded) return refuse("history", recorded.error().message + "; nothing was begun");
+  if (!recorded) {
+    const std::string& problem = recorded.error().message;
+    if (!Journal::is_not_ours(recorded.error())) {
+      return refuse("history", problem + "; nothing was begun");
+    }
+    spdlog::error("{}; this upgrade of the supervisor will not be in it", problem);
+  }
   self_ = std::make_unique<SelfUpgrade>(
       loop_, [this, client](const std::string& why) { self_checked(client, why); });
   try {

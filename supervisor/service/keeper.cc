@@ -1,11 +1,14 @@
 // The happy path: follow() notes what is new, a job takes copies of it to a thread, and what came
 // of it is noted on the loop. The failures: a full disk, a release that may not be copied; they are
 // told once, the service runs on, and the next change tries again. What was chosen is also written
-// again after a while: a copy may be large, and that is not.
+// again after a while: a copy may be large, and that is not. A folder that somebody cleans up:
+// follow() stats the files that were kept, and the job copies anew what is missing.
 #include "supervisor/service/keeper.h"
 
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
 
+#include <algorithm>
 #include <mutex>
 #include <set>
 #include <utility>
@@ -23,23 +26,32 @@ struct Keeper::Writing {
   std::mutex mutex;
   std::uint64_t asked = 0;
   std::uint64_t written = 0;
+  std::optional<FileAsKept> file;  // none: it could not be written
 
   Result<void> write(std::uint64_t number, const std::string& folder, const std::string& text) {
     const std::lock_guard lock(mutex);
     if (number < written) return {};
+    file.reset();
     if (const auto there = open_releases(folder); !there) return Failure(there.error());
     auto done = write_choice(folder, text);
-    if (done) written = number;
-    return done;
+    if (!done) return done;
+    written = number;
+    file = FileAsKept::at(choice_path(folder));
+    return {};
+  }
+  std::optional<FileAsKept> last() {
+    const std::lock_guard lock(mutex);
+    return file;
   }
 };
 
 struct Keeper::Job {
-  bool copies = true;  // else only the choice is written
+  bool makes_copies = true;  // else only the choice is written
   std::vector<ReleasePtr> releases;
   std::string text;
   std::uint64_t number = 0;
   std::map<std::string, bool> known;  // what came of it
+  std::vector<FileAsKept> copies;
   std::string problems;
   bool written = false;
   void complain(const std::string& what) { problems += (problems.empty() ? "" : "; ") + what; }
@@ -54,11 +66,34 @@ Keeper::Keeper(const ServiceHost& host, std::string service)
         if (!busy_ && chosen_) work(*chosen_, false);
       }) {}
 
+Keeper::FileAsKept Keeper::FileAsKept::at(std::string path) {
+  struct stat info {};
+  const bool there = ::lstat(path.c_str(), &info) == 0;
+  return {std::move(path), there ? FileMark::of(info) : FileMark{}};
+}
+
 void Keeper::follow(Choice chosen) {
-  if (chosen_ == chosen) return;
-  chosen_ = std::move(chosen);
-  asked_ = true;
+  if (chosen_ != chosen) {
+    chosen_ = std::move(chosen);
+    asked_ = true;
+  }
+  look();
   begin();
+}
+
+// What could not be kept is no file here, so it is not tried again each time.
+void Keeper::look() {
+  if (busy_) return;
+  std::vector<FileAsKept> files = copies_;
+  if (auto choice = writing_->last()) files.push_back(std::move(*choice));
+  const auto gone = std::find_if(files.begin(), files.end(),
+                                 [](const FileAsKept& file) { return !file.is_there(); });
+  if (gone == files.end()) return;
+  spdlog::warn("{}: {} is not there any more as it was kept: it is kept again", service_,
+               gone->path);
+  known_.clear();
+  copies_.clear();
+  asked_ = true;
 }
 
 std::string Keeper::text_of(const Choice& chosen) const {
@@ -96,7 +131,7 @@ void Keeper::begin() {
 void Keeper::work(const Choice& chosen, bool copies) {
   busy_ = true;
   const auto job = std::make_shared<Job>();
-  job->copies = copies;
+  job->makes_copies = copies;
   // What a thread may look at: the loop changes the release itself.
   for (const ReleasePtr& release : {chosen.running, chosen.back}) {
     if (copies && release && !release->digest.empty()) job->releases.push_back(copy_of(*release));
@@ -108,7 +143,7 @@ void Keeper::work(const Choice& chosen, bool copies) {
     const KeptReleases kept(folder);
     std::set<std::string> ids;
     const auto before = job->known;
-    if (job->copies) job->known.clear();
+    if (job->makes_copies) job->known.clear();
     for (const ReleasePtr& release : job->releases) {
       const std::string id = KeptReleases::id_of(*release);
       ids.insert(id);
@@ -116,7 +151,11 @@ void Keeper::work(const Choice& chosen, bool copies) {
       const bool known = found != before.end() && found->second;
       const auto copied = known ? Result<void>() : kept.keep(*release);
       job->known[id] = copied.has_value();
-      if (!copied) {
+      if (copied) {
+        for (std::string& path : kept.copies_of(*release)) {
+          job->copies.push_back(FileAsKept::at(std::move(path)));
+        }
+      } else {
         job->complain("no copy of " + release->path + " is kept (" + copied.error().message +
                       "): should that file change, it can't be started again as it is");
       }
@@ -127,7 +166,7 @@ void Keeper::work(const Choice& chosen, bool copies) {
       job->complain("what was chosen can't be kept (" + written.error().message +
                     "): after a reboot the configuration counts");
     }
-    if (job->copies) kept.prune(ids);
+    if (job->makes_copies) kept.prune(ids);
   };
   const auto after = [this, job, alive = std::weak_ptr<bool>(alive_)] {
     if (!alive.expired()) done(*job);
@@ -141,10 +180,11 @@ void Keeper::work(const Choice& chosen, bool copies) {
 void Keeper::done(const Job& job) {
   busy_ = false;
   known_ = job.known;
-  if (job.copies && complaint_ != job.problems && !job.problems.empty()) {
+  if (job.makes_copies) copies_ = job.copies;
+  if (job.makes_copies && complaint_ != job.problems && !job.problems.empty()) {
     spdlog::warn("{}: {}", service_, job.problems);
   }
-  if (job.copies) complaint_ = job.problems;
+  if (job.makes_copies) complaint_ = job.problems;
   if (job.written) backoff_.reset();
   again_.at(job.written ? std::nullopt : std::optional(now() + backoff_.after({})));
   begin();

@@ -1,6 +1,6 @@
 // Keeps what was chosen for a service where a reboot does not take it: copies of the release that
 // runs and of the one to go back to, and which they are. All of that is done on a thread, one thing
-// after the other.
+// after the other. What somebody removes or changes there is kept again.
 #pragma once
 
 #include <map>
@@ -22,6 +22,13 @@ class Keeper {
   // host outlives this object.
   Keeper(const ServiceHost& host, std::string service);
 
+  // A file of the folder, as this object has left it.
+  struct FileAsKept {
+    std::string path;
+    FileMark mark;
+    static FileAsKept at(std::string path);
+    bool is_there() const { return at(path).mark == mark; }
+  };
   struct Choice {
     ReleasePtr running;
     ReleasePtr back;  // null: none
@@ -34,7 +41,8 @@ class Keeper {
     Rest rest = Rest::kNo;
     friend bool operator==(const Choice&, const Choice&) = default;
   };
-  // How it is now: whatever has changed is kept.
+  // How it is now: whatever has changed is kept, and so is what is not there any more as it was
+  // kept.
   void follow(Choice chosen);
   // Whether there is a copy of that release; nullopt: that is being found out, or the choice
   // written.
@@ -45,6 +53,7 @@ class Keeper {
  private:
   struct Job;
   struct Writing;
+  void look();
   void begin();
   // copies: else only the choice is written.
   void work(const Choice& chosen, bool copies);
@@ -58,6 +67,7 @@ class Keeper {
   bool asked_ = false;  // there is something new
   bool busy_ = false;
   std::map<std::string, bool> known_;  // by their ids
+  std::vector<FileAsKept> copies_;     // the files of those
   std::string complaint_;              // the one that was told last
   std::shared_ptr<Writing> writing_;   // the thread's, too
   Backoff backoff_;

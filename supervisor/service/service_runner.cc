@@ -358,13 +358,13 @@ SavedService ServiceRunner::saved() const {
 
 // ---- what is to be seen ---------------------------------------------------------------------
 
-nlohmann::json ServiceRunner::status() const {
+nlohmann::json ServiceRunner::status() {
+  look_after_choice();  // for `kept`
   nlohmann::json out = status_json(name(), machine_, releases_, processes_, listeners_);
   out["last_upgrade"] = telling_.last_upgrade();
-  const auto kept = keeper_.has(releases_.running());
-  out["configured"] = releases_.is_configured(config_);
-  out["command"] = config_.command;
-  out["kept"] = kept ? nlohmann::json(*kept) : nlohmann::json();
+  out.update({{"configured", releases_.is_configured(config_)}, {"command", config_.command}});
+  out["kept"] = nullptr;
+  if (const auto kept = keeper_.has(releases_.running())) out["kept"] = *kept;
   return out;
 }
 

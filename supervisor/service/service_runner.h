@@ -84,7 +84,7 @@ class ServiceRunner {
   bool ended(pid_t pid, const Exit& exit);
 
   // All but the sessions.
-  nlohmann::json status() const;
+  nlohmann::json status();
   // What runs, or would, is what a configuration names.
   bool is_configured(const ServiceConfig& config) const { return releases_.is_configured(config); }
   // Of what runs, or would; nullopt: known is told later, or never.

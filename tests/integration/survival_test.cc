@@ -239,6 +239,16 @@ TEST_F(SurvivalTest, AHistoryThatCanNotBeOpenedStopsUpgradesAndNoService) {
   EXPECT_EQ(client.ask("hello"), "1 1 hello");
 }
 
+TEST_F(SurvivalTest, AHistoryThatWasMovedAwayIsMadeAnewAndThatIsTold) {
+  Supervisor supervisor({.command = {echo(1)}});
+  const std::string history = supervisor.runtime() + "/history.jsonl";
+  ASSERT_TRUE(supervisor.history("upgrade").empty());
+  std::filesystem::rename(history, history + ".1");
+  ASSERT_EQ(supervisor.upgrade(echo(2)).status, 0);
+  EXPECT_EQ(supervisor.history("upgrade").size(), 1U);
+  EXPECT_TRUE(supervisor.says(history + " was moved away or removed: a new one is begun"));
+}
+
 // ---- systemd's fd store
 
 TEST_F(SurvivalTest, ListenersInTheFdStoreOutliveSupervisorAndService) {

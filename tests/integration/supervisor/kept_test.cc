@@ -334,14 +334,54 @@ TEST_F(KeptTest, ASetuidFileIsNotCopiedAndThatIsTold) {
 TEST_F(KeptTest, ACopyThatSomebodyHasChangedIsNotRun) {
   start();
   const std::string copy = kept() + "/" + ids().at(0) + "/root" + one;
+  kill_both();  // one that lives keeps it again
   overwrite(2, copy);
   fs::remove(one);
-  kill_both();
   supervisor.run({"--name", "echo", "--listen", "public=tcp:127.0.0.1:0", "--", one});
   supervisor.wait_for_state("backoff");
   EXPECT_TRUE(supervisor.says("is not any more what was kept")) << supervisor.log();
   put(1, one);
   supervisor.wait_for_state("running");
+}
+
+// ---- the folder is cleaned up under a supervisor -------------------------------------------
+
+TEST_F(KeptTest, WhatSomebodyRemovesIsKeptAgainByTheNextStatus) {
+  start();
+  const std::string copy = "/" + ids().at(0) + "/root" + one;
+  for (const std::string what : {"", "/choice.json", copy.c_str()}) {
+    SCOPED_TRACE(what);
+    ASSERT_GT(fs::remove_all(kept() + what), 0U);
+    wait_until_kept();
+    EXPECT_TRUE(fs::exists(kept() + "/choice.json"));
+    EXPECT_TRUE(read_file(kept() + copy) == read_file(one));
+    EXPECT_TRUE(supervisor.says(what + " is not there any more as it was kept"))
+        << supervisor.log();
+  }
+  overwrite(2, kept() + copy);
+  wait_until_kept();
+  EXPECT_TRUE(read_file(kept() + copy) == read_file(one));
+}
+
+TEST_F(KeptTest, AndByAnythingThatHappensToTheService) {
+  start();
+  ASSERT_EQ(supervisor.upgrade(two).status, 0);
+  wait_until_kept();
+  const UniqueFd service = hold(supervisor.service_pid());
+  fs::remove_all(fs::path(kept()).parent_path());
+  kill_and_wait(service);  // on probation: the one before comes back
+  EXPECT_TRUE(supervisor.eventually([&] {
+    return fs::exists(kept() + "/choice.json") && !ids().empty();
+  })) << supervisor.log();
+  expect_runs(1);
+}
+
+TEST_F(KeptTest, WhatCanNotBeKeptAgainIsNotSaidToBeKept) {
+  start();
+  fs::remove_all(fs::path(kept()).parent_path());
+  write_file(fs::path(kept()).parent_path(), "somebody else's");
+  supervisor.wait_for_status([](const json& now) { return now.at("kept") == false; });
+  EXPECT_TRUE(supervisor.says("no copy of " + one + " is kept")) << supervisor.log();
 }
 
 TEST_F(KeptTest, AFolderThatCanNotBeMadeStopsNoService) {

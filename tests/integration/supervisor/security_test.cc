@@ -160,7 +160,7 @@ TEST_F(SecurityTest, WhatCanNotBeReplacedIsRefusedByName) {
     EXPECT_NE(outcome.err.find(path), std::string::npos) << outcome.err;
     fs::remove(path);
   }
-  for (const char* name : {"state.json", "lock", "history.jsonl"}) {
+  for (const char* name : {"state.json", "lock"}) {
     const std::string path = supervisor.runtime() + "/" + name;
     fs::remove(path);
     for (const std::string& target : {victim, supervisor.dir() / "nothing"}) {
@@ -173,6 +173,16 @@ TEST_F(SecurityTest, WhatCanNotBeReplacedIsRefusedByName) {
   }
   EXPECT_EQ(read_file(victim), before);
   EXPECT_FALSE(fs::exists(supervisor.dir() / "nothing"));
+}
+
+TEST_F(SecurityTest, AServiceIsNotCalledLikeAFolderOfAnother) {
+  for (const std::string name : {".", "..", ".hidden"}) {
+    supervisor.run({"--name", name, "--", echo()});
+    const Outcome outcome = supervisor.process().finish();
+    EXPECT_EQ(outcome.status, 2) << name;
+    EXPECT_NE(outcome.err.find("is no name"), std::string::npos) << outcome.describe();
+  }
+  EXPECT_FALSE(fs::exists(supervisor.runtime() + "/choice.json"));
 }
 
 TEST_F(SecurityTest, AFolderThatTheGroupCanEnterIsRefused) {

@@ -119,6 +119,12 @@ TEST(ConfigTest, RefusesImpossibleValues) {
   EXPECT_NE(why_line("working_dir = \"/srv\\u0000x\"").find("a NUL"), std::string::npos);
   EXPECT_NE(why("[service.chat]\ndrain = \"1s\"\n").find("has no command"), std::string::npos);
   EXPECT_NE(why("[service.\"a/b\"]\ncommand = [\"x\"]\n").find("is no name"), std::string::npos);
+  // Folders of the state folder have these names.
+  for (const std::string name : {".", "..", ".unpacking-x"}) {
+    EXPECT_NE(why("[service.\"" + name + "\"]\ncommand = [\"x\"]\n").find("is no name"),
+              std::string::npos)
+        << name;
+  }
   EXPECT_NE(why("").find("no service in it"), std::string::npos);
 }
 

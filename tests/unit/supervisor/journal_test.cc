@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include <csignal>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <vector>
@@ -133,6 +134,54 @@ TEST_F(JournalTest, AShortWriteLeavesNothing) {
   const auto all = records(path_);
   ASSERT_EQ(all.size(), 2U);
   EXPECT_EQ(all[1].at("number"), 3);
+}
+
+// As logrotate does, and somebody who cleans up.
+TEST_F(JournalTest, AFileThatWasMovedAwayOrRemovedIsMadeAnewBeforeTheNextRecord) {
+  Journal journal(state_);
+  ASSERT_TRUE(journal.append({{"number", 1}}));
+  EXPECT_EQ(journal.take_note(), "");
+  ASSERT_EQ(::rename(path_.c_str(), (path_ + ".1").c_str()), 0);
+  ASSERT_TRUE(journal.append({{"number", 2}}));
+  EXPECT_EQ(records(path_ + ".1").size(), 1U);
+  auto all = records(path_);
+  ASSERT_EQ(all.size(), 1U);
+  EXPECT_EQ(all[0].at("number"), 2);
+  EXPECT_NE(journal.take_note().find(path_), std::string::npos);
+  EXPECT_EQ(journal.take_note(), "") << "told once";
+  // Another file lies there by now.
+  ASSERT_EQ(::rename((path_ + ".1").c_str(), path_.c_str()), 0);
+  ASSERT_TRUE(journal.append({{"number", 3}}));
+  EXPECT_EQ(records(path_).size(), 2U);
+  std::filesystem::remove_all(state_);
+  ASSERT_TRUE(journal.append({{"number", 4}}));
+  EXPECT_EQ(records(path_).size(), 1U);
+}
+
+TEST_F(JournalTest, AFolderThatIsMadeAnewHasTheModeThatItHad) {
+  ASSERT_EQ(::mkdir(state_.c_str(), 0700), 0);
+  Journal journal(state_);
+  ASSERT_TRUE(journal.append({{"number", 1}}));
+  std::filesystem::remove_all(state_);
+  ASSERT_TRUE(journal.append({{"number", 2}}));
+  struct stat info {};
+  ASSERT_EQ(::stat(state_.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777U, 0700U);
+}
+
+TEST_F(JournalTest, ALinkThatSomebodyPutsInItsPlaceIsNotFollowed) {
+  Journal journal(state_);
+  ASSERT_TRUE(journal.append({{"number", 1}}));
+  ASSERT_EQ(::rename(path_.c_str(), (path_ + ".1").c_str()), 0);
+  ASSERT_EQ(::symlink((path_ + ".1").c_str(), path_.c_str()), 0);
+  const auto appended = journal.append({{"number", 2}});
+  ASSERT_FALSE(appended);
+  EXPECT_TRUE(Journal::is_not_ours(appended.error()));
+  EXPECT_NE(appended.error().message.find("symbolic link"), std::string::npos);
+  EXPECT_EQ(records(path_ + ".1").size(), 1U);
+  ASSERT_EQ(::unlink(path_.c_str()), 0);
+  ASSERT_TRUE(journal.append({{"number", 3}}));
+  EXPECT_EQ(records(path_).size(), 1U);
 }
 
 TEST_F(JournalTest, WhatIsNoFileOfItsOwnIsRefused) {
