@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <array>
-#include <fstream>
 
+#include "supervisor/base/regular_file.h"
 #include "supervisor/config/config_health.h"
 #include "supervisor/config/config_reader.h"
 #include "supervisor/signing/signature.h"
@@ -268,14 +268,7 @@ Result<Config> parse_config(const std::string& text, const std::string& file) {
 }
 
 Result<std::string> read_config_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string text;
-  // A folder opens, and then can't be read: read() says so, where an iterator throws.
-  for (std::array<char, 4096> part; file.read(part.data(), part.size()), file.gcount() > 0;) {
-    text.append(part.data(), static_cast<std::size_t>(file.gcount()));
-  }
-  if (!file.is_open() || file.bad()) return fail(-ENOENT, "can't read the config " + path);
-  return text;
+  return read_regular(path, "can't read the config " + path);
 }
 
 Result<Config> load_config(const std::string& path) {

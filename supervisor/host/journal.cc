@@ -16,6 +16,7 @@
 #include <fstream>
 
 #include "libhandoff/sys/failpoint.h"
+#include "supervisor/base/regular_file.h"
 #include "supervisor/host/runtime_dir.h"
 #include "supervisor/host/wall_clock.h"
 
@@ -171,11 +172,14 @@ Result<void> Journal::read_recent(const std::function<void(const json&)>& each) 
 
 Result<void> read_journal(const std::string& path, const std::function<void(const json&)>& each,
                           std::optional<std::uint64_t> last) {
-  std::ifstream file(path);
-  if (!file) {
-    if (errno == ENOENT) return {};
-    return fail_errno("reading the history " + path);
+  const std::string what = "reading the history " + path;
+  const auto held = open_regular(path, what);
+  if (!held) {
+    if (held.error().code == -ENOENT) return {};
+    return Failure(held.error());
   }
+  std::ifstream file("/proc/self/fd/" + std::to_string(held->get()));
+  if (!file) return fail_errno(what);
   std::string line;
   std::error_code error;
   const std::uint64_t size = std::filesystem::file_size(path, error);

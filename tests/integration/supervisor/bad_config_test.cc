@@ -1,6 +1,7 @@
 // A config that can't be understood any more: what it said when it was in force last stands in for
 // it, and everybody is told.
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <csignal>
 #include <filesystem>
@@ -84,6 +85,40 @@ TEST_F(BadConfigTest, OneThatNeverWasInForceIsRefused) {
   write_file(config, service("drian = \"1s\"\n"));
   run(config);
   EXPECT_EQ(supervisor.process().finish().status, 2);
+}
+
+// Nobody writes to it: whoever waits for its words waits for good.
+TEST_F(BadConfigTest, AFifoInItsPlaceHoldsNobodyUp) {
+  start();
+  const json before = supervisor.status();
+  fs::remove(config);
+  ASSERT_EQ(::mkfifo(config.c_str(), 0600), 0);
+  const std::string fifo = "can't read the config " + config + ": it is a FIFO";
+  const Outcome reload = supervisor.command({"reload"});
+  EXPECT_EQ(reload.status, 1);
+  EXPECT_NE(reload.err.find(fifo), std::string::npos) << reload.err;
+  supervisor.process().signal(SIGHUP);
+  EXPECT_TRUE(supervisor.says("reload: " + fifo));
+  EXPECT_EQ(supervisor.status().at("pid"), before.at("pid"));
+  const Outcome self = supervisor.command({"upgrade", "--self"});
+  EXPECT_EQ(self.status, 1);
+  EXPECT_NE(self.err.find(fifo), std::string::npos) << self.err;
+  // What was in force last stands in for it.
+  supervisor.kill();
+  run(config);
+  supervisor.wait_for_state("running");
+  EXPECT_EQ(supervisor.status().at("pid"), before.at("pid"));
+  EXPECT_EQ(config_in_status().at("problem").get<std::string>().substr(0, fifo.size()), fifo);
+  EXPECT_EQ(supervisor.terminate().status, 0);
+}
+
+TEST_F(BadConfigTest, AFifoThatNeverWasAConfigIsRefused) {
+  ASSERT_EQ(::mkfifo(config.c_str(), 0600), 0);
+  run(config);
+  const handoff::test::Outcome refused = supervisor.process().finish();
+  EXPECT_EQ(refused.status, 2);
+  EXPECT_NE(refused.err.find("it is a FIFO: put a regular file there"), std::string::npos)
+      << refused.err;
 }
 
 TEST_F(BadConfigTest, AnotherFileStandsInForNone) {

@@ -1,5 +1,6 @@
 // `handoff check`: all that is wrong with a configuration, and nothing is touched.
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -128,11 +129,17 @@ TEST_F(CheckTest, TellsEverythingThatIsWrongAtOnce) {
 
 TEST_F(CheckTest, AFileThatCantBeReadOrParsedIsNamed) {
   EXPECT_EQ(supervisor.command({"check", "--config", path}).err,
-            "handoff: can't read the config " + path + "\n");
+            "handoff: can't read the config " + path + ": No such file or directory\n");
   const std::string folder = supervisor.dir().path();
   const Outcome outcome = supervisor.command({"check", "--config", folder});
   EXPECT_EQ(outcome.status, 1);
-  EXPECT_EQ(outcome.err, "handoff: can't read the config " + folder + "\n");
+  EXPECT_EQ(outcome.err, "handoff: can't read the config " + folder + ": it is a folder\n");
+  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  const Outcome fifo = supervisor.command({"check", "--config", path});
+  EXPECT_EQ(fifo.status, 1);
+  EXPECT_EQ(fifo.err, "handoff: can't read the config " + path +
+                          ": it is a FIFO: put a regular file there\n");
+  ASSERT_EQ(::unlink(path.c_str()), 0);
   config("");
   EXPECT_NE(supervisor.command({"check", "--config", path}).err.find("no service in it"),
             std::string::npos);

@@ -196,6 +196,11 @@ TEST_F(JournalTest, WhatIsNoFileOfItsOwnIsRefused) {
   const auto fifo = Journal(state_).open();
   ASSERT_FALSE(fifo);
   EXPECT_NE(fifo.error().message.find("HANDOFF_STATE_DIR"), std::string::npos);
+  const auto read = Journal(state_).read_recent([](const json&) {});
+  ASSERT_FALSE(read);
+  EXPECT_EQ(read.error().message, "reading the history " + path_ +
+                                      ": it is a FIFO: put a regular "
+                                      "file there");
   ASSERT_EQ(::unlink(path_.c_str()), 0);
   ASSERT_EQ(::mkdir(path_.c_str(), 0700), 0);
   EXPECT_FALSE(Journal(state_).open());
