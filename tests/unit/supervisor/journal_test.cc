@@ -196,7 +196,7 @@ TEST_F(JournalTest, WhatIsNoFileOfItsOwnIsRefused) {
   const auto fifo = Journal(state_).open();
   ASSERT_FALSE(fifo);
   EXPECT_NE(fifo.error().message.find("HANDOFF_STATE_DIR"), std::string::npos);
-  const auto read = Journal(state_).read_recent([](const json&) {});
+  const auto read = read_journal(path_, [](const json&) {});
   ASSERT_FALSE(read);
   EXPECT_EQ(read.error().message, "reading the history " + path_ +
                                       ": it is a FIFO: put a regular "
