@@ -70,8 +70,9 @@ Executed executed_by(pid_t pid, const Release& release, const FileRules& rules) 
     }
   }
   Executed out{.path = path, .file = std::nullopt};
-  if (std::string seen = as_seen_from(release.path, path); is_at(seen, info))
+  if (std::string seen = as_seen_from(release.path, path); is_at(seen, info)) {
     path = std::move(seen);
+  }
   // One that was removed since, or lies in another mount namespace, has no path here.
   if (is_at(path, info)) out.file = ReleaseFile{path, *hash, FileMark::of(info), true};
   return out;

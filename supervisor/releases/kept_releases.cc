@@ -66,8 +66,8 @@ Result<void> make_folders(const std::string& root, const std::string& path) {
       return fail_errno(to);
     }
     struct stat info {};
-    if (::stat(original.c_str(), &info) < 0)
-      continue;  // moved away: nobody else needs to get there
+    // One that was moved away: nobody else needs to get there.
+    if (::stat(original.c_str(), &info) < 0) continue;
     if (auto given = give_to(to, info); !given) return given;
     if (::chmod(to.c_str(), info.st_mode & 0755) < 0) return fail_errno(to);
   }
