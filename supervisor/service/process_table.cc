@@ -241,10 +241,10 @@ bool ProcessTable::look_at(const Process& process) {
   auto found = [this, here = std::weak_ptr<bool>(here_), generation = process.generation,
                 pid = process.pid](Executed executed) {
     if (here.expired()) return;
-    Process* process = find(generation);
-    if (process == nullptr || process->pid != pid) return;
+    Process* still = find(generation);
+    if (still == nullptr || still->pid != pid) return;
     // Till now the number was the process's own.
-    if (!io::has_exited(process->pidfd.get())) process->executed = std::move(executed);
+    if (!io::has_exited(still->pidfd.get())) still->executed = std::move(executed);
     let_in(generation);
   };
   return find_executed(host_.loop, process, rules_of(config_), std::move(found));
