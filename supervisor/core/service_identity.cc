@@ -11,7 +11,7 @@
 namespace handoff::supervisor {
 namespace {
 
-// Who upgrades to it has chosen what it is. Where only its word differs, nothing of what ran before
+// An upgrade chooses what the release is. Where only its word differs, nothing of what ran before
 // is known that one could go back to.
 void reconsider(Candidate& candidate, const ReleaseSeen& seen) {
   if (!candidate) return;

@@ -131,7 +131,7 @@ void Upgrade::tick(Side& side, Time now) {
                 : "the old release has not said since the switch what is left with it: SIGTERM");
 }
 
-// Whoever was asked for anything is past this: an heir is looked at when it registers.
+// An heir is looked at when it registers, before it was asked for anything.
 Upgrade::Step Upgrade::turn_away(const std::string& why, Time now) {
   out_ = {};
   if (state_ == State::kStarting) {

@@ -15,7 +15,7 @@
 namespace handoff::supervisor {
 namespace {
 
-// It works in bursts of milliseconds, so nobody else feels it.
+// The supervisor works in bursts of milliseconds, so nobody else feels this.
 constexpr int kNice = -10;
 
 }  // namespace

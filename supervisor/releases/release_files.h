@@ -33,7 +33,7 @@ void add_behind(Release& release, ReleaseFile file);
 // program counts.
 Result<void> add_files(Release& release, const FileRules& rules,
                        const std::vector<Behind>& known = {});
-// Those that the configuration leaves out.
+// The files that the configuration leaves out.
 Result<std::vector<std::string>> files_left_out(const FileRules& rules);
 // As they are now.
 Result<std::vector<ReleaseFile>> read_files(const std::set<std::string>& paths);

@@ -147,8 +147,9 @@ TEST_F(LostStateTest, AfterABrokenFileAServiceIsWaitedFor) {
   EXPECT_EQ(supervisor.status().at("generation"), 1) << "but not for ever";
 }
 
-// It may serve, so nothing is begun beside it, and nothing of it is forgotten. The supervisor waits
-// for three seconds, which may be too short for this test on a busy host: then it tries again.
+// The process may serve, so nothing is begun beside it, and nothing of it is forgotten. The
+// supervisor waits for three seconds, which may be too short for this test on a busy host: then it
+// tries again.
 TEST_F(LostStateTest, OneThatIsWaitedForIsLeftAsItIs) {
   TempDir dir;
   const std::string file = dir / "handoff.toml";
