@@ -18,7 +18,6 @@
 #include "supervisor/cli/options.h"
 #include "supervisor/core/suggest.h"
 #include "supervisor/host/journal.h"
-#include "supervisor/host/priority.h"
 #include "supervisor/host/runtime_dir.h"
 #include "supervisor/host/saved_state.h"
 #include "supervisor/loop/thread_work.h"
@@ -139,7 +138,6 @@ ExitStatus run_command(const RunOptions& options) {
   keep_memory_small();
   set_up_log(options.json);
   raise_file_limit();
-  raise_priority();
   // Executed from an open file it would have the name of that fd.
   (void)::prctl(PR_SET_NAME, "handoff");
   (void)std::signal(SIGPIPE, SIG_IGN);  // a log that nobody reads any more is no reason to go

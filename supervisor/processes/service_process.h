@@ -12,6 +12,7 @@
 
 #include "libhandoff/base/unique_fd.h"
 #include "supervisor/core/events.h"
+#include "supervisor/loop/start_queue.h"
 #include "supervisor/processes/call.h"
 #include "supervisor/processes/service_channel.h"
 #include "supervisor/releases/executed.h"
@@ -37,6 +38,7 @@ struct Process {
   bool another = false;        // than the release that it was started as: release is what it is
   // From its Register on, while it is found out what it executes.
   std::optional<std::vector<Heard>> held;
+  StartQueue::Place place;                  // among those that start, until it is up
   Executed executed;                        // what was found out
   std::unique_ptr<ServiceChannel> channel;  // none: it was found and has not returned yet
   std::unique_ptr<Call> call;               // while it is away, and has a mailbox

@@ -117,6 +117,7 @@ Result<std::unique_ptr<Supervisor>> Supervisor::open(uv_loop_t* loop, const Conf
 Supervisor::Supervisor(uv_loop_t* loop, RuntimeDir runtime, Journal journal, UniqueFd operators,
                        UniqueFd services)
     : loop_(loop),
+      starts_(loop),
       runtime_(std::move(runtime)),
       journal_(loop, std::move(journal)),
       boot_(boot_id()),
@@ -182,6 +183,7 @@ Result<void> Supervisor::add(const ServiceConfig& config, std::optional<Before> 
   services_.emplace(config.name,
                     std::make_unique<ServiceRunner>(
                         ServiceHost{.loop = loop_,
+                                    .starts = &starts_,
                                     .report_path = runtime_.report_path(),
                                     .state = journal_.journal().state(),
                                     .changed =

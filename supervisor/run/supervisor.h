@@ -14,6 +14,7 @@
 #include "supervisor/host/notify.h"
 #include "supervisor/host/runtime_dir.h"
 #include "supervisor/host/state_keeper.h"
+#include "supervisor/loop/start_queue.h"
 #include "supervisor/operators/control_server.h"
 #include "supervisor/operators/request.h"
 #include "supervisor/processes/call.h"
@@ -91,6 +92,7 @@ class Supervisor {
   void stop_asked(const char* signal);
 
   uv_loop_t* loop_;
+  StartQueue starts_;
   ConfigSource source_;
   RuntimeDir runtime_;
   JournalWriter journal_;

@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <utility>
@@ -47,8 +48,9 @@ Party ProcessTable::party(Generation generation) const {
 
 // ---- starting -------------------------------------------------------------------------------
 
-Result<void> ProcessTable::start(const Spawn& spawn, ReleasePtr release) {
+Result<void> ProcessTable::start(const Spawn& spawn, ReleasePtr release, StartQueue::Place place) {
   auto process = std::make_unique<Process>();
+  process->place = std::move(place);
   process->generation = spawn.generation;
   process->release = std::move(release);
   process->since = std::chrono::system_clock::now();
@@ -232,6 +234,9 @@ void ProcessTable::take(Process& process, Heard what) {
   } else if (auto* counted = std::get_if<SessionsCounted>(&what.aside)) {
     if (auto query = queries_.extract(counted->query_id)) query.mapped()(counted->sessions);
   }
+  // Whatever it was handed runs.
+  const auto owns = [](const Event& event) { return std::holds_alternative<Owned>(event); };
+  if (std::any_of(what.events.begin(), what.events.end(), owns)) process.place.reset();
   callbacks_.heard(process.generation, std::move(what));
 }
 

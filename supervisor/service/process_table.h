@@ -42,7 +42,7 @@ class ProcessTable {
   Party party(Generation generation) const;
 
   // An heir's donor is the owner. After an error it may be here all the same, and ends.
-  Result<void> start(const Spawn& spawn, ReleasePtr release);
+  Result<void> start(const Spawn& spawn, ReleasePtr release, StartQueue::Place place);
   // One of the supervisor before this one.
   void adopt(std::unique_ptr<Process> process);
   // A process has come back; takes fd if it is one of these.

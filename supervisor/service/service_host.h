@@ -8,11 +8,13 @@
 #include <string>
 
 #include "libhandoff/base/result.h"
+#include "supervisor/loop/start_queue.h"
 
 namespace handoff::supervisor {
 
 struct ServiceHost {
   uv_loop_t* loop = nullptr;
+  StartQueue* starts = nullptr;   // where processes wait for their turns to start
   std::string report_path;        // where processes return to
   std::string state;              // the state folder
   std::function<void()> changed;  // something is to be seen, or saved

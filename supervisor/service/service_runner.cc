@@ -252,21 +252,27 @@ void ServiceRunner::apply(const OpenBack& open) {
 }
 
 void ServiceRunner::apply(const Spawn& asked) {
-  const ReleasePtr release = releases_.of(asked);
-  answers_.starts(asked, release);
-  if (releases_.ready(asked)) {
-    spawn(asked);
-    return;
-  }
-  releases_.open_to_spawn(
-      asked, [this, generation = asked.generation] { return machine_.awaits(generation); },
-      [this, asked](std::optional<SpawnFailed> failed) {
-        if (processes_.find(asked.generation) != nullptr) return;  // an orphan of that number
-        if (failed) return feed(*failed);
-        answers_.starts(asked, releases_.of(asked));
-        spawn(asked);
-        host_.changed();
-      });
+  answers_.starts(asked, releases_.of(asked));
+  ++waiting_;
+  host_.starts->wait([this, asked, here = std::weak_ptr<bool>(here_)](StartQueue::Place place) {
+    if (here.expired()) return;
+    --waiting_;
+    in_turn(asked, std::move(place));
+  });
+}
+
+void ServiceRunner::in_turn(const Spawn& asked, StartQueue::Place place) {
+  if (processes_.find(asked.generation) != nullptr) return;  // an orphan of that number
+  const auto wanted = [this, generation = asked.generation] { return machine_.awaits(generation); };
+  if (!wanted()) return feed(SpawnFailed{asked.generation, "not wanted"});
+  if (releases_.ready(asked)) return spawn(asked, std::move(place));
+  releases_.open_to_spawn(asked, wanted, [this, asked, place](std::optional<SpawnFailed> failed) {
+    if (processes_.find(asked.generation) != nullptr) return;  // an orphan of that number
+    if (failed) return feed(*failed);
+    answers_.starts(asked, releases_.of(asked));
+    spawn(asked, place);
+    host_.changed();
+  });
 }
 
 // Should the donor die before it has said anything: how many it takes along.
@@ -276,9 +282,9 @@ void ServiceRunner::count_donors_sessions() {
   });
 }
 
-void ServiceRunner::spawn(const Spawn& spawn) {
+void ServiceRunner::spawn(const Spawn& spawn, StartQueue::Place place) {
   if (spawn.heir) count_donors_sessions();
-  const auto started = processes_.start(spawn, releases_.of(spawn));
+  const auto started = processes_.start(spawn, releases_.of(spawn), std::move(place));
   answers_.started(spawn);
   if (!started) feed(spawn_failed(spawn.generation, started.error()));
 }

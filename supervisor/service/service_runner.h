@@ -97,7 +97,7 @@ class ServiceRunner {
   bool count_sessions(std::function<void(std::uint64_t)> counted);
 
  private:
-  bool busy() const { return releases_.opening() || recording_ > 0; }
+  bool busy() const { return releases_.opening() || recording_ > 0 || waiting_ > 0; }
   void feed(Event event);
   void deadline_passed();
   void heard(Generation generation, Heard heard);
@@ -105,7 +105,8 @@ class ServiceRunner {
   void look_after_trial();
   void look_after_choice();
   void count_donors_sessions();
-  void spawn(const Spawn& spawn);
+  void in_turn(const Spawn& spawn, StartQueue::Place place);
+  void spawn(const Spawn& spawn, StartQueue::Place place);
   void look_at_owner() {
     if (machine_.state() == Service::State::kRunning) releases_.runs(processes_.owner());
   }
@@ -140,10 +141,12 @@ class ServiceRunner {
   Answers answers_;
   std::deque<Event> events_;
   bool stepping_ = false;
+  int waiting_ = 0;    // for their turns to start
   int recording_ = 0;  // requests that go into the history before they are carried out
   std::string last_state_;
   TrialWatch trial_;
   Timer timer_;
+  std::shared_ptr<bool> here_ = std::make_shared<bool>(true);  // for what is called back later
   std::optional<Time> looked_for_;  // the deadline for whose sake we have looked around
 };
 
