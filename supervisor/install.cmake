@@ -16,3 +16,17 @@ install(TARGETS handoff-unpack DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/handoff C
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/handoff.bash
         DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME handoff
         COMPONENT supervisor OPTIONAL)
+
+# systemd units, which name the folder of the program: that is known only now, by `cmake --install --prefix`, say. systemd
+# reads /usr/lib and /usr/local/lib.
+set(HANDOFF_UNITS ${CMAKE_CURRENT_BINARY_DIR}/units)
+install(CODE "
+  set(HANDOFF_BINDIR \"${CMAKE_INSTALL_BINDIR}\")
+  cmake_path(ABSOLUTE_PATH HANDOFF_BINDIR BASE_DIRECTORY \"\${CMAKE_INSTALL_PREFIX}\")
+  foreach(unit handoff.service handoff@.service handoff-user.service)
+    configure_file(\"${PROJECT_SOURCE_DIR}/contrib/systemd/\${unit}.in\" \"${HANDOFF_UNITS}/\${unit}\" @ONLY)
+  endforeach()
+" COMPONENT supervisor)
+install(FILES ${HANDOFF_UNITS}/handoff.service ${HANDOFF_UNITS}/handoff@.service
+        DESTINATION lib/systemd/system COMPONENT supervisor)
+install(FILES ${HANDOFF_UNITS}/handoff-user.service DESTINATION lib/systemd/user RENAME handoff.service COMPONENT supervisor)

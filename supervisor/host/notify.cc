@@ -2,6 +2,8 @@
 
 #include <systemd/sd-daemon.h>
 
+#include <cstdlib>
+
 namespace handoff::supervisor {
 
 void Notify::ready(const std::string& text) {
@@ -28,6 +30,12 @@ void Notify::remove(const std::string& name) {
   (void)sd_notify(0, ("FDSTOREREMOVE=1\nFDNAME=" + name).c_str());
 }
 
-void Notify::stopping() { (void)sd_notify(0, "STOPPING=1\nSTATUS=stopping"); }
+void Notify::stopping(Duration within) {
+  (void)sd_notify(
+      0, ("STOPPING=1\nSTATUS=stopping\nEXTEND_TIMEOUT_USEC=" + std::to_string(to_us(within)))
+             .c_str());
+}
+
+bool Notify::heard() { return std::getenv("NOTIFY_SOCKET") != nullptr; }
 
 }  // namespace handoff::supervisor

@@ -3,13 +3,18 @@
 
 #include <string>
 
+#include "supervisor/core/time.h"
+
 namespace handoff::supervisor {
 
 class Notify {
  public:
   void ready(const std::string& status);  // READY=1 the first time, then STATUS alone
   void status(const std::string& status);
-  void stopping();
+  // within: how long that may take. systemd waits as long, whatever its TimeoutStopSec= is.
+  void stopping(Duration within);
+  // There is somebody to notify.
+  static bool heard();
   // Has systemd keep a duplicate of fd under that name over restarts; no longer.
   // (FileDescriptorStoreMax= says how many it keeps.)
   void store(const std::string& name, int fd);

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "supervisor/host/kept_config.h"
+#include "supervisor/host/unit.h"
 #include "supervisor/processes/adoption.h"
 #include "supervisor/processes/spawn.h"
 #include "supervisor/releases/kept_releases.h"
@@ -25,6 +26,8 @@ namespace {
 constexpr Duration kReturnWithin = std::chrono::seconds(10);
 // For one that can't be told from a stranger: a library tries each second at least.
 constexpr Duration kAwaited = std::chrono::seconds(3);
+// What a stop takes beside the drain: a handoff that has to end first, SIGKILL, a slow disk.
+constexpr Duration kAfterDrain = std::chrono::seconds(15);
 
 // What ran goes on, upgrades included. null: nothing ever ran.
 ReleasePtr release_before(const ServiceConfig& config, const Before& before,
@@ -238,6 +241,9 @@ void Supervisor::start() {
   started_ = true;
   runtime_watch_.start();
   if (!self_client_.expired()) self_patience_.at(now() + kReturnWithin);
+  std::size_t listeners = 0;
+  for (const auto& [name, service] : services_) listeners += service->config().listen.size();
+  tell_unit_faults(loop_, listeners, runtime_.path());
   changed();
 }
 
@@ -352,7 +358,11 @@ void Supervisor::stop_asked(const char* signal) {
     spdlog::warn("{} again: every process is killed", signal);
   } else {
     spdlog::info("{}: stopping all services (once more: at once)", signal);
-    notify_.stopping();
+    Duration drain{};
+    for (const auto& [name, service] : services_) {
+      drain = std::max(drain, service->timeouts().drain);
+    }
+    notify_.stopping(drain + kAfterDrain);
   }
   for (auto& [name, awaited] : awaited_) {
     if (std::exchange(awaited, {}).patience == nullptr) continue;

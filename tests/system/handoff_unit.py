@@ -1,13 +1,10 @@
-"""The unit of docs/operations.md in a container, with the example `echo` as its service."""
+"""The unit that is installed, in a container, with the example `echo` as its service."""
 import json
-import re
-from pathlib import Path
 from typing import Any
 
 from container import Container
 from machines import SystemTest
 
-OPERATIONS = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
 ECHO_1 = "/opt/handoff/handoff-echo-1"
 ECHO_2 = "/opt/handoff/handoff-echo-2"
 CONFIG = f"""\
@@ -19,20 +16,10 @@ SERVES = r"echo: running: generation 1, release 1\.0, pid \d+"  # a line of the 
 CONFIG_PATH = "/etc/handoff/handoff.toml"
 
 
-def documented_unit() -> tuple[str, str]:
-    """The path and the text of the unit in the documentation, so that the tests run exactly that."""
-    section = OPERATIONS.read_text().split("\n## Under systemd\n", 1)[1]
-    unit = re.search(r"```ini\n# (/\S+)\n(.*?)```", section, re.DOTALL)
-    assert unit, f"{OPERATIONS} has no unit under 'Under systemd'"
-    return unit[1], unit[2]
-
-
 class UnitTest(SystemTest):
     def unit(self, **options: Any) -> Container:
-        """A container that runs and has the unit and its configuration; the unit is not started."""
+        """A container that runs and has the unit's configuration; the unit is not started."""
         container = self.container(**options)
-        path, text = documented_unit()
-        container.put(path, text)
         container.put(CONFIG_PATH, CONFIG)
         container.start()
         return container

@@ -1,4 +1,4 @@
-"""`handoff` under systemd, by the unit of docs/operations.md."""
+"""`handoff` under systemd, by the unit that is installed."""
 import signal
 
 import echo
@@ -128,19 +128,122 @@ class UnitUnderSystemdTest(UnitTest):
         container.wait_for_property("handoff", "SubState", "running")
         self.assertEqual(container.show("handoff", "NFileDescriptorStore"), "1")
 
-    def test_after_a_reboot_the_configuration_counts(self) -> None:
+    def test_after_a_reboot_what_was_chosen_runs(self) -> None:
         container = self.serving()
         container.systemctl("enable", "handoff")
         upgrade(container, ECHO_2)
         self.assertEqual(echo_status(container)["release"], "2.0")
         container.reboot()
-        container.wait_for_line(SERVES, unit="handoff")
-        self.assertEqual(echo_status(container)["release"], "1.0")
+        container.wait_for_line(r"echo: running: generation 1, release 2\.0, pid \d+", unit="handoff")
+        container.wait_for_line(rf"echo: what runs is {ECHO_2}, as it was chosen", unit="handoff")
         client = echo.Client(container)
-        self.assertEqual(client.say("hello"), "1")
+        self.assertEqual(client.say("hello"), "2")
         client.close()
         history = container.must("handoff history")
         self.assertRegex(history, r"echo +upgrade .*1\.0 .*2\.0 ", "the history was lost")
+
+    def test_the_supervisor_replaces_itself_and_is_still_the_units(self) -> None:
+        container = self.serving()
+        swarm = echo.Swarm(container, 20)
+        self.addCleanup(swarm.stop)
+        swarm.wait_for_turns(3)
+        before = echo_status(container)
+        supervisor = container.show("handoff", "MainPID")
+        container.must("handoff upgrade --self")
+        self.assertEqual(container.show("handoff", "MainPID"), supervisor)
+        self.assertEqual(container.show("handoff", "ActiveState"), "active")
+        self.assertEqual(echo_status(container)["pid"], before["pid"])
+        container.systemctl("reload", "handoff")
+        self.assertEqual(upgrade(container, ECHO_2)["sessions"]["moved"], 20)
+        swarm.wait_for_turns(3)
+        self.assertEqual(swarm.stop(), {"2"})
+
+    def test_a_stop_takes_as_long_as_its_services_drain(self) -> None:
+        container = self.unit()
+        # A client that holds on makes the drain last, which is longer than TimeoutStopSec.
+        container.put(CONFIG_PATH, CONFIG + 'drain = "8s"\n')
+        container.put("/etc/systemd/system/handoff.service.d/stop.conf", "[Service]\nTimeoutStopSec=2\n")
+        container.must("systemctl daemon-reload")
+        container.systemctl("start", "handoff")
+        container.wait_for_line(SERVES, unit="handoff")
+        container.must(f"kill -STOP {echo_status(container)['pid']}")  # it does not react to anything
+        container.systemctl("stop", "handoff")
+        container.wait_for_line("it is still there after the drain: SIGKILL", unit="handoff")
+        self.assertEqual(container.show("handoff", "Result"), "success", "systemd did not wait")
+        self.assertEqual(container.run(["pgrep", "-x", "handoff-echo-1"]).out, "")
+
+    def test_what_outlives_a_stop_is_adopted_by_the_next_start(self) -> None:
+        container = self.serving()
+        client = echo.Client(container)
+        client.say("hello")
+        before = echo_status(container)
+        # It does not react to that signal, so systemd kills it when its time is over.
+        deaf = "[Service]\nKillSignal=SIGURG\nTimeoutStopSec=1\n"
+        container.put("/etc/systemd/system/handoff.service.d/stop.conf", deaf)
+        container.must("systemctl daemon-reload")
+        container.systemctl("stop", "handoff")
+        self.assertEqual(container.show("handoff", "Result"), "timeout")
+        self.assertEqual(client.say("nobody supervises it"), "1")
+        container.systemctl("start", "handoff")
+        container.wait_for_line(r"echo: generation 1 \(pid \d+\) is back", unit="handoff")
+        after = echo_status(container)
+        self.assertEqual((after["pid"], after["state"]), (before["pid"], "running"))
+        self.assertEqual(client.say("hello again"), "1")
+        client.close()
+
+    def test_it_says_what_is_wrong_with_its_unit(self) -> None:
+        container = self.unit()
+        container.put(
+            "/etc/systemd/system/handoff.service.d/wrong.conf",
+            "[Unit]\nStartLimitIntervalSec=10\n[Service]\nKillMode=control-group\nFileDescriptorStoreMax=0\n"
+            "OOMPolicy=stop\nRuntimeDirectoryPreserve=no\nRestart=on-failure\n",
+        )
+        container.must("systemctl daemon-reload")
+        container.systemctl("start", "handoff")
+        for mend in (
+            "KillMode=process",
+            "Restart=always",
+            "StartLimitIntervalSec=0",
+            "OOMPolicy=continue",
+            "RuntimeDirectoryPreserve=yes",
+            "FileDescriptorStoreMax=1",
+        ):
+            container.wait_for_line(f"handoff.service: .*: set {mend} in the unit", unit="handoff")
+
+
+class UnitOfAUserTest(UnitTest):
+    def test_a_supervisor_for_each_user(self) -> None:
+        container = self.container()
+        container.put("/etc/handoff/alice.toml", CONFIG)
+        container.start()
+        container.add_user("alice")
+        container.systemctl("start", "handoff@alice")
+        container.wait_for_line(SERVES, unit="handoff@alice")
+        pid = container.must("pgrep -x -u alice handoff-echo-1").strip()
+        self.assertEqual(container.must("stat -c '%U %a' /run/handoff-alice"), "alice 700\n")
+        client = echo.Client(container)
+        self.assertEqual(client.say("hello"), "1")
+        container.systemctl("kill", "--kill-whom=main", "--signal=KILL", "handoff@alice")
+        container.wait_for_line(r"echo: generation 1 \(pid \d+\) is back", unit="handoff@alice")
+        self.assertEqual(client.say("hello"), "1")
+        client.close()
+        self.assertEqual(container.must("pgrep -x -u alice handoff-echo-1").strip(), pid)
+
+    def test_one_in_the_systemd_of_the_user(self) -> None:
+        container = self.container()
+        container.put("/home/alice/.config/handoff/handoff.toml", CONFIG)
+        container.start()
+        container.add_user("alice")
+        container.must("chown -R alice: /home/alice")
+        container.must("systemctl --user start handoff", user="alice")
+        client = echo.Client(container)
+        self.assertEqual(client.say("hello"), "1")
+        container.must("systemctl --user kill --kill-whom=main --signal=KILL handoff", user="alice")
+        container.wait_for_line(r"echo: generation 1 \(pid \d+\) is back")
+        self.assertEqual(client.say("hello"), "1")
+        client.close()
+        container.must("systemctl --user stop handoff", user="alice")
+        self.assertEqual(container.run("pgrep -u alice -x handoff-echo-1").out, "")
 
 
 class UnitWithoutPtraceTest(UnitTest):
