@@ -96,9 +96,14 @@ std::vector<HeirEffect> Heir::step(const HeirEvent& event, Time now) {
       return {};
 
     case S::kFencing:
-      if (event.type != E::kPeerExited) return {};
-      state_ = S::kReadingOut;
-      return {F::kReadOut};
+      if (event.type == E::kPeerExited) {
+        state_ = S::kReadingOut;
+        return {F::kReadOut};
+      }
+      // What is here has become stale, however much of Prepare is still to be read.
+      stale_ = stale_ || event.type == E::kPeerAborted || event.type == E::kRefused ||
+               event.type == E::kMalformed;
+      return {};
 
     case S::kReadingOut:
       switch (event.type) {

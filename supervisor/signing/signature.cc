@@ -33,7 +33,7 @@ std::optional<Bytes> decode(std::string_view line, std::size_t size) {
   // libsodium takes 0xff for a letter of it.
   constexpr std::string_view kLetters =
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
-  if (line.size() > kLongestLine || line.find_first_not_of(kLetters) != line.npos) {
+  if (line.empty() || line.size() > kLongestLine || line.find_first_not_of(kLetters) != line.npos) {
     return std::nullopt;
   }
   Bytes out(line.size());

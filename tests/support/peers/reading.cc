@@ -166,6 +166,7 @@ std::string written(const protocol::Sessions& message) {
   for (const auto& session : message.sessions) append(body, session);
   for (const std::uint64_t id : message.closed) protocol::append_closed(body, id);
   if (message.in_ring) body += encode(*message.in_ring);
+  if (message.unseen) protocol::append_unseen(body);
   return body;
 }
 

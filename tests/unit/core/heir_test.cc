@@ -155,6 +155,19 @@ TEST(HeirTest, EveryCellOfTheTableIsAsWritten) {
   }
 }
 
+// While it waits for the donor's exit, as afterwards: a Prepare that is still to be read can't make
+// up for it.
+TEST(HeirTest, WhatHasBecomeStaleWhileItFencedIsNotTakenForWhole) {
+  for (const E why : {E::kRefused, E::kPeerAborted, E::kMalformed}) {
+    At at = in(S::kFencing);
+    at.step({why, E::kPeerExited, E::kPrepare});
+    EXPECT_EQ("Owner KeepUnmoved Run", apply(at, E::kReadOut)) << name(why);
+  }
+  At at = in(S::kFencing);
+  at.step({E::kPeerExited, E::kPrepare});
+  EXPECT_EQ("Restoring Restore", apply(at, E::kReadOut));
+}
+
 // The ownership word decides, whether the heir was released or not.
 TEST(HeirTest, OwnsTheSessionsOnceItHasTheDeed) {
   for (const E why : {E::kRelease, E::kTimer, E::kChannelClosed, E::kPeerExited}) {

@@ -131,6 +131,14 @@ TEST(SignatureTest, GarbageIsRefused) {
   }
 }
 
+TEST(SignatureTest, WhatIsNoSignatureIsNone) {
+  for (const std::string& text :
+       {std::string(), std::string("x"), std::string("\n"), std::string("\n\n\n\n"),
+        std::string("untrusted comment: x\n\ntrusted comment: x\n\n"), std::string(100000, 'A')}) {
+    EXPECT_FALSE(parse_signature(text)) << text.substr(0, 80);
+  }
+}
+
 TEST(SignatureTest, WhatIsNoKeyIsNone) {
   const std::string key = kKey;
   for (const std::string& text :
