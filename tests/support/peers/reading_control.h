@@ -124,6 +124,7 @@ inline void copy(const protocol::Failed& from, v1::Failed& to) {
   to.set_code(static_cast<v1::Code>(from.reason.code));
   to.set_reason(from.reason.text);
   to.set_at_ns(from.at_ns);
+  to.set_of_peer(from.reason.of_peer);
 }
 
 inline void copy(const protocol::Retired& from, v1::Retired& to) {
@@ -135,6 +136,7 @@ inline void copy(const protocol::Retired& from, v1::Retired& to) {
   to.set_lost(from.lost);
   to.set_heir_died(from.heir_died);
   to.set_first_fd_at_ns(from.first_fd_at_ns);
+  for (const std::uint64_t id : from.lost_ids) to.add_lost_ids(id);
 }
 
 inline void copy(const protocol::Status& from, v1::Status& to) {
