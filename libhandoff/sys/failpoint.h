@@ -44,7 +44,7 @@ inline constexpr std::string_view kSteps[] = {
     "supervisor.self.before",  "supervisor.save.before",
     "supervisor.save.after",   "supervisor.record.before",
     "supervisor.record.after", "supervisor.signal.before",
-    "supervisor.signal.after",
+    "supervisor.signal.after", "supervisor.digest.before",
 };
 
 class Step {

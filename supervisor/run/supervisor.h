@@ -2,6 +2,7 @@
 // signals, systemd; and what the next supervisor should know, should this one die.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -14,11 +15,13 @@
 #include "supervisor/host/notify.h"
 #include "supervisor/host/runtime_dir.h"
 #include "supervisor/host/state_keeper.h"
+#include "supervisor/loop/background.h"
 #include "supervisor/operators/control_server.h"
 #include "supervisor/operators/request.h"
 #include "supervisor/processes/call.h"
 #include "supervisor/processes/reaper.h"
 #include "supervisor/processes/service_door.h"
+#include "supervisor/run/opening.h"
 #include "supervisor/run/predecessor.h"
 #include "supervisor/run/runtime_watch.h"
 #include "supervisor/self/self_upgrade.h"
@@ -56,18 +59,22 @@ class Supervisor {
 
   Supervisor(uv_loop_t* loop, RuntimeDir runtime, Journal journal, UniqueFd operators,
              UniqueFd services);
-  // at_once: its program is opened now. Else when it is started, on a thread: a slow disk under one
-  // program holds up no other service.
-  Result<void> add(const ServiceConfig& config, std::optional<Before> before, KeptFds& kept,
-                   bool at_once);
+  Result<void> add(const ServiceConfig& config, Opened opened, KeptFds& kept);
 
   void serve(const ClientPtr& client, const Request& request);
   static void serve(ServiceRunner& service, const ClientPtr& client, const Request& request);
   void serve_status(const ClientPtr& client, const std::vector<ServiceRunner*>& services);
   void serve_reload(const ClientPtr& client);
-  nlohmann::json reload(int uid);
-  Result<nlohmann::json> try_reload(int uid);
-  Result<void> add_new(const Config& config, std::vector<std::string>& added);
+  struct Reading;
+  void ask_reload(const ClientPtr& client, int uid);
+  void begin_reload();
+  void end_reload(Result<nlohmann::json> done);
+  Result<void> may_reload() const;
+  nlohmann::json told(Result<nlohmann::json> done, int uid);
+  Result<nlohmann::json> take_config(Reading& read, int uid);
+  Result<void> add_new(Reading& read, std::vector<std::string>& added);
+  // at_once: its program is opened now. Else when it is started, on a thread: a slow disk under one
+  // program holds up no other service.
   Result<void> try_add(const ServiceConfig& config, std::optional<Before> before, KeptFds& kept,
                        bool at_once);
   // Nothing of it runs, and nothing may.
@@ -123,6 +130,12 @@ class Supervisor {
   SignalWatch term_;
   SignalWatch int_;
   SignalWatch hup_;
+  struct Reload {
+    ClientPtr client;
+    int uid;  // -1: a signal
+  };
+  std::deque<Reload> reloads_;  // the first is under way
+  Background reading_;          // for that
   bool started_ = false;
   bool stopping_ = false;
   bool over_ = false;

@@ -1,0 +1,56 @@
+#include "supervisor/run/opening.h"
+
+#include <spdlog/spdlog.h>
+
+#include <utility>
+
+#include "supervisor/releases/kept_releases.h"
+#include "supervisor/releases/release_source.h"
+#include "supervisor/releases/reopen.h"
+
+namespace handoff::supervisor {
+namespace {
+
+// What ran goes on, upgrades included. null: nothing ever ran.
+ReleasePtr release_before(const ServiceConfig& config, const Before& before,
+                          const std::string& kept) {
+  const SavedRelease& saved = before.saved.release;
+  if (saved.digest.empty()) return nullptr;
+  // A process that lives has its file, whatever has become of the path.
+  for (const auto& process : before.living) {
+    const Release& its = *process->release;
+    if (its.path == saved.path && its.args == saved.args && its.digest == saved.digest &&
+        may_run_again(its, config)) {
+      return process->release;
+    }
+  }
+  auto again = reopen_release({.saved = saved, .verify_key = config.verify_key, .kept = kept});
+  if (again) return std::move(*again);
+  spdlog::warn("{}: release {} ran, and can't be opened: {}", config.name, saved.name,
+               again.error().message);
+  return unopened_release(saved);
+}
+
+}  // namespace
+
+Opened open_service(const ServiceConfig& config, std::optional<Before> before,
+                    const std::string& state, bool at_once) {
+  Opened out{.before = std::move(before), .release = nullptr, .problem = {}};
+  if (out.before) {
+    out.release = release_before(config, *out.before, KeptReleases::folder_of(state, config.name));
+  }
+  if (out.release) return out;
+  out.release = unopened_release(config.command);
+  const bool runs = out.before && !out.before->living.empty();
+  if (!at_once && !runs) return out;
+  const auto source = source_of(*out.release, config);
+  auto opened = source ? obtain_release(*source) : Failure(source.error());
+  if (opened) {
+    out.release = std::move(*opened);
+  } else {
+    out.problem = Failure(opened.error());
+  }
+  return out;
+}
+
+}  // namespace handoff::supervisor
