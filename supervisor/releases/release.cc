@@ -122,6 +122,11 @@ Result<UniqueFd> open_executable(const std::string& path) {
   return file;
 }
 
+bool is_script(int file) {
+  std::array<char, 2> start{};
+  return ::pread(file, start.data(), start.size(), 0) == 2 && start[0] == '#' && start[1] == '!';
+}
+
 Result<ReleasePtr> release_of(UniqueFd file, const std::string& path,
                               std::vector<std::string> args) {
   auto release = std::make_shared<Release>();
@@ -134,9 +139,7 @@ Result<ReleasePtr> release_of(UniqueFd file, const std::string& path,
   struct stat found {};
   if (::fstat(release->file.get(), &found) < 0) return fail_errno(path);
   release->file_mark = release->source_mark = FileMark::of(found);
-  std::array<char, 2> start{};
-  release->script =
-      ::pread(release->file.get(), start.data(), 2, 0) == 2 && start[0] == '#' && start[1] == '!';
+  release->script = is_script(release->file.get());
   auto hash = digest(release->file.get(), path);
   if (!hash) return Failure(hash.error());
   release->digest = release->program_digest = std::move(*hash);

@@ -88,6 +88,8 @@ ReleasePtr copy_of(const Release& release);
 
 // Opens an executable file, as what runs is opened; an error says why it is none.
 Result<UniqueFd> open_executable(const std::string& path);
+// Begins with #!.
+bool is_script(int file);
 // The file that is open; digests it, which takes as long as reading it takes.
 Result<ReleasePtr> release_of(UniqueFd file, const std::string& path,
                               std::vector<std::string> args);

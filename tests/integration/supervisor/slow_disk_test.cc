@@ -1,5 +1,5 @@
-// A disk that takes its time: whoever reads a file whole waits at the failpoint
-// supervisor.digest.before for as long as the test likes. Operators are answered meanwhile.
+// A disk that takes its time: whoever reads a file waits at a failpoint for as long as the test
+// likes. Operators are answered meanwhile.
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
@@ -21,7 +21,7 @@ using nlohmann::json;
 
 class SlowDiskTest : public SupervisorTest {
  protected:
-  // From here on, whoever begins to digest a file waits until the disk is quick again.
+  // From here on, whoever comes to the point waits until the disk is quick again.
   void slow() { disk.emplace(listen_unix(held, SOCK_SEQPACKET)); }
   bool somebody_waits() const { return readable(disk->get()); }
   // Whoever waits goes on, and nobody waits any more.
@@ -31,10 +31,9 @@ class SlowDiskTest : public SupervisorTest {
     return "[service." + name + "]\ncommand = [\"" + fake_service() +
            "\"]\nlisten = { public = \"tcp:127.0.0.1:0\" }\n";
   }
-  void start() {
+  void start(const std::string& point = "supervisor.digest.before") {
     write_file(config, service("chat"));
-    supervisor.start(
-        configured(config, {{"HANDOFF_FAILPOINT", "supervisor.digest.before@1+=ask:" + held}}));
+    supervisor.start(configured(config, {{"HANDOFF_FAILPOINT", point + "@1+=ask:" + held}}));
     supervisor.settle();
   }
 
@@ -85,6 +84,41 @@ TEST_F(SlowDiskTest, UnderANewServiceOfASupervisorThatIsStopped) {
   EXPECT_EQ(refused.status, 1) << refused.describe();
   EXPECT_NE(refused.err.find("the supervisor is stopping"), std::string::npos) << refused.err;
   EXPECT_EQ(supervisor.process().finish().status, 0);
+}
+
+TEST_F(SlowDiskTest, UnderTheNextSupervisorHoldsUpNobody) {
+  start("supervisor.self.opening");
+  slow();
+  const auto self = supervisor.begin({"upgrade", "--self", "/bin/true"});
+  ASSERT_TRUE(somebody_waits());
+  EXPECT_EQ(supervisor.status("chat").at("state"), "running");
+  EXPECT_EQ(supervisor.command({"restart", "chat"}).status, 0);
+  EXPECT_TRUE(self->running());
+  quick();
+  const auto refused = self->finish();
+  EXPECT_EQ(refused.status, 1) << refused.describe();
+  EXPECT_NE(refused.err.find("does not say that it is a handoff"), std::string::npos)
+      << refused.err;
+}
+
+TEST_F(SlowDiskTest, UnderTheNextSupervisorIsNotWaitedForForGood) {
+  start("supervisor.self.opening");
+  slow();
+  const auto refused = supervisor.command({"upgrade", "--self", "/bin/true"});
+  EXPECT_EQ(refused.status, 1) << refused.describe();
+  EXPECT_NE(refused.err.find("did not end its check within 10"), std::string::npos) << refused.err;
+  quick();
+  EXPECT_EQ(supervisor.command({"upgrade", "--self"}).status, 0);
+}
+
+// Not even its digest is needed.
+TEST_F(SlowDiskTest, ReadsNoProgramOfTheNextSupervisorWhole) {
+  start();
+  slow();
+  const auto refused = supervisor.command({"upgrade", "--self", "/bin/true"});
+  EXPECT_EQ(refused.status, 1) << refused.describe();
+  EXPECT_NE(refused.err.find("does not say that it is a handoff"), std::string::npos)
+      << refused.err;
 }
 
 }  // namespace
