@@ -6,6 +6,8 @@
 #include <csignal>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "fixture.h"
 #include "support/clients/sockets.h"
@@ -24,22 +26,35 @@ class SlowDiskTest : public SupervisorTest {
   // From here on, whoever comes to the point waits until the disk is quick again.
   void slow() { disk.emplace(listen_unix(held, SOCK_SEQPACKET)); }
   bool somebody_waits() const { return readable(disk->get()); }
+  // Takes in one who waits; he goes on waiting.
+  bool one_more_waits() {
+    if (!somebody_waits()) return false;
+    waiting.emplace_back(::accept(disk->get(), nullptr, nullptr));
+    return waiting.back().valid();
+  }
   // Whoever waits goes on, and nobody waits any more.
-  void quick() { disk.reset(); }
+  void quick() {
+    disk.reset();
+    waiting.clear();
+  }
 
   static std::string service(const std::string& name) {
     return "[service." + name + "]\ncommand = [\"" + fake_service() +
            "\"]\nlisten = { public = \"tcp:127.0.0.1:0\" }\n";
   }
-  void start(const std::string& point = "supervisor.digest.before") {
-    write_file(config, service("chat"));
-    supervisor.start(configured(config, {{"HANDOFF_FAILPOINT", point + "@1+=ask:" + held}}));
+  void start(const std::string& point = "supervisor.digest.before",
+             const std::string& services = service("chat")) {
+    write_file(config, services);
+    supervisor.start(configured(config, {{"HANDOFF_FAILPOINT", point + "@1+=ask:" + held},
+                                         {"UV_THREADPOOL_SIZE", std::to_string(kThreads)}}));
     supervisor.settle();
   }
 
+  static constexpr int kThreads = 2;  // that open programs
   const std::string config = supervisor.dir() / "handoff.toml";
   const std::string held = supervisor.dir() / "held";
   std::optional<UniqueFd> disk;
+  std::vector<UniqueFd> waiting;
 };
 
 TEST_F(SlowDiskTest, UnderANewServiceHoldsUpNobodyElse) {
@@ -119,6 +134,21 @@ TEST_F(SlowDiskTest, ReadsNoProgramOfTheNextSupervisorWhole) {
   EXPECT_EQ(refused.status, 1) << refused.describe();
   EXPECT_NE(refused.err.find("does not say that it is a handoff"), std::string::npos)
       << refused.err;
+}
+
+// A file server that is gone.
+TEST_F(SlowDiskTest, OnAllThreadsThatOpenProgramsLeavesTheStateFileAndTheHistoryAlone) {
+  start("supervisor.digest.before", service("chat") + service("kv") + service("third"));
+  slow();
+  const auto kv = supervisor.begin({"upgrade", "kv"});
+  const auto third = supervisor.begin({"upgrade", "third"});
+  for (int i = 0; i < kThreads; ++i) ASSERT_TRUE(one_more_waits()) << i;
+  EXPECT_EQ(supervisor.command({"restart", "chat"}).status, 0) << "in the history, and saved";
+  EXPECT_TRUE(kv->running());
+  EXPECT_TRUE(third->running());
+  quick();
+  EXPECT_EQ(kv->finish().status, 0);
+  EXPECT_EQ(third->finish().status, 0);
 }
 
 }  // namespace
