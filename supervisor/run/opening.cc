@@ -1,10 +1,7 @@
 #include "supervisor/run/opening.h"
 
-#include <spdlog/spdlog.h>
-
 #include <utility>
 
-#include "supervisor/releases/kept_releases.h"
 #include "supervisor/releases/release_source.h"
 #include "supervisor/releases/reopen.h"
 
@@ -12,11 +9,10 @@ namespace handoff::supervisor {
 namespace {
 
 // What ran goes on, upgrades included. null: nothing ever ran.
-ReleasePtr release_before(const ServiceConfig& config, const Before& before,
-                          const std::string& kept) {
+ReleasePtr release_before(const ServiceConfig& config, const Before& before) {
   const SavedRelease& saved = before.saved.release;
   if (saved.digest.empty()) return nullptr;
-  // A process that lives has its file, whatever has become of the path.
+  // All processes of a release share it. It is opened when the service is here.
   for (const auto& process : before.living) {
     const Release& its = *process->release;
     if (its.path == saved.path && its.args == saved.args && its.digest == saved.digest &&
@@ -24,21 +20,14 @@ ReleasePtr release_before(const ServiceConfig& config, const Before& before,
       return process->release;
     }
   }
-  auto again = reopen_release({.saved = saved, .verify_key = config.verify_key, .kept = kept});
-  if (again) return std::move(*again);
-  spdlog::warn("{}: release {} ran, and can't be opened: {}", config.name, saved.name,
-               again.error().message);
   return unopened_release(saved);
 }
 
 }  // namespace
 
-Opened open_service(const ServiceConfig& config, std::optional<Before> before,
-                    const std::string& state, bool at_once) {
+Opened open_service(const ServiceConfig& config, std::optional<Before> before, bool at_once) {
   Opened out{.before = std::move(before), .release = nullptr, .problem = {}};
-  if (out.before) {
-    out.release = release_before(config, *out.before, KeptReleases::folder_of(state, config.name));
-  }
+  if (out.before) out.release = release_before(config, *out.before);
   if (out.release) return out;
   out.release = unopened_release(config.command);
   const bool runs = out.before && !out.before->living.empty();

@@ -1,6 +1,6 @@
-// What takes as long as a disk likes before a service is here: what the supervisor before this one
-// has left of it is looked for, and its program is opened. Nothing of Supervisor is touched, so
-// that a thread can do it.
+// What takes as long as a disk likes before a service is here: a program that nobody has opened
+// before is opened. Nothing of Supervisor is touched, so that a thread can do it. What ran before
+// is opened once the service is here, which goes on meanwhile.
 #pragma once
 
 #include <optional>
@@ -19,8 +19,7 @@ struct Opened {
   Result<void> problem;  // why it could not be
 };
 
-// at_once: its program is opened now. Else when it is started. state: the state folder.
-Opened open_service(const ServiceConfig& config, std::optional<Before> before,
-                    const std::string& state, bool at_once);
+// at_once: its program is opened now. Else when it is started.
+Opened open_service(const ServiceConfig& config, std::optional<Before> before, bool at_once);
 
 }  // namespace handoff::supervisor

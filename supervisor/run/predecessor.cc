@@ -107,7 +107,7 @@ std::optional<Before> Predecessor::take(const ServiceConfig& config) {
       std::find_if(state_.services.begin(), state_.services.end(),
                    [&](const SavedService& service) { return service.name == config.name; });
   if (saved != state_.services.end()) {
-    known = find_before(std::move(*saved), config, folder_);
+    known = find_before(std::move(*saved));
     state_.services.erase(saved);
   } else {
     known = choice_of(config, folder_);
@@ -174,22 +174,13 @@ void add_living(Before& before, std::unique_ptr<Process> process) {
   before.living.push_back(std::move(process));
 }
 
-Before find_before(SavedService saved, const ServiceConfig& config, const std::string& state) {
+Before find_before(SavedService saved) {
   Before out{.saved = std::move(saved)};
   for (const SavedProcess& process : out.saved.processes) {
     out.awaited = out.awaited || may_live(process);
     auto living = find_process(process);
     if (!living) continue;
-    auto release = reopen_release({.saved = process.release,
-                                   .pid = process.pid,
-                                   .verify_key = config.verify_key,
-                                   .kept = KeptReleases::folder_of(state, config.name)});
-    if (!release) {
-      spdlog::warn("{}: generation {} can't be started again as it is: {}", config.name,
-                   process.generation, release.error().message);
-      release = unopened_release(process.release);
-    }
-    living->release = std::move(*release);
+    living->release = unopened_release(process.release);
     out.living.push_back(std::move(living));
   }
   return out;

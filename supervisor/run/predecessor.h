@@ -44,8 +44,8 @@ class Predecessor {
   std::vector<Orphan> orphans_;
 };
 
-// Again, of one that take_foreign() gave. state: the state folder.
-Before find_before(SavedService saved, const ServiceConfig& config, const std::string& state);
+// Again, of one that take_foreign() gave.
+Before find_before(SavedService saved);
 
 // A process of the service turned out to live.
 void add_living(Before& before, std::unique_ptr<Process> process);

@@ -32,7 +32,6 @@ const ServiceConfig* find(const Config& config, const std::string& name) {
 // What the thread is given, and what it finds.
 struct Supervisor::Reading {
   std::function<Result<Config>()> read;
-  std::string state;                  // the state folder
   std::set<std::string> here;         // services
   std::vector<SavedService> foreign;  // of the supervisor before this one
   Result<Config> config = fail(-ECANCELED, "not read");
@@ -52,9 +51,9 @@ struct Supervisor::Reading {
   Opened open(const ServiceConfig& service) const {
     std::optional<Before> before;
     for (const SavedService& one : foreign) {
-      if (one.name == service.name) before = find_before(one, service, state);
+      if (one.name == service.name) before = find_before(one);
     }
-    return open_service(service, std::move(before), state, true);
+    return open_service(service, std::move(before), true);
   }
 };
 
@@ -73,7 +72,6 @@ void Supervisor::begin_reload() {
   if (const auto may = may_reload(); !may) return end_reload(Failure(may.error()));
   const auto reading = std::make_shared<Reading>();
   reading->read = source_.read;
-  reading->state = journal_.journal().state();
   for (const auto& [name, service] : services_) reading->here.insert(name);
   reading->foreign = foreign_;
   reading_.run([reading] { reading->run(); },

@@ -124,8 +124,7 @@ Supervisor::Supervisor(uv_loop_t* loop, RuntimeDir runtime, Journal journal, Uni
 Result<void> Supervisor::try_add(const ServiceConfig& config, std::optional<Before> before,
                                  KeptFds& kept, bool at_once) {
   try {
-    return add(config, open_service(config, std::move(before), journal_.journal().state(), at_once),
-               kept);
+    return add(config, open_service(config, std::move(before), at_once), kept);
   } catch (const std::exception& error) {
     spdlog::error("{}: {}", config.name, error.what());
     return fail(-EIO, error.what());

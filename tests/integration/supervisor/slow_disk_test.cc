@@ -46,11 +46,11 @@ class SlowDiskTest : public SupervisorTest {
              const std::string& services = service("chat")) {
     write_file(config, services);
     supervisor.start(configured(config, {{"HANDOFF_FAILPOINT", point + "@1+=ask:" + held},
-                                         {"UV_THREADPOOL_SIZE", std::to_string(kThreads)}}));
+                                         {"UV_THREADPOOL_SIZE", std::to_string(threads)}}));
     supervisor.settle();
   }
 
-  static constexpr int kThreads = 2;  // that open programs
+  int threads = 2;  // that open programs
   const std::string config = supervisor.dir() / "handoff.toml";
   const std::string held = supervisor.dir() / "held";
   std::optional<UniqueFd> disk;
@@ -142,13 +142,75 @@ TEST_F(SlowDiskTest, OnAllThreadsThatOpenProgramsLeavesTheStateFileAndTheHistory
   slow();
   const auto kv = supervisor.begin({"upgrade", "kv"});
   const auto third = supervisor.begin({"upgrade", "third"});
-  for (int i = 0; i < kThreads; ++i) ASSERT_TRUE(one_more_waits()) << i;
+  for (int i = 0; i < threads; ++i) ASSERT_TRUE(one_more_waits()) << i;
   EXPECT_EQ(supervisor.command({"restart", "chat"}).status, 0) << "in the history, and saved";
   EXPECT_TRUE(kv->running());
   EXPECT_TRUE(third->running());
   quick();
   EXPECT_EQ(kv->finish().status, 0);
   EXPECT_EQ(third->finish().status, 0);
+}
+
+// As a supervisor before file marks has written it, or as a file that was touched since looks.
+void forget_marks(json& in) {
+  if (in.is_object()) in.erase("mark");
+  for (json& one : in) {
+    if (one.is_structured()) forget_marks(one);
+  }
+}
+
+class NextSupervisorTest : public SlowDiskTest {
+ protected:
+  void SetUp() override {
+    threads = 4;  // two of them wait, and some are left
+    start("supervisor.digest.before",
+          "[service.chat]\ncommand = [\"" + program("handoff-echo-1") +
+              "\", \"--name\", \"chat\"]\nlisten = { public = \"tcp:127.0.0.1:0\" }\n");
+    const auto upgraded =
+        supervisor.command({"upgrade", "chat", program("handoff-echo-2"), "--probation", "1h"});
+    ASSERT_EQ(upgraded.status, 0) << upgraded.describe();
+    service_was = supervisor.service_pid();
+    supervisor.settle();
+    supervisor.kill();
+    const std::string path = supervisor.runtime() + "/state.json";
+    json state = json::parse(read_file(path));
+    forget_marks(state);
+    write_file(path, state.dump(), 0600);
+    slow();
+    supervisor.start_again();
+    ASSERT_TRUE(somebody_waits());
+  }
+  pid_t service_was = 0;
+};
+
+TEST_F(NextSupervisorTest, AdoptsAndAnswersBeforeProgramsAreOpen) {
+  const json status = supervisor.status("chat");
+  EXPECT_EQ(status.at("state"), "running");
+  EXPECT_EQ(status.at("pid"), service_was);
+  EXPECT_EQ(status.at("release"), "2.0");
+  EXPECT_EQ(status.at("standing"), "provisional");
+  EXPECT_EQ(status.at("back").at("release"), "1.0");
+  EXPECT_EQ(supervisor.command({"commit", "chat"}).status, 0);
+  EXPECT_TRUE(status.at("kept").is_null()) << "nobody knows yet";
+  quick();
+  EXPECT_EQ(supervisor.command({"rollback", "chat"}).status, 0);
+  EXPECT_EQ(supervisor.status("chat").at("release"), "1.0");
+}
+
+TEST_F(NextSupervisorTest, StartsAgainWhatRanOnceItIsOpen) {
+  kill_and_wait(hold(service_was));
+  supervisor.wait_for_status([](const json& now) { return now.at("pid").is_null(); });
+  quick();
+  supervisor.wait_for_state("running");
+  EXPECT_EQ(supervisor.status("chat").at("release"), "1.0") << "which is permanent";
+}
+
+TEST_F(NextSupervisorTest, MayBeReplacedMeanwhile) {
+  EXPECT_EQ(supervisor.command({"upgrade", "--self"}).status, 0);
+  EXPECT_EQ(supervisor.status("chat").at("pid"), service_was);
+  quick();
+  EXPECT_EQ(supervisor.command({"rollback", "chat"}).status, 0);
+  EXPECT_EQ(supervisor.status("chat").at("release"), "1.0");
 }
 
 }  // namespace
