@@ -92,8 +92,8 @@ Wakeup::Wakeup(uv_loop_t* loop, std::function<void()> woken) : woken_(std::move(
   auto raw = std::make_unique<uv_async_t>();
   const auto arrived = [](uv_async_t* handle) {
     if (handle->data == nullptr) return;
-    const auto woken = static_cast<Wakeup*>(handle->data)->woken_;  // may destroy the Wakeup
-    woken();
+    const auto call = static_cast<Wakeup*>(handle->data)->woken_;  // it may destroy the Wakeup
+    call();
   };
   must(uv_async_init(loop, raw.get(), arrived), "uv_async_init");
   handle_.reset(raw.release());
