@@ -30,8 +30,7 @@ Opened open_service(const ServiceConfig& config, std::optional<Before> before, b
   if (out.before) out.release = release_before(config, *out.before);
   if (out.release) return out;
   out.release = unopened_release(config.command);
-  const bool runs = out.before && !out.before->living.empty();
-  if (!at_once && !runs) return out;
+  if (!at_once) return out;
   const auto source = source_of(*out.release, config);
   auto opened = source ? obtain_release(*source) : Failure(source.error());
   if (opened) {

@@ -58,6 +58,8 @@ SavedProcess saved_process(const Process& process) {
           .mailbox = process.mailbox};
 }
 
+}  // namespace
+
 // The file does not know of it, or not yet: the process is newer than the file.
 void take_orphan(Before& before, std::unique_ptr<Process> process) {
   SavedService& saved = before.saved;
@@ -79,8 +81,6 @@ void take_orphan(Before& before, std::unique_ptr<Process> process) {
   before.saved.processes.push_back(saved_process(*process));
   before.living.push_back(std::move(process));
 }
-
-}  // namespace
 
 Result<Predecessor> Predecessor::read(const RuntimeDir& runtime, const std::string& boot,
                                       std::string state_folder) {
@@ -128,8 +128,8 @@ std::optional<Before> Predecessor::take(const ServiceConfig& config) {
     }
     spdlog::warn("{}: generation {} (pid {}) runs, and no state file tells of it", config.name,
                  orphan.process->generation, pid);
-    orphan.process->release = release_of_orphan(pid, config, &out.saved, folder_);
-    take_orphan(out, std::move(orphan.process));
+    out.orphans.push_back(std::move(orphan.process));
+    out.awaited = true;
   }
   if (!any) return std::nullopt;
   return out;

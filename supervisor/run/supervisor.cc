@@ -205,6 +205,22 @@ void Supervisor::start() {
 // As the supervisor before this one left it, or from nothing.
 void Supervisor::go_on(const std::string& name, bool requested) {
   const auto before = before_.find(name);
+  if (before != before_.end() && !before->second.orphans.empty()) {
+    (void)awaited_[name];
+    return look_at(name, std::exchange(before->second.orphans, {}),
+                   [this, name, requested](Processes orphans) {
+                     if (stopping_) return;  // they are the next supervisor's
+                     const auto waits = before_.find(name);
+                     for (auto& one : orphans) {
+                       if (waits != before_.end()) {
+                         take_orphan(waits->second, std::move(one));
+                       } else if (services_.at(name)->takes_orphan(one->generation)) {
+                         services_.at(name)->take_orphan(std::move(one));  // another came back
+                       }
+                     }
+                     if (waits != before_.end()) begin(name, requested);
+                   });
+  }
   const bool awaited =
       before != before_.end() && before->second.awaited && before->second.living.empty();
   if (!awaited) return begin(name, requested);

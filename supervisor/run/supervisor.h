@@ -83,8 +83,13 @@ class Supervisor {
   }
   void go_on(const std::string& name, bool requested);
   void begin(const std::string& name, bool requested);
+  using Processes = std::vector<std::unique_ptr<Process>>;
+  // A thread finds out what they run, and then is called with them.
+  void look_at(const std::string& name, Processes processes, std::function<void(Processes)> then);
   void returned(pid_t pid, UniqueFd& fd);
   void introduced(pid_t pid, const Introduction& who, UniqueFd& fd);
+  void let_in(const Introduction& who, std::unique_ptr<Process> process, UniqueFd& fd);
+  void turn_away(pid_t pid, const Introduction& who, const std::string& why);
   RuntimeWatch::State mend_runtime();
   void serve_self(const ClientPtr& client, const std::string& path);
   void self_checked(const ClientPtr& client, const std::string& why);
@@ -139,6 +144,7 @@ class Supervisor {
   bool started_ = false;
   bool stopping_ = false;
   bool over_ = false;
+  std::shared_ptr<bool> here_ = std::make_shared<bool>(true);  // for threads that end later
 };
 
 }  // namespace handoff::supervisor

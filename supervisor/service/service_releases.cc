@@ -278,6 +278,9 @@ void ServiceReleases::restore(SavedService& saved, bool alive) {
     return;
   }
   if (saved.back) back_ = unopened_release(*saved.back);
+  // What an orphan runs is found out after this object was made.
+  if (saved.release.digest.empty()) return;
+  if (ReleasePtr ran = unopened_release(saved.release); !ran->same_as(*running_)) running_ = ran;
 }
 
 void ServiceReleases::reopen(std::map<ReleasePtr, pid_t> runs,
@@ -288,6 +291,16 @@ void ServiceReleases::reopen(std::map<ReleasePtr, pid_t> runs,
     const auto its = std::ranges::find_if(
         runs, [&known](const auto& process) { return process.first->same_as(*known); });
     all.emplace(known, its == runs.end() ? 0 : its->second);
+  }
+  // What its process runs can't be seen: it is taken for what the configuration names.
+  if (const auto source = source_of(*running_, config_);
+      never_opened() && !runs.empty() && source) {
+    ++opening_;
+    obtain_release(host_.loop, *source, [this, known = running_, done](Result<ReleasePtr> release) {
+      --opening_;
+      if (release) *known = std::move(**release);
+      done(false);
+    });
   }
   for (const auto& [known, pid] : all) {
     if (known->digest.empty() || known->file.valid()) continue;

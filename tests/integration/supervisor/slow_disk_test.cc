@@ -2,6 +2,7 @@
 // likes. Operators are answered meanwhile.
 #include <gtest/gtest.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <nlohmann/json.hpp>
@@ -42,14 +43,21 @@ class SlowDiskTest : public SupervisorTest {
     return "[service." + name + "]\ncommand = [\"" + fake_service() +
            "\"]\nlisten = { public = \"tcp:127.0.0.1:0\" }\n";
   }
+  Environment environment(const std::string& point = "supervisor.digest.before") const {
+    return {{"HANDOFF_FAILPOINT", point + "@1+=ask:" + held},
+            {"UV_THREADPOOL_SIZE", std::to_string(threads)}};
+  }
   void start(const std::string& point = "supervisor.digest.before",
              const std::string& services = service("chat")) {
     write_file(config, services);
-    supervisor.start(configured(config, {{"HANDOFF_FAILPOINT", point + "@1+=ask:" + held},
-                                         {"UV_THREADPOOL_SIZE", std::to_string(threads)}}));
+    supervisor.start(configured(config, environment(point)));
     supervisor.settle();
   }
 
+  // Comes back to the next supervisor.
+  const std::string echo_service =
+      "[service.chat]\ncommand = [\"" + program("handoff-echo-1") +
+      "\", \"--name\", \"chat\"]\nlisten = { public = \"tcp:127.0.0.1:0\" }\n";
   int threads = 2;  // that open programs
   const std::string config = supervisor.dir() / "handoff.toml";
   const std::string held = supervisor.dir() / "held";
@@ -151,6 +159,23 @@ TEST_F(SlowDiskTest, OnAllThreadsThatOpenProgramsLeavesTheStateFileAndTheHistory
   EXPECT_EQ(third->finish().status, 0);
 }
 
+TEST_F(SlowDiskTest, UnderAServiceThatNoStateFileTellsOfHoldsUpNobodyElse) {
+  start("supervisor.digest.before", echo_service);
+  const pid_t pid = supervisor.service_pid();
+  supervisor.kill();
+  ASSERT_EQ(::unlink((supervisor.runtime() + "/state.json").c_str()), 0);
+  slow();
+  supervisor.run({"--config", config}, environment());
+  ASSERT_TRUE(somebody_waits());
+  supervisor.wait_for_state("adopting");
+  const auto refused = supervisor.command({"restart", "chat"});
+  EXPECT_EQ(refused.status, 1);
+  EXPECT_NE(refused.err.find("is waited for"), std::string::npos) << refused.err;
+  quick();
+  supervisor.wait_for_state("running");
+  EXPECT_EQ(supervisor.status("chat").at("pid"), pid);
+}
+
 // As a supervisor before file marks has written it, or as a file that was touched since looks.
 void forget_marks(json& in) {
   if (in.is_object()) in.erase("mark");
@@ -163,9 +188,7 @@ class NextSupervisorTest : public SlowDiskTest {
  protected:
   void SetUp() override {
     threads = 4;  // two of them wait, and some are left
-    start("supervisor.digest.before",
-          "[service.chat]\ncommand = [\"" + program("handoff-echo-1") +
-              "\", \"--name\", \"chat\"]\nlisten = { public = \"tcp:127.0.0.1:0\" }\n");
+    start("supervisor.digest.before", echo_service);
     const auto upgraded =
         supervisor.command({"upgrade", "chat", program("handoff-echo-2"), "--probation", "1h"});
     ASSERT_EQ(upgraded.status, 0) << upgraded.describe();

@@ -60,15 +60,15 @@ SavedState everything() {
 
 // Supervisors before file marks have written none, and this one writes none where none is known.
 TEST(SavedStateTest, AFileWithoutAMarkIsReadAsBefore) {
-  nlohmann::json json = to_json(release("old"));
-  EXPECT_EQ(release_from(json).mark, (FileMark{1, 2, 3, {4, 5}, {6, 7}}));
-  EXPECT_EQ(release_from(json).files.at(0).mark, (FileMark{8, 9, 10, {11, 12}, {13, 14}}));
-  json.erase("mark");
-  json.at("files").at(0).erase("mark");
-  const SavedRelease before = release_from(json);
+  json text = to_json(release("old"));
+  EXPECT_EQ(release_from(text).mark, (FileMark{1, 2, 3, {4, 5}, {6, 7}}));
+  EXPECT_EQ(release_from(text).files.at(0).mark, (FileMark{8, 9, 10, {11, 12}, {13, 14}}));
+  text.erase("mark");
+  text.at("files").at(0).erase("mark");
+  const SavedRelease before = release_from(text);
   EXPECT_FALSE(before.mark.known());
   EXPECT_FALSE(before.files.at(0).mark.known());
-  EXPECT_EQ(to_json(before), json);
+  EXPECT_EQ(to_json(before), text);
 }
 
 TEST(SavedStateTest, ComesBackAsItWas) {
