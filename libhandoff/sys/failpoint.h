@@ -27,24 +27,25 @@ namespace handoff::failpoint {
 // The points that are no messages. They are listed so that a hit() with another name does not
 // compile.
 inline constexpr std::string_view kSteps[] = {
-    "donor.freeze.before",     "donor.freeze.after",
-    "donor.thaw.before",       "donor.thaw.after",
-    "donor.claim.before",      "donor.claim.after",
-    "donor.close.before",      "donor.close.after",
-    "donor.retire.before",     "donor.retire.after",
-    "heir.restore.before",     "heir.restore.after",
-    "heir.claim.before",       "heir.claim.after",
-    "heir.keep.before",        "heir.keep.after",
-    "heir.run.before",         "heir.run.after",
-    "heir.fence.before",       "heir.fence.after",
-    "heir.go.before",          "heir.go.after",
+    "donor.freeze.before",      "donor.freeze.after",
+    "donor.thaw.before",        "donor.thaw.after",
+    "donor.claim.before",       "donor.claim.after",
+    "donor.close.before",       "donor.close.after",
+    "donor.retire.before",      "donor.retire.after",
+    "heir.restore.before",      "heir.restore.after",
+    "heir.claim.before",        "heir.claim.after",
+    "heir.keep.before",         "heir.keep.after",
+    "heir.run.before",          "heir.run.after",
+    "heir.fence.before",        "heir.fence.after",
+    "heir.go.before",           "heir.go.after",
     "service.memory.create",  // a memfd: the ownership word, the ring, a large state, a region
-    "supervisor.spawn.before", "supervisor.spawn.after",
+    "supervisor.spawn.before",  "supervisor.spawn.after",
     "supervisor.exec.before",  // in the child
-    "supervisor.self.before",  "supervisor.save.before",
-    "supervisor.save.after",   "supervisor.record.before",
-    "supervisor.record.after", "supervisor.signal.before",
-    "supervisor.signal.after",
+    "supervisor.self.opening",  "supervisor.self.before",
+    "supervisor.save.before",   "supervisor.save.after",
+    "supervisor.record.before", "supervisor.record.after",
+    "supervisor.signal.before", "supervisor.signal.after",
+    "supervisor.digest.before",
 };
 
 class Step {

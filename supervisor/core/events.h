@@ -207,6 +207,11 @@ struct StopRequested {
   bool to_stay = false;  // until somebody starts it; else the supervisor ends
 };
 
+// A release that the supervisor before this one has told of is open, or can't be opened any more.
+struct Reopened {
+  bool back_lost = false;  // it can't, and it was the one to go back to
+};
+
 struct CommitRequested {
   RequestId id = 0;
 };
@@ -225,9 +230,10 @@ struct Asked {
 
 struct Tick {};  // a deadline may have passed
 
-using Event = std::variant<Registered, Owned, Counted, Progressed, HandoffFailed, DonorRetired,
-                           Rehearsed, SpawnFailed, Exited, StartRequested, Found, HandoffRequested,
-                           RehearsalDropped, CandidateReady, CandidateFailed, StopRequested,
-                           CommitRequested, HealthHeard, Asked, Tick, DonorLate, OrphanFound>;
+using Event =
+    std::variant<Registered, Owned, Counted, Progressed, HandoffFailed, DonorRetired, Rehearsed,
+                 SpawnFailed, Exited, StartRequested, Found, HandoffRequested, RehearsalDropped,
+                 CandidateReady, CandidateFailed, StopRequested, CommitRequested, HealthHeard,
+                 Asked, Tick, DonorLate, OrphanFound, Reopened>;
 
 }  // namespace handoff::supervisor

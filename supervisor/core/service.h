@@ -133,6 +133,9 @@ class Service {
 
   // service_return.cc
   void on(const CommitRequested& request, Time now);
+  void on(const Reopened& reopened, Time) {
+    if (reopened.back_lost) probation_.lose_back();
+  }
   void on(const HealthHeard& heard, Time now);
   void on(const Asked& asked, Time now);
   void judge(Time now);

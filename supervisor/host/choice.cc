@@ -37,6 +37,12 @@ Probation::Saved probation_from(const json& in, Time now) {
   return out;
 }
 
+// The host may have been booted since, and another system may have written to its disks.
+void forget_marks(SavedRelease& release) {
+  release.mark = {};
+  for (SavedFile& file : release.files) file.mark = {};
+}
+
 }  // namespace
 
 std::string choice_text(const SavedService& service, Time now) {
@@ -62,6 +68,8 @@ Result<SavedService> parse_choice(const std::string& text, const std::string& fi
     out.command = in.at("command").get<std::vector<std::string>>();
     out.release = release_from(in.at("release"));
     if (const json& back = in.at("back"); !back.is_null()) out.back = release_from(back);
+    forget_marks(out.release);
+    if (out.back) forget_marks(*out.back);
     out.machine.probation = probation_from(in.at("probation"), now);
     if (in.at("stopped").get<bool>()) out.machine.rest = Rest::kStopped;
     out.cold = true;

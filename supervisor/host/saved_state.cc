@@ -7,12 +7,35 @@ namespace handoff::supervisor {
 
 using nlohmann::json;
 
+namespace {
+
+// An array, since a state file has many of them.
+json to_json(const FileMark& mark) {
+  return {mark.device,           mark.inode,          mark.size,           mark.modified.tv_sec,
+          mark.modified.tv_nsec, mark.changed.tv_sec, mark.changed.tv_nsec};
+}
+
+// Older supervisors do not say: then the file is read.
+FileMark mark_from(const json& in) {
+  const auto found = in.find("mark");
+  if (found == in.end()) return {};
+  const json& mark = *found;
+  return {.device = mark.at(0).get<dev_t>(),
+          .inode = mark.at(1).get<ino_t>(),
+          .size = mark.at(2).get<off_t>(),
+          .modified = {mark.at(3).get<time_t>(), mark.at(4).get<long>()},
+          .changed = {mark.at(5).get<time_t>(), mark.at(6).get<long>()}};
+}
+
+}  // namespace
+
 json to_json(const SavedRelease& release) {
   json files = json::array();
   for (const SavedFile& file : release.files) {
     files.push_back({{"path", file.path}, {"digest", file.digest}});
     if (file.behind) files.back()["behind"] = true;
     if (!file.real.empty()) files.back()["real"] = file.real;
+    if (file.mark.known()) files.back()["mark"] = to_json(file.mark);
   }
   json out{{"path", release.path},
            {"args", release.args},
@@ -25,6 +48,7 @@ json to_json(const SavedRelease& release) {
            {"program_digest", release.program_digest},
            {"files", std::move(files)}};
   if (!release.real.empty()) out["real"] = release.real;
+  if (release.mark.known()) out["mark"] = to_json(release.mark);
   return out;
 }
 
@@ -43,9 +67,10 @@ SavedRelease release_from(const json& in) {
   out.program_digest = in.value("program_digest", out.digest);
   for (const json& file : in.value("files", json::array())) {
     out.files.push_back({file.at("path").get<std::string>(), file.at("digest").get<std::string>(),
-                         file.value("behind", false), file.value("real", "")});
+                         file.value("behind", false), file.value("real", ""), mark_from(file)});
   }
   out.real = in.value("real", "");
+  out.mark = mark_from(in);
   return out;
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "libhandoff/base/result.h"
+#include "supervisor/base/file_mark.h"
 #include "supervisor/core/events.h"
 
 namespace handoff::supervisor {
@@ -19,6 +20,7 @@ struct SavedFile {  // beside its program
   std::string digest;
   bool behind = false;    // a process was seen to execute it
   std::string real = {};  // where path led to, if that is another
+  FileMark mark = {};     // of the file that has that digest
 };
 
 struct SavedRelease {
@@ -33,6 +35,7 @@ struct SavedRelease {
   std::string program_digest;  // of the program's file alone
   std::vector<SavedFile> files;
   std::string real = {};  // where path led to, if that is another
+  FileMark mark = {};     // of the file that has program_digest
 };
 
 // As files of this program have it; from_json throws what nlohmann::json throws.

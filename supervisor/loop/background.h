@@ -1,5 +1,6 @@
-// One piece of work at a time on a thread of libuv's pool, for what may take as long as a disk
-// likes. Its end is heard on the loop, or waited for.
+// One piece of work at a time on a thread of its own, for what may take as long as a disk likes.
+// Its end is heard on the loop, or waited for. Programs are opened on the threads of libuv's pool
+// (thread_work.h). A file server that is gone may hold all of those, and what works here goes on.
 #pragma once
 
 #include <uv.h>
@@ -7,11 +8,13 @@
 #include <functional>
 #include <memory>
 
+#include "supervisor/loop/handles.h"
+
 namespace handoff::supervisor {
 
 class Background {
  public:
-  explicit Background(uv_loop_t* loop) : loop_(loop) {}
+  explicit Background(uv_loop_t* loop);
   ~Background();  // waits for the work; its end is not heard any more
   Background(const Background&) = delete;
   Background& operator=(const Background&) = delete;
@@ -25,7 +28,7 @@ class Background {
  private:
   struct Work;
 
-  uv_loop_t* loop_;
+  Wakeup over_;
   std::shared_ptr<Work> work_;
 };
 

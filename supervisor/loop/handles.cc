@@ -27,6 +27,7 @@ void CloseHandle::operator()(uv_poll_t* handle) const { close_and_delete(handle)
 void CloseHandle::operator()(uv_signal_t* handle) const { close_and_delete(handle); }
 void CloseHandle::operator()(uv_pipe_t* handle) const { close_and_delete(handle); }
 void CloseHandle::operator()(uv_fs_event_t* handle) const { close_and_delete(handle); }
+void CloseHandle::operator()(uv_async_t* handle) const { close_and_delete(handle); }
 
 Timer::Timer(uv_loop_t* loop, std::function<void()> fired) : fired_(std::move(fired)) {
   auto raw = std::make_unique<uv_timer_t>();
@@ -86,6 +87,20 @@ SignalWatch::SignalWatch(uv_loop_t* loop, int number, std::function<void()> arri
   };
   must(uv_signal_start(handle_.get(), arrive, number), "uv_signal_start");
 }
+
+Wakeup::Wakeup(uv_loop_t* loop, std::function<void()> woken) : woken_(std::move(woken)) {
+  auto raw = std::make_unique<uv_async_t>();
+  const auto arrived = [](uv_async_t* handle) {
+    if (handle->data == nullptr) return;
+    const auto call = static_cast<Wakeup*>(handle->data)->woken_;  // it may destroy the Wakeup
+    call();
+  };
+  must(uv_async_init(loop, raw.get(), arrived), "uv_async_init");
+  handle_.reset(raw.release());
+  handle_->data = this;
+}
+
+void Wakeup::wake() { must(uv_async_send(handle_.get()), "uv_async_send"); }
 
 FolderWatch::FolderWatch(uv_loop_t* loop, std::function<void(const std::string&)> happened)
     : happened_(std::move(happened)) {

@@ -23,6 +23,7 @@ struct CloseHandle {
   void operator()(uv_signal_t* handle) const;
   void operator()(uv_pipe_t* handle) const;
   void operator()(uv_fs_event_t* handle) const;
+  void operator()(uv_async_t* handle) const;
 };
 template <class T>
 using Handle = std::unique_ptr<T, CloseHandle>;
@@ -63,6 +64,20 @@ class SignalWatch {
  private:
   std::function<void()> arrived_;
   Handle<uv_signal_t> handle_;
+};
+
+// Calls woken on the loop.
+class Wakeup {
+ public:
+  Wakeup(uv_loop_t* loop, std::function<void()> woken);
+  Wakeup(const Wakeup&) = delete;
+  Wakeup& operator=(const Wakeup&) = delete;
+  // From any thread, while this object is there. Once for several calls.
+  void wake();
+
+ private:
+  std::function<void()> woken_;
+  Handle<uv_async_t> handle_;
 };
 
 // What happens to the files in a folder (inotify).

@@ -13,8 +13,10 @@ namespace handoff::supervisor {
 bool find_executed(uv_loop_t* loop, const Process& process, const FileRules& rules,
                    std::function<void(Executed)> found) {
   const Release& release = *process.release;
-  // A bundle is its folder. With what could not be opened nothing can be compared.
-  if (release.folder || release.program_digest.empty()) return false;
+  // A bundle is its folder. With what was not opened nothing can be compared, and a process that
+  // has come back does not wait until it is.
+  const bool bundle = release.folder || !release.unpacked.empty();
+  if (bundle || release.program_digest.empty() || !release.file_mark.known()) return false;
   if (executes_its_own(process.pid, release)) return false;
   const auto executed = std::make_shared<Executed>();
   const auto look = [pid = process.pid, known = copy_of(release), rules, executed] {

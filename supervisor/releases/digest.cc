@@ -10,6 +10,8 @@
 #include <new>
 #include <vector>
 
+#include "libhandoff/sys/failpoint.h"
+
 namespace handoff::supervisor {
 namespace {
 
@@ -48,6 +50,9 @@ std::string end(const Hash& hash) {
 }  // namespace
 
 Result<std::string> digest(int fd, const std::string& name) {
+  if (const int error = failpoint::hit("supervisor.digest.before"); error != 0) {
+    return Failure(Error::from_errno(error, "reading " + name));
+  }
   const Hash hash = begin();
   if (!hash) return fail(-ENOMEM, "digesting " + name);
   std::vector<unsigned char> chunk(kChunk);

@@ -14,18 +14,6 @@
 
 namespace handoff::supervisor {
 
-FileMark FileMark::of(const struct stat& info) {
-  return {info.st_dev, info.st_ino, info.st_size, info.st_mtim, info.st_ctim};
-}
-
-bool operator==(const FileMark& a, const FileMark& b) {
-  const auto same = [](const timespec& x, const timespec& y) {
-    return x.tv_sec == y.tv_sec && x.tv_nsec == y.tv_nsec;
-  };
-  return a.device == b.device && a.inode == b.inode && a.size == b.size &&
-         same(a.modified, b.modified) && same(a.changed, b.changed);
-}
-
 bool Release::untouched() const {
   struct stat now_ {};
   if (::fstat(file.get(), &now_) < 0 || FileMark::of(now_) != file_mark) return false;
@@ -80,7 +68,23 @@ ReleasePtr copy_of(const Release& release) {
   out->source_mark = release.source_mark;
   out->verified = release.verified;
   out->folder = release.folder;
+  out->unpacked = release.unpacked;
+  out->tree = release.tree;
   return out;
+}
+
+void take_open(Release& known, Release opened) {
+  // Another file may have been found to be part of it meanwhile; untouched() looks at them all.
+  if (known.digest == opened.digest) known.files = std::move(opened.files);
+  known.file = std::move(opened.file);
+  known.file_mark = opened.file_mark;
+  known.script = opened.script;
+  known.file_path = std::move(opened.file_path);
+  known.kept_root = std::move(opened.kept_root);
+  known.moved = opened.moved;
+  known.source_mark = opened.source_mark;
+  known.verified = std::move(opened.verified);
+  known.folder = std::move(opened.folder);
 }
 
 std::string real_path_of(int file, const std::string& path) {
@@ -122,8 +126,19 @@ Result<UniqueFd> open_executable(const std::string& path) {
   return file;
 }
 
-Result<ReleasePtr> release_of(UniqueFd file, const std::string& path,
-                              std::vector<std::string> args) {
+bool is_script(int file) {
+  std::array<char, 2> start{};
+  return ::pread(file, start.data(), start.size(), 0) == 2 && start[0] == '#' && start[1] == '!';
+}
+
+Result<std::string> digest_unless_known(int file, const FileMark& mark, const std::string& path,
+                                        const KnownFile& known) {
+  if (known.mark.known() && known.mark == mark) return known.digest;
+  return digest(file, path);
+}
+
+Result<ReleasePtr> release_of(UniqueFd file, const std::string& path, std::vector<std::string> args,
+                              const KnownFile& known) {
   auto release = std::make_shared<Release>();
   release->path = path;
   release->source = path;
@@ -134,19 +149,18 @@ Result<ReleasePtr> release_of(UniqueFd file, const std::string& path,
   struct stat found {};
   if (::fstat(release->file.get(), &found) < 0) return fail_errno(path);
   release->file_mark = release->source_mark = FileMark::of(found);
-  std::array<char, 2> start{};
-  release->script =
-      ::pread(release->file.get(), start.data(), 2, 0) == 2 && start[0] == '#' && start[1] == '!';
-  auto hash = digest(release->file.get(), path);
+  release->script = is_script(release->file.get());
+  auto hash = digest_unless_known(release->file.get(), release->file_mark, path, known);
   if (!hash) return Failure(hash.error());
   release->digest = release->program_digest = std::move(*hash);
   return release;
 }
 
-Result<ReleasePtr> open_release(const std::string& path, std::vector<std::string> args) {
+Result<ReleasePtr> open_release(const std::string& path, std::vector<std::string> args,
+                                const KnownFile& known) {
   auto file = open_executable(path);
   if (!file) return Failure(file.error());
-  return release_of(std::move(*file), path, std::move(args));
+  return release_of(std::move(*file), path, std::move(args), known);
 }
 
 namespace {

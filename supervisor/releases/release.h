@@ -4,27 +4,21 @@
 // With it, if it came in a bundle, the folder that the bundle was unpacked into.
 #pragma once
 
-#include <sys/stat.h>
-
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "libhandoff/base/result.h"
 #include "libhandoff/base/unique_fd.h"
+#include "supervisor/base/file_mark.h"
 #include "supervisor/releases/releases_dir.h"
 
 namespace handoff::supervisor {
 
-// Which file was at a path, and in which state.
-struct FileMark {
-  dev_t device = 0;
-  ino_t inode = 0;
-  off_t size = 0;
-  timespec modified{};
-  timespec changed{};
-  static FileMark of(const struct stat& info);
-  friend bool operator==(const FileMark& a, const FileMark& b);
+// What somebody has read a file for, and its mark then; of a file with that mark it is believed.
+struct KnownFile {
+  FileMark mark;
+  std::string digest;
 };
 
 // A file of a release beside its program.
@@ -61,7 +55,9 @@ struct Release {
   std::string source;       // the bundle, else path
   FileMark source_mark;     // of source, when it was opened
   std::string verified;     // the id of the key that its signature was verified with; "" for none
-  ReleaseFolderPtr folder;  // null: it came in no bundle
+  ReleaseFolderPtr folder;  // null: it came in no bundle, or is not open
+  std::string unpacked;     // of a bundle that is not open, its folder; else ""
+  std::string tree;         // the digest of that folder
 
   // Nobody has touched its files since they were digested.
   bool untouched() const;
@@ -85,13 +81,21 @@ using ReleasePtr = std::shared_ptr<Release>;
 
 // With an fd of its own.
 ReleasePtr copy_of(const Release& release);
+// The same release, open: known is open from now on, and stays who it is.
+void take_open(Release& known, Release opened);
 
 // Opens an executable file, as what runs is opened; an error says why it is none.
 Result<UniqueFd> open_executable(const std::string& path);
-// The file that is open; digests it, which takes as long as reading it takes.
-Result<ReleasePtr> release_of(UniqueFd file, const std::string& path,
-                              std::vector<std::string> args);
-Result<ReleasePtr> open_release(const std::string& path, std::vector<std::string> args);
+// Begins with #!.
+bool is_script(int file);
+// The file that is open; digests it unless it is known, which takes as long as reading it takes.
+Result<ReleasePtr> release_of(UniqueFd file, const std::string& path, std::vector<std::string> args,
+                              const KnownFile& known = {});
+Result<ReleasePtr> open_release(const std::string& path, std::vector<std::string> args,
+                                const KnownFile& known = {});
+// Of an open file with that mark.
+Result<std::string> digest_unless_known(int file, const FileMark& mark, const std::string& path,
+                                        const KnownFile& known);
 
 // The absolute path of a program: as it is if it has a slash, else searched in $PATH as a shell
 // does.

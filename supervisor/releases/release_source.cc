@@ -45,7 +45,9 @@ Result<UniqueFd> open_source(const std::string& path) {
 Result<ReleasePtr> from_program(const ReleaseSource& source) {
   auto file = open_executable(source.path);
   if (!file) return Failure(file.error());
-  if (source.verify_key.empty()) return release_of(std::move(*file), source.path, source.args);
+  if (source.verify_key.empty()) {
+    return release_of(std::move(*file), source.path, source.args, source.known);
+  }
   struct stat info {};
   if (::fstat(file->get(), &info) < 0) return fail_errno(source.path);
   auto copy = sealed_copy(file->get(), source.path);
@@ -194,7 +196,7 @@ Result<ReleaseSource> source_of(const Release& release, const ServiceConfig& con
 }
 
 bool may_run_again(const Release& release, const ServiceConfig& config) {
-  return release.file.valid() && (config.verify_key.empty() || !release.verified.empty());
+  return config.verify_key.empty() || !release.verified.empty();
 }
 
 void keep_release(uv_loop_t* loop, const Release& release) {

@@ -26,6 +26,7 @@ struct ReleaseSource {
   UnpackLimits limits;
   std::optional<FileRules> files = std::nullopt;  // nullopt: no more than the program or the bundle
   std::vector<Behind> behind = {};                // of releases that are known
+  KnownFile known = {};                           // of a program that is not verified
 };
 
 // Takes as long as reading, verifying and unpacking take.
@@ -40,8 +41,8 @@ ReleasePtr unopened_release(const std::vector<std::string>& command);
 FileRules rules_of(const ServiceConfig& config);
 // Where such a release is opened from, as it lies there now; no bundle.
 Result<ReleaseSource> source_of(const Release& release, const ServiceConfig& config);
-// Whether release is open, and the configuration's key, if there is one, does not forbid it. A key
-// counts also for what ran before it was set.
+// Whether the configuration's key, if there is one, does not forbid it. A key counts also for what
+// ran before it was set.
 bool may_run_again(const Release& release, const ServiceConfig& config);
 
 // The release has taken over: its folder stays, and of the older ones only the last.

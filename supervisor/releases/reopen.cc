@@ -18,6 +18,8 @@
 namespace handoff::supervisor {
 namespace {
 
+KnownFile known_file(const SavedRelease& saved) { return {saved.mark, saved.program_digest}; }
+
 Result<void> find_files(Release& release, const SavedRelease& saved, const std::string& root) {
   release.files.clear();
   release.kept_root = root;
@@ -26,12 +28,13 @@ Result<void> find_files(Release& release, const SavedRelease& saved, const std::
     const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     struct stat info {};
     if (!file.valid() || ::fstat(file.get(), &info) < 0) return fail_errno(path);
-    const auto hash = digest(file.get(), path);
+    const FileMark mark = FileMark::of(info);
+    const auto hash = digest_unless_known(file.get(), mark, path, {one.mark, one.digest});
     if (!hash) return Failure(hash.error());
     if (*hash != one.digest) {
       return fail(-ESTALE, path + " is not the file any more that was opened");
     }
-    release.files.push_back({one.path, one.digest, FileMark::of(info), one.behind, one.real});
+    release.files.push_back({one.path, one.digest, mark, one.behind, one.real});
   }
   return {};
 }
@@ -53,7 +56,7 @@ Result<ReleasePtr> reopen_unpacked(const SavedRelease& saved, const std::string&
   auto program = inside ? (*folder)->open_file(saved.path.substr(saved.folder.size() + 1))
                         : open_executable(place);
   if (!program) return Failure(program.error());
-  auto release = release_of(std::move(*program), saved.path, saved.args);
+  auto release = release_of(std::move(*program), saved.path, saved.args, known_file(saved));
   if (!release) return release;
   (*release)->digest = saved.digest;
   (*release)->source = saved.source;
@@ -91,7 +94,7 @@ Result<ReleasePtr> if_same(Result<ReleasePtr> release, const SavedRelease& saved
 Result<ReleasePtr> of_process(const Reopen& from) {
   // The very file, also when it was replaced or removed; of a script it is the interpreter's.
   const std::string exe = "/proc/" + std::to_string(from.pid) + "/exe";
-  auto release = if_same(open_release(exe, from.saved.args), from.saved);
+  auto release = if_same(open_release(exe, from.saved.args, known_file(from.saved)), from.saved);
   if (!release) return release;
   (*release)->verified = from.saved.verified;
   std::error_code error;
@@ -103,8 +106,9 @@ Result<ReleasePtr> of_process(const Reopen& from) {
 Result<ReleasePtr> of_open_file(const Reopen& from) {
   UniqueFd again(::fcntl(from.open->file.get(), F_DUPFD_CLOEXEC, 0));
   if (!again.valid()) return fail_errno(from.saved.path);
-  auto release =
-      if_same(release_of(std::move(again), from.saved.path, from.saved.args), from.saved);
+  auto release = if_same(
+      release_of(std::move(again), from.saved.path, from.saved.args, known_file(from.saved)),
+      from.saved);
   if (!release) return release;
   (*release)->verified = from.saved.verified;
   (*release)->file_path = from.open->file_path;
@@ -126,7 +130,8 @@ Result<ReleasePtr> of_kept_file(const Reopen& from, const std::string& root) {
     file = sealed_copy(file->get(), saved.path);
     if (!file) return Failure(file.error());
   }
-  auto release = if_same(release_of(std::move(*file), saved.path, saved.args), saved);
+  auto release =
+      if_same(release_of(std::move(*file), saved.path, saved.args, known_file(saved)), saved);
   if (!release) return release;
   (*release)->source_mark = {};  // nobody knows: its digest tells
   (*release)->verified = saved.verified;
@@ -135,7 +140,8 @@ Result<ReleasePtr> of_kept_file(const Reopen& from, const std::string& root) {
 }
 
 Result<ReleasePtr> program_of(const Reopen& from) {
-  if (from.pid > 0) {
+  // A key that came while nobody looked counts for what runs, too.
+  if (from.pid > 0 && (from.verify_key.empty() || !from.saved.verified.empty())) {
     if (auto running = of_process(from)) return running;
   }
   // A script is executed by its path.
@@ -150,7 +156,8 @@ Result<ReleasePtr> program_of(const Reopen& from) {
                                  .args_given = true,
                                  .releases_dir = "",
                                  .verify_key = from.verify_key,
-                                 .limits = {}}),
+                                 .limits = {},
+                                 .known = known_file(from.saved)}),
                  from.saved);
 }
 
@@ -168,7 +175,8 @@ Result<ReleasePtr> where_it_led(const Reopen& from) {
                                          .args_given = true,
                                          .releases_dir = "",
                                          .verify_key = from.verify_key,
-                                         .limits = {}}),
+                                         .limits = {},
+                                         .known = known_file(saved)}),
                          saved);
   if (!release) return release;
   (*release)->file_path = path;
@@ -188,13 +196,12 @@ SavedRelease saved_release(const Release& release) {
                    .verified = release.verified,
                    .program_digest = release.program_digest,
                    .files = {},
-                   .real = release.real};
-  if (release.folder) {
-    out.folder = release.folder->path();
-    out.tree = release.folder->tree();
-  }
+                   .real = release.real,
+                   .mark = release.file_mark};
+  out.folder = release.folder ? release.folder->path() : release.unpacked;
+  out.tree = release.folder ? release.folder->tree() : release.tree;
   for (const ReleaseFile& file : release.files) {
-    out.files.push_back({file.path, file.digest, file.behind, file.real});
+    out.files.push_back({file.path, file.digest, file.behind, file.real, file.mark});
   }
   return out;
 }
@@ -209,8 +216,13 @@ ReleasePtr unopened_release(const SavedRelease& saved) {
   out->source = saved.source;
   out->verified = saved.verified;
   out->real = saved.real;
+  out->file_path = saved.path;
+  out->file_mark = saved.mark;
+  if (!out->in_bundle() && out->verified.empty()) out->source_mark = saved.mark;
+  out->unpacked = saved.folder;
+  out->tree = saved.tree;
   for (const SavedFile& file : saved.files) {
-    out->files.push_back({file.path, file.digest, {}, file.behind, file.real});
+    out->files.push_back({file.path, file.digest, file.mark, file.behind, file.real});
   }
   return out;
 }

@@ -58,6 +58,8 @@ SavedProcess saved_process(const Process& process) {
           .mailbox = process.mailbox};
 }
 
+}  // namespace
+
 // The file does not know of it, or not yet: the process is newer than the file.
 void take_orphan(Before& before, std::unique_ptr<Process> process) {
   SavedService& saved = before.saved;
@@ -79,8 +81,6 @@ void take_orphan(Before& before, std::unique_ptr<Process> process) {
   before.saved.processes.push_back(saved_process(*process));
   before.living.push_back(std::move(process));
 }
-
-}  // namespace
 
 Result<Predecessor> Predecessor::read(const RuntimeDir& runtime, const std::string& boot,
                                       std::string state_folder) {
@@ -107,7 +107,7 @@ std::optional<Before> Predecessor::take(const ServiceConfig& config) {
       std::find_if(state_.services.begin(), state_.services.end(),
                    [&](const SavedService& service) { return service.name == config.name; });
   if (saved != state_.services.end()) {
-    known = find_before(std::move(*saved), config, folder_);
+    known = find_before(std::move(*saved));
     state_.services.erase(saved);
   } else {
     known = choice_of(config, folder_);
@@ -128,8 +128,8 @@ std::optional<Before> Predecessor::take(const ServiceConfig& config) {
     }
     spdlog::warn("{}: generation {} (pid {}) runs, and no state file tells of it", config.name,
                  orphan.process->generation, pid);
-    orphan.process->release = release_of_orphan(pid, config, &out.saved, folder_);
-    take_orphan(out, std::move(orphan.process));
+    out.orphans.push_back(std::move(orphan.process));
+    out.awaited = true;
   }
   if (!any) return std::nullopt;
   return out;
@@ -174,22 +174,13 @@ void add_living(Before& before, std::unique_ptr<Process> process) {
   before.living.push_back(std::move(process));
 }
 
-Before find_before(SavedService saved, const ServiceConfig& config, const std::string& state) {
+Before find_before(SavedService saved) {
   Before out{.saved = std::move(saved)};
   for (const SavedProcess& process : out.saved.processes) {
     out.awaited = out.awaited || may_live(process);
     auto living = find_process(process);
     if (!living) continue;
-    auto release = reopen_release({.saved = process.release,
-                                   .pid = process.pid,
-                                   .verify_key = config.verify_key,
-                                   .kept = KeptReleases::folder_of(state, config.name)});
-    if (!release) {
-      spdlog::warn("{}: generation {} can't be started again as it is: {}", config.name,
-                   process.generation, release.error().message);
-      release = unopened_release(process.release);
-    }
-    living->release = std::move(*release);
+    living->release = unopened_release(process.release);
     out.living.push_back(std::move(living));
   }
   return out;

@@ -19,6 +19,8 @@ namespace handoff::supervisor {
 struct Before {
   SavedService saved;
   std::vector<std::unique_ptr<Process>> living;
+  // They live, and no state file tells of them. What they run is not known yet.
+  std::vector<std::unique_ptr<Process>> orphans = {};
   bool awaited = false;  // one may live that nothing tells from a stranger until it comes back
 };
 
@@ -44,14 +46,18 @@ class Predecessor {
   std::vector<Orphan> orphans_;
 };
 
-// Again, of one that take_foreign() gave. state: the state folder.
-Before find_before(SavedService saved, const ServiceConfig& config, const std::string& state);
+// Again, of one that take_foreign() gave.
+Before find_before(SavedService saved);
 
 // A process of the service turned out to live.
 void add_living(Before& before, std::unique_ptr<Process> process);
 
-// What a process runs that was found or came back: one that is known of its service (null: nothing
-// is), else as far as that can be seen, else what the configuration names, not opened.
+// An orphan, of which it is known by now what it runs.
+void take_orphan(Before& before, std::unique_ptr<Process> process);
+
+// Takes as long as reading a program takes, and touches nothing of Supervisor, so that a thread can
+// do it. What a process runs that was found or came back: one that is known of its service (null:
+// nothing is), else as far as that can be seen, else what the configuration names, not opened.
 ReleasePtr release_of_orphan(pid_t pid, const ServiceConfig& config, const SavedService* known,
                              const std::string& state);
 

@@ -1,10 +1,12 @@
-// The part of Supervisor that reads its configuration again. First everything that can fail: the
-// file is read and understood, new services get their listeners and their programs, the history has
-// its record. Up to there nothing has changed, and a failure leaves no trace (invariant I5,
-// docs/invariants.md). What follows can't fail.
+// The part of Supervisor that reads its configuration again. First everything that can fail: on a
+// thread the file is read and understood, and the programs of new services are opened; then these
+// get their listeners, and the history has its record. Up to there nothing has changed, and a
+// failure leaves no trace (invariant I5, docs/invariants.md). What follows can't fail.
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <exception>
+#include <memory>
 #include <utility>
 
 #include "supervisor/config/config_change.h"
@@ -27,15 +29,74 @@ const ServiceConfig* find(const Config& config, const std::string& name) {
 
 }  // namespace
 
+// What the thread is given, and what it finds.
+struct Supervisor::Reading {
+  std::function<Result<Config>()> read;
+  std::set<std::string> here;         // services
+  std::vector<SavedService> foreign;  // of the supervisor before this one
+  Result<Config> config = fail(-ECANCELED, "not read");
+  std::map<std::string, Opened> opened;  // by name: services that are new
+
+  void run() {
+    try {
+      config = read();
+      if (!config) return;
+      for (const ServiceConfig& service : config->services) {
+        if (!here.contains(service.name)) opened.emplace(service.name, open(service));
+      }
+    } catch (const std::exception& error) {
+      config = fail(-ENOMEM, error.what());
+    }
+  }
+  Opened open(const ServiceConfig& service) const {
+    std::optional<Before> before;
+    for (const SavedService& one : foreign) {
+      if (one.name == service.name) before = find_before(one);
+    }
+    return open_service(service, std::move(before), true);
+  }
+};
+
 void Supervisor::serve_reload(const ClientPtr& client) {
   const auto asking = client.lock();
-  const json answer = reload(asking ? asking->uid() : -1);
-  if (asking) asking->finish(answer);
+  ask_reload(client, asking ? asking->uid() : -1);
 }
 
-// uid: of who asks; -1 for a signal.
-json Supervisor::reload(int uid) {
-  auto done = try_reload(uid);
+// One after the other: each reads the file after it was asked for.
+void Supervisor::ask_reload(const ClientPtr& client, int uid) {
+  reloads_.push_back({client, uid});
+  if (reloads_.size() == 1) begin_reload();
+}
+
+void Supervisor::begin_reload() {
+  if (const auto may = may_reload(); !may) return end_reload(Failure(may.error()));
+  const auto reading = std::make_shared<Reading>();
+  reading->read = source_.read;
+  for (const auto& [name, service] : services_) reading->here.insert(name);
+  reading->foreign = foreign_;
+  reading_.run([reading] { reading->run(); },
+               [this, reading] {
+                 Result<json> done = fail(-EIO, "not done");
+                 try {
+                   done = take_config(*reading, reloads_.front().uid);
+                 } catch (const std::exception& error) {
+                   done = fail(-EIO, error.what());
+                 }
+                 end_reload(std::move(done));
+               });
+}
+
+void Supervisor::end_reload(Result<json> done) {
+  const Reload asked = std::move(reloads_.front());
+  reloads_.pop_front();
+  const json answer = told(std::move(done), asked.uid);
+  if (const auto asking = asked.client.lock()) asking->finish(answer);
+  if (!reloads_.empty()) return begin_reload();
+  if (stopping_) changed();
+}
+
+// The answer, once the log and the history have it.
+json Supervisor::told(Result<json> done, int uid) {
   if (done) {
     for (const json& line : done->at("changed")) {
       spdlog::info("reload: {}: {}: {}", line.at("service").get<std::string>(),
@@ -62,7 +123,7 @@ json Supervisor::reload(int uid) {
   return answer;
 }
 
-Result<json> Supervisor::try_reload(int uid) {
+Result<void> Supervisor::may_reload() const {
   if (stopping_) return fail(-EBUSY, "the supervisor is stopping");
   if (self_) return fail(-EBUSY, "an upgrade of the supervisor is under way");
   if (source_.file.empty()) {
@@ -70,19 +131,22 @@ Result<json> Supervisor::try_reload(int uid) {
                 "this supervisor has no config to read again: it was started with --name and a "
                 "command; started with --config FILE it would");
   }
-  const auto config = source_.read();
+  return {};
+}
+
+Result<json> Supervisor::take_config(Reading& read, int uid) {
+  if (const auto may = may_reload(); !may) return Failure(may.error());
+  const Result<Config>& config = read.config;
   if (!config) return Failure(config.error());
   std::vector<std::string> added;
   const auto undo = [&] {
     for (const std::string& name : added) {
-      if (const auto before = before_.extract(name)) {
-        foreign_.push_back(before.mapped().saved);
-      }
+      before_.erase(name);
       services_.at(name)->close_listeners();
       services_.erase(name);
     }
   };
-  if (const auto opened = add_new(*config, added); !opened) {
+  if (const auto opened = add_new(read, added); !opened) {
     undo();
     return Failure(opened.error());
   }
@@ -124,6 +188,8 @@ Result<json> Supervisor::try_reload(int uid) {
     undo();
     return Failure(recorded.error());
   }
+  std::erase_if(foreign_,
+                [&](const SavedService& service) { return services_.contains(service.name); });
   source_.problem.clear();
   keep(*config);
   for (auto& [name, outcome] : outcomes) services_.at(name)->reconfigure(std::move(outcome));
@@ -136,22 +202,16 @@ Result<json> Supervisor::try_reload(int uid) {
   return answer;
 }
 
-// Adds the services that are not here yet, and adopts what the supervisor before this one has left
-// behind of them. added names those that are here by now, also the one that an error is about.
-Result<void> Supervisor::add_new(const Config& config, std::vector<std::string>& added) {
+// Adds the services that are not here yet, with what the supervisor before this one has left behind
+// of them. added names those that are here by now, also the one that an error is about.
+Result<void> Supervisor::add_new(Reading& read, std::vector<std::string>& added) {
   KeptFds none;
-  for (const ServiceConfig& service : config.services) {
-    if (services_.contains(service.name)) continue;
-    const auto before = std::find_if(foreign_.begin(), foreign_.end(),
-                                     [&](const SavedService& s) { return s.name == service.name; });
-    std::optional<Before> found;
-    if (before != foreign_.end()) {
-      found = find_before(std::move(*before), service, journal_.journal().state());
-      foreign_.erase(before);
-    }
-    const auto opened = add(service, std::move(found), none, true);
+  for (const ServiceConfig& service : read.config->services) {
+    const auto opened = read.opened.extract(service.name);
+    if (!opened) continue;
+    const auto done = add(service, std::move(opened.mapped()), none);
     added.push_back(service.name);
-    if (!opened) return fail(opened.error().code, service.name + ": " + opened.error().message);
+    if (!done) return fail(done.error().code, service.name + ": " + done.error().message);
   }
   return {};
 }

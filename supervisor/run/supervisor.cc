@@ -12,8 +12,6 @@
 #include "supervisor/host/unit.h"
 #include "supervisor/processes/adoption.h"
 #include "supervisor/processes/spawn.h"
-#include "supervisor/releases/kept_releases.h"
-#include "supervisor/releases/reopen.h"
 #include "supervisor/releases/unpacker.h"
 
 namespace handoff::supervisor {
@@ -28,26 +26,6 @@ constexpr Duration kReturnWithin = std::chrono::seconds(10);
 constexpr Duration kAwaited = std::chrono::seconds(3);
 // What a stop takes beside the drain: a handoff that has to end first, SIGKILL, a slow disk.
 constexpr Duration kAfterDrain = std::chrono::seconds(15);
-
-// What ran goes on, upgrades included. null: nothing ever ran.
-ReleasePtr release_before(const ServiceConfig& config, const Before& before,
-                          const std::string& kept) {
-  const SavedRelease& saved = before.saved.release;
-  if (saved.digest.empty()) return nullptr;
-  // A process that lives has its file, whatever has become of the path.
-  for (const auto& process : before.living) {
-    const Release& its = *process->release;
-    if (its.path == saved.path && its.args == saved.args && its.digest == saved.digest &&
-        may_run_again(its, config)) {
-      return process->release;
-    }
-  }
-  auto again = reopen_release({.saved = saved, .verify_key = config.verify_key, .kept = kept});
-  if (again) return std::move(*again);
-  spdlog::warn("{}: release {} ran, and can't be opened: {}", config.name, saved.name,
-               again.error().message);
-  return unopened_release(saved);
-}
 
 // A full disk may have no room for a socket, and then there is none yet: it is bound later.
 Result<UniqueFd> when_there_is_room(Result<UniqueFd> fd) {
@@ -143,13 +121,14 @@ Supervisor::Supervisor(uv_loop_t* loop, RuntimeDir runtime, Journal journal, Uni
       reaper_(loop, [this](pid_t pid, const Exit& exit) { child_ended(pid, exit); }),
       term_(loop, SIGTERM, [this] { stop_asked("SIGTERM"); }),
       int_(loop, SIGINT, [this] { stop_asked("SIGINT"); }),
-      hup_(loop, SIGHUP, [this] { (void)reload(-1); }) {}
+      hup_(loop, SIGHUP, [this] { ask_reload({}, -1); }),
+      reading_(loop) {}
 
 // Whatever is wrong with one service, the others are not to suffer from it.
 Result<void> Supervisor::try_add(const ServiceConfig& config, std::optional<Before> before,
                                  KeptFds& kept, bool at_once) {
   try {
-    return add(config, std::move(before), kept, at_once);
+    return add(config, open_service(config, std::move(before), at_once), kept);
   } catch (const std::exception& error) {
     spdlog::error("{}: {}", config.name, error.what());
     return fail(-EIO, error.what());
@@ -159,25 +138,9 @@ Result<void> Supervisor::try_add(const ServiceConfig& config, std::optional<Befo
 // The service is here afterwards in any case. The error says what is missing, which is tried again
 // whenever it is to be started. What a living process may still have is not bound anew, and not
 // started a second time: it is waited for.
-Result<void> Supervisor::add(const ServiceConfig& config, std::optional<Before> before,
-                             KeptFds& kept, bool at_once) {
-  Result<void> problem;
-  const std::string kept_releases =
-      KeptReleases::folder_of(journal_.journal().state(), config.name);
-  ReleasePtr release = before ? release_before(config, *before, kept_releases) : nullptr;
-  const bool runs = before && !before->living.empty();
-  if (!release) {
-    release = unopened_release(config.command);
-    if (at_once || runs) {
-      const auto source = source_of(*release, config);
-      auto opened = source ? obtain_release(*source) : Failure(source.error());
-      if (opened) {
-        release = std::move(*opened);
-      } else {
-        problem = Failure(opened.error());
-      }
-    }
-  }
+Result<void> Supervisor::add(const ServiceConfig& config, Opened opened, KeptFds& kept) {
+  std::optional<Before>& before = opened.before;
+  Result<void> problem = std::move(opened.problem);
   Listeners listeners(config.name, config.listen, notify_, runtime_.report_path());
   listeners.take_kept(kept);
   if (!before || (before->living.empty() && !before->awaited)) {
@@ -203,7 +166,7 @@ Result<void> Supervisor::add(const ServiceConfig& config, std::optional<Before> 
                                         [this](json record, ServiceHost::Done done) {
                                           journal_.append(std::move(record), std::move(done));
                                         }},
-                        config, std::move(listeners), std::move(release)));
+                        config, std::move(listeners), std::move(opened.release)));
   if (before) before_.emplace(config.name, std::move(*before));
   return problem;
 }
@@ -250,6 +213,22 @@ void Supervisor::start() {
 // As the supervisor before this one left it, or from nothing.
 void Supervisor::go_on(const std::string& name, bool requested) {
   const auto before = before_.find(name);
+  if (before != before_.end() && !before->second.orphans.empty()) {
+    (void)awaited_[name];
+    return look_at(name, std::exchange(before->second.orphans, {}),
+                   [this, name, requested](Processes orphans) {
+                     if (stopping_) return;  // they are the next supervisor's
+                     const auto waits = before_.find(name);
+                     for (auto& one : orphans) {
+                       if (waits != before_.end()) {
+                         take_orphan(waits->second, std::move(one));
+                       } else if (services_.at(name)->takes_orphan(one->generation)) {
+                         services_.at(name)->take_orphan(std::move(one));  // another came back
+                       }
+                     }
+                     if (waits != before_.end()) begin(name, requested);
+                   });
+  }
   const bool awaited =
       before != before_.end() && before->second.awaited && before->second.living.empty();
   if (!awaited) return begin(name, requested);
@@ -333,7 +312,7 @@ void Supervisor::look_around() {
   if (watching_ && stopping_) watching_->stop();
   if (watching_ && !stopping_) watching_->follow(services_);
   if (stopping_) {
-    over_ = idle;
+    over_ = idle && reloads_.empty();
     if (over_) end();
     return;
   }

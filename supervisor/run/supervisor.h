@@ -2,6 +2,7 @@
 // signals, systemd; and what the next supervisor should know, should this one die.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -14,12 +15,14 @@
 #include "supervisor/host/notify.h"
 #include "supervisor/host/runtime_dir.h"
 #include "supervisor/host/state_keeper.h"
+#include "supervisor/loop/background.h"
 #include "supervisor/loop/start_queue.h"
 #include "supervisor/operators/control_server.h"
 #include "supervisor/operators/request.h"
 #include "supervisor/processes/call.h"
 #include "supervisor/processes/reaper.h"
 #include "supervisor/processes/service_door.h"
+#include "supervisor/run/opening.h"
 #include "supervisor/run/predecessor.h"
 #include "supervisor/run/runtime_watch.h"
 #include "supervisor/self/self_upgrade.h"
@@ -57,18 +60,22 @@ class Supervisor {
 
   Supervisor(uv_loop_t* loop, RuntimeDir runtime, Journal journal, UniqueFd operators,
              UniqueFd services);
-  // at_once: its program is opened now. Else when it is started, on a thread: a slow disk under one
-  // program holds up no other service.
-  Result<void> add(const ServiceConfig& config, std::optional<Before> before, KeptFds& kept,
-                   bool at_once);
+  Result<void> add(const ServiceConfig& config, Opened opened, KeptFds& kept);
 
   void serve(const ClientPtr& client, const Request& request);
   static void serve(ServiceRunner& service, const ClientPtr& client, const Request& request);
   void serve_status(const ClientPtr& client, const std::vector<ServiceRunner*>& services);
   void serve_reload(const ClientPtr& client);
-  nlohmann::json reload(int uid);
-  Result<nlohmann::json> try_reload(int uid);
-  Result<void> add_new(const Config& config, std::vector<std::string>& added);
+  struct Reading;
+  void ask_reload(const ClientPtr& client, int uid);
+  void begin_reload();
+  void end_reload(Result<nlohmann::json> done);
+  Result<void> may_reload() const;
+  nlohmann::json told(Result<nlohmann::json> done, int uid);
+  Result<nlohmann::json> take_config(Reading& read, int uid);
+  Result<void> add_new(Reading& read, std::vector<std::string>& added);
+  // at_once: its program is opened now. Else when it is started, on a thread: a slow disk under one
+  // program holds up no other service.
   Result<void> try_add(const ServiceConfig& config, std::optional<Before> before, KeptFds& kept,
                        bool at_once);
   // Nothing of it runs, and nothing may.
@@ -77,8 +84,13 @@ class Supervisor {
   }
   void go_on(const std::string& name, bool requested);
   void begin(const std::string& name, bool requested);
+  using Processes = std::vector<std::unique_ptr<Process>>;
+  // A thread finds out what they run, and then is called with them.
+  void look_at(const std::string& name, Processes processes, std::function<void(Processes)> then);
   void returned(pid_t pid, UniqueFd& fd);
   void introduced(pid_t pid, const Introduction& who, UniqueFd& fd);
+  void let_in(const Introduction& who, std::unique_ptr<Process> process, UniqueFd& fd);
+  void turn_away(pid_t pid, const Introduction& who, const std::string& why);
   RuntimeWatch::State mend_runtime();
   void serve_self(const ClientPtr& client, const std::string& path);
   void self_checked(const ClientPtr& client, const std::string& why);
@@ -125,9 +137,16 @@ class Supervisor {
   SignalWatch term_;
   SignalWatch int_;
   SignalWatch hup_;
+  struct Reload {
+    ClientPtr client;
+    int uid;  // -1: a signal
+  };
+  std::deque<Reload> reloads_;  // the first is under way
+  Background reading_;          // for that
   bool started_ = false;
   bool stopping_ = false;
   bool over_ = false;
+  std::shared_ptr<bool> here_ = std::make_shared<bool>(true);  // for threads that end later
 };
 
 }  // namespace handoff::supervisor

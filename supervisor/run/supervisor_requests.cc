@@ -160,6 +160,7 @@ void Supervisor::serve_self(const ClientPtr& client, const std::string& path) {
   };
   if (stopping_) return refuse("busy", "the supervisor is stopping");
   if (self_) return refuse("busy", "another upgrade of the supervisor is under way");
+  if (!reloads_.empty()) return refuse("busy", "a reload is under way; wait until that is over");
   for (const auto& [name, service] : services_) {
     if (!service->settled()) {
       return refuse("busy", name + " is " + service->state_name() + "; wait until that is over");

@@ -1,8 +1,8 @@
-// The happy path: open the program once, run it with --check, hear from it that it is a handoff
-// that reads the state files of this one (trial.h), execveat(2) of the same open file, with the fds
-// that are to live on no longer close-on-exec and named in the environment. The failures: whatever
-// the check says or does not say in time; an exec that fails, after which the fds are close-on-exec
-// again and this program goes on.
+// The happy path: open the program once, on a thread, run it with --check, hear from it that it is
+// a handoff that reads the state files of this one (trial.h), execveat(2) of the same open file,
+// with the fds that are to live on no longer close-on-exec and named in the environment. The
+// failures: whatever the check says or does not say in time; an exec that fails, after which the
+// fds are close-on-exec again and this program goes on.
 #include "supervisor/self/self_upgrade.h"
 
 #include <fcntl.h>
@@ -23,7 +23,9 @@
 #include "supervisor/core/duration.h"
 #include "supervisor/host/kept_fds.h"
 #include "supervisor/loop/line_writer.h"
+#include "supervisor/loop/thread_work.h"
 #include "supervisor/processes/spawn.h"
+#include "supervisor/releases/release.h"
 #include "supervisor/self/started_path.h"
 #include "supervisor/self/trial.h"
 
@@ -53,8 +55,20 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
   return out;
 }
 
-void execute(const Release& program, char* const* argv, char* const* envp) {
-  (void)::syscall(SYS_execveat, program.file.get(), "", argv, envp, AT_EMPTY_PATH);
+void execute(int program, char* const* argv, char* const* envp) {
+  (void)::syscall(SYS_execveat, program, "", argv, envp, AT_EMPTY_PATH);
+}
+
+// On a thread: a disk may take its time. Nobody needs to know the digest.
+Result<UniqueFd> open_program(const std::string& path) {
+  if (const int error = failpoint::hit("supervisor.self.opening"); error != 0) {
+    return Failure(Error::from_errno(error, "can't open " + path));
+  }
+  auto file = open_executable(path);
+  if (file && is_script(file->get())) {
+    return fail(-ENOEXEC, path + " is a script; a supervisor is a program");
+  }
+  return file;
 }
 
 bool close_on_exec(int fd, bool on) { return ::fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0) == 0; }
@@ -72,10 +86,18 @@ SelfUpgrade::~SelfUpgrade() {
 
 void SelfUpgrade::check(const std::string& path) {
   path_ = path.empty() ? started_path() : path;
-  auto program = open_release(path_, {});
+  patience_.at(now() + kCheckWithin);
+  const auto program = std::make_shared<Result<UniqueFd>>(fail(-ECANCELED, "not opened"));
+  const auto open = [program, path = path_] { *program = open_program(path); };
+  const auto after = [this, program, here = std::weak_ptr<bool>(here_)] {
+    if (!here.expired()) opened(std::move(*program));
+  };
+  if (!on_a_thread(loop_, open, after)) conclude("no thread to open " + path_ + " on");
+}
+
+void SelfUpgrade::opened(Result<UniqueFd> program) {
   if (!program) return conclude(program.error().message);
   program_ = std::move(*program);
-  if (program_->script) return conclude(path_ + " is a script; a supervisor is a program");
   if (arguments_.size() < 2 || arguments_[1] != "run") {
     return conclude("the options of this supervisor can't be read from /proc/self/cmdline");
   }
@@ -92,13 +114,12 @@ void SelfUpgrade::check(const std::string& path) {
     (void)::setsid();
     restore_file_limit();
     if (::dup2(err->get(), STDERR_FILENO) >= 0 && ::dup2(out->get(), STDOUT_FILENO) >= 0) {
-      execute(*program_, argv.data(), environ);
+      execute(program_.get(), argv.data(), environ);
     }
     ::_exit(127);
   }
   if (checking_ < 0) return conclude(std::string("fork: ") + std::strerror(errno));
   pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, checking_, 0)));
-  patience_.at(now() + kCheckWithin);
 }
 
 // Returns the end that the check writes to.
@@ -182,7 +203,7 @@ std::string SelfUpgrade::take_over(const std::map<std::string, int>& fds) const 
   restore_file_limit();
   int error = failpoint::hit("supervisor.self.before");
   if (error == 0) {
-    execute(*program_, argv.data(), envp.data());
+    execute(program_.get(), argv.data(), envp.data());
     error = errno;
   }
   raise_file_limit();

@@ -12,9 +12,10 @@
 #include <string>
 #include <vector>
 
+#include "libhandoff/base/result.h"
+#include "libhandoff/base/unique_fd.h"
 #include "supervisor/core/exit.h"
 #include "supervisor/loop/handles.h"
-#include "supervisor/releases/release.h"
 
 namespace handoff::supervisor {
 
@@ -48,6 +49,7 @@ class SelfUpgrade {
     std::string text;
   };
 
+  void opened(Result<UniqueFd> program);
   void conclude(std::string why);
   Result<UniqueFd> open_pipe(Words& to);
   static bool read(Words& from);
@@ -55,13 +57,14 @@ class SelfUpgrade {
   uv_loop_t* loop_;
   std::function<void(std::string)> done_;
   std::string path_;
-  ReleasePtr program_;
+  UniqueFd program_;
   std::vector<std::string> arguments_;  // of this process
   pid_t checking_ = -1;
   UniqueFd pidfd_;
   Words out_;  // its standard output: what it is
   Words err_;  // its standard error: why it is none
   Timer patience_;
+  std::shared_ptr<bool> here_ = std::make_shared<bool>(true);  // for a thread that ends later
 };
 
 }  // namespace handoff::supervisor

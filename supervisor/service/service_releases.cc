@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <utility>
 
@@ -59,6 +60,7 @@ ServiceReleases::ServiceReleases(const ServiceHost& host, const ServiceConfig& c
       config_(config),
       command_(config.command),
       running_(std::move(release)),
+      reopening_(host.loop),
       drift_(host.loop) {}
 
 // Of what could never be opened nothing is kept: it may have been a slip.
@@ -151,12 +153,15 @@ void ServiceReleases::open(const Wanted& wanted, bool cold, std::function<void(E
                   .files = rules_of(config_),
                   .behind = known_behind()},
                  [this, token, cold, opened = std::move(opened)](Result<ReleasePtr> release) {
-                   --opening_;
-                   if (token != token_) {
-                     host_.changed();
-                     return;  // of a request that was given up
-                   }
-                   opened(candidate_opened(std::move(release), cold));
+                   // What ran before may be gone back to if it can be opened.
+                   reopening_.when_done(running_, [this, token, cold, opened, release] {
+                     --opening_;
+                     if (token != token_) {
+                       host_.changed();
+                       return;  // of a request that was given up
+                     }
+                     opened(candidate_opened(release, cold));
+                   });
                  });
 }
 
@@ -190,7 +195,6 @@ Event ServiceReleases::open_back() {
 // has been touched since, is looked at again.
 void ServiceReleases::open_to_spawn(const Spawn& spawn, std::function<bool()> wanted,
                                     std::function<void(std::optional<SpawnFailed>)> opened) {
-  const ReleasePtr missing = of(spawn);
   auto done = [this, spawn, wanted = std::move(wanted),
                opened = std::move(opened)](Result<ReleasePtr> release) {
     --opening_;
@@ -201,9 +205,18 @@ void ServiceReleases::open_to_spawn(const Spawn& spawn, std::function<bool()> wa
     opened(std::nullopt);
   };
   ++opening_;
+  reopening_.when_done(of(spawn), [this, spawn, done = std::move(done)] {
+    if (ready(spawn)) return done(of(spawn));
+    open_missing(spawn, done);
+  });
+}
+
+void ServiceReleases::open_missing(const Spawn& spawn,
+                                   const std::function<void(Result<ReleasePtr>)>& done) {
+  const ReleasePtr missing = of(spawn);
   if (!missing->digest.empty()) {
     reopen_release(host_.loop, reopen_of(saved_release(*missing), missing),
-                   [this, missing, done = std::move(done)](Result<ReleasePtr> release) {
+                   [this, missing, done](Result<ReleasePtr> release) {
                      if (release) return done(std::move(release));
                      unpack_again(*missing, release.error(), done);
                    });
@@ -212,7 +225,7 @@ void ServiceReleases::open_to_spawn(const Spawn& spawn, std::function<bool()> wa
   auto source = source_of(*missing, config_);
   if (!source) return done(Failure(source.error()));
   if (missing->source != missing->path) source->releases_dir = folder();
-  obtain_release(host_.loop, std::move(*source), std::move(done));
+  obtain_release(host_.loop, std::move(*source), done);
 }
 
 // Of a bundle whose folder is gone the bundle may be left; of a program nothing is.
@@ -264,14 +277,48 @@ void ServiceReleases::restore(SavedService& saved, bool alive) {
     saved.machine.probation = {};
     return;
   }
-  if (!saved.back) return;
-  auto back = reopen_release(reopen_of(*saved.back, nullptr));
-  if (back) {
-    back_ = std::move(*back);
-    return;
+  if (saved.back) back_ = unopened_release(*saved.back);
+  // What an orphan runs is found out after this object was made.
+  if (saved.release.digest.empty()) return;
+  if (ReleasePtr ran = unopened_release(saved.release); !ran->same_as(*running_)) running_ = ran;
+}
+
+void ServiceReleases::reopen(std::map<ReleasePtr, pid_t> runs,
+                             const std::function<void(bool back_lost)>& done) {
+  std::map<ReleasePtr, pid_t> all = runs;
+  for (const ReleasePtr& known : {running_, candidate_, back_}) {
+    if (!known) continue;
+    const auto its = std::ranges::find_if(
+        runs, [&known](const auto& process) { return process.first->same_as(*known); });
+    all.emplace(known, its == runs.end() ? 0 : its->second);
   }
-  spdlog::warn("{}: it can't go back any more: {}", config_.name, back.error().message);
-  saved.machine.probation = {};
+  // What its process runs can't be seen: it is taken for what the configuration names.
+  if (const auto source = source_of(*running_, config_);
+      never_opened() && !runs.empty() && source) {
+    ++opening_;
+    obtain_release(host_.loop, *source, [this, known = running_, done](Result<ReleasePtr> release) {
+      --opening_;
+      if (release) *known = std::move(**release);
+      done(false);
+    });
+  }
+  for (const auto& [known, pid] : all) {
+    if (known->digest.empty() || known->file.valid()) continue;
+    Reopen from = reopen_of(saved_release(*known), nullptr);
+    from.pid = pid;
+    reopening_.begin(
+        known, std::move(from), [this, release = known, done](const Result<void>& opened) {
+          const bool back_lost = !opened && release == back_;
+          if (!opened) {
+            spdlog::warn(
+                "{}: {}: {}", config_.name,
+                back_lost ? "it can't go back any more" : "it can't be started again as it is",
+                opened.error().message);
+          }
+          if (back_lost) back_.reset();
+          done(back_lost);
+        });
+  }
 }
 
 Keeper::Choice ServiceReleases::chosen(const Service& machine) const {

@@ -3,7 +3,10 @@
 // started.
 #pragma once
 
+#include <sys/types.h>
+
 #include <functional>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -18,6 +21,7 @@
 #include "supervisor/releases/release_source.h"
 #include "supervisor/releases/reopen.h"
 #include "supervisor/service/keeper.h"
+#include "supervisor/service/reopening.h"
 #include "supervisor/service/service_host.h"
 
 namespace handoff::supervisor {
@@ -86,10 +90,13 @@ class ServiceReleases {
   // The one that did not pass, once: until that is told.
   ReleasePtr did_not_pass() { return std::exchange(did_not_pass_, nullptr); }
 
-  // What the supervisor before this one knew. A release to go back to whose file is gone is none,
-  // and then saved has no probation either.
+  // What the supervisor before this one knew. Nothing is open yet.
   // alive: something of it lives.
   void restore(SavedService& saved, bool alive);
+  // Opens what is known, on threads. runs: by which process; those are opened, too. done: one of
+  // them is open, or can't be started again. A release to go back to that can't is none: back_lost.
+  void reopen(std::map<ReleasePtr, pid_t> runs, const std::function<void(bool back_lost)>& done);
+  bool reopening() const { return reopening_.under_way(); }
   // A process was found that runs this one.
   void found(const ReleasePtr& release, bool candidate);
   void save(SavedService& saved, bool has_back) const;
@@ -103,6 +110,7 @@ class ServiceReleases {
   Reopen reopen_of(SavedRelease saved, ReleasePtr open) const;
   Failure not_what_ran(const Error& error) const;
   std::vector<Behind> known_behind() const;
+  void open_missing(const Spawn& spawn, const std::function<void(Result<ReleasePtr>)>& done);
   void unpack_again(const Release& release, const Error& why,
                     const std::function<void(Result<ReleasePtr>)>& done);
 
@@ -115,6 +123,7 @@ class ServiceReleases {
   ReleasePtr did_not_pass_;
   std::uint64_t token_ = 0;  // of the request that a file is opened for
   int opening_ = 0;
+  Reopening reopening_;
   Drift drift_;
 };
 

@@ -136,7 +136,7 @@ void ServiceRunner::look_after_trial() {
 void ServiceRunner::look_after_choice() {
   chosen_ = chosen_ || machine_.state() == Service::State::kRunning;
   // Copying loads the disk and a core, which an operation under way had better have for itself.
-  if (!chosen_ || !machine_.settled()) return;
+  if (!chosen_ || !machine_.settled() || releases_.reopening()) return;
   keeper_.follow(releases_.chosen(machine_));
 }
 
@@ -296,6 +296,7 @@ void ServiceRunner::resume(SavedService saved, std::vector<std::unique_ptr<Proce
   telling_.set_last_upgrade(saved.last_upgrade);
   const bool changed = saved.command != config_.command;
   releases_.restore(saved, !living.empty());
+  const auto reopened = [this](bool back_lost) { feed(Reopened{back_lost}); };
   Found& machine = saved.machine;
   const bool from_nothing = living.empty() && machine.heir == 0;
   StartRequested start{.cold = saved.cold};
@@ -311,12 +312,15 @@ void ServiceRunner::resume(SavedService saved, std::vector<std::unique_ptr<Proce
     machine.current = 0;
     chosen_ = true;
     feed(machine);
+    releases_.reopen({}, reopened);
     feed(std::move(start));
     return;
   }
   std::vector<Generation> leaving;
+  std::map<ReleasePtr, pid_t> runs;
   for (auto& process : living) {
     const Generation generation = process->generation;
+    runs.emplace(process->release, process->pid);
     releases_.found(process->release, generation == machine.heir && machine.candidate);
     for (const SavedProcess& known : saved.processes) {
       if (known.leaving && known.generation == generation) leaving.push_back(generation);
@@ -329,6 +333,7 @@ void ServiceRunner::resume(SavedService saved, std::vector<std::unique_ptr<Proce
                      party_of(saved, machine.heir));
   }
   feed(machine);
+  releases_.reopen(std::move(runs), reopened);
   if (machine.guessed) {
     for (const auto& [generation, process] : processes_.all()) feed(OrphanFound{generation});
   }

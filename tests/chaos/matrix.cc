@@ -12,7 +12,8 @@ namespace chaos {
 std::vector<std::string> selected_points(const Selection& selection) {
   std::vector<std::string> out;
   for (const std::string& name : handoff::failpoint::all()) {
-    // No upgrade of a service passes these points; tests/integration/survival_test.cc strikes them.
+    // No upgrade of a service passes these points. tests/integration strikes them:
+    // self_upgrade_test.cc, supervisor/slow_disk_test.cc.
     if (name.starts_with("supervisor.self.")) continue;
     const Point* point = find_point(name);
     if (point == nullptr) {

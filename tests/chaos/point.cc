@@ -30,6 +30,7 @@ constexpr Provocation kStoppedAfterwards{Act::kStop, "donor.retire.after"};
 const Row kRows[] = {
     // -- the heir's start
     {"supervisor.record.before supervisor.record.after", P::kAsked, P::kAsked},
+    {"supervisor.digest.before", P::kAsked, P::kAsked},
     {"supervisor.save.before supervisor.save.after", P::kBefore, P::kBefore},
     {"supervisor.start.sending supervisor.start.sent supervisor.spawn.before "
      "supervisor.exec.before supervisor.spawn.after service.start.received "

@@ -232,6 +232,35 @@ TEST_F(ReleaseSourceTest, AReleaseIsReopenedIfAllOfItIsStillThere) {
   EXPECT_NE(altered.error().message.find("not any more what was unpacked"), std::string::npos);
 }
 
+// The digest tells that nobody has read them: it is none of theirs.
+TEST_F(ReleaseSourceTest, OfAFileWithItsMarkTheDigestIsBelieved) {
+  const std::string program = scratch / "program";
+  const std::string words = scratch / "words";
+  fs::copy_file("/bin/sh", program);
+  std::ofstream(words) << "one";
+  const auto opened =
+      obtain_release({.path = program, .files = FileRules{.patterns = {words}, .working_dir = ""}});
+  ASSERT_TRUE(opened) << opened.error().message;
+  SavedRelease saved = saved_release(**opened);
+  saved.program_digest = "of the program";
+  saved.files.at(0).digest = "of the words";
+  const auto believed = reopen_release({.saved = saved});
+  ASSERT_TRUE(believed) << believed.error().message;
+  EXPECT_EQ((*believed)->program_digest, "of the program");
+  EXPECT_EQ((*believed)->files.at(0).digest, "of the words");
+  EXPECT_TRUE((*believed)->untouched());
+
+  SavedRelease other = saved;
+  ++other.files.at(0).mark.changed.tv_nsec;
+  EXPECT_FALSE(reopen_release({.saved = other})) << "it was read, and is another";
+  other = saved;
+  ++other.mark.changed.tv_nsec;
+  EXPECT_FALSE(reopen_release({.saved = other}));
+  other = saved;
+  other.mark = {};
+  EXPECT_FALSE(reopen_release({.saved = other})) << "by a supervisor before file marks";
+}
+
 // What lies outside of a bundle and belongs to the release is one of its files.
 TEST_F(ReleaseSourceTest, ABundleAndWhatItNeedsOfTheHostAreOneRelease) {
   const std::string interpreter = scratch / "interpreter";

@@ -11,7 +11,12 @@ namespace {
 using nlohmann::json;
 
 SavedRelease release(const std::string& name) {
-  return {.path = "/opt/" + name, .args = {"--x", ""}, .digest = "d-" + name, .name = name};
+  return {.path = "/opt/" + name,
+          .args = {"--x", ""},
+          .digest = "d-" + name,
+          .name = name,
+          .files = {{.path = "/opt/words", .digest = "w", .mark = {8, 9, 10, {11, 12}, {13, 14}}}},
+          .mark = {1, 2, 3, {4, 5}, {6, 7}}};
 }
 
 // A state in which no two members are alike, so that none can be taken for another.
@@ -51,6 +56,19 @@ SavedState everything() {
   SavedService idle;
   idle.name = "idle";
   return {.boot = "a-boot", .services = {service, idle}};
+}
+
+// Supervisors before file marks have written none, and this one writes none where none is known.
+TEST(SavedStateTest, AFileWithoutAMarkIsReadAsBefore) {
+  json text = to_json(release("old"));
+  EXPECT_EQ(release_from(text).mark, (FileMark{1, 2, 3, {4, 5}, {6, 7}}));
+  EXPECT_EQ(release_from(text).files.at(0).mark, (FileMark{8, 9, 10, {11, 12}, {13, 14}}));
+  text.erase("mark");
+  text.at("files").at(0).erase("mark");
+  const SavedRelease before = release_from(text);
+  EXPECT_FALSE(before.mark.known());
+  EXPECT_FALSE(before.files.at(0).mark.known());
+  EXPECT_EQ(to_json(before), text);
 }
 
 TEST(SavedStateTest, ComesBackAsItWas) {
@@ -121,7 +139,7 @@ TEST(SavedStateTest, EveryMemberHasToBeThere) {
     // The supervisor keeps the report of an upgrade as it is, and does not look into it.
     if (member.to_string().find("/last_upgrade/") != std::string::npos) return;
     // These came later: see the next tests.
-    for (const char* later : {"leaving", "mailbox", "program_digest", "files", "rest"}) {
+    for (const char* later : {"leaving", "mailbox", "program_digest", "files", "rest", "mark"}) {
       if (member.back() == later) return;
     }
     ++members;
