@@ -109,6 +109,20 @@ TEST_F(LifecycleTest, AServiceThatNeverServesIsKilledAndTriedAgain) {
   supervisor.wait_for_status([](const json& now) { return now.at("restarts") > 0; });
 }
 
+TEST_F(LifecycleTest, AProgramThatDoesNotLinkTheLibraryIsToldSo) {
+  supervisor.run({"--name", "chat", "--start-timeout", "200ms", "--", "/bin/sleep", "1000"});
+  ASSERT_TRUE(supervisor.says(
+      "it was not ready in time and was ended: it has not registered, as every program does that "
+      "links libhandoff"));
+  const json status = supervisor.status();
+  EXPECT_TRUE(status.at("standing").is_null()) << "it never came up";
+  ASSERT_EQ(supervisor.command({"stop", "chat"}).status, 0);
+  const Outcome upgrade = supervisor.command(
+      {"upgrade", "--start-timeout", "200ms", "chat", "/bin/sleep", "--", "2000"});
+  EXPECT_EQ(upgrade.status, 1);
+  EXPECT_NE(upgrade.err.find("has not registered"), std::string::npos) << upgrade.err;
+}
+
 TEST_F(LifecycleTest, WithoutRestartItStaysDown) {
   supervisor.start(fake({}, {"--no-restart"}));
   ::kill(supervisor.service_pid(), SIGKILL);
@@ -136,6 +150,12 @@ TEST_F(LifecycleTest, StopAsksAndKeepsTheListeners) {
   EXPECT_EQ(supervisor.command({"stop", "chat"}).status, 0) << "a second time, too";
   EXPECT_EQ(supervisor.command({"restart", "chat"}).status, 0);
   EXPECT_EQ(read_to_end(waiting.get()), "1.0 2\n");
+  EXPECT_TRUE(supervisor.eventually([&] { return supervisor.history("stop").size() == 2; }));
+  const json stop = supervisor.history("stop").front();
+  EXPECT_EQ(stop.at("uid"), ::getuid());
+  EXPECT_EQ(stop.at("from").at("release"), "1.0");
+  const Outcome people = supervisor.command({"history"});
+  EXPECT_NE(people.out.find("stop "), std::string::npos) << people.out;
 }
 
 TEST_F(LifecycleTest, StopKillsAfterTheDrain) {

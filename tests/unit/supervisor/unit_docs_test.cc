@@ -43,6 +43,19 @@ TEST(UnitDocsTest, NoEndOfTheSupervisorIsTheEndOfItsServices) {
   }
 }
 
+TEST(UnitDocsTest, TheUnitRunsWhatTheReadmeInstalls) {
+  const std::string readme = test::read_file(std::string(SOURCE_DIR) + "/README.md");
+  const std::string option = "cmake --install build/release --strip --prefix ";
+  const std::size_t at = readme.find(option);
+  ASSERT_NE(at, std::string::npos);
+  const std::size_t begin = at + option.size();
+  const std::string program =
+      readme.substr(begin, readme.find_first_of(" \n", begin) - begin) + "/bin/handoff";
+  const Settings settings = unit();
+  EXPECT_EQ(settings.at("Service.ExecStart"), program + " run --config /etc/handoff/handoff.toml");
+  EXPECT_EQ(settings.at("Service.ExecReload"), program + " reload");
+}
+
 TEST(UnitDocsTest, ThereIsTimeForTheDrainAndRoomForTheListeners) {
   const Settings settings = unit();
   const auto stop = std::chrono::seconds(std::stoi(settings.at("Service.TimeoutStopSec")));
