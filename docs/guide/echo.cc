@@ -16,11 +16,13 @@ class Echo : public handoff::uv::Stream {
 };
 
 int main() {
-  auto service = handoff::Service::open({.name = "echo", .version = "1.0"});
-  handoff::uv::Host host(uv_default_loop(), *service);
-  host.listen(
-      "public", "tcp:127.0.0.1:7000", [] { return std::make_unique<Echo>(); },
-      [](std::string_view state) { return std::make_unique<Echo>(state); });
-  host.start();
-  uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+  return handoff::run([] {
+    auto service = handoff::Service::open({.name = "echo", .version = "1.0"});
+    handoff::uv::Host host(uv_default_loop(), *service);
+    host.listen(
+        "public", "tcp:127.0.0.1:7000", [] { return std::make_unique<Echo>(); },
+        [](std::string_view state) { return std::make_unique<Echo>(state); });
+    host.start();
+    uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+  });
 }

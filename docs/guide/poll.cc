@@ -56,32 +56,34 @@ bool serve(Session& session) {
 }
 
 int main() {
-  auto service = handoff::Service::open({.name = "tally", .version = "1.0"});
-  declare(*service);
-  service->ready();  // restores; from here on everything is ours
-  const int listener = service->named_fd("public");
-  while (serving) {
-    std::vector<pollfd> fds = {{service->fd(), POLLIN, 0}, {listener, POLLIN, 0}};
-    std::vector<SessionId> ids;
-    for (const auto& [id, session] : sessions) {
-      const int wanted = session.output.empty() ? POLLIN : POLLIN | POLLOUT;
-      fds.push_back({session.fd, static_cast<short>(wanted), 0});
-      ids.push_back(id);
+  return handoff::run([] {
+    auto service = handoff::Service::open({.name = "tally", .version = "1.0"});
+    declare(*service);
+    service->ready();  // restores; from here on everything is ours
+    const int listener = service->named_fd("public");
+    while (serving) {
+      std::vector<pollfd> fds = {{service->fd(), POLLIN, 0}, {listener, POLLIN, 0}};
+      std::vector<SessionId> ids;
+      for (const auto& [id, session] : sessions) {
+        const int wanted = session.output.empty() ? POLLIN : POLLIN | POLLOUT;
+        fds.push_back({session.fd, static_cast<short>(wanted), 0});
+        ids.push_back(id);
+      }
+      if (::poll(fds.data(), fds.size(), -1) < 0) continue;
+      if (fds[0].revents != 0) {
+        service->dispatch();
+        continue;  // what poll() said may concern sockets that are ours no more
+      }
+      if (fds[1].revents != 0) {
+        const int fd = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
+        if (fd >= 0) sessions[service->session_open(fd)].fd = fd;
+      }
+      for (std::size_t i = 0; i < ids.size(); ++i) {
+        if (fds[i + 2].revents == 0 || serve(sessions.at(ids[i]))) continue;
+        service->session_closed(ids[i]);  // before close(2)
+        ::close(sessions.extract(ids[i]).mapped().fd);
+      }
     }
-    if (::poll(fds.data(), fds.size(), -1) < 0) continue;
-    if (fds[0].revents != 0) {
-      service->dispatch();
-      continue;  // what poll() said may concern sockets that are ours no more
-    }
-    if (fds[1].revents != 0) {
-      const int fd = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
-      if (fd >= 0) sessions[service->session_open(fd)].fd = fd;
-    }
-    for (std::size_t i = 0; i < ids.size(); ++i) {
-      if (fds[i + 2].revents == 0 || serve(sessions.at(ids[i]))) continue;
-      service->session_closed(ids[i]);  // before close(2)
-      ::close(sessions.extract(ids[i]).mapped().fd);
-    }
-  }
-  for (const auto& [id, session] : sessions) ::close(session.fd);
+    for (const auto& [id, session] : sessions) ::close(session.fd);
+  });
 }

@@ -90,16 +90,18 @@ class Tally : public handoff::uv::Stream {
 };
 
 int main() {
-  auto service = handoff::Service::open({.name = "tally", .version = "1.1"});
-  // The layouts that it takes, the one that it makes, the most bytes.
-  Kept kept(service->region("kept", {1}, 1, kMost, check));
-  handoff::uv::Host host(uv_default_loop(), *service);
-  host.listen(
-      "public", "tcp:127.0.0.1:7002", [&] { return std::make_unique<Tally>(kept); },
-      [&](std::string_view state) {
-        return std::make_unique<Tally>(kept, std::stoll(std::string(state)));
-      });
-  host.start();
-  kept.start();
-  uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+  return handoff::run([] {
+    auto service = handoff::Service::open({.name = "tally", .version = "1.1"});
+    // The layouts that it takes, the one that it makes, the most bytes.
+    Kept kept(service->region("kept", {1}, 1, kMost, check));
+    handoff::uv::Host host(uv_default_loop(), *service);
+    host.listen(
+        "public", "tcp:127.0.0.1:7002", [&] { return std::make_unique<Tally>(kept); },
+        [&](std::string_view state) {
+          return std::make_unique<Tally>(kept, std::stoll(std::string(state)));
+        });
+    host.start();
+    kept.start();
+    uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+  });
 }

@@ -86,15 +86,17 @@ class Tally : public handoff::uv::Stream {
 };
 
 int main() {
-  Kept kept;
-  auto service = handoff::Service::open({.name = "tally", .version = "1.1"});
-  service->section("kept", kept, {1}, {1});  // the versions that it reads, that it writes
-  handoff::uv::Host host(uv_default_loop(), *service);
-  host.listen(
-      "public", "tcp:127.0.0.1:7002", [&] { return std::make_unique<Tally>(kept); },
-      [&](std::string_view state) {
-        return std::make_unique<Tally>(kept, std::stoll(std::string(state)));
-      });
-  host.start();
-  uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+  return handoff::run([] {
+    Kept kept;
+    auto service = handoff::Service::open({.name = "tally", .version = "1.1"});
+    service->section("kept", kept, {1}, {1});  // the versions that it reads, that it writes
+    handoff::uv::Host host(uv_default_loop(), *service);
+    host.listen(
+        "public", "tcp:127.0.0.1:7002", [&] { return std::make_unique<Tally>(kept); },
+        [&](std::string_view state) {
+          return std::make_unique<Tally>(kept, std::stoll(std::string(state)));
+        });
+    host.start();
+    uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+  });
 }

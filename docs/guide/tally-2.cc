@@ -37,12 +37,14 @@ class Tally : public handoff::uv::Stream {
 };
 
 int main() {
-  auto service = handoff::Service::open({.name = "tally", .version = "2.0", .state_version = 2});
-  service->on_upgrade_state(1, 2, state_1_to_2);
-  service->on_downgrade_state(2, 1, state_2_to_1);
-  handoff::uv::Host host(uv_default_loop(), *service);
-  host.listen(
-      "public", "tcp:127.0.0.1:7002", [] { return std::make_unique<Tally>(); }, Tally::restore);
-  host.start();
-  uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+  return handoff::run([] {
+    auto service = handoff::Service::open({.name = "tally", .version = "2.0", .state_version = 2});
+    service->on_upgrade_state(1, 2, state_1_to_2);
+    service->on_downgrade_state(2, 1, state_2_to_1);
+    handoff::uv::Host host(uv_default_loop(), *service);
+    host.listen(
+        "public", "tcp:127.0.0.1:7002", [] { return std::make_unique<Tally>(); }, Tally::restore);
+    host.start();
+    uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+  });
 }

@@ -42,5 +42,5 @@ void run(const example::ProgramOptions& options) {
 int main(int argc, char** argv) {
   const auto options = example::parse_options(
       argc, argv, {.listen = "tcp:127.0.0.1:7000", .name = "echo", .threads = 1});
-  return example::run_program(argv[0], [&] { run(options); });
+  return example::run_program([&] { run(options); });
 }

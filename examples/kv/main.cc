@@ -89,11 +89,5 @@ int main(int argc, char** argv) {
   const Arguments arguments = parse(argc, argv);
   // The reader of its output may be gone, which must not end a service.
   (void)std::signal(SIGPIPE, SIG_IGN);
-  try {
-    run(arguments);
-  } catch (const std::exception& e) {
-    std::fprintf(stderr, "%s: %s\n", argv[0], e.what());
-    return 1;
-  }
-  return 0;
+  return handoff::run([&] { run(arguments); });
 }

@@ -30,6 +30,11 @@ enum class Code : std::uint8_t {
 // The text of an heir's Abort (kCancelled) after a rehearsal that came to its end.
 inline constexpr const char* kRehearsed = "this was a rehearsal";
 
+// What an heir that gave up for this reason tells its service.
+inline std::string given_up_for(const std::string& reason) {
+  return reason == kRehearsed ? "the rehearsal is over" : "the handoff failed: " + reason;
+}
+
 struct Reason {
   Code code = Code::kUnspecified;
   std::string text = {};

@@ -70,7 +70,7 @@ Result<void> Lane::wait(int timeout_ms) {
     turn();
   }
   if (state_ == HANDOFF_STATE_FAILED) {
-    return fail(HANDOFF_ERR_ABORTED, "the handoff failed: " + why_);
+    return fail(HANDOFF_ERR_ABORTED, core::given_up_for(why_));
   }
   return {};
 }
@@ -87,7 +87,7 @@ Result<void> Lane::dispatch() {
     timeout = -1;  // lane 0 has the freeze budget, and decides
   } while (frozen_);
   if (state_ == HANDOFF_STATE_FAILED) {
-    return fail(HANDOFF_ERR_ABORTED, "the handoff failed: " + why_);
+    return fail(HANDOFF_ERR_ABORTED, core::given_up_for(why_));
   }
   return {};
 }

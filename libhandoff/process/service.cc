@@ -138,7 +138,7 @@ Result<void> Service::wait(int timeout_ms) {
     turn(*roles);
   }
   if (state_ == HANDOFF_STATE_FAILED) {
-    return fail(HANDOFF_ERR_ABORTED, "the handoff failed: " + heir_->reason().text);
+    return fail(HANDOFF_ERR_ABORTED, core::given_up_for(heir_->reason().text));
   }
   return {};
 }
@@ -167,7 +167,7 @@ Result<void> Service::dispatch() {
     control_.listen();
   }
   if (state_ == HANDOFF_STATE_FAILED) {
-    return fail(HANDOFF_ERR_ABORTED, "the handoff failed: " + heir_->reason().text);
+    return fail(HANDOFF_ERR_ABORTED, core::given_up_for(heir_->reason().text));
   }
   return {};
 }

@@ -80,7 +80,8 @@ ExitStatus history_command(const ServiceOptions& options) {
   if (!state) return complain(options.json, ExitStatus::kFailed, "state", state.error().message);
   std::vector<std::vector<std::string>> rows{
       {"AT", "SERVICE", "EVENT", "BY", "FROM", "TO", "RESULT", "MOVED", "LOST", "BLACKOUT", ""}};
-  std::map<std::string, std::size_t> asked;  // by service: the row of a request without an end
+  using Asked = std::map<std::string, std::size_t>;
+  Asked asked;  // by service: the row of a request without an end; a stop is none of it
   const auto read = read_journal(journal_path(*state), [&](const json& record) {
     const std::string service = text(record.value("service", json()));
     if (!options.service.empty() && service != options.service) return;
@@ -89,10 +90,10 @@ ExitStatus history_command(const ServiceOptions& options) {
       return;
     }
     // A person wants one line for what was asked and how it ended.
-    const auto before = asked.extract(service);
-    if (record.value("event", "") == "requested") {
+    const auto event = record.value("event", "");
+    if (event == "requested") {
       asked[service] = rows.size();
-    } else if (before) {
+    } else if (const auto before = event == "stop" ? Asked::node_type{} : asked.extract(service)) {
       rows.erase(rows.begin() + static_cast<std::ptrdiff_t>(before.mapped()));
       for (auto& [other, index] : asked) index -= index > before.mapped() ? 1 : 0;
     }

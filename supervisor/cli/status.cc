@@ -1,4 +1,5 @@
 // `handoff status`: a table, or the supervisor's object as it is.
+#include <algorithm>
 #include <iostream>
 
 #include "supervisor/cli/client.h"
@@ -35,9 +36,10 @@ std::string listeners_of(const json& service) {
   return text.empty() ? "-" : text;
 }
 
-std::string words_of(const json& command) {
+// With a space before each.
+std::string words_of(const json& words) {
   std::string out;
-  for (const json& word : command) out += (out.empty() ? "" : " ") + word.get<std::string>();
+  for (const json& word : words) out += " " + word.get<std::string>();
   return out;
 }
 
@@ -48,6 +50,20 @@ std::string next_start_of(const json& problem) {
 }
 
 bool drifted(const json& service) { return service.value("drift", json()) == true; }
+
+// Which files are not any more what runs, "A, B and 2 more are"; of a script its own, not that of
+// its interpreter.
+std::string drifted_files(const json& service) {
+  constexpr std::size_t kMost = 3;
+  json files = service.value("drifted", json::array());
+  if (files.empty()) files = json::array({service.at("source")});  // one that is new, say
+  std::string out;
+  for (std::size_t i = 0; i < std::min(kMost, files.size()); ++i) {
+    out += (i == 0 ? "" : ", ") + text_of(files[i]);
+  }
+  if (files.size() > kMost) out += " and " + std::to_string(files.size() - kMost) + " more";
+  return out + (files.size() > 1 ? " are" : " is");
+}
 
 std::string digest_of(const json& service) {
   return short_digest(text_of(service.at("digest"))) + (drifted(service) ? " *" : "");
@@ -108,16 +124,22 @@ ExitStatus status_command(const ServiceOptions& options) {
     }
   }
   for (const json& service : answer.last.at("services")) {
+    if (service.at("state") != "stopped") continue;
+    const std::string name = text_of(service.at("name"));
+    std::cout << name << " stays stopped until handoff restart " << name << "\n";
+  }
+  for (const json& service : answer.last.at("services")) {
     if (service.value("configured", true)) continue;
     const std::string name = text_of(service.at("name"));
     std::cout << name << " runs " << text_of(service.at("source"))
-              << ", as it was chosen; the configuration names "
+              << words_of(service.value("args", json::array()))
+              << ", as it was chosen; the configuration names"
               << words_of(service.value("command", json::array())) << " (handoff upgrade --config "
               << name << ")\n";
   }
   for (const json& service : answer.last.at("services")) {
     if (!drifted(service)) continue;
-    std::cout << "* " << text_of(service.at("source")) << " is not any more what "
+    std::cout << "* " << drifted_files(service) << " not any more what "
               << text_of(service.at("name")) << " runs (handoff upgrade "
               << text_of(service.at("name")) << ")\n";
   }

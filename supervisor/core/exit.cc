@@ -14,4 +14,10 @@ std::string describe(const Exit& exit) {
   return text;
 }
 
+std::string not_ready(bool registered) {
+  return registered ? ": it is ready, and does not say that it serves"
+                    : ": it has not registered, as every program does that links libhandoff "
+                      "(handoff_ready(); docs/guide.md shows one)";
+}
+
 }  // namespace handoff::supervisor

@@ -15,4 +15,8 @@ struct Exit {
 // "exited with status 3", "was killed by SIGSEGV (core dumped)", "ended".
 std::string describe(const Exit& exit);
 
+// Why a process is ended that was not ready in time, as the end of a sentence. A program that does
+// not link the library says nothing at all, however long one waits for it.
+std::string not_ready(bool registered);
+
 }  // namespace handoff::supervisor

@@ -20,11 +20,12 @@ void Fresh::fail(std::string its_code, std::string its_why) {
   why = std::move(its_why);
 }
 
-void Fresh::ended(const std::string& its_code, const std::string& how, bool timed_out) {
+void Fresh::ended(const std::string& its_code, const std::string& how,
+                  const std::string& too_late) {
   if (!code.empty()) return;
-  if (timed_out) {
+  if (!too_late.empty()) {
     fail("timeout", "the new release was not ready within " +
-                        format_duration(request.timeouts.start) + " and was ended");
+                        format_duration(request.timeouts.start) + " and was ended" + too_late);
   } else {
     fail(its_code, "the new release " + how + (its_code == "exited" ? " before it was ready" : ""));
   }

@@ -59,8 +59,9 @@ struct Fresh {
   std::string why;
 
   void fail(std::string its_code, std::string its_why);
-  // The process has gone: what it came to, unless somebody has said why before.
-  void ended(const std::string& code, const std::string& how, bool timed_out);
+  // The process has gone: what it came to, unless somebody has said why before. too_late: why it
+  // was ended (not_ready()), "" if it ended by itself.
+  void ended(const std::string& code, const std::string& how, const std::string& too_late);
   Report done(Generation generation, Time now) const;
   Report failed(Generation generation) const;
 };

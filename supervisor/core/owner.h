@@ -17,6 +17,7 @@
 
 #include "supervisor/core/backoff.h"
 #include "supervisor/core/effects.h"
+#include "supervisor/core/exit.h"
 
 namespace handoff::supervisor {
 
@@ -30,6 +31,8 @@ class Owner {
   std::uint64_t restarts() const { return restarts_; }
   std::uint64_t sessions() const { return sessions_; }  // as counted last
   bool timed_out() const { return timed_out_; }         // SIGKILL is on its way
+  // Why, of one that has timed out; else "".
+  std::string too_late() const { return timed_out_ ? not_ready(registered_) : ""; }
   bool serves() const { return state_ == State::kRunning || state_ == State::kAdopting; }
   bool is(Generation generation) const { return generation_ == generation; }
   std::optional<Time> deadline() const;

@@ -57,6 +57,10 @@ bool Service::awaits(Generation generation) const {
 
 void Service::on(const StartRequested& start, Time now) {
   if (state() != State::kStopped || !owner_.nobody_alive() || !operation_.none()) return;
+  if (rest_ == Rest::kStopped) {
+    note(Note::Level::kWarning, "it stays stopped, as `handoff stop` left it (handoff restart " +
+                                    policy_.name + " starts it)");
+  }
   if (rest_ != Rest::kNo) return;
   if (start.named) {
     const HandoffRequested request{
@@ -316,12 +320,12 @@ void Service::owner_ended(const std::string& code, const std::string& how, Time 
   const Generation gone = owner_.gone();
   if (state() == State::kRunning) died_last_ = {gone, how, owner_.sessions()};
   if (Fresh* fresh = operation_.fresh()) {
-    fresh->ended(code, how, owner_.timed_out());
+    fresh->ended(code, how, owner_.too_late());
     fresh_failed(now);
   } else if (state() != State::kStarting) {
     nobody_serves(gone, how, now);
   } else if (owner_.timed_out()) {
-    restart("was not ready in time and was ended", now);
+    restart("was not ready in time and was ended" + owner_.too_late(), now);
   } else {
     restart(code == "exited" ? how + " before it was ready" : how, now);
   }

@@ -1,6 +1,7 @@
 // How a handoff is brought to its end: by the outcome, by deadlines that have passed, by somebody
 // who gives it up. Whoever must go is made to.
 #include "supervisor/core/duration.h"
+#include "supervisor/core/exit.h"
 #include "supervisor/core/upgrade.h"
 
 namespace handoff::supervisor {
@@ -56,7 +57,7 @@ void Upgrade::ticked(Time now) {
     case State::kStarting:
       account_.fail_with("timeout",
                          "the new release was not ready within " +
-                             format_duration(timeouts_.start) + " and was ended",
+                             format_duration(timeouts_.start) + " and was ended" + not_ready(false),
                          Report::Failed::kNew);
       kill(heir_);
       close(Report::Result::kFailed);

@@ -58,7 +58,11 @@ Result<BundleManifest> parse_manifest(const std::string& text) {
       // Of the host's file the kernel's own rules say where it is.
       const bool is_hosts = out.program.starts_with('/') && out.program.size() <= kLongestProgram;
       const auto path = bundle_path(out.program, kLongestProgram);
-      if (!is_hosts && (!path || path->empty())) {
+      if (out.program.starts_with("$BUNDLE/")) {
+        reader.wrong(node,
+                     "program is a path in the bundle as it is: leave out $BUNDLE/, which is for "
+                     "args");
+      } else if (!is_hosts && (!path || path->empty())) {
         reader.wrong(node,
                      "program must be the path of a file in the bundle, e.g. \"bin/chat\", or of "
                      "one of the host's, e.g. \"/usr/bin/python3\"");

@@ -55,6 +55,18 @@ std::string digest_now(const Bundle& bundle, int file) {
 
 }  // namespace
 
+std::vector<std::string> altered_files(const Release& release) {
+  std::vector<std::string> out;
+  const auto look = [&out](const std::string& path, const FileMark& mark, bool may_be_gone) {
+    struct stat info {};
+    const bool is_there = ::stat(path.c_str(), &info) == 0;
+    if (is_there ? FileMark::of(info) != mark : !may_be_gone) out.push_back(path);
+  };
+  look(release.source, release.source_mark, release.in_bundle());
+  for (const ReleaseFile& file : release.files) look(file.path, file.mark, false);
+  return out;
+}
+
 Drift::Drift(uv_loop_t* loop) : loop_(loop) {}
 Drift::~Drift() = default;
 

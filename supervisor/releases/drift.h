@@ -8,11 +8,17 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "supervisor/releases/release.h"
 #include "supervisor/releases/release_files.h"
 
 namespace handoff::supervisor {
+
+// Of the files of a release those that somebody has touched, replaced or removed since they were
+// digested. A bundle that is gone is none of them.
+std::vector<std::string> altered_files(const Release& release);
 
 class Drift {
  public:

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <exception>
 #include <filesystem>
 #include <utility>
@@ -71,9 +72,16 @@ Result<UniqueFd> program_in(const ReleaseFolder& folder, const BundleManifest& m
   if (manifest.program.starts_with('/')) return open_executable(manifest.program);
   auto program = folder.open_file(manifest.program);
   struct stat found {};
-  if (!program || ::fstat(program->get(), &found) < 0 || !S_ISREG(found.st_mode) ||
-      (found.st_mode & 0111) == 0) {
-    return fail(-EACCES, "its program, " + manifest.program + ", is no executable file in it");
+  const std::string its = "its program, " + manifest.program + ", ";
+  if (!program && program.error().code == -ENOENT) return fail(-ENOENT, its + "is not in it");
+  if (!program)
+    return fail(program.error().code, its + "can't be opened: " + program.error().message);
+  if (::fstat(program->get(), &found) < 0) return fail_errno(its);
+  if (!S_ISREG(found.st_mode)) return fail(-EACCES, its + "is no executable: it is not a file");
+  if ((found.st_mode & 0111) == 0) {
+    return fail(-EACCES, its +
+                             "is no executable: it has no permission to execute (chmod +x before "
+                             "it is packed)");
   }
   return program;
 }

@@ -186,9 +186,10 @@ void Supervisor::start() {
   const auto read = journal_.journal().read_recent([&requested](const json& record) {
     const json name = record.value("service", json());
     if (!name.is_string()) return;
-    if (record.value("event", json()) == "requested") {
+    const json event = record.value("event", json());
+    if (event == "requested") {
       requested.insert(name.get<std::string>());
-    } else {
+    } else if (event != "stop") {  // which an operation under way outlives
       requested.erase(name.get<std::string>());
     }
   });

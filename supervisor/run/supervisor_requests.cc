@@ -136,15 +136,18 @@ void Supervisor::serve_status(const ClientPtr& client,
     });
     if (asked) ++request->missing;
     request->services[index]["drift"] = nullptr;
+    request->services[index]["drifted"] = json::array();
     // Of what was never opened nobody knows what it was.
     if (request->services[index].at("digest").is_null()) continue;
     const auto drift = service->drift([weak, index](bool drifted) {
       const auto waiting = weak.lock();
       if (!waiting) return;
       waiting->services[index]["drift"] = drifted;
+      if (!drifted) waiting->services[index]["drifted"] = json::array();
       if (--waiting->missing == 0) waiting->timer->at(now());
     });
     if (drift) request->services[index]["drift"] = *drift;
+    if (drift != false) request->services[index]["drifted"] = altered_files(service->present());
     if (!drift) ++request->missing;
   }
   request->timer = std::make_unique<Timer>(loop_, request->done);

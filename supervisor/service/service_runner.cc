@@ -230,6 +230,7 @@ void ServiceRunner::commit(const ClientPtr& client) {
 
 void ServiceRunner::stop(bool at_once, bool to_stay, const ClientPtr& client) {
   chosen_ = chosen_ || to_stay;
+  if (to_stay) telling_.record_stop(client, processes_.party(machine_.current()));
   telling_.waits_for_stop(client);
   feed(StopRequested{at_once, to_stay});
 }
@@ -396,10 +397,13 @@ bool ServiceRunner::count_sessions(std::function<void(std::uint64_t)> counted) {
   return processes_.count_sessions(machine_.current(), std::move(counted));
 }
 
-std::optional<bool> ServiceRunner::drift(std::function<void(bool)> known) {
+const Release& ServiceRunner::present() const {
   const Process* process = processes_.owner();
-  return releases_.drift(process != nullptr ? *process->release : releases_.running(),
-                         std::move(known));
+  return process != nullptr ? *process->release : releases_.running();
+}
+
+std::optional<bool> ServiceRunner::drift(std::function<void(bool)> known) {
+  return releases_.drift(present(), std::move(known));
 }
 
 }  // namespace handoff::supervisor

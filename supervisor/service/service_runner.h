@@ -89,6 +89,7 @@ class ServiceRunner {
   bool is_configured(const ServiceConfig& config) const { return releases_.is_configured(config); }
   // Of what runs, or would; nullopt: known is told later, or never.
   std::optional<bool> drift(std::function<void(bool)> known);
+  const Release& present() const;  // the one that runs, or ran
   // The file that the release came in.
   const std::string& source() const { return releases_.running().source; }
   // All files of the release, source() first.

@@ -109,6 +109,8 @@ json status_json(const std::string& name, const Service& machine, const ServiceR
            {"share", progressive.under_way() ? progressive.share() / 10.0 : 100.0}};
   out.update(standing_json(machine, releases));
   if (!release.name.empty()) out["release"] = release.name;
+  // What never came up has no standing yet.
+  if (release.name.empty() && !machine.probation().provisional()) out["standing"] = nullptr;
   if (!release.digest.empty()) out["digest"] = release.digest;  // else it could not be opened yet
   if (!release.verified.empty()) out["verified"] = release.verified;
   if (process != nullptr) {

@@ -75,6 +75,11 @@ void Telling::record_request(RequestId request, const std::string& path,
                while_here(std::move(done)));
 }
 
+void Telling::record_stop(const ClientPtr& client, const Party& from) const {
+  const auto asking = client.lock();
+  record({.uid = asking ? asking->uid() : -1}, {{"event", "stop"}, {"from", party_json(from)}});
+}
+
 void Telling::record_plan(RequestId request, json what, ServiceHost::Done done) const {
   what["uid"] = asker(request).uid;
   host_.record(std::move(what),

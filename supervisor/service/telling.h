@@ -14,6 +14,7 @@
 
 #include "supervisor/core/effects.h"
 #include "supervisor/operators/control_server.h"
+#include "supervisor/operators/messages.h"
 #include "supervisor/service/service_host.h"
 
 namespace handoff::supervisor {
@@ -48,6 +49,9 @@ class Telling {
   // In the history: a request, before it is carried out. Nothing is begun that could not be told
   // afterwards; the error says so.
   void record_request(RequestId request, const std::string& path, ServiceHost::Done done) const;
+  // In the history: that it is to stop, and stay so. Nobody waits for the record: a full disk keeps
+  // nothing running.
+  void record_stop(const ClientPtr& client, const Party& from) const;
   // In the history: what a plan has found, or why there is none.
   void record_plan(RequestId request, nlohmann::json what, ServiceHost::Done done) const;
   // In the history, and for `status`: how a handoff ended.

@@ -23,22 +23,22 @@ void Watching::follow(const Services& services) {
     watches.clear();
     for (const std::string& path : files) {
       spdlog::info("{}: watching {}", name, path);
-      watches.push_back(
-          std::make_unique<FileWatch>(loop_, path, options_.settle,
-                                      [this, runner = service.get()] { return rebuilt(*runner); }));
+      watches.push_back(std::make_unique<FileWatch>(
+          loop_, path, options_.settle,
+          [this, path, runner = service.get()] { return rebuilt(*runner, path); }));
     }
   }
 }
 
 // A failure is logged, and is in the history; the next build is tried again.
-bool Watching::rebuilt(ServiceRunner& service) {
+bool Watching::rebuilt(ServiceRunner& service, const std::string& path) {
   if (!service.settled()) return false;
-  const auto begin = [runner = &service](bool another) {
+  const auto begin = [runner = &service, path](bool another) {
     if (another) {
-      spdlog::info("{}: {} has been rebuilt", runner->name(), runner->source());
+      spdlog::info("{}: {} has been rebuilt", runner->name(), path);
       runner->upgrade("", std::nullopt, runner->timeouts(), {});
     } else {
-      spdlog::info("{}: {} has been rebuilt, and is as it was", runner->name(), runner->source());
+      spdlog::info("{}: {} has been rebuilt, and is as it was", runner->name(), path);
     }
   };
   if (const auto known = service.drift(begin)) begin(*known);

@@ -27,7 +27,7 @@ class Watching {
   void stop() { watches_.clear(); }
 
  private:
-  bool rebuilt(ServiceRunner& service);
+  bool rebuilt(ServiceRunner& service, const std::string& path);
 
   uv_loop_t* loop_;
   WatchOptions options_;

@@ -1,4 +1,5 @@
 // The programs of docs/guide.md do what it says. (docs/guide/try-upgrade is run by itself.)
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "support/clients/line_client.h"
@@ -7,6 +8,9 @@
 
 namespace handoff::test {
 namespace {
+
+using testing::HasSubstr;
+using testing::Not;
 
 std::string guide(const std::string& name) { return program("guide-" + name); }
 
@@ -70,6 +74,21 @@ TEST(GuideTest, AReleaseThatDoesNotKnowTheSectionIsRefused) {
   const auto upgrade = supervisor.upgrade(guide("tally-1"));
   EXPECT_EQ(upgrade.status, 1) << upgrade.describe();
   EXPECT_NE(upgrade.describe().find("kept"), std::string::npos) << upgrade.describe();
+  ASSERT_TRUE(supervisor.says("exited with status 0"));
+  EXPECT_THAT(supervisor.log(), HasSubstr("tally-1: the handoff failed: "));
+  EXPECT_THAT(supervisor.log(), Not(HasSubstr("terminate called")));
+}
+
+TEST(GuideTest, EveryProgramLeavesARehearsalInOrder) {
+  for (const std::string release : {"tally-1", "tally-2", "poll", "section", "region", "proto"}) {
+    Supervisor supervisor({.command = {guide(release)}, .name = "tally"});
+    const LineClient client(supervisor.port());
+    const auto plan = supervisor.plan(guide(release));
+    EXPECT_EQ(plan.status, 0) << release << ": " << plan.describe();
+    ASSERT_TRUE(supervisor.says("exited with status 0")) << release << ": " << supervisor.log();
+    EXPECT_THAT(supervisor.log(), HasSubstr("guide-" + release + ": the rehearsal is over"));
+    EXPECT_THAT(supervisor.log(), Not(HasSubstr("terminate called"))) << release;
+  }
 }
 
 }  // namespace

@@ -1,12 +1,15 @@
-// The frame of every example: options from the command line, and a main() that reports exceptions.
+// The frame of every example: options from the command line, and the frame of main().
 #pragma once
 
+#include <handoff/handoff.hpp>
+
+#include <concepts>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <exception>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace example {
 
@@ -50,18 +53,11 @@ inline ProgramOptions parse_options(int argc, char** argv, ProgramOptions option
   return options;
 }
 
-// Runs body(). Prints what it throws, and returns 1 then.
-template <class Body>
-int run_program(const char* program, Body&& body) {
-  // The reader of its output may be gone, which must not end a service.
+// handoff::run(), for a service whose output may lose its reader: that must not end it.
+template <std::invocable Body>
+int run_program(Body&& body) {
   (void)std::signal(SIGPIPE, SIG_IGN);
-  try {
-    body();
-    return 0;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "%s: %s\n", program, error.what());
-    return 1;
-  }
+  return handoff::run(std::forward<Body>(body));
 }
 
 }  // namespace example

@@ -4,6 +4,8 @@
 // does what the C function of its name does. This layer adds RAII, callbacks as std::function, and
 // errors as exceptions: a function that the service calls throws handoff::Exception.
 //
+// Put all of main() into handoff::run(): an heir whose handoff is given up leaves by an exception.
+//
 // An exception thrown by one of the service's callbacks never crosses the C boundary. It fails the
 // handoff, and its text is the reason that the operator sees. Some callbacks come when nothing can
 // fail any more: drop, thaw, retired, stop, those for held sessions, a section's end and reset, a
@@ -23,6 +25,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -92,7 +95,7 @@ inline bool put_on_stderr(std::string_view line) {
 // nobody reads its log. The next line tells how many were left out. A reader may also have died, as
 // with `handoff run 2>&1 | logger`, and SIGPIPE must not end a service that outlives its
 // supervisor. So the signal is blocked and taken.
-inline void complain(std::string_view text) {
+inline void complain(std::string_view text, const std::string& who = "handoff") {
   static std::atomic<unsigned> left_out{0};
   sigset_t pipe;
   sigset_t before;
@@ -104,12 +107,12 @@ inline void complain(std::string_view text) {
   const unsigned lost = left_out.exchange(0);
   std::string line;
   if (lost > 0) {
-    line = "handoff: " + std::to_string(lost) + " lines were left out: nobody read them in time\n";
+    line = who + ": " + std::to_string(lost) + " lines were left out: nobody read them in time\n";
   }
   // A pipe takes as much as this as a whole or not at all.
   constexpr std::size_t kWhole = 4096;
-  line += "handoff: ";
-  line += text.substr(0, kWhole - line.size() - 1);
+  line += who + ": ";
+  line += text.substr(0, kWhole - std::min(line.size() + 1, kWhole));
   line += '\n';
   if (!put_on_stderr(line)) left_out += lost + 1;
   const timespec at_once{};
@@ -742,6 +745,23 @@ class Service {
   std::vector<std::unique_ptr<SectionAdapter>> sections_;
   std::vector<std::unique_ptr<RegionAdapter>> regions_;
 };
+
+// The frame of a service's main(): calls body(), and returns what main() has to return. What body()
+// throws goes to stderr and is 1. An heir that must leave (HANDOFF_ERR_ABORTED: its handoff failed,
+// or was a rehearsal) has done its duty, and is 0.
+template <std::invocable Body>
+int run(Body&& body) {
+  try {
+    std::forward<Body>(body)();
+    return 0;
+  } catch (const Exception& error) {
+    detail::complain(error.what(), ::program_invocation_short_name);
+    return error.code() == HANDOFF_ERR_ABORTED ? 0 : 1;
+  } catch (const std::exception& error) {
+    detail::complain(error.what(), ::program_invocation_short_name);
+    return 1;
+  }
+}
 
 }  // namespace handoff
 

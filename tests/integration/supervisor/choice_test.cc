@@ -224,21 +224,28 @@ TEST_F(ChoiceTest, AStoppedServiceStaysStoppedUntilItIsStarted) {
   wait_for_choice([](const json& now) { return now.at("stopped") == true; });
   const auto stays_stopped = [&] {
     EXPECT_EQ(supervisor.status().at("state"), "stopped");
-    EXPECT_EQ(supervisor.command({"status"}).status, 0);
+    const Outcome people = supervisor.command({"status"});
+    EXPECT_NE(people.out.find("echo stays stopped until handoff restart echo"), std::string::npos)
+        << people.out;
   };
+  const std::string hint =
+      "it stays stopped, as `handoff stop` left it (handoff restart echo starts it)";
   ASSERT_EQ(supervisor.command({"upgrade", "--self"}).status, 0);
   stays_stopped();
   supervisor.kill();
   run_again();
   ASSERT_TRUE(supervisor.says("echo: stopped"));
+  EXPECT_TRUE(supervisor.says(hint));
   stays_stopped();
   power_off();
   run_again();
   ASSERT_TRUE(supervisor.says("echo: stopped"));
+  EXPECT_TRUE(supervisor.says(hint));
   stays_stopped();
   ASSERT_EQ(supervisor.terminate().status, 0);
   run_again();
   ASSERT_TRUE(supervisor.says("echo: stopped"));
+  EXPECT_TRUE(supervisor.says(hint));
   stays_stopped();
   ASSERT_EQ(supervisor.command({"restart", "echo"}).status, 0);
   reboot();

@@ -109,6 +109,15 @@ TEST_F(LifecycleTest, AServiceThatNeverServesIsKilledAndTriedAgain) {
   supervisor.wait_for_status([](const json& now) { return now.at("restarts") > 0; });
 }
 
+TEST_F(LifecycleTest, AProgramThatDoesNotLinkTheLibraryIsToldSo) {
+  supervisor.run({"--name", "chat", "--start-timeout", "200ms", "--", "/bin/sleep", "1000"});
+  ASSERT_TRUE(supervisor.says(
+      "it was not ready in time and was ended: it has not registered, as every program does that "
+      "links libhandoff"));
+  const json status = supervisor.status();
+  EXPECT_TRUE(status.at("standing").is_null()) << "it never came up";
+}
+
 TEST_F(LifecycleTest, WithoutRestartItStaysDown) {
   supervisor.start(fake({}, {"--no-restart"}));
   ::kill(supervisor.service_pid(), SIGKILL);
@@ -136,6 +145,12 @@ TEST_F(LifecycleTest, StopAsksAndKeepsTheListeners) {
   EXPECT_EQ(supervisor.command({"stop", "chat"}).status, 0) << "a second time, too";
   EXPECT_EQ(supervisor.command({"restart", "chat"}).status, 0);
   EXPECT_EQ(read_to_end(waiting.get()), "1.0 2\n");
+  EXPECT_TRUE(supervisor.eventually([&] { return supervisor.history("stop").size() == 2; }));
+  const json stop = supervisor.history("stop").front();
+  EXPECT_EQ(stop.at("uid"), ::getuid());
+  EXPECT_EQ(stop.at("from").at("release"), "1.0");
+  const Outcome people = supervisor.command({"history"});
+  EXPECT_NE(people.out.find("stop "), std::string::npos) << people.out;
 }
 
 TEST_F(LifecycleTest, StopKillsAfterTheDrain) {

@@ -71,6 +71,9 @@ TEST_F(ScriptTest, AScriptThatWasEditedIsNotWhatACrashRuns) {
   const json before = supervisor.status();
   edit(main, serves("2.0", "two"));
   EXPECT_TRUE(drifts());
+  const Outcome people = supervisor.command({"status"});
+  EXPECT_NE(people.out.find("\n* " + main + " is not any more what chat runs"), std::string::npos)
+      << people.out;
   crash();
   EXPECT_EQ(ask_service(supervisor), "one " + root() + main);
   EXPECT_EQ(supervisor.status().at("release"), "1.0");

@@ -48,6 +48,10 @@ TEST(BundleManifestTest, TellsAllThatIsWrong) {
   EXPECT_NE(why(kGood + "args = [1]\n").find("list of strings"), std::string::npos);
   EXPECT_NE(why(kGood + "files = [1]\n").find("files must be a list of strings"),
             std::string::npos);
+  EXPECT_NE(
+      why("name = \"chat\"\nversion = \"2.0\"\nprogram = \"$BUNDLE/app.py\"\n")
+          .find("release.toml:3: program is a path in the bundle as it is: leave out $BUNDLE/"),
+      std::string::npos);
   EXPECT_EQ(why("name = [\n").substr(0, 13), "release.toml:");
 }
 

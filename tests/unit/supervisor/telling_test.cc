@@ -26,7 +26,10 @@ class TellingTest : public testing::Test {
   }
 
   std::vector<ServiceHost::Done> saving;
-  ServiceHost host{.save = [this](ServiceHost::Done done) { saving.push_back(std::move(done)); }};
+  std::vector<json> records;
+  ServiceHost host{
+      .save = [this](ServiceHost::Done done) { saving.push_back(std::move(done)); },
+      .record = [this](json what, ServiceHost::Done) { records.push_back(std::move(what)); }};
   Telling telling{host, "chat"};
   std::shared_ptr<Listening> client = std::make_shared<Listening>();
 };
@@ -47,6 +50,15 @@ TEST_F(TellingTest, SoDoesThatOfAStop) {
   ASSERT_EQ(client->answers.size(), 1U);
   EXPECT_EQ(client->answers.front().at("result"), "done");
   EXPECT_EQ(client->answers.front().at("service"), "chat");
+}
+
+TEST_F(TellingTest, AStopIsInTheHistoryWithWhoAskedForIt) {
+  telling.record_stop(client, {.release = "1.0", .generation = 3});
+  ASSERT_EQ(records.size(), 1U);
+  EXPECT_EQ(records.front().at("event"), "stop");
+  EXPECT_EQ(records.front().at("service"), "chat");
+  EXPECT_EQ(records.front().at("uid"), 7);
+  EXPECT_EQ(records.front().at("from").at("generation"), 3);
 }
 
 TEST_F(TellingTest, AClientThatHasGoneIsNotMissed) {

@@ -115,7 +115,9 @@ TEST_F(UpgradeTest, KillsAnHeirThatIsNotReadyInTime) {
   EXPECT_EQ(hear(Exited{2, kKilled}, 10001ms), "");
   EXPECT_EQ(upgrade.state(), State::kOver);
   EXPECT_EQ(report().code, "timeout");
-  EXPECT_EQ(report().message, "the new release was not ready within 10.0 s and was ended");
+  EXPECT_EQ(report().message,
+            "the new release was not ready within 10.0 s and was ended: it has not registered, as "
+            "every program does that links libhandoff (handoff_ready(); docs/guide.md shows one)");
 }
 
 TEST_F(UpgradeTest, LetsAnHeirThatGaveUpASecondToGo) {
