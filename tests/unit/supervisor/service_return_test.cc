@@ -288,6 +288,20 @@ TEST_F(ServiceReturnTest, TheNextSupervisorGoesOnWithTheProbation) {
   EXPECT_EQ(service.found().probation, found.probation);
 }
 
+TEST_F(ServiceReturnTest, WhoseReleaseToGoBackToCanNotBeOpenedAnyMoreIsOnProbationNoLonger) {
+  Found found{.last = 2, .current = 2};
+  found.probation = {.provisional = true, .until = at(10s), .has_back = true, .back_proven = true};
+  hear(found);
+  hear(Registered{2, true});
+  hear(Owned{.generation = 2}, 1s);
+  EXPECT_EQ(hear(Reopened{.back_lost = false}, 2s), "");
+  EXPECT_TRUE(service.probation().provisional());
+  EXPECT_EQ(hear(Reopened{.back_lost = true}, 3s), "");
+  EXPECT_FALSE(service.probation().provisional());
+  EXPECT_EQ(hear(ill(2), 4s), "");
+  EXPECT_EQ(hear(kRollback, 5s), "refuse(no_release)");
+}
+
 TEST_F(ServiceReturnTest, AProvisionalReleaseThatDiedWithItsSupervisorIsNotStartedAgain) {
   Found found{.last = 2, .current = 0};
   found.probation = {.provisional = true, .until = at(10s), .has_back = true, .back_proven = true};
