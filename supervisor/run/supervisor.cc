@@ -8,7 +8,6 @@
 #include <set>
 #include <utility>
 
-#include "supervisor/host/kept_config.h"
 #include "supervisor/processes/adoption.h"
 #include "supervisor/processes/spawn.h"
 #include "supervisor/releases/kept_releases.h"
@@ -119,6 +118,7 @@ Supervisor::Supervisor(uv_loop_t* loop, RuntimeDir runtime, Journal journal, Uni
     : loop_(loop),
       runtime_(std::move(runtime)),
       journal_(loop, std::move(journal)),
+      config_keeper_(loop, journal_.journal().state()),
       boot_(boot_id()),
       state_(
           loop, runtime_, [this] { return state_text(); },
@@ -203,13 +203,9 @@ Result<void> Supervisor::add(const ServiceConfig& config, std::optional<Before> 
   return problem;
 }
 
-// For a supervisor that finds the file broken.
+// For a supervisor that finds the file broken. What stands in for it by now is kept already.
 void Supervisor::keep(const Config& config) {
-  if (config.text.empty() || !source_.problem.empty()) return;
-  if (const auto kept = keep_config(journal_.journal().state(), source_.file, config.text); !kept) {
-    spdlog::warn("{}; should the file be broken one day, nothing stands in for it",
-                 kept.error().message);
-  }
+  if (!config.text.empty()) config_keeper_.keep(source_.file, config.text);
 }
 
 void Supervisor::start() {
@@ -329,6 +325,7 @@ void Supervisor::look_around() {
     if (over_) end();
     return;
   }
+  config_keeper_.look();
   if (adopting == 0 && !self_client_.expired()) self_arrived();
   // Ready from here on, whatever becomes of single services: their listeners are bound, and each
   // was started once, or found. One that never comes up must not keep systemd waiting for all.

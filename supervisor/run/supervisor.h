@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "supervisor/config/config.h"
+#include "supervisor/host/config_keeper.h"
 #include "supervisor/host/journal_writer.h"
 #include "supervisor/host/notify.h"
 #include "supervisor/host/runtime_dir.h"
@@ -94,6 +95,7 @@ class Supervisor {
   ConfigSource source_;
   RuntimeDir runtime_;
   JournalWriter journal_;
+  ConfigKeeper config_keeper_;
   Notify notify_;
   std::string boot_;
   std::vector<SavedService> foreign_;  // run by the supervisor before this one, and not in the

@@ -103,6 +103,7 @@ struct Supervisor::StatusRequest {
 
 void Supervisor::serve_status(const ClientPtr& client,
                               const std::vector<ServiceRunner*>& services) {
+  config_keeper_.look();
   auto request = std::make_shared<StatusRequest>();
   StatusRequest* key = request.get();
   request->client = client;
