@@ -161,6 +161,7 @@ json to_json(const SavedService& service) {
            {"processes", std::move(processes)},
            {"last_upgrade", service.last_upgrade},
            {"handoff", nullptr}};
+  if (!service.program.empty()) out["program"] = service.program;
   if (service.machine.heir != 0) {
     out["handoff"] = {{"heir", service.machine.heir},
                       {"candidate", service.machine.candidate},
@@ -181,6 +182,7 @@ SavedService service_from(const json& in) {
   // Supervisors before decision 27 started whatever was stopped.
   if (in.contains("rest")) out.machine.rest = rest_from(in["rest"]);
   out.command = in.at("command").get<std::vector<std::string>>();
+  out.program = in.value("program", "");
   out.release = release_from(in.at("release"));
   if (const json& back = in.at("back"); !back.is_null()) out.back = release_from(back);
   out.machine.probation = probation_from(in.at("probation"));

@@ -53,6 +53,7 @@ struct SavedService {
   std::string name;
   Found machine;
   std::vector<std::string> command;  // of the configuration
+  std::string program = {};          // where $PATH led to for it; "": nobody says
   SavedRelease release;              // what is started again after a crash
   std::optional<SavedRelease> back;  // to go back to
   std::vector<SavedProcess> processes;

@@ -100,6 +100,7 @@ std::string Keeper::text_of(const Choice& chosen) const {
   SavedService out;
   out.name = service_;
   out.command = chosen.command;
+  out.program = chosen.program;
   out.release = saved_release(*chosen.running);
   if (chosen.back) out.back = saved_release(*chosen.back);
   out.machine.probation = chosen.probation;

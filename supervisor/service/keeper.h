@@ -37,6 +37,7 @@ class Keeper {
     std::string running_digest;  // a file of it may have been found since
     std::string back_digest;
     std::vector<std::string> command;  // of the configuration, when it was chosen
+    std::string program;               // where $PATH led to for it
     Probation::Saved probation;
     Rest rest = Rest::kNo;
     friend bool operator==(const Choice&, const Choice&) = default;

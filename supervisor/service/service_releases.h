@@ -88,8 +88,7 @@ class ServiceReleases {
 
   // What the supervisor before this one knew. A release to go back to whose file is gone is none,
   // and then saved has no probation either.
-  // alive: something of it lives.
-  void restore(SavedService& saved, bool alive);
+  void restore(SavedService& saved);
   // A process was found that runs this one.
   void found(const ReleasePtr& release, bool candidate);
   void save(SavedService& saved, bool has_back) const;
@@ -99,6 +98,9 @@ class ServiceReleases {
 
  private:
   Event candidate_opened(Result<ReleasePtr> opened, bool cold);
+  void chosen_now();
+  // The configuration names another command than when running_ was chosen.
+  bool command_changed() const { return command_ != config_.command; }
   std::string folder() const;
   Reopen reopen_of(SavedRelease saved, ReleasePtr open) const;
   Failure not_what_ran(const Error& error) const;
@@ -108,7 +110,9 @@ class ServiceReleases {
 
   const ServiceHost& host_;
   const ServiceConfig& config_;
-  std::vector<std::string> command_;  // of the configuration, when running_ was chosen
+  // Of the configuration, when running_ was chosen.
+  std::vector<std::string> command_;
+  std::string program_;  // where $PATH led to for it, which may be elsewhere by now
   ReleasePtr running_;
   ReleasePtr candidate_;
   ReleasePtr back_;

@@ -36,6 +36,7 @@ SavedState everything() {
                      .origin = Probation::Origin::kBack,
                      .by_itself = true};
   service.command = {"chat", "--verbose"};
+  service.program = "/opt/chat";
   service.release = release("old");
   service.back = release("back");
   service.processes = {
@@ -78,6 +79,7 @@ TEST(SavedStateTest, ComesBackAsItWas) {
   ASSERT_TRUE(service.back);
   EXPECT_EQ(service.back->path, "/opt/back");
   EXPECT_EQ(service.command, (std::vector<std::string>{"chat", "--verbose"}));
+  EXPECT_EQ(service.program, "/opt/chat");
   EXPECT_EQ(service.release.args, (std::vector<std::string>{"--x", ""}));
   ASSERT_EQ(service.processes.size(), 2U);
   EXPECT_EQ(service.processes[1].generation, 6U);
@@ -121,7 +123,7 @@ TEST(SavedStateTest, EveryMemberHasToBeThere) {
     // The supervisor keeps the report of an upgrade as it is, and does not look into it.
     if (member.to_string().find("/last_upgrade/") != std::string::npos) return;
     // These came later: see the next tests.
-    for (const char* later : {"leaving", "mailbox", "program_digest", "files", "rest"}) {
+    for (const char* later : {"leaving", "mailbox", "program_digest", "files", "rest", "program"}) {
       if (member.back() == later) return;
     }
     ++members;
@@ -130,6 +132,14 @@ TEST(SavedStateTest, EveryMemberHasToBeThere) {
     expect_refused(without, "without " + member.to_string());
   });
   EXPECT_GT(members, 40);
+}
+
+TEST(SavedStateTest, AServiceOfAFileThatDoesNotSayWhereItsProgramWasFoundHasNone) {
+  json before = to_json(everything());
+  before["services"][0].erase("program");
+  const auto parsed = parse_state(before.dump(), "state.json");
+  ASSERT_TRUE(parsed) << parsed.error().message;
+  EXPECT_EQ(parsed->services[0].program, "");
 }
 
 TEST(SavedStateTest, AProcessOfAFileThatDoesNotSayItIsNotLeavingAndHasNoMailbox) {
