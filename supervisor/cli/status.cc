@@ -108,8 +108,13 @@ ExitStatus status_command(const ServiceOptions& options) {
     }
   }
   for (const json& service : answer.last.at("services")) {
-    if (service.value("configured", true)) continue;
     const std::string name = text_of(service.at("name"));
+    if (!service.value("in_config", true)) {
+      std::cout << name << " is not in the configuration any more (put it back, or handoff stop "
+                << name << ", handoff reload)\n";
+      continue;
+    }
+    if (service.value("configured", true)) continue;
     std::cout << name << " runs " << text_of(service.at("source"))
               << ", as it was chosen; the configuration names "
               << words_of(service.value("command", json::array())) << " (handoff upgrade --config "

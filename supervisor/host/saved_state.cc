@@ -162,6 +162,7 @@ json to_json(const SavedService& service) {
            {"last_upgrade", service.last_upgrade},
            {"handoff", nullptr}};
   if (!service.program.empty()) out["program"] = service.program;
+  if (!service.last_config.empty()) out["last_config"] = service.last_config;
   if (service.machine.heir != 0) {
     out["handoff"] = {{"heir", service.machine.heir},
                       {"candidate", service.machine.candidate},
@@ -188,6 +189,8 @@ SavedService service_from(const json& in) {
   out.machine.probation = probation_from(in.at("probation"));
   for (const json& process : in.at("processes")) out.processes.push_back(process_from(process));
   out.last_upgrade = in.at("last_upgrade");
+  // Supervisors before that left such a service to whoever would end it.
+  if (in.contains("last_config")) out.last_config = in["last_config"].get<std::string>();
   if (const json& handoff = in.at("handoff"); !handoff.is_null()) {
     out.machine.heir = handoff.at("heir").get<Generation>();
     out.machine.candidate = handoff.at("candidate").get<bool>();

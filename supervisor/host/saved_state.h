@@ -58,6 +58,7 @@ struct SavedService {
   std::optional<SavedRelease> back;  // to go back to
   std::vector<SavedProcess> processes;
   nlohmann::json last_upgrade = nullptr;
+  std::string last_config = {};  // the text of the one that named it last; "" while one does
   bool cold = false;  // not of a state file: all of it had ended before its supervisor did
 };
 

@@ -95,6 +95,8 @@ Result<std::unique_ptr<Supervisor>> Supervisor::open(uv_loop_t* loop, const Conf
       return fail(added.error().code, service.name + ": " + added.error().message);
     }
   }
+  self->go_on_without_config(*predecessor, kept);
+  self->in_force_ = config.text;
   self->keep(config);
   self->foreign_ = predecessor->take_foreign();
   for (const SavedService& service : self->foreign_) {
@@ -278,11 +280,8 @@ std::string Supervisor::state_text() {
   others.reserve(foreign_.size());
   for (const SavedService& service : foreign_) others.push_back(state_text_of(service));
   for (const auto& [name, service] : services_) {
-    // One that was not resumed yet is as it was.
-    const auto before = before_.find(name);
     std::string& text = saved_[name];
-    if (before != before_.end()) text = state_text_of(before->second.saved);
-    if (text.empty()) text = state_text_of(service->saved());
+    if (text.empty() || before_.contains(name)) text = state_text_of(saved(name));
     services.push_back(text);
   }
   services.insert(services.end(), others.begin(), others.end());

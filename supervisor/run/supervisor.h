@@ -32,6 +32,7 @@ namespace handoff::supervisor {
 struct ConfigSource {
   std::string file;  // "" if there is none: it came from the command line
   std::function<Result<Config>()> read;
+  std::function<Result<Config>(const std::string& text)> understand;
   // Why it is not the file that is in force but what it said last; "" if it is.
   std::string problem;
 };
@@ -68,6 +69,9 @@ class Supervisor {
   void serve_reload(const ClientPtr& client);
   nlohmann::json reload(int uid);
   Result<nlohmann::json> try_reload(int uid);
+  void go_on_without_config(Predecessor& predecessor, KeptFds& kept);
+  void note_unnamed(const Config& config);
+  SavedService saved(const std::string& name);
   Result<void> add_new(const Config& config, std::vector<std::string>& added);
   Result<void> try_add(const ServiceConfig& config, std::optional<Before> before, KeptFds& kept,
                        bool at_once);
@@ -100,7 +104,10 @@ class Supervisor {
   std::string boot_;
   std::vector<SavedService> foreign_;  // run by the supervisor before this one, and not in the
                                        // configuration of this one
-  std::map<std::string, std::string> saved_;  // what the state file says of each service
+  std::string in_force_;               // the configuration's text
+  std::map<std::string, std::string> unnamed_;  // services that it does not name any more, and that
+                                                // run on: the text that named them last
+  std::map<std::string, std::string> saved_;    // what the state file says of each service
   StateKeeper state_;
   Timer turn_;                            // something has changed in this turn
   std::map<std::string, Before> before_;  // of those that were found, until they go on

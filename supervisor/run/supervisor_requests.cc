@@ -137,6 +137,7 @@ void Supervisor::serve_status(const ClientPtr& client,
     });
     if (asked) ++request->missing;
     request->services[index]["drift"] = nullptr;
+    request->services[index]["in_config"] = !unnamed_.contains(service->name());
     // Of what was never opened nobody knows what it was.
     if (request->services[index].at("digest").is_null()) continue;
     const auto drift = service->drift([weak, index](bool drifted) {

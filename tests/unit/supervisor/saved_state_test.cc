@@ -49,6 +49,7 @@ SavedState everything() {
        .leaving = true},
       {.generation = 6, .pid = 60, .started = 600, .since = 6000, .release = release("new")}};
   service.last_upgrade = {{"result", "done"}};
+  service.last_config = "[service.chat]";
   SavedService idle;
   idle.name = "idle";
   return {.boot = "a-boot", .services = {service, idle}};
@@ -80,6 +81,7 @@ TEST(SavedStateTest, ComesBackAsItWas) {
   EXPECT_EQ(service.back->path, "/opt/back");
   EXPECT_EQ(service.command, (std::vector<std::string>{"chat", "--verbose"}));
   EXPECT_EQ(service.program, "/opt/chat");
+  EXPECT_EQ(service.last_config, "[service.chat]");
   EXPECT_EQ(service.release.args, (std::vector<std::string>{"--x", ""}));
   ASSERT_EQ(service.processes.size(), 2U);
   EXPECT_EQ(service.processes[1].generation, 6U);
@@ -123,7 +125,8 @@ TEST(SavedStateTest, EveryMemberHasToBeThere) {
     // The supervisor keeps the report of an upgrade as it is, and does not look into it.
     if (member.to_string().find("/last_upgrade/") != std::string::npos) return;
     // These came later: see the next tests.
-    for (const char* later : {"leaving", "mailbox", "program_digest", "files", "rest", "program"}) {
+    for (const char* later :
+         {"leaving", "mailbox", "program_digest", "files", "rest", "program", "last_config"}) {
       if (member.back() == later) return;
     }
     ++members;
