@@ -164,10 +164,11 @@ struct Note {
   std::string text;
 };
 
-using Effect = std::variant<Spawn, SendDonate, SendStop, SendCancel, Signal, EndStart,
-                            OpenCandidate, OpenBack, TakeCandidate, TakeBack, DropCandidate, Announce, Conclude,
-                            Refuse, Unchanged, Committed, ProbationFailed, OtherRelease, WentBack,
-                            ReportStopped, Note, SendDrain, SendRelink, SendSpread>;
+using Effect =
+    std::variant<Spawn, SendDonate, SendStop, SendCancel, Signal, EndStart, OpenCandidate, OpenBack,
+                 TakeCandidate, TakeBack, DropCandidate, Announce, Conclude, Refuse, Unchanged,
+                 Committed, ProbationFailed, OtherRelease, WentBack, ReportStopped, Note, SendDrain,
+                 SendRelink, SendSpread>;
 using Effects = std::vector<Effect>;
 
 }  // namespace handoff::supervisor

@@ -34,7 +34,7 @@ class ConfigKeeper {
   };
   void told(const Kept& kept);
 
-  Kept now_;  // what is in force, and how it was kept
+  Kept now_;               // what is in force, and how it was kept
   std::string complaint_;  // as it was told last
   Background thread_;
 };

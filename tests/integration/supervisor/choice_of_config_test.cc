@@ -1,4 +1,5 @@
-// What the configuration names, and what was chosen beside it: which of them counts, and who says so.
+// What the configuration names, and what was chosen beside it: which of them counts, and who is
+// told.
 #include "choice_fixture.h"
 
 namespace handoff::test {
