@@ -21,7 +21,8 @@ constexpr const char* kFooter = R"(Examples:
   handoff status
 
 Exit status: 0 done; 1 refused or failed, and the service goes on as before; 2 usage;
-3 no supervisor; 4 no such service; 5 done, but sessions were lost; 6 too many clients at once.
+3 no supervisor; 4 no such service; 5 done, but sessions were lost, or the counts of
+the two releases do not agree; 6 too many clients at once.
 
 Environment: HANDOFF_RUNTIME_DIR is the folder of the control socket; else /run/handoff for
 root, else $XDG_RUNTIME_DIR/handoff.)";

@@ -9,7 +9,7 @@ enum class ExitStatus : int {
   kUsage = 2,
   kNoSupervisor = 3,
   kNoService = 4,
-  kLost = 5,           // done, but someone was lost
+  kLost = 5,           // done, but someone was lost, or who is there is not known
   kCrowded = 6,        // the supervisor has too many clients at once
   kInterrupted = 130,  // Ctrl-C, as shells count
 };

@@ -56,7 +56,11 @@ ConfigSource source_of(const RunOptions& options) {
   RunOptions again = options;
   std::error_code error;
   again.config = std::filesystem::absolute(config_path(options.config).value_or(""), error);
-  return {.file = again.config, .read = [again] { return config_from(again); }, .problem = {}};
+  return {.file = again.config,
+          .read = [again] { return config_from(again); },
+          .understand =
+              [again](const std::string& text) { return config_from(again, text, again.config); },
+          .problem = {}};
 }
 
 Result<WatchOptions> watch_of(const RunOptions& options, const Config& config) {

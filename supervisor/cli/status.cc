@@ -129,8 +129,13 @@ ExitStatus status_command(const ServiceOptions& options) {
     std::cout << name << " stays stopped until handoff restart " << name << "\n";
   }
   for (const json& service : answer.last.at("services")) {
-    if (service.value("configured", true)) continue;
     const std::string name = text_of(service.at("name"));
+    if (!service.value("in_config", true)) {
+      std::cout << name << " is not in the configuration any more (put it back, or handoff stop "
+                << name << ", handoff reload)\n";
+      continue;
+    }
+    if (service.value("configured", true)) continue;
     std::cout << name << " runs " << text_of(service.at("source"))
               << words_of(service.value("args", json::array()))
               << ", as it was chosen; the configuration names"

@@ -56,8 +56,9 @@ ExitStatus follow(json request, const GivenTimeouts& timeouts, bool as_json) {
     std::cout << summary(answer.last) << std::flush;
   }
   if (status == ExitStatus::kLost) {
-    std::cerr << "handoff: sessions were lost: " << answer.last.at("error").value("message", "")
-              << std::endl;
+    const bool any = answer.last.value("/sessions/lost"_json_pointer, std::uint64_t{0}) > 0;
+    std::cerr << (any ? "handoff: sessions were lost: " : "handoff: sessions may be lost: ")
+              << answer.last.at("error").value("message", "") << std::endl;
   } else if (status != ExitStatus::kDone) {
     std::cerr << failure(answer.last, request.contains("shares")) << std::flush;
   }

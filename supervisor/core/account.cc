@@ -61,15 +61,18 @@ bool Account::heir_owns(const Owned& owned, bool donor_died, Time now) {
   if (owned.frozen_at_ns != 0) frozen_ = time_from_ns(owned.frozen_at_ns);
   report_.moved = owned.sessions;
   report_.lost = owned.lost;
+  said_ = Said{owned.sessions, owned.lost, owned.donor_died};
+  report_.result = owned.lost > 0 ? Report::Result::kLost : Report::Result::kDone;
   report_.lost_ids = owned.lost_ids;
   report_.bytes = std::max(report_.bytes, progress_.bytes);
   report_.blackout = owned.blackout;
   // Whatever was about to be said of a failure: it has come out otherwise. How the donor died is
   // told at the end.
   fail_with(owned.lost > 0 ? "peer_died" : "", "");
+  compare_counts();
   // The two speak on sockets of their own: the donor's word of its freeze may still be on its way.
   // What was moved is known from here.
-  progress_.sessions_sent = progress_.sessions_total = owned.sessions;
+  progress_.sessions_sent = progress_.sessions_total = report_.moved;
   const bool tells = frozen_ != Time{} && !switch_told_ && !donor_died;
   if (frozen_ == Time{}) frozen_ = running_;  // the donor died before it froze
   report_.copy = std::max(frozen_ - donated_, Duration{});
@@ -93,6 +96,24 @@ void Account::retired(const DonorRetired& retired, Time now) {
   if (retired.heir_died) report_.lost_ids = retired.lost_ids;
   progress_.sessions_total = retired.sessions;
   given_ = retired.sessions;
+  if (heir_died_) report_.lost = retired.sessions;
+  compare_counts();
+}
+
+void Account::late(const DonorLate& late) {
+  report_.waiting = late.waiting;
+  stays_ = true;
+  compare_counts();
+}
+
+void Account::heir_died(const std::string& code, const std::string& how) {
+  report_.result = Report::Result::kLost;
+  report_.lost = given_.value_or(saturated_sum(report_.lost, report_.moved));
+  heir_died_ = true;
+  said_.reset();
+  std::string reason = "the new release " + how + " after it had taken over";
+  if (!report_.message.empty()) reason = report_.message + "; " + reason;
+  fail_with(code, std::move(reason), Report::Failed::kNew);
 }
 
 void Account::fail_with(std::string code, std::string message, Report::Failed failed) {
@@ -108,7 +129,6 @@ Announce Account::announce(const char* phase, bool begins) const {
 void Account::close(const Side& donor, const Side& heir, bool heir_owns, bool rehearsed,
                     bool given_up, Time now) {
   if (heir_owns) report_.retire = std::max(now - running_, Duration{});
-  if (heir_owns) compare_counts();
   if (rehearsed && !given_up && report_.result == Report::Result::kFailed) {
     report_.result = Report::Result::kRehearsed;
     fail_with("", "");
@@ -127,17 +147,33 @@ void Account::close(const Side& donor, const Side& heir, bool heir_owns, bool re
   tell_stories(donor, heir);
 }
 
-// Each session that the donor gave is the heir's, or lost.
+// Each session that the donor gave is the heir's, or lost; the heir has no others. What it says
+// beyond that is not believed, and then nobody can say that all of them are there.
 void Account::compare_counts() {
-  const std::uint64_t known = report_.moved + report_.lost;
-  if (!given_ || *given_ <= known) return;
-  report_.lost += *given_ - known;
+  if (!said_ || (!given_ && !stays_)) return;
+  const auto [moved, lost, donor_died] = *said_;
+  const std::string sessions = moved == 1 ? " session" : " sessions";
+  std::string why;
+  if (given_ && saturated_sum(moved, lost) < *given_) {
+    report_.lost = *given_ - moved;
+    why = "the old release gave " + std::to_string(*given_) +
+          " sessions away, and the new one knows of " + std::to_string(moved + lost);
+  } else if (given_ && saturated_sum(moved, lost) > *given_) {
+    report_.lost = std::min(lost, *given_);
+    report_.moved = *given_ - report_.lost;
+    why = "the new release says that it has " + std::to_string(moved) + sessions +
+          (lost > 0 ? " and lost " + std::to_string(lost) : "") + ", and " +
+          std::to_string(*given_) + " were given to it";
+  } else if (lost > 0 && (given_ || !donor_died)) {
+    why = "the new release says that it lost " + std::to_string(lost) +
+          (lost == 1 ? " session" : " sessions") + ", and the old one " +
+          (given_ ? "gave all of them away" : "has not died");
+  } else {
+    return;
+  }
+  if (report_.lost_ids.size() > report_.lost) report_.lost_ids.resize(report_.lost);
   report_.result = Report::Result::kLost;
-  fail_with("protocol",
-            "the old release gave " + std::to_string(*given_) +
-                " sessions away, and the new one knows of " + std::to_string(known) +
-                (report_.message.empty() ? "" : "; " + report_.message),
-            Report::Failed::kNew);
+  fail_with("protocol", std::move(why), Report::Failed::kNew);
 }
 
 // The reasons of both sides in one sentence. The heir's own words come first: a donor can often

@@ -2,6 +2,8 @@
 // the reasons in one sentence. Whose the sessions are is not decided here.
 #pragma once
 
+#include <algorithm>
+#include <limits>
 #include <optional>
 #include <string>
 
@@ -9,6 +11,11 @@
 #include "supervisor/core/side.h"
 
 namespace handoff::supervisor {
+
+// What a release says of itself may be any number.
+inline std::uint64_t saturated_sum(std::uint64_t a, std::uint64_t b) {
+  return a + std::min(b, std::numeric_limits<std::uint64_t>::max() - a);
+}
 
 class Account {
  public:
@@ -34,6 +41,8 @@ class Account {
   // The heir owns by the donor's word alone: it may hang, and so far the blackout is this long.
   void heir_is_silent();
   void retired(const DonorRetired& retired, Time now);
+  void late(const DonorLate& late);
+  void heir_died(const std::string& code, const std::string& how);
   void fail_with(std::string code, std::string message,
                  Report::Failed failed = Report::Failed::kNone);
 
@@ -52,6 +61,15 @@ class Account {
   Progressed progress_;
   std::uint64_t counted_ = 0;           // the donor's sessions before its first progress
   std::optional<std::uint64_t> given_;  // how many the donor says that it gave away
+  bool stays_ = false;                  // it keeps some, and says no more than that
+  struct Said {
+    std::uint64_t moved = 0;
+    std::uint64_t lost = 0;
+    bool donor_died = false;  // what that had kept is lost with it
+    friend bool operator==(const Said&, const Said&) = default;
+  };
+  std::optional<Said> said_;  // how many the heir says that it has
+  bool heir_died_ = false;    // after it had taken over
   Time begun_;
   Time donated_{};
   Time frozen_{};

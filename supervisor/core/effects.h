@@ -39,6 +39,12 @@ struct Signal {
   bool kill = false;  // SIGKILL, else SIGTERM
 };
 
+// Of a process that has not come up: it is killed, or is not started at all if it has not been yet.
+// Its end is heard in either case.
+struct EndStart {
+  Generation generation = 0;
+};
+
 struct OpenCandidate {
   HandoffRequested request;
 };
@@ -158,10 +164,11 @@ struct Note {
   std::string text;
 };
 
-using Effect = std::variant<Spawn, SendDonate, SendStop, SendCancel, Signal, OpenCandidate,
-                            OpenBack, TakeCandidate, TakeBack, DropCandidate, Announce, Conclude,
-                            Refuse, Unchanged, Committed, ProbationFailed, OtherRelease, WentBack,
-                            ReportStopped, Note, SendDrain, SendRelink, SendSpread>;
+using Effect =
+    std::variant<Spawn, SendDonate, SendStop, SendCancel, Signal, EndStart, OpenCandidate, OpenBack,
+                 TakeCandidate, TakeBack, DropCandidate, Announce, Conclude, Refuse, Unchanged,
+                 Committed, ProbationFailed, OtherRelease, WentBack, ReportStopped, Note, SendDrain,
+                 SendRelink, SendSpread>;
 using Effects = std::vector<Effect>;
 
 }  // namespace handoff::supervisor

@@ -2,7 +2,9 @@
 // back of a release that did not pass its probation. Each step carries what belongs to it, its
 // request first, so a step without its request can't be written down.
 //
-// - Opening: the release is being opened. Handoff is next, or Fresh where nothing runs.
+// - Opening: the release is being opened. Handoff is next, or Fresh where nothing runs, or first
+//   GivingWay where a process is only starting.
+// - GivingWay: a process that has not come up is being ended. Fresh is next.
 // - Handoff: an heir takes over from the process that runs. Replacing is next if a way back fails.
 // - Fresh: a process is started where none ran.
 // - Replacing: a release that can't hand over is being ended. The release before is started next.
@@ -33,6 +35,11 @@ struct Opening {
   Time asked{};
   bool by_itself = false;  // nobody asked: the release that runs did not pass its probation
   Generation donor = 0;    // who ran when it was asked for; 0: nobody
+};
+
+struct GivingWay {
+  Opening asked;
+  Candidate candidate;
 };
 
 struct Handoff {
@@ -70,7 +77,7 @@ struct Replacing {};
 
 class Operation {
  public:
-  using Step = std::variant<std::monostate, Opening, Handoff, Fresh, Replacing>;
+  using Step = std::variant<std::monostate, Opening, GivingWay, Handoff, Fresh, Replacing>;
 
   Operation() = default;
   Operation(Step step) : step_(std::move(step)) {}
@@ -79,6 +86,7 @@ class Operation {
   bool replacing() const { return std::holds_alternative<Replacing>(step_); }
   // The step, or null if it is at another one.
   const Opening* opening() const { return std::get_if<Opening>(&step_); }
+  const GivingWay* giving_way() const { return std::get_if<GivingWay>(&step_); }
   const Handoff* handoff() const { return std::get_if<Handoff>(&step_); }
   const Fresh* fresh() const { return std::get_if<Fresh>(&step_); }
   Handoff* handoff() { return std::get_if<Handoff>(&step_); }

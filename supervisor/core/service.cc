@@ -49,7 +49,8 @@ bool Service::settled() const {
 
 bool Service::awaits(Generation generation) const {
   const Handoff* handoff = operation_.handoff();
-  return (state() == State::kStarting && owner_.is(generation) && !owner_.timed_out()) ||
+  return (state() == State::kStarting && owner_.is(generation) && !owner_.timed_out() &&
+          operation_.giving_way() == nullptr) ||
          (handoff != nullptr && handoff->upgrade.heir() == generation);
 }
 
@@ -163,6 +164,11 @@ void Service::on(const StopRequested& stop, Time now) {
     give_up(*opening, {"cancelled", why});
     operation_ = {};
   }
+  if (const auto* way = operation_.giving_way()) {
+    if (way->candidate) out_.push_back(DropCandidate{});
+    give_up(way->asked, {"cancelled", why});
+    operation_ = {};
+  }
   if (operation_.replacing()) operation_ = {};
   return_.reset();
   problem_.clear();
@@ -210,7 +216,8 @@ void Service::on(const Owned& owned, Time now) {
   }
   if (owner && state() == State::kStarting) {
     const Fresh* fresh = operation_.fresh();
-    if (owner_.timed_out() || (fresh != nullptr && fresh->turned_away)) return;
+    const bool unwanted = owner_.timed_out() || operation_.giving_way() != nullptr;
+    if (unwanted || (fresh != nullptr && fresh->turned_away)) return;
     came_up(now);
     return;
   }
@@ -319,7 +326,10 @@ void Service::on(const Exited& exited, Time now) {
 void Service::owner_ended(const std::string& code, const std::string& how, Time now) {
   const Generation gone = owner_.gone();
   if (state() == State::kRunning) died_last_ = {gone, how, owner_.sessions()};
-  if (Fresh* fresh = operation_.fresh()) {
+  if (const GivingWay* way = operation_.giving_way()) {
+    const GivingWay next = *way;
+    begin_fresh(next.asked, next.candidate, true, now);
+  } else if (Fresh* fresh = operation_.fresh()) {
     fresh->ended(code, how, owner_.too_late());
     fresh_failed(now);
   } else if (state() != State::kStarting) {

@@ -83,6 +83,8 @@ class Service {
   void on(const CandidateReady&, Time now);
   void on(const CandidateFailed& failed, Time now);
   void begin(const Opening& asked, Candidate candidate, Time now);
+  // backing_off: if it fails, what ran before is started soon.
+  void begin_fresh(const Opening& asked, Candidate candidate, bool backing_off, Time now);
   void begin_cold(const Opening& asked, Time now);
   void start(bool candidate, Time now);
   // Passes the event to the handoff under way, if there is one, and follows what it says.
@@ -92,6 +94,10 @@ class Service {
   void take(Candidate& candidate, const HandoffRequested& request, bool by_itself, Time now);
   void fresh_failed(Time now);
   std::optional<Refuse> refusal() const;
+  // A process that has not come up has no sessions: what is asked for need not wait for it.
+  bool gives_way(const HandoffRequested& request) const {
+    return state() == State::kStarting && operation_.none() && !request.rehearsal;
+  }
   void refuse(Refuse why, const HandoffRequested& request);
   void give_up(const Opening& opening, Refuse why);
   DeadDonor dead_donor(const Opening& opening) const;

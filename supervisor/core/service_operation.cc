@@ -55,7 +55,7 @@ void Service::give_up(const Opening& opening, Refuse why) {
 }
 
 void Service::on(const HandoffRequested& request, Time now) {
-  auto refused = refusal();
+  auto refused = gives_way(request) ? std::nullopt : refusal();
   // One can always go back.
   if (!refused && state() == State::kRunning && request.to != Probation::Origin::kBack) {
     refused = late().refusal(policy_.late, policy_.name);
@@ -109,7 +109,9 @@ void Service::on(const CandidateReady& ready, Time now) {
   }
   const Opening opening = *operation_.opening();
   operation_ = {};
-  auto refused = refusal();  // it died and is being started again
+  // One that ran when it was asked for may have died, and is being started again.
+  const bool ran = opening.donor != 0 || opening.by_itself;
+  auto refused = !ran && gives_way(opening.request) ? std::nullopt : refusal();
   if (!refused && state() != State::kRunning) {
     if (opening.by_itself) {
       refused = Refuse{"busy", policy_.name + " died, and goes back by a start"};
@@ -121,7 +123,8 @@ void Service::on(const CandidateReady& ready, Time now) {
     out_.push_back(DropCandidate{});
     return give_up(opening, *refused);
   }
-  if (opening.request.unless_so && ready.identical && state() == State::kRunning) {
+  if (opening.request.unless_so && ready.identical &&
+      (state() == State::kRunning || state() == State::kStarting)) {
     out_.push_back(DropCandidate{});
     out_.push_back(Unchanged{opening.request.id});
     return;
@@ -160,19 +163,18 @@ void Service::begin_cold(const Opening& asked, Time now) {
 void Service::begin(const Opening& asked, Candidate candidate, Time now) {
   guessed_ = false;
   const HandoffRequested& request = asked.request;
-  const Duration opened = asked.by_itself ? Duration{} : now - asked.asked;
-  if (state() != State::kRunning) {
-    operation_ = {Fresh{.request = request,
-                        .candidate = candidate,
-                        .opened = opened,
-                        .begun = now,
-                        .backing_off = state() == State::kBackoff || (request.cold && candidate),
-                        .dead = dead_donor(asked)}};
-    rest_ = Rest::kNo;
-    out_.push_back(Announce{.phase = "start", .begins = true, .request = request.id});
-    add(owner_.start(candidate.has_value(), request.timeouts, now));
+  if (state() == State::kStarting) {
+    note(Note::Level::kWarning, "generation " + std::to_string(current()) +
+                                    " has not come up yet, and is ended for what is asked for");
+    operation_ = {GivingWay{asked, candidate}};
+    out_.push_back(EndStart{current()});
     return;
   }
+  if (state() != State::kRunning) {
+    const bool backing_off = state() == State::kBackoff || (request.cold && candidate);
+    return begin_fresh(asked, candidate, backing_off, now);
+  }
+  const Duration opened = asked.by_itself ? Duration{} : now - asked.asked;
   if (!request.rehearsal) add(others_.prepare(request));
   const Generation donor = current();
   const Generation heir = owner_.next();
@@ -190,6 +192,19 @@ void Service::begin(const Opening& asked, Candidate candidate, Time now) {
                        .timeouts = request.timeouts,
                        .rehearsal = request.rehearsal,
                        .spread = request.rehearsal ? 0 : progressive().first()});
+}
+
+void Service::begin_fresh(const Opening& asked, Candidate candidate, bool backing_off, Time now) {
+  const HandoffRequested& request = asked.request;
+  operation_ = {Fresh{.request = request,
+                      .candidate = candidate,
+                      .opened = asked.by_itself ? Duration{} : now - asked.asked,
+                      .begun = now,
+                      .backing_off = backing_off,
+                      .dead = dead_donor(asked)}};
+  rest_ = Rest::kNo;
+  out_.push_back(Announce{.phase = "start", .begins = true, .request = request.id});
+  add(owner_.start(candidate.has_value(), request.timeouts, now));
 }
 
 // The release on trial runs: it is the service's from here on.

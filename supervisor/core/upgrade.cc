@@ -166,7 +166,7 @@ void Upgrade::take_over(const Owned& owned, Time now) {
   heir_owns_ = true;
   out_.turn = Turn::kHeirOwns;
   if (account_.heir_owns(owned, !donor_.story.empty(), now)) announce("switch", true);
-  close(owned.lost > 0 ? Report::Result::kLost : Report::Result::kDone);
+  close(account_.report().result);
   announce("retire", true);
   if (!donor_.must_go && !late_) dismiss(donor_, timeouts_.drain, true, now);
   claim_.reset();
@@ -219,11 +219,7 @@ void Upgrade::heir_ended(const std::string& code, const std::string& how, Time n
     case State::kClosing:
       if (heir_owns_ && !nobody_) {
         nobody_ = true;  // the service's own crash: the machine around this one restarts it
-        Report& report = account_.report();
-        report.result = Report::Result::kLost;
-        report.lost += report.moved;
-        account_.fail_with(code, "the new release " + how + " after it had taken over",
-                           Report::Failed::kNew);
+        account_.heir_died(code, how);
       }
       break;
     case State::kAwaitingDonor:
@@ -239,7 +235,7 @@ void Upgrade::take_the_donors_word(Time now) {
        "the new release has taken over, and does not say that it serves: it may hang");
   take_over({.generation = heir_.generation,
              .handoff_id = heir_.generation,
-             .sessions = account_.known()},
+             .sessions = account_.known() - std::min(account_.known(), report().waiting)},
             now);
   account_.heir_is_silent();
   silent_ = true;
@@ -316,7 +312,7 @@ void Upgrade::donor_retired(const DonorRetired& retired, Time now) {
 void Upgrade::donor_late(const DonorLate& late, Time now) {
   if (late_ || retired_ || state_ == State::kStarting || state_ == State::kOver) return;
   late_ = retired_ = true;
-  account_.report().waiting = late.waiting;
+  account_.late(late);
   if (claim_ && copying()) take_over(*claim_, now);
   donor_.must_go = false;
   donor_.next.reset();
@@ -390,7 +386,8 @@ void Upgrade::went_on_and_died(const std::string& how, Time now) {
   } else {
     report.message += "; the old release " + how;
   }
-  nobody_owns(claim_ ? claim_->sessions + claim_->lost : at_stake());
+  const bool only_the_heir_counted = claim_ && at_stake() == 0;
+  nobody_owns(only_the_heir_counted ? saturated_sum(claim_->sessions, claim_->lost) : at_stake());
 }
 
 }  // namespace handoff::supervisor

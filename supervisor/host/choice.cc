@@ -46,13 +46,14 @@ void forget_marks(SavedRelease& release) {
 }  // namespace
 
 std::string choice_text(const SavedService& service, Time now) {
-  const json out{{"format", kFormat},
-                 {"service", service.name},
-                 {"command", service.command},
-                 {"release", to_json(service.release)},
-                 {"back", service.back ? to_json(*service.back) : json()},
-                 {"probation", probation_json(service.machine.probation, now)},
-                 {"stopped", service.machine.rest == Rest::kStopped}};
+  json out{{"format", kFormat},
+           {"service", service.name},
+           {"command", service.command},
+           {"release", to_json(service.release)},
+           {"back", service.back ? to_json(*service.back) : json()},
+           {"probation", probation_json(service.machine.probation, now)},
+           {"stopped", service.machine.rest == Rest::kStopped}};
+  if (!service.program.empty()) out["program"] = service.program;
   return out.dump(1, ' ', false, json::error_handler_t::replace) + "\n";
 }
 
@@ -66,6 +67,7 @@ Result<SavedService> parse_choice(const std::string& text, const std::string& fi
     SavedService out;
     out.name = in.at("service").get<std::string>();
     out.command = in.at("command").get<std::vector<std::string>>();
+    out.program = in.value("program", "");
     out.release = release_from(in.at("release"));
     if (const json& back = in.at("back"); !back.is_null()) out.back = release_from(back);
     forget_marks(out.release);

@@ -21,6 +21,8 @@ UniqueFd open_state(const std::string& state) {
 
 }  // namespace
 
+std::string kept_config_path(const std::string& state) { return state + "/" + kName; }
+
 Result<void> keep_config(const std::string& state, const std::string& file,
                          const std::string& text) {
   if (kept_config(state, file) == text) return {};

@@ -9,6 +9,7 @@
 
 namespace handoff::supervisor {
 
+std::string kept_config_path(const std::string& state);
 // text is what the file of that path said. Nothing is written if it is kept already.
 Result<void> keep_config(const std::string& state, const std::string& file,
                          const std::string& text);

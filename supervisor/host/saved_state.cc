@@ -186,6 +186,8 @@ json to_json(const SavedService& service) {
            {"processes", std::move(processes)},
            {"last_upgrade", service.last_upgrade},
            {"handoff", nullptr}};
+  if (!service.program.empty()) out["program"] = service.program;
+  if (!service.last_config.empty()) out["last_config"] = service.last_config;
   if (service.machine.heir != 0) {
     out["handoff"] = {{"heir", service.machine.heir},
                       {"candidate", service.machine.candidate},
@@ -206,11 +208,14 @@ SavedService service_from(const json& in) {
   // Supervisors before decision 27 started whatever was stopped.
   if (in.contains("rest")) out.machine.rest = rest_from(in["rest"]);
   out.command = in.at("command").get<std::vector<std::string>>();
+  out.program = in.value("program", "");
   out.release = release_from(in.at("release"));
   if (const json& back = in.at("back"); !back.is_null()) out.back = release_from(back);
   out.machine.probation = probation_from(in.at("probation"));
   for (const json& process : in.at("processes")) out.processes.push_back(process_from(process));
   out.last_upgrade = in.at("last_upgrade");
+  // Supervisors before that left such a service to whoever would end it.
+  if (in.contains("last_config")) out.last_config = in["last_config"].get<std::string>();
   if (const json& handoff = in.at("handoff"); !handoff.is_null()) {
     out.machine.heir = handoff.at("heir").get<Generation>();
     out.machine.candidate = handoff.at("candidate").get<bool>();

@@ -56,10 +56,12 @@ struct SavedService {
   std::string name;
   Found machine;
   std::vector<std::string> command;  // of the configuration
+  std::string program = {};          // where $PATH led to for it; "": nobody says
   SavedRelease release;              // what is started again after a crash
   std::optional<SavedRelease> back;  // to go back to
   std::vector<SavedProcess> processes;
   nlohmann::json last_upgrade = nullptr;
+  std::string last_config = {};  // the text of the one that named it last; "" while one does
   bool cold = false;  // not of a state file: all of it had ended before its supervisor did
 };
 

@@ -1,64 +1,72 @@
 #include "supervisor/loop/background.h"
 
-#include <condition_variable>
-#include <mutex>
 #include <system_error>
-#include <thread>
 #include <utility>
 
 namespace handoff::supervisor {
 
-struct Background::Work {
-  std::function<void()> run;
-  std::function<void()> ended;
-  std::mutex lock;
-  std::condition_variable changed;
-  bool over = false;
-
-  // Whoever waits has the lock again only after `wakes` was used, and may destroy it then.
-  void work(Wakeup& wakes) {
-    run();
-    const std::lock_guard held(lock);
-    over = true;
-    changed.notify_all();
-    wakes.wake();
-  }
-  void wait() {
-    std::unique_lock held(lock);
-    changed.wait(held, [this] { return over; });
-  }
-  bool is_over() {
-    const std::lock_guard held(lock);
-    return over;
-  }
-};
-
 // finish() may have been here first, and the next work may be under way.
 Background::Background(uv_loop_t* loop)
     : over_(loop, [this] {
-        if (work_ && work_->is_over()) finish();
+        if (busy() && is(State::kOver)) finish();
       }) {}
 
 Background::~Background() {
-  if (work_) work_->wait();
+  if (!thread_.joinable()) return;
+  if (busy()) wait_for(State::kOver);
+  pass_to(State::kEnds);
+  thread_.join();
 }
 
 void Background::run(std::function<void()> work, std::function<void()> ended) {
-  work_ = std::make_shared<Work>();
-  work_->run = std::move(work);
-  work_->ended = std::move(ended);
+  work_ = std::move(work);
+  ended_ = std::move(ended);
+  pass_to(State::kWork);
+  if (thread_.joinable()) return;
   try {
-    std::thread([work = work_, this] { work->work(over_); }).detach();
+    thread_ = std::thread([this] { serve(); });
   } catch (const std::system_error&) {  // no thread is to be had
-    work_->work(over_);
+    work_();
+    pass_to(State::kOver);
+    over_.wake();
   }
 }
 
 void Background::finish() {
-  if (!work_) return;
-  work_->wait();
-  const auto work = std::exchange(work_, nullptr);
-  work->ended();
+  if (!busy()) return;
+  wait_for(State::kOver);
+  work_ = nullptr;
+  const auto ended = std::exchange(ended_, nullptr);
+  ended();
+}
+
+void Background::serve() {
+  for (;;) {
+    {
+      std::unique_lock held(lock_);
+      changed_.wait(held, [this] { return state_ == State::kWork || state_ == State::kEnds; });
+      if (state_ == State::kEnds) return;
+    }
+    work_();
+    pass_to(State::kOver);
+    over_.wake();
+  }
+}
+
+void Background::pass_to(State state) {
+  const std::lock_guard held(lock_);
+  state_ = state;
+  changed_.notify_all();
+}
+
+bool Background::is(State state) {
+  const std::lock_guard held(lock_);
+  return state_ == state;
+}
+
+void Background::wait_for(State state) {
+  std::unique_lock held(lock_);
+  changed_.wait(held, [this, state] { return state_ == state; });
 }
 
 }  // namespace handoff::supervisor

@@ -5,8 +5,10 @@
 
 #include <uv.h>
 
+#include <condition_variable>
 #include <functional>
-#include <memory>
+#include <mutex>
+#include <thread>
 
 #include "supervisor/loop/handles.h"
 
@@ -26,10 +28,19 @@ class Background {
   void finish();
 
  private:
-  struct Work;
+  enum class State { kIdle, kWork, kOver, kEnds };
+  void serve();
+  void pass_to(State state);
+  bool is(State state);
+  void wait_for(State state);
 
   Wakeup over_;
-  std::shared_ptr<Work> work_;
+  std::function<void()> work_;  // the thread's while there is kWork
+  std::function<void()> ended_;
+  std::mutex lock_;
+  std::condition_variable changed_;
+  State state_ = State::kIdle;
+  std::thread thread_;  // from the first work on
 };
 
 }  // namespace handoff::supervisor

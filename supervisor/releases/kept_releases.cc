@@ -221,4 +221,11 @@ void KeptReleases::prune(const std::set<std::string>& ids) const {
   if (const auto folder = open_releases(folder_)) prune_own_folders(folder_, kKeep, ids);
 }
 
+void KeptReleases::remove_all() const {
+  std::error_code ignored;
+  if (!fs::is_directory(folder_, ignored)) return;
+  if (const auto folder = open_releases(folder_)) prune_own_folders(folder_, 0, {});
+  fs::remove(folder_, ignored);  // unless it holds something that is not handoff's
+}
+
 }  // namespace handoff::supervisor

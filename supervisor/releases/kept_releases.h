@@ -35,6 +35,8 @@ class KeptReleases {
   std::vector<std::string> copies_of(const Release& release) const;
   // Only the last ones stay, and those by these ids.
   void prune(const std::set<std::string>& ids) const;
+  // None stays: the service is gone for good.
+  void remove_all() const;
 
  private:
   std::string folder_;

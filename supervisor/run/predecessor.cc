@@ -135,6 +135,14 @@ std::optional<Before> Predecessor::take(const ServiceConfig& config) {
   return out;
 }
 
+std::map<std::string, std::string> Predecessor::unnamed() const {
+  std::map<std::string, std::string> out;
+  for (const SavedService& service : state_.services) {
+    if (!service.last_config.empty()) out.emplace(service.name, service.last_config);
+  }
+  return out;
+}
+
 std::vector<SavedService> Predecessor::take_foreign() {
   for (Orphan& orphan : orphans_) {
     if (!orphan.process) continue;

@@ -3,6 +3,7 @@
 // the processes: they are looked for then, and believed.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -34,6 +35,10 @@ class Predecessor {
 
   // Of the service of that name; nullopt if nothing is known of it. Once.
   std::optional<Before> take(const ServiceConfig& config);
+  // What is left once the configuration's services are taken: those that its supervisor went on
+  // running after it was told of a configuration without them. By name, the text that had them
+  // last.
+  std::map<std::string, std::string> unnamed() const;
   // Of services that the configuration does not name, what still runs. Last.
   std::vector<SavedService> take_foreign();
 

@@ -191,10 +191,13 @@ Result<json> Supervisor::take_config(Reading& read, int uid) {
   std::erase_if(foreign_,
                 [&](const SavedService& service) { return services_.contains(service.name); });
   source_.problem.clear();
+  note_unnamed(*config);
   keep(*config);
   for (auto& [name, outcome] : outcomes) services_.at(name)->reconfigure(std::move(outcome));
   for (const std::string& name : gone) {
+    unnamed_.erase(name);
     services_.at(name)->close_listeners();
+    services_.at(name)->forget();
     services_.erase(name);
   }
   for (const std::string& name : added) begin(name, false);

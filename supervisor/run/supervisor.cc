@@ -8,7 +8,6 @@
 #include <set>
 #include <utility>
 
-#include "supervisor/host/kept_config.h"
 #include "supervisor/host/unit.h"
 #include "supervisor/processes/adoption.h"
 #include "supervisor/processes/spawn.h"
@@ -77,6 +76,8 @@ Result<std::unique_ptr<Supervisor>> Supervisor::open(uv_loop_t* loop, const Conf
       return fail(added.error().code, service.name + ": " + added.error().message);
     }
   }
+  self->go_on_without_config(*predecessor, kept);
+  self->in_force_ = config.text;
   self->keep(config);
   self->foreign_ = predecessor->take_foreign();
   for (const SavedService& service : self->foreign_) {
@@ -101,6 +102,7 @@ Supervisor::Supervisor(uv_loop_t* loop, RuntimeDir runtime, Journal journal, Uni
       starts_(loop),
       runtime_(std::move(runtime)),
       journal_(loop, std::move(journal)),
+      config_keeper_(loop, journal_.journal().state()),
       boot_(boot_id()),
       state_(
           loop, runtime_, [this] { return state_text(); },
@@ -171,13 +173,9 @@ Result<void> Supervisor::add(const ServiceConfig& config, Opened opened, KeptFds
   return problem;
 }
 
-// For a supervisor that finds the file broken.
+// For a supervisor that finds the file broken. What stands in for it by now is kept already.
 void Supervisor::keep(const Config& config) {
-  if (config.text.empty() || !source_.problem.empty()) return;
-  if (const auto kept = keep_config(journal_.journal().state(), source_.file, config.text); !kept) {
-    spdlog::warn("{}; should the file be broken one day, nothing stands in for it",
-                 kept.error().message);
-  }
+  if (!config.text.empty()) config_keeper_.keep(source_.file, config.text);
 }
 
 void Supervisor::start() {
@@ -270,11 +268,8 @@ std::string Supervisor::state_text() {
   others.reserve(foreign_.size());
   for (const SavedService& service : foreign_) others.push_back(state_text_of(service));
   for (const auto& [name, service] : services_) {
-    // One that was not resumed yet is as it was.
-    const auto before = before_.find(name);
     std::string& text = saved_[name];
-    if (before != before_.end()) text = state_text_of(before->second.saved);
-    if (text.empty()) text = state_text_of(service->saved());
+    if (text.empty() || before_.contains(name)) text = state_text_of(saved(name));
     services.push_back(text);
   }
   services.insert(services.end(), others.begin(), others.end());
@@ -317,6 +312,7 @@ void Supervisor::look_around() {
     if (over_) end();
     return;
   }
+  config_keeper_.look();
   if (adopting == 0 && !self_client_.expired()) self_arrived();
   // Ready from here on, whatever becomes of single services: their listeners are bound, and each
   // was started once, or found. One that never comes up must not keep systemd waiting for all.

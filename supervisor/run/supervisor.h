@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "supervisor/config/config.h"
+#include "supervisor/host/config_keeper.h"
 #include "supervisor/host/journal_writer.h"
 #include "supervisor/host/notify.h"
 #include "supervisor/host/runtime_dir.h"
@@ -35,6 +36,7 @@ namespace handoff::supervisor {
 struct ConfigSource {
   std::string file;  // "" if there is none: it came from the command line
   std::function<Result<Config>()> read;
+  std::function<Result<Config>(const std::string& text)> understand;
   // Why it is not the file that is in force but what it said last; "" if it is.
   std::string problem;
 };
@@ -74,6 +76,9 @@ class Supervisor {
   nlohmann::json told(Result<nlohmann::json> done, int uid);
   Result<nlohmann::json> take_config(Reading& read, int uid);
   Result<void> add_new(Reading& read, std::vector<std::string>& added);
+  void go_on_without_config(Predecessor& predecessor, KeptFds& kept);
+  void note_unnamed(const Config& config);
+  SavedService saved(const std::string& name);
   // at_once: its program is opened now. Else when it is started, on a thread: a slow disk under one
   // program holds up no other service.
   Result<void> try_add(const ServiceConfig& config, std::optional<Before> before, KeptFds& kept,
@@ -108,11 +113,15 @@ class Supervisor {
   ConfigSource source_;
   RuntimeDir runtime_;
   JournalWriter journal_;
+  ConfigKeeper config_keeper_;
   Notify notify_;
   std::string boot_;
   std::vector<SavedService> foreign_;  // run by the supervisor before this one, and not in the
                                        // configuration of this one
-  std::map<std::string, std::string> saved_;  // what the state file says of each service
+  std::string in_force_;               // the configuration's text
+  std::map<std::string, std::string> unnamed_;  // services that it does not name any more, and that
+                                                // run on: the text that named them last
+  std::map<std::string, std::string> saved_;    // what the state file says of each service
   StateKeeper state_;
   Timer turn_;                            // something has changed in this turn
   std::map<std::string, Before> before_;  // of those that were found, until they go on

@@ -103,6 +103,7 @@ struct Supervisor::StatusRequest {
 
 void Supervisor::serve_status(const ClientPtr& client,
                               const std::vector<ServiceRunner*>& services) {
+  config_keeper_.look();
   auto request = std::make_shared<StatusRequest>();
   StatusRequest* key = request.get();
   request->client = client;
@@ -137,6 +138,7 @@ void Supervisor::serve_status(const ClientPtr& client,
     if (asked) ++request->missing;
     request->services[index]["drift"] = nullptr;
     request->services[index]["drifted"] = json::array();
+    request->services[index]["in_config"] = !unnamed_.contains(service->name());
     // Of what was never opened nobody knows what it was.
     if (request->services[index].at("digest").is_null()) continue;
     const auto drift = service->drift([weak, index](bool drifted) {

@@ -106,7 +106,9 @@ void Answers::tell(const Conclude& conclude) {
                  to.generation, report.fresh ? "started" : "took over", report.moved);
   } else {
     spdlog::error("{}: handoff to generation {} {}: {} ({})", name_, to.generation,
-                  report.result == Report::Result::kLost ? "lost sessions" : "failed",
+                  report.result != Report::Result::kLost ? "failed"
+                  : report.lost > 0                      ? "lost sessions"
+                                                         : "may have lost sessions",
                   report.message, report.code);
   }
   json answer = report_json(name_, report, under_way.from, to);

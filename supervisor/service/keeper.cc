@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <limits>
 #include <mutex>
 #include <set>
 #include <utility>
@@ -20,6 +22,12 @@
 #include "supervisor/releases/reopen.h"
 
 namespace handoff::supervisor {
+
+void forget_service(const std::string& folder) {
+  std::error_code ignored;
+  std::filesystem::remove(choice_path(folder), ignored);
+  KeptReleases(folder).remove_all();
+}
 
 // The newest text is what stays, whichever thread comes last.
 struct Keeper::Writing {
@@ -38,6 +46,12 @@ struct Keeper::Writing {
     written = number;
     file = FileAsKept::at(choice_path(folder));
     return {};
+  }
+  void forget(const std::string& folder) {
+    const std::lock_guard lock(mutex);
+    written = std::numeric_limits<std::uint64_t>::max();  // what a thread still writes is late
+    file.reset();
+    forget_service(folder);
   }
   std::optional<FileAsKept> last() {
     const std::lock_guard lock(mutex);
@@ -100,6 +114,7 @@ std::string Keeper::text_of(const Choice& chosen) const {
   SavedService out;
   out.name = service_;
   out.command = chosen.command;
+  out.program = chosen.program;
   out.release = saved_release(*chosen.running);
   if (chosen.back) out.back = saved_release(*chosen.back);
   out.machine.probation = chosen.probation;
@@ -120,6 +135,12 @@ void Keeper::flush() {
   if (const auto written = writing_->write(++writing_->asked, folder_, text); !written) {
     spdlog::warn("{}: {}", service_, written.error().message);
   }
+}
+
+void Keeper::forget() {
+  chosen_.reset();
+  (void)on_a_thread(
+      host_.loop, [writing = writing_, folder = folder_] { writing->forget(folder); }, [] {});
 }
 
 void Keeper::begin() {

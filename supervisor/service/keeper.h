@@ -17,6 +17,9 @@
 
 namespace handoff::supervisor {
 
+// Of a service that is gone for good: its choice, and the copies. folder: where they lie.
+void forget_service(const std::string& folder);
+
 class Keeper {
  public:
   // host outlives this object.
@@ -37,6 +40,7 @@ class Keeper {
     std::string running_digest;  // a file of it may have been found since
     std::string back_digest;
     std::vector<std::string> command;  // of the configuration, when it was chosen
+    std::string program;               // where $PATH led to for it
     Probation::Saved probation;
     Rest rest = Rest::kNo;
     friend bool operator==(const Choice&, const Choice&) = default;
@@ -49,6 +53,8 @@ class Keeper {
   std::optional<bool> has(const Release& release) const;
   // Now, and before this returns: the supervisor ends. What was not done is done by the next one.
   void flush();
+  // The service is gone for good: nothing of it is kept any more. On a thread, and soon.
+  void forget();
 
  private:
   struct Job;

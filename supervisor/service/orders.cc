@@ -88,6 +88,13 @@ void Orders::carry_out(const SendCancel& cancel) {
   (void)process->send(protocol::Type::kCancel, encode_cancel(cancel.handoff_id, cancel.reason));
 }
 
+// Where its program is still being opened there is no process, and that may take as long as a disk
+// likes.
+void Orders::carry_out(const EndStart& end) {
+  if (processes_.find(end.generation) != nullptr) return carry_out(Signal{end.generation, true});
+  unreachable_(SpawnFailed{end.generation, "it is not wanted any more", "cancelled"});
+}
+
 void Orders::carry_out(const Signal& signal) {
   const Process* process = processes_.find(signal.generation);
   if (process == nullptr || !process->pidfd.valid()) return;

@@ -22,6 +22,7 @@ class Orders {
   void carry_out(const SendRelink& relink);
   void carry_out(const SendSpread& spread);
   void carry_out(const SendCancel& cancel);
+  void carry_out(const EndStart& end);
   void carry_out(const Signal& signal);
 
  private:

@@ -59,15 +59,21 @@ ServiceReleases::ServiceReleases(const ServiceHost& host, const ServiceConfig& c
     : host_(host),
       config_(config),
       command_(config.command),
+      program_(configured(config).path),
       running_(std::move(release)),
       reopening_(host.loop),
       drift_(host.loop) {}
+
+void ServiceReleases::chosen_now() {
+  command_ = config_.command;
+  program_ = configured(config_).path;
+}
 
 // Of what could never be opened nothing is kept: it may have been a slip.
 void ServiceReleases::reconfigured() {
   if (!never_opened()) return;
   running_ = unopened_release(config_.command);
-  command_ = config_.command;
+  chosen_now();
 }
 
 Wanted ServiceReleases::wanted(const std::string& path,
@@ -75,7 +81,7 @@ Wanted ServiceReleases::wanted(const std::string& path,
   Wanted out{.path = path.empty() ? running_->source : path,
              .args = running_->args,
              .args_given = args.has_value()};
-  if (path.empty() && command_ != config_.command) {  // by a reload
+  if (path.empty() && command_changed()) {  // by a reload
     out = configured(config_);
   }
   if (args) out.args = std::move(*args);
@@ -97,9 +103,11 @@ void ServiceReleases::tell_if_chosen() const {
 
 std::optional<Wanted> ServiceReleases::named() const {
   if (never_opened()) return std::nullopt;
-  const bool chosen = !is_configured(config_) && command_ == config_.command;
+  const Wanted names = configured(config_);
+  const bool other = running_->source != program_ || running_->args != names.args;
+  const bool chosen = other && !command_changed();
   if (chosen && !config_.release_from_config) return std::nullopt;
-  return configured(config_);
+  return names;
 }
 
 // A key that is set counts for whatever somebody asks to be started, also if it came by a reload.
@@ -201,6 +209,7 @@ void ServiceReleases::open_to_spawn(const Spawn& spawn, std::function<bool()> wa
     if (!release) return opened(not_opened(spawn.generation, release.error()));
     // Stopped meanwhile, or too late.
     if (!wanted()) return opened(SpawnFailed{spawn.generation, "not wanted"});
+    if (!spawn.candidate && never_opened()) chosen_now();
     (spawn.candidate ? candidate_ : running_) = std::move(*release);
     opened(std::nullopt);
   };
@@ -245,7 +254,7 @@ void ServiceReleases::unpack_again(const Release& release, const Error& why,
 
 void ServiceReleases::take(Probation::Back back) {
   ReleasePtr before = std::exchange(running_, std::exchange(candidate_, nullptr));
-  command_ = config_.command;
+  chosen_now();
   switch (back) {
     case Probation::Back::kStays:
       break;
@@ -266,17 +275,14 @@ void ServiceReleases::runs(const Process* owner) {
 void ServiceReleases::take_back() {
   if (!back_) return;
   did_not_pass_ = std::exchange(running_, std::exchange(back_, nullptr));
-  command_ = config_.command;
+  chosen_now();
 }
 
 // ---- from one supervisor to the next --------------------------------------------------------
 
-void ServiceReleases::restore(SavedService& saved, bool alive) {
+void ServiceReleases::restore(const SavedService& saved) {
   command_ = saved.command;  // as after a reload, if the configuration names another by now
-  if (!alive && command_ != config_.command) {  // and it counts
-    saved.machine.probation = {};
-    return;
-  }
+  if (!saved.program.empty()) program_ = saved.program;
   if (saved.back) back_ = unopened_release(*saved.back);
   // What an orphan runs is found out after this object was made.
   if (saved.release.digest.empty()) return;
@@ -329,6 +335,7 @@ Keeper::Choice ServiceReleases::chosen(const Service& machine) const {
                      .running_digest = running_->digest,
                      .back_digest = {},
                      .command = command_,
+                     .program = program_,
                      .probation = machine.probation().saved(),
                      .rest = machine.rest()};
   if (!out.back) return out;
@@ -344,6 +351,7 @@ void ServiceReleases::found(const ReleasePtr& release, bool candidate) {
 
 void ServiceReleases::save(SavedService& saved, bool has_back) const {
   saved.command = command_;
+  saved.program = program_;
   saved.release = saved_release(*running_);
   if (back_ && has_back) saved.back = saved_release(*back_);
 }

@@ -91,8 +91,7 @@ class ServiceReleases {
   ReleasePtr did_not_pass() { return std::exchange(did_not_pass_, nullptr); }
 
   // What the supervisor before this one knew. Nothing is open yet.
-  // alive: something of it lives.
-  void restore(SavedService& saved, bool alive);
+  void restore(const SavedService& saved);
   // Opens what is known, on threads. runs: by which process; those are opened, too. done: one of
   // them is open, or can't be started again. A release to go back to that can't is none: back_lost.
   void reopen(std::map<ReleasePtr, pid_t> runs, const std::function<void(bool back_lost)>& done);
@@ -106,6 +105,9 @@ class ServiceReleases {
 
  private:
   Event candidate_opened(Result<ReleasePtr> opened, bool cold);
+  void chosen_now();
+  // The configuration names another command than when running_ was chosen.
+  bool command_changed() const { return command_ != config_.command; }
   std::string folder() const;
   Reopen reopen_of(SavedRelease saved, ReleasePtr open) const;
   Failure not_what_ran(const Error& error) const;
@@ -116,7 +118,9 @@ class ServiceReleases {
 
   const ServiceHost& host_;
   const ServiceConfig& config_;
-  std::vector<std::string> command_;  // of the configuration, when running_ was chosen
+  // Of the configuration, when running_ was chosen.
+  std::vector<std::string> command_;
+  std::string program_;  // where $PATH led to for it, which may be elsewhere by now
   ReleasePtr running_;
   ReleasePtr candidate_;
   ReleasePtr back_;

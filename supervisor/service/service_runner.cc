@@ -296,7 +296,7 @@ void ServiceRunner::resume(SavedService saved, std::vector<std::unique_ptr<Proce
                            bool requested) {
   telling_.set_last_upgrade(saved.last_upgrade);
   const bool changed = saved.command != config_.command;
-  releases_.restore(saved, !living.empty());
+  releases_.restore(saved);
   const auto reopened = [this](bool back_lost) { feed(Reopened{back_lost}); };
   Found& machine = saved.machine;
   const bool from_nothing = living.empty() && machine.heir == 0;

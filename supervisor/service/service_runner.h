@@ -41,6 +41,8 @@ class ServiceRunner {
   void reconfigure(ServiceConfig config);
   // Nothing of it is left, and it is not to come back.
   void close_listeners() { listeners_.want({}); }
+  // And not even what was chosen for it is to be known any more.
+  void forget() { keeper_.forget(); }
   Service::State state() const { return machine_.state(); }
   const char* state_name() const { return machine_.state_name(); }
   // Nothing of it is under way: a successor of the supervisor can take it as it is.

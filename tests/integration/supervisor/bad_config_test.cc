@@ -24,7 +24,7 @@ class BadConfigTest : public SupervisorTest {
     return "[service.chat]\ncommand = [\"" + program("handoff-echo-1") +
            "\", \"--name\", \"chat\"]\nlisten = { public = \"tcp:127.0.0.1:0\" }\n" + more;
   }
-  void run(const std::string& file) { supervisor.run({"--config", file}); }
+  void run(const std::string& file) { supervisor.run({"--config", file}, environment); }
   void start() {
     write_file(config, service());
     run(config);
@@ -34,6 +34,7 @@ class BadConfigTest : public SupervisorTest {
     return json::parse(supervisor.command({"status", "--json"}).out).at("config");
   }
 
+  Environment environment;
   const std::string config = supervisor.dir() / "handoff.toml";
   const std::string why = config + ":4: unknown key \"drian\" in [service.chat]";
 };
@@ -79,6 +80,40 @@ TEST_F(BadConfigTest, AlsoAfterAnUpgradeOfTheSupervisorThatItDidNotStop) {
   EXPECT_EQ(self.status, 1) << "it is tried with the file as it is";
   EXPECT_NE(self.err.find(why), std::string::npos) << self.err;
   EXPECT_EQ(supervisor.status().at("pid"), before.at("pid"));
+}
+
+// By somebody who cleans up, with the state folder and without it; also what stands in already.
+TEST_F(BadConfigTest, WhatIsKeptAndRemovedIsKeptAgain) {
+  const std::string state = supervisor.dir() / "state";
+  environment = {{"HANDOFF_STATE_DIR", state}};
+  start();
+  const json before = supervisor.status();
+  const std::string kept = state + "/config.kept";
+  const std::string text = read_file(kept);
+  const auto kept_again = [&] {
+    // What is kept of the release would be in the way of who removes the folder.
+    supervisor.wait_for_status([](const json& now) { return now.at("kept") == true; });
+    EXPECT_TRUE(supervisor.eventually([&] { return read_file(kept) == text; }));
+  };
+  kept_again();
+  fs::remove(kept);
+  kept_again();
+  EXPECT_TRUE(supervisor.says(kept + " is not there any more as it was kept: it is kept again"));
+  write_file(kept, "{}");
+  kept_again();
+  const auto break_and_replace = [&] {
+    supervisor.kill();
+    write_file(config, service("drian = \"1s\"\n"));
+    run(config);
+    supervisor.wait_for_state("running");
+    EXPECT_EQ(supervisor.status().at("pid"), before.at("pid"));
+  };
+  fs::remove_all(state);
+  kept_again();
+  break_and_replace();
+  fs::remove_all(state);
+  kept_again();
+  break_and_replace();
 }
 
 TEST_F(BadConfigTest, OneThatNeverWasInForceIsRefused) {

@@ -1,99 +1,11 @@
 // What was chosen for a service holds until somebody chooses something else: over a reboot, a stop
 // and start of the supervisor, its death and its replacement.
-#include <gtest/gtest.h>
-#include <sys/prctl.h>
-
 #include <csignal>
-#include <filesystem>
-#include <nlohmann/json.hpp>
 
-#include "fixture.h"
-#include "support/clients/line_client.h"
-#include "support/process/files.h"
-#include "support/process/proc.h"
-#include "support/process/process.h"
-#include "support/process/programs.h"
+#include "choice_fixture.h"
 
 namespace handoff::test {
 namespace {
-
-namespace fs = std::filesystem;
-using nlohmann::json;
-
-class ChoiceTest : public SupervisorTest {
- protected:
-  // What a dead supervisor leaves is ours to reap: a zombie's fds are closed, but it is there.
-  static void SetUpTestSuite() { ASSERT_EQ(::prctl(PR_SET_CHILD_SUBREAPER, 1), 0); }
-
-  static std::string echo(int version) {
-    return program("handoff-echo-" + std::to_string(version));
-  }
-  // As a package does: another file by that name.
-  static void install(int version, const std::string& path) {
-    fs::copy_file(echo(version), path + ".new", fs::copy_options::overwrite_existing);
-    fs::rename(path + ".new", path);
-  }
-  void start() {
-    install(1, one);
-    install(2, two);
-    supervisor.start({.command = {one}});
-    wait_until_kept();
-  }
-  void upgrade(const std::string& path, const std::vector<std::string>& flags = {}) {
-    const auto done = supervisor.upgrade(path, {}, flags);
-    ASSERT_EQ(done.status, 0) << done.describe();
-    wait_until_kept();
-  }
-  // The choice is on the disk as soon as its release's copy is there, and what follows it is.
-  void wait_until_kept() {
-    supervisor.wait_for_status([](const json& now) { return now.at("kept") == true; });
-  }
-  json choice() const { return json::parse(read_file(chosen), nullptr, false); }
-  void wait_for_choice(const std::function<bool(const json&)>& so) {
-    EXPECT_TRUE(supervisor.eventually([&] {
-      const json now = choice();
-      return now.is_object() && so(now);
-    })) << read_file(chosen);
-  }
-  // Everything ends at once, and another boot follows.
-  void power_off() {
-    // A release that leaves may still be there. Stopped, the supervisor reaps none of them.
-    ASSERT_EQ(::kill(supervisor.pid(), SIGSTOP), 0);
-    std::vector<UniqueFd> services;
-    for (const pid_t pid : children_of(supervisor.pid())) services.push_back(hold(pid));
-    supervisor.kill();
-    for (const UniqueFd& service : services) kill_and_wait(service);
-    const std::string path = supervisor.runtime() + "/state.json";
-    json state = json::parse(read_file(path));
-    state["boot"] = "another";
-    write_file(path, state.dump(), 0600);
-  }
-  void reboot() {
-    power_off();
-    supervisor.start_again();
-  }
-  // As `systemctl restart` does.
-  void restart() {
-    ASSERT_EQ(supervisor.terminate().status, 0);
-    supervisor.start_again();
-  }
-  // Without waiting for a service that does not run.
-  void run_again() { supervisor.run({"--name", "echo", "--listen", listener, "--", one}); }
-  void expect_runs(int version, const std::string& standing, const json& back) {
-    const json status = supervisor.wait_for_status([&](const json& now) {
-      return now.at("state") == "running" && now.at("release") == std::to_string(version) + ".0";
-    });
-    EXPECT_EQ(status.at("standing"), standing);
-    const json& found = status.at("back");
-    EXPECT_EQ(found.is_null() ? json() : found.at("release"), back);
-    EXPECT_EQ(LineClient(supervisor.port()).ask("a"), "1 " + std::to_string(version) + " a");
-  }
-
-  std::string listener = "public=tcp:127.0.0.1:0";
-  std::string one = supervisor.dir() / "echo";
-  std::string two = supervisor.dir() / "echo-2";
-  std::string chosen = supervisor.dir() / "run/kept/echo/choice.json";
-};
 
 // ---- another file --------------------------------------------------------------------------
 
@@ -190,15 +102,6 @@ TEST_F(ChoiceTest, WhatIsAsItWasIsNoUpgrade) {
   restart();
   expect_runs(1, "permanent", json());
   EXPECT_TRUE(supervisor.history("upgrade").empty());
-}
-
-TEST_F(ChoiceTest, ACommandThatHasChangedCounts) {
-  start();
-  ASSERT_EQ(supervisor.terminate().status, 0);
-  supervisor.options().command = {two};
-  supervisor.start_again();
-  expect_runs(2, "provisional", "1.0");
-  EXPECT_EQ(supervisor.log().find("as it was chosen"), std::string::npos) << supervisor.log();
 }
 
 // ---- probation -----------------------------------------------------------------------------
@@ -322,42 +225,6 @@ TEST_F(ChoiceTest, TheSameBytesByAnotherPathAreNotWhatTheConfigurationNames) {
   EXPECT_EQ(supervisor.status().at("generation"), 3);
   EXPECT_EQ(supervisor.status().at("path"), one);
   EXPECT_EQ(supervisor.status().at("configured"), true);
-}
-
-TEST_F(ChoiceTest, AConfigurationThatAlwaysCountsForgetsAnotherFile) {
-  install(1, one);
-  install(2, two);
-  supervisor.start({.command = {one}, .config = "release = \"config\"\n"});
-  wait_until_kept();
-  upgrade(two);
-  ASSERT_EQ(supervisor.command({"commit", "echo"}).status, 0);
-  wait_for_choice([](const json& now) { return now.at("probation").at("provisional") == false; });
-  // A crash is no start from nothing.
-  kill_and_wait(hold(supervisor.service_pid()));
-  expect_runs(2, "permanent", "1.0");
-  reboot();
-  expect_runs(1, "permanent", "2.0");
-}
-
-TEST_F(ChoiceTest, AReloadAndACheckSayThatWhatRunsIsAnother) {
-  install(1, one);
-  install(2, two);
-  supervisor.start({.command = {one}, .config = "drain = \"20s\"\n"});
-  const std::string file = supervisor.dir() / "handoff.toml";
-  const auto before = supervisor.command({"check", "--config", file});
-  EXPECT_EQ(before.status, 0) << before.describe();
-  EXPECT_EQ(before.out.find("note:"), std::string::npos) << before.out;
-  upgrade(two);
-  const auto check = supervisor.command({"check", "--config", file});
-  EXPECT_EQ(check.status, 0) << check.describe();
-  EXPECT_NE(check.out.find("echo: what runs is " + two + ", as it was chosen"), std::string::npos)
-      << check.out;
-  const auto reload = supervisor.command({"reload"});
-  EXPECT_NE(reload.out.find("echo: command: what runs is " + two +
-                            ", as it was chosen: handoff "
-                            "upgrade --config echo"),
-            std::string::npos)
-      << reload.out;
 }
 
 // ---- a choice that can't be understood -----------------------------------------------------

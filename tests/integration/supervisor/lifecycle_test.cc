@@ -118,6 +118,34 @@ TEST_F(LifecycleTest, AProgramThatDoesNotLinkTheLibraryIsToldSo) {
   EXPECT_TRUE(status.at("standing").is_null()) << "it never came up";
 }
 
+// Ten minutes are left to a process that says nothing, and nobody has to wait for them.
+TEST_F(LifecycleTest, OneThatHangsWhileItStartsMakesWayForAnotherRelease) {
+  supervisor.run({"--name", "chat", "--listen", "public=tcp:127.0.0.1:0", "--start-timeout", "10m",
+                  "--", fake_service(), "--fresh", "silent"});
+  supervisor.wait_for_state("starting");
+  const UniqueFd hangs = hold(supervisor.service_pid());
+  const auto restarted = supervisor.begin({"restart", "chat"});
+  EXPECT_TRUE(supervisor.says("generation 1 has not come up yet, and is ended"));
+  EXPECT_TRUE(supervisor.says("as generation 2"));
+  EXPECT_TRUE(wait_end(hangs));
+  // Somebody waits for that start, and there is one operation at a time.
+  EXPECT_EQ(supervisor.command({"restart", "chat"}).status, 1);
+  EXPECT_EQ(supervisor.command({"stop", "chat"}).status, 0);
+  EXPECT_EQ(restarted->wait(), 1);
+  // From a start that nobody has asked for.
+  ASSERT_EQ(supervisor.terminate().status, 0);
+}
+
+TEST_F(LifecycleTest, SoDoesOneThatStartsByItself) {
+  supervisor.run({"--name", "chat", "--listen", "public=tcp:127.0.0.1:0", "--start-timeout", "10m",
+                  "--", fake_service(), "--fresh", "silent"});
+  supervisor.wait_for_state("starting");
+  const Outcome upgraded = supervisor.command({"upgrade", "chat", "--", "--release", "2.0"});
+  EXPECT_EQ(upgraded.status, 0) << upgraded.err;
+  EXPECT_EQ(ask_service(supervisor), "2.0 2");
+  EXPECT_EQ(supervisor.status().at("state"), "running");
+}
+
 TEST_F(LifecycleTest, WithoutRestartItStaysDown) {
   supervisor.start(fake({}, {"--no-restart"}));
   ::kill(supervisor.service_pid(), SIGKILL);

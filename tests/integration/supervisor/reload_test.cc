@@ -17,6 +17,7 @@
 namespace handoff::test {
 namespace {
 
+namespace fs = std::filesystem;
 using nlohmann::json;
 
 class ReloadTest : public SupervisorTest {
@@ -120,6 +121,68 @@ TEST_F(ReloadTest, AServiceThatIsGoneFromTheFileRunsUntilItIsStopped) {
   EXPECT_EQ(supervisor.command({"status", "kv"}).status, 4);
   EXPECT_LT(supervisor.settled_files().size(), fds) << "its listener is closed";
   EXPECT_EQ(lines(reload(service("chat", "") + service("kv", "")), "changed"), Lines{"kv - now"});
+  supervisor.wait_for_state("running", "kv");
+}
+
+// A real one outlives its supervisor.
+TEST_F(ReloadTest, AServiceThatIsGoneFromTheFileRunsOnUnderTheNextSupervisor) {
+  const std::string kv = "[service.kv]\ncommand = [\"" + program("handoff-echo-1") +
+                         "\", \"--name\", \"kv\"]\nlisten = { public = \"tcp:127.0.0.1:0\" }\n";
+  start(service("chat", "") + kv);
+  supervisor.wait_for_state("running", "kv");
+  reload(service("chat", ""));
+  const json before = supervisor.status("kv");
+  EXPECT_EQ(before.at("in_config"), false);
+  EXPECT_EQ(supervisor.status("chat").at("in_config"), true);
+  const auto goes_on = [&] {
+    supervisor.wait_for_state("running", "kv");
+    const json now = supervisor.status("kv");
+    EXPECT_EQ(now.at("pid"), before.at("pid"));
+    EXPECT_EQ(now.at("listeners"), before.at("listeners"));
+    EXPECT_EQ(now.at("in_config"), false);
+    const Outcome table = supervisor.command({"status"});
+    EXPECT_NE(table.out.find("kv is not in the configuration any more"), std::string::npos)
+        << table.out;
+  };
+  goes_on();
+  ASSERT_EQ(supervisor.command({"upgrade", "--self"}).status, 0) << supervisor.log();
+  goes_on();
+  supervisor.kill();
+  supervisor.start(configured(path));
+  goes_on();
+  EXPECT_EQ(supervisor.command({"restart", "kv"}).status, 0);
+  // Put back, it is a service like any other; and gone again.
+  reload(service("chat", "") + kv);
+  EXPECT_EQ(supervisor.status("kv").at("in_config"), true);
+  reload(service("chat", ""));
+  const UniqueFd process = hold(supervisor.status("kv").at("pid").get<pid_t>());
+  EXPECT_EQ(supervisor.terminate().status, 0);
+  EXPECT_TRUE(wait_end(process)) << "as the end of a supervisor ends its services";
+}
+
+TEST_F(ReloadTest, OneThatIsGoneFromTheFileCanBeStoppedUnderTheNextSupervisor) {
+  const std::string kv = "[service.kv]\ncommand = [\"" + program("handoff-echo-1") +
+                         "\", \"--name\", \"kv\"]\nlisten = { public = \"tcp:127.0.0.1:0\" }\n";
+  start(service("chat", "") + kv);
+  supervisor.wait_for_state("running", "kv");
+  reload(service("chat", ""));
+  ASSERT_EQ(supervisor.command({"upgrade", "--self"}).status, 0) << supervisor.log();
+  EXPECT_EQ(supervisor.command({"stop", "kv"}).status, 0);
+  EXPECT_EQ(lines(reload(service("chat", "")), "changed"), Lines{"kv - now"});
+  EXPECT_EQ(supervisor.command({"status", "kv"}).status, 4);
+}
+
+// Whoever writes it into the file again wants it to run.
+TEST_F(ReloadTest, OneThatWasStoppedAndForgottenIsANewOneWhenItComesBack) {
+  start(service("chat", "") + service("kv", ""));
+  EXPECT_EQ(supervisor.command({"stop", "kv"}).status, 0);
+  const std::string kept = supervisor.runtime() + "/kept/kv";
+  EXPECT_TRUE(supervisor.eventually([&] { return fs::exists(kept + "/choice.json"); }));
+  reload(service("chat", ""));
+  EXPECT_TRUE(supervisor.eventually([&] { return !fs::exists(kept); }));
+  ASSERT_EQ(supervisor.terminate().status, 0);
+  write_file(path, service("chat", "") + service("kv", ""));
+  supervisor.start_again();
   supervisor.wait_for_state("running", "kv");
 }
 

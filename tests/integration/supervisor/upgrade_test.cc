@@ -202,23 +202,38 @@ TEST_F(UpgradeCommandTest, ADonorThatSaysNo) {
 }
 
 TEST_F(UpgradeCommandTest, ADonorThatDiesWithoutALoss) {
-  supervisor.start(fake({"--donor", "die-in-copy"}));
-  const auto upgraded = supervisor.upgrade_with({"--release", "2.0", "--sessions", "4"});
+  supervisor.start(fake({"--sessions", "4", "--donor", "die-in-copy"}));
+  const auto upgraded = supervisor.upgrade_with({"--release", "2.0"});
   EXPECT_EQ(upgraded.status, 0);
   EXPECT_EQ(upgraded.done().at("result"), "done");
   EXPECT_EQ(supervisor.status().at("release"), "2.0");
 }
 
 TEST_F(UpgradeCommandTest, ADonorThatDiesWithALoss) {
-  supervisor.start(fake({"--donor", "die-in-copy"}));
-  const auto upgraded =
-      supervisor.upgrade_with({"--release", "2.0", "--sessions", "4", "--lost", "3"});
+  supervisor.start(fake({"--sessions", "7", "--donor", "die-in-copy"}));
+  const auto upgraded = supervisor.upgrade_with({"--release", "2.0", "--lost", "3"});
   EXPECT_EQ(upgraded.status, 5);
   EXPECT_EQ(upgraded.done().at("result"), "lost");
   EXPECT_EQ(upgraded.done().at("sessions").at("lost"), 3);
   EXPECT_EQ(upgraded.done().at("sessions").at("moved"), 4);
   EXPECT_EQ(upgraded.done().at("error").at("code"), "peer_died");
   EXPECT_EQ(supervisor.status().at("generation"), 2);
+}
+
+// By the numbers, and by sums that overflow.
+TEST_F(UpgradeCommandTest, AnHeirThatCountsMoreThanItWasGivenIsNotBelieved) {
+  supervisor.start(fake({"--sessions", "7"}));
+  for (const char* said : {"50", "18446744073709551615"}) {
+    const Outcome upgraded = supervisor.command({"upgrade", "chat", "--", "--owns", said});
+    EXPECT_EQ(upgraded.status, 5);
+    EXPECT_NE(upgraded.out.find("7 moved, 0 waiting, 0 lost"), std::string::npos) << upgraded.out;
+    const std::string why = "handoff: sessions may be lost: the new release says that it has " +
+                            std::string(said) + " sessions, and 7 were given to it";
+    EXPECT_NE(upgraded.err.find(why), std::string::npos) << upgraded.err;
+    const auto record = supervisor.history("upgrade").back();
+    EXPECT_EQ(record.at("result"), "lost");
+    EXPECT_EQ(record.at("error").at("failed"), "new");
+  }
 }
 
 TEST_F(UpgradeCommandTest, ADonorThatDoesNotLeaveIsMadeTo) {

@@ -14,6 +14,7 @@ const std::map<std::string, Option>& known() {
   static const std::map<std::string, Option> kKnown{
       {"release", {"1.0", {}}},
       {"sessions", {"0", {}}},
+      {"owns", {}},
       {"fresh", {"serve", {"serve", "exit=", "silent", "mute", "crash-after-register"}}},
       {"heir",
        {"serve",

@@ -1,12 +1,14 @@
 // The options of a fake service: how it misbehaves.
 //
-//   --release NAME    what it calls itself                   --sessions N   how many it says it has
+//   --release NAME    what it calls itself
+//   --sessions N      how many it has when nobody hands over to it; an heir has what it was given
+//   --owns N          an heir says that it has so many, instead
 //   --fresh HOW       serve | exit=N | silent (no Register) | mute (no Owner) |
 //                     crash-after-register
 //   --heir HOW        serve | exit=N | silent | fail | segv-in-copy | exit-in-copy | hang-in-copy |
 //                     crash-after-register | die-after-release | die-after-owner
 //   --donor HOW       serve | fail | die-in-copy | hang | stay (after Retired) | stay-on-term
-//   --lost N          sessions that it says are lost when its donor died
+//   --lost N          so many of what an heir was given are lost when its donor dies
 //   --ignore WHAT     stop | query (may be given twice)
 //   --wait-for FILE   a donor goes on with the copy once that file exists
 //   --own-after FILE  an heir says Owner once that file exists, and then makes FILE.said

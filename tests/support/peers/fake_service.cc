@@ -1,6 +1,6 @@
 // A service that speaks the supervisor's protocol and misbehaves on request (fake_options.h). It
-// answers each connection with "RELEASE GENERATION\n". Between donor and heir it exchanges three
-// frames only: Listeners (with the fds), Release, Resumed.
+// answers each connection with "RELEASE GENERATION\n". Between donor and heir it exchanges four
+// frames only: Hello (how many sessions there are), Listeners (with the fds), Release, Resumed.
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/resource.h>
@@ -75,6 +75,7 @@ struct Fake {
   bool retired = false;
   bool serves = false;
   std::uint64_t frozen_at = 0;
+  std::uint64_t sessions = 0;  // as given by the command line, or by the donor
   std::optional<Channel> channel;
   std::vector<UniqueFd> listeners;
 
@@ -97,6 +98,7 @@ struct Fake {
       channel.emplace(std::move(message.fds.at(start.handoff().channel_index())));
     } else {
       listeners = std::move(message.fds);
+      sessions = number("sessions");
     }
     v1::Register registration;
     registration.set_generation(generation);
@@ -140,7 +142,8 @@ struct Fake {
     v1::Owner owner;
     owner.set_generation(generation);
     owner.set_handoff_id(heir ? handoff_id : 0);
-    owner.set_sessions(heir ? number("sessions") : 0);
+    sessions -= lost;
+    owner.set_sessions(heir && !option("owns").empty() ? number("owns") : sessions);
     owner.set_lost(lost);
     owner.set_donor_died(donor_died);
     if (heir) {
@@ -174,7 +177,7 @@ struct Fake {
     report.set_phase(phase);
     report.set_at_ns(now_ns());
     report.set_sessions_sent(sent);
-    report.set_sessions_total(number("sessions"));
+    report.set_sessions_total(sessions);
     report.set_bytes(sent * 100);
     say(Type::kProgress, report);
   }
@@ -186,6 +189,7 @@ struct Fake {
     if (how == "hang") hang();
     handoff_id = donate.handoff().id();
     channel.emplace(std::move(message.fds.at(donate.handoff().channel_index())));
+    (void)channel->send(Type::kHello, std::to_string(sessions));
     progress(v1::PHASE_COPY, 0);
     if (!option("wait-for").empty()) wait_for(option("wait-for"));
     if (how == "fail") {
@@ -197,12 +201,12 @@ struct Fake {
       return;
     }
     if (how == "die-in-copy") crash();
-    progress(v1::PHASE_COPY, number("sessions"));
+    progress(v1::PHASE_COPY, sessions);
     std::vector<int> fds;
     for (const UniqueFd& fd : listeners) fds.push_back(fd.get());
     (void)channel->send(Type::kListeners, "", fds);
     frozen_at = now_ns();
-    progress(v1::PHASE_SWITCH, number("sessions"));
+    progress(v1::PHASE_SWITCH, sessions);
     (void)channel->send(Type::kRelease, "");
   }
 
@@ -211,6 +215,10 @@ struct Fake {
     const auto received = channel->recv(message);
     const bool closed = !received || *received == Channel::Received::kClosed;
     if (received && *received == Channel::Received::kWouldBlock) return;
+    if (!closed && message.header.type == Type::kHello) {
+      sessions = std::strtoull(std::string(message.body).c_str(), nullptr, 10);
+      return;
+    }
     const std::string how = option("heir");
     if (heir && how == "segv-in-copy") crash();
     if (heir && how == "exit-in-copy") std::_Exit(7);
@@ -252,8 +260,8 @@ struct Fake {
     v1::Retired report;
     report.set_handoff_id(handoff_id);
     report.set_at_ns(now_ns());
-    report.set_sessions(number("sessions"));
-    report.set_bytes(number("sessions") * 100);
+    report.set_sessions(sessions);
+    report.set_bytes(sessions * 100);
     say(Type::kRetired, report);
     if (option("donor") == "stay") hang();
     if (option("donor") == "stay-on-term") {
@@ -281,7 +289,7 @@ struct Fake {
       query.ParseFromArray(message.body.data(), static_cast<int>(message.body.size()));
       v1::Status status;
       status.set_query_id(query.id());
-      status.set_sessions(number("sessions"));
+      status.set_sessions(sessions);
       status.set_errors(number("errors"));
       say(Type::kStatus, status);
     }

@@ -41,6 +41,7 @@ SavedState everything() {
                      .origin = Probation::Origin::kBack,
                      .by_itself = true};
   service.command = {"chat", "--verbose"};
+  service.program = "/opt/chat";
   service.release = release("old");
   service.back = release("back");
   service.processes = {
@@ -53,6 +54,7 @@ SavedState everything() {
        .leaving = true},
       {.generation = 6, .pid = 60, .started = 600, .since = 6000, .release = release("new")}};
   service.last_upgrade = {{"result", "done"}};
+  service.last_config = "[service.chat]";
   SavedService idle;
   idle.name = "idle";
   return {.boot = "a-boot", .services = {service, idle}};
@@ -96,6 +98,8 @@ TEST(SavedStateTest, ComesBackAsItWas) {
   ASSERT_TRUE(service.back);
   EXPECT_EQ(service.back->path, "/opt/back");
   EXPECT_EQ(service.command, (std::vector<std::string>{"chat", "--verbose"}));
+  EXPECT_EQ(service.program, "/opt/chat");
+  EXPECT_EQ(service.last_config, "[service.chat]");
   EXPECT_EQ(service.release.args, (std::vector<std::string>{"--x", ""}));
   ASSERT_EQ(service.processes.size(), 2U);
   EXPECT_EQ(service.processes[1].generation, 6U);
@@ -139,7 +143,8 @@ TEST(SavedStateTest, EveryMemberHasToBeThere) {
     // The supervisor keeps the report of an upgrade as it is, and does not look into it.
     if (member.to_string().find("/last_upgrade/") != std::string::npos) return;
     // These came later: see the next tests.
-    for (const char* later : {"leaving", "mailbox", "program_digest", "files", "rest", "mark"}) {
+    for (const char* later : {"leaving", "mailbox", "program_digest", "files", "rest", "program",
+                              "last_config", "mark"}) {
       if (member.back() == later) return;
     }
     ++members;
@@ -148,6 +153,14 @@ TEST(SavedStateTest, EveryMemberHasToBeThere) {
     expect_refused(without, "without " + member.to_string());
   });
   EXPECT_GT(members, 40);
+}
+
+TEST(SavedStateTest, AServiceOfAFileThatDoesNotSayWhereItsProgramWasFoundHasNone) {
+  json before = to_json(everything());
+  before["services"][0].erase("program");
+  const auto parsed = parse_state(before.dump(), "state.json");
+  ASSERT_TRUE(parsed) << parsed.error().message;
+  EXPECT_EQ(parsed->services[0].program, "");
 }
 
 TEST(SavedStateTest, AProcessOfAFileThatDoesNotSayItIsNotLeavingAndHasNoMailbox) {

@@ -25,6 +25,8 @@ inline std::string show(const Effect& effect) {
           return "cancel " + std::to_string(what.generation);
         } else if constexpr (std::is_same_v<T, Signal>) {
           return (what.kill ? "kill " : "term ") + std::to_string(what.generation);
+        } else if constexpr (std::is_same_v<T, EndStart>) {
+          return "end start of " + std::to_string(what.generation);
         } else if constexpr (std::is_same_v<T, OpenCandidate>) {
           return "open";
         } else if constexpr (std::is_same_v<T, OpenBack>) {

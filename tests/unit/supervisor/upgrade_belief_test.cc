@@ -1,4 +1,6 @@
 // What a handoff believes of what donor and heir say, and which of the two it blames.
+#include <limits>
+
 #include "upgrade_fixture.h"
 
 namespace handoff::supervisor {
@@ -83,6 +85,83 @@ TEST_F(UpgradeTest, WhatNobodyAccountsForIsLostAlsoIfTheDonorIsHeardFirst) {
   tick(211ms);
   EXPECT_EQ(report().result, Report::Result::kLost);
   EXPECT_EQ(report().lost, 6U);
+}
+
+// ---- an heir that counts more than it was given
+
+constexpr std::uint64_t kAll = std::numeric_limits<std::uint64_t>::max();
+
+TEST_F(UpgradeTest, AnHeirThatCountsMoreThanItWasGivenIsNotBelieved) {
+  for (const std::uint64_t said : {std::uint64_t{50}, kAll}) {
+    upgrade = Upgrade(1, 2, timeouts, at(0ms));
+    copy();
+    hear(owned(said, 0), 200ms);
+    hear(retired(10), 210ms);
+    tick(211ms);
+    EXPECT_EQ(report().result, Report::Result::kLost) << "nobody can say that all are there";
+    EXPECT_EQ(report().moved, 10U);
+    EXPECT_EQ(report().lost, 0U);
+    EXPECT_EQ(report().code, "protocol");
+    EXPECT_EQ(report().failed, Report::Failed::kNew);
+    EXPECT_EQ(report().message, "the new release says that it has " + std::to_string(said) +
+                                    " sessions, and 10 were given to it");
+  }
+}
+
+TEST_F(UpgradeTest, NeitherIsOneThatTakesOverBeforeTheDonorIsHeard) {
+  claim();
+  hear(owned(50, 0), 220ms);
+  ASSERT_EQ(tick(12470ms), "phase retire") << "the donor hangs";
+  hear(retired(10), 13s);
+  hear(Exited{1, kStatus0}, 14s);
+  EXPECT_EQ(report().moved, 10U);
+  EXPECT_EQ(report().failed, Report::Failed::kNew);
+}
+
+TEST_F(UpgradeTest, CountsThatOverflowAreNoneThatAgree) {
+  copy();
+  hear(retired(10), 200ms);
+  hear(owned(11, kAll), 210ms);
+  tick(211ms);
+  EXPECT_EQ(report().result, Report::Result::kLost);
+  EXPECT_EQ(report().moved, 0U);
+  EXPECT_EQ(report().lost, 10U);
+  EXPECT_EQ(report().message, "the new release says that it has 11 sessions and lost " +
+                                  std::to_string(kAll) + ", and 10 were given to it");
+}
+
+TEST_F(UpgradeTest, WhatIsLostOfADonorThatRetiredIsTheNewReleasesFault) {
+  copy();
+  hear(retired(10), 200ms);
+  hear(owned(7, 3), 210ms);
+  hear(Exited{1, kStatus0}, 220ms);
+  EXPECT_EQ(report().result, Report::Result::kLost);
+  EXPECT_EQ(report().moved, 7U);
+  EXPECT_EQ(report().lost, 3U);
+  EXPECT_EQ(report().code, "protocol");
+  EXPECT_EQ(report().failed, Report::Failed::kNew);
+  EXPECT_EQ(report().message,
+            "the new release says that it lost 3 sessions, and the old one gave all of them away");
+}
+
+TEST_F(UpgradeTest, SoItIsOfADonorThatKeepsSome) {
+  copy();
+  hear(late(3), 200ms);
+  hear(owned(6, 1), 210ms);
+  tick(211ms);
+  EXPECT_EQ(report().failed, Report::Failed::kNew);
+  EXPECT_EQ(report().code, "protocol");
+}
+
+TEST_F(UpgradeTest, AnHeirThatCountedTooManyAndDiedHasLostWhatItWasGiven) {
+  copy();
+  hear(retired(10), 200ms);
+  hear(owned(kAll, 0), 210ms);
+  hear(Exited{2, kDumped}, 215ms);
+  hear(Exited{1, kStatus0}, 220ms);
+  EXPECT_EQ(report().lost, 10U);
+  EXPECT_NE(report().message.find("10 were given to it; the new release "), std::string::npos)
+      << report().message;
 }
 
 // ---- who failed
