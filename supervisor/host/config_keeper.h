@@ -2,11 +2,13 @@
 // file can't be understood any more. What somebody removes or changes there is kept again.
 #pragma once
 
-#include <memory>
+#include <uv.h>
+
 #include <string>
 
+#include "libhandoff/base/result.h"
+#include "supervisor/base/file_mark.h"
 #include "supervisor/loop/background.h"
-#include "supervisor/releases/release.h"
 
 namespace handoff::supervisor {
 
