@@ -5,18 +5,11 @@
 #include <utility>
 
 #include "libhandoff/base/scoped_value.h"
-#include "supervisor/base/shortage.h"
 #include "supervisor/service/service_policy.h"
 #include "supervisor/service/service_status.h"
 
 namespace handoff::supervisor {
 namespace {
-
-SpawnFailed spawn_failed(Generation generation, const Error& error) {
-  const std::string helps = remedy_for_shortage(error.code);
-  if (helps.empty()) return {generation, error.message};
-  return {generation, error.message + "; " + helps, "resources"};
-}
 
 Party party_of(const SavedService& saved, Generation generation) {
   for (const SavedProcess& process : saved.processes) {
@@ -36,14 +29,13 @@ ServiceRunner::ServiceRunner(ServiceHost host, ServiceConfig config, Listeners l
       listeners_(std::move(listeners)),
       machine_(policy_of(config_)),
       releases_(host_, config_, std::move(release)),
-      processes_(
-          host_, config_, listeners_,
-          {.happened = [this](Event event) { feed(std::move(event)); },
-           .heard = [this](Generation generation,
-                           Heard what) { heard(generation, std::move(what)); },
-           .owner = [this] { return machine_.current(); },
-           .not_started = [this](Generation generation,
-                                 const Error& why) { feed(spawn_failed(generation, why)); }}),
+      processes_(host_, config_, listeners_,
+                 {.happened = [this](Event event) { feed(std::move(event)); },
+                  .heard = [this](Generation generation,
+                                  Heard what) { heard(generation, std::move(what)); },
+                  .owner = [this] { return machine_.current(); },
+                  .not_started = [this](Generation generation,
+                                        const Error& why) { not_started(generation, why); }}),
       orders_(processes_, config_, [this](Event event) { feed(std::move(event)); }),
       keeper_(host_, config_.name),
       telling_(host_, config_.name),
@@ -250,44 +242,6 @@ void ServiceRunner::apply(const OpenCandidate& open) {
 void ServiceRunner::apply(const OpenBack& open) {
   answers_.opens(open.request, std::nullopt);
   feed(releases_.open_back());
-}
-
-void ServiceRunner::apply(const Spawn& asked) {
-  answers_.starts(asked, releases_.of(asked));
-  ++waiting_;
-  host_.starts->wait([this, asked, here = std::weak_ptr<bool>(here_)](StartQueue::Place place) {
-    if (here.expired()) return;
-    --waiting_;
-    in_turn(asked, std::move(place));
-  });
-}
-
-void ServiceRunner::in_turn(const Spawn& asked, StartQueue::Place place) {
-  if (processes_.find(asked.generation) != nullptr) return;  // an orphan of that number
-  const auto wanted = [this, generation = asked.generation] { return machine_.awaits(generation); };
-  if (!wanted()) return feed(SpawnFailed{asked.generation, "not wanted"});
-  if (releases_.ready(asked)) return spawn(asked, std::move(place));
-  releases_.open_to_spawn(asked, wanted, [this, asked, place](std::optional<SpawnFailed> failed) {
-    if (processes_.find(asked.generation) != nullptr) return;  // an orphan of that number
-    if (failed) return feed(*failed);
-    answers_.starts(asked, releases_.of(asked));
-    spawn(asked, place);
-    host_.changed();
-  });
-}
-
-// Should the donor die before it has said anything: how many it takes along.
-void ServiceRunner::count_donors_sessions() {
-  (void)count_sessions([this, donor = machine_.current()](std::uint64_t sessions) {
-    feed(Counted{donor, sessions});
-  });
-}
-
-void ServiceRunner::spawn(const Spawn& spawn, StartQueue::Place place) {
-  if (spawn.heir) count_donors_sessions();
-  const auto started = processes_.start(spawn, releases_.of(spawn), std::move(place));
-  answers_.started(spawn);
-  if (!started) feed(spawn_failed(spawn.generation, started.error()));
 }
 
 // ---- those of the supervisor before this one ------------------------------------------------

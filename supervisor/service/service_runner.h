@@ -110,6 +110,7 @@ class ServiceRunner {
   void count_donors_sessions();
   void in_turn(const Spawn& spawn, StartQueue::Place place);
   void spawn(const Spawn& spawn, StartQueue::Place place);
+  void not_started(Generation generation, const Error& error);
   void look_at_owner() {
     if (machine_.state() == Service::State::kRunning) releases_.runs(processes_.owner());
   }

@@ -1,0 +1,53 @@
+// The part of ServiceRunner that starts a process: in its turn, once its release is open.
+#include <utility>
+
+#include "supervisor/base/shortage.h"
+#include "supervisor/service/service_runner.h"
+
+namespace handoff::supervisor {
+
+void ServiceRunner::apply(const Spawn& asked) {
+  answers_.starts(asked, releases_.of(asked));
+  ++waiting_;
+  host_.starts->wait([this, asked, here = std::weak_ptr<bool>(here_)](StartQueue::Place place) {
+    if (here.expired()) return;
+    --waiting_;
+    in_turn(asked, std::move(place));
+  });
+}
+
+void ServiceRunner::in_turn(const Spawn& asked, StartQueue::Place place) {
+  if (processes_.find(asked.generation) != nullptr) return;  // an orphan of that number
+  const auto wanted = [this, generation = asked.generation] { return machine_.awaits(generation); };
+  if (!wanted()) return feed(SpawnFailed{asked.generation, "not wanted"});
+  if (releases_.ready(asked)) return spawn(asked, std::move(place));
+  releases_.open_to_spawn(asked, wanted, [this, asked, place](std::optional<SpawnFailed> failed) {
+    if (processes_.find(asked.generation) != nullptr) return;  // an orphan of that number
+    if (failed) return feed(*failed);
+    answers_.starts(asked, releases_.of(asked));
+    spawn(asked, place);
+    host_.changed();
+  });
+}
+
+// Should the donor die before it has said anything: how many it takes along.
+void ServiceRunner::count_donors_sessions() {
+  (void)count_sessions([this, donor = machine_.current()](std::uint64_t sessions) {
+    feed(Counted{donor, sessions});
+  });
+}
+
+void ServiceRunner::spawn(const Spawn& spawn, StartQueue::Place place) {
+  if (spawn.heir) count_donors_sessions();
+  const auto started = processes_.start(spawn, releases_.of(spawn), std::move(place));
+  answers_.started(spawn);
+  if (!started) not_started(spawn.generation, started.error());
+}
+
+void ServiceRunner::not_started(Generation generation, const Error& error) {
+  const std::string helps = remedy_for_shortage(error.code);
+  if (helps.empty()) return feed(SpawnFailed{generation, error.message});
+  feed(SpawnFailed{generation, error.message + "; " + helps, "resources"});
+}
+
+}  // namespace handoff::supervisor
