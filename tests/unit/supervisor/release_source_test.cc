@@ -1,4 +1,4 @@
-// Bundles and signatures on the disk: what is unpacked, and that a refused one leaves nothing.
+// Bundles on the disk: what is unpacked, and that a refused one leaves nothing.
 #include "supervisor/releases/release_source.h"
 
 #include <fcntl.h>
@@ -10,50 +10,16 @@
 #include <fstream>
 
 #include "in_child.h"
+#include "release_source_fixture.h"
 #include "supervisor/releases/digest.h"
 #include "supervisor/releases/kept_releases.h"
 #include "supervisor/releases/reopen.h"
-#include "support/process/files.h"
-#include "tar.h"
 
 namespace handoff::supervisor {
 namespace {
 
 namespace fs = std::filesystem;
 using test::Tar;
-
-const std::string kScript = "#!/bin/sh\necho hello\n";
-
-class ReleaseSourceTest : public testing::Test {
- protected:
-  std::string bundle(const std::string& version, const std::string& text = kScript,
-                     const std::string& name = "bundle.tar.gz") {
-    return Tar(scratch / name, Tar::Filter::kGzip)
-        .manifest(version)
-        .program("bin/chat", text)
-        .close();
-  }
-  Result<ReleasePtr> obtain(const std::string& path, const std::string& key = "") {
-    return obtain_release({.path = path, .releases_dir = releases, .verify_key = key});
-  }
-  std::string why(const std::string& path, const std::string& key = "") {
-    const auto release = obtain(path, key);
-    return release ? "" : release.error().message;
-  }
-  std::vector<std::string> names() const {
-    std::vector<std::string> out;
-    std::error_code none;
-    for (const auto& entry : fs::directory_iterator(releases, none)) {
-      out.push_back(entry.path().filename());
-    }
-    std::sort(out.begin(), out.end());
-    return out;
-  }
-  using Names = std::vector<std::string>;
-
-  test::TempDir scratch;
-  std::string releases = scratch / "releases";
-};
 
 // ---- programs that are looked for
 
@@ -64,17 +30,6 @@ TEST_F(ReleaseSourceTest, AProgramOfARelativeFolderInThePathIsFoundByItsAbsolute
     ASSERT_EQ(::setenv("PATH", ".", 1), 0);
     EXPECT_EQ(find_program("chat").value_or(""), fs::current_path().native() + "/chat");
   });
-}
-
-std::string run(const Release& release) {
-  const std::string command = "/proc/self/fd/" + std::to_string(release.file.get());
-  // The shell and its child must inherit the fd.
-  (void)::fcntl(release.file.get(), F_SETFD, 0);
-  FILE* pipe = ::popen(("/bin/sh " + command).c_str(), "r");
-  char text[256] = {};
-  const std::size_t n = std::fread(text, 1, sizeof text, pipe);
-  ::pclose(pipe);
-  return {text, n};
 }
 
 // ---- bundles
@@ -305,124 +260,6 @@ TEST_F(ReleaseSourceTest, ABundleAndWhatItNeedsOfTheHostAreOneRelease) {
 
   fs::remove_all(scratch / "kept");
   EXPECT_NE(reopened().error().message.find("not the file any more"), std::string::npos);
-}
-
-// ---- signatures
-
-class SignedReleaseTest : public ReleaseSourceTest {
- protected:
-  SignedReleaseTest() { make_key("k"); }
-  void make_key(const std::string& name) {
-    minisign("-G -W -f -p " + (scratch / (name + ".pub")) + " -s " + (scratch / (name + ".key")));
-  }
-  static void minisign(const std::string& arguments) {
-    ASSERT_EQ(std::system(("minisign " + arguments + " >/dev/null 2>&1 </dev/null").c_str()), 0)
-        << arguments;
-  }
-  void sign(const std::string& path, const std::string& options = "", const std::string& by = "k") {
-    fs::remove(path + ".minisig");
-    minisign("-S " + options + " -s " + (scratch / (by + ".key")) + " -m " + path);
-  }
-  std::string program(const std::string& text = kScript) {
-    const std::string path = scratch / "chat";
-    fs::remove(path);
-    std::ofstream(path) << text;
-    EXPECT_EQ(::chmod(path.c_str(), 0755), 0);
-    return path;
-  }
-  const std::string key = scratch / "k.pub";
-};
-
-TEST_F(SignedReleaseTest, AProgramThatMinisignSignedRuns) {
-  for (const char* options : {"", "-l", "-t 'chat 2.0'"}) {
-    const std::string path = program();
-    sign(path, options);
-    const auto release = obtain(path, key);
-    ASSERT_TRUE(release) << release.error().message;
-    EXPECT_EQ((*release)->verified.size(), 16U);
-    EXPECT_EQ(run(**release), "hello\n");
-  }
-}
-
-TEST_F(SignedReleaseTest, AnEmptyFileCanBeSignedToo) {
-  const std::string path = program("");
-  sign(path);
-  EXPECT_EQ(why(path, key), "");
-}
-
-TEST_F(SignedReleaseTest, TheKeyMayStandInTheConfiguration) {
-  const std::string path = program();
-  sign(path);
-  const std::string text = test::read_file(key);
-  const std::size_t line = text.find('\n') + 1;
-  EXPECT_EQ(why(path, text.substr(line, text.find('\n', line) - line)), "");
-}
-
-TEST_F(SignedReleaseTest, WhatIsNotSignedDoesNotRun) {
-  const std::string path = program();
-  const auto refused = obtain(path, key);
-  ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().code, -EKEYREJECTED);
-  EXPECT_EQ(refused.error().message,
-            path +
-                " is not signed, and only what is signed may run: there is "
-                "no " +
-                path + ".minisig");
-  make_key("other");
-  sign(path, "", "other");
-  EXPECT_NE(why(path, key).find("is signed by the key"), std::string::npos);
-  sign(path);
-  std::ofstream(path, std::ios::app) << "echo evil\n";
-  EXPECT_NE(why(path, key).find("one of them was altered"), std::string::npos);
-  program();
-  std::ofstream(path + ".minisig", std::ios::trunc) << "garbage";
-  EXPECT_NE(why(path, key).find("it is no signature"), std::string::npos);
-  EXPECT_NE(why(path, scratch / "nokey.pub").find("verify.key: "), std::string::npos);
-  ASSERT_EQ(::chmod(key.c_str(), 0666), 0);
-  EXPECT_NE(why(path, key).find("can be changed by others"), std::string::npos);
-  EXPECT_NE(why(path, path).find("no public key"), std::string::npos);
-}
-
-TEST_F(SignedReleaseTest, WhatWasVerifiedIsWhatRuns) {
-  const std::string path = program();
-  sign(path);
-  const auto release = obtain(path, key);
-  ASSERT_TRUE(release);
-  {
-    // Writes into the verified file itself, as any process with write access may do.
-    std::ofstream file(path, std::ios::in | std::ios::out);
-    file << "#!/bin/sh\necho evil\n";
-  }
-  EXPECT_NE(test::read_file(path), kScript);
-  EXPECT_EQ(run(**release), "hello\n");
-  EXPECT_TRUE((*release)->untouched());
-  const std::string own = "/proc/self/fd/" + std::to_string((*release)->file.get());
-  const UniqueFd copy(::open(own.c_str(), O_RDWR | O_CLOEXEC));
-  EXPECT_LT(::pwrite(copy.get(), "evil", 4, 0), 0) << "nobody can write to the copy";
-  EXPECT_LT(::ftruncate(copy.get(), 0), 0);
-}
-
-TEST_F(SignedReleaseTest, ABundleIsVerifiedBeforeItIsUnpacked) {
-  const std::string path = bundle("2.0");
-  EXPECT_NE(why(path, key).find("is not signed"), std::string::npos);
-  EXPECT_EQ(names(), Names{});
-  sign(path);
-  {
-    const auto release = obtain(path, key);
-    ASSERT_TRUE(release) << release.error().message;
-    EXPECT_EQ((*release)->verified.size(), 16U);
-    EXPECT_EQ(run(**release), "hello\n");
-    EXPECT_EQ(names(), Names{"chat-2.0"}) << "and the copy that was verified is gone";
-  }
-  std::string bytes = test::read_file(path);
-  for (std::size_t at = 0; at < bytes.size(); at += 7) {
-    std::string altered = bytes;
-    altered[at] = static_cast<char>(altered[at] ^ 0x10);
-    std::ofstream(path, std::ios::trunc | std::ios::binary) << altered;
-    // The first bytes make it an archive. If they are altered, it counts as a binary, and is none.
-    EXPECT_NE(why(path, key), "") << at;
-  }
-  EXPECT_EQ(names(), Names{});
 }
 
 }  // namespace
