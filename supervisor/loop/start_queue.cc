@@ -24,7 +24,7 @@ StartQueue::Place StartQueue::take() {
   return Place(this, [id, here = std::weak_ptr<bool>(here_)](void* queue) {
     if (here.expired()) return;
     auto* const self = static_cast<StartQueue*>(queue);
-    // Who gives it back may be in the middle of anything.
+    // A place is given back in the middle of anything: the next one begins in a turn of its own.
     if (self->taken_.erase(id) > 0 && !self->waiting_.empty()) self->timer_.at(now());
   });
 }

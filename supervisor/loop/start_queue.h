@@ -28,7 +28,7 @@ class StartQueue {
   // places: how many start at once.
   explicit StartQueue(uv_loop_t* loop, std::size_t places = places_here());
   // begin is called once: within this call if there is a place, else in a later turn of the loop.
-  // It may call wait() again. Not called any more when the queue has gone.
+  // begin may call wait() again, and is not called any more when the queue has gone.
   void wait(std::function<void(Place)> begin);
 
  private:

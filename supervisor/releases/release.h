@@ -81,7 +81,7 @@ using ReleasePtr = std::shared_ptr<Release>;
 
 // With an fd of its own.
 ReleasePtr copy_of(const Release& release);
-// The same release, open: known is open from now on, and stays who it is.
+// known is open from now on, by what opened has, and stays the release that it is.
 void take_open(Release& known, Release opened);
 
 // Opens an executable file, as what runs is opened; an error says why it is none.

@@ -315,7 +315,7 @@ void Supervisor::look_around() {
   config_keeper_.look();
   if (adopting == 0 && !self_client_.expired()) self_arrived();
   // Ready from here on, whatever becomes of single services: their listeners are bound, and each
-  // was started once, or found. One that never comes up must not keep systemd waiting for all.
+  // was found, or is being started. One that never comes up must not keep systemd waiting for all.
   notify_.ready(fmt::format("{} of {} services running{}", running, services_.size(), others));
 }
 

@@ -77,7 +77,7 @@ void Supervisor::introduced(pid_t pid, const Introduction& who, UniqueFd& fd) {
   if (!process) return;
   process->generation = who.generation;
   process->mailbox = mailbox_of(pid);
-  // It lives, so nothing is started in its place.
+  // A process that lives has its place: nothing is started there.
   if (awaited != awaited_.end() && awaited->second.patience) {
     awaited->second.patience->at(std::nullopt);
   }

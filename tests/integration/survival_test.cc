@@ -197,7 +197,7 @@ TEST_F(SurvivalTest, AProvisionalReleaseThatNobodyIsLeftOfIsNotStartedAgain) {
   EXPECT_EQ(status.at("generation"), 3);
 }
 
-// That the configuration names it by now proves nothing of it.
+// A release is not proven by a configuration that names it.
 TEST_F(SurvivalTest, AConfigurationThatHasChangedEndsNoProbation) {
   Supervisor supervisor({.command = {echo(1)}});
   ASSERT_EQ(supervisor.upgrade(echo(2), {}).status, 0);

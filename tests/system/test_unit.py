@@ -160,13 +160,13 @@ class UnitUnderSystemdTest(UnitTest):
 
     def test_a_stop_takes_as_long_as_its_services_drain(self) -> None:
         container = self.unit()
-        # A client that holds on makes the drain last, which is longer than TimeoutStopSec.
+        # The drain is longer than TimeoutStopSec, and the service makes it last: it is halted.
         container.put(CONFIG_PATH, CONFIG + 'drain = "8s"\n')
         container.put("/etc/systemd/system/handoff.service.d/stop.conf", "[Service]\nTimeoutStopSec=2\n")
         container.must("systemctl daemon-reload")
         container.systemctl("start", "handoff")
         container.wait_for_line(SERVES, unit="handoff")
-        container.must(f"kill -STOP {echo_status(container)['pid']}")  # it does not react to anything
+        container.must(f"kill -STOP {echo_status(container)['pid']}")
         container.systemctl("stop", "handoff")
         container.wait_for_line("it is still there after the drain: SIGKILL", unit="handoff")
         self.assertEqual(container.show("handoff", "Result"), "success", "systemd did not wait")

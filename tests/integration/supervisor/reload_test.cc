@@ -176,7 +176,7 @@ TEST_F(ReloadTest, OneThatIsGoneFromTheFileCanBeStoppedUnderTheNextSupervisor) {
   EXPECT_EQ(supervisor.command({"status", "kv"}).status, 4);
 }
 
-// Whoever writes it into the file again wants it to run.
+// A service that is written into the file again is wanted: it runs.
 TEST_F(ReloadTest, OneThatWasStoppedAndForgottenIsANewOneWhenItComesBack) {
   start(service("chat", "") + service("kv", ""));
   EXPECT_EQ(supervisor.command({"stop", "kv"}).status, 0);

@@ -33,7 +33,7 @@ class SlowDiskTest : public SupervisorTest {
     waiting.emplace_back(::accept(disk->get(), nullptr, nullptr));
     return waiting.back().valid();
   }
-  // Whoever waits goes on, and nobody waits any more.
+  // All that wait at the failpoint go on, and nothing waits there any more.
   void quick() {
     disk.reset();
     waiting.clear();

@@ -192,7 +192,7 @@ TEST(GoldenTest, LibprotobufReadsTheDocumentedValues) {
   }
 }
 
-// Those for the supervisor, too, whose reader is made of the same descriptions.
+// Frames for the supervisor, too: its reader is made of the same descriptions.
 TEST(GoldenTest, TheLibraryReadsTheDocumentedValues) {
   for (const Golden& golden : all()) {
     SCOPED_TRACE(golden.name);
