@@ -1,4 +1,5 @@
 // tally, with a state of protobuf: what release 2 adds to it needs no step.
+#include <algorithm>
 #include <handoff/protobuf.hpp>
 #include <handoff/uv.hpp>
 
@@ -18,7 +19,7 @@ class Tally : public handoff::uv::Stream {
   std::size_t on_input(std::string_view input) override {
     std::size_t used = 0;
     for (;;) {
-      const std::size_t end = input.find('\n', used);
+      const std::size_t end = input.find('\n', std::max(used, seen()));
       if (end == std::string_view::npos) return used;
       write(answer(input.substr(used, end - used)));
       used = end + 1;

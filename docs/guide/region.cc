@@ -1,5 +1,6 @@
 // tally with a table that is too big to copy: "keep NAME" and "show NAME" as in section.cc, but the
 // totals lie in a region.
+#include <algorithm>
 #include <handoff/uv.hpp>
 #include <stdexcept>
 #include <vector>
@@ -68,7 +69,7 @@ class Tally : public handoff::uv::Stream {
   std::size_t on_input(std::string_view input) override {
     std::size_t used = 0;
     for (;;) {
-      const std::size_t end = input.find('\n', used);
+      const std::size_t end = input.find('\n', std::max(used, seen()));
       if (end == std::string_view::npos) return used;
       write(answer(input.substr(used, end - used)));
       used = end + 1;

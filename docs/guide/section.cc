@@ -1,5 +1,6 @@
 // tally with something that belongs to no connection: "keep NAME" keeps the total under a name, for
 // everybody; "show NAME" shows it.
+#include <algorithm>
 #include <handoff/uv.hpp>
 #include <map>
 #include <set>
@@ -64,7 +65,7 @@ class Tally : public handoff::uv::Stream {
   std::size_t on_input(std::string_view input) override {
     std::size_t used = 0;
     for (;;) {
-      const std::size_t end = input.find('\n', used);
+      const std::size_t end = input.find('\n', std::max(used, seen()));
       if (end == std::string_view::npos) return used;
       write(answer(input.substr(used, end - used)));
       used = end + 1;

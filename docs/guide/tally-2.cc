@@ -1,4 +1,5 @@
 // tally, release 2: the line "undo" takes the last number back. So the state has to have it.
+#include <algorithm>
 #include <handoff/uv.hpp>
 
 #include "tally.h"
@@ -16,7 +17,7 @@ class Tally : public handoff::uv::Stream {
   std::size_t on_input(std::string_view input) override {
     std::size_t used = 0;
     for (;;) {
-      const std::size_t end = input.find('\n', used);
+      const std::size_t end = input.find('\n', std::max(used, seen()));
       if (end == std::string_view::npos) return used;
       write(answer(input.substr(used, end - used)));
       used = end + 1;

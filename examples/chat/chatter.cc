@@ -31,6 +31,8 @@ void Chatter::on_open(bool adopted) {
   rooms_.tell(room_, "* " + nick_ + " is here.", this);
 }
 
+void Chatter::on_moved() { rooms_.leave(*this); }
+
 void Chatter::on_closed() {
   rooms_.leave(*this);
   rooms_.tell(room_, "* " + nick_ + " has left.", nullptr);
@@ -39,7 +41,7 @@ void Chatter::on_closed() {
 std::size_t Chatter::on_input(std::string_view input) {
   std::size_t used = 0;
   while (!closing()) {
-    const std::size_t end = input.find('\n', used);
+    const std::size_t end = input.find('\n', std::max(used, seen()));
     if ((end == std::string_view::npos ? input.size() : end) - used > kMaxLine) {
       hear("* That line is too long for a chat. Bye.");
       close();

@@ -39,6 +39,7 @@ class Chatter : public handoff::uv::Stream {
   std::size_t on_input(std::string_view input) final;
   void on_open(bool adopted) final;
   void on_closed() final;
+  void on_moved() final;
 
  private:
   struct Command {

@@ -1,12 +1,14 @@
 #include "echo_stream.h"
 
+#include <algorithm>
+
 namespace echo {
 
 std::size_t EchoStream::on_input(std::string_view input) {
   std::size_t used = 0;
   std::string replies;
   for (;;) {
-    const std::size_t end = input.find('\n', used);
+    const std::size_t end = input.find('\n', std::max(used, seen()));
     const std::size_t length = (end == std::string_view::npos ? input.size() : end) - used;
     if (length > kMaxLine) {
       write(replies);

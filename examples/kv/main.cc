@@ -3,6 +3,7 @@
 #include <handoff/uv.hpp>
 
 #include <getopt.h>
+#include <sys/resource.h>
 
 #include <csignal>
 #include <cstdio>
@@ -70,6 +71,7 @@ void run(const Arguments& arguments) {
   kv::declare_state_steps(*service);
 
   handoff::uv::Host host(loop, *service);
+  host.max_input = std::size_t{1} << 30;  // a request may have many values, of 512 MiB each
   host.listen(
       "public", arguments.listen, [&] { return std::make_unique<kv::Client>(engine); },
       [&](std::string_view state) {
@@ -87,6 +89,11 @@ void run(const Arguments& arguments) {
 
 int main(int argc, char** argv) {
   const Arguments arguments = parse(argc, argv);
+  // A connection is an open file, and the usual soft limit is 1,024.
+  if (rlimit limit{}; ::getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+    limit.rlim_cur = limit.rlim_max;
+    (void)::setrlimit(RLIMIT_NOFILE, &limit);
+  }
   // The reader of its output may be gone, which must not end a service.
   (void)std::signal(SIGPIPE, SIG_IGN);
   return handoff::run([&] { run(arguments); });

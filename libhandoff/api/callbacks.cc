@@ -19,6 +19,13 @@ int append(std::string& to, const void* data, std::size_t length) noexcept {
   }
 }
 
+int save(handoff_saved_t* out, std::string handoff_saved::*part, const void* data,
+         std::size_t length) noexcept {
+  if (out == nullptr) return -EINVAL;
+  out->given = true;
+  return append(out->*part, data, length);
+}
+
 }  // namespace
 
 extern "C" {
@@ -38,17 +45,18 @@ void handoff_reason(handoff_t* h, const char* why) {
 }
 
 int handoff_save_state(handoff_saved_t* out, const void* data, size_t length) {
-  return out == nullptr ? -EINVAL : append(out->state, data, length);
+  return save(out, &handoff_saved::state, data, length);
 }
 int handoff_save_input(handoff_saved_t* out, const void* data, size_t length) {
-  return out == nullptr ? -EINVAL : append(out->input, data, length);
+  return save(out, &handoff_saved::input, data, length);
 }
 int handoff_save_output(handoff_saved_t* out, const void* data, size_t length) {
-  return out == nullptr ? -EINVAL : append(out->output, data, length);
+  return save(out, &handoff_saved::output, data, length);
 }
 int handoff_save_flags(handoff_saved_t* out, uint32_t flags) {
   if (out == nullptr) return -EINVAL;
   out->flags = flags;
+  out->given = true;
   return 0;
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "handoff/handoff.h"
+#include "libhandoff/base/text.h"
 #include "libhandoff/process/service.h"
 
 // A lane. Lane 0's handle is the service's own, and owns it.
@@ -77,13 +78,13 @@ int run(handoff_t* h, F&& f) noexcept {
   try {
     const Result<void> result = f(*h);
     if (result) return 0;
-    h->last_error = result.error().message;
+    h->last_error = printable(result.error().message);
     return result.error().code;
   } catch (const std::bad_alloc&) {
     return -ENOMEM;
   } catch (const std::exception& e) {
     try {
-      h->last_error = e.what();
+      h->last_error = printable(e.what());
     } catch (...) {  // NOLINT(bugprone-empty-catch): then without words
     }
   } catch (...) {  // NOLINT(bugprone-empty-catch): what it was can't be said

@@ -7,9 +7,10 @@
 #include <string>
 
 #include "libhandoff/api/handle.h"
+#include "libhandoff/base/text.h"
 
+using handoff::Failure;
 using handoff::Result;
-using handoff::UniqueFd;
 using handoff::api::run;
 using handoff::api::run_outside;
 using handoff::api::run_whole;
@@ -75,7 +76,8 @@ int handoff_open(handoff_t** out, const struct handoff_options* options) {
     auto service = Service::open(*options);
     if (!service) {
       if (options->log != nullptr) {
-        options->log(options->user, HANDOFF_LOG_ERROR, service.error().message.c_str());
+        const std::string why = handoff::printable(service.error().message);
+        options->log(options->user, HANDOFF_LOG_ERROR, why.c_str());
       }
       return service.error().code;
     }
@@ -118,6 +120,21 @@ int handoff_claim(handoff_t* h, const char* name) {
 int handoff_kind(handoff_t* h, const char* kind, uint32_t version) {
   if (kind == nullptr) return -EINVAL;
   return declare(h, [&](Registry& r) { return r.declare_kind(kind, version); });
+}
+
+int handoff_stateless(handoff_t* h, const char* kind) {
+  if (kind == nullptr) return -EINVAL;
+  return declare(h, [&](Registry& r) { return r.declare_stateless(kind); });
+}
+
+int handoff_listener_kind(handoff_t* h, const char* listener) {
+  if (listener == nullptr) return -EINVAL;
+  return declare(h, [&](Registry& r) { return r.declare_listener_kind(listener); });
+}
+
+uint32_t handoff_kind_version(const handoff_t* h, const char* kind) {
+  if (h == nullptr || kind == nullptr) return 0;
+  return h->service.registry().kind_version(kind);
 }
 
 int handoff_state_step(handoff_t* h, const char* kind, uint32_t from, uint32_t to,
@@ -213,9 +230,20 @@ const char* handoff_named_address(const handoff_t* h, const char* name) {
 }
 
 int handoff_attach(handoff_t* h, const char* name, int fd) {
-  UniqueFd owned(fd);  // taken, whatever comes of it
   if (name == nullptr || fd < 0) return -EINVAL;
-  return run_whole(h, [&](Service& s) { return s.attach(name, std::move(owned)); });
+  return run_whole(h, [&](Service& s) { return s.attach(name, fd); });
+}
+
+int handoff_detach(handoff_t* h, const char* name) {
+  if (name == nullptr) return -EINVAL;
+  int fd = -1;
+  const int result = run_whole(h, [&](Service& s) -> Result<void> {
+    auto detached = s.detach(name);
+    if (!detached) return Failure(detached.error());
+    fd = detached->release();
+    return {};
+  });
+  return result < 0 ? result : fd;
 }
 
 int handoff_errors(handoff_t* h, uint64_t more) {

@@ -52,6 +52,11 @@ int handoff_session_release(handoff_t* h, uint64_t id) {
   });
 }
 
+int handoff_session_process(handoff_t* h, uint64_t id, pid_t pid) {
+  if (pid < 0) return -EINVAL;
+  return run(h, [&](handoff_t& handle) { return handle.registry.set_process(id, pid); });
+}
+
 uint64_t handoff_session_count(const handoff_t* h) {
   return h == nullptr ? 0 : h->registry.sessions.size();
 }

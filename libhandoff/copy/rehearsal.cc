@@ -1,6 +1,5 @@
 #include "libhandoff/copy/rehearsal.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -84,12 +83,6 @@ void Rehearsal::weigh(bool exactly) {
     std::uint64_t kib = 0;
     if (fields >> key >> kib && key == "Pss:") notes.pss = kib * 1024;
   }
-}
-
-void offer_to_the_oom_killer() {
-  // Raising it takes no privilege; where there is no such file, nothing is lost but the caution.
-  const UniqueFd file(::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC));
-  if (file.valid()) (void)!::write(file.get(), "1000", 4);
 }
 
 }  // namespace handoff::io

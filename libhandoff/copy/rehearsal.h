@@ -37,7 +37,4 @@ class Rehearsal {
   void weigh(bool exactly);
 };
 
-// A rehearsal must not cost the donor its life: if memory runs out, this process goes first.
-void offer_to_the_oom_killer();
-
 }  // namespace handoff::io

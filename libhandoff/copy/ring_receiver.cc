@@ -1,5 +1,6 @@
 #include "libhandoff/copy/ring_receiver.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -24,16 +25,19 @@ Result<void> RingReceiver::apply(std::string_view body, std::vector<UniqueFd>& f
   auto mapping = map_ring(fds[0].get(), std::size_t{ring->slots} * ring->slot_size);
   if (!mapping) return Failure(mapping.error());
   memory_ = std::move(*mapping);
+  copy_ = std::make_unique_for_overwrite<char[]>(ring->slot_size);
   slots_ = ring->slots;
   slot_size_ = ring->slot_size;
   return {};
 }
 
-Result<std::string_view> RingReceiver::at(const char* what, const protocol::InRing& place) const {
+Result<std::string_view> RingReceiver::take(const char* what, const protocol::InRing& place) {
   if (place.slot >= slots_ || place.length > slot_size_) {
     return malformed(std::string(what) + ": outside of the ring");
   }
-  const std::string_view bytes(memory_.data() + std::size_t{place.slot} * slot_size_, place.length);
+  const char* const slot = memory_.data() + std::size_t{place.slot} * slot_size_;
+  std::copy_n(slot, place.length, copy_.get());
+  const std::string_view bytes(copy_.get(), place.length);
   if (checksum(bytes) != place.checksum) return malformed(std::string(what) + ": wrong checksum");
   return bytes;
 }

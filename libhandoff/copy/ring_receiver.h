@@ -1,8 +1,13 @@
 // The heir's end of the ring: shared memory in whose slots chunks of sections and large frames of
 // sessions lie, one ring for each channel.
+//
+// The donor can write to a slot at any time, also while the heir reads it. A reader that looks
+// twice (first a length, then as many bytes) could then be led beyond its bounds. So the heir
+// copies the bytes first, checks the copy, and nobody reads anything else.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string_view>
 #include <vector>
 
@@ -17,11 +22,12 @@ class RingReceiver {
  public:
   // The message Ring, with its memory.
   Result<void> apply(std::string_view body, std::vector<UniqueFd>& fds);
-  // Bytes in a slot, which are as announced. They stay until the frame is acknowledged.
-  Result<std::string_view> at(const char* what, const protocol::InRing& place) const;
+  // A copy of the bytes in a slot, which are as announced. Valid until the next call.
+  Result<std::string_view> take(const char* what, const protocol::InRing& place);
 
  private:
   Mapping memory_;
+  std::unique_ptr<char[]> copy_;  // of one slot
   std::uint32_t slots_ = 0;
   std::uint32_t slot_size_ = 0;
 };

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "libhandoff/protocol/limits.h"
+#include "libhandoff/service/nonblocking.h"
 #include "libhandoff/sys/process.h"
 #include "libhandoff/sys/socket.h"
 
@@ -63,7 +64,10 @@ Result<void> ServiceReceiver::apply_named(std::string_view body, std::vector<Uni
                                             std::to_string(named.inode));
     }
     place = std::move(fd);
-    if (!internal) it->second.address = named.address;
+    if (!internal) {
+      it->second.address = named.address;
+      it->second.nonblocking = is_nonblocking(place.get());
+    }
     ++named_count_;
   }
   return {};
@@ -85,14 +89,14 @@ Result<void> ServiceReceiver::apply_region(std::string_view body, std::vector<Un
   return {};
 }
 
-Result<void> ServiceReceiver::apply_chunk(std::string_view body, const RingReceiver& ring) {
+Result<void> ServiceReceiver::apply_chunk(std::string_view body, RingReceiver& ring) {
   const auto chunk = protocol::decode<protocol::SectionChunk>(body);
   if (!chunk) return Failure(chunk.error());
   if (chunk->kind >= kinds_.size() || !kinds_[chunk->kind].section ||
       kinds_[chunk->kind].version == 0) {
     return malformed("SectionChunk: of no section");
   }
-  const auto lies = ring.at("SectionChunk", {chunk->slot, chunk->length, chunk->checksum});
+  const auto lies = ring.take("SectionChunk", {chunk->slot, chunk->length, chunk->checksum});
   if (!lies) return Failure(lies.error());
   const std::string_view bytes = *lies;
   const DonorKind& kind = kinds_[chunk->kind];

@@ -29,7 +29,7 @@ class ServiceReceiver {
   // (HANDOFF_ERR_PROTOCOL and the like) or the service's refusal.
   Result<void> apply_named(std::string_view body, std::vector<UniqueFd>& fds);
   Result<void> apply_region(std::string_view body, std::vector<UniqueFd>& fds);
-  Result<void> apply_chunk(std::string_view body, const RingReceiver& ring);
+  Result<void> apply_chunk(std::string_view body, RingReceiver& ring);
   bool named_complete() const { return named_seen_ && named_count_ == named_total_; }
   std::uint64_t chunks() const { return chunks_; }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "libhandoff/protocol/limits.h"
+#include "libhandoff/service/nonblocking.h"
 #include "libhandoff/sys/process.h"
 #include "libhandoff/sys/socket.h"
 
@@ -32,9 +33,12 @@ ServiceSender::~ServiceSender() { end(false); }
 Result<void> ServiceSender::begin(Round round) {
   round_ = round;
   section_ = 0;
+  bytes_before_ = bytes_;
+  asked_at_ns_ = 0;
   if (round != Round::kFirst) return {};
   part_ = Part::kNamed;
-  for (const auto& [name, named] : registry_.named) {
+  for (auto& [name, named] : registry_.named) {
+    named.nonblocking = named.fd.valid() && (named.nonblocking || is_nonblocking(named.fd.get()));
     if (named.fd.valid()) named_.push_back({name, named.address, named.fd.get()});
   }
   for (const LinkEnd& end : links_) named_.push_back({end.name, "", end.fd});
@@ -139,10 +143,11 @@ Result<Pumped> ServiceSender::send_region() {
 }
 
 Result<Pumped> ServiceSender::send_chunk() {
+  if (asked_at_ns_ == 0) asked_at_ns_ = now_ns();
   for (; section_ < registry_.sections.size(); ++section_) {
     if (!section_travels(section_)) continue;
     if (waiting_chunk_ == 0) {
-      const auto n = read(registry_.sections[section_]);
+      const auto n = read(registry_.sections[section_], ring_.slot());
       if (!n) return Failure(n.error());
       if (*n == 0) continue;
       waiting_chunk_ = static_cast<std::uint32_t>(*n);
@@ -163,10 +168,29 @@ Result<Pumped> ServiceSender::send_chunk() {
   return Pumped::kDone;
 }
 
-Result<int> ServiceSender::read(SectionDecl& section) {
+ServiceSender::Given ServiceSender::given() const {
+  const std::uint64_t bytes = bytes_ - bytes_before_;
+  if (bytes == 0) return {};
+  return {bytes, static_cast<core::Duration>((now_ns() - asked_at_ns_) / 1000)};
+}
+
+Result<int> ServiceSender::read_change(void* chunk) {
+  if (round_ == Round::kFirst) {
+    round_ = Round::kAgain;
+    section_ = 0;
+  }
+  for (; section_ < registry_.sections.size(); ++section_) {
+    if (!section_travels(section_)) continue;
+    auto n = read(registry_.sections[section_], chunk);
+    if (!n || *n != 0) return n;
+  }
+  return 0;
+}
+
+Result<int> ServiceSender::read(SectionDecl& section, void* chunk) {
   const auto n = registry_.call(name_of(section) + ": read()", [&] {
     const ssize_t length =
-        section.ops.read(section.user, phase_of(round_), ring_.slot(), HANDOFF_CHUNK_MAX);
+        section.ops.read(section.user, phase_of(round_), chunk, HANDOFF_CHUNK_MAX);
     return static_cast<int>(std::min<ssize_t>(length, HANDOFF_CHUNK_MAX + 1));
   });
   if (!n) return Failure(n.error());

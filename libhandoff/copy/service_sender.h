@@ -12,6 +12,7 @@
 #include "libhandoff/copy/frame_sender.h"
 #include "libhandoff/copy/ring_sender.h"
 #include "libhandoff/copy/round.h"
+#include "libhandoff/core/types.h"
 #include "libhandoff/service/registry.h"
 
 namespace handoff::io {
@@ -46,6 +47,15 @@ class ServiceSender {
 
   std::uint64_t chunks() const { return chunks_; }
   std::uint64_t bytes() const { return bytes_; }
+  // What sections gave in this round, and how long ago the first of them was asked.
+  struct Given {
+    std::uint64_t bytes = 0;
+    core::Duration since = 0;
+  };
+  Given given() const;
+  // In a rehearsal, after its round: the length of the next chunk of what has changed since; 0:
+  // there is no more. Nothing is sent. chunk: HANDOFF_CHUNK_MAX bytes.
+  Result<int> read_change(void* chunk);
   // When the first fds were about to go; 0 before.
   std::uint64_t first_fd_at_ns() const { return first_fd_at_ns_; }
 
@@ -60,8 +70,8 @@ class ServiceSender {
   Result<void> begin_sections();
   Result<Pumped> send_named();
   Result<Pumped> send_region();
-  // The section's next chunk into the ring; 0: there is none.
-  Result<int> read(SectionDecl& section);
+  // The section's next chunk; 0: there is none.
+  Result<int> read(SectionDecl& section, void* chunk);
   std::uint32_t section_kind(std::size_t i) const {
     return static_cast<std::uint32_t>(registry_.kinds.size() + i);
   }
@@ -86,6 +96,8 @@ class ServiceSender {
   std::uint32_t waiting_chunk_ = 0;  // length of a chunk that is in its slot and not yet sent
   std::uint64_t chunks_ = 0;
   std::uint64_t bytes_ = 0;
+  std::uint64_t bytes_before_ = 0;  // of rounds that are over
+  std::uint64_t asked_at_ns_ = 0;
   std::uint64_t first_fd_at_ns_ = 0;
 };
 

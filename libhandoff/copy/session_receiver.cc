@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "libhandoff/protocol/limits.h"
+#include "libhandoff/service/nonblocking.h"
 #include "libhandoff/sys/process.h"
 #include "libhandoff/sys/socket.h"
 
@@ -17,11 +18,11 @@ Failure malformed(std::string text) { return fail(HANDOFF_ERR_PROTOCOL, std::mov
 }  // namespace
 
 Result<void> SessionReceiver::apply(std::string_view body, std::vector<UniqueFd>& fds,
-                                    const RingReceiver& ring) {
+                                    RingReceiver& ring) {
   auto message = protocol::decode<protocol::Sessions>(body);
   const auto in_ring = message ? message->in_ring : std::nullopt;
   if (in_ring) {
-    const auto lies = ring.at("Sessions", *in_ring);
+    const auto lies = ring.take("Sessions", *in_ring);
     if (!lies) return Failure(lies.error());
     if (!message->sessions.empty() || !message->closed.empty() || message->unseen) {
       return malformed("Sessions: some in the ring and some not");
@@ -97,14 +98,21 @@ Result<void> SessionReceiver::stage_one(const protocol::Session& record, bool un
     }
   }
   const DonorKind& kind = kinds_[record.kind];
-  SessionEntry& entry =
-      record.has_fd
-          ? arrived_.add(record.id, {.inode = record.inode, .fd = fd.get(), .kind = kind.ours})
-          : found->second;
+  SessionEntry& entry = record.has_fd
+                            ? arrived_.add(record.id, {.inode = record.inode,
+                                                       .fd = fd.get(),
+                                                       .kind = kind.ours,
+                                                       .nonblocking = is_nonblocking(fd.get())})
+                            : found->second;
   entry.kind = kind.ours;
   entry.independent = (record.flags & protocol::kSessionIndependent) != 0;
   entry.counted = record.counters.has_value();
   if (record.counters) entry.counters = *record.counters;
+  if (record.process) {
+    registry_.processes.set(record.id, *record.process);
+  } else {
+    registry_.processes.forget(record.id);
+  }
   Mapping blob;
   const auto newest = read_state(record, fds, next_fd, blob);
   if (!newest) {
@@ -169,7 +177,7 @@ void SessionReceiver::keep(std::uint64_t id, UniqueFd fd, const Newest& newest) 
 
 Result<void> SessionReceiver::restore(std::uint64_t id, SessionEntry& entry, UniqueFd fd,
                                       const Newest& newest) {
-  SessionKind& kind = registry_.kinds[entry.kind];
+  const SessionKind& kind = registry_.format_of(entry.kind);
   std::string converted;
   std::string_view state = newest.state;
   if (newest.version != kind.version) {
@@ -185,7 +193,7 @@ Result<void> SessionReceiver::restore(std::uint64_t id, SessionEntry& entry, Uni
   handoff_adopted adopted{};
   adopted.size = sizeof adopted;
   adopted.id = id;
-  adopted.kind = kind.name.c_str();
+  adopted.kind = registry_.kinds[entry.kind].name.c_str();
   // The service takes it in the callback; whether it came to that before a failure, only it knows.
   adopted.fd = fd.release();
   adopted.state = state.data();
@@ -258,7 +266,7 @@ void SessionReceiver::restore_what_can_be() {
       continue;
     }
     registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
-    reset_on_close(it->second.fd);
+    reset_connection(it->second.fd);
     it = lose(it);
     ++lost_;
   }
@@ -314,7 +322,7 @@ void SessionReceiver::keep_unmoved() {
       registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
     }
     // Its state is not that of its stream: a reset is honest, an answer would not be.
-    reset_on_close(entry.fd);
+    reset_connection(entry.fd);
     if (lost_ids_.size() < kNamedLost) lost_ids_.push_back(id);
     it = lose(it);
   }

@@ -40,7 +40,7 @@ class SessionReceiver {
 
   // The message Sessions. An Error is the peer's fault (HANDOFF_ERR_PROTOCOL and the like) or the
   // service's refusal.
-  Result<void> apply(std::string_view body, std::vector<UniqueFd>& fds, const RingReceiver& ring);
+  Result<void> apply(std::string_view body, std::vector<UniqueFd>& fds, RingReceiver& ring);
 
   // Restores what is not yet.
   Result<void> restore();

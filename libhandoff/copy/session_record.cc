@@ -9,11 +9,12 @@ namespace handoff::io {
 
 Result<void> save_session(Registry& registry, std::uint64_t id, const SessionEntry& entry,
                           std::uint32_t version, handoff_saved& out) {
-  const SessionKind& kind = registry.kinds[entry.kind];
+  const SessionKind& kind = registry.format_of(entry.kind);
   out.state.clear();
   out.input.clear();
   out.output.clear();
   out.flags = 0;
+  out.given = false;
   const auto called =
       registry.call([&] { return "save() of " + registry.describe(id, entry.kind); },
                     [&] {
@@ -21,6 +22,13 @@ Result<void> save_session(Registry& registry, std::uint64_t id, const SessionEnt
                       return registry.callbacks.save(registry.callbacks_user, id, &out);
                     });
   if (!called) return Failure(called.error());
+  // A binding that swallows an exception returns 0, too.
+  if (!out.given && !kind.stateless) {
+    return fail(HANDOFF_ERR_REJECTED,
+                "save() of " + registry.describe(id, entry.kind) +
+                    " returned 0 and saved nothing; a kind without a state is declared by "
+                    "handoff_stateless()");
+  }
   return registry.convert(kind, kind.version, version, out.state);
 }
 
@@ -41,6 +49,7 @@ Result<void> pack_session(const Registry& registry, std::uint64_t id, const Sess
                            .layer_flags = saved.flags,
                            .inode = entry.inode};
   if (entry.independent) record.counters = counters_of(entry.fd);
+  record.process = registry.processes.of(id);
   if (with_fd) out.fds.push_back(entry.fd);
   const std::size_t total = saved.state.size() + saved.input.size() + saved.output.size();
   if (total > protocol::kMaxInline) {

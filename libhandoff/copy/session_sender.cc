@@ -7,6 +7,7 @@
 
 #include "libhandoff/core/spread.h"
 #include "libhandoff/protocol/limits.h"
+#include "libhandoff/service/nonblocking.h"
 #include "libhandoff/sys/process.h"
 
 namespace handoff::io {
@@ -169,6 +170,8 @@ Result<void> SessionSender::add(std::uint64_t id, SessionEntry& entry) {
   const auto packed = pack_session(registry_, id, entry, saved_, !entry.copied, batch_);
   if (!packed) return packed;
   if (!entry.copied) {
+    // Once it had the flag it is to have it: the process that cleared it may be the last heir.
+    entry.nonblocking = entry.nonblocking || is_nonblocking(entry.fd);
     batch_.first.push_back(id);
     if (!looks() && !std::exchange(batch_.unseen, true)) protocol::append_unseen(batch_.body);
   }

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "libhandoff/base/text.h"
+
 namespace handoff::core {
 namespace {
 
@@ -16,27 +18,6 @@ constexpr const char* kForms =
 
 tl::unexpected<std::string> wrong(std::string_view text, const std::string& why) {
   return tl::unexpected("\"" + std::string(text) + "\" is no address: " + why);
-}
-
-// Addresses travel in messages as protobuf strings, which must be UTF-8.
-bool is_utf8(std::string_view text) {
-  for (std::size_t i = 0; i < text.size();) {
-    const auto at = [&](std::size_t k) -> unsigned {
-      return k < text.size() ? static_cast<unsigned char>(text[k]) : 0U;
-    };
-    const unsigned first = at(i);
-    const std::size_t length = first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-    // The range of the second byte excludes overlong forms, surrogates, and what is above U+10FFFF.
-    const unsigned low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
-    const unsigned high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
-    if (first >= 0x80 && (first < 0xc2 || first > 0xf4)) return false;
-    if (length > 1 && (at(i + 1) < low || at(i + 1) > high)) return false;
-    for (std::size_t k = 2; k < length; ++k) {
-      if ((at(i + k) & 0xc0) != 0x80) return false;
-    }
-    i += length;
-  }
-  return true;
 }
 
 // inet_pton(3) stops at a NUL and knows no scope (%eth0), so both are looked at here.
@@ -62,6 +43,7 @@ tl::expected<Address, std::string> parse_unix(std::string_view text, std::string
     return wrong(text, "a Unix socket's path has at most 107 bytes");
   }
   if (rest.find('\0') != std::string_view::npos) return wrong(text, "there is a NUL in the path");
+  // Addresses travel in messages as protobuf strings.
   if (!is_utf8(rest)) return wrong(text, "the path is no UTF-8");
   address.abstract = rest.front() == '@';
   address.host = rest.substr(address.abstract ? 1 : 0);
@@ -112,10 +94,14 @@ std::string to_string(const Address& address) {
 }
 
 bool valid_name(std::string_view name) {
+  return valid_version(name) && name.find_first_of("+~") == std::string_view::npos;
+}
+
+bool valid_version(std::string_view version) {
   constexpr std::string_view kAllowed =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
-  return !name.empty() && name.size() <= 64 &&
-         name.find_first_not_of(kAllowed) == std::string_view::npos;
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._+~-";
+  return !version.empty() && version.size() <= 64 &&
+         version.find_first_not_of(kAllowed) == std::string_view::npos;
 }
 
 }  // namespace handoff::core

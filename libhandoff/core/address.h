@@ -26,7 +26,10 @@ struct Address {
 tl::expected<Address, std::string> parse_address(std::string_view text);
 std::string to_string(const Address& address);
 
-// Names of services, releases, listeners, kinds: [A-Za-z0-9._-]{1,64}.
+// Names of services, listeners, kinds: [A-Za-z0-9._-]{1,64}.
 bool valid_name(std::string_view name);
+// The version of a release: [A-Za-z0-9._+~-]{1,64}. Packages of Debian and semver.org's build
+// metadata have a + or a ~ in theirs.
+bool valid_version(std::string_view version);
 
 }  // namespace handoff::core

@@ -168,6 +168,7 @@ std::vector<DonorEffect> Donor::step(const DonorEvent& event, Time now) {
       if (event.type != E::kHelloAccepted) break;
       state_ = S::kCopying;
       round_ = 1;
+      round_begun_ = now;
       arm(now, limits_.stall);
       return {F::kStartRound};
     case S::kCopying:
@@ -186,10 +187,13 @@ std::vector<DonorEffect> Donor::step(const DonorEvent& event, Time now) {
       }
       if (event.type != E::kCopied) break;
       if (limits_.rehearsal) return give_up({Code::kCancelled, kRehearsed}, true, now);
-      if (another_round(round_, event.dirty, round_ == 1 ? event.sessions : last_dirty_)) {
+      sections_.add({now - round_begun_, event.copying, event.section_bytes});
+      if (another_round(round_, event.dirty, round_ == 1 ? event.sessions : last_dirty_) ||
+          sections_.another()) {
         last_dirty_ = event.dirty;
         state_ = S::kCopying;
         ++round_;
+        round_begun_ = now;
         arm(now, limits_.stall);
         return {F::kStartRound};
       }

@@ -13,6 +13,7 @@
 
 #include <string_view>
 
+#include "libhandoff/core/convergence.h"
 #include "libhandoff/core/types.h"
 
 namespace handoff::core {
@@ -60,6 +61,9 @@ struct DonorEvent {
   Reason reason = {};          // kRefused, kPeerAborted, kMalformed
   std::uint64_t dirty = 0;     // kCopied: sessions to be saved again
   std::uint64_t sessions = 0;  // kCopied: all that the donor has
+  // kCopied: what sections gave in this round, and how long it took since the first was asked.
+  std::uint64_t section_bytes = 0;
+  Duration copying = 0;
 };
 
 enum class DonorEffect : std::uint8_t {
@@ -92,10 +96,13 @@ class Donor {
   std::optional<Time> deadline() const { return deadline_; }
   const Reason& reason() const { return reason_; }
   std::uint32_t round() const { return round_; }
+  Time round_begun() const { return round_begun_; }
   Time frozen_at() const { return frozen_at_; }
 
-  // Where the copy ends: freeze once what is left is small or more rounds do not help.
+  // Where the copy of sessions ends: freeze once what is left is small or more rounds do not help.
   static bool another_round(std::uint32_t round, std::uint64_t dirty, std::uint64_t before);
+  // And that of sections.
+  const Convergence& sections() const { return sections_; }
 
   friend bool operator==(const Donor&, const Donor&) = default;
 
@@ -116,6 +123,8 @@ class Donor {
   Reason reason_;
   std::uint32_t round_ = 0;
   std::uint64_t last_dirty_ = 0;
+  Convergence sections_;
+  Time round_begun_ = 0;
   Time frozen_at_ = 0;
   bool peer_exited_ = false;
   bool prepare_sent_ = false;

@@ -15,6 +15,9 @@ struct Kind {
   std::vector<std::uint32_t> reads = {};   // versions that this release can take
   std::vector<std::uint32_t> writes = {};  // versions that this release can give
   bool region = false;
+  // Sessions of this listener alone. The name is "session" then, which is all that a peer sees that
+  // does not know of listeners' kinds.
+  std::string listener = {};
 };
 
 // A listener or another fd with a name. Inode and device are its identity (invariant I6,
@@ -32,6 +35,7 @@ struct Manifest {
   std::string release;
   std::vector<Kind> kinds = {};
   std::vector<Named> named = {};
+  bool knows_listeners = false;  // the release tells kinds apart by their listener, too
 };
 
 }  // namespace handoff::core

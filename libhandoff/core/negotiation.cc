@@ -22,7 +22,7 @@ std::string describe(const Kind& kind) {
   return (kind.section  ? "section '"
           : kind.region ? "region '"
                         : "session kind '") +
-         kind.name + "'";
+         own_name(kind) + "'";
 }
 
 std::set<std::uint32_t> reachable(const std::vector<Step>& steps, std::uint32_t from,
@@ -63,6 +63,17 @@ std::string missing(const Manifest& from, const Kind& writes, const Manifest& to
   return text + ", which the newer code has to know (release " + newer.release + ")";
 }
 
+// A listener's kind has the versions of the kind "session", and so has what is missing of them.
+bool is_said_of_session(const Kind& kind, const Kind& other, const Manifest& from,
+                        const Manifest& to) {
+  if (kind.listener.empty()) return false;
+  const Kind plain{.name = kind.name};
+  const Kind* const donors = find_kind(from, plain);
+  const Kind* const heirs = find_kind(to, plain);
+  return donors != nullptr && heirs != nullptr && donors != &kind &&
+         donors->writes == kind.writes && heirs->reads == other.reads;
+}
+
 }  // namespace
 
 std::string chain_text(std::uint32_t from, std::uint32_t to) {
@@ -77,11 +88,24 @@ std::string chain_text(std::uint32_t from, std::uint32_t to) {
   return text;
 }
 
+const std::string& own_name(const Kind& kind) {
+  return kind.listener.empty() ? kind.name : kind.listener;
+}
+
 const Kind* find_kind(const Manifest& in, const Kind& like) {
-  const auto found = std::find_if(in.kinds.begin(), in.kinds.end(), [&](const Kind& k) {
-    return k.name == like.name && k.section == like.section && k.region == like.region;
-  });
-  return found == in.kinds.end() ? nullptr : &*found;
+  const auto find = [&](const auto& same) -> const Kind* {
+    const auto found = std::find_if(in.kinds.begin(), in.kinds.end(), [&](const Kind& k) {
+      return k.section == like.section && k.region == like.region && same(k);
+    });
+    return found == in.kinds.end() ? nullptr : &*found;
+  };
+  if (in.knows_listeners) {
+    const Kind* own = find([&](const Kind& k) { return own_name(k) == own_name(like); });
+    const bool listeners = std::any_of(in.kinds.begin(), in.kinds.end(),
+                                       [](const Kind& k) { return !k.listener.empty(); });
+    if (own != nullptr || listeners) return own;
+  }
+  return find([&](const Kind& k) { return k.name == like.name; });
 }
 
 std::uint32_t travels_as(const Kind& donor, const Kind& heir) {
@@ -132,12 +156,22 @@ std::vector<Reason> mismatches(const Offer& donor, const Offer& heir) {
   }
   // Sessions may stay only where both know links: an heir without them expects its donor to retire.
   const bool may_stay = donor.drain_incompatible && donor.links && heir.links;
+  const Kind* unnamed = nullptr;  // of a listener, and the heir would not know of which
   for (const Kind& kind : from.kinds) {
     const Kind* const other = find_kind(to, kind);
+    if (other != nullptr && own_name(*other) != own_name(kind)) {
+      if (unnamed != nullptr) {
+        refuse(Code::kUnclaimed, "release " + to.release + " can't tell " + describe(kind) +
+                                     " from " + describe(*unnamed) + ": to it both are " +
+                                     describe(*other));
+      }
+      unnamed = &kind;
+    }
     if (other == nullptr) {
       refuse(Code::kUnclaimed, "release " + to.release + " does not claim " + describe(kind) +
                                    ", which release " + from.release + " has");
-    } else if (travels_as(kind, *other) == 0 && !may_stay) {
+    } else if (travels_as(kind, *other) == 0 && !may_stay &&
+               !is_said_of_session(kind, *other, from, to)) {
       refuse(Code::kVersion, missing(from, kind, to, *other));
     }
   }
@@ -159,11 +193,9 @@ tl::expected<Plan, Reason> negotiate(const Offer& donor, const Offer& heir) {
 std::vector<std::uint32_t> link_versions(const Manifest& giver, const Manifest& taker) {
   std::vector<std::uint32_t> out;
   for (const Kind& kind : giver.kinds) {
-    const auto other = std::find_if(taker.kinds.begin(), taker.kinds.end(), [&](const Kind& k) {
-      return k.name == kind.name && !k.section && !k.region;
-    });
     const bool shared = kind.section || kind.region;
-    out.push_back(shared || other == taker.kinds.end() ? 0 : travels_as(kind, *other));
+    const Kind* const other = shared ? nullptr : find_kind(taker, kind);
+    out.push_back(other == nullptr ? 0 : travels_as(kind, *other));
   }
   return out;
 }

@@ -38,8 +38,12 @@ std::vector<Reason> mismatches(const Offer& donor, const Offer& heir);
 // The version in which a kind travels: the highest that the donor writes and the heir reads; 0 if
 // there is none.
 std::uint32_t travels_as(const Kind& donor, const Kind& heir);
-// The kind of the same name and sort; nullptr if there is none.
+// The kind of the same name and sort; nullptr if there is none. What a release calls the kind of a
+// listener is that listener's name, and the release before may have declared a kind of that name.
+// A release that has no kind of any listener takes each for its kind "session".
 const Kind* find_kind(const Manifest& in, const Kind& like);
+// What the service calls the kind.
+const std::string& own_name(const Kind& kind);
 // The versions from one to another, step by step: "1 -> 2 -> 3".
 std::string chain_text(std::uint32_t from, std::uint32_t to);
 

@@ -1,5 +1,6 @@
 #include "libhandoff/handoff/donor_driver.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "libhandoff/core/negotiation.h"
@@ -36,7 +37,10 @@ DonorDriver::DonorDriver(Registry& registry, Poller& poller, Reporter& reporter,
       report_(lanes_, reporter, parameters.id),
       links_(std::move(links)) {}
 
-DonorDriver::~DonorDriver() { stop_watching(); }
+DonorDriver::~DonorDriver() {
+  stop_watching();
+  fds_.restore();
+}
 
 Result<protocol::Hello> DonorDriver::hello() const {
   const bool drains = parameters_.drain_incompatible && registry_.can_hold();
@@ -47,6 +51,8 @@ void DonorDriver::start() {
   machine_.start(now_us());
   started_at_ns_ = now_ns();
   const auto mine = hello();
+  // How many fds of a user may be in flight goes by the limit of whoever sends them (unix(7)).
+  fds_.raise(FdLimit::most());
   auto reason = not_progressive(registry_, parameters_.spread);
   if (!mine) {
     handle(refused(mine.error()));
@@ -74,6 +80,7 @@ void DonorDriver::begin_turn() { lanes_.own().begin_turn(pace_.begin(thread_time
 void DonorDriver::end_turn() { pace_.end(thread_time_ns(), lanes_.own().frames()); }
 
 void DonorDriver::update_poller() {
+  if (has_heard_enough()) return await(poller_, registry_, {});
   watch(channel_done_ ? std::nullopt : lanes_.main().fd(), want_write_, lanes_.own().fd());
 }
 
@@ -81,7 +88,7 @@ void DonorDriver::update_poller() {
 
 void DonorDriver::read() {
   // The heir sends a handful of messages a round; the bound is against one that floods.
-  for (int i = 0; i < 64 && !channel_done_; ++i) {
+  for (int i = 0; i < 64 && !channel_done_ && !has_heard_enough(); ++i) {
     Channel::Message message;
     const auto received = lanes_.main().channel().recv(message);
     if (!received) {
@@ -115,8 +122,7 @@ std::optional<DonorEvent> DonorDriver::understand(const Channel::Message& messag
       const auto said = protocol::decode<protocol::Copied>(message.body);
       if (!said) return malformed(said.error().message);
       if (machine_.state() == DonorState::kCopying && lanes_.main().sent()) {
-        copied_ =
-            *said;  // the heir is faster than the other lanes are to say that they are through
+        copied_ = *said;  // before the other lanes have said that they are through
         return std::nullopt;
       }
       return copied(*said);
@@ -135,7 +141,10 @@ std::optional<DonorEvent> DonorDriver::understand(const Channel::Message& messag
       auto abort = protocol::decode<protocol::Abort>(message.body);
       if (!abort) return malformed(abort.error().message);
       abort->reason.of_peer = true;
-      return DonorEvent{E::kPeerAborted, std::move(abort->reason)};
+      DonorEvent event{E::kPeerAborted, std::move(abort->reason)};
+      if (!forecast_) return event;
+      forecast_->answer = std::move(event);
+      return std::nullopt;
     }
     default:
       return malformed("the heir sent " + protocol::type_name(message.header.type) +
@@ -148,7 +157,12 @@ DonorEvent DonorDriver::copied(const protocol::Copied& copied) const {
   if (copied.round != machine_.round() || copied.sessions != progress.at_heir) {
     return malformed("the heir confirms another copy than was sent");
   }
-  return {E::kCopied, {}, progress.dirty, lanes_.sessions()};
+  const auto given = lanes_.main().service().given();
+  return {.type = E::kCopied,
+          .dirty = progress.dirty,
+          .sessions = lanes_.sessions(),
+          .section_bytes = given.bytes,
+          .copying = given.since};
 }
 
 DonorEvent DonorDriver::greet(std::string_view body) {
@@ -166,7 +180,10 @@ DonorEvent DonorDriver::greet(std::string_view body) {
                                                   registry_.regions.size() + lanes.channels() - 1);
   if (too_few) return refused(std::move(*too_few));
   heir_links_ = theirs->links && registry_.can_link();
-  if (rehearsal_) rehearsal_->notes.round_trip_ns = now_ns() - started_at_ns_;
+  if (rehearsal_) {
+    const std::uint64_t took = now_ns() - started_at_ns_;
+    rehearsal_->notes.round_trip_ns = took - std::min(took, theirs->room_ns);
+  }
   if (heir_links_) lanes_.main().service().set_links(links_);
   if (parameters_.spread != 0 && !heir_links_) {
     return refused({Code::kRejected, "the new release can't take sessions one after the other"});
@@ -198,6 +215,7 @@ void DonorDriver::hear_lanes() {
 void DonorDriver::go_on() {
   want_write_ = false;
   hear_lanes();
+  foresee();
   if (machine_.state() == DonorState::kReleasing) send_release();
   if (machine_.state() == DonorState::kFrozen && !saving_ && lanes_.frozen()) begin_delta();
   while (sending() && send_some()) {
@@ -207,6 +225,16 @@ void DonorDriver::go_on() {
   want_write_ = lanes_.main().cut_short() || lanes_.main().blocked();
   if (lanes_.own().more()) poller_.wake();
   report_.progress_if_due(protocol::Phase::kCopy);
+}
+
+// A rehearsal is not over before it has looked at the sections.
+void DonorDriver::foresee() {
+  if (machine_.finished()) forecast_.reset();
+  if (!forecast_) return;
+  if (!forecast_->go_on(rehearsal_->notes)) return poller_.wake();
+  auto answer = std::move(forecast_->answer);
+  forecast_.reset();
+  if (answer) handle(std::move(*answer));
 }
 
 bool DonorDriver::sending() const {
@@ -234,6 +262,11 @@ bool DonorDriver::finish_round() {
   if (machine_.state() == DonorState::kCopying) {
     if (!lanes_.round_sent()) return false;
     handle({E::kRoundSent});
+    ServiceSender& service = lanes_.main().service();
+    if (rehearsal_ && service.given().bytes > 0) {
+      forecast_.emplace(service, machine_.round_begun());
+      poller_.wake();
+    }
     if (copied_ && machine_.state() == DonorState::kAwaitingCopied) {
       handle(copied(*std::exchange(copied_, std::nullopt)));
     }
@@ -318,83 +351,6 @@ void DonorDriver::freeze() {
 void DonorDriver::begin_delta() {
   saving_ = true;
   check(lanes_.save());
-}
-
-void DonorDriver::thaw() {
-  failpoint::hit("donor.thaw.before");
-  lanes_.main().service().end(false);
-  lanes_.over();
-  reporter_.wake_links();
-  if (registry_.callbacks.thaw != nullptr) {
-    registry_.tell("thaw()", [&] { registry_.callbacks.thaw(registry_.callbacks_user); });
-  }
-  failpoint::hit("donor.thaw.after");
-}
-
-void DonorDriver::send_release() {
-  const auto sent = lanes_.main().channel().send(Type::kRelease, {});
-  if (!sent) {
-    handle(refused(sent.error()));
-  } else if (*sent == Channel::Sent::kYes) {
-    handle({E::kReleaseSent});
-  } else if (*sent == Channel::Sent::kClosed) {
-    handle({E::kChannelClosed});
-  } else {
-    want_write_ = true;
-  }
-}
-
-void DonorDriver::send_abort() {
-  const auto sent =
-      lanes_.main().channel().send(Type::kAbort, encode(protocol::Abort{machine_.reason()}));
-  if (!sent || *sent == Channel::Sent::kWouldBlock || *sent == Channel::Sent::kFdsInFlight) {
-    handle({E::kAbortUnsendable});
-  } else {
-    handle({*sent == Channel::Sent::kYes ? E::kAbortSent : E::kChannelClosed});
-  }
-}
-
-void DonorDriver::close_channel() {
-  failpoint::hit("donor.close.before");
-  channel_done_ = true;
-  poller_.unwatch(Role::kChannel);
-  // With sessions left it becomes a link.
-  if (!stays() || !heir_links_ || machine_.heir_lost()) lanes_.main().close();
-  failpoint::hit("donor.close.after");
-}
-
-// ---- the end
-
-void DonorDriver::retire() {
-  failpoint::hit("donor.retire.before");
-  const bool heir_lost = machine_.heir_lost();
-  left_ = lanes_.progress().staying;
-  if (!stays()) let_heir_run();
-  ServiceSender& service = lanes_.main().service();
-  service.end(true);
-  service.let_go();
-  lanes_.own().stop_watching();
-  outcome_ = report_.retired(frozen_at_ns_, heir_lost, registry_.sessions);
-  if (stays()) {  // process/service reports it, and goes on with what stays
-    retire_but(registry_, lanes_.own().staying());
-  } else {
-    reporter_.retired(outcome_);
-    retire_all(registry_, heir_lost ? lanes_.own().progress().at_heir : 0);
-    // After the callback: the service may have the named fds in an epoll set of its own. The last
-    // of the lanes closes them.
-    lanes_.retire(heir_lost);
-  }
-  failpoint::hit("donor.retire.after");
-}
-
-void DonorDriver::end_failed() {
-  if (rehearsal_) report_.rehearsed(*rehearsal_);
-  lanes_.main().service().end(false);
-  lanes_.over();
-  registry_.log(rehearsal_ ? HANDOFF_LOG_INFO : HANDOFF_LOG_WARNING,
-                (rehearsal_ ? "the rehearsal is over: " : "handoff failed, serving on: ") +
-                    machine_.reason().text);
-  reporter_.failed({parameters_.id, machine_.reason(), now_ns()});
 }
 
 }  // namespace handoff::io

@@ -8,7 +8,9 @@
 #include "libhandoff/handoff/donor_lanes.h"
 #include "libhandoff/handoff/donor_report.h"
 #include "libhandoff/handoff/driver.h"
+#include "libhandoff/handoff/forecast.h"
 #include "libhandoff/protocol/channel.h"
+#include "libhandoff/sys/fd_limit.h"
 
 namespace handoff::io {
 
@@ -33,6 +35,8 @@ class DonorDriver : public Driver<DonorSide> {
   // it, and its pidfd are the ends of a link.
   std::uint64_t left() const { return left_; }
   bool stays() const { return left_ > 0 || parameters_.spread != 0; }
+  // The heir has been sent fds.
+  bool shared() { return lanes_.main().service().first_fd_at_ns() != 0; }
   const core::Limits& limits() const { return parameters_.limits; }
   const protocol::Retired& outcome() const { return outcome_; }
   std::optional<Channel> take_channel() { return lanes_.main().take_channel(); }
@@ -43,10 +47,15 @@ class DonorDriver : public Driver<DonorSide> {
   void go_on() override;
   void perform(core::DonorEffect effect) override;
   void update_poller() override;
+  // While what the sections have changed is counted.
+  bool has_heard_enough() const override {
+    return !machine_.finished() && forecast_ && forecast_->answer;
+  }
   // nullopt: nothing for the machine now.
   std::optional<core::DonorEvent> understand(const Channel::Message& message);
   core::DonorEvent greet(std::string_view body);
   core::DonorEvent copied(const protocol::Copied& copied) const;
+  void foresee();
   Result<protocol::Hello> hello() const;
 
   bool sending() const;
@@ -68,9 +77,11 @@ class DonorDriver : public Driver<DonorSide> {
   DonorReport report_;
   core::Pace pace_;
   std::optional<protocol::Copied> copied_;  // came before all lanes had said that they are through
+  std::optional<Forecast> forecast_;        // of a rehearsal, while it counts
   bool saving_ = false;                     // all lanes are frozen
   bool want_write_ = false;
   std::uint64_t started_at_ns_ = 0;
+  FdLimit fds_;
   std::uint64_t frozen_at_ns_ = 0;
   std::vector<LinkEnd> links_;
   bool heir_links_ = false;  // it knows what a link is

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "libhandoff/service/nonblocking.h"
+
 namespace handoff::io {
 namespace {
 
@@ -77,13 +79,16 @@ bool DonorLanes::saved() const {
 
 void DonorLanes::over() {
   if (retired_) return;
+  if (!std::exchange(over_, true)) set_nonblocking_again(registry_, true);
   own_.stop_watching();
   board_->order({.order = Order::kOver, .round = round_});
 }
 
-void DonorLanes::retire(bool heir_lost) {
+void DonorLanes::retire_others(bool heir_lost) {
   retired_ = true;
   board_->order({.order = Order::kRetire, .round = round_, .heir_lost = heir_lost});
+}
+void DonorLanes::retire() {
   if (board_->retire(0)) registry_.close_named();
 }
 

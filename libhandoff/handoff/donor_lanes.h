@@ -42,8 +42,10 @@ class DonorLanes {
   // All of the delta is sent but for Prepare.
   bool saved() const;
   void over();
-  // After lane 0 has.
-  void retire(bool heir_lost);
+  void retire_others(bool heir_lost);
+  // After lane 0's callback: the service may have the named fds in an epoll set of its own. The
+  // last of the lanes closes them.
+  void retire();
 
   // Why one of them can't go on.
   std::optional<core::Reason> failure() const;
@@ -64,6 +66,7 @@ class DonorLanes {
   std::uint32_t round_ = 0;
   std::uint64_t signs_ = 0;
   bool retired_ = false;
+  bool over_ = false;
 };
 
 }  // namespace handoff::io

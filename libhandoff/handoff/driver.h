@@ -65,6 +65,7 @@ class Driver {
   std::uint64_t id() const { return parameters_.id; }
   std::uint32_t spread() const { return parameters_.spread; }
   UniqueFd take_peer() { return std::move(peer_); }
+  int peer() const { return peer_.get(); }  // borrowed
 
  protected:
   Driver(Registry& registry, Poller& poller, Reporter& reporter, HandoffParameters parameters,
@@ -86,6 +87,8 @@ class Driver {
   virtual void go_on() = 0;
   virtual void perform(Effect effect) = 0;
   virtual void update_poller() = 0;
+  // The peer has said all that it had to say, and its end is to change nothing yet.
+  virtual bool has_heard_enough() const { return false; }
 
   // Effects may cause events. They are handled in order, never one inside another.
   void handle(Event event) {
@@ -170,6 +173,7 @@ class Driver {
 
  private:
   void turn(Role role) {
+    if (has_heard_enough()) return go_on();
     switch (role) {
       case Role::kChannel:
         read();

@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "libhandoff/protocol/limits.h"
+#include "libhandoff/sys/fd_limit.h"
+#include "libhandoff/sys/memory.h"
 
 namespace handoff::io {
 namespace {
@@ -33,18 +35,24 @@ Result<protocol::Hello> donor_hello(const Registry& registry, std::uint64_t hand
   auto hello = hello_of(registry, handoff_id, true);
   if (!hello) return hello;
   hello->sessions = sessions;
+  hello->fds_max = FdLimit::now();
   hello->drain_incompatible = drain_incompatible;
   return hello;
 }
 
-Result<protocol::Hello> heir_hello(const Registry& registry, std::uint64_t handoff_id,
-                                   std::uint64_t fds_max) {
+Result<protocol::Hello> heir_hello(const Registry& registry, std::uint64_t handoff_id) {
   auto hello = hello_of(registry, handoff_id, false);
   if (!hello) return hello;
-  hello->fds_max = fds_max;
+  hello->fds_max = FdLimit::most();
   hello->ring_sessions = true;
   hello->looks = true;
   return hello;
+}
+
+void try_room_for_the_ring(const Registry& registry) {
+  const std::size_t slot =
+      registry.sections.empty() ? protocol::kSmallSlotSize : protocol::kRingSlotSize;
+  take_for_a_moment(std::size_t{2} * protocol::kRingSlots * slot);
 }
 
 core::Offer offer_of(const protocol::Hello& hello) {

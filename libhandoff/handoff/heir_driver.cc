@@ -1,12 +1,12 @@
 #include "libhandoff/handoff/heir_driver.h"
 
-#include <algorithm>
-#include <new>
 #include <utility>
 
 #include "libhandoff/core/negotiation.h"
 #include "libhandoff/handoff/greeting.h"
 #include "libhandoff/sys/failpoint.h"
+#include "libhandoff/sys/fd_limit.h"
+#include "libhandoff/sys/process.h"
 #include "libhandoff/sys/reason.h"
 
 namespace handoff::io {
@@ -36,9 +36,8 @@ bool takes_fds(Type type) {
 
 HeirDriver::HeirDriver(Registry& registry, Poller& poller, Reporter& reporter,
                        HandoffParameters parameters, Channel channel, UniqueFd peer,
-                       std::uint64_t fds_max, std::vector<Lane*> lanes)
+                       std::vector<Lane*> lanes)
     : Driver(registry, poller, reporter, parameters, std::move(peer)),
-      fds_max_(fds_max),
       service_(registry, rehearsal()),
       lanes_(registry, poller, std::move(lanes), std::move(channel), rehearsal()) {}
 
@@ -191,7 +190,7 @@ HeirEvent HeirDriver::greet(std::string_view body) {
   if (theirs->handoff_id != parameters_.id) {
     return malformed("the donor's Hello is of another handoff");
   }
-  const auto mine = heir_hello(registry_, parameters_.id, fds_max_);
+  const auto mine = heir_hello(registry_, parameters_.id);
   if (!mine) return refused(mine.error());
   if (rehearsal_) {
     rehearsal_->notes.from = theirs->manifest;
@@ -202,9 +201,20 @@ HeirEvent HeirDriver::greet(std::string_view body) {
   auto kinds = map_kinds(registry_, theirs->manifest, plan->versions);
   if (!kinds) return refused(kinds.error());
   service_.set_kinds(theirs->manifest, *kinds);
+  make_room(theirs->fds_max);
   donor_sessions_ = theirs->sessions;
   lanes_.expect({theirs->lanes, registry_.lanes}, std::move(*kinds), theirs->sessions);
   return {E::kHelloAccepted};
+}
+
+// What the donor may have open this process may need as well.
+void HeirDriver::make_room(std::uint64_t fds) {
+  const std::uint64_t before = FdLimit::now();
+  if (!FdLimit().raise(fds == 0 ? FdLimit::most() : fds)) return;
+  registry_.log(HANDOFF_LOG_INFO, "the limit of open files (soft RLIMIT_NOFILE) rises from " +
+                                      std::to_string(before) + " to " +
+                                      std::to_string(FdLimit::now()) +
+                                      ", for what the release before may have open");
 }
 
 // The sessions are counted when those of all lines are here.
@@ -244,8 +254,11 @@ void HeirDriver::send_or_refuse(Type type, const std::string& body) {
 }
 
 void HeirDriver::send_hello() {
-  const auto hello = heir_hello(registry_, parameters_.id, fds_max_);
+  auto hello = heir_hello(registry_, parameters_.id);
   if (!hello) return handle({E::kRefused, to_reason(hello.error())});
+  const std::uint64_t begun = now_ns();
+  try_room_for_the_ring(registry_);
+  hello->room_ns = now_ns() - begun;
   send_or_refuse(Type::kHello, encode(*hello));
 }
 
@@ -291,109 +304,6 @@ void HeirDriver::perform(F effect) {
     case F::kGo:
       return go();
   }
-}
-
-// Without memory for what is left to read it goes on: nobody else is left.
-void HeirDriver::read_out() {
-  const auto attempt = [this](auto&& read) {
-    try {
-      read();
-    } catch (const std::bad_alloc&) {
-      handle({E::kRefused, out_of_memory()});
-    }
-  };
-  attempt([this] { read_channel(true); });
-  lanes_.read_out();
-  attempt([this] {
-    if (const auto ok = lanes_.own().read_out(); !ok) handle(refused(ok.error()));
-    tell_what_is_complete();
-  });
-  reading_out_ = true;
-  finish_reading_out();
-}
-
-// What is not complete by now will never be.
-void HeirDriver::finish_reading_out() {
-  if (!reading_out_ || !lanes_.read_out_done()) return;
-  reading_out_ = false;
-  handle({E::kReadOut});
-}
-
-void HeirDriver::restore() {
-  const int error = failpoint::hit("heir.restore.before");
-  const auto restored =
-      error == 0 ? lanes_.restore() : Failure(Error::from_errno(error, "restoring the sessions"));
-  if (!restored) {
-    failpoint::hit("heir.restore.after");
-    return handle({E::kRefused, to_reason(restored.error())});
-  }
-  restoring_ = true;
-  finish_restoring();
-}
-
-// The sections are finished when the sessions of all lanes are restored.
-void HeirDriver::finish_restoring() {
-  if (!restoring_ || !lanes_.restored()) return;
-  restoring_ = false;
-  const auto restored = service_.restore();
-  failpoint::hit("heir.restore.after");
-  handle(restored ? HeirEvent{E::kRestored} : HeirEvent{E::kRefused, to_reason(restored.error())});
-}
-
-void HeirDriver::keep_unmoved() {
-  failpoint::hit("heir.keep.before");
-  keep_ = true;
-  service_.start_empty();
-  lanes_.own().keep_unmoved();
-  service_.bind();
-  registry_.log(HANDOFF_LOG_WARNING,
-                "the donor died in mid-copy: " + std::to_string(lanes_.own().sessions()) +
-                    " sessions kept, " + std::to_string(lost()) + " lost");
-  failpoint::hit("heir.keep.after");
-}
-
-std::uint64_t HeirDriver::lost() const {
-  const std::uint64_t lost = lanes_.lost();
-  if (!keep_) return lost;
-  // What the donor had and never sent is lost, too.
-  return std::max(lost, donor_sessions_ - std::min(donor_sessions_, adopted()));
-}
-
-void HeirDriver::run() {
-  failpoint::hit("heir.run.before");
-  lanes_.main().adopt();
-  service_.adopt();
-  lanes_.run(keep_);
-  failpoint::hit("heir.run.after");
-}
-
-void HeirDriver::fence() {
-  failpoint::hit("heir.fence.before");
-  kill_peer("the donor's channel is closed: making sure that it is gone");
-  failpoint::hit("heir.fence.after");
-}
-
-void HeirDriver::go() {
-  failpoint::hit("heir.go.before");
-  registry_.log(rehearsal_ ? HANDOFF_LOG_INFO : HANDOFF_LOG_WARNING,
-                (rehearsal_ ? "this rehearsing heir goes: " : "handoff failed, this heir goes: ") +
-                    machine_.reason().text);
-  if (rehearsal_) report_rehearsal();
-  lanes_.go(machine_.reason().text);
-  service_.drop();
-  failpoint::hit("heir.go.after");
-}
-
-// Whatever came of it: how it ended is said by Failed, which follows.
-void HeirDriver::report_rehearsal() {
-  protocol::Rehearsed& notes = rehearsal_->notes;
-  notes.handoff_id = parameters_.id;
-  notes.complete = machine_.reason() == core::Reason{Code::kCancelled, core::kRehearsed};
-  notes.early = registry_.callbacks.update != nullptr;
-  lanes_.add_notes(*rehearsal_);
-  service_.count();
-  rehearsal_->weigh(true);
-  reporter_.rehearsed(notes);
 }
 
 }  // namespace handoff::io

@@ -17,7 +17,7 @@ class HeirDriver : public Driver<HeirSide> {
  public:
   // Takes the channel and the donor's pidfd.
   HeirDriver(Registry& registry, Poller& poller, Reporter& reporter, HandoffParameters parameters,
-             Channel channel, UniqueFd peer, std::uint64_t fds_max, std::vector<Lane*> lanes);
+             Channel channel, UniqueFd peer, std::vector<Lane*> lanes);
   ~HeirDriver() override;
 
   void start();
@@ -53,6 +53,8 @@ class HeirDriver : public Driver<HeirSide> {
   // nullopt: nothing for the machine but what tell_what_is_complete() finds.
   std::optional<core::HeirEvent> understand(Channel::Message& message);
   core::HeirEvent greet(std::string_view body);
+  // fds: how many the donor may have open; 0 if it does not say.
+  void make_room(std::uint64_t fds);
   Result<void> prepare(std::string_view body, const std::vector<UniqueFd>& fds);
   bool copying() const {
     return machine_.state() == core::HeirState::kReceiving ||
@@ -75,7 +77,6 @@ class HeirDriver : public Driver<HeirSide> {
   // Small messages to a donor that reads: one that does not fit means that it does not.
   void send_or_refuse(protocol::Type type, const std::string& body);
 
-  std::uint64_t fds_max_;
   ServiceReceiver service_;  // by the main channel
   HeirLanes lanes_;
   // As the machine knows them.

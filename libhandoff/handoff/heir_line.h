@@ -44,7 +44,7 @@ class HeirLine {
   std::uint64_t sessions() const { return adopted_.value_or(received_.sessions()); }
   SessionReceiver& received() { return received_; }
   const SessionReceiver& received() const { return received_; }
-  const RingReceiver& ring() const { return ring_; }
+  RingReceiver& ring() { return ring_; }
   // nullptr if this is none.
   Rehearsal* rehearsal() { return rehearsal_; }
 

@@ -4,6 +4,7 @@
 #include <new>
 #include <utility>
 
+#include "libhandoff/service/nonblocking.h"
 #include "libhandoff/sys/process.h"
 #include "libhandoff/sys/reason.h"
 
@@ -46,6 +47,10 @@ void Lane::give(std::shared_ptr<DonorBoard> board, std::unique_ptr<DonorChannels
     inbox.donor = std::move(board);
     inbox.give = std::move(channels);
   });
+}
+
+void Lane::look() {
+  post([](Inbox& inbox) { inbox.look = true; });
 }
 
 void Lane::stop(std::uint64_t deadline_us) {
@@ -109,6 +114,8 @@ bool Lane::open_inbox() {
   {
     const std::lock_guard lock(mutex_);
     inbox = std::exchange(inbox_, {});
+    // An heir looks once it is the owner.
+    if (state_ == HANDOFF_STATE_HEIR) inbox_.look = std::exchange(inbox.look, false);
     // An heir has nothing to stop yet; run() has it looked at again.
     if (state_ == HANDOFF_STATE_HEIR) inbox_.stop = std::exchange(inbox.stop, std::nullopt);
   }
@@ -127,6 +134,7 @@ bool Lane::open_inbox() {
     state_ = HANDOFF_STATE_DONOR;
     watch(giving_->fd());
   }
+  if (inbox.look) look_at_nonblocking(registry_, false);
   if (inbox.stop && registry_.callbacks.stop != nullptr) {
     registry_.tell("stop()", [&] {
       registry_.callbacks.stop(registry_.callbacks_user, HANDOFF_STOP_REQUESTED, *inbox.stop);
@@ -263,6 +271,7 @@ void Lane::save() {
 }
 
 void Lane::over() {
+  set_nonblocking_again(registry_, false);
   watch(std::nullopt);
   giving_.reset();
   donor_.reset();

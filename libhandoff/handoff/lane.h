@@ -56,6 +56,8 @@ class Lane {
   // A handoff in which it is the donor.
   void give(std::shared_ptr<DonorBoard> board, std::unique_ptr<DonorChannels> channels);
   void stop(std::uint64_t deadline_us);
+  // A process that shares this lane's sockets closes its fds, or has gone.
+  void look();
 
  private:
   Lane(Declared& declared, std::uint32_t index, Poller poller)
@@ -68,6 +70,7 @@ class Lane {
     std::shared_ptr<DonorBoard> donor;
     std::unique_ptr<DonorChannels> give;
     std::optional<std::uint64_t> stop;
+    bool look = false;
   };
   template <class Change>
   void post(Change&& change);

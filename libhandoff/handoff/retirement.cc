@@ -4,14 +4,11 @@
 
 #include <unordered_set>
 
-#include "libhandoff/sys/process.h"
-
 namespace handoff::io {
 
 void let_heir_run() {
   const timespec moment{.tv_sec = 0, .tv_nsec = 1'000'000};
   (void)::nanosleep(&moment, nullptr);
-  give_way();
 }
 
 void retire_all(Registry& registry, std::uint64_t lost) {

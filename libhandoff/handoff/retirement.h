@@ -11,7 +11,8 @@ namespace handoff::io {
 
 // Resumed wakes this thread on the heir's CPU and preempts the heir. Unmapping 1 GiB or ending
 // thousands of sessions now would add 2 to 5 ms to the blackout, so this sleeps 1 ms and lets the
-// heir's loop turn first.
+// heir's loop turn first. What the supervisor waits for is said after this and before give_way():
+// on a busy host a thread that has given way may not run for seconds.
 void let_heir_run();
 
 // All sessions have moved. lost: how many of them an heir that has died since had.

@@ -5,6 +5,7 @@
 
 #include "libhandoff/copy/session_record.h"
 #include "libhandoff/link/group_checksum.h"
+#include "libhandoff/service/nonblocking.h"
 #include "libhandoff/sys/process.h"
 #include "libhandoff/sys/reason.h"
 
@@ -132,6 +133,7 @@ void Giving::freeze_and_send() {
   };
   for (const std::uint64_t id : group_) {
     SessionEntry& entry = registry_.sessions.at(id);
+    entry.nonblocking = entry.nonblocking || is_nonblocking(entry.fd);
     auto ok = check_fd(registry_, id, entry);
     if (ok) ok = save_session(registry_, id, entry, versions_.at(entry.kind), saved);
     if (ok) ok = pack_session(registry_, id, entry, saved, true, packed);
@@ -159,6 +161,7 @@ void Giving::take_back() {
     const auto it = registry_.sessions.find(id);
     if (it == registry_.sessions.end()) continue;
     it->second.away = false;
+    mend_nonblocking(it->second);
     registry_.tell("thaw_session()",
                    [&] { registry_.callbacks.thaw_session(registry_.callbacks_user, id); });
   }

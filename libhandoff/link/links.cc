@@ -143,6 +143,14 @@ std::vector<LinkEnd> Links::ends() const {
   return out;
 }
 
+std::vector<int> Links::late_processes() const {
+  std::vector<int> out;
+  for (const auto& link : links_) {
+    if (link->peer_fd() >= 0) out.push_back(link->peer_end());
+  }
+  return out;
+}
+
 Result<void> Links::rest(core::Time until) {
   closing_ = true;
   while (true) {
@@ -264,7 +272,7 @@ void Links::end_waiting() {
     if (!entry.away && (last || stays_for_good(entry))) closing.push_back(id);
   }
   for (const std::uint64_t id : closing) {
-    reset_on_close(registry_.sessions.at(id).fd);
+    reset_connection(registry_.sessions.at(id).fd);
     registry_.remove_session(id);
     ++closed_;
     if (registry_.callbacks.drop == nullptr) continue;

@@ -34,6 +34,8 @@ class Links {
   void inherit(std::map<std::string, UniqueFd> ends, core::Limits limits);
   // Borrowed, for the next heir.
   std::vector<LinkEnd> ends() const;
+  // Borrowed: the pidfd of the process at the other end of each link.
+  std::vector<int> late_processes() const;
   // Waits until then for groups that are under way; from here on nothing is read. An Error: a group
   // has not ended, and the links go on.
   Result<void> rest(core::Time until);

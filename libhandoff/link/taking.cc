@@ -51,7 +51,8 @@ Result<void> Taking::sessions(const protocol::GroupSessions& message, std::vecto
     return {};  // the rest of one that was refused
   }
   checksum_ = add_checksum(checksum_, message.sessions);
-  const auto applied = received_->apply(message.sessions, fds, RingReceiver());
+  RingReceiver none;  // over a link everything is in the frame
+  const auto applied = received_->apply(message.sessions, fds, none);
   if (applied) {
     feed({E::kSessions});
   } else {

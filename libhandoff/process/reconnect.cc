@@ -46,6 +46,8 @@ std::optional<UniqueFd> connect_to(const std::string& path) {
 
 }  // namespace
 
+void knock(const std::string& path) { (void)connect_to(path); }
+
 Result<Reconnect> Reconnect::make(std::string path) {
   Reconnect out;
   if (path.empty()) return out;

@@ -12,6 +12,9 @@
 
 namespace handoff::io {
 
+// Lets the supervisor that listens at that path know of this process, and says nothing.
+void knock(const std::string& path);
+
 class Reconnect {
  public:
   // From 20 ms, so that a supervisor that is replaced hardly misses anybody, up to a second.

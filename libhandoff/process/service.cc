@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "libhandoff/core/lanes.h"
+#include "libhandoff/service/nonblocking.h"
 #include "libhandoff/sys/failpoint.h"
 #include "libhandoff/sys/process.h"
 #include "libhandoff/sys/reason.h"
@@ -18,18 +19,21 @@ Result<std::unique_ptr<Service>> Service::open(const handoff_options& options) {
   if (options.lanes > core::kMaxLanes) {
     return fail(-EINVAL, "handoff_options.lanes: at most " + std::to_string(core::kMaxLanes));
   }
+  std::string ignored = tell_what_is_ignored(options);
   if (!failpoint::problem().empty()) return fail(-EINVAL, failpoint::problem());
   auto poller = Poller::make();
   if (!poller) return Failure(poller.error());
-  std::unique_ptr<Service> service(new Service(std::move(*poller)));
+  auto sharers = Sharers::make();
+  if (!sharers) return Failure(sharers.error());
+  std::unique_ptr<Service> service(new Service(std::move(*poller), std::move(*sharers)));
   service->declared_.log = options.log;
   service->declared_.log_user = options.user;
+  service->ignored_ = std::move(ignored);
   const auto named = service->registry_.set_names(options.name, options.version);
   if (!named) return Failure(named.error());
   const auto kind = service->registry_.declare_kind(
       "session", options.state_version == 0 ? 1 : options.state_version);
   if (!kind) return Failure(kind.error());
-  service->fds_max_ = raise_fd_limit();
   service->declared_.lanes = std::max<std::uint32_t>(options.lanes, 1);
   for (std::uint32_t i = 1; i < service->declared_.lanes; ++i) {
     auto lane = Lane::make(service->declared_, i);
@@ -39,7 +43,8 @@ Result<std::unique_ptr<Service>> Service::open(const handoff_options& options) {
   auto links = Links::make(service->registry_);
   if (!links) return Failure(links.error());
   service->links_ = std::move(*links);
-  const auto watched = service->poller_.watch(Role::kLinks, service->links_->fd(), false);
+  auto watched = service->poller_.watch(Role::kLinks, service->links_->fd(), false);
+  if (watched) watched = service->poller_.watch(Role::kSharers, service->sharers_.fd(), false);
   if (!watched) return Failure(watched.error());
   auto start = take_start();
   if (!start) return Failure(start.error());
@@ -56,7 +61,9 @@ void Service::begin(StartOrder start) {
   registry_.generation = start.generation;
   given_ = std::move(start.listeners);
   heir_end_ = std::move(start.heir);
-  if (heir_end_ && heir_end_->parameters.limits.rehearsal) offer_to_the_oom_killer();
+  // A rehearsal, or an heir that fails, never owns, and stays the first to go.
+  const auto first = heir_end_ ? oom_score_.raise() : Result<void>();
+  if (!first) registry_.log(HANDOFF_LOG_WARNING, first.error().message);
 }
 
 Result<void> Service::declare(const std::function<Result<void>(Registry&)>& declaration) {
@@ -64,18 +71,6 @@ Result<void> Service::declare(const std::function<Result<void>(Registry&)>& decl
     return fail(HANDOFF_ERR_ORDER, "declare everything before handoff_ready()");
   }
   return declaration(registry_);
-}
-
-Result<void> Service::attach(const std::string& name, UniqueFd fd) {
-  const auto it = registry_.named.find(name);
-  if (it == registry_.named.end()) {
-    return fail(HANDOFF_ERR_UNKNOWN, "'" + name + "' was not declared with handoff_claim()");
-  }
-  if (it->second.fd.valid()) return fail(HANDOFF_ERR_DUPLICATE, "'" + name + "' has an fd");
-  if (donor_) return fail(-EBUSY, "a handoff is under way");
-  const std::lock_guard lock(declared_.named_lock);
-  it->second.fd = std::move(fd);
-  return {};
 }
 
 std::uint64_t Service::sessions() const {
@@ -101,8 +96,14 @@ Result<void> Service::ready() {
   }
   given_.clear();
   if (!heir_end_) {
-    if (auto ok = registry_.bind_missing(); !ok) return ok;
+    auto ok = registry_.bind_missing();
+    if (!ok && ok.error().code == -EADDRINUSE && !ignored_.empty()) {
+      // The supervisor has bound the address for this service.
+      return fail(-EADDRINUSE, ok.error().message + "; " + ignored_);
+    }
+    if (!ok) return ok;
   }
+  tell_what_is_missing();
   auto manifest = registry_.manifest(false);
   if (!manifest) return Failure(manifest.error());
   const bool rehearsal = heir_end_ && heir_end_->parameters.limits.rehearsal;
@@ -117,9 +118,20 @@ Result<void> Service::ready() {
   heir_limits_ = heir_end_->parameters.limits;
   heir_ = std::make_unique<HeirDriver>(registry_, poller_, *this, heir_end_->parameters,
                                        Channel(std::move(heir_end_->channel), "heir"),
-                                       std::move(heir_end_->peer), fds_max_, other_lanes());
+                                       std::move(heir_end_->peer), other_lanes());
   heir_->start();
   return {};
+}
+
+void Service::tell_what_is_missing() {
+  const bool told = registry_.callbacks.retired != nullptr &&
+                    std::all_of(lanes_.begin(), lanes_.end(), [](const auto& lane) {
+                      return lane->registry().callbacks.retired != nullptr;
+                    });
+  if (told || !supervised()) return;
+  registry_.log(HANDOFF_LOG_WARNING,
+                "this service has no retired(), which tells it to leave once its sockets are the "
+                "next release's: after an upgrade it finds its listeners closed");
 }
 
 Result<void> Service::wait(int timeout_ms) {
@@ -181,6 +193,9 @@ void Service::turn(const std::vector<Role>& roles) {
       reports_.reconnect(standing());
     } else if (role == Role::kLinks) {
       links_->turn();
+      if (state_ == HANDOFF_STATE_OWNER) look_at_nonblocking(registry_, true);
+    } else if (role == Role::kSharers) {
+      if (sharers_.turn()) look_at_sockets();
     } else if (role == Role::kWake) {
       if (state_ == HANDOFF_STATE_LATE || links_->spreads()) links_->turn();
       // Another lane has said something.
@@ -213,18 +228,10 @@ void Service::settle() {
     state_ = retired ? HANDOFF_STATE_RETIRED : HANDOFF_STATE_OWNER;
     if (retired) links_->pass_on();
     if (retired && donor_->stays()) stay_late();
+    if (!retired && donor_->shared()) watch_sharer(donor_->take_peer());
     donor_.reset();
   }
   if (state_ == HANDOFF_STATE_LATE) settle_late();
-}
-
-void Service::link_to_donor() {
-  if (!registry_.can_link()) return;  // the donor was told so
-  links_->inherit(heir_->take_internal(), heir_limits_);
-  if (heir_->leaves_a_link() && !heir_->donor_died()) {
-    links_->to_late(heir_->take_channel(), heir_->take_peer(), heir_limits_);
-    if (heir_->spread() != 0) links_->spread(heir_->spread());
-  }
 }
 
 void Service::stay_late() {
@@ -300,7 +307,10 @@ void Service::report_owner() {
     }
   }
   reports_.owner(std::move(owner));
+  if (heir_) watch_sharer(heir_->take_peer(), heir_->take_channel());
   heir_.reset();
+  const auto restored = oom_score_.restore();
+  if (!restored) registry_.log(HANDOFF_LOG_WARNING, restored.error().message);
 }
 
 void Service::say_health(protocol::Health health) {
@@ -342,26 +352,6 @@ void Service::donate(const protocol::Donate& donate, std::vector<UniqueFd>& fds)
   donor_->start();
 }
 
-// A donor takes no new link: it has told its heir already which links there are. So the new end is
-// closed, and the supervisor tries again when the late process says that it is not linked.
-void Service::relink(const protocol::Relink& relink, std::vector<UniqueFd>& fds) {
-  if (fds.size() != 2) {
-    registry_.log(HANDOFF_LOG_ERROR, "from the supervisor: Relink without a channel and a pidfd");
-    return;
-  }
-  if (!registry_.can_link()) {
-    registry_.log(HANDOFF_LOG_WARNING, "a service with several lanes takes no late sessions");
-    return;
-  }
-  core::Limits limits;
-  if (relink.budget_us > 0) limits.budget = static_cast<core::Duration>(relink.budget_us);
-  if (state_ == HANDOFF_STATE_OWNER) {
-    links_->to_late(Channel(std::move(fds[0])), std::move(fds[1]), limits);
-  } else if (state_ == HANDOFF_STATE_LATE) {
-    links_->to_owner(Channel(std::move(fds[0])), std::move(fds[1]), limits);
-  }
-}
-
 void Service::stop(const protocol::Stop& stop) {
   const core::Reason reason{core::Code::kCancelled, "the service is being stopped"};
   if (donor_) donor_->cancel(reason);
@@ -373,13 +363,6 @@ void Service::stop(const protocol::Stop& stop) {
     return 0;
   });
   if (!ok) registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
-}
-
-void Service::tell_status(const protocol::Query& query) {
-  reports_.status({.query_id = query.id,
-                   .sessions = sessions(),
-                   .state = static_cast<std::uint32_t>(state_),
-                   .errors = errors_});
 }
 
 void Service::spread(const protocol::Spread& spread) { links_->spread(spread.permille); }

@@ -23,8 +23,10 @@
 #include "libhandoff/process/control.h"
 #include "libhandoff/process/orders.h"
 #include "libhandoff/process/reports.h"
+#include "libhandoff/process/sharers.h"
 #include "libhandoff/process/start.h"
 #include "libhandoff/service/registry.h"
+#include "libhandoff/sys/oom_score.h"
 #include "libhandoff/sys/poller.h"
 
 namespace handoff::io {
@@ -45,7 +47,9 @@ class Service : public Reporter, public Orders {
 
   // Runs a declaration on the registry, if there is still time for it.
   Result<void> declare(const std::function<Result<void>(Registry&)>& declaration);
-  Result<void> attach(const std::string& name, UniqueFd fd);
+  // Takes fd, unless it fails.
+  Result<void> attach(const std::string& name, int fd);
+  Result<UniqueFd> detach(const std::string& name);
 
   Result<void> ready();
   // timeout_ms: -1 for none but the handoff's own deadlines.
@@ -62,7 +66,8 @@ class Service : public Reporter, public Orders {
   void sessions_changed();
 
  private:
-  explicit Service(Poller poller) : poller_(std::move(poller)) {}
+  Service(Poller poller, Sharers sharers)
+      : poller_(std::move(poller)), sharers_(std::move(sharers)) {}
 
   // -- of the drivers
   void progress(const protocol::Progress& progress) override;
@@ -76,6 +81,7 @@ class Service : public Reporter, public Orders {
   void donate(const protocol::Donate& donate, std::vector<UniqueFd>& fds) override;
   void stop(const protocol::Stop& stop) override;
   void tell_status(const protocol::Query& query) override;
+  void name_processes(protocol::Status& status);
   void relink(const protocol::Relink& relink, std::vector<UniqueFd>& fds) override;
   void spread(const protocol::Spread& spread) override;
   void drain(const protocol::Drain& drain) override;
@@ -83,12 +89,17 @@ class Service : public Reporter, public Orders {
   void hear(Channel::Message& message);
 
   void begin(StartOrder start);
+  void tell_what_is_missing();
   void turn(const std::vector<Role>& roles);
   void settle();
   // After a switch: the links that it brought, and those that it took away.
   void link_to_donor();
   void stay_late();
   void settle_late();
+
+  // A process that shares sockets with this one closes its fds, or has gone.
+  void look_at_sockets();
+  void watch_sharer(UniqueFd pidfd, std::optional<Channel> channel = std::nullopt);
 
   std::vector<Lane*> other_lanes() const;
   std::uint64_t sessions() const;  // of all lanes
@@ -103,14 +114,16 @@ class Service : public Reporter, public Orders {
   Declared declared_;
   Registry registry_{declared_};
   Poller poller_;
+  Sharers sharers_;
   std::vector<std::unique_ptr<Lane>> lanes_;  // before the drivers, which order them about
   Control control_{registry_, poller_};
   Reports reports_{registry_, control_};
   int state_ = HANDOFF_STATE_DECLARING;
-  std::uint64_t fds_max_ = 0;
+  std::string ignored_;  // why it has no supervisor although one is in its environment
   // Of Start.
   std::vector<GivenListener> given_;
   std::optional<HandoffEnd> heir_end_;
+  OomScore oom_score_;  // raised as long as it is an heir
   // At most one of them.
   std::unique_ptr<HeirDriver> heir_;
   std::unique_ptr<DonorDriver> donor_;

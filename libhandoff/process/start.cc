@@ -6,10 +6,15 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
+#include <cerrno>
 #include <charconv>
-#include <cstdlib>
+#include <climits>
+#include <csignal>
+#include <ctime>
 
 #include "libhandoff/core/spread.h"
+#include "libhandoff/sys/environment.h"
 #include "libhandoff/sys/socket.h"
 
 namespace handoff::io {
@@ -21,7 +26,7 @@ using protocol::Type;
 constexpr int kStartTimeoutMs = 5000;
 
 std::optional<int> number_from(const char* name) {
-  const char* text = std::getenv(name);  // see handoff_open()
+  const char* text = environment::get(name);
   if (text == nullptr) return std::nullopt;
   const std::string_view view(text);
   int value = -1;
@@ -30,24 +35,55 @@ std::optional<int> number_from(const char* name) {
   return value;
 }
 
+bool is_control_socket(int fd) {
+  int type = 0;
+  socklen_t length = sizeof type;
+  return ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == SOCK_SEQPACKET;
+}
+
+// To stderr, if it has room: nobody is waited for, and a pipe that nobody reads any more raises no
+// SIGPIPE. Room is PIPE_BUF bytes (pipe(7)).
+void say_if_heard(const std::string& line) {
+  pollfd room{STDERR_FILENO, POLLOUT, 0};
+  if (::poll(&room, 1, 0) != 1 || room.revents != POLLOUT) return;
+  sigset_t broken;
+  sigset_t pending;
+  sigset_t before;
+  sigemptyset(&broken);
+  sigaddset(&broken, SIGPIPE);
+  if (::sigpending(&pending) < 0 || ::pthread_sigmask(SIG_BLOCK, &broken, &before) != 0) return;
+  const ssize_t n =
+      ::write(STDERR_FILENO, line.data(), std::min<std::size_t>(line.size(), PIPE_BUF));
+  constexpr timespec kNow{};
+  // One that was pending before is somebody else's.
+  if (n < 0 && errno == EPIPE && sigismember(&pending, SIGPIPE) == 0) {
+    (void)::sigtimedwait(&broken, nullptr, &kNow);
+  }
+  (void)::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+// The process that has taken a supervisor's Start; a fork of it may be another service.
+std::atomic<pid_t> started = 0;
+
 // nullopt: no control socket is meant for this process.
 Result<std::optional<UniqueFd>> control_socket() {
+  if (started == ::getpid()) {
+    return fail(HANDOFF_ERR_ORDER,
+                "this process is a service of the supervisor already, by an earlier "
+                "handoff_open(); one with several event loops has lanes");
+  }
   const auto number = number_from("HANDOFF_FD");
   const auto pid = number_from("HANDOFF_PID");
   // A child of a supervised service may inherit the variables; they are not meant for it.
   if (!number || !pid || *pid != ::getpid()) return std::nullopt;
-  for (const char* name : {"HANDOFF_FD", "HANDOFF_PID", "HANDOFF_SERVICE", "HANDOFF_GENERATION",
-                           "HANDOFF_RETURN", "HANDOFF_MAILBOX"}) {
-    ::unsetenv(name);
-  }
-  int type = 0;
-  socklen_t length = sizeof type;
-  if (::getsockopt(*number, SOL_SOCKET, SO_TYPE, &type, &length) < 0 || type != SOCK_SEQPACKET) {
+  environment::forget_supervisor();
+  if (!is_control_socket(*number)) {
     return fail(-EBADF, "HANDOFF_FD names fd " + std::to_string(*number) +
                             ", which is not a control socket");
   }
   UniqueFd fd(*number);
   if (::fcntl(fd.get(), F_SETFD, FD_CLOEXEC) < 0) return fail_errno("HANDOFF_FD");
+  started = ::getpid();
   return fd;
 }
 
@@ -114,6 +150,21 @@ Result<HandoffEnd> take_end(const protocol::Handoff& handoff, std::vector<Unique
   }
   return HandoffEnd{parameters_of(handoff), std::move(fds[handoff.channel_index]),
                     std::move(fds[handoff.peer_index])};
+}
+
+std::string tell_what_is_ignored(const handoff_options& options) {
+  const environment::Ignored ignored = environment::ignored();
+  if (ignored.words.empty()) return {};
+  // A supervisor names a child that knocks in its own log, too.
+  if (const char* path = environment::get("HANDOFF_RETURN")) knock(path);
+  environment::forget_supervisor();
+  if (is_control_socket(ignored.fd)) (void)::fcntl(ignored.fd, F_SETFD, FD_CLOEXEC);
+  if (options.log != nullptr) {
+    options.log(options.user, HANDOFF_LOG_ERROR, ignored.words.c_str());
+  } else {
+    say_if_heard("handoff: " + ignored.words + "\n");
+  }
+  return ignored.words;
 }
 
 Result<std::optional<StartOrder>> take_start() {

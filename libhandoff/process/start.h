@@ -4,8 +4,10 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
+#include "handoff/handoff.h"
 #include "libhandoff/base/result.h"
 #include "libhandoff/base/unique_fd.h"
 #include "libhandoff/handoff/shell.h"
@@ -37,7 +39,12 @@ struct StartOrder {
   std::optional<HandoffEnd> heir = {};        // of an heir
 };
 
-// Reads and unsets HANDOFF_* of the environment; nullopt without a supervisor.
+// Says what of HANDOFF_* is ignored (sys/environment.h), and takes it out of the environment.
+// Loudly: a service that should have a supervisor would else just not find it. Without a log of the
+// service's own the words go to stderr. Returns them; "" if nothing is ignored.
+std::string tell_what_is_ignored(const handoff_options& options);
+// Reads and unsets HANDOFF_* of the environment; nullopt without a supervisor. HANDOFF_ERR_ORDER in
+// a process that has had a supervisor's Start already: a second one never comes.
 Result<std::optional<StartOrder>> take_start();
 
 // Takes the end that a message of the supervisor speaks of out of that message's fds.

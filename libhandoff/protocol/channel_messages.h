@@ -26,6 +26,7 @@ struct Hello {
   bool drain_incompatible = false;
   bool ring_sessions = false;
   bool looks = false;
+  std::uint64_t room_ns = 0;
 };
 void describe(auto& on, Is<Hello> auto& m) {
   on.message("Hello")
@@ -40,7 +41,8 @@ void describe(auto& on, Is<Hello> auto& m) {
       .if_set(9, m.links)
       .if_set(10, m.drain_incompatible)
       .if_set(11, m.ring_sessions)
-      .if_set(12, m.looks);
+      .if_set(12, m.looks)
+      .if_set(13, m.room_ns);
 }
 
 struct Abort {

@@ -78,17 +78,18 @@ void describe(auto& on, Is<Stop> auto& m) {
 
 struct Query {
   std::uint64_t id = 0;
+  bool processes = false;
 };
-void describe(auto& on, Is<Query> auto& m) { on.message("Query", Zeros::kLeftOut).field(1, m.id); }
+void describe(auto& on, Is<Query> auto& m) {
+  on.message("Query", Zeros::kLeftOut).field(1, m.id).field(2, m.processes);
+}
 
 struct Cancel {
   std::uint64_t handoff_id = 0;
   std::string reason;
 };
 void describe(auto& on, Is<Cancel> auto& m) {
-  on.message("Cancel", Zeros::kLeftOut)
-      .field(1, m.handoff_id)
-      .text(2, m.reason, kMaxReason, "the reason");
+  on.message("Cancel", Zeros::kLeftOut).field(1, m.handoff_id).words(2, m.reason, "the reason");
 }
 
 enum class LatePolicy : std::uint8_t { kMove = 0, kClose = 1, kKeep = 2 };

@@ -10,6 +10,7 @@
 #include "libhandoff/core/types.h"
 #include "libhandoff/protocol/description.h"
 #include "libhandoff/protocol/manifest_messages.h"
+#include "libhandoff/protocol/session_messages.h"
 
 namespace handoff::protocol {
 
@@ -144,13 +145,17 @@ struct Status {
   std::uint64_t sessions = 0;
   std::uint32_t state = 0;
   std::uint64_t errors = 0;
+  std::vector<SessionProcess> processes = {};
+  bool more = false;
 };
 void describe(auto& on, Is<Status> auto& m) {
   on.message("Status")
       .field(1, m.query_id)
       .field(2, m.sessions)
       .field(3, m.state)
-      .if_set(4, m.errors);
+      .if_set(4, m.errors)
+      .each(5, m.processes, kMaxProcesses, "too many processes")
+      .if_set(6, m.more);
 }
 
 struct Health {

@@ -15,7 +15,8 @@
 //   when(c, n, x)             a field, written if c is true
 //   choice(n, x, last, other) an enum, open towards newer peers: what is above `last` is `other`
 //   text(n, x, limit, what)   a string, written as it is; a longer one is refused
-//   words(n, x, what)         a reason for people: cleaned as it is written, at most kMaxReason
+//   text_if_set(...)          text(), left out while it is empty
+//   words(n, x, what)         a reason for people: printable() as it is written, at most kMaxReason
 //   part(n, x)                a message within, perhaps std::optional
 //   each(n, v, limit, what)   messages within, at most so many
 //   list(n, v, limit, what)   numbers, packed; they are read one by one, too

@@ -17,7 +17,8 @@ void describe(auto& on, Is<Kind> auto& m) {
       .field(3, m.version)
       .list(4, m.reads, kMaxKinds, "too many versions")
       .list(5, m.writes, kMaxKinds, "too many versions")
-      .if_set(6, m.region);
+      .if_set(6, m.region)
+      .text_if_set(7, m.listener, kMaxName, "a listener's name");
 }
 
 void describe(auto& on, Is<Named> auto& m) {
@@ -34,7 +35,8 @@ void describe(auto& on, Is<Manifest> auto& m) {
       .text(1, m.service, kMaxName, "a service's name")
       .text(2, m.release, kMaxName, "a release's version")
       .each(3, m.kinds, kMaxKinds, "too many kinds")
-      .each(4, m.named, kMaxNamed, "too many named fds");
+      .each(4, m.named, kMaxNamed, "too many named fds")
+      .if_set(5, m.knows_listeners);
 }
 
 }  // namespace handoff::protocol

@@ -66,6 +66,9 @@ class Reader {
     advance();
     return *this;
   }
+  Reader& text_if_set(std::uint32_t n, std::string& x, std::size_t limit, const char* what) {
+    return text(n, x, limit, what);
+  }
   Reader& text(std::uint32_t n, std::string& x, std::size_t limit, const char* what) {
     if (at_bytes(n)) take_text(x, limit, what);
     return *this;

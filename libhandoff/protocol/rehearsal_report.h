@@ -58,6 +58,8 @@ struct Rehearsed {
   std::uint64_t rss = 0;
   std::uint64_t pss = 0;
   std::uint64_t round_trip_ns = 0;
+  std::uint64_t sections_ns = 0;
+  bool sections_unsettled = false;
 };
 void describe(auto& on, Is<Rehearsed> auto& m) {
   on.message("Rehearsed")
@@ -77,7 +79,9 @@ void describe(auto& on, Is<Rehearsed> auto& m) {
       .field(14, m.early)
       .field(15, m.rss)
       .field(16, m.pss)
-      .field(17, m.round_trip_ns);
+      .field(17, m.round_trip_ns)
+      .if_set(18, m.sections_ns)
+      .if_set(19, m.sections_unsettled);
 }
 
 }  // namespace handoff::protocol

@@ -37,6 +37,14 @@ void describe(auto& on, Is<Blob> auto& m) {
                "over the limit");
 }
 
+struct SessionProcess {
+  std::uint32_t pid = 0;
+  std::uint64_t started = 0;
+};
+void describe(auto& on, Is<SessionProcess> auto& m) {
+  on.message("SessionProcess").field(1, m.pid).field(2, m.started);
+}
+
 inline constexpr std::uint32_t kSessionIndependent = 1;
 struct Session {
   std::uint64_t id = 0;
@@ -50,6 +58,7 @@ struct Session {
   std::uint64_t inode = 0;
   std::optional<Counters> counters = {};
   std::optional<Blob> blob = {};
+  std::optional<SessionProcess> process = {};
 };
 void describe(auto& on, Is<Session> auto& m) {
   on.message("Session")
@@ -64,6 +73,7 @@ void describe(auto& on, Is<Session> auto& m) {
       .field(9, m.inode)
       .part(10, m.counters)
       .part(11, m.blob)
+      .part(12, m.process)
       .require(m.id != 0, "without an id");
 }
 

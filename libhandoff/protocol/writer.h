@@ -11,15 +11,11 @@
 #include <type_traits>
 #include <vector>
 
+#include "libhandoff/base/text.h"
 #include "libhandoff/protocol/description.h"
 #include "libhandoff/protocol/limits.h"
 
 namespace handoff::protocol {
-
-// Makes valid UTF-8 of any text, since proto3's strings must be that. Keeps printable ASCII,
-// newlines, tabs, and two- and three-byte sequences (but those that begin with E0 or ED). All else
-// becomes '?'. A text over limit bytes is cut between characters.
-std::string clean(std::string_view in, std::size_t limit);
 
 class Writer {
  public:
@@ -58,8 +54,12 @@ class Writer {
   Writer& text(std::uint32_t n, const std::string& x, std::size_t /*limit*/, const char* /*what*/) {
     return field(n, x);
   }
+  Writer& text_if_set(std::uint32_t n, const std::string& x, std::size_t /*limit*/,
+                      const char* /*what*/) {
+    return if_set(n, x);
+  }
   Writer& words(std::uint32_t n, const std::string& x, const char* /*what*/) {
-    return field(n, clean(x, kMaxReason));
+    return field(n, printable(x, kMaxReason));
   }
   template <class T>
   Writer& part(std::uint32_t n, const T& x) {

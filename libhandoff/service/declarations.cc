@@ -10,6 +10,12 @@
 namespace handoff::io {
 namespace {
 
+Result<void> check_version(std::string_view version) {
+  if (core::valid_version(version)) return {};
+  return fail(-EINVAL, "the release's version '" + std::string(version) +
+                           "' must be 1 to 64 of letters, digits, '.', '_', '-', '+', '~'");
+}
+
 Result<void> check_name(const char* what, std::string_view name) {
   if (core::valid_name(name)) return {};
   return fail(-EINVAL, std::string(what) + " '" + std::string(name) +
@@ -20,15 +26,26 @@ Result<void> check_name(const char* what, std::string_view name) {
 
 Result<void> Registry::set_names(std::string service_name, std::string release_name) {
   if (auto ok = check_name("the service's name", service_name); !ok) return ok;
-  if (auto ok = check_name("the release's version", release_name); !ok) return ok;
+  if (auto ok = check_version(release_name); !ok) return ok;
   service = std::move(service_name);
   release = std::move(release_name);
   return {};
 }
 
+// All of them are in a Hello.
+Result<void> Registry::check_room() const {
+  if (kinds.size() + sections.size() + regions.size() < protocol::kMaxKinds) return {};
+  return fail(-E2BIG, "kinds of sessions, listeners, sections and regions are " +
+                          std::to_string(protocol::kMaxKinds) + " at most");
+}
+
 bool Registry::name_taken(const std::string& name) const {
   const auto same = [&](const auto& other) { return other.name == name; };
-  return std::any_of(kinds.begin(), kinds.end(), same) ||
+  // A section may have a listener's name: on the wire the listener's kind is one of "session".
+  const auto same_kind = [&](const SessionKind& kind) {
+    return kind.name == name && !kind.of_listener;
+  };
+  return std::any_of(kinds.begin(), kinds.end(), same_kind) ||
          std::any_of(sections.begin(), sections.end(), same) || find_region(name) != nullptr;
 }
 
@@ -64,12 +81,40 @@ Result<void> Registry::give_listener(const std::string& name, const std::string&
 }
 
 Result<void> Registry::declare_kind(const std::string& name, std::uint32_t version) {
+  if (auto ok = check_room(); !ok) return ok;
   if (auto ok = check_name("the kind", name); !ok) return ok;
   if (version == 0) return fail(-EINVAL, "state versions count from 1");
-  if (name_taken(name)) {
+  if (name_taken(name) || kind_version(name) != 0) {
     return fail(HANDOFF_ERR_DUPLICATE, "'" + name + "' is declared already");
   }
-  kinds.push_back({.name = name, .version = version, .steps = {}});
+  kinds.push_back({.name = name, .version = version, .stateless = false, .steps = {}});
+  return {};
+}
+
+Result<void> Registry::declare_stateless(const std::string& kind) {
+  const auto it = std::find_if(kinds.begin(), kinds.end(),
+                               [&](const SessionKind& k) { return k.name == kind; });
+  if (it == kinds.end()) {
+    return fail(HANDOFF_ERR_UNKNOWN, "session kind '" + kind + "' was not declared");
+  }
+  if (it->of_listener) {
+    return fail(HANDOFF_ERR_UNKNOWN,
+                "the kind of listener '" + kind + "' is as the kind 'session': call this for that");
+  }
+  it->stateless = true;
+  return {};
+}
+
+Result<void> Registry::declare_listener_kind(const std::string& listener) {
+  if (auto ok = check_room(); !ok) return ok;
+  const auto it = named.find(listener);
+  if (it == named.end() || it->second.address.empty()) {
+    return fail(HANDOFF_ERR_UNKNOWN, "listener '" + listener + "' was not declared");
+  }
+  if (kind_version(listener) != 0) {
+    return fail(HANDOFF_ERR_DUPLICATE, "session kind '" + listener + "' is declared already");
+  }
+  kinds.push_back({.name = listener, .of_listener = true});
   return {};
 }
 
@@ -84,6 +129,12 @@ Result<void> Registry::declare_step(const std::string& kind, core::Step step, St
     return fail(-EINVAL, "a step is from N to N+1 or from N+1 to N");
   }
   if (how.convert == nullptr) return fail(-EINVAL, "a step needs a function");
+  if (it->of_listener) {
+    return fail(HANDOFF_ERR_UNKNOWN,
+                "the kind of listener '" + kind +
+                    "' has the steps of the kind 'session'; for steps of its own declare a kind of "
+                    "that name before the listener");
+  }
   if (!it->steps.emplace(step, how).second) {
     return fail(HANDOFF_ERR_DUPLICATE, "that step is registered already");
   }
@@ -91,6 +142,7 @@ Result<void> Registry::declare_step(const std::string& kind, core::Step step, St
 }
 
 Result<void> Registry::declare_section(SectionDecl section) {
+  if (auto ok = check_room(); !ok) return ok;
   if (auto ok = check_name("the section", section.name); !ok) return ok;
   if (name_taken(section.name)) {
     return fail(HANDOFF_ERR_DUPLICATE, "'" + section.name + "' is declared already");
@@ -100,6 +152,7 @@ Result<void> Registry::declare_section(SectionDecl section) {
 }
 
 Result<void> Registry::declare_region(RegionDecl region) {
+  if (auto ok = check_room(); !ok) return ok;
   if (auto ok = check_name("the region", region.name); !ok) return ok;
   if (region.version == 0) return fail(-EINVAL, "layouts count from 1");
   if (region.max_size == 0) return fail(-EINVAL, "region '" + region.name + "': max_size is 0");

@@ -1,7 +1,7 @@
 // What a service has declared, shared by all of its lanes: names, named fds, kinds of sessions with
-// their conversions, sections and regions. From handoff_ready() on only two things change: the fds
-// of the names, and the regions, by lane 0 alone. The sessions of each lane are in
-// service/registry.
+// their conversions, sections and regions. From handoff_ready() on only three things change: the
+// fds of the names, the regions, by lane 0 alone, and the processes of sessions. The sessions of
+// each lane are in service/registry.
 //
 // Declared owns the named fds and the regions.
 #pragma once
@@ -17,12 +17,14 @@
 #include "libhandoff/base/unique_fd.h"
 #include "libhandoff/core/negotiation.h"
 #include "libhandoff/service/region.h"
+#include "libhandoff/service/session_processes.h"
 
 namespace handoff::io {
 
 struct NamedFd {
-  std::string address;  // as declared, then as bound; "" if it is no listener
-  UniqueFd fd;          // invalid until somebody gives it
+  std::string address;       // as declared, then as bound; "" if it is no listener
+  UniqueFd fd;               // invalid until somebody gives it
+  bool nonblocking = false;  // as SessionEntry's
 };
 
 struct StateStep {
@@ -33,7 +35,10 @@ struct StateStep {
 struct SessionKind {
   std::string name;
   std::uint32_t version = 1;
+  bool stateless = false;
   std::map<core::Step, StateStep> steps;
+  // The name is a listener's, and version and steps are those of the kind "session".
+  bool of_listener = false;
 
   std::vector<core::Step> step_list() const;
 };
@@ -57,6 +62,7 @@ struct Declared {
   std::vector<SessionKind> kinds;
   std::vector<SectionDecl> sections;
   std::vector<Region> regions;
+  SessionProcesses processes;
   // The next session's number: counted over all lanes, so that no two lanes give the same id.
   std::atomic<std::uint64_t> next_session = 1;
   // Any lane's thread may call it.

@@ -5,6 +5,8 @@
 #include <new>
 #include <utility>
 
+#include "libhandoff/base/text.h"
+#include "libhandoff/sys/process.h"
 #include "libhandoff/sys/reason.h"
 #include "libhandoff/sys/socket.h"
 
@@ -25,6 +27,7 @@ Registry::Registry(Declared& declared)
       kinds(declared.kinds),
       sections(declared.sections),
       regions(declared.regions),
+      processes(declared.processes),
       declared_(declared) {}
 
 Registry* Registry::calling() { return running; }
@@ -37,24 +40,41 @@ std::vector<core::Step> SessionKind::step_list() const {
   return list;
 }
 
-Result<core::Manifest> Registry::manifest(bool only_with_fd) const {
-  core::Manifest out{.service = service, .release = release};
-  for (const SessionKind& kind : kinds) {
-    const auto steps = kind.step_list();
-    out.kinds.push_back({.name = kind.name,
-                         .section = false,
-                         .version = kind.version,
-                         .reads = core::readable(steps, kind.version),
-                         .writes = core::writable(steps, kind.version)});
+std::vector<core::Kind> Registry::kinds_on_the_wire() const {
+  std::vector<core::Kind> out;
+  for (std::uint32_t i = 0; i < kinds.size(); ++i) {
+    const SessionKind& format = format_of(i);
+    const auto steps = format.step_list();
+    out.push_back({.name = format.name,
+                   .section = false,
+                   .version = format.version,
+                   .reads = core::readable(steps, format.version),
+                   .writes = core::writable(steps, format.version)});
+    if (kinds[i].of_listener) out.back().listener = kinds[i].name;
   }
   for (const SectionDecl& section : sections) {
-    out.kinds.push_back({.name = section.name,
-                         .section = true,
-                         .version = 0,
-                         .reads = section.reads,
-                         .writes = section.writes});
+    out.push_back({.name = section.name,
+                   .section = true,
+                   .version = 0,
+                   .reads = section.reads,
+                   .writes = section.writes});
   }
-  for (const Region& region : regions) out.kinds.push_back(region.kind());
+  for (const Region& region : regions) out.push_back(region.kind());
+  return out;
+}
+
+std::uint32_t Registry::kind_version(std::string_view name) const {
+  for (std::uint32_t i = 0; i < kinds.size(); ++i) {
+    if (kinds[i].name == name) return format_of(i).version;
+  }
+  return 0;
+}
+
+Result<core::Manifest> Registry::manifest(bool only_with_fd) const {
+  core::Manifest out{.service = service,
+                     .release = release,
+                     .kinds = kinds_on_the_wire(),
+                     .knows_listeners = true};
   for (const auto& [name, fd] : named) {
     core::Named n{.name = name, .address = fd.address};
     if (fd.fd.valid()) {
@@ -95,6 +115,11 @@ Result<std::uint64_t> Registry::open_session(int fd, const handoff_session_optio
   }
   const auto identity = identity_of(fd);
   if (!identity) return Failure(identity.error());
+  if (const auto other = sessions.of_socket(fd, identity->inode)) {
+    return fail(HANDOFF_ERR_DUPLICATE,
+                "fd " + std::to_string(fd) + " is that of session " + std::to_string(*other));
+  }
+  tell_what_is_missing();
   // No id is used twice, also across generations: the generation's number is part of the id.
   const std::uint64_t id = generation << 40 | declared_.next_session++;
   SessionEntry& entry =
@@ -105,6 +130,15 @@ Result<std::uint64_t> Registry::open_session(int fd, const handoff_session_optio
                         .independent = (flags & HANDOFF_SESSION_INDEPENDENT) != 0});
   if (observer != nullptr) observer->session_changed(id, entry);
   return id;
+}
+
+// In time to be mended: a handoff would find it out.
+void Registry::tell_what_is_missing() {
+  if (std::exchange(told_what_is_missing_, true)) return;
+  if (callbacks.save != nullptr && callbacks.restore != nullptr) return;
+  log(HANDOFF_LOG_WARNING, std::string("this service has sessions and no ") +
+                               (callbacks.save == nullptr ? "save()" : "restore()") +
+                               ": they can't be handed over, so no upgrade can be done");
 }
 
 Result<void> Registry::touch_session(std::uint64_t id) {
@@ -129,6 +163,13 @@ Result<void> Registry::close_session(std::uint64_t id) {
     return fail(HANDOFF_ERR_UNKNOWN, "there is no session " + std::to_string(id));
   }
   if (it->second.away) return fail(-EBUSY, "session " + std::to_string(id) + " is frozen");
+  // The heir of the handoff under way has a duplicate of the socket, and drops it with the next
+  // frames, or when it is ended. The peer must not wait for that. A number that is another socket's
+  // by now is left alone.
+  if (observer != nullptr && it->second.copied) {
+    const auto identity = identity_of(it->second.fd);
+    if (identity && identity->inode == it->second.inode) end_sending(it->second.fd);
+  }
   remove_session(id);
   return {};
 }
@@ -138,6 +179,26 @@ void Registry::remove_session(std::uint64_t id) {
   if (it == sessions.end()) return;
   if (observer != nullptr) observer->session_closed(id, it->second);
   sessions.remove(it);
+  processes.forget(id);
+}
+
+Result<void> Registry::set_process(std::uint64_t id, pid_t pid) {
+  const auto it = sessions.find(id);
+  if (it == sessions.end()) {
+    return fail(HANDOFF_ERR_UNKNOWN, "there is no session " + std::to_string(id));
+  }
+  if (it->second.away) return fail(-EBUSY, "session " + std::to_string(id) + " is frozen");
+  if (pid == 0) {
+    processes.forget(id);
+  } else {
+    const std::uint64_t started = started_at(pid);
+    if (started == 0) {
+      return fail(-ESRCH, "there is no process " + std::to_string(pid) + ", or no /proc");
+    }
+    processes.set(id, {static_cast<std::uint32_t>(pid), started});
+  }
+  if (observer != nullptr) observer->session_changed(id, it->second);
+  return {};
 }
 
 bool Registry::can_hold() const {
@@ -233,7 +294,8 @@ Result<void> Registry::bind_missing() {
 }
 
 void Registry::log(int level, const std::string& message) const {
-  if (declared_.log != nullptr) declared_.log(declared_.log_user, level, message.c_str());
+  if (declared_.log == nullptr) return;
+  declared_.log(declared_.log_user, level, printable(message).c_str());  // a peer's words, too
 }
 
 int Registry::named_fd(const std::string& name) const {

@@ -32,6 +32,7 @@ struct handoff_saved {
   std::string input;
   std::string output;
   std::uint32_t flags = 0;
+  bool given = false;  // one of handoff_save_*() was called
 };
 
 namespace handoff::io {
@@ -59,6 +60,7 @@ class Registry {
   std::vector<SessionKind>& kinds;
   std::vector<SectionDecl>& sections;
   std::vector<Region>& regions;
+  SessionProcesses& processes;
   // This lane's own.
   Sessions sessions;
   handoff_callbacks callbacks{};
@@ -75,6 +77,9 @@ class Registry {
   // A listener that the supervisor has for this service.
   Result<void> give_listener(const std::string& name, const std::string& address, UniqueFd fd);
   Result<void> declare_kind(const std::string& name, std::uint32_t version);
+  // Sessions of that kind have no state to save.
+  Result<void> declare_stateless(const std::string& kind);
+  Result<void> declare_listener_kind(const std::string& listener);
   Result<void> declare_step(const std::string& kind, core::Step step, StateStep how);
   Result<void> declare_section(SectionDecl section);
   Result<void> declare_region(RegionDecl region);
@@ -83,12 +88,21 @@ class Registry {
   // The manifest for a Hello: the kinds, the sections, then the regions, in the order of their
   // indices on the wire. A donor names only what it has an fd of, an heir all that it claims.
   Result<core::Manifest> manifest(bool only_with_fd) const;
+  std::vector<core::Kind> kinds_on_the_wire() const;
   std::string describe(std::uint64_t id, std::uint32_t kind) const;
+  // The kind whose versions and steps are those of this one: "session" for the kind of a listener.
+  SessionKind& format_of(std::uint32_t kind) const {
+    return kinds[kinds[kind].of_listener ? 0 : kind];
+  }
+  // 0 for a kind that was not declared.
+  std::uint32_t kind_version(std::string_view name) const;
 
   Result<std::uint64_t> open_session(int fd, const handoff_session_options* options);
   Result<void> touch_session(std::uint64_t id);
   Result<void> close_session(std::uint64_t id);
   Result<void> hold_session(std::uint64_t id, bool held);
+  // pid 0: it needs none.
+  Result<void> set_process(std::uint64_t id, pid_t pid);
   // The session has ended, or is another process's now. A handoff under way hears that it must not
   // hand it over.
   void remove_session(std::uint64_t id);
@@ -151,14 +165,17 @@ class Registry {
 
  private:
   bool name_taken(const std::string& name) const;
+  Result<void> check_room() const;
   // Sets the Registry whose callback runs; returns the one before.
   static Registry* calling(Registry* now);
   // Turns the exception that is being handled into a result; its text becomes the reason.
   int thrown();
   Failure failed_call(const std::string& what, int result) const;
+  void tell_what_is_missing();
 
   Declared& declared_;
   std::string reason_;
+  bool told_what_is_missing_ = false;
 };
 
 }  // namespace handoff::io

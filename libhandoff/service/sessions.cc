@@ -1,5 +1,6 @@
 #include "libhandoff/service/sessions.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace handoff::io {
@@ -13,9 +14,28 @@ std::vector<std::uint64_t> Sessions::first_ids(std::size_t limit) const {
   return ids;
 }
 
+std::optional<std::uint64_t> Sessions::of_socket(int fd, std::uint64_t inode) const {
+  const auto number = static_cast<std::size_t>(fd);
+  if (number >= fds_.size() || !fds_[number]) return std::nullopt;
+  // A service that closed an fd and did not say so has a session with that number, too.
+  const auto found = std::find_if(map_.begin(), map_.end(), [&](const auto& session) {
+    return session.second.fd == fd && session.second.inode == inode;
+  });
+  if (found == map_.end()) return std::nullopt;
+  return found->first;
+}
+
+void Sessions::note_fd(int fd, bool used) {
+  if (fd < 0) return;
+  const auto number = static_cast<std::size_t>(fd);
+  if (number >= fds_.size()) fds_.resize(std::max(number + 1, 2 * fds_.size()));
+  fds_[number] = used;
+}
+
 SessionEntry& Sessions::add(std::uint64_t id, const SessionEntry& entry) {
   const auto [it, added] = map_.try_emplace(id, entry);
   if (!added) return it->second;
+  note_fd(entry.fd, true);
   if (!entry.tracked) ++untracked_;
   if (entry.held) ++held_;
   return it->second;
@@ -24,6 +44,7 @@ SessionEntry& Sessions::add(std::uint64_t id, const SessionEntry& entry) {
 Sessions::iterator Sessions::remove(iterator it) {
   if (!it->second.tracked) --untracked_;
   if (it->second.held) --held_;
+  note_fd(it->second.fd, false);
   return map_.erase(it);
 }
 
@@ -41,15 +62,19 @@ void Sessions::hold(SessionEntry& entry, bool held) {
 void Sessions::take(Sessions& other) {
   if (map_.empty()) {
     map_.swap(other.map_);
+    fds_.swap(other.fds_);
   } else {
+    for (const auto& [id, entry] : other.map_) note_fd(entry.fd, true);
     map_.merge(other.map_);
   }
+  other.fds_.clear();
   untracked_ += std::exchange(other.untracked_, 0);
   held_ += std::exchange(other.held_, 0);
 }
 
 void Sessions::clear() {
   map_.clear();
+  fds_.clear();
   untracked_ = 0;
   held_ = 0;
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -23,6 +24,8 @@ struct SessionEntry {
   bool held = false;     // busy: stays here at a switch; set by Sessions::hold()
   bool away = false;     // in a group on a link: nobody here may touch it
   bool refused = false;  // a taker has refused it
+  // Had O_NONBLOCK when it was sent to an heir, or came from a donor.
+  bool nonblocking = false;
   // In the handoff under way: the heir has the fd; the session waits to be saved (again).
   bool copied = false;
   bool queued = false;
@@ -51,6 +54,8 @@ class Sessions {
   const_iterator begin() const { return map_.begin(); }
   const_iterator end() const { return map_.end(); }
 
+  // The session that has that socket under that fd.
+  std::optional<std::uint64_t> of_socket(int fd, std::uint64_t inode) const;
   // Of some of them, at most so many.
   std::vector<std::uint64_t> first_ids(std::size_t limit) const;
   // How many sessions are not tracked, so that every freeze saves them again.
@@ -68,7 +73,11 @@ class Sessions {
   void clear();
 
  private:
+  void note_fd(int fd, bool used);
+
   Map map_;
+  // By fd: a session may have it. So an fd that none has costs no search.
+  std::vector<bool> fds_;
   std::uint64_t untracked_ = 0;
   std::uint64_t held_ = 0;
 };

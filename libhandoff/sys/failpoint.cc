@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "libhandoff/base/unique_fd.h"
+#include "libhandoff/sys/environment.h"
 
 namespace handoff::failpoint {
 namespace {
@@ -128,9 +129,7 @@ struct Plan {
     orders.pop_back();
   }
 
-  Plan() {
-    const char* text = ::secure_getenv("HANDOFF_FAILPOINT");
-    std::string_view rest = text != nullptr ? text : "";
+  explicit Plan(std::string_view rest) {
     while (!rest.empty()) {
       const std::size_t comma = rest.find(',');
       add(rest.substr(0, comma));
@@ -140,7 +139,10 @@ struct Plan {
 };
 
 Plan& plan() {
-  static Plan plan;
+  static Plan plan([] {
+    const char* text = environment::get("HANDOFF_FAILPOINT");
+    return std::string_view(text != nullptr ? text : "");
+  }());
   return plan;
 }
 
@@ -173,6 +175,7 @@ std::span<const std::string> all() {
 
 bool armed() { return !plan().orders.empty(); }
 const std::string& problem() { return plan().problem; }
+std::string problem_of(std::string_view text) { return Plan(text).problem; }
 
 int strike(std::string_view name) {
   for (Order& order : plan().orders) {

@@ -67,6 +67,8 @@ bool armed();
 // A point or an action that the environment asks for and that does not exist; "" if all do. Such a
 // part is ignored, so look at this once, at the start.
 const std::string& problem();
+// Likewise, of a text that is not the environment's.
+std::string problem_of(std::string_view text);
 // Every point, in the order in which a handoff passes them, as near as that can be said.
 std::span<const std::string> all();
 

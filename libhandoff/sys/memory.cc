@@ -105,6 +105,12 @@ Result<RingMemory> make_ring(std::size_t size) {
   return RingMemory{std::move(*fd), std::move(*mapping)};
 }
 
+void take_for_a_moment(std::size_t size) {
+  void* at = ::mmap(nullptr, size, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+  if (at != MAP_FAILED) ::munmap(at, size);
+}
+
 Result<Mapping> map_ring(int fd, std::size_t size) {
   if (const auto ok = check(fd, size, kFixedSize); !ok) return Failure(ok.error());
   return Mapping::of(fd, size, false);

@@ -45,6 +45,9 @@ struct RingMemory {
 };
 // Zeroed, writable, of a fixed size in bytes.
 Result<RingMemory> make_ring(std::size_t size);
+// Takes as much memory, and gives it back at once. Where there is not so much, the kernel ends
+// whoever goes first (sys/oom_score). Where the process itself may not have it, nothing happens.
+void take_for_a_moment(std::size_t size);
 // Maps a ring as its heir does, read-only. Borrows fd.
 Result<Mapping> map_ring(int fd, std::size_t size);
 // Maps memory that both sides write. HANDOFF_ERR_PROTOCOL also if the peer sealed it against

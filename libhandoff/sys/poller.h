@@ -20,6 +20,7 @@ enum class Role : std::uint8_t {
   kLanes,
   kPeer,
   kLinks,
+  kSharers,
   kTimer,
   kWake
 };

@@ -2,12 +2,14 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <ctime>
+#include <fstream>
+#include <sstream>
+#include <string>
 
 #include "libhandoff/base/unique_fd.h"
 
@@ -37,14 +39,18 @@ Result<void> kill_process(int pidfd) {
   return {};
 }
 
-std::uint64_t raise_fd_limit() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) < 0) return 0;
-  if (limit.rlim_cur < limit.rlim_max) {
-    const rlimit raised{limit.rlim_max, limit.rlim_max};
-    if (::setrlimit(RLIMIT_NOFILE, &raised) == 0) limit = raised;
-  }
-  return limit.rlim_cur;
+std::uint64_t started_at(int pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string text;
+  std::getline(file, text);
+  // The name before the fields may contain anything, so they begin behind the last ')'.
+  const std::size_t name_end = text.rfind(')');
+  if (name_end == std::string::npos) return 0;
+  std::istringstream fields(text.substr(name_end + 1));
+  std::string field;
+  for (int i = 3; i < 22; ++i) fields >> field;  // starttime is field 22
+  std::uint64_t started = 0;
+  return fields >> started ? started : 0;
 }
 
 std::uint64_t now_ns() { return clock_ns(CLOCK_MONOTONIC); }

@@ -13,8 +13,9 @@ bool has_exited(int pidfd);
 // one that has exited already is none.
 Result<void> kill_process(int pidfd);
 
-// Raises the soft RLIMIT_NOFILE to the hard one; returns what it is now.
-std::uint64_t raise_fd_limit();
+// When the process was started, in clock ticks since boot, as /proc/PID/stat has it; 0 if there is
+// no such process, or no /proc.
+std::uint64_t started_at(int pid);
 
 // Gives way to all other processes, since nobody waits for this one any more. A supervised service
 // is a session of its own (setsid(2)). Where autogroups are on (sched(7)), the scheduler weighs

@@ -254,10 +254,22 @@ std::optional<core::Counters> counters_of(int fd) {
   return std::nullopt;
 }
 
-void reset_on_close(int fd) {
+void reset_connection(int fd) {
+  // Where connect(2) is not allowed (seccomp(2)), the close(2) of the last fd resets. On a socket
+  // that is no TCP connection SO_LINGER changes nothing.
   const linger now{1, 0};
-  // On a socket that is no TCP connection SO_LINGER changes nothing.
   (void)::setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+  // Dissolves the association (connect(2)); TCP tells the peer by a reset.
+  const sockaddr nowhere{.sa_family = AF_UNSPEC, .sa_data = {}};
+  if (::connect(fd, &nowhere, sizeof nowhere) < 0) (void)::shutdown(fd, SHUT_RDWR);
+}
+
+void end_sending(int fd) {
+  int type = 0;
+  socklen_t size = sizeof type;
+  if (::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0) return;
+  // A datagram socket could send to nobody any more, also where shutdown(2) fails.
+  if (type == SOCK_STREAM || type == SOCK_SEQPACKET) (void)::shutdown(fd, SHUT_WR);
 }
 
 }  // namespace handoff::io

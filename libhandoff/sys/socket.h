@@ -43,7 +43,11 @@ Result<Identity> identity_of(int fd);
 // readings never agree.
 std::optional<core::Counters> counters_of(int fd);
 
-// Makes the next close(2) of the last fd of this socket a reset instead of a FIN.
-void reset_on_close(int fd);
+// Ends the connection by a reset, whoever else has a duplicate of fd: a process that a dead service
+// has started, say. The fd stays open. A socket that is no TCP connection is shut down.
+void reset_connection(int fd);
+// Ends the sending half of a connection, so that the peer sees its end although another process has
+// a duplicate. What is no connection is left alone.
+void end_sending(int fd);
 
 }  // namespace handoff::io

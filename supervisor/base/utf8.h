@@ -9,7 +9,6 @@
 
 namespace handoff::supervisor {
 
-bool is_utf8(const std::string& text);
 // what: "the path", say.
 Result<void> expect_utf8(const std::string& what, const std::string& text);
 

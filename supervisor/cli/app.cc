@@ -4,10 +4,13 @@
 #include <algorithm>
 #include <exception>
 #include <iostream>
+#include <nlohmann/json.hpp>
 
 #include "handoff/handoff.h"
+#include "libhandoff/base/text.h"
 #include "supervisor/base/utf8.h"
 #include "supervisor/cli/options.h"
+#include "supervisor/cli/terminal.h"
 #include "supervisor/core/duration.h"
 #include "supervisor/core/progressive.h"
 #include "supervisor/core/suggest.h"
@@ -169,6 +172,11 @@ void add_commands(CLI::App& app, Parsed& parsed) {
                     "replace the supervisor itself: the same process, no service is touched");
   upgrade->add_flag("--config", parsed.upgrade.configured,
                     "to what the configuration names; if that runs, nothing is done (exit 0)");
+  constexpr const char* kDowngrade = "also to a release that is signed as an older version";
+  upgrade->add_flag("--allow-downgrade", parsed.upgrade.allow_downgrade, kDowngrade);
+  constexpr const char* kMemory =
+      "also where the memory that is left is too little for any handoff";
+  upgrade->add_flag("--ignore-memory", parsed.upgrade.ignore_memory, kMemory);
   upgrade
       ->add_option_function<std::string>(
           "--progressive",
@@ -195,6 +203,8 @@ void add_commands(CLI::App& app, Parsed& parsed) {
   plan->add_option("BINARY", parsed.plan.binary,
                    "the new release; without it the file at the present path")
       ->type_name("");
+  plan->add_flag("--allow-downgrade", parsed.plan.allow_downgrade, kDowngrade);
+  plan->add_flag("--ignore-memory", parsed.plan.ignore_memory, kMemory);
   add_timeouts(plan, parsed.plan.timeouts);
   add_json(plan, parsed.plan.json, "events as JSON, one object a line; the last is the plan");
 
@@ -214,6 +224,7 @@ void add_commands(CLI::App& app, Parsed& parsed) {
       "restart", "a handoff to the same release; starts a service that is stopped");
   restart->add_option("SERVICE", parsed.restart.service, "which")->required()->type_name("");
   restart->footer("Example:\n  handoff restart chat");
+  restart->add_flag("--ignore-memory", parsed.restart.ignore_memory, kMemory);
   add_timeouts(restart, parsed.restart.timeouts);
   add_json(restart, parsed.restart.json, "events as JSON, one object a line, as they happen");
 
@@ -224,6 +235,7 @@ void add_commands(CLI::App& app, Parsed& parsed) {
       "newer\n"
       "release writes the state as the older one reads it; if it can't, nothing is changed.\n\n"
       "Example:\n  handoff rollback chat");
+  rollback->add_flag("--ignore-memory", parsed.rollback.ignore_memory, kMemory);
   add_timeouts(rollback, parsed.rollback.timeouts);
   add_json(rollback, parsed.rollback.json, "events as JSON, one object a line, as they happen");
 
@@ -334,6 +346,7 @@ ExitStatus dispatch(const CLI::App& app, Parsed& parsed,
 }  // namespace
 
 int run_cli(int argc, char** argv) {
+  const Terminal terminal;
   std::vector<std::string> arguments(argv + 1, argv + argc);
   for (const std::string& argument : arguments) {
     if (const auto text = expect_utf8("the argument", argument); !text) {
@@ -363,11 +376,15 @@ int run_cli(int argc, char** argv) {
   } catch (const CLI::Success& help) {
     return app.exit(help);
   } catch (const CLI::ParseError& error) {
-    std::cerr << "handoff: " << error.what() << "\n"
+    std::cerr << "handoff: " << printable(error.what()) << "\n"
               << "Run `handoff --help`, or `handoff COMMAND --help`, for what there is.\n";
     return static_cast<int>(ExitStatus::kUsage);
+  } catch (const nlohmann::json::exception& error) {
+    std::cerr << "handoff: the supervisor's answer can't be understood; is it of another version? ("
+              << error.what() << ")\n";
+    return static_cast<int>(ExitStatus::kFailed);
   } catch (const std::exception& error) {
-    std::cerr << "handoff: " << error.what() << "\n";
+    std::cerr << "handoff: " << printable(error.what()) << "\n";
     return static_cast<int>(ExitStatus::kFailed);
   }
 }

@@ -3,10 +3,12 @@
 #include <iostream>
 #include <set>
 
+#include "libhandoff/base/text.h"
 #include "supervisor/cli/client.h"
 #include "supervisor/cli/config_source.h"
 #include "supervisor/cli/table.h"
 #include "supervisor/host/journal.h"
+#include "supervisor/run/access_notes.h"
 #include "supervisor/run/config_check.h"
 #include "supervisor/run/config_notes.h"
 
@@ -20,7 +22,7 @@ constexpr Duration kPatience = std::chrono::seconds(2);
 
 // Of the supervisor that runs; empty if none does.
 json running_services() {
-  const Answer answer = ask({{"command", "status"}}, kPatience);
+  const Answer answer = ask({{"command", "status"}}, kPatience, true);
   if (answer.failure != ExitStatus::kDone || !answer.last.contains("services")) {
     return json::array();
   }
@@ -64,10 +66,12 @@ ExitStatus tell(const CheckOptions& options, const std::string& file, const Read
     return fine ? ExitStatus::kDone : ExitStatus::kFailed;
   }
   for (const ConfigProblem& problem : read.problems) {
-    std::cerr << "handoff: " << describe(problem, file) << "\n";
+    std::cerr << "handoff: " << printable(describe(problem, file)) << "\n";
   }
   std::cerr << std::flush;
-  for (const ConfigProblem& note : notes) std::cout << "note: " << describe(note, file) << "\n";
+  for (const ConfigProblem& note : notes) {
+    std::cout << "note: " << printable(describe(note, file)) << "\n";
+  }
   if (fine) {
     std::cout << file << ": " << counted(read.config.services.size(), "service")
               << ", nothing is wrong\n";
@@ -92,7 +96,11 @@ ExitStatus check_command(const CheckOptions& options) {
   read.problems.insert(read.problems.end(), more.begin(), more.end());
   std::stable_sort(read.problems.begin(), read.problems.end(),
                    [](const ConfigProblem& a, const ConfigProblem& b) { return a.line < b.line; });
-  return tell(options, *path, read, config_notes(read.config, state_path().value_or(""), services));
+  const std::string state = state_path().value_or("");
+  auto notes = access_notes(read.config, *path, state);
+  const auto others = config_notes(read.config, state, services);
+  notes.insert(notes.end(), others.begin(), others.end());
+  return tell(options, *path, read, notes);
 }
 
 }  // namespace handoff::supervisor

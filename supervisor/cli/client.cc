@@ -9,6 +9,9 @@
 #include <cstring>
 #include <iostream>
 
+#include "libhandoff/base/text.h"
+#include "supervisor/base/json_line.h"
+#include "supervisor/base/json_read.h"
 #include "supervisor/host/runtime_dir.h"
 
 namespace handoff::supervisor {
@@ -30,7 +33,16 @@ bool send_all(int fd, const std::string& text) {
   return true;
 }
 
-bool is_last(const json& line) { return line.value("event", "done") == "done"; }
+// What people are shown of an answer: each text on one line.
+json shown(json answer) {
+  if (answer.is_string()) return printable(answer.get_ref<const std::string&>());
+  if (answer.is_structured()) {
+    for (json& part : answer) part = shown(std::move(part));
+  }
+  return answer;
+}
+
+bool is_last(const json& line) { return text_in(line, "event", "done") == "done"; }
 
 }  // namespace
 
@@ -40,7 +52,8 @@ void catch_interrupt() {
   (void)::sigaction(SIGINT, &action, nullptr);
 }
 
-Answer ask(const json& request, Duration timeout, const std::function<void(const json&)>& event) {
+Answer ask(const json& request, Duration timeout, bool as_json,
+           const std::function<void(const json&)>& event) {
   const auto runtime = runtime_path();
   if (!runtime) return {{}, ExitStatus::kNoSupervisor, runtime.error().message};
   const auto fd = connect_control(*runtime);
@@ -62,6 +75,7 @@ Answer ask(const json& request, Duration timeout, const std::function<void(const
       if (!line.is_object()) {
         return {{}, ExitStatus::kFailed, "the supervisor's answer is no JSON object"};
       }
+      if (!as_json) line = shown(std::move(line));
       if (is_last(line)) return {std::move(line), ExitStatus::kDone, ""};
       if (event) event(line);
       continue;
@@ -88,23 +102,22 @@ Answer ask(const json& request, Duration timeout, const std::function<void(const
 ExitStatus complain(bool as_json, ExitStatus status, const std::string& code,
                     const std::string& message) {
   if (as_json) {
-    std::cout << json{{"event", "done"},
-                      {"result", "failed"},
-                      {"error", {{"code", code}, {"message", message}}}}
-                     .dump()
+    std::cout << json_line({{"event", "done"},
+                            {"result", "failed"},
+                            {"error", {{"code", code}, {"message", message}}}})
               << std::endl;
   } else {
-    std::cerr << "handoff: " << message << std::endl;
+    std::cerr << "handoff: " << printable(message) << std::endl;
   }
   return status;
 }
 
 ExitStatus status_of(const json& answer) {
-  const std::string result = answer.value("result", "done");
+  const std::string result = text_in(answer, "result", "done");
   if (result == "done") return ExitStatus::kDone;
   if (result == "lost") return ExitStatus::kLost;
   if (!answer.contains("error") || !answer["error"].is_object()) return ExitStatus::kFailed;
-  const std::string code = answer["error"].value("code", "");
+  const std::string code = text_in(answer["error"], "code");
   return code == "no_service" ? ExitStatus::kNoService
          : code == "crowded"  ? ExitStatus::kCrowded
                               : ExitStatus::kFailed;

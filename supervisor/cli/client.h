@@ -16,8 +16,9 @@ struct Answer {
   std::string message;
 };
 
-// event is called for all but the last one. timeout: for each line; zero waits for ever.
-Answer ask(const nlohmann::json& request, Duration timeout,
+// event is called for all but the last one. timeout: for each line; zero waits for ever. as_json:
+// the answer is for a program, as it is; else its texts are printable() and on one line.
+Answer ask(const nlohmann::json& request, Duration timeout, bool as_json,
            const std::function<void(const nlohmann::json&)>& event = {});
 
 // Prints the error (as JSON on stdout, too, if asked for) and passes its status on.

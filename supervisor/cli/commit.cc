@@ -1,6 +1,7 @@
 // `handoff commit`: the end of a probation, by word.
 #include <iostream>
 
+#include "supervisor/base/json_read.h"
 #include "supervisor/cli/client.h"
 
 namespace handoff::supervisor {
@@ -10,7 +11,8 @@ constexpr Duration kPatience = std::chrono::seconds(10);
 }
 
 ExitStatus commit_command(const ServiceOptions& options) {
-  const Answer answer = ask({{"command", "commit"}, {"service", options.service}}, kPatience);
+  const Answer answer =
+      ask({{"command", "commit"}, {"service", options.service}}, kPatience, options.json);
   if (answer.failure != ExitStatus::kDone) {
     return complain(options.json, answer.failure,
                     answer.failure == ExitStatus::kNoSupervisor ? "no_supervisor" : "failed",
@@ -22,7 +24,7 @@ ExitStatus commit_command(const ServiceOptions& options) {
     return status;
   }
   if (status != ExitStatus::kDone) {
-    std::cerr << "handoff: " << answer.last.at("error").value("message", "") << std::endl;
+    std::cerr << "handoff: " << text_in(answer.last.at("error"), "message") << std::endl;
     return status;
   }
   const nlohmann::json& name = answer.last.at("release");

@@ -24,17 +24,25 @@ _handoff() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
             --) COMPREPLY=($(compgen -f -- "$cur")); return ;;
-            --config | --name | --listen | --working-dir | --settle | --start-timeout | --freeze-budget | \
-                --stall-timeout | --drain | --probation) ((i++)) ;;
+            # Of upgrade it is a flag, of the others it has a file.
+            --config) [[ $command == upgrade ]] || ((i++)) ;;
+            --name | --listen | --working-dir | --watch | --settle | --start-timeout | --freeze-budget | \
+                --stall-timeout | --drain | --probation | --progressive | --pause) ((i++)) ;;
             -*) ;;
             *) if [[ -z $command ]]; then command=${COMP_WORDS[i]}; else ((place++)); fi ;;
         esac
     done
 
     case $prev in
-        --config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --config)
+            if [[ $command != upgrade ]]; then
+                COMPREPLY=($(compgen -f -- "$cur"))
+                return
+            fi ;;
         --working-dir) COMPREPLY=($(compgen -d -- "$cur")); return ;;
-        --settle | --start-timeout | --freeze-budget | --stall-timeout | --drain | --probation)
+        --watch) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --progressive) COMPREPLY=($(compgen -W "1%,10%,100%" -- "$cur")); return ;;
+        --settle | --start-timeout | --freeze-budget | --stall-timeout | --drain | --probation | --pause)
             COMPREPLY=($(compgen -W "100ms 250ms 1s 10s 30s 2m" -- "$cur")); return ;;
         --name | --listen) return ;;
     esac
@@ -45,8 +53,9 @@ _handoff() {
     elif [[ $cur == -* ]]; then
         case $command in
             run) words="--config --name --listen --working-dir --watch --settle --no-restart --check $timeouts" ;;
-            upgrade) words="--self $timeouts" ;;
-            restart | rollback | plan) words=$timeouts ;;
+            upgrade) words="--self --config --allow-downgrade --ignore-memory --progressive --pause $timeouts" ;;
+            plan) words="--allow-downgrade --ignore-memory $timeouts" ;;
+            restart | rollback) words="--ignore-memory $timeouts" ;;
             check) words="--config" ;;
             doctor) words="--failpoints" ;;
         esac

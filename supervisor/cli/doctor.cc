@@ -4,9 +4,12 @@
 
 #include "libhandoff/protocol/limits.h"
 #include "libhandoff/sys/failpoint.h"
+#include "supervisor/base/json_read.h"
+#include "supervisor/cli/client.h"
 #include "supervisor/cli/options.h"
 #include "supervisor/cli/table.h"
 #include "supervisor/host/host.h"
+#include "supervisor/host/journal.h"
 #include "supervisor/host/runtime_dir.h"
 #include "supervisor/releases/unpacker.h"
 
@@ -47,15 +50,21 @@ Finding optional(const std::string& what, bool there, const std::string& with,
           there ? with : without};
 }
 
+constexpr Duration kPatience = std::chrono::seconds(2);
 // Besides its sessions a service has its binary's files, the channel, listeners...
 constexpr std::uint64_t kOtherFds = 64;
 
 Finding files(const HostFacts& facts) {
-  const std::uint64_t sessions = facts.files_hard > kOtherFds ? facts.files_hard - kOtherFds : 0;
+  const auto sessions = [](std::uint64_t files) {
+    return with_commas(files > kOtherFds ? files - kOtherFds : 0);
+  };
   Finding finding{
       Finding::Level::kOk, "open files",
       with_commas(facts.files_soft) + " soft, " + with_commas(facts.files_hard) + " hard",
-      "about " + with_commas(sessions) + " sessions a service"};
+      "about " + sessions(facts.files_soft) + " sessions a service"};
+  if (facts.files_soft < facts.files_hard) {
+    finding.follows += ", " + sessions(facts.files_hard) + " of one that raises its soft limit";
+  }
   if (facts.files_hard < 4096) {
     finding.level = Finding::Level::kNote;
     finding.follows += "; for more raise it (systemd: LimitNOFILE=, docker: --ulimit nofile=)";
@@ -69,9 +78,27 @@ Finding runtime() {
   if (const std::string problem = runtime_dir_problem(*path); !problem.empty()) {
     return {Finding::Level::kMissing, "runtime folder", *path, problem};
   }
-  const bool runs = connect_control(*path).has_value();
+  const auto running = connect_control(*path);
+  if (!running && running.error().code != -ENOENT) {
+    return {Finding::Level::kMissing, "runtime folder", *path, running.error().message};
+  }
   return {Finding::Level::kOk, "runtime folder", *path,
-          runs ? "a supervisor runs here" : "no supervisor runs here"};
+          running ? "a supervisor runs here" : "no supervisor runs here"};
+}
+
+// Of the supervisor that runs, if one does; else where this user's would be.
+Finding history() {
+  std::string state = state_path().value_or("");
+  std::string problem;
+  const Answer answer = ask({{"command", "history"}}, kPatience, true);
+  if (answer.failure == ExitStatus::kDone && !text_in(answer.last, "state").empty()) {
+    state = text_in(answer.last, "state");
+    problem = text_in(answer.last, "problem");
+  }
+  if (state.empty()) return {Finding::Level::kMissing, "history", "none", "no state folder"};
+  if (problem.empty()) problem = journal_problem(state);
+  return {problem.empty() ? Finding::Level::kOk : Finding::Level::kMissing, "history",
+          journal_path(state), problem};
 }
 
 std::vector<Finding> examine() {
@@ -109,6 +136,7 @@ std::vector<Finding> examine() {
   out.push_back(optional("handoff-unpack", unpacker.has_value(), "",
                          unpacker ? "" : unpacker.error().message));
   out.push_back(runtime());
+  out.push_back(history());
   return out;
 }
 

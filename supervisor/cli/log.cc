@@ -12,6 +12,8 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "libhandoff/base/text.h"
+#include "supervisor/base/json_line.h"
 #include "supervisor/loop/line_writer.h"
 
 namespace handoff::supervisor {
@@ -19,12 +21,11 @@ namespace {
 
 constexpr const char* kPattern = "%Y-%m-%d %H:%M:%S.%e %^%-7l%$ %v";
 
-std::string json_line(std::chrono::system_clock::time_point time, const char* level,
-                      std::string message) {
+std::string entry(std::chrono::system_clock::time_point time, const char* level,
+                  std::string message) {
   const auto since = std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch());
-  return nlohmann::json{
-             {"time_us", since.count()}, {"level", level}, {"message", std::move(message)}}
-             .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) +
+  return json_line(
+             {{"time_us", since.count()}, {"level", level}, {"message", std::move(message)}}) +
          "\n";
 }
 
@@ -41,7 +42,7 @@ std::string left_out_text(std::size_t lines) {
 }
 
 std::string left_out_json(std::size_t lines) {
-  return json_line(std::chrono::system_clock::now(), "warning", left_out(lines));
+  return entry(std::chrono::system_clock::now(), "warning", left_out(lines));
 }
 
 const char* color_of(spdlog::level::level_enum level) {
@@ -79,16 +80,19 @@ class Sink : public spdlog::sinks::base_sink<std::mutex> {
  protected:
   void sink_it_(const spdlog::details::log_msg& message) override {
     if (json_) {
-      writer_.write(json_line(message.time, spdlog::level::to_string_view(message.level).data(),
-                              {message.payload.data(), message.payload.size()}));
+      writer_.write(entry(message.time, spdlog::level::to_string_view(message.level).data(),
+                          {message.payload.data(), message.payload.size()}));
       return;
     }
+    spdlog::details::log_msg shown = message;
+    const std::string payload = printable({message.payload.data(), message.payload.size()});
+    shown.payload = payload;
     spdlog::memory_buf_t text;
-    formatter_->format(message, text);
+    formatter_->format(shown, text);
     std::string line(text.data(), text.size());
-    if (colored_ && message.color_range_end > message.color_range_start) {
-      line.insert(message.color_range_end, "\033[m");
-      line.insert(message.color_range_start, color_of(message.level));
+    if (colored_ && shown.color_range_end > shown.color_range_start) {
+      line.insert(shown.color_range_end, "\033[m");
+      line.insert(shown.color_range_start, color_of(shown.level));
     }
     writer_.write(std::move(line));
   }

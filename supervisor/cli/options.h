@@ -30,7 +30,9 @@ struct UpgradeOptions {
   std::string service;
   bool self = false;        // the supervisor; service is empty then
   bool configured = false;  // what the configuration names, unless it runs
-  std::string binary;       // "" for the file at the path that runs now
+  bool allow_downgrade = false;
+  bool ignore_memory = false;
+  std::string binary;  // "" for the file at the path that runs now
   std::optional<std::vector<std::string>> args;
   GivenTimeouts timeouts;
   std::vector<std::uint32_t> shares;  // --progressive, in thousandths
@@ -39,6 +41,8 @@ struct UpgradeOptions {
 
 struct PlanOptions {
   bool json = false;
+  bool allow_downgrade = false;
+  bool ignore_memory = false;
   std::string service;
   std::string binary;  // "" for the file at the path that runs now
   std::optional<std::vector<std::string>> args;
@@ -47,6 +51,7 @@ struct PlanOptions {
 
 struct ServiceOptions {  // status, stop, restart, rollback, commit, history, reload
   bool json = false;
+  bool ignore_memory = false;  // restart, rollback
   std::string service;
   GivenTimeouts timeouts;
 };

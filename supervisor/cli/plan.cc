@@ -4,9 +4,11 @@
 
 #include <iostream>
 
+#include "supervisor/base/json_read.h"
 #include "supervisor/cli/client.h"
 #include "supervisor/cli/plan_report.h"
 #include "supervisor/cli/report.h"
+#include "supervisor/cli/terminal.h"
 #include "supervisor/releases/release.h"
 
 namespace handoff::supervisor {
@@ -18,7 +20,7 @@ namespace {
 constexpr Duration kDropWithin = std::chrono::seconds(5);
 
 ExitStatus interrupted(const std::string& service) {
-  const Answer answer = ask({{"command", "drop_plan"}, {"service", service}}, kDropWithin);
+  const Answer answer = ask({{"command", "drop_plan"}, {"service", service}}, kDropWithin, false);
   std::cerr << "handoff: "
             << (answer.failure == ExitStatus::kDone
                     ? "the plan was given up; nothing was changed"
@@ -40,18 +42,21 @@ ExitStatus plan_command(const PlanOptions& options) {
     request["path"] = *program;
   }
   if (options.args) request["args"] = *options.args;
+  if (options.allow_downgrade) request["allow_downgrade"] = true;
+  if (options.ignore_memory) request["ignore_memory"] = true;
   put_timeouts(request, options.timeouts);
   catch_interrupt();
   const bool live = !options.json && ::isatty(STDOUT_FILENO) == 1;
-  const std::string clear = live ? "\r\033[K" : "";
-  const Answer answer = ask(request, Duration{}, [&](const json& event) {
+  const Answer answer = ask(request, Duration{}, options.json, [&](const json& event) {
     if (options.json) {
       std::cout << event.dump() << std::endl;
+    } else if (text_in(event, "event") == "warning") {
+      std::cerr << warning_line(event) << std::endl;
     } else if (live) {
-      std::cout << clear << phase_line(event) << std::flush;
+      std::cout << clear_line << phase_line(event) << std::flush;
     }
   });
-  std::cout << clear << std::flush;
+  if (live) std::cout << clear_line << std::flush;
   if (answer.failure == ExitStatus::kInterrupted) return interrupted(options.service);
   if (answer.failure != ExitStatus::kDone) {
     return complain(options.json, answer.failure,

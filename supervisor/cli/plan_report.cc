@@ -1,7 +1,11 @@
 #include "supervisor/cli/plan_report.h"
 
+#include <algorithm>
+
+#include "supervisor/base/json_read.h"
 #include "supervisor/cli/table.h"
 #include "supervisor/core/duration.h"
+#include "supervisor/core/memory.h"
 
 namespace handoff::supervisor {
 
@@ -16,11 +20,9 @@ std::string line(const std::string& name, const std::string& value) {
          "\n";
 }
 
-std::uint64_t number(const json& object, const char* name) {
-  return object.value(name, std::uint64_t{0});
-}
+std::uint64_t number(const json& object, const char* name) { return number_in(object, name); }
 
-std::string us(std::uint64_t value) { return format_duration(std::chrono::microseconds(value)); }
+std::string us(std::uint64_t value) { return format_duration(microseconds_of(value)); }
 std::string ns(std::uint64_t value) {
   return value < 1000 ? std::to_string(value) + " ns" : us(value / 1000);
 }
@@ -28,11 +30,11 @@ std::string ns(std::uint64_t value) {
 std::string name_of(const json& party, const char* otherwise) {
   if (!party.is_object()) return otherwise;
   const json& name = party.at("release");
-  return name.is_string() ? name.get<std::string>() : party.value("path", otherwise);
+  return name.is_string() ? name.get<std::string>() : text_in(party, "path", otherwise);
 }
 
 std::string digest_of(const json& party) {
-  return party.is_object() ? short_digest(party.value("digest", "")) : "-";
+  return party.is_object() ? short_digest(text_in(party, "digest")) : "-";
 }
 
 std::string text(const json& value) {
@@ -45,7 +47,7 @@ std::string states(const json& plan) {
   for (const json& state : plan.at("states")) {
     const bool section = state.value("section", false);
     const bool region = state.value("region", false);
-    std::string what = (section ? "section " : region ? "region " : "") + state.value("kind", "");
+    std::string what = (section ? "section " : region ? "region " : "") + text_in(state, "kind");
     what += ": ";
     if (!state.value("claimed", false)) {
       what += "not claimed by the new release";
@@ -75,9 +77,9 @@ std::string listeners(const json& plan) {
   std::string out;
   const auto add = [&out](const json& all, const char* fit) {
     for (const json& listener : all) {
-      const std::string address = listener.value("address", "");
+      const std::string address = text_in(listener, "address");
       out += line(out.empty() ? "listeners" : "",
-                  listener.value("name", "") + (address.empty() ? "" : " (" + address + ")") + fit);
+                  text_in(listener, "name") + (address.empty() ? "" : " (" + address + ")") + fit);
     }
   };
   const json& fits = plan.at("listeners");
@@ -93,8 +95,8 @@ std::string sessions(const json& plan) {
                                          with_commas(number(of, "wait")) + " wait, " +
                                          with_commas(number(of, "refused")) + " be refused");
   for (const json& example : of.at("examples")) {
-    out += line("", "session " + text(example.at("session")) + " (" + example.value("what", "") +
-                        "): " + example.value("reason", ""));
+    out += line("", "session " + text(example.at("session")) + " (" + text_in(example, "what") +
+                        "): " + text_in(example, "reason"));
   }
   const auto more = number(of, "refused") - of.at("examples").size();
   if (number(of, "refused") > of.at("examples").size()) {
@@ -109,12 +111,12 @@ std::string sizes(const json& plan) {
                                       ", sections " + format_bytes(number(bytes, "sections")));
   for (const json& kind : bytes.at("kinds")) {
     if (kind.value("region", false)) {
-      out += line("", "region " + kind.value("kind", "") + ": " +
+      out += line("", "region " + text_in(kind, "kind") + ": " +
                           format_bytes(number(kind, "bytes")) + ", which stay where they are");
     }
     if (!kind.value("section", false)) continue;
     out +=
-        line("", "section " + kind.value("kind", "") + ": " + format_bytes(number(kind, "bytes")) +
+        line("", "section " + text_in(kind, "kind") + ": " + format_bytes(number(kind, "bytes")) +
                      " in " + counted(number(kind, "count"), "chunk"));
   }
   return out;
@@ -126,14 +128,18 @@ std::string times(const json& plan) {
                                      us(number(phases, "copy")) + ", while the old one serves");
   const json& blackout = plan.at("blackout_us");
   const std::string budget = " (freeze budget " + us(number(blackout, "budget")) + ")";
-  if (blackout.at("estimate").is_null()) return out + line("blackout", "not estimated" + budget);
+  if (blackout.at("estimate").is_null()) {
+    const std::string why = text_in(blackout, "no_estimate");
+    return out + line("blackout", "not estimated" + (why.empty() ? "" : ": " + why) + budget);
+  }
   const json& by = blackout.at("measured");
   out += line("blackout", "about " + us(number(blackout, "estimate")) +
                               " until the new release owns them" + budget);
   out += line("", "by the rates measured now: " + counted(number(by, "saved"), "session") +
                       " to save at " + ns(number(by, "save_ns")) + ", " +
                       with_commas(number(by, "restored")) + " to restore at " +
-                      ns(number(by, "restore_ns")) + ", sections " + ns(number(by, "finish_ns")) +
+                      ns(number(by, "restore_ns")) + ", sections " + ns(number(by, "sections_ns")) +
+                      " to copy and " + ns(number(by, "finish_ns")) + " to finish" +
                       ", two round trips of " + ns(number(by, "round_trip_ns")));
   const json& last = blackout.at("last_upgrade");
   return out + line("", "then it takes them up, which no rehearsal can show" +
@@ -150,7 +156,11 @@ std::string memory(const json& plan) {
   };
   std::string free = amount("free");
   if (of.at("free_of").is_string()) free += " of " + text(of.at("free_of"));
-  return line("memory", amount("needed") + " for the time that both run, free " + free);
+  const std::string needed =
+      of.value("guessed", false)
+          ? "about " + amount("needed") + ", if it takes what the old one has"
+          : amount("needed") + " for the time that both run";
+  return line("memory", needed + ", free " + free);
 }
 
 std::string way_back(const json& plan) {
@@ -170,17 +180,23 @@ std::string way_back(const json& plan) {
 std::string plan_report(const json& plan) {
   const json& from = plan.at("from");
   const json& to = plan.at("to");
-  std::string out = plan.value("service", "") + ": " + name_of(from, "nothing") + " -> " +
+  std::string out = text_in(plan, "service") + ": " + name_of(from, "nothing") + " -> " +
                     name_of(to, "the new release") + ", rehearsed\n";
   out += line("digest", digest_of(from) + " -> " + digest_of(to));
   out += states(plan) + listeners(plan);
   // What was not found out is left out; why not, is a problem and comes below.
-  if (plan.value("tried", false)) out += sessions(plan) + sizes(plan) + times(plan) + memory(plan);
+  if (plan.value("tried", false)) {
+    out += sessions(plan) + sizes(plan) + times(plan) + memory(plan);
+  } else if (std::any_of(
+                 plan.at("problems").begin(), plan.at("problems").end(),
+                 [](const json& problem) { return text_in(problem, "code") == "resources"; })) {
+    out += memory(plan);
+  }
   if (!plan.at("way_back").at("possible").is_null()) out += way_back(plan);
   for (const json& problem : plan.at("problems")) {
-    out += line("problem", problem.value("message", ""));
+    out += line("problem", text_in(problem, "message"));
   }
-  return out + plan.value("sentence", "") + "\n";
+  return out + text_in(plan, "sentence") + "\n";
 }
 
 }  // namespace handoff::supervisor

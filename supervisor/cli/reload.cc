@@ -1,6 +1,7 @@
 // `handoff reload`: what the config says by now, as far as it can be changed while services run.
 #include <iostream>
 
+#include "supervisor/base/json_read.h"
 #include "supervisor/cli/client.h"
 
 namespace handoff::supervisor {
@@ -10,15 +11,16 @@ using nlohmann::json;
 namespace {
 
 std::string line_of(const json& change) {
-  std::string text = "  " + change.value("service", "") + ": ";
+  const std::string service = text_in(change, "service");  // none: of the supervisor itself
+  std::string text = service.empty() ? "  " : "  " + service + ": ";
   if (change.at("key").is_string()) text += change.at("key").get<std::string>() + ": ";
-  return text + change.value("message", "") + "\n";
+  return text + text_in(change, "message") + "\n";
 }
 
 }  // namespace
 
 ExitStatus reload_command(const ServiceOptions& options) {
-  const Answer answer = ask({{"command", "reload"}}, Duration{});
+  const Answer answer = ask({{"command", "reload"}}, Duration{}, options.json);
   if (answer.failure != ExitStatus::kDone) {
     return complain(options.json, answer.failure,
                     answer.failure == ExitStatus::kNoSupervisor ? "no_supervisor" : "failed",
@@ -30,13 +32,13 @@ ExitStatus reload_command(const ServiceOptions& options) {
     return status;
   }
   if (status != ExitStatus::kDone) {
-    std::cerr << "handoff: " << answer.last.at("error").value("message", "") << "\n"
+    std::cerr << "handoff: " << text_in(answer.last.at("error"), "message") << "\n"
               << "handoff: everything stays as it is" << std::endl;
     return status;
   }
   const json& changed = answer.last.at("changed");
   const json& unchanged = answer.last.at("unchanged");
-  std::cout << answer.last.value("path", "") << " was read again"
+  std::cout << text_in(answer.last, "path") << " was read again"
             << (changed.empty() && unchanged.empty() ? "; nothing is different" : "") << "\n";
   for (const json& change : changed) std::cout << line_of(change);
   if (!unchanged.empty()) std::cout << "not changed:\n";

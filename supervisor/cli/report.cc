@@ -1,7 +1,9 @@
 #include "supervisor/cli/report.h"
 
+#include "supervisor/base/json_read.h"
 #include "supervisor/cli/table.h"
 #include "supervisor/core/duration.h"
+#include "supervisor/core/memory.h"
 
 namespace handoff::supervisor {
 
@@ -13,31 +15,26 @@ std::string padded(const std::string& text, std::size_t width) {
   return text.size() < width ? text + std::string(width - text.size(), ' ') : text + " ";
 }
 
-std::string text_or(const json& object, const char* name) {
-  const auto found = object.find(name);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
-}
-
 std::string duration_of(const json& object, const char* name) {
-  return format_duration(std::chrono::microseconds(object.value(name, std::int64_t{0})));
+  return format_duration(microseconds_in(object, name));
 }
 
 std::string release_of(const json& party) {
   const json& name = party.at("release");
   std::string text = name.is_string() ? "release " + name.get<std::string>()
-                                      : party.value("path", "the new release");
-  text += " (generation " + std::to_string(party.value("generation", std::uint64_t{0}));
+                                      : text_in(party, "path", "the new release");
+  text += " (generation " + std::to_string(number_in(party, "generation"));
   if (party.at("pid").is_number()) text += ", pid " + party.at("pid").dump();
   return text + ")";
 }
 
 // For how long the release may still be taken back by itself, and how to say that it is good.
 std::string standing_of(const json& done) {
-  if (done.value("standing", "") != "provisional") return "permanent";
-  const std::string service = done.value("service", "");
+  if (text_in(done, "standing") != "provisional") return "permanent";
+  const std::string service = text_in(done, "service");
   std::string text = "provisional";
   if (done.at("probation_left_ms").is_number()) {
-    const auto left = std::chrono::milliseconds(done["probation_left_ms"].get<std::int64_t>());
+    const auto left = milliseconds_in(done, "probation_left_ms");
     text += " for " + format_duration(std::chrono::ceil<std::chrono::seconds>(left));
   }
   return text + " (handoff commit " + service + ", handoff rollback " + service + ")";
@@ -46,15 +43,15 @@ std::string standing_of(const json& done) {
 // failed: which release, "old", "new", or "" if that is not known. began: a release was started.
 std::string advice(const std::string& code, const std::string& failed, const std::string& service,
                    bool began, bool progressive) {
-  for (const char* told :
-       {"busy", "no_release", "generations", "no_service", "crowded", "other_release"}) {
+  for (const char* told : {"busy", "no_release", "generations", "no_service", "crowded",
+                           "other_release", "downgrade"}) {
     if (code == told) return "";
   }
   if (code == "open" || code == "exec") {
     return "Give the path of an executable file, or of a bundle.";
   }
   if (code == "signature") {
-    return "Sign it with the key that verify.key names (minisign -Sm FILE), and try again.";
+    return "Sign it with the key that verify.key names, and try again.";
   }
   if (code == "resources") return "Give it what it lacks, and try again.";
   if (code == "version") {
@@ -85,25 +82,29 @@ std::string advice(const std::string& code, const std::string& failed, const std
 
 }  // namespace
 
+std::string warning_line(const json& event) {
+  return "handoff: " + text_in(event, "service") + ": " + text_in(event, "message");
+}
+
 std::string phase_line(const json& event) {
-  const std::string phase = event.value("phase", "");
+  const std::string phase = text_in(event, "phase");
   std::string text = padded(phase, 8);
   if (phase == "start") return text + "the new release is started beside the old one";
   if (phase == "retire") return text + "the new release serves; the old one leaves";
   const json& sessions = event.at("sessions");
-  const auto sent = sessions.value("sent", std::uint64_t{0});
-  const auto total = sessions.value("total", std::uint64_t{0});
+  const auto sent = number_in(sessions, "sent");
+  const auto total = number_in(sessions, "total");
   if (sent == 0 && total == 0) {
     return text + (phase == "copy" ? "while the old one serves" : "the old one has frozen");
   }
   text += total > sent ? with_commas(sent) + " of " + counted(total, "session")
                        : counted(sent, "session");
-  const auto bytes = event.value("bytes", std::uint64_t{0});
+  const auto bytes = number_in(event, "bytes");
   return bytes > 0 ? text + ", " + format_bytes(bytes) : text;
 }
 
 std::string summary(const json& done) {
-  const std::string service = done.value("service", "");
+  const std::string service = text_in(done, "service");
   const json& to = done.at("to");
   const json& phases = done.at("phases_us");
   const auto line = [](const char* name, const std::string& value) {
@@ -114,7 +115,7 @@ std::string summary(const json& done) {
     std::string text = service + ": started " + release_of(to) +
                        (died ? "; the one before died, so nothing was handed over\n"
                              : "; nothing ran before, so nothing was handed over\n");
-    text += line("digest", short_digest(to.value("digest", "")));
+    text += line("digest", short_digest(text_in(to, "digest")));
     text += line("start", duration_of(phases, "start"));
     return text + line("standing", standing_of(done));
   }
@@ -122,13 +123,12 @@ std::string summary(const json& done) {
   const json& sessions = done.at("sessions");
   const json& blackout = done.at("blackout_us");
   std::string text = service + ": " + release_of(from) + " -> " + release_of(to) + "\n";
-  text += line("digest", short_digest(from.value("digest", "")) + " -> " +
-                             short_digest(to.value("digest", "")));
-  text +=
-      line("sessions", with_commas(sessions.value("moved", std::uint64_t{0})) + " moved, " +
-                           with_commas(sessions.value("waiting", std::uint64_t{0})) + " waiting, " +
-                           with_commas(sessions.value("lost", std::uint64_t{0})) + " lost");
-  text += line("state", format_bytes(done.value("bytes", std::uint64_t{0})));
+  text += line("digest", short_digest(text_in(from, "digest")) + " -> " +
+                             short_digest(text_in(to, "digest")));
+  text += line("sessions", with_commas(number_in(sessions, "moved")) + " moved, " +
+                               with_commas(number_in(sessions, "waiting")) + " waiting, " +
+                               with_commas(number_in(sessions, "lost")) + " lost");
+  text += line("state", format_bytes(number_in(done, "bytes")));
   for (const char* phase : {"start", "copy", "switch", "retire"}) {
     text += line(phase, duration_of(phases, phase));
   }
@@ -139,12 +139,12 @@ std::string summary(const json& done) {
 }
 
 std::string failure(const json& done, bool progressive) {
-  const std::string service = done.value("service", "");
-  const json error = done.value("error", json::object());
-  const std::string code = error.value("code", "");
+  const std::string service = text_in(done, "service");
+  const json error = done.value("error", json());
+  const std::string code = text_in(error, "code");
   std::string text = "handoff: " + (service.empty() ? "" : service + ": ") +
-                     error.value("message", "failed") + "\n";
-  const std::string state = done.value("state", "");
+                     text_in(error, "message", "failed") + "\n";
+  const std::string state = text_in(done, "state");
   if (done.contains("from") && done["from"].is_object()) {
     if (state == "running" || state == "upgrading") {
       text += "handoff: " + release_of(done["from"]) + " goes on serving; nothing was changed\n";
@@ -156,7 +156,7 @@ std::string failure(const json& done, bool progressive) {
                 ? "handoff: what ran before is started soon (handoff status " + service + ")\n"
                 : "handoff: the service is as before: " + state + "\n";
   }
-  const std::string what = advice(code, text_or(error, "failed"), service,
+  const std::string what = advice(code, text_in(error, "failed"), service,
                                   done.value("to", json()).is_object(), progressive);
   return what.empty() ? text : text + "handoff: " + what + "\n";
 }

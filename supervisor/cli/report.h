@@ -9,6 +9,8 @@
 
 namespace handoff::supervisor {
 
+// "handoff: chat: memory may be short: ...", of a warning.
+std::string warning_line(const nlohmann::json& event);
 // "copy    3,000 of 10,000 sessions, 12.0 MB".
 std::string phase_line(const nlohmann::json& event);
 // Everything about a handoff that was done, or lost someone.

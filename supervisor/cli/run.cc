@@ -11,7 +11,9 @@
 #include <iostream>
 
 #include "handoff/handoff.h"
+#include "libhandoff/sys/environment.h"
 #include "libhandoff/sys/failpoint.h"
+#include "libhandoff/sys/oom_score.h"
 #include "supervisor/cli/client.h"
 #include "supervisor/cli/config_source.h"
 #include "supervisor/cli/log.h"
@@ -138,12 +140,21 @@ ExitStatus run_command(const RunOptions& options) {
   if (!watch) return complain(false, ExitStatus::kUsage, "usage", watch.error().message);
   if (!runtime) return complain(false, ExitStatus::kFailed, "runtime", runtime.error().message);
   if (!state) return complain(false, ExitStatus::kFailed, "state", state.error().message);
-  if (options.check) return check(*config, *runtime, *state);
+  if (options.check) {
+    // This process ends in a moment, and is ended before any service if memory runs out until then.
+    (void)io::OomScore().raise();
+    return check(*config, *runtime, *state);
+  }
   keep_memory_small();
   set_up_log(options.json);
   raise_file_limit();
   // Executed from an open file it would have the name of that fd.
   (void)::prctl(PR_SET_NAME, "handoff");
+  // What services leave stays below this process, so that it is known for theirs (core/kin.h). What
+  // this process starts beside them is not to pass for theirs, whoever has started it.
+  (void)::prctl(PR_SET_CHILD_SUBREAPER, 1);
+  environment::forget_supervisor();
+  ::unsetenv("HANDOFF_MARK");
   (void)std::signal(SIGPIPE, SIG_IGN);  // a log that nobody reads any more is no reason to go
   uv_loop_t loop;
   if (const int result = uv_loop_init(&loop); result < 0) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <iostream>
 
+#include "supervisor/base/json_read.h"
 #include "supervisor/cli/client.h"
 #include "supervisor/cli/table.h"
 #include "supervisor/core/duration.h"
@@ -23,7 +24,7 @@ std::string text_of(const json& value) {
 std::string back_of(const json& back) {
   if (!back.is_object()) return "-";
   return back.at("release").is_string() ? back["release"].get<std::string>()
-                                        : short_digest(back.value("digest", ""));
+                                        : short_digest(text_in(back, "digest"));
 }
 
 std::string listeners_of(const json& service) {
@@ -44,9 +45,8 @@ std::string words_of(const json& words) {
 }
 
 std::string next_start_of(const json& problem) {
-  const json left = problem.value("next_start_ms", json());
-  if (!left.is_number_integer()) return "";
-  return "; next start in " + format_duration(std::chrono::milliseconds(left.get<std::int64_t>()));
+  if (!problem.value("next_start_ms", json()).is_number_integer()) return "";
+  return "; next start in " + format_duration(milliseconds_in(problem, "next_start_ms"));
 }
 
 bool drifted(const json& service) { return service.value("drift", json()) == true; }
@@ -65,6 +65,25 @@ std::string drifted_files(const json& service) {
   return out + (files.size() > 1 ? " are" : " is");
 }
 
+// Of one generation, what runs beside its process.
+std::string children_of(const std::string& name, const json& of) {
+  const auto count = of.at("count").get<std::size_t>();
+  std::string out = name + ": ";
+  if (of.at("generation") == 0) {
+    out += "earlier generations";
+  } else {
+    out += "generation " + text_of(of.at("generation"));
+  }
+  out += (of.at("lives") == true ? " has " : " has left ") + std::to_string(count) +
+         (count == 1 ? " process: " : " processes: ");
+  std::size_t told = 0;
+  for (const json& process : of.at("processes")) {
+    out += (told++ == 0 ? "" : ", ") + text_of(process.at("command")) + " (pid " +
+           text_of(process.at("pid")) + ")";
+  }
+  return count > told ? out + " and " + std::to_string(count - told) + " more" : out;
+}
+
 std::string digest_of(const json& service) {
   return short_digest(text_of(service.at("digest"))) + (drifted(service) ? " *" : "");
 }
@@ -74,7 +93,7 @@ std::string digest_of(const json& service) {
 ExitStatus status_command(const ServiceOptions& options) {
   json request{{"command", "status"}};
   if (!options.service.empty()) request["service"] = options.service;
-  const Answer answer = ask(request, kPatience);
+  const Answer answer = ask(request, kPatience, options.json);
   if (answer.failure != ExitStatus::kDone) {
     return complain(options.json, answer.failure,
                     answer.failure == ExitStatus::kNoSupervisor ? "no_supervisor" : "failed",
@@ -82,8 +101,8 @@ ExitStatus status_command(const ServiceOptions& options) {
   }
   if (!answer.last.contains("services")) {
     return complain(options.json, status_of(answer.last),
-                    answer.last.at("error").value("code", "failed"),
-                    answer.last.at("error").value("message", ""));
+                    text_in(answer.last.at("error"), "code", "failed"),
+                    text_in(answer.last.at("error"), "message"));
   }
   if (options.json) {
     std::cout << answer.last.dump() << std::endl;
@@ -116,11 +135,27 @@ ExitStatus status_command(const ServiceOptions& options) {
               << " said when it was in force last (mend it, and handoff reload): "
               << text_of(config.at("problem")) << "\n";
   }
+  const json history = answer.last.value("history", json());
+  if (history.is_object() && history.value("problem", json()).is_string()) {
+    std::cout << "! what happens is not in the history yet (handoff doctor): "
+              << text_of(history.at("problem")) << "\n";
+  }
   for (const json& service : answer.last.at("services")) {
     const json problem = service.value("problem", json());
     if (problem.is_object()) {
       std::cout << "! " << text_of(service.at("name")) << ": " << text_of(problem.at("message"))
                 << next_start_of(problem) << "\n";
+    }
+  }
+  for (const json& service : answer.last.at("services")) {
+    const std::string name = text_of(service.at("name"));
+    for (const json& of : service.value("children", json())) {
+      std::cout << children_of(name, of) << "\n";
+    }
+    for (const json& listener : service.at("listeners")) {
+      if (!listener.value("problem", json()).is_string()) continue;
+      std::cout << "! " << name << ": listener " << text_of(listener.at("name")) << ": "
+                << text_of(listener.at("problem")) << "\n";
     }
   }
   for (const json& service : answer.last.at("services")) {

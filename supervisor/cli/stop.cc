@@ -1,13 +1,15 @@
 // `handoff stop`.
 #include <iostream>
 
+#include "supervisor/base/json_read.h"
 #include "supervisor/cli/client.h"
 
 namespace handoff::supervisor {
 
 ExitStatus stop_command(const ServiceOptions& options) {
   catch_interrupt();
-  const Answer answer = ask({{"command", "stop"}, {"service", options.service}}, Duration{});
+  const Answer answer =
+      ask({{"command", "stop"}, {"service", options.service}}, Duration{}, options.json);
   if (answer.failure == ExitStatus::kInterrupted) {
     std::cerr << "handoff: no longer waiting; " << options.service
               << " goes on stopping (handoff status)" << std::endl;
@@ -23,7 +25,7 @@ ExitStatus stop_command(const ServiceOptions& options) {
     std::cout << options.service << " has stopped; its listeners stay open. `handoff restart "
               << options.service << "` starts it again." << std::endl;
   } else {
-    std::cerr << "handoff: " << answer.last.at("error").value("message", "") << std::endl;
+    std::cerr << "handoff: " << text_in(answer.last.at("error"), "message") << std::endl;
   }
   return status;
 }

@@ -7,11 +7,11 @@
 
 namespace handoff::supervisor {
 
-// The first row is the head. Columns are two spaces apart; no trailing blanks.
-std::string table(const std::vector<std::vector<std::string>>& rows);
+// The first row is the head. Columns are two spaces apart; no trailing blanks. Cells are
+// printable() and on one line.
+std::string table(std::vector<std::vector<std::string>> rows);
 
 std::string with_commas(std::uint64_t number);  // 1,234,567
-std::string format_bytes(std::uint64_t bytes);  // 48.2 MB
 std::string short_digest(const std::string& digest);
 // "12 sessions", "1 session".
 std::string counted(std::uint64_t number, const std::string& noun);

@@ -3,8 +3,10 @@
 
 #include <iostream>
 
+#include "supervisor/base/json_read.h"
 #include "supervisor/cli/client.h"
 #include "supervisor/cli/report.h"
+#include "supervisor/cli/terminal.h"
 #include "supervisor/releases/release.h"
 
 namespace handoff::supervisor {
@@ -17,18 +19,19 @@ ExitStatus follow(json request, const GivenTimeouts& timeouts, bool as_json) {
   put_timeouts(request, timeouts);
   catch_interrupt();
   const bool live = !as_json && ::isatty(STDOUT_FILENO) == 1;
-  const std::string clear = live ? "\r\033[K" : "";
-  const auto event = [as_json, live, &clear](const json& what) {
+  const auto event = [as_json, live](const json& what) {
     if (as_json) {
       std::cout << what.dump() << std::endl;
+    } else if (text_in(what, "event") == "warning") {
+      std::cerr << warning_line(what) << std::endl;
     } else if (live) {
-      std::cout << clear << phase_line(what) << std::flush;
-    } else if (what.value("event", "") == "phase") {
+      std::cout << clear_line << phase_line(what) << std::flush;
+    } else if (text_in(what, "event") == "phase") {
       std::cout << phase_line(what) << std::endl;
     }
   };
-  const Answer answer = ask(request, Duration{}, event);
-  std::cout << clear << std::flush;
+  const Answer answer = ask(request, Duration{}, as_json, event);
+  if (live) std::cout << clear_line << std::flush;
   if (answer.failure == ExitStatus::kInterrupted) {
     const auto service = request.at("service").get<std::string>();
     std::cerr << "handoff: no longer following; the handoff goes on in the supervisor (handoff "
@@ -47,7 +50,7 @@ ExitStatus follow(json request, const GivenTimeouts& timeouts, bool as_json) {
     return status;
   }
   if (answer.last.value("already", false)) {
-    std::cout << answer.last.value("service", "")
+    std::cout << text_in(answer.last, "service")
               << " runs what the configuration names; nothing was done" << std::endl;
     return status;
   }
@@ -58,19 +61,22 @@ ExitStatus follow(json request, const GivenTimeouts& timeouts, bool as_json) {
   if (status == ExitStatus::kLost) {
     const bool any = answer.last.value("/sessions/lost"_json_pointer, std::uint64_t{0}) > 0;
     std::cerr << (any ? "handoff: sessions were lost: " : "handoff: sessions may be lost: ")
-              << answer.last.at("error").value("message", "") << std::endl;
+              << text_in(answer.last.at("error"), "message") << std::endl;
   } else if (status != ExitStatus::kDone) {
     std::cerr << failure(answer.last, request.contains("shares")) << std::flush;
   }
   return status;
 }
 
-}  // namespace
-
-namespace {
+json of_service(const char* command, const ServiceOptions& options) {
+  json request{{"command", command}, {"service", options.service}};
+  if (options.ignore_memory) request["ignore_memory"] = true;
+  return request;
+}
 
 ExitStatus self_command(const UpgradeOptions& options) {
   json request{{"command", "self"}};
+  if (options.allow_downgrade) request["allow_downgrade"] = true;
   if (!options.binary.empty()) {
     const auto program = find_program(options.binary);
     if (!program) {
@@ -79,7 +85,7 @@ ExitStatus self_command(const UpgradeOptions& options) {
     request["path"] = *program;
   }
   catch_interrupt();
-  const Answer answer = ask(request, Duration{});
+  const Answer answer = ask(request, Duration{}, options.json);
   if (answer.failure != ExitStatus::kDone) {
     return complain(options.json, answer.failure,
                     answer.failure == ExitStatus::kNoSupervisor ? "no_supervisor" : "failed",
@@ -90,13 +96,13 @@ ExitStatus self_command(const UpgradeOptions& options) {
     std::cout << answer.last.dump() << std::endl;
   } else if (status != ExitStatus::kDone) {
     std::cerr << "handoff: the supervisor goes on as it is: "
-              << answer.last.at("error").value("message", "") << std::endl;
+              << text_in(answer.last.at("error"), "message") << std::endl;
   } else {
     std::cout << "the supervisor (pid " << answer.last.at("pid") << ") is "
-              << answer.last.value("path", "") << ", version " << answer.last.value("version", "")
+              << text_in(answer.last, "path") << ", version " << text_in(answer.last, "version")
               << ", now\n";
     for (const json& service : answer.last.at("services")) {
-      std::cout << "  " << service.value("name", "") << ": " << service.value("state", "") << "\n";
+      std::cout << "  " << text_in(service, "name") << ": " << text_in(service, "state") << "\n";
     }
     std::cout << std::flush;
   }
@@ -118,6 +124,8 @@ ExitStatus upgrade_command(const UpgradeOptions& options) {
   }
   if (options.args) request["args"] = *options.args;
   if (options.configured) request["configured"] = true;
+  if (options.allow_downgrade) request["allow_downgrade"] = true;
+  if (options.ignore_memory) request["ignore_memory"] = true;
   if (!options.shares.empty()) {
     request["shares"] = options.shares;
     request["pause_us"] = to_us(options.pause.value_or(std::chrono::seconds(30)));
@@ -126,13 +134,11 @@ ExitStatus upgrade_command(const UpgradeOptions& options) {
 }
 
 ExitStatus rollback_command(const ServiceOptions& options) {
-  return follow({{"command", "rollback"}, {"service", options.service}}, options.timeouts,
-                options.json);
+  return follow(of_service("rollback", options), options.timeouts, options.json);
 }
 
 ExitStatus restart_command(const ServiceOptions& options) {
-  return follow({{"command", "restart"}, {"service", options.service}}, options.timeouts,
-                options.json);
+  return follow(of_service("restart", options), options.timeouts, options.json);
 }
 
 }  // namespace handoff::supervisor

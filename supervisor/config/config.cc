@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <array>
 
+#include "supervisor/base/folder_variables.h"
 #include "supervisor/base/regular_file.h"
 #include "supervisor/config/config_health.h"
+#include "supervisor/config/config_history.h"
 #include "supervisor/config/config_reader.h"
 #include "supervisor/signing/signature.h"
 
@@ -56,7 +58,7 @@ void read_environment(ConfigReader& reader, const toml::node& node, ServiceConfi
     } else if (name.empty() || name.find('=') != std::string::npos || has_nul(name) ||
                has_nul(*text)) {
       reader.wrong(key, "env: " + quoted(name) + " can't be a variable of an environment");
-    } else if (name.starts_with("HANDOFF_") && name != "HANDOFF_RUNTIME_DIR") {
+    } else if (name.starts_with("HANDOFF_") && !names_folder(name)) {
       reader.wrong(key, "env: " + name + " is set by the supervisor");
     } else {
       out.environment[name] = *text;
@@ -80,6 +82,12 @@ void read_late(ConfigReader& reader, const toml::node& node, ServiceConfig& out)
   if (choice) out.late = static_cast<LateSessions>(*choice);
 }
 
+void read_children(ConfigReader& reader, const toml::node& node, ServiceConfig& out) {
+  // In the order of ChildrenPolicy.
+  const auto choice = reader.choice(node, "children", {"leave", "end"});
+  if (choice) out.children = static_cast<ChildrenPolicy>(*choice);
+}
+
 void read_max_generations(ConfigReader& reader, const toml::node& node, ServiceConfig& out) {
   auto number = static_cast<std::int64_t>(out.max_generations);
   reader.number(node, "max_generations", 2, kMostGenerations, number);
@@ -99,8 +107,15 @@ void read_verify(ConfigReader& reader, const toml::node& node, ServiceConfig& ou
                         "verify must be a table, e.g. { key = \"/etc/handoff/release.pub\" }");
   }
   for (const auto& [key, value] : *table) {
-    if (key.str() != "key") {
-      reader.unknown(key, "verify", {"key"});
+    if (key == "service") {
+      reader.text(value, "verify.service", out.verify_service);
+      if (const auto problem = service_name_problem(out.verify_service); !problem.empty()) {
+        reader.wrong(value, "verify.service: " + problem);
+      }
+      continue;
+    }
+    if (key != "key") {
+      reader.unknown(key, "verify", {"key", "service"});
       continue;
     }
     std::string text;
@@ -113,8 +128,8 @@ void read_verify(ConfigReader& reader, const toml::node& node, ServiceConfig& ou
     }
     out.verify_key = text;
   }
-  // An empty table is a mistake: its author wants something to be verified.
-  if (table->empty()) reader.wrong(node, "verify has no key");
+  // Its author wants something to be verified.
+  if (!table->contains("key")) reader.wrong(node, "verify has no key");
 }
 
 // The keys of a service, in the order in which people are told of them.
@@ -122,7 +137,7 @@ struct Key {
   const char* name;
   void (*read)(ConfigReader&, const toml::node&, ServiceConfig&);
 };
-constexpr std::array<Key, 19> kKeys{{
+constexpr std::array<Key, 20> kKeys{{
     {"command", [](ConfigReader& reader, const toml::node& node,
                    ServiceConfig& out) { reader.command(node, "command", out.command); }},
     {"listen", read_listen},
@@ -151,6 +166,7 @@ constexpr std::array<Key, 19> kKeys{{
     {"incompatible", read_incompatible},
     {"late", read_late},
     {"max_generations", read_max_generations},
+    {"children", read_children},
     {"restart", [](ConfigReader& reader, const toml::node& node,
                    ServiceConfig& out) { reader.flag(node, "restart", out.restart); }},
     {"env", read_environment},
@@ -236,8 +252,11 @@ ReadConfig read_config(const std::string& text) {
     return out;
   }
   for (const auto& [key, value] : root) {
+    if (read_history_key(reader, key, value, out.config.history)) continue;
     if (key != "service") {
-      reader.unknown(key, "the file", {"service"}, " (a service is a table [service.NAME])");
+      std::vector<std::string> known = supervisor_keys();
+      known.emplace_back("service");
+      reader.unknown(key, "the file", known, " (a service is a table [service.NAME])");
       continue;
     }
     const toml::table* services = value.as_table();
@@ -281,6 +300,7 @@ std::vector<std::string> config_keys() {
   std::vector<std::string> out = service_keys();
   for (const std::string& key : health_keys()) out.push_back("health." + key);
   out.emplace_back("verify.key");
+  out.emplace_back("verify.service");
   return out;
 }
 

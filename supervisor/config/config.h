@@ -9,6 +9,8 @@
 
 #include "libhandoff/base/result.h"
 #include "supervisor/config/address.h"
+#include "supervisor/core/children.h"
+#include "supervisor/core/history_limits.h"
 #include "supervisor/core/late_sessions.h"
 #include "supervisor/core/time.h"
 
@@ -47,14 +49,25 @@ struct ServiceConfig {
   std::optional<std::uint64_t> max_errors;  // of the service's own, on probation
   bool drain_incompatible = false;  // state of no common version: sessions end with the donor
   LateSessions late = LateSessions::kMove;
-  std::size_t max_generations = 4;  // processes at once
-  std::string releases_dir;  // where bundles are unpacked; "" for <state folder>/releases/NAME
-  std::string verify_key;    // minisign's public key, or its path; "": nothing is verified
+  std::size_t max_generations = 4;                 // processes at once
+  ChildrenPolicy children = ChildrenPolicy::kEnd;  // what its processes leave
+  std::string releases_dir;    // where bundles are unpacked; "" for <state folder>/releases/NAME
+  std::string verify_key;      // minisign's public key, or its path; "": nothing is verified
+  std::string verify_service;  // what signatures call the service; "" for its name
+  const std::string& signed_for() const { return verify_service.empty() ? name : verify_service; }
   friend bool operator==(const ServiceConfig&, const ServiceConfig&) = default;
+};
+
+// Of the supervisor, not of a service.
+struct HistoryConfig {
+  bool required = false;  // no upgrade is begun that is not in the history
+  JournalLimits limits;
+  friend bool operator==(const HistoryConfig&, const HistoryConfig&) = default;
 };
 
 struct Config {
   std::vector<ServiceConfig> services;
+  HistoryConfig history = {};
   std::map<std::string, unsigned> lines;  // where keys are in the file: "chat", "chat.command"
   std::string text;                       // what the file says; "" if there is none
 };
@@ -85,6 +98,8 @@ Result<Config> load_config(const std::string& path);
 // begins with a dot: "." and ".." are other folders, and handoff's own hidden ones begin so.
 std::string service_name_problem(const std::string& name);
 
+// Every key outside of services: "history", ...
+std::vector<std::string> supervisor_keys();
 // Every key of a service that there is: "command", "health", "health.type", ...
 std::vector<std::string> config_keys();
 

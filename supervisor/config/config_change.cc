@@ -135,6 +135,9 @@ class Comparison {
     if (now_.max_generations != wanted_.max_generations) {
       add("max_generations", When::kNow, std::to_string(wanted_.max_generations));
     }
+    if (now_.children != wanted_.children) {
+      add("children", When::kNow, wanted_.children == ChildrenPolicy::kEnd ? "end" : "leave");
+    }
     if (now_.restart != wanted_.restart) {
       add("restart", When::kNow, wanted_.restart ? "true" : "false");
     }
@@ -152,6 +155,10 @@ class Comparison {
     }
     if (now_.releases_dir != wanted_.releases_dir) {
       add("releases_dir", When::kNow, "bundles are unpacked there from now on");
+    }
+    if (now_.signed_for() != wanted_.signed_for()) {
+      add("verify.service", When::kNow,
+          "what is opened from now on has to be signed for " + wanted_.signed_for());
     }
     if (now_.verify_key != wanted_.verify_key) {
       add("verify", When::kNow,
@@ -174,10 +181,27 @@ ConfigOutcome change_config(const ServiceConfig& now, const ServiceConfig& wante
   return Comparison(now, wanted, idle, never_opened).all();
 }
 
+std::vector<ConfigChange> change_history(const HistoryConfig& now, const HistoryConfig& wanted) {
+  std::vector<ConfigChange> out;
+  const auto add = [&out](const char* key, std::string what) {
+    out.push_back({"", key, When::kNow, std::move(what)});
+  };
+  if (now.required != wanted.required) add("history", wanted.required ? "required" : "wanted");
+  if (now.limits.size != wanted.limits.size) {
+    add("history_size",
+        "rotated at " + std::to_string(wanted.limits.size / 1000) + " kB from now on");
+  }
+  if (now.limits.keep != wanted.limits.keep) {
+    add("history_keep", std::to_string(wanted.limits.keep) + " older files stay from now on");
+  }
+  return out;
+}
+
 json changes_json(const std::vector<ConfigChange>& changes) {
   json out{{"changed", json::array()}, {"unchanged", json::array()}};
   for (const ConfigChange& change : changes) {
-    json line{{"service", change.service}, {"key", nullptr}, {"message", change.what}};
+    json line{{"service", nullptr}, {"key", nullptr}, {"message", change.what}};
+    if (!change.service.empty()) line["service"] = change.service;
     if (!change.key.empty()) line["key"] = change.key;
     if (change.when == When::kNot) {
       out["unchanged"].push_back(std::move(line));

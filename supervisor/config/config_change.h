@@ -34,6 +34,9 @@ struct ConfigOutcome {
 ConfigOutcome change_config(const ServiceConfig& now, const ServiceConfig& wanted, bool idle,
                             bool never_opened = false);
 
+// Of the supervisor itself: these have no service.
+std::vector<ConfigChange> change_history(const HistoryConfig& now, const HistoryConfig& wanted);
+
 // {"changed":[{"service","key","when","message"}],"unchanged":[{"service","key","message"}]}.
 nlohmann::json changes_json(const std::vector<ConfigChange>& changes);
 

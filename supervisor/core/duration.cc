@@ -16,7 +16,6 @@ constexpr std::array<Unit, 5> kUnits{{{"us", std::chrono::microseconds(1)},
                                       {"s", std::chrono::seconds(1)},
                                       {"m", std::chrono::minutes(1)},
                                       {"h", std::chrono::hours(1)}}};
-constexpr Duration kLongest = std::chrono::hours(24);
 
 std::string print(const char* format, double value) {
   std::array<char, 64> text{};
@@ -33,7 +32,7 @@ std::optional<Duration> parse_duration(std::string_view text) {
   const std::string_view unit = text.substr(static_cast<std::size_t>(end - text.data()));
   for (const Unit& known : kUnits) {
     if (known.name != unit) continue;
-    if (number > kLongest / known.length) return std::nullopt;
+    if (number > kLongestDuration / known.length) return std::nullopt;
     return number * known.length;
   }
   return std::nullopt;

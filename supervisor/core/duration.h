@@ -1,6 +1,7 @@
 // Durations as people write them: "250ms", "10s", "2m", "1h30m" is not one of them.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -9,7 +10,11 @@
 
 namespace handoff::supervisor {
 
-// A whole number and a unit (us, ms, s, m, h); at most a day. nullopt for anything else.
+// Longer than any timeout has to be. What one supervisor takes, the next one has to read in its
+// state file.
+inline constexpr Duration kLongestDuration = std::chrono::hours(24);
+
+// A whole number and a unit (us, ms, s, m, h); at most kLongestDuration. nullopt for anything else.
 std::optional<Duration> parse_duration(std::string_view text);
 
 // What parse_duration() takes, for error messages.

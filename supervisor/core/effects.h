@@ -18,6 +18,8 @@ struct Spawn {
   Timeouts timeouts;       // heir: what it is told
   bool rehearsal = false;
   std::uint32_t spread = 0;  // heir: thousandths of the sessions that move at the switch; 0: all
+  // What generations that have gone have left is ended first, which ChildrenEnded tells.
+  bool ends_children = false;
 };
 struct SendDonate {
   Generation donor = 0;
@@ -37,6 +39,17 @@ struct SendCancel {
 struct Signal {
   Generation generation = 0;
   bool kill = false;  // SIGKILL, else SIGTERM
+};
+
+// What a generation that has gone has left is ended: by SIGTERM, after the grace by SIGKILL. 0: of
+// all that have gone. ChildrenEnded tells.
+struct EndChildren {
+  Generation generation = 0;
+  Duration grace{};
+};
+// ChildrenSeen tells what the generation has left.
+struct LookForChildren {
+  Generation generation = 0;
 };
 
 // Of a process that has not come up: it is killed, or is not started at all if it has not been yet.
@@ -124,6 +137,12 @@ struct ProbationFailed {
   Generation generation = 0;
   std::string why;
 };
+// The process that served has ended, and nobody had asked it to.
+struct Crashed {
+  Generation generation = 0;
+  std::string how;
+  std::uint64_t sessions = 0;  // as they were counted last
+};
 // Since nothing else could be started, a release runs that is another than the one that ran.
 struct OtherRelease {
   Generation generation = 0;
@@ -167,8 +186,8 @@ struct Note {
 using Effect =
     std::variant<Spawn, SendDonate, SendStop, SendCancel, Signal, EndStart, OpenCandidate, OpenBack,
                  TakeCandidate, TakeBack, DropCandidate, Announce, Conclude, Refuse, Unchanged,
-                 Committed, ProbationFailed, OtherRelease, WentBack, ReportStopped, Note, SendDrain,
-                 SendRelink, SendSpread>;
+                 Committed, ProbationFailed, Crashed, OtherRelease, WentBack, ReportStopped, Note,
+                 SendDrain, SendRelink, SendSpread, EndChildren, LookForChildren>;
 using Effects = std::vector<Effect>;
 
 }  // namespace handoff::supervisor

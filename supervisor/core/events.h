@@ -127,6 +127,25 @@ struct Exited {
   Exit exit;
 };
 
+// Nothing is left of generations that have gone, or of what can be ended of them: before that
+// generation is started; 0: of a service that is stopping.
+struct ChildrenEnded {
+  Generation generation = 0;
+};
+
+// What a generation that has gone has left; heard if it is anything.
+struct ChildrenSeen {
+  Generation generation = 0;
+  std::size_t count = 0;
+  std::string names;
+};
+
+// A child of a generation's process has opened the library in its parent's place.
+struct ChildOpened {
+  Generation generation = 0;
+  std::string name;
+};
+
 // ---- from people, and the clock ----------------------------------------------------------------
 
 // The number of a request. The shell knows by it whom to tell what becomes of the request; 0 is
@@ -138,6 +157,7 @@ struct Wanted {
   std::string path;
   std::vector<std::string> args;
   bool args_given = false;  // else those of a bundle's manifest come before them
+  bool allow_downgrade = false;
 };
 
 // Why nothing of a service runs, and nothing is to be started.
@@ -189,8 +209,9 @@ struct HandoffRequested {
   Generation donor = 0;  // who ran when it was asked for, which may be a while ago; 0: as now
   // Of a service that does not run: if what is wanted can't be had, what ran before is started.
   bool cold = false;
-  bool by_start = false;   // nobody has asked: the supervisor begins
-  bool unless_so = false;  // nothing is done if it is what runs
+  bool by_start = false;       // nobody has asked: the supervisor begins
+  bool unless_so = false;      // nothing is done if it is what runs
+  bool ignore_memory = false;  // it is begun, though there may be no room for it
 };
 struct RehearsalDropped {};  // nobody wants to know any more what would come of it
 struct CandidateReady {
@@ -230,10 +251,10 @@ struct Asked {
 
 struct Tick {};  // a deadline may have passed
 
-using Event =
-    std::variant<Registered, Owned, Counted, Progressed, HandoffFailed, DonorRetired, Rehearsed,
-                 SpawnFailed, Exited, StartRequested, Found, HandoffRequested, RehearsalDropped,
-                 CandidateReady, CandidateFailed, StopRequested, CommitRequested, HealthHeard,
-                 Asked, Tick, DonorLate, OrphanFound, Reopened>;
+using Event = std::variant<Registered, Owned, Counted, Progressed, HandoffFailed, DonorRetired,
+                           Rehearsed, SpawnFailed, Exited, StartRequested, Found, HandoffRequested,
+                           RehearsalDropped, CandidateReady, CandidateFailed, StopRequested,
+                           CommitRequested, HealthHeard, Asked, Tick, DonorLate, OrphanFound,
+                           Reopened, ChildrenEnded, ChildrenSeen, ChildOpened>;
 
 }  // namespace handoff::supervisor

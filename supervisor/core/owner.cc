@@ -18,8 +18,10 @@ Generation Owner::next() {
   return last_;
 }
 
-Effects Owner::kill_all() const {
+Effects Owner::kill_all() {
+  at_once_ = true;
   Effects out;
+  if (clearing_) out.push_back(EndChildren{});
   for (const Generation generation : alive_) out.push_back(Signal{generation, true});
   return out;
 }
@@ -41,8 +43,22 @@ Effects Owner::start(bool candidate, const Timeouts& timeouts, Time now) {
   registered_ = false;
   timed_out_ = false;
   retry_at_.reset();
-  ready_by_ = now + timeouts.start;
-  return {Spawn{generation_, candidate, false, timeouts}};
+  at_once_ = false;
+  start_within_ = timeouts.start;
+  // What others have left may need the time that is for a start.
+  const bool ends = children_ == ChildrenPolicy::kEnd;
+  ready_by_ = ends ? std::nullopt : std::optional(now + start_within_);
+  return {Spawn{.generation = generation_,
+                .candidate = candidate,
+                .timeouts = timeouts,
+                .ends_children = ends}};
+}
+
+Effects Owner::children_ended(Generation generation, Time now) {
+  if (state_ == State::kStarting && generation == generation_) ready_by_ = now + start_within_;
+  if (generation != 0 || !std::exchange(clearing_, false) || !alive_.empty()) return {};
+  state_ = State::kStopped;
+  return {ReportStopped{}};
 }
 
 void Owner::came_up(Time now) {
@@ -75,6 +91,7 @@ Duration Owner::wait(Time now) {
 
 void Owner::stop(Time kill_at) {
   state_ = State::kStopping;
+  clearing_ = false;
   ready_by_.reset();
   retry_at_.reset();
   kill_at_ = kill_at;
@@ -88,9 +105,13 @@ Effects Owner::send_stop(Time now) const {
 }
 
 Effects Owner::stopped() {
-  if (state_ != State::kStopping || !alive_.empty()) return {};
-  state_ = State::kStopped;
+  if (state_ != State::kStopping || !alive_.empty() || clearing_) return {};
   kill_at_.reset();
+  if (children_ == ChildrenPolicy::kEnd) {
+    clearing_ = true;
+    return {EndChildren{.grace = at_once_ ? Duration{} : kChildrenLeave}};
+  }
+  state_ = State::kStopped;
   return {ReportStopped{}};
 }
 

@@ -5,7 +5,9 @@
 // - Stopped: Starting follows a start, Adopting a process that was found.
 // - Starting, Adopting: Running follows once the process has come up.
 // - Starting, Running: Backoff follows when the process is gone, and Starting after the wait.
-// - Stopping: follows a stop in any state, and ends in Stopped when all processes are gone.
+// - Stopping: follows a stop in any state, and ends in Stopped when all processes are gone, and
+// what
+//   they have left, if that is to be ended (ChildrenPolicy::kEnd).
 //
 // A process that is being adopted is waited for without a deadline: that it has not reported back
 // is no reason to end it.
@@ -16,6 +18,7 @@
 #include <set>
 
 #include "supervisor/core/backoff.h"
+#include "supervisor/core/children.h"
 #include "supervisor/core/effects.h"
 #include "supervisor/core/exit.h"
 
@@ -25,6 +28,7 @@ class Owner {
  public:
   enum class State { kStopped, kStarting, kAdopting, kRunning, kStopping, kBackoff };
 
+  void set_children(ChildrenPolicy children) { children_ = children; }
   State state() const { return state_; }
   Generation generation() const { return generation_; }  // 0 if there is none
   Generation last() const { return last_; }              // the highest one given
@@ -48,12 +52,14 @@ class Owner {
   bool alive(Generation generation) const { return alive_.contains(generation); }
   bool nobody_alive() const { return alive_.empty(); }
   Generation newest_alive() const { return alive_.empty() ? 0 : *alive_.rbegin(); }
-  Effects kill_all() const;
+  Effects kill_all();
 
   // ---- the one that is to own
   // Left by the supervisor before this one; generation 0: none.
   void found(Generation last, Generation generation, std::uint64_t restarts);
   Effects start(bool candidate, const Timeouts& timeouts, Time now);
+  // Before that generation starts: its time begins. 0: the last thing of a stop.
+  Effects children_ended(Generation generation, Time now);
   void registered() { registered_ = true; }
   void counted(std::uint64_t sessions) { sessions_ = sessions; }
   void came_up(Time now);
@@ -74,13 +80,17 @@ class Owner {
   void end_by(Time kill_at) { kill_at_ = kill_at; }
   void let_be() { kill_at_.reset(); }
   Effects send_stop(Time now) const;
-  // Stopping, and the last of them has gone.
+  // Stopping, and the last of them has gone, if it has.
   Effects stopped();
   // timeouts: of a start that has been waited for.
   Effects tick(const Timeouts& timeouts, Time now);
 
  private:
   State state_ = State::kStopped;
+  ChildrenPolicy children_ = ChildrenPolicy::kLeave;
+  bool clearing_ = false;  // stopping, and what was left is being ended
+  bool at_once_ = false;   // stopping, and nobody waits
+  Duration start_within_{};
   Generation last_ = 0;
   Generation generation_ = 0;
   bool registered_ = false;

@@ -33,10 +33,16 @@ const Named* find(const Manifest& in, const std::string& name) {
   return found == in.named.end() ? nullptr : &*found;
 }
 
+bool like(const Plan::State& a, const Plan::State& b) {
+  return a.claimed == b.claimed && a.travels == b.travels && a.from == b.from && a.to == b.to;
+}
+
 void compare_states(Plan& plan, const Manifest& from, const Manifest& to) {
   for (const Kind& kind : from.kinds) {
-    Plan::State state{
-        .name = kind.name, .section = kind.section, .region = kind.region, .from = kind.version};
+    Plan::State state{.name = handoff::core::own_name(kind),
+                      .section = kind.section,
+                      .region = kind.region,
+                      .from = kind.version};
     if (const Kind* other = handoff::core::find_kind(to, kind)) {
       state.claimed = true;
       state.travels = handoff::core::travels_as(kind, *other);
@@ -53,7 +59,10 @@ void compare_states(Plan& plan, const Manifest& from, const Manifest& to) {
         }
       }
     }
-    plan.states.push_back(std::move(state));
+    // A listener's kind has the versions of the kind "session", which comes first.
+    if (kind.listener.empty() || plan.states.empty() || !like(plan.states.front(), state)) {
+      plan.states.push_back(std::move(state));
+    }
   }
 }
 
@@ -86,6 +95,10 @@ std::uint64_t each(std::uint64_t ns, std::uint64_t count) { return count == 0 ? 
 // restores early would restore those, any other all of them.
 void estimate_switch(Plan& plan, const protocol::Rehearsed& donor,
                      const protocol::Rehearsed& heir) {
+  if (donor.sections_unsettled) {
+    plan.no_estimate = "sections change as fast as they are copied";
+    return;
+  }
   Plan::Switch out;
   out.saved = donor.unsettled;
   out.save_ns = each(donor.spent_ns, donor.passed);
@@ -93,8 +106,9 @@ void estimate_switch(Plan& plan, const protocol::Rehearsed& donor,
   out.restore_ns = each(heir.spent_ns, heir.passed + heir.refused);
   out.finish_ns = heir.finish_ns;
   out.round_trip_ns = donor.round_trip_ns;
-  out.us = (out.saved * out.save_ns + out.restored * out.restore_ns + out.finish_ns +
-            2 * out.round_trip_ns) /
+  out.sections_ns = donor.sections_ns;
+  out.us = (out.saved * out.save_ns + out.restored * out.restore_ns + out.sections_ns +
+            out.finish_ns + 2 * out.round_trip_ns) /
            1000;
   plan.switching = out;
 }
@@ -121,9 +135,15 @@ void count(Plan& plan, const protocol::Rehearsed& heir,
 }
 
 void weigh(Plan& plan, const PlanFacts& facts) {
-  plan.free_memory = facts.free_memory;
-  plan.free_memory_of = facts.free_memory_of;
-  if (!facts.heir || facts.heir->rss == 0) return;
+  if (const MemoryLevel* least = tightest(facts.memory)) {
+    plan.free_memory = free_of(*least);
+    plan.free_memory_of = least->of;
+  }
+  if (!facts.heir || facts.heir->rss == 0) {
+    if (facts.donor_own != 0) plan.needed_memory = facts.donor_own;
+    plan.memory_guessed = plan.needed_memory.has_value();
+    return;
+  }
   std::uint64_t needed = facts.heir->pss != 0 ? facts.heir->pss : facts.heir->rss;
   if (facts.donor && facts.donor->rss > facts.donor_rss && facts.donor_rss != 0) {
     needed += facts.donor->rss - facts.donor_rss;
@@ -203,6 +223,9 @@ std::string tell(const Plan& plan, const Report& report, const std::string& serv
     text += ", after a pause of about " +
             format_duration(std::chrono::microseconds(plan.switching->us)) +
             " and as long as it takes to take them up";
+  }
+  if (!plan.no_estimate.empty()) {
+    text += ", after a pause of which nothing can be told: " + plan.no_estimate;
   }
   return text + ".";
 }

@@ -9,6 +9,7 @@
 #include "libhandoff/core/negotiation.h"
 #include "libhandoff/protocol/messages.h"
 #include "supervisor/core/effects.h"
+#include "supervisor/core/memory.h"
 
 namespace handoff::supervisor {
 
@@ -25,9 +26,9 @@ struct PlanFacts {
   std::optional<protocol::Rehearsed> donor;
   std::optional<protocol::Rehearsed> heir;
   // Measured before the new process was started.
-  std::optional<std::uint64_t> free_memory;
-  std::string free_memory_of;  // whose limit that is
+  std::vector<MemoryLevel> memory;
   std::uint64_t donor_rss = 0;
+  std::uint64_t donor_own = 0;       // see weigh_handoff()
   bool drain_incompatible = false;   // sessions of no common version stay, and are no problem
   std::optional<PastBlackout> last;  // of the upgrade before, if it went through
 };
@@ -64,6 +65,7 @@ struct Plan {
     std::uint64_t restore_ns = 0;
     std::uint64_t finish_ns = 0;
     std::uint64_t round_trip_ns = 0;  // a switch takes two
+    std::uint64_t sections_ns = 0;    // to copy what sections have changed
   };
 
   std::vector<State> states;
@@ -78,9 +80,11 @@ struct Plan {
   std::uint64_t section_bytes = 0;
   std::uint64_t region_bytes = 0;  // that would stay where they are
   std::optional<Switch> switching;
+  std::string no_estimate;  // why the copy came to its end, and there is none all the same
   std::uint64_t budget_us = 0;
   std::optional<PastBlackout> last;
   std::optional<std::uint64_t> needed_memory;
+  bool memory_guessed = false;  // from what the old process has: the new one did not come so far
   std::optional<std::uint64_t> free_memory;
   std::string free_memory_of;
   // Whether the old release can take everything back; unknown without both manifests.

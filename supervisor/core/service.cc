@@ -318,13 +318,17 @@ void Service::on(const Exited& exited, Time now) {
   // over is both the handoff's and the service's.
   const Handoff* handoff = operation_.handoff();
   const bool donor = handoff != nullptr && handoff->upgrade.donor() == exited.generation;
+  const bool heir = handoff != nullptr && handoff->upgrade.heir() == exited.generation && !owner;
+  look_for_children(exited, heir || (owner && state() == State::kStarting));
   forward(exited, now);
-  if (owner && !donor) owner_ended("exited", describe(exited.exit), now);
+  if (owner && !donor) owner_ended(code_of(exited.exit), describe(exited.exit), now);
   maybe_stopped();
 }
 
 void Service::owner_ended(const std::string& code, const std::string& how, Time now) {
   const Generation gone = owner_.gone();
+  const bool served = state() == State::kRunning || state() == State::kAdopting;
+  if (served && !operation_.replacing()) out_.push_back(Crashed{gone, how, owner_.sessions()});
   if (state() == State::kRunning) died_last_ = {gone, how, owner_.sessions()};
   if (const GivingWay* way = operation_.giving_way()) {
     const GivingWay next = *way;

@@ -28,16 +28,20 @@ class Service {
     Timeouts timeouts;
     Probation::Policy probation;
     LateProcesses::Policy late;
+    ChildrenPolicy children = ChildrenPolicy::kLeave;
   };
 
   // A release that is not well may hang: how long it may be silent on the way back.
   static constexpr Duration kPatienceWithTheIll = std::chrono::seconds(2);
 
-  explicit Service(Policy policy) : policy_(std::move(policy)) {}
+  explicit Service(Policy policy) { set_policy(std::move(policy)); }
 
   Effects step(const Event& event, Time now);
   // From now on; a handoff under way keeps the deadlines that it was begun with.
-  void set_policy(Policy policy) { policy_ = std::move(policy); }
+  void set_policy(Policy policy) {
+    policy_ = std::move(policy);
+    owner_.set_children(policy_.children);
+  }
   std::optional<Time> deadline() const;
 
   State state() const { return owner_.state(); }
@@ -124,6 +128,12 @@ class Service {
   void on(const Exited& exited, Time now);
   void on(const Tick&, Time now);
   void on(const DonorLate& late, Time now);
+  void on(const ChildrenEnded& ended, Time now) {
+    add(owner_.children_ended(ended.generation, now));
+  }
+  void on(const ChildrenSeen& seen, Time now);
+  void on(const ChildOpened& opened, Time now);
+  void look_for_children(const Exited& exited, bool never_served);
   void came_up(Time now);
   void owner_ended(const std::string& code, const std::string& how, Time now);
   void nobody_serves(Generation gone, const std::string& how, Time now);

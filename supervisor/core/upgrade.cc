@@ -71,7 +71,9 @@ Upgrade::Step Upgrade::step(const Event& event, Time now) {
       heir_ended(spawn->code, "could not be started: " + spawn->why, now);
     }
   } else if (const auto* exited = std::get_if<Exited>(&event)) {
-    if (exited->generation == heir_.generation) heir_ended("exited", describe(exited->exit), now);
+    if (exited->generation == heir_.generation) {
+      heir_ended(code_of(exited->exit), describe(exited->exit), now);
+    }
     if (exited->generation == donor_.generation) donor_exited(exited->exit, now);
   } else if (std::holds_alternative<Tick>(event)) {
     ticked(now);

@@ -4,8 +4,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 
 #include "libhandoff/base/unique_fd.h"
+#include "supervisor/base/json_read.h"
+#include "supervisor/core/duration.h"
 #include "supervisor/host/private_file.h"
 
 namespace handoff::supervisor {
@@ -32,7 +35,7 @@ Probation::Saved probation_from(const json& in, Time now) {
                        .has_back = in.at("has_back").get<bool>(),
                        .back_proven = in.at("back_proven").get<bool>()};
   if (const json& left = in.at("left_ns"); !left.is_null()) {
-    out.until = now + Duration(left.get<std::int64_t>());
+    out.until = now + Duration(need_number<std::int64_t>(left, 0, kLongestDuration.count()));
   }
   return out;
 }
@@ -60,7 +63,7 @@ std::string choice_text(const SavedService& service, Time now) {
 Result<SavedService> parse_choice(const std::string& text, const std::string& file, Time now) {
   try {
     const json in = json::parse(text);
-    if (const int format = in.at("format").get<int>(); format != kFormat) {
+    if (const int format = need_number<int>(in.at("format"), 0, INT_MAX); format != kFormat) {
       return fail(-EPROTO, file + " is of format " + std::to_string(format) +
                                ", and this supervisor reads format " + std::to_string(kFormat));
     }

@@ -2,7 +2,7 @@
 // may take half of a line; that half is cut off again, so that the next record begins on a line of
 // its own. After a crash the file may end in half a line, which is closed with a newline. A file
 // that was moved away (logrotate) or removed: each batch compares the inode at the path with the
-// open one, and begins a new file.
+// open one, and begins a new file. A file that can't be rotated grows on.
 #include "supervisor/host/journal.h"
 
 #include <fcntl.h>
@@ -12,11 +12,11 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
-#include <fstream>
 
 #include "libhandoff/sys/failpoint.h"
-#include "supervisor/base/regular_file.h"
+#include "supervisor/base/json_line.h"
 #include "supervisor/host/runtime_dir.h"
 #include "supervisor/host/wall_clock.h"
 
@@ -30,6 +30,8 @@ std::string variable(const char* name) {
   const char* value = std::getenv(name);  // before any thread
   return value != nullptr ? value : "";
 }
+
+constexpr std::size_t kOneRecord = 4096;  // a block: more than most records take
 
 // Why it is no history of this user's; "" if it is one.
 std::string what_is_wrong(const struct stat& info) {
@@ -62,8 +64,6 @@ Result<std::string> state_path() {
   }
   return runtime_path();
 }
-
-std::string journal_path(const std::string& state) { return state + "/history.jsonl"; }
 
 Result<void> Journal::open() {
   if (fd_.valid()) return {};
@@ -108,6 +108,19 @@ void Journal::look() {
   fd_.reset();
 }
 
+void Journal::rotate() {
+  struct stat info {};
+  if (::fstat(fd_.get(), &info) < 0 || static_cast<std::uint64_t>(info.st_size) < limits_.size) {
+    return;
+  }
+  const auto rotated = rotate_journal(state_, limits_.keep);
+  const std::string problem = rotated ? "" : rotated.error().message;
+  if (std::exchange(rotation_problem_, problem) != problem && !problem.empty()) {
+    note_ = problem + "; it grows on";
+  }
+  if (rotated) fd_.reset();
+}
+
 Result<void> Journal::append(json record) {
   std::vector<json> one;
   one.push_back(std::move(record));
@@ -120,6 +133,10 @@ std::vector<Result<void>> Journal::append_all(std::vector<json> records) {
   struct stat before {};
   look();
   auto opened = open();
+  if (opened) {
+    rotate();
+    opened = open();
+  }
   if (opened && ::fstat(fd_.get(), &before) < 0) opened = fail_errno("the history " + path_);
   for (json& record : records) out.push_back(opened ? write(std::move(record)) : opened);
   const auto is_there = [](const Result<void>& one) { return one.has_value(); };
@@ -150,7 +167,7 @@ Result<void> Journal::write(json record) {
   struct stat info {};
   if (::fstat(fd_.get(), &info) < 0) return fail_errno(what);
   std::string line = last_byte(fd_.get(), info.st_size) == '\n' ? "" : "\n";
-  line += stamped.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+  line += json_line(stamped) + "\n";
   ssize_t n = 0;
   do {
     n = ::write(fd_.get(), line.data(), line.size());
@@ -163,35 +180,59 @@ Result<void> Journal::write(json record) {
   return {};
 }
 
-Result<void> Journal::read_recent(const std::function<void(const json&)>& each) const {
+std::string journal_problem(const std::string& state) {
+  const std::string path = journal_path(state);
+  const auto failed = [&path](int error) {
+    return "the history " + path + " can't be written: " + std::strerror(error);
+  };
   struct stat info {};
-  // Nothing that somebody has put there is believed, or waited for.
-  if (::lstat(path_.c_str(), &info) == 0 && !what_is_wrong(info).empty()) return {};
-  return read_journal(path_, each, kRecent);
+  if (::lstat(path.c_str(), &info) == 0) {
+    if (const std::string wrong = what_is_wrong(info); !wrong.empty()) {
+      return "the history " + path + " " + wrong + ": move it away, or set HANDOFF_STATE_DIR";
+    }
+    const UniqueFd file(
+        ::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+    if (!file.valid()) return failed(errno);
+  }
+  std::filesystem::path folder = state;
+  while (::stat(folder.c_str(), &info) < 0) {  // the next one above is where it would be created
+    if (errno != ENOENT || !folder.has_relative_path()) return failed(errno);
+    folder = folder.parent_path();
+  }
+  if (::faccessat(AT_FDCWD, folder.c_str(), W_OK | X_OK, AT_EACCESS) < 0) return failed(errno);
+  // Only writing shows whether there is room: a quota, say, may be less than the disk. The file has
+  // no name, and goes with its fd.
+  const UniqueFd probe(::open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600));
+  if (!probe.valid()) return errno == EOPNOTSUPP || errno == EISDIR ? "" : failed(errno);
+  const std::string record(kOneRecord, ' ');
+  const ssize_t n = ::write(probe.get(), record.data(), record.size());
+  if (n < 0) return failed(errno);
+  if (n != static_cast<ssize_t>(record.size())) return failed(ENOSPC);
+  if (::fdatasync(probe.get()) < 0 && errno != EINVAL) return failed(errno);
+  return "";
 }
 
-Result<void> read_journal(const std::string& path, const std::function<void(const json&)>& each,
-                          std::optional<std::uint64_t> last) {
-  const std::string what = "reading the history " + path;
-  const auto held = open_regular(path, what);
-  if (!held) {
-    if (held.error().code == -ENOENT) return {};
-    return Failure(held.error());
+Result<void> Journal::read_recent(const EachRecord& each) const {
+  // Nothing that somebody has put there is believed, or waited for.
+  struct Part {
+    std::string path;
+    std::uint64_t bytes;
+  };
+  std::vector<Part> parts;  // the youngest first
+  std::uint64_t left = kRecent;
+  for (const std::string& path : journal_files(state_)) {
+    struct stat info {};
+    if (left == 0 || ::lstat(path.c_str(), &info) < 0 || !what_is_wrong(info).empty()) continue;
+    const auto size = static_cast<std::uint64_t>(info.st_size);
+    parts.push_back({path, left});
+    left -= std::min(size, left);
   }
-  std::ifstream file("/proc/self/fd/" + std::to_string(held->get()));
-  if (!file) return fail_errno(what);
-  std::string line;
-  std::error_code error;
-  const std::uint64_t size = std::filesystem::file_size(path, error);
-  if (last && !error && size > *last) {
-    file.seekg(static_cast<std::streamoff>(size - *last));
-    std::getline(file, line);  // the rest of one that begins before
+  Result<void> out;
+  for (auto part = parts.rbegin(); part != parts.rend(); ++part) {
+    const auto read = read_journal(part->path, each, part->bytes);
+    if (!read) out = Failure(read.error());
   }
-  while (std::getline(file, line)) {
-    const json record = json::parse(line, nullptr, false);
-    if (record.is_object()) each(record);
-  }
-  return {};
+  return out;
 }
 
 }  // namespace handoff::supervisor

@@ -1,20 +1,21 @@
 // The history: an append-only file of JSON lines, which outlives the supervisor. Each record is one
-// write and is flushed to the disk; a line that a crash has cut short is skipped by who reads.
+// write and is flushed to the disk; a line that a crash has cut short is skipped by who reads. A
+// file that has become too large is rotated (journal_rotation.h) before the next record.
 #pragma once
 
 #include <sys/types.h>
 
 #include <cerrno>
 #include <cstdint>
-#include <functional>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "libhandoff/base/result.h"
 #include "libhandoff/base/unique_fd.h"
+#include "supervisor/host/journal_read.h"
+#include "supervisor/host/journal_rotation.h"
 
 namespace handoff::supervisor {
 
@@ -22,11 +23,15 @@ namespace handoff::supervisor {
 // else $STATE_DIRECTORY (systemd), else /var/lib/handoff for root, else $XDG_STATE_HOME/handoff or
 // ~/.local/state/handoff.
 Result<std::string> state_path();
-std::string journal_path(const std::string& state);
+// Why a record can't be written there by this user, with what helps; "" if it can. Finds it out by
+// trying, and changes nothing: what is missing is not created.
+std::string journal_problem(const std::string& state);
 
 class Journal {
  public:
-  explicit Journal(std::string state) : state_(std::move(state)), path_(journal_path(state_)) {}
+  explicit Journal(std::string state, JournalLimits limits = {})
+      : state_(std::move(state)), path_(journal_path(state_)), limits_(limits) {}
+  void set_limits(const JournalLimits& limits) { limits_ = limits; }
 
   // Creates folder (0711) and file (0600) if need be. Done by append(), too, if it was not.
   Result<void> open();
@@ -37,10 +42,11 @@ class Journal {
   Result<void> append(nlohmann::json record);
   // So many at once are flushed once. One result for each.
   std::vector<Result<void>> append_all(std::vector<nlohmann::json> records);
-  // The newest of them, as far as they lie within the last so many bytes of the file.
+  // The newest of them, as far as they lie within the last so many bytes, rotated files included.
   static constexpr std::uint64_t kRecent = 4 * 1024 * 1024;
-  Result<void> read_recent(const std::function<void(const nlohmann::json&)>& each) const;
-  // Once, that the file was no longer at its path, and another is written from then on.
+  Result<void> read_recent(const EachRecord& each) const;
+  // Once, that the file was no longer at its path and another is written from then on, or that it
+  // can't be rotated.
   std::string take_note() { return std::exchange(note_, {}); }
   // The folder that it is in.
   const std::string& state() const { return state_; }
@@ -48,6 +54,7 @@ class Journal {
  private:
   // Lets go of a file that is not at its path any more.
   void look();
+  void rotate();
   Result<void> write(nlohmann::json record);
   Result<void> flush(off_t size_before);
 
@@ -56,13 +63,9 @@ class Journal {
   UniqueFd fd_;
   mode_t folder_mode_ = 0711;  // as it was found, for one that is made anew
   bool lost_ = false;
+  JournalLimits limits_;
+  std::string rotation_problem_;  // as it was told
   std::string note_;
 };
-
-// Calls each for every whole record, the oldest first. No file: none. last: only what lies within
-// so many bytes from the end.
-Result<void> read_journal(const std::string& path,
-                          const std::function<void(const nlohmann::json&)>& each,
-                          std::optional<std::uint64_t> last = std::nullopt);
 
 }  // namespace handoff::supervisor

@@ -6,8 +6,10 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
+#include <set>
 #include <string_view>
 
 namespace handoff::supervisor {
@@ -40,15 +42,28 @@ KeptFds KeptFds::from_environment() {
   const char* variable = std::getenv(kKeptVariable);
   const std::string text = variable != nullptr ? variable : "";
   ::unsetenv(kKeptVariable);
-  std::string_view rest = text;
+  for (const auto& [name, fd] : read(text)) {
+    const bool held = std::any_of(out.fds_.begin(), out.fds_.end(), [number = fd](const auto& one) {
+      return one.second.get() == number;
+    });
+    if (held || ::fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) continue;
+    out.fds_[name] = UniqueFd(fd);
+  }
+  return out;
+}
+
+std::map<std::string, int> KeptFds::read(std::string_view text) {
+  std::map<std::string, int> out;
+  std::set<int> taken;
   int pid = 0;
-  if (!number(until(rest, ':'), pid) || pid != ::getpid()) return out;
-  while (!rest.empty()) {
-    std::string_view value = until(rest, ',');
+  if (!number(until(text, ':'), pid) || pid != ::getpid()) return out;
+  while (!text.empty()) {
+    std::string_view value = until(text, ',');
     const std::string_view name = until(value, '=');
     int fd = -1;
-    if (!number(value, fd) || ::fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) continue;
-    out.fds_[std::string(name)] = UniqueFd(fd);
+    // An fd of two names would be closed twice, and the second time it may be another's.
+    if (!number(value, fd) || fd <= STDERR_FILENO || taken.contains(fd)) continue;
+    if (out.emplace(name, fd).second) taken.insert(fd);
   }
   return out;
 }

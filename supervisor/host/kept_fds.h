@@ -4,6 +4,7 @@
 
 #include <map>
 #include <string>
+#include <string_view>
 
 #include "libhandoff/base/unique_fd.h"
 
@@ -21,6 +22,8 @@ class KeptFds {
 
   // For the successor: what HANDOFF_KEPT has to say of these fds (borrowed).
   static std::string describe(const std::map<std::string, int>& fds);
+  // The reverse. Nothing where that is for another process; what is no such text is left out.
+  static std::map<std::string, int> read(std::string_view text);
 
  private:
   std::map<std::string, UniqueFd> fds_;
@@ -32,6 +35,8 @@ inline constexpr const char* kLock = "@lock";
 inline constexpr const char* kOperators = "@operators";
 inline constexpr const char* kServices = "@services";
 inline constexpr const char* kClient = "@client";
+inline constexpr const char* kState =
+    "@state";  // a blob (libhandoff/sys/memory.h): of saved_state.h
 
 inline constexpr const char* kKeptVariable = "HANDOFF_KEPT";
 

@@ -4,9 +4,12 @@
 
 #include <cstdlib>
 
+#include "libhandoff/base/text.h"
+
 namespace handoff::supervisor {
 
-void Notify::ready(const std::string& text) {
+void Notify::ready(const std::string& said) {
+  const std::string text = printable(said);  // a newline begins another variable
   if (!ready_) {
     ready_ = true;
     last_ = text;
@@ -16,7 +19,8 @@ void Notify::ready(const std::string& text) {
   status(text);
 }
 
-void Notify::status(const std::string& text) {
+void Notify::status(const std::string& said) {
+  const std::string text = printable(said);
   if (text == last_) return;
   last_ = text;
   (void)sd_notify(0, ("STATUS=" + text).c_str());

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <fstream>
 #include <string_view>
 
 namespace handoff::supervisor {
@@ -14,7 +15,11 @@ std::string own_path() {
   constexpr std::string_view kDeleted =
       " (deleted)";  // replaced on the disk: that is what is meant
   if (out.ends_with(kDeleted)) out.resize(out.size() - kDeleted.size());
-  return out;
+  if (!out.starts_with("/memfd:")) return out;
+  std::ifstream file("/proc/self/cmdline", std::ios::binary);
+  std::string name;
+  std::getline(file, name, '\0');
+  return name.starts_with('/') ? name : out;
 }
 
 }  // namespace handoff::supervisor

@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "libhandoff/base/unique_fd.h"
+#include "supervisor/base/write_access.h"
 
 namespace handoff::supervisor {
 namespace {
@@ -66,7 +67,7 @@ Result<std::optional<std::string>> read_private(int folder, const std::string& n
   }
   struct stat info {};
   if (::fstat(file.get(), &info) < 0) return failed();
-  if (!S_ISREG(info.st_mode) || info.st_uid != ::geteuid() || (info.st_mode & 022) != 0) {
+  if (!S_ISREG(info.st_mode) || !is_ours_alone(info)) {
     return fail(-EPERM, path_of(folder, name) + " is no file of this user's alone");
   }
   std::string text;

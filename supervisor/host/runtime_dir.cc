@@ -4,6 +4,7 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 #include <utility>
 
 #include "libhandoff/sys/failpoint.h"
+#include "supervisor/base/folder_variables.h"
 #include "supervisor/host/private_file.h"
 
 namespace handoff::supervisor {
@@ -50,6 +52,40 @@ std::string problem_of(int folder, const std::string& path) {
   return "";
 }
 
+// A request says which file is to be executed, and the answer is believed. So both go to a
+// supervisor of this user's, or of root's; root asks that of the folder's owner, too.
+bool is_mine(uid_t uid) { return uid == 0 || uid == ::geteuid(); }
+
+Failure not_mine(const std::string& path, const std::string& what) {
+  return fail(-EPERM, what + ", neither to uid " + std::to_string(::geteuid()) +
+                          " nor to root: nothing was asked there. Set HANDOFF_RUNTIME_DIR to the "
+                          "folder of a supervisor that is yours, in place of " +
+                          path);
+}
+
+// The folder's owner, before anything is said to what listens in it.
+Result<uid_t> expect_trusted_folder(int folder, const std::string& path) {
+  struct stat found {};
+  if (::fstat(folder, &found) < 0) return fail_errno(path);
+  if (::geteuid() == 0 || is_mine(found.st_uid)) return found.st_uid;
+  return not_mine(path,
+                  "the runtime folder " + path + " belongs to uid " + std::to_string(found.st_uid));
+}
+
+Result<void> expect_trusted_peer(int socket, uid_t owner, const std::string& path) {
+  ucred peer{};
+  socklen_t length = sizeof peer;
+  if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0) return fail_errno(path);
+  if (is_mine(peer.uid) || (::geteuid() == 0 && peer.uid == owner)) return {};
+  return not_mine(path, "the supervisor at " + control_path(path) + " (pid " +
+                            std::to_string(peer.pid) + ") belongs to uid " +
+                            std::to_string(peer.uid));
+}
+
+// A supervisor takes a connection within milliseconds. A socket whose queue nobody empties makes
+// connect(2) wait for ever.
+constexpr timeval kConnectLimit{5, 0};
+
 // The inode of what lies there under that name; 0 if nothing does.
 ino_t inode_at(int folder, const char* name) {
   struct stat found {};
@@ -76,7 +112,7 @@ Result<std::string> runtime_path() {
     const char* value = std::getenv(name);  // before any thread
     return std::string(value != nullptr ? value : "");
   };
-  if (std::string own = variable("HANDOFF_RUNTIME_DIR"); !own.empty()) {
+  if (std::string own = variable(kRuntimeVariable); !own.empty()) {
     while (own.size() > 1 && own.back() == '/') own.pop_back();
     return own;
   }
@@ -254,12 +290,25 @@ Result<UniqueFd> connect_control(const std::string& runtime) {
     if (folder.error().code == -ENOENT) return fail(-ENOENT, nobody);
     return Failure(folder.error());
   }
+  const auto owner = expect_trusted_folder(folder->get(), runtime);
+  if (!owner) return Failure(owner.error());
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd.valid()) return fail_errno("socket");
+  if (::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &kConnectLimit, sizeof kConnectLimit) < 0) {
+    return fail_errno("the control socket");
+  }
   const sockaddr_un address = address_in(runtime, folder->get(), kSocketName);
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0) {
     if (errno == ENOENT || errno == ECONNREFUSED) return fail(-ENOENT, nobody);
+    if (errno == EAGAIN) {
+      return fail(-EAGAIN, "what listens at " + control_path(runtime) + " took no connection for " +
+                               std::to_string(kConnectLimit.tv_sec) +
+                               " s: it hangs, or is no supervisor");
+    }
     return fail_errno("connecting to " + control_path(runtime));
+  }
+  if (auto trusted = expect_trusted_peer(fd.get(), *owner, runtime); !trusted) {
+    return Failure(trusted.error());
   }
   return fd;
 }

@@ -88,7 +88,8 @@ class RuntimeDir {
 // Checks a folder without creating or locking: what is wrong with it, or "".
 std::string runtime_dir_problem(const std::string& path);
 
-// A blocking connection to the control socket in that folder.
+// A blocking connection to the control socket in that folder. Connecting, and each send later,
+// takes 5 s at most.
 Result<UniqueFd> connect_control(const std::string& runtime);
 
 }  // namespace handoff::supervisor

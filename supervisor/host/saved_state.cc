@@ -1,7 +1,11 @@
 #include "supervisor/host/saved_state.h"
 
 #include <array>
+#include <climits>
 #include <utility>
+
+#include "supervisor/base/json_read.h"
+#include "supervisor/core/duration.h"
 
 namespace handoff::supervisor {
 
@@ -49,6 +53,7 @@ json to_json(const SavedRelease& release) {
            {"files", std::move(files)}};
   if (!release.real.empty()) out["real"] = release.real;
   if (release.mark.known()) out["mark"] = to_json(release.mark);
+  if (!release.signed_version.empty()) out["signed_version"] = release.signed_version;
   return out;
 }
 
@@ -71,6 +76,8 @@ SavedRelease release_from(const json& in) {
   }
   out.real = in.value("real", "");
   out.mark = mark_from(in);
+  out.signed_version =
+      in.value("signed_version", "");  // supervisors before it was signed don't say
   return out;
 }
 
@@ -85,7 +92,9 @@ json to_json(const Timeouts& timeouts) {
 }
 
 Timeouts timeouts_from(const json& in) {
-  const auto ns = [&in](const char* name) { return Duration(in.at(name).get<std::int64_t>()); };
+  const auto ns = [&in](const char* name) {
+    return Duration(need_number<std::int64_t>(in.at(name), 0, kLongestDuration.count()));
+  };
   return {.start = ns("start"),
           .freeze_budget = ns("freeze_budget"),
           .stall = ns("stall"),
@@ -94,20 +103,52 @@ Timeouts timeouts_from(const json& in) {
 }
 
 json to_json(const SavedProcess& process) {
-  return {{"generation", process.generation},    {"pid", process.pid},
-          {"started", process.started},          {"since", process.since},
-          {"release", to_json(process.release)}, {"mailbox", process.mailbox},
-          {"leaving", process.leaving}};
+  return {{"generation", process.generation},
+          {"pid", process.pid},
+          {"started", process.started},
+          {"since", process.since},
+          {"release", to_json(process.release)},
+          {"mailbox", process.mailbox},
+          {"leaving", process.leaving},
+          {"seen", process.seen},
+          {"cgroup", process.cgroup}};
+}
+
+json to_json(const SavedLeft& left) {
+  return {{"generation", left.generation},
+          {"pid", left.pid},
+          {"started", left.started},
+          {"seen", left.seen},
+          {"cgroup", left.cgroup}};
+}
+
+Generation generation_in(const json& in, const char* name) {
+  return need_number<Generation>(in.at(name), 0, UINT64_MAX);
+}
+
+// 0 where it is left out: older supervisors do not say.
+std::uint64_t ticks_in(const json& in, const char* name) {
+  return in.contains(name) ? need_number<std::uint64_t>(in[name], 0, UINT64_MAX) : 0;
 }
 
 SavedProcess process_from(const json& in) {
-  return {.generation = in.at("generation").get<Generation>(),
-          .pid = in.at("pid").get<int>(),
-          .started = in.at("started").get<std::uint64_t>(),
-          .since = in.at("since").get<std::int64_t>(),
+  return {.generation = generation_in(in, "generation"),
+          .pid = need_number<int>(in.at("pid"), 1, INT_MAX),
+          .started = need_number<std::uint64_t>(in.at("started"), 0, UINT64_MAX),
+          .since = need_number<std::int64_t>(in.at("since"), INT64_MIN, INT64_MAX),
           .release = release_from(in.at("release")),
-          .mailbox = in.value("mailbox", ""),      // before decision 29
-          .leaving = in.value("leaving", false)};  // supervisors before decision 21 do not say
+          .mailbox = in.value("mailbox", ""),     // before decision 29
+          .leaving = in.value("leaving", false),  // supervisors before decision 21 do not say
+          .seen = ticks_in(in, "seen"),
+          .cgroup = in.value("cgroup", "")};
+}
+
+SavedLeft left_from(const json& in) {
+  return {.generation = generation_in(in, "generation"),
+          .pid = need_number<int>(in.at("pid"), 1, INT_MAX),
+          .started = need_number<std::uint64_t>(in.at("started"), 0, UINT64_MAX),
+          .seen = ticks_in(in, "seen"),
+          .cgroup = in.value("cgroup", "")};
 }
 
 constexpr std::array kRests{std::pair{Rest::kNo, "no"}, std::pair{Rest::kDown, "down"},
@@ -166,7 +207,7 @@ Probation::Saved probation_from(const json& in) {
                        .has_back = in.at("has_back").get<bool>(),
                        .back_proven = in.at("back_proven").get<bool>()};
   if (const json& until = in.at("until_ns"); !until.is_null()) {
-    out.until = Time(Duration(until.get<std::int64_t>()));
+    out.until = Time(Duration(need_number<std::int64_t>(until, 0, INT64_MAX)));
   }
   return out;
 }
@@ -186,8 +227,10 @@ json to_json(const SavedService& service) {
            {"processes", std::move(processes)},
            {"last_upgrade", service.last_upgrade},
            {"handoff", nullptr}};
+  for (const SavedLeft& left : service.left) out["left"].push_back(to_json(left));
   if (!service.program.empty()) out["program"] = service.program;
   if (!service.last_config.empty()) out["last_config"] = service.last_config;
+  if (!service.unrecorded.empty()) out["unrecorded"] = service.unrecorded;
   if (service.machine.heir != 0) {
     out["handoff"] = {{"heir", service.machine.heir},
                       {"candidate", service.machine.candidate},
@@ -202,9 +245,9 @@ json to_json(const SavedService& service) {
 SavedService service_from(const json& in) {
   SavedService out;
   out.name = in.at("name").get<std::string>();
-  out.machine.last = in.at("last_generation").get<Generation>();
-  out.machine.current = in.at("current").get<Generation>();
-  out.machine.restarts = in.at("restarts").get<std::uint64_t>();
+  out.machine.last = generation_in(in, "last_generation");
+  out.machine.current = generation_in(in, "current");
+  out.machine.restarts = need_number<std::uint64_t>(in.at("restarts"), 0, UINT64_MAX);
   // Supervisors before decision 27 started whatever was stopped.
   if (in.contains("rest")) out.machine.rest = rest_from(in["rest"]);
   out.command = in.at("command").get<std::vector<std::string>>();
@@ -213,11 +256,17 @@ SavedService service_from(const json& in) {
   if (const json& back = in.at("back"); !back.is_null()) out.back = release_from(back);
   out.machine.probation = probation_from(in.at("probation"));
   for (const json& process : in.at("processes")) out.processes.push_back(process_from(process));
+  // Supervisors before that did not look for what processes had left.
+  for (const json& left : in.value("left", json::array())) out.left.push_back(left_from(left));
   out.last_upgrade = in.at("last_upgrade");
   // Supervisors before that left such a service to whoever would end it.
   if (in.contains("last_config")) out.last_config = in["last_config"].get<std::string>();
+  // Older ones had a record in the history alone.
+  for (const json& record : in.value("unrecorded", json::array_t())) {
+    out.unrecorded.emplace_back(record.get<json::object_t>());
+  }
   if (const json& handoff = in.at("handoff"); !handoff.is_null()) {
-    out.machine.heir = handoff.at("heir").get<Generation>();
+    out.machine.heir = generation_in(handoff, "heir");
     out.machine.candidate = handoff.at("candidate").get<bool>();
     out.machine.origin = origin_from(handoff.at("origin"));
     out.machine.by_itself = handoff.at("by_itself").get<bool>();
@@ -260,7 +309,7 @@ std::string whole_state_text(const std::string& boot,
 Result<SavedState> parse_state(const std::string& text, const std::string& file) {
   try {
     const json in = json::parse(text);
-    const int format = in.at("format").get<int>();
+    const int format = need_number<int>(in.at("format"), 0, INT_MAX);
     if (format < SavedState::kOldestFormat) {
       return fail(-EPROTO, file + " is of format " + std::to_string(format) + ", which none has");
     }

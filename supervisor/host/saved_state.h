@@ -32,7 +32,8 @@ struct SavedRelease {
   std::string folder;    // where the bundle was unpacked; "" for none
   std::string tree;      // the digest of that folder
   std::string verified;  // the id of the key that its signature was verified with; "" for none
-  std::string program_digest;  // of the program's file alone
+  std::string signed_version = {};  // as Release::signed_version
+  std::string program_digest;       // of the program's file alone
   std::vector<SavedFile> files;
   std::string real = {};  // where path led to, if that is another
   FileMark mark = {};     // of the file that has program_digest
@@ -50,6 +51,17 @@ struct SavedProcess {
   SavedRelease release;
   std::string mailbox = {};  // its address; "" if it has none
   bool leaving = false;      // it has handed over, has nothing left, and is to exit
+  std::uint64_t seen = 0;    // it lived then, in clock ticks since boot; 0: nobody says
+  std::string cgroup = {};   // of its generation alone; "" if it has none
+};
+
+// A process that has ended, and may have left others (core/kin.h).
+struct SavedLeft {
+  Generation generation = 0;
+  int pid = 0;
+  std::uint64_t started = 0;
+  std::uint64_t seen = 0;
+  std::string cgroup = {};
 };
 
 struct SavedService {
@@ -60,7 +72,9 @@ struct SavedService {
   SavedRelease release;              // what is started again after a crash
   std::optional<SavedRelease> back;  // to go back to
   std::vector<SavedProcess> processes;
+  std::vector<SavedLeft> left = {};
   nlohmann::json last_upgrade = nullptr;
+  std::vector<nlohmann::json> unrecorded = {};  // of what happened, what the history may lack
   std::string last_config = {};  // the text of the one that named it last; "" while one does
   bool cold = false;  // not of a state file: all of it had ended before its supervisor did
 };

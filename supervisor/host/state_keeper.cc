@@ -56,11 +56,15 @@ void StateKeeper::wrote(const Result<void>& result) {
   if (failing_) soon_.at(now() + backoff_.after({}));
 }
 
+void StateKeeper::verify() {
+  const auto said = runtime_.state();
+  if (!said || *said != written_) mistrust();
+}
+
 Result<void> StateKeeper::save_now() {
   thread_.finish();
   // The next reader must not find what somebody else has written to the file.
-  const auto said = runtime_.state();
-  if (!said || *said != written_) mistrust();
+  verify();
   Result<void> out;
   save([&out](const Result<void>& result) { out = result; });
   thread_.finish();  // what is being written now

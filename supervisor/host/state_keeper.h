@@ -31,6 +31,9 @@ class StateKeeper {
   void save(Done done);
   // All of that, before this returns; and the file says it, whatever somebody has done to it.
   Result<void> save_now();
+  // Mistrusts the file if it does not say what was written: somebody has changed it. A full disk is
+  // no reason to write what is there.
+  void verify();
   // The file may be gone: it is written whatever it says.
   void mistrust() { written_.clear(); }
 

@@ -9,6 +9,7 @@
 #include "libhandoff/base/result.h"
 #include "libhandoff/base/unique_fd.h"
 #include "supervisor/config/address.h"
+#include "supervisor/listeners/socket_path.h"
 
 namespace handoff::supervisor {
 
@@ -16,32 +17,35 @@ class Listener {
  public:
   // Binds and listens. A Unix socket's path that nobody listens on any more is replaced, one that
   // is in use or is no socket is not.
-  static Result<Listener> open(const NamedAddress& named);
-  // Takes fd, which must be a socket that listens at that address.
-  static Result<Listener> adopt(const NamedAddress& named, UniqueFd fd);
+  // spare: where the second name of a Unix socket goes, see socket_path.h.
+  static Result<Listener> open(const NamedAddress& named, const std::string& spare = "");
+  // Takes fd, which must be a socket that listens at that address, whatever has become of its path.
+  static Result<Listener> adopt(const NamedAddress& named, UniqueFd fd,
+                                const std::string& spare = "");
 
-  Listener(Listener&& other) noexcept;
+  Listener(Listener&&) noexcept = default;  // the destructor removes its path
   Listener& operator=(Listener&&) = delete;
-  ~Listener();  // removes its path, if the path is still its own
+  ~Listener() = default;
 
   const std::string& name() const { return name_; }
   const std::string& address() const { return address_; }  // with the real port
   int fd() const { return fd_.get(); }
   ino_t inode() const { return inode_; }  // its identity (I6, docs/invariants.md)
   dev_t device() const { return device_; }
+  SocketPath& path() { return path_; }
+  const SocketPath& path() const { return path_; }
 
  private:
   Listener() = default;
-  static Result<Listener> describe(const NamedAddress& named, UniqueFd fd);
+  static Result<Listener> describe(const NamedAddress& named, UniqueFd fd, const std::string& spare,
+                                   bool fresh);
 
   UniqueFd fd_;
   std::string name_;
   std::string address_;
   ino_t inode_ = 0;
   dev_t device_ = 0;
-  std::string path_;  // to be removed; "" for none
-  ino_t path_inode_ = 0;
-  dev_t path_device_ = 0;
+  SocketPath path_;
 };
 
 }  // namespace handoff::supervisor

@@ -16,6 +16,30 @@ void Listeners::keep(std::size_t index, Listener listener) {
   have_[index].emplace(std::move(listener));
 }
 
+// In the runtime folder: of nobody else, and on the file system of most such sockets.
+std::string Listeners::spare_of(const std::string& name) const {
+  const std::size_t end = report_path_.rfind('/');
+  if (end == std::string::npos) return "";
+  return report_path_.substr(0, end) + "/listeners/" + service_ + ":" + name;
+}
+
+std::vector<Listeners::Mended> Listeners::mend_paths() {
+  std::vector<Mended> out;
+  for (auto& listener : have_) {
+    if (!listener) continue;
+    const std::string problem = listener->path().problem();
+    const auto mended = listener->path().mend();
+    if (!mended) {
+      out.push_back({listener->name(), false, mended.error().message});
+    } else if (*mended) {
+      out.push_back({listener->name(), true,
+                     problem.substr(0, problem.find(" (")) +
+                         "; it is there again, and it is the same socket"});
+    }
+  }
+  return out;
+}
+
 void Listeners::want(std::vector<NamedAddress> wanted) {
   std::vector<std::optional<Listener>> have(wanted.size());
   for (std::size_t i = 0; i < wanted_.size(); ++i) {
@@ -37,7 +61,7 @@ void Listeners::take_kept(KeptFds& kept) {
     const std::string name = service_ + "/" + wanted_[i].name;
     UniqueFd fd = kept.take(name);
     if (have_[i] || !fd.valid()) continue;
-    auto listener = Listener::adopt(wanted_[i], std::move(fd));
+    auto listener = Listener::adopt(wanted_[i], std::move(fd), spare_of(wanted_[i].name));
     if (!listener) {
       spdlog::warn("{}: the listener {} that was kept is not used: {}", service_, wanted_[i].name,
                    listener.error().message);
@@ -49,10 +73,22 @@ void Listeners::take_kept(KeptFds& kept) {
   }
 }
 
+// Nobody reaches a socket without a name: what would wait in it waits already.
+void Listeners::drop_lost() {
+  for (auto& listener : have_) {
+    if (!listener || !listener->path().lost()) continue;
+    spdlog::warn("{}: listener {}: {}", service_, listener->name(), listener->path().problem());
+    notify_->remove(service_ + "/" + listener->name());
+    listener.reset();
+  }
+}
+
 Result<void> Listeners::bind_missing() {
+  (void)mend_paths();
+  drop_lost();
   for (std::size_t i = 0; i < wanted_.size(); ++i) {
     if (have_[i]) continue;
-    auto listener = Listener::open(wanted_[i]);
+    auto listener = Listener::open(wanted_[i], spare_of(wanted_[i].name));
     if (!listener) {
       std::string why = listener.error().message;
       if (listener.error().code == -EADDRINUSE) {
@@ -82,7 +118,7 @@ void Listeners::take_shown(std::vector<NamedFd>& shown) {
                     named.name);
       continue;
     }
-    auto listener = Listener::adopt(*wanted, std::move(fd));
+    auto listener = Listener::adopt(*wanted, std::move(fd), spare_of(wanted->name));
     if (!listener) {
       spdlog::error("{}: the listener {} that is shown is not taken: {}", service_, named.name,
                     listener.error().message);
@@ -108,7 +144,10 @@ bool Listeners::has(const std::string& name) const {
 nlohmann::json Listeners::json() const {
   nlohmann::json out = nlohmann::json::array();
   for (const Listener* listener : here()) {
-    out.push_back({{"name", listener->name()}, {"address", listener->address()}});
+    out.push_back(
+        {{"name", listener->name()}, {"address", listener->address()}, {"problem", nullptr}});
+    const std::string problem = listener->path().problem();
+    if (!problem.empty()) out.back()["problem"] = problem;
   }
   return out;
 }

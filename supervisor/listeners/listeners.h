@@ -31,8 +31,17 @@ class Listeners {
   void want(std::vector<NamedAddress> wanted);
   // Takes those that were kept, as far as they are what is wanted now.
   void take_kept(KeptFds& kept);
-  // Binds what is missing; all or an error that names one.
+  // Binds what is missing; all or an error that names one. No process of the service may serve: a
+  // Unix socket that has lost each of its names counts as missing.
   Result<void> bind_missing();
+  // Makes paths of Unix listeners again that somebody has removed. What was done, or why it can't
+  // be, by listener.
+  struct Mended {
+    std::string name;
+    bool done = false;
+    std::string what;
+  };
+  std::vector<Mended> mend_paths();
   // From a process that has it: fds that are wanted and missing are taken, the others closed.
   void take_shown(std::vector<NamedFd>& shown);
 
@@ -43,6 +52,8 @@ class Listeners {
 
  private:
   void keep(std::size_t index, Listener listener);
+  void drop_lost();
+  std::string spare_of(const std::string& name) const;
 
   std::string service_;
   std::vector<NamedAddress> wanted_;

@@ -10,6 +10,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "supervisor/base/json_line.h"
+
 namespace handoff::supervisor {
 namespace {
 
@@ -91,7 +93,7 @@ class ControlServer::Connection : public Client, public std::enable_shared_from_
     close();
   }
 
-  int uid() const override { return uid_of(pipe_); }
+  Who who() const override { return peer_of(fd_of(pipe_)); }
   int fd() const override { return fd_of(pipe_); }
 
   void send(const nlohmann::json& event) override {
@@ -101,8 +103,7 @@ class ControlServer::Connection : public Client, public std::enable_shared_from_
       return;
     }
     auto write = std::make_unique<Write>();
-    // What a service says may be no UTF-8; that must not stop an answer.
-    write->text = event.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+    write->text = json_line(event) + "\n";
     write->request.data = write.get();
     const uv_buf_t buffer =
         uv_buf_init(write->text.data(), static_cast<unsigned>(write->text.size()));

@@ -11,6 +11,7 @@
 #include "libhandoff/base/unique_fd.h"
 #include "supervisor/loop/handles.h"
 #include "supervisor/operators/request.h"
+#include "supervisor/operators/who.h"
 
 namespace handoff::supervisor {
 
@@ -18,7 +19,7 @@ namespace handoff::supervisor {
 class Client {
  public:
   virtual ~Client() = default;
-  virtual int uid() const = 0;  // of who asks, by SO_PEERCRED
+  virtual Who who() const = 0;
   virtual int fd() const = 0;
   virtual void send(const nlohmann::json& event) = 0;
   // The last one.
@@ -26,6 +27,11 @@ class Client {
 };
 // The operator may be gone any time; what he asked for goes on.
 using ClientPtr = std::weak_ptr<Client>;
+// The process that asks, or asked.
+inline Who who_of(const ClientPtr& client) {
+  const auto asking = client.lock();
+  return asking ? asking->who() : Who{};
+}
 
 class ControlServer {
  public:

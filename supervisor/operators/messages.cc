@@ -67,6 +67,12 @@ json report_json(const std::string& service, const Report& report, const Party& 
   return out;
 }
 
+json warning_json(const std::string& service, const std::string& code, const std::string& message) {
+  json out = announce_json(service, {.phase = "start"}, {});
+  out.update({{"event", "warning"}, {"code", code}, {"message", message}});
+  return out;
+}
+
 json refusal_json(const std::string& service, const std::string& code, const std::string& message) {
   return {{"event", "done"},
           {"result", "failed"},

@@ -23,6 +23,10 @@ nlohmann::json announce_json(const std::string& service, const Announce& announc
                              Duration elapsed);
 nlohmann::json report_json(const std::string& service, const Report& report, const Party& from,
                            const Party& to);
+// Before the first phase: what may go wrong, and does not keep it from being tried. Clients from
+// before there were warnings take it for the first phase.
+nlohmann::json warning_json(const std::string& service, const std::string& code,
+                            const std::string& message);
 // Also what any other request gets that is not carried out.
 nlohmann::json refusal_json(const std::string& service, const std::string& code,
                             const std::string& message);

@@ -36,15 +36,21 @@ json state_json(const Plan::State& state) {
 json switch_json(const Plan& plan) {
   json out{{"estimate", nullptr},
            {"budget", plan.budget_us},
+           {"no_estimate", nullptr},
            {"measured", nullptr},
            {"last_upgrade", nullptr}};
   if (plan.last) out["last_upgrade"] = {{"max", plan.last->us}, {"sessions", plan.last->sessions}};
+  if (!plan.no_estimate.empty()) out["no_estimate"] = plan.no_estimate;
   if (!plan.switching) return out;
   const Plan::Switch& by = *plan.switching;
   out["estimate"] = by.us;
-  out["measured"] = {{"saved", by.saved},         {"save_ns", by.save_ns},
-                     {"restored", by.restored},   {"restore_ns", by.restore_ns},
-                     {"finish_ns", by.finish_ns}, {"round_trip_ns", by.round_trip_ns}};
+  out["measured"] = {{"saved", by.saved},
+                     {"save_ns", by.save_ns},
+                     {"restored", by.restored},
+                     {"restore_ns", by.restore_ns},
+                     {"finish_ns", by.finish_ns},
+                     {"round_trip_ns", by.round_trip_ns},
+                     {"sections_ns", by.sections_ns}};
   return out;
 }
 
@@ -97,6 +103,7 @@ json plan_json(const std::string& service, const Plan& plan, const Report& repor
           {"blackout_us", switch_json(plan)},
           {"memory",
            {{"needed", or_null(plan.needed_memory)},
+            {"guessed", plan.memory_guessed},
             {"free", or_null(plan.free_memory)},
             {"free_of", or_null(plan.free_memory_of)}}},
           {"way_back", {{"possible", or_null(plan.way_back)}, {"against", plan.no_way_back}}},

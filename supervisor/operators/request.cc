@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <string_view>
 
+#include "supervisor/core/duration.h"
 #include "supervisor/core/progressive.h"
 
 namespace handoff::supervisor {
@@ -12,7 +14,8 @@ using nlohmann::json;
 
 namespace {
 
-constexpr std::uint64_t kLongestUs = 24ULL * 3600 * 1000000;
+constexpr auto kLongestUs = static_cast<std::uint64_t>(
+    std::chrono::duration_cast<std::chrono::microseconds>(kLongestDuration).count());
 using Command = Request::Command;
 
 struct Known {
@@ -21,11 +24,12 @@ struct Known {
   bool of_a_service;
 };
 constexpr std::array kCommands = {
-    Known{"status", Command::kStatus, false},  Known{"reload", Command::kReload, false},
-    Known{"self", Command::kSelf, false},      Known{"upgrade", Command::kUpgrade, true},
-    Known{"plan", Command::kPlan, true},       Known{"drop_plan", Command::kDropPlan, true},
-    Known{"restart", Command::kRestart, true}, Known{"rollback", Command::kRollback, true},
-    Known{"commit", Command::kCommit, true},   Known{"stop", Command::kStop, true}};
+    Known{"status", Command::kStatus, false},     Known{"history", Command::kHistory, false},
+    Known{"reload", Command::kReload, false},     Known{"self", Command::kSelf, false},
+    Known{"upgrade", Command::kUpgrade, true},    Known{"plan", Command::kPlan, true},
+    Known{"drop_plan", Command::kDropPlan, true}, Known{"restart", Command::kRestart, true},
+    Known{"rollback", Command::kRollback, true},  Known{"commit", Command::kCommit, true},
+    Known{"stop", Command::kStop, true}};
 
 Failure refuse(const std::string& member, const std::string& expected) {
   return fail(-EINVAL, "\"" + member + "\" of the request is no " + expected);
@@ -105,6 +109,8 @@ Result<Request> parse_request(const json& object) {
   for (const auto& taken :
        {members.take("service", out.service), members.take("path", out.path),
         members.take("args", out.args), members.take("configured", out.configured),
+        members.take("allow_downgrade", out.allow_downgrade),
+        members.take("ignore_memory", out.ignore_memory),
         members.take("start_timeout_us", out.timeouts.start),
         members.take("freeze_budget_us", out.timeouts.freeze_budget),
         members.take("stall_timeout_us", out.timeouts.stall),

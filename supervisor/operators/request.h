@@ -15,6 +15,7 @@ namespace handoff::supervisor {
 struct Request {
   enum class Command {
     kStatus,
+    kHistory,
     kReload,
     kSelf,
     kUpgrade,
@@ -28,6 +29,8 @@ struct Request {
   Command command = Command::kStatus;
   std::string service;                           // "" only where it may be: all, or the supervisor
   std::string path;                              // of the new release; "" for the one that runs
+  bool allow_downgrade = false;                  // a release that is signed as an older one
+  bool ignore_memory = false;                    // tried, though there may be no room for it
   bool configured = false;                       // what the configuration names, if it is another
   std::optional<std::vector<std::string>> args;  // nullopt: those of the release that runs
   GivenTimeouts timeouts;                        // at most a day each

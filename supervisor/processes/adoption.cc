@@ -6,13 +6,14 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <utility>
 
+#include "libhandoff/base/text.h"
 #include "libhandoff/sys/process.h"
-#include "supervisor/base/utf8.h"
 #include "supervisor/releases/release_source.h"
 
 namespace handoff::supervisor {
@@ -55,6 +56,16 @@ std::uint64_t start_of(pid_t pid) {
   return fields ? started : 0;
 }
 
+std::uint64_t last_seen(Process& process) {
+  timespec since{};
+  (void)::clock_gettime(CLOCK_BOOTTIME, &since);  // can't fail: Linux has it since 2.6.39
+  const auto second = static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
+  const auto ticks = static_cast<std::uint64_t>(since.tv_sec) * second +
+                     static_cast<std::uint64_t>(since.tv_nsec) / (1'000'000'000 / second);
+  if (!handoff::io::has_exited(process.pidfd.get())) process.seen = ticks - 1;
+  return process.seen;
+}
+
 std::unique_ptr<Process> find_process(const SavedProcess& saved) {
   // Without a start time (no /proc) a number alone says nothing: it may be a stranger's by now.
   // Such a process is known again when it comes back.
@@ -63,6 +74,7 @@ std::unique_ptr<Process> find_process(const SavedProcess& saved) {
   if (!process || process->started != saved.started) return nullptr;
   process->generation = saved.generation;
   process->mailbox = saved.mailbox;
+  process->cgroup = saved.cgroup;
   process->since = std::chrono::system_clock::from_time_t(static_cast<std::time_t>(saved.since));
   return process;
 }

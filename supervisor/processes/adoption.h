@@ -16,6 +16,8 @@ namespace handoff::supervisor {
 std::string boot_id();
 // When a process was started, in clock ticks since boot; 0 if there is no such process.
 std::uint64_t start_of(pid_t pid);
+// Until when it is known to have lived, which is the last tick but one if it lives.
+std::uint64_t last_seen(Process& process);
 
 // The process, if it still runs; null if it has ended, is another of the same number, or if nothing
 // proves that it is not.

@@ -32,19 +32,6 @@ bool number(const std::string& text, Number& out) {
   return error == std::errc() && end == text.data() + text.size();
 }
 
-// Only the HANDOFF_ ones.
-std::map<std::string, std::string> environment_of(pid_t pid) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/environ", std::ios::binary);
-  std::map<std::string, std::string> out;
-  for (std::string text; std::getline(file, text, '\0');) {
-    const std::size_t equals = text.find('=');
-    if (text.starts_with("HANDOFF_") && equals != std::string::npos) {
-      out.emplace(text.substr(0, equals), text.substr(equals + 1));
-    }
-  }
-  return out;
-}
-
 // Whether it has a socket of which that is true. False if its fds can't be seen.
 bool has_socket(const Process& process, const std::function<bool(int fd)>& so) {
   std::error_code error;
@@ -73,16 +60,26 @@ std::optional<uid_t> user_of(pid_t pid) {
   return std::nullopt;
 }
 
-// The environment is what a process likes to say. That of another user is believed if the process
-// has a mailbox that this user has made.
+}  // namespace
+
+std::map<std::string, std::string> handoff_environment_of(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/environ", std::ios::binary);
+  std::map<std::string, std::string> out;
+  for (std::string text; std::getline(file, text, '\0');) {
+    const std::size_t equals = text.find('=');
+    if (text.starts_with("HANDOFF_") && equals != std::string::npos) {
+      out.emplace(text.substr(0, equals), text.substr(equals + 1));
+    }
+  }
+  return out;
+}
+
 bool is_ours(const Process& process) {
   const auto user = user_of(process.pid);
   return user && (*user == ::geteuid() ||
                   has_socket(process, [&](int fd) { return is_mailbox(fd, process.mailbox); }));
 }
 
-// Processes may be shared with another container, in which another supervisor has a folder of its
-// own by the same path. A process that can't see such a folder any more is believed.
 bool sees_another_folder(pid_t pid, const std::string& report_path) {
   const std::string lock = report_path.substr(0, report_path.rfind('/')) + "/lock";
   struct stat its {};
@@ -91,8 +88,6 @@ bool sees_another_folder(pid_t pid, const std::string& report_path) {
          ::stat(lock.c_str(), &ours) == 0 &&
          (its.st_ino != ours.st_ino || its.st_dev != ours.st_dev);
 }
-
-}  // namespace
 
 std::vector<Orphan> take_census(const std::string& report_path) {
   std::vector<Orphan> out;
@@ -103,7 +98,7 @@ std::vector<Orphan> take_census(const std::string& report_path) {
     // Held before it is looked at: the number is its own.
     auto process = hold_process(pid);
     if (!process) continue;
-    const auto variables = environment_of(pid);
+    const auto variables = handoff_environment_of(pid);
     const auto value = [&variables](const char* name) {
       const auto found = variables.find(name);
       return found == variables.end() ? std::string() : found->second;
@@ -118,13 +113,13 @@ std::vector<Orphan> take_census(const std::string& report_path) {
     out.push_back({value("HANDOFF_SERVICE"), std::move(process)});
   }
   std::sort(out.begin(), out.end(), [](const Orphan& a, const Orphan& b) {
-    return a.process->generation < b.process->generation;
+    return a.process->generation > b.process->generation;
   });
   return out;
 }
 
 std::string mailbox_of(pid_t pid) {
-  auto variables = environment_of(pid);
+  auto variables = handoff_environment_of(pid);
   return variables["HANDOFF_PID"] == std::to_string(pid) ? variables["HANDOFF_MAILBOX"] : "";
 }
 

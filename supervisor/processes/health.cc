@@ -6,7 +6,6 @@
 
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
@@ -16,6 +15,7 @@
 #include "libhandoff/core/address.h"
 #include "libhandoff/sys/socket.h"
 #include "supervisor/core/duration.h"
+#include "supervisor/processes/http_status.h"
 #include "supervisor/processes/spawn.h"
 
 namespace handoff::supervisor {
@@ -26,16 +26,6 @@ constexpr std::size_t kStatusLine = 512;  // "HTTP/1.1 200 OK" is what is looked
 // The host is what was configured, but a wildcard is no name for anybody.
 std::string request_for(const std::string& path) {
   return "GET " + path + " HTTP/1.0\r\nHost: localhost\r\nUser-Agent: handoff\r\n\r\n";
-}
-
-// 0 if that is no answer of HTTP (RFC 9112, section 4).
-int status_of(std::string_view answer) {
-  if (!answer.starts_with("HTTP/1.")) return 0;
-  const std::size_t space = answer.find(' ');
-  int status = 0;
-  if (space == std::string_view::npos || answer.size() < space + 4) return 0;
-  std::from_chars(answer.data() + space + 1, answer.data() + space + 4, status);
-  return status;
 }
 
 }  // namespace
@@ -131,7 +121,7 @@ void HealthWatch::read_answer() {
   answer_.append(chunk.data(), static_cast<std::size_t>(n));
   const bool whole = answer_.find('\n') != std::string::npos || answer_.size() >= kStatusLine;
   if (n > 0 && !whole) return;
-  const int status = status_of(answer_);
+  const int status = http_status(answer_);
   if (status == 0) return conclude(false, asked + ": what came back is not HTTP");
   conclude(status >= 200 && status < 300, asked + ": status " + std::to_string(status));
 }

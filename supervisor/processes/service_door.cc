@@ -70,6 +70,7 @@ void ServiceDoor::hear(Strangers::iterator stranger) {
   stranger->poll.reset();  // before its fd goes
   UniqueFd fd = std::move(stranger->fd);
   strangers_.erase(stranger);
+  if (n == 0) callbacks_.knocked(pid);
   if (n <= 0) return;
   frame.resize(static_cast<std::size_t>(n));
   if (const auto who = introduction_in(frame); who) {

@@ -25,6 +25,7 @@ class ServiceDoor {
   struct Callbacks {
     std::function<void(pid_t, UniqueFd&)> came;
     std::function<void(pid_t, const Introduction&, UniqueFd&)> introduced;
+    std::function<void(pid_t)> knocked;  // went again without a word
   };
   // listener: not valid if there is none yet.
   ServiceDoor(uv_loop_t* loop, UniqueFd listener, Callbacks callbacks);

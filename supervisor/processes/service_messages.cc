@@ -4,10 +4,10 @@
 #include <array>
 #include <cerrno>
 
+#include "libhandoff/base/text.h"
 #include "libhandoff/protocol/control_orders.h"
 #include "libhandoff/protocol/control_reports.h"
 #include "libhandoff/protocol/limits.h"
-#include "supervisor/base/utf8.h"
 
 namespace handoff::supervisor {
 namespace {
@@ -25,13 +25,11 @@ std::string code_name(core::Code code) {
   return number < kNames.size() ? kNames[number] : "code_" + std::to_string(number);
 }
 
-// A service's words reach logs and terminals: bounded, one line, no control characters. They reach
-// JSON, too: so what is no UTF-8 is refused.
+// A service's words are kept in state files and histories, which others print. They reach JSON,
+// too: so what is no UTF-8 is refused.
 bool make_printable(std::string& text) {
   if (!is_utf8(text)) return false;
-  text.resize(std::min(text.size(), protocol::kMaxReason));
-  std::replace_if(
-      text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
+  text = printable(text, protocol::kMaxReason);
   return true;
 }
 
@@ -98,7 +96,8 @@ Heard from(protocol::Late&& message, Generation generation, std::vector<UniqueFd
 
 Heard from(protocol::Status&& message, Generation, std::vector<UniqueFd>&) {
   Heard heard;
-  heard.aside = SessionsCounted{message.query_id, message.sessions, message.errors};
+  heard.aside = SessionsCounted{message.query_id, message.sessions, message.errors,
+                                std::move(message.processes), message.more};
   return heard;
 }
 
@@ -229,10 +228,12 @@ std::string encode_relink(Generation other, Duration budget) {
   return encode(protocol::Relink{other, us(budget)});
 }
 
-std::string encode_query(std::uint64_t id) { return encode(protocol::Query{id}); }
+std::string encode_query(std::uint64_t id, bool processes) {
+  return encode(protocol::Query{id, processes});
+}
 
 std::string encode_cancel(std::uint64_t handoff_id, const std::string& reason) {
-  return encode(protocol::Cancel{handoff_id, reason.substr(0, protocol::kMaxReason)});
+  return encode(protocol::Cancel{handoff_id, reason});
 }
 
 }  // namespace handoff::supervisor

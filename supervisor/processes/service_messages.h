@@ -12,6 +12,7 @@
 #include "libhandoff/base/unique_fd.h"
 #include "libhandoff/protocol/frame.h"
 #include "libhandoff/protocol/rehearsal_report.h"
+#include "libhandoff/protocol/session_messages.h"
 #include "supervisor/core/effects.h"
 #include "supervisor/core/events.h"
 
@@ -37,7 +38,9 @@ struct FdsNamed {
 struct SessionsCounted {
   std::uint64_t query_id = 0;
   std::uint64_t sessions = 0;
-  std::uint64_t errors = 0;  // of the service's own, as it counts
+  std::uint64_t errors = 0;                              // of the service's own, as it counts
+  std::vector<protocol::SessionProcess> processes = {};  // that its sessions need, if asked for
+  bool more = false;                                     // and others
 };
 
 // What a process says of itself when it comes back.
@@ -84,7 +87,7 @@ std::string encode_stop(Time deadline);
 std::string encode_drain(Time deadline, LateSessions policy);
 std::string encode_spread(std::uint32_t permille);
 std::string encode_relink(Generation other, Duration budget);
-std::string encode_query(std::uint64_t id);
+std::string encode_query(std::uint64_t id, bool processes = false);
 std::string encode_cancel(std::uint64_t handoff_id, const std::string& reason);
 
 }  // namespace handoff::supervisor

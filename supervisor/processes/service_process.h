@@ -12,6 +12,7 @@
 
 #include "libhandoff/base/unique_fd.h"
 #include "supervisor/core/events.h"
+#include "supervisor/host/oom_watch.h"
 #include "supervisor/loop/start_queue.h"
 #include "supervisor/processes/call.h"
 #include "supervisor/processes/service_channel.h"
@@ -24,6 +25,7 @@ struct Process {
   Generation generation = 0;
   pid_t pid = -1;
   std::uint64_t started = 0;  // in clock ticks since boot
+  std::uint64_t seen = 0;     // it lived then, likewise
   UniqueFd pidfd;
   UniqueFd go;               // until it is let run
   UniqueFd exec_error;       // until it is known whether it runs
@@ -31,6 +33,7 @@ struct Process {
   std::uint32_t spread = 0;  // an heir's: what moves at its switch, in thousandths; 0: all
   ReleasePtr release;
   std::string mailbox;  // its address; "" if it has none
+  std::string cgroup;   // of its generation alone; "" if it has none
   std::chrono::system_clock::time_point since;
   bool never_ran = false;      // it could not become the program, and that is known already
   std::vector<NamedFd> named;  // as it has reported them
@@ -40,6 +43,7 @@ struct Process {
   std::optional<std::vector<Heard>> held;
   StartQueue::Place place;                  // among those that start, until it is up
   Executed executed;                        // what was found out
+  OomWatch oom;                             // from when it executed its program
   std::unique_ptr<ServiceChannel> channel;  // none: it was found and has not returned yet
   std::unique_ptr<Call> call;               // while it is away, and has a mailbox
   std::unique_ptr<Poll> exec_poll;          // goes before exec_error does

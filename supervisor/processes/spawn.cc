@@ -17,10 +17,14 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <iterator>
 #include <optional>
 #include <string_view>
 
+#include "libhandoff/sys/environment.h"
 #include "libhandoff/sys/failpoint.h"
+#include "supervisor/base/folder_variables.h"
+#include "supervisor/host/kept_fds.h"
 #include "supervisor/releases/release_files.h"
 
 extern char** environ;
@@ -39,13 +43,14 @@ struct ChildError {
   int error = 0;
 };
 
-// Not for services: it is the supervisor's own relation to whoever started it.
+// Not for services: the supervisor's own relation to whoever started it, and where its sockets and
+// files are. A service that is to give commands gets the latter by `env` of the config.
 bool withheld(std::string_view variable) {
   const std::string_view name = variable.substr(0, variable.find('='));
   return name == "NOTIFY_SOCKET" || name.starts_with("LISTEN_") || name.starts_with("WATCHDOG_") ||
-         name == "HANDOFF_KEPT" || name == "HANDOFF_FD" || name == "HANDOFF_PID" ||
-         name == "HANDOFF_SERVICE" || name == "HANDOFF_GENERATION" || name == "HANDOFF_RETURN" ||
-         name == "HANDOFF_MAILBOX";
+         name == kKeptVariable || name == "HANDOFF_MARK" || names_folder(name) ||
+         std::ranges::find(handoff::environment::kOfSupervisor, name) !=
+             std::end(handoff::environment::kOfSupervisor);
 }
 
 constexpr std::string_view kPidVariable = "HANDOFF_PID=";
@@ -76,6 +81,9 @@ Strings environment(const SpawnPlan& plan) {
   out.texts.push_back("HANDOFF_SERVICE=" + plan.service);
   out.texts.push_back("HANDOFF_GENERATION=" + std::to_string(plan.generation));
   out.texts.push_back("HANDOFF_RETURN=" + plan.report_path);
+  // What children inherit, whatever the library takes out of the environment.
+  out.texts.push_back("HANDOFF_MARK=" + plan.service + " " + std::to_string(plan.generation) + " " +
+                      plan.report_path);
   if (!plan.mailbox.empty()) out.texts.push_back("HANDOFF_MAILBOX=" + plan.mailbox);
   out.seal();
   return out;
@@ -88,6 +96,7 @@ struct Child {
   int control;
   int null;
   int error;
+  int cgroup;    // -1: none
   int go;        // the child's end
   int go_other;  // and the parent's, which the child must not hold
   const char* working_dir;
@@ -115,6 +124,8 @@ struct Child {
   standard.sa_handler = SIG_IGN;
   (void)::sigaction(SIGPIPE, &standard, nullptr);
   (void)::close(child.go_other);
+  // Where that fails it is known by its session.
+  if (child.cgroup >= 0) (void)!::write(child.cgroup, "0", 1);
   char go = 0;
   ssize_t told = 0;
   do {
@@ -231,6 +242,7 @@ Result<Spawned> spawn(const SpawnPlan& plan) {
                     .control = plan.control_fd,
                     .null = null.get(),
                     .error = error.get(),
+                    .cgroup = plan.cgroup_procs,
                     .go = go_child.get(),
                     .go_other = spawned.go.get(),
                     .working_dir = plan.working_dir.empty() ? nullptr : plan.working_dir.c_str(),

@@ -8,14 +8,13 @@ namespace {
 
 constexpr std::size_t kLongestProgram = 1024;
 
-void read_name(ConfigReader& reader, const toml::key& key, const toml::node& node,
-               std::string& out) {
+// Both are parts of a path: no slash, and no dot at the beginning.
+void read_part(ConfigReader& reader, const toml::key& key, const toml::node& node,
+               bool (*valid)(std::string_view), const char* letters, std::string& out) {
   const auto text = node.value_exact<std::string>();
-  if (!text || !core::valid_name(*text) || text->front() == '.') {
-    reader.wrong(node,
-                 std::string(key.str()) +
-                     " must be a string of letters, digits, . _ - (at most 64, not begun by a "
-                     "dot)");
+  if (!text || !valid(*text) || text->front() == '.') {
+    reader.wrong(node, std::string(key.str()) + " must be a string of letters, digits, " + letters +
+                           " (at most 64, not begun by a dot)");
     return;
   }
   out = *text;
@@ -50,9 +49,9 @@ Result<BundleManifest> parse_manifest(const std::string& text) {
   BundleManifest out;
   for (const auto& [key, node] : root) {
     if (key == "name") {
-      read_name(reader, key, node, out.name);
+      read_part(reader, key, node, core::valid_name, ". _ -", out.name);
     } else if (key == "version") {
-      read_name(reader, key, node, out.version);
+      read_part(reader, key, node, core::valid_version, ". _ - + ~", out.version);
     } else if (key == "program") {
       reader.text(node, "program", out.program);
       // Of the host's file the kernel's own rules say where it is.

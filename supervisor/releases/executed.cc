@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "supervisor/base/utf8.h"
+#include "libhandoff/base/text.h"
 #include "supervisor/releases/digest.h"
 
 namespace handoff::supervisor {

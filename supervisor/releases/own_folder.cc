@@ -2,6 +2,7 @@
 // or replaced only if handoff's marker lies in it and names it.
 #include "supervisor/releases/own_folder.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -12,7 +13,10 @@
 #include <optional>
 #include <string_view>
 
+#include "supervisor/base/regular_file.h"
+#include "supervisor/base/write_access.h"
 #include "supervisor/core/bundle_path.h"
+#include "supervisor/releases/bundle_manifest.h"
 
 namespace handoff::supervisor {
 namespace {
@@ -53,6 +57,58 @@ bool holds_a_mount(const std::string& path) {
   return !!error;
 }
 
+UniqueFd open_below(int folder, const std::string& name) {
+  return UniqueFd(::openat(folder, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+}
+
+// What is in a folder, by names; nullopt if that can't be read to its end.
+std::optional<std::vector<std::string>> names_in(int folder) {
+  const int copy = ::openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR* const dir = copy < 0 ? nullptr : ::fdopendir(copy);
+  if (dir == nullptr) {
+    if (copy >= 0) ::close(copy);
+    return std::nullopt;
+  }
+  std::vector<std::string> out;
+  errno = 0;
+  while (const dirent* entry = ::readdir(dir)) {
+    const std::string name = static_cast<const char*>(entry->d_name);
+    if (name != "." && name != "..") out.push_back(name);
+    errno = 0;
+  }
+  const bool whole = errno == 0;
+  ::closedir(dir);
+  if (!whole) return std::nullopt;
+  return out;
+}
+
+// Each step goes by an open folder, and a name in it: whatever is put on the way meanwhile, what is
+// removed lay in this folder. but: stays.
+bool empty(int folder, const std::string& but) {
+  const auto names = names_in(folder);
+  bool all = names.has_value();
+  for (const std::string& name : names.value_or(std::vector<std::string>{})) {
+    if (name == but) continue;
+    if (::unlinkat(folder, name.c_str(), 0) == 0) continue;
+    {
+      const UniqueFd below = open_below(folder, name);
+      all = below.valid() && empty(below.get(), "") && all;
+    }
+    all = ::unlinkat(folder, name.c_str(), AT_REMOVEDIR) == 0 && all;
+  }
+  return all;
+}
+
+// A bundle's folder from before there were markers: what release.toml says is its name.
+bool looks_like_a_release(int folder, const std::string& name) {
+  const UniqueFd below = open_below(folder, name);
+  if (!below.valid()) return false;
+  const std::string manifest = "/proc/self/fd/" + std::to_string(below.get()) + "/" + kManifestName;
+  const auto text = read_regular(manifest, manifest);
+  const auto parsed = text ? parse_manifest(*text) : Failure(text.error());
+  return parsed && parsed->folder() == name;
+}
+
 struct Found {
   std::string name;
   fs::file_time_type changed;
@@ -78,8 +134,13 @@ std::vector<Found> releases_in(const std::string& path) {
 }  // namespace
 
 void remove_folder(const std::string& path) {
-  std::error_code ignored;
-  fs::remove_all(path, ignored);
+  const UniqueFd above = open_folder(fs::path(path).parent_path());
+  const std::string name = fs::path(path).filename();
+  if (!above.valid()) return;
+  if (const UniqueFd folder = open_below(above.get(), name); folder.valid()) {
+    (void)empty(folder.get(), "");
+  }
+  (void)::unlinkat(above.get(), name.c_str(), AT_REMOVEDIR);
 }
 
 UniqueFd open_folder(const std::string& path) {
@@ -129,15 +190,42 @@ bool remove_own_folder(const std::string& path) {
   if (!folder.valid() || !is_marked_folder(folder.get(), fs::path(path).filename())) return false;
   if (::flock(folder.get(), LOCK_EX | LOCK_NB) < 0 || !is_at(folder.get(), path)) return false;
   if (holds_a_mount(path)) return false;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(path, error)) {
-    if (entry.path().filename() == kReleaseMarker) continue;
-    fs::remove_all(entry.path(), error);
-    if (error) return false;
+  const UniqueFd above = open_folder(fs::path(path).parent_path());
+  if (!above.valid() || !empty(folder.get(), kReleaseMarker)) return false;
+  const std::string name = fs::path(path).filename();
+  struct stat open {};
+  struct stat there {};
+  // Till here nobody has put another in its place.
+  if (::fstat(folder.get(), &open) < 0 ||
+      ::fstatat(above.get(), name.c_str(), &there, AT_SYMLINK_NOFOLLOW) < 0 ||
+      open.st_ino != there.st_ino || open.st_dev != there.st_dev) {
+    return false;
   }
-  if (error) return false;
-  fs::remove_all(path, error);
-  return !error;
+  if (::unlinkat(folder.get(), kReleaseMarker, 0) < 0) return false;
+  if (::unlinkat(above.get(), name.c_str(), AT_REMOVEDIR) == 0) return true;
+  // Somebody has put something there meanwhile. What is left stays known as handoff's.
+  (void)mark_folder(folder.get(), name);
+  return false;
+}
+
+std::string foreign_problem(const std::string& path) {
+  const UniqueFd folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!folder.valid()) return "";  // whoever creates or opens it says what is wrong
+  const auto names = names_in(folder.get());
+  if (!names) return path + " can't be read";
+  std::string foreign;
+  for (const std::string& name : *names) {
+    if (name == kReleasesMarker) return "";
+    if (name.starts_with(kHiddenPrefix)) continue;
+    const UniqueFd below = open_below(folder.get(), name);
+    if (below.valid() && is_marked_folder(below.get(), name)) return "";
+    if (!looks_like_a_release(folder.get(), name)) foreign = name;
+  }
+  if (foreign.empty()) return "";
+  return path + " holds other things (" + foreign +
+         ", say), and no release that handoff has unpacked: give releases_dir a folder of its own; "
+         "or, if it is to be this one, create the file " +
+         kReleasesMarker + " in it";
 }
 
 Result<UniqueFd> open_releases(const std::string& path) {
@@ -147,7 +235,7 @@ Result<UniqueFd> open_releases(const std::string& path) {
   UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   struct stat info {};
   if (!fd.valid() || ::fstat(fd.get(), &info) < 0) return fail_errno(path);
-  if (info.st_uid != ::geteuid() || (info.st_mode & 022) != 0) {
+  if (!is_ours_alone(info)) {
     return fail(-EPERM, path +
                             " can be changed by others: what runs from there must not be (chown, "
                             "chmod go-w)");

@@ -18,6 +18,9 @@ inline constexpr const char* kHiddenPrefix = ".unpacking-";
 // The marker while it is being written.
 inline constexpr const char* kNewMarker = ".handoff-release.new";
 
+// By which somebody says that a folder is one of releases, whatever else lies in it.
+inline constexpr const char* kReleasesMarker = ".handoff-releases";
+
 // Creates the folder in which releases lie, if need be; refuses one that others could change. Waits
 // for whoever else has it open. Hidden folders of somebody who died are removed.
 Result<UniqueFd> open_releases(const std::string& path);
@@ -32,7 +35,14 @@ bool is_marked_folder(int folder, const std::string& name);
 // could not be removed. The marker goes last, so that what is left of it is still known as
 // handoff's.
 bool remove_own_folder(const std::string& path);
-// Removes the folder with all that is in it.
+// Why releases are not unpacked into it: it holds other things, and nothing that handoff has made.
+// "" if it may be used: it is empty or is not there yet; a release of handoff's lies in it; all in
+// it looks like a release that was unpacked before there were markers; or somebody has said so, by
+// a file .handoff-releases in it.
+std::string foreign_problem(const std::string& path);
+
+// Removes the folder with all that is in it. No link is followed on the way, also if one is put
+// there meanwhile.
 void remove_folder(const std::string& path);
 
 // The names of the folders in path that handoff has made, the youngest first.

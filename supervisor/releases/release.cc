@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "libhandoff/base/text.h"
 #include "supervisor/base/utf8.h"
 #include "supervisor/releases/digest.h"
 
@@ -67,6 +68,7 @@ ReleasePtr copy_of(const Release& release) {
   out->source = release.source;
   out->source_mark = release.source_mark;
   out->verified = release.verified;
+  out->signed_version = release.signed_version;
   out->folder = release.folder;
   out->unpacked = release.unpacked;
   out->tree = release.tree;

@@ -50,14 +50,15 @@ struct Release {
   std::string real;                // as ReleaseFile::real
   bool moved = false;              // its paths lead elsewhere by now: its files are the real ones
   std::string file_path;           // where file is from: path, real, or the copy that was kept
-  std::string kept_root;    // files are the copies below this folder; "" where they are their own
-  std::string name;         // from its manifest, once it has registered; "" before
-  std::string source;       // the bundle, else path
-  FileMark source_mark;     // of source, when it was opened
-  std::string verified;     // the id of the key that its signature was verified with; "" for none
-  ReleaseFolderPtr folder;  // null: it came in no bundle, or is not open
-  std::string unpacked;     // of a bundle that is not open, its folder; else ""
-  std::string tree;         // the digest of that folder
+  std::string kept_root;  // files are the copies below this folder; "" where they are their own
+  std::string name;       // from its manifest, once it has registered; "" before
+  std::string source;     // the bundle, else path
+  FileMark source_mark;   // of source, when it was opened
+  std::string verified;   // the id of the key that its signature was verified with; "" for none
+  std::string signed_version;  // that the signature names; "" if it names none, or there is none
+  ReleaseFolderPtr folder;     // null: it came in no bundle, or is not open
+  std::string unpacked;        // of a bundle that is not open, its folder; else ""
+  std::string tree;            // the digest of that folder
 
   // Nobody has touched its files since they were digested.
   bool untouched() const;

@@ -1,4 +1,5 @@
 #include "supervisor/releases/release_source.h"
+#include "supervisor/releases/own_folder.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -43,6 +44,20 @@ Result<UniqueFd> open_source(const std::string& path) {
   return file;
 }
 
+struct CheckedSignature {
+  std::string key;
+  std::string version;
+};
+
+Result<CheckedSignature> check_signature(int file, const ReleaseSource& source) {
+  auto vouched = verify_file(file, source.path, source.verify_key);
+  if (!vouched) return Failure(vouched.error());
+  if (source.signed_for.empty()) return CheckedSignature{std::move(vouched->key), ""};
+  auto version = version_for(source.signed_for, *vouched, source.path);
+  if (!version) return Failure(version.error());
+  return CheckedSignature{std::move(vouched->key), std::move(*version)};
+}
+
 Result<ReleasePtr> from_program(const ReleaseSource& source) {
   auto file = open_executable(source.path);
   if (!file) return Failure(file.error());
@@ -53,11 +68,12 @@ Result<ReleasePtr> from_program(const ReleaseSource& source) {
   if (::fstat(file->get(), &info) < 0) return fail_errno(source.path);
   auto copy = sealed_copy(file->get(), source.path);
   if (!copy) return Failure(copy.error());
-  auto key = verify_file(copy->get(), source.path, source.verify_key);
-  if (!key) return Failure(key.error());
+  auto signature = check_signature(copy->get(), source);
+  if (!signature) return Failure(signature.error());
   auto release = release_of(std::move(*copy), source.path, source.args);
   if (!release) return release;
-  (*release)->verified = std::move(*key);
+  (*release)->verified = std::move(signature->key);
+  (*release)->signed_version = std::move(signature->version);
   (*release)->source_mark = FileMark::of(info);
   (*release)->real = real_path_of(file->get(), source.path);
   return release;
@@ -94,15 +110,18 @@ Result<ReleasePtr> from_bundle(const ReleaseSource& source, UniqueFd file) {
   }
   struct stat info {};
   if (::fstat(file.get(), &info) < 0) return fail_errno(source.path);
+  if (const std::string foreign = foreign_problem(source.releases_dir); !foreign.empty()) {
+    return fail(-EEXIST, foreign);
+  }
   auto releases = ReleasesDir::open(source.releases_dir);
   if (!releases) return Failure(releases.error());
-  std::string verified;
+  CheckedSignature signature;
   if (!source.verify_key.empty()) {
     auto copy = hidden_copy(file.get(), source.path, releases->fd());
     if (!copy) return Failure(copy.error());
-    auto key = verify_file(copy->get(), source.path, source.verify_key);
-    if (!key) return Failure(key.error());
-    verified = std::move(*key);
+    auto checked = check_signature(copy->get(), source);
+    if (!checked) return Failure(checked.error());
+    signature = std::move(*checked);
     file = std::move(*copy);
   }
   auto hash = digest(file.get(), source.path);
@@ -131,7 +150,8 @@ Result<ReleasePtr> from_bundle(const ReleaseSource& source, UniqueFd file) {
   (*release)->digest = std::move(*hash);
   (*release)->source = source.path;
   (*release)->source_mark = FileMark::of(info);
-  (*release)->verified = std::move(verified);
+  (*release)->verified = std::move(signature.key);
+  (*release)->signed_version = std::move(signature.version);
   (*release)->folder = std::move(*folder);
   if (!source.files) return release;
   FileRules rules = *source.files;
@@ -194,11 +214,18 @@ FileRules rules_of(const ServiceConfig& config) {
 Result<ReleaseSource> source_of(const Release& release, const ServiceConfig& config) {
   auto path = find_program(release.source);
   if (!path) return Failure(path.error());
+  // A mistake in the configuration is told when the service is started, not months later.
+  if (const std::string foreign =
+          config.releases_dir.empty() ? "" : foreign_problem(config.releases_dir);
+      !foreign.empty()) {
+    return fail(-EEXIST, foreign);
+  }
   return ReleaseSource{.path = std::move(*path),
                        .args = release.args,
                        .args_given = true,
                        .releases_dir = "",
                        .verify_key = config.verify_key,
+                       .signed_for = config.signed_for(),
                        .limits = {},
                        .files = rules_of(config)};
 }

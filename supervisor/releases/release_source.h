@@ -20,9 +20,10 @@ namespace handoff::supervisor {
 struct ReleaseSource {
   std::string path;
   std::vector<std::string> args;
-  bool args_given = false;   // else those of a bundle's manifest come before them
-  std::string releases_dir;  // "" where a bundle won't do
-  std::string verify_key;    // "" where nothing is verified
+  bool args_given = false;      // else those of a bundle's manifest come before them
+  std::string releases_dir;     // "" where a bundle won't do
+  std::string verify_key;       // "" where nothing is verified
+  std::string signed_for = {};  // a service's name; "" for what ran, and was verified then
   UnpackLimits limits;
   std::optional<FileRules> files = std::nullopt;  // nullopt: no more than the program or the bundle
   std::vector<Behind> behind = {};                // of releases that are known
@@ -34,6 +35,10 @@ Result<ReleasePtr> obtain_release(const ReleaseSource& source);
 // Obtains it on a thread of libuv's pool, and calls done on the loop.
 void obtain_release(uv_loop_t* loop, ReleaseSource source,
                     std::function<void(Result<ReleasePtr>)> done);
+
+// Follows what downgrade_problem() says.
+inline constexpr const char* kDowngradeAdvice =
+    ": an older one takes over only with --allow-downgrade";
 
 // What is to run by a configuration, and could not be opened yet: a path, or a name for $PATH.
 ReleasePtr unopened_release(const std::vector<std::string>& command);

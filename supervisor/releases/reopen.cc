@@ -63,6 +63,7 @@ Result<ReleasePtr> reopen_unpacked(const SavedRelease& saved, const std::string&
   (*release)->source_mark = {};  // nobody knows: its digest tells
   (*release)->name = saved.name;
   (*release)->verified = saved.verified;
+  (*release)->signed_version = saved.signed_version;
   (*release)->file_path = place;
   (*release)->folder = std::move(*folder);
   if (auto found = find_files(**release, saved, root); !found) return Failure(found.error());
@@ -88,7 +89,23 @@ Result<ReleasePtr> if_same(Result<ReleasePtr> release, const SavedRelease& saved
   (*release)->source = saved.source;
   (*release)->name = saved.name;
   (*release)->digest = saved.digest;
+  // What ran before there was a key has none, and may have been verified just now.
+  if (!saved.verified.empty()) (*release)->signed_version = saved.signed_version;
   return release;
+}
+
+// Signatures did not always have to name a service. What was verified by one of those comes back;
+// what ran unsigned has never shown whose it is.
+std::string anew_for(const Reopen& from) {
+  return from.saved.verified.empty() ? from.signed_for : "";
+}
+
+// What is open is no longer at its path, and still lies where that led to.
+void follow(Release& release) {
+  if (release.real.empty() || release.lies_at(release.path)) return;
+  if (!release.lies_at(release.real)) return;
+  release.file_path = release.real;
+  release.moved = true;
 }
 
 Result<ReleasePtr> of_process(const Reopen& from) {
@@ -97,6 +114,7 @@ Result<ReleasePtr> of_process(const Reopen& from) {
   auto release = if_same(open_release(exe, from.saved.args, known_file(from.saved)), from.saved);
   if (!release) return release;
   (*release)->verified = from.saved.verified;
+  follow(**release);
   std::error_code error;
   const std::string runs = std::filesystem::read_symlink(exe, error);
   if (runs.starts_with(from.kept + "/")) (*release)->file_path = runs;
@@ -156,6 +174,7 @@ Result<ReleasePtr> program_of(const Reopen& from) {
                                  .args_given = true,
                                  .releases_dir = "",
                                  .verify_key = from.verify_key,
+                                 .signed_for = anew_for(from),
                                  .limits = {},
                                  .known = known_file(from.saved)}),
                  from.saved);
@@ -175,6 +194,7 @@ Result<ReleasePtr> where_it_led(const Reopen& from) {
                                          .args_given = true,
                                          .releases_dir = "",
                                          .verify_key = from.verify_key,
+                                         .signed_for = anew_for(from),
                                          .limits = {},
                                          .known = known_file(saved)}),
                          saved);
@@ -194,6 +214,7 @@ SavedRelease saved_release(const Release& release) {
                    .name = release.name,
                    .source = release.source,
                    .verified = release.verified,
+                   .signed_version = release.signed_version,
                    .program_digest = release.program_digest,
                    .files = {},
                    .real = release.real,
@@ -215,6 +236,7 @@ ReleasePtr unopened_release(const SavedRelease& saved) {
   out->name = saved.name;
   out->source = saved.source;
   out->verified = saved.verified;
+  out->signed_version = saved.signed_version;
   out->real = saved.real;
   out->file_path = saved.path;
   out->file_mark = saved.mark;

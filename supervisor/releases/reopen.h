@@ -22,6 +22,7 @@ struct Reopen {
   pid_t pid = 0;           // of a process that runs it, if there is one
   ReleasePtr open;         // as it is open now, if it is
   std::string verify_key;  // with a key, what comes from a path is verified anew
+  std::string signed_for;  // the service's name, for what ran before there was a key
   std::string kept;        // the service's folder of kept releases
 };
 

@@ -12,6 +12,7 @@
 
 #include "libhandoff/sys/socket.h"
 #include "supervisor/releases/archive.h"
+#include "supervisor/releases/own_folder.h"
 #include "supervisor/releases/release.h"
 #include "supervisor/signing/signature.h"
 #include "supervisor/signing/signed_file.h"
@@ -31,7 +32,8 @@ std::string folder_problem(const std::string& path, int access) {
 }
 
 // Opens it as it would be opened to run. key: it has to be signed, too.
-std::string program_problem(const std::string& program, const std::string& key = "") {
+std::string program_problem(const std::string& program, const std::string& key = "",
+                            const std::string& signed_for = "") {
   const auto path = find_program(program);
   if (!path) return path.error().message;
   const auto file = open_executable(*path);
@@ -39,7 +41,9 @@ std::string program_problem(const std::string& program, const std::string& key =
   if (is_archive(file->get())) return *path + " is a bundle; command is a program";
   if (key.empty()) return "";
   const auto verified = verify_file(file->get(), *path, key);
-  return verified ? "" : verified.error().message;
+  if (!verified) return verified.error().message;
+  const auto version = version_for(signed_for, *verified, *path);
+  return version ? "" : version.error().message;
 }
 
 std::string key_problem(const std::string& key) {
@@ -75,7 +79,7 @@ class Check {
     add(service, "verify", bad_key);
     if (!service.command.empty()) {
       const std::string key = bad_key.empty() ? service.verify_key : "";
-      add(service, "command", program_problem(service.command.front(), key));
+      add(service, "command", program_problem(service.command.front(), key, service.signed_for()));
     }
     if (!service.working_dir.empty()) {
       add(service, "working_dir", folder_problem(service.working_dir, X_OK));
@@ -90,6 +94,7 @@ class Check {
       const bool there = std::filesystem::exists(folder, ignored);
       add(service, "releases_dir",
           folder_problem(there ? folder : folder.parent_path(), W_OK | X_OK));
+      add(service, "releases_dir", foreign_problem(service.releases_dir));
     }
     for (const NamedAddress& listener : service.listen) look_at(service, listener);
   }

@@ -7,6 +7,7 @@
 
 #include "supervisor/releases/release.h"
 #include "supervisor/releases/run_path.h"
+#include "supervisor/releases/secure_exec.h"
 #include "supervisor/service/service_releases.h"
 
 namespace handoff::supervisor {
@@ -30,16 +31,12 @@ unsigned line_of(const Config& config, const std::string& key) {
   return found == config.lines.end() ? 0 : found->second;
 }
 
-std::string run_path_note(const ServiceConfig& service) {
-  const auto path = find_program(service.command.front());
-  if (!path) return "";
-  const auto file = open_executable(*path);
-  if (!file) return "";
-  const std::string where = run_path_of(file->get());
+std::string run_path_note(int file, const std::string& path) {
+  const std::string where = run_path_of(file);
   if (where.find("$ORIGIN") == std::string::npos && where.find("${ORIGIN}") == std::string::npos) {
     return "";
   }
-  return *path + " looks for libraries in " + where +
+  return path + " looks for libraries in " + where +
          ", where the copy of it that is kept does not find them: should the file be moved away or "
          "changed, it can't be started again. A bundle has its libraries with it";
 }
@@ -57,8 +54,16 @@ std::vector<ConfigProblem> config_notes(const Config& config, const std::string&
   for (const ServiceConfig& service : config.services) {
     if (service.command.empty()) continue;
     const unsigned line = line_of(config, service.name + ".command");
-    if (std::string note = run_path_note(service); !note.empty()) {
-      out.push_back({line, service.name + ": command: " + std::move(note)});
+    if (const auto path = find_program(service.command.front())) {
+      if (const auto file = open_executable(*path)) {
+        // What is verified runs from a copy in memory, which has no owner but this one and no
+        // rights.
+        const bool its_rights = service.verify_key.empty();
+        for (std::string note : {run_path_note(file->get(), *path),
+                                 its_rights ? secure_exec_note(file->get(), *path) : ""}) {
+          if (!note.empty()) out.push_back({line, service.name + ": command: " + std::move(note)});
+        }
+      }
     }
     const Wanted names = configured(service);
     for (const json& running : services) {

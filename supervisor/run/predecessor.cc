@@ -1,11 +1,13 @@
 #include "supervisor/run/predecessor.h"
 
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <utility>
 
+#include "libhandoff/sys/memory.h"
 #include "supervisor/host/choice.h"
 #include "supervisor/processes/adoption.h"
 #include "supervisor/releases/kept_releases.h"
@@ -16,8 +18,22 @@
 namespace handoff::supervisor {
 namespace {
 
-Result<SavedState> read_state(const RuntimeDir& runtime, const std::string& boot) {
-  auto text = runtime.state();
+Result<std::optional<std::string>> text_of(const UniqueFd& handed) {
+  struct stat info {};
+  if (::fstat(handed.get(), &info) < 0) return fail_errno("the state that was handed over");
+  const auto size = static_cast<std::size_t>(info.st_size);
+  const auto bytes = io::map_blob(handed.get(), size);
+  if (!bytes) return Failure(bytes.error());
+  return std::string(bytes->data(), size);
+}
+
+Result<SavedState> read_state(const RuntimeDir& runtime, const std::string& boot,
+                              const UniqueFd& handed) {
+  auto text = handed.valid() ? text_of(handed) : runtime.state();
+  if (!text && handed.valid()) {
+    spdlog::warn("{}; the state file counts", text.error().message);
+    text = runtime.state();
+  }
   if (!text) return Failure(text.error());
   const auto& said = *text;
   if (!said) return SavedState{};
@@ -83,10 +99,10 @@ void take_orphan(Before& before, std::unique_ptr<Process> process) {
 }
 
 Result<Predecessor> Predecessor::read(const RuntimeDir& runtime, const std::string& boot,
-                                      std::string state_folder) {
+                                      std::string state_folder, const UniqueFd& handed) {
   Predecessor out(std::move(state_folder));
   out.orphans_ = take_census(runtime.report_path());
-  auto state = read_state(runtime, boot);
+  auto state = read_state(runtime, boot, handed);
   if (state) {
     out.state_ = std::move(*state);
     return out;
@@ -98,6 +114,14 @@ Result<Predecessor> Predecessor::read(const RuntimeDir& runtime, const std::stri
       "{}; it is kept as state.json.bad. Services that still run are looked for, and are let in "
       "when they come back",
       state.error().message);
+  return out;
+}
+
+std::map<std::string, std::vector<nlohmann::json>> Predecessor::unrecorded() const {
+  std::map<std::string, std::vector<nlohmann::json>> out;
+  for (const SavedService& service : state_.services) {
+    if (!service.unrecorded.empty()) out.emplace(service.name, service.unrecorded);
+  }
   return out;
 }
 

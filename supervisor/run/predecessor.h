@@ -29,10 +29,13 @@ class Predecessor {
  public:
   // A state file that can't be read is set aside, and said to be lost. Refused is a link in its
   // place: nobody is to be told that this is in order.
-  // state: the state folder.
+  // state: the state folder. handed: what the one before has passed in place of the file (kState),
+  // for which there may be no room; invalid if it did not.
   static Result<Predecessor> read(const RuntimeDir& runtime, const std::string& boot,
-                                  std::string state);
+                                  std::string state, const UniqueFd& handed);
 
+  // By service, what the history may lack. Before anything is taken.
+  std::map<std::string, std::vector<nlohmann::json>> unrecorded() const;
   // Of the service of that name; nullopt if nothing is known of it. Once.
   std::optional<Before> take(const ServiceConfig& config);
   // What is left once the configuration's services are taken: those that its supervisor went on

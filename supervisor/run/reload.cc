@@ -20,6 +20,14 @@ namespace {
 
 using When = ConfigChange::When;
 
+// "chat: drain: 30.0 s -> 1 min 00 s"; a key of the supervisor's has no service.
+std::string change_text(const json& line) {
+  std::string out;
+  if (line.at("service").is_string()) out = line["service"].get<std::string>() + ": ";
+  out += line.at("key").is_string() ? line["key"].get<std::string>() : "service";
+  return out + ": " + line.at("message").get<std::string>();
+}
+
 const ServiceConfig* find(const Config& config, const std::string& name) {
   const auto found =
       std::find_if(config.services.begin(), config.services.end(),
@@ -57,14 +65,11 @@ struct Supervisor::Reading {
   }
 };
 
-void Supervisor::serve_reload(const ClientPtr& client) {
-  const auto asking = client.lock();
-  ask_reload(client, asking ? asking->uid() : -1);
-}
+void Supervisor::serve_reload(const ClientPtr& client) { ask_reload(client, who_of(client)); }
 
 // One after the other: each reads the file after it was asked for.
-void Supervisor::ask_reload(const ClientPtr& client, int uid) {
-  reloads_.push_back({client, uid});
+void Supervisor::ask_reload(const ClientPtr& client, const Who& who) {
+  reloads_.push_back({client, who});
   if (reloads_.size() == 1) begin_reload();
 }
 
@@ -78,7 +83,7 @@ void Supervisor::begin_reload() {
                [this, reading] {
                  Result<json> done = fail(-EIO, "not done");
                  try {
-                   done = take_config(*reading, reloads_.front().uid);
+                   done = take_config(*reading, reloads_.front().who);
                  } catch (const std::exception& error) {
                    done = fail(-EIO, error.what());
                  }
@@ -89,25 +94,17 @@ void Supervisor::begin_reload() {
 void Supervisor::end_reload(Result<json> done) {
   const Reload asked = std::move(reloads_.front());
   reloads_.pop_front();
-  const json answer = told(std::move(done), asked.uid);
+  const json answer = told(std::move(done), asked.who);
   if (const auto asking = asked.client.lock()) asking->finish(answer);
   if (!reloads_.empty()) return begin_reload();
   if (stopping_) changed();
 }
 
-// The answer, once the log and the history have it.
-json Supervisor::told(Result<json> done, int uid) {
+// The answer, once the log has it. The history gets it as soon as the disk takes it.
+json Supervisor::told(Result<json> done, const Who& who) {
   if (done) {
-    for (const json& line : done->at("changed")) {
-      spdlog::info("reload: {}: {}: {}", line.at("service").get<std::string>(),
-                   line.at("key").is_null() ? "service" : line.at("key").get<std::string>(),
-                   line.at("message").get<std::string>());
-    }
-    for (const json& line : done->at("unchanged")) {
-      spdlog::warn("reload: {}: {}: {}", line.at("service").get<std::string>(),
-                   line.at("key").is_null() ? "service" : line.at("key").get<std::string>(),
-                   line.at("message").get<std::string>());
-    }
+    for (const json& line : done->at("changed")) spdlog::info("reload: {}", change_text(line));
+    for (const json& line : done->at("unchanged")) spdlog::warn("reload: {}", change_text(line));
     spdlog::info("{} was read again", source_.file);
     return std::move(*done);
   }
@@ -116,10 +113,9 @@ json Supervisor::told(Result<json> done, int uid) {
   spdlog::error("reload: {}; everything stays as it is", why);
   json answer = refusal_json("", "reload", why);
   json record = answer;
-  record.update({{"event", "reload"}, {"service", nullptr}, {"uid", uid}, {"path", source_.file}});
-  if (const auto recorded = journal_.append_now(std::move(record)); !recorded) {
-    spdlog::error("{}", recorded.error().message);
-  }
+  record.update({{"event", "reload"}, {"service", nullptr}, {"path", source_.file}});
+  put_who(record, who);
+  journal_.append(std::move(record), {});
   return answer;
 }
 
@@ -134,7 +130,7 @@ Result<void> Supervisor::may_reload() const {
   return {};
 }
 
-Result<json> Supervisor::take_config(Reading& read, int uid) {
+Result<json> Supervisor::take_config(Reading& read, const Who& who) {
   if (const auto may = may_reload(); !may) return Failure(may.error());
   const Result<Config>& config = read.config;
   if (!config) return Failure(config.error());
@@ -150,11 +146,14 @@ Result<json> Supervisor::take_config(Reading& read, int uid) {
     undo();
     return Failure(opened.error());
   }
-  std::vector<ConfigChange> changes;
+  std::vector<ConfigChange> changes = change_history(history_, config->history);
   std::map<std::string, ServiceConfig> outcomes;
   std::vector<std::string> gone;
   for (const auto& [name, service] : services_) {
     const ServiceConfig* wanted = find(*config, name);
+    for (const Listeners::Mended& one : service->mend_paths()) {
+      changes.push_back({name, "listen." + one.name, one.done ? When::kNow : When::kNot, one.what});
+    }
     if (std::find(added.begin(), added.end(), name) != added.end()) {
       changes.push_back({name, "", When::kNow, "new: it is started"});
     } else if (wanted != nullptr) {
@@ -183,11 +182,18 @@ Result<json> Supervisor::take_config(Reading& read, int uid) {
               {"error", nullptr}};
   answer.update(changes_json(changes));
   json record = answer;
-  record.update({{"event", "reload"}, {"uid", uid}});
-  if (const auto recorded = journal_.append_now(std::move(record)); !recorded) {
-    undo();
-    return Failure(recorded.error());
+  record["event"] = "reload";
+  put_who(record, who);
+  // By the configuration that is to be in force: one that no longer requires it is taken.
+  if (config->history.required) {
+    if (const auto recorded = journal_.try_append_now(std::move(record)); !recorded) {
+      undo();
+      return Failure(recorded.error());
+    }
+  } else {
+    journal_.append(std::move(record), {});
   }
+  set_history(config->history);
   std::erase_if(foreign_,
                 [&](const SavedService& service) { return services_.contains(service.name); });
   source_.problem.clear();

@@ -15,9 +15,12 @@ void RuntimeWatch::start() { timer_.at(now()); }
 // Watched before it is looked at: nothing happens unseen. What was mended is perhaps another
 // folder, so it is watched and looked at again.
 void RuntimeWatch::look() {
+  due_ = false;
   watch_ = std::make_unique<FolderWatch>(loop_, [this](const std::string& name) {
     // Replaced all the time, by this supervisor.
-    if (!name.starts_with("state.json")) timer_.at(now() + kSettle);
+    if (name.starts_with("state.json")) return;
+    // What goes on in the folder does not put it off.
+    if (!std::exchange(due_, true)) timer_.at(now() + kSettle);
   });
   const bool watched = watch_->start(folder_);
   const State state = mend_();

@@ -32,6 +32,7 @@ class RuntimeWatch {
   Backoff backoff_;
   std::unique_ptr<FolderWatch> watch_;
   Timer timer_;
+  bool due_ = false;  // something has happened since the last look
 };
 
 }  // namespace handoff::supervisor

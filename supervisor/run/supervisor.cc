@@ -8,10 +8,12 @@
 #include <set>
 #include <utility>
 
+#include "supervisor/host/memory_levels.h"
 #include "supervisor/host/unit.h"
 #include "supervisor/processes/adoption.h"
 #include "supervisor/processes/spawn.h"
 #include "supervisor/releases/unpacker.h"
+#include "supervisor/run/access_notes.h"
 
 namespace handoff::supervisor {
 
@@ -48,9 +50,11 @@ Result<std::unique_ptr<Supervisor>> Supervisor::open(uv_loop_t* loop, const Conf
   if (const auto opened = journal.open(); !opened) {
     // Services are worth more than their history. It is tried again when there is something to
     // tell.
-    spdlog::error("{}; until that is mended, upgrades are refused", opened.error().message);
+    spdlog::error("{}; until that is mended, {}", opened.error().message,
+                  config.history.required ? "upgrades are refused (history = \"required\")"
+                                          : "what happens is in the log, and in no history");
   }
-  auto predecessor = Predecessor::read(*runtime, boot_id(), *state);
+  auto predecessor = Predecessor::read(*runtime, boot_id(), *state, kept.take(kState));
   if (!predecessor) return Failure(predecessor.error());
   auto operators = when_there_is_room(runtime->listen_to_operators(kept.take(kOperators)));
   if (!operators) return Failure(operators.error());
@@ -59,10 +63,14 @@ Result<std::unique_ptr<Supervisor>> Supervisor::open(uv_loop_t* loop, const Conf
   std::unique_ptr<Supervisor> self(new Supervisor(loop, std::move(*runtime), std::move(journal),
                                                   std::move(*operators), std::move(*services)));
   self->source_ = std::move(source);
+  self->unrecorded_ = predecessor->unrecorded();
   if (!self->source_.problem.empty()) {
     spdlog::error(
         "{}; services run by what {} said when it was in force last: mend it, and handoff reload",
         self->source_.problem, self->source_.file);
+  }
+  for (const ConfigProblem& note : access_notes(config, self->source_.file, *state)) {
+    spdlog::warn("{}", note.why);
   }
   if (const auto held = hold_unpacker(); !held) spdlog::warn("{}", held.error().message);
   if (watch.all || !watch.services.empty()) self->watching_.emplace(loop, std::move(watch));
@@ -77,6 +85,7 @@ Result<std::unique_ptr<Supervisor>> Supervisor::open(uv_loop_t* loop, const Conf
     }
   }
   self->go_on_without_config(*predecessor, kept);
+  self->set_history(config.history);
   self->in_force_ = config.text;
   self->keep(config);
   self->foreign_ = predecessor->take_foreign();
@@ -111,19 +120,21 @@ Supervisor::Supervisor(uv_loop_t* loop, RuntimeDir runtime, Journal journal, Uni
                           error.message);
           }),
       turn_(loop, [this] { look_around(); }),
+      processes_(loop, runtime_.report_path()),
       control_(std::make_unique<ControlServer>(
           loop, std::move(operators),
           [this](const ClientPtr& client, const Request& request) { serve(client, request); })),
       door_(loop, std::move(services),
             {.came = [this](pid_t pid, UniqueFd& fd) { returned(pid, fd); },
              .introduced = [this](pid_t pid, const Introduction& who,
-                                  UniqueFd& fd) { introduced(pid, who, fd); }}),
+                                  UniqueFd& fd) { introduced(pid, who, fd); },
+             .knocked = [this](pid_t pid) { knocked(pid); }}),
       runtime_watch_(loop, runtime_.path(), [this] { return mend_runtime(); }),
       self_patience_(loop, [this] { self_arrived(); }),
       reaper_(loop, [this](pid_t pid, const Exit& exit) { child_ended(pid, exit); }),
       term_(loop, SIGTERM, [this] { stop_asked("SIGTERM"); }),
       int_(loop, SIGINT, [this] { stop_asked("SIGINT"); }),
-      hup_(loop, SIGHUP, [this] { ask_reload({}, -1); }),
+      hup_(loop, SIGHUP, [this] { ask_reload({}, {}); }),
       reading_(loop) {}
 
 // Whatever is wrong with one service, the others are not to suffer from it.
@@ -152,6 +163,8 @@ Result<void> Supervisor::add(const ServiceConfig& config, Opened opened, KeptFds
                     std::make_unique<ServiceRunner>(
                         ServiceHost{.loop = loop_,
                                     .starts = &starts_,
+                                    .cgroups = &cgroups_,
+                                    .list = &processes_,
                                     .report_path = runtime_.report_path(),
                                     .state = journal_.journal().state(),
                                     .changed =
@@ -167,7 +180,12 @@ Result<void> Supervisor::add(const ServiceConfig& config, Opened opened, KeptFds
                                     .record =
                                         [this](json record, ServiceHost::Done done) {
                                           journal_.append(std::move(record), std::move(done));
-                                        }},
+                                        },
+                                    .try_record =
+                                        [this](json record, ServiceHost::Done done) {
+                                          journal_.try_append(std::move(record), std::move(done));
+                                        },
+                                    .history_required = [this] { return history_.required; }},
                         config, std::move(listeners), std::move(opened.release)));
   if (before) before_.emplace(config.name, std::move(*before));
   return problem;
@@ -179,19 +197,7 @@ void Supervisor::keep(const Config& config) {
 }
 
 void Supervisor::start() {
-  // Whose last record says that something was asked for.
-  std::set<std::string> requested;
-  const auto read = journal_.journal().read_recent([&requested](const json& record) {
-    const json name = record.value("service", json());
-    if (!name.is_string()) return;
-    const json event = record.value("event", json());
-    if (event == "requested") {
-      requested.insert(name.get<std::string>());
-    } else if (event != "stop") {  // which an operation under way outlives
-      requested.erase(name.get<std::string>());
-    }
-  });
-  if (!read) spdlog::warn("{}", read.error().message);
+  const std::set<std::string> requested = catch_up();
   for (auto& [name, service] : services_) {
     try {
       go_on(name, requested.contains(name));
@@ -206,6 +212,8 @@ void Supervisor::start() {
   std::size_t listeners = 0;
   for (const auto& [name, service] : services_) listeners += service->config().listen.size();
   tell_unit_faults(loop_, listeners, runtime_.path());
+  const std::string together = ends_together(::getpid());
+  if (!together.empty()) spdlog::warn("{}", together_fault(together));
   changed();
 }
 
@@ -324,6 +332,9 @@ void Supervisor::end() {
   // A client that still waits for an answer gets it after that.
   (void)state_.save_now();
   journal_.flush();
+  if (const std::size_t lost = journal_.waiting().size(); lost > 0) {
+    spdlog::error("{} records could not be written to the history, and are in the log alone", lost);
+  }
   if (foreign_.empty() && awaited_.empty()) runtime_.forget();
   uv_stop(loop_);
 }

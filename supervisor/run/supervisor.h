@@ -27,6 +27,7 @@
 #include "supervisor/run/predecessor.h"
 #include "supervisor/run/runtime_watch.h"
 #include "supervisor/self/self_upgrade.h"
+#include "supervisor/service/limited_log.h"
 #include "supervisor/service/service_runner.h"
 #include "supervisor/service/watching.h"
 
@@ -67,14 +68,16 @@ class Supervisor {
   void serve(const ClientPtr& client, const Request& request);
   static void serve(ServiceRunner& service, const ClientPtr& client, const Request& request);
   void serve_status(const ClientPtr& client, const std::vector<ServiceRunner*>& services);
+  void serve_history(const ClientPtr& client);
+  nlohmann::json history_json() const;
   void serve_reload(const ClientPtr& client);
   struct Reading;
-  void ask_reload(const ClientPtr& client, int uid);
+  void ask_reload(const ClientPtr& client, const Who& who);
   void begin_reload();
   void end_reload(Result<nlohmann::json> done);
   Result<void> may_reload() const;
-  nlohmann::json told(Result<nlohmann::json> done, int uid);
-  Result<nlohmann::json> take_config(Reading& read, int uid);
+  nlohmann::json told(Result<nlohmann::json> done, const Who& who);
+  Result<nlohmann::json> take_config(Reading& read, const Who& who);
   Result<void> add_new(Reading& read, std::vector<std::string>& added);
   void go_on_without_config(Predecessor& predecessor, KeptFds& kept);
   void note_unnamed(const Config& config);
@@ -87,6 +90,7 @@ class Supervisor {
   bool idle(const ServiceRunner& service) const {
     return service.idle() && !awaited_.contains(service.name());
   }
+  std::set<std::string> catch_up();
   void go_on(const std::string& name, bool requested);
   void begin(const std::string& name, bool requested);
   using Processes = std::vector<std::unique_ptr<Process>>;
@@ -94,12 +98,18 @@ class Supervisor {
   void look_at(const std::string& name, Processes processes, std::function<void(Processes)> then);
   void returned(pid_t pid, UniqueFd& fd);
   void introduced(pid_t pid, const Introduction& who, UniqueFd& fd);
+  void knocked(pid_t pid);
   void let_in(const Introduction& who, std::unique_ptr<Process> process, UniqueFd& fd);
   void turn_away(pid_t pid, const Introduction& who, const std::string& why);
   RuntimeWatch::State mend_runtime();
-  void serve_self(const ClientPtr& client, const std::string& path);
+  void serve_self(const ClientPtr& client, const std::string& path, bool allow_downgrade);
+  // One after the other, each when the disk has what the one before has written.
+  void record_self(const ClientPtr& client, const std::string& path, bool allow_downgrade);
+  void check_self(const ClientPtr& client, const std::string& path, bool allow_downgrade);
+  void drop_self(const ClientPtr& client, const std::string& code, const std::string& why);
   void self_checked(const ClientPtr& client, const std::string& why);
   void self_arrived();
+  void set_history(const HistoryConfig& history);
   void keep(const Config& config);
   std::string state_text();
   void look_around();
@@ -113,6 +123,7 @@ class Supervisor {
   ConfigSource source_;
   RuntimeDir runtime_;
   JournalWriter journal_;
+  HistoryConfig history_;
   ConfigKeeper config_keeper_;
   Notify notify_;
   std::string boot_;
@@ -123,7 +134,9 @@ class Supervisor {
                                                 // run on: the text that named them last
   std::map<std::string, std::string> saved_;    // what the state file says of each service
   StateKeeper state_;
-  Timer turn_;                            // something has changed in this turn
+  Timer turn_;             // something has changed in this turn
+  ProcessList processes_;  // of the host
+  const Cgroups cgroups_ = Cgroups::of_this_process();
   std::map<std::string, Before> before_;  // of those that were found, until they go on
   struct Awaited {
     std::unique_ptr<Timer> patience;
@@ -132,6 +145,10 @@ class Supervisor {
   static constexpr const char* kMayRun = "it may still run: it is waited for";
   std::map<std::string, Awaited> awaited_;  // of those, who may still run
   std::set<pid_t> told_;                    // who was turned away at the door, and that was said
+  // Of ever new processes, which may call themselves what they like: of each service, and "" of any
+  // other.
+  std::map<std::string, LimitedLog> turned_away_;
+  std::map<std::string, std::vector<nlohmann::json>> unrecorded_;  // until start()
   std::map<std::string, std::unique_ptr<ServiceRunner>> services_;
   std::optional<Watching> watching_;
   std::unique_ptr<ControlServer> control_;
@@ -148,7 +165,7 @@ class Supervisor {
   SignalWatch hup_;
   struct Reload {
     ClientPtr client;
-    int uid;  // -1: a signal
+    Who who;  // nobody: a signal
   };
   std::deque<Reload> reloads_;  // the first is under way
   Background reading_;          // for that

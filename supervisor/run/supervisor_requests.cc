@@ -2,9 +2,13 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <array>
+#include <set>
+#include <string_view>
 #include <utility>
 
 #include "handoff/handoff.h"
+#include "libhandoff/sys/memory.h"
 #include "supervisor/core/suggest.h"
 #include "supervisor/host/own_path.h"
 #include "supervisor/run/supervisor.h"
@@ -44,10 +48,12 @@ void Supervisor::serve(const ClientPtr& client, const Request& request) {
   switch (request.command) {
     case Request::Command::kStatus:
       return serve_status(client, chosen);
+    case Request::Command::kHistory:
+      return serve_history(client);
     case Request::Command::kReload:
       return serve_reload(client);
     case Request::Command::kSelf:
-      return serve_self(client, request.path);
+      return serve_self(client, request.path, request.allow_downgrade);
     default:
       break;
   }
@@ -67,24 +73,27 @@ void Supervisor::serve(const ClientPtr& client, const Request& request) {
 // What concerns one service.
 void Supervisor::serve(ServiceRunner& service, const ClientPtr& client, const Request& request) {
   const Timeouts timeouts = request.timeouts.over(service.timeouts());
+  const Named named{request.path, request.args, request.allow_downgrade, request.ignore_memory};
   switch (request.command) {
     case Request::Command::kUpgrade:
-      if (request.configured) return service.upgrade_to_configured(timeouts, client);
-      return service.upgrade(request.path, request.args, timeouts, client, request.shares,
-                             request.pause);
+      if (request.configured) {
+        return service.upgrade_to_configured(named, timeouts, client);
+      }
+      return service.upgrade(named, timeouts, client, request.shares, request.pause);
     case Request::Command::kPlan:
-      return service.plan(request.path, request.args, timeouts, client);
+      return service.plan(named, timeouts, client);
     case Request::Command::kDropPlan:
       return service.drop_plan(client);
     case Request::Command::kRestart:
-      return service.restart(timeouts, client);
+      return service.restart(request.ignore_memory, timeouts, client);
     case Request::Command::kRollback:
-      return service.rollback(timeouts, client);
+      return service.rollback(request.ignore_memory, timeouts, client);
     case Request::Command::kCommit:
       return service.commit(client);
     case Request::Command::kStop:
       return service.stop(false, true, client);
     case Request::Command::kStatus:
+    case Request::Command::kHistory:
     case Request::Command::kReload:
     case Request::Command::kSelf:
       return;  // of the supervisor as a whole
@@ -115,8 +124,9 @@ void Supervisor::serve_status(const ClientPtr& client,
     const auto found = status_requests_.extract(key);
     if (!found) return;
     if (const auto reachable = key->client.lock()) {
-      reachable->finish(
-          {{"services", std::move(key->services)}, {"config", std::move(key->config)}});
+      reachable->finish({{"services", std::move(key->services)},
+                         {"config", std::move(key->config)},
+                         {"history", history_json()}});
     }
   };
   status_requests_.emplace(key, request);
@@ -136,6 +146,17 @@ void Supervisor::serve_status(const ClientPtr& client,
       if (--waiting->missing == 0) waiting->timer->at(now());
     });
     if (asked) ++request->missing;
+    request->services[index]["children"] = nullptr;
+    // Each look compares all processes of the host with those of one service.
+    if (services.size() <= kMany) {
+      ++request->missing;
+      service->tell_children([weak, index](json children) {
+        const auto waiting = weak.lock();
+        if (!waiting) return;
+        waiting->services[index]["children"] = std::move(children);
+        if (--waiting->missing == 0) waiting->timer->at(now());
+      });
+    }
     request->services[index]["drift"] = nullptr;
     request->services[index]["drifted"] = json::array();
     request->services[index]["in_config"] = !unnamed_.contains(service->name());
@@ -157,9 +178,33 @@ void Supervisor::serve_status(const ClientPtr& client,
   request->timer->at(request->missing == 0 ? now() : now() + wait);
 }
 
+json Supervisor::history_json() const {
+  json out{{"file", journal_path(journal_.journal().state())},
+           {"problem", nullptr},
+           {"required", history_.required},
+           {"waiting", journal_.waiting().size()}};
+  if (!journal_.problem().empty()) out["problem"] = journal_.problem();
+  return out;
+}
+
+// A command reads the files itself: no more than these two users may ask, and both may read them.
+// So a long history holds up no service. What waits for the disk is told here.
+void Supervisor::serve_history(const ClientPtr& client) {
+  const auto reachable = client.lock();
+  if (!reachable) return;
+  json answer = history_json();
+  answer.update({{"event", "done"},
+                 {"result", "done"},
+                 {"state", journal_.journal().state()},
+                 {"unwritten", journal_.waiting()},
+                 {"error", nullptr}});
+  reachable->finish(answer);
+}
+
 // ---- upgrade --self -------------------------------------------------------------------------
 
-void Supervisor::serve_self(const ClientPtr& client, const std::string& path) {
+void Supervisor::serve_self(const ClientPtr& client, const std::string& path,
+                            bool allow_downgrade) {
   const auto refuse = [&client](const std::string& code, const std::string& why) {
     if (const auto reachable = client.lock()) reachable->finish(refusal_json("", code, why));
   };
@@ -171,29 +216,51 @@ void Supervisor::serve_self(const ClientPtr& client, const std::string& path) {
       return refuse("busy", name + " is " + service->state_name() + "; wait until that is over");
     }
   }
-  // The one that is tried reads it.
-  if (const auto saved = state_.save_now(); !saved) {
-    return refuse("self", saved.error().message + "; nothing was begun");
-  }
-  const auto asking = client.lock();
-  const auto recorded = journal_.append_now({{"event", "requested"},
-                                             {"service", nullptr},
-                                             {"uid", asking ? asking->uid() : -1},
-                                             {"path", path.empty() ? started_path() : path}});
-  if (!recorded) {
-    const std::string& problem = recorded.error().message;
-    if (!Journal::is_not_ours(recorded.error())) {
-      return refuse("history", problem + "; nothing was begun");
-    }
-    spdlog::error("{}; this upgrade of the supervisor will not be in it", problem);
-  }
+  // The one that is tried reads it. Where it can't be written, what is there will do.
+  (void)state_.save_now();
   self_ = std::make_unique<SelfUpgrade>(
       loop_, [this, client](const std::string& why) { self_checked(client, why); });
+  record_self(client, path, allow_downgrade);
+}
+
+void Supervisor::record_self(const ClientPtr& client, const std::string& path,
+                             bool allow_downgrade) {
+  json record{
+      {"event", "requested"}, {"service", nullptr}, {"path", path.empty() ? started_path() : path}};
+  put_who(record, who_of(client));
+  journal_.try_append(
+      record, [this, client, path, allow_downgrade, record](const Result<void>& recorded) {
+        if (!recorded) {
+          if (history_.required && !Journal::is_not_ours(recorded.error())) {
+            return drop_self(
+                client, "history",
+                recorded.error().message + ", and history = \"required\": make room there");
+          }
+          journal_.append(record, {});
+        }
+        check_self(client, path, allow_downgrade);
+      });
+}
+
+void Supervisor::check_self(const ClientPtr& client, const std::string& path,
+                            bool allow_downgrade) {
+  if (stopping_) return drop_self(client, "busy", "the supervisor is stopping");
   try {
-    self_->check(path);
-  } catch (...) {
-    self_.reset();
-    throw;
+    std::set<std::string> keys;
+    for (const auto& [name, service] : services_) {
+      if (const auto& key = service->config().verify_key; !key.empty()) keys.insert(key);
+    }
+    self_->check(path, {{keys.begin(), keys.end()}, allow_downgrade});
+  } catch (const std::exception& error) {
+    drop_self(client, "self", error.what());
+  }
+}
+
+void Supervisor::drop_self(const ClientPtr& client, const std::string& code,
+                           const std::string& why) {
+  self_.reset();
+  if (const auto reachable = client.lock()) {
+    reachable->finish(refusal_json("", code, why + "; nothing was begun"));
   }
 }
 
@@ -206,13 +273,19 @@ void Supervisor::self_checked(const ClientPtr& client, const std::string& why) {
       if (!service->settled()) problem = name + " is " + service->state_name() + " by now";
     }
   }
+  UniqueFd state;
   if (problem.empty()) {
     // What a thread still writes would end with this program.
     journal_.flush();
-    if (const auto saved = state_.save_now(); !saved) problem = saved.error().message;
+    const auto saved = state_.save_now();
+    // The successor takes it as it is now, so that no disk has to have room for it.
+    auto blob = io::make_blob(std::array{std::string_view(state_text())});
+    if (blob) state = std::move(*blob);
+    if (!saved && !(state.valid() && checked->takes_state())) problem = saved.error().message;
   }
   if (problem.empty()) {
     std::map<std::string, int> fds{{kLock, runtime_.lock()}};
+    if (state.valid()) fds[kState] = state.get();
     // A socket that found no room on a full disk yet is bound by the successor.
     if (control_->fd() >= 0) fds[kOperators] = control_->fd();
     if (door_.fd() >= 0) fds[kServices] = door_.fd();
@@ -229,9 +302,7 @@ void Supervisor::self_checked(const ClientPtr& client, const std::string& why) {
   record["event"] = "self";
   record["service"] = nullptr;
   record["path"] = checked->path();
-  if (const auto recorded = journal_.append_now(std::move(record)); !recorded) {
-    spdlog::error("{}", recorded.error().message);
-  }
+  journal_.append(std::move(record), {});
   if (reachable) reachable->finish(answer);
 }
 
@@ -251,9 +322,7 @@ void Supervisor::self_arrived() {
                   {"error", nullptr}};
   json record = done;
   record["event"] = "self";
-  if (const auto recorded = journal_.append_now(std::move(record)); !recorded) {
-    spdlog::error("{}", recorded.error().message);
-  }
+  journal_.append(std::move(record), {});
   if (const auto client = self_client_.lock()) client->finish(done);
   self_client_.reset();
   self_patience_.at(std::nullopt);

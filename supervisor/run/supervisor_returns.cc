@@ -56,9 +56,12 @@ void Supervisor::look_at(const std::string& name, Processes processes,
 }
 
 void Supervisor::turn_away(pid_t pid, const Introduction& who, const std::string& why) {
-  if (!told_.insert(pid).second) return;
-  spdlog::error("generation {} of {} (pid {}) came back, and is left alone: {}", who.generation,
-                who.service, pid, why);
+  if (told_.contains(pid)) return;
+  const bool told = turned_away_[services_.contains(who.service) ? who.service : ""].tell(
+      spdlog::level::err, who.service,
+      fmt::format("generation {} (pid {}) came back, and is left alone: {}", who.generation, pid,
+                  why));
+  if (told) told_.insert(pid);
 }
 
 // A process that nothing told of: the state file is lost, or was written before it was started.
@@ -87,6 +90,12 @@ void Supervisor::introduced(pid_t pid, const Introduction& who, UniqueFd& fd) {
           [this, who, connection = std::make_shared<UniqueFd>(std::move(fd))](Processes seen) {
             let_in(who, std::move(seen.front()), *connection);
           });
+}
+
+void Supervisor::knocked(pid_t pid) {
+  processes_.list([this, pid](const std::vector<ProcessSeen>& all) {
+    for (const auto& [name, service] : services_) service->knocked(pid, all);
+  });
 }
 
 void Supervisor::let_in(const Introduction& who, std::unique_ptr<Process> process, UniqueFd& fd) {

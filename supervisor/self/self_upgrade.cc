@@ -19,15 +19,17 @@
 #include <iterator>
 #include <utility>
 
+#include "handoff/handoff.h"
 #include "libhandoff/sys/failpoint.h"
+#include "supervisor/core/claim.h"
 #include "supervisor/core/duration.h"
 #include "supervisor/host/kept_fds.h"
 #include "supervisor/loop/line_writer.h"
 #include "supervisor/loop/thread_work.h"
 #include "supervisor/processes/spawn.h"
-#include "supervisor/releases/release.h"
+#include "supervisor/releases/release_source.h"
 #include "supervisor/self/started_path.h"
-#include "supervisor/self/trial.h"
+#include "supervisor/signing/signed_file.h"
 
 extern char** environ;
 
@@ -59,8 +61,27 @@ void execute(int program, char* const* argv, char* const* envp) {
   (void)::syscall(SYS_execveat, program, "", argv, envp, AT_EMPTY_PATH);
 }
 
+// What was verified is what is tried, and what is executed: a copy in memory.
+Result<UniqueFd> verified(const UniqueFd& file, const std::string& path,
+                          const SelfUpgrade::Verify& verify) {
+  auto copy = sealed_copy(file.get(), path);
+  if (!copy) return Failure(copy.error());
+  Result<Vouched> vouched = fail(-EKEYREJECTED, "no key");
+  for (const std::string& key : verify.keys) {
+    if (!vouched) vouched = verify_file(copy->get(), path, key);
+  }
+  if (!vouched) return Failure(vouched.error());
+  const auto version = version_for(kProgram, *vouched, path);
+  if (!version) return Failure(version.error());
+  const std::string older = downgrade_problem(*version, HANDOFF_VERSION, "runs");
+  if (!older.empty() && !verify.allow_downgrade) {
+    return fail(-EKEYREJECTED, path + " " + older + kDowngradeAdvice);
+  }
+  return std::move(*copy);
+}
+
 // On a thread: a disk may take its time. Nobody needs to know the digest.
-Result<UniqueFd> open_program(const std::string& path) {
+Result<UniqueFd> open_program(const std::string& path, const SelfUpgrade::Verify& verify) {
   if (const int error = failpoint::hit("supervisor.self.opening"); error != 0) {
     return Failure(Error::from_errno(error, "can't open " + path));
   }
@@ -68,7 +89,7 @@ Result<UniqueFd> open_program(const std::string& path) {
   if (file && is_script(file->get())) {
     return fail(-ENOEXEC, path + " is a script; a supervisor is a program");
   }
-  return file;
+  return !file || verify.keys.empty() ? std::move(file) : verified(*file, path, verify);
 }
 
 bool close_on_exec(int fd, bool on) { return ::fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0) == 0; }
@@ -84,11 +105,11 @@ SelfUpgrade::~SelfUpgrade() {
   if (pidfd_.valid()) (void)::syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0);
 }
 
-void SelfUpgrade::check(const std::string& path) {
+void SelfUpgrade::check(const std::string& path, const Verify& verify) {
   path_ = path.empty() ? started_path() : path;
   patience_.at(now() + kCheckWithin);
   const auto program = std::make_shared<Result<UniqueFd>>(fail(-ECANCELED, "not opened"));
-  const auto open = [program, path = path_] { *program = open_program(path); };
+  const auto open = [program, path = path_, verify] { *program = open_program(path, verify); };
   const auto after = [this, program, here = std::weak_ptr<bool>(here_)] {
     if (!here.expired()) opened(std::move(*program));
   };

@@ -16,6 +16,7 @@
 #include "libhandoff/base/unique_fd.h"
 #include "supervisor/core/exit.h"
 #include "supervisor/loop/handles.h"
+#include "supervisor/self/trial.h"
 
 namespace handoff::supervisor {
 
@@ -29,9 +30,15 @@ class SelfUpgrade {
   SelfUpgrade(const SelfUpgrade&) = delete;
   SelfUpgrade& operator=(const SelfUpgrade&) = delete;
 
+  // By one of these keys it has to be signed, as service=handoff; no keys: nothing is verified.
+  // The signer for one of the services signs what runs with the supervisor's own rights.
+  struct Verify {
+    std::vector<std::string> keys;
+    bool allow_downgrade = false;
+  };
   // Runs `PROGRAM run --check ...` with this process's own options. "" for the file at this
   // program's own path.
-  void check(const std::string& path);
+  void check(const std::string& path, const Verify& verify);
   // The check's process has ended. false: it is another one.
   bool ended(pid_t pid, const Exit& exit);
 
@@ -40,6 +47,8 @@ class SelfUpgrade {
   std::string take_over(const std::map<std::string, int>& fds) const;
 
   const std::string& path() const { return path_; }
+  // Of the program that was checked.
+  bool takes_state() const { return supervisor::takes_state(out_.text); }
 
  private:
   // What the check prints; read until it ends, kept as far as it is needed.

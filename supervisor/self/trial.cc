@@ -7,17 +7,12 @@ namespace handoff::supervisor {
 
 using nlohmann::json;
 
-namespace {
-
-constexpr const char* kProgram = "handoff";
-
-}  // namespace
-
 json trial_json(std::size_t services, const std::vector<std::string>& problems) {
   return {{"result", "done"},
           {"program", kProgram},
           {"version", HANDOFF_VERSION},
           {"state_formats", {{"from", SavedState::kOldestFormat}, {"to", SavedState::kFormat}}},
+          {"takes_state", true},
           {"services", services},
           {"problems", problems}};
 }
@@ -44,6 +39,11 @@ std::string trial_problem(const std::string& words) {
            "; this supervisor writes format " + std::to_string(SavedState::kFormat);
   }
   return "";
+}
+
+bool takes_state(const std::string& words) {
+  const json said = json::parse(words, nullptr, false);
+  return said.is_object() && said.value("takes_state", json()) == true;
 }
 
 }  // namespace handoff::supervisor

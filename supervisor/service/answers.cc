@@ -214,6 +214,17 @@ void Answers::tell(const ProbationFailed& failed) {
                    {"error", {{"code", "probation"}, {"message", failed.why}}}});
 }
 
+// The log has it from the process's end.
+void Answers::tell(const Crashed& crashed) {
+  const Party from = party_of(releases_.running(), crashed.generation);
+  telling_.record({.by_service = true},
+                  {{"event", "crash"},
+                   {"result", crashed.sessions == 0 ? "failed" : "lost"},
+                   {"from", party_json(from)},
+                   {"sessions", {{"moved", 0}, {"waiting", 0}, {"lost", crashed.sessions}}},
+                   {"error", {{"code", "exited"}, {"message", "it " + crashed.how}}}});
+}
+
 void Answers::tell(const OtherRelease& other) {
   spdlog::warn("{}: generation {}: {}", name_, other.generation, other.message);
   telling_.record({.by_start = true},
@@ -243,10 +254,7 @@ void Answers::tell(const Note& note) {
   const auto level = note.level == Note::Level::kError     ? spdlog::level::err
                      : note.level == Note::Level::kWarning ? spdlog::level::warn
                                                            : spdlog::level::info;
-  const auto left_out = notes_.admit(now());
-  if (!left_out) return;
-  if (*left_out > 0) spdlog::warn("{}: {} lines about it were left out here", name_, *left_out);
-  spdlog::log(level, "{}: {}", name_, note.text);
+  notes_.tell(level, name_, note.text);
 }
 
 }  // namespace handoff::supervisor

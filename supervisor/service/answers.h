@@ -5,9 +5,9 @@
 #include <optional>
 #include <string>
 
-#include "supervisor/core/log_limit.h"
 #include "supervisor/core/service.h"
 #include "supervisor/operators/messages.h"
+#include "supervisor/service/limited_log.h"
 #include "supervisor/service/process_table.h"
 #include "supervisor/service/rehearsal.h"
 #include "supervisor/service/service_releases.h"
@@ -39,6 +39,7 @@ class Answers {
   void tell(const Unchanged& unchanged);
   void tell(const Committed& committed);
   void tell(const ProbationFailed& failed);
+  void tell(const Crashed& crashed);
   void tell(const OtherRelease& other);
   void tell(const WentBack& back);
   void tell(const ReportStopped&) { telling_.stopped(); }
@@ -62,7 +63,7 @@ class Answers {
   const ProcessTable& processes_;
   Telling& telling_;
   std::optional<UnderWay> under_way_;
-  LogLimit notes_;  // what a service says of itself ends up there
+  LimitedLog notes_;  // what a service says of itself ends up there
 };
 
 }  // namespace handoff::supervisor

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <utility>
 
 #include "libhandoff/sys/failpoint.h"
@@ -14,6 +15,7 @@
 #include "supervisor/processes/mailbox.h"
 #include "supervisor/processes/spawn.h"
 #include "supervisor/releases/release_source.h"
+#include "supervisor/releases/secure_exec.h"
 #include "supervisor/service/service_releases.h"
 
 namespace handoff::supervisor {
@@ -27,6 +29,12 @@ constexpr Duration kCallAfter = std::chrono::seconds(1);
 ProcessTable::ProcessTable(const ServiceHost& host, const ServiceConfig& config,
                            Listeners& listeners, Callbacks callbacks)
     : host_(host), config_(config), listeners_(listeners), callbacks_(std::move(callbacks)) {}
+
+bool ProcessTable::has_untold_end() const {
+  return std::any_of(processes_.begin(), processes_.end(), [](const auto& one) {
+    return one.second->pidfd.valid() && io::has_exited(one.second->pidfd.get());
+  });
+}
 
 Process* ProcessTable::find(Generation generation) {
   const auto found = processes_.find(generation);
@@ -115,10 +123,12 @@ Result<void> ProcessTable::launch(const Spawn& spawn, Process& process) {
   if (const int error = failpoint::hit("supervisor.spawn.before"); error != 0) {
     return Failure(Error::from_errno(error, "fork"));
   }
+  const UniqueFd cgroup = make_cgroup(process);
   auto spawned = supervisor::spawn({.release = process.release.get(),
                                     .service = name(),
                                     .generation = generation,
                                     .control_fd = theirs.get(),
+                                    .cgroup_procs = cgroup.get(),
                                     .report_path = host_.report_path,
                                     .mailbox = process.mailbox,
                                     .environment = config_.environment,
@@ -134,6 +144,18 @@ Result<void> ProcessTable::launch(const Spawn& spawn, Process& process) {
   process.exec_poll->watch(UV_READABLE);
   failpoint::hit("supervisor.spawn.after");
   return {};
+}
+
+// Without one it is known by its session.
+UniqueFd ProcessTable::make_cgroup(Process& process) const {
+  if (!host_.cgroups->delegated()) return {};
+  auto made = host_.cgroups->make(name(), process.generation);
+  if (!made) {
+    spdlog::warn("{}: generation {}: {}", name(), process.generation, made.error().message);
+    return {};
+  }
+  process.cgroup = made->path;
+  return std::move(made->procs);
 }
 
 // Start lies in the socket before the process exists.
@@ -198,7 +220,12 @@ void ProcessTable::exec_known(Generation generation) {
   if (!done) return;
   process->exec_poll.reset();
   process->exec_error.reset();
-  if (error.empty()) return;
+  if (error.empty()) {
+    process->oom = OomWatch(process->pid);
+    const std::string note = secure_exec_note(*process->release, process->pid);
+    if (!note.empty()) spdlog::warn("{}: generation {}: {}", name(), generation, note);
+    return;
+  }
   process->never_ran = true;
   spdlog::error("{}: generation {}: {}", name(), generation, error);
   callbacks_.happened(SpawnFailed{generation, error});
@@ -219,20 +246,22 @@ void ProcessTable::heard(Generation generation, Heard what) {
 
 void ProcessTable::take(Process& process, Heard what) {
   if (auto* named = std::get_if<ReleaseNamed>(&what.aside)) {
+    process.oom = OomWatch(process.pid);  // a wrapper may have moved it to another control group
     for (Event& event : what.events) {
       auto* registered = std::get_if<Registered>(&event);
       if (registered == nullptr) continue;
       registered->seen = identify(name(), process, named->release, registered->returning);
     }
     if (named->service != name()) {
-      spdlog::warn("{}: generation {} calls its service \"{}\"", name(), process.generation,
-                   named->service);
+      comings_.tell(spdlog::level::warn, name(),
+                    fmt::format("generation {} calls its service \"{}\"", process.generation,
+                                named->service));
     }
   } else if (auto* fds = std::get_if<FdsNamed>(&what.aside)) {
     listeners_.take_shown(fds->fds);
     process.named = std::move(fds->fds);
   } else if (auto* counted = std::get_if<SessionsCounted>(&what.aside)) {
-    if (auto query = queries_.extract(counted->query_id)) query.mapped()(counted->sessions);
+    if (auto query = queries_.extract(counted->query_id)) query.mapped()(*counted);
   }
   // Whatever it was handed runs.
   const auto owns = [](const Event& event) { return std::holds_alternative<Owned>(event); };
@@ -277,17 +306,6 @@ void ProcessTable::hear_all() {
   }
 }
 
-bool ProcessTable::count_sessions(Generation generation,
-                                  std::function<void(std::uint64_t)> counted) {
-  Process* process = find(generation);
-  if (process == nullptr) return false;
-  // A service that hangs answers none. Its oldest queries were given up long ago and make room.
-  if (queries_.size() >= kMaxQueries) queries_.erase(queries_.begin());
-  const std::uint64_t id = ++query_;
-  queries_[id] = std::move(counted);
-  return process->send(protocol::Type::kQuery, encode_query(id));
-}
-
 // ---- ending ---------------------------------------------------------------------------------
 
 bool ProcessTable::ended(pid_t pid, const Exit& exit) {
@@ -306,14 +324,19 @@ bool ProcessTable::ended(pid_t pid, const Exit& exit) {
       return true;
     }
     const bool ran = !process->never_ran;
+    callbacks_.ended(*process);
+    Exit how = exit;
+    if (exit.unseen || (exit.signalled && exit.number == SIGKILL)) {
+      how.out_of_memory = process->oom.out_of();
+    }
     processes_.erase(dead);
     if (ran) {
-      spdlog::info("{}: generation {} (pid {}) {}", name(), dead, pid, describe(exit));
-      callbacks_.happened(Exited{dead, exit});
+      spdlog::info("{}: generation {} (pid {}) {}", name(), dead, pid, describe(how));
+      callbacks_.happened(Exited{dead, how});
     } else {
       host_.changed();
     }
-    for (const auto& [later, how] : std::exchange(ended_later_, {})) ended(later, how);
+    for (const auto& [later, its] : std::exchange(ended_later_, {})) ended(later, its);
     return true;
   }
   return false;
@@ -323,6 +346,7 @@ bool ProcessTable::ended(pid_t pid, const Exit& exit) {
 
 void ProcessTable::adopt(std::unique_ptr<Process> process) {
   const Generation generation = process->generation;
+  process->oom = OomWatch(process->pid);
   process->exit_poll =
       std::make_unique<Poll>(host_.loop, process->pidfd.get(), [this, generation](int) {
         const Process* gone = find(generation);
@@ -350,7 +374,8 @@ bool ProcessTable::returned(pid_t pid, UniqueFd& fd) {
     if (process->pid != pid) continue;
     const bool connected = process->channel && process->channel->open();
     if (connected || process->barred || io::has_exited(process->pidfd.get())) return false;
-    spdlog::info("{}: generation {} (pid {}) is back", name(), generation, pid);
+    comings_.tell(spdlog::level::info, name(),
+                  fmt::format("generation {} (pid {}) is back", generation, pid));
     process->call.reset();
     process->channel = open_channel(std::move(fd), generation);
     return true;
@@ -366,7 +391,9 @@ void ProcessTable::save(std::vector<SavedProcess>& saved) const {
                      .started = process->started,
                      .since = std::chrono::system_clock::to_time_t(process->since),
                      .release = saved_release(*process->release),
-                     .mailbox = process->mailbox});
+                     .mailbox = process->mailbox,
+                     .seen = last_seen(*process),
+                     .cgroup = process->cgroup});
   }
 }
 

@@ -14,6 +14,7 @@
 #include "supervisor/listeners/listeners.h"
 #include "supervisor/operators/messages.h"
 #include "supervisor/processes/service_process.h"
+#include "supervisor/service/limited_log.h"
 #include "supervisor/service/service_host.h"
 
 namespace handoff::supervisor {
@@ -27,6 +28,7 @@ class ProcessTable {
     std::function<void(Generation, Heard)> heard;
     std::function<Generation()> owner;  // who owns the sockets now; 0: nobody
     std::function<void(Generation, const Error&)> not_started;  // after all
+    std::function<void(const Process&)> ended;  // before what follows from that happens
   };
   // host, config and listeners outlive this object; config is what holds at any time.
   ProcessTable(const ServiceHost& host, const ServiceConfig& config, Listeners& listeners,
@@ -34,6 +36,8 @@ class ProcessTable {
 
   const std::map<Generation, std::unique_ptr<Process>>& all() const { return processes_; }
   bool empty() const { return processes_.empty(); }
+  // One of them has exited, and the loop did not come to it yet.
+  bool has_untold_end() const;
   // null if there is none, or it has ended.
   Process* find(Generation generation);
   const Process* find(Generation generation) const;
@@ -53,10 +57,14 @@ class ProcessTable {
 
   // Asks a process for the number of its sessions; counted may never be called.
   bool count_sessions(Generation generation, std::function<void(std::uint64_t)> counted);
+  // Or for the processes that they need.
+  using Answered = std::function<void(const SessionsCounted&)>;
+  bool ask_for_processes(Generation generation, Answered answered);
 
  private:
   void let_run(Generation generation, bool heir, Result<void> saved);
   Result<void> launch(const Spawn& spawn, Process& process);
+  UniqueFd make_cgroup(Process& process) const;
   bool send_start(const Spawn& spawn, Process& process, int mailbox);
   std::unique_ptr<ServiceChannel> open_channel(UniqueFd fd, Generation generation);
   void heard(Generation generation, Heard heard);
@@ -66,6 +74,7 @@ class ProcessTable {
   void hear_all();
   void exec_known(Generation generation);
   void call(Process& process, Duration in);
+  bool ask(Generation generation, bool processes, Answered answered);
   const std::string& name() const { return config_.name; }
 
   const ServiceHost& host_;
@@ -75,8 +84,9 @@ class ProcessTable {
   std::map<Generation, std::unique_ptr<Process>> processes_;
   std::vector<std::pair<pid_t, Exit>> ended_later_;  // before the owner, which has ended, too
   std::shared_ptr<bool> here_ = std::make_shared<bool>(true);  // for what is called back later
+  LimitedLog comings_;  // a process may come back, or register, as often as it likes
   std::uint64_t query_ = 0;
-  std::map<std::uint64_t, std::function<void(std::uint64_t)>> queries_;
+  std::map<std::uint64_t, Answered> queries_;
 };
 
 }  // namespace handoff::supervisor

@@ -1,8 +1,10 @@
 #include "supervisor/service/rehearsal.h"
 
+#include <unistd.h>
+
 #include <utility>
 
-#include "supervisor/host/free_memory.h"
+#include "supervisor/host/memory_levels.h"
 
 namespace handoff::supervisor {
 
@@ -28,11 +30,12 @@ Rehearsal::Rehearsal(const Timeouts& timeouts, bool drain_incompatible) {
 }
 
 void Rehearsal::weigh(pid_t donor) {
-  if (const auto free = free_memory()) {
-    facts_.free_memory = free->bytes;
-    facts_.free_memory_of = free->of;
-  }
-  if (donor > 0) facts_.donor_rss = resident(donor);
+  std::vector<pid_t> pids{::getpid()};
+  if (donor > 0) pids.push_back(donor);
+  facts_.memory = memory_levels(pids);
+  if (donor <= 0) return;
+  facts_.donor_rss = resident(donor);
+  facts_.donor_own = own_memory(donor);
 }
 
 void Rehearsal::take_findings(bool heir, protocol::Rehearsed findings) {

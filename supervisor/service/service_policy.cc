@@ -17,7 +17,8 @@ Service::Policy policy_of(const ServiceConfig& config) {
                         .patience = std::max(config.timeouts.stall, Probation::kLeastPatience)},
           .late = {.policy = config.late,
                    .drain = config.timeouts.drain,
-                   .max_generations = config.max_generations}};
+                   .max_generations = config.max_generations},
+          .children = config.children};
 }
 
 }  // namespace handoff::supervisor

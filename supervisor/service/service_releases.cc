@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "supervisor/base/shortage.h"
+#include "supervisor/core/claim.h"
 #include "supervisor/releases/kept_releases.h"
 
 namespace handoff::supervisor {
@@ -76,15 +77,15 @@ void ServiceReleases::reconfigured() {
   chosen_now();
 }
 
-Wanted ServiceReleases::wanted(const std::string& path,
-                               std::optional<std::vector<std::string>> args) const {
-  Wanted out{.path = path.empty() ? running_->source : path,
+Wanted ServiceReleases::wanted(Named named) const {
+  Wanted out{.path = named.path.empty() ? running_->source : named.path,
              .args = running_->args,
-             .args_given = args.has_value()};
-  if (path.empty() && command_changed()) {  // by a reload
+             .args_given = named.args.has_value()};
+  if (named.path.empty() && command_changed()) {  // by a reload
     out = configured(config_);
   }
-  if (args) out.args = std::move(*args);
+  if (named.args) out.args = std::move(*named.args);
+  out.allow_downgrade = named.allow_downgrade;
   return out;
 }
 
@@ -133,6 +134,7 @@ Reopen ServiceReleases::reopen_of(SavedRelease saved, ReleasePtr open) const {
           .pid = 0,
           .open = std::move(open),
           .verify_key = config_.verify_key,
+          .signed_for = config_.signed_for(),
           .kept = KeptReleases::folder_of(host_.state, config_.name)};
 }
 
@@ -157,24 +159,43 @@ void ServiceReleases::open(const Wanted& wanted, bool cold, std::function<void(E
                   .args_given = wanted.args_given,
                   .releases_dir = folder(),
                   .verify_key = config_.verify_key,
+                  .signed_for = config_.signed_for(),
                   .limits = {},
                   .files = rules_of(config_),
                   .behind = known_behind()},
-                 [this, token, cold, opened = std::move(opened)](Result<ReleasePtr> release) {
+                 [this, token, cold, allow = wanted.allow_downgrade,
+                  opened = std::move(opened)](Result<ReleasePtr> release) {
                    // What ran before may be gone back to if it can be opened.
-                   reopening_.when_done(running_, [this, token, cold, opened, release] {
+                   reopening_.when_done(running_, [this, token, cold, allow, opened, release] {
                      --opening_;
                      if (token != token_) {
                        host_.changed();
                        return;  // of a request that was given up
                      }
-                     opened(candidate_opened(release, cold));
+                     opened(candidate_opened(release, cold, allow));
                    });
                  });
 }
 
-Event ServiceReleases::candidate_opened(Result<ReleasePtr> opened, bool cold) {
+// Why what is signed may not follow what runs; "" if it may. What runs may have been signed without
+// a version, or not at all: then what it has called itself counts.
+std::string ServiceReleases::downgrade(const Release& candidate, bool cold) const {
+  if (candidate.signed_version.empty() || never_opened()) return "";
+  const std::string& before =
+      running_->signed_version.empty() ? running_->name : running_->signed_version;
+  const std::string why =
+      downgrade_problem(candidate.signed_version, before, cold ? "ran" : "runs");
+  return why.empty() ? "" : candidate.source + " " + why + kDowngradeAdvice;
+}
+
+Event ServiceReleases::candidate_opened(Result<ReleasePtr> opened, bool cold,
+                                        bool allow_downgrade) {
   if (!opened) return CandidateFailed{failure_code(opened.error()), opened.error().message};
+  if (!allow_downgrade && !is(running_, **opened) && !is(back_, **opened)) {
+    if (const auto why = downgrade(**opened, cold); !why.empty()) {
+      return CandidateFailed{"downgrade", why};
+    }
+  }
   candidate_ = std::move(*opened);
   // Nobody could go back to what can't be opened any more.
   const bool same = is(running_, *candidate_);
@@ -227,7 +248,7 @@ void ServiceReleases::open_missing(const Spawn& spawn,
     reopen_release(host_.loop, reopen_of(saved_release(*missing), missing),
                    [this, missing, done](Result<ReleasePtr> release) {
                      if (release) return done(std::move(release));
-                     unpack_again(*missing, release.error(), done);
+                     unpack_again(missing, release.error(), done);
                    });
     return;
   }
@@ -238,15 +259,20 @@ void ServiceReleases::open_missing(const Spawn& spawn,
 }
 
 // Of a bundle whose folder is gone the bundle may be left; of a program nothing is.
-void ServiceReleases::unpack_again(const Release& release, const Error& why,
+void ServiceReleases::unpack_again(const ReleasePtr& ran, const Error& why,
                                    const std::function<void(Result<ReleasePtr>)>& done) {
-  auto source = source_of(release, config_);
-  if (release.source == release.path || !source) return done(not_what_ran(why));
+  auto source = source_of(*ran, config_);
+  if (!ran->in_bundle() || !source) return done(not_what_ran(why));
   source->releases_dir = folder();
+  // As which service and version was looked at when it first ran (reopen.cc).
+  const bool known = !ran->verified.empty();
+  if (known) source->signed_for.clear();
   obtain_release(host_.loop, std::move(*source),
-                 [this, why, done, digest = release.digest](Result<ReleasePtr> again) {
-                   const bool same = again && (*again)->digest == digest;
-                   done(same ? std::move(again) : Result<ReleasePtr>(not_what_ran(why)));
+                 [this, why, done, ran, known](Result<ReleasePtr> again) {
+                   if (!again || (*again)->digest != ran->digest) return done(not_what_ran(why));
+                   (*again)->name = ran->name;
+                   if (known) (*again)->signed_version = ran->signed_version;
+                   done(std::move(again));
                  });
 }
 

@@ -36,6 +36,14 @@ Wanted configured(const ServiceConfig& config);
 // Its path and arguments, for people.
 std::string words_of(const Release& release);
 
+// What an operator asks for, as far as he says it: "" and nullopt are not said.
+struct Named {
+  std::string path;
+  std::optional<std::vector<std::string>> args;
+  bool allow_downgrade = false;
+  bool ignore_memory = false;
+};
+
 class ServiceReleases {
  public:
   // host and config outlive this object; config is what holds at any time.
@@ -53,9 +61,8 @@ class ServiceReleases {
   // The configuration was read again.
   void reconfigured();
 
-  // What an operator asks for, as far as he says it; the rest is as it is, or as a reload has said
-  // since. path "" and args nullopt: not said.
-  Wanted wanted(const std::string& path, std::optional<std::vector<std::string>> args) const;
+  // What is not said is as it is, or as a reload has said since.
+  Wanted wanted(Named named) const;
   // What runs, or would, is what the configuration names: by path and arguments, whatever lies
   // there by now.
   bool is_configured(const ServiceConfig& config) const;
@@ -104,7 +111,8 @@ class ServiceReleases {
   std::optional<bool> drift(const Release& release, std::function<void(bool)> known);
 
  private:
-  Event candidate_opened(Result<ReleasePtr> opened, bool cold);
+  Event candidate_opened(Result<ReleasePtr> opened, bool cold, bool allow_downgrade);
+  std::string downgrade(const Release& candidate, bool cold) const;
   void chosen_now();
   // The configuration names another command than when running_ was chosen.
   bool command_changed() const { return command_ != config_.command; }
@@ -113,7 +121,7 @@ class ServiceReleases {
   Failure not_what_ran(const Error& error) const;
   std::vector<Behind> known_behind() const;
   void open_missing(const Spawn& spawn, const std::function<void(Result<ReleasePtr>)>& done);
-  void unpack_again(const Release& release, const Error& why,
+  void unpack_again(const ReleasePtr& ran, const Error& why,
                     const std::function<void(Result<ReleasePtr>)>& done);
 
   const ServiceHost& host_;

@@ -35,7 +35,9 @@ ServiceRunner::ServiceRunner(ServiceHost host, ServiceConfig config, Listeners l
                                   Heard what) { heard(generation, std::move(what)); },
                   .owner = [this] { return machine_.current(); },
                   .not_started = [this](Generation generation,
-                                        const Error& why) { not_started(generation, why); }}),
+                                        const Error& why) { not_started(generation, why); },
+                  .ended = [this](const Process& process) { children_.left_by(process); }}),
+      children_(host_, config_.name, processes_, [this](Event event) { feed(std::move(event)); }),
       orders_(processes_, config_, [this](Event event) { feed(std::move(event)); }),
       keeper_(host_, config_.name),
       telling_(host_, config_.name),
@@ -55,6 +57,15 @@ void ServiceRunner::reconfigure(ServiceConfig config) {
   listeners_.want(config_.listen);
   trial_.set_check(config_.health);
   look_after_trial();
+}
+
+std::vector<Listeners::Mended> ServiceRunner::mend_paths() {
+  auto out = listeners_.mend_paths();
+  for (const Listeners::Mended& one : out) {
+    spdlog::log(one.done ? spdlog::level::warn : spdlog::level::err, "{}: listener {}: {}", name(),
+                one.name, one.what);
+  }
+  return out;
 }
 
 // ---- events ---------------------------------------------------------------------------------
@@ -95,19 +106,25 @@ void ServiceRunner::feed(Event event) {
 }
 
 // What was said, and who exited, in time counts, also if this process was held up. The loop runs
-// its timers before it looks at sockets and children, so it is given one more turn to look.
+// its timers before it looks at sockets and children, so it is given one more turn to look. An end
+// that can be seen by now, and was not told yet, has as many more as a child takes to be reaped.
 void ServiceRunner::deadline_passed() {
+  constexpr int kLooks = 3;  // not for ever: a debugger can keep a child from being reaped
   const auto deadline = machine_.deadline();
-  if (std::exchange(looked_for_, deadline) == deadline) {
-    feed(Tick{});
-  } else {
-    timer_.at(now() + std::chrono::milliseconds(1));
-  }
+  if (std::exchange(looked_for_, deadline) != deadline) looks_ = 0;
+  const bool looks = looks_ == 0 || (looks_ < kLooks && processes_.has_untold_end());
+  ++looks_;
+  if (!looks) return feed(Tick{});
+  timer_.at(now() + std::chrono::milliseconds(1));
 }
 
 void ServiceRunner::heard(Generation generation, Heard what) {
   if (const auto* counted = std::get_if<SessionsCounted>(&what.aside)) {
-    if (generation == machine_.on_trial()) {
+    // How many it had is what a crash is told with.
+    const bool news =
+        generation == machine_.current() && !machine_.upgrading() && counted_ != counted->sessions;
+    if (news) counted_ = counted->sessions;
+    if (news || generation == machine_.on_trial()) {
       what.events.emplace_back(Counted{generation, counted->sessions, counted->errors});
     }
   } else if (auto* found = std::get_if<protocol::Rehearsed>(&what.aside)) {
@@ -130,101 +147,6 @@ void ServiceRunner::look_after_choice() {
   // Copying loads the disk and a core, which an operation under way had better have for itself.
   if (!chosen_ || !machine_.settled() || releases_.reopening()) return;
   keeper_.follow(releases_.chosen(machine_));
-}
-
-// ---- requests -------------------------------------------------------------------------------
-
-void ServiceRunner::upgrade(const std::string& path, std::optional<std::vector<std::string>> args,
-                            const Timeouts& timeouts, const ClientPtr& client,
-                            std::vector<std::uint32_t> shares, Duration pause) {
-  const Wanted wanted = releases_.wanted(path, std::move(args));
-  request({.to = Probation::Origin::kNew,
-           .timeouts = timeouts,
-           .shares = std::move(shares),
-           .pause = pause,
-           .wanted = wanted,
-           .id = telling_.asked(client, "upgrade")},
-          wanted.path);
-}
-
-void ServiceRunner::upgrade_to_configured(const Timeouts& timeouts, const ClientPtr& client) {
-  const Wanted wanted = configured(config_);
-  request({.to = Probation::Origin::kNew,
-           .timeouts = timeouts,
-           .wanted = wanted,
-           .id = telling_.asked(client, "upgrade"),
-           .unless_so = true},
-          wanted.path);
-}
-
-void ServiceRunner::restart(const Timeouts& timeouts, const ClientPtr& client) {
-  HandoffRequested asked{.to = Probation::Origin::kSame,
-                         .timeouts = timeouts,
-                         .id = telling_.asked(client, "restart")};
-  // From nothing, what the configuration names is opened anew.
-  if (const auto named = releases_.named(); named && machine_.state() == Service::State::kStopped) {
-    asked.to = Probation::Origin::kNew;
-    asked.wanted = *named;
-    asked.cold = true;
-  }
-  request(asked, asked.cold ? asked.wanted.path : releases_.running().path);
-}
-
-void ServiceRunner::rollback(const Timeouts& timeouts, const ClientPtr& client) {
-  const Release* back = releases_.back();
-  request({.to = Probation::Origin::kBack,
-           .timeouts = timeouts,
-           .id = telling_.asked(client, "rollback")},
-          back != nullptr ? back->path : "");
-}
-
-// path: of what it is about, for the history.
-void ServiceRunner::request(HandoffRequested request, const std::string& path) {
-  if (const auto why = releases_.forbidden(request.to); !why.empty()) {
-    answers_.tell(Refuse{"signature", why, request.id});
-    return;
-  }
-  count_donors_sessions();
-  ++recording_;
-  if (machine_.state() == Service::State::kRunning) request.donor = machine_.current();
-  telling_.record_request(request.id, path, [this, request](const Result<void>& recorded) {
-    --recording_;
-    if (recorded) return feed(request);
-    telling_.finish(request.id, refusal_json(name(), "history",
-                                             recorded.error().message +
-                                                 "; nothing was begun: make room there, or set "
-                                                 "HANDOFF_STATE_DIR to another folder"));
-    host_.changed();
-  });
-}
-
-// Unlike an upgrade it is recorded when it is over: until then nothing is changed that somebody
-// would have to know of.
-void ServiceRunner::plan(const std::string& path, std::optional<std::vector<std::string>> args,
-                         const Timeouts& timeouts, const ClientPtr& client) {
-  feed(HandoffRequested{.to = Probation::Origin::kNew,
-                        .rehearsal = true,
-                        .timeouts = timeouts,
-                        .wanted = releases_.wanted(path, std::move(args)),
-                        .id = telling_.asked(client, "plan")});
-}
-
-void ServiceRunner::drop_plan(const ClientPtr& client) {
-  if (answers_.planning()) feed(RehearsalDropped{});
-  if (const auto asking = client.lock()) {
-    asking->finish({{"event", "done"}, {"result", "done"}, {"service", name()}});
-  }
-}
-
-void ServiceRunner::commit(const ClientPtr& client) {
-  feed(CommitRequested{telling_.asked(client, "commit")});
-}
-
-void ServiceRunner::stop(bool at_once, bool to_stay, const ClientPtr& client) {
-  chosen_ = chosen_ || to_stay;
-  if (to_stay) telling_.record_stop(client, processes_.party(machine_.current()));
-  telling_.waits_for_stop(client);
-  feed(StopRequested{at_once, to_stay});
 }
 
 // ---- effects --------------------------------------------------------------------------------
@@ -266,6 +188,7 @@ void ServiceRunner::resume(SavedService saved, std::vector<std::unique_ptr<Proce
   if (from_nothing) {
     machine.current = 0;
     chosen_ = true;
+    children_.restore(saved);
     feed(machine);
     releases_.reopen({}, reopened);
     feed(std::move(start));
@@ -282,6 +205,7 @@ void ServiceRunner::resume(SavedService saved, std::vector<std::unique_ptr<Proce
     }
     processes_.adopt(std::move(process));
   }
+  children_.restore(saved);
   if (machine.heir != 0) {
     machine.request = telling_.resumed(machine.by_itself);
     answers_.resumes(machine.request, party_of(saved, machine.current),
@@ -313,9 +237,11 @@ SavedService ServiceRunner::saved() const {
                    .release = {},
                    .back = std::nullopt,
                    .processes = {},
-                   .last_upgrade = telling_.last_upgrade()};
+                   .last_upgrade = telling_.last_upgrade(),
+                   .unrecorded = telling_.unrecorded()};
   releases_.save(out, machine_.probation().has_back());
   processes_.save(out.processes);
+  children_.save(out.left);
   for (SavedProcess& process : out.processes) {
     process.leaving = machine_.late().leaves(process.generation);
   }

@@ -16,6 +16,7 @@
 #include "supervisor/listeners/listeners.h"
 #include "supervisor/operators/control_server.h"
 #include "supervisor/service/answers.h"
+#include "supervisor/service/children.h"
 #include "supervisor/service/keeper.h"
 #include "supervisor/service/orders.h"
 #include "supervisor/service/process_table.h"
@@ -39,6 +40,8 @@ class ServiceRunner {
   bool never_opened() const { return releases_.never_opened(); }
   // The configuration was read again; config is what change_config() made of the two.
   void reconfigure(ServiceConfig config);
+  // Makes paths of its Unix listeners again; says in the log what was done.
+  std::vector<Listeners::Mended> mend_paths();
   // Nothing of it is left, and it is not to come back.
   void close_listeners() { listeners_.want({}); }
   // And not even what was chosen for it is to be known any more.
@@ -55,6 +58,8 @@ class ServiceRunner {
   // that still run.
   // requested: by the history, a handoff was asked for, and nothing tells how it ended.
   void resume(SavedService saved, std::vector<std::unique_ptr<Process>> living, bool requested);
+  // What the supervisor before this one did not get into the history.
+  void record_again(nlohmann::json what) { telling_.record_again(std::move(what)); }
   bool takes_orphan(Generation generation) const {
     return machine_.takes_orphans() && processes_.find(generation) == nullptr;
   }
@@ -65,20 +70,17 @@ class ServiceRunner {
   SavedService saved() const;
   // The supervisor ends: what was chosen is on the disk afterwards.
   void keep_choice() { keeper_.flush(); }
-  // To the file at that path; args: nullopt keeps those of the release that runs. path "" likewise.
-  void upgrade(const std::string& path, std::optional<std::vector<std::string>> args,
-               const Timeouts& timeouts, const ClientPtr& client,
+  void upgrade(Named named, const Timeouts& timeouts, const ClientPtr& client,
                std::vector<std::uint32_t> shares = {}, Duration pause = {});
   // To what the configuration names, unless that runs.
-  void upgrade_to_configured(const Timeouts& timeouts, const ClientPtr& client);
-  void restart(const Timeouts& timeouts, const ClientPtr& client);
-  void rollback(const Timeouts& timeouts, const ClientPtr& client);
+  void upgrade_to_configured(const Named& named, const Timeouts& timeouts, const ClientPtr& client);
+  void restart(bool ignore_memory, const Timeouts& timeouts, const ClientPtr& client);
+  void rollback(bool ignore_memory, const Timeouts& timeouts, const ClientPtr& client);
   void commit(const ClientPtr& client);
   // to_stay: until somebody starts it; else the supervisor ends.
   void stop(bool at_once, bool to_stay, const ClientPtr& client);
   // What an upgrade would do: tried on the service that runs.
-  void plan(const std::string& path, std::optional<std::vector<std::string>> args,
-            const Timeouts& timeouts, const ClientPtr& client);
+  void plan(Named named, const Timeouts& timeouts, const ClientPtr& client);
   // Nobody waits for the plan any more.
   void drop_plan(const ClientPtr& client);
 
@@ -96,6 +98,10 @@ class ServiceRunner {
   const std::string& source() const { return releases_.running().source; }
   // All files of the release, source() first.
   std::vector<std::string> files() const;
+  // As Children::tell().
+  void tell_children(std::function<void(nlohmann::json)> told) { children_.tell(std::move(told)); }
+  // As Children::knocked().
+  void knocked(int pid, const std::vector<ProcessSeen>& all) { children_.knocked(pid, all); }
   // Asks the process that runs; counted may never be called.
   bool count_sessions(std::function<void(std::uint64_t)> counted);
 
@@ -105,9 +111,11 @@ class ServiceRunner {
   void deadline_passed();
   void heard(Generation generation, Heard heard);
   void request(HandoffRequested request, const std::string& path);
+  bool lacks_memory(const HandoffRequested& request);
   void look_after_trial();
   void look_after_choice();
   void count_donors_sessions();
+  void take_turn(const Spawn& spawn);
   void in_turn(const Spawn& spawn, StartQueue::Place place);
   void spawn(const Spawn& spawn, StartQueue::Place place);
   void not_started(Generation generation, const Error& error);
@@ -123,6 +131,8 @@ class ServiceRunner {
   requires requires(Answers& answers, const Said& said) { answers.tell(said); }
   void apply(const Said& said) { answers_.tell(said); }
   void apply(const Spawn& spawn);
+  void apply(const EndChildren& end) { children_.carry_out(end); }
+  void apply(const LookForChildren& look) { children_.carry_out(look); }
   void apply(const OpenCandidate& open);
   void apply(const OpenBack& open);
   void apply(const TakeCandidate& take) {
@@ -138,6 +148,7 @@ class ServiceRunner {
   Service machine_;
   ServiceReleases releases_;
   ProcessTable processes_;
+  Children children_;
   Orders orders_;
   Keeper keeper_;
   bool chosen_ = false;  // something of it has run, or somebody has stopped it
@@ -145,13 +156,15 @@ class ServiceRunner {
   Answers answers_;
   std::deque<Event> events_;
   bool stepping_ = false;
-  int waiting_ = 0;    // for their turns to start
+  std::optional<std::uint64_t> counted_;  // sessions, as the machine was told last
+  int waiting_ = 0;                       // for their turns to start
   int recording_ = 0;  // requests that go into the history before they are carried out
   std::string last_state_;
   TrialWatch trial_;
   Timer timer_;
   std::shared_ptr<bool> here_ = std::make_shared<bool>(true);  // for what is called back later
   std::optional<Time> looked_for_;  // the deadline for whose sake we have looked around
+  int looks_ = 0;                   // and how often
 };
 
 }  // namespace handoff::supervisor

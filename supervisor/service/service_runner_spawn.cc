@@ -9,6 +9,11 @@ namespace handoff::supervisor {
 void ServiceRunner::apply(const Spawn& asked) {
   answers_.starts(asked, releases_.of(asked));
   ++waiting_;
+  if (!asked.ends_children) return take_turn(asked);
+  children_.end_before(asked.generation, [this, asked] { take_turn(asked); });
+}
+
+void ServiceRunner::take_turn(const Spawn& asked) {
   host_.starts->wait([this, asked, here = std::weak_ptr<bool>(here_)](StartQueue::Place place) {
     if (here.expired()) return;
     --waiting_;

@@ -44,7 +44,7 @@ json listeners_json(const Listeners& listeners, const Process* process) {
   if (process == nullptr) return out;
   for (const NamedFd& named : process->named) {
     if (named.address.empty() || listeners.has(named.name)) continue;
-    out.push_back({{"name", named.name}, {"address", named.address}});
+    out.push_back({{"name", named.name}, {"address", named.address}, {"problem", nullptr}});
   }
   return out;
 }
@@ -100,6 +100,7 @@ json status_json(const std::string& name, const Service& machine, const ServiceR
            {"path", release.path},
            {"source", release.source},
            {"verified", nullptr},
+           {"signed_version", nullptr},
            {"args", release.args},
            {"since", nullptr},
            {"restarts", machine.restarts()},
@@ -113,6 +114,7 @@ json status_json(const std::string& name, const Service& machine, const ServiceR
   if (release.name.empty() && !machine.probation().provisional()) out["standing"] = nullptr;
   if (!release.digest.empty()) out["digest"] = release.digest;  // else it could not be opened yet
   if (!release.verified.empty()) out["verified"] = release.verified;
+  if (!release.signed_version.empty()) out["signed_version"] = release.signed_version;
   if (process != nullptr) {
     out["generation"] = process->generation;
     out["pid"] = process->pid;

@@ -15,9 +15,7 @@ Telling::Telling(const ServiceHost& host, std::string service)
     : host_(host), service_(std::move(service)) {}
 
 RequestId Telling::asked(const ClientPtr& client, std::string command) {
-  const auto asking = client.lock();
-  open_[++last_] = {
-      .client = client, .uid = asking ? asking->uid() : -1, .command = std::move(command)};
+  open_[++last_] = {.client = client, .who = who_of(client), .command = std::move(command)};
   return last_;
 }
 
@@ -54,39 +52,72 @@ ServiceHost::Done Telling::while_here(ServiceHost::Done done) const {
   };
 }
 
-void Telling::record(const Asker& asker, json what) const {
+void Telling::record(const Asker& asker, json what) {
   what["service"] = service_;
-  what["uid"] = asker.by_itself || asker.by_start ? json() : json(asker.uid);
-  what["by"] = asker.by_itself ? "probation" : asker.by_start ? "start" : "operator";
+  const bool nobody = asker.by_itself || asker.by_start || asker.by_service;
+  put_who(what, nobody ? Who{} : asker.who);
+  what["by"] = asker.by_itself    ? "probation"
+               : asker.by_start   ? "start"
+               : asker.by_service ? "service"
+                                  : "operator";
   if (!asker.command.empty()) what["command"] = asker.command;
-  host_.record(std::move(what), [service = service_](const Result<void>& recorded) {
-    if (!recorded) spdlog::error("{}: {}", service, recorded.error().message);
+  what["at"] = utc(std::chrono::system_clock::now());
+  record_again(std::move(what));
+}
+
+void Telling::record_again(json what) {
+  const std::uint64_t number = ++records_;
+  unrecorded_.emplace(number, what);
+  if (unrecorded_.size() > kMaxUnrecorded) unrecorded_.erase(unrecorded_.begin());
+  const auto no_more = while_here([this, number](const Result<void>&) {
+    unrecorded_.erase(number);
+    host_.changed();
   });
+  host_.record(std::move(what), no_more);
 }
 
-void Telling::record_request(RequestId request, const std::string& path,
+std::vector<json> Telling::unrecorded() const {
+  std::vector<json> out;
+  out.reserve(unrecorded_.size());
+  for (const auto& [number, what] : unrecorded_) out.push_back(what);
+  return out;
+}
+
+json Telling::request_json(RequestId request, const std::string& path) const {
+  const Asker asking = asker(request);
+  json out{{"event", "requested"},
+           {"service", service_},
+           {"command", asking.command},
+           {"path", path},
+           {"at", utc(std::chrono::system_clock::now())}};
+  put_who(out, asking.who);
+  return out;
+}
+
+void Telling::record_request(RequestId request, const std::string& path) {
+  record_again(request_json(request, path));
+}
+
+void Telling::require_record(RequestId request, const std::string& path,
                              ServiceHost::Done done) const {
-  const Asker who = asker(request);
-  host_.record({{"event", "requested"},
-                {"service", service_},
-                {"command", who.command},
-                {"uid", who.uid},
-                {"path", path}},
-               while_here(std::move(done)));
+  host_.try_record(request_json(request, path), while_here(std::move(done)));
 }
 
-void Telling::record_stop(const ClientPtr& client, const Party& from) const {
-  const auto asking = client.lock();
-  record({.uid = asking ? asking->uid() : -1}, {{"event", "stop"}, {"from", party_json(from)}});
+void Telling::record_stop(const ClientPtr& client, const Party& from) {
+  record({.who = who_of(client)}, {{"event", "stop"}, {"from", party_json(from)}});
 }
 
-void Telling::record_plan(RequestId request, json what, ServiceHost::Done done) const {
-  what["uid"] = asker(request).uid;
-  host_.record(std::move(what),
-               while_here([this, done = std::move(done)](const Result<void>& recorded) {
-                 if (!recorded) spdlog::error("{}: {}", service_, recorded.error().message);
-                 done(recorded);
-               }));
+void Telling::record_plan(RequestId request, json what, ServiceHost::Done done) {
+  put_who(what, asker(request).who);
+  what["at"] = utc(std::chrono::system_clock::now());
+  if (!host_.history_required()) {
+    record_again(std::move(what));
+    return done({});
+  }
+  host_.try_record(what, while_here([this, what, done = std::move(done)](const auto& recorded) {
+                     if (!recorded) record_again(what);  // once there is room
+                     done(recorded);
+                   }));
 }
 
 void Telling::remember(const Asker& asker, json answer) {
@@ -94,7 +125,9 @@ void Telling::remember(const Asker& asker, json answer) {
   last_upgrade_.erase("event");
   last_upgrade_.erase("service");
   last_upgrade_["at"] = utc(std::chrono::system_clock::now());
-  answer["event"] = "upgrade";
+  // A service that was stopped is started by `handoff restart`: nothing is handed over.
+  const bool started = asker.command == "restart" && answer.value("fresh", false);
+  answer["event"] = started ? "start" : "upgrade";
   record(asker, std::move(answer));
 }
 

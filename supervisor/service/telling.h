@@ -4,6 +4,10 @@
 // A request gets a number when it is made, and the machine passes the number through. So each of
 // its answers reaches the client that asked, and the history names that client, also if others have
 // asked for something since. The last answer ends the request.
+//
+// The state and the history are written side by side, and a supervisor can die between the two. So
+// the state has each record until the history has it, or has given it up: the next supervisor
+// writes what is missing.
 #pragma once
 
 #include <map>
@@ -21,11 +25,12 @@ namespace handoff::supervisor {
 
 // On whose behalf something is done.
 struct Asker {
-  ClientPtr client;        // waits for the answer, and may be gone
-  int uid = -1;            // -1: nobody knows
-  std::string command;     // upgrade, plan, restart, rollback, commit; "" if nobody knows
-  bool by_itself = false;  // nobody has asked: the release that runs has to prove itself
-  bool by_start = false;   // nobody has asked: the supervisor began
+  ClientPtr client;  // waits for the answer, and may be gone
+  Who who;
+  std::string command;      // upgrade, plan, restart, rollback, commit; "" if nobody knows
+  bool by_itself = false;   // nobody has asked: the release that runs has to prove itself
+  bool by_start = false;    // nobody has asked: the supervisor began
+  bool by_service = false;  // nobody has asked: the service has done it
 };
 
 class Telling {
@@ -45,15 +50,24 @@ class Telling {
   void finish(RequestId request, const nlohmann::json& answer);
 
   // In the history: what happened, and on whose behalf.
-  void record(const Asker& asker, nlohmann::json what) const;
-  // In the history: a request, before it is carried out. Nothing is begun that could not be told
-  // afterwards; the error says so.
-  void record_request(RequestId request, const std::string& path, ServiceHost::Done done) const;
+  void record(const Asker& asker, nlohmann::json what);
+  // What record() was given and the history has not got yet, the oldest first. A disk may hang, or
+  // be full: no more than kMaxUnrecorded, the newest.
+  std::vector<nlohmann::json> unrecorded() const;
+  static constexpr std::size_t kMaxUnrecorded = 100;
+  // What the supervisor before this one had unrecorded.
+  void record_again(nlohmann::json what);
+  // In the history: a request, as it is begun. Nobody waits for the record.
+  void record_request(RequestId request, const std::string& path);
+  // As above, under history = "required", before it is carried out: nothing is begun that could not
+  // be told afterwards; the error says so.
+  void require_record(RequestId request, const std::string& path, ServiceHost::Done done) const;
   // In the history: that it is to stop, and stay so. Nobody waits for the record: a full disk keeps
   // nothing running.
-  void record_stop(const ClientPtr& client, const Party& from) const;
-  // In the history: what a plan has found, or why there is none.
-  void record_plan(RequestId request, nlohmann::json what, ServiceHost::Done done) const;
+  void record_stop(const ClientPtr& client, const Party& from);
+  // In the history: what a plan has found, or why there is none. done: an upgrade could be told, as
+  // far as it has to be.
+  void record_plan(RequestId request, nlohmann::json what, ServiceHost::Done done);
   // In the history, and for `status`: how a handoff ended.
   void remember(const Asker& asker, nlohmann::json answer);
 
@@ -65,6 +79,7 @@ class Telling {
   void stopped();
 
  private:
+  nlohmann::json request_json(RequestId request, const std::string& path) const;
   ServiceHost::Done while_here(ServiceHost::Done done) const;
 
   const ServiceHost& host_;
@@ -73,6 +88,8 @@ class Telling {
   RequestId last_ = 0;
   std::map<RequestId, Asker> open_;
   std::vector<ClientPtr> stop_waiters_;
+  std::uint64_t records_ = 0;
+  std::map<std::uint64_t, nlohmann::json> unrecorded_;
   nlohmann::json last_upgrade_ = nullptr;
 };
 

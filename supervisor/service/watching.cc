@@ -36,7 +36,7 @@ bool Watching::rebuilt(ServiceRunner& service, const std::string& path) {
   const auto begin = [runner = &service, path](bool another) {
     if (another) {
       spdlog::info("{}: {} has been rebuilt", runner->name(), path);
-      runner->upgrade("", std::nullopt, runner->timeouts(), {});
+      runner->upgrade({}, runner->timeouts(), {});
     } else {
       spdlog::info("{}: {} has been rebuilt, and is as it was", runner->name(), path);
     }

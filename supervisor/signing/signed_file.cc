@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <span>
 
+#include "supervisor/core/claim.h"
 #include "supervisor/signing/signature.h"
 
 namespace handoff::supervisor {
@@ -118,7 +119,7 @@ Result<std::string> key_text(const std::string& key) {
   return read_text(key);
 }
 
-Result<std::string> verify_file(int fd, const std::string& path, const std::string& key) {
+Result<Vouched> verify_file(int fd, const std::string& path, const std::string& key) {
   const auto text = key_text(key);
   if (!text) return reject(path + " can't be verified: verify.key: " + text.error().message);
   const auto with = parse_public_key(*text);
@@ -140,7 +141,22 @@ Result<std::string> verify_file(int fd, const std::string& path, const std::stri
   if (!mapping.valid()) return fail_errno("reading " + path);
   const auto good = verify(*with, *signature, mapping.bytes());
   if (!good) return reject(path + " is not run: " + good.error().message);
-  return key_id(with->id);
+  return Vouched{key_id(with->id), signature->trusted_comment};
+}
+
+Result<std::string> version_for(const std::string& service, const Vouched& vouched,
+                                const std::string& path) {
+  auto claim = parse_claim(vouched.comment);
+  std::string why;
+  if (!claim) {
+    why = "its signature " + claim.error().message;
+  } else if (claim->service != service) {
+    why = "it is signed for service \"" + claim->service + "\", and this is \"" + service + "\"";
+  } else {
+    return std::move(claim->version);
+  }
+  return reject(path + " is not run: " + why + "; sign it by minisign -S -s KEY -t \"service=" +
+                service + " version=VERSION\" -m " + path);
 }
 
 }  // namespace handoff::supervisor

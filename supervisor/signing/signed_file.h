@@ -15,10 +15,18 @@ Result<UniqueFd> sealed_copy(int fd, const std::string& path);
 // On the disk of that folder, without a name.
 Result<UniqueFd> hidden_copy(int fd, const std::string& path, int folder);
 
-// The id of the key, if PATH.minisig is a signature of what is in fd by that key (verify.key of the
+struct Vouched {
+  std::string key;  // its id
+  std::string comment;
+};
+// Succeeds if PATH.minisig is a signature of what is in fd by that key (verify.key of the
 // configuration: the key, or the path of its file). An Error of code -EKEYREJECTED says what is
 // wrong.
-Result<std::string> verify_file(int fd, const std::string& path, const std::string& key);
+Result<Vouched> verify_file(int fd, const std::string& path, const std::string& key);
+// The version that the signature of path names, if it is for that service. The Error, of the same
+// code, says how to sign.
+Result<std::string> version_for(const std::string& service, const Vouched& vouched,
+                                const std::string& path);
 
 // What verify.key means.
 Result<std::string> key_text(const std::string& key);

@@ -1,6 +1,7 @@
 // Reading is left as it is, for the loader, the locale and libarchive's character sets. Linking
 // from folder to folder is a right of its own since the second version of Landlock; the first
-// refuses it to everybody, and bundles have hard links.
+// refuses it to everybody, and bundles have hard links. Emptying a file is one since the third; for
+// modes there is none, so calls.h leaves no call that changes one.
 #include "supervisor/unpack/confine.h"
 
 #include <linux/landlock.h>
@@ -16,6 +17,7 @@ namespace handoff::supervisor {
 namespace {
 
 constexpr long kWithLinks = 2;
+constexpr long kWithTruncate = 3;
 constexpr long kWithNet = 4;
 constexpr long kWithScopes = 6;
 
@@ -25,8 +27,9 @@ struct Rules {
   std::uint64_t net = 0;
   std::uint64_t scopes = 0;
 };
-constexpr std::uint64_t kConnect = 3;     // LANDLOCK_ACCESS_NET_BIND_TCP, CONNECT_TCP
-constexpr std::uint64_t kAllOutside = 3;  // LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET, SIGNAL
+constexpr std::uint64_t kTruncate = 1 << 14;  // LANDLOCK_ACCESS_FS_TRUNCATE
+constexpr std::uint64_t kConnect = 3;         // LANDLOCK_ACCESS_NET_BIND_TCP, CONNECT_TCP
+constexpr std::uint64_t kAllOutside = 3;      // LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET, SIGNAL
 
 constexpr std::uint64_t kMake = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |
                                 LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_DIR |
@@ -42,7 +45,8 @@ bool confine(int folder) {
   const long version =
       ::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
   if (version < kWithLinks) return false;
-  Rules rules{.files = kMake | kNever};
+  const std::uint64_t change = kMake | (version >= kWithTruncate ? kTruncate : 0);
+  Rules rules{.files = change | kNever};
   std::size_t size = sizeof rules.files;
   if (version >= kWithNet) {
     rules.net = kConnect;
@@ -55,7 +59,7 @@ bool confine(int folder) {
   const UniqueFd all(static_cast<int>(::syscall(SYS_landlock_create_ruleset, &rules, size, 0)));
   if (!all.valid()) return false;
   landlock_path_beneath_attr beneath{};
-  beneath.allowed_access = kMake;
+  beneath.allowed_access = change;
   beneath.parent_fd = folder;
   return ::syscall(SYS_landlock_add_rule, all.get(), LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) ==
              0 &&

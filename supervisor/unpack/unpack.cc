@@ -1,7 +1,8 @@
-// libarchive reads, and nothing else: it never opens a path. Every folder is entered from the one
-// above it by openat(O_NOFOLLOW), so that a link in the archive can't lead a later entry anywhere.
-// Links are made as they are and followed once all is there, by openat2(RESOLVE_BENEATH): the
-// kernel's own word on whether one leads out, also through other links.
+// libarchive reads a tar that is decompressed already, and nothing else: it never opens a path.
+// Every folder is entered from the one above it by openat(O_NOFOLLOW), so that a link in the
+// archive can't lead a later entry anywhere. Links are made as they are and followed once all is
+// there, by openat2(RESOLVE_BENEATH): the kernel's own word on whether one leads out, also through
+// other links.
 #include "supervisor/unpack/unpack.h"
 
 #include <archive.h>
@@ -14,13 +15,15 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
+#include <cstdint>
+#include <exception>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "libhandoff/base/unique_fd.h"
 #include "supervisor/core/bundle_path.h"
+#include "supervisor/unpack/tar_bytes.h"
 
 namespace handoff::supervisor {
 namespace {
@@ -97,6 +100,10 @@ class Unpacker {
     if (auto room = count(); !room) return room;
     const char* hard = ::archive_entry_hardlink(entry);
     const auto type = ::archive_entry_filetype(entry);
+    // libarchive would pass over its contents, however many there are.
+    if ((hard != nullptr || type != AE_IFREG) && ::archive_entry_size(entry) != 0) {
+      return refuse(path + " is no file, and has contents");
+    }
     if (parts->empty()) {
       if (hard == nullptr && type == AE_IFDIR) return {};  // "./"
       return refuse("an entry of it has no name");
@@ -123,10 +130,6 @@ class Unpacker {
       if (::mkdirat(at.get(), parts[i].c_str(), 0755) == 0) {
         if (auto room = count(); !room) return Failure(room.error());
         folders_.emplace_back(parts.begin(), parts.begin() + static_cast<std::ptrdiff_t>(i) + 1);
-        // Whatever the umask is.
-        if (::fchmodat(at.get(), parts[i].c_str(), 0755, 0) != 0) {
-          return fail_errno("unpacking " + parts[i]);
-        }
       } else if (errno != EEXIST) {
         return fail_errno("unpacking " + parts[i]);
       }
@@ -155,8 +158,9 @@ class Unpacker {
       return too_big();
     const auto folder = parent_of(parts);
     if (!folder) return Failure(folder.error());
+    const mode_t kept = (mode & 0111) != 0 ? 0755 : 0644;
     const UniqueFd to(::openat(folder->get(), parts.back().c_str(),
-                               O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+                               O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, kept));
     if (!to.valid()) return made_twice(path);
     for (;;) {
       const auto n = ::archive_read_data(from_, chunk_.data(), chunk_.size());
@@ -168,10 +172,7 @@ class Unpacker {
         return written;
       }
     }
-    const bool runs = (mode & 0111) != 0;
-    if (::fchmod(to.get(), runs ? 0755 : 0644) < 0 || ::fsync(to.get()) < 0) {
-      return fail_errno("unpacking " + path);
-    }
+    if (::fsync(to.get()) < 0) return fail_errno("unpacking " + path);
     return {};
   }
 
@@ -241,18 +242,52 @@ class Unpacker {
   std::vector<Parts> folders_;
 };
 
-// A tar that is cut off between two files would be taken for a whole one: its end mark is missing.
-Result<void> check_end(int fd) {
-  struct stat info {};
-  if (::fstat(fd, &info) < 0) return fail_errno("the bundle");
-  std::array<char, 2 * kTarBlock> end{};
-  const auto size = static_cast<std::size_t>(info.st_size);
-  const bool whole =
-      size >= end.size() && size % kTarBlock == 0 &&
-      ::pread(fd, end.data(), end.size(), info.st_size - static_cast<off_t>(end.size())) ==
-          static_cast<ssize_t>(end.size()) &&
-      std::all_of(end.begin(), end.end(), [](char c) { return c == '\0'; });
-  if (!whole) return refuse("the archive is broken: it is cut off");
+// What libarchive reads beside files (attributes, padding) is of no use here, and has a limit, too.
+struct Source {
+  TarBytes& bytes;
+  std::uint64_t most;
+};
+constexpr std::uint64_t kMostBeside = 64 * 1024;  // of each entry: a header, long names, attributes
+
+std::uint64_t most_of(const UnpackLimits& limits) {
+  return limits.bytes + (limits.entries + 1) * kMostBeside;
+}
+
+// libarchive asks for the next bytes. An exception must not pass through its C code.
+la_ssize_t read_next(archive* reader, void* from, const void** buffer) try {
+  const Source& source = *static_cast<Source*>(from);
+  auto bytes = source.bytes.next();
+  if (bytes && source.bytes.size() > source.most) {
+    bytes = fail(-EBADMSG, "it has more than " + std::to_string(source.most) +
+                               " bytes, those beside its files included");
+  }
+  if (!bytes) {
+    ::archive_set_error(reader, -bytes.error().code, "%s", bytes.error().message.c_str());
+    return ARCHIVE_FATAL;
+  }
+  *buffer = bytes->data();
+  return static_cast<la_ssize_t>(bytes->size());
+} catch (const std::exception& error) {
+  ::archive_set_error(reader, ENOMEM, "%s", error.what());
+  return ARCHIVE_FATAL;
+}
+
+// All that libarchive did not need is read, too: a checksum comes at the end, and of a tar that is
+// cut off between two files the end mark is missing. It begins at that offset.
+Result<void> check_end(TarBytes& bytes, std::uint64_t mark) {
+  constexpr std::uint64_t kMostPadding = 16 << 20;  // tar pads to a record, of 10 KiB unless told
+  for (;;) {
+    const auto more = bytes.next();
+    if (!more) return refuse("the archive is broken: " + more.error().message);
+    if (more->empty()) break;
+    if (bytes.size() > mark + kMostPadding) {
+      return refuse("the archive is broken: it goes on after its end mark");
+    }
+  }
+  if (bytes.size() % kTarBlock != 0 || bytes.size() < mark + 2 * kTarBlock) {
+    return refuse("the archive is broken: it is cut off");
+  }
+  if (bytes.used() > mark) return refuse("the archive is broken: it goes on after its end mark");
   return {};
 }
 
@@ -263,13 +298,14 @@ Result<void> unpack(int fd, int folder, const UnpackLimits& limits) {
   const Archive from(::archive_read_new());
   if (!from) return fail(-ENOMEM, "libarchive");
   (void)::archive_read_support_format_tar(from.get());
-  (void)::archive_read_support_filter_gzip(from.get());
-  (void)::archive_read_support_filter_zstd(from.get());
-  if (::lseek(fd, 0, SEEK_SET) < 0) return fail_errno("the bundle");
-  if (::archive_read_open_fd(from.get(), fd, kChunk) != ARCHIVE_OK) return broken(from.get());
+  const auto bytes = TarBytes::open(fd);
+  if (!bytes) return Failure(bytes.error());
+  Source source{**bytes, most_of(limits)};
+  if (::archive_read_open(from.get(), &source, nullptr, read_next, nullptr) != ARCHIVE_OK) {
+    return broken(from.get());
+  }
   if (auto done = Unpacker(from.get(), folder, limits).all(); !done) return done;
-  if (::archive_filter_code(from.get(), 0) == ARCHIVE_FILTER_NONE) return check_end(fd);
-  return {};
+  return check_end(**bytes, static_cast<std::uint64_t>(::archive_read_header_position(from.get())));
 }
 
 }  // namespace handoff::supervisor

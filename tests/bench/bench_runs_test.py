@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 
-BENCHES = {"copy", "blackout", "upgrade", "section", "region", "memory", "supervisor", "services", "steady"}
+BENCHES = {"copy", "blackout", "upgrade", "section", "region", "memory", "supervisor", "services", "writes", "steady"}
 UNITS = {"us", "B", "B/s", "1/s", "1", "ratio"}
 
 

@@ -14,6 +14,7 @@ void region(const Options& options, Report& report);
 void memory(const Options& options, Report& report);
 void supervisor(const Options& options, Report& report);
 void services(const Options& options, Report& report);
+void writes(const Options& options, Report& report);
 void steady(const Options& options, Report& report);
 void peers(const Options& options, Report& report);
 

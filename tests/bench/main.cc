@@ -22,6 +22,7 @@
 #include "partner.h"
 #include "sockets.h"
 #include "web_clients.h"
+#include "writers.h"
 
 namespace bench {
 namespace {
@@ -30,12 +31,20 @@ struct Named {
   std::string name;
   void (*run)(const Options&, Report&);
 };
-const std::vector<Named> kBenches = {
-    {"copy", copy},     {"blackout", blackout}, {"upgrade", upgrade},       {"section", section},
-    {"region", region}, {"memory", memory},     {"supervisor", supervisor}, {"services", services},
-    {"steady", steady}, {"peers", peers}};
+const std::vector<Named> kBenches = {{"copy", copy},
+                                     {"blackout", blackout},
+                                     {"upgrade", upgrade},
+                                     {"section", section},
+                                     {"region", region},
+                                     {"memory", memory},
+                                     {"supervisor", supervisor},
+                                     {"services", services},
+                                     {"writes", writes},
+                                     {"steady", steady},
+                                     {"peers", peers}};
 const std::map<std::string, Role> kRoles = {{"herd", herd},
                                             {"web-clients", web_clients},
+                                            {"writers", writers},
                                             {"floor-sender", floor_sender},
                                             {"floor-receiver", floor_receiver},
                                             {"sessions-in-memory", sessions_in_memory}};
@@ -96,6 +105,7 @@ void write_file(const std::filesystem::path& path, const std::string& text) {
 }
 
 int run(const Options& options) {
+  raise_fd_limit();  // the services have it from the supervisor, and it from here
   Report report(options.quick);
   nlohmann::json broken = nlohmann::json::object();
   for (const Named& bench : kBenches) {

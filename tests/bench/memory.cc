@@ -43,7 +43,9 @@ int sessions_in_memory() {
   check(handoff_open(&service, &options));
   handoff_callbacks callbacks{};
   callbacks.size = sizeof callbacks;
-  callbacks.save = [](void*, std::uint64_t, handoff_saved_t*) { return 0; };
+  callbacks.save = [](void*, std::uint64_t, handoff_saved_t* out) {
+    return handoff_save_state(out, "", 0);
+  };
   callbacks.restore = [](void*, const handoff_adopted*) { return 0; };
   check(handoff_set_callbacks(service, &callbacks, nullptr));
   check(handoff_ready(service));

@@ -108,6 +108,8 @@ int handoff_state(const handoff_t* h) {
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 NOTHING(handoff_claim, handoff_t* h, const char* name)
 NOTHING(handoff_kind, handoff_t* h, const char* kind, uint32_t version)
+NOTHING(handoff_stateless, handoff_t* h, const char* kind)
+NOTHING(handoff_listener_kind, handoff_t* h, const char* listener)
 NOTHING(handoff_state_step, handoff_t* h, const char* kind, uint32_t from, uint32_t to,
         handoff_convert_fn convert, void* user)
 NOTHING(handoff_section, handoff_t* h, const char* name, const uint32_t* reads, size_t n_reads,
@@ -126,6 +128,7 @@ NOTHING(handoff_save_output, handoff_saved_t* out, const void* data, size_t leng
 NOTHING(handoff_save_flags, handoff_saved_t* out, uint32_t flags)
 NOTHING(handoff_health, handoff_t* h, int healthy, const char* why)
 NOTHING(handoff_errors, handoff_t* h, uint64_t more)
+uint32_t handoff_kind_version(const handoff_t* h, const char* kind) { return 1; }
 uint64_t handoff_generation(const handoff_t* h) {
   (void)h;
   return 0;

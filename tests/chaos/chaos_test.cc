@@ -204,6 +204,21 @@ TEST_F(JudgeTest, CountsWhatWasReportedAsLost) {
   EXPECT_EQ(problems(kOwnerKilled), Problems{"3 sessions reported as lost, 4 were"});
 }
 
+// The heir died a moment before the supervisor said that all was done, or a moment after that.
+TEST_F(JudgeTest, KnowsADeathThatCouldBeToldFromOneThatCouldNot) {
+  found.struck.status = 0;
+  found.tally.reset = 24;
+  found.owner = Examination::Owner::kStartedAnew;
+  found.struck.at = Clock::time_point(std::chrono::seconds(9));
+  const Problems misreported{"handoff upgrade ended with 0, expected 5",
+                             "exit status 0: 0 sessions reported as lost, 24 were"};
+  EXPECT_EQ(problems(kOwnerKilled), misreported) << "by a supervisor that says nothing of the time";
+  found.struck.told_at = found.struck.at + std::chrono::microseconds(1);
+  EXPECT_EQ(problems(kOwnerKilled), misreported);
+  found.struck.told_at = found.struck.at;
+  EXPECT_EQ(problems(kOwnerKilled), Problems{});
+}
+
 TEST_F(JudgeTest, SeesASanitizersWordAlsoWhereAllElseIsWell) {
   found.log = "==1==ERROR: LeakSanitizer: detected memory leaks";
   EXPECT_EQ(problems(kHeirKilled), Problems{"ERROR: LeakSanitizer"});

@@ -29,7 +29,8 @@ constexpr Provocation kStoppedAfterwards{Act::kStop, "donor.retire.after"};
 
 const Row kRows[] = {
     // -- the heir's start
-    {"supervisor.record.before supervisor.record.after", P::kAsked, P::kAsked},
+    // The history is written beside it, and not waited for.
+    {"supervisor.record.before supervisor.record.after", P::kAsked, P::kOwned},
     {"supervisor.digest.before", P::kAsked, P::kAsked},
     {"supervisor.save.before supervisor.save.after", P::kBefore, P::kBefore},
     {"supervisor.start.sending supervisor.start.sent supervisor.spawn.before "
@@ -110,11 +111,12 @@ std::map<std::string, Point, std::less<>> build() {
       const auto [it, fresh] = out.try_emplace(word);
       const bool question =
           word.find(".query.") != std::string::npos || word.find(".status.") != std::string::npos;
+      const bool uncounted = question || row.earliest == P::kAsked;
       it->second = {it->first,
                     row.earliest,
                     row.latest,
                     row.provocation,
-                    question,
+                    uncounted,
                     row.sections,
                     kSaid.find(" " + word + " ") != kSaid.npos,
                     kGaveUp.find(" " + word + " ") != kGaveUp.npos};

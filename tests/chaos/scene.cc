@@ -63,7 +63,7 @@ std::string Scene::table(const Tested& of) const {
 
 void Scene::start() {
   const std::string file = path("handoff.toml");
-  test::write_file(file, table(struck) + table(beside) + more_config);
+  test::write_file(file, top_config + table(struck) + table(beside) + more_config);
   test::Environment all = environment;
   all.try_emplace("HANDOFF_STATE_DIR", path("state"));
   supervisor.run({"--config", file}, all);

@@ -75,6 +75,7 @@ class Scene {
 
   test::Supervisor supervisor;  // its folder has the files of the services
   Tested struck, beside;
+  std::string top_config;         // keys of the supervisor, before all tables
   std::string more_config;        // tables of further services
   test::Environment environment;  // of the supervisor
   std::string more_log;           // what it said elsewhere

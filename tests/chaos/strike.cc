@@ -20,6 +20,15 @@ constexpr auto kStopFor = 4500ms;
 // Without a supervisor nobody finds out that a process hangs, so it need not hang for long.
 constexpr auto kOrphansHangFor = 1500ms;
 
+// When the supervisor concluded that the new release had taken over, by its own account.
+std::optional<Clock::time_point> told_at(const json& done) {
+  if (!done.is_object() || !done.contains("at_ns") || !done.contains("phases_us")) return {};
+  const std::int64_t running = done["at_ns"].value("running", std::int64_t{0});
+  if (running == 0) return {};
+  const std::int64_t retire = done["phases_us"].value("retire", std::int64_t{0});
+  return Clock::time_point(std::chrono::nanoseconds(running) + std::chrono::microseconds(retire));
+}
+
 class Strike {
  public:
   explicit Strike(Stage& stage) : stage_(stage) {}
@@ -40,7 +49,6 @@ class Strike {
   Stage& stage_;
   Struck out_;
   std::vector<std::pair<pid_t, handoff::UniqueFd>> victims_;
-  Clock::time_point at_;
 };
 
 // Until the heir is executed it has its parent's environment, so its generation can't be read
@@ -73,16 +81,16 @@ void Strike::hit() {
                               : stage_.wait_until(stopped, kPatience);
     if (!struck) throw Problem{"the victim does not take the blow"};
   }
-  at_ = Clock::now();
+  out_.at = Clock::now();
   if (has_donor(stage_.cell.victim)) {
     const bool heir_gone = stage_.heir == 0 || !is_running(stage_.heir);
     out_.over = heir_gone && stage_.point != nullptr && stage_.point->gave_up;
   } else {
-    out_.over = !is_running(stage_.donor) || (stage_.point != nullptr && stage_.point->said);
+    out_.over = stage_.point != nullptr && stage_.point->said;
   }
   stage_.let_go();
   if (stage_.cell.blow == Blow::kSlow) {
-    stage_.wait_until([&] { return Clock::now() >= at_ + kSlowFor; }, kPatience);
+    stage_.wait_until([&] { return Clock::now() >= out_.at + kSlowFor; }, kPatience);
     for (const auto& [pid, handle] : victims_) ::kill(pid, SIGCONT);
   }
 }
@@ -102,7 +110,7 @@ void Strike::await_outcome() {
   stage_.require(
       [&] {
         const bool over = !stage_.upgrade->running();
-        const auto since = Clock::now() - at_;
+        const auto since = Clock::now() - out_.at;
         const bool time = timed ? since >= kStopFor
                                 : over && (stage_.supervisor_lives() || since >= kOrphansHangFor);
         if (time && !resumed) {
@@ -121,6 +129,7 @@ void Strike::await_outcome() {
   if (done.is_object() && done.contains("sessions")) {
     out_.reported = done["sessions"].value("lost", std::int64_t{0});
   }
+  out_.told_at = told_at(done);
 }
 
 }  // namespace

@@ -9,7 +9,9 @@
 namespace chaos {
 
 struct Struck {
-  bool over = false;  // the handoff was over, or may have been: donor and heir had said so
+  bool over = false;     // the handoff was over, or may have been: donor and heir had said so
+  Clock::time_point at;  // when all victims were seen to be struck
+  std::optional<Clock::time_point> told_at;   // when the supervisor told that it was done
   std::optional<Clock::time_point> woken_at;  // when a stopped process was resumed
   int status = -1;                            // of `handoff upgrade`
   std::int64_t reported = -1;  // sessions that it says were lost; -1: it says nothing

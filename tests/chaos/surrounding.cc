@@ -81,6 +81,7 @@ class FullDisk : public Surrounding {
     test::SmallDisk::keep_to_this_process();
     disk_.emplace();
     scene.environment[variable_] = disk_->path() + folder_;
+    scene.top_config = "history = \"required\"\n";
   }
   void happen(Scene&) override {
     const std::string history = disk_->path() + "/history.jsonl";

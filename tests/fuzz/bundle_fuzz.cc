@@ -29,7 +29,7 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
     CHECK_THAT(manifest.error().message.starts_with("release.toml:"), manifest.error().message);
     return 0;
   }
-  CHECK_THAT(core::valid_name(manifest->name) && core::valid_name(manifest->version), text);
+  CHECK_THAT(core::valid_name(manifest->name) && core::valid_version(manifest->version), text);
   CHECK_THAT(!manifest->folder().starts_with('.'), manifest->folder());
   // One of the bundle's, or one of the host's, of which the kernel's rules say where it is.
   const auto program = supervisor::bundle_path(manifest->program, 1024);

@@ -28,6 +28,7 @@ void set_defaults(Message& read, const Message& by_library) {
 // a state only if it returns.
 bool is_mended_when_written(Type type) {
   switch (type) {
+    case Type::kCancel:
     case Type::kAbort:
     case Type::kGroupAbort:
     case Type::kRegister:

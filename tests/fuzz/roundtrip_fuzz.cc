@@ -50,9 +50,11 @@ protocol::Manifest any_manifest(In& in) {
       kind.reads.push_back(in.ConsumeIntegral<std::uint32_t>());
       kind.writes.push_back(in.ConsumeIntegral<std::uint32_t>());
     }
+    if (in.ConsumeBool()) kind.listener = any_name(in);
     out.kinds.push_back(std::move(kind));
   }
   out.named = any_named(in);
+  out.knows_listeners = in.ConsumeBool();
   return out;
 }
 
@@ -195,10 +197,12 @@ void report_rehearsed(In& in) {
   for (auto n = in.ConsumeIntegralInRange(0, 4); n > 0; --n) {
     m.amounts.push_back({any_name(in), in.ConsumeBool(), number(in), number(in), in.ConsumeBool()});
   }
-  for (auto* value : {&m.spent_ns, &m.finish_ns, &m.unsettled, &m.rss, &m.pss, &m.round_trip_ns}) {
+  for (auto* value : {&m.spent_ns, &m.finish_ns, &m.unsettled, &m.rss, &m.pss, &m.round_trip_ns,
+                      &m.sections_ns}) {
     *value = number(in);
   }
   m.early = in.ConsumeBool();
+  m.sections_unsettled = in.ConsumeBool();
   const auto all = heard(Type::kRehearsed, encode(m));
   const auto event = only_event<supervisor::Rehearsed>(all);
   CHECK_THAT(event.handoff_id == m.handoff_id && event.complete == m.complete, "");
@@ -215,11 +219,14 @@ void report_rehearsed(In& in) {
   }
   for (std::size_t i = 0; m.to && i < m.to->kinds.size(); ++i) {
     CHECK_THAT(read.to->kinds[i].region == m.to->kinds[i].region, "");
+    CHECK_THAT(read.to->kinds[i].listener == m.to->kinds[i].listener, "");
   }
   CHECK_THAT(read.spent_ns == m.spent_ns && read.finish_ns == m.finish_ns, "");
   CHECK_THAT(read.unsettled == m.unsettled && read.early == m.early, "");
   CHECK_THAT(read.rss == m.rss && read.pss == m.pss, "");
   CHECK_THAT(read.round_trip_ns == m.round_trip_ns, "");
+  CHECK_THAT(read.sections_ns == m.sections_ns, "");
+  CHECK_THAT(read.sections_unsettled == m.sections_unsettled, "");
 }
 
 // ---- the supervisor orders ---------------------------------------------------------------------

@@ -5,6 +5,8 @@
 #include <string>
 
 #include "check.h"
+#include "libhandoff/core/address.h"
+#include "supervisor/core/claim.h"
 #include "supervisor/signing/signature.h"
 
 namespace {
@@ -27,6 +29,17 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
   const std::string text(reinterpret_cast<const char*>(data), size);
   if (const auto key = supervisor::parse_public_key(text)) {
     CHECK_THAT(supervisor::key_id(key->id).size() == 16, text);
+  }
+  const auto claim = supervisor::parse_claim(text);
+  if (claim) {
+    CHECK_THAT(text.find("service=" + claim->service) != text.npos, claim->service);
+    CHECK_THAT(core::valid_name(claim->service), claim->service);
+    const auto same = supervisor::compare_versions(claim->version, claim->version);
+    CHECK_THAT(same && *same == 0, claim->version);
+    const auto up = supervisor::compare_versions(claim->version, "1.0");
+    const auto down = supervisor::compare_versions("1.0", claim->version);
+    CHECK_THAT(up && down && (*up < 0) == (*down > 0) && (*up == 0) == (*down == 0),
+               claim->version);
   }
   const auto signature = supervisor::parse_signature(text);
   if (!signature) return 0;

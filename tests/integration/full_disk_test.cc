@@ -1,6 +1,7 @@
-// A full disk. No upgrade begins if the history can't be written, since nobody could say later what
-// was done. None begins if the runtime folder can't be written, since the next supervisor would not
-// know of it. Neither touches the service.
+// A full disk. With history = "required" no upgrade begins if the history can't be written, since
+// nobody could say later what was done; else what happens is told later. None begins if the runtime
+// folder can't be written, since the next supervisor would not know of it. Neither touches the
+// service.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -38,6 +39,21 @@ class FullDiskTest : public ::testing::Test {
         Supervisor::Options{.command = {echo(1)}, .environment = std::move(environment)});
     client_.emplace(supervisor_->port());
   }
+  void start_with_history_required(Environment environment) {
+    const std::string config = elsewhere_ / "handoff.toml";
+    write_file(config, "history = \"required\"\n[service.echo]\ncommand = [\"" + echo(1) +
+                           "\"]\nlisten = { public = \"tcp:127.0.0.1:0\" }\n");
+    supervisor_.emplace(Supervisor::Options{.environment = std::move(environment), .file = config});
+    client_.emplace(supervisor_->port());
+  }
+  std::vector<std::string> events() const {
+    std::vector<std::string> out;
+    for (const json& record : supervisor_->history()) {
+      const std::string event = record.at("event");
+      if (event != "requested" && event != "padding") out.push_back(event);
+    }
+    return out;
+  }
   // The one session that there is.
   void expect_served(int version) {
     client_->say("hello");
@@ -52,7 +68,7 @@ class FullDiskTest : public ::testing::Test {
 };
 
 TEST_F(FullDiskTest, WithoutRoomForItsRecordAnUpgradeIsRefusedBeforeItBegins) {
-  start({{"HANDOFF_STATE_DIR", disk_.path()}});
+  start_with_history_required({{"HANDOFF_STATE_DIR", disk_.path()}});
   expect_served(1);
   const Footprint before(*supervisor_);
   const std::string history = disk_.path() + "/history.jsonl";
@@ -75,6 +91,56 @@ TEST_F(FullDiskTest, WithoutRoomForItsRecordAnUpgradeIsRefusedBeforeItBegins) {
   const auto records = supervisor_->history();
   ASSERT_FALSE(records.empty());
   EXPECT_EQ(records.back().value("result", ""), "done") << records.back();
+}
+
+TEST_F(FullDiskTest, GoingBackStoppingAndStartingNeverDependOnTheHistory) {
+  start_with_history_required({{"HANDOFF_STATE_DIR", disk_.path()}});
+  ASSERT_EQ(supervisor_->upgrade(echo(2)).status, 0);
+  supervisor_->settle();
+  pad_to_page(disk_.path() + "/history.jsonl");
+  disk_.fill();
+  const auto back = supervisor_->command({"rollback", "echo"});
+  EXPECT_EQ(back.status, 0) << back.describe();
+  EXPECT_EQ(supervisor_->status().at("release"), "1.0");
+  EXPECT_EQ(supervisor_->command({"stop", "echo"}).status, 0);
+  const auto started = supervisor_->command({"restart", "echo"});
+  EXPECT_EQ(started.status, 0) << started.describe();
+  EXPECT_EQ(supervisor_->status().at("state"), "running");
+}
+
+TEST_F(FullDiskTest, WhatHappensMeanwhileIsToldAtOnceAndWrittenWhenThereIsRoom) {
+  start({{"HANDOFF_STATE_DIR", disk_.path()}});
+  const std::string history = disk_.path() + "/history.jsonl";
+  supervisor_->settle();
+  ASSERT_EQ(supervisor_->command({"commit", "echo"}).status, 0);
+  if (fs::exists(history)) pad_to_page(history);
+  disk_.fill();
+  const auto upgrade = supervisor_->upgrade(echo(2));
+  EXPECT_EQ(upgrade.status, 0) << upgrade.describe();
+  expect_served(2);
+  ASSERT_EQ(supervisor_->command({"rollback", "echo"}).status, 0);
+  ASSERT_EQ(supervisor_->command({"stop", "echo"}).status, 0);
+  ASSERT_EQ(supervisor_->command({"restart", "echo"}).status, 0);
+  const std::vector<std::string> all{"upgrade", "upgrade", "stop", "start"};
+  EXPECT_EQ(events(), all) << "the supervisor tells what is not on the disk";
+  EXPECT_TRUE(supervisor_->says("can be")) << "loudly";
+  const auto status = supervisor_->command({"status", "--json"});
+  EXPECT_TRUE(status.events().at(0).at("history").at("problem").is_string()) << status.out;
+  const auto doctor = supervisor_->command({"doctor"});
+  EXPECT_EQ(doctor.status, 1);
+  EXPECT_NE(doctor.out.find(history), std::string::npos) << doctor.out;
+  // A supervisor that dies now leaves them to the next one.
+  supervisor_->kill();
+  disk_.make_room();
+  supervisor_->start_again();
+  EXPECT_TRUE(supervisor_->eventually([&] {
+    return supervisor_->command({"status", "--json"}).events().at(0).at("history").at("waiting") ==
+           0;
+  }));
+  supervisor_->kill();
+  const auto read = supervisor_->command({"history", "--json"});
+  EXPECT_NE(read.err.find("read from " + history), std::string::npos) << read.err;
+  EXPECT_EQ(events(), all);
 }
 
 TEST_F(FullDiskTest, ABundleThatDoesNotFitLeavesNothing) {
@@ -148,6 +214,18 @@ TEST_F(FullRuntimeFolderTest, TheNextSupervisorFindsItsServicesAllTheSame) {
   supervisor_->start_again();
   EXPECT_EQ(supervisor_->service_pid(), pid);
   expect_served(1);
+}
+
+TEST_F(FullRuntimeFolderTest, UpgradeSelfHandsTheStateOverThatTheFileHasNoRoomFor) {
+  start({{"HANDOFF_RUNTIME_DIR", disk_.path() + "/run"}, {"HANDOFF_STATE_DIR", elsewhere_.path()}});
+  disk_.fill();
+  crash_and_expect_restart(2);
+  ASSERT_EQ(supervisor_->command({"stop", "echo"}).status, 0);  // the file has it running
+  const Outcome self = supervisor_->command({"upgrade", "--self"});
+  EXPECT_EQ(self.status, 0) << self.describe();
+  EXPECT_EQ(supervisor_->status().at("state"), "stopped");
+  EXPECT_EQ(supervisor_->command({"restart", "echo"}).status, 0);
+  EXPECT_EQ(supervisor_->status().at("generation"), 3);
 }
 
 TEST_F(FullRuntimeFolderTest, WhatTheStateFileHadNoRoomForIsInItWhenThereIsSome) {

@@ -38,6 +38,16 @@ TEST(GuideTest, AStateOfProtobufGoesAlong) {
   EXPECT_EQ(client.ask("undo"), "5");
 }
 
+TEST(GuideTest, ATimerOfTheServiceGoesOnInTheNextRelease) {
+  Supervisor supervisor({.command = {guide("everyone")}, .name = "guests"});
+  LineClient one(supervisor.port()), two(supervisor.port());
+  EXPECT_EQ(one.next_with("2 here"), "2 here");
+  const auto upgrade = supervisor.upgrade(guide("everyone"));
+  ASSERT_EQ(upgrade.status, 0) << upgrade.describe();
+  LineClient three(supervisor.port());
+  EXPECT_EQ(two.next_with("3 here"), "3 here");
+}
+
 TEST(GuideTest, ASectionGoesAlong) {
   Supervisor supervisor({.command = {guide("section")}, .name = "tally"});
   LineClient client(supervisor.port());

@@ -144,8 +144,10 @@ TEST_P(EachMoveTest, IsFoundAndComesBackWithoutAStateFile) {
 
 // Without /proc a number alone says nothing. The process that holds the mailbox is the one.
 TEST_F(MovedServiceTest, OneWhoseStartIsNotKnownComesBack) {
-  Supervisor supervisor(
-      {.command = {"/usr/bin/env", "-u", "HANDOFF_RETURN", steps(1), "--moves", "all"},
+  Supervisor supervisor;
+  supervisor.start(
+      {.command = {"/usr/bin/env", "-u", "HANDOFF_RETURN",
+                   "HANDOFF_RUNTIME_DIR=" + supervisor.runtime(), steps(1), "--moves", "all"},
        .name = "steps"});
   LineClient client(supervisor.port());
   ASSERT_EQ(client.ask("a"), "1 1 - -");
@@ -192,13 +194,18 @@ TEST_F(MovedServiceTest, OneThatIsStoppedComesBackWhenItWakesAndThatIsTheAdvice)
 
 // ---- others
 
-// The names of the mailboxes that anybody on this host can see.
-std::vector<std::string> mailboxes() {
+// The names of this supervisor's mailboxes, as anybody on this host can see them. Those of tests
+// beside this one come and go.
+std::vector<std::string> mailboxes(const Supervisor& supervisor) {
+  const std::string state = read_file(supervisor.runtime() + "/state.json");
   std::vector<std::string> out;
   std::ifstream sockets("/proc/net/unix");
   for (std::string line; std::getline(sockets, line);) {
-    const std::size_t at = line.find("@handoff/");
-    if (at != std::string::npos) out.push_back(line.substr(at + 1));
+    constexpr std::string_view kPrefix = "handoff/";
+    const std::size_t at = line.find("@" + std::string(kPrefix));
+    if (at == std::string::npos) continue;
+    const std::string name = line.substr(at + 1);
+    if (state.find(name.substr(kPrefix.size())) != std::string::npos) out.push_back(name);
   }
   return out;
 }
@@ -236,7 +243,7 @@ TEST_F(MovedServiceTest, AHundredStrangersKeepNobodyOut) {
   Supervisor supervisor(moving_to("all"));
   LineClient client(supervisor.port());
   ASSERT_EQ(client.ask("a"), "1 1 - -");
-  const auto names = mailboxes();
+  const auto names = mailboxes(supervisor);
   ASSERT_FALSE(names.empty());
   int started[2] = {-1, -1};
   ASSERT_EQ(::pipe2(started, O_CLOEXEC), 0);
@@ -274,7 +281,7 @@ TEST_F(MovedServiceTest, AStrangerIsNoSupervisor) {
   ASSERT_EQ(client.ask("a"), "1 1 - -");
   const json before = supervisor.status();
   supervisor.kill();
-  const auto names = mailboxes();
+  const auto names = mailboxes(supervisor);
   ASSERT_FALSE(names.empty());
   int pair[2] = {-1, -1};
   ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);

@@ -141,9 +141,12 @@ TEST_F(SelfUpgradeTest, OneWithoutItsUnpackerChangesNothing) {
 // nothing else.
 TEST_F(SelfUpgradeTest, AfterTheExecNothingButTheWholeIsFatal) {
   const json before = picture();
+  const std::string config = dir_ / "handoff.toml";
+  write_file(config, "history = \"required\"\n[service.echo]\ncommand = [\"" + echo(1) +
+                         "\"]\nlisten = { public = \"tcp:127.0.0.1:0\" }\n");
   Supervisor supervisor(
-      {.command = {echo(1)},
-       .environment = {{"HANDOFF_FAILPOINT", "supervisor.self.before=delay:1500"}}});
+      {.environment = {{"HANDOFF_FAILPOINT", "supervisor.self.before=delay:1500"}},
+       .file = config});
   LineClient client(supervisor.port());
   const auto self = supervisor.begin({"upgrade", "--self"});
   ASSERT_TRUE(supervisor.says("takes this process over"));

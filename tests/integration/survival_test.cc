@@ -167,6 +167,35 @@ INSTANTIATE_TEST_SUITE_P(
         Death{"AndTheDonorDies", "supervisor.donate.sent=kill,donor.prepare.sent=kill", "done", 2}),
     [](const auto& death) { return death.param.name; });
 
+// The upgrade is over, and its command has been answered, when the supervisor dies over the record
+// of it: before the history has it, or before the supervisor knows that it has.
+class DeathOverTheHistoryTest : public SurvivalTest,
+                                public ::testing::WithParamInterface<const char*> {};
+
+TEST_P(DeathOverTheHistoryTest, TheNextSupervisorTellsOnceHowTheUpgradeEnded) {
+  const std::string hangs = std::string("supervisor.record.") + GetParam() + "@2=delay:600000";
+  Supervisor supervisor({.command = {echo(1)}, .environment = {{"HANDOFF_FAILPOINT", hangs}}});
+  const auto upgrade = supervisor.upgrade(echo(2));
+  ASSERT_EQ(upgrade.status, 0) << upgrade.describe();
+  supervisor.kill();
+  supervisor.start_again({{"HANDOFF_FAILPOINT", ""}});
+  for (std::size_t i = 1; i <= 2; ++i) {
+    // The history has in its order what came before this.
+    ASSERT_EQ(supervisor.plan(echo(1)).status, 0);
+    ASSERT_EQ(supervisor.history("planned").size(), i);
+    const auto records = supervisor.history("upgrade");
+    ASSERT_EQ(records.size(), 1U);
+    EXPECT_EQ(records.front().at("result"), "done") << records.front();
+    EXPECT_EQ(records.front().at("to").at("generation"), 2) << records.front();
+    EXPECT_EQ(records.front().at("command"), "upgrade") << records.front();
+    supervisor.kill();
+    supervisor.start_again({});  // nor does the one after that
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Moments, DeathOverTheHistoryTest, ::testing::Values("before", "after"),
+                         [](const auto& moment) { return std::string(moment.param); });
+
 // ---- when everything is dead
 
 TEST_F(SurvivalTest, WhatNobodyIsLeftOfIsStartedAnewAsItWas) {
@@ -231,9 +260,12 @@ TEST_F(SurvivalTest, TheNextSupervisorGoesOnWithTheProbationAndCanGoBack) {
   EXPECT_EQ(supervisor.status().at("standing"), "permanent");
 }
 
-TEST_F(SurvivalTest, AHistoryThatCanNotBeOpenedStopsUpgradesAndNoService) {
-  Supervisor supervisor(
-      {.command = {echo(1)}, .environment = {{"HANDOFF_STATE_DIR", "/proc/nowhere"}}});
+TEST_F(SurvivalTest, AHistoryThatIsRequiredAndCanNotBeOpenedStopsUpgradesAndNoService) {
+  const TempDir folder;
+  const std::string config = folder / "handoff.toml";
+  write_file(config, "history = \"required\"\n[service.echo]\ncommand = [\"" + echo(1) +
+                         "\"]\nlisten = { public = \"tcp:127.0.0.1:0\" }\n");
+  Supervisor supervisor({.environment = {{"HANDOFF_STATE_DIR", "/proc/nowhere"}}, .file = config});
   LineClient client(supervisor.port());
   const auto upgrade = supervisor.upgrade(echo(2));
   EXPECT_EQ(upgrade.status, 1) << upgrade.describe();

@@ -65,18 +65,25 @@ TEST(ApiOpenTest, TellsItsLogWhy) {
 TEST(ApiOpenTest, VariablesOfAnotherProcessAreNotForThisOne) {
   ::setenv("HANDOFF_FD", "0", 1);
   ::setenv("HANDOFF_PID", "1", 1);
-  const auto o = options();
+  auto o = options();
+  std::string said;
+  o.user = &said;
+  o.log = [](void* user, int, const char* text) { *static_cast<std::string*>(user) += text; };
   handoff_t* h = nullptr;
   EXPECT_EQ(0, handoff_open(&h, &o));
   EXPECT_EQ(0, handoff_supervised(h));
+  EXPECT_NE(std::string::npos, said.find("HANDOFF_PID of its environment is 1, and only")) << said;
+  EXPECT_EQ(nullptr, std::getenv("HANDOFF_FD")) << "its children are not told so, too";
   handoff_close(h);
   // The pid is right, and the fd is no control socket: an error, not a guess.
+  ::setenv("HANDOFF_FD", "0", 1);
   ::setenv("HANDOFF_PID", std::to_string(::getpid()).c_str(), 1);
   EXPECT_EQ(-EBADF, handoff_open(&h, &o));
   EXPECT_EQ(nullptr, std::getenv("HANDOFF_FD")) << "children must not try it, too";
 }
 
 TEST(ApiTestNoHandle, EveryFunctionTakesANullHandle) {
+  EXPECT_EQ(-EINVAL, handoff_session_process(nullptr, 1, 1));
   EXPECT_EQ(-EINVAL, handoff_ready(nullptr));
   EXPECT_EQ(-EINVAL, handoff_wait(nullptr, 0));
   EXPECT_EQ(-EINVAL, handoff_dispatch(nullptr));
@@ -206,6 +213,22 @@ TEST_F(ApiTest, AListenerThatCantBeBoundIsAnErrorThatNamesIt) {
   EXPECT_EQ(0, handoff_ready(h_)) << "it can be tried again";
 }
 
+// The supervisor has bound the address for the process that it started, which has started this one.
+TEST_F(ApiTest, AListenerThatCantBeBoundForWantOfExecSaysSo) {
+  ASSERT_EQ(0, handoff_listener(h_, "public", "tcp:127.0.0.1:0"));
+  ASSERT_EQ(0, handoff_ready(h_));
+  ::setenv("HANDOFF_FD", "0", 1);
+  ::setenv("HANDOFF_PID", std::to_string(::getppid()).c_str(), 1);
+  const auto o = options();
+  handoff_t* child = nullptr;
+  ASSERT_EQ(0, handoff_open(&child, &o));
+  ASSERT_EQ(0, handoff_listener(child, "public", handoff_named_address(h_, "public")));
+  EXPECT_EQ(-EADDRINUSE, handoff_ready(child));
+  EXPECT_NE(nullptr, strstr(handoff_last_error(child), "has to `exec` the program"))
+      << handoff_last_error(child);
+  handoff_close(child);
+}
+
 TEST_F(ApiTest, NamedFdsHaveOneOwner) {
   ASSERT_EQ(0, handoff_claim(h_, "log"));
   ASSERT_EQ(0, handoff_ready(h_));
@@ -214,11 +237,29 @@ TEST_F(ApiTest, NamedFdsHaveOneOwner) {
   const int fd = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
   EXPECT_EQ(0, handoff_attach(h_, "log", fd));
   EXPECT_EQ(fd, handoff_named_fd(h_, "log"));
-  // handoff_attach() takes the fd even when it fails, so that the caller need not ask.
-  const int second = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
-  EXPECT_EQ(HANDOFF_ERR_DUPLICATE, handoff_attach(h_, "log", second));
-  EXPECT_EQ(-1, ::fcntl(second, F_GETFD));
+  const UniqueFd second(::open("/dev/null", O_WRONLY | O_CLOEXEC));
+  EXPECT_EQ(HANDOFF_ERR_DUPLICATE, handoff_attach(h_, "log", second.get()));
+  EXPECT_EQ(HANDOFF_ERR_UNKNOWN, handoff_attach(h_, "other", second.get()));
+  EXPECT_EQ(-EINVAL, handoff_attach(h_, nullptr, second.get()));
+  EXPECT_EQ(-EINVAL, handoff_attach(nullptr, "log", second.get()));
+  EXPECT_NE(-1, ::fcntl(second.get(), F_GETFD)) << "it fails, so the fd is the caller's";
   EXPECT_EQ(-EINVAL, handoff_attach(h_, "log", -1));
+}
+
+TEST_F(ApiTest, AnFdThatWasAttachedCanBeTakenBack) {
+  ASSERT_EQ(0, handoff_claim(h_, "log"));
+  ASSERT_EQ(0, handoff_listener(h_, "public", "tcp:127.0.0.1:0"));
+  ASSERT_EQ(0, handoff_ready(h_));
+  EXPECT_EQ(-ENOENT, handoff_detach(h_, "log"));
+  const UniqueFd fd(::open("/dev/null", O_WRONLY | O_CLOEXEC));
+  ASSERT_EQ(0, handoff_attach(h_, "log", fd.get()));
+  EXPECT_EQ(fd.get(), handoff_detach(h_, "log"));
+  EXPECT_NE(-1, ::fcntl(fd.get(), F_GETFD));
+  EXPECT_EQ(-ENOENT, handoff_named_fd(h_, "log"));
+  EXPECT_EQ(HANDOFF_ERR_UNKNOWN, handoff_detach(h_, "other"));
+  EXPECT_EQ(HANDOFF_ERR_UNKNOWN, handoff_detach(h_, "public")) << "a listener was not attached";
+  EXPECT_EQ(-EINVAL, handoff_detach(h_, nullptr));
+  EXPECT_EQ(-EINVAL, handoff_detach(nullptr, "log"));
 }
 
 TEST_F(ApiTest, SessionsHaveIdsAndEndOnce) {
@@ -238,6 +279,13 @@ TEST_F(ApiTest, SessionsHaveIdsAndEndOnce) {
   EXPECT_EQ(HANDOFF_ERR_UNKNOWN, handoff_session_touch(h_, one));
   EXPECT_EQ(1U, handoff_session_count(h_));
   EXPECT_EQ(-EBADF, handoff_session_open(h_, -1, nullptr, &one));
+  EXPECT_EQ(HANDOFF_ERR_DUPLICATE, handoff_session_open(h_, b.get(), nullptr, &one));
+  // A socket whose session has ended, and one under the number of another that was closed without a
+  // word.
+  EXPECT_EQ(0, handoff_session_open(h_, a.get(), nullptr, &one));
+  ASSERT_EQ(a.get(), ::dup2(b.get(), a.get()));
+  EXPECT_EQ(0, handoff_session_open(h_, a.get(), nullptr, &two));
+  EXPECT_EQ(3U, handoff_session_count(h_));
   handoff_session_options o{};
   o.size = sizeof o;
   o.kind = "nobody";

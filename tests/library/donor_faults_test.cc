@@ -169,6 +169,25 @@ TEST_F(DonorFaultsTest, FailsTheHandoffWhenFreezeRefuses) {
   expect_serving_on(v1::REJECTED);
 }
 
+// The heir hangs, with a duplicate of each socket.
+TEST_F(DonorFaultsTest, AClientSeesTheEndOfItsSessionAlthoughTheHeirHasADuplicate) {
+  start();
+  RawHeir heir(*donor_);
+  heir.send_hello();
+  std::vector<UniqueFd> duplicates;
+  for (Type type = Type::kHello; type != Type::kCopyEnd;) {
+    Frame frame = receive(heir.channel());
+    ASSERT_FALSE(frame.closed);
+    type = frame.type;
+    for (UniqueFd& fd : frame.fds) duplicates.push_back(std::move(fd));
+  }
+  ASSERT_LE(3U, duplicates.size());
+  ::shutdown(clients_[0]->fd(), SHUT_WR);  // the service ends the session for that
+  EXPECT_EQ("EOF", clients_[0]->line());
+  clients_[1]->send("b\n");
+  EXPECT_EQ("2 b\n", clients_[1]->line());
+}
+
 TEST_F(DonorFaultsTest, RefusesASecondHandoffWhileOneIsUnderWay) {
   start();
   RawHeir first(*donor_);
@@ -216,7 +235,7 @@ TEST_F(DonorFaultsTest, ServesOnWhateverItsSupervisorSays) {
     client->send("b\n");
     EXPECT_EQ("2 b\n", client->line());
   }
-  EXPECT_EQ(before_, open_files(donor_->pid()));
+  expect_fds_of_before();
 }
 
 TEST_F(DonorFaultsTest, GivesUpWhenTheSupervisorCancels) {

@@ -1,17 +1,19 @@
 // Handovers that succeed, between real processes: every kind of fd, sessions that are open, change,
-// come and go during the copy, states too large for a frame, sections, and conversions both ways.
+// come and go during the copy, states too large for a frame, and conversions both ways.
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
 #include <fstream>
+#include <map>
+#include <optional>
 
-#include "line_service.h"
+#include "handover_fixture.h"
+#include "libhandoff/sys/process.h"
 #include "support/clients/line_client.h"
-#include "support/peers/service_process.h"
-#include "support/process/files.h"
 #include "support/process/process.h"
 
 namespace handoff::test {
@@ -19,42 +21,6 @@ namespace {
 
 using protocol::Type;
 using ::testing::Contains;
-
-class HandoverTest : public ::testing::Test {
- protected:
-  std::unique_ptr<ServiceProcess> start(const LineServiceOptions& options) {
-    auto child =
-        std::make_unique<ServiceProcess>(++generation_, [&] { return run_line_service(options); });
-    owner_ = child->await_message<v1::Owner>(Type::kOwner);
-    return child;
-  }
-  std::string address(const std::string& name) const {
-    for (const auto& named : owner_.named()) {
-      if (named.name() == name) return named.address();
-    }
-    return "none";
-  }
-  // Starts an heir and lets the donor hand over; returns the heir once it is the owner.
-  std::unique_ptr<ServiceProcess> hand_over(ServiceProcess& donor,
-                                            const LineServiceOptions& options) {
-    auto heir = start_heir(donor, ++generation_, [&] { return run_line_service(options); });
-    owner_ = heir->await_message<v1::Owner>(Type::kOwner);
-    const auto retired = donor.await_message<v1::Retired>(Type::kRetired);
-    EXPECT_EQ(owner_.sessions(), retired.sessions());
-    // The donor's timestamps come in this order.
-    EXPECT_LT(0U, retired.first_fd_at_ns());
-    EXPECT_LE(retired.first_fd_at_ns(), retired.frozen_at_ns());
-    EXPECT_LE(retired.frozen_at_ns(), retired.at_ns());
-    EXPECT_EQ(0U, owner_.lost());
-    EXPECT_EQ(0, donor.wait());
-    return heir;
-  }
-
-  TempDir dir_;
-  const std::string folder_ = dir_.path();
-  std::uint64_t generation_ = 0;
-  v1::Owner owner_;
-};
 
 TEST_F(HandoverTest, EveryKindOfFdMovesAndStaysTheSameSocket) {
   const LineServiceOptions one{.version = "1", .all_fds = true, .folder = folder_};
@@ -93,6 +59,46 @@ TEST_F(HandoverTest, EveryKindOfFdMovesAndStaysTheSameSocket) {
   std::ifstream log(folder_ + "/log");
   std::string text((std::istreambuf_iterator<char>(log)), {});
   EXPECT_EQ("1 x\n2 y\n", text);
+}
+
+// A supervisor is told of them if it asks.
+TEST_F(HandoverTest, AProcessThatASessionNeedsGoesAlong) {
+  const LineServiceOptions options;
+  auto donor = start(options);
+  const auto processes = [](ServiceProcess& service, bool asks = true) {
+    v1::Query query;
+    query.set_processes(asks);
+    send(service.control(), Type::kQuery, query);
+    const auto status = service.await_message<v1::Status>(Type::kStatus);
+    EXPECT_FALSE(status.more());
+    std::map<std::uint32_t, std::uint64_t> out;
+    for (const auto& one : status.processes()) out[one.pid()] = one.started();
+    return out;
+  };
+  EXPECT_TRUE(processes(*donor).empty());
+  const Process one(wait_to_be_killed);
+  const Process two(wait_to_be_killed);
+  LineClient first(address("public")), third(address("public"));
+  std::optional<LineClient> second(address("public"));
+  const auto needs = [](LineClient& client, pid_t pid) {
+    client.send("needs " + std::to_string(pid) + "\n");
+    (void)client.line();
+  };
+  needs(first, one.pid());
+  needs(*second, two.pid());
+  needs(third, one.pid());
+  needs(third, 0);
+  const std::map<std::uint32_t, std::uint64_t> both{{one.pid(), io::started_at(one.pid())},
+                                                    {two.pid(), io::started_at(two.pid())}};
+  EXPECT_EQ(both, processes(*donor));
+  EXPECT_TRUE(processes(*donor, false).empty()) << "nobody has asked";
+
+  auto heir = hand_over(*donor, options);
+  EXPECT_EQ(both, processes(*heir));
+  second.reset();
+  first.send("x\n");
+  EXPECT_EQ("2 x\n", first.line());
+  EXPECT_EQ(1U, processes(*heir).size()) << "it ended with its session";
 }
 
 // More named fds than one frame takes, and names that nobody has an fd for.
@@ -205,63 +211,6 @@ TEST_F(HandoverTest, AnOlderStateIsConvertedByTheNewerHeir) {
   auto back = hand_over(*heir, {.version = "1", .state_version = 1});
   client.send("c\n");
   EXPECT_EQ("213 c\n", client.line());  // "12" became "212", by the newer donor
-}
-
-// Gives a section of many records; counts and sums up the records that it gets.
-class CountingSection : public Section {
- public:
-  explicit CountingSection(std::uint64_t records, std::size_t size) : have(records), size_(size) {}
-  void begin(std::uint32_t) override { at_ = 0; }
-  bool next(Phase phase, std::string& record) override {
-    if (phase != Phase::kSnapshot || at_ == have) return false;
-    record = std::to_string(at_) + std::string(size_, static_cast<char>('a' + at_ % 26));
-    ++at_;
-    return true;
-  }
-  void end(bool) override {}
-  void apply(std::uint32_t, std::string_view record) override {
-    const std::string number = std::to_string(have);
-    if (!record.starts_with(number) || record.size() != number.size() + size_ ||
-        record.find_first_not_of(static_cast<char>('a' + have % 26), number.size()) !=
-            std::string_view::npos) {
-      throw std::runtime_error("record " + number + " is not as it was");
-    }
-    ++have;
-  }
-  void reset() override { have = 0; }
-  std::uint64_t have;
-
- private:
-  std::uint64_t at_ = 0;
-  std::size_t size_;
-};
-
-TEST_F(HandoverTest, SectionsArriveWholeWhateverTheSizeOfTheirRecords) {
-  for (const auto& [records, size] : std::vector<std::pair<std::uint64_t, std::size_t>>{
-           {0, 0}, {1, 0}, {100'000, 10}, {3, 5 << 20}, {1000, 70'000}}) {
-    SCOPED_TRACE(std::to_string(records) + " records of " + std::to_string(size));
-    CountingSection full(records, size);
-    CountingSection empty(0, size);
-    const std::uint64_t expected = records;
-    LineServiceOptions from;
-    from.adjust = [&](Service& s) { s.section("data", full, {1}, {1}); };
-    LineServiceOptions to;
-    to.adjust = [&](Service& s) { s.section("data", empty, {1}, {1}); };
-    to.on_restore = [&](SessionId) {};
-    auto donor = start(from);
-    LineClient client(address("public"));
-    client.send("a\n");
-    EXPECT_EQ("1 a\n", client.line());
-    to.save = [&](SessionId) { return std::to_string(empty.have); };
-    auto heir = hand_over(*donor, to);
-    // The heir's count is part of what it saves, so the next generation shows it.
-    LineServiceOptions last;
-    CountingSection ignored(0, size);
-    last.adjust = [&](Service& s) { s.section("data", ignored, {1}, {1}); };
-    auto third = hand_over(*heir, last);
-    client.send("b\n");
-    EXPECT_EQ(std::to_string(expected + 1) + " b\n", client.line());
-  }
 }
 
 TEST_F(HandoverTest, WithoutASupervisorItBindsItsOwnListenersAndRuns) {

@@ -266,6 +266,8 @@ TEST(HeirFaultsTest, NeverServesSharedStateThatMayBeStale) {
   RawDonor donor(run_heir);
   donor.copy(2);
   donor.send_copy_end();
+  // A process that the donor has started lives on, and has the socket open.
+  const UniqueFd of_child(::dup(donor.connection(0).server.get()));
   donor.die();
   const auto owner = donor.heir().await_message<v1::Owner>(Type::kOwner);
   EXPECT_EQ(0U, owner.sessions());

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "libhandoff/protocol/limits.h"
+#include "libhandoff/sys/fd_limit.h"
 #include "libhandoff/sys/process.h"
 #include "line_service.h"
 #include "support/peers/raw_peer.h"
@@ -113,7 +114,7 @@ class Owner {
 
 // Runs the loop in each lane.
 int run_owner(const Loop& loop, std::uint32_t lanes) {
-  (void)io::raise_fd_limit();
+  io::FdLimit().raise(io::FdLimit::most());
   const auto service = Service::open({.name = "test", .version = "1", .lanes = lanes});
   std::vector<std::unique_ptr<Owner>> owners;
   for (std::uint32_t i = 0; i < lanes; ++i) {

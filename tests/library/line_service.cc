@@ -43,6 +43,10 @@ class LineService {
       connections_.erase(it);
     });
     service_->on_retired([this](std::uint64_t) {
+      if (options_.before_close) {
+        options_.before_close(service_->named_fd("public"));
+        for (auto& [id, c] : connections_) options_.before_close(c.fd);
+      }
       for (auto& [id, c] : connections_) ::close(c.fd);
       connections_.clear();
       done_ = true;
@@ -51,6 +55,7 @@ class LineService {
     if (options.holds) {
       service_->on_late([this](std::uint64_t) { late_ = true; });
       service_->on_moved([this](SessionId id) {
+        if (options_.before_close) options_.before_close(connections_.at(id).fd);
         ::close(connections_.at(id).fd);
         connections_.erase(id);
       });
@@ -167,12 +172,18 @@ class LineService {
       return;
     }
     if (n > 0) c.input.append(buffer, static_cast<std::size_t>(n));
+    while (options_.needs_nonblocking) {
+      const ssize_t more = ::recv(c.fd, buffer, sizeof buffer, 0);
+      if (more <= 0) break;
+      c.input.append(buffer, static_cast<std::size_t>(more));
+    }
     std::size_t end = 0;
     while ((end = c.input.find('\n')) != std::string::npos) {
       // "hold", "release" and "who" are for services that hold sessions.
       const std::string line = c.input.substr(0, end);
       if (line == "hold") service_->session_hold(id);
       if (line == "release") service_->session_release(id);
+      if (line.starts_with("needs ")) service_->session_process(id, std::stoi(line.substr(6)));
       ++c.lines;
       const auto answer = options_.answer ? options_.answer(line) : std::nullopt;
       c.output +=

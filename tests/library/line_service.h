@@ -1,6 +1,7 @@
 // A small real service for the library's tests, on handoff.hpp and poll(2), without libuv. It
 // counts the lines of each connection and answers "<count> <line>". It may have one of each kind of
-// fd: TCP v4 and v6 and Unix listeners, a UDP socket, a plain file.
+// fd: TCP v4 and v6 and Unix listeners, a UDP socket, a plain file. After a line "needs PID" the
+// session needs that process.
 #pragma once
 
 #include <cstdint>
@@ -24,6 +25,10 @@ struct LineServiceOptions {
   std::function<void(Service&)> adjust = {};
   // Called once the service owns everything.
   std::function<void(Service&)> on_ready = {};
+  // Reads each connection until EAGAIN, so that it waits for ever where O_NONBLOCK is gone.
+  bool needs_nonblocking = false;
+  // Called with each fd, a listener's, too, before a retired service closes it.
+  std::function<void(int fd)> before_close = {};
   // The answer to a line, without the '\n'; nothing for "<count> <line>".
   std::function<std::optional<std::string>(const std::string& line)> answer = {};
   // Gives a session's state, in place of the usual one.

@@ -264,6 +264,9 @@ TEST_F(RegionTest, AnHeirThatDiesWithItInItsHandsLeavesItToTheDonorAsItWas) {
     heir->process().kill();
     EXPECT_EQ(v1::PEER_DIED, donor_->await_message<v1::Failed>(Type::kFailed).code());
     EXPECT_EQ("77", say("get 5"));
+    // The donor hears of the exit by the heir's pidfd, in a turn of its own, and closes that.
+    const Deadline deadline = Deadline::patience();
+    while (open_files(donor_->pid()) != before && !deadline.passed()) EXPECT_EQ("77", say("get 5"));
     EXPECT_EQ(before, open_files(donor_->pid()));
   }
   expect_as_it_was();

@@ -14,9 +14,12 @@ namespace {
 
 using protocol::Type;
 
-// A service whose connections are all S; each_turn is called in each turn of its loop.
+// A service whose connections are all S; each_turn is called in each turn of its loop, set_up with
+// its Host.
 template <class S>
-int serve(uv_prepare_cb each_turn = nullptr) {
+int serve(
+    uv_prepare_cb each_turn = nullptr,
+    const std::function<void(uv::Host&)>& set_up = [](uv::Host&) {}) {
   uv_loop_t loop;
   uv_loop_init(&loop);
   auto service = Service::open({.name = "test", .version = "1"});
@@ -24,6 +27,7 @@ int serve(uv_prepare_cb each_turn = nullptr) {
   host.listen(
       "public", "tcp:127.0.0.1:0", [] { return std::make_unique<S>(); },
       [](std::string_view) { return std::make_unique<S>(); });
+  set_up(host);
   host.start();
   uv_prepare_t prepare;
   uv_prepare_init(&loop, &prepare);
@@ -56,7 +60,7 @@ TEST(UvTest, ARetiredDonorsOwnHandlesMayGoOnWithoutHarm) {
   ServiceProcess donor(1, run_ticking);
   const auto owner = donor.await_message<v1::Owner>(Type::kOwner);
   std::vector<std::unique_ptr<LineClient>> clients;
-  for (int i = 0; i < 600; ++i) {  // closed in three slices, each a turn of the loop
+  for (int i = 0; i < 600; ++i) {
     clients.push_back(std::make_unique<LineClient>(owner.named(0).address()));
   }
   for (auto& client : clients) {
@@ -85,10 +89,7 @@ class Polite : public uv::Stream {
 
 // A donor that, once retired, stops with its sockets open.
 int run_polite() {
-  return serve<Polite>([](uv_prepare_t* p) {
-    const auto& all = *static_cast<uv::Host*>(p->data);
-    if (all.service().state() == State::kRetired && all.size() > 0) ::raise(SIGSTOP);
-  });
+  return serve<Polite>(nullptr, [](uv::Host& host) { host.on_retired([] { ::raise(SIGSTOP); }); });
 }
 
 // A donor may have a session's socket open for a while after the switch, so the heir must end the

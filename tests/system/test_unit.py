@@ -1,8 +1,9 @@
 """`handoff` under systemd, by the unit that is installed."""
+import json
 import signal
 
 import echo
-from handoff_unit import CONFIG, CONFIG_PATH, ECHO_2, SERVES, UnitTest, echo_status, upgrade
+from handoff_unit import CONFIG, CONFIG_PATH, ECHO_1, ECHO_2, SERVES, UnitTest, echo_status, upgrade
 
 
 class UnitUnderSystemdTest(UnitTest):
@@ -209,6 +210,28 @@ class UnitUnderSystemdTest(UnitTest):
             "FileDescriptorStoreMax=1",
         ):
             container.wait_for_line(f"handoff.service: .*: set {mend} in the unit", unit="handoff")
+
+
+    def test_what_a_generation_has_left_is_known_by_its_control_group(self) -> None:
+        container = self.unit()
+        # Nothing else ties it to the service: a session of its own, no environment, and a parent that has gone.
+        wrapper = f"env -i setsid --fork sleep 600; exec {ECHO_1}"
+        command = json.dumps(["/bin/sh", "-c", wrapper])
+        container.put(CONFIG_PATH, CONFIG.replace(f'["{ECHO_1}"]', command))
+        container.systemctl("start", "handoff")
+        container.wait_for_line(SERVES, unit="handoff")
+        sleep = container.must("pgrep -x sleep").strip()
+        group = container.must(f"grep ^0:: /proc/{sleep}/cgroup").strip()
+        self.assertEqual(group, "0::/system.slice/handoff.service/handoff-echo-1")
+        told = echo_status(container)["children"][0]["processes"]
+        self.assertEqual(told, [{"pid": int(sleep), "command": "sleep 600"}])
+        # The next supervisor has it from the state file.
+        container.systemctl("kill", "--kill-whom=main", "--signal=KILL", "handoff")
+        container.wait_for_line(r"echo: generation 1 \(pid \d+\) is back", unit="handoff")
+        container.must("handoff stop echo")
+        container.wait_for_line(rf"echo: sleep 600 \(pid {sleep}\) is left, and is ended", unit="handoff")
+        self.assertEqual(container.run("pgrep -x sleep").out, "")
+        self.assertEqual(container.run("ls -d /sys/fs/cgroup/system.slice/handoff.service/handoff-*").out, "")
 
 
 class UnitOfAUserTest(UnitTest):

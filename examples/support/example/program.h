@@ -1,6 +1,7 @@
 // The frame of every example: options from the command line, and the frame of main().
 #pragma once
 
+#include <sys/resource.h>
 #include <handoff/handoff.hpp>
 
 #include <concepts>
@@ -53,9 +54,19 @@ inline ProgramOptions parse_options(int argc, char** argv, ProgramOptions option
   return options;
 }
 
-// handoff::run(), for a service whose output may lose its reader: that must not end it.
+// A connection is an open file, and the usual soft limit is 1,024 (getrlimit(2)).
+inline void open_as_many_files_as_allowed() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// handoff::run(), for a service with many connections whose output may lose its reader: that must
+// not end it.
 template <std::invocable Body>
 int run_program(Body&& body) {
+  open_as_many_files_as_allowed();
   (void)std::signal(SIGPIPE, SIG_IGN);
   return handoff::run(std::forward<Body>(body));
 }

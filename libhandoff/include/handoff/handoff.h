@@ -15,7 +15,8 @@
  *   4. handoff_named_fd() gives the listeners; run your loop. Watch
  *      handoff_fd() for reading and call handoff_dispatch() when it is readable
  *   5. for every accepted connection handoff_session_open(), for every one
- *      that ends handoff_session_closed() and then close(2)
+ *      that ends, once all output is sent, handoff_session_closed() and then
+ *      close(2)
  *   6. when `retired` is called: close the fds, leave the loop, exit
  *
  * Conventions
@@ -25,10 +26,11 @@
  * - Strings are UTF-8, NUL-terminated, copied by the library.
  * - fds: "takes" means that the library closes it from now on, "borrows" that
  *   the service goes on owning it. Session fds are always the service's own.
- * - Threads: one handle belongs to one thread; no function here may be called
- *   for the same handle from two threads at once. Callbacks come on the thread
- *   that called handoff_dispatch(), handoff_ready() or handoff_wait(). A service
- *   with several event loops has a handle for each: see "lanes" below.
+ * - Threads: up to handoff_ready() one thread does everything. From then on a handle
+ *   belongs to the thread that calls handoff_wait() and handoff_dispatch() for it: no
+ *   other thread uses it, and its callbacks come on that thread. Functions that say
+ *   "any thread" are the exception. A service with several event loops has a handle
+ *   for each: see "lanes" below.
  * - Re-entrancy: inside a callback only the functions that say so may be used. handoff_ready(),
  *   handoff_wait() and handoff_dispatch() return HANDOFF_ERR_ORDER there.
  * - Arguments: a NULL where nothing allows it is -EINVAL. No memory is -ENOMEM.
@@ -92,7 +94,7 @@ HANDOFF_API const char* handoff_last_error(const handoff_t* h);
 struct handoff_options {
   size_t size;
   const char* name;    /* of the service; required; [A-Za-z0-9._-]{1,64} */
-  const char* version; /* of this release, for people; required; [A-Za-z0-9._-]{1,64} */
+  const char* version; /* of this release, for people; required; [A-Za-z0-9._+~-]{1,64} */
   /* The state version of the default session kind, "session"; 0 stands for 1. */
   uint32_t state_version;
   /* Event loops of this service, each with its own sessions; 0 stands for 1. At most 64. */
@@ -103,10 +105,19 @@ struct handoff_options {
   void* user; /* borrowed, passed to log() */
 };
 
-/* Opens the service: reads and unsets HANDOFF_* of the environment and, under a
- * supervisor, takes the control socket. Raises the soft RLIMIT_NOFILE to the hard one.
- * Does not wait for anybody. *out is the caller's, to be given to handoff_close(). On failure *out
- * is NULL, and log() has the reason. */
+/* Opens the service: reads and unsets HANDOFF_* of the environment and, under a supervisor,
+ * takes the control socket. In a process that may have more rights than whoever started it
+ * (AT_SECURE, getauxval(3): setuid, file capabilities) HANDOFF_* is ignored, and log() says so,
+ * or stderr where there is no log(). Changes no limit: an heir's soft RLIMIT_NOFILE rises to
+ * that of the release before when the copy begins, which log() says, and a donor's to the hard
+ * one while a handoff is under way. A child forked then begins with what there was before,
+ * unless posix_spawn(3) or vfork(2) made it, or the service had raised the limit itself. An heir
+ * is the first that the kernel ends when memory runs out, until it owns: oom_score_adj is 1000
+ * till then, of processes that it starts as well. So open before you load much, and before you
+ * change the user. Does not wait for anybody. *out is the caller's, to be given to
+ * handoff_close(). On failure *out is NULL, and log() has the reason. HANDOFF_ERR_ORDER in a
+ * process that has had a supervised handle before: a process is one service, and its
+ * supervisor's socket comes once. */
 HANDOFF_API int handoff_open(handoff_t** out, const struct handoff_options* options);
 
 /* Ends everything: closes named fds, the control socket and a channel that is open.
@@ -129,9 +140,8 @@ HANDOFF_API void handoff_close(handoff_t* h);
  *      Lane 0 is h itself, and belongs to the thread of handoff_ready()
  *   5. when `retired` or `stop` has been called for each of them and all loops have ended: exit
  *
- * Up to step 3 everything is done on one thread. From then on each handle belongs to its lane's
- * thread. handoff_errors(), handoff_named_fd(), handoff_generation() and what asks about regions
- * take any lane's handle. What declares, handoff_attach(), handoff_health() and what changes a
+ * handoff_errors(), handoff_named_fd(), handoff_generation() and what asks about regions take any
+ * lane's handle. What declares, handoff_attach(), handoff_health() and what changes a
  * region take h alone, and return HANDOFF_ERR_ORDER for another lane's handle. All lanes share the
  * memory of a region.
  *
@@ -170,6 +180,23 @@ HANDOFF_API int handoff_claim(handoff_t* h, const char* name);
 /* Declares a kind of session with its own state version ("session" is there
  * already, with handoff_options.state_version). */
 HANDOFF_API int handoff_kind(handoff_t* h, const char* kind, uint32_t version);
+
+/* Sessions of that kind ("session" or a declared one) have no state: save() may return 0 without a
+ * handoff_save_*(), and restore() gets an empty state. HANDOFF_ERR_UNKNOWN for a kind that is not
+ * declared. */
+HANDOFF_API int handoff_stateless(handoff_t* h, const char* kind);
+
+/* Declares a kind for the sessions of one listener alone. Its name is the listener's; versions and
+ * steps are those of the kind "session". A release from before this function existed sees sessions
+ * of its kind "session", and so does one that has such a kind for no listener. From a release
+ * without them, sessions of kind "session" become those of the only listener that has such a kind;
+ * where several have, they are of kind "session". HANDOFF_ERR_UNKNOWN for a listener that is not
+ * declared, HANDOFF_ERR_DUPLICATE if there is a kind of that name: that is the one to use then.
+ * uv.hpp calls it for each listener. */
+HANDOFF_API int handoff_listener_kind(handoff_t* h, const char* listener);
+/* The state version of a kind of session; 0 if it was not declared. Any time; inside callbacks,
+ * too. */
+HANDOFF_API uint32_t handoff_kind_version(const handoff_t* h, const char* kind);
 
 /* Converts one state to the version after or before its own, and appends the new state to out.
  * state is valid during the call. Returns 0, or a negative number, which fails the handoff. */
@@ -278,11 +305,19 @@ struct handoff_callbacks {
   size_t size;
   /* Donor: give the session's state, with handoff_save_*(), as of this moment. Called while
    * serving (a snapshot) and again when frozen. Must not change the session, nor open or close any.
-   * A negative number fails the handoff, and this process serves on. */
+   * A negative number fails the handoff, and this process serves on. So does 0 without a call of
+   * handoff_save_*(), but for a kind of handoff_stateless(): a state that was lost on the way here
+   * must not be taken for an empty one. An empty state is saved by handoff_save_state(out, "", 0).
+   */
   int (*save)(void* user, uint64_t id, handoff_saved_t* out);
   /* Heir: take a session. Until handoff_wait() returns 0 it may be prepared in every way, but
-   * not be read, written or shut down. A negative number rejects the handoff (invariant I7,
-   * docs/invariants.md), and this process must exit. If it serves already, and this was a late
+   * not be read, written or shut down, and its flags stay as they are: O_NONBLOCK, O_ASYNC, the
+   * owner (fcntl(2)) and the options (setsockopt(2)) are the donor's, too, which serves with them.
+   * A runtime that opens an fd as a socket of its own may set some of them. A donor that serves on
+   * sets O_NONBLOCK again, and nothing else. An heir sets it again, too, on what came with it, when
+   * the donor lets go: whoever wants to wait in read(2) calls poll(2) before, or clears it once the
+   * donor has exited. A negative number rejects the handoff (invariant I7, docs/invariants.md), and
+   * this process must exit. If it serves already, and this was a late
    * session, drop() follows instead, and then the library closes the fd if it is still open. */
   int (*restore)(void* user, const struct handoff_adopted* session);
   /* Heir, optional: a newer state of a session that restore() has had. With it, restore() is called
@@ -290,16 +325,21 @@ struct handoff_callbacks {
   int (*update)(void* user, const struct handoff_adopted* session);
   /* Heir: this session does not come after all: it ended at the donor, stays there, or can't be
    * kept. Only for sessions that restore() has had. Late donor: the time to wait for this session
-   * is over. Forget it and close(2) its fd, no more. */
+   * is over. Forget it and close(2) its fd, no more; see retired() for what close(2) is not. */
   void (*drop)(void* user, uint64_t id);
   /* Donor, optional: stop all that touches sockets or state. The library does not return to the
    * caller until thaw() or retired(), so only services with threads that are no lanes need this. A
-   * negative number fails the handoff; thaw() follows. */
+   * negative number fails the handoff; thaw() follows. handoff_session_touch(), hold() and
+   * release() may be called in here, for what those threads did to sessions up to now. */
   int (*freeze)(void* user);
   /* Donor, optional: the handoff failed; go on as before. */
   void (*thaw)(void* user);
   /* Donor: the sessions and named fds are the heir's. Do not touch them, but close(2) them (take
-   * them out of epoll first, or close the epoll fd); then leave your loop and exit. lost is the
+   * them out of epoll first, or close the epoll fd); then leave your loop and exit. close(2) alone:
+   * some runtimes shut a socket down as they close it, or clear O_NONBLOCK (socket:close() of
+   * Erlang/OTP does), and the heir has the same socket. An heir sets O_NONBLOCK again on what came
+   * with it once this callback has returned, and once this process has exited. Until then it must
+   * not rely on it: read with MSG_DONTWAIT, or only what poll(2) has told of. lost is the
    * number of sessions of this lane that nobody has any more (0 but after a double fault). */
   void (*retired)(void* user, uint64_t lost);
   /* Finish: stop accepting, let clients go, exit. The supervisor kills the process at deadline_us
@@ -314,7 +354,9 @@ struct handoff_callbacks {
    * fds be; then moved() is called for each session that went. When the last one has gone, or
    * ended, retired() comes. */
   void (*late)(void* user, uint64_t waiting);
-  /* This session is another process's now: take it out of epoll and close(2) its fd, no more. */
+  /* This session is another process's now: take it out of epoll and close(2) its fd, no more; see
+   * retired(). Of a session that moves by itself the owner sets O_NONBLOCK again once this process
+   * says something more over its link, or has exited. */
   void (*moved)(void* user, uint64_t id);
   /* Do not touch this session, neither its socket nor its state, until thaw_session() or moved().
    * save() of it follows. The loop goes on meanwhile: watch its fd no more. */
@@ -384,13 +426,20 @@ HANDOFF_API int handoff_health(handoff_t* h, int healthy, const char* why);
 
 /* Adds to the count of the service's own errors: requests that failed by its fault, say. The
  * supervisor asks for the sum each second while the release is on probation, and takes the release
- * back if there are more than `max_errors` of its configuration. Cheap; inside callbacks, too. */
+ * back if there are more than `max_errors` of its configuration. Cheap; any thread, and inside
+ * callbacks, too. */
 HANDOFF_API int handoff_errors(handoff_t* h, uint64_t more);
 
-/* Gives the library an fd of any kind under a name, to be handed over with the rest. Takes fd, also
- * when it fails. HANDOFF_ERR_UNKNOWN for a name that handoff_claim() has not declared,
- * HANDOFF_ERR_DUPLICATE for one that has an fd, -EBUSY while a handoff is under way. */
+/* Gives the library an fd of any kind under a name, to be handed over with the rest. Takes fd; when
+ * it fails, fd is the caller's as before. HANDOFF_ERR_UNKNOWN for a name that handoff_claim() has
+ * not declared, HANDOFF_ERR_DUPLICATE for one that has an fd, -EBUSY while a handoff is under way.
+ */
 HANDOFF_API int handoff_attach(handoff_t* h, const char* name, int fd);
+/* Takes the fd of that name back, be it one that was attached or that a donor gave: it is the
+ * caller's, and is not handed over. Returns the fd. HANDOFF_ERR_UNKNOWN for a name that
+ * handoff_claim() has not declared, -ENOENT if it has no fd, -EBUSY while a handoff is under way.
+ */
+HANDOFF_API int handoff_detach(handoff_t* h, const char* name);
 
 /* ---- regions (after handoff_wait(); inside callbacks, too) -------------- */
 
@@ -434,27 +483,40 @@ struct handoff_session_options {
 
 /* Adds a session to this lane. Borrows fd, which must stay open until handoff_session_closed(). *id
  * is its id for life, in every generation. options may be NULL. HANDOFF_ERR_ORDER if this process
- * is not the owner, HANDOFF_ERR_UNKNOWN for a kind that was not declared, -EBADF for a bad fd.
+ * is not the owner, HANDOFF_ERR_UNKNOWN for a kind that was not declared, -EBADF for a bad fd,
+ * HANDOFF_ERR_DUPLICATE for one that a session of this lane has.
  *
  * The functions that follow take the id of a session of this lane; any other is
  * HANDOFF_ERR_UNKNOWN. */
 HANDOFF_API int handoff_session_open(handoff_t* h, int fd,
                                      const struct handoff_session_options* options, uint64_t* id);
 /* Says that the session has changed since it was saved last; from the first call on it counts as
- * TRACKED. Allowed in restore(), too, which saves a call for each session after the switch. */
+ * TRACKED. Allowed in freeze(), and in restore(), which saves a call for each session after the
+ * switch. */
 HANDOFF_API int handoff_session_touch(handoff_t* h, uint64_t id);
-/* Says that the session has ended. Call it before close(2). A restored session needs shutdown(2) in
- * between: the donor may have the socket open for a while yet, so close(2) alone tells the client
- * nothing. -EBUSY between freeze_session() and thaw_session() or moved(). */
+/* Says that the session has ended. Call it before close(2), and after all output is sent. During a
+ * handoff the heir has a duplicate of the socket, so that close(2) alone tells the client nothing:
+ * this function ends the sending half then (shutdown(2), SHUT_WR), and a write(2) after it is
+ * EPIPE. So it is for all sessions that have one connection by dup(2). A restored session needs
+ * shutdown(2) in between: the donor may have the socket open for a while yet. So does any socket
+ * that a child of the service has inherited: open sockets with SOCK_CLOEXEC. -EBUSY between
+ * freeze_session() and thaw_session() or moved(). */
 HANDOFF_API int handoff_session_closed(handoff_t* h, uint64_t id);
 /* Holds a session that is in the middle of something that must end in this process. At a switch it
  * stays here, while all others and the listeners go; it moves once it is released. Holds are not
  * counted: one release ends them. HANDOFF_ERR_REJECTED for a service that lacks one of the
  * callbacks late, moved, freeze_session, thaw_session, or has several lanes; -EBUSY between
- * freeze_session() and thaw_session() or moved(). */
+ * freeze_session() and thaw_session() or moved(). Allowed in freeze(). */
 HANDOFF_API int handoff_session_hold(handoff_t* h, uint64_t id);
 /* Lets a held session move. Does nothing if it was not held; -EBUSY as handoff_session_hold(). */
 HANDOFF_API int handoff_session_release(handoff_t* h, uint64_t id);
+/* Says which process the session needs: a shell whose terminal is the session's, say. It goes with
+ * the session from release to release, and the supervisor does not end it, nor what that process
+ * has started, while one of the releases that lives has the session. (By `children` of its
+ * configuration it ends what a process of the service has left.) One for each session: the last one
+ * that was named. 0 for none. -ESRCH if there is no such process, -EBUSY as
+ * handoff_session_hold(). */
+HANDOFF_API int handoff_session_process(handoff_t* h, uint64_t id, pid_t pid);
 /* How many sessions this lane has. */
 HANDOFF_API uint64_t handoff_session_count(const handoff_t* h);
 
@@ -464,7 +526,8 @@ HANDOFF_API uint64_t handoff_session_count(const handoff_t* h);
  * "rejected". */
 HANDOFF_API void handoff_reason(handoff_t* h, const char* why);
 
-/* Inside save() only. Each appends a copy of data, and may be called several times. */
+/* Inside save() only. Each appends a copy of data, and may be called several times. data may be
+ * NULL where length is 0. */
 HANDOFF_API int handoff_save_state(handoff_saved_t* out, const void* data, size_t length);
 HANDOFF_API int handoff_save_input(handoff_saved_t* out, const void* data, size_t length);
 HANDOFF_API int handoff_save_output(handoff_saved_t* out, const void* data, size_t length);

@@ -112,7 +112,10 @@ inline void complain(std::string_view text, const std::string& who = "handoff") 
   // A pipe takes as much as this as a whole or not at all.
   constexpr std::size_t kWhole = 4096;
   line += who + ": ";
-  line += text.substr(0, kWhole - std::min(line.size() + 1, kWhole));
+  std::size_t room = kWhole - std::min(line.size() + 1, kWhole);
+  while (room > 0 && room < text.size() && (text[room] & 0xc0) == 0x80)
+    --room;  // no half character
+  line += text.substr(0, room);
   line += '\n';
   if (!put_on_stderr(line)) left_out += lost + 1;
   const timespec at_once{};
@@ -353,6 +356,18 @@ class Service {
   void kind(const std::string& name, std::uint32_t version) {
     check(handoff_kind(h_, name.c_str(), version));
   }
+  // Its sessions have no state. Where that is so of all kinds, no on_save() is needed.
+  void stateless(const std::string& kind = "session") {
+    check(handoff_stateless(h_, kind.c_str()));
+    stateless_ = true;
+  }
+  void listener_kind(const std::string& listener) {
+    check(handoff_listener_kind(h_, listener.c_str()));
+  }
+  // 0 for a kind that was not declared.
+  std::uint32_t kind_version(const std::string& kind) const {
+    return handoff_kind_version(h_, kind.c_str());
+  }
   // One step up: to is from + 1. The function gets a state of the kind and returns the new one.
   // With several lanes any lane's thread may call it, several at once.
   void on_upgrade_state(std::uint32_t from, std::uint32_t to, Convert convert,
@@ -440,7 +455,10 @@ class Service {
   // wait() is called for each lane, on its own thread.
   void start() {
     set_callbacks();
-    for (auto& lane : others_) lane->set_callbacks();
+    for (auto& lane : others_) {
+      lane->stateless_ = stateless_;
+      lane->set_callbacks();
+    }
     check(handoff_ready(h_));
   }
   void wait() { check(handoff_wait(h_, -1)); }
@@ -463,7 +481,14 @@ class Service {
     const char* address = handoff_named_address(h_, name.c_str());
     return address != nullptr ? address : "";
   }
+  // Takes fd, unless it throws.
   void attach(const std::string& name, int fd) { check(handoff_attach(h_, name.c_str(), fd)); }
+  // The caller owns the fd.
+  int detach(const std::string& name) {
+    const int fd = handoff_detach(h_, name.c_str());
+    check(fd);
+    return fd;
+  }
 
   // -- sessions; flags are HANDOFF_SESSION_*, fd is borrowed until session_closed()
   SessionId session_open(int fd, std::uint32_t flags = 0, const char* kind = nullptr) {
@@ -479,6 +504,8 @@ class Service {
   void session_closed(SessionId id) { check(handoff_session_closed(h_, id)); }
   // A session that is held stays here at a switch, until it is released.
   void session_hold(SessionId id) { check(handoff_session_hold(h_, id)); }
+  // The process that the session needs; 0 for none.
+  void session_process(SessionId id, pid_t pid) { check(handoff_session_process(h_, id, pid)); }
   void session_release(SessionId id) { check(handoff_session_release(h_, id)); }
   std::uint64_t session_count() const { return handoff_session_count(h_); }
 
@@ -675,6 +702,7 @@ class Service {
   static int save_thunk(void* user, SessionId id, handoff_saved_t* out) {
     Service& self = of(user);
     int stored = 0;
+    if (!self.save_ && self.stateless_) return 0;  // an error for a kind that is not
     const int result = self.guard([&] {
       if (!self.save_) throw std::runtime_error("no on_save() was given");
       const Saved saved = self.save_(id);
@@ -733,6 +761,7 @@ class Service {
   handoff_t* h_ = nullptr;
   std::uint32_t index_ = 0;
   std::uint32_t lane_count_ = 1;
+  bool stateless_ = false;
   std::vector<std::unique_ptr<Service>> others_;
   std::function<void(int, std::string_view)> log_;
   std::function<Saved(SessionId)> save_;

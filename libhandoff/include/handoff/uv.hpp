@@ -29,6 +29,7 @@
 #ifndef HANDOFF_UV_HPP
 #define HANDOFF_UV_HPP
 
+#include <handoff/detail/uv_linger.hpp>
 #include <handoff/handoff.hpp>
 
 #include <uv.h>
@@ -69,7 +70,9 @@ class Stream {
   // Queues a copy of bytes, sent when the loop has handled the events at hand. Any time but in
   // save(). Does nothing once closing.
   void write(std::string_view bytes);
-  // Sends what is queued, then ends the connection. on_input() is not called any more.
+  // Sends what is queued, then ends the connection. on_input() is not called any more. What the
+  // client still sends is discarded, so that it can read the last answer: the Host keeps the socket
+  // until the client ends the connection too, at most Linger::kLingerMs, after on_closed().
   void close();
   // Call it after changing what save() returns from anywhere but on_input(), write() or a restore.
   void changed();
@@ -89,6 +92,14 @@ class Stream {
   // All input that has arrived and was not consumed before; valid during the call. Returns how many
   // bytes of it were consumed; the rest comes again, with more behind it. Must not throw.
   virtual std::size_t on_input(std::string_view input) = 0;
+  // In on_input(): that many bytes at the beginning of input are what the call before has left. A
+  // search for the end of a line goes on from here; from the beginning it would be quadratic. For
+  // classes that look at all input in each call. 0 where that call paused, and in a restored
+  // Stream.
+  std::size_t seen() const { return seen_; }
+  // There are more than Host::max_input bytes of unconsumed input. The connection is closed after
+  // this, so an override may write() a last answer. By default stderr gets a line.
+  virtual void on_overflow();
   // The session's state in this release's own version. Must not change anything. An exception fails
   // the handoff.
   virtual std::string save() const = 0;
@@ -100,6 +111,10 @@ class Stream {
   // The connection is over: the peer closed it, it failed, or close() is done. The Stream is
   // destroyed after this. Not called when the session goes to an heir, at the switch or later.
   virtual void on_closed() {}
+  // The session is another process's now, and the connection goes on there. The Stream is destroyed
+  // after this: take it out of your tables, as in on_closed(). At the switch all Streams are told
+  // before any is destroyed. write(), close() and hold() do nothing here.
+  virtual void on_moved() {}
 
  private:
   friend class Host;
@@ -108,6 +123,7 @@ class Stream {
   int fd_ = -1;
   std::uint32_t watched_ = 0;  // the epoll events asked for now
   bool closing_ = false;       // no more input; ends when the output is sent
+  bool ended_ = false;         // the client has ended its half
   bool dead_ = false;          // over; waits to be destroyed
   bool queued_ = false;        // in the host's list of streams to flush
   bool touched_ = false;
@@ -117,6 +133,7 @@ class Stream {
   bool frozen_ = false;           // on its way to or from another process: not to be touched
   std::size_t saved_output_ = 0;  // frozen: how many bytes of the output go along
   std::string input_;             // read, not consumed
+  std::size_t seen_ = 0;          // of input_, what on_input() has had
   std::string output_;            // produced; sent_ of it is accepted by the kernel
   std::size_t sent_ = 0;
   std::size_t opening_ = static_cast<std::size_t>(-1);  // in the host's list of that name
@@ -133,14 +150,22 @@ class Host {
 
   struct ListenOptions {
     // The kind of its sessions, by which they are restored: no two listeners of a Host may share
-    // one. Any other than this must be declared with Service::kind().
-    std::string kind = "session";
+    // one. Left empty, the kind has the listener's name. It is the one that Service::kind() has
+    // declared under that name, with versions and steps of its own, or else one with those of the
+    // kind "session" (handoff_listener_kind()). Any other than "session" must be declared.
+    //
+    // A build from before listeners had kinds says "session" for the sessions of all of them. They
+    // go to the only listener. Where there are several, one has to say kind = "session" to get
+    // them, and then each of the others a kind, too.
+    std::string kind = {};
     bool independent = false;  // HANDOFF_SESSION_INDEPENDENT for all its sessions
   };
 
   // Takes the Service's callbacks for sessions. Throws handoff::Exception if they are taken: by a
   // second Host, say, whose sessions this one would save and restore.
   Host(uv_loop_t* loop, Service& service);
+  // Waits for clients that may not have read the last answer, see Stream::close(). In a process
+  // that was stopped it does not wait for one whose system has all of it.
   ~Host();
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
@@ -149,7 +174,8 @@ class Host {
   // Host gets the same listeners; the address of lane 0's counts. create is a Create, restore a
   // Restore. restore should return a pointer to a final class: if that has no on_open() of its own,
   // the switch does not have to visit each of its sessions. Throws handoff::Exception, and declares
-  // nothing, if another listener has that kind.
+  // nothing, if another listener has that kind. A kind that goes by the listener's name must be
+  // declared before this call.
   template <class MakeNew, class MakeAgain>
   void listen(const std::string& name, const std::string& address, MakeNew&& create,
               MakeAgain&& restore) {
@@ -160,21 +186,35 @@ class Host {
   void listen(const std::string& name, const std::string& address, MakeNew&& create,
               MakeAgain&& restore, ListenOptions options) {
     using Made = typename std::invoke_result_t<MakeAgain&, std::string_view>::element_type;
-    claim_kind(name, options.kind);
-    if (service_.index() == 0) service_.listener(name, address);
+    const bool by_itself = options.kind.empty();
+    if (by_itself) options.kind = name;
+    claim_kind(name, options.kind, by_itself);
+    if (service_.index() == 0) {
+      service_.listener(name, address);
+      if (by_itself && service_.kind_version(name) == 0) service_.listener_kind(name);
+    }
     restores_[options.kind] = {std::forward<MakeAgain>(restore), !opens_silently<Made>()};
     listeners_.push_back(std::make_unique<Listener>(
-        Listener{name, std::forward<MakeNew>(create), std::move(options), -1}));
+        Listener{name, std::forward<MakeNew>(create), std::move(options), by_itself, -1}));
   }
 
-  // f is called after the sessions went to an heir (all Streams are gone by then, without
-  // on_closed()) or a stop is complete: end your own handles in it. Without f, uv_stop() is called.
+  // f is called once the sessions are an heir's, while all Streams are there: stop your timers in
+  // it. Stream::on_moved() follows, and the end of all Streams, before the loop goes on.
+  void on_retired(std::function<void()> f) { retired_hook_ = std::move(f); }
+  // f is called at a switch that leaves `waiting` sessions here, which hold(): this process serves
+  // them until they have moved or ended, and accepts no others. on_moved() follows for each Stream
+  // that has gone.
+  void on_late(std::function<void(std::uint64_t waiting)> f) { late_hook_ = std::move(f); }
+  // f is called after the sessions went to an heir (all Streams are gone by then) or a stop is
+  // complete: end your own handles in it. Without f, uv_stop() is called. After on_retired() this
+  // comes in the same turn of the loop, before any timer.
   void on_finished(std::function<void()> f) { finished_ = std::move(f); }
   // f is called when the service is asked to stop, before any Stream is closed.
   void on_stop(std::function<void()> f) { stopping_hook_ = std::move(f); }
 
-  // Restores what comes, and returns as the owner. Throws handoff::Exception if the handoff has
-  // failed: exit then, the donor serves on. Otherwise run the loop.
+  // Restores what comes, and returns as the owner: the place to start your timers. Throws
+  // handoff::Exception if a listener's kind was never declared (HANDOFF_ERR_UNKNOWN), or if the
+  // handoff has failed: exit then, the donor serves on. Otherwise run the loop.
   void start();
 
   uv_loop_t* loop() const { return loop_; }
@@ -195,20 +235,21 @@ class Host {
   // Once this many bytes of output wait, a client that does not read is not read either: its
   // requests would only make more output.
   static constexpr std::size_t kHighWater = std::size_t{1} << 20;
-  // A connection with more bytes of unconsumed input than this is closed.
-  std::size_t max_input = std::size_t{1} << 30;
+  // A connection with more bytes of unconsumed input than this is closed, after on_overflow(). Set
+  // it higher where one request may be larger.
+  std::size_t max_input = std::size_t{16} << 20;
 
  private:
   friend class Stream;
   struct Listener {
     std::string name;
     Create create;
-    ListenOptions options;
+    ListenOptions options;  // with its kind
+    bool by_itself;         // the kind goes by the listener's name
     int fd;
     bool rests = false;  // not watched for a moment, since there were no fds to accept with
   };
   static constexpr std::size_t kNowhere = static_cast<std::size_t>(-1);
-  static constexpr int kSlice = 256;            // sockets that a retired donor closes per turn
   static constexpr std::uint32_t kClosing = 1;  // the session ends when its output is sent
 
   struct Restorer {
@@ -228,7 +269,9 @@ class Host {
     }
   }
 
-  void claim_kind(const std::string& name, const std::string& kind) const;
+  void claim_kind(const std::string& name, const std::string& kind, bool by_itself) const;
+  void check_kinds() const;
+  std::string unknown_kind(std::string_view kind) const;
   static std::uint32_t flags_of(const ListenOptions& options);
   static void set_nonblocking(int fd);
   void watch(int op, int fd, std::uint32_t events, std::uint64_t data);
@@ -252,8 +295,11 @@ class Host {
   void thaw(SessionId id);
   // The Host neither reads nor sends any more.
   bool over() const { return retired_ || epoll_ < 0; }
+  template <class F>
+  static void tell(const char* whom, F&& f);
+  void late(std::uint64_t waiting);
   void retire();
-  void close_some();
+  void end_streams();
   void stop(std::uint64_t deadline_us);
   void end_all();
   static void closed(uv_handle_t* handle);
@@ -275,7 +321,12 @@ class Host {
   void announce_adopted();
   void send_from(Stream& s);
   void rewatch(Stream& s);
+  void overflow(Stream& s);
   void end(Stream& s);
+  void finish(Stream& s);
+  void leave(Stream& s);
+  void let_linger(int fd);
+  void time_linger();
 
   uv_loop_t* loop_;
   Service& service_;
@@ -284,9 +335,10 @@ class Host {
   uv_poll_t service_poll_{};
   uv_poll_t set_poll_{};
   uv_idle_t flusher_{};      // sends what was written outside a batch of events
-  uv_idle_t closer_{};       // closes the sockets of a retired donor
   uv_timer_t rest_timer_{};  // until listeners without fds to accept with are tried again
   uv_timer_t stop_timer_{};  // until clients that don't read are cut off
+  uv_timer_t linger_timer_{};
+  Linger linger_;
   int open_handles_ = 0;
   bool turned_ = false;  // the loop has turned once
   bool in_batch_ = false;
@@ -294,6 +346,7 @@ class Host {
   bool finishing_ = false;
   bool retired_ = false;  // the streams are the heir's
   bool stopping_ = false;
+  std::uint64_t cut_off_ms_ = 0;  // of a stop; 0: there was none
   std::array<char, 65536> buffer_{};
   std::unordered_map<SessionId, std::unique_ptr<Stream>> streams_;
   std::vector<std::unique_ptr<Listener>> listeners_;
@@ -303,7 +356,8 @@ class Host {
   std::vector<Stream*> opening_;    // restored, on_open() not called yet; nullptr: ended before it
   std::vector<SessionId> adopted_;  // restored with something to do
   std::vector<SessionId> thawed_;   // whose input is to be looked at
-  std::function<void()> finished_, stopping_hook_;
+  std::function<void()> finished_, stopping_hook_, retired_hook_;
+  std::function<void(std::uint64_t)> late_hook_;
 };
 
 }  // namespace handoff::uv

@@ -24,7 +24,12 @@ std::string echo() { return program("handoff-echo-1"); }
 
 class BadHistoryTest : public SupervisorTest {
  protected:
-  void run_service() { supervisor.start({.command = {echo()}, .name = "chat"}); }
+  void run_service() {
+    const std::string config = supervisor.dir() / "handoff.toml";
+    write_file(config, "history = \"required\"\n[service.chat]\ncommand = [\"" + echo() +
+                           "\"]\nlisten = { public = \"tcp:127.0.0.1:0\" }\n");
+    supervisor.start({.name = "chat", .file = config});
+  }
   // An upgrade would be in no history, and is refused; a new supervisor mends what is wrong.
   void expect_no_history() {
     const Outcome upgrade = supervisor.command({"upgrade", "chat", echo()});

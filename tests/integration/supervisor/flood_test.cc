@@ -37,7 +37,8 @@ TEST_P(FloodTest, HoldsUpNobody) {
   EXPECT_LT(said, 20'000U) << "nor does it fill the log";
 }
 
-INSTANTIATE_TEST_SUITE_P(Of, FloodTest, ::testing::Values("health", "owner", "progress"),
+INSTANTIATE_TEST_SUITE_P(Of, FloodTest,
+                         ::testing::Values("health", "owner", "progress", "register", "reconnect"),
                          [](const auto& what) { return std::string(what.param); });
 
 }  // namespace

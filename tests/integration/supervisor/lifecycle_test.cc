@@ -177,8 +177,32 @@ TEST_F(LifecycleTest, StopAsksAndKeepsTheListeners) {
   const json stop = supervisor.history("stop").front();
   EXPECT_EQ(stop.at("uid"), ::getuid());
   EXPECT_EQ(stop.at("from").at("release"), "1.0");
+  EXPECT_TRUE(stop.contains("login_uid"));
+  const auto starts = supervisor.history("start");
+  ASSERT_EQ(starts.size(), 1U);
+  EXPECT_EQ(starts[0].at("uid"), ::getuid());
+  EXPECT_EQ(starts[0].at("result"), "done");
   const Outcome people = supervisor.command({"history"});
   EXPECT_NE(people.out.find("stop "), std::string::npos) << people.out;
+  EXPECT_NE(people.out.find("start "), std::string::npos) << people.out;
+}
+
+TEST_F(LifecycleTest, ACrashIsInTheHistoryWithHowItEndedAndWhatItCost) {
+  supervisor.start(fake({"--sessions", "3"}));
+  EXPECT_EQ(supervisor.status().at("sessions"), 3);
+  ::kill(supervisor.service_pid(), SIGKILL);
+  ASSERT_TRUE(supervisor.eventually([&] { return !supervisor.history("crash").empty(); }));
+  const json crash = supervisor.history("crash").front();
+  EXPECT_EQ(crash.at("error").at("message"), "it was killed by SIGKILL") << crash;
+  EXPECT_EQ(crash.at("sessions").at("lost"), 3) << crash;
+  EXPECT_EQ(crash.at("from").at("generation"), 1) << crash;
+  EXPECT_EQ(crash.at("by"), "service") << crash;
+  supervisor.wait_for_state("running");
+  EXPECT_EQ(supervisor.command({"stop", "chat"}).status, 0);
+  EXPECT_EQ(supervisor.history("crash").size(), 1U) << "a stop is none";
+  const Outcome people = supervisor.command({"history"});
+  EXPECT_NE(people.out.find("crash"), std::string::npos) << people.out;
+  EXPECT_NE(people.out.find("itself"), std::string::npos) << people.out;
 }
 
 TEST_F(LifecycleTest, StopKillsAfterTheDrain) {

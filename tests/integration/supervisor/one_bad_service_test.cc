@@ -108,6 +108,24 @@ TEST_F(OneBadServiceTest, NorAKeyThatCanNotBeReadNorAProgramThatIsNone) {
   supervisor.wait_for_state("running", "forbidden");
 }
 
+// A mistake that would be noticed only when old releases are removed.
+TEST_F(OneBadServiceTest, NorDoesAFolderOfReleasesThatIsFullOfOtherThings) {
+  add_chat();
+  const std::string srv = supervisor.dir() / "srv";
+  fs::create_directories(srv + "/postgres-data");
+  text += service("careless", program("handoff-echo-2"), "releases_dir = \"" + srv + "\"\n");
+  run();
+  supervisor.wait_for_state("running", "chat");
+  const json careless = supervisor.wait_for_status(
+      [](const json& now) { return now.at("state") == "backoff"; }, "careless");
+  const std::string why = careless.at("problem").at("message");
+  EXPECT_NE(why.find(srv + " holds other things (postgres-data, say)"), std::string::npos) << why;
+  const Outcome check = supervisor.command({"check", "--config", config});
+  EXPECT_EQ(check.status, 1);
+  EXPECT_NE(check.err.find("careless: releases_dir: " + srv), std::string::npos) << check.err;
+  EXPECT_TRUE(fs::exists(srv + "/postgres-data"));
+}
+
 TEST_F(OneBadServiceTest, OneThatWaitsSaysWhyAndUntilWhen) {
   add_chat();
   text += service("ghost", later);
@@ -198,7 +216,8 @@ TEST_F(OneBadServiceTest, ALateSignatureIsEnough) {
     const std::string out = supervisor.command({"restart", "signed", "--json"}).out;
     return out.find("\"code\":\"signature\"") != std::string::npos;
   }));
-  shell("minisign -S -s " + (supervisor.dir() / "k.key") + " -m " + later);
+  shell("minisign -S -s " + (supervisor.dir() / "k.key") + " -t 'service=signed version=1' -m " +
+        later);
   supervisor.wait_for_state("running", "signed");
 }
 

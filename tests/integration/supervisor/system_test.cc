@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <regex>
+#include <set>
+#include <sstream>
 
 #include "fixture.h"
 #include "support/process/files.h"
@@ -171,6 +173,30 @@ class CompletionTest : public SystemTest {
     return outcome.out;
   }
 };
+
+// What --help of a command has.
+TEST_F(CompletionTest, OffersEachOptionOfEachCommand) {
+  for (const char* command : {"run", "upgrade", "plan", "status", "history", "stop", "restart",
+                              "rollback", "commit", "reload", "check", "doctor", "completion"}) {
+    const std::string help = supervisor.command({command, "--help"}).out;
+    std::set<std::string> options;
+    const std::regex option("(?:^|\n) +(?:-[a-z],)?(--[a-z-]+)");
+    for (std::sregex_iterator at(help.begin(), help.end(), option), end; at != end; ++at) {
+      options.insert((*at)[1]);
+    }
+    EXPECT_TRUE(options.contains("--help")) << help;
+    std::istringstream words(offered(std::string("handoff ") + command + " --"));
+    std::set<std::string> found;
+    for (std::string word; words >> word;) found.insert(word);
+    EXPECT_EQ(found, options) << command;
+  }
+}
+
+TEST_F(CompletionTest, AnOptionMayBeAFlagOfOneCommandAndHaveAFileInAnother) {
+  supervisor.start(fake());
+  EXPECT_EQ(offered("handoff upgrade --config ''"), "chat\n");
+  EXPECT_EQ(offered("handoff check --config /etc/passw"), "/etc/passwd /etc/passwd-\n");
+}
 
 TEST_F(CompletionTest, KnowsCommandsOptionsAndServices) {
   EXPECT_EQ(offered("handoff up"), "upgrade\n");

@@ -20,18 +20,22 @@ const std::map<std::string, Option>& known() {
        {"serve",
         {"serve", "exit=", "silent", "fail", "segv-in-copy", "exit-in-copy", "hang-in-copy",
          "crash-after-register", "die-after-release", "die-after-owner"}}},
-      {"donor", {"serve", {"serve", "fail", "die-in-copy", "hang", "stay", "stay-on-term"}}},
+      {"donor",
+       {"serve", {"serve", "fail", "die-in-copy", "hang", "stay", "stay-on-term", "linger"}}},
       {"lost", {"0", {}}},
       {"ignore", {"", {"stop", "query"}}},
       {"wait-for", {}},
       {"own-after", {}},
       {"frame", {}},
-      {"flood", {"", {"health", "owner", "progress"}}},
+      {"flood", {"", {"health", "owner", "progress", "register", "reconnect"}}},
       {"health", {"", {"well", "ill"}}},
       {"ill-when", {}},
       {"errors", {"0", {}}},
       {"answer", {}},
-      {"orphans", {"0", {}}}};
+      {"orphans", {"0", {}}},
+      {"needs", {}},
+      {"workers", {"0", {}}},
+      {"own-port", {"0", {}}}};
   return kKnown;
 }
 

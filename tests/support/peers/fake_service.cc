@@ -23,7 +23,11 @@
 
 #include "handoff.pb.h"
 #include "libhandoff/protocol/channel.h"
+#include "libhandoff/sys/process.h"
+#include "support/clients/sockets.h"
 #include "support/peers/fake_options.h"
+#include "support/peers/fake_processes.h"
+#include "support/peers/fake_surroundings.h"
 #include "support/process/files.h"
 #include "support/process/process.h"
 
@@ -32,6 +36,9 @@ namespace {
 using handoff::UniqueFd;
 using handoff::io::Channel;
 using handoff::protocol::Type;
+using handoff::test::listen_at;
+using handoff::test::make_orphans;
+using handoff::test::start_workers;
 namespace v1 = handoff::v1;
 
 const handoff::test::FakeOptions* given = nullptr;
@@ -100,16 +107,29 @@ struct Fake {
       listeners = std::move(message.fds);
       sessions = number("sessions");
     }
-    v1::Register registration;
-    registration.set_generation(generation);
-    registration.mutable_manifest()->set_service(service);
-    registration.mutable_manifest()->set_release(option("release"));
-    say(Type::kRegister, registration);
+    say_register(service, false);
     if (how == "mute") hang();
     if (how == "crash-after-register") crash();
     if (how == "fail") fail(v1::REJECTED, "the fake heir does not want it");
     if (!heir) own(0, false);
     send_as_told();
+  }
+
+  void say_register(const std::string& its_service, bool returning) {
+    v1::Register registration;
+    registration.set_generation(generation);
+    registration.set_returning(returning);
+    registration.mutable_manifest()->set_service(its_service);
+    registration.mutable_manifest()->set_release(option("release"));
+    say(Type::kRegister, registration);
+  }
+
+  void reconnect() {
+    UniqueFd fd = handoff::test::connect_unix(std::getenv("HANDOFF_RETURN"), SOCK_SEQPACKET);
+    if (!fd.valid()) std::_Exit(0);
+    control = Channel(std::move(fd));
+    say_register(service, true);
+    own(0, false);
   }
 
   void send_as_told() {
@@ -119,6 +139,7 @@ struct Fake {
     static const std::map<std::string, Type> kTypes{{"register", Type::kRegister},
                                                     {"owner", Type::kOwner},
                                                     {"status", Type::kStatus},
+                                                    {"health", Type::kHealth},
                                                     {"start", Type::kStart}};
     std::ifstream file(order.substr(colon + 1), std::ios::binary);
     const std::string body{std::istreambuf_iterator<char>(file), {}};
@@ -268,13 +289,17 @@ struct Fake {
       std::signal(SIGTERM, SIG_IGN);
       hang();
     }
+    if (option("donor") == "linger") return channel.reset();
     std::_Exit(0);
   }
 
   void from_supervisor() {
     Channel::Message message;
     const auto received = control.recv(message);
-    if (!received || *received == Channel::Received::kClosed) std::_Exit(0);
+    if (!received || *received == Channel::Received::kClosed) {
+      if (option("flood") == "reconnect") return;
+      std::_Exit(0);
+    }
     if (*received == Channel::Received::kWouldBlock) return;
     if (message.header.type == Type::kStart) {
       start(message);
@@ -291,15 +316,26 @@ struct Fake {
       status.set_query_id(query.id());
       status.set_sessions(sessions);
       status.set_errors(number("errors"));
+      if (query.processes()) name_process(status);
       say(Type::kStatus, status);
     }
   }
 
+  static void name_process(v1::Status& status) {
+    if (option("needs").empty()) return;
+    const int pid = std::atoi(handoff::test::read_file(option("needs")).c_str());
+    v1::SessionProcess& process = *status.add_processes();
+    process.set_pid(static_cast<std::uint32_t>(pid));
+    process.set_started(handoff::io::started_at(pid));
+  }
+
   // As much as goes in.
   void flood() {
+    if (option("flood") == "reconnect") return reconnect();
     for (int i = 0; i < 1000; ++i) {
       if (option("flood") == "health") say_health(i % 2 == 0);
       if (option("flood") == "owner") own(0, false);
+      if (option("flood") == "register") say_register("another", true);
       if (option("flood") == "progress") say(Type::kProgress, v1::Progress());
     }
   }
@@ -340,38 +376,6 @@ struct Fake {
   }
 };
 
-// Prints the environment and arguments, so that a test can see how the service was started.
-void print_surroundings() {
-  std::printf("pid=%d HANDOFF_PID=%s HANDOFF_SERVICE=%s HANDOFF_GENERATION=%s NOTIFY_SOCKET=%s\n",
-              ::getpid(), std::getenv("HANDOFF_PID"), std::getenv("HANDOFF_SERVICE"),
-              std::getenv("HANDOFF_GENERATION"),
-              std::getenv("NOTIFY_SOCKET") != nullptr ? "set" : "unset");
-  std::string fds;
-  for (int fd = 0; fd < 1024; ++fd) {
-    if (::fcntl(fd, F_GETFD) >= 0) fds += " " + std::to_string(fd);
-  }
-  std::printf("fds:%s HANDOFF_FD=%s\n", fds.c_str(), std::getenv("HANDOFF_FD"));
-  std::fflush(stdout);
-}
-
-void make_orphans(std::uint64_t count) {
-  if (count == 0) return;
-  const pid_t parent = ::fork();
-  if (parent == 0) {
-    const UniqueFd end = handoff::test::hold(::getpid());
-    for (std::uint64_t i = 0; i < count; ++i) {
-      if (::fork() == 0) {
-        (void)handoff::test::wait_end(end);
-        std::_Exit(0);
-      }
-    }
-    std::_Exit(0);
-  }
-  (void)::waitpid(parent, nullptr, 0);
-  std::printf("%d orphans\n", static_cast<int>(count));
-  std::fflush(stdout);
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -384,8 +388,10 @@ int main(int argc, char** argv) {
   if (given->ignores("stop")) std::signal(SIGTERM, SIG_IGN);
   const char* fd = std::getenv("HANDOFF_FD");
   if (fd == nullptr) return 97;
-  print_surroundings();
+  handoff::test::print_surroundings();
   make_orphans(number("orphans"));
+  listen_at(number("own-port"));
+  start_workers(number("workers"));
   Fake fake{.control = Channel(UniqueFd(std::atoi(fd)))};
   fake.run();
 }

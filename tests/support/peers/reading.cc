@@ -23,6 +23,7 @@ void copy(const protocol::Hello& from, v1::Hello& to) {
   to.set_drain_incompatible(from.drain_incompatible);
   to.set_ring_sessions(from.ring_sessions);
   to.set_looks(from.looks);
+  to.set_room_ns(from.room_ns);
 }
 
 void copy(const protocol::Abort& from, v1::Abort& to) {
@@ -55,6 +56,7 @@ void copy(const protocol::Session& from, v1::Session& to) {
     to.mutable_blob()->set_output_length(from.blob->output_length);
     to.mutable_blob()->set_checksum(from.blob->checksum);
   }
+  if (from.process) copy(*from.process, *to.mutable_process());
 }
 
 void copy(const protocol::Sessions& from, v1::Sessions& to) {

@@ -19,6 +19,7 @@ inline void copy(const protocol::Kind& from, v1::Kind& to) {
   to.set_name(from.name);
   to.set_section(from.section);
   to.set_region(from.region);
+  to.set_listener(from.listener);
   to.set_version(from.version);
   for (const std::uint32_t version : from.reads) to.add_reads(version);
   for (const std::uint32_t version : from.writes) to.add_writes(version);
@@ -29,6 +30,7 @@ inline void copy(const protocol::Manifest& from, v1::Manifest& to) {
   to.set_release(from.release);
   for (const auto& kind : from.kinds) copy(kind, *to.add_kinds());
   for (const auto& named : from.named) copy(named, *to.add_named());
+  to.set_knows_listeners(from.knows_listeners);
 }
 
 inline void copy(const protocol::Handoff& from, v1::Handoff& to) {
@@ -62,7 +64,15 @@ inline void copy(const protocol::Donate& from, v1::Donate& to) {
 
 inline void copy(const protocol::Stop& from, v1::Stop& to) { to.set_deadline_us(from.deadline_us); }
 
-inline void copy(const protocol::Query& from, v1::Query& to) { to.set_id(from.id); }
+inline void copy(const protocol::Query& from, v1::Query& to) {
+  to.set_id(from.id);
+  to.set_processes(from.processes);
+}
+
+inline void copy(const protocol::SessionProcess& from, v1::SessionProcess& to) {
+  to.set_pid(from.pid);
+  to.set_started(from.started);
+}
 
 inline void copy(const protocol::Cancel& from, v1::Cancel& to) {
   to.set_handoff_id(from.handoff_id);
@@ -144,6 +154,8 @@ inline void copy(const protocol::Status& from, v1::Status& to) {
   to.set_sessions(from.sessions);
   to.set_state(from.state);
   to.set_errors(from.errors);
+  for (const auto& process : from.processes) copy(process, *to.add_processes());
+  to.set_more(from.more);
 }
 
 inline void copy(const protocol::Health& from, v1::Health& to) {
@@ -192,6 +204,8 @@ inline void copy(const protocol::Rehearsed& from, v1::Rehearsed& to) {
   to.set_rss(from.rss);
   to.set_pss(from.pss);
   to.set_round_trip_ns(from.round_trip_ns);
+  to.set_sections_ns(from.sections_ns);
+  to.set_sections_unsettled(from.sections_unsettled);
 }
 
 }  // namespace handoff::test

@@ -57,6 +57,7 @@ void set_terms(v1::Handoff& handoff, const Terms& terms) {
   handoff.set_budget_us(terms.budget_us);
   handoff.set_drain_incompatible(terms.drain_incompatible);
   handoff.set_spread(terms.spread);
+  handoff.set_rehearsal(terms.rehearsal);
 }
 
 // Sets the environment that a real supervisor gives, and runs body.

@@ -41,6 +41,7 @@ struct Terms {
   std::uint64_t budget_us = 5'000'000;  // sanitizers and busy machines are slow
   bool drain_incompatible = false;
   std::uint32_t spread = 0;
+  bool rehearsal = false;
 };
 // One side's end of the channel, and the process at the other end.
 struct Side {

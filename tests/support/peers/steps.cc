@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <fstream>
 #include <handoff/uv.hpp>
 #include <map>
 #include <optional>
@@ -121,13 +122,23 @@ void must(int result, const char* what) {
   if (result < 0) throw std::system_error(errno, std::generic_category(), what);
 }
 
+// A service is not told it, so its parent is asked.
+std::string supervisors_folder() {
+  const std::string variable = "HANDOFF_RUNTIME_DIR=";
+  std::ifstream environment("/proc/" + std::to_string(::getppid()) + "/environ");
+  for (std::string text; std::getline(environment, text, '\0');) {
+    if (text.starts_with(variable)) return text.substr(variable.size());
+  }
+  return "";
+}
+
 void move_to(const std::string& where) {
   const bool all = where == "all";
   if (all || where == "network") must(::unshare(CLONE_NEWNET), "unshare");
   if (all || where == "mounts") {
     must(::unshare(CLONE_NEWNS), "unshare");
     must(::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), "mount");
-    must(::mount("none", std::getenv("HANDOFF_RUNTIME_DIR"), "tmpfs", 0, nullptr), "tmpfs");
+    must(::mount("none", supervisors_folder().c_str(), "tmpfs", 0, nullptr), "tmpfs");
   }
   if (all || where == "root") {
     std::string folder = "/tmp/steps-XXXXXX";

@@ -14,8 +14,10 @@
 
 namespace handoff::test {
 
-TempDir::TempDir()
-    : path_((std::filesystem::temp_directory_path() / "handoff-test-XXXXXX").string()) {
+TempDir::TempDir() : TempDir(std::filesystem::temp_directory_path()) {}
+
+TempDir::TempDir(const std::filesystem::path& parent)
+    : path_((parent / "handoff-test-XXXXXX").string()) {
   if (::mkdtemp(path_.data()) == nullptr) {
     throw std::system_error(errno, std::generic_category(), "mkdtemp " + path_);
   }

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <filesystem>
 #include <string>
 
 #include "libhandoff/base/unique_fd.h"
@@ -14,6 +15,8 @@ namespace handoff::test {
 class TempDir {
  public:
   TempDir();
+  // In a folder of that path, such as /dev/shm, where flushing costs nothing.
+  explicit TempDir(const std::filesystem::path& parent);
   ~TempDir();
   TempDir(const TempDir&) = delete;
   TempDir& operator=(const TempDir&) = delete;

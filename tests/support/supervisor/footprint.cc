@@ -23,7 +23,10 @@ void Footprint::expect_unchanged() const {
 
 void Footprint::expect_same(const std::string& who, pid_t pid, const Files& before) const {
   Files now;
-  supervisor_.eventually([&] { return (now = open_files(pid)) == before; });
+  supervisor_.eventually([&] {
+    now = pid == supervisor_.pid() ? supervisor_.settled_files() : open_files(pid);
+    return now == before;
+  });
   EXPECT_EQ(now, before) << who << ": " << difference(before, now);
 }
 

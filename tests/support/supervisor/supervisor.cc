@@ -135,8 +135,9 @@ Supervisor::~Supervisor() {
     ended = process_->wait(Deadline::patience()).has_value();
     if (!ended) process_->kill();
   }
-  for (const UniqueFd& process : processes_with("HANDOFF_RUNTIME_DIR=" + runtime())) {
-    kill_and_wait(process);
+  for (const std::string& theirs :
+       {"HANDOFF_RUNTIME_DIR=" + runtime(), "HANDOFF_RETURN=" + runtime() + "/services.sock"}) {
+    for (const UniqueFd& process : processes_with(theirs)) kill_and_wait(process);
   }
   if (ended) return;
   std::fprintf(stderr, "the supervisor did not end:\n%s\n", log().c_str());
@@ -302,10 +303,12 @@ void Supervisor::settle() const {
 std::multiset<std::string> Supervisor::files() const { return open_files(pid()); }
 
 // The supervisor answers in order, so it answers settle()'s last question after it has closed what
-// earlier commands had open.
+// earlier commands had open. A thread may look at the processes of the host at any time.
 std::multiset<std::string> Supervisor::settled_files() const {
   settle();
-  return files();
+  std::multiset<std::string> out = files();
+  std::erase_if(out, [](const std::string& file) { return file.starts_with("/proc"); });
+  return out;
 }
 
 int Supervisor::port(const std::string& listener) const {

@@ -62,7 +62,17 @@ TEST(AddressTest, KnowsANameFromOtherText) {
   for (const std::string& text : {std::string(), std::string(65, 'x'), std::string("a b"),
                                   std::string("a=b"), std::string("\xc3\xa4")}) {
     EXPECT_FALSE(valid_name(text)) << text;
+    EXPECT_FALSE(valid_version(text)) << text;
   }
+}
+
+TEST(AddressTest, AVersionMayBeOfAPackageOrHaveBuildMetadata) {
+  for (const char* version : {"1.2+dfsg~rc1", "28~1-g8bd83a1", "1.0.0-rc.1+build.5"}) {
+    EXPECT_TRUE(valid_version(version)) << version;
+    EXPECT_FALSE(valid_name(version)) << version;
+  }
+  EXPECT_FALSE(valid_version("1/2"));
+  EXPECT_FALSE(valid_version("1:2.3"));
 }
 
 }  // namespace

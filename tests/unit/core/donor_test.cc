@@ -196,6 +196,36 @@ TEST(DonorTest, FreezesAtOnceWhenLittleIsLeftAndAfterTooManyRounds) {
   EXPECT_FALSE(Donor::another_round(8, 500, 1000));
 }
 
+TEST(DonorTest, CopiesSectionsAgainWhateverTheSessions) {
+  At at = in(S::kAwaitingCopied);
+  const auto copied = [&](Time now, std::uint64_t bytes, Duration copying) {
+    return at.donor.step(
+        {.type = E::kCopied, .sessions = 1, .section_bytes = bytes, .copying = copying}, now);
+  };
+  EXPECT_THAT(copied(100'000, 100'000'000, 90'000),
+              ::testing::ElementsAre(DonorEffect::kStartRound));
+  at.donor.step(event(E::kRoundSent), 105'000);
+  EXPECT_THAT(copied(110'000, 10'000'000, 9'000), ::testing::ElementsAre(DonorEffect::kFreeze))
+      << "what changes in 10 ms is copied in 0.9";
+  EXPECT_EQ(2U, at.donor.round());
+}
+
+TEST(DonorTest, CopiesSectionsAgainUntilLittleIsLeft) {
+  At at = in(S::kAwaitingCopied);
+  Time now = 0;
+  const auto copied = [&](std::uint64_t bytes, Duration took) {
+    at.donor.step(event(E::kRoundSent), now);
+    now += took;
+    return at.donor.step(
+        {.type = E::kCopied, .sessions = 1, .section_bytes = bytes, .copying = took}, now);
+  };
+  const auto again = ::testing::ElementsAre(DonorEffect::kStartRound);
+  EXPECT_THAT(copied(1'000'000'000, 1'000'000), again);
+  EXPECT_THAT(copied(100'000'000, 100'000), again) << "10 ms are left";
+  EXPECT_THAT(copied(10'000'000, 10'000), ::testing::ElementsAre(DonorEffect::kFreeze))
+      << "1 ms is left";
+}
+
 constexpr S kFrozenStates[] = {S::kFrozen, S::kPreparing, S::kReleasing, S::kReleased};
 
 // The donor tells an heir that waits for an answer; any other heir knows, or is gone.

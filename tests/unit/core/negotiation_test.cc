@@ -91,6 +91,80 @@ TEST(NegotiationTest, OverALinkSectionsNeverGoAndKindsWithoutACommonVersionStay)
   EXPECT_THAT(link_versions(taker.manifest, giver.manifest), ElementsAre(0, 0, 0));
 }
 
+// ---- the kinds of listeners
+
+Kind of(const std::string& listener) {
+  Kind kind = session({2}, {1, 2});
+  kind.listener = listener;
+  return kind;
+}
+Offer knowing(std::vector<Kind> kinds) {
+  Offer out = offer(std::move(kinds));
+  out.manifest.knows_listeners = true;
+  return out;
+}
+
+TEST(NegotiationTest, AListenersKindIsFoundByTheListener) {
+  const Offer donor = knowing({session({2}, {2}), of("public"), of("admin")});
+  Kind admin = of("admin");
+  admin.reads = {1};
+  const auto plan = negotiate(donor, knowing({session({2}, {2}), admin, of("public")}));
+  ASSERT_TRUE(plan);
+  EXPECT_THAT(plan->versions, ElementsAre(2, 2, 1));
+  const auto against = negotiate(donor, knowing({session({2}, {2}), of("public")}));
+  ASSERT_FALSE(against);
+  EXPECT_EQ(Code::kUnclaimed, against.error().code);
+  EXPECT_THAT(against.error().text, HasSubstr("does not claim session kind 'admin'"));
+}
+
+TEST(NegotiationTest, AKindThatIsDeclaredUnderTheListenersNameIsTheListeners) {
+  const Kind declared{.name = "admin", .version = 3, .reads = {1, 3}, .writes = {1, 3}};
+  const Offer before = knowing({session({2}, {2}), of("admin")});
+  const Offer after = knowing({session({2}, {2}), declared});
+  EXPECT_THAT(negotiate(before, after)->versions, ElementsAre(2, 1));
+  EXPECT_FALSE(negotiate(after, before)) << "it reads 2 alone";
+  // A release that does not know of listeners' kinds finds a kind by the name alone, and so the
+  // donor must, too.
+  Offer older = offer({session({1}, {1}), declared});
+  EXPECT_THAT(negotiate(knowing({of("admin")}), older)->versions, ElementsAre(1));
+}
+
+TEST(NegotiationTest, WhatIsMissingOfTheVersionsOfAllIsSaidOnce) {
+  const Offer donor = knowing({session({2}, {2}), of("public"), of("admin")});
+  Kind admin = of("admin");
+  Offer heir = knowing({session({3}, {3}), of("public"), admin});
+  for (Kind& kind : heir.manifest.kinds) kind.reads = {3};
+  ASSERT_EQ(1U,
+            mismatches(knowing({session({2}, {1, 2}), of("public"), of("admin")}), heir).size());
+  EXPECT_THAT(mismatches(donor, heir).front().text, HasSubstr("session kind 'session'"));
+  // A kind that was declared for one of them has versions of its own.
+  heir.manifest.kinds[2] = {.name = "admin", .version = 4, .reads = {4}, .writes = {4}};
+  EXPECT_EQ(2U,
+            mismatches(knowing({session({2}, {1, 2}), of("public"), of("admin")}), heir).size());
+}
+
+TEST(NegotiationTest, AReleaseWithoutListenersKindsTakesThemByTheKindSession) {
+  for (const bool knows : {false, true}) {
+    Offer heir = offer({session({1, 2}, {1})});
+    heir.manifest.knows_listeners = knows;
+    EXPECT_THAT(negotiate(knowing({session({2}, {2}), of("public")}), heir)->versions,
+                ElementsAre(2, 2));
+    const auto two = negotiate(knowing({session({2}, {2}), of("public"), of("admin")}), heir);
+    ASSERT_FALSE(two);
+    EXPECT_EQ(Code::kUnclaimed, two.error().code);
+    EXPECT_THAT(two.error().text,
+                HasSubstr("can't tell session kind 'admin' from session kind 'public'"));
+  }
+}
+
+TEST(NegotiationTest, OverALinkAListenersKindGoesAsAtASwitch) {
+  const Offer giver = knowing({session({2}, {2}), of("public")});
+  EXPECT_THAT(link_versions(giver.manifest, offer({session({1}, {1})}).manifest),
+              ElementsAre(0, 1));
+  EXPECT_THAT(link_versions(giver.manifest, knowing({of("admin"), of("public")}).manifest),
+              ElementsAre(0, 2));
+}
+
 TEST(NegotiationTest, NumbersVersionsByTheDonorsKinds) {
   Kind data{.name = "data", .section = true, .reads = {1}, .writes = {1}};
   Kind users{.name = "users", .section = true, .reads = {5}, .writes = {5}};

@@ -59,8 +59,10 @@ TEST(MessagesTest, HelloGoesBothWays) {
                     .sessions = 12345678901,
                     .fds_max = 20000,
                     .ring_sessions = true,
-                    .looks = true};
+                    .looks = true,
+                    .room_ns = 16'000'000};
   const auto pb = as_protobuf<v1::Hello>(encode(hello));
+  EXPECT_EQ(16'000'000U, pb.room_ns());
   EXPECT_TRUE(pb.ring_sessions());
   EXPECT_TRUE(pb.looks());
   EXPECT_EQ(2U, pb.protocol_max());
@@ -74,6 +76,7 @@ TEST(MessagesTest, HelloGoesBothWays) {
   EXPECT_EQ(20000U, back->fds_max);
   EXPECT_TRUE(back->ring_sessions);
   EXPECT_TRUE(back->looks);
+  EXPECT_EQ(16'000'000U, back->room_ns);
   expect_sample(back->manifest);
 }
 
@@ -183,9 +186,6 @@ TEST(MessagesTest, ReasonsAreAlwaysTextThatLibprotobufTakes) {
     v1::Failed pb;
     EXPECT_TRUE(pb.ParseFromString(encode(Failed{1, {core::Code::kInternal, text}, 2})));
   }
-  EXPECT_EQ("\xc3\xa4 ok?", clean("\xc3\xa4 ok\xff", 100));
-  EXPECT_EQ("\xe2\x82\xac", clean("\xe2\x82\xac", 100));
-  EXPECT_EQ("a", clean("a\xc3\xa4", 2));
 }
 
 TEST(MessagesTest, ControlMessagesOfAServiceAreReadByLibprotobuf) {

@@ -35,6 +35,16 @@ TEST(BundleManifestTest, MayNameAProgramAndFilesOfTheHost) {
   EXPECT_EQ(manifest->files, (std::vector<std::string>{"/etc/chat/*.toml", "!/etc/chat/x.toml"}));
 }
 
+TEST(BundleManifestTest, AVersionMayBeOfAPackageOrHaveBuildMetadata) {
+  for (const std::string version : {"1.2+dfsg~rc1", "28~1-g8bd83a1", "1.0.0-rc.1+build.5"}) {
+    const auto manifest =
+        parse_manifest("name = \"chat\"\nversion = \"" + version + "\"\nprogram = \"chat\"\n");
+    ASSERT_TRUE(manifest) << manifest.error().message;
+    EXPECT_EQ(manifest->folder(), "chat-" + version);
+  }
+  EXPECT_NE(why("name = \"chat+1\"\nversion = \"1\"\nprogram = \"chat\"\n"), "accepted");
+}
+
 TEST(BundleManifestTest, TellsAllThatIsWrong) {
   EXPECT_EQ(
       why(""),

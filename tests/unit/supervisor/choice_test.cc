@@ -59,6 +59,14 @@ TEST(ChoiceFileTest, ATimeThatIsOverLeavesNothing) {
   EXPECT_EQ(after->machine.probation.until, at(1000s));
 }
 
+TEST(ChoiceFileTest, ATimeThatNoProbationTakesIsRefused) {
+  for (const json& left : {json(1e64), json(-1), json(INT64_MAX), json(1.5)}) {
+    json file = json::parse(choice_text(everything(), at(20s)));
+    file["probation"]["left_ns"] = left;
+    EXPECT_FALSE(parse_choice(file.dump(), "choice.json", at(1000s))) << left;
+  }
+}
+
 TEST(ChoiceFileTest, EveryMemberHasToBeThereAndOfItsType) {
   const json whole = json::parse(choice_text(everything(), at(0s)));
   for (const auto& [key, value] : whole.items()) {

@@ -100,6 +100,18 @@ TEST(ConfigChangeTest, NobodyWaitsInTheListenersOfAServiceThatIsStopped) {
   EXPECT_EQ(outcome.changes.size(), 2U);
 }
 
+TEST(ConfigChangeTest, ThoseOfTheSupervisorHaveNoService) {
+  HistoryConfig wanted{.required = true, .limits = {.size = 64'000, .keep = 1}};
+  const auto changes = change_history({}, wanted);
+  ASSERT_EQ(changes.size(), supervisor_keys().size());
+  const nlohmann::json told = changes_json(changes);
+  for (std::size_t i = 0; i < changes.size(); ++i) {
+    EXPECT_TRUE(told.at("changed").at(i).at("service").is_null());
+    EXPECT_EQ(told.at("changed").at(i).at("key"), supervisor_keys()[i]);
+  }
+  EXPECT_TRUE(change_history(wanted, wanted).empty());
+}
+
 TEST(ConfigChangeTest, EveryKeyIsCompared) {
   // One line for each key but command and listen, which are above.
   const std::vector<std::string> lines{
@@ -108,7 +120,7 @@ TEST(ConfigChangeTest, EveryKeyIsCompared) {
       "incompatible = \"drain\"", "late = \"close\"",          "max_generations = 9",
       "restart = false",          "env = { A = \"\" }",        "working_dir = \"/\"",
       "releases_dir = \"/r\"",    "verify = { key = \"/k\" }", "max_errors = 0",
-      "files = [\"a\"]",          "release = \"config\""};
+      "files = [\"a\"]",          "release = \"config\"",      "children = \"leave\""};
   std::size_t outer = 0;
   for (const std::string& key : config_keys()) outer += key.find('.') == std::string::npos ? 1 : 0;
   EXPECT_EQ(lines.size() + 2, outer);

@@ -45,6 +45,25 @@ TEST(ConfigDocsTest, EveryKeyIsInTheTable) {
   }
 }
 
+TEST(ConfigDocsTest, SoAreThoseOfTheSupervisorItselfWithTheirDefaults) {
+  const std::string text = test::read_file(kSource + "/docs/operations.md");
+  for (const std::string& key : supervisor_keys()) {
+    std::smatch found;
+    ASSERT_TRUE(std::regex_search(text, found, std::regex("\n\\| `" + key + "` \\| `([^`]+)` \\|")))
+        << key;
+    const auto config = parse_config(
+        key + " = " + found[1].str() + "\n[service.chat]\ncommand = [\"/opt/chat\"]\n", key);
+    ASSERT_TRUE(config) << config.error().message;
+    EXPECT_EQ(config->history, HistoryConfig{}) << key;
+    for (const std::string& folder : examples()) {
+      EXPECT_NE(
+          test::read_file(folder + "/handoff.toml").find("\n#" + key + " = " + found[1].str()),
+          std::string::npos)
+          << folder << key;
+    }
+  }
+}
+
 TEST(ConfigDocsTest, TheDefaultsInTheTableAreTheDefaults) {
   const std::string head = "[service.chat]\ncommand = [\"/opt/chat\"]\n";
   const ServiceConfig defaults = only_service(head, "the defaults");

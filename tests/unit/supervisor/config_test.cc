@@ -17,6 +17,29 @@ std::string why_line(const std::string& line) {
   return why("[service.chat]\ncommand = [\"/opt/chat\"]\n" + line + "\n");
 }
 
+TEST(ConfigTest, ReadsTheKeysOfTheSupervisorItself) {
+  const std::string chat = "[service.chat]\ncommand = [\"/opt/chat\"]\n";
+  const auto plain = parse_config(chat, "handoff.toml");
+  ASSERT_TRUE(plain);
+  EXPECT_EQ(plain->history, HistoryConfig{}) << "services are worth more than what is told of them";
+  EXPECT_FALSE(plain->history.required);
+  const auto set = parse_config(
+      "history = \"required\"\nhistory_size = \"64kB\"\nhistory_keep = 9\n" + chat, "handoff.toml");
+  ASSERT_TRUE(set) << set.error().message;
+  EXPECT_TRUE(set->history.required);
+  EXPECT_EQ(set->history.limits.size, 64'000U);
+  EXPECT_EQ(set->history.limits.keep, 9);
+  for (const char* wrong :
+       {"history = true", "history = \"maybe\"", "history_size = 5", "history_size = \"5\"",
+        "history_size = \"63kB\"", "history_size = \"2TB\"", "history_size = \"-1MB\"",
+        "history_size = \"99999999999999999999kB\"", "history_keep = 0", "history_keep = 101",
+        "histroy = \"required\""}) {
+    EXPECT_EQ(why(std::string(wrong) + "\n" + chat).find("handoff.toml:1: "), 0U) << wrong;
+  }
+  EXPECT_NE(why("histroy = \"required\"\n" + chat).find("did you mean \"history\""),
+            std::string::npos);
+}
+
 TEST(ConfigTest, ReadsAllThereIs) {
   const auto config = parse_config(R"(
 [service.chat]
@@ -35,6 +58,7 @@ incompatible = "drain"
 late = "keep"
 max_errors = 12
 max_generations = 6
+children = "leave"
 releases_dir = "/srv/chat/releases"
 verify = { key = "/etc/handoff/release.pub" }
 
@@ -66,6 +90,8 @@ command = ["kv"]
   EXPECT_TRUE(chat.drain_incompatible);
   EXPECT_EQ(chat.late, LateSessions::kKeep);
   EXPECT_EQ(chat.max_generations, 6U);
+  EXPECT_EQ(chat.children, ChildrenPolicy::kLeave);
+  EXPECT_EQ(config->services[1].children, ChildrenPolicy::kEnd);
   EXPECT_EQ(chat.max_errors, 12U);
   EXPECT_EQ(chat.releases_dir, "/srv/chat/releases");
   EXPECT_EQ(chat.verify_key, "/etc/handoff/release.pub");

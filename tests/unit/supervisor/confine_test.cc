@@ -3,6 +3,8 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/landlock.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -36,6 +38,9 @@ class ConfineTest : public testing::Test {
     EXPECT_EQ(::waitpid(child, &status, 0), child);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   }
+  static long landlock_version() {
+    return ::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
+  }
   static bool create(const std::string& path) {
     return UniqueFd(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600)).valid();
   }
@@ -61,6 +66,24 @@ TEST_F(ConfineTest, NothingIsCreatedOrChangedOutside) {
   EXPECT_EQ(confined([&](bool) { return create(scratch / "new"); }, EACCES), EACCES);
   EXPECT_EQ(confined([&](bool) { return create(there); }, EACCES), EACCES);
   EXPECT_EQ(confined([&](bool) { return ::unlink(there.c_str()) == 0; }, EACCES), EACCES);
+}
+
+// Emptying a file is a right of its own since the third version of Landlock (Linux 6.2). An older
+// kernel refuses nobody.
+TEST_F(ConfineTest, NothingIsEmptiedOutside) {
+  constexpr long kWithTruncate = 3;
+  const bool refuses = landlock_version() >= kWithTruncate;
+  const int outside = refuses ? EACCES : 0;
+  const std::string there = scratch / "there";
+  test::write_file(there, "precious");
+  EXPECT_EQ(confined([&](bool) {
+              return UniqueFd(::open(there.c_str(), O_RDONLY | O_TRUNC | O_CLOEXEC)).valid();
+            }),
+            outside);
+  EXPECT_EQ(confined([&](bool) { return ::truncate(there.c_str(), 0) == 0; }), outside);
+  EXPECT_EQ(test::read_file(there), refuses ? "precious" : "");
+  test::write_file(inside + "/own", "text");
+  EXPECT_EQ(confined([&](bool) { return ::truncate((inside + "/own").c_str(), 0) == 0; }), 0);
 }
 
 TEST_F(ConfineTest, NoProgramIsRun) {

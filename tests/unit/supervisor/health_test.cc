@@ -120,7 +120,10 @@ TEST_F(HealthTest, HttpIsNotWellAtAnyOtherStatus) {
 TEST_F(HealthTest, WhatIsNotHttpIsNotWell) {
   for (const std::string& answer :
        {std::string("1.0 1\n"), std::string("HTTP/1.1\n"), std::string("HTTP/1.1 2"),
-        std::string("HTTP/1.1 abc OK\r\n"), std::string(5000, 'x'), std::string("\n")}) {
+        std::string("HTTP/1.1 abc OK\r\n"), std::string("HTTP/1.1 2x0 OK\r\n"),
+        std::string("HTTP/1.1 -20 OK\r\n"), std::string("HTTP/1.1 2000 OK\r\n"),
+        std::string("HTTP/1.x 200 OK\r\n"), std::string("HTTP/1. and then 200\n"),
+        std::string(5000, 'x'), std::string("\n")}) {
     serve(answer);
     const HealthHeard heard = first(check(Kind::kHttp));
     EXPECT_FALSE(heard.healthy) << answer;

@@ -111,6 +111,20 @@ TEST(KeptFdsTest, ThoseOfAPredecessorComeBackAsDescribed) {
   });
 }
 
+// Closed twice, the second time it would be another's.
+TEST(KeptFdsTest, AnFdOfTwoNamesIsTakenOnce) {
+  in_child([] {
+    open_from_3(4);
+    listen_variables(::getpid(), 1, "a");
+    ::setenv(kKeptVariable, (std::to_string(::getpid()) + ":b=3,c=5,d=5,e=1,").c_str(), 1);
+    KeptFds kept = KeptFds::from_environment();
+    EXPECT_EQ(kept.take("a").release(), 3);
+    EXPECT_EQ(kept.take("c").release(), 5);
+    EXPECT_TRUE(kept.empty()) << kept.left().begin()->first;
+    EXPECT_FALSE(closes_on_exec(1)) << "the standard output";
+  });
+}
+
 TEST(KeptFdsTest, NonsenseIsIgnored) {
   for (const char* rest :
        {"", "a", "a=", "a=x", "a=-1", "a=3x", "a=999", "=", ",,,", "a=99999999999999999999"}) {

@@ -52,8 +52,8 @@ PlanFacts good() {
                          .early = true,
                          .rss = 9'000'000,
                          .pss = 7'000'000};
-  facts.free_memory = 1'000'000'000;
-  facts.free_memory_of = "the host";
+  facts.memory = {{.of = "the host", .most = 3'000'000'000, .used = 2'000'000'000},
+                  {.of = "control group /roomy", .most = 3'000'000'000, .used = 1'000'000'000}};
   facts.donor_rss = 29'000'000;
   return facts;
 }
@@ -74,6 +74,23 @@ TEST(PlanTest, SaysWhatWouldMoveAndAtWhatPrice) {
   EXPECT_EQ(out.sentence,
             "An upgrade of chat to release 2.0 would disconnect nobody: 1000 sessions would move, "
             "after a pause of about 190 us and as long as it takes to take them up.");
+}
+
+TEST(PlanTest, WhatSectionsHaveChangedIsCopiedInTheFreeze) {
+  PlanFacts facts = good();
+  facts.donor->sections_ns = 3'000'000;
+  EXPECT_EQ(plan(facts).switching->us, 3190U);
+  EXPECT_EQ(plan(facts).switching->sections_ns, 3'000'000U);
+}
+
+TEST(PlanTest, OfSectionsThatChangeAsFastAsTheyAreCopiedItSaysSo) {
+  PlanFacts facts = good();
+  facts.donor->sections_unsettled = true;
+  const Plan out = plan(facts);
+  EXPECT_FALSE(out.switching);
+  EXPECT_TRUE(out.problems.empty());
+  EXPECT_THAT(out.sentence, HasSubstr("after a pause of which nothing can be told: sections "
+                                      "change as fast as they are copied."));
 }
 
 TEST(PlanTest, AnHeirThatCantRestoreEarlyRestoresAllOfThemInTheFreeze) {
@@ -120,6 +137,23 @@ TEST(PlanTest, SaysOfASectionHowItTravels) {
   EXPECT_EQ(out.session_bytes, 64000U);
   EXPECT_EQ(out.way_back, false) << "the new one writes it as 6 alone";
   EXPECT_THAT(out.no_way_back.at(0), HasSubstr("section 'rooms'"));
+}
+
+TEST(PlanTest, NamesAListenersKindOnlyWhereItIsNotLikeTheOthers) {
+  PlanFacts facts = good();
+  for (Manifest* release : {&*facts.heir->from, &*facts.heir->to}) {
+    Kind kind = release->kinds.front();
+    kind.listener = "public";
+    release->kinds.push_back(kind);
+    release->knows_listeners = true;
+  }
+  EXPECT_EQ(plan(facts).states.size(), 1U);
+  EXPECT_EQ(plan(facts).way_back, true);
+  facts.heir->to->kinds[1] = {"public", false, 3, {1, 3}, {1, 3}};
+  const Plan out = plan(facts);
+  ASSERT_EQ(out.states.size(), 2U);
+  EXPECT_EQ(out.states[1].name, "public");
+  EXPECT_EQ(out.states[1].to, 3U);
 }
 
 TEST(PlanTest, SaysOfARegionInWhichLayoutItStays) {
@@ -219,6 +253,19 @@ TEST(PlanTest, OfARehearsalThatNeverBeganItKnowsWhyAndNoMore) {
   EXPECT_FALSE(out.way_back);
   EXPECT_FALSE(out.needed_memory);
   EXPECT_FALSE(out.tried);
+}
+
+TEST(PlanTest, OfAnHeirThatDidNotComeSoFarTheMemoryIsGuessed) {
+  PlanFacts facts;
+  facts.report.code = "resources";
+  facts.memory = {{.of = "control group /kv", .most = 250, .used = 190}};
+  facts.donor_own = 165;
+  const Plan out = plan(facts);
+  EXPECT_TRUE(out.memory_guessed);
+  EXPECT_EQ(out.needed_memory, 165U);
+  EXPECT_EQ(out.free_memory, 60U);
+  EXPECT_EQ(out.free_memory_of, "control group /kv");
+  EXPECT_FALSE(plan(good()).memory_guessed);
 }
 
 TEST(PlanTest, WhatHasHappenedIsNotToldAsWhatWould) {

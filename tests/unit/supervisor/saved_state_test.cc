@@ -15,6 +15,8 @@ SavedRelease release(const std::string& name) {
           .args = {"--x", ""},
           .digest = "d-" + name,
           .name = name,
+          .verified = "k-" + name,
+          .signed_version = "v-" + name,
           .files = {{.path = "/opt/words", .digest = "w", .mark = {8, 9, 10, {11, 12}, {13, 14}}}},
           .mark = {1, 2, 3, {4, 5}, {6, 7}}};
 }
@@ -51,10 +53,15 @@ SavedState everything() {
        .since = 5000,
        .release = release("old"),
        .mailbox = "name:key",
-       .leaving = true},
+       .leaving = true,
+       .seen = 501,
+       .cgroup = "/unit/handoff-chat-5"},
       {.generation = 6, .pid = 60, .started = 600, .since = 6000, .release = release("new")}};
+  service.left = {
+      {.generation = 4, .pid = 40, .started = 400, .seen = 401, .cgroup = "/unit/handoff-chat-4"}};
   service.last_upgrade = {{"result", "done"}};
   service.last_config = "[service.chat]";
+  service.unrecorded = {{{"event", "upgrade"}}, {{"event", "stop"}}};
   SavedService idle;
   idle.name = "idle";
   return {.boot = "a-boot", .services = {service, idle}};
@@ -100,6 +107,7 @@ TEST(SavedStateTest, ComesBackAsItWas) {
   EXPECT_EQ(service.command, (std::vector<std::string>{"chat", "--verbose"}));
   EXPECT_EQ(service.program, "/opt/chat");
   EXPECT_EQ(service.last_config, "[service.chat]");
+  EXPECT_EQ(service.unrecorded, state.services[0].unrecorded);
   EXPECT_EQ(service.release.args, (std::vector<std::string>{"--x", ""}));
   ASSERT_EQ(service.processes.size(), 2U);
   EXPECT_EQ(service.processes[1].generation, 6U);
@@ -107,11 +115,24 @@ TEST(SavedStateTest, ComesBackAsItWas) {
   EXPECT_EQ(service.processes[1].started, 600U);
   EXPECT_EQ(service.processes[1].since, 6000);
   EXPECT_EQ(service.processes[0].mailbox, "name:key");
+  EXPECT_EQ(service.processes[0].seen, 501U);
+  ASSERT_EQ(service.left.size(), 1U);
+  EXPECT_EQ(service.left[0].generation, 4U);
+  EXPECT_EQ(service.left[0].pid, 40);
+  EXPECT_EQ(service.left[0].started, 400U);
+  EXPECT_EQ(service.left[0].seen, 401U);
+  EXPECT_EQ(service.left[0].cgroup, "/unit/handoff-chat-4");
+  EXPECT_EQ(service.processes[0].cgroup, "/unit/handoff-chat-5");
   EXPECT_TRUE(service.processes[0].leaving);
   EXPECT_FALSE(service.processes[1].leaving);
   EXPECT_EQ(service.processes[1].release.path, "/opt/new");
   EXPECT_EQ(service.processes[1].release.digest, "d-new");
   EXPECT_EQ(service.processes[1].release.name, "new");
+  EXPECT_EQ(service.processes[1].release.verified, "k-new");
+  EXPECT_EQ(service.processes[1].release.signed_version, "v-new");
+  EXPECT_EQ(service.release.signed_version, "v-old");
+  ASSERT_TRUE(service.back);
+  EXPECT_EQ(service.back->signed_version, "v-back");
   EXPECT_EQ(service.last_upgrade.at("result"), "done");
   EXPECT_EQ(parsed->services[1].machine.heir, 0U);
 }
@@ -142,9 +163,12 @@ TEST(SavedStateTest, EveryMemberHasToBeThere) {
   for_each_member(whole, json::json_pointer(), [&](const json::json_pointer& member) {
     // The supervisor keeps the report of an upgrade as it is, and does not look into it.
     if (member.to_string().find("/last_upgrade/") != std::string::npos) return;
+    // So it does a record.
+    if (member.to_string().find("/unrecorded/") != std::string::npos) return;
     // These came later: see the next tests.
-    for (const char* later : {"leaving", "mailbox", "program_digest", "files", "rest", "program",
-                              "last_config", "mark"}) {
+    for (const char* later :
+         {"leaving", "mailbox", "program_digest", "files", "rest", "program", "last_config", "mark",
+          "unrecorded", "seen", "left", "cgroup", "signed_version"}) {
       if (member.back() == later) return;
     }
     ++members;
@@ -153,6 +177,18 @@ TEST(SavedStateTest, EveryMemberHasToBeThere) {
     expect_refused(without, "without " + member.to_string());
   });
   EXPECT_GT(members, 40);
+}
+
+TEST(SavedStateTest, ARecordIsAnObject) {
+  json whole = to_json(everything());
+  whole["services"][0]["unrecorded"] = 3;
+  expect_refused(whole, "a number in place of the records");
+  whole["services"][0]["unrecorded"] = {"stopped"};
+  expect_refused(whole, "a text in place of a record");
+  whole["services"][0].erase("unrecorded");
+  const auto parsed = parse_state(whole.dump(), "state.json");
+  ASSERT_TRUE(parsed) << parsed.error().message;
+  EXPECT_TRUE(parsed->services[0].unrecorded.empty());
 }
 
 TEST(SavedStateTest, AServiceOfAFileThatDoesNotSayWhereItsProgramWasFoundHasNone) {
@@ -168,13 +204,17 @@ TEST(SavedStateTest, AProcessOfAFileThatDoesNotSayItIsNotLeavingAndHasNoMailbox)
   for (json& process : before["services"][0]["processes"]) {
     process.erase("leaving");
     process.erase("mailbox");
+    process.erase("seen");
   }
+  before["services"][0].erase("left");
   const auto parsed = parse_state(before.dump(), "state.json");
   ASSERT_TRUE(parsed) << parsed.error().message;
   for (const SavedProcess& process : parsed->services.at(0).processes) {
     EXPECT_FALSE(process.leaving);
     EXPECT_EQ(process.mailbox, "");
+    EXPECT_EQ(process.seen, 0U) << "it proves nothing of its children";
   }
+  EXPECT_TRUE(parsed->services.at(0).left.empty());
 }
 
 TEST(SavedStateTest, AReleaseOfAFileThatDoesNotSayIsItsProgramAlone) {
@@ -188,6 +228,17 @@ TEST(SavedStateTest, AReleaseOfAFileThatDoesNotSayIsItsProgramAlone) {
   EXPECT_EQ(parsed->services.at(0).release.program_digest, "d-old");
   EXPECT_TRUE(parsed->services.at(0).release.files.empty());
   EXPECT_EQ(parsed->services.at(0).machine.rest, Rest::kNo);
+}
+
+// Supervisors before signatures named a version have written none.
+TEST(SavedStateTest, ASignatureThatNamesNoVersionIsReadAsBefore) {
+  json text = to_json(release("old"));
+  EXPECT_EQ(release_from(text).signed_version, "v-old");
+  text.erase("signed_version");
+  const SavedRelease before = release_from(text);
+  EXPECT_EQ(before.signed_version, "");
+  EXPECT_EQ(before.verified, "k-old");
+  EXPECT_EQ(to_json(before), text);
 }
 
 TEST(SavedStateTest, WhichFileIsBehindTheProgramComesBackAndIsNoneWhereTheFileDoesNotSay) {
@@ -211,7 +262,9 @@ TEST(SavedStateTest, WhichFileIsBehindTheProgramComesBackAndIsNoneWhereTheFileDo
 TEST(SavedStateTest, EveryMemberHasToBeOfItsType) {
   const json whole = to_json(everything());
   for_each_member(whole, json::json_pointer(), [&](const json::json_pointer& member) {
-    if (member.to_string().find("/last_upgrade") != std::string::npos) return;
+    for (const char* whole_as_it_is : {"/last_upgrade", "/unrecorded/"}) {
+      if (member.to_string().find(whole_as_it_is) != std::string::npos) return;
+    }
     for (const json& wrong : {json("text"), json(json::array({json::array()})), json(true)}) {
       if (whole[member].type() == wrong.type() && !wrong.is_array()) continue;
       json with = whole;
@@ -222,6 +275,28 @@ TEST(SavedStateTest, EveryMemberHasToBeOfItsType) {
       expect_refused(with, member.to_string() + " = " + wrong.dump());
     }
   });
+}
+
+// What a number of another kind becomes is undefined, and such a pid would be another process's.
+TEST(SavedStateTest, ANumberThatIsNoneOfItsKindIsRefused) {
+  const json whole = to_json(everything());
+  const auto with = [&](const char* pointer, const json& value) {
+    json other = whole;
+    other[json::json_pointer(pointer)] = value;
+    expect_refused(other, pointer + (" " + value.dump()));
+  };
+  for (const char* number : {"/format", "/services/0/last_generation", "/services/0/restarts",
+                             "/services/0/processes/0/pid", "/services/0/processes/0/started",
+                             "/services/0/probation/until_ns", "/services/0/handoff/heir",
+                             "/services/0/handoff/timeouts_ns/drain"}) {
+    for (const json& value : {json(1e64), json(1.5), json(-1), json("1"), json(true)}) {
+      with(number, value);
+    }
+  }
+  for (const json& value : {json(0), json(INT64_C(1) << 40)}) {
+    with("/services/0/processes/0/pid", value);
+  }
+  with("/services/0/handoff/timeouts_ns/drain", INT64_MAX);
 }
 
 TEST(SavedStateTest, WhatIsNoJsonIsRefusedByName) {

@@ -58,7 +58,7 @@ TEST_F(ColdStartTest, IfItDoesNotComeUpWhatRanBeforeIsStarted) {
   hear(found(false));
   hear(named());
   hear(CandidateReady{Origin::kNew});
-  EXPECT_EQ(hear(Exited{5, kStatus0}), "drop, failed(exited)");
+  EXPECT_EQ(hear(Exited{5, kStatus0}), "look for children of 5, drop, failed(exited)");
   EXPECT_EQ(service.state(), State::kBackoff);
   EXPECT_EQ(hear(Tick{}, 1s), "spawn 6") << "of the release that ran before";
 }
@@ -69,7 +69,8 @@ TEST_F(ColdStartTest, SoItIsWhereNothingIsRestarted) {
   (void)mortal.step(found(false), at(0s));
   (void)mortal.step(named(), at(0s));
   (void)mortal.step(CandidateReady{Origin::kNew}, at(0s));
-  EXPECT_EQ(show(mortal.step(Exited{5, kStatus0}, at(0s))), "drop, failed(exited)");
+  EXPECT_EQ(show(mortal.step(Exited{5, kStatus0}, at(0s))),
+            "look for children of 5, drop, failed(exited)");
   EXPECT_STREQ(mortal.state_name(), "backoff");
   EXPECT_NE(mortal.problem(), "");
   EXPECT_EQ(mortal.found().rest, Rest::kNo) << "nobody has stopped it";
@@ -84,7 +85,7 @@ TEST_F(ColdStartTest, AndWhereSomebodyHasAskedForTheStart) {
   hear(Exited{1, kStatus0});
   EXPECT_EQ(hear(HandoffRequested{.wanted = {.path = "/opt/chat"}, .cold = true}, 1s), "open");
   hear(CandidateReady{Origin::kNew}, 1s);
-  EXPECT_EQ(hear(Exited{2, kStatus0}, 1s), "drop, failed(exited)");
+  EXPECT_EQ(hear(Exited{2, kStatus0}, 1s), "look for children of 2, drop, failed(exited)");
   EXPECT_EQ(hear(Tick{}, 2s), "spawn 3") << "of the release that ran before";
 }
 
@@ -145,7 +146,7 @@ TEST_F(ColdStartTest, AFailedUpgradeOfAStoppedServiceLeavesItStopped) {
   hear(Exited{1, kStatus0});
   hear(HandoffRequested{}, 1s);
   hear(CandidateReady{}, 1s);
-  EXPECT_EQ(hear(Exited{2, kStatus0}, 1s), "drop, failed(exited)");
+  EXPECT_EQ(hear(Exited{2, kStatus0}, 1s), "look for children of 2, drop, failed(exited)");
   EXPECT_EQ(service.found().rest, Rest::kStopped);
 }
 

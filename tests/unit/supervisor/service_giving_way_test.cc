@@ -99,7 +99,7 @@ TEST_F(GivingWayTest, APlanHasNobodyToTakeOverFrom) {
   EXPECT_EQ(hear(HandoffRequested{.rehearsal = true}, 1s), "refuse(busy)");
 }
 
-// It may only be slow.
+// A process that is not ready yet may only be slow.
 TEST_F(GivingWayTest, WhatTheConfigurationNamesIsNotEndedForItself) {
   hang();
   EXPECT_EQ(hear(HandoffRequested{.unless_so = true}, 1s), "open");

@@ -30,7 +30,8 @@ HandoffFailed heard_failed(const std::string& body) {
 }
 
 TEST(ServiceMessagesTest, AReasonIsOneLineWithoutControlCharacters) {
-  EXPECT_EQ("no  [31mroom \xc3\xa4", heard_failed(failed("no\n\x1b[31mroom\x7f\xc3\xa4")).reason);
+  EXPECT_EQ("no\\n\\x1b[31mroom\\u007f\xc3\xa4\\u202e",
+            heard_failed(failed("no\n\x1b[31mroom\x7f\xc3\xa4\xe2\x80\xae")).reason);
 }
 
 TEST(ServiceMessagesTest, ATextThatIsTooLongIsCut) {
@@ -39,6 +40,10 @@ TEST(ServiceMessagesTest, ATextThatIsTooLongIsCut) {
   const auto heard = decode(Type::kRegister, encode(message), kSender);
   ASSERT_TRUE(heard) << heard.error().message;
   EXPECT_EQ(1024U, std::get<ReleaseNamed>(heard->aside).service.size());
+  message.manifest.service = std::string(1023, 'x') + "\xed\x95\x9c";
+  const auto cut = decode(Type::kRegister, encode(message), kSender);
+  ASSERT_TRUE(cut) << cut.error().message;
+  EXPECT_EQ(std::string(1023, 'x'), std::get<ReleaseNamed>(cut->aside).service);
 }
 
 TEST(ServiceMessagesTest, ATextThatIsNoUtf8IsRefused) {

@@ -118,7 +118,7 @@ TEST_F(ServiceTest, AFailedNewReleaseGoesBackToTheBackOff) {
   hear(HandoffRequested{}, 1050ms);
   hear(CandidateReady{}, 1060ms);
   EXPECT_EQ(hear(Tick{}, 11060ms), "kill 2");
-  EXPECT_EQ(hear(Exited{2, kKilled}, 11061ms), "drop, failed(timeout)");
+  EXPECT_EQ(hear(Exited{2, kKilled}, 11061ms), "look for children of 2, drop, failed(timeout)");
   EXPECT_STREQ(service.state_name(), "backoff");
   EXPECT_EQ(hear(Tick{}, 20s), "spawn 3") << "of the old release";
 }

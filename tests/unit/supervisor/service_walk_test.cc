@@ -2,6 +2,7 @@
 // machine's picture must agree with the world, and in the end everything can be stopped.
 #include <gtest/gtest.h>
 
+#include <deque>
 #include <random>
 #include <set>
 
@@ -15,7 +16,11 @@ using namespace std::chrono_literals;
 
 class Walk {
  public:
-  explicit Walk(unsigned seed) : random_(seed) {}
+  explicit Walk(unsigned seed)
+      : random_(seed),
+        service_({.name = "walk",
+                  .probation = {.checked = true, .polled = true, .failures = 2},
+                  .children = seed % 2 == 0 ? ChildrenPolicy::kEnd : ChildrenPolicy::kLeave}) {}
 
   void run(int steps) {
     if (dice(3) == 0) {
@@ -66,7 +71,7 @@ class Walk {
       hear(event);
     };
     const std::uint64_t handoff = dice(4) == 0 ? who : last_;
-    switch (dice(18)) {
+    switch (dice(19)) {
       case 0:
         return says(Registered{who, dice(2) == 0, dice(2) == 0 ? handoff : 0, false, seen()});
       case 1:
@@ -111,6 +116,8 @@ class Walk {
         return hear(StartRequested{dice(2) == 0, Wanted{"/opt/chat"}});
       case 15:
         return come_back();
+      case 16:
+        return end_children();
       default:
         if (const auto deadline = service_.deadline()) clock_ = std::max(clock_, *deadline);
         // An upgrade looks once more before it is over, so its deadline may be due at once. If
@@ -121,6 +128,14 @@ class Walk {
         }
         FAIL() << "a deadline that has passed stays: " << story_;
     }
+  }
+
+  // One after the other, as they were asked for.
+  void end_children() {
+    if (clearing_.empty()) return;
+    const Generation before = clearing_.front();
+    clearing_.pop_front();
+    hear(ChildrenEnded{before});
   }
 
   void ask_for_handoff() {
@@ -173,6 +188,11 @@ class Walk {
       if (const auto* spawn = std::get_if<Spawn>(&effect)) {
         ASSERT_TRUE(alive_.insert(spawn->generation).second);
         last_ = spawn->generation;
+        if (spawn->ends_children) clearing_.push_back(spawn->generation);
+      }
+      if (const auto* ends = std::get_if<EndChildren>(&effect)) {
+        ASSERT_FALSE(alive_.contains(ends->generation)) << story_;
+        if (ends->generation == 0) clearing_.push_back(0);
       }
       if (const auto* signal = std::get_if<Signal>(&effect)) {
         ASSERT_TRUE(alive_.contains(signal->generation)) << story_;
@@ -213,6 +233,7 @@ class Walk {
         hear(Tick{});
       }
       while (!killed_.empty() && !testing::Test::HasFatalFailure()) end(*killed_.begin());
+      while (!clearing_.empty() && !testing::Test::HasFatalFailure()) end_children();
     }
     ASSERT_TRUE(service_.idle()) << story_;
     ASSERT_EQ(answered_, asked_) << "everyone who asked was answered: " << story_;
@@ -220,12 +241,13 @@ class Walk {
   }
 
   std::mt19937 random_;
-  Service service_{{.name = "walk", .probation = {.checked = true, .polled = true, .failures = 2}}};
+  Service service_;
   Time clock_ = at(0ms);
   std::set<Generation> alive_;
   std::set<Generation> killed_;
   std::set<Generation> spoke_;
   Generation last_ = 0;
+  std::deque<Generation> clearing_;  // before whose starts, or 0, children are ended
   bool opening_ = false;
   int asked_ = 0;
   int answered_ = 0;

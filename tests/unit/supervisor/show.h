@@ -15,7 +15,8 @@ inline std::string show(const Effect& effect) {
         if constexpr (std::is_same_v<T, Spawn>) {
           return std::string("spawn ") + std::to_string(what.generation) +
                  (what.candidate ? " candidate" : "") + (what.heir ? " heir" : "") +
-                 (what.rehearsal ? " rehearsal" : "");
+                 (what.rehearsal ? " rehearsal" : "") +
+                 (what.ends_children ? " after children" : "");
         } else if constexpr (std::is_same_v<T, SendDonate>) {
           return "donate " + std::to_string(what.donor) + ">" + std::to_string(what.heir) +
                  (what.rehearsal ? " rehearsal" : "");
@@ -78,10 +79,16 @@ inline std::string show(const Effect& effect) {
           return "spread " + std::to_string(what.generation) + " " + std::to_string(what.permille);
         } else if constexpr (std::is_same_v<T, SendRelink>) {
           return "relink " + std::to_string(what.late) + ">" + std::to_string(what.owner);
+        } else if constexpr (std::is_same_v<T, EndChildren>) {
+          return "end children" +
+                 (what.generation == 0 ? "" : " of " + std::to_string(what.generation)) +
+                 (what.grace == Duration{} ? " at once" : "");
+        } else if constexpr (std::is_same_v<T, LookForChildren>) {
+          return "look for children of " + std::to_string(what.generation);
         } else if constexpr (std::is_same_v<T, ReportStopped>) {
           return "stopped";
         } else {
-          return "";  // Note: words for the log
+          return "";  // Note: words for the log; Crashed: a record
         }
       },
       effect);

@@ -22,6 +22,17 @@ TEST(TrialTest, ANewerOneSaysMore) {
   EXPECT_EQ(trial_problem(newer.dump()), "");
 }
 
+TEST(TrialTest, OnlyOneThatSaysSoTakesTheStateItself) {
+  EXPECT_TRUE(takes_state(trial_json(1).dump()));
+  json older = trial_json(1);
+  older.erase("takes_state");
+  EXPECT_EQ(trial_problem(older.dump()), "");
+  EXPECT_FALSE(takes_state(older.dump()));
+  for (const char* words : {"", "[]", "null", R"({"takes_state":1})"}) {
+    EXPECT_FALSE(takes_state(words)) << words;
+  }
+}
+
 TEST(TrialTest, AnotherProgramIsRefused) {
   for (const char* words :
        {"", "\n", "run --check --json --config x\n", "ok: 1 services, version 0.1.0\n", "{}", "[]",

@@ -4,10 +4,14 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <zstd.h>
 
+#include <array>
 #include <clocale>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <map>
 
 #include "libhandoff/base/unique_fd.h"
 #include "supervisor/releases/archive.h"
@@ -20,9 +24,38 @@ namespace {
 namespace fs = std::filesystem;
 using test::Tar;
 
+// One of a tar by hand, since libarchive writes no size where there are no contents.
+std::string tar_header(const std::string& name, char type, std::size_t size,
+                       const std::string& target = "") {
+  std::string out(512, '\0');
+  const auto put = [&out](std::size_t at, const std::string& text) {
+    out.replace(at, text.size(), text);
+  };
+  std::array<char, 16> octal{};
+  put(0, name);
+  put(100, "0000755");
+  put(108, "0000000");
+  put(116, "0000000");
+  std::snprintf(octal.data(), octal.size(), "%011zo", size);
+  put(124, octal.data());
+  put(136, "00000000000");
+  put(148, "        ");
+  out[156] = type;
+  put(157, target);
+  put(257, std::string("ustar\00000", 8));
+  unsigned sum = 0;
+  for (const char byte : out) sum += static_cast<unsigned char>(byte);
+  std::snprintf(octal.data(), octal.size(), "%06o", sum);
+  put(148, std::string(octal.data(), 7) + " ");
+  return out;
+}
+
 class UnpackTest : public testing::Test {
  protected:
-  UnpackTest() { fs::create_directories(into); }
+  UnpackTest() {
+    ::umask(022);  // as handoff-unpack has it
+    fs::create_directories(into);
+  }
   // "" or why not.
   std::string unpacked(const std::string& archive, const UnpackLimits& limits = {}) {
     const UniqueFd from(::open(archive.c_str(), O_RDONLY | O_CLOEXEC));
@@ -187,6 +220,31 @@ TEST_F(UnpackTest, WhatIsTooMuchEndsEarly) {
             std::string::npos);
 }
 
+// libarchive passes over what is no file's, and would decompress it without an end.
+TEST_F(UnpackTest, WhatHasNoPlaceInAFileIsBounded) {
+  const std::string contents(1 << 20, 'y');
+  const std::string size = "16 size=1048576\n";
+  for (const char type : {'5', '2', '1'}) {
+    std::string tar = tar_header("a", '0', 0) + tar_header("pax", 'x', size.size()) + size;
+    tar.resize(tar.size() + 512 - size.size(), '\0');
+    test::write_file(at, tar + tar_header("x", type, 0, "a") + contents + std::string(1024, '\0'));
+    EXPECT_NE(unpacked(at).find("x is no file, and has contents"), std::string::npos) << type;
+    fs::remove_all(into);
+    fs::create_directories(into);
+  }
+  // An attribute for each file, which libarchive reads and nobody asks for.
+  constexpr std::size_t kLong = 512 * 1024;
+  const std::string record = "524288 comment=" + std::string(kLong - 16, 'x') + "\n";
+  std::string tar;
+  for (int i = 0; i < 4; ++i) {
+    tar += tar_header("pax", 'x', record.size()) + record + tar_header(std::to_string(i), '0', 0);
+  }
+  test::write_file(at, tar + std::string(1024, '\0'));
+  const std::string why = unpacked(at, {.bytes = 1000, .entries = 15});
+  EXPECT_NE(why.find("it has more than 1049576 bytes, those beside its files"), std::string::npos)
+      << why;
+}
+
 TEST_F(UnpackTest, SumsUpAllFiles) {
   Tar tar(at);
   for (int i = 0; i < 4; ++i) tar.file(std::to_string(i), std::string(1000, 'x'));
@@ -232,6 +290,89 @@ TEST_F(UnpackTest, GarbageIsAnErrorAndNothingElse) {
     (void)unpack(from.get(), to.get(), {.bytes = 1 << 20});
     ASSERT_EQ(outside(), 0U) << round;
   }
+}
+
+// What `zstd` and `tar --zstd` write: a frame with its checksum.
+std::string zstd_with_checksum(const std::string& text) {
+  std::string out(ZSTD_compressBound(text.size()), '\0');
+  ZSTD_CCtx* context = ZSTD_createCCtx();
+  EXPECT_EQ(ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1)), 0U);
+  const std::size_t size =
+      ZSTD_compress2(context, out.data(), out.size(), text.data(), text.size());
+  EXPECT_EQ(ZSTD_isError(size), 0U);
+  ZSTD_freeCCtx(context);
+  out.resize(size);
+  return out;
+}
+
+// A bit of it is another on the disk or on its way: it is refused, or makes no difference.
+TEST_F(UnpackTest, EveryBitOfACompressedArchiveCounts) {
+  const test::TempDir memory("/dev/shm");
+  into = memory / "into";
+  std::string contents;
+  for (int i = 0; i < 40; ++i) contents += static_cast<char>(33 + i * 41 % 90);
+  const std::map<std::string, std::string> right = {{"a", contents}, {"bin/chat", "program"}};
+  const auto tar = [&](Tar::Filter filter) {
+    return test::read_file(
+        Tar(at, filter).file("a", contents).program("bin/chat", "program").close());
+  };
+  const std::string archives[] = {tar(Tar::Filter::kGzip),
+                                  zstd_with_checksum(tar(Tar::Filter::kNone))};
+  for (const std::string& archive : archives) {
+    std::size_t refused = 0;
+    for (std::size_t bit = 0; bit < 8 * archive.size(); ++bit) {
+      std::string altered = archive;
+      altered[bit / 8] = static_cast<char>(altered[bit / 8] ^ (1 << bit % 8));
+      test::write_file(at, altered);
+      fs::remove_all(into);
+      fs::create_directories(into);
+      const UniqueFd from(::open(at.c_str(), O_RDONLY | O_CLOEXEC));
+      const UniqueFd to(::open(into.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+      if (!unpack(from.get(), to.get(), {})) {
+        ++refused;
+        continue;
+      }
+      std::map<std::string, std::string> found;
+      for (const auto& entry : fs::recursive_directory_iterator(into)) {
+        if (entry.is_directory()) continue;
+        const std::string name = entry.path().lexically_relative(into);
+        found[name] = test::read_file(entry.path());
+      }
+      EXPECT_EQ(found, right) << "bit " << bit << " of " << 8 * archive.size();
+      EXPECT_EQ(mode("bin/chat"), 0755U) << bit;
+      EXPECT_EQ(mode("a"), 0644U) << bit;
+    }
+    // What makes no difference is the time and the system in gzip's header, and which of a tar's
+    // zeros are repeated.
+    EXPECT_GT(refused, 8 * archive.size() - 8 * 16);
+  }
+}
+
+TEST_F(UnpackTest, WhatFollowsTheEndOfAnArchiveIsRefused) {
+  Tar(at).file("a", "text").close();
+  const std::string tar = test::read_file(at);
+  Tar(at, Tar::Filter::kGzip).file("a", "text").close();
+  const std::string gzip = test::read_file(at);
+  const auto after = [&](const std::string& archive, const std::string& more) {
+    fs::remove_all(into);
+    fs::create_directories(into);
+    test::write_file(at, archive + more);
+    return unpacked(at);
+  };
+  const std::string zstd = zstd_with_checksum(tar);
+  for (const std::string& archive : {tar, gzip, zstd}) {
+    EXPECT_EQ(after(archive, ""), "");
+    EXPECT_NE(after(archive, "more").find("the archive is broken"), std::string::npos);
+    EXPECT_NE(after(archive, archive).find("the archive is broken"), std::string::npos)
+        << "two archives in one file";
+  }
+  // Two parts of one archive, each compressed by itself: that is what `cat` makes of them.
+  const std::string half = zstd_with_checksum(tar.substr(0, 700));
+  EXPECT_EQ(after(half, zstd_with_checksum(tar.substr(700))), "");
+  // Of an archive's blocks there may be any number, but not without end.
+  EXPECT_EQ(after(tar, std::string(512 * 1000, '\0')), "");
+  EXPECT_NE(after(zstd, zstd_with_checksum(std::string(64 << 20, '\0'))).find("is broken"),
+            std::string::npos);
 }
 
 TEST_F(UnpackTest, OnlyArchivesAreArchives) {

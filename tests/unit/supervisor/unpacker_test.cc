@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,6 +18,8 @@
 #include <vector>
 
 #include "support/process/files.h"
+#include "support/process/process.h"
+#include "support/process/programs.h"
 #include "tar.h"
 
 namespace handoff::supervisor {
@@ -67,6 +70,28 @@ TEST_F(UnpackerTest, WhatIsInTheArchiveComesOutAndNothingElseIsLeft) {
   EXPECT_EQ(test::read_file(into + "/a"), "hello");
   EXPECT_EQ(open_fds(), fds);
   EXPECT_EQ(children(), before);
+}
+
+TEST_F(UnpackerTest, ModesAreThoseOfAReleaseWhateverTheUmaskIs) {
+  const auto mode = [this](const std::string& name) {
+    struct stat info {};
+    EXPECT_EQ(::lstat((into + "/" + name).c_str(), &info), 0) << name;
+    return info.st_mode & 07777;
+  };
+  for (const mode_t mask : {0U, 077U}) {
+    fs::remove_all(into);
+    fs::create_directories(into);
+    Tar(at).file("bin/chat", "program", 0700).file("lib/text", "", 0666).close();
+    const UniqueFd from(::open(at.c_str(), O_RDONLY | O_CLOEXEC));
+    const UniqueFd to = folder();
+    const mode_t own = ::umask(mask);
+    const auto done = unpack_bundle(from.get(), to.get(), {});
+    ::umask(own);
+    ASSERT_TRUE(done) << done.error().message;
+    EXPECT_EQ(mode("bin/chat"), 0755U) << mask;
+    EXPECT_EQ(mode("lib/text"), 0644U) << mask;
+    EXPECT_EQ(mode("lib"), 0755U) << mask;
+  }
 }
 
 TEST_F(UnpackerTest, AnErrorComesWithItsCodeAndItsWords) {
@@ -123,6 +148,24 @@ TEST_F(UnpackerTest, OneThatIsKilledIsAnError) {
   waits.join();
   EXPECT_NE(why.find("handoff-unpack died"), std::string::npos) << why;
   EXPECT_EQ(children(), before);
+}
+
+// A process has its score until somebody has waited for it.
+TEST_F(UnpackerTest, WhenMemoryRunsOutItGoesBeforeServices) {
+  (void)archive();
+  const test::Process unpacking([this] {
+    if (::dup2(::open(at.c_str(), O_RDONLY | O_CLOEXEC), STDIN_FILENO) < 0) return 127;
+    if (::dup2(::open(into.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC), 100) < 0) return 127;
+    if (::dup2(100, 3) < 0) return 127;  // which may have been the folder's own number
+    ::execl(test::program("handoff-unpack").c_str(), "handoff-unpack", "99", "9", "99", nullptr);
+    return 127;
+  });
+  siginfo_t ended{};
+  ASSERT_EQ(::waitid(P_PIDFD, static_cast<id_t>(unpacking.pidfd()), &ended, WEXITED | WNOWAIT), 0);
+  EXPECT_EQ(ended.si_status, 0);
+  EXPECT_TRUE(fs::exists(into + "/a"));
+  EXPECT_EQ(test::read_file("/proc/" + std::to_string(unpacking.pid()) + "/oom_score_adj"),
+            "1000\n");
 }
 
 TEST_F(UnpackerTest, WhatIsNoProgramIsToldByItsErrno) {

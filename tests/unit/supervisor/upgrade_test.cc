@@ -187,6 +187,24 @@ TEST_F(UpgradeTest, TellsTheSameWhicheverIsHeardFirst) {
       "died");
 }
 
+TEST_F(UpgradeTest, AnHeirThatTheKernelEndedForWantOfMemoryIsToldAsThatAtAnyStep) {
+  const Exit ended{.signalled = true, .number = 9, .out_of_memory = "control group /chat"};
+  const std::string how =
+      "the new release was killed by SIGKILL (memory ran out of control group /chat; MemoryMax= "
+      "gives it more)";
+  hear(Exited{2, ended});
+  EXPECT_EQ(report().code, "resources");
+  EXPECT_EQ(report().message, how);
+
+  upgrade = Upgrade(1, 2, timeouts, at(0ms));
+  copy();
+  hear(Exited{2, ended}, 200ms);
+  hear(failed(1, "peer_died", "the heir has died"), 210ms);
+  EXPECT_EQ(report().code, "resources");
+  EXPECT_EQ(report().message, how + "; the old release says: the heir has died");
+  EXPECT_EQ(report().failed, Report::Failed::kNew);
+}
+
 TEST_F(UpgradeTest, DoesNotBlameAnHeirForHowItGoesWhenTold) {
   copy();
   hear(failed(1, "timeout", "the freeze budget was missed"), 200ms);

@@ -5,6 +5,7 @@
 #include "supervisor/core/backoff.h"
 #include "supervisor/core/duration.h"
 #include "supervisor/core/exit.h"
+#include "supervisor/core/memory.h"
 #include "supervisor/core/suggest.h"
 
 namespace handoff::supervisor {
@@ -53,6 +54,12 @@ TEST(ExitTest, SaysHowAProcessEnded) {
   EXPECT_EQ(describe({true, 9, false}), "was killed by SIGKILL");
   EXPECT_EQ(describe({true, 11, true}), "was killed by SIGSEGV (core dumped)");
   EXPECT_EQ(describe({true, 63, false}), "was killed by signal 63");
+  const std::string lacked = " (memory ran out of the host; MemoryMax= gives it more)";
+  EXPECT_EQ(describe({.signalled = true, .number = 9, .out_of_memory = "the host"}),
+            "was killed by SIGKILL" + lacked);
+  EXPECT_EQ(describe({.unseen = true, .out_of_memory = "the host"}), "ended" + lacked);
+  EXPECT_EQ(code_of({.signalled = true, .number = 9}), "exited");
+  EXPECT_EQ(code_of({.signalled = true, .number = 9, .out_of_memory = "the host"}), "resources");
 }
 
 TEST(SuggestTest, FindsWhatWasMeant) {

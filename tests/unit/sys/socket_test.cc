@@ -147,13 +147,43 @@ TEST_F(CountersTest, ThereAreNoneForWhatIsNoTcpSocket) {
   EXPECT_FALSE(counters_of(-1));
 }
 
+// Another process may have a duplicate.
 TEST_F(CountersTest, AResetIsWhatTheClientSees) {
-  reset_on_close(server_.get());
+  const UniqueFd copy(::dup(server_.get()));
+  reset_connection(server_.get());
   server_.reset();
   wait_readable(client_.get());
   char byte = 0;
   EXPECT_EQ(-1, ::recv(client_.get(), &byte, 1, 0));
   EXPECT_EQ(ECONNRESET, errno);
+}
+
+TEST_F(CountersTest, TheEndOfTheSendingHalfIsSeenAlthoughACopyIsOpen) {
+  const UniqueFd copy(::dup(server_.get()));
+  end_sending(server_.get());
+  server_.reset();
+  wait_readable(client_.get());
+  char byte = 0;
+  EXPECT_EQ(0, ::recv(client_.get(), &byte, 1, 0));
+}
+
+// One datagram socket may serve many sessions: dup(2) makes no socket of its own.
+TEST(EndSendingTest, ADatagramSocketSendsOn) {
+  const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_in self{};
+  self.sin_family = AF_INET;
+  self.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ASSERT_EQ(0, ::bind(socket.get(), reinterpret_cast<sockaddr*>(&self), sizeof self));
+  socklen_t size = sizeof self;
+  ASSERT_EQ(0, ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&self), &size));
+  const auto send = [&] {
+    return ::sendto(socket.get(), "x", 1, MSG_NOSIGNAL, reinterpret_cast<sockaddr*>(&self), size);
+  };
+  end_sending(socket.get());
+  EXPECT_EQ(1, send());
+  ASSERT_EQ(0, ::connect(socket.get(), reinterpret_cast<sockaddr*>(&self), size));
+  end_sending(socket.get());
+  EXPECT_EQ(1, ::send(socket.get(), "x", 1, MSG_NOSIGNAL));
 }
 
 }  // namespace

@@ -30,7 +30,7 @@ inline Host::Host(uv_loop_t* loop, Service& service) : loop_(loop), service_(ser
   service_.on_drop([this](SessionId id) { forget(id); });
   service_.on_retired([this](std::uint64_t) { retire(); });
   service_.on_stop([this](std::uint64_t deadline_us) { stop(deadline_us); });
-  service_.on_late([this](std::uint64_t) { stop_accepting(); });
+  service_.on_late([this](std::uint64_t waiting) { late(waiting); });
   service_.on_moved([this](SessionId id) { moved(id); });
   service_.on_freeze_session([this](SessionId id) { freeze(id); });
   service_.on_thaw_session([this](SessionId id) { thaw(id); });
@@ -39,9 +39,12 @@ inline Host::Host(uv_loop_t* loop, Service& service) : loop_(loop), service_(ser
 inline Host::~Host() {
   close_set();
   for (auto& [id, stream] : streams_) ::close(stream->fd_);
+  const bool stopped = cut_off_ms_ != 0;
+  linger_.wait(stopped, stopped ? cut_off_ms_ : Linger::clock_ms() + Linger::kLingerMs);
 }
 
 inline void Host::start() {
+  check_kinds();
   service_.ready();
   for (auto& listener : listeners_) {
     listener->fd = service_.named_fd(listener->name);
@@ -61,16 +64,41 @@ inline void Host::start() {
 
 // An heir restores by kind. If two listeners shared one, it would restore the sessions of one by
 // the function of the other.
-inline void Host::claim_kind(const std::string& name, const std::string& kind) const {
+inline void Host::claim_kind(const std::string& name, const std::string& kind,
+                             bool by_itself) const {
   for (const auto& other : listeners_) {
-    if (other->options.kind != kind) continue;
-    throw Exception(-EEXIST, "listener " + name + ": sessions of kind \"" + kind +
-                                 "\" are those of listener " + other->name +
-                                 ", whose function restores them; give this one a kind of its "
-                                 "own: service.kind(\"" +
-                                 name + "\", VERSION), and .kind = \"" + name +
-                                 "\" in its ListenOptions");
+    if (other->options.kind == kind) {
+      throw Exception(-EEXIST, "listener " + name + ": sessions of kind \"" + kind +
+                                   "\" are those of listener " + other->name +
+                                   ", whose function restores them; leave .kind out of its "
+                                   "ListenOptions, or name another");
+    }
+    // To a build that knows no kinds of listeners the sessions of both would be of kind "session".
+    if ((kind == "session" && other->by_itself) ||
+        (by_itself && other->options.kind == "session")) {
+      throw Exception(-EEXIST, "listeners " + other->name + " and " + name +
+                                   ": where one says .kind = \"session\", each of the others "
+                                   "needs a kind that is declared: service.kind(NAME, VERSION), "
+                                   "and .kind = NAME in its ListenOptions");
+    }
   }
+}
+
+inline void Host::check_kinds() const {
+  for (const auto& listener : listeners_) {
+    if (service_.kind_version(listener->options.kind) != 0) continue;
+    throw Exception(HANDOFF_ERR_UNKNOWN, "listener " + listener->name + ": kind \"" +
+                                             listener->options.kind +
+                                             "\" was not declared; service.kind() does it");
+  }
+}
+
+inline std::string Host::unknown_kind(std::string_view kind) const {
+  std::string text = "no listener of this release has sessions of kind '" + std::string(kind) + "'";
+  if (kind != "session" || listeners_.size() < 2) return text;
+  return text +
+         ", and the release before did not say of which listener this one is; .kind = "
+         "\"session\" in the ListenOptions of one takes them for its own";
 }
 
 inline std::uint32_t Host::flags_of(const ListenOptions& options) {
@@ -80,6 +108,7 @@ inline std::uint32_t Host::flags_of(const ListenOptions& options) {
 
 inline void Host::set_nonblocking(int fd) {
   const int flags = ::fcntl(fd, F_GETFL);
+  if (flags >= 0 && (flags & O_NONBLOCK) != 0) return;
   if (flags < 0 || ::fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) {
     throw std::system_error(errno, std::generic_category(), "O_NONBLOCK");
   }
@@ -121,6 +150,7 @@ inline void Host::leave_loop() {
 inline void Host::close_set() {
   if (epoll_ >= 0) {
     leave_loop();
+    linger_.leave_set();
     ::close(epoll_);
   }
   if (alias_ >= 0) ::close(alias_);
@@ -137,20 +167,21 @@ inline void Host::poll_start(uv_poll_t& poll, int fd, uv_poll_cb callback) {
 
 inline void Host::init_handles() {
   uv_idle_init(loop_, &flusher_);
-  uv_idle_init(loop_, &closer_);
   uv_timer_init(loop_, &rest_timer_);
   uv_timer_init(loop_, &stop_timer_);
-  flusher_.data = closer_.data = rest_timer_.data = stop_timer_.data = this;
+  uv_timer_init(loop_, &linger_timer_);
+  flusher_.data = rest_timer_.data = stop_timer_.data = linger_timer_.data = this;
   uv_unref(reinterpret_cast<uv_handle_t*>(&rest_timer_));
+  uv_unref(reinterpret_cast<uv_handle_t*>(&linger_timer_));
   open_handles_ += 4;
 }
 
 // Ends the Host's part in the loop; closed() calls on_finished() after the last handle.
 inline void Host::close_handles() {
   for (uv_handle_t* handle :
-       {reinterpret_cast<uv_handle_t*>(&flusher_), reinterpret_cast<uv_handle_t*>(&closer_),
-        reinterpret_cast<uv_handle_t*>(&rest_timer_), reinterpret_cast<uv_handle_t*>(&stop_timer_),
-        reinterpret_cast<uv_handle_t*>(&set_poll_),
+       {reinterpret_cast<uv_handle_t*>(&flusher_), reinterpret_cast<uv_handle_t*>(&rest_timer_),
+        reinterpret_cast<uv_handle_t*>(&stop_timer_),
+        reinterpret_cast<uv_handle_t*>(&linger_timer_), reinterpret_cast<uv_handle_t*>(&set_poll_),
         reinterpret_cast<uv_handle_t*>(&service_poll_)}) {
     if (!uv_is_closing(handle)) uv_close(handle, &Host::closed);
   }
@@ -171,8 +202,7 @@ inline Saved Host::save(SessionId id) {
 inline void Host::adopt(Adopted& a) {
   const auto factory = restores_.find(a.kind());
   if (factory == restores_.end()) {
-    throw std::runtime_error("no listener of this release has sessions of kind '" +
-                             std::string(a.kind()) + "'");
+    throw std::runtime_error(unknown_kind(a.kind()));
   }
   auto stream = factory->second.restore(a.state());
   if (!stream) throw std::runtime_error("the session's state was refused");
@@ -242,12 +272,14 @@ inline void Host::moved(SessionId id) {
   const auto it = streams_.find(id);
   if (it == streams_.end()) return;
   Stream& s = *it->second;
+  const bool known = s.opening_ == kNowhere;
   if (s.frozen_ && s.output_size() > s.saved_output_) {
     detail::complain("what was written to session " + std::to_string(id) +
                      " while it was on its way is lost");
   }
   let_go_of(s);
-  streams_.erase(it);
+  if (known) tell("on_moved()", [&] { s.on_moved(); });
+  streams_.erase(id);
 }
 
 inline void Host::freeze(SessionId id) {
@@ -268,35 +300,57 @@ inline void Host::thaw(SessionId id) {
   enqueue(s);
 }
 
-// The sockets are the heir's, and closing thousands of them would compete with it for the
-// processor. So the loop no longer watches them, and they are closed in slices, when nobody else
-// wants the processor. Pauses between the slices would be worse: to the scheduler this thread would
-// look as important as the heir's, for longer.
+// For calls of the service's own code that come where nothing may stop half way.
+template <class F>
+void Host::tell(const char* whom, F&& f) {
+  try {
+    f();
+  } catch (const std::exception& e) {
+    detail::complain(std::string(whom) + " threw: " + e.what());
+  }
+}
+
+inline void Host::late(std::uint64_t waiting) {
+  stop_accepting();
+  if (late_hook_) tell("on_late()", [&] { late_hook_(waiting); });
+}
+
+// The sockets are the heir's. All Streams end before the loop goes on: a timer of the service that
+// knows them must not find one whose session is another process's.
 inline void Host::retire() {
   finishing_ = retired_ = true;
   leave_loop();
   // Nobody waits for this thread any more. The scheduler treats a processor on which only a
-  // SCHED_IDLE thread runs as idle, so whatever wakes up gets it, the heir above all. On Linux
-  // sched_setscheduler(2) is for one thread, and giving way takes no privilege.
+  // SCHED_IDLE thread runs as idle, so whatever wakes up gets it, the heir above all: what follows
+  // takes it no time, however many sockets are closed. On Linux sched_setscheduler(2) is for one
+  // thread, and giving way takes no privilege.
   const sched_param none{};
   (void)::sched_setscheduler(0, SCHED_IDLE, &none);
-  uv_idle_start(&closer_, [](uv_idle_t* idle) { static_cast<Host*>(idle->data)->close_some(); });
+  if (retired_hook_) tell("on_retired()", retired_hook_);
+  end_streams();
+  close_handles();
 }
 
-// The set is closed first, whole: a registration belongs to the socket, which the heir keeps open,
-// so closing our fd would not end it. One long close(2) of the set is a quarter less work than
-// taking out each socket.
-inline void Host::close_some() {
-  if (epoll_ >= 0) {
-    ::close(std::exchange(epoll_, -1));
-    return;
+inline void Host::end_streams() {
+  for (auto& [id, stream] : streams_) stream->closing_ = true;
+  for (auto& [id, stream] : streams_) {
+    Stream& s = *stream;
+    if (s.dead_) {
+      tell("on_closed()", [&] { s.on_closed(); });
+    } else if (s.opening_ == kNowhere) {
+      tell("on_moved()", [&] { s.on_moved(); });
+    }
   }
-  for (int n = 0; n < kSlice && !streams_.empty(); ++n) {
-    const auto it = streams_.begin();
-    ::close(it->second->fd_);
-    streams_.erase(it);
+  // The set is closed first, whole: a registration belongs to the socket, which the heir keeps
+  // open, so closing our fd would not end it. One long close(2) of the set is a quarter less work
+  // than taking out each socket.
+  linger_.leave_set();
+  ::close(std::exchange(epoll_, -1));
+  opening_.clear();
+  const auto ending = std::exchange(streams_, {});
+  for (const auto& [id, stream] : ending) {
+    if (stream->fd_ >= 0) ::close(std::exchange(stream->fd_, -1));
   }
-  if (streams_.empty()) close_handles();
 }
 
 inline void Host::stop(std::uint64_t deadline_us) {
@@ -309,6 +363,7 @@ inline void Host::stop(std::uint64_t deadline_us) {
   // Clients that don't read get nine tenths of the time: the rest is for closing before the signal.
   const std::uint64_t now_us = uv_hrtime() / 1000;
   const std::uint64_t left_ms = deadline_us > now_us ? (deadline_us - now_us) / 1000 * 9 / 10 : 0;
+  cut_off_ms_ = now_us / 1000 + left_ms;
   uv_timer_start(
       &stop_timer_, [](uv_timer_t* t) { static_cast<Host*>(t->data)->end_all(); }, left_ms, 0);
   flush();

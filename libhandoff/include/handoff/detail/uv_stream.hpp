@@ -28,6 +28,10 @@ inline void Host::on_events() {
       accept_from(*reinterpret_cast<Listener*>(data & ~std::uint64_t{1}));
       continue;
     }
+    if ((data & 2) != 0) {
+      linger_.on_event(data);
+      continue;
+    }
     auto& s = *reinterpret_cast<Stream*>(data);  // alive: streams are destroyed after the batch
     if (s.dead_) continue;
     if ((what & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) read_from(s);
@@ -38,9 +42,12 @@ inline void Host::on_events() {
 }
 
 inline void Host::accept_from(Listener& listener) {
+  // Another process may share the listener, and clear O_NONBLOCK as it closes its own fd.
+  set_nonblocking(listener.fd);
   for (int n = 0; n < 64; ++n) {
     const int fd = ::accept4(listener.fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
+      if ((errno == EMFILE || errno == ENFILE) && linger_.end_oldest()) continue;
       // Without a free fd the connection waits in the queue. Level-triggered epoll would spin on
       // it, so the listener is not watched for 100 ms.
       if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
@@ -115,24 +122,28 @@ inline void Host::read_from(Stream& s) {
   }
   touch(s);
   if (n == 0) {  // the client sends no more, and may still read the answers that are queued
+    s.ended_ = true;
     s.close();
     return;
   }
   const std::string_view fresh(buffer_.data(), static_cast<std::size_t>(n));
   if (s.input_.empty()) {
+    s.seen_ = 0;
     const std::size_t used = s.paused_ ? 0 : s.on_input(fresh);
     if (!s.dead_ && used < fresh.size()) s.input_.append(fresh.substr(used));
+    s.seen_ = s.paused_ ? 0 : s.input_.size();
   } else {
     s.input_.append(fresh);
     consume(s);
   }
-  if (s.input_.size() > max_input) end(s);
+  if (s.input_.size() > max_input) overflow(s);
   if (!s.dead_) enqueue(s);  // flush() adjusts the events to watch for
 }
 
 inline void Host::consume(Stream& s) {
-  if (s.input_.empty() || s.closing_ || s.dead_ || s.paused_ || s.frozen_) return;
+  if (s.input_.empty() || s.closing_ || s.dead_ || s.paused_ || s.frozen_ || over()) return;
   const std::size_t used = s.on_input(s.input_);
+  s.seen_ = s.paused_ ? 0 : s.input_.size() - used;
   if (used == 0 || s.dead_) return;
   touch(s);
   s.input_.erase(0, used);
@@ -234,7 +245,7 @@ inline void Host::send_from(Stream& s) {
     s.output_.clear();
     s.sent_ = 0;
     if (s.output_.capacity() > 65536) s.output_.shrink_to_fit();
-    if (s.closing_) end(s);
+    if (s.closing_) finish(s);
   } else if (s.sent_ > (std::size_t{1} << 20)) {
     s.output_.erase(0, s.sent_);
     s.sent_ = 0;
@@ -250,15 +261,57 @@ inline void Host::rewatch(Stream& s) {
   watch(EPOLL_CTL_MOD, s.fd_, wanted, reinterpret_cast<std::uintptr_t>(&s));
 }
 
+inline void Host::overflow(Stream& s) {
+  if (s.closing_) return;
+  s.on_overflow();
+  s.close();
+}
+inline void Stream::on_overflow() {
+  detail::complain("session " + std::to_string(id_) +
+                   " is closed: " + std::to_string(input_.size()) +
+                   " bytes of input wait to be consumed, more than max_input");
+}
+
+// The connection failed, or nobody waits for it any more.
 inline void Host::end(Stream& s) {
   if (s.dead_) return;
+  const int fd = s.fd_;
+  const bool inherited = s.inherited_;
+  leave(s);
+  // While the donor still has the socket open, close(2) alone would tell the client nothing.
+  if (inherited) ::shutdown(fd, SHUT_RDWR);
+  ::close(fd);
+}
+
+// All output is sent, and the client may not have read it yet. One that has ended its own half
+// sends nothing that could make close(2) a reset.
+inline void Host::finish(Stream& s) {
+  if (s.ended_) return end(s);
+  if (s.dead_) return;
+  const int fd = s.fd_;
+  leave(s);
+  let_linger(fd);
+}
+
+inline void Host::let_linger(int fd) {
+  linger_.add(fd, epoll_, Linger::clock_ms());
+  if (uv_is_active(reinterpret_cast<uv_handle_t*>(&linger_timer_)) == 0) time_linger();
+}
+inline void Host::time_linger() {
+  const std::uint64_t now_ms = Linger::clock_ms();
+  linger_.expire(now_ms);
+  if (linger_.empty()) return;
+  uv_timer_start(
+      &linger_timer_, [](uv_timer_t* t) { static_cast<Host*>(t->data)->time_linger(); },
+      linger_.left_ms(now_ms), 0);
+}
+
+// Its session has ended, and its fd is the caller's.
+inline void Host::leave(Stream& s) {
   s.dead_ = true;
   s.closing_ = true;
   service_.session_closed(s.id_);
   ::epoll_ctl(epoll_, EPOLL_CTL_DEL, s.fd_, nullptr);
-  // While the donor still has the socket open, close(2) alone would tell the client nothing.
-  if (s.inherited_) ::shutdown(s.fd_, SHUT_RDWR);
-  ::close(s.fd_);
   s.fd_ = -1;
   ended_.push_back(s.id_);
   if (!in_batch_ && !flushing_) schedule();
@@ -277,7 +330,7 @@ inline void Stream::close() {
   host_->enqueue(*this);
 }
 inline void Stream::hold() {
-  if (held_ || closing_) return;
+  if (held_ || closing_ || host_->over()) return;
   held_ = true;
   host_->service_.session_hold(id_);
 }

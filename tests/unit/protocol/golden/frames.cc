@@ -41,6 +41,17 @@ std::string unseen_sessions() {
   return body;
 }
 
+// A session that has changed, and needs a process.
+std::string needing_session() {
+  std::string body;
+  protocol::append(body, {.id = 300,
+                          .kind = 1,
+                          .state = "changed",
+                          .inode = 70000,
+                          .process = protocol::SessionProcess{4711, 1234567}});
+  return body;
+}
+
 protocol::Owner owner() {
   protocol::Owner m;
   m.generation = 2;
@@ -113,6 +124,18 @@ protocol::Hello hello_that_looks() {
   m.looks = true;
   return m;
 }
+protocol::Hello hello_with_room() {
+  protocol::Hello m = hello();
+  m.room_ns = 300;
+  return m;
+}
+protocol::Hello hello_with_listeners() {
+  protocol::Hello m = hello();
+  m.manifest.knows_listeners = true;
+  m.manifest.kinds.push_back(
+      {.name = "session", .version = 2, .reads = {1, 2}, .writes = {2, 1}, .listener = "public"});
+  return m;
+}
 protocol::Hello hello_of_a_lane() {
   return {.protocol_min = 1,
           .protocol_max = 3,
@@ -132,10 +155,13 @@ std::vector<Frame> channel_frames() {
       {Type::kHello, "region", 0, encode(hello_with_region())},
       {Type::kHello, "ring", 0, encode(hello_with_ring_sessions())},
       {Type::kHello, "looks", 0, encode(hello_that_looks())},
+      {Type::kHello, "room", 0, encode(hello_with_room())},
+      {Type::kHello, "listeners", 0, encode(hello_with_listeners())},
       {Type::kAbort, "", 0, encode(protocol::Abort{{core::Code::kTimeout, "the heir was silent"}})},
       {Type::kListeners, "", 2, encode(protocol::Listeners{manifest().named, 2})},
       {Type::kSessions, "", 2, sessions()},
       {Type::kSessions, "unseen", 2, unseen_sessions()},
+      {Type::kSessions, "process", 0, needing_session()},
       {Type::kSessions, "ring", 253, encode(protocol::InRing{7, 226305, 1ULL << 63})},
       {Type::kRing, "", 1, encode(protocol::Ring{8, 1048576})},
       {Type::kSectionChunk, "", 0, encode(protocol::SectionChunk{1, 7, 1048576, 1ULL << 63})},
@@ -220,6 +246,13 @@ protocol::Rehearsed rehearsed_with_region() {
   return m;
 }
 
+protocol::Rehearsed rehearsed_with_sections() {
+  protocol::Rehearsed m = rehearsed();
+  m.sections_ns = 7654321;
+  m.sections_unsettled = true;
+  return m;
+}
+
 std::vector<Frame> supervisor_frames() {
   return {
       {Type::kStart, "", 2, supervisor::encode_start("chat", 3, listeners(), "")},
@@ -234,6 +267,7 @@ std::vector<Frame> supervisor_frames() {
       {Type::kDonate, "rehearsal", 3, supervisor::encode_donate(4, rehearsal_end(1))},
       {Type::kStop, "", 0, supervisor::encode_stop(supervisor::Time(123456789012us))},
       {Type::kQuery, "", 0, supervisor::encode_query(300)},
+      {Type::kQuery, "processes", 0, supervisor::encode_query(300, true)},
       {Type::kCancel, "", 0, supervisor::encode_cancel(77, "the operator gave up")},
       {Type::kDonate, "drain", 3, supervisor::encode_donate(4, draining_end(1))},
       {Type::kSpread, "", 0, supervisor::encode_spread(100)},
@@ -278,9 +312,12 @@ std::vector<Frame> service_frames() {
                                 {7, 300, 1099511628101}})},
       {Type::kStatus, "", 0, encode(protocol::Status{300, 1000, 2})},
       {Type::kStatus, "errors", 0, encode(protocol::Status{300, 1000, 2, 7})},
+      {Type::kStatus, "processes", 0,
+       encode(protocol::Status{300, 1000, 2, 7, {{4711, 1234567}, {4712, 1234568}}, true})},
       {Type::kHealth, "", 0, encode(protocol::Health{true, "all is well"})},
       {Type::kRehearsed, "", 0, encode(rehearsed())},
       {Type::kRehearsed, "region", 0, encode(rehearsed_with_region())},
+      {Type::kRehearsed, "sections", 0, encode(rehearsed_with_sections())},
       {Type::kLate, "", 0, encode(protocol::Late{77, 3, 2, 123456792012345, true, 1})},
   };
 }

@@ -143,6 +143,15 @@ void expect_errors(const Heard& heard) {
   EXPECT_EQ(7U, aside<supervisor::SessionsCounted>(heard).errors);
 }
 
+void expect_processes(const Heard& heard) {
+  expect_errors(heard);
+  const auto& counted = aside<supervisor::SessionsCounted>(heard);
+  ASSERT_EQ(2U, counted.processes.size());
+  EXPECT_EQ(4712U, counted.processes[1].pid);
+  EXPECT_EQ(1234568U, counted.processes[1].started);
+  EXPECT_TRUE(counted.more);
+}
+
 void expect_return(const Heard& heard) {
   const auto& registered = only_event<supervisor::Registered>(heard);
   EXPECT_EQ(kSender, registered.generation);
@@ -189,6 +198,12 @@ void expect_rehearsed(const Heard& heard) {
   EXPECT_EQ(54321U, found.round_trip_ns);
 }
 
+void expect_rehearsed_with_sections(const Heard& heard) {
+  const auto& found = aside<protocol::Rehearsed>(heard);
+  EXPECT_EQ(7654321U, found.sections_ns);
+  EXPECT_TRUE(found.sections_unsettled);
+}
+
 void expect_rehearsed_with_region(const Heard& heard) {
   const auto& found = aside<protocol::Rehearsed>(heard);
   ASSERT_TRUE(found.from);
@@ -217,12 +232,14 @@ void expect_heard(const std::string& name, protocol::Type type, const std::strin
       {"Retired.hex", expect_retired},
       {"Status.hex", expect_status},
       {"Status-errors.hex", expect_errors},
+      {"Status-processes.hex", expect_processes},
       {"Register-rehearsal.hex", expect_rehearsing},
       {"Health.hex", expect_health},
       {"Late.hex", expect_late},
       {"Rehearsed.hex", expect_rehearsed},
       {"Retired-first-fd.hex", expect_first_fd},
-      {"Rehearsed-region.hex", expect_rehearsed_with_region}};
+      {"Rehearsed-region.hex", expect_rehearsed_with_region},
+      {"Rehearsed-sections.hex", expect_rehearsed_with_sections}};
   const auto expected = kExpected.find(name);
   ASSERT_NE(kExpected.end(), expected) << "what does the supervisor make of it?";
   const auto heard = supervisor::decode(type, body, kSender);

@@ -1,0 +1,54 @@
+// What a service has to do with the late processes, and with all that share its sockets.
+#include <utility>
+
+#include "libhandoff/process/service.h"
+#include "libhandoff/service/nonblocking.h"
+#include "libhandoff/sys/process.h"
+
+namespace handoff::io {
+
+// A donor after the switch, or an heir that has failed: it still has the sockets, and closes them.
+void Service::watch_sharer(UniqueFd pidfd, std::optional<Channel> channel) {
+  if (!pidfd.valid()) return;  // it is at the other end of a link
+  if (has_exited(pidfd.get())) return look_at_sockets();
+  sharers_.add(std::move(pidfd), std::move(channel));
+}
+
+void Service::look_at_sockets() {
+  look_at_nonblocking(registry_, true);
+  for (auto& lane : lanes_) lane->look();
+}
+
+void Service::link_to_donor() {
+  if (!registry_.can_link()) return;  // the donor was told so
+  links_->inherit(heir_->take_internal(), heir_limits_);
+  for (const int pidfd : links_->late_processes()) sharers_.add_copy(pidfd);
+  if (heir_->leaves_a_link() && !heir_->donor_died()) {
+    sharers_.add_copy(heir_->peer());
+    links_->to_late(heir_->take_channel(), heir_->take_peer(), heir_limits_);
+    if (heir_->spread() != 0) links_->spread(heir_->spread());
+  }
+}
+
+// A donor takes no new link: it has told its heir already which links there are. So the new end is
+// closed, and the supervisor tries again when the late process says that it is not linked.
+void Service::relink(const protocol::Relink& relink, std::vector<UniqueFd>& fds) {
+  if (fds.size() != 2) {
+    registry_.log(HANDOFF_LOG_ERROR, "from the supervisor: Relink without a channel and a pidfd");
+    return;
+  }
+  if (!registry_.can_link()) {
+    registry_.log(HANDOFF_LOG_WARNING, "a service with several lanes takes no late sessions");
+    return;
+  }
+  core::Limits limits;
+  if (relink.budget_us > 0) limits.budget = static_cast<core::Duration>(relink.budget_us);
+  if (state_ == HANDOFF_STATE_OWNER) {
+    sharers_.add_copy(fds[1].get());
+    links_->to_late(Channel(std::move(fds[0])), std::move(fds[1]), limits);
+  } else if (state_ == HANDOFF_STATE_LATE) {
+    links_->to_owner(Channel(std::move(fds[0])), std::move(fds[1]), limits);
+  }
+}
+
+}  // namespace handoff::io
