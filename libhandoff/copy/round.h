@@ -6,7 +6,11 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
+
+#include "libhandoff/core/types.h"
+#include "libhandoff/core/unmovable.h"
 
 namespace handoff::io {
 
@@ -18,6 +22,10 @@ struct Terms {
   bool ring_sessions = false;           // the heir takes Sessions that lie in the ring
   bool heir_looks = false;              // and sessions at whose sockets this side has not looked
   std::uint32_t spread = 0;             // progressive: permille of the sessions that move; 0: all
+  bool tails = false;                   // the heir takes the tail of an input or output
+  core::Unmovable unmovable = core::Unmovable::kRefuse;  // what becomes of what can't be moved
+  std::string not_late = {};                             // why none of it stays, although it was to
+  core::Duration budget = 0;                             // of the freeze
 };
 
 }  // namespace handoff::io

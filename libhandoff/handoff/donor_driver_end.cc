@@ -59,11 +59,23 @@ void DonorDriver::close_channel() {
   failpoint::hit("donor.close.after");
 }
 
+// An heir that takes the sessions over without a Release has said before what it refuses, and its
+// donor may have been stopped until now.
+void DonorDriver::read_refusals() {
+  for (int i = 0; i < 64 && !heir_prepared_ && unmovable_ != core::Unmovable::kRefuse; ++i) {
+    Channel::Message message;
+    const auto received = lanes_.main().channel().recv(message);
+    if (!received || *received != Channel::Received::kMessage) return;
+    if (message.header.type == Type::kPrepared) (void)prepared(message.body);
+  }
+}
+
 // ---- the end
 
 void DonorDriver::retire() {
   failpoint::hit("donor.retire.before");
   const bool heir_lost = machine_.heir_lost();
+  read_refusals();
   left_ = lanes_.progress().staying;
   if (!stays()) let_heir_run();
   outcome_ = report_.retired(frozen_at_ns_, heir_lost, registry_.sessions);
@@ -74,6 +86,7 @@ void DonorDriver::retire() {
   lanes_.main().service().end(true);
   lanes_.main().service().let_go();
   lanes_.own().stop_watching();
+  reset_all(registry_, lanes_.own().closing());
   if (stays()) {  // process/service reports it, and goes on with what stays
     retire_but(registry_, lanes_.own().staying());
   } else {

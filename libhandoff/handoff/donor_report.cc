@@ -53,7 +53,9 @@ protocol::Retired DonorReport::retired(std::uint64_t frozen_at_ns, bool heir_los
           .lost = heir_lost ? progress.at_heir : 0,
           .heir_died = heir_lost,
           .first_fd_at_ns = lanes_.main().service().first_fd_at_ns(),
-          .lost_ids = std::move(lost_ids)};
+          .lost_ids = std::move(lost_ids),
+          .unmoved = lanes_.first_left(),
+          .closed = progress.closing};
 }
 
 }  // namespace handoff::io

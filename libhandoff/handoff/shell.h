@@ -44,6 +44,8 @@ struct HandoffParameters {
   core::Limits limits;
   bool drain_incompatible = false;
   std::uint32_t spread = 0;  // permille that moves at the switch; 0: all
+  // Donor: what becomes of sessions that can't be moved.
+  core::Unmovable unmovable = core::Unmovable::kRefuse;
 };
 
 }  // namespace handoff::io

@@ -240,6 +240,7 @@ void Service::stay_late() {
   registry_.log(HANDOFF_LOG_INFO, "handed over; " + std::to_string(donor_->left()) +
                                       " sessions stay until they are released or end");
   if (donor_->spread() != 0) links_->spread(donor_->spread());
+  links_->leave(donor_->left_behind(), donor_->first_left(), late_outcome_.closed);
   links_->become_late(donor_->id(), donor_->take_channel(), donor_->take_peer(), donor_->limits());
 }
 
@@ -290,7 +291,7 @@ void Service::report_owner() {
     owner.lost = heir_->lost();
     owner.lost_ids = heir_->lost_ids();
     if (heir_->donor_died()) {  // the sessions that it had kept have ended with it
-      owner.lost += heir_->late();
+      owner.lost += heir_->late() + heir_->left_to_donor();
       const auto& late = heir_->late_ids();
       const std::size_t room = protocol::kMaxLostIds - owner.lost_ids.size();
       owner.lost_ids.insert(
@@ -346,6 +347,7 @@ void Service::donate(const protocol::Donate& donate, std::vector<UniqueFd>& fds)
     return refuse({core::Code::kCancelled, "this process is still taking its sessions over"});
   }
   state_ = HANDOFF_STATE_DONOR;
+  end->parameters.unmovable = donate.unmovable;
   donor_ = std::make_unique<DonorDriver>(registry_, poller_, *this, end->parameters,
                                          Channel(std::move(end->channel), "donor"),
                                          std::move(end->peer), links_->ends(), other_lanes());

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "libhandoff/core/unmovable.h"
 #include "libhandoff/protocol/description.h"
 #include "libhandoff/protocol/manifest_messages.h"
 
@@ -64,9 +65,14 @@ void describe(auto& on, Is<Start> auto& m) {
 struct Donate {
   Handoff handoff;
   std::uint64_t heir_generation = 0;
+  core::Unmovable unmovable = core::Unmovable::kRefuse;
 };
 void describe(auto& on, Is<Donate> auto& m) {
-  on.message("Donate", Zeros::kLeftOut).part(1, m.handoff).field(2, m.heir_generation);
+  // What a newer supervisor may want and this build does not know: the handoff fails, as before.
+  on.message("Donate", Zeros::kLeftOut)
+      .part(1, m.handoff)
+      .field(2, m.heir_generation)
+      .choice(13, m.unmovable, core::Unmovable::kClose, core::Unmovable::kRefuse);
 }
 
 struct Stop {

@@ -94,13 +94,23 @@ std::string sessions(const json& plan) {
   std::string out = line("sessions", with_commas(number(of, "move")) + " would move, " +
                                          with_commas(number(of, "wait")) + " wait, " +
                                          with_commas(number(of, "refused")) + " be refused");
-  for (const json& example : of.at("examples")) {
-    out += line("", "session " + text(example.at("session")) + " (" + text_in(example, "what") +
-                        "): " + text_in(example, "reason"));
+  const auto too_large = number(of, "too_large");
+  if (too_large > 0) out += line("", with_commas(too_large) + " would not fit into the freeze");
+  if (number(of, "stay") > 0) {
+    out += line("", with_commas(number(of, "stay")) + " would stay with the old release");
   }
-  const auto more = number(of, "refused") - of.at("examples").size();
-  if (number(of, "refused") > of.at("examples").size()) {
-    out += line("", "and " + with_commas(more) + " more");
+  if (number(of, "close") > 0) {
+    out += line("", with_commas(number(of, "close")) + " would be closed");
+  }
+  for (const json& example : of.at("examples")) {
+    const std::string peer = text_in(example, "peer");
+    out += line("", "session " + text(example.at("session")) + (peer.empty() ? "" : " of " + peer) +
+                        " (" + text_in(example, "what") + ", the " + text_in(example, "fault") +
+                        " release): " + text_in(example, "reason"));
+  }
+  const auto all = number(of, "refused") + too_large;
+  if (all > of.at("examples").size()) {
+    out += line("", "and " + with_commas(all - of.at("examples").size()) + " more");
   }
   return out;
 }

@@ -40,6 +40,24 @@ std::string standing_of(const json& done) {
   return text + " (handoff commit " + service + ", handoff rollback " + service + ")";
 }
 
+// Which sessions were not moved, and why not.
+std::vector<std::string> unmoved_lines(const json& sessions) {
+  std::vector<std::string> out;
+  const json unmoved = sessions.value("unmoved", json::array());
+  for (const json& one : unmoved) {
+    const std::string peer = text_in(one, "peer");
+    const bool by_new = text_in(one, "fault") == "new";
+    out.push_back(
+        "session " + std::to_string(number_in(one, "session")) +
+        (peer.empty() ? "" : " of " + peer) +
+        (by_new ? " is not taken by the new release: " : " can't be given by the old release: ") +
+        text_in(one, "reason"));
+  }
+  const auto all = number_in(sessions, "unmovable") + number_in(sessions, "closed");
+  if (all > unmoved.size()) out.push_back("and " + with_commas(all - unmoved.size()) + " more");
+  return out;
+}
+
 // failed: which release, "old", "new", or "" if that is not known. began: a release was started.
 std::string advice(const std::string& code, const std::string& failed, const std::string& service,
                    bool began, bool progressive) {
@@ -125,9 +143,12 @@ std::string summary(const json& done) {
   std::string text = service + ": " + release_of(from) + " -> " + release_of(to) + "\n";
   text += line("digest", short_digest(text_in(from, "digest")) + " -> " +
                              short_digest(text_in(to, "digest")));
+  const auto closed = number_in(sessions, "closed");
   text += line("sessions", with_commas(number_in(sessions, "moved")) + " moved, " +
                                with_commas(number_in(sessions, "waiting")) + " waiting, " +
+                               (closed > 0 ? with_commas(closed) + " closed, " : std::string()) +
                                with_commas(number_in(sessions, "lost")) + " lost");
+  for (const std::string& one : unmoved_lines(sessions)) text += line("", one);
   text += line("state", format_bytes(number_in(done, "bytes")));
   for (const char* phase : {"start", "copy", "switch", "retire"}) {
     text += line(phase, duration_of(phases, phase));

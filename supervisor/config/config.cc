@@ -71,6 +71,12 @@ void read_incompatible(ConfigReader& reader, const toml::node& node, ServiceConf
   if (choice) out.drain_incompatible = *choice == 1;
 }
 
+void read_unmovable(ConfigReader& reader, const toml::node& node, ServiceConfig& out) {
+  // In the order of core::Unmovable.
+  const auto choice = reader.choice(node, "unmovable", {"refuse", "late", "close"});
+  if (choice) out.unmovable = static_cast<handoff::core::Unmovable>(*choice);
+}
+
 void read_release(ConfigReader& reader, const toml::node& node, ServiceConfig& out) {
   const auto choice = reader.choice(node, "release", {"chosen", "config"});
   if (choice) out.release_from_config = *choice == 1;
@@ -137,7 +143,7 @@ struct Key {
   const char* name;
   void (*read)(ConfigReader&, const toml::node&, ServiceConfig&);
 };
-constexpr std::array<Key, 20> kKeys{{
+constexpr std::array<Key, 21> kKeys{{
     {"command", [](ConfigReader& reader, const toml::node& node,
                    ServiceConfig& out) { reader.command(node, "command", out.command); }},
     {"listen", read_listen},
@@ -164,6 +170,7 @@ constexpr std::array<Key, 20> kKeys{{
     {"health", read_health},
     {"max_errors", read_max_errors},
     {"incompatible", read_incompatible},
+    {"unmovable", read_unmovable},
     {"late", read_late},
     {"max_generations", read_max_generations},
     {"children", read_children},

@@ -93,6 +93,9 @@ struct Report {
   std::uint64_t waiting = 0;  // stay with the donor for now
   std::uint64_t lost = 0;
   std::vector<std::uint64_t> lost_ids;
+  std::uint64_t unmovable = 0;   // of `waiting`: they could not be moved
+  std::uint64_t closed = 0;      // they could not be moved, and were reset
+  std::vector<Unmoved> unmoved;  // the first of both
   std::uint64_t bytes = 0;
   // One after the other: their sum is the time from the request to its end.
   Duration open{};      // until the release was known and its process could be started

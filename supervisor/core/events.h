@@ -44,6 +44,15 @@ struct Registered {
   ReleaseSeen seen = {};         // where it is another than what it was started as, see another()
 };
 
+// A session that was not moved at the switch, and why not.
+struct Unmoved {
+  std::uint64_t session = 0;
+  std::string peer;
+  bool by_new = false;  // the new release did not take it, else the old one could not give it
+  std::string reason;
+  friend bool operator==(const Unmoved&, const Unmoved&) = default;
+};
+
 struct Owned {
   Generation generation = 0;
   std::uint64_t handoff_id = 0;
@@ -95,6 +104,8 @@ struct DonorRetired {
   std::uint64_t at_ns = 0;
   std::uint64_t first_fd_at_ns = 0;  // 0 from a library that does not say
   std::vector<std::uint64_t> lost_ids = {};
+  std::vector<Unmoved> unmoved = {};  // the first of `closed`
+  std::uint64_t closed = 0;           // that could not be moved, and were reset
 };
 
 struct Rehearsed {
@@ -112,6 +123,8 @@ struct DonorLate {
   std::uint64_t closed = 0;  // at the end of the drain
   bool linked = false;
   std::uint64_t at_ns = 0;
+  std::vector<Unmoved> unmoved = {};  // the first that could not be moved at the switch
+  std::uint64_t unmovable = 0;        // of `waiting`, all of those
 };
 
 // ---- about a process ---------------------------------------------------------------------------

@@ -8,6 +8,16 @@ namespace {
 std::string sessions(std::uint64_t n) {
   return std::to_string(n) + (n == 1 ? " session" : " sessions");
 }
+// Of those that a late process keeps.
+std::string why_kept(std::uint64_t waiting, std::uint64_t unmovable) {
+  if (unmovable == 0) return " that are busy";
+  if (unmovable >= waiting) return " that could not be moved";
+  return " that are busy or could not be moved (" + std::to_string(unmovable) + ")";
+}
+std::string unmovable_of(const LateProcesses::One& one) {
+  return one.unmovable == 0 ? ""
+                            : ", of which " + std::to_string(one.unmovable) + " could not be moved";
+}
 std::string generation_of(Generation generation) {
   return "generation " + std::to_string(generation);
 }
@@ -20,12 +30,13 @@ Effects LateProcesses::on(const DonorLate& late, const Policy& policy, Time now,
   one.waiting = late.waiting;
   one.moved = late.moved;
   one.closed = late.closed;
+  one.unmovable = late.unmovable;
   one.linked = late.linked;
   if (!fresh) return {};
   Effects out = progressive ? Effects{} : drain(policy, now);
-  out.push_back(Note{Note::Level::kInfo, generation_of(late.generation) + " keeps " +
-                                             sessions(late.waiting) +
-                                             (progressive ? " for now" : " that are busy")});
+  out.push_back(Note{Note::Level::kInfo,
+                     generation_of(late.generation) + " keeps " + sessions(late.waiting) +
+                         (progressive ? " for now" : why_kept(late.waiting, late.unmovable))});
   return out;
 }
 
@@ -132,7 +143,8 @@ std::optional<Refuse> LateProcesses::refusal(const Policy& policy,
   const char* before = " ";
   for (const auto& [generation, one] : late_) {
     text += before + generation_of(generation) +
-            (one.leaving ? " has not exited yet" : " is busy with " + sessions(one.waiting));
+            (one.leaving ? " has not exited yet"
+                         : " is busy with " + sessions(one.waiting) + unmovable_of(one));
     before = ", ";
   }
   return Refuse{"generations", text + (leaving == late_.size() ? "; wait for them to go"

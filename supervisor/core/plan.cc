@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "libhandoff/core/unmovable.h"
 #include "supervisor/core/duration.h"
 
 namespace handoff::supervisor {
@@ -124,14 +125,22 @@ void count(Plan& plan, const protocol::Rehearsed& heir,
      : amount.region ? plan.region_bytes
                      : plan.session_bytes) += amount.bytes;
   }
-  const auto take = [&plan](const protocol::Rehearsed& side) {
+  const auto take = [&plan](const protocol::Rehearsed& side, bool by_new) {
     for (const protocol::Finding& finding : side.findings) {
       if (finding.session == 0) continue;
-      if (plan.examples.size() < 10) plan.examples.push_back(finding);
+      if (plan.examples.size() < 10) plan.examples.push_back({finding, by_new});
     }
   };
-  if (donor) take(*donor);
-  take(heir);
+  if (donor) take(*donor, false);
+  take(heir, true);
+  if (!donor) return;
+  // What would not fit into the freeze has passed the rehearsal.
+  plan.too_large = std::min(donor->too_large, plan.move);
+  if (handoff::core::is_the_releases_fault(heir.refused, heir.sessions)) return;
+  const std::uint64_t unmovable = plan.refused + plan.too_large;
+  if (donor->unmovable == handoff::core::Unmovable::kLate) plan.stay = unmovable;
+  if (donor->unmovable == handoff::core::Unmovable::kClose) plan.close = unmovable;
+  if (donor->unmovable != handoff::core::Unmovable::kRefuse) plan.move -= plan.too_large;
 }
 
 void weigh(Plan& plan, const PlanFacts& facts) {
@@ -155,6 +164,11 @@ std::string sessions(std::uint64_t number) {
   return std::to_string(number) + (number == 1 ? " session" : " sessions");
 }
 
+std::string why_none_stays(const PlanFacts& facts) {
+  const bool says = facts.donor && !facts.donor->not_late.empty();
+  return says ? "; it can't stay, since " + facts.donor->not_late : "";
+}
+
 void find_problems(Plan& plan, const PlanFacts& facts) {
   const auto add = [&plan](std::string code, std::string text) {
     plan.problems.push_back({std::move(code), std::move(text)});
@@ -174,11 +188,16 @@ void find_problems(Plan& plan, const PlanFacts& facts) {
     return;
   }
   if (!rehearsed && plan.problems.empty()) add(facts.report.code, facts.report.message);
-  if (plan.refused > 0) {
+  const bool goes_on = plan.stay + plan.close > 0;
+  if (plan.refused > 0 && !goes_on) {
     std::string text = sessions(plan.refused) + " of " + std::to_string(plan.move + plan.refused) +
                        " would be refused";
     if (!plan.examples.empty()) text += ": " + plan.examples.front().reason;
-    add("rejected", std::move(text));
+    add("rejected", text + why_none_stays(facts));
+  } else if (plan.too_large > 0 && !goes_on) {
+    std::string text = sessions(plan.too_large) + " would not fit into the freeze";
+    if (!plan.examples.empty()) text += ": " + plan.examples.front().reason;
+    add("timeout", text + why_none_stays(facts));
   }
   for (const auto* side : {&facts.donor, &facts.heir}) {
     if (!*side) continue;
@@ -214,10 +233,18 @@ std::string tell(const Plan& plan, const Report& report, const std::string& serv
   }
   const std::string to = release.empty() ? "the new release" : "release " + release;
   std::string text = "An upgrade of " + service + " to " + to + " would ";
-  if (plan.move + plan.wait == 0) return text + "be noticed by nobody: nobody is connected.";
-  text += "disconnect nobody: " + sessions(plan.move) + " would move";
+  if (plan.move + plan.wait + plan.stay + plan.close == 0) {
+    return text + "be noticed by nobody: nobody is connected.";
+  }
+  text += plan.close == 0 ? "disconnect nobody: "
+                          : "disconnect " + sessions(plan.close) + " that can't be moved: ";
+  text += sessions(plan.move) + " would move";
   if (plan.wait > 0) {
     text += ", " + std::to_string(plan.wait) + " would stay with the old release until idle";
+  }
+  if (plan.stay > 0) {
+    text +=
+        ", " + std::to_string(plan.stay) + " that can't be moved would stay with the old release";
   }
   if (plan.switching) {
     text += ", after a pause of about " +

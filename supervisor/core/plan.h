@@ -50,6 +50,10 @@ struct Plan {
     std::string name;
     std::string address;
   };
+  // A session that either side refused.
+  struct Example : protocol::Finding {
+    bool by_new = false;
+  };
   struct Problem {
     std::string code;
     std::string text;
@@ -73,8 +77,13 @@ struct Plan {
   bool tried = false;  // the copy came to its end: how many would move is known
   std::uint64_t move = 0;
   std::uint64_t wait = 0;
-  std::uint64_t refused = 0;
-  std::vector<protocol::Finding> examples;  // of the refused, at most ten
+  std::uint64_t refused = 0;    // by either side
+  std::uint64_t too_large = 0;  // would not fit into the freeze
+  // Of the two what becomes of them: they stay with the old release, are reset, or the upgrade
+  // fails.
+  std::uint64_t stay = 0;
+  std::uint64_t close = 0;
+  std::vector<Example> examples;  // at most ten
   std::vector<protocol::Amount> amounts;
   std::uint64_t session_bytes = 0;
   std::uint64_t section_bytes = 0;

@@ -61,9 +61,12 @@ json plan_json(const std::string& service, const Plan& plan, const Report& repor
   json states = json::array();
   for (const Plan::State& state : plan.states) states.push_back(state_json(state));
   json examples = json::array();
-  for (const protocol::Finding& finding : plan.examples) {
-    examples.push_back(
-        {{"session", finding.session}, {"what", finding.what}, {"reason", finding.reason}});
+  for (const Plan::Example& example : plan.examples) {
+    examples.push_back({{"session", example.session},
+                        {"peer", or_null(example.peer)},
+                        {"what", example.what},
+                        {"fault", example.by_new ? "new" : "old"},
+                        {"reason", example.reason}});
   }
   json amounts = json::array();
   for (const protocol::Amount& amount : plan.amounts) {
@@ -93,6 +96,9 @@ json plan_json(const std::string& service, const Plan& plan, const Report& repor
            {{"move", plan.move},
             {"wait", plan.wait},
             {"refused", plan.refused},
+            {"too_large", plan.too_large},
+            {"stay", plan.stay},
+            {"close", plan.close},
             {"examples", std::move(examples)}}},
           {"bytes",
            {{"sessions", plan.session_bytes},

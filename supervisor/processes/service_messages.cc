@@ -81,16 +81,28 @@ Heard from(protocol::Failed&& message, Generation generation, std::vector<Unique
           {}};
 }
 
+std::vector<Unmoved> unmoved(std::vector<protocol::Unmoved>&& all) {
+  std::vector<Unmoved> out;
+  out.reserve(all.size());
+  for (protocol::Unmoved& one : all) {
+    const bool by_new = one.fault == handoff::core::FaultOf::kNew;
+    out.push_back({one.session, std::move(one.peer), by_new, std::move(one.reason)});
+  }
+  return out;
+}
+
 Heard from(protocol::Retired&& message, Generation generation, std::vector<UniqueFd>&) {
   return {{DonorRetired{generation, message.handoff_id, message.sessions, message.bytes,
                         message.lost, message.heir_died, message.at_ns, message.first_fd_at_ns,
-                        std::move(message.lost_ids)}},
+                        std::move(message.lost_ids), unmoved(std::move(message.unmoved)),
+                        message.closed}},
           {}};
 }
 
 Heard from(protocol::Late&& message, Generation generation, std::vector<UniqueFd>&) {
   return {{DonorLate{generation, message.handoff_id, message.waiting, message.moved, message.closed,
-                     message.linked, message.at_ns}},
+                     message.linked, message.at_ns, unmoved(std::move(message.unmoved)),
+                     message.unmovable}},
           {}};
 }
 
@@ -213,7 +225,8 @@ std::string encode_start_heir(const std::string& service, Generation generation,
 }
 
 std::string encode_donate(Generation heir, const HandoffEnd& end) {
-  return encode(protocol::Donate{handoff(end), heir});
+  return encode(protocol::Donate{
+      .handoff = handoff(end), .heir_generation = heir, .unmovable = end.unmovable});
 }
 
 std::string encode_stop(Time deadline) { return encode(protocol::Stop{us(deadline)}); }

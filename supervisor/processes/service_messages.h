@@ -71,6 +71,8 @@ struct HandoffEnd {
   bool rehearsal = false;
   bool drain_incompatible = false;
   std::uint32_t spread = 0;  // permille; 0 if it is not progressive
+  // Donor: what becomes of sessions that can't be moved.
+  handoff::core::Unmovable unmovable = handoff::core::Unmovable::kRefuse;
 };
 
 // Fresh: the listeners, whose fds are the frame's in that order.

@@ -32,7 +32,8 @@ void Orders::carry_out(const SendDonate& donate) {
                                                 .timeouts = donate.timeouts,
                                                 .rehearsal = donate.rehearsal,
                                                 .drain_incompatible = config_.drain_incompatible,
-                                                .spread = heir->spread}),
+                                                .spread = heir->spread,
+                                                .unmovable = config_.unmovable}),
                     fds);
     heir->donor_end.reset();
   }

@@ -23,6 +23,7 @@ json late_json(const Service& machine, const ProcessTable& processes) {
     late["sessions"] = one.waiting;
     late["moved"] = one.moved;
     late["linked"] = one.linked;
+    late["unmovable"] = one.unmovable;
     out.push_back(std::move(late));
   }
   return out;
