@@ -26,6 +26,7 @@ void SessionSender::Batch::clear() {
   unseen = false;
   at_heir.clear();
   large.clear();
+  large_bytes = 0;
 }
 
 void SessionSender::set_terms(const Terms& terms, core::Share share) {
@@ -35,6 +36,7 @@ void SessionSender::set_terms(const Terms& terms, core::Share share) {
 
 void SessionSender::begin(Round round) {
   round_ = round;
+  large_sent_ = 0;
   if (round == Round::kFirst) return queue_all();
   // What is left in the queue can only be ids of sessions that have ended.
   queue_ = std::exchange(next_, {});
@@ -157,6 +159,7 @@ Progress SessionSender::progress() const {
           .at_heir = at_heir_,
           .dirty = next_.size() + closed_.size(),
           .staying = staying_.size(),
+          .large = large_sent_,
           .closing = closing_.size()};
 }
 
@@ -191,6 +194,7 @@ void SessionSender::commit() {
   at_heir_ -= batch_.closed;
   sessions_sent_ += batch_.first.size();
   bytes_ += batch_.bytes;
+  large_sent_ += batch_.large_bytes;
   for (const auto& [id, has] : batch_.at_heir) {
     if (has.input || has.output) {
       stretches_[id] = has;
@@ -308,10 +312,14 @@ void SessionSender::note(std::uint64_t id) {
   if (at_heir.input || at_heir.output || (!stretches_.empty() && stretches_.contains(id))) {
     batch_.at_heir.emplace_back(id, at_heir);
   }
+  // Of what has a position the next tail is expected to be as long as this one.
   const auto again = [](const SavedStretch& part) {
-    return part.placed() ? std::size_t{0} : part.bytes().size();
+    return part.placed() && !part.drop() ? std::size_t{0} : part.bytes().size();
   };
   const std::uint64_t bytes = saved_.state.size() + again(saved_.input) + again(saved_.output);
+  const std::uint64_t sent =
+      saved_.state.size() + saved_.input.bytes().size() + saved_.output.bytes().size();
+  if (sent >= core::FreezeRoom::kLarge) batch_.large_bytes += sent;
   if (bytes >= core::FreezeRoom::kLarge || (!large_.empty() && large_.contains(id))) {
     batch_.large.push_back({id, bytes});
   }

@@ -79,7 +79,8 @@ class SessionSender {
     // What the heir has once the frame is sent: of sessions of which that is known, or was.
     std::vector<std::pair<std::uint64_t, AtPeer>> at_heir;
     std::vector<core::FreezeRoom::Session>
-        large;  // of ids, with what they would be sent with again
+        large;                      // of ids, with what they would be sent with again
+    std::uint64_t large_bytes = 0;  // of ids that are large, as they are sent
     void clear();
   };
 
@@ -137,7 +138,8 @@ class SessionSender {
       large_;  // bytes that they would be sent with again
   core::FreezeRoom room_;
   std::optional<Sample> sample_;
-  std::uint64_t begun_ns_ = 0;  // with the frame in the making
+  std::uint64_t begun_ns_ = 0;    // with the frame in the making
+  std::uint64_t large_sent_ = 0;  // bytes of large sessions, in this round
   std::uint64_t at_heir_ = 0;
   std::uint64_t sessions_sent_ = 0;
   std::uint64_t bytes_ = 0;

@@ -182,7 +182,8 @@ DonorEvent DonorDriver::copied(const protocol::Copied& copied) {
           .dirty = progress.dirty,
           .sessions = lanes_.sessions(),
           .section_bytes = given.bytes,
-          .copying = given.since};
+          .copying = given.since,
+          .large_bytes = progress.large};
 }
 
 DonorEvent DonorDriver::greet(std::string_view body) {

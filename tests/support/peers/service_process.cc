@@ -114,6 +114,7 @@ Frame ServiceProcess::await(Type type) {
 void ServiceProcess::donate(const Side& side) {
   v1::Donate donate;
   set_terms(*donate.mutable_handoff(), side.terms);
+  donate.set_unmovable(side.terms.unmovable);
   send(control_, Type::kDonate, donate, {side.channel.get(), side.peer_pidfd});
 }
 

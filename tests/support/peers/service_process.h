@@ -42,6 +42,7 @@ struct Terms {
   bool drain_incompatible = false;
   std::uint32_t spread = 0;
   bool rehearsal = false;
+  v1::Unmovable unmovable = v1::UNMOVABLE_REFUSE;
 };
 // One side's end of the channel, and the process at the other end.
 struct Side {
