@@ -14,7 +14,9 @@ namespace handoff::test {
 namespace {
 
 TEST(BlameTest, ASaveThatFailsIsTheOldReleasesFault) {
-  Supervisor supervisor({.command = {program("steps-1"), "--cant-save", "1"}, .name = "steps"});
+  Supervisor supervisor({.command = {program("steps-1"), "--cant-save", "1"},
+                         .name = "steps",
+                         .config = "unmovable = \"refuse\"\n"});
   LineClient client(supervisor.port());
   ASSERT_EQ(client.ask("one"), "1 1 - -");
   const auto failed = supervisor.upgrade(program("steps-2"));
