@@ -35,7 +35,8 @@ TEST(BlameTest, ASaveThatFailsIsTheOldReleasesFault) {
 }
 
 TEST(BlameTest, ARestoreThatFailsIsTheNewReleasesFault) {
-  Supervisor supervisor({.command = {program("handoff-echo-1")}});
+  Supervisor supervisor(
+      {.command = {program("handoff-echo-1")}, .config = "unmovable = \"refuse\"\n"});
   std::vector<std::unique_ptr<LineClient>> clients;
   for (int i = 0; i < 500; ++i) {
     clients.push_back(std::make_unique<LineClient>(supervisor.port()));
