@@ -138,6 +138,25 @@ void expect_late(const Heard& heard) {
   EXPECT_EQ(123456792012345U, late.at_ns);
 }
 
+void expect_unmoved(const std::vector<supervisor::Unmoved>& unmoved) {
+  EXPECT_THAT(unmoved,
+              ElementsAre(supervisor::Unmoved{300, "tcp:127.0.0.1:4711", false, "save() says no"},
+                          supervisor::Unmoved{1099511628101, "", true, "restore() says no"}));
+}
+
+void expect_late_unmovable(const Heard& heard) {
+  expect_late(heard);
+  expect_unmoved(only_event<supervisor::DonorLate>(heard).unmoved);
+  EXPECT_EQ(300U, only_event<supervisor::DonorLate>(heard).unmovable);
+}
+
+void expect_closed(const Heard& heard) {
+  const auto& retired = only_event<supervisor::DonorRetired>(heard);
+  EXPECT_EQ(1000U, retired.sessions);
+  EXPECT_EQ(300U, retired.closed);
+  expect_unmoved(retired.unmoved);
+}
+
 void expect_errors(const Heard& heard) {
   expect_status(heard);
   EXPECT_EQ(7U, aside<supervisor::SessionsCounted>(heard).errors);
@@ -204,6 +223,15 @@ void expect_rehearsed_with_sections(const Heard& heard) {
   EXPECT_TRUE(found.sections_unsettled);
 }
 
+void expect_rehearsed_with_unmovable(const Heard& heard) {
+  expect_rehearsed(heard);
+  const auto& found = aside<protocol::Rehearsed>(heard);
+  EXPECT_EQ("tcp:127.0.0.1:4711", found.findings.at(0).peer);
+  EXPECT_EQ(core::Unmovable::kClose, found.unmovable);
+  EXPECT_EQ("a service with several lanes keeps none", found.not_late);
+  EXPECT_EQ(300U, found.too_large);
+}
+
 void expect_rehearsed_with_region(const Heard& heard) {
   const auto& found = aside<protocol::Rehearsed>(heard);
   ASSERT_TRUE(found.from);
@@ -239,7 +267,10 @@ void expect_heard(const std::string& name, protocol::Type type, const std::strin
       {"Rehearsed.hex", expect_rehearsed},
       {"Retired-first-fd.hex", expect_first_fd},
       {"Rehearsed-region.hex", expect_rehearsed_with_region},
-      {"Rehearsed-sections.hex", expect_rehearsed_with_sections}};
+      {"Rehearsed-sections.hex", expect_rehearsed_with_sections},
+      {"Rehearsed-unmovable.hex", expect_rehearsed_with_unmovable},
+      {"Retired-closed.hex", expect_closed},
+      {"Late-unmovable.hex", expect_late_unmovable}};
   const auto expected = kExpected.find(name);
   ASSERT_NE(kExpected.end(), expected) << "what does the supervisor make of it?";
   const auto heard = supervisor::decode(type, body, kSender);
