@@ -176,7 +176,7 @@ Result<void> SessionReceiver::refuse(std::uint64_t id, SessionEntry& entry,
       {id, told ? printable(result.error().message, protocol::kMaxRefusal) : std::string()});
   ++refused_in_all_;
   ++refused_here_;
-  registry_.log(HANDOFF_LOG_WARNING, result.error().message + ": it stays with the release before");
+  registry_.log(HANDOFF_LOG_WARNING, result.error().message + "; this release goes on without it");
   drop(id, entry);
   arrived_.forget_fd(entry);
   entry.given = entry.counted = false;

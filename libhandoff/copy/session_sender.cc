@@ -98,7 +98,9 @@ std::vector<core::FreezeRoom::Session> SessionSender::too_large() const {
   for (const auto& [id, bytes] : large_) {
     const auto it = registry_.sessions.find(id);
     if (it == registry_.sessions.end() || stays(id, it->second)) continue;
-    if (it->second.queued || !it->second.tracked) waiting.push_back({id, bytes});
+    // One that is not tracked is saved and hashed; perhaps it need not be sent.
+    if (it->second.queued) waiting.push_back({id, bytes});
+    if (!it->second.queued && !it->second.tracked) waiting.push_back({id, bytes / 2});
   }
   return room_.too_large(std::move(waiting), terms_.budget);
 }
@@ -313,8 +315,9 @@ void SessionSender::note(std::uint64_t id) {
     batch_.at_heir.emplace_back(id, at_heir);
   }
   // Of what has a position the next tail is expected to be as long as this one.
-  const auto again = [](const SavedStretch& part) {
-    return part.placed() && !part.drop() ? std::size_t{0} : part.bytes().size();
+  const auto again = [this](const SavedStretch& part) {
+    const bool first = terms_.tails && part.placed() && !part.drop();
+    return first ? std::size_t{0} : part.bytes().size();
   };
   const std::uint64_t bytes = saved_.state.size() + again(saved_.input) + again(saved_.output);
   const std::uint64_t sent =
