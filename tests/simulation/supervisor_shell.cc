@@ -152,6 +152,7 @@ void SupervisorShell::donate() {
 void SupervisorShell::signal_donor(bool kill) {
   if (!turn_.act(Who::kSupervisor) || !w_.donor.alive || has_bug(Bug::kKillForgotten)) return;
   if (!w_.donor.retired && !w_.heir_ran) w_.breach = Breach::kSupervisorSignalsDonor;
+  w_.late_died = true;  // it has not said in time that sessions stay with it
   if (kill) {
     w_.donor_dies();
   } else {
