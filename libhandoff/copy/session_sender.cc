@@ -134,14 +134,15 @@ Result<void> SessionSender::fill() {
     const auto it = registry_.sessions.find(id);
     if (it == registry_.sessions.end()) continue;  // ended before it was sent
     SessionEntry& entry = it->second;
-    if (stays(id, entry)) {  // comes again if it is released
+    const bool may_stay = terms_.no_stay.empty() || !terms_.leaving.has_kind(entry.kind);
+    if (may_stay && stays(id, entry)) {  // comes again if it is released
       if (rehearsal_ != nullptr) ++rehearsal_->notes.busy;
       entry.queued = false;
       continue;
     }
     const std::size_t fds = batch_.fds.size();
     const std::size_t first = batch_.first.size();
-    const auto added = add(id, entry);
+    const auto added = may_stay ? add(id, entry) : can_not_stay(id, entry);
     if (added) continue;
     const std::string what = "session kind '" + registry_.kinds[entry.kind].name + "'";
     if (rehearsal_ == nullptr || !rehearsal_->refuse_session(id, what, added.error())) {
@@ -152,6 +153,12 @@ Result<void> SessionSender::fill() {
     entry.queued = false;
   }
   return {};
+}
+
+Failure SessionSender::can_not_stay(std::uint64_t id, const SessionEntry& entry) const {
+  return fail(HANDOFF_ERR_UNKNOWN, "the new release does not claim " +
+                                       registry_.describe(id, entry.kind) +
+                                       ", which can't stay here: " + terms_.no_stay);
 }
 
 Result<void> SessionSender::add(std::uint64_t id, SessionEntry& entry) {
@@ -167,7 +174,8 @@ Result<void> SessionSender::add(std::uint64_t id, SessionEntry& entry) {
     if (entry.copied && hash == entry.saved_hash) return {};
     entry.saved_hash = hash;
   }
-  const auto packed = pack_session(registry_, id, entry, saved_, !entry.copied, batch_);
+  const auto packed = pack_session(registry_, id, entry, terms_.leaving.on_wire(entry.kind), saved_,
+                                   !entry.copied, batch_);
   if (!packed) return packed;
   if (!entry.copied) {
     // Once it had the flag it is to have it: the process that cleared it may be the last heir.

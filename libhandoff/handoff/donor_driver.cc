@@ -1,6 +1,7 @@
 #include "libhandoff/handoff/donor_driver.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "libhandoff/core/negotiation.h"
@@ -42,9 +43,37 @@ DonorDriver::~DonorDriver() {
   fds_.restore();
 }
 
-Result<protocol::Hello> DonorDriver::hello() const {
+Result<protocol::Hello> DonorDriver::hello() {
   const bool drains = parameters_.drain_incompatible && registry_.can_hold();
-  return donor_hello(registry_, parameters_.id, lanes_.sessions(), drains);
+  auto out = donor_hello(registry_, parameters_.id, lanes_.sessions(), drains);
+  if (!out) return out;
+  leaving_ = core::leaving(out->manifest, parameters_.claims, parameters_.may);
+  out->manifest = core::without(std::move(out->manifest), leaving_);
+  return out;
+}
+
+// Only a service with one lane keeps sessions.
+std::vector<core::LeftOut> DonorDriver::left_out() const {
+  std::vector<core::LeftOut> out = leaving_.all;
+  std::map<std::string_view, std::uint64_t> counts;
+  if (std::any_of(out.begin(), out.end(),
+                  [](const auto& one) { return one.sort == core::Sort::kSessions; })) {
+    for (const auto& [id, entry] : registry_.sessions) {
+      if (leaving_.has_kind(entry.kind)) ++counts[registry_.kinds[entry.kind].name];
+    }
+  }
+  for (core::LeftOut& one : out) {
+    if (one.sort == core::Sort::kSessions) one.sessions = counts[one.name];
+  }
+  return out;
+}
+
+std::string DonorDriver::no_stay(bool heir_links) const {
+  if (!registry_.can_link()) return "a service with several lanes keeps no sessions";
+  if (!registry_.can_hold()) {
+    return "the service has not the callbacks late, moved, freeze_session and thaw_session";
+  }
+  return heir_links ? "" : "the new release knows no late sessions";
 }
 
 void DonorDriver::start() {
@@ -189,10 +218,12 @@ DonorEvent DonorDriver::greet(std::string_view body) {
     return refused({Code::kRejected, "the new release can't take sessions one after the other"});
   }
   const auto opened = lanes_.open(lanes,
-                                  {.versions = plan->versions,
+                                  {.versions = core::versions_of_all(plan->versions, leaving_),
                                    .ring_sessions = theirs->ring_sessions,
                                    .heir_looks = theirs->looks,
-                                   .spread = parameters_.spread},
+                                   .spread = parameters_.spread,
+                                   .leaving = leaving_,
+                                   .no_stay = no_stay(heir_links_)},
                                   rehearsal_.has_value());
   if (!opened) return refused(opened.error());
   return {E::kHelloAccepted};

@@ -66,7 +66,7 @@ void DonorDriver::retire() {
   const bool heir_lost = machine_.heir_lost();
   left_ = lanes_.progress().staying;
   if (!stays()) let_heir_run();
-  outcome_ = report_.retired(frozen_at_ns_, heir_lost, registry_.sessions);
+  outcome_ = report_.retired(frozen_at_ns_, heir_lost, registry_.sessions, left_out());
   if (!stays()) {
     reporter_.retired(outcome_);
     give_way();
@@ -85,7 +85,7 @@ void DonorDriver::retire() {
 }
 
 void DonorDriver::end_failed() {
-  if (rehearsal_) report_.rehearsed(*rehearsal_);
+  if (rehearsal_) report_.rehearsed(*rehearsal_, left_out());
   lanes_.main().service().end(false);
   lanes_.over();
   registry_.log(rehearsal_ ? HANDOFF_LOG_INFO : HANDOFF_LOG_WARNING,

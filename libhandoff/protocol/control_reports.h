@@ -126,6 +126,7 @@ struct Retired {
   bool heir_died = false;
   std::uint64_t first_fd_at_ns = 0;
   std::vector<std::uint64_t> lost_ids;
+  std::vector<LeftOut> left_out = {};
 };
 void describe(auto& on, Is<Retired> auto& m) {
   on.message("Retired")
@@ -137,7 +138,8 @@ void describe(auto& on, Is<Retired> auto& m) {
       .field(6, m.lost)
       .field(7, m.heir_died)
       .if_set(8, m.first_fd_at_ns)
-      .list(9, m.lost_ids, kMaxLostIds, "too many lost sessions");
+      .list(9, m.lost_ids, kMaxLostIds, "too many lost sessions")
+      .each(10, m.left_out, kMaxLeftOut, "too many left out");
 }
 
 struct Status {
@@ -173,6 +175,7 @@ struct Late {
   std::uint64_t at_ns = 0;
   bool linked = false;
   std::uint64_t closed = 0;
+  std::vector<LeftOut> left_out = {};
 };
 void describe(auto& on, Is<Late> auto& m) {
   on.message("Late")
@@ -181,7 +184,8 @@ void describe(auto& on, Is<Late> auto& m) {
       .field(3, m.moved)
       .field(4, m.at_ns)
       .field(5, m.linked)
-      .field(6, m.closed);
+      .field(6, m.closed)
+      .each(7, m.left_out, kMaxLeftOut, "too many left out");
 }
 
 }  // namespace handoff::protocol

@@ -60,6 +60,7 @@ struct Rehearsed {
   std::uint64_t round_trip_ns = 0;
   std::uint64_t sections_ns = 0;
   bool sections_unsettled = false;
+  std::vector<LeftOut> left_out = {};
 };
 void describe(auto& on, Is<Rehearsed> auto& m) {
   on.message("Rehearsed")
@@ -81,7 +82,8 @@ void describe(auto& on, Is<Rehearsed> auto& m) {
       .field(16, m.pss)
       .field(17, m.round_trip_ns)
       .if_set(18, m.sections_ns)
-      .if_set(19, m.sections_unsettled);
+      .if_set(19, m.sections_unsettled)
+      .each(20, m.left_out, kMaxLeftOut, "too many left out");
 }
 
 }  // namespace handoff::protocol
