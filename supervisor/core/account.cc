@@ -93,6 +93,7 @@ void Account::retired(const DonorRetired& retired, Time now) {
     report_.transfer = std::max(left - time_from_ns(retired.first_fd_at_ns), Duration{});
   }
   report_.bytes = std::max(report_.bytes, retired.bytes);
+  if (!retired.left_out.empty()) report_.left_out = retired.left_out;
   if (retired.heir_died) report_.lost_ids = retired.lost_ids;
   progress_.sessions_total = retired.sessions;
   given_ = retired.sessions;
@@ -102,6 +103,7 @@ void Account::retired(const DonorRetired& retired, Time now) {
 
 void Account::late(const DonorLate& late) {
   report_.waiting = late.waiting;
+  report_.left_out = late.left_out;
   stays_ = true;
   compare_counts();
 }
