@@ -68,8 +68,8 @@ Kind of_listener(std::string listener) {
   return out;
 }
 
-// all: with its fds, as a donor; else as a release says what it claims.
-Manifest manifest(const ReleaseShape& release, bool all) {
+// said: as it registers. A release that does not say what it claims takes whatever it is given.
+Manifest manifest(const ReleaseShape& release, bool said) {
   Manifest out{.service = "chat", .release = describe(release), .knows_listeners = true};
   out.kinds.push_back(kind("session"));
   if (release.bulk) out.kinds.push_back(kind("bulk"));
@@ -77,11 +77,31 @@ Manifest manifest(const ReleaseShape& release, bool all) {
   if (release.hosts && release.admin) out.kinds.push_back(of_listener("admin"));
   if (release.rooms) out.kinds.push_back(kind("rooms", true));
   if (release.index) out.kinds.push_back(kind("index", false, true));
-  if (release.names_none && !all) return out;
+  if (release.names_none && said) return out;
+  const bool any = release.names_none;
   out.named.push_back({.name = "public", .address = "tcp:[::]:1"});
-  if (release.admin) out.named.push_back({.name = "admin", .address = "tcp:[::]:2"});
-  if (release.log) out.named.push_back({.name = "log"});
+  if (release.admin || any) out.named.push_back({.name = "admin", .address = "tcp:[::]:2"});
+  if (release.log || any) out.named.push_back({.name = "log"});
   return out;
+}
+
+// Whether the release has a place for it: the truth, by the shape alone.
+bool takes(const ReleaseShape& release, const core::LeftOut& one) {
+  switch (one.sort) {
+    case Sort::kListener:
+      return one.name == "public" || release.admin || release.names_none;
+    case Sort::kFd:
+      return release.log || release.names_none;
+    case Sort::kSection:
+      return release.rooms;
+    case Sort::kRegion:
+      return release.index;
+    case Sort::kSessions:
+      break;
+  }
+  if (one.name == "bulk") return release.bulk;
+  if (one.name != "admin") return true;
+  return release.admin || (release.names_none && !release.hosts);
 }
 
 core::Offer offer(Manifest manifest) {
@@ -110,33 +130,41 @@ bool belongs(const Kind& from, const Kind& to, const ReleaseShape& taker) {
 // The world of one service: who runs, which listeners the process and the supervisor have.
 class Handover {
  public:
-  Handover(const UnclaimedPolicy& policy, ClaimBug bug) : policy_(policy), bug_(bug) {}
+  Handover(const ReleaseShape& first, const UnclaimedPolicy& policy, ClaimBug bug)
+      : policy_(policy), bug_(bug) {
+    if (!first.admin) return;
+    process_.insert("admin");
+    supervisor_.insert("admin");
+  }
 
   // The heir runs afterwards, unless it was refused.
   std::optional<std::string> go(const ReleaseShape& donor, const ReleaseShape& heir,
                                 Direction direction) {
-    refused_ = false;
-    donor_ = manifest(donor, true);
-    // A donor has only the listeners that it got.
+    refused_ = ambiguous_ = false;
+    donor_ = manifest(donor, false);
+    // A donor has only what it got.
     std::erase_if(donor_.named, [&](const core::Named& named) {
-      return !named.address.empty() && !process_.contains(named.name);
+      return named.address.empty() ? !donor.log : !process_.contains(named.name);
     });
-    const Manifest claims = manifest(heir, false);
+    const Manifest claims = manifest(heir, true);
     if (bug_ == ClaimBug::kBackAsForward) direction = Direction::kForward;
     leave_ = may_leave_out(policy_, direction);
     decide(claims);
     const Manifest hello = bug_ == ClaimBug::kWholeHello ? donor_ : core::without(donor_, leaving_);
     // In its Hello a release names what it claims, whatever it has registered.
-    const Manifest its = manifest(heir, true);
-    const auto plan = core::negotiate(offer(hello), offer(its));
-    if (!plan) return refuse(plan.error().text, its);
+    const auto plan = core::negotiate(offer(hello), offer(manifest(heir, false)));
+    if (!plan) return refuse(plan.error().text, heir);
     if (auto wrong = look_at_kinds(plan->versions, hello, heir)) return wrong;
-    if (auto wrong = look_at_what_is_left()) return wrong;
+    if (auto wrong = look_at_what_is_left(heir)) return wrong;
     if (auto wrong = look_at_the_link(heir)) return wrong;
     pass_listeners(heir);
     return std::nullopt;
   }
   bool refused() const { return refused_; }
+  // Refused since the heir would take the sessions of two listeners for one kind: nobody may.
+  bool ambiguous() const { return ambiguous_; }
+  bool accepts(const std::string& listener) const { return process_.contains(listener); }
+  bool holds(const std::string& listener) const { return supervisor_.contains(listener); }
 
   // The supervisor's look at its listeners, on probation or not.
   void look(const ReleaseShape& runs, bool permanent) {
@@ -149,9 +177,6 @@ class Handover {
       supervisor_.erase(one);
     }
   }
-
-  std::set<std::string> process_{"public"};     // that it accepts on
-  std::set<std::string> supervisor_{"public"};  // that it has bound
 
  private:
   void decide(const Manifest& claims) {
@@ -167,10 +192,11 @@ class Handover {
   }
 
   // Only what the policy keeps in may be the reason.
-  std::optional<std::string> refuse(const std::string& why, const Manifest& heir) {
+  std::optional<std::string> refuse(const std::string& why, const ReleaseShape& heir) {
     refused_ = true;
-    const Leaving all = core::leaving(donor_, heir, {true, true, true});
-    for (const auto& one : all.all) {
+    ambiguous_ = why.find("can't tell") != std::string::npos;
+    if (ambiguous_) return std::nullopt;
+    for (const auto& one : core::leaving(donor_, manifest(heir, false), {true, true, true}).all) {
       if (!may(leave_, one.sort)) return std::nullopt;
     }
     return "refused, though all of it may be left out: " + why;
@@ -180,7 +206,7 @@ class Handover {
                                            const Manifest& hello, const ReleaseShape& heir) const {
     const auto versions =
         bug_ == ClaimBug::kVersionsAsFound ? found : core::versions_of_all(found, leaving_);
-    const Manifest its = manifest(heir, true);
+    const Manifest its = manifest(heir, false);
     std::map<std::string, std::string> taken;
     for (std::uint32_t i = 0; i < donor_.kinds.size(); ++i) {
       const Kind& own = donor_.kinds[i];
@@ -204,8 +230,9 @@ class Handover {
   }
 
   // Each thing is handed over, or somebody is told of it and it was allowed.
-  std::optional<std::string> look_at_what_is_left() const {
+  std::optional<std::string> look_at_what_is_left(const ReleaseShape& heir) const {
     for (const auto& one : leaving_.all) {
+      if (takes(heir, one)) return core::describe(one) + " is left out, and would be taken";
       if (!may(leave_, one.sort)) return core::describe(one) + " is left out and may not be";
     }
     const auto is_told = [this](const std::string& what) {
@@ -224,7 +251,7 @@ class Handover {
 
   // Sessions that stay go to nobody who does not claim them, and back to whoever does.
   std::optional<std::string> look_at_the_link(const ReleaseShape& heir) const {
-    Manifest taker = manifest(heir, true);
+    Manifest taker = manifest(heir, false);
     const auto own = core::link_versions(donor_, donor_);
     if (bug_ == ClaimBug::kLinkWithoutNames) taker.named.clear();
     const auto versions = core::link_versions(donor_, taker);
@@ -264,33 +291,33 @@ class Handover {
   MayLeaveOut leave_;
   Leaving leaving_;
   bool refused_ = false;
+  bool ambiguous_ = false;
+  std::set<std::string> process_{"public"};     // that it accepts on
+  std::set<std::string> supervisor_{"public"};  // that it has bound
 };
 
 bool has_all(const Handover& world, const ReleaseShape& release) {
-  return world.process_.contains("public") && (!release.admin || world.process_.contains("admin"));
+  return world.accepts("public") && (!release.admin || world.accepts("admin"));
 }
 
 }  // namespace
 
 std::optional<std::string> upgrade_and_go_back(const ReleaseShape& older, const ReleaseShape& newer,
                                                const UnclaimedPolicy& policy, ClaimBug bug) {
-  Handover world(policy, bug);
-  if (older.admin) {
-    world.process_.insert("admin");
-    world.supervisor_.insert("admin");
-  }
+  Handover world(older, policy, bug);
   if (auto wrong = world.go(older, newer, Direction::kForward)) return "forward: " + *wrong;
   if (world.refused()) return std::nullopt;
   if (!has_all(world, newer)) return "forward: the new release lacks a listener that it claims";
   world.look(newer, false);
-  if (older.admin && !world.supervisor_.contains("admin")) {
+  if (older.admin && !world.holds("admin")) {
     return "on probation: a listener that the old release claims is closed";
   }
   if (auto wrong = world.go(newer, older, Direction::kBackByItself)) return "back: " + *wrong;
+  if (world.ambiguous()) return std::nullopt;  // the operator was told that it is one-way
   if (world.refused()) return "back: a release that goes back by itself is refused";
   if (!has_all(world, older)) return "back: the old release lacks a listener that it claims";
   world.look(older, true);
-  if (older.admin && !world.supervisor_.contains("admin")) {
+  if (older.admin && !world.holds("admin")) {
     return "at the end: a listener that runs is closed";
   }
   return std::nullopt;
