@@ -58,9 +58,10 @@ Result<void> check_fd(const Registry& registry, std::uint64_t id, const SessionE
 }
 
 Result<void> pack_session(const Registry& registry, std::uint64_t id, const SessionEntry& entry,
-                          const handoff_saved& saved, bool with_fd, PackedSessions& out) {
+                          std::uint32_t kind, const handoff_saved& saved, bool with_fd,
+                          PackedSessions& out) {
   protocol::Session record{.id = id,
-                           .kind = entry.kind,
+                           .kind = kind,
                            .flags = entry.independent ? protocol::kSessionIndependent : 0,
                            .has_fd = with_fd,
                            .layer_flags = saved.flags,

@@ -34,8 +34,9 @@ Result<void> save_session(Registry& registry, std::uint64_t id, const SessionEnt
 // Whether its fd still is the socket that the session was opened with (invariant I6,
 // docs/invariants.md). Before it is passed on.
 Result<void> check_fd(const Registry& registry, std::uint64_t id, const SessionEntry& entry);
-// with_fd: the peer does not have its socket yet.
+// kind: its number on the wire. with_fd: the peer does not have its socket yet.
 Result<void> pack_session(const Registry& registry, std::uint64_t id, const SessionEntry& entry,
-                          const handoff_saved& saved, bool with_fd, PackedSessions& out);
+                          std::uint32_t kind, const handoff_saved& saved, bool with_fd,
+                          PackedSessions& out);
 
 }  // namespace handoff::io

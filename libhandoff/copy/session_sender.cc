@@ -128,11 +128,11 @@ void SessionSender::refused(std::uint64_t id, const std::string& reason, bool af
   --at_heir_;
 }
 
-// For want of memory or fds the others would fail as well, and an fd that is another socket's by
-// now can't be served by anybody.
+// For want of memory or fds the others would fail as well, an fd that is another socket's by now
+// can't be served by anybody, and of a kind that is not claimed another policy has decided.
 bool SessionSender::may_leave(const Error& error) const {
   return terms_.unmovable != core::Unmovable::kRefuse && !is_shortage(error.code) &&
-         error.code != HANDOFF_ERR_IDENTITY;
+         error.code != HANDOFF_ERR_IDENTITY && error.code != HANDOFF_ERR_UNKNOWN;
 }
 
 void SessionSender::acknowledged() {
@@ -231,20 +231,27 @@ Result<void> SessionSender::fill() {
     const auto it = registry_.sessions.find(id);
     if (it == registry_.sessions.end()) continue;  // ended before it was sent
     SessionEntry& entry = it->second;
-    if (stays(id, entry)) {  // comes again if it is released
+    const bool may_stay = terms_.no_stay.empty() || !terms_.leaving.has_kind(entry.kind);
+    if (may_stay && stays(id, entry)) {  // comes again if it is released
       if (rehearsal_ != nullptr) ++rehearsal_->notes.busy;
       entry.queued = false;
       continue;
     }
     const std::size_t fds = batch_.fds.size();
     const std::size_t first = batch_.first.size();
-    const auto added = add(id, entry);
+    const auto added = may_stay ? add(id, entry) : can_not_stay(id, entry);
     if (added) continue;
     batch_.fds.resize(fds);  // what it had put there already
     batch_.first.resize(first);
     if (const auto ok = without(id, entry, added.error()); !ok) return ok;
   }
   return {};
+}
+
+Failure SessionSender::can_not_stay(std::uint64_t id, const SessionEntry& entry) const {
+  return fail(HANDOFF_ERR_UNKNOWN, "the new release does not claim " +
+                                       registry_.describe(id, entry.kind) +
+                                       ", which can't stay here: " + terms_.no_stay);
 }
 
 // Goes on without a session that failed, or fails.
@@ -260,7 +267,8 @@ Result<void> SessionSender::without(std::uint64_t id, SessionEntry& entry, const
     leave(id, entry, core::FaultOf::kOld, error.message);
     return {};
   }
-  if (terms_.not_late.empty() || is_shortage(error.code)) return Failure(error);
+  const bool policy = is_shortage(error.code) || error.code == HANDOFF_ERR_UNKNOWN;
+  if (terms_.not_late.empty() || policy) return Failure(error);
   return fail(error.code, error.message + "; and the session can't stay, since " + terms_.not_late);
 }
 
@@ -286,7 +294,8 @@ Result<void> SessionSender::add(std::uint64_t id, SessionEntry& entry) {
     if (unchanged(entry, hash)) return {};
     entry.saved_hash = hash;
   }
-  const auto packed = pack_session(registry_, id, entry, saved_, !entry.copied, batch_);
+  const auto packed = pack_session(registry_, id, entry, terms_.leaving.on_wire(entry.kind), saved_,
+                                   !entry.copied, batch_);
   if (!packed) return packed;
   if (!entry.copied) {
     // Once it had the flag it is to have it: the process that cleared it may be the last heir.

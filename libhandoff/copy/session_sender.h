@@ -99,6 +99,8 @@ class SessionSender {
   void note(std::uint64_t id);
   void commit();
   Result<void> add(std::uint64_t id, SessionEntry& entry);
+  // Its kind is left out.
+  Failure can_not_stay(std::uint64_t id, const SessionEntry& entry) const;
   Result<Pumped> send_batch();
   Result<Pumped> not_sent(Result<Pumped> sent);
   bool sends_in_ring() const { return terms_.ring_sessions && ring_.made(); }

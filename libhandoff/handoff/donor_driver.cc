@@ -42,18 +42,6 @@ DonorDriver::~DonorDriver() {
   fds_.restore();
 }
 
-Result<protocol::Hello> DonorDriver::hello() const {
-  const bool drains = parameters_.drain_incompatible && registry_.can_hold();
-  return donor_hello(registry_, parameters_.id, lanes_.sessions(), drains,
-                     core::in_force(parameters_.unmovable, means(true)));
-}
-
-core::Means DonorDriver::means(bool heir_links) const {
-  return {.holds = registry_.can_hold() || registry_.lanes > 1,
-          .one_lane = registry_.lanes == 1,
-          .heir_links = heir_links};
-}
-
 void DonorDriver::start() {
   machine_.start(now_us());
   started_at_ns_ = now_ns();
@@ -153,23 +141,6 @@ std::optional<DonorEvent> DonorDriver::understand(const Channel::Message& messag
   }
 }
 
-bool DonorDriver::leave(const std::vector<protocol::Refusal>& refused, bool after_delta) {
-  if (!refused.empty() && unmovable_ == core::Unmovable::kRefuse) return false;
-  lanes_.refused(refused, after_delta);
-  return true;
-}
-
-DonorEvent DonorDriver::prepared(std::string_view body) {
-  const auto said = protocol::decode<protocol::Prepared>(body);
-  if (!said) return malformed(said.error().message);
-  if (heir_prepared_ || said->sessions != lanes_.progress().at_heir) {
-    return malformed("the heir is prepared for another number of sessions than was sent");
-  }
-  heir_prepared_ = true;
-  if (!leave(said->refused, true)) return malformed("the heir leaves sessions that must not stay");
-  return {E::kPrepared};
-}
-
 DonorEvent DonorDriver::copied(const protocol::Copied& copied) {
   if (copied.round != machine_.round() || copied.sessions != lanes_.progress().at_heir) {
     return malformed("the heir confirms another copy than was sent");
@@ -215,14 +186,16 @@ DonorEvent DonorDriver::greet(std::string_view body) {
     return refused({Code::kRejected, "the new release can't take sessions one after the other"});
   }
   const auto opened = lanes_.open(lanes,
-                                  {.versions = plan->versions,
+                                  {.versions = core::versions_of_all(plan->versions, leaving_),
                                    .ring_sessions = theirs->ring_sessions,
                                    .heir_looks = theirs->looks,
                                    .spread = parameters_.spread,
                                    .tails = theirs->tails,
                                    .unmovable = unmovable_,
                                    .not_late = not_late,
-                                   .budget = parameters_.limits.budget},
+                                   .budget = parameters_.limits.budget,
+                                   .leaving = leaving_,
+                                   .no_stay = no_stay(heir_links_)},
                                   rehearsal_.has_value());
   if (!opened) return refused(opened.error());
   return {E::kHelloAccepted};

@@ -67,7 +67,12 @@ class DonorDriver : public Driver<DonorSide> {
   // Reads what an heir that was not heard in time had said of sessions that it does not take.
   void read_refusals();
   void foresee();
-  Result<protocol::Hello> hello() const;
+  // Without what is left out.
+  Result<protocol::Hello> hello();
+  // With the sessions of each kind that there are now.
+  std::vector<core::LeftOut> left_out() const;
+  // Why sessions of a kind that is left out can't stay; "" if they can.
+  std::string no_stay(bool heir_links) const;
 
   bool sending() const;
   // Sends what there is room for. False: nothing more can be sent in this turn.
@@ -93,6 +98,7 @@ class DonorDriver : public Driver<DonorSide> {
   bool want_write_ = false;
   std::uint64_t started_at_ns_ = 0;
   FdLimit fds_;
+  core::Leaving leaving_;
   std::uint64_t frozen_at_ns_ = 0;
   std::vector<LinkEnd> links_;
   bool heir_links_ = false;                               // it knows what a link is

@@ -59,17 +59,6 @@ void DonorDriver::close_channel() {
   failpoint::hit("donor.close.after");
 }
 
-// An heir that takes the sessions over without a Release has said before what it refuses, and its
-// donor may have been stopped until now.
-void DonorDriver::read_refusals() {
-  for (int i = 0; i < 64 && !heir_prepared_ && unmovable_ != core::Unmovable::kRefuse; ++i) {
-    Channel::Message message;
-    const auto received = lanes_.main().channel().recv(message);
-    if (!received || *received != Channel::Received::kMessage) return;
-    if (message.header.type == Type::kPrepared) (void)prepared(message.body);
-  }
-}
-
 // ---- the end
 
 void DonorDriver::retire() {
@@ -78,7 +67,7 @@ void DonorDriver::retire() {
   read_refusals();
   left_ = lanes_.progress().staying;
   if (!stays()) let_heir_run();
-  outcome_ = report_.retired(frozen_at_ns_, heir_lost, registry_.sessions);
+  outcome_ = report_.retired(frozen_at_ns_, heir_lost, registry_.sessions, left_out());
   if (!stays()) {
     reporter_.retired(outcome_);
     give_way();
@@ -98,7 +87,7 @@ void DonorDriver::retire() {
 }
 
 void DonorDriver::end_failed() {
-  if (rehearsal_) report_.rehearsed(*rehearsal_);
+  if (rehearsal_) report_.rehearsed(*rehearsal_, left_out());
   lanes_.main().service().end(false);
   lanes_.over();
   registry_.log(rehearsal_ ? HANDOFF_LOG_INFO : HANDOFF_LOG_WARNING,

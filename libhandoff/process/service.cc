@@ -60,6 +60,7 @@ void Service::begin(StartOrder start) {
   control_.open(std::move(start.control), std::move(start.reconnect), std::move(start.mailbox));
   registry_.generation = start.generation;
   given_ = std::move(start.listeners);
+  kept_ = std::move(start.kept);
   heir_end_ = std::move(start.heir);
   // A rehearsal, or an heir that fails, never owns, and stays the first to go.
   const auto first = heir_end_ ? oom_score_.raise() : Result<void>();
@@ -95,6 +96,10 @@ Result<void> Service::ready() {
     if (!ok) return ok;
   }
   given_.clear();
+  for (auto& [named, fd] : kept_) {
+    registry_.keep_listener(named.name, named.address, std::move(fd));
+  }
+  kept_.clear();
   if (!heir_end_) {
     auto ok = registry_.bind_missing();
     if (!ok && ok.error().code == -EADDRINUSE && !ignored_.empty()) {
@@ -245,7 +250,10 @@ void Service::stay_late() {
 }
 
 void Service::settle_late() {
-  if (const auto news = links_->news()) reports_.late(*news);
+  if (auto news = links_->news()) {
+    news->left_out = late_outcome_.left_out;
+    reports_.late(*news);
+  }
   if (!links_->done()) return;
   state_ = HANDOFF_STATE_RETIRED;
   late_outcome_.at_ns = now_ns();
@@ -346,6 +354,8 @@ void Service::donate(const protocol::Donate& donate, std::vector<UniqueFd>& fds)
   if (heir_) {
     return refuse({core::Code::kCancelled, "this process is still taking its sessions over"});
   }
+  if (donate.claims) end->parameters.claims = *donate.claims;
+  if (donate.may) end->parameters.may = *donate.may;
   state_ = HANDOFF_STATE_DONOR;
   end->parameters.unmovable = donate.unmovable;
   donor_ = std::make_unique<DonorDriver>(registry_, poller_, *this, end->parameters,

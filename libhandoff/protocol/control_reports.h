@@ -142,6 +142,7 @@ struct Retired {
   bool heir_died = false;
   std::uint64_t first_fd_at_ns = 0;
   std::vector<std::uint64_t> lost_ids;
+  std::vector<LeftOut> left_out = {};
   std::vector<Unmoved> unmoved = {};
   std::uint64_t closed = 0;
 };
@@ -156,6 +157,7 @@ void describe(auto& on, Is<Retired> auto& m) {
       .field(7, m.heir_died)
       .if_set(8, m.first_fd_at_ns)
       .list(9, m.lost_ids, kMaxLostIds, "too many lost sessions")
+      .each(10, m.left_out, kMaxLeftOut, "too many left out")
       .each(20, m.unmoved, kMaxUnmovable, "too many sessions that were not moved")
       .if_set(21, m.closed);
 }
@@ -193,6 +195,7 @@ struct Late {
   std::uint64_t at_ns = 0;
   bool linked = false;
   std::uint64_t closed = 0;
+  std::vector<LeftOut> left_out = {};
   std::vector<Unmoved> unmoved = {};
   std::uint64_t unmovable = 0;
 };
@@ -204,6 +207,7 @@ void describe(auto& on, Is<Late> auto& m) {
       .field(4, m.at_ns)
       .field(5, m.linked)
       .field(6, m.closed)
+      .each(7, m.left_out, kMaxLeftOut, "too many left out")
       .each(17, m.unmoved, kMaxUnmovable, "too many sessions that were not moved")
       .if_set(18, m.unmovable);
 }

@@ -63,6 +63,7 @@ struct Rehearsed {
   std::uint64_t round_trip_ns = 0;
   std::uint64_t sections_ns = 0;
   bool sections_unsettled = false;
+  std::vector<LeftOut> left_out = {};
   core::Unmovable unmovable = core::Unmovable::kRefuse;
   std::string not_late = {};
   std::uint64_t too_large = 0;
@@ -88,6 +89,7 @@ void describe(auto& on, Is<Rehearsed> auto& m) {
       .field(17, m.round_trip_ns)
       .if_set(18, m.sections_ns)
       .if_set(19, m.sections_unsettled)
+      .each(20, m.left_out, kMaxLeftOut, "too many left out")
       .choice_if_set(30, m.unmovable, core::Unmovable::kClose, core::Unmovable::kRefuse)
       .text_if_set(31, m.not_late, kMaxReason, "why none can stay")
       .if_set(32, m.too_large);

@@ -294,7 +294,13 @@ Result<void> Registry::bind_missing() {
     if (const auto ok = region.start_empty(); !ok) return ok;
   }
   for (auto& [name, entry] : named) {
+    UniqueFd kept = std::move(entry.kept);
     if (entry.fd.valid() || entry.address.empty()) continue;
+    if (kept.valid()) {
+      entry.fd = std::move(kept);
+      entry.address = entry.kept_address;
+      continue;
+    }
     const auto address = core::parse_address(entry.address);
     if (!address) return fail(-EINVAL, "listener '" + name + "': " + address.error());
     auto fd = bind_address(*address);
@@ -319,7 +325,10 @@ int Registry::named_fd(const std::string& name) const {
 
 void Registry::close_named() {
   const std::lock_guard lock(declared_.named_lock);
-  for (auto& [name, entry] : named) entry.fd.reset();
+  for (auto& [name, entry] : named) {
+    entry.fd.reset();
+    entry.kept.reset();
+  }
 }
 
 }  // namespace handoff::io

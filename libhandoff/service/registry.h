@@ -81,6 +81,9 @@ class Registry {
   Result<void> declare_named(const std::string& name, const std::string& address);
   // A listener that the supervisor has for this service.
   Result<void> give_listener(const std::string& name, const std::string& address, UniqueFd fd);
+  // One that it takes if nobody else gives it, an heir's donor, say. A name that it does not claim
+  // is none of its business.
+  void keep_listener(const std::string& name, const std::string& address, UniqueFd fd);
   Result<void> declare_kind(const std::string& name, std::uint32_t version);
   // Sessions of that kind have no state to save.
   Result<void> declare_stateless(const std::string& kind);
@@ -136,7 +139,7 @@ class Registry {
   Result<void> convert(const SessionKind& kind, std::uint32_t from, std::uint32_t to,
                        std::string& state);
 
-  // Binds the declared listeners that nobody gave, and makes the regions.
+  // Takes the listeners that were kept, binds those that nobody gave, and makes the regions.
   Result<void> bind_missing();
 
   // nullptr if no region has that name.

@@ -9,6 +9,7 @@
 #include "supervisor/base/json_read.h"
 #include "supervisor/cli/client.h"
 #include "supervisor/cli/options.h"
+#include "supervisor/cli/report.h"
 #include "supervisor/cli/table.h"
 #include "supervisor/host/journal.h"
 
@@ -75,6 +76,13 @@ std::string remark(const json& record) {
     return text_in(record["error"], "message");
   }
   if (record.contains("sentence")) return text_in(record, "sentence");
+  std::string left;
+  for (const json& one : record.value("left_out", json::array())) {
+    left += (left.empty() ? "not claimed: " : "; ") + left_out_line(one);
+  }
+  if (record.value("one_way", json()).is_string())
+    left = "one-way" + (left.empty() ? left : "; " + left);
+  if (!left.empty()) return left;
   if (const std::string left = unmoved_of(record); !left.empty()) return left;
   return text_in(record, "event") == "requested" ? text_in(record, "path") : "";
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "supervisor/base/json_read.h"
+#include "supervisor/cli/report.h"
 #include "supervisor/cli/table.h"
 #include "supervisor/core/duration.h"
 #include "supervisor/core/memory.h"
@@ -78,14 +79,24 @@ std::string listeners(const json& plan) {
   const auto add = [&out](const json& all, const char* fit) {
     for (const json& listener : all) {
       const std::string address = text_in(listener, "address");
+      const bool held = listener.value("held", false);
       out += line(out.empty() ? "listeners" : "",
-                  text_in(listener, "name") + (address.empty() ? "" : " (" + address + ")") + fit);
+                  text_in(listener, "name") + (address.empty() ? "" : " (" + address + ")") +
+                      (held ? " is new: the supervisor has it" : fit));
     }
   };
   const json& fits = plan.at("listeners");
   add(fits.at("matched"), " moves");
   add(fits.at("missing"), " is not claimed by the new release");
   add(fits.at("extra"), " is new: it would be bound");
+  return out;
+}
+
+std::string left_out(const json& plan) {
+  std::string out;
+  for (const json& one : plan.value("left_out", json::array())) {
+    out += line(out.empty() ? "left out" : "", left_out_line(one));
+  }
   return out;
 }
 
@@ -193,7 +204,7 @@ std::string plan_report(const json& plan) {
   std::string out = text_in(plan, "service") + ": " + name_of(from, "nothing") + " -> " +
                     name_of(to, "the new release") + ", rehearsed\n";
   out += line("digest", digest_of(from) + " -> " + digest_of(to));
-  out += states(plan) + listeners(plan);
+  out += states(plan) + listeners(plan) + left_out(plan);
   // What was not found out is left out; why not, is a problem and comes below.
   if (plan.value("tried", false)) {
     out += sessions(plan) + sizes(plan) + times(plan) + memory(plan);

@@ -65,6 +65,10 @@ std::string advice(const std::string& code, const std::string& failed, const std
                            "other_release", "downgrade"}) {
     if (code == told) return "";
   }
+  if (code == "one_way") {
+    return "Teach the new release the way back, or give --one-way: if it does not pass its "
+           "probation then, the old one is started from nothing, and the sessions end.";
+  }
   if (code == "open" || code == "exec") {
     return "Give the path of an executable file, or of a bundle.";
   }
@@ -102,6 +106,18 @@ std::string advice(const std::string& code, const std::string& failed, const std
 
 std::string warning_line(const json& event) {
   return "handoff: " + text_in(event, "service") + ": " + text_in(event, "message");
+}
+
+std::string left_out_line(const json& one) {
+  const std::string sort = text_in(one, "sort");
+  const std::string becomes = text_in(one, "becomes");
+  std::string text = (sort == "sessions" ? "session kind" : sort) + " " + text_in(one, "name");
+  if (sort == "sessions") {
+    return text + ": " + counted(number_in(one, "sessions"), "session") +
+           " with the old release until they end";
+  }
+  text += ": " + becomes;
+  return becomes == "kept" ? text + "; nobody accepts on it until a release claims it" : text;
 }
 
 std::string phase_line(const json& event) {
@@ -148,6 +164,9 @@ std::string summary(const json& done) {
                                with_commas(number_in(sessions, "waiting")) + " waiting, " +
                                (closed > 0 ? with_commas(closed) + " closed, " : std::string()) +
                                with_commas(number_in(sessions, "lost")) + " lost");
+  for (const json& one : done.value("left_out", json::array())) {
+    text += line("left out", left_out_line(one));
+  }
   for (const std::string& one : unmoved_lines(sessions)) text += line("", one);
   text += line("state", format_bytes(number_in(done, "bytes")));
   for (const char* phase : {"start", "copy", "switch", "retire"}) {
@@ -156,6 +175,9 @@ std::string summary(const json& done) {
   text += line("blackout",
                "p99 " + duration_of(blackout, "p99") + ", max " + duration_of(blackout, "max"));
   text += line("standing", standing_of(done));
+  if (done.value("one_way", json()).is_string()) {
+    text += line("one-way", text_in(done, "one_way"));
+  }
   return text;
 }
 

@@ -162,6 +162,11 @@ ExitStatus status_command(const ServiceOptions& options) {
       std::cout << children_of(name, of) << "\n";
     }
     for (const json& listener : service.at("listeners")) {
+      if (listener.value("kept", false)) {
+        std::cout << name << ": listener " << text_of(listener.at("name"))
+                  << " is kept, and nobody accepts on it: the release that runs does not claim "
+                     "it\n";
+      }
       if (!listener.value("problem", json()).is_string()) continue;
       std::cout << "! " << name << ": listener " << text_of(listener.at("name")) << ": "
                 << text_of(listener.at("problem")) << "\n";

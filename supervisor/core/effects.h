@@ -8,6 +8,7 @@
 
 #include "supervisor/core/events.h"
 #include "supervisor/core/late_sessions.h"
+#include "supervisor/core/unclaimed.h"
 
 namespace handoff::supervisor {
 
@@ -26,6 +27,7 @@ struct SendDonate {
   Generation heir = 0;  // also the handoff's id
   Timeouts timeouts;
   bool rehearsal = false;
+  Direction direction = Direction::kForward;
 };
 struct SendStop {
   Generation generation = 0;
@@ -110,6 +112,8 @@ struct Report {
   Blackout blackout;
   std::string code;  // "" if there is nothing to complain about
   std::string message;
+  std::vector<core::LeftOut> left_out = {};  // since the new release does not claim it
+  std::string one_way = {};  // why the new one could not hand back, and it was wanted all the same
   // Which release failed; kNone if neither did, or that is not known.
   enum class Failed { kNone, kOld, kNew };
   Failed failed = Failed::kNone;

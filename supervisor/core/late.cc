@@ -1,5 +1,7 @@
 #include "supervisor/core/late.h"
 
+#include <algorithm>
+
 #include "supervisor/core/duration.h"
 
 namespace handoff::supervisor {
@@ -33,6 +35,8 @@ Effects LateProcesses::on(const DonorLate& late, const Policy& policy, Time now,
   one.unmovable = late.unmovable;
   one.linked = late.linked;
   if (!fresh) return {};
+  one.stays = std::any_of(late.left_out.begin(), late.left_out.end(),
+                          [](const core::LeftOut& left) { return left.sessions > 0; });
   Effects out = progressive ? Effects{} : drain(policy, now);
   out.push_back(Note{Note::Level::kInfo,
                      generation_of(late.generation) + " keeps " + sessions(late.waiting) +
@@ -52,8 +56,11 @@ Effects LateProcesses::drain(const Policy& policy, Time now) {
   for (auto& [generation, one] : late_) {
     if (one.drained || one.retired) continue;
     one.drained = true;
-    if (policy.policy != LateSessions::kKeep) one.next = until + kMargin;
-    out.push_back(SendDrain{generation, until, policy.policy});
+    // No other process takes the sessions: to move them would be to close them.
+    const bool keep = one.stays && policy.policy == LateSessions::kMove;
+    const LateSessions then = keep ? LateSessions::kKeep : policy.policy;
+    if (then != LateSessions::kKeep) one.next = until + kMargin;
+    out.push_back(SendDrain{generation, until, then});
   }
   return out;
 }

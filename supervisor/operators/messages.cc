@@ -71,13 +71,25 @@ json report_json(const std::string& service, const Report& report, const Party& 
              {"p99", report.blackout.p99_us},
              {"p999", report.blackout.p999_us},
              {"max", report.blackout.max_us}}},
+           {"left_out", json::array()},
+           {"one_way", nullptr},
            {"error", nullptr}};
+  if (!report.one_way.empty()) out["one_way"] = report.one_way;
   if (!report.code.empty()) {
     out["error"] = {{"code", report.code}, {"message", report.message}, {"failed", nullptr}};
     if (report.failed != Report::Failed::kNone) {
       out["error"]["failed"] = report.failed == Report::Failed::kOld ? "old" : "new";
     }
   }
+  return out;
+}
+
+json left_out_json(const core::LeftOut& one, Fate fate) {
+  static constexpr const char* kSorts[] = {"listener", "fd", "section", "region", "sessions"};
+  json out{{"sort", kSorts[static_cast<std::size_t>(one.sort)]},
+           {"name", one.name},
+           {"becomes", name(fate)}};
+  if (one.sort == core::Sort::kSessions) out["sessions"] = one.sessions;
   return out;
 }
 

@@ -149,6 +149,15 @@ void report_failed(In& in) {
   CHECK_THAT(event.reason.empty() == m.reason.text.empty(), "");
 }
 
+std::vector<protocol::LeftOut> any_left_out(In& in) {
+  std::vector<protocol::LeftOut> out;
+  for (auto n = in.ConsumeIntegralInRange(0, 6); n > 0; --n) {
+    out.push_back(
+        {static_cast<core::Sort>(in.ConsumeIntegralInRange(0, 4)), any_name(in), number(in)});
+  }
+  return out;
+}
+
 std::vector<protocol::Unmoved> any_unmoved(In& in) {
   std::vector<protocol::Unmoved> out;
   for (auto n = in.ConsumeIntegralInRange(0, 4); n > 0; --n) {
@@ -172,9 +181,11 @@ void check_unmoved(const std::vector<supervisor::Unmoved>& read,
 void report_retired(In& in) {
   protocol::Retired m{number(in), number(in), number(in),      number(in),
                       number(in), number(in), in.ConsumeBool()};
+  m.left_out = any_left_out(in);
   m.unmoved = any_unmoved(in);
   m.closed = number(in);
   const auto event = only_event<supervisor::DonorRetired>(heard(Type::kRetired, encode(m)));
+  CHECK_THAT(event.left_out == m.left_out, "");
   CHECK_THAT(event.handoff_id == m.handoff_id && event.at_ns == m.at_ns, "");
   CHECK_THAT(event.sessions == m.sessions && event.bytes == m.bytes, "");
   CHECK_THAT(event.lost == m.lost && event.heir_died == m.heir_died, "");
@@ -184,9 +195,11 @@ void report_retired(In& in) {
 
 void report_late(In& in) {
   protocol::Late m{number(in), number(in), number(in), number(in), in.ConsumeBool(), number(in)};
+  m.left_out = any_left_out(in);
   m.unmoved = any_unmoved(in);
   m.unmovable = number(in);
   const auto late = only_event<supervisor::DonorLate>(heard(Type::kLate, encode(m)));
+  CHECK_THAT(late.left_out == m.left_out, "");
   CHECK_THAT(late.handoff_id == m.handoff_id && late.at_ns == m.at_ns, "");
   CHECK_THAT(late.waiting == m.waiting && late.moved == m.moved, "");
   CHECK_THAT(late.closed == m.closed && late.linked == m.linked, "");
@@ -231,6 +244,7 @@ void report_rehearsed(In& in) {
   }
   m.early = in.ConsumeBool();
   m.sections_unsettled = in.ConsumeBool();
+  m.left_out = any_left_out(in);
   m.unmovable = static_cast<core::Unmovable>(in.ConsumeIntegralInRange(0, 2));
   m.not_late = any_name(in);
   m.too_large = number(in);
@@ -263,6 +277,7 @@ void report_rehearsed(In& in) {
   CHECK_THAT(read.round_trip_ns == m.round_trip_ns, "");
   CHECK_THAT(read.sections_ns == m.sections_ns, "");
   CHECK_THAT(read.sections_unsettled == m.sections_unsettled, "");
+  CHECK_THAT(read.left_out == m.left_out, "");
 }
 
 // ---- the supervisor orders ---------------------------------------------------------------------
@@ -291,6 +306,8 @@ supervisor::HandoffEnd any_end(In& in) {
   end.rehearsal = in.ConsumeBool();
   end.drain_incompatible = in.ConsumeBool();
   end.spread = in.ConsumeIntegralInRange<std::uint32_t>(0, 1000);
+  if (in.ConsumeBool()) end.claims = any_manifest(in);
+  end.may = {in.ConsumeBool(), in.ConsumeBool(), in.ConsumeBool()};
   end.unmovable = static_cast<core::Unmovable>(in.ConsumeIntegralInRange(0, 2));
   return end;
 }
@@ -315,9 +332,20 @@ void order_start(In& in) {
   for (auto n = in.ConsumeIntegralInRange(0, 8); n > 0; --n) {
     listeners.push_back({any_name(in), any_address(in), number(in), number(in)});
   }
+  std::vector<supervisor::NamedFd> kept;
+  for (auto n = in.ConsumeIntegralInRange(0, 3); n > 0; --n) {
+    kept.push_back({any_name(in), any_address(in), number(in), number(in)});
+  }
   const std::string report_path = in.ConsumeRandomLengthString(300);
   const auto start = read<protocol::Start>(
-      Type::kStart, supervisor::encode_start(service, generation, listeners, report_path));
+      Type::kStart,
+      supervisor::encode_start(service, generation, listeners, report_path, true, kept));
+  CHECK_THAT(start.mailbox == listeners.size() + kept.size() + 1, "");
+  CHECK_THAT(start.kept.size() == kept.size(), "");
+  for (std::size_t i = 0; i < kept.size(); ++i) {
+    CHECK_THAT(start.kept[i].name == kept[i].name, "");
+    CHECK_THAT(start.kept[i].fd_index == listeners.size() + i, "");
+  }
   CHECK_THAT(start.report_path == report_path, "");
   CHECK_THAT(start.service == service && start.generation == generation && !start.heir, "");
   CHECK_THAT(start.listeners.size() == listeners.size() && !start.handoff, "");
@@ -343,6 +371,13 @@ void order_donate(In& in) {
   const auto heir = number(in);
   const auto donate = read<protocol::Donate>(Type::kDonate, supervisor::encode_donate(heir, end));
   CHECK_THAT(donate.heir_generation == heir && donate.unmovable == end.unmovable, "");
+  const bool says = end.claims && end.may != core::MayLeaveOut{};
+  CHECK_THAT(donate.claims.has_value() == says && donate.may.has_value() == says, "");
+  if (says) {
+    CHECK_THAT(*donate.may == end.may, "");
+    CHECK_THAT(donate.claims->kinds.size() == end.claims->kinds.size(), "");
+    CHECK_THAT(donate.claims->named.size() == end.claims->named.size(), "");
+  }
   check_end(donate.handoff, end);
 }
 

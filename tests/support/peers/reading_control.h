@@ -55,11 +55,26 @@ inline void copy(const protocol::Start& from, v1::Start& to) {
   if (from.handoff) copy(*from.handoff, *to.mutable_handoff());
   to.set_report_path(from.report_path);
   to.set_mailbox(from.mailbox);
+  for (const auto& listener : from.kept) copy(listener, *to.add_kept());
+}
+
+inline void copy(const protocol::MayLeaveOut& from, v1::MayLeaveOut& to) {
+  to.set_listeners(from.listeners);
+  to.set_sections(from.sections);
+  to.set_sessions(from.sessions);
+}
+
+inline void copy(const protocol::LeftOut& from, v1::LeftOut& to) {
+  to.set_sort(static_cast<v1::Sort>(from.sort));
+  to.set_name(from.name);
+  to.set_sessions(from.sessions);
 }
 
 inline void copy(const protocol::Donate& from, v1::Donate& to) {
   copy(from.handoff, *to.mutable_handoff());
   to.set_heir_generation(from.heir_generation);
+  if (from.claims) copy(*from.claims, *to.mutable_claims());
+  if (from.may) copy(*from.may, *to.mutable_may());
   to.set_unmovable(static_cast<v1::Unmovable>(from.unmovable));
 }
 
@@ -155,6 +170,7 @@ inline void copy(const protocol::Retired& from, v1::Retired& to) {
   to.set_heir_died(from.heir_died);
   to.set_first_fd_at_ns(from.first_fd_at_ns);
   for (const std::uint64_t id : from.lost_ids) to.add_lost_ids(id);
+  for (const auto& one : from.left_out) copy(one, *to.add_left_out());
   for (const auto& one : from.unmoved) copy(one, *to.add_unmoved());
   to.set_closed(from.closed);
 }
@@ -180,6 +196,7 @@ inline void copy(const protocol::Late& from, v1::Late& to) {
   to.set_at_ns(from.at_ns);
   to.set_linked(from.linked);
   to.set_closed(from.closed);
+  for (const auto& one : from.left_out) copy(one, *to.add_left_out());
   for (const auto& one : from.unmoved) copy(one, *to.add_unmoved());
   to.set_unmovable(from.unmovable);
 }
@@ -219,6 +236,7 @@ inline void copy(const protocol::Rehearsed& from, v1::Rehearsed& to) {
   to.set_round_trip_ns(from.round_trip_ns);
   to.set_sections_ns(from.sections_ns);
   to.set_sections_unsettled(from.sections_unsettled);
+  for (const auto& one : from.left_out) copy(one, *to.add_left_out());
   to.set_unmovable(static_cast<v1::Unmovable>(from.unmovable));
   to.set_not_late(from.not_late);
   to.set_too_large(from.too_large);

@@ -253,7 +253,53 @@ TEST(PlanTest, ListsListenersThatMatchThatAreMissingAndThatAreNew) {
   EXPECT_EQ(out.missing[0].name, "admin");
   ASSERT_EQ(out.extra.size(), 1U);
   EXPECT_EQ(out.extra[0].name, "metrics");
-  EXPECT_EQ(out.no_way_back.size(), 1U) << "the old one knows no metrics";
+  EXPECT_THAT(out.no_way_back, ::testing::IsEmpty()) << "what the old one lacks is left out";
+}
+
+TEST(PlanTest, SaysWhatTheNewReleaseDoesNotClaimAndWhatBecomesOfIt) {
+  using core::Sort;
+  PlanFacts facts = good();
+  facts.donor->left_out = {{Sort::kListener, "admin"},
+                           {Sort::kListener, "own"},
+                           {Sort::kSection, "rooms"},
+                           {Sort::kSessions, "bulk", 3}};
+  facts.donor->busy = 5;
+  facts.held = {"public", "admin"};
+  const Plan out = plan(facts);
+  ASSERT_EQ(out.left.size(), 4U);
+  EXPECT_EQ(out.left[0].fate, Fate::kKept);
+  EXPECT_EQ(out.left[1].fate, Fate::kClosed) << "the process has bound it itself";
+  EXPECT_EQ(out.left[2].fate, Fate::kDropped);
+  EXPECT_EQ(out.left[3].fate, Fate::kLate);
+  EXPECT_THAT(out.problems, ::testing::IsEmpty());
+  EXPECT_THAT(out.sentence, HasSubstr("2 would stay with the old release until idle, 3 would stay "
+                                      "with the old release until they end"));
+  EXPECT_THAT(out.sentence,
+              HasSubstr("The new release does not claim all that there is: listener 'admin' is "
+                        "kept: nobody accepts on it until a release claims it; listener 'own' is "
+                        "closed; section 'rooms' is dropped; session kind 'bulk': 3 sessions stay "
+                        "with the old release."));
+}
+
+TEST(PlanTest, AnUpgradeWithoutAWayBackWouldBeRefusedUnlessThatIsWanted) {
+  PlanFacts facts = good();
+  facts.report.one_way = "there is no way back by a handoff";
+  Plan out = plan(facts);
+  ASSERT_EQ(out.problems.size(), 1U);
+  EXPECT_EQ(out.problems[0].code, "one_way");
+  EXPECT_EQ(out.sentence,
+            "An upgrade of chat would be refused: there is no way back by a handoff; --one-way "
+            "does it all the same.");
+  facts.one_way = true;
+  out = plan(facts);
+  EXPECT_THAT(out.problems, ::testing::IsEmpty());
+  EXPECT_THAT(out.sentence,
+              HasSubstr("It is one-way: there is no way back by a handoff. If it does not pass its "
+                        "probation, the old release is started from nothing, and the sessions "
+                        "end."));
+  facts.one_way = false;
+  facts.heir->refused = 1;
+  EXPECT_EQ(plan(facts).problems.size(), 1U) << "it would fail anyway";
 }
 
 TEST(PlanTest, ListsEverythingThatDoesNotFitNotOnlyTheFirst) {

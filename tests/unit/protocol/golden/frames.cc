@@ -110,6 +110,22 @@ supervisor::HandoffEnd spreading_end(std::uint32_t first_fd) {
   return out;
 }
 
+supervisor::HandoffEnd claiming_end(std::uint32_t first_fd) {
+  auto out = handoff_end(first_fd);
+  out.claims = manifest();
+  out.may = {.listeners = true, .sections = false, .sessions = true};
+  return out;
+}
+
+std::vector<protocol::LeftOut> left_out() {
+  using core::Sort;
+  return {{Sort::kListener, "admin"},
+          {Sort::kFd, "log"},
+          {Sort::kSection, "rooms"},
+          {Sort::kRegion, "index"},
+          {Sort::kSessions, "bulk", 300}};
+}
+
 protocol::Hello hello() {
   return {.protocol_min = 1,
           .protocol_max = 1,
@@ -239,6 +255,12 @@ std::vector<supervisor::NamedFd> listeners() {
   return out;
 }
 
+std::vector<supervisor::NamedFd> kept() {
+  std::vector<supervisor::NamedFd> out;
+  out.push_back({"metrics", "tcp:127.0.0.1:7001", 4026531842, 9});
+  return out;
+}
+
 protocol::Owner shown_owner() {
   protocol::Owner out = owner();
   out.with_fds = true;
@@ -286,6 +308,24 @@ protocol::Rehearsed rehearsed_with_sections() {
   return m;
 }
 
+protocol::Rehearsed rehearsed_without() {
+  protocol::Rehearsed m = rehearsed();
+  m.left_out = left_out();
+  return m;
+}
+
+protocol::Retired retired_without() {
+  protocol::Retired m{77, 123456792012345, 1000, 65536, 123456789012345};
+  m.left_out = left_out();
+  return m;
+}
+
+protocol::Late late_without() {
+  protocol::Late m{77, 300, 2, 123456792012345, true, 1};
+  m.left_out = left_out();
+  return m;
+}
+
 protocol::Rehearsed rehearsed_with_unmovable() {
   protocol::Rehearsed m = rehearsed();
   m.findings[0].peer = "tcp:127.0.0.1:4711";
@@ -325,7 +365,14 @@ std::vector<Frame> supervisor_frames() {
        supervisor::encode_start("chat", 3, listeners(), "/run/handoff/services.sock", true)},
       {Type::kStart, "rehearsal", 2,
        supervisor::encode_start_heir("chat", 4, rehearsal_end(0), "")},
+      {Type::kStart, "kept", 4,
+       supervisor::encode_start("chat", 3, listeners(), "/run/handoff/services.sock", true,
+                                kept())},
+      {Type::kStart, "heir-kept", 4,
+       supervisor::encode_start_heir("chat", 4, handoff_end(0), "/run/handoff/services.sock", true,
+                                     kept())},
       {Type::kDonate, "", 3, supervisor::encode_donate(4, handoff_end(1))},
+      {Type::kDonate, "claims", 3, supervisor::encode_donate(4, claiming_end(1))},
       {Type::kDonate, "rehearsal", 3, supervisor::encode_donate(4, rehearsal_end(1))},
       {Type::kStop, "", 0, supervisor::encode_stop(supervisor::Time(123456789012us))},
       {Type::kQuery, "", 0, supervisor::encode_query(300)},
@@ -373,6 +420,7 @@ std::vector<Frame> service_frames() {
                                 true,
                                 123456700012345,
                                 {7, 300, 1099511628101}})},
+      {Type::kRetired, "left-out", 0, encode(retired_without())},
       {Type::kStatus, "", 0, encode(protocol::Status{300, 1000, 2})},
       {Type::kStatus, "errors", 0, encode(protocol::Status{300, 1000, 2, 7})},
       {Type::kStatus, "processes", 0,
@@ -381,10 +429,12 @@ std::vector<Frame> service_frames() {
       {Type::kRehearsed, "", 0, encode(rehearsed())},
       {Type::kRehearsed, "region", 0, encode(rehearsed_with_region())},
       {Type::kRehearsed, "sections", 0, encode(rehearsed_with_sections())},
+      {Type::kRehearsed, "left-out", 0, encode(rehearsed_without())},
       {Type::kRehearsed, "unmovable", 0, encode(rehearsed_with_unmovable())},
       {Type::kRetired, "closed", 0, encode(retired_with_closed())},
       {Type::kLate, "unmovable", 0, encode(late_with_unmovable())},
       {Type::kLate, "", 0, encode(protocol::Late{77, 3, 2, 123456792012345, true, 1})},
+      {Type::kLate, "left-out", 0, encode(late_without())},
   };
 }
 

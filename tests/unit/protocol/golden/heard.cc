@@ -114,6 +114,27 @@ void expect_lost_ids(const Heard& heard) {
   EXPECT_EQ((std::vector<std::uint64_t>{7, 300, 1099511628101}), retired.lost_ids);
 }
 
+void expect_left_out(const std::vector<core::LeftOut>& left_out) {
+  using core::Sort;
+  EXPECT_THAT(
+      left_out,
+      ElementsAre(core::LeftOut{Sort::kListener, "admin"}, core::LeftOut{Sort::kFd, "log"},
+                  core::LeftOut{Sort::kSection, "rooms"}, core::LeftOut{Sort::kRegion, "index"},
+                  core::LeftOut{Sort::kSessions, "bulk", 300}));
+}
+
+void expect_retired_without(const Heard& heard) {
+  expect_left_out(only_event<supervisor::DonorRetired>(heard).left_out);
+}
+
+void expect_late_without(const Heard& heard) {
+  expect_left_out(only_event<supervisor::DonorLate>(heard).left_out);
+}
+
+void expect_rehearsed_without(const Heard& heard) {
+  expect_left_out(aside<protocol::Rehearsed>(heard).left_out);
+}
+
 void expect_status(const Heard& heard) {
   EXPECT_TRUE(heard.events.empty());
   EXPECT_EQ(300U, aside<supervisor::SessionsCounted>(heard).query_id);
@@ -258,6 +279,9 @@ void expect_heard(const std::string& name, protocol::Type type, const std::strin
       {"Failed-of-peer.hex", expect_failed_of_peer},
       {"Retired-lost-ids.hex", expect_lost_ids},
       {"Retired.hex", expect_retired},
+      {"Retired-left-out.hex", expect_retired_without},
+      {"Late-left-out.hex", expect_late_without},
+      {"Rehearsed-left-out.hex", expect_rehearsed_without},
       {"Status.hex", expect_status},
       {"Status-errors.hex", expect_errors},
       {"Status-processes.hex", expect_processes},
