@@ -1,5 +1,6 @@
 // The C ABI for the inside of callbacks: what they append to, and why they fail.
 #include <string>
+#include <string_view>
 
 #include "libhandoff/api/handle.h"
 
@@ -19,11 +20,16 @@ int append(std::string& to, const void* data, std::size_t length) noexcept {
   }
 }
 
-int save(handoff_saved_t* out, std::string handoff_saved::*part, const void* data,
-         std::size_t length) noexcept {
-  if (out == nullptr) return -EINVAL;
+// add: appends, and says whether that makes sense.
+template <class Add>
+int save(handoff_saved_t* out, const void* data, std::size_t length, Add&& add) noexcept {
+  if (out == nullptr || (data == nullptr && length > 0)) return -EINVAL;
   out->given = true;
-  return append(out->*part, data, length);
+  try {
+    return add(std::string_view(static_cast<const char*>(data), length)) ? 0 : -EINVAL;
+  } catch (...) {
+    return -ENOMEM;
+  }
 }
 
 }  // namespace
@@ -45,13 +51,25 @@ void handoff_reason(handoff_t* h, const char* why) {
 }
 
 int handoff_save_state(handoff_saved_t* out, const void* data, size_t length) {
-  return save(out, &handoff_saved::state, data, length);
+  if (out == nullptr) return -EINVAL;
+  out->given = true;
+  return append(out->state, data, length);
 }
 int handoff_save_input(handoff_saved_t* out, const void* data, size_t length) {
-  return save(out, &handoff_saved::input, data, length);
+  return save(out, data, length, [out](std::string_view b) { return out->input.append(b); });
 }
 int handoff_save_output(handoff_saved_t* out, const void* data, size_t length) {
-  return save(out, &handoff_saved::output, data, length);
+  return save(out, data, length, [out](std::string_view b) { return out->output.append(b); });
+}
+int handoff_save_input_at(handoff_saved_t* out, uint64_t position, const void* data,
+                          size_t length) {
+  return save(out, data, length,
+              [=](std::string_view b) { return out->input.append_at(position, b); });
+}
+int handoff_save_output_at(handoff_saved_t* out, uint64_t position, const void* data,
+                           size_t length) {
+  return save(out, data, length,
+              [=](std::string_view b) { return out->output.append_at(position, b); });
 }
 int handoff_save_flags(handoff_saved_t* out, uint32_t flags) {
   if (out == nullptr) return -EINVAL;

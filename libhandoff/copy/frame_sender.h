@@ -34,6 +34,8 @@ class FrameSender {
   // An Ack: frames is a total. False if it makes no sense.
   bool acknowledge(std::uint64_t frames);
   bool full() const;
+  std::uint64_t sent() const { return channel_.frames_sent(); }
+  std::uint64_t acknowledged() const { return acknowledged_; }
   Result<Pumped> send(protocol::Type type, std::string_view body, std::span<const int> fds = {});
   // Over all frames sent.
   std::uint64_t hash() const { return channel_.sent_hash(); }

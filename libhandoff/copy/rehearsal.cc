@@ -14,10 +14,14 @@
 
 namespace handoff::io {
 
-bool Rehearsal::refuse_session(std::uint64_t id, std::string what, const Error& error) {
+bool Rehearsal::refuse_session(std::uint64_t id, std::string what, std::string peer,
+                               const Error& error) {
   if (is_shortage(error.code)) return false;
   ++notes.refused;
-  if (notes.refused <= kExamples) notes.findings.push_back({id, std::move(what), error.message});
+  if (peer.size() > protocol::kMaxPeer) peer.resize(protocol::kMaxPeer);
+  if (notes.refused <= kExamples) {
+    notes.findings.push_back({id, std::move(what), error.message, std::move(peer)});
+  }
   return true;
 }
 
@@ -39,6 +43,7 @@ void Rehearsal::add(const protocol::Rehearsed& other) {
   notes.passed += other.passed;
   notes.refused += other.refused;
   notes.busy += other.busy;
+  notes.too_large += other.too_large;
   notes.spent_ns += other.spent_ns;
   const auto of_a_session = [](const protocol::Finding& finding) { return finding.session != 0; };
   auto examples = std::count_if(notes.findings.begin(), notes.findings.end(), of_a_session);
@@ -60,7 +65,7 @@ void Rehearsal::add(const protocol::Rehearsed& other) {
 
 void Rehearsal::try_missing(const Registry& registry) {
   for (const auto& [name, named] : registry.named) {
-    if (named.fd.valid() || named.address.empty()) continue;
+    if (named.fd.valid() || named.kept.valid() || named.address.empty()) continue;
     const auto address = core::parse_address(named.address);
     if (!address) continue;
     if (const auto ok = can_bind(*address); !ok) {

@@ -22,7 +22,7 @@ class Rehearsal {
 
   // True if the rehearsal can go on without what has failed. For want of fds or memory it can't:
   // everything after it would fail as well.
-  bool refuse_session(std::uint64_t id, std::string what, const Error& error);
+  bool refuse_session(std::uint64_t id, std::string what, std::string peer, const Error& error);
   bool refuse_part(std::string what, const Error& error);
   bool refused_part(const std::string& what) const;
 

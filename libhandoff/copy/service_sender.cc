@@ -39,7 +39,8 @@ Result<void> ServiceSender::begin(Round round) {
   part_ = Part::kNamed;
   for (auto& [name, named] : registry_.named) {
     named.nonblocking = named.fd.valid() && (named.nonblocking || is_nonblocking(named.fd.get()));
-    if (named.fd.valid()) named_.push_back({name, named.address, named.fd.get()});
+    if (!named.fd.valid() || leaving_.has(name)) continue;
+    named_.push_back({name, named.address, named.fd.get()});
   }
   for (const LinkEnd& end : links_) named_.push_back({end.name, "", end.fd});
   named_total_ = named_.size();
@@ -52,8 +53,10 @@ Result<void> ServiceSender::begin_sections() {
     SectionDecl& section = registry_.sections[i];
     if (!section_travels(i)) {
       registry_.log(HANDOFF_LOG_WARNING,
-                    name_of(section) +
-                        " is not handed over: the heir reads no version that this release writes");
+                    name_of(section) + " is not handed over: " +
+                        (leaving_.has_kind(section_kind(i))
+                             ? "the new release does not claim it"
+                             : "the heir reads no version that this release writes"));
       continue;
     }
     const auto ok = registry_.call(name_of(section) + ": begin()", [&] {
@@ -125,14 +128,15 @@ Result<Pumped> ServiceSender::send_region() {
     Region& region = registry_.regions[region_];
     if (!region_travels(region_)) {
       registry_.log(HANDOFF_LOG_WARNING,
-                    "region '" + region.name() +
-                        "' is not handed over: the heir does not take the layout that it has");
+                    "region '" + region.name() + "' is not handed over: the heir does not " +
+                        (leaving_.has_kind(region_kind(region_)) ? "claim it"
+                                                                 : "take the layout that it has"));
       continue;
     }
     if (!region.owned()) {  // the last donor died, and there was no memory for a new one
       if (const auto ok = region.start_empty(); !ok) return Failure(ok.error());
     }
-    const auto announced = region.announce(region_kind(region_));
+    const auto announced = region.announce(leaving_.on_wire(region_kind(region_)));
     if (!announced) return Failure(announced.error());
     const int fd = region.fd();
     const auto sent = frames_.send(Type::kRegion, encode(*announced), {&fd, 1});
@@ -153,7 +157,7 @@ Result<Pumped> ServiceSender::send_chunk() {
       waiting_chunk_ = static_cast<std::uint32_t>(*n);
     }
     const protocol::InRing place = ring_.place({ring_.slot(), waiting_chunk_});
-    const protocol::SectionChunk chunk{.kind = section_kind(section_),
+    const protocol::SectionChunk chunk{.kind = leaving_.on_wire(section_kind(section_)),
                                        .slot = place.slot,
                                        .length = place.length,
                                        .checksum = place.checksum};

@@ -32,7 +32,10 @@ class ServiceSender {
   ServiceSender& operator=(const ServiceSender&) = delete;
 
   // Before begin(kFirst).
-  void set_terms(const Terms& terms) { versions_ = terms.versions; }
+  void set_terms(const Terms& terms) {
+    versions_ = terms.versions;
+    leaving_ = terms.leaving;
+  }
   void set_links(std::vector<LinkEnd> links) { links_ = std::move(links); }
 
   Result<void> begin(Round round);
@@ -85,6 +88,7 @@ class ServiceSender {
   FrameSender& frames_;
   RingSender& ring_;
   std::vector<std::uint32_t> versions_;  // as Terms has them
+  core::Leaving leaving_;                // likewise
   Round round_ = Round::kFirst;
   Part part_ = Part::kNone;
   std::vector<LinkEnd> links_;

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 
+#include "libhandoff/base/text.h"
 #include "libhandoff/protocol/limits.h"
 #include "libhandoff/service/nonblocking.h"
 #include "libhandoff/sys/process.h"
+#include "libhandoff/sys/reason.h"
 #include "libhandoff/sys/socket.h"
 
 namespace handoff::io {
@@ -98,6 +100,7 @@ Result<void> SessionReceiver::stage_one(const protocol::Session& record, bool un
     }
   }
   const DonorKind& kind = kinds_[record.kind];
+  if (record.has_fd) ++came_;
   SessionEntry& entry = record.has_fd
                             ? arrived_.add(record.id, {.inode = record.inode,
                                                        .fd = fd.get(),
@@ -114,7 +117,11 @@ Result<void> SessionReceiver::stage_one(const protocol::Session& record, bool un
     registry_.processes.forget(record.id);
   }
   Mapping blob;
-  const auto newest = read_state(record, fds, next_fd, blob);
+  auto newest = read_state(record, fds, next_fd, blob);
+  if (newest && entry.refused) return {};  // the donor does not know it yet
+  if (newest) {
+    if (auto ok = measure(record.id, *newest); !ok) newest = Failure(ok.error());
+  }
   if (!newest) {
     if (fd.valid()) keep(record.id, std::move(fd), {});
     return Failure(newest.error());
@@ -130,10 +137,51 @@ Result<void> SessionReceiver::stage_one(const protocol::Session& record, bool un
     return {};
   }
   const std::uint64_t begun = rehearsal_ != nullptr ? now_ns() : 0;
+  const std::string peer = rehearsal_ != nullptr ? peer_of(entry) : std::string();
   auto ok = restore(record.id, entry, std::move(fd), *newest);
-  if (rehearsal_ == nullptr) return ok;
+  if (rehearsal_ == nullptr) return refuse(record.id, entry, ok);
   rehearsal_->notes.spent_ns += now_ns() - begun;
-  return rehearse(record.id, entry, std::move(ok));
+  return rehearse(record.id, entry, peer, std::move(ok));
+}
+
+Result<void> SessionReceiver::measure(std::uint64_t id, Newest& newest) {
+  const bool whole = newest.is_whole();
+  if (whole && newest.input.empty() && newest.output.empty()) {
+    if (!lengths_.empty()) lengths_.erase(id);
+    return {};
+  }
+  Lengths& here = lengths_[id];
+  if (newest.input_dropped.value_or(0) > here.input ||
+      newest.output_dropped.value_or(0) > here.output) {
+    return malformed("session " + std::to_string(id) + " drops more than came of it");
+  }
+  if (!whole) {
+    if (!newest.input_dropped) newest.input_dropped = here.input;
+    if (!newest.output_dropped) newest.output_dropped = here.output;
+  }
+  here.input = (whole ? 0 : here.input - *newest.input_dropped) + newest.input.size();
+  here.output = (whole ? 0 : here.output - *newest.output_dropped) + newest.output.size();
+  return {};
+}
+
+// Closed here and nowhere else: the connection goes on in the donor.
+Result<void> SessionReceiver::refuse(std::uint64_t id, SessionEntry& entry,
+                                     const Result<void>& result) {
+  if (result || !may_refuse_ || is_shortage(result.error().code) ||
+      refused_in_all_ == protocol::kMaxRefused) {
+    return result;
+  }
+  const bool told = refused_in_all_ < protocol::kMaxUnmovable;
+  refusals_.push_back(
+      {id, told ? printable(result.error().message, protocol::kMaxRefusal) : std::string()});
+  ++refused_in_all_;
+  ++refused_here_;
+  registry_.log(HANDOFF_LOG_WARNING, result.error().message + "; this release goes on without it");
+  drop(id, entry);
+  arrived_.forget_fd(entry);
+  entry.given = entry.counted = false;
+  entry.refused = true;
+  return {};
 }
 
 Result<SessionReceiver::Newest> SessionReceiver::read_state(const protocol::Session& record,
@@ -145,6 +193,8 @@ Result<SessionReceiver::Newest> SessionReceiver::read_state(const protocol::Sess
                 .state = record.state,
                 .input = record.input,
                 .output = record.output};
+  if (record.input_tail) newest.input_dropped = record.input_tail->drop;
+  if (record.output_tail) newest.output_dropped = record.output_tail->drop;
   if (!record.blob) return newest;
   if (next_fd >= fds.size()) {
     return malformed("session " + std::to_string(record.id) + " came without its memfd");
@@ -171,8 +221,17 @@ void SessionReceiver::keep(std::uint64_t id, UniqueFd fd, const Newest& newest) 
   waiting.version = newest.version;
   waiting.layer_flags = newest.layer_flags;
   waiting.state = newest.state;
-  waiting.input = newest.input;
-  waiting.output = newest.output;
+  const auto go_on = [](std::string& has, std::optional<std::uint64_t> dropped,
+                        std::string_view bytes) {
+    if (!dropped) {
+      has = bytes;
+      return;
+    }
+    has.erase(0, *dropped);
+    has.append(bytes);
+  };
+  go_on(waiting.input, newest.input_dropped, newest.input);
+  go_on(waiting.output, newest.output_dropped, newest.output);
 }
 
 Result<void> SessionReceiver::restore(std::uint64_t id, SessionEntry& entry, UniqueFd fd,
@@ -203,14 +262,16 @@ Result<void> SessionReceiver::restore(std::uint64_t id, SessionEntry& entry, Uni
   adopted.output = newest.output.data();
   adopted.output_length = newest.output.size();
   adopted.flags = newest.layer_flags;
-  const auto callback = first ? registry_.callbacks.restore : registry_.callbacks.update;
+  adopted.input_dropped = newest.input_dropped.value_or(0);
+  adopted.output_dropped = newest.output_dropped.value_or(0);
+  const char* const name = first ? "restore" : newest.is_whole() ? "update" : "extend";
+  const auto callback = first               ? registry_.callbacks.restore
+                        : newest.is_whole() ? registry_.callbacks.update
+                                            : registry_.callbacks.extend;
   entry.given = true;
   registry_.arriving = &arrived_;
   const auto result = registry_.call(
-      [&] {
-        return std::string(first ? "restore" : "update") + "() of " +
-               registry_.describe(id, entry.kind);
-      },
+      [&] { return std::string(name) + "() of " + registry_.describe(id, entry); },
       [&] { return callback == nullptr ? -ENOSYS : callback(registry_.callbacks_user, &adopted); });
   registry_.arriving = nullptr;
   heap_.populate();
@@ -233,11 +294,11 @@ Result<void> SessionReceiver::restore_waiting(std::uint64_t id, SessionEntry& en
 }
 
 Result<void> SessionReceiver::rehearse(std::uint64_t id, const SessionEntry& entry,
-                                       Result<void> restored) {
+                                       const std::string& peer, Result<void> restored) {
   if (restored) return restored;
   weighed_[id].refused = true;
   const std::string what = "session kind '" + registry_.kinds[entry.kind].name + "'";
-  return rehearsal_->refuse_session(id, what, restored.error()) ? Result<void>{} : restored;
+  return rehearsal_->refuse_session(id, what, peer, restored.error()) ? Result<void>{} : restored;
 }
 
 Result<void> SessionReceiver::restore() {
@@ -248,122 +309,17 @@ Result<void> SessionReceiver::restore() {
     if (rehearsal_ != nullptr && weighed_.at(id).refused) continue;
     SessionEntry& entry = arrived_.at(id);
     const std::uint64_t begun = rehearsal_ != nullptr ? now_ns() : 0;
+    const std::string peer = rehearsal_ != nullptr ? peer_of(entry) : std::string();
     auto ok = restore_waiting(id, entry);
     if (rehearsal_ != nullptr) {
       rehearsal_->notes.spent_ns += now_ns() - begun;
-      ok = rehearse(id, entry, std::move(ok));
+      ok = rehearse(id, entry, peer, std::move(ok));
+    } else {
+      ok = refuse(id, entry, ok);
     }
     if (!ok) return ok;
   }
   return {};
-}
-
-void SessionReceiver::restore_what_can_be() {
-  for (auto it = arrived_.begin(); it != arrived_.end();) {
-    const auto ok = restore_waiting(it->first, it->second);
-    if (ok) {
-      ++it;
-      continue;
-    }
-    registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
-    reset_connection(it->second.fd);
-    it = lose(it);
-    ++lost_;
-  }
-}
-
-std::vector<std::uint64_t> SessionReceiver::ids() const {
-  std::vector<std::uint64_t> out;
-  out.reserve(arrived_.size());
-  for (const auto& [id, entry] : arrived_) out.push_back(id);
-  return out;
-}
-
-void SessionReceiver::count() {
-  protocol::Rehearsed& notes = rehearsal_->notes;
-  notes.amounts.clear();
-  for (const DonorKind& kind : kinds_) {
-    if (kind.region) {
-      notes.amounts.push_back({registry_.regions[kind.ours].name(), false, 1, 0, true});
-      continue;
-    }
-    const std::string& name =
-        kind.section ? registry_.sections[kind.ours].name : registry_.kinds[kind.ours].name;
-    notes.amounts.push_back({name, kind.section, 0, 0});
-  }
-  notes.sessions = arrived_.size();
-  notes.refused = 0;
-  notes.passed = 0;
-  for (const auto& [id, weighed] : weighed_) {
-    protocol::Amount& amount = notes.amounts[weighed.donors_kind];
-    ++amount.count;
-    amount.bytes += weighed.bytes;
-    if (weighed.refused) ++notes.refused;
-    if (!weighed.refused && arrived_.at(id).given) ++notes.passed;
-  }
-}
-
-bool SessionReceiver::unmoved(const SessionEntry& entry) const {
-  if (!entry.independent || !entry.counted) return false;
-  const auto now = counters_of(entry.fd);
-  return now && *now == entry.counters;
-}
-
-void SessionReceiver::keep_unmoved() {
-  const std::uint64_t had = arrived_.size();
-  for (auto it = arrived_.begin(); it != arrived_.end();) {
-    auto& [id, entry] = *it;
-    if (unmoved(entry)) {
-      const auto ok = restore_waiting(id, entry);
-      if (ok) {
-        ++it;
-        continue;
-      }
-      registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
-    }
-    // Its state is not that of its stream: a reset is honest, an answer would not be.
-    reset_connection(entry.fd);
-    if (lost_ids_.size() < kNamedLost) lost_ids_.push_back(id);
-    it = lose(it);
-  }
-  lost_ = had - arrived_.size();
-}
-
-void SessionReceiver::adopt() {
-  if (registry_.observer != nullptr) {  // a handoff is under way, and hears of them
-    const std::vector<std::uint64_t> fresh = ids();
-    registry_.sessions.take(arrived_);
-    for (const std::uint64_t id : fresh) {
-      registry_.observer->session_changed(id, registry_.sessions.at(id));
-    }
-  } else {
-    registry_.sessions.take(arrived_);
-  }
-}
-
-Sessions::iterator SessionReceiver::lose(Sessions::iterator it) {
-  drop(it->first, it->second);
-  return arrived_.remove(it);
-}
-
-void SessionReceiver::drop(std::uint64_t id, const SessionEntry& entry) {
-  if (entry.given && registry_.callbacks.drop != nullptr) {
-    registry_.tell([&] { return "drop() of " + registry_.describe(id, entry.kind); },
-                   [&] { registry_.callbacks.drop(registry_.callbacks_user, id); });
-  }
-  // What restore() did not take before it failed, drop() did not close: in a process that goes on
-  // it would stay open.
-  if (failed_.erase(id) > 0) {
-    const auto identity = identity_of(entry.fd);
-    if (identity && identity->inode == entry.inode) UniqueFd(entry.fd).reset();
-  }
-  waiting_.erase(id);
-  weighed_.erase(id);
-}
-
-void SessionReceiver::drop() {
-  for (const auto& [id, entry] : arrived_) drop(id, entry);
-  arrived_.clear();
 }
 
 }  // namespace handoff::io

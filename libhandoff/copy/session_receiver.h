@@ -37,6 +37,8 @@ class SessionReceiver {
   SessionReceiver& operator=(const SessionReceiver&) = delete;
 
   void set_kinds(std::vector<DonorKind> kinds) { kinds_ = std::move(kinds); }
+  // The donor keeps or closes what is refused here: it does not end the handoff.
+  void set_may_refuse(bool may) { may_refuse_ = may; }
 
   // The message Sessions. An Error is the peer's fault (HANDOFF_ERR_PROTOCOL and the like) or the
   // service's refusal.
@@ -53,6 +55,15 @@ class SessionReceiver {
   void adopt();
   // The handoff failed.
   void drop();
+  // What was refused is not this process's.
+  void forget_refused();
+  // Sessions that were refused since this was asked last.
+  std::vector<protocol::Refusal> take_refused();
+  // That are refused, and here until the donor closes them.
+  std::uint64_t refused() const { return refused_here_; }
+  // Of all that came, so many were refused. Since the beginning.
+  std::uint64_t refused_in_all() const { return refused_in_all_; }
+  std::uint64_t came() const { return came_; }
   // A rehearsal: everything that came, counted. The amounts are of all of the donor's kinds.
   void count();
 
@@ -69,6 +80,10 @@ class SessionReceiver {
     std::uint32_t version = 0;
     std::uint32_t layer_flags = 0;
     std::string_view state, input, output;
+    // Of what came before, so many bytes are over, and input (output) goes behind the rest.
+    std::optional<std::uint64_t> input_dropped = {};
+    std::optional<std::uint64_t> output_dropped = {};
+    bool is_whole() const { return !input_dropped && !output_dropped; }
   };
   // A state that is kept until the final one has come; with the first state of a session, its fd.
   struct Waiting {
@@ -76,6 +91,11 @@ class SessionReceiver {
     std::uint32_t version = 0;
     std::uint32_t layer_flags = 0;
     std::string state, input, output;
+  };
+  // How many bytes of its input and output have come; of sessions that have any.
+  struct Lengths {
+    std::uint64_t input = 0;
+    std::uint64_t output = 0;
   };
   // For the report of a rehearsal.
   struct Weighed {
@@ -91,12 +111,18 @@ class SessionReceiver {
   // The bytes of a record; blob keeps them where they are not in the frame.
   Result<Newest> read_state(const protocol::Session& record, std::vector<UniqueFd>& fds,
                             std::size_t& next_fd, Mapping& blob) const;
+  // Checks what is to be dropped, and notes what is here from now on. Of the whole too it then says
+  // how many bytes it replaces, if the other of the two is a tail.
+  Result<void> measure(std::uint64_t id, Newest& newest);
   void keep(std::uint64_t id, UniqueFd fd, const Newest& newest);
+  // The service does not take it. An Error: that ends the handoff.
+  Result<void> refuse(std::uint64_t id, SessionEntry& entry, const Result<void>& result);
   // fd: of one that the service has not had.
   Result<void> restore(std::uint64_t id, SessionEntry& entry, UniqueFd fd, const Newest& newest);
   Result<void> restore_waiting(std::uint64_t id, SessionEntry& entry);
   // A rehearsal notes what is refused, and goes on.
-  Result<void> rehearse(std::uint64_t id, const SessionEntry& entry, Result<void> restored);
+  Result<void> rehearse(std::uint64_t id, const SessionEntry& entry, const std::string& peer,
+                        Result<void> restored);
   Sessions::iterator lose(Sessions::iterator it);
   void drop(std::uint64_t id, const SessionEntry& entry);
   bool unmoved(const SessionEntry& entry) const;
@@ -110,6 +136,12 @@ class SessionReceiver {
   // restore() said no, perhaps after it had taken the fd.
   std::unordered_set<std::uint64_t> failed_;
   HeapGrowth heap_;
+  std::unordered_map<std::uint64_t, Lengths> lengths_;  // of arrived_
+  bool may_refuse_ = false;
+  std::vector<protocol::Refusal> refusals_;  // not told yet
+  std::uint64_t refused_here_ = 0;
+  std::uint64_t refused_in_all_ = 0;
+  std::uint64_t came_ = 0;
   std::uint64_t lost_ = 0;
   std::vector<std::uint64_t> lost_ids_;
 };

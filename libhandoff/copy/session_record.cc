@@ -7,68 +7,90 @@
 
 namespace handoff::io {
 
-Result<void> save_session(Registry& registry, std::uint64_t id, const SessionEntry& entry,
-                          std::uint32_t version, handoff_saved& out) {
-  const SessionKind& kind = registry.format_of(entry.kind);
+namespace {
+
+Result<int> call_save(Registry& registry, std::uint64_t id, const SessionEntry& entry,
+                      handoff_saved& out, const AtPeer& at_peer) {
   out.state.clear();
-  out.input.clear();
-  out.output.clear();
+  out.input.begin(at_peer.input);
+  out.output.begin(at_peer.output);
   out.flags = 0;
   out.given = false;
-  const auto called =
-      registry.call([&] { return "save() of " + registry.describe(id, entry.kind); },
-                    [&] {
-                      if (registry.callbacks.save == nullptr) return -ENOSYS;
-                      return registry.callbacks.save(registry.callbacks_user, id, &out);
-                    });
+  return registry.call([&] { return "save() of " + registry.describe(id, entry); },
+                       [&] {
+                         if (registry.callbacks.save == nullptr) return -ENOSYS;
+                         return registry.callbacks.save(registry.callbacks_user, id, &out);
+                       });
+}
+
+}  // namespace
+
+Result<void> save_session(Registry& registry, std::uint64_t id, const SessionEntry& entry,
+                          std::uint32_t version, handoff_saved& out, const AtPeer& at_peer) {
+  const SessionKind& kind = registry.format_of(entry.kind);
+  auto called = call_save(registry, id, entry, out, at_peer);
+  // Both are asked: each notes by it what is sent.
+  const bool input = out.input.end();
+  const bool output = out.output.end();
+  if (called && !(input && output)) {  // the positions do not go on from those of before
+    called = call_save(registry, id, entry, out, {});
+  }
   if (!called) return Failure(called.error());
   // A binding that swallows an exception returns 0, too.
   if (!out.given && !kind.stateless) {
     return fail(HANDOFF_ERR_REJECTED,
-                "save() of " + registry.describe(id, entry.kind) +
+                "save() of " + registry.describe(id, entry) +
                     " returned 0 and saved nothing; a kind without a state is declared by "
                     "handoff_stateless()");
   }
-  return registry.convert(kind, kind.version, version, out.state);
+  auto converted = registry.convert(kind, kind.version, version, out.state);
+  if (converted) return converted;
+  return fail(converted.error().code,
+              registry.describe(id, entry) + ": " + converted.error().message);
 }
 
 Result<void> check_fd(const Registry& registry, std::uint64_t id, const SessionEntry& entry) {
   const auto identity = identity_of(entry.fd);
   if (identity && identity->inode == entry.inode) return {};
-  return fail(HANDOFF_ERR_IDENTITY, registry.describe(id, entry.kind) +
+  return fail(HANDOFF_ERR_IDENTITY, registry.describe(id, entry) +
                                         ": its fd is closed or another socket now; call "
                                         "handoff_session_closed() before close(2)");
 }
 
 Result<void> pack_session(const Registry& registry, std::uint64_t id, const SessionEntry& entry,
-                          const handoff_saved& saved, bool with_fd, PackedSessions& out) {
+                          std::uint32_t kind, const handoff_saved& saved, bool with_fd,
+                          PackedSessions& out) {
   protocol::Session record{.id = id,
-                           .kind = entry.kind,
+                           .kind = kind,
                            .flags = entry.independent ? protocol::kSessionIndependent : 0,
                            .has_fd = with_fd,
                            .layer_flags = saved.flags,
                            .inode = entry.inode};
   if (entry.independent) record.counters = counters_of(entry.fd);
   record.process = registry.processes.of(id);
+  if (const auto drop = saved.input.drop()) record.input_tail = protocol::TailMark{*drop};
+  if (const auto drop = saved.output.drop()) record.output_tail = protocol::TailMark{*drop};
   if (with_fd) out.fds.push_back(entry.fd);
-  const std::size_t total = saved.state.size() + saved.input.size() + saved.output.size();
+  const std::string& input = saved.input.bytes();
+  const std::string& output = saved.output.bytes();
+  const std::size_t total = saved.state.size() + input.size() + output.size();
   if (total > protocol::kMaxInline) {
     if (total > protocol::kMaxSessionBytes) {
-      return fail(-E2BIG, registry.describe(id, entry.kind) + ": its state is over 4 GiB");
+      return fail(-E2BIG, registry.describe(id, entry) + ": what it saves is over 4 GiB");
     }
-    const std::string_view parts[] = {saved.state, saved.input, saved.output};
+    const std::string_view parts[] = {saved.state, input, output};
     auto blob = make_blob(parts);
     if (!blob) return Failure(blob.error());
     record.blob = protocol::Blob{.state_length = saved.state.size(),
-                                 .input_length = saved.input.size(),
-                                 .output_length = saved.output.size(),
-                                 .checksum = checksum(saved.state, saved.input, saved.output)};
+                                 .input_length = input.size(),
+                                 .output_length = output.size(),
+                                 .checksum = checksum(saved.state, input, output)};
     out.fds.push_back(blob->get());
     out.blobs.push_back(std::move(*blob));
   } else {
     record.state = saved.state;
-    record.input = saved.input;
-    record.output = saved.output;
+    record.input = input;
+    record.output = output;
   }
   protocol::append(out.body, record);
   out.bytes += total;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,14 +21,22 @@ struct PackedSessions {
   std::uint64_t bytes = 0;      // of state, input and output
 };
 
+// What the peer has of a session's input and output; nullopt: that is not known, or it takes whole
+// ones alone.
+struct AtPeer {
+  std::optional<core::Stretch> input = {};
+  std::optional<core::Stretch> output = {};
+};
+
 // What the service saves of it, in the version that travels; into out, whose memory is used again.
 Result<void> save_session(Registry& registry, std::uint64_t id, const SessionEntry& entry,
-                          std::uint32_t version, handoff_saved& out);
+                          std::uint32_t version, handoff_saved& out, const AtPeer& at_peer = {});
 // Whether its fd still is the socket that the session was opened with (invariant I6,
 // docs/invariants.md). Before it is passed on.
 Result<void> check_fd(const Registry& registry, std::uint64_t id, const SessionEntry& entry);
-// with_fd: the peer does not have its socket yet.
+// kind: its number on the wire. with_fd: the peer does not have its socket yet.
 Result<void> pack_session(const Registry& registry, std::uint64_t id, const SessionEntry& entry,
-                          const handoff_saved& saved, bool with_fd, PackedSessions& out);
+                          std::uint32_t kind, const handoff_saved& saved, bool with_fd,
+                          PackedSessions& out);
 
 }  // namespace handoff::io

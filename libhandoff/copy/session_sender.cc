@@ -9,6 +9,7 @@
 #include "libhandoff/protocol/limits.h"
 #include "libhandoff/service/nonblocking.h"
 #include "libhandoff/sys/process.h"
+#include "libhandoff/sys/reason.h"
 
 namespace handoff::io {
 
@@ -23,6 +24,9 @@ void SessionSender::Batch::clear() {
   first.clear();
   closed = 0;
   unseen = false;
+  at_heir.clear();
+  large.clear();
+  large_bytes = 0;
 }
 
 void SessionSender::set_terms(const Terms& terms, core::Share share) {
@@ -32,10 +36,12 @@ void SessionSender::set_terms(const Terms& terms, core::Share share) {
 
 void SessionSender::begin(Round round) {
   round_ = round;
+  large_sent_ = 0;
   if (round == Round::kFirst) return queue_all();
   // What is left in the queue can only be ids of sessions that have ended.
   queue_ = std::exchange(next_, {});
   if (round != Round::kFrozen) return;
+  leave_too_large();
   leave_behind();
   queue_untracked();
 }
@@ -64,18 +70,79 @@ void SessionSender::leave_behind() {
   const auto n = static_cast<std::ptrdiff_t>(registry_.kinds.size());
   const bool all_kinds = std::find(terms_.versions.begin(), terms_.versions.begin() + n, 0U) ==
                          terms_.versions.begin() + n;
-  if (registry_.sessions.held() == 0 && terms_.spread == 0 && all_kinds) return;
+  if (registry_.sessions.held() == 0 && terms_.spread == 0 && all_kinds && left_.empty()) return;
   for (auto& [id, entry] : registry_.sessions) {
-    if (!share_.has(id) || !stays(id, entry)) continue;
-    staying_.push_back(id);
-    if (!entry.copied) continue;
-    closed_.push_back(id);
-    entry.copied = false;
+    if (share_.has(id) && stays(id, entry)) will_stay(id, entry);
   }
 }
 
+// In the freeze.
+void SessionSender::will_stay(std::uint64_t id, SessionEntry& entry) {
+  const bool closes = terms_.unmovable == core::Unmovable::kClose && !stays_by_itself(id, entry);
+  (closes ? closing_ : staying_).push_back(id);
+  if (!entry.copied) return;
+  closed_.push_back(id);
+  entry.copied = false;
+}
+
+void SessionSender::leave_too_large() {
+  if (terms_.unmovable == core::Unmovable::kRefuse) return;
+  for (const auto& session : too_large()) {
+    left_.add(session.id, registry_.sessions.at(session.id), core::FaultOf::kOld,
+              why_too_large(session));
+  }
+}
+
+std::vector<core::FreezeRoom::Session> SessionSender::too_large() const {
+  std::vector<core::FreezeRoom::Session> waiting;
+  for (const auto& [id, bytes] : large_) {
+    const auto it = registry_.sessions.find(id);
+    if (it == registry_.sessions.end() || stays(id, it->second)) continue;
+    // One that is not tracked is saved and hashed; perhaps it need not be sent.
+    if (it->second.queued) waiting.push_back({id, bytes});
+    if (!it->second.queued && !it->second.tracked) waiting.push_back({id, bytes / 2});
+  }
+  return room_.too_large(std::move(waiting), terms_.budget);
+}
+
+std::string SessionSender::why_too_large(const core::FreezeRoom::Session& session) const {
+  return "its " + std::to_string(session.bytes) +
+         " bytes have changed since they were copied, and to copy them again would take about " +
+         std::to_string(room_.takes_ns(session.bytes) / 1'000'000) + " ms of a freeze budget of " +
+         std::to_string(terms_.budget / 1000) + " ms";
+}
+
+void SessionSender::leave(std::uint64_t id, SessionEntry& entry, core::FaultOf fault,
+                          std::string reason) {
+  if (!left_.add(id, entry, fault, std::move(reason))) return;
+  if (round_ == Round::kFrozen) will_stay(id, entry);
+}
+
+void SessionSender::refused(std::uint64_t id, const std::string& reason, bool after_delta) {
+  const auto it = registry_.sessions.find(id);
+  if (it == registry_.sessions.end()) return;
+  // Before the freeze the heir is told in the freeze.
+  if (!after_delta) return leave(id, it->second, core::FaultOf::kNew, reason);
+  if (!left_.add(id, it->second, core::FaultOf::kNew, reason)) return;
+  (terms_.unmovable == core::Unmovable::kClose ? closing_ : staying_).push_back(id);
+  --at_heir_;
+}
+
+// For want of memory or fds the others would fail as well, an fd that is another socket's by now
+// can't be served by anybody, and of a kind that is not claimed another policy has decided.
+bool SessionSender::may_leave(const Error& error) const {
+  return terms_.unmovable != core::Unmovable::kRefuse && !is_shortage(error.code) &&
+         error.code != HANDOFF_ERR_IDENTITY && error.code != HANDOFF_ERR_UNKNOWN;
+}
+
+void SessionSender::acknowledged() {
+  if (!sample_ || frames_.acknowledged() < sample_->frame) return;
+  room_.measured(sample_->bytes, now_ns() - sample_->begun_ns);
+  sample_.reset();
+}
+
 void SessionSender::changed(std::uint64_t id, SessionEntry& entry) {
-  if (entry.queued) return;
+  if (entry.queued || left_.has(id)) return;
   entry.queued = true;
   next_.push_back(id);
 }
@@ -83,6 +150,9 @@ void SessionSender::changed(std::uint64_t id, SessionEntry& entry) {
 void SessionSender::closed(std::uint64_t id, const SessionEntry& entry) {
   // An id that still waits in a queue is skipped when its turn comes: ids are not used again.
   if (entry.copied) closed_.push_back(id);
+  left_.forget(id);
+  stretches_.erase(id);
+  large_.erase(id);
 }
 
 Progress SessionSender::progress() const {
@@ -90,10 +160,12 @@ Progress SessionSender::progress() const {
           .bytes = bytes_,
           .at_heir = at_heir_,
           .dirty = next_.size() + closed_.size(),
-          .staying = staying_.size()};
+          .staying = staying_.size(),
+          .large = large_sent_,
+          .closing = closing_.size()};
 }
 
-bool SessionSender::stays(std::uint64_t id, const SessionEntry& entry) const {
+bool SessionSender::stays_by_itself(std::uint64_t id, const SessionEntry& entry) const {
   return entry.held || terms_.versions[entry.kind] == 0 ||
          (terms_.spread != 0 && !core::is_the_newer_ones(id, terms_.spread));
 }
@@ -104,26 +176,51 @@ Result<Pumped> SessionSender::send() {
     if (sent && *sent == Pumped::kSent) ring_due_ = false;
     return sent;
   }
-  const std::uint64_t begun = rehearsal_ != nullptr ? now_ns() : 0;
+  begun_ns_ = now_ns();
   batch_.clear();
-  if (const auto filled = fill(); !filled) return Failure(filled.error());
+  do {  // what fails in the freeze is to be closed
+    if (const auto filled = fill(); !filled) return Failure(filled.error());
+  } while (batch_.body.empty() && !closed_.empty());
   if (batch_.body.empty()) return Pumped::kDone;
-  const auto sent = send_batch();
-  if (!sent || *sent != Pumped::kSent) return not_sent(sent);
-  closed_.resize(closed_.size() - batch_.closed);
+  const auto sent_batch = send_batch();
+  if (!sent_batch || *sent_batch != Pumped::kSent) return not_sent(sent_batch);
+  commit();
+  return sent_batch;
+}
+
+// What the heir has from here on.
+void SessionSender::commit() {
+  closed_.erase(closed_.begin(), closed_.begin() + static_cast<std::ptrdiff_t>(batch_.closed));
   for (const std::uint64_t id : batch_.first) registry_.sessions.at(id).copied = true;
   at_heir_ += batch_.first.size();
   at_heir_ -= batch_.closed;
   sessions_sent_ += batch_.first.size();
   bytes_ += batch_.bytes;
-  if (rehearsal_ != nullptr) rehearsal_->notes.spent_ns += now_ns() - begun;
-  return sent;
+  large_sent_ += batch_.large_bytes;
+  for (const auto& [id, has] : batch_.at_heir) {
+    if (has.input || has.output) {
+      stretches_[id] = has;
+    } else {
+      stretches_.erase(id);
+    }
+  }
+  for (const auto& [id, bytes] : batch_.large) {
+    if (bytes >= core::FreezeRoom::kLarge) {
+      large_[id] = bytes;
+    } else {
+      large_.erase(id);
+    }
+  }
+  if (!sample_ && batch_.bytes >= core::FreezeRoom::kLarge) {
+    sample_ = Sample{frames_.sent(), batch_.bytes, begun_ns_};
+  }
+  if (rehearsal_ != nullptr) rehearsal_->notes.spent_ns += now_ns() - begun_ns_;
 }
 
 Result<void> SessionSender::fill() {
   const std::size_t room = sends_in_ring() ? protocol::kBatchInRing : protocol::kBatchBody;
   while (batch_.closed < closed_.size() && batch_.body.size() < room) {
-    protocol::append_closed(batch_.body, closed_[closed_.size() - 1 - batch_.closed]);
+    protocol::append_closed(batch_.body, closed_[batch_.closed]);
     ++batch_.closed;
   }
   // A session may need two fds: its own and a memfd.
@@ -134,40 +231,71 @@ Result<void> SessionSender::fill() {
     const auto it = registry_.sessions.find(id);
     if (it == registry_.sessions.end()) continue;  // ended before it was sent
     SessionEntry& entry = it->second;
-    if (stays(id, entry)) {  // comes again if it is released
+    const bool may_stay = terms_.no_stay.empty() || !terms_.leaving.has_kind(entry.kind);
+    if (may_stay && stays(id, entry)) {  // comes again if it is released
       if (rehearsal_ != nullptr) ++rehearsal_->notes.busy;
       entry.queued = false;
       continue;
     }
     const std::size_t fds = batch_.fds.size();
     const std::size_t first = batch_.first.size();
-    const auto added = add(id, entry);
+    const auto added = may_stay ? add(id, entry) : can_not_stay(id, entry);
     if (added) continue;
-    const std::string what = "session kind '" + registry_.kinds[entry.kind].name + "'";
-    if (rehearsal_ == nullptr || !rehearsal_->refuse_session(id, what, added.error())) {
-      return Failure(added.error());
-    }
     batch_.fds.resize(fds);  // what it had put there already
     batch_.first.resize(first);
-    entry.queued = false;
+    if (const auto ok = without(id, entry, added.error()); !ok) return ok;
   }
   return {};
+}
+
+Failure SessionSender::can_not_stay(std::uint64_t id, const SessionEntry& entry) const {
+  return fail(HANDOFF_ERR_UNKNOWN, "the new release does not claim " +
+                                       registry_.describe(id, entry.kind) +
+                                       ", which can't stay here: " + terms_.no_stay);
+}
+
+// Goes on without a session that failed, or fails.
+Result<void> SessionSender::without(std::uint64_t id, SessionEntry& entry, const Error& error) {
+  if (rehearsal_ != nullptr) {
+    const std::string what = "session kind '" + registry_.kinds[entry.kind].name + "'";
+    if (!rehearsal_->refuse_session(id, what, peer_of(entry), error)) return Failure(error);
+    entry.queued = false;
+    return {};
+  }
+  if (may_leave(error)) {
+    entry.queued = false;
+    leave(id, entry, core::FaultOf::kOld, error.message);
+    return {};
+  }
+  const bool policy = is_shortage(error.code) || error.code == HANDOFF_ERR_UNKNOWN;
+  if (terms_.not_late.empty() || policy) return Failure(error);
+  return fail(error.code, error.message + "; and the session can't stay, since " + terms_.not_late);
 }
 
 Result<void> SessionSender::add(std::uint64_t id, SessionEntry& entry) {
   if (!entry.copied && looks()) {
     if (auto ok = check_fd(registry_, id, entry); !ok) return ok;
   }
-  const auto saved = save_session(registry_, id, entry, terms_.versions[entry.kind], saved_);
+  AtPeer at_heir;
+  if (entry.copied && terms_.tails && !stretches_.empty()) {
+    if (const auto known = stretches_.find(id); known != stretches_.end()) at_heir = known->second;
+  }
+  const auto saved =
+      save_session(registry_, id, entry, terms_.versions[entry.kind], saved_, at_heir);
   if (!saved) return saved;
   entry.queued = false;
   if (!entry.tracked) {
-    // Nobody said whether it changed: the bytes do.
-    const std::uint64_t hash = checksum(saved_.state, saved_.input, saved_.output) ^ saved_.flags;
-    if (entry.copied && hash == entry.saved_hash) return {};
+    // Nobody said whether it changed: the bytes do. What has a position is told by that.
+    const auto of = [](const SavedStretch& part) -> std::string_view {
+      return part.placed() ? std::string_view() : std::string_view(part.bytes());
+    };
+    const std::uint64_t hash =
+        checksum(saved_.state, of(saved_.input), of(saved_.output)) ^ saved_.flags;
+    if (unchanged(entry, hash)) return {};
     entry.saved_hash = hash;
   }
-  const auto packed = pack_session(registry_, id, entry, saved_, !entry.copied, batch_);
+  const auto packed = pack_session(registry_, id, entry, terms_.leaving.on_wire(entry.kind), saved_,
+                                   !entry.copied, batch_);
   if (!packed) return packed;
   if (!entry.copied) {
     // Once it had the flag it is to have it: the process that cleared it may be the last heir.
@@ -176,7 +304,37 @@ Result<void> SessionSender::add(std::uint64_t id, SessionEntry& entry) {
     if (!looks() && !std::exchange(batch_.unseen, true)) protocol::append_unseen(batch_.body);
   }
   batch_.ids.push_back(id);
+  note(id);
   return {};
+}
+
+bool SessionSender::unchanged(const SessionEntry& entry, std::uint64_t hash) const {
+  const auto same = [](const SavedStretch& part) { return !part.placed() || part.same(); };
+  return entry.copied && hash == entry.saved_hash && same(saved_.input) && same(saved_.output);
+}
+
+// What the heir has of it once the frame is sent, and what it would be sent with again.
+void SessionSender::note(std::uint64_t id) {
+  const auto has = [](const SavedStretch& part) {
+    auto placed = part.placed();
+    return placed && placed->size() > 0 ? placed : std::nullopt;
+  };
+  const AtPeer at_heir{has(saved_.input), has(saved_.output)};
+  if (at_heir.input || at_heir.output || (!stretches_.empty() && stretches_.contains(id))) {
+    batch_.at_heir.emplace_back(id, at_heir);
+  }
+  // Of what has a position the next tail is expected to be as long as this one.
+  const auto again = [this](const SavedStretch& part) {
+    const bool first = terms_.tails && part.placed() && !part.drop();
+    return first ? std::size_t{0} : part.bytes().size();
+  };
+  const std::uint64_t bytes = saved_.state.size() + again(saved_.input) + again(saved_.output);
+  const std::uint64_t sent =
+      saved_.state.size() + saved_.input.bytes().size() + saved_.output.bytes().size();
+  if (sent >= core::FreezeRoom::kLarge) batch_.large_bytes += sent;
+  if (bytes >= core::FreezeRoom::kLarge || (!large_.empty() && large_.contains(id))) {
+    batch_.large.push_back({id, bytes});
+  }
 }
 
 Result<Pumped> SessionSender::send_batch() {

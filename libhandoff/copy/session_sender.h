@@ -6,17 +6,24 @@
 //
 // A large frame lies in the ring, if the heir knows how. A line without a ring makes one once it
 // has had a large frame.
+//
+// Of input and output whose positions the service says, a later record has only what the heir
+// lacks. What can't be saved is left behind, and so is what would not fit into the freeze.
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <unordered_map>
 #include <vector>
 
 #include "libhandoff/copy/frame_sender.h"
+#include "libhandoff/copy/left_behind.h"
 #include "libhandoff/copy/progress.h"
 #include "libhandoff/copy/rehearsal.h"
 #include "libhandoff/copy/ring_sender.h"
 #include "libhandoff/copy/round.h"
 #include "libhandoff/copy/session_record.h"
+#include "libhandoff/core/freeze_room.h"
 #include "libhandoff/core/lanes.h"
 #include "libhandoff/service/registry.h"
 
@@ -45,32 +52,72 @@ class SessionSender {
   void changed(std::uint64_t id, SessionEntry& entry);
   void closed(std::uint64_t id, const SessionEntry& entry);
 
+  // The heir has acknowledged frames.
+  void acknowledged();
+  // The heir does not take this session. after_delta: it is told of no more.
+  void refused(std::uint64_t id, const std::string& reason, bool after_delta);
+
   Progress progress() const;
-  // Sessions that stay here: held, or of a kind that the heir can't read. From the freeze on.
+  // Sessions that stay here: held, of a kind that the heir can't read, or left behind. From the
+  // freeze on.
   const std::vector<std::uint64_t>& staying() const { return staying_; }
+  // Sessions that are reset at the switch. From the freeze on.
+  const std::vector<std::uint64_t>& closing() const { return closing_; }
+  const LeftBehind& left() const { return left_; }
+  // Sessions that would have to stay if the freeze began now.
+  std::vector<core::FreezeRoom::Session> too_large() const;
+  // Why, for people.
+  std::string why_too_large(const core::FreezeRoom::Session& session) const;
 
  private:
   // One Sessions frame in the making; its memory serves for the next one.
   struct Batch : PackedSessions {
     std::vector<std::uint64_t> ids;
     std::vector<std::uint64_t> first;  // of ids, those that the heir gets the fd of
-    std::size_t closed = 0;            // taken from the back of closed_
+    std::size_t closed = 0;            // taken from the front of closed_
     bool unseen = false;               // nobody has looked at the sockets
+    // What the heir has once the frame is sent: of sessions of which that is known, or was.
+    std::vector<std::pair<std::uint64_t, AtPeer>> at_heir;
+    std::vector<core::FreezeRoom::Session>
+        large;                      // of ids, with what they would be sent with again
+    std::uint64_t large_bytes = 0;  // of ids that are large, as they are sent
     void clear();
   };
 
   void queue_all();
   void queue_untracked();
   void leave_behind();
+  void leave_too_large();
+  // It can't be moved, and stays or is closed.
+  void leave(std::uint64_t id, SessionEntry& entry, core::FaultOf fault, std::string reason);
+  void will_stay(std::uint64_t id, SessionEntry& entry);
+  // Whether the handoff goes on without a session that failed so.
+  bool may_leave(const Error& error) const;
   Result<void> fill();
+  Result<void> without(std::uint64_t id, SessionEntry& entry, const Error& error);
+  bool unchanged(const SessionEntry& entry, std::uint64_t hash) const;
+  void note(std::uint64_t id);
+  void commit();
   Result<void> add(std::uint64_t id, SessionEntry& entry);
+  // Its kind is left out.
+  Failure can_not_stay(std::uint64_t id, const SessionEntry& entry) const;
   Result<Pumped> send_batch();
   Result<Pumped> not_sent(Result<Pumped> sent);
   bool sends_in_ring() const { return terms_.ring_sessions && ring_.made(); }
   bool looks() const {
     return looks_ || !terms_.heir_looks || rehearsal_ != nullptr || round_ == Round::kFrozen;
   }
-  bool stays(std::uint64_t id, const SessionEntry& entry) const;
+  bool stays(std::uint64_t id, const SessionEntry& entry) const {
+    return stays_by_itself(id, entry) || left_.has(id);
+  }
+  bool stays_by_itself(std::uint64_t id, const SessionEntry& entry) const;
+
+  // A frame with large sessions that is on its way.
+  struct Sample {
+    std::uint64_t frame = 0;
+    std::uint64_t bytes = 0;
+    std::uint64_t begun_ns = 0;
+  };
 
   Registry& registry_;
   FrameSender& frames_;
@@ -85,6 +132,16 @@ class SessionSender {
   std::vector<std::uint64_t> next_;    // changed or opened since it was sent
   std::vector<std::uint64_t> closed_;  // ended, and the heir has it
   std::vector<std::uint64_t> staying_;
+  std::vector<std::uint64_t> closing_;
+  LeftBehind left_;
+  std::unordered_map<std::uint64_t, AtPeer>
+      stretches_;  // that the heir has; those that are not empty
+  std::unordered_map<std::uint64_t, std::uint64_t>
+      large_;  // bytes that they would be sent with again
+  core::FreezeRoom room_;
+  std::optional<Sample> sample_;
+  std::uint64_t begun_ns_ = 0;    // with the frame in the making
+  std::uint64_t large_sent_ = 0;  // bytes of large sessions, in this round
   std::uint64_t at_heir_ = 0;
   std::uint64_t sessions_sent_ = 0;
   std::uint64_t bytes_ = 0;

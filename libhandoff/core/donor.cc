@@ -188,8 +188,9 @@ std::vector<DonorEffect> Donor::step(const DonorEvent& event, Time now) {
       if (event.type != E::kCopied) break;
       if (limits_.rehearsal) return give_up({Code::kCancelled, kRehearsed}, true, now);
       sections_.add({now - round_begun_, event.copying, event.section_bytes});
+      large_.add({now - round_begun_, now - round_begun_, event.large_bytes});
       if (another_round(round_, event.dirty, round_ == 1 ? event.sessions : last_dirty_) ||
-          sections_.another()) {
+          sections_.another() || (event.dirty > 0 && large_.another())) {
         last_dirty_ = event.dirty;
         state_ = S::kCopying;
         ++round_;

@@ -64,6 +64,7 @@ struct DonorEvent {
   // kCopied: what sections gave in this round, and how long it took since the first was asked.
   std::uint64_t section_bytes = 0;
   Duration copying = 0;
+  std::uint64_t large_bytes = 0;  // kCopied: of large sessions, in this round
 };
 
 enum class DonorEffect : std::uint8_t {
@@ -124,6 +125,7 @@ class Donor {
   std::uint32_t round_ = 0;
   std::uint64_t last_dirty_ = 0;
   Convergence sections_;
+  Convergence large_;  // sessions
   Time round_begun_ = 0;
   Time frozen_at_ = 0;
   bool peer_exited_ = false;

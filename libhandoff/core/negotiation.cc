@@ -108,6 +108,12 @@ const Kind* find_kind(const Manifest& in, const Kind& like) {
   return find([&](const Kind& k) { return k.name == like.name; });
 }
 
+bool claims_listener(const Manifest& in, const std::string& listener) {
+  if (in.named.empty() || listener.empty()) return true;
+  return std::any_of(in.named.begin(), in.named.end(),
+                     [&](const Named& named) { return named.name == listener; });
+}
+
 std::uint32_t travels_as(const Kind& donor, const Kind& heir) {
   std::uint32_t best = 0;
   for (const std::uint32_t v : donor.writes) {
@@ -195,7 +201,9 @@ std::vector<std::uint32_t> link_versions(const Manifest& giver, const Manifest& 
   for (const Kind& kind : giver.kinds) {
     const bool shared = kind.section || kind.region;
     const Kind* const other = shared ? nullptr : find_kind(taker, kind);
-    out.push_back(other == nullptr ? 0 : travels_as(kind, *other));
+    const bool goes = other != nullptr &&
+                      (own_name(*other) == own_name(kind) || claims_listener(taker, kind.listener));
+    out.push_back(goes ? travels_as(kind, *other) : 0);
   }
   return out;
 }

@@ -44,11 +44,15 @@ std::uint32_t travels_as(const Kind& donor, const Kind& heir);
 const Kind* find_kind(const Manifest& in, const Kind& like);
 // What the service calls the kind.
 const std::string& own_name(const Kind& kind);
+// Whether a release with that manifest can have sessions of that listener; "": of any. A manifest
+// without names doesn't say, and then it can.
+bool claims_listener(const Manifest& in, const std::string& listener);
 // The versions from one to another, step by step: "1 -> 2 -> 3".
 std::string chain_text(std::uint32_t from, std::uint32_t to);
 
 // For each of the giver's kinds the version in which it goes over a link, 0 for one that can't go.
-// Sections and regions never go over a link.
+// Sections and regions never go over a link, nor do sessions of a listener that the taker names
+// others beside and not this one.
 std::vector<std::uint32_t> link_versions(const Manifest& giver, const Manifest& taker);
 
 // The steps that convert one kind of state: N to N+1 and N+1 to N.

@@ -53,6 +53,11 @@ class Board {
     const std::lock_guard lock(mutex_);
     for (std::size_t i = 1; i < standing_.size(); ++i) at(standing_[i]);
   }
+  // Takes something out of each of them, under the lock.
+  void take(const std::function<void(Standing&)>& from) {
+    const std::lock_guard lock(mutex_);
+    for (std::size_t i = 1; i < standing_.size(); ++i) from(standing_[i]);
+  }
   bool all(const std::function<bool(const Standing&)>& is) const {
     bool yes = true;
     look([&](const Standing& standing) { yes = yes && is(standing); });

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <atomic>
+#include <memory>
+#include <vector>
 
 #include "libhandoff/copy/progress.h"
 #include "libhandoff/handoff/board.h"
@@ -19,6 +21,8 @@ struct DonorOrders {
   Order order = Order::kCopy;
   std::uint32_t round = 0;
   bool heir_lost = false;  // kRetire: and it died with them
+  // Sessions of any lane that the heir does not take.
+  std::shared_ptr<const std::vector<protocol::Refusal>> refused = {};
 };
 
 struct DonorStanding : LaneReport {
@@ -26,7 +30,8 @@ struct DonorStanding : LaneReport {
   bool frozen = false;
   bool saved = false;  // its delta is sent
   bool retired = false;
-  Progress progress = {};  // but for what is dirty, which the board has
+  std::vector<protocol::Unmoved> left = {};  // the first that can't be moved
+  Progress progress = {};                    // but for what is dirty, which the board has
 };
 
 class DonorBoard : public Board<DonorOrders, DonorStanding> {

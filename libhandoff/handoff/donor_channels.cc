@@ -108,6 +108,41 @@ std::vector<std::uint64_t> DonorChannels::first_staying() const {
   return first;
 }
 
+std::vector<std::uint64_t> DonorChannels::closing() const {
+  std::vector<std::uint64_t> all;
+  for (const auto& line : lines_) {
+    const std::vector<std::uint64_t>& closing = line->sessions().closing();
+    all.insert(all.end(), closing.begin(), closing.end());
+  }
+  return all;
+}
+
+std::vector<protocol::Unmoved> DonorChannels::first_left() const {
+  std::vector<protocol::Unmoved> all;
+  for (const auto& line : lines_) {
+    for (auto& one : line->sessions().left().first()) {
+      if (all.size() < protocol::kMaxUnmovable) all.push_back(std::move(one));
+    }
+  }
+  return all;
+}
+
+std::vector<std::uint64_t> DonorChannels::left_ids() const {
+  std::vector<std::uint64_t> all;
+  for (const auto& line : lines_) {
+    const std::vector<std::uint64_t> ids = line->sessions().left().ids();
+    all.insert(all.end(), ids.begin(), ids.end());
+  }
+  return all;
+}
+
+void DonorChannels::refused(const std::vector<protocol::Refusal>& refusals, bool after_delta) {
+  for (const protocol::Refusal& one : refusals) {
+    if (!registry_.sessions.contains(one.id)) continue;  // another lane's, or it has ended
+    sender_of(one.id).refused(one.id, one.reason, after_delta);
+  }
+}
+
 std::vector<std::uint64_t> DonorChannels::staying() const {
   std::vector<std::uint64_t> all;
   for (const auto& line : lines_) {
@@ -120,7 +155,17 @@ std::vector<std::uint64_t> DonorChannels::staying() const {
 protocol::Rehearsed DonorChannels::notes() const {
   Rehearsal all;
   for (const auto& line : lines_) {
-    if (line->rehearsal()) all.add(line->rehearsal()->notes);
+    if (!line->rehearsal()) continue;
+    protocol::Rehearsed notes = line->rehearsal()->notes;
+    for (const auto& session : line->sessions().too_large()) {
+      ++notes.too_large;
+      if (notes.findings.size() >= Rehearsal::kExamples) continue;
+      const SessionEntry& entry = registry_.sessions.at(session.id);
+      notes.findings.push_back({session.id,
+                                "session kind '" + registry_.kinds[entry.kind].name + "'",
+                                line->sessions().why_too_large(session), peer_of(entry)});
+    }
+    all.add(notes);
   }
   return all.notes;
 }

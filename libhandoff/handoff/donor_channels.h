@@ -61,6 +61,13 @@ class DonorChannels : public SessionObserver {
   std::vector<std::uint64_t> staying() const;
   // As many of them as a message names.
   std::vector<std::uint64_t> first_staying() const;
+  // As SessionSender::closing().
+  std::vector<std::uint64_t> closing() const;
+  // Of those that can't be moved as many as a message names, and how many there are.
+  std::vector<protocol::Unmoved> first_left() const;
+  std::vector<std::uint64_t> left_ids() const;
+  // As SessionSender; of the sessions that are of this lane.
+  void refused(const std::vector<protocol::Refusal>& refusals, bool after_delta);
   // Grows with each sign of life of the heir by other lines than the main channel.
   std::uint64_t signs() const { return signs_; }
   // Of a rehearsal: all that was found out so far.

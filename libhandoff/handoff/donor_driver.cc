@@ -42,11 +42,6 @@ DonorDriver::~DonorDriver() {
   fds_.restore();
 }
 
-Result<protocol::Hello> DonorDriver::hello() const {
-  const bool drains = parameters_.drain_incompatible && registry_.can_hold();
-  return donor_hello(registry_, parameters_.id, lanes_.sessions(), drains);
-}
-
 void DonorDriver::start() {
   machine_.start(now_us());
   started_at_ns_ = now_ns();
@@ -127,14 +122,8 @@ std::optional<DonorEvent> DonorDriver::understand(const Channel::Message& messag
       }
       return copied(*said);
     }
-    case Type::kPrepared: {
-      const auto prepared = protocol::decode<protocol::Prepared>(message.body);
-      if (!prepared) return malformed(prepared.error().message);
-      if (prepared->sessions != lanes_.progress().at_heir) {
-        return malformed("the heir is prepared for another number of sessions than was sent");
-      }
-      return DonorEvent{E::kPrepared};
-    }
+    case Type::kPrepared:
+      return prepared(message.body);
     case Type::kResumed:
       return DonorEvent{E::kResumed};
     case Type::kAbort: {
@@ -152,17 +141,20 @@ std::optional<DonorEvent> DonorDriver::understand(const Channel::Message& messag
   }
 }
 
-DonorEvent DonorDriver::copied(const protocol::Copied& copied) const {
-  const Progress progress = lanes_.progress();
-  if (copied.round != machine_.round() || copied.sessions != progress.at_heir) {
+DonorEvent DonorDriver::copied(const protocol::Copied& copied) {
+  if (copied.round != machine_.round() || copied.sessions != lanes_.progress().at_heir) {
     return malformed("the heir confirms another copy than was sent");
   }
+  if (!leave(copied.refused, false))
+    return malformed("the heir leaves sessions that must not stay");
+  const Progress progress = lanes_.progress();
   const auto given = lanes_.main().service().given();
   return {.type = E::kCopied,
           .dirty = progress.dirty,
           .sessions = lanes_.sessions(),
           .section_bytes = given.bytes,
-          .copying = given.since};
+          .copying = given.since,
+          .large_bytes = progress.large};
 }
 
 DonorEvent DonorDriver::greet(std::string_view body) {
@@ -180,19 +172,30 @@ DonorEvent DonorDriver::greet(std::string_view body) {
                                                   registry_.regions.size() + lanes.channels() - 1);
   if (too_few) return refused(std::move(*too_few));
   heir_links_ = theirs->links && registry_.can_link();
+  unmovable_ = core::in_force(parameters_.unmovable, means(heir_links_));
+  const bool is_wanted = unmovable_ == parameters_.unmovable;
+  const std::string not_late = is_wanted ? "" : core::why_not_late(means(heir_links_));
   if (rehearsal_) {
     const std::uint64_t took = now_ns() - started_at_ns_;
     rehearsal_->notes.round_trip_ns = took - std::min(took, theirs->room_ns);
+    rehearsal_->notes.unmovable = unmovable_;
+    rehearsal_->notes.not_late = not_late;
   }
   if (heir_links_) lanes_.main().service().set_links(links_);
   if (parameters_.spread != 0 && !heir_links_) {
     return refused({Code::kRejected, "the new release can't take sessions one after the other"});
   }
   const auto opened = lanes_.open(lanes,
-                                  {.versions = plan->versions,
+                                  {.versions = core::versions_of_all(plan->versions, leaving_),
                                    .ring_sessions = theirs->ring_sessions,
                                    .heir_looks = theirs->looks,
-                                   .spread = parameters_.spread},
+                                   .spread = parameters_.spread,
+                                   .tails = theirs->tails,
+                                   .unmovable = unmovable_,
+                                   .not_late = not_late,
+                                   .budget = parameters_.limits.budget,
+                                   .leaving = leaving_,
+                                   .no_stay = no_stay(heir_links_)},
                                   rehearsal_.has_value());
   if (!opened) return refused(opened.error());
   return {E::kHelloAccepted};

@@ -40,6 +40,10 @@ class DonorDriver : public Driver<DonorSide> {
   const core::Limits& limits() const { return parameters_.limits; }
   const protocol::Retired& outcome() const { return outcome_; }
   std::optional<Channel> take_channel() { return lanes_.main().take_channel(); }
+  // Retired: sessions that could not be moved. Of a service with one lane; the reasons of the
+  // first.
+  std::vector<std::uint64_t> left_behind() const { return lanes_.own().left_ids(); }
+  std::vector<protocol::Unmoved> first_left() const { return lanes_.first_left(); }
 
  private:
   void read() override;
@@ -54,9 +58,21 @@ class DonorDriver : public Driver<DonorSide> {
   // nullopt: nothing for the machine now.
   std::optional<core::DonorEvent> understand(const Channel::Message& message);
   core::DonorEvent greet(std::string_view body);
-  core::DonorEvent copied(const protocol::Copied& copied) const;
+  core::DonorEvent copied(const protocol::Copied& copied);
+  core::DonorEvent prepared(std::string_view body);
+  // What the heir does not take. False: it must not say so.
+  bool leave(const std::vector<protocol::Refusal>& refused, bool after_delta);
+  // What becomes of sessions that can't be moved; heir_links: it knows what a link is.
+  core::Means means(bool heir_links) const;
+  // Reads what an heir that was not heard in time had said of sessions that it does not take.
+  void read_refusals();
   void foresee();
-  Result<protocol::Hello> hello() const;
+  // Without what is left out.
+  Result<protocol::Hello> hello();
+  // With the sessions of each kind that there are now.
+  std::vector<core::LeftOut> left_out() const;
+  // Why sessions of a kind that is left out can't stay; "" if they can.
+  std::string no_stay(bool heir_links) const;
 
   bool sending() const;
   // Sends what there is room for. False: nothing more can be sent in this turn.
@@ -82,9 +98,12 @@ class DonorDriver : public Driver<DonorSide> {
   bool want_write_ = false;
   std::uint64_t started_at_ns_ = 0;
   FdLimit fds_;
+  core::Leaving leaving_;
   std::uint64_t frozen_at_ns_ = 0;
   std::vector<LinkEnd> links_;
-  bool heir_links_ = false;  // it knows what a link is
+  bool heir_links_ = false;                               // it knows what a link is
+  core::Unmovable unmovable_ = core::Unmovable::kRefuse;  // in force
+  bool heir_prepared_ = false;                            // Prepared was read
   std::uint64_t left_ = 0;
   protocol::Retired outcome_;
 };

@@ -64,9 +64,10 @@ void DonorDriver::close_channel() {
 void DonorDriver::retire() {
   failpoint::hit("donor.retire.before");
   const bool heir_lost = machine_.heir_lost();
+  read_refusals();
   left_ = lanes_.progress().staying;
   if (!stays()) let_heir_run();
-  outcome_ = report_.retired(frozen_at_ns_, heir_lost, registry_.sessions);
+  outcome_ = report_.retired(frozen_at_ns_, heir_lost, registry_.sessions, left_out());
   if (!stays()) {
     reporter_.retired(outcome_);
     give_way();
@@ -74,6 +75,7 @@ void DonorDriver::retire() {
   lanes_.main().service().end(true);
   lanes_.main().service().let_go();
   lanes_.own().stop_watching();
+  reset_all(registry_, lanes_.own().closing());
   if (stays()) {  // process/service reports it, and goes on with what stays
     retire_but(registry_, lanes_.own().staying());
   } else {
@@ -85,7 +87,7 @@ void DonorDriver::retire() {
 }
 
 void DonorDriver::end_failed() {
-  if (rehearsal_) report_.rehearsed(*rehearsal_);
+  if (rehearsal_) report_.rehearsed(*rehearsal_, left_out());
   lanes_.main().service().end(false);
   lanes_.over();
   registry_.log(rehearsal_ ? HANDOFF_LOG_INFO : HANDOFF_LOG_WARNING,

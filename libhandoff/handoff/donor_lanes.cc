@@ -69,7 +69,7 @@ bool DonorLanes::frozen() const {
 }
 
 Result<void> DonorLanes::save() {
-  board_->order({.order = Order::kSave, .round = round_});
+  board_->order({.order = Order::kSave, .round = round_, .refused = refused_});
   return own_.begin(Round::kFrozen);
 }
 
@@ -86,8 +86,32 @@ void DonorLanes::over() {
 
 void DonorLanes::retire_others(bool heir_lost) {
   retired_ = true;
-  board_->order({.order = Order::kRetire, .round = round_, .heir_lost = heir_lost});
+  board_->order(
+      {.order = Order::kRetire, .round = round_, .heir_lost = heir_lost, .refused = refused_});
 }
+
+void DonorLanes::refused(const std::vector<protocol::Refusal>& refusals, bool after_delta) {
+  if (refusals.empty()) return;
+  own_.refused(refusals, after_delta);
+  if (others_.empty()) return;
+  auto all = std::make_shared<std::vector<protocol::Refusal>>();
+  if (refused_) *all = *refused_;
+  for (const protocol::Refusal& one : refusals) {
+    if (registry_.sessions.contains(one.id)) continue;
+    all->push_back(one);
+    if (after_delta) ++refused_late_;
+  }
+  refused_ = std::move(all);
+}
+
+std::vector<protocol::Unmoved> DonorLanes::first_left() const {
+  std::vector<protocol::Unmoved> all = own_.first_left();
+  board_->look(
+      [&](const Standing& lane) { all.insert(all.end(), lane.left.begin(), lane.left.end()); });
+  if (all.size() > protocol::kMaxUnmovable) all.resize(protocol::kMaxUnmovable);
+  return all;
+}
+
 void DonorLanes::retire() {
   if (board_->retire(0)) registry_.close_named();
 }
@@ -113,6 +137,8 @@ std::uint64_t DonorLanes::untracked() const {
 Progress DonorLanes::progress() const {
   Progress all = own_.progress();
   all += board_->progress();
+  all.at_heir -= refused_late_;
+  all.closing += refused_late_;
   return all;
 }
 

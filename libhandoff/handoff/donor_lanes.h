@@ -47,6 +47,11 @@ class DonorLanes {
   // last of the lanes closes them.
   void retire();
 
+  // Sessions of any lane that the heir does not take. after_delta: as SessionSender.
+  void refused(const std::vector<protocol::Refusal>& refusals, bool after_delta);
+  // Of those that can't be moved as many as a message names.
+  std::vector<protocol::Unmoved> first_left() const;
+
   // Why one of them can't go on.
   std::optional<core::Reason> failure() const;
   // The heir has given a sign of life by another line than the main channel since this was asked
@@ -63,6 +68,8 @@ class DonorLanes {
   std::vector<Lane*> others_;
   std::shared_ptr<DonorBoard> board_;
   DonorChannels own_;
+  std::shared_ptr<const std::vector<protocol::Refusal>> refused_;
+  std::uint64_t refused_late_ = 0;  // of other lanes, after their delta
   std::uint32_t round_ = 0;
   std::uint64_t signs_ = 0;
   bool retired_ = false;

@@ -27,7 +27,10 @@ std::optional<int> DonorLine::fd() const {
 Result<void> DonorLine::acknowledge(std::string_view body) {
   const auto ack = protocol::decode<protocol::Ack>(body);
   if (!ack) return Failure(ack.error());
-  if (frames_.acknowledge(ack->frames)) return {};
+  if (frames_.acknowledge(ack->frames)) {
+    sessions_.acknowledged();
+    return {};
+  }
   return fail(HANDOFF_ERR_PROTOCOL, "the heir acknowledges frames that were not sent");
 }
 

@@ -1,6 +1,7 @@
 #include "libhandoff/handoff/donor_report.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "libhandoff/sys/process.h"
 
@@ -27,7 +28,7 @@ void DonorReport::progress_if_due(protocol::Phase phase) {
   if (now_ns() - reported_at_ns_ > kReportEveryNs) progress(phase);
 }
 
-void DonorReport::rehearsed(Rehearsal& rehearsal) const {
+void DonorReport::rehearsed(Rehearsal& rehearsal, std::vector<core::LeftOut> left_out) const {
   lanes_.add_notes(rehearsal);
   const Progress progress = lanes_.progress();
   protocol::Rehearsed& notes = rehearsal.notes;
@@ -36,12 +37,14 @@ void DonorReport::rehearsed(Rehearsal& rehearsal) const {
   notes.sessions = lanes_.sessions();
   notes.passed = progress.sessions_sent;
   notes.unsettled = std::min<std::uint64_t>(notes.sessions, lanes_.untracked() + progress.dirty);
+  notes.left_out = std::move(left_out);
   rehearsal.weigh(false);
   reporter_.rehearsed(notes);
 }
 
 protocol::Retired DonorReport::retired(std::uint64_t frozen_at_ns, bool heir_lost,
-                                       const Sessions& sessions) const {
+                                       const Sessions& sessions,
+                                       std::vector<core::LeftOut> left_out) const {
   const Progress progress = lanes_.progress();
   std::vector<std::uint64_t> lost_ids;
   if (heir_lost) lost_ids = sessions.first_ids(protocol::kMaxLostIds);
@@ -53,7 +56,10 @@ protocol::Retired DonorReport::retired(std::uint64_t frozen_at_ns, bool heir_los
           .lost = heir_lost ? progress.at_heir : 0,
           .heir_died = heir_lost,
           .first_fd_at_ns = lanes_.main().service().first_fd_at_ns(),
-          .lost_ids = std::move(lost_ids)};
+          .lost_ids = std::move(lost_ids),
+          .left_out = std::move(left_out),
+          .unmoved = lanes_.first_left(),
+          .closed = progress.closing};
 }
 
 }  // namespace handoff::io

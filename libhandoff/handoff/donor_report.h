@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "libhandoff/copy/rehearsal.h"
 #include "libhandoff/handoff/donor_lanes.h"
@@ -19,10 +20,10 @@ class DonorReport {
   void progress(protocol::Phase phase);
   // At most 20 times a second.
   void progress_if_due(protocol::Phase phase);
-  void rehearsed(Rehearsal& rehearsal) const;
+  void rehearsed(Rehearsal& rehearsal, std::vector<core::LeftOut> left_out) const;
   // sessions: of lane 0, to name those that are lost.
-  protocol::Retired retired(std::uint64_t frozen_at_ns, bool heir_lost,
-                            const Sessions& sessions) const;
+  protocol::Retired retired(std::uint64_t frozen_at_ns, bool heir_lost, const Sessions& sessions,
+                            std::vector<core::LeftOut> left_out) const;
 
  private:
   const DonorLanes& lanes_;

@@ -31,12 +31,14 @@ Result<protocol::Hello> hello_of(const Registry& registry, std::uint64_t handoff
 }  // namespace
 
 Result<protocol::Hello> donor_hello(const Registry& registry, std::uint64_t handoff_id,
-                                    std::uint64_t sessions, bool drain_incompatible) {
+                                    std::uint64_t sessions, bool drain_incompatible,
+                                    core::Unmovable unmovable) {
   auto hello = hello_of(registry, handoff_id, true);
   if (!hello) return hello;
   hello->sessions = sessions;
   hello->fds_max = FdLimit::now();
   hello->drain_incompatible = drain_incompatible;
+  hello->unmovable = unmovable;
   return hello;
 }
 
@@ -46,6 +48,8 @@ Result<protocol::Hello> heir_hello(const Registry& registry, std::uint64_t hando
   hello->fds_max = FdLimit::most();
   hello->ring_sessions = true;
   hello->looks = true;
+  // Without extend() an early heir would have to keep every input and output a second time.
+  hello->tails = registry.callbacks.update == nullptr || registry.callbacks.extend != nullptr;
   return hello;
 }
 

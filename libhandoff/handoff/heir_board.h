@@ -27,6 +27,10 @@ struct HeirStanding : LaneReport {
   bool restored = false;
   bool running = false;
   std::uint64_t sessions = 0;
+  std::vector<protocol::Refusal> refusals = {};  // that lane 0 has not taken yet
+  std::uint64_t refused = 0;                     // sessions that are here and not taken
+  std::uint64_t refused_in_all = 0;
+  std::uint64_t came = 0;
   std::uint64_t lost = 0;
   std::vector<std::uint64_t> lost_ids = {};
 };

@@ -10,7 +10,7 @@ void HeirChannels::add_main(Channel channel, Rehearsal* rehearsal) {
 }
 
 Result<void> HeirChannels::add(std::vector<Channel> channels, const std::vector<DonorKind>& kinds,
-                               bool rehearsal) {
+                               bool rehearsal, bool may_refuse) {
   if (channels.empty()) return {};
   auto set = ChannelSet::make();
   if (!set) return Failure(set.error());
@@ -22,6 +22,7 @@ Result<void> HeirChannels::add(std::vector<Channel> channels, const std::vector<
     HeirLine& line = *lines_.back();
     watched_.push_back({&line});
     line.received().set_kinds(kinds);
+    line.received().set_may_refuse(may_refuse);
     if (auto ok = set_->watch(line.channel().fd(), false); !ok) return ok;
   }
   return {};
@@ -119,6 +120,29 @@ std::vector<std::uint64_t> HeirChannels::lost_ids() const {
     all.insert(all.end(), ids.begin(), ids.end());
   }
   return all;
+}
+
+std::vector<protocol::Refusal> HeirChannels::take_refused() {
+  std::vector<protocol::Refusal> all;
+  for (auto& line : lines_) {
+    for (protocol::Refusal& one : line->received().take_refused()) all.push_back(std::move(one));
+  }
+  return all;
+}
+std::uint64_t HeirChannels::refused() const {
+  std::uint64_t sum = 0;
+  for (const auto& line : lines_) sum += line->received().refused();
+  return sum;
+}
+std::uint64_t HeirChannels::refused_in_all() const {
+  std::uint64_t sum = 0;
+  for (const auto& line : lines_) sum += line->received().refused_in_all();
+  return sum;
+}
+std::uint64_t HeirChannels::came() const {
+  std::uint64_t sum = 0;
+  for (const auto& line : lines_) sum += line->received().came();
+  return sum;
 }
 
 void HeirChannels::add_notes(Rehearsal& to) {

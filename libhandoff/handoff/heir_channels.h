@@ -26,7 +26,7 @@ class HeirChannels {
   HeirLine& main() { return *lines_.front(); }
   const HeirLine& main() const { return *lines_.front(); }
   Result<void> add(std::vector<Channel> channels, const std::vector<DonorKind>& kinds,
-                   bool rehearsal);
+                   bool rehearsal, bool may_refuse);
 
   // Readable when receive() has something to do; none if the main channel is all there is.
   std::optional<int> fd() const;
@@ -50,6 +50,11 @@ class HeirChannels {
   std::uint64_t sessions() const;
   std::uint64_t lost() const;
   std::vector<std::uint64_t> lost_ids() const;
+  // As SessionReceiver.
+  std::vector<protocol::Refusal> take_refused();
+  std::uint64_t refused() const;
+  std::uint64_t refused_in_all() const;
+  std::uint64_t came() const;
   // Grows with every frame.
   std::uint64_t signs() const { return signs_; }
   // Of a rehearsal: all that was found out. A line that notes into `to` itself counts there.

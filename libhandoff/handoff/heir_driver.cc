@@ -203,7 +203,11 @@ HeirEvent HeirDriver::greet(std::string_view body) {
   service_.set_kinds(theirs->manifest, *kinds);
   make_room(theirs->fds_max);
   donor_sessions_ = theirs->sessions;
-  lanes_.expect({theirs->lanes, registry_.lanes}, std::move(*kinds), theirs->sessions);
+  const auto unmovable = core::in_force(
+      theirs->unmovable, {.holds = true, .one_lane = true, .heir_links = registry_.can_link()});
+  they_stay_ = unmovable == core::Unmovable::kLate;
+  lanes_.expect({theirs->lanes, registry_.lanes}, std::move(*kinds), theirs->sessions,
+                unmovable != core::Unmovable::kRefuse);
   return {E::kHelloAccepted};
 }
 
@@ -268,6 +272,36 @@ void HeirDriver::send_resumed() {
   if (!sent) registry_.log(HANDOFF_LOG_WARNING, sent.error().message);
 }
 
+std::optional<std::vector<protocol::Refusal>> HeirDriver::refusals() {
+  auto refused = lanes_.take_refused();
+  if (first_refusal_.empty() && !refused.empty()) first_refusal_ = refused.front().reason;
+  const std::uint64_t all = lanes_.refused_in_all();
+  const std::uint64_t came = lanes_.came();
+  if (!core::is_the_releases_fault(all, came)) return refused;
+  std::string text = first_refusal_;
+  if (came > 1) {
+    text += "; " + std::to_string(all) + " of " + std::to_string(came) +
+            " sessions are refused, and more than half is the release's fault";
+  }
+  handle({E::kRefused, {Code::kRejected, std::move(text)}});
+  return std::nullopt;
+}
+
+void HeirDriver::send_copied() {
+  auto refused = refusals();
+  if (!refused) return;
+  send_or_refuse(Type::kCopied,
+                 encode(protocol::Copied{round_, lanes_.sessions(), std::move(*refused)}));
+}
+
+// The count is that of Prepare: what is refused from here on is the donor's.
+void HeirDriver::send_prepared() {
+  auto refused = refusals();
+  if (!refused) return;
+  send_or_refuse(Type::kPrepared,
+                 encode(protocol::Prepared{lanes_.sessions(), std::move(*refused)}));
+}
+
 // An Abort that can't be sent is made up for by this process's exit.
 void HeirDriver::send_abort() {
   const auto sent =
@@ -282,11 +316,11 @@ void HeirDriver::perform(F effect) {
     case F::kSendHello:
       return send_hello();
     case F::kSendCopied:
-      return send_or_refuse(Type::kCopied, encode(protocol::Copied{round_, lanes_.sessions()}));
+      return send_copied();
     case F::kRestore:
       return restore();
     case F::kSendPrepared:
-      return send_or_refuse(Type::kPrepared, encode(protocol::Prepared{lanes_.sessions()}));
+      return send_prepared();
     case F::kClaim:
       return claim();
     case F::kSendResumed:

@@ -38,7 +38,11 @@ class HeirDriver : public Driver<HeirSide> {
   // of a link to it.
   std::uint64_t late() const { return late_; }
   const std::vector<std::uint64_t>& late_ids() const { return late_ids_; }  // the first of them
-  bool leaves_a_link() const { return late_ > 0 || parameters_.spread != 0; }
+  // Once owner(): sessions that this side has refused after the delta, which the donor has.
+  std::uint64_t left_to_donor() const { return left_to_donor_; }
+  bool leaves_a_link() const {
+    return late_ > 0 || parameters_.spread != 0 || (left_to_donor_ > 0 && they_stay_);
+  }
   Channel take_channel() { return std::move(lanes_.main().channel()); }
   // Links to processes that were late before, which the donor passed on.
   std::map<std::string, UniqueFd> take_internal() { return service_.take_internal(); }
@@ -63,6 +67,10 @@ class HeirDriver : public Driver<HeirSide> {
   void acknowledge(bool now);
   void tell_what_is_complete();
   void send_hello();
+  void send_copied();
+  void send_prepared();
+  // Takes what was refused since the last time. nullopt: so much is that the handoff ends.
+  std::optional<std::vector<protocol::Refusal>> refusals();
   void send_resumed();
   void send_abort();
   void read_out();
@@ -90,6 +98,9 @@ class HeirDriver : public Driver<HeirSide> {
   std::uint64_t prepared_sessions_ = 0;  // as Prepare counts them
   std::uint64_t donor_sessions_ = 0;
   std::uint64_t frozen_at_ns_ = 0;
+  std::string first_refusal_;
+  bool they_stay_ = false;  // what is refused stays with the donor, else the donor resets it
+  std::uint64_t left_to_donor_ = 0;
   std::uint64_t late_ = 0;
   std::vector<std::uint64_t> late_ids_;
 };

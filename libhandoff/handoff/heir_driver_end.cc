@@ -89,6 +89,7 @@ std::uint64_t HeirDriver::lost() const {
 
 void HeirDriver::run() {
   failpoint::hit("heir.run.before");
+  left_to_donor_ = keep_ ? 0 : lanes_.refused();
   lanes_.main().adopt();
   service_.adopt();
   lanes_.run(keep_);

@@ -21,9 +21,11 @@ HeirLanes::HeirLanes(Registry& registry, const Poller& poller, std::vector<Lane*
 }
 
 void HeirLanes::expect(const core::Lanes& lanes, std::vector<DonorKind> kinds,
-                       std::uint64_t sessions) {
+                       std::uint64_t sessions, bool may_refuse) {
   lanes_ = lanes;
   kinds_ = std::move(kinds);
+  may_refuse_ = may_refuse;
+  main().received().set_may_refuse(may_refuse);
   main().received().set_kinds(kinds_);
   main().received().expect(sessions);
 }
@@ -42,10 +44,11 @@ Result<void> HeirLanes::open(std::string_view body, std::vector<UniqueFd>& fds, 
     parts[lanes_.heir_lane(c)].emplace_back(std::move(fds[c - 1]));
   }
   opened_ = true;
-  if (auto ok = own_.add(std::move(parts[0]), kinds_, rehearsal); !ok) return ok;
+  if (auto ok = own_.add(std::move(parts[0]), kinds_, rehearsal, may_refuse_); !ok) return ok;
   for (std::size_t i = 0; i < others_.size(); ++i) {
     auto channels = std::make_unique<HeirChannels>(others_[i]->registry());
-    if (auto ok = channels->add(std::move(parts[i + 1]), kinds_, rehearsal); !ok) return ok;
+    if (auto ok = channels->add(std::move(parts[i + 1]), kinds_, rehearsal, may_refuse_); !ok)
+      return ok;
     others_[i]->take(std::move(channels));
   }
   return {};
@@ -115,6 +118,21 @@ std::vector<std::uint64_t> HeirLanes::lost_ids() const {
   if (all.size() > SessionReceiver::kNamedLost) all.resize(SessionReceiver::kNamedLost);
   return all;
 }
+
+std::vector<protocol::Refusal> HeirLanes::take_refused() {
+  std::vector<protocol::Refusal> all = own_.take_refused();
+  board_->take([&](Standing& lane) {
+    for (protocol::Refusal& one : std::exchange(lane.refusals, {})) all.push_back(std::move(one));
+  });
+  return all;
+}
+std::uint64_t HeirLanes::refused() const {
+  return own_.refused() + board_->sum(&Standing::refused);
+}
+std::uint64_t HeirLanes::refused_in_all() const {
+  return own_.refused_in_all() + board_->sum(&Standing::refused_in_all);
+}
+std::uint64_t HeirLanes::came() const { return own_.came() + board_->sum(&Standing::came); }
 
 void HeirLanes::add_notes(Rehearsal& to) {
   own_.add_notes(to);

@@ -29,8 +29,9 @@ class HeirLanes {
   HeirChannels& own() { return own_; }
   const HeirChannels& own() const { return own_; }
 
-  // From the two Hellos. sessions: how many the donor has.
-  void expect(const core::Lanes& lanes, std::vector<DonorKind> kinds, std::uint64_t sessions);
+  // From the two Hellos. sessions: how many the donor has. may_refuse: as SessionReceiver.
+  void expect(const core::Lanes& lanes, std::vector<DonorKind> kinds, std::uint64_t sessions,
+              bool may_refuse);
   // The donor's Lanes message: gives each lane its channels.
   Result<void> open(std::string_view body, std::vector<UniqueFd>& fds, bool rehearsal);
   // No other channels are to come.
@@ -62,6 +63,11 @@ class HeirLanes {
   std::uint64_t sessions() const;
   std::uint64_t lost() const;
   std::vector<std::uint64_t> lost_ids() const;
+  // As SessionReceiver.
+  std::vector<protocol::Refusal> take_refused();
+  std::uint64_t refused() const;
+  std::uint64_t refused_in_all() const;
+  std::uint64_t came() const;
   void add_notes(Rehearsal& to);
 
  private:
@@ -70,6 +76,7 @@ class HeirLanes {
   HeirChannels own_;
   core::Lanes lanes_;
   std::vector<DonorKind> kinds_;
+  bool may_refuse_ = false;
   bool opened_ = false;
   std::uint64_t signs_ = 0;
 };

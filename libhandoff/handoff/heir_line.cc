@@ -77,6 +77,7 @@ void HeirLine::acknowledge(bool now) {
 
 void HeirLine::adopt() {
   if (adopted_) return;
+  received_.forget_refused();
   adopted_ = received_.sessions();
   received_.adopt();
 }

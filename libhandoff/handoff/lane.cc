@@ -4,6 +4,7 @@
 #include <new>
 #include <utility>
 
+#include "libhandoff/handoff/retirement.h"
 #include "libhandoff/service/nonblocking.h"
 #include "libhandoff/sys/process.h"
 #include "libhandoff/sys/reason.h"
@@ -190,13 +191,13 @@ void Lane::donor_turn() {
       if (!failed_) hear_acks();
       return;
     case DonorBoard::Order::kSave:
-      if (!failed_) save();
+      if (!failed_) save(orders);
       return;
     case DonorBoard::Order::kOver:
       over();
       return;
     case DonorBoard::Order::kRetire:
-      retire(orders.heir_lost);
+      retire(orders);
       return;
   }
 }
@@ -253,9 +254,10 @@ void Lane::hear_acks() {
   if (const auto heard = giving_->hear(); !heard) refuse(to_reason(heard.error()));
 }
 
-void Lane::save() {
+void Lane::save(const DonorBoard::Orders& orders) {
   if (!saving_) {
     saving_ = true;
+    if (orders.refused) giving_->refused(*orders.refused, false);
     if (const auto begun = giving_->begin(Round::kFrozen); !begun) {
       return refuse(to_reason(begun.error()));
     }
@@ -266,6 +268,7 @@ void Lane::save() {
   if (was_sent || !giving_->sent()) return;
   donor_->report(index_, [&](DonorBoard::Standing& standing) {
     standing.saved = true;
+    standing.left = giving_->first_left();
     standing.progress = giving_->progress();
   });
 }
@@ -281,9 +284,11 @@ void Lane::over() {
   registry_.tell("thaw()", [&] { registry_.callbacks.thaw(registry_.callbacks_user); });
 }
 
-void Lane::retire(bool heir_lost) {
+void Lane::retire(const DonorBoard::Orders& orders) {
   watch(std::nullopt);
-  const std::uint64_t lost = heir_lost ? giving_->progress().at_heir : 0;
+  if (orders.refused) giving_->refused(*orders.refused, true);
+  reset_all(registry_, giving_->closing());
+  const std::uint64_t lost = orders.heir_lost ? giving_->progress().at_heir : 0;
   giving_.reset();
   frozen_ = false;
   state_ = HANDOFF_STATE_RETIRED;
@@ -327,7 +332,17 @@ void Lane::receive(HeirBoard::Order order) {
     standing.sessions = taking_->sessions();
     standing.signs = taking_->signs();
     standing.read_out = read_out;
+    tell_refused(standing);
   });
+}
+
+void Lane::tell_refused(HeirBoard::Standing& standing) {
+  for (protocol::Refusal& one : taking_->take_refused()) {
+    standing.refusals.push_back(std::move(one));
+  }
+  standing.refused = taking_->refused();
+  standing.refused_in_all = taking_->refused_in_all();
+  standing.came = taking_->came();
 }
 
 void Lane::restore() {
@@ -336,6 +351,7 @@ void Lane::restore() {
   Rehearsal notes;
   taking_->add_notes(notes);
   heir_->report(index_, [&](HeirBoard::Standing& standing) {
+    tell_refused(standing);
     standing.notes = notes.notes;
     standing.restored = true;
   });

@@ -82,11 +82,12 @@ class Lane {
   Result<void> pump(DonorBoard::Order order);
   void freeze();
   void hear_acks();
-  void save();
+  void save(const DonorBoard::Orders& orders);
   void over();
-  void retire(bool heir_lost);
+  void retire(const DonorBoard::Orders& orders);
   void heir_turn();
   void receive(HeirBoard::Order order);
+  void tell_refused(HeirBoard::Standing& standing);
   void restore();
   void run(bool keep);
   void go(const std::string& why);

@@ -4,11 +4,23 @@
 
 #include <unordered_set>
 
+#include "libhandoff/sys/socket.h"
+
 namespace handoff::io {
 
 void let_heir_run() {
   const timespec moment{.tv_sec = 0, .tv_nsec = 1'000'000};
   (void)::nanosleep(&moment, nullptr);
+}
+
+void reset_all(Registry& registry, const std::vector<std::uint64_t>& ids) {
+  for (const std::uint64_t id : ids) {
+    const auto it = registry.sessions.find(id);
+    if (it == registry.sessions.end()) continue;
+    registry.log(HANDOFF_LOG_WARNING,
+                 registry.describe(id, it->second) + " could not be moved: it is reset");
+    reset_connection(it->second.fd);
+  }
 }
 
 void retire_all(Registry& registry, std::uint64_t lost) {

@@ -15,6 +15,8 @@ namespace handoff::io {
 // on a busy host a thread that has given way may not run for seconds.
 void let_heir_run();
 
+// Sessions that can't be moved and are not to stay. Before the service lets go of its fds.
+void reset_all(Registry& registry, const std::vector<std::uint64_t>& ids);
 // All sessions have moved. lost: how many of them an heir that has died since had.
 void retire_all(Registry& registry, std::uint64_t lost);
 // All sessions but these have moved.

@@ -7,6 +7,7 @@
 
 #include "handoff/handoff.h"
 #include "libhandoff/base/result.h"
+#include "libhandoff/core/leaving.h"
 #include "libhandoff/core/types.h"
 #include "libhandoff/protocol/messages.h"
 #include "libhandoff/service/registry.h"
@@ -44,6 +45,11 @@ struct HandoffParameters {
   core::Limits limits;
   bool drain_incompatible = false;
   std::uint32_t spread = 0;  // permille that moves at the switch; 0: all
+  // Donor: what the heir's release claims, and what may be left out of what it does not.
+  core::Manifest claims = {};
+  core::MayLeaveOut may = {};
+  // Donor: what becomes of sessions that can't be moved.
+  core::Unmovable unmovable = core::Unmovable::kRefuse;
 };
 
 }  // namespace handoff::io

@@ -136,7 +136,7 @@ void Giving::freeze_and_send() {
     entry.nonblocking = entry.nonblocking || is_nonblocking(entry.fd);
     auto ok = check_fd(registry_, id, entry);
     if (ok) ok = save_session(registry_, id, entry, versions_.at(entry.kind), saved);
-    if (ok) ok = pack_session(registry_, id, entry, saved, true, packed);
+    if (ok) ok = pack_session(registry_, id, entry, entry.kind, saved, true, packed);
     if (!ok) {
       entry.refused = true;
       return feed({E::kRefused, to_reason(ok.error())});

@@ -155,7 +155,6 @@ void Link::cut(core::Reason reason) {
 Result<void> Link::greet(bool answer) {
   auto manifest = registry_.manifest(false);
   if (!manifest) return Failure(manifest.error());
-  manifest->named.clear();
   UniqueFd self(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
   if (!self.valid()) return fail_errno("a pidfd of this process");
   Outbox::Frame frame{.type = Type::kLinkHello,

@@ -203,6 +203,13 @@ void Links::to_owner(Channel channel, UniqueFd peer, core::Limits limits) {
   turn();
 }
 
+void Links::leave(std::vector<std::uint64_t> ids, std::vector<protocol::Unmoved> first,
+                  std::uint64_t closed) {
+  left_ = std::move(ids);
+  first_left_ = std::move(first);
+  closed_ += closed;
+}
+
 void Links::drain(const protocol::Drain& order) {
   drain_ = order;
   over_ = false;
@@ -286,7 +293,11 @@ protocol::Late Links::standing() const {
                      .moved = moved_before_,
                      .at_ns = now_ns(),
                      .linked = !links_.empty(),
-                     .closed = closed_};
+                     .closed = closed_,
+                     .unmoved = first_left_};
+  out.unmovable = static_cast<std::uint64_t>(
+      std::count_if(left_.begin(), left_.end(),
+                    [this](std::uint64_t id) { return registry_.sessions.contains(id); }));
   for (const auto& link : links_) out.moved += link->giving().moved();
   return out;
 }

@@ -51,6 +51,10 @@ class Links {
   // channel: none if the heir knows no links.
   void become_late(std::uint64_t handoff_id, std::optional<Channel> channel, UniqueFd peer,
                    core::Limits limits);
+  // Sessions that could not be moved at the switch, with the reasons of the first; closed: those
+  // that were reset.
+  void leave(std::vector<std::uint64_t> ids, std::vector<protocol::Unmoved> first,
+             std::uint64_t closed);
   void drain(const protocol::Drain& order);
   // To an owner that was not there before.
   void to_owner(Channel channel, UniqueFd peer, core::Limits limits);
@@ -82,6 +86,8 @@ class Links {
   std::uint64_t handoff_id_ = 0;
   std::uint64_t moved_before_ = 0;  // over links that are gone
   std::uint64_t closed_ = 0;
+  std::vector<std::uint64_t> left_;  // that could not be moved at the switch
+  std::vector<protocol::Unmoved> first_left_;
   std::optional<protocol::Drain> drain_;
   bool over_ = false;  // the drain
   std::optional<protocol::Late> told_;

@@ -60,6 +60,7 @@ void Service::begin(StartOrder start) {
   control_.open(std::move(start.control), std::move(start.reconnect), std::move(start.mailbox));
   registry_.generation = start.generation;
   given_ = std::move(start.listeners);
+  kept_ = std::move(start.kept);
   heir_end_ = std::move(start.heir);
   // A rehearsal, or an heir that fails, never owns, and stays the first to go.
   const auto first = heir_end_ ? oom_score_.raise() : Result<void>();
@@ -95,6 +96,10 @@ Result<void> Service::ready() {
     if (!ok) return ok;
   }
   given_.clear();
+  for (auto& [named, fd] : kept_) {
+    registry_.keep_listener(named.name, named.address, std::move(fd));
+  }
+  kept_.clear();
   if (!heir_end_) {
     auto ok = registry_.bind_missing();
     if (!ok && ok.error().code == -EADDRINUSE && !ignored_.empty()) {
@@ -240,11 +245,15 @@ void Service::stay_late() {
   registry_.log(HANDOFF_LOG_INFO, "handed over; " + std::to_string(donor_->left()) +
                                       " sessions stay until they are released or end");
   if (donor_->spread() != 0) links_->spread(donor_->spread());
+  links_->leave(donor_->left_behind(), donor_->first_left(), late_outcome_.closed);
   links_->become_late(donor_->id(), donor_->take_channel(), donor_->take_peer(), donor_->limits());
 }
 
 void Service::settle_late() {
-  if (const auto news = links_->news()) reports_.late(*news);
+  if (auto news = links_->news()) {
+    news->left_out = late_outcome_.left_out;
+    reports_.late(*news);
+  }
   if (!links_->done()) return;
   state_ = HANDOFF_STATE_RETIRED;
   late_outcome_.at_ns = now_ns();
@@ -290,7 +299,7 @@ void Service::report_owner() {
     owner.lost = heir_->lost();
     owner.lost_ids = heir_->lost_ids();
     if (heir_->donor_died()) {  // the sessions that it had kept have ended with it
-      owner.lost += heir_->late();
+      owner.lost += heir_->late() + heir_->left_to_donor();
       const auto& late = heir_->late_ids();
       const std::size_t room = protocol::kMaxLostIds - owner.lost_ids.size();
       owner.lost_ids.insert(
@@ -345,7 +354,10 @@ void Service::donate(const protocol::Donate& donate, std::vector<UniqueFd>& fds)
   if (heir_) {
     return refuse({core::Code::kCancelled, "this process is still taking its sessions over"});
   }
+  if (donate.claims) end->parameters.claims = *donate.claims;
+  if (donate.may) end->parameters.may = *donate.may;
   state_ = HANDOFF_STATE_DONOR;
+  end->parameters.unmovable = donate.unmovable;
   donor_ = std::make_unique<DonorDriver>(registry_, poller_, *this, end->parameters,
                                          Channel(std::move(end->channel), "donor"),
                                          std::move(end->peer), links_->ends(), other_lanes());

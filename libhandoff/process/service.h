@@ -122,6 +122,7 @@ class Service : public Reporter, public Orders {
   std::string ignored_;  // why it has no supervisor although one is in its environment
   // Of Start.
   std::vector<GivenListener> given_;
+  std::vector<GivenListener> kept_;
   std::optional<HandoffEnd> heir_end_;
   OomScore oom_score_;  // raised as long as it is an heir
   // At most one of them.

@@ -98,10 +98,10 @@ Result<void> wait_readable(int fd) {
   return {};
 }
 
-Result<std::vector<GivenListener>> take_listeners(const protocol::Start& start,
+Result<std::vector<GivenListener>> take_listeners(const std::vector<protocol::Named>& listeners,
                                                   std::vector<UniqueFd>& fds) {
   std::vector<GivenListener> out;
-  for (const protocol::Named& named : start.listeners) {
+  for (const protocol::Named& named : listeners) {
     if (named.fd_index >= fds.size() || !fds[named.fd_index].valid()) {
       return fail(HANDOFF_ERR_PROTOCOL, "Start names listener '" + named.name + "' without an fd");
     }
@@ -200,11 +200,14 @@ Result<std::optional<StartOrder>> take_start() {
     auto end = take_end(*start->handoff, message.fds);
     if (!end) return Failure(end.error());
     order.heir = std::move(*end);
-  } else {
-    auto listeners = take_listeners(*start, message.fds);
-    if (!listeners) return Failure(listeners.error());
-    order.listeners = std::move(*listeners);
   }
+  auto listeners =
+      take_listeners(start->heir ? std::vector<protocol::Named>() : start->listeners, message.fds);
+  if (!listeners) return Failure(listeners.error());
+  order.listeners = std::move(*listeners);
+  auto kept = take_listeners(start->kept, message.fds);
+  if (!kept) return Failure(kept.error());
+  order.kept = std::move(*kept);
   return order;
 }
 

@@ -36,6 +36,7 @@ struct StartOrder {
   Mailbox mailbox = {};
   std::uint64_t generation = 0;
   std::vector<GivenListener> listeners = {};  // of a fresh start
+  std::vector<GivenListener> kept = {};       // that no process has; taken if they are claimed
   std::optional<HandoffEnd> heir = {};        // of an heir
 };
 

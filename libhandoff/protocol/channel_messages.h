@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "libhandoff/core/types.h"
+#include "libhandoff/core/unmovable.h"
 #include "libhandoff/protocol/description.h"
 #include "libhandoff/protocol/manifest_messages.h"
 
@@ -27,6 +28,8 @@ struct Hello {
   bool ring_sessions = false;
   bool looks = false;
   std::uint64_t room_ns = 0;
+  bool tails = false;
+  core::Unmovable unmovable = core::Unmovable::kRefuse;
 };
 void describe(auto& on, Is<Hello> auto& m) {
   on.message("Hello")
@@ -42,7 +45,9 @@ void describe(auto& on, Is<Hello> auto& m) {
       .if_set(10, m.drain_incompatible)
       .if_set(11, m.ring_sessions)
       .if_set(12, m.looks)
-      .if_set(13, m.room_ns);
+      .if_set(13, m.room_ns)
+      .if_set(24, m.tails)
+      .choice_if_set(25, m.unmovable, core::Unmovable::kClose, core::Unmovable::kRefuse);
 }
 
 struct Abort {
@@ -149,17 +154,35 @@ struct Ack {
 };
 void describe(auto& on, Is<Ack> auto& m) { on.message("Ack").field(1, m.frames); }
 
+// A session that the heir's code does not take.
+struct Refusal {
+  std::uint64_t id = 0;
+  std::string reason;  // "" beyond the first
+};
+void describe(auto& on, Is<Refusal> auto& m) {
+  on.message("Refusal").field(1, m.id).words(2, m.reason, "the reason");
+}
+
 struct Copied {
   std::uint32_t round = 0;
   std::uint64_t sessions = 0;
+  std::vector<Refusal> refused = {};
 };
 void describe(auto& on, Is<Copied> auto& m) {
-  on.message("Copied").field(1, m.round).field(2, m.sessions);
+  on.message("Copied")
+      .field(1, m.round)
+      .field(2, m.sessions)
+      .each(13, m.refused, kMaxRefused, "too many refused sessions");
 }
 
 struct Prepared {
   std::uint64_t sessions = 0;
+  std::vector<Refusal> refused = {};
 };
-void describe(auto& on, Is<Prepared> auto& m) { on.message("Prepared").field(1, m.sessions); }
+void describe(auto& on, Is<Prepared> auto& m) {
+  on.message("Prepared")
+      .field(1, m.sessions)
+      .each(12, m.refused, kMaxRefused, "too many refused sessions");
+}
 
 }  // namespace handoff::protocol

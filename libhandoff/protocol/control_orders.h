@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "libhandoff/core/unmovable.h"
 #include "libhandoff/protocol/description.h"
 #include "libhandoff/protocol/manifest_messages.h"
 
@@ -47,6 +48,7 @@ struct Start {
   std::optional<Handoff> handoff;
   std::string report_path;
   std::uint32_t mailbox = 0;
+  std::vector<Named> kept = {};
 };
 void describe(auto& on, Is<Start> auto& m) {
   on.message("Start", Zeros::kLeftOut)
@@ -58,15 +60,33 @@ void describe(auto& on, Is<Start> auto& m) {
       .each(6, m.listeners, kMaxFds, "too many listeners")
       .part(7, m.handoff)
       .text(8, m.report_path, kMaxPath, "the report path")
-      .field(9, m.mailbox);
+      .field(9, m.mailbox)
+      .each(10, m.kept, kMaxFds, "too many listeners");
+}
+
+using core::MayLeaveOut;
+void describe(auto& on, Is<MayLeaveOut> auto& m) {
+  on.message("MayLeaveOut", Zeros::kLeftOut)
+      .field(1, m.listeners)
+      .field(2, m.sections)
+      .field(3, m.sessions);
 }
 
 struct Donate {
   Handoff handoff;
   std::uint64_t heir_generation = 0;
+  std::optional<Manifest> claims = {};
+  std::optional<MayLeaveOut> may = {};
+  core::Unmovable unmovable = core::Unmovable::kRefuse;
 };
 void describe(auto& on, Is<Donate> auto& m) {
-  on.message("Donate", Zeros::kLeftOut).part(1, m.handoff).field(2, m.heir_generation);
+  // What a newer supervisor may want and this build does not know: the handoff fails, as before.
+  on.message("Donate", Zeros::kLeftOut)
+      .part(1, m.handoff)
+      .field(2, m.heir_generation)
+      .part(3, m.claims)
+      .part(4, m.may)
+      .choice(13, m.unmovable, core::Unmovable::kClose, core::Unmovable::kRefuse);
 }
 
 struct Stop {

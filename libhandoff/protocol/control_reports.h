@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "libhandoff/core/types.h"
+#include "libhandoff/core/unmovable.h"
 #include "libhandoff/protocol/description.h"
 #include "libhandoff/protocol/manifest_messages.h"
 #include "libhandoff/protocol/session_messages.h"
@@ -116,6 +117,21 @@ void describe(auto& on, Is<Failed> auto& m) {
       .if_set(5, m.reason.of_peer);
 }
 
+// A session that was not moved, and why not.
+struct Unmoved {
+  std::uint64_t session = 0;
+  std::string peer = {};
+  core::FaultOf fault = core::FaultOf::kOld;
+  std::string reason = {};
+};
+void describe(auto& on, Is<Unmoved> auto& m) {
+  on.message("Unmoved")
+      .field(1, m.session)
+      .text(2, m.peer, kMaxPeer, "a peer's address")
+      .choice(3, m.fault, core::FaultOf::kNew, core::FaultOf::kOld)
+      .words(4, m.reason, "the reason");
+}
+
 struct Retired {
   std::uint64_t handoff_id = 0;
   std::uint64_t at_ns = 0;
@@ -126,6 +142,9 @@ struct Retired {
   bool heir_died = false;
   std::uint64_t first_fd_at_ns = 0;
   std::vector<std::uint64_t> lost_ids;
+  std::vector<LeftOut> left_out = {};
+  std::vector<Unmoved> unmoved = {};
+  std::uint64_t closed = 0;
 };
 void describe(auto& on, Is<Retired> auto& m) {
   on.message("Retired")
@@ -137,7 +156,10 @@ void describe(auto& on, Is<Retired> auto& m) {
       .field(6, m.lost)
       .field(7, m.heir_died)
       .if_set(8, m.first_fd_at_ns)
-      .list(9, m.lost_ids, kMaxLostIds, "too many lost sessions");
+      .list(9, m.lost_ids, kMaxLostIds, "too many lost sessions")
+      .each(10, m.left_out, kMaxLeftOut, "too many left out")
+      .each(20, m.unmoved, kMaxUnmovable, "too many sessions that were not moved")
+      .if_set(21, m.closed);
 }
 
 struct Status {
@@ -173,6 +195,9 @@ struct Late {
   std::uint64_t at_ns = 0;
   bool linked = false;
   std::uint64_t closed = 0;
+  std::vector<LeftOut> left_out = {};
+  std::vector<Unmoved> unmoved = {};
+  std::uint64_t unmovable = 0;
 };
 void describe(auto& on, Is<Late> auto& m) {
   on.message("Late")
@@ -181,7 +206,10 @@ void describe(auto& on, Is<Late> auto& m) {
       .field(3, m.moved)
       .field(4, m.at_ns)
       .field(5, m.linked)
-      .field(6, m.closed);
+      .field(6, m.closed)
+      .each(7, m.left_out, kMaxLeftOut, "too many left out")
+      .each(17, m.unmoved, kMaxUnmovable, "too many sessions that were not moved")
+      .if_set(18, m.unmovable);
 }
 
 }  // namespace handoff::protocol

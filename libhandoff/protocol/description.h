@@ -14,6 +14,7 @@
 //   if_set(n, x)              a field, left out while it is 0 or empty: older frames don't change
 //   when(c, n, x)             a field, written if c is true
 //   choice(n, x, last, other) an enum, open towards newer peers: what is above `last` is `other`
+//   choice_if_set(...)        choice(), left out while it is 0
 //   text(n, x, limit, what)   a string, written as it is; a longer one is refused
 //   text_if_set(...)          text(), left out while it is empty
 //   words(n, x, what)         a reason for people: printable() as it is written, at most kMaxReason

@@ -47,12 +47,20 @@ inline constexpr std::size_t kMaxGroup = 32;
 inline constexpr std::size_t kMaxName = 64;
 inline constexpr std::size_t kMaxReason = 1024;
 inline constexpr std::size_t kMaxPath = 4096;
+inline constexpr std::size_t kMaxPeer = 256;  // the address of a session's client
 inline constexpr std::size_t kMaxKinds = 256;
 inline constexpr std::size_t kMaxNamed = 1024;
+inline constexpr std::size_t kMaxLeftOut = kMaxKinds + kMaxNamed;
 inline constexpr std::size_t kMaxFindings = 64;  // that one side of a rehearsal reports
 // Processes of sessions in a Status: as many as fit beside the rest, each of 16 bytes at most.
 inline constexpr std::size_t kMaxProcesses = 8192;
 inline constexpr std::size_t kMaxLostIds = 100;  // that a message names
+// Sessions that a Copied or a Prepared says to be refused: as many as fit beside the reasons of the
+// first kMaxUnmovable, each of at most kMaxRefusal bytes.
+inline constexpr std::size_t kMaxRefused = 8192;
+inline constexpr std::size_t kMaxRefusal = 512;
+inline constexpr std::size_t kMaxUnmovable =
+    100;  // sessions that were not moved, with their reasons
 inline constexpr std::uint64_t kMaxSessionBytes = std::uint64_t{4} << 30;
 
 }  // namespace handoff::protocol

@@ -1,12 +1,14 @@
 // A manifest and its parts, which are the core's structures, as other messages carry them.
 #pragma once
 
+#include "libhandoff/core/leaving.h"
 #include "libhandoff/core/manifest.h"
 #include "libhandoff/protocol/description.h"
 
 namespace handoff::protocol {
 
 using core::Kind;
+using core::LeftOut;
 using core::Manifest;
 using core::Named;
 
@@ -28,6 +30,13 @@ void describe(auto& on, Is<Named> auto& m) {
       .field(3, m.inode)
       .field(4, m.device)
       .field(5, m.fd_index);
+}
+
+void describe(auto& on, Is<LeftOut> auto& m) {
+  on.message("LeftOut")
+      .choice(1, m.sort, core::Sort::kSessions, core::Sort::kFd)
+      .text(2, m.name, kMaxName, "a name")
+      .if_set(3, m.sessions);
 }
 
 void describe(auto& on, Is<Manifest> auto& m) {

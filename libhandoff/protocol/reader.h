@@ -66,6 +66,10 @@ class Reader {
     advance();
     return *this;
   }
+  template <class T>
+  Reader& choice_if_set(std::uint32_t n, T& x, T last, T other) {
+    return choice(n, x, last, other);
+  }
   Reader& text_if_set(std::uint32_t n, std::string& x, std::size_t limit, const char* what) {
     return text(n, x, limit, what);
   }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "libhandoff/core/unmovable.h"
 #include "libhandoff/protocol/description.h"
 #include "libhandoff/protocol/manifest_messages.h"
 
@@ -16,12 +17,14 @@ struct Finding {
   std::uint64_t session = 0;
   std::string what;
   std::string reason;
+  std::string peer = {};
 };
 void describe(auto& on, Is<Finding> auto& m) {
   on.message("Finding")
       .field(1, m.session)
       .words(2, m.what, "what was found")
-      .words(3, m.reason, "the reason");
+      .words(3, m.reason, "the reason")
+      .text_if_set(14, m.peer, kMaxPeer, "a peer's address");
 }
 
 struct Amount {
@@ -60,6 +63,10 @@ struct Rehearsed {
   std::uint64_t round_trip_ns = 0;
   std::uint64_t sections_ns = 0;
   bool sections_unsettled = false;
+  std::vector<LeftOut> left_out = {};
+  core::Unmovable unmovable = core::Unmovable::kRefuse;
+  std::string not_late = {};
+  std::uint64_t too_large = 0;
 };
 void describe(auto& on, Is<Rehearsed> auto& m) {
   on.message("Rehearsed")
@@ -81,7 +88,11 @@ void describe(auto& on, Is<Rehearsed> auto& m) {
       .field(16, m.pss)
       .field(17, m.round_trip_ns)
       .if_set(18, m.sections_ns)
-      .if_set(19, m.sections_unsettled);
+      .if_set(19, m.sections_unsettled)
+      .each(20, m.left_out, kMaxLeftOut, "too many left out")
+      .choice_if_set(30, m.unmovable, core::Unmovable::kClose, core::Unmovable::kRefuse)
+      .text_if_set(31, m.not_late, kMaxReason, "why none can stay")
+      .if_set(32, m.too_large);
 }
 
 }  // namespace handoff::protocol

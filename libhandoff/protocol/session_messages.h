@@ -45,6 +45,13 @@ void describe(auto& on, Is<SessionProcess> auto& m) {
   on.message("SessionProcess").field(1, m.pid).field(2, m.started);
 }
 
+// The record's input or output goes behind what came of it before, without so many bytes at the
+// front.
+struct TailMark {
+  std::uint64_t drop = 0;
+};
+void describe(auto& on, Is<TailMark> auto& m) { on.message("TailMark").if_set(1, m.drop); }
+
 inline constexpr std::uint32_t kSessionIndependent = 1;
 struct Session {
   std::uint64_t id = 0;
@@ -59,6 +66,8 @@ struct Session {
   std::optional<Counters> counters = {};
   std::optional<Blob> blob = {};
   std::optional<SessionProcess> process = {};
+  std::optional<TailMark> input_tail = {};
+  std::optional<TailMark> output_tail = {};
 };
 void describe(auto& on, Is<Session> auto& m) {
   on.message("Session")
@@ -74,6 +83,8 @@ void describe(auto& on, Is<Session> auto& m) {
       .part(10, m.counters)
       .part(11, m.blob)
       .part(12, m.process)
+      .part(23, m.input_tail)
+      .part(24, m.output_tail)
       .require(m.id != 0, "without an id");
 }
 

@@ -51,6 +51,10 @@ class Writer {
   Writer& choice(std::uint32_t n, const T& x, T /*last*/, T /*other*/) {
     return field(n, x);
   }
+  template <class T>
+  Writer& choice_if_set(std::uint32_t n, const T& x, T /*last*/, T /*other*/) {
+    return if_set(n, x);
+  }
   Writer& text(std::uint32_t n, const std::string& x, std::size_t /*limit*/, const char* /*what*/) {
     return field(n, x);
   }

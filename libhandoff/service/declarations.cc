@@ -80,6 +80,13 @@ Result<void> Registry::give_listener(const std::string& name, const std::string&
   return {};
 }
 
+void Registry::keep_listener(const std::string& name, const std::string& address, UniqueFd fd) {
+  const auto it = named.find(name);
+  if (it == named.end() || it->second.address.empty()) return;
+  it->second.kept = std::move(fd);
+  it->second.kept_address = address;
+}
+
 Result<void> Registry::declare_kind(const std::string& name, std::uint32_t version) {
   if (auto ok = check_room(); !ok) return ok;
   if (auto ok = check_name("the kind", name); !ok) return ok;

@@ -25,6 +25,9 @@ struct NamedFd {
   std::string address;       // as declared, then as bound; "" if it is no listener
   UniqueFd fd;               // invalid until somebody gives it
   bool nonblocking = false;  // as SessionEntry's
+  // The supervisor's, which no process has; in case nobody else gives one.
+  UniqueFd kept = {};
+  std::string kept_address = {};
 };
 
 struct StateStep {

@@ -18,6 +18,13 @@ thread_local Registry* running = nullptr;
 
 }  // namespace
 
+std::string peer_of(const SessionEntry& entry) {
+  if (entry.fd < 0) return {};
+  const auto identity = identity_of(entry.fd);
+  if (!identity || identity->inode != entry.inode) return {};
+  return peer_address(entry.fd).value_or("");
+}
+
 Registry::Registry(Declared& declared)
     : service(declared.service),
       release(declared.release),
@@ -93,6 +100,11 @@ Result<core::Manifest> Registry::manifest(bool only_with_fd) const {
 std::string Registry::describe(std::uint64_t id, std::uint32_t kind) const {
   return "session " + std::to_string(id) +
          (kind < kinds.size() ? " of kind '" + kinds[kind].name + "'" : "");
+}
+
+std::string Registry::describe(std::uint64_t id, const SessionEntry& entry) const {
+  const std::string peer = peer_of(entry);
+  return describe(id, entry.kind) + (peer.empty() ? "" : " from " + peer);
 }
 
 Result<std::uint64_t> Registry::open_session(int fd, const handoff_session_options* options) {
@@ -282,7 +294,13 @@ Result<void> Registry::bind_missing() {
     if (const auto ok = region.start_empty(); !ok) return ok;
   }
   for (auto& [name, entry] : named) {
+    UniqueFd kept = std::move(entry.kept);
     if (entry.fd.valid() || entry.address.empty()) continue;
+    if (kept.valid()) {
+      entry.fd = std::move(kept);
+      entry.address = entry.kept_address;
+      continue;
+    }
     const auto address = core::parse_address(entry.address);
     if (!address) return fail(-EINVAL, "listener '" + name + "': " + address.error());
     auto fd = bind_address(*address);
@@ -307,7 +325,10 @@ int Registry::named_fd(const std::string& name) const {
 
 void Registry::close_named() {
   const std::lock_guard lock(declared_.named_lock);
-  for (auto& [name, entry] : named) entry.fd.reset();
+  for (auto& [name, entry] : named) {
+    entry.fd.reset();
+    entry.kept.reset();
+  }
 }
 
 }  // namespace handoff::io

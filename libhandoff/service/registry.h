@@ -20,6 +20,7 @@
 #include "libhandoff/core/negotiation.h"
 #include "libhandoff/service/declared.h"
 #include "libhandoff/service/region.h"
+#include "libhandoff/service/saved_stretch.h"
 #include "libhandoff/service/sessions.h"
 
 struct handoff_buffer {
@@ -29,8 +30,8 @@ struct handoff_buffer {
 // What save() appends to.
 struct handoff_saved {
   std::string state;
-  std::string input;
-  std::string output;
+  handoff::io::SavedStretch input;
+  handoff::io::SavedStretch output;
   std::uint32_t flags = 0;
   bool given = false;  // one of handoff_save_*() was called
 };
@@ -44,6 +45,10 @@ class SessionObserver {
   virtual void session_changed(std::uint64_t id, SessionEntry& entry) = 0;  // or opened
   virtual void session_closed(std::uint64_t id, const SessionEntry& entry) = 0;
 };
+
+// Who is at the other end, "tcp:127.0.0.1:4711"; "" if nobody is, or if the fd is not the session's
+// socket any more.
+std::string peer_of(const SessionEntry& entry);
 
 class Registry {
  public:
@@ -76,6 +81,9 @@ class Registry {
   Result<void> declare_named(const std::string& name, const std::string& address);
   // A listener that the supervisor has for this service.
   Result<void> give_listener(const std::string& name, const std::string& address, UniqueFd fd);
+  // One that it takes if nobody else gives it, an heir's donor, say. A name that it does not claim
+  // is none of its business.
+  void keep_listener(const std::string& name, const std::string& address, UniqueFd fd);
   Result<void> declare_kind(const std::string& name, std::uint32_t version);
   // Sessions of that kind have no state to save.
   Result<void> declare_stateless(const std::string& kind);
@@ -90,6 +98,8 @@ class Registry {
   Result<core::Manifest> manifest(bool only_with_fd) const;
   std::vector<core::Kind> kinds_on_the_wire() const;
   std::string describe(std::uint64_t id, std::uint32_t kind) const;
+  // With the address of its peer, if its fd is its socket still.
+  std::string describe(std::uint64_t id, const SessionEntry& entry) const;
   // The kind whose versions and steps are those of this one: "session" for the kind of a listener.
   SessionKind& format_of(std::uint32_t kind) const {
     return kinds[kinds[kind].of_listener ? 0 : kind];
@@ -129,7 +139,7 @@ class Registry {
   Result<void> convert(const SessionKind& kind, std::uint32_t from, std::uint32_t to,
                        std::string& state);
 
-  // Binds the declared listeners that nobody gave, and makes the regions.
+  // Takes the listeners that were kept, binds those that nobody gave, and makes the regions.
   Result<void> bind_missing();
 
   // nullptr if no region has that name.

@@ -59,6 +59,11 @@ void Sessions::hold(SessionEntry& entry, bool held) {
   held ? ++held_ : --held_;
 }
 
+void Sessions::forget_fd(SessionEntry& entry) {
+  note_fd(entry.fd, false);
+  entry.fd = -1;
+}
+
 void Sessions::take(Sessions& other) {
   if (map_.empty()) {
     map_.swap(other.map_);

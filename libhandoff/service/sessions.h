@@ -23,7 +23,7 @@ struct SessionEntry {
   bool independent = false;
   bool held = false;     // busy: stays here at a switch; set by Sessions::hold()
   bool away = false;     // in a group on a link: nobody here may touch it
-  bool refused = false;  // a taker has refused it
+  bool refused = false;  // a taker has refused it; in an heir: its service has
   // Had O_NONBLOCK when it was sent to an heir, or came from a donor.
   bool nonblocking = false;
   // In the handoff under way: the heir has the fd; the session waits to be saved (again).
@@ -68,6 +68,8 @@ class Sessions {
   iterator remove(iterator it);
   void track(SessionEntry& entry);
   void hold(SessionEntry& entry, bool held);
+  // It has no fd any more.
+  void forget_fd(SessionEntry& entry);
   // Takes all sessions of other, which is empty afterwards; O(1) if this set is empty.
   void take(Sessions& other);
   void clear();

@@ -165,10 +165,13 @@ Result<void> can_bind(const core::Address& address) {
   return {};
 }
 
-std::optional<std::string> bound_address(int fd) {
+namespace {
+
+// ask: getsockname(2) or getpeername(2).
+std::optional<std::string> address_by(int (*ask)(int, sockaddr*, socklen_t*), int fd) {
   sockaddr_storage storage{};
   socklen_t length = sizeof storage;
-  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &length) < 0) return std::nullopt;
+  if (ask(fd, reinterpret_cast<sockaddr*>(&storage), &length) < 0) return std::nullopt;
   int type = 0;
   socklen_t type_length = sizeof type;
   if (::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_length) < 0) return std::nullopt;
@@ -201,6 +204,23 @@ std::optional<std::string> bound_address(int fd) {
   }
   address.host = text;
   return core::to_string(address);
+}
+
+}  // namespace
+
+std::optional<std::string> bound_address(int fd) {
+  return address_by([](int s, sockaddr* at, socklen_t* n) { return ::getsockname(s, at, n); }, fd);
+}
+
+std::optional<std::string> peer_address(int fd) {
+  auto named =
+      address_by([](int s, sockaddr* at, socklen_t* n) { return ::getpeername(s, at, n); }, fd);
+  if (named) return named;
+  ucred peer{};  // a Unix socket without a name
+  socklen_t length = sizeof peer;
+  const int got = ::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length);
+  if (got < 0 || peer.pid <= 0) return std::nullopt;
+  return "process " + std::to_string(peer.pid);
 }
 
 bool listens_at(int fd, const core::Address& address) {

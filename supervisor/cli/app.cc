@@ -177,6 +177,9 @@ void add_commands(CLI::App& app, Parsed& parsed) {
   constexpr const char* kMemory =
       "also where the memory that is left is too little for any handoff";
   upgrade->add_flag("--ignore-memory", parsed.upgrade.ignore_memory, kMemory);
+  constexpr const char* kOneWay =
+      "also to a release that could not hand the sessions back to the one that runs";
+  upgrade->add_flag("--one-way", parsed.upgrade.one_way, kOneWay);
   upgrade
       ->add_option_function<std::string>(
           "--progressive",
@@ -205,6 +208,7 @@ void add_commands(CLI::App& app, Parsed& parsed) {
       ->type_name("");
   plan->add_flag("--allow-downgrade", parsed.plan.allow_downgrade, kDowngrade);
   plan->add_flag("--ignore-memory", parsed.plan.ignore_memory, kMemory);
+  plan->add_flag("--one-way", parsed.plan.one_way, kOneWay);
   add_timeouts(plan, parsed.plan.timeouts);
   add_json(plan, parsed.plan.json, "events as JSON, one object a line; the last is the plan");
 

@@ -53,8 +53,8 @@ _handoff() {
     elif [[ $cur == -* ]]; then
         case $command in
             run) words="--config --name --listen --working-dir --watch --settle --no-restart --check $timeouts" ;;
-            upgrade) words="--self --config --allow-downgrade --ignore-memory --progressive --pause $timeouts" ;;
-            plan) words="--allow-downgrade --ignore-memory $timeouts" ;;
+            upgrade) words="--self --config --allow-downgrade --ignore-memory --one-way --progressive --pause $timeouts" ;;
+            plan) words="--allow-downgrade --ignore-memory --one-way $timeouts" ;;
             restart | rollback) words="--ignore-memory $timeouts" ;;
             check) words="--config" ;;
             doctor) words="--failpoints" ;;

@@ -9,6 +9,7 @@
 #include "supervisor/base/json_read.h"
 #include "supervisor/cli/client.h"
 #include "supervisor/cli/options.h"
+#include "supervisor/cli/report.h"
 #include "supervisor/cli/table.h"
 #include "supervisor/host/journal.h"
 
@@ -49,12 +50,40 @@ std::string by_of(const json& record) {
   return text(uid) + (login.is_null() || login == uid ? "" : " (" + text(login) + ")");
 }
 
+// Sessions that the upgrade did not move: how many, and why the first of them.
+std::string unmoved_of(const json& record) {
+  const json sessions = record.value("sessions", json());
+  if (!sessions.is_object()) return "";
+  const auto stay = number_in(sessions, "unmovable");
+  const auto closed = number_in(sessions, "closed");
+  if (stay + closed == 0) return "";
+  std::string out = std::to_string(stay + closed) + " could not be moved and " +
+                    (closed == 0 ? "stayed"
+                     : stay == 0 ? "were closed"
+                                 : "stayed or were closed");
+  const json unmoved = sessions.value("unmoved", json::array());
+  if (unmoved.empty()) return out;
+  const json& first = unmoved.front();
+  const std::string peer = text_in(first, "peer");
+  return out + ": session " + std::to_string(number_in(first, "session")) +
+         (peer.empty() ? "" : " of " + peer) + " (the " + text_in(first, "fault") +
+         " release): " + text_in(first, "reason");
+}
+
 // What is there to be said beside the columns.
 std::string remark(const json& record) {
   if (record.contains("error") && record["error"].is_object()) {
     return text_in(record["error"], "message");
   }
   if (record.contains("sentence")) return text_in(record, "sentence");
+  std::string left;
+  for (const json& one : record.value("left_out", json::array())) {
+    left += (left.empty() ? "not claimed: " : "; ") + left_out_line(one);
+  }
+  if (record.value("one_way", json()).is_string())
+    left = "one-way" + (left.empty() ? left : "; " + left);
+  if (!left.empty()) return left;
+  if (const std::string left = unmoved_of(record); !left.empty()) return left;
   return text_in(record, "event") == "requested" ? text_in(record, "path") : "";
 }
 

@@ -32,6 +32,7 @@ struct UpgradeOptions {
   bool configured = false;  // what the configuration names, unless it runs
   bool allow_downgrade = false;
   bool ignore_memory = false;
+  bool one_way = false;
   std::string binary;  // "" for the file at the path that runs now
   std::optional<std::vector<std::string>> args;
   GivenTimeouts timeouts;
@@ -43,6 +44,7 @@ struct PlanOptions {
   bool json = false;
   bool allow_downgrade = false;
   bool ignore_memory = false;
+  bool one_way = false;
   std::string service;
   std::string binary;  // "" for the file at the path that runs now
   std::optional<std::vector<std::string>> args;

@@ -44,6 +44,7 @@ ExitStatus plan_command(const PlanOptions& options) {
   if (options.args) request["args"] = *options.args;
   if (options.allow_downgrade) request["allow_downgrade"] = true;
   if (options.ignore_memory) request["ignore_memory"] = true;
+  if (options.one_way) request["one_way"] = true;
   put_timeouts(request, options.timeouts);
   catch_interrupt();
   const bool live = !options.json && ::isatty(STDOUT_FILENO) == 1;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "supervisor/base/json_read.h"
+#include "supervisor/cli/report.h"
 #include "supervisor/cli/table.h"
 #include "supervisor/core/duration.h"
 #include "supervisor/core/memory.h"
@@ -78,8 +79,10 @@ std::string listeners(const json& plan) {
   const auto add = [&out](const json& all, const char* fit) {
     for (const json& listener : all) {
       const std::string address = text_in(listener, "address");
+      const bool held = listener.value("held", false);
       out += line(out.empty() ? "listeners" : "",
-                  text_in(listener, "name") + (address.empty() ? "" : " (" + address + ")") + fit);
+                  text_in(listener, "name") + (address.empty() ? "" : " (" + address + ")") +
+                      (held ? " is new: the supervisor has it" : fit));
     }
   };
   const json& fits = plan.at("listeners");
@@ -89,18 +92,36 @@ std::string listeners(const json& plan) {
   return out;
 }
 
+std::string left_out(const json& plan) {
+  std::string out;
+  for (const json& one : plan.value("left_out", json::array())) {
+    out += line(out.empty() ? "left out" : "", left_out_line(one));
+  }
+  return out;
+}
+
 std::string sessions(const json& plan) {
   const json& of = plan.at("sessions");
   std::string out = line("sessions", with_commas(number(of, "move")) + " would move, " +
                                          with_commas(number(of, "wait")) + " wait, " +
                                          with_commas(number(of, "refused")) + " be refused");
-  for (const json& example : of.at("examples")) {
-    out += line("", "session " + text(example.at("session")) + " (" + text_in(example, "what") +
-                        "): " + text_in(example, "reason"));
+  const auto too_large = number(of, "too_large");
+  if (too_large > 0) out += line("", with_commas(too_large) + " would not fit into the freeze");
+  if (number(of, "stay") > 0) {
+    out += line("", with_commas(number(of, "stay")) + " would stay with the old release");
   }
-  const auto more = number(of, "refused") - of.at("examples").size();
-  if (number(of, "refused") > of.at("examples").size()) {
-    out += line("", "and " + with_commas(more) + " more");
+  if (number(of, "close") > 0) {
+    out += line("", with_commas(number(of, "close")) + " would be closed");
+  }
+  for (const json& example : of.at("examples")) {
+    const std::string peer = text_in(example, "peer");
+    out += line("", "session " + text(example.at("session")) + (peer.empty() ? "" : " of " + peer) +
+                        " (" + text_in(example, "what") + ", the " + text_in(example, "fault") +
+                        " release): " + text_in(example, "reason"));
+  }
+  const auto all = number(of, "refused") + too_large;
+  if (all > of.at("examples").size()) {
+    out += line("", "and " + with_commas(all - of.at("examples").size()) + " more");
   }
   return out;
 }
@@ -183,7 +204,7 @@ std::string plan_report(const json& plan) {
   std::string out = text_in(plan, "service") + ": " + name_of(from, "nothing") + " -> " +
                     name_of(to, "the new release") + ", rehearsed\n";
   out += line("digest", digest_of(from) + " -> " + digest_of(to));
-  out += states(plan) + listeners(plan);
+  out += states(plan) + listeners(plan) + left_out(plan);
   // What was not found out is left out; why not, is a problem and comes below.
   if (plan.value("tried", false)) {
     out += sessions(plan) + sizes(plan) + times(plan) + memory(plan);

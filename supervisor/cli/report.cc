@@ -40,12 +40,34 @@ std::string standing_of(const json& done) {
   return text + " (handoff commit " + service + ", handoff rollback " + service + ")";
 }
 
+// Which sessions were not moved, and why not.
+std::vector<std::string> unmoved_lines(const json& sessions) {
+  std::vector<std::string> out;
+  const json unmoved = sessions.value("unmoved", json::array());
+  for (const json& one : unmoved) {
+    const std::string peer = text_in(one, "peer");
+    const bool by_new = text_in(one, "fault") == "new";
+    out.push_back(
+        "session " + std::to_string(number_in(one, "session")) +
+        (peer.empty() ? "" : " of " + peer) +
+        (by_new ? " is not taken by the new release: " : " can't be given by the old release: ") +
+        text_in(one, "reason"));
+  }
+  const auto all = number_in(sessions, "unmovable") + number_in(sessions, "closed");
+  if (all > unmoved.size()) out.push_back("and " + with_commas(all - unmoved.size()) + " more");
+  return out;
+}
+
 // failed: which release, "old", "new", or "" if that is not known. began: a release was started.
 std::string advice(const std::string& code, const std::string& failed, const std::string& service,
                    bool began, bool progressive) {
   for (const char* told : {"busy", "no_release", "generations", "no_service", "crowded",
                            "other_release", "downgrade"}) {
     if (code == told) return "";
+  }
+  if (code == "one_way") {
+    return "Teach the new release the way back, or give --one-way: if it does not pass its "
+           "probation then, the old one is started from nothing, and the sessions end.";
   }
   if (code == "open" || code == "exec") {
     return "Give the path of an executable file, or of a bundle.";
@@ -84,6 +106,18 @@ std::string advice(const std::string& code, const std::string& failed, const std
 
 std::string warning_line(const json& event) {
   return "handoff: " + text_in(event, "service") + ": " + text_in(event, "message");
+}
+
+std::string left_out_line(const json& one) {
+  const std::string sort = text_in(one, "sort");
+  const std::string becomes = text_in(one, "becomes");
+  std::string text = (sort == "sessions" ? "session kind" : sort) + " " + text_in(one, "name");
+  if (sort == "sessions") {
+    return text + ": " + counted(number_in(one, "sessions"), "session") +
+           " with the old release until they end";
+  }
+  text += ": " + becomes;
+  return becomes == "kept" ? text + "; nobody accepts on it until a release claims it" : text;
 }
 
 std::string phase_line(const json& event) {
@@ -125,9 +159,15 @@ std::string summary(const json& done) {
   std::string text = service + ": " + release_of(from) + " -> " + release_of(to) + "\n";
   text += line("digest", short_digest(text_in(from, "digest")) + " -> " +
                              short_digest(text_in(to, "digest")));
+  const auto closed = number_in(sessions, "closed");
   text += line("sessions", with_commas(number_in(sessions, "moved")) + " moved, " +
                                with_commas(number_in(sessions, "waiting")) + " waiting, " +
+                               (closed > 0 ? with_commas(closed) + " closed, " : std::string()) +
                                with_commas(number_in(sessions, "lost")) + " lost");
+  for (const json& one : done.value("left_out", json::array())) {
+    text += line("left out", left_out_line(one));
+  }
+  for (const std::string& one : unmoved_lines(sessions)) text += line("", one);
   text += line("state", format_bytes(number_in(done, "bytes")));
   for (const char* phase : {"start", "copy", "switch", "retire"}) {
     text += line(phase, duration_of(phases, phase));
@@ -135,6 +175,9 @@ std::string summary(const json& done) {
   text += line("blackout",
                "p99 " + duration_of(blackout, "p99") + ", max " + duration_of(blackout, "max"));
   text += line("standing", standing_of(done));
+  if (done.value("one_way", json()).is_string()) {
+    text += line("one-way", text_in(done, "one_way"));
+  }
   return text;
 }
 

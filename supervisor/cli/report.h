@@ -13,6 +13,8 @@ namespace handoff::supervisor {
 std::string warning_line(const nlohmann::json& event);
 // "copy    3,000 of 10,000 sessions, 12.0 MB".
 std::string phase_line(const nlohmann::json& event);
+// "listener admin: closed", of what the new release does not claim.
+std::string left_out_line(const nlohmann::json& one);
 // Everything about a handoff that was done, or lost someone.
 std::string summary(const nlohmann::json& done);
 // Why it failed, what runs now, what to do. progressive: it was asked for in shares.

@@ -148,11 +148,25 @@ ExitStatus status_command(const ServiceOptions& options) {
     }
   }
   for (const json& service : answer.last.at("services")) {
+    for (const json& late : service.value("late", json::array())) {
+      const auto unmovable = number_in(late, "unmovable");
+      if (unmovable == 0) continue;
+      std::cout << "! " << text_of(service.at("name")) << ": generation "
+                << text_of(late.at("generation")) << " keeps " << counted(unmovable, "session")
+                << " that could not be moved (handoff history has why)\n";
+    }
+  }
+  for (const json& service : answer.last.at("services")) {
     const std::string name = text_of(service.at("name"));
     for (const json& of : service.value("children", json())) {
       std::cout << children_of(name, of) << "\n";
     }
     for (const json& listener : service.at("listeners")) {
+      if (listener.value("kept", false)) {
+        std::cout << name << ": listener " << text_of(listener.at("name"))
+                  << " is kept, and nobody accepts on it: the release that runs does not claim "
+                     "it\n";
+      }
       if (!listener.value("problem", json()).is_string()) continue;
       std::cout << "! " << name << ": listener " << text_of(listener.at("name")) << ": "
                 << text_of(listener.at("problem")) << "\n";

@@ -126,6 +126,7 @@ ExitStatus upgrade_command(const UpgradeOptions& options) {
   if (options.configured) request["configured"] = true;
   if (options.allow_downgrade) request["allow_downgrade"] = true;
   if (options.ignore_memory) request["ignore_memory"] = true;
+  if (options.one_way) request["one_way"] = true;
   if (!options.shares.empty()) {
     request["shares"] = options.shares;
     request["pause_us"] = to_us(options.pause.value_or(std::chrono::seconds(30)));

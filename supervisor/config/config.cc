@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <type_traits>
 
 #include "supervisor/base/folder_variables.h"
 #include "supervisor/base/regular_file.h"
@@ -71,6 +72,38 @@ void read_incompatible(ConfigReader& reader, const toml::node& node, ServiceConf
   if (choice) out.drain_incompatible = *choice == 1;
 }
 
+void read_unclaimed(ConfigReader& reader, const toml::node& node, ServiceConfig& out) {
+  const toml::table* table = node.as_table();
+  if (table == nullptr) {
+    return reader.wrong(node, "unclaimed must be a table, e.g. { listeners = \"close\" }");
+  }
+  // Each in the order of its values in UnclaimedPolicy.
+  const auto take = [&](const toml::node& value, const std::string& key,
+                        const std::vector<std::string>& words, auto& into) {
+    using Policy = typename std::remove_reference_t<decltype(into)>::value_type;
+    const auto choice = reader.choice(value, "unclaimed." + key, words);
+    if (choice) into = static_cast<Policy>(*choice);
+  };
+  UnclaimedPolicy& policy = out.unclaimed;
+  for (const auto& [key, value] : *table) {
+    if (key == "listeners") {
+      take(value, "listeners", {"keep", "close", "refuse"}, policy.listeners);
+    } else if (key == "sections") {
+      take(value, "sections", {"drop", "refuse"}, policy.sections);
+    } else if (key == "sessions") {
+      take(value, "sessions", {"late", "refuse"}, policy.sessions);
+    } else {
+      reader.unknown(key, "unclaimed", {"listeners", "sections", "sessions"});
+    }
+  }
+}
+
+void read_unmovable(ConfigReader& reader, const toml::node& node, ServiceConfig& out) {
+  // In the order of core::Unmovable.
+  const auto choice = reader.choice(node, "unmovable", {"refuse", "late", "close"});
+  if (choice) out.unmovable = static_cast<handoff::core::Unmovable>(*choice);
+}
+
 void read_release(ConfigReader& reader, const toml::node& node, ServiceConfig& out) {
   const auto choice = reader.choice(node, "release", {"chosen", "config"});
   if (choice) out.release_from_config = *choice == 1;
@@ -137,7 +170,7 @@ struct Key {
   const char* name;
   void (*read)(ConfigReader&, const toml::node&, ServiceConfig&);
 };
-constexpr std::array<Key, 20> kKeys{{
+constexpr std::array<Key, 22> kKeys{{
     {"command", [](ConfigReader& reader, const toml::node& node,
                    ServiceConfig& out) { reader.command(node, "command", out.command); }},
     {"listen", read_listen},
@@ -164,6 +197,8 @@ constexpr std::array<Key, 20> kKeys{{
     {"health", read_health},
     {"max_errors", read_max_errors},
     {"incompatible", read_incompatible},
+    {"unclaimed", read_unclaimed},
+    {"unmovable", read_unmovable},
     {"late", read_late},
     {"max_generations", read_max_generations},
     {"children", read_children},
@@ -299,6 +334,9 @@ Result<Config> load_config(const std::string& path) {
 std::vector<std::string> config_keys() {
   std::vector<std::string> out = service_keys();
   for (const std::string& key : health_keys()) out.push_back("health." + key);
+  for (const char* key : {"listeners", "sections", "sessions"}) {
+    out.push_back(std::string("unclaimed.") + key);
+  }
   out.emplace_back("verify.key");
   out.emplace_back("verify.service");
   return out;

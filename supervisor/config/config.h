@@ -8,11 +8,13 @@
 #include <vector>
 
 #include "libhandoff/base/result.h"
+#include "libhandoff/core/unmovable.h"
 #include "supervisor/config/address.h"
 #include "supervisor/core/children.h"
 #include "supervisor/core/history_limits.h"
 #include "supervisor/core/late_sessions.h"
 #include "supervisor/core/time.h"
+#include "supervisor/core/unclaimed.h"
 
 namespace handoff::supervisor {
 
@@ -48,6 +50,8 @@ struct ServiceConfig {
   HealthCheck health;
   std::optional<std::uint64_t> max_errors;  // of the service's own, on probation
   bool drain_incompatible = false;  // state of no common version: sessions end with the donor
+  UnclaimedPolicy unclaimed;        // what the release that follows does not claim
+  handoff::core::Unmovable unmovable = handoff::core::Unmovable::kLate;
   LateSessions late = LateSessions::kMove;
   std::size_t max_generations = 4;                 // processes at once
   ChildrenPolicy children = ChildrenPolicy::kEnd;  // what its processes leave

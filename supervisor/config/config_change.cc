@@ -126,6 +126,16 @@ class Comparison {
     if (now_.drain_incompatible != wanted_.drain_incompatible) {
       add("incompatible", When::kNow, wanted_.drain_incompatible ? "drain" : "refuse");
     }
+    if (now_.unclaimed != wanted_.unclaimed) {
+      add("unclaimed", When::kNow, describe(wanted_.unclaimed));
+    }
+    if (now_.unmovable != wanted_.unmovable) {
+      using handoff::core::Unmovable;
+      add("unmovable", When::kNow,
+          wanted_.unmovable == Unmovable::kLate    ? "late"
+          : wanted_.unmovable == Unmovable::kClose ? "close"
+                                                   : "refuse");
+    }
     if (now_.late != wanted_.late) {
       add("late", When::kNow,
           wanted_.late == LateSessions::kMove    ? "move"

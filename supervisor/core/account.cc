@@ -93,7 +93,10 @@ void Account::retired(const DonorRetired& retired, Time now) {
     report_.transfer = std::max(left - time_from_ns(retired.first_fd_at_ns), Duration{});
   }
   report_.bytes = std::max(report_.bytes, retired.bytes);
+  if (!retired.left_out.empty()) report_.left_out = retired.left_out;
   if (retired.heir_died) report_.lost_ids = retired.lost_ids;
+  report_.closed = retired.closed;
+  report_.unmoved = retired.unmoved;
   progress_.sessions_total = retired.sessions;
   given_ = retired.sessions;
   if (heir_died_) report_.lost = retired.sessions;
@@ -102,6 +105,10 @@ void Account::retired(const DonorRetired& retired, Time now) {
 
 void Account::late(const DonorLate& late) {
   report_.waiting = late.waiting;
+  report_.left_out = late.left_out;
+  report_.unmovable = late.unmovable;
+  report_.closed = late.closed;
+  report_.unmoved = late.unmoved;
   stays_ = true;
   compare_counts();
 }

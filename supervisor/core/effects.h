@@ -8,6 +8,7 @@
 
 #include "supervisor/core/events.h"
 #include "supervisor/core/late_sessions.h"
+#include "supervisor/core/unclaimed.h"
 
 namespace handoff::supervisor {
 
@@ -26,6 +27,7 @@ struct SendDonate {
   Generation heir = 0;  // also the handoff's id
   Timeouts timeouts;
   bool rehearsal = false;
+  Direction direction = Direction::kForward;
 };
 struct SendStop {
   Generation generation = 0;
@@ -93,6 +95,9 @@ struct Report {
   std::uint64_t waiting = 0;  // stay with the donor for now
   std::uint64_t lost = 0;
   std::vector<std::uint64_t> lost_ids;
+  std::uint64_t unmovable = 0;   // of `waiting`: they could not be moved
+  std::uint64_t closed = 0;      // they could not be moved, and were reset
+  std::vector<Unmoved> unmoved;  // the first of both
   std::uint64_t bytes = 0;
   // One after the other: their sum is the time from the request to its end.
   Duration open{};      // until the release was known and its process could be started
@@ -107,6 +112,8 @@ struct Report {
   Blackout blackout;
   std::string code;  // "" if there is nothing to complain about
   std::string message;
+  std::vector<core::LeftOut> left_out = {};  // since the new release does not claim it
+  std::string one_way = {};  // why the new one could not hand back, and it was wanted all the same
   // Which release failed; kNone if neither did, or that is not known.
   enum class Failed { kNone, kOld, kNew };
   Failed failed = Failed::kNone;

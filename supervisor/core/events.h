@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "libhandoff/core/leaving.h"
 #include "supervisor/core/exit.h"
 #include "supervisor/core/probation.h"
 #include "supervisor/core/time.h"
@@ -42,6 +43,16 @@ struct Registered {
   std::uint64_t handoff_id = 0;  // then: the handoff that it is in
   bool rehearsal = false;        // an heir that knows that it will only rehearse
   ReleaseSeen seen = {};         // where it is another than what it was started as, see another()
+  std::string one_way = {};      // an heir: why nobody could hand back to who runs; "": one could
+};
+
+// A session that was not moved at the switch, and why not.
+struct Unmoved {
+  std::uint64_t session = 0;
+  std::string peer;
+  bool by_new = false;  // the new release did not take it, else the old one could not give it
+  std::string reason;
+  friend bool operator==(const Unmoved&, const Unmoved&) = default;
 };
 
 struct Owned {
@@ -95,6 +106,9 @@ struct DonorRetired {
   std::uint64_t at_ns = 0;
   std::uint64_t first_fd_at_ns = 0;  // 0 from a library that does not say
   std::vector<std::uint64_t> lost_ids = {};
+  std::vector<core::LeftOut> left_out = {};  // of the handoff, since the heir does not claim it
+  std::vector<Unmoved> unmoved = {};         // the first of `closed`
+  std::uint64_t closed = 0;                  // that could not be moved, and were reset
 };
 
 struct Rehearsed {
@@ -112,6 +126,9 @@ struct DonorLate {
   std::uint64_t closed = 0;  // at the end of the drain
   bool linked = false;
   std::uint64_t at_ns = 0;
+  std::vector<core::LeftOut> left_out = {};  // as DonorRetired's
+  std::vector<Unmoved> unmoved = {};         // the first that could not be moved at the switch
+  std::uint64_t unmovable = 0;               // of `waiting`, all of those
 };
 
 // ---- about a process ---------------------------------------------------------------------------
@@ -212,6 +229,7 @@ struct HandoffRequested {
   bool by_start = false;       // nobody has asked: the supervisor begins
   bool unless_so = false;      // nothing is done if it is what runs
   bool ignore_memory = false;  // it is begun, though there may be no room for it
+  bool one_way = false;        // also to a release that could not hand back to who runs
 };
 struct RehearsalDropped {};  // nobody wants to know any more what would come of it
 struct CandidateReady {

@@ -1,5 +1,7 @@
 #include "supervisor/core/late.h"
 
+#include <algorithm>
+
 #include "supervisor/core/duration.h"
 
 namespace handoff::supervisor {
@@ -7,6 +9,16 @@ namespace {
 
 std::string sessions(std::uint64_t n) {
   return std::to_string(n) + (n == 1 ? " session" : " sessions");
+}
+// Of those that a late process keeps.
+std::string why_kept(std::uint64_t waiting, std::uint64_t unmovable) {
+  if (unmovable == 0) return " that are busy";
+  if (unmovable >= waiting) return " that could not be moved";
+  return " that are busy or could not be moved (" + std::to_string(unmovable) + ")";
+}
+std::string unmovable_of(const LateProcesses::One& one) {
+  return one.unmovable == 0 ? ""
+                            : ", of which " + std::to_string(one.unmovable) + " could not be moved";
 }
 std::string generation_of(Generation generation) {
   return "generation " + std::to_string(generation);
@@ -20,12 +32,15 @@ Effects LateProcesses::on(const DonorLate& late, const Policy& policy, Time now,
   one.waiting = late.waiting;
   one.moved = late.moved;
   one.closed = late.closed;
+  one.unmovable = late.unmovable;
   one.linked = late.linked;
   if (!fresh) return {};
+  one.stays = std::any_of(late.left_out.begin(), late.left_out.end(),
+                          [](const core::LeftOut& left) { return left.sessions > 0; });
   Effects out = progressive ? Effects{} : drain(policy, now);
-  out.push_back(Note{Note::Level::kInfo, generation_of(late.generation) + " keeps " +
-                                             sessions(late.waiting) +
-                                             (progressive ? " for now" : " that are busy")});
+  out.push_back(Note{Note::Level::kInfo,
+                     generation_of(late.generation) + " keeps " + sessions(late.waiting) +
+                         (progressive ? " for now" : why_kept(late.waiting, late.unmovable))});
   return out;
 }
 
@@ -41,8 +56,11 @@ Effects LateProcesses::drain(const Policy& policy, Time now) {
   for (auto& [generation, one] : late_) {
     if (one.drained || one.retired) continue;
     one.drained = true;
-    if (policy.policy != LateSessions::kKeep) one.next = until + kMargin;
-    out.push_back(SendDrain{generation, until, policy.policy});
+    // No other process takes the sessions: to move them would be to close them.
+    const bool keep = one.stays && policy.policy == LateSessions::kMove;
+    const LateSessions then = keep ? LateSessions::kKeep : policy.policy;
+    if (then != LateSessions::kKeep) one.next = until + kMargin;
+    out.push_back(SendDrain{generation, until, then});
   }
   return out;
 }
@@ -132,7 +150,8 @@ std::optional<Refuse> LateProcesses::refusal(const Policy& policy,
   const char* before = " ";
   for (const auto& [generation, one] : late_) {
     text += before + generation_of(generation) +
-            (one.leaving ? " has not exited yet" : " is busy with " + sessions(one.waiting));
+            (one.leaving ? " has not exited yet"
+                         : " is busy with " + sessions(one.waiting) + unmovable_of(one));
     before = ", ";
   }
   return Refuse{"generations", text + (leaving == late_.size() ? "; wait for them to go"

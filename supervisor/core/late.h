@@ -27,7 +27,9 @@ class LateProcesses {
     std::uint64_t waiting = 0;
     std::uint64_t moved = 0;
     std::uint64_t closed = 0;
+    std::uint64_t unmovable = 0;  // of those that wait: they could not be moved at the switch
     bool linked = false;
+    bool stays = false;          // it has sessions of a kind that its heir does not claim
     bool drained = false;        // it was told until when
     Generation relinked_to = 0;  // a new link was made
     Time relinked{};

@@ -15,6 +15,12 @@ void DeadDonor::add_to(Report& report) const {
   if (report.failed == Report::Failed::kNone) report.failed = Report::Failed::kOld;
 }
 
+Direction Handoff::direction() const {
+  if (by_itself) return Direction::kBackByItself;
+  const bool back = request.to == Probation::Origin::kBack || candidate == Probation::Origin::kBack;
+  return back ? Direction::kBack : Direction::kForward;
+}
+
 void Fresh::fail(std::string its_code, std::string its_why) {
   code = std::move(its_code);
   why = std::move(its_why);

@@ -50,6 +50,9 @@ struct Handoff {
   bool by_itself = false;
   DeadDonor dead = {};
   std::optional<HealthHeard> health = {};  // what the heir said of itself before it was believed
+  std::string one_way = {};                // as Report's
+
+  Direction direction() const;
 };
 
 // A start that somebody waits for.

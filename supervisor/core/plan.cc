@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "libhandoff/core/unmovable.h"
 #include "supervisor/core/duration.h"
 
 namespace handoff::supervisor {
@@ -66,7 +67,8 @@ void compare_states(Plan& plan, const Manifest& from, const Manifest& to) {
   }
 }
 
-void compare_listeners(Plan& plan, const Manifest& from, const Manifest& to) {
+void compare_listeners(Plan& plan, const Manifest& from, const Manifest& to,
+                       const std::vector<std::string>& held) {
   for (const Named& named : from.named) {
     (find(to, named.name) != nullptr ? plan.matched : plan.missing)
         .push_back({named.name, named.address});
@@ -74,19 +76,26 @@ void compare_listeners(Plan& plan, const Manifest& from, const Manifest& to) {
   for (const Named& named : to.named) {
     // A claim that nobody can meet is none: the service goes without that fd, as it did before.
     if (find(from, named.name) == nullptr && !named.address.empty()) {
-      plan.extra.push_back({named.name, named.address});
+      const bool has = std::ranges::find(held, named.name) != held.end();
+      plan.extra.push_back({named.name, named.address, has});
     }
   }
 }
 
-void look_back(Plan& plan, const Manifest& from, const Manifest& to) {
-  Manifest donor = to;
-  std::erase_if(donor.named, [&](const Named& named) {
-    return named.address.empty() && find(from, named.name) == nullptr;
-  });
-  const auto against = handoff::core::mismatches(offer(donor), offer(from));
-  plan.way_back = against.empty();
-  for (const auto& reason : against) plan.no_way_back.push_back(reason.text);
+void look_back(Plan& plan, const PlanFacts& facts) {
+  WayBack back = handoff::supervisor::way_back(
+      *facts.heir->to, *facts.heir->from, may_leave_out(facts.unclaimed, Direction::kBackByItself),
+      facts.drain_incompatible);
+  plan.way_back = back.against.empty();
+  plan.no_way_back = std::move(back.against);
+}
+
+void find_left(Plan& plan, const PlanFacts& facts) {
+  if (!facts.donor) return;
+  for (const core::LeftOut& one : facts.donor->left_out) {
+    const bool held = std::ranges::find(facts.held, one.name) != facts.held.end();
+    plan.left.push_back({one, fate_of(one, facts.unclaimed, held)});
+  }
 }
 
 std::uint64_t each(std::uint64_t ns, std::uint64_t count) { return count == 0 ? 0 : ns / count; }
@@ -124,14 +133,22 @@ void count(Plan& plan, const protocol::Rehearsed& heir,
      : amount.region ? plan.region_bytes
                      : plan.session_bytes) += amount.bytes;
   }
-  const auto take = [&plan](const protocol::Rehearsed& side) {
+  const auto take = [&plan](const protocol::Rehearsed& side, bool by_new) {
     for (const protocol::Finding& finding : side.findings) {
       if (finding.session == 0) continue;
-      if (plan.examples.size() < 10) plan.examples.push_back(finding);
+      if (plan.examples.size() < 10) plan.examples.push_back({finding, by_new});
     }
   };
-  if (donor) take(*donor);
-  take(heir);
+  if (donor) take(*donor, false);
+  take(heir, true);
+  if (!donor) return;
+  // What would not fit into the freeze has passed the rehearsal.
+  plan.too_large = std::min(donor->too_large, plan.move);
+  if (handoff::core::is_the_releases_fault(heir.refused, heir.sessions)) return;
+  const std::uint64_t unmovable = plan.refused + plan.too_large;
+  if (donor->unmovable == handoff::core::Unmovable::kLate) plan.stay = unmovable;
+  if (donor->unmovable == handoff::core::Unmovable::kClose) plan.close = unmovable;
+  if (donor->unmovable != handoff::core::Unmovable::kRefuse) plan.move -= plan.too_large;
 }
 
 void weigh(Plan& plan, const PlanFacts& facts) {
@@ -155,6 +172,11 @@ std::string sessions(std::uint64_t number) {
   return std::to_string(number) + (number == 1 ? " session" : " sessions");
 }
 
+std::string why_none_stays(const PlanFacts& facts) {
+  const bool says = facts.donor && !facts.donor->not_late.empty();
+  return says ? "; it can't stay, since " + facts.donor->not_late : "";
+}
+
 void find_problems(Plan& plan, const PlanFacts& facts) {
   const auto add = [&plan](std::string code, std::string text) {
     plan.problems.push_back({std::move(code), std::move(text)});
@@ -174,17 +196,25 @@ void find_problems(Plan& plan, const PlanFacts& facts) {
     return;
   }
   if (!rehearsed && plan.problems.empty()) add(facts.report.code, facts.report.message);
-  if (plan.refused > 0) {
+  const bool goes_on = plan.stay + plan.close > 0;
+  if (plan.refused > 0 && !goes_on) {
     std::string text = sessions(plan.refused) + " of " + std::to_string(plan.move + plan.refused) +
                        " would be refused";
     if (!plan.examples.empty()) text += ": " + plan.examples.front().reason;
-    add("rejected", std::move(text));
+    add("rejected", text + why_none_stays(facts));
+  } else if (plan.too_large > 0 && !goes_on) {
+    std::string text = sessions(plan.too_large) + " would not fit into the freeze";
+    if (!plan.examples.empty()) text += ": " + plan.examples.front().reason;
+    add("timeout", text + why_none_stays(facts));
   }
   for (const auto* side : {&facts.donor, &facts.heir}) {
     if (!*side) continue;
     for (const protocol::Finding& finding : (*side)->findings) {
       if (finding.session == 0) add("rejected", finding.what + ": " + finding.reason);
     }
+  }
+  if (plan.problems.empty() && !facts.report.one_way.empty() && !facts.one_way) {
+    add("one_way", facts.report.one_way + "; --one-way does it all the same");
   }
   // The donor keeps a fifth of the budget for the heir's last word.
   const std::uint64_t left = plan.budget_us / 5 * 4;
@@ -198,8 +228,23 @@ void find_problems(Plan& plan, const PlanFacts& facts) {
   }
 }
 
-std::string tell(const Plan& plan, const Report& report, const std::string& service,
+// What the new release does not claim, and that nobody can go back to the old one.
+std::string drawbacks(const Plan& plan, const std::string& one_way) {
+  std::string out;
+  for (const Plan::Left& left : plan.left) {
+    out += (out.empty() ? " The new release does not claim all that there is: " : "; ") +
+           handoff::supervisor::tell(left.what, left.fate);
+  }
+  if (!out.empty()) out += ".";
+  if (one_way.empty()) return out;
+  return out + " It is one-way: " + one_way +
+         ". If it does not pass its probation, the old release is started from nothing, and the "
+         "sessions end.";
+}
+
+std::string tell(const Plan& plan, const PlanFacts& facts, const std::string& service,
                  const std::string& release) {
+  const Report& report = facts.report;
   // Things that have happened, and not because of a plan.
   if (report.result == Report::Result::kDone) {
     return "Take care: " + plan.problems.front().text + ".";
@@ -208,16 +253,35 @@ std::string tell(const Plan& plan, const Report& report, const std::string& serv
     return service + " died by itself during the rehearsal, which says nothing of the upgrade: " +
            report.message + ".";
   }
+  if (!plan.problems.empty() && plan.problems.front().code == "one_way") {
+    return "An upgrade of " + service + " would be refused: " + plan.problems.front().text + ".";
+  }
   if (!plan.problems.empty()) {
     return "An upgrade of " + service +
            " would fail, and its users would notice nothing: " + plan.problems.front().text + ".";
   }
   const std::string to = release.empty() ? "the new release" : "release " + release;
   std::string text = "An upgrade of " + service + " to " + to + " would ";
-  if (plan.move + plan.wait == 0) return text + "be noticed by nobody: nobody is connected.";
-  text += "disconnect nobody: " + sessions(plan.move) + " would move";
-  if (plan.wait > 0) {
-    text += ", " + std::to_string(plan.wait) + " would stay with the old release until idle";
+  const std::string more = drawbacks(plan, report.one_way);
+  if (plan.move + plan.wait + plan.stay + plan.close == 0) {
+    return text + "be noticed by nobody: nobody is connected." + more;
+  }
+  std::uint64_t late = 0;
+  for (const Plan::Left& left : plan.left) late += left.what.sessions;
+  const std::uint64_t idle = plan.wait - std::min(plan.wait, late);
+  text += plan.close == 0 ? "disconnect nobody: "
+                          : "disconnect " + sessions(plan.close) + " that can't be moved: ";
+  text += sessions(plan.move) + " would move";
+  if (idle > 0) {
+    text += ", " + std::to_string(idle) + " would stay with the old release until idle";
+  }
+  if (plan.wait > idle) {
+    text +=
+        ", " + std::to_string(plan.wait - idle) + " would stay with the old release until they end";
+  }
+  if (plan.stay > 0) {
+    text +=
+        ", " + std::to_string(plan.stay) + " that can't be moved would stay with the old release";
   }
   if (plan.switching) {
     text += ", after a pause of about " +
@@ -227,7 +291,7 @@ std::string tell(const Plan& plan, const Report& report, const std::string& serv
   if (!plan.no_estimate.empty()) {
     text += ", after a pause of which nothing can be told: " + plan.no_estimate;
   }
-  return text + ".";
+  return text + "." + more;
 }
 
 }  // namespace
@@ -239,16 +303,17 @@ Plan make_plan(const PlanFacts& facts, const std::string& service, const std::st
   if (facts.heir) {
     if (facts.heir->from && facts.heir->to) {
       compare_states(plan, *facts.heir->from, *facts.heir->to);
-      compare_listeners(plan, *facts.heir->from, *facts.heir->to);
-      look_back(plan, *facts.heir->from, *facts.heir->to);
+      compare_listeners(plan, *facts.heir->from, *facts.heir->to, facts.held);
+      look_back(plan, facts);
     }
     plan.tried = facts.heir->complete;
     if (plan.tried) count(plan, *facts.heir, facts.donor);
     if (plan.tried && facts.donor) estimate_switch(plan, *facts.donor, *facts.heir);
   }
+  find_left(plan, facts);
   weigh(plan, facts);
   find_problems(plan, facts);
-  plan.sentence = tell(plan, facts.report, service, release);
+  plan.sentence = tell(plan, facts, service, release);
   return plan;
 }
 

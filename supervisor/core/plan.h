@@ -10,6 +10,7 @@
 #include "libhandoff/protocol/messages.h"
 #include "supervisor/core/effects.h"
 #include "supervisor/core/memory.h"
+#include "supervisor/core/way_back.h"
 
 namespace handoff::supervisor {
 
@@ -31,6 +32,9 @@ struct PlanFacts {
   std::uint64_t donor_own = 0;       // see weigh_handoff()
   bool drain_incompatible = false;   // sessions of no common version stay, and are no problem
   std::optional<PastBlackout> last;  // of the upgrade before, if it went through
+  UnclaimedPolicy unclaimed;
+  std::vector<std::string> held;  // listeners that the supervisor has
+  bool one_way = false;           // nobody need be able to go back
 };
 
 struct Plan {
@@ -49,6 +53,16 @@ struct Plan {
   struct Listener {
     std::string name;
     std::string address;
+    bool held = false;  // by the supervisor
+  };
+  // What the new release does not claim, and what would become of it.
+  struct Left {
+    core::LeftOut what;
+    Fate fate = Fate::kDropped;
+  };
+  // A session that either side refused.
+  struct Example : protocol::Finding {
+    bool by_new = false;
   };
   struct Problem {
     std::string code;
@@ -70,11 +84,17 @@ struct Plan {
 
   std::vector<State> states;
   std::vector<Listener> matched, missing, extra;
+  std::vector<Left> left;
   bool tried = false;  // the copy came to its end: how many would move is known
   std::uint64_t move = 0;
   std::uint64_t wait = 0;
-  std::uint64_t refused = 0;
-  std::vector<protocol::Finding> examples;  // of the refused, at most ten
+  std::uint64_t refused = 0;    // by either side
+  std::uint64_t too_large = 0;  // would not fit into the freeze
+  // Of the two what becomes of them: they stay with the old release, are reset, or the upgrade
+  // fails.
+  std::uint64_t stay = 0;
+  std::uint64_t close = 0;
+  std::vector<Example> examples;  // at most ten
   std::vector<protocol::Amount> amounts;
   std::uint64_t session_bytes = 0;
   std::uint64_t section_bytes = 0;

@@ -33,6 +33,7 @@ Probation::Back Probation::took_over(const Policy& policy, Origin origin, bool b
 
 void Probation::begin(const Policy& policy, Time now, Duration probation) {
   saved_.provisional = probation > Duration{};
+  saved_.one_way = false;
   saved_.until.reset();
   if (saved_.provisional) saved_.until = now + probation;
   well_ = false;

@@ -52,6 +52,7 @@ class Probation {
     std::optional<Time> until;
     bool has_back = false;
     bool back_proven = false;
+    bool one_way = false;  // the provisional release could not hand back when it took over
     friend bool operator==(const Saved&, const Saved&) = default;
   };
 
@@ -60,6 +61,8 @@ class Probation {
 
   bool provisional() const { return saved_.provisional; }
   bool has_back() const { return saved_.has_back; }
+  bool one_way() const { return saved_.one_way; }
+  void went_one_way() { saved_.one_way = true; }
   // When verdict() wants to be asked; also whenever health was heard.
   std::optional<Time> until(const Policy& policy) const;
 

@@ -201,6 +201,7 @@ void Service::on(const Registered& registered, Time now) {
     if (Fresh* fresh = operation_.fresh()) fresh->registered = now - fresh->begun;
   }
   if (registered.seen.another() && turns_away(registered, now)) return;
+  if (!registered.one_way.empty() && refuses_one_way(registered, now)) return;
   forward(registered, now);
 }
 

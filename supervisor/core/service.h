@@ -148,6 +148,7 @@ class Service {
   void add(Effects effects);
 
   // service_return.cc
+  bool refuses_one_way(const Registered& registered, Time now);
   void on(const CommitRequested& request, Time now);
   void on(const Reopened& reopened, Time) {
     if (reopened.back_lost) probation_.lose_back();

@@ -46,7 +46,7 @@ bool Service::turns_away(const Registered& registered, Time now) {
     if (goes_back || (!handoff->candidate && seen.other_files())) {
       std::string why = what + kAdvice;
       if (!goes_back) why += "; `handoff upgrade " + policy_.name + "` starts what lies there now";
-      follow(*handoff, handoff->upgrade.turn_away(why, now), now);
+      follow(*handoff, handoff->upgrade.turn_away(Upgrade::kOtherRelease, why, now), now);
       return true;
     }
     reconsider(handoff->candidate, seen);

@@ -223,12 +223,16 @@ void Service::forward(const Event& event, Time now) {
 }
 
 void Service::follow(Handoff& handoff, Upgrade::Step step, Time now) {
+  for (Effect& effect : step.effects) {
+    if (auto* donate = std::get_if<SendDonate>(&effect)) donate->direction = handoff.direction();
+  }
   add(std::move(step.effects));
   const Upgrade& upgrade = handoff.upgrade;
   if (step.turn == Upgrade::Turn::kHeirOwns) {
     owner_.replaced_by(upgrade.heir(), upgrade.report().moved, now);
     add(others_.switched(policy_.late, upgrade.donor(), upgrade.heir(), now));
     take(handoff.candidate, handoff.request, handoff.by_itself, now);
+    if (!handoff.one_way.empty()) probation_.went_one_way();
     probation_.said_owner(!upgrade.heir_is_silent());
     if (handoff.health) probation_.heard(handoff.health->healthy, handoff.health->why);
     if (state() == State::kStopping) add(owner_.send_stop(now));
@@ -245,6 +249,7 @@ void Service::over(const Handoff& handoff, Time now) {
   if (handoff.candidate) out_.push_back(DropCandidate{});
   Report report = upgrade.report();
   report.open = handoff.opened;
+  report.one_way = handoff.one_way;
   handoff.dead.add_to(report);
   const auto leaves_by = upgrade.donor_leaves_by();
   if (leaves_by && owner_.alive(upgrade.donor()) && current() == upgrade.heir()) {

@@ -4,6 +4,29 @@
 #include "supervisor/core/service.h"
 
 namespace handoff::supervisor {
+namespace {
+
+constexpr const char* kOneWay =
+    "; it was upgraded to one-way, so unless that has changed the release before is started from "
+    "nothing, and the sessions end";
+
+}  // namespace
+
+// A release that could not be taken back is a decision of the operator's, made before it has
+// anything. A release that goes back needs no way back, and one that is the same has it.
+bool Service::refuses_one_way(const Registered& registered, Time now) {
+  Handoff* handoff = operation_.handoff();
+  if (handoff == nullptr || handoff->upgrade.heir() != registered.generation) return false;
+  const bool is_new = handoff->candidate == Probation::Origin::kNew ||
+                      handoff->candidate == Probation::Origin::kFirst;
+  if (registered.returning || !is_new) return false;
+  if (handoff->request.one_way || handoff->upgrade.rehearsal()) {
+    handoff->one_way = registered.one_way;  // a plan says so
+    return false;
+  }
+  follow(*handoff, handoff->upgrade.turn_away(Upgrade::kOneWay, registered.one_way, now), now);
+  return true;
+}
 
 Generation Service::on_trial() const {
   return state() == State::kRunning && probation_.provisional() ? current() : 0;
@@ -43,7 +66,8 @@ void Service::judge(Time now) {
     case Probation::Verdict::kFailed:
       break;
   }
-  out_.push_back(ProbationFailed{current(), probation_.why()});
+  out_.push_back(
+      ProbationFailed{current(), probation_.why() + (probation_.one_way() ? kOneWay : "")});
   Opening back{.request = {.to = Probation::Origin::kBack, .timeouts = policy_.timeouts},
                .asked = now,
                .by_itself = true};

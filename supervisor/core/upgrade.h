@@ -50,6 +50,8 @@ class Upgrade {
   static constexpr Duration kTermToKill = std::chrono::seconds(2);
   // The code of a release that is another by now than the one that ran.
   static constexpr const char* kOtherRelease = "other_release";
+  // And of one that could not hand back.
+  static constexpr const char* kOneWay = "one_way";
 
   // The heir is being spawned; its generation is the handoff's id.
   // rehearsal: heir and donor give up before the freeze, on purpose. The result is kRehearsed if
@@ -66,8 +68,8 @@ class Upgrade {
   Step step(const Event& event, Time now);
   // Gives up what can still be given up, and hurries the donor where it can't.
   Step cancel(const std::string& why, Time now);
-  // The heir is not the release that it was to be: it is given nothing, and ended.
-  Step turn_away(const std::string& why, Time now);
+  // The heir is not a release that it may be: it is given nothing, and ended.
+  Step turn_away(const char* code, const std::string& why, Time now);
 
   State state() const { return state_; }
   bool rehearsal() const { return report().rehearsal; }

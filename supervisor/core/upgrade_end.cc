@@ -133,10 +133,10 @@ void Upgrade::tick(Side& side, Time now) {
 }
 
 // An heir is looked at when it registers, before it was asked for anything.
-Upgrade::Step Upgrade::turn_away(const std::string& why, Time now) {
+Upgrade::Step Upgrade::turn_away(const char* code, const std::string& why, Time now) {
   out_ = {};
   if (state_ == State::kStarting) {
-    account_.fail_with(kOtherRelease, why, Report::Failed::kNew);
+    account_.fail_with(code, why, Report::Failed::kNew);
     kill(heir_);
     close(Report::Result::kFailed);
   }

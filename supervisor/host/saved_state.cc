@@ -54,6 +54,7 @@ json to_json(const SavedRelease& release) {
   if (!release.real.empty()) out["real"] = release.real;
   if (release.mark.known()) out["mark"] = to_json(release.mark);
   if (!release.signed_version.empty()) out["signed_version"] = release.signed_version;
+  if (release.claims) out["claims"] = *release.claims;
   return out;
 }
 
@@ -78,6 +79,9 @@ SavedRelease release_from(const json& in) {
   out.mark = mark_from(in);
   out.signed_version =
       in.value("signed_version", "");  // supervisors before it was signed don't say
+  if (const auto claims = in.find("claims"); claims != in.end()) {
+    out.claims = claims->get<std::vector<std::string>>();
+  }
   return out;
 }
 
@@ -198,14 +202,16 @@ json to_json(const Probation::Saved& probation) {
   return {{"provisional", probation.provisional},
           {"until_ns", std::move(until)},
           {"has_back", probation.has_back},
-          {"back_proven", probation.back_proven}};
+          {"back_proven", probation.back_proven},
+          {"one_way", probation.one_way}};
 }
 
 Probation::Saved probation_from(const json& in) {
   Probation::Saved out{.provisional = in.at("provisional").get<bool>(),
                        .until = std::nullopt,
                        .has_back = in.at("has_back").get<bool>(),
-                       .back_proven = in.at("back_proven").get<bool>()};
+                       .back_proven = in.at("back_proven").get<bool>(),
+                       .one_way = in.value("one_way", false)};  // older supervisors don't say
   if (const json& until = in.at("until_ns"); !until.is_null()) {
     out.until = Time(Duration(need_number<std::int64_t>(until, 0, INT64_MAX)));
   }

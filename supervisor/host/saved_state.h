@@ -12,6 +12,7 @@
 #include "libhandoff/base/result.h"
 #include "supervisor/base/file_mark.h"
 #include "supervisor/core/events.h"
+#include "supervisor/core/unclaimed.h"
 
 namespace handoff::supervisor {
 
@@ -37,6 +38,7 @@ struct SavedRelease {
   std::vector<SavedFile> files;
   std::string real = {};  // where path led to, if that is another
   FileMark mark = {};     // of the file that has program_digest
+  Claims claims = {};     // as Release::claims
 };
 
 // As files of this program have it; from_json throws what nlohmann::json throws.

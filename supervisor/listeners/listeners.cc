@@ -83,11 +83,19 @@ void Listeners::drop_lost() {
   }
 }
 
-Result<void> Listeners::bind_missing() {
+void Listeners::close(const std::string& name) {
+  for (auto& listener : have_) {
+    if (!listener || listener->name() != name) continue;
+    notify_->remove(service_ + "/" + name);
+    listener.reset();
+  }
+}
+
+Result<void> Listeners::bind_missing(const std::vector<std::string>& left_out) {
   (void)mend_paths();
   drop_lost();
   for (std::size_t i = 0; i < wanted_.size(); ++i) {
-    if (have_[i]) continue;
+    if (have_[i] || std::ranges::find(left_out, wanted_[i].name) != left_out.end()) continue;
     auto listener = Listener::open(wanted_[i], spare_of(wanted_[i].name));
     if (!listener) {
       std::string why = listener.error().message;
@@ -139,6 +147,18 @@ std::vector<const Listener*> Listeners::here() const {
 bool Listeners::has(const std::string& name) const {
   return std::any_of(have_.begin(), have_.end(),
                      [&](const auto& listener) { return listener && listener->name() == name; });
+}
+
+std::vector<std::string> Listeners::wanted_names() const {
+  std::vector<std::string> out;
+  for (const NamedAddress& wanted : wanted_) out.push_back(wanted.name);
+  return out;
+}
+
+std::vector<std::string> Listeners::names() const {
+  std::vector<std::string> out;
+  for (const Listener* listener : here()) out.push_back(listener->name());
+  return out;
 }
 
 nlohmann::json Listeners::json() const {

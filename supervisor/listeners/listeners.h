@@ -31,9 +31,11 @@ class Listeners {
   void want(std::vector<NamedAddress> wanted);
   // Takes those that were kept, as far as they are what is wanted now.
   void take_kept(KeptFds& kept);
-  // Binds what is missing; all or an error that names one. No process of the service may serve: a
-  // Unix socket that has lost each of its names counts as missing.
-  Result<void> bind_missing();
+  // Binds what is missing and not left out; all or an error that names one. No process of the
+  // service may serve: a Unix socket that has lost each of its names counts as missing.
+  Result<void> bind_missing(const std::vector<std::string>& left_out = {});
+  // Until it is bound again.
+  void close(const std::string& name);
   // Makes paths of Unix listeners again that somebody has removed. What was done, or why it can't
   // be, by listener.
   struct Mended {
@@ -48,6 +50,8 @@ class Listeners {
   // The listeners that are bound, in the order of the configuration.
   std::vector<const Listener*> here() const;
   bool has(const std::string& name) const;
+  std::vector<std::string> wanted_names() const;
+  std::vector<std::string> names() const;  // of here()
   nlohmann::json json() const;
 
  private:

@@ -25,6 +25,17 @@ json announce_json(const std::string& service, const Announce& announce, Duratio
           {"elapsed_us", to_us(elapsed)}};
 }
 
+json unmoved_json(const std::vector<Unmoved>& unmoved) {
+  json out = json::array();
+  for (const Unmoved& one : unmoved) {
+    out.push_back({{"session", one.session},
+                   {"peer", one.peer.empty() ? json(nullptr) : json(one.peer)},
+                   {"fault", one.by_new ? "new" : "old"},
+                   {"reason", one.reason}});
+  }
+  return out;
+}
+
 json report_json(const std::string& service, const Report& report, const Party& from,
                  const Party& to) {
   const char* result = report.result == Report::Result::kDone     ? "done"
@@ -40,7 +51,10 @@ json report_json(const std::string& service, const Report& report, const Party& 
             {{"moved", report.moved},
              {"waiting", report.waiting},
              {"lost", report.lost},
-             {"lost_ids", report.lost_ids}}},
+             {"lost_ids", report.lost_ids},
+             {"unmovable", report.unmovable},
+             {"closed", report.closed},
+             {"unmoved", unmoved_json(report.unmoved)}}},
            {"bytes", report.bytes},
            {"phases_us",
             {{"open", to_us(report.open)},
@@ -57,13 +71,25 @@ json report_json(const std::string& service, const Report& report, const Party& 
              {"p99", report.blackout.p99_us},
              {"p999", report.blackout.p999_us},
              {"max", report.blackout.max_us}}},
+           {"left_out", json::array()},
+           {"one_way", nullptr},
            {"error", nullptr}};
+  if (!report.one_way.empty()) out["one_way"] = report.one_way;
   if (!report.code.empty()) {
     out["error"] = {{"code", report.code}, {"message", report.message}, {"failed", nullptr}};
     if (report.failed != Report::Failed::kNone) {
       out["error"]["failed"] = report.failed == Report::Failed::kOld ? "old" : "new";
     }
   }
+  return out;
+}
+
+json left_out_json(const core::LeftOut& one, Fate fate) {
+  static constexpr const char* kSorts[] = {"listener", "fd", "section", "region", "sessions"};
+  json out{{"sort", kSorts[static_cast<std::size_t>(one.sort)]},
+           {"name", one.name},
+           {"becomes", name(fate)}};
+  if (one.sort == core::Sort::kSessions) out["sessions"] = one.sessions;
   return out;
 }
 

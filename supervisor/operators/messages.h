@@ -23,6 +23,8 @@ nlohmann::json announce_json(const std::string& service, const Announce& announc
                              Duration elapsed);
 nlohmann::json report_json(const std::string& service, const Report& report, const Party& from,
                            const Party& to);
+// {"sort","name","becomes"}, and "sessions" of a kind of them.
+nlohmann::json left_out_json(const core::LeftOut& one, Fate fate);
 // Before the first phase: what may go wrong, and does not keep it from being tried. Clients from
 // before there were warnings take it for the first phase.
 nlohmann::json warning_json(const std::string& service, const std::string& code,

@@ -16,7 +16,8 @@ json or_null(std::uint32_t version) { return version == 0 ? json(nullptr) : json
 json listeners(const std::vector<Plan::Listener>& all) {
   json out = json::array();
   for (const auto& listener : all) {
-    out.push_back({{"name", listener.name}, {"address", listener.address}});
+    out.push_back(
+        {{"name", listener.name}, {"address", listener.address}, {"held", listener.held}});
   }
   return out;
 }
@@ -61,9 +62,12 @@ json plan_json(const std::string& service, const Plan& plan, const Report& repor
   json states = json::array();
   for (const Plan::State& state : plan.states) states.push_back(state_json(state));
   json examples = json::array();
-  for (const protocol::Finding& finding : plan.examples) {
-    examples.push_back(
-        {{"session", finding.session}, {"what", finding.what}, {"reason", finding.reason}});
+  for (const Plan::Example& example : plan.examples) {
+    examples.push_back({{"session", example.session},
+                        {"peer", or_null(example.peer)},
+                        {"what", example.what},
+                        {"fault", example.by_new ? "new" : "old"},
+                        {"reason", example.reason}});
   }
   json amounts = json::array();
   for (const protocol::Amount& amount : plan.amounts) {
@@ -73,6 +77,8 @@ json plan_json(const std::string& service, const Plan& plan, const Report& repor
                        {"count", amount.count},
                        {"bytes", amount.bytes}});
   }
+  json left_out = json::array();
+  for (const Plan::Left& left : plan.left) left_out.push_back(left_out_json(left.what, left.fate));
   json problems = json::array();
   for (const Plan::Problem& problem : plan.problems) {
     problems.push_back({{"code", problem.code}, {"message", problem.text}});
@@ -89,10 +95,14 @@ json plan_json(const std::string& service, const Plan& plan, const Report& repor
            {{"matched", listeners(plan.matched)},
             {"missing", listeners(plan.missing)},
             {"extra", listeners(plan.extra)}}},
+          {"left_out", std::move(left_out)},
           {"sessions",
            {{"move", plan.move},
             {"wait", plan.wait},
             {"refused", plan.refused},
+            {"too_large", plan.too_large},
+            {"stay", plan.stay},
+            {"close", plan.close},
             {"examples", std::move(examples)}}},
           {"bytes",
            {{"sessions", plan.session_bytes},
@@ -106,7 +116,10 @@ json plan_json(const std::string& service, const Plan& plan, const Report& repor
             {"guessed", plan.memory_guessed},
             {"free", or_null(plan.free_memory)},
             {"free_of", or_null(plan.free_memory_of)}}},
-          {"way_back", {{"possible", or_null(plan.way_back)}, {"against", plan.no_way_back}}},
+          {"way_back",
+           {{"possible", or_null(plan.way_back)},
+            {"against", plan.no_way_back},
+            {"one_way", or_null(report.one_way)}}},
           {"problems", problems},
           {"sentence", plan.sentence},
           {"error", problems.empty() ? json(nullptr) : problems.front()}};
@@ -114,7 +127,8 @@ json plan_json(const std::string& service, const Plan& plan, const Report& repor
 
 json plan_record(const json& plan) {
   json out{{"event", "planned"}};
-  for (const char* key : {"result", "service", "from", "to", "sessions", "sentence", "error"}) {
+  for (const char* key :
+       {"result", "service", "from", "to", "sessions", "left_out", "sentence", "error"}) {
     if (plan.contains(key)) out[key] = plan.at(key);
   }
   if (out.contains("sessions")) out["sessions"].erase("examples");

@@ -110,7 +110,7 @@ Result<Request> parse_request(const json& object) {
        {members.take("service", out.service), members.take("path", out.path),
         members.take("args", out.args), members.take("configured", out.configured),
         members.take("allow_downgrade", out.allow_downgrade),
-        members.take("ignore_memory", out.ignore_memory),
+        members.take("ignore_memory", out.ignore_memory), members.take("one_way", out.one_way),
         members.take("start_timeout_us", out.timeouts.start),
         members.take("freeze_budget_us", out.timeouts.freeze_budget),
         members.take("stall_timeout_us", out.timeouts.stall),

@@ -31,6 +31,7 @@ struct Request {
   std::string path;                              // of the new release; "" for the one that runs
   bool allow_downgrade = false;                  // a release that is signed as an older one
   bool ignore_memory = false;                    // tried, though there may be no room for it
+  bool one_way = false;                          // though nobody could hand back
   bool configured = false;                       // what the configuration names, if it is another
   std::optional<std::vector<std::string>> args;  // nullopt: those of the release that runs
   GivenTimeouts timeouts;                        // at most a day each

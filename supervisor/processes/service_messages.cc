@@ -36,7 +36,7 @@ bool make_printable(std::string& text) {
 Heard from(protocol::Register&& message, Generation generation, std::vector<UniqueFd>&) {
   Heard heard;
   heard.aside =
-      ReleaseNamed{std::move(message.manifest.service), std::move(message.manifest.release)};
+      ReleaseNamed{message.manifest.service, message.manifest.release, std::move(message.manifest)};
   heard.events.emplace_back(
       Registered{generation, message.returning, message.handoff_id, message.rehearsal});
   return heard;
@@ -81,16 +81,28 @@ Heard from(protocol::Failed&& message, Generation generation, std::vector<Unique
           {}};
 }
 
+std::vector<Unmoved> unmoved(std::vector<protocol::Unmoved>&& all) {
+  std::vector<Unmoved> out;
+  out.reserve(all.size());
+  for (protocol::Unmoved& one : all) {
+    const bool by_new = one.fault == handoff::core::FaultOf::kNew;
+    out.push_back({one.session, std::move(one.peer), by_new, std::move(one.reason)});
+  }
+  return out;
+}
+
 Heard from(protocol::Retired&& message, Generation generation, std::vector<UniqueFd>&) {
   return {{DonorRetired{generation, message.handoff_id, message.sessions, message.bytes,
                         message.lost, message.heir_died, message.at_ns, message.first_fd_at_ns,
-                        std::move(message.lost_ids)}},
+                        std::move(message.lost_ids), std::move(message.left_out),
+                        unmoved(std::move(message.unmoved)), message.closed}},
           {}};
 }
 
 Heard from(protocol::Late&& message, Generation generation, std::vector<UniqueFd>&) {
   return {{DonorLate{generation, message.handoff_id, message.waiting, message.moved, message.closed,
-                     message.linked, message.at_ns}},
+                     message.linked, message.at_ns, std::move(message.left_out),
+                     unmoved(std::move(message.unmoved)), message.unmovable}},
           {}};
 }
 
@@ -148,6 +160,16 @@ protocol::Start start(const std::string& service, Generation generation,
           .report_path = report_path};
 }
 
+// fds: those of the frame before them, and with them.
+std::vector<protocol::Named> numbered(const std::vector<NamedFd>& listeners, std::uint32_t& fds) {
+  std::vector<protocol::Named> out;
+  out.reserve(listeners.size());
+  for (const NamedFd& listener : listeners) {
+    out.push_back({listener.name, listener.address, listener.inode, listener.device, fds++});
+  }
+  return out;
+}
+
 }  // namespace
 
 Result<Heard> decode(protocol::Type type, std::string_view body, Generation generation,
@@ -192,28 +214,35 @@ Result<Introduction> introduction_in(std::string_view frame) {
 
 std::string encode_start(const std::string& service, Generation generation,
                          const std::vector<NamedFd>& listeners, const std::string& report_path,
-                         bool mailbox) {
+                         bool mailbox, const std::vector<NamedFd>& kept) {
   protocol::Start out = start(service, generation, report_path);
-  for (const NamedFd& listener : listeners) {
-    const auto index = static_cast<std::uint32_t>(out.listeners.size());
-    out.listeners.push_back(
-        {listener.name, listener.address, listener.inode, listener.device, index});
-  }
-  if (mailbox) out.mailbox = static_cast<std::uint32_t>(listeners.size()) + 1;
+  std::uint32_t fds = 0;
+  out.listeners = numbered(listeners, fds);
+  out.kept = numbered(kept, fds);
+  if (mailbox) out.mailbox = fds + 1;
   return encode(out);
 }
 
 std::string encode_start_heir(const std::string& service, Generation generation,
-                              const HandoffEnd& end, const std::string& report_path, bool mailbox) {
+                              const HandoffEnd& end, const std::string& report_path, bool mailbox,
+                              const std::vector<NamedFd>& kept) {
   protocol::Start out = start(service, generation, report_path);
-  if (mailbox) out.mailbox = std::max(end.channel_index, end.peer_index) + 2;
+  std::uint32_t fds = std::max(end.channel_index, end.peer_index) + 1;
+  out.kept = numbered(kept, fds);
+  if (mailbox) out.mailbox = fds + 1;
   out.heir = true;
   out.handoff = handoff(end);
   return encode(out);
 }
 
 std::string encode_donate(Generation heir, const HandoffEnd& end) {
-  return encode(protocol::Donate{handoff(end), heir});
+  protocol::Donate out{handoff(end), heir};
+  if (end.claims && end.may != core::MayLeaveOut{}) {
+    out.claims = end.claims;
+    out.may = end.may;
+  }
+  out.unmovable = end.unmovable;
+  return encode(out);
 }
 
 std::string encode_stop(Time deadline) { return encode(protocol::Stop{us(deadline)}); }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -10,6 +11,7 @@
 
 #include "libhandoff/base/result.h"
 #include "libhandoff/base/unique_fd.h"
+#include "libhandoff/core/leaving.h"
 #include "libhandoff/protocol/frame.h"
 #include "libhandoff/protocol/rehearsal_report.h"
 #include "libhandoff/protocol/session_messages.h"
@@ -31,6 +33,7 @@ struct NamedFd {
 struct ReleaseNamed {
   std::string service;
   std::string release;
+  core::Manifest manifest = {};
 };
 struct FdsNamed {
   std::vector<NamedFd> fds;
@@ -71,17 +74,23 @@ struct HandoffEnd {
   bool rehearsal = false;
   bool drain_incompatible = false;
   std::uint32_t spread = 0;  // permille; 0 if it is not progressive
+  // Donate: what the heir's release claims, if it has said so, and what may be left out.
+  std::optional<core::Manifest> claims = {};
+  core::MayLeaveOut may = {};
+  // Donor: what becomes of sessions that can't be moved.
+  handoff::core::Unmovable unmovable = handoff::core::Unmovable::kRefuse;
 };
 
-// Fresh: the listeners, whose fds are the frame's in that order.
+// Fresh: the listeners, whose fds are the frame's in that order; then those that are kept. An
+// heir's are kept, and follow the ends of its channel.
 // report_path: where the service goes to if this socket is closed. mailbox: it is the last of the
 // frame's fds.
 std::string encode_start(const std::string& service, Generation generation,
                          const std::vector<NamedFd>& listeners, const std::string& report_path,
-                         bool mailbox = false);
+                         bool mailbox = false, const std::vector<NamedFd>& kept = {});
 std::string encode_start_heir(const std::string& service, Generation generation,
                               const HandoffEnd& end, const std::string& report_path,
-                              bool mailbox = false);
+                              bool mailbox = false, const std::vector<NamedFd>& kept = {});
 std::string encode_donate(Generation heir, const HandoffEnd& end);
 std::string encode_stop(Time deadline);
 std::string encode_drain(Time deadline, LateSessions policy);

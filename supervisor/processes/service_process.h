@@ -37,8 +37,9 @@ struct Process {
   std::chrono::system_clock::time_point since;
   bool never_ran = false;      // it could not become the program, and that is known already
   std::vector<NamedFd> named;  // as it has reported them
-  bool barred = false;         // it broke the protocol: not let in again
-  bool another = false;        // than the release that it was started as: release is what it is
+  std::optional<core::Manifest> manifest;  // as it has registered
+  bool barred = false;                     // it broke the protocol: not let in again
+  bool another = false;  // than the release that it was started as: release is what it is
   // From its Register on, while it is found out what it executes.
   std::optional<std::vector<Heard>> held;
   StartQueue::Place place;                  // among those that start, until it is up

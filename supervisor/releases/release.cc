@@ -65,6 +65,7 @@ ReleasePtr copy_of(const Release& release) {
   out->real = release.real;
   out->moved = release.moved;
   out->name = release.name;
+  out->claims = release.claims;
   out->source = release.source;
   out->source_mark = release.source_mark;
   out->verified = release.verified;

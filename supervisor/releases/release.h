@@ -11,6 +11,7 @@
 #include "libhandoff/base/result.h"
 #include "libhandoff/base/unique_fd.h"
 #include "supervisor/base/file_mark.h"
+#include "supervisor/core/unclaimed.h"
 #include "supervisor/releases/releases_dir.h"
 
 namespace handoff::supervisor {
@@ -52,6 +53,7 @@ struct Release {
   std::string file_path;           // where file is from: path, real, or the copy that was kept
   std::string kept_root;  // files are the copies below this folder; "" where they are their own
   std::string name;       // from its manifest, once it has registered; "" before
+  Claims claims;          // likewise
   std::string source;     // the bundle, else path
   FileMark source_mark;   // of source, when it was opened
   std::string verified;   // the id of the key that its signature was verified with; "" for none

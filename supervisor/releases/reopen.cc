@@ -218,7 +218,8 @@ SavedRelease saved_release(const Release& release) {
                    .program_digest = release.program_digest,
                    .files = {},
                    .real = release.real,
-                   .mark = release.file_mark};
+                   .mark = release.file_mark,
+                   .claims = release.claims};
   out.folder = release.folder ? release.folder->path() : release.unpacked;
   out.tree = release.folder ? release.folder->tree() : release.tree;
   for (const ReleaseFile& file : release.files) {
@@ -234,6 +235,7 @@ ReleasePtr unopened_release(const SavedRelease& saved) {
   out->digest = saved.digest;
   out->program_digest = saved.program_digest;
   out->name = saved.name;
+  out->claims = saved.claims;
   out->source = saved.source;
   out->verified = saved.verified;
   out->signed_version = saved.signed_version;

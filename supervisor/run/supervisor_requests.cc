@@ -73,7 +73,8 @@ void Supervisor::serve(const ClientPtr& client, const Request& request) {
 // What concerns one service.
 void Supervisor::serve(ServiceRunner& service, const ClientPtr& client, const Request& request) {
   const Timeouts timeouts = request.timeouts.over(service.timeouts());
-  const Named named{request.path, request.args, request.allow_downgrade, request.ignore_memory};
+  const Named named{request.path, request.args, request.allow_downgrade, request.ignore_memory,
+                    request.one_way};
   switch (request.command) {
     case Request::Command::kUpgrade:
       if (request.configured) {

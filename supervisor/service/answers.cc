@@ -11,12 +11,14 @@ namespace handoff::supervisor {
 
 using nlohmann::json;
 
-Answers::Answers(const std::string& name, const Service& machine, ServiceReleases& releases,
-                 const ProcessTable& processes, Telling& telling)
-    : name_(name),
+Answers::Answers(const ServiceConfig& config, const Service& machine, ServiceReleases& releases,
+                 const ProcessTable& processes, const Listeners& listeners, Telling& telling)
+    : config_(config),
+      name_(config.name),
       machine_(machine),
       releases_(releases),
       processes_(processes),
+      listeners_(listeners),
       telling_(telling) {}
 
 // ---- of the operation under way -------------------------------------------------------------
@@ -112,6 +114,12 @@ void Answers::tell(const Conclude& conclude) {
                   report.message, report.code);
   }
   json answer = report_json(name_, report, under_way.from, to);
+  for (const core::LeftOut& one : report.left_out) {
+    const Fate fate = fate_of(one, config_.unclaimed, listeners_.has(one.name));
+    answer["left_out"].push_back(left_out_json(one, fate));
+    spdlog::warn("{}: release {} does not claim all that there was: {}", name_, to.release,
+                 supervisor::tell(one, fate));
+  }
   telling_.remember(report.by_start ? Asker{.command = "start", .by_start = true}
                                     : telling_.asker(conclude.request),
                     answer);
@@ -121,7 +129,7 @@ void Answers::tell(const Conclude& conclude) {
 }
 
 void Answers::tell_plan(UnderWay under_way, const Report& report) {
-  Rehearsal rehearsal = std::move(under_way.rehearsal).value_or(Rehearsal({}, false));
+  Rehearsal rehearsal = std::move(under_way.rehearsal).value_or(Rehearsal({}, config_, {}));
   const Plan plan = rehearsal.conclude(name_, report, under_way.to, telling_.last_upgrade());
   spdlog::info("{}: rehearsed generation {}: {}", name_, under_way.to.generation, plan.sentence);
   json answer = plan_json(name_, plan, report, under_way.from, under_way.to);

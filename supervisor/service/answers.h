@@ -18,8 +18,8 @@ namespace handoff::supervisor {
 class Answers {
  public:
   // All of them outlive this object.
-  Answers(const std::string& name, const Service& machine, ServiceReleases& releases,
-          const ProcessTable& processes, Telling& telling);
+  Answers(const ServiceConfig& config, const Service& machine, ServiceReleases& releases,
+          const ProcessTable& processes, const Listeners& listeners, Telling& telling);
 
   // ---- of the operation under way
   // Its release is being opened; rehearsal: it is a plan.
@@ -57,10 +57,12 @@ class Answers {
   };
   void tell_plan(UnderWay plan, const Report& report);
 
+  const ServiceConfig& config_;
   const std::string& name_;
   const Service& machine_;
   ServiceReleases& releases_;
   const ProcessTable& processes_;
+  const Listeners& listeners_;
   Telling& telling_;
   std::optional<UnderWay> under_way_;
   LimitedLog notes_;  // what a service says of itself ends up there

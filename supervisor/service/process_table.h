@@ -65,6 +65,8 @@ class ProcessTable {
   void let_run(Generation generation, bool heir, Result<void> saved);
   Result<void> launch(const Spawn& spawn, Process& process);
   UniqueFd make_cgroup(Process& process) const;
+  std::vector<NamedFd> listed(const std::function<bool(const std::string&)>& is,
+                              std::vector<int>& fds) const;
   bool send_start(const Spawn& spawn, Process& process, int mailbox);
   std::unique_ptr<ServiceChannel> open_channel(UniqueFd fd, Generation generation);
   void heard(Generation generation, Heard heard);

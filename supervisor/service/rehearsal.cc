@@ -24,9 +24,13 @@ std::optional<PastBlackout> blackout_of(const json& upgrade) {
 
 }  // namespace
 
-Rehearsal::Rehearsal(const Timeouts& timeouts, bool drain_incompatible) {
-  facts_.timeouts = timeouts;
-  facts_.drain_incompatible = drain_incompatible;
+Rehearsal::Rehearsal(const HandoffRequested& request, const ServiceConfig& config,
+                     std::vector<std::string> held) {
+  facts_.timeouts = request.timeouts;
+  facts_.drain_incompatible = config.drain_incompatible;
+  facts_.unclaimed = config.unclaimed;
+  facts_.held = std::move(held);
+  facts_.one_way = request.one_way;
 }
 
 void Rehearsal::weigh(pid_t donor) {

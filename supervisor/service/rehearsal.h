@@ -3,7 +3,9 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
+#include "supervisor/config/config.h"
 #include "supervisor/core/plan.h"
 #include "supervisor/operators/messages.h"
 
@@ -11,7 +13,9 @@ namespace handoff::supervisor {
 
 class Rehearsal {
  public:
-  Rehearsal(const Timeouts& timeouts, bool drain_incompatible);
+  // held: listeners that the supervisor has.
+  Rehearsal(const HandoffRequested& request, const ServiceConfig& config,
+            std::vector<std::string> held);
 
   // Before the new process is started.
   void weigh(pid_t donor);

@@ -42,6 +42,7 @@ struct Named {
   std::optional<std::vector<std::string>> args;
   bool allow_downgrade = false;
   bool ignore_memory = false;
+  bool one_way = false;
 };
 
 class ServiceReleases {

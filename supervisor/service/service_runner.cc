@@ -41,7 +41,7 @@ ServiceRunner::ServiceRunner(ServiceHost host, ServiceConfig config, Listeners l
       orders_(processes_, config_, [this](Event event) { feed(std::move(event)); }),
       keeper_(host_, config_.name),
       telling_(host_, config_.name),
-      answers_(config_.name, machine_, releases_, processes_, telling_),
+      answers_(config_, machine_, releases_, processes_, listeners_, telling_),
       trial_(
           host_.loop, config_.health, [this](HealthHeard heard) { feed(std::move(heard)); },
           [this] {
@@ -90,6 +90,7 @@ void ServiceRunner::feed(Event event) {
   }
   timer_.at(machine_.deadline());
   look_at_owner();
+  look_after_listeners();
   look_after_trial();
   look_after_choice();
   if (last_state_ != machine_.state_name()) {
@@ -141,6 +142,19 @@ void ServiceRunner::look_after_trial() {
   trial_.watch(processes_.find(machine_.on_trial()), config_.health, listeners_);
 }
 
+// Nobody goes back to a release that claims them, and the one that runs does not.
+void ServiceRunner::look_after_listeners() {
+  const Process* process = processes_.owner();
+  if (process == nullptr || machine_.state() != Service::State::kRunning) return;
+  const bool permanent = !machine_.probation().provisional() && !machine_.upgrading();
+  for (const std::string& listener :
+       to_close(config_.unclaimed, listeners_.names(), process->release->claims, permanent)) {
+    spdlog::info("{}: listener {} is closed: release {} does not claim it", name(), listener,
+                 process->release->name);
+    listeners_.close(listener);
+  }
+}
+
 // What never ran was never chosen: it may have been a slip.
 void ServiceRunner::look_after_choice() {
   chosen_ = chosen_ || machine_.state() == Service::State::kRunning;
@@ -154,7 +168,7 @@ void ServiceRunner::look_after_choice() {
 void ServiceRunner::apply(const OpenCandidate& open) {
   std::optional<Rehearsal> rehearsal;
   if (open.request.rehearsal) {
-    rehearsal.emplace(open.request.timeouts, config_.drain_incompatible);
+    rehearsal.emplace(open.request, config_, listeners_.names());
   }
   answers_.opens(open.request.id, std::move(rehearsal));
   releases_.open(open.request.wanted, open.request.cold,

@@ -114,6 +114,7 @@ class ServiceRunner {
   bool lacks_memory(const HandoffRequested& request);
   void look_after_trial();
   void look_after_choice();
+  void look_after_listeners();
   void count_donors_sessions();
   void take_turn(const Spawn& spawn);
   void in_turn(const Spawn& spawn, StartQueue::Place place);

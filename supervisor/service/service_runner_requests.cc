@@ -12,6 +12,7 @@ namespace handoff::supervisor {
 void ServiceRunner::upgrade(Named named, const Timeouts& timeouts, const ClientPtr& client,
                             std::vector<std::uint32_t> shares, Duration pause) {
   const bool ignore_memory = named.ignore_memory;
+  const bool one_way = named.one_way;
   const Wanted wanted = releases_.wanted(std::move(named));
   request({.to = Probation::Origin::kNew,
            .timeouts = timeouts,
@@ -19,7 +20,8 @@ void ServiceRunner::upgrade(Named named, const Timeouts& timeouts, const ClientP
            .pause = pause,
            .wanted = wanted,
            .id = telling_.asked(client, "upgrade"),
-           .ignore_memory = ignore_memory},
+           .ignore_memory = ignore_memory,
+           .one_way = one_way},
           wanted.path);
 }
 
@@ -32,7 +34,8 @@ void ServiceRunner::upgrade_to_configured(const Named& named, const Timeouts& ti
            .wanted = wanted,
            .id = telling_.asked(client, "upgrade"),
            .unless_so = true,
-           .ignore_memory = named.ignore_memory},
+           .ignore_memory = named.ignore_memory,
+           .one_way = named.one_way},
           wanted.path);
 }
 
@@ -93,12 +96,14 @@ void ServiceRunner::request(HandoffRequested request, const std::string& path) {
 // would have to know of.
 void ServiceRunner::plan(Named named, const Timeouts& timeouts, const ClientPtr& client) {
   const bool ignore_memory = named.ignore_memory;
+  const bool one_way = named.one_way;
   HandoffRequested asked{.to = Probation::Origin::kNew,
                          .rehearsal = true,
                          .timeouts = timeouts,
                          .wanted = releases_.wanted(std::move(named)),
                          .id = telling_.asked(client, "plan"),
-                         .ignore_memory = ignore_memory};
+                         .ignore_memory = ignore_memory,
+                         .one_way = one_way};
   if (!lacks_memory(asked)) feed(std::move(asked));
 }
 

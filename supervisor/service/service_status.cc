@@ -23,6 +23,7 @@ json late_json(const Service& machine, const ProcessTable& processes) {
     late["sessions"] = one.waiting;
     late["moved"] = one.moved;
     late["linked"] = one.linked;
+    late["unmovable"] = one.unmovable;
     out.push_back(std::move(late));
   }
   return out;
@@ -42,6 +43,12 @@ json leaving_json(const Service& machine, const ProcessTable& processes) {
 json listeners_json(const Listeners& listeners, const Process* process) {
   json out = listeners.json();
   if (process == nullptr) return out;
+  for (json& one : out) {
+    const bool taken = process->named.empty() ||
+                       std::any_of(process->named.begin(), process->named.end(),
+                                   [&](const NamedFd& named) { return named.name == one["name"]; });
+    if (!taken) one["kept"] = true;
+  }
   for (const NamedFd& named : process->named) {
     if (named.address.empty() || listeners.has(named.name)) continue;
     out.push_back({{"name", named.name}, {"address", named.address}, {"problem", nullptr}});

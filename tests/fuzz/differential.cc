@@ -35,6 +35,10 @@ bool is_mended_when_written(Type type) {
     case Type::kFailed:
     case Type::kHealth:
     case Type::kRehearsed:
+    case Type::kCopied:
+    case Type::kPrepared:
+    case Type::kRetired:
+    case Type::kLate:
       return true;
     default:
       return false;

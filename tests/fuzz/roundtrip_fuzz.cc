@@ -149,22 +149,62 @@ void report_failed(In& in) {
   CHECK_THAT(event.reason.empty() == m.reason.text.empty(), "");
 }
 
+std::vector<protocol::LeftOut> any_left_out(In& in) {
+  std::vector<protocol::LeftOut> out;
+  for (auto n = in.ConsumeIntegralInRange(0, 6); n > 0; --n) {
+    out.push_back(
+        {static_cast<core::Sort>(in.ConsumeIntegralInRange(0, 4)), any_name(in), number(in)});
+  }
+  return out;
+}
+
+std::vector<protocol::Unmoved> any_unmoved(In& in) {
+  std::vector<protocol::Unmoved> out;
+  for (auto n = in.ConsumeIntegralInRange(0, 4); n > 0; --n) {
+    out.push_back({number(in), any_name(in),
+                   in.ConsumeBool() ? core::FaultOf::kNew : core::FaultOf::kOld,
+                   in.ConsumeRandomLengthString(2000)});
+  }
+  return out;
+}
+
+void check_unmoved(const std::vector<supervisor::Unmoved>& read,
+                   const std::vector<protocol::Unmoved>& said) {
+  CHECK_THAT(read.size() == said.size(), "");
+  for (std::size_t i = 0; i < read.size(); ++i) {
+    CHECK_THAT(read[i].session == said[i].session && read[i].peer == said[i].peer, "");
+    CHECK_THAT(read[i].by_new == (said[i].fault == core::FaultOf::kNew), "");
+    CHECK_THAT(read[i].reason.empty() == said[i].reason.empty(), "");
+  }
+}
+
 void report_retired(In& in) {
-  const protocol::Retired m{number(in), number(in), number(in),      number(in),
-                            number(in), number(in), in.ConsumeBool()};
+  protocol::Retired m{number(in), number(in), number(in),      number(in),
+                      number(in), number(in), in.ConsumeBool()};
+  m.left_out = any_left_out(in);
+  m.unmoved = any_unmoved(in);
+  m.closed = number(in);
   const auto event = only_event<supervisor::DonorRetired>(heard(Type::kRetired, encode(m)));
+  CHECK_THAT(event.left_out == m.left_out, "");
   CHECK_THAT(event.handoff_id == m.handoff_id && event.at_ns == m.at_ns, "");
   CHECK_THAT(event.sessions == m.sessions && event.bytes == m.bytes, "");
   CHECK_THAT(event.lost == m.lost && event.heir_died == m.heir_died, "");
+  CHECK_THAT(event.closed == m.closed, "");
+  check_unmoved(event.unmoved, m.unmoved);
 }
 
 void report_late(In& in) {
-  const protocol::Late m{number(in), number(in),       number(in),
-                         number(in), in.ConsumeBool(), number(in)};
+  protocol::Late m{number(in), number(in), number(in), number(in), in.ConsumeBool(), number(in)};
+  m.left_out = any_left_out(in);
+  m.unmoved = any_unmoved(in);
+  m.unmovable = number(in);
   const auto late = only_event<supervisor::DonorLate>(heard(Type::kLate, encode(m)));
+  CHECK_THAT(late.left_out == m.left_out, "");
   CHECK_THAT(late.handoff_id == m.handoff_id && late.at_ns == m.at_ns, "");
   CHECK_THAT(late.waiting == m.waiting && late.moved == m.moved, "");
   CHECK_THAT(late.closed == m.closed && late.linked == m.linked, "");
+  CHECK_THAT(late.unmovable == m.unmovable, "");
+  check_unmoved(late.unmoved, m.unmoved);
 }
 
 void report_status(In& in) {
@@ -192,7 +232,8 @@ void report_rehearsed(In& in) {
   m.refused = number(in);
   m.busy = number(in);
   for (auto n = in.ConsumeIntegralInRange(0, 12); n > 0; --n) {
-    m.findings.push_back({number(in), any_name(in), in.ConsumeRandomLengthString(2000)});
+    m.findings.push_back(
+        {number(in), any_name(in), in.ConsumeRandomLengthString(2000), any_name(in)});
   }
   for (auto n = in.ConsumeIntegralInRange(0, 4); n > 0; --n) {
     m.amounts.push_back({any_name(in), in.ConsumeBool(), number(in), number(in), in.ConsumeBool()});
@@ -203,6 +244,10 @@ void report_rehearsed(In& in) {
   }
   m.early = in.ConsumeBool();
   m.sections_unsettled = in.ConsumeBool();
+  m.left_out = any_left_out(in);
+  m.unmovable = static_cast<core::Unmovable>(in.ConsumeIntegralInRange(0, 2));
+  m.not_late = any_name(in);
+  m.too_large = number(in);
   const auto all = heard(Type::kRehearsed, encode(m));
   const auto event = only_event<supervisor::Rehearsed>(all);
   CHECK_THAT(event.handoff_id == m.handoff_id && event.complete == m.complete, "");
@@ -213,6 +258,11 @@ void report_rehearsed(In& in) {
   CHECK_THAT(read.sessions == m.sessions && read.passed == m.passed, "");
   CHECK_THAT(read.refused == m.refused && read.busy == m.busy, "");
   CHECK_THAT(read.findings.size() == m.findings.size(), "");
+  for (std::size_t i = 0; i < m.findings.size(); ++i) {
+    CHECK_THAT(read.findings[i].peer == m.findings[i].peer, "");
+  }
+  CHECK_THAT(read.unmovable == m.unmovable && read.too_large == m.too_large, "");
+  CHECK_THAT(read.not_late == m.not_late, "");
   CHECK_THAT(read.amounts.size() == m.amounts.size(), "");
   for (std::size_t i = 0; i < m.amounts.size(); ++i) {
     CHECK_THAT(read.amounts[i].region == m.amounts[i].region, "");
@@ -227,6 +277,7 @@ void report_rehearsed(In& in) {
   CHECK_THAT(read.round_trip_ns == m.round_trip_ns, "");
   CHECK_THAT(read.sections_ns == m.sections_ns, "");
   CHECK_THAT(read.sections_unsettled == m.sections_unsettled, "");
+  CHECK_THAT(read.left_out == m.left_out, "");
 }
 
 // ---- the supervisor orders ---------------------------------------------------------------------
@@ -255,6 +306,9 @@ supervisor::HandoffEnd any_end(In& in) {
   end.rehearsal = in.ConsumeBool();
   end.drain_incompatible = in.ConsumeBool();
   end.spread = in.ConsumeIntegralInRange<std::uint32_t>(0, 1000);
+  if (in.ConsumeBool()) end.claims = any_manifest(in);
+  end.may = {in.ConsumeBool(), in.ConsumeBool(), in.ConsumeBool()};
+  end.unmovable = static_cast<core::Unmovable>(in.ConsumeIntegralInRange(0, 2));
   return end;
 }
 
@@ -278,9 +332,20 @@ void order_start(In& in) {
   for (auto n = in.ConsumeIntegralInRange(0, 8); n > 0; --n) {
     listeners.push_back({any_name(in), any_address(in), number(in), number(in)});
   }
+  std::vector<supervisor::NamedFd> kept;
+  for (auto n = in.ConsumeIntegralInRange(0, 3); n > 0; --n) {
+    kept.push_back({any_name(in), any_address(in), number(in), number(in)});
+  }
   const std::string report_path = in.ConsumeRandomLengthString(300);
   const auto start = read<protocol::Start>(
-      Type::kStart, supervisor::encode_start(service, generation, listeners, report_path));
+      Type::kStart,
+      supervisor::encode_start(service, generation, listeners, report_path, true, kept));
+  CHECK_THAT(start.mailbox == listeners.size() + kept.size() + 1, "");
+  CHECK_THAT(start.kept.size() == kept.size(), "");
+  for (std::size_t i = 0; i < kept.size(); ++i) {
+    CHECK_THAT(start.kept[i].name == kept[i].name, "");
+    CHECK_THAT(start.kept[i].fd_index == listeners.size() + i, "");
+  }
   CHECK_THAT(start.report_path == report_path, "");
   CHECK_THAT(start.service == service && start.generation == generation && !start.heir, "");
   CHECK_THAT(start.listeners.size() == listeners.size() && !start.handoff, "");
@@ -305,7 +370,14 @@ void order_donate(In& in) {
   const auto end = any_end(in);
   const auto heir = number(in);
   const auto donate = read<protocol::Donate>(Type::kDonate, supervisor::encode_donate(heir, end));
-  CHECK_THAT(donate.heir_generation == heir, "");
+  CHECK_THAT(donate.heir_generation == heir && donate.unmovable == end.unmovable, "");
+  const bool says = end.claims && end.may != core::MayLeaveOut{};
+  CHECK_THAT(donate.claims.has_value() == says && donate.may.has_value() == says, "");
+  if (says) {
+    CHECK_THAT(*donate.may == end.may, "");
+    CHECK_THAT(donate.claims->kinds.size() == end.claims->kinds.size(), "");
+    CHECK_THAT(donate.claims->named.size() == end.claims->named.size(), "");
+  }
   check_end(donate.handoff, end);
 }
 

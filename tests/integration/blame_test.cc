@@ -14,7 +14,9 @@ namespace handoff::test {
 namespace {
 
 TEST(BlameTest, ASaveThatFailsIsTheOldReleasesFault) {
-  Supervisor supervisor({.command = {program("steps-1"), "--cant-save", "1"}, .name = "steps"});
+  Supervisor supervisor({.command = {program("steps-1"), "--cant-save", "1"},
+                         .name = "steps",
+                         .config = "unmovable = \"refuse\"\n"});
   LineClient client(supervisor.port());
   ASSERT_EQ(client.ask("one"), "1 1 - -");
   const auto failed = supervisor.upgrade(program("steps-2"));
@@ -33,7 +35,8 @@ TEST(BlameTest, ASaveThatFailsIsTheOldReleasesFault) {
 }
 
 TEST(BlameTest, ARestoreThatFailsIsTheNewReleasesFault) {
-  Supervisor supervisor({.command = {program("handoff-echo-1")}});
+  Supervisor supervisor(
+      {.command = {program("handoff-echo-1")}, .config = "unmovable = \"refuse\"\n"});
   std::vector<std::unique_ptr<LineClient>> clients;
   for (int i = 0; i < 500; ++i) {
     clients.push_back(std::make_unique<LineClient>(supervisor.port()));

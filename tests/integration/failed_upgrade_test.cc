@@ -46,7 +46,8 @@ class FailedUpgradeTest : public ::testing::Test {
     expect_invisible(supervisor_.upgrade(program("bad_heir"), {misdeed}, flags), reason);
   }
 
-  Supervisor supervisor_{{.command = {program("handoff-echo-1")}}};
+  Supervisor supervisor_{
+      {.command = {program("handoff-echo-1")}, .config = "unmovable = \"refuse\"\n"}};
   EchoSwarm swarm_{{.port = supervisor_.port(), .residents = kClients}};
 
  private:

@@ -108,7 +108,7 @@ class PlanTest : public ::testing::Test {
     return done;
   }
 
-  Supervisor supervisor_{{.command = {echo(1)}}};
+  Supervisor supervisor_{{.command = {echo(1)}, .config = "unmovable = \"refuse\"\n"}};
   EchoSwarm swarm_{{.port = supervisor_.port(), .residents = kClients}};
   std::optional<Traces> traces_;
 };

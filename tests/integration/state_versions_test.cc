@@ -112,6 +112,9 @@ TEST_F(StateVersionsTest, APlanTellsOfChainsOnEitherSideAndOfTheWayBack) {
   EXPECT_EQ(plan.done().at("way_back").at("possible"), true);
 
   plan = supervisor_->plan(steps(3), {"--without", "2-1"});
+  EXPECT_EQ(plan.status, 1) << plan.describe();
+  EXPECT_EQ(plan.done().at("error").at("code"), "one_way");
+  plan = supervisor_->plan(steps(3), {"--without", "2-1"}, {"--one-way"});
   ASSERT_EQ(plan.status, 0) << "it can be done, but not undone: " << plan.describe();
   EXPECT_EQ(plan.done().at("way_back").at("possible"), false);
   EXPECT_NE(plan.describe().find("missing: 2 -> 1"), std::string::npos) << plan.describe();

@@ -74,7 +74,7 @@ TEST(CServiceTest, ASaveThatSavedNothingFailsTheHandoff) {
   const auto heir = start_heir(donor, 2, [] { return CService{}.run(); });
   const auto failed = donor.await_message<v1::Failed>(Type::kFailed);
   EXPECT_EQ(v1::REJECTED, failed.code());
-  EXPECT_THAT(failed.reason(), HasSubstr("of kind 'session' returned 0 and saved nothing"));
+  EXPECT_THAT(failed.reason(), HasSubstr(" returned 0 and saved nothing"));
 }
 
 TEST(CServiceTest, AnEmptyStateIsAState) {

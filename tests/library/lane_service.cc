@@ -68,6 +68,7 @@ class LaneLoop {
   }
   void restore(Adopted& a) {
     if (options_.on_restore) options_.on_restore(lane_);
+    if (options_.refuses && options_.refuses(a.id())) throw std::runtime_error("not this one");
     Connection& c = connections_[a.id()];
     const int fd = a.take_fd();
     if (fd >= 0) c.fd = fd;

@@ -24,6 +24,8 @@ struct LaneServiceOptions {
   // Called with the lane, on its thread. An exception fails the handoff.
   std::function<void(std::uint32_t)> on_save = {};
   std::function<void(std::uint32_t)> on_restore = {};
+  // A session that a restore is to refuse.
+  std::function<bool(SessionId)> refuses = {};
   std::function<void(std::uint32_t)> on_freeze = {};
   std::function<void(std::uint32_t)> on_thaw = {};
   // Called for a line "hang".

@@ -88,10 +88,10 @@ class Supervisor:
 
         return outcome
 
-    def begin_upgrade(self, program, *arguments, freeze_budget="10s"):
+    def begin_upgrade(self, program, *arguments, freeze_budget="10s", one_way=False):
         """Begins an upgrade; returns a function that waits for its outcome. The budget is for a busy machine."""
-        return self._begin("upgrade", "--freeze-budget", freeze_budget, "echo", program,
-                           *(["--", *arguments] if arguments else []))
+        return self._begin("upgrade", "--freeze-budget", freeze_budget, *(["--one-way"] if one_way else []), "echo",
+                           program, *(["--", *arguments] if arguments else []))
 
     def upgrade(self, program, *arguments, **options):
         return self.begin_upgrade(program, *arguments, **options)()

@@ -141,7 +141,9 @@ class SupervisedTest(HeirTest):
         self.assertEqual(self.client.say("two"), "1")
 
     def test_who_never_donates_says_so_and_serves_on(self):
-        self.expect(self.supervisor.upgrade(HEIR, "--never-donates"), 0, "done", moved=1, lost=0)
+        status, done = self.supervisor.upgrade(HEIR, "--never-donates")
+        self.assertEqual((status, done["error"]["code"]), (1, "one_way"), done)
+        self.expect(self.supervisor.upgrade(HEIR, "--never-donates", one_way=True), 0, "done", moved=1, lost=0)
         status, done = self.supervisor.upgrade(HEIR)
         self.assertEqual((status, done["result"], done["error"]["code"]), (1, "failed", "rejected"), done)
         self.assertIn("never hands over", done["error"]["message"])

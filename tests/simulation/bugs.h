@@ -27,6 +27,12 @@ enum class Bug : std::uint8_t {
   kChannelLeaked,        // the donor gives up and keeps its channel
   kHeirStays,            // the heir gives up and does not exit
   kCancelBeforeWords,    // the heir obeys a Cancel before it reads what its donor had said
+  // sessions that can't be moved
+  kRefusalsForgotten,  // the donor does not hear what the heir refuses once it is prepared
+  kRefusalsUnread,     // a donor that was too late retires before it has read that
+  kRefusedIsKept,      // the heir serves a session that it has refused
+  kLeftIsNotClosed,    // the heir is not told that a session that it has stays with the donor
+  kLateExits,          // a donor with sessions that stay exits as any other
   // supervisor
   kTermBeforeOwner,   // asks the donor to go at the freeze
   kSilenceIsFailure,  // takes silence for a failure and ends the heir
@@ -36,7 +42,7 @@ enum class Bug : std::uint8_t {
   kCancelEndsHeir,    // obeys its operator by ending the heir, whatever it has
   kKillForgotten,     // never ends a process that must go
 };
-inline constexpr int kBugs = 27;
+inline constexpr int kBugs = 32;
 const char* name(Bug bug);
 
 }  // namespace handoff::simulation

@@ -42,6 +42,8 @@ void DonorShell::settle() {
   donor_.donating = false;
   donor_.machine = 0;
   donor_.saw_exit = donor_.saw_eof = false;
+  if (donor_.retired) return;
+  for (Session& session : w_.session) session.stays = session.copied = false;
 }
 
 void DonorShell::forget_script() {
@@ -90,11 +92,25 @@ void DonorShell::sends() {
       return;
     }
     Session& session = w_.session[packet.value / 2U];
+    if (turn_.refuses(Step::Refusal::kSession)) {  // likewise, and that session stays
+      session.stays = true;
+      donor_.script.pop();
+      if (donor_.after == After::kDeltaSent && session.copied) {
+        session.copied = false;
+        w_.to_heir.push({Message::kClosed, static_cast<std::uint8_t>(packet.value / 2U)});
+      }
+      return;
+    }
+    session.copied = true;
     session.sent = session.donor;  // saved at the moment that it is sent
     packet.value = static_cast<std::uint8_t>((packet.value & ~1U) | (session.donor ? 1U : 0U));
   }
   if (packet.message == Message::kListeners) w_.listeners_sent = true;
-  if (packet.message == Message::kPrepare) w_.prepare_sent = true;
+  if (packet.message == Message::kClosed) w_.session[packet.value].copied = false;
+  if (packet.message == Message::kPrepare) {
+    w_.prepare_sent = true;
+    packet.value = static_cast<std::uint8_t>(w_.copied());
+  }
   if (packet.message == Message::kRelease) w_.release_sent = true;
   donor_.script.pop();
   w_.to_heir.push(packet);
@@ -112,12 +128,15 @@ void DonorShell::receive_one(When when) {
     handle(E::kChannelClosed);
     return;
   }
-  switch (w_.to_donor.pop().message) {
+  const Packet packet = w_.to_donor.pop();
+  switch (packet.message) {
     case Message::kHelloBack:
       return handle(turn_.refuses(Step::Refusal::kMessage) ? E::kRefused : E::kHelloAccepted);
     case Message::kCopied:
+      w_.take_refusals(packet.value);
       return handle(E::kCopied);
     case Message::kPrepared:
+      if (!has_bug(Bug::kRefusalsForgotten)) w_.take_refusals(packet.value);
       return handle(E::kPrepared, when);
     case Message::kResumed:
       return handle(E::kResumed);
@@ -167,6 +186,26 @@ void DonorShell::moves(std::uint8_t session) {
   w_.to_heir.outdate(session);
 }
 
+// What stays is the donor's as before, or is closed. An heir that was not heard in time has said
+// before what it refuses.
+void DonorShell::retire() {
+  donor_.retired = true;
+  forget_script();
+  for (std::size_t i = 0; i < w_.to_donor.size() && !has_bug(Bug::kRefusalsUnread); ++i) {
+    if (w_.to_donor[i].message == Message::kPrepared) w_.take_refusals(w_.to_donor[i].value);
+  }
+  const auto staying = static_cast<std::uint8_t>(w_.staying());
+  if (w_.unmovable == core::Unmovable::kLate && staying > 0) {
+    donor_.late = !has_bug(Bug::kLateExits);
+    donor_.frozen = false;
+    turn_.tell(Who::kDonor, Message::kLate, staying);
+  } else if (machine().heir_lost()) {
+    turn_.tell(Who::kDonor, Message::kRetiredHeirDied, staying);
+  } else {
+    turn_.tell(Who::kDonor, Message::kRetired, staying);
+  }
+}
+
 // -- what is done about it
 
 void DonorShell::perform(F effect) {
@@ -174,7 +213,7 @@ void DonorShell::perform(F effect) {
     case F::kStartRound:
       if (machine().round() == 1) donor_.script.push({Message::kListeners});
       for (std::uint8_t s = 0; s < w_.sessions; ++s) {
-        if (!w_.session[s].sent) {
+        if (!w_.session[s].sent && !w_.session[s].stays) {
           donor_.script.push({Message::kSession, static_cast<std::uint8_t>(s * 2U)});
         }
       }
@@ -184,8 +223,13 @@ void DonorShell::perform(F effect) {
       return;
     case F::kFreeze:
       donor_.frozen = !has_bug(Bug::kNoFreeze);
+      for (std::uint8_t s = 0; s < w_.sessions; ++s) {
+        if (w_.session[s].stays && w_.session[s].copied && !has_bug(Bug::kLeftIsNotClosed)) {
+          donor_.script.push({Message::kClosed, s});
+        }
+      }
       for (std::uint8_t s = 0; s < w_.sessions && !has_bug(Bug::kLostDelta); ++s) {
-        if (!w_.session[s].sent) {
+        if (!w_.session[s].sent && !w_.session[s].stays) {
           donor_.script.push({Message::kSession, static_cast<std::uint8_t>(s * 2U)});
         }
       }
@@ -224,11 +268,7 @@ void DonorShell::perform(F effect) {
       if (!has_bug(Bug::kChannelLeaked)) close_channel();
       return;
     case F::kRetire:
-      donor_.retired = true;
-      forget_script();
-      turn_.tell(Who::kDonor,
-                 machine().heir_lost() ? Message::kRetiredHeirDied : Message::kRetired);
-      return;
+      return retire();
     case F::kReportFailed:
       forget_script();
       turn_.tell(Who::kDonor, Message::kFailed);

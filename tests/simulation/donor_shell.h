@@ -31,6 +31,7 @@ class DonorShell {
   void perform(core::DonorEffect effect);
   void receive_one(When when);
   void claim();
+  void retire();
   void close_channel();
   void forget_script();
   void settle();

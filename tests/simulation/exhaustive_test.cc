@@ -22,6 +22,7 @@ struct Bound {
   Limits limits;  // deaths, hangs, refusals, cancels
   bool patient = true;
   bool shared = false;
+  core::Unmovable unmovable = core::Unmovable::kRefuse;
 };
 
 // Each bound is exhaustive for what it allows to go wrong. The deepest have no session, or one:
@@ -39,6 +40,19 @@ const Bound kBounds[] = {
     // The supervisor may lose its patience at any time. Its report may then be wrong, but it must
     // not end a process that has told it that it owns the sessions.
     {.name = "AnImpatientSupervisor", .sessions = 1, .limits = {2, 1, 1, 1}, .patient = false},
+    // Sessions that can't be moved: save() fails, or the heir refuses them, early or late.
+    {.name = "OneThatMayStay",
+     .sessions = 1,
+     .limits = {2, 1, 2, 1},
+     .unmovable = core::Unmovable::kLate},
+    {.name = "TwoThatMayStay",
+     .sessions = 2,
+     .limits = {1, 1, 2, 0},
+     .unmovable = core::Unmovable::kLate},
+    {.name = "TwoThatMayBeClosed",
+     .sessions = 2,
+     .limits = {1, 1, 2, 0},
+     .unmovable = core::Unmovable::kClose},
 };
 void PrintTo(const Bound& bound, std::ostream* out) { *out << bound.name; }
 
@@ -61,7 +75,8 @@ TEST_P(ExhaustiveTest, NoInterleavingBreaksAnInvariant) {
   Machines machines;
   const Simulation simulation({machines, Bug::kNone, bound.patient});
   const auto begun = std::chrono::steady_clock::now();
-  const Explored explored = explore(simulation, World(bound.sessions, bound.limits, bound.shared));
+  const Explored explored =
+      explore(simulation, World(bound.sessions, bound.limits, bound.shared, bound.unmovable));
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begun;
   std::printf(
       "%s: %d sessions, up to %d deaths, %d hangs, %d refusals, %d cancels: explored %zu states, "

@@ -94,7 +94,7 @@ class Explorer {
   static void add_refusals(Frame& frame) {
     const std::size_t plain = frame.steps.size();
     for (std::size_t i = 0; i < plain; ++i) {
-      for (const Refusal refusal : {Refusal::kMessage, Refusal::kRestore}) {
+      for (const Refusal refusal : {Refusal::kMessage, Refusal::kRestore, Refusal::kSession}) {
         if (!can_refuse(frame.world, frame.steps[i], refusal)) continue;
         Step variant = frame.steps[i];
         variant.refusal = refusal;

@@ -1,5 +1,7 @@
 #include "heir_shell.h"
 
+#include <algorithm>
+
 namespace handoff::simulation {
 
 using core::HeirState;
@@ -82,13 +84,20 @@ E HeirShell::understand(Packet packet) {
     case Message::kSession: {
       Session& session = w_.session[packet.value / 2U];
       session.heir_has = true;
+      if (session.refused) return E::kProgress;  // the donor does not know it yet
       session.heir = (packet.value & 1U) != 0;
+      if (turn_.refuses(Step::Refusal::kSession)) refuse(session);
+      return E::kProgress;
+    }
+    case Message::kClosed: {
+      Session& session = w_.session[packet.value];
+      session.heir_has = session.heir = session.refused = session.told = false;
       return E::kProgress;
     }
     case Message::kCopyEnd:
       return E::kCopyEnd;
     case Message::kPrepare:
-      return w_.known_to_heir() == w_.sessions ? E::kPrepare : E::kMalformed;
+      return w_.known_to_heir() == packet.value ? E::kPrepare : E::kMalformed;
     default:
       return E::kMalformed;
   }
@@ -160,9 +169,26 @@ void HeirShell::claim() {
   handle(won ? E::kWon : E::kLost);
 }
 
+// What was left behind is lost only if the donor is.
 void HeirShell::tells() {
   heir_.told = true;
-  turn_.tell(Who::kHeir, Message::kOwner, static_cast<std::uint8_t>(w_.sessions - w_.kept()));
+  const unsigned gone = w_.sessions - w_.kept();
+  const unsigned left = machine().donor_died() ? 0 : std::min(gone, w_.left_behind());
+  turn_.tell(Who::kHeir, Message::kOwner, static_cast<std::uint8_t>(gone - left));
+}
+
+// Closes its fd, and goes on without it.
+void HeirShell::refuse(Session& session) {
+  session.refused = true;
+  session.heir = false;
+}
+
+// The last of those that are here.
+void HeirShell::refuse_one() {
+  for (std::size_t s = w_.sessions; s-- > 0;) {
+    Session& session = w_.session[s];
+    if (session.heir_has && !session.refused) return refuse(session);
+  }
 }
 
 void HeirShell::moves(std::uint8_t session) {
@@ -176,7 +202,8 @@ void HeirShell::send_or_refuse(Message message) {
   if (w_.donor.full) {
     handle(E::kRefused);
   } else {
-    w_.to_donor.push({message});
+    const bool tells = message == Message::kCopied || message == Message::kPrepared;
+    w_.to_donor.push({message, tells ? w_.refusals() : std::uint8_t{0}});
   }
 }
 
@@ -189,7 +216,7 @@ void HeirShell::send_resumed() {
 void HeirShell::run() {
   if (!turn_.act(Who::kHeir)) return;
   for (Session& session : w_.session) {
-    if (!chosen_) session.kept = session.heir_has;
+    if (!chosen_) session.kept = session.heir_has && takes(session);
   }
   heir_.runs = true;
   heir_.hears.clear();
@@ -203,6 +230,7 @@ void HeirShell::perform(F effect) {
     case F::kSendCopied:
       return send_or_refuse(Message::kCopied);
     case F::kRestore:
+      if (turn_.refuses(Step::Refusal::kSession)) refuse_one();
       return handle(turn_.refuses(Step::Refusal::kRestore) ? E::kRefused : E::kRestored);
     case F::kSendPrepared:
       w_.prepared_sent = true;
@@ -213,8 +241,8 @@ void HeirShell::perform(F effect) {
       return send_resumed();
     case F::kKeepUnmoved:
       for (Session& session : w_.session) {
-        session.kept =
-            session.heir_has && !w_.shared && (session.heir || has_bug(Bug::kServeStale));
+        session.kept = session.heir_has && takes(session) && !w_.shared &&
+                       (session.heir || has_bug(Bug::kServeStale));
       }
       chosen_ = true;
       return;

@@ -35,6 +35,11 @@ class HeirShell {
   void send_resumed();
   void run();
   void settle();
+  void refuse(Session& session);
+  void refuse_one();
+  bool takes(const Session& session) const {
+    return !session.refused || has_bug(Bug::kRefusedIsKept);
+  }
   bool has_bug(Bug bug) const { return turn_.setting.bug == bug; }
   const core::Heir& machine() const { return turn_.setting.machines.heir(heir_.machine); }
   bool reads() const {

@@ -76,6 +76,9 @@ supervisor::Event event_of(Heard heard, unsigned sessions, unsigned lost) {
                                       .sessions = sessions,
                                       .lost = sessions,
                                       .heir_died = true};
+    case Heard::kLate:
+      return supervisor::DonorLate{
+          .generation = kDonor, .handoff_id = kHeir, .waiting = lost, .linked = true};
     case Heard::kDonorExited:
       return supervisor::Exited{kDonor, crash};
     case Heard::kTick:

@@ -27,6 +27,7 @@ enum class Heard : std::uint8_t {
   kDonorFailed,
   kRetired,
   kRetiredHeirDied,
+  kLate,
   kDonorExited,
   kTick,
   kCancelRequested,

@@ -14,13 +14,14 @@ enum class Message : std::uint8_t {
   kHello,
   kListeners,
   kSession,  // which one, and whether its state is (still) that of its stream
+  kClosed,   // which one stays with the donor
   kCopyEnd,
-  kPrepare,
+  kPrepare,  // how many sessions the heir must have
   kRelease,
   // channel, from the heir
   kHelloBack,
-  kCopied,
-  kPrepared,
+  kCopied,    // a bit for each session that the heir has refused
+  kPrepared,  // likewise
   kResumed,
   // channel, from either
   kAbort,
@@ -33,10 +34,11 @@ enum class Message : std::uint8_t {
   kFailed,
   kProgressCopy,
   kProgressSwitch,
-  kRetired,
+  kRetired,  // how many sessions were closed
   kRetiredHeirDied,
+  kLate,  // how many sessions stay
 };
-inline constexpr int kMessages = 20;
+inline constexpr int kMessages = 22;
 const char* name(Message message);
 
 struct Packet {

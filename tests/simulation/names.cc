@@ -25,6 +25,11 @@ const char* name(Bug bug) {
                                            "ChannelLeaked",
                                            "HeirStays",
                                            "CancelBeforeWords",
+                                           "RefusalsForgotten",
+                                           "RefusalsUnread",
+                                           "RefusedIsKept",
+                                           "LeftIsNotClosed",
+                                           "LateExits",
                                            "TermBeforeOwner",
                                            "SilenceIsFailure",
                                            "DoneOnRegistered",
@@ -37,11 +42,28 @@ const char* name(Bug bug) {
 }
 
 const char* name(Message message) {
-  static constexpr const char* kNames[] = {
-      "Hello",   "Listeners",      "Session",          "CopyEnd",  "Prepare",
-      "Release", "Hello",          "Copied",           "Prepared", "Resumed",
-      "Abort",   "Donate",         "Cancel",           "Register", "Owner",
-      "Failed",  "Progress(copy)", "Progress(switch)", "Retired",  "Retired(heir died)"};
+  static constexpr const char* kNames[] = {"Hello",
+                                           "Listeners",
+                                           "Session",
+                                           "Closed",
+                                           "CopyEnd",
+                                           "Prepare",
+                                           "Release",
+                                           "Hello",
+                                           "Copied",
+                                           "Prepared",
+                                           "Resumed",
+                                           "Abort",
+                                           "Donate",
+                                           "Cancel",
+                                           "Register",
+                                           "Owner",
+                                           "Failed",
+                                           "Progress(copy)",
+                                           "Progress(switch)",
+                                           "Retired",
+                                           "Retired(heir died)",
+                                           "Late"};
   static_assert(std::size(kNames) == kMessages);
   return kNames[static_cast<std::size_t>(message)];
 }

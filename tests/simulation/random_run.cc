@@ -18,12 +18,13 @@ class Runner {
       : simulation_(simulation), random_(seed), keep_(keep) {
     sessions_ = static_cast<std::uint8_t>(pick(kMaxSessions + 1));
     shared_ = pick(4) == 0;
+    unmovable_ = static_cast<core::Unmovable>(pick(3));
     calm_ = static_cast<unsigned>(std::size_t{2} << pick(6));
     haste_ = static_cast<unsigned>(pick(4));
   }
 
   RandomRun run() {
-    World world(sessions_, kLimits, shared_);
+    World world(sessions_, kLimits, shared_, unmovable_);
     begin(world);
     while (!out_.violation) {
       out_.violation = simulation_.violation(world);
@@ -68,7 +69,7 @@ class Runner {
     const bool one_is_left = donor_serves ? !world.heir.alive : !world.donor.alive;
     if (!world.supervisor.over || !one_is_left || (world.heir.alive && !heir_serves)) return false;
     if (out_.handoffs == kHandoffs) return false;
-    world = World(sessions_, world.left, shared_);
+    world = World(sessions_, world.left, shared_, unmovable_);
     begin(world);
     return true;
   }
@@ -109,7 +110,10 @@ class Runner {
     if (mishap && world.left.deaths > 0 && pick(2) == 0) {
       chosen.cut = static_cast<std::uint8_t>(1 + pick(2));
     } else if (mishap) {
-      const auto refusal = pick(2) == 0 ? Step::Refusal::kMessage : Step::Refusal::kRestore;
+      const auto refusal = unmovable_ != core::Unmovable::kRefuse && pick(2) == 0
+                               ? Step::Refusal::kSession
+                           : pick(2) == 0 ? Step::Refusal::kMessage
+                                          : Step::Refusal::kRestore;
       if (can_refuse(world, chosen, refusal)) chosen.refusal = refusal;
     }
     return chosen;
@@ -160,6 +164,7 @@ class Runner {
   bool keep_;
   std::uint8_t sessions_ = 0;
   bool shared_ = false;
+  core::Unmovable unmovable_ = core::Unmovable::kRefuse;
   unsigned calm_ = 1;   // how much likelier than a fault anything else is
   unsigned haste_ = 1;  // how early timers fire
   std::vector<Step> steps_;

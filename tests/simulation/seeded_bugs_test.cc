@@ -15,8 +15,11 @@ TEST_P(SeededBugTest, IsCaughtByTheExhaustiveExploration) {
   const auto bug = static_cast<Bug>(GetParam());
   Machines machines;
   const Simulation simulation({machines, bug});
+  const bool of_unmovable = bug >= Bug::kRefusalsForgotten && bug <= Bug::kLateExits;
+  const auto unmovable = of_unmovable ? core::Unmovable::kLate : core::Unmovable::kRefuse;
   const Explored explored =
-      explore(simulation, World(1, {.deaths = 1, .hangs = 2, .refusals = 1, .cancels = 1}));
+      explore(simulation,
+              World(1, {.deaths = 1, .hangs = 2, .refusals = 1, .cancels = 1}, false, unmovable));
   EXPECT_TRUE(explored.violation) << name(bug) << " goes unnoticed in " << explored.states
                                   << " states";
   if (explored.violation) {

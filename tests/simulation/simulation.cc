@@ -39,7 +39,7 @@ void Simulation::donor_steps(const World& w, std::vector<Step>& out) const {
     if (machine.deadline() && !unarmed) out.push_back({K::kDonorTimer});
   }
   if (!donor.hears.empty()) out.push_back({K::kDonorHears});
-  if (donor.retired || donor.termed) out.push_back({K::kDonorExits});
+  if ((donor.retired && !donor.late) || donor.termed) out.push_back({K::kDonorExits});
 }
 
 void Simulation::heir_steps(const World& w, std::vector<Step>& out) const {
@@ -98,7 +98,7 @@ void Simulation::supervisor_steps(const World& w, bool quiet, std::vector<Step>&
 void Simulation::moves(const World& w, std::vector<Step>& out) const {
   for (std::uint8_t s = 0; s < w.sessions; ++s) {
     const Session& session = w.session[s];
-    if (w.donor.acts() && donor_touches(w)) {
+    if (w.donor.acts() && donor_touches(w, s)) {
       bool current_in_flight = false;
       for (std::size_t i = 0; i < w.to_heir.size(); ++i) {
         const Packet packet = w.to_heir[i];
@@ -146,12 +146,14 @@ void Simulation::steps(const World& w, std::vector<Step>& out) const {
 
 bool can_refuse(const World& w, const Step& step, Step::Refusal refusal) {
   if (w.left.refusals == 0) return false;
+  if (refusal == Step::Refusal::kSession && w.unmovable == core::Unmovable::kRefuse) return false;
   const bool restore = refusal == Step::Refusal::kRestore;
   switch (step.kind) {
     case K::kDonorSends:
       return !restore && w.donor.script.front().message == Message::kSession;
     case K::kDonorReceives:
-      return !restore && !w.to_donor.empty() && w.to_donor.front().message == Message::kHelloBack;
+      return refusal == Step::Refusal::kMessage && !w.to_donor.empty() &&
+             w.to_donor.front().message == Message::kHelloBack;
     case K::kHeirReceives:
     case K::kHeirSeesExit:
     case K::kHeirTimer:

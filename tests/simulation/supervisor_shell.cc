@@ -8,15 +8,15 @@ using supervisor::Report;
 using supervisor::Upgrade;
 
 // Events that come up while effects are applied wait their turn.
-void SupervisorShell::handle(Heard heard, unsigned lost) {
-  events_.push_back({heard, lost});
+void SupervisorShell::handle(Heard heard, unsigned lost, std::optional<unsigned> sessions) {
+  events_.push_back({heard, lost, sessions.value_or(w_.sessions)});
   if (handling_) return;
   handling_ = true;
   while (!events_.empty() && self_.alive && !self_.over) {
     const Event next = events_.front();
     events_.pop_front();
     const auto& reaction =
-        turn_.setting.machines.step_upgrade(self_.machine, next.heard, w_.sessions, next.lost);
+        turn_.setting.machines.step_upgrade(self_.machine, next.heard, next.sessions, next.lost);
     self_.machine = reaction.next;
     for (const Order order : reaction.outputs) {
       if (self_.alive) carry_out(order);
@@ -29,7 +29,7 @@ void SupervisorShell::handle(Heard heard, unsigned lost) {
 // -- what happens
 
 void SupervisorShell::hears_donor() {
-  const Message message = self_.from_donor.pop().message;
+  const auto [message, value] = self_.from_donor.pop();
   if (message != Message::kFailed) self_.counted = true;
   switch (message) {
     case Message::kProgressCopy:
@@ -38,9 +38,11 @@ void SupervisorShell::hears_donor() {
       if (has_bug(Bug::kTermBeforeOwner)) signal_donor(false);
       return handle(Heard::kProgressSwitch);
     case Message::kRetired:
-      return handle(Heard::kRetired);
+      return handle(Heard::kRetired, 0, w_.sessions - value);
     case Message::kRetiredHeirDied:
-      return handle(Heard::kRetiredHeirDied);
+      return handle(Heard::kRetiredHeirDied, 0, w_.sessions - value);
+    case Message::kLate:
+      return handle(Heard::kLate, value);
     default:
       return handle(Heard::kDonorFailed);
   }
@@ -55,7 +57,7 @@ void SupervisorShell::hears_heir() {
       return;
     case Message::kOwner:
       self_.owner_heard = true;
-      return handle(Heard::kOwned, packet.value);
+      return handle(Heard::kOwned, packet.value, w_.kept() + packet.value);
     default:
       return handle(Heard::kHeirFailed);
   }
@@ -150,6 +152,7 @@ void SupervisorShell::donate() {
 void SupervisorShell::signal_donor(bool kill) {
   if (!turn_.act(Who::kSupervisor) || !w_.donor.alive || has_bug(Bug::kKillForgotten)) return;
   if (!w_.donor.retired && !w_.heir_ran) w_.breach = Breach::kSupervisorSignalsDonor;
+  w_.late_died = true;  // it has not said in time that sessions stay with it
   if (kill) {
     w_.donor_dies();
   } else {

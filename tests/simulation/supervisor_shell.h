@@ -3,6 +3,7 @@
 #pragma once
 
 #include <deque>
+#include <optional>
 
 #include "turn.h"
 
@@ -20,7 +21,7 @@ class SupervisorShell {
   void cancels();
 
  private:
-  void handle(Heard heard, unsigned lost = 0);
+  void handle(Heard heard, unsigned lost = 0, std::optional<unsigned> sessions = std::nullopt);
   void carry_out(Order order);
   void donate();
   void end_heir();
@@ -39,6 +40,7 @@ class SupervisorShell {
   struct Event {
     Heard heard;
     unsigned lost;
+    unsigned sessions;
   };
   std::deque<Event> events_;
   bool handling_ = false;

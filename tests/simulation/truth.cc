@@ -7,6 +7,9 @@ using core::HeirState;
 using supervisor::Report;
 
 bool donor_touches(const World& w) { return w.donor.alive && !w.donor.frozen && !w.donor.retired; }
+bool donor_touches(const World& w, std::size_t session) {
+  return donor_touches(w) || (w.donor.alive && w.donor.late && w.session[session].stays);
+}
 bool heir_touches(const World& w) { return w.heir.alive && w.heir.runs; }
 
 namespace {
@@ -53,7 +56,8 @@ std::optional<std::string> violation(const World& w, const Setting& setting) {
   for (std::size_t s = 0; s < w.sessions; ++s) {
     const Session& session = w.session[s];
     const std::string which = " session " + std::to_string(s);
-    if (donor_touches(w) && !session.donor) {
+    if (donor_touches(w, s) && heir_touches(w) && session.kept) return "I1: two owners of" + which;
+    if (donor_touches(w, s) && !session.donor) {
       return "I3: the donor serves a stale state of" + which;
     }
     if (heir_touches(w) && session.kept && !session.heir) {
@@ -91,7 +95,7 @@ std::optional<std::string> violation_at_end(const World& w) {
   const HeirSide& heir = w.heir;
   if (donor.acts()) {
     if (donor.donating) return "the donor never comes to an end";
-    if (donor.retired) return "the donor retired and never exits";
+    if (donor.retired && !donor.late) return "the donor retired and never exits";
     if (donor.frozen) return "I2: the donor lives and nobody owns the sessions";
     if (w.donor_end == DonorEnd::kHeld || w.donor_end == DonorEnd::kInFlight) {
       return "I5: the donor serves on and has leaked its channel";
@@ -106,8 +110,14 @@ std::optional<std::string> violation_at_end(const World& w) {
   if (donor.alive && !donor.retired) return std::nullopt;  // it owns them all, or hangs
   if (!heir.alive && !w.orphan_excused)
     return "I2: nobody owns the sessions, and no fault explains it";
-  if (heir.runs && w.kept() < w.sessions && !w.loss_excused) {
+  // What is left behind is the donor's, or was closed by it, or has died with it.
+  const unsigned left = donor.alive ? w.staying() : w.left_behind();
+  if (heir.runs && w.kept() + left < w.sessions && !w.loss_excused) {
     return "a session was lost without a crash of its owner";
+  }
+  if (donor.retired && !donor.alive && w.unmovable == core::Unmovable::kLate && w.staying() > 0 &&
+      !w.late_died) {
+    return "I2: the donor has exited, and sessions had stayed with it";
   }
   return std::nullopt;
 }
@@ -119,7 +129,7 @@ Breach check_report(const World& w, const supervisor::Upgrade& upgrade, bool pat
   const bool heir_told = w.supervisor.heir_owns;
   const bool failed =
       report.result == Report::Result::kFailed || report.result == Report::Result::kRehearsed;
-  const bool seen_out = w.donor.retired && upgrade.donor_leaves_by().has_value();
+  const bool seen_out = w.donor.late || (w.donor.retired && upgrade.donor_leaves_by().has_value());
   if (failed ? w.heir.alive : w.donor.alive && !seen_out) {
     return Breach::kProcessLeft;
   }
@@ -127,12 +137,13 @@ Breach check_report(const World& w, const supervisor::Upgrade& upgrade, bool pat
   if (w.supervisor.saw_donor_exit && !heir_told && !w.supervisor.nobody_owns) {
     return Breach::kNobodyUntold;
   }
-  const bool heir_has_all = w.heir_ran && w.kept() == w.sessions;
+  const unsigned left = w.left_behind();
+  const bool heir_has_all = w.heir_ran && w.kept() + left >= w.sessions;
   switch (report.result) {
     case Report::Result::kDone:
       if (!w.heir_ran) return Breach::kDoneWithoutHeir;
       if (w.supervisor.saw_heir_exit || !heir_has_all || report.lost != 0 ||
-          report.moved != w.sessions) {
+          report.moved != w.kept()) {
         return Breach::kDoneButLost;
       }
       return Breach::kNone;
@@ -149,6 +160,7 @@ Breach check_report(const World& w, const supervisor::Upgrade& upgrade, bool pat
       return w.donor.retired ? Breach::kFailedButDonorGone : Breach::kNone;
     case Report::Result::kLost:
       if (donor_touches(w)) return Breach::kLostButNothingIs;
+      if (left > 0) return Breach::kNone;  // the heir may not know whether its donor has them
       if (w.heir_ran && !w.supervisor.saw_heir_exit) {  // as the heir has told
         if (w.kept() == w.sessions) return Breach::kLostButNothingIs;
         return report.lost == w.sessions - w.kept() ? Breach::kNone : Breach::kLostCount;

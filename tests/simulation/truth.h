@@ -10,6 +10,7 @@
 namespace handoff::simulation {
 
 bool donor_touches(const World& world);
+bool donor_touches(const World& world, std::size_t session);
 bool heir_touches(const World& world);
 
 // The invariant that this state breaks, in words; nullopt if it breaks none.

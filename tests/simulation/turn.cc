@@ -29,6 +29,7 @@ bool Turn::refuses(Step::Refusal what) {
   if (step.refusal != what || refused) return false;
   refused = true;
   --w.left.refusals;
+  if (what == Step::Refusal::kSession) return true;  // nobody gives up for it
   if (!w.donor.alive) w.loss_excused = true;
   // The heir gives up, not knowing that its donor is dead, or since it could not take the
   // listeners: then both processes have failed, and nobody is left.
@@ -55,6 +56,7 @@ void Turn::dies(Who who) {
       if (!begun || !heir_goes_on) w.orphan_excused = true;
       // The heir of a rehearsal does not take over, so this is a crash as without a handoff.
       if (setting.machines.rehearsal()) w.loss_excused = w.orphan_excused = true;
+      w.late_died = true;
       w.donor_dies();
       return;
     }

@@ -53,7 +53,7 @@ class Bits {
 
 unsigned World::unsent() const {
   return static_cast<unsigned>(std::count_if(session.begin(), session.begin() + sessions,
-                                             [](const Session& s) { return !s.sent; }));
+                                             [](const Session& s) { return !s.sent && !s.stays; }));
 }
 unsigned World::known_to_heir() const {
   return static_cast<unsigned>(std::count_if(session.begin(), session.begin() + sessions,
@@ -62,6 +62,34 @@ unsigned World::known_to_heir() const {
 unsigned World::kept() const {
   return static_cast<unsigned>(std::count_if(session.begin(), session.begin() + sessions,
                                              [](const Session& s) { return s.kept; }));
+}
+
+unsigned World::copied() const {
+  return static_cast<unsigned>(std::count_if(session.begin(), session.begin() + sessions,
+                                             [](const Session& s) { return s.copied; }));
+}
+unsigned World::staying() const {
+  return static_cast<unsigned>(std::count_if(session.begin(), session.begin() + sessions,
+                                             [](const Session& s) { return s.stays; }));
+}
+unsigned World::left_behind() const {
+  return static_cast<unsigned>(
+      std::count_if(session.begin(), session.begin() + sessions,
+                    [](const Session& s) { return s.stays || s.refused; }));
+}
+std::uint8_t World::refusals() {
+  unsigned bits = 0;
+  for (unsigned s = 0; s < sessions; ++s) {
+    if (!session[s].refused || session[s].told) continue;
+    session[s].told = true;
+    bits |= 1U << s;
+  }
+  return static_cast<std::uint8_t>(bits);
+}
+void World::take_refusals(std::uint8_t bits) {
+  for (unsigned s = 0; s < sessions; ++s) {
+    if ((bits >> s & 1U) != 0) session[s].stays = true;
+  }
 }
 
 // Forgets what only the dead process knew, so that worlds which differ in nothing else are one.
@@ -79,6 +107,9 @@ void World::heir_dies() {
   heir = {};
   heir.alive = false;
   to_heir.clear();
+  for (Session& one : session) one.told = false;
+  if (heir_ran) return;
+  for (Session& one : session) one.refused = false;
 }
 void World::supervisor_dies() {
   supervisor = {};
@@ -98,7 +129,7 @@ Key key_of(const World& w) {
     bits.flags(p->alive, p->hung, p->full);
   }
   const DonorSide& d = w.donor;
-  bits.flags(d.donating, d.frozen, d.retired, d.termed, d.killing, d.saw_exit, d.saw_eof);
+  bits.flags(d.donating, d.frozen, d.retired, d.late, d.termed, d.killing, d.saw_exit, d.saw_eof);
   bits.put(static_cast<unsigned>(d.after), 2);
   const HeirSide& h = w.heir;
   bits.flags(h.ready, h.runs, h.told, h.listeners, h.failed, h.killing, h.saw_exit, h.saw_eof);
@@ -108,15 +139,17 @@ Key key_of(const World& w) {
   bits.put(static_cast<unsigned>(w.donor_end), 2);
   bits.put(static_cast<unsigned>(w.word), 2);
   bits.flags(w.listeners_sent, w.prepare_sent, w.prepared_sent, w.release_sent, w.heir_ran,
-             w.loss_excused, w.orphan_excused);
+             w.loss_excused, w.orphan_excused, w.late_died);
   bits.put(static_cast<unsigned>(w.breach), 5);
   bits.put(w.left.deaths, 3);
   bits.put(w.left.hangs, 3);
   bits.put(w.left.refusals, 2);
   bits.put(w.left.cancels, 2);
   bits.put(w.sessions, 2);
+  bits.put(static_cast<unsigned>(w.unmovable), 2);
   for (const Session& session : w.session) {
-    bits.flags(session.donor, session.sent, session.heir_has, session.heir, session.kept);
+    bits.flags(session.donor, session.sent, session.heir_has, session.heir, session.kept,
+               session.stays, session.refused, session.told, session.copied);
   }
   for (const Mail* mail :
        {&d.script, &d.hears, &h.hears, &s.from_donor, &s.from_heir, &w.to_heir, &w.to_donor}) {

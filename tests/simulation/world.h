@@ -9,6 +9,7 @@
 #include <string>
 
 #include "automaton.h"
+#include "libhandoff/core/unmovable.h"
 #include "mail.h"
 
 namespace handoff::simulation {
@@ -38,6 +39,7 @@ struct DonorSide : Process {
   bool donating = false;  // the machine runs; before and after it the donor just serves
   bool frozen = false;    // the service was told not to touch its sockets
   bool retired = false;
+  bool late = false;     // retired but for the sessions that stay
   bool termed = false;   // has had SIGTERM
   bool killing = false;  // has decided to end an heir that can't be told
   bool saw_exit = false;
@@ -79,6 +81,11 @@ struct Session {
   bool heir_has = false;
   bool heir = false;  // the heir's staged or own
   bool kept = false;  // by the heir that runs; reset otherwise
+  // Can't be moved, as the donor knows; as the heir does, which may not have said so yet.
+  bool stays = false;
+  bool refused = false;
+  bool told = false;
+  bool copied = false;  // the donor has sent it, and not that it stays
 };
 
 // The ownership word: the side that has taken it.
@@ -106,8 +113,9 @@ enum class Breach : std::uint8_t {
 const char* describe(Breach breach);
 
 struct World {
-  explicit World(std::uint8_t how_many = 1, Limits limits = {}, bool share_state = false)
-      : left(limits), sessions(how_many), shared(share_state) {}
+  explicit World(std::uint8_t how_many = 1, Limits limits = {}, bool share_state = false,
+                 core::Unmovable what_stays = core::Unmovable::kRefuse)
+      : left(limits), sessions(how_many), shared(share_state), unmovable(what_stays) {}
 
   DonorSide donor;
   HeirSide heir;
@@ -118,7 +126,8 @@ struct World {
   OwnershipWord word = OwnershipWord::kOpen;
   Limits left;
   std::uint8_t sessions;
-  bool shared;  // the sessions share state, so none may be kept without Prepare
+  bool shared;                // the sessions share state, so none may be kept without Prepare
+  core::Unmovable unmovable;  // what becomes of a session that can't be moved
 
   // What has happened so far, for the rules.
   bool listeners_sent = false;
@@ -128,11 +137,17 @@ struct World {
   bool heir_ran = false;
   bool loss_excused = false;    // the fault table says that sessions may be lost now
   bool orphan_excused = false;  // the fault table says that no owner may be left now
+  bool late_died = false;       // a donor with sessions that stayed, by a fault
   Breach breach = Breach::kNone;
 
   unsigned unsent() const;
   unsigned known_to_heir() const;
   unsigned kept() const;
+  unsigned copied() const;
+  unsigned staying() const;      // as the donor knows
+  unsigned left_behind() const;  // as either knows
+  std::uint8_t refusals();       // of the heir that it has not told; it has from here on
+  void take_refusals(std::uint8_t bits);
 
   void donor_dies();
   void heir_dies();
@@ -141,7 +156,7 @@ struct World {
 
 // A world in few bytes, equal for equal worlds.
 struct Key {
-  static constexpr std::size_t kBytes = 64;
+  static constexpr std::size_t kBytes = 72;
   std::array<std::uint8_t, kBytes> bytes{};
   friend bool operator==(const Key&, const Key&) = default;
 };
@@ -190,7 +205,7 @@ struct Step {
     kHeirWakes,
     kSupervisorWakes,
   };
-  enum class Refusal : std::uint8_t { kNone, kMessage, kRestore };
+  enum class Refusal : std::uint8_t { kNone, kMessage, kRestore, kSession };
 
   Kind kind{};
   std::uint8_t session = 0;          // kDonorMoves, kHeirMoves

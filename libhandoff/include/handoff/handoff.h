@@ -199,7 +199,8 @@ HANDOFF_API int handoff_listener_kind(handoff_t* h, const char* listener);
 HANDOFF_API uint32_t handoff_kind_version(const handoff_t* h, const char* kind);
 
 /* Converts one state to the version after or before its own, and appends the new state to out.
- * state is valid during the call. Returns 0, or a negative number, which fails the handoff. */
+ * state is valid during the call. Returns 0, or a negative number: in the donor that is as if
+ * save() of this session had failed, in the heir as if restore() had. */
 typedef int (*handoff_convert_fn)(void* user, const void* state, size_t length,
                                   handoff_buffer_t* out);
 
@@ -295,6 +296,10 @@ struct handoff_adopted {
   const void* output; /* produced, not yet accepted by the kernel: send it before anything else */
   size_t output_length;
   uint32_t flags; /* what handoff_save_flags() was given */
+  /* In extend() alone: so many bytes at the front of the input (of the output) that this session
+   * had by the call before are over; input (output) goes behind what is left of them. */
+  uint64_t input_dropped;
+  uint64_t output_dropped;
 };
 
 #define HANDOFF_STOP_REQUESTED 1 /* the operator or the supervisor stops the service */
@@ -305,7 +310,9 @@ struct handoff_callbacks {
   size_t size;
   /* Donor: give the session's state, with handoff_save_*(), as of this moment. Called while
    * serving (a snapshot) and again when frozen. Must not change the session, nor open or close any.
-   * A negative number fails the handoff, and this process serves on. So does 0 without a call of
+   * A negative number: this session can't be moved. By `unmovable` of the configuration it stays
+   * here as one that is held, is reset at the switch, or fails the handoff; a number that says what
+   * has run out (see handoff_reason()) fails it always. So does 0 without a call of
    * handoff_save_*(), but for a kind of handoff_stateless(): a state that was lost on the way here
    * must not be taken for an empty one. An empty state is saved by handoff_save_state(out, "", 0).
    */
@@ -316,9 +323,12 @@ struct handoff_callbacks {
    * A runtime that opens an fd as a socket of its own may set some of them. A donor that serves on
    * sets O_NONBLOCK again, and nothing else. An heir sets it again, too, on what came with it, when
    * the donor lets go: whoever wants to wait in read(2) calls poll(2) before, or clears it once the
-   * donor has exited. A negative number rejects the handoff (invariant I7, docs/invariants.md), and
-   * this process must exit. If it serves already, and this was a late
-   * session, drop() follows instead, and then the library closes the fd if it is still open. */
+   * donor has exited. A negative number: this release can't take the session. drop() follows, then
+   * the library closes the fd if it is still open. Leave the socket as it is: close(2) is no
+   * shutdown(2). By `unmovable` of the configuration the session stays with the donor or is reset,
+   * or the handoff fails (invariant I7, docs/invariants.md) and this process must exit. It fails,
+   * too, if this release refuses more than half of what comes, and for a number that says what has
+   * run out (see handoff_reason()). A late session stays where it is. */
   int (*restore)(void* user, const struct handoff_adopted* session);
   /* Heir, optional: a newer state of a session that restore() has had. With it, restore() is called
    * while the donor serves; without it, restore() is called once, when frozen. */
@@ -364,6 +374,12 @@ struct handoff_callbacks {
   /* The session is yours from now on: one that freeze_session() had stopped, or a late one that
    * restore() has had. Until now it may not be touched. */
   void (*thaw_session)(void* user, uint64_t id);
+
+  /* Heir, optional, and only beside update(): as update(), but of input and output only what is new
+   * is here. It goes behind what this session has of them, once input_dropped (output_dropped)
+   * bytes are taken away at the front of that. A service with update() and without extend() gets
+   * all of them each time, however many there are. */
+  int (*extend)(void* user, const struct handoff_adopted* session);
 };
 
 /* Sets the callbacks of this lane, in place of those before; *callbacks is copied. The library
@@ -531,6 +547,17 @@ HANDOFF_API void handoff_reason(handoff_t* h, const char* why);
 HANDOFF_API int handoff_save_state(handoff_saved_t* out, const void* data, size_t length);
 HANDOFF_API int handoff_save_input(handoff_saved_t* out, const void* data, size_t length);
 HANDOFF_API int handoff_save_output(handoff_saved_t* out, const void* data, size_t length);
+/* Inside save() only, in place of the two: position is that of data's first byte in the stream, so
+ * that in each save() of a session a byte has the position that it had before. It may be counted
+ * from any moment, the start of this process's part of the session, say. Bytes at the same position
+ * must be the same. What the heir has by an earlier save() is not sent again, so a session may be
+ * saved in the freeze with any amount of input or output waiting. May be called several times if
+ * each call goes on where the one before has ended; else, or if the other function was called
+ * before, -EINVAL. */
+HANDOFF_API int handoff_save_input_at(handoff_saved_t* out, uint64_t position, const void* data,
+                                      size_t length);
+HANDOFF_API int handoff_save_output_at(handoff_saved_t* out, uint64_t position, const void* data,
+                                       size_t length);
 /* Inside save() only: 32 bits for a layer between service and library, which state conversion does
  * not touch. uv.hpp uses all of them, so a service on uv.hpp has none. */
 HANDOFF_API int handoff_save_flags(handoff_saved_t* out, uint32_t flags);

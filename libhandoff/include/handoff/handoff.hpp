@@ -35,6 +35,7 @@
 #include <map>
 #include <memory>
 #include <new>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -148,6 +149,10 @@ class Adopted {
   std::string_view input() const { return view(raw_.input, raw_.input_length); }
   std::string_view output() const { return view(raw_.output, raw_.output_length); }
   std::uint32_t flags() const { return raw_.flags; }
+  // In on_extend() alone: so many bytes at the front of what the session has are over, and input()
+  // (output()) goes behind the rest.
+  std::size_t input_dropped() const { return static_cast<std::size_t>(raw_.input_dropped); }
+  std::size_t output_dropped() const { return static_cast<std::size_t>(raw_.output_dropped); }
 
  private:
   static std::string_view view(const void* data, std::size_t length) {
@@ -156,12 +161,22 @@ class Adopted {
   handoff_adopted raw_;
 };
 
+// Bytes of a session's input or output and the position of the first of them in the stream.
+// handoff_save_input_at() says what a position must be.
+struct Stretch {
+  std::uint64_t position = 0;
+  std::string_view bytes;  // valid until on_save() is called again
+};
+
 // What a session saves: state, and optionally input not yet parsed and output not yet sent.
 struct Saved {
   std::string state;
   std::string input = {};
   std::string output = {};
   std::uint32_t flags = 0;  // see handoff_save_flags()
+  // In place of input and output: what the heir has of them is not sent again.
+  std::optional<Stretch> input_at = {};
+  std::optional<Stretch> output_at = {};
   Saved() = default;
   Saved(std::string bytes) : state(std::move(bytes)) {}  // a plain state is the usual case
 };
@@ -432,6 +447,8 @@ class Service {
   bool has_on_save() const { return save_ != nullptr; }
   void on_restore(std::function<void(Adopted)> f) { restore_ = std::move(f); }
   void on_update(std::function<void(Adopted)> f) { update_ = std::move(f); }
+  // Beside on_update(): input() and output() are only what is new, see Adopted::input_dropped().
+  void on_extend(std::function<void(Adopted)> f) { extend_ = std::move(f); }
   void on_drop(std::function<void(SessionId)> f) { drop_ = std::move(f); }
   void on_freeze(std::function<void()> f) { freeze_ = std::move(f); }
   void on_thaw(std::function<void()> f) { thaw_ = std::move(f); }
@@ -563,6 +580,7 @@ class Service {
     c.moved = moved_ ? &Service::moved_thunk : nullptr;
     c.freeze_session = freeze_session_ ? &Service::freeze_session_thunk : nullptr;
     c.thaw_session = thaw_session_ ? &Service::thaw_session_thunk : nullptr;
+    c.extend = update_ && extend_ ? &Service::extend_thunk : nullptr;
     check(handoff_set_callbacks(h_, &c, this));
   }
 
@@ -699,6 +717,16 @@ class Service {
   }
 
   static Service& of(void* user) { return *static_cast<Service*>(user); }
+  static int save_input(handoff_saved_t* out, const Saved& saved) {
+    if (!saved.input_at) return handoff_save_input(out, saved.input.data(), saved.input.size());
+    const Stretch& at = *saved.input_at;
+    return handoff_save_input_at(out, at.position, at.bytes.data(), at.bytes.size());
+  }
+  static int save_output(handoff_saved_t* out, const Saved& saved) {
+    if (!saved.output_at) return handoff_save_output(out, saved.output.data(), saved.output.size());
+    const Stretch& at = *saved.output_at;
+    return handoff_save_output_at(out, at.position, at.bytes.data(), at.bytes.size());
+  }
   static int save_thunk(void* user, SessionId id, handoff_saved_t* out) {
     Service& self = of(user);
     int stored = 0;
@@ -707,8 +735,8 @@ class Service {
       if (!self.save_) throw std::runtime_error("no on_save() was given");
       const Saved saved = self.save_(id);
       stored = handoff_save_state(out, saved.state.data(), saved.state.size());
-      if (stored >= 0) stored = handoff_save_input(out, saved.input.data(), saved.input.size());
-      if (stored >= 0) stored = handoff_save_output(out, saved.output.data(), saved.output.size());
+      if (stored >= 0) stored = save_input(out, saved);
+      if (stored >= 0) stored = save_output(out, saved);
       if (stored >= 0) stored = handoff_save_flags(out, saved.flags);
     });
     return result < 0 ? result : stored;
@@ -723,6 +751,10 @@ class Service {
   static int update_thunk(void* user, const handoff_adopted* session) {
     Service& self = of(user);
     return self.guard([&] { self.update_(Adopted(*session)); });
+  }
+  static int extend_thunk(void* user, const handoff_adopted* session) {
+    Service& self = of(user);
+    return self.guard([&] { self.extend_(Adopted(*session)); });
   }
   static void drop_thunk(void* user, SessionId id) {
     Service& self = of(user);
@@ -765,7 +797,7 @@ class Service {
   std::vector<std::unique_ptr<Service>> others_;
   std::function<void(int, std::string_view)> log_;
   std::function<Saved(SessionId)> save_;
-  std::function<void(Adopted)> restore_, update_;
+  std::function<void(Adopted)> restore_, update_, extend_;
   std::function<void(SessionId)> drop_;
   std::function<void()> freeze_, thaw_;
   std::function<void(std::uint64_t)> retired_, stop_, late_;

@@ -100,8 +100,10 @@ class Stream {
   // There are more than Host::max_input bytes of unconsumed input. The connection is closed after
   // this, so an override may write() a last answer. By default stderr gets a line.
   virtual void on_overflow();
-  // The session's state in this release's own version. Must not change anything. An exception fails
-  // the handoff.
+  // The session's state in this release's own version. Must not change anything. After an exception
+  // the session can't be moved: handoff_callbacks::save() says what becomes of it. Input and output
+  // are no part of the state, and go along by themselves: what the heir has of them is not sent
+  // again, however much waits.
   virtual std::string save() const = 0;
   // The stream has its socket and id and may write(). adopted is false for a new connection, and
   // true for a restored one, to which the donor may have written already what a new one gets first.
@@ -136,6 +138,10 @@ class Stream {
   std::size_t seen_ = 0;          // of input_, what on_input() has had
   std::string output_;            // produced; sent_ of it is accepted by the kernel
   std::size_t sent_ = 0;
+  // How many bytes came before input_ and output_ since this process has the session: their
+  // positions, so that an heir gets no byte twice.
+  std::uint64_t input_from_ = 0;
+  std::uint64_t output_from_ = 0;
   std::size_t opening_ = static_cast<std::size_t>(-1);  // in the host's list of that name
 };
 
@@ -144,8 +150,9 @@ class Stream {
 class Host {
  public:
   using Create = std::function<std::unique_ptr<Stream>()>;
-  // state is what save() gave, converted to this release's version; valid during the call. An
-  // exception or nullptr fails the handoff.
+  // state is what save() gave, converted to this release's version; valid during the call. After an
+  // exception or nullptr this session is not taken: handoff_callbacks::restore() says what becomes
+  // of it.
   using Restore = std::function<std::unique_ptr<Stream>(std::string_view state)>;
 
   struct ListenOptions {
@@ -286,6 +293,9 @@ class Host {
   // -- the handoff
   Saved save(SessionId id);
   void adopt(Adopted& a);
+  void extend(Adopted& a);
+  std::unique_ptr<Stream> make_again(Adopted& a, bool& opens);
+  void take(Adopted& a, std::unique_ptr<Stream> stream, bool opens);
   void forget(SessionId id);
   void let_go_of(Stream& s);
   // -- sessions that were held
@@ -320,6 +330,7 @@ class Host {
   void flush();
   void announce_adopted();
   void send_from(Stream& s);
+  static void trim(Stream& s);
   void rewatch(Stream& s);
   void overflow(Stream& s);
   void end(Stream& s);

@@ -24,6 +24,8 @@ void copy(const protocol::Hello& from, v1::Hello& to) {
   to.set_ring_sessions(from.ring_sessions);
   to.set_looks(from.looks);
   to.set_room_ns(from.room_ns);
+  to.set_tails(from.tails);
+  to.set_unmovable(static_cast<v1::Unmovable>(from.unmovable));
 }
 
 void copy(const protocol::Abort& from, v1::Abort& to) {
@@ -57,6 +59,8 @@ void copy(const protocol::Session& from, v1::Session& to) {
     to.mutable_blob()->set_checksum(from.blob->checksum);
   }
   if (from.process) copy(*from.process, *to.mutable_process());
+  if (from.input_tail) to.mutable_input_tail()->set_drop(from.input_tail->drop);
+  if (from.output_tail) to.mutable_output_tail()->set_drop(from.output_tail->drop);
 }
 
 void copy(const protocol::Sessions& from, v1::Sessions& to) {
@@ -152,12 +156,21 @@ void copy(const protocol::GroupAbort& from, v1::GroupAbort& to) {
 
 void copy(const protocol::Ack& from, v1::Ack& to) { to.set_frames(from.frames); }
 
+void copy(const protocol::Refusal& from, v1::Refusal& to) {
+  to.set_id(from.id);
+  to.set_reason(from.reason);
+}
+
 void copy(const protocol::Copied& from, v1::Copied& to) {
   to.set_round(from.round);
   to.set_sessions(from.sessions);
+  for (const auto& one : from.refused) copy(one, *to.add_refused());
 }
 
-void copy(const protocol::Prepared& from, v1::Prepared& to) { to.set_sessions(from.sessions); }
+void copy(const protocol::Prepared& from, v1::Prepared& to) {
+  to.set_sessions(from.sessions);
+  for (const auto& one : from.refused) copy(one, *to.add_refused());
+}
 
 template <class M>
 std::string written(const M& message) {

@@ -55,11 +55,27 @@ inline void copy(const protocol::Start& from, v1::Start& to) {
   if (from.handoff) copy(*from.handoff, *to.mutable_handoff());
   to.set_report_path(from.report_path);
   to.set_mailbox(from.mailbox);
+  for (const auto& listener : from.kept) copy(listener, *to.add_kept());
+}
+
+inline void copy(const protocol::MayLeaveOut& from, v1::MayLeaveOut& to) {
+  to.set_listeners(from.listeners);
+  to.set_sections(from.sections);
+  to.set_sessions(from.sessions);
+}
+
+inline void copy(const protocol::LeftOut& from, v1::LeftOut& to) {
+  to.set_sort(static_cast<v1::Sort>(from.sort));
+  to.set_name(from.name);
+  to.set_sessions(from.sessions);
 }
 
 inline void copy(const protocol::Donate& from, v1::Donate& to) {
   copy(from.handoff, *to.mutable_handoff());
   to.set_heir_generation(from.heir_generation);
+  if (from.claims) copy(*from.claims, *to.mutable_claims());
+  if (from.may) copy(*from.may, *to.mutable_may());
+  to.set_unmovable(static_cast<v1::Unmovable>(from.unmovable));
 }
 
 inline void copy(const protocol::Stop& from, v1::Stop& to) { to.set_deadline_us(from.deadline_us); }
@@ -137,6 +153,13 @@ inline void copy(const protocol::Failed& from, v1::Failed& to) {
   to.set_of_peer(from.reason.of_peer);
 }
 
+inline void copy(const protocol::Unmoved& from, v1::Unmoved& to) {
+  to.set_session(from.session);
+  to.set_peer(from.peer);
+  to.set_fault(static_cast<v1::FaultOf>(from.fault));
+  to.set_reason(from.reason);
+}
+
 inline void copy(const protocol::Retired& from, v1::Retired& to) {
   to.set_handoff_id(from.handoff_id);
   to.set_at_ns(from.at_ns);
@@ -147,6 +170,9 @@ inline void copy(const protocol::Retired& from, v1::Retired& to) {
   to.set_heir_died(from.heir_died);
   to.set_first_fd_at_ns(from.first_fd_at_ns);
   for (const std::uint64_t id : from.lost_ids) to.add_lost_ids(id);
+  for (const auto& one : from.left_out) copy(one, *to.add_left_out());
+  for (const auto& one : from.unmoved) copy(one, *to.add_unmoved());
+  to.set_closed(from.closed);
 }
 
 inline void copy(const protocol::Status& from, v1::Status& to) {
@@ -170,12 +196,16 @@ inline void copy(const protocol::Late& from, v1::Late& to) {
   to.set_at_ns(from.at_ns);
   to.set_linked(from.linked);
   to.set_closed(from.closed);
+  for (const auto& one : from.left_out) copy(one, *to.add_left_out());
+  for (const auto& one : from.unmoved) copy(one, *to.add_unmoved());
+  to.set_unmovable(from.unmovable);
 }
 
 inline void copy(const protocol::Finding& from, v1::Finding& to) {
   to.set_session(from.session);
   to.set_what(from.what);
   to.set_reason(from.reason);
+  to.set_peer(from.peer);
 }
 
 inline void copy(const protocol::Amount& from, v1::Amount& to) {
@@ -206,6 +236,10 @@ inline void copy(const protocol::Rehearsed& from, v1::Rehearsed& to) {
   to.set_round_trip_ns(from.round_trip_ns);
   to.set_sections_ns(from.sections_ns);
   to.set_sections_unsettled(from.sections_unsettled);
+  for (const auto& one : from.left_out) copy(one, *to.add_left_out());
+  to.set_unmovable(static_cast<v1::Unmovable>(from.unmovable));
+  to.set_not_late(from.not_late);
+  to.set_too_large(from.too_large);
 }
 
 }  // namespace handoff::test

@@ -114,6 +114,9 @@ Frame ServiceProcess::await(Type type) {
 void ServiceProcess::donate(const Side& side) {
   v1::Donate donate;
   set_terms(*donate.mutable_handoff(), side.terms);
+  if (side.terms.claims) *donate.mutable_claims() = *side.terms.claims;
+  if (side.terms.may) *donate.mutable_may() = *side.terms.may;
+  donate.set_unmovable(side.terms.unmovable);
   send(control_, Type::kDonate, donate, {side.channel.get(), side.peer_pidfd});
 }
 

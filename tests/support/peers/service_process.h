@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -42,6 +43,10 @@ struct Terms {
   bool drain_incompatible = false;
   std::uint32_t spread = 0;
   bool rehearsal = false;
+  // Of Donate alone.
+  std::optional<v1::Manifest> claims = {};
+  std::optional<v1::MayLeaveOut> may = {};
+  v1::Unmovable unmovable = v1::UNMOVABLE_REFUSE;
 };
 // One side's end of the channel, and the process at the other end.
 struct Side {

@@ -6,6 +6,7 @@
 //   --without A-B        leaves that step out (may be given again)
 //   --also NAME=ADDRESS  listens there, too
 //   --cant-save N        sessions with that many lines can't be saved
+//   --cant-restore N     nor restored
 //   --section HOW        has a section "notes", and as an heir: takes it | refuses it
 //   --moves WHERE        once it is the owner: to a user | root | mounts | network, or to all of
 //   them
@@ -61,6 +62,7 @@ struct State {
 };
 
 std::uint64_t cant_save = UINT64_MAX;
+std::uint64_t cant_restore = UINT64_MAX;
 
 class Notes : public handoff::Section {
  public:
@@ -85,7 +87,9 @@ class Stream : public handoff::uv::Stream {
  public:
   explicit Stream(State state = {}) : state_(std::move(state)) {}
   static std::unique_ptr<Stream> restore(std::string_view state) {
-    return std::make_unique<Stream>(State::parse(state, kRelease));
+    State parsed = State::parse(state, kRelease);
+    if (parsed.lines == cant_restore) throw std::runtime_error("this one is not taken");
+    return std::make_unique<Stream>(std::move(parsed));
   }
 
  protected:
@@ -173,6 +177,7 @@ int main(int argc, char** argv) {
       also[value.substr(0, value.find('='))] = value.substr(value.find('=') + 1);
     }
     if (option == "--cant-save") cant_save = std::stoull(value);
+    if (option == "--cant-restore") cant_restore = std::stoull(value);
     if (option == "--section") notes.emplace(value == "takes it");
     if (option == "--moves") moves = value;
   }

@@ -43,14 +43,16 @@ TEST(ConfigChangeTest, ACommandThatCouldNotBeOpenedIsReplacedAtOnce) {
 
 TEST(ConfigChangeTest, DeadlinesAndPoliciesHoldAtOnce) {
   const ServiceConfig wanted = chat(
-      "drain = \"1m\"\nprobation = \"0s\"\nlate = \"keep\"\nincompatible = \"drain\"\nrestart = "
-      "false\nmax_generations = 5\nhealth = { type = \"tcp\" }\n");
+      "drain = \"1m\"\nprobation = \"0s\"\nlate = \"keep\"\nincompatible = \"drain\"\n"
+      "unmovable = \"refuse\"\nrestart = false\nmax_generations = 5\nhealth = { type = \"tcp\" "
+      "}\n");
   const ConfigOutcome outcome = change_config(chat(), wanted, false);
   EXPECT_EQ(told(outcome),
             "drain (now): 30.0 s -> 1 min 00 s\n"
             "probation (now): 30.0 s -> 0 us\n"
             "health (now): asked like that from now on\n"
             "incompatible (now): drain\n"
+            "unmovable (now): refuse\n"
             "late (now): keep\n"
             "max_generations (now): 5\n"
             "restart (now): false\n");
@@ -120,7 +122,8 @@ TEST(ConfigChangeTest, EveryKeyIsCompared) {
       "incompatible = \"drain\"", "late = \"close\"",          "max_generations = 9",
       "restart = false",          "env = { A = \"\" }",        "working_dir = \"/\"",
       "releases_dir = \"/r\"",    "verify = { key = \"/k\" }", "max_errors = 0",
-      "files = [\"a\"]",          "release = \"config\"",      "children = \"leave\""};
+      "files = [\"a\"]",          "release = \"config\"",      "children = \"leave\"",
+      "unmovable = \"close\""};
   std::size_t outer = 0;
   for (const std::string& key : config_keys()) outer += key.find('.') == std::string::npos ? 1 : 0;
   EXPECT_EQ(lines.size() + 2, outer);

@@ -55,6 +55,7 @@ env = { LANG = "C.UTF-8", ROOMS = "12" }
 probation = "0s"
 health = { type = "http", listener = "public", path = "/well?now", interval = "2s", timeout = "500ms", failures = 5 }
 incompatible = "drain"
+unmovable = "close"
 late = "keep"
 max_errors = 12
 max_generations = 6
@@ -88,6 +89,8 @@ command = ["kv"]
   EXPECT_EQ(chat.health.timeout, 500ms);
   EXPECT_EQ(chat.health.failures, 5);
   EXPECT_TRUE(chat.drain_incompatible);
+  EXPECT_EQ(chat.unmovable, handoff::core::Unmovable::kClose);
+  EXPECT_EQ(config->services[1].unmovable, handoff::core::Unmovable::kLate);
   EXPECT_EQ(chat.late, LateSessions::kKeep);
   EXPECT_EQ(chat.max_generations, 6U);
   EXPECT_EQ(chat.children, ChildrenPolicy::kLeave);
@@ -205,6 +208,8 @@ TEST(ConfigTest, PoliciesAreWordsAndBounds) {
             "handoff.toml:3: late must be \"move\", \"close\" or \"keep\"; did you mean \"move\"?");
   EXPECT_EQ(why_line("incompatible = true"),
             "handoff.toml:3: incompatible must be \"refuse\" or \"drain\"");
+  EXPECT_EQ(why_line("unmovable = \"keep\""),
+            "handoff.toml:3: unmovable must be \"refuse\", \"late\" or \"close\"");
   EXPECT_EQ(why_line("max_generations = 1"),
             "handoff.toml:3: max_generations must be a whole number from 2 to 64");
   EXPECT_NE(why_line("max_generations = 2.5").find("whole number"), std::string::npos);

@@ -38,6 +38,24 @@ TEST(LateProcessesTest, IsToldItsDrainOnceAndForgottenWhenItHasGone) {
   EXPECT_FALSE(all.deadline());
 }
 
+// The owner does not take them: to move them at the end of the drain would be to close them.
+TEST(LateProcessesTest, OneWithSessionsThatNobodyClaimsIsWaitedForUntilTheyEnd) {
+  for (const auto policy : {LateSessions::kMove, LateSessions::kClose, LateSessions::kKeep}) {
+    LateProcesses all;
+    DonorLate bulk = late(1, 3);
+    bulk.left_out = {{core::Sort::kSection, "rooms"}, {core::Sort::kSessions, "bulk", 2}};
+    const Effects first = all.on(bulk, {.policy = policy, .drain = 30s}, at(0ms));
+    const bool close = policy == LateSessions::kClose;
+    EXPECT_EQ(std::get<SendDrain>(first.at(0)).policy,
+              close ? LateSessions::kClose : LateSessions::kKeep);
+    EXPECT_EQ(all.deadline().has_value(), close);
+  }
+  LateProcesses all;
+  DonorLate none = late(1, 3);
+  none.left_out = {{core::Sort::kSessions, "bulk", 0}};
+  EXPECT_EQ(std::get<SendDrain>(all.on(none, {}, at(0ms)).at(0)).policy, LateSessions::kMove);
+}
+
 TEST(LateProcessesTest, OneThatDoesNotEndItsDrainIsEnded) {
   const LateProcesses::Policy policy{.drain = 30s};
   LateProcesses all;

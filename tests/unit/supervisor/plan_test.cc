@@ -110,6 +110,73 @@ TEST(PlanTest, ASwitchThatTheBudgetHasNoTimeForIsAProblem) {
   EXPECT_TRUE(plan(facts).problems.empty());
 }
 
+// ---- sessions that can't be moved --------------------------------------------------------------
+
+// Of a thousand the old release can't save one, the new one does not take another, and a third is
+// too large for the freeze.
+PlanFacts three_unmovable(handoff::core::Unmovable unmovable) {
+  PlanFacts facts = good();
+  facts.donor->unmovable = unmovable;
+  facts.donor->passed = 999;
+  facts.donor->refused = 1;
+  facts.donor->too_large = 1;
+  facts.donor->findings = {{1, "session kind 'session'", "not to be saved", "tcp:127.0.0.1:1"},
+                           {2, "session kind 'session'", "its 9 bytes", "tcp:127.0.0.1:2"}};
+  facts.heir->sessions = 999;
+  facts.heir->passed = 998;
+  facts.heir->refused = 1;
+  facts.heir->findings = {{3, "session kind 'session'", "not taken", "tcp:127.0.0.1:3"}};
+  return facts;
+}
+
+TEST(PlanTest, WhatCantBeMovedStays) {
+  const Plan out = plan(three_unmovable(handoff::core::Unmovable::kLate));
+  EXPECT_TRUE(out.problems.empty());
+  EXPECT_EQ(out.move, 997U);
+  EXPECT_EQ(out.stay, 3U);
+  EXPECT_EQ(out.close, 0U);
+  ASSERT_EQ(out.examples.size(), 3U);
+  EXPECT_FALSE(out.examples[0].by_new || out.examples[1].by_new);
+  EXPECT_TRUE(out.examples[2].by_new);
+  EXPECT_EQ(out.examples[2].peer, "tcp:127.0.0.1:3");
+  EXPECT_THAT(out.sentence, HasSubstr("disconnect nobody: 997 sessions would move, 3 that can't be "
+                                      "moved would stay with the old release"));
+}
+
+TEST(PlanTest, WhatCantBeMovedIsClosed) {
+  const Plan out = plan(three_unmovable(handoff::core::Unmovable::kClose));
+  EXPECT_TRUE(out.problems.empty());
+  EXPECT_EQ(out.close, 3U);
+  EXPECT_EQ(out.stay, 0U);
+  EXPECT_THAT(out.sentence, HasSubstr("would disconnect 3 sessions that can't be moved: 997 "
+                                      "sessions would move"));
+}
+
+TEST(PlanTest, WhatCantBeMovedIsAProblemAndWhyItCantStayIsSaid) {
+  PlanFacts facts = three_unmovable(handoff::core::Unmovable::kRefuse);
+  facts.donor->not_late = "a service with several lanes keeps none";
+  Plan out = plan(facts);
+  ASSERT_EQ(out.problems.size(), 1U);
+  EXPECT_EQ(out.problems[0].code, "rejected");
+  EXPECT_THAT(out.problems[0].text, HasSubstr("2 sessions of 1000 would be refused: not to be "
+                                              "saved; it can't stay, since a service with "
+                                              "several lanes keeps none"));
+  facts.donor->refused = facts.heir->refused = 0;
+  out = plan(facts);
+  ASSERT_EQ(out.problems.size(), 1U);
+  EXPECT_EQ(out.problems[0].code, "timeout");
+}
+
+TEST(PlanTest, AReleaseThatRefusesMoreThanHalfIsAProblem) {
+  PlanFacts facts = three_unmovable(handoff::core::Unmovable::kLate);
+  facts.heir->refused = 500;
+  facts.heir->passed = 499;
+  const Plan out = plan(facts);
+  EXPECT_EQ(out.stay, 0U);
+  ASSERT_EQ(out.problems.size(), 1U);
+  EXPECT_EQ(out.problems[0].code, "rejected");
+}
+
 TEST(PlanTest, NamesTheChainOnTheSideThatKnowsIt) {
   PlanFacts facts = good();
   facts.heir->to->kinds = {session(3, {1, 2, 3}, {1, 2, 3})};
@@ -186,7 +253,53 @@ TEST(PlanTest, ListsListenersThatMatchThatAreMissingAndThatAreNew) {
   EXPECT_EQ(out.missing[0].name, "admin");
   ASSERT_EQ(out.extra.size(), 1U);
   EXPECT_EQ(out.extra[0].name, "metrics");
-  EXPECT_EQ(out.no_way_back.size(), 1U) << "the old one knows no metrics";
+  EXPECT_THAT(out.no_way_back, ::testing::IsEmpty()) << "what the old one lacks is left out";
+}
+
+TEST(PlanTest, SaysWhatTheNewReleaseDoesNotClaimAndWhatBecomesOfIt) {
+  using core::Sort;
+  PlanFacts facts = good();
+  facts.donor->left_out = {{Sort::kListener, "admin"},
+                           {Sort::kListener, "own"},
+                           {Sort::kSection, "rooms"},
+                           {Sort::kSessions, "bulk", 3}};
+  facts.donor->busy = 5;
+  facts.held = {"public", "admin"};
+  const Plan out = plan(facts);
+  ASSERT_EQ(out.left.size(), 4U);
+  EXPECT_EQ(out.left[0].fate, Fate::kKept);
+  EXPECT_EQ(out.left[1].fate, Fate::kClosed) << "the process has bound it itself";
+  EXPECT_EQ(out.left[2].fate, Fate::kDropped);
+  EXPECT_EQ(out.left[3].fate, Fate::kLate);
+  EXPECT_THAT(out.problems, ::testing::IsEmpty());
+  EXPECT_THAT(out.sentence, HasSubstr("2 would stay with the old release until idle, 3 would stay "
+                                      "with the old release until they end"));
+  EXPECT_THAT(out.sentence,
+              HasSubstr("The new release does not claim all that there is: listener 'admin' is "
+                        "kept: nobody accepts on it until a release claims it; listener 'own' is "
+                        "closed; section 'rooms' is dropped; session kind 'bulk': 3 sessions stay "
+                        "with the old release."));
+}
+
+TEST(PlanTest, AnUpgradeWithoutAWayBackWouldBeRefusedUnlessThatIsWanted) {
+  PlanFacts facts = good();
+  facts.report.one_way = "there is no way back by a handoff";
+  Plan out = plan(facts);
+  ASSERT_EQ(out.problems.size(), 1U);
+  EXPECT_EQ(out.problems[0].code, "one_way");
+  EXPECT_EQ(out.sentence,
+            "An upgrade of chat would be refused: there is no way back by a handoff; --one-way "
+            "does it all the same.");
+  facts.one_way = true;
+  out = plan(facts);
+  EXPECT_THAT(out.problems, ::testing::IsEmpty());
+  EXPECT_THAT(out.sentence,
+              HasSubstr("It is one-way: there is no way back by a handoff. If it does not pass its "
+                        "probation, the old release is started from nothing, and the sessions "
+                        "end."));
+  facts.one_way = false;
+  facts.heir->refused = 1;
+  EXPECT_EQ(plan(facts).problems.size(), 1U) << "it would fail anyway";
 }
 
 TEST(PlanTest, ListsEverythingThatDoesNotFitNotOnlyTheFirst) {

@@ -3,6 +3,7 @@
 #ifndef HANDOFF_DETAIL_UV_HOST_HPP
 #define HANDOFF_DETAIL_UV_HOST_HPP
 
+#include <handoff/detail/uv_session.hpp>
 #include <handoff/uv.hpp>
 
 #include <fcntl.h>
@@ -27,6 +28,7 @@ inline Host::Host(uv_loop_t* loop, Service& service) : loop_(loop), service_(ser
   service_.on_save([this](SessionId id) { return save(id); });
   service_.on_restore([this](Adopted a) { adopt(a); });
   service_.on_update([this](Adopted a) { adopt(a); });
+  service_.on_extend([this](Adopted a) { extend(a); });
   service_.on_drop([this](SessionId id) { forget(id); });
   service_.on_retired([this](std::uint64_t) { retire(); });
   service_.on_stop([this](std::uint64_t deadline_us) { stop(deadline_us); });
@@ -188,116 +190,12 @@ inline void Host::close_handles() {
   close_set();
 }
 
-inline Saved Host::save(SessionId id) {
-  Stream& s = *streams_.at(id);
-  Saved saved(s.save());
-  saved.input = s.input_;
-  saved.output = s.output_.substr(s.sent_);
-  saved.flags = s.closing_ ? kClosing : 0;
-  s.touched_ = false;
-  return saved;
-}
-
-// Makes the Stream from a first state, which comes with the socket, or anew from a newer state.
-inline void Host::adopt(Adopted& a) {
-  const auto factory = restores_.find(a.kind());
-  if (factory == restores_.end()) {
-    throw std::runtime_error(unknown_kind(a.kind()));
-  }
-  auto stream = factory->second.restore(a.state());
-  if (!stream) throw std::runtime_error("the session's state was refused");
-  stream->host_ = this;
-  stream->id_ = a.id();
-  stream->inherited_ = true;
-  stream->input_ = a.input();
-  stream->output_ = a.output();
-  stream->closing_ = (a.flags() & kClosing) != 0;
-  // Nothing may fail between making the slot and filling it, so that a session without memory
-  // leaves no empty slot behind.
-  auto& slot = streams_[a.id()];
-  const bool fresh = slot == nullptr;
-  stream->fd_ = fresh ? a.take_fd() : slot->fd_;
-  stream->opening_ = fresh ? kNowhere : slot->opening_;
-  slot = std::move(stream);
-  Stream& s = *slot;
-  if (fresh) service_.session_touch(a.id());  // from now on it says when it changes
-  if (s.opening_ != kNowhere) {
-    opening_[s.opening_] = &s;
-  } else if (fresh && factory->second.opens) {
-    s.opening_ = opening_.size();
-    opening_.push_back(&s);
-  }
-  // These need a look at the first turn: input may hold a whole request, output is to be sent.
-  if (!s.input_.empty() || !s.output_.empty() || s.closing_ || s.paused_) {
-    adopted_.push_back(s.id_);
-  }
-  // A late session comes to a loop that turns: it may not be touched until thaw().
-  s.frozen_ = service_.state() != State::kHeir;
-  s.saved_output_ = s.output_.size();
-  if (s.frozen_) return;
-  s.watched_ = EPOLLIN;
-  if (!s.output_.empty()) s.watched_ |= EPOLLOUT;
-  watch(fresh ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, s.fd_, s.watched_,
-        reinterpret_cast<std::uintptr_t>(slot.get()));
-}
-
-// Drops a session. An heir only closes its fd, since the donor has the same socket open. In a late
-// donor the time to wait for the session is over, so the Stream hears that it has ended.
-inline void Host::forget(SessionId id) {
-  const auto it = streams_.find(id);
-  if (it == streams_.end()) return;
-  let_go_of(*it->second);
-  if (service_.state() == State::kLate) it->second->on_closed();
-  streams_.erase(id);
-}
-
-inline void Host::let_go_of(Stream& s) {
-  if (s.opening_ != kNowhere) opening_[s.opening_] = nullptr;
-  s.dead_ = true;
-  s.closing_ = true;
-  ::epoll_ctl(epoll_, EPOLL_CTL_DEL, s.fd_, nullptr);
-  ::close(s.fd_);
-  s.fd_ = -1;
-}
-
 inline void Host::stop_accepting() {
   for (auto& listener : listeners_) {
     ::epoll_ctl(epoll_, EPOLL_CTL_DEL, listener->fd, nullptr);
     listener->fd = -1;
     listener->rests = false;
   }
-}
-
-inline void Host::moved(SessionId id) {
-  const auto it = streams_.find(id);
-  if (it == streams_.end()) return;
-  Stream& s = *it->second;
-  const bool known = s.opening_ == kNowhere;
-  if (s.frozen_ && s.output_size() > s.saved_output_) {
-    detail::complain("what was written to session " + std::to_string(id) +
-                     " while it was on its way is lost");
-  }
-  let_go_of(s);
-  if (known) tell("on_moved()", [&] { s.on_moved(); });
-  streams_.erase(id);
-}
-
-inline void Host::freeze(SessionId id) {
-  Stream& s = *streams_.at(id);
-  s.frozen_ = true;
-  s.saved_output_ = s.output_size();
-  s.watched_ = 0;
-  ::epoll_ctl(epoll_, EPOLL_CTL_DEL, s.fd_, nullptr);
-}
-
-// The session is this process's again, or from now on; announce_adopted() tells the Stream.
-inline void Host::thaw(SessionId id) {
-  Stream& s = *streams_.at(id);
-  s.frozen_ = false;
-  s.watched_ = EPOLLIN;
-  watch(EPOLL_CTL_ADD, s.fd_, s.watched_, reinterpret_cast<std::uintptr_t>(&s));
-  thawed_.push_back(id);
-  enqueue(s);
 }
 
 // For calls of the service's own code that come where nothing may stop half way.

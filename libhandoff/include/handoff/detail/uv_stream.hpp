@@ -130,6 +130,7 @@ inline void Host::read_from(Stream& s) {
   if (s.input_.empty()) {
     s.seen_ = 0;
     const std::size_t used = s.paused_ ? 0 : s.on_input(fresh);
+    s.input_from_ += used;
     if (!s.dead_ && used < fresh.size()) s.input_.append(fresh.substr(used));
     s.seen_ = s.paused_ ? 0 : s.input_.size();
   } else {
@@ -147,6 +148,7 @@ inline void Host::consume(Stream& s) {
   if (used == 0 || s.dead_) return;
   touch(s);
   s.input_.erase(0, used);
+  s.input_from_ += used;
   if (s.input_.empty() && s.input_.capacity() > 65536) s.input_.shrink_to_fit();
 }
 
@@ -241,15 +243,22 @@ inline void Host::send_from(Stream& s) {
     s.sent_ += static_cast<std::size_t>(n);
     touch(s);
   }
+  trim(s);
+  if (s.output_.empty() && s.closing_) finish(s);
+}
+
+// Takes what is sent out of the output: at once if it is all, else when it is half, so that a byte
+// is moved once at most.
+inline void Host::trim(Stream& s) {
   if (s.sent_ == s.output_.size()) {
     s.output_.clear();
-    s.sent_ = 0;
     if (s.output_.capacity() > 65536) s.output_.shrink_to_fit();
-    if (s.closing_) finish(s);
-  } else if (s.sent_ > (std::size_t{1} << 20)) {
+  } else if (s.sent_ > (std::size_t{1} << 20) && s.sent_ > s.output_.size() / 2) {
     s.output_.erase(0, s.sent_);
-    s.sent_ = 0;
+  } else {
+    return;
   }
+  s.output_from_ += std::exchange(s.sent_, 0);
 }
 
 inline void Host::rewatch(Stream& s) {

@@ -52,6 +52,29 @@ std::string needing_session() {
   return body;
 }
 
+// A session whose input and output have gone on since they were sent.
+std::string gone_on_session() {
+  std::string body;
+  protocol::append(body, {.id = 300,
+                          .kind = 1,
+                          .state = "changed",
+                          .input = "ne\n",
+                          .output = "c",
+                          .inode = 70000,
+                          .input_tail = protocol::TailMark{300},
+                          .output_tail = protocol::TailMark{}});
+  return body;
+}
+
+std::vector<protocol::Refusal> refusals() {
+  return {{300, "restore() says no"}, {1099511628101, ""}};
+}
+
+std::vector<protocol::Unmoved> unmoved() {
+  return {{300, "tcp:127.0.0.1:4711", core::FaultOf::kOld, "save() says no"},
+          {1099511628101, "", core::FaultOf::kNew, "restore() says no"}};
+}
+
 protocol::Owner owner() {
   protocol::Owner m;
   m.generation = 2;
@@ -85,6 +108,22 @@ supervisor::HandoffEnd spreading_end(std::uint32_t first_fd) {
   auto out = handoff_end(first_fd);
   out.spread = 10;
   return out;
+}
+
+supervisor::HandoffEnd claiming_end(std::uint32_t first_fd) {
+  auto out = handoff_end(first_fd);
+  out.claims = manifest();
+  out.may = {.listeners = true, .sections = false, .sessions = true};
+  return out;
+}
+
+std::vector<protocol::LeftOut> left_out() {
+  using core::Sort;
+  return {{Sort::kListener, "admin"},
+          {Sort::kFd, "log"},
+          {Sort::kSection, "rooms"},
+          {Sort::kRegion, "index"},
+          {Sort::kSessions, "bulk", 300}};
 }
 
 protocol::Hello hello() {
@@ -124,6 +163,12 @@ protocol::Hello hello_that_looks() {
   m.looks = true;
   return m;
 }
+protocol::Hello hello_with_tails() {
+  protocol::Hello m = hello();
+  m.tails = true;
+  m.unmovable = core::Unmovable::kLate;
+  return m;
+}
 protocol::Hello hello_with_room() {
   protocol::Hello m = hello();
   m.room_ns = 300;
@@ -157,11 +202,13 @@ std::vector<Frame> channel_frames() {
       {Type::kHello, "looks", 0, encode(hello_that_looks())},
       {Type::kHello, "room", 0, encode(hello_with_room())},
       {Type::kHello, "listeners", 0, encode(hello_with_listeners())},
+      {Type::kHello, "tails", 0, encode(hello_with_tails())},
       {Type::kAbort, "", 0, encode(protocol::Abort{{core::Code::kTimeout, "the heir was silent"}})},
       {Type::kListeners, "", 2, encode(protocol::Listeners{manifest().named, 2})},
       {Type::kSessions, "", 2, sessions()},
       {Type::kSessions, "unseen", 2, unseen_sessions()},
       {Type::kSessions, "process", 0, needing_session()},
+      {Type::kSessions, "tails", 0, gone_on_session()},
       {Type::kSessions, "ring", 253, encode(protocol::InRing{7, 226305, 1ULL << 63})},
       {Type::kRing, "", 1, encode(protocol::Ring{8, 1048576})},
       {Type::kSectionChunk, "", 0, encode(protocol::SectionChunk{1, 7, 1048576, 1ULL << 63})},
@@ -180,7 +227,9 @@ std::vector<Frame> channel_frames() {
       {Type::kLanePrepare, "", 0, encode(protocol::LanePrepare{500, 0xfedcba9876543210})},
       {Type::kAck, "", 0, encode(protocol::Ack{300})},
       {Type::kCopied, "", 0, encode(protocol::Copied{1, 1000})},
+      {Type::kCopied, "refused", 0, encode(protocol::Copied{1, 1000, refusals()})},
       {Type::kPrepared, "", 0, encode(protocol::Prepared{1000})},
+      {Type::kPrepared, "refused", 0, encode(protocol::Prepared{1000, refusals()})},
       {Type::kResumed, "", 0, ""},
   };
 }
@@ -203,6 +252,12 @@ std::vector<supervisor::NamedFd> listeners() {
   std::vector<supervisor::NamedFd> out;
   out.push_back({"public", "tcp:127.0.0.1:7000", 4026531840, 9});
   out.push_back({"admin", "unix:/run/chat.sock", 4026531841, 9});
+  return out;
+}
+
+std::vector<supervisor::NamedFd> kept() {
+  std::vector<supervisor::NamedFd> out;
+  out.push_back({"metrics", "tcp:127.0.0.1:7001", 4026531842, 9});
   return out;
 }
 
@@ -253,6 +308,53 @@ protocol::Rehearsed rehearsed_with_sections() {
   return m;
 }
 
+protocol::Rehearsed rehearsed_without() {
+  protocol::Rehearsed m = rehearsed();
+  m.left_out = left_out();
+  return m;
+}
+
+protocol::Retired retired_without() {
+  protocol::Retired m{77, 123456792012345, 1000, 65536, 123456789012345};
+  m.left_out = left_out();
+  return m;
+}
+
+protocol::Late late_without() {
+  protocol::Late m{77, 300, 2, 123456792012345, true, 1};
+  m.left_out = left_out();
+  return m;
+}
+
+protocol::Rehearsed rehearsed_with_unmovable() {
+  protocol::Rehearsed m = rehearsed();
+  m.findings[0].peer = "tcp:127.0.0.1:4711";
+  m.unmovable = core::Unmovable::kClose;
+  m.not_late = "a service with several lanes keeps none";
+  m.too_large = 300;
+  return m;
+}
+
+supervisor::HandoffEnd closing_end(std::uint32_t first_fd) {
+  auto out = handoff_end(first_fd);
+  out.unmovable = core::Unmovable::kClose;
+  return out;
+}
+
+protocol::Retired retired_with_closed() {
+  protocol::Retired m{77, 123456792012345, 1000, 65536, 123456789012345};
+  m.unmoved = unmoved();
+  m.closed = 300;
+  return m;
+}
+
+protocol::Late late_with_unmovable() {
+  protocol::Late m{77, 3, 2, 123456792012345, true, 1};
+  m.unmoved = unmoved();
+  m.unmovable = 300;
+  return m;
+}
+
 std::vector<Frame> supervisor_frames() {
   return {
       {Type::kStart, "", 2, supervisor::encode_start("chat", 3, listeners(), "")},
@@ -263,7 +365,14 @@ std::vector<Frame> supervisor_frames() {
        supervisor::encode_start("chat", 3, listeners(), "/run/handoff/services.sock", true)},
       {Type::kStart, "rehearsal", 2,
        supervisor::encode_start_heir("chat", 4, rehearsal_end(0), "")},
+      {Type::kStart, "kept", 4,
+       supervisor::encode_start("chat", 3, listeners(), "/run/handoff/services.sock", true,
+                                kept())},
+      {Type::kStart, "heir-kept", 4,
+       supervisor::encode_start_heir("chat", 4, handoff_end(0), "/run/handoff/services.sock", true,
+                                     kept())},
       {Type::kDonate, "", 3, supervisor::encode_donate(4, handoff_end(1))},
+      {Type::kDonate, "claims", 3, supervisor::encode_donate(4, claiming_end(1))},
       {Type::kDonate, "rehearsal", 3, supervisor::encode_donate(4, rehearsal_end(1))},
       {Type::kStop, "", 0, supervisor::encode_stop(supervisor::Time(123456789012us))},
       {Type::kQuery, "", 0, supervisor::encode_query(300)},
@@ -272,6 +381,7 @@ std::vector<Frame> supervisor_frames() {
       {Type::kDonate, "drain", 3, supervisor::encode_donate(4, draining_end(1))},
       {Type::kSpread, "", 0, supervisor::encode_spread(100)},
       {Type::kDonate, "spread", 3, supervisor::encode_donate(4, spreading_end(1))},
+      {Type::kDonate, "unmovable", 3, supervisor::encode_donate(4, closing_end(1))},
       {Type::kRelink, "", 2, supervisor::encode_relink(3, 250ms)},
       {Type::kDrain, "", 0,
        supervisor::encode_drain(supervisor::Time(123456789012us),
@@ -310,6 +420,7 @@ std::vector<Frame> service_frames() {
                                 true,
                                 123456700012345,
                                 {7, 300, 1099511628101}})},
+      {Type::kRetired, "left-out", 0, encode(retired_without())},
       {Type::kStatus, "", 0, encode(protocol::Status{300, 1000, 2})},
       {Type::kStatus, "errors", 0, encode(protocol::Status{300, 1000, 2, 7})},
       {Type::kStatus, "processes", 0,
@@ -318,7 +429,12 @@ std::vector<Frame> service_frames() {
       {Type::kRehearsed, "", 0, encode(rehearsed())},
       {Type::kRehearsed, "region", 0, encode(rehearsed_with_region())},
       {Type::kRehearsed, "sections", 0, encode(rehearsed_with_sections())},
+      {Type::kRehearsed, "left-out", 0, encode(rehearsed_without())},
+      {Type::kRehearsed, "unmovable", 0, encode(rehearsed_with_unmovable())},
+      {Type::kRetired, "closed", 0, encode(retired_with_closed())},
+      {Type::kLate, "unmovable", 0, encode(late_with_unmovable())},
       {Type::kLate, "", 0, encode(protocol::Late{77, 3, 2, 123456792012345, true, 1})},
+      {Type::kLate, "left-out", 0, encode(late_without())},
   };
 }
 

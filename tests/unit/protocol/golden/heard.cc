@@ -114,6 +114,27 @@ void expect_lost_ids(const Heard& heard) {
   EXPECT_EQ((std::vector<std::uint64_t>{7, 300, 1099511628101}), retired.lost_ids);
 }
 
+void expect_left_out(const std::vector<core::LeftOut>& left_out) {
+  using core::Sort;
+  EXPECT_THAT(
+      left_out,
+      ElementsAre(core::LeftOut{Sort::kListener, "admin"}, core::LeftOut{Sort::kFd, "log"},
+                  core::LeftOut{Sort::kSection, "rooms"}, core::LeftOut{Sort::kRegion, "index"},
+                  core::LeftOut{Sort::kSessions, "bulk", 300}));
+}
+
+void expect_retired_without(const Heard& heard) {
+  expect_left_out(only_event<supervisor::DonorRetired>(heard).left_out);
+}
+
+void expect_late_without(const Heard& heard) {
+  expect_left_out(only_event<supervisor::DonorLate>(heard).left_out);
+}
+
+void expect_rehearsed_without(const Heard& heard) {
+  expect_left_out(aside<protocol::Rehearsed>(heard).left_out);
+}
+
 void expect_status(const Heard& heard) {
   EXPECT_TRUE(heard.events.empty());
   EXPECT_EQ(300U, aside<supervisor::SessionsCounted>(heard).query_id);
@@ -136,6 +157,25 @@ void expect_late(const Heard& heard) {
   EXPECT_EQ(1U, late.closed);
   EXPECT_TRUE(late.linked);
   EXPECT_EQ(123456792012345U, late.at_ns);
+}
+
+void expect_unmoved(const std::vector<supervisor::Unmoved>& unmoved) {
+  EXPECT_THAT(unmoved,
+              ElementsAre(supervisor::Unmoved{300, "tcp:127.0.0.1:4711", false, "save() says no"},
+                          supervisor::Unmoved{1099511628101, "", true, "restore() says no"}));
+}
+
+void expect_late_unmovable(const Heard& heard) {
+  expect_late(heard);
+  expect_unmoved(only_event<supervisor::DonorLate>(heard).unmoved);
+  EXPECT_EQ(300U, only_event<supervisor::DonorLate>(heard).unmovable);
+}
+
+void expect_closed(const Heard& heard) {
+  const auto& retired = only_event<supervisor::DonorRetired>(heard);
+  EXPECT_EQ(1000U, retired.sessions);
+  EXPECT_EQ(300U, retired.closed);
+  expect_unmoved(retired.unmoved);
 }
 
 void expect_errors(const Heard& heard) {
@@ -204,6 +244,15 @@ void expect_rehearsed_with_sections(const Heard& heard) {
   EXPECT_TRUE(found.sections_unsettled);
 }
 
+void expect_rehearsed_with_unmovable(const Heard& heard) {
+  expect_rehearsed(heard);
+  const auto& found = aside<protocol::Rehearsed>(heard);
+  EXPECT_EQ("tcp:127.0.0.1:4711", found.findings.at(0).peer);
+  EXPECT_EQ(core::Unmovable::kClose, found.unmovable);
+  EXPECT_EQ("a service with several lanes keeps none", found.not_late);
+  EXPECT_EQ(300U, found.too_large);
+}
+
 void expect_rehearsed_with_region(const Heard& heard) {
   const auto& found = aside<protocol::Rehearsed>(heard);
   ASSERT_TRUE(found.from);
@@ -230,6 +279,9 @@ void expect_heard(const std::string& name, protocol::Type type, const std::strin
       {"Failed-of-peer.hex", expect_failed_of_peer},
       {"Retired-lost-ids.hex", expect_lost_ids},
       {"Retired.hex", expect_retired},
+      {"Retired-left-out.hex", expect_retired_without},
+      {"Late-left-out.hex", expect_late_without},
+      {"Rehearsed-left-out.hex", expect_rehearsed_without},
       {"Status.hex", expect_status},
       {"Status-errors.hex", expect_errors},
       {"Status-processes.hex", expect_processes},
@@ -239,7 +291,10 @@ void expect_heard(const std::string& name, protocol::Type type, const std::strin
       {"Rehearsed.hex", expect_rehearsed},
       {"Retired-first-fd.hex", expect_first_fd},
       {"Rehearsed-region.hex", expect_rehearsed_with_region},
-      {"Rehearsed-sections.hex", expect_rehearsed_with_sections}};
+      {"Rehearsed-sections.hex", expect_rehearsed_with_sections},
+      {"Rehearsed-unmovable.hex", expect_rehearsed_with_unmovable},
+      {"Retired-closed.hex", expect_closed},
+      {"Late-unmovable.hex", expect_late_unmovable}};
   const auto expected = kExpected.find(name);
   ASSERT_NE(kExpected.end(), expected) << "what does the supervisor make of it?";
   const auto heard = supervisor::decode(type, body, kSender);

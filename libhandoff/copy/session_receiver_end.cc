@@ -1,0 +1,135 @@
+// The part of SessionReceiver that comes after the copy: the sessions become this process's own, or
+// are counted, or let go.
+#include "libhandoff/copy/session_receiver.h"
+#include "libhandoff/sys/socket.h"
+
+namespace handoff::io {
+
+void SessionReceiver::restore_what_can_be() {
+  for (auto it = arrived_.begin(); it != arrived_.end();) {
+    const auto ok = restore_waiting(it->first, it->second);
+    if (ok) {
+      ++it;
+      continue;
+    }
+    registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
+    reset_connection(it->second.fd);
+    it = lose(it);
+    ++lost_;
+  }
+}
+
+std::vector<std::uint64_t> SessionReceiver::ids() const {
+  std::vector<std::uint64_t> out;
+  out.reserve(arrived_.size());
+  for (const auto& [id, entry] : arrived_) out.push_back(id);
+  return out;
+}
+
+void SessionReceiver::count() {
+  protocol::Rehearsed& notes = rehearsal_->notes;
+  notes.amounts.clear();
+  for (const DonorKind& kind : kinds_) {
+    if (kind.region) {
+      notes.amounts.push_back({registry_.regions[kind.ours].name(), false, 1, 0, true});
+      continue;
+    }
+    const std::string& name =
+        kind.section ? registry_.sections[kind.ours].name : registry_.kinds[kind.ours].name;
+    notes.amounts.push_back({name, kind.section, 0, 0});
+  }
+  notes.sessions = arrived_.size();
+  notes.refused = 0;
+  notes.passed = 0;
+  for (const auto& [id, weighed] : weighed_) {
+    protocol::Amount& amount = notes.amounts[weighed.donors_kind];
+    ++amount.count;
+    amount.bytes += weighed.bytes;
+    if (weighed.refused) ++notes.refused;
+    if (!weighed.refused && arrived_.at(id).given) ++notes.passed;
+  }
+}
+
+bool SessionReceiver::unmoved(const SessionEntry& entry) const {
+  if (!entry.independent || !entry.counted) return false;
+  const auto now = counters_of(entry.fd);
+  return now && *now == entry.counters;
+}
+
+void SessionReceiver::keep_unmoved() {
+  const std::uint64_t had = arrived_.size();
+  for (auto it = arrived_.begin(); it != arrived_.end();) {
+    auto& [id, entry] = *it;
+    if (unmoved(entry)) {
+      const auto ok = restore_waiting(id, entry);
+      if (ok) {
+        ++it;
+        continue;
+      }
+      registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
+    }
+    // Its state is not that of its stream: a reset is honest, an answer would not be.
+    if (entry.fd >= 0) reset_connection(entry.fd);
+    if (lost_ids_.size() < kNamedLost) lost_ids_.push_back(id);
+    it = lose(it);
+  }
+  lost_ = had - arrived_.size();
+}
+
+void SessionReceiver::adopt() {
+  if (registry_.observer != nullptr) {  // a handoff is under way, and hears of them
+    const std::vector<std::uint64_t> fresh = ids();
+    registry_.sessions.take(arrived_);
+    for (const std::uint64_t id : fresh) {
+      registry_.observer->session_changed(id, registry_.sessions.at(id));
+    }
+  } else {
+    registry_.sessions.take(arrived_);
+  }
+}
+
+Sessions::iterator SessionReceiver::lose(Sessions::iterator it) {
+  if (it->second.refused) --refused_here_;
+  drop(it->first, it->second);
+  return arrived_.remove(it);
+}
+
+void SessionReceiver::drop(std::uint64_t id, const SessionEntry& entry) {
+  if (entry.given && registry_.callbacks.drop != nullptr) {
+    registry_.tell([&] { return "drop() of " + registry_.describe(id, entry.kind); },
+                   [&] { registry_.callbacks.drop(registry_.callbacks_user, id); });
+  }
+  // What restore() did not take before it failed, drop() did not close: in a process that goes on
+  // it would stay open.
+  if (failed_.erase(id) > 0) {
+    const auto identity = identity_of(entry.fd);
+    if (identity && identity->inode == entry.inode) UniqueFd(entry.fd).reset();
+  }
+  waiting_.erase(id);
+  weighed_.erase(id);
+  lengths_.erase(id);
+}
+
+void SessionReceiver::drop() {
+  for (const auto& [id, entry] : arrived_) drop(id, entry);
+  arrived_.clear();
+}
+
+std::vector<protocol::Refusal> SessionReceiver::take_refused() {
+  return std::exchange(refusals_, {});
+}
+
+void SessionReceiver::forget_refused() {
+  if (refused_here_ == 0) return;
+  for (auto it = arrived_.begin(); it != arrived_.end();) {
+    if (!it->second.refused) {
+      ++it;
+      continue;
+    }
+    registry_.processes.forget(it->first);
+    it = arrived_.remove(it);
+  }
+  refused_here_ = 0;
+}
+
+}  // namespace handoff::io

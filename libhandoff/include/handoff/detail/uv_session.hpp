@@ -1,0 +1,152 @@
+// How a Host's sessions go to another process and come from one: the part of uv.hpp that its users
+// need not read.
+#ifndef HANDOFF_DETAIL_UV_SESSION_HPP
+#define HANDOFF_DETAIL_UV_SESSION_HPP
+
+#include <handoff/uv.hpp>
+
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <stdexcept>
+
+namespace handoff::uv {
+
+inline Saved Host::save(SessionId id) {
+  Stream& s = *streams_.at(id);
+  Saved saved(s.save());
+  saved.input_at = Stretch{s.input_from_, s.input_};
+  saved.output_at = Stretch{s.output_from_ + s.sent_, std::string_view(s.output_).substr(s.sent_)};
+  saved.flags = s.closing_ ? kClosing : 0;
+  s.touched_ = false;
+  return saved;
+}
+
+// Makes the Stream from a first state, which comes with the socket, or anew from a newer state.
+inline void Host::adopt(Adopted& a) {
+  bool opens = false;
+  auto stream = make_again(a, opens);
+  stream->input_ = a.input();
+  stream->output_ = a.output();
+  take(a, std::move(stream), opens);
+}
+
+// Anew from a newer state, with the input and output of the Stream before, as far as they are not
+// over, and what came behind them.
+inline void Host::extend(Adopted& a) {
+  bool opens = false;
+  auto stream = make_again(a, opens);
+  Stream& before = *streams_.at(a.id());
+  // Memory is taken first: nothing may fail once the bytes have left the Stream before.
+  before.input_.reserve(before.input_.size() + a.input().size());
+  before.output_.reserve(before.output_.size() + a.output().size());
+  stream->input_ = std::move(before.input_);
+  stream->output_ = std::move(before.output_);
+  stream->sent_ = before.sent_ + a.output_dropped();
+  stream->input_.erase(0, a.input_dropped());
+  stream->input_.append(a.input());
+  stream->output_.append(a.output());
+  trim(*stream);
+  take(a, std::move(stream), opens);
+}
+
+inline std::unique_ptr<Stream> Host::make_again(Adopted& a, bool& opens) {
+  const auto factory = restores_.find(a.kind());
+  if (factory == restores_.end()) {
+    throw std::runtime_error(unknown_kind(a.kind()));
+  }
+  auto stream = factory->second.restore(a.state());
+  if (!stream) throw std::runtime_error("the session's state was refused");
+  stream->host_ = this;
+  stream->id_ = a.id();
+  stream->inherited_ = true;
+  stream->closing_ = (a.flags() & kClosing) != 0;
+  opens = factory->second.opens;
+  return stream;
+}
+
+inline void Host::take(Adopted& a, std::unique_ptr<Stream> stream, bool opens) {
+  // Nothing may fail between making the slot and filling it, so that a session without memory
+  // leaves no empty slot behind.
+  auto& slot = streams_[a.id()];
+  const bool fresh = slot == nullptr;
+  stream->fd_ = fresh ? a.take_fd() : slot->fd_;
+  stream->opening_ = fresh ? kNowhere : slot->opening_;
+  slot = std::move(stream);
+  Stream& s = *slot;
+  if (fresh) service_.session_touch(a.id());  // from now on it says when it changes
+  if (s.opening_ != kNowhere) {
+    opening_[s.opening_] = &s;
+  } else if (fresh && opens) {
+    s.opening_ = opening_.size();
+    opening_.push_back(&s);
+  }
+  // These need a look at the first turn: input may hold a whole request, output is to be sent.
+  const bool has_output = s.output_size() > 0;
+  if (!s.input_.empty() || has_output || s.closing_ || s.paused_) {
+    adopted_.push_back(s.id_);
+  }
+  // A late session comes to a loop that turns: it may not be touched until thaw().
+  s.frozen_ = service_.state() != State::kHeir;
+  s.saved_output_ = s.output_size();
+  if (s.frozen_) return;
+  s.watched_ = EPOLLIN;
+  if (has_output) s.watched_ |= EPOLLOUT;
+  watch(fresh ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, s.fd_, s.watched_,
+        reinterpret_cast<std::uintptr_t>(slot.get()));
+}
+
+// Drops a session. An heir only closes its fd, since the donor has the same socket open. In a late
+// donor the time to wait for the session is over, so the Stream hears that it has ended.
+inline void Host::forget(SessionId id) {
+  const auto it = streams_.find(id);
+  if (it == streams_.end()) return;
+  let_go_of(*it->second);
+  if (service_.state() == State::kLate) it->second->on_closed();
+  streams_.erase(id);
+}
+
+inline void Host::let_go_of(Stream& s) {
+  if (s.opening_ != kNowhere) opening_[s.opening_] = nullptr;
+  s.dead_ = true;
+  s.closing_ = true;
+  ::epoll_ctl(epoll_, EPOLL_CTL_DEL, s.fd_, nullptr);
+  ::close(s.fd_);
+  s.fd_ = -1;
+}
+
+inline void Host::moved(SessionId id) {
+  const auto it = streams_.find(id);
+  if (it == streams_.end()) return;
+  Stream& s = *it->second;
+  const bool known = s.opening_ == kNowhere;
+  if (s.frozen_ && s.output_size() > s.saved_output_) {
+    detail::complain("what was written to session " + std::to_string(id) +
+                     " while it was on its way is lost");
+  }
+  let_go_of(s);
+  if (known) tell("on_moved()", [&] { s.on_moved(); });
+  streams_.erase(id);
+}
+
+inline void Host::freeze(SessionId id) {
+  Stream& s = *streams_.at(id);
+  s.frozen_ = true;
+  s.saved_output_ = s.output_size();
+  s.watched_ = 0;
+  ::epoll_ctl(epoll_, EPOLL_CTL_DEL, s.fd_, nullptr);
+}
+
+// The session is this process's again, or from now on; announce_adopted() tells the Stream.
+inline void Host::thaw(SessionId id) {
+  Stream& s = *streams_.at(id);
+  s.frozen_ = false;
+  s.watched_ = EPOLLIN;
+  watch(EPOLL_CTL_ADD, s.fd_, s.watched_, reinterpret_cast<std::uintptr_t>(&s));
+  thawed_.push_back(id);
+  enqueue(s);
+}
+
+}  // namespace handoff::uv
+
+#endif  // HANDOFF_DETAIL_UV_SESSION_HPP

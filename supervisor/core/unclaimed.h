@@ -1,0 +1,57 @@
+// What is done with what a process has and the release that follows does not claim: listeners,
+// sections, kinds of sessions.
+//
+// Forward, what the operator has said nothing about is refused: a release that forgets a section
+// would lose its data. Back, it is left out: the release before never had it, and its sessions are
+// worth more. A service that goes back by itself refuses nothing, since it would be ended for it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "libhandoff/core/leaving.h"
+
+namespace handoff::supervisor {
+
+struct UnclaimedPolicy {
+  enum class Listeners : std::uint8_t {
+    kKeep,   // bound, for the next release that claims them; nobody accepts
+    kClose,  // once nobody can go back to a release that claims them
+    kRefuse,
+  };
+  enum class Sections : std::uint8_t { kDrop, kRefuse };
+  enum class Sessions : std::uint8_t { kLate, kRefuse };  // kLate: they stay until they end
+  std::optional<Listeners> listeners;
+  std::optional<Sections> sections;  // and regions, and named fds that are no listeners
+  std::optional<Sessions> sessions;
+  friend bool operator==(const UnclaimedPolicy&, const UnclaimedPolicy&) = default;
+};
+// "listeners = close, sections = drop", or "as usual".
+std::string describe(const UnclaimedPolicy& policy);
+
+enum class Direction : std::uint8_t { kForward, kBack, kBackByItself };
+
+core::MayLeaveOut may_leave_out(const UnclaimedPolicy& policy, Direction direction);
+
+// What has become of something that was left out.
+enum class Fate : std::uint8_t { kKept, kClosed, kDropped, kLate };
+const char* name(Fate fate);
+// held: a listener that the supervisor has bound itself. One that the process has bound is closed
+// with it, as it was not there before that release came.
+Fate fate_of(const core::LeftOut& one, const UnclaimedPolicy& policy, bool held);
+// "listener 'admin' is kept: nobody accepts on it until a release claims it".
+std::string tell(const core::LeftOut& one, Fate fate);
+
+// The names of listeners that a release claims; nullopt: nobody knows. A release that names none
+// does not say what it claims.
+using Claims = std::optional<std::vector<std::string>>;
+bool claims(const Claims& release, const std::string& listener);
+// Of the listeners that the supervisor has those that are to be closed now. permanent: nobody goes
+// back from the release that runs by itself.
+std::vector<std::string> to_close(const UnclaimedPolicy& policy,
+                                  const std::vector<std::string>& here, const Claims& runs,
+                                  bool permanent);
+
+}  // namespace handoff::supervisor
