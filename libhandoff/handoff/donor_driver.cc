@@ -190,12 +190,12 @@ DonorEvent DonorDriver::greet(std::string_view body) {
                                    .ring_sessions = theirs->ring_sessions,
                                    .heir_looks = theirs->looks,
                                    .spread = parameters_.spread,
+                                   .leaving = leaving_,
+                                   .no_stay = no_stay(heir_links_),
                                    .tails = theirs->tails,
                                    .unmovable = unmovable_,
                                    .not_late = not_late,
-                                   .budget = parameters_.limits.budget,
-                                   .leaving = leaving_,
-                                   .no_stay = no_stay(heir_links_)},
+                                   .budget = parameters_.limits.budget},
                                   rehearsal_.has_value());
   if (!opened) return refused(opened.error());
   return {E::kHelloAccepted};

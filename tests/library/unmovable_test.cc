@@ -1,6 +1,7 @@
 // Sessions that one of the two releases can't move: save() fails, restore() throws, or the state is
 // too large for the freeze. They stay with the donor, are reset, or end the handoff.
 #include <gmock/gmock.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -202,7 +203,7 @@ TEST_P(UnmovableWayTest, OneThatCantBeSavedAgainStaysWithTheDonor) {
   };
   auto donor = start(one);
   connect();
-  auto heir = hand_over(*donor, heirs, {.unmovable = v1::UNMOVABLE_LATE});
+  auto heir = hand_over(*donor, service("2", GetParam()), {.unmovable = v1::UNMOVABLE_LATE});
   EXPECT_EQ(kClients - 1U, owner_.sessions());
   const auto late = donor->await_message<v1::Late>(Type::kLate);
   EXPECT_EQ(1U, late.unmovable());
