@@ -80,10 +80,13 @@ std::string remark(const json& record) {
   for (const json& one : record.value("left_out", json::array())) {
     left += (left.empty() ? "not claimed: " : "; ") + left_out_line(one);
   }
-  if (record.value("one_way", json()).is_string())
+  if (record.value("one_way", json()).is_string()) {
     left = "one-way" + (left.empty() ? left : "; " + left);
+  }
+  if (const std::string unmoved = unmoved_of(record); !unmoved.empty()) {
+    left += (left.empty() ? "" : "; ") + unmoved;
+  }
   if (!left.empty()) return left;
-  if (const std::string left = unmoved_of(record); !left.empty()) return left;
   return text_in(record, "event") == "requested" ? text_in(record, "path") : "";
 }
 

@@ -82,10 +82,9 @@ void compare_listeners(Plan& plan, const Manifest& from, const Manifest& to,
   }
 }
 
-void look_back(Plan& plan, const PlanFacts& facts) {
+void look_back(Plan& plan, const Manifest& from, const Manifest& to, const PlanFacts& facts) {
   WayBack back = handoff::supervisor::way_back(
-      *facts.heir->to, *facts.heir->from, may_leave_out(facts.unclaimed, Direction::kBackByItself),
-      facts.drain_incompatible);
+      to, from, may_leave_out(facts.unclaimed, Direction::kBackByItself), facts.drain_incompatible);
   plan.way_back = back.against.empty();
   plan.no_way_back = std::move(back.against);
 }
@@ -304,7 +303,7 @@ Plan make_plan(const PlanFacts& facts, const std::string& service, const std::st
     if (facts.heir->from && facts.heir->to) {
       compare_states(plan, *facts.heir->from, *facts.heir->to);
       compare_listeners(plan, *facts.heir->from, *facts.heir->to, facts.held);
-      look_back(plan, facts);
+      look_back(plan, *facts.heir->from, *facts.heir->to, facts);
     }
     plan.tried = facts.heir->complete;
     if (plan.tried) count(plan, *facts.heir, facts.donor);

@@ -151,6 +151,7 @@ bool Listeners::has(const std::string& name) const {
 
 std::vector<std::string> Listeners::wanted_names() const {
   std::vector<std::string> out;
+  out.reserve(wanted_.size());
   for (const NamedAddress& wanted : wanted_) out.push_back(wanted.name);
   return out;
 }
