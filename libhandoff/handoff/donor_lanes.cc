@@ -1,7 +1,10 @@
 #include "libhandoff/handoff/donor_lanes.h"
 
+#include <set>
 #include <utility>
 
+#include "libhandoff/base/text.h"
+#include "libhandoff/protocol/limits.h"
 #include "libhandoff/service/nonblocking.h"
 
 namespace handoff::io {
@@ -108,6 +111,16 @@ std::vector<protocol::Unmoved> DonorLanes::first_left() const {
   std::vector<protocol::Unmoved> all = own_.first_left();
   board_->look(
       [&](const Standing& lane) { all.insert(all.end(), lane.left.begin(), lane.left.end()); });
+  // What another lane's heir refused after the delta; only that lane could say of which peer.
+  if (refused_) {
+    std::set<std::uint64_t> known;
+    for (const protocol::Unmoved& one : all) known.insert(one.session);
+    for (const protocol::Refusal& one : *refused_) {
+      if (known.contains(one.id)) continue;
+      all.push_back(
+          {one.id, "", core::FaultOf::kNew, printable(one.reason, protocol::kMaxRefusal)});
+    }
+  }
   if (all.size() > protocol::kMaxUnmovable) all.resize(protocol::kMaxUnmovable);
   return all;
 }
