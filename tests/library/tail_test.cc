@@ -2,17 +2,21 @@
 // and no byte is lost or comes twice.
 #include <gmock/gmock.h>
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
+#include <csignal>
 #include <handoff/uv.hpp>
 #include <memory>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
+#include "libhandoff/base/unique_fd.h"
 #include "libhandoff/sys/memory.h"
 #include "support/clients/line_client.h"
 #include "support/peers/service_process.h"
@@ -95,6 +99,31 @@ class TailTest : public ::testing::Test {
   std::string address_;
 };
 
+// A client beside this process: heirs are forked from it, which has to have one thread.
+class Beside {
+ public:
+  template <class F>
+  explicit Beside(F&& client) : child_(::fork()) {
+    if (child_ == 0) ::_exit(client() ? 0 : 1);
+  }
+  Beside(const Beside&) = delete;
+  Beside& operator=(const Beside&) = delete;
+  ~Beside() {
+    if (child_ > 0) ::kill(child_, SIGKILL);
+    (void)succeeds();
+  }
+  // Waits for its end.
+  bool succeeds() {
+    if (child_ <= 0) return false;
+    int status = 0;
+    const pid_t ended = ::waitpid(std::exchange(child_, -1), &status, 0);
+    return ended > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+  }
+
+ private:
+  pid_t child_;
+};
+
 TEST_F(TailTest, AnUploadOf300MBUnderWayHindersNoUpgrade) {
   start();
   LineClient client(address_);
@@ -103,9 +132,12 @@ TEST_F(TailTest, AnUploadOf300MBUnderWayHindersNoUpgrade) {
   // Two thirds are there before the first upgrade; the rest comes while others are under way.
   constexpr std::uint64_t kFirst = kLarge / 3 * 2;
   client.send(std::string_view(all).substr(0, kFirst));
-  std::thread uploads([&] { client.send(std::string_view(all).substr(kFirst)); });
+  Beside uploads([&] {
+    client.send(std::string_view(all).substr(kFirst));
+    return true;
+  });
   for (int i = 0; i < 3; ++i) hand_over();
-  uploads.join();
+  EXPECT_TRUE(uploads.succeeds());
   EXPECT_EQ(std::to_string(io::checksum(all)) + "\n", client.line());
 }
 
@@ -113,25 +145,34 @@ TEST_F(TailTest, AReplyOf300MBThatIsReadSlowlyHindersNoUpgrade) {
   start();
   LineClient client(address_);
   client.send(head("get", kLarge));
-  // Something of it is read between the upgrades, and during them.
-  std::string got;
-  const auto read_some = [&](std::size_t up_to) {
+  // Something of it is read between the upgrades, and during them: a tenth for each byte here.
+  std::array<int, 2> turns{};
+  ASSERT_EQ(0, ::pipe2(turns.data(), O_CLOEXEC));
+  const UniqueFd begin(turns[1]);
+  Beside reads([&, turn = UniqueFd(turns[0])] {
+    std::string got;
     std::string buffer(std::size_t{1} << 20, '\0');
-    while (got.size() < up_to) {
-      const ssize_t n = ::recv(client.fd(), buffer.data(), buffer.size(), 0);
-      if (n <= 0) return;
-      got.append(buffer, 0, static_cast<std::size_t>(n));
+    const auto read_up_to = [&](std::size_t size) {
+      while (got.size() < size) {
+        const ssize_t n = ::recv(client.fd(), buffer.data(), buffer.size(), 0);
+        if (n <= 0) return;
+        got.append(buffer, 0, static_cast<std::size_t>(n));
+      }
+    };
+    char byte = 0;
+    for (std::size_t tenths = 1; ::read(turn.get(), &byte, 1) == 1; ++tenths) {
+      read_up_to(kLarge / 10 * tenths);
+      if (tenths == 4) break;
     }
-  };
-  read_some(kLarge / 10);
-  for (int i = 1; i <= 3; ++i) {
-    std::thread reads([&] { read_some(kLarge / 10 * static_cast<std::size_t>(1 + i)); });
+    read_up_to(kLarge);
+    return got == stream_bytes(0, kLarge);
+  });
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_EQ(1, ::write(begin.get(), "x", 1));
     hand_over();
-    reads.join();
   }
-  read_some(kLarge);
-  ASSERT_EQ(kLarge, got.size());
-  EXPECT_EQ(io::checksum(stream_bytes(0, kLarge)), io::checksum(got));
+  ASSERT_EQ(1, ::write(begin.get(), "x", 1));
+  EXPECT_TRUE(reads.succeeds());
 }
 
 // ---- through handoff.hpp -----------------------------------------------------------------------
