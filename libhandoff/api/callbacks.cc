@@ -1,6 +1,7 @@
 // The C ABI for the inside of callbacks: what they append to, and why they fail.
 #include <string>
 
+#include "handoff/poll.h"
 #include "libhandoff/api/handle.h"
 
 using handoff::Result;
@@ -59,5 +60,6 @@ int handoff_save_flags(handoff_saved_t* out, uint32_t flags) {
   out->given = true;
   return 0;
 }
+int handoff_save_given(const handoff_saved_t* out) { return out != nullptr && out->given ? 1 : 0; }
 
 }  // extern "C"
