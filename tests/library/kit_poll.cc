@@ -112,7 +112,7 @@ handoff_poll_t* open_kit(Running& running) {
   if (handoff_poll_open(&running.kit, running.service, &options) < 0) return nullptr;
   for (const auto& listener : running.program.listeners) {
     // By default there is a line in the log, which tests of the default want to keep.
-    const handoff_conn_ops ops = make_ops(listener.name != "by default");
+    const handoff_conn_ops ops = make_ops(listener.name != kByDefault);
     if (handoff_poll_listen(running.kit, listener.name.c_str(), "tcp:127.0.0.1:0", &ops,
                             const_cast<Program::Listener*>(&listener)) < 0) {
       std::fprintf(stderr, "%s\n", handoff_poll_last_error(running.kit));

@@ -87,6 +87,9 @@ Program program_of() {
                          [](std::string_view) { return std::make_unique<S>(); }}}};
 }
 
+// A listener of this name has no overflow() of its own on any layer.
+inline constexpr const char* kByDefault = "by-default";
+
 // Runs a program to its end. The exit status: 0, 3 in an heir whose handoff failed, 2 for an error.
 using Layer = int (*)(const Program& program);
 int run_on_uv(const Program& program);
