@@ -28,7 +28,10 @@ static int by_nick(const void* a, const void* b) {
   return same_name(((const struct client*)a)->nick, ((const struct client*)b)->nick);
 }
 
-void client_add(struct client* client) { LIST_INSERT_HEAD(&clients, client, all); }
+void client_add(struct client* client) {
+  LIST_INSERT_HEAD(&clients, client, all);
+  client->added = true;
+}
 
 void client_list(struct client* client) {
   client->listed = tsearch(client, &nicks, by_nick) != NULL;
@@ -50,6 +53,13 @@ struct client* client_find(const char* nick) {
 void client_forget(struct client* client) {
   while (!LIST_EMPTY(&client->seats)) seat_leave(LIST_FIRST(&client->seats));
   client_unlist(client);
+}
+
+void client_free(struct client* client) {
+  if (client == NULL) return;
+  client_forget(client);
+  if (client->added) LIST_REMOVE(client, all);
+  free(client);
 }
 
 void client_quit(struct client* client, const char* reason) {

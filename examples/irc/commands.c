@@ -1,4 +1,5 @@
-/* A line becomes a command; and the commands of a connection: who it is, whether it lives, its end. */
+/* A line becomes a command; and the commands of a connection: who it is, whether it lives, its end.
+ */
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,8 +39,10 @@ static void register_if_complete(struct client* client) {
   reply(client, 2, ":Your host is " SERVER ", running irc %s", release.version);
   reply(client, 3, ":Upgrades happen while you talk");
   reply(client, 4, SERVER " irc-%s i klntiov", release.version);
-  reply(client, 5, "CASEMAPPING=ascii CHANTYPES=# CHANMODES=,k,l,int PREFIX=(ov)@+ NICKLEN=%d "
-        ":are supported", NICK_SIZE - 1);
+  reply(client, 5,
+        "CASEMAPPING=ascii CHANTYPES=# CHANMODES=,k,l,int PREFIX=(ov)@+ NICKLEN=%d "
+        ":are supported",
+        NICK_SIZE - 1);
   reply(client, 422, ":There is no message of the day");
 }
 
@@ -100,7 +103,8 @@ static void cmd_cap(struct client* client, struct words* words) {
   } else if (strcasecmp(verb, "REQ") == 0) {
     client->negotiating = !client->registered;
     while (*names == ' ') ++names;
-    bool on = strncmp(names, "server-time", 11) == 0 && strspn(names + 11, " ") == strlen(names + 11);
+    bool on =
+        strncmp(names, "server-time", 11) == 0 && strspn(names + 11, " ") == strlen(names + 11);
     bool off = strcmp(names, "-server-time") == 0;
     say(client, SERVER, "CAP %s %s :%s", nick, on || off ? "ACK" : "NAK", names);
     if (on) client->caps |= SERVER_TIME;
@@ -120,11 +124,11 @@ static const struct {
   command_fn* run;
   bool before; /* registration is complete */
 } commands[] = {
-    {"CAP", cmd_cap, true},         {"NICK", cmd_nick, true},      {"USER", cmd_user, true},
-    {"PING", cmd_ping, true},       {"PONG", cmd_pong, true},      {"QUIT", cmd_quit, true},
-    {"JOIN", cmd_join, false},      {"PART", cmd_part, false},     {"TOPIC", cmd_topic, false},
-    {"MODE", cmd_mode, false},      {"NAMES", cmd_names, false},   {"LIST", cmd_list, false},
-    {"KICK", cmd_kick, false},      {"INVITE", cmd_invite, false}, {"WHO", cmd_who, false},
+    {"CAP", cmd_cap, true},          {"NICK", cmd_nick, true},      {"USER", cmd_user, true},
+    {"PING", cmd_ping, true},        {"PONG", cmd_pong, true},      {"QUIT", cmd_quit, true},
+    {"JOIN", cmd_join, false},       {"PART", cmd_part, false},     {"TOPIC", cmd_topic, false},
+    {"MODE", cmd_mode, false},       {"NAMES", cmd_names, false},   {"LIST", cmd_list, false},
+    {"KICK", cmd_kick, false},       {"INVITE", cmd_invite, false}, {"WHO", cmd_who, false},
     {"PRIVMSG", cmd_privmsg, false}, {"NOTICE", cmd_notice, false}, {"WHOIS", cmd_whois, false},
     {"AWAY", cmd_away, false},
 };

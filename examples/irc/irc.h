@@ -1,5 +1,5 @@
-/* A small IRC server (RFC 1459, and what clients expect today). What is in this file knows nothing of
- * handoff but the type of a connection; serve.c and state.c do. */
+/* A small IRC server (RFC 1459, and what clients expect today). What is in this file knows nothing
+ * of handoff but the type of a connection; serve.c and state.c do. */
 #ifndef IRC_H
 #define IRC_H
 
@@ -21,7 +21,8 @@ enum seat_flags { OPERATOR = 1, VOICE = 2 };
 struct seat {
   struct client* client;
   struct room* room;
-  char name[ROOM_SIZE]; /* of the room, while room is NULL: a restored client that is not adopted yet */
+  char name[ROOM_SIZE]; /* of the room, while room is NULL: a restored client that is not adopted
+                           yet */
   unsigned flags;
   LIST_ENTRY(seat) of_client;
   LIST_ENTRY(seat) of_room;
@@ -35,17 +36,18 @@ struct client {
   char user[USER_SIZE]; /* "" until USER */
   char real[TEXT_SIZE];
   char host[HOST_SIZE];
-  bool negotiating;      /* CAP has begun and not ended: registration waits */
+  bool negotiating; /* CAP has begun and not ended: registration waits */
   bool registered;
-  bool listed;           /* in the table of nicks, if it has one */
-  bool quit;             /* has said so, or was thrown out; all others know */
+  bool added;  /* in the list of clients */
+  bool listed; /* in the table of nicks, if it has one */
+  bool quit;   /* has said so, or was thrown out; all others know */
   bool pinged;
-  unsigned caps;         /* release 2 */
-  char away[TEXT_SIZE];  /* release 2 */
-  uint64_t signon_ms;    /* since 1970 */
-  uint64_t active_ms;    /* CLOCK_MONOTONIC, as the next two: of the last message */
-  uint64_t heard_ms;     /* of the last line */
-  unsigned mark;         /* of the last message to neighbours */
+  unsigned caps;        /* release 2 */
+  char away[TEXT_SIZE]; /* release 2 */
+  uint64_t signon_ms;   /* since 1970 */
+  uint64_t active_ms;   /* CLOCK_MONOTONIC, as the next two: of the last message */
+  uint64_t heard_ms;    /* of the last line */
+  unsigned mark;        /* of the last message to neighbours */
   LIST_HEAD(, seat) seats;
   LIST_ENTRY(client) all;
 };
@@ -63,9 +65,9 @@ struct room {
   char topic_by[NICK_SIZE];
   uint64_t topic_at; /* seconds since 1970 */
   unsigned modes;
-  unsigned limit;    /* +l; 0 for none */
-  char key[24];      /* +k; "" for none */
-  bool queued;       /* to be copied to an heir */
+  unsigned limit; /* +l; 0 for none */
+  char key[24];   /* +k; "" for none */
+  bool queued;    /* to be copied to an heir */
   LIST_HEAD(, invited) invited;
   LIST_HEAD(, seat) seats;
   LIST_ENTRY(room) all;
@@ -91,6 +93,7 @@ uint64_t clock_ms(void);
 uint64_t since_1970_ms(void);
 int same_name(const char* a, const char* b); /* as strcasecmp() */
 void client_add(struct client* client);
+void client_free(struct client* client); /* NULL is fine */
 void client_list(struct client* client); /* under its nick */
 void client_unlist(struct client* client);
 struct client* client_find(const char* nick);
@@ -102,7 +105,7 @@ void client_changed(struct client* client);
 void client_close(struct client* client);
 
 /* Each sends a line, at most 512 bytes long; "\r\n" is added. */
-#define PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define PRINTF(text, values) __attribute__((format(printf, text, values)))
 void say(struct client* to, const char* source, const char* format, ...) PRINTF(3, 4);
 void reply(struct client* to, int number, const char* format, ...) PRINTF(3, 4);
 void say_to_room(struct room* room, const struct client* but, const char* source,

@@ -56,7 +56,7 @@ static void join(struct client* client, const char* name, const char* key) {
   if (seat_of(client, room) != NULL) return;
   unsigned present = 0;
   const struct seat* seat;
-  LIST_FOREACH(seat, &room->seats, of_room) ++present;
+  LIST_FOREACH(seat, &room->seats, of_room)++ present;
   bool invited = room_is_invited(room, client->nick);
   if ((room->modes & INVITE_ONLY) != 0 && !invited) {
     return reply(client, 473, "%s :Cannot join channel (+i)", name);
@@ -95,7 +95,8 @@ void cmd_join(struct client* client, struct words* words) {
   char* key_list = words->count > 1 ? words->word[1] : NULL;
   for (char* name = strtok_r(words->word[0], ",", &names); name != NULL;
        name = strtok_r(NULL, ",", &names)) {
-    const char* key = key_list == NULL ? NULL : strtok_r(keys == NULL ? key_list : NULL, ",", &keys);
+    const char* key =
+        key_list == NULL ? NULL : strtok_r(keys == NULL ? key_list : NULL, ",", &keys);
     join(client, name, key == NULL ? "" : key);
   }
 }
@@ -157,7 +158,7 @@ void cmd_list(struct client* client, struct words* words) {
   LIST_FOREACH(room, &rooms, all) {
     unsigned present = 0;
     const struct seat* seat;
-    LIST_FOREACH(seat, &room->seats, of_room) ++present;
+    LIST_FOREACH(seat, &room->seats, of_room)++ present;
     reply(client, 322, "%s %u :%s", room->name, present, room->topic);
   }
   reply(client, 323, ":End of LIST");
@@ -167,7 +168,8 @@ void cmd_topic(struct client* client, struct words* words) {
   if (!needs(client, words, 1, "TOPIC")) return;
   struct room* room = room_find(words->word[0]);
   bool sets = words->count > 1;
-  room = own_room(client, words->word[0], sets && room != NULL && (room->modes & TOPIC_BY_OPS) != 0);
+  room =
+      own_room(client, words->word[0], sets && room != NULL && (room->modes & TOPIC_BY_OPS) != 0);
   if (room == NULL) return;
   if (!sets && room->topic[0] == '\0') return reply(client, 331, "%s :No topic is set", room->name);
   if (!sets) return tell_topic(client, room);
@@ -192,10 +194,14 @@ static void tell_modes(struct client* client, const struct room* room) {
 
 static unsigned flag_of(char mode) {
   switch (mode) {
-    case 't': return TOPIC_BY_OPS;
-    case 'n': return NO_OUTSIDE;
-    case 'i': return INVITE_ONLY;
-    default: return 0;
+    case 't':
+      return TOPIC_BY_OPS;
+    case 'n':
+      return NO_OUTSIDE;
+    case 'i':
+      return INVITE_ONLY;
+    default:
+      return 0;
   }
 }
 

@@ -58,7 +58,10 @@ static void tell_who(struct client* client, const struct client* of, const char*
                      unsigned flags) {
   reply(client, 352, "%s %s %s " SERVER " %s %c%s :0 %s", room, of->user, of->host, of->nick,
         of->away[0] != '\0' ? 'G' : 'H',
-        (flags & OPERATOR) != 0 ? "@" : (flags & VOICE) != 0 ? "+" : "", of->real);
+        (flags & OPERATOR) != 0 ? "@"
+        : (flags & VOICE) != 0  ? "+"
+                                : "",
+        of->real);
 }
 
 void cmd_who(struct client* client, struct words* words) {
@@ -92,7 +95,9 @@ void cmd_whois(struct client* client, struct words* words) {
   const struct seat* seat;
   LIST_FOREACH(seat, &of->seats, of_client) {
     reply(client, 319, "%s :%s%s", of->nick,
-          (seat->flags & OPERATOR) != 0 ? "@" : (seat->flags & VOICE) != 0 ? "+" : "",
+          (seat->flags & OPERATOR) != 0 ? "@"
+          : (seat->flags & VOICE) != 0  ? "+"
+                                        : "",
           seat->room->name);
   }
   reply(client, 312, "%s " SERVER " :irc %s", of->nick, release.version);
