@@ -1,6 +1,5 @@
 // The C ABI of the kit: handoff/poll.h. No exception leaves these functions.
 #include <arpa/inet.h>
-#include <netdb.h>
 #include <sys/socket.h>
 
 #include <cerrno>

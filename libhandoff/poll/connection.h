@@ -31,7 +31,7 @@ struct handoff_conn {
   std::uint64_t id = 0;
   int fd = -1;
   std::uint32_t watched = 0;  // the epoll events asked for now
-  bool making = false;        // in restore()
+  bool making = false;        // in save() or restore()
   bool closing = false;       // no more input; ends when the output is sent
   bool ended = false;         // the client has ended its half
   bool dead = false;          // over; waits to be destroyed

@@ -203,8 +203,9 @@ void handoff_poll::enqueue(handoff_conn& c) {
 void handoff_poll::flush() {
   announce_adopted();
   while (!pending_.empty() || !ended_.empty()) {
-    for (const std::uint64_t id : std::exchange(pending_, {})) {
-      const auto it = conns_.find(id);
+    // By index: what is queued meanwhile is at the end, and what fails leaves all in the list.
+    for (std::size_t i = 0; i < pending_.size(); ++i) {
+      const auto it = conns_.find(pending_[i]);
       if (it == conns_.end()) continue;
       handoff_conn& c = *it->second;
       c.queued = false;
@@ -212,14 +213,16 @@ void handoff_poll::flush() {
       if (!c.dead) send_from(c);
       if (!c.dead) rewatch(c);
     }
-    for (const std::uint64_t id : std::exchange(ended_, {})) {
-      const auto it = conns_.find(id);
+    pending_.clear();
+    for (std::size_t i = 0; i < ended_.size(); ++i) {
+      const auto it = conns_.find(ended_[i]);
       if (it == conns_.end()) continue;
       handoff_conn& c = *it->second;
       if (!c.refused && c.ops().closed != nullptr) c.ops().closed(&c);
       destroy(c);
-      conns_.erase(id);
+      conns_.erase(it);
     }
+    ended_.clear();
   }
   if (stopping_ && conns_.empty()) {
     stopping_ = false;

@@ -10,6 +10,21 @@
 using handoff::poll::Failed;
 using handoff::poll::kNowhere;
 
+namespace {
+
+class Making {
+ public:
+  explicit Making(handoff_conn& c) : c_(c) { c_.making = true; }
+  ~Making() { c_.making = false; }
+  Making(const Making&) = delete;
+  Making& operator=(const Making&) = delete;
+
+ private:
+  handoff_conn& c_;
+};
+
+}  // namespace
+
 void handoff_poll::set_callbacks() {
   using Kit = handoff_poll;
   handoff_callbacks callbacks{};
@@ -56,9 +71,8 @@ void handoff_poll::set_callbacks() {
 int handoff_poll::save(std::uint64_t id, handoff_saved_t* out) {
   handoff_conn& c = *conns_.at(id);
   if (c.ops().save != nullptr) {
-    c.making = true;
+    const Making guard(c);
     const int result = c.ops().save(&c, out);
-    c.making = false;
     if (result < 0) return result;
     // The library says what is wrong. With input saved it would see nothing of it.
     if (handoff_save_given(out) == 0) return 0;
@@ -106,9 +120,8 @@ int handoff_poll::adopt(const handoff_adopted& a) {
   c.paused = false;
   int result = 0;
   if (c.ops().restore != nullptr) {
-    c.making = true;
+    const Making guard(c);
     result = c.ops().restore(&c, a.state, a.state_length);
-    c.making = false;
   }
   if (result < 0) {
     if (fresh) {

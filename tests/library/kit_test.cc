@@ -1,9 +1,12 @@
 // What a layer that owns connections does at a switch: sessions go on with half their input, with
 // what was not sent, with clients that don't read, and each is served by one process at a time.
 #include <gmock/gmock.h>
+#include <poll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <csignal>
+#include <map>
 #include <set>
 
 #include "kits.h"

@@ -57,7 +57,8 @@ struct handoff_poll_options {
   void (*log)(void* user, int level, const char* message);
   /* The hooks are optional.
    * The sessions are an heir's, and all connections are there still. moved() and destroy() follow
-   * for each; no timer and no watch runs any more. */
+   * for each; no timer and no watch runs any more. The thread gives way to all others from now on
+   * (SCHED_IDLE, sched(7)). */
   void (*retired)(void* user);
   /* A switch has left `waiting` sessions here, which handoff_conn_hold(): this process serves them
    * until they have moved or ended, and accepts no others. The listeners and all other named fds
@@ -95,7 +96,8 @@ HANDOFF_API const char* handoff_poll_last_error(const handoff_poll_t* p);
 HANDOFF_API int handoff_poll_start(handoff_poll_t* p);
 
 /* Serves until the sessions are an heir's or a stop is complete, and returns 0 then; starts first
- * if handoff_poll_start() was not called, and returns its error. */
+ * if handoff_poll_start() was not called, and returns its error. -ENOMEM where a turn of the loop
+ * lacked memory: it may be called again. */
 HANDOFF_API int handoff_poll_run(handoff_poll_t* p);
 
 /* One turn of the loop, which waits for events at most timeout_ms (-1: as long as it takes).
@@ -153,8 +155,8 @@ struct handoff_conn_ops {
   uint32_t flags; /* 0 or HANDOFF_SESSION_INDEPENDENT */
 };
 
-/* Inside save() only, for a layer over handoff.h such as this one: 1 if a handoff_save_ function has
- * been called, else 0. */
+/* Inside save() only, for a layer over handoff.h such as this one: 1 if a handoff_save_ function
+ * has been called, else 0. */
 HANDOFF_API int handoff_save_given(const handoff_saved_t* out);
 
 /* Declares a listener, before the start, and what its connections do. ops is copied; context is
