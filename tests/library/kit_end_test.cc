@@ -21,6 +21,9 @@ using uv::Linger;
 
 class KitEndTest : public KitTest {};
 INSTANTIATE_TEST_SUITE_P(All, KitEndTest, ::testing::ValuesIn(kAllLayers), layers_of);
+// Without a second process.
+class KitEndAloneTest : public KitTest {};
+INSTANTIATE_TEST_SUITE_P(All, KitEndAloneTest, ::testing::ValuesIn(kEachLayer), layers_of);
 
 // More than a socket's buffers take (tcp_wmem, tcp_rmem: 4 MB and 6 MB at most).
 constexpr std::size_t kAnswer = 16'000'000;
@@ -80,7 +83,7 @@ void stop_within(ServiceProcess& service, std::uint64_t ms) {
   send(service.control(), Type::kStop, stop);
 }
 
-TEST_P(KitEndTest, AClientThatGoesOnSendingGetsTheWholeAnswer) {
+TEST_P(KitEndAloneTest, AClientThatGoesOnSendingGetsTheWholeAnswer) {
   ServiceProcess service(1, donor(program_of<Quitting>()));
   const auto owner = service.await_message<v1::Owner>(Type::kOwner);
   for (const std::size_t answer : {kAnswer, kSmallAnswer}) {
@@ -117,7 +120,7 @@ TEST_P(KitEndTest, ARetiredDonorStillLetsTheClientReadTheAnswer) {
   EXPECT_EQ(0, first.wait());
 }
 
-TEST_P(KitEndTest, AServiceThatStopsLetsTheClientHaveTheAnswerFirst) {
+TEST_P(KitEndAloneTest, AServiceThatStopsLetsTheClientHaveTheAnswerFirst) {
   ServiceProcess service(1, donor(program_of<Quitting>()));
   const auto owner = service.await_message<v1::Owner>(Type::kOwner);
   const auto client = quitting_client(owner);
@@ -128,7 +131,7 @@ TEST_P(KitEndTest, AServiceThatStopsLetsTheClientHaveTheAnswerFirst) {
   EXPECT_EQ(0, service.wait());
 }
 
-TEST_P(KitEndTest, AServiceThatStopsCutsOffWhoDoesNotReadBeforeTheDeadline) {
+TEST_P(KitEndAloneTest, AServiceThatStopsCutsOffWhoDoesNotReadBeforeTheDeadline) {
   ServiceProcess service(1, donor(program_of<Quitting>()));
   const auto client = quitting_client(service.await_message<v1::Owner>(Type::kOwner));
   const std::uint64_t begun = Linger::clock_ms();
@@ -165,7 +168,7 @@ class Counting final : public Session {
   std::size_t looked_ = 0;
 };
 
-TEST_P(KitEndTest, ALongLineIsLookedAtOnce) {
+TEST_P(KitEndAloneTest, ALongLineIsLookedAtOnce) {
   ServiceProcess service(1, donor(program_of<Counting>()));
   LineClient client(service.await_message<v1::Owner>(Type::kOwner).named(0).address());
   constexpr std::size_t kLong = 10'000'000;  // some 150 reads
@@ -175,7 +178,7 @@ TEST_P(KitEndTest, ALongLineIsLookedAtOnce) {
   EXPECT_EQ("1 " + std::to_string(kLong + 3) + "\n", client.line());
 }
 
-TEST_P(KitEndTest, InputBehindAPauseCountsAsNotSeen) {
+TEST_P(KitEndAloneTest, InputBehindAPauseCountsAsNotSeen) {
   ServiceProcess service(1, donor(program_of<Counting>()));
   const auto owner = service.await_message<v1::Owner>(Type::kOwner);
   LineClient one(owner.named(0).address()), other(owner.named(0).address());
@@ -210,7 +213,7 @@ class Explaining final : public Waiting {
   }
 };
 
-TEST_P(KitEndTest, AConnectionWithMoreThanMaxInputEnds) {
+TEST_P(KitEndAloneTest, AConnectionWithMoreThanMaxInputEnds) {
   Program program = program_of<Waiting>();
   program.max_input = 1000;
   program.listeners.front().name = kByDefault;
@@ -224,7 +227,7 @@ TEST_P(KitEndTest, AConnectionWithMoreThanMaxInputEnds) {
   EXPECT_EQ("EOF", within.line());
 }
 
-TEST_P(KitEndTest, AConnectionMaySayWhyItEnds) {
+TEST_P(KitEndAloneTest, AConnectionMaySayWhyItEnds) {
   Program program = program_of<Explaining>();
   program.max_input = 1000;
   ServiceProcess service(1, donor(program));
@@ -234,7 +237,7 @@ TEST_P(KitEndTest, AConnectionMaySayWhyItEnds) {
   EXPECT_EQ("EOF", client.line());
 }
 
-TEST_P(KitEndTest, ByDefaultItIs16MiB) {
+TEST_P(KitEndAloneTest, ByDefaultItIs16MiB) {
   ServiceProcess service(1, donor(program_of<Waiting>()));
   LineClient client(service.await_message<v1::Owner>(Type::kOwner).named(0).address());
   client.send(std::string((16U << 20) + 1, 'a'));
@@ -274,7 +277,7 @@ std::uint64_t used_ms(pid_t pid) {
          static_cast<std::uint64_t>(used.tv_nsec) / 1'000'000;
 }
 
-TEST_P(KitEndTest, WithoutAFreeFdAConnectionWaitsAndTheLoopDoesNotSpin) {
+TEST_P(KitEndAloneTest, WithoutAFreeFdAConnectionWaitsAndTheLoopDoesNotSpin) {
   ServiceProcess service(1, donor(limited(2)));
   const auto owner = service.await_message<v1::Owner>(Type::kOwner);
   auto one = std::make_unique<LineClient>(owner.named(0).address());

@@ -18,6 +18,8 @@ using protocol::Type;
 
 class KitSwitchTest : public KitTest {};
 INSTANTIATE_TEST_SUITE_P(All, KitSwitchTest, ::testing::ValuesIn(kAllLayers), layers_of);
+class KitSwitchAloneTest : public KitTest {};
+INSTANTIATE_TEST_SUITE_P(All, KitSwitchAloneTest, ::testing::ValuesIn(kEachLayer), layers_of);
 
 // A chat: all members hear every tick of a timer.
 using Members = std::set<Session*>;
@@ -152,7 +154,7 @@ TEST_P(KitSwitchTest, ALateServiceHearsItFirstAndThenOfEachConnection) {
   EXPECT_EQ("c", busy.ask("c"));
 }
 
-TEST_P(KitSwitchTest, AServiceThatStopsHearsItBeforeItsConnectionsEnd) {
+TEST_P(KitSwitchAloneTest, AServiceThatStopsHearsItBeforeItsConnectionsEnd) {
   ServiceProcess service(1, noting(GetParam().donor, {"closed", "stopping", "closed"}));
   const auto owner = service.await_message<v1::Owner>(Type::kOwner);
   {
@@ -218,7 +220,7 @@ TEST_P(KitSwitchTest, AConnectionThatHoldsStaysWithItsLoopAndComesWhenItIsReleas
 
 // ---- one side fails
 
-// The same session, of which an heir refuses one, or is killed as it restores.
+// Sessions of which an heir refuses the second, or is killed as it restores that.
 Program failing(const std::function<void()>& failure) {
   Program program = holding("heir");
   program.listeners[0].remake =

@@ -20,6 +20,9 @@ namespace {
 using protocol::Type;
 
 INSTANTIATE_TEST_SUITE_P(All, KitTest, ::testing::ValuesIn(kAllLayers), layers_of);
+// Without a second process.
+class KitAloneTest : public KitTest {};
+INSTANTIATE_TEST_SUITE_P(All, KitAloneTest, ::testing::ValuesIn(kEachLayer), layers_of);
 
 class Echo : public Session {
  public:
@@ -102,7 +105,7 @@ TEST_P(KitTest, AClientThatDoesNotReadLosesNoByte) {
 }
 
 // Input that nobody reads as long as the answers wait: the server's memory has a bound.
-TEST_P(KitTest, AClientThatDoesNotReadIsNotRead) {
+TEST_P(KitAloneTest, AClientThatDoesNotReadIsNotRead) {
   ServiceProcess service(1, donor(program_of<Echo>()));
   LineClient client(service.await_message<v1::Owner>(Type::kOwner).named(0).address());
   // Both directions' buffers and the high water are far below this.

@@ -101,6 +101,8 @@ struct Layers {
   Layer donor;
   Layer heir;
 };
+inline constexpr Layers kEachLayer[] = {{"Uv", run_on_uv, run_on_uv},
+                                        {"Poll", run_on_poll, run_on_poll}};
 inline constexpr Layers kAllLayers[] = {{"UvToUv", run_on_uv, run_on_uv},
                                         {"PollToPoll", run_on_poll, run_on_poll},
                                         {"UvToPoll", run_on_uv, run_on_poll},
