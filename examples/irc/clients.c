@@ -156,6 +156,7 @@ void say_to_neighbours(struct client* client, const char* source, const char* fo
   va_end(values);
   client->mark = ++marks;
   LIST_FOREACH(own, &client->seats, of_client) {
+    if (own->room == NULL) continue; /* there was no memory for it, see client_adopted() */
     LIST_FOREACH(seat, &own->room->seats, of_room) {
       if (seat->client->mark == marks) continue;
       seat->client->mark = marks;

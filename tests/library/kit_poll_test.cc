@@ -22,7 +22,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 class PollTest : public ::testing::Test {
- protected:
+ public:  // callbacks use it
   PollTest() {
     handoff_options options{};
     options.size = sizeof options;

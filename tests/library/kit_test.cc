@@ -281,8 +281,9 @@ Program two_listeners(bool turned) {
 
 TEST_P(KitTest, EachListenerRestoresItsOwnWhateverTheirOrder) {
   ServiceProcess first(1, donor(two_listeners(false)));
+  const auto owner = first.await_message<v1::Owner>(Type::kOwner);
   std::map<std::string, std::unique_ptr<LineClient>> clients;
-  for (const auto& named : first.await_message<v1::Owner>(Type::kOwner).named()) {
+  for (const auto& named : owner.named()) {
     clients[named.name()] = std::make_unique<LineClient>(named.address());
   }
   EXPECT_EQ("p", clients.at("public")->ask("?"));
