@@ -2,6 +2,7 @@
 #include <string>
 #include <string_view>
 
+#include "handoff/poll.h"
 #include "libhandoff/api/handle.h"
 
 using handoff::Result;
@@ -77,5 +78,6 @@ int handoff_save_flags(handoff_saved_t* out, uint32_t flags) {
   out->given = true;
   return 0;
 }
+int handoff_save_given(const handoff_saved_t* out) { return out != nullptr && out->given ? 1 : 0; }
 
 }  // extern "C"

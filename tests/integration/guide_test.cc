@@ -14,12 +14,12 @@ using testing::Not;
 
 std::string guide(const std::string& name) { return program("guide-" + name); }
 
-TEST(GuideTest, ThePollLoopAndTheUvLayerHandOverToEachOther) {
+TEST(GuideTest, ThePollLoopTheUvLayerAndTheKitInCHandOverToEachOther) {
   Supervisor supervisor({.command = {guide("poll")}, .name = "tally"});
   LineClient client(supervisor.port());
   EXPECT_EQ(client.ask("5"), "5");
   client.send("1");  // half a line goes along
-  for (const std::string release : {"tally-1", "tally-2", "poll", "poll"}) {
+  for (const std::string release : {"tally-1", "tally-c", "tally-2", "tally-c", "poll", "poll"}) {
     const auto upgrade = supervisor.upgrade(guide(release));
     ASSERT_EQ(upgrade.status, 0) << release << ": " << upgrade.describe();
   }
@@ -90,7 +90,8 @@ TEST(GuideTest, AReleaseThatDoesNotKnowTheSectionIsRefused) {
 }
 
 TEST(GuideTest, EveryProgramLeavesARehearsalInOrder) {
-  for (const std::string release : {"tally-1", "tally-2", "poll", "section", "region", "proto"}) {
+  for (const std::string release :
+       {"tally-1", "tally-2", "tally-c", "poll", "section", "region", "proto"}) {
     Supervisor supervisor({.command = {guide(release)}, .name = "tally"});
     const LineClient client(supervisor.port());
     const auto plan = supervisor.plan(guide(release));

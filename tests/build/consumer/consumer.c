@@ -1,5 +1,6 @@
 /* The least that a service in C does; prints the version of the library that it runs with. */
-#include <handoff/handoff.h>
+#include <handoff/poll.h>
+#include <handoff/tlv.h>
 #include <stdio.h>
 #include <string.h>
 

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # The shared object exports the C ABI and nothing else, and needs no third party's library: a service may
-# link any version of protobuf, or none. Usage: exports_test.sh LIBRARY HEADER SONAME
+# link any version of protobuf, or none. Usage: exports_test.sh LIBRARY HEADERS SONAME
 set -euo pipefail
-library=$1 header=$2
+library=$1 headers=$2
 exported=$(nm -D --defined-only "$library" | awk '{print $3}' | sort)
-declared=$(grep -oE '^HANDOFF_API [^(]*[ *](handoff_[a-z_]+)\(' "$header" | grep -oE 'handoff_[a-z_]+\($' | tr -d '(' | sort)
+declared=$(grep -hoE '^HANDOFF_API [^(]*[ *](handoff_[a-z_]+)\(' "$headers"/*.h | grep -oE 'handoff_[a-z_]+\($' | tr -d '(' | sort)
 if ! diff <(echo "$declared") <(echo "$exported"); then
-  echo "exports differ from what handoff.h declares (< declared, > exported)" >&2
+  echo "exports differ from what handoff.h and poll.h declare (< declared, > exported)" >&2
   exit 1
 fi
 needed=$(readelf -d "$library" | grep NEEDED | grep -oE '\[[^]]*\]' | tr -d '[]')
@@ -24,4 +24,4 @@ soname=$(readelf -d "$library" | grep SONAME | grep -oE '\[[^]]*\]')
   echo "the soname is $soname" >&2
   exit 1
 }
-echo "$(echo "$exported" | wc -l) symbols, all of handoff.h"
+echo "$(echo "$exported" | wc -l) symbols, all of handoff.h and poll.h"

@@ -1,0 +1,378 @@
+// How the kit accepts, reads, writes and ends connections.
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <new>
+#include <utility>
+
+#include "libhandoff/poll/kit.h"
+
+using handoff::poll::fail_by_errno;
+using handoff::poll::Failed;
+using handoff::uv::Linger;
+
+// The set's events carry the address of a connection, or that of a listener with its lowest bit
+// set, or a number of linger_'s, whose lowest two bits are 2.
+void handoff_poll::on_events() {
+  std::array<epoll_event, 256> events;
+  const int n = ::epoll_wait(set_, events.data(), static_cast<int>(events.size()), 0);
+  for (int i = 0; i < n; ++i) {
+    const std::uint64_t data = events[static_cast<std::size_t>(i)].data.u64;
+    const std::uint32_t what = events[static_cast<std::size_t>(i)].events;
+    if ((data & 1) != 0) {
+      accept_from(*reinterpret_cast<Listener*>(data & ~std::uint64_t{1}));
+      continue;
+    }
+    if ((data & 2) != 0) {
+      linger_.on_event(data);
+      continue;
+    }
+    // Alive: connections are destroyed after the batch.
+    auto& c = *reinterpret_cast<handoff_conn*>(data);
+    if (c.dead) continue;
+    if ((what & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) read_from(c);
+    if (!c.dead && (what & EPOLLOUT) != 0) enqueue(c);
+  }
+}
+
+void handoff_poll::set_nonblocking(int fd) {
+  const int flags = ::fcntl(fd, F_GETFL);
+  if (flags >= 0 && (flags & O_NONBLOCK) != 0) return;
+  if (flags < 0 || ::fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) fail_by_errno("O_NONBLOCK");
+}
+
+void handoff_poll::accept_from(Listener& listener) {
+  if (listener.rests || closing_down_) return;
+  // Another process may share the listener, and clear O_NONBLOCK as it closes its own fd.
+  set_nonblocking(listener.fd);
+  for (int n = 0; n < 64 && !closing_down_; ++n) {
+    const int fd = ::accept4(listener.fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) {
+      if ((errno == EMFILE || errno == ENFILE) && linger_.end_oldest()) continue;
+      // Without a free fd the connection waits in the queue. Level-triggered epoll would spin on
+      // it, so the listener is not watched for 100 ms.
+      if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+        rest(listener);
+      }
+      return;
+    }
+    handoff_conn* const c = admit(listener, fd);
+    if (c == nullptr) {
+      ::close(fd);
+    } else if (c->ops().opened != nullptr && c->ops().opened(c) < 0) {
+      c->refused = true;
+      end(*c);
+    }
+  }
+}
+
+// Makes a connection of an accepted fd; nullptr, and a line in the log, where that fails.
+handoff_conn* handoff_poll::admit(Listener& listener, int fd) {
+  std::uint64_t id = 0;
+  try {
+    auto made = std::make_unique<handoff_conn>();
+    handoff_session_options options{};
+    options.size = sizeof options;
+    options.kind = listener.kind.c_str();
+    options.flags = HANDOFF_SESSION_TRACKED | listener.ops.flags;
+    const int result = handoff_session_open(handle_, fd, &options, &id);
+    if (result < 0) throw Failed{result, handoff_last_error(handle_)};
+    made->kit = this;
+    made->of = &listener;
+    made->id = id;
+    made->fd = fd;
+    made->watched = EPOLLIN;
+    handoff_conn* const c = conns_.emplace(id, std::move(made)).first->second.get();
+    add(set_, fd, EPOLLIN, reinterpret_cast<std::uintptr_t>(c));
+    return c;
+  } catch (const Failed& e) {
+    log(HANDOFF_LOG_ERROR, "a new connection was closed: " + e.words);
+  } catch (...) {
+    log(HANDOFF_LOG_ERROR, "a new connection was closed: no memory");
+  }
+  conns_.erase(id);
+  if (id != 0) handoff_session_closed(handle_, id);
+  return nullptr;
+}
+
+void handoff_poll::rest(Listener& listener) {
+  ::epoll_ctl(set_, EPOLL_CTL_DEL, listener.fd, nullptr);
+  listener.rests = true;
+  add_timer(
+      100, false,
+      [](void* user) {
+        try {
+          static_cast<handoff_poll*>(user)->wake_listeners();
+        } catch (const Failed& e) {
+          static_cast<handoff_poll*>(user)->log(HANDOFF_LOG_ERROR, e.words);
+        }
+      },
+      this);
+}
+
+void handoff_poll::wake_listeners() {
+  for (auto& listener : listeners_) {
+    if (!listener->rests || over() || closing_down_) continue;
+    listener->rests = false;
+    watch_listener(*listener);
+  }
+}
+
+void handoff_poll::watch_listener(Listener& listener) {
+  // One loop is enough for a connection: EPOLLEXCLUSIVE keeps the kernel from waking all of them.
+  add(set_, listener.fd, several_lanes_ ? EPOLLIN | EPOLLEXCLUSIVE : EPOLLIN,
+      reinterpret_cast<std::uintptr_t>(&listener) | 1);
+}
+
+void handoff_poll::stop_accepting() {
+  for (auto& listener : listeners_) {
+    ::epoll_ctl(set_, EPOLL_CTL_DEL, listener->fd, nullptr);
+    listener->fd = -1;
+    listener->rests = false;
+  }
+}
+
+void handoff_poll::read_from(handoff_conn& c) {
+  if (c.closing) {
+    // Only errors and hang-ups matter now.
+    char byte = 0;
+    const ssize_t n = ::recv(c.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (n < 0 && errno != EAGAIN && errno != EINTR) end(c);
+    return;
+  }
+  const ssize_t n = ::recv(c.fd, buffer_.data(), buffer_.size(), MSG_DONTWAIT);
+  if (n < 0) {
+    if (errno != EAGAIN && errno != EINTR) end(c);
+    return;
+  }
+  touch(c);
+  if (n == 0) {  // the client sends no more, and may still read the answers that are queued
+    c.ended = true;
+    close(c);
+    return;
+  }
+  const std::string_view fresh(buffer_.data(), static_cast<std::size_t>(n));
+  try {
+    if (c.input.empty()) {
+      c.seen = 0;
+      const std::size_t used = c.paused ? 0 : c.ops().input(&c, fresh.data(), fresh.size());
+      if (!c.dead && used < fresh.size()) c.input.append(fresh.substr(used));
+      c.seen = c.paused ? 0 : c.input.size();
+    } else {
+      c.input.append(fresh);
+      consume(c);
+    }
+  } catch (const std::bad_alloc&) {
+    log(HANDOFF_LOG_ERROR, "session " + std::to_string(c.id) + " ends: no memory for its input");
+    end(c);
+  }
+  if (c.input.size() > options_.max_input) overflow(c);
+  if (!c.dead) enqueue(c);  // flush() adjusts the events to watch for
+}
+
+void handoff_poll::consume(handoff_conn& c) {
+  if (c.input.empty() || c.closing || c.dead || c.paused || c.frozen || over()) return;
+  const std::size_t used =
+      std::min(c.ops().input(&c, c.input.data(), c.input.size()), c.input.size());
+  c.seen = c.paused ? 0 : c.input.size() - used;
+  if (used == 0 || c.dead) return;
+  touch(c);
+  c.input.erase(0, used);
+  if (c.input.empty() && c.input.capacity() > 65536) c.input.shrink_to_fit();
+}
+
+void handoff_poll::touch(handoff_conn& c) {
+  // The service may still write to a session that a retired donor no longer owns.
+  if (c.touched || closing_down_) return;
+  c.touched = true;
+  handoff_session_touch(handle_, c.id);
+}
+
+void handoff_poll::enqueue(handoff_conn& c) {
+  if (c.queued || c.dead) return;
+  pending_.push_back(c.id);
+  c.queued = true;
+  if (!in_turn_) wake();
+}
+
+// Sends what is queued, adjusts what is watched, destroys what has ended. Those that end may make
+// others write, and these may end.
+void handoff_poll::flush() {
+  announce_adopted();
+  while (!pending_.empty() || !ended_.empty()) {
+    // By index: what is queued meanwhile is at the end, and what fails leaves all in the list.
+    for (std::size_t i = 0; i < pending_.size(); ++i) {
+      const auto it = conns_.find(pending_[i]);
+      if (it == conns_.end()) continue;
+      handoff_conn& c = *it->second;
+      c.queued = false;
+      if (c.frozen) continue;  // thaw() queues it again
+      if (!c.dead) send_from(c);
+      if (!c.dead) rewatch(c);
+    }
+    pending_.clear();
+    for (std::size_t i = 0; i < ended_.size(); ++i) {
+      const auto it = conns_.find(ended_[i]);
+      if (it == conns_.end()) continue;
+      handoff_conn& c = *it->second;
+      if (!c.refused && c.ops().closed != nullptr) c.ops().closed(&c);
+      destroy(c);
+      conns_.erase(it);
+    }
+    ended_.clear();
+  }
+  if (stopping_ && conns_.empty()) {
+    stopping_ = false;
+    finished_ = true;
+    timers_.clear();
+    close_set();
+  }
+}
+
+void handoff_poll::send_from(handoff_conn& c) {
+  while (c.sent < c.output.size()) {
+    const ssize_t n = ::send(c.fd, c.output.data() + c.sent, c.output.size() - c.sent,
+                             MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n < 0) {
+      if (errno == EINTR) continue;
+      if (errno != EAGAIN) end(c);
+      break;
+    }
+    c.sent += static_cast<std::size_t>(n);
+    touch(c);
+  }
+  if (c.sent == c.output.size()) {
+    c.output.clear();
+    c.sent = 0;
+    if (c.output.capacity() > 65536) c.output.shrink_to_fit();
+    if (c.closing) finish(c);
+  } else if (c.sent > (std::size_t{1} << 20)) {
+    c.output.erase(0, c.sent);
+    c.sent = 0;
+  }
+}
+
+void handoff_poll::rewatch(handoff_conn& c) {
+  std::uint32_t wanted = 0;
+  if (c.output_size() > 0) wanted |= EPOLLOUT;
+  if (!c.closing && !c.paused && c.output_size() < options_.high_water) wanted |= EPOLLIN;
+  if (wanted == c.watched) return;
+  epoll_event event{};
+  event.events = wanted;
+  event.data.ptr = &c;
+  if (::epoll_ctl(set_, EPOLL_CTL_MOD, c.fd, &event) == 0) c.watched = wanted;
+}
+
+void handoff_poll::overflow(handoff_conn& c) {
+  if (c.closing) return;
+  if (c.ops().overflow != nullptr) {
+    c.ops().overflow(&c);
+  } else {
+    log(HANDOFF_LOG_WARNING, "session " + std::to_string(c.id) +
+                                 " is closed: " + std::to_string(c.input.size()) +
+                                 " bytes of input wait to be consumed, more than max_input");
+  }
+  close(c);
+}
+
+// The connection failed, or nobody waits for it any more.
+void handoff_poll::end(handoff_conn& c) {
+  if (c.dead) return;
+  const int fd = c.fd;
+  leave(c);
+  // While the donor still has the socket open, close(2) alone would tell the client nothing.
+  if (c.inherited) ::shutdown(fd, SHUT_RDWR);
+  ::close(fd);
+}
+
+// All output is sent, and the client may not have read it yet. One that has ended its own half
+// sends nothing that could make close(2) a reset.
+void handoff_poll::finish(handoff_conn& c) {
+  if (c.ended) return end(c);
+  if (c.dead) return;
+  const int fd = c.fd;
+  leave(c);
+  linger_.add(fd, set_, Linger::clock_ms());
+  if (linger_timer_ == 0) time_linger();
+}
+
+void handoff_poll::time_linger() {
+  const std::uint64_t now_ms = Linger::clock_ms();
+  linger_.expire(now_ms);
+  linger_timer_ = 0;
+  if (linger_.empty()) return;
+  linger_timer_ = add_timer(
+      linger_.left_ms(now_ms), false,
+      [](void* user) { static_cast<handoff_poll*>(user)->time_linger(); }, this);
+}
+
+// The session has ended, and its fd is the caller's.
+void handoff_poll::leave(handoff_conn& c) {
+  ended_.push_back(c.id);
+  c.dead = c.closing = true;
+  handoff_session_closed(handle_, c.id);
+  ::epoll_ctl(set_, EPOLL_CTL_DEL, c.fd, nullptr);
+  c.fd = -1;
+  if (!in_turn_) wake();
+}
+
+void handoff_poll::destroy(handoff_conn& c) {
+  if (c.ops().destroy != nullptr) c.ops().destroy(&c);
+}
+
+handoff_conn* handoff_poll::find(std::uint64_t id) const {
+  const auto it = conns_.find(id);
+  return it != conns_.end() && !it->second->dead ? it->second.get() : nullptr;
+}
+
+int handoff_poll::write(handoff_conn& c, std::string_view bytes) {
+  if (c.making) return HANDOFF_ERR_ORDER;
+  if (c.closing) return -EPIPE;
+  if (bytes.empty()) return 0;
+  try {
+    c.output.append(bytes);
+    touch(c);
+    enqueue(c);
+    return 0;
+  } catch (const std::bad_alloc&) {
+    log(HANDOFF_LOG_ERROR, "session " + std::to_string(c.id) + " ends: no memory for its output");
+    if (!c.frozen) end(c);
+    return -ENOMEM;
+  }
+}
+
+void handoff_poll::close(handoff_conn& c) {
+  if (c.closing || c.making) return;
+  c.closing = true;
+  touch(c);
+  enqueue(c);
+}
+
+void handoff_poll::pause(handoff_conn& c) {
+  c.paused = true;
+  if (!c.making) enqueue(c);  // adopt() looks at one that is being made
+}
+
+void handoff_poll::resume(handoff_conn& c) {
+  c.paused = false;
+  if (c.making) return;
+  consume(c);
+  enqueue(c);
+}
+
+int handoff_poll::hold(handoff_conn& c) {
+  if (c.making) return HANDOFF_ERR_ORDER;
+  if (c.held || c.closing || over()) return 0;
+  const int result = handoff_session_hold(handle_, c.id);
+  c.held = result == 0;
+  return result;
+}
+
+int handoff_poll::release(handoff_conn& c) {
+  if (!c.held || c.dead) return 0;
+  c.held = false;
+  return handoff_session_release(handle_, c.id);
+}

@@ -1,0 +1,192 @@
+// The kit of handoff/poll.h: an epoll loop that owns the connections of one handle.
+//
+// The loop's epoll set (loop_) has the handle's fd, a timerfd, an eventfd that wakes it, the fds
+// that the author watches, and a second epoll set (set_) with the listeners and connections. So an
+// heir registers every socket before the switch, and a donor lets go of all by closing one fd. set_
+// is put into loop_ while it is empty: later that costs O(fds in it).
+//
+// Stands on the public headers alone. Exceptions (no memory, in the main) end in the functions of
+// the C ABI, or in on(), which is around each callback of the handle.
+#pragma once
+
+#include <sys/epoll.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <new>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "handoff/detail/uv_linger.hpp"
+#include "handoff/poll.h"
+#include "libhandoff/poll/connection.h"
+#include "libhandoff/poll/timers.h"
+
+namespace handoff::poll {
+
+// A failed call, in words; caught where the C ABI ends.
+struct Failed {
+  int code;
+  std::string words;
+};
+// With errno.
+[[noreturn]] void fail_by_errno(const std::string& what);
+
+}  // namespace handoff::poll
+
+struct handoff_poll {
+ public:
+  handoff_poll(handoff_t* handle, const handoff_poll_options& options);
+  ~handoff_poll();
+  handoff_poll(const handoff_poll&) = delete;
+  handoff_poll& operator=(const handoff_poll&) = delete;
+
+  // -- the loop (loop.cc)
+  void listen(const char* name, const char* address, const handoff_conn_ops& ops, void* context);
+  int start();
+  int run();
+  int once(int timeout_ms);
+  int fd() const { return loop_; }
+  handoff_t* handle() const { return handle_; }
+  bool inside() const { return inside_; }
+  void stop(std::uint64_t within_ms);
+  std::uint64_t add_timer(std::uint64_t ms, bool every, handoff::poll::Timers::Function f,
+                          void* user);
+  bool cancel_timer(std::uint64_t id);
+  void watch_fd(int fd, int events, void (*f)(void*, int, int), void* user);
+  bool unwatch_fd(int fd);
+
+  // -- what the author does with connections (connections.cc)
+  int write(handoff_conn& c, std::string_view bytes);
+  void close(handoff_conn& c);
+  void touch(handoff_conn& c);
+  void pause(handoff_conn& c);
+  void resume(handoff_conn& c);
+  int hold(handoff_conn& c);
+  int release(handoff_conn& c);
+  std::size_t count() const { return conns_.size(); }
+  handoff_conn* find(std::uint64_t id) const;
+  template <class F>
+  void each(F&& f) const {
+    for (const auto& [id, c] : conns_) {
+      if (!c->dead) f(*c);
+    }
+  }
+
+  void log(int level, const std::string& message) const;
+  // Around a callback of the handle: an exception becomes a number.
+  template <class F>
+  static int on(void* user, F&& f) noexcept {
+    try {
+      return f(*static_cast<handoff_poll*>(user));
+    } catch (const std::bad_alloc&) {
+      return -ENOMEM;
+    } catch (const handoff::poll::Failed& e) {
+      handoff_reason(static_cast<handoff_poll*>(user)->handle_, e.words.c_str());
+      return e.code;
+    } catch (...) {
+      return HANDOFF_ERR_INTERNAL;
+    }
+  }
+
+  std::string last_error = {};
+
+ private:
+  using Listener = handoff::poll::Listener;
+  static constexpr std::uint32_t kClosing = 1;  // of a session: ends when its output is sent
+
+  struct Watch {
+    std::uint64_t key;  // of its events
+    void (*f)(void*, int, int);
+    void* user;
+  };
+
+  // -- the loop (loop.cc)
+  void open_sets();
+  void close_set();
+  void set_callbacks();
+  void claim_kind(const std::string& name, const std::string& kind, bool by_itself) const;
+  void add(int to, int fd, std::uint32_t events, std::uint64_t data) const;
+  void dispatch();
+  void set_alarm();
+  void wake() const;
+  void on_watch(std::uint64_t key, std::uint32_t events);
+  void stop_by(std::uint64_t deadline_us);
+  void cut_off();
+  // Neither reads nor sends any more.
+  bool over() const { return retired_ || set_ < 0; }
+
+  // -- the handoff (handing_over.cc)
+  int save(std::uint64_t id, handoff_saved_t* out);
+  int adopt(const handoff_adopted& a);
+  Listener* listener_of(std::string_view kind) const;
+  std::string unknown_kind(std::string_view kind) const;
+  void drop(std::uint64_t id);
+  void let_go_of(handoff_conn& c);
+  void moved(std::uint64_t id);
+  void freeze(std::uint64_t id);
+  void thaw(std::uint64_t id);
+  void late(std::uint64_t waiting);
+  void retire();
+  void announce_adopted();
+
+  // -- connections (connections.cc)
+  void on_events();
+  void accept_from(Listener& listener);
+  handoff_conn* admit(Listener& listener, int fd);
+  void rest(Listener& listener);
+  void wake_listeners();
+  void watch_listener(Listener& listener);
+  void stop_accepting();
+  void read_from(handoff_conn& c);
+  void consume(handoff_conn& c);
+  void enqueue(handoff_conn& c);
+  void flush();
+  void send_from(handoff_conn& c);
+  void rewatch(handoff_conn& c);
+  void overflow(handoff_conn& c);
+  void end(handoff_conn& c);
+  void finish(handoff_conn& c);
+  void leave(handoff_conn& c);
+  void time_linger();
+  static void destroy(handoff_conn& c);
+  static void set_nonblocking(int fd);
+
+  handoff_t* handle_;
+  handoff_poll_options options_;
+  bool first_lane_ = true;
+  bool several_lanes_ = false;
+  int loop_ = -1;
+  int set_ = -1;
+  int timer_ = -1;
+  int wake_ = -1;
+  bool started_ = false;
+  bool turned_ = false;   // the loop has turned once
+  bool in_turn_ = false;  // what is queued is flushed at its end
+  bool inside_ = false;   // in start() or once(): neither may be called
+  bool closing_down_ = false;
+  bool retired_ = false;  // the connections are the heir's
+  bool stopping_ = false;
+  bool finished_ = false;
+  std::uint64_t cut_off_ms_ = 0;  // of a stop; 0: there was none
+  handoff::uv::Linger linger_;
+  std::uint64_t linger_timer_ = 0;
+  std::uint64_t alarm_ms_ = 0;  // what timer_ is set to; 0: to nothing
+  handoff::poll::Timers timers_;
+  std::map<int, Watch> watches_;           // of an fd
+  std::map<std::uint64_t, int> watch_of_;  // the fd of a key
+  std::uint64_t next_watch_ = 0;
+  std::array<char, 65536> buffer_{};
+  std::unordered_map<std::uint64_t, std::unique_ptr<handoff_conn>> conns_;
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  std::vector<std::uint64_t> pending_;  // to flush
+  std::vector<std::uint64_t> ended_;    // to destroy
+  std::vector<handoff_conn*> opening_;  // restored, not told yet; nullptr: ended before it
+  std::vector<std::uint64_t> adopted_;  // restored with something to do
+  std::vector<std::uint64_t> thawed_;   // whose input is to be looked at
+};

@@ -1,0 +1,271 @@
+// What a service on a layer that owns connections hears of a switch, and when: its own tables and
+// timers know connections, and must not outlive them. And what becomes of sessions if one side
+// fails, or holds them back.
+#include <gmock/gmock.h>
+
+#include <csignal>
+#include <set>
+
+#include "kits.h"
+#include "support/clients/line_client.h"
+#include "support/peers/service_process.h"
+#include "support/process/process.h"
+
+namespace handoff::test {
+namespace {
+
+using protocol::Type;
+
+class KitSwitchTest : public KitTest {};
+INSTANTIATE_TEST_SUITE_P(All, KitSwitchTest, ::testing::ValuesIn(kAllLayers), layers_of);
+class KitSwitchAloneTest : public KitTest {};
+INSTANTIATE_TEST_SUITE_P(All, KitSwitchAloneTest, ::testing::ValuesIn(kEachLayer), layers_of);
+
+// A chat: all members hear every tick of a timer.
+using Members = std::set<Session*>;
+class Member final : public Session {
+ public:
+  explicit Member(std::shared_ptr<Members> members) : members_(std::move(members)) {}
+  std::size_t input(std::string_view bytes) override { return bytes.size(); }
+  void opened(bool /*adopted*/) override { members_->insert(this); }
+  void closed() override { members_->erase(this); }
+  void moved() override { members_->erase(this); }
+
+ private:
+  std::shared_ptr<Members> members_;
+};
+Program chat() {
+  const auto members = std::make_shared<Members>();
+  const auto make = [members](auto...) { return std::make_unique<Member>(members); };
+  Program program{.listeners = {{"public", make, make}}};
+  program.tick_ms = 1;
+  program.tick = [members] {
+    for (Session* member : *members) member->write("tick\n");
+  };
+  return program;
+}
+
+// 600 members, so that ending them takes the donor longer than a tick.
+TEST_P(KitSwitchTest, ATimerThatBroadcastsFindsNoConnectionThatHasGone) {
+  auto first = std::make_unique<ServiceProcess>(1, donor(chat()));
+  const auto owner = first->await_message<v1::Owner>(Type::kOwner);
+  std::vector<std::unique_ptr<LineClient>> clients;
+  for (int i = 0; i < 600; ++i) {
+    clients.push_back(std::make_unique<LineClient>(owner.named(0).address()));
+    ASSERT_EQ("tick\n", clients.back()->line());
+  }
+  for (std::uint64_t generation = 2; generation < 5; ++generation) {
+    auto second =
+        start_heir(*first, generation, generation % 2 == 0 ? heir(chat()) : donor(chat()));
+    EXPECT_EQ(600U, second->await_message<v1::Owner>(Type::kOwner).sessions());
+    EXPECT_EQ(0, first->wait());
+    first = std::move(second);
+  }
+  for (auto& client : clients) ASSERT_EQ("tick\n", client->line());
+}
+
+// Notes what it hears, and in which state of things.
+struct Notes {
+  std::vector<std::string> heard = {};
+  bool retired = false;
+};
+class Noting final : public Session {
+ public:
+  explicit Noting(std::shared_ptr<Notes> notes) : notes_(std::move(notes)) {}
+  ~Noting() override {
+    if (notes_->retired) notes_->heard.push_back("destroyed");
+  }
+  Noting(const Noting&) = delete;
+  Noting& operator=(const Noting&) = delete;
+  std::size_t input(std::string_view bytes) override {
+    if (bytes.starts_with("hold")) line().hold();
+    if (bytes.starts_with("release")) line().release();
+    write(bytes);
+    return bytes.size();
+  }
+  void closed() override { notes_->heard.push_back("closed"); }
+  void moved() override {
+    notes_->heard.push_back("moved");
+    if (!notes_->retired) return;
+    // All of these do nothing.
+    line().each([](Line& other) {
+      other.write("x");
+      other.changed();
+      other.pause();
+      other.resume();
+      other.hold();
+      other.close();
+    });
+  }
+
+ private:
+  std::shared_ptr<Notes> notes_;
+};
+
+// Exits with 0 if it has heard that.
+std::function<int()> noting(Layer layer, const std::vector<std::string>& expected = {}) {
+  return [layer, expected] {
+    const auto notes = std::make_shared<Notes>();
+    const auto make = [notes](auto...) { return std::make_unique<Noting>(notes); };
+    Program program{.listeners = {{"public", make, make}}};
+    program.late = [notes](std::uint64_t waiting) {
+      notes->heard.push_back("late " + std::to_string(waiting));
+    };
+    program.retired = [notes](std::size_t sessions) {
+      notes->retired = true;
+      notes->heard.push_back("retired, of " + std::to_string(sessions));
+    };
+    program.stopping = [notes] { notes->heard.push_back("stopping"); };
+    program.tick_ms = 1;
+    program.tick = [notes] {
+      if (notes->retired) notes->heard.push_back("tick");
+    };
+    const int result = layer(program);
+    if (result != 0) return result;
+    if (notes->heard == expected) return 0;
+    for (const auto& what : notes->heard) std::fprintf(stderr, "heard: %s\n", what.c_str());
+    return 1;
+  };
+}
+
+TEST_P(KitSwitchTest, TheServiceHearsOfItBeforeAnyConnectionIsGoneAndNoTimerTicksBetween) {
+  ServiceProcess first(
+      1, noting(GetParam().donor, {"retired, of 2", "moved", "moved", "destroyed", "destroyed"}));
+  const auto owner = first.await_message<v1::Owner>(Type::kOwner);
+  LineClient one(owner.named(0).address()), two(owner.named(0).address());
+  for (LineClient* client : {&one, &two}) EXPECT_EQ("a", client->ask("a"));
+  const auto second = start_heir(first, 2, noting(GetParam().heir));
+  second->await_message<v1::Owner>(Type::kOwner);
+  EXPECT_EQ(0, first.wait());
+  for (LineClient* client : {&one, &two}) EXPECT_EQ("b", client->ask("b"));
+}
+
+TEST_P(KitSwitchTest, ALateServiceHearsItFirstAndThenOfEachConnection) {
+  ServiceProcess first(1, noting(GetParam().donor, {"late 1", "moved", "moved", "retired, of 0"}));
+  const auto owner = first.await_message<v1::Owner>(Type::kOwner);
+  LineClient busy(owner.named(0).address()), idle(owner.named(0).address());
+  EXPECT_EQ("hold", busy.ask("hold"));
+  EXPECT_EQ("a", idle.ask("a"));
+  const auto second = start_heir(first, 2, noting(GetParam().heir));
+  second->await_message<v1::Owner>(Type::kOwner);
+  EXPECT_EQ("b", idle.ask("b"));
+  EXPECT_EQ("release", busy.ask("release"));
+  EXPECT_EQ(0, first.wait());
+  EXPECT_EQ("c", busy.ask("c"));
+}
+
+TEST_P(KitSwitchAloneTest, AServiceThatStopsHearsItBeforeItsConnectionsEnd) {
+  ServiceProcess service(1, noting(GetParam().donor, {"closed", "stopping", "closed"}));
+  const auto owner = service.await_message<v1::Owner>(Type::kOwner);
+  {
+    LineClient first(owner.named(0).address());
+    EXPECT_EQ("a", first.ask("a"));
+  }
+  LineClient second(owner.named(0).address());
+  EXPECT_EQ("a", second.ask("a"));
+  v1::Stop stop;
+  stop.set_deadline_us(UINT64_MAX);
+  send(service.control(), Type::kStop, stop);
+  EXPECT_EQ("EOF", second.line());
+  EXPECT_EQ(0, service.wait());
+}
+
+// "hold" holds, "release" releases. A line is answered with the release and the number of lines
+// before.
+class Holding final : public Session {
+ public:
+  Holding(std::string version, std::uint64_t lines) : version_(std::move(version)), lines_(lines) {}
+  std::size_t input(std::string_view bytes) override {
+    const std::size_t end = bytes.find('\n');
+    if (end == std::string_view::npos) return 0;
+    const std::string_view text = bytes.substr(0, end);
+    if (text == "hold") line().hold();
+    if (text == "release") line().release();
+    write(version_ + " " + std::to_string(lines_++) + "\n");
+    return end + 1;
+  }
+  std::string save() const override { return std::to_string(lines_); }
+
+ private:
+  std::string version_;
+  std::uint64_t lines_;
+};
+Program holding(const std::string& version) {
+  return {.listeners = {{"public", [=] { return std::make_unique<Holding>(version, 0); },
+                         [=](std::string_view state) {
+                           return std::make_unique<Holding>(version,
+                                                            std::stoull(std::string(state)));
+                         }}}};
+}
+
+TEST_P(KitSwitchTest, AConnectionThatHoldsStaysWithItsLoopAndComesWhenItIsReleased) {
+  ServiceProcess first(1, donor(holding("one")));
+  const auto owner = first.await_message<v1::Owner>(Type::kOwner);
+  LineClient busy(owner.named(0).address()), idle(owner.named(0).address());
+  EXPECT_EQ("one 0", busy.ask("hold"));
+  EXPECT_EQ("one 0", idle.ask("a"));
+  const auto second = start_heir(first, 2, heir(holding("two")));
+  EXPECT_EQ(1U, second->await_message<v1::Owner>(Type::kOwner).sessions());
+  EXPECT_EQ(1U, first.await_message<v1::Late>(Type::kLate).waiting());
+  EXPECT_EQ("one 1", busy.ask("b"));
+  EXPECT_EQ("two 1", idle.ask("b"));
+  LineClient fresh(owner.named(0).address());
+  EXPECT_EQ("two 0", fresh.ask("a"));
+  // The lines behind "release" move as input, and the heir serves them.
+  busy.send("release\nc\nd\n");
+  EXPECT_EQ("one 2", busy.next());
+  EXPECT_EQ(0, first.wait());
+  EXPECT_EQ("two 3", busy.ask("e"));
+}
+
+// ---- one side fails
+
+// Sessions of which an heir refuses the second, or is killed as it restores that.
+Program failing(const std::function<void()>& failure) {
+  Program program = holding("heir");
+  program.listeners[0].remake =
+      [failure, restored = std::make_shared<int>(0)](std::string_view) -> std::unique_ptr<Session> {
+    if (++*restored < 2) return std::make_unique<Holding>("heir", 0);
+    failure();
+    return nullptr;
+  };
+  return program;
+}
+
+TEST_P(KitSwitchTest, AnHeirThatFailsChangesNothing) {
+  ServiceProcess first(1, donor(holding("one")));
+  const auto owner = first.await_message<v1::Owner>(Type::kOwner);
+  LineClient one(owner.named(0).address()), two(owner.named(0).address());
+  EXPECT_EQ("one 0", one.ask("a"));
+  EXPECT_EQ("one 0", two.ask("a"));
+  one.send("hal");
+  std::uint64_t lines = 1;
+  for (const auto& failure : {std::function<void()>([] {}), {[] { ::raise(SIGKILL); }}}) {
+    const auto second = start_heir(first, lines + 1, heir(failing(failure)));
+    first.await_message<v1::Failed>(Type::kFailed);
+    EXPECT_EQ(lines == 1 ? ExitStatus{3} : ExitStatus{128 + SIGKILL}, second->wait());
+    const std::string answer = "one " + std::to_string(lines);
+    EXPECT_EQ(answer, one.ask("f"));
+    EXPECT_EQ(answer, two.ask("b"));
+    LineClient fresh(owner.named(0).address());
+    EXPECT_EQ("one 0", fresh.ask("a"));
+    ++lines;
+  }
+}
+
+TEST_P(KitSwitchTest, ADonorThatDiesOnceItHasRetiredLeavesAllToTheHeir) {
+  Program dying = holding("one");
+  dying.retired = [](std::size_t) { ::raise(SIGKILL); };
+  ServiceProcess first(1, donor(dying));
+  const auto owner = first.await_message<v1::Owner>(Type::kOwner);
+  LineClient client(owner.named(0).address());
+  EXPECT_EQ("one 0", client.ask("a"));
+  client.send("hal");
+  const auto second = start_heir(first, 2, heir(holding("two")));
+  EXPECT_EQ(1U, second->await_message<v1::Owner>(Type::kOwner).sessions());
+  first.wait();
+  EXPECT_EQ("two 1", client.ask("f"));
+}
+
+}  // namespace
+}  // namespace handoff::test
