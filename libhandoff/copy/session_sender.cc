@@ -38,6 +38,7 @@ void SessionSender::begin(Round round) {
   round_ = round;
   large_sent_ = 0;
   if (round == Round::kFirst) return queue_all();
+  measure();  // the heir has confirmed the round, and its last Ack is behind that
   // What is left in the queue can only be ids of sessions that have ended.
   queue_ = std::exchange(next_, {});
   if (round != Round::kFrozen) return;
@@ -102,13 +103,21 @@ std::vector<core::FreezeRoom::Session> SessionSender::too_large() const {
     if (it->second.queued) waiting.push_back({id, bytes});
     if (!it->second.queued && !it->second.tracked) waiting.push_back({id, bytes / 2});
   }
-  return room_.too_large(std::move(waiting), terms_.budget);
+  return room().too_large(std::move(waiting), terms_.budget);
+}
+
+// The heir of a rehearsal acknowledges nothing behind the round: it is taken to need as long for
+// the sample as this side.
+core::FreezeRoom SessionSender::room() const {
+  core::FreezeRoom room = room_;
+  if (sample_ && !room.known()) room.measured(sample_->bytes, 2 * sample_->took_ns);
+  return room;
 }
 
 std::string SessionSender::why_too_large(const core::FreezeRoom::Session& session) const {
   return "its " + std::to_string(session.bytes) +
          " bytes have changed since they were copied, and to copy them again would take about " +
-         std::to_string(room_.takes_ns(session.bytes) / 1'000'000) + " ms of a freeze budget of " +
+         std::to_string(room().takes_ns(session.bytes) / 1'000'000) + " ms of a freeze budget of " +
          std::to_string(terms_.budget / 1000) + " ms";
 }
 
@@ -136,7 +145,12 @@ bool SessionSender::may_leave(const Error& error) const {
 }
 
 void SessionSender::acknowledged() {
-  if (!sample_ || frames_.acknowledged() < sample_->frame) return;
+  if (sample_ && frames_.acknowledged() >= sample_->frame) measure();
+}
+
+// The heir has the sample.
+void SessionSender::measure() {
+  if (!sample_) return;
   room_.measured(sample_->bytes, now_ns() - sample_->begun_ns);
   sample_.reset();
 }
@@ -212,7 +226,7 @@ void SessionSender::commit() {
     }
   }
   if (!sample_ && batch_.bytes >= core::FreezeRoom::kLarge) {
-    sample_ = Sample{frames_.sent(), batch_.bytes, begun_ns_};
+    sample_ = Sample{frames_.sent(), batch_.bytes, begun_ns_, now_ns() - begun_ns_};
   }
   if (rehearsal_ != nullptr) rehearsal_->notes.spent_ns += now_ns() - begun_ns_;
 }

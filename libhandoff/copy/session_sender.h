@@ -97,6 +97,8 @@ class SessionSender {
   Result<void> without(std::uint64_t id, SessionEntry& entry, const Error& error);
   bool unchanged(const SessionEntry& entry, std::uint64_t hash) const;
   void note(std::uint64_t id);
+  void measure();
+  core::FreezeRoom room() const;
   void commit();
   Result<void> add(std::uint64_t id, SessionEntry& entry);
   // Its kind is left out.
@@ -117,6 +119,7 @@ class SessionSender {
     std::uint64_t frame = 0;
     std::uint64_t bytes = 0;
     std::uint64_t begun_ns = 0;
+    std::uint64_t took_ns = 0;  // until it was sent
   };
 
   Registry& registry_;
