@@ -14,9 +14,6 @@
 
 #include "libhandoff/poll/kit.h"
 
-using handoff::poll::fail_by_errno;
-using handoff::poll::Failed;
-using handoff::poll::Listener;
 using handoff::uv::Linger;
 
 namespace handoff::poll {
