@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <string>
 #include <utility>
 
 #include "supervisor/host/wall_clock.h"
@@ -44,9 +45,10 @@ json listeners_json(const Listeners& listeners, const Process* process) {
   json out = listeners.json();
   if (process == nullptr) return out;
   for (json& one : out) {
+    const auto name = one["name"].get<std::string>();
     const bool taken = process->named.empty() ||
                        std::any_of(process->named.begin(), process->named.end(),
-                                   [&](const NamedFd& named) { return named.name == one["name"]; });
+                                   [&](const NamedFd& named) { return named.name == name; });
     if (!taken) one["kept"] = true;
   }
   for (const NamedFd& named : process->named) {
