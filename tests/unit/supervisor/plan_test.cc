@@ -4,60 +4,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "plan_facts.h"
+
 namespace handoff::supervisor {
 namespace {
 
 using namespace std::chrono_literals;
-using protocol::Kind;
-using protocol::Manifest;
-using protocol::Rehearsed;
 using ::testing::HasSubstr;
-
-Kind session(std::uint32_t version, std::vector<std::uint32_t> reads,
-             std::vector<std::uint32_t> writes) {
-  return {"session", false, version, std::move(reads), std::move(writes)};
-}
-Kind section(const char* name, std::vector<std::uint32_t> reads,
-             std::vector<std::uint32_t> writes) {
-  return {name, true, 0, std::move(reads), std::move(writes)};
-}
-
-Manifest old_release() {
-  return {"chat", "1.0", {session(1, {1}, {1})}, {{"public", "tcp:127.0.0.1:7000", 1, 2}}};
-}
-Manifest new_release() {
-  return {"chat", "2.0", {session(2, {1, 2}, {1, 2})}, {{"public", "tcp:127.0.0.1:0"}}};
-}
-
-// A rehearsal in which nothing went wrong: 1,000 sessions, ten of them in motion.
-PlanFacts good() {
-  PlanFacts facts;
-  facts.report.result = Report::Result::kRehearsed;
-  facts.report.rehearsal = true;
-  facts.donor = Rehearsed{.complete = true,
-                          .sessions = 1000,
-                          .passed = 1000,
-                          .spent_ns = 4'000'000,
-                          .unsettled = 10,
-                          .rss = 30'000'000,
-                          .round_trip_ns = 50'000};
-  facts.heir = Rehearsed{.complete = true,
-                         .from = old_release(),
-                         .to = new_release(),
-                         .sessions = 1000,
-                         .passed = 1000,
-                         .amounts = {{"session", false, 1000, 64000}},
-                         .spent_ns = 2'000'000,
-                         .finish_ns = 30'000,
-                         .early = true,
-                         .rss = 9'000'000,
-                         .pss = 7'000'000};
-  facts.memory = {{.of = "the host", .most = 3'000'000'000, .used = 2'000'000'000},
-                  {.of = "control group /roomy", .most = 3'000'000'000, .used = 1'000'000'000}};
-  facts.donor_rss = 29'000'000;
-  return facts;
-}
-Plan plan(const PlanFacts& facts) { return make_plan(facts, "chat", "2.0"); }
 
 TEST(PlanTest, SaysWhatWouldMoveAndAtWhatPrice) {
   const Plan out = plan(good());
@@ -108,73 +61,6 @@ TEST(PlanTest, ASwitchThatTheBudgetHasNoTimeForIsAProblem) {
   EXPECT_THAT(plan(facts).problems[0].text, HasSubstr("--freeze-budget"));
   facts.timeouts.freeze_budget = 240us;
   EXPECT_TRUE(plan(facts).problems.empty());
-}
-
-// ---- sessions that can't be moved --------------------------------------------------------------
-
-// Of a thousand the old release can't save one, the new one does not take another, and a third is
-// too large for the freeze.
-PlanFacts three_unmovable(handoff::core::Unmovable unmovable) {
-  PlanFacts facts = good();
-  facts.donor->unmovable = unmovable;
-  facts.donor->passed = 999;
-  facts.donor->refused = 1;
-  facts.donor->too_large = 1;
-  facts.donor->findings = {{1, "session kind 'session'", "not to be saved", "tcp:127.0.0.1:1"},
-                           {2, "session kind 'session'", "its 9 bytes", "tcp:127.0.0.1:2"}};
-  facts.heir->sessions = 999;
-  facts.heir->passed = 998;
-  facts.heir->refused = 1;
-  facts.heir->findings = {{3, "session kind 'session'", "not taken", "tcp:127.0.0.1:3"}};
-  return facts;
-}
-
-TEST(PlanTest, WhatCantBeMovedStays) {
-  const Plan out = plan(three_unmovable(handoff::core::Unmovable::kLate));
-  EXPECT_TRUE(out.problems.empty());
-  EXPECT_EQ(out.move, 997U);
-  EXPECT_EQ(out.stay, 3U);
-  EXPECT_EQ(out.close, 0U);
-  ASSERT_EQ(out.examples.size(), 3U);
-  EXPECT_FALSE(out.examples[0].by_new || out.examples[1].by_new);
-  EXPECT_TRUE(out.examples[2].by_new);
-  EXPECT_EQ(out.examples[2].peer, "tcp:127.0.0.1:3");
-  EXPECT_THAT(out.sentence, HasSubstr("disconnect nobody: 997 sessions would move, 3 that can't be "
-                                      "moved would stay with the old release"));
-}
-
-TEST(PlanTest, WhatCantBeMovedIsClosed) {
-  const Plan out = plan(three_unmovable(handoff::core::Unmovable::kClose));
-  EXPECT_TRUE(out.problems.empty());
-  EXPECT_EQ(out.close, 3U);
-  EXPECT_EQ(out.stay, 0U);
-  EXPECT_THAT(out.sentence, HasSubstr("would disconnect 3 sessions that can't be moved: 997 "
-                                      "sessions would move"));
-}
-
-TEST(PlanTest, WhatCantBeMovedIsAProblemAndWhyItCantStayIsSaid) {
-  PlanFacts facts = three_unmovable(handoff::core::Unmovable::kRefuse);
-  facts.donor->not_late = "a service with several lanes keeps none";
-  Plan out = plan(facts);
-  ASSERT_EQ(out.problems.size(), 1U);
-  EXPECT_EQ(out.problems[0].code, "rejected");
-  EXPECT_THAT(out.problems[0].text, HasSubstr("2 sessions of 1000 would be refused: not to be "
-                                              "saved; it can't stay, since a service with "
-                                              "several lanes keeps none"));
-  facts.donor->refused = facts.heir->refused = 0;
-  out = plan(facts);
-  ASSERT_EQ(out.problems.size(), 1U);
-  EXPECT_EQ(out.problems[0].code, "timeout");
-}
-
-TEST(PlanTest, AReleaseThatRefusesMoreThanHalfIsAProblem) {
-  PlanFacts facts = three_unmovable(handoff::core::Unmovable::kLate);
-  facts.heir->refused = 500;
-  facts.heir->passed = 499;
-  const Plan out = plan(facts);
-  EXPECT_EQ(out.stay, 0U);
-  ASSERT_EQ(out.problems.size(), 1U);
-  EXPECT_EQ(out.problems[0].code, "rejected");
 }
 
 TEST(PlanTest, NamesTheChainOnTheSideThatKnowsIt) {

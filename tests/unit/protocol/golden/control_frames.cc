@@ -1,0 +1,283 @@
+#include "control_frames.h"
+
+#include <chrono>
+
+#include "libhandoff/protocol/messages.h"
+#include "supervisor/processes/service_messages.h"
+
+namespace handoff::golden {
+
+core::Manifest manifest() {
+  return {.service = "chat",
+          .release = "2.0",
+          .kinds = {{"session", false, 2, {1, 2}, {2, 1}}, {"rooms", true, 0, {3}, {3, 300}}},
+          .named = {{"public", "tcp:127.0.0.1:7000", 4026531840, 9, 0}, {"log", "", 5, 64768, 1}}};
+}
+
+core::Manifest manifest_with_region() {
+  protocol::Manifest m = manifest();
+  m.kinds.push_back(
+      {.name = "index", .version = 300, .reads = {2, 300}, .writes = {300}, .region = true});
+  return m;
+}
+
+namespace {
+
+using protocol::Type;
+using namespace std::chrono_literals;
+
+std::vector<protocol::Unmoved> unmoved() {
+  return {{300, "tcp:127.0.0.1:4711", core::FaultOf::kOld, "save() says no"},
+          {1099511628101, "", core::FaultOf::kNew, "restore() says no"}};
+}
+
+protocol::Owner owner() {
+  protocol::Owner m;
+  m.generation = 2;
+  m.handoff_id = 77;
+  m.named = manifest().named;
+  m.sessions = 1000;
+  m.lost = 2;
+  m.lost_ids = {6, 700};
+  m.frozen_at_ns = 123456789012345;
+  m.running_at_ns = 123456792012345;
+  m.blackout = {900, 2500, 2900, 3000};
+  m.donor_died = true;
+  return m;
+}
+
+supervisor::HandoffEnd handoff_end(std::uint32_t first_fd) {
+  return {.id = 77,
+          .channel_index = first_fd,
+          .peer_index = first_fd + 1,
+          .peer_pid = 4711,
+          .timeouts = {.freeze_budget = 250ms, .stall = 10s}};
+}
+
+supervisor::HandoffEnd draining_end(std::uint32_t first_fd) {
+  auto out = handoff_end(first_fd);
+  out.drain_incompatible = true;
+  return out;
+}
+
+supervisor::HandoffEnd spreading_end(std::uint32_t first_fd) {
+  auto out = handoff_end(first_fd);
+  out.spread = 10;
+  return out;
+}
+
+supervisor::HandoffEnd claiming_end(std::uint32_t first_fd) {
+  auto out = handoff_end(first_fd);
+  out.claims = manifest();
+  out.may = {.listeners = true, .sections = false, .sessions = true};
+  return out;
+}
+
+std::vector<protocol::LeftOut> left_out() {
+  using core::Sort;
+  return {{Sort::kListener, "admin"},
+          {Sort::kFd, "log"},
+          {Sort::kSection, "rooms"},
+          {Sort::kRegion, "index"},
+          {Sort::kSessions, "bulk", 300}};
+}
+
+std::vector<supervisor::NamedFd> listeners() {
+  std::vector<supervisor::NamedFd> out;
+  out.push_back({"public", "tcp:127.0.0.1:7000", 4026531840, 9});
+  out.push_back({"admin", "unix:/run/chat.sock", 4026531841, 9});
+  return out;
+}
+
+std::vector<supervisor::NamedFd> kept() {
+  std::vector<supervisor::NamedFd> out;
+  out.push_back({"metrics", "tcp:127.0.0.1:7001", 4026531842, 9});
+  return out;
+}
+
+protocol::Owner shown_owner() {
+  protocol::Owner out = owner();
+  out.with_fds = true;
+  return out;
+}
+
+supervisor::HandoffEnd rehearsal_end(std::uint32_t first_fd) {
+  supervisor::HandoffEnd out = handoff_end(first_fd);
+  out.rehearsal = true;
+  return out;
+}
+
+protocol::Rehearsed rehearsed() {
+  return {
+      .handoff_id = 77,
+      .complete = true,
+      .from = manifest(),
+      .to = protocol::Manifest{.service = "chat", .release = "3.0"},
+      .sessions = 1000,
+      .passed = 998,
+      .refused = 2,
+      .busy = 3,
+      .findings = {{300, "session kind 'session'", "no such room"}, {0, "section 'rooms'", "?"}},
+      .amounts = {{"session", false, 1000, 65536}, {"rooms", true, 2, 70000}},
+      .spent_ns = 123456,
+      .finish_ns = 789,
+      .unsettled = 12,
+      .early = true,
+      .rss = 8388608,
+      .pss = 4194304,
+      .round_trip_ns = 54321};
+}
+
+protocol::Rehearsed rehearsed_with_region() {
+  protocol::Rehearsed m = rehearsed();
+  m.from = manifest_with_region();
+  m.amounts.push_back({"index", false, 1, 1ULL << 40, true});
+  return m;
+}
+
+protocol::Rehearsed rehearsed_with_sections() {
+  protocol::Rehearsed m = rehearsed();
+  m.sections_ns = 7654321;
+  m.sections_unsettled = true;
+  return m;
+}
+
+protocol::Rehearsed rehearsed_without() {
+  protocol::Rehearsed m = rehearsed();
+  m.left_out = left_out();
+  return m;
+}
+
+protocol::Retired retired_without() {
+  protocol::Retired m{77, 123456792012345, 1000, 65536, 123456789012345};
+  m.left_out = left_out();
+  return m;
+}
+
+protocol::Late late_without() {
+  protocol::Late m{77, 300, 2, 123456792012345, true, 1};
+  m.left_out = left_out();
+  return m;
+}
+
+protocol::Rehearsed rehearsed_with_unmovable() {
+  protocol::Rehearsed m = rehearsed();
+  m.findings[0].peer = "tcp:127.0.0.1:4711";
+  m.unmovable = core::Unmovable::kClose;
+  m.not_late = "a service with several lanes keeps none";
+  m.too_large = 300;
+  return m;
+}
+
+supervisor::HandoffEnd closing_end(std::uint32_t first_fd) {
+  auto out = handoff_end(first_fd);
+  out.unmovable = core::Unmovable::kClose;
+  return out;
+}
+
+protocol::Retired retired_with_closed() {
+  protocol::Retired m{77, 123456792012345, 1000, 65536, 123456789012345};
+  m.unmoved = unmoved();
+  m.closed = 300;
+  return m;
+}
+
+protocol::Late late_with_unmovable() {
+  protocol::Late m{77, 3, 2, 123456792012345, true, 1};
+  m.unmoved = unmoved();
+  m.unmovable = 300;
+  return m;
+}
+
+std::vector<Frame> supervisor_frames() {
+  return {
+      {Type::kStart, "", 2, supervisor::encode_start("chat", 3, listeners(), "")},
+      {Type::kStart, "heir", 2, supervisor::encode_start_heir("chat", 4, handoff_end(0), "")},
+      {Type::kStart, "return", 2,
+       supervisor::encode_start("chat", 3, listeners(), "/run/handoff/services.sock")},
+      {Type::kStart, "mailbox", 3,
+       supervisor::encode_start("chat", 3, listeners(), "/run/handoff/services.sock", true)},
+      {Type::kStart, "rehearsal", 2,
+       supervisor::encode_start_heir("chat", 4, rehearsal_end(0), "")},
+      {Type::kStart, "kept", 4,
+       supervisor::encode_start("chat", 3, listeners(), "/run/handoff/services.sock", true,
+                                kept())},
+      {Type::kStart, "heir-kept", 4,
+       supervisor::encode_start_heir("chat", 4, handoff_end(0), "/run/handoff/services.sock", true,
+                                     kept())},
+      {Type::kDonate, "", 3, supervisor::encode_donate(4, handoff_end(1))},
+      {Type::kDonate, "claims", 3, supervisor::encode_donate(4, claiming_end(1))},
+      {Type::kDonate, "rehearsal", 3, supervisor::encode_donate(4, rehearsal_end(1))},
+      {Type::kStop, "", 0, supervisor::encode_stop(supervisor::Time(123456789012us))},
+      {Type::kQuery, "", 0, supervisor::encode_query(300)},
+      {Type::kQuery, "processes", 0, supervisor::encode_query(300, true)},
+      {Type::kCancel, "", 0, supervisor::encode_cancel(77, "the operator gave up")},
+      {Type::kDonate, "drain", 3, supervisor::encode_donate(4, draining_end(1))},
+      {Type::kSpread, "", 0, supervisor::encode_spread(100)},
+      {Type::kDonate, "spread", 3, supervisor::encode_donate(4, spreading_end(1))},
+      {Type::kDonate, "unmovable", 3, supervisor::encode_donate(4, closing_end(1))},
+      {Type::kRelink, "", 2, supervisor::encode_relink(3, 250ms)},
+      {Type::kDrain, "", 0,
+       supervisor::encode_drain(supervisor::Time(123456789012us),
+                                supervisor::LateSessions::kClose)},
+  };
+}
+
+std::vector<Frame> service_frames() {
+  return {
+      {Type::kRegister, "", 0, encode(protocol::Register{1, 1, 3, manifest()})},
+      {Type::kRegister, "return", 0, encode(protocol::Register{1, 1, 3, manifest(), true, 3, 4})},
+      {Type::kRegister, "rehearsal", 0,
+       encode(protocol::Register{1, 1, 4, manifest(), false, 0, 0, true})},
+      {Type::kOwner, "", 0, encode(owner())},
+      {Type::kOwner, "return", 2, encode(shown_owner())},
+      {Type::kProgress, "", 0,
+       encode(
+           protocol::Progress{77, protocol::Phase::kSwitch, 123456789012345, 400, 1000, 65536, 2})},
+      {Type::kFailed, "", 0,
+       encode(protocol::Failed{77, {core::Code::kRejected, "restore() says no"}, 123456789012345})},
+      {Type::kFailed, "of-peer", 0,
+       encode(protocol::Failed{
+           77, {core::Code::kRejected, "restore() says no", true}, 123456789012345})},
+      {Type::kRetired, "", 0,
+       encode(protocol::Retired{77, 123456792012345, 1000, 65536, 123456789012345, 5, true})},
+      {Type::kRetired, "first-fd", 0,
+       encode(protocol::Retired{77, 123456792012345, 1000, 65536, 123456789012345, 5, true,
+                                123456700012345})},
+      {Type::kRetired, "lost-ids", 0,
+       encode(protocol::Retired{77,
+                                123456792012345,
+                                1000,
+                                65536,
+                                123456789012345,
+                                3,
+                                true,
+                                123456700012345,
+                                {7, 300, 1099511628101}})},
+      {Type::kRetired, "left-out", 0, encode(retired_without())},
+      {Type::kStatus, "", 0, encode(protocol::Status{300, 1000, 2})},
+      {Type::kStatus, "errors", 0, encode(protocol::Status{300, 1000, 2, 7})},
+      {Type::kStatus, "processes", 0,
+       encode(protocol::Status{300, 1000, 2, 7, {{4711, 1234567}, {4712, 1234568}}, true})},
+      {Type::kHealth, "", 0, encode(protocol::Health{true, "all is well"})},
+      {Type::kRehearsed, "", 0, encode(rehearsed())},
+      {Type::kRehearsed, "region", 0, encode(rehearsed_with_region())},
+      {Type::kRehearsed, "sections", 0, encode(rehearsed_with_sections())},
+      {Type::kRehearsed, "left-out", 0, encode(rehearsed_without())},
+      {Type::kRehearsed, "unmovable", 0, encode(rehearsed_with_unmovable())},
+      {Type::kRetired, "closed", 0, encode(retired_with_closed())},
+      {Type::kLate, "unmovable", 0, encode(late_with_unmovable())},
+      {Type::kLate, "", 0, encode(protocol::Late{77, 3, 2, 123456792012345, true, 1})},
+      {Type::kLate, "left-out", 0, encode(late_without())},
+  };
+}
+
+}  // namespace
+
+std::vector<Frame> control_frames() {
+  auto out = supervisor_frames();
+  for (auto& frame : service_frames()) out.push_back(std::move(frame));
+  return out;
+}
+
+}  // namespace handoff::golden
