@@ -82,8 +82,9 @@ std::string remark(const json& record) {
   }
   if (record.value("one_way", json()).is_string())
     left = "one-way" + (left.empty() ? left : "; " + left);
+  const std::string unmoved = unmoved_of(record);
+  if (!unmoved.empty()) left += (left.empty() ? "" : "; ") + unmoved;
   if (!left.empty()) return left;
-  if (const std::string left = unmoved_of(record); !left.empty()) return left;
   return text_in(record, "event") == "requested" ? text_in(record, "path") : "";
 }
 
