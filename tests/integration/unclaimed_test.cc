@@ -113,6 +113,7 @@ TEST_F(UnclaimedTest, SessionsOfAKindThatTheReleaseBeforeLacksEndInTheirOwnTime)
   EXPECT_EQ(late()[0].at("sessions"), 1);
   EXPECT_EQ(admin.ask("y"), "2 2 x -");
   admin = LineClient(supervisor_.port());  // the other one ends
+  EXPECT_EQ(admin.ask("z"), "1 1 - -");
   wait_until_nobody_is_late();
   EXPECT_EQ(supervisor_.status().at("sessions"), 21);
 }

@@ -73,6 +73,12 @@ supervisor::HandoffEnd claiming_end(std::uint32_t first_fd) {
   return out;
 }
 
+supervisor::HandoffEnd dropping_end(std::uint32_t first_fd) {
+  auto out = claiming_end(first_fd);
+  out.may = {.listeners = false, .sections = true, .sessions = false};
+  return out;
+}
+
 std::vector<protocol::LeftOut> left_out() {
   using core::Sort;
   return {{Sort::kListener, "admin"},
@@ -206,6 +212,7 @@ std::vector<Frame> supervisor_frames() {
        supervisor::encode_start_heir("chat", 4, handoff_end(0), "/run/handoff/services.sock", true,
                                      kept())},
       {Type::kDonate, "", 3, supervisor::encode_donate(4, handoff_end(1))},
+      {Type::kDonate, "may-sections", 3, supervisor::encode_donate(4, dropping_end(1))},
       {Type::kDonate, "claims", 3, supervisor::encode_donate(4, claiming_end(1))},
       {Type::kDonate, "rehearsal", 3, supervisor::encode_donate(4, rehearsal_end(1))},
       {Type::kStop, "", 0, supervisor::encode_stop(supervisor::Time(123456789012us))},
