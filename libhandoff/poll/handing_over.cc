@@ -77,8 +77,10 @@ int handoff_poll::save(std::uint64_t id, handoff_saved_t* out) {
     // The library says what is wrong. With input saved it would see nothing of it.
     if (handoff_save_given(out) == 0) return 0;
   }
-  int result = 0;
-  if (!c.input.empty()) result = handoff_save_input(out, c.input.data(), c.input.size());
+  // Without a save() of its own the state is empty, and is said to be.
+  int result = c.ops().save == nullptr ? handoff_save_state(out, "", 0) : 0;
+  if (result == 0 && !c.input.empty())
+    result = handoff_save_input(out, c.input.data(), c.input.size());
   if (result == 0 && c.output_size() > 0) {
     result = handoff_save_output(out, c.output.data() + c.sent, c.output_size());
   }

@@ -172,7 +172,6 @@ void handoff_poll::listen(const char* name, const char* address, const handoff_c
     if (by_itself && handoff_kind_version(handle_, kind) == 0) {
       check(handoff_listener_kind(handle_, name));
     }
-    if (ops.save == nullptr) check(handoff_stateless(handle_, kind));
   }
   listeners_.push_back(std::move(listener));
 }

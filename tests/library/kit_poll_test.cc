@@ -14,6 +14,7 @@
 
 #include "handoff/poll.h"
 #include "support/clients/line_client.h"
+#include "support/peers/service_process.h"
 
 namespace handoff::test {
 namespace {
@@ -269,6 +270,42 @@ TEST_F(PollTest, ConnectionsThatAreLeftAreDestroyedWithTheKit) {
   turn_until([&] { return conn_ != nullptr; });
   handoff_poll_close(std::exchange(kit_, nullptr));
   EXPECT_THAT(heard_, ElementsAre("destroyed"));
+}
+
+// The header's example: it needs neither save() nor restore(), and half a line moves all the same.
+int run_without_state() {
+  handoff_options options{};
+  options.size = sizeof options;
+  options.name = "test";
+  options.version = "1";
+  handoff_conn_ops ops{};
+  ops.size = sizeof ops;
+  ops.input = [](handoff_conn_t* c, const char* data, std::size_t length) -> std::size_t {
+    if (data[length - 1] != '\n') return 0;
+    handoff_conn_write(c, data, length);
+    return length;
+  };
+  handoff_t* service = nullptr;
+  handoff_poll_t* kit = nullptr;
+  if (handoff_open(&service, &options) < 0 || handoff_poll_open(&kit, service, nullptr) < 0 ||
+      handoff_poll_listen(kit, "public", "tcp:127.0.0.1:0", &ops, nullptr) < 0) {
+    return 2;
+  }
+  const int result = handoff_poll_run(kit);
+  handoff_poll_close(kit);
+  handoff_close(service);
+  return result == 0 ? 0 : 3;
+}
+
+TEST(PollStatelessTest, AConnectionWithoutAStateMovesWithItsInput) {
+  ServiceProcess donor(1, run_without_state);
+  LineClient client(donor.await_message<v1::Owner>(protocol::Type::kOwner).named(0).address());
+  EXPECT_EQ("a", client.ask("a"));
+  client.send("hal");
+  const auto heir = start_heir(donor, 2, run_without_state);
+  EXPECT_EQ(1U, heir->await_message<v1::Owner>(protocol::Type::kOwner).sessions());
+  EXPECT_EQ(0, donor.wait());
+  EXPECT_EQ("half", client.ask("f"));
 }
 
 }  // namespace
