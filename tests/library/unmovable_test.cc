@@ -18,6 +18,7 @@
 #include "line_service.h"
 #include "link_fixture.h"
 #include "support/clients/line_client.h"
+#include "support/process/deadline.h"
 #include "support/process/proc.h"
 
 namespace handoff::test {
@@ -274,6 +275,9 @@ TEST_F(UnmovableTest, NothingOfARefusedSessionIsLeftInTheHeir) {
     EXPECT_EQ(1U, donor->await_message<v1::Late>(Type::kLate).waiting());
     EXPECT_EQ("2 1\n", ask(bad(), "who"));
     EXPECT_EQ(1U, open_files(donor->pid()).count(bad_socket_));
+    // The donor offers it once more over the link.
+    const Deadline deadline = Deadline::patience();
+    while (open_files(heir->pid()).count(bad_socket_) > 0 && !deadline.passed()) ::usleep(1000);
     EXPECT_EQ(0U, open_files(heir->pid()).count(bad_socket_));
   }
 }

@@ -168,7 +168,7 @@ TEST(SavedStateTest, EveryMemberHasToBeThere) {
     // These came later: see the next tests.
     for (const char* later :
          {"leaving", "mailbox", "program_digest", "files", "rest", "program", "last_config", "mark",
-          "unrecorded", "seen", "left", "cgroup", "signed_version"}) {
+          "unrecorded", "seen", "left", "cgroup", "signed_version", "claims", "one_way"}) {
       if (member.back() == later) return;
     }
     ++members;
@@ -228,6 +228,20 @@ TEST(SavedStateTest, AReleaseOfAFileThatDoesNotSayIsItsProgramAlone) {
   EXPECT_EQ(parsed->services.at(0).release.program_digest, "d-old");
   EXPECT_TRUE(parsed->services.at(0).release.files.empty());
   EXPECT_EQ(parsed->services.at(0).machine.rest, Rest::kNo);
+}
+
+TEST(SavedStateTest, AReleaseOfAFileThatDoesNotSayWhatItClaimsMayClaimAnything) {
+  json before = to_json(everything());
+  before["services"][0]["release"]["claims"] = {"public"};
+  const auto said = parse_state(before.dump(), "state.json");
+  ASSERT_TRUE(said) << said.error().message;
+  EXPECT_EQ(said->services.at(0).release.claims, std::vector<std::string>{"public"});
+  before["services"][0]["release"].erase("claims");
+  before["services"][0]["probation"].erase("one_way");
+  const auto parsed = parse_state(before.dump(), "state.json");
+  ASSERT_TRUE(parsed) << parsed.error().message;
+  EXPECT_FALSE(parsed->services.at(0).release.claims);
+  EXPECT_FALSE(parsed->services.at(0).machine.probation.one_way);
 }
 
 // Supervisors before signatures named a version have written none.

@@ -47,12 +47,13 @@ TEST_F(OneWayTest, IsDoneIfThatIsWantedAndTheReportSaysSo) {
   ask({.one_way = true});
   EXPECT_EQ(show(registers(2)), "donate 1>2, phase copy");
   EXPECT_EQ(hear(owned(2), 2s), "");
-  const Effects end = service.step(DonorRetired{.generation = 1,
-                                                .handoff_id = 2,
-                                                .sessions = 4,
-                                                .left_out = {{core::Sort::kSection, "rooms"},
-                                                             {core::Sort::kSessions, "bulk", 2}}},
-                                   at(2s));
+  service.step(DonorRetired{.generation = 1,
+                            .handoff_id = 2,
+                            .sessions = 4,
+                            .left_out = {{core::Sort::kSection, "rooms"},
+                                         {core::Sort::kSessions, "bulk", 2}}},
+               at(2s));
+  const Effects end = service.step(Exited{1, kStatus0}, at(2s));
   EXPECT_EQ(report_of(end).one_way, kWhy);
   ASSERT_EQ(report_of(end).left_out.size(), 2U);
   EXPECT_EQ(report_of(end).left_out[1].sessions, 2U);
@@ -75,6 +76,7 @@ TEST_F(OneWayTest, APlanSaysSoAndGoesOn) {
 TEST_F(OneWayTest, WhoGoesBackOrStaysWhatItIsNeedsNoWayBack) {
   upgrade_to_switch();
   switched(1, 2, 1s);
+  hear(Exited{1, kStatus0}, 1s);
   ASSERT_EQ(hear(HandoffRequested{.to = Probation::Origin::kBack}, 2s), "open back");
   hear(CandidateReady{Probation::Origin::kBack}, 2s);
   EXPECT_EQ(show(registers(3)), "donate 2>3, phase copy");
@@ -92,6 +94,7 @@ TEST_F(OneWayTest, AnUpgradeGoesForward) {
 TEST_F(OneWayTest, ARollbackGoesBack) {
   upgrade_to_switch();
   switched(1, 2, 1s);
+  hear(Exited{1, kStatus0}, 1s);
   hear(HandoffRequested{.to = Probation::Origin::kBack}, 2s);
   hear(CandidateReady{Probation::Origin::kBack}, 2s);
   const Effects out = service.step(Registered{3}, at(2s));
@@ -102,6 +105,7 @@ TEST_F(OneWayTest, ARollbackGoesBack) {
 TEST_F(OneWayTest, AReleaseThatDoesNotPassGoesBackByItself) {
   upgrade_to_switch();
   switched(1, 2, 1s);
+  hear(Exited{1, kStatus0}, 1s);
   answers(2, 2s);
   hear(HealthHeard{2, false, "ill"}, 2s);
   hear(CandidateReady{Probation::Origin::kBack}, 2s);
