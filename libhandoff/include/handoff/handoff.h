@@ -1,6 +1,6 @@
 /* handoff.h: hand a running service's sockets and state to its next version.
  *
- * This is the whole C interface of libhandoff, and the only way in. A service
+ * This is the C interface of libhandoff, and the only way in; poll.h stands on it. A service
  * declares what it has, says that it is ready, and runs its own loop; the
  * library does its part when the service calls handoff_dispatch().
  *
