@@ -68,11 +68,8 @@ static void cmd_nick(struct client* client, struct words* words) {
   if (client->registered) {
     char before[MASK_SIZE + 1];
     copy(before, sizeof before, mask_of(client));
-    if (LIST_EMPTY(&client->seats)) {
-      say(client, before, "NICK :%s", nick);
-    } else {
-      say_to_neighbours(client, before, "NICK :%s", nick);
-    }
+    say(client, before, "NICK :%s", nick);
+    say_to_neighbours(client, before, "NICK :%s", nick);
   }
   client_unlist(client);
   copy(client->nick, sizeof client->nick, nick);
