@@ -129,7 +129,7 @@ void SessionSender::leave(std::uint64_t id, SessionEntry& entry, core::FaultOf f
 
 void SessionSender::refused(std::uint64_t id, const std::string& reason, bool after_delta) {
   const auto it = registry_.sessions.find(id);
-  if (it == registry_.sessions.end()) return;
+  if (it == registry_.sessions.end() || !it->second.copied) return;  // the heir has none such
   // Before the freeze the heir is told in the freeze.
   if (!after_delta) return leave(id, it->second, core::FaultOf::kNew, reason);
   if (!left_.add(id, it->second, core::FaultOf::kNew, reason)) return;
@@ -299,13 +299,9 @@ Result<void> SessionSender::add(std::uint64_t id, SessionEntry& entry) {
   if (!saved) return saved;
   entry.queued = false;
   if (!entry.tracked) {
-    // Nobody said whether it changed: the bytes do. What has a position is told by that.
-    const auto of = [](const SavedStretch& part) -> std::string_view {
-      return part.placed() ? std::string_view() : std::string_view(part.bytes());
-    };
-    const std::uint64_t hash =
-        checksum(saved_.state, of(saved_.input), of(saved_.output)) ^ saved_.flags;
-    if (unchanged(entry, hash)) return {};
+    // Nobody said whether it changed: the bytes do, and where they have positions those.
+    const std::uint64_t hash = hash_of_saved();
+    if (entry.copied && hash == entry.saved_hash) return {};
     entry.saved_hash = hash;
   }
   const auto packed = pack_session(registry_, id, entry, terms_.leaving.on_wire(entry.kind), saved_,
@@ -322,9 +318,19 @@ Result<void> SessionSender::add(std::uint64_t id, SessionEntry& entry) {
   return {};
 }
 
-bool SessionSender::unchanged(const SessionEntry& entry, std::uint64_t hash) const {
-  const auto same = [](const SavedStretch& part) { return !part.placed() || part.same(); };
-  return entry.copied && hash == entry.saved_hash && same(saved_.input) && same(saved_.output);
+// Bytes at the same positions are the same. Nothing without a position is not nothing at one: the
+// service may say positions only where it has bytes.
+std::uint64_t SessionSender::hash_of_saved() const {
+  const auto input = saved_.input.placed();
+  const auto output = saved_.output.placed();
+  const auto of = [](const SavedStretch& part, const std::optional<core::Stretch>& at) {
+    return at ? std::string_view(reinterpret_cast<const char*>(&*at), sizeof *at)
+              : std::string_view(part.bytes());
+  };
+  const std::uint64_t placed =
+      std::uint64_t{input.has_value()} << 32 | std::uint64_t{output.has_value()} << 33;
+  return checksum(saved_.state, of(saved_.input, input), of(saved_.output, output)) ^ placed ^
+         saved_.flags;
 }
 
 // What the heir has of it once the frame is sent, and what it would be sent with again.

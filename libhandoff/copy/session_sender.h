@@ -95,7 +95,7 @@ class SessionSender {
   bool may_leave(const Error& error) const;
   Result<void> fill();
   Result<void> without(std::uint64_t id, SessionEntry& entry, const Error& error);
-  bool unchanged(const SessionEntry& entry, std::uint64_t hash) const;
+  std::uint64_t hash_of_saved() const;
   void note(std::uint64_t id);
   void measure();
   core::FreezeRoom room() const;

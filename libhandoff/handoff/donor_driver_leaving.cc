@@ -85,7 +85,9 @@ void DonorDriver::read_refusals() {
     Channel::Message message;
     const auto received = lanes_.main().channel().recv(message);
     if (!received || *received != Channel::Received::kMessage) return;
-    if (message.header.type == Type::kPrepared) (void)prepared(message.body);
+    if (message.header.type != Type::kPrepared) continue;
+    (void)prepared(message.body);
+    return;
   }
 }
 

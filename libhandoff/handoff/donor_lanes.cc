@@ -150,8 +150,9 @@ std::uint64_t DonorLanes::untracked() const {
 Progress DonorLanes::progress() const {
   Progress all = own_.progress();
   all += board_->progress();
-  all.at_heir -= refused_late_;
-  all.closing += refused_late_;
+  const std::uint64_t refused = std::min(refused_late_, all.at_heir);
+  all.at_heir -= refused;
+  all.closing += refused;
   return all;
 }
 

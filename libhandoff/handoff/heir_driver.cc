@@ -275,11 +275,20 @@ void HeirDriver::send_resumed() {
 std::optional<std::vector<protocol::Refusal>> HeirDriver::refusals() {
   auto refused = lanes_.take_refused();
   if (first_refusal_.empty() && !refused.empty()) first_refusal_ = refused.front().reason;
+  // Each line names as many as one message may.
+  for (protocol::Refusal& one : refused) {
+    if (reasons_told_ == protocol::kMaxUnmovable) one.reason.clear();
+    if (!one.reason.empty()) ++reasons_told_;
+  }
   const std::uint64_t all = lanes_.refused_in_all();
   const std::uint64_t came = lanes_.came();
-  if (!core::is_the_releases_fault(all, came)) return refused;
+  const bool too_many = all > protocol::kMaxRefused;
+  if (!core::is_the_releases_fault(all, came) && !too_many) return refused;
   std::string text = first_refusal_;
-  if (came > 1) {
+  if (!core::is_the_releases_fault(all, came)) {
+    text += "; " + std::to_string(all) + " sessions are refused, and no more than " +
+            std::to_string(protocol::kMaxRefused) + " can be left behind";
+  } else if (came > 1) {
     text += "; " + std::to_string(all) + " of " + std::to_string(came) +
             " sessions are refused, and more than half is the release's fault";
   }

@@ -99,6 +99,7 @@ class HeirDriver : public Driver<HeirSide> {
   std::uint64_t donor_sessions_ = 0;
   std::uint64_t frozen_at_ns_ = 0;
   std::string first_refusal_;
+  std::size_t reasons_told_ = 0;
   bool they_stay_ = false;  // what is refused stays with the donor, else the donor resets it
   std::uint64_t left_to_donor_ = 0;
   std::uint64_t late_ = 0;

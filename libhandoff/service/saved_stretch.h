@@ -28,8 +28,6 @@ class SavedStretch {
   std::optional<std::uint64_t> drop() const { return drop_; }
   // Where all of it lies; nullopt if no position was said.
   std::optional<core::Stretch> placed() const { return placed_; }
-  // Nothing has changed.
-  bool same() const { return drop_ == 0 && bytes_.empty(); }
 
  private:
   std::string bytes_;

@@ -13,12 +13,12 @@ constexpr const char* kOneWay =
 }  // namespace
 
 // A release that could not be taken back is a decision of the operator's, made before it has
-// anything. A release that goes back needs no way back, and one that is the same has it.
+// anything. A release that goes back needs no way back, one that is the same has it, and beside one
+// that was never opened nobody goes back.
 bool Service::refuses_one_way(const Registered& registered, Time now) {
   Handoff* handoff = operation_.handoff();
   if (handoff == nullptr || handoff->upgrade.heir() != registered.generation) return false;
-  const bool is_new = handoff->candidate == Probation::Origin::kNew ||
-                      handoff->candidate == Probation::Origin::kFirst;
+  const bool is_new = handoff->candidate == Probation::Origin::kNew;
   if (registered.returning || !is_new) return false;
   if (handoff->request.one_way || handoff->upgrade.rehearsal()) {
     handoff->one_way = registered.one_way;  // a plan says so

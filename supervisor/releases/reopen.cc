@@ -62,6 +62,7 @@ Result<ReleasePtr> reopen_unpacked(const SavedRelease& saved, const std::string&
   (*release)->source = saved.source;
   (*release)->source_mark = {};  // nobody knows: its digest tells
   (*release)->name = saved.name;
+  (*release)->claims = saved.claims;
   (*release)->verified = saved.verified;
   (*release)->signed_version = saved.signed_version;
   (*release)->file_path = place;
@@ -88,6 +89,7 @@ Result<ReleasePtr> if_same(Result<ReleasePtr> release, const SavedRelease& saved
   (*release)->real = saved.real;
   (*release)->source = saved.source;
   (*release)->name = saved.name;
+  (*release)->claims = saved.claims;
   (*release)->digest = saved.digest;
   // What ran before there was a key has none, and may have been verified just now.
   if (!saved.verified.empty()) (*release)->signed_version = saved.signed_version;

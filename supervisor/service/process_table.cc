@@ -27,6 +27,7 @@ constexpr Duration kCallAfter = std::chrono::seconds(1);
 
 Claims claims_of(const core::Manifest& manifest) {
   std::vector<std::string> out;
+  out.reserve(manifest.named.size());
   for (const core::Named& named : manifest.named) out.push_back(named.name);
   return out;
 }

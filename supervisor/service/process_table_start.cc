@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "libhandoff/sys/failpoint.h"
+#include "supervisor/processes/adoption.h"
 #include "supervisor/processes/identity.h"
 #include "supervisor/processes/mailbox.h"
 #include "supervisor/processes/spawn.h"

@@ -200,9 +200,12 @@ Event ServiceReleases::candidate_opened(Result<ReleasePtr> opened, bool cold,
   // Nobody could go back to what can't be opened any more.
   const bool same = is(running_, *candidate_);
   const bool back = !same && is(back_, *candidate_);
-  // What a process of these files has called itself before.
-  if (same) candidate_->name = running_->name;
-  if (back) candidate_->name = back_->name;
+  // What a process of these files has said before.
+  if (same || back) {
+    const Release& known = same ? *running_ : *back_;
+    candidate_->name = known.name;
+    candidate_->claims = known.claims;
+  }
   return CandidateReady{never_opened() || (cold && !running_->file.valid())
                             ? Probation::Origin::kFirst
                         : same ? Probation::Origin::kSame
@@ -271,6 +274,7 @@ void ServiceReleases::unpack_again(const ReleasePtr& ran, const Error& why,
                  [this, why, done, ran, known](Result<ReleasePtr> again) {
                    if (!again || (*again)->digest != ran->digest) return done(not_what_ran(why));
                    (*again)->name = ran->name;
+                   (*again)->claims = ran->claims;
                    if (known) (*again)->signed_version = ran->signed_version;
                    done(std::move(again));
                  });

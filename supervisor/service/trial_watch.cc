@@ -1,8 +1,19 @@
 #include "supervisor/service/trial_watch.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace handoff::supervisor {
+namespace {
+
+// One that names no listeners has all.
+bool accepts(const Process& process, const Listener& listener) {
+  return process.named.empty() ||
+         std::any_of(process.named.begin(), process.named.end(),
+                     [&](const NamedFd& named) { return named.name == listener.name(); });
+}
+
+}  // namespace
 
 TrialWatch::TrialWatch(uv_loop_t* loop, const HealthCheck& check, HealthWatch::Heard heard,
                        std::function<void()> census)
@@ -25,6 +36,7 @@ void TrialWatch::watch(const Process* process, const HealthCheck& check,
   }
   std::string address;
   for (const Listener* listener : listeners.here()) {
+    if (!accepts(*process, *listener)) continue;  // kept: a client would wait in its queue
     const bool meant =
         check.listener.empty() ? address.empty() : listener->name() == check.listener;
     if (meant) address = listener->address();

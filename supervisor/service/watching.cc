@@ -36,7 +36,8 @@ bool Watching::rebuilt(ServiceRunner& service, const std::string& path) {
   const auto begin = [runner = &service, path](bool another) {
     if (another) {
       spdlog::info("{}: {} has been rebuilt", runner->name(), path);
-      runner->upgrade({}, runner->timeouts(), {});
+      // Nobody is there to ask for --one-way.
+      runner->upgrade({.one_way = true}, runner->timeouts(), {});
     } else {
       spdlog::info("{}: {} has been rebuilt, and is as it was", runner->name(), path);
     }

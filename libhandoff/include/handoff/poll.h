@@ -130,7 +130,7 @@ struct handoff_conn_ops {
   /* Heir: make what opened() made, from the state in this release's version. The handoff may still
    * fail, and a newer state of the same connection may follow (after destroy() of the first): touch
    * nothing but this connection's user, tell nobody. handoff_conn_pause() is allowed, since a pause
-   * does not move. A negative number fails the handoff. */
+   * does not move. A negative number refuses the connection: see restore() of handoff_callbacks. */
   int (*restore)(handoff_conn_t* c, const void* state, size_t length);
   /* A restored connection is this process's. All are told before any input is looked at. Part of
    * the blackout: leave it NULL if there is nothing to do. */
