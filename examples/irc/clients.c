@@ -34,7 +34,8 @@ void client_add(struct client* client) {
 }
 
 void client_list(struct client* client) {
-  client->listed = tsearch(client, &nicks, by_nick) != NULL;
+  struct client** found = tsearch(client, &nicks, by_nick);
+  client->listed = found != NULL && *found == client; /* not one that has the name already */
 }
 
 void client_unlist(struct client* client) {

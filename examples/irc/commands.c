@@ -88,7 +88,10 @@ static void cmd_user(struct client* client, struct words* words) {
 /* Release 1 knows no capabilities, and the command neither. */
 static void cmd_cap(struct client* client, struct words* words) {
   const char* nick = client->nick[0] == '\0' ? "*" : client->nick;
-  if (!release.server_time) return reply(client, 421, "CAP :Unknown command");
+  if (!release.server_time) {
+    reply(client, 421, "CAP :Unknown command");
+    return register_if_complete(client); /* release 2 may have let it wait for CAP END */
+  }
   if (!needs(client, words, 1, "CAP")) return;
   const char* verb = words->word[0];
   const char* names = words->count > 1 ? words->word[words->count - 1] : "";

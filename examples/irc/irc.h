@@ -11,7 +11,14 @@
 typedef struct handoff_conn handoff_conn_t;
 
 #define SERVER "irc.example"
-enum { NICK_SIZE = 31, USER_SIZE = 17, TEXT_SIZE = 256, HOST_SIZE = 64, ROOM_SIZE = 51 };
+enum {
+  NICK_SIZE = 31,
+  USER_SIZE = 17,
+  TEXT_SIZE = 256,
+  HOST_SIZE = 64,
+  ROOM_SIZE = 51,
+  MAX_INVITED = 100
+};
 
 /* ---- what there is ------------------------------------------------------ */
 

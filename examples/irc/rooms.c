@@ -60,7 +60,11 @@ bool room_is_invited(const struct room* room, const char* nick) {
 }
 
 void room_invite(struct room* room, const char* nick) {
-  if (find_invited(room, nick) != NULL || strlen(nick) >= NICK_SIZE) return;
+  unsigned count = 0;
+  const struct invited* other;
+  LIST_FOREACH(other, &room->invited, next)++ count;
+  /* A room has to fit into a chunk of the section. */
+  if (count >= MAX_INVITED || find_invited(room, nick) != NULL || strlen(nick) >= NICK_SIZE) return;
   struct invited* one = calloc(1, sizeof *one);
   if (one == NULL) return;
   strcpy(one->nick, nick);

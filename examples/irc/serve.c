@@ -31,7 +31,15 @@ static int opened(handoff_conn_t* c) {
   if (client == NULL) return -ENOMEM;
   client->heard_ms = clock_ms();
   client_add(client);
-  return handoff_conn_peer(c, client->host, sizeof client->host, NULL);
+  /* A word that begins with a colon would be the last one of a reply: "::1" is written "0::1". */
+  char* host = client->host;
+  int result = handoff_conn_peer(c, host + 1, sizeof client->host - 1, NULL);
+  if (host[1] == ':') {
+    host[0] = '0';
+  } else {
+    memmove(host, host + 1, strlen(host + 1) + 1);
+  }
+  return result;
 }
 
 static size_t input(handoff_conn_t* c, const char* data, size_t length) {

@@ -18,7 +18,7 @@ int client_save(const struct client* client, handoff_saved_t* out) {
   handoff_tlv_number(&w, SIGNON, client->signon_ms / (release.state_version == 1 ? 1000 : 1));
   handoff_tlv_number(&w, ACTIVE, client->active_ms);
   LIST_FOREACH(seat, &client->seats, of_client) {
-    handoff_tlv_text(&w, SEAT, seat->room->name);
+    handoff_tlv_text(&w, SEAT, seat->room != NULL ? seat->room->name : seat->name);
     handoff_tlv_number(&w, SEAT_FLAGS, seat->flags);
   }
   if (release.away) handoff_tlv_text(&w, AWAY, client->away);

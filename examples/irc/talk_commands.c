@@ -75,7 +75,8 @@ void cmd_who(struct client* client, struct words* words) {
     }
   } else {
     LIST_FOREACH(other, &clients, all) {
-      if (other->registered && (strcmp(whom, "*") == 0 || same_name(whom, other->nick) == 0)) {
+      if (other->registered && !other->quit &&
+          (strcmp(whom, "*") == 0 || same_name(whom, other->nick) == 0)) {
         tell_who(client, other, "*", 0);
       }
     }

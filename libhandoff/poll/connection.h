@@ -47,6 +47,10 @@ struct handoff_conn {
   std::size_t seen = 0;          // of input, what ops.input() has had
   std::string output;            // produced; sent of it is accepted by the kernel
   std::size_t sent = 0;
+  // How many bytes came before input and output since this process has the session: their
+  // positions, so that an heir is sent no byte twice.
+  std::uint64_t input_from = 0;
+  std::uint64_t output_from = 0;
   std::size_t opening = handoff::poll::kNowhere;  // in the kit's list of that name
 
   const handoff_conn_ops& ops() const { return of->ops; }

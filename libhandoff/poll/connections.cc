@@ -158,7 +158,9 @@ void handoff_poll::read_from(handoff_conn& c) {
   try {
     if (c.input.empty()) {
       c.seen = 0;
-      const std::size_t used = c.paused ? 0 : c.ops().input(&c, fresh.data(), fresh.size());
+      const std::size_t used =
+          c.paused ? 0 : std::min(c.ops().input(&c, fresh.data(), fresh.size()), fresh.size());
+      c.input_from += used;
       if (!c.dead && used < fresh.size()) c.input.append(fresh.substr(used));
       c.seen = c.paused ? 0 : c.input.size();
     } else {
@@ -178,15 +180,18 @@ void handoff_poll::consume(handoff_conn& c) {
   const std::size_t used =
       std::min(c.ops().input(&c, c.input.data(), c.input.size()), c.input.size());
   c.seen = c.paused ? 0 : c.input.size() - used;
-  if (used == 0 || c.dead) return;
-  touch(c);
+  if (c.dead) return;
+  touch(c);  // input() may have changed the state, whatever it has consumed
+  if (used == 0) return;
   c.input.erase(0, used);
+  c.input_from += used;
   if (c.input.empty() && c.input.capacity() > 65536) c.input.shrink_to_fit();
 }
 
 void handoff_poll::touch(handoff_conn& c) {
-  // The service may still write to a session that a retired donor no longer owns.
-  if (c.touched || closing_down_) return;
+  // The service may still write to a session that a retired donor no longer owns. A stop by itself
+  // may come while a handoff is under way.
+  if (c.touched || retired_) return;
   c.touched = true;
   handoff_session_touch(handle_, c.id);
 }
@@ -244,15 +249,22 @@ void handoff_poll::send_from(handoff_conn& c) {
     c.sent += static_cast<std::size_t>(n);
     touch(c);
   }
+  trim(c);
+  if (c.output.empty() && c.closing) finish(c);
+}
+
+// Takes what is sent out of the output: at once if it is all, else when it is half, so that a byte
+// is moved once at most.
+void handoff_poll::trim(handoff_conn& c) {
   if (c.sent == c.output.size()) {
     c.output.clear();
-    c.sent = 0;
     if (c.output.capacity() > 65536) c.output.shrink_to_fit();
-    if (c.closing) finish(c);
-  } else if (c.sent > (std::size_t{1} << 20)) {
+  } else if (c.sent > (std::size_t{1} << 20) && c.sent > c.output.size() / 2) {
     c.output.erase(0, c.sent);
-    c.sent = 0;
+  } else {
+    return;
   }
+  c.output_from += std::exchange(c.sent, 0);
 }
 
 void handoff_poll::rewatch(handoff_conn& c) {
@@ -356,11 +368,12 @@ void handoff_poll::pause(handoff_conn& c) {
   if (!c.making) enqueue(c);  // adopt() looks at one that is being made
 }
 
+// Its input is looked at by announce_adopted(): from here input() could be within itself.
 void handoff_poll::resume(handoff_conn& c) {
-  c.paused = false;
-  if (c.making) return;
-  consume(c);
+  if (!std::exchange(c.paused, false) || c.making || c.dead) return;
+  thawed_.push_back(c.id);
   enqueue(c);
+  wake();
 }
 
 int handoff_poll::hold(handoff_conn& c) {

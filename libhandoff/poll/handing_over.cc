@@ -33,7 +33,10 @@ void handoff_poll::set_callbacks() {
     return on(user, [&](Kit& kit) { return kit.save(id, out); });
   };
   callbacks.restore = callbacks.update = [](void* user, const handoff_adopted* session) {
-    return on(user, [&](Kit& kit) { return kit.adopt(*session); });
+    return on(user, [&](Kit& kit) { return kit.adopt(*session, false); });
+  };
+  callbacks.extend = [](void* user, const handoff_adopted* session) {
+    return on(user, [&](Kit& kit) { return kit.adopt(*session, true); });
   };
   callbacks.drop = [](void* user, std::uint64_t id) {
     on(user, [&](Kit& kit) { return kit.drop(id), 0; });
@@ -79,10 +82,12 @@ int handoff_poll::save(std::uint64_t id, handoff_saved_t* out) {
   }
   // Without a save() of its own the state is empty, and is said to be.
   int result = c.ops().save == nullptr ? handoff_save_state(out, "", 0) : 0;
-  if (result == 0 && !c.input.empty())
-    result = handoff_save_input(out, c.input.data(), c.input.size());
-  if (result == 0 && c.output_size() > 0) {
-    result = handoff_save_output(out, c.output.data() + c.sent, c.output_size());
+  if (result == 0) {
+    result = handoff_save_input_at(out, c.input_from, c.input.data(), c.input.size());
+  }
+  if (result == 0) {
+    result = handoff_save_output_at(out, c.output_from + c.sent, c.output.data() + c.sent,
+                                    c.output_size());
   }
   if (result == 0 && c.closing) result = handoff_save_flags(out, kClosing);
   if (result == 0) c.touched = false;
@@ -104,10 +109,12 @@ std::string handoff_poll::unknown_kind(std::string_view kind) const {
 }
 
 // Makes the connection from a first state, which comes with the socket, or anew from a newer one.
-int handoff_poll::adopt(const handoff_adopted& a) {
+// extends: its input and output stay as far as they are not over, and what came goes behind them.
+int handoff_poll::adopt(const handoff_adopted& a, bool extends) {
   Listener* const listener = listener_of(a.kind);
   if (listener == nullptr) throw Failed{HANDOFF_ERR_REJECTED, unknown_kind(a.kind)};
   const bool fresh = !conns_.contains(a.id);
+  if (fresh && extends) return HANDOFF_ERR_INTERNAL;
   if (fresh) {
     auto made = std::make_unique<handoff_conn>();
     made->kit = this;
@@ -133,22 +140,36 @@ int handoff_poll::adopt(const handoff_adopted& a) {
     return result;
   }
   if (fresh) c.fd = a.fd;
-  c.seen = c.sent = 0;
-  c.input.assign(static_cast<const char*>(a.input), a.input_length);
-  c.output.assign(static_cast<const char*>(a.output), a.output_length);
+  c.seen = 0;
+  if (extends) {
+    // Memory is taken first: nothing may fail once bytes are gone at the front.
+    c.input.reserve(c.input.size() + a.input_length);
+    c.output.reserve(c.output.size() + a.output_length);
+    c.input.erase(0, a.input_dropped);
+    c.input.append(static_cast<const char*>(a.input), a.input_length);
+    c.sent += a.output_dropped;
+    c.output.append(static_cast<const char*>(a.output), a.output_length);
+    trim(c);
+  } else {
+    c.input.assign(static_cast<const char*>(a.input), a.input_length);
+    c.output.assign(static_cast<const char*>(a.output), a.output_length);
+    c.sent = 0;
+  }
   c.closing = (a.flags & kClosing) != 0;
   // A late session comes to a loop that turns: it may not be touched until thaw().
   c.frozen = handoff_state(handle_) != HANDOFF_STATE_HEIR;
-  c.saved_output = c.output.size();
+  c.saved_output = c.output_size();
   // These need a look at the first turn: input may hold a whole request, output is to be sent.
-  if (!c.input.empty() || !c.output.empty() || c.closing || c.paused) adopted_.push_back(c.id);
+  if (!c.input.empty() || c.output_size() > 0 || c.closing || c.paused) {
+    adopted_.push_back(c.id);
+  }
   if (fresh) handoff_session_touch(handle_, c.id);  // from now on it says when it changes
   if (fresh && c.ops().adopted != nullptr) {
     opening_.push_back(&c);
     c.opening = opening_.size() - 1;
   }
   if (c.frozen) return 0;
-  const std::uint32_t wanted = c.output.empty() ? EPOLLIN : EPOLLIN | EPOLLOUT;
+  const std::uint32_t wanted = c.output_size() == 0 ? EPOLLIN : EPOLLIN | EPOLLOUT;
   if (!fresh && wanted == c.watched) return 0;
   epoll_event event{};
   event.events = c.watched = wanted;
@@ -277,6 +298,7 @@ void handoff_poll::announce_adopted() {
   for (const std::uint64_t id : ready) {
     handoff_conn* const c = find(id);
     if (c == nullptr || c->frozen) continue;  // thaw() lists it again
+    c->seen = 0;                              // a call that has paused may have left whole requests
     consume(*c);
     enqueue(*c);
   }

@@ -123,7 +123,7 @@ struct handoff_poll {
 
   // -- the handoff (handing_over.cc)
   int save(std::uint64_t id, handoff_saved_t* out);
-  int adopt(const handoff_adopted& a);
+  int adopt(const handoff_adopted& a, bool extends);
   Listener* listener_of(std::string_view kind) const;
   std::string unknown_kind(std::string_view kind) const;
   void drop(std::uint64_t id);
@@ -148,6 +148,7 @@ struct handoff_poll {
   void enqueue(handoff_conn& c);
   void flush();
   void send_from(handoff_conn& c);
+  static void trim(handoff_conn& c);
   void rewatch(handoff_conn& c);
   void overflow(handoff_conn& c);
   void end(handoff_conn& c);

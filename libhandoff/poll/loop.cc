@@ -83,11 +83,13 @@ handoff_poll::handoff_poll(handoff_t* handle, const handoff_poll_options& option
 }
 
 handoff_poll::~handoff_poll() {
+  inside_ = closing_down_ = true;  // destroy() may call the kit
   close_set();
   for (const auto& [id, c] : conns_) {
-    if (c->fd >= 0) ::close(c->fd);
-    destroy(*c);
+    c->dead = c->closing = true;
+    if (c->fd >= 0) ::close(std::exchange(c->fd, -1));
   }
+  for (const auto& [id, c] : conns_) destroy(*c);
   const bool stopped = cut_off_ms_ != 0;
   try {
     linger_.wait(stopped, stopped ? cut_off_ms_ : Linger::clock_ms() + Linger::kLingerMs);
