@@ -38,6 +38,11 @@ std::string describe(const UnclaimedPolicy& policy) {
   return out.empty() ? "as usual" : out;
 }
 
+core::Unmovable unmovable_for(core::Unmovable wanted, Direction direction) {
+  const bool refuses = wanted == core::Unmovable::kRefuse;
+  return refuses && direction == Direction::kBackByItself ? core::Unmovable::kClose : wanted;
+}
+
 core::MayLeaveOut may_leave_out(const UnclaimedPolicy& policy, Direction direction) {
   if (direction == Direction::kBackByItself) return {true, true, true};
   const bool back = direction == Direction::kBack;

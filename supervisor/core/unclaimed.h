@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "libhandoff/core/leaving.h"
+#include "libhandoff/core/unmovable.h"
 
 namespace handoff::supervisor {
 
@@ -32,6 +33,10 @@ struct UnclaimedPolicy {
 std::string describe(const UnclaimedPolicy& policy);
 
 enum class Direction : std::uint8_t { kForward, kBack, kBackByItself };
+
+// What becomes of sessions that can't be moved. A service that goes back by itself would be ended
+// for a refusal, with all of its sessions.
+core::Unmovable unmovable_for(core::Unmovable wanted, Direction direction);
 
 core::MayLeaveOut may_leave_out(const UnclaimedPolicy& policy, Direction direction);
 

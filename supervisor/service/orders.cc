@@ -25,17 +25,18 @@ void Orders::carry_out(const SendDonate& donate) {
     const int fds[] = {heir->donor_end.get(), heir->pidfd.get()};
     sent = donor->send(
         protocol::Type::kDonate,
-        encode_donate(donate.heir, {.id = donate.heir,
-                                    .channel_index = 0,
-                                    .peer_index = 1,
-                                    .peer_pid = static_cast<std::uint32_t>(heir->pid),
-                                    .timeouts = donate.timeouts,
-                                    .rehearsal = donate.rehearsal,
-                                    .drain_incompatible = config_.drain_incompatible,
-                                    .spread = heir->spread,
-                                    .claims = heir->manifest,
-                                    .may = may_leave_out(config_.unclaimed, donate.direction),
-                                    .unmovable = config_.unmovable}),
+        encode_donate(donate.heir,
+                      {.id = donate.heir,
+                       .channel_index = 0,
+                       .peer_index = 1,
+                       .peer_pid = static_cast<std::uint32_t>(heir->pid),
+                       .timeouts = donate.timeouts,
+                       .rehearsal = donate.rehearsal,
+                       .drain_incompatible = config_.drain_incompatible,
+                       .spread = heir->spread,
+                       .claims = heir->manifest,
+                       .may = may_leave_out(config_.unclaimed, donate.direction),
+                       .unmovable = unmovable_for(config_.unmovable, donate.direction)}),
         fds);
     heir->donor_end.reset();
   }

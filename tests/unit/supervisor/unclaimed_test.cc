@@ -135,5 +135,17 @@ TEST(WayBackTest, AReleaseThatSaysNothingOfItselfHasOne) {
   EXPECT_EQ(one_way(kOld, kOld, {}, false), "");
 }
 
+TEST(UnmovableForTest, NobodyGoesBackByItselfToARefusal) {
+  using core::Unmovable;
+  for (const Direction direction : {Direction::kForward, Direction::kBack}) {
+    for (const Unmovable one : {Unmovable::kRefuse, Unmovable::kLate, Unmovable::kClose}) {
+      EXPECT_EQ(unmovable_for(one, direction), one);
+    }
+  }
+  EXPECT_EQ(unmovable_for(Unmovable::kRefuse, Direction::kBackByItself), Unmovable::kClose);
+  EXPECT_EQ(unmovable_for(Unmovable::kLate, Direction::kBackByItself), Unmovable::kLate);
+  EXPECT_EQ(unmovable_for(Unmovable::kClose, Direction::kBackByItself), Unmovable::kClose);
+}
+
 }  // namespace
 }  // namespace handoff::supervisor
