@@ -21,7 +21,7 @@ class LeftBehind {
 
   // False: it is known already.
   bool add(std::uint64_t id, const SessionEntry& entry, core::FaultOf fault, std::string reason);
-  // It has ended.
+  // The session has ended.
   void forget(std::uint64_t id);
 
   // The first of them, with their reasons.

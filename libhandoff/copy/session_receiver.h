@@ -59,7 +59,7 @@ class SessionReceiver {
   void forget_refused();
   // Sessions that were refused since this was asked last.
   std::vector<protocol::Refusal> take_refused();
-  // That are refused, and here until the donor closes them.
+  // Refused ones, which are here until the donor closes them.
   std::uint64_t refused() const { return refused_here_; }
   // Of all that came, so many were refused. Since the beginning.
   std::uint64_t refused_in_all() const { return refused_in_all_; }

@@ -88,7 +88,7 @@ class SessionSender {
   void queue_untracked();
   void leave_behind();
   void leave_too_large();
-  // It can't be moved, and stays or is closed.
+  // A session that can't be moved stays, or is closed.
   void leave(std::uint64_t id, SessionEntry& entry, core::FaultOf fault, std::string reason);
   void will_stay(std::uint64_t id, SessionEntry& entry);
   // Whether the handoff goes on without a session that failed so.

@@ -46,8 +46,8 @@ class SessionObserver {
   virtual void session_closed(std::uint64_t id, const SessionEntry& entry) = 0;
 };
 
-// Who is at the other end, "tcp:127.0.0.1:4711"; "" if nobody is, or if the fd is not the session's
-// socket any more.
+// The client at the other end, "tcp:127.0.0.1:4711"; "" if there is none, or if the fd is not the
+// session's socket any more.
 std::string peer_of(const SessionEntry& entry);
 
 class Registry {

@@ -68,7 +68,7 @@ class Sessions {
   iterator remove(iterator it);
   void track(SessionEntry& entry);
   void hold(SessionEntry& entry, bool held);
-  // It has no fd any more.
+  // The session has no fd any more.
   void forget_fd(SessionEntry& entry);
   // Takes all sessions of other, which is empty afterwards; O(1) if this set is empty.
   void take(Sessions& other);

@@ -26,7 +26,7 @@ Result<UniqueFd> connect_address(const core::Address& address);
 // Where a socket is bound, in the form of core::Address; nullopt if it is no bound socket.
 std::optional<std::string> bound_address(int fd);
 
-// Who is at the other end of a connected socket, in the form of core::Address; of a Unix socket
+// The other end of a connected socket, in the form of core::Address; of a Unix socket
 // without a name the process that connected it, "process 4711". nullopt if there is nobody.
 std::optional<std::string> peer_address(int fd);
 

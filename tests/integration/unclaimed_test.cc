@@ -176,7 +176,7 @@ TEST_F(UnclaimedTest, AListenerIsClosedOnceTheReleaseIsPermanentAndNotBefore) {
   EXPECT_EQ(upgrade.done().at("left_out")[0], left("listener", "admin", "closed"));
   LineClient waits(port);
   waits.say("z");
-  // Whoever goes back finds it.
+  // A release that goes back finds the listener.
   ASSERT_EQ(supervisor_.command({"rollback", "steps", "--json"}).status, 0);
   EXPECT_EQ(waits.next(), "1 1 - -");
   ASSERT_EQ(supervisor_.upgrade(program("steps-2"), {"--release", "2"}).status, 0);

@@ -119,7 +119,7 @@ TEST_P(UnmovableWayTest, OneOfTwentyThatTheHeirRefusesStaysWithTheDonor) {
   expect_named(late.unmoved(), v1::FAULT_OF_NEW, "no room for number five");
   EXPECT_EQ("2 1\n", ask(bad(), "who")) << "it is the donor's, as it was";
   expect_others_served_by("2", 1);
-  // It ends with its client, and the donor after it.
+  // The session ends with its client, and the donor after it.
   clients_[4].reset();
   donor->await_message<v1::Retired>(Type::kRetired);
   EXPECT_EQ(0, donor->wait());
