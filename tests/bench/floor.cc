@@ -1,6 +1,5 @@
 #include "floor.h"
 
-#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -14,6 +13,7 @@
 #include <system_error>
 
 #include "clock.h"
+#include "epoll_set.h"
 #include "sockets.h"
 
 namespace bench {
@@ -97,7 +97,7 @@ struct Receiver {
   std::size_t sessions = 0;
   std::size_t state_bytes = 0;
   Carrier carrier = Carrier::kInline;
-  UniqueFd epoll{::epoll_create1(EPOLL_CLOEXEC)};
+  EpollSet epoll;
   std::uint64_t sum = 0;  // so that reading is not optimized away
 
   void run() {
@@ -132,16 +132,11 @@ struct Receiver {
     std::array<int, kMaxFds> fds{};
     const cmsghdr* const header = CMSG_FIRSTHDR(&message);
     std::memcpy(fds.data(), CMSG_DATA(header), header->cmsg_len - CMSG_LEN(0));
-    for (std::size_t i = 0; i < head.sessions; ++i) watch(fds[i]);
+    for (std::size_t i = 0; i < head.sessions; ++i) {
+      epoll.add(fds[i], static_cast<std::uint64_t>(fds[i]));
+    }
     if (carrier == Carrier::kMemfd) read_state(fds[head.sessions], head.sessions * state_bytes);
     return head.sessions;
-  }
-
-  void watch(int fd) const {
-    epoll_event event{};
-    event.events = EPOLLIN;
-    event.data.fd = fd;
-    if (::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, fd, &event) < 0) fail("floor: epoll_ctl");
   }
 
   // Maps the memfd and reads all of it. The mapping stays: the receiver has the state from now on.

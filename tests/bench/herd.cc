@@ -1,6 +1,5 @@
 #include "herd.h"
 
-#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -14,6 +13,7 @@
 #include <system_error>
 
 #include "clock.h"
+#include "epoll_set.h"
 #include "sockets.h"
 
 namespace bench {
@@ -34,7 +34,7 @@ class Clients {
  public:
   Clients() : request_(kRequestBytes - 1, 'x') {
     request_ += '\n';
-    watch(kRoleSocket, kOrders);
+    epoll_.add(kRoleSocket, kOrders);
   }
 
   void run() {
@@ -48,29 +48,16 @@ class Clients {
     std::uint64_t sent_ns = 0;  // 0: nothing is under way
   };
 
-  void watch(int fd, std::uint64_t data) const {
-    epoll_event event{};
-    event.events = EPOLLIN;
-    event.data.u64 = data;
-    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) < 0) fail("herd: epoll_ctl");
-  }
-
   bool turn() {
     send_due();
-    std::array<epoll_event, 256> events;
-    timespec left{};
-    const timespec* timeout = nullptr;
+    std::optional<std::uint64_t> left;
     if (interval_ns_ > 0) {
       const std::uint64_t now = now_ns();
-      const std::uint64_t ns = due_ns_ > now ? due_ns_ - now : 0;
-      left.tv_nsec = static_cast<long>(std::min<std::uint64_t>(ns, 999'999'999));
-      timeout = &left;
+      left = due_ns_ > now ? due_ns_ - now : 0;
     }
-    const int n = ::epoll_pwait2(epoll_.get(), events.data(), static_cast<int>(events.size()),
-                                 timeout, nullptr);
-    if (n < 0 && errno != EINTR) fail("herd: epoll_wait");
-    for (int i = 0; i < n; ++i) {
-      const std::uint64_t which = events[static_cast<std::size_t>(i)].data.u64;
+    std::array<epoll_event, 256> room;
+    for (const epoll_event& event : epoll_.wait(room, left)) {
+      const std::uint64_t which = event.data.u64;
       if (which == kOrders) {
         if (!obey()) return false;
       } else {
@@ -108,7 +95,7 @@ class Clients {
 
   void connect(int port) {
     UniqueFd fd = connect_tcp(port);
-    watch(fd.get(), connections_.size());
+    epoll_.add(fd.get(), connections_.size());
     connections_.push_back({std::move(fd)});
   }
 
@@ -184,7 +171,7 @@ class Clients {
   static constexpr std::size_t kStride =
       7919;  // a prime that divides no number of connections here
 
-  UniqueFd epoll_{::epoll_create1(EPOLL_CLOEXEC)};
+  EpollSet epoll_;
   std::string request_;
   std::vector<Connection> connections_;
   std::vector<Sample> samples_;

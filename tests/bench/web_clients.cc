@@ -1,7 +1,6 @@
 #include "web_clients.h"
 
 #include <netinet/in.h>
-#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -10,6 +9,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -17,6 +17,7 @@
 #include <unordered_set>
 
 #include "clock.h"
+#include "epoll_set.h"
 #include "sockets.h"
 
 namespace bench {
@@ -27,6 +28,7 @@ using nlohmann::json;
 
 constexpr std::string_view kRequest = "GET / HTTP/1.1\r\nHost: bench\r\n\r\n";
 constexpr std::uint64_t kPatienceNs = 10'000'000'000;
+constexpr std::uint64_t kOrders = 0;  // the socket of the orders; a client's key is its address
 
 struct Client {
   UniqueFd fd;
@@ -49,11 +51,7 @@ std::size_t answer_length(const std::string& input) {
 
 class Clients {
  public:
-  Clients() {
-    epoll_event event{};
-    event.events = EPOLLIN;
-    (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, kRoleSocket, &event);
-  }
+  Clients() { epoll_.add(kRoleSocket, kOrders); }
 
   void run() {
     while (turn()) {
@@ -67,16 +65,15 @@ class Clients {
       for (; request_due_ <= now; request_due_ += request_every_) ask_resident();
       for (; visitor_due_ <= now; visitor_due_ += visitor_every_) invite_visitor();
     }
-    timespec left{};
     const std::uint64_t due = waiting_ ? now + 10'000'000 : std::min(request_due_, visitor_due_);
-    left.tv_nsec =
-        static_cast<long>(due > now ? std::min<std::uint64_t>(due - now, 100'000'000) : 0);
-    std::array<epoll_event, 256> events;
-    const int n = ::epoll_pwait2(epoll_.get(), events.data(), static_cast<int>(events.size()),
-                                 request_every_ > 0 || waiting_ ? &left : nullptr, nullptr);
-    for (int i = 0; i < n; ++i) {
-      auto* client = static_cast<Client*>(events[static_cast<std::size_t>(i)].data.ptr);
-      if (client == nullptr) {
+    std::optional<std::uint64_t> left;
+    if (request_every_ > 0 || waiting_) {
+      left = due > now ? std::min<std::uint64_t>(due - now, 100'000'000) : 0;
+    }
+    std::array<epoll_event, 256> room;
+    for (const epoll_event& event : epoll_.wait(room, left)) {
+      auto* client = reinterpret_cast<Client*>(event.data.u64);
+      if (event.data.u64 == kOrders) {
         if (!obey()) return false;
       } else if (!gone_.contains(client)) {
         read_from(*client);
@@ -122,10 +119,7 @@ class Clients {
       client.fd.reset();
       return;
     }
-    epoll_event event{};
-    event.events = EPOLLIN;
-    event.data.ptr = &client;
-    (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, client.fd.get(), &event);
+    epoll_.add(client.fd.get(), reinterpret_cast<std::uint64_t>(&client));
   }
 
   void ask(Client& client) {
@@ -211,7 +205,7 @@ class Clients {
     say(kRoleSocket, {{"requests", requests_.size()}, {"survivors", survivors}}, {memory.get()});
   }
 
-  UniqueFd epoll_{::epoll_create1(EPOLL_CLOEXEC)};
+  EpollSet epoll_;
   int port_ = 0;
   std::vector<std::unique_ptr<Client>> residents_;
   std::unordered_map<Client*, std::unique_ptr<Client>> visitors_;

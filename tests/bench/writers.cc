@@ -1,6 +1,5 @@
 #include "writers.h"
 
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -9,6 +8,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <optional>
 #include <random>
 #include <stdexcept>
 #include <string>
@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "clock.h"
+#include "epoll_set.h"
 #include "sockets.h"
 
 namespace bench {
@@ -28,6 +29,7 @@ constexpr std::uint64_t kOrders = ~std::uint64_t{0};  // epoll's data for the so
 constexpr std::string_view kAnswer = "+OK\r\n";
 constexpr std::size_t kKeyBytes = 10;
 constexpr std::uint64_t kTickNs = 1'000'000;
+constexpr std::uint64_t kSecondNs = 1'000'000'000;
 constexpr std::uint64_t kPatienceNs = 20'000'000'000;
 // What may wait in a connection while the service does not read: more than a freeze lasts.
 constexpr std::size_t kMostUnsent = std::size_t{64} << 20;
@@ -38,7 +40,7 @@ constexpr std::size_t kMostUnsent = std::size_t{64} << 20;
 
 class Clients {
  public:
-  Clients() { watch(kRoleSocket, kOrders, EPOLLIN); }
+  Clients() { epoll_.add(kRoleSocket, kOrders); }
 
   void run() {
     while (turn()) {
@@ -55,22 +57,11 @@ class Clients {
     std::size_t answer_at = 0;  // bytes of the present answer that have come
   };
 
-  void watch(int fd, std::uint64_t data, std::uint32_t events, int how = EPOLL_CTL_ADD) const {
-    epoll_event event{};
-    event.events = events;
-    event.data.u64 = data;
-    if (::epoll_ctl(epoll_.get(), how, fd, &event) < 0) fail("writers: epoll_ctl");
-  }
-
   bool turn() {
     write_due();
-    std::array<epoll_event, 256> events;
-    const timespec tick{0, static_cast<long>(kTickNs)};
-    const int n = ::epoll_pwait2(epoll_.get(), events.data(), static_cast<int>(events.size()),
-                                 per_second_ > 0 ? &tick : nullptr, nullptr);
-    if (n < 0 && errno != EINTR) fail("writers: epoll_wait");
-    for (int i = 0; i < n; ++i) {
-      const epoll_event& event = events[static_cast<std::size_t>(i)];
+    const auto tick = per_second_ > 0 ? std::optional(kTickNs) : std::nullopt;
+    std::array<epoll_event, 256> room;
+    for (const epoll_event& event : epoll_.wait(room, tick)) {
       if (event.data.u64 == kOrders) {
         if (!obey()) return false;
         continue;
@@ -91,7 +82,7 @@ class Clients {
       for (std::size_t i = body.at("connect"); i > 0; --i) {
         UniqueFd fd = connect_tcp(body.at("port"));
         set_nonblocking(fd.get());
-        watch(fd.get(), connections_.size(), EPOLLIN);
+        epoll_.add(fd.get(), connections_.size());
         connections_.push_back({std::move(fd)});
       }
     } else if (body.contains("fill")) {
@@ -120,12 +111,9 @@ class Clients {
     const std::uint64_t until = now_ns() + kPatienceNs;
     while (unanswered_ > most) {
       if (now_ns() > until) throw std::runtime_error("writers: the service does not answer");
-      std::array<epoll_event, 256> events;
-      const int n =
-          ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), 1000);
-      if (n < 0 && errno != EINTR) fail("writers: epoll_wait");
-      for (int i = 0; i < n; ++i) {
-        const std::uint64_t which = events[static_cast<std::size_t>(i)].data.u64;
+      std::array<epoll_event, 256> room;
+      for (const epoll_event& event : epoll_.wait(room, kSecondNs)) {
+        const std::uint64_t which = event.data.u64;
         if (which == kOrders) continue;  // an order waits for the answer to this one
         flush(which);
         read(connections_[which]);
@@ -171,7 +159,7 @@ class Clients {
     const bool waits = !c.unsent.empty();
     if (waits == c.waits) return;
     c.waits = waits;
-    watch(c.fd.get(), index, waits ? EPOLLIN | EPOLLOUT : EPOLLIN, EPOLL_CTL_MOD);
+    epoll_.change(c.fd.get(), index, waits ? EPOLLIN | EPOLLOUT : EPOLLIN);
   }
 
   void read(Connection& c) {
@@ -191,7 +179,7 @@ class Clients {
     }
   }
 
-  UniqueFd epoll_{::epoll_create1(EPOLL_CLOEXEC)};
+  EpollSet epoll_;
   std::vector<Connection> connections_;
   Keys keys_;
   std::mt19937_64 random_{20};  // every run writes the same
