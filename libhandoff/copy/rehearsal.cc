@@ -45,6 +45,8 @@ void Rehearsal::add(const protocol::Rehearsed& other) {
   notes.busy += other.busy;
   notes.too_large += other.too_large;
   notes.spent_ns += other.spent_ns;
+  // Lanes restore side by side: the slowest counts.
+  notes.typical_ns = std::max(notes.typical_ns, other.typical_ns);
   const auto of_a_session = [](const protocol::Finding& finding) { return finding.session != 0; };
   auto examples = std::count_if(notes.findings.begin(), notes.findings.end(), of_a_session);
   for (const protocol::Finding& finding : other.findings) {

@@ -8,6 +8,7 @@
 
 #include "libhandoff/base/result.h"
 #include "libhandoff/core/address.h"
+#include "libhandoff/core/typical.h"
 #include "libhandoff/protocol/messages.h"
 
 namespace handoff::io {
@@ -19,6 +20,7 @@ class Rehearsal {
   static constexpr std::size_t kExamples = 10;
 
   protocol::Rehearsed notes;
+  core::Typical restoring;  // of each session that was restored
 
   // True if the rehearsal can go on without what has failed. For want of fds or memory it can't:
   // everything after it would fail as well.

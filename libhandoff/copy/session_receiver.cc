@@ -140,7 +140,7 @@ Result<void> SessionReceiver::stage_one(const protocol::Session& record, bool un
   const std::string peer = rehearsal_ != nullptr ? peer_of(entry) : std::string();
   auto ok = restore(record.id, entry, std::move(fd), *newest);
   if (rehearsal_ == nullptr) return refuse(record.id, entry, ok);
-  rehearsal_->notes.spent_ns += now_ns() - begun;
+  spent(now_ns() - begun);
   return rehearse(record.id, entry, peer, std::move(ok));
 }
 
@@ -293,6 +293,11 @@ Result<void> SessionReceiver::restore_waiting(std::uint64_t id, SessionEntry& en
                   .output = waiting.output});
 }
 
+void SessionReceiver::spent(std::uint64_t ns) {
+  rehearsal_->notes.spent_ns += ns;
+  rehearsal_->restoring.add(ns);
+}
+
 Result<void> SessionReceiver::rehearse(std::uint64_t id, const SessionEntry& entry,
                                        const std::string& peer, Result<void> restored) {
   if (restored) return restored;
@@ -312,7 +317,7 @@ Result<void> SessionReceiver::restore() {
     const std::string peer = rehearsal_ != nullptr ? peer_of(entry) : std::string();
     auto ok = restore_waiting(id, entry);
     if (rehearsal_ != nullptr) {
-      rehearsal_->notes.spent_ns += now_ns() - begun;
+      spent(now_ns() - begun);
       ok = rehearse(id, entry, peer, std::move(ok));
     } else {
       ok = refuse(id, entry, ok);

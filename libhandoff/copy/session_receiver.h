@@ -121,6 +121,8 @@ class SessionReceiver {
   Result<void> restore(std::uint64_t id, SessionEntry& entry, UniqueFd fd, const Newest& newest);
   Result<void> restore_waiting(std::uint64_t id, SessionEntry& entry);
   // A rehearsal notes what is refused, and goes on.
+  // Rehearsal: what restoring one took.
+  void spent(std::uint64_t ns);
   Result<void> rehearse(std::uint64_t id, const SessionEntry& entry, const std::string& peer,
                         Result<void> restored);
   Sessions::iterator lose(Sessions::iterator it);

@@ -39,6 +39,7 @@ void SessionReceiver::count() {
     notes.amounts.push_back({name, kind.section, 0, 0});
   }
   notes.sessions = arrived_.size();
+  notes.typical_ns = rehearsal_->restoring.ns();
   notes.refused = 0;
   notes.passed = 0;
   for (const auto& [id, weighed] : weighed_) {

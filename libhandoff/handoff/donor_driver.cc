@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "libhandoff/core/negotiation.h"
+#include "libhandoff/core/round_trip.h"
 #include "libhandoff/handoff/greeting.h"
 #include "libhandoff/handoff/progressive.h"
 #include "libhandoff/handoff/retirement.h"
@@ -44,7 +45,6 @@ DonorDriver::~DonorDriver() {
 
 void DonorDriver::start() {
   machine_.start(now_us());
-  started_at_ns_ = now_ns();
   const auto mine = hello();
   // How many fds of a user may be in flight goes by the limit of whoever sends them (unix(7)).
   fds_.raise(FdLimit::most());
@@ -54,6 +54,7 @@ void DonorDriver::start() {
   } else if (reason) {
     handle(refused(std::move(*reason)));
   } else {
+    greeted_at_ns_ = now_ns();
     const auto sent = lanes_.main().channel().send(Type::kHello, encode(*mine));
     if (!sent) {
       handle(refused(sent.error()));
@@ -176,8 +177,10 @@ DonorEvent DonorDriver::greet(std::string_view body) {
   const bool is_wanted = unmovable_ == parameters_.unmovable;
   const std::string not_late = is_wanted ? "" : core::why_not_late(means(heir_links_));
   if (rehearsal_) {
-    const std::uint64_t took = now_ns() - started_at_ns_;
-    rehearsal_->notes.round_trip_ns = took - std::min(took, theirs->room_ns);
+    rehearsal_->notes.round_trip_ns = core::round_trip_ns({.sent_ns = greeted_at_ns_,
+                                                           .heard_at_ns = theirs->heard_at_ns,
+                                                           .answered_ns = now_ns(),
+                                                           .room_ns = theirs->room_ns});
     rehearsal_->notes.unmovable = unmovable_;
     rehearsal_->notes.not_late = not_late;
   }

@@ -96,7 +96,7 @@ class DonorDriver : public Driver<DonorSide> {
   std::optional<Forecast> forecast_;        // of a rehearsal, while it counts
   bool saving_ = false;                     // all lanes are frozen
   bool want_write_ = false;
-  std::uint64_t started_at_ns_ = 0;
+  std::uint64_t greeted_at_ns_ = 0;
   FdLimit fds_;
   core::Leaving leaving_;
   std::uint64_t frozen_at_ns_ = 0;

@@ -185,6 +185,7 @@ std::optional<HeirEvent> HeirDriver::understand(Channel::Message& message) {
 
 HeirEvent HeirDriver::greet(std::string_view body) {
   if (machine_.state() != HeirState::kWaiting) return malformed("a second Hello from the donor");
+  heard_at_ns_ = now_ns();
   const auto theirs = protocol::decode<protocol::Hello>(body);
   if (!theirs) return refused(theirs.error());
   if (theirs->handoff_id != parameters_.id) {
@@ -260,6 +261,7 @@ void HeirDriver::send_or_refuse(Type type, const std::string& body) {
 void HeirDriver::send_hello() {
   auto hello = heir_hello(registry_, parameters_.id);
   if (!hello) return handle({E::kRefused, to_reason(hello.error())});
+  hello->heard_at_ns = heard_at_ns_;
   const std::uint64_t begun = now_ns();
   try_room_for_the_ring(registry_);
   hello->room_ns = now_ns() - begun;

@@ -202,7 +202,7 @@ void report_rehearsed(In& in) {
     m.amounts.push_back({any_name(in), in.ConsumeBool(), number(in), number(in), in.ConsumeBool()});
   }
   for (auto* value : {&m.spent_ns, &m.finish_ns, &m.unsettled, &m.rss, &m.pss, &m.round_trip_ns,
-                      &m.sections_ns}) {
+                      &m.sections_ns, &m.typical_ns}) {
     *value = number(in);
   }
   m.early = in.ConsumeBool();
@@ -237,7 +237,7 @@ void report_rehearsed(In& in) {
   CHECK_THAT(read.spent_ns == m.spent_ns && read.finish_ns == m.finish_ns, "");
   CHECK_THAT(read.unsettled == m.unsettled && read.early == m.early, "");
   CHECK_THAT(read.rss == m.rss && read.pss == m.pss, "");
-  CHECK_THAT(read.round_trip_ns == m.round_trip_ns, "");
+  CHECK_THAT(read.round_trip_ns == m.round_trip_ns && read.typical_ns == m.typical_ns, "");
   CHECK_THAT(read.sections_ns == m.sections_ns, "");
   CHECK_THAT(read.sections_unsettled == m.sections_unsettled, "");
   CHECK_THAT(read.left_out == m.left_out, "");

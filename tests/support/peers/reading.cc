@@ -24,6 +24,7 @@ void copy(const protocol::Hello& from, v1::Hello& to) {
   to.set_ring_sessions(from.ring_sessions);
   to.set_looks(from.looks);
   to.set_room_ns(from.room_ns);
+  to.set_heard_at_ns(from.heard_at_ns);
   to.set_tails(from.tails);
   to.set_unmovable(static_cast<v1::Unmovable>(from.unmovable));
 }

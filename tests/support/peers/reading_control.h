@@ -234,6 +234,7 @@ inline void copy(const protocol::Rehearsed& from, v1::Rehearsed& to) {
   to.set_rss(from.rss);
   to.set_pss(from.pss);
   to.set_round_trip_ns(from.round_trip_ns);
+  to.set_typical_ns(from.typical_ns);
   to.set_sections_ns(from.sections_ns);
   to.set_sections_unsettled(from.sections_unsettled);
   for (const auto& one : from.left_out) copy(one, *to.add_left_out());

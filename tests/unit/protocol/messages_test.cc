@@ -60,9 +60,11 @@ TEST(MessagesTest, HelloGoesBothWays) {
                     .fds_max = 20000,
                     .ring_sessions = true,
                     .looks = true,
-                    .room_ns = 16'000'000};
+                    .room_ns = 16'000'000,
+                    .heard_at_ns = 17'000'000};
   const auto pb = as_protobuf<v1::Hello>(encode(hello));
   EXPECT_EQ(16'000'000U, pb.room_ns());
+  EXPECT_EQ(17'000'000U, pb.heard_at_ns());
   EXPECT_TRUE(pb.ring_sessions());
   EXPECT_TRUE(pb.looks());
   EXPECT_EQ(2U, pb.protocol_max());
@@ -77,6 +79,7 @@ TEST(MessagesTest, HelloGoesBothWays) {
   EXPECT_TRUE(back->ring_sessions);
   EXPECT_TRUE(back->looks);
   EXPECT_EQ(16'000'000U, back->room_ns);
+  EXPECT_EQ(17'000'000U, back->heard_at_ns);
   expect_sample(back->manifest);
 }
 

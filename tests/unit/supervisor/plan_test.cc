@@ -53,6 +53,14 @@ TEST(PlanTest, AnHeirThatCantRestoreEarlyRestoresAllOfThemInTheFreeze) {
   EXPECT_EQ(plan(facts).switching->us, 2170U);
 }
 
+// The first session of a cold process takes long; a plan of few sessions went by it.
+TEST(PlanTest, WhatRestoringOneTypicallyTakesComesBeforeTheMean) {
+  PlanFacts facts = good();
+  facts.heir->typical_ns = 500;
+  EXPECT_EQ(plan(facts).switching->restore_ns, 500U);
+  EXPECT_EQ(plan(facts).switching->us, 175U);
+}
+
 TEST(PlanTest, ASwitchThatTheBudgetHasNoTimeForIsAProblem) {
   PlanFacts facts = good();
   facts.timeouts.freeze_budget = 237us;

@@ -148,6 +148,12 @@ protocol::Rehearsed rehearsed_with_sections() {
   return m;
 }
 
+protocol::Rehearsed rehearsed_with_typical() {
+  protocol::Rehearsed m = rehearsed();
+  m.typical_ns = 321;
+  return m;
+}
+
 protocol::Rehearsed rehearsed_without() {
   protocol::Rehearsed m = rehearsed();
   m.left_out = left_out();
@@ -270,6 +276,7 @@ std::vector<Frame> service_frames() {
       {Type::kRehearsed, "", 0, encode(rehearsed())},
       {Type::kRehearsed, "region", 0, encode(rehearsed_with_region())},
       {Type::kRehearsed, "sections", 0, encode(rehearsed_with_sections())},
+      {Type::kRehearsed, "typical", 0, encode(rehearsed_with_typical())},
       {Type::kRehearsed, "left-out", 0, encode(rehearsed_without())},
       {Type::kRehearsed, "unmovable", 0, encode(rehearsed_with_unmovable())},
       {Type::kRetired, "closed", 0, encode(retired_with_closed())},

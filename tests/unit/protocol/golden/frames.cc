@@ -103,6 +103,11 @@ protocol::Hello hello_with_room() {
   m.room_ns = 300;
   return m;
 }
+protocol::Hello hello_that_was_heard() {
+  protocol::Hello m = hello();
+  m.heard_at_ns = 9876543210;
+  return m;
+}
 protocol::Hello hello_with_listeners() {
   protocol::Hello m = hello();
   m.manifest.knows_listeners = true;
@@ -130,6 +135,7 @@ std::vector<Frame> channel_frames() {
       {Type::kHello, "ring", 0, encode(hello_with_ring_sessions())},
       {Type::kHello, "looks", 0, encode(hello_that_looks())},
       {Type::kHello, "room", 0, encode(hello_with_room())},
+      {Type::kHello, "heard", 0, encode(hello_that_was_heard())},
       {Type::kHello, "listeners", 0, encode(hello_with_listeners())},
       {Type::kHello, "tails", 0, encode(hello_with_tails())},
       {Type::kAbort, "", 0, encode(protocol::Abort{{core::Code::kTimeout, "the heir was silent"}})},

@@ -244,6 +244,11 @@ void expect_rehearsed_with_sections(const Heard& heard) {
   EXPECT_TRUE(found.sections_unsettled);
 }
 
+void expect_rehearsed_with_typical(const Heard& heard) {
+  expect_rehearsed(heard);
+  EXPECT_EQ(321U, aside<protocol::Rehearsed>(heard).typical_ns);
+}
+
 void expect_rehearsed_with_unmovable(const Heard& heard) {
   expect_rehearsed(heard);
   const auto& found = aside<protocol::Rehearsed>(heard);
@@ -292,6 +297,7 @@ void expect_heard(const std::string& name, protocol::Type type, const std::strin
       {"Retired-first-fd.hex", expect_first_fd},
       {"Rehearsed-region.hex", expect_rehearsed_with_region},
       {"Rehearsed-sections.hex", expect_rehearsed_with_sections},
+      {"Rehearsed-typical.hex", expect_rehearsed_with_typical},
       {"Rehearsed-unmovable.hex", expect_rehearsed_with_unmovable},
       {"Retired-closed.hex", expect_closed},
       {"Late-unmovable.hex", expect_late_unmovable}};
