@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "libhandoff/handoff/retirement.h"
-#include "libhandoff/service/nonblocking.h"
 #include "libhandoff/sys/process.h"
 #include "libhandoff/sys/reason.h"
 
@@ -103,6 +102,7 @@ void Lane::turn() {
     if (donor_) donor_turn();  // it may be over, and another one waits in the inbox
     if (open_inbox()) donor_turn();
     if (heir_) heir_turn();
+    if (!frozen_ && look_.turn(registry_)) poller_.wake();
   } catch (const std::bad_alloc&) {
     refuse(core::Reason{core::Code::kResources, {}});
   }
@@ -135,7 +135,7 @@ bool Lane::open_inbox() {
     state_ = HANDOFF_STATE_DONOR;
     watch(giving_->fd());
   }
-  if (inbox.look) look_at_nonblocking(registry_, false);
+  if (inbox.look) look_.begin(registry_, false);
   if (inbox.stop && registry_.callbacks.stop != nullptr) {
     registry_.tell("stop()", [&] {
       registry_.callbacks.stop(registry_.callbacks_user, HANDOFF_STOP_REQUESTED, *inbox.stop);

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "libhandoff/core/lanes.h"
-#include "libhandoff/service/nonblocking.h"
 #include "libhandoff/sys/failpoint.h"
 #include "libhandoff/sys/process.h"
 #include "libhandoff/sys/reason.h"
@@ -198,7 +197,6 @@ void Service::turn(const std::vector<Role>& roles) {
       reports_.reconnect(standing());
     } else if (role == Role::kLinks) {
       links_->turn();
-      if (state_ == HANDOFF_STATE_OWNER) look_at_nonblocking(registry_, true);
     } else if (role == Role::kSharers) {
       if (sharers_.turn()) look_at_sockets();
     } else if (role == Role::kWake) {
@@ -216,6 +214,7 @@ void Service::turn(const std::vector<Role>& roles) {
     settle();
   }
   if (donor_) donor_->end_turn();
+  go_on_looking();
 }
 
 // Draws the service's state from a driver that is through.

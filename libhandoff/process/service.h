@@ -25,6 +25,7 @@
 #include "libhandoff/process/reports.h"
 #include "libhandoff/process/sharers.h"
 #include "libhandoff/process/start.h"
+#include "libhandoff/service/nonblocking.h"
 #include "libhandoff/service/registry.h"
 #include "libhandoff/sys/oom_score.h"
 #include "libhandoff/sys/poller.h"
@@ -99,6 +100,7 @@ class Service : public Reporter, public Orders {
 
   // A process that shares sockets with this one closes its fds, or has gone.
   void look_at_sockets();
+  void go_on_looking();
   void watch_sharer(UniqueFd pidfd, std::optional<Channel> channel = std::nullopt);
 
   std::vector<Lane*> other_lanes() const;
@@ -115,6 +117,7 @@ class Service : public Reporter, public Orders {
   Registry registry_{declared_};
   Poller poller_;
   Sharers sharers_;
+  NonblockingLook look_;                      // at what they shared
   std::vector<std::unique_ptr<Lane>> lanes_;  // before the drivers, which order them about
   Control control_{registry_, poller_};
   Reports reports_{registry_, control_};

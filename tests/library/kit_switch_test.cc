@@ -1,10 +1,16 @@
 // What a service on a layer that owns connections hears of a switch, and when: its own tables and
 // timers know connections, and must not outlive them. And what becomes of sessions if one side
 // fails, or holds them back.
+#include <fcntl.h>
 #include <gmock/gmock.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
+#include <cstdio>
 #include <set>
+#include <stdexcept>
+#include <utility>
 
 #include "kits.h"
 #include "support/clients/line_client.h"
