@@ -127,17 +127,6 @@ Result<void> Service::ready() {
   return {};
 }
 
-void Service::tell_what_is_missing() {
-  const bool told = registry_.callbacks.retired != nullptr &&
-                    std::all_of(lanes_.begin(), lanes_.end(), [](const auto& lane) {
-                      return lane->registry().callbacks.retired != nullptr;
-                    });
-  if (told || !supervised()) return;
-  registry_.log(HANDOFF_LOG_WARNING,
-                "this service has no retired(), which tells it to leave once its sockets are the "
-                "next release's: after an upgrade it finds its listeners closed");
-}
-
 Result<void> Service::wait(int timeout_ms) {
   if (state_ == HANDOFF_STATE_DECLARING) {
     return fail(HANDOFF_ERR_ORDER, "handoff_ready() comes before handoff_wait()");
@@ -222,6 +211,7 @@ void Service::settle() {
   if (state_ == HANDOFF_STATE_HEIR && heir_->owner()) {
     state_ = HANDOFF_STATE_OWNER;
     owner_report_due_ = true;
+    owned_at_ns_ = now_ns();
     link_to_donor();
     poller_.wake();  // so that the loop's first turn comes here and is seen
   } else if (state_ == HANDOFF_STATE_HEIR && heir_->failed()) {
@@ -305,6 +295,8 @@ void Service::report_owner() {
           owner.lost_ids.end(), late.begin(),
           late.begin() + static_cast<std::ptrdiff_t>(std::min(room, late.size())));
     }
+    owner.owned_at_ns = owned_at_ns_;
+    tell_if_slow(owner.running_at_ns - owned_at_ns_);
     owner.frozen_at_ns = heir_->frozen_at_ns();
     owner.donor_died = heir_->donor_died();
     if (owner.frozen_at_ns != 0) {

@@ -107,6 +107,7 @@ class Service : public Reporter, public Orders {
   std::uint64_t sessions() const;  // of all lanes
   bool owner_report_possible() const { return !heir_ || heir_->settled(); }
   void report_owner();
+  void tell_if_slow(std::uint64_t first_turn_ns) const;
   // This process owns its sockets, and has said so.
   bool known_as_owner() const {
     return (state_ == HANDOFF_STATE_OWNER || state_ == HANDOFF_STATE_DONOR) && !owner_report_due_;
@@ -135,6 +136,7 @@ class Service : public Reporter, public Orders {
   std::unique_ptr<Links> links_;
   protocol::Retired late_outcome_;  // told when the last session has gone
   bool owner_report_due_ = false;
+  std::uint64_t owned_at_ns_ = 0;  // by a handoff
   std::atomic<std::uint64_t> errors_ = 0;
 };
 

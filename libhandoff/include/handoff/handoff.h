@@ -397,7 +397,10 @@ HANDOFF_API int handoff_ready(handoff_t* h);
 /* Waits until this process is the owner: at once but for an heir, whose sessions are
  * restored in here. 0; HANDOFF_ERR_ABORTED if the handoff failed, or was only a rehearsal
  * (`handoff plan`): then exit, the donor serves on; -ETIMEDOUT after timeout_ms (-1: as long as
- * the deadlines of the handoff take). Not inside a callback. */
+ * the deadlines of the handoff take). From 0 until the first handoff_dispatch() of an heir its
+ * clients wait, and no budget bounds that: what need not be done there, do before handoff_ready()
+ * or in the loop. An heir that takes longer than the freeze budget is named, by log() and in the
+ * report of the upgrade. Not inside a callback. */
 HANDOFF_API int handoff_wait(handoff_t* h, int timeout_ms);
 
 /* The fd to watch for reading. Borrowed; the same for the handle's life. */
