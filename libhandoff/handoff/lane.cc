@@ -313,7 +313,7 @@ void Lane::heir_turn() {
       if (!failed_ && !std::exchange(restored_, true)) restore();
       return;
     case HeirBoard::Order::kRun:
-      run(orders.keep);
+      run(orders);
       return;
     case HeirBoard::Order::kGo:
       go(orders.why);
@@ -357,11 +357,11 @@ void Lane::restore() {
   });
 }
 
-void Lane::run(bool keep) {
+void Lane::run(const HeirBoard::Orders& orders) {
   watch(std::nullopt);
   if (taking_) {
-    if (keep) taking_->keep_unmoved();
-    taking_->adopt();
+    if (orders.keep) taking_->keep_unmoved();
+    taking_->adopt(orders.donor_gone);
   }
   state_ = HANDOFF_STATE_OWNER;
   poller_.wake();  // so that the loop's first turn comes here

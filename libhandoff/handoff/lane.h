@@ -90,7 +90,7 @@ class Lane {
   void receive(HeirBoard::Order order);
   void tell_refused(HeirBoard::Standing& standing);
   void restore();
-  void run(bool keep);
+  void run(const HeirBoard::Orders& orders);
   void go(const std::string& why);
   void refuse(const core::Reason& reason);
   void watch(std::optional<int> channels);
