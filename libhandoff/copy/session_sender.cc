@@ -106,7 +106,7 @@ std::vector<core::FreezeRoom::Session> SessionSender::too_large() const {
     if (it->second.queued) waiting.push_back({id, bytes});
     if (!it->second.queued && !it->second.tracked) waiting.push_back({id, bytes / 2});
   }
-  return room().too_large(std::move(waiting), terms_.budget);
+  return room().too_large(std::move(waiting), terms_.part);
 }
 
 // The heir of a rehearsal acknowledges nothing behind the round: it is taken to need as long for
@@ -121,7 +121,8 @@ std::string SessionSender::why_too_large(const core::FreezeRoom::Session& sessio
   return "its " + std::to_string(session.bytes) +
          " bytes have changed since they were copied, and to copy them again would take about " +
          std::to_string(room().takes_ns(session.bytes) / 1'000'000) + " ms of a freeze budget of " +
-         std::to_string(terms_.budget / 1000) + " ms";
+         std::to_string(terms_.budget / 1000) + " ms" +
+         (terms_.part == terms_.budget ? "" : " for all lanes");
 }
 
 void SessionSender::leave(std::uint64_t id, SessionEntry& entry, core::FaultOf fault,
