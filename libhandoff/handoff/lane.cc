@@ -287,7 +287,9 @@ void Lane::over() {
 void Lane::retire(const DonorBoard::Orders& orders) {
   watch(std::nullopt);
   if (orders.refused) giving_->refused(*orders.refused, true);
-  reset_all(registry_, giving_->closing());
+  const std::vector<std::uint64_t> closing = giving_->closing();
+  reset_all(registry_, closing);
+  drop_all(registry_, closing);
   const std::uint64_t lost = orders.heir_lost ? giving_->progress().at_heir : 0;
   giving_.reset();
   frozen_ = false;

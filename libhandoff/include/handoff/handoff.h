@@ -334,8 +334,10 @@ struct handoff_callbacks {
    * while the donor serves; without it, restore() is called once, when frozen. */
   int (*update)(void* user, const struct handoff_adopted* session);
   /* Heir: this session does not come after all: it ended at the donor, stays there, or can't be
-   * kept. Only for sessions that restore() has had. Late donor: the time to wait for this session
-   * is over. Forget it and close(2) its fd, no more; see retired() for what close(2) is not. */
+   * kept. Only for sessions that restore() has had. Donor, at the switch: this session could not be
+   * moved and is reset, by `unmovable` of the configuration; retired() follows, or late() and
+   * moved() have come. Late donor: the time to wait for this session is over. Forget it and
+   * close(2) its fd, no more; see retired() for what close(2) is not. */
   void (*drop)(void* user, uint64_t id);
   /* Donor, optional: stop all that touches sockets or state. The library does not return to the
    * caller until thaw() or retired(), so only services with threads that are no lanes need this. A
@@ -361,7 +363,8 @@ struct handoff_callbacks {
 
   /* Donor: as retired(), but for `waiting` sessions, which are yours as before. The listeners, the
    * sections, the regions and all other sessions are the heir's: stop accepting and let the named
-   * fds be; then moved() is called for each session that went. When the last one has gone, or
+   * fds be; then moved() is called for each session that went, and drop() for each that was reset.
+   * When the last one has gone, or
    * ended, retired() comes. */
   void (*late)(void* user, uint64_t waiting);
   /* This session is another process's now: take it out of epoll and close(2) its fd, no more; see

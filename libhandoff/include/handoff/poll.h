@@ -138,7 +138,8 @@ struct handoff_conn_ops {
   /* There is too much unconsumed input, and c is closed after this: the place for a last answer.
    * NULL for a line in the log. */
   void (*overflow)(handoff_conn_t* c);
-  /* The connection is over. Not called when the session goes to an heir. */
+  /* The connection is over, or was reset at the switch, since it could not be moved. Not called
+   * when the session goes to an heir. */
   void (*closed)(handoff_conn_t* c);
   /* The session is another process's, and the connection goes on there: take c out of your tables.
    * At the switch all are told before any is destroyed. */
