@@ -211,7 +211,8 @@ typedef int (*handoff_convert_fn)(void* user, const void* state, size_t length,
 HANDOFF_API int handoff_state_step(handoff_t* h, const char* kind, uint32_t from, uint32_t to,
                                    handoff_convert_fn convert, void* user);
 
-/* Appends a copy of data. Only inside the callback that got the buffer. */
+/* Appends a copy of data. Only inside the callback that got the buffer, which has failed if this
+ * does, whatever it returns. */
 HANDOFF_API int handoff_buffer_append(handoff_buffer_t* b, const void* data, size_t length);
 
 /* A chunk of a section is at most this many bytes. */
@@ -549,7 +550,8 @@ HANDOFF_API uint64_t handoff_session_count(const handoff_t* h);
 HANDOFF_API void handoff_reason(handoff_t* h, const char* why);
 
 /* Inside save() only. Each appends a copy of data, and may be called several times. data may be
- * NULL where length is 0. */
+ * NULL where length is 0. Of one that fails the bytes are missing, so save() has failed then, also
+ * if it returns 0: the session can't be moved. */
 HANDOFF_API int handoff_save_state(handoff_saved_t* out, const void* data, size_t length);
 HANDOFF_API int handoff_save_input(handoff_saved_t* out, const void* data, size_t length);
 HANDOFF_API int handoff_save_output(handoff_saved_t* out, const void* data, size_t length);
