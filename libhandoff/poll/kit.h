@@ -64,6 +64,7 @@ struct handoff_poll {
   // -- what the author does with connections (connections.cc)
   int write(handoff_conn& c, std::string_view bytes);
   void close(handoff_conn& c);
+  void abort(handoff_conn& c);
   void touch(handoff_conn& c);
   void pause(handoff_conn& c);
   void resume(handoff_conn& c);
