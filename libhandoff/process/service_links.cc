@@ -15,6 +15,7 @@ void Service::watch_sharer(UniqueFd pidfd, std::optional<Channel> channel) {
 
 void Service::look_at_sockets() {
   look_.begin(registry_, true);
+  poller_.wake();  // for the rest
   for (auto& lane : lanes_) lane->look();
 }
 
