@@ -105,12 +105,13 @@ TEST_F(UpgradeTest, SaysNothingOfAnHeirThatBeginsWithinTheBudgetOrDoesNotSayWhen
     upgrade = Upgrade(1, 2, timeouts, at(0ms));
     copy();
     Owned message = owned(10, 0);
-    message.running_at_ns = static_cast<std::uint64_t>(at(200ms).time_since_epoch().count());
+    message.frozen_at_ns = to_ns(at(150ms));
+    message.running_at_ns = to_ns(at(200ms));
     // Whatever a release says, the part is no longer than the whole.
     if (says) message.owned_at_ns = 1;
     hear(retired(10), 160ms);
-    EXPECT_EQ(hear(message, 201ms), "phase retire");
-    EXPECT_EQ(report().first_turn, says ? report().switched : 0ms);
+    EXPECT_EQ(hear(message, 201ms), "phase switch, phase retire");
+    EXPECT_EQ(report().first_turn, says ? 50ms : 0ms);
     EXPECT_EQ(report().slow, "");
   }
 }
