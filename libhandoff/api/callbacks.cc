@@ -11,26 +11,29 @@ using handoff::io::Registry;
 
 namespace {
 
-int append(std::string& to, const void* data, std::size_t length) noexcept {
+// append: takes the bytes, and says whether that makes sense.
+template <class Append>
+int add(const void* data, std::size_t length, Append&& append) noexcept {
   if (data == nullptr && length > 0) return -EINVAL;
   try {
-    to.append(static_cast<const char*>(data), length);
-    return 0;
+    return append(std::string_view(static_cast<const char*>(data), length)) ? 0 : -EINVAL;
   } catch (...) {
     return -ENOMEM;
   }
 }
 
-// add: appends, and says whether that makes sense.
-template <class Add>
-int save(handoff_saved_t* out, const void* data, std::size_t length, Add&& add) noexcept {
-  if (out == nullptr || (data == nullptr && length > 0)) return -EINVAL;
+// A caller that ignores the result would hand over a session without these bytes: out remembers it.
+template <class Append>
+int save(const char* name, handoff_saved_t* out, const void* data, std::size_t length,
+         Append&& append) noexcept {
+  if (out == nullptr) return -EINVAL;
   out->given = true;
-  try {
-    return add(std::string_view(static_cast<const char*>(data), length)) ? 0 : -EINVAL;
-  } catch (...) {
-    return -ENOMEM;
+  const int result = add(data, length, append);
+  if (result < 0 && out->error == 0) {
+    out->error = result;
+    out->failed = name;
   }
+  return result;
 }
 
 }  // namespace
@@ -38,7 +41,11 @@ int save(handoff_saved_t* out, const void* data, std::size_t length, Add&& add) 
 extern "C" {
 
 int handoff_buffer_append(handoff_buffer_t* b, const void* data, size_t length) {
-  return b == nullptr ? -EINVAL : append(b->bytes, data, length);
+  if (b == nullptr) return -EINVAL;
+  const int result =
+      add(data, length, [b](std::string_view bytes) { return b->bytes.append(bytes), true; });
+  if (result < 0 && b->error == 0) b->error = result;
+  return result;
 }
 
 void handoff_reason(handoff_t* h, const char* why) {
@@ -52,24 +59,25 @@ void handoff_reason(handoff_t* h, const char* why) {
 }
 
 int handoff_save_state(handoff_saved_t* out, const void* data, size_t length) {
-  if (out == nullptr) return -EINVAL;
-  out->given = true;
-  return append(out->state, data, length);
+  return save("handoff_save_state", out, data, length,
+              [out](std::string_view b) { return out->state.append(b), true; });
 }
 int handoff_save_input(handoff_saved_t* out, const void* data, size_t length) {
-  return save(out, data, length, [out](std::string_view b) { return out->input.append(b); });
+  return save("handoff_save_input", out, data, length,
+              [out](std::string_view b) { return out->input.append(b); });
 }
 int handoff_save_output(handoff_saved_t* out, const void* data, size_t length) {
-  return save(out, data, length, [out](std::string_view b) { return out->output.append(b); });
+  return save("handoff_save_output", out, data, length,
+              [out](std::string_view b) { return out->output.append(b); });
 }
 int handoff_save_input_at(handoff_saved_t* out, uint64_t position, const void* data,
                           size_t length) {
-  return save(out, data, length,
+  return save("handoff_save_input_at", out, data, length,
               [=](std::string_view b) { return out->input.append_at(position, b); });
 }
 int handoff_save_output_at(handoff_saved_t* out, uint64_t position, const void* data,
                            size_t length) {
-  return save(out, data, length,
+  return save("handoff_save_output_at", out, data, length,
               [=](std::string_view b) { return out->output.append_at(position, b); });
 }
 int handoff_save_flags(handoff_saved_t* out, uint32_t flags) {

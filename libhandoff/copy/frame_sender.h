@@ -16,6 +16,7 @@ namespace handoff::io {
 // What came of sending the next frame.
 enum class Pumped : std::uint8_t {
   kSent,     // one frame; there may be more
+  kLooked,   // at as many sessions as a frame takes, none of which is to be sent; there may be more
   kBlocked,  // the socket is full: wait until it can be written
   kWindow,   // wait for an Ack
   kTurn,     // this turn's frames are used up

@@ -30,6 +30,7 @@ struct Terms {
   core::Unmovable unmovable = core::Unmovable::kRefuse;  // what becomes of what can't be moved
   std::string not_late = {};                             // why none of it stays, although it was to
   core::Duration budget = 0;                             // of the freeze
+  core::Duration part = 0;                               // of that: for one line
 };
 
 }  // namespace handoff::io

@@ -164,7 +164,7 @@ Result<void> SessionReceiver::measure(std::uint64_t id, Newest& newest) {
   return {};
 }
 
-// Closed here and nowhere else: the connection goes on in the donor.
+// The service lets go of it, and the connection goes on in the donor.
 Result<void> SessionReceiver::refuse(std::uint64_t id, SessionEntry& entry,
                                      const Result<void>& result) {
   if (result || !may_refuse_ || is_shortage(result.error().code) ||
@@ -177,6 +177,7 @@ Result<void> SessionReceiver::refuse(std::uint64_t id, SessionEntry& entry,
   ++refused_in_all_;
   ++refused_here_;
   registry_.log(HANDOFF_LOG_WARNING, result.error().message + "; this release goes on without it");
+  keep_socket(id, entry);
   drop(id, entry);
   arrived_.forget_fd(entry);
   entry.given = entry.counted = false;

@@ -55,8 +55,8 @@ class SessionReceiver {
   void adopt();
   // The handoff failed.
   void drop();
-  // What was refused is not this process's.
-  void forget_refused();
+  // What was refused is not this process's. donor_gone: nor anybody's, so it is reset.
+  void forget_refused(bool donor_gone);
   // Sessions that were refused since this was asked last.
   std::vector<protocol::Refusal> take_refused();
   // Refused ones, which are here until the donor closes them.
@@ -127,6 +127,7 @@ class SessionReceiver {
                         Result<void> restored);
   Sessions::iterator lose(Sessions::iterator it);
   void drop(std::uint64_t id, const SessionEntry& entry);
+  void keep_socket(std::uint64_t id, const SessionEntry& entry);
   bool unmoved(const SessionEntry& entry) const;
 
   Registry& registry_;
@@ -141,6 +142,8 @@ class SessionReceiver {
   std::unordered_map<std::uint64_t, Lengths> lengths_;  // of arrived_
   bool may_refuse_ = false;
   std::vector<protocol::Refusal> refusals_;  // not told yet
+  // Of sessions that were refused. If the donor dies, this process alone can end them by a reset.
+  std::unordered_map<std::uint64_t, UniqueFd> refused_sockets_;
   std::uint64_t refused_here_ = 0;
   std::uint64_t refused_in_all_ = 0;
   std::uint64_t came_ = 0;

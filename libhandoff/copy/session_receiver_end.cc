@@ -1,5 +1,9 @@
 // The part of SessionReceiver that comes after the copy: the sessions become this process's own, or
 // are counted, or let go.
+#include <fcntl.h>
+
+#include <utility>
+
 #include "libhandoff/copy/session_receiver.h"
 #include "libhandoff/sys/socket.h"
 
@@ -70,7 +74,9 @@ void SessionReceiver::keep_unmoved() {
       registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
     }
     // Its state is not that of its stream: a reset is honest, an answer would not be.
-    if (entry.fd >= 0) reset_connection(entry.fd);
+    const auto refused = refused_sockets_.find(id);
+    const int fd = refused == refused_sockets_.end() ? entry.fd : refused->second.get();
+    if (fd >= 0) reset_connection(fd);
     if (lost_ids_.size() < kNamedLost) lost_ids_.push_back(id);
     it = lose(it);
   }
@@ -91,6 +97,7 @@ void SessionReceiver::adopt() {
 
 Sessions::iterator SessionReceiver::lose(Sessions::iterator it) {
   if (it->second.refused) --refused_here_;
+  refused_sockets_.erase(it->first);
   drop(it->first, it->second);
   return arrived_.remove(it);
 }
@@ -111,16 +118,29 @@ void SessionReceiver::drop(std::uint64_t id, const SessionEntry& entry) {
   lengths_.erase(id);
 }
 
+// restore() may have closed its fd, and the number may be another file's. Without an fd to spare
+// the end of the donor would be a FIN to the client.
+void SessionReceiver::keep_socket(std::uint64_t id, const SessionEntry& entry) {
+  UniqueFd copy(::fcntl(entry.fd, F_DUPFD_CLOEXEC, 0));
+  if (!copy.valid()) return;
+  const auto identity = identity_of(copy.get());
+  if (identity && identity->inode == entry.inode) refused_sockets_[id] = std::move(copy);
+}
+
 void SessionReceiver::drop() {
   for (const auto& [id, entry] : arrived_) drop(id, entry);
   arrived_.clear();
+  refused_sockets_.clear();
 }
 
 std::vector<protocol::Refusal> SessionReceiver::take_refused() {
   return std::exchange(refusals_, {});
 }
 
-void SessionReceiver::forget_refused() {
+void SessionReceiver::forget_refused(bool donor_gone) {
+  for (const auto& [id, fd] : std::exchange(refused_sockets_, {})) {
+    if (donor_gone) reset_connection(fd.get());
+  }
   if (refused_here_ == 0) return;
   for (auto it = arrived_.begin(); it != arrived_.end();) {
     if (!it->second.refused) {

@@ -3,6 +3,7 @@
 #include "libhandoff/protocol/limits.h"
 #include "libhandoff/protocol/messages.h"
 #include "libhandoff/sys/memory.h"
+#include "libhandoff/sys/reason.h"
 #include "libhandoff/sys/socket.h"
 
 namespace handoff::io {
@@ -16,6 +17,7 @@ Result<int> call_save(Registry& registry, std::uint64_t id, const SessionEntry& 
   out.output.begin(at_peer.output);
   out.flags = 0;
   out.given = false;
+  out.error = 0;
   return registry.call([&] { return "save() of " + registry.describe(id, entry); },
                        [&] {
                          if (registry.callbacks.save == nullptr) return -ENOSYS;
@@ -36,6 +38,11 @@ Result<void> save_session(Registry& registry, std::uint64_t id, const SessionEnt
     called = call_save(registry, id, entry, out, {});
   }
   if (!called) return Failure(called.error());
+  if (out.error != 0) {
+    return fail(is_shortage(out.error) ? out.error : HANDOFF_ERR_REJECTED,
+                "save() of " + registry.describe(id, entry) + " returned 0, although " +
+                    out.failed + "() had failed in it: " + handoff_strerror(out.error));
+  }
   // A binding that swallows an exception returns 0, too.
   if (!out.given && !kind.stateless) {
     return fail(HANDOFF_ERR_REJECTED,

@@ -15,6 +15,9 @@ namespace handoff::io {
 
 using protocol::Type;
 
+// Of saved sessions that are not sent, for one frame: as many as have room in it with their fds.
+constexpr std::size_t kLooks = protocol::kMaxFds;
+
 void SessionSender::Batch::clear() {
   body.clear();
   fds.clear();
@@ -103,7 +106,7 @@ std::vector<core::FreezeRoom::Session> SessionSender::too_large() const {
     if (it->second.queued) waiting.push_back({id, bytes});
     if (!it->second.queued && !it->second.tracked) waiting.push_back({id, bytes / 2});
   }
-  return room().too_large(std::move(waiting), terms_.budget);
+  return room().too_large(std::move(waiting), terms_.part);
 }
 
 // The heir of a rehearsal acknowledges nothing behind the round: it is taken to need as long for
@@ -118,7 +121,8 @@ std::string SessionSender::why_too_large(const core::FreezeRoom::Session& sessio
   return "its " + std::to_string(session.bytes) +
          " bytes have changed since they were copied, and to copy them again would take about " +
          std::to_string(room().takes_ns(session.bytes) / 1'000'000) + " ms of a freeze budget of " +
-         std::to_string(terms_.budget / 1000) + " ms";
+         std::to_string(terms_.budget / 1000) + " ms" +
+         (terms_.part == terms_.budget ? "" : " for all lanes");
 }
 
 void SessionSender::leave(std::uint64_t id, SessionEntry& entry, core::FaultOf fault,
@@ -195,7 +199,7 @@ Result<Pumped> SessionSender::send() {
   do {  // what fails in the freeze is to be closed
     if (const auto filled = fill(); !filled) return Failure(filled.error());
   } while (batch_.body.empty() && !closed_.empty());
-  if (batch_.body.empty()) return Pumped::kDone;
+  if (batch_.body.empty()) return queue_.empty() ? Pumped::kDone : Pumped::kLooked;
   const auto sent_batch = send_batch();
   if (!sent_batch || *sent_batch != Pumped::kSent) return not_sent(sent_batch);
   commit();
@@ -237,8 +241,10 @@ Result<void> SessionSender::fill() {
     protocol::append_closed(batch_.body, closed_[batch_.closed]);
     ++batch_.closed;
   }
-  // A session may need two fds: its own and a memfd.
-  while (!queue_.empty() && batch_.body.size() < room &&
+  // A session may need two fds: its own and a memfd. One that fails has cost as much as one that is
+  // sent, so their number is bounded as well.
+  std::size_t looks = 0;
+  while (!queue_.empty() && batch_.body.size() < room && looks < kLooks &&
          batch_.fds.size() + 2 <= protocol::kMaxFds) {
     const std::uint64_t id = queue_.back();
     queue_.pop_back();
@@ -251,9 +257,11 @@ Result<void> SessionSender::fill() {
       entry.queued = false;
       continue;
     }
+    const std::size_t sent = batch_.ids.size();
     const std::size_t fds = batch_.fds.size();
     const std::size_t first = batch_.first.size();
     const auto added = may_stay ? add(id, entry) : can_not_stay(id, entry);
+    if (batch_.ids.size() == sent) ++looks;
     if (added) continue;
     batch_.fds.resize(fds);  // what it had put there already
     batch_.first.resize(first);

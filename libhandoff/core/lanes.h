@@ -5,8 +5,11 @@
 // 0 joins lane 0 to lane 0 and is the main channel.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <numeric>
+
+#include "libhandoff/core/types.h"
 
 namespace handoff::core {
 
@@ -30,6 +33,13 @@ struct Lanes {
   std::uint32_t heir_lane(std::uint32_t channel) const { return channel % heir; }
   // The sessions that go by this channel.
   Share share(std::uint32_t channel) const { return {channel / donor, channels() / donor}; }
+  // What one channel may take of a time that all channels have together. The channels of a lane
+  // take theirs one after the other. Lanes go side by side, of the side that has fewer, and as far
+  // as there are processors.
+  Duration part_of(Duration whole, std::uint32_t processors) const {
+    const std::uint32_t side_by_side = std::max(std::min({donor, heir, processors}), 1U);
+    return whole * side_by_side / channels();
+  }
   friend bool operator==(const Lanes&, const Lanes&) = default;
 };
 

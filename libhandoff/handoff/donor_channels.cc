@@ -67,7 +67,7 @@ Result<bool> DonorChannels::pump() {
   for (auto& line : lines_) {
     const auto pumped = line->pump();
     if (!pumped) return Failure(pumped.error());
-    sent = sent || *pumped == Pumped::kSent;
+    sent = sent || *pumped == Pumped::kSent || *pumped == Pumped::kLooked;
   }
   if (sent) return true;
   for (DonorLine* line : watched_) {

@@ -198,7 +198,8 @@ DonorEvent DonorDriver::greet(std::string_view body) {
                                    .tails = theirs->tails,
                                    .unmovable = unmovable_,
                                    .not_late = not_late,
-                                   .budget = parameters_.limits.budget},
+                                   .budget = parameters_.limits.budget,
+                                   .part = lanes.part_of(parameters_.limits.budget, processors())},
                                   rehearsal_.has_value());
   if (!opened) return refused(opened.error());
   return {E::kHelloAccepted};

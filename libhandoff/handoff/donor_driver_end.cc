@@ -75,11 +75,13 @@ void DonorDriver::retire() {
   lanes_.main().service().end(true);
   lanes_.main().service().let_go();
   lanes_.own().stop_watching();
-  reset_all(registry_, lanes_.own().closing());
+  const std::vector<std::uint64_t> closing = lanes_.own().closing();
+  reset_all(registry_, closing);
   if (stays()) {  // process/service reports it, and goes on with what stays
-    retire_but(registry_, lanes_.own().staying());
+    retire_but(registry_, lanes_.own().staying(), closing);
   } else {
     lanes_.retire_others(heir_lost);  // side by side
+    drop_all(registry_, closing);
     retire_all(registry_, heir_lost ? lanes_.own().progress().at_heir : 0);
     lanes_.retire();
   }

@@ -78,7 +78,7 @@ Result<Pumped> DonorLine::pump() {
   if (frames_left_ > 0 || kind_of_round_ == Round::kFrozen || sent()) pumped = next();
   if (!pumped) return pumped;
   last_ = *pumped;
-  if (last_ == Pumped::kSent) {
+  if (last_ == Pumped::kSent || last_ == Pumped::kLooked) {
     --frames_left_;
     ++frames_of_turn_;
   }

@@ -16,8 +16,9 @@ struct HeirOrders {
     kGo,       // drop everything
   };
   Order order = Order::kReceive;
-  bool keep = false;     // kRun: the donor died in mid-copy, keep what has not moved
-  std::string why = {};  // kGo
+  bool keep = false;        // kRun: the donor died in mid-copy, keep what has not moved
+  bool donor_gone = false;  // kRun: it has exited, whenever
+  std::string why = {};     // kGo
 };
 
 struct HeirStanding : LaneReport {

@@ -96,8 +96,8 @@ Result<void> HeirChannels::restore() {
 void HeirChannels::keep_unmoved() {
   for (auto& line : lines_) line->received().keep_unmoved();
 }
-void HeirChannels::adopt() {
-  for (auto& line : lines_) line->adopt();
+void HeirChannels::adopt(bool donor_gone) {
+  for (auto& line : lines_) line->adopt(donor_gone);
 }
 void HeirChannels::drop() {
   for (auto& line : lines_) line->received().drop();

@@ -42,8 +42,8 @@ class HeirChannels {
   Result<void> restore();
   // The donor died in mid-copy.
   void keep_unmoved();
-  // The sessions are this lane's own.
-  void adopt();
+  // The sessions are this lane's own. donor_gone: as SessionReceiver.
+  void adopt(bool donor_gone);
   // The handoff failed.
   void drop();
 

@@ -5,6 +5,7 @@
 
 #include "libhandoff/handoff/heir_driver.h"
 #include "libhandoff/sys/failpoint.h"
+#include "libhandoff/sys/process.h"
 #include "libhandoff/sys/reason.h"
 
 namespace handoff::io {
@@ -90,9 +91,12 @@ std::uint64_t HeirDriver::lost() const {
 void HeirDriver::run() {
   failpoint::hit("heir.run.before");
   left_to_donor_ = keep_ ? 0 : lanes_.refused();
-  lanes_.main().adopt();
+  // A donor that lives and closes its channel serves nothing that was refused here: the channel
+  // would be the link by which it comes.
+  const bool donor_gone = machine_.donor_died() || has_exited(peer_.get());
+  lanes_.main().adopt(donor_gone);
   service_.adopt();
-  lanes_.run(keep_);
+  lanes_.run(keep_, donor_gone);
   failpoint::hit("heir.run.after");
 }
 

@@ -83,9 +83,9 @@ bool HeirLanes::restored() const {
 }
 
 // The other lanes first: they need not wait while lane 0 merges the sessions of its lines.
-void HeirLanes::run(bool keep) {
-  board_->order({.order = Order::kRun, .keep = keep});
-  own_.adopt();
+void HeirLanes::run(bool keep, bool donor_gone) {
+  board_->order({.order = Order::kRun, .keep = keep, .donor_gone = donor_gone});
+  own_.adopt(donor_gone);
 }
 
 bool HeirLanes::running() const {

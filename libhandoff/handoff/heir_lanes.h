@@ -48,8 +48,8 @@ class HeirLanes {
   Result<void> restore();
   bool restored() const;
   // The service's own and the main channel's sessions are adopted; the rest is here. keep: the
-  // donor died in mid-copy; the sections are empty already.
-  void run(bool keep);
+  // donor died in mid-copy; the sections are empty already. donor_gone: it has exited, whenever.
+  void run(bool keep, bool donor_gone);
   bool running() const;
   void go(const std::string& why);
 

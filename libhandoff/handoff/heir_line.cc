@@ -75,9 +75,9 @@ void HeirLine::acknowledge(bool now) {
   if (sent && *sent == Channel::Sent::kYes) acknowledged_ = frames;
 }
 
-void HeirLine::adopt() {
+void HeirLine::adopt(bool donor_gone) {
   if (adopted_) return;
-  received_.forget_refused();
+  received_.forget_refused(donor_gone);
   adopted_ = received_.sessions();
   received_.adopt();
 }

@@ -35,7 +35,7 @@ class HeirLine {
   void acknowledge(bool now);
   // The sessions are this lane's own.
   // Idempotent.
-  void adopt();
+  void adopt(bool donor_gone);
 
   // The round that has come whole; 0 for none.
   std::uint32_t round() const { return round_; }

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "libhandoff/handoff/retirement.h"
-#include "libhandoff/service/nonblocking.h"
 #include "libhandoff/sys/process.h"
 #include "libhandoff/sys/reason.h"
 
@@ -103,6 +102,7 @@ void Lane::turn() {
     if (donor_) donor_turn();  // it may be over, and another one waits in the inbox
     if (open_inbox()) donor_turn();
     if (heir_) heir_turn();
+    if (!frozen_ && look_.turn(registry_)) poller_.wake();
   } catch (const std::bad_alloc&) {
     refuse(core::Reason{core::Code::kResources, {}});
   }
@@ -135,7 +135,7 @@ bool Lane::open_inbox() {
     state_ = HANDOFF_STATE_DONOR;
     watch(giving_->fd());
   }
-  if (inbox.look) look_at_nonblocking(registry_, false);
+  if (inbox.look) look_.begin(registry_, false);
   if (inbox.stop && registry_.callbacks.stop != nullptr) {
     registry_.tell("stop()", [&] {
       registry_.callbacks.stop(registry_.callbacks_user, HANDOFF_STOP_REQUESTED, *inbox.stop);
@@ -287,7 +287,9 @@ void Lane::over() {
 void Lane::retire(const DonorBoard::Orders& orders) {
   watch(std::nullopt);
   if (orders.refused) giving_->refused(*orders.refused, true);
-  reset_all(registry_, giving_->closing());
+  const std::vector<std::uint64_t> closing = giving_->closing();
+  reset_all(registry_, closing);
+  drop_all(registry_, closing);
   const std::uint64_t lost = orders.heir_lost ? giving_->progress().at_heir : 0;
   giving_.reset();
   frozen_ = false;
@@ -313,7 +315,7 @@ void Lane::heir_turn() {
       if (!failed_ && !std::exchange(restored_, true)) restore();
       return;
     case HeirBoard::Order::kRun:
-      run(orders.keep);
+      run(orders);
       return;
     case HeirBoard::Order::kGo:
       go(orders.why);
@@ -357,11 +359,11 @@ void Lane::restore() {
   });
 }
 
-void Lane::run(bool keep) {
+void Lane::run(const HeirBoard::Orders& orders) {
   watch(std::nullopt);
   if (taking_) {
-    if (keep) taking_->keep_unmoved();
-    taking_->adopt();
+    if (orders.keep) taking_->keep_unmoved();
+    taking_->adopt(orders.donor_gone);
   }
   state_ = HANDOFF_STATE_OWNER;
   poller_.wake();  // so that the loop's first turn comes here

@@ -18,6 +18,7 @@
 #include "libhandoff/handoff/donor_channels.h"
 #include "libhandoff/handoff/heir_board.h"
 #include "libhandoff/handoff/heir_channels.h"
+#include "libhandoff/service/nonblocking.h"
 #include "libhandoff/service/registry.h"
 #include "libhandoff/sys/poller.h"
 
@@ -89,7 +90,7 @@ class Lane {
   void receive(HeirBoard::Order order);
   void tell_refused(HeirBoard::Standing& standing);
   void restore();
-  void run(bool keep);
+  void run(const HeirBoard::Orders& orders);
   void go(const std::string& why);
   void refuse(const core::Reason& reason);
   void watch(std::optional<int> channels);
@@ -111,6 +112,7 @@ class Lane {
   core::Pace pace_;
   std::uint32_t round_ = 0;
   bool frozen_ = false;
+  NonblockingLook look_;  // at what another process has let go of
   bool saving_ = false;
   bool restored_ = false;
   bool failed_ = false;  // and said so

@@ -23,6 +23,17 @@ void reset_all(Registry& registry, const std::vector<std::uint64_t>& ids) {
   }
 }
 
+// A service without drop() closes the fd in moved(), if it has that.
+void drop_all(Registry& registry, const std::vector<std::uint64_t>& ids) {
+  const handoff_callbacks& callbacks = registry.callbacks;
+  const auto drop = callbacks.drop != nullptr ? callbacks.drop : callbacks.moved;
+  for (const std::uint64_t id : ids) {
+    if (!registry.sessions.contains(id)) continue;
+    registry.remove_session(id);
+    if (drop != nullptr) registry.tell("drop()", [&] { drop(registry.callbacks_user, id); });
+  }
+}
+
 void retire_all(Registry& registry, std::uint64_t lost) {
   registry.sessions.clear();
   const handoff_callbacks& callbacks = registry.callbacks;
@@ -30,11 +41,13 @@ void retire_all(Registry& registry, std::uint64_t lost) {
   registry.tell("retired()", [&] { callbacks.retired(registry.callbacks_user, lost); });
 }
 
-void retire_but(Registry& registry, const std::vector<std::uint64_t>& staying) {
-  const std::unordered_set<std::uint64_t> stay(staying.begin(), staying.end());
+void retire_but(Registry& registry, const std::vector<std::uint64_t>& staying,
+                const std::vector<std::uint64_t>& reset) {
+  std::unordered_set<std::uint64_t> not_moved(staying.begin(), staying.end());
+  not_moved.insert(reset.begin(), reset.end());
   std::vector<std::uint64_t> moved;
   for (const auto& [id, entry] : registry.sessions) {
-    if (!stay.contains(id)) moved.push_back(id);
+    if (!not_moved.contains(id)) moved.push_back(id);
   }
   const handoff_callbacks& callbacks = registry.callbacks;
   registry.tell("late()", [&] { callbacks.late(registry.callbacks_user, staying.size()); });
@@ -42,6 +55,7 @@ void retire_but(Registry& registry, const std::vector<std::uint64_t>& staying) {
     registry.remove_session(id);
     registry.tell("moved()", [&] { callbacks.moved(registry.callbacks_user, id); });
   }
+  drop_all(registry, reset);
   registry.close_named();
 }
 

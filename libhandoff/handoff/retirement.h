@@ -17,9 +17,12 @@ void let_heir_run();
 
 // Sessions that can't be moved and are not to stay. Before the service lets go of its fds.
 void reset_all(Registry& registry, const std::vector<std::uint64_t>& ids);
-// All sessions have moved. lost: how many of them an heir that has died since had.
+// The service hears that those have ended: they have not moved.
+void drop_all(Registry& registry, const std::vector<std::uint64_t>& ids);
+// All sessions that are left have moved. lost: how many of them an heir that has died since had.
 void retire_all(Registry& registry, std::uint64_t lost);
-// All sessions but these have moved.
-void retire_but(Registry& registry, const std::vector<std::uint64_t>& staying);
+// All sessions have moved but those that stay and those that were reset.
+void retire_but(Registry& registry, const std::vector<std::uint64_t>& staying,
+                const std::vector<std::uint64_t>& reset);
 
 }  // namespace handoff::io

@@ -92,6 +92,7 @@ void Link::read(bool to_the_end) {
 
 Result<void> Link::hear(Channel::Message& message) {
   const Type type = message.header.type;
+  taking_.giver_speaks();
   if (type != Type::kLinkHello && type != Type::kGroupSessions && !message.fds.empty()) {
     return fail(HANDOFF_ERR_PROTOCOL, "fds with " + protocol::type_name(type) + " over a link");
   }
@@ -206,7 +207,7 @@ Result<void> Link::greeted(protocol::LinkHello hello, UniqueFd pidfd) {
   giving_.begin(core::link_versions(*manifest, hello.manifest));
   auto versions_in = core::link_versions(hello.manifest, *manifest);
   taking_.begin(std::move(hello.manifest), std::move(versions_in));
-  greeted_ = true;
+  greeted_ = fresh_greeting_ = true;
   return hello.answer ? Result<void>() : greet(true);
 }
 

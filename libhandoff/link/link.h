@@ -34,6 +34,8 @@ class Link : private Outbox::Listener {
   // Both sides know each other, and the next group may go.
   bool can_give() const { return greeted_ && !cut_ && giving_.can_give(); }
   bool knows_the_other() const { return greeted_; }
+  // The other has greeted since this was asked last.
+  bool take_greeted() { return std::exchange(fresh_greeting_, false); }
   const Giving& giving() const { return giving_; }
   void give(std::vector<std::uint64_t> ids) { giving_.give(std::move(ids)); }
 
@@ -76,6 +78,7 @@ class Link : private Outbox::Listener {
   Taking taking_{registry_, outbox_};
 
   bool greeted_ = false;  // the other's manifest is known
+  bool fresh_greeting_ = false;
   std::vector<UniqueFd> unwatched_;
   bool peer_seen_ = false;  // its exit
   bool eof_ = false;

@@ -66,6 +66,12 @@ void Links::turn() {
   over.clear();
 }
 
+bool Links::take_greeted() {
+  bool greeted = false;
+  for (const auto& link : links_) greeted = link->take_greeted() || greeted;
+  return greeted;
+}
+
 void Links::await() {
   std::map<int, bool> wanted;
   std::optional<core::Time> deadline;
@@ -304,10 +310,10 @@ protocol::Late Links::standing() const {
 
 std::optional<protocol::Late> Links::news() {
   if (!late_) return std::nullopt;
-  protocol::Late now = standing();
-  if (told_ && told_->waiting == now.waiting && told_->linked == now.linked) return std::nullopt;
+  const Told now{registry_.sessions.size(), !links_.empty()};
+  if (told_ == now) return std::nullopt;  // in each turn of the loop, so nothing is made before
   told_ = now;
-  return now;
+  return standing();
 }
 
 bool Links::done() const { return late_ && !spreads() && registry_.sessions.empty(); }

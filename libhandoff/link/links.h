@@ -27,6 +27,9 @@ class Links {
   int fd() const { return epoll_.get(); }
   void turn();
 
+  // A process at the other end of a link has greeted since this was asked last.
+  bool take_greeted();
+
   // -- the owner's
   // The donor that has stayed late.
   void to_late(Channel channel, UniqueFd peer, core::Limits limits);
@@ -90,7 +93,12 @@ class Links {
   std::vector<protocol::Unmoved> first_left_;
   std::optional<protocol::Drain> drain_;
   bool over_ = false;  // the drain
-  std::optional<protocol::Late> told_;
+  struct Told {
+    std::uint64_t waiting = 0;
+    bool linked = false;
+    friend bool operator==(const Told&, const Told&) = default;
+  };
+  std::optional<Told> told_;
 };
 
 }  // namespace handoff::io

@@ -4,6 +4,7 @@
 
 #include "libhandoff/copy/donor_kinds.h"
 #include "libhandoff/link/group_checksum.h"
+#include "libhandoff/service/nonblocking.h"
 #include "libhandoff/sys/reason.h"
 
 namespace handoff::io {
@@ -70,6 +71,10 @@ Result<void> Taking::prepare(const protocol::GroupPrepare& message) {
   return {};
 }
 
+void Taking::giver_speaks() {
+  if (!adopted_.empty()) mend_nonblocking(registry_, adopted_);
+}
+
 void Taking::release(const protocol::GroupRelease& message) {
   if (theirs(message.group)) feed({E::kRelease});
 }
@@ -123,10 +128,10 @@ void Taking::perform(core::TakerEffect effect) {
 }
 
 void Taking::adopt() {
-  const auto ids = received_->ids();
+  adopted_ = received_->ids();
   received_->adopt();
   received_.reset();
-  for (const std::uint64_t id : ids) {
+  for (const std::uint64_t id : adopted_) {
     registry_.tell("thaw_session()",
                    [&] { registry_.callbacks.thaw_session(registry_.callbacks_user, id); });
   }

@@ -36,6 +36,8 @@ class Taking {
   Result<void> prepare(const protocol::GroupPrepare& message);
   void release(const protocol::GroupRelease& message);
   void aborted(protocol::GroupAbort message);
+  // Whatever it says: it may have closed its fds of the group before by now.
+  void giver_speaks();
   // The giver has exited and all that it said is read: a group that is not whole stays so.
   void drop_rest();
 
@@ -55,6 +57,7 @@ class Taking {
   std::uint64_t number_ = 0;                   // of the group
   std::unique_ptr<SessionReceiver> received_;  // of the group
   std::uint64_t checksum_ = 0;                 // of what has come of it
+  std::vector<std::uint64_t> adopted_;         // of the group that was the last to be adopted
 };
 
 }  // namespace handoff::io

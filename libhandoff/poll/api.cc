@@ -139,6 +139,9 @@ int handoff_conn_printf(handoff_conn_t* c, const char* format, ...) {
 void handoff_conn_close(handoff_conn_t* c) {
   run(c, [](handoff_poll_t& kit, handoff_conn_t& conn) { return kit.close(conn), 0; });
 }
+void handoff_conn_abort(handoff_conn_t* c) {
+  run(c, [](handoff_poll_t& kit, handoff_conn_t& conn) { return kit.abort(conn), 0; });
+}
 void handoff_conn_touch(handoff_conn_t* c) {
   run(c, [](handoff_poll_t& kit, handoff_conn_t& conn) { return kit.touch(conn), 0; });
 }

@@ -98,29 +98,6 @@ handoff_conn* handoff_poll::admit(Listener& listener, int fd) {
   return nullptr;
 }
 
-void handoff_poll::rest(Listener& listener) {
-  ::epoll_ctl(set_, EPOLL_CTL_DEL, listener.fd, nullptr);
-  listener.rests = true;
-  add_timer(
-      100, false,
-      [](void* user) {
-        try {
-          static_cast<handoff_poll*>(user)->wake_listeners();
-        } catch (const Failed& e) {
-          static_cast<handoff_poll*>(user)->log(HANDOFF_LOG_ERROR, e.words);
-        }
-      },
-      this);
-}
-
-void handoff_poll::wake_listeners() {
-  for (auto& listener : listeners_) {
-    if (!listener->rests || over() || closing_down_) continue;
-    listener->rests = false;
-    watch_listener(*listener);
-  }
-}
-
 void handoff_poll::watch_listener(Listener& listener) {
   // One loop is enough for a connection: EPOLLEXCLUSIVE keeps the kernel from waking all of them.
   add(set_, listener.fd, several_lanes_ ? EPOLLIN | EPOLLEXCLUSIVE : EPOLLIN,
@@ -307,7 +284,12 @@ void handoff_poll::finish(handoff_conn& c) {
   if (c.dead) return;
   const int fd = c.fd;
   leave(c);
-  linger_.add(fd, set_, Linger::clock_ms());
+  try {
+    linger_.add(fd, set_, Linger::clock_ms());
+  } catch (const std::bad_alloc&) {
+    ::close(fd);
+    return;
+  }
   if (linger_timer_ == 0) time_linger();
 }
 
@@ -316,9 +298,13 @@ void handoff_poll::time_linger() {
   linger_.expire(now_ms);
   linger_timer_ = 0;
   if (linger_.empty()) return;
-  linger_timer_ = add_timer(
-      linger_.left_ms(now_ms), false,
-      [](void* user) { static_cast<handoff_poll*>(user)->time_linger(); }, this);
+  try {
+    linger_timer_ = add_timer(
+        linger_.left_ms(now_ms), false,
+        [](void* user) { static_cast<handoff_poll*>(user)->time_linger(); }, this);
+  } catch (const std::bad_alloc&) {
+    linger_.expire(UINT64_MAX);  // without a timer nothing would end them
+  }
 }
 
 // The session has ended, and its fd is the caller's.

@@ -180,14 +180,17 @@ int handoff_poll::adopt(const handoff_adopted& a, bool extends) {
   return 0;
 }
 
-// An heir only closes the fd, since the donor has the same socket open. In a late donor the time to
-// wait for the session is over, so the connection has ended.
+// An heir only closes the fd, since the donor has the same socket open. In a donor the session was
+// reset, so the connection has ended; if all others have moved, retire() tells it, which follows.
 void handoff_poll::drop(std::uint64_t id) {
   const auto it = conns_.find(id);
   if (it == conns_.end()) return;
   handoff_conn& c = *it->second;
+  const int state = handoff_state(handle_);
+  const bool served = state != HANDOFF_STATE_HEIR && !c.frozen && c.opening == kNowhere;
   let_go_of(c);
-  if (handoff_state(handle_) == HANDOFF_STATE_LATE && c.ops().closed != nullptr) c.ops().closed(&c);
+  if (served && state == HANDOFF_STATE_DONOR && !late_) return;
+  if (served && c.ops().closed != nullptr) c.ops().closed(&c);
   destroy(c);
   conns_.erase(id);
 }
@@ -239,6 +242,7 @@ void handoff_poll::thaw(std::uint64_t id) {
 }
 
 void handoff_poll::late(std::uint64_t waiting) {
+  late_ = true;
   stop_accepting();
   if (options_.late != nullptr) options_.late(options_.user, waiting);
 }

@@ -64,6 +64,7 @@ struct handoff_poll {
   // -- what the author does with connections (connections.cc)
   int write(handoff_conn& c, std::string_view bytes);
   void close(handoff_conn& c);
+  void abort(handoff_conn& c);
   void touch(handoff_conn& c);
   void pause(handoff_conn& c);
   void resume(handoff_conn& c);
@@ -172,6 +173,7 @@ struct handoff_poll {
   bool inside_ = false;   // in start() or once(): neither may be called
   bool closing_down_ = false;
   bool retired_ = false;  // the connections are the heir's
+  bool late_ = false;     // all but those that stay
   bool stopping_ = false;
   bool finished_ = false;
   std::uint64_t cut_off_ms_ = 0;  // of a stop; 0: there was none

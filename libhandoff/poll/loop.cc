@@ -157,6 +157,11 @@ void handoff_poll::claim_kind(const std::string& name, const std::string& kind,
 
 void handoff_poll::listen(const char* name, const char* address, const handoff_conn_ops& ops,
                           void* context) {
+  if (handoff_state(handle_) != HANDOFF_STATE_DECLARING) {
+    throw Failed{HANDOFF_ERR_ORDER, std::string("listener ") + name +
+                                        " is declared too late: handoff_poll_listen() comes before "
+                                        "the start"};
+  }
   const bool by_itself = ops.kind == nullptr;
   auto listener = std::make_unique<Listener>(Listener{.name = name,
                                                       .kind = by_itself ? name : ops.kind,

@@ -41,12 +41,17 @@ void Timers::run(std::uint64_t now) {
     if (it == when_.end()) continue;  // cancelled by one before it
     const std::uint64_t due = it->second;
     const Timer timer = due_.at({due, id});
-    cancel(id);
-    // From when it was due, so that it does not drift; a loop that was late leaves turns out.
-    if (timer.every > 0) {
+    if (timer.every == 0) {
+      cancel(id);
+    } else {
+      // From when it was due, so that it does not drift; a loop that was late leaves turns out.
       const std::uint64_t left_out = (now - due) / timer.every;
       const std::uint64_t passed = due + left_out * timer.every;
-      insert(passed + std::min(timer.every, UINT64_MAX - passed), id, timer);
+      it->second = passed + std::min(timer.every, UINT64_MAX - passed);
+      // The place that it has serves again: for want of memory it would not come back.
+      auto place = due_.extract({due, id});
+      place.key() = {it->second, id};
+      due_.insert(std::move(place));
     }
     timer.f(timer.user);
   }

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "libhandoff/core/lanes.h"
-#include "libhandoff/service/nonblocking.h"
 #include "libhandoff/sys/failpoint.h"
 #include "libhandoff/sys/process.h"
 #include "libhandoff/sys/reason.h"
@@ -128,17 +127,6 @@ Result<void> Service::ready() {
   return {};
 }
 
-void Service::tell_what_is_missing() {
-  const bool told = registry_.callbacks.retired != nullptr &&
-                    std::all_of(lanes_.begin(), lanes_.end(), [](const auto& lane) {
-                      return lane->registry().callbacks.retired != nullptr;
-                    });
-  if (told || !supervised()) return;
-  registry_.log(HANDOFF_LOG_WARNING,
-                "this service has no retired(), which tells it to leave once its sockets are the "
-                "next release's: after an upgrade it finds its listeners closed");
-}
-
 Result<void> Service::wait(int timeout_ms) {
   if (state_ == HANDOFF_STATE_DECLARING) {
     return fail(HANDOFF_ERR_ORDER, "handoff_ready() comes before handoff_wait()");
@@ -198,7 +186,6 @@ void Service::turn(const std::vector<Role>& roles) {
       reports_.reconnect(standing());
     } else if (role == Role::kLinks) {
       links_->turn();
-      if (state_ == HANDOFF_STATE_OWNER) look_at_nonblocking(registry_, true);
     } else if (role == Role::kSharers) {
       if (sharers_.turn()) look_at_sockets();
     } else if (role == Role::kWake) {
@@ -216,6 +203,7 @@ void Service::turn(const std::vector<Role>& roles) {
     settle();
   }
   if (donor_) donor_->end_turn();
+  go_on_looking();
 }
 
 // Draws the service's state from a driver that is through.
@@ -223,6 +211,7 @@ void Service::settle() {
   if (state_ == HANDOFF_STATE_HEIR && heir_->owner()) {
     state_ = HANDOFF_STATE_OWNER;
     owner_report_due_ = true;
+    owned_at_ns_ = now_ns();
     link_to_donor();
     poller_.wake();  // so that the loop's first turn comes here and is seen
   } else if (state_ == HANDOFF_STATE_HEIR && heir_->failed()) {
@@ -306,6 +295,8 @@ void Service::report_owner() {
           owner.lost_ids.end(), late.begin(),
           late.begin() + static_cast<std::ptrdiff_t>(std::min(room, late.size())));
     }
+    owner.owned_at_ns = owned_at_ns_;
+    tell_if_slow(owner.running_at_ns - owned_at_ns_);
     owner.frozen_at_ns = heir_->frozen_at_ns();
     owner.donor_died = heir_->donor_died();
     if (owner.frozen_at_ns != 0) {

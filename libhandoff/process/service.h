@@ -25,6 +25,7 @@
 #include "libhandoff/process/reports.h"
 #include "libhandoff/process/sharers.h"
 #include "libhandoff/process/start.h"
+#include "libhandoff/service/nonblocking.h"
 #include "libhandoff/service/registry.h"
 #include "libhandoff/sys/oom_score.h"
 #include "libhandoff/sys/poller.h"
@@ -99,12 +100,14 @@ class Service : public Reporter, public Orders {
 
   // A process that shares sockets with this one closes its fds, or has gone.
   void look_at_sockets();
+  void go_on_looking();
   void watch_sharer(UniqueFd pidfd, std::optional<Channel> channel = std::nullopt);
 
   std::vector<Lane*> other_lanes() const;
   std::uint64_t sessions() const;  // of all lanes
   bool owner_report_possible() const { return !heir_ || heir_->settled(); }
   void report_owner();
+  void tell_if_slow(std::uint64_t first_turn_ns) const;
   // This process owns its sockets, and has said so.
   bool known_as_owner() const {
     return (state_ == HANDOFF_STATE_OWNER || state_ == HANDOFF_STATE_DONOR) && !owner_report_due_;
@@ -115,6 +118,7 @@ class Service : public Reporter, public Orders {
   Registry registry_{declared_};
   Poller poller_;
   Sharers sharers_;
+  NonblockingLook look_;                      // at what they shared
   std::vector<std::unique_ptr<Lane>> lanes_;  // before the drivers, which order them about
   Control control_{registry_, poller_};
   Reports reports_{registry_, control_};
@@ -132,6 +136,7 @@ class Service : public Reporter, public Orders {
   std::unique_ptr<Links> links_;
   protocol::Retired late_outcome_;  // told when the last session has gone
   bool owner_report_due_ = false;
+  std::uint64_t owned_at_ns_ = 0;  // by a handoff
   std::atomic<std::uint64_t> errors_ = 0;
 };
 

@@ -2,7 +2,6 @@
 #include <utility>
 
 #include "libhandoff/process/service.h"
-#include "libhandoff/service/nonblocking.h"
 #include "libhandoff/sys/process.h"
 
 namespace handoff::io {
@@ -15,8 +14,17 @@ void Service::watch_sharer(UniqueFd pidfd, std::optional<Channel> channel) {
 }
 
 void Service::look_at_sockets() {
-  look_at_nonblocking(registry_, true);
+  look_.begin(registry_, true);
+  poller_.wake();  // for the rest
   for (auto& lane : lanes_) lane->look();
+}
+
+// A late process greets once it has closed what is this one's. Nothing is looked at in a freeze: a
+// donor that thaws looks at all.
+void Service::go_on_looking() {
+  const bool greeted = links_->take_greeted();
+  if (greeted && state_ == HANDOFF_STATE_OWNER) look_.begin(registry_, true);
+  if ((!donor_ || donor_->serving()) && look_.turn(registry_)) poller_.wake();
 }
 
 void Service::link_to_donor() {

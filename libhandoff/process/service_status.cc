@@ -1,4 +1,8 @@
-// The part of Service that answers the supervisor's questions.
+// The part of Service that answers the supervisor's questions, and says what an author should know
+// of his service.
+#include <algorithm>
+
+#include "libhandoff/core/first_turn.h"
 #include "libhandoff/process/service.h"
 
 namespace handoff::io {
@@ -20,6 +24,23 @@ void Service::name_processes(protocol::Status& status) {
     if (status.more) return;
     status.processes.push_back(process);
   }
+}
+
+void Service::tell_what_is_missing() {
+  const bool told = registry_.callbacks.retired != nullptr &&
+                    std::all_of(lanes_.begin(), lanes_.end(), [](const auto& lane) {
+                      return lane->registry().callbacks.retired != nullptr;
+                    });
+  if (told || !supervised()) return;
+  registry_.log(HANDOFF_LOG_WARNING,
+                "this service has no retired(), which tells it to leave once its sockets are the "
+                "next release's: after an upgrade it finds its listeners closed");
+}
+
+void Service::tell_if_slow(std::uint64_t first_turn_ns) const {
+  const auto took = static_cast<core::Duration>(first_turn_ns / 1000);
+  const std::string slow = core::why_slow("this release", took, heir_limits_.budget);
+  if (!slow.empty()) registry_.log(HANDOFF_LOG_WARNING, slow);
 }
 
 }  // namespace handoff::io

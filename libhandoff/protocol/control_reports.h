@@ -63,6 +63,7 @@ struct Owner {
   Blackout blackout;
   bool donor_died = false;
   bool with_fds = false;
+  std::uint64_t owned_at_ns = 0;  // of an heir: handoff_wait() returned
 };
 void describe(auto& on, Is<Owner> auto& m) {
   on.message("Owner")
@@ -76,7 +77,8 @@ void describe(auto& on, Is<Owner> auto& m) {
       .field(8, m.running_at_ns)
       .part(9, m.blackout)
       .field(10, m.donor_died)
-      .if_set(11, m.with_fds);
+      .if_set(11, m.with_fds)
+      .if_set(12, m.owned_at_ns);
 }
 
 enum class Phase : std::uint8_t { kNone = 0, kCopy = 1, kSwitch = 2, kRetire = 3 };

@@ -10,8 +10,9 @@
 namespace handoff::io {
 namespace {
 
-// A process that clears the flag does so for all that it closes, so a few tell.
-constexpr std::size_t kSample = 64;
+// Most processes that clear the flag do so for all that they close, so a few tell. One look costs
+// 0.1 to 0.2 us.
+constexpr std::size_t kAtOnce = 256;
 
 bool set_again(int fd) {
   const int flags = ::fcntl(fd, F_GETFL);
@@ -26,11 +27,9 @@ std::uint64_t mend_named(Registry& registry) {
   return mended;
 }
 
-std::uint64_t mend_sessions(Registry& registry, std::size_t limit) {
+std::uint64_t mend_sessions(Registry& registry) {
   std::uint64_t mended = 0;
   for (auto& [id, entry] : registry.sessions) {
-    if (!entry.nonblocking) continue;
-    if (limit-- == 0) break;
     if (mend_nonblocking(entry)) ++mended;
   }
   return mended;
@@ -57,15 +56,36 @@ bool mend_nonblocking(const SessionEntry& entry) {
   return identity && identity->inode == entry.inode && set_again(entry.fd);
 }
 
-void set_nonblocking_again(Registry& registry, bool named) {
-  const std::uint64_t mended = named ? mend_named(registry) : 0;
-  tell(registry, mended + mend_sessions(registry, registry.sessions.size()));
+void mend_nonblocking(Registry& registry, const std::vector<std::uint64_t>& ids) {
+  std::uint64_t mended = 0;
+  for (const std::uint64_t id : ids) {
+    const auto it = registry.sessions.find(id);
+    if (it != registry.sessions.end() && mend_nonblocking(it->second)) ++mended;
+  }
+  tell(registry, mended);
 }
 
-void look_at_nonblocking(Registry& registry, bool named) {
-  std::uint64_t mended = named ? mend_named(registry) : 0;
-  mended += mend_sessions(registry, kSample);
-  if (mended > 0) mended += mend_sessions(registry, registry.sessions.size());
+void set_nonblocking_again(Registry& registry, bool named) {
+  const std::uint64_t mended = named ? mend_named(registry) : 0;
+  tell(registry, mended + mend_sessions(registry));
+}
+
+void NonblockingLook::begin(Registry& registry, bool named) {
+  at_.emplace();
+  look(registry, named ? mend_named(registry) : 0);
+}
+
+bool NonblockingLook::turn(Registry& registry) {
+  if (at_) look(registry, 0);
+  return at_.has_value();
+}
+
+void NonblockingLook::look(Registry& registry, std::uint64_t mended) {
+  const bool more = registry.sessions.walk(*at_, kAtOnce, [&](std::uint64_t, SessionEntry& entry) {
+    if (mend_nonblocking(entry)) ++mended;
+  });
+  if (mended > 0) mended += mend_sessions(registry);
+  if (!more || mended > 0) at_.reset();
   tell(registry, mended);
 }
 

@@ -255,6 +255,10 @@ Result<void> Registry::convert(const SessionKind& kind, std::uint32_t from, std:
                              std::to_string(step.first) + " to " + std::to_string(step.second),
                          [&] { return how.convert(how.user, state.data(), state.size(), &out); });
     if (!ok) return Failure(ok.error());
+    if (out.error != 0) {
+      return failed_call("handoff_buffer_append() in a conversion of kind '" + kind.name + "'",
+                         out.error);
+    }
     state = std::move(out.bytes);
   }
   return {};

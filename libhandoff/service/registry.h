@@ -25,6 +25,7 @@
 
 struct handoff_buffer {
   std::string bytes;
+  int error = 0;  // of the first append that failed
 };
 
 // What save() appends to.
@@ -34,6 +35,9 @@ struct handoff_saved {
   handoff::io::SavedStretch output;
   std::uint32_t flags = 0;
   bool given = false;  // one of handoff_save_*() was called
+  // The first of those calls that failed. What is here lacks its bytes, whatever save() returns.
+  int error = 0;
+  const char* failed = "";
 };
 
 namespace handoff::io {

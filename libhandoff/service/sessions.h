@@ -4,6 +4,7 @@
 // Session fds are the service's; the set borrows them.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <unordered_map>
@@ -58,6 +59,25 @@ class Sessions {
   std::optional<std::uint64_t> of_socket(int fd, std::uint64_t inode) const;
   // Of some of them, at most so many.
   std::vector<std::uint64_t> first_ids(std::size_t limit) const;
+  // A walk through all of them in several steps, while some come and go.
+  struct Walk {
+    std::size_t bucket = 0;
+    std::size_t buckets = 0;
+  };
+  // Calls f(id, entry) for the next ones, of at most so many places of the table; f must neither
+  // add nor remove any. False: all that were here from begin to end have been visited.
+  template <class F>
+  bool walk(Walk& at, std::size_t places, F&& f) {
+    // A table that has grown in between has another order, and is walked through anew.
+    if (at.buckets != map_.bucket_count()) at = {0, map_.bucket_count()};
+    const std::size_t end = std::min(at.buckets, at.bucket + places);
+    for (; at.bucket < end; ++at.bucket) {
+      for (auto it = map_.begin(at.bucket); it != map_.end(at.bucket); ++it) {
+        f(it->first, it->second);
+      }
+    }
+    return at.bucket < at.buckets;
+  }
   // How many sessions are not tracked, so that every freeze saves them again.
   std::uint64_t untracked() const { return untracked_; }
   std::uint64_t held() const { return held_; }

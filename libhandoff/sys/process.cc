@@ -2,9 +2,11 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <ctime>
 #include <fstream>
@@ -62,6 +64,15 @@ void give_way() {
   // Autogroups may be off, or the kernel may refuse a second write within 100 ms: then this process
   // goes on competing for the processor, which is slower and no error.
   if (group.valid()) (void)!::write(group.get(), "19", 2);
+}
+
+// More processors than a cpu_set_t has bits are EINVAL.
+std::uint32_t processors() {
+  cpu_set_t set;
+  if (::sched_getaffinity(0, sizeof set, &set) == 0) {
+    return static_cast<std::uint32_t>(std::max(CPU_COUNT(&set), 1));
+  }
+  return static_cast<std::uint32_t>(std::max<long>(::sysconf(_SC_NPROCESSORS_ONLN), 1));
 }
 
 std::int64_t now_us() { return static_cast<std::int64_t>(now_ns() / 1000); }

@@ -23,6 +23,9 @@ std::uint64_t started_at(int pid);
 // the group. Does nothing unless this process leads its session: others may be in it.
 void give_way();
 
+// How many processors this process may run on; at least 1.
+std::uint32_t processors();
+
 // CLOCK_MONOTONIC.
 std::uint64_t now_ns();
 std::int64_t now_us();

@@ -174,6 +174,7 @@ std::string summary(const json& done) {
   }
   text += line("blackout",
                "p99 " + duration_of(blackout, "p99") + ", max " + duration_of(blackout, "max"));
+  if (done.value("slow", json()).is_string()) text += line("slow", text_in(done, "slow"));
   text += line("standing", standing_of(done));
   if (done.value("one_way", json()).is_string()) {
     text += line("one-way", text_in(done, "one_way"));

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "libhandoff/core/first_turn.h"
+
 namespace handoff::supervisor {
 
 namespace {
@@ -56,7 +58,7 @@ void Account::froze(const Progressed& progress, Time now) {
   switch_told_ = true;
 }
 
-bool Account::heir_owns(const Owned& owned, bool donor_died, Time now) {
+bool Account::heir_owns(const Owned& owned, bool donor_died, Duration freeze_budget, Time now) {
   running_ = owned.running_at_ns != 0 ? time_from_ns(owned.running_at_ns) : now;
   if (owned.frozen_at_ns != 0) frozen_ = time_from_ns(owned.frozen_at_ns);
   report_.moved = owned.sessions;
@@ -79,7 +81,16 @@ bool Account::heir_owns(const Owned& owned, bool donor_died, Time now) {
   report_.switched = std::max(running_ - frozen_, Duration{});
   report_.frozen = frozen_;
   report_.running = running_;
+  time_first_turn(owned, freeze_budget);
   return tells;
+}
+
+// A part of the switch, whatever the release says.
+void Account::time_first_turn(const Owned& owned, Duration freeze_budget) {
+  if (owned.owned_at_ns == 0) return;
+  const Duration took = running_ - time_from_ns(owned.owned_at_ns);
+  report_.first_turn = std::clamp(took, Duration{}, report_.switched);
+  report_.slow = core::why_slow("the new release", to_us(report_.first_turn), to_us(freeze_budget));
 }
 
 void Account::heir_is_silent() {

@@ -37,7 +37,7 @@ class Account {
   void progressed(const Progressed& progress);
   void froze(const Progressed& progress, Time now);
   // True if nobody has told of the freeze before, and it is to be told now.
-  bool heir_owns(const Owned& owned, bool donor_died, Time now);
+  bool heir_owns(const Owned& owned, bool donor_died, Duration freeze_budget, Time now);
   // The heir owns by the donor's word alone: it may hang, and so far the blackout is this long.
   void heir_is_silent();
   void retired(const DonorRetired& retired, Time now);
@@ -55,6 +55,7 @@ class Account {
 
  private:
   void compare_counts();
+  void time_first_turn(const Owned& owned, Duration freeze_budget);
   void tell_stories(const Side& donor, const Side& heir);
 
   Report report_;

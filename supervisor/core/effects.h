@@ -107,6 +107,9 @@ struct Report {
   Duration retire{};    // until the donor had said that nothing is left with it
   // By the donor's clock: from the first fd sent to the heir's Resumed.
   Duration transfer{};
+  // Of `switched`, by the heir's clock: from its ownership to its loop's first turn.
+  Duration first_turn{};
+  std::string slow = {};  // that took longer than the freeze budget
   Time frozen{};
   Time running{};
   Blackout blackout;

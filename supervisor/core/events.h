@@ -65,6 +65,7 @@ struct Owned {
   std::uint64_t running_at_ns = 0;
   Blackout blackout;
   bool donor_died = false;
+  std::uint64_t owned_at_ns = 0;  // 0 from a library that does not say
   friend bool operator==(const Owned&, const Owned&) = default;
 };
 

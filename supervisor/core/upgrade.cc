@@ -167,7 +167,9 @@ void Upgrade::doubt(Time now) {
 void Upgrade::take_over(const Owned& owned, Time now) {
   heir_owns_ = true;
   out_.turn = Turn::kHeirOwns;
-  if (account_.heir_owns(owned, !donor_.story.empty(), now)) announce("switch", true);
+  const bool donor_died = !donor_.story.empty();
+  if (account_.heir_owns(owned, donor_died, timeouts_.freeze_budget, now)) announce("switch", true);
+  if (!report().slow.empty()) note(Note::Level::kWarning, report().slow);
   close(account_.report().result);
   announce("retire", true);
   if (!donor_.must_go && !late_) dismiss(donor_, timeouts_.drain, true, now);

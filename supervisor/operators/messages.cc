@@ -62,7 +62,8 @@ json report_json(const std::string& service, const Report& report, const Party& 
              {"copy", to_us(report.copy)},
              {"switch", to_us(report.switched)},
              {"retire", to_us(report.retire)},
-             {"transfer", to_us(report.transfer)}}},
+             {"transfer", to_us(report.transfer)},
+             {"first_turn", to_us(report.first_turn)}}},
            {"at_ns",
             {{"frozen", report.frozen.time_since_epoch().count()},
              {"running", report.running.time_since_epoch().count()}}},
@@ -73,8 +74,10 @@ json report_json(const std::string& service, const Report& report, const Party& 
              {"max", report.blackout.max_us}}},
            {"left_out", json::array()},
            {"one_way", nullptr},
+           {"slow", nullptr},
            {"error", nullptr}};
   if (!report.one_way.empty()) out["one_way"] = report.one_way;
+  if (!report.slow.empty()) out["slow"] = report.slow;
   if (!report.code.empty()) {
     out["error"] = {{"code", report.code}, {"message", report.message}, {"failed", nullptr}};
     if (report.failed != Report::Failed::kNone) {

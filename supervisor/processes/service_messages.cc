@@ -64,7 +64,8 @@ Heard from(protocol::Owner&& message, Generation generation, std::vector<UniqueF
                                   .running_at_ns = message.running_at_ns,
                                   .blackout = {message.blackout.p50_us, message.blackout.p99_us,
                                                message.blackout.p999_us, message.blackout.max_us},
-                                  .donor_died = message.donor_died});
+                                  .donor_died = message.donor_died,
+                                  .owned_at_ns = message.owned_at_ns});
   return heard;
 }
 

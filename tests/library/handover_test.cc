@@ -183,6 +183,17 @@ INSTANTIATE_TEST_SUITE_P(Ways, WayTest,
                                            Way{"Independent", true, true, true}),
                          [](const auto& way) { return way.param.name; });
 
+// What the service does between handoff_wait() and its loop's first turn is no part of the freeze.
+TEST_F(HandoverTest, AnHeirSaysSinceWhenItOwnsAndWhenItsLoopTurns) {
+  auto donor = start({.version = "1"});
+  EXPECT_EQ(0U, owner_.owned_at_ns());
+  LineServiceOptions two{.version = "2"};
+  two.on_ready = [](Service&) { ::usleep(50'000); };
+  auto heir = hand_over(*donor, two);
+  EXPECT_LE(owner_.frozen_at_ns(), owner_.owned_at_ns());
+  EXPECT_GE(owner_.running_at_ns(), owner_.owned_at_ns() + 50'000'000);
+}
+
 TEST_F(HandoverTest, AStateTooLargeForAFrameTravelsInAMemfd) {
   const std::string big(8 << 20, 'z');
   const auto save = [&](SessionId) { return "7 " + big; };

@@ -276,6 +276,36 @@ TEST(HeirFaultsTest, NeverServesSharedStateThatMayBeStale) {
   EXPECT_EQ("RESET", next_line(donor.connection(1).client.get()));
 }
 
+// A session that the heir refuses is the donor's. When that dies, a FIN would tell the client that
+// all has come to a good end.
+TEST(HeirFaultsTest, ResetsWhatItHasRefusedIfItsDonorDies) {
+  for (const bool early : {false, true}) {
+    for (const bool prepared : {false, true}) {
+      LineServiceOptions two{.version = "2", .early_restore = early};
+      two.on_restore = [](SessionId id) {
+        if (id == 101) throw std::runtime_error("not this one");
+      };
+      RawDonor donor([two] { return run_line_service(two); });
+      donor.open_connections(3);
+      v1::Hello hello = donor.hello();
+      hello.set_unmovable(v1::UNMOVABLE_CLOSE);
+      send(donor.channel(), Type::kHello, hello);
+      EXPECT_EQ(Type::kHello, donor.next().type);
+      donor.send_listeners();
+      donor.send_sessions(true);
+      donor.send_copy_end();
+      if (prepared) donor.send_prepare();
+      donor.die();
+      const auto owner = donor.heir().await_message<v1::Owner>(Type::kOwner);
+      EXPECT_EQ(2U, owner.sessions()) << early << prepared;
+      EXPECT_EQ(1U, owner.lost()) << early << prepared;
+      EXPECT_EQ("RESET", next_line(donor.connection(1).client.get())) << early << prepared;
+      expect_line(donor.connection(0), "6 \n");
+      expect_line(donor.connection(2), "6 \n");
+    }
+  }
+}
+
 // The heir finds an Abort only after it has ended a silent donor, which may have served again
 // since.
 TEST(HeirFaultsTest, TakesADonorThatAbortedAndWasEndedForACrash) {

@@ -254,6 +254,52 @@ TEST_F(PollTest, AStopByItselfEndsConnectionsAndThenTheRun) {
   EXPECT_THAT(heard_, ElementsAre("stopping", "closed", "destroyed"));
 }
 
+// What is queued is not waited for.
+TEST_F(PollTest, AConnectionThatIsAbortedIsReset) {
+  start();
+  LineClient client(address());
+  client.send("a\n");
+  turn_until([&] { return conn_ != nullptr; });
+  EXPECT_EQ("a\n", client.line());
+  const std::string much(10'000'000, 'x');
+  EXPECT_EQ(0, handoff_conn_write(conn_, much.data(), much.size()));
+  handoff_conn_abort(conn_);
+  handoff_conn_abort(conn_);
+  EXPECT_EQ(-EPIPE, handoff_conn_write(conn_, "more", 4));
+  turn_until([&] { return heard_.size() >= 2; });
+  EXPECT_THAT(heard_, ElementsAre("closed", "destroyed"));
+  EXPECT_EQ(0U, handoff_poll_count(kit_));
+  EXPECT_EQ("RESET", client.line());
+  handoff_conn_abort(nullptr);
+}
+
+TEST(PollLanesTest, AListenerComesBeforeTheStartOnAnyLane) {
+  handoff_options options{};
+  options.size = sizeof options;
+  options.name = "test";
+  options.version = "1";
+  options.lanes = 2;
+  std::array<handoff_t*, 2> lanes{};
+  ASSERT_EQ(0, handoff_open(&lanes[0], &options));
+  ASSERT_EQ(0, handoff_lane(lanes[0], 1, &lanes[1]));
+  handoff_conn_ops ops{};
+  ops.size = sizeof ops;
+  ops.input = [](handoff_conn_t*, const char*, std::size_t length) { return length; };
+  std::array<handoff_poll_t*, 2> kits{};
+  for (std::size_t i = 0; i < 2; ++i) {
+    ASSERT_EQ(0, handoff_poll_open(&kits[i], lanes[i], nullptr));
+    EXPECT_EQ(0, handoff_poll_listen(kits[i], "public", "tcp:127.0.0.1:0", &ops, nullptr));
+  }
+  EXPECT_EQ(0, handoff_ready(lanes[0]));
+  for (handoff_poll_t* kit : kits) {
+    EXPECT_EQ(HANDOFF_ERR_ORDER,
+              handoff_poll_listen(kit, "more", "tcp:127.0.0.1:0", &ops, nullptr));
+    EXPECT_THAT(handoff_poll_last_error(kit), HasSubstr("listener more is declared too late"));
+    handoff_poll_close(kit);
+  }
+  handoff_close(lanes[0]);
+}
+
 TEST_F(PollTest, AConnectionThatIsRefusedIsDestroyedAndNotToldThatItClosed) {
   ops_.opened = [](handoff_conn_t*) { return -1; };
   start();

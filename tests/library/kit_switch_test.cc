@@ -1,10 +1,15 @@
 // What a service on a layer that owns connections hears of a switch, and when: its own tables and
 // timers know connections, and must not outlive them. And what becomes of sessions if one side
 // fails, or holds them back.
+#include <fcntl.h>
 #include <gmock/gmock.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
+#include <cstdio>
 #include <set>
+#include <utility>
 
 #include "kits.h"
 #include "support/clients/line_client.h"
@@ -216,6 +221,116 @@ TEST_P(KitSwitchTest, AConnectionThatHoldsStaysWithItsLoopAndComesWhenItIsReleas
   EXPECT_EQ("one 2", busy.next());
   EXPECT_EQ(0, first.wait());
   EXPECT_EQ("two 3", busy.ask("e"));
+}
+
+// ---- what one side can't move, or clears
+
+// Notes how it ends. The heir refuses those that have said "bad".
+class Ending final : public Session {
+ public:
+  explicit Ending(std::shared_ptr<Notes> notes) : notes_(std::move(notes)) {}
+  std::size_t input(std::string_view bytes) override {
+    if (bytes.starts_with("hold")) line().hold();
+    if (bytes.starts_with("release")) line().release();
+    state_ = bytes.starts_with("bad") ? "bad" : "good";
+    write(bytes);
+    return bytes.size();
+  }
+  std::string save() const override { return state_; }
+  void closed() override { notes_->heard.push_back("closed " + state_); }
+  void moved() override { notes_->heard.push_back("moved " + state_); }
+
+ private:
+  std::shared_ptr<Notes> notes_;
+  std::string state_ = "good";
+};
+// Exits with 0 if it has heard that, in whatever order behind the first.
+std::function<int()> ending(Layer layer, std::vector<std::string> expected = {}) {
+  return [layer, expected = std::move(expected)]() mutable {
+    const auto notes = std::make_shared<Notes>();
+    const auto make = [notes](auto...) { return std::make_unique<Ending>(notes); };
+    Program program{.listeners = {{"public", make, make}}};
+    program.listeners[0].remake = [notes](std::string_view state) -> std::unique_ptr<Session> {
+      if (state == "bad") return nullptr;
+      return std::make_unique<Ending>(notes);
+    };
+    program.late = [notes](std::uint64_t) { notes->heard.push_back("late"); };
+    program.retired = [notes](std::size_t) { notes->heard.push_back("retired"); };
+    const int result = layer(program);
+    if (result != 0) return result;
+    auto& heard = notes->heard;
+    if (!heard.empty()) std::sort(heard.begin() + 1, heard.end());
+    if (heard == expected) return 0;
+    for (const auto& what : heard) std::fprintf(stderr, "heard: %s\n", what.c_str());
+    return 1;
+  };
+}
+
+TEST_P(KitSwitchTest, AConnectionThatIsResetAtTheSwitchHasEndedAndHasNotMoved) {
+  for (const bool holds : {false, true}) {
+    ServiceProcess first(
+        1, ending(GetParam().donor,
+                  holds ? std::vector<std::string>{"late", "closed bad", "moved good", "moved good",
+                                                   "retired"}
+                        : std::vector<std::string>{"retired", "closed bad", "moved good",
+                                                   "moved good"}));
+    const auto owner = first.await_message<v1::Owner>(Type::kOwner);
+    LineClient one(owner.named(0).address()), two(owner.named(0).address()),
+        bad(owner.named(0).address());
+    EXPECT_EQ("a", one.ask("a"));
+    EXPECT_EQ(holds ? "hold" : "a", two.ask(holds ? "hold" : "a"));
+    EXPECT_EQ("bad", bad.ask("bad"));
+    const auto second =
+        start_heir(first, 2, ending(GetParam().heir), {.unmovable = v1::UNMOVABLE_CLOSE});
+    second->await_message<v1::Owner>(Type::kOwner);
+    EXPECT_EQ("RESET", bad.line());
+    EXPECT_EQ("b", one.ask("b"));
+    EXPECT_EQ(holds ? "release" : "b", two.ask(holds ? "release" : "b"));
+    EXPECT_EQ(0, first.wait());
+    EXPECT_EQ("c", two.ask("c"));
+  }
+}
+
+// Clears O_NONBLOCK of a connection that has moved, as some runtimes do with what they close.
+class Clearing final : public Session {
+ public:
+  explicit Clearing(bool stops) : stops_(stops) {}
+  std::size_t input(std::string_view bytes) override {
+    write(bytes);
+    if (bytes == "bye\n") line().close();
+    return bytes.size();
+  }
+  void moved() override {
+    static int moved = 0;
+    if (::fcntl(line().fd(), F_SETFL, 0) < 0) ::_exit(9);
+    // Before the heir could hear of it.
+    if (++moved == 2 && stops_) ::raise(SIGSTOP);
+  }
+
+ private:
+  bool stops_;
+};
+Program clearing(bool stops) {
+  const auto make = [stops](auto...) { return std::make_unique<Clearing>(stops); };
+  return {.listeners = {{"public", make, make}}};
+}
+
+TEST_P(KitSwitchTest, AnHeirNeedsNoFlagThatItsDonorMayClear) {
+  ServiceProcess first(1, donor(clearing(true)));
+  const auto owner = first.await_message<v1::Owner>(Type::kOwner);
+  LineClient one(owner.named(0).address()), two(owner.named(0).address());
+  for (LineClient* client : {&one, &two}) EXPECT_EQ("a", client->ask("a"));
+  const auto second = start_heir(first, 2, heir(clearing(false)));
+  second->await_message<v1::Owner>(Type::kOwner);
+  ASSERT_TRUE(first.wait_stopped());
+  for (int i = 0; i < 3; ++i) {
+    for (LineClient* client : {&one, &two}) EXPECT_EQ("b", client->ask("b"));
+  }
+  EXPECT_EQ("bye", one.ask("bye"));
+  EXPECT_EQ("EOF", one.line());
+  EXPECT_EQ("c", two.ask("c"));
+  first.signal(SIGCONT);
+  EXPECT_EQ(0, first.wait());
 }
 
 // ---- one side fails

@@ -8,6 +8,7 @@
 #include <csignal>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "kits.h"
 #include "support/clients/line_client.h"
@@ -256,6 +257,37 @@ TEST_P(KitTest, AllAreToldThatTheyAreRestoredBeforeAnyInputIsLookedAt) {
   second->await_message<v1::Owner>(Type::kOwner);
   for (auto& client : clients) {
     for (int i = 0; i < kClients; ++i) ASSERT_EQ("restored\n", client->line());
+  }
+}
+
+// Takes one line a call. It pauses and goes on in each, like one that asks somebody who answers at
+// once.
+class Prompt final : public Session {
+ public:
+  std::size_t input(std::string_view bytes) override {
+    const std::size_t used = bytes.find('\n') + 1;
+    if (used == 0) return 0;  // there is none
+    if (std::exchange(within_, true)) ::_exit(9);
+    line().pause();
+    line().resume();
+    write(bytes.substr(0, used));
+    within_ = false;
+    return used;
+  }
+
+ private:
+  bool within_ = false;
+};
+
+TEST_P(KitAloneTest, ToGoOnWithinACallIsToBeCalledAgainAfterIt) {
+  ServiceProcess service(1, donor(program_of<Prompt>()));
+  LineClient client(service.await_message<v1::Owner>(Type::kOwner).named(0).address());
+  for (int i = 0; i < 3; ++i) {
+    client.send("a\nb\nc");
+    EXPECT_EQ("a\n", client.line());
+    EXPECT_EQ("b\n", client.line());
+    client.send("\n");
+    EXPECT_EQ("c\n", client.line());
   }
 }
 

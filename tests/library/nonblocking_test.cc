@@ -176,6 +176,28 @@ TEST_F(NonblockingTest, ALateDonorThatClearsItDoesNotMakeTheHeirWait) {
   EXPECT_TRUE(donor_->running());
 }
 
+// Of sessions that move one by one the heir looks at those that came before, when the donor offers
+// the next.
+TEST_F(NonblockingTest, ALateDonorThatClearsItOnEachThatMovesIsMendedByItsNextWord) {
+  auto one = reader("1");
+  one.before_close = clear_nonblocking;
+  one.holds = true;
+  start(one);
+  for (auto& client : clients_) EXPECT_EQ("2 hold", client->ask("hold"));
+  auto two = reader("2");
+  two.holds = true;
+  const auto heir = start_heir(*donor_, 2, [two] { return run_line_service(two); });
+  heir->await_message<v1::Owner>(Type::kOwner);
+  EXPECT_EQ("3 release", clients_[0]->ask("release"));
+  while (donor_->await_message<v1::Late>(Type::kLate).waiting() > 2) {
+  }
+  EXPECT_EQ("3 release", clients_[1]->ask("release"));
+  while (donor_->await_message<v1::Late>(Type::kLate).waiting() > 1) {
+  }
+  EXPECT_EQ("4 b", clients_[0]->ask("b"));
+  EXPECT_TRUE(donor_->running());
+}
+
 // The donor looks at the session before its service has it again.
 TEST_F(NonblockingTest, ALateSessionThatTheTakerRefusesIsAsItWas) {
   auto one = reader("1");

@@ -211,7 +211,8 @@ typedef int (*handoff_convert_fn)(void* user, const void* state, size_t length,
 HANDOFF_API int handoff_state_step(handoff_t* h, const char* kind, uint32_t from, uint32_t to,
                                    handoff_convert_fn convert, void* user);
 
-/* Appends a copy of data. Only inside the callback that got the buffer. */
+/* Appends a copy of data. Only inside the callback that got the buffer, which has failed if this
+ * does, whatever it returns. */
 HANDOFF_API int handoff_buffer_append(handoff_buffer_t* b, const void* data, size_t length);
 
 /* A chunk of a section is at most this many bytes. */
@@ -334,8 +335,10 @@ struct handoff_callbacks {
    * while the donor serves; without it, restore() is called once, when frozen. */
   int (*update)(void* user, const struct handoff_adopted* session);
   /* Heir: this session does not come after all: it ended at the donor, stays there, or can't be
-   * kept. Only for sessions that restore() has had. Late donor: the time to wait for this session
-   * is over. Forget it and close(2) its fd, no more; see retired() for what close(2) is not. */
+   * kept. Only for sessions that restore() has had. Donor, at the switch: this session could not be
+   * moved and is reset, by `unmovable` of the configuration; retired() follows, or late() and
+   * moved() have come. Late donor: the time to wait for this session is over. Forget it and
+   * close(2) its fd, no more; see retired() for what close(2) is not. */
   void (*drop)(void* user, uint64_t id);
   /* Donor, optional: stop all that touches sockets or state. The library does not return to the
    * caller until thaw() or retired(), so only services with threads that are no lanes need this. A
@@ -361,7 +364,8 @@ struct handoff_callbacks {
 
   /* Donor: as retired(), but for `waiting` sessions, which are yours as before. The listeners, the
    * sections, the regions and all other sessions are the heir's: stop accepting and let the named
-   * fds be; then moved() is called for each session that went. When the last one has gone, or
+   * fds be; then moved() is called for each session that went, and drop() for each that was reset.
+   * When the last one has gone, or
    * ended, retired() comes. */
   void (*late)(void* user, uint64_t waiting);
   /* This session is another process's now: take it out of epoll and close(2) its fd, no more; see
@@ -397,7 +401,10 @@ HANDOFF_API int handoff_ready(handoff_t* h);
 /* Waits until this process is the owner: at once but for an heir, whose sessions are
  * restored in here. 0; HANDOFF_ERR_ABORTED if the handoff failed, or was only a rehearsal
  * (`handoff plan`): then exit, the donor serves on; -ETIMEDOUT after timeout_ms (-1: as long as
- * the deadlines of the handoff take). Not inside a callback. */
+ * the deadlines of the handoff take). From 0 until the first handoff_dispatch() of an heir its
+ * clients wait, and no budget bounds that: what need not be done there, do before handoff_ready()
+ * or in the loop. An heir that takes longer than the freeze budget is named, by log() and in the
+ * report of the upgrade. Not inside a callback. */
 HANDOFF_API int handoff_wait(handoff_t* h, int timeout_ms);
 
 /* The fd to watch for reading. Borrowed; the same for the handle's life. */
@@ -543,7 +550,8 @@ HANDOFF_API uint64_t handoff_session_count(const handoff_t* h);
 HANDOFF_API void handoff_reason(handoff_t* h, const char* why);
 
 /* Inside save() only. Each appends a copy of data, and may be called several times. data may be
- * NULL where length is 0. */
+ * NULL where length is 0. Of one that fails the bytes are missing, so save() has failed then, also
+ * if it returns 0: the session can't be moved. */
 HANDOFF_API int handoff_save_state(handoff_saved_t* out, const void* data, size_t length);
 HANDOFF_API int handoff_save_input(handoff_saved_t* out, const void* data, size_t length);
 HANDOFF_API int handoff_save_output(handoff_saved_t* out, const void* data, size_t length);

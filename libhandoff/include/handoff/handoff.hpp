@@ -571,7 +571,7 @@ class Service {
     c.save = &Service::save_thunk;
     c.restore = &Service::restore_thunk;
     c.update = update_ ? &Service::update_thunk : nullptr;
-    c.drop = &Service::drop_thunk;
+    c.drop = drop_ ? &Service::drop_thunk : nullptr;
     c.freeze = &Service::freeze_thunk;
     c.thaw = &Service::thaw_thunk;
     c.retired = &Service::retired_thunk;
@@ -758,7 +758,7 @@ class Service {
   }
   static void drop_thunk(void* user, SessionId id) {
     Service& self = of(user);
-    if (self.drop_) self.guard_or_log("on_drop", [&] { self.drop_(id); });
+    self.guard_or_log("on_drop", [&] { self.drop_(id); });
   }
   static int freeze_thunk(void* user) {
     Service& self = of(user);

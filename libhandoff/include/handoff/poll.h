@@ -125,7 +125,8 @@ struct handoff_conn_ops {
    * consumed; the rest comes again, with more behind it. Not called once closing. */
   size_t (*input)(handoff_conn_t* c, const char* data, size_t length);
   /* Gives the state by handoff_save_state(), as in handoff_callbacks; input and output are the
-   * kit's business. May be called for a connection that is closing. */
+   * kit's business. May be called for a connection that is closing, and before adopted() for one
+   * that has come late and is on its way again. */
   int (*save)(handoff_conn_t* c, handoff_saved_t* out);
   /* Heir: make what opened() made, from the state in this release's version. The handoff may still
    * fail, and a newer state of the same connection may follow (after destroy() of the first): touch
@@ -138,7 +139,8 @@ struct handoff_conn_ops {
   /* There is too much unconsumed input, and c is closed after this: the place for a last answer.
    * NULL for a line in the log. */
   void (*overflow)(handoff_conn_t* c);
-  /* The connection is over. Not called when the session goes to an heir. */
+  /* The connection is over, or was reset at the switch, since it could not be moved. Not called
+   * when the session goes to an heir. */
   void (*closed)(handoff_conn_t* c);
   /* The session is another process's, and the connection goes on there: take c out of your tables.
    * At the switch all are told before any is destroyed. */
@@ -161,8 +163,8 @@ HANDOFF_API int handoff_save_given(const handoff_saved_t* out);
 
 /* Declares a listener, before the start, and what its connections do. ops is copied; context is
  * borrowed. The address counts on lane 0. HANDOFF_ERR_DUPLICATE if another listener has that kind,
- * HANDOFF_ERR_UNKNOWN for an ops.kind that was not declared; else the errors of handoff_listener().
- */
+ * HANDOFF_ERR_UNKNOWN for an ops.kind that was not declared, HANDOFF_ERR_ORDER after the start, on
+ * any lane; else the errors of handoff_listener(). */
 HANDOFF_API int handoff_poll_listen(handoff_poll_t* p, const char* name, const char* address,
                                     const struct handoff_conn_ops* ops, void* context);
 
@@ -177,6 +179,12 @@ HANDOFF_API int handoff_conn_printf(handoff_conn_t* c, const char* format, ...)
  * all of it, whatever it still sends: the kit keeps the socket until the client ends the connection
  * too, at most 5 s, after closed(). */
 HANDOFF_API void handoff_conn_close(handoff_conn_t* c);
+/* Ends the connection at once, by a reset where it is TCP: what is queued is not sent, and what the
+ * client has not read it may never get. For clients that do not read, and for those that have gone
+ * wrong; others deserve handoff_conn_close(). closed() and destroy() follow, before the loop waits
+ * again. Does nothing for a connection that is over, in save() and restore(), and while c is on its
+ * way to or from another process. */
+HANDOFF_API void handoff_conn_abort(handoff_conn_t* c);
 /* Call it after changing what save() gives from anywhere but input() or adopted() of c itself. */
 HANDOFF_API void handoff_conn_touch(handoff_conn_t* c);
 /* Stops handing input to input(), until handoff_conn_resume(). Input waits, and is saved. */

@@ -110,8 +110,9 @@ class Stream {
   // All restored streams are told before any input is looked at. This is part of the blackout, so a
   // class that has nothing to do here should not override it (see Host::listen()).
   virtual void on_open(bool /*adopted*/) {}
-  // The connection is over: the peer closed it, it failed, or close() is done. The Stream is
-  // destroyed after this. Not called when the session goes to an heir, at the switch or later.
+  // The connection is over: the peer closed it, it failed, close() is done, or it could not be
+  // moved and was reset at the switch. The Stream is destroyed after this. Not called when the
+  // session goes to an heir, at the switch or later.
   virtual void on_closed() {}
   // The session is another process's now, and the connection goes on there. The Stream is destroyed
   // after this: take it out of your tables, as in on_closed(). At the switch all Streams are told
@@ -356,6 +357,7 @@ class Host {
   bool flushing_ = false;
   bool finishing_ = false;
   bool retired_ = false;  // the streams are the heir's
+  bool late_ = false;     // all but those that stay
   bool stopping_ = false;
   std::uint64_t cut_off_ms_ = 0;  // of a stop; 0: there was none
   std::array<char, 65536> buffer_{};

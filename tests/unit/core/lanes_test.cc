@@ -71,6 +71,24 @@ TEST(LanesTest, EachLaneHasTheSameNumberOfChannels) {
   });
 }
 
+// Else lanes that each keep within the freeze budget would miss it together.
+TEST(LanesTest, ChannelsThatGoOneAfterTheOtherKeepWithinATimeThatAllHave) {
+  constexpr Duration kWhole = 250'000;
+  for_all_pairs([&](const Lanes& lanes) {
+    for (std::uint32_t processors : {0U, 1U, 2U, 3U, 8U, 64U}) {
+      const Duration part = lanes.part_of(kWhole, processors);
+      EXPECT_GT(part, 0);
+      EXPECT_LE(part * (lanes.channels() / lanes.donor), kWhole) << "by the donor's lane";
+      EXPECT_LE(part * (lanes.channels() / lanes.heir), kWhole) << "by the heir's lane";
+      EXPECT_LE(part * lanes.channels(), kWhole * std::max(processors, 1U)) << "of all processors";
+    }
+  });
+  EXPECT_EQ(kWhole, Lanes().part_of(kWhole, 1));
+  EXPECT_EQ(kWhole, (Lanes{4, 4}).part_of(kWhole, 4));
+  EXPECT_EQ(kWhole / 2, (Lanes{4, 4}).part_of(kWhole, 2));
+  EXPECT_EQ(kWhole / 3, (Lanes{2, 3}).part_of(kWhole, 8));
+}
+
 TEST(LanesTest, EvenLanesStayEven) {
   for_all_pairs([](const Lanes& lanes) {
     // So many sessions in each lane that all shares are equal.

@@ -93,6 +93,36 @@ TEST_F(DonorLineTest, StopsWhereTheTurnEndsButNotInTheFreeze) {
   EXPECT_EQ(Pumped::kDone, pump());
 }
 
+// An author's save() may take long to fail.
+TEST_F(DonorLineTest, LooksInATurnAtNoMoreSessionsThatFailThanAFrameWouldHold) {
+  constexpr std::uint64_t kSessions = 1000;
+  int saves = 0;
+  registry_.callbacks_user = &saves;
+  registry_.callbacks.save = [](void* user, std::uint64_t, handoff_saved_t*) {
+    ++*static_cast<int*>(user);
+    return -EIO;
+  };
+  ASSERT_TRUE(registry_.declare_kind("session", 1));
+  for (std::uint64_t id = 1; id <= kSessions; ++id) registry_.sessions.add(id, {.tracked = true});
+  line_->set_terms({.versions = {1}, .heir_looks = true, .unmovable = core::Unmovable::kLate}, {});
+  begin(Round::kFirst);
+  int before = 0;
+  for (int turns = 0; !line_->sent(); ++turns) {
+    ASSERT_LT(turns, 100);
+    line_->begin_turn({.frames = 1, .looks = false});
+    const Pumped pumped = pump();
+    EXPECT_LE(saves - before, static_cast<int>(protocol::kMaxFds));
+    before = saves;
+    if (line_->sent()) break;
+    EXPECT_EQ(Pumped::kLooked, pumped);
+    EXPECT_EQ(1U, line_->frames()) << "of the turn's share";
+    EXPECT_EQ(Pumped::kTurn, pump());
+    EXPECT_TRUE(line_->cut_short());
+  }
+  EXPECT_EQ(static_cast<int>(kSessions), saves);
+  EXPECT_EQ(kSessions, line_->sessions().left().size());
+}
+
 TEST_F(DonorLineTest, HearsAcksAndNothingElse) {
   begin(Round::kFirst);
   EXPECT_EQ(Pumped::kDone, pump());

@@ -1,5 +1,7 @@
 // A handoff up to its switch: its phases, an heir that is never ready, deaths and silence in the
 // copy.
+#include <gmock/gmock.h>
+
 #include "upgrade_fixture.h"
 
 namespace handoff::supervisor {
@@ -75,6 +77,43 @@ TEST_F(UpgradeTest, MeasuresTheTransferByTheDonorsClock) {
   hear(owned(10, 0), 210ms);
   hear(Exited{1, kStatus0}, 250ms);
   EXPECT_EQ(report().transfer, 60ms);
+}
+
+TEST_F(UpgradeTest, NamesAnHeirThatLetsItsClientsWaitBeforeItsLoopTurns) {
+  const auto ns = [](Time time) {
+    return static_cast<std::uint64_t>(time.time_since_epoch().count());
+  };
+  copy();
+  Owned message = owned(10, 0);
+  message.frozen_at_ns = ns(at(150ms));
+  message.owned_at_ns = ns(at(156ms));
+  message.running_at_ns = ns(at(600ms));
+  hear(retired(10), 160ms);
+  std::string noted;
+  for (const Effect& effect : upgrade.step(message, at(601ms)).effects) {
+    if (const auto* note = std::get_if<Note>(&effect)) noted += note->text;
+  }
+  EXPECT_EQ(report().slow, noted);
+  EXPECT_EQ(report().switched, 450ms);
+  EXPECT_EQ(report().first_turn, 444ms);
+  EXPECT_THAT(report().slow, testing::HasSubstr("the new release took 444 ms"));
+  EXPECT_EQ(report().result, Report::Result::kDone);
+}
+
+TEST_F(UpgradeTest, SaysNothingOfAnHeirThatBeginsWithinTheBudgetOrDoesNotSayWhen) {
+  for (const bool says : {true, false}) {
+    upgrade = Upgrade(1, 2, timeouts, at(0ms));
+    copy();
+    Owned message = owned(10, 0);
+    message.frozen_at_ns = to_ns(at(150ms));
+    message.running_at_ns = to_ns(at(200ms));
+    // Whatever a release says, the part is no longer than the whole.
+    if (says) message.owned_at_ns = 1;
+    hear(retired(10), 160ms);
+    EXPECT_EQ(hear(message, 201ms), "phase switch, phase retire");
+    EXPECT_EQ(report().first_turn, says ? 50ms : 0ms);
+    EXPECT_EQ(report().slow, "");
+  }
 }
 
 TEST_F(UpgradeTest, AcceptsRetiredBeforeOwner) {

@@ -209,6 +209,7 @@ void Host::tell(const char* whom, F&& f) {
 }
 
 inline void Host::late(std::uint64_t waiting) {
+  late_ = true;
   stop_accepting();
   if (late_hook_) tell("on_late()", [&] { late_hook_(waiting); });
 }

@@ -96,13 +96,17 @@ inline void Host::take(Adopted& a, std::unique_ptr<Stream> stream, bool opens) {
         reinterpret_cast<std::uintptr_t>(slot.get()));
 }
 
-// Drops a session. An heir only closes its fd, since the donor has the same socket open. In a late
-// donor the time to wait for the session is over, so the Stream hears that it has ended.
+// Drops a session. An heir only closes its fd, since the donor has the same socket open. In a donor
+// the session was reset, so the Stream hears that it has ended; if all others have moved, from
+// retire(), which follows.
 inline void Host::forget(SessionId id) {
   const auto it = streams_.find(id);
   if (it == streams_.end()) return;
-  let_go_of(*it->second);
-  if (service_.state() == State::kLate) it->second->on_closed();
+  Stream& s = *it->second;
+  const bool served = service_.state() != State::kHeir && !s.frozen_ && s.opening_ == kNowhere;
+  let_go_of(s);
+  if (served && service_.state() == State::kDonor && !late_) return;
+  if (served) s.on_closed();
   streams_.erase(id);
 }
 

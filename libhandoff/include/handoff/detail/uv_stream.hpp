@@ -145,8 +145,9 @@ inline void Host::consume(Stream& s) {
   if (s.input_.empty() || s.closing_ || s.dead_ || s.paused_ || s.frozen_ || over()) return;
   const std::size_t used = s.on_input(s.input_);
   s.seen_ = s.paused_ ? 0 : s.input_.size() - used;
-  if (used == 0 || s.dead_) return;
-  touch(s);
+  if (s.dead_) return;
+  touch(s);  // on_input() may have changed the state, whatever it has consumed
+  if (used == 0) return;
   s.input_.erase(0, used);
   s.input_from_ += used;
   if (s.input_.empty() && s.input_.capacity() > 65536) s.input_.shrink_to_fit();
@@ -199,7 +200,7 @@ inline void Host::flush() {
   }
   ended_.clear();
   flushing_ = false;
-  if (!pending_.empty()) schedule();
+  if (!pending_.empty() || !thawed_.empty()) schedule();
   if (stopping_ && streams_.empty()) {
     stopping_ = false;
     close_handles();
@@ -226,6 +227,7 @@ inline void Host::announce_adopted() {
   for (const SessionId id : ready) {
     Stream* s = find(id);
     if (s == nullptr || s->frozen_) continue;  // thaw() lists it again
+    s->seen_ = 0;  // a call that has paused may have left whole requests
     consume(*s);
     enqueue(*s);
   }
@@ -353,9 +355,10 @@ inline void Stream::pause() {
   paused_ = true;
   if (host_ != nullptr) host_->enqueue(*this);  // no Host yet in a constructor: adopt() looks
 }
+// Its input is looked at by announce_adopted(): from here on_input() could be within itself.
 inline void Stream::resume() {
-  paused_ = false;
-  host_->consume(*this);
+  if (!std::exchange(paused_, false) || host_ == nullptr || dead_) return;
+  host_->thawed_.push_back(id_);
   host_->enqueue(*this);
 }
 

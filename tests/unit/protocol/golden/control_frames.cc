@@ -107,6 +107,12 @@ protocol::Owner shown_owner() {
   return out;
 }
 
+protocol::Owner owner_since() {
+  protocol::Owner out = owner();
+  out.owned_at_ns = 123456791012345;
+  return out;
+}
+
 supervisor::HandoffEnd rehearsal_end(std::uint32_t first_fd) {
   supervisor::HandoffEnd out = handoff_end(first_fd);
   out.rehearsal = true;
@@ -244,6 +250,7 @@ std::vector<Frame> service_frames() {
        encode(protocol::Register{1, 1, 4, manifest(), false, 0, 0, true})},
       {Type::kOwner, "", 0, encode(owner())},
       {Type::kOwner, "return", 2, encode(shown_owner())},
+      {Type::kOwner, "owned-at", 0, encode(owner_since())},
       {Type::kProgress, "", 0,
        encode(
            protocol::Progress{77, protocol::Phase::kSwitch, 123456789012345, 400, 1000, 65536, 2})},

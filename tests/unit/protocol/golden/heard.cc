@@ -62,6 +62,11 @@ void expect_owner(const Heard& heard) {
   EXPECT_EQ("log", fds[1].name);
 }
 
+void expect_owner_since(const Heard& heard) {
+  expect_owner(heard);
+  EXPECT_EQ(123456791012345U, only_event<supervisor::Owned>(heard).owned_at_ns);
+}
+
 void expect_progress(const Heard& heard) {
   const auto& progress = only_event<supervisor::Progressed>(heard);
   EXPECT_EQ(kSender, progress.generation);
@@ -279,6 +284,7 @@ void expect_heard(const std::string& name, protocol::Type type, const std::strin
       {"Owner.hex", expect_owner},
       {"Register-return.hex", expect_return},
       {"Owner-return.hex", expect_owner},
+      {"Owner-owned-at.hex", expect_owner_since},
       {"Progress.hex", expect_progress},
       {"Failed.hex", expect_failed_itself},
       {"Failed-of-peer.hex", expect_failed_of_peer},

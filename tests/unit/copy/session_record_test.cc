@@ -1,0 +1,103 @@
+#include "libhandoff/copy/session_record.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace handoff::io {
+namespace {
+
+using ::testing::HasSubstr;
+
+// A service whose save() looks at no result, and returns 0.
+class CarelessSaveTest : public ::testing::Test {
+ protected:
+  CarelessSaveTest() {
+    EXPECT_TRUE(registry_.declare_kind("session", 1));
+    EXPECT_TRUE(registry_.declare_kind("newer", 2));
+    EXPECT_TRUE(registry_.declare_step("newer", {2, 1},
+                                       {[](void*, const void*, size_t, handoff_buffer_t* out) {
+                                          handoff_buffer_append(out, "half", 4);
+                                          handoff_buffer_append(out, nullptr, 4);
+                                          return 0;
+                                        },
+                                        nullptr}));
+  }
+  template <int (*kSave)(void*, std::uint64_t, handoff_saved_t*)>
+  Result<void> save(std::uint32_t kind = 0) {
+    registry_.callbacks.save = kSave;
+    SessionEntry entry;
+    entry.kind = kind;
+    return save_session(registry_, 7, entry, 1, saved_);
+  }
+
+  Declared declared_;
+  Registry registry_{declared_};
+  handoff_saved saved_;
+};
+
+int leaves_a_gap(void*, std::uint64_t, handoff_saved_t* out) {
+  handoff_save_state(out, "s", 1);
+  handoff_save_input_at(out, 10, "ab", 2);
+  handoff_save_input_at(out, 13, "d", 1);
+  return 0;
+}
+int mixes_both(void*, std::uint64_t, handoff_saved_t* out) {
+  handoff_save_output(out, "ab", 2);
+  handoff_save_output_at(out, 2, "c", 1);
+  return 0;
+}
+int gives_nothing(void*, std::uint64_t, handoff_saved_t* out) {
+  handoff_save_state(out, nullptr, 3);
+  handoff_save_input(out, "ab", 2);
+  return 0;
+}
+int is_right(void*, std::uint64_t, handoff_saved_t* out) {
+  handoff_save_state(out, "s", 1);
+  handoff_save_input_at(out, 10, "ab", 2);
+  handoff_save_input_at(out, 12, "c", 1);
+  handoff_save_output(out, nullptr, 0);
+  return 0;
+}
+
+TEST_F(CarelessSaveTest, IsNamedAndFails) {
+  const auto gap = save<leaves_a_gap>();
+  ASSERT_FALSE(gap);
+  EXPECT_EQ(HANDOFF_ERR_REJECTED, gap.error().code);
+  EXPECT_THAT(gap.error().message, HasSubstr("session 7"));
+  EXPECT_THAT(gap.error().message, HasSubstr("handoff_save_input_at() had failed"));
+  const auto mixed = save<mixes_both>();
+  ASSERT_FALSE(mixed);
+  EXPECT_THAT(mixed.error().message, HasSubstr("handoff_save_output_at()"));
+  const auto nothing = save<gives_nothing>();
+  ASSERT_FALSE(nothing);
+  EXPECT_THAT(nothing.error().message, HasSubstr("handoff_save_state()"));
+}
+
+TEST_F(CarelessSaveTest, IsForgottenInTheNextCall) {
+  EXPECT_FALSE(save<leaves_a_gap>());
+  EXPECT_TRUE(save<is_right>());
+  EXPECT_EQ("abc", saved_.input.bytes());
+}
+
+TEST_F(CarelessSaveTest, OfAConversionFails) {
+  const auto converted = save<is_right>(1);
+  ASSERT_FALSE(converted);
+  EXPECT_THAT(converted.error().message, HasSubstr("handoff_buffer_append() in a conversion"));
+}
+
+// For want of memory the handoff ends: the others would fail as well.
+TEST_F(CarelessSaveTest, WithoutMemoryIsAShortage) {
+  saved_.error = 0;
+  registry_.callbacks.save = [](void*, std::uint64_t, handoff_saved_t* out) {
+    handoff_save_state(out, "s", 1);
+    out->error = -ENOMEM;
+    out->failed = "handoff_save_state";
+    return 0;
+  };
+  const auto saved = save_session(registry_, 7, {}, 1, saved_);
+  ASSERT_FALSE(saved);
+  EXPECT_EQ(-ENOMEM, saved.error().code);
+}
+
+}  // namespace
+}  // namespace handoff::io
