@@ -38,6 +38,11 @@ bool Rehearsal::refused_part(const std::string& what) const {
                      [&](const protocol::Finding& finding) { return finding.what == what; });
 }
 
+bool Rehearsal::refused_any_part() const {
+  return std::any_of(notes.findings.begin(), notes.findings.end(),
+                     [](const protocol::Finding& finding) { return finding.session == 0; });
+}
+
 void Rehearsal::add(const protocol::Rehearsed& other) {
   notes.sessions += other.sessions;
   notes.passed += other.passed;

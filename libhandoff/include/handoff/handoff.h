@@ -380,6 +380,17 @@ struct handoff_callbacks {
    * bytes are taken away at the front of that. A service with update() and without extend() gets
    * all of them each time, however many there are. */
   int (*extend)(void* user, const struct handoff_adopted* session);
+
+  /* Heir, optional, of lane 0 alone: everything is here and nothing is this process's own yet. All
+   * sessions of all lanes are restored, finish() of every section and adopt() of every region have
+   * returned. So join what belongs together: the sessions with the rooms that they are in. The donor
+   * is frozen, and the time counts against the freeze budget. What holds for restore() holds here:
+   * touch no socket. A negative number rejects the handoff, and the donor goes on; drop() follows
+   * for each session. A rehearsal calls it too, unless it was refused a section; there regions have
+   * no address. It comes once more, after the reset() of the sections and drop() of sessions, if the
+   * donor has died in mid-copy; a negative number is only logged then, and lanes other than 0 may
+   * still drop sessions. */
+  int (*linked)(void* user);
 };
 
 /* Sets the callbacks of this lane, in place of those before; *callbacks is copied. The library

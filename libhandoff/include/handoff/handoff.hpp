@@ -450,6 +450,9 @@ class Service {
   // Beside on_update(): input() and output() are only what is new, see Adopted::input_dropped().
   void on_extend(std::function<void(Adopted)> f) { extend_ = std::move(f); }
   void on_drop(std::function<void(SessionId)> f) { drop_ = std::move(f); }
+  // Heir: all sessions and sections are here, and nothing is this process's own yet. An exception
+  // fails the handoff.
+  void on_linked(std::function<void()> f) { linked_ = std::move(f); }
   void on_freeze(std::function<void()> f) { freeze_ = std::move(f); }
   void on_thaw(std::function<void()> f) { thaw_ = std::move(f); }
   void on_retired(std::function<void(std::uint64_t lost)> f) { retired_ = std::move(f); }
@@ -581,6 +584,7 @@ class Service {
     c.freeze_session = freeze_session_ ? &Service::freeze_session_thunk : nullptr;
     c.thaw_session = thaw_session_ ? &Service::thaw_session_thunk : nullptr;
     c.extend = update_ && extend_ ? &Service::extend_thunk : nullptr;
+    c.linked = linked_ ? &Service::linked_thunk : nullptr;
     check(handoff_set_callbacks(h_, &c, this));
   }
 
@@ -756,6 +760,10 @@ class Service {
     Service& self = of(user);
     return self.guard([&] { self.extend_(Adopted(*session)); });
   }
+  static int linked_thunk(void* user) {
+    Service& self = of(user);
+    return self.guard([&] { self.linked_(); });
+  }
   static void drop_thunk(void* user, SessionId id) {
     Service& self = of(user);
     if (self.drop_) self.guard_or_log("on_drop", [&] { self.drop_(id); });
@@ -799,7 +807,7 @@ class Service {
   std::function<Saved(SessionId)> save_;
   std::function<void(Adopted)> restore_, update_, extend_;
   std::function<void(SessionId)> drop_;
-  std::function<void()> freeze_, thaw_;
+  std::function<void()> freeze_, thaw_, linked_;
   std::function<void(std::uint64_t)> retired_, stop_, late_;
   std::function<void(SessionId)> moved_, freeze_session_, thaw_session_;
   std::vector<std::unique_ptr<Step>> steps_;
