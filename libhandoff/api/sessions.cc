@@ -1,4 +1,7 @@
 // The C ABI of sessions, each of them on the lane of its handle.
+#include <optional>
+#include <string>
+
 #include "libhandoff/api/handle.h"
 
 using handoff::fail;
@@ -49,6 +52,15 @@ int handoff_session_release(handoff_t* h, uint64_t id) {
     auto released = handle.registry.hold_session(id, false);
     if (released) handle.sessions_changed();
     return released;
+  });
+}
+
+int handoff_session_stays(handoff_t* h, uint64_t id, const char* why) {
+  return run(h, [&](handoff_t& handle) -> Result<void> {
+    auto said = handle.registry.stay_session(
+        id, why == nullptr ? std::nullopt : std::optional<std::string>(why));
+    if (said) handle.sessions_changed();
+    return said;
   });
 }
 

@@ -71,7 +71,8 @@ void SessionSender::leave_behind() {
   const auto n = static_cast<std::ptrdiff_t>(registry_.kinds.size());
   const bool all_kinds = std::find(terms_.versions.begin(), terms_.versions.begin() + n, 0U) ==
                          terms_.versions.begin() + n;
-  if (registry_.sessions.held() == 0 && terms_.spread == 0 && all_kinds && left_.empty()) return;
+  const bool none = registry_.sessions.held() == 0 && registry_.sessions.stay() == 0;
+  if (none && terms_.spread == 0 && all_kinds && left_.empty()) return;
   for (auto& [id, entry] : registry_.sessions) {
     if (share_.has(id) && stays(id, entry)) will_stay(id, entry);
   }
@@ -180,7 +181,7 @@ Progress SessionSender::progress() const {
 }
 
 bool SessionSender::stays_by_itself(std::uint64_t id, const SessionEntry& entry) const {
-  return entry.held || terms_.versions[entry.kind] == 0 ||
+  return entry.held || entry.stays || terms_.versions[entry.kind] == 0 ||
          (terms_.spread != 0 && !core::is_the_newer_ones(id, terms_.spread));
 }
 
@@ -247,7 +248,7 @@ Result<void> SessionSender::fill() {
     SessionEntry& entry = it->second;
     const bool may_stay = terms_.no_stay.empty() || !terms_.leaving.has_kind(entry.kind);
     if (may_stay && stays(id, entry)) {  // comes again if it is released
-      if (rehearsal_ != nullptr) ++rehearsal_->notes.busy;
+      note_staying(id, entry);
       entry.queued = false;
       continue;
     }
@@ -260,6 +261,13 @@ Result<void> SessionSender::fill() {
     if (const auto ok = without(id, entry, added.error()); !ok) return ok;
   }
   return {};
+}
+
+void SessionSender::note_staying(std::uint64_t id, const SessionEntry& entry) {
+  if (rehearsal_ == nullptr) return;
+  ++rehearsal_->notes.busy;
+  if (!entry.stays) return;
+  core::add(rehearsal_->notes.staying, {registry_.sessions.why_it_stays(id), 1});
 }
 
 Failure SessionSender::can_not_stay(std::uint64_t id, const SessionEntry& entry) const {

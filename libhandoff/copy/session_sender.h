@@ -91,6 +91,7 @@ class SessionSender {
   // A session that can't be moved stays, or is closed.
   void leave(std::uint64_t id, SessionEntry& entry, core::FaultOf fault, std::string reason);
   void will_stay(std::uint64_t id, SessionEntry& entry);
+  void note_staying(std::uint64_t id, const SessionEntry& entry);
   // Whether the handoff goes on without a session that failed so.
   bool may_leave(const Error& error) const;
   Result<void> fill();

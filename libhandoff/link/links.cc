@@ -217,7 +217,7 @@ void Links::drain(const protocol::Drain& order) {
 }
 
 bool Links::stays_for_good(const SessionEntry& entry) const {
-  if (entry.refused || links_.empty()) return true;
+  if (entry.refused || entry.stays || links_.empty()) return true;
   const Link& link = *links_.back();
   return link.knows_the_other() && !link.giving().carries(entry.kind);
 }
@@ -229,7 +229,8 @@ void Links::give() {
   const bool all = over_ && drain_->policy == protocol::LatePolicy::kMove;
   std::vector<std::uint64_t> group;
   for (const auto& [id, entry] : registry_.sessions) {
-    if (entry.away || entry.refused || (entry.held && !all) || !link.giving().carries(entry.kind)) {
+    if (entry.away || entry.refused || entry.stays || (entry.held && !all) ||
+        !link.giving().carries(entry.kind)) {
       continue;
     }
     if (!core::is_the_newer_ones(id, spread_)) continue;
@@ -253,7 +254,7 @@ void Links::give_back() {
   std::vector<std::uint64_t> group;
   for (const auto& [id, entry] : registry_.sessions) {
     if (core::is_the_newer_ones(id, spread_) || entry.away || entry.refused || entry.held ||
-        !link.giving().carries(entry.kind)) {
+        entry.stays || !link.giving().carries(entry.kind)) {
       continue;
     }
     group.push_back(id);
@@ -294,7 +295,8 @@ protocol::Late Links::standing() const {
                      .at_ns = now_ns(),
                      .linked = !links_.empty(),
                      .closed = closed_,
-                     .unmoved = first_left_};
+                     .unmoved = first_left_,
+                     .staying = registry_.sessions.staying()};
   out.unmovable = static_cast<std::uint64_t>(
       std::count_if(left_.begin(), left_.end(),
                     [this](std::uint64_t id) { return registry_.sessions.contains(id); }));
@@ -305,7 +307,10 @@ protocol::Late Links::standing() const {
 std::optional<protocol::Late> Links::news() {
   if (!late_) return std::nullopt;
   protocol::Late now = standing();
-  if (told_ && told_->waiting == now.waiting && told_->linked == now.linked) return std::nullopt;
+  if (told_ && told_->waiting == now.waiting && told_->linked == now.linked &&
+      told_->staying == now.staying) {
+    return std::nullopt;
+  }
   told_ = now;
   return now;
 }

@@ -198,6 +198,7 @@ struct Late {
   std::vector<LeftOut> left_out = {};
   std::vector<Unmoved> unmoved = {};
   std::uint64_t unmovable = 0;
+  std::vector<Staying> staying = {};
 };
 void describe(auto& on, Is<Late> auto& m) {
   on.message("Late")
@@ -209,7 +210,8 @@ void describe(auto& on, Is<Late> auto& m) {
       .field(6, m.closed)
       .each(7, m.left_out, kMaxLeftOut, "too many left out")
       .each(17, m.unmoved, kMaxUnmovable, "too many sessions that were not moved")
-      .if_set(18, m.unmovable);
+      .if_set(18, m.unmovable)
+      .each(41, m.staying, core::kMaxStaying, "too many reasons to stay");
 }
 
 }  // namespace handoff::protocol

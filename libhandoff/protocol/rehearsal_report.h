@@ -67,6 +67,7 @@ struct Rehearsed {
   core::Unmovable unmovable = core::Unmovable::kRefuse;
   std::string not_late = {};
   std::uint64_t too_large = 0;
+  std::vector<Staying> staying = {};
 };
 void describe(auto& on, Is<Rehearsed> auto& m) {
   on.message("Rehearsed")
@@ -92,7 +93,8 @@ void describe(auto& on, Is<Rehearsed> auto& m) {
       .each(20, m.left_out, kMaxLeftOut, "too many left out")
       .choice_if_set(30, m.unmovable, core::Unmovable::kClose, core::Unmovable::kRefuse)
       .text_if_set(31, m.not_late, kMaxReason, "why none can stay")
-      .if_set(32, m.too_large);
+      .if_set(32, m.too_large)
+      .each(41, m.staying, core::kMaxStaying, "too many reasons to stay");
 }
 
 }  // namespace handoff::protocol

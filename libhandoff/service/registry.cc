@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "libhandoff/base/text.h"
+#include "libhandoff/protocol/limits.h"
 #include "libhandoff/sys/process.h"
 #include "libhandoff/sys/reason.h"
 #include "libhandoff/sys/socket.h"
@@ -218,18 +219,42 @@ bool Registry::can_hold() const {
          callbacks.freeze_session != nullptr && callbacks.thaw_session != nullptr;
 }
 
+Result<void> Registry::check_keeps() const {
+  if (!can_link()) {
+    return fail(HANDOFF_ERR_REJECTED, "a service with several lanes can't hold sessions");
+  }
+  if (can_hold()) return {};
+  return fail(HANDOFF_ERR_REJECTED,
+              "a service that holds sessions needs the callbacks late, moved, freeze_session and "
+              "thaw_session");
+}
+
+Result<void> Registry::stay_session(std::uint64_t id, std::optional<std::string> why) {
+  const auto it = sessions.find(id);
+  if (it == sessions.end()) {
+    return fail(HANDOFF_ERR_UNKNOWN, "there is no session " + std::to_string(id));
+  }
+  if (why) {
+    if (auto ok = check_keeps(); !ok) return ok;
+  }
+  if (it->second.away) return fail(-EBUSY, "session " + std::to_string(id) + " is frozen");
+  if (why) *why = printable(*why, protocol::kMaxReason);
+  const bool stayed = it->second.stays;
+  sessions.stay(id, it->second, std::move(why));
+  // As for one that was held.
+  if (stayed && !it->second.stays && observer != nullptr) {
+    observer->session_changed(id, it->second);
+  }
+  return {};
+}
+
 Result<void> Registry::hold_session(std::uint64_t id, bool held) {
   const auto it = sessions.find(id);
   if (it == sessions.end()) {
     return fail(HANDOFF_ERR_UNKNOWN, "there is no session " + std::to_string(id));
   }
-  if (held && !can_link()) {
-    return fail(HANDOFF_ERR_REJECTED, "a service with several lanes can't hold sessions");
-  }
-  if (held && !can_hold()) {
-    return fail(HANDOFF_ERR_REJECTED,
-                "a service that holds sessions needs the callbacks late, moved, freeze_session and "
-                "thaw_session");
+  if (held) {
+    if (auto ok = check_keeps(); !ok) return ok;
   }
   if (it->second.away) return fail(-EBUSY, "session " + std::to_string(id) + " is frozen");
   if (it->second.held == held) return {};

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -111,6 +112,8 @@ class Registry {
   Result<void> touch_session(std::uint64_t id);
   Result<void> close_session(std::uint64_t id);
   Result<void> hold_session(std::uint64_t id, bool held);
+  // It stays with this process at a switch; nullopt: it moves with the others.
+  Result<void> stay_session(std::uint64_t id, std::optional<std::string> why);
   // pid 0: it needs none.
   Result<void> set_process(std::uint64_t id, pid_t pid);
   // The session has ended, or is another process's now. A handoff under way hears that it must not
@@ -176,6 +179,8 @@ class Registry {
  private:
   bool name_taken(const std::string& name) const;
   Result<void> check_room() const;
+  // Whether this service can keep sessions at a switch.
+  Result<void> check_keeps() const;
   // Sets the Registry whose callback runs; returns the one before.
   static Registry* calling(Registry* now);
   // Turns the exception that is being handled into a result; its text becomes the reason.

@@ -6,9 +6,11 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "libhandoff/core/staying.h"
 #include "libhandoff/protocol/messages.h"
 
 namespace handoff::io {
@@ -22,6 +24,7 @@ struct SessionEntry {
   bool tracked = false;    // the service says when it changes; set by Sessions::track()
   bool independent = false;
   bool held = false;     // busy: stays here at a switch; set by Sessions::hold()
+  bool stays = false;    // with this process, by its service's word; set by Sessions::stay()
   bool away = false;     // in a group on a link: nobody here may touch it
   bool refused = false;  // a taker has refused it; in an heir: its service has
   // Had O_NONBLOCK when it was sent to an heir, or came from a donor.
@@ -61,6 +64,11 @@ class Sessions {
   // How many sessions are not tracked, so that every freeze saves them again.
   std::uint64_t untracked() const { return untracked_; }
   std::uint64_t held() const { return held_; }
+  // How many stay by their service's word, and for which reasons.
+  std::uint64_t stay() const { return why_.size(); }
+  std::vector<core::Staying> staying() const;
+  // Of a session that stays.
+  const std::string& why_it_stays(std::uint64_t id) const { return why_.at(id); }
 
   // Makes room for n sessions at once.
   void reserve(std::size_t n) { map_.reserve(n); }
@@ -68,6 +76,8 @@ class Sessions {
   iterator remove(iterator it);
   void track(SessionEntry& entry);
   void hold(SessionEntry& entry, bool held);
+  // why: nullopt if it does not stay.
+  void stay(std::uint64_t id, SessionEntry& entry, std::optional<std::string> why);
   // The session has no fd any more.
   void forget_fd(SessionEntry& entry);
   // Takes all sessions of other, which is empty afterwards; O(1) if this set is empty.
@@ -82,6 +92,7 @@ class Sessions {
   std::vector<bool> fds_;
   std::uint64_t untracked_ = 0;
   std::uint64_t held_ = 0;
+  std::unordered_map<std::uint64_t, std::string> why_;  // of those that stay
 };
 
 }  // namespace handoff::io

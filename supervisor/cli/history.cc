@@ -86,6 +86,10 @@ std::string remark(const json& record) {
   if (const std::string unmoved = unmoved_of(record); !unmoved.empty()) {
     left += (left.empty() ? "" : "; ") + unmoved;
   }
+  if (const std::string stay = staying_line(record.value("sessions", json::object()));
+      !stay.empty()) {
+    left += (left.empty() ? "" : "; ") + stay;
+  }
   if (!left.empty()) return left;
   return text_in(record, "event") == "requested" ? text_in(record, "path") : "";
 }

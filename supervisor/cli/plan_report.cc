@@ -113,6 +113,7 @@ std::string sessions(const json& plan) {
   if (number(of, "close") > 0) {
     out += line("", with_commas(number(of, "close")) + " would be closed");
   }
+  if (const std::string stay = staying_line(of); !stay.empty()) out += line("", stay);
   for (const json& example : of.at("examples")) {
     const std::string peer = text_in(example, "peer");
     out += line("", "session " + text(example.at("session")) + (peer.empty() ? "" : " of " + peer) +

@@ -4,6 +4,7 @@
 
 #include "supervisor/base/json_read.h"
 #include "supervisor/cli/client.h"
+#include "supervisor/cli/report.h"
 #include "supervisor/cli/table.h"
 #include "supervisor/core/duration.h"
 
@@ -149,6 +150,10 @@ ExitStatus status_command(const ServiceOptions& options) {
   }
   for (const json& service : answer.last.at("services")) {
     for (const json& late : service.value("late", json::array())) {
+      if (const std::string stay = staying_line(late); !stay.empty()) {
+        std::cout << text_of(service.at("name")) << ": of generation "
+                  << text_of(late.at("generation")) << ": " << stay << "\n";
+      }
       const auto unmovable = number_in(late, "unmovable");
       if (unmovable == 0) continue;
       std::cout << "! " << text_of(service.at("name")) << ": generation "

@@ -98,6 +98,7 @@ struct Report {
   std::uint64_t unmovable = 0;   // of `waiting`: they could not be moved
   std::uint64_t closed = 0;      // they could not be moved, and were reset
   std::vector<Unmoved> unmoved;  // the first of both
+  std::vector<core::Staying> staying = {};  // of `waiting`: by their service's word
   std::uint64_t bytes = 0;
   // One after the other: their sum is the time from the request to its end.
   Duration open{};      // until the release was known and its process could be started

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "libhandoff/core/leaving.h"
+#include "libhandoff/core/staying.h"
 #include "supervisor/core/exit.h"
 #include "supervisor/core/probation.h"
 #include "supervisor/core/time.h"
@@ -129,6 +130,7 @@ struct DonorLate {
   std::vector<core::LeftOut> left_out = {};  // as DonorRetired's
   std::vector<Unmoved> unmoved = {};         // the first that could not be moved at the switch
   std::uint64_t unmovable = 0;               // of `waiting`, all of those
+  std::vector<core::Staying> staying = {};   // of `waiting`, by their service's word
 };
 
 // ---- about a process ---------------------------------------------------------------------------

@@ -35,6 +35,7 @@ struct PlanFacts {
   UnclaimedPolicy unclaimed;
   std::vector<std::string> held;  // listeners that the supervisor has
   bool one_way = false;           // nobody need be able to go back
+  bool keeps_late = false;        // what stays is kept until it ends, else until the drain is over
 };
 
 struct Plan {
@@ -94,6 +95,7 @@ struct Plan {
   // fails.
   std::uint64_t stay = 0;
   std::uint64_t close = 0;
+  std::vector<core::Staying> staying;  // with the old release, by their service's word
   std::vector<Example> examples;  // at most ten
   std::vector<protocol::Amount> amounts;
   std::uint64_t session_bytes = 0;

@@ -103,6 +103,7 @@ json plan_json(const std::string& service, const Plan& plan, const Report& repor
             {"too_large", plan.too_large},
             {"stay", plan.stay},
             {"close", plan.close},
+            {"staying", staying_json(plan.staying)},
             {"examples", std::move(examples)}}},
           {"bytes",
            {{"sessions", plan.session_bytes},

@@ -102,7 +102,8 @@ Heard from(protocol::Retired&& message, Generation generation, std::vector<Uniqu
 Heard from(protocol::Late&& message, Generation generation, std::vector<UniqueFd>&) {
   return {{DonorLate{generation, message.handoff_id, message.waiting, message.moved, message.closed,
                      message.linked, message.at_ns, std::move(message.left_out),
-                     unmoved(std::move(message.unmoved)), message.unmovable}},
+                     unmoved(std::move(message.unmoved)), message.unmovable,
+                     std::move(message.staying)}},
           {}};
 }
 

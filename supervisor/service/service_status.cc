@@ -25,6 +25,7 @@ json late_json(const Service& machine, const ProcessTable& processes) {
     late["moved"] = one.moved;
     late["linked"] = one.linked;
     late["unmovable"] = one.unmovable;
+    late["staying"] = staying_json(one.staying);
     out.push_back(std::move(late));
   }
   return out;

@@ -537,6 +537,13 @@ HANDOFF_API int handoff_session_closed(handoff_t* h, uint64_t id);
 HANDOFF_API int handoff_session_hold(handoff_t* h, uint64_t id);
 /* Lets a held session move. Does nothing if it was not held; -EBUSY as handoff_session_hold(). */
 HANDOFF_API int handoff_session_release(handoff_t* h, uint64_t id);
+/* Says that the session can't move, and why, in a few words for the operator: "tls", since the keys
+ * of its connection are with a library in this process. At a switch it stays here, and it never
+ * moves; once the drain is over it is reset, unless the configuration says `late = "keep"`. `plan`
+ * and `upgrade` count it under its reason. NULL: it moves like any other. May be called at any time
+ * between its opening and its end; HANDOFF_ERR_REJECTED and -EBUSY as handoff_session_hold().
+ * Allowed in freeze(). */
+HANDOFF_API int handoff_session_stays(handoff_t* h, uint64_t id, const char* why);
 /* Says which process the session needs: a shell whose terminal is the session's, say. It goes with
  * the session from release to release, and the supervisor does not end it, nor what that process
  * has started, while one of the releases that lives has the session. (By `children` of its

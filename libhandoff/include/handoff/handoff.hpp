@@ -524,6 +524,8 @@ class Service {
   void session_closed(SessionId id) { check(handoff_session_closed(h_, id)); }
   // A session that is held stays here at a switch, until it is released.
   void session_hold(SessionId id) { check(handoff_session_hold(h_, id)); }
+  // It can't move, and why; nullptr: it moves like any other.
+  void session_stays(SessionId id, const char* why) { check(handoff_session_stays(h_, id, why)); }
   // The process that the session needs; 0 for none.
   void session_process(SessionId id, pid_t pid) { check(handoff_session_process(h_, id, pid)); }
   void session_release(SessionId id) { check(handoff_session_release(h_, id)); }

@@ -7,6 +7,7 @@
 //   --also NAME=ADDRESS  listens there, too
 //   --cant-save N        sessions with that many lines can't be saved
 //   --cant-restore N     nor restored
+//   --stays N            those with that many lines can't move: "tls"
 //   --section HOW        has a section "notes", and as an heir: takes it | refuses it
 //   --moves WHERE        once it is the owner: to a user | root | mounts | network, or to all of
 //   them
@@ -63,6 +64,7 @@ struct State {
 
 std::uint64_t cant_save = UINT64_MAX;
 std::uint64_t cant_restore = UINT64_MAX;
+std::uint64_t stays_at = UINT64_MAX;
 
 class Notes : public handoff::Section {
  public:
@@ -110,6 +112,7 @@ class Stream : public handoff::uv::Stream {
  private:
   void take(const std::string& line) {
     ++state_.lines;
+    if (state_.lines == stays_at) stays("tls");
     const std::string before = state_.last;
     if (kRelease >= 2) state_.last = line;
     if (kRelease >= 3) {
@@ -178,6 +181,7 @@ int main(int argc, char** argv) {
     }
     if (option == "--cant-save") cant_save = std::stoull(value);
     if (option == "--cant-restore") cant_restore = std::stoull(value);
+    if (option == "--stays") stays_at = std::stoull(value);
     if (option == "--section") notes.emplace(value == "takes it");
     if (option == "--moves") moves = value;
   }
