@@ -252,6 +252,10 @@ int handoff_errors(handoff_t* h, uint64_t more) {
   return 0;
 }
 
+int handoff_leave(handoff_t* h, const char* why) {
+  return run_whole(h, [&](Service& s) { return s.leave(why == nullptr ? "" : why); });
+}
+
 int handoff_health(handoff_t* h, int healthy, const char* why) {
   return run_whole(h, [&](Service& s) -> Result<void> {
     s.say_health({healthy != 0, why == nullptr ? "" : why});

@@ -60,6 +60,8 @@ class Service : public Reporter, public Orders {
   void shut();
 
   void say_health(protocol::Health health);
+  // The service ends on purpose, and is not to be started again.
+  Result<void> leave(std::string why);
   void count_errors(std::uint64_t more) { errors_ += more; }  // any thread
 
   // The service says that a session was released, or has ended.
@@ -82,6 +84,7 @@ class Service : public Reporter, public Orders {
   void stop(const protocol::Stop& stop) override;
   void tell_status(const protocol::Query& query) override;
   void name_processes(protocol::Status& status);
+  protocol::Status status(std::uint64_t query) const;
   void relink(const protocol::Relink& relink, std::vector<UniqueFd>& fds) override;
   void spread(const protocol::Spread& spread) override;
   void drain(const protocol::Drain& drain) override;
@@ -133,6 +136,7 @@ class Service : public Reporter, public Orders {
   protocol::Retired late_outcome_;  // told when the last session has gone
   bool owner_report_due_ = false;
   std::atomic<std::uint64_t> errors_ = 0;
+  std::optional<protocol::Leaving> leaving_;
 };
 
 }  // namespace handoff::io

@@ -162,6 +162,14 @@ void describe(auto& on, Is<Retired> auto& m) {
       .if_set(21, m.closed);
 }
 
+// The service ends on purpose and is not to be started again.
+struct Leaving {
+  std::string why;
+};
+void describe(auto& on, Is<Leaving> auto& m) {
+  on.message("Leaving").words(1, m.why, "why it leaves");
+}
+
 struct Status {
   std::uint64_t query_id = 0;
   std::uint64_t sessions = 0;
@@ -169,6 +177,7 @@ struct Status {
   std::uint64_t errors = 0;
   std::vector<SessionProcess> processes = {};
   bool more = false;
+  std::optional<Leaving> leaving = {};
 };
 void describe(auto& on, Is<Status> auto& m) {
   on.message("Status")
@@ -177,7 +186,8 @@ void describe(auto& on, Is<Status> auto& m) {
       .field(3, m.state)
       .if_set(4, m.errors)
       .each(5, m.processes, kMaxProcesses, "too many processes")
-      .if_set(6, m.more);
+      .if_set(6, m.more)
+      .part(41, m.leaving);
 }
 
 struct Health {

@@ -75,6 +75,7 @@ std::string remark(const json& record) {
   if (record.contains("error") && record["error"].is_object()) {
     return text_in(record["error"], "message");
   }
+  if (text_in(record, "event") == "left") return text_in(record, "why");
   if (record.contains("sentence")) return text_in(record, "sentence");
   std::string left;
   for (const json& one : record.value("left_out", json::array())) {

@@ -151,6 +151,13 @@ struct Crashed {
   std::string how;
   std::uint64_t sessions = 0;  // as they were counted last
 };
+// The process that served has ended on purpose.
+struct Left {
+  Generation generation = 0;
+  std::string how;  // it ended
+  std::string why;
+  std::uint64_t sessions = 0;  // as they were counted last
+};
 // Since nothing else could be started, a release runs that is another than the one that ran.
 struct OtherRelease {
   Generation generation = 0;
@@ -194,7 +201,7 @@ struct Note {
 using Effect =
     std::variant<Spawn, SendDonate, SendStop, SendCancel, Signal, EndStart, OpenCandidate, OpenBack,
                  TakeCandidate, TakeBack, DropCandidate, Announce, Conclude, Refuse, Unchanged,
-                 Committed, ProbationFailed, Crashed, OtherRelease, WentBack, ReportStopped, Note,
+                 Committed, ProbationFailed, Crashed, Left, OtherRelease, WentBack, ReportStopped, Note,
                  SendDrain, SendRelink, SendSpread, EndChildren, LookForChildren>;
 using Effects = std::vector<Effect>;
 

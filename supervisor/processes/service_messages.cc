@@ -107,8 +107,11 @@ Heard from(protocol::Late&& message, Generation generation, std::vector<UniqueFd
           {}};
 }
 
-Heard from(protocol::Status&& message, Generation, std::vector<UniqueFd>&) {
+Heard from(protocol::Status&& message, Generation generation, std::vector<UniqueFd>&) {
   Heard heard;
+  if (message.leaving) {
+    heard.events.emplace_back(Leaves{generation, std::move(message.leaving->why)});
+  }
   heard.aside = SessionsCounted{message.query_id, message.sessions, message.errors,
                                 std::move(message.processes), message.more};
   return heard;

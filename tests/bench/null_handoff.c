@@ -132,6 +132,7 @@ NOTHING(handoff_save_output_at, handoff_saved_t* out, uint64_t position, const v
         size_t length)
 NOTHING(handoff_save_flags, handoff_saved_t* out, uint32_t flags)
 NOTHING(handoff_health, handoff_t* h, int healthy, const char* why)
+NOTHING(handoff_leave, handoff_t* h, const char* why)
 NOTHING(handoff_errors, handoff_t* h, uint64_t more)
 uint32_t handoff_kind_version(const handoff_t* h, const char* kind) { return 1; }
 uint64_t handoff_generation(const handoff_t* h) {

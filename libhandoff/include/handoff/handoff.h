@@ -451,6 +451,14 @@ HANDOFF_API const char* handoff_named_address(const handoff_t* h, const char* na
  */
 HANDOFF_API int handoff_health(handoff_t* h, int healthy, const char* why);
 
+/* Says that this process is about to end on purpose, and why: it has nothing left to do, say. The
+ * supervisor does not start the service again when it ends, also with another status than 0; its
+ * listeners stay open. `handoff status` shows the reason, and `handoff restart` starts it. May be
+ * said again. It is over with this process: an heir that takes over meanwhile is started again as
+ * ever. HANDOFF_ERR_ORDER unless this process is the owner. No effect without a supervisor, nor
+ * with one that does not know it. Inside callbacks, too. */
+HANDOFF_API int handoff_leave(handoff_t* h, const char* why);
+
 /* Adds to the count of the service's own errors: requests that failed by its fault, say. The
  * supervisor asks for the sum each second while the release is on probation, and takes the release
  * back if there are more than `max_errors` of its configuration. Cheap; any thread, and inside

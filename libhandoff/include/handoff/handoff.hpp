@@ -491,6 +491,8 @@ class Service {
   void health(bool healthy, const std::string& why = "") {
     check(handoff_health(h_, healthy ? 1 : 0, why.c_str()));
   }
+  // See handoff_leave(): this process ends on purpose, and is not to be started again.
+  void leave(const std::string& why) { check(handoff_leave(h_, why.c_str())); }
   // See handoff_errors().
   void errors(std::uint64_t more = 1) { check(handoff_errors(h_, more)); }
   std::uint64_t generation() const { return handoff_generation(h_); }
