@@ -159,6 +159,12 @@ int handoff_section(handoff_t* h, const char* name, const uint32_t* reads, size_
   });
 }
 
+int handoff_blob(handoff_t* h, const char* name, handoff_blob_save_fn save,
+                 handoff_blob_load_fn load, void* user) {
+  if (name == nullptr || save == nullptr || load == nullptr) return -EINVAL;
+  return declare(h, [&](Registry& r) { return r.declare_blob(name, save, load, user); });
+}
+
 int handoff_region(handoff_t* h, const char* name, const uint32_t* reads, size_t n_reads,
                    uint32_t version, size_t max_size, const struct handoff_region_ops* ops,
                    void* user) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
+#include <memory>
 
 #include "libhandoff/core/address.h"
 #include "libhandoff/protocol/limits.h"
@@ -156,6 +157,15 @@ Result<void> Registry::declare_section(SectionDecl section) {
   }
   sections.push_back(std::move(section));
   return {};
+}
+
+Result<void> Registry::declare_blob(const std::string& name, handoff_blob_save_fn save,
+                                    handoff_blob_load_fn load, void* user) {
+  auto blob = std::make_unique<Blob>(name, save, load, user);
+  auto declared = declare_section(
+      {.name = name, .reads = {1}, .writes = {1}, .ops = Blob::ops(), .user = blob.get()});
+  if (declared) declared_.blobs.push_back(std::move(blob));
+  return declared;
 }
 
 Result<void> Registry::declare_region(RegionDecl region) {

@@ -91,6 +91,8 @@ class Registry {
   Result<void> declare_listener_kind(const std::string& listener);
   Result<void> declare_step(const std::string& kind, core::Step step, StateStep how);
   Result<void> declare_section(SectionDecl section);
+  Result<void> declare_blob(const std::string& name, handoff_blob_save_fn save,
+                            handoff_blob_load_fn load, void* user);
   Result<void> declare_region(RegionDecl region);
   Result<void> set_callbacks(const handoff_callbacks& given, void* user);
 

@@ -114,6 +114,8 @@ NOTHING(handoff_state_step, handoff_t* h, const char* kind, uint32_t from, uint3
         handoff_convert_fn convert, void* user)
 NOTHING(handoff_section, handoff_t* h, const char* name, const uint32_t* reads, size_t n_reads,
         const uint32_t* writes, size_t n_writes, const struct handoff_section_ops* ops, void* user)
+NOTHING(handoff_blob, handoff_t* h, const char* name, handoff_blob_save_fn save,
+        handoff_blob_load_fn load, void* user)
 NOTHING(handoff_set_callbacks, handoff_t* h, const struct handoff_callbacks* callbacks, void* user)
 NOTHING(handoff_ready, handoff_t* h)
 NOTHING(handoff_wait, handoff_t* h, int timeout_ms)

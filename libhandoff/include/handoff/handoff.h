@@ -9,7 +9,8 @@
  *
  *   1. handoff_open()
  *   2. declare: handoff_listener(), handoff_claim(), handoff_kind(),
- *      handoff_state_step(), handoff_section(), handoff_region(), handoff_set_callbacks()
+ *      handoff_state_step(), handoff_section(), handoff_blob(), handoff_region(),
+ *      handoff_set_callbacks()
  *   3. handoff_ready(), then handoff_wait(): sessions are restored in here,
  *      and when it returns 0 this process is the owner of every socket
  *   4. handoff_named_fd() gives the listeners; run your loop. Watch
@@ -253,6 +254,22 @@ struct handoff_section_ops {
 HANDOFF_API int handoff_section(handoff_t* h, const char* name, const uint32_t* reads,
                                 size_t n_reads, const uint32_t* writes, size_t n_writes,
                                 const struct handoff_section_ops* ops, void* user);
+
+/* Donor: appends the value as of this moment to out, by handoff_buffer_append(). Called while
+ * serving and again when frozen; must not change anything. A negative number fails the handoff. */
+typedef int (*handoff_blob_save_fn)(void* user, handoff_buffer_t* out);
+/* Heir: takes the value, which is valid during the call; a donor of any release wrote it, so check
+ * what you parse. A negative number rejects the handoff. */
+typedef int (*handoff_blob_load_fn)(void* user, const void* data, size_t length);
+
+/* Declares a blob: small state of the service as a whole, at most 16 MiB, that is saved at once and
+ * has no changes to note: counters, a topic, a list of bans. It has no versions: write it so that
+ * other releases can read it (handoff/tlv.h skips what it does not know). load() is called once,
+ * when all sessions are restored and the donor is frozen, and before linked(); not in an heir whose
+ * donor has none of that name, or died in mid-copy. Both on the thread of lane 0. To others it is a
+ * section of that name. */
+HANDOFF_API int handoff_blob(handoff_t* h, const char* name, handoff_blob_save_fn save,
+                             handoff_blob_load_fn load, void* user);
 
 /* A region: named shared memory that the service grows and fills. It changes hands without a copy,
  * so that a switch costs the same whatever its size: at the switch the heir has it, and the donor

@@ -424,6 +424,14 @@ class Service {
                           writes.size(), &ops, adapter.get()));
     sections_.push_back(std::move(adapter));
   }
+  // A blob: see handoff_blob(). What either function throws fails the handoff.
+  void blob(const std::string& name, std::function<std::string()> save,
+            std::function<void(std::string_view)> load) {
+    auto adapter =
+        std::make_unique<BlobAdapter>(BlobAdapter{this, std::move(save), std::move(load)});
+    check(handoff_blob(h_, name.c_str(), &BlobAdapter::saved, &BlobAdapter::loaded, adapter.get()));
+    blobs_.push_back(std::move(adapter));
+  }
   // A region of at most max_size bytes; reads and version as for handoff_region(). adopt may throw,
   // which rejects the handoff. reset is called where the region starts empty, although the donor
   // had one.
@@ -653,6 +661,26 @@ class Service {
     }
   };
 
+  struct BlobAdapter {
+    Service* service;
+    std::function<std::string()> save;
+    std::function<void(std::string_view)> load;
+
+    static int saved(void* user, handoff_buffer_t* out) {
+      auto& self = *static_cast<BlobAdapter*>(user);
+      int appended = 0;
+      const int result = self.service->guard([&] {
+        const std::string value = self.save();
+        appended = handoff_buffer_append(out, value.data(), value.size());
+      });
+      return result < 0 ? result : appended;
+    }
+    static int loaded(void* user, const void* data, std::size_t length) {
+      auto& self = *static_cast<BlobAdapter*>(user);
+      return self.service->guard([&] { self.load({static_cast<const char*>(data), length}); });
+    }
+  };
+
   struct RegionAdapter {
     Service* service;
     AdoptRegion adopt;
@@ -816,6 +844,7 @@ class Service {
   std::function<void(SessionId)> moved_, freeze_session_, thaw_session_;
   std::vector<std::unique_ptr<Step>> steps_;
   std::vector<std::unique_ptr<SectionAdapter>> sections_;
+  std::vector<std::unique_ptr<BlobAdapter>> blobs_;
   std::vector<std::unique_ptr<RegionAdapter>> regions_;
 };
 
