@@ -21,8 +21,8 @@ class Blob {
   // More than that is a section's, which is copied while the service serves.
   static constexpr std::size_t kMax = std::size_t{16} << 20;
 
-  Blob(std::string name, handoff_blob_save_fn save, handoff_blob_load_fn load, void* user)
-      : name_(std::move(name)), save_(save), load_(load), user_(user) {}
+  Blob(std::string name, handoff_blob_save_fn gives, handoff_blob_load_fn takes, void* user)
+      : name_(std::move(name)), save_(gives), load_(takes), user_(user) {}
   Blob(const Blob&) = delete;
   Blob& operator=(const Blob&) = delete;
 
