@@ -127,6 +127,11 @@ int handoff_stateless(handoff_t* h, const char* kind) {
   return declare(h, [&](Registry& r) { return r.declare_stateless(kind); });
 }
 
+int handoff_no_snapshots(handoff_t* h, const char* kind) {
+  if (kind == nullptr) return -EINVAL;
+  return declare(h, [&](Registry& r) { return r.declare_no_snapshots(kind); });
+}
+
 int handoff_listener_kind(handoff_t* h, const char* listener) {
   if (listener == nullptr) return -EINVAL;
   return declare(h, [&](Registry& r) { return r.declare_listener_kind(listener); });

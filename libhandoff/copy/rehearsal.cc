@@ -48,6 +48,7 @@ void Rehearsal::add(const protocol::Rehearsed& other) {
   notes.passed += other.passed;
   notes.refused += other.refused;
   notes.busy += other.busy;
+  notes.untried += other.untried;
   for (const core::Staying& one : other.staying) core::add(notes.staying, one);
   notes.too_large += other.too_large;
   notes.spent_ns += other.spent_ns;

@@ -275,6 +275,7 @@ Result<void> SessionReceiver::restore(std::uint64_t id, SessionEntry& entry, Uni
       [&] { return callback == nullptr ? -ENOSYS : callback(registry_.callbacks_user, &adopted); });
   registry_.arriving = nullptr;
   heap_.populate();
+  if (result && *result == HANDOFF_LATER) ++pending_[id];
   if (result) return {};
   if (first) failed_.insert(id);
   return Failure(result.error());

@@ -46,6 +46,12 @@ class SessionReceiver {
 
   // Restores what is not yet.
   Result<void> restore();
+  // How a restore() has ended that was answered with HANDOFF_LATER. False: it is none of these.
+  Result<bool> answered(const Told::Answer& answer);
+  // Sessions of which such an answer has not come.
+  std::uint64_t pending() const { return pending_.size(); }
+  // They count as refused.
+  Result<void> give_up_pending();
   // Restores those that can be; the others are reset.
   void restore_what_can_be();
   // After a donor's death in mid-copy: keeps independent sessions whose sockets have not moved
@@ -135,6 +141,8 @@ class SessionReceiver {
   std::unordered_map<std::uint64_t, Weighed> weighed_;  // of arrived_, in a rehearsal
   // restore() said no, perhaps after it had taken the fd.
   std::unordered_set<std::uint64_t> failed_;
+  // Of arrived_: so many of its restores have not ended.
+  std::unordered_map<std::uint64_t, std::uint64_t> pending_;
   HeapGrowth heap_;
   std::unordered_map<std::uint64_t, Lengths> lengths_;  // of arrived_
   bool may_refuse_ = false;

@@ -45,6 +45,7 @@ void SessionSender::begin(Round round) {
   leave_too_large();
   leave_behind();
   queue_untracked();
+  queue_without_snapshot();
 }
 
 void SessionSender::queue_all() {
@@ -61,6 +62,15 @@ void SessionSender::queue_untracked() {
   if (registry_.sessions.untracked() == 0) return;
   for (auto& [id, entry] : registry_.sessions) {
     if (entry.tracked || entry.queued || !share_.has(id) || stays(id, entry)) continue;
+    entry.queued = true;
+    queue_.push_back(id);
+  }
+}
+
+void SessionSender::queue_without_snapshot() {
+  if (!some_wait_) return;
+  for (auto& [id, entry] : registry_.sessions) {
+    if (entry.copied || entry.queued || !share_.has(id) || stays(id, entry)) continue;
     entry.queued = true;
     queue_.push_back(id);
   }
@@ -249,6 +259,12 @@ Result<void> SessionSender::fill() {
     const bool may_stay = terms_.no_stay.empty() || !terms_.leaving.has_kind(entry.kind);
     if (may_stay && stays(id, entry)) {  // comes again if it is released
       note_staying(id, entry);
+      entry.queued = false;
+      continue;
+    }
+    if (round_ != Round::kFrozen && !registry_.has_snapshot(id, entry)) {
+      if (rehearsal_ != nullptr) ++rehearsal_->notes.untried;
+      some_wait_ = true;
       entry.queued = false;
       continue;
     }

@@ -36,6 +36,7 @@ class Link : private Outbox::Listener {
   bool knows_the_other() const { return greeted_; }
   const Giving& giving() const { return giving_; }
   void give(std::vector<std::uint64_t> ids) { giving_.give(std::move(ids)); }
+  void answered(const Told::Answer& answer) { taking_.answered(answer); }
 
   bool idle() const { return giving_.idle() && taking_.idle() && outbox_.empty(); }
   // Neither a group nor anybody's session depends on the link any more.

@@ -66,6 +66,13 @@ void Links::turn() {
   over.clear();
 }
 
+void Links::answered(const std::vector<Told::Answer>& answers) {
+  for (const Told::Answer& answer : answers) {
+    for (const auto& link : links_) link->answered(answer);
+  }
+  if (!answers.empty()) turn();
+}
+
 void Links::await() {
   std::map<int, bool> wanted;
   std::optional<core::Time> deadline;

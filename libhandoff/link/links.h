@@ -26,6 +26,8 @@ class Links {
   // Readable when turn() has something to do. It stays the same for life.
   int fd() const { return epoll_.get(); }
   void turn();
+  // How restores have ended that were answered with HANDOFF_LATER.
+  void answered(const std::vector<Told::Answer>& answers);
 
   // -- the owner's
   // The donor that has stayed late.

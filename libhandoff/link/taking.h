@@ -36,6 +36,8 @@ class Taking {
   Result<void> prepare(const protocol::GroupPrepare& message);
   void release(const protocol::GroupRelease& message);
   void aborted(protocol::GroupAbort message);
+  // How a restore() has ended that was answered with HANDOFF_LATER.
+  void answered(const Told::Answer& answer);
   // The giver has exited and all that it said is read: a group that is not whole stays so.
   void drop_rest();
 
@@ -44,6 +46,7 @@ class Taking {
  private:
   void perform(core::TakerEffect effect);
   void push(protocol::Type type, std::string body);
+  void restored(const Result<void>& ok);
   void adopt();
   bool theirs(std::uint64_t group) const { return group == number_ && received_; }
 
@@ -55,6 +58,7 @@ class Taking {
   std::uint64_t number_ = 0;                   // of the group
   std::unique_ptr<SessionReceiver> received_;  // of the group
   std::uint64_t checksum_ = 0;                 // of what has come of it
+  bool restoring_ = false;                     // the service has not answered for all of it
 };
 
 }  // namespace handoff::io

@@ -40,6 +40,7 @@ Result<std::unique_ptr<Service>> Service::open(const handoff_options& options) {
     if (!lane) return Failure(lane.error());
     service->lanes_.push_back(std::move(*lane));
   }
+  service->registry_.told.set_poller(service->poller_);
   auto links = Links::make(service->registry_);
   if (!links) return Failure(links.error());
   service->links_ = std::move(*links);
@@ -170,10 +171,13 @@ Result<void> Service::dispatch() {
   turn(*roles);
   // The other lanes run now, too.
   if (owner_report_due_ && !lanes_.empty() && owner_report_possible()) report_owner();
-  if (donor_ && !donor_->serving() && !donor_->finished()) {
+  const auto frozen_still = [this] {
+    return donor_ && !donor_->serving() && !donor_->finished() && !donor_->resting();
+  };
+  if (frozen_still()) {
     control_.ignore();  // until the switch is decided
     poller_.unwatch(Role::kLinks);
-    while (donor_ && !donor_->serving() && !donor_->finished()) {
+    while (frozen_still()) {
       const auto frozen = poller_.wait(-1);  // the freeze budget is a deadline of the poller's
       if (!frozen) return Failure(frozen.error());
       turn(*frozen);
@@ -190,6 +194,7 @@ Result<void> Service::dispatch() {
 }
 
 void Service::turn(const std::vector<Role>& roles) {
+  hear_told();
   if (donor_) donor_->begin_turn();
   for (const Role role : roles) {
     if (role == Role::kControl) {
@@ -216,6 +221,7 @@ void Service::turn(const std::vector<Role>& roles) {
     settle();
   }
   if (donor_) donor_->end_turn();
+  hear_told();
 }
 
 // Draws the service's state from a driver that is through.
@@ -246,6 +252,11 @@ void Service::stay_late() {
                                       " sessions stay until they are released or end");
   if (donor_->spread() != 0) links_->spread(donor_->spread());
   links_->leave(donor_->left_behind(), donor_->first_left(), late_outcome_.closed);
+  for (auto& [id, entry] : registry_.sessions) {  // they were, before that was of any use
+    if (!entry.unrested || !registry_.told.has_come_to_rest(id)) continue;
+    entry.unrested = false;
+    registry_.sessions.hold(entry, false);
+  }
   links_->become_late(donor_->id(), donor_->take_channel(), donor_->take_peer(), donor_->limits());
 }
 

@@ -91,6 +91,9 @@ class Service : public Reporter, public Orders {
   void cancel(const protocol::Cancel& cancel) override;
   void hear(Channel::Message& message);
 
+  // What other threads have said of sessions.
+  void hear_told();
+  void release_rested(const std::vector<std::uint64_t>& ids);
   void begin(StartOrder start);
   void tell_what_is_missing();
   void turn(const std::vector<Role>& roles);

@@ -113,6 +113,17 @@ Result<void> Registry::declare_stateless(const std::string& kind) {
   return {};
 }
 
+Result<void> Registry::declare_no_snapshots(const std::string& kind) {
+  const auto it = std::find_if(kinds.begin(), kinds.end(),
+                               [&](const SessionKind& k) { return k.name == kind; });
+  if (it == kinds.end() || it->of_listener) {
+    return fail(HANDOFF_ERR_UNKNOWN,
+                "session kind '" + kind + "' was not declared by handoff_kind()");
+  }
+  it->no_snapshots = true;
+  return {};
+}
+
 Result<void> Registry::declare_listener_kind(const std::string& listener) {
   if (auto ok = check_room(); !ok) return ok;
   const auto it = named.find(listener);

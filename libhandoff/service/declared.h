@@ -41,6 +41,7 @@ struct SessionKind {
   std::string name;
   std::uint32_t version = 1;
   bool stateless = false;
+  bool no_snapshots = false;
   std::map<core::Step, StateStep> steps;
   // The name is a listener's, and version and steps are those of the kind "session".
   bool of_listener = false;

@@ -191,6 +191,7 @@ void Registry::remove_session(std::uint64_t id) {
   const auto it = sessions.find(id);
   if (it == sessions.end()) return;
   if (observer != nullptr) observer->session_closed(id, it->second);
+  told.forget(id);
   sessions.remove(it);
   processes.forget(id);
 }
@@ -262,6 +263,24 @@ Result<void> Registry::hold_session(std::uint64_t id, bool held) {
   // The copy left the session out while it was held, so a handoff under way must send it now.
   if (!held && observer != nullptr) observer->session_changed(id, it->second);
   return {};
+}
+
+bool Registry::has_snapshot(std::uint64_t id, const SessionEntry& entry) const {
+  return !format_of(entry.kind).no_snapshots && (callbacks.save != nullptr || told.has(id));
+}
+
+// What was put before the freeze began may have changed since.
+bool Registry::is_at_rest(std::uint64_t id, const SessionEntry& entry) const {
+  return told.has_come_to_rest(id) || (has_snapshot(id, entry) && !told.has(id));
+}
+
+std::vector<std::uint64_t> Registry::touch_what_was_put() {
+  if (!told.has_news()) return {};
+  std::vector<std::uint64_t> ids = told.take_changed();
+  // One that is on its way to this process is none yet.
+  std::erase_if(ids, [this](std::uint64_t id) { return !sessions.contains(id); });
+  for (const std::uint64_t id : ids) (void)touch_session(id);
+  return ids;
 }
 
 Result<void> Registry::convert(const SessionKind& kind, std::uint32_t from, std::uint32_t to,

@@ -23,6 +23,7 @@
 #include "libhandoff/service/region.h"
 #include "libhandoff/service/saved_stretch.h"
 #include "libhandoff/service/sessions.h"
+#include "libhandoff/service/told.h"
 
 struct handoff_buffer {
   std::string bytes;
@@ -72,6 +73,8 @@ class Registry {
   handoff_callbacks callbacks{};
   void* callbacks_user = nullptr;
   SessionObserver* observer = nullptr;
+  // What other threads have said.
+  Told told;
   // Sessions that are restored and not yet this process's own, which restore() may touch; nullptr
   // outside restore() and update().
   Sessions* arriving = nullptr;
@@ -88,6 +91,8 @@ class Registry {
   Result<void> declare_kind(const std::string& name, std::uint32_t version);
   // Sessions of that kind have no state to save.
   Result<void> declare_stateless(const std::string& kind);
+  // Before the freeze there is nothing to be saved of sessions of that kind.
+  Result<void> declare_no_snapshots(const std::string& kind);
   Result<void> declare_listener_kind(const std::string& listener);
   Result<void> declare_step(const std::string& kind, core::Step step, StateStep how);
   Result<void> declare_section(SectionDecl section);
@@ -118,6 +123,12 @@ class Registry {
   Result<void> stay_session(std::uint64_t id, std::optional<std::string> why);
   // pid 0: it needs none.
   Result<void> set_process(std::uint64_t id, pid_t pid);
+  // Whether it can be saved while the service serves.
+  bool has_snapshot(std::uint64_t id, const SessionEntry& entry) const;
+  // In a freeze that freeze() has answered with HANDOFF_LATER: whether it can be saved now.
+  bool is_at_rest(std::uint64_t id, const SessionEntry& entry) const;
+  // Sessions of which other threads have put a state have changed. Returns their ids.
+  std::vector<std::uint64_t> touch_what_was_put();
   // The session has ended, or is another process's now. A handoff under way hears that it must not
   // hand it over.
   void remove_session(std::uint64_t id);

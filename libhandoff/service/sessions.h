@@ -23,10 +23,11 @@ struct SessionEntry {
   std::uint32_t kind = 0;  // index into Registry::kinds
   bool tracked = false;    // the service says when it changes; set by Sessions::track()
   bool independent = false;
-  bool held = false;     // busy: stays here at a switch; set by Sessions::hold()
-  bool stays = false;    // with this process, by its service's word; set by Sessions::stay()
-  bool away = false;     // in a group on a link: nobody here may touch it
-  bool refused = false;  // a taker has refused it; in an heir: its service has
+  bool held = false;      // busy: stays here at a switch; set by Sessions::hold()
+  bool stays = false;     // with this process, by its service's word; set by Sessions::stay()
+  bool unrested = false;  // held since it did not come to rest in the freeze
+  bool away = false;      // in a group on a link: nobody here may touch it
+  bool refused = false;   // a taker has refused it; in an heir: its service has
   // Had O_NONBLOCK when it was sent to an heir, or came from a donor.
   bool nonblocking = false;
   // In the handoff under way: the heir has the fd; the session waits to be saved (again).

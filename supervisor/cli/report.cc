@@ -130,8 +130,7 @@ std::string staying_line(const json& sessions) {
   }
   if (all.empty()) return "";
   const auto count = core::count(all);
-  return with_commas(count) +
-         (count == 1 ? " can't move and stays" : " can't move and stay") +
+  return with_commas(count) + (count == 1 ? " can't move and stays" : " can't move and stay") +
          " with the old release: " + core::reasons(all);
 }
 

@@ -95,9 +95,9 @@ struct Report {
   std::uint64_t waiting = 0;  // stay with the donor for now
   std::uint64_t lost = 0;
   std::vector<std::uint64_t> lost_ids;
-  std::uint64_t unmovable = 0;   // of `waiting`: they could not be moved
-  std::uint64_t closed = 0;      // they could not be moved, and were reset
-  std::vector<Unmoved> unmoved;  // the first of both
+  std::uint64_t unmovable = 0;              // of `waiting`: they could not be moved
+  std::uint64_t closed = 0;                 // they could not be moved, and were reset
+  std::vector<Unmoved> unmoved;             // the first of both
   std::vector<core::Staying> staying = {};  // of `waiting`: by their service's word
   std::uint64_t bytes = 0;
   // One after the other: their sum is the time from the request to its end.
@@ -201,8 +201,8 @@ struct Note {
 using Effect =
     std::variant<Spawn, SendDonate, SendStop, SendCancel, Signal, EndStart, OpenCandidate, OpenBack,
                  TakeCandidate, TakeBack, DropCandidate, Announce, Conclude, Refuse, Unchanged,
-                 Committed, ProbationFailed, Crashed, Left, OtherRelease, WentBack, ReportStopped, Note,
-                 SendDrain, SendRelink, SendSpread, EndChildren, LookForChildren>;
+                 Committed, ProbationFailed, Crashed, Left, OtherRelease, WentBack, ReportStopped,
+                 Note, SendDrain, SendRelink, SendSpread, EndChildren, LookForChildren>;
 using Effects = std::vector<Effect>;
 
 }  // namespace handoff::supervisor

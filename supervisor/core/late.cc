@@ -44,9 +44,9 @@ Effects LateProcesses::on(const DonorLate& late, const Policy& policy, Time now,
   one.stays = std::any_of(late.left_out.begin(), late.left_out.end(),
                           [](const core::LeftOut& left) { return left.sessions > 0; });
   Effects out = progressive ? Effects{} : drain(policy, now);
-  out.push_back(Note{Note::Level::kInfo,
-                     generation_of(late.generation) + " keeps " + sessions(late.waiting) +
-                         (progressive ? " for now" : why_kept(late))});
+  out.push_back(Note{Note::Level::kInfo, generation_of(late.generation) + " keeps " +
+                                             sessions(late.waiting) +
+                                             (progressive ? " for now" : why_kept(late))});
   return out;
 }
 

@@ -96,7 +96,7 @@ struct Plan {
   std::uint64_t stay = 0;
   std::uint64_t close = 0;
   std::vector<core::Staying> staying;  // with the old release, by their service's word
-  std::vector<Example> examples;  // at most ten
+  std::vector<Example> examples;       // at most ten
   std::vector<protocol::Amount> amounts;
   std::uint64_t session_bytes = 0;
   std::uint64_t section_bytes = 0;

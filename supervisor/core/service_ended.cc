@@ -52,8 +52,9 @@ void Service::left(Generation gone, const std::string& how) {
   owner_.stay_down();
   rest_ = Rest::kStopped;
   problem_ = left_ = "it has left by itself" + (why.empty() ? "" : ": " + why);
-  note(Note::Level::kInfo, left_ + " (it " + how + "); its listeners stay open, and handoff restart " +
-                               policy_.name + " starts it");
+  note(Note::Level::kInfo, left_ + " (it " + how +
+                               "); its listeners stay open, and handoff restart " + policy_.name +
+                               " starts it");
 }
 
 void Service::restart(const std::string& how, Time now) {

@@ -1,5 +1,5 @@
-// A session that can't move by its service's word, under the real supervisor: the plan says whom the
-// upgrade would disconnect and why, and the upgrade, status and history count it by its reason.
+// A session that can't move by its service's word, under the real supervisor: the plan says whom
+// the upgrade would disconnect and why, and the upgrade, status and history count it by its reason.
 #include <gmock/gmock.h>
 
 #include <nlohmann/json.hpp>
@@ -69,9 +69,10 @@ class KeptUpgradeTest : public StayingUpgradeTest {
 
 TEST_F(KeptUpgradeTest, WhereLateSessionsAreKeptNobodyIsDisconnected) {
   const auto plan = supervisor_.plan(steps(2));
-  EXPECT_THAT(plan.done().at("sentence").get<std::string>(),
-              HasSubstr("disconnect nobody: 1 session would move, 1 would stay with the old release "
-                        "until they end (tls)"));
+  EXPECT_THAT(
+      plan.done().at("sentence").get<std::string>(),
+      HasSubstr("disconnect nobody: 1 session would move, 1 would stay with the old release "
+                "until they end (tls)"));
   const auto told = supervisor_.command({"upgrade", "steps", steps(2)});
   EXPECT_EQ(told.status, 0) << told.err;
   EXPECT_THAT(told.out, HasSubstr("1 can't move and stays with the old release: tls"));

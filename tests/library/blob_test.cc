@@ -54,9 +54,9 @@ TEST_F(BlobTest, GoesFromReleaseToReleaseWhateverItsSize) {
     auto donor = start(service(std::string(size, 'v')));
     LineClient client(address("public"));
     auto heir = hand_over(*donor, service(""));
-    EXPECT_EQ(std::to_string(size) + std::string(std::min<std::size_t>(size, 10), 'v') +
-                  " loaded 1\n",
-              ask(client, "a"));
+    EXPECT_EQ(
+        std::to_string(size) + std::string(std::min<std::size_t>(size, 10), 'v') + " loaded 1\n",
+        ask(client, "a"));
   }
 }
 
@@ -105,15 +105,14 @@ TEST_F(BlobTest, AReleaseThatIsTheFirstToHaveItLoadsNothing) {
 class BlobChunksTest : public ::testing::Test {
  protected:
   BlobChunksTest()
-      : blob_("topic", [](void*, handoff_buffer_t*) { return 0; },
-              [](void* user, const void* data, std::size_t length) {
-                static_cast<std::string*>(user)->assign(static_cast<const char*>(data), length);
-                return 0;
-              },
-              &loaded_) {}
-  int write(const std::string& chunk) {
-    return ops_.write(&blob_, 1, chunk.data(), chunk.size());
-  }
+      : blob_(
+            "topic", [](void*, handoff_buffer_t*) { return 0; },
+            [](void* user, const void* data, std::size_t length) {
+              static_cast<std::string*>(user)->assign(static_cast<const char*>(data), length);
+              return 0;
+            },
+            &loaded_) {}
+  int write(const std::string& chunk) { return ops_.write(&blob_, 1, chunk.data(), chunk.size()); }
   static std::string length(std::uint64_t n) {
     std::string out;
     for (int i = 0; i < 8; ++i, n >>= 8) out.push_back(static_cast<char>(n));

@@ -1,5 +1,5 @@
-// linked(): the one call in an heir at which all sessions and sections are there, and nothing is its
-// own yet.
+// linked(): the one call in an heir at which all sessions and sections are there, and nothing is
+// its own yet.
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <sys/stat.h>
@@ -22,7 +22,7 @@ using ::testing::HasSubstr;
 // A section of one record; knows whether it is finished.
 class Word : public Section {
  public:
-  explicit Word(std::string text = {}) : text(std::move(text)) {}
+  explicit Word(std::string with = {}) : text(std::move(with)) {}
   void begin(std::uint32_t) override { given_ = false; }
   bool next(Phase, std::string& record) override {
     record = text;
@@ -105,8 +105,7 @@ TEST_F(LinkedTest, ARefusalIsAnUpgradeThatFailsAndTheDonorGoesOn) {
   for (const bool early : {false, true}) {
     generation_ = 0;
     auto donor = start_with_clients();
-    auto second =
-        start_heir(*donor, ++generation_, [&] { return run_line_service(heir(early)); });
+    auto second = start_heir(*donor, ++generation_, [&] { return run_line_service(heir(early)); });
     const auto failed = donor->await_message<v1::Failed>(Type::kFailed);
     EXPECT_EQ(v1::REJECTED, failed.code());
     EXPECT_TRUE(failed.of_peer());

@@ -77,6 +77,10 @@ typedef struct handoff_buffer handoff_buffer_t; /* bytes that grow */
 #define HANDOFF_ERR_REJECTED (-10008)  /* a callback of the service said no */
 #define HANDOFF_ERR_INTERNAL (-10099)  /* a bug in the library or an exception in a callback */
 
+/* No error: what freeze(), restore(), update() and extend() may answer where it takes a while until
+ * they have ended. See handoff_frozen() and handoff_restored(). */
+#define HANDOFF_LATER 10100
+
 /* A static description of a result; never NULL. Any thread. */
 HANDOFF_API const char* handoff_strerror(int result);
 /* "0.1.0". Any thread. */
@@ -186,6 +190,12 @@ HANDOFF_API int handoff_kind(handoff_t* h, const char* kind, uint32_t version);
  * handoff_save_*(), and restore() gets an empty state. HANDOFF_ERR_UNKNOWN for a kind that is not
  * declared. */
 HANDOFF_API int handoff_stateless(handoff_t* h, const char* kind);
+
+/* There is nothing to be saved of sessions of that kind ("session" or a declared one) before the
+ * service is frozen: they are left out of the copy and all of them go over in the freeze, which
+ * takes longer for it. A plan can't try them, and says how many. For runtimes to whom the state of
+ * a session that serves is not at hand. Otherwise as handoff_stateless(). */
+HANDOFF_API int handoff_no_snapshots(handoff_t* h, const char* kind);
 
 /* Declares a kind for the sessions of one listener alone. Its name is the listener's; versions and
  * steps are those of the kind "session". A release from before this function existed sees sessions
@@ -345,7 +355,7 @@ struct handoff_callbacks {
    * shutdown(2). By `unmovable` of the configuration the session stays with the donor or is reset,
    * or the handoff fails (invariant I7, docs/invariants.md) and this process must exit. It fails,
    * too, if this release refuses more than half of what comes, and for a number that says what has
-   * run out (see handoff_reason()). A late session stays where it is. */
+   * run A late session stays where it is. HANDOFF_LATER: see handoff_restored(). */
   int (*restore)(void* user, const struct handoff_adopted* session);
   /* Heir, optional: a newer state of a session that restore() has had. With it, restore() is called
    * while the donor serves; without it, restore() is called once, when frozen. */
@@ -357,7 +367,8 @@ struct handoff_callbacks {
   /* Donor, optional: stop all that touches sockets or state. The library does not return to the
    * caller until thaw() or retired(), so only services with threads that are no lanes need this. A
    * negative number fails the handoff; thaw() follows. handoff_session_touch(), hold() and
-   * release() may be called in here, for what those threads did to sessions up to now. */
+   * release() may be called in here, for what those threads did to sessions up to now.
+   * HANDOFF_LATER: sessions come to rest while the loop turns; see handoff_frozen(). */
   int (*freeze)(void* user);
   /* Donor, optional: the handoff failed; go on as before. */
   void (*thaw)(void* user);
@@ -400,13 +411,13 @@ struct handoff_callbacks {
 
   /* Heir, optional, of lane 0 alone: everything is here and nothing is this process's own yet. All
    * sessions of all lanes are restored, finish() of every section and adopt() of every region have
-   * returned. So join what belongs together: the sessions with the rooms that they are in. The donor
-   * is frozen, and the time counts against the freeze budget. What holds for restore() holds here:
-   * touch no socket. A negative number rejects the handoff, and the donor goes on; drop() follows
-   * for each session. A rehearsal calls it too, unless it was refused a section; there regions have
-   * no address. It comes once more, after the reset() of the sections and drop() of sessions, if the
-   * donor has died in mid-copy; a negative number is only logged then, and lanes other than 0 may
-   * still drop sessions. */
+   * returned. So join what belongs together: the sessions with the rooms that they are in. The
+   * donor is frozen, and the time counts against the freeze budget. What holds for restore() holds
+   * here: touch no socket. A negative number rejects the handoff, and the donor goes on; drop()
+   * follows for each session. A rehearsal calls it too, unless it was refused a section; there
+   * regions have no address. It comes once more, after the reset() of the sections and drop() of
+   * sessions, if the donor has died in mid-copy; a negative number is only logged then, and lanes
+   * other than 0 may still drop sessions. */
   int (*linked)(void* user);
 };
 
@@ -414,6 +425,62 @@ struct handoff_callbacks {
  * borrows `user` and passes it to them. HANDOFF_ERR_ORDER after handoff_ready(). */
 HANDOFF_API int handoff_set_callbacks(handoff_t* h, const struct handoff_callbacks* callbacks,
                                       void* user);
+
+/* ---- states that are not at hand -----------------------------------------
+ *
+ * In some runtimes each session is a process, a task or a coroutine, and what it would save is not
+ * at hand where save() is called. Such a service tells the library instead:
+ *
+ * - handoff_session_put() gives a session's state whenever it is at hand, from its own thread.
+ * - freeze() tells all sessions to come to rest, and answers HANDOFF_LATER. dispatch() returns and
+ *   the loop turns, without accepting, and without reading sessions that have come to rest. Each
+ *   session ends what it is in the middle of, puts its state, and waits for thaw() or moved().
+ * - handoff_frozen() says that all are at rest, and the switch goes on. What has put no state by
+ *   handoff_freeze_deadline() is left behind as a session that is held, and moves once it has put
+ *   one; that does not fail the switch. It takes the four callbacks of sessions that are held,
+ *   without which it does.
+ * - restore() tells a session to begin, and may answer HANDOFF_LATER; handoff_restored() follows.
+ *
+ * All of it is for services with one lane: HANDOFF_ERR_REJECTED for others. None of these functions
+ * sets handoff_last_error(). The handle must be there until they have returned. */
+
+/* Pointers may be NULL where the length, in bytes, is 0. */
+struct handoff_put {
+  size_t size;
+  const void* state; /* in this release's own version */
+  size_t state_length;
+  const void*
+      input; /* as of handoff_save_input(), handoff_save_output() and handoff_save_flags() */
+  size_t input_length;
+  const void* output;
+  size_t output_length;
+  uint32_t flags;
+};
+
+/* Says that this is the session's state from now on, until the next one is put. It is copied, and
+ * stands in place of save(), which is not called for this session any more. The session counts as
+ * changed. A session that has put a state since freeze() was called is at rest: it puts no other
+ * before thaw(), thaw_session() or moved(). id may be that of a session that restore() has had. One
+ * that is no session (any more) is no error. Any thread, and inside callbacks, too. */
+HANDOFF_API int handoff_session_put(handoff_t* h, uint64_t id, const struct handoff_put* put);
+
+/* Says how a freeze() has ended that has answered HANDOFF_LATER, once all is put: 0 if all is at
+ * rest. A negative number fails the handoff, with `why` for the operator (may be NULL); thaw()
+ * follows. Also before freeze() has returned; no effect at any other time. Any thread. */
+HANDOFF_API int handoff_frozen(handoff_t* h, int result, const char* why);
+
+/* From freeze() on: when what is not at rest is left behind (CLOCK_MONOTONIC, microseconds), two
+ * fifths of the freeze budget after it began. 0 if nothing is frozen. Any thread. */
+HANDOFF_API uint64_t handoff_freeze_deadline(const handoff_t* h);
+
+/* Says how a restore(), update() or extend() of a session has ended that has answered
+ * HANDOFF_LATER; once for each. A negative number is as if that had returned it, with `why` for the
+ * operator (may be NULL): drop() follows. A session whose answer has not come at three fifths of
+ * the freeze budget counts as refused, and by `unmovable` of the configuration stays with the
+ * donor. An id of which nothing is waited for is no error. Any thread, also before that callback
+ * has returned. A service whose loop has to turn for it calls handoff_dispatch() when handoff_fd()
+ * is readable, until handoff_state() is HANDOFF_STATE_OWNER, in place of handoff_wait(). */
+HANDOFF_API int handoff_restored(handoff_t* h, uint64_t id, int result, const char* why);
 
 /* ---- starting ---------------------------------------------------------- */
 

@@ -376,6 +376,10 @@ class Service {
     check(handoff_stateless(h_, kind.c_str()));
     stateless_ = true;
   }
+  // Its sessions are saved in the freeze alone.
+  void no_snapshots(const std::string& kind = "session") {
+    check(handoff_no_snapshots(h_, kind.c_str()));
+  }
   void listener_kind(const std::string& listener) {
     check(handoff_listener_kind(h_, listener.c_str()));
   }
@@ -463,6 +467,17 @@ class Service {
   void on_linked(std::function<void()> f) { linked_ = std::move(f); }
   void on_freeze(std::function<void()> f) { freeze_ = std::move(f); }
   void on_thaw(std::function<void()> f) { thaw_ = std::move(f); }
+  // In place of on_freeze(): sessions come to rest while the loop turns, until frozen() is called,
+  // or until the deadline (CLOCK_MONOTONIC, microseconds). An exception fails the handoff.
+  void on_freeze_later(std::function<void(std::uint64_t deadline_us)> f) {
+    freeze_later_ = std::move(f);
+  }
+  // In place of on_restore() and on_update(): restored() says how each call has ended.
+  void on_restore_later(std::function<void(Adopted)> f, bool early = true) {
+    restore_ = std::move(f);
+    if (early) update_ = restore_;
+    restores_later_ = true;
+  }
   void on_retired(std::function<void(std::uint64_t lost)> f) { retired_ = std::move(f); }
   // deadline_us is CLOCK_MONOTONIC.
   void on_stop(std::function<void(std::uint64_t deadline_us)> f) { stop_ = std::move(f); }
@@ -536,6 +551,26 @@ class Service {
   void session_hold(SessionId id) { check(handoff_session_hold(h_, id)); }
   // It can't move, and why; nullptr: it moves like any other.
   void session_stays(SessionId id, const char* why) { check(handoff_session_stays(h_, id, why)); }
+  // -- any thread; see "states that are not at hand" in handoff.h
+  void session_put(SessionId id, std::string_view state, std::string_view input = {},
+                   std::string_view output = {}, std::uint32_t flags = 0) {
+    handoff_put put{};
+    put.size = sizeof put;
+    put.state = state.data();
+    put.state_length = state.size();
+    put.input = input.data();
+    put.input_length = input.size();
+    put.output = output.data();
+    put.output_length = output.size();
+    put.flags = flags;
+    check_told(handoff_session_put(h_, id, &put));
+  }
+  void frozen(int result = 0, const char* why = nullptr) {
+    check_told(handoff_frozen(h_, result, why));
+  }
+  void restored(SessionId id, int result = 0, const char* why = nullptr) {
+    check_told(handoff_restored(h_, id, result, why));
+  }
   // The process that the session needs; 0 for none.
   void session_process(SessionId id, pid_t pid) { check(handoff_session_process(h_, id, pid)); }
   void session_release(SessionId id) { check(handoff_session_release(h_, id)); }
@@ -583,7 +618,9 @@ class Service {
   void set_callbacks() {
     handoff_callbacks c{};
     c.size = sizeof c;
-    c.save = &Service::save_thunk;
+    // States that are put need none.
+    const bool puts = !save_ && freeze_later_;
+    c.save = puts ? nullptr : &Service::save_thunk;
     c.restore = &Service::restore_thunk;
     c.update = update_ ? &Service::update_thunk : nullptr;
     c.drop = &Service::drop_thunk;
@@ -752,6 +789,11 @@ class Service {
     throw Exception(result, text);
   }
 
+  // Of functions that leave no words, since any thread may call them.
+  static void check_told(int result) {
+    if (result < 0) throw Exception(result, handoff_strerror(result));
+  }
+
   static Service& of(void* user) { return *static_cast<Service*>(user); }
   static int save_input(handoff_saved_t* out, const Saved& saved) {
     if (!saved.input_at) return handoff_save_input(out, saved.input.data(), saved.input.size());
@@ -779,14 +821,16 @@ class Service {
   }
   static int restore_thunk(void* user, const handoff_adopted* session) {
     Service& self = of(user);
-    return self.guard([&] {
+    const int result = self.guard([&] {
       if (!self.restore_) throw std::runtime_error("no on_restore() was given");
       self.restore_(Adopted(*session));
     });
+    return result < 0 || !self.restores_later_ ? result : HANDOFF_LATER;
   }
   static int update_thunk(void* user, const handoff_adopted* session) {
     Service& self = of(user);
-    return self.guard([&] { self.update_(Adopted(*session)); });
+    const int result = self.guard([&] { self.update_(Adopted(*session)); });
+    return result < 0 || !self.restores_later_ ? result : HANDOFF_LATER;
   }
   static int extend_thunk(void* user, const handoff_adopted* session) {
     Service& self = of(user);
@@ -802,6 +846,10 @@ class Service {
   }
   static int freeze_thunk(void* user) {
     Service& self = of(user);
+    if (self.freeze_later_) {
+      const int result = self.guard([&] { self.freeze_later_(handoff_freeze_deadline(self.h_)); });
+      return result < 0 ? result : HANDOFF_LATER;
+    }
     return self.freeze_ ? self.guard([&] { self.freeze_(); }) : 0;
   }
   static void thaw_thunk(void* user) {
@@ -840,6 +888,8 @@ class Service {
   std::function<void(Adopted)> restore_, update_, extend_;
   std::function<void(SessionId)> drop_;
   std::function<void()> freeze_, thaw_, linked_;
+  std::function<void(std::uint64_t)> freeze_later_;
+  bool restores_later_ = false;
   std::function<void(std::uint64_t)> retired_, stop_, late_;
   std::function<void(SessionId)> moved_, freeze_session_, thaw_session_;
   std::vector<std::unique_ptr<Step>> steps_;
