@@ -216,6 +216,14 @@ int handoff_supervised(const handoff_t* h) {
   return h != nullptr && h->service.supervised() ? 1 : 0;
 }
 
+int handoff_has_supervisor(void) {
+  try {
+    return handoff::io::is_supervised() ? 1 : 0;
+  } catch (...) {
+    return 0;
+  }
+}
+
 uint64_t handoff_generation(const handoff_t* h) {
   return h == nullptr ? 0 : h->service.registry().generation;
 }

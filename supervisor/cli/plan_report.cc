@@ -105,6 +105,11 @@ std::string sessions(const json& plan) {
   std::string out = line("sessions", with_commas(number(of, "move")) + " would move, " +
                                          with_commas(number(of, "wait")) + " wait, " +
                                          with_commas(number(of, "refused")) + " be refused");
+  const auto untried = of.value("untried", std::uint64_t{0});
+  if (untried > 0) {
+    out += line("", with_commas(untried) +
+                        " of them could not be tried: nothing can be saved before the freeze");
+  }
   const auto too_large = number(of, "too_large");
   if (too_large > 0) out += line("", with_commas(too_large) + " would not fit into the freeze");
   if (number(of, "stay") > 0) {

@@ -125,7 +125,11 @@ void count(Plan& plan, const protocol::Rehearsed& heir,
            const std::optional<protocol::Rehearsed>& donor) {
   plan.move = heir.passed;
   plan.wait = heir.busy + (donor ? donor->busy : 0);
-  if (donor) plan.staying = donor->staying;
+  if (donor) {
+    plan.staying = donor->staying;
+    plan.untried = donor->untried;
+    plan.move += donor->untried;
+  }
   plan.wait -= std::min(plan.wait, handoff::core::count(plan.staying));
   plan.refused = heir.refused + (donor ? donor->refused : 0);
   plan.amounts = heir.amounts;
@@ -285,6 +289,9 @@ std::string tell(const Plan& plan, const PlanFacts& facts, const std::string& se
   const std::uint64_t idle = plan.wait - std::min(plan.wait, late);
   text += "disconnect " + disconnected(plan, facts.keeps_late) + ": ";
   text += sessions(plan.move) + " would move";
+  if (plan.untried > 0) {
+    text += " (" + std::to_string(plan.untried) + " could not be tried)";
+  }
   if (idle > 0) {
     text += ", " + std::to_string(idle) + " would stay with the old release until idle";
   }

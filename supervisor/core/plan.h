@@ -88,6 +88,7 @@ struct Plan {
   std::vector<Left> left;
   bool tried = false;  // the copy came to its end: how many would move is known
   std::uint64_t move = 0;
+  std::uint64_t untried = 0;  // of `move`: their service gives nothing to try before a freeze
   std::uint64_t wait = 0;
   std::uint64_t refused = 0;    // by either side
   std::uint64_t too_large = 0;  // would not fit into the freeze

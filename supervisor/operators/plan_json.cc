@@ -98,6 +98,7 @@ json plan_json(const std::string& service, const Plan& plan, const Report& repor
           {"left_out", std::move(left_out)},
           {"sessions",
            {{"move", plan.move},
+            {"untried", plan.untried},
             {"wait", plan.wait},
             {"refused", plan.refused},
             {"too_large", plan.too_large},

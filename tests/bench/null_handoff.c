@@ -141,6 +141,7 @@ NOTHING(handoff_health, handoff_t* h, int healthy, const char* why)
 NOTHING(handoff_leave, handoff_t* h, const char* why)
 NOTHING(handoff_errors, handoff_t* h, uint64_t more)
 uint32_t handoff_kind_version(const handoff_t* h, const char* kind) { return 1; }
+int handoff_has_supervisor(void) { return 0; }
 uint64_t handoff_freeze_deadline(const handoff_t* h) { return 0; }
 uint64_t handoff_generation(const handoff_t* h) {
   (void)h;

@@ -1,6 +1,9 @@
 // handoff_leave(): what the supervisor hears of it.
 #include <gmock/gmock.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <optional>
 #include <string>
 
 #include "handover_fixture.h"
@@ -43,6 +46,22 @@ TEST_F(LeaveTest, IsToldAtOnceAndWithEachAnswer) {
   said = child->await_message<v1::Status>(Type::kStatus);
   EXPECT_EQ(7U, said.query_id());
   EXPECT_EQ("all is done", said.leaving().why());
+}
+
+// Not only with a handle.
+TEST_F(LeaveTest, AProcessKnowsItsSupervisorBeforeItOpensTheService) {
+  EXPECT_FALSE(Service::has_supervisor());
+  ServiceProcess child(1, [] {
+    if (!Service::has_supervisor()) return 4;
+    const auto service = Service::open({.name = "test", .version = "1"});
+    if (!Service::has_supervisor() || !service->supervised()) return 5;
+    const pid_t grandchild = ::fork();
+    if (grandchild == 0) ::_exit(Service::has_supervisor() ? 6 : 0);
+    int status = 0;
+    if (::waitpid(grandchild, &status, 0) != grandchild || status != 0) return 6;
+    return 0;
+  });
+  EXPECT_EQ(0, child.wait());
 }
 
 TEST_F(LeaveTest, IsForTheOwnerAlone) {

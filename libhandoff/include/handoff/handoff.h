@@ -331,7 +331,21 @@ struct handoff_adopted {
 
 #define HANDOFF_STOP_REQUESTED 1 /* the operator or the supervisor stops the service */
 
-/* Any of them may be NULL, but a handoff that has a session to move fails (-ENOSYS) without save()
+/* The order in an heir, all of it before handoff_wait() returns 0:
+ *
+ *   1. restore() of sessions (with update() beside it; else in 2) and write() of sections, in any
+ *      order, while the donor serves. A session that has changed comes again by update() or
+ *      extend(), and drop() tells of one that does not come after all
+ *   2. the donor is frozen: the last changes, by the same callbacks, and restore() without update()
+ *   3. when all sessions of all lanes are restored: finish() of each section (load() of a blob) in
+ *      the order of their declaration, then adopt() of each region
+ *   4. linked()
+ *   5. the switch: handoff_wait() returns 0, or HANDOFF_ERR_ABORTED after drop() of each session
+ *
+ * After a death of the donor in 1 or 2: reset() of each section and region, drop() of what can't be
+ * kept, linked(), and the switch.
+ *
+ * Any of them may be NULL, but a handoff that has a session to move fails (-ENOSYS) without save()
  * in the donor or restore() in the heir. */
 struct handoff_callbacks {
   size_t size;
@@ -518,6 +532,10 @@ HANDOFF_API int handoff_dispatch(handoff_t* h);
 HANDOFF_API int handoff_state(const handoff_t* h);
 /* Whether a supervisor runs this process (1) or it runs by itself (0). */
 HANDOFF_API int handoff_supervised(const handoff_t* h);
+/* The same without a handle, so also before handoff_open(): for a program that becomes a daemon,
+ * writes a PID file or takes a lock unless a supervisor runs it. 0 in a child of a service. Any
+ * thread, while none changes the environment. */
+HANDOFF_API int handoff_has_supervisor(void);
 /* Numbered from 1 by the supervisor; 0 without one. */
 HANDOFF_API uint64_t handoff_generation(const handoff_t* h);
 /* The fd of that name, after handoff_wait(); HANDOFF_ERR_UNKNOWN if it was not declared, -ENOENT if

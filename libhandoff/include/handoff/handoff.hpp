@@ -509,6 +509,8 @@ class Service {
   void dispatch() { check(handoff_dispatch(h_)); }
 
   State state() const { return static_cast<State>(handoff_state(h_)); }
+  // Before open(), too.
+  static bool has_supervisor() { return handoff_has_supervisor() != 0; }
   bool supervised() const { return handoff_supervised(h_) != 0; }
   // See handoff_health().
   void health(bool healthy, const std::string& why = "") {

@@ -84,6 +84,18 @@ TEST(PlanStayingTest, WhatStaysIsDisconnectedWhenTheDrainIsOver) {
                                               "and 1 session that can't be moved: "));
 }
 
+// Of a kind without snapshots nothing can be restored before the freeze.
+TEST(PlanUntriedTest, WhatCouldNotBeTriedIsSaidToMoveAllTheSame) {
+  PlanFacts facts = good();
+  facts.donor->untried = 8;
+  const Plan out = plan(facts);
+  EXPECT_TRUE(out.problems.empty());
+  EXPECT_EQ(out.move, 1008U);
+  EXPECT_EQ(out.untried, 8U);
+  EXPECT_THAT(out.sentence,
+              HasSubstr("disconnect nobody: 1008 sessions would move (8 could not be tried)"));
+}
+
 TEST(PlanStayingTest, OrItIsKeptUntilItEnds) {
   PlanFacts facts = good();
   facts.donor->busy = 3;
