@@ -345,7 +345,7 @@ void DonorDriver::freeze() {
     const auto ok = registry_.call(
         "freeze()", [&] { return registry_.callbacks.freeze(registry_.callbacks_user); });
     if (!ok) return handle(refused(ok.error()));
-    if (*ok == HANDOFF_LATER) begin_rest();
+    if (*ok == HANDOFF_LATER && !begin_rest()) return;
   }
   if (auto reason = not_progressive(registry_, parameters_.spread)) {
     return handle(refused(std::move(*reason)));

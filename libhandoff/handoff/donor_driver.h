@@ -89,7 +89,8 @@ class DonorDriver : public Driver<DonorSide> {
   std::optional<core::Time> earlier_deadline() const override {
     return resting() ? rest_.deadline() : std::nullopt;
   }
-  void begin_rest();
+  // False: this service must not answer so, and the handoff is given up.
+  bool begin_rest();
   void rest();
   void hold_unrested();
   void release_unrested();

@@ -14,14 +14,16 @@ using E = core::DonorEventType;
 
 }  // namespace
 
-void DonorDriver::begin_rest() {
+bool DonorDriver::begin_rest() {
   if (registry_.lanes > 1) {
-    return handle({E::kRefused,
-                   {Code::kRejected,
-                    "freeze() has answered HANDOFF_LATER, which is not for a service with several "
-                    "lanes"}});
+    handle({E::kRefused,
+            {Code::kRejected,
+             "freeze() has answered HANDOFF_LATER, which is not for a service with several "
+             "lanes"}});
+    return false;
   }
   rest_.begin(core::Rest::end(machine_.frozen_at(), parameters_.limits.budget));
+  return true;
 }
 
 // Whatever was put before the service said that all are at rest is known here when that is heard.

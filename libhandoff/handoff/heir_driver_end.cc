@@ -57,9 +57,9 @@ void HeirDriver::restore() {
     return handle({E::kRefused, to_reason(restored.error())});
   }
   restoring_ = true;
-  // The donor gives up at four fifths of the budget.
-  const core::Time since =
-      frozen_at_ns_ == 0 ? now_us() : static_cast<core::Time>(frozen_at_ns_ / 1000);
+  // The donor gives up at four fifths of the budget, unless it has died.
+  const bool waits = frozen_at_ns_ != 0 && !peer_seen_;
+  const core::Time since = waits ? static_cast<core::Time>(frozen_at_ns_ / 1000) : now_us();
   restored_by_ = since + parameters_.limits.budget / 5 * 3;
   finish_restoring();
 }
