@@ -13,6 +13,7 @@
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "libhandoff/copy/donor_kinds.h"
@@ -46,6 +47,8 @@ class SessionReceiver {
 
   // Restores what is not yet.
   Result<void> restore();
+  // Of what apply() had last: some of it is a layer's.
+  bool took_secret() { return std::exchange(took_secret_, false); }
   // How a restore() has ended that was answered with HANDOFF_LATER. False: it is none of these.
   Result<bool> answered(const Told::Answer& answer);
   // Sessions of which such an answer has not come.
@@ -85,7 +88,7 @@ class SessionReceiver {
   struct Newest {
     std::uint32_t version = 0;
     std::uint32_t layer_flags = 0;
-    std::string_view state, input, output;
+    std::string_view state, input, output, layer;
     // Of what came before, so many bytes are over, and input (output) goes behind the rest.
     std::optional<std::uint64_t> input_dropped = {};
     std::optional<std::uint64_t> output_dropped = {};
@@ -97,6 +100,7 @@ class SessionReceiver {
     std::uint32_t version = 0;
     std::uint32_t layer_flags = 0;
     std::string state, input, output;
+    Secret layer;
   };
   // How many bytes of its input and output have come; of sessions that have any.
   struct Lengths {
@@ -145,6 +149,7 @@ class SessionReceiver {
   std::unordered_map<std::uint64_t, std::uint64_t> pending_;
   HeapGrowth heap_;
   std::unordered_map<std::uint64_t, Lengths> lengths_;  // of arrived_
+  bool took_secret_ = false;
   bool may_refuse_ = false;
   std::vector<protocol::Refusal> refusals_;  // not told yet
   std::uint64_t refused_here_ = 0;

@@ -1,21 +1,19 @@
 #include "libhandoff/copy/session_sender.h"
 
-#include <algorithm>
 #include <cstring>
 #include <string>
 #include <utility>
 
-#include "libhandoff/core/spread.h"
 #include "libhandoff/protocol/limits.h"
 #include "libhandoff/service/nonblocking.h"
 #include "libhandoff/sys/process.h"
-#include "libhandoff/sys/reason.h"
 
 namespace handoff::io {
 
 using protocol::Type;
 
 void SessionSender::Batch::clear() {
+  if (std::exchange(secret, false)) wipe(body);
   body.clear();
   fds.clear();
   blobs.clear();
@@ -124,6 +122,7 @@ Result<Pumped> SessionSender::send() {
   } while (batch_.body.empty() && !closed_.empty());
   if (batch_.body.empty()) return Pumped::kDone;
   const auto sent_batch = send_batch();
+  if (batch_.secret) wipe(batch_.body);
   if (!sent_batch || *sent_batch != Pumped::kSent) return not_sent(sent_batch);
   commit();
   return sent_batch;
@@ -206,15 +205,21 @@ Result<void> SessionSender::add(std::uint64_t id, SessionEntry& entry) {
   const auto saved =
       save_session(registry_, id, entry, terms_.versions[entry.kind], saved_, at_heir);
   if (!saved) return saved;
+  if (!saved_.layer.empty() && !terms_.layers) {
+    return fail(HANDOFF_ERR_REJECTED, registry_.describe(id, entry) +
+                                          " has bytes of a layer, which the new release does not "
+                                          "take");
+  }
   entry.queued = false;
   if (!entry.tracked) {
     // Nobody said whether it changed: the bytes do, and where they have positions those.
     const std::uint64_t hash = hash_of_saved();
-    if (entry.copied && hash == entry.saved_hash) return {};
+    if (entry.copied && hash == entry.saved_hash && saved_.layer.empty()) return {};
     entry.saved_hash = hash;
   }
   const auto packed = pack_session(registry_, id, entry, terms_.leaving.on_wire(entry.kind), saved_,
                                    !entry.copied, batch_);
+  saved_.layer.wipe();
   if (!packed) return packed;
   if (!entry.copied) {
     // Once it had the flag it is to have it: the process that cleared it may be the last heir.
@@ -268,12 +273,13 @@ void SessionSender::note(std::uint64_t id) {
 
 Result<Pumped> SessionSender::send_batch() {
   const bool large = batch_.body.size() >= protocol::kMinInRing;
-  if (large && sends_in_ring()) {
+  if (large && sends_in_ring() && !batch_.secret) {
     std::memcpy(ring_.slot(), batch_.body.data(), batch_.body.size());
     return ring_.send(Type::kSessions, encode(ring_.place(batch_.body)), batch_.fds);
   }
   const auto sent = frames_.send(Type::kSessions, batch_.body, batch_.fds);
-  const bool ring_pays = large && terms_.ring_sessions && round_ != Round::kFrozen;
+  const bool ring_pays =
+      large && !batch_.secret && terms_.ring_sessions && round_ != Round::kFrozen;
   if (sent && *sent == Pumped::kSent) ring_due_ = ring_pays;
   return sent;
 }

@@ -193,6 +193,7 @@ DonorEvent DonorDriver::greet(std::string_view body) {
                                    .leaving = leaving_,
                                    .no_stay = no_stay(heir_links_),
                                    .tails = theirs->tails,
+                                   .layers = theirs->layers,
                                    .unmovable = unmovable_,
                                    .not_late = not_late,
                                    .budget = parameters_.limits.budget},

@@ -16,6 +16,7 @@
 
 #include "handoff/handoff.h"
 #include "libhandoff/base/result.h"
+#include "libhandoff/base/secret.h"
 #include "libhandoff/base/unique_fd.h"
 #include "libhandoff/core/manifest.h"
 #include "libhandoff/core/negotiation.h"
@@ -35,6 +36,7 @@ struct handoff_saved {
   handoff::io::SavedStretch input;
   handoff::io::SavedStretch output;
   std::uint32_t flags = 0;
+  handoff::Secret layer;
   bool given = false;  // one of handoff_save_*() was called
 };
 

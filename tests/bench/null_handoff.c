@@ -137,6 +137,7 @@ NOTHING(handoff_save_input_at, handoff_saved_t* out, uint64_t position, const vo
 NOTHING(handoff_save_output_at, handoff_saved_t* out, uint64_t position, const void* data,
         size_t length)
 NOTHING(handoff_save_flags, handoff_saved_t* out, uint32_t flags)
+NOTHING(handoff_save_layer, handoff_saved_t* out, const void* data, size_t length)
 NOTHING(handoff_health, handoff_t* h, int healthy, const char* why)
 NOTHING(handoff_leave, handoff_t* h, const char* why)
 NOTHING(handoff_errors, handoff_t* h, uint64_t more)

@@ -327,6 +327,8 @@ struct handoff_adopted {
    * had by the call before are over; input (output) goes behind what is left of them. */
   uint64_t input_dropped;
   uint64_t output_dropped;
+  const void* layer; /* what handoff_save_layer() was given; wiped after the callback */
+  size_t layer_length;
 };
 
 #define HANDOFF_STOP_REQUESTED 1 /* the operator or the supervisor stops the service */
@@ -689,6 +691,15 @@ HANDOFF_API int handoff_save_output_at(handoff_saved_t* out, uint64_t position, 
 /* Inside save() only: 32 bits for a layer between service and library, which state conversion does
  * not touch. uv.hpp uses all of them, so a service on uv.hpp has none. */
 HANDOFF_API int handoff_save_flags(handoff_saved_t* out, uint32_t flags);
+
+#define HANDOFF_LAYER_MAX 8192u
+/* Inside save() only: bytes for a layer between service and library, the keys and counters of a
+ * connection, say. Appends a copy. State conversion does not see them, restore() gets them beside
+ * the state, and each save() gives all of them. The library overwrites each memory of its own that
+ * they were in before it uses it for something else (the kernel's is not its own). -E2BIG beyond
+ * HANDOFF_LAYER_MAX bytes in all. A session with such bytes can't be moved to a release whose
+ * library does not know them. */
+HANDOFF_API int handoff_save_layer(handoff_saved_t* out, const void* data, size_t length);
 
 #ifdef __cplusplus
 }

@@ -149,6 +149,8 @@ class Adopted {
   std::string_view input() const { return view(raw_.input, raw_.input_length); }
   std::string_view output() const { return view(raw_.output, raw_.output_length); }
   std::uint32_t flags() const { return raw_.flags; }
+  // See handoff_save_layer().
+  std::string_view layer() const { return view(raw_.layer, raw_.layer_length); }
   // In on_extend() alone: so many bytes at the front of what the session has are over, and input()
   // (output()) goes behind the rest.
   std::size_t input_dropped() const { return static_cast<std::size_t>(raw_.input_dropped); }
@@ -174,6 +176,7 @@ struct Saved {
   std::string input = {};
   std::string output = {};
   std::uint32_t flags = 0;  // see handoff_save_flags()
+  std::string layer = {};   // see handoff_save_layer(); who makes it wipes it
   // In place of input and output: what the heir has of them is not sent again.
   std::optional<Stretch> input_at = {};
   std::optional<Stretch> output_at = {};
@@ -818,6 +821,9 @@ class Service {
       if (stored >= 0) stored = save_input(out, saved);
       if (stored >= 0) stored = save_output(out, saved);
       if (stored >= 0) stored = handoff_save_flags(out, saved.flags);
+      if (stored >= 0 && !saved.layer.empty()) {
+        stored = handoff_save_layer(out, saved.layer.data(), saved.layer.size());
+      }
     });
     return result < 0 ? result : stored;
   }
