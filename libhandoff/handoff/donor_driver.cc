@@ -339,6 +339,7 @@ void DonorDriver::freeze() {
   frozen_at_ns_ = now_ns();
   const auto linked = reporter_.rest_links(now_us() + parameters_.limits.budget / 2);
   if (!linked) return handle(refused({Code::kTimeout, linked.error().message}));
+  (void)registry_.release_overdue(now_us());
   lanes_.freeze();  // side by side
   registry_.told.begin_freeze(
       static_cast<std::uint64_t>(core::Rest::end(machine_.frozen_at(), parameters_.limits.budget)));

@@ -55,6 +55,7 @@ void Links::turn() {
     over.push_back(std::move(link));
     return true;
   });
+  next_overdue_ = late_ ? registry_.release_overdue(now_us()) : std::nullopt;
   if (late_) {
     if (drain_ && !over_ && now_us() >= static_cast<core::Time>(drain_->deadline_us)) end_waiting();
     if (over_) end_waiting();
@@ -86,6 +87,7 @@ void Links::await() {
       consider(link->deadline());
       consider(link->giving().retry_at());
     }
+    consider(next_overdue_);
     if (late_ && drain_ && drain_->policy != protocol::LatePolicy::kKeep &&
         !registry_.sessions.empty()) {
       const auto at = static_cast<core::Time>(drain_->deadline_us);

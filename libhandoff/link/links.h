@@ -93,6 +93,7 @@ class Links {
   std::optional<protocol::Drain> drain_;
   bool over_ = false;  // the drain
   std::optional<protocol::Late> told_;
+  std::optional<core::Time> next_overdue_;  // of what is held
 };
 
 }  // namespace handoff::io

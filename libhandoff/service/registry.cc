@@ -249,7 +249,7 @@ Result<void> Registry::stay_session(std::uint64_t id, std::optional<std::string>
   return {};
 }
 
-Result<void> Registry::hold_session(std::uint64_t id, bool held) {
+Result<void> Registry::hold_session(std::uint64_t id, bool held, core::Time until) {
   const auto it = sessions.find(id);
   if (it == sessions.end()) {
     return fail(HANDOFF_ERR_UNKNOWN, "there is no session " + std::to_string(id));
@@ -258,11 +258,27 @@ Result<void> Registry::hold_session(std::uint64_t id, bool held) {
     if (auto ok = check_keeps(); !ok) return ok;
   }
   if (it->second.away) return fail(-EBUSY, "session " + std::to_string(id) + " is frozen");
+  if (held) it->second.hold_until = until;
   if (it->second.held == held) return {};
   sessions.hold(it->second, held);
   // The copy left the session out while it was held, so a handoff under way must send it now.
   if (!held && observer != nullptr) observer->session_changed(id, it->second);
   return {};
+}
+
+std::optional<core::Time> Registry::release_overdue(core::Time now) {
+  std::optional<core::Time> next;
+  if (sessions.held() == 0) return next;
+  for (auto& [id, entry] : sessions) {
+    if (!entry.held || entry.hold_until == 0 || entry.away) continue;
+    if (entry.hold_until > now) {
+      next = std::min(next.value_or(entry.hold_until), entry.hold_until);
+      continue;
+    }
+    log(HANDOFF_LOG_WARNING, describe(id, entry) + " is held beyond its time: it moves as it is");
+    (void)hold_session(id, false);
+  }
+  return next;
 }
 
 bool Registry::has_snapshot(std::uint64_t id, const SessionEntry& entry) const {

@@ -120,7 +120,10 @@ class Registry {
   Result<std::uint64_t> open_session(int fd, const handoff_session_options* options);
   Result<void> touch_session(std::uint64_t id);
   Result<void> close_session(std::uint64_t id);
-  Result<void> hold_session(std::uint64_t id, bool held);
+  // until: when it is released by itself; 0: never.
+  Result<void> hold_session(std::uint64_t id, bool held, core::Time until = 0);
+  // Releases what is held beyond its time. Returns when the next one will be.
+  std::optional<core::Time> release_overdue(core::Time now);
   // It stays with this process at a switch; nullopt: it moves with the others.
   Result<void> stay_session(std::uint64_t id, std::optional<std::string> why);
   // pid 0: it needs none.

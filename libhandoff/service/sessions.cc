@@ -55,6 +55,7 @@ void Sessions::track(SessionEntry& entry) {
 }
 
 void Sessions::hold(SessionEntry& entry, bool held) {
+  if (!held) entry.hold_until = 0;
   if (entry.held == held) return;
   entry.held = held;
   held ? ++held_ : --held_;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "libhandoff/core/staying.h"
+#include "libhandoff/core/types.h"
 #include "libhandoff/protocol/messages.h"
 
 namespace handoff::io {
@@ -24,6 +25,8 @@ struct SessionEntry {
   bool tracked = false;    // the service says when it changes; set by Sessions::track()
   bool independent = false;
   bool held = false;      // busy: stays here at a switch; set by Sessions::hold()
+  // When it is released by itself; 0: never.
+  core::Time hold_until = 0;
   bool stays = false;     // with this process, by its service's word; set by Sessions::stay()
   bool unrested = false;  // held since it did not come to rest in the freeze
   bool away = false;      // in a group on a link: nobody here may touch it

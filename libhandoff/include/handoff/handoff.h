@@ -647,6 +647,10 @@ HANDOFF_API int handoff_session_closed(handoff_t* h, uint64_t id);
  * callbacks late, moved, freeze_session, thaw_session, or has several lanes; -EBUSY between
  * freeze_session() and thaw_session() or moved(). Allowed in freeze(). */
 HANDOFF_API int handoff_session_hold(handoff_t* h, uint64_t id);
+/* As handoff_session_hold(), but at deadline_us (CLOCK_MONOTONIC, not 0) it is released by itself,
+ * and so moves as it is: by a switch or, if it stayed, then. A later call sets another deadline,
+ * and handoff_session_hold() none. -EINVAL for a deadline of 0. */
+HANDOFF_API int handoff_session_hold_until(handoff_t* h, uint64_t id, uint64_t deadline_us);
 /* Lets a held session move. Does nothing if it was not held; -EBUSY as handoff_session_hold(). */
 HANDOFF_API int handoff_session_release(handoff_t* h, uint64_t id);
 /* Says that the session can't move, and why, in a few words for the operator: "tls", since the keys
