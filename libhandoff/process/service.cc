@@ -245,21 +245,6 @@ void Service::settle() {
   if (state_ == HANDOFF_STATE_LATE) settle_late();
 }
 
-void Service::stay_late() {
-  state_ = HANDOFF_STATE_LATE;
-  late_outcome_ = donor_->outcome();
-  registry_.log(HANDOFF_LOG_INFO, "handed over; " + std::to_string(donor_->left()) +
-                                      " sessions stay until they are released or end");
-  if (donor_->spread() != 0) links_->spread(donor_->spread());
-  links_->leave(donor_->left_behind(), donor_->first_left(), late_outcome_.closed);
-  for (auto& [id, entry] : registry_.sessions) {  // they were, before that was of any use
-    if (!entry.unrested || !registry_.told.has_come_to_rest(id)) continue;
-    entry.unrested = false;
-    registry_.sessions.hold(entry, false);
-  }
-  links_->become_late(donor_->id(), donor_->take_channel(), donor_->take_peer(), donor_->limits());
-}
-
 void Service::settle_late() {
   if (auto news = links_->news()) {
     news->left_out = late_outcome_.left_out;

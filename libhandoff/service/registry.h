@@ -124,7 +124,7 @@ class Registry {
   Result<void> hold_session(std::uint64_t id, bool held, core::Time until = 0);
   // Releases what is held beyond its time. Returns when the next one will be.
   std::optional<core::Time> release_overdue(core::Time now);
-  // It stays with this process at a switch; nullopt: it moves with the others.
+  // The session stays with this process at a switch; nullopt: it moves with the others.
   Result<void> stay_session(std::uint64_t id, std::optional<std::string> why);
   // pid 0: it needs none.
   Result<void> set_process(std::uint64_t id, pid_t pid);

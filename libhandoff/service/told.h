@@ -1,6 +1,6 @@
 // What any thread of the service may say, for runtimes whose sessions are processes, tasks or
 // coroutines: a session's last state, that all have come to rest, and how a restore() has ended.
-// It waits here until the thread of the lane takes it.
+// What was said waits here until the thread of the lane takes it.
 //
 // A state that was put is the session's until the next one. It stands in place of save().
 #pragma once
@@ -56,7 +56,7 @@ class Told {
   // Some state was put, ever.
   bool used() const { return used_; }
   bool has(std::uint64_t id) const;
-  // It was put in the freeze that is under way.
+  // Whether its state was put in the freeze that is under way.
   bool has_come_to_rest(std::uint64_t id) const;
   // Copies into out, whose memory is used again. False: there is none.
   bool give(std::uint64_t id, handoff_saved& out) const;

@@ -45,7 +45,7 @@ void Service::nobody_serves(Generation gone, const std::string& how, Time now) {
   }
 }
 
-// It knows best. So nobody goes back to the release before, either.
+// The service knows best. So nobody goes back to the release before, either.
 void Service::left(Generation gone, const std::string& how) {
   const std::string why = std::exchange(leaves_, std::nullopt)->why;
   out_.push_back(Left{gone, how, why, owner_.sessions()});

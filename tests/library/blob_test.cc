@@ -60,7 +60,7 @@ TEST_F(BlobTest, GoesFromReleaseToReleaseWhateverItsSize) {
   }
 }
 
-// It has changed since the copy began: the freeze has the last word.
+// The value has changed since the copy began: the freeze has the last word.
 TEST_F(BlobTest, TheValueIsThatOfTheFreeze) {
   LineServiceOptions one = service("before");
   const auto adjust = one.adjust;

@@ -534,7 +534,7 @@ HANDOFF_API int handoff_dispatch(handoff_t* h);
 HANDOFF_API int handoff_state(const handoff_t* h);
 /* Whether a supervisor runs this process (1) or it runs by itself (0). */
 HANDOFF_API int handoff_supervised(const handoff_t* h);
-/* The same without a handle, so also before handoff_open(): for a program that becomes a daemon,
+/* As handoff_supervised() without a handle, so also before handoff_open(): for a program that becomes a daemon,
  * writes a PID file or takes a lock unless a supervisor runs it. 0 in a child of a service. Any
  * thread, while none changes the environment. */
 HANDOFF_API int handoff_has_supervisor(void);

@@ -554,11 +554,11 @@ class Service {
   void session_closed(SessionId id) { check(handoff_session_closed(h_, id)); }
   // A session that is held stays here at a switch, until it is released.
   void session_hold(SessionId id) { check(handoff_session_hold(h_, id)); }
-  // It is released by itself at that time (CLOCK_MONOTONIC, microseconds).
+  // The session is released by itself at that time (CLOCK_MONOTONIC, microseconds).
   void session_hold_until(SessionId id, std::uint64_t deadline_us) {
     check(handoff_session_hold_until(h_, id, deadline_us));
   }
-  // It can't move, and why; nullptr: it moves like any other.
+  // The session can't move, and why; nullptr: it moves like any other.
   void session_stays(SessionId id, const char* why) { check(handoff_session_stays(h_, id, why)); }
   // -- any thread; see "states that are not at hand" in handoff.h
   void session_put(SessionId id, std::string_view state, std::string_view input = {},

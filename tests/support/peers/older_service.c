@@ -1,6 +1,6 @@
 /* A service that was built with the library of before: it sees the handoff.h of older/, and runs
  * with the libhandoff of this build. Each line of a connection is answered by "<release> <lines>".
- * It has a section of one number, which each connection counts up, and which is the answer to
+ * The section is one number, which each connection counts up, and which is the answer to
  * "all". Usage: older_service RELEASE */
 #define _GNU_SOURCE
 #include <errno.h>
