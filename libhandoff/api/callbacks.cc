@@ -86,6 +86,13 @@ int handoff_save_flags(handoff_saved_t* out, uint32_t flags) {
   out->given = true;
   return 0;
 }
+int handoff_save_layer(handoff_saved_t* out, const void* data, size_t length) {
+  if (out != nullptr && length > HANDOFF_LAYER_MAX - out->layer.view().size()) return -E2BIG;
+  return save(out, data, length, [out](std::string_view b) {
+    out->layer.append(b);
+    return true;
+  });
+}
 int handoff_save_given(const handoff_saved_t* out) { return out != nullptr && out->given ? 1 : 0; }
 
 }  // extern "C"

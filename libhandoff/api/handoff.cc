@@ -127,6 +127,11 @@ int handoff_stateless(handoff_t* h, const char* kind) {
   return declare(h, [&](Registry& r) { return r.declare_stateless(kind); });
 }
 
+int handoff_no_snapshots(handoff_t* h, const char* kind) {
+  if (kind == nullptr) return -EINVAL;
+  return declare(h, [&](Registry& r) { return r.declare_no_snapshots(kind); });
+}
+
 int handoff_listener_kind(handoff_t* h, const char* listener) {
   if (listener == nullptr) return -EINVAL;
   return declare(h, [&](Registry& r) { return r.declare_listener_kind(listener); });
@@ -157,6 +162,12 @@ int handoff_section(handoff_t* h, const char* name, const uint32_t* reads, size_
                               .ops = *ops,
                               .user = user});
   });
+}
+
+int handoff_blob(handoff_t* h, const char* name, handoff_blob_save_fn save,
+                 handoff_blob_load_fn load, void* user) {
+  if (name == nullptr || save == nullptr || load == nullptr) return -EINVAL;
+  return declare(h, [&](Registry& r) { return r.declare_blob(name, save, load, user); });
 }
 
 int handoff_region(handoff_t* h, const char* name, const uint32_t* reads, size_t n_reads,
@@ -205,6 +216,14 @@ int handoff_supervised(const handoff_t* h) {
   return h != nullptr && h->service.supervised() ? 1 : 0;
 }
 
+int handoff_has_supervisor(void) {
+  try {
+    return handoff::io::is_supervised() ? 1 : 0;
+  } catch (...) {
+    return 0;
+  }
+}
+
 uint64_t handoff_generation(const handoff_t* h) {
   return h == nullptr ? 0 : h->service.registry().generation;
 }
@@ -250,6 +269,10 @@ int handoff_errors(handoff_t* h, uint64_t more) {
   if (h == nullptr) return -EINVAL;
   h->service.count_errors(more);
   return 0;
+}
+
+int handoff_leave(handoff_t* h, const char* why) {
+  return run_whole(h, [&](Service& s) { return s.leave(why == nullptr ? "" : why); });
 }
 
 int handoff_health(handoff_t* h, int healthy, const char* why) {

@@ -1,4 +1,7 @@
 // The C ABI of sessions, each of them on the lane of its handle.
+#include <optional>
+#include <string>
+
 #include "libhandoff/api/handle.h"
 
 using handoff::fail;
@@ -44,11 +47,29 @@ int handoff_session_hold(handoff_t* h, uint64_t id) {
   return run(h, [&](handoff_t& handle) { return handle.registry.hold_session(id, true); });
 }
 
+int handoff_session_hold_until(handoff_t* h, uint64_t id, uint64_t deadline_us) {
+  if (deadline_us == 0 || deadline_us > INT64_MAX) return -EINVAL;
+  return run(h, [&](handoff_t& handle) -> Result<void> {
+    auto held = handle.registry.hold_session(id, true, static_cast<std::int64_t>(deadline_us));
+    if (held) handle.sessions_changed();  // a late process waits for another moment
+    return held;
+  });
+}
+
 int handoff_session_release(handoff_t* h, uint64_t id) {
   return run(h, [&](handoff_t& handle) -> Result<void> {
     auto released = handle.registry.hold_session(id, false);
     if (released) handle.sessions_changed();
     return released;
+  });
+}
+
+int handoff_session_stays(handoff_t* h, uint64_t id, const char* why) {
+  return run(h, [&](handoff_t& handle) -> Result<void> {
+    auto said = handle.registry.stay_session(
+        id, why == nullptr ? std::nullopt : std::optional<std::string>(why));
+    if (said) handle.sessions_changed();
+    return said;
   });
 }
 

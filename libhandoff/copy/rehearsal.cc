@@ -38,11 +38,18 @@ bool Rehearsal::refused_part(const std::string& what) const {
                      [&](const protocol::Finding& finding) { return finding.what == what; });
 }
 
+bool Rehearsal::refused_any_part() const {
+  return std::any_of(notes.findings.begin(), notes.findings.end(),
+                     [](const protocol::Finding& finding) { return finding.session == 0; });
+}
+
 void Rehearsal::add(const protocol::Rehearsed& other) {
   notes.sessions += other.sessions;
   notes.passed += other.passed;
   notes.refused += other.refused;
   notes.busy += other.busy;
+  notes.untried += other.untried;
+  for (const core::Staying& one : other.staying) core::add(notes.staying, one);
   notes.too_large += other.too_large;
   notes.spent_ns += other.spent_ns;
   // Lanes restore side by side: the slowest counts.

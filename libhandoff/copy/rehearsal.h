@@ -27,6 +27,7 @@ class Rehearsal {
   bool refuse_session(std::uint64_t id, std::string what, std::string peer, const Error& error);
   bool refuse_part(std::string what, const Error& error);
   bool refused_part(const std::string& what) const;
+  bool refused_any_part() const;
 
   // What another lane, or another channel of this one, has found out.
   void add(const protocol::Rehearsed& other);

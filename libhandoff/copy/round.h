@@ -25,8 +25,9 @@ struct Terms {
   std::uint32_t spread = 0;             // progressive: permille of the sessions that move; 0: all
   core::Leaving leaving = {};           // what the heir's release does not claim
   std::string no_stay =
-      {};              // why sessions of a kind that is left out can't stay here; "": they can
-  bool tails = false;  // the heir takes the tail of an input or output
+      {};               // why sessions of a kind that is left out can't stay here; "": they can
+  bool tails = false;   // the heir takes the tail of an input or output
+  bool layers = false;  // and the bytes of a layer
   core::Unmovable unmovable = core::Unmovable::kRefuse;  // what becomes of what can't be moved
   std::string not_late = {};                             // why none of it stays, although it was to
   core::Duration budget = 0;                             // of the freeze

@@ -13,6 +13,8 @@ namespace {
 
 Failure malformed(std::string text) { return fail(HANDOFF_ERR_PROTOCOL, std::move(text)); }
 
+constexpr const char* kLinked = "linked()";
+
 std::string name_of(const SectionDecl& section) { return "section '" + section.name + "'"; }
 std::string name_of(const Region& region) { return "region '" + region.name() + "'"; }
 
@@ -173,9 +175,23 @@ Result<void> ServiceReceiver::restore() {
     if (const auto ok = finish(section); !ok) return ok;
   }
   if (const auto ok = adopt_regions(); !ok) return ok;
+  if (const auto ok = link(); !ok) return ok;
   if (rehearsal_ == nullptr) return registry_.bind_missing();
   rehearsal_->try_missing(registry_);
   return {};
+}
+
+// A rehearsal that was refused a section has no whole to link.
+Result<void> ServiceReceiver::link() {
+  if (registry_.callbacks.linked == nullptr) return {};
+  if (rehearsal_ != nullptr && rehearsal_->refused_any_part()) return {};
+  const std::uint64_t begun = now_ns();
+  const auto ok = registry_.call(
+      kLinked, [this] { return registry_.callbacks.linked(registry_.callbacks_user); });
+  if (rehearsal_ != nullptr) rehearsal_->notes.finish_ns += now_ns() - begun;
+  if (ok) return {};
+  if (rehearsal_ != nullptr && rehearsal_->refuse_part(kLinked, ok.error())) return {};
+  return Failure(ok.error());
 }
 
 void ServiceReceiver::count() {
@@ -209,6 +225,7 @@ void ServiceReceiver::start_empty() {
 }
 
 void ServiceReceiver::bind() {
+  if (const auto ok = link(); !ok) registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
   const auto bound = registry_.bind_missing();
   if (!bound) registry_.log(HANDOFF_LOG_ERROR, bound.error().message);
 }

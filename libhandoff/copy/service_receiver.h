@@ -36,12 +36,12 @@ class ServiceReceiver {
   // Ends of links that the donor passes on, by name; to be taken once.
   std::map<std::string, UniqueFd> take_internal() { return std::move(internal_); }
 
-  // Finishes the sections, adopts the regions, binds listeners that no donor had. After the
-  // sessions of all lanes.
+  // Finishes the sections, adopts the regions, lets the service link all that is here, binds
+  // listeners that no donor had. After the sessions of all lanes.
   Result<void> restore();
   // After a donor's death in mid-copy: sections and regions may be torn, and start empty.
   void start_empty();
-  // Binds listeners that no donor had.
+  // Lets the service link what it has kept, and binds listeners that no donor had.
   void bind();
   // The regions are this process's own.
   void adopt();
@@ -58,6 +58,7 @@ class ServiceReceiver {
 
   Result<void> finish(SectionDecl& section);
   Result<void> adopt_regions();
+  Result<void> link();
   void reset(const Region& region);
 
   Registry& registry_;

@@ -35,6 +35,7 @@ Result<void> SessionReceiver::apply(std::string_view body, std::vector<UniqueFd>
   if (!message) return Failure(message.error());
   std::size_t next_fd = 0;
   for (const protocol::Session& record : message->sessions) {
+    took_secret_ = took_secret_ || !record.layer.empty();
     const auto ok = stage(record, message->unseen, fds, next_fd);
     if (!ok) return ok;
   }
@@ -193,7 +194,8 @@ Result<SessionReceiver::Newest> SessionReceiver::read_state(const protocol::Sess
                 .layer_flags = record.layer_flags,
                 .state = record.state,
                 .input = record.input,
-                .output = record.output};
+                .output = record.output,
+                .layer = record.layer};
   if (record.input_tail) newest.input_dropped = record.input_tail->drop;
   if (record.output_tail) newest.output_dropped = record.output_tail->drop;
   if (!record.blob) return newest;
@@ -222,6 +224,8 @@ void SessionReceiver::keep(std::uint64_t id, UniqueFd fd, const Newest& newest) 
   waiting.version = newest.version;
   waiting.layer_flags = newest.layer_flags;
   waiting.state = newest.state;
+  waiting.layer.wipe();
+  if (!newest.layer.empty()) waiting.layer.append(newest.layer);
   const auto go_on = [](std::string& has, std::optional<std::uint64_t> dropped,
                         std::string_view bytes) {
     if (!dropped) {
@@ -265,6 +269,8 @@ Result<void> SessionReceiver::restore(std::uint64_t id, SessionEntry& entry, Uni
   adopted.flags = newest.layer_flags;
   adopted.input_dropped = newest.input_dropped.value_or(0);
   adopted.output_dropped = newest.output_dropped.value_or(0);
+  adopted.layer = newest.layer.data();
+  adopted.layer_length = newest.layer.size();
   const char* const name = first ? "restore" : newest.is_whole() ? "update" : "extend";
   const auto callback = first               ? registry_.callbacks.restore
                         : newest.is_whole() ? registry_.callbacks.update
@@ -276,6 +282,7 @@ Result<void> SessionReceiver::restore(std::uint64_t id, SessionEntry& entry, Uni
       [&] { return callback == nullptr ? -ENOSYS : callback(registry_.callbacks_user, &adopted); });
   registry_.arriving = nullptr;
   heap_.populate();
+  if (result && *result == HANDOFF_LATER) ++pending_[id];
   if (result) return {};
   if (first) failed_.insert(id);
   return Failure(result.error());
@@ -291,7 +298,8 @@ Result<void> SessionReceiver::restore_waiting(std::uint64_t id, SessionEntry& en
                   .layer_flags = waiting.layer_flags,
                   .state = waiting.state,
                   .input = waiting.input,
-                  .output = waiting.output});
+                  .output = waiting.output,
+                  .layer = waiting.layer.view()});
 }
 
 void SessionReceiver::spent(std::uint64_t ns) {

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "libhandoff/copy/donor_kinds.h"
@@ -46,6 +47,14 @@ class SessionReceiver {
 
   // Restores what is not yet.
   Result<void> restore();
+  // Of what apply() had last: some of it is a layer's.
+  bool took_secret() { return std::exchange(took_secret_, false); }
+  // How a restore() has ended that was answered with HANDOFF_LATER. False: it is none of these.
+  Result<bool> answered(const Told::Answer& answer);
+  // Sessions of which such an answer has not come.
+  std::uint64_t pending() const { return pending_.size(); }
+  // They count as refused.
+  Result<void> give_up_pending();
   // Restores those that can be; the others are reset.
   void restore_what_can_be();
   // After a donor's death in mid-copy: keeps independent sessions whose sockets have not moved
@@ -79,7 +88,7 @@ class SessionReceiver {
   struct Newest {
     std::uint32_t version = 0;
     std::uint32_t layer_flags = 0;
-    std::string_view state, input, output;
+    std::string_view state, input, output, layer;
     // Of what came before, so many bytes are over, and input (output) goes behind the rest.
     std::optional<std::uint64_t> input_dropped = {};
     std::optional<std::uint64_t> output_dropped = {};
@@ -91,6 +100,7 @@ class SessionReceiver {
     std::uint32_t version = 0;
     std::uint32_t layer_flags = 0;
     std::string state, input, output;
+    Secret layer;
   };
   // How many bytes of its input and output have come; of sessions that have any.
   struct Lengths {
@@ -138,8 +148,11 @@ class SessionReceiver {
   std::unordered_map<std::uint64_t, Weighed> weighed_;  // of arrived_, in a rehearsal
   // restore() said no, perhaps after it had taken the fd.
   std::unordered_set<std::uint64_t> failed_;
+  // Of arrived_: so many of its restores have not ended.
+  std::unordered_map<std::uint64_t, std::uint64_t> pending_;
   HeapGrowth heap_;
   std::unordered_map<std::uint64_t, Lengths> lengths_;  // of arrived_
+  bool took_secret_ = false;
   bool may_refuse_ = false;
   std::vector<protocol::Refusal> refusals_;  // not told yet
   // Of sessions that were refused. If the donor dies, this process alone can end them by a reset.

@@ -2,9 +2,12 @@
 // are counted, or let go.
 #include <fcntl.h>
 
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "libhandoff/copy/session_receiver.h"
+#include "libhandoff/sys/reason.h"
 #include "libhandoff/sys/socket.h"
 
 namespace handoff::io {
@@ -21,6 +24,38 @@ void SessionReceiver::restore_what_can_be() {
     it = lose(it);
     ++lost_;
   }
+}
+
+Result<bool> SessionReceiver::answered(const Told::Answer& answer) {
+  const auto it = pending_.find(answer.session);
+  if (it == pending_.end()) return false;
+  if (answer.result >= 0) {
+    if (--it->second == 0) pending_.erase(it);
+    return true;
+  }
+  pending_.erase(it);
+  SessionEntry& entry = arrived_.at(answer.session);
+  failed_.insert(answer.session);
+  const std::string why = answer.why.empty() ? handoff_strerror(answer.result) : answer.why;
+  Result<void> failed =
+      fail(is_shortage(answer.result) ? answer.result : HANDOFF_ERR_REJECTED,
+           "restore() of " + registry_.describe(answer.session, entry) + " failed: " + why);
+  auto ok = rehearsal_ != nullptr
+                ? rehearse(answer.session, entry, peer_of(entry), std::move(failed))
+                : refuse(answer.session, entry, failed);
+  if (!ok) return Failure(ok.error());
+  return true;
+}
+
+Result<void> SessionReceiver::give_up_pending() {
+  std::vector<std::uint64_t> late;
+  late.reserve(pending_.size());
+  for (const auto& [id, times] : pending_) late.push_back(id);
+  for (const std::uint64_t id : late) {
+    const auto ok = answered({id, HANDOFF_ERR_REJECTED, "it has not ended in time"});
+    if (!ok) return Failure(ok.error());
+  }
+  return {};
 }
 
 std::vector<std::uint64_t> SessionReceiver::ids() const {
@@ -113,6 +148,8 @@ void SessionReceiver::drop(std::uint64_t id, const SessionEntry& entry) {
     const auto identity = identity_of(entry.fd);
     if (identity && identity->inode == entry.inode) UniqueFd(entry.fd).reset();
   }
+  registry_.told.forget(id);
+  pending_.erase(id);
   waiting_.erase(id);
   weighed_.erase(id);
   lengths_.erase(id);

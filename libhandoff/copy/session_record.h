@@ -19,6 +19,7 @@ struct PackedSessions {
   std::vector<int> fds;         // borrowed
   std::vector<UniqueFd> blobs;  // keeps the memfds among fds open until they are sent
   std::uint64_t bytes = 0;      // of state, input and output
+  bool secret = false;          // some of it are a layer's: the body is to be wiped
 };
 
 // What the peer has of a session's input and output; nullopt: that is not known, or it takes whole

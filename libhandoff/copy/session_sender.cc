@@ -1,15 +1,12 @@
 #include "libhandoff/copy/session_sender.h"
 
-#include <algorithm>
 #include <cstring>
 #include <string>
 #include <utility>
 
-#include "libhandoff/core/spread.h"
 #include "libhandoff/protocol/limits.h"
 #include "libhandoff/service/nonblocking.h"
 #include "libhandoff/sys/process.h"
-#include "libhandoff/sys/reason.h"
 
 namespace handoff::io {
 
@@ -19,6 +16,7 @@ using protocol::Type;
 constexpr std::size_t kLooks = protocol::kMaxFds;
 
 void SessionSender::Batch::clear() {
+  if (std::exchange(secret, false)) wipe(body);
   body.clear();
   fds.clear();
   blobs.clear();
@@ -48,6 +46,7 @@ void SessionSender::begin(Round round) {
   leave_too_large();
   leave_behind();
   queue_untracked();
+  queue_without_snapshot();
 }
 
 void SessionSender::queue_all() {
@@ -69,83 +68,13 @@ void SessionSender::queue_untracked() {
   }
 }
 
-// What stays is decided here, with everything at rest. The heir drops what it has of it.
-void SessionSender::leave_behind() {
-  const auto n = static_cast<std::ptrdiff_t>(registry_.kinds.size());
-  const bool all_kinds = std::find(terms_.versions.begin(), terms_.versions.begin() + n, 0U) ==
-                         terms_.versions.begin() + n;
-  if (registry_.sessions.held() == 0 && terms_.spread == 0 && all_kinds && left_.empty()) return;
+void SessionSender::queue_without_snapshot() {
+  if (!some_wait_) return;
   for (auto& [id, entry] : registry_.sessions) {
-    if (share_.has(id) && stays(id, entry)) will_stay(id, entry);
+    if (entry.copied || entry.queued || !share_.has(id) || stays(id, entry)) continue;
+    entry.queued = true;
+    queue_.push_back(id);
   }
-}
-
-// In the freeze.
-void SessionSender::will_stay(std::uint64_t id, SessionEntry& entry) {
-  const bool closes = terms_.unmovable == core::Unmovable::kClose && !stays_by_itself(id, entry);
-  (closes ? closing_ : staying_).push_back(id);
-  if (!entry.copied) return;
-  closed_.push_back(id);
-  entry.copied = false;
-}
-
-void SessionSender::leave_too_large() {
-  if (terms_.unmovable == core::Unmovable::kRefuse) return;
-  for (const auto& session : too_large()) {
-    left_.add(session.id, registry_.sessions.at(session.id), core::FaultOf::kOld,
-              why_too_large(session));
-  }
-}
-
-std::vector<core::FreezeRoom::Session> SessionSender::too_large() const {
-  std::vector<core::FreezeRoom::Session> waiting;
-  for (const auto& [id, bytes] : large_) {
-    const auto it = registry_.sessions.find(id);
-    if (it == registry_.sessions.end() || stays(id, it->second)) continue;
-    // One that is not tracked is saved and hashed; perhaps it need not be sent.
-    if (it->second.queued) waiting.push_back({id, bytes});
-    if (!it->second.queued && !it->second.tracked) waiting.push_back({id, bytes / 2});
-  }
-  return room().too_large(std::move(waiting), terms_.part);
-}
-
-// The heir of a rehearsal acknowledges nothing behind the round: it is taken to need as long for
-// the sample as this side.
-core::FreezeRoom SessionSender::room() const {
-  core::FreezeRoom room = room_;
-  if (sample_ && !room.known()) room.measured(sample_->bytes, 2 * sample_->took_ns);
-  return room;
-}
-
-std::string SessionSender::why_too_large(const core::FreezeRoom::Session& session) const {
-  return "its " + std::to_string(session.bytes) +
-         " bytes have changed since they were copied, and to copy them again would take about " +
-         std::to_string(room().takes_ns(session.bytes) / 1'000'000) + " ms of a freeze budget of " +
-         std::to_string(terms_.budget / 1000) + " ms" +
-         (terms_.part == terms_.budget ? "" : " for all lanes");
-}
-
-void SessionSender::leave(std::uint64_t id, SessionEntry& entry, core::FaultOf fault,
-                          std::string reason) {
-  if (!left_.add(id, entry, fault, std::move(reason))) return;
-  if (round_ == Round::kFrozen) will_stay(id, entry);
-}
-
-void SessionSender::refused(std::uint64_t id, const std::string& reason, bool after_delta) {
-  const auto it = registry_.sessions.find(id);
-  if (it == registry_.sessions.end() || !it->second.copied) return;  // the heir has none such
-  // Before the freeze the heir is told in the freeze.
-  if (!after_delta) return leave(id, it->second, core::FaultOf::kNew, reason);
-  if (!left_.add(id, it->second, core::FaultOf::kNew, reason)) return;
-  (terms_.unmovable == core::Unmovable::kClose ? closing_ : staying_).push_back(id);
-  --at_heir_;
-}
-
-// For want of memory or fds the others would fail as well, an fd that is another socket's by now
-// can't be served by anybody, and of a kind that is not claimed another policy has decided.
-bool SessionSender::may_leave(const Error& error) const {
-  return terms_.unmovable != core::Unmovable::kRefuse && !is_shortage(error.code) &&
-         error.code != HANDOFF_ERR_IDENTITY && error.code != HANDOFF_ERR_UNKNOWN;
 }
 
 void SessionSender::acknowledged() {
@@ -183,11 +112,6 @@ Progress SessionSender::progress() const {
           .closing = closing_.size()};
 }
 
-bool SessionSender::stays_by_itself(std::uint64_t id, const SessionEntry& entry) const {
-  return entry.held || terms_.versions[entry.kind] == 0 ||
-         (terms_.spread != 0 && !core::is_the_newer_ones(id, terms_.spread));
-}
-
 Result<Pumped> SessionSender::send() {
   if (ring_due_) {
     const auto sent = ring_.announce(protocol::kSmallSlotSize);
@@ -201,6 +125,7 @@ Result<Pumped> SessionSender::send() {
   } while (batch_.body.empty() && !closed_.empty());
   if (batch_.body.empty()) return queue_.empty() ? Pumped::kDone : Pumped::kLooked;
   const auto sent_batch = send_batch();
+  if (batch_.secret) wipe(batch_.body);
   if (!sent_batch || *sent_batch != Pumped::kSent) return not_sent(sent_batch);
   commit();
   return sent_batch;
@@ -253,7 +178,13 @@ Result<void> SessionSender::fill() {
     SessionEntry& entry = it->second;
     const bool may_stay = terms_.no_stay.empty() || !terms_.leaving.has_kind(entry.kind);
     if (may_stay && stays(id, entry)) {  // comes again if it is released
-      if (rehearsal_ != nullptr) ++rehearsal_->notes.busy;
+      note_staying(id, entry);
+      entry.queued = false;
+      continue;
+    }
+    if (round_ != Round::kFrozen && !registry_.has_snapshot(id, entry)) {
+      if (rehearsal_ != nullptr) ++rehearsal_->notes.untried;
+      some_wait_ = true;
       entry.queued = false;
       continue;
     }
@@ -270,30 +201,6 @@ Result<void> SessionSender::fill() {
   return {};
 }
 
-Failure SessionSender::can_not_stay(std::uint64_t id, const SessionEntry& entry) const {
-  return fail(HANDOFF_ERR_UNKNOWN, "the new release does not claim " +
-                                       registry_.describe(id, entry.kind) +
-                                       ", which can't stay here: " + terms_.no_stay);
-}
-
-// Goes on without a session that failed, or fails.
-Result<void> SessionSender::without(std::uint64_t id, SessionEntry& entry, const Error& error) {
-  if (rehearsal_ != nullptr) {
-    const std::string what = "session kind '" + registry_.kinds[entry.kind].name + "'";
-    if (!rehearsal_->refuse_session(id, what, peer_of(entry), error)) return Failure(error);
-    entry.queued = false;
-    return {};
-  }
-  if (may_leave(error)) {
-    entry.queued = false;
-    leave(id, entry, core::FaultOf::kOld, error.message);
-    return {};
-  }
-  const bool policy = is_shortage(error.code) || error.code == HANDOFF_ERR_UNKNOWN;
-  if (terms_.not_late.empty() || policy) return Failure(error);
-  return fail(error.code, error.message + "; and the session can't stay, since " + terms_.not_late);
-}
-
 Result<void> SessionSender::add(std::uint64_t id, SessionEntry& entry) {
   if (!entry.copied && looks()) {
     if (auto ok = check_fd(registry_, id, entry); !ok) return ok;
@@ -305,15 +212,21 @@ Result<void> SessionSender::add(std::uint64_t id, SessionEntry& entry) {
   const auto saved =
       save_session(registry_, id, entry, terms_.versions[entry.kind], saved_, at_heir);
   if (!saved) return saved;
+  if (!saved_.layer.empty() && !terms_.layers) {
+    return fail(HANDOFF_ERR_REJECTED, registry_.describe(id, entry) +
+                                          " has bytes of a layer, which the new release does not "
+                                          "take");
+  }
   entry.queued = false;
   if (!entry.tracked) {
     // Nobody said whether it changed: the bytes do, and where they have positions those.
     const std::uint64_t hash = hash_of_saved();
-    if (entry.copied && hash == entry.saved_hash) return {};
+    if (entry.copied && hash == entry.saved_hash && saved_.layer.empty()) return {};
     entry.saved_hash = hash;
   }
   const auto packed = pack_session(registry_, id, entry, terms_.leaving.on_wire(entry.kind), saved_,
                                    !entry.copied, batch_);
+  saved_.layer.wipe();
   if (!packed) return packed;
   if (!entry.copied) {
     // Once it had the flag it is to have it: the process that cleared it may be the last heir.
@@ -367,12 +280,13 @@ void SessionSender::note(std::uint64_t id) {
 
 Result<Pumped> SessionSender::send_batch() {
   const bool large = batch_.body.size() >= protocol::kMinInRing;
-  if (large && sends_in_ring()) {
+  if (large && sends_in_ring() && !batch_.secret) {
     std::memcpy(ring_.slot(), batch_.body.data(), batch_.body.size());
     return ring_.send(Type::kSessions, encode(ring_.place(batch_.body)), batch_.fds);
   }
   const auto sent = frames_.send(Type::kSessions, batch_.body, batch_.fds);
-  const bool ring_pays = large && terms_.ring_sessions && round_ != Round::kFrozen;
+  const bool ring_pays =
+      large && !batch_.secret && terms_.ring_sessions && round_ != Round::kFrozen;
   if (sent && *sent == Pumped::kSent) ring_due_ = ring_pays;
   return sent;
 }

@@ -86,11 +86,14 @@ class SessionSender {
 
   void queue_all();
   void queue_untracked();
+  // What there was nothing to be saved of before the freeze.
+  void queue_without_snapshot();
   void leave_behind();
   void leave_too_large();
   // A session that can't be moved stays, or is closed.
   void leave(std::uint64_t id, SessionEntry& entry, core::FaultOf fault, std::string reason);
   void will_stay(std::uint64_t id, SessionEntry& entry);
+  void note_staying(std::uint64_t id, const SessionEntry& entry);
   // Whether the handoff goes on without a session that failed so.
   bool may_leave(const Error& error) const;
   Result<void> fill();
@@ -130,6 +133,7 @@ class SessionSender {
   core::Share share_;
   bool looks_ = true;
   Round round_ = Round::kFirst;
+  bool some_wait_ = false;             // for the freeze, since nothing can be saved before it
   bool ring_due_ = false;              // a large frame went without a ring
   std::vector<std::uint64_t> queue_;   // of this round, taken from the back
   std::vector<std::uint64_t> next_;    // changed or opened since it was sent

@@ -196,6 +196,7 @@ DonorEvent DonorDriver::greet(std::string_view body) {
                                    .leaving = leaving_,
                                    .no_stay = no_stay(heir_links_),
                                    .tails = theirs->tails,
+                                   .layers = theirs->layers,
                                    .unmovable = unmovable_,
                                    .not_late = not_late,
                                    .budget = parameters_.limits.budget,
@@ -224,7 +225,9 @@ void DonorDriver::go_on() {
   hear_lanes();
   foresee();
   if (machine_.state() == DonorState::kReleasing) send_release();
-  if (machine_.state() == DonorState::kFrozen && !saving_ && lanes_.frozen()) begin_delta();
+  rest();
+  const bool frozen = machine_.state() == DonorState::kFrozen && !resting();
+  if (frozen && !saving_ && lanes_.frozen()) begin_delta();
   while (sending() && send_some()) {
   }
   if (!sending()) return;
@@ -338,18 +341,22 @@ void DonorDriver::start_round() {
 void DonorDriver::freeze() {
   failpoint::hit("donor.freeze.before");
   frozen_at_ns_ = now_ns();
-  const auto resting = reporter_.rest_links(now_us() + parameters_.limits.budget / 2);
-  if (!resting) return handle(refused({Code::kTimeout, resting.error().message}));
+  const auto linked = reporter_.rest_links(now_us() + parameters_.limits.budget / 2);
+  if (!linked) return handle(refused({Code::kTimeout, linked.error().message}));
+  (void)registry_.release_overdue(now_us());
   lanes_.freeze();  // side by side
+  registry_.told.begin_freeze(
+      static_cast<std::uint64_t>(core::Rest::end(machine_.frozen_at(), parameters_.limits.budget)));
   if (registry_.callbacks.freeze != nullptr) {
     const auto ok = registry_.call(
         "freeze()", [&] { return registry_.callbacks.freeze(registry_.callbacks_user); });
     if (!ok) return handle(refused(ok.error()));
+    if (*ok == HANDOFF_LATER && !begin_rest()) return;
   }
   if (auto reason = not_progressive(registry_, parameters_.spread)) {
     return handle(refused(std::move(*reason)));
   }
-  if (lanes_.frozen()) begin_delta();
+  if (!resting() && lanes_.frozen()) begin_delta();
   report_.progress(protocol::Phase::kSwitch);
   failpoint::hit("donor.freeze.after");
 }

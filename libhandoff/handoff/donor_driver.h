@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "libhandoff/core/pace.h"
+#include "libhandoff/core/rest.h"
 #include "libhandoff/handoff/donor_lanes.h"
 #include "libhandoff/handoff/donor_report.h"
 #include "libhandoff/handoff/driver.h"
@@ -28,6 +29,10 @@ class DonorDriver : public Driver<DonorSide> {
   void cancel(core::Reason reason);
 
   bool serving() const { return machine_.serving(); }
+  // Frozen, and the service's sessions come to rest: its loop turns meanwhile.
+  bool resting() const {
+    return rest_.under_way() && machine_.state() == core::DonorState::kFrozen;
+  }
   bool finished() const { return machine_.finished(); }
   core::DonorState state() const { return machine_.state(); }
 
@@ -81,6 +86,14 @@ class DonorDriver : public Driver<DonorSide> {
   void check(const Result<void>& done);
   void start_round();
   void freeze();
+  std::optional<core::Time> earlier_deadline() const override {
+    return resting() ? rest_.deadline() : std::nullopt;
+  }
+  // False: this service must not answer so, and the handoff is given up.
+  bool begin_rest();
+  void rest();
+  void hold_unrested();
+  void release_unrested();
   void begin_delta();
   void thaw();
   void send_release();
@@ -94,7 +107,8 @@ class DonorDriver : public Driver<DonorSide> {
   core::Pace pace_;
   std::optional<protocol::Copied> copied_;  // came before all lanes had said that they are through
   std::optional<Forecast> forecast_;        // of a rehearsal, while it counts
-  bool saving_ = false;                     // all lanes are frozen
+  core::Rest rest_;
+  bool saving_ = false;  // all lanes are frozen
   bool want_write_ = false;
   std::uint64_t greeted_at_ns_ = 0;
   FdLimit fds_;

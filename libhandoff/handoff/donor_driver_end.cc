@@ -18,6 +18,9 @@ core::DonorEvent refused(const Error& error) { return {E::kRefused, to_reason(er
 
 void DonorDriver::thaw() {
   failpoint::hit("donor.thaw.before");
+  rest_.cancel();
+  registry_.told.end_freeze();
+  release_unrested();
   lanes_.main().service().end(false);
   lanes_.over();
   reporter_.wake_links();
@@ -62,6 +65,7 @@ void DonorDriver::close_channel() {
 // ---- the end
 
 void DonorDriver::retire() {
+  registry_.told.end_freeze();
   failpoint::hit("donor.retire.before");
   const bool heir_lost = machine_.heir_lost();
   read_refusals();

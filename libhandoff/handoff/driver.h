@@ -87,6 +87,8 @@ class Driver {
   virtual void go_on() = 0;
   virtual void perform(Effect effect) = 0;
   virtual void update_poller() = 0;
+  // Another deadline than the machine's, before it; go_on() looks whether it has passed.
+  virtual std::optional<core::Time> earlier_deadline() const { return std::nullopt; }
   // The peer has said all that it had to say, and its end is to change nothing yet.
   virtual bool has_heard_enough() const { return false; }
 
@@ -144,6 +146,10 @@ class Driver {
       awaited.write = write;
       if (!peer_seen_) awaited.peer = peer_.get();
       awaited.deadline = machine_.deadline();
+      const auto earlier = earlier_deadline();
+      if (earlier && (!awaited.deadline || *earlier < *awaited.deadline)) {
+        awaited.deadline = earlier;
+      }
     }
     if (lanes && !finished) {
       if (const auto ok = poller_.watch(Role::kLanes, *lanes, false); !ok) {

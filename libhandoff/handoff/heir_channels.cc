@@ -93,6 +93,26 @@ Result<void> HeirChannels::restore() {
   return {};
 }
 
+Result<void> HeirChannels::answered(const Told::Answer& answer) {
+  for (auto& line : lines_) {
+    const auto was_its = line->received().answered(answer);
+    if (!was_its) return Failure(was_its.error());
+    if (*was_its) return {};
+  }
+  return {};  // it was dropped meanwhile
+}
+std::uint64_t HeirChannels::pending() const {
+  std::uint64_t sum = 0;
+  for (const auto& line : lines_) sum += line->received().pending();
+  return sum;
+}
+Result<void> HeirChannels::give_up_pending() {
+  for (auto& line : lines_) {
+    if (auto ok = line->received().give_up_pending(); !ok) return ok;
+  }
+  return {};
+}
+
 void HeirChannels::keep_unmoved() {
   for (auto& line : lines_) line->received().keep_unmoved();
 }

@@ -40,6 +40,10 @@ class HeirChannels {
   bool prepared() const;
 
   Result<void> restore();
+  // As SessionReceiver.
+  Result<void> answered(const Told::Answer& answer);
+  std::uint64_t pending() const;
+  Result<void> give_up_pending();
   // The donor died in mid-copy.
   void keep_unmoved();
   // The sessions are this lane's own. donor_gone: as SessionReceiver.

@@ -106,6 +106,7 @@ void HeirDriver::hear_lanes() {
     lanes_failed_ = true;
     handle_fault(refused(std::move(*reason)));
   }
+  hear_restored();
   tell_what_is_complete();
   finish_reading_out();
   finish_restoring();

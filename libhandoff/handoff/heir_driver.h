@@ -77,6 +77,9 @@ class HeirDriver : public Driver<HeirSide> {
   void finish_reading_out();
   void restore();
   void finish_restoring();
+  // What other threads have said of restores that were answered with HANDOFF_LATER.
+  void hear_restored();
+  std::optional<core::Time> earlier_deadline() const override;
   void keep_unmoved();
   void run();
   void fence();
@@ -93,7 +96,8 @@ class HeirDriver : public Driver<HeirSide> {
   bool closed_behind_ = false;  // behind a Prepare that the machine does not know yet
   bool reading_out_ = false;
   bool restoring_ = false;
-  bool lanes_failed_ = false;  // and it was told
+  core::Time restored_by_ = 0;  // what is not is refused
+  bool lanes_failed_ = false;   // and it was told
   bool keep_ = false;
   std::uint64_t prepared_sessions_ = 0;  // as Prepare counts them
   std::uint64_t donor_sessions_ = 0;

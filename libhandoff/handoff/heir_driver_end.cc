@@ -57,12 +57,31 @@ void HeirDriver::restore() {
     return handle({E::kRefused, to_reason(restored.error())});
   }
   restoring_ = true;
+  // The donor gives up at four fifths of the budget, unless it has died.
+  const bool waits = frozen_at_ns_ != 0 && !peer_seen_;
+  const core::Time since = waits ? static_cast<core::Time>(frozen_at_ns_ / 1000) : now_us();
+  restored_by_ = since + parameters_.limits.budget / 5 * 3;
   finish_restoring();
+}
+
+std::optional<core::Time> HeirDriver::earlier_deadline() const {
+  if (!restoring_ || lanes_.own().pending() == 0) return std::nullopt;
+  return restored_by_;
+}
+
+void HeirDriver::hear_restored() {
+  const auto told = [this](const Result<void>& ok) {
+    if (!ok) handle_fault(refused(ok.error()));
+  };
+  for (const Told::Answer& answer : registry_.told.take_restored()) {
+    told(lanes_.own().answered(answer));
+  }
+  if (earlier_deadline() && now_us() >= restored_by_) told(lanes_.own().give_up_pending());
 }
 
 // The sections are finished when the sessions of all lanes are restored.
 void HeirDriver::finish_restoring() {
-  if (!restoring_ || !lanes_.restored()) return;
+  if (!restoring_ || !lanes_.restored() || lanes_.own().pending() > 0) return;
   restoring_ = false;
   const auto restored = service_.restore();
   failpoint::hit("heir.restore.after");

@@ -23,8 +23,11 @@ Result<void> HeirLine::apply(Channel::Message& message) {
     return malformed("the donor sent fds with " + protocol::type_name(type));
   }
   switch (type) {
-    case Type::kSessions:
-      return received_.apply(message.body, message.fds, ring_);
+    case Type::kSessions: {
+      auto applied = received_.apply(message.body, message.fds, ring_);
+      if (received_.took_secret()) channel_.wipe_last();
+      return applied;
+    }
     case Type::kRing:
       return ring_.apply(message.body, message.fds);
     case Type::kCopyEnd:

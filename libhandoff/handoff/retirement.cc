@@ -36,6 +36,7 @@ void drop_all(Registry& registry, const std::vector<std::uint64_t>& ids) {
 
 void retire_all(Registry& registry, std::uint64_t lost) {
   registry.sessions.clear();
+  registry.told.forget_all();
   const handoff_callbacks& callbacks = registry.callbacks;
   if (callbacks.retired == nullptr) return;
   registry.tell("retired()", [&] { callbacks.retired(registry.callbacks_user, lost); });

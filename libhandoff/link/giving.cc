@@ -23,7 +23,8 @@ constexpr core::Duration kLastRetry = 2'000'000;
 
 }  // namespace
 
-void Giving::begin(std::vector<std::uint32_t> versions) {
+void Giving::begin(std::vector<std::uint32_t> versions, bool layers) {
+  layers_ = layers;
   giver_ = core::Giver(limits_);
   versions_ = std::move(versions);
   singly_ = false;
@@ -128,7 +129,9 @@ void Giving::freeze_and_send() {
                   .body = encode(protocol::GroupSessions{number_, packed.body}),
                   .fds = std::move(packed.fds),
                   .kept = std::move(packed.blobs),
-                  .of = Outbox::Of::kGiving});
+                  .of = Outbox::Of::kGiving,
+                  .secret = packed.secret});
+    if (packed.secret) wipe(packed.body);
     packed = {};
   };
   for (const std::uint64_t id : group_) {
@@ -136,7 +139,13 @@ void Giving::freeze_and_send() {
     entry.nonblocking = entry.nonblocking || is_nonblocking(entry.fd);
     auto ok = check_fd(registry_, id, entry);
     if (ok) ok = save_session(registry_, id, entry, versions_.at(entry.kind), saved);
+    if (ok && !saved.layer.empty() && !layers_) {
+      ok = fail(HANDOFF_ERR_REJECTED, registry_.describe(id, entry) +
+                                          " has bytes of a layer, which the newer release does "
+                                          "not take");
+    }
     if (ok) ok = pack_session(registry_, id, entry, entry.kind, saved, true, packed);
+    saved.layer.wipe();
     if (!ok) {
       entry.refused = true;
       return feed({E::kRefused, to_reason(ok.error())});

@@ -23,7 +23,7 @@ class Giving {
 
   // A process is at the other end that was not there before. versions: of each of our kinds'
   // states, the one that it reads; 0: none.
-  void begin(std::vector<std::uint32_t> versions);
+  void begin(std::vector<std::uint32_t> versions, bool layers);
   // True if this kind's state can go over the link.
   bool carries(std::uint32_t kind) const { return kind < versions_.size() && versions_[kind] != 0; }
 
@@ -60,6 +60,7 @@ class Giving {
   core::Limits limits_;
   Outbox& outbox_;
   core::Giver giver_;
+  bool layers_ = false;  // the taker knows the bytes of a layer
   std::vector<std::uint32_t> versions_;
   std::uint64_t number_ = 0;          // of the group
   std::vector<std::uint64_t> group_;  // ids, from kFreeze on

@@ -102,6 +102,7 @@ Result<void> Link::hear(Channel::Message& message) {
         return hear_hello(std::move(hello), message.fds);
       });
     case Type::kGroupSessions:
+      channel_.wipe_last();  // perhaps some of it is a layer's
       return decoded<protocol::GroupSessions>(message, [&](const auto& group) -> Result<void> {
         // The group was sent to the process before this one, and its giver takes it back.
         if (!greeted_ || cut_) return {};
@@ -163,7 +164,8 @@ Result<void> Link::greet(bool answer) {
                                                          .protocol_max = protocol::kVersionMax,
                                                          .generation = registry_.generation,
                                                          .answer = answer,
-                                                         .manifest = std::move(*manifest)})};
+                                                         .manifest = std::move(*manifest),
+                                                         .layers = true})};
   frame.fds.push_back(self.get());
   frame.kept.push_back(std::move(self));
   outbox_.push(std::move(frame));
@@ -204,7 +206,7 @@ Result<void> Link::greeted(protocol::LinkHello hello, UniqueFd pidfd) {
   outbox_.clear();
   unwatched_.push_back(std::exchange(peer_, std::move(pidfd)));
   peer_seen_ = false;
-  giving_.begin(core::link_versions(*manifest, hello.manifest));
+  giving_.begin(core::link_versions(*manifest, hello.manifest), hello.layers);
   auto versions_in = core::link_versions(hello.manifest, *manifest);
   taking_.begin(std::move(hello.manifest), std::move(versions_in));
   greeted_ = fresh_greeting_ = true;

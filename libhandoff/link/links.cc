@@ -55,6 +55,7 @@ void Links::turn() {
     over.push_back(std::move(link));
     return true;
   });
+  next_overdue_ = late_ ? registry_.release_overdue(now_us()) : std::nullopt;
   if (late_) {
     if (drain_ && !over_ && now_us() >= static_cast<core::Time>(drain_->deadline_us)) end_waiting();
     if (over_) end_waiting();
@@ -72,6 +73,13 @@ bool Links::take_greeted() {
   return greeted;
 }
 
+void Links::answered(const std::vector<Told::Answer>& answers) {
+  for (const Told::Answer& answer : answers) {
+    for (const auto& link : links_) link->answered(answer);
+  }
+  if (!answers.empty()) turn();
+}
+
 void Links::await() {
   std::map<int, bool> wanted;
   std::optional<core::Time> deadline;
@@ -85,6 +93,7 @@ void Links::await() {
       consider(link->deadline());
       consider(link->giving().retry_at());
     }
+    consider(next_overdue_);
     if (late_ && drain_ && drain_->policy != protocol::LatePolicy::kKeep &&
         !registry_.sessions.empty()) {
       const auto at = static_cast<core::Time>(drain_->deadline_us);
@@ -223,7 +232,7 @@ void Links::drain(const protocol::Drain& order) {
 }
 
 bool Links::stays_for_good(const SessionEntry& entry) const {
-  if (entry.refused || links_.empty()) return true;
+  if (entry.refused || entry.stays || links_.empty()) return true;
   const Link& link = *links_.back();
   return link.knows_the_other() && !link.giving().carries(entry.kind);
 }
@@ -235,7 +244,8 @@ void Links::give() {
   const bool all = over_ && drain_->policy == protocol::LatePolicy::kMove;
   std::vector<std::uint64_t> group;
   for (const auto& [id, entry] : registry_.sessions) {
-    if (entry.away || entry.refused || (entry.held && !all) || !link.giving().carries(entry.kind)) {
+    if (entry.away || entry.refused || entry.stays || (entry.held && !all) ||
+        !link.giving().carries(entry.kind)) {
       continue;
     }
     if (!core::is_the_newer_ones(id, spread_)) continue;
@@ -259,7 +269,7 @@ void Links::give_back() {
   std::vector<std::uint64_t> group;
   for (const auto& [id, entry] : registry_.sessions) {
     if (core::is_the_newer_ones(id, spread_) || entry.away || entry.refused || entry.held ||
-        !link.giving().carries(entry.kind)) {
+        entry.stays || !link.giving().carries(entry.kind)) {
       continue;
     }
     group.push_back(id);
@@ -300,7 +310,8 @@ protocol::Late Links::standing() const {
                      .at_ns = now_ns(),
                      .linked = !links_.empty(),
                      .closed = closed_,
-                     .unmoved = first_left_};
+                     .unmoved = first_left_,
+                     .staying = registry_.sessions.staying()};
   out.unmovable = static_cast<std::uint64_t>(
       std::count_if(left_.begin(), left_.end(),
                     [this](std::uint64_t id) { return registry_.sessions.contains(id); }));
@@ -310,8 +321,9 @@ protocol::Late Links::standing() const {
 
 std::optional<protocol::Late> Links::news() {
   if (!late_) return std::nullopt;
-  const Told now{registry_.sessions.size(), !links_.empty()};
-  if (told_ == now) return std::nullopt;  // in each turn of the loop, so nothing is made before
+  // In each turn of the loop, so nothing is made before.
+  const News now{registry_.sessions.size(), registry_.sessions.stay_changes(), !links_.empty()};
+  if (told_ == now) return std::nullopt;
   told_ = now;
   return standing();
 }

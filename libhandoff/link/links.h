@@ -26,6 +26,8 @@ class Links {
   // Readable when turn() has something to do. It stays the same for life.
   int fd() const { return epoll_.get(); }
   void turn();
+  // How restores have ended that were answered with HANDOFF_LATER.
+  void answered(const std::vector<Told::Answer>& answers);
 
   // A process at the other end of a link has greeted since this was asked last.
   bool take_greeted();
@@ -93,12 +95,14 @@ class Links {
   std::vector<protocol::Unmoved> first_left_;
   std::optional<protocol::Drain> drain_;
   bool over_ = false;  // the drain
-  struct Told {
+  struct News {
     std::uint64_t waiting = 0;
+    std::uint64_t stay_changes = 0;
     bool linked = false;
-    friend bool operator==(const Told&, const Told&) = default;
+    friend bool operator==(const News&, const News&) = default;
   };
-  std::optional<Told> told_;
+  std::optional<News> told_;
+  std::optional<core::Time> next_overdue_;  // of what is held
 };
 
 }  // namespace handoff::io

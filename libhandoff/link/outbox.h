@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "libhandoff/base/result.h"
+#include "libhandoff/base/secret.h"
 #include "libhandoff/base/unique_fd.h"
 #include "libhandoff/protocol/channel.h"
 
@@ -23,6 +24,7 @@ class Outbox {
     std::vector<int> fds = {};        // borrowed
     std::vector<UniqueFd> kept = {};  // those of them that are the frame's own
     Of of = Of::kLink;
+    bool secret = false;  // the body is to be wiped once the frame has gone
   };
   // Hears what became of a frame, and may push more of them.
   class Listener {
@@ -38,9 +40,17 @@ class Outbox {
   bool empty() const { return waiting_.empty(); }
   void push(Frame frame) { waiting_.push_back(std::move(frame)); }
   void forget(Of of) {
+    for (Frame& frame : waiting_) {
+      if (frame.of == of && frame.secret) wipe(frame.body);
+    }
     std::erase_if(waiting_, [of](const Frame& frame) { return frame.of == of; });
   }
-  void clear() { waiting_.clear(); }
+  void clear() {
+    for (Frame& frame : waiting_) {
+      if (frame.secret) wipe(frame.body);
+    }
+    waiting_.clear();
+  }
   // From here on nothing is sent.
   void close() {
     closed_ = true;
@@ -57,7 +67,8 @@ class Outbox {
         return;
       }
       if (sent && *sent != Channel::Sent::kYes) return;
-      const Frame gone = std::move(waiting_.front());
+      Frame gone = std::move(waiting_.front());
+      if (gone.secret) wipe(gone.body);
       waiting_.pop_front();  // before the listener has more of them sent
       if (sent) {
         listener_.sent(gone);

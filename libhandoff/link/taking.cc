@@ -38,6 +38,7 @@ Result<void> Taking::sessions(const protocol::GroupSessions& message, std::vecto
     number_ = message.group;
     checksum_ = 0;
     received_ = std::make_unique<SessionReceiver>(registry_, nullptr);
+    restoring_ = false;
     auto mapped = map_kinds(registry_, giver_, versions_);
     if (!mapped) {
       feed({E::kRefused, to_reason(mapped.error())});
@@ -95,11 +96,9 @@ void Taking::push(Type type, std::string body) {
 
 void Taking::perform(core::TakerEffect effect) {
   switch (effect) {
-    case core::TakerEffect::kRestore: {
-      const auto ok = received_->restore();
-      return feed(ok ? core::TakerEvent{E::kRestored}
-                     : core::TakerEvent{E::kRefused, to_reason(ok.error())});
-    }
+    case core::TakerEffect::kRestore:
+      restoring_ = true;
+      return restored(received_->restore());
     case core::TakerEffect::kSendPrepared:
       return push(Type::kGroupPrepared,
                   encode(protocol::GroupPrepared{number_, received_->sessions()}));
@@ -125,6 +124,18 @@ void Taking::perform(core::TakerEffect effect) {
     case core::TakerEffect::kReadOut:
       return;  // the link does it, for both halves
   }
+}
+
+void Taking::restored(const Result<void>& ok) {
+  if (!restoring_ || (ok && received_->pending() > 0)) return;
+  restoring_ = false;
+  feed(ok ? core::TakerEvent{E::kRestored} : core::TakerEvent{E::kRefused, to_reason(ok.error())});
+}
+
+void Taking::answered(const Told::Answer& answer) {
+  if (!received_) return;
+  const auto was_its = received_->answered(answer);
+  restored(was_its ? Result<void>{} : Result<void>(Failure(was_its.error())));
 }
 
 void Taking::adopt() {

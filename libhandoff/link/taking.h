@@ -38,6 +38,8 @@ class Taking {
   void aborted(protocol::GroupAbort message);
   // Whatever it says: it may have closed its fds of the group before by now.
   void giver_speaks();
+  // How a restore() has ended that was answered with HANDOFF_LATER.
+  void answered(const Told::Answer& answer);
   // The giver has exited and all that it said is read: a group that is not whole stays so.
   void drop_rest();
 
@@ -46,6 +48,7 @@ class Taking {
  private:
   void perform(core::TakerEffect effect);
   void push(protocol::Type type, std::string body);
+  void restored(const Result<void>& ok);
   void adopt();
   bool theirs(std::uint64_t group) const { return group == number_ && received_; }
 
@@ -58,6 +61,7 @@ class Taking {
   std::unique_ptr<SessionReceiver> received_;  // of the group
   std::uint64_t checksum_ = 0;                 // of what has come of it
   std::vector<std::uint64_t> adopted_;         // of the group that was the last to be adopted
+  bool restoring_ = false;                     // the service has not answered for all of it
 };
 
 }  // namespace handoff::io

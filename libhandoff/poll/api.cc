@@ -151,6 +151,9 @@ void handoff_conn_pause(handoff_conn_t* c) {
 void handoff_conn_resume(handoff_conn_t* c) {
   run(c, [](handoff_poll_t& kit, handoff_conn_t& conn) { return kit.resume(conn), 0; });
 }
+int handoff_conn_stays(handoff_conn_t* c, const char* why) {
+  return run(c, [why](handoff_poll_t& kit, handoff_conn_t& conn) { return kit.stays(conn, why); });
+}
 int handoff_conn_hold(handoff_conn_t* c) {
   return run(c, [](handoff_poll_t& kit, handoff_conn_t& conn) { return kit.hold(conn); });
 }

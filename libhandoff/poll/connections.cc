@@ -370,6 +370,12 @@ int handoff_poll::hold(handoff_conn& c) {
   return result;
 }
 
+int handoff_poll::stays(handoff_conn& c, const char* why) {
+  if (c.making) return HANDOFF_ERR_ORDER;
+  if (c.closing || over()) return 0;
+  return handoff_session_stays(handle_, c.id, why);
+}
+
 int handoff_poll::release(handoff_conn& c) {
   if (!c.held || c.dead) return 0;
   c.held = false;

@@ -69,6 +69,7 @@ struct handoff_poll {
   void pause(handoff_conn& c);
   void resume(handoff_conn& c);
   int hold(handoff_conn& c);
+  int stays(handoff_conn& c, const char* why);
   int release(handoff_conn& c);
   std::size_t count() const { return conns_.size(); }
   handoff_conn* find(std::uint64_t id) const;

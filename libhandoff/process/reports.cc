@@ -36,6 +36,12 @@ void Reports::status(const protocol::Status& status) {
   control_.send(Type::kStatus, encode(status));
 }
 
+void Reports::leaving(protocol::Status said) {
+  leaving_ = std::move(said);
+  status(*leaving_);
+  control_.listen();
+}
+
 void Reports::progress(const protocol::Progress& progress) {
   control_.send_if_idle(Type::kProgress, encode(progress));
 }
@@ -111,6 +117,7 @@ void Reports::reconnect(const Standing& standing) {
   if (standing.owner) {
     send_owner(true);
     if (health_) control_.send(Type::kHealth, encode(*health_));
+    if (leaving_) status(*leaving_);
   }
   control_.listen();
 }

@@ -26,6 +26,8 @@ class Reports {
   // health, too.
   void health(protocol::Health health, bool tell);
   void status(const protocol::Status& status);
+  // The service ends on purpose: status says so. The next supervisor has not heard it.
+  void leaving(protocol::Status status);
 
   void progress(const protocol::Progress& progress);
   void rehearsed(const protocol::Rehearsed& rehearsed);
@@ -52,6 +54,7 @@ class Reports {
   Control& control_;
   protocol::Owner owner_;
   std::optional<protocol::Health> health_;
+  std::optional<protocol::Status> leaving_;
   std::optional<std::pair<protocol::Type, std::string>> outcome_;
 };
 

@@ -39,6 +39,7 @@ Result<std::unique_ptr<Service>> Service::open(const handoff_options& options) {
     if (!lane) return Failure(lane.error());
     service->lanes_.push_back(std::move(*lane));
   }
+  service->registry_.told.set_poller(service->poller_);
   auto links = Links::make(service->registry_);
   if (!links) return Failure(links.error());
   service->links_ = std::move(*links);
@@ -158,10 +159,13 @@ Result<void> Service::dispatch() {
   turn(*roles);
   // The other lanes run now, too.
   if (owner_report_due_ && !lanes_.empty() && owner_report_possible()) report_owner();
-  if (donor_ && !donor_->serving() && !donor_->finished()) {
+  const auto frozen_still = [this] {
+    return donor_ && !donor_->serving() && !donor_->finished() && !donor_->resting();
+  };
+  if (frozen_still()) {
     control_.ignore();  // until the switch is decided
     poller_.unwatch(Role::kLinks);
-    while (donor_ && !donor_->serving() && !donor_->finished()) {
+    while (frozen_still()) {
       const auto frozen = poller_.wait(-1);  // the freeze budget is a deadline of the poller's
       if (!frozen) return Failure(frozen.error());
       turn(*frozen);
@@ -178,6 +182,7 @@ Result<void> Service::dispatch() {
 }
 
 void Service::turn(const std::vector<Role>& roles) {
+  hear_told();
   if (donor_) donor_->begin_turn();
   for (const Role role : roles) {
     if (role == Role::kControl) {
@@ -204,6 +209,7 @@ void Service::turn(const std::vector<Role>& roles) {
   }
   if (donor_) donor_->end_turn();
   go_on_looking();
+  hear_told();
 }
 
 // Draws the service's state from a driver that is through.
@@ -226,16 +232,6 @@ void Service::settle() {
     donor_.reset();
   }
   if (state_ == HANDOFF_STATE_LATE) settle_late();
-}
-
-void Service::stay_late() {
-  state_ = HANDOFF_STATE_LATE;
-  late_outcome_ = donor_->outcome();
-  registry_.log(HANDOFF_LOG_INFO, "handed over; " + std::to_string(donor_->left()) +
-                                      " sessions stay until they are released or end");
-  if (donor_->spread() != 0) links_->spread(donor_->spread());
-  links_->leave(donor_->left_behind(), donor_->first_left(), late_outcome_.closed);
-  links_->become_late(donor_->id(), donor_->take_channel(), donor_->take_peer(), donor_->limits());
 }
 
 void Service::settle_late() {

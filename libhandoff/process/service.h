@@ -61,6 +61,8 @@ class Service : public Reporter, public Orders {
   void shut();
 
   void say_health(protocol::Health health);
+  // The service ends on purpose, and is not to be started again.
+  Result<void> leave(std::string why);
   void count_errors(std::uint64_t more) { errors_ += more; }  // any thread
 
   // The service says that a session was released, or has ended.
@@ -83,12 +85,16 @@ class Service : public Reporter, public Orders {
   void stop(const protocol::Stop& stop) override;
   void tell_status(const protocol::Query& query) override;
   void name_processes(protocol::Status& status);
+  protocol::Status status(std::uint64_t query) const;
   void relink(const protocol::Relink& relink, std::vector<UniqueFd>& fds) override;
   void spread(const protocol::Spread& spread) override;
   void drain(const protocol::Drain& drain) override;
   void cancel(const protocol::Cancel& cancel) override;
   void hear(Channel::Message& message);
 
+  // What other threads have said of sessions.
+  void hear_told();
+  void release_rested(const std::vector<std::uint64_t>& ids);
   void begin(StartOrder start);
   void tell_what_is_missing();
   void turn(const std::vector<Role>& roles);
@@ -138,6 +144,7 @@ class Service : public Reporter, public Orders {
   bool owner_report_due_ = false;
   std::uint64_t owned_at_ns_ = 0;  // by a handoff
   std::atomic<std::uint64_t> errors_ = 0;
+  std::optional<protocol::Leaving> leaving_;
 };
 
 }  // namespace handoff::io

@@ -27,6 +27,21 @@ void Service::go_on_looking() {
   if ((!donor_ || donor_->serving()) && look_.turn(registry_)) poller_.wake();
 }
 
+void Service::stay_late() {
+  state_ = HANDOFF_STATE_LATE;
+  late_outcome_ = donor_->outcome();
+  registry_.log(HANDOFF_LOG_INFO, "handed over; " + std::to_string(donor_->left()) +
+                                      " sessions stay until they are released or end");
+  if (donor_->spread() != 0) links_->spread(donor_->spread());
+  links_->leave(donor_->left_behind(), donor_->first_left(), late_outcome_.closed);
+  for (auto& [id, entry] : registry_.sessions) {  // they were, before that was of any use
+    if (!entry.unrested || !registry_.told.has_come_to_rest(id)) continue;
+    entry.unrested = false;
+    registry_.sessions.hold(entry, false);
+  }
+  links_->become_late(donor_->id(), donor_->take_channel(), donor_->take_peer(), donor_->limits());
+}
+
 void Service::link_to_donor() {
   if (!registry_.can_link()) return;  // the donor was told so
   links_->inherit(heir_->take_internal(), heir_limits_);

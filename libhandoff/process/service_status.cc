@@ -1,6 +1,8 @@
 // The part of Service that answers the supervisor's questions, and says what an author should know
 // of his service.
 #include <algorithm>
+#include <string>
+#include <utility>
 
 #include "libhandoff/core/first_turn.h"
 #include "libhandoff/process/service.h"
@@ -8,12 +10,28 @@
 namespace handoff::io {
 
 void Service::tell_status(const protocol::Query& query) {
-  protocol::Status status{.query_id = query.id,
-                          .sessions = sessions(),
-                          .state = static_cast<std::uint32_t>(state_),
-                          .errors = errors_};
+  protocol::Status status = this->status(query.id);
   if (query.processes && state_ != HANDOFF_STATE_RETIRED) name_processes(status);
   reports_.status(status);
+}
+
+protocol::Status Service::status(std::uint64_t query) const {
+  return {.query_id = query,
+          .sessions = sessions(),
+          .state = static_cast<std::uint32_t>(state_),
+          .errors = errors_,
+          .leaving = leaving_};
+}
+
+// Told at once and with each answer: the next supervisor has not heard it. A supervisor from before
+// there was this takes it for the answer to a question that it has not asked.
+Result<void> Service::leave(std::string why) {
+  if (state_ != HANDOFF_STATE_OWNER && state_ != HANDOFF_STATE_DONOR) {
+    return fail(HANDOFF_ERR_ORDER, "only the owner of its sockets is started again when it ends");
+  }
+  leaving_ = protocol::Leaving{std::move(why)};
+  reports_.leaving(status(0));
+  return {};
 }
 
 // Of one lane it is known here which sessions have gone.

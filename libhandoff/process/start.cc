@@ -152,6 +152,13 @@ Result<HandoffEnd> take_end(const protocol::Handoff& handoff, std::vector<Unique
                     std::move(fds[handoff.peer_index])};
 }
 
+bool is_supervised() {
+  if (started == ::getpid()) return true;
+  const auto number = number_from("HANDOFF_FD");
+  const auto pid = number_from("HANDOFF_PID");
+  return number && pid && *pid == ::getpid() && is_control_socket(*number);
+}
+
 std::string tell_what_is_ignored(const handoff_options& options) {
   const environment::Ignored ignored = environment::ignored();
   if (ignored.words.empty()) return {};

@@ -40,6 +40,10 @@ struct StartOrder {
   std::optional<HandoffEnd> heir = {};        // of an heir
 };
 
+// A supervisor has started this process as its service, whether Start is taken or not. Any thread,
+// unless another one changes the environment.
+bool is_supervised();
+
 // Says what of HANDOFF_* is ignored (sys/environment.h), and takes it out of the environment.
 // Loudly: a service that should have a supervisor would else just not find it. Without a log of the
 // service's own the words go to stderr. Returns them; "" if nothing is ignored.

@@ -28,7 +28,7 @@ Channel::Channel(UniqueFd fd, std::string_view side)
   // O_NONBLOCK belongs to the socket, and so to every process that holds this end. So each call
   // passes MSG_DONTWAIT instead.
 }
-Channel::~Channel() = default;
+Channel::~Channel() { wipe_if_asked(); }
 Channel::Channel(Channel&&) noexcept = default;
 Channel& Channel::operator=(Channel&&) noexcept = default;
 
@@ -102,11 +102,16 @@ int Channel::fail_at(protocol::Type type, std::string_view moment) const {
   return failpoint::strike_message(side_, protocol::type_name(type), moment);
 }
 
+void Channel::wipe_if_asked() {
+  if (std::exchange(wipes_, false) && buffer_) ::explicit_bzero(buffer_.get(), last_length_);
+}
+
 Result<Channel::Received> Channel::recv(Message& message) {
   message.fds.clear();
   if (!buffer_) buffer_ = std::make_unique_for_overwrite<char[]>(protocol::kMaxFrame);
   if (last_length_ > 0) {
     XXH3_64bits_update(&hashes_->received, buffer_.get(), last_length_);
+    wipe_if_asked();
     last_length_ = 0;
   }
   iovec part{buffer_.get(), protocol::kMaxFrame};

@@ -53,6 +53,9 @@ class Channel {
   // peer does not keep to the protocol.
   Result<Received> recv(Message& message);
 
+  // The frame that came last has a secret: it is wiped before the next one is read.
+  void wipe_last() { wipes_ = true; }
+
   // XXH3-64 over all frames sent, and over all frames received before the last one: a Prepare's
   // checksum does not cover itself.
   std::uint64_t sent_hash() const;
@@ -69,6 +72,8 @@ class Channel {
   // Of kMaxFrame, from the first recv() on. What no frame has filled yet takes no memory.
   std::unique_ptr<char[]> buffer_;
   std::size_t last_length_ = 0;
+  bool wipes_ = false;
+  void wipe_if_asked();
   std::uint64_t frames_received_ = 0;
   std::uint64_t frames_sent_ = 0;
   std::unique_ptr<Hashes> hashes_;

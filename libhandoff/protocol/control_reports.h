@@ -164,6 +164,14 @@ void describe(auto& on, Is<Retired> auto& m) {
       .if_set(21, m.closed);
 }
 
+// The service ends on purpose and is not to be started again.
+struct Leaving {
+  std::string why;
+};
+void describe(auto& on, Is<Leaving> auto& m) {
+  on.message("Leaving").words(1, m.why, "why it leaves");
+}
+
 struct Status {
   std::uint64_t query_id = 0;
   std::uint64_t sessions = 0;
@@ -171,6 +179,7 @@ struct Status {
   std::uint64_t errors = 0;
   std::vector<SessionProcess> processes = {};
   bool more = false;
+  std::optional<Leaving> leaving = {};
 };
 void describe(auto& on, Is<Status> auto& m) {
   on.message("Status")
@@ -179,7 +188,8 @@ void describe(auto& on, Is<Status> auto& m) {
       .field(3, m.state)
       .if_set(4, m.errors)
       .each(5, m.processes, kMaxProcesses, "too many processes")
-      .if_set(6, m.more);
+      .if_set(6, m.more)
+      .part(41, m.leaving);
 }
 
 struct Health {
@@ -200,6 +210,7 @@ struct Late {
   std::vector<LeftOut> left_out = {};
   std::vector<Unmoved> unmoved = {};
   std::uint64_t unmovable = 0;
+  std::vector<Staying> staying = {};
 };
 void describe(auto& on, Is<Late> auto& m) {
   on.message("Late")
@@ -211,7 +222,8 @@ void describe(auto& on, Is<Late> auto& m) {
       .field(6, m.closed)
       .each(7, m.left_out, kMaxLeftOut, "too many left out")
       .each(17, m.unmoved, kMaxUnmovable, "too many sessions that were not moved")
-      .if_set(18, m.unmovable);
+      .if_set(18, m.unmovable)
+      .each(41, m.staying, core::kMaxStaying, "too many reasons to stay");
 }
 
 }  // namespace handoff::protocol

@@ -50,6 +50,8 @@ inline constexpr std::size_t kMaxPath = 4096;
 inline constexpr std::size_t kMaxPeer = 256;  // the address of a session's client
 inline constexpr std::size_t kMaxKinds = 256;
 inline constexpr std::size_t kMaxNamed = 1024;
+// Bytes of a layer that travel with a session; they lie in the frame.
+inline constexpr std::size_t kMaxLayer = 8192;
 inline constexpr std::size_t kMaxLeftOut = kMaxKinds + kMaxNamed;
 inline constexpr std::size_t kMaxFindings = 64;  // that one side of a rehearsal reports
 // Processes of sessions in a Status: as many as fit beside the rest, each of 16 bytes at most.

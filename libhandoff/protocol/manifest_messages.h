@@ -3,6 +3,7 @@
 
 #include "libhandoff/core/leaving.h"
 #include "libhandoff/core/manifest.h"
+#include "libhandoff/core/staying.h"
 #include "libhandoff/protocol/description.h"
 
 namespace handoff::protocol {
@@ -11,6 +12,7 @@ using core::Kind;
 using core::LeftOut;
 using core::Manifest;
 using core::Named;
+using core::Staying;
 
 void describe(auto& on, Is<Kind> auto& m) {
   on.message("Kind")
@@ -37,6 +39,10 @@ void describe(auto& on, Is<LeftOut> auto& m) {
       .choice(1, m.sort, core::Sort::kSessions, core::Sort::kFd)
       .text(2, m.name, kMaxName, "a name")
       .if_set(3, m.sessions);
+}
+
+void describe(auto& on, Is<Staying> auto& m) {
+  on.message("Staying").words(1, m.why, "why sessions stay").field(2, m.sessions);
 }
 
 void describe(auto& on, Is<Manifest> auto& m) {

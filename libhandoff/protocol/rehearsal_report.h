@@ -68,6 +68,8 @@ struct Rehearsed {
   std::string not_late = {};
   std::uint64_t too_large = 0;
   std::uint64_t typical_ns = 0;
+  std::vector<Staying> staying = {};
+  std::uint64_t untried = 0;
 };
 void describe(auto& on, Is<Rehearsed> auto& m) {
   on.message("Rehearsed")
@@ -94,7 +96,9 @@ void describe(auto& on, Is<Rehearsed> auto& m) {
       .choice_if_set(30, m.unmovable, core::Unmovable::kClose, core::Unmovable::kRefuse)
       .text_if_set(31, m.not_late, kMaxReason, "why none can stay")
       .if_set(32, m.too_large)
-      .if_set(40, m.typical_ns);
+      .if_set(40, m.typical_ns)
+      .each(41, m.staying, core::kMaxStaying, "too many reasons to stay")
+      .if_set(42, m.untried);
 }
 
 }  // namespace handoff::protocol

@@ -68,6 +68,7 @@ struct Session {
   std::optional<SessionProcess> process = {};
   std::optional<TailMark> input_tail = {};
   std::optional<TailMark> output_tail = {};
+  std::string_view layer = {};
 };
 void describe(auto& on, Is<Session> auto& m) {
   on.message("Session")
@@ -85,7 +86,9 @@ void describe(auto& on, Is<Session> auto& m) {
       .part(12, m.process)
       .part(23, m.input_tail)
       .part(24, m.output_tail)
-      .require(m.id != 0, "without an id");
+      .if_set(41, m.layer)
+      .require(m.id != 0 && m.layer.size() <= kMaxLayer,
+               m.id == 0 ? "without an id" : "with too many bytes of a layer");
 }
 
 struct InRing {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
+#include <memory>
 
 #include "libhandoff/core/address.h"
 #include "libhandoff/protocol/limits.h"
@@ -112,6 +113,17 @@ Result<void> Registry::declare_stateless(const std::string& kind) {
   return {};
 }
 
+Result<void> Registry::declare_no_snapshots(const std::string& kind) {
+  const auto it = std::find_if(kinds.begin(), kinds.end(),
+                               [&](const SessionKind& k) { return k.name == kind; });
+  if (it == kinds.end() || it->of_listener) {
+    return fail(HANDOFF_ERR_UNKNOWN,
+                "session kind '" + kind + "' was not declared by handoff_kind()");
+  }
+  it->no_snapshots = true;
+  return {};
+}
+
 Result<void> Registry::declare_listener_kind(const std::string& listener) {
   if (auto ok = check_room(); !ok) return ok;
   const auto it = named.find(listener);
@@ -156,6 +168,15 @@ Result<void> Registry::declare_section(SectionDecl section) {
   }
   sections.push_back(std::move(section));
   return {};
+}
+
+Result<void> Registry::declare_blob(const std::string& name, handoff_blob_save_fn save,
+                                    handoff_blob_load_fn load, void* user) {
+  auto blob = std::make_unique<Blob>(name, save, load, user);
+  auto declared = declare_section(
+      {.name = name, .reads = {1}, .writes = {1}, .ops = Blob::ops(), .user = blob.get()});
+  if (declared) declared_.blobs.push_back(std::move(blob));
+  return declared;
 }
 
 Result<void> Registry::declare_region(RegionDecl region) {

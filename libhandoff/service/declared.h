@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "handoff/handoff.h"
 #include "libhandoff/base/unique_fd.h"
 #include "libhandoff/core/negotiation.h"
+#include "libhandoff/service/blob.h"
 #include "libhandoff/service/region.h"
 #include "libhandoff/service/session_processes.h"
 
@@ -39,6 +41,7 @@ struct SessionKind {
   std::string name;
   std::uint32_t version = 1;
   bool stateless = false;
+  bool no_snapshots = false;
   std::map<core::Step, StateStep> steps;
   // The name is a listener's, and version and steps are those of the kind "session".
   bool of_listener = false;
@@ -64,6 +67,7 @@ struct Declared {
   std::mutex named_lock;
   std::vector<SessionKind> kinds;
   std::vector<SectionDecl> sections;
+  std::vector<std::unique_ptr<Blob>> blobs;  // what some of the sections are
   std::vector<Region> regions;
   SessionProcesses processes;
   // The next session's number: counted over all lanes, so that no two lanes give the same id.

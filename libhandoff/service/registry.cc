@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "libhandoff/base/text.h"
+#include "libhandoff/protocol/limits.h"
 #include "libhandoff/sys/process.h"
 #include "libhandoff/sys/reason.h"
 #include "libhandoff/sys/socket.h"
@@ -190,6 +191,7 @@ void Registry::remove_session(std::uint64_t id) {
   const auto it = sessions.find(id);
   if (it == sessions.end()) return;
   if (observer != nullptr) observer->session_closed(id, it->second);
+  told.forget(id);
   sessions.remove(it);
   processes.forget(id);
 }
@@ -218,25 +220,83 @@ bool Registry::can_hold() const {
          callbacks.freeze_session != nullptr && callbacks.thaw_session != nullptr;
 }
 
-Result<void> Registry::hold_session(std::uint64_t id, bool held) {
+Result<void> Registry::check_keeps() const {
+  if (!can_link()) {
+    return fail(HANDOFF_ERR_REJECTED, "a service with several lanes can't hold sessions");
+  }
+  if (can_hold()) return {};
+  return fail(HANDOFF_ERR_REJECTED,
+              "a service that holds sessions needs the callbacks late, moved, freeze_session and "
+              "thaw_session");
+}
+
+Result<void> Registry::stay_session(std::uint64_t id, std::optional<std::string> why) {
   const auto it = sessions.find(id);
   if (it == sessions.end()) {
     return fail(HANDOFF_ERR_UNKNOWN, "there is no session " + std::to_string(id));
   }
-  if (held && !can_link()) {
-    return fail(HANDOFF_ERR_REJECTED, "a service with several lanes can't hold sessions");
-  }
-  if (held && !can_hold()) {
-    return fail(HANDOFF_ERR_REJECTED,
-                "a service that holds sessions needs the callbacks late, moved, freeze_session and "
-                "thaw_session");
+  if (why) {
+    if (auto ok = check_keeps(); !ok) return ok;
   }
   if (it->second.away) return fail(-EBUSY, "session " + std::to_string(id) + " is frozen");
+  if (why) *why = printable(*why, protocol::kMaxReason);
+  const bool stayed = it->second.stays;
+  sessions.stay(id, it->second, std::move(why));
+  // As for one that was held.
+  if (stayed && !it->second.stays && observer != nullptr) {
+    observer->session_changed(id, it->second);
+  }
+  return {};
+}
+
+Result<void> Registry::hold_session(std::uint64_t id, bool held, core::Time until) {
+  const auto it = sessions.find(id);
+  if (it == sessions.end()) {
+    return fail(HANDOFF_ERR_UNKNOWN, "there is no session " + std::to_string(id));
+  }
+  if (held) {
+    if (auto ok = check_keeps(); !ok) return ok;
+  }
+  if (it->second.away) return fail(-EBUSY, "session " + std::to_string(id) + " is frozen");
+  if (held) it->second.hold_until = until;
   if (it->second.held == held) return {};
   sessions.hold(it->second, held);
   // The copy left the session out while it was held, so a handoff under way must send it now.
   if (!held && observer != nullptr) observer->session_changed(id, it->second);
   return {};
+}
+
+std::optional<core::Time> Registry::release_overdue(core::Time now) {
+  std::optional<core::Time> next;
+  if (sessions.held() == 0) return next;
+  for (auto& [id, entry] : sessions) {
+    if (!entry.held || entry.hold_until == 0 || entry.away) continue;
+    if (entry.hold_until > now) {
+      next = std::min(next.value_or(entry.hold_until), entry.hold_until);
+      continue;
+    }
+    log(HANDOFF_LOG_WARNING, describe(id, entry) + " is held beyond its time: it moves as it is");
+    (void)hold_session(id, false);
+  }
+  return next;
+}
+
+bool Registry::has_snapshot(std::uint64_t id, const SessionEntry& entry) const {
+  return !format_of(entry.kind).no_snapshots && (callbacks.save != nullptr || told.has(id));
+}
+
+// What was put before the freeze began may have changed since.
+bool Registry::is_at_rest(std::uint64_t id, const SessionEntry& entry) const {
+  return told.has_come_to_rest(id) || (has_snapshot(id, entry) && !told.has(id));
+}
+
+std::vector<std::uint64_t> Registry::touch_what_was_put() {
+  if (!told.has_news()) return {};
+  std::vector<std::uint64_t> ids = told.take_changed();
+  // One that is on its way to this process is none yet.
+  std::erase_if(ids, [this](std::uint64_t id) { return !sessions.contains(id); });
+  for (const std::uint64_t id : ids) (void)touch_session(id);
+  return ids;
 }
 
 Result<void> Registry::convert(const SessionKind& kind, std::uint32_t from, std::uint32_t to,

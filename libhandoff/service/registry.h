@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -15,6 +16,7 @@
 
 #include "handoff/handoff.h"
 #include "libhandoff/base/result.h"
+#include "libhandoff/base/secret.h"
 #include "libhandoff/base/unique_fd.h"
 #include "libhandoff/core/manifest.h"
 #include "libhandoff/core/negotiation.h"
@@ -22,6 +24,7 @@
 #include "libhandoff/service/region.h"
 #include "libhandoff/service/saved_stretch.h"
 #include "libhandoff/service/sessions.h"
+#include "libhandoff/service/told.h"
 
 struct handoff_buffer {
   std::string bytes;
@@ -34,6 +37,7 @@ struct handoff_saved {
   handoff::io::SavedStretch input;
   handoff::io::SavedStretch output;
   std::uint32_t flags = 0;
+  handoff::Secret layer;
   bool given = false;  // one of handoff_save_*() was called
   // The first of those calls that failed. What is here lacks its bytes, whatever save() returns.
   int error = 0;
@@ -75,6 +79,8 @@ class Registry {
   handoff_callbacks callbacks{};
   void* callbacks_user = nullptr;
   SessionObserver* observer = nullptr;
+  // What other threads have said.
+  Told told;
   // Sessions that are restored and not yet this process's own, which restore() may touch; nullptr
   // outside restore() and update().
   Sessions* arriving = nullptr;
@@ -91,9 +97,13 @@ class Registry {
   Result<void> declare_kind(const std::string& name, std::uint32_t version);
   // Sessions of that kind have no state to save.
   Result<void> declare_stateless(const std::string& kind);
+  // Before the freeze there is nothing to be saved of sessions of that kind.
+  Result<void> declare_no_snapshots(const std::string& kind);
   Result<void> declare_listener_kind(const std::string& listener);
   Result<void> declare_step(const std::string& kind, core::Step step, StateStep how);
   Result<void> declare_section(SectionDecl section);
+  Result<void> declare_blob(const std::string& name, handoff_blob_save_fn save,
+                            handoff_blob_load_fn load, void* user);
   Result<void> declare_region(RegionDecl region);
   Result<void> set_callbacks(const handoff_callbacks& given, void* user);
 
@@ -114,9 +124,20 @@ class Registry {
   Result<std::uint64_t> open_session(int fd, const handoff_session_options* options);
   Result<void> touch_session(std::uint64_t id);
   Result<void> close_session(std::uint64_t id);
-  Result<void> hold_session(std::uint64_t id, bool held);
+  // until: when it is released by itself; 0: never.
+  Result<void> hold_session(std::uint64_t id, bool held, core::Time until = 0);
+  // Releases what is held beyond its time. Returns when the next one will be.
+  std::optional<core::Time> release_overdue(core::Time now);
+  // The session stays with this process at a switch; nullopt: it moves with the others.
+  Result<void> stay_session(std::uint64_t id, std::optional<std::string> why);
   // pid 0: it needs none.
   Result<void> set_process(std::uint64_t id, pid_t pid);
+  // Whether it can be saved while the service serves.
+  bool has_snapshot(std::uint64_t id, const SessionEntry& entry) const;
+  // In a freeze that freeze() has answered with HANDOFF_LATER: whether it can be saved now.
+  bool is_at_rest(std::uint64_t id, const SessionEntry& entry) const;
+  // Sessions of which other threads have put a state have changed. Returns their ids.
+  std::vector<std::uint64_t> touch_what_was_put();
   // The session has ended, or is another process's now. A handoff under way hears that it must not
   // hand it over.
   void remove_session(std::uint64_t id);
@@ -180,6 +201,8 @@ class Registry {
  private:
   bool name_taken(const std::string& name) const;
   Result<void> check_room() const;
+  // Whether this service can keep sessions at a switch.
+  Result<void> check_keeps() const;
   // Sets the Registry whose callback runs; returns the one before.
   static Registry* calling(Registry* now);
   // Turns the exception that is being handled into a result; its text becomes the reason.

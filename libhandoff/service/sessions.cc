@@ -44,6 +44,7 @@ SessionEntry& Sessions::add(std::uint64_t id, const SessionEntry& entry) {
 Sessions::iterator Sessions::remove(iterator it) {
   if (!it->second.tracked) --untracked_;
   if (it->second.held) --held_;
+  if (it->second.stays) why_.erase(it->first);
   note_fd(it->second.fd, false);
   return map_.erase(it);
 }
@@ -54,9 +55,26 @@ void Sessions::track(SessionEntry& entry) {
 }
 
 void Sessions::hold(SessionEntry& entry, bool held) {
+  if (!held) entry.hold_until = 0;
   if (entry.held == held) return;
   entry.held = held;
   held ? ++held_ : --held_;
+}
+
+void Sessions::stay(std::uint64_t id, SessionEntry& entry, std::optional<std::string> why) {
+  ++stay_changes_;
+  entry.stays = why.has_value();
+  if (why) {
+    why_[id] = std::move(*why);
+  } else {
+    why_.erase(id);
+  }
+}
+
+std::vector<core::Staying> Sessions::staying() const {
+  std::vector<core::Staying> out;
+  for (const auto& [id, why] : why_) core::add(out, {why, 1});
+  return out;
 }
 
 void Sessions::forget_fd(SessionEntry& entry) {
@@ -75,6 +93,8 @@ void Sessions::take(Sessions& other) {
   other.fds_.clear();
   untracked_ += std::exchange(other.untracked_, 0);
   held_ += std::exchange(other.held_, 0);
+  why_.merge(other.why_);
+  other.why_.clear();
 }
 
 void Sessions::clear() {
@@ -82,6 +102,7 @@ void Sessions::clear() {
   fds_.clear();
   untracked_ = 0;
   held_ = 0;
+  why_.clear();
 }
 
 }  // namespace handoff::io

@@ -7,9 +7,12 @@
 #include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "libhandoff/core/staying.h"
+#include "libhandoff/core/types.h"
 #include "libhandoff/protocol/messages.h"
 
 namespace handoff::io {
@@ -22,9 +25,13 @@ struct SessionEntry {
   std::uint32_t kind = 0;  // index into Registry::kinds
   bool tracked = false;    // the service says when it changes; set by Sessions::track()
   bool independent = false;
-  bool held = false;     // busy: stays here at a switch; set by Sessions::hold()
-  bool away = false;     // in a group on a link: nobody here may touch it
-  bool refused = false;  // a taker has refused it; in an heir: its service has
+  bool held = false;      // busy: stays here at a switch; set by Sessions::hold()
+  // When it is released by itself; 0: never.
+  core::Time hold_until = 0;
+  bool stays = false;     // with this process, by its service's word; set by Sessions::stay()
+  bool unrested = false;  // held since it did not come to rest in the freeze
+  bool away = false;      // in a group on a link: nobody here may touch it
+  bool refused = false;   // a taker has refused it; in an heir: its service has
   // Had O_NONBLOCK when it was sent to an heir, or came from a donor.
   bool nonblocking = false;
   // In the handoff under way: the heir has the fd; the session waits to be saved (again).
@@ -81,6 +88,13 @@ class Sessions {
   // How many sessions are not tracked, so that every freeze saves them again.
   std::uint64_t untracked() const { return untracked_; }
   std::uint64_t held() const { return held_; }
+  // How many stay by their service's word, and for which reasons.
+  std::uint64_t stay() const { return why_.size(); }
+  std::vector<core::Staying> staying() const;
+  // Grows with each stay().
+  std::uint64_t stay_changes() const { return stay_changes_; }
+  // Of a session that stays.
+  const std::string& why_it_stays(std::uint64_t id) const { return why_.at(id); }
 
   // Makes room for n sessions at once.
   void reserve(std::size_t n) { map_.reserve(n); }
@@ -88,6 +102,8 @@ class Sessions {
   iterator remove(iterator it);
   void track(SessionEntry& entry);
   void hold(SessionEntry& entry, bool held);
+  // why: nullopt if it does not stay.
+  void stay(std::uint64_t id, SessionEntry& entry, std::optional<std::string> why);
   // The session has no fd any more.
   void forget_fd(SessionEntry& entry);
   // Takes all sessions of other, which is empty afterwards; O(1) if this set is empty.
@@ -102,6 +118,8 @@ class Sessions {
   std::vector<bool> fds_;
   std::uint64_t untracked_ = 0;
   std::uint64_t held_ = 0;
+  std::unordered_map<std::uint64_t, std::string> why_;  // of those that stay
+  std::uint64_t stay_changes_ = 0;
 };
 
 }  // namespace handoff::io

@@ -75,6 +75,7 @@ std::string remark(const json& record) {
   if (record.contains("error") && record["error"].is_object()) {
     return text_in(record["error"], "message");
   }
+  if (text_in(record, "event") == "left") return text_in(record, "why");
   if (record.contains("sentence")) return text_in(record, "sentence");
   std::string left;
   for (const json& one : record.value("left_out", json::array())) {
@@ -85,6 +86,10 @@ std::string remark(const json& record) {
   }
   if (const std::string unmoved = unmoved_of(record); !unmoved.empty()) {
     left += (left.empty() ? "" : "; ") + unmoved;
+  }
+  if (const std::string stay = staying_line(record.value("sessions", json::object()));
+      !stay.empty()) {
+    left += (left.empty() ? "" : "; ") + stay;
   }
   if (!left.empty()) return left;
   return text_in(record, "event") == "requested" ? text_in(record, "path") : "";

@@ -105,6 +105,11 @@ std::string sessions(const json& plan) {
   std::string out = line("sessions", with_commas(number(of, "move")) + " would move, " +
                                          with_commas(number(of, "wait")) + " wait, " +
                                          with_commas(number(of, "refused")) + " be refused");
+  const auto untried = of.value("untried", std::uint64_t{0});
+  if (untried > 0) {
+    out += line("", with_commas(untried) +
+                        " of them could not be tried: nothing can be saved before the freeze");
+  }
   const auto too_large = number(of, "too_large");
   if (too_large > 0) out += line("", with_commas(too_large) + " would not fit into the freeze");
   if (number(of, "stay") > 0) {
@@ -113,6 +118,7 @@ std::string sessions(const json& plan) {
   if (number(of, "close") > 0) {
     out += line("", with_commas(number(of, "close")) + " would be closed");
   }
+  if (const std::string stay = staying_line(of); !stay.empty()) out += line("", stay);
   for (const json& example : of.at("examples")) {
     const std::string peer = text_in(example, "peer");
     out += line("", "session " + text(example.at("session")) + (peer.empty() ? "" : " of " + peer) +

@@ -1,5 +1,6 @@
 #include "supervisor/cli/report.h"
 
+#include "libhandoff/core/staying.h"
 #include "supervisor/base/json_read.h"
 #include "supervisor/cli/table.h"
 #include "supervisor/core/duration.h"
@@ -120,6 +121,19 @@ std::string left_out_line(const json& one) {
   return becomes == "kept" ? text + "; nobody accepts on it until a release claims it" : text;
 }
 
+std::string staying_line(const json& sessions) {
+  if (!sessions.is_object()) return "";
+  std::vector<core::Staying> all;
+  const json staying = sessions.value("staying", json::array());
+  for (const json& one : staying) {
+    all.push_back({text_in(one, "why"), number_in(one, "sessions")});
+  }
+  if (all.empty()) return "";
+  const auto count = core::count(all);
+  return with_commas(count) + (count == 1 ? " can't move and stays" : " can't move and stay") +
+         " with the old release: " + core::reasons(all);
+}
+
 std::string phase_line(const json& event) {
   const std::string phase = text_in(event, "phase");
   std::string text = padded(phase, 8);
@@ -168,6 +182,7 @@ std::string summary(const json& done) {
     text += line("left out", left_out_line(one));
   }
   for (const std::string& one : unmoved_lines(sessions)) text += line("", one);
+  if (const std::string stay = staying_line(sessions); !stay.empty()) text += line("", stay);
   text += line("state", format_bytes(number_in(done, "bytes")));
   for (const char* phase : {"start", "copy", "switch", "retire"}) {
     text += line(phase, duration_of(phases, phase));

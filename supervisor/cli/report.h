@@ -15,6 +15,9 @@ std::string warning_line(const nlohmann::json& event);
 std::string phase_line(const nlohmann::json& event);
 // "listener admin: closed", of what the new release does not claim.
 std::string left_out_line(const nlohmann::json& one);
+// "1 can't move and stays with the old release: tls"; "" if none does. sessions: an object
+// that has "staying".
+std::string staying_line(const nlohmann::json& sessions);
 // Everything about a handoff that was done, or lost someone.
 std::string summary(const nlohmann::json& done);
 // Why it failed, what runs now, what to do. progressive: it was asked for in shares.

@@ -4,6 +4,7 @@
 
 #include "supervisor/base/json_read.h"
 #include "supervisor/cli/client.h"
+#include "supervisor/cli/report.h"
 #include "supervisor/cli/table.h"
 #include "supervisor/core/duration.h"
 
@@ -148,7 +149,18 @@ ExitStatus status_command(const ServiceOptions& options) {
     }
   }
   for (const json& service : answer.last.at("services")) {
+    const json leaving = service.value("leaving_by_itself", json());
+    if (!leaving.is_string()) continue;
+    const std::string why = text_of(leaving);
+    std::cout << text_of(service.at("name")) << ": it is about to leave by itself"
+              << (why.empty() ? "" : ": " + why) << ", and is not started again\n";
+  }
+  for (const json& service : answer.last.at("services")) {
     for (const json& late : service.value("late", json::array())) {
+      if (const std::string stay = staying_line(late); !stay.empty()) {
+        std::cout << text_of(service.at("name")) << ": of generation "
+                  << text_of(late.at("generation")) << ": " << stay << "\n";
+      }
       const auto unmovable = number_in(late, "unmovable");
       if (unmovable == 0) continue;
       std::cout << "! " << text_of(service.at("name")) << ": generation "

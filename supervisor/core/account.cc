@@ -120,6 +120,7 @@ void Account::late(const DonorLate& late) {
   report_.unmovable = late.unmovable;
   report_.closed = late.closed;
   report_.unmoved = late.unmoved;
+  report_.staying = late.staying;
   stays_ = true;
   compare_counts();
 }

@@ -95,9 +95,10 @@ struct Report {
   std::uint64_t waiting = 0;  // stay with the donor for now
   std::uint64_t lost = 0;
   std::vector<std::uint64_t> lost_ids;
-  std::uint64_t unmovable = 0;   // of `waiting`: they could not be moved
-  std::uint64_t closed = 0;      // they could not be moved, and were reset
-  std::vector<Unmoved> unmoved;  // the first of both
+  std::uint64_t unmovable = 0;              // of `waiting`: they could not be moved
+  std::uint64_t closed = 0;                 // they could not be moved, and were reset
+  std::vector<Unmoved> unmoved;             // the first of both
+  std::vector<core::Staying> staying = {};  // of `waiting`: by their service's word
   std::uint64_t bytes = 0;
   // One after the other: their sum is the time from the request to its end.
   Duration open{};      // until the release was known and its process could be started
@@ -153,6 +154,13 @@ struct Crashed {
   std::string how;
   std::uint64_t sessions = 0;  // as they were counted last
 };
+// The process that served has ended on purpose.
+struct Left {
+  Generation generation = 0;
+  std::string how;  // it ended
+  std::string why;
+  std::uint64_t sessions = 0;  // as they were counted last
+};
 // Since nothing else could be started, a release runs that is another than the one that ran.
 struct OtherRelease {
   Generation generation = 0;
@@ -196,8 +204,8 @@ struct Note {
 using Effect =
     std::variant<Spawn, SendDonate, SendStop, SendCancel, Signal, EndStart, OpenCandidate, OpenBack,
                  TakeCandidate, TakeBack, DropCandidate, Announce, Conclude, Refuse, Unchanged,
-                 Committed, ProbationFailed, Crashed, OtherRelease, WentBack, ReportStopped, Note,
-                 SendDrain, SendRelink, SendSpread, EndChildren, LookForChildren>;
+                 Committed, ProbationFailed, Crashed, Left, OtherRelease, WentBack, ReportStopped,
+                 Note, SendDrain, SendRelink, SendSpread, EndChildren, LookForChildren>;
 using Effects = std::vector<Effect>;
 
 }  // namespace handoff::supervisor

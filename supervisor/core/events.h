@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "libhandoff/core/leaving.h"
+#include "libhandoff/core/staying.h"
 #include "supervisor/core/exit.h"
 #include "supervisor/core/probation.h"
 #include "supervisor/core/time.h"
@@ -89,6 +90,13 @@ struct Counted {  // when it was asked: before a handoff, and again and again on
   std::uint64_t errors = 0;
 };
 
+// The process ends on purpose, and is not to be started again. Said once or more.
+struct Leaves {
+  Generation generation = 0;
+  std::string why;
+  friend bool operator==(const Leaves&, const Leaves&) = default;
+};
+
 struct HandoffFailed {
   Generation generation = 0;
   std::uint64_t handoff_id = 0;
@@ -130,6 +138,7 @@ struct DonorLate {
   std::vector<core::LeftOut> left_out = {};  // as DonorRetired's
   std::vector<Unmoved> unmoved = {};         // the first that could not be moved at the switch
   std::uint64_t unmovable = 0;               // of `waiting`, all of those
+  std::vector<core::Staying> staying = {};   // of `waiting`, by their service's word
 };
 
 // ---- about a process ---------------------------------------------------------------------------
@@ -203,6 +212,7 @@ struct Found {
   Timeouts timeouts;       // of that handoff
   std::uint64_t restarts = 0;
   Rest rest = Rest::kNo;
+  std::string left = {};  // kStopped: it has left by itself, and this is why; "" if it has not
   Probation::Saved probation;
   Probation::Origin origin = Probation::Origin::kNew;  // of the candidate
   bool by_itself = false;  // the handoff is the way back of a release that did not pass
@@ -274,6 +284,6 @@ using Event = std::variant<Registered, Owned, Counted, Progressed, HandoffFailed
                            Rehearsed, SpawnFailed, Exited, StartRequested, Found, HandoffRequested,
                            RehearsalDropped, CandidateReady, CandidateFailed, StopRequested,
                            CommitRequested, HealthHeard, Asked, Tick, DonorLate, OrphanFound,
-                           Reopened, ChildrenEnded, ChildrenSeen, ChildOpened>;
+                           Reopened, Leaves, ChildrenEnded, ChildrenSeen, ChildOpened>;
 
 }  // namespace handoff::supervisor

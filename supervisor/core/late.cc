@@ -11,7 +11,12 @@ std::string sessions(std::uint64_t n) {
   return std::to_string(n) + (n == 1 ? " session" : " sessions");
 }
 // Of those that a late process keeps.
-std::string why_kept(std::uint64_t waiting, std::uint64_t unmovable) {
+std::string why_kept(const DonorLate& late) {
+  const std::uint64_t waiting = late.waiting;
+  const std::uint64_t unmovable = late.unmovable;
+  const std::uint64_t staying = core::count(late.staying);
+  if (staying > 0 && staying >= waiting) return " that can't move: " + core::reasons(late.staying);
+  if (staying > 0) return " that are busy or can't move (" + core::reasons(late.staying) + ")";
   if (unmovable == 0) return " that are busy";
   if (unmovable >= waiting) return " that could not be moved";
   return " that are busy or could not be moved (" + std::to_string(unmovable) + ")";
@@ -33,14 +38,15 @@ Effects LateProcesses::on(const DonorLate& late, const Policy& policy, Time now,
   one.moved = late.moved;
   one.closed = late.closed;
   one.unmovable = late.unmovable;
+  one.staying = late.staying;
   one.linked = late.linked;
   if (!fresh) return {};
   one.stays = std::any_of(late.left_out.begin(), late.left_out.end(),
                           [](const core::LeftOut& left) { return left.sessions > 0; });
   Effects out = progressive ? Effects{} : drain(policy, now);
-  out.push_back(Note{Note::Level::kInfo,
-                     generation_of(late.generation) + " keeps " + sessions(late.waiting) +
-                         (progressive ? " for now" : why_kept(late.waiting, late.unmovable))});
+  out.push_back(Note{Note::Level::kInfo, generation_of(late.generation) + " keeps " +
+                                             sessions(late.waiting) +
+                                             (progressive ? " for now" : why_kept(late))});
   return out;
 }
 

@@ -28,6 +28,7 @@ class LateProcesses {
     std::uint64_t moved = 0;
     std::uint64_t closed = 0;
     std::uint64_t unmovable = 0;  // of those that wait: they could not be moved at the switch
+    std::vector<core::Staying> staying;  // of those that wait: by their service's word
     bool linked = false;
     bool stays = false;          // it has sessions of a kind that its heir does not claim
     bool drained = false;        // it was told until when

@@ -127,6 +127,12 @@ void count(Plan& plan, const protocol::Rehearsed& heir,
            const std::optional<protocol::Rehearsed>& donor) {
   plan.move = heir.passed;
   plan.wait = heir.busy + (donor ? donor->busy : 0);
+  if (donor) {
+    plan.staying = donor->staying;
+    plan.untried = donor->untried;
+    plan.move += donor->untried;
+  }
+  plan.wait -= std::min(plan.wait, handoff::core::count(plan.staying));
   plan.refused = heir.refused + (donor ? donor->refused : 0);
   plan.amounts = heir.amounts;
   for (const protocol::Amount& amount : heir.amounts) {
@@ -243,6 +249,18 @@ std::string drawbacks(const Plan& plan, const std::string& one_way) {
          "sessions end.";
 }
 
+// Whom the upgrade would cut off, as the object of a sentence.
+std::string disconnected(const Plan& plan, bool keeps_late) {
+  std::string out;
+  if (!plan.staying.empty() && !keeps_late) {
+    out = handoff::core::describe(plan.staying) + ", when the drain is over";
+  }
+  if (plan.close > 0) {
+    out += (out.empty() ? "" : "; and ") + sessions(plan.close) + " that can't be moved";
+  }
+  return out.empty() ? "nobody" : out;
+}
+
 std::string tell(const Plan& plan, const PlanFacts& facts, const std::string& service,
                  const std::string& release) {
   const Report& report = facts.report;
@@ -264,15 +282,18 @@ std::string tell(const Plan& plan, const PlanFacts& facts, const std::string& se
   const std::string to = release.empty() ? "the new release" : "release " + release;
   std::string text = "An upgrade of " + service + " to " + to + " would ";
   const std::string more = drawbacks(plan, report.one_way);
-  if (plan.move + plan.wait + plan.stay + plan.close == 0) {
+  const std::uint64_t staying = handoff::core::count(plan.staying);
+  if (plan.move + plan.wait + plan.stay + plan.close + staying == 0) {
     return text + "be noticed by nobody: nobody is connected." + more;
   }
   std::uint64_t late = 0;
   for (const Plan::Left& left : plan.left) late += left.what.sessions;
   const std::uint64_t idle = plan.wait - std::min(plan.wait, late);
-  text += plan.close == 0 ? "disconnect nobody: "
-                          : "disconnect " + sessions(plan.close) + " that can't be moved: ";
+  text += "disconnect " + disconnected(plan, facts.keeps_late) + ": ";
   text += sessions(plan.move) + " would move";
+  if (plan.untried > 0) {
+    text += " (" + std::to_string(plan.untried) + " could not be tried)";
+  }
   if (idle > 0) {
     text += ", " + std::to_string(idle) + " would stay with the old release until idle";
   }
@@ -283,6 +304,10 @@ std::string tell(const Plan& plan, const PlanFacts& facts, const std::string& se
   if (plan.stay > 0) {
     text +=
         ", " + std::to_string(plan.stay) + " that can't be moved would stay with the old release";
+  }
+  if (staying > 0 && facts.keeps_late) {
+    text += ", " + std::to_string(staying) + " would stay with the old release until they end (" +
+            handoff::core::reasons(plan.staying) + ")";
   }
   if (plan.switching) {
     text += ", after a pause of about " +

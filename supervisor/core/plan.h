@@ -35,6 +35,7 @@ struct PlanFacts {
   UnclaimedPolicy unclaimed;
   std::vector<std::string> held;  // listeners that the supervisor has
   bool one_way = false;           // nobody need be able to go back
+  bool keeps_late = false;        // what stays is kept until it ends, else until the drain is over
 };
 
 struct Plan {
@@ -87,6 +88,7 @@ struct Plan {
   std::vector<Left> left;
   bool tried = false;  // the copy came to its end: how many would move is known
   std::uint64_t move = 0;
+  std::uint64_t untried = 0;  // of `move`: their service gives nothing to try before a freeze
   std::uint64_t wait = 0;
   std::uint64_t refused = 0;    // by either side
   std::uint64_t too_large = 0;  // would not fit into the freeze
@@ -94,7 +96,8 @@ struct Plan {
   // fails.
   std::uint64_t stay = 0;
   std::uint64_t close = 0;
-  std::vector<Example> examples;  // at most ten
+  std::vector<core::Staying> staying;  // with the old release, by their service's word
+  std::vector<Example> examples;       // at most ten
   std::vector<protocol::Amount> amounts;
   std::uint64_t session_bytes = 0;
   std::uint64_t section_bytes = 0;

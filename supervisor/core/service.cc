@@ -1,7 +1,5 @@
 #include "supervisor/core/service.h"
 
-#include "supervisor/core/duration.h"
-
 namespace handoff::supervisor {
 
 Effects Service::step(const Event& event, Time now) {
@@ -26,7 +24,7 @@ std::optional<Time> Service::deadline() const {
 const char* Service::state_name() const {
   switch (state()) {
     case State::kStopped:
-      return problem_.empty() ? "stopped" : "failed";
+      return problem_.empty() || !left_.empty() ? "stopped" : "failed";
     case State::kStarting:
       return "starting";
     case State::kAdopting:
@@ -59,8 +57,9 @@ bool Service::awaits(Generation generation) const {
 void Service::on(const StartRequested& start, Time now) {
   if (state() != State::kStopped || !owner_.nobody_alive() || !operation_.none()) return;
   if (rest_ == Rest::kStopped) {
-    note(Note::Level::kWarning, "it stays stopped, as `handoff stop` left it (handoff restart " +
-                                    policy_.name + " starts it)");
+    note(Note::Level::kWarning,
+         "it stays stopped, " + (left_.empty() ? "as `handoff stop` left it" : "since " + left_) +
+             " (handoff restart " + policy_.name + " starts it)");
   }
   if (rest_ != Rest::kNo) return;
   if (start.named) {
@@ -86,6 +85,7 @@ void Service::on(const Found& found, Time now) {
     problem_ =
         "it died under the supervisor before this one, and is not restarted (restart = false)";
   }
+  if (rest_ == Rest::kStopped) problem_ = left_ = found.left;
   if (found.current == 0) return;
   if (found.heir != 0) resume(found, now);
   // The supervisor before this one died while it stopped the service.
@@ -144,6 +144,7 @@ Found Service::found() const {
   Found out{
       .last = owner_.last(), .current = current(), .restarts = restarts(), .guessed = guessed_};
   out.rest = rest_;
+  out.left = left_;
   out.probation = probation_.saved();
   if (const Handoff* handoff = operation_.handoff()) {
     out.current = handoff->upgrade.donor();
@@ -172,6 +173,7 @@ void Service::on(const StopRequested& stop, Time now) {
   if (operation_.replacing()) operation_ = {};
   return_.reset();
   problem_.clear();
+  left_.clear();
   if (stop.at_once) add(owner_.kill_all());
   if (state() == State::kStopping) return;
   if (Fresh* fresh = operation_.fresh()) {
@@ -233,6 +235,7 @@ void Service::came_up(Time now) {
   owner_.came_up(now);
   if (state() == State::kRunning) rest_ = Rest::kNo;
   problem_.clear();
+  left_.clear();
   if (Fresh* fresh = operation_.fresh()) {
     take(fresh->candidate, fresh->request, false, now);
     owner_.forgive();
@@ -324,55 +327,6 @@ void Service::on(const Exited& exited, Time now) {
   forward(exited, now);
   if (owner && !donor) owner_ended(code_of(exited.exit), describe(exited.exit), now);
   maybe_stopped();
-}
-
-void Service::owner_ended(const std::string& code, const std::string& how, Time now) {
-  const Generation gone = owner_.gone();
-  const bool served = state() == State::kRunning || state() == State::kAdopting;
-  if (served && !operation_.replacing()) out_.push_back(Crashed{gone, how, owner_.sessions()});
-  if (state() == State::kRunning) died_last_ = {gone, how, owner_.sessions()};
-  if (const GivingWay* way = operation_.giving_way()) {
-    const GivingWay next = *way;
-    begin_fresh(next.asked, next.candidate, true, now);
-  } else if (Fresh* fresh = operation_.fresh()) {
-    fresh->ended(code, how, owner_.too_late());
-    fresh_failed(now);
-  } else if (state() != State::kStarting) {
-    nobody_serves(gone, how, now);
-  } else if (owner_.timed_out()) {
-    restart("was not ready in time and was ended" + owner_.too_late(), now);
-  } else {
-    restart(code == "exited" ? how + " before it was ready" : how, now);
-  }
-}
-
-// The release that is on probation may not have been the one that runs last: of a handoff both
-// sides can die.
-void Service::nobody_serves(Generation gone, const std::string& how, Time now) {
-  if (!owner_.serves()) return;
-  if (guessed_ && !owner_.nobody_alive()) {
-    // The one that is gone may never have owned anything: another orphan serves, and will say so.
-    owner_.found(owner_.last(), owner_.newest_alive(), restarts());
-  } else if (probation_.provisional()) {
-    go_back_without_handoff(gone, how, now);
-  } else {
-    restart(how, now);
-  }
-}
-
-void Service::restart(const std::string& how, Time now) {
-  if (policy_.restart) return wait("it " + how, now);
-  owner_.stay_down();
-  rest_ = Rest::kDown;
-  problem_ = "it " + how;
-  note(Note::Level::kError, "it " + how + "; it is not restarted (restart = false)");
-}
-
-void Service::wait(const std::string& what, Time now) {
-  const Duration wait = owner_.wait(now);
-  problem_ = what;
-  note(Note::Level::kError,
-       what + "; its listeners stay open, next start in " + format_duration(wait));
 }
 
 void Service::on(const Tick&, Time now) {

@@ -55,6 +55,10 @@ class Service {
   Found found() const;
   // Why it does not run: what happened last, until it runs again. "" if there is no reason.
   const std::string& problem() const { return problem_; }
+  // The process that runs will end on purpose: why. nullptr if it has not said so.
+  const std::string* leaving() const {
+    return leaves_ && owner_.is(leaves_->generation) ? &leaves_->why : nullptr;
+  }
   std::optional<Time> next_start() const { return owner_.next_start(); }
   std::uint64_t restarts() const { return owner_.restarts(); }
   const Probation& probation() const { return probation_; }
@@ -135,10 +139,6 @@ class Service {
   void on(const ChildOpened& opened, Time now);
   void look_for_children(const Exited& exited, bool never_served);
   void came_up(Time now);
-  void owner_ended(const std::string& code, const std::string& how, Time now);
-  void nobody_serves(Generation gone, const std::string& how, Time now);
-  void restart(const std::string& how, Time now);
-  void wait(const std::string& what, Time now);
   void maybe_stopped();
   void relink(Time now);
   // The next share of a progressive upgrade waits for the end of a handoff, or of a plan.
@@ -146,6 +146,14 @@ class Service {
   bool in_peace() const { return state() == State::kRunning && operation_.none(); }
   void note(Note::Level level, std::string text);
   void add(Effects effects);
+
+  // service_ended.cc
+  void owner_ended(const std::string& code, const std::string& how, Time now);
+  void nobody_serves(Generation gone, const std::string& how, Time now);
+  void restart(const std::string& how, Time now);
+  void left(Generation gone, const std::string& how);
+  void wait(const std::string& what, Time now);
+  void on(const Leaves& leaves, Time now);
 
   // service_return.cc
   bool refuses_one_way(const Registered& registered, Time now);
@@ -166,6 +174,10 @@ class Service {
   OtherProcesses others_;
   std::optional<Return> return_;
   Rest rest_ = Rest::kNo;
+  std::optional<Leaves> leaves_;
+  // Why it has left by itself, as problem_ says. "" if it has not, or somebody has started or
+  // stopped it since.
+  std::string left_;
   std::string problem_;
   DeadDonor died_last_;   // whoever ran
   bool guessed_ = false;  // who owns is not known from the supervisor before: the processes tell

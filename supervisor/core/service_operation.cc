@@ -203,6 +203,7 @@ void Service::begin_fresh(const Opening& asked, Candidate candidate, bool backin
                       .backing_off = backing_off,
                       .dead = dead_donor(asked)}};
   rest_ = Rest::kNo;
+  left_.clear();
   out_.push_back(Announce{.phase = "start", .begins = true, .request = request.id});
   add(owner_.start(candidate.has_value(), request.timeouts, now));
 }

@@ -234,6 +234,7 @@ json to_json(const SavedService& service) {
            {"last_upgrade", service.last_upgrade},
            {"handoff", nullptr}};
   for (const SavedLeft& left : service.left) out["left"].push_back(to_json(left));
+  if (!service.machine.left.empty()) out["left_by_itself"] = service.machine.left;
   if (!service.program.empty()) out["program"] = service.program;
   if (!service.last_config.empty()) out["last_config"] = service.last_config;
   if (!service.unrecorded.empty()) out["unrecorded"] = service.unrecorded;
@@ -256,6 +257,7 @@ SavedService service_from(const json& in) {
   out.machine.restarts = need_number<std::uint64_t>(in.at("restarts"), 0, UINT64_MAX);
   // Supervisors before decision 27 started whatever was stopped.
   if (in.contains("rest")) out.machine.rest = rest_from(in["rest"]);
+  out.machine.left = in.value("left_by_itself", "");
   out.command = in.at("command").get<std::vector<std::string>>();
   out.program = in.value("program", "");
   out.release = release_from(in.at("release"));

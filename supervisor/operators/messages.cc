@@ -36,6 +36,14 @@ json unmoved_json(const std::vector<Unmoved>& unmoved) {
   return out;
 }
 
+json staying_json(const std::vector<core::Staying>& staying) {
+  json out = json::array();
+  for (const core::Staying& one : staying) {
+    out.push_back({{"why", one.why}, {"sessions", one.sessions}});
+  }
+  return out;
+}
+
 json report_json(const std::string& service, const Report& report, const Party& from,
                  const Party& to) {
   const char* result = report.result == Report::Result::kDone     ? "done"
@@ -54,7 +62,8 @@ json report_json(const std::string& service, const Report& report, const Party& 
              {"lost_ids", report.lost_ids},
              {"unmovable", report.unmovable},
              {"closed", report.closed},
-             {"unmoved", unmoved_json(report.unmoved)}}},
+             {"unmoved", unmoved_json(report.unmoved)},
+             {"staying", staying_json(report.staying)}}},
            {"bytes", report.bytes},
            {"phases_us",
             {{"open", to_us(report.open)},

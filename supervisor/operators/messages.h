@@ -25,6 +25,8 @@ nlohmann::json report_json(const std::string& service, const Report& report, con
                            const Party& to);
 // {"sort","name","becomes"}, and "sessions" of a kind of them.
 nlohmann::json left_out_json(const core::LeftOut& one, Fate fate);
+// Of each reason to stay with the old process how many sessions have it: [{"why","sessions"}].
+nlohmann::json staying_json(const std::vector<core::Staying>& staying);
 // Before the first phase: what may go wrong, and does not keep it from being tried. Clients from
 // before there were warnings take it for the first phase.
 nlohmann::json warning_json(const std::string& service, const std::string& code,

@@ -103,12 +103,16 @@ Heard from(protocol::Retired&& message, Generation generation, std::vector<Uniqu
 Heard from(protocol::Late&& message, Generation generation, std::vector<UniqueFd>&) {
   return {{DonorLate{generation, message.handoff_id, message.waiting, message.moved, message.closed,
                      message.linked, message.at_ns, std::move(message.left_out),
-                     unmoved(std::move(message.unmoved)), message.unmovable}},
+                     unmoved(std::move(message.unmoved)), message.unmovable,
+                     std::move(message.staying)}},
           {}};
 }
 
-Heard from(protocol::Status&& message, Generation, std::vector<UniqueFd>&) {
+Heard from(protocol::Status&& message, Generation generation, std::vector<UniqueFd>&) {
   Heard heard;
+  if (message.leaving) {
+    heard.events.emplace_back(Leaves{generation, std::move(message.leaving->why)});
+  }
   heard.aside = SessionsCounted{message.query_id, message.sessions, message.errors,
                                 std::move(message.processes), message.more};
   return heard;

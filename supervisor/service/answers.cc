@@ -233,6 +233,16 @@ void Answers::tell(const Crashed& crashed) {
                    {"error", {{"code", "exited"}, {"message", "it " + crashed.how}}}});
 }
 
+void Answers::tell(const Left& left) {
+  const Party from = party_of(releases_.running(), left.generation);
+  telling_.record({.by_service = true},
+                  {{"event", "left"},
+                   {"result", "done"},
+                   {"from", party_json(from)},
+                   {"sessions", {{"moved", 0}, {"waiting", 0}, {"lost", left.sessions}}},
+                   {"why", left.why}});
+}
+
 void Answers::tell(const OtherRelease& other) {
   spdlog::warn("{}: generation {}: {}", name_, other.generation, other.message);
   telling_.record({.by_start = true},

@@ -40,6 +40,7 @@ class Answers {
   void tell(const Committed& committed);
   void tell(const ProbationFailed& failed);
   void tell(const Crashed& crashed);
+  void tell(const Left& left);
   void tell(const OtherRelease& other);
   void tell(const WentBack& back);
   void tell(const ReportStopped&) { telling_.stopped(); }

@@ -31,6 +31,7 @@ Rehearsal::Rehearsal(const HandoffRequested& request, const ServiceConfig& confi
   facts_.unclaimed = config.unclaimed;
   facts_.held = std::move(held);
   facts_.one_way = request.one_way;
+  facts_.keeps_late = config.late == LateSessions::kKeep;
 }
 
 void Rehearsal::weigh(pid_t donor) {

@@ -25,6 +25,7 @@ json late_json(const Service& machine, const ProcessTable& processes) {
     late["moved"] = one.moved;
     late["linked"] = one.linked;
     late["unmovable"] = one.unmovable;
+    late["staying"] = staying_json(one.staying);
     out.push_back(std::move(late));
   }
   return out;
@@ -114,10 +115,12 @@ json status_json(const std::string& name, const Service& machine, const ServiceR
            {"since", nullptr},
            {"restarts", machine.restarts()},
            {"problem", problem_json(machine, process)},
+           {"leaving_by_itself", nullptr},
            {"late", late_json(machine, processes)},
            {"leaving", leaving_json(machine, processes)},
            {"share", progressive.under_way() ? progressive.share() / 10.0 : 100.0}};
   out.update(standing_json(machine, releases));
+  if (const std::string* why = machine.leaving()) out["leaving_by_itself"] = *why;
   if (!release.name.empty()) out["release"] = release.name;
   // What never came up has no standing yet.
   if (release.name.empty() && !machine.probation().provisional()) out["standing"] = nullptr;

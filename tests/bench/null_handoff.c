@@ -114,6 +114,12 @@ NOTHING(handoff_state_step, handoff_t* h, const char* kind, uint32_t from, uint3
         handoff_convert_fn convert, void* user)
 NOTHING(handoff_section, handoff_t* h, const char* name, const uint32_t* reads, size_t n_reads,
         const uint32_t* writes, size_t n_writes, const struct handoff_section_ops* ops, void* user)
+NOTHING(handoff_no_snapshots, handoff_t* h, const char* kind)
+NOTHING(handoff_session_put, handoff_t* h, uint64_t id, const struct handoff_put* put)
+NOTHING(handoff_frozen, handoff_t* h, int result, const char* why)
+NOTHING(handoff_restored, handoff_t* h, uint64_t id, int result, const char* why)
+NOTHING(handoff_blob, handoff_t* h, const char* name, handoff_blob_save_fn save,
+        handoff_blob_load_fn load, void* user)
 NOTHING(handoff_set_callbacks, handoff_t* h, const struct handoff_callbacks* callbacks, void* user)
 NOTHING(handoff_ready, handoff_t* h)
 NOTHING(handoff_wait, handoff_t* h, int timeout_ms)
@@ -121,7 +127,9 @@ NOTHING(handoff_dispatch, handoff_t* h)
 NOTHING(handoff_lane, handoff_t* h, uint32_t lane, handoff_t** out)
 NOTHING(handoff_supervised, const handoff_t* h)
 NOTHING(handoff_session_hold, handoff_t* h, uint64_t id)
+NOTHING(handoff_session_hold_until, handoff_t* h, uint64_t id, uint64_t deadline_us)
 NOTHING(handoff_session_release, handoff_t* h, uint64_t id)
+NOTHING(handoff_session_stays, handoff_t* h, uint64_t id, const char* why)
 NOTHING(handoff_save_state, handoff_saved_t* out, const void* data, size_t length)
 NOTHING(handoff_save_input, handoff_saved_t* out, const void* data, size_t length)
 NOTHING(handoff_save_output, handoff_saved_t* out, const void* data, size_t length)
@@ -130,9 +138,13 @@ NOTHING(handoff_save_input_at, handoff_saved_t* out, uint64_t position, const vo
 NOTHING(handoff_save_output_at, handoff_saved_t* out, uint64_t position, const void* data,
         size_t length)
 NOTHING(handoff_save_flags, handoff_saved_t* out, uint32_t flags)
+NOTHING(handoff_save_layer, handoff_saved_t* out, const void* data, size_t length)
 NOTHING(handoff_health, handoff_t* h, int healthy, const char* why)
+NOTHING(handoff_leave, handoff_t* h, const char* why)
 NOTHING(handoff_errors, handoff_t* h, uint64_t more)
 uint32_t handoff_kind_version(const handoff_t* h, const char* kind) { return 1; }
+int handoff_has_supervisor(void) { return 0; }
+uint64_t handoff_freeze_deadline(const handoff_t* h) { return 0; }
 uint64_t handoff_generation(const handoff_t* h) {
   (void)h;
   return 0;

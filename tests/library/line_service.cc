@@ -139,6 +139,16 @@ class LineService {
     if (fds[0].revents != 0) service_->dispatch();
   }
 
+  std::string stay_or_move(SessionId id, const std::string& line) {
+    try {
+      if (line == "stay") service_->session_stays(id, "tls");
+      if (line == "move") service_->session_stays(id, nullptr);
+      return "";
+    } catch (const Exception& e) {
+      return e.what();
+    }
+  }
+
   void accept_from(int listener) {
     const int fd = ::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) return;
@@ -185,6 +195,8 @@ class LineService {
       if (line == "release") service_->session_release(id);
       if (line.starts_with("needs ")) service_->session_process(id, std::stoi(line.substr(6)));
       ++c.lines;
+      const std::string problem = options_.stays ? stay_or_move(id, line) : "";
+      if (!problem.empty()) c.output += problem + "\n";
       const auto answer = options_.answer ? options_.answer(line) : std::nullopt;
       c.output +=
           answer ? *answer + "\n"

@@ -39,6 +39,9 @@ struct LineServiceOptions {
   std::function<void(SessionId)> on_restore = {};
   // Sessions are held from a line "hold" to a line "release"; "who" is answered with the version.
   bool holds = false;
+  // From a line "stay" to a line "move" sessions stay with this process: "tls". Where that fails,
+  // the answer is why.
+  bool stays = false;
   std::function<void(SessionId)> on_freeze_session = {};
   std::function<void(SessionId)> on_thaw_session = {};
 };

@@ -9,7 +9,8 @@
  *
  *   1. handoff_open()
  *   2. declare: handoff_listener(), handoff_claim(), handoff_kind(),
- *      handoff_state_step(), handoff_section(), handoff_region(), handoff_set_callbacks()
+ *      handoff_state_step(), handoff_section(), handoff_blob(), handoff_region(),
+ *      handoff_set_callbacks()
  *   3. handoff_ready(), then handoff_wait(): sessions are restored in here,
  *      and when it returns 0 this process is the owner of every socket
  *   4. handoff_named_fd() gives the listeners; run your loop. Watch
@@ -75,6 +76,10 @@ typedef struct handoff_buffer handoff_buffer_t; /* bytes that grow */
 #define HANDOFF_ERR_IDENTITY (-10007)  /* a socket is not the one that it should be */
 #define HANDOFF_ERR_REJECTED (-10008)  /* a callback of the service said no */
 #define HANDOFF_ERR_INTERNAL (-10099)  /* a bug in the library or an exception in a callback */
+
+/* No error: what freeze(), restore(), update() and extend() may answer where it takes a while until
+ * they have ended. See handoff_frozen() and handoff_restored(). */
+#define HANDOFF_LATER 10100
 
 /* A static description of a result; never NULL. Any thread. */
 HANDOFF_API const char* handoff_strerror(int result);
@@ -186,6 +191,12 @@ HANDOFF_API int handoff_kind(handoff_t* h, const char* kind, uint32_t version);
  * declared. */
 HANDOFF_API int handoff_stateless(handoff_t* h, const char* kind);
 
+/* There is nothing to be saved of sessions of that kind ("session" or a declared one) before the
+ * service is frozen: they are left out of the copy and all of them go over in the freeze, which
+ * takes longer for it. A plan can't try them, and says how many. For runtimes to whom the state of
+ * a session that serves is not at hand. Otherwise as handoff_stateless(). */
+HANDOFF_API int handoff_no_snapshots(handoff_t* h, const char* kind);
+
 /* Declares a kind for the sessions of one listener alone. Its name is the listener's; versions and
  * steps are those of the kind "session". A release from before this function existed sees sessions
  * of its kind "session", and so does one that has such a kind for no listener. From a release
@@ -255,6 +266,22 @@ HANDOFF_API int handoff_section(handoff_t* h, const char* name, const uint32_t* 
                                 size_t n_reads, const uint32_t* writes, size_t n_writes,
                                 const struct handoff_section_ops* ops, void* user);
 
+/* Donor: appends the value as of this moment to out, by handoff_buffer_append(). Called while
+ * serving and again when frozen; must not change anything. A negative number fails the handoff. */
+typedef int (*handoff_blob_save_fn)(void* user, handoff_buffer_t* out);
+/* Heir: takes the value, which is valid during the call; a donor of any release wrote it, so check
+ * what you parse. A negative number rejects the handoff. */
+typedef int (*handoff_blob_load_fn)(void* user, const void* data, size_t length);
+
+/* Declares a blob: small state of the service as a whole, at most 16 MiB, that is saved at once and
+ * has no changes to note: counters, a topic, a list of bans. It has no versions: write it so that
+ * other releases can read it (handoff/tlv.h skips what it does not know). load() is called once,
+ * when all sessions are restored and the donor is frozen, and before linked(); not in an heir whose
+ * donor has none of that name, or died in mid-copy. Both on the thread of lane 0. To others it is a
+ * section of that name. */
+HANDOFF_API int handoff_blob(handoff_t* h, const char* name, handoff_blob_save_fn save,
+                             handoff_blob_load_fn load, void* user);
+
 /* A region: named shared memory that the service grows and fills. It changes hands without a copy,
  * so that a switch costs the same whatever its size: at the switch the heir has it, and the donor
  * no longer does.
@@ -301,11 +328,27 @@ struct handoff_adopted {
    * had by the call before are over; input (output) goes behind what is left of them. */
   uint64_t input_dropped;
   uint64_t output_dropped;
+  const void* layer; /* what handoff_save_layer() was given; wiped after the callback */
+  size_t layer_length;
 };
 
 #define HANDOFF_STOP_REQUESTED 1 /* the operator or the supervisor stops the service */
 
-/* Any of them may be NULL, but a handoff that has a session to move fails (-ENOSYS) without save()
+/* The order in an heir, all of it before handoff_wait() returns 0:
+ *
+ *   1. restore() of sessions (with update() beside it; else in 2) and write() of sections, in any
+ *      order, while the donor serves. A session that has changed comes again by update() or
+ *      extend(), and drop() tells of one that does not come after all
+ *   2. the donor is frozen: the last changes, by the same callbacks, and restore() without update()
+ *   3. when all sessions of all lanes are restored: finish() of each section (load() of a blob) in
+ *      the order of their declaration, then adopt() of each region
+ *   4. linked()
+ *   5. the switch: handoff_wait() returns 0, or HANDOFF_ERR_ABORTED after drop() of each session
+ *
+ * After a death of the donor in 1 or 2: reset() of each section and region, drop() of what can't be
+ * kept, linked(), and the switch.
+ *
+ * Any of them may be NULL, but a handoff that has a session to move fails (-ENOSYS) without save()
  * in the donor or restore() in the heir. */
 struct handoff_callbacks {
   size_t size;
@@ -329,7 +372,8 @@ struct handoff_callbacks {
    * shutdown(2). By `unmovable` of the configuration the session stays with the donor or is reset,
    * or the handoff fails (invariant I7, docs/invariants.md) and this process must exit. It fails,
    * too, if this release refuses more than half of what comes, and for a number that says what has
-   * run out (see handoff_reason()). A late session stays where it is. */
+   * run out (see handoff_reason()). A late session stays where it is. HANDOFF_LATER: see
+   * handoff_restored(). */
   int (*restore)(void* user, const struct handoff_adopted* session);
   /* Heir, optional: a newer state of a session that restore() has had. With it, restore() is called
    * while the donor serves; without it, restore() is called once, when frozen. */
@@ -343,7 +387,8 @@ struct handoff_callbacks {
   /* Donor, optional: stop all that touches sockets or state. The library does not return to the
    * caller until thaw() or retired(), so only services with threads that are no lanes need this. A
    * negative number fails the handoff; thaw() follows. handoff_session_touch(), hold() and
-   * release() may be called in here, for what those threads did to sessions up to now. */
+   * release() may be called in here, for what those threads did to sessions up to now.
+   * HANDOFF_LATER: sessions come to rest while the loop turns; see handoff_frozen(). */
   int (*freeze)(void* user);
   /* Donor, optional: the handoff failed; go on as before. */
   void (*thaw)(void* user);
@@ -384,12 +429,79 @@ struct handoff_callbacks {
    * bytes are taken away at the front of that. A service with update() and without extend() gets
    * all of them each time, however many there are. */
   int (*extend)(void* user, const struct handoff_adopted* session);
+
+  /* Heir, optional, of lane 0 alone: everything is here and nothing is this process's own yet. All
+   * sessions of all lanes are restored, finish() of every section and adopt() of every region have
+   * returned. So join what belongs together: the sessions with the rooms that they are in. The
+   * donor is frozen, and the time counts against the freeze budget. What holds for restore() holds
+   * here: touch no socket. A negative number rejects the handoff, and the donor goes on; drop()
+   * follows for each session. A rehearsal calls it too, unless it was refused a section; there
+   * regions have no address. It comes once more, after the reset() of the sections and drop() of
+   * sessions, if the donor has died in mid-copy; a negative number is only logged then, and lanes
+   * other than 0 may still drop sessions. */
+  int (*linked)(void* user);
 };
 
 /* Sets the callbacks of this lane, in place of those before; *callbacks is copied. The library
  * borrows `user` and passes it to them. HANDOFF_ERR_ORDER after handoff_ready(). */
 HANDOFF_API int handoff_set_callbacks(handoff_t* h, const struct handoff_callbacks* callbacks,
                                       void* user);
+
+/* ---- states that are not at hand -----------------------------------------
+ *
+ * In some runtimes each session is a process, a task or a coroutine, and what it would save is not
+ * at hand where save() is called. Such a service tells the library instead:
+ *
+ * - handoff_session_put() gives a session's state whenever it is at hand, from its own thread.
+ * - freeze() tells all sessions to come to rest, and answers HANDOFF_LATER. dispatch() returns and
+ *   the loop turns, without accepting, and without reading sessions that have come to rest. Each
+ *   session ends what it is in the middle of, puts its state, and waits for thaw() or moved().
+ * - handoff_frozen() says that all are at rest, and the switch goes on. What has put no state by
+ *   handoff_freeze_deadline() is left behind as a session that is held, and moves once it has put
+ *   one; that does not fail the switch. It takes the four callbacks of sessions that are held,
+ *   without which it does.
+ * - restore() tells a session to begin, and may answer HANDOFF_LATER; handoff_restored() follows.
+ *
+ * All of it is for services with one lane: HANDOFF_ERR_REJECTED for others. None of these functions
+ * sets handoff_last_error(). The handle must be there until they have returned. */
+
+/* Pointers may be NULL where the length, in bytes, is 0. */
+struct handoff_put {
+  size_t size;
+  const void* state; /* in this release's own version */
+  size_t state_length;
+  const void*
+      input; /* as of handoff_save_input(), handoff_save_output() and handoff_save_flags() */
+  size_t input_length;
+  const void* output;
+  size_t output_length;
+  uint32_t flags;
+};
+
+/* Says that this is the session's state from now on, until the next one is put. It is copied, and
+ * stands in place of save(), which is not called for this session any more. The session counts as
+ * changed. A session that has put a state since freeze() was called is at rest: it puts no other
+ * before thaw(), thaw_session() or moved(). id may be that of a session that restore() has had. One
+ * that is no session (any more) is no error. Any thread, and inside callbacks, too. */
+HANDOFF_API int handoff_session_put(handoff_t* h, uint64_t id, const struct handoff_put* put);
+
+/* Says how a freeze() has ended that has answered HANDOFF_LATER, once all is put: 0 if all is at
+ * rest. A negative number fails the handoff, with `why` for the operator (may be NULL); thaw()
+ * follows. Also before freeze() has returned; no effect at any other time. Any thread. */
+HANDOFF_API int handoff_frozen(handoff_t* h, int result, const char* why);
+
+/* From freeze() on: when what is not at rest is left behind (CLOCK_MONOTONIC, microseconds), two
+ * fifths of the freeze budget after it began. 0 if nothing is frozen. Any thread. */
+HANDOFF_API uint64_t handoff_freeze_deadline(const handoff_t* h);
+
+/* Says how a restore(), update() or extend() of a session has ended that has answered
+ * HANDOFF_LATER; once for each. A negative number is as if that had returned it, with `why` for the
+ * operator (may be NULL): drop() follows. A session whose answer has not come at three fifths of
+ * the freeze budget counts as refused, and by `unmovable` of the configuration stays with the
+ * donor. An id of which nothing is waited for is no error. Any thread, also before that callback
+ * has returned. A service whose loop has to turn for it calls handoff_dispatch() when handoff_fd()
+ * is readable, until handoff_state() is HANDOFF_STATE_OWNER, in place of handoff_wait(). */
+HANDOFF_API int handoff_restored(handoff_t* h, uint64_t id, int result, const char* why);
 
 /* ---- starting ---------------------------------------------------------- */
 
@@ -430,6 +542,10 @@ HANDOFF_API int handoff_dispatch(handoff_t* h);
 HANDOFF_API int handoff_state(const handoff_t* h);
 /* Whether a supervisor runs this process (1) or it runs by itself (0). */
 HANDOFF_API int handoff_supervised(const handoff_t* h);
+/* As handoff_supervised() without a handle, so also before handoff_open(): for a program that becomes a daemon,
+ * writes a PID file or takes a lock unless a supervisor runs it. 0 in a child of a service. Any
+ * thread, while none changes the environment. */
+HANDOFF_API int handoff_has_supervisor(void);
 /* Numbered from 1 by the supervisor; 0 without one. */
 HANDOFF_API uint64_t handoff_generation(const handoff_t* h);
 /* The fd of that name, after handoff_wait(); HANDOFF_ERR_UNKNOWN if it was not declared, -ENOENT if
@@ -446,6 +562,14 @@ HANDOFF_API const char* handoff_named_address(const handoff_t* h, const char* na
  * too.
  */
 HANDOFF_API int handoff_health(handoff_t* h, int healthy, const char* why);
+
+/* Says that this process is about to end on purpose, and why: it has nothing left to do, say. The
+ * supervisor does not start the service again when it ends, also with another status than 0; its
+ * listeners stay open. `handoff status` shows the reason, and `handoff restart` starts it. May be
+ * said again. It is over with this process: an heir that takes over meanwhile is started again as
+ * ever. HANDOFF_ERR_ORDER unless this process is the owner. No effect without a supervisor, nor
+ * with one that does not know it. Inside callbacks, too. */
+HANDOFF_API int handoff_leave(handoff_t* h, const char* why);
 
 /* Adds to the count of the service's own errors: requests that failed by its fault, say. The
  * supervisor asks for the sum each second while the release is on probation, and takes the release
@@ -531,8 +655,19 @@ HANDOFF_API int handoff_session_closed(handoff_t* h, uint64_t id);
  * callbacks late, moved, freeze_session, thaw_session, or has several lanes; -EBUSY between
  * freeze_session() and thaw_session() or moved(). Allowed in freeze(). */
 HANDOFF_API int handoff_session_hold(handoff_t* h, uint64_t id);
+/* As handoff_session_hold(), but at deadline_us (CLOCK_MONOTONIC, not 0) it is released by itself,
+ * and so moves as it is: by a switch or, if it stayed, then. A later call sets another deadline,
+ * and handoff_session_hold() none. -EINVAL for a deadline of 0. */
+HANDOFF_API int handoff_session_hold_until(handoff_t* h, uint64_t id, uint64_t deadline_us);
 /* Lets a held session move. Does nothing if it was not held; -EBUSY as handoff_session_hold(). */
 HANDOFF_API int handoff_session_release(handoff_t* h, uint64_t id);
+/* Says that the session can't move, and why, in a few words for the operator: "tls", since the keys
+ * of its connection are with a library in this process. At a switch it stays here, and it never
+ * moves; once the drain is over it is reset, unless the configuration says `late = "keep"`. `plan`
+ * and `upgrade` count it under its reason. NULL: it moves like any other. May be called at any time
+ * between its opening and its end; HANDOFF_ERR_REJECTED and -EBUSY as handoff_session_hold().
+ * Allowed in freeze(). */
+HANDOFF_API int handoff_session_stays(handoff_t* h, uint64_t id, const char* why);
 /* Says which process the session needs: a shell whose terminal is the session's, say. It goes with
  * the session from release to release, and the supervisor does not end it, nor what that process
  * has started, while one of the releases that lives has the session. (By `children` of its
@@ -569,6 +704,15 @@ HANDOFF_API int handoff_save_output_at(handoff_saved_t* out, uint64_t position, 
 /* Inside save() only: 32 bits for a layer between service and library, which state conversion does
  * not touch. uv.hpp uses all of them, so a service on uv.hpp has none. */
 HANDOFF_API int handoff_save_flags(handoff_saved_t* out, uint32_t flags);
+
+#define HANDOFF_LAYER_MAX 8192u
+/* Inside save() only: bytes for a layer between service and library, the keys and counters of a
+ * connection, say. Appends a copy. State conversion does not see them, restore() gets them beside
+ * the state, and each save() gives all of them. The library overwrites each memory of its own that
+ * they were in before it uses it for something else (the kernel's is not its own). -E2BIG beyond
+ * HANDOFF_LAYER_MAX bytes in all. A session with such bytes can't be moved to a release whose
+ * library does not know them. */
+HANDOFF_API int handoff_save_layer(handoff_saved_t* out, const void* data, size_t length);
 
 #ifdef __cplusplus
 }

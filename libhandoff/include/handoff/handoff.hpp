@@ -149,6 +149,8 @@ class Adopted {
   std::string_view input() const { return view(raw_.input, raw_.input_length); }
   std::string_view output() const { return view(raw_.output, raw_.output_length); }
   std::uint32_t flags() const { return raw_.flags; }
+  // See handoff_save_layer().
+  std::string_view layer() const { return view(raw_.layer, raw_.layer_length); }
   // In on_extend() alone: so many bytes at the front of what the session has are over, and input()
   // (output()) goes behind the rest.
   std::size_t input_dropped() const { return static_cast<std::size_t>(raw_.input_dropped); }
@@ -174,6 +176,7 @@ struct Saved {
   std::string input = {};
   std::string output = {};
   std::uint32_t flags = 0;  // see handoff_save_flags()
+  std::string layer = {};   // see handoff_save_layer(); who makes it wipes it
   // In place of input and output: what the heir has of them is not sent again.
   std::optional<Stretch> input_at = {};
   std::optional<Stretch> output_at = {};
@@ -376,6 +379,10 @@ class Service {
     check(handoff_stateless(h_, kind.c_str()));
     stateless_ = true;
   }
+  // Its sessions are saved in the freeze alone.
+  void no_snapshots(const std::string& kind = "session") {
+    check(handoff_no_snapshots(h_, kind.c_str()));
+  }
   void listener_kind(const std::string& listener) {
     check(handoff_listener_kind(h_, listener.c_str()));
   }
@@ -424,6 +431,14 @@ class Service {
                           writes.size(), &ops, adapter.get()));
     sections_.push_back(std::move(adapter));
   }
+  // A blob: see handoff_blob(). What either function throws fails the handoff.
+  void blob(const std::string& name, std::function<std::string()> save,
+            std::function<void(std::string_view)> load) {
+    auto adapter =
+        std::make_unique<BlobAdapter>(BlobAdapter{this, std::move(save), std::move(load)});
+    check(handoff_blob(h_, name.c_str(), &BlobAdapter::saved, &BlobAdapter::loaded, adapter.get()));
+    blobs_.push_back(std::move(adapter));
+  }
   // A region of at most max_size bytes; reads and version as for handoff_region(). adopt may throw,
   // which rejects the handoff. reset is called where the region starts empty, although the donor
   // had one.
@@ -450,8 +465,22 @@ class Service {
   // Beside on_update(): input() and output() are only what is new, see Adopted::input_dropped().
   void on_extend(std::function<void(Adopted)> f) { extend_ = std::move(f); }
   void on_drop(std::function<void(SessionId)> f) { drop_ = std::move(f); }
+  // Heir: all sessions and sections are here, and nothing is this process's own yet. An exception
+  // fails the handoff.
+  void on_linked(std::function<void()> f) { linked_ = std::move(f); }
   void on_freeze(std::function<void()> f) { freeze_ = std::move(f); }
   void on_thaw(std::function<void()> f) { thaw_ = std::move(f); }
+  // In place of on_freeze(): sessions come to rest while the loop turns, until frozen() is called,
+  // or until the deadline (CLOCK_MONOTONIC, microseconds). An exception fails the handoff.
+  void on_freeze_later(std::function<void(std::uint64_t deadline_us)> f) {
+    freeze_later_ = std::move(f);
+  }
+  // In place of on_restore() and on_update(): restored() says how each call has ended.
+  void on_restore_later(std::function<void(Adopted)> f, bool early = true) {
+    restore_ = std::move(f);
+    if (early) update_ = restore_;
+    restores_later_ = true;
+  }
   void on_retired(std::function<void(std::uint64_t lost)> f) { retired_ = std::move(f); }
   // deadline_us is CLOCK_MONOTONIC.
   void on_stop(std::function<void(std::uint64_t deadline_us)> f) { stop_ = std::move(f); }
@@ -483,11 +512,15 @@ class Service {
   void dispatch() { check(handoff_dispatch(h_)); }
 
   State state() const { return static_cast<State>(handoff_state(h_)); }
+  // Before open(), too.
+  static bool has_supervisor() { return handoff_has_supervisor() != 0; }
   bool supervised() const { return handoff_supervised(h_) != 0; }
   // See handoff_health().
   void health(bool healthy, const std::string& why = "") {
     check(handoff_health(h_, healthy ? 1 : 0, why.c_str()));
   }
+  // See handoff_leave(): this process ends on purpose, and is not to be started again.
+  void leave(const std::string& why) { check(handoff_leave(h_, why.c_str())); }
   // See handoff_errors().
   void errors(std::uint64_t more = 1) { check(handoff_errors(h_, more)); }
   std::uint64_t generation() const { return handoff_generation(h_); }
@@ -521,6 +554,32 @@ class Service {
   void session_closed(SessionId id) { check(handoff_session_closed(h_, id)); }
   // A session that is held stays here at a switch, until it is released.
   void session_hold(SessionId id) { check(handoff_session_hold(h_, id)); }
+  // The session is released by itself at that time (CLOCK_MONOTONIC, microseconds).
+  void session_hold_until(SessionId id, std::uint64_t deadline_us) {
+    check(handoff_session_hold_until(h_, id, deadline_us));
+  }
+  // The session can't move, and why; nullptr: it moves like any other.
+  void session_stays(SessionId id, const char* why) { check(handoff_session_stays(h_, id, why)); }
+  // -- any thread; see "states that are not at hand" in handoff.h
+  void session_put(SessionId id, std::string_view state, std::string_view input = {},
+                   std::string_view output = {}, std::uint32_t flags = 0) {
+    handoff_put put{};
+    put.size = sizeof put;
+    put.state = state.data();
+    put.state_length = state.size();
+    put.input = input.data();
+    put.input_length = input.size();
+    put.output = output.data();
+    put.output_length = output.size();
+    put.flags = flags;
+    check_told(handoff_session_put(h_, id, &put));
+  }
+  void frozen(int result = 0, const char* why = nullptr) {
+    check_told(handoff_frozen(h_, result, why));
+  }
+  void restored(SessionId id, int result = 0, const char* why = nullptr) {
+    check_told(handoff_restored(h_, id, result, why));
+  }
   // The process that the session needs; 0 for none.
   void session_process(SessionId id, pid_t pid) { check(handoff_session_process(h_, id, pid)); }
   void session_release(SessionId id) { check(handoff_session_release(h_, id)); }
@@ -568,7 +627,9 @@ class Service {
   void set_callbacks() {
     handoff_callbacks c{};
     c.size = sizeof c;
-    c.save = &Service::save_thunk;
+    // States that are put need none.
+    const bool puts = !save_ && freeze_later_;
+    c.save = puts ? nullptr : &Service::save_thunk;
     c.restore = &Service::restore_thunk;
     c.update = update_ ? &Service::update_thunk : nullptr;
     c.drop = drop_ ? &Service::drop_thunk : nullptr;
@@ -581,6 +642,7 @@ class Service {
     c.freeze_session = freeze_session_ ? &Service::freeze_session_thunk : nullptr;
     c.thaw_session = thaw_session_ ? &Service::thaw_session_thunk : nullptr;
     c.extend = update_ && extend_ ? &Service::extend_thunk : nullptr;
+    c.linked = linked_ ? &Service::linked_thunk : nullptr;
     check(handoff_set_callbacks(h_, &c, this));
   }
 
@@ -642,6 +704,26 @@ class Service {
       auto& self = of(user);
       self.reader = {};
       self.service->guard_or_log("Section::reset", [&] { self.section->reset(); });
+    }
+  };
+
+  struct BlobAdapter {
+    Service* service;
+    std::function<std::string()> save;
+    std::function<void(std::string_view)> load;
+
+    static int saved(void* user, handoff_buffer_t* out) {
+      auto& self = *static_cast<BlobAdapter*>(user);
+      int appended = 0;
+      const int result = self.service->guard([&] {
+        const std::string value = self.save();
+        appended = handoff_buffer_append(out, value.data(), value.size());
+      });
+      return result < 0 ? result : appended;
+    }
+    static int loaded(void* user, const void* data, std::size_t length) {
+      auto& self = *static_cast<BlobAdapter*>(user);
+      return self.service->guard([&] { self.load({static_cast<const char*>(data), length}); });
     }
   };
 
@@ -716,6 +798,11 @@ class Service {
     throw Exception(result, text);
   }
 
+  // Of functions that leave no words, since any thread may call them.
+  static void check_told(int result) {
+    if (result < 0) throw Exception(result, handoff_strerror(result));
+  }
+
   static Service& of(void* user) { return *static_cast<Service*>(user); }
   static int save_input(handoff_saved_t* out, const Saved& saved) {
     if (!saved.input_at) return handoff_save_input(out, saved.input.data(), saved.input.size());
@@ -738,23 +825,32 @@ class Service {
       if (stored >= 0) stored = save_input(out, saved);
       if (stored >= 0) stored = save_output(out, saved);
       if (stored >= 0) stored = handoff_save_flags(out, saved.flags);
+      if (stored >= 0 && !saved.layer.empty()) {
+        stored = handoff_save_layer(out, saved.layer.data(), saved.layer.size());
+      }
     });
     return result < 0 ? result : stored;
   }
   static int restore_thunk(void* user, const handoff_adopted* session) {
     Service& self = of(user);
-    return self.guard([&] {
+    const int result = self.guard([&] {
       if (!self.restore_) throw std::runtime_error("no on_restore() was given");
       self.restore_(Adopted(*session));
     });
+    return result < 0 || !self.restores_later_ ? result : HANDOFF_LATER;
   }
   static int update_thunk(void* user, const handoff_adopted* session) {
     Service& self = of(user);
-    return self.guard([&] { self.update_(Adopted(*session)); });
+    const int result = self.guard([&] { self.update_(Adopted(*session)); });
+    return result < 0 || !self.restores_later_ ? result : HANDOFF_LATER;
   }
   static int extend_thunk(void* user, const handoff_adopted* session) {
     Service& self = of(user);
     return self.guard([&] { self.extend_(Adopted(*session)); });
+  }
+  static int linked_thunk(void* user) {
+    Service& self = of(user);
+    return self.guard([&] { self.linked_(); });
   }
   static void drop_thunk(void* user, SessionId id) {
     Service& self = of(user);
@@ -762,6 +858,10 @@ class Service {
   }
   static int freeze_thunk(void* user) {
     Service& self = of(user);
+    if (self.freeze_later_) {
+      const int result = self.guard([&] { self.freeze_later_(handoff_freeze_deadline(self.h_)); });
+      return result < 0 ? result : HANDOFF_LATER;
+    }
     return self.freeze_ ? self.guard([&] { self.freeze_(); }) : 0;
   }
   static void thaw_thunk(void* user) {
@@ -799,11 +899,14 @@ class Service {
   std::function<Saved(SessionId)> save_;
   std::function<void(Adopted)> restore_, update_, extend_;
   std::function<void(SessionId)> drop_;
-  std::function<void()> freeze_, thaw_;
+  std::function<void()> freeze_, thaw_, linked_;
+  std::function<void(std::uint64_t)> freeze_later_;
+  bool restores_later_ = false;
   std::function<void(std::uint64_t)> retired_, stop_, late_;
   std::function<void(SessionId)> moved_, freeze_session_, thaw_session_;
   std::vector<std::unique_ptr<Step>> steps_;
   std::vector<std::unique_ptr<SectionAdapter>> sections_;
+  std::vector<std::unique_ptr<BlobAdapter>> blobs_;
   std::vector<std::unique_ptr<RegionAdapter>> regions_;
 };
 

@@ -194,6 +194,9 @@ HANDOFF_API void handoff_conn_resume(handoff_conn_t* c);
  * handoff_session_hold(), whose errors these return; 0 for a connection that is over. */
 HANDOFF_API int handoff_conn_hold(handoff_conn_t* c);
 HANDOFF_API int handoff_conn_release(handoff_conn_t* c);
+/* c can't move, and why ("tls"); NULL takes it back. See handoff_session_stays(), whose errors this
+ * returns; 0 for a connection that is over. */
+HANDOFF_API int handoff_conn_stays(handoff_conn_t* c, const char* why);
 
 HANDOFF_API void* handoff_conn_user(const handoff_conn_t* c); /* NULL until it is set */
 HANDOFF_API void handoff_conn_set_user(handoff_conn_t* c, void* user);

@@ -87,6 +87,8 @@ class Stream {
   // service with several lanes.
   void hold();
   void release();
+  // The session can't move, and why ("tls"): see handoff_session_stays(). nullptr takes it back.
+  void stays(const char* why);
 
  protected:
   // All input that has arrived and was not consumed before; valid during the call. Returns how many

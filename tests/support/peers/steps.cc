@@ -7,6 +7,8 @@
 //   --also NAME=ADDRESS  listens there, too
 //   --cant-save N        sessions with that many lines can't be saved
 //   --cant-restore N     nor restored
+//   --stays N            those with that many lines can't move: "tls"
+//   --leaves N           with that many lines of a session it leaves: "all is done"
 //   --section HOW        has a section "notes", and as an heir: takes it | refuses it
 //   --moves WHERE        once it is the owner: to a user | root | mounts | network, or to all of
 //   them
@@ -63,6 +65,9 @@ struct State {
 
 std::uint64_t cant_save = UINT64_MAX;
 std::uint64_t cant_restore = UINT64_MAX;
+std::uint64_t stays_at = UINT64_MAX;
+std::uint64_t leaves_at = UINT64_MAX;
+handoff::Service* own = nullptr;
 
 class Notes : public handoff::Section {
  public:
@@ -110,6 +115,11 @@ class Stream : public handoff::uv::Stream {
  private:
   void take(const std::string& line) {
     ++state_.lines;
+    if (state_.lines == stays_at) stays("tls");
+    if (state_.lines == leaves_at) {
+      own->leave("all is done");
+      uv_stop(uv_default_loop());
+    }
     const std::string before = state_.last;
     if (kRelease >= 2) state_.last = line;
     if (kRelease >= 3) {
@@ -178,12 +188,15 @@ int main(int argc, char** argv) {
     }
     if (option == "--cant-save") cant_save = std::stoull(value);
     if (option == "--cant-restore") cant_restore = std::stoull(value);
+    if (option == "--leaves") leaves_at = std::stoull(value);
+    if (option == "--stays") stays_at = std::stoull(value);
     if (option == "--section") notes.emplace(value == "takes it");
     if (option == "--moves") moves = value;
   }
   try {
     auto service = handoff::Service::open(
         {.name = "steps", .version = std::to_string(kRelease) + ".0", .state_version = kRelease});
+    own = service.get();
     const auto knows = [&](std::uint32_t from, std::uint32_t to) {
       return !without.contains(std::to_string(from) + "-" + std::to_string(to));
     };

@@ -227,6 +227,37 @@ TEST(MessagesTest, ControlMessagesOfAServiceAreReadByLibprotobuf) {
   EXPECT_EQ("well", health.reason());
 }
 
+TEST(MessagesTest, WhatStaysWhatLeavesAndWhatWasNotTriedGoBothWays) {
+  const Late late{.handoff_id = 1, .waiting = 3, .staying = {{"tls", 2}, {"an upload", 1}}};
+  const auto pb = as_protobuf<v1::Late>(encode(late));
+  ASSERT_EQ(2, pb.staying_size());
+  EXPECT_EQ("tls", pb.staying(0).why());
+  EXPECT_EQ(2U, pb.staying(0).sessions());
+  const auto read = decode<Late>(pb.SerializeAsString());
+  ASSERT_TRUE(read);
+  EXPECT_EQ(late.staying, read->staying);
+  const auto rehearsed = as_protobuf<v1::Rehearsed>(
+      encode(Rehearsed{.handoff_id = 1, .staying = {{"tls", 2}}, .untried = 7}));
+  EXPECT_EQ("tls", rehearsed.staying(0).why());
+  EXPECT_EQ(7U, rehearsed.untried());
+  EXPECT_FALSE(as_protobuf<v1::Status>(encode(Status{1, 2, 3})).has_leaving());
+  Status status{1, 2, 3};
+  status.leaving = Leaving{"all is done"};
+  EXPECT_EQ("all is done", as_protobuf<v1::Status>(encode(status)).leaving().why());
+  const auto again = decode<Status>(encode(status));
+  ASSERT_TRUE(again && again->leaving);
+  EXPECT_EQ("all is done", again->leaving->why);
+}
+
+// A message must not grow with what its sender thinks of.
+TEST(MessagesTest, MoreReasonsToStayThanAreAllowedAreRefused) {
+  Late late;
+  late.staying.assign(core::kMaxStaying, {"tls", 1});
+  EXPECT_TRUE(decode<Late>(encode(late)));
+  late.staying.push_back({"another", 1});
+  EXPECT_FALSE(decode<Late>(encode(late)));
+}
+
 TEST(MessagesTest, ControlMessagesOfTheSupervisorAreRead) {
   v1::Start start;
   start.set_protocol_min(1);

@@ -65,6 +65,56 @@ TEST(PlanUnmovableTest, WhatCantBeMovedIsAProblemAndWhyItCantStayIsSaid) {
   EXPECT_EQ(out.problems[0].code, "timeout");
 }
 
+// One of a thousand stays by its service's word.
+TEST(PlanStayingTest, WhatStaysIsDisconnectedWhenTheDrainIsOver) {
+  PlanFacts facts = good();
+  facts.donor->busy = 3;
+  facts.donor->staying = {{"tls", 1}};
+  const Plan out = plan(facts);
+  EXPECT_TRUE(out.problems.empty());
+  EXPECT_EQ(out.wait, 2U);
+  ASSERT_EQ(out.staying.size(), 1U);
+  EXPECT_EQ(out.staying[0].why, "tls");
+  EXPECT_THAT(out.sentence,
+              HasSubstr("would disconnect 1: tls, when the drain is over: 1000 sessions would "
+                        "move, 2 would stay with the old release until idle"));
+  facts.donor->unmovable = handoff::core::Unmovable::kClose;
+  facts.donor->refused = 1;
+  EXPECT_THAT(plan(facts).sentence, HasSubstr("would disconnect 1: tls, when the drain is over; "
+                                              "and 1 session that can't be moved: "));
+}
+
+// Of a kind without snapshots nothing can be restored before the freeze.
+TEST(PlanUntriedTest, WhatCouldNotBeTriedIsSaidToMoveAllTheSame) {
+  PlanFacts facts = good();
+  facts.donor->untried = 8;
+  const Plan out = plan(facts);
+  EXPECT_TRUE(out.problems.empty());
+  EXPECT_EQ(out.move, 1008U);
+  EXPECT_EQ(out.untried, 8U);
+  EXPECT_THAT(out.sentence,
+              HasSubstr("disconnect nobody: 1008 sessions would move (8 could not be tried)"));
+}
+
+TEST(PlanStayingTest, OrItIsKeptUntilItEnds) {
+  PlanFacts facts = good();
+  facts.donor->busy = 3;
+  facts.donor->staying = {{"tls", 2}, {"an upload", 1}};
+  facts.keeps_late = true;
+  const Plan out = plan(facts);
+  EXPECT_EQ(out.wait, 0U);
+  EXPECT_THAT(out.sentence, HasSubstr("disconnect nobody: 1000 sessions would move, 3 would stay "
+                                      "with the old release until they end (2 tls, 1 an upload)"));
+}
+
+TEST(PlanStayingTest, AServiceWithNoOthersIsNotAServiceWithout) {
+  PlanFacts facts = good();
+  facts.heir->sessions = facts.heir->passed = 0;
+  facts.donor->busy = 1;
+  facts.donor->staying = {{"tls", 1}};
+  EXPECT_THAT(plan(facts).sentence, HasSubstr("would disconnect 1: tls"));
+}
+
 TEST(PlanUnmovableTest, AReleaseThatRefusesMoreThanHalfIsAProblem) {
   PlanFacts facts = three_unmovable(handoff::core::Unmovable::kLate);
   facts.heir->refused = 500;

@@ -46,6 +46,20 @@ TEST(ServiceMessagesTest, ATextThatIsTooLongIsCut) {
   EXPECT_EQ(std::string(1023, 'x'), std::get<ReleaseNamed>(cut->aside).service);
 }
 
+// In an answer to a question, or in one that answers nothing.
+TEST(ServiceMessagesTest, AServiceThatLeavesSaysSoInItsStatus) {
+  protocol::Status message{.query_id = 7, .sessions = 3};
+  auto heard = decode(Type::kStatus, encode(message), kSender);
+  ASSERT_TRUE(heard);
+  EXPECT_TRUE(heard->events.empty());
+  message.leaving = protocol::Leaving{"all\nis done"};
+  heard = decode(Type::kStatus, encode(message), kSender);
+  ASSERT_TRUE(heard);
+  ASSERT_EQ(1U, heard->events.size());
+  EXPECT_EQ((Leaves{kSender, "all\\nis done"}), std::get<Leaves>(heard->events.front()));
+  EXPECT_EQ(3U, std::get<SessionsCounted>(heard->aside).sessions);
+}
+
 TEST(ServiceMessagesTest, ATextThatIsNoUtf8IsRefused) {
   const auto heard = decode(Type::kFailed, failed("no \xff"), kSender);
   ASSERT_FALSE(heard);

@@ -345,6 +345,10 @@ inline void Stream::hold() {
   held_ = true;
   host_->service_.session_hold(id_);
 }
+inline void Stream::stays(const char* why) {
+  if (closing_ || host_->over()) return;
+  host_->service_.session_stays(id_, why);
+}
 inline void Stream::release() {
   if (!held_ || dead_) return;
   held_ = false;

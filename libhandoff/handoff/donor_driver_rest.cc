@@ -1,0 +1,81 @@
+// The part of DonorDriver that waits for a service whose sessions come to rest while its loop
+// turns. What has not come to rest in time is left out, as a session that is held: it moves late.
+#include <string>
+#include <utility>
+
+#include "libhandoff/handoff/donor_driver.h"
+#include "libhandoff/sys/process.h"
+
+namespace handoff::io {
+namespace {
+
+using core::Code;
+using E = core::DonorEventType;
+
+}  // namespace
+
+bool DonorDriver::begin_rest() {
+  if (registry_.lanes > 1) {
+    handle({E::kRefused,
+            {Code::kRejected,
+             "freeze() has answered HANDOFF_LATER, which is not for a service with several "
+             "lanes"}});
+    return false;
+  }
+  rest_.begin(core::Rest::end(machine_.frozen_at(), parameters_.limits.budget));
+  return true;
+}
+
+// Whatever was put before the service said that all are at rest is known here when that is heard.
+void DonorDriver::rest() {
+  if (!rest_.under_way()) return;
+  if (!resting()) return rest_.cancel();  // it was given up
+  const auto said = registry_.told.take_frozen();
+  if (said && said->result < 0) {
+    rest_.cancel();
+    std::string why = "sessions did not come to rest: ";
+    why += said->why.empty() ? handoff_strerror(said->result) : said->why;
+    return handle({E::kRefused, {Code::kRejected, std::move(why)}});
+  }
+  switch (rest_.look(said.has_value(), now_us())) {
+    case core::Rest::Verdict::kWait:
+      return;
+    case core::Rest::Verdict::kRested:
+      break;
+    case core::Rest::Verdict::kTimeIsUp:
+      hold_unrested();
+      break;
+  }
+  (void)registry_.touch_what_was_put();
+}
+
+void DonorDriver::hold_unrested() {
+  std::uint64_t unrested = 0;
+  for (auto& [id, entry] : registry_.sessions) {
+    if (entry.held || entry.stays || registry_.is_at_rest(id, entry)) continue;
+    registry_.sessions.hold(entry, true);
+    entry.unrested = true;
+    ++unrested;
+  }
+  if (unrested == 0) return;
+  const std::string text =
+      std::to_string(unrested) + (unrested == 1 ? " session has" : " sessions have") +
+      " not come to rest within " +
+      std::to_string((core::Rest::end(0, parameters_.limits.budget)) / 1000) + " ms";
+  if (!registry_.can_hold()) {
+    return handle({E::kRefused,
+                   {Code::kTimeout,
+                    text + ", and can't stay, since the service lacks one of late(), moved(), "
+                           "freeze_session() and thaw_session()"}});
+  }
+  registry_.log(HANDOFF_LOG_INFO, text + ": they follow once they have");
+}
+
+void DonorDriver::release_unrested() {
+  for (auto& [id, entry] : registry_.sessions) {
+    if (!std::exchange(entry.unrested, false)) continue;
+    registry_.sessions.hold(entry, false);
+  }
+}
+
+}  // namespace handoff::io
