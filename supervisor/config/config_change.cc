@@ -83,12 +83,30 @@ class Comparison {
                 ", handoff restart " + now_.name + ")");
       } else if (have->address != want.address) {
         moved(want.name, *have, core::to_string(want.address));
+      } else if (have->options != want.options) {
+        options(result, *have, want);
       }
     }
     for (const NamedAddress& have : now_.listen) {
       if (find(wanted_.listen, have.name) == nullptr) moved(have.name, have, "");
     }
     out_.config.listen = std::move(result);
+  }
+
+  void options(std::vector<NamedAddress>& result, const NamedAddress& have,
+               const NamedAddress& want) {
+    const std::string key = "listen." + want.name;
+    if (idle_) return add(key, When::kFreshStart, "bound like that when it is started");
+    const ListenerOptions later = as_bound(have.options, want.options);
+    for (NamedAddress& one : result) {
+      if (one.name == want.name) one.options = later;
+    }
+    if (later != have.options) add(key, When::kNow, "mode, owner and backlog are set");
+    if (later != want.options) {
+      add(key, When::kNot,
+          "v6only, freebind, reuseport and device are as it was bound: handoff stop " + now_.name +
+              ", handoff reload, handoff restart " + now_.name);
+    }
   }
 
   void moved(const std::string& name, const NamedAddress& from, const std::string& to) {

@@ -20,12 +20,16 @@ class Listener {
   // spare: where the second name of a Unix socket goes, see socket_path.h.
   static Result<Listener> open(const NamedAddress& named, const std::string& spare = "");
   // Takes fd, which must be a socket that listens at that address, whatever has become of its path.
+  // Its options are as they were: set() changes them.
   static Result<Listener> adopt(const NamedAddress& named, UniqueFd fd,
                                 const std::string& spare = "");
 
   Listener(Listener&&) noexcept = default;  // the destructor removes its path
   Listener& operator=(Listener&&) = delete;
   ~Listener() = default;
+
+  // Changes what can be changed of a socket that is bound: mode, owner, backlog.
+  Result<void> set(const ListenerOptions& options);
 
   const std::string& name() const { return name_; }
   const std::string& address() const { return address_; }  // with the real port

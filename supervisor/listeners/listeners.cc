@@ -10,10 +10,25 @@
 #include "supervisor/processes/census.h"
 
 namespace handoff::supervisor {
+namespace {
+
+// What was bound as the one is what the other wants, but for what can be set later.
+bool is_same_socket(const NamedAddress& one, const NamedAddress& other) {
+  return one.name == other.name && one.address == other.address &&
+         as_bound(one.options, other.options) == other.options;
+}
+
+}  // namespace
 
 void Listeners::keep(std::size_t index, Listener listener) {
   notify_->store(service_ + "/" + listener.name(), listener.fd());
   have_[index].emplace(std::move(listener));
+}
+
+// One whose options can't be set is as good as one with others: the log has it.
+void Listeners::set(Listener& listener, const ListenerOptions& options) {
+  const auto done = listener.set(options);
+  if (!done) spdlog::error("{}: {}", service_, done.error().message);
 }
 
 // In the runtime folder: of nobody else, and on the file system of most such sockets.
@@ -45,8 +60,11 @@ void Listeners::want(std::vector<NamedAddress> wanted) {
   for (std::size_t i = 0; i < wanted_.size(); ++i) {
     std::optional<Listener>& listener = have_[i];
     if (!listener) continue;
-    const auto still = std::find(wanted.begin(), wanted.end(), wanted_[i]);
+    const auto still = std::find_if(wanted.begin(), wanted.end(), [&](const NamedAddress& other) {
+      return is_same_socket(wanted_[i], other);
+    });
     if (still != wanted.end()) {
+      if (still->options != wanted_[i].options) set(*listener, still->options);
       have[static_cast<std::size_t>(still - wanted.begin())].emplace(std::move(*listener));
     } else {
       notify_->remove(service_ + "/" + wanted_[i].name);
@@ -69,6 +87,7 @@ void Listeners::take_kept(KeptFds& kept) {
       continue;
     }
     spdlog::info("{}: listener {} was kept", service_, wanted_[i].name);
+    set(*listener, wanted_[i].options);
     have_[i].emplace(std::move(*listener));
   }
 }
@@ -132,6 +151,7 @@ void Listeners::take_shown(std::vector<NamedFd>& shown) {
                     listener.error().message);
       continue;
     }
+    set(*listener, wanted->options);
     keep(index, std::move(*listener));
   }
 }

@@ -28,6 +28,7 @@ class Listeners {
   }
 
   // From now on: those that are here and are not among them are closed, others bound when missing.
+  // Options of those that stay are set.
   void want(std::vector<NamedAddress> wanted);
   // Takes those that were kept, as far as they are what is wanted now.
   void take_kept(KeptFds& kept);
@@ -56,6 +57,7 @@ class Listeners {
 
  private:
   void keep(std::size_t index, Listener listener);
+  void set(Listener& listener, const ListenerOptions& options);
   void drop_lost();
   std::string spare_of(const std::string& name) const;
 

@@ -91,6 +91,25 @@ TEST(ConfigChangeTest, AListenerThatConnectionsWaitInStays) {
       << "and is told every time";
 }
 
+TEST(ConfigChangeTest, WhatCanBeSetOfAListenerIsAndTheRestStaysAsItWasBound) {
+  ServiceConfig wanted = chat();
+  wanted.listen[0].options.bind.backlog = 7;
+  EXPECT_EQ(told(change_config(chat(), wanted, false)),
+            "listen.public (now): mode, owner and backlog are set\n");
+  EXPECT_EQ(change_config(chat(), wanted, false).config, wanted);
+  wanted.listen[0].options.bind.reuseport = true;
+  const ConfigOutcome outcome = change_config(chat(), wanted, false);
+  EXPECT_EQ(told(outcome),
+            "listen.public (now): mode, owner and backlog are set\n"
+            "listen.public (not): v6only, freebind, reuseport and device are as it was bound: "
+            "handoff stop chat, handoff reload, handoff restart chat\n");
+  EXPECT_EQ(outcome.config.listen[0].options.bind.backlog, 7);
+  EXPECT_FALSE(outcome.config.listen[0].options.bind.reuseport);
+  EXPECT_EQ(told(change_config(chat(), wanted, true)),
+            "listen.public (fresh start): bound like that when it is started\n");
+  EXPECT_EQ(change_config(chat(), wanted, true).config, wanted);
+}
+
 TEST(ConfigChangeTest, NobodyWaitsInTheListenersOfAServiceThatIsStopped) {
   ServiceConfig wanted = chat();
   wanted.listen = {{"admin", *core::parse_address("unix:/a")}};

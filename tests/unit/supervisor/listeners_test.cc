@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include <filesystem>
 
 #include "libhandoff/sys/socket.h"
+#include "supervisor/listeners/socket_file.h"
 #include "support/process/files.h"
 
 namespace handoff::supervisor {
@@ -219,6 +221,150 @@ TEST_F(ListenersTest, OneThatListensElsewhereIsNotTaken) {
   auto one = list(shown("a", other));
   listeners.take_shown(one);
   EXPECT_TRUE(listeners.here().empty());
+}
+
+// ---- options
+
+template <class Value = int>
+Value option_of(int fd, int level, int option) {
+  Value value{};
+  socklen_t length = sizeof value;
+  EXPECT_EQ(::getsockopt(fd, level, option, &value, &length), 0) << option;
+  return value;
+}
+// How many may wait in a TCP listener.
+int backlog_of(int fd) {
+  return static_cast<int>(option_of<tcp_info>(fd, IPPROTO_TCP, TCP_INFO).tcpi_sacked);
+}
+struct stat file_at(const std::string& path) {
+  struct stat info {};
+  EXPECT_EQ(::lstat(path.c_str(), &info), 0) << path;
+  return info;
+}
+NamedAddress with(NamedAddress named, ListenerOptions options) {
+  named.options = std::move(options);
+  return named;
+}
+
+TEST_F(ListenersTest, ASocketIsBoundWithItsOptions) {
+  ListenerOptions both;
+  both.bind.v6only = false;
+  both.bind.backlog = 7;
+  ListenerOptions shared;
+  shared.bind.reuseport = true;
+  ListenerOptions of_device;
+  of_device.bind.device = "lo";
+  ListenerOptions free;
+  free.bind.freebind = true;
+  Listeners listeners("chat",
+                      {named("plain", "tcp:[::1]:0"), with(named("both", "tcp:[::]:0"), both),
+                       with(named("shared", "tcp:127.0.0.1:0"), shared),
+                       with(named("device", "tcp:127.0.0.1:0"), of_device),
+                       with(named("free", "tcp:192.0.2.7:0"), free)},
+                      notify_);
+  const auto result = listeners.bind_missing();
+  ASSERT_TRUE(result) << result.error().message;
+  const auto fd = [&](std::size_t i) { return listeners.here()[i]->fd(); };
+  EXPECT_EQ(option_of(fd(0), IPPROTO_IPV6, IPV6_V6ONLY), 1);
+  EXPECT_EQ(option_of(fd(0), SOL_SOCKET, SO_REUSEPORT), 0);
+  EXPECT_GT(backlog_of(fd(0)), 7);
+  EXPECT_EQ(option_of(fd(1), IPPROTO_IPV6, IPV6_V6ONLY), 0);
+  EXPECT_EQ(backlog_of(fd(1)), 7);
+  EXPECT_EQ(option_of(fd(2), SOL_SOCKET, SO_REUSEPORT), 1);
+  char device[16] = {};
+  socklen_t length = sizeof device;
+  ASSERT_EQ(::getsockopt(fd(3), SOL_SOCKET, SO_BINDTODEVICE, device, &length), 0);
+  EXPECT_STREQ(device, "lo");
+  EXPECT_EQ(option_of(fd(4), IPPROTO_IP, IP_FREEBIND), 1) << "the host has no such address";
+}
+
+TEST_F(ListenersTest, AUnixSocketHasItsModeWhateverTheUmask) {
+  const std::string path = scratch_ / "s";
+  ListenerOptions options;
+  options.bind.mode = 0626;
+  const mode_t before = ::umask(0077);
+  Listeners listeners("chat", {with(named("a", "unix:" + path), options)}, notify_);
+  const auto result = listeners.bind_missing();
+  ::umask(before);
+  ASSERT_TRUE(result) << result.error().message;
+  EXPECT_EQ(file_at(path).st_mode & 07777, 0626U);
+}
+
+TEST_F(ListenersTest, AnOwnerThatNobodyIsFailsTheBindAndLeavesNoPath) {
+  const std::string path = scratch_ / "s";
+  ListenerOptions options;
+  options.user = "nobody-of-that-name";
+  Listeners listeners("chat", {with(named("a", "unix:" + path), options)}, notify_);
+  const auto result = listeners.bind_missing();
+  ASSERT_FALSE(result);
+  EXPECT_NE(result.error().message.find("listener a: there is no user \"nobody-of-that-name\""),
+            std::string::npos)
+      << result.error().message;
+  EXPECT_FALSE(std::filesystem::exists(path));
+}
+
+TEST_F(ListenersTest, AnOwnerMayBeANumber) {
+  ASSERT_EQ(::geteuid(), 0U) << "only root gives files away";
+  const std::string path = scratch_ / "s";
+  ListenerOptions options;
+  options.user = "4711";
+  options.group = "4712";
+  Listeners listeners("chat", {with(named("a", "unix:" + path), options)}, notify_);
+  ASSERT_TRUE(listeners.bind_missing());
+  EXPECT_EQ(file_at(path).st_uid, 4711U);
+  EXPECT_EQ(file_at(path).st_gid, 4712U);
+}
+
+TEST_F(ListenersTest, WhatCanBeSetLaterIsSetOnTheSocketThatIsThere) {
+  const std::string path = scratch_ / "s";
+  const NamedAddress unix = named("a", "unix:" + path);
+  const NamedAddress tcp = named("b", "tcp:127.0.0.1:0");
+  Listeners listeners("chat", {unix, tcp}, notify_);
+  ASSERT_TRUE(listeners.bind_missing());
+  const ino_t first = listeners.here()[0]->inode();
+  const ino_t second = listeners.here()[1]->inode();
+  ListenerOptions options;
+  options.bind.mode = 0600;
+  ListenerOptions fewer;
+  fewer.bind.backlog = 3;
+  listeners.want({with(unix, options), with(tcp, fewer)});
+  ASSERT_EQ(listeners.here().size(), 2U);
+  EXPECT_EQ(listeners.here()[0]->inode(), first);
+  EXPECT_EQ(listeners.here()[1]->inode(), second);
+  EXPECT_EQ(file_at(path).st_mode & 07777, 0600U);
+  EXPECT_EQ(backlog_of(listeners.here()[1]->fd()), 3);
+  listeners.want({unix, tcp});
+  EXPECT_EQ(file_at(path).st_mode & 07777, 0600U) << "what is not named stays";
+  EXPECT_GT(backlog_of(listeners.here()[1]->fd()), 3);
+}
+
+TEST_F(ListenersTest, WhatASocketIsBoundWithTakesAnotherSocket) {
+  const NamedAddress tcp = named("a", "tcp:127.0.0.1:0");
+  Listeners listeners("chat", {tcp}, notify_);
+  ASSERT_TRUE(listeners.bind_missing());
+  const ino_t first = listeners.here()[0]->inode();
+  ListenerOptions shared;
+  shared.bind.reuseport = true;
+  listeners.want({with(tcp, shared)});
+  EXPECT_TRUE(listeners.here().empty());
+  ASSERT_TRUE(listeners.bind_missing());
+  EXPECT_NE(listeners.here()[0]->inode(), first);
+  EXPECT_EQ(option_of(listeners.here()[0]->fd(), SOL_SOCKET, SO_REUSEPORT), 1);
+}
+
+TEST_F(ListenersTest, WhatIsNoSocketIsNotGivenAway) {
+  const std::string path = scratch_ / "s";
+  Listeners listeners("chat", {named("a", "unix:" + path)}, notify_);
+  ASSERT_TRUE(listeners.bind_missing());
+  std::filesystem::remove(path);
+  test::write_file(scratch_ / "secret", "");
+  std::filesystem::permissions(scratch_ / "secret", std::filesystem::perms::owner_read);
+  std::filesystem::create_symlink(scratch_ / "secret", path);
+  ListenerOptions options;
+  options.bind.mode = 0666;
+  EXPECT_FALSE(dress(path, options));
+  listeners.want({with(named("a", "unix:" + path), options)});
+  EXPECT_EQ(file_at(scratch_ / "secret").st_mode & 07777, 0400U);
 }
 
 }  // namespace
