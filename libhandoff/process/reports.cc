@@ -8,12 +8,19 @@ namespace handoff::io {
 
 using protocol::Type;
 
+std::vector<protocol::GivenBack> Reports::given_back() const {
+  std::vector<protocol::GivenBack> out;
+  for (const auto& [name, drop] : registry_.given_back()) out.push_back({name, drop});
+  return out;
+}
+
 void Reports::registered(core::Manifest manifest, bool rehearsal) {
   control_.send(Type::kRegister, encode(protocol::Register{.protocol_min = protocol::kVersionMin,
                                                            .protocol_max = protocol::kVersionMax,
                                                            .generation = registry_.generation,
                                                            .manifest = std::move(manifest),
-                                                           .rehearsal = rehearsal}));
+                                                           .rehearsal = rehearsal,
+                                                           .given_back = given_back()}));
   control_.listen();
 }
 
@@ -106,7 +113,8 @@ void Reports::reconnect(const Standing& standing) {
                                           .manifest = std::move(*manifest),
                                           .returning = true,
                                           .state = static_cast<std::uint32_t>(standing.state),
-                                          .handoff_id = standing.handoff_id}));
+                                          .handoff_id = standing.handoff_id,
+                                          .given_back = given_back()}));
   if (outcome_) control_.send(outcome_->first, outcome_->second);
   if (standing.owner) {
     send_owner(true);

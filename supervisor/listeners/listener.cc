@@ -57,6 +57,7 @@ Result<Listener> Listener::describe(const NamedAddress& named, UniqueFd fd,
   Listener listener;
   listener.fd_ = std::move(fd);
   listener.name_ = named.name;
+  listener.asked_ = address;
   listener.address_ =
       handoff::io::bound_address(listener.fd_.get()).value_or(core::to_string(address));
   const auto identity = handoff::io::identity_of(listener.fd_.get());

@@ -33,9 +33,12 @@ class Listener {
 
   const std::string& name() const { return name_; }
   const std::string& address() const { return address_; }  // with the real port
+  const core::Address& asked() const { return asked_; }    // as the configuration had it
   int fd() const { return fd_.get(); }
   ino_t inode() const { return inode_; }  // its identity (I6, docs/invariants.md)
   dev_t device() const { return device_; }
+  // Nobody comes by its path any more; the socket listens on.
+  void leave_path() { path_ = SocketPath(); }
   SocketPath& path() { return path_; }
   const SocketPath& path() const { return path_; }
 
@@ -47,6 +50,7 @@ class Listener {
   UniqueFd fd_;
   std::string name_;
   std::string address_;
+  core::Address asked_;
   ino_t inode_ = 0;
   dev_t device_ = 0;
   SocketPath path_;

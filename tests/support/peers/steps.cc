@@ -5,6 +5,8 @@
 //
 //   --without A-B        leaves that step out (may be given again)
 //   --also NAME=ADDRESS  listens there, too
+//   --offered all        listens to whatever it is offered, too
+//   --gives-back NAME    gives that listener back    --closes NAME  and wants it closed
 //   --cant-save N        sessions with that many lines can't be saved
 //   --cant-restore N     nor restored
 //   --section HOW        has a section "notes", and as an heir: takes it | refuses it
@@ -169,12 +171,18 @@ int main(int argc, char** argv) {
   std::map<std::string, std::string> also;
   std::optional<Notes> notes;
   std::string moves;
+  bool offered = false;
+  std::map<std::string, bool> gives_back;
   for (int i = 1; i + 1 < argc; i += 2) {
     const std::string option = argv[i];
     const std::string value = argv[i + 1];
     if (option == "--without") without.insert(value);
     if (option == "--also") {
       also[value.substr(0, value.find('='))] = value.substr(value.find('=') + 1);
+    }
+    if (option == "--offered") offered = value == "all";
+    if (option == "--gives-back" || option == "--closes") {
+      gives_back[value] = option == "--closes";
     }
     if (option == "--cant-save") cant_save = std::stoull(value);
     if (option == "--cant-restore") cant_restore = std::stoull(value);
@@ -207,6 +215,12 @@ int main(int argc, char** argv) {
       service->kind(name, kRelease);
       host.listen(name, address, [] { return std::make_unique<Stream>(); }, Stream::restore,
                   {.kind = name});
+    }
+    for (const auto& [name, closes] : gives_back) service->give_back(name, closes);
+    if (offered) {
+      service->kind("offered", kRelease);
+      host.listen_offered([] { return std::make_unique<Stream>(); }, Stream::restore,
+                          {.kind = "offered"});
     }
     if (notes) service->section("notes", *notes, {1}, {1});
     host.start();

@@ -5,13 +5,16 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <uv.h>
 
 #include <filesystem>
 
 #include "libhandoff/sys/socket.h"
+#include "supervisor/listeners/listener_ends.h"
 #include "supervisor/listeners/socket_file.h"
 #include "support/process/files.h"
 
@@ -215,12 +218,24 @@ TEST_F(ListenersTest, WhatIsWantedAnewReplacesNothingThatIsStillWanted) {
   EXPECT_TRUE(listeners.here().empty());
 }
 
-TEST_F(ListenersTest, OneThatListensElsewhereIsNotTaken) {
+TEST_F(ListenersTest, OneThatListensElsewhereIsTakenAndMovesAtTheNextUpgrade) {
   const UniqueFd other = bound("tcp:127.0.0.2:0");
   Listeners listeners("chat", {named("a", "tcp:127.0.0.1:0")}, notify_);
   auto one = list(shown("a", other));
   listeners.take_shown(one);
-  EXPECT_TRUE(listeners.here().empty());
+  ASSERT_EQ(listeners.here().size(), 1U);
+  EXPECT_EQ(listeners.here()[0]->address(), address_of(other));
+  const auto donor = list(shown("a", other));
+  ASSERT_TRUE(listeners.bind_for_heir(donor, true));
+  EXPECT_EQ(listeners.for_heir(donor, true).moved.size(), 1U);
+  const UniqueFd file(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  Listeners others("chat", {named("b", "tcp:127.0.0.1:0")}, notify_);
+  NamedFd none{"b", "tcp:127.0.0.1:0", io::identity_of(file.get())->inode,
+               io::identity_of(file.get())->device};
+  none.fd = copy_of(file);
+  auto no_socket = list(std::move(none));
+  others.take_shown(no_socket);
+  EXPECT_TRUE(others.here().empty());
 }
 
 // ---- options
@@ -365,6 +380,173 @@ TEST_F(ListenersTest, WhatIsNoSocketIsNotGivenAway) {
   EXPECT_FALSE(dress(path, options));
   listeners.want({with(named("a", "unix:" + path), options)});
   EXPECT_EQ(file_at(scratch_ / "secret").st_mode & 07777, 0400U);
+}
+
+// ---- in motion
+
+// A listener that moves from one address to another: before an upgrade, `moves` is bound for none.
+class MovingTest : public ListenersTest {
+ protected:
+  MovingTest() {
+    EXPECT_TRUE(listeners_.bind_missing());
+    donor_ = report(*listeners_.here()[0]);
+    listeners_.want({named("a", "tcp:127.0.0.2:0")}, true);
+  }
+  // As a process reports the listener.
+  static std::vector<NamedFd> report(const Listener& one) {
+    return list(NamedFd{one.name(), one.address(), one.inode(), one.device()});
+  }
+  std::string address() const { return listeners_.here()[0]->address(); }
+  static bool is_at(const Listener* one, const std::string& host) {
+    return one != nullptr && one->address().find(host) != std::string::npos;
+  }
+
+  Listeners listeners_{"chat", {named("a", "tcp:127.0.0.1:0")}, notify_};
+  std::vector<NamedFd> donor_;
+};
+
+TEST_F(MovingTest, NothingMovesBeforeAnUpgrade) {
+  EXPECT_NE(address().find("127.0.0.1"), std::string::npos);
+  ASSERT_TRUE(listeners_.bind_missing()) << "a crash is none";
+  EXPECT_NE(address().find("127.0.0.1"), std::string::npos);
+  EXPECT_TRUE(listeners_.take_replaced().empty());
+}
+
+TEST_F(MovingTest, AnHeirThatGoesForwardGetsTheNewOneAndTheOldOneBesideIt) {
+  ASSERT_TRUE(listeners_.bind_for_heir(donor_, true));
+  const auto its = listeners_.for_heir(donor_, true);
+  EXPECT_TRUE(its.kept.empty());
+  ASSERT_EQ(its.moved.size(), 1U);
+  EXPECT_TRUE(is_at(its.moved[0], "127.0.0.2"));
+  ASSERT_EQ(its.before.size(), 1U);
+  EXPECT_TRUE(is_at(its.before[0], "127.0.0.1"));
+  const auto heir = report(*its.moved[0]);
+  EXPECT_TRUE(is_at(listeners_.here(heir)[0], "127.0.0.2"));
+  EXPECT_TRUE(is_at(listeners_.other("a", heir), "127.0.0.1"));
+  EXPECT_TRUE(is_at(listeners_.here(donor_)[0], "127.0.0.1"));
+  EXPECT_TRUE(is_at(listeners_.other("a", donor_), "127.0.0.2"));
+  // Its own heir, if the configuration has not changed, has nothing to do with it.
+  ASSERT_TRUE(listeners_.bind_for_heir(heir, true));
+  EXPECT_TRUE(listeners_.for_heir(heir, true).moved.empty());
+  // One that goes back gets the old one in place of the new one.
+  const auto back = listeners_.for_heir(heir, false);
+  ASSERT_EQ(back.moved.size(), 1U);
+  EXPECT_TRUE(is_at(back.moved[0], "127.0.0.1"));
+  ASSERT_EQ(back.before.size(), 1U);
+  EXPECT_TRUE(is_at(back.before[0], "127.0.0.2"));
+}
+
+TEST_F(MovingTest, OnceThatIsPermanentTheOldOneIsGivenUp) {
+  ASSERT_TRUE(listeners_.bind_for_heir(donor_, true));
+  const auto heir = report(*listeners_.for_heir(donor_, true).moved[0]);
+  listeners_.settle(heir);
+  EXPECT_NE(address().find("127.0.0.2"), std::string::npos);
+  const auto replaced = listeners_.take_replaced();
+  ASSERT_EQ(replaced.size(), 1U);
+  EXPECT_TRUE(is_at(&replaced[0], "127.0.0.1"));
+  EXPECT_EQ(listeners_.other("a", heir), nullptr);
+  EXPECT_TRUE(listeners_.take_replaced().empty());
+}
+
+TEST_F(MovingTest, AnHeirThatDidNotTakeTheNewOneStaysWhereItIs) {
+  ASSERT_TRUE(listeners_.bind_for_heir(donor_, true));
+  listeners_.settle(donor_);
+  EXPECT_NE(address().find("127.0.0.1"), std::string::npos);
+  const auto replaced = listeners_.take_replaced();
+  ASSERT_EQ(replaced.size(), 1U);
+  EXPECT_TRUE(is_at(&replaced[0], "127.0.0.2"));
+}
+
+TEST_F(MovingTest, WhatWasBoundForAnHeirThatFailedIsGivenUp) {
+  listeners_.want({named("a", "tcp:127.0.0.2:0"), named("b", "tcp:127.0.0.1:0")}, true);
+  ASSERT_TRUE(listeners_.bind_for_heir(donor_, true));
+  ASSERT_TRUE(listeners_.has("b"));
+  ASSERT_EQ(listeners_.for_heir(donor_, true).kept.size(), 1U);
+  listeners_.heir_failed(donor_);
+  EXPECT_FALSE(listeners_.has("b"));
+  EXPECT_TRUE(listeners_.take_replaced().empty()) << "nobody has accepted on it";
+  EXPECT_EQ(listeners_.other("a", donor_), nullptr);
+  EXPECT_NE(address().find("127.0.0.1"), std::string::npos);
+}
+
+TEST_F(MovingTest, AStartFromNothingBeginsWhereTheMoveBegan) {
+  ASSERT_TRUE(listeners_.bind_for_heir(donor_, true));
+  ASSERT_TRUE(listeners_.bind_missing());
+  EXPECT_NE(address().find("127.0.0.1"), std::string::npos);
+  EXPECT_EQ(listeners_.take_replaced().size(), 1U);
+}
+
+TEST_F(MovingTest, ARehearsalBindsNothingAndSaysWhatCantBeBound) {
+  listeners_.want({named("a", "tcp:127.0.0.2:0"), named("b", "tcp:127.0.0.1:0")}, true);
+  ASSERT_TRUE(listeners_.bind_for_heir(donor_, false));
+  const auto its = listeners_.for_heir(donor_, true);
+  EXPECT_TRUE(its.moved.empty());
+  EXPECT_TRUE(its.kept.empty());
+  ASSERT_EQ(its.missing.size(), 1U);
+  EXPECT_EQ(its.missing[0].name, "b");
+  const UniqueFd taken = bound("tcp:127.0.0.1:0");
+  listeners_.want({named("a", address_of(taken))}, true);
+  for (const bool really : {false, true}) {
+    const auto result = listeners_.bind_for_heir(donor_, really);
+    ASSERT_FALSE(result);
+    EXPECT_EQ(result.error().message.find("listener a: binding " + address_of(taken)), 0U)
+        << result.error().message;
+  }
+  EXPECT_TRUE(listeners_.take_replaced().empty());
+}
+
+TEST_F(MovingTest, AllOrNothingIsBound) {
+  const UniqueFd taken = bound("tcp:127.0.0.1:0");
+  listeners_.want(
+      {named("a", "tcp:127.0.0.2:0"), named("b", "tcp:127.0.0.1:0"), named("c", address_of(taken))},
+      true);
+  ASSERT_FALSE(listeners_.bind_for_heir(donor_, true));
+  EXPECT_FALSE(listeners_.has("b"));
+  EXPECT_EQ(listeners_.other("a", donor_), nullptr);
+}
+
+TEST_F(MovingTest, OneThatHasNotEndedYetIsTakenUpAgain) {
+  const UniqueFd free = bound("tcp:127.0.0.2:0");
+  const std::string there = address_of(free);
+  listeners_.want({named("a", there)}, true);
+  ListenerEnds ends(uv_default_loop(), "chat");
+  auto listener = Listener::adopt(named("a", there), copy_of(free));
+  ASSERT_TRUE(listener);
+  ends.end(std::move(*listener));
+  ASSERT_TRUE(listeners_.bind_for_heir(donor_, false, &ends));
+  ASSERT_EQ(ends.all().size(), 1U);
+  ASSERT_TRUE(listeners_.bind_for_heir(donor_, true, &ends));
+  EXPECT_TRUE(ends.all().empty());
+  const auto moved = listeners_.for_heir(donor_, true).moved;
+  ASSERT_EQ(moved.size(), 1U);
+  EXPECT_EQ(moved[0]->inode(), io::identity_of(free.get())->inode);
+  // It takes connections.
+  const auto client = io::connect_address(*core::parse_address(there));
+  ASSERT_TRUE(client);
+  pollfd queue{free.get(), POLLIN, 0};
+  EXPECT_EQ(::poll(&queue, 1, 5000), 1);
+}
+
+TEST_F(MovingTest, TheAddressMayChangeBackAndThenNothingMoves) {
+  listeners_.want({named("a", "tcp:127.0.0.1:0")}, true);
+  ASSERT_TRUE(listeners_.bind_for_heir(donor_, true));
+  EXPECT_TRUE(listeners_.for_heir(donor_, true).moved.empty());
+}
+
+TEST_F(MovingTest, AReloadOfAServiceThatIsStoppedClosesIt) {
+  listeners_.want({named("a", "tcp:127.0.0.2:0")}, false);
+  EXPECT_TRUE(listeners_.here().empty());
+  ASSERT_TRUE(listeners_.bind_missing());
+  EXPECT_NE(address().find("127.0.0.2"), std::string::npos);
+}
+
+TEST_F(MovingTest, TheNextSupervisorIsGivenBoth) {
+  ASSERT_TRUE(listeners_.bind_for_heir(donor_, true));
+  const auto fds = listeners_.fds();
+  ASSERT_EQ(fds.size(), 2U);
+  EXPECT_NE(io::bound_address(fds.at("a"))->find("127.0.0.2"), std::string::npos);
+  EXPECT_NE(io::bound_address(fds.at(std::string("a") + kBefore))->find("127.0.0.1"),
+            std::string::npos);
 }
 
 }  // namespace
