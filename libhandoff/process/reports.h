@@ -48,6 +48,7 @@ class Reports {
  private:
   std::vector<protocol::GivenBack> given_back() const;
   void send_owner(bool with_fds);
+  bool copy_listeners(std::vector<UniqueFd>& out) const;
   void send_outcome(protocol::Type type, std::string body);
 
   const Registry& registry_;

@@ -74,6 +74,7 @@ struct Owner {
   Blackout blackout;
   bool donor_died = false;
   bool with_fds = false;
+  bool more = false;
 };
 void describe(auto& on, Is<Owner> auto& m) {
   on.message("Owner")
@@ -87,7 +88,8 @@ void describe(auto& on, Is<Owner> auto& m) {
       .field(8, m.running_at_ns)
       .part(9, m.blackout)
       .field(10, m.donor_died)
-      .if_set(11, m.with_fds);
+      .if_set(11, m.with_fds)
+      .if_set(12, m.more);
 }
 
 enum class Phase : std::uint8_t { kNone = 0, kCopy = 1, kSwitch = 2, kRetire = 3 };

@@ -59,7 +59,9 @@ Heard from(protocol::Owner&& message, Generation generation, std::vector<UniqueF
     fds.fds.push_back({std::move(named.name), std::move(named.address), named.inode, named.device,
                        std::move(fd)});
   }
+  fds.more = message.more;
   heard.aside = std::move(fds);
+  if (message.more) return heard;
   heard.events.emplace_back(Owned{.generation = generation,
                                   .handoff_id = message.handoff_id,
                                   .sessions = message.sessions,

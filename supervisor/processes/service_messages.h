@@ -39,6 +39,7 @@ struct ReleaseNamed {
 };
 struct FdsNamed {
   std::vector<NamedFd> fds;
+  bool more = false;  // further fds, of names that the report before had
 };
 struct SessionsCounted {
   std::uint64_t query_id = 0;

@@ -319,5 +319,47 @@ TEST_F(ListenersTest, AFreshStartMayGiveBackWhatItIsGiven) {
   EXPECT_TRUE(listener(supervisor_.status(), "admin").value("kept", false));
 }
 
+// ---- many
+
+TEST_F(ListenersTest, SixHundredListenersGoThroughAStartAnUpgradeAndTheNextSupervisors) {
+  std::string listen = "public = \"tcp:127.0.0.1:0\"\n";
+  for (int i = 0; i < 600; ++i) listen += "l" + std::to_string(i) + " = \"tcp:127.0.0.1:0\"\n";
+  write_file(path_, "[service.steps]\ncommand = [\"" + program("steps-1") +
+                        "\", \"--offered\", \"all\"]\nprobation = \"0s\"\n" +
+                        "[service.steps.listen]\n" + listen);
+  Supervisor::Options options{.command = {}, .name = "steps"};
+  options.file = path_;
+  supervisor_.start(std::move(options));
+  const auto ports = [&] {
+    std::map<std::string, std::string> out;
+    for (const json& one : supervisor_.status().at("listeners")) {
+      out[one.at("name")] = one.at("address");
+    }
+    return out;
+  };
+  const auto before = ports();
+  ASSERT_EQ(before.size(), 601U);
+  const auto all_answer = [&](const std::string& with) {
+    for (const auto& [name, address] : before) ASSERT_EQ(ask(address), with) << name;
+  };
+  all_answer("1 1 - -");
+  const auto upgrade = supervisor_.upgrade(program("steps-2"), {"--offered", "all"});
+  ASSERT_EQ(upgrade.status, 0) << upgrade.describe();
+  all_answer("2 1 - -");
+  must({"upgrade", "--self"});
+  EXPECT_EQ(ports(), before);
+  supervisor_.kill();
+  supervisor_.start_again();
+  EXPECT_EQ(ports(), before);
+  // The listeners that the process has shown are the supervisor's: it starts anew with them.
+  const pid_t pid = supervisor_.service_pid();
+  ASSERT_EQ(::kill(pid, SIGKILL), 0);
+  supervisor_.wait_for_status([pid](const json& status) {
+    return status.at("state") == "running" && status.at("pid") != pid;
+  });
+  EXPECT_EQ(ports(), before);
+  all_answer("2 1 - -");
+}
+
 }  // namespace
 }  // namespace handoff::test

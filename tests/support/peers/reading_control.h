@@ -143,6 +143,7 @@ inline void copy(const protocol::Owner& from, v1::Owner& to) {
   to.mutable_blackout()->set_max_us(from.blackout.max_us);
   to.set_donor_died(from.donor_died);
   to.set_with_fds(from.with_fds);
+  to.set_more(from.more);
 }
 
 inline void copy(const protocol::Progress& from, v1::Progress& to) {

@@ -46,6 +46,15 @@ protocol::Owner owner() {
   return m;
 }
 
+protocol::Owner more_of_owner() {
+  protocol::Owner m;
+  m.generation = 2;
+  m.named = {{"admin", "tcp:127.0.0.1:7001", 4026531841, 9, 0}};
+  m.with_fds = true;
+  m.more = true;
+  return m;
+}
+
 protocol::Register giving_back() {
   protocol::Register m{1, 1, 3, manifest()};
   m.given_back = {{"admin", false}, {"old", true}};
@@ -304,6 +313,7 @@ std::vector<Frame> service_frames() {
        encode(protocol::Register{1, 1, 4, manifest(), false, 0, 0, true})},
       {Type::kRegister, "given-back", 0, encode(giving_back())},
       {Type::kOwner, "", 0, encode(owner())},
+      {Type::kOwner, "more", 1, encode(more_of_owner())},
       {Type::kOwner, "return", 2, encode(shown_owner())},
       {Type::kProgress, "", 0,
        encode(
