@@ -6,7 +6,9 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <filesystem>
 #include <functional>
+#include <handoff/uv.hpp>
 #include <memory>
 #include <set>
 #include <string>
@@ -14,6 +16,7 @@
 #include <vector>
 
 #include "handoff/handoff.h"
+#include "handoff/poll.h"
 #include "libhandoff/sys/socket.h"
 #include "support/clients/sockets.h"
 #include "support/peers/service_process.h"
@@ -204,6 +207,94 @@ TEST_F(OffersTest, WithoutASupervisorNothingIsOffered) {
   EXPECT_EQ(handoff_give_back(h, "a", 0), HANDOFF_ERR_UNKNOWN);
   handoff_close(h);
 }
+
+// ---- the layers that own listeners
+
+class Echo : public uv::Stream {
+ public:
+  std::size_t on_input(std::string_view input) override {
+    write(input);
+    return input.size();
+  }
+  std::string save() const override { return ""; }
+};
+
+int serve_by_uv() {
+  return handoff::run([] {
+    auto service = Service::open({.name = "test", .version = "1"});
+    uv::Host host(uv_default_loop(), *service);
+    must(host.listen_offered([] { return std::make_unique<Echo>(); },
+                             [](std::string_view) { return std::make_unique<Echo>(); }) == 1);
+    host.start();
+    uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+  });
+}
+
+int serve_by_poll() {
+  handoff_options options{};
+  options.size = sizeof options;
+  options.name = "test";
+  options.version = "1";
+  handoff_t* h = nullptr;
+  must(handoff_open(&h, &options) == 0);
+  handoff_poll_t* p = nullptr;
+  must(handoff_poll_open(&p, h, nullptr) == 0);
+  handoff_conn_ops ops{};
+  ops.size = sizeof ops;
+  ops.input = [](handoff_conn_t* c, const char* data, std::size_t length) {
+    handoff_conn_write(c, data, length);
+    return length;
+  };
+  must(handoff_poll_listen_offered(p, nullptr, nullptr) == -EINVAL);
+  must(handoff_poll_listen_offered(p, &ops, nullptr) == 1);
+  must(handoff_poll_listen_offered(p, &ops, nullptr) == 0);
+  must(handoff_poll_run(p) == 0);
+  handoff_poll_close(p);
+  handoff_close(h);
+  return 0;
+}
+
+class LayerTest : public OffersTest, public testing::WithParamInterface<int (*)()> {
+ protected:
+  static std::string ask(int port) {
+    const UniqueFd client = connect_tcp(port);
+    if (!client.valid()) return "refused";
+    send_all(client.get(), "x\n");
+    std::string answer(2, ' ');
+    return ::recv(client.get(), answer.data(), 2, MSG_WAITALL) == 2 ? answer : "nothing";
+  }
+  static std::size_t sockets_of(const ServiceProcess& service) {
+    std::size_t out = 0;
+    for (const auto& fd :
+         std::filesystem::directory_iterator("/proc/" + std::to_string(service.pid()) + "/fd")) {
+      std::error_code gone;
+      if (std::filesystem::read_symlink(fd, gone).string().starts_with("socket:")) ++out;
+    }
+    return out;
+  }
+};
+
+TEST_P(LayerTest, ServesBothAddressesAndClosesTheOneThatHasEnded) {
+  announce(*start_.add_listeners(), "a", a_.get(), 0);
+  announce(*start_.add_before(), "a", b_.get(), 1);
+  body_ = GetParam();
+  ServiceProcess service(body_, {{start_, {a_.get(), b_.get()}}});
+  service.await(Type::kOwner);
+  const int other = port_of(b_.get());
+  EXPECT_EQ(ask(port_of(a_.get())), "x\n");
+  EXPECT_EQ(ask(other), "x\n");
+  const std::size_t before = sockets_of(service);
+  ASSERT_EQ(::shutdown(b_.get(), SHUT_RDWR), 0);
+  const Deadline deadline = Deadline::patience();
+  while (sockets_of(service) >= before && !deadline.passed()) (void)ask(port_of(a_.get()));
+  EXPECT_LT(sockets_of(service), before);
+  EXPECT_EQ(ask(other), "refused");
+  EXPECT_EQ(ask(port_of(a_.get())), "x\n");
+  send(service.control(), Type::kStop, v1::Stop());
+  EXPECT_EQ(service.wait(), 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Layers, LayerTest, testing::Values(&serve_by_uv, &serve_by_poll));
 
 }  // namespace
 }  // namespace handoff::test

@@ -28,6 +28,7 @@
 #include <stdexcept>
 #include <string>
 #include <system_error>
+#include <vector>
 
 // A leak check attaches to the process, which one that has changed its user does not allow.
 extern "C" const char* __asan_default_options() { return "detect_leaks=0"; }
@@ -195,17 +196,26 @@ int main(int argc, char** argv) {
     const auto knows = [&](std::uint32_t from, std::uint32_t to) {
       return !without.contains(std::to_string(from) + "-" + std::to_string(to));
     };
+    std::vector<std::string> kinds{"session"};
+    if (offered) {
+      kinds.emplace_back("offered");
+      service->kind("offered", kRelease);
+    }
     for (std::uint32_t low = 1; low < kRelease; ++low) {
       const std::uint32_t high = low + 1;
-      if (knows(low, high)) {
-        service->on_upgrade_state(low, high, [low, high](std::string_view state) {
-          return State::parse(state, low).text(high);
-        });
-      }
-      if (knows(high, low)) {
-        service->on_downgrade_state(high, low, [low, high](std::string_view state) {
-          return State::parse(state, high).text(low);
-        });
+      for (const std::string& kind : kinds) {
+        if (knows(low, high)) {
+          service->on_upgrade_state(
+              low, high,
+              [low, high](std::string_view state) { return State::parse(state, low).text(high); },
+              kind);
+        }
+        if (knows(high, low)) {
+          service->on_downgrade_state(
+              high, low,
+              [low, high](std::string_view state) { return State::parse(state, high).text(low); },
+              kind);
+        }
       }
     }
     handoff::uv::Host host(uv_default_loop(), *service);
@@ -218,7 +228,6 @@ int main(int argc, char** argv) {
     }
     for (const auto& [name, closes] : gives_back) service->give_back(name, closes);
     if (offered) {
-      service->kind("offered", kRelease);
       host.listen_offered([] { return std::make_unique<Stream>(); }, Stream::restore,
                           {.kind = "offered"});
     }
