@@ -91,7 +91,7 @@ void Listeners::want(std::vector<NamedAddress> wanted, bool in_use) {
       }
       if (!in_use && place.have && !is_there) drop(place.have);
       if (place.have) still->have.emplace(std::move(*place.have));
-      if (place.next) still->next.emplace(std::move(*place.next));
+      if (place.next && in_use) still->next.emplace(std::move(*place.next));
       still->for_heir = place.for_heir;
     } else {
       if (place.have) drop(place.have);

@@ -51,8 +51,7 @@ Result<void> Listeners::bind_for_heir(const std::vector<NamedFd>& donor, bool re
     const NamedFd* its = find(donor, place.wanted.name);
     // One that the donor has and this supervisor does not is the donor's to give.
     const bool is_new = !place.have && its == nullptr;
-    const bool moves =
-        place.have && !place.next && place.have->asked() != place.wanted.address && its != nullptr;
+    const bool moves = place.have && !place.next && place.have->asked() != place.wanted.address;
     if (!is_new && !moves) continue;
     auto bound = really ? open_for_heir(place, moves, ends) : try_to_open(place, ends);
     if (!bound) {
@@ -119,8 +118,9 @@ void Listeners::settle(const std::vector<NamedFd>& owner) {
     place.for_heir = false;
     if (!place.next) continue;
     if (!is(find(owner, place.wanted.name), place.next)) {
-      spdlog::warn("{}: listener {} stays at {}: the release that runs does not have the one at {}",
-                   service_, place.wanted.name, place.have->address(), place.next->address());
+      spdlog::warn(
+          "{}: listener {} stays at {}; the one at {} ends, which this release does not have",
+          service_, place.wanted.name, place.have->address(), place.next->address());
       replace(place.next);
       continue;
     }

@@ -533,6 +533,16 @@ TEST_F(MovingTest, TheAddressMayChangeBackAndThenNothingMoves) {
   EXPECT_TRUE(listeners_.for_heir(donor_, true).moved.empty());
 }
 
+TEST_F(MovingTest, OneThatIsKeptForNobodyMovesForTheHeirThatClaimsIt) {
+  ASSERT_TRUE(listeners_.bind_for_heir({}, true));
+  const auto its = listeners_.for_heir({}, true);
+  ASSERT_EQ(its.kept.size(), 1U);
+  EXPECT_TRUE(is_at(its.kept[0], "127.0.0.2"));
+  ASSERT_EQ(its.before.size(), 1U);
+  EXPECT_TRUE(is_at(its.before[0], "127.0.0.1")) << "clients may wait there";
+  EXPECT_TRUE(its.moved.empty());
+}
+
 TEST_F(MovingTest, AReloadOfAServiceThatIsStoppedClosesIt) {
   listeners_.want({named("a", "tcp:127.0.0.2:0")}, false);
   EXPECT_TRUE(listeners_.here().empty());
