@@ -117,6 +117,21 @@ int handoff_claim(handoff_t* h, const char* name) {
   return declare(h, [&](Registry& r) { return r.declare_named(name, ""); });
 }
 
+int handoff_offered(const handoff_t* h, size_t index, const char** name, const char** address) {
+  if (h == nullptr) return -EINVAL;
+  const auto* offer = h->service.offer(index);
+  if (name != nullptr) *name = offer == nullptr ? nullptr : offer->name.c_str();
+  if (address != nullptr) *address = offer == nullptr ? nullptr : offer->address.c_str();
+  return offer == nullptr ? 0 : 1;
+}
+
+int handoff_give_back(handoff_t* h, const char* name, uint32_t flags) {
+  if (name == nullptr || (flags & ~HANDOFF_GIVE_BACK_CLOSE) != 0) return -EINVAL;
+  return run_whole(h, [&](Service& s) {
+    return s.declare([&](Registry&) { return s.give_back(name, flags != 0); });
+  });
+}
+
 int handoff_kind(handoff_t* h, const char* kind, uint32_t version) {
   if (kind == nullptr) return -EINVAL;
   return declare(h, [&](Registry& r) { return r.declare_kind(kind, version); });
@@ -246,6 +261,18 @@ const char* handoff_named_address(const handoff_t* h, const char* name) {
   } catch (...) {
     return nullptr;
   }
+}
+
+int handoff_take_earlier(handoff_t* h, const char* name) {
+  if (name == nullptr) return -EINVAL;
+  int fd = -1;
+  const int result = run_whole(h, [&](Service& s) -> Result<void> {
+    auto taken = s.take_earlier(name);
+    if (!taken) return Failure(taken.error());
+    fd = taken->release();
+    return {};
+  });
+  return result < 0 ? result : fd;
 }
 
 int handoff_attach(handoff_t* h, const char* name, int fd) {

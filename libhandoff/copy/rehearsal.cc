@@ -74,7 +74,7 @@ void Rehearsal::add(const protocol::Rehearsed& other) {
 
 void Rehearsal::try_missing(const Registry& registry) {
   for (const auto& [name, named] : registry.named) {
-    if (named.fd.valid() || named.kept.valid() || named.address.empty()) continue;
+    if (named.fd.valid() || named.kept.valid() || named.address.empty() || named.offered) continue;
     const auto address = core::parse_address(named.address);
     if (!address) continue;
     if (const auto ok = can_bind(*address); !ok) {

@@ -67,8 +67,13 @@ Result<void> ServiceReceiver::apply_named(std::string_view body, std::vector<Uni
     }
     place = std::move(fd);
     if (!internal) {
-      it->second.address = named.address;
-      it->second.nonblocking = is_nonblocking(place.get());
+      NamedFd& entry = it->second;
+      entry.address = named.address;
+      if (entry.moved.valid()) {  // the donor's stays with the donor and the supervisor
+        entry.fd = std::move(entry.moved);
+        entry.address = entry.moved_address;
+      }
+      entry.nonblocking = is_nonblocking(entry.fd.get());
     }
     ++named_count_;
   }

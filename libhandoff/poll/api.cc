@@ -46,6 +46,12 @@ bool fits(const Options* options) {
   return options == nullptr || options->size >= sizeof *options;
 }
 
+bool well_formed(const handoff_conn_ops* ops) {
+  return ops != nullptr && fits(ops) && ops->input != nullptr &&
+         (ops->save == nullptr) == (ops->restore == nullptr) &&
+         (ops->flags & ~HANDOFF_SESSION_INDEPENDENT) == 0;
+}
+
 std::uint64_t add_timer(handoff_poll_t* p, std::uint64_t ms, bool every, void (*f)(void*),
                         void* user) noexcept {
   if (p == nullptr || f == nullptr) return 0;
@@ -102,10 +108,14 @@ int handoff_poll_stop(handoff_poll_t* p, uint64_t within_ms) {
 
 int handoff_poll_listen(handoff_poll_t* p, const char* name, const char* address,
                         const struct handoff_conn_ops* ops, void* context) {
-  if (name == nullptr || address == nullptr || ops == nullptr || !fits(ops)) return -EINVAL;
-  if (ops->input == nullptr || (ops->save == nullptr) != (ops->restore == nullptr)) return -EINVAL;
-  if ((ops->flags & ~HANDOFF_SESSION_INDEPENDENT) != 0) return -EINVAL;
+  if (name == nullptr || address == nullptr || !well_formed(ops)) return -EINVAL;
   return run(p, [&](handoff_poll_t& kit) { return kit.listen(name, address, *ops, context), 0; });
+}
+
+int handoff_poll_listen_offered(handoff_poll_t* p, const struct handoff_conn_ops* ops,
+                                void* context) {
+  if (!well_formed(ops)) return -EINVAL;
+  return run(p, [&](handoff_poll_t& kit) { return kit.listen_offered(*ops, context); });
 }
 
 int handoff_conn_write(handoff_conn_t* c, const void* data, size_t length) {

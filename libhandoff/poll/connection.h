@@ -18,7 +18,8 @@ struct Listener {
   handoff_conn_ops ops;
   void* context;
   int fd = -1;
-  bool rests = false;  // not watched for a moment, since there were no fds to accept with
+  bool rests = false;    // not watched for a moment, since there were no fds to accept with
+  bool earlier = false;  // at another address of that name; fd is the kit's
 };
 
 }  // namespace handoff::poll

@@ -45,7 +45,7 @@ void handoff_poll::set_nonblocking(int fd) {
 }
 
 void handoff_poll::accept_from(Listener& listener) {
-  if (listener.rests || closing_down_) return;
+  if (listener.fd < 0 || listener.rests || closing_down_) return;
   // Another process may share the listener, and clear O_NONBLOCK as it closes its own fd.
   set_nonblocking(listener.fd);
   for (int n = 0; n < 64 && !closing_down_; ++n) {
@@ -57,6 +57,7 @@ void handoff_poll::accept_from(Listener& listener) {
       if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
         rest(listener);
       }
+      if (errno == EINVAL) end_earlier(listener);  // shutdown(2): nobody is to come any more
       return;
     }
     handoff_conn* const c = admit(listener, fd);
@@ -106,6 +107,7 @@ void handoff_poll::watch_listener(Listener& listener) {
 
 void handoff_poll::stop_accepting() {
   for (auto& listener : listeners_) {
+    end_earlier(*listener);
     ::epoll_ctl(set_, EPOLL_CTL_DEL, listener->fd, nullptr);
     listener->fd = -1;
     listener->rests = false;

@@ -251,6 +251,7 @@ void handoff_poll::late(std::uint64_t waiting) {
 // next must not find one whose session is another process's.
 void handoff_poll::retire() {
   closing_down_ = retired_ = true;
+  for (const auto& listener : listeners_) end_earlier(*listener);
   ::epoll_ctl(loop_, EPOLL_CTL_DEL, set_, nullptr);
   // Nobody waits for this thread any more. The scheduler treats a processor on which only a
   // SCHED_IDLE thread runs as idle, so whatever wakes up gets it, the heir above all: what follows

@@ -48,6 +48,7 @@ struct handoff_poll {
 
   // -- the loop (loop.cc)
   void listen(const char* name, const char* address, const handoff_conn_ops& ops, void* context);
+  int listen_offered(const handoff_conn_ops& ops, void* context);
   int start();
   int run();
   int once(int timeout_ms);
@@ -144,6 +145,8 @@ struct handoff_poll {
   void rest(Listener& listener);
   void wake_listeners();
   void watch_listener(Listener& listener);
+  void take_earlier();
+  void end_earlier(Listener& listener);
   void stop_accepting();
   void read_from(handoff_conn& c);
   void consume(handoff_conn& c);

@@ -84,6 +84,7 @@ handoff_poll::handoff_poll(handoff_t* handle, const handoff_poll_options& option
 
 handoff_poll::~handoff_poll() {
   inside_ = closing_down_ = true;  // destroy() may call the kit
+  for (const auto& listener : listeners_) end_earlier(*listener);
   close_set();
   for (const auto& [id, c] : conns_) {
     c->dead = c->closing = true;
@@ -204,6 +205,7 @@ int handoff_poll::start() {
     set_nonblocking(listener->fd);
     watch_listener(*listener);
   }
+  if (first_lane_ && !closing_down_) take_earlier();
   add(loop_, handoff_fd(handle_), EPOLLIN, kService);
   started_ = true;
   flush();

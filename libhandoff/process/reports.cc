@@ -2,18 +2,28 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
+#include <cstddef>
+#include <iterator>
 #include <vector>
 
 namespace handoff::io {
 
 using protocol::Type;
 
+std::vector<protocol::GivenBack> Reports::given_back() const {
+  std::vector<protocol::GivenBack> out;
+  for (const auto& [name, drop] : registry_.given_back()) out.push_back({name, drop});
+  return out;
+}
+
 void Reports::registered(core::Manifest manifest, bool rehearsal) {
   control_.send(Type::kRegister, encode(protocol::Register{.protocol_min = protocol::kVersionMin,
                                                            .protocol_max = protocol::kVersionMax,
                                                            .generation = registry_.generation,
                                                            .manifest = std::move(manifest),
-                                                           .rehearsal = rehearsal}));
+                                                           .rehearsal = rehearsal,
+                                                           .given_back = given_back()}));
   control_.listen();
 }
 
@@ -79,20 +89,50 @@ void Reports::send_owner(bool with_fds) {
   owner_.with_fds = with_fds;
   if (auto manifest = registry_.manifest(true)) owner_.named = std::move(manifest->named);
   std::vector<UniqueFd> fds;
-  for (protocol::Named& named : owner_.named) {
-    if (!with_fds || named.address.empty() || fds.size() == protocol::kMaxFds) continue;
-    UniqueFd copy(::fcntl(registry_.named.at(named.name).fd.get(), F_DUPFD_CLOEXEC, 0));
-    if (!copy.valid()) {
-      registry_.log(HANDOFF_LOG_ERROR,
-                    "listener '" + named.name + "' can't be shown to the supervisor: out of fds");
-      owner_.with_fds = false;
-      fds.clear();
-      break;
-    }
-    named.fd_index = static_cast<std::uint32_t>(fds.size());
-    fds.push_back(std::move(copy));
+  if (with_fds && !copy_listeners(fds)) {
+    owner_.with_fds = false;
+    fds.clear();
   }
-  control_.send(Type::kOwner, encode(owner_), std::move(fds));
+  // A frame carries so many, and the first one names all.
+  std::vector<protocol::Owner> further;
+  std::size_t next = 0;
+  for (protocol::Named& named : owner_.named) {
+    if (fds.empty() || named.address.empty()) continue;
+    const auto index = static_cast<std::uint32_t>(next % protocol::kMaxFds);
+    if (next++ < protocol::kMaxFds) {
+      named.fd_index = index;
+      continue;
+    }
+    named.fd_index = protocol::kMaxFds;  // not in this frame
+    if (index == 0) {
+      further.push_back({.generation = owner_.generation, .with_fds = true, .more = true});
+    }
+    further.back().named.push_back(named);
+    further.back().named.back().fd_index = index;
+  }
+  auto from = fds.begin();
+  const auto send = [&](const protocol::Owner& owner) {
+    const auto left = static_cast<std::size_t>(fds.end() - from);
+    const auto to = from + static_cast<std::ptrdiff_t>(std::min(left, protocol::kMaxFds));
+    control_.send(Type::kOwner, encode(owner),
+                  {std::make_move_iterator(from), std::make_move_iterator(to)});
+    from = to;
+  };
+  send(owner_);
+  for (const protocol::Owner& owner : further) send(owner);
+}
+
+// In the order of owner_.named. False: there are not enough fds for all.
+bool Reports::copy_listeners(std::vector<UniqueFd>& out) const {
+  for (const protocol::Named& named : owner_.named) {
+    if (named.address.empty()) continue;
+    out.emplace_back(::fcntl(registry_.named.at(named.name).fd.get(), F_DUPFD_CLOEXEC, 0));
+    if (out.back().valid()) continue;
+    registry_.log(HANDOFF_LOG_ERROR,
+                  "listener '" + named.name + "' can't be shown to the supervisor: out of fds");
+    return false;
+  }
+  return true;
 }
 
 void Reports::reconnect(const Standing& standing) {
@@ -112,7 +152,8 @@ void Reports::reconnect(const Standing& standing) {
                                           .manifest = std::move(*manifest),
                                           .returning = true,
                                           .state = static_cast<std::uint32_t>(standing.state),
-                                          .handoff_id = standing.handoff_id}));
+                                          .handoff_id = standing.handoff_id,
+                                          .given_back = given_back()}));
   if (outcome_) control_.send(outcome_->first, outcome_->second);
   if (standing.owner) {
     send_owner(true);

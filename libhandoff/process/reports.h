@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "libhandoff/process/control.h"
 #include "libhandoff/protocol/messages.h"
@@ -47,7 +48,9 @@ class Reports {
   void reconnect(const Standing& standing);
 
  private:
+  std::vector<protocol::GivenBack> given_back() const;
   void send_owner(bool with_fds);
+  bool copy_listeners(std::vector<UniqueFd>& out) const;
   void send_outcome(protocol::Type type, std::string body);
 
   const Registry& registry_;

@@ -59,8 +59,7 @@ void Service::shut() {
 void Service::begin(StartOrder start) {
   control_.open(std::move(start.control), std::move(start.reconnect), std::move(start.mailbox));
   registry_.generation = start.generation;
-  given_ = std::move(start.listeners);
-  kept_ = std::move(start.kept);
+  offers_ = std::move(start.offers);
   heir_end_ = std::move(start.heir);
   // A rehearsal, or an heir that fails, never owns, and stays the first to go.
   const auto first = heir_end_ ? oom_score_.raise() : Result<void>();
@@ -91,15 +90,7 @@ Result<void> Service::ready() {
   if (state_ != HANDOFF_STATE_DECLARING) {
     return fail(HANDOFF_ERR_ORDER, "handoff_ready() was called already");
   }
-  for (auto& [named, fd] : given_) {
-    auto ok = registry_.give_listener(named.name, named.address, std::move(fd));
-    if (!ok) return ok;
-  }
-  given_.clear();
-  for (auto& [named, fd] : kept_) {
-    registry_.keep_listener(named.name, named.address, std::move(fd));
-  }
-  kept_.clear();
+  if (auto ok = take_offers(); !ok) return ok;
   if (!heir_end_) {
     auto ok = registry_.bind_missing();
     if (!ok && ok.error().code == -EADDRINUSE && !ignored_.empty()) {
@@ -154,6 +145,7 @@ Result<void> Service::dispatch() {
     return fail(HANDOFF_ERR_ORDER, "handoff_ready() comes before handoff_dispatch()");
   }
   if (owner_report_due_ && owner_report_possible()) report_owner();
+  tell_who_waits();
   const auto roles = poller_.wait(0);
   if (!roles) return Failure(roles.error());
   turn(*roles);

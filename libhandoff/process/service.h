@@ -60,6 +60,13 @@ class Service : public Reporter, public Orders {
   // closes would be a Release to an heir that is prepared. May call thaw().
   void shut();
 
+  // The listeners that this process may claim, from handoff_open() on; nullptr beyond the last.
+  const protocol::Named* offer(std::size_t index) const;
+  // Before ready(): it is known and not wanted. drop: nor is the supervisor to keep it.
+  Result<void> give_back(const std::string& name, bool drop);
+  // A socket at an address from which the listener of that name has moved, or moves.
+  Result<UniqueFd> take_earlier(const std::string& name);
+
   void say_health(protocol::Health health);
   // The service ends on purpose, and is not to be started again.
   Result<void> leave(std::string why);
@@ -96,6 +103,8 @@ class Service : public Reporter, public Orders {
   void hear_told();
   void release_rested(const std::vector<std::uint64_t>& ids);
   void begin(StartOrder start);
+  Result<void> take_offers();
+  void tell_who_waits();
   void tell_what_is_missing();
   void turn(const std::vector<Role>& roles);
   void settle();
@@ -131,8 +140,8 @@ class Service : public Reporter, public Orders {
   int state_ = HANDOFF_STATE_DECLARING;
   std::string ignored_;  // why it has no supervisor although one is in its environment
   // Of Start.
-  std::vector<GivenListener> given_;
-  std::vector<GivenListener> kept_;
+  Offers offers_;
+  bool told_who_waits_ = false;
   std::optional<HandoffEnd> heir_end_;
   OomScore oom_score_;  // raised as long as it is an heir
   // At most one of them.

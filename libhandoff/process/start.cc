@@ -98,9 +98,8 @@ Result<void> wait_readable(int fd) {
   return {};
 }
 
-Result<std::vector<GivenListener>> take_listeners(const std::vector<protocol::Named>& listeners,
-                                                  std::vector<UniqueFd>& fds) {
-  std::vector<GivenListener> out;
+Result<void> take_listeners(const std::vector<protocol::Named>& listeners,
+                            std::vector<UniqueFd>& fds, std::vector<GivenListener>& out) {
   for (const protocol::Named& named : listeners) {
     if (named.fd_index >= fds.size() || !fds[named.fd_index].valid()) {
       return fail(HANDOFF_ERR_PROTOCOL, "Start names listener '" + named.name + "' without an fd");
@@ -113,7 +112,31 @@ Result<std::vector<GivenListener>> take_listeners(const std::vector<protocol::Na
     }
     out.push_back({named, std::move(fd)});
   }
-  return out;
+  return {};
+}
+
+Result<void> take_listeners(const protocol::Start& start, std::vector<UniqueFd>& fds,
+                            StartOrder& order) {
+  Offers& out = order.offers;
+  Result<void> taken;
+  if (!order.heir) taken = take_listeners(start.listeners, fds, out.listeners);
+  if (taken) taken = take_listeners(start.kept, fds, out.kept);
+  if (taken && order.heir) taken = take_listeners(start.moved, fds, out.moved);
+  if (taken) taken = take_listeners(start.before, fds, out.before);
+  if (!taken) return taken;
+  const auto offer = [&out](const std::vector<protocol::Named>& all) {
+    for (const protocol::Named& named : all) {
+      // One that moves is offered by its new address, which comes first.
+      const bool there = std::any_of(out.offered.begin(), out.offered.end(),
+                                     [&](const auto& other) { return other.name == named.name; });
+      if (!there && out.offered.size() < protocol::kMaxNamed) out.offered.push_back(named);
+    }
+  };
+  if (!order.heir) offer(start.listeners);
+  offer(start.kept);
+  offer(start.moved);
+  offer(start.offered);
+  return {};
 }
 
 // A supervisor from before there were mailboxes gives none.
@@ -208,13 +231,24 @@ Result<std::optional<StartOrder>> take_start() {
     if (!end) return Failure(end.error());
     order.heir = std::move(*end);
   }
-  auto listeners =
-      take_listeners(start->heir ? std::vector<protocol::Named>() : start->listeners, message.fds);
-  if (!listeners) return Failure(listeners.error());
-  order.listeners = std::move(*listeners);
-  auto kept = take_listeners(start->kept, message.fds);
-  if (!kept) return Failure(kept.error());
-  order.kept = std::move(*kept);
+  if (const auto taken = take_listeners(*start, message.fds, order); !taken) {
+    return Failure(taken.error());
+  }
+  for (bool more = start->more; more;) {
+    if (const auto ok = wait_readable(order.control.fd()); !ok) return Failure(ok.error());
+    Channel::Message next;
+    const auto came = order.control.recv(next);
+    if (!came) return Failure(came.error());
+    if (*came != Channel::Received::kMessage || next.header.type != Type::kStart) {
+      return fail(HANDOFF_ERR_PROTOCOL, "the supervisor's Start is not whole");
+    }
+    const auto further = protocol::decode<protocol::Start>(next.body);
+    if (!further) return Failure(further.error());
+    if (const auto taken = take_listeners(*further, next.fds, order); !taken) {
+      return Failure(taken.error());
+    }
+    more = further->more;
+  }
   return order;
 }
 

@@ -30,14 +30,22 @@ struct HandoffEnd {
   UniqueFd peer;  // pidfd of the other side
 };
 
+// The listeners of a Start.
+struct Offers {
+  std::vector<GivenListener> listeners = {};  // of a fresh start
+  std::vector<GivenListener> kept = {};       // that no process has; taken if they are claimed
+  std::vector<GivenListener> moved = {};      // in place of the donor's of that name
+  std::vector<GivenListener> before = {};     // at the other address of a name that moves
+  std::vector<protocol::Named> offered = {};  // all that this process may claim, by name
+};
+
 struct StartOrder {
   ControlChannel control;
   Reconnect reconnect = {};
   Mailbox mailbox = {};
   std::uint64_t generation = 0;
-  std::vector<GivenListener> listeners = {};  // of a fresh start
-  std::vector<GivenListener> kept = {};       // that no process has; taken if they are claimed
-  std::optional<HandoffEnd> heir = {};        // of an heir
+  Offers offers = {};
+  std::optional<HandoffEnd> heir = {};  // of an heir
 };
 
 // A supervisor has started this process as its service, whether Start is taken or not. Any thread,

@@ -49,6 +49,10 @@ struct Start {
   std::string report_path;
   std::uint32_t mailbox = 0;
   std::vector<Named> kept = {};
+  std::vector<Named> moved = {};
+  std::vector<Named> before = {};
+  std::vector<Named> offered = {};
+  bool more = false;
 };
 void describe(auto& on, Is<Start> auto& m) {
   on.message("Start", Zeros::kLeftOut)
@@ -61,7 +65,11 @@ void describe(auto& on, Is<Start> auto& m) {
       .part(7, m.handoff)
       .text(8, m.report_path, kMaxPath, "the report path")
       .field(9, m.mailbox)
-      .each(10, m.kept, kMaxFds, "too many listeners");
+      .each(10, m.kept, kMaxFds, "too many listeners")
+      .each(11, m.moved, kMaxFds, "too many listeners")
+      .each(12, m.before, kMaxFds, "too many listeners")
+      .each(13, m.offered, kMaxNamed, "too many listeners")
+      .field(14, m.more);
 }
 
 using core::MayLeaveOut;

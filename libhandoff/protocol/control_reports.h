@@ -15,6 +15,15 @@
 
 namespace handoff::protocol {
 
+// A listener that the release knows and does not want.
+struct GivenBack {
+  std::string name = {};
+  bool drop = false;  // nor is the supervisor to keep it
+};
+void describe(auto& on, Is<GivenBack> auto& m) {
+  on.message("GivenBack").text(1, m.name, kMaxName, "a name").if_set(2, m.drop);
+}
+
 struct Register {
   std::uint32_t protocol_min = 0;
   std::uint32_t protocol_max = 0;
@@ -24,6 +33,7 @@ struct Register {
   std::uint32_t state = 0;
   std::uint64_t handoff_id = 0;
   bool rehearsal = false;
+  std::vector<GivenBack> given_back = {};
 };
 void describe(auto& on, Is<Register> auto& m) {
   on.message("Register")
@@ -34,7 +44,8 @@ void describe(auto& on, Is<Register> auto& m) {
       .if_set(5, m.returning)
       .when(m.returning, 6, m.state)
       .when(m.returning, 7, m.handoff_id)
-      .if_set(8, m.rehearsal);
+      .if_set(8, m.rehearsal)
+      .each(9, m.given_back, kMaxNamed, "too many listeners given back");
 }
 
 struct Blackout {
@@ -64,6 +75,7 @@ struct Owner {
   bool donor_died = false;
   bool with_fds = false;
   std::uint64_t owned_at_ns = 0;  // of an heir: handoff_wait() returned
+  bool more = false;
 };
 void describe(auto& on, Is<Owner> auto& m) {
   on.message("Owner")
@@ -78,7 +90,8 @@ void describe(auto& on, Is<Owner> auto& m) {
       .part(9, m.blackout)
       .field(10, m.donor_died)
       .if_set(11, m.with_fds)
-      .if_set(12, m.owned_at_ns);
+      .if_set(12, m.owned_at_ns)
+      .if_set(13, m.more);
 }
 
 enum class Phase : std::uint8_t { kNone = 0, kCopy = 1, kSwitch = 2, kRetire = 3 };

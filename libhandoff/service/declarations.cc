@@ -55,7 +55,7 @@ Result<void> Registry::declare_named(const std::string& name, const std::string&
   if (name.starts_with(protocol::kInternalName)) {
     return fail(-EINVAL, "'" + name + "': names that begin with 'handoff.' are the library's own");
   }
-  if (named.contains(name)) {
+  if (named.contains(name) || declared_.given_back.contains(name)) {
     return fail(HANDOFF_ERR_DUPLICATE, "'" + name + "' is declared already");
   }
   if (!address.empty()) {
@@ -74,7 +74,7 @@ Result<void> Registry::give_listener(const std::string& name, const std::string&
     return fail(HANDOFF_ERR_UNKNOWN,
                 "the supervisor has a listener '" + name +
                     "' for this service, which does not declare it; remove it from the "
-                    "configuration or declare it");
+                    "configuration, declare it, or give it back (handoff_give_back())");
   }
   it->second.fd = std::move(fd);
   it->second.address = address;
@@ -86,6 +86,19 @@ void Registry::keep_listener(const std::string& name, const std::string& address
   if (it == named.end() || it->second.address.empty()) return;
   it->second.kept = std::move(fd);
   it->second.kept_address = address;
+}
+
+void Registry::move_listener(const std::string& name, const std::string& address, UniqueFd fd) {
+  const auto it = named.find(name);
+  if (it == named.end() || it->second.address.empty()) return;
+  it->second.moved = std::move(fd);
+  it->second.moved_address = address;
+}
+
+void Registry::add_earlier(const std::string& name, const std::string& address, UniqueFd fd) {
+  const auto it = named.find(name);
+  if (it == named.end() || it->second.address.empty()) return;
+  it->second.earlier.push_back({address, std::move(fd)});
 }
 
 Result<void> Registry::declare_kind(const std::string& name, std::uint32_t version) {

@@ -23,6 +23,12 @@
 
 namespace handoff::io {
 
+// A socket at another address of a listener: clients wait there.
+struct EarlierFd {
+  std::string address;
+  UniqueFd fd;
+};
+
 struct NamedFd {
   std::string address;       // as declared, then as bound; "" if it is no listener
   UniqueFd fd;               // invalid until somebody gives it
@@ -30,6 +36,11 @@ struct NamedFd {
   // The supervisor's, which no process has; in case nobody else gives one.
   UniqueFd kept = {};
   std::string kept_address = {};
+  // The supervisor's, in place of the one that the donor gives.
+  UniqueFd moved = {};
+  std::string moved_address = {};
+  std::vector<EarlierFd> earlier = {};  // until the service takes them
+  bool offered = false;                 // the supervisor has one, or would have
 };
 
 struct StateStep {
@@ -63,6 +74,8 @@ struct Declared {
   std::uint64_t generation = 0;
   std::uint32_t lanes = 1;
   std::map<std::string, NamedFd> named;
+  // Listeners that this release knows and does not want; true: nor is anybody to have them.
+  std::map<std::string, bool> given_back;
   // Held by any thread that changes or asks for an fd in `named` while several lanes run.
   std::mutex named_lock;
   std::vector<SessionKind> kinds;

@@ -359,6 +359,10 @@ Result<void> Registry::bind_missing() {
   }
   for (auto& [name, entry] : named) {
     UniqueFd kept = std::move(entry.kept);
+    if (entry.moved.valid()) {  // the donor has died before it gave its own
+      kept = std::move(entry.moved);
+      entry.kept_address = entry.moved_address;
+    }
     if (entry.fd.valid() || entry.address.empty()) continue;
     if (kept.valid()) {
       entry.fd = std::move(kept);
@@ -392,6 +396,8 @@ void Registry::close_named() {
   for (auto& [name, entry] : named) {
     entry.fd.reset();
     entry.kept.reset();
+    entry.moved.reset();
+    entry.earlier.clear();
   }
 }
 

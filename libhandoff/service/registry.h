@@ -94,6 +94,11 @@ class Registry {
   // One that it takes if nobody else gives it, an heir's donor, say. A name that it does not claim
   // is none of its business.
   void keep_listener(const std::string& name, const std::string& address, UniqueFd fd);
+  // One that it takes in place of the one that its donor gives.
+  void move_listener(const std::string& name, const std::string& address, UniqueFd fd);
+  // One at another address of that name, to be accepted on beside it.
+  void add_earlier(const std::string& name, const std::string& address, UniqueFd fd);
+  const std::map<std::string, bool>& given_back() const { return declared_.given_back; }
   Result<void> declare_kind(const std::string& name, std::uint32_t version);
   // Sessions of that kind have no state to save.
   Result<void> declare_stateless(const std::string& kind);

@@ -96,20 +96,48 @@ Result<void> clear_stale(const std::string& path, const Raw& raw) {
   return {};
 }
 
+Result<void> switch_on(int fd, int level, int option, const char* name) {
+  const int on = 1;
+  if (::setsockopt(fd, level, option, &on, sizeof on) < 0) return fail_errno(name);
+  return {};
+}
+
+Result<void> set_options(int fd, const core::Address& address, const core::BindOptions& options) {
+  Result<void> set;
+  if (address.kind == core::Address::Kind::kTcp) {
+    set = switch_on(fd, SOL_SOCKET, SO_REUSEADDR, "SO_REUSEADDR");
+  }
+  // Set in either case: net.ipv6.bindv6only is the default of the host.
+  if (set && address.v6) {
+    const int only = options.v6only.value_or(true) ? 1 : 0;
+    if (::setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only) < 0) {
+      return fail_errno("IPV6_V6ONLY");
+    }
+  }
+  if (set && options.freebind) {  // of both families: the option of IPv6 is younger
+    set = switch_on(fd, IPPROTO_IP, IP_FREEBIND, "IP_FREEBIND");
+  }
+  if (set && options.reuseport) set = switch_on(fd, SOL_SOCKET, SO_REUSEPORT, "SO_REUSEPORT");
+  if (set && !options.device.empty() &&
+      ::setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, options.device.data(),
+                   static_cast<socklen_t>(options.device.size())) < 0) {
+    return fail_errno("SO_BINDTODEVICE " + options.device);
+  }
+  // The file of a Unix socket gets the mode of the socket's own inode, less the umask: so nobody
+  // else can connect before the caller has set the whole of it.
+  if (set && options.mode && ::fchmod(fd, *options.mode) < 0) return fail_errno("fchmod");
+  return set;
+}
+
 // A socket for that address, not bound yet.
-Result<UniqueFd> unbound(const core::Address& address, const Raw& raw) {
+Result<UniqueFd> unbound(const core::Address& address, const Raw& raw,
+                         const core::BindOptions& options) {
   const bool udp = address.kind == core::Address::Kind::kUdp;
   UniqueFd fd(::socket(raw.storage.ss_family,
                        (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd.valid()) return fail_errno("socket");
-  const int on = 1;
-  if (address.kind == core::Address::Kind::kTcp &&
-      ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0) {
-    return fail_errno("SO_REUSEADDR");
-  }
-  if (address.v6 && ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) < 0) {
-    return fail_errno("IPV6_V6ONLY");
-  }
+  const auto set = set_options(fd.get(), address, options);
+  if (!set) return Failure(set.error());
   return fd;
 }
 
@@ -128,11 +156,11 @@ Result<UniqueFd> connect_address(const core::Address& address) {
   return fd;
 }
 
-Result<UniqueFd> bind_address(const core::Address& address) {
+Result<UniqueFd> bind_address(const core::Address& address, const core::BindOptions& options) {
   const auto raw = to_raw(address);
   if (!raw) return Failure(raw.error());
   const std::string what = "binding " + core::to_string(address);
-  auto fd = unbound(address, *raw);
+  auto fd = unbound(address, *raw, options);
   if (!fd) return fail(fd.error().code, what + ": " + fd.error().message);
   if (address.kind == core::Address::Kind::kUnix && !address.abstract) {
     const auto cleared = clear_stale(address.host, *raw);
@@ -140,11 +168,11 @@ Result<UniqueFd> bind_address(const core::Address& address) {
   }
   if (::bind(fd->get(), as_sockaddr(*raw), raw->length) < 0) return fail_errno(what);
   const bool udp = address.kind == core::Address::Kind::kUdp;
-  if (!udp && ::listen(fd->get(), SOMAXCONN) < 0) return fail_errno(what);
+  if (!udp && ::listen(fd->get(), options.backlog.value_or(SOMAXCONN)) < 0) return fail_errno(what);
   return fd;
 }
 
-Result<void> can_bind(const core::Address& address) {
+Result<void> can_bind(const core::Address& address, const core::BindOptions& options) {
   const auto raw = to_raw(address);
   if (!raw) return Failure(raw.error());
   const std::string what = "binding " + core::to_string(address);
@@ -159,7 +187,7 @@ Result<void> can_bind(const core::Address& address) {
     return {};
   }
   // A socket that is bound and does not listen accepts nobody, so nobody notices the try.
-  const auto fd = unbound(address, *raw);
+  const auto fd = unbound(address, *raw, options);
   if (!fd) return fail(fd.error().code, what + ": " + fd.error().message);
   if (::bind(fd->get(), as_sockaddr(*raw), raw->length) < 0) return fail_errno(what);
   return {};

@@ -8,16 +8,17 @@
 #include "libhandoff/base/result.h"
 #include "libhandoff/base/unique_fd.h"
 #include "libhandoff/core/address.h"
+#include "libhandoff/core/bind_options.h"
 #include "libhandoff/core/counters.h"
 
 namespace handoff::io {
 
 // A bound socket, close-on-exec and non-blocking; it listens, unless it is UDP. A Unix socket that
 // a dead listener left behind is replaced; one on which a process listens is -EADDRINUSE.
-Result<UniqueFd> bind_address(const core::Address& address);
+Result<UniqueFd> bind_address(const core::Address& address, const core::BindOptions& options = {});
 // Whether bind_address() would succeed, as far as that shows without a trace: this never listens,
 // makes or removes no path, and takes no datagram.
-Result<void> can_bind(const core::Address& address);
+Result<void> can_bind(const core::Address& address, const core::BindOptions& options = {});
 
 // Begins to connect, without blocking. The socket is writable once the connection is made or
 // refused.

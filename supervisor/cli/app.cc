@@ -270,8 +270,10 @@ void add_commands(CLI::App& app, Parsed& parsed) {
 
   CLI::App* reload = app.add_subcommand("reload", "read the config again, and change what can be");
   reload->footer(
-      "\nSays what has changed, and what can't change while a service runs. A file with a mistake\n"
-      "changes nothing. SIGHUP does the same.\n\nExample:\n"
+      "\nSays what has changed, what waits for an upgrade (a new listener, or another address of "
+      "one),\n"
+      "and what can't change while a service runs. A file with a mistake changes nothing. SIGHUP\n"
+      "does the same.\n\nExample:\n"
       "  handoff reload --json | jq '.unchanged[].message'");
   add_json(reload, parsed.reload.json, "one JSON object");
 

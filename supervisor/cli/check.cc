@@ -35,6 +35,10 @@ std::set<std::string> held_addresses(const json& services) {
   for (const json& service : services) {
     for (const json& listener : service.at("listeners")) {
       out.insert(listener.at("address").get<std::string>());
+      // Of one that moves.
+      if (const auto also = listener.find("also"); also != listener.end()) {
+        out.insert(also->get<std::string>());
+      }
     }
   }
   return out;

@@ -179,6 +179,10 @@ ExitStatus status_command(const ServiceOptions& options) {
                   << " is kept, and nobody accepts on it: the release that runs does not claim "
                      "it\n";
       }
+      if (const json also = listener.value("also", json()); also.is_string()) {
+        std::cout << name << ": listener " << text_of(listener.at("name")) << " is served at "
+                  << text_of(also) << ", too, until the release is permanent\n";
+      }
       if (!listener.value("problem", json()).is_string()) continue;
       std::cout << "! " << name << ": listener " << text_of(listener.at("name")) << ": "
                 << text_of(listener.at("problem")) << "\n";

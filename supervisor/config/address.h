@@ -1,5 +1,5 @@
-// A listener as the command line and the config give it: NAME=ADDRESS. Addresses themselves are the
-// library's (core/address).
+// A listener as the command line and the config give it: NAME=ADDRESS, and in the config more of
+// it. Addresses themselves are the library's (core/address).
 #pragma once
 
 #include <string>
@@ -7,12 +7,14 @@
 
 #include "libhandoff/base/result.h"
 #include "libhandoff/core/address.h"
+#include "supervisor/config/listener_options.h"
 
 namespace handoff::supervisor {
 
 struct NamedAddress {
   std::string name;
   core::Address address;
+  ListenerOptions options = {};
   friend bool operator==(const NamedAddress&, const NamedAddress&) = default;
 };
 

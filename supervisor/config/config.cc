@@ -8,6 +8,7 @@
 #include "supervisor/base/regular_file.h"
 #include "supervisor/config/config_health.h"
 #include "supervisor/config/config_history.h"
+#include "supervisor/config/config_listen.h"
 #include "supervisor/config/config_reader.h"
 #include "supervisor/signing/signature.h"
 
@@ -16,35 +17,6 @@ namespace {
 
 constexpr std::int64_t kMostGenerations = 64;
 constexpr std::int64_t kMostErrors = 1'000'000'000;
-
-void read_listen(ConfigReader& reader, const toml::node& node, ServiceConfig& out) {
-  const toml::table* table = node.as_table();
-  if (table == nullptr) {
-    return reader.wrong(
-        node,
-        "listen must be a table of names and addresses, e.g. { public = \"tcp:0.0.0.0:7000\" }");
-  }
-  for (const auto& [key, value] : *table) {
-    const auto text = value.value_exact<std::string>();
-    if (!text) {
-      reader.wrong(value, "the address of listener " + quoted(key) + " must be a string");
-      continue;
-    }
-    if (!core::valid_name(key)) {
-      reader.wrong(key, quoted(key) + " is no name: letters, digits, . _ - and at most 64");
-      continue;
-    }
-    auto address = core::parse_address(*text);
-    if (!address) {
-      reader.wrong(value, address.error());
-      continue;
-    }
-    out.listen.push_back({std::string(key.str()), std::move(*address)});
-  }
-  if (out.listen.size() > kMaxListeners) {
-    reader.wrong(node, "a service has at most " + std::to_string(kMaxListeners) + " listeners");
-  }
-}
 
 void read_environment(ConfigReader& reader, const toml::node& node, ServiceConfig& out) {
   const toml::table* table = node.as_table();
@@ -248,6 +220,7 @@ ServiceConfig read_service(ConfigReader& reader, const toml::key& key, const tom
       known->read(reader, value, out);
     }
   }
+  note_listeners(out.name, *table, lines);
   if (!table->contains("command")) {
     reader.wrong(key, "[service." + out.name + "] has no command");
   }
@@ -333,6 +306,7 @@ Result<Config> load_config(const std::string& path) {
 
 std::vector<std::string> config_keys() {
   std::vector<std::string> out = service_keys();
+  for (const std::string& key : listen_keys()) out.push_back("listen.NAME." + key);
   for (const std::string& key : health_keys()) out.push_back("health." + key);
   for (const char* key : {"listeners", "sections", "sessions"}) {
     out.push_back(std::string("unclaimed.") + key);

@@ -83,8 +83,9 @@ struct ConfigProblem {
 // "FILE:LINE: WHY".
 std::string describe(const ConfigProblem& problem, const std::string& file);
 
-// A start frame carries all listeners of a service.
-inline constexpr std::size_t kMaxListeners = 250;
+// A service names at most 1,024 fds (protocol::kMaxNamed). Two for each late process are among
+// them, and a service has at most 64 processes.
+inline constexpr std::size_t kMaxListeners = 896;
 
 // As far as it could be understood, and everything that is wrong with it, by line.
 struct ReadConfig {
@@ -104,7 +105,7 @@ std::string service_name_problem(const std::string& name);
 
 // Every key outside of services: "history", ...
 std::vector<std::string> supervisor_keys();
-// Every key of a service that there is: "command", "health", "health.type", ...
+// Every key of a service that there is: "command", "listen.NAME.mode", "health.type", ...
 std::vector<std::string> config_keys();
 
 }  // namespace handoff::supervisor

@@ -70,36 +70,70 @@ class Comparison {
         words(wanted_.command) + " at the next `handoff upgrade " + now_.name + "`");
   }
 
-  // Connections wait in a listener that is there: it is not replaced under a service that runs.
+  // Connections wait in a listener that is there: an upgrade moves it, and nothing else does while
+  // the service runs.
   void listen() {
-    std::vector<NamedAddress> result = idle_ ? wanted_.listen : now_.listen;
+    std::vector<NamedAddress> result = wanted_.listen;
     for (const NamedAddress& want : wanted_.listen) {
       const NamedAddress* have = find(now_.listen, want.name);
       if (have == nullptr) {
-        if (!idle_) result.push_back(want);
-        add("listen." + want.name, When::kFreshStart,
-            core::to_string(want.address) +
-                " is bound at the next start from nothing (handoff stop " + now_.name +
-                ", handoff restart " + now_.name + ")");
+        added(want);
       } else if (have->address != want.address) {
-        moved(want.name, *have, core::to_string(want.address));
+        moved(*have, want);
+      } else if (have->options != want.options) {
+        options(result, *have, want);
       }
     }
     for (const NamedAddress& have : now_.listen) {
-      if (find(wanted_.listen, have.name) == nullptr) moved(have.name, have, "");
+      if (find(wanted_.listen, have.name) != nullptr) continue;
+      removed(have);
+      if (!idle_) result.push_back(have);
     }
     out_.config.listen = std::move(result);
   }
 
-  void moved(const std::string& name, const NamedAddress& from, const std::string& to) {
+  void added(const NamedAddress& want) {
+    const std::string address = core::to_string(want.address);
     if (idle_) {
-      add("listen." + name, When::kFreshStart,
-          to.empty() ? "closed" : to + " is bound when it is started");
-      return;
+      return add("listen." + want.name, When::kFreshStart,
+                 address + " is bound when it is started");
     }
-    add("listen." + name, When::kNot,
-        "stays at " + core::to_string(from.address) + ": connections wait there; handoff stop " +
+    add("listen." + want.name, When::kNextUpgrade,
+        address + " is bound for the next release (handoff upgrade " + now_.name +
+            "), or at the next start from nothing");
+  }
+
+  void moved(const NamedAddress& from, const NamedAddress& to) {
+    const std::string address = core::to_string(to.address);
+    if (idle_) {
+      return add("listen." + to.name, When::kFreshStart, address + " is bound when it is started");
+    }
+    add("listen." + to.name, When::kNextUpgrade,
+        "moves from " + core::to_string(from.address) + " to " + address +
+            " at the next upgrade; until that is permanent both are served");
+  }
+
+  void removed(const NamedAddress& have) {
+    if (idle_) return add("listen." + have.name, When::kFreshStart, "closed");
+    add("listen." + have.name, When::kNot,
+        "stays at " + core::to_string(have.address) + ": connections wait there; handoff stop " +
             now_.name + ", handoff reload, handoff restart " + now_.name);
+  }
+
+  void options(std::vector<NamedAddress>& result, const NamedAddress& have,
+               const NamedAddress& want) {
+    const std::string key = "listen." + want.name;
+    if (idle_) return add(key, When::kFreshStart, "bound like that when it is started");
+    const ListenerOptions later = as_bound(have.options, want.options);
+    for (NamedAddress& one : result) {
+      if (one.name == want.name) one.options = later;
+    }
+    if (later != have.options) add(key, When::kNow, "mode, owner and backlog are set");
+    if (later != want.options) {
+      add(key, When::kNot,
+          "v6only, freebind, reuseport and device are as it was bound: handoff stop " + now_.name +
+              ", handoff reload, handoff restart " + now_.name);
+    }
   }
 
   void duration(const std::string& key, Duration from, Duration to) {

@@ -21,6 +21,7 @@ struct Spawn {
   std::uint32_t spread = 0;  // heir: thousandths of the sessions that move at the switch; 0: all
   // What generations that have gone have left is ended first, which ChildrenEnded tells.
   bool ends_children = false;
+  Direction direction = Direction::kForward;  // of an heir
 };
 struct SendDonate {
   Generation donor = 0;

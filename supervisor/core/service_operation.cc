@@ -191,7 +191,8 @@ void Service::begin(const Opening& asked, Candidate candidate, Time now) {
                        .heir = true,
                        .timeouts = request.timeouts,
                        .rehearsal = request.rehearsal,
-                       .spread = request.rehearsal ? 0 : progressive().first()});
+                       .spread = request.rehearsal ? 0 : progressive().first(),
+                       .direction = operation_.handoff()->direction()});
 }
 
 void Service::begin_fresh(const Opening& asked, Candidate candidate, bool backing_off, Time now) {

@@ -51,6 +51,17 @@ core::MayLeaveOut may_leave_out(const UnclaimedPolicy& policy, Direction directi
           .sessions = policy.sessions ? *policy.sessions == Sessions::kLate : back};
 }
 
+bool gives_all_back(const core::Manifest& donor, const core::Manifest& claims,
+                    const std::vector<std::string>& given_back) {
+  const auto is_told = [&](const core::Named& named) {
+    const auto claimed = std::any_of(claims.named.begin(), claims.named.end(),
+                                     [&](const auto& other) { return other.name == named.name; });
+    return named.address.empty() || claimed ||
+           std::find(given_back.begin(), given_back.end(), named.name) != given_back.end();
+  };
+  return !given_back.empty() && std::all_of(donor.named.begin(), donor.named.end(), is_told);
+}
+
 const char* name(Fate fate) {
   switch (fate) {
     case Fate::kKept:
@@ -65,10 +76,11 @@ const char* name(Fate fate) {
   return "late";
 }
 
-Fate fate_of(const core::LeftOut& one, const UnclaimedPolicy& policy, bool held) {
+Fate fate_of(const core::LeftOut& one, const UnclaimedPolicy& policy, bool held, bool dropped) {
   if (one.sort == core::Sort::kSessions) return Fate::kLate;
   if (one.sort != core::Sort::kListener) return Fate::kDropped;
-  return held && policy.listeners != Listeners::kClose ? Fate::kKept : Fate::kClosed;
+  const bool closes = dropped || policy.listeners == Listeners::kClose;
+  return held && !closes ? Fate::kKept : Fate::kClosed;
 }
 
 std::string tell(const core::LeftOut& one, Fate fate) {
@@ -93,11 +105,13 @@ bool claims(const Claims& release, const std::string& listener) {
 
 std::vector<std::string> to_close(const UnclaimedPolicy& policy,
                                   const std::vector<std::string>& here, const Claims& runs,
-                                  bool permanent) {
+                                  bool permanent, const std::vector<std::string>& drops) {
   std::vector<std::string> out;
-  if (!permanent || policy.listeners != Listeners::kClose) return out;
+  if (!permanent) return out;
+  const bool all = policy.listeners == Listeners::kClose;
   for (const std::string& listener : here) {
-    if (!claims(runs, listener)) out.push_back(listener);
+    const bool dropped = std::find(drops.begin(), drops.end(), listener) != drops.end();
+    if ((all || dropped) && !claims(runs, listener)) out.push_back(listener);
   }
   return out;
 }

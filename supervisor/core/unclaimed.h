@@ -39,13 +39,18 @@ enum class Direction : std::uint8_t { kForward, kBack, kBackByItself };
 core::Unmovable unmovable_for(core::Unmovable wanted, Direction direction);
 
 core::MayLeaveOut may_leave_out(const UnclaimedPolicy& policy, Direction direction);
+// A release has given a listener back, or wants it closed: it has not forgotten it. Where that is
+// so of each that it does not claim, they may be left out, whatever the policy.
+bool gives_all_back(const core::Manifest& donor, const core::Manifest& claims,
+                    const std::vector<std::string>& given_back);
 
 // What has become of something that was left out.
 enum class Fate : std::uint8_t { kKept, kClosed, kDropped, kLate };
 const char* name(Fate fate);
 // held: a listener that the supervisor has bound itself. One that the process has bound is closed
-// with it, as it was not there before that release came.
-Fate fate_of(const core::LeftOut& one, const UnclaimedPolicy& policy, bool held);
+// with it, as it was not there before that release came. dropped: the release wants it closed.
+Fate fate_of(const core::LeftOut& one, const UnclaimedPolicy& policy, bool held,
+             bool dropped = false);
 // "listener 'admin' is kept: nobody accepts on it until a release claims it".
 std::string tell(const core::LeftOut& one, Fate fate);
 
@@ -54,9 +59,9 @@ std::string tell(const core::LeftOut& one, Fate fate);
 using Claims = std::optional<std::vector<std::string>>;
 bool claims(const Claims& release, const std::string& listener);
 // Of the listeners that the supervisor has those that are to be closed now. permanent: nobody goes
-// back from the release that runs by itself.
+// back from the release that runs by itself. drops: those that it wants closed whatever the policy.
 std::vector<std::string> to_close(const UnclaimedPolicy& policy,
                                   const std::vector<std::string>& here, const Claims& runs,
-                                  bool permanent);
+                                  bool permanent, const std::vector<std::string>& drops = {});
 
 }  // namespace handoff::supervisor

@@ -38,6 +38,9 @@ inline constexpr const char* kClient = "@client";
 inline constexpr const char* kState =
     "@state";  // a blob (libhandoff/sys/memory.h): of saved_state.h
 
+// Behind the name of a listener that moves to another address: the one that it moves from.
+inline constexpr const char* kBefore = "@before";
+
 inline constexpr const char* kKeptVariable = "HANDOFF_KEPT";
 
 }  // namespace handoff::supervisor

@@ -20,6 +20,7 @@ class Listener {
   // spare: where the second name of a Unix socket goes, see socket_path.h.
   static Result<Listener> open(const NamedAddress& named, const std::string& spare = "");
   // Takes fd, which must be a socket that listens at that address, whatever has become of its path.
+  // Its options are as they were: set() changes them.
   static Result<Listener> adopt(const NamedAddress& named, UniqueFd fd,
                                 const std::string& spare = "");
 
@@ -27,11 +28,17 @@ class Listener {
   Listener& operator=(Listener&&) = delete;
   ~Listener() = default;
 
+  // Changes what can be changed of a socket that is bound: mode, owner, backlog.
+  Result<void> set(const ListenerOptions& options);
+
   const std::string& name() const { return name_; }
   const std::string& address() const { return address_; }  // with the real port
+  const core::Address& asked() const { return asked_; }    // as the configuration had it
   int fd() const { return fd_.get(); }
   ino_t inode() const { return inode_; }  // its identity (I6, docs/invariants.md)
   dev_t device() const { return device_; }
+  // Nobody comes by its path any more; the socket listens on.
+  void leave_path() { path_ = SocketPath(); }
   SocketPath& path() { return path_; }
   const SocketPath& path() const { return path_; }
 
@@ -43,6 +50,7 @@ class Listener {
   UniqueFd fd_;
   std::string name_;
   std::string address_;
+  core::Address asked_;
   ino_t inode_ = 0;
   dev_t device_ = 0;
   SocketPath path_;

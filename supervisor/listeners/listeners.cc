@@ -10,10 +10,41 @@
 #include "supervisor/processes/census.h"
 
 namespace handoff::supervisor {
+namespace {
 
-void Listeners::keep(std::size_t index, Listener listener) {
+// What was bound as the one is what the other wants, but for what can be set later.
+bool is_same_socket(const NamedAddress& one, const NamedAddress& other) {
+  return one.name == other.name && one.address == other.address &&
+         as_bound(one.options, other.options) == other.options;
+}
+
+bool contains(const std::vector<std::string>& in, const std::string& name) {
+  return std::ranges::find(in, name) != in.end();
+}
+
+}  // namespace
+
+Listeners::Listeners(std::string service, std::vector<NamedAddress> wanted, Notify& notify,
+                     std::string report_path)
+    : service_(std::move(service)), notify_(&notify), report_path_(std::move(report_path)) {
+  want(std::move(wanted));
+}
+
+void Listeners::keep(Place& place, Listener listener) {
   notify_->store(service_ + "/" + listener.name(), listener.fd());
-  have_[index].emplace(std::move(listener));
+  place.have.emplace(std::move(listener));
+  place.for_heir = false;
+}
+
+void Listeners::drop(std::optional<Listener>& listener) {
+  notify_->remove(service_ + "/" + listener->name());
+  listener.reset();
+}
+
+// One whose options can't be set is as good as one with others: the log has it.
+void Listeners::set(Listener& listener, const ListenerOptions& options) {
+  const auto done = listener.set(options);
+  if (!done) spdlog::error("{}: {}", service_, done.error().message);
 }
 
 // In the runtime folder: of nobody else, and on the file system of most such sockets.
@@ -25,8 +56,8 @@ std::string Listeners::spare_of(const std::string& name) const {
 
 std::vector<Listeners::Mended> Listeners::mend_paths() {
   std::vector<Mended> out;
-  for (auto& listener : have_) {
-    if (!listener) continue;
+  const auto mend = [&out](std::optional<Listener>& listener) {
+    if (!listener) return;
     const std::string problem = listener->path().problem();
     const auto mended = listener->path().mend();
     if (!mended) {
@@ -36,78 +67,121 @@ std::vector<Listeners::Mended> Listeners::mend_paths() {
                      problem.substr(0, problem.find(" (")) +
                          "; it is there again, and it is the same socket"});
     }
+  };
+  for (Place& place : places_) {
+    mend(place.have);
+    mend(place.next);
   }
   return out;
 }
 
-void Listeners::want(std::vector<NamedAddress> wanted) {
-  std::vector<std::optional<Listener>> have(wanted.size());
-  for (std::size_t i = 0; i < wanted_.size(); ++i) {
-    std::optional<Listener>& listener = have_[i];
-    if (!listener) continue;
-    const auto still = std::find(wanted.begin(), wanted.end(), wanted_[i]);
-    if (still != wanted.end()) {
-      have[static_cast<std::size_t>(still - wanted.begin())].emplace(std::move(*listener));
+void Listeners::want(std::vector<NamedAddress> wanted, bool in_use) {
+  std::vector<Place> places;
+  places.reserve(wanted.size());
+  for (NamedAddress& one : wanted) places.push_back({.wanted = std::move(one)});
+  for (Place& place : places_) {
+    const auto still = std::ranges::find_if(
+        places, [&](const Place& other) { return other.wanted.name == place.wanted.name; });
+    const bool same = still != places.end() && is_same_socket(place.wanted, still->wanted);
+    if (still != places.end() && (same || in_use)) {
+      // A socket at the address before is none that options of the new one are for.
+      const bool is_there = place.have && place.have->asked() == still->wanted.address;
+      if (is_there && still->wanted.options != place.wanted.options) {
+        set(*place.have, still->wanted.options);
+      }
+      if (!in_use && place.have && !is_there) drop(place.have);
+      if (place.have) still->have.emplace(std::move(*place.have));
+      if (place.next && in_use) still->next.emplace(std::move(*place.next));
+      still->for_heir = place.for_heir;
     } else {
-      notify_->remove(service_ + "/" + wanted_[i].name);
+      if (place.have) drop(place.have);
+      place.next.reset();
     }
   }
-  wanted_ = std::move(wanted);
-  have_.swap(have);
+  places_ = std::move(places);
 }
 
 void Listeners::take_kept(KeptFds& kept) {
-  for (std::size_t i = 0; i < wanted_.size(); ++i) {
-    const std::string name = service_ + "/" + wanted_[i].name;
+  for (Place& place : places_) {
+    const std::string name = service_ + "/" + place.wanted.name;
+    UniqueFd before = kept.take(name + kBefore);
     UniqueFd fd = kept.take(name);
-    if (have_[i] || !fd.valid()) continue;
-    auto listener = Listener::adopt(wanted_[i], std::move(fd), spare_of(wanted_[i].name));
+    if (place.have || !fd.valid()) continue;
+    const std::string spare = spare_of(place.wanted.name) + (before.valid() ? ":next" : "");
+    auto listener = Listener::adopt(place.wanted, std::move(fd), spare);
     if (!listener) {
-      spdlog::warn("{}: the listener {} that was kept is not used: {}", service_, wanted_[i].name,
+      spdlog::warn("{}: the listener {} that was kept is not used: {}", service_, place.wanted.name,
                    listener.error().message);
       notify_->remove(name);
       continue;
     }
-    spdlog::info("{}: listener {} was kept", service_, wanted_[i].name);
-    have_[i].emplace(std::move(*listener));
+    spdlog::info("{}: listener {} was kept", service_, place.wanted.name);
+    set(*listener, place.wanted.options);
+    place.have.emplace(std::move(*listener));
+    if (before.valid()) take_from_before(place, std::move(before));
   }
+}
+
+// A move was under way: fd is at the address from which it went.
+void Listeners::take_from_before(Place& place, UniqueFd fd) {
+  const auto there = handoff::io::bound_address(fd.get());
+  auto address = core::parse_address(there.value_or(""));
+  if (!address) return;
+  NamedAddress named = place.wanted;
+  named.address = std::move(*address);
+  auto listener = Listener::adopt(named, std::move(fd), spare_of(named.name));
+  if (!listener) return;
+  place.next.emplace(std::move(*place.have));
+  place.have.reset();
+  place.have.emplace(std::move(*listener));
+}
+
+std::map<std::string, int> Listeners::fds() const {
+  std::map<std::string, int> out;
+  for (const Place& place : places_) {
+    if (!place.have) continue;
+    out[place.wanted.name] = place.next ? place.next->fd() : place.have->fd();
+    if (place.next) out[place.wanted.name + kBefore] = place.have->fd();
+  }
+  return out;
 }
 
 // Nobody reaches a socket without a name: what would wait in it waits already.
 void Listeners::drop_lost() {
-  for (auto& listener : have_) {
-    if (!listener || !listener->path().lost()) continue;
-    spdlog::warn("{}: listener {}: {}", service_, listener->name(), listener->path().problem());
-    notify_->remove(service_ + "/" + listener->name());
-    listener.reset();
+  for (Place& place : places_) {
+    if (!place.have || !place.have->path().lost()) continue;
+    spdlog::warn("{}: listener {}: {}", service_, place.wanted.name, place.have->path().problem());
+    drop(place.have);
   }
 }
 
 void Listeners::close(const std::string& name) {
-  for (auto& listener : have_) {
-    if (!listener || listener->name() != name) continue;
-    notify_->remove(service_ + "/" + name);
-    listener.reset();
+  for (Place& place : places_) {
+    if (place.wanted.name != name) continue;
+    if (place.have) drop(place.have);
+    place.next.reset();
   }
+}
+
+Result<Listener> Listeners::open(const NamedAddress& wanted, const std::string& spare) {
+  auto listener = Listener::open(wanted, spare);
+  if (listener || listener.error().code != -EADDRINUSE) return listener;
+  const std::string orphan = orphan_at(wanted.address, report_path_);
+  if (orphan.empty()) return listener;
+  return fail(listener.error().code,
+              listener.error().message + ": " + orphan +
+                  " of the supervisor before this one has it, and is in the way");
 }
 
 Result<void> Listeners::bind_missing(const std::vector<std::string>& left_out) {
   (void)mend_paths();
   drop_lost();
-  for (std::size_t i = 0; i < wanted_.size(); ++i) {
-    if (have_[i] || std::ranges::find(left_out, wanted_[i].name) != left_out.end()) continue;
-    auto listener = Listener::open(wanted_[i], spare_of(wanted_[i].name));
-    if (!listener) {
-      std::string why = listener.error().message;
-      if (listener.error().code == -EADDRINUSE) {
-        const std::string orphan = orphan_at(wanted_[i].address, report_path_);
-        if (!orphan.empty()) {
-          why += ": " + orphan + " of the supervisor before this one has it, and is in the way";
-        }
-      }
-      return fail(listener.error().code, why);
-    }
-    keep(i, std::move(*listener));
+  for (Place& place : places_) {
+    if (place.next) replace(place.next);
+    if (place.have || contains(left_out, place.wanted.name)) continue;
+    auto listener = open(place.wanted, spare_of(place.wanted.name));
+    if (!listener) return Failure(listener.error());
+    keep(place, std::move(*listener));
   }
   return {};
 }
@@ -116,43 +190,38 @@ void Listeners::take_shown(std::vector<NamedFd>& shown) {
   for (NamedFd& named : shown) {
     UniqueFd fd = std::move(named.fd);
     if (!fd.valid()) continue;
-    const auto wanted = std::find_if(wanted_.begin(), wanted_.end(),
-                                     [&](const NamedAddress& w) { return w.name == named.name; });
-    const auto index = static_cast<std::size_t>(wanted - wanted_.begin());
-    if (wanted == wanted_.end() || have_[index]) continue;
+    const auto place = std::ranges::find_if(
+        places_, [&](const Place& one) { return one.wanted.name == named.name; });
+    if (place == places_.end() || place->have) continue;
     const auto identity = handoff::io::identity_of(fd.get());
     if (!identity || *identity != handoff::io::Identity{named.inode, named.device}) {
       spdlog::error("{}: the listener {} that is shown is not the one announced", service_,
                     named.name);
       continue;
     }
-    auto listener = Listener::adopt(*wanted, std::move(fd), spare_of(wanted->name));
+    // One at another address than the configuration has is to move at the next upgrade.
+    NamedAddress there = place->wanted;
+    if (!handoff::io::listens_at(fd.get(), there.address)) {
+      if (auto address = core::parse_address(handoff::io::bound_address(fd.get()).value_or(""))) {
+        there.address = std::move(*address);
+        there.options = {};
+      }
+    }
+    auto listener = Listener::adopt(there, std::move(fd), spare_of(named.name));
     if (!listener) {
       spdlog::error("{}: the listener {} that is shown is not taken: {}", service_, named.name,
                     listener.error().message);
       continue;
     }
-    keep(index, std::move(*listener));
+    if (there == place->wanted) set(*listener, there.options);
+    keep(*place, std::move(*listener));
   }
-}
-
-std::vector<const Listener*> Listeners::here() const {
-  std::vector<const Listener*> out;
-  for (const auto& listener : have_) {
-    if (listener) out.push_back(&*listener);
-  }
-  return out;
-}
-
-bool Listeners::has(const std::string& name) const {
-  return std::any_of(have_.begin(), have_.end(),
-                     [&](const auto& listener) { return listener && listener->name() == name; });
 }
 
 std::vector<std::string> Listeners::wanted_names() const {
   std::vector<std::string> out;
-  out.reserve(wanted_.size());
-  for (const NamedAddress& wanted : wanted_) out.push_back(wanted.name);
+  out.reserve(places_.size());
+  for (const Place& place : places_) out.push_back(place.wanted.name);
   return out;
 }
 
@@ -162,13 +231,21 @@ std::vector<std::string> Listeners::names() const {
   return out;
 }
 
-nlohmann::json Listeners::json() const {
+bool Listeners::has(const std::string& name) const {
+  return std::ranges::any_of(
+      places_, [&](const Place& place) { return place.have && place.wanted.name == name; });
+}
+
+nlohmann::json Listeners::json(const std::vector<NamedFd>& owner) const {
   nlohmann::json out = nlohmann::json::array();
-  for (const Listener* listener : here()) {
+  for (const Listener* listener : here(owner)) {
     out.push_back(
         {{"name", listener->name()}, {"address", listener->address()}, {"problem", nullptr}});
     const std::string problem = listener->path().problem();
     if (!problem.empty()) out.back()["problem"] = problem;
+    if (const Listener* also = other(listener->name(), owner)) {
+      out.back()["also"] = also->address();
+    }
   }
   return out;
 }

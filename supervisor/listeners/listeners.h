@@ -1,6 +1,9 @@
 // The listeners of one service: bound here, kept by systemd over a restart of the supervisor, or
 // shown by a process that the supervisor before this one had started. Never bound anew while such a
 // process may hold the old one (invariant I6, docs/invariants.md).
+//
+// A listener whose address has changed in the configuration is two for a while: from an upgrade on,
+// until the release that took the new one is permanent or has gone back (decision 40).
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -15,25 +18,47 @@
 
 namespace handoff::supervisor {
 
+class ListenerEnds;
+
 class Listeners {
  public:
   // report_path: by which a process that has an address already is known for one of ours.
   Listeners(std::string service, std::vector<NamedAddress> wanted, Notify& notify,
-            std::string report_path = "")
-      : service_(std::move(service)),
-        wanted_(std::move(wanted)),
-        notify_(&notify),
-        report_path_(std::move(report_path)) {
-    have_.resize(wanted_.size());
-  }
+            std::string report_path = "");
 
   // From now on: those that are here and are not among them are closed, others bound when missing.
-  void want(std::vector<NamedAddress> wanted);
+  // Options of those that stay are set. in_use: a process has them, so one that has another address
+  // now stays, too, until an upgrade moves it.
+  void want(std::vector<NamedAddress> wanted, bool in_use = false);
   // Takes those that were kept, as far as they are what is wanted now.
   void take_kept(KeptFds& kept);
   // Binds what is missing and not left out; all or an error that names one. No process of the
-  // service may serve: a Unix socket that has lost each of its names counts as missing.
+  // service may serve: a Unix socket that has lost each of its names counts as missing. A move that
+  // is under way has ended where it began.
   Result<void> bind_missing(const std::vector<std::string>& left_out = {});
+
+  // For an heir that goes forward: binds what no process has yet, and what is to move at its new
+  // address. donor: what the process that serves has. All or an error that names one; without
+  // `really` it is only tried whether that can be done. ends: what has not ended yet is bound.
+  Result<void> bind_for_heir(const std::vector<NamedFd>& donor, bool really,
+                             ListenerEnds* ends = nullptr);
+  // The heir never owned: what was bound for it is closed.
+  void heir_failed(const std::vector<NamedFd>& owner);
+  // Nobody goes back from the owner: of what moves, the one that it has stays.
+  void settle(const std::vector<NamedFd>& owner);
+  // What was given up for another address by the functions above and bind_missing(), to be ended
+  // by ListenerEnds.
+  std::vector<Listener> take_replaced();
+
+  // What an heir gets of the supervisor.
+  struct ForHeir {
+    std::vector<const Listener*> kept;    // that its donor does not have
+    std::vector<const Listener*> moved;   // in place of the one that its donor has
+    std::vector<const Listener*> before;  // the other one of each that moves: clients wait there
+    std::vector<NamedAddress> missing;    // that nobody has: those that a rehearsal did not bind
+  };
+  ForHeir for_heir(const std::vector<NamedFd>& donor, bool forward) const;
+
   // Until it is bound again.
   void close(const std::string& name);
   // Makes paths of Unix listeners again that somebody has removed. What was done, or why it can't
@@ -47,21 +72,39 @@ class Listeners {
   // From a process that has it: fds that are wanted and missing are taken, the others closed.
   void take_shown(std::vector<NamedFd>& shown);
 
-  // The listeners that are bound, in the order of the configuration.
-  std::vector<const Listener*> here() const;
+  // The listeners that are bound, in the order of the configuration. Of one that moves: the one
+  // that `owner` has, else the one from before.
+  std::vector<const Listener*> here(const std::vector<NamedFd>& owner = {}) const;
+  // Of a listener that moves the one that here(owner) leaves out; nullptr if it does not move.
+  const Listener* other(const std::string& name, const std::vector<NamedFd>& owner) const;
   bool has(const std::string& name) const;
   std::vector<std::string> wanted_names() const;
   std::vector<std::string> names() const;  // of here()
-  nlohmann::json json() const;
+  nlohmann::json json(const std::vector<NamedFd>& owner = {}) const;
+  // By the names that take_kept() of the next supervisor knows.
+  std::map<std::string, int> fds() const;
 
  private:
-  void keep(std::size_t index, Listener listener);
+  struct Place {
+    NamedAddress wanted;
+    std::optional<Listener> have;
+    std::optional<Listener> next;  // at another address, for an heir and its own
+    bool for_heir = false;         // `have` was bound for an heir that has not owned yet
+  };
+  void keep(Place& place, Listener listener);
+  void drop(std::optional<Listener>& listener);
+  void replace(std::optional<Listener>& listener);
+  void set(Listener& listener, const ListenerOptions& options);
   void drop_lost();
   std::string spare_of(const std::string& name) const;
+  Result<Listener> open(const NamedAddress& wanted, const std::string& spare);
+  Result<std::optional<Listener>> open_for_heir(const Place& place, bool moves, ListenerEnds* ends);
+  static Result<std::optional<Listener>> try_to_open(const Place& place, ListenerEnds* ends);
+  void take_from_before(Place& place, UniqueFd fd);
 
   std::string service_;
-  std::vector<NamedAddress> wanted_;
-  std::vector<std::optional<Listener>> have_;
+  std::vector<Place> places_;
+  std::vector<Listener> replaced_;
   Notify* notify_;
   std::string report_path_;
 };

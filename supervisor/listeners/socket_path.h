@@ -25,6 +25,9 @@ class SocketPath {
   SocketPath& operator=(SocketPath&& other) noexcept;
   ~SocketPath();  // removes both names, as far as they are still its own
 
+  const std::string& path() const { return path_; }
+  // The path is there, and leads to the socket.
+  bool names_socket() const { return !path_.empty() && problem().empty(); }
   // Why nobody gets to the socket by its path; "" if all is well.
   std::string problem() const;
   // No name of the socket is left: nobody will ever reach it again.

@@ -35,8 +35,13 @@ bool make_printable(std::string& text) {
 
 Heard from(protocol::Register&& message, Generation generation, std::vector<UniqueFd>&) {
   Heard heard;
-  heard.aside =
-      ReleaseNamed{message.manifest.service, message.manifest.release, std::move(message.manifest)};
+  ReleaseNamed named{message.manifest.service, message.manifest.release,
+                     std::move(message.manifest)};
+  for (protocol::GivenBack& one : message.given_back) {
+    if (one.drop) named.drops.push_back(one.name);
+    named.given_back.push_back(std::move(one.name));
+  }
+  heard.aside = std::move(named);
   heard.events.emplace_back(
       Registered{generation, message.returning, message.handoff_id, message.rehearsal});
   return heard;
@@ -54,7 +59,9 @@ Heard from(protocol::Owner&& message, Generation generation, std::vector<UniqueF
     fds.fds.push_back({std::move(named.name), std::move(named.address), named.inode, named.device,
                        std::move(fd)});
   }
+  fds.more = message.more;
   heard.aside = std::move(fds);
+  if (message.more) return heard;
   heard.events.emplace_back(Owned{.generation = generation,
                                   .handoff_id = message.handoff_id,
                                   .sessions = message.sessions,
@@ -156,24 +163,64 @@ protocol::Handoff handoff(const HandoffEnd& end) {
           .spread = end.spread};
 }
 
-protocol::Start start(const std::string& service, Generation generation,
-                      const std::string& report_path) {
-  return {.protocol_min = protocol::kVersionMin,
-          .protocol_max = protocol::kVersionMax,
-          .service = service,
-          .generation = generation,
-          .report_path = report_path};
-}
+// Start frames as they fill up.
+class Starting {
+ public:
+  // Leaves room for an heir's two and for the mailbox, in every frame.
+  static constexpr std::size_t kMostFds = protocol::kMaxFds - 3;
+  // Each is of a name, an address and numbers: 400 of the longest fill half a frame.
+  static constexpr std::size_t kMostNamed = 400;
 
-// fds: those of the frame before them, and with them.
-std::vector<protocol::Named> numbered(const std::vector<NamedFd>& listeners, std::uint32_t& fds) {
-  std::vector<protocol::Named> out;
-  out.reserve(listeners.size());
-  for (const NamedFd& listener : listeners) {
-    out.push_back({listener.name, listener.address, listener.inode, listener.device, fds++});
+  explicit Starting(const StartOf& start) : start_(start) {
+    out_ = {.protocol_min = protocol::kVersionMin,
+            .protocol_max = protocol::kVersionMax,
+            .service = start.service,
+            .generation = start.generation,
+            .report_path = start.report_path};
+    fds_ = start.heir_fds;
+    if (start.heir) {
+      out_.heir = true;
+      out_.handoff = handoff(*start.heir);
+    }
   }
-  return out;
-}
+  void add(std::vector<protocol::Named> protocol::Start::*list, const std::vector<Passed>& all) {
+    for (const Passed& one : all) {
+      if (fds_.size() == kMostFds || named_ == kMostNamed) next();
+      const NamedFd& named = one.named;
+      const bool passes = list != &protocol::Start::offered;
+      const auto index = static_cast<std::uint32_t>(passes ? fds_.size() : 0);
+      (out_.*list).push_back({named.name, named.address, named.inode, named.device, index});
+      if (passes) fds_.push_back(one.fd);
+      ++named_;
+    }
+  }
+  std::vector<StartFrame> end() {
+    close();
+    return std::move(frames_);
+  }
+
+ private:
+  void next() {
+    out_.more = true;
+    close();
+    out_ = {};
+    fds_.clear();
+    named_ = 0;
+  }
+  void close() {
+    if (frames_.empty() && start_.mailbox >= 0) {
+      fds_.push_back(start_.mailbox);
+      out_.mailbox = static_cast<std::uint32_t>(fds_.size());
+    }
+    frames_.push_back({encode(out_), fds_});
+  }
+
+  const StartOf& start_;
+  protocol::Start out_;
+  std::vector<int> fds_;
+  std::size_t named_ = 0;
+  std::vector<StartFrame> frames_;
+};
 
 }  // namespace
 
@@ -217,27 +264,14 @@ Result<Introduction> introduction_in(std::string_view frame) {
                       said->generation};
 }
 
-std::string encode_start(const std::string& service, Generation generation,
-                         const std::vector<NamedFd>& listeners, const std::string& report_path,
-                         bool mailbox, const std::vector<NamedFd>& kept) {
-  protocol::Start out = start(service, generation, report_path);
-  std::uint32_t fds = 0;
-  out.listeners = numbered(listeners, fds);
-  out.kept = numbered(kept, fds);
-  if (mailbox) out.mailbox = fds + 1;
-  return encode(out);
-}
-
-std::string encode_start_heir(const std::string& service, Generation generation,
-                              const HandoffEnd& end, const std::string& report_path, bool mailbox,
-                              const std::vector<NamedFd>& kept) {
-  protocol::Start out = start(service, generation, report_path);
-  std::uint32_t fds = std::max(end.channel_index, end.peer_index) + 1;
-  out.kept = numbered(kept, fds);
-  if (mailbox) out.mailbox = fds + 1;
-  out.heir = true;
-  out.handoff = handoff(end);
-  return encode(out);
+std::vector<StartFrame> start_frames(const StartOf& start, const StartListeners& listeners) {
+  Starting out(start);
+  out.add(&protocol::Start::listeners, listeners.listeners);
+  out.add(&protocol::Start::kept, listeners.kept);
+  out.add(&protocol::Start::moved, listeners.moved);
+  out.add(&protocol::Start::before, listeners.before);
+  out.add(&protocol::Start::offered, listeners.offered);
+  return out.end();
 }
 
 std::string encode_donate(Generation heir, const HandoffEnd& end) {

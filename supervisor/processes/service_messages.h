@@ -34,9 +34,12 @@ struct ReleaseNamed {
   std::string service;
   std::string release;
   core::Manifest manifest = {};
+  std::vector<std::string> given_back = {};  // listeners that it knows and does not want
+  std::vector<std::string> drops = {};       // of those the ones that nobody is to have
 };
 struct FdsNamed {
   std::vector<NamedFd> fds;
+  bool more = false;  // further fds, of names that the report before had
 };
 struct SessionsCounted {
   std::uint64_t query_id = 0;
@@ -81,16 +84,35 @@ struct HandoffEnd {
   handoff::core::Unmovable unmovable = handoff::core::Unmovable::kRefuse;
 };
 
-// Fresh: the listeners, whose fds are the frame's in that order; then those that are kept. An
-// heir's are kept, and follow the ends of its channel.
-// report_path: where the service goes to if this socket is closed. mailbox: it is the last of the
-// frame's fds.
-std::string encode_start(const std::string& service, Generation generation,
-                         const std::vector<NamedFd>& listeners, const std::string& report_path,
-                         bool mailbox = false, const std::vector<NamedFd>& kept = {});
-std::string encode_start_heir(const std::string& service, Generation generation,
-                              const HandoffEnd& end, const std::string& report_path,
-                              bool mailbox = false, const std::vector<NamedFd>& kept = {});
+// A listener that a Start passes, and the supervisor's fd of it.
+struct Passed {
+  NamedFd named;
+  int fd = -1;
+};
+// Fresh: the listeners, and those that are kept. An heir's are kept, or moved in place of its
+// donor's. before: the other addresses of what moves. offered: without fds.
+struct StartListeners {
+  std::vector<Passed> listeners = {};
+  std::vector<Passed> kept = {};
+  std::vector<Passed> moved = {};
+  std::vector<Passed> before = {};
+  std::vector<Passed> offered = {};
+};
+struct StartOf {
+  std::string service;
+  Generation generation = 0;
+  std::string report_path;  // where the service goes to if this socket is closed
+  std::optional<HandoffEnd> heir = {};
+  std::vector<int> heir_fds = {};  // its end of the channel and its donor's pidfd
+  int mailbox = -1;                // -1: there is none
+};
+struct StartFrame {
+  std::string body;
+  std::vector<int> fds;  // borrowed
+};
+// At least one; several where one can't carry all fds. In the first: an heir's two fds, listeners,
+// the mailbox.
+std::vector<StartFrame> start_frames(const StartOf& start, const StartListeners& listeners);
 std::string encode_donate(Generation heir, const HandoffEnd& end);
 std::string encode_stop(Time deadline);
 std::string encode_drain(Time deadline, LateSessions policy);

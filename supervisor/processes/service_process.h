@@ -38,6 +38,8 @@ struct Process {
   bool never_ran = false;      // it could not become the program, and that is known already
   std::vector<NamedFd> named;  // as it has reported them
   std::optional<core::Manifest> manifest;  // as it has registered
+  std::vector<std::string> given_back;     // listeners that it knows and does not want, likewise
+  std::vector<std::string> drops;          // of those the ones that nobody is to have
   bool barred = false;                     // it broke the protocol: not let in again
   bool another = false;  // than the release that it was started as: release is what it is
   // From its Register on, while it is found out what it executes.

@@ -11,6 +11,7 @@
 #include <map>
 
 #include "libhandoff/sys/socket.h"
+#include "supervisor/listeners/socket_file.h"
 #include "supervisor/releases/archive.h"
 #include "supervisor/releases/own_folder.h"
 #include "supervisor/releases/release.h"
@@ -53,6 +54,19 @@ std::string key_problem(const std::string& key) {
   return parsed ? "" : key + ": " + parsed.error().message;
 }
 
+// What this host makes of a listener's options; "" for nothing that is wrong.
+std::string options_problem(const NamedAddress& listener) {
+  const auto owner = owner_of(listener.options);
+  if (!owner) return owner.error().message;
+  const auto& backlog = listener.options.bind.backlog;
+  const int most = longest_queue();
+  if (backlog && most > 0 && *backlog > most) {
+    return "a backlog of " + std::to_string(*backlog) + " is one of " + std::to_string(most) +
+           " here: net.core.somaxconn";
+  }
+  return "";
+}
+
 class Check {
  public:
   Check(const Config& config, const std::set<std::string>& held) : config_(config), held_(held) {}
@@ -68,7 +82,12 @@ class Check {
  private:
   void add(const ServiceConfig& service, const std::string& key, const std::string& why) {
     if (why.empty()) return;
-    const auto line = config_.lines.find(service.name + "." + key);
+    add_at(service, key, key, why);
+  }
+  // at: the key whose line it is.
+  void add_at(const ServiceConfig& service, const std::string& at, const std::string& key,
+              const std::string& why) {
+    const auto line = config_.lines.find(service.name + "." + at);
     problems_.push_back(
         {line == config_.lines.end() ? 0 : line->second, service.name + ": " + key + ": " + why});
   }
@@ -100,22 +119,34 @@ class Check {
   }
 
   void look_at(const ServiceConfig& service, const NamedAddress& listener) {
+    const auto tell = [&](const std::string& why) {
+      add_at(service, "listen." + listener.name, "listen", why);
+    };
+    if (const std::string why = options_problem(listener); !why.empty()) {
+      tell(listener.name + ": " + why);
+    }
     const std::string address = core::to_string(listener.address);
     const bool any_port =
         listener.address.kind != core::Address::Kind::kUnix && listener.address.port == 0;
     if (any_port) return;
-    const auto [other, first] = owner_.emplace(address, service.name + "/" + listener.name);
+    const Owner here{service.name + "/" + listener.name, listener.options.bind.reuseport};
+    const auto [other, first] = owner_.emplace(address, here);
     if (!first) {
-      add(service, "listen", address + " is that of " + other->second + ", too");
+      if (here.shares && other->second.shares) return;
+      tell(address + " is that of " + other->second.name + ", too");
     } else if (!held_.contains(address)) {
-      const auto can = handoff::io::can_bind(listener.address);
-      if (!can) add(service, "listen", listener.name + ": " + can.error().message);
+      const auto can = handoff::io::can_bind(listener.address, listener.options.bind);
+      if (!can) tell(listener.name + ": " + can.error().message);
     }
   }
 
+  struct Owner {
+    std::string name;
+    bool shares = false;  // by reuseport
+  };
   const Config& config_;
   const std::set<std::string>& held_;
-  std::map<std::string, std::string> owner_;
+  std::map<std::string, Owner> owner_;  // by address
   std::vector<ConfigProblem> problems_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "supervisor/operators/plan_json.h"
@@ -115,7 +116,10 @@ void Answers::tell(const Conclude& conclude) {
   }
   json answer = report_json(name_, report, under_way.from, to);
   for (const core::LeftOut& one : report.left_out) {
-    const Fate fate = fate_of(one, config_.unclaimed, listeners_.has(one.name));
+    const Process* heir = processes_.find(to.generation);
+    const bool dropped =
+        heir != nullptr && std::ranges::find(heir->drops, one.name) != heir->drops.end();
+    const Fate fate = fate_of(one, config_.unclaimed, listeners_.has(one.name), dropped);
     answer["left_out"].push_back(left_out_json(one, fate));
     spdlog::warn("{}: release {} does not claim all that there was: {}", name_, to.release,
                  supervisor::tell(one, fate));

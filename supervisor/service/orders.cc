@@ -23,6 +23,11 @@ void Orders::carry_out(const SendDonate& donate) {
   bool sent = false;
   if (donor != nullptr && heir != nullptr && heir->donor_end.valid()) {
     const int fds[] = {heir->donor_end.get(), heir->pidfd.get()};
+    core::MayLeaveOut may = may_leave_out(config_.unclaimed, donate.direction);
+    if (donor->manifest && heir->manifest &&
+        gives_all_back(*donor->manifest, *heir->manifest, heir->given_back)) {
+      may.listeners = true;
+    }
     sent = donor->send(
         protocol::Type::kDonate,
         encode_donate(donate.heir,
@@ -35,7 +40,7 @@ void Orders::carry_out(const SendDonate& donate) {
                        .drain_incompatible = config_.drain_incompatible,
                        .spread = heir->spread,
                        .claims = heir->manifest,
-                       .may = may_leave_out(config_.unclaimed, donate.direction),
+                       .may = may,
                        .unmovable = unmovable_for(config_.unmovable, donate.direction)}),
         fds);
     heir->donor_end.reset();

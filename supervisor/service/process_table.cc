@@ -35,8 +35,12 @@ Claims claims_of(const core::Manifest& manifest) {
 }  // namespace
 
 ProcessTable::ProcessTable(const ServiceHost& host, const ServiceConfig& config,
-                           Listeners& listeners, Callbacks callbacks)
-    : host_(host), config_(config), listeners_(listeners), callbacks_(std::move(callbacks)) {}
+                           Listeners& listeners, ListenerEnds& ends, Callbacks callbacks)
+    : host_(host),
+      config_(config),
+      listeners_(listeners),
+      ends_(ends),
+      callbacks_(std::move(callbacks)) {}
 
 bool ProcessTable::has_untold_end() const {
   return std::any_of(processes_.begin(), processes_.end(), [](const auto& one) {
@@ -129,6 +133,8 @@ void ProcessTable::take(Process& process, Heard what) {
     }
     process.release->claims = claims_of(named->manifest);
     process.manifest = std::move(named->manifest);
+    process.given_back = std::move(named->given_back);
+    process.drops = std::move(named->drops);
     if (named->service != name()) {
       comings_.tell(spdlog::level::warn, name(),
                     fmt::format("generation {} calls its service \"{}\"", process.generation,
@@ -136,7 +142,7 @@ void ProcessTable::take(Process& process, Heard what) {
     }
   } else if (auto* fds = std::get_if<FdsNamed>(&what.aside)) {
     listeners_.take_shown(fds->fds);
-    process.named = std::move(fds->fds);
+    if (!fds->more) process.named = std::move(fds->fds);
   } else if (auto* counted = std::get_if<SessionsCounted>(&what.aside)) {
     if (auto query = queries_.extract(counted->query_id)) query.mapped()(*counted);
   }

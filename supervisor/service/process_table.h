@@ -11,6 +11,7 @@
 #include "supervisor/config/config.h"
 #include "supervisor/core/effects.h"
 #include "supervisor/host/saved_state.h"
+#include "supervisor/listeners/listener_ends.h"
 #include "supervisor/listeners/listeners.h"
 #include "supervisor/operators/messages.h"
 #include "supervisor/processes/service_process.h"
@@ -30,9 +31,9 @@ class ProcessTable {
     std::function<void(Generation, const Error&)> not_started;  // after all
     std::function<void(const Process&)> ended;  // before what follows from that happens
   };
-  // host, config and listeners outlive this object; config is what holds at any time.
+  // host, config, listeners and ends outlive this object; config is what holds at any time.
   ProcessTable(const ServiceHost& host, const ServiceConfig& config, Listeners& listeners,
-               Callbacks callbacks);
+               ListenerEnds& ends, Callbacks callbacks);
 
   const std::map<Generation, std::unique_ptr<Process>>& all() const { return processes_; }
   bool empty() const { return processes_.empty(); }
@@ -42,6 +43,8 @@ class ProcessTable {
   Process* find(Generation generation);
   const Process* find(Generation generation) const;
   const Process* owner() const { return find(callbacks_.owner()); }
+  // The donor of the last handoff that was no rehearsal; 0: there was none.
+  Generation donor_before() const { return donor_before_; }
   // For people and for the history; generation 0 if there is none.
   Party party(Generation generation) const;
 
@@ -65,8 +68,7 @@ class ProcessTable {
   void let_run(Generation generation, bool heir, Result<void> saved);
   Result<void> launch(const Spawn& spawn, Process& process);
   UniqueFd make_cgroup(Process& process) const;
-  std::vector<NamedFd> listed(const std::function<bool(const std::string&)>& is,
-                              std::vector<int>& fds) const;
+  Result<void> bind_for(const Spawn& spawn, const Process& process);
   bool send_start(const Spawn& spawn, Process& process, int mailbox);
   std::unique_ptr<ServiceChannel> open_channel(UniqueFd fd, Generation generation);
   void heard(Generation generation, Heard heard);
@@ -82,6 +84,8 @@ class ProcessTable {
   const ServiceHost& host_;
   const ServiceConfig& config_;
   Listeners& listeners_;
+  ListenerEnds& ends_;
+  Generation donor_before_ = 0;
   Callbacks callbacks_;
   std::map<Generation, std::unique_ptr<Process>> processes_;
   std::vector<std::pair<pid_t, Exit>> ended_later_;  // before the owner, which has ended, too

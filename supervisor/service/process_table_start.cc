@@ -16,9 +16,26 @@
 namespace handoff::supervisor {
 namespace {
 
-bool has(const Process& process, const std::string& name) {
-  return std::any_of(process.named.begin(), process.named.end(),
-                     [&](const NamedFd& named) { return named.name == name; });
+// The supervisor's listeners as a Start names them.
+std::vector<Passed> passed(const std::vector<const Listener*>& listeners) {
+  std::vector<Passed> out;
+  out.reserve(listeners.size());
+  for (const Listener* one : listeners) {
+    out.push_back({{one->name(), one->address(), one->inode(), one->device()}, one->fd()});
+  }
+  return out;
+}
+
+// By name and address alone.
+std::vector<Passed> offered(const Process& donor, const std::vector<NamedAddress>& missing) {
+  std::vector<Passed> out;
+  for (const NamedFd& one : donor.named) {
+    if (!one.address.empty()) out.push_back({{one.name, one.address, one.inode, one.device}, -1});
+  }
+  for (const NamedAddress& one : missing) {
+    out.push_back({{one.name, core::to_string(one.address)}, -1});
+  }
+  return out;
 }
 
 }  // namespace
@@ -67,12 +84,7 @@ void ProcessTable::let_run(Generation generation, bool heir, Result<void> saved)
 }
 
 Result<void> ProcessTable::launch(const Spawn& spawn, Process& process) {
-  if (!spawn.heir) {
-    // Nobody has them any more who could show them: a fresh start, with fresh ones.
-    const auto left_out =
-        to_close(config_.unclaimed, listeners_.wanted_names(), process.release->claims, true);
-    if (auto bound = listeners_.bind_missing(left_out); !bound) return bound;
-  }
+  if (auto bound = bind_for(spawn, process); !bound) return bound;
   auto pair = io::Channel::make_pair();
   if (!pair) return Failure(pair.error());
   const Generation generation = spawn.generation;
@@ -115,6 +127,22 @@ Result<void> ProcessTable::launch(const Spawn& spawn, Process& process) {
   return {};
 }
 
+Result<void> ProcessTable::bind_for(const Spawn& spawn, const Process& process) {
+  if (!spawn.heir) {
+    // Nobody has them any more who could show them: a fresh start, with fresh ones.
+    const auto left_out =
+        to_close(config_.unclaimed, listeners_.wanted_names(), process.release->claims, true);
+    auto bound = listeners_.bind_missing(left_out);
+    for (Listener& one : listeners_.take_replaced()) ends_.end(std::move(one));
+    return bound;
+  }
+  const Process* donor = owner();
+  if (!spawn.rehearsal && donor != nullptr) donor_before_ = donor->generation;
+  // A release that goes back gets what it had.
+  if (donor == nullptr || spawn.direction != Direction::kForward) return {};
+  return listeners_.bind_for_heir(donor->named, !spawn.rehearsal, &ends_);
+}
+
 // Without one it is known by its session.
 UniqueFd ProcessTable::make_cgroup(Process& process) const {
   if (!host_.cgroups->delegated()) return {};
@@ -127,50 +155,49 @@ UniqueFd ProcessTable::make_cgroup(Process& process) const {
   return std::move(made->procs);
 }
 
-// Of the listeners that the supervisor has; their fds are added.
-std::vector<NamedFd> ProcessTable::listed(const std::function<bool(const std::string&)>& is,
-                                          std::vector<int>& fds) const {
-  std::vector<NamedFd> out;
-  for (const Listener* listener : listeners_.here()) {
-    if (!is(listener->name())) continue;
-    out.push_back({listener->name(), listener->address(), listener->inode(), listener->device()});
-    fds.push_back(listener->fd());
-  }
-  return out;
-}
-
 // Start lies in the socket before the process exists.
 bool ProcessTable::send_start(const Spawn& spawn, Process& process, int mailbox) {
-  if (!spawn.heir) {
-    std::vector<int> fds;
-    const auto listeners =
-        listed([&](const std::string& one) { return claims(process.release->claims, one); }, fds);
-    const auto kept =
-        listed([&](const std::string& one) { return !claims(process.release->claims, one); }, fds);
-    if (mailbox >= 0) fds.push_back(mailbox);
-    return process.send(
-        protocol::Type::kStart,
-        encode_start(name(), spawn.generation, listeners, host_.report_path, mailbox >= 0, kept),
-        fds);
+  StartOf start{.service = name(),
+                .generation = spawn.generation,
+                .report_path = host_.report_path,
+                .mailbox = mailbox};
+  StartListeners out;
+  UniqueFd heirs_end;
+  std::vector<const Listener*> before = ends_.all();
+  if (spawn.heir) {
+    const Process* donor = owner();
+    auto channel = io::Channel::make_pair();
+    if (!channel || donor == nullptr) return false;
+    process.donor_end = std::move(channel->second);
+    heirs_end = std::move(channel->first);
+    start.heir_fds = {heirs_end.get(), donor->pidfd.get()};
+    start.heir = HandoffEnd{.id = spawn.generation,
+                            .channel_index = 0,
+                            .peer_index = 1,
+                            .peer_pid = static_cast<std::uint32_t>(donor->pid),
+                            .timeouts = spawn.timeouts,
+                            .rehearsal = spawn.rehearsal,
+                            .drain_incompatible = config_.drain_incompatible,
+                            .spread = spawn.spread};
+    const auto its = listeners_.for_heir(donor->named, spawn.direction == Direction::kForward);
+    out.kept = passed(its.kept);
+    out.moved = passed(its.moved);
+    out.offered = offered(*donor, its.missing);
+    before.insert(before.end(), its.before.begin(), its.before.end());
+  } else {
+    std::vector<const Listener*> its;
+    std::vector<const Listener*> kept;
+    for (const Listener* one : listeners_.here()) {
+      (claims(process.release->claims, one->name()) ? its : kept).push_back(one);
+    }
+    out.listeners = passed(its);
+    out.kept = passed(kept);
   }
-  const Process* donor = owner();
-  auto channel = io::Channel::make_pair();
-  if (!channel || donor == nullptr) return false;
-  process.donor_end = std::move(channel->second);
-  std::vector<int> fds{channel->first.get(), donor->pidfd.get()};
-  const auto kept = listed([donor](const std::string& one) { return !has(*donor, one); }, fds);
-  const std::string body = encode_start_heir(name(), spawn.generation,
-                                             {.id = spawn.generation,
-                                              .channel_index = 0,
-                                              .peer_index = 1,
-                                              .peer_pid = static_cast<std::uint32_t>(donor->pid),
-                                              .timeouts = spawn.timeouts,
-                                              .rehearsal = spawn.rehearsal,
-                                              .drain_incompatible = config_.drain_incompatible,
-                                              .spread = spawn.spread},
-                                             host_.report_path, mailbox >= 0, kept);
-  if (mailbox >= 0) fds.push_back(mailbox);
-  return process.send(protocol::Type::kStart, body, fds);
+  if (!spawn.rehearsal) out.before = passed(before);
+  for (StartFrame& frame : start_frames(start, out)) {
+    if (!process.send(protocol::Type::kStart, std::move(frame.body), frame.fds)) return false;
+  }
+  return true;
 }
 
 }  // namespace handoff::supervisor

@@ -29,7 +29,8 @@ ServiceRunner::ServiceRunner(ServiceHost host, ServiceConfig config, Listeners l
       listeners_(std::move(listeners)),
       machine_(policy_of(config_)),
       releases_(host_, config_, std::move(release)),
-      processes_(host_, config_, listeners_,
+      ends_(host_.loop, config_.name),
+      processes_(host_, config_, listeners_, ends_,
                  {.happened = [this](Event event) { feed(std::move(event)); },
                   .heard = [this](Generation generation,
                                   Heard what) { heard(generation, std::move(what)); },
@@ -54,7 +55,7 @@ void ServiceRunner::reconfigure(ServiceConfig config) {
   config_ = std::move(config);
   releases_.reconfigured();
   machine_.set_policy(policy_of(config_));
-  listeners_.want(config_.listen);
+  listeners_.want(config_.listen, !idle());
   trial_.set_check(config_.health);
   look_after_trial();
 }
@@ -146,9 +147,14 @@ void ServiceRunner::look_after_trial() {
 void ServiceRunner::look_after_listeners() {
   const Process* process = processes_.owner();
   if (process == nullptr || machine_.state() != Service::State::kRunning) return;
-  const bool permanent = !machine_.probation().provisional() && !machine_.upgrading();
+  if (machine_.upgrading()) return;
+  const bool permanent = !machine_.probation().provisional();
+  if (process->generation == processes_.donor_before()) listeners_.heir_failed(process->named);
+  if (permanent) listeners_.settle(process->named);
+  for (Listener& one : listeners_.take_replaced()) ends_.end(std::move(one));
   for (const std::string& listener :
-       to_close(config_.unclaimed, listeners_.names(), process->release->claims, permanent)) {
+       to_close(config_.unclaimed, listeners_.names(), process->release->claims, permanent,
+                process->drops)) {
     spdlog::info("{}: listener {} is closed: release {} does not claim it", name(), listener,
                  process->release->name);
     listeners_.close(listener);
@@ -168,7 +174,8 @@ void ServiceRunner::look_after_choice() {
 void ServiceRunner::apply(const OpenCandidate& open) {
   std::optional<Rehearsal> rehearsal;
   if (open.request.rehearsal) {
-    rehearsal.emplace(open.request, config_, listeners_.names());
+    // An upgrade would bind those that are missing.
+    rehearsal.emplace(open.request, config_, listeners_.wanted_names());
   }
   answers_.opens(open.request.id, std::move(rehearsal));
   releases_.open(open.request.wanted, open.request.cold,
@@ -280,11 +287,7 @@ std::vector<std::string> ServiceRunner::files() const {
   return out;
 }
 
-std::map<std::string, int> ServiceRunner::listener_fds() const {
-  std::map<std::string, int> out;
-  for (const Listener* listener : listeners_.here()) out[listener->name()] = listener->fd();
-  return out;
-}
+std::map<std::string, int> ServiceRunner::listener_fds() const { return listeners_.fds(); }
 
 bool ServiceRunner::count_sessions(std::function<void(std::uint64_t)> counted) {
   if (machine_.state() != Service::State::kRunning) return false;

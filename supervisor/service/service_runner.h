@@ -13,6 +13,7 @@
 #include "supervisor/config/config.h"
 #include "supervisor/core/service.h"
 #include "supervisor/host/saved_state.h"
+#include "supervisor/listeners/listener_ends.h"
 #include "supervisor/listeners/listeners.h"
 #include "supervisor/operators/control_server.h"
 #include "supervisor/service/answers.h"
@@ -148,6 +149,7 @@ class ServiceRunner {
   Listeners listeners_;
   Service machine_;
   ServiceReleases releases_;
+  ListenerEnds ends_;
   ProcessTable processes_;
   Children children_;
   Orders orders_;

@@ -43,8 +43,8 @@ json leaving_json(const Service& machine, const ProcessTable& processes) {
 
 // Also those that the process has bound itself.
 json listeners_json(const Listeners& listeners, const Process* process) {
-  json out = listeners.json();
-  if (process == nullptr) return out;
+  if (process == nullptr) return listeners.json();
+  json out = listeners.json(process->named);
   for (json& one : out) {
     const auto name = one["name"].get<std::string>();
     const bool taken = process->named.empty() ||

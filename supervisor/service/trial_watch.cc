@@ -35,7 +35,7 @@ void TrialWatch::watch(const Process* process, const HealthCheck& check,
     timer_.at(now());
   }
   std::string address;
-  for (const Listener* listener : listeners.here()) {
+  for (const Listener* listener : listeners.here(process->named)) {
     if (!accepts(*process, *listener)) continue;  // kept: a client would wait in its queue
     const bool meant =
         check.listener.empty() ? address.empty() : listener->name() == check.listener;

@@ -107,6 +107,7 @@ int handoff_state(const handoff_t* h) {
   int function(__VA_ARGS__) { return 0; }
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 NOTHING(handoff_claim, handoff_t* h, const char* name)
+NOTHING(handoff_give_back, handoff_t* h, const char* name, uint32_t flags)
 NOTHING(handoff_kind, handoff_t* h, const char* kind, uint32_t version)
 NOTHING(handoff_stateless, handoff_t* h, const char* kind)
 NOTHING(handoff_listener_kind, handoff_t* h, const char* listener)
@@ -145,6 +146,10 @@ NOTHING(handoff_errors, handoff_t* h, uint64_t more)
 uint32_t handoff_kind_version(const handoff_t* h, const char* kind) { return 1; }
 int handoff_has_supervisor(void) { return 0; }
 uint64_t handoff_freeze_deadline(const handoff_t* h) { return 0; }
+int handoff_offered(const handoff_t* h, size_t index, const char** name, const char** address) {
+  return 0;
+}
+int handoff_take_earlier(handoff_t* h, const char* name) { return -ENOENT; }
 uint64_t handoff_generation(const handoff_t* h) {
   (void)h;
   return 0;

@@ -300,9 +300,16 @@ void order_start(In& in) {
     kept.push_back({any_name(in), any_address(in), number(in), number(in)});
   }
   const std::string report_path = in.ConsumeRandomLengthString(300);
-  const auto start = read<protocol::Start>(
-      Type::kStart,
-      supervisor::encode_start(service, generation, listeners, report_path, true, kept));
+  const auto passed = [](const std::vector<supervisor::NamedFd>& all) {
+    std::vector<supervisor::Passed> out;
+    for (const auto& one : all) out.push_back({{one.name, one.address, one.inode, one.device}, 0});
+    return out;
+  };
+  const auto frames = supervisor::start_frames(
+      {.service = service, .generation = generation, .report_path = report_path, .mailbox = 0},
+      {.listeners = passed(listeners), .kept = passed(kept)});
+  CHECK_THAT(frames.size() == 1, "");
+  const auto start = read<protocol::Start>(Type::kStart, frames.front().body);
   CHECK_THAT(start.mailbox == listeners.size() + kept.size() + 1, "");
   CHECK_THAT(start.kept.size() == kept.size(), "");
   for (std::size_t i = 0; i < kept.size(); ++i) {
@@ -323,8 +330,9 @@ void order_start(In& in) {
 
 void order_start_heir(In& in) {
   const auto end = any_end(in);
-  const auto start =
-      read<protocol::Start>(Type::kStart, supervisor::encode_start_heir("chat", 7, end, ""));
+  const auto frames = supervisor::start_frames(
+      {.service = "chat", .generation = 7, .report_path = "", .heir = end, .heir_fds = {0, 0}}, {});
+  const auto start = read<protocol::Start>(Type::kStart, frames.front().body);
   CHECK_THAT(start.heir && start.generation == 7 && start.handoff, "");
   check_end(*start.handoff, end);
 }

@@ -182,6 +182,27 @@ HANDOFF_API int handoff_listener(handoff_t* h, const char* name, const char* add
  * has it to give. handoff_named_fd() tells after handoff_wait(). */
 HANDOFF_API int handoff_claim(handoff_t* h, const char* name);
 
+/* The listeners that this process may declare, counted from 0: those of the configuration and, in
+ * an heir, those of its donor. A service that serves whatever it is given asks for them and calls
+ * handoff_listener() for each, with its address. Returns 1, 0 beyond the last one (and at once
+ * without a supervisor), or -EINVAL. name and address may be NULL; the strings are the handle's,
+ * and valid as long as that. A listener that moves has its new address here. From handoff_open()
+ * on; h alone. A supervisor from before this function existed names an heir only what no process
+ * has. */
+HANDOFF_API int handoff_offered(const handoff_t* h, size_t index, const char** name,
+                                const char** address);
+
+/* Says of a listener that is offered that this release knows it and does not want it. It goes back
+ * to the supervisor, and `unclaimed.listeners` of the configuration says what becomes of it; no
+ * upgrade is refused for it. What is neither declared nor given back is forgotten, as far as
+ * anybody can tell: an upgrade is refused for it, and a start from nothing fails.
+ * HANDOFF_GIVE_BACK_CLOSE: nor is the supervisor to keep it; it is closed once this release is
+ * permanent. Sessions that it had accepted are none of this: see `unclaimed.sessions`.
+ * HANDOFF_ERR_UNKNOWN for a name that is not offered, HANDOFF_ERR_DUPLICATE for one that is
+ * declared or given back already, -EINVAL for other flags. */
+#define HANDOFF_GIVE_BACK_CLOSE 1u
+HANDOFF_API int handoff_give_back(handoff_t* h, const char* name, uint32_t flags);
+
 /* Declares a kind of session with its own state version ("session" is there
  * already, with handoff_options.state_version). */
 HANDOFF_API int handoff_kind(handoff_t* h, const char* kind, uint32_t version);
@@ -576,6 +597,15 @@ HANDOFF_API int handoff_leave(handoff_t* h, const char* why);
  * back if there are more than `max_errors` of its configuration. Cheap; any thread, and inside
  * callbacks, too. */
 HANDOFF_API int handoff_errors(handoff_t* h, uint64_t more);
+
+/* A listener whose address has changed in the configuration is two sockets for a while:
+ * handoff_named_fd() has the new one, and clients still come to the other, which may be older or,
+ * after a way back, newer. This gives it: accept on both. Once nobody is to come any more,
+ * shutdown(2) makes accept(2) fail with EINVAL on it; then stop watching it, and close it. The fd
+ * is the caller's from now on: close it in retired(), too. There may be several: ask until -ENOENT.
+ * After handoff_wait(); h alone. HANDOFF_ERR_ORDER before, HANDOFF_ERR_UNKNOWN for a name that was
+ * not declared. uv.hpp and poll.h do all of this. */
+HANDOFF_API int handoff_take_earlier(handoff_t* h, const char* name);
 
 /* Gives the library an fd of any kind under a name, to be handed over with the rest. Takes fd; when
  * it fails, fd is the caller's as before. HANDOFF_ERR_UNKNOWN for a name that handoff_claim() has

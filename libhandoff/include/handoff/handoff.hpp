@@ -370,6 +370,22 @@ class Service {
   void listener(const std::string& name, const std::string& address) {
     check(handoff_listener(h_, name.c_str(), address.c_str()));
   }
+  // What may be declared as a listener, in a process that has a supervisor.
+  struct Offer {
+    std::string name;
+    std::string address;
+  };
+  std::vector<Offer> offered() const {
+    std::vector<Offer> out;
+    const char* name = nullptr;
+    const char* address = nullptr;
+    while (handoff_offered(h_, out.size(), &name, &address) > 0) out.push_back({name, address});
+    return out;
+  }
+  // close: nor is the supervisor to keep it; see handoff_give_back().
+  void give_back(const std::string& name, bool close = false) {
+    check(handoff_give_back(h_, name.c_str(), close ? HANDOFF_GIVE_BACK_CLOSE : 0));
+  }
   void claim(const std::string& name) { check(handoff_claim(h_, name.c_str())); }
   void kind(const std::string& name, std::uint32_t version) {
     check(handoff_kind(h_, name.c_str(), version));
@@ -526,6 +542,13 @@ class Service {
   std::uint64_t generation() const { return handoff_generation(h_); }
   // The fd of that name, borrowed; negative, and no exception, if nobody gave it.
   int named_fd(const std::string& name) const { return handoff_named_fd(h_, name.c_str()); }
+  // A socket at another address of a listener that moves, which the caller owns; -1, and no
+  // exception, if there is none (any more). See handoff_take_earlier().
+  int take_earlier(const std::string& name) {
+    const int fd = handoff_take_earlier(h_, name.c_str());
+    if (fd != -ENOENT) check(fd);
+    return fd < 0 ? -1 : fd;
+  }
   // Where the listener is bound, "tcp:127.0.0.1:7000"; "" if there is none of that name.
   std::string named_address(const std::string& name) const {
     const char* address = handoff_named_address(h_, name.c_str());

@@ -168,6 +168,13 @@ HANDOFF_API int handoff_save_given(const handoff_saved_t* out);
 HANDOFF_API int handoff_poll_listen(handoff_poll_t* p, const char* name, const char* address,
                                     const struct handoff_conn_ops* ops, void* context);
 
+/* Declares all listeners that are offered (handoff_offered()) and were not declared before, for a
+ * program that serves whatever the configuration names. Connections of all of them are of one kind,
+ * "session" unless ops.kind names another. Returns how many there are, or the errors of
+ * handoff_poll_listen(). */
+HANDOFF_API int handoff_poll_listen_offered(handoff_poll_t* p, const struct handoff_conn_ops* ops,
+                                            void* context);
+
 /* Queues a copy of data, sent when the events at hand are handled. -EPIPE once c is closing,
  * HANDOFF_ERR_ORDER in save() and restore(). On -ENOMEM the connection ends, since a stream with a
  * gap is worse than none. */

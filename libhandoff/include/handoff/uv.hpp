@@ -207,6 +207,27 @@ class Host {
     listeners_.push_back(std::make_unique<Listener>(
         Listener{name, std::forward<MakeNew>(create), std::move(options), by_itself, -1}));
   }
+  // Before start(): all listeners that are offered (Service::offered()) and that listen() has not
+  // declared before, for a program that serves whatever the configuration names. Their sessions are
+  // of one kind, "session" unless options name another. Returns how many there are.
+  template <class MakeNew, class MakeAgain>
+  std::size_t listen_offered(MakeNew&& create, MakeAgain&& restore, ListenOptions options = {}) {
+    using Made = typename std::invoke_result_t<MakeAgain&, std::string_view>::element_type;
+    if (options.kind.empty()) options.kind = "session";
+    const Create make_new(std::forward<MakeNew>(create));
+    std::size_t count = 0;
+    for (const auto& [name, address] : service_.offered()) {
+      if (has_listener(name) || service_.named_fd(name) != HANDOFF_ERR_UNKNOWN) continue;
+      if (count++ == 0) claim_kind(name, options.kind, false);
+      if (service_.index() == 0) service_.listener(name, address);
+      listeners_.push_back(
+          std::make_unique<Listener>(Listener{name, make_new, options, false, -1}));
+    }
+    if (count > 0) {
+      restores_[options.kind] = {std::forward<MakeAgain>(restore), !opens_silently<Made>()};
+    }
+    return count;
+  }
 
   // f is called once the sessions are an heir's, while all Streams are there: stop your timers in
   // it. Stream::on_moved() follows, and the end of all Streams, before the loop goes on.
@@ -257,7 +278,8 @@ class Host {
     ListenOptions options;  // with its kind
     bool by_itself;         // the kind goes by the listener's name
     int fd;
-    bool rests = false;  // not watched for a moment, since there were no fds to accept with
+    bool rests = false;    // not watched for a moment, since there were no fds to accept with
+    bool earlier = false;  // at another address of that name; fd is the Host's
   };
   static constexpr std::size_t kNowhere = static_cast<std::size_t>(-1);
   static constexpr std::uint32_t kClosing = 1;  // the session ends when its output is sent
@@ -280,6 +302,9 @@ class Host {
   }
 
   void claim_kind(const std::string& name, const std::string& kind, bool by_itself) const;
+  bool has_listener(const std::string& name) const;
+  void take_earlier();
+  void end_earlier(Listener& listener);
   void check_kinds() const;
   std::string unknown_kind(std::string_view kind) const;
   static std::uint32_t flags_of(const ListenOptions& options);

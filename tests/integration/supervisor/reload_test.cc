@@ -198,7 +198,7 @@ TEST_F(ReloadTest, AListenerIsNotReplacedUnderAService) {
   const std::string other = "[service.chat]\ncommand = [\"" + fake_service() +
                             "\"]\nlisten = { local = \"unix:" + socket + "\" }\n";
   json answer = reload(other);
-  EXPECT_EQ(lines(answer, "changed"), Lines{"chat listen.local fresh_start"});
+  EXPECT_EQ(lines(answer, "changed"), Lines{"chat listen.local next_upgrade"});
   EXPECT_EQ(lines(answer, "unchanged"), Lines{"chat listen.public"});
   EXPECT_EQ(ask_service(supervisor), "1.0 1");
   EXPECT_EQ(supervisor.status().at("listeners").size(), 1U);

@@ -56,6 +56,10 @@ inline void copy(const protocol::Start& from, v1::Start& to) {
   to.set_report_path(from.report_path);
   to.set_mailbox(from.mailbox);
   for (const auto& listener : from.kept) copy(listener, *to.add_kept());
+  for (const auto& listener : from.moved) copy(listener, *to.add_moved());
+  for (const auto& listener : from.before) copy(listener, *to.add_before());
+  for (const auto& listener : from.offered) copy(listener, *to.add_offered());
+  to.set_more(from.more);
 }
 
 inline void copy(const protocol::MayLeaveOut& from, v1::MayLeaveOut& to) {
@@ -107,6 +111,11 @@ inline void copy(const protocol::Relink& from, v1::Relink& to) {
 
 inline void copy(const protocol::Spread& from, v1::Spread& to) { to.set_permille(from.permille); }
 
+inline void copy(const protocol::GivenBack& from, v1::GivenBack& to) {
+  to.set_name(from.name);
+  to.set_drop(from.drop);
+}
+
 inline void copy(const protocol::Register& from, v1::Register& to) {
   to.set_protocol_min(from.protocol_min);
   to.set_protocol_max(from.protocol_max);
@@ -116,6 +125,7 @@ inline void copy(const protocol::Register& from, v1::Register& to) {
   to.set_state(from.state);
   to.set_handoff_id(from.handoff_id);
   to.set_rehearsal(from.rehearsal);
+  for (const auto& one : from.given_back) copy(one, *to.add_given_back());
 }
 
 inline void copy(const protocol::Owner& from, v1::Owner& to) {
@@ -133,6 +143,7 @@ inline void copy(const protocol::Owner& from, v1::Owner& to) {
   to.mutable_blackout()->set_max_us(from.blackout.max_us);
   to.set_donor_died(from.donor_died);
   to.set_with_fds(from.with_fds);
+  to.set_more(from.more);
 }
 
 inline void copy(const protocol::Progress& from, v1::Progress& to) {

@@ -86,6 +86,12 @@ ServiceProcess::ServiceProcess(std::uint64_t generation, const std::function<int
   start(generation, &side, report_path);
 }
 
+ServiceProcess::ServiceProcess(const std::function<int()>& body,
+                               const std::vector<StartFrame>& starts)
+    : ServiceProcess(body, make_channel()) {
+  for (const StartFrame& frame : starts) send(control_, Type::kStart, frame.start, frame.fds);
+}
+
 void ServiceProcess::start(std::uint64_t generation, const Side* heir,
                            const std::string& report_path, int mailbox) {
   v1::Start start;

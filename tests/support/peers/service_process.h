@@ -65,6 +65,13 @@ class ServiceProcess : public Process {
   ServiceProcess(std::uint64_t generation, const std::function<int()>& body, Side side,
                  const std::string& report_path = "");
 
+  // Runs body with these frames of Start, as they are; fds are borrowed.
+  struct StartFrame {
+    v1::Start start;
+    std::vector<int> fds;
+  };
+  ServiceProcess(const std::function<int()>& body, const std::vector<StartFrame>& starts);
+
   io::Channel& control() { return control_; }
 
   // The next control message of this type; others are skipped, since Progress comes at any time.

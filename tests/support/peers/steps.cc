@@ -5,6 +5,8 @@
 //
 //   --without A-B        leaves that step out (may be given again)
 //   --also NAME=ADDRESS  listens there, too
+//   --offered all        listens to whatever it is offered, too
+//   --gives-back NAME    gives that listener back    --closes NAME  and wants it closed
 //   --cant-save N        sessions with that many lines can't be saved
 //   --cant-restore N     nor restored
 //   --stays N            those with that many lines can't move: "tls"
@@ -28,6 +30,7 @@
 #include <stdexcept>
 #include <string>
 #include <system_error>
+#include <vector>
 
 // A leak check attaches to the process, which one that has changed its user does not allow.
 extern "C" const char* __asan_default_options() { return "detect_leaks=0"; }
@@ -179,12 +182,18 @@ int main(int argc, char** argv) {
   std::map<std::string, std::string> also;
   std::optional<Notes> notes;
   std::string moves;
+  bool offered = false;
+  std::map<std::string, bool> gives_back;
   for (int i = 1; i + 1 < argc; i += 2) {
     const std::string option = argv[i];
     const std::string value = argv[i + 1];
     if (option == "--without") without.insert(value);
     if (option == "--also") {
       also[value.substr(0, value.find('='))] = value.substr(value.find('=') + 1);
+    }
+    if (option == "--offered") offered = value == "all";
+    if (option == "--gives-back" || option == "--closes") {
+      gives_back[value] = option == "--closes";
     }
     if (option == "--cant-save") cant_save = std::stoull(value);
     if (option == "--cant-restore") cant_restore = std::stoull(value);
@@ -200,17 +209,26 @@ int main(int argc, char** argv) {
     const auto knows = [&](std::uint32_t from, std::uint32_t to) {
       return !without.contains(std::to_string(from) + "-" + std::to_string(to));
     };
+    std::vector<std::string> kinds{"session"};
+    if (offered) {
+      kinds.emplace_back("offered");
+      service->kind("offered", kRelease);
+    }
     for (std::uint32_t low = 1; low < kRelease; ++low) {
       const std::uint32_t high = low + 1;
-      if (knows(low, high)) {
-        service->on_upgrade_state(low, high, [low, high](std::string_view state) {
-          return State::parse(state, low).text(high);
-        });
-      }
-      if (knows(high, low)) {
-        service->on_downgrade_state(high, low, [low, high](std::string_view state) {
-          return State::parse(state, high).text(low);
-        });
+      for (const std::string& kind : kinds) {
+        if (knows(low, high)) {
+          service->on_upgrade_state(
+              low, high,
+              [low, high](std::string_view state) { return State::parse(state, low).text(high); },
+              kind);
+        }
+        if (knows(high, low)) {
+          service->on_downgrade_state(
+              high, low,
+              [low, high](std::string_view state) { return State::parse(state, high).text(low); },
+              kind);
+        }
       }
     }
     handoff::uv::Host host(uv_default_loop(), *service);
@@ -220,6 +238,11 @@ int main(int argc, char** argv) {
       service->kind(name, kRelease);
       host.listen(name, address, [] { return std::make_unique<Stream>(); }, Stream::restore,
                   {.kind = name});
+    }
+    for (const auto& [name, closes] : gives_back) service->give_back(name, closes);
+    if (offered) {
+      host.listen_offered([] { return std::make_unique<Stream>(); }, Stream::restore,
+                          {.kind = "offered"});
     }
     if (notes) service->section("notes", *notes, {1}, {1});
     host.start();

@@ -70,25 +70,45 @@ TEST(ConfigChangeTest, TheProcessIsAsItWasStarted) {
   EXPECT_EQ(outcome.config, wanted);
 }
 
-TEST(ConfigChangeTest, AListenerThatConnectionsWaitInStays) {
+TEST(ConfigChangeTest, AListenerIsBoundOrMovesAtTheNextUpgradeAndOneThatIsGoneStays) {
   ServiceConfig wanted = chat();
   wanted.listen = {{"admin", *core::parse_address("unix:/a")},
                    {"public", *core::parse_address("tcp:127.0.0.1:2")}};
   const ConfigOutcome outcome = change_config(chat(), wanted, false);
-  EXPECT_EQ(
-      told(outcome),
-      "listen.admin (fresh start): unix:/a is bound at the next start from nothing (handoff stop "
-      "chat, handoff restart chat)\n"
+  EXPECT_EQ(told(outcome),
+            "listen.admin (next upgrade): unix:/a is bound for the next release (handoff upgrade "
+            "chat), or at the next start from nothing\n"
+            "listen.public (next upgrade): moves from tcp:127.0.0.1:1 to tcp:127.0.0.1:2 at the "
+            "next upgrade; until that is permanent both are served\n");
+  EXPECT_EQ(outcome.config, wanted);
+  ServiceConfig without = chat();
+  without.listen.clear();
+  const ConfigOutcome gone = change_config(chat(), without, false);
+  const std::string stays =
       "listen.public (not): stays at tcp:127.0.0.1:1: connections wait there; handoff stop chat, "
-      "handoff reload, handoff restart chat\n");
-  ASSERT_EQ(outcome.config.listen.size(), 2U);
-  EXPECT_EQ(outcome.config.listen[0], chat().listen[0]);
-  EXPECT_EQ(outcome.config.listen[1].name, "admin");
-  EXPECT_EQ(
-      told(change_config(outcome.config, wanted, false)),
-      "listen.public (not): stays at tcp:127.0.0.1:1: connections wait there; handoff stop chat, "
-      "handoff reload, handoff restart chat\n")
-      << "and is told every time";
+      "handoff reload, handoff restart chat\n";
+  EXPECT_EQ(told(gone), stays);
+  EXPECT_EQ(gone.config.listen, chat().listen);
+  EXPECT_EQ(told(change_config(gone.config, without, false)), stays) << "and is told every time";
+}
+
+TEST(ConfigChangeTest, WhatCanBeSetOfAListenerIsAndTheRestStaysAsItWasBound) {
+  ServiceConfig wanted = chat();
+  wanted.listen[0].options.bind.backlog = 7;
+  EXPECT_EQ(told(change_config(chat(), wanted, false)),
+            "listen.public (now): mode, owner and backlog are set\n");
+  EXPECT_EQ(change_config(chat(), wanted, false).config, wanted);
+  wanted.listen[0].options.bind.reuseport = true;
+  const ConfigOutcome outcome = change_config(chat(), wanted, false);
+  EXPECT_EQ(told(outcome),
+            "listen.public (now): mode, owner and backlog are set\n"
+            "listen.public (not): v6only, freebind, reuseport and device are as it was bound: "
+            "handoff stop chat, handoff reload, handoff restart chat\n");
+  EXPECT_EQ(outcome.config.listen[0].options.bind.backlog, 7);
+  EXPECT_FALSE(outcome.config.listen[0].options.bind.reuseport);
+  EXPECT_EQ(told(change_config(chat(), wanted, true)),
+            "listen.public (fresh start): bound like that when it is started\n");
+  EXPECT_EQ(change_config(chat(), wanted, true).config, wanted);
 }
 
 TEST(ConfigChangeTest, NobodyWaitsInTheListenersOfAServiceThatIsStopped) {

@@ -4,13 +4,18 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <uv.h>
 
 #include <filesystem>
 
 #include "libhandoff/sys/socket.h"
+#include "supervisor/listeners/listener_ends.h"
+#include "supervisor/listeners/socket_file.h"
 #include "support/process/files.h"
 
 namespace handoff::supervisor {
@@ -213,12 +218,345 @@ TEST_F(ListenersTest, WhatIsWantedAnewReplacesNothingThatIsStillWanted) {
   EXPECT_TRUE(listeners.here().empty());
 }
 
-TEST_F(ListenersTest, OneThatListensElsewhereIsNotTaken) {
+TEST_F(ListenersTest, OneThatListensElsewhereIsTakenAndMovesAtTheNextUpgrade) {
   const UniqueFd other = bound("tcp:127.0.0.2:0");
   Listeners listeners("chat", {named("a", "tcp:127.0.0.1:0")}, notify_);
   auto one = list(shown("a", other));
   listeners.take_shown(one);
+  ASSERT_EQ(listeners.here().size(), 1U);
+  EXPECT_EQ(listeners.here()[0]->address(), address_of(other));
+  const auto donor = list(shown("a", other));
+  ASSERT_TRUE(listeners.bind_for_heir(donor, true));
+  EXPECT_EQ(listeners.for_heir(donor, true).moved.size(), 1U);
+  const UniqueFd file(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  Listeners others("chat", {named("b", "tcp:127.0.0.1:0")}, notify_);
+  NamedFd none{"b", "tcp:127.0.0.1:0", io::identity_of(file.get())->inode,
+               io::identity_of(file.get())->device};
+  none.fd = copy_of(file);
+  auto no_socket = list(std::move(none));
+  others.take_shown(no_socket);
+  EXPECT_TRUE(others.here().empty());
+}
+
+// ---- options
+
+template <class Value = int>
+Value option_of(int fd, int level, int option) {
+  Value value{};
+  socklen_t length = sizeof value;
+  EXPECT_EQ(::getsockopt(fd, level, option, &value, &length), 0) << option;
+  return value;
+}
+// How many may wait in a TCP listener.
+int backlog_of(int fd) {
+  return static_cast<int>(option_of<tcp_info>(fd, IPPROTO_TCP, TCP_INFO).tcpi_sacked);
+}
+struct stat file_at(const std::string& path) {
+  struct stat info {};
+  EXPECT_EQ(::lstat(path.c_str(), &info), 0) << path;
+  return info;
+}
+NamedAddress with(NamedAddress named, ListenerOptions options) {
+  named.options = std::move(options);
+  return named;
+}
+
+TEST_F(ListenersTest, ASocketIsBoundWithItsOptions) {
+  ListenerOptions both;
+  both.bind.v6only = false;
+  both.bind.backlog = 7;
+  ListenerOptions shared;
+  shared.bind.reuseport = true;
+  ListenerOptions of_device;
+  of_device.bind.device = "lo";
+  ListenerOptions free;
+  free.bind.freebind = true;
+  Listeners listeners("chat",
+                      {named("plain", "tcp:[::1]:0"), with(named("both", "tcp:[::]:0"), both),
+                       with(named("shared", "tcp:127.0.0.1:0"), shared),
+                       with(named("device", "tcp:127.0.0.1:0"), of_device),
+                       with(named("free", "tcp:192.0.2.7:0"), free)},
+                      notify_);
+  const auto result = listeners.bind_missing();
+  ASSERT_TRUE(result) << result.error().message;
+  const auto fd = [&](std::size_t i) { return listeners.here()[i]->fd(); };
+  EXPECT_EQ(option_of(fd(0), IPPROTO_IPV6, IPV6_V6ONLY), 1);
+  EXPECT_EQ(option_of(fd(0), SOL_SOCKET, SO_REUSEPORT), 0);
+  EXPECT_GT(backlog_of(fd(0)), 7);
+  EXPECT_EQ(option_of(fd(1), IPPROTO_IPV6, IPV6_V6ONLY), 0);
+  EXPECT_EQ(backlog_of(fd(1)), 7);
+  EXPECT_EQ(option_of(fd(2), SOL_SOCKET, SO_REUSEPORT), 1);
+  char device[16] = {};
+  socklen_t length = sizeof device;
+  ASSERT_EQ(::getsockopt(fd(3), SOL_SOCKET, SO_BINDTODEVICE, device, &length), 0);
+  EXPECT_STREQ(device, "lo");
+  EXPECT_EQ(option_of(fd(4), IPPROTO_IP, IP_FREEBIND), 1) << "the host has no such address";
+}
+
+TEST_F(ListenersTest, AUnixSocketHasItsModeWhateverTheUmask) {
+  const std::string path = scratch_ / "s";
+  ListenerOptions options;
+  options.bind.mode = 0626;
+  const mode_t before = ::umask(0077);
+  Listeners listeners("chat", {with(named("a", "unix:" + path), options)}, notify_);
+  const auto result = listeners.bind_missing();
+  ::umask(before);
+  ASSERT_TRUE(result) << result.error().message;
+  EXPECT_EQ(file_at(path).st_mode & 07777, 0626U);
+}
+
+TEST_F(ListenersTest, AnOwnerThatNobodyIsFailsTheBindAndLeavesNoPath) {
+  const std::string path = scratch_ / "s";
+  ListenerOptions options;
+  options.user = "nobody-of-that-name";
+  Listeners listeners("chat", {with(named("a", "unix:" + path), options)}, notify_);
+  const auto result = listeners.bind_missing();
+  ASSERT_FALSE(result);
+  EXPECT_NE(result.error().message.find("listener a: there is no user \"nobody-of-that-name\""),
+            std::string::npos)
+      << result.error().message;
+  EXPECT_FALSE(std::filesystem::exists(path));
+}
+
+TEST_F(ListenersTest, AnOwnerMayBeANumber) {
+  ASSERT_EQ(::geteuid(), 0U) << "only root gives files away";
+  const std::string path = scratch_ / "s";
+  ListenerOptions options;
+  options.user = "4711";
+  options.group = "4712";
+  Listeners listeners("chat", {with(named("a", "unix:" + path), options)}, notify_);
+  ASSERT_TRUE(listeners.bind_missing());
+  EXPECT_EQ(file_at(path).st_uid, 4711U);
+  EXPECT_EQ(file_at(path).st_gid, 4712U);
+}
+
+TEST_F(ListenersTest, WhatCanBeSetLaterIsSetOnTheSocketThatIsThere) {
+  const std::string path = scratch_ / "s";
+  const NamedAddress unix = named("a", "unix:" + path);
+  const NamedAddress tcp = named("b", "tcp:127.0.0.1:0");
+  Listeners listeners("chat", {unix, tcp}, notify_);
+  ASSERT_TRUE(listeners.bind_missing());
+  const ino_t first = listeners.here()[0]->inode();
+  const ino_t second = listeners.here()[1]->inode();
+  ListenerOptions options;
+  options.bind.mode = 0600;
+  ListenerOptions fewer;
+  fewer.bind.backlog = 3;
+  listeners.want({with(unix, options), with(tcp, fewer)});
+  ASSERT_EQ(listeners.here().size(), 2U);
+  EXPECT_EQ(listeners.here()[0]->inode(), first);
+  EXPECT_EQ(listeners.here()[1]->inode(), second);
+  EXPECT_EQ(file_at(path).st_mode & 07777, 0600U);
+  EXPECT_EQ(backlog_of(listeners.here()[1]->fd()), 3);
+  listeners.want({unix, tcp});
+  EXPECT_EQ(file_at(path).st_mode & 07777, 0600U) << "what is not named stays";
+  EXPECT_GT(backlog_of(listeners.here()[1]->fd()), 3);
+}
+
+TEST_F(ListenersTest, WhatASocketIsBoundWithTakesAnotherSocket) {
+  const NamedAddress tcp = named("a", "tcp:127.0.0.1:0");
+  Listeners listeners("chat", {tcp}, notify_);
+  ASSERT_TRUE(listeners.bind_missing());
+  const ino_t first = listeners.here()[0]->inode();
+  ListenerOptions shared;
+  shared.bind.reuseport = true;
+  listeners.want({with(tcp, shared)});
   EXPECT_TRUE(listeners.here().empty());
+  ASSERT_TRUE(listeners.bind_missing());
+  EXPECT_NE(listeners.here()[0]->inode(), first);
+  EXPECT_EQ(option_of(listeners.here()[0]->fd(), SOL_SOCKET, SO_REUSEPORT), 1);
+}
+
+TEST_F(ListenersTest, WhatIsNoSocketIsNotGivenAway) {
+  const std::string path = scratch_ / "s";
+  Listeners listeners("chat", {named("a", "unix:" + path)}, notify_);
+  ASSERT_TRUE(listeners.bind_missing());
+  std::filesystem::remove(path);
+  test::write_file(scratch_ / "secret", "");
+  std::filesystem::permissions(scratch_ / "secret", std::filesystem::perms::owner_read);
+  std::filesystem::create_symlink(scratch_ / "secret", path);
+  ListenerOptions options;
+  options.bind.mode = 0666;
+  EXPECT_FALSE(dress(path, options));
+  listeners.want({with(named("a", "unix:" + path), options)});
+  EXPECT_EQ(file_at(scratch_ / "secret").st_mode & 07777, 0400U);
+}
+
+// ---- in motion
+
+// A listener that moves from one address to another: before an upgrade, `moves` is bound for none.
+class MovingTest : public ListenersTest {
+ protected:
+  MovingTest() {
+    EXPECT_TRUE(listeners_.bind_missing());
+    donor_ = report(*listeners_.here()[0]);
+    listeners_.want({named("a", "tcp:127.0.0.2:0")}, true);
+  }
+  // As a process reports the listener.
+  static std::vector<NamedFd> report(const Listener& one) {
+    return list(NamedFd{one.name(), one.address(), one.inode(), one.device()});
+  }
+  std::string address() const { return listeners_.here()[0]->address(); }
+  static bool is_at(const Listener* one, const std::string& host) {
+    return one != nullptr && one->address().find(host) != std::string::npos;
+  }
+
+  Listeners listeners_{"chat", {named("a", "tcp:127.0.0.1:0")}, notify_};
+  std::vector<NamedFd> donor_;
+};
+
+TEST_F(MovingTest, NothingMovesBeforeAnUpgrade) {
+  EXPECT_NE(address().find("127.0.0.1"), std::string::npos);
+  ASSERT_TRUE(listeners_.bind_missing()) << "a crash is none";
+  EXPECT_NE(address().find("127.0.0.1"), std::string::npos);
+  EXPECT_TRUE(listeners_.take_replaced().empty());
+}
+
+TEST_F(MovingTest, AnHeirThatGoesForwardGetsTheNewOneAndTheOldOneBesideIt) {
+  ASSERT_TRUE(listeners_.bind_for_heir(donor_, true));
+  const auto its = listeners_.for_heir(donor_, true);
+  EXPECT_TRUE(its.kept.empty());
+  ASSERT_EQ(its.moved.size(), 1U);
+  EXPECT_TRUE(is_at(its.moved[0], "127.0.0.2"));
+  ASSERT_EQ(its.before.size(), 1U);
+  EXPECT_TRUE(is_at(its.before[0], "127.0.0.1"));
+  const auto heir = report(*its.moved[0]);
+  EXPECT_TRUE(is_at(listeners_.here(heir)[0], "127.0.0.2"));
+  EXPECT_TRUE(is_at(listeners_.other("a", heir), "127.0.0.1"));
+  EXPECT_TRUE(is_at(listeners_.here(donor_)[0], "127.0.0.1"));
+  EXPECT_TRUE(is_at(listeners_.other("a", donor_), "127.0.0.2"));
+  // Its own heir, if the configuration has not changed, has nothing to do with it.
+  ASSERT_TRUE(listeners_.bind_for_heir(heir, true));
+  EXPECT_TRUE(listeners_.for_heir(heir, true).moved.empty());
+  // One that goes back gets the old one in place of the new one.
+  const auto back = listeners_.for_heir(heir, false);
+  ASSERT_EQ(back.moved.size(), 1U);
+  EXPECT_TRUE(is_at(back.moved[0], "127.0.0.1"));
+  ASSERT_EQ(back.before.size(), 1U);
+  EXPECT_TRUE(is_at(back.before[0], "127.0.0.2"));
+}
+
+TEST_F(MovingTest, OnceThatIsPermanentTheOldOneIsGivenUp) {
+  ASSERT_TRUE(listeners_.bind_for_heir(donor_, true));
+  const auto heir = report(*listeners_.for_heir(donor_, true).moved[0]);
+  listeners_.settle(heir);
+  EXPECT_NE(address().find("127.0.0.2"), std::string::npos);
+  const auto replaced = listeners_.take_replaced();
+  ASSERT_EQ(replaced.size(), 1U);
+  EXPECT_TRUE(is_at(&replaced[0], "127.0.0.1"));
+  EXPECT_EQ(listeners_.other("a", heir), nullptr);
+  EXPECT_TRUE(listeners_.take_replaced().empty());
+}
+
+TEST_F(MovingTest, AnHeirThatDidNotTakeTheNewOneStaysWhereItIs) {
+  ASSERT_TRUE(listeners_.bind_for_heir(donor_, true));
+  listeners_.settle(donor_);
+  EXPECT_NE(address().find("127.0.0.1"), std::string::npos);
+  const auto replaced = listeners_.take_replaced();
+  ASSERT_EQ(replaced.size(), 1U);
+  EXPECT_TRUE(is_at(&replaced[0], "127.0.0.2"));
+}
+
+TEST_F(MovingTest, WhatWasBoundForAnHeirThatFailedIsGivenUp) {
+  listeners_.want({named("a", "tcp:127.0.0.2:0"), named("b", "tcp:127.0.0.1:0")}, true);
+  ASSERT_TRUE(listeners_.bind_for_heir(donor_, true));
+  ASSERT_TRUE(listeners_.has("b"));
+  ASSERT_EQ(listeners_.for_heir(donor_, true).kept.size(), 1U);
+  listeners_.heir_failed(donor_);
+  EXPECT_FALSE(listeners_.has("b"));
+  EXPECT_TRUE(listeners_.take_replaced().empty()) << "nobody has accepted on it";
+  EXPECT_EQ(listeners_.other("a", donor_), nullptr);
+  EXPECT_NE(address().find("127.0.0.1"), std::string::npos);
+}
+
+TEST_F(MovingTest, AStartFromNothingBeginsWhereTheMoveBegan) {
+  ASSERT_TRUE(listeners_.bind_for_heir(donor_, true));
+  ASSERT_TRUE(listeners_.bind_missing());
+  EXPECT_NE(address().find("127.0.0.1"), std::string::npos);
+  EXPECT_EQ(listeners_.take_replaced().size(), 1U);
+}
+
+TEST_F(MovingTest, ARehearsalBindsNothingAndSaysWhatCantBeBound) {
+  listeners_.want({named("a", "tcp:127.0.0.2:0"), named("b", "tcp:127.0.0.1:0")}, true);
+  ASSERT_TRUE(listeners_.bind_for_heir(donor_, false));
+  const auto its = listeners_.for_heir(donor_, true);
+  EXPECT_TRUE(its.moved.empty());
+  EXPECT_TRUE(its.kept.empty());
+  ASSERT_EQ(its.missing.size(), 1U);
+  EXPECT_EQ(its.missing[0].name, "b");
+  const UniqueFd taken = bound("tcp:127.0.0.1:0");
+  listeners_.want({named("a", address_of(taken))}, true);
+  for (const bool really : {false, true}) {
+    const auto result = listeners_.bind_for_heir(donor_, really);
+    ASSERT_FALSE(result);
+    EXPECT_EQ(result.error().message.find("listener a: binding " + address_of(taken)), 0U)
+        << result.error().message;
+  }
+  EXPECT_TRUE(listeners_.take_replaced().empty());
+}
+
+TEST_F(MovingTest, AllOrNothingIsBound) {
+  const UniqueFd taken = bound("tcp:127.0.0.1:0");
+  listeners_.want(
+      {named("a", "tcp:127.0.0.2:0"), named("b", "tcp:127.0.0.1:0"), named("c", address_of(taken))},
+      true);
+  ASSERT_FALSE(listeners_.bind_for_heir(donor_, true));
+  EXPECT_FALSE(listeners_.has("b"));
+  EXPECT_EQ(listeners_.other("a", donor_), nullptr);
+}
+
+TEST_F(MovingTest, OneThatHasNotEndedYetIsTakenUpAgain) {
+  const UniqueFd free = bound("tcp:127.0.0.2:0");
+  const std::string there = address_of(free);
+  listeners_.want({named("a", there)}, true);
+  ListenerEnds ends(uv_default_loop(), "chat");
+  auto listener = Listener::adopt(named("a", there), copy_of(free));
+  ASSERT_TRUE(listener);
+  ends.end(std::move(*listener));
+  ASSERT_TRUE(listeners_.bind_for_heir(donor_, false, &ends));
+  ASSERT_EQ(ends.all().size(), 1U);
+  ASSERT_TRUE(listeners_.bind_for_heir(donor_, true, &ends));
+  EXPECT_TRUE(ends.all().empty());
+  const auto moved = listeners_.for_heir(donor_, true).moved;
+  ASSERT_EQ(moved.size(), 1U);
+  EXPECT_EQ(moved[0]->inode(), io::identity_of(free.get())->inode);
+  // It takes connections.
+  const auto client = io::connect_address(*core::parse_address(there));
+  ASSERT_TRUE(client);
+  pollfd queue{free.get(), POLLIN, 0};
+  EXPECT_EQ(::poll(&queue, 1, 5000), 1);
+}
+
+TEST_F(MovingTest, TheAddressMayChangeBackAndThenNothingMoves) {
+  listeners_.want({named("a", "tcp:127.0.0.1:0")}, true);
+  ASSERT_TRUE(listeners_.bind_for_heir(donor_, true));
+  EXPECT_TRUE(listeners_.for_heir(donor_, true).moved.empty());
+}
+
+TEST_F(MovingTest, OneThatIsKeptForNobodyMovesForTheHeirThatClaimsIt) {
+  ASSERT_TRUE(listeners_.bind_for_heir({}, true));
+  const auto its = listeners_.for_heir({}, true);
+  ASSERT_EQ(its.kept.size(), 1U);
+  EXPECT_TRUE(is_at(its.kept[0], "127.0.0.2"));
+  ASSERT_EQ(its.before.size(), 1U);
+  EXPECT_TRUE(is_at(its.before[0], "127.0.0.1")) << "clients may wait there";
+  EXPECT_TRUE(its.moved.empty());
+}
+
+TEST_F(MovingTest, AReloadOfAServiceThatIsStoppedClosesIt) {
+  listeners_.want({named("a", "tcp:127.0.0.2:0")}, false);
+  EXPECT_TRUE(listeners_.here().empty());
+  ASSERT_TRUE(listeners_.bind_missing());
+  EXPECT_NE(address().find("127.0.0.2"), std::string::npos);
+}
+
+TEST_F(MovingTest, TheNextSupervisorIsGivenBoth) {
+  ASSERT_TRUE(listeners_.bind_for_heir(donor_, true));
+  const auto fds = listeners_.fds();
+  ASSERT_EQ(fds.size(), 2U);
+  EXPECT_NE(io::bound_address(fds.at("a"))->find("127.0.0.2"), std::string::npos);
+  EXPECT_NE(io::bound_address(fds.at(std::string("a") + kBefore))->find("127.0.0.1"),
+            std::string::npos);
 }
 
 }  // namespace

@@ -5,6 +5,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
+#include "libhandoff/protocol/control_orders.h"
 #include "libhandoff/protocol/control_reports.h"
 
 namespace handoff::supervisor {
@@ -85,6 +88,79 @@ TEST(ServiceMessagesTest, AListThatIsTooLongIsRefused) {
 TEST(ServiceMessagesTest, WhatNoServiceSaysIsRefused) {
   EXPECT_FALSE(decode(Type::kStart, "", kSender));
   EXPECT_FALSE(decode(static_cast<Type>(200), "", kSender));
+}
+
+// ---- Start
+
+std::vector<Passed> many(const std::string& name, int count) {
+  std::vector<Passed> out;
+  for (int i = 0; i < count; ++i) {
+    const auto number = static_cast<std::uint64_t>(i);
+    out.push_back({{name + std::to_string(i), "unix:@x", number, 1}, 100 + i});
+  }
+  return out;
+}
+
+TEST(StartFramesTest, AllThatIsPassedIsInOneOfThemWithItsFd) {
+  for (const int count : {0, 1, 247, 248, 249, 250, 251, 252, 253, 499, 500, 501, 896}) {
+    for (const bool heir : {false, true}) {
+      StartOf start{.service = "chat", .generation = 3, .mailbox = 7};
+      if (heir) {
+        start.heir = HandoffEnd{.id = 3, .channel_index = 0, .peer_index = 1};
+        start.heir_fds = {5, 6};
+      }
+      StartListeners listeners{.kept = many("k", count), .before = many("b", 3)};
+      if (!heir) listeners.listeners = many("l", 2);
+      listeners.offered = many("o", count);
+      std::set<std::string> names;
+      std::size_t frames_left = 0;
+      const auto frames = start_frames(start, listeners);
+      frames_left = frames.size();
+      for (const StartFrame& frame : frames) {
+        ASSERT_LE(frame.fds.size(), protocol::kMaxFds);
+        ASSERT_LE(frame.body.size(), protocol::kMaxBody);
+        const auto read = protocol::decode<protocol::Start>(frame.body);
+        ASSERT_TRUE(read) << read.error().message;
+        EXPECT_EQ(read->more, --frames_left > 0);
+        const bool first = &frame == frames.data();
+        EXPECT_EQ(read->handoff.has_value(), heir && first);
+        if (first) {
+          EXPECT_EQ(frame.fds.at(read->mailbox - 1), 7);
+          EXPECT_EQ(heir ? frame.fds.at(1) : 6, 6);
+        }
+        for (const auto* list : {&read->listeners, &read->kept, &read->before}) {
+          for (const protocol::Named& one : *list) {
+            EXPECT_EQ(frame.fds.at(one.fd_index), 100 + std::stoi(one.name.substr(1)));
+            EXPECT_TRUE(names.insert(one.name).second) << one.name;
+          }
+        }
+        for (const protocol::Named& one : read->offered) names.insert(one.name);
+      }
+      EXPECT_EQ(names.size(), static_cast<std::size_t>(2 * count + 3 + (heir ? 0 : 2))) << count;
+    }
+  }
+}
+
+TEST(ServiceMessagesTest, FurtherFdsOfAnOwnerAreNoNewsOfItsOwn) {
+  protocol::Owner message;
+  message.generation = kSender;
+  message.named = {{"a", "tcp:127.0.0.1:1", 4, 5, 0}};
+  message.with_fds = true;
+  message.more = true;
+  const auto heard = decode(Type::kOwner, encode(message), kSender);
+  ASSERT_TRUE(heard) << heard.error().message;
+  EXPECT_TRUE(heard->events.empty());
+  EXPECT_TRUE(std::get<FdsNamed>(heard->aside).more);
+}
+
+TEST(ServiceMessagesTest, WhatIsGivenBackIsHeard) {
+  protocol::Register message;
+  message.given_back = {{"a", false}, {"b", true}};
+  const auto heard = decode(Type::kRegister, encode(message), kSender);
+  ASSERT_TRUE(heard) << heard.error().message;
+  const auto& named = std::get<ReleaseNamed>(heard->aside);
+  EXPECT_EQ(named.given_back, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(named.drops, std::vector<std::string>{"b"});
 }
 
 }  // namespace

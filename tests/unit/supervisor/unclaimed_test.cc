@@ -67,6 +67,16 @@ TEST(UnclaimedTest, AListenerIsClosedOnceNobodyCanGoBackAndNotBefore) {
       << "it names none, so it gets all";
 }
 
+TEST(UnclaimedTest, AListenerThatAReleaseWantsClosedIsClosedWhateverThePolicy) {
+  const std::vector<std::string> here{"public", "admin", "old"};
+  const Claims runs{{"public"}};
+  EXPECT_THAT(to_close({}, here, runs, true, {"old"}), ElementsAre("old"));
+  EXPECT_THAT(to_close({}, here, runs, false, {"old"}), IsEmpty()) << "it is on probation";
+  EXPECT_THAT(to_close({}, here, runs, true, {"public"}), IsEmpty()) << "it has claimed it, too";
+  const core::LeftOut old{core::Sort::kListener, "old"};
+  EXPECT_EQ(fate_of(old, {}, true, true), Fate::kClosed);
+}
+
 // ---- the way back
 
 core::Kind kind(const std::string& name, std::vector<std::uint32_t> reads,
@@ -81,6 +91,20 @@ core::Manifest manifest(const std::string& release, std::vector<core::Kind> kind
           .kinds = std::move(kinds),
           .named = std::move(named),
           .knows_listeners = true};
+}
+
+TEST(UnclaimedTest, WhatAReleaseGivesBackItHasNotForgotten) {
+  const core::Manifest donor = manifest("1.0", {}, {listener("public"), listener("admin")});
+  const core::Manifest heir = manifest("2.0", {}, {listener("public")});
+  EXPECT_TRUE(gives_all_back(donor, heir, {"admin"}));
+  EXPECT_FALSE(gives_all_back(donor, heir, {}));
+  EXPECT_FALSE(gives_all_back(donor, heir, {"other"}));
+  core::Manifest more = donor;
+  more.named.push_back(listener("third"));
+  EXPECT_FALSE(gives_all_back(more, heir, {"admin"})) << "it has forgotten the third";
+  core::Manifest with_fd = donor;
+  with_fd.named.push_back({.name = "log"});
+  EXPECT_TRUE(gives_all_back(with_fd, heir, {"admin"})) << "that is no listener";
 }
 
 const core::Manifest kOld = manifest("1.0", {kind("session", {1}, {1})}, {listener("public")});

@@ -39,6 +39,7 @@ inline Host::Host(uv_loop_t* loop, Service& service) : loop_(loop), service_(ser
 }
 
 inline Host::~Host() {
+  for (auto& listener : listeners_) end_earlier(*listener);
   close_set();
   for (auto& [id, stream] : streams_) ::close(stream->fd_);
   const bool stopped = cut_off_ms_ != 0;
@@ -56,12 +57,43 @@ inline void Host::start() {
     set_nonblocking(listener->fd);
     watch_listener(*listener);
   }
+  take_earlier();
   init_handles();
   poll_start(service_poll_, service_.fd(),
              [](uv_poll_t* p, int, int) { static_cast<Host*>(p->data)->on_service(); });
   poll_start(set_poll_, alias_,
              [](uv_poll_t* p, int, int) { static_cast<Host*>(p->data)->on_events(); });
   flush();
+}
+
+inline bool Host::has_listener(const std::string& name) const {
+  for (const auto& listener : listeners_) {
+    if (listener->name == name) return true;
+  }
+  return false;
+}
+
+// Clients come to the other addresses of listeners that move, until the supervisor ends those.
+inline void Host::take_earlier() {
+  if (service_.index() != 0) return;
+  const std::size_t all = listeners_.size();
+  for (std::size_t i = 0; i < all; ++i) {
+    for (int fd; (fd = service_.take_earlier(listeners_[i]->name)) >= 0;) {
+      auto copy = std::make_unique<Listener>(*listeners_[i]);
+      copy->fd = fd;
+      copy->earlier = true;
+      listeners_.push_back(std::move(copy));
+      set_nonblocking(fd);
+      watch_listener(*listeners_.back());
+    }
+  }
+}
+
+inline void Host::end_earlier(Listener& listener) {
+  if (!listener.earlier || listener.fd < 0) return;
+  if (epoll_ >= 0) ::epoll_ctl(epoll_, EPOLL_CTL_DEL, listener.fd, nullptr);
+  ::close(std::exchange(listener.fd, -1));
+  listener.rests = false;
 }
 
 // An heir restores by kind. If two listeners shared one, it would restore the sessions of one by
@@ -192,6 +224,7 @@ inline void Host::close_handles() {
 
 inline void Host::stop_accepting() {
   for (auto& listener : listeners_) {
+    end_earlier(*listener);
     ::epoll_ctl(epoll_, EPOLL_CTL_DEL, listener->fd, nullptr);
     listener->fd = -1;
     listener->rests = false;
@@ -219,6 +252,7 @@ inline void Host::late(std::uint64_t waiting) {
 inline void Host::retire() {
   finishing_ = retired_ = true;
   leave_loop();
+  for (auto& listener : listeners_) end_earlier(*listener);
   // Nobody waits for this thread any more. The scheduler treats a processor on which only a
   // SCHED_IDLE thread runs as idle, so whatever wakes up gets it, the heir above all: what follows
   // takes it no time, however many sockets are closed. On Linux sched_setscheduler(2) is for one

@@ -42,6 +42,7 @@ inline void Host::on_events() {
 }
 
 inline void Host::accept_from(Listener& listener) {
+  if (listener.fd < 0) return;  // ended in this batch of events
   // Another process may share the listener, and clear O_NONBLOCK as it closes its own fd.
   set_nonblocking(listener.fd);
   for (int n = 0; n < 64; ++n) {
@@ -53,6 +54,7 @@ inline void Host::accept_from(Listener& listener) {
       if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
         rest(listener);
       }
+      if (errno == EINVAL) end_earlier(listener);  // shutdown(2): nobody is to come any more
       return;
     }
     auto stream = admit(listener, fd);

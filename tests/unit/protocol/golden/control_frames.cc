@@ -46,6 +46,21 @@ protocol::Owner owner() {
   return m;
 }
 
+protocol::Owner more_of_owner() {
+  protocol::Owner m;
+  m.generation = 2;
+  m.named = {{"admin", "tcp:127.0.0.1:7001", 4026531841, 9, 0}};
+  m.with_fds = true;
+  m.more = true;
+  return m;
+}
+
+protocol::Register giving_back() {
+  protocol::Register m{1, 1, 3, manifest()};
+  m.given_back = {{"admin", false}, {"old", true}};
+  return m;
+}
+
 supervisor::HandoffEnd handoff_end(std::uint32_t first_fd) {
   return {.id = 77,
           .channel_index = first_fd,
@@ -207,22 +222,82 @@ protocol::Late late_with_unmovable() {
   return m;
 }
 
+std::vector<supervisor::Passed> passed(const std::vector<supervisor::NamedFd>& listeners) {
+  std::vector<supervisor::Passed> out;
+  for (const auto& one : listeners) {
+    out.push_back({{one.name, one.address, one.inode, one.device}, 0});
+  }
+  return out;
+}
+
+std::string encode_start(const std::string& service, std::uint64_t generation,
+                         const std::vector<supervisor::NamedFd>& listeners,
+                         const std::string& report_path, bool mailbox = false,
+                         const std::vector<supervisor::NamedFd>& kept = {}) {
+  const supervisor::StartOf start{.service = service,
+                                  .generation = generation,
+                                  .report_path = report_path,
+                                  .mailbox = mailbox ? 0 : -1};
+  return supervisor::start_frames(start, {.listeners = passed(listeners), .kept = passed(kept)})
+      .front()
+      .body;
+}
+
+supervisor::StartOf heirs_start(const supervisor::HandoffEnd& end, const std::string& report_path,
+                                bool mailbox) {
+  return {.service = "chat",
+          .generation = 4,
+          .report_path = report_path,
+          .heir = end,
+          .heir_fds = {0, 0},
+          .mailbox = mailbox ? 0 : -1};
+}
+
+std::string encode_start_heir(const supervisor::HandoffEnd& end, const std::string& report_path,
+                              bool mailbox = false,
+                              const std::vector<supervisor::NamedFd>& kept = {}) {
+  return supervisor::start_frames(heirs_start(end, report_path, mailbox), {.kept = passed(kept)})
+      .front()
+      .body;
+}
+
+// Listeners that move, and the names of all that there are.
+std::string start_with_moved() {
+  supervisor::StartListeners listeners;
+  listeners.moved.push_back({{"public", "tcp:127.0.0.1:7001", 40, 8}, 0});
+  listeners.before.push_back({{"public", "tcp:127.0.0.1:7000", 41, 8}, 0});
+  listeners.offered.push_back({{"public", "tcp:127.0.0.1:7000", 41, 8}, -1});
+  return supervisor::start_frames(heirs_start(handoff_end(0), "", true), listeners).front().body;
+}
+
+// Of so many listeners that the first frame does not carry them.
+std::vector<supervisor::StartFrame> start_of_many() {
+  supervisor::StartListeners listeners;
+  for (int i = 0; i < 252; ++i) {
+    const auto number = static_cast<std::uint64_t>(i);
+    listeners.listeners.push_back(
+        {{"l" + std::to_string(i), "unix:@" + std::to_string(i), number, 8}, 0});
+  }
+  const supervisor::StartOf start{.service = "chat", .generation = 3, .mailbox = 0};
+  return supervisor::start_frames(start, listeners);
+}
+
 std::vector<Frame> supervisor_frames() {
   return {
-      {Type::kStart, "", 2, supervisor::encode_start("chat", 3, listeners(), "")},
-      {Type::kStart, "heir", 2, supervisor::encode_start_heir("chat", 4, handoff_end(0), "")},
+      {Type::kStart, "", 2, encode_start("chat", 3, listeners(), "")},
+      {Type::kStart, "heir", 2, encode_start_heir(handoff_end(0), "")},
       {Type::kStart, "return", 2,
-       supervisor::encode_start("chat", 3, listeners(), "/run/handoff/services.sock")},
+       encode_start("chat", 3, listeners(), "/run/handoff/services.sock")},
       {Type::kStart, "mailbox", 3,
-       supervisor::encode_start("chat", 3, listeners(), "/run/handoff/services.sock", true)},
-      {Type::kStart, "rehearsal", 2,
-       supervisor::encode_start_heir("chat", 4, rehearsal_end(0), "")},
+       encode_start("chat", 3, listeners(), "/run/handoff/services.sock", true)},
+      {Type::kStart, "rehearsal", 2, encode_start_heir(rehearsal_end(0), "")},
       {Type::kStart, "kept", 4,
-       supervisor::encode_start("chat", 3, listeners(), "/run/handoff/services.sock", true,
-                                kept())},
+       encode_start("chat", 3, listeners(), "/run/handoff/services.sock", true, kept())},
       {Type::kStart, "heir-kept", 4,
-       supervisor::encode_start_heir("chat", 4, handoff_end(0), "/run/handoff/services.sock", true,
-                                     kept())},
+       encode_start_heir(handoff_end(0), "/run/handoff/services.sock", true, kept())},
+      {Type::kStart, "moved", 5, start_with_moved()},
+      {Type::kStart, "more", 251, start_of_many().at(0).body},
+      {Type::kStart, "last", 2, start_of_many().at(1).body},
       {Type::kDonate, "", 3, supervisor::encode_donate(4, handoff_end(1))},
       {Type::kDonate, "may-sections", 3, supervisor::encode_donate(4, dropping_end(1))},
       {Type::kDonate, "claims", 3, supervisor::encode_donate(4, claiming_end(1))},
@@ -248,7 +323,9 @@ std::vector<Frame> service_frames() {
       {Type::kRegister, "return", 0, encode(protocol::Register{1, 1, 3, manifest(), true, 3, 4})},
       {Type::kRegister, "rehearsal", 0,
        encode(protocol::Register{1, 1, 4, manifest(), false, 0, 0, true})},
+      {Type::kRegister, "given-back", 0, encode(giving_back())},
       {Type::kOwner, "", 0, encode(owner())},
+      {Type::kOwner, "more", 1, encode(more_of_owner())},
       {Type::kOwner, "return", 2, encode(shown_owner())},
       {Type::kOwner, "owned-at", 0, encode(owner_since())},
       {Type::kProgress, "", 0,

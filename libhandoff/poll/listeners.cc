@@ -1,0 +1,57 @@
+// Listeners that the kit's author has not named, and those at other addresses of a name.
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "libhandoff/poll/kit.h"
+
+using handoff::poll::Failed;
+
+int handoff_poll::listen_offered(const handoff_conn_ops& ops, void* context) {
+  const std::string kind = ops.kind == nullptr ? "session" : ops.kind;
+  int count = 0;
+  const char* name = nullptr;
+  const char* address = nullptr;
+  for (std::size_t i = 0; handoff_offered(handle_, i, &name, &address) > 0; ++i) {
+    const auto is_it = [name](const auto& other) { return other->name == name; };
+    if (std::any_of(listeners_.begin(), listeners_.end(), is_it)) continue;
+    if (count++ == 0) claim_kind(name, kind, false);
+    auto listener = std::make_unique<Listener>(
+        Listener{.name = name, .kind = kind, .by_itself = false, .ops = ops, .context = context});
+    listeners_.reserve(listeners_.size() + 1);
+    if (first_lane_) {
+      const int result = handoff_listener(handle_, name, address);
+      if (result < 0) throw Failed{result, handoff_last_error(handle_)};
+    }
+    listeners_.push_back(std::move(listener));
+  }
+  return count;
+}
+
+// Clients come to the other addresses of listeners that move, until the supervisor ends those.
+void handoff_poll::take_earlier() {
+  const std::size_t all = listeners_.size();
+  for (std::size_t i = 0; i < all; ++i) {
+    for (;;) {
+      auto copy = std::make_unique<Listener>(*listeners_[i]);
+      listeners_.reserve(listeners_.size() + 1);
+      copy->fd = handoff_take_earlier(handle_, copy->name.c_str());
+      if (copy->fd < 0) break;
+      copy->earlier = true;
+      listeners_.push_back(std::move(copy));
+      set_nonblocking(listeners_.back()->fd);
+      watch_listener(*listeners_.back());
+    }
+  }
+}
+
+void handoff_poll::end_earlier(Listener& listener) {
+  if (!listener.earlier || listener.fd < 0) return;
+  if (set_ >= 0) ::epoll_ctl(set_, EPOLL_CTL_DEL, listener.fd, nullptr);
+  ::close(std::exchange(listener.fd, -1));
+  listener.rests = false;
+}

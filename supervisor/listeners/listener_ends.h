@@ -1,0 +1,47 @@
+// Listeners that have moved to another address: nobody is to come any more, and who waits in the
+// queue of the old one is still accepted, by the process that serves.
+//
+// New connections are turned away first: of TCP by a filter that drops each SYN, of a Unix socket
+// by the end of its path. A second later every handshake that was under way is through. Once the
+// queue is empty, or nobody has emptied it in time, shutdown(2) tells the process: its accept(2)
+// says EINVAL, and a client whose SYN was dropped is refused when it tries again.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "supervisor/listeners/listener.h"
+#include "supervisor/loop/handles.h"
+
+namespace handoff::supervisor {
+
+class ListenerEnds {
+ public:
+  static constexpr Duration kHandshakes = std::chrono::seconds(1);
+  static constexpr Duration kPatience = std::chrono::seconds(30);
+  static constexpr Duration kLook = std::chrono::milliseconds(100);
+
+  ListenerEnds(uv_loop_t* loop, std::string service);
+
+  void end(Listener listener);
+  // Those that have not ended yet.
+  std::vector<const Listener*> all() const;
+  // One of that name at that address which would end: it takes connections again. nullopt if there
+  // is none, or if nobody would get to it any more.
+  std::optional<Listener> take_back(const NamedAddress& wanted);
+  bool has(const NamedAddress& wanted) const;
+
+ private:
+  struct Ending {
+    Listener listener;
+    Time begun;
+  };
+  void look();
+
+  std::string service_;
+  std::vector<Ending> endings_;
+  Timer timer_;
+};
+
+}  // namespace handoff::supervisor

@@ -1,0 +1,157 @@
+// The part of Listeners that is about upgrades: what is bound for an heir, and which of two sockets
+// stays once a handoff is over.
+#include <spdlog/spdlog.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "libhandoff/sys/socket.h"
+#include "supervisor/listeners/listener_ends.h"
+#include "supervisor/listeners/listeners.h"
+
+namespace handoff::supervisor {
+namespace {
+
+const NamedFd* find(const std::vector<NamedFd>& in, const std::string& name) {
+  const auto found = std::ranges::find(in, name, &NamedFd::name);
+  return found == in.end() ? nullptr : &*found;
+}
+
+bool is(const NamedFd* named, const std::optional<Listener>& listener) {
+  return named != nullptr && listener && named->inode == listener->inode() &&
+         named->device == listener->device();
+}
+
+}  // namespace
+
+// One that has just been given up for a move that went back is taken up again: it is bound still.
+Result<std::optional<Listener>> Listeners::open_for_heir(const Place& place, bool moves,
+                                                         ListenerEnds* ends) {
+  if (ends != nullptr && ends->has(place.wanted)) {
+    if (auto again = ends->take_back(place.wanted)) return again;
+  }
+  auto listener = open(place.wanted, spare_of(place.wanted.name) + (moves ? ":next" : ""));
+  if (!listener) return Failure(listener.error());
+  return std::make_optional(std::move(*listener));
+}
+
+Result<std::optional<Listener>> Listeners::try_to_open(const Place& place, ListenerEnds* ends) {
+  if (ends != nullptr && ends->has(place.wanted)) return std::nullopt;
+  const auto can = handoff::io::can_bind(place.wanted.address, place.wanted.options.bind);
+  if (can) return std::nullopt;
+  return fail(can.error().code, "listener " + place.wanted.name + ": " + can.error().message);
+}
+
+Result<void> Listeners::bind_for_heir(const std::vector<NamedFd>& donor, bool really,
+                                      ListenerEnds* ends) {
+  std::vector<Place*> fresh;
+  Result<void> out;
+  for (Place& place : places_) {
+    const NamedFd* its = find(donor, place.wanted.name);
+    // One that the donor has and this supervisor does not is the donor's to give.
+    const bool is_new = !place.have && its == nullptr;
+    const bool moves = place.have && !place.next && place.have->asked() != place.wanted.address;
+    if (!is_new && !moves) continue;
+    auto bound = really ? open_for_heir(place, moves, ends) : try_to_open(place, ends);
+    if (!bound) {
+      out = Failure(bound.error());
+      break;
+    }
+    if (!*bound) continue;  // it was only tried
+    if (moves) {
+      place.next.emplace(std::move(**bound));
+    } else {
+      keep(place, std::move(**bound));
+      place.for_heir = true;
+    }
+    fresh.push_back(&place);
+  }
+  if (out) return out;
+  for (Place* place : fresh) {
+    if (place->for_heir) drop(place->have);
+    place->for_heir = false;
+    place->next.reset();  // it was not there before
+  }
+  return out;
+}
+
+Listeners::ForHeir Listeners::for_heir(const std::vector<NamedFd>& donor, bool forward) const {
+  ForHeir out;
+  for (const Place& place : places_) {
+    const NamedFd* has = find(donor, place.wanted.name);
+    if (!place.have) {
+      if (has == nullptr) out.missing.push_back(place.wanted);
+      continue;
+    }
+    const bool goes_on = forward && place.next;
+    const std::optional<Listener>& its = goes_on ? place.next : place.have;
+    if (has == nullptr) {
+      out.kept.push_back(&*its);
+    } else if (place.next && !is(has, its)) {
+      out.moved.push_back(&*its);
+    }
+    if (place.next) out.before.push_back(goes_on ? &*place.have : &*place.next);
+  }
+  return out;
+}
+
+// Clients wait in its queue, whom the owner goes on to accept.
+void Listeners::replace(std::optional<Listener>& listener) {
+  replaced_.push_back(std::move(*listener));
+  listener.reset();
+}
+
+void Listeners::heir_failed(const std::vector<NamedFd>& owner) {
+  for (Place& place : places_) {
+    const NamedFd* its = find(owner, place.wanted.name);
+    if (std::exchange(place.for_heir, false) && its == nullptr && place.have) drop(place.have);
+    if (!place.next || is(its, place.next)) continue;
+    // Nobody accepts on it, unless it was taken up again: then the owner is to hear of its end.
+    (void)::shutdown(place.next->fd(), SHUT_RDWR);
+    place.next.reset();
+  }
+}
+
+void Listeners::settle(const std::vector<NamedFd>& owner) {
+  for (Place& place : places_) {
+    place.for_heir = false;
+    if (!place.next) continue;
+    if (!is(find(owner, place.wanted.name), place.next)) {
+      spdlog::warn(
+          "{}: listener {} stays at {}; the one at {} ends, which this release does not have",
+          service_, place.wanted.name, place.have->address(), place.next->address());
+      replace(place.next);
+      continue;
+    }
+    spdlog::info("{}: listener {} has moved from {} to {}", service_, place.wanted.name,
+                 place.have->address(), place.next->address());
+    notify_->remove(service_ + "/" + place.wanted.name);
+    replace(place.have);
+    Listener next = std::move(*place.next);
+    place.next.reset();
+    keep(place, std::move(next));
+  }
+}
+
+std::vector<Listener> Listeners::take_replaced() { return std::exchange(replaced_, {}); }
+
+std::vector<const Listener*> Listeners::here(const std::vector<NamedFd>& owner) const {
+  std::vector<const Listener*> out;
+  for (const Place& place : places_) {
+    if (!place.have) continue;
+    const bool moved = is(find(owner, place.wanted.name), place.next);
+    out.push_back(moved ? &*place.next : &*place.have);
+  }
+  return out;
+}
+
+const Listener* Listeners::other(const std::string& name, const std::vector<NamedFd>& owner) const {
+  for (const Place& place : places_) {
+    if (place.wanted.name != name || !place.next) continue;
+    return is(find(owner, name), place.next) ? &*place.have : &*place.next;
+  }
+  return nullptr;
+}
+
+}  // namespace handoff::supervisor

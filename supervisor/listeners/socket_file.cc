@@ -1,0 +1,98 @@
+#include "supervisor/listeners/socket_file.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <fstream>
+#include <vector>
+
+#include "libhandoff/base/unique_fd.h"
+
+namespace handoff::supervisor {
+namespace {
+
+constexpr std::size_t kRoom = 16 * 1024;  // for an entry of the user database
+
+std::optional<std::uint32_t> number_in(const std::string& text) {
+  std::uint32_t number = 0;
+  const char* end = text.data() + text.size();
+  const auto [stopped, error] = std::from_chars(text.data(), end, number);
+  // All ones stand for "leave it" in chown(2).
+  if (error != std::errc() || stopped != end || number == UINT32_MAX) return std::nullopt;
+  return number;
+}
+
+Result<uid_t> user_of(const std::string& name) {
+  if (const auto number = number_in(name)) return *number;
+  passwd entry{};
+  passwd* found = nullptr;
+  std::vector<char> room(kRoom);
+  const int error = ::getpwnam_r(name.c_str(), &entry, room.data(), room.size(), &found);
+  if (found != nullptr) return found->pw_uid;
+  return fail(error == 0 ? -ENOENT : -error, "there is no user \"" + name + "\" on this host");
+}
+
+Result<gid_t> group_of(const std::string& name) {
+  if (const auto number = number_in(name)) return *number;
+  group entry{};
+  group* found = nullptr;
+  std::vector<char> room(kRoom);
+  const int error = ::getgrnam_r(name.c_str(), &entry, room.data(), room.size(), &found);
+  if (found != nullptr) return found->gr_gid;
+  return fail(error == 0 ? -ENOENT : -error, "there is no group \"" + name + "\" on this host");
+}
+
+}  // namespace
+
+Result<SocketOwner> owner_of(const ListenerOptions& options) {
+  SocketOwner out;
+  if (!options.user.empty()) {
+    const auto user = user_of(options.user);
+    if (!user) return Failure(user.error());
+    out.user = *user;
+  }
+  if (!options.group.empty()) {
+    const auto group = group_of(options.group);
+    if (!group) return Failure(group.error());
+    out.group = *group;
+  }
+  return out;
+}
+
+Result<void> dress(const std::string& path, const ListenerOptions& options) {
+  const auto owner = owner_of(options);
+  if (!owner) return Failure(owner.error());
+  const auto& mode = options.bind.mode;
+  if (!owner->user && !owner->group && !mode) return {};
+  // Whoever may write to the folder may have put another file there: what was opened is looked at,
+  // and what was looked at is changed.
+  const UniqueFd file(::open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  struct stat info {};
+  if (!file.valid() || ::fstat(file.get(), &info) < 0) return fail_errno(path);
+  if (!S_ISSOCK(info.st_mode)) return fail(-EEXIST, path + " is no socket");
+  if ((owner->user || owner->group) &&
+      ::fchownat(file.get(), "", owner->user.value_or(static_cast<uid_t>(-1)),
+                 owner->group.value_or(static_cast<gid_t>(-1)), AT_EMPTY_PATH) < 0) {
+    return fail_errno("giving " + path + " to " + options.user +
+                      (options.group.empty() ? "" : ":" + options.group));
+  }
+  // fchmod(2) takes no fd of O_PATH.
+  const std::string by_fd = "/proc/self/fd/" + std::to_string(file.get());
+  if (mode && ::chmod(by_fd.c_str(), static_cast<mode_t>(*mode)) < 0) {
+    return fail_errno("the mode of " + path);
+  }
+  return {};
+}
+
+int longest_queue() {
+  std::ifstream in("/proc/sys/net/core/somaxconn");
+  int most = 0;
+  return in >> most ? most : 0;
+}
+
+}  // namespace handoff::supervisor
