@@ -152,7 +152,7 @@ void Registry::tell_what_is_missing() {
   const bool saves = callbacks.save != nullptr || callbacks.freeze != nullptr;
   if (saves && callbacks.restore != nullptr) return;
   log(HANDOFF_LOG_WARNING, std::string("this service has sessions and no ") +
-                               (callbacks.save == nullptr ? "save()" : "restore()") +
+                               (saves ? "restore()" : "save()") +
                                ": they can't be handed over, so no upgrade can be done");
 }
 
