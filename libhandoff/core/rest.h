@@ -12,6 +12,10 @@
 
 namespace handoff::core {
 
+// What is not at rest would have to be held.
+inline constexpr const char* kNoRestInLanes =
+    "freeze() has answered HANDOFF_LATER, which is not for a service with several lanes";
+
 class Rest {
  public:
   // When the rest of a freeze that began then is over.

@@ -16,10 +16,7 @@ using E = core::DonorEventType;
 
 bool DonorDriver::begin_rest() {
   if (registry_.lanes > 1) {
-    handle({E::kRefused,
-            {Code::kRejected,
-             "freeze() has answered HANDOFF_LATER, which is not for a service with several "
-             "lanes"}});
+    handle({E::kRefused, {Code::kRejected, core::kNoRestInLanes}});
     return false;
   }
   rest_.begin(core::Rest::end(machine_.frozen_at(), parameters_.limits.budget));

@@ -4,6 +4,7 @@
 #include <new>
 #include <utility>
 
+#include "libhandoff/core/rest.h"
 #include "libhandoff/handoff/retirement.h"
 #include "libhandoff/sys/process.h"
 #include "libhandoff/sys/reason.h"
@@ -245,6 +246,7 @@ void Lane::freeze() {
     const auto ok = registry_.call(
         "freeze()", [&] { return registry_.callbacks.freeze(registry_.callbacks_user); });
     if (!ok) return refuse(to_reason(ok.error()));
+    if (*ok == HANDOFF_LATER) return refuse({core::Code::kRejected, core::kNoRestInLanes});
   }
   donor_->report(index_, [](DonorBoard::Standing& standing) { standing.frozen = true; });
 }

@@ -2,8 +2,10 @@
 #include <arpa/inet.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdarg>
+#include <cstddef>
 #include <cstdio>
 #include <cstring>
 #include <exception>
@@ -70,9 +72,13 @@ int handoff_poll_open(handoff_poll_t** out, handoff_t* h,
                       const struct handoff_poll_options* options) {
   if (out == nullptr) return -EINVAL;
   *out = nullptr;
-  if (h == nullptr || !fits(options)) return -EINVAL;
+  // The size in a program that was built before there was linked().
+  constexpr std::size_t kFirstSize = offsetof(handoff_poll_options, linked);
+  if (h == nullptr || (options != nullptr && options->size < kFirstSize)) return -EINVAL;
+  handoff_poll_options known{};
+  if (options != nullptr) std::memcpy(&known, options, std::min(options->size, sizeof known));
   try {
-    *out = new handoff_poll(h, options == nullptr ? handoff_poll_options{} : *options);
+    *out = new handoff_poll(h, known);
     return 0;
   } catch (const Failed& e) {
     if (options != nullptr && options->log != nullptr) {

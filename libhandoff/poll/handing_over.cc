@@ -49,6 +49,12 @@ void handoff_poll::set_callbacks() {
     const auto& options = static_cast<Kit*>(user)->options_;
     if (options.thaw != nullptr) options.thaw(options.user);
   };
+  if (options_.linked != nullptr) {
+    callbacks.linked = [](void* user) {
+      const auto& options = static_cast<Kit*>(user)->options_;
+      return options.linked(options.user);
+    };
+  }
   callbacks.retired = [](void* user, std::uint64_t) {
     on(user, [](Kit& kit) { return kit.retire(), 0; });
   };

@@ -148,9 +148,11 @@ Result<std::uint64_t> Registry::open_session(int fd, const handoff_session_optio
 // In time to be mended: a handoff would find it out.
 void Registry::tell_what_is_missing() {
   if (std::exchange(told_what_is_missing_, true)) return;
-  if (callbacks.save != nullptr && callbacks.restore != nullptr) return;
+  // One with freeze() and no save() puts the states of its sessions (HANDOFF_LATER), or will see.
+  const bool saves = callbacks.save != nullptr || callbacks.freeze != nullptr;
+  if (saves && callbacks.restore != nullptr) return;
   log(HANDOFF_LOG_WARNING, std::string("this service has sessions and no ") +
-                               (callbacks.save == nullptr ? "save()" : "restore()") +
+                               (saves ? "restore()" : "save()") +
                                ": they can't be handed over, so no upgrade can be done");
 }
 

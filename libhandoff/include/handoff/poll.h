@@ -70,6 +70,9 @@ struct handoff_poll_options {
   int (*freeze)(void* user);
   void (*thaw)(void* user);
   void* user; /* borrowed; passed to all of these */
+  /* As in handoff_callbacks, of lane 0's kit: all connections are restored, all sections finished,
+   * and nothing is this process's own yet. A negative number refuses all of it. */
+  int (*linked)(void* user);
 };
 
 /* Makes a kit on h, between handoff_open() and handoff_ready(). options is copied and may be NULL.
