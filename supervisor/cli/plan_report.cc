@@ -193,7 +193,13 @@ std::string memory(const json& plan) {
 std::string way_back(const json& plan) {
   const json& back = plan.at("way_back");
   const json& possible = back.at("possible");
-  if (possible.get<bool>()) return line("going back", "possible");
+  if (possible.get<bool>()) {
+    std::string out = line("going back", "possible");
+    for (const json& reason : back.value("once_rewritten", json::array())) {
+      out += line("", "until it has rewritten a region: " + reason.get<std::string>());
+    }
+    return out;
+  }
   std::string out;
   for (const json& reason : back.at("against")) {
     out += line(out.empty() ? "going back" : "",

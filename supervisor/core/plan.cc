@@ -83,10 +83,13 @@ void compare_listeners(Plan& plan, const Manifest& from, const Manifest& to,
 }
 
 void look_back(Plan& plan, const Manifest& from, const Manifest& to, const PlanFacts& facts) {
-  WayBack back = handoff::supervisor::way_back(
-      to, from, may_leave_out(facts.unclaimed, Direction::kBackByItself), facts.drain_incompatible);
+  const Manifest* older = !facts.goes_back_past ? &from : facts.back ? &*facts.back : nullptr;
+  if (older == nullptr) return;
+  WayBack back = handoff::supervisor::way_back(to, *older, facts.drain_incompatible);
   plan.way_back = back.against.empty();
+  plan.back_to = older->release;
   plan.no_way_back = std::move(back.against);
+  plan.once_rewritten = std::move(back.once_rewritten);
 }
 
 void find_left(Plan& plan, const PlanFacts& facts) {

@@ -37,7 +37,8 @@ ServiceRunner::ServiceRunner(ServiceHost host, ServiceConfig config, Listeners l
                   .owner = [this] { return machine_.current(); },
                   .not_started = [this](Generation generation,
                                         const Error& why) { not_started(generation, why); },
-                  .ended = [this](const Process& process) { children_.left_by(process); }}),
+                  .ended = [this](const Process& process) { children_.left_by(process); },
+                  .goes_back_to = [this] { return goes_back_to(); }}),
       children_(host_, config_.name, processes_, [this](Event event) { feed(std::move(event)); }),
       orders_(processes_, config_, [this](Event event) { feed(std::move(event)); }),
       keeper_(host_, config_.name),
@@ -135,6 +136,10 @@ void ServiceRunner::heard(Generation generation, Heard what) {
   for (Event& event : what.events) feed(std::move(event));
 }
 
+const Release* ServiceRunner::goes_back_to() const {
+  return machine_.probation().goes_back_past() ? releases_.back() : &present();
+}
+
 bool ServiceRunner::ended(pid_t pid, const Exit& exit) {
   return trial_.ended(pid, exit) || processes_.ended(pid, exit);
 }
@@ -174,8 +179,12 @@ void ServiceRunner::look_after_choice() {
 void ServiceRunner::apply(const OpenCandidate& open) {
   std::optional<Rehearsal> rehearsal;
   if (open.request.rehearsal) {
-    // An upgrade would bind those that are missing.
-    rehearsal.emplace(open.request, config_, listeners_.wanted_names());
+    const bool past = machine_.probation().goes_back_past();
+    rehearsal.emplace(open.request, config_,
+                      Rehearsal::Surroundings{
+                          // An upgrade would bind those that are missing.
+                          .held = listeners_.wanted_names(),
+                          .back = past ? goes_back_to() : nullptr});
   }
   answers_.opens(open.request.id, std::move(rehearsal));
   releases_.open(open.request.wanted, open.request.cold,

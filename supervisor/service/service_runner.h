@@ -113,6 +113,7 @@ class ServiceRunner {
   void heard(Generation generation, Heard heard);
   void request(HandoffRequested request, const std::string& path);
   bool lacks_memory(const HandoffRequested& request);
+  const Release* goes_back_to() const;  // a new one would; null if there is none
   void look_after_trial();
   void look_after_choice();
   void look_after_listeners();

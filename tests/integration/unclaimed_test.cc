@@ -239,5 +239,36 @@ TEST_F(UnclaimedTest, AReleaseThatCantHandBackIsRefusedUnlessThatIsWanted) {
   EXPECT_EQ(LineClient(supervisor_.port()).ask("a"), "1 1 - -");
 }
 
+// While 2.0 is on probation, 3.0 would go back to 1.0, which does not run any more.
+TEST_F(UnclaimedTest, PastAReleaseOnProbationThePermanentOneHasToReadWhatComesBack) {
+  start("");
+  connect(3);
+  ASSERT_EQ(supervisor_.upgrade(program("steps-2")).status, 0);
+  const std::vector<std::string> arguments{"--without", "2-1"};
+  const std::string why = "there is no way back by a handoff from release 3.0 to release 1.0";
+  const auto refused = [&](const std::string& when) {
+    const auto upgrade = supervisor_.upgrade(program("steps-3"), arguments);
+    EXPECT_EQ(upgrade.status, 1) << when << upgrade.describe();
+    const json error = upgrade.done().at("error");
+    EXPECT_EQ(error.at("code"), "one_way") << when;
+    const auto message = error.at("message").get<std::string>();
+    EXPECT_EQ(message.find(why), 0U) << when << message;
+    EXPECT_NE(message.find("handoff commit"), std::string::npos) << when << message;
+  };
+  refused("at first: ");
+  ASSERT_EQ(supervisor_.command({"upgrade", "--self"}).status, 0);
+  refused("after upgrade --self: ");
+  supervisor_.kill();
+  supervisor_.start_again();
+  refused("under the next supervisor: ");
+  const auto plan = supervisor_.plan(program("steps-3"), arguments);
+  EXPECT_EQ(plan.status, 1) << plan.describe();
+  EXPECT_EQ(plan.done().at("way_back").at("to"), "1.0");
+  ASSERT_EQ(supervisor_.command({"commit", "steps"}).status, 0);
+  const auto upgrade = supervisor_.upgrade(program("steps-3"), arguments);
+  ASSERT_EQ(upgrade.status, 0) << upgrade.describe();
+  for (auto& client : clients_) EXPECT_EQ(client->ask("b"), "3 2 - 1");
+}
+
 }  // namespace
 }  // namespace handoff::test
