@@ -89,6 +89,12 @@ std::string listeners(const json& plan) {
   add(fits.at("matched"), " moves");
   add(fits.at("missing"), " is not claimed by the new release");
   add(fits.at("extra"), " is new: it would be bound");
+  for (const json& one : fits.value("elsewhere", json::array())) {  // of newer supervisors
+    out += line(out.empty() ? "listeners" : "",
+                text_in(one, "name") + " would go from " + text_in(one, "address") + " to " +
+                    text_in(one, "configured") +
+                    ", as the configuration says; both are served until that is permanent");
+  }
   return out;
 }
 

@@ -328,6 +328,7 @@ std::string tell(const Plan& plan, const PlanFacts& facts, const std::string& se
 Plan make_plan(const PlanFacts& facts, const std::string& service, const std::string& release) {
   Plan plan;
   plan.last = facts.last;
+  plan.elsewhere = facts.elsewhere;
   plan.budget_us = static_cast<std::uint64_t>(to_us(facts.timeouts.freeze_budget));
   if (facts.heir) {
     if (facts.heir->from && facts.heir->to) {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "libhandoff/sys/socket.h"
+#include "supervisor/core/elsewhere.h"
 #include "supervisor/listeners/listener_ends.h"
 #include "supervisor/listeners/listeners.h"
 
@@ -21,6 +22,13 @@ const NamedFd* find(const std::vector<NamedFd>& in, const std::string& name) {
 bool is(const NamedFd* named, const std::optional<Listener>& listener) {
   return named != nullptr && listener && named->inode == listener->inode() &&
          named->device == listener->device();
+}
+
+// As status and plan tell it: what is written in another way is the same place.
+bool is_elsewhere(const Listener& listener, const core::Address& wanted) {
+  if (listener.asked() == wanted) return false;
+  const auto address = core::parse_address(listener.address());
+  return !address || !is_at(*address, wanted);
 }
 
 }  // namespace
@@ -51,7 +59,7 @@ Result<void> Listeners::bind_for_heir(const std::vector<NamedFd>& donor, bool re
     const NamedFd* its = find(donor, place.wanted.name);
     // One that the donor has and this supervisor does not is the donor's to give.
     const bool is_new = !place.have && its == nullptr;
-    const bool moves = place.have && !place.next && place.have->asked() != place.wanted.address;
+    const bool moves = place.have && !place.next && is_elsewhere(*place.have, place.wanted.address);
     if (!is_new && !moves) continue;
     auto bound = really ? open_for_heir(place, moves, ends) : try_to_open(place, ends);
     if (!bound) {

@@ -30,6 +30,7 @@ Rehearsal::Rehearsal(const HandoffRequested& request, const ServiceConfig& confi
   facts_.drain_incompatible = config.drain_incompatible;
   facts_.unclaimed = config.unclaimed;
   facts_.held = std::move(around.held);
+  facts_.elsewhere = std::move(around.elsewhere);
   facts_.one_way = request.one_way;
   facts_.keeps_late = config.late == LateSessions::kKeep;
   facts_.goes_back_past = around.back != nullptr;

@@ -16,6 +16,7 @@ class Rehearsal {
  public:
   struct Surroundings {
     std::vector<std::string> held = {};  // listeners that the supervisor has
+    std::vector<Elsewhere> elsewhere = {};
     const Release* back = nullptr;  // what one would go back to, if that is not what runs
   };
   Rehearsal(const HandoffRequested& request, const ServiceConfig& config, Surroundings around);

@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "libhandoff/base/scoped_value.h"
@@ -59,6 +60,17 @@ void ServiceRunner::reconfigure(ServiceConfig config) {
   listeners_.want(config_.listen, !idle());
   trial_.set_check(config_.health);
   look_after_trial();
+  tell_elsewhere();
+}
+
+// Once of each.
+void ServiceRunner::tell_elsewhere() {
+  std::vector<Elsewhere> found = listeners_elsewhere(config_, listeners_, processes_.owner());
+  for (const Elsewhere& one : found) {
+    if (std::ranges::find(elsewhere_, one) != elsewhere_.end()) continue;
+    spdlog::warn("{}: {}", name(), tell(one, name()));
+  }
+  elsewhere_ = std::move(found);
 }
 
 std::vector<Listeners::Mended> ServiceRunner::mend_paths() {
@@ -104,6 +116,7 @@ void ServiceRunner::feed(Event event) {
     } else {
       spdlog::info("{}: {}", name(), last_state_);
     }
+    tell_elsewhere();
   }
   host_.changed();
 }
@@ -184,6 +197,7 @@ void ServiceRunner::apply(const OpenCandidate& open) {
                       Rehearsal::Surroundings{
                           // An upgrade would bind those that are missing.
                           .held = listeners_.wanted_names(),
+                          .elsewhere = listeners_elsewhere(config_, listeners_, processes_.owner()),
                           .back = past ? goes_back_to() : nullptr});
   }
   answers_.opens(open.request.id, std::move(rehearsal));
@@ -282,7 +296,7 @@ SavedService ServiceRunner::saved() const {
 
 nlohmann::json ServiceRunner::status() {
   look_after_choice();  // for `kept`
-  nlohmann::json out = status_json(name(), machine_, releases_, processes_, listeners_);
+  nlohmann::json out = status_json(config_, machine_, releases_, processes_, listeners_);
   out["last_upgrade"] = telling_.last_upgrade();
   out.update({{"configured", releases_.is_configured(config_)}, {"command", config_.command}});
   out["kept"] = nullptr;
