@@ -121,6 +121,25 @@ void Listeners::heir_failed(const std::vector<NamedFd>& owner) {
   }
 }
 
+void Listeners::close_untaken(const std::vector<NamedFd>& owner) {
+  for (Place& place : places_) {
+    const NamedFd* its = find(owner, place.wanted.name);
+    if (!place.for_heir || !place.have || its == nullptr || is(its, place.have)) continue;
+    spdlog::warn("{}: listener {} at {} is closed: the release that runs has bound its own at {}",
+                 service_, place.wanted.name, place.have->address(), its->address);
+    place.for_heir = false;
+    drop(place.have);
+  }
+}
+
+std::vector<std::string> Listeners::new_names() const {
+  std::vector<std::string> out;
+  for (const Place& place : places_) {
+    if (place.have && place.for_heir) out.push_back(place.wanted.name);
+  }
+  return out;
+}
+
 void Listeners::settle(const std::vector<NamedFd>& owner) {
   for (Place& place : places_) {
     place.for_heir = false;

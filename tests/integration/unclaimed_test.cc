@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -189,6 +190,57 @@ TEST_F(UnclaimedTest, AListenerIsClosedOnceTheReleaseIsPermanentAndNotBefore) {
   ASSERT_EQ(supervisor_.upgrade(program("steps-3"), arguments).status, 0);
   EXPECT_TRUE(has_listener(supervisor_.status(), "admin"));
   EXPECT_EQ(LineClient(supervisor_.port("admin")).ask("a"), "3 1 - 1");
+}
+
+// The configuration has it at one address, and the program declares another.
+TEST_F(UnclaimedTest, AListenerThatWasClosedIsBoundWhereTheConfigurationHasItForWhoClaimsItAgain) {
+  namespace fs = std::filesystem;
+  const std::string ours = dir_ / "admin.sock";
+  const std::string theirs = dir_ / "declared.sock";
+  const std::vector<std::string> more{"--also", "admin=unix:" + theirs};
+  Supervisor::Options options{.command = {program("steps-1")}, .name = "steps"};
+  options.command.insert(options.command.end(), more.begin(), more.end());
+  options.listeners.push_back("admin=unix:" + ours);
+  options.config = "unclaimed = { listeners = \"close\", sessions = \"late\" }\n";
+  supervisor_.start(std::move(options));
+  ASSERT_TRUE(fs::exists(ours));
+  ASSERT_EQ(supervisor_.upgrade(program("steps-2"), {"--release", "2"}).status, 0);
+  ASSERT_EQ(supervisor_.command({"commit", "steps"}).status, 0);
+  EXPECT_FALSE(has_listener(supervisor_.status(), "admin"));
+  EXPECT_FALSE(fs::exists(ours));
+
+  write_file(ours, "somebody's");
+  supervisor_.settle();
+  const auto refused = supervisor_.upgrade(program("steps-3"), more);
+  EXPECT_EQ(refused.status, 1) << refused.describe();
+  EXPECT_NE(refused.describe().find("listener admin"), std::string::npos) << refused.describe();
+  fs::remove(ours);
+  ASSERT_EQ(supervisor_.upgrade(program("steps-3"), {"--release", "3"}).status, 0);
+  EXPECT_FALSE(has_listener(supervisor_.status(), "admin"));
+  EXPECT_FALSE(fs::exists(ours)) << "closed again at once, since nobody claims it";
+
+  supervisor_.settle();
+  const auto upgrade = supervisor_.upgrade(program("steps-3"), more);
+  ASSERT_EQ(upgrade.status, 0) << upgrade.describe();
+  EXPECT_TRUE(fs::exists(ours));
+  EXPECT_FALSE(fs::exists(theirs));
+  for (const json& one : supervisor_.status().at("listeners")) {
+    if (one.at("name") != "admin") continue;
+    EXPECT_EQ(one.at("address"), "unix:" + ours);
+    EXPECT_FALSE(one.contains("kept"));
+    EXPECT_FALSE(one.contains("also"));
+    EXPECT_EQ(one.at("configured"), nullptr);
+  }
+  EXPECT_TRUE(has_listener(supervisor_.status(), "admin"));
+  // The supervisor has it from now on.
+  const pid_t before = supervisor_.service_pid();
+  ASSERT_EQ(supervisor_.command({"commit", "steps"}).status, 0);
+  ASSERT_EQ(::kill(before, SIGKILL), 0);
+  supervisor_.wait_for_status([before](const json& status) {
+    return status.at("state") == "running" && status.at("pid") != before;
+  });
+  EXPECT_TRUE(fs::exists(ours));
+  EXPECT_FALSE(fs::exists(theirs));
 }
 
 // A start from nothing gives a release only what it claims, and it starts.
