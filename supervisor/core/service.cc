@@ -198,6 +198,11 @@ void Service::on(const DonorRetired& retired, Time now) {
   if (!in_this_one && current() != 0 && current() != who && !late().has(who)) {
     owner_.saw(who);
     others_.late().leave(who, now + policy_.timeouts.drain);
+    if (retired.closed > 0) {
+      note(Note::Level::kWarning, "generation " + std::to_string(who) +
+                                      " has no session left, and " +
+                                      std::to_string(retired.closed) + " of its own were closed");
+    }
   }
   forward(retired, now);
 }

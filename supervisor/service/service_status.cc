@@ -23,6 +23,7 @@ json late_json(const Service& machine, const ProcessTable& processes) {
     if (late.is_null()) late = {{"generation", generation}};
     late["sessions"] = one.waiting;
     late["moved"] = one.moved;
+    late["closed"] = one.closed;
     late["linked"] = one.linked;
     late["unmovable"] = one.unmovable;
     late["staying"] = staying_json(one.staying);
