@@ -126,7 +126,7 @@ void ProcessTable::take(Process& process, Heard what) {
       auto* registered = std::get_if<Registered>(&event);
       if (registered == nullptr) continue;
       registered->seen = identify(name(), process, named->release, registered->returning);
-      registered->one_way = one_way_to(process, named->manifest);
+      registered->one_way = one_way_to(process, *named);
     }
     process.release->claims = claims_of(named->manifest);
     process.release->manifest = lasting(named->manifest);
@@ -151,15 +151,18 @@ void ProcessTable::take(Process& process, Heard what) {
 }
 
 // Of a release that was started by an older supervisor, and does not run, nobody knows.
-std::string ProcessTable::one_way_to(const Process& heir, const core::Manifest& manifest) const {
+std::string ProcessTable::one_way_to(const Process& heir, const ReleaseNamed& said) const {
   const Process* donor = owner();
   const Release* back = callbacks_.goes_back_to();
   if (donor == nullptr || donor == &heir || back == nullptr || !back->manifest) return "";
   // To a later supervisor the heir may come back before its donor does.
   const auto& runs = donor->manifest ? donor->manifest : donor->release->manifest;
-  return runs ? one_way(manifest, *runs, *back->manifest, config_.unclaimed,
-                        config_.drain_incompatible)
-              : "";
+  if (!runs) return "";
+  UnclaimedPolicy policy = config_.unclaimed;
+  if (gives_all_back(*runs, said.manifest, said.given_back)) {
+    policy.listeners = UnclaimedPolicy::Listeners::kKeep;
+  }
+  return one_way(said.manifest, *runs, *back->manifest, policy, config_.drain_incompatible);
 }
 
 // What the process says from its Register on waits for what is found out: that decides what is to

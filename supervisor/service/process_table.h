@@ -75,7 +75,7 @@ class ProcessTable {
   std::unique_ptr<ServiceChannel> open_channel(UniqueFd fd, Generation generation);
   void heard(Generation generation, Heard heard);
   void take(Process& process, Heard what);
-  std::string one_way_to(const Process& heir, const core::Manifest& manifest) const;
+  std::string one_way_to(const Process& heir, const ReleaseNamed& said) const;
   bool look_at(const Process& process);
   void let_in(Generation generation);
   void hear_all();
