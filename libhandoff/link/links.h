@@ -66,6 +66,8 @@ class Links {
   // News for the supervisor, if there are any since the last call.
   std::optional<protocol::Late> news();
   protocol::Late standing() const;
+  // Sessions that were reset: at the switch, and at the end of the drain.
+  std::uint64_t closed() const { return closed_; }
   // The process is late, and nothing is left.
   bool done() const;
 

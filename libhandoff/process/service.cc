@@ -234,6 +234,7 @@ void Service::settle_late() {
   if (!links_->done()) return;
   state_ = HANDOFF_STATE_RETIRED;
   late_outcome_.at_ns = now_ns();
+  late_outcome_.closed = links_->closed();  // with those of the drain's end
   reports_.retired(late_outcome_);
   links_->pass_on();
   if (registry_.callbacks.retired == nullptr) return;

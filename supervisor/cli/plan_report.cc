@@ -89,6 +89,12 @@ std::string listeners(const json& plan) {
   add(fits.at("matched"), " moves");
   add(fits.at("missing"), " is not claimed by the new release");
   add(fits.at("extra"), " is new: it would be bound");
+  for (const json& one : fits.value("elsewhere", json::array())) {  // of newer supervisors
+    out += line(out.empty() ? "listeners" : "",
+                text_in(one, "name") + " would go from " + text_in(one, "address") + " to " +
+                    text_in(one, "configured") +
+                    ", as the configuration says; both are served until that is permanent");
+  }
   return out;
 }
 
@@ -193,7 +199,13 @@ std::string memory(const json& plan) {
 std::string way_back(const json& plan) {
   const json& back = plan.at("way_back");
   const json& possible = back.at("possible");
-  if (possible.get<bool>()) return line("going back", "possible");
+  if (possible.get<bool>()) {
+    std::string out = line("going back", "possible");
+    for (const json& reason : back.value("once_rewritten", json::array())) {
+      out += line("", "until it has rewritten a region: " + reason.get<std::string>());
+    }
+    return out;
+  }
   std::string out;
   for (const json& reason : back.at("against")) {
     out += line(out.empty() ? "going back" : "",

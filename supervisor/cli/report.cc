@@ -4,6 +4,7 @@
 #include "supervisor/base/json_read.h"
 #include "supervisor/cli/table.h"
 #include "supervisor/core/duration.h"
+#include "supervisor/core/elsewhere.h"
 #include "supervisor/core/memory.h"
 
 namespace handoff::supervisor {
@@ -132,6 +133,13 @@ std::string staying_line(const json& sessions) {
   const auto count = core::count(all);
   return with_commas(count) + (count == 1 ? " can't move and stays" : " can't move and stay") +
          " with the old release: " + core::reasons(all);
+}
+
+std::string elsewhere_line(const json& listener, const std::string& service) {
+  return tell(Elsewhere{.name = text_in(listener, "name"),
+                        .address = text_in(listener, "address"),
+                        .configured = text_in(listener, "configured")},
+              service);
 }
 
 std::string phase_line(const json& event) {

@@ -18,6 +18,8 @@ std::string left_out_line(const nlohmann::json& one);
 // "1 can't move and stays with the old release: tls"; "" if none does. sessions: an object
 // that has "staying".
 std::string staying_line(const nlohmann::json& sessions);
+// "listener public listens at X, and the configuration says Y: ...", of one that has "configured".
+std::string elsewhere_line(const nlohmann::json& listener, const std::string& service);
 // Everything about a handoff that was done, or lost someone.
 std::string summary(const nlohmann::json& done);
 // Why it failed, what runs now, what to do. progressive: it was asked for in shares.

@@ -183,6 +183,9 @@ ExitStatus status_command(const ServiceOptions& options) {
         std::cout << name << ": listener " << text_of(listener.at("name")) << " is served at "
                   << text_of(also) << ", too, until the release is permanent\n";
       }
+      if (listener.value("configured", json()).is_string()) {
+        std::cout << "! " << name << ": " << elsewhere_line(listener, name) << "\n";
+      }
       if (!listener.value("problem", json()).is_string()) continue;
       std::cout << "! " << name << ": listener " << text_of(listener.at("name")) << ": "
                 << text_of(listener.at("problem")) << "\n";

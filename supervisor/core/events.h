@@ -215,8 +215,9 @@ struct Found {
   std::string left = {};  // kStopped: it has left by itself, and this is why; "" if it has not
   Probation::Saved probation;
   Probation::Origin origin = Probation::Origin::kNew;  // of the candidate
-  bool by_itself = false;  // the handoff is the way back of a release that did not pass
-  RequestId request = 0;   // of that handoff, to this supervisor
+  bool by_itself = false;    // the handoff is the way back of a release that did not pass
+  std::string one_way = {};  // as Handoff's
+  RequestId request = 0;     // of that handoff, to this supervisor
   // No state file told of these processes: what they say of themselves tells who the owner is.
   bool guessed = false;
 };

@@ -76,6 +76,8 @@ Effects LateProcesses::on(const DonorRetired& retired, const Policy& policy, Tim
   if (found == late_.end() || found->second.leaving) return {};
   One& one = found->second;
   one.waiting = 0;
+  // Its last Late may have been for a supervisor before this one.
+  one.closed = std::max(one.closed, retired.closed);
   one.retired = true;
   one.next = now + policy.drain;
   std::string text = generation_of(retired.generation) +

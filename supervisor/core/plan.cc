@@ -83,10 +83,13 @@ void compare_listeners(Plan& plan, const Manifest& from, const Manifest& to,
 }
 
 void look_back(Plan& plan, const Manifest& from, const Manifest& to, const PlanFacts& facts) {
-  WayBack back = handoff::supervisor::way_back(
-      to, from, may_leave_out(facts.unclaimed, Direction::kBackByItself), facts.drain_incompatible);
+  const Manifest* older = !facts.goes_back_past ? &from : facts.back ? &*facts.back : nullptr;
+  if (older == nullptr) return;
+  WayBack back = handoff::supervisor::way_back(to, *older, facts.drain_incompatible);
   plan.way_back = back.against.empty();
+  plan.back_to = older->release;
   plan.no_way_back = std::move(back.against);
+  plan.once_rewritten = std::move(back.once_rewritten);
 }
 
 void find_left(Plan& plan, const PlanFacts& facts) {
@@ -325,6 +328,7 @@ std::string tell(const Plan& plan, const PlanFacts& facts, const std::string& se
 Plan make_plan(const PlanFacts& facts, const std::string& service, const std::string& release) {
   Plan plan;
   plan.last = facts.last;
+  plan.elsewhere = facts.elsewhere;
   plan.budget_us = static_cast<std::uint64_t>(to_us(facts.timeouts.freeze_budget));
   if (facts.heir) {
     if (facts.heir->from && facts.heir->to) {

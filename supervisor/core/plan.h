@@ -9,6 +9,7 @@
 #include "libhandoff/core/negotiation.h"
 #include "libhandoff/protocol/messages.h"
 #include "supervisor/core/effects.h"
+#include "supervisor/core/elsewhere.h"
 #include "supervisor/core/memory.h"
 #include "supervisor/core/way_back.h"
 
@@ -34,8 +35,12 @@ struct PlanFacts {
   std::optional<PastBlackout> last;  // of the upgrade before, if it went through
   UnclaimedPolicy unclaimed;
   std::vector<std::string> held;  // listeners that the supervisor has
-  bool one_way = false;           // nobody need be able to go back
-  bool keeps_late = false;        // what stays is kept until it ends, else until the drain is over
+  std::vector<Elsewhere> elsewhere;
+  bool one_way = false;     // nobody need be able to go back
+  bool keeps_late = false;  // what stays is kept until it ends, else until the drain is over
+  // One would go back past the release that runs, to one of this manifest, if it is known.
+  bool goes_back_past = false;
+  std::optional<core::Manifest> back;
 };
 
 struct Plan {
@@ -85,6 +90,7 @@ struct Plan {
 
   std::vector<State> states;
   std::vector<Listener> matched, missing, extra;
+  std::vector<Elsewhere> elsewhere;  // and would move
   std::vector<Left> left;
   bool tried = false;  // the copy came to its end: how many would move is known
   std::uint64_t move = 0;
@@ -110,9 +116,12 @@ struct Plan {
   bool memory_guessed = false;  // from what the old process has: the new one did not come so far
   std::optional<std::uint64_t> free_memory;
   std::string free_memory_of;
-  // Whether the old release can take everything back; unknown without both manifests.
+  // Whether the release that one would go back to can take everything back; unknown without both
+  // manifests.
   std::optional<bool> way_back;
+  std::string back_to;  // its name
   std::vector<std::string> no_way_back;
+  std::vector<std::string> once_rewritten;  // as WayBack's
   // Why the upgrade would not go through; none if it would.
   std::vector<Problem> problems;
   std::string sentence;  // what it would do to the users

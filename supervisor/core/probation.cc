@@ -7,6 +7,7 @@ namespace handoff::supervisor {
 Probation::Back Probation::took_over(const Policy& policy, Origin origin, bool by_itself, Time now,
                                      Duration probation) {
   const bool was_provisional = saved_.provisional;
+  const bool past = goes_back_past();
   switch (origin) {
     case Origin::kSame:
       asked_.reset();  // that was the process before
@@ -16,7 +17,7 @@ Probation::Back Probation::took_over(const Policy& policy, Origin origin, bool b
       return Back::kIsEmpty;
     case Origin::kNew:
       begin(policy, now, probation);
-      if (was_provisional && saved_.has_back) return Back::kStays;
+      if (past) return Back::kStays;
       saved_.has_back = saved_.back_proven = true;
       return Back::kIsTheOneBefore;
     case Origin::kBack:

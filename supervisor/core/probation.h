@@ -61,6 +61,9 @@ class Probation {
 
   bool provisional() const { return saved_.provisional; }
   bool has_back() const { return saved_.has_back; }
+  // From a new release that takes over now one goes back past the one that runs, to the one that
+  // can be gone back to by now.
+  bool goes_back_past() const { return saved_.provisional && saved_.has_back; }
   bool one_way() const { return saved_.one_way; }
   void went_one_way() { saved_.one_way = true; }
   // When verdict() wants to be asked; also whenever health was heard.

@@ -115,11 +115,13 @@ class Service {
   bool turns_away(const Registered& registered, Time now);
   std::string other_than(const ReleaseSeen& seen) const;
 
-  // service.cc
-  void on(const StartRequested& start, Time now);
+  // service_found.cc
   void on(const Found& found, Time now);
   void resume(const Found& found, Time now);
   void on(const OrphanFound& orphan, Time now);
+
+  // service.cc
+  void on(const StartRequested& start, Time now);
   void on(const StopRequested& stop, Time now);
   void on(const Registered& registered, Time now);
   void on(const Owned& owned, Time now);

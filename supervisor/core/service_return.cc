@@ -14,14 +14,15 @@ constexpr const char* kOneWay =
 
 // A release that could not be taken back is a decision of the operator's, made before it has
 // anything. A release that goes back needs no way back, one that is the same has it, and beside one
-// that was never opened nobody goes back.
+// that was never opened nobody goes back. One that comes back to a later supervisor was let in, and
+// if it is one-way, that was wanted.
 bool Service::refuses_one_way(const Registered& registered, Time now) {
   Handoff* handoff = operation_.handoff();
   if (handoff == nullptr || handoff->upgrade.heir() != registered.generation) return false;
   const bool is_new = handoff->candidate == Probation::Origin::kNew;
-  if (registered.returning || !is_new) return false;
-  if (handoff->request.one_way || handoff->upgrade.rehearsal()) {
-    handoff->one_way = registered.one_way;  // a plan says so
+  if (!is_new) return false;
+  if (registered.returning || handoff->request.one_way || handoff->upgrade.rehearsal()) {
+    if (handoff->one_way.empty()) handoff->one_way = registered.one_way;  // a plan says so
     return false;
   }
   follow(*handoff, handoff->upgrade.turn_away(Upgrade::kOneWay, registered.one_way, now), now);

@@ -44,29 +44,34 @@ Found hand_over(core::Manifest donor, const core::Manifest& heir, core::MayLeave
 
 }  // namespace
 
-WayBack way_back(const core::Manifest& newer, const core::Manifest& older, core::MayLeaveOut may,
-                 bool drains) {
-  Found found = hand_over(newer, older, may, drains);
-  return {std::move(found.against), std::move(found.leaving.all)};
+WayBack way_back(const core::Manifest& newer, const core::Manifest& older, bool drains) {
+  const auto may = may_leave_out({}, Direction::kBackByItself);
+  Found all = hand_over(newer, older, may, drains);
+  core::Manifest without_regions = newer;
+  std::erase_if(without_regions.kinds, [](const core::Kind& kind) { return kind.region; });
+  Found found = hand_over(without_regions, older, may, drains);
+  WayBack out{.against = std::move(found.against), .leaves = std::move(all.leaving.all)};
+  for (std::string& reason : all.against) {
+    if (std::ranges::find(out.against, reason) != out.against.end()) continue;
+    out.once_rewritten.push_back(std::move(reason));
+  }
+  return out;
 }
 
-std::string one_way(const core::Manifest& newer, const core::Manifest& older,
-                    const UnclaimedPolicy& policy, bool drains) {
-  const auto forward = hand_over(older, newer, may_leave_out(policy, Direction::kForward), drains);
+std::string one_way(const core::Manifest& newer, const core::Manifest& runs,
+                    const core::Manifest& older, const UnclaimedPolicy& policy, bool drains) {
+  const auto forward = hand_over(runs, newer, may_leave_out(policy, Direction::kForward), drains);
   if (!forward.against.empty()) return "";
-  // A region has the layout of the release before until the newer one rewrites it, whatever that
-  // would make new regions in.
-  core::Manifest donor = newer;
-  std::erase_if(donor.kinds, [](const core::Kind& kind) { return kind.region; });
-  const auto back =
-      hand_over(donor, older, may_leave_out(policy, Direction::kBackByItself), drains);
+  const WayBack back = way_back(newer, older, drains);
   if (back.against.empty()) return "";
   std::string text = "there is no way back by a handoff from release " + newer.release +
                      " to release " + older.release + ": " + back.against.front();
   if (const std::size_t more = back.against.size() - 1; more > 0) {
     text += " (and " + std::to_string(more) + " more, see handoff plan)";
   }
-  return text;
+  if (runs.release == older.release) return text;
+  return text + "; release " + runs.release +
+         " is on probation, so one goes back past it (handoff commit makes it permanent)";
 }
 
 }  // namespace handoff::supervisor

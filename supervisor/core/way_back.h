@@ -1,5 +1,8 @@
-// Whether a release that takes over could hand everything back to the one before it: a pure
-// function of the two manifests and of what may be left out.
+// Whether a release that takes over could hand everything back to the one that the service would go
+// back to: a pure function of their manifests. The plan and the upgrade both ask here.
+//
+// That release need not be the one that runs: while a release is on probation, a newer one goes
+// back past it, to the permanent release (probation.h).
 #pragma once
 
 #include <string>
@@ -13,16 +16,20 @@ namespace handoff::supervisor {
 struct WayBack {
   std::vector<std::string> against;   // why not; none if it could
   std::vector<core::LeftOut> leaves;  // what would be left out
+  // What will be against it once the newer release has rewritten its regions in its own layout.
+  // That is the release's own doing, at a time that it chooses: at the switch a region has the
+  // layout that it had.
+  std::vector<std::string> once_rewritten;
 };
 
-// newer: the release that would hand back. may: on the way back. drains: sessions of no common
-// version stay with it, and are nothing against it.
-WayBack way_back(const core::Manifest& newer, const core::Manifest& older, core::MayLeaveOut may,
-                 bool drains);
+// newer: the release that would hand back. older: the one that the service would go back to.
+// drains: sessions of no common version stay with the newer one, and are nothing against it.
+// A release that goes back by itself leaves out whatever the older one does not claim.
+WayBack way_back(const core::Manifest& newer, const core::Manifest& older, bool drains);
 
-// Why an upgrade to the newer release is one-way, in one sentence; "" if it isn't, or if it would
-// fail anyway: then the two releases say why.
-std::string one_way(const core::Manifest& newer, const core::Manifest& older,
-                    const UnclaimedPolicy& policy, bool drains);
+// Why an upgrade from the release that runs to the newer one is one-way, in one sentence; "" if it
+// isn't, or if it would fail anyway: then the two releases say why. older: as above.
+std::string one_way(const core::Manifest& newer, const core::Manifest& runs,
+                    const core::Manifest& older, const UnclaimedPolicy& policy, bool drains);
 
 }  // namespace handoff::supervisor

@@ -26,14 +26,16 @@ json probation_json(const Probation::Saved& probation, Time now) {
   return {{"provisional", probation.provisional},
           {"left_ns", std::move(left)},
           {"has_back", probation.has_back},
-          {"back_proven", probation.back_proven}};
+          {"back_proven", probation.back_proven},
+          {"one_way", probation.one_way}};
 }
 
 Probation::Saved probation_from(const json& in, Time now) {
   Probation::Saved out{.provisional = in.at("provisional").get<bool>(),
                        .until = std::nullopt,
                        .has_back = in.at("has_back").get<bool>(),
-                       .back_proven = in.at("back_proven").get<bool>()};
+                       .back_proven = in.at("back_proven").get<bool>(),
+                       .one_way = in.value("one_way", false)};  // older supervisors don't say
   if (const json& left = in.at("left_ns"); !left.is_null()) {
     out.until = now + Duration(need_number<std::int64_t>(left, 0, kLongestDuration.count()));
   }

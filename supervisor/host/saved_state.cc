@@ -6,6 +6,7 @@
 
 #include "supervisor/base/json_read.h"
 #include "supervisor/core/duration.h"
+#include "supervisor/host/saved_manifest.h"
 
 namespace handoff::supervisor {
 
@@ -55,6 +56,7 @@ json to_json(const SavedRelease& release) {
   if (release.mark.known()) out["mark"] = to_json(release.mark);
   if (!release.signed_version.empty()) out["signed_version"] = release.signed_version;
   if (release.claims) out["claims"] = *release.claims;
+  if (release.manifest) out["manifest"] = manifest_json(*release.manifest);
   return out;
 }
 
@@ -81,6 +83,10 @@ SavedRelease release_from(const json& in) {
       in.value("signed_version", "");  // supervisors before it was signed don't say
   if (const auto claims = in.find("claims"); claims != in.end()) {
     out.claims = claims->get<std::vector<std::string>>();
+  }
+  // Older supervisors do not say.
+  if (const auto manifest = in.find("manifest"); manifest != in.end()) {
+    out.manifest = manifest_from(*manifest);
   }
   return out;
 }
@@ -245,6 +251,7 @@ json to_json(const SavedService& service) {
                       {"by_itself", service.machine.by_itself},
                       {"rehearsal", service.machine.rehearsal},
                       {"timeouts_ns", to_json(service.machine.timeouts)}};
+    if (const auto& why = service.machine.one_way; !why.empty()) out["handoff"]["one_way"] = why;
   }
   return out;
 }
@@ -280,6 +287,7 @@ SavedService service_from(const json& in) {
     out.machine.by_itself = handoff.at("by_itself").get<bool>();
     out.machine.rehearsal = handoff.at("rehearsal").get<bool>();
     out.machine.timeouts = timeouts_from(handoff.at("timeouts_ns"));
+    out.machine.one_way = handoff.value("one_way", "");  // older supervisors don't say
   }
   return out;
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "libhandoff/base/result.h"
+#include "libhandoff/core/manifest.h"
 #include "supervisor/base/file_mark.h"
 #include "supervisor/core/events.h"
 #include "supervisor/core/unclaimed.h"
@@ -36,9 +37,10 @@ struct SavedRelease {
   std::string signed_version = {};  // as Release::signed_version
   std::string program_digest;       // of the program's file alone
   std::vector<SavedFile> files;
-  std::string real = {};  // where path led to, if that is another
-  FileMark mark = {};     // of the file that has program_digest
-  Claims claims = {};     // as Release::claims
+  std::string real = {};                        // where path led to, if that is another
+  FileMark mark = {};                           // of the file that has program_digest
+  Claims claims = {};                           // as Release::claims
+  std::optional<core::Manifest> manifest = {};  // as Release::manifest
 };
 
 // As files of this program have it; from_json throws what nlohmann::json throws.

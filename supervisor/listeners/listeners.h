@@ -44,6 +44,12 @@ class Listeners {
                              ListenerEnds* ends = nullptr);
   // The heir never owned: what was bound for it is closed.
   void heir_failed(const std::vector<NamedFd>& owner);
+  // The owner has come by a handoff. What was bound for it, and of what it has a socket of its own
+  // by that name, is closed: it is of a library that takes none (PROTOCOL.md, Start.kept).
+  void close_untaken(const std::vector<NamedFd>& owner);
+  // Those that were bound for an heir since nobody had them. As long as somebody can go back from
+  // it, whom that leads to has none of them either.
+  std::vector<std::string> new_names() const;
   // Nobody goes back from the owner: of what moves, the one that it has stays.
   void settle(const std::vector<NamedFd>& owner);
   // What was given up for another address by the functions above and bind_missing(), to be ended

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "libhandoff/sys/socket.h"
+#include "supervisor/core/elsewhere.h"
 #include "supervisor/listeners/listener_ends.h"
 #include "supervisor/listeners/listeners.h"
 
@@ -21,6 +22,13 @@ const NamedFd* find(const std::vector<NamedFd>& in, const std::string& name) {
 bool is(const NamedFd* named, const std::optional<Listener>& listener) {
   return named != nullptr && listener && named->inode == listener->inode() &&
          named->device == listener->device();
+}
+
+// As status and plan tell it: what is written in another way is the same place.
+bool is_elsewhere(const Listener& listener, const core::Address& wanted) {
+  if (listener.asked() == wanted) return false;
+  const auto address = core::parse_address(listener.address());
+  return !address || !is_at(*address, wanted);
 }
 
 }  // namespace
@@ -51,7 +59,7 @@ Result<void> Listeners::bind_for_heir(const std::vector<NamedFd>& donor, bool re
     const NamedFd* its = find(donor, place.wanted.name);
     // One that the donor has and this supervisor does not is the donor's to give.
     const bool is_new = !place.have && its == nullptr;
-    const bool moves = place.have && !place.next && place.have->asked() != place.wanted.address;
+    const bool moves = place.have && !place.next && is_elsewhere(*place.have, place.wanted.address);
     if (!is_new && !moves) continue;
     auto bound = really ? open_for_heir(place, moves, ends) : try_to_open(place, ends);
     if (!bound) {
@@ -111,6 +119,25 @@ void Listeners::heir_failed(const std::vector<NamedFd>& owner) {
     (void)::shutdown(place.next->fd(), SHUT_RDWR);
     place.next.reset();
   }
+}
+
+void Listeners::close_untaken(const std::vector<NamedFd>& owner) {
+  for (Place& place : places_) {
+    const NamedFd* its = find(owner, place.wanted.name);
+    if (!place.for_heir || !place.have || its == nullptr || is(its, place.have)) continue;
+    spdlog::warn("{}: listener {} at {} is closed: the release that runs has bound its own at {}",
+                 service_, place.wanted.name, place.have->address(), its->address);
+    place.for_heir = false;
+    drop(place.have);
+  }
+}
+
+std::vector<std::string> Listeners::new_names() const {
+  std::vector<std::string> out;
+  for (const Place& place : places_) {
+    if (place.have && place.for_heir) out.push_back(place.wanted.name);
+  }
+  return out;
 }
 
 void Listeners::settle(const std::vector<NamedFd>& owner) {

@@ -77,6 +77,11 @@ json plan_json(const std::string& service, const Plan& plan, const Report& repor
                        {"count", amount.count},
                        {"bytes", amount.bytes}});
   }
+  json elsewhere = json::array();
+  for (const Elsewhere& one : plan.elsewhere) {
+    elsewhere.push_back(
+        {{"name", one.name}, {"address", one.address}, {"configured", one.configured}});
+  }
   json left_out = json::array();
   for (const Plan::Left& left : plan.left) left_out.push_back(left_out_json(left.what, left.fate));
   json problems = json::array();
@@ -94,7 +99,8 @@ json plan_json(const std::string& service, const Plan& plan, const Report& repor
           {"listeners",
            {{"matched", listeners(plan.matched)},
             {"missing", listeners(plan.missing)},
-            {"extra", listeners(plan.extra)}}},
+            {"extra", listeners(plan.extra)},
+            {"elsewhere", std::move(elsewhere)}}},
           {"left_out", std::move(left_out)},
           {"sessions",
            {{"move", plan.move},
@@ -120,7 +126,9 @@ json plan_json(const std::string& service, const Plan& plan, const Report& repor
             {"free_of", or_null(plan.free_memory_of)}}},
           {"way_back",
            {{"possible", or_null(plan.way_back)},
+            {"to", or_null(plan.back_to)},
             {"against", plan.no_way_back},
+            {"once_rewritten", plan.once_rewritten},
             {"one_way", or_null(report.one_way)}}},
           {"problems", problems},
           {"sentence", plan.sentence},

@@ -66,6 +66,7 @@ ReleasePtr copy_of(const Release& release) {
   out->moved = release.moved;
   out->name = release.name;
   out->claims = release.claims;
+  out->manifest = release.manifest;
   out->source = release.source;
   out->source_mark = release.source_mark;
   out->verified = release.verified;

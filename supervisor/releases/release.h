@@ -5,11 +5,13 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "libhandoff/base/result.h"
 #include "libhandoff/base/unique_fd.h"
+#include "libhandoff/core/manifest.h"
 #include "supervisor/base/file_mark.h"
 #include "supervisor/core/unclaimed.h"
 #include "supervisor/releases/releases_dir.h"
@@ -54,9 +56,12 @@ struct Release {
   std::string kept_root;  // files are the copies below this folder; "" where they are their own
   std::string name;       // from its manifest, once it has registered; "" before
   Claims claims;          // likewise
-  std::string source;     // the bundle, else path
-  FileMark source_mark;   // of source, when it was opened
-  std::string verified;   // the id of the key that its signature was verified with; "" for none
+  // Likewise: what it reads and writes, its names without addresses. None: a supervisor before this
+  // one did not keep it.
+  std::optional<core::Manifest> manifest;
+  std::string source;    // the bundle, else path
+  FileMark source_mark;  // of source, when it was opened
+  std::string verified;  // the id of the key that its signature was verified with; "" for none
   std::string signed_version;  // that the signature names; "" if it names none, or there is none
   ReleaseFolderPtr folder;     // null: it came in no bundle, or is not open
   std::string unpacked;        // of a bundle that is not open, its folder; else ""

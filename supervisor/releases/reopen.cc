@@ -63,6 +63,7 @@ Result<ReleasePtr> reopen_unpacked(const SavedRelease& saved, const std::string&
   (*release)->source_mark = {};  // nobody knows: its digest tells
   (*release)->name = saved.name;
   (*release)->claims = saved.claims;
+  (*release)->manifest = saved.manifest;
   (*release)->verified = saved.verified;
   (*release)->signed_version = saved.signed_version;
   (*release)->file_path = place;
@@ -90,6 +91,7 @@ Result<ReleasePtr> if_same(Result<ReleasePtr> release, const SavedRelease& saved
   (*release)->source = saved.source;
   (*release)->name = saved.name;
   (*release)->claims = saved.claims;
+  (*release)->manifest = saved.manifest;
   (*release)->digest = saved.digest;
   // What ran before there was a key has none, and may have been verified just now.
   if (!saved.verified.empty()) (*release)->signed_version = saved.signed_version;
@@ -221,7 +223,8 @@ SavedRelease saved_release(const Release& release) {
                    .files = {},
                    .real = release.real,
                    .mark = release.file_mark,
-                   .claims = release.claims};
+                   .claims = release.claims,
+                   .manifest = release.manifest};
   out.folder = release.folder ? release.folder->path() : release.unpacked;
   out.tree = release.folder ? release.folder->tree() : release.tree;
   for (const ReleaseFile& file : release.files) {
@@ -238,6 +241,7 @@ ReleasePtr unopened_release(const SavedRelease& saved) {
   out->program_digest = saved.program_digest;
   out->name = saved.name;
   out->claims = saved.claims;
+  out->manifest = saved.manifest;
   out->source = saved.source;
   out->verified = saved.verified;
   out->signed_version = saved.signed_version;

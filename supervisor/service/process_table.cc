@@ -11,6 +11,7 @@
 #include "libhandoff/sys/failpoint.h"
 #include "libhandoff/sys/process.h"
 #include "supervisor/core/way_back.h"
+#include "supervisor/host/saved_manifest.h"
 #include "supervisor/processes/adoption.h"
 #include "supervisor/processes/identity.h"
 #include "supervisor/processes/mailbox.h"
@@ -125,13 +126,10 @@ void ProcessTable::take(Process& process, Heard what) {
       auto* registered = std::get_if<Registered>(&event);
       if (registered == nullptr) continue;
       registered->seen = identify(name(), process, named->release, registered->returning);
-      const Process* donor = owner();
-      if (donor != nullptr && donor != &process && donor->manifest) {
-        registered->one_way = one_way(named->manifest, *donor->manifest, config_.unclaimed,
-                                      config_.drain_incompatible);
-      }
+      registered->one_way = one_way_to(process, *named);
     }
     process.release->claims = claims_of(named->manifest);
+    process.release->manifest = lasting(named->manifest);
     process.manifest = std::move(named->manifest);
     process.given_back = std::move(named->given_back);
     process.drops = std::move(named->drops);
@@ -150,6 +148,21 @@ void ProcessTable::take(Process& process, Heard what) {
   const auto owns = [](const Event& event) { return std::holds_alternative<Owned>(event); };
   if (std::any_of(what.events.begin(), what.events.end(), owns)) process.place.reset();
   callbacks_.heard(process.generation, std::move(what));
+}
+
+// Of a release that was started by an older supervisor, and does not run, nobody knows.
+std::string ProcessTable::one_way_to(const Process& heir, const ReleaseNamed& said) const {
+  const Process* donor = owner();
+  const Release* back = callbacks_.goes_back_to();
+  if (donor == nullptr || donor == &heir || back == nullptr || !back->manifest) return "";
+  // To a later supervisor the heir may come back before its donor does.
+  const auto& runs = donor->manifest ? donor->manifest : donor->release->manifest;
+  if (!runs) return "";
+  UnclaimedPolicy policy = config_.unclaimed;
+  if (gives_all_back(*runs, said.manifest, said.given_back)) {
+    policy.listeners = UnclaimedPolicy::Listeners::kKeep;
+  }
+  return one_way(said.manifest, *runs, *back->manifest, policy, config_.drain_incompatible);
 }
 
 // What the process says from its Register on waits for what is found out: that decides what is to

@@ -30,6 +30,8 @@ class ProcessTable {
     std::function<Generation()> owner;  // who owns the sockets now; 0: nobody
     std::function<void(Generation, const Error&)> not_started;  // after all
     std::function<void(const Process&)> ended;  // before what follows from that happens
+    // The release that a new one would go back to; null if there is none.
+    std::function<const Release*()> goes_back_to;
   };
   // host, config, listeners and ends outlive this object; config is what holds at any time.
   ProcessTable(const ServiceHost& host, const ServiceConfig& config, Listeners& listeners,
@@ -73,6 +75,7 @@ class ProcessTable {
   std::unique_ptr<ServiceChannel> open_channel(UniqueFd fd, Generation generation);
   void heard(Generation generation, Heard heard);
   void take(Process& process, Heard what);
+  std::string one_way_to(const Process& heir, const ReleaseNamed& said) const;
   bool look_at(const Process& process);
   void let_in(Generation generation);
   void hear_all();

@@ -25,13 +25,16 @@ std::optional<PastBlackout> blackout_of(const json& upgrade) {
 }  // namespace
 
 Rehearsal::Rehearsal(const HandoffRequested& request, const ServiceConfig& config,
-                     std::vector<std::string> held) {
+                     Surroundings around) {
   facts_.timeouts = request.timeouts;
   facts_.drain_incompatible = config.drain_incompatible;
   facts_.unclaimed = config.unclaimed;
-  facts_.held = std::move(held);
+  facts_.held = std::move(around.held);
+  facts_.elsewhere = std::move(around.elsewhere);
   facts_.one_way = request.one_way;
   facts_.keeps_late = config.late == LateSessions::kKeep;
+  facts_.goes_back_past = around.back != nullptr;
+  if (around.back != nullptr) facts_.back = around.back->manifest;
 }
 
 void Rehearsal::weigh(pid_t donor) {

@@ -8,14 +8,18 @@
 #include "supervisor/config/config.h"
 #include "supervisor/core/plan.h"
 #include "supervisor/operators/messages.h"
+#include "supervisor/releases/release.h"
 
 namespace handoff::supervisor {
 
 class Rehearsal {
  public:
-  // held: listeners that the supervisor has.
-  Rehearsal(const HandoffRequested& request, const ServiceConfig& config,
-            std::vector<std::string> held);
+  struct Surroundings {
+    std::vector<std::string> held = {};  // listeners that the supervisor has
+    std::vector<Elsewhere> elsewhere = {};
+    const Release* back = nullptr;  // what one would go back to, if that is not what runs
+  };
+  Rehearsal(const HandoffRequested& request, const ServiceConfig& config, Surroundings around);
 
   // Before the new process is started.
   void weigh(pid_t donor);

@@ -205,6 +205,7 @@ Event ServiceReleases::candidate_opened(Result<ReleasePtr> opened, bool cold,
     const Release& known = same ? *running_ : *back_;
     candidate_->name = known.name;
     candidate_->claims = known.claims;
+    candidate_->manifest = known.manifest;
   }
   return CandidateReady{never_opened() || (cold && !running_->file.valid())
                             ? Probation::Origin::kFirst
@@ -275,6 +276,7 @@ void ServiceReleases::unpack_again(const ReleasePtr& ran, const Error& why,
                    if (!again || (*again)->digest != ran->digest) return done(not_what_ran(why));
                    (*again)->name = ran->name;
                    (*again)->claims = ran->claims;
+                   (*again)->manifest = ran->manifest;
                    if (known) (*again)->signed_version = ran->signed_version;
                    done(std::move(again));
                  });

@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "libhandoff/base/scoped_value.h"
@@ -37,7 +38,8 @@ ServiceRunner::ServiceRunner(ServiceHost host, ServiceConfig config, Listeners l
                   .owner = [this] { return machine_.current(); },
                   .not_started = [this](Generation generation,
                                         const Error& why) { not_started(generation, why); },
-                  .ended = [this](const Process& process) { children_.left_by(process); }}),
+                  .ended = [this](const Process& process) { children_.left_by(process); },
+                  .goes_back_to = [this] { return goes_back_to(); }}),
       children_(host_, config_.name, processes_, [this](Event event) { feed(std::move(event)); }),
       orders_(processes_, config_, [this](Event event) { feed(std::move(event)); }),
       keeper_(host_, config_.name),
@@ -58,6 +60,17 @@ void ServiceRunner::reconfigure(ServiceConfig config) {
   listeners_.want(config_.listen, !idle());
   trial_.set_check(config_.health);
   look_after_trial();
+  tell_elsewhere();
+}
+
+// Once of each.
+void ServiceRunner::tell_elsewhere() {
+  std::vector<Elsewhere> found = listeners_elsewhere(config_, listeners_, processes_.owner());
+  for (const Elsewhere& one : found) {
+    if (std::ranges::find(elsewhere_, one) != elsewhere_.end()) continue;
+    spdlog::warn("{}: {}", name(), tell(one, name()));
+  }
+  elsewhere_ = std::move(found);
 }
 
 std::vector<Listeners::Mended> ServiceRunner::mend_paths() {
@@ -103,6 +116,7 @@ void ServiceRunner::feed(Event event) {
     } else {
       spdlog::info("{}: {}", name(), last_state_);
     }
+    tell_elsewhere();
   }
   host_.changed();
 }
@@ -135,6 +149,10 @@ void ServiceRunner::heard(Generation generation, Heard what) {
   for (Event& event : what.events) feed(std::move(event));
 }
 
+const Release* ServiceRunner::goes_back_to() const {
+  return machine_.probation().goes_back_past() ? releases_.back() : &present();
+}
+
 bool ServiceRunner::ended(pid_t pid, const Exit& exit) {
   return trial_.ended(pid, exit) || processes_.ended(pid, exit);
 }
@@ -143,18 +161,20 @@ void ServiceRunner::look_after_trial() {
   trial_.watch(processes_.find(machine_.on_trial()), config_.health, listeners_);
 }
 
-// Nobody goes back to a release that claims them, and the one that runs does not.
+// What is closed is what the release that runs does not claim, and nobody goes back to one that has
+// it.
 void ServiceRunner::look_after_listeners() {
   const Process* process = processes_.owner();
   if (process == nullptr || machine_.state() != Service::State::kRunning) return;
   if (machine_.upgrading()) return;
   const bool permanent = !machine_.probation().provisional();
   if (process->generation == processes_.donor_before()) listeners_.heir_failed(process->named);
+  listeners_.close_untaken(process->named);
+  const std::vector<std::string> closable = permanent ? listeners_.names() : listeners_.new_names();
   if (permanent) listeners_.settle(process->named);
   for (Listener& one : listeners_.take_replaced()) ends_.end(std::move(one));
   for (const std::string& listener :
-       to_close(config_.unclaimed, listeners_.names(), process->release->claims, permanent,
-                process->drops)) {
+       to_close(config_.unclaimed, closable, process->release->claims, true, process->drops)) {
     spdlog::info("{}: listener {} is closed: release {} does not claim it", name(), listener,
                  process->release->name);
     listeners_.close(listener);
@@ -174,8 +194,13 @@ void ServiceRunner::look_after_choice() {
 void ServiceRunner::apply(const OpenCandidate& open) {
   std::optional<Rehearsal> rehearsal;
   if (open.request.rehearsal) {
-    // An upgrade would bind those that are missing.
-    rehearsal.emplace(open.request, config_, listeners_.wanted_names());
+    const bool past = machine_.probation().goes_back_past();
+    rehearsal.emplace(open.request, config_,
+                      Rehearsal::Surroundings{
+                          // An upgrade would bind those that are missing.
+                          .held = listeners_.wanted_names(),
+                          .elsewhere = listeners_elsewhere(config_, listeners_, processes_.owner()),
+                          .back = past ? goes_back_to() : nullptr});
   }
   answers_.opens(open.request.id, std::move(rehearsal));
   releases_.open(open.request.wanted, open.request.cold,
@@ -273,7 +298,7 @@ SavedService ServiceRunner::saved() const {
 
 nlohmann::json ServiceRunner::status() {
   look_after_choice();  // for `kept`
-  nlohmann::json out = status_json(name(), machine_, releases_, processes_, listeners_);
+  nlohmann::json out = status_json(config_, machine_, releases_, processes_, listeners_);
   out["last_upgrade"] = telling_.last_upgrade();
   out.update({{"configured", releases_.is_configured(config_)}, {"command", config_.command}});
   out["kept"] = nullptr;

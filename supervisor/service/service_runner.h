@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "supervisor/config/config.h"
+#include "supervisor/core/elsewhere.h"
 #include "supervisor/core/service.h"
 #include "supervisor/host/saved_state.h"
 #include "supervisor/listeners/listener_ends.h"
@@ -113,9 +114,11 @@ class ServiceRunner {
   void heard(Generation generation, Heard heard);
   void request(HandoffRequested request, const std::string& path);
   bool lacks_memory(const HandoffRequested& request);
+  const Release* goes_back_to() const;  // a new one would; null if there is none
   void look_after_trial();
   void look_after_choice();
   void look_after_listeners();
+  void tell_elsewhere();
   void count_donors_sessions();
   void take_turn(const Spawn& spawn);
   void in_turn(const Spawn& spawn, StartQueue::Place place);
@@ -163,6 +166,7 @@ class ServiceRunner {
   int waiting_ = 0;                       // for their turns to start
   int recording_ = 0;  // requests that go into the history before they are carried out
   std::string last_state_;
+  std::vector<Elsewhere> elsewhere_;  // as told last
   TrialWatch trial_;
   Timer timer_;
   std::shared_ptr<bool> here_ = std::make_shared<bool>(true);  // for what is called back later

@@ -23,6 +23,7 @@ json late_json(const Service& machine, const ProcessTable& processes) {
     if (late.is_null()) late = {{"generation", generation}};
     late["sessions"] = one.waiting;
     late["moved"] = one.moved;
+    late["closed"] = one.closed;
     late["linked"] = one.linked;
     late["unmovable"] = one.unmovable;
     late["staying"] = staying_json(one.staying);
@@ -42,7 +43,7 @@ json leaving_json(const Service& machine, const ProcessTable& processes) {
 }
 
 // Also those that the process has bound itself.
-json listeners_json(const Listeners& listeners, const Process* process) {
+json bound_json(const Listeners& listeners, const Process* process) {
   if (process == nullptr) return listeners.json();
   json out = listeners.json(process->named);
   for (json& one : out) {
@@ -59,7 +60,35 @@ json listeners_json(const Listeners& listeners, const Process* process) {
   return out;
 }
 
+std::vector<Elsewhere> elsewhere_of(const json& bound, const ServiceConfig& config) {
+  std::vector<BoundListener> is;
+  for (const json& one : bound) {
+    if (one.contains("also")) continue;  // its move is under way
+    is.push_back({one["name"].get<std::string>(), one["address"].get<std::string>()});
+  }
+  std::vector<SaidListener> said;
+  said.reserve(config.listen.size());
+  for (const NamedAddress& one : config.listen) said.push_back({one.name, one.address});
+  return elsewhere(is, said);
+}
+
+json listeners_json(const ServiceConfig& config, const Listeners& listeners,
+                    const Process* process) {
+  json out = bound_json(listeners, process);
+  const std::vector<Elsewhere> all = elsewhere_of(out, config);
+  for (json& one : out) {
+    const auto found = std::ranges::find(all, one["name"].get<std::string>(), &Elsewhere::name);
+    one["configured"] = found == all.end() ? json() : json(found->configured);
+  }
+  return out;
+}
+
 }  // namespace
+
+std::vector<Elsewhere> listeners_elsewhere(const ServiceConfig& config, const Listeners& listeners,
+                                           const Process* process) {
+  return elsewhere_of(bound_json(listeners, process), config);
+}
 
 json standing_json(const Service& machine, const ServiceReleases& releases) {
   const Probation& probation = machine.probation();
@@ -94,19 +123,20 @@ json problem_json(const Service& machine, const Process* process) {
 
 }  // namespace
 
-json status_json(const std::string& name, const Service& machine, const ServiceReleases& releases,
-                 const ProcessTable& processes, const Listeners& listeners) {
+json status_json(const ServiceConfig& config, const Service& machine,
+                 const ServiceReleases& releases, const ProcessTable& processes,
+                 const Listeners& listeners) {
   const Process* process = processes.owner();
   const Release& release = process != nullptr ? *process->release : releases.running();
   const Progressive& progressive = machine.progressive();
-  json out{{"name", name},
+  json out{{"name", config.name},
            {"state", machine.state_name()},
            {"release", nullptr},
            {"digest", nullptr},
            {"generation", nullptr},
            {"pid", nullptr},
            {"sessions", nullptr},
-           {"listeners", listeners_json(listeners, process)},
+           {"listeners", listeners_json(config, listeners, process)},
            {"path", release.path},
            {"source", release.source},
            {"verified", nullptr},

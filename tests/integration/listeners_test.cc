@@ -294,6 +294,11 @@ TEST_F(ListenersTest, WhatAReleaseGivesBackIsKeptAndNoReasonToRefuseIt) {
   EXPECT_EQ(forgets.status, 1) << "nobody said what becomes of admin";
   EXPECT_EQ(forgets.done().at("error").at("code"), "unclaimed");
   supervisor_.settle();
+  const auto no_way_back =
+      supervisor_.upgrade(program("steps-2"), {"--gives-back", "admin", "--without", "2-1"});
+  EXPECT_EQ(no_way_back.status, 1) << no_way_back.describe();
+  EXPECT_EQ(no_way_back.done().at("error").at("code"), "one_way");
+  supervisor_.settle();
   const auto upgrade = supervisor_.upgrade(program("steps-2"), {"--gives-back", "admin"});
   ASSERT_EQ(upgrade.status, 0) << upgrade.describe();
   EXPECT_EQ(upgrade.done().at("left_out")[0].at("becomes"), "kept") << upgrade.done();

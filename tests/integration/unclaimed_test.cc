@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -191,6 +192,57 @@ TEST_F(UnclaimedTest, AListenerIsClosedOnceTheReleaseIsPermanentAndNotBefore) {
   EXPECT_EQ(LineClient(supervisor_.port("admin")).ask("a"), "3 1 - 1");
 }
 
+// The configuration has it at one address, and the program declares another.
+TEST_F(UnclaimedTest, AListenerThatWasClosedIsBoundWhereTheConfigurationHasItForWhoClaimsItAgain) {
+  namespace fs = std::filesystem;
+  const std::string ours = dir_ / "admin.sock";
+  const std::string theirs = dir_ / "declared.sock";
+  const std::vector<std::string> more{"--also", "admin=unix:" + theirs};
+  Supervisor::Options options{.command = {program("steps-1")}, .name = "steps"};
+  options.command.insert(options.command.end(), more.begin(), more.end());
+  options.listeners.push_back("admin=unix:" + ours);
+  options.config = "unclaimed = { listeners = \"close\", sessions = \"late\" }\n";
+  supervisor_.start(std::move(options));
+  ASSERT_TRUE(fs::exists(ours));
+  ASSERT_EQ(supervisor_.upgrade(program("steps-2"), {"--release", "2"}).status, 0);
+  ASSERT_EQ(supervisor_.command({"commit", "steps"}).status, 0);
+  EXPECT_FALSE(has_listener(supervisor_.status(), "admin"));
+  EXPECT_FALSE(fs::exists(ours));
+
+  write_file(ours, "somebody's");
+  supervisor_.settle();
+  const auto refused = supervisor_.upgrade(program("steps-3"), more);
+  EXPECT_EQ(refused.status, 1) << refused.describe();
+  EXPECT_NE(refused.describe().find("listener admin"), std::string::npos) << refused.describe();
+  fs::remove(ours);
+  ASSERT_EQ(supervisor_.upgrade(program("steps-3"), {"--release", "3"}).status, 0);
+  EXPECT_FALSE(has_listener(supervisor_.status(), "admin"));
+  EXPECT_FALSE(fs::exists(ours)) << "closed again at once, since nobody claims it";
+
+  supervisor_.settle();
+  const auto upgrade = supervisor_.upgrade(program("steps-3"), more);
+  ASSERT_EQ(upgrade.status, 0) << upgrade.describe();
+  EXPECT_TRUE(fs::exists(ours));
+  EXPECT_FALSE(fs::exists(theirs));
+  for (const json& one : supervisor_.status().at("listeners")) {
+    if (one.at("name") != "admin") continue;
+    EXPECT_EQ(one.at("address"), "unix:" + ours);
+    EXPECT_FALSE(one.contains("kept"));
+    EXPECT_FALSE(one.contains("also"));
+    EXPECT_EQ(one.at("configured"), nullptr);
+  }
+  EXPECT_TRUE(has_listener(supervisor_.status(), "admin"));
+  // The supervisor has it from now on.
+  const pid_t before = supervisor_.service_pid();
+  ASSERT_EQ(supervisor_.command({"commit", "steps"}).status, 0);
+  ASSERT_EQ(::kill(before, SIGKILL), 0);
+  supervisor_.wait_for_status([before](const json& status) {
+    return status.at("state") == "running" && status.at("pid") != before;
+  });
+  EXPECT_TRUE(fs::exists(ours));
+  EXPECT_FALSE(fs::exists(theirs));
+}
+
 // A start from nothing gives a release only what it claims, and it starts.
 TEST_F(UnclaimedTest, ACrashStartsAReleaseWithoutTheListenerThatItDropped) {
   start("unclaimed = { listeners = \"keep\", sections = \"drop\", sessions = \"late\" }\n", true);
@@ -237,6 +289,37 @@ TEST_F(UnclaimedTest, AReleaseThatCantHandBackIsRefusedUnlessThatIsWanted) {
       << failed[0];
   EXPECT_EQ(supervisor_.history("went_back").size(), 1U) << "by a start";
   EXPECT_EQ(LineClient(supervisor_.port()).ask("a"), "1 1 - -");
+}
+
+// While 2.0 is on probation, 3.0 would go back to 1.0, which does not run any more.
+TEST_F(UnclaimedTest, PastAReleaseOnProbationThePermanentOneHasToReadWhatComesBack) {
+  start("");
+  connect(3);
+  ASSERT_EQ(supervisor_.upgrade(program("steps-2")).status, 0);
+  const std::vector<std::string> arguments{"--without", "2-1"};
+  const std::string why = "there is no way back by a handoff from release 3.0 to release 1.0";
+  const auto refused = [&](const std::string& when) {
+    const auto upgrade = supervisor_.upgrade(program("steps-3"), arguments);
+    EXPECT_EQ(upgrade.status, 1) << when << upgrade.describe();
+    const json error = upgrade.done().at("error");
+    EXPECT_EQ(error.at("code"), "one_way") << when;
+    const auto message = error.at("message").get<std::string>();
+    EXPECT_EQ(message.find(why), 0U) << when << message;
+    EXPECT_NE(message.find("handoff commit"), std::string::npos) << when << message;
+  };
+  refused("at first: ");
+  ASSERT_EQ(supervisor_.command({"upgrade", "--self"}).status, 0);
+  refused("after upgrade --self: ");
+  supervisor_.kill();
+  supervisor_.start_again();
+  refused("under the next supervisor: ");
+  const auto plan = supervisor_.plan(program("steps-3"), arguments);
+  EXPECT_EQ(plan.status, 1) << plan.describe();
+  EXPECT_EQ(plan.done().at("way_back").at("to"), "1.0");
+  ASSERT_EQ(supervisor_.command({"commit", "steps"}).status, 0);
+  const auto upgrade = supervisor_.upgrade(program("steps-3"), arguments);
+  ASSERT_EQ(upgrade.status, 0) << upgrade.describe();
+  for (auto& client : clients_) EXPECT_EQ(client->ask("b"), "3 2 - 1");
 }
 
 }  // namespace

@@ -33,8 +33,11 @@ SavedService everything() {
                  .files = {{"/opt/lib", "l"}}};
   out.back = out.release;
   out.back->name = "1.0";
-  out.machine.probation = {
-      .provisional = true, .until = at(50s), .has_back = true, .back_proven = true};
+  out.machine.probation = {.provisional = true,
+                           .until = at(50s),
+                           .has_back = true,
+                           .back_proven = true,
+                           .one_way = true};
   out.machine.rest = Rest::kStopped;
   return out;
 }
@@ -49,6 +52,7 @@ TEST(ChoiceFileTest, ComesBackAsItWasWithTheTimeThatWasLeft) {
   same.machine.probation.until = at(50s);
   EXPECT_EQ(choice_text(same, at(20s)), choice_text(before, at(20s)));
   EXPECT_EQ(after->machine.rest, Rest::kStopped);
+  EXPECT_TRUE(after->machine.probation.one_way);
   EXPECT_EQ(after->release.files.at(0).digest, "l");
   EXPECT_EQ(after->back->name, "1.0");
 }

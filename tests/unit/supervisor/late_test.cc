@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <tuple>
+
 #include "exits.h"
 #include "show.h"
 
@@ -36,6 +39,25 @@ TEST(LateProcessesTest, IsToldItsDrainOnceAndForgottenWhenItHasGone) {
   EXPECT_EQ(words(all.on(Exited{1, kStatus0})), "");
   EXPECT_TRUE(all.all().empty());
   EXPECT_FALSE(all.deadline());
+}
+
+// It counts those that it closed at the end of its drain, also where nobody was there to be told.
+TEST(LateProcessesTest, WhatWasClosedIsToldWhicheverMessageSaysIt) {
+  for (const auto& [by_late, by_retired, told] :
+       {std::tuple{0U, 2U, "generation 1 has no session left: 1 moved, 2 closed"},
+        std::tuple{2U, 0U, "generation 1 has no session left: 1 moved, 2 closed"},
+        std::tuple{1U, 2U, "generation 1 has no session left: 1 moved, 2 closed"},
+        std::tuple{0U, 0U, "generation 1 has no session left: 1 moved"}}) {
+    LateProcesses all;
+    DonorLate some = late(1, 3);
+    some.moved = 1;
+    some.closed = by_late;
+    all.on(some, {}, at(0ms));
+    DonorRetired last = retired(1);
+    last.closed = by_retired;
+    EXPECT_EQ(words(all.on(last, {}, at(1ms))), told);
+    EXPECT_EQ(all.all().at(1).closed, std::max(by_late, by_retired));
+  }
 }
 
 // The owner does not take them: to move them at the end of the drain would be to close them.

@@ -505,6 +505,54 @@ TEST_F(MovingTest, AllOrNothingIsBound) {
   EXPECT_EQ(listeners_.other("a", donor_), nullptr);
 }
 
+TEST_F(MovingTest, WhatNobodyHadIsNewUntilTheHeirIsPermanentOrHasFailed) {
+  listeners_.want({named("a", "tcp:127.0.0.1:0"), named("b", "tcp:127.0.0.1:0")}, true);
+  EXPECT_TRUE(listeners_.new_names().empty());
+  for (const bool failed : {true, false}) {
+    ASSERT_TRUE(listeners_.bind_for_heir(donor_, true));
+    EXPECT_EQ(listeners_.new_names(), (std::vector<std::string>{"b"}));
+    failed ? listeners_.heir_failed(donor_) : listeners_.settle(donor_);
+    EXPECT_TRUE(listeners_.new_names().empty());
+    EXPECT_EQ(listeners_.has("b"), !failed);
+  }
+}
+
+// An older library binds one of its own in place of the one that it is given.
+TEST_F(MovingTest, ANewOneOfWhichTheHeirHasItsOwnIsClosedAndNoOther) {
+  listeners_.want(
+      {named("a", "tcp:127.0.0.1:0"), named("b", "tcp:127.0.0.1:0"), named("c", "tcp:127.0.0.1:0")},
+      true);
+  ASSERT_TRUE(listeners_.bind_for_heir(donor_, true));
+  ASSERT_EQ(listeners_.here().size(), 3U);
+  const Listener& taken = *listeners_.here()[1];
+  std::vector<NamedFd> heir = report(taken);
+  heir.push_back(NamedFd{"a", "tcp:127.0.0.3:1", taken.inode() + 1, taken.device()});
+  heir.push_back(NamedFd{"c", "tcp:127.0.0.3:2", taken.inode() + 2, taken.device()});
+  listeners_.close_untaken(heir);
+  EXPECT_EQ(listeners_.names(), (std::vector<std::string>{"a", "b"})) << "a was there before";
+  listeners_.close_untaken({});
+  EXPECT_TRUE(listeners_.has("b")) << "nobody has it: it is kept";
+}
+
+// ::1 may be written in many ways, and port 0 is any port.
+TEST_F(MovingTest, AnAddressThatIsWrittenInAnotherWayIsNone) {
+  const UniqueFd there = bound("tcp:[::1]:0");
+  const std::string address = address_of(there);
+  Listeners listeners("chat", {named("a", address)}, notify_);
+  std::vector<NamedFd> donor = list(shown("a", there));
+  listeners.take_shown(donor);
+  ASSERT_TRUE(listeners.has("a"));
+  const std::string port = address.substr(address.rfind(':'));
+  for (const std::string& same : {"tcp:[0:0:0:0:0:0:0:1]" + port, std::string("tcp:[::1]:0")}) {
+    listeners.want({named("a", same)}, true);
+    ASSERT_TRUE(listeners.bind_for_heir(donor, true)) << same;
+    EXPECT_TRUE(listeners.for_heir(donor, true).moved.empty()) << same;
+  }
+  listeners.want({named("a", "tcp:127.0.0.1:0")}, true);
+  ASSERT_TRUE(listeners.bind_for_heir(donor, true));
+  EXPECT_EQ(listeners.for_heir(donor, true).moved.size(), 1U);
+}
+
 TEST_F(MovingTest, OneThatHasNotEndedYetIsTakenUpAgain) {
   const UniqueFd free = bound("tcp:127.0.0.2:0");
   const std::string there = address_of(free);

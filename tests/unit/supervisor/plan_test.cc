@@ -131,8 +131,25 @@ TEST(PlanTest, SaysOfARegionInWhichLayoutItStays) {
   EXPECT_EQ(out.region_bytes, 5000U);
   EXPECT_EQ(out.session_bytes, 64000U);
   EXPECT_THAT(out.problems, ::testing::IsEmpty());
-  EXPECT_EQ(out.way_back, false) << "once the new release has brought it into its own layout";
-  EXPECT_THAT(out.no_way_back.at(0), HasSubstr("region 'table'"));
+  EXPECT_EQ(out.way_back, true) << "until the new release has brought it into its own layout";
+  EXPECT_THAT(out.no_way_back, ::testing::IsEmpty());
+  EXPECT_THAT(out.once_rewritten.at(0), HasSubstr("region 'table'"));
+}
+
+TEST(PlanTest, SaysOfTheReleaseThatOneWouldGoBackToWhetherOneCould) {
+  PlanFacts facts = good();
+  EXPECT_EQ(plan(facts).back_to, "1.0");
+  facts.goes_back_past = true;
+  EXPECT_EQ(plan(facts).way_back, std::nullopt) << "nobody knows what that one reads";
+  facts.back = old_release();
+  facts.back->release = "0.9";
+  EXPECT_EQ(plan(facts).way_back, true);
+  EXPECT_EQ(plan(facts).back_to, "0.9");
+  facts.back->kinds = {session(4, {4}, {4})};
+  const Plan out = plan(facts);
+  EXPECT_EQ(out.way_back, false);
+  EXPECT_THAT(out.no_way_back.at(0), HasSubstr("release 0.9 reads 4"));
+  EXPECT_THAT(out.problems, ::testing::IsEmpty()) << "whether that is one, the upgrade says";
 }
 
 TEST(PlanTest, ListsListenersThatMatchThatAreMissingAndThatAreNew) {

@@ -63,6 +63,20 @@ TEST(ProbationTest, AnUpgradeDuringProbationKeepsThePermanentReleaseToGoBackTo) 
   EXPECT_FALSE(probation.provisional()) << "it was permanent once";
 }
 
+// Whatever it was before: past the release that runs one goes back where that stays what it is.
+TEST(ProbationTest, OneGoesBackPastWhatRunsJustWhereTheReleaseBehindItStays) {
+  for (unsigned bits = 0; bits < 8; ++bits) {
+    Probation probation;
+    probation.restore({.provisional = (bits & 1U) != 0,
+                       .has_back = (bits & 2U) != 0,
+                       .back_proven = (bits & 4U) != 0});
+    const bool past = probation.goes_back_past();
+    EXPECT_EQ(past, probation.provisional() && probation.has_back());
+    EXPECT_EQ(by_operator(probation, kUnchecked, Origin::kNew),
+              past ? Back::kStays : Back::kIsTheOneBefore);
+  }
+}
+
 TEST(ProbationTest, ARestartChangesNothing) {
   Probation probation;
   by_operator(probation, kUnchecked, Origin::kNew);

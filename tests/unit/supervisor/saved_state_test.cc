@@ -18,7 +18,14 @@ SavedRelease release(const std::string& name) {
           .verified = "k-" + name,
           .signed_version = "v-" + name,
           .files = {{.path = "/opt/words", .digest = "w", .mark = {8, 9, 10, {11, 12}, {13, 14}}}},
-          .mark = {1, 2, 3, {4, 5}, {6, 7}}};
+          .mark = {1, 2, 3, {4, 5}, {6, 7}},
+          .claims = std::vector<std::string>{"public", "log"},
+          .manifest = core::Manifest{
+              .service = "chat",
+              .release = name,
+              .kinds = {{.name = "session", .version = 3, .reads = {1, 2, 3}, .writes = {2, 3}}},
+              .named = {{.name = "public"}, {.name = "log"}},
+              .knows_listeners = true}};
 }
 
 // A state in which no two members are alike, so that none can be taken for another.
@@ -41,7 +48,8 @@ SavedState everything() {
                                    .has_back = true,
                                    .back_proven = true},
                      .origin = Probation::Origin::kBack,
-                     .by_itself = true};
+                     .by_itself = true,
+                     .one_way = "it writes 3 alone"};
   service.command = {"chat", "--verbose"};
   service.program = "/opt/chat";
   service.release = release("old");
@@ -102,6 +110,7 @@ TEST(SavedStateTest, ComesBackAsItWas) {
   EXPECT_EQ(service.machine.probation, state.services[0].machine.probation);
   EXPECT_EQ(service.machine.origin, Probation::Origin::kBack);
   EXPECT_TRUE(service.machine.by_itself);
+  EXPECT_EQ(service.machine.one_way, "it writes 3 alone");
   ASSERT_TRUE(service.back);
   EXPECT_EQ(service.back->path, "/opt/back");
   EXPECT_EQ(service.command, (std::vector<std::string>{"chat", "--verbose"}));
@@ -166,9 +175,9 @@ TEST(SavedStateTest, EveryMemberHasToBeThere) {
     // So it does a record.
     if (member.to_string().find("/unrecorded/") != std::string::npos) return;
     // These came later: see the next tests.
-    for (const char* later :
-         {"leaving", "mailbox", "program_digest", "files", "rest", "program", "last_config", "mark",
-          "unrecorded", "seen", "left", "cgroup", "signed_version", "claims", "one_way"}) {
+    for (const char* later : {"leaving", "mailbox", "program_digest", "files", "rest", "program",
+                              "last_config", "mark", "unrecorded", "seen", "left", "cgroup",
+                              "signed_version", "claims", "one_way", "manifest"}) {
       if (member.back() == later) return;
     }
     ++members;
@@ -244,6 +253,45 @@ TEST(SavedStateTest, AReleaseOfAFileThatDoesNotSayWhatItClaimsMayClaimAnything) 
   EXPECT_FALSE(parsed->services.at(0).machine.probation.one_way);
 }
 
+TEST(SavedStateTest, WhatAReleaseReadsAndWritesComesBackAndIsUnknownWhereTheFileDoesNotSay) {
+  json text = to_json(release("old"));
+  text["manifest"]["kinds"].push_back({{"name", "rooms"},
+                                       {"version", 0},
+                                       {"reads", {1}},
+                                       {"writes", json::array()},
+                                       {"section", true}});
+  text["manifest"]["kinds"].push_back({{"name", "table"},
+                                       {"version", 4294967295},
+                                       {"reads", {1}},
+                                       {"writes", {1}},
+                                       {"region", true},
+                                       {"listener", "public"}});
+  const SavedRelease whole = release_from(text);
+  ASSERT_TRUE(whole.manifest);
+  EXPECT_EQ(to_json(whole), text);
+  EXPECT_EQ(whole.manifest->service, "chat");
+  EXPECT_EQ(whole.manifest->release, "old");
+  EXPECT_TRUE(whole.manifest->knows_listeners);
+  EXPECT_EQ(whole.manifest->named.at(1).name, "log");
+  ASSERT_EQ(whole.manifest->kinds.size(), 3U);
+  EXPECT_EQ(whole.manifest->kinds[0].reads, (std::vector<std::uint32_t>{1, 2, 3}));
+  EXPECT_EQ(whole.manifest->kinds[0].writes, (std::vector<std::uint32_t>{2, 3}));
+  EXPECT_TRUE(whole.manifest->kinds[1].section);
+  EXPECT_TRUE(whole.manifest->kinds[2].region);
+  EXPECT_EQ(whole.manifest->kinds[2].listener, "public");
+  text.erase("manifest");
+  EXPECT_FALSE(release_from(text).manifest);
+  EXPECT_EQ(to_json(release_from(text)), text);
+}
+
+TEST(SavedStateTest, AHandoffOfAFileThatDoesNotSayItIsNotOneWay) {
+  json before = to_json(everything());
+  before["services"][0]["handoff"].erase("one_way");
+  const auto parsed = parse_state(before.dump(), "state.json");
+  ASSERT_TRUE(parsed) << parsed.error().message;
+  EXPECT_EQ(parsed->services.at(0).machine.one_way, "");
+}
+
 // Supervisors before signatures named a version have written none.
 TEST(SavedStateTest, ASignatureThatNamesNoVersionIsReadAsBefore) {
   json text = to_json(release("old"));
@@ -299,10 +347,12 @@ TEST(SavedStateTest, ANumberThatIsNoneOfItsKindIsRefused) {
     other[json::json_pointer(pointer)] = value;
     expect_refused(other, pointer + (" " + value.dump()));
   };
-  for (const char* number : {"/format", "/services/0/last_generation", "/services/0/restarts",
-                             "/services/0/processes/0/pid", "/services/0/processes/0/started",
-                             "/services/0/probation/until_ns", "/services/0/handoff/heir",
-                             "/services/0/handoff/timeouts_ns/drain"}) {
+  for (const char* number :
+       {"/format", "/services/0/last_generation", "/services/0/restarts",
+        "/services/0/processes/0/pid", "/services/0/processes/0/started",
+        "/services/0/probation/until_ns", "/services/0/handoff/heir",
+        "/services/0/release/manifest/kinds/0/version",
+        "/services/0/release/manifest/kinds/0/reads/1", "/services/0/handoff/timeouts_ns/drain"}) {
     for (const json& value : {json(1e64), json(1.5), json(-1), json("1"), json(true)}) {
       with(number, value);
     }

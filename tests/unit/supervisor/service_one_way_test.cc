@@ -82,6 +82,56 @@ TEST_F(OneWayTest, WhoGoesBackOrStaysWhatItIsNeedsNoWayBack) {
   EXPECT_EQ(show(registers(3)), "donate 2>3, phase copy");
 }
 
+// ---- under the next supervisor
+
+// The supervisor has died once the heir had registered. The next one goes on from what it saved.
+class OneWayAgainTest : public OneWayTest {
+ protected:
+  void come_back(Found found) {
+    EXPECT_EQ(hear(found), "");
+    hear(Registered{1, true, 2});
+    hear(Registered{.generation = 2, .returning = true, .handoff_id = 2, .one_way = said_});
+    hear(owned(2), 1s);
+    const Effects end =
+        service.step(DonorRetired{.generation = 1, .handoff_id = 2, .sessions = 4}, at(1s));
+    const auto* concluded = find<Conclude>(end);
+    if (concluded == nullptr) {
+      report_ = report_of(service.step(Exited{1, kStatus0}, at(1s)));
+    } else {
+      report_ = concluded->report;
+    }
+  }
+  std::string said_;
+  Report report_;
+};
+
+TEST_F(OneWayAgainTest, WhatWasWantedIsStillDoneAndSaidAndSoItIsOfTheRelease) {
+  ask({.one_way = true});
+  registers(2);
+  const Found saved = service.found();
+  EXPECT_EQ(saved.one_way, kWhy);
+  service = Service({.name = "chat"});
+  come_back(saved);
+  EXPECT_EQ(report_.result, Report::Result::kDone);
+  EXPECT_EQ(report_.one_way, kWhy);
+  EXPECT_TRUE(service.found().probation.one_way);
+}
+
+// What it had not saved yet is found out again from the two manifests, and refuses nothing.
+TEST_F(OneWayAgainTest, WhoDiedBeforeItCouldSaveThatFindsItOutAgain) {
+  said_ = kWhy;
+  come_back({.last = 2, .current = 1, .heir = 2, .candidate = true});
+  EXPECT_EQ(report_.result, Report::Result::kDone);
+  EXPECT_EQ(report_.one_way, kWhy);
+}
+
+TEST_F(OneWayAgainTest, AnUpgradeThatHasAWayBackIsAsBefore) {
+  come_back({.last = 2, .current = 1, .heir = 2, .candidate = true});
+  EXPECT_EQ(report_.result, Report::Result::kDone);
+  EXPECT_EQ(report_.one_way, "");
+  EXPECT_FALSE(service.found().probation.one_way);
+}
+
 // ---- directions
 
 TEST_F(OneWayTest, AnUpgradeGoesForward) {

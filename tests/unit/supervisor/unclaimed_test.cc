@@ -4,14 +4,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "supervisor/core/way_back.h"
-
 namespace handoff::supervisor {
 namespace {
 
 using core::MayLeaveOut;
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using Policy = UnclaimedPolicy;
 
@@ -77,12 +74,6 @@ TEST(UnclaimedTest, AListenerThatAReleaseWantsClosedIsClosedWhateverThePolicy) {
   EXPECT_EQ(fate_of(old, {}, true, true), Fate::kClosed);
 }
 
-// ---- the way back
-
-core::Kind kind(const std::string& name, std::vector<std::uint32_t> reads,
-                std::vector<std::uint32_t> writes) {
-  return {.name = name, .version = reads.back(), .reads = reads, .writes = writes};
-}
 core::Named listener(const std::string& name) { return {.name = name, .address = "tcp:[::]:1"}; }
 core::Manifest manifest(const std::string& release, std::vector<core::Kind> kinds,
                         std::vector<core::Named> named) {
@@ -105,58 +96,6 @@ TEST(UnclaimedTest, WhatAReleaseGivesBackItHasNotForgotten) {
   core::Manifest with_fd = donor;
   with_fd.named.push_back({.name = "log"});
   EXPECT_TRUE(gives_all_back(with_fd, heir, {"admin"})) << "that is no listener";
-}
-
-const core::Manifest kOld = manifest("1.0", {kind("session", {1}, {1})}, {listener("public")});
-
-TEST(WayBackTest, WhatAReleaseAddsIsNothingAgainstIt) {
-  const auto newer = manifest("2.0",
-                              {kind("session", {1, 2}, {1, 2}),
-                               kind("bulk", {1}, {1}),
-                               {.name = "rooms", .section = true, .reads = {1}, .writes = {1}}},
-                              {listener("public"), listener("admin"), {.name = "log"}});
-  const WayBack back = way_back(newer, kOld, may_leave_out({}, kBackByItself), false);
-  EXPECT_THAT(back.against, IsEmpty());
-  EXPECT_EQ(back.leaves.size(), 3U) << "a claim that nobody can meet is no fd to give";
-  EXPECT_EQ(one_way(newer, kOld, {}, false), "");
-}
-
-TEST(WayBackTest, AStepThatIsMissingIsOneWay) {
-  const auto newer =
-      manifest("2.0", {kind("session", {1, 2}, {2})}, {listener("public"), listener("admin")});
-  EXPECT_THAT(one_way(newer, kOld, {}, false),
-              HasSubstr("there is no way back by a handoff from release 2.0 to release 1.0: no "
-                        "state version in common for session kind 'session'"));
-  EXPECT_EQ(one_way(newer, kOld, {}, true), "") << "the sessions may stay with it";
-}
-
-TEST(WayBackTest, ARegionKeepsItsLayoutUntilTheServiceRewritesIt) {
-  auto older = kOld;
-  auto newer = kOld;
-  older.kinds.push_back(
-      {.name = "table", .version = 1, .reads = {1}, .writes = {1}, .region = true});
-  newer.kinds.push_back(
-      {.name = "table", .version = 2, .reads = {1, 2}, .writes = {2}, .region = true});
-  EXPECT_EQ(one_way(newer, older, {}, false), "");
-  EXPECT_FALSE(way_back(newer, older, may_leave_out({}, kBack), false).against.empty())
-      << "once it has";
-}
-
-TEST(WayBackTest, WhatWouldFailAnywayIsNotCalledOneWay) {
-  const auto other = manifest("2.0", {kind("session", {2}, {2})}, {listener("public")});
-  EXPECT_EQ(one_way(other, kOld, {}, false), "") << "it reads no version that the old one writes";
-  auto service = kOld;
-  service.service = "kv";
-  EXPECT_EQ(one_way(service, kOld, {}, false), "");
-  const auto forgetful = manifest("2.0", {kind("session", {1, 2}, {2})}, {listener("other")});
-  EXPECT_EQ(one_way(forgetful, kOld, {}, false), "") << "it does not claim the listener";
-  EXPECT_NE(one_way(forgetful, kOld, {.listeners = Policy::Listeners::kClose}, false), "");
-}
-
-TEST(WayBackTest, AReleaseThatSaysNothingOfItselfHasOne) {
-  const core::Manifest bare{.service = "chat", .release = "1.0"};
-  EXPECT_EQ(one_way(bare, bare, {}, false), "");
-  EXPECT_EQ(one_way(kOld, kOld, {}, false), "");
 }
 
 TEST(UnmovableForTest, NobodyGoesBackByItselfToARefusal) {
