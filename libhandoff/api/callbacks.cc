@@ -23,17 +23,20 @@ int add(const void* data, std::size_t length, Append&& append) noexcept {
 }
 
 // A caller that ignores the result would hand over a session without these bytes: out remembers it.
-template <class Append>
-int save(const char* name, handoff_saved_t* out, const void* data, std::size_t length,
-         Append&& append) noexcept {
-  if (out == nullptr) return -EINVAL;
-  out->given = true;
-  const int result = add(data, length, append);
+int noted(handoff_saved_t* out, const char* name, int result) noexcept {
   if (result < 0 && out->error == 0) {
     out->error = result;
     out->failed = name;
   }
   return result;
+}
+
+template <class Append>
+int save(const char* name, handoff_saved_t* out, const void* data, std::size_t length,
+         Append&& append) noexcept {
+  if (out == nullptr) return -EINVAL;
+  out->given = true;
+  return noted(out, name, add(data, length, append));
 }
 
 }  // namespace
@@ -87,8 +90,10 @@ int handoff_save_flags(handoff_saved_t* out, uint32_t flags) {
   return 0;
 }
 int handoff_save_layer(handoff_saved_t* out, const void* data, size_t length) {
-  if (out != nullptr && length > HANDOFF_LAYER_MAX - out->layer.view().size()) return -E2BIG;
-  return save(out, data, length, [out](std::string_view b) {
+  if (out != nullptr && length > HANDOFF_LAYER_MAX - out->layer.view().size()) {
+    return noted(out, "handoff_save_layer", -E2BIG);
+  }
+  return save("handoff_save_layer", out, data, length, [out](std::string_view b) {
     out->layer.append(b);
     return true;
   });
