@@ -27,10 +27,11 @@ void read_environment(ConfigReader& reader, const toml::node& node, ServiceConfi
     const auto text = value.value_exact<std::string>();
     const std::string name(key.str());
     if (!text) {
-      reader.wrong(value, "env: " + quoted(name) + " must be a string");
+      reader.wrong(value, "env: " + supervisor::quoted(name) + " must be a string");
     } else if (name.empty() || name.find('=') != std::string::npos || has_nul(name) ||
                has_nul(*text)) {
-      reader.wrong(key, "env: " + quoted(name) + " can't be a variable of an environment");
+      reader.wrong(key,
+                   "env: " + supervisor::quoted(name) + " can't be a variable of an environment");
     } else if (name.starts_with("HANDOFF_") && !names_folder(name)) {
       reader.wrong(key, "env: " + name + " is set by the supervisor");
     } else {
@@ -236,7 +237,7 @@ void check_releases_dirs(ConfigReader& reader, const Config& config) {
     const auto [found, fresh] = owner.emplace(service.releases_dir, service.name);
     if (fresh) continue;
     reader.wrong(config.lines.at(service.name + ".releases_dir"),
-                 "releases_dir is that of service " + quoted(found->second) +
+                 "releases_dir is that of service " + supervisor::quoted(found->second) +
                      " already: each needs one of its own");
   }
 }
@@ -245,7 +246,7 @@ void check_releases_dirs(ConfigReader& reader, const Config& config) {
 
 std::string service_name_problem(const std::string& name) {
   if (core::valid_name(name) && name.front() != '.') return "";
-  return quoted(name) +
+  return supervisor::quoted(name) +
          " is no name: letters, digits, . _ - and at most 64, and no dot at its beginning";
 }
 

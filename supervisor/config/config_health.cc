@@ -90,10 +90,12 @@ void read_health(ConfigReader& reader, const toml::node& node, ServiceConfig& ou
       if (std::find(known.of.begin(), known.of.end(), out.health.kind) != known.of.end()) continue;
       std::string fit;
       for (const Kind kind : known.of) {
-        fit += (fit.empty() ? "" : " or ") + quoted(types().at(static_cast<std::size_t>(kind)));
+        fit += (fit.empty() ? "" : " or ") +
+               supervisor::quoted(types().at(static_cast<std::size_t>(kind)));
       }
-      reader.wrong(value, "health." + std::string(key.str()) + " goes with type " + fit + ", not " +
-                              quoted(types().at(static_cast<std::size_t>(out.health.kind))));
+      reader.wrong(value,
+                   "health." + std::string(key.str()) + " goes with type " + fit + ", not " +
+                       supervisor::quoted(types().at(static_cast<std::size_t>(out.health.kind))));
     }
   }
 }
@@ -109,17 +111,17 @@ void check_health(ConfigReader& reader, const toml::node& node, const ServiceCon
     names.push_back(listener.name);
     if (!health.listener.empty() && listener.name != health.listener) continue;
     if (listener.address.kind == core::Address::Kind::kUdp) {
-      reader.wrong(
-          node, "health: listener " + quoted(listener.name) + " is UDP: nobody can connect to it");
+      reader.wrong(node, "health: listener " + supervisor::quoted(listener.name) +
+                             " is UDP: nobody can connect to it");
     }
     return;
   }
   if (names.empty()) {
     return reader.wrong(node, "health connects to a listener, and the service has none in listen");
   }
-  std::string why = "health: no listener " + quoted(health.listener) + " in listen";
+  std::string why = "health: no listener " + supervisor::quoted(health.listener) + " in listen";
   if (const auto near = closest(health.listener, names)) {
-    why += "; did you mean " + quoted(*near) + "?";
+    why += "; did you mean " + supervisor::quoted(*near) + "?";
   }
   reader.wrong(node, why);
 }

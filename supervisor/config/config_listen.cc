@@ -23,7 +23,7 @@ struct Reading {
 void read_address(const Reading& at, const toml::node& node) {
   const auto text = node.value_exact<std::string>();
   if (!text) {
-    return at.reader.wrong(node, "the address of listener " + quoted(at.out.name) +
+    return at.reader.wrong(node, "the address of listener " + supervisor::quoted(at.out.name) +
                                      " must be a string, e.g. \"tcp:0.0.0.0:7000\"");
   }
   auto address = core::parse_address(*text);
@@ -169,7 +169,8 @@ void read_listen(ConfigReader& reader, const toml::node& node, ServiceConfig& ou
   }
   for (const auto& [key, value] : *table) {
     if (!core::valid_name(key)) {
-      reader.wrong(key, quoted(key) + " is no name: letters, digits, . _ - and at most 64");
+      reader.wrong(key,
+                   supervisor::quoted(key) + " is no name: letters, digits, . _ - and at most 64");
       continue;
     }
     NamedAddress named{.name = std::string(key.str()), .address = {}};
