@@ -1,8 +1,8 @@
 // Whether a release that takes over could hand everything back to the one that the service would go
 // back to: a pure function of their manifests. The plan and the upgrade both ask here.
 //
-// That release need not be the one that runs: while a release is on probation, a newer one goes
-// back past it, to the permanent release (probation.h).
+// The one to go back to need not be the one that runs: while a release is on probation, a newer one
+// goes back past it, to the permanent release (probation.h).
 #pragma once
 
 #include <string>
@@ -16,9 +16,8 @@ namespace handoff::supervisor {
 struct WayBack {
   std::vector<std::string> against;   // why not; none if it could
   std::vector<core::LeftOut> leaves;  // what would be left out
-  // What will be against it once the newer release has rewritten its regions in its own layout.
-  // That is the release's own doing, at a time that it chooses: at the switch a region has the
-  // layout that it had.
+  // What will be against it once the newer release has rewritten its regions in its own layout. At
+  // the switch a region has the layout that it had, and the release chooses when to rewrite it.
   std::vector<std::string> once_rewritten;
 };
 

@@ -150,14 +150,16 @@ void ProcessTable::take(Process& process, Heard what) {
   callbacks_.heard(process.generation, std::move(what));
 }
 
-// Of a release that was started by an older supervisor, and does not run, nobody knows.
+// Of a release that was started by an older supervisor, and does not run, nobody knows. An heir
+// that comes back to a later supervisor was let in, and its donor may have gone meanwhile, or come
+// back after it.
 std::string ProcessTable::one_way_to(const Process& heir, const ReleaseNamed& said) const {
   const Process* donor = owner();
   const Release* back = callbacks_.goes_back_to();
-  if (donor == nullptr || donor == &heir || back == nullptr || !back->manifest) return "";
-  // To a later supervisor the heir may come back before its donor does.
-  const auto& runs = donor->manifest ? donor->manifest : donor->release->manifest;
-  if (!runs) return "";
+  if (donor == &heir || back == nullptr || !back->manifest) return "";
+  const core::Manifest* runs = &*back->manifest;
+  if (donor != nullptr && donor->release->manifest) runs = &*donor->release->manifest;
+  if (donor != nullptr && donor->manifest) runs = &*donor->manifest;
   UnclaimedPolicy policy = config_.unclaimed;
   if (gives_all_back(*runs, said.manifest, said.given_back)) {
     policy.listeners = UnclaimedPolicy::Listeners::kKeep;

@@ -291,6 +291,28 @@ TEST_F(UnclaimedTest, AReleaseThatCantHandBackIsRefusedUnlessThatIsWanted) {
   EXPECT_EQ(LineClient(supervisor_.port()).ask("a"), "1 1 - -");
 }
 
+// Before it could save that, and after it.
+TEST_F(UnclaimedTest, ASupervisorThatDiesInAOneWayUpgradeDoesNotTakeThatAlong) {
+  for (const char* dies : {"supervisor.donate.sent=kill", "supervisor.owner.received@2=kill"}) {
+    Supervisor supervisor({.command = {program("steps-1")},
+                           .name = "steps",
+                           .environment = {{"HANDOFF_FAILPOINT", dies}}});
+    LineClient client(supervisor.port());
+    ASSERT_EQ(client.ask("a"), "1 1 - -");
+    const auto upgrade =
+        supervisor.upgrade(program("steps-2"), {"--without", "2-1"}, {"--one-way"});
+    EXPECT_EQ(upgrade.status, 3) << upgrade.describe();
+    supervisor.kill();  // it is dead already; this makes the object know
+    supervisor.start_again({{"HANDOFF_FAILPOINT", ""}});
+    ASSERT_TRUE(supervisor.eventually([&] { return supervisor.history("upgrade").size() == 1; }));
+    const json record = supervisor.history("upgrade").front();
+    EXPECT_EQ(record.at("result"), "done") << record;
+    EXPECT_TRUE(record.at("one_way").is_string()) << dies << record;
+    EXPECT_TRUE(supervisor.status().at("last_upgrade").at("one_way").is_string()) << dies;
+    EXPECT_EQ(client.ask("b"), "2 2 - -");
+  }
+}
+
 // While 2.0 is on probation, 3.0 would go back to 1.0, which does not run any more.
 TEST_F(UnclaimedTest, PastAReleaseOnProbationThePermanentOneHasToReadWhatComesBack) {
   start("");

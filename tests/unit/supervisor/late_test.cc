@@ -41,7 +41,7 @@ TEST(LateProcessesTest, IsToldItsDrainOnceAndForgottenWhenItHasGone) {
   EXPECT_FALSE(all.deadline());
 }
 
-// It counts those that it closed at the end of its drain, also where nobody was there to be told.
+// Sessions that were closed at the end of the drain, also where nobody was there to be told.
 TEST(LateProcessesTest, WhatWasClosedIsToldWhicheverMessageSaysIt) {
   for (const auto& [by_late, by_retired, told] :
        {std::tuple{0U, 2U, "generation 1 has no session left: 1 moved, 2 closed"},
