@@ -30,6 +30,7 @@ struct Terms {
   core::Unmovable unmovable = core::Unmovable::kRefuse;  // what becomes of what can't be moved
   std::string not_late = {};                             // why none of it stays, although it was to
   core::Duration budget = 0;                             // of the freeze
+  bool session_fds = false;  // the heir takes sessions with fds of their own
 };
 
 }  // namespace handoff::io

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "libhandoff/base/text.h"
+#include "libhandoff/core/address.h"
 #include "libhandoff/protocol/limits.h"
 #include "libhandoff/service/nonblocking.h"
 #include "libhandoff/sys/process.h"
@@ -14,6 +15,13 @@ namespace {
 
 // Room that a donor's word alone is enough for.
 constexpr std::uint64_t kExpected = 65536;
+
+// One that restore() has left.
+const SessionFd* untaken(const SessionFds::List& list) {
+  const auto it = std::find_if(list.begin(), list.end(),
+                               [](const SessionFd& one) { return one.untaken.valid(); });
+  return it == list.end() ? nullptr : &*it;
+}
 
 Failure malformed(std::string text) { return fail(HANDOFF_ERR_PROTOCOL, std::move(text)); }
 
@@ -63,7 +71,7 @@ Result<void> SessionReceiver::stage(const protocol::Session& record, bool unseen
   } catch (...) {
     // Out of memory: one whose fd is nobody's is not here. Its number may soon be another's.
     const auto it = arrived_.find(record.id);
-    if (record.has_fd && it != arrived_.end() && !it->second.given &&
+    if ((record.has_fd || record.no_fd) && it != arrived_.end() && !it->second.given &&
         !waiting_.contains(record.id)) {
       arrived_.remove(it);
     }
@@ -79,8 +87,13 @@ Result<void> SessionReceiver::stage_one(const protocol::Session& record, bool un
     return malformed(who() + " is of an unknown kind");
   }
   auto found = arrived_.find(record.id);
-  if (record.has_fd == (found != arrived_.end())) {
-    return malformed(who() + (record.has_fd ? " came twice" : " changed before it came"));
+  const bool first = found == arrived_.end();
+  if (record.has_fd && (!first || record.no_fd)) return malformed(who() + " came twice");
+  if (!record.has_fd && first && !record.no_fd) {
+    return malformed(who() + " changed before it came");
+  }
+  if (!first && record.no_fd != found->second.no_fd) {
+    return malformed(who() + " has a socket and has none");
   }
   UniqueFd fd;
   if (record.has_fd) {
@@ -100,13 +113,14 @@ Result<void> SessionReceiver::stage_one(const protocol::Session& record, bool un
     }
   }
   const DonorKind& kind = kinds_[record.kind];
-  if (record.has_fd) ++came_;
-  SessionEntry& entry = record.has_fd
-                            ? arrived_.add(record.id, {.inode = record.inode,
-                                                       .fd = fd.get(),
-                                                       .kind = kind.ours,
-                                                       .nonblocking = is_nonblocking(fd.get())})
-                            : found->second;
+  if (first) ++came_;
+  SessionEntry& entry =
+      first ? arrived_.add(record.id, {.inode = record.inode,
+                                       .fd = fd.get(),
+                                       .kind = kind.ours,
+                                       .no_fd = record.no_fd,
+                                       .nonblocking = fd.valid() && is_nonblocking(fd.get())})
+            : found->second;
   entry.kind = kind.ours;
   entry.independent = (record.flags & protocol::kSessionIndependent) != 0;
   entry.counted = record.counters.has_value();
@@ -115,6 +129,10 @@ Result<void> SessionReceiver::stage_one(const protocol::Session& record, bool un
     registry_.processes.set(record.id, *record.process);
   } else {
     registry_.processes.forget(record.id);
+  }
+  if (auto ok = stage_own_fds(record, entry.refused, fds, next_fd); !ok) {
+    if (fd.valid()) keep(record.id, std::move(fd), {});
+    return ok;
   }
   Mapping blob;
   auto newest = read_state(record, fds, next_fd, blob);
@@ -164,6 +182,46 @@ Result<void> SessionReceiver::measure(std::uint64_t id, Newest& newest) {
   return {};
 }
 
+Result<void> SessionReceiver::stage_own_fds(const protocol::Session& record, bool refused,
+                                            std::vector<UniqueFd>& fds, std::size_t& next_fd) {
+  if (record.fds.empty() && arrived_.fds().of(record.id).empty()) return {};
+  const auto malformed_fd = [&](const std::string& name, const char* what) {
+    return malformed("session " + std::to_string(record.id) + ": fd '" + printable(name) + "' " +
+                     what);
+  };
+  SessionFds::List now;
+  for (const protocol::SessionFd& of_record : record.fds) {
+    const std::string& name = of_record.name;
+    if (!core::valid_name(name)) return malformed_fd(name, "has no possible name");
+    const auto same = [&](const SessionFd& other) { return other.name == name; };
+    if (std::any_of(now.begin(), now.end(), same)) return malformed_fd(name, "is there twice");
+    if (!of_record.sent) {
+      SessionFd* const here = arrived_.fds().find(record.id, name);
+      if (refused) continue;
+      if (here == nullptr) return malformed_fd(name, "was never sent");
+      now.push_back(std::move(*here));
+      here->name.clear();
+      continue;
+    }
+    if (next_fd >= fds.size()) return malformed_fd(name, "did not come");
+    UniqueFd fd = std::move(fds[next_fd++]);
+    SessionFd one{.name = name,
+                  .inode = of_record.inode,
+                  .device = of_record.device,
+                  .nonblocking = is_nonblocking(fd.get()),
+                  .untaken = std::move(fd)};
+    if (!is_still(one)) {
+      return fail(HANDOFF_ERR_IDENTITY,
+                  "session " + std::to_string(record.id) + ": fd '" + name +
+                      "' is not the one announced; has the donor closed it without "
+                      "handoff_session_fd()?");
+    }
+    now.push_back(std::move(one));
+  }
+  if (!refused) arrived_.fds().replace(record.id, std::move(now));
+  return {};
+}
+
 // Closed here and nowhere else: the connection goes on in the donor.
 Result<void> SessionReceiver::refuse(std::uint64_t id, SessionEntry& entry,
                                      const Result<void>& result) {
@@ -179,6 +237,7 @@ Result<void> SessionReceiver::refuse(std::uint64_t id, SessionEntry& entry,
   registry_.log(HANDOFF_LOG_WARNING, result.error().message + "; this release goes on without it");
   drop(id, entry);
   arrived_.forget_fd(entry);
+  arrived_.fds().forget(id);
   entry.given = entry.counted = false;
   entry.refused = true;
   return {};
@@ -248,7 +307,7 @@ Result<void> SessionReceiver::restore(std::uint64_t id, SessionEntry& entry, Uni
     }
     state = converted;
   }
-  const bool first = fd.valid();
+  const bool first = !entry.given;
   handoff_adopted adopted{};
   adopted.size = sizeof adopted;
   adopted.id = id;
@@ -264,17 +323,29 @@ Result<void> SessionReceiver::restore(std::uint64_t id, SessionEntry& entry, Uni
   adopted.flags = newest.layer_flags;
   adopted.input_dropped = newest.input_dropped.value_or(0);
   adopted.output_dropped = newest.output_dropped.value_or(0);
+  std::vector<const char*> names;
+  for (const SessionFd& one : arrived_.fds().of(id)) names.push_back(one.name.c_str());
+  adopted.fd_names = names.data();
+  adopted.fd_count = names.size();
   const char* const name = first ? "restore" : newest.is_whole() ? "update" : "extend";
   const auto callback = first               ? registry_.callbacks.restore
                         : newest.is_whole() ? registry_.callbacks.update
                                             : registry_.callbacks.extend;
   entry.given = true;
   registry_.arriving = &arrived_;
-  const auto result = registry_.call(
+  auto result = registry_.call(
       [&] { return std::string(name) + "() of " + registry_.describe(id, entry); },
       [&] { return callback == nullptr ? -ENOSYS : callback(registry_.callbacks_user, &adopted); });
   registry_.arriving = nullptr;
   heap_.populate();
+  if (result) {
+    if (const SessionFd* const left = untaken(arrived_.fds().of(id))) {
+      result = fail(HANDOFF_ERR_REJECTED,
+                    std::string(name) + "() of " + registry_.describe(id, entry) +
+                        " did not take its fd '" + left->name +
+                        "', which this release may not know of; handoff_take_fd() does");
+    }
+  }
   if (result) return {};
   if (first) failed_.insert(id);
   return Failure(result.error());

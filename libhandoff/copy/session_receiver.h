@@ -111,6 +111,10 @@ class SessionReceiver {
   // The bytes of a record; blob keeps them where they are not in the frame.
   Result<Newest> read_state(const protocol::Session& record, std::vector<UniqueFd>& fds,
                             std::size_t& next_fd, Mapping& blob) const;
+  // The fds of a record beside its socket, taken out of the frame; the session has those from now
+  // on.
+  Result<void> stage_own_fds(const protocol::Session& record, bool refused,
+                             std::vector<UniqueFd>& fds, std::size_t& next_fd);
   // Checks what is to be dropped, and notes what is here from now on. Of the whole too it then says
   // how many bytes it replaces, if the other of the two is a tail.
   Result<void> measure(std::uint64_t id, Newest& newest);
@@ -125,7 +129,7 @@ class SessionReceiver {
                         Result<void> restored);
   Sessions::iterator lose(Sessions::iterator it);
   void drop(std::uint64_t id, const SessionEntry& entry);
-  bool unmoved(const SessionEntry& entry) const;
+  bool unmoved(std::uint64_t id, const SessionEntry& entry) const;
 
   Registry& registry_;
   Rehearsal* rehearsal_;

@@ -13,7 +13,7 @@ void SessionReceiver::restore_what_can_be() {
       continue;
     }
     registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
-    reset_connection(it->second.fd);
+    reset_session(it->second, arrived_.fds().of(it->first));
     it = lose(it);
     ++lost_;
   }
@@ -50,8 +50,8 @@ void SessionReceiver::count() {
   }
 }
 
-bool SessionReceiver::unmoved(const SessionEntry& entry) const {
-  if (!entry.independent || !entry.counted) return false;
+bool SessionReceiver::unmoved(std::uint64_t id, const SessionEntry& entry) const {
+  if (!entry.independent || !entry.counted || arrived_.has_own_fds(id, entry)) return false;
   const auto now = counters_of(entry.fd);
   return now && *now == entry.counters;
 }
@@ -60,7 +60,7 @@ void SessionReceiver::keep_unmoved() {
   const std::uint64_t had = arrived_.size();
   for (auto it = arrived_.begin(); it != arrived_.end();) {
     auto& [id, entry] = *it;
-    if (unmoved(entry)) {
+    if (unmoved(id, entry)) {
       const auto ok = restore_waiting(id, entry);
       if (ok) {
         ++it;
@@ -69,7 +69,7 @@ void SessionReceiver::keep_unmoved() {
       registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
     }
     // Its state is not that of its stream: a reset is honest, an answer would not be.
-    if (entry.fd >= 0) reset_connection(entry.fd);
+    reset_session(entry, arrived_.fds().of(id));
     if (lost_ids_.size() < kNamedLost) lost_ids_.push_back(id);
     it = lose(it);
   }

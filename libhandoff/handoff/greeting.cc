@@ -48,6 +48,7 @@ Result<protocol::Hello> heir_hello(const Registry& registry, std::uint64_t hando
   hello->fds_max = FdLimit::most();
   hello->ring_sessions = true;
   hello->looks = true;
+  hello->session_fds = true;
   // Without extend() an early heir would have to keep every input and output a second time.
   hello->tails = registry.callbacks.update == nullptr || registry.callbacks.extend != nullptr;
   return hello;

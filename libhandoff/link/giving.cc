@@ -23,9 +23,10 @@ constexpr core::Duration kLastRetry = 2'000'000;
 
 }  // namespace
 
-void Giving::begin(std::vector<std::uint32_t> versions) {
+void Giving::begin(std::vector<std::uint32_t> versions, bool session_fds) {
   giver_ = core::Giver(limits_);
   versions_ = std::move(versions);
+  session_fds_ = session_fds;
   singly_ = false;
   retry_at_.reset();
   retry_after_ = 0;
@@ -133,8 +134,11 @@ void Giving::freeze_and_send() {
   };
   for (const std::uint64_t id : group_) {
     SessionEntry& entry = registry_.sessions.at(id);
-    entry.nonblocking = entry.nonblocking || is_nonblocking(entry.fd);
+    entry.nonblocking = entry.nonblocking || (!entry.no_fd && is_nonblocking(entry.fd));
+    note_nonblocking(registry_, id);
+    if (packed.fds.size() + fds_of_record(registry_, id) > protocol::kMaxFds) push_packed();
     auto ok = check_fd(registry_, id, entry);
+    if (ok) ok = check_own_fds(registry_, id, entry, true);
     if (ok) ok = save_session(registry_, id, entry, versions_.at(entry.kind), saved);
     if (ok) ok = pack_session(registry_, id, entry, entry.kind, saved, true, packed);
     if (!ok) {
@@ -162,6 +166,7 @@ void Giving::take_back() {
     if (it == registry_.sessions.end()) continue;
     it->second.away = false;
     mend_nonblocking(it->second);
+    mend_own_fds(registry_, id);
     registry_.tell("thaw_session()",
                    [&] { registry_.callbacks.thaw_session(registry_.callbacks_user, id); });
   }

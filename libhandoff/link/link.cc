@@ -162,7 +162,8 @@ Result<void> Link::greet(bool answer) {
                                                          .protocol_max = protocol::kVersionMax,
                                                          .generation = registry_.generation,
                                                          .answer = answer,
-                                                         .manifest = std::move(*manifest)})};
+                                                         .manifest = std::move(*manifest),
+                                                         .session_fds = true})};
   frame.fds.push_back(self.get());
   frame.kept.push_back(std::move(self));
   outbox_.push(std::move(frame));
@@ -203,7 +204,7 @@ Result<void> Link::greeted(protocol::LinkHello hello, UniqueFd pidfd) {
   outbox_.clear();
   unwatched_.push_back(std::exchange(peer_, std::move(pidfd)));
   peer_seen_ = false;
-  giving_.begin(core::link_versions(*manifest, hello.manifest));
+  giving_.begin(core::link_versions(*manifest, hello.manifest), hello.session_fds);
   auto versions_in = core::link_versions(hello.manifest, *manifest);
   taking_.begin(std::move(hello.manifest), std::move(versions_in));
   greeted_ = true;

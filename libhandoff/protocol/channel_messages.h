@@ -30,6 +30,7 @@ struct Hello {
   std::uint64_t room_ns = 0;
   bool tails = false;
   core::Unmovable unmovable = core::Unmovable::kRefuse;
+  bool session_fds = false;
 };
 void describe(auto& on, Is<Hello> auto& m) {
   on.message("Hello")
@@ -47,7 +48,8 @@ void describe(auto& on, Is<Hello> auto& m) {
       .if_set(12, m.looks)
       .if_set(13, m.room_ns)
       .if_set(24, m.tails)
-      .choice_if_set(25, m.unmovable, core::Unmovable::kClose, core::Unmovable::kRefuse);
+      .choice_if_set(25, m.unmovable, core::Unmovable::kClose, core::Unmovable::kRefuse)
+      .if_set(50, m.session_fds);
 }
 
 struct Abort {

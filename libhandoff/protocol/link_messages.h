@@ -16,6 +16,7 @@ struct LinkHello {
   std::uint64_t generation = 0;
   bool answer = false;
   Manifest manifest;
+  bool session_fds = false;
 };
 void describe(auto& on, Is<LinkHello> auto& m) {
   on.message("LinkHello")
@@ -23,7 +24,8 @@ void describe(auto& on, Is<LinkHello> auto& m) {
       .field(2, m.protocol_max)
       .field(3, m.generation)
       .field(4, m.answer)
-      .part(5, m.manifest);
+      .part(5, m.manifest)
+      .if_set(50, m.session_fds);
 }
 
 struct GroupSessions {

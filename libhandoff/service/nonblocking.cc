@@ -29,9 +29,10 @@ std::uint64_t mend_named(Registry& registry) {
 std::uint64_t mend_sessions(Registry& registry, std::size_t limit) {
   std::uint64_t mended = 0;
   for (auto& [id, entry] : registry.sessions) {
-    if (!entry.nonblocking) continue;
+    if (!entry.nonblocking && !registry.sessions.has_own_fds(id, entry)) continue;
     if (limit-- == 0) break;
     if (mend_nonblocking(entry)) ++mended;
+    mended += mend_own_fds(registry, id);
   }
   return mended;
 }
@@ -55,6 +56,20 @@ bool mend_nonblocking(const SessionEntry& entry) {
   if (!entry.nonblocking || is_nonblocking(entry.fd)) return false;
   const auto identity = identity_of(entry.fd);
   return identity && identity->inode == entry.inode && set_again(entry.fd);
+}
+
+void note_nonblocking(Registry& registry, std::uint64_t id) {
+  for (SessionFd& one : registry.sessions.fds().of(id)) {
+    one.nonblocking = one.nonblocking || is_nonblocking(one.fd);
+  }
+}
+
+std::uint64_t mend_own_fds(Registry& registry, std::uint64_t id) {
+  std::uint64_t mended = 0;
+  for (const SessionFd& one : registry.sessions.fds().of(id)) {
+    if (one.nonblocking && is_still(one) && set_again(one.fd)) ++mended;
+  }
+  return mended;
 }
 
 void set_nonblocking_again(Registry& registry, bool named) {

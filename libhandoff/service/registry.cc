@@ -108,7 +108,6 @@ std::string Registry::describe(std::uint64_t id, const SessionEntry& entry) cons
 }
 
 Result<std::uint64_t> Registry::open_session(int fd, const handoff_session_options* options) {
-  if (fd < 0) return fail(-EBADF, "a session needs an open fd");
   std::string_view kind_name = "session";
   std::uint32_t flags = 0;
   if (options != nullptr) {
@@ -116,8 +115,13 @@ Result<std::uint64_t> Registry::open_session(int fd, const handoff_session_optio
     if (options->kind != nullptr) kind_name = options->kind;
     flags = options->flags;
   }
-  if ((flags & ~(HANDOFF_SESSION_TRACKED | HANDOFF_SESSION_INDEPENDENT)) != 0) {
-    return fail(-EINVAL, "unknown session flags");
+  constexpr std::uint32_t kFlags =
+      HANDOFF_SESSION_TRACKED | HANDOFF_SESSION_INDEPENDENT | HANDOFF_SESSION_NO_FD;
+  if ((flags & ~kFlags) != 0) return fail(-EINVAL, "unknown session flags");
+  const bool no_fd = (flags & HANDOFF_SESSION_NO_FD) != 0;
+  if (no_fd && fd != -1) return fail(-EINVAL, "HANDOFF_SESSION_NO_FD goes with the fd -1");
+  if (!no_fd && fd < 0) {
+    return fail(-EBADF, "a session needs an open fd, or HANDOFF_SESSION_NO_FD");
   }
   const auto kind = std::find_if(kinds.begin(), kinds.end(),
                                  [&](const SessionKind& k) { return k.name == kind_name; });
@@ -125,9 +129,9 @@ Result<std::uint64_t> Registry::open_session(int fd, const handoff_session_optio
     return fail(HANDOFF_ERR_UNKNOWN,
                 "session kind '" + std::string(kind_name) + "' was not declared");
   }
-  const auto identity = identity_of(fd);
+  const auto identity = no_fd ? Result<Identity>() : identity_of(fd);
   if (!identity) return Failure(identity.error());
-  if (const auto other = sessions.of_socket(fd, identity->inode)) {
+  if (const auto other = no_fd ? std::nullopt : sessions.of_socket(fd, identity->inode)) {
     return fail(HANDOFF_ERR_DUPLICATE,
                 "fd " + std::to_string(fd) + " is that of session " + std::to_string(*other));
   }
@@ -138,6 +142,7 @@ Result<std::uint64_t> Registry::open_session(int fd, const handoff_session_optio
       sessions.add(id, {.inode = identity->inode,
                         .fd = fd,
                         .kind = static_cast<std::uint32_t>(kind - kinds.begin()),
+                        .no_fd = no_fd,
                         .tracked = (flags & HANDOFF_SESSION_TRACKED) != 0,
                         .independent = (flags & HANDOFF_SESSION_INDEPENDENT) != 0});
   if (observer != nullptr) observer->session_changed(id, entry);
@@ -181,6 +186,9 @@ Result<void> Registry::close_session(std::uint64_t id) {
   if (observer != nullptr && it->second.copied) {
     const auto identity = identity_of(it->second.fd);
     if (identity && identity->inode == it->second.inode) end_sending(it->second.fd);
+    for (const SessionFd& one : sessions.fds().of(id)) {
+      if (one.sent && is_still(one)) end_sending(one.fd);
+    }
   }
   remove_session(id);
   return {};

@@ -49,6 +49,11 @@ class SessionObserver {
 // The client at the other end, "tcp:127.0.0.1:4711"; "" if there is none, or if the fd is not the
 // session's socket any more.
 std::string peer_of(const SessionEntry& entry);
+// Ends the session's connections by a reset: that of its socket, and of its other fds those that
+// are sockets. The fds stay open.
+void reset_session(const SessionEntry& entry, const SessionFds::List& others);
+// Whether the fd is what it was when it was named.
+bool is_still(const SessionFd& one);
 
 class Registry {
  public:
@@ -113,6 +118,10 @@ class Registry {
   Result<void> hold_session(std::uint64_t id, bool held);
   // pid 0: it needs none.
   Result<void> set_process(std::uint64_t id, pid_t pid);
+  // Names an fd of the session beside its socket; -1: it has none of that name any more.
+  Result<void> set_fd(std::uint64_t id, const std::string& name, int fd);
+  // Inside restore() and update(): the fd is the service's from now on.
+  Result<int> take_fd(std::uint64_t id, const std::string& name);
   // The session has ended, or is another process's now. A handoff under way hears that it must not
   // hand it over.
   void remove_session(std::uint64_t id);

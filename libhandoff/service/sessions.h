@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "libhandoff/protocol/messages.h"
+#include "libhandoff/service/session_fds.h"
 
 namespace handoff::io {
 
@@ -19,6 +20,7 @@ struct SessionEntry {
   std::uint64_t inode = 0;
   int fd = -1;
   std::uint32_t kind = 0;  // index into Registry::kinds
+  bool no_fd = false;      // a session without a socket
   bool tracked = false;    // the service says when it changes; set by Sessions::track()
   bool independent = false;
   bool held = false;     // busy: stays here at a switch; set by Sessions::hold()
@@ -61,6 +63,13 @@ class Sessions {
   // How many sessions are not tracked, so that every freeze saves them again.
   std::uint64_t untracked() const { return untracked_; }
   std::uint64_t held() const { return held_; }
+  // The fds of sessions beside their sockets.
+  SessionFds& fds() { return own_fds_; }
+  const SessionFds& fds() const { return own_fds_; }
+  // The session has fds that a peer must know of: others than a socket.
+  bool has_own_fds(std::uint64_t id, const SessionEntry& entry) const {
+    return entry.no_fd || !own_fds_.of(id).empty();
+  }
 
   // Makes room for n sessions at once.
   void reserve(std::size_t n) { map_.reserve(n); }
@@ -80,6 +89,7 @@ class Sessions {
   Map map_;
   // By fd: a session may have it. So an fd that none has costs no search.
   std::vector<bool> fds_;
+  SessionFds own_fds_;
   std::uint64_t untracked_ = 0;
   std::uint64_t held_ = 0;
 };

@@ -76,7 +76,9 @@ TEST(FreezeRoomTest, TheRestFits) {
     const auto left = room.too_large(all, kBudget);
     for (const Session& session : left) sum -= session.bytes;
     EXPECT_LE(room.takes_ns(sum), 100'000'000U);
-    if (!left.empty()) EXPECT_GT(room.takes_ns(sum + left.back().bytes), 100'000'000U);
+    if (!left.empty()) {
+      EXPECT_GT(room.takes_ns(sum + left.back().bytes), 100'000'000U);
+    }
   }
 }
 
