@@ -61,7 +61,11 @@ int run_on_uv(const Options& options) {
     if (options.adopts >= 0) {
       host.adopt("uplink", ::dup(options.adopts), make(""));
     } else {
-      host.connect("uplink", options.upstream, make(""));
+      try {
+        host.connect("uplink", options.upstream, make(""));
+      } catch (const Exception& e) {
+        return e.code() == -ECONNREFUSED ? 42 : 43;  // told at once
+      }
     }
     bool unknown = false;
     try {
@@ -119,6 +123,7 @@ int run_on_poll(const Options& options) {
         options.adopts >= 0
             ? handoff_poll_adopt(p, "uplink", ::dup(options.adopts), nullptr, &c)
             : handoff_poll_connect(p, "uplink", options.upstream.c_str(), nullptr, &c);
+    if (result == -ECONNREFUSED) return 42;  // told at once
     if (result < 0 || c == nullptr) return 2;
     if (handoff_poll_connect(p, "another", options.upstream.c_str(), nullptr, &c) !=
             HANDOFF_ERR_UNKNOWN ||

@@ -154,6 +154,7 @@ class Stream {
   bool paused_ = false;
   bool held_ = false;
   bool connecting_ = false;   // neither connected nor refused yet
+  int refused_ = 0;           // an errno that on_refused() is to be told of
   bool told_end_ = false;     // on_end() was called
   bool shut_wanted_ = false;  // the sending half ends when the output is sent
   bool shut_ = false;         // it has ended
@@ -246,8 +247,9 @@ class Host {
   // From start() on. Opens a connection, of which stream says what it does; address is that of
   // handoff_connect(). The stream is the Host's, and may write() at once. on_open(false) is called
   // in here; on_connected() or on_refused() follows from the loop. An upgrade takes along a connect
-  // that is under way. Throws handoff::Exception, and leaves stream and nothing else behind, where
-  // that can't even begin, or for a kind that was not declared.
+  // that is under way. Throws handoff::Exception, and has made no session, for a kind that was not
+  // declared, and where connect(2) fails at once: so does a port of this host on which nobody
+  // listens.
   Stream& connect(const std::string& kind, const std::string& address,
                   std::unique_ptr<Stream> stream);
   // Likewise for a connected stream socket that the service has. Takes fd; after an exception it is
@@ -356,7 +358,8 @@ class Host {
   // -- pairs (detail/uv_pair.hpp)
   Stream& second_of(Stream& first);
   void attach(Stream& first, int fd, bool connecting);
-  void detach(Stream& second);
+  void refuse_later(Stream& first, int error);
+  void drop_second(Stream& second);
   static std::string pack_pair(const Stream& first);
   static void unpack_pair(Stream& first, std::string_view packed);
   void take_second(Adopted& a, Stream& first, Stream* before);
@@ -388,6 +391,7 @@ class Host {
   std::unique_ptr<Stream> admit(Listener& listener, int fd);
   Stream& take_in(const std::string& kind, int fd, std::unique_ptr<Stream> stream, bool connecting);
   void connected(Stream& s);
+  void refused(Stream& s, int error);
   void hung_up(Stream& s);
   void tell_end(Stream& s);
   Stream* by_key(std::uint64_t key) const;

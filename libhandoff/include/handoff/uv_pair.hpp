@@ -27,6 +27,7 @@
 
 #include <unistd.h>
 
+#include <cerrno>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -35,12 +36,15 @@ namespace handoff::uv {
 
 class Pair : public Stream {
  public:
-  // Begins to connect the upstream; address is that of handoff_connect(). 0, or a negative number
-  // where that can't even begin: -errno. From on_open() on; again in on_upstream_refused(), for
-  // another address: what was written waits for that one.
+  // Begins to connect the upstream; address is that of handoff_connect(). From on_open() on; again
+  // in on_upstream_refused(), for another address: what was written waits for that one. 0, or
+  // -EINVAL for an address that can't be; what else there is to say on_upstream_refused() says from
+  // the loop.
   [[nodiscard]] int connect(const std::string& address) {
     const int fd = handoff_connect(address.c_str());
-    return fd < 0 ? fd : attach(fd, true);
+    if (fd >= 0) return attach(fd, true);
+    if (fd != -EINVAL) host().refuse_later(*this, -fd);
+    return fd == -EINVAL ? fd : 0;
   }
   // A connected, non-blocking stream socket that the service has is the upstream. Takes fd, also
   // when it fails.

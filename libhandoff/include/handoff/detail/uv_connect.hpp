@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstring>
 #include <stdexcept>
 
@@ -67,17 +68,22 @@ inline void Host::connected(Stream& s) {
   int error = 0;
   socklen_t size = sizeof error;
   (void)::getsockopt(s.fd_, SOL_SOCKET, SO_ERROR, &error, &size);
+  if (error != 0) return refused(s, error);
   s.connecting_ = false;
   touch(s);
-  if (error == 0) {
-    s.on_connected();
-  } else {
-    s.on_refused(error);
-    if (s.dead_ || s.connecting_) return;  // it tries another address
-    if (s.mate_ == nullptr || !s.closing_) return end(s);
-    return detach(s);  // the client gets a last answer
-  }
+  s.on_connected();
   if (!s.dead_) enqueue(s);
+}
+
+inline void Host::refused(Stream& s, int error) {
+  s.connecting_ = false;
+  s.refused_ = 0;
+  touch(s);
+  if (s.is_second_) drop_second(s);
+  s.on_refused(error);
+  if (s.dead_ || s.connecting_) return;                            // it tries another address
+  if (s.mate_ != nullptr && s.closing_) return enqueue(*s.mate_);  // the client gets a last answer
+  end(s);
 }
 
 // A peer that has ended its half takes nothing any more, either; recv(2) would tell of its end
@@ -125,6 +131,7 @@ inline void Host::attach(Stream& first, int fd, bool connecting) {
     ::close(second.fd_);
   }
   second.fd_ = fd;
+  second.refused_ = 0;
   second.inherited_ = false;
   second.connecting_ = connecting;
   second.watched_ = connecting ? EPOLLOUT : EPOLLIN;
@@ -133,12 +140,21 @@ inline void Host::attach(Stream& first, int fd, bool connecting) {
   enqueue(second);
 }
 
-// The second connection is over, and the session is not.
-inline void Host::detach(Stream& second) {
+// There is no connection to be waited for: on_refused() comes from the loop all the same.
+inline void Host::refuse_later(Stream& first, int error) {
+  Stream& second = second_of(first);
+  drop_second(second);
+  second.connecting_ = true;
+  second.refused_ = error;
+  touch(first);
+  enqueue(second);
+}
+
+inline void Host::drop_second(Stream& second) {
+  if (second.fd_ < 0) return;
   service_.session_fd(second.id_, kUpstream, -1);
   ::epoll_ctl(epoll_, EPOLL_CTL_DEL, second.fd_, nullptr);
   ::close(std::exchange(second.fd_, -1));
-  enqueue(*second.mate_);
 }
 
 // The input of both connections and the output of the second, each behind its length.
@@ -188,6 +204,7 @@ inline void Host::take_second(Adopted& a, Stream& first, Stream* before) {
   if (!first.second_) return;
   Stream& second = *first.second_;
   second.fd_ = fresh >= 0 ? fresh : had;
+  if (second.connecting_ && second.fd_ < 0) second.refused_ = ECONNREFUSED;  // not told yet
   second.frozen_ = first.frozen_;
   second.saved_output_ = second.output_size();
   if (second.frozen_ || second.fd_ < 0) return;

@@ -107,7 +107,8 @@ inline void Host::take(Adopted& a, std::unique_ptr<Stream> stream, bool opens) {
   }
   // These need a look at the first turn: input may hold a whole request, output is to be sent.
   const bool has_output = s.output_size() > 0;
-  const bool second_has = s.second_ && (!s.second_->input_.empty() || s.second_->output_size() > 0);
+  const bool second_has = s.second_ && (!s.second_->input_.empty() || s.second_->refused_ != 0 ||
+                                        s.second_->output_size() > 0);
   if (!s.input_.empty() || has_output || s.closing_ || s.paused_ || second_has) {
     adopted_.push_back(s.id_);
   }
@@ -170,6 +171,7 @@ inline void Host::thaw(SessionId id) {
   each_of(*streams_.at(id), [this](Stream& s) {
     s.frozen_ = false;
     s.watched_ = s.connecting_ ? EPOLLOUT : EPOLLIN;
+    if (s.refused_ != 0) enqueue(s);
     if (s.fd_ < 0) return;
     watch(EPOLL_CTL_ADD, s.fd_, s.watched_, reinterpret_cast<std::uintptr_t>(&s));
     enqueue(s);

@@ -202,7 +202,9 @@ inline void Host::flush() {
     if (queued == nullptr) continue;
     Stream& s = *queued;
     s.queued_ = false;
-    if (s.frozen_ || s.fd_ < 0) continue;  // thaw() queues it again
+    if (s.frozen_) continue;  // thaw() queues it again
+    if (!s.dead_ && s.refused_ != 0) refused(s, s.refused_);
+    if (s.fd_ < 0) continue;
     if (!s.dead_) send_from(s);
     if (!s.dead_ && s.complete()) end_complete(s);
     if (!s.dead_) rewatch(s);
@@ -320,8 +322,8 @@ inline void Host::end(Stream& s) {
   const bool inherited = s.inherited_;
   leave(s.first());
   // While the donor still has the socket open, close(2) alone would tell the client nothing.
-  if (inherited) ::shutdown(fd, SHUT_RDWR);
-  ::close(fd);
+  if (fd >= 0 && inherited) ::shutdown(fd, SHUT_RDWR);
+  if (fd >= 0) ::close(fd);
   if (other < 0) return;
   reset(other);
   ::close(other);
