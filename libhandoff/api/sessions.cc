@@ -78,6 +78,27 @@ int handoff_session_process(handoff_t* h, uint64_t id, pid_t pid) {
   return run(h, [&](handoff_t& handle) { return handle.registry.set_process(id, pid); });
 }
 
+int handoff_session_fd(handoff_t* h, uint64_t id, const char* name, int fd) {
+  if (name == nullptr) return -EINVAL;
+  return run(h, [&](handoff_t& handle) -> Result<void> {
+    auto named = handle.registry.set_fd(id, name, fd);
+    if (named) handle.sessions_changed();
+    return named;
+  });
+}
+
+int handoff_take_fd(handoff_t* h, uint64_t id, const char* name) {
+  if (name == nullptr) return -EINVAL;
+  int fd = -1;
+  const int result = run(h, [&](handoff_t& handle) -> Result<void> {
+    const auto taken = handle.registry.take_fd(id, name);
+    if (!taken) return Failure(taken.error());
+    fd = *taken;
+    return {};
+  });
+  return result < 0 ? result : fd;
+}
+
 uint64_t handoff_session_count(const handoff_t* h) {
   return h == nullptr ? 0 : h->registry.sessions.size();
 }

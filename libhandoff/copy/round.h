@@ -32,6 +32,7 @@ struct Terms {
   std::string not_late = {};                             // why none of it stays, although it was to
   core::Duration budget = 0;                             // of the freeze
   core::Duration part = 0;                               // of that: for one line
+  bool session_fds = false;  // the heir takes sessions with fds of their own
 };
 
 }  // namespace handoff::io

@@ -64,7 +64,7 @@ Result<void> SessionReceiver::stage(const protocol::Session& record, bool unseen
   } catch (...) {
     // Out of memory: one whose fd is nobody's is not here. Its number may soon be another's.
     const auto it = arrived_.find(record.id);
-    if (record.has_fd && it != arrived_.end() && !it->second.given &&
+    if ((record.has_fd || record.no_fd) && it != arrived_.end() && !it->second.given &&
         !waiting_.contains(record.id)) {
       arrived_.remove(it);
     }
@@ -80,8 +80,13 @@ Result<void> SessionReceiver::stage_one(const protocol::Session& record, bool un
     return malformed(who() + " is of an unknown kind");
   }
   auto found = arrived_.find(record.id);
-  if (record.has_fd == (found != arrived_.end())) {
-    return malformed(who() + (record.has_fd ? " came twice" : " changed before it came"));
+  const bool first = found == arrived_.end();
+  if (record.has_fd && (!first || record.no_fd)) return malformed(who() + " came twice");
+  if (!record.has_fd && first && !record.no_fd) {
+    return malformed(who() + " changed before it came");
+  }
+  if (!first && record.no_fd != found->second.no_fd) {
+    return malformed(who() + " has a socket and has none");
   }
   UniqueFd fd;
   if (record.has_fd) {
@@ -101,13 +106,14 @@ Result<void> SessionReceiver::stage_one(const protocol::Session& record, bool un
     }
   }
   const DonorKind& kind = kinds_[record.kind];
-  if (record.has_fd) ++came_;
-  SessionEntry& entry = record.has_fd
-                            ? arrived_.add(record.id, {.inode = record.inode,
-                                                       .fd = fd.get(),
-                                                       .kind = kind.ours,
-                                                       .nonblocking = is_nonblocking(fd.get())})
-                            : found->second;
+  if (first) ++came_;
+  SessionEntry& entry =
+      first ? arrived_.add(record.id, {.inode = record.inode,
+                                       .fd = fd.get(),
+                                       .kind = kind.ours,
+                                       .no_fd = record.no_fd,
+                                       .nonblocking = fd.valid() && is_nonblocking(fd.get())})
+            : found->second;
   entry.kind = kind.ours;
   entry.independent = (record.flags & protocol::kSessionIndependent) != 0;
   entry.counted = record.counters.has_value();
@@ -116,6 +122,10 @@ Result<void> SessionReceiver::stage_one(const protocol::Session& record, bool un
     registry_.processes.set(record.id, *record.process);
   } else {
     registry_.processes.forget(record.id);
+  }
+  if (auto ok = stage_own_fds(record, entry.refused, fds, next_fd); !ok) {
+    if (fd.valid()) keep(record.id, std::move(fd), {});
+    return ok;
   }
   Mapping blob;
   auto newest = read_state(record, fds, next_fd, blob);
@@ -178,9 +188,10 @@ Result<void> SessionReceiver::refuse(std::uint64_t id, SessionEntry& entry,
   ++refused_in_all_;
   ++refused_here_;
   registry_.log(HANDOFF_LOG_WARNING, result.error().message + "; this release goes on without it");
-  keep_socket(id, entry);
+  keep_sockets(id, entry);
   drop(id, entry);
   arrived_.forget_fd(entry);
+  arrived_.fds().forget(id);
   entry.given = entry.counted = false;
   entry.refused = true;
   return {};
@@ -253,7 +264,7 @@ Result<void> SessionReceiver::restore(std::uint64_t id, SessionEntry& entry, Uni
     }
     state = converted;
   }
-  const bool first = fd.valid();
+  const bool first = !entry.given;
   handoff_adopted adopted{};
   adopted.size = sizeof adopted;
   adopted.id = id;
@@ -271,17 +282,28 @@ Result<void> SessionReceiver::restore(std::uint64_t id, SessionEntry& entry, Uni
   adopted.output_dropped = newest.output_dropped.value_or(0);
   adopted.layer = newest.layer.data();
   adopted.layer_length = newest.layer.size();
+  std::vector<const char*> names;
+  for (const SessionFd& one : arrived_.fds().of(id)) names.push_back(one.name.c_str());
+  adopted.fd_names = names.data();
+  adopted.fd_count = names.size();
   const char* const name = first ? "restore" : newest.is_whole() ? "update" : "extend";
   const auto callback = first               ? registry_.callbacks.restore
                         : newest.is_whole() ? registry_.callbacks.update
                                             : registry_.callbacks.extend;
   entry.given = true;
   registry_.arriving = &arrived_;
-  const auto result = registry_.call(
+  auto result = registry_.call(
       [&] { return std::string(name) + "() of " + registry_.describe(id, entry); },
       [&] { return callback == nullptr ? -ENOSYS : callback(registry_.callbacks_user, &adopted); });
   registry_.arriving = nullptr;
   heap_.populate();
+  const SessionFd* const left = result ? arrived_.fds().untaken(id) : nullptr;
+  if (left != nullptr) {
+    result = fail(HANDOFF_ERR_REJECTED,
+                  std::string(name) + "() of " + registry_.describe(id, entry) +
+                      " did not take its fd '" + left->name +
+                      "', which this release may not know of; handoff_take_fd() does");
+  }
   if (result && *result == HANDOFF_LATER) ++pending_[id];
   if (result) return {};
   if (first) failed_.insert(id);

@@ -121,6 +121,10 @@ class SessionReceiver {
   // The bytes of a record; blob keeps them where they are not in the frame.
   Result<Newest> read_state(const protocol::Session& record, std::vector<UniqueFd>& fds,
                             std::size_t& next_fd, Mapping& blob) const;
+  // The fds of a record beside its socket, taken out of the frame; the session has those from now
+  // on.
+  Result<void> stage_own_fds(const protocol::Session& record, bool refused,
+                             std::vector<UniqueFd>& fds, std::size_t& next_fd);
   // Checks what is to be dropped, and notes what is here from now on. Of the whole too it then says
   // how many bytes it replaces, if the other of the two is a tail.
   Result<void> measure(std::uint64_t id, Newest& newest);
@@ -130,15 +134,17 @@ class SessionReceiver {
   // fd: of one that the service has not had.
   Result<void> restore(std::uint64_t id, SessionEntry& entry, UniqueFd fd, const Newest& newest);
   Result<void> restore_waiting(std::uint64_t id, SessionEntry& entry);
-  // A rehearsal notes what is refused, and goes on.
   // Rehearsal: what restoring one took.
   void spent(std::uint64_t ns);
+  // A rehearsal notes what is refused, and goes on.
   Result<void> rehearse(std::uint64_t id, const SessionEntry& entry, const std::string& peer,
                         Result<void> restored);
   Sessions::iterator lose(Sessions::iterator it);
   void drop(std::uint64_t id, const SessionEntry& entry);
-  void keep_socket(std::uint64_t id, const SessionEntry& entry);
-  bool unmoved(const SessionEntry& entry) const;
+  void keep_sockets(std::uint64_t id, const SessionEntry& entry);
+  // Those that were kept; the session was refused.
+  void reset_refused(std::uint64_t id);
+  bool unmoved(std::uint64_t id, const SessionEntry& entry) const;
 
   Registry& registry_;
   Rehearsal* rehearsal_;
@@ -156,7 +162,7 @@ class SessionReceiver {
   bool may_refuse_ = false;
   std::vector<protocol::Refusal> refusals_;  // not told yet
   // Of sessions that were refused. If the donor dies, this process alone can end them by a reset.
-  std::unordered_map<std::uint64_t, UniqueFd> refused_sockets_;
+  std::unordered_map<std::uint64_t, std::vector<UniqueFd>> refused_sockets_;
   std::uint64_t refused_here_ = 0;
   std::uint64_t refused_in_all_ = 0;
   std::uint64_t came_ = 0;

@@ -1,7 +1,5 @@
 // The part of SessionReceiver that comes after the copy: the sessions become this process's own, or
 // are counted, or let go.
-#include <fcntl.h>
-
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,7 +18,7 @@ void SessionReceiver::restore_what_can_be() {
       continue;
     }
     registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
-    reset_connection(it->second.fd);
+    reset_session(it->second, arrived_.fds().of(it->first));
     it = lose(it);
     ++lost_;
   }
@@ -90,8 +88,8 @@ void SessionReceiver::count() {
   }
 }
 
-bool SessionReceiver::unmoved(const SessionEntry& entry) const {
-  if (!entry.independent || !entry.counted) return false;
+bool SessionReceiver::unmoved(std::uint64_t id, const SessionEntry& entry) const {
+  if (!entry.independent || !entry.counted || arrived_.has_own_fds(id, entry)) return false;
   const auto now = counters_of(entry.fd);
   return now && *now == entry.counters;
 }
@@ -100,7 +98,7 @@ void SessionReceiver::keep_unmoved() {
   const std::uint64_t had = arrived_.size();
   for (auto it = arrived_.begin(); it != arrived_.end();) {
     auto& [id, entry] = *it;
-    if (unmoved(entry)) {
+    if (unmoved(id, entry)) {
       const auto ok = restore_waiting(id, entry);
       if (ok) {
         ++it;
@@ -109,9 +107,8 @@ void SessionReceiver::keep_unmoved() {
       registry_.log(HANDOFF_LOG_ERROR, ok.error().message);
     }
     // Its state is not that of its stream: a reset is honest, an answer would not be.
-    const auto refused = refused_sockets_.find(id);
-    const int fd = refused == refused_sockets_.end() ? entry.fd : refused->second.get();
-    if (fd >= 0) reset_connection(fd);
+    reset_refused(id);
+    reset_session(entry, arrived_.fds().of(id));
     if (lost_ids_.size() < kNamedLost) lost_ids_.push_back(id);
     it = lose(it);
   }
@@ -155,15 +152,6 @@ void SessionReceiver::drop(std::uint64_t id, const SessionEntry& entry) {
   lengths_.erase(id);
 }
 
-// restore() may have closed its fd, and the number may be another file's. Without an fd to spare
-// the end of the donor would be a FIN to the client.
-void SessionReceiver::keep_socket(std::uint64_t id, const SessionEntry& entry) {
-  UniqueFd copy(::fcntl(entry.fd, F_DUPFD_CLOEXEC, 0));
-  if (!copy.valid()) return;
-  const auto identity = identity_of(copy.get());
-  if (identity && identity->inode == entry.inode) refused_sockets_[id] = std::move(copy);
-}
-
 void SessionReceiver::drop() {
   for (const auto& [id, entry] : arrived_) drop(id, entry);
   arrived_.clear();
@@ -175,9 +163,10 @@ std::vector<protocol::Refusal> SessionReceiver::take_refused() {
 }
 
 void SessionReceiver::forget_refused(bool donor_gone) {
-  for (const auto& [id, fd] : std::exchange(refused_sockets_, {})) {
-    if (donor_gone) reset_connection(fd.get());
+  if (donor_gone) {
+    for (const auto& [id, sockets] : refused_sockets_) reset_refused(id);
   }
+  refused_sockets_.clear();
   if (refused_here_ == 0) return;
   for (auto it = arrived_.begin(); it != arrived_.end();) {
     if (!it->second.refused) {

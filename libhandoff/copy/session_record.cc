@@ -10,6 +10,9 @@ namespace handoff::io {
 
 namespace {
 
+// A SessionFd without its name, at most.
+constexpr std::size_t kFdFields = 32;
+
 Result<int> call_save(Registry& registry, std::uint64_t id, const SessionEntry& entry,
                       handoff_saved& out, const AtPeer& at_peer) {
   out.state.clear();
@@ -58,7 +61,33 @@ Result<void> save_session(Registry& registry, std::uint64_t id, const SessionEnt
               registry.describe(id, entry) + ": " + converted.error().message);
 }
 
+std::size_t fds_of_record(const Registry& registry, std::uint64_t id) {
+  return 2 + registry.sessions.fds().of(id).size();
+}
+
+Failure own_fds_unknown(const Registry& registry, std::uint64_t id, const SessionEntry& entry) {
+  const auto& list = registry.sessions.fds().of(id);
+  return fail(HANDOFF_ERR_VERSION,
+              registry.describe(id, entry) +
+                  (list.empty() ? " has no socket"
+                                : " has an fd '" + list.front().name + "' beside its socket") +
+                  ", which the libhandoff of the new release does not know of; build that release "
+                  "with a newer one");
+}
+
+Result<void> check_own_fds(const Registry& registry, std::uint64_t id, const SessionEntry& entry,
+                           bool first) {
+  for (const SessionFd& one : registry.sessions.fds().of(id)) {
+    if ((!first && one.sent) || is_still(one)) continue;
+    return fail(HANDOFF_ERR_IDENTITY, registry.describe(id, entry) + ": its fd '" + one.name +
+                                          "' is closed or another file now; call "
+                                          "handoff_session_fd() with -1 before close(2)");
+  }
+  return {};
+}
+
 Result<void> check_fd(const Registry& registry, std::uint64_t id, const SessionEntry& entry) {
+  if (entry.no_fd) return {};
   const auto identity = identity_of(entry.fd);
   if (identity && identity->inode == entry.inode) return {};
   return fail(HANDOFF_ERR_IDENTITY, registry.describe(id, entry) +
@@ -67,23 +96,34 @@ Result<void> check_fd(const Registry& registry, std::uint64_t id, const SessionE
 }
 
 Result<void> pack_session(const Registry& registry, std::uint64_t id, const SessionEntry& entry,
-                          std::uint32_t kind, const handoff_saved& saved, bool with_fd,
+                          std::uint32_t kind, const handoff_saved& saved, bool first,
                           PackedSessions& out) {
   protocol::Session record{.id = id,
                            .kind = kind,
                            .flags = entry.independent ? protocol::kSessionIndependent : 0,
-                           .has_fd = with_fd,
+                           .has_fd = first && !entry.no_fd,
                            .layer_flags = saved.flags,
-                           .inode = entry.inode};
-  if (entry.independent) record.counters = counters_of(entry.fd);
+                           .inode = entry.inode,
+                           .no_fd = entry.no_fd};
+  // What the kernel counts of the socket says nothing of other fds.
+  if (entry.independent && !registry.sessions.has_own_fds(id, entry)) {
+    record.counters = counters_of(entry.fd);
+  }
   record.process = registry.processes.of(id);
   if (const auto drop = saved.input.drop()) record.input_tail = protocol::TailMark{*drop};
   if (const auto drop = saved.output.drop()) record.output_tail = protocol::TailMark{*drop};
-  if (with_fd) out.fds.push_back(entry.fd);
+  if (record.has_fd) out.fds.push_back(entry.fd);
+  std::size_t names = 0;
+  for (const SessionFd& one : registry.sessions.fds().of(id)) {
+    const bool sent = first || !one.sent;
+    record.fds.push_back({one.name, one.inode, one.device, sent});
+    if (sent) out.fds.push_back(one.fd);
+    names += one.name.size() + kFdFields;
+  }
   const std::string& input = saved.input.bytes();
   const std::string& output = saved.output.bytes();
   const std::size_t total = saved.state.size() + input.size() + output.size();
-  if (total > protocol::kMaxInline) {
+  if (total + names > protocol::kMaxInline) {
     if (total > protocol::kMaxSessionBytes) {
       return fail(-E2BIG, registry.describe(id, entry) + ": what it saves is over 4 GiB");
     }
@@ -106,7 +146,7 @@ Result<void> pack_session(const Registry& registry, std::uint64_t id, const Sess
     record.layer = saved.layer.view();
     out.secret = true;
     reserve_and_wipe(out.body, record.state.size() + record.input.size() + record.output.size() +
-                                   record.layer.size() + kRest);
+                                   record.layer.size() + names + kRest);
   }
   protocol::append(out.body, record);
   out.bytes += total;

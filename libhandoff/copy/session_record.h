@@ -21,6 +21,8 @@ struct PackedSessions {
   std::uint64_t bytes = 0;      // of state, input and output
   bool secret = false;          // some of it are a layer's: the body is to be wiped
 };
+// How many fds its record may bring into a frame: the socket, a memfd, and its own.
+std::size_t fds_of_record(const Registry& registry, std::uint64_t id);
 
 // What the peer has of a session's input and output; nullopt: that is not known, or it takes whole
 // ones alone.
@@ -35,9 +37,14 @@ Result<void> save_session(Registry& registry, std::uint64_t id, const SessionEnt
 // Whether its fd still is the socket that the session was opened with (invariant I6,
 // docs/invariants.md). Before it is passed on.
 Result<void> check_fd(const Registry& registry, std::uint64_t id, const SessionEntry& entry);
-// kind: its number on the wire. with_fd: the peer does not have its socket yet.
+// Likewise for its other fds; first: the peer has none of them.
+Result<void> check_own_fds(const Registry& registry, std::uint64_t id, const SessionEntry& entry,
+                           bool first);
+// The peer's library does not know of what the session has beside a socket, or instead of one.
+Failure own_fds_unknown(const Registry& registry, std::uint64_t id, const SessionEntry& entry);
+// kind: its number on the wire. first: the peer does not have the session yet.
 Result<void> pack_session(const Registry& registry, std::uint64_t id, const SessionEntry& entry,
-                          std::uint32_t kind, const handoff_saved& saved, bool with_fd,
+                          std::uint32_t kind, const handoff_saved& saved, bool first,
                           PackedSessions& out);
 
 }  // namespace handoff::io

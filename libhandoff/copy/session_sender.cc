@@ -55,6 +55,7 @@ void SessionSender::queue_all() {
     entry.copied = false;
     entry.queued = true;
     entry.saved_hash = 0;
+    registry_.sessions.fds().none_sent(id);
     queue_.push_back(id);
   }
 }
@@ -135,6 +136,9 @@ Result<Pumped> SessionSender::send() {
 void SessionSender::commit() {
   closed_.erase(closed_.begin(), closed_.begin() + static_cast<std::ptrdiff_t>(batch_.closed));
   for (const std::uint64_t id : batch_.first) registry_.sessions.at(id).copied = true;
+  if (registry_.sessions.fds().any()) {
+    for (const std::uint64_t id : batch_.ids) registry_.sessions.fds().all_sent(id);
+  }
   at_heir_ += batch_.first.size();
   at_heir_ -= batch_.closed;
   sessions_sent_ += batch_.first.size();
@@ -166,11 +170,10 @@ Result<void> SessionSender::fill() {
     protocol::append_closed(batch_.body, closed_[batch_.closed]);
     ++batch_.closed;
   }
-  // A session may need two fds: its own and a memfd. One that fails has cost as much as one that is
-  // sent, so their number is bounded as well.
+  // One that fails has cost as much as one that is sent, so their number is bounded as well.
   std::size_t looks = 0;
   while (!queue_.empty() && batch_.body.size() < room && looks < kLooks &&
-         batch_.fds.size() + 2 <= protocol::kMaxFds) {
+         batch_.fds.size() + fds_of_record(registry_, queue_.back()) <= protocol::kMaxFds) {
     const std::uint64_t id = queue_.back();
     queue_.pop_back();
     const auto it = registry_.sessions.find(id);
@@ -202,6 +205,10 @@ Result<void> SessionSender::fill() {
 }
 
 Result<void> SessionSender::add(std::uint64_t id, SessionEntry& entry) {
+  if (!terms_.session_fds && registry_.sessions.has_own_fds(id, entry)) {
+    return own_fds_unknown(registry_, id, entry);
+  }
+  if (auto ok = check_own_fds(registry_, id, entry, !entry.copied); !ok) return ok;
   if (!entry.copied && looks()) {
     if (auto ok = check_fd(registry_, id, entry); !ok) return ok;
   }
@@ -221,7 +228,8 @@ Result<void> SessionSender::add(std::uint64_t id, SessionEntry& entry) {
   if (!entry.tracked) {
     // Nobody said whether it changed: the bytes do, and where they have positions those.
     const std::uint64_t hash = hash_of_saved();
-    if (entry.copied && hash == entry.saved_hash && saved_.layer.empty()) return {};
+    const bool same_fds = !registry_.sessions.fds().changed(id);
+    if (entry.copied && hash == entry.saved_hash && same_fds && saved_.layer.empty()) return {};
     entry.saved_hash = hash;
   }
   const auto packed = pack_session(registry_, id, entry, terms_.leaving.on_wire(entry.kind), saved_,
@@ -230,10 +238,11 @@ Result<void> SessionSender::add(std::uint64_t id, SessionEntry& entry) {
   if (!packed) return packed;
   if (!entry.copied) {
     // Once it had the flag it is to have it: the process that cleared it may be the last heir.
-    entry.nonblocking = entry.nonblocking || is_nonblocking(entry.fd);
+    entry.nonblocking = entry.nonblocking || (!entry.no_fd && is_nonblocking(entry.fd));
     batch_.first.push_back(id);
     if (!looks() && !std::exchange(batch_.unseen, true)) protocol::append_unseen(batch_.body);
   }
+  note_nonblocking(registry_, id);
   batch_.ids.push_back(id);
   note(id);
   return {};

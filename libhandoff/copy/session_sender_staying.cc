@@ -118,7 +118,8 @@ Result<void> SessionSender::without(std::uint64_t id, SessionEntry& entry, const
   }
   if (may_leave(error)) {
     entry.queued = false;
-    leave(id, entry, core::FaultOf::kOld, error.message);
+    const bool unknown = error.code == HANDOFF_ERR_VERSION;
+    leave(id, entry, unknown ? core::FaultOf::kNew : core::FaultOf::kOld, error.message);
     return {};
   }
   const bool policy = is_shortage(error.code) || error.code == HANDOFF_ERR_UNKNOWN;

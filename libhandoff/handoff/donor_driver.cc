@@ -169,8 +169,9 @@ DonorEvent DonorDriver::greet(std::string_view body) {
   const auto plan = core::negotiate(offer_of(*mine), offer_of(*theirs));
   if (!plan) return refused(plan.error());
   const core::Lanes lanes{registry_.lanes, theirs->lanes};
-  auto too_few = too_few_fds(theirs->fds_max, mine->sessions + mine->manifest.named.size() +
-                                                  registry_.regions.size() + lanes.channels() - 1);
+  auto too_few =
+      too_few_fds(theirs->fds_max, mine->sessions + lanes_.own_fds() + mine->manifest.named.size() +
+                                       registry_.regions.size() + lanes.channels() - 1);
   if (too_few) return refused(std::move(*too_few));
   heir_links_ = theirs->links && registry_.can_link();
   unmovable_ = core::in_force(parameters_.unmovable, means(heir_links_));
@@ -200,7 +201,8 @@ DonorEvent DonorDriver::greet(std::string_view body) {
                                    .unmovable = unmovable_,
                                    .not_late = not_late,
                                    .budget = parameters_.limits.budget,
-                                   .part = lanes.part_of(parameters_.limits.budget, processors())},
+                                   .part = lanes.part_of(parameters_.limits.budget, processors()),
+                                   .session_fds = theirs->session_fds},
                                   rehearsal_.has_value());
   if (!opened) return refused(opened.error());
   return {E::kHelloAccepted};

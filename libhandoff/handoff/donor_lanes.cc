@@ -141,6 +141,11 @@ std::uint64_t DonorLanes::sessions() const {
   for (const Lane* lane : others_) all += lane->sessions();
   return all;
 }
+std::uint64_t DonorLanes::own_fds() const {
+  std::uint64_t all = registry_.sessions.fds().count();
+  for (const Lane* lane : others_) all += lane->own_fds();
+  return all;
+}
 std::uint64_t DonorLanes::untracked() const {
   std::uint64_t all = registry_.sessions.untracked();
   for (const Lane* lane : others_) all += lane->untracked();

@@ -58,7 +58,9 @@ class DonorLanes {
   // last.
   bool progressed();
 
-  std::uint64_t sessions() const;   // of all lanes, whether they are at the heir or not
+  std::uint64_t sessions() const;  // of all lanes, whether they are at the heir or not
+  // The fds of sessions beside their sockets.
+  std::uint64_t own_fds() const;
   std::uint64_t untracked() const;  // of these
   Progress progress() const;
   void add_notes(Rehearsal& to) const;

@@ -49,6 +49,7 @@ Result<protocol::Hello> heir_hello(const Registry& registry, std::uint64_t hando
   hello->ring_sessions = true;
   hello->looks = true;
   hello->layers = true;
+  hello->session_fds = true;
   // Without extend() an early heir would have to keep every input and output a second time.
   hello->tails = registry.callbacks.update == nullptr || registry.callbacks.extend != nullptr;
   return hello;

@@ -159,6 +159,7 @@ void Lane::watch(std::optional<int> channels) {
 void Lane::sessions_changed() {
   sessions_ = registry_.sessions.size();
   untracked_ = registry_.sessions.untracked();
+  own_fds_ = registry_.sessions.fds().count();
   if (donor_ && giving_) donor_->set_dirty(index_, giving_->progress().dirty);
 }
 

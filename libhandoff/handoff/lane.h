@@ -45,6 +45,7 @@ class Lane {
   // As they were last counted.
   std::uint64_t sessions() const { return sessions_; }
   std::uint64_t untracked() const { return untracked_; }
+  std::uint64_t own_fds() const { return own_fds_; }
   const Poller& poller() const { return poller_; }
   // Of all lanes, for a board: first is lane 0's.
   static std::vector<const Poller*> pollers(const Poller& first, const std::vector<Lane*>& others);
@@ -101,6 +102,7 @@ class Lane {
   std::atomic<int> state_ = HANDOFF_STATE_DECLARING;
   std::atomic<std::uint64_t> sessions_ = 0;
   std::atomic<std::uint64_t> untracked_ = 0;
+  std::atomic<std::uint64_t> own_fds_ = 0;
   std::mutex mutex_;
   Inbox inbox_;  // under mutex_
 

@@ -4,8 +4,6 @@
 
 #include <unordered_set>
 
-#include "libhandoff/sys/socket.h"
-
 namespace handoff::io {
 
 void let_heir_run() {
@@ -19,7 +17,7 @@ void reset_all(Registry& registry, const std::vector<std::uint64_t>& ids) {
     if (it == registry.sessions.end()) continue;
     registry.log(HANDOFF_LOG_WARNING,
                  registry.describe(id, it->second) + " could not be moved: it is reset");
-    reset_connection(it->second.fd);
+    reset_session(it->second, registry.sessions.fds().of(id));
   }
 }
 

@@ -23,10 +23,11 @@ constexpr core::Duration kLastRetry = 2'000'000;
 
 }  // namespace
 
-void Giving::begin(std::vector<std::uint32_t> versions, bool layers) {
+void Giving::begin(std::vector<std::uint32_t> versions, bool layers, bool session_fds) {
   layers_ = layers;
   giver_ = core::Giver(limits_);
   versions_ = std::move(versions);
+  session_fds_ = session_fds;
   singly_ = false;
   retry_at_.reset();
   retry_after_ = 0;
@@ -136,8 +137,11 @@ void Giving::freeze_and_send() {
   };
   for (const std::uint64_t id : group_) {
     SessionEntry& entry = registry_.sessions.at(id);
-    entry.nonblocking = entry.nonblocking || is_nonblocking(entry.fd);
+    entry.nonblocking = entry.nonblocking || (!entry.no_fd && is_nonblocking(entry.fd));
+    note_nonblocking(registry_, id);
+    if (packed.fds.size() + fds_of_record(registry_, id) > protocol::kMaxFds) push_packed();
     auto ok = check_fd(registry_, id, entry);
+    if (ok) ok = check_own_fds(registry_, id, entry, true);
     if (ok) ok = save_session(registry_, id, entry, versions_.at(entry.kind), saved);
     if (ok && !saved.layer.empty() && !layers_) {
       ok = fail(HANDOFF_ERR_REJECTED, registry_.describe(id, entry) +
@@ -171,6 +175,7 @@ void Giving::take_back() {
     if (it == registry_.sessions.end()) continue;
     it->second.away = false;
     mend_nonblocking(it->second);
+    mend_own_fds(registry_, id);
     registry_.tell("thaw_session()",
                    [&] { registry_.callbacks.thaw_session(registry_.callbacks_user, id); });
   }

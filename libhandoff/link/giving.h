@@ -23,9 +23,12 @@ class Giving {
 
   // A process is at the other end that was not there before. versions: of each of our kinds'
   // states, the one that it reads; 0: none.
-  void begin(std::vector<std::uint32_t> versions, bool layers);
-  // True if this kind's state can go over the link.
-  bool carries(std::uint32_t kind) const { return kind < versions_.size() && versions_[kind] != 0; }
+  // layers, session_fds: it takes the bytes of a layer, and sessions with fds of their own.
+  void begin(std::vector<std::uint32_t> versions, bool layers, bool session_fds);
+  // Whether the session's state and fds can go over the link.
+  bool carries(std::uint64_t id, const SessionEntry& entry) const {
+    return carries(entry.kind) && (session_fds_ || !registry_.sessions.has_own_fds(id, entry));
+  }
 
   // At most group_size() sessions of this process, none of them in a group.
   void give(std::vector<std::uint64_t> ids);
@@ -49,6 +52,7 @@ class Giving {
   std::uint64_t moved() const { return moved_; }  // sessions, since the link began
 
  private:
+  bool carries(std::uint32_t kind) const { return kind < versions_.size() && versions_[kind] != 0; }
   void perform(core::GiverEffect effect);
   void push(protocol::Type type, std::string body);
   void freeze_and_send();
@@ -62,6 +66,7 @@ class Giving {
   core::Giver giver_;
   bool layers_ = false;  // the taker knows the bytes of a layer
   std::vector<std::uint32_t> versions_;
+  bool session_fds_ = false;
   std::uint64_t number_ = 0;          // of the group
   std::vector<std::uint64_t> group_;  // ids, from kFreeze on
   std::optional<core::Time> retry_at_;

@@ -165,7 +165,8 @@ Result<void> Link::greet(bool answer) {
                                                          .generation = registry_.generation,
                                                          .answer = answer,
                                                          .manifest = std::move(*manifest),
-                                                         .layers = true})};
+                                                         .layers = true,
+                                                         .session_fds = true})};
   frame.fds.push_back(self.get());
   frame.kept.push_back(std::move(self));
   outbox_.push(std::move(frame));
@@ -206,7 +207,7 @@ Result<void> Link::greeted(protocol::LinkHello hello, UniqueFd pidfd) {
   outbox_.clear();
   unwatched_.push_back(std::exchange(peer_, std::move(pidfd)));
   peer_seen_ = false;
-  giving_.begin(core::link_versions(*manifest, hello.manifest), hello.layers);
+  giving_.begin(core::link_versions(*manifest, hello.manifest), hello.layers, hello.session_fds);
   auto versions_in = core::link_versions(hello.manifest, *manifest);
   taking_.begin(std::move(hello.manifest), std::move(versions_in));
   greeted_ = fresh_greeting_ = true;

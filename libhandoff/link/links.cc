@@ -9,7 +9,6 @@
 #include <charconv>
 
 #include "libhandoff/sys/process.h"
-#include "libhandoff/sys/socket.h"
 
 namespace handoff::io {
 namespace {
@@ -231,10 +230,10 @@ void Links::drain(const protocol::Drain& order) {
   if (late_) turn();
 }
 
-bool Links::stays_for_good(const SessionEntry& entry) const {
+bool Links::stays_for_good(std::uint64_t id, const SessionEntry& entry) const {
   if (entry.refused || entry.stays || links_.empty()) return true;
   const Link& link = *links_.back();
-  return link.knows_the_other() && !link.giving().carries(entry.kind);
+  return link.knows_the_other() && !link.giving().carries(id, entry);
 }
 
 void Links::give() {
@@ -245,7 +244,7 @@ void Links::give() {
   std::vector<std::uint64_t> group;
   for (const auto& [id, entry] : registry_.sessions) {
     if (entry.away || entry.refused || entry.stays || (entry.held && !all) ||
-        !link.giving().carries(entry.kind)) {
+        !link.giving().carries(id, entry)) {
       continue;
     }
     if (!core::is_the_newer_ones(id, spread_)) continue;
@@ -269,7 +268,7 @@ void Links::give_back() {
   std::vector<std::uint64_t> group;
   for (const auto& [id, entry] : registry_.sessions) {
     if (core::is_the_newer_ones(id, spread_) || entry.away || entry.refused || entry.held ||
-        entry.stays || !link.giving().carries(entry.kind)) {
+        entry.stays || !link.giving().carries(id, entry)) {
       continue;
     }
     group.push_back(id);
@@ -292,10 +291,10 @@ void Links::end_waiting() {
   }
   std::vector<std::uint64_t> closing;
   for (const auto& [id, entry] : registry_.sessions) {
-    if (!entry.away && (last || stays_for_good(entry))) closing.push_back(id);
+    if (!entry.away && (last || stays_for_good(id, entry))) closing.push_back(id);
   }
   for (const std::uint64_t id : closing) {
-    reset_connection(registry_.sessions.at(id).fd);
+    reset_session(registry_.sessions.at(id), registry_.sessions.fds().of(id));
     registry_.remove_session(id);
     ++closed_;
     if (registry_.callbacks.drop == nullptr) continue;

@@ -76,7 +76,7 @@ class Links {
   void give();
   void give_back();
   void end_waiting();
-  bool stays_for_good(const SessionEntry& entry) const;
+  bool stays_for_good(std::uint64_t id, const SessionEntry& entry) const;
   void await();
   void watch(int fd, bool write, std::map<int, bool>& wanted) const;
 

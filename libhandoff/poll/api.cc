@@ -1,6 +1,7 @@
 // The C ABI of the kit: handoff/poll.h. No exception leaves these functions.
 #include <arpa/inet.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -43,17 +44,19 @@ int run(handoff_conn_t* c, F&& f) noexcept {
   return run(c->kit, [&](handoff_poll_t& p) { return f(p, *c); });
 }
 
-template <class Options>
-bool fits(const Options* options) {
-  return options == nullptr || options->size >= sizeof *options;
-}
-
+// Members that a program of an earlier version has not are NULL.
+constexpr std::size_t kFirstOps = offsetof(handoff_conn_ops, connected);
 bool well_formed(const handoff_conn_ops* ops) {
-  return ops != nullptr && fits(ops) && ops->input != nullptr &&
+  return ops != nullptr && ops->size >= kFirstOps && ops->input != nullptr &&
          (ops->save == nullptr) == (ops->restore == nullptr) &&
          (ops->flags & ~HANDOFF_SESSION_INDEPENDENT) == 0;
 }
-
+handoff_conn_ops copy_of(const handoff_conn_ops& ops) {
+  handoff_conn_ops out{};
+  std::memcpy(&out, &ops, std::min(ops.size, sizeof out));
+  out.size = sizeof out;
+  return out;
+}
 std::uint64_t add_timer(handoff_poll_t* p, std::uint64_t ms, bool every, void (*f)(void*),
                         void* user) noexcept {
   if (p == nullptr || f == nullptr) return 0;
@@ -115,13 +118,45 @@ int handoff_poll_stop(handoff_poll_t* p, uint64_t within_ms) {
 int handoff_poll_listen(handoff_poll_t* p, const char* name, const char* address,
                         const struct handoff_conn_ops* ops, void* context) {
   if (name == nullptr || address == nullptr || !well_formed(ops)) return -EINVAL;
-  return run(p, [&](handoff_poll_t& kit) { return kit.listen(name, address, *ops, context), 0; });
+  return run(
+      p, [&](handoff_poll_t& kit) { return kit.listen(name, address, copy_of(*ops), context), 0; });
+}
+
+int handoff_poll_outgoing(handoff_poll_t* p, const struct handoff_conn_ops* ops, void* context) {
+  if (!well_formed(ops) || ops->kind == nullptr) return -EINVAL;
+  return run(p,
+             [&](handoff_poll_t& kit) { return kit.declare_outgoing(copy_of(*ops), context), 0; });
+}
+
+int handoff_poll_connect(handoff_poll_t* p, const char* kind, const char* address, void* user,
+                         handoff_conn_t** out) {
+  if (kind == nullptr || address == nullptr || out == nullptr) return -EINVAL;
+  *out = nullptr;
+  return run(p, [&](handoff_poll_t& kit) {
+    const int fd = handoff_connect(address);
+    if (fd < 0) throw Failed{fd, std::string("connecting to ") + address};
+    try {
+      *out = kit.open(kind, fd, user, true);
+    } catch (...) {
+      ::close(fd);
+      throw;
+    }
+    return 0;
+  });
+}
+
+int handoff_poll_adopt(handoff_poll_t* p, const char* kind, int fd, void* user,
+                       handoff_conn_t** out) {
+  if (kind == nullptr || out == nullptr) return -EINVAL;
+  *out = nullptr;
+  if (fd < 0) return -EBADF;
+  return run(p, [&](handoff_poll_t& kit) { return *out = kit.open(kind, fd, user, false), 0; });
 }
 
 int handoff_poll_listen_offered(handoff_poll_t* p, const struct handoff_conn_ops* ops,
                                 void* context) {
   if (!well_formed(ops)) return -EINVAL;
-  return run(p, [&](handoff_poll_t& kit) { return kit.listen_offered(*ops, context); });
+  return run(p, [&](handoff_poll_t& kit) { return kit.listen_offered(copy_of(*ops), context); });
 }
 
 int handoff_conn_write(handoff_conn_t* c, const void* data, size_t length) {

@@ -18,8 +18,9 @@ struct Listener {
   handoff_conn_ops ops;
   void* context;
   int fd = -1;
-  bool rests = false;    // not watched for a moment, since there were no fds to accept with
-  bool earlier = false;  // at another address of that name; fd is the kit's
+  bool rests = false;     // not watched for a moment, since there were no fds to accept with
+  bool earlier = false;   // at another address of that name; fd is the kit's
+  bool outgoing = false;  // no listener: connections that the service opens itself
 };
 
 }  // namespace handoff::poll
@@ -35,6 +36,7 @@ struct handoff_conn {
   bool making = false;        // in save() or restore()
   bool closing = false;       // no more input; ends when the output is sent
   bool ended = false;         // the client has ended its half
+  bool connecting = false;    // neither connected nor refused yet
   bool dead = false;          // over; waits to be destroyed
   bool refused = false;       // opened() did not want it
   bool queued = false;        // in the kit's list of connections to flush

@@ -33,6 +33,10 @@ void handoff_poll::on_events() {
     // Alive: connections are destroyed after the batch.
     auto& c = *reinterpret_cast<handoff_conn*>(data);
     if (c.dead) continue;
+    if (c.connecting) {
+      connected(c);
+      continue;
+    }
     if ((what & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) read_from(c);
     if (!c.dead && (what & EPOLLOUT) != 0) enqueue(c);
   }
@@ -60,7 +64,7 @@ void handoff_poll::accept_from(Listener& listener) {
       if (errno == EINVAL) end_earlier(listener);  // shutdown(2): nobody is to come any more
       return;
     }
-    handoff_conn* const c = admit(listener, fd);
+    handoff_conn* const c = admit(listener, fd, false);
     if (c == nullptr) {
       ::close(fd);
     } else if (c->ops().opened != nullptr && c->ops().opened(c) < 0) {
@@ -71,7 +75,7 @@ void handoff_poll::accept_from(Listener& listener) {
 }
 
 // Makes a connection of an accepted fd; nullptr, and a line in the log, where that fails.
-handoff_conn* handoff_poll::admit(Listener& listener, int fd) {
+handoff_conn* handoff_poll::admit(Listener& listener, int fd, bool connecting) {
   std::uint64_t id = 0;
   try {
     auto made = std::make_unique<handoff_conn>();
@@ -85,9 +89,10 @@ handoff_conn* handoff_poll::admit(Listener& listener, int fd) {
     made->of = &listener;
     made->id = id;
     made->fd = fd;
-    made->watched = EPOLLIN;
+    made->connecting = connecting;
+    made->watched = connecting ? EPOLLOUT : EPOLLIN;
     handoff_conn* const c = conns_.emplace(id, std::move(made)).first->second.get();
-    add(set_, fd, EPOLLIN, reinterpret_cast<std::uintptr_t>(c));
+    add(set_, fd, c->watched, reinterpret_cast<std::uintptr_t>(c));
     return c;
   } catch (const Failed& e) {
     log(HANDOFF_LOG_ERROR, "a new connection was closed: " + e.words);
@@ -217,6 +222,7 @@ void handoff_poll::flush() {
 }
 
 void handoff_poll::send_from(handoff_conn& c) {
+  if (c.connecting) return;
   while (c.sent < c.output.size()) {
     const ssize_t n = ::send(c.fd, c.output.data() + c.sent, c.output.size() - c.sent,
                              MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -248,8 +254,9 @@ void handoff_poll::trim(handoff_conn& c) {
 
 void handoff_poll::rewatch(handoff_conn& c) {
   std::uint32_t wanted = 0;
-  if (c.output_size() > 0) wanted |= EPOLLOUT;
-  if (!c.closing && !c.paused && c.output_size() < options_.high_water) wanted |= EPOLLIN;
+  if (c.output_size() > 0 || c.connecting) wanted |= EPOLLOUT;
+  if (!c.closing && !c.paused && !c.connecting && c.output_size() < options_.high_water)
+    wanted |= EPOLLIN;
   if (wanted == c.watched) return;
   epoll_event event{};
   event.events = wanted;

@@ -95,7 +95,8 @@ int handoff_poll::save(std::uint64_t id, handoff_saved_t* out) {
     result = handoff_save_output_at(out, c.output_from + c.sent, c.output.data() + c.sent,
                                     c.output_size());
   }
-  if (result == 0 && c.closing) result = handoff_save_flags(out, kClosing);
+  const std::uint32_t flags = (c.closing ? kClosing : 0) | (c.connecting ? kConnecting : 0);
+  if (result == 0 && flags != 0) result = handoff_save_flags(out, flags);
   if (result == 0) c.touched = false;
   return result;
 }
@@ -162,6 +163,7 @@ int handoff_poll::adopt(const handoff_adopted& a, bool extends) {
     c.sent = 0;
   }
   c.closing = (a.flags & kClosing) != 0;
+  c.connecting = (a.flags & kConnecting) != 0;
   // A late session comes to a loop that turns: it may not be touched until thaw().
   c.frozen = handoff_state(handle_) != HANDOFF_STATE_HEIR;
   c.saved_output = c.output_size();
@@ -175,7 +177,8 @@ int handoff_poll::adopt(const handoff_adopted& a, bool extends) {
     c.opening = opening_.size() - 1;
   }
   if (c.frozen) return 0;
-  const std::uint32_t wanted = c.output_size() == 0 ? EPOLLIN : EPOLLIN | EPOLLOUT;
+  const std::uint32_t output = c.output_size() == 0 ? 0U : EPOLLOUT;
+  const std::uint32_t wanted = c.connecting ? EPOLLOUT : EPOLLIN | output;
   if (!fresh && wanted == c.watched) return 0;
   epoll_event event{};
   event.events = c.watched = wanted;
@@ -235,11 +238,11 @@ void handoff_poll::freeze(std::uint64_t id) {
 void handoff_poll::thaw(std::uint64_t id) {
   handoff_conn& c = *conns_.at(id);
   c.frozen = false;
-  c.watched = EPOLLIN;
+  c.watched = c.connecting ? EPOLLOUT : EPOLLIN;
   thawed_.push_back(id);
   enqueue(c);
   epoll_event event{};
-  event.events = EPOLLIN;
+  event.events = c.watched;
   event.data.ptr = &c;
   if (::epoll_ctl(set_, EPOLL_CTL_ADD, c.fd, &event) < 0) {
     log(HANDOFF_LOG_ERROR, "session " + std::to_string(id) + " can't be watched, and ends");

@@ -49,6 +49,7 @@ struct handoff_poll {
   // -- the loop (loop.cc)
   void listen(const char* name, const char* address, const handoff_conn_ops& ops, void* context);
   int listen_offered(const handoff_conn_ops& ops, void* context);
+  void declare_outgoing(const handoff_conn_ops& ops, void* context);
   int start();
   int run();
   int once(int timeout_ms);
@@ -72,6 +73,8 @@ struct handoff_poll {
   int hold(handoff_conn& c);
   int stays(handoff_conn& c, const char* why);
   int release(handoff_conn& c);
+  // Opens a connection of the service's own; takes fd if it succeeds.
+  handoff_conn* open(const char* kind, int fd, void* user, bool connecting);
   std::size_t count() const { return conns_.size(); }
   handoff_conn* find(std::uint64_t id) const;
   template <class F>
@@ -101,7 +104,9 @@ struct handoff_poll {
 
  private:
   using Listener = handoff::poll::Listener;
-  static constexpr std::uint32_t kClosing = 1;  // of a session: ends when its output is sent
+  // Of a session, as in uv.hpp: it ends when its output is sent; its connect is under way.
+  static constexpr std::uint32_t kClosing = 1;
+  static constexpr std::uint32_t kConnecting = 4;
 
   struct Watch {
     std::uint64_t key;  // of its events
@@ -141,7 +146,8 @@ struct handoff_poll {
   // -- connections (connections.cc)
   void on_events();
   void accept_from(Listener& listener);
-  handoff_conn* admit(Listener& listener, int fd);
+  handoff_conn* admit(Listener& listener, int fd, bool connecting);
+  void connected(handoff_conn& c);  // outgoing.cc
   void rest(Listener& listener);
   void wake_listeners();
   void watch_listener(Listener& listener);

@@ -36,6 +36,7 @@ int handoff_poll::listen_offered(const handoff_conn_ops& ops, void* context) {
 void handoff_poll::take_earlier() {
   const std::size_t all = listeners_.size();
   for (std::size_t i = 0; i < all; ++i) {
+    if (listeners_[i]->outgoing) continue;
     for (;;) {
       auto copy = std::make_unique<Listener>(*listeners_[i]);
       listeners_.reserve(listeners_.size() + 1);

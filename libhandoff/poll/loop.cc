@@ -197,6 +197,7 @@ int handoff_poll::start() {
   }
   check(handoff_wait(handle_, -1));
   for (const auto& listener : listeners_) {
+    if (listener->outgoing) continue;
     listener->fd = handoff_named_fd(handle_, listener->name.c_str());
     if (listener->fd < 0) {
       throw Failed{listener->fd, "listener " + listener->name + " was not given"};

@@ -32,6 +32,7 @@ struct Hello {
   core::Unmovable unmovable = core::Unmovable::kRefuse;
   std::uint64_t heard_at_ns = 0;
   bool layers = false;
+  bool session_fds = false;
 };
 void describe(auto& on, Is<Hello> auto& m) {
   on.message("Hello")
@@ -51,7 +52,8 @@ void describe(auto& on, Is<Hello> auto& m) {
       .if_set(24, m.tails)
       .choice_if_set(25, m.unmovable, core::Unmovable::kClose, core::Unmovable::kRefuse)
       .if_set(40, m.heard_at_ns)
-      .if_set(41, m.layers);
+      .if_set(41, m.layers)
+      .if_set(50, m.session_fds);
 }
 
 struct Abort {

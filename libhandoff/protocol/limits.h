@@ -47,7 +47,8 @@ inline constexpr std::size_t kMaxGroup = 32;
 inline constexpr std::size_t kMaxName = 64;
 inline constexpr std::size_t kMaxReason = 1024;
 inline constexpr std::size_t kMaxPath = 4096;
-inline constexpr std::size_t kMaxPeer = 256;  // the address of a session's client
+inline constexpr std::size_t kMaxPeer = 256;       // the address of a session's client
+inline constexpr std::size_t kMaxSessionFds = 32;  // of a session, beside its socket
 inline constexpr std::size_t kMaxKinds = 256;
 inline constexpr std::size_t kMaxNamed = 1024;
 // Bytes of a layer that travel with a session; they lie in the frame.

@@ -17,6 +17,7 @@ struct LinkHello {
   bool answer = false;
   Manifest manifest;
   bool layers = false;
+  bool session_fds = false;
 };
 void describe(auto& on, Is<LinkHello> auto& m) {
   on.message("LinkHello")
@@ -25,7 +26,8 @@ void describe(auto& on, Is<LinkHello> auto& m) {
       .field(3, m.generation)
       .field(4, m.answer)
       .part(5, m.manifest)
-      .if_set(41, m.layers);
+      .if_set(41, m.layers)
+      .if_set(50, m.session_fds);
 }
 
 struct GroupSessions {

@@ -52,6 +52,21 @@ struct TailMark {
 };
 void describe(auto& on, Is<TailMark> auto& m) { on.message("TailMark").if_set(1, m.drop); }
 
+// An fd that belongs to a session beside its socket.
+struct SessionFd {
+  std::string name;
+  std::uint64_t inode = 0;
+  std::uint64_t device = 0;
+  bool sent = false;  // the frame's next fd; else the heir has it by that name
+};
+void describe(auto& on, Is<SessionFd> auto& m) {
+  on.message("SessionFd")
+      .text(1, m.name, kMaxName, "the name of a session's fd")
+      .field(2, m.inode)
+      .field(3, m.device)
+      .if_set(4, m.sent);
+}
+
 inline constexpr std::uint32_t kSessionIndependent = 1;
 struct Session {
   std::uint64_t id = 0;
@@ -69,6 +84,8 @@ struct Session {
   std::optional<TailMark> input_tail = {};
   std::optional<TailMark> output_tail = {};
   std::string_view layer = {};
+  std::vector<SessionFd> fds = {};  // all that it has now
+  bool no_fd = false;               // it has no socket
 };
 void describe(auto& on, Is<Session> auto& m) {
   on.message("Session")
@@ -87,6 +104,8 @@ void describe(auto& on, Is<Session> auto& m) {
       .part(23, m.input_tail)
       .part(24, m.output_tail)
       .if_set(41, m.layer)
+      .each(50, m.fds, kMaxSessionFds, "too many fds of a session")
+      .if_set(51, m.no_fd)
       .require(m.id != 0 && m.layer.size() <= kMaxLayer,
                m.id == 0 ? "without an id" : "with too many bytes of a layer");
 }

@@ -31,6 +31,7 @@ std::uint64_t mend_sessions(Registry& registry) {
   std::uint64_t mended = 0;
   for (auto& [id, entry] : registry.sessions) {
     if (mend_nonblocking(entry)) ++mended;
+    mended += mend_own_fds(registry, id);
   }
   return mended;
 }
@@ -60,9 +61,25 @@ void mend_nonblocking(Registry& registry, const std::vector<std::uint64_t>& ids)
   std::uint64_t mended = 0;
   for (const std::uint64_t id : ids) {
     const auto it = registry.sessions.find(id);
-    if (it != registry.sessions.end() && mend_nonblocking(it->second)) ++mended;
+    if (it == registry.sessions.end()) continue;
+    if (mend_nonblocking(it->second)) ++mended;
+    mended += mend_own_fds(registry, id);
   }
   tell(registry, mended);
+}
+
+void note_nonblocking(Registry& registry, std::uint64_t id) {
+  for (SessionFd& one : registry.sessions.fds().of(id)) {
+    one.nonblocking = one.nonblocking || is_nonblocking(one.fd);
+  }
+}
+
+std::uint64_t mend_own_fds(Registry& registry, std::uint64_t id) {
+  std::uint64_t mended = 0;
+  for (const SessionFd& one : registry.sessions.fds().of(id)) {
+    if (one.nonblocking && is_still(one) && set_again(one.fd)) ++mended;
+  }
+  return mended;
 }
 
 void set_nonblocking_again(Registry& registry, bool named) {
@@ -81,9 +98,11 @@ bool NonblockingLook::turn(Registry& registry) {
 }
 
 void NonblockingLook::look(Registry& registry, std::uint64_t mended) {
-  const bool more = registry.sessions.walk(*at_, kAtOnce, [&](std::uint64_t, SessionEntry& entry) {
-    if (mend_nonblocking(entry)) ++mended;
-  });
+  const bool more =
+      registry.sessions.walk(*at_, kAtOnce, [&](std::uint64_t id, SessionEntry& entry) {
+        if (mend_nonblocking(entry)) ++mended;
+        mended += mend_own_fds(registry, id);
+      });
   if (mended > 0) mended += mend_sessions(registry);
   if (!more || mended > 0) at_.reset();
   tell(registry, mended);

@@ -27,6 +27,11 @@ bool mend_nonblocking(const SessionEntry& entry);
 // Does so for those of the sessions that are here still, with a word in the log.
 void mend_nonblocking(Registry& registry, const std::vector<std::uint64_t>& ids);
 
+// Notes which of a session's fds beside its socket have the flag, as they are shared.
+void note_nonblocking(Registry& registry, std::uint64_t id);
+// Sets it again on those of a session; how many lacked it.
+std::uint64_t mend_own_fds(Registry& registry, std::uint64_t id);
+
 // The donor serves on: O_NONBLOCK is set again on all that it had sent, with a word in the log
 // where it was gone. Of the lane's sessions, and in lane 0 of the named fds.
 void set_nonblocking_again(Registry& registry, bool named);

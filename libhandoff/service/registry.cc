@@ -109,7 +109,6 @@ std::string Registry::describe(std::uint64_t id, const SessionEntry& entry) cons
 }
 
 Result<std::uint64_t> Registry::open_session(int fd, const handoff_session_options* options) {
-  if (fd < 0) return fail(-EBADF, "a session needs an open fd");
   std::string_view kind_name = "session";
   std::uint32_t flags = 0;
   if (options != nullptr) {
@@ -117,8 +116,13 @@ Result<std::uint64_t> Registry::open_session(int fd, const handoff_session_optio
     if (options->kind != nullptr) kind_name = options->kind;
     flags = options->flags;
   }
-  if ((flags & ~(HANDOFF_SESSION_TRACKED | HANDOFF_SESSION_INDEPENDENT)) != 0) {
-    return fail(-EINVAL, "unknown session flags");
+  constexpr std::uint32_t kFlags =
+      HANDOFF_SESSION_TRACKED | HANDOFF_SESSION_INDEPENDENT | HANDOFF_SESSION_NO_FD;
+  if ((flags & ~kFlags) != 0) return fail(-EINVAL, "unknown session flags");
+  const bool no_fd = (flags & HANDOFF_SESSION_NO_FD) != 0;
+  if (no_fd && fd != -1) return fail(-EINVAL, "HANDOFF_SESSION_NO_FD goes with the fd -1");
+  if (!no_fd && fd < 0) {
+    return fail(-EBADF, "a session needs an open fd, or HANDOFF_SESSION_NO_FD");
   }
   const auto kind = std::find_if(kinds.begin(), kinds.end(),
                                  [&](const SessionKind& k) { return k.name == kind_name; });
@@ -126,9 +130,9 @@ Result<std::uint64_t> Registry::open_session(int fd, const handoff_session_optio
     return fail(HANDOFF_ERR_UNKNOWN,
                 "session kind '" + std::string(kind_name) + "' was not declared");
   }
-  const auto identity = identity_of(fd);
+  const auto identity = no_fd ? Result<Identity>() : identity_of(fd);
   if (!identity) return Failure(identity.error());
-  if (const auto other = sessions.of_socket(fd, identity->inode)) {
+  if (const auto other = no_fd ? std::nullopt : sessions.of_socket(fd, identity->inode)) {
     return fail(HANDOFF_ERR_DUPLICATE,
                 "fd " + std::to_string(fd) + " is that of session " + std::to_string(*other));
   }
@@ -139,6 +143,7 @@ Result<std::uint64_t> Registry::open_session(int fd, const handoff_session_optio
       sessions.add(id, {.inode = identity->inode,
                         .fd = fd,
                         .kind = static_cast<std::uint32_t>(kind - kinds.begin()),
+                        .no_fd = no_fd,
                         .tracked = (flags & HANDOFF_SESSION_TRACKED) != 0,
                         .independent = (flags & HANDOFF_SESSION_INDEPENDENT) != 0});
   if (observer != nullptr) observer->session_changed(id, entry);
@@ -184,6 +189,9 @@ Result<void> Registry::close_session(std::uint64_t id) {
   if (observer != nullptr && it->second.copied) {
     const auto identity = identity_of(it->second.fd);
     if (identity && identity->inode == it->second.inode) end_sending(it->second.fd);
+    for (const SessionFd& one : sessions.fds().of(id)) {
+      if (one.sent && is_still(one)) end_sending(one.fd);
+    }
   }
   remove_session(id);
   return {};
@@ -354,53 +362,9 @@ const Region* Registry::find_region(std::string_view name) const {
   return const_cast<Registry*>(this)->find_region(name);
 }
 
-Result<void> Registry::bind_missing() {
-  for (Region& region : regions) {
-    if (region.owned() || region.taken()) continue;
-    if (const auto ok = region.start_empty(); !ok) return ok;
-  }
-  for (auto& [name, entry] : named) {
-    UniqueFd kept = std::move(entry.kept);
-    if (entry.moved.valid()) {  // the donor has died before it gave its own
-      kept = std::move(entry.moved);
-      entry.kept_address = entry.moved_address;
-    }
-    if (entry.fd.valid() || entry.address.empty()) continue;
-    if (kept.valid()) {
-      entry.fd = std::move(kept);
-      entry.address = entry.kept_address;
-      continue;
-    }
-    const auto address = core::parse_address(entry.address);
-    if (!address) return fail(-EINVAL, "listener '" + name + "': " + address.error());
-    auto fd = bind_address(*address);
-    if (!fd) return fail(fd.error().code, "listener '" + name + "': " + fd.error().message);
-    entry.fd = std::move(*fd);
-    entry.address = bound_address(entry.fd.get()).value_or(entry.address);
-  }
-  return {};
-}
-
 void Registry::log(int level, const std::string& message) const {
   if (declared_.log == nullptr) return;
   declared_.log(declared_.log_user, level, printable(message).c_str());  // a peer's words, too
-}
-
-int Registry::named_fd(const std::string& name) const {
-  const std::lock_guard lock(declared_.named_lock);
-  const auto it = named.find(name);
-  if (it == named.end()) return HANDOFF_ERR_UNKNOWN;
-  return it->second.fd.valid() ? it->second.fd.get() : -ENOENT;
-}
-
-void Registry::close_named() {
-  const std::lock_guard lock(declared_.named_lock);
-  for (auto& [name, entry] : named) {
-    entry.fd.reset();
-    entry.kept.reset();
-    entry.moved.reset();
-    entry.earlier.clear();
-  }
 }
 
 }  // namespace handoff::io

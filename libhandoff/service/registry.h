@@ -57,6 +57,11 @@ class SessionObserver {
 // The client at the other end, "tcp:127.0.0.1:4711"; "" if there is none, or if the fd is not the
 // session's socket any more.
 std::string peer_of(const SessionEntry& entry);
+// Ends the session's connections by a reset: that of its socket, and of its other fds those that
+// are sockets. The fds stay open.
+void reset_session(const SessionEntry& entry, const SessionFds::List& others);
+// Whether the fd is what it was when it was named.
+bool is_still(const SessionFd& one);
 
 class Registry {
  public:
@@ -143,6 +148,10 @@ class Registry {
   bool is_at_rest(std::uint64_t id, const SessionEntry& entry) const;
   // Sessions of which other threads have put a state have changed. Returns their ids.
   std::vector<std::uint64_t> touch_what_was_put();
+  // Names an fd of the session beside its socket; -1: it has none of that name any more.
+  Result<void> set_fd(std::uint64_t id, const std::string& name, int fd);
+  // Inside restore() and update(): the fd is the service's from now on.
+  Result<int> take_fd(std::uint64_t id, const std::string& name);
   // The session has ended, or is another process's now. A handoff under way hears that it must not
   // hand it over.
   void remove_session(std::uint64_t id);

@@ -46,6 +46,7 @@ Sessions::iterator Sessions::remove(iterator it) {
   if (it->second.held) --held_;
   if (it->second.stays) why_.erase(it->first);
   note_fd(it->second.fd, false);
+  own_fds_.forget(it->first);
   return map_.erase(it);
 }
 
@@ -91,6 +92,7 @@ void Sessions::take(Sessions& other) {
     map_.merge(other.map_);
   }
   other.fds_.clear();
+  own_fds_.take(other.own_fds_);
   untracked_ += std::exchange(other.untracked_, 0);
   held_ += std::exchange(other.held_, 0);
   why_.merge(other.why_);
@@ -100,6 +102,7 @@ void Sessions::take(Sessions& other) {
 void Sessions::clear() {
   map_.clear();
   fds_.clear();
+  own_fds_.clear();
   untracked_ = 0;
   held_ = 0;
   why_.clear();

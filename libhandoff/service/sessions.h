@@ -14,6 +14,7 @@
 #include "libhandoff/core/staying.h"
 #include "libhandoff/core/types.h"
 #include "libhandoff/protocol/messages.h"
+#include "libhandoff/service/session_fds.h"
 
 namespace handoff::io {
 
@@ -23,9 +24,10 @@ struct SessionEntry {
   std::uint64_t inode = 0;
   int fd = -1;
   std::uint32_t kind = 0;  // index into Registry::kinds
+  bool no_fd = false;      // a session without a socket
   bool tracked = false;    // the service says when it changes; set by Sessions::track()
   bool independent = false;
-  bool held = false;      // busy: stays here at a switch; set by Sessions::hold()
+  bool held = false;  // busy: stays here at a switch; set by Sessions::hold()
   // When it is released by itself; 0: never.
   core::Time hold_until = 0;
   bool stays = false;     // with this process, by its service's word; set by Sessions::stay()
@@ -95,6 +97,13 @@ class Sessions {
   std::uint64_t stay_changes() const { return stay_changes_; }
   // Of a session that stays.
   const std::string& why_it_stays(std::uint64_t id) const { return why_.at(id); }
+  // The fds of sessions beside their sockets.
+  SessionFds& fds() { return own_fds_; }
+  const SessionFds& fds() const { return own_fds_; }
+  // The session has fds that a peer must know of: others than a socket.
+  bool has_own_fds(std::uint64_t id, const SessionEntry& entry) const {
+    return entry.no_fd || !own_fds_.of(id).empty();
+  }
 
   // Makes room for n sessions at once.
   void reserve(std::size_t n) { map_.reserve(n); }
@@ -116,6 +125,7 @@ class Sessions {
   Map map_;
   // By fd: a session may have it. So an fd that none has costs no search.
   std::vector<bool> fds_;
+  SessionFds own_fds_;
   std::uint64_t untracked_ = 0;
   std::uint64_t held_ = 0;
   std::unordered_map<std::uint64_t, std::string> why_;  // of those that stay

@@ -274,6 +274,13 @@ Result<Identity> identity_of(int fd) {
   return Identity{info.st_ino, info.st_dev};
 }
 
+bool can_be_passed(int fd) {
+  char is[32] = {};
+  const std::string path = "/proc/self/fd/" + std::to_string(fd);
+  return ::readlink(path.c_str(), is, sizeof is - 1) < 0 ||
+         std::string_view(is) != "anon_inode:[io_uring]";
+}
+
 std::optional<core::Counters> counters_of(int fd) {
   const auto info_of = [fd](tcp_info& info) {
     std::memset(&info, 0, sizeof info);

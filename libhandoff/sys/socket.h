@@ -41,6 +41,8 @@ struct Identity {
   friend bool operator==(const Identity&, const Identity&) = default;
 };
 Result<Identity> identity_of(int fd);
+// Whether the kernel passes it to another process: not an io_uring (unix(7), SCM_RIGHTS).
+bool can_be_passed(int fd);
 
 // How many bytes the application has read from and written to a TCP socket since it was connected,
 // as the kernel counts: tcpi_bytes_received - SIOCINQ and tcpi_bytes_acked + SIOCOUTQ, read until

@@ -1,6 +1,6 @@
-// One service over each of the layers that own connections, uv.hpp and poll.h: a test says once
-// what its sessions do, and each layer must do it alike. Processes of two layers hand over to each
-// other.
+// One service over each of the layers that own connections, uv.hpp, poll.h and asio.hpp: a test
+// says once what its sessions do, and each layer must do it alike. Processes of two layers hand
+// over to each other.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -94,6 +94,7 @@ inline constexpr const char* kByDefault = "by-default";
 using Layer = int (*)(const Program& program);
 int run_on_uv(const Program& program);
 int run_on_poll(const Program& program);
+int run_on_asio(const Program& program);
 
 // A donor's layer and an heir's.
 struct Layers {
@@ -102,11 +103,13 @@ struct Layers {
   Layer heir;
 };
 inline constexpr Layers kEachLayer[] = {{"Uv", run_on_uv, run_on_uv},
-                                        {"Poll", run_on_poll, run_on_poll}};
-inline constexpr Layers kAllLayers[] = {{"UvToUv", run_on_uv, run_on_uv},
-                                        {"PollToPoll", run_on_poll, run_on_poll},
-                                        {"UvToPoll", run_on_uv, run_on_poll},
-                                        {"PollToUv", run_on_poll, run_on_uv}};
+                                        {"Poll", run_on_poll, run_on_poll},
+                                        {"Asio", run_on_asio, run_on_asio}};
+inline constexpr Layers kAllLayers[] = {
+    {"UvToUv", run_on_uv, run_on_uv},         {"PollToPoll", run_on_poll, run_on_poll},
+    {"UvToPoll", run_on_uv, run_on_poll},     {"PollToUv", run_on_poll, run_on_uv},
+    {"AsioToAsio", run_on_asio, run_on_asio}, {"UvToAsio", run_on_uv, run_on_asio},
+    {"AsioToUv", run_on_asio, run_on_uv}};
 
 class KitTest : public ::testing::TestWithParam<Layers> {
  protected:

@@ -337,7 +337,9 @@ struct handoff_adopted {
   size_t size;
   uint64_t id;
   const char* kind;
-  int fd; /* in restore(): take it, it is yours to close. In update(): -1, keep the one you have */
+  /* In restore(): take it, it is yours to close; -1 for a session of HANDOFF_SESSION_NO_FD. In
+   * update(): -1, keep the one you have. */
+  int fd;
   const void* state; /* in this release's own version */
   size_t state_length;
   const void* input; /* read from the socket, not yet understood */
@@ -351,6 +353,11 @@ struct handoff_adopted {
   uint64_t output_dropped;
   const void* layer; /* what handoff_save_layer() was given; wiped after the callback */
   size_t layer_length;
+  /* The names of all fds that the session has beside its socket, see handoff_session_fd(). Each is
+   * to be taken by handoff_take_fd(). In update() and extend() one that can be taken again is new:
+   * close the one before; one that is no longer named is over: close it. */
+  const char* const* fd_names;
+  size_t fd_count;
 };
 
 #define HANDOFF_STOP_REQUESTED 1 /* the operator or the supervisor stops the service */
@@ -563,9 +570,9 @@ HANDOFF_API int handoff_dispatch(handoff_t* h);
 HANDOFF_API int handoff_state(const handoff_t* h);
 /* Whether a supervisor runs this process (1) or it runs by itself (0). */
 HANDOFF_API int handoff_supervised(const handoff_t* h);
-/* As handoff_supervised() without a handle, so also before handoff_open(): for a program that becomes a daemon,
- * writes a PID file or takes a lock unless a supervisor runs it. 0 in a child of a service. Any
- * thread, while none changes the environment. */
+/* As handoff_supervised() without a handle, so also before handoff_open(): for a program that
+ * becomes a daemon, writes a PID file or takes a lock unless a supervisor runs it. 0 in a child of
+ * a service. Any thread, while none changes the environment. */
 HANDOFF_API int handoff_has_supervisor(void);
 /* Numbered from 1 by the supervisor; 0 without one. */
 HANDOFF_API uint64_t handoff_generation(const handoff_t* h);
@@ -651,6 +658,9 @@ HANDOFF_API int handoff_region_adopted(const handoff_t* h, const char* name);
 /* The session shares nothing with other sessions, sections or regions. Should the donor die in
  * mid-copy, the heir may keep it if its socket has not moved a byte since its snapshot. */
 #define HANDOFF_SESSION_INDEPENDENT 2u
+/* The session has no socket, so that fd is -1: a subscription, a session that is parked. What it
+ * has is its state, and what handoff_session_fd() gives it. */
+#define HANDOFF_SESSION_NO_FD 4u
 
 struct handoff_session_options {
   size_t size;
@@ -705,6 +715,35 @@ HANDOFF_API int handoff_session_stays(handoff_t* h, uint64_t id, const char* why
  * that was named. 0 for none. -ESRCH if there is no such process, -EBUSY as
  * handoff_session_hold(). */
 HANDOFF_API int handoff_session_process(handoff_t* h, uint64_t id, pid_t pid);
+/* Says that an fd of any kind belongs to the session beside its socket, and goes where the session
+ * goes: a pty, a pipe, a timerfd, the socket of an upstream. name is
+ * [A-Za-z0-9._-]{1,64}, and one that the session has is replaced. Borrows fd, which must stay open
+ * until the session has ended, or handoff_session_fd() has named another one or -1, which says that
+ * there is none any more: call it before close(2). What the heir has had is not sent again. Counts
+ * as handoff_session_touch() for this once. Should the donor die in mid-copy, a session with such
+ * fds is not kept, INDEPENDENT or not.
+ *
+ * handoff_session_closed() ends the sending half of those that are sockets, too: take one that goes
+ * on for another session back (-1) before. A release whose libhandoff does not know of them can't
+ * take the session; one whose restore() does not take them refuses it. What becomes of it then says
+ * `unmovable` of the configuration.
+ *
+ * Up to 32 for each session, else -E2BIG. -EBADF for a bad fd, -EINVAL for a name that can't be or
+ * an io_uring, which the kernel does not pass, -ENOENT for -1 without one of that name,
+ * HANDOFF_ERR_DUPLICATE for an fd that the session has by another name, -EBUSY as
+ * handoff_session_hold(). Allowed in freeze(), and in restore() and update(), each of which begins
+ * with the fds that came. */
+HANDOFF_API int handoff_session_fd(handoff_t* h, uint64_t id, const char* name, int fd);
+/* Inside restore(), update() and extend() of that session only: takes the fd of that name, which is
+ * the caller's from now on, also if the callback fails after this. Returns the fd. -ENOENT if the
+ * session has none of that name, or if it was taken before; HANDOFF_ERR_ORDER elsewhere. */
+HANDOFF_API int handoff_take_fd(handoff_t* h, uint64_t id, const char* name);
+/* Begins to connect to tcp:HOST:PORT, tcp:[V6]:PORT, unix:/PATH or unix:@ABSTRACT; HOST is numeric.
+ * Returns an fd with O_NONBLOCK and FD_CLOEXEC that is the caller's. It is writable once the
+ * connection is made or has failed, which SO_ERROR of getsockopt(2) tells. A session may have it
+ * while it connects, and moves with it. -EINVAL for another address, or connect(2)'s -errno: from a
+ * Unix socket whose queue is full -EAGAIN. Any thread. */
+HANDOFF_API int handoff_connect(const char* address);
 /* How many sessions this lane has. */
 HANDOFF_API uint64_t handoff_session_count(const handoff_t* h);
 

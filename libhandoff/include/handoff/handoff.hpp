@@ -139,12 +139,17 @@ struct Options {
 // A session as it comes from the donor. Its views are valid during the callback that gets it.
 class Adopted {
  public:
-  explicit Adopted(const handoff_adopted& raw) : raw_(raw) {}
+  explicit Adopted(const handoff_adopted& raw, handoff_t* h = nullptr) : raw_(raw), h_(h) {}
 
   SessionId id() const { return raw_.id; }
   std::string_view kind() const { return raw_.kind; }
   // The socket, which the caller owns from now on; -1 in an update, and from the second call on.
   int take_fd() { return std::exchange(raw_.fd, -1); }
+  // The fd of that name, which the caller owns from now on; negative if there is none to be taken.
+  // See handoff_take_fd().
+  int take_fd(const char* name) { return handoff_take_fd(h_, raw_.id, name); }
+  // The names of all fds that the session has beside its socket.
+  std::span<const char* const> fd_names() const { return {raw_.fd_names, raw_.fd_count}; }
   std::string_view state() const { return view(raw_.state, raw_.state_length); }
   std::string_view input() const { return view(raw_.input, raw_.input_length); }
   std::string_view output() const { return view(raw_.output, raw_.output_length); }
@@ -161,6 +166,7 @@ class Adopted {
     return {static_cast<const char*>(data), length};
   }
   handoff_adopted raw_;
+  handoff_t* h_;
 };
 
 // Bytes of a session's input or output and the position of the first of them in the stream.
@@ -605,6 +611,11 @@ class Service {
   }
   // The process that the session needs; 0 for none.
   void session_process(SessionId id, pid_t pid) { check(handoff_session_process(h_, id, pid)); }
+  // An fd that belongs to the session beside its socket; -1: none of that name any more. See
+  // handoff_session_fd().
+  void session_fd(SessionId id, const std::string& name, int fd) {
+    check(handoff_session_fd(h_, id, name.c_str(), fd));
+  }
   void session_release(SessionId id) { check(handoff_session_release(h_, id)); }
   std::uint64_t session_count() const { return handoff_session_count(h_); }
 
@@ -858,18 +869,18 @@ class Service {
     Service& self = of(user);
     const int result = self.guard([&] {
       if (!self.restore_) throw std::runtime_error("no on_restore() was given");
-      self.restore_(Adopted(*session));
+      self.restore_(Adopted(*session, self.h_));
     });
     return result < 0 || !self.restores_later_ ? result : HANDOFF_LATER;
   }
   static int update_thunk(void* user, const handoff_adopted* session) {
     Service& self = of(user);
-    const int result = self.guard([&] { self.update_(Adopted(*session)); });
+    const int result = self.guard([&] { self.update_(Adopted(*session, self.h_)); });
     return result < 0 || !self.restores_later_ ? result : HANDOFF_LATER;
   }
   static int extend_thunk(void* user, const handoff_adopted* session) {
     Service& self = of(user);
-    return self.guard([&] { self.extend_(Adopted(*session)); });
+    return self.guard([&] { self.extend_(Adopted(*session, self.h_)); });
   }
   static int linked_thunk(void* user) {
     Service& self = of(user);

@@ -158,6 +158,10 @@ struct handoff_conn_ops {
    * those, and the others a declared kind. */
   const char* kind;
   uint32_t flags; /* 0 or HANDOFF_SESSION_INDEPENDENT */
+  /* Of handoff_poll_connect(): the connection is made. */
+  void (*connected)(handoff_conn_t* c);
+  /* The connection could not be made, and error is an errno(3). closed() and destroy() follow. */
+  void (*refused)(handoff_conn_t* c, int error);
 };
 
 /* Inside save() only, for a layer over handoff.h such as this one: 1 if a handoff_save_ function
@@ -177,6 +181,25 @@ HANDOFF_API int handoff_poll_listen(handoff_poll_t* p, const char* name, const c
  * handoff_poll_listen(). */
 HANDOFF_API int handoff_poll_listen_offered(handoff_poll_t* p, const struct handoff_conn_ops* ops,
                                             void* context);
+
+/* Declares, before the start, a kind of connections that this service opens itself, and what they
+ * do. ops.kind names it: one that handoff_kind() has declared, or else of version 1. opened() is
+ * not called. ops is copied; context is borrowed. HANDOFF_ERR_DUPLICATE if a listener has that
+ * kind, HANDOFF_ERR_ORDER after the start, on any lane. */
+HANDOFF_API int handoff_poll_outgoing(handoff_poll_t* p, const struct handoff_conn_ops* ops,
+                                      void* context);
+/* Begins to connect to an address, see handoff_connect(); connected() or refused() follows from the
+ * loop. *out may be written to at once. user is that of handoff_conn_set_user(), and destroy()
+ * comes once for it. An upgrade takes along a connect that is under way. On failure user is the
+ * caller's: HANDOFF_ERR_UNKNOWN for a kind that handoff_poll_outgoing() has not declared,
+ * HANDOFF_ERR_ORDER before the start and once the service stops, or an error of handoff_connect().
+ */
+HANDOFF_API int handoff_poll_connect(handoff_poll_t* p, const char* kind, const char* address,
+                                     void* user, handoff_conn_t** out);
+/* Likewise for a connected stream socket that the service has. Takes fd; on failure it is the
+ * caller's as before. */
+HANDOFF_API int handoff_poll_adopt(handoff_poll_t* p, const char* kind, int fd, void* user,
+                                   handoff_conn_t** out);
 
 /* Queues a copy of data, sent when the events at hand are handled. -EPIPE once c is closing,
  * HANDOFF_ERR_ORDER in save() and restore(). On -ENOMEM the connection ends, since a stream with a

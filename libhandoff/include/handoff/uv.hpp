@@ -22,6 +22,9 @@
 // not turn (handoff_dispatch() returns when the switch is decided), so no timer and no other handle
 // of the service runs.
 //
+// Connections that the service opens itself (Host::connect(), Host::adopt()) are Streams and move
+// like those that it accepts. Sessions with two connections are in handoff/uv_pair.hpp.
+//
 // Everything here belongs to the loop's thread. A service with several loops (Options::lanes) has a
 // Host for each, on Service::lane(i). One thread makes all Hosts, calls their listen(), and then
 // Service::start(); each thread then calls its Host::start() and runs its loop. All loops accept
@@ -81,6 +84,9 @@ class Stream {
   // or in on_open().
   void pause();
   void resume();
+  // Sends what is queued, then ends the sending half (shutdown(2)); input comes as before. What is
+  // written after it is dropped.
+  void end_output();
   // The session is in the middle of something: at an upgrade it stays with this process, and moves
   // once release() was called. While nobody upgrades, hold() changes nothing. What other sessions
   // or sections share with a session that stayed is in the newer process by then. Throws in a
@@ -112,6 +118,13 @@ class Stream {
   // All restored streams are told before any input is looked at. This is part of the blackout, so a
   // class that has nothing to do here should not override it (see Host::listen()).
   virtual void on_open(bool /*adopted*/) {}
+  // The peer has ended its half, and all of its input has been here. By default close(). An
+  // override may go on sending. It comes again in a restored Stream.
+  virtual void on_end() { close(); }
+  // Of Host::connect(): the connection is made; or it is not, and error says why (errno(3)). After
+  // on_refused() it is closed.
+  virtual void on_connected() {}
+  virtual void on_refused(int /*error*/) {}
   // The connection is over: the peer closed it, it failed, close() is done, or it could not be
   // moved and was reset at the switch. The Stream is destroyed after this. Not called when the
   // session goes to an heir, at the switch or later.
@@ -123,6 +136,14 @@ class Stream {
 
  private:
   friend class Host;
+  friend class Pair;
+  // The Stream of the session's second connection, which belongs to this one (uv_pair.hpp).
+  virtual std::unique_ptr<Stream> make_second() { return nullptr; }
+  Stream& first() { return is_second_ ? *mate_ : *this; }
+  std::uint64_t key() const;
+  // Both halves have ended, and so has all that there was to send.
+  bool complete() const { return ended_ && shut_ && output_.empty(); }
+
   Host* host_ = nullptr;
   SessionId id_ = 0;
   int fd_ = -1;
@@ -135,6 +156,14 @@ class Stream {
   bool inherited_ = false;  // from another process, which may still have the socket open
   bool paused_ = false;
   bool held_ = false;
+  bool connecting_ = false;   // neither connected nor refused yet
+  int refused_ = 0;           // an errno that on_refused() is to be told of
+  bool told_end_ = false;     // on_end() was called
+  bool shut_wanted_ = false;  // the sending half ends when the output is sent
+  bool shut_ = false;         // it has ended
+  bool is_second_ = false;
+  Stream* mate_ = nullptr;  // the other connection of the session
+  std::unique_ptr<Stream> second_;
   bool frozen_ = false;           // on its way to or from another process: not to be touched
   std::size_t saved_output_ = 0;  // frozen: how many bytes of the output go along
   std::string input_;             // read, not consumed
@@ -229,6 +258,28 @@ class Host {
     return count;
   }
 
+  // Before start(). A kind of session whose connections this service opens itself, by connect() or
+  // adopt(). restore is as in listen(). Service::kind() may have declared the kind; else it is of
+  // version 1. Each lane's Host gets the same kinds.
+  template <class MakeAgain>
+  void outgoing(const std::string& kind, MakeAgain&& restore) {
+    using Made = typename std::invoke_result_t<MakeAgain&, std::string_view>::element_type;
+    claim_kind("of outgoing connections", kind, false);
+    if (service_.index() == 0 && service_.kind_version(kind) == 0) service_.kind(kind, 1);
+    restores_[kind] = {std::forward<MakeAgain>(restore), !opens_silently<Made>()};
+  }
+  // From start() on. Opens a connection, of which stream says what it does; address is that of
+  // handoff_connect(). The stream is the Host's, and may write() at once. on_open(false) is called
+  // in here; on_connected() or on_refused() follows from the loop. An upgrade takes along a connect
+  // that is under way. Throws handoff::Exception, and has made no session, for a kind that was not
+  // declared, and where connect(2) fails at once: so does a port of this host on which nobody
+  // listens.
+  Stream& connect(const std::string& kind, const std::string& address,
+                  std::unique_ptr<Stream> stream);
+  // Likewise for a connected stream socket that the service has. Takes fd; after an exception it is
+  // the caller's as before.
+  Stream& adopt(const std::string& kind, int fd, std::unique_ptr<Stream> stream);
+
   // f is called once the sessions are an heir's, while all Streams are there: stop your timers in
   // it. Stream::on_moved() follows, and the end of all Streams, before the loop goes on.
   void on_retired(std::function<void()> f) { retired_hook_ = std::move(f); }
@@ -272,6 +323,7 @@ class Host {
 
  private:
   friend class Stream;
+  friend class Pair;
   struct Listener {
     std::string name;
     Create create;
@@ -283,6 +335,11 @@ class Host {
   };
   static constexpr std::size_t kNowhere = static_cast<std::size_t>(-1);
   static constexpr std::uint32_t kClosing = 1;  // the session ends when its output is sent
+  static constexpr std::uint32_t kPair = 2;     // its input holds that of both connections
+  static constexpr std::uint32_t kConnecting = 4;
+  static constexpr std::uint32_t kSecondConnecting = 8;
+  static constexpr std::uint64_t kSecond = std::uint64_t{1} << 63;  // of a key in pending_
+  static constexpr const char* kUpstream = "upstream";              // the fd of the second
 
   struct Restorer {
     Restore restore;
@@ -326,6 +383,19 @@ class Host {
   void take(Adopted& a, std::unique_ptr<Stream> stream, bool opens);
   void forget(SessionId id);
   void let_go_of(Stream& s);
+  // -- pairs (detail/uv_pair.hpp)
+  Stream& second_of(Stream& first);
+  void attach(Stream& first, int fd, bool connecting);
+  void refuse_later(Stream& first, int error);
+  void drop_second(Stream& second);
+  static std::string pack_pair(const Stream& first);
+  static void unpack_pair(Stream& first, std::string_view packed);
+  void take_second(Adopted& a, Stream& first, Stream* before);
+  template <class F>
+  static void each_of(Stream& first, F&& f) {
+    f(first);
+    if (first.second_) f(*first.second_);
+  }
   // -- sessions that were held
   void stop_accepting();
   void moved(SessionId id);
@@ -347,6 +417,12 @@ class Host {
   void on_events();
   void accept_from(Listener& listener);
   std::unique_ptr<Stream> admit(Listener& listener, int fd);
+  Stream& take_in(const std::string& kind, int fd, std::unique_ptr<Stream> stream, bool connecting);
+  void connected(Stream& s);
+  void refused(Stream& s, int error);
+  void hung_up(Stream& s);
+  void tell_end(Stream& s);
+  Stream* by_key(std::uint64_t key) const;
   void rest(Listener& listener);
   void wake_listeners();
   void watch_listener(Listener& listener);
@@ -362,7 +438,10 @@ class Host {
   void rewatch(Stream& s);
   void overflow(Stream& s);
   void end(Stream& s);
+  void end_complete(Stream& s);
   void finish(Stream& s);
+  void finish_pair(Stream& s);
+  static void reset(int fd);
   void leave(Stream& s);
   void let_linger(int fd);
   void time_linger();
@@ -391,8 +470,8 @@ class Host {
   std::unordered_map<SessionId, std::unique_ptr<Stream>> streams_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::map<std::string, Restorer, std::less<>> restores_;
-  std::vector<SessionId> pending_;  // to flush
-  std::vector<SessionId> ended_;    // to destroy
+  std::vector<std::uint64_t> pending_;  // keys of Streams to flush
+  std::vector<SessionId> ended_;        // to destroy
   std::vector<Stream*> opening_;    // restored, on_open() not called yet; nullptr: ended before it
   std::vector<SessionId> adopted_;  // restored with something to do
   std::vector<SessionId> thawed_;   // whose input is to be looked at
@@ -402,6 +481,8 @@ class Host {
 
 }  // namespace handoff::uv
 
+#include <handoff/detail/uv_connect.hpp>
+#include <handoff/detail/uv_end.hpp>
 #include <handoff/detail/uv_host.hpp>
 #include <handoff/detail/uv_stream.hpp>
 

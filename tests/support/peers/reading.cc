@@ -27,6 +27,8 @@ void copy(const protocol::Hello& from, v1::Hello& to) {
   to.set_heard_at_ns(from.heard_at_ns);
   to.set_tails(from.tails);
   to.set_unmovable(static_cast<v1::Unmovable>(from.unmovable));
+  to.set_layers(from.layers);
+  to.set_session_fds(from.session_fds);
 }
 
 void copy(const protocol::Abort& from, v1::Abort& to) {
@@ -62,6 +64,15 @@ void copy(const protocol::Session& from, v1::Session& to) {
   if (from.process) copy(*from.process, *to.mutable_process());
   if (from.input_tail) to.mutable_input_tail()->set_drop(from.input_tail->drop);
   if (from.output_tail) to.mutable_output_tail()->set_drop(from.output_tail->drop);
+  for (const auto& one : from.fds) {
+    auto& fd = *to.add_fds();
+    fd.set_name(one.name);
+    fd.set_inode(one.inode);
+    fd.set_device(one.device);
+    fd.set_sent(one.sent);
+  }
+  to.set_layer(std::string(from.layer));
+  to.set_no_fd(from.no_fd);
 }
 
 void copy(const protocol::Sessions& from, v1::Sessions& to) {
@@ -124,6 +135,8 @@ void copy(const protocol::LinkHello& from, v1::LinkHello& to) {
   to.set_protocol_max(from.protocol_max);
   to.set_generation(from.generation);
   to.set_answer(from.answer);
+  to.set_layers(from.layers);
+  to.set_session_fds(from.session_fds);
   copy(from.manifest, *to.mutable_manifest());
 }
 

@@ -101,6 +101,33 @@ TEST_F(NonblockingLookTest, FindsThoseThatWereHereAlthoughOthersCome) {
   for (const UniqueFd& fd : fds_) EXPECT_TRUE(is_nonblocking(fd.get()));
 }
 
+// A session has them beside its socket, or without one.
+TEST_F(NonblockingLookTest, LooksAtTheOtherFdsOfASession) {
+  open(600);
+  registry_.sessions.add(601, {.no_fd = true});
+  const auto blocks_in = [&](std::uint64_t id) {
+    int pair[2];
+    ASSERT_EQ(0, ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
+    fds_.emplace_back(pair[0]);
+    ::close(pair[1]);
+    const auto identity = identity_of(pair[0]);
+    registry_.sessions.fds().set(id, {.name = "upstream",
+                                      .inode = identity->inode,
+                                      .device = identity->device,
+                                      .fd = pair[0],
+                                      .nonblocking = true});
+  };
+  for (const std::uint64_t id : {300, 601}) {
+    blocks_in(id);
+    look();
+    EXPECT_TRUE(is_nonblocking(fds_.back().get())) << id;
+    set_blocking(fds_.back().get());
+    mend_nonblocking(registry_, {id});
+    EXPECT_TRUE(is_nonblocking(fds_.back().get())) << id;
+  }
+  EXPECT_EQ(4U, log_.size());
+}
+
 TEST_F(NonblockingLookTest, HasNothingToDoBeforeItBegins) {
   open(1);
   set_blocking(fds_[0].get());

@@ -41,7 +41,11 @@ inline Host::Host(uv_loop_t* loop, Service& service) : loop_(loop), service_(ser
 inline Host::~Host() {
   for (auto& listener : listeners_) end_earlier(*listener);
   close_set();
-  for (auto& [id, stream] : streams_) ::close(stream->fd_);
+  for (auto& [id, stream] : streams_) {
+    each_of(*stream, [](Stream& one) {
+      if (one.fd_ >= 0) ::close(one.fd_);
+    });
+  }
   const bool stopped = cut_off_ms_ != 0;
   linger_.wait(stopped, stopped ? cut_off_ms_ : Linger::clock_ms() + Linger::kLingerMs);
 }
@@ -115,6 +119,10 @@ inline void Host::claim_kind(const std::string& name, const std::string& kind,
                                    "needs a kind that is declared: service.kind(NAME, VERSION), "
                                    "and .kind = NAME in its ListenOptions");
     }
+  }
+  if (restores_.contains(kind)) {
+    throw Exception(-EEXIST,
+                    "kind \"" + kind + "\" " + name + " is restored by another function already");
   }
 }
 
@@ -265,7 +273,9 @@ inline void Host::retire() {
 }
 
 inline void Host::end_streams() {
-  for (auto& [id, stream] : streams_) stream->closing_ = true;
+  for (auto& [id, stream] : streams_) {
+    each_of(*stream, [](Stream& one) { one.closing_ = true; });
+  }
   for (auto& [id, stream] : streams_) {
     Stream& s = *stream;
     if (s.dead_) {
@@ -282,7 +292,9 @@ inline void Host::end_streams() {
   opening_.clear();
   const auto ending = std::exchange(streams_, {});
   for (const auto& [id, stream] : ending) {
-    if (stream->fd_ >= 0) ::close(std::exchange(stream->fd_, -1));
+    each_of(*stream, [](Stream& one) {
+      if (one.fd_ >= 0) ::close(std::exchange(one.fd_, -1));
+    });
   }
 }
 

@@ -15,9 +15,15 @@ namespace handoff::uv {
 inline Saved Host::save(SessionId id) {
   Stream& s = *streams_.at(id);
   Saved saved(s.save());
-  saved.input_at = Stretch{s.input_from_, s.input_};
+  if (s.second_) {
+    saved.input = pack_pair(s);
+    saved.flags = kPair | (s.second_->connecting_ ? kSecondConnecting : 0);
+  } else {
+    saved.input_at = Stretch{s.input_from_, s.input_};
+  }
   saved.output_at = Stretch{s.output_from_ + s.sent_, std::string_view(s.output_).substr(s.sent_)};
-  saved.flags = s.closing_ ? kClosing : 0;
+  if (s.closing_) saved.flags |= kClosing;
+  if (s.connecting_) saved.flags |= kConnecting;
   s.touched_ = false;
   return saved;
 }
@@ -26,7 +32,11 @@ inline Saved Host::save(SessionId id) {
 inline void Host::adopt(Adopted& a) {
   bool opens = false;
   auto stream = make_again(a, opens);
-  stream->input_ = a.input();
+  if (stream->second_) {
+    unpack_pair(*stream, a.input());
+  } else {
+    stream->input_ = a.input();
+  }
   stream->output_ = a.output();
   take(a, std::move(stream), opens);
 }
@@ -40,11 +50,15 @@ inline void Host::extend(Adopted& a) {
   // Memory is taken first: nothing may fail once the bytes have left the Stream before.
   before.input_.reserve(before.input_.size() + a.input().size());
   before.output_.reserve(before.output_.size() + a.output().size());
-  stream->input_ = std::move(before.input_);
+  if (stream->second_) {
+    unpack_pair(*stream, a.input());  // a pair's is always whole
+  } else {
+    stream->input_ = std::move(before.input_);
+    stream->input_.erase(0, a.input_dropped());
+    stream->input_.append(a.input());
+  }
   stream->output_ = std::move(before.output_);
   stream->sent_ = before.sent_ + a.output_dropped();
-  stream->input_.erase(0, a.input_dropped());
-  stream->input_.append(a.input());
   stream->output_.append(a.output());
   trim(*stream);
   take(a, std::move(stream), opens);
@@ -61,6 +75,13 @@ inline std::unique_ptr<Stream> Host::make_again(Adopted& a, bool& opens) {
   stream->id_ = a.id();
   stream->inherited_ = true;
   stream->closing_ = (a.flags() & kClosing) != 0;
+  stream->connecting_ = (a.flags() & kConnecting) != 0;
+  if ((a.flags() & kPair) != 0) {
+    Stream& second = second_of(*stream);
+    second.inherited_ = true;
+    second.closing_ = stream->closing_;
+    second.connecting_ = (a.flags() & kSecondConnecting) != 0;
+  }
   opens = factory->second.opens;
   return stream;
 }
@@ -72,8 +93,11 @@ inline void Host::take(Adopted& a, std::unique_ptr<Stream> stream, bool opens) {
   const bool fresh = slot == nullptr;
   stream->fd_ = fresh ? a.take_fd() : slot->fd_;
   stream->opening_ = fresh ? kNowhere : slot->opening_;
-  slot = std::move(stream);
+  const auto before = std::exchange(slot, std::move(stream));
   Stream& s = *slot;
+  // A late session comes to a loop that turns: it may not be touched until thaw().
+  s.frozen_ = service_.state() != State::kHeir;
+  take_second(a, s, before ? before->second_.get() : nullptr);
   if (fresh) service_.session_touch(a.id());  // from now on it says when it changes
   if (s.opening_ != kNowhere) {
     opening_[s.opening_] = &s;
@@ -83,14 +107,14 @@ inline void Host::take(Adopted& a, std::unique_ptr<Stream> stream, bool opens) {
   }
   // These need a look at the first turn: input may hold a whole request, output is to be sent.
   const bool has_output = s.output_size() > 0;
-  if (!s.input_.empty() || has_output || s.closing_ || s.paused_) {
+  const bool second_has = s.second_ && (!s.second_->input_.empty() || s.second_->refused_ != 0 ||
+                                        s.second_->output_size() > 0);
+  if (!s.input_.empty() || has_output || s.closing_ || s.paused_ || second_has) {
     adopted_.push_back(s.id_);
   }
-  // A late session comes to a loop that turns: it may not be touched until thaw().
-  s.frozen_ = service_.state() != State::kHeir;
   s.saved_output_ = s.output_size();
   if (s.frozen_) return;
-  s.watched_ = EPOLLIN;
+  s.watched_ = s.connecting_ ? EPOLLOUT : EPOLLIN;
   if (has_output) s.watched_ |= EPOLLOUT;
   watch(fresh ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, s.fd_, s.watched_,
         reinterpret_cast<std::uintptr_t>(slot.get()));
@@ -112,11 +136,13 @@ inline void Host::forget(SessionId id) {
 
 inline void Host::let_go_of(Stream& s) {
   if (s.opening_ != kNowhere) opening_[s.opening_] = nullptr;
-  s.dead_ = true;
-  s.closing_ = true;
-  ::epoll_ctl(epoll_, EPOLL_CTL_DEL, s.fd_, nullptr);
-  ::close(s.fd_);
-  s.fd_ = -1;
+  each_of(s, [this](Stream& one) {
+    one.dead_ = true;
+    one.closing_ = true;
+    if (one.fd_ < 0) return;
+    ::epoll_ctl(epoll_, EPOLL_CTL_DEL, one.fd_, nullptr);
+    ::close(std::exchange(one.fd_, -1));
+  });
 }
 
 inline void Host::moved(SessionId id) {
@@ -124,7 +150,9 @@ inline void Host::moved(SessionId id) {
   if (it == streams_.end()) return;
   Stream& s = *it->second;
   const bool known = s.opening_ == kNowhere;
-  if (s.frozen_ && s.output_size() > s.saved_output_) {
+  const bool late_write = s.output_size() > s.saved_output_ ||
+                          (s.second_ && s.second_->output_size() > s.second_->saved_output_);
+  if (s.frozen_ && late_write) {
     detail::complain("what was written to session " + std::to_string(id) +
                      " while it was on its way is lost");
   }
@@ -134,21 +162,25 @@ inline void Host::moved(SessionId id) {
 }
 
 inline void Host::freeze(SessionId id) {
-  Stream& s = *streams_.at(id);
-  s.frozen_ = true;
-  s.saved_output_ = s.output_size();
-  s.watched_ = 0;
-  ::epoll_ctl(epoll_, EPOLL_CTL_DEL, s.fd_, nullptr);
+  each_of(*streams_.at(id), [this](Stream& s) {
+    s.frozen_ = true;
+    s.saved_output_ = s.output_size();
+    s.watched_ = 0;
+    if (s.fd_ >= 0) ::epoll_ctl(epoll_, EPOLL_CTL_DEL, s.fd_, nullptr);
+  });
 }
 
 // The session is this process's again, or from now on; announce_adopted() tells the Stream.
 inline void Host::thaw(SessionId id) {
-  Stream& s = *streams_.at(id);
-  s.frozen_ = false;
-  s.watched_ = EPOLLIN;
-  watch(EPOLL_CTL_ADD, s.fd_, s.watched_, reinterpret_cast<std::uintptr_t>(&s));
+  each_of(*streams_.at(id), [this](Stream& s) {
+    s.frozen_ = false;
+    s.watched_ = s.connecting_ ? EPOLLOUT : EPOLLIN;
+    if (s.refused_ != 0) enqueue(s);
+    if (s.fd_ < 0) return;
+    watch(EPOLL_CTL_ADD, s.fd_, s.watched_, reinterpret_cast<std::uintptr_t>(&s));
+    enqueue(s);
+  });
   thawed_.push_back(id);
-  enqueue(s);
 }
 
 }  // namespace handoff::uv

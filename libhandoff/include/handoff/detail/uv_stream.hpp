@@ -34,6 +34,14 @@ inline void Host::on_events() {
     }
     auto& s = *reinterpret_cast<Stream*>(data);  // alive: streams are destroyed after the batch
     if (s.dead_) continue;
+    if (s.connecting_) {
+      connected(s);
+      continue;
+    }
+    if (s.ended_ && !s.closing_ && (what & (EPOLLHUP | EPOLLERR)) != 0) {
+      hung_up(s);
+      continue;
+    }
     if ((what & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) read_from(s);
     if (!s.dead_ && (what & EPOLLOUT) != 0) enqueue(s);
   }
@@ -125,7 +133,8 @@ inline void Host::read_from(Stream& s) {
   touch(s);
   if (n == 0) {  // the client sends no more, and may still read the answers that are queued
     s.ended_ = true;
-    s.close();
+    enqueue(s);
+    if (s.mate_ == nullptr || !s.paused_ || s.input_.empty()) tell_end(s);
     return;
   }
   const std::string_view fresh(buffer_.data(), static_cast<std::size_t>(n));
@@ -143,19 +152,25 @@ inline void Host::read_from(Stream& s) {
   if (!s.dead_) enqueue(s);  // flush() adjusts the events to watch for
 }
 
+inline void Host::tell_end(Stream& s) {
+  if (!std::exchange(s.told_end_, true)) s.on_end();
+}
+
 inline void Host::consume(Stream& s) {
   if (s.input_.empty() || s.closing_ || s.dead_ || s.paused_ || s.frozen_ || over()) return;
   const std::size_t used = s.on_input(s.input_);
   s.seen_ = s.paused_ ? 0 : s.input_.size() - used;
   if (s.dead_) return;
   touch(s);  // on_input() may have changed the state, whatever it has consumed
+  if (s.ended_ && !s.paused_) tell_end(s);
   if (used == 0) return;
   s.input_.erase(0, used);
   s.input_from_ += used;
   if (s.input_.empty() && s.input_.capacity() > 65536) s.input_.shrink_to_fit();
 }
 
-inline void Host::touch(Stream& s) {
+inline void Host::touch(Stream& any) {
+  Stream& s = any.first();
   // A timer of the service may still write to a session that a retired donor no longer owns.
   if (s.touched_ || finishing_) return;
   s.touched_ = true;
@@ -165,7 +180,7 @@ inline void Host::touch(Stream& s) {
 inline void Host::enqueue(Stream& s) {
   if (s.queued_ || s.dead_) return;
   s.queued_ = true;
-  pending_.push_back(s.id_);
+  pending_.push_back(s.key());
   if (!in_batch_ && !flushing_) schedule();
 }
 
@@ -185,12 +200,15 @@ inline void Host::flush() {
   flushing_ = true;
   announce_adopted();
   for (std::size_t i = 0; i < pending_.size(); ++i) {
-    const auto it = streams_.find(pending_[i]);
-    if (it == streams_.end()) continue;
-    Stream& s = *it->second;
+    Stream* const queued = by_key(pending_[i]);
+    if (queued == nullptr) continue;
+    Stream& s = *queued;
     s.queued_ = false;
     if (s.frozen_) continue;  // thaw() queues it again
+    if (!s.dead_ && s.refused_ != 0) refused(s, s.refused_);
+    if (s.fd_ < 0) continue;
     if (!s.dead_) send_from(s);
+    if (!s.dead_ && s.complete()) end_complete(s);
     if (!s.dead_) rewatch(s);
   }
   pending_.clear();
@@ -229,13 +247,17 @@ inline void Host::announce_adopted() {
   for (const SessionId id : ready) {
     Stream* s = find(id);
     if (s == nullptr || s->frozen_) continue;  // thaw() lists it again
-    s->seen_ = 0;  // a call that has paused may have left whole requests
-    consume(*s);
-    enqueue(*s);
+    each_of(*s, [this](Stream& one) {
+      one.seen_ = 0;  // a call that has paused may have left whole requests
+      consume(one);
+      enqueue(one);
+    });
   }
 }
 
 inline void Host::send_from(Stream& s) {
+  if (s.connecting_) return;
+  const bool was_full = s.output_size() >= kHighWater;
   while (s.sent_ < s.output_.size()) {
     const ssize_t n = ::send(s.fd_, s.output_.data() + s.sent_, s.output_.size() - s.sent_,
                              MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -248,7 +270,12 @@ inline void Host::send_from(Stream& s) {
     touch(s);
   }
   trim(s);
-  if (s.output_.empty() && s.closing_) finish(s);
+  if (s.dead_) return;
+  // Its reader had been waiting.
+  if (was_full && s.mate_ != nullptr && s.output_size() < kHighWater) enqueue(*s.mate_);
+  if (!s.output_.empty()) return;
+  if (s.closing_) return finish(s);
+  if (s.shut_wanted_ && !std::exchange(s.shut_, true)) ::shutdown(s.fd_, SHUT_WR);
 }
 
 // Takes what is sent out of the output: at once if it is all, else when it is half, so that a byte
@@ -267,8 +294,12 @@ inline void Host::trim(Stream& s) {
 
 inline void Host::rewatch(Stream& s) {
   std::uint32_t wanted = 0;
-  if (s.output_size() > 0) wanted |= EPOLLOUT;
-  if (!s.closing_ && !s.paused_ && s.output_size() < kHighWater) wanted |= EPOLLIN;
+  if (s.output_size() > 0 || s.connecting_) wanted |= EPOLLOUT;
+  // What is read from one connection of a pair is written to the other.
+  const Stream& sink = s.mate_ != nullptr ? *s.mate_ : s;
+  if (!s.closing_ && !s.paused_ && !s.ended_ && !s.connecting_ && sink.output_size() < kHighWater) {
+    wanted |= EPOLLIN;
+  }
   if (wanted == s.watched_) return;
   s.watched_ = wanted;
   watch(EPOLL_CTL_MOD, s.fd_, wanted, reinterpret_cast<std::uintptr_t>(&s));
@@ -285,53 +316,9 @@ inline void Stream::on_overflow() {
                    " bytes of input wait to be consumed, more than max_input");
 }
 
-// The connection failed, or nobody waits for it any more.
-inline void Host::end(Stream& s) {
-  if (s.dead_) return;
-  const int fd = s.fd_;
-  const bool inherited = s.inherited_;
-  leave(s);
-  // While the donor still has the socket open, close(2) alone would tell the client nothing.
-  if (inherited) ::shutdown(fd, SHUT_RDWR);
-  ::close(fd);
-}
-
-// All output is sent, and the client may not have read it yet. One that has ended its own half
-// sends nothing that could make close(2) a reset.
-inline void Host::finish(Stream& s) {
-  if (s.ended_) return end(s);
-  if (s.dead_) return;
-  const int fd = s.fd_;
-  leave(s);
-  let_linger(fd);
-}
-
-inline void Host::let_linger(int fd) {
-  linger_.add(fd, epoll_, Linger::clock_ms());
-  if (uv_is_active(reinterpret_cast<uv_handle_t*>(&linger_timer_)) == 0) time_linger();
-}
-inline void Host::time_linger() {
-  const std::uint64_t now_ms = Linger::clock_ms();
-  linger_.expire(now_ms);
-  if (linger_.empty()) return;
-  uv_timer_start(
-      &linger_timer_, [](uv_timer_t* t) { static_cast<Host*>(t->data)->time_linger(); },
-      linger_.left_ms(now_ms), 0);
-}
-
-// Its session has ended, and its fd is the caller's.
-inline void Host::leave(Stream& s) {
-  s.dead_ = true;
-  s.closing_ = true;
-  service_.session_closed(s.id_);
-  ::epoll_ctl(epoll_, EPOLL_CTL_DEL, s.fd_, nullptr);
-  s.fd_ = -1;
-  ended_.push_back(s.id_);
-  if (!in_batch_ && !flushing_) schedule();
-}
-
+inline std::uint64_t Stream::key() const { return is_second_ ? id_ | Host::kSecond : id_; }
 inline void Stream::write(std::string_view bytes) {
-  if (closing_ || bytes.empty()) return;
+  if (closing_ || shut_wanted_ || bytes.empty()) return;
   output_.append(bytes);
   host_->touch(*this);
   host_->enqueue(*this);
@@ -340,6 +327,14 @@ inline void Stream::close() {
   if (closing_) return;
   closing_ = true;
   host_->touch(*this);
+  host_->enqueue(*this);
+  if (mate_ == nullptr || mate_->closing_) return;
+  mate_->closing_ = true;
+  host_->enqueue(*mate_);
+}
+inline void Stream::end_output() {
+  if (closing_ || shut_wanted_) return;
+  shut_wanted_ = true;
   host_->enqueue(*this);
 }
 inline void Stream::hold() {

@@ -58,6 +58,19 @@ std::string gone_on_session() {
   return body;
 }
 
+// A session with fds beside its socket, and one without a socket.
+std::string sessions_with_fds() {
+  std::string body;
+  protocol::append(body, {.id = 300,
+                          .kind = 1,
+                          .has_fd = true,
+                          .state = "relays",
+                          .inode = 70000,
+                          .fds = {{"upstream", 4026532000, 9, true}, {"pty", 300, 25, false}}});
+  protocol::append(body, {.id = 301, .state = "parked", .no_fd = true});
+  return body;
+}
+
 std::vector<protocol::Refusal> refusals() {
   return {{300, "restore() says no"}, {1099511628101, ""}};
 }
@@ -96,6 +109,11 @@ protocol::Hello hello_with_tails() {
   protocol::Hello m = hello();
   m.tails = true;
   m.unmovable = core::Unmovable::kLate;
+  return m;
+}
+protocol::Hello hello_with_session_fds() {
+  protocol::Hello m = hello();
+  m.session_fds = true;
   return m;
 }
 protocol::Hello hello_with_room() {
@@ -138,12 +156,14 @@ std::vector<Frame> channel_frames() {
       {Type::kHello, "heard", 0, encode(hello_that_was_heard())},
       {Type::kHello, "listeners", 0, encode(hello_with_listeners())},
       {Type::kHello, "tails", 0, encode(hello_with_tails())},
+      {Type::kHello, "session-fds", 0, encode(hello_with_session_fds())},
       {Type::kAbort, "", 0, encode(protocol::Abort{{core::Code::kTimeout, "the heir was silent"}})},
       {Type::kListeners, "", 2, encode(protocol::Listeners{manifest().named, 2})},
       {Type::kSessions, "", 2, sessions()},
       {Type::kSessions, "unseen", 2, unseen_sessions()},
       {Type::kSessions, "process", 0, needing_session()},
       {Type::kSessions, "tails", 0, gone_on_session()},
+      {Type::kSessions, "fds", 2, sessions_with_fds()},
       {Type::kSessions, "ring", 253, encode(protocol::InRing{7, 226305, 1ULL << 63})},
       {Type::kRing, "", 1, encode(protocol::Ring{8, 1048576})},
       {Type::kSectionChunk, "", 0, encode(protocol::SectionChunk{1, 7, 1048576, 1ULL << 63})},
@@ -172,6 +192,8 @@ std::vector<Frame> channel_frames() {
 std::vector<Frame> link_frames() {
   return {
       {Type::kLinkHello, "", 1, encode(protocol::LinkHello{1, 1, 3, true, manifest()})},
+      {Type::kLinkHello, "session-fds", 1,
+       encode(protocol::LinkHello{1, 1, 3, true, manifest(), false, true})},
       {Type::kGroupSessions, "", 2, encode(protocol::GroupSessions{5, sessions()})},
       {Type::kGroupPrepare, "", 0,
        encode(protocol::GroupPrepare{5, 2, 0xfedcba9876543210, 123456789012345})},

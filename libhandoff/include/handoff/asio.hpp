@@ -1,0 +1,264 @@
+// asio.hpp: libhandoff for services on Asio, standalone or Boost's. Header-only, on poll.h: link
+// libhandoff and whatever Asio asks for.
+//
+// Host joins a Service to an io_context and owns the connections; a Stream is one connection. They
+// are what uv.hpp has for libuv, and services on either hand over to each other.
+//
+//   struct Echo : handoff::asio::Stream {
+//     std::size_t on_input(std::string_view in) override { write(in); return in.size(); }
+//     std::string save() const override { return {}; }
+//   };
+//   auto service = handoff::Service::open({.name = "echo", .version = "1"});
+//   net::io_context io;                               // asio:: or boost::asio::
+//   handoff::asio::Host host(io, *service);
+//   host.listen("public", "tcp:127.0.0.1:7000", [] { return std::make_unique<Echo>(); },
+//               [](std::string_view state) { return std::make_unique<Echo>(); });
+//   host.start();                                     // restores; returns as the owner
+//   io.run();                                         // ends when retired or stopped
+//
+// The Host waits for one fd, and reads and writes by itself. Timers, resolvers and sockets of the
+// service's own are Asio's as ever. While a donor is frozen its io_context does not turn, so no
+// handler of the service runs.
+//
+// Everything here belongs to the thread that runs the io_context: one thread alone. A service with
+// several (Options::lanes) has an io_context and a Host for each, on Service::lane(i). One thread
+// makes all Hosts, calls their listen(), and then Host::ready(service), and never Service::start();
+// each thread then calls its Host::start() and runs its io_context.
+//
+// Where both are installed standalone Asio is used; define HANDOFF_BOOST_ASIO for Boost's.
+#ifndef HANDOFF_ASIO_HPP
+#define HANDOFF_ASIO_HPP
+
+#include <handoff/poll.h>
+#include <handoff/handoff.hpp>
+
+#if !defined(HANDOFF_BOOST_ASIO) && __has_include(<asio.hpp>)
+#include <asio/io_context.hpp>
+#include <asio/posix/stream_descriptor.hpp>
+namespace handoff::asio::net {
+using namespace ::asio;  // NOLINT(google-build-using-namespace)
+using ErrorCode = ::asio::error_code;
+}  // namespace handoff::asio::net
+#else
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+namespace handoff::asio::net {
+using namespace ::boost::asio;  // NOLINT(google-build-using-namespace)
+using ErrorCode = ::boost::system::error_code;
+}  // namespace handoff::asio::net
+#endif
+
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace handoff::asio {
+
+class Host;
+
+// One connection. Created by a factory given to Host::listen() and owned by the Host. Each member
+// does what that of handoff::uv::Stream does.
+class Stream {
+ public:
+  Stream() = default;
+  virtual ~Stream() = default;
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+
+  SessionId id() const { return handoff_conn_id(conn_); }
+  Host& host() const { return *host_; }
+  int fd() const { return handoff_conn_fd(conn_); }
+  bool closing() const { return handoff_conn_closing(conn_) != 0; }
+  std::size_t output_size() const { return handoff_conn_output_size(conn_); }
+
+  void write(std::string_view bytes) {
+    (void)handoff_conn_write(conn_, bytes.data(), bytes.size());
+  }
+  void close() { handoff_conn_close(conn_); }
+  void changed() { handoff_conn_touch(conn_); }
+  // In a constructor, too: a pause does not move.
+  void pause() {
+    paused_ = true;
+    if (conn_ != nullptr) handoff_conn_pause(conn_);
+  }
+  void resume() {
+    paused_ = false;
+    if (conn_ != nullptr) handoff_conn_resume(conn_);
+  }
+  // Throws handoff::Exception in a service with several lanes.
+  void hold() {
+    const int result = handoff_conn_hold(conn_);
+    if (result < 0) throw Exception(result, "handoff_conn_hold");
+  }
+  void release() { (void)handoff_conn_release(conn_); }
+  void stays(const char* why) {
+    const int result = handoff_conn_stays(conn_, why);
+    if (result < 0) throw Exception(result, "handoff_conn_stays");
+  }
+
+ protected:
+  virtual std::size_t on_input(std::string_view input) = 0;
+  virtual std::string save() const = 0;
+  virtual void on_overflow() {
+    detail::complain("session " + std::to_string(id()) +
+                     " is closed: more bytes of input wait to be consumed than max_input");
+  }
+  virtual void on_open(bool /*adopted*/) {}
+  virtual void on_closed() {}
+  virtual void on_moved() {}
+  std::size_t seen() const { return handoff_conn_seen(conn_); }
+
+ private:
+  friend class Host;
+  Host* host_ = nullptr;
+  handoff_conn_t* conn_ = nullptr;
+  bool paused_ = false;
+};
+
+// Joins a Service, an io_context and the connections. The Service and the io_context must outlive
+// the Host.
+class Host {
+ public:
+  struct Options {
+    std::size_t max_input = 0;  // of handoff_poll_options, as high_water
+    std::size_t high_water = 0;
+  };
+
+  // Takes the Service's callbacks: give it none. Throws handoff::Exception.
+  Host(net::io_context& io, Service& service) : Host(io, service, Options()) {}
+  Host(net::io_context& io, Service& service, const Options& options);
+  ~Host() {
+    watch_.release();  // the kit's
+    handoff_poll_close(kit_);
+  }
+  Host(const Host&) = delete;
+  Host& operator=(const Host&) = delete;
+
+  // Before start(); see handoff::uv::Host::listen(). kind is that of handoff_conn_ops; "" for one
+  // of the listener's name.
+  template <class MakeNew, class MakeAgain>
+  void listen(const std::string& name, const std::string& address, MakeNew&& create,
+              MakeAgain&& restore, const std::string& kind = {}, bool independent = false) {
+    using Made = typename std::invoke_result_t<MakeAgain&, std::string_view>::element_type;
+    auto listener = std::make_unique<Listener>(
+        Listener{*this, std::forward<MakeNew>(create), std::forward<MakeAgain>(restore)});
+    handoff_conn_ops ops = callbacks();
+    if (opens_silently<Made>()) ops.adopted = nullptr;
+    ops.kind = kind.empty() ? nullptr : kind.c_str();
+    ops.flags = independent ? HANDOFF_SESSION_INDEPENDENT : 0;
+    listeners_.push_back(std::move(listener));
+    check(handoff_poll_listen(kit_, name.c_str(), address.c_str(), &ops, listeners_.back().get()));
+  }
+
+  // The hooks of handoff::uv::Host.
+  void on_retired(std::function<void()> f) { retired_ = std::move(f); }
+  void on_late(std::function<void(std::uint64_t waiting)> f) { late_ = std::move(f); }
+  void on_stop(std::function<void()> f) { stop_ = std::move(f); }
+  // Without f, the io_context is stopped.
+  void on_finished(std::function<void()> f) { finished_ = std::move(f); }
+
+  // For several lanes: ends the declarations, on the service itself.
+  static void ready(Service& service) {
+    const int result = handoff_ready(service.raw());
+    if (result < 0) throw Exception(result, handoff_last_error(service.raw()));
+  }
+  // Restores what comes, and returns as the owner. Throws handoff::Exception: HANDOFF_ERR_ABORTED
+  // if the handoff has failed; exit then, the donor serves on.
+  void start() {
+    check(handoff_poll_start(kit_));
+    wait();
+  }
+
+  net::io_context& io() const { return io_; }
+  Service& service() const { return service_; }
+  std::size_t size() const { return handoff_poll_count(kit_); }
+  Stream* find(SessionId id) const {
+    handoff_conn_t* const c = handoff_poll_find(kit_, id);
+    return c == nullptr ? nullptr : static_cast<Stream*>(handoff_conn_user(c));
+  }
+  // f may write to or close Streams.
+  template <class F>
+  void for_each(F&& f) const {
+    handoff_poll_each(
+        kit_,
+        [](void* user, handoff_conn_t* c) {
+          (*static_cast<std::remove_reference_t<F>*>(user))(stream(c));
+        },
+        const_cast<void*>(static_cast<const void*>(&f)));
+  }
+
+ private:
+  using Create = std::function<std::unique_ptr<Stream>()>;
+  using Restore = std::function<std::unique_ptr<Stream>(std::string_view state)>;
+  struct Listener {
+    Host& host;
+    Create create;
+    Restore restore;
+  };
+
+  // As in uv.hpp: every object that a T* can point to has Stream's own on_open().
+  template <class T>
+  static constexpr bool opens_silently() {
+    if constexpr (!std::is_final_v<T>) {
+      return false;
+    } else if constexpr (requires { &T::on_open; }) {
+      return std::is_same_v<decltype(&T::on_open), void (Stream::*)(bool)>;
+    } else {
+      return false;
+    }
+  }
+
+  static Host& of(void* user) { return *static_cast<Host*>(user); }
+  static Stream& stream(const handoff_conn_t* c) {
+    return *static_cast<Stream*>(handoff_conn_user(c));
+  }
+  static Listener& listener(const handoff_conn_t* c) {
+    return *static_cast<Listener*>(handoff_conn_context(c));
+  }
+  void check(int result) const {
+    if (result < 0) throw Exception(result, handoff_poll_last_error(kit_));
+  }
+  // No exception of the service may go through the kit.
+  template <class F, class... Arguments>
+  static void tell(const char* whom, F&& f, Arguments... arguments) {
+    try {
+      if (f) f(arguments...);
+    } catch (const std::exception& e) {
+      detail::complain(std::string(whom) + " threw: " + e.what());
+    }
+  }
+  template <class F>
+  static int guard(const handoff_conn_t* c, F&& f) {
+    try {
+      return f();
+    } catch (const std::exception& e) {
+      handoff_reason(handoff_poll_service(handoff_conn_poll(c)), e.what());
+    }
+    return HANDOFF_ERR_REJECTED;
+  }
+  static int take(handoff_conn_t* c, std::unique_ptr<Stream> made);
+  static handoff_conn_ops callbacks();
+  void wait();
+  void turn();
+
+  net::io_context& io_;
+  Service& service_;
+  handoff_poll_t* kit_ = nullptr;
+  net::posix::stream_descriptor watch_;
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  std::function<void()> retired_, stop_, finished_;
+  std::function<void(std::uint64_t)> late_;
+};
+
+}  // namespace handoff::asio
+
+#include <handoff/detail/asio_host.hpp>
+
+#endif  // HANDOFF_ASIO_HPP

@@ -1,0 +1,90 @@
+// How a Host ends the connections of its Streams: the part of uv.hpp that its users need not read.
+#ifndef HANDOFF_DETAIL_UV_END_HPP
+#define HANDOFF_DETAIL_UV_END_HPP
+
+#include <handoff/uv.hpp>
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace handoff::uv {
+
+// The connection failed, or nobody waits for it any more. The other one of a pair is reset: its end
+// would look as if all had come.
+inline void Host::end(Stream& s) {
+  if (s.dead_) return;
+  const int fd = s.fd_;
+  const int other = s.mate_ != nullptr ? s.mate_->fd_ : -1;
+  const bool inherited = s.inherited_;
+  leave(s.first());
+  // While the donor still has the socket open, close(2) alone would tell the client nothing.
+  if (fd >= 0 && inherited) ::shutdown(fd, SHUT_RDWR);
+  if (fd >= 0) ::close(fd);
+  if (other < 0) return;
+  reset(other);
+  ::close(other);
+}
+
+// Both halves have ended, of both connections of a pair.
+inline void Host::end_complete(Stream& s) {
+  if (s.mate_ != nullptr && !s.mate_->complete()) {
+    // EPOLLHUP can't be masked, and would come in each turn from now on.
+    ::epoll_ctl(epoll_, EPOLL_CTL_DEL, s.fd_, nullptr);
+    s.watched_ = 0;
+    return;
+  }
+  const int fd = s.fd_;
+  const int other = s.mate_ != nullptr ? s.mate_->fd_ : -1;
+  leave(s.first());
+  ::close(fd);
+  if (other >= 0) ::close(other);
+}
+
+inline void Host::reset(int fd) {
+  const linger now{1, 0};
+  (void)::setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+  const sockaddr nowhere{.sa_family = AF_UNSPEC, .sa_data = {}};
+  if (::connect(fd, &nowhere, sizeof nowhere) < 0) (void)::shutdown(fd, SHUT_RDWR);
+}
+
+// All output is sent, and the client may not have read it yet. One that has ended its own half
+// sends nothing that could make close(2) a reset.
+inline void Host::finish(Stream& s) {
+  if (s.dead_) return;
+  if (s.mate_ != nullptr) return finish_pair(s);
+  if (s.ended_) return end(s);
+  const int fd = s.fd_;
+  leave(s);
+  let_linger(fd);
+}
+
+inline void Host::let_linger(int fd) {
+  linger_.add(fd, epoll_, Linger::clock_ms());
+  if (uv_is_active(reinterpret_cast<uv_handle_t*>(&linger_timer_)) == 0) time_linger();
+}
+inline void Host::time_linger() {
+  const std::uint64_t now_ms = Linger::clock_ms();
+  linger_.expire(now_ms);
+  if (linger_.empty()) return;
+  uv_timer_start(
+      &linger_timer_, [](uv_timer_t* t) { static_cast<Host*>(t->data)->time_linger(); },
+      linger_.left_ms(now_ms), 0);
+}
+
+// Its session has ended, and its fd is the caller's.
+inline void Host::leave(Stream& s) {
+  service_.session_closed(s.id_);
+  each_of(s, [this](Stream& one) {
+    one.dead_ = true;
+    one.closing_ = true;
+    if (one.fd_ >= 0) ::epoll_ctl(epoll_, EPOLL_CTL_DEL, one.fd_, nullptr);
+    one.fd_ = -1;
+  });
+  ended_.push_back(s.id_);
+  if (!in_batch_ && !flushing_) schedule();
+}
+
+}  // namespace handoff::uv
+
+#endif  // HANDOFF_DETAIL_UV_END_HPP

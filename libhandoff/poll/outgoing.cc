@@ -1,0 +1,63 @@
+// Connections that the service opens itself: the kinds that they are of, and how they begin. From
+// then on they are like those that were accepted.
+#include <sys/socket.h>
+
+#include <string>
+
+#include "libhandoff/poll/kit.h"
+
+using handoff::poll::Failed;
+
+void handoff_poll::declare_outgoing(const handoff_conn_ops& ops, void* context) {
+  const std::string kind = ops.kind;
+  if (handoff_state(handle_) != HANDOFF_STATE_DECLARING) {
+    throw Failed{HANDOFF_ERR_ORDER, "kind '" + kind +
+                                        "' is declared too late: handoff_poll_outgoing() comes "
+                                        "before the start"};
+  }
+  if (first_lane_ && handoff_kind_version(handle_, ops.kind) == 0) {
+    const int result = handoff_kind(handle_, ops.kind, 1);
+    if (result < 0) throw Failed{result, handoff_last_error(handle_)};
+  }
+  claim_kind("of outgoing connections", kind, false);
+  listeners_.push_back(std::make_unique<Listener>(Listener{.name = "of outgoing connections",
+                                                           .kind = kind,
+                                                           .by_itself = false,
+                                                           .ops = ops,
+                                                           .context = context,
+                                                           .outgoing = true}));
+}
+
+handoff_conn* handoff_poll::open(const char* kind, int fd, void* user, bool connecting) {
+  Listener* const of = listener_of(kind);
+  if (of == nullptr || !of->outgoing) {
+    throw Failed{
+        HANDOFF_ERR_UNKNOWN,
+        std::string("kind '") + kind + "': handoff_poll_outgoing() says what its connections do"};
+  }
+  if (!started_ || closing_down_) {
+    throw Failed{HANDOFF_ERR_ORDER,
+                 "connections are opened after handoff_poll_start(), and not once "
+                 "the service stops"};
+  }
+  if (!connecting) set_nonblocking(fd);
+  handoff_conn* const c = admit(*of, fd, connecting);
+  if (c == nullptr) throw Failed{HANDOFF_ERR_REJECTED, "the connection is no session, see the log"};
+  c->user = user;
+  return c;
+}
+
+// The kernel has an answer to connect(2).
+void handoff_poll::connected(handoff_conn& c) {
+  int error = 0;
+  socklen_t size = sizeof error;
+  (void)::getsockopt(c.fd, SOL_SOCKET, SO_ERROR, &error, &size);
+  c.connecting = false;
+  touch(c);
+  if (error != 0) {
+    if (c.ops().refused != nullptr) c.ops().refused(&c, error);
+    return end(c);
+  }
+  if (c.ops().connected != nullptr) c.ops().connected(&c);
+  if (!c.dead) enqueue(c);
+}

@@ -1,0 +1,342 @@
+// Sessions with two connections, on uv_pair.hpp: what goes through them, and that the two are never
+// apart.
+#include <gmock/gmock.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <handoff/uv_pair.hpp>
+#include <memory>
+#include <string>
+
+#include "support/clients/line_client.h"
+#include "support/clients/sockets.h"
+#include "support/peers/service_process.h"
+#include "upstream.h"
+
+namespace handoff::test {
+namespace {
+
+using protocol::Type;
+using ::testing::HasSubstr;
+
+struct Options {
+  std::string version = "1";
+  std::string upstream;
+  bool refuses = false;     // no session is restored
+  bool apologizes = false;  // an upstream that refuses is told to the client
+  std::string second = {};  // tried after that
+};
+
+// Relays, but for the client's lines "hold", "release" and "who".
+class Relay final : public uv::Pair {
+ public:
+  explicit Relay(const Options& options) : options_(options) {}
+  void on_open(bool adopted) override {
+    if (!adopted && connect(options_.upstream) < 0) close();
+  }
+  std::size_t on_input(std::string_view input) override {
+    if (input == "hold\n") hold();
+    if (input == "release\n") release();
+    if (input == "who\n") {
+      write(options_.version + "\n");
+      return input.size();
+    }
+    return Pair::on_input(input);
+  }
+  void on_upstream_refused(int error) override {
+    if (!tried_ && !options_.second.empty()) {
+      tried_ = true;
+      if (connect(options_.second) == 0) return;
+    }
+    if (!options_.apologizes) return;
+    write("no upstream: " + std::to_string(error) + "\n");
+    close();
+  }
+
+ private:
+  const Options& options_;
+  bool tried_ = false;
+};
+
+int run_relay(const Options& options) {
+  uv_loop_t loop;
+  uv_loop_init(&loop);
+  auto service = Service::open({.name = "test", .version = options.version});
+  uv::Host host(&loop, *service);
+  host.listen(
+      "public", "tcp:127.0.0.1:0", [&] { return std::make_unique<Relay>(options); },
+      [&](std::string_view) {
+        return options.refuses ? nullptr : std::make_unique<Relay>(options);
+      });
+  try {
+    host.start();
+  } catch (const Exception& e) {
+    if (e.code() == HANDOFF_ERR_ABORTED) return 3;
+    throw;
+  }
+  uv_run(&loop, UV_RUN_DEFAULT);
+  return 0;
+}
+
+class UvPairTest : public ::testing::Test {
+ protected:
+  Options options(const std::string& version) const {
+    Options out;
+    out.version = version;
+    out.upstream = address_of(listener_);
+    return out;
+  }
+  void start(const Options& options) {
+    owner_ =
+        std::make_unique<ServiceProcess>(++generation_, [options] { return run_relay(options); });
+    address_ = owner_->await_message<v1::Owner>(Type::kOwner).named(0).address();
+  }
+  void begin(const Options& options, const Terms& terms = {}) {
+    heir_ = start_heir(
+        *owner_, ++generation_, [options] { return run_relay(options); }, terms);
+  }
+  std::uint64_t hand_over(const Options& options) {
+    begin(options);
+    const std::uint64_t sessions = heir_->await_message<v1::Owner>(Type::kOwner).sessions();
+    EXPECT_EQ(0, owner_->wait());
+    owner_ = std::move(heir_);
+    return sessions;
+  }
+  std::uint64_t hand_over() { return hand_over(options(std::to_string(generation_ + 1))); }
+  void connect() {
+    client_ = std::make_unique<LineClient>(address_);
+    upstream_ = accept_from(listener_);
+  }
+  void to_client(const std::string& text) { send_all(upstream_.get(), text); }
+
+  UniqueFd listener_ = listen_on_loopback();
+  std::uint64_t generation_ = 0;
+  std::unique_ptr<ServiceProcess> owner_;
+  std::unique_ptr<ServiceProcess> heir_;
+  std::string address_;
+  std::unique_ptr<LineClient> client_;
+  UniqueFd upstream_;
+};
+
+TEST_F(UvPairTest, RelaysBothWaysThroughUpgrades) {
+  start(options("1"));
+  connect();
+  for (int i = 0; i < 4; ++i) {
+    client_->send("to " + std::to_string(i));
+    EXPECT_EQ("to " + std::to_string(i), next(upstream_));
+    to_client("fro " + std::to_string(i) + "\n");
+    EXPECT_EQ("fro " + std::to_string(i) + "\n", client_->line());
+    EXPECT_EQ(1U, hand_over());
+  }
+  client_->say("who");
+  EXPECT_EQ("5\n", client_->line());
+}
+
+TEST_F(UvPairTest, WhatNeitherSideReadsWaitsThroughUpgrades) {
+  start(options("1"));
+  connect();
+  // More than sockets and high-water marks hold, each way.
+  constexpr std::size_t kSize = std::size_t{24} << 20;
+  std::string up(kSize, '\0');
+  std::string down(kSize, '\0');
+  for (std::size_t i = 0; i < kSize; ++i) {
+    up[i] = static_cast<char>(i * 2654435761U >> 13);
+    down[i] = static_cast<char>(i * 2654435761U >> 19);
+  }
+  struct Way {
+    int from, to;
+    const std::string& bytes;
+    std::size_t sent = 0;
+    std::string got = {};
+  };
+  Way ways[] = {{client_->fd(), upstream_.get(), up}, {upstream_.get(), client_->fd(), down}};
+  // Sends until nothing is taken any more; nobody reads.
+  const auto send_some = [](Way& way) {
+    while (way.sent < way.bytes.size()) {
+      const ssize_t n = ::send(way.from, way.bytes.data() + way.sent, way.bytes.size() - way.sent,
+                               MSG_DONTWAIT | MSG_NOSIGNAL);
+      if (n > 0) {
+        way.sent += static_cast<std::size_t>(n);
+        continue;
+      }
+      pollfd p{way.from, POLLOUT, 0};
+      if (::poll(&p, 1, 100) != 1) return;
+    }
+  };
+  const auto read_some = [](Way& way) {
+    std::string buffer(std::size_t{1} << 20, '\0');
+    const ssize_t n = ::recv(way.to, buffer.data(), buffer.size(), MSG_DONTWAIT);
+    if (n > 0) way.got.append(buffer, 0, static_cast<std::size_t>(n));
+  };
+  for (Way& way : ways) send_some(way);
+  EXPECT_LT(ways[0].sent, kSize);
+  EXPECT_LT(ways[1].sent, kSize);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(1U, hand_over());
+    for (Way& way : ways) read_some(way);
+  }
+  const Deadline deadline = Deadline::patience();
+  while (ways[0].got.size() < kSize || ways[1].got.size() < kSize) {
+    ASSERT_FALSE(deadline.passed()) << ways[0].got.size() << " " << ways[1].got.size();
+    pollfd both[] = {{client_->fd(), POLLIN, 0}, {upstream_.get(), POLLIN, 0}};
+    for (int i = 0; i < 2; ++i) {
+      if (ways[i].sent < kSize) both[i].events |= POLLOUT;
+    }
+    ::poll(both, 2, 1000);
+    for (Way& way : ways) {
+      const ssize_t n = ::send(way.from, way.bytes.data() + way.sent, way.bytes.size() - way.sent,
+                               MSG_DONTWAIT | MSG_NOSIGNAL);
+      if (n > 0) way.sent += static_cast<std::size_t>(n);
+      read_some(way);
+    }
+  }
+  EXPECT_TRUE(ways[0].got == up);
+  EXPECT_TRUE(ways[1].got == down);
+}
+
+TEST_F(UvPairTest, AHalfThatHasEndedStaysSo) {
+  start(options("1"));
+  connect();
+  client_->send("request");
+  ASSERT_EQ(0, ::shutdown(client_->fd(), SHUT_WR));
+  EXPECT_EQ("request", next(upstream_));
+  EXPECT_EQ("EOF", next(upstream_));
+  EXPECT_EQ(1U, hand_over());
+  to_client("answer\n");
+  EXPECT_EQ("answer\n", client_->line());
+  EXPECT_EQ(1U, hand_over());
+  upstream_.reset();
+  EXPECT_EQ("EOF", client_->line());
+  EXPECT_EQ(0U, hand_over()) << "both halves of both have ended";
+}
+
+TEST_F(UvPairTest, AnUpstreamThatEndsFirstIsToldToTheClient) {
+  start(options("1"));
+  connect();
+  to_client("all\n");
+  ASSERT_EQ(0, ::shutdown(upstream_.get(), SHUT_WR));
+  EXPECT_EQ("all\n", client_->line());
+  EXPECT_EQ("EOF", client_->line());
+  EXPECT_EQ(1U, hand_over());
+  client_->send("thanks");
+  EXPECT_EQ("thanks", next(upstream_));
+  client_.reset();
+  EXPECT_EQ("EOF", next(upstream_));
+  EXPECT_EQ(0U, hand_over());
+}
+
+TEST_F(UvPairTest, AFailureOfOneResetsTheOther) {
+  start(options("1"));
+  for (const bool moved : {false, true}) {
+    for (const bool of_the_client : {false, true}) {
+      connect();
+      client_->send("x");
+      EXPECT_EQ("x", next(upstream_));
+      if (moved) {
+        EXPECT_EQ(1U, hand_over());
+      }
+      const linger now{1, 0};
+      const int fails = of_the_client ? client_->fd() : upstream_.get();
+      ::setsockopt(fails, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+      if (of_the_client) {
+        client_.reset();
+        EXPECT_EQ("RESET", next(upstream_));
+      } else {
+        upstream_.reset();
+        EXPECT_EQ("RESET", client_->line());
+      }
+    }
+  }
+  EXPECT_EQ(0U, hand_over());
+}
+
+TEST_F(UvPairTest, ASwitchWhileItConnectsChangesNothing) {
+  // A queue for one connection, which is taken: the next is neither made nor refused.
+  const UniqueFd full = listen_for_one();
+  const UniqueFd first = connect_tcp(port_of(full.get()));
+  Options to_full = options("1");
+  to_full.upstream = address_of(full);
+  start(to_full);
+  client_ = std::make_unique<LineClient>(address_);
+  client_->say("who");
+  EXPECT_EQ("1\n", client_->line());
+  client_->send("early");
+  EXPECT_EQ(1U, hand_over(to_full));
+  const UniqueFd taken = accept_from(full);
+  upstream_ = accept_from(full);
+  std::string got;
+  while (got.size() < 5) got += next(upstream_);
+  EXPECT_EQ("early", got.substr(0, 5));
+  to_client("welcome\n");
+  EXPECT_THAT(client_->next_with("welcome"), HasSubstr("welcome"));
+}
+
+TEST_F(UvPairTest, AnUpstreamThatRefusesEndsTheSessionOrIsTold) {
+  const UniqueFd gone = listen_on_loopback();
+  Options refused = options("1");
+  refused.upstream = address_of(gone);
+  ::shutdown(gone.get(), SHUT_RDWR);  // it listens no more, and its port is nobody else's
+  start(refused);
+  EXPECT_EQ("RESET", LineClient(address_).line());
+  owner_.reset();
+  refused.apologizes = true;
+  start(refused);
+  LineClient told(address_);
+  EXPECT_EQ("no upstream: " + std::to_string(ECONNREFUSED) + "\n", told.line());
+  EXPECT_EQ("EOF", told.line());
+  owner_.reset();
+  refused.second = address_of(listener_);
+  start(refused);
+  connect();
+  client_->send("x");
+  EXPECT_EQ("x", next(upstream_));
+  EXPECT_EQ(1U, hand_over(options("2")));
+  to_client("y\n");
+  EXPECT_EQ("y\n", client_->line());
+}
+
+// ---- both or neither ---------------------------------------------------------------------------
+
+TEST_F(UvPairTest, APairThatIsHeldMovesLaterAsAWhole) {
+  start(options("1"));
+  connect();
+  client_->send("hold\n");
+  EXPECT_EQ("hold\n", next(upstream_));
+  begin(options("2"));
+  heir_->await_message<v1::Owner>(Type::kOwner);
+  EXPECT_EQ(1U, owner_->await_message<v1::Late>(Type::kLate).waiting());
+  client_->send("who\n");
+  EXPECT_EQ("1\n", client_->line());
+  to_client("fro\n");
+  EXPECT_EQ("fro\n", client_->line());
+  client_->send("release\n");
+  EXPECT_EQ("release\n", next(upstream_));
+  owner_->await_message<v1::Retired>(Type::kRetired);
+  EXPECT_EQ(0, owner_->wait());
+  client_->send("who\n");
+  EXPECT_EQ("2\n", client_->line());
+  to_client("fro\n");
+  EXPECT_EQ("fro\n", client_->line());
+  client_->send("to");
+  EXPECT_EQ("to", next(upstream_));
+}
+
+TEST_F(UvPairTest, APairThatIsRefusedStaysAsAWhole) {
+  start(options("1"));
+  connect();
+  client_->send("x");
+  EXPECT_EQ("x", next(upstream_));
+  Options refusing = options("2");
+  refusing.refuses = true;
+  begin(refusing);
+  EXPECT_THAT(owner_->await_message<v1::Failed>(Type::kFailed).reason(), HasSubstr("refused"));
+  EXPECT_EQ(3, heir_->wait());
+  client_->send("to");
+  EXPECT_EQ("to", next(upstream_));
+  to_client("fro\n");
+  EXPECT_EQ("fro\n", client_->line());
+}
+
+}  // namespace
+}  // namespace handoff::test
