@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <exception>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -105,6 +106,9 @@ class Pair : public Stream {
     } catch (const Exception& e) {
       if (upstream_fd() != fd) ::close(fd);
       return e.code();
+    } catch (const std::exception&) {  // no memory
+      if (upstream_fd() != fd) ::close(fd);
+      return -ENOMEM;
     }
   }
 };
