@@ -254,7 +254,7 @@ int serve_by_poll() {
   return 0;
 }
 
-class LayerTest : public OffersTest, public testing::WithParamInterface<int (*)()> {
+class OfferedLayersTest : public OffersTest, public testing::WithParamInterface<int (*)()> {
  protected:
   static std::string ask(int port) {
     const UniqueFd client = connect_tcp(port);
@@ -274,7 +274,7 @@ class LayerTest : public OffersTest, public testing::WithParamInterface<int (*)(
   }
 };
 
-TEST_P(LayerTest, ServesBothAddressesAndClosesTheOneThatHasEnded) {
+TEST_P(OfferedLayersTest, ServesBothAddressesAndClosesTheOneThatHasEnded) {
   announce(*start_.add_listeners(), "a", a_.get(), 0);
   announce(*start_.add_before(), "a", b_.get(), 1);
   body_ = GetParam();
@@ -294,7 +294,7 @@ TEST_P(LayerTest, ServesBothAddressesAndClosesTheOneThatHasEnded) {
   EXPECT_EQ(service.wait(), 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(Layers, LayerTest, testing::Values(&serve_by_uv, &serve_by_poll));
+INSTANTIATE_TEST_SUITE_P(All, OfferedLayersTest, testing::Values(&serve_by_uv, &serve_by_poll));
 
 }  // namespace
 }  // namespace handoff::test
