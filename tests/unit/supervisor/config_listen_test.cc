@@ -15,7 +15,7 @@ NamedAddress read(const std::string& table) {
   if (!config || config->services.front().listen.size() != 1) return {};
   return config->services.front().listen.front();
 }
-std::string why(const std::string& table) {
+std::string why_not(const std::string& table) {
   const auto config = parse_config(kHead + "listen = { public = " + table + " }\n", "f");
   return config ? "accepted" : config.error().message;
 }
@@ -109,8 +109,8 @@ TEST(ConfigListenTest, WhatIsWrongIsNamedWithItsLine) {
            {unix + "freebind = true }", "goes with tcp: and udp:"},
            {unix + "reuseport = false }", "goes with tcp: and udp:"},
            {unix + "device = \"lo\" }", "goes with tcp: and udp:"}}) {
-    EXPECT_EQ(why(table).find("f:3: "), 0U) << table << ": " << why(table);
-    EXPECT_NE(why(table).find(words), std::string::npos) << table << ": " << why(table);
+    EXPECT_EQ(why_not(table).find("f:3: "), 0U) << table << ": " << why_not(table);
+    EXPECT_NE(why_not(table).find(words), std::string::npos) << table << ": " << why_not(table);
   }
 }
 

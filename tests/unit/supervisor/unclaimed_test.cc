@@ -74,24 +74,20 @@ TEST(UnclaimedTest, AListenerThatAReleaseWantsClosedIsClosedWhateverThePolicy) {
   EXPECT_EQ(fate_of(old, {}, true, true), Fate::kClosed);
 }
 
-core::Named listener(const std::string& name) { return {.name = name, .address = "tcp:[::]:1"}; }
-core::Manifest manifest(const std::string& release, std::vector<core::Kind> kinds,
-                        std::vector<core::Named> named) {
-  return {.service = "chat",
-          .release = release,
-          .kinds = std::move(kinds),
-          .named = std::move(named),
-          .knows_listeners = true};
+core::Named a_listener(const std::string& name) { return {.name = name, .address = "tcp:[::]:1"}; }
+core::Manifest release_with(const std::string& release, std::vector<core::Named> named) {
+  return {
+      .service = "chat", .release = release, .named = std::move(named), .knows_listeners = true};
 }
 
 TEST(UnclaimedTest, WhatAReleaseGivesBackItHasNotForgotten) {
-  const core::Manifest donor = manifest("1.0", {}, {listener("public"), listener("admin")});
-  const core::Manifest heir = manifest("2.0", {}, {listener("public")});
+  const core::Manifest donor = release_with("1.0", {a_listener("public"), a_listener("admin")});
+  const core::Manifest heir = release_with("2.0", {a_listener("public")});
   EXPECT_TRUE(gives_all_back(donor, heir, {"admin"}));
   EXPECT_FALSE(gives_all_back(donor, heir, {}));
   EXPECT_FALSE(gives_all_back(donor, heir, {"other"}));
   core::Manifest more = donor;
-  more.named.push_back(listener("third"));
+  more.named.push_back(a_listener("third"));
   EXPECT_FALSE(gives_all_back(more, heir, {"admin"})) << "it has forgotten the third";
   core::Manifest with_fd = donor;
   with_fd.named.push_back({.name = "log"});
