@@ -115,8 +115,8 @@ void estimate_switch(Plan& plan, const protocol::Rehearsed& donor,
   out.save_ns = each(donor.spent_ns, donor.passed);
   out.restored = heir.early ? std::min(donor.unsettled, heir.sessions) : heir.sessions;
   // An heir from before says what all of them took.
-  out.restore_ns = heir.typical_ns != 0 ? heir.typical_ns
-                                        : each(heir.spent_ns, heir.passed + heir.refused);
+  out.restore_ns =
+      heir.typical_ns != 0 ? heir.typical_ns : each(heir.spent_ns, heir.passed + heir.refused);
   out.finish_ns = heir.finish_ns;
   out.round_trip_ns = donor.round_trip_ns;
   out.sections_ns = donor.sections_ns;
