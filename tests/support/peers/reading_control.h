@@ -137,6 +137,7 @@ inline void copy(const protocol::Owner& from, v1::Owner& to) {
   for (const std::uint64_t id : from.lost_ids) to.add_lost_ids(id);
   to.set_frozen_at_ns(from.frozen_at_ns);
   to.set_running_at_ns(from.running_at_ns);
+  to.set_owned_at_ns(from.owned_at_ns);
   to.mutable_blackout()->set_p50_us(from.blackout.p50_us);
   to.mutable_blackout()->set_p99_us(from.blackout.p99_us);
   to.mutable_blackout()->set_p999_us(from.blackout.p999_us);

@@ -39,6 +39,21 @@ void expect_register(const Heard& heard) {
   EXPECT_EQ("2.0", aside<supervisor::ReleaseNamed>(heard).release);
 }
 
+void expect_given_back(const Heard& heard) {
+  expect_register(heard);
+  EXPECT_THAT(aside<supervisor::ReleaseNamed>(heard).given_back, ElementsAre("admin", "old"));
+  EXPECT_THAT(aside<supervisor::ReleaseNamed>(heard).drops, ElementsAre("old"));
+}
+
+void expect_more_of_owner(const Heard& heard) {
+  EXPECT_TRUE(heard.events.empty());
+  const auto& named = aside<supervisor::FdsNamed>(heard);
+  EXPECT_TRUE(named.more);
+  ASSERT_EQ(1U, named.fds.size());
+  EXPECT_EQ("admin", named.fds[0].name);
+  EXPECT_EQ(4026531841U, named.fds[0].inode);
+}
+
 void expect_owner(const Heard& heard) {
   const auto& owned = only_event<supervisor::Owned>(heard);
   EXPECT_EQ(kSender, owned.generation);
@@ -282,6 +297,8 @@ void expect_heard(const std::string& name, protocol::Type type, const std::strin
   static const std::map<std::string, void (*)(const Heard&)> kExpected = {
       {"Register.hex", expect_register},
       {"Owner.hex", expect_owner},
+      {"Owner-more.hex", expect_more_of_owner},
+      {"Register-given-back.hex", expect_given_back},
       {"Register-return.hex", expect_return},
       {"Owner-return.hex", expect_owner},
       {"Owner-owned-at.hex", expect_owner_since},
