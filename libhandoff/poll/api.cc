@@ -133,6 +133,7 @@ int handoff_poll_connect(handoff_poll_t* p, const char* kind, const char* addres
   if (kind == nullptr || address == nullptr || out == nullptr) return -EINVAL;
   *out = nullptr;
   return run(p, [&](handoff_poll_t& kit) {
+    (void)kit.may_open(kind);  // before anybody is connected to
     const int fd = handoff_connect(address);
     if (fd < 0) throw Failed{fd, std::string("connecting to ") + address};
     try {

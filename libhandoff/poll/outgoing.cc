@@ -28,7 +28,7 @@ void handoff_poll::declare_outgoing(const handoff_conn_ops& ops, void* context) 
                                                            .outgoing = true}));
 }
 
-handoff_conn* handoff_poll::open(const char* kind, int fd, void* user, bool connecting) {
+handoff::poll::Listener& handoff_poll::may_open(const char* kind) {
   Listener* const of = listener_of(kind);
   if (of == nullptr || !of->outgoing) {
     throw Failed{
@@ -40,8 +40,13 @@ handoff_conn* handoff_poll::open(const char* kind, int fd, void* user, bool conn
                  "connections are opened after handoff_poll_start(), and not once "
                  "the service stops"};
   }
+  return *of;
+}
+
+handoff_conn* handoff_poll::open(const char* kind, int fd, void* user, bool connecting) {
+  Listener& of = may_open(kind);
   if (!connecting) set_nonblocking(fd);
-  handoff_conn* const c = admit(*of, fd, connecting);
+  handoff_conn* const c = admit(of, fd, connecting);
   if (c == nullptr) throw Failed{HANDOFF_ERR_REJECTED, "the connection is no session, see the log"};
   c->user = user;
   return c;

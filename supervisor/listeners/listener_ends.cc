@@ -106,7 +106,9 @@ void ListenerEnds::look() {
     }
     spdlog::info("{}: listener {} is closed at {}", service_, ending.listener.name(),
                  ending.listener.address());
-    // The process has an fd of it, too. A UDP socket is not connected (ENOTCONN), and wakes up.
+    // The process has an fd of it, too. Another socket than one of TCP would be readable for good,
+    // and accept(2) or recv(2) would say EAGAIN: a loop would spin.
+    if (ending.listener.asked().kind != Kind::kTcp) continue;
     (void)::shutdown(ending.listener.fd(), SHUT_RDWR);
   }
   endings_ = std::move(left);

@@ -4,7 +4,10 @@
 // New connections are turned away first: of TCP by a filter that drops each SYN, of a Unix socket
 // by the end of its path. A second later every handshake that was under way is through. Once the
 // queue is empty, or nobody has emptied it in time, shutdown(2) tells the process: its accept(2)
-// says EINVAL, and a client whose SYN was dropped is refused when it tries again.
+// says EINVAL, and a client whose SYN was dropped is refused when it tries again. Other
+// sockets are not shut down, since a loop that watches them would spin: a Unix socket without its
+// path is one that nobody gets to, and what has no path (UDP, an abstract address) is served until
+// the process is replaced.
 #pragma once
 
 #include <optional>

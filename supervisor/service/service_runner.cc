@@ -63,8 +63,9 @@ void ServiceRunner::reconfigure(ServiceConfig config) {
   tell_elsewhere();
 }
 
-// Once of each.
+// Once of each. In an upgrade one that moves is not elsewhere, and is again if the upgrade fails.
 void ServiceRunner::tell_elsewhere() {
+  if (machine_.upgrading()) return;
   std::vector<Elsewhere> found = listeners_elsewhere(config_, listeners_, processes_.owner());
   for (const Elsewhere& one : found) {
     if (std::ranges::find(elsewhere_, one) != elsewhere_.end()) continue;

@@ -12,6 +12,7 @@
 
 #include "support/clients/sockets.h"
 #include "support/peers/service_process.h"
+#include "support/process/files.h"
 #include "upstream.h"
 
 namespace handoff::test {
@@ -22,7 +23,7 @@ using protocol::Type;
 struct Options {
   std::string version = "1";
   std::string upstream = "tcp:127.0.0.1:1";
-  int adopts = -1;  // in place of connecting
+  std::string adopts = "";  // a Unix listener: in place of connecting by the library
 };
 
 // ---- on uv.hpp: says "VERSION LINE" to each line, and its version when it is connected
@@ -58,8 +59,8 @@ int run_on_uv(const Options& options) {
     throw;
   }
   if (service->generation() == 1) {
-    if (options.adopts >= 0) {
-      host.adopt("uplink", ::dup(options.adopts), make(""));
+    if (!options.adopts.empty()) {
+      host.adopt("uplink", connect_unix(options.adopts, SOCK_STREAM).release(), make(""));
     } else {
       try {
         host.connect("uplink", options.upstream, make(""));
@@ -120,8 +121,9 @@ int run_on_poll(const Options& options) {
   }
   if (handoff_generation(h) == 1) {
     const int result =
-        options.adopts >= 0
-            ? handoff_poll_adopt(p, "uplink", ::dup(options.adopts), nullptr, &c)
+        !options.adopts.empty()
+            ? handoff_poll_adopt(p, "uplink", connect_unix(options.adopts, SOCK_STREAM).release(),
+                                 nullptr, &c)
             : handoff_poll_connect(p, "uplink", options.upstream.c_str(), nullptr, &c);
     if (result == -ECONNREFUSED) return 42;  // told at once
     if (result < 0 || c == nullptr) return 2;
@@ -191,12 +193,11 @@ TEST_P(OutgoingTest, AConnectThatIsUnderWayMoves) {
 }
 
 TEST_P(OutgoingTest, ASocketThatTheServiceHadMoves) {
-  int pair[2];
-  ASSERT_EQ(0, ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
-  const UniqueFd mine(pair[0]);
-  UniqueFd theirs(pair[1]);
-  auto owner = start({.version = "1", .adopts = theirs.get()});
-  theirs.reset();
+  const TempDir folder;
+  const std::string path = folder / "upstream";
+  const UniqueFd listener = listen_unix(path, SOCK_STREAM);
+  auto owner = start({.version = "1", .adopts = path});
+  const UniqueFd mine = accept_from(listener);
   send_all(mine.get(), "one\n");
   EXPECT_EQ("1 one\n", next(mine));
   hand_over(owner);

@@ -78,6 +78,7 @@ TEST(SessionFdsOfTheDeadTest, AreResetWithTheSession) {
     donor.open_connections(3);  // the third is the upstream of the second
     v1::Hello hello = donor.hello();
     hello.set_unmovable(v1::UNMOVABLE_CLOSE);
+    hello.set_sessions(2);
     send(donor.channel(), Type::kHello, hello);
     EXPECT_EQ(Type::kHello, donor.next().type);
     donor.send_listeners();

@@ -608,8 +608,8 @@ HANDOFF_API int handoff_errors(handoff_t* h, uint64_t more);
 /* A listener whose address has changed in the configuration is two sockets for a while:
  * handoff_named_fd() has the new one, and clients still come to the other, which may be older or,
  * after a way back, newer. This gives it: accept on both. Once nobody is to come any more,
- * shutdown(2) makes accept(2) fail with EINVAL on it; then stop watching it, and close it. The fd
- * is the caller's from now on: close it in retired(), too. There may be several: ask until -ENOENT.
+ * accept(2) fails with EINVAL on one of TCP; then stop watching it, and close it. The fd is the
+ * caller's from now on: close it in retired(), too. There may be several: ask until -ENOENT.
  * After handoff_wait(); h alone. HANDOFF_ERR_ORDER before, HANDOFF_ERR_UNKNOWN for a name that was
  * not declared. uv.hpp and poll.h do all of this. */
 HANDOFF_API int handoff_take_earlier(handoff_t* h, const char* name);

@@ -417,6 +417,7 @@ class Host {
   void on_events();
   void accept_from(Listener& listener);
   std::unique_ptr<Stream> admit(Listener& listener, int fd);
+  void check_outgoing(const std::string& kind) const;
   Stream& take_in(const std::string& kind, int fd, std::unique_ptr<Stream> stream, bool connecting);
   void connected(Stream& s);
   void refused(Stream& s, int error);

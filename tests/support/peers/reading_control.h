@@ -187,6 +187,8 @@ inline void copy(const protocol::Retired& from, v1::Retired& to) {
   to.set_closed(from.closed);
 }
 
+inline void copy(const protocol::Leaving& from, v1::Leaving& to) { to.set_why(from.why); }
+
 inline void copy(const protocol::Status& from, v1::Status& to) {
   to.set_query_id(from.query_id);
   to.set_sessions(from.sessions);
@@ -194,11 +196,17 @@ inline void copy(const protocol::Status& from, v1::Status& to) {
   to.set_errors(from.errors);
   for (const auto& process : from.processes) copy(process, *to.add_processes());
   to.set_more(from.more);
+  if (from.leaving) copy(*from.leaving, *to.mutable_leaving());
 }
 
 inline void copy(const protocol::Health& from, v1::Health& to) {
   to.set_healthy(from.healthy);
   to.set_reason(from.reason);
+}
+
+inline void copy(const core::Staying& from, v1::Staying& to) {
+  to.set_why(from.why);
+  to.set_sessions(from.sessions);
 }
 
 inline void copy(const protocol::Late& from, v1::Late& to) {
@@ -211,6 +219,7 @@ inline void copy(const protocol::Late& from, v1::Late& to) {
   for (const auto& one : from.left_out) copy(one, *to.add_left_out());
   for (const auto& one : from.unmoved) copy(one, *to.add_unmoved());
   to.set_unmovable(from.unmovable);
+  for (const auto& one : from.staying) copy(one, *to.add_staying());
 }
 
 inline void copy(const protocol::Finding& from, v1::Finding& to) {
@@ -253,6 +262,8 @@ inline void copy(const protocol::Rehearsed& from, v1::Rehearsed& to) {
   to.set_unmovable(static_cast<v1::Unmovable>(from.unmovable));
   to.set_not_late(from.not_late);
   to.set_too_large(from.too_large);
+  for (const auto& one : from.staying) copy(one, *to.add_staying());
+  to.set_untried(from.untried);
 }
 
 }  // namespace handoff::test

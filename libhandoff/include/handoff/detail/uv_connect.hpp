@@ -23,6 +23,7 @@ namespace handoff::uv {
 
 inline Stream& Host::connect(const std::string& kind, const std::string& address,
                              std::unique_ptr<Stream> stream) {
+  check_outgoing(kind);  // before anybody is connected to
   const int fd = handoff_connect(address.c_str());
   if (fd < 0) throw Exception(fd, "connecting to " + address + ": " + handoff_strerror(fd));
   try {
@@ -34,16 +35,19 @@ inline Stream& Host::connect(const std::string& kind, const std::string& address
 }
 
 inline Stream& Host::adopt(const std::string& kind, int fd, std::unique_ptr<Stream> stream) {
+  check_outgoing(kind);
   set_nonblocking(fd);
   return take_in(kind, fd, std::move(stream), false);
 }
 
+inline void Host::check_outgoing(const std::string& kind) const {
+  if (restores_.contains(kind)) return;
+  throw Exception(HANDOFF_ERR_UNKNOWN,
+                  "kind \"" + kind + "\": Host::outgoing() says how its sessions are restored");
+}
+
 inline Stream& Host::take_in(const std::string& kind, int fd, std::unique_ptr<Stream> stream,
                              bool connecting) {
-  if (!restores_.contains(kind)) {
-    throw Exception(HANDOFF_ERR_UNKNOWN,
-                    "kind \"" + kind + "\": Host::outgoing() says how its sessions are restored");
-  }
   Stream& s = *stream;
   const SessionId id = service_.session_open(fd, HANDOFF_SESSION_TRACKED, kind.c_str());
   try {

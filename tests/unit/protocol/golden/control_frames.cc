@@ -222,6 +222,25 @@ protocol::Late late_with_unmovable() {
   return m;
 }
 
+protocol::Late late_with_staying() {
+  protocol::Late m{77, 3, 2, 123456792012345, true, 1};
+  m.staying = {{"tls", 2}, {"upload", 1}};
+  return m;
+}
+
+protocol::Rehearsed rehearsed_with_staying() {
+  protocol::Rehearsed m = rehearsed();
+  m.staying = {{"tls", 2}, {"upload", 1}};
+  m.untried = 300;
+  return m;
+}
+
+protocol::Status status_of_one_that_leaves() {
+  protocol::Status m{300, 1000, 2};
+  m.leaving = protocol::Leaving{"nothing left to do"};
+  return m;
+}
+
 std::vector<supervisor::Passed> passed(const std::vector<supervisor::NamedFd>& listeners) {
   std::vector<supervisor::Passed> out;
   for (const auto& one : listeners) {
@@ -353,6 +372,7 @@ std::vector<Frame> service_frames() {
                                 {7, 300, 1099511628101}})},
       {Type::kRetired, "left-out", 0, encode(retired_without())},
       {Type::kStatus, "", 0, encode(protocol::Status{300, 1000, 2})},
+      {Type::kStatus, "leaving", 0, encode(status_of_one_that_leaves())},
       {Type::kStatus, "errors", 0, encode(protocol::Status{300, 1000, 2, 7})},
       {Type::kStatus, "processes", 0,
        encode(protocol::Status{300, 1000, 2, 7, {{4711, 1234567}, {4712, 1234568}}, true})},
@@ -360,11 +380,13 @@ std::vector<Frame> service_frames() {
       {Type::kRehearsed, "", 0, encode(rehearsed())},
       {Type::kRehearsed, "region", 0, encode(rehearsed_with_region())},
       {Type::kRehearsed, "sections", 0, encode(rehearsed_with_sections())},
+      {Type::kRehearsed, "staying", 0, encode(rehearsed_with_staying())},
       {Type::kRehearsed, "typical", 0, encode(rehearsed_with_typical())},
       {Type::kRehearsed, "left-out", 0, encode(rehearsed_without())},
       {Type::kRehearsed, "unmovable", 0, encode(rehearsed_with_unmovable())},
       {Type::kRetired, "closed", 0, encode(retired_with_closed())},
       {Type::kLate, "unmovable", 0, encode(late_with_unmovable())},
+      {Type::kLate, "staying", 0, encode(late_with_staying())},
       {Type::kLate, "", 0, encode(protocol::Late{77, 3, 2, 123456792012345, true, 1})},
       {Type::kLate, "left-out", 0, encode(late_without())},
   };

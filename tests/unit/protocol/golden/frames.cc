@@ -58,6 +58,18 @@ std::string gone_on_session() {
   return body;
 }
 
+// A session with bytes of a layer between its library and its service.
+std::string layered_session() {
+  std::string body;
+  protocol::append(body, {.id = 300,
+                          .kind = 1,
+                          .has_fd = true,
+                          .state = "changed",
+                          .inode = 70000,
+                          .layer = std::string_view("k\0y", 3)});
+  return body;
+}
+
 // A session with fds beside its socket, and one without a socket.
 std::string sessions_with_fds() {
   std::string body;
@@ -111,6 +123,11 @@ protocol::Hello hello_with_tails() {
   m.unmovable = core::Unmovable::kLate;
   return m;
 }
+protocol::Hello hello_with_layers() {
+  protocol::Hello m = hello();
+  m.layers = true;
+  return m;
+}
 protocol::Hello hello_with_session_fds() {
   protocol::Hello m = hello();
   m.session_fds = true;
@@ -156,6 +173,7 @@ std::vector<Frame> channel_frames() {
       {Type::kHello, "heard", 0, encode(hello_that_was_heard())},
       {Type::kHello, "listeners", 0, encode(hello_with_listeners())},
       {Type::kHello, "tails", 0, encode(hello_with_tails())},
+      {Type::kHello, "layers", 0, encode(hello_with_layers())},
       {Type::kHello, "session-fds", 0, encode(hello_with_session_fds())},
       {Type::kAbort, "", 0, encode(protocol::Abort{{core::Code::kTimeout, "the heir was silent"}})},
       {Type::kListeners, "", 2, encode(protocol::Listeners{manifest().named, 2})},
@@ -163,6 +181,7 @@ std::vector<Frame> channel_frames() {
       {Type::kSessions, "unseen", 2, unseen_sessions()},
       {Type::kSessions, "process", 0, needing_session()},
       {Type::kSessions, "tails", 0, gone_on_session()},
+      {Type::kSessions, "layer", 1, layered_session()},
       {Type::kSessions, "fds", 2, sessions_with_fds()},
       {Type::kSessions, "ring", 253, encode(protocol::InRing{7, 226305, 1ULL << 63})},
       {Type::kRing, "", 1, encode(protocol::Ring{8, 1048576})},
@@ -192,6 +211,7 @@ std::vector<Frame> channel_frames() {
 std::vector<Frame> link_frames() {
   return {
       {Type::kLinkHello, "", 1, encode(protocol::LinkHello{1, 1, 3, true, manifest()})},
+      {Type::kLinkHello, "layers", 1, encode(protocol::LinkHello{1, 1, 3, true, manifest(), true})},
       {Type::kLinkHello, "session-fds", 1,
        encode(protocol::LinkHello{1, 1, 3, true, manifest(), false, true})},
       {Type::kGroupSessions, "", 2, encode(protocol::GroupSessions{5, sessions()})},

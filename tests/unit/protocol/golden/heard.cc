@@ -191,6 +191,18 @@ void expect_late_unmovable(const Heard& heard) {
   EXPECT_EQ(300U, only_event<supervisor::DonorLate>(heard).unmovable);
 }
 
+void expect_late_staying(const Heard& heard) {
+  expect_late(heard);
+  EXPECT_THAT(only_event<supervisor::DonorLate>(heard).staying,
+              ElementsAre(core::Staying{"tls", 2}, core::Staying{"upload", 1}));
+}
+
+void expect_leaving(const Heard& heard) {
+  const auto& leaves = only_event<supervisor::Leaves>(heard);
+  EXPECT_EQ(kSender, leaves.generation);
+  EXPECT_EQ("nothing left to do", leaves.why);
+}
+
 void expect_closed(const Heard& heard) {
   const auto& retired = only_event<supervisor::DonorRetired>(heard);
   EXPECT_EQ(1000U, retired.sessions);
@@ -269,6 +281,13 @@ void expect_rehearsed_with_typical(const Heard& heard) {
   EXPECT_EQ(321U, aside<protocol::Rehearsed>(heard).typical_ns);
 }
 
+void expect_rehearsed_with_staying(const Heard& heard) {
+  expect_rehearsed(heard);
+  const auto& found = aside<protocol::Rehearsed>(heard);
+  EXPECT_THAT(found.staying, ElementsAre(core::Staying{"tls", 2}, core::Staying{"upload", 1}));
+  EXPECT_EQ(300U, found.untried);
+}
+
 void expect_rehearsed_with_unmovable(const Heard& heard) {
   expect_rehearsed(heard);
   const auto& found = aside<protocol::Rehearsed>(heard);
@@ -323,6 +342,9 @@ void expect_heard(const std::string& name, protocol::Type type, const std::strin
       {"Rehearsed-typical.hex", expect_rehearsed_with_typical},
       {"Rehearsed-unmovable.hex", expect_rehearsed_with_unmovable},
       {"Retired-closed.hex", expect_closed},
+      {"Rehearsed-staying.hex", expect_rehearsed_with_staying},
+      {"Status-leaving.hex", expect_leaving},
+      {"Late-staying.hex", expect_late_staying},
       {"Late-unmovable.hex", expect_late_unmovable}};
   const auto expected = kExpected.find(name);
   ASSERT_NE(kExpected.end(), expected) << "what does the supervisor make of it?";
