@@ -365,7 +365,8 @@ void handoff_poll::pause(handoff_conn& c) {
 
 // Its input is looked at by announce_adopted(): from here input() could be within itself.
 void handoff_poll::resume(handoff_conn& c) {
-  if (!std::exchange(c.paused, false) || c.making || c.dead) return;
+  c.paused = false;
+  if (c.making || c.dead) return;
   thawed_.push_back(c.id);
   enqueue(c);
   wake();

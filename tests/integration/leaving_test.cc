@@ -32,8 +32,7 @@ TEST(LeavingTest, IsNotStartedAgainUntilSomebodyDoes) {
   EXPECT_EQ(recorded.at("by"), "service");
 
   supervisor.kill();
-  supervisor.start_again();
-  EXPECT_EQ(supervisor.status().at("state"), "stopped");
+  supervisor.start_again_until("stopped");
   EXPECT_EQ(supervisor.status().at("problem").at("message"), kWhy);
 
   const auto started = supervisor.command({"restart", "steps"});

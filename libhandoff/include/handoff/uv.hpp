@@ -83,6 +83,8 @@ class Stream {
   // is saved. The pause is not: a Stream that is restored calls pause() again, in its constructor
   // or in on_open().
   void pause();
+  // Hands the input that waits to on_input() again, from the loop, whether or not it was paused: for
+  // a Stream that can go on with what it has left there.
   void resume();
   // Sends what is queued, then ends the sending half (shutdown(2)); input comes as before. What is
   // written after it is dropped.

@@ -92,9 +92,11 @@ void Supervisor::start(Options options) {
   start_again();
 }
 
-void Supervisor::start_again() {
+void Supervisor::start_again() { start_again_until("running"); }
+
+void Supervisor::start_again_until(const std::string& state) {
   run(run_arguments(), options_.environment);
-  wait_until_running();
+  wait_until_all_are(state);
 }
 
 void Supervisor::start_again(Environment environment) {
@@ -103,13 +105,13 @@ void Supervisor::start_again(Environment environment) {
 }
 
 // Every change of a service's state is a line in the log.
-void Supervisor::wait_until_running() const {
+void Supervisor::wait_until_all_are(const std::string& state) const {
   const Deadline deadline = Deadline::patience();
   while (process_->running()) {
     const std::size_t said = process_->written();
     const json services = ask_services(runtime());
-    const auto runs = [](const json& service) { return service.value("state", "") == "running"; };
-    if (!services.empty() && std::all_of(services.begin(), services.end(), runs)) return;
+    const auto is_in_it = [&](const json& service) { return service.value("state", "") == state; };
+    if (!services.empty() && std::all_of(services.begin(), services.end(), is_in_it)) return;
     if (!process_->wait_for_more(said, deadline) && deadline.passed()) break;
   }
   throw std::runtime_error("the supervisor did not come up:\n" + log());

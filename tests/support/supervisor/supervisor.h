@@ -53,6 +53,8 @@ class Supervisor {
   // run.
   void start_again();
   void start_again(Environment environment);
+  // Likewise; returns when all services are in that state: "stopped", say.
+  void start_again_until(const std::string& state);
   // Sends SIGTERM, and waits for the end.
   handoff::test::Outcome terminate();
 
@@ -114,7 +116,7 @@ class Supervisor {
  private:
   Environment environment() const;  // for commands
   std::vector<std::string> run_arguments() const;
-  void wait_until_running() const;
+  void wait_until_all_are(const std::string& state) const;
   Outcome hand_over(const char* command, std::vector<std::string> positional,
                     const std::vector<std::string>& arguments,
                     const std::vector<std::string>& flags) const;

@@ -358,7 +358,8 @@ inline void Stream::pause() {
 }
 // Its input is looked at by announce_adopted(): from here on_input() could be within itself.
 inline void Stream::resume() {
-  if (!std::exchange(paused_, false) || host_ == nullptr || dead_) return;
+  paused_ = false;
+  if (host_ == nullptr || dead_) return;
   host_->thawed_.push_back(id_);
   host_->enqueue(*this);
 }
