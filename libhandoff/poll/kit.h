@@ -74,7 +74,7 @@ struct handoff_poll {
   int stays(handoff_conn& c, const char* why);
   int release(handoff_conn& c);
   // Of that kind, if the service may open a connection of it now; throws.
-  Listener& may_open(const char* kind);
+  handoff::poll::Listener& may_open(const char* kind);
   // Opens a connection of the service's own; takes fd if it succeeds.
   handoff_conn* open(const char* kind, int fd, void* user, bool connecting);
   std::size_t count() const { return conns_.size(); }
