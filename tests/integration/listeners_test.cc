@@ -337,7 +337,8 @@ TEST_F(ListenersTest, SixHundredListenersGoThroughAStartAnUpgradeAndTheNextSuper
   supervisor_.start(std::move(options));
   const auto ports = [&] {
     std::map<std::string, std::string> out;
-    for (const json& one : supervisor_.status().at("listeners")) {
+    const json status = supervisor_.status();
+    for (const json& one : status.at("listeners")) {
       out[one.at("name")] = one.at("address");
     }
     return out;
