@@ -279,8 +279,7 @@ TEST(KeyUpdateTest, ManyRequestsHaveOneAnswer) {
 TEST(KeyUpdateTest, IsTheLastOfItsRecord) {
   End server(Role::kServer), client(Role::kClient);
   const std::string update = {24, 0, 0, 1, 0};
-  ASSERT_EQ(Opened::kFailed,
-            server.open(Forger(client).record(Type::kHandshake, update + update)));
+  ASSERT_EQ(Opened::kFailed, server.open(Forger(client).record(Type::kHandshake, update + update)));
   expect_failed(server, Alert::kUnexpectedMessage);
 }
 
@@ -311,8 +310,7 @@ TEST(PaddingTest, IsTakenOff) {
   End server(Role::kServer), client(Role::kClient);
   Forger forger(client);
   for (const std::size_t zeros : {0, 1, 100, 16380}) {
-    ASSERT_EQ(Opened::kRecord,
-              server.open(forger.inner("abc\x17" + std::string(zeros, '\0'))));
+    ASSERT_EQ(Opened::kRecord, server.open(forger.inner("abc\x17" + std::string(zeros, '\0'))));
     ASSERT_EQ("abc", server.read());
   }
   ASSERT_EQ(Opened::kFailed, server.open(forger.inner(std::string(5, '\0'))));
