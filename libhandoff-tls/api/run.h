@@ -14,6 +14,13 @@ Failure may_not(const handoff_tls& t);
 // How a session has ended.
 std::string alert_words(const Record& record);
 
+inline int note(std::string& error, const char* words) noexcept try {
+  error = words;
+  return HANDOFF_ERR_INTERNAL;
+} catch (const std::bad_alloc&) {
+  return -ENOMEM;
+}
+
 // Runs f, whose error goes to `error` in words.
 template <class F>
 int run(std::string& error, F&& f) noexcept {
@@ -25,11 +32,7 @@ int run(std::string& error, F&& f) noexcept {
   } catch (const std::bad_alloc&) {
     return -ENOMEM;
   } catch (const std::exception& e) {
-    try {
-      error = e.what();
-    } catch (...) {
-    }
-    return HANDOFF_ERR_INTERNAL;
+    return note(error, e.what());
   }
 }
 

@@ -78,9 +78,6 @@ TEST(ArenaTest, IsInNoCoreDumpAndInNoChild) {
   const test::Mapping mapping = test::mapping_of(p);
   EXPECT_TRUE(mapping.has_flag("dd")) << "MADV_DONTDUMP";
   EXPECT_TRUE(mapping.has_flag("wf")) << "MADV_WIPEONFORK";
-  if (Arena::instance().unlocked() == 0) {
-    EXPECT_TRUE(mapping.has_flag("lo")) << "mlock(2)";
-  }
   const pid_t child = ::fork();
   if (child == 0) {
     const bool wiped = is_zero(p, 100);

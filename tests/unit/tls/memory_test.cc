@@ -15,6 +15,7 @@
 
 #include "hex.h"
 #include "libhandoff-tls/crypto/derive.h"
+#include "libhandoff-tls/sys/arena.h"
 #include "libhandoff/base/unique_fd.h"
 #include "mappings.h"
 #include "peer.h"
@@ -162,6 +163,13 @@ class MemoryTest : public testing::TestWithParam<const char*> {
 INSTANTIATE_TEST_SUITE_P(Suites, MemoryTest,
                          testing::Values("TLS_AES_128_GCM_SHA256", "TLS_CHACHA20_POLY1305_SHA256",
                                          "ECDHE-ECDSA-AES256-GCM-SHA384"));
+
+// Sanitizers make nothing of mlock(2).
+TEST(LockedTest, KeysAreNotSwappedOutWhereTheLimitAllowsIt) {
+  void* const p = Arena::instance().allocate(100);
+  EXPECT_EQ(Arena::instance().unlocked() == 0, test::mapping_of(p).has_flag("lo"));
+  Arena::instance().free(p);
+}
 
 TEST_P(MemoryTest, KeysLieInTheArenaAndAreGoneAfterwards) {
   auto ours = std::make_unique<test::Ours>(context_.get(), true);
