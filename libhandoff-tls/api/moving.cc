@@ -40,7 +40,7 @@ std::string alert_words(const Record& record) {
     return "the TLS peer broke the protocol, and was sent alert " +
            std::to_string(static_cast<int>(*alert));
   }
-  return "the TLS session has failed";
+  return "the TLS session has failed here: no memory, or OpenSSL can't encrypt";
 }
 
 namespace {

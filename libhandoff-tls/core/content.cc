@@ -88,10 +88,10 @@ Record::Opened Record::take_handshake(std::string_view body, Buffer& wire) {
   half_.insert(half_.end(), body.begin(), body.end());
   std::string_view rest(reinterpret_cast<const char*>(half_.data()), half_.size());
   while (rest.size() >= kMessageHeader) {
-    const std::size_t size = number(rest.substr(1, 3));
-    if (size > kMaxMessage) return fail(Alert::kIllegalParameter, wire);
-    if (rest.size() < kMessageHeader + size) break;
     const auto type = static_cast<std::uint8_t>(rest[0]);
+    const std::size_t size = number(rest.substr(1, 3));
+    if (const auto alert = refuse_header(type, size)) return fail(*alert, wire);
+    if (rest.size() < kMessageHeader + size) break;
     const std::string_view message = rest.substr(kMessageHeader, size);
     rest.remove_prefix(kMessageHeader + size);
     if (const auto alert = take_message(type, message, rest.empty(), wire)) {
@@ -106,25 +106,33 @@ Record::Opened Record::take_handshake(std::string_view body, Buffer& wire) {
   return Opened::kRecord;
 }
 
-// The alert to fail with, or nothing.
+// What may come after a handshake, and how long it may be: the alert to fail with, or nothing. A
+// peer can't make a session wait for, and move, more than that.
+std::optional<Alert> Record::refuse_header(std::uint8_t type, std::size_t size) const {
+  const bool client = role_ == Role::kClient;
+  if (!tls13()) {
+    if (type != (client ? kHelloRequest : kClientHello)) return Alert::kUnexpectedMessage;
+    if (size > (client ? 0 : kMaxHello)) return Alert::kIllegalParameter;
+    return std::nullopt;
+  }
+  if (type == kKeyUpdate) return size == 1 ? std::nullopt : std::optional(Alert::kDecodeError);
+  if (type != kNewSessionTicket || !client) return Alert::kUnexpectedMessage;
+  return size <= kMaxTicket ? std::nullopt : std::optional(Alert::kIllegalParameter);
+}
+
 std::optional<Alert> Record::take_message(std::uint8_t type, std::string_view body, bool last,
                                           Buffer& wire) {
   if (!tls13()) {
     // Renegotiation is off: "a warning", and the peer decides (RFC 5246, 7.2.2).
-    if (type != (role_ == Role::kServer ? kClientHello : kHelloRequest)) {
-      return Alert::kUnexpectedMessage;
-    }
     if (++idle_ > kMaxIdleRecords) return Alert::kUnexpectedMessage;
     if (can_seal()) send_alert(1, Alert::kNoRenegotiation, wire);
     return std::nullopt;
   }
-  if (type == kNewSessionTicket && role_ == Role::kClient) {
+  if (type == kNewSessionTicket) {
     return take_ticket_message(body) ? std::nullopt : std::optional(Alert::kDecodeError);
   }
-  if (type != kKeyUpdate) return Alert::kUnexpectedMessage;
   // The new key begins with a new record (RFC 8446, 5.1).
   if (!last) return Alert::kUnexpectedMessage;
-  if (body.size() != 1) return Alert::kDecodeError;
   if (body[0] != 0 && body[0] != 1) return Alert::kIllegalParameter;
   if (read_.generation == UINT32_MAX) return Alert::kUnexpectedMessage;
   next_secret(*suite_, read_);

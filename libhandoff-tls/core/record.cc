@@ -74,11 +74,6 @@ void Record::send_alert(int level, Alert alert, Buffer& wire) {
   seal_one(Type::kAlert, {body, sizeof body}, wire);
 }
 
-void Record::abandon() {
-  failed_ = true;
-  if (!sent_) sent_ = Alert::kInternalError;
-}
-
 Record::Opened Record::fail(Alert alert, Buffer& wire) {
   failed_ = true;
   sent_ = alert;

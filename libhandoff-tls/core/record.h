@@ -39,7 +39,8 @@ enum class Alert : std::uint8_t {  // RFC 8446, 6
 };
 
 constexpr std::size_t kMaxFragment = 16384;              // 2^14
-constexpr std::size_t kMaxMessage = 65536;               // a ticket; half of it may have to move
+constexpr std::size_t kMaxTicket = 16384;                // half of one may have to move
+constexpr std::size_t kMaxHello = 4096;                  // as much, and it is declined anyway
 constexpr std::uint64_t kRecordsPerKey = 1ULL << 24;     // RFC 8446, 5.5: 2^24.5 with AES-GCM
 constexpr std::uint64_t kLastSequence = UINT64_MAX - 1;  // RFC 8446, 5.3: numbers must not wrap
 constexpr unsigned kMaxIdleRecords = 32;                 // records in a row that bring no data
@@ -85,7 +86,7 @@ class Record {
   // close_notify; nothing can be sealed after it. False as seal().
   bool close(Buffer& wire);
   // The session is over without a word to the peer: OpenSSL has failed in the middle of something.
-  void abandon();
+  void abandon() { failed_ = true; }
 
   // The object belongs to a process that owns its sessions, is not on its way to another one, and
   // was compared with its socket if it has come from another.
@@ -126,6 +127,7 @@ class Record {
   Opened take(Type type, const std::uint8_t* bytes, std::size_t size, Buffer& plain, Buffer& wire);
   Opened take_alert(std::string_view body, Buffer& wire);
   Opened take_handshake(std::string_view body, Buffer& wire);
+  std::optional<Alert> refuse_header(std::uint8_t type, std::size_t size) const;
   std::optional<Alert> take_message(std::uint8_t type, std::string_view body, bool last,
                                     Buffer& wire);
   bool take_ticket_message(std::string_view body);

@@ -103,7 +103,7 @@ bool is_half(std::string_view half) {
   if (half.size() < 4) return true;
   Reader header{half.substr(1, 3)};
   const std::uint64_t size = header.number(3);
-  return size <= kMaxMessage && half.size() < 4 + size;
+  return size <= kMaxTicket && half.size() < 4 + size;
 }
 
 Failure wrong(const char* what) {

@@ -116,7 +116,9 @@ Result<bool> Handshake::advance(std::string_view input, std::size_t& consumed, B
       // OpenSSL says best what is wrong with what is no record, HTTP say.
       const Type type = type_of(rest);
       const bool is_record = type >= Type::kChangeCipher && type <= Type::kData && rest[1] == 3;
-      if (!is_record || size > kHeaderSize + kMaxRecord) size = rest.size();
+      if (!is_record || size > kHeaderSize + kMaxRecord) {
+        size = std::min(rest.size(), kHeaderSize + kMaxRecord);
+      }
       whole = rest.size() >= size;
       if (whole) {
         const int taken = BIO_write(SSL_get_rbio(ssl_), rest.data(), static_cast<int>(size));

@@ -61,6 +61,11 @@ Result<void> prepare(SSL_CTX* context) {
   }
   if (SSL_CTX_get_min_proto_version(context) < TLS1_2_VERSION) {
     SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+    // OpenSSL says yes to a version that the method can't have, and does nothing.
+    if (SSL_CTX_get_min_proto_version(context) != TLS1_2_VERSION) {
+      return fail(HANDOFF_ERR_UNKNOWN,
+                  "an SSL_CTX can't be used that is not of TLS_method(): DTLS does not move");
+    }
   }
   const std::string suites12 = movable(context, Version::kTls12);
   const std::string suites13 = movable(context, Version::kTls13);

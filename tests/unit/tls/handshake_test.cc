@@ -32,6 +32,34 @@ TEST(HandshakeTest, ComesByteByByte) {
   EXPECT_EQ(1, handoff_tls_established(ours.get()));
 }
 
+TEST(HandshakeTest, OtherFlightsAreProvenToo) {
+  for (const int tickets : {0, 1, 5}) {
+    for (const bool server : {true, false}) {
+      const SslContext context = make_context(), peers = make_context();
+      // The client guesses another group than the server's: HelloRetryRequest.
+      SSL_CTX* const servers = server ? context.get() : peers.get();
+      ASSERT_EQ(1, SSL_CTX_set1_groups_list(servers, "P-384"));
+      SSL_CTX_set_num_tickets(servers, static_cast<std::size_t>(tickets));
+      Ours ours(context.get(), server);
+      Peer peer(peers.get(), !server);
+      talk(peer, ours);
+      ASSERT_EQ(1, handoff_tls_established(ours.get())) << handoff_tls_error(ours.get());
+      const auto records = static_cast<std::uint64_t>(tickets);
+      EXPECT_EQ(server ? records : 0, ours.info().records_written);
+      EXPECT_EQ(server ? 0 : records, ours.info().records_read);
+      ASSERT_NO_FATAL_FAILURE(ours.move());
+      peer.feed(ours.sealed("hello"));
+      EXPECT_EQ("hello", peer.read());
+    }
+  }
+}
+
+TEST(HandshakeTest, DatagramsAreRefused) {
+  const SslContext dtls(SSL_CTX_new(DTLS_method()));
+  handoff_tls_context_t* context = nullptr;
+  EXPECT_EQ(HANDOFF_ERR_UNKNOWN, handoff_tls_context_open(&context, dtls.get(), nullptr));
+}
+
 TEST(HandshakeTest, DataRightBehindTheFinishedIsOpened) {
   const SslContext context = make_context(), peers = make_context();
   Ours ours(context.get(), true);

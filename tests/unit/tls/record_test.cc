@@ -211,9 +211,12 @@ TEST_P(RecordTest, NoMessageIsEmptyOrEndless) {
     ASSERT_EQ(Opened::kFailed, fresh.open(Forger(peer).record(Type::kHandshake, "")));
     expect_failed(fresh, Alert::kUnexpectedMessage);
   }
-  ASSERT_EQ(Opened::kFailed,
-            server.open(Forger(client).record(Type::kHandshake, {"\x18\x01\x00\x01", 4})));
-  expect_failed(server, Alert::kIllegalParameter);
+  // Refused with the header: nobody waits for the rest, or moves what has come of it.
+  const std::string header = is_13() ? std::string{4, 0, 0x40, 1} : std::string{1, 0, 0x10, 1};
+  End& reader = is_13() ? client : server;
+  End& peer = is_13() ? server : client;
+  ASSERT_EQ(Opened::kFailed, reader.open(Forger(peer).record(Type::kHandshake, header)));
+  expect_failed(reader, Alert::kIllegalParameter);
 }
 
 TEST_P(RecordTest, NothingComesBetweenThePartsOfAMessage) {
