@@ -9,6 +9,7 @@
 
 #include <cstring>
 #include <map>
+#include <set>
 #include <vector>
 
 #include "libhandoff-tls/base/secret.h"
@@ -266,6 +267,39 @@ TEST(DecrypterTest, EachNumberIsUsedOnceOverMovesAndFailedHandoffs) {
     EXPECT_EQ(1, times);
   }
   EXPECT_FALSE(peer.failed());
+}
+
+// TLS 1.2 with GCM sends the nonce in each record: none comes twice, from OpenSSL's Finished on.
+TEST(DecrypterTest, NoExplicitNonceComesTwice) {
+  for (const bool server : {true, false}) {
+    const SslContext context = make_context("ECDHE-ECDSA-AES128-GCM-SHA256");
+    const SslContext peers = make_context("ECDHE-ECDSA-AES128-GCM-SHA256");
+    Ours ours(context.get(), server);
+    Peer peer(peers.get(), !server);
+    std::vector<std::string> nonces;
+    bool changed = false;
+    std::string from_peer = peer.feed("");
+    for (int round = 0; round < 40; ++round) {
+      ASSERT_LE(0, ours.feed(from_peer));
+      std::string wire = ours.sent();
+      if (handoff_tls_established(ours.get()) == 1) {
+        wire += ours.sealed("round");
+        ASSERT_NO_FATAL_FAILURE(ours.move());
+      }
+      from_peer = peer.feed(wire);
+      for (std::string_view rest = wire; !rest.empty();) {
+        const std::size_t size = kHeaderSize + (static_cast<std::uint8_t>(rest[3]) << 8 |
+                                                static_cast<std::uint8_t>(rest[4]));
+        if (changed) nonces.emplace_back(rest.substr(kHeaderSize, 8));
+        changed = changed || rest[0] == 20;
+        rest.remove_prefix(size);
+      }
+    }
+    EXPECT_LT(35U, nonces.size());
+    const std::set<std::string> once(nonces.begin(), nonces.end());
+    EXPECT_EQ(nonces.size(), once.size());
+    EXPECT_FALSE(peer.failed());
+  }
 }
 
 // ---- the kernel's count ----
