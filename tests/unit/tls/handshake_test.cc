@@ -168,6 +168,48 @@ TEST(HandshakeTest, ASessionWhoseSecretsAreNotToldIsRefused) {
   EXPECT_NE(nullptr, std::strstr(handoff_tls_error(ours.get()), "nonce a second time"));
 }
 
+// A record that OpenSSL seems to have written, and that no key of ours opens: what it was numbered,
+// nobody knows.
+TEST(HandshakeTest, ASessionWhoseRecordsCantBeOpenedAgainIsRefused) {
+  for (const char* suite : {"TLS_AES_128_GCM_SHA256", "ECDHE-ECDSA-AES128-GCM-SHA256",
+                            "ECDHE-ECDSA-CHACHA20-POLY1305"}) {
+    const SslContext context = make_context(suite), peers = make_context(suite);
+    const bool tls13 = std::string_view(suite).starts_with("TLS_");
+    // The side that waits for the other's Finished, with its own sent.
+    Ours ours(context.get(), tls13);
+    Peer peer(peers.get(), !tls13);
+    ASSERT_LE(0, ours.feed(peer.feed("")));
+    std::string from_peer = peer.feed(ours.sent());
+    if (!tls13) {
+      ASSERT_LE(0, ours.feed(from_peer));
+      from_peer = peer.feed(ours.sent());
+    }
+    ASSERT_NE(nullptr, handoff_tls_ssl(ours.get()));
+    const std::string record = std::string{23, 3, 3, 0, 40} + std::string(40, 'x');
+    BIO_write(SSL_get_wbio(handoff_tls_ssl(ours.get())), record.data(),
+              static_cast<int>(record.size()));
+    EXPECT_GT(0, ours.feed(from_peer));
+    EXPECT_EQ(0, handoff_tls_established(ours.get()));
+    EXPECT_NE(nullptr, std::strstr(handoff_tls_error(ours.get()), "nonce a second time"))
+        << handoff_tls_error(ours.get());
+  }
+}
+
+TEST(HandshakeTest, WhatDoesNotMoveIsOff) {
+  const SslContext context = make_context();
+  SSL_CTX_set_max_early_data(context.get(), 1000);
+  SSL_CTX_set_post_handshake_auth(context.get(), 1);
+  SSL_CTX_set_min_proto_version(context.get(), TLS1_VERSION);
+  SSL_CTX_set_options(context.get(), SSL_OP_ALLOW_CLIENT_RENEGOTIATION | SSL_OP_ENABLE_KTLS);
+  ASSERT_EQ(0, handoff_tls_prepare(context.get()));
+  const std::uint64_t options = SSL_CTX_get_options(context.get());
+  EXPECT_EQ(SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION,
+            options & (SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+                       SSL_OP_ALLOW_CLIENT_RENEGOTIATION | SSL_OP_ENABLE_KTLS));
+  EXPECT_EQ(0U, SSL_CTX_get_max_early_data(context.get()));
+  EXPECT_EQ(TLS1_2_VERSION, SSL_CTX_get_min_proto_version(context.get()));
+}
+
 int lines = 0;
 TEST(HandshakeTest, AKeylogCallbackOfBeforeGetsAllLines) {
   const SslContext context = make_context(), peers = make_context();

@@ -82,6 +82,26 @@ TEST_P(PeerTest, BytesGoBothWays) {
   }
 }
 
+// The rest waits as records, in the sender's memory in the end.
+TEST_P(PeerTest, PlaintextThatNobodyConsumesIsBounded) {
+  Ours ours(context_.get(), server());
+  Peer peer(peers_.get(), !server());
+  talk(peer, ours);
+  std::string all;
+  for (int i = 0; i < 20; ++i) all += peer.sealed(std::string(16000, static_cast<char>('a' + i)));
+  const std::size_t size = all.size();
+  const ssize_t consumed = ours.feed(all);
+  ASSERT_LT(0, consumed);
+  EXPECT_LT(static_cast<std::size_t>(consumed), size / 3);
+  const char* data = nullptr;
+  EXPECT_EQ(80'000U, handoff_tls_plain(ours.get(), &data));
+  EXPECT_EQ(0, ours.feed("")) << "nothing more until something is consumed";
+  ASSERT_NO_FATAL_FAILURE(ours.move());
+  std::string got;
+  for (std::string more; !(more = ours.read()).empty(); ours.feed("")) got += more;
+  EXPECT_EQ(320'000U, got.size());
+}
+
 TEST_P(PeerTest, MovesAtEveryCutOfARecord) {
   Ours ours(context_.get(), server());
   Peer peer(peers_.get(), !server());

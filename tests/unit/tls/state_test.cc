@@ -286,9 +286,10 @@ TEST(LimitTest, NoNumberComesTwice) {
   Heir reader(state);
   ASSERT_TRUE(reader.record.check(1000, 0));
   std::size_t consumed = 0;
-  End peer(Role::kClient, 0xC02F);
+  Forger peer(End(Role::kClient, 0xC02F));
+  peer.direction.sequence = UINT64_MAX;
   EXPECT_EQ(Opened::kFailed,
-            reader.record.open(peer.sealed("x"), consumed, reader.plain, reader.wire));
+            reader.record.open(peer.record(Type::kData, "x"), consumed, reader.plain, reader.wire));
 }
 
 }  // namespace
