@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "libhandoff-tls/base/secret.h"
 #include "libhandoff-tls/sys/openssl_memory.h"
 #include "mappings.h"
 
@@ -20,6 +21,14 @@ namespace {
 bool is_zero(const void* p, std::size_t size) {
   const auto* const bytes = static_cast<const char*>(p);
   return std::all_of(bytes, bytes + size, [](char c) { return c == 0; });
+}
+
+TEST(SecretTest, IsWipedAtItsEnd) {
+  alignas(Secret<32>) unsigned char place[sizeof(Secret<32>)];
+  auto* const secret = new (place) Secret<32>;
+  std::memset(secret->data(), 'k', 32);
+  secret->~Secret();
+  EXPECT_TRUE(is_zero(place, 32));
 }
 
 TEST(ArenaTest, BlocksAreZeroedAlignedAndApart) {
