@@ -47,6 +47,8 @@ Result<std::size_t> feed(handoff_tls& t, std::string_view input) {
   if (t.over) return Failure(*t.over);
   if (t.handshake != nullptr) {
     if (!t.record->is_ours()) return may_not(t);
+    // An exception has left it half done.
+    if (t.record->failed()) return handoff::fail(HANDOFF_ERR_PROTOCOL, alert_words(*t.record));
     const auto consumed = shake_hands(t, input);
     if (!consumed) {
       t.over = consumed.error();

@@ -29,7 +29,6 @@ enum class Alert : std::uint8_t {  // RFC 8446, 6
   kUnexpectedMessage = 10,
   kBadRecordMac = 20,
   kRecordOverflow = 22,
-  kHandshakeFailure = 40,
   kIllegalParameter = 47,
   kDecodeError = 50,
   kProtocolVersion = 70,

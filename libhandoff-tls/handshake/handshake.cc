@@ -14,8 +14,7 @@
 namespace handoff::tls {
 namespace {
 
-// A handshake that was cut into more records, or larger ones, is nobody's.
-constexpr std::size_t kMaxRecord = kMaxFragment + 2048;
+constexpr std::size_t kMaxRecord = kMaxFragment + 2048;  // RFC 5246, 6.2.3
 
 std::string openssl_reason() {
   std::string out;
@@ -169,11 +168,6 @@ Result<void> Handshake::finish(Record& record, Info& info) {
                 std::string("a TLS session with ") + SSL_CIPHER_get_name(cipher) +
                     " can't move: its suites were set after handoff_tls_prepare()");
   }
-  const auto ok =
-      suite->version == Version::kTls13 ? finish_13(*suite, record) : finish_12(*suite, record);
-  if (!ok) return ok;
-  record.limit_fragments(SSL_SESSION_get_max_fragment_length(SSL_get_session(ssl_)));
-
   const unsigned char* alpn = nullptr;
   unsigned int alpn_size = 0;
   SSL_get0_alpn_selected(ssl_, &alpn, &alpn_size);
@@ -188,7 +182,9 @@ Result<void> Handshake::finish(Record& record, Info& info) {
                                  static_cast<std::size_t>(size));
     OPENSSL_free(der);
   }
-  return {};
+  // Last of all: from here on the session can seal.
+  record.limit_fragments(SSL_SESSION_get_max_fragment_length(SSL_get_session(ssl_)));
+  return suite->version == Version::kTls13 ? finish_13(*suite, record) : finish_12(*suite, record);
 }
 
 Result<void> Handshake::finish_13(const Suite& suite, Record& record) const {

@@ -103,10 +103,10 @@ HANDOFF_API void handoff_tls_key_memory(size_t* bytes, size_t* unlocked);
 
 /* ---- sessions ----------------------------------------------------------- */
 
-/* How many bytes the kernel was given for fd to send, as it counts them. Borrows fd. Read it when
- * nothing that this session makes has been sent, for handoff_tls_accept() or handoff_tls_connect();
- * and in the next process for handoff_tls_check(). -EOPNOTSUPP if fd is no TCP socket. Any thread.
- */
+/* How many bytes the kernel was given for fd to send, as it counts them. Borrows fd. For
+ * handoff_tls_accept() or handoff_tls_connect(), before anything of the session is sent (add what
+ * else waits to be sent before it); and in the next process for handoff_tls_check(). -EOPNOTSUPP if
+ * fd is no TCP socket. Any thread. */
 HANDOFF_API int handoff_tls_written(int fd, uint64_t* out);
 
 /* A new session in the server's role. *out is to be given to handoff_tls_free(); NULL on failure.
