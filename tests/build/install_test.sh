@@ -39,6 +39,8 @@ if [ $tls = yes ]; then
   read -ra flags < <(pkg-config --cflags --libs handoff-tls)
   cc -std=c99 -pedantic -Wall -Wextra -Werror "$source/tests/build/consumer/tls.c" "${flags[@]}" -o "$work/tls"
   LD_LIBRARY_PATH=$(pkg-config --variable=libdir handoff-tls) "$work/tls"
+  read -ra flags < <(pkg-config --cflags handoff-tls libuv)
+  c++ -std=c++20 -fsyntax-only "${flags[@]}" -x c++ - <<<'#include <handoff/tls.hpp>'
   mkdir "$work/user"
   printf '%s\n' 'cmake_minimum_required(VERSION 3.25)' 'project(user LANGUAGES C)' \
     'find_package(handoff REQUIRED COMPONENTS tls)' "add_executable(user $source/tests/build/consumer/tls.c)" \

@@ -10,18 +10,18 @@
  *   handoff_tls_write()        -> handoff_tls_out()   -> what the socket is to get,
  * handoff_tls_sent()
  *
- * The recipe:
+ * The recipe (tls.hpp follows it on uv.hpp):
  *   1. handoff_tls_context_open() before handoff_ready(). Sessions are restored into it by
  *      handoff_tls_restore(), and can do nothing yet.
- *   2. When handoff_wait() has returned 0: handoff_tls_own(). For each restored session
- *      handoff_tls_written() and handoff_tls_check(); where they do not agree, close the socket.
- *   3. For each accepted connection: handoff_tls_written(), handoff_tls_accept(). While
- *      handoff_tls_established() is 0 call handoff_session_hold() for it, and give it a deadline;
- * then handoff_session_release().
- *   4. In save(): move handoff_tls_out() to the session's output, then handoff_tls_save(). Bytes
- * that handoff_tls_feed() has not consumed are the session's input. Wipe your copy of the state
- *      (explicit_bzero(3)): it has the keys.
- *   5. In freeze(): handoff_tls_freeze(). In thaw(): handoff_tls_thaw(). In retired(): nothing; the
+ *   2. handoff_wait() has returned 0: handoff_tls_own(), before any input that has come along is
+ *      looked at. Before its first input or output handoff_tls_written() and handoff_tls_check()
+ *      for each restored session. If they do not agree, end the connection.
+ *   3. A connection is accepted: handoff_tls_written(), handoff_tls_accept(). From its first byte
+ *      until handoff_tls_established() handoff_session_hold() it, with a deadline of yours.
+ *   4. save(): move handoff_tls_out() to the session's output, then handoff_tls_save(). What
+ *      handoff_tls_feed() has not consumed is the session's input. Wipe your copy of the state
+ *      (explicit_bzero(3)), which has the keys.
+ *   5. freeze(): handoff_tls_freeze(). thaw(), and late(): handoff_tls_thaw(). After retired()
  *      sessions stay frozen until handoff_tls_free().
  *
  * What does not move is off: 0-RTT, renegotiation, suites but AES-GCM and ChaCha20-Poly1305, TLS
@@ -36,7 +36,9 @@
  * - Threads: a context and its sessions belong to one thread, that of its handle. A service with
  *   several lanes has a context for each; they may share an SSL_CTX.
  * - A process that was forked off has none of the keys, and its sessions are inert for good.
- * - Pointers that are given out are valid until the next call on their session.
+ * - Pointers that are given out are valid until the next call on their session; that of
+ *   handoff_tls_plain() until the next handoff_tls_feed() or handoff_tls_consume(), so that an
+ * answer may be written meanwhile.
  */
 #ifndef HANDOFF_TLS_H
 #define HANDOFF_TLS_H

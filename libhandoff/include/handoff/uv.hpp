@@ -67,20 +67,23 @@ class Stream {
   // Bytes that write() has queued and the kernel has not taken.
   std::size_t output_size() const { return output_.size() - sent_; }
 
+  // The four that are virtual are a layer's to override, such as tls.hpp: the Host, too, closes by
+  // close().
+
   // Queues a copy of bytes, sent when the loop has handled the events at hand. Any time but in
   // save(). Does nothing once closing.
-  void write(std::string_view bytes);
+  virtual void write(std::string_view bytes);
   // Sends what is queued, then ends the connection. on_input() is not called any more. What the
   // client still sends is discarded, so that it can read the last answer: the Host keeps the socket
   // until the client ends the connection too, at most Linger::kLingerMs, after on_closed().
-  void close();
+  virtual void close();
   // Call it after changing what save() returns from anywhere but on_input(), write() or a restore.
   void changed();
   // Stops handing input to on_input(), until resume(). Input stays in the socket or waits here, and
   // is saved. The pause is not: a Stream that is restored calls pause() again, in its constructor
   // or in on_open().
-  void pause();
-  void resume();
+  virtual void pause();
+  virtual void resume();
   // The session is in the middle of something: at an upgrade it stays with this process, and moves
   // once release() was called. While nobody upgrades, hold() changes nothing. What other sessions
   // or sections share with a session that stayed is in the newer process by then. Throws in a
@@ -110,6 +113,11 @@ class Stream {
   // All restored streams are told before any input is looked at. This is part of the blackout, so a
   // class that has nothing to do here should not override it (see Host::listen()).
   virtual void on_open(bool /*adopted*/) {}
+  // For a layer that keeps bytes of its own: on_input() is called once although no byte has come,
+  // at the next turn of a restored Stream, else at the next resume().
+  void look_again() { looks_again_ = true; }
+  // The client has sent its last byte. close() follows: what is queued now is still sent.
+  virtual void on_end() {}
   // The connection is over: the peer closed it, it failed, or close() is done. The Stream is
   // destroyed after this. Not called when the session goes to an heir, at the switch or later.
   virtual void on_closed() {}
@@ -131,6 +139,7 @@ class Stream {
   bool touched_ = false;
   bool inherited_ = false;  // from another process, which may still have the socket open
   bool paused_ = false;
+  bool looks_again_ = false;  // on_input() is called without a byte
   bool held_ = false;
   bool frozen_ = false;           // on its way to or from another process: not to be touched
   std::size_t saved_output_ = 0;  // frozen: how many bytes of the output go along

@@ -83,7 +83,7 @@ inline void Host::take(Adopted& a, std::unique_ptr<Stream> stream, bool opens) {
   }
   // These need a look at the first turn: input may hold a whole request, output is to be sent.
   const bool has_output = s.output_size() > 0;
-  if (!s.input_.empty() || has_output || s.closing_ || s.paused_) {
+  if (!s.input_.empty() || s.looks_again_ || has_output || s.closing_ || s.paused_) {
     adopted_.push_back(s.id_);
   }
   // A late session comes to a loop that turns: it may not be touched until thaw().

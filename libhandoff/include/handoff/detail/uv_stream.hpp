@@ -123,6 +123,7 @@ inline void Host::read_from(Stream& s) {
   touch(s);
   if (n == 0) {  // the client sends no more, and may still read the answers that are queued
     s.ended_ = true;
+    s.on_end();
     s.close();
     return;
   }
@@ -142,7 +143,9 @@ inline void Host::read_from(Stream& s) {
 }
 
 inline void Host::consume(Stream& s) {
-  if (s.input_.empty() || s.closing_ || s.dead_ || s.paused_ || s.frozen_ || over()) return;
+  if (s.input_.empty() && !s.looks_again_) return;
+  if (s.closing_ || s.dead_ || s.paused_ || s.frozen_ || over()) return;
+  s.looks_again_ = false;
   const std::size_t used = s.on_input(s.input_);
   s.seen_ = s.paused_ ? 0 : s.input_.size() - used;
   if (used == 0 || s.dead_) return;
