@@ -1,5 +1,6 @@
 #include "libhandoff-tls/core/state.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <utility>
@@ -113,12 +114,13 @@ Failure wrong(const char* what) {
 }
 
 template <class To>
-void put(To& to, const Record& r, std::uint8_t flags, std::uint8_t fragment, std::uint64_t position,
-         std::string_view half, const Info& info, std::string_view plain) {
+void put(To& to, const Record& r, std::uint8_t flags, std::uint8_t fragment, unsigned idle,
+         std::uint64_t position, std::string_view half, const Info& info, std::string_view plain) {
   to.number(kStateVersion, 1);
   to.number(r.suite()->id, 2);
   to.number(flags, 1);
   to.number(fragment, 1);
+  to.number(idle, 1);
   to.number(position, 8);
   put_direction(to, *r.suite(), r.reading(), false);
   put_direction(to, *r.suite(), r.writing(), true);
@@ -137,7 +139,7 @@ std::string_view text(const std::vector<std::uint8_t>& bytes) {
 
 std::size_t RecordState::size(const Record& record, const Info& info, std::string_view plain) {
   Counter counter;
-  put(counter, record, 0, 0, 0, text(record.half_), info, plain);
+  put(counter, record, 0, 0, 0, 0, text(record.half_), info, plain);
   return counter.size;
 }
 
@@ -153,7 +155,8 @@ void RecordState::write(const Record& record, const Info& info, std::string_view
   const auto fragment = static_cast<std::uint8_t>(
       record.limit_ == kMaxFragment ? 0 : std::countr_zero(record.limit_) - 8);
   Writer writer{out};
-  put(writer, record, flags, fragment, record.position_.end(), text(record.half_), info, plain);
+  put(writer, record, flags, fragment, std::min(record.idle_, kMaxIdleRecords),
+      record.position_.end(), text(record.half_), info, plain);
 }
 
 Result<void> RecordState::read(std::string_view state, Record& record, Info& info, Buffer& plain) {
@@ -168,10 +171,12 @@ Result<void> RecordState::read(std::string_view state, Record& record, Info& inf
   const Suite* const suite = find_suite(static_cast<std::uint16_t>(from.number(2)));
   const auto flags = static_cast<std::uint8_t>(from.number(1));
   const auto fragment = static_cast<std::uint8_t>(from.number(1));
+  const auto idle = static_cast<unsigned>(from.number(1));
   const std::uint64_t position = from.number(8);
   if (!from.ok) return wrong("is cut");
   if (suite == nullptr) return wrong("names an unknown cipher suite");
   if ((flags & ~kAllFlags) != 0) return wrong("has unknown flags");
+  if (idle > kMaxIdleRecords) return wrong("has had more idle records than are let pass");
   if (fragment > 4) return wrong("has an unknown fragment length");
   const bool tls13 = suite->version == Version::kTls13;
   if ((flags & kOwesUpdate) != 0 && !tls13) return wrong("owes a KeyUpdate of TLS 1.2");
@@ -219,6 +224,7 @@ Result<void> RecordState::read(std::string_view state, Record& record, Info& inf
   record.write_closed_ = (flags & kWriteClosed) != 0;
   record.failed_ = (flags & kFailed) != 0;
   record.limit_fragments(fragment);
+  record.idle_ = idle;
   record.position_.restore(position);
   record.unchecked_ = true;
   record.suite_ = suite;

@@ -1,9 +1,10 @@
-// A session as bytes: what a donor saves and an heir restores. 77 to 133 bytes, and what few have.
+// A session as bytes: what a donor saves and an heir restores. 78 to 134 bytes, and what few have.
 //
 //   version   1   kStateVersion
 //   suite     2   IANA's number, which says the TLS version too
 //   flags     1   StateFlag
 //   fragment  1   max_fragment_length's code (RFC 6066, 4), 0 for none
+//   idle      1   records in a row that have brought no data
 //   position  8   what the kernel counts once all output is sent (core/position.h)
 //   reading, writing: the number of the next record 8, and
 //     TLS 1.3:  KeyUpdates so far 4, traffic secret 32 or 48

@@ -48,8 +48,7 @@ std::string wire_of(const Setting& setting, std::string_view script) {
     d.sequence = 1;
   }
   std::string out;
-  // No more records than may be empty in a row: how many there were does not move.
-  for (unsigned records = 0; script.size() >= 2 && records < kMaxIdleRecords; ++records) {
+  while (script.size() >= 2) {
     const auto first = static_cast<std::uint8_t>(script[0]);
     const std::size_t wanted =
         static_cast<std::size_t>(first & 15) << 8 | static_cast<std::uint8_t>(script[1]);

@@ -192,7 +192,7 @@ HANDOFF_API int handoff_tls_take_ticket(handoff_tls_t* t, struct handoff_tls_tic
 
 /* ---- moving ------------------------------------------------------------- */
 
-/* The size of a session's state: 77 to 133 bytes, and the names, the certificate, the plaintext
+/* The size of a session's state: 78 to 134 bytes, and the names, the certificate, the plaintext
  * that was not consumed. Changes with each call that does something. 0 where handoff_tls_save()
  * fails. */
 HANDOFF_API size_t handoff_tls_save_size(const handoff_tls_t* t);
