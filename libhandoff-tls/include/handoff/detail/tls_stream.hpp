@@ -83,14 +83,16 @@ inline void Stream::on_end() {
 }
 
 inline std::string Stream::save() const {
-  if (tls_ == nullptr) return Saved::front(false, waiting_.size()) + waiting_ + save_plain();
+  const std::string plain = save_plain();
+  if (tls_ == nullptr) return Saved::front(false, waiting_.size()) + waiting_ + plain;
   const std::size_t size = handoff_tls_save_size(tls_.get());
   std::string out = Saved::front(true, size);
   const std::size_t front = out.size();
+  out.reserve(front + size + plain.size());  // a copy that grows leaves keys behind
   out.resize(front + size);
   const ssize_t saved = handoff_tls_save(tls_.get(), out.data() + front, size);
   if (saved < 0) throw Exception(static_cast<int>(saved), handoff_tls_error(tls_.get()));
-  return out += save_plain();
+  return out += plain;
 }
 
 inline bool Stream::accept() {
