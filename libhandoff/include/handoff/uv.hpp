@@ -70,22 +70,25 @@ class Stream {
   // Bytes that write() has queued and the kernel has not taken.
   std::size_t output_size() const { return output_.size() - sent_; }
 
+  // The four that are virtual are a layer's to override, such as tls.hpp: the Host, too, closes by
+  // close().
+
   // Queues a copy of bytes, sent when the loop has handled the events at hand. Any time but in
   // save(). Does nothing once closing.
-  void write(std::string_view bytes);
+  virtual void write(std::string_view bytes);
   // Sends what is queued, then ends the connection. on_input() is not called any more. What the
   // client still sends is discarded, so that it can read the last answer: the Host keeps the socket
   // until the client ends the connection too, at most Linger::kLingerMs, after on_closed().
-  void close();
+  virtual void close();
   // Call it after changing what save() returns from anywhere but on_input(), write() or a restore.
   void changed();
   // Stops handing input to on_input(), until resume(). Input stays in the socket or waits here, and
   // is saved. The pause is not: a Stream that is restored calls pause() again, in its constructor
   // or in on_open().
-  void pause();
+  virtual void pause();
   // Hands the input that waits to on_input() again, from the loop, whether or not it was paused: for
   // a Stream that can go on with what it has left there.
-  void resume();
+  virtual void resume();
   // Sends what is queued, then ends the sending half (shutdown(2)); input comes as before. What is
   // written after it is dropped.
   void end_output();
@@ -120,6 +123,9 @@ class Stream {
   // All restored streams are told before any input is looked at. This is part of the blackout, so a
   // class that has nothing to do here should not override it (see Host::listen()).
   virtual void on_open(bool /*adopted*/) {}
+  // For a layer that keeps bytes of its own: on_input() is called once although no byte has come,
+  // at the next turn of a restored Stream, else at the next resume().
+  void look_again() { looks_again_ = true; }
   // The peer has ended its half, and all of its input has been here. By default close(). An
   // override may go on sending. It comes again in a restored Stream.
   virtual void on_end() { close(); }
@@ -157,6 +163,7 @@ class Stream {
   bool touched_ = false;
   bool inherited_ = false;  // from another process, which may still have the socket open
   bool paused_ = false;
+  bool looks_again_ = false;  // on_input() is called without a byte
   bool held_ = false;
   bool connecting_ = false;   // neither connected nor refused yet
   int refused_ = 0;           // an errno that on_refused() is to be told of

@@ -109,7 +109,7 @@ inline void Host::take(Adopted& a, std::unique_ptr<Stream> stream, bool opens) {
   const bool has_output = s.output_size() > 0;
   const bool second_has = s.second_ && (!s.second_->input_.empty() || s.second_->refused_ != 0 ||
                                         s.second_->output_size() > 0);
-  if (!s.input_.empty() || has_output || s.closing_ || s.paused_ || second_has) {
+  if (!s.input_.empty() || s.looks_again_ || has_output || s.closing_ || s.paused_ || second_has) {
     adopted_.push_back(s.id_);
   }
   s.saved_output_ = s.output_size();

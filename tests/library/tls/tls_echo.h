@@ -1,0 +1,29 @@
+// An echo over TLS on uv.hpp: written with the C face as an author would, and on tls.hpp.
+#pragma once
+
+#include <openssl/ssl.h>
+
+#include <functional>
+
+namespace handoff::test {
+
+enum class TlsFace { kC, kCpp };
+
+struct TlsEchoOptions {
+  TlsFace face = TlsFace::kC;
+  SSL_CTX* ssl = nullptr;
+  // The heir refuses every session.
+  bool refuses = false;
+  // A bug: a session's state is for ever that of its first save.
+  bool saves_once = false;
+  // Each request is a line, and the answer comes when it is whole. With tls.hpp alone.
+  bool lines = false;
+};
+
+// Runs it as a service of the name "test"; to be given to a ServiceProcess. The exit status is 0,
+// or 3 in an heir whose handoff has failed.
+std::function<int()> tls_echo(TlsEchoOptions options);
+// The one on tls.hpp.
+int run_tls_echo_cpp(const TlsEchoOptions& options);
+
+}  // namespace handoff::test

@@ -1,0 +1,75 @@
+// The echo on tls.hpp.
+#include <handoff/tls.hpp>
+
+#include "tls_echo.h"
+
+namespace handoff::test {
+namespace {
+
+class Echo final : public tls::Stream {
+ public:
+  Echo(tls::Context& context, const TlsEchoOptions& options) : Stream(context), options_(options) {}
+  Echo(tls::Context& context, const TlsEchoOptions& options, tls::Saved saved)
+      : Stream(context, saved), options_(options), count_(std::stoi(std::string(saved.state))) {}
+
+ protected:
+  std::size_t on_plain(std::string_view plain) override {
+    if (!options_.lines) {
+      write(plain);
+      return plain.size();
+    }
+    std::size_t used = 0;
+    for (;;) {
+      const std::size_t end = plain.find('\n', std::max(used, seen()));
+      if (end == std::string_view::npos) return used;
+      const std::string_view line = plain.substr(used, end - used);
+      used = end + 1;
+      write(std::to_string(++count_) + " " + std::string(line) + "\n");
+      if (line == "close") close();
+      if (line == "pause" || line == "blink") {
+        pause();
+        if (line == "blink") resume();
+        return used;
+      }
+    }
+  }
+  void on_open(bool adopted) override {
+    if (options_.lines && !adopted) write("welcome\n");
+  }
+  void on_secure() override { count_ = 0; }
+  void on_tls_end(tls::End how) override {
+    if (how == tls::End::kFailed) std::fprintf(stderr, "%s\n", why());
+  }
+  std::string save_plain() const override { return std::to_string(count_); }
+
+ private:
+  const TlsEchoOptions& options_;
+  int count_ = 0;
+};
+
+}  // namespace
+
+int run_tls_echo_cpp(const TlsEchoOptions& options) {
+  uv_loop_t loop;
+  uv_loop_init(&loop);
+  auto service = Service::open({.name = "test", .version = "1"});
+  tls::Context context(options.ssl, *service);
+  uv::Host host(&loop, *service);
+  context.join(host);
+  host.listen(
+      "public", "tcp:127.0.0.1:0", [&] { return std::make_unique<Echo>(context, options); },
+      [&](std::string_view state) {
+        if (options.refuses) throw std::runtime_error("refused, by a test");
+        return std::make_unique<Echo>(context, options, tls::Saved(state));
+      });
+  try {
+    host.start();
+  } catch (const Exception& e) {
+    std::fprintf(stderr, "%s\n", e.what());
+    return e.code() == HANDOFF_ERR_ABORTED ? 3 : 2;
+  }
+  uv_run(&loop, UV_RUN_DEFAULT);
+  return 0;
+}
+
+}  // namespace handoff::test
