@@ -224,7 +224,8 @@ TEST_F(UnclaimedTest, AListenerThatWasClosedIsBoundWhereTheConfigurationHasItFor
   ASSERT_EQ(upgrade.status, 0) << upgrade.describe();
   EXPECT_TRUE(fs::exists(ours));
   EXPECT_FALSE(fs::exists(theirs));
-  for (const json& one : supervisor_.status().at("listeners")) {
+  const json status = supervisor_.status();
+  for (const json& one : status.at("listeners")) {
     if (one.at("name") != "admin") continue;
     EXPECT_EQ(one.at("address"), "unix:" + ours);
     EXPECT_FALSE(one.contains("kept"));
