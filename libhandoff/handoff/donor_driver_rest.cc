@@ -50,8 +50,7 @@ void DonorDriver::hold_unrested() {
   std::uint64_t unrested = 0;
   for (auto& [id, entry] : registry_.sessions) {
     if (entry.held || entry.stays || registry_.is_at_rest(id, entry)) continue;
-    registry_.sessions.hold(entry, true);
-    entry.unrested = true;
+    registry_.await_rest(id, entry);
     ++unrested;
   }
   if (unrested == 0) return;

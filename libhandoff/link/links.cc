@@ -58,6 +58,7 @@ void Links::turn() {
   if (late_) {
     if (drain_ && !over_ && now_us() >= static_cast<core::Time>(drain_->deadline_us)) end_waiting();
     if (over_) end_waiting();
+    let_go_on();
     give();
   } else {
     give_back();
@@ -236,18 +237,46 @@ bool Links::stays_for_good(std::uint64_t id, const SessionEntry& entry) const {
   return link.knows_the_other() && !link.giving().carries(id, entry);
 }
 
+bool Links::moves_all() const { return over_ && drain_->policy == protocol::LatePolicy::kMove; }
+
+// A session that is at rest and will not leave at once is told so: its client waits. One that is
+// held has come to rest with all others, in the freeze. A link that has given a group up for time's
+// sake pauses.
+void Links::let_go_on() {
+  if (!registry_.told.used()) return;
+  const bool pauses =
+      !links_.empty() && links_.back()->giving().idle() && !links_.back()->giving().can_give();
+  std::vector<std::uint64_t> on;
+  for (const auto& [id, entry] : registry_.sessions) {
+    if (entry.away || !registry_.told.rests(id)) continue;
+    const bool held = entry.held && !entry.unrested && !moves_all();
+    if (held || pauses || stays_for_good(id, entry)) on.push_back(id);
+  }
+  for (const std::uint64_t id : on) {
+    const auto it = registry_.sessions.find(id);
+    if (it == registry_.sessions.end()) continue;  // the service has ended it meanwhile
+    registry_.goes_on(id, it->second);
+    registry_.tell("thaw_session()",
+                   [&] { registry_.callbacks.thaw_session(registry_.callbacks_user, id); });
+  }
+}
+
 void Links::give() {
   if (links_.empty()) return;
   Link& link = *links_.back();
   if (!link.can_give()) return;
-  const bool all = over_ && drain_->policy == protocol::LatePolicy::kMove;
+  const bool all = moves_all();
   std::vector<std::uint64_t> group;
-  for (const auto& [id, entry] : registry_.sessions) {
+  for (auto& [id, entry] : registry_.sessions) {
     if (entry.away || entry.refused || entry.stays || (entry.held && !all) ||
         !link.giving().carries(id, entry)) {
       continue;
     }
     if (!core::is_the_newer_ones(id, spread_)) continue;
+    if (!registry_.can_leave(id)) {  // at the end of a drain, too: its state may be an old one
+      registry_.await_rest(id, entry);
+      continue;
+    }
     group.push_back(id);
     if (group.size() == link.giving().group_size()) break;
   }
@@ -268,7 +297,7 @@ void Links::give_back() {
   std::vector<std::uint64_t> group;
   for (const auto& [id, entry] : registry_.sessions) {
     if (core::is_the_newer_ones(id, spread_) || entry.away || entry.refused || entry.held ||
-        entry.stays || !link.giving().carries(id, entry)) {
+        entry.stays || !link.giving().carries(id, entry) || !registry_.can_leave(id)) {
       continue;
     }
     group.push_back(id);

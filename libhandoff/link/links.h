@@ -73,6 +73,8 @@ class Links {
 
  private:
   explicit Links(Registry& registry) : registry_(registry) {}
+  void let_go_on();
+  bool moves_all() const;  // whether held or not: the drain is over
   void give();
   void give_back();
   void end_waiting();

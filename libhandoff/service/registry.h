@@ -146,6 +146,15 @@ class Registry {
   bool has_snapshot(std::uint64_t id, const SessionEntry& entry) const;
   // In a freeze that freeze() has answered with HANDOFF_LATER: whether it can be saved now.
   bool is_at_rest(std::uint64_t id, const SessionEntry& entry) const;
+  // Whether what would be saved of it is the state of its stream, outside a freeze: by save(), or
+  // since it has come to rest.
+  bool can_leave(std::uint64_t id) const;
+  // It stays here until it has come to rest, by its next put.
+  void await_rest(std::uint64_t id, SessionEntry& entry);
+  // It is told to go on. In a late process its next put is then what it leaves with.
+  void goes_on(std::uint64_t id, SessionEntry& entry);
+  // Late sessions that were awaited and have come to rest move now. True if there were some.
+  bool release_rested(const std::vector<std::uint64_t>& ids);
   // Sessions of which other threads have put a state have changed. Returns their ids.
   std::vector<std::uint64_t> touch_what_was_put();
   // Names an fd of the session beside its socket; -1: it has none of that name any more.
@@ -213,6 +222,8 @@ class Registry {
   void log(int level, const std::string& message) const;
 
  private:
+  // It is held no more, or stays no more.
+  void released(std::uint64_t id, SessionEntry& entry);
   bool name_taken(const std::string& name) const;
   Result<void> check_room() const;
   // Whether this service can keep sessions at a switch.
