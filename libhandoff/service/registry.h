@@ -39,6 +39,7 @@ struct handoff_saved {
   std::uint32_t flags = 0;
   handoff::Secret layer;
   bool given = false;  // one of handoff_save_*() was called
+  bool put = false;    // by handoff_session_put(), at a moment that nobody knows
   // The first of those calls that failed. What is here lacks its bytes, whatever save() returns.
   int error = 0;
   const char* failed = "";
