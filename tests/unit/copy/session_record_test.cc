@@ -143,5 +143,26 @@ TEST_F(CountersTest, DoNotGoWithWhatWasPutBefore) {
   EXPECT_FALSE(counted());
 }
 
+// ---- bytes of a layer
+
+// A record after that of a secret makes the body grow, too: the memory that it gives back is wiped,
+// and so the body has room before anything is written to it.
+TEST(PackedSessionsTest, ABodyWithASecretGrowsByItsOwnHand) {
+  Declared declared;
+  Registry registry(declared);
+  EXPECT_TRUE(registry.declare_kind("session", 1));
+  handoff_saved saved;
+  saved.state = "s";
+  saved.layer.append("keys");
+  PackedSessions packed;
+  ASSERT_TRUE(pack_session(registry, 1, {.no_fd = true}, 0, saved, true, packed));
+  EXPECT_TRUE(packed.secret);
+  saved.layer.wipe();
+  saved.state.assign(packed.body.capacity(), 's');
+  const std::size_t needs = packed.body.size() + saved.state.size() + 1024;
+  ASSERT_TRUE(pack_session(registry, 2, {.no_fd = true}, 0, saved, true, packed));
+  EXPECT_GE(packed.body.capacity(), needs);
+}
+
 }  // namespace
 }  // namespace handoff::io
