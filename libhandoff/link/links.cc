@@ -21,6 +21,9 @@ constexpr std::string_view kPeer = "handoff.late.";
 // is closed.
 constexpr core::Duration kLastMoves = 5'000'000;
 
+// While a freeze waits for groups, so often it looks for answers of restores.
+constexpr core::Time kLookMs = 2;
+
 }  // namespace
 
 Result<std::unique_ptr<Links>> Links::make(Registry& registry) {
@@ -75,9 +78,15 @@ bool Links::take_greeted() {
 
 void Links::answered(const std::vector<Told::Answer>& answers) {
   for (const Told::Answer& answer : answers) {
+    if (registry_.restore_ended(answer)) continue;
     for (const auto& link : links_) link->answered(answer);
   }
   if (!answers.empty()) turn();
+}
+
+bool Links::bring(std::uint64_t id) const {
+  return std::any_of(links_.begin(), links_.end(),
+                     [id](const auto& link) { return link->brings(id); });
 }
 
 void Links::await() {
@@ -169,6 +178,7 @@ std::vector<int> Links::late_processes() const {
 Result<void> Links::rest(core::Time until) {
   closing_ = true;
   while (true) {
+    answered(registry_.told.take_restored());
     turn();
     if (std::all_of(links_.begin(), links_.end(), [](const auto& link) { return link->idle(); })) {
       resting_ = true;
@@ -181,7 +191,8 @@ Result<void> Links::rest(core::Time until) {
       return fail(-ETIMEDOUT, "a group of late sessions was on its way and did not arrive in time");
     }
     pollfd p{epoll_.get(), POLLIN, 0};
-    ::poll(&p, 1, static_cast<int>(left / 1000 + 1));
+    // What other threads say of restores does not wake this.
+    ::poll(&p, 1, static_cast<int>(std::min<core::Time>(left / 1000 + 1, kLookMs)));
   }
 }
 

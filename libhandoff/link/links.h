@@ -28,6 +28,8 @@ class Links {
   void turn();
   // How restores have ended that were answered with HANDOFF_LATER.
   void answered(const std::vector<Told::Answer>& answers);
+  // The session is in a group that comes.
+  bool bring(std::uint64_t id) const;
 
   // A process at the other end of a link has greeted since this was asked last.
   bool take_greeted();

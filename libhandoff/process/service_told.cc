@@ -7,9 +7,10 @@ namespace handoff::io {
 // and waits for the outcome.
 void Service::hear_told() {
   if (state_ == HANDOFF_STATE_HEIR || state_ == HANDOFF_STATE_DECLARING) return;
-  links_->answered(registry_.told.take_restored());
   if (donor_ && !donor_->serving() && !donor_->resting()) return;
-  const auto put = registry_.touch_what_was_put();
+  links_->answered(registry_.told.take_restored());
+  const auto put =
+      registry_.touch_what_was_put([this](std::uint64_t id) { return links_->bring(id); });
   if (!donor_ && registry_.release_rested(put)) sessions_changed();
 }
 

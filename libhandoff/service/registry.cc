@@ -202,6 +202,7 @@ void Registry::remove_session(std::uint64_t id) {
   if (it == sessions.end()) return;
   if (observer != nullptr) observer->session_closed(id, it->second);
   told.forget(id);
+  restoring.erase(id);
   sessions.remove(it);
   processes.forget(id);
 }

@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "libhandoff/sys/socket.h"
+
 namespace handoff::io {
 
 bool Registry::has_snapshot(std::uint64_t id, const SessionEntry& entry) const {
@@ -46,13 +48,44 @@ bool Registry::release_rested(const std::vector<std::uint64_t>& ids) {
   return released;
 }
 
-std::vector<std::uint64_t> Registry::touch_what_was_put() {
+std::vector<std::uint64_t> Registry::touch_what_was_put(
+    const std::function<bool(std::uint64_t id)>& comes) {
   if (!told.has_news()) return {};
   std::vector<std::uint64_t> ids = told.take_changed();
-  // One that is on its way to this process is none yet.
-  std::erase_if(ids, [this](std::uint64_t id) { return !sessions.contains(id); });
+  std::erase_if(ids, [&](std::uint64_t id) {
+    if (sessions.contains(id)) return false;
+    if (!comes || !comes(id)) told.forget(id);
+    return true;
+  });
   for (const std::uint64_t id : ids) (void)touch_session(id);
   return ids;
+}
+
+bool Registry::restore_ended(const Told::Answer& answer) {
+  const auto it = restoring.find(answer.session);
+  if (it == restoring.end()) return false;
+  if (answer.result >= 0) {
+    if (--it->second == 0) restoring.erase(it);
+    return true;
+  }
+  restoring.erase(it);
+  const auto session = sessions.find(answer.session);
+  if (session == sessions.end()) return true;
+  // Nobody else has it. As of a restore() that fails, what the service did not take is closed.
+  const SessionEntry entry = session->second;
+  log(HANDOFF_LOG_ERROR,
+      "restore() of " + describe(answer.session, entry) + " failed, and its donor is gone: " +
+          (answer.why.empty() ? handoff_strerror(answer.result) : answer.why) + "; it is reset");
+  reset_session(entry, sessions.fds().of(answer.session));
+  remove_session(answer.session);
+  lost_later.push_back(answer.session);
+  if (callbacks.drop != nullptr) {
+    tell("drop()", [&] { callbacks.drop(callbacks_user, answer.session); });
+  }
+  if (entry.no_fd) return true;
+  const auto identity = identity_of(entry.fd);
+  if (identity && identity->inode == entry.inode) UniqueFd(entry.fd).reset();
+  return true;
 }
 
 }  // namespace handoff::io

@@ -124,10 +124,11 @@ bool Told::give(std::uint64_t id, handoff_saved& out) const {
 }
 
 void Told::forget(std::uint64_t id) {
-  if (!used_ && !late_) return;
+  if (!used_ && !late_ && !answers_) return;
   const std::lock_guard lock(mutex_);
   puts_.erase(id);
   awaited_.erase(id);
+  std::erase_if(restored_, [id](const Answer& answer) { return answer.session == id; });
 }
 
 void Told::forget_all() {

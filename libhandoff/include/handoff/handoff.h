@@ -518,7 +518,8 @@ struct handoff_put {
 HANDOFF_API int handoff_session_put(handoff_t* h, uint64_t id, const struct handoff_put* put);
 
 /* Says how a freeze() has ended that has answered HANDOFF_LATER, once all is put: 0 if all is at
- * rest. A negative number fails the handoff, with `why` for the operator (may be NULL); thaw()
+ * rest. A session that had a state and has put none since freeze() was called is left behind all
+ * the same. A negative number fails the handoff, with `why` for the operator (may be NULL); thaw()
  * follows. Also before freeze() has returned; no effect at any other time. Any thread. */
 HANDOFF_API int handoff_frozen(handoff_t* h, int result, const char* why);
 
@@ -531,8 +532,10 @@ HANDOFF_API uint64_t handoff_freeze_deadline(const handoff_t* h);
  * operator (may be NULL): drop() follows. A session whose answer has not come at three fifths of
  * the freeze budget counts as refused, and by `unmovable` of the configuration stays with the
  * donor. An id of which nothing is waited for is no error. Any thread, also before that callback
- * has returned. A service whose loop has to turn for it calls handoff_dispatch() when handoff_fd()
- * is readable, until handoff_state() is HANDOFF_STATE_OWNER, in place of handoff_wait(). */
+ * has returned, and not after drop() of it: a later restore() of that id would take it for its own.
+ * Where the donor has died the sessions are this process's before all has ended; a negative number
+ * resets one then. A service whose loop has to turn for it calls handoff_dispatch() when
+ * handoff_fd() is readable, until handoff_state() is HANDOFF_STATE_OWNER, in place of handoff_wait(). */
 HANDOFF_API int handoff_restored(handoff_t* h, uint64_t id, int result, const char* why);
 
 /* ---- starting ---------------------------------------------------------- */
