@@ -52,7 +52,9 @@ void DonorDriver::hold_unrested(bool said) {
   std::uint64_t unrested = 0;
   for (auto& [id, entry] : registry_.sessions) {
     if (entry.held || entry.stays || registry_.is_at_rest(id, entry)) continue;
-    if (said && !registry_.told.has(id) && registry_.callbacks.save != nullptr) continue;
+    // One that has never put is saved, or can't be moved, and that is for the policy to say.
+    const bool is_for_save = registry_.callbacks.save != nullptr || !registry_.can_hold();
+    if (said && is_for_save && !registry_.told.has(id)) continue;
     registry_.await_rest(id, entry);
     ++unrested;
   }
