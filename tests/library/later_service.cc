@@ -216,7 +216,7 @@ class LaterService {
     const std::lock_guard lock(mutex_);
     for (auto& [id, process] : processes_) waiting_.insert(id);
     for (const SessionId id : ended_) waiting_.erase(id);
-    if (waiting_.empty()) return say_frozen();
+    if (waiting_.empty() || options.hasty) say_frozen();
     for (auto& [id, process] : processes_) process->tell(Order::kRest);
   }
   void tell_all(Order order) {

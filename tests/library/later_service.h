@@ -23,6 +23,7 @@ struct LaterServiceOptions {
   // What is said once all sessions that can rest are at rest. None: nothing is said.
   bool says_frozen = true;
   int frozen = 0;
+  bool hasty = false;  // it is said before anybody has come to rest
   std::function<void(Service&)> adjust = {};
 };
 

@@ -156,6 +156,21 @@ TEST_P(LaterWayTest, AHandoffThatFailsInTheRestLetsThemGoOn) {
   EXPECT_EQ(3, heir->wait());
 }
 
+// As by the word of a freeze before, which came late: it brings no session to rest.
+TEST_P(LaterWayTest, AWordBeforeTheStatesHandsOverNoOldOne) {
+  LaterServiceOptions one = service("1");
+  one.hasty = true;
+  auto donor = start(one);
+  clients_[0]->send("work\n");
+  auto heir = begin(*donor, service("2"));
+  owner_ = heir->await_message<v1::Owner>(Type::kOwner);
+  const UniqueFd work(::open(fifo_.c_str(), O_WRONLY | O_CLOEXEC));
+  EXPECT_EQ("2 work\n", clients_[0]->line());
+  donor->await_message<v1::Retired>(Type::kRetired);
+  EXPECT_EQ("3 2\n", ask(0, "who"));
+  expect_served_by("2", 1, 1);
+}
+
 // At the deadline those that have put their states go, whoever says nothing.
 TEST_F(LaterTest, AServiceThatSaysNothingHandsOverWhatIsAtRest) {
   LaterServiceOptions one = service("1");
