@@ -154,9 +154,9 @@ class Registry {
   bool is_at_rest(std::uint64_t id, const SessionEntry& entry) const;
   // Outside a freeze: what would be saved is the state of its stream, by save() or since it rests.
   bool can_leave(std::uint64_t id) const;
-  // It stays here until it has come to rest, by its next put.
+  // The session stays here until it has come to rest, by its next put.
   void await_rest(std::uint64_t id, SessionEntry& entry);
-  // It is told to go on; a late one leaves with its next put.
+  // The session is told to go on; a late one leaves with its next put.
   void goes_on(std::uint64_t id, SessionEntry& entry);
   // Late ones that were awaited and have come to rest move now. True if there were some.
   bool release_rested(const std::vector<std::uint64_t>& ids);

@@ -51,7 +51,7 @@ class TakingTest : public ::testing::Test, protected Outbox::Listener {
   Taking taking_{registry_, outbox_};
 };
 
-// It was restored as it came, and GroupPrepare is still to come.
+// The session was restored as it came, and GroupPrepare is still to come.
 TEST_F(TakingTest, AnEarlyRestoreThatFailsEndsTheGroup) {
   EXPECT_FALSE(next());
   taking_.answered({1, -1, "no"});
