@@ -32,12 +32,13 @@ class Secret {
  public:
   Secret() = default;
   ~Secret() { wipe(); }
-  Secret(Secret&& other) noexcept : bytes_(std::move(other.bytes_)) { other.wipe(); }
+  // A short string is copied, and leaves its bytes behind an empty one.
+  Secret(Secret&& other) noexcept : bytes_(std::move(other.bytes_)) { handoff::wipe(other.bytes_); }
   Secret& operator=(Secret&& other) noexcept {
     if (this == &other) return *this;
     wipe();
     bytes_ = std::move(other.bytes_);
-    other.wipe();  // a short one was copied
+    handoff::wipe(other.bytes_);
     return *this;
   }
 

@@ -60,7 +60,8 @@ class SessionReceiver {
   // After a donor's death in mid-copy: keeps independent sessions whose sockets have not moved
   // since their snapshot, resets the others.
   void keep_unmoved();
-  // The sessions are this process's own: into the registry.
+  // The sessions are this process's own: into the registry, which hears of restores that have not
+  // ended.
   void adopt();
   // The handoff failed.
   void drop();
@@ -76,6 +77,7 @@ class SessionReceiver {
   // A rehearsal: everything that came, counted. The amounts are of all of the donor's kinds.
   void count();
 
+  bool has(std::uint64_t id) const { return arrived_.contains(id); }
   std::vector<std::uint64_t> ids() const;
   std::uint64_t sessions() const { return arrived_.size(); }
   // How many are to be expected: a hint.

@@ -116,6 +116,8 @@ void SessionReceiver::keep_unmoved() {
 }
 
 void SessionReceiver::adopt() {
+  registry_.restoring.merge(pending_);
+  pending_.clear();
   if (registry_.observer != nullptr) {  // a handoff is under way, and hears of them
     const std::vector<std::uint64_t> fresh = ids();
     registry_.sessions.take(arrived_);

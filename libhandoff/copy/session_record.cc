@@ -22,7 +22,8 @@ Result<int> call_save(Registry& registry, std::uint64_t id, const SessionEntry& 
   out.given = false;
   out.error = 0;
   out.layer.wipe();
-  if (registry.told.give(id, out)) return 0;
+  out.put = registry.told.give(id, out);
+  if (out.put) return 0;
   return registry.call([&] { return "save() of " + registry.describe(id, entry); },
                        [&] {
                          if (registry.callbacks.save == nullptr) return -ENOSYS;
@@ -105,8 +106,9 @@ Result<void> pack_session(const Registry& registry, std::uint64_t id, const Sess
                            .layer_flags = saved.flags,
                            .inode = entry.inode,
                            .no_fd = entry.no_fd};
-  // What the kernel counts of the socket says nothing of other fds.
-  if (entry.independent && !registry.sessions.has_own_fds(id, entry)) {
+  // What the kernel counts of the socket says nothing of other fds, nor of a state that was put
+  // some time ago.
+  if (entry.independent && !saved.put && !registry.sessions.has_own_fds(id, entry)) {
     record.counters = counters_of(entry.fd);
   }
   record.process = registry.processes.of(id);
@@ -142,9 +144,12 @@ Result<void> pack_session(const Registry& registry, std::uint64_t id, const Sess
     record.output = output;
   }
   if (!saved.layer.empty()) {
-    constexpr std::size_t kRest = 1024;  // all else of a record
     record.layer = saved.layer.view();
     out.secret = true;
+  }
+  // From the first secret on, whatever makes the body grow.
+  if (out.secret) {
+    constexpr std::size_t kRest = 1024;  // all else of a record
     reserve_and_wipe(out.body, record.state.size() + record.input.size() + record.output.size() +
                                    record.layer.size() + names + kRest);
   }

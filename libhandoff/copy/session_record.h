@@ -15,6 +15,12 @@ namespace handoff::io {
 
 // A Sessions body in the making, with its fds in order.
 struct PackedSessions {
+  PackedSessions() = default;
+  PackedSessions(PackedSessions&&) = default;
+  PackedSessions& operator=(PackedSessions&&) = default;
+  ~PackedSessions() {
+    if (secret) wipe(body);
+  }
   std::string body;
   std::vector<int> fds;         // borrowed
   std::vector<UniqueFd> blobs;  // keeps the memfds among fds open until they are sent

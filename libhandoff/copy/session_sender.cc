@@ -14,6 +14,8 @@ using protocol::Type;
 
 // Of saved sessions that are not sent, for one frame: as many as have room in it with their fds.
 constexpr std::size_t kLooks = protocol::kMaxFds;
+// The word that nobody has looked, at most.
+constexpr std::size_t kUnseen = 16;
 
 void SessionSender::Batch::clear() {
   if (std::exchange(secret, false)) wipe(body);
@@ -24,7 +26,7 @@ void SessionSender::Batch::clear() {
   ids.clear();
   first.clear();
   closed = 0;
-  unseen = false;
+  unseen = full = false;
   at_heir.clear();
   large.clear();
   large_bytes = 0;
@@ -164,15 +166,20 @@ void SessionSender::commit() {
   if (rehearsal_ != nullptr) rehearsal_->notes.spent_ns += now_ns() - begun_ns_;
 }
 
+// The bytes of a layer don't lie in the ring: the frame must have room for them.
+std::size_t SessionSender::batch_room() const {
+  if (batch_.full) return 0;
+  return sends_in_ring() && !batch_.secret ? protocol::kBatchInRing : protocol::kBatchBody;
+}
+
 Result<void> SessionSender::fill() {
-  const std::size_t room = sends_in_ring() ? protocol::kBatchInRing : protocol::kBatchBody;
-  while (batch_.closed < closed_.size() && batch_.body.size() < room) {
+  while (batch_.closed < closed_.size() && batch_.body.size() < batch_room()) {
     protocol::append_closed(batch_.body, closed_[batch_.closed]);
     ++batch_.closed;
   }
   // One that fails has cost as much as one that is sent, so their number is bounded as well.
   std::size_t looks = 0;
-  while (!queue_.empty() && batch_.body.size() < room && looks < kLooks &&
+  while (!queue_.empty() && batch_.body.size() < batch_room() && looks < kLooks &&
          batch_.fds.size() + fds_of_record(registry_, queue_.back()) <= protocol::kMaxFds) {
     const std::uint64_t id = queue_.back();
     queue_.pop_back();
@@ -197,6 +204,7 @@ Result<void> SessionSender::fill() {
     const auto added = may_stay ? add(id, entry) : can_not_stay(id, entry);
     if (batch_.ids.size() == sent) ++looks;
     if (added) continue;
+    saved_.layer.wipe();
     batch_.fds.resize(fds);  // what it had put there already
     batch_.first.resize(first);
     if (const auto ok = without(id, entry, added.error()); !ok) return ok;
@@ -224,9 +232,17 @@ Result<void> SessionSender::add(std::uint64_t id, SessionEntry& entry) {
                                           " has bytes of a layer, which the new release does not "
                                           "take");
   }
+  if (!saved_.layer.empty() && batch_.body.size() >= protocol::kBatchBody) {
+    // What is there was to lie in the ring. This one begins the next frame.
+    batch_.full = true;
+    saved_.layer.wipe();
+    queue_.push_back(id);
+    return {};
+  }
   entry.queued = false;
   if (!entry.tracked) {
-    // Nobody said whether it changed: the bytes do, and where they have positions those.
+    // Nobody said whether it changed: the bytes do, and where they have positions those. Of a layer
+    // nothing is kept to compare it with, but whether there was one.
     const std::uint64_t hash = hash_of_saved();
     const bool same_fds = !registry_.sessions.fds().changed(id);
     if (entry.copied && hash == entry.saved_hash && same_fds && saved_.layer.empty()) return {};
@@ -240,7 +256,10 @@ Result<void> SessionSender::add(std::uint64_t id, SessionEntry& entry) {
     // Once it had the flag it is to have it: the process that cleared it may be the last heir.
     entry.nonblocking = entry.nonblocking || (!entry.no_fd && is_nonblocking(entry.fd));
     batch_.first.push_back(id);
-    if (!looks() && !std::exchange(batch_.unseen, true)) protocol::append_unseen(batch_.body);
+    if (!looks() && !std::exchange(batch_.unseen, true)) {
+      if (batch_.secret) reserve_and_wipe(batch_.body, kUnseen);
+      protocol::append_unseen(batch_.body);
+    }
   }
   note_nonblocking(registry_, id);
   batch_.ids.push_back(id);
@@ -257,8 +276,9 @@ std::uint64_t SessionSender::hash_of_saved() const {
     return at ? std::string_view(reinterpret_cast<const char*>(&*at), sizeof *at)
               : std::string_view(part.bytes());
   };
-  const std::uint64_t placed =
-      std::uint64_t{input.has_value()} << 32 | std::uint64_t{output.has_value()} << 33;
+  const std::uint64_t placed = std::uint64_t{input.has_value()} << 32 |
+                               std::uint64_t{output.has_value()} << 33 |
+                               std::uint64_t{!saved_.layer.empty()} << 34;
   return checksum(saved_.state, of(saved_.input, input), of(saved_.output, output)) ^ placed ^
          saved_.flags;
 }

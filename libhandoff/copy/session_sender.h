@@ -76,6 +76,7 @@ class SessionSender {
     std::vector<std::uint64_t> first;  // of ids, those that the heir gets the fd of
     std::size_t closed = 0;            // taken from the front of closed_
     bool unseen = false;               // nobody has looked at the sockets
+    bool full = false;                 // the next one has no room
     // What the heir has once the frame is sent: of sessions of which that is known, or was.
     std::vector<std::pair<std::uint64_t, AtPeer>> at_heir;
     std::vector<core::FreezeRoom::Session>
@@ -97,6 +98,8 @@ class SessionSender {
   // Whether the handoff goes on without a session that failed so.
   bool may_leave(const Error& error) const;
   Result<void> fill();
+  // How long the body may be before the next record.
+  std::size_t batch_room() const;
   Result<void> without(std::uint64_t id, SessionEntry& entry, const Error& error);
   std::uint64_t hash_of_saved() const;
   void note(std::uint64_t id);

@@ -16,8 +16,22 @@ namespace handoff::core {
 inline constexpr const char* kNoRestInLanes =
     "freeze() has answered HANDOFF_LATER, which is not for a service with several lanes";
 
+// The end of a restore() could be said of lane 0 alone.
+inline constexpr const char* kNoLaterInLanes =
+    " has answered HANDOFF_LATER, which is not for a service with several lanes";
+
 class Rest {
  public:
+  // Groups on links end before a freeze begins its work: they may take half of the budget, or half
+  // of what a rest has. A service rests if it puts states or has nothing else to give them by.
+  static Time links_until(Time frozen_at, Duration budget, bool rests) {
+    return frozen_at + (rests ? budget / 5 : budget / 2);
+  }
+  // From when an heir counts the time for its restores: from the donor's freeze, which is said by
+  // the donor's clock, if that lies where it must have been. heard_at: the donor's Hello.
+  static Time restores_since(Time frozen_at, Time heard_at, Time prepared_at) {
+    return heard_at <= frozen_at && frozen_at <= prepared_at ? frozen_at : prepared_at;
+  }
   // When the rest of a freeze that began then is over.
   static Time end(Time frozen_at, Duration budget) { return frozen_at + budget / 5 * 2; }
 

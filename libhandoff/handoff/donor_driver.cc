@@ -336,6 +336,7 @@ void DonorDriver::start_round() {
     if (!word) return handle(refused(word.error()));
     word_ = std::move(*word);
   }
+  (void)registry_.release_overdue(now_us());
   check(lanes_.begin_round(machine_.round()));
   report_.progress(protocol::Phase::kCopy);
 }
@@ -343,7 +344,10 @@ void DonorDriver::start_round() {
 void DonorDriver::freeze() {
   failpoint::hit("donor.freeze.before");
   frozen_at_ns_ = now_ns();
-  const auto linked = reporter_.rest_links(now_us() + parameters_.limits.budget / 2);
+  const handoff_callbacks& has = registry_.callbacks;
+  const bool rests = has.freeze != nullptr && (registry_.told.used() || has.save == nullptr);
+  const auto linked =
+      reporter_.rest_links(core::Rest::links_until(now_us(), parameters_.limits.budget, rests));
   if (!linked) return handle(refused({Code::kTimeout, linked.error().message}));
   (void)registry_.release_overdue(now_us());
   lanes_.freeze();  // side by side

@@ -92,7 +92,7 @@ class DonorDriver : public Driver<DonorSide> {
   // False: this service must not answer so, and the handoff is given up.
   bool begin_rest();
   void rest();
-  void hold_unrested();
+  void hold_unrested(bool said);
   void release_unrested();
   void begin_delta();
   void thaw();

@@ -20,6 +20,7 @@ void DonorDriver::thaw() {
   failpoint::hit("donor.thaw.before");
   rest_.cancel();
   registry_.told.end_freeze();
+  registry_.told.all_go_on();
   release_unrested();
   lanes_.main().service().end(false);
   lanes_.over();

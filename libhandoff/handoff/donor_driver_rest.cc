@@ -38,30 +38,36 @@ void DonorDriver::rest() {
     case core::Rest::Verdict::kWait:
       return;
     case core::Rest::Verdict::kRested:
+      hold_unrested(true);
       break;
     case core::Rest::Verdict::kTimeIsUp:
-      hold_unrested();
+      hold_unrested(false);
       break;
   }
   (void)registry_.touch_what_was_put();
 }
 
-void DonorDriver::hold_unrested() {
+// said: the service says that all are at rest. That may be the word of a freeze that was given up.
+void DonorDriver::hold_unrested(bool said) {
   std::uint64_t unrested = 0;
   for (auto& [id, entry] : registry_.sessions) {
     if (entry.held || entry.stays || registry_.is_at_rest(id, entry)) continue;
-    registry_.sessions.hold(entry, true);
-    entry.unrested = true;
+    // One that has never put is saved, or can't be moved, and that is for the policy to say.
+    const bool is_for_save = registry_.callbacks.save != nullptr || !registry_.can_hold();
+    if (said && is_for_save && !registry_.told.has(id)) continue;
+    registry_.await_rest(id, entry);
     ++unrested;
   }
   if (unrested == 0) return;
   const std::string text =
       std::to_string(unrested) + (unrested == 1 ? " session has" : " sessions have") +
-      " not come to rest within " +
-      std::to_string((core::Rest::end(0, parameters_.limits.budget)) / 1000) + " ms";
+      (said ? std::string(" put no state since freeze() was called, although all were said to be "
+                          "at rest")
+            : " not come to rest within " +
+                  std::to_string(core::Rest::end(0, parameters_.limits.budget) / 1000) + " ms");
   if (!registry_.can_hold()) {
     return handle({E::kRefused,
-                   {Code::kTimeout,
+                   {said ? Code::kRejected : Code::kTimeout,
                     text + ", and can't stay, since the service lacks one of late(), moved(), "
                            "freeze_session() and thaw_session()"}});
   }

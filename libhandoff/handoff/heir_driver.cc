@@ -242,6 +242,7 @@ Result<void> HeirDriver::prepare(std::string_view body, const std::vector<Unique
   word_ = std::move(*word);
   prepared_sessions_ = prepare->sessions;
   frozen_at_ns_ = prepare->frozen_at_ns;
+  prepared_at_ns_ = now_ns();
   late_ = prepare->late;
   late_ids_ = prepare->late_ids;
   return {};

@@ -101,8 +101,9 @@ class HeirDriver : public Driver<HeirSide> {
   bool keep_ = false;
   std::uint64_t prepared_sessions_ = 0;  // as Prepare counts them
   std::uint64_t donor_sessions_ = 0;
-  std::uint64_t heard_at_ns_ = 0;  // the donor's Hello
-  std::uint64_t frozen_at_ns_ = 0;
+  std::uint64_t heard_at_ns_ = 0;     // the donor's Hello
+  std::uint64_t frozen_at_ns_ = 0;    // by the donor's clock
+  std::uint64_t prepared_at_ns_ = 0;  // Prepare
   std::string first_refusal_;
   std::size_t reasons_told_ = 0;
   bool they_stay_ = false;  // what is refused stays with the donor, else the donor resets it

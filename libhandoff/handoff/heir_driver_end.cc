@@ -3,6 +3,7 @@
 #include <new>
 #include <utility>
 
+#include "libhandoff/core/rest.h"
 #include "libhandoff/handoff/heir_driver.h"
 #include "libhandoff/sys/failpoint.h"
 #include "libhandoff/sys/process.h"
@@ -59,7 +60,10 @@ void HeirDriver::restore() {
   restoring_ = true;
   // The donor gives up at four fifths of the budget, unless it has died.
   const bool waits = frozen_at_ns_ != 0 && !peer_seen_;
-  const core::Time since = waits ? static_cast<core::Time>(frozen_at_ns_ / 1000) : now_us();
+  const auto us = [](std::uint64_t ns) { return static_cast<core::Time>(ns / 1000); };
+  const core::Time since =
+      waits ? core::Rest::restores_since(us(frozen_at_ns_), us(heard_at_ns_), us(prepared_at_ns_))
+            : now_us();
   restored_by_ = since + parameters_.limits.budget / 5 * 3;
   finish_restoring();
 }

@@ -290,6 +290,7 @@ void Lane::over() {
 void Lane::retire(const DonorBoard::Orders& orders) {
   watch(std::nullopt);
   if (orders.refused) giving_->refused(*orders.refused, true);
+  giving_->stop_watching();  // what the service closes from here on has moved
   const std::vector<std::uint64_t> closing = giving_->closing();
   reset_all(registry_, closing);
   drop_all(registry_, closing);

@@ -12,6 +12,11 @@ std::optional<core::Reason> not_progressive(const Registry& registry, std::uint3
   };
   if (!registry.can_link()) return no("a service with one lane");
   if (!registry.can_hold()) return no("a service with the callbacks for late sessions");
+  if (registry.told.used()) {
+    return no(
+        "a service whose states are at hand at any moment: this one puts them "
+        "(handoff_session_put())");
+  }
   if (!registry.sections.empty()) {
     return no("a service without sections: '" + registry.sections[0].name +
               "' is shared by all sessions");

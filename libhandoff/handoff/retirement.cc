@@ -49,6 +49,7 @@ void retire_but(Registry& registry, const std::vector<std::uint64_t>& staying,
     if (!not_moved.contains(id)) moved.push_back(id);
   }
   const handoff_callbacks& callbacks = registry.callbacks;
+  registry.told.become_late();
   registry.tell("late()", [&] { callbacks.late(registry.callbacks_user, staying.size()); });
   for (const std::uint64_t id : moved) {
     registry.remove_session(id);

@@ -21,7 +21,8 @@ void reset_all(Registry& registry, const std::vector<std::uint64_t>& ids);
 void drop_all(Registry& registry, const std::vector<std::uint64_t>& ids);
 // All sessions that are left have moved. lost: how many of them an heir that has died since had.
 void retire_all(Registry& registry, std::uint64_t lost);
-// All sessions have moved but those that stay and those that were reset.
+// All sessions have moved but those that stay and those that were reset. What stays and has come to
+// rest is told to go on by link/links, if it does not leave at once.
 void retire_but(Registry& registry, const std::vector<std::uint64_t>& staying,
                 const std::vector<std::uint64_t>& reset);
 

@@ -176,6 +176,7 @@ void Giving::take_back() {
     it->second.away = false;
     mend_nonblocking(it->second);
     mend_own_fds(registry_, id);
+    registry_.goes_on(id, it->second);
     registry_.tell("thaw_session()",
                    [&] { registry_.callbacks.thaw_session(registry_.callbacks_user, id); });
   }

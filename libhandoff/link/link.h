@@ -39,6 +39,7 @@ class Link : private Outbox::Listener {
   const Giving& giving() const { return giving_; }
   void give(std::vector<std::uint64_t> ids) { giving_.give(std::move(ids)); }
   void answered(const Told::Answer& answer) { taking_.answered(answer); }
+  bool brings(std::uint64_t id) const { return taking_.has(id); }
 
   bool idle() const { return giving_.idle() && taking_.idle() && outbox_.empty(); }
   // Neither a group nor anybody's session depends on the link any more.

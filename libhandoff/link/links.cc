@@ -21,6 +21,9 @@ constexpr std::string_view kPeer = "handoff.late.";
 // is closed.
 constexpr core::Duration kLastMoves = 5'000'000;
 
+// While a freeze waits for groups, so often it looks for answers of restores.
+constexpr core::Time kLookMs = 2;
+
 }  // namespace
 
 Result<std::unique_ptr<Links>> Links::make(Registry& registry) {
@@ -58,6 +61,7 @@ void Links::turn() {
   if (late_) {
     if (drain_ && !over_ && now_us() >= static_cast<core::Time>(drain_->deadline_us)) end_waiting();
     if (over_) end_waiting();
+    let_go_on();
     give();
   } else {
     give_back();
@@ -74,9 +78,15 @@ bool Links::take_greeted() {
 
 void Links::answered(const std::vector<Told::Answer>& answers) {
   for (const Told::Answer& answer : answers) {
+    if (registry_.restore_ended(answer)) continue;
     for (const auto& link : links_) link->answered(answer);
   }
   if (!answers.empty()) turn();
+}
+
+bool Links::bring(std::uint64_t id) const {
+  return std::any_of(links_.begin(), links_.end(),
+                     [id](const auto& link) { return link->brings(id); });
 }
 
 void Links::await() {
@@ -168,6 +178,7 @@ std::vector<int> Links::late_processes() const {
 Result<void> Links::rest(core::Time until) {
   closing_ = true;
   while (true) {
+    answered(registry_.told.take_restored());
     turn();
     if (std::all_of(links_.begin(), links_.end(), [](const auto& link) { return link->idle(); })) {
       resting_ = true;
@@ -180,7 +191,8 @@ Result<void> Links::rest(core::Time until) {
       return fail(-ETIMEDOUT, "a group of late sessions was on its way and did not arrive in time");
     }
     pollfd p{epoll_.get(), POLLIN, 0};
-    ::poll(&p, 1, static_cast<int>(left / 1000 + 1));
+    // What other threads say of restores does not wake this.
+    ::poll(&p, 1, static_cast<int>(std::min<core::Time>(left / 1000 + 1, kLookMs)));
   }
 }
 
@@ -236,18 +248,46 @@ bool Links::stays_for_good(std::uint64_t id, const SessionEntry& entry) const {
   return link.knows_the_other() && !link.giving().carries(id, entry);
 }
 
+bool Links::moves_all() const { return over_ && drain_->policy == protocol::LatePolicy::kMove; }
+
+// A session that is at rest and will not leave at once is told so: its client waits. One that is
+// held has come to rest with all others, in the freeze. A link that has given a group up for time's
+// sake pauses.
+void Links::let_go_on() {
+  if (!registry_.told.used()) return;
+  const bool pauses =
+      !links_.empty() && links_.back()->giving().idle() && !links_.back()->giving().can_give();
+  std::vector<std::uint64_t> on;
+  for (const auto& [id, entry] : registry_.sessions) {
+    if (entry.away || !registry_.told.rests(id)) continue;
+    const bool held = entry.held && !entry.unrested && !moves_all();
+    if (held || pauses || stays_for_good(id, entry)) on.push_back(id);
+  }
+  for (const std::uint64_t id : on) {
+    const auto it = registry_.sessions.find(id);
+    if (it == registry_.sessions.end()) continue;  // the service has ended it meanwhile
+    registry_.goes_on(id, it->second);
+    registry_.tell("thaw_session()",
+                   [&] { registry_.callbacks.thaw_session(registry_.callbacks_user, id); });
+  }
+}
+
 void Links::give() {
   if (links_.empty()) return;
   Link& link = *links_.back();
   if (!link.can_give()) return;
-  const bool all = over_ && drain_->policy == protocol::LatePolicy::kMove;
+  const bool all = moves_all();
   std::vector<std::uint64_t> group;
-  for (const auto& [id, entry] : registry_.sessions) {
+  for (auto& [id, entry] : registry_.sessions) {
     if (entry.away || entry.refused || entry.stays || (entry.held && !all) ||
         !link.giving().carries(id, entry)) {
       continue;
     }
     if (!core::is_the_newer_ones(id, spread_)) continue;
+    if (!registry_.can_leave(id)) {  // at the end of a drain, too: its state may be an old one
+      registry_.await_rest(id, entry);
+      continue;
+    }
     group.push_back(id);
     if (group.size() == link.giving().group_size()) break;
   }
@@ -268,7 +308,7 @@ void Links::give_back() {
   std::vector<std::uint64_t> group;
   for (const auto& [id, entry] : registry_.sessions) {
     if (core::is_the_newer_ones(id, spread_) || entry.away || entry.refused || entry.held ||
-        entry.stays || !link.giving().carries(id, entry)) {
+        entry.stays || !link.giving().carries(id, entry) || !registry_.can_leave(id)) {
       continue;
     }
     group.push_back(id);

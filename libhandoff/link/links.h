@@ -28,6 +28,8 @@ class Links {
   void turn();
   // How restores have ended that were answered with HANDOFF_LATER.
   void answered(const std::vector<Told::Answer>& answers);
+  // The session is in a group that comes.
+  bool bring(std::uint64_t id) const;
 
   // A process at the other end of a link has greeted since this was asked last.
   bool take_greeted();
@@ -73,6 +75,8 @@ class Links {
 
  private:
   explicit Links(Registry& registry) : registry_(registry) {}
+  void let_go_on();
+  bool moves_all() const;  // whether held or not: the drain is over
   void give();
   void give_back();
   void end_waiting();

@@ -36,6 +36,9 @@ class Outbox {
   };
 
   Outbox(Channel& channel, Listener& listener) : channel_(channel), listener_(listener) {}
+  ~Outbox() { clear(); }
+  Outbox(const Outbox&) = delete;
+  Outbox& operator=(const Outbox&) = delete;
 
   bool empty() const { return waiting_.empty(); }
   void push(Frame frame) { waiting_.push_back(std::move(frame)); }

@@ -135,7 +135,10 @@ void Taking::restored(const Result<void>& ok) {
 void Taking::answered(const Told::Answer& answer) {
   if (!received_) return;
   const auto was_its = received_->answered(answer);
-  restored(was_its ? Result<void>{} : Result<void>(Failure(was_its.error())));
+  if (was_its) return restored({});
+  // Also before GroupPrepare, where it was restored as it came.
+  restoring_ = false;
+  feed({E::kRefused, to_reason(was_its.error())});
 }
 
 void Taking::adopt() {

@@ -43,6 +43,8 @@ class Taking {
   // The giver has exited and all that it said is read: a group that is not whole stays so.
   void drop_rest();
 
+  // The session is in the group that comes.
+  bool has(std::uint64_t id) const { return received_ && received_->has(id); }
   bool idle() const { return taker_.idle(); }  // no group is under way
 
  private:

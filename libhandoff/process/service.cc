@@ -276,6 +276,13 @@ void Service::report_owner() {
     owner.sessions = heir_->adopted();
     owner.lost = heir_->lost();
     owner.lost_ids = heir_->lost_ids();
+    // Restores that have failed between its first moment as the owner and this report.
+    const auto& later = registry_.lost_later;
+    owner.sessions -= std::min<std::uint64_t>(owner.sessions, later.size());
+    owner.lost += later.size();
+    for (const std::uint64_t id : later) {
+      if (owner.lost_ids.size() < protocol::kMaxLostIds) owner.lost_ids.push_back(id);
+    }
     if (heir_->donor_died()) {  // the sessions that it had kept have ended with it
       owner.lost += heir_->late() + heir_->left_to_donor();
       const auto& late = heir_->late_ids();

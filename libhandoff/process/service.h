@@ -101,7 +101,6 @@ class Service : public Reporter, public Orders {
 
   // What other threads have said of sessions.
   void hear_told();
-  void release_rested(const std::vector<std::uint64_t>& ids);
   void begin(StartOrder start);
   Result<void> take_offers();
   void tell_who_waits();

@@ -34,10 +34,8 @@ void Service::stay_late() {
                                       " sessions stay until they are released or end");
   if (donor_->spread() != 0) links_->spread(donor_->spread());
   links_->leave(donor_->left_behind(), donor_->first_left(), late_outcome_.closed);
-  for (auto& [id, entry] : registry_.sessions) {  // they were, before that was of any use
-    if (!entry.unrested || !registry_.told.has_come_to_rest(id)) continue;
-    entry.unrested = false;
-    registry_.sessions.hold(entry, false);
+  for (const auto& [id, entry] : registry_.sessions) {  // by puts before that was of any use
+    if (entry.unrested) (void)registry_.release_rested({id});
   }
   links_->become_late(donor_->id(), donor_->take_channel(), donor_->take_peer(), donor_->limits());
 }

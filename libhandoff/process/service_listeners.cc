@@ -51,6 +51,7 @@ Result<void> Service::take_offers() {
 }
 
 void Service::tell_who_waits() {
+  if (state_ == HANDOFF_STATE_HEIR) return;  // it could not take one yet
   if (std::exchange(told_who_waits_, true)) return;
   for (const auto& [name, entry] : declared_.named) {
     if (entry.earlier.empty()) continue;

@@ -17,6 +17,8 @@
 namespace handoff::io {
 
 struct Channel::Hashes {
+  // The states keep the last bytes of what they were given, which may be a layer's.
+  ~Hashes() { ::explicit_bzero(this, sizeof *this); }
   XXH3_state_t sent;
   XXH3_state_t received;
 };

@@ -20,9 +20,11 @@ inline constexpr std::size_t kMaxFrame = 200 * 1024;
 inline constexpr std::size_t kMaxBody = kMaxFrame - kHeaderSize;
 // A session of more bytes than this (state, input and output together) goes into a memfd.
 inline constexpr std::size_t kMaxInline = 32 * 1024;
+// Bytes of a layer that travel with a session; they lie in the frame.
+inline constexpr std::size_t kMaxLayer = 8192;
 // A Sessions frame gets no further record once its body is this long. The rest is room for the
-// largest record: kMaxInline bytes, and 1,024 for its fields.
-inline constexpr std::size_t kBatchBody = kMaxBody - kMaxInline - 1024;
+// largest record: kMaxInline bytes, a layer's, and 4,096 for its fields and the names of its fds.
+inline constexpr std::size_t kBatchBody = kMaxBody - kMaxInline - kMaxLayer - 4096;
 
 // SCM_MAX_FD of Linux: sendmsg(2) refuses more in one message with EINVAL (unix(7)).
 inline constexpr std::size_t kMaxFds = 253;
@@ -34,9 +36,9 @@ inline constexpr std::uint32_t kRingSlots = kWindow;
 inline constexpr std::uint32_t kRingSlotSize = 1024 * 1024;
 // The slots of a service without sections are smaller, so that the ring stays in the caches.
 inline constexpr std::uint32_t kSmallSlotSize = 256 * 1024;
-// As kBatchBody, for Sessions in a slot. Sessions shorter than kMinInRing are sent inline, since
-// the kernel's copy then costs less than the ring's pages.
-inline constexpr std::size_t kBatchInRing = kSmallSlotSize - kMaxInline - 1024;
+// As kBatchBody, for Sessions in a slot, where no layer lies. Sessions shorter than kMinInRing are
+// sent inline, since the kernel's copy then costs less than the ring's pages.
+inline constexpr std::size_t kBatchInRing = kSmallSlotSize - kMaxInline - 4096;
 inline constexpr std::size_t kMinInRing = 64 * 1024;
 
 // Names that begin so are the library's own: the ends of links.
@@ -51,8 +53,6 @@ inline constexpr std::size_t kMaxPeer = 256;       // the address of a session's
 inline constexpr std::size_t kMaxSessionFds = 32;  // of a session, beside its socket
 inline constexpr std::size_t kMaxKinds = 256;
 inline constexpr std::size_t kMaxNamed = 1024;
-// Bytes of a layer that travel with a session; they lie in the frame.
-inline constexpr std::size_t kMaxLayer = 8192;
 inline constexpr std::size_t kMaxLeftOut = kMaxKinds + kMaxNamed;
 inline constexpr std::size_t kMaxFindings = 64;  // that one side of a rehearsal reports
 // Processes of sessions in a Status: as many as fit beside the rest, each of 16 bytes at most.

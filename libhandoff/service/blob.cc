@@ -48,6 +48,12 @@ int Blob::begin() {
 int Blob::save() {
   handoff_buffer out;
   if (const int result = save_(user_, &out); result < 0) return result;
+  if (out.error != 0) {  // its bytes lack something, whatever it returns
+    return refuse(out.error,
+                  "the save of blob '" + name_ +
+                      "' returned 0, although handoff_buffer_append() had failed in it: " +
+                      handoff_strerror(out.error));
+  }
   if (out.bytes.size() > kMax) {
     return refuse(-E2BIG, "blob '" + name_ + "' has " + std::to_string(out.bytes.size()) +
                               " bytes, and " + std::to_string(kMax) +

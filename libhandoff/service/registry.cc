@@ -202,6 +202,7 @@ void Registry::remove_session(std::uint64_t id) {
   if (it == sessions.end()) return;
   if (observer != nullptr) observer->session_closed(id, it->second);
   told.forget(id);
+  restoring.erase(id);
   sessions.remove(it);
   processes.forget(id);
 }
@@ -253,9 +254,7 @@ Result<void> Registry::stay_session(std::uint64_t id, std::optional<std::string>
   const bool stayed = it->second.stays;
   sessions.stay(id, it->second, std::move(why));
   // As for one that was held.
-  if (stayed && !it->second.stays && observer != nullptr) {
-    observer->session_changed(id, it->second);
-  }
+  if (stayed && !it->second.stays) released(id, it->second);
   return {};
 }
 
@@ -268,12 +267,22 @@ Result<void> Registry::hold_session(std::uint64_t id, bool held, core::Time unti
     if (auto ok = check_keeps(); !ok) return ok;
   }
   if (it->second.away) return fail(-EBUSY, "session " + std::to_string(id) + " is frozen");
-  if (held) it->second.hold_until = until;
+  if (!held && it->second.unrested) return {};  // by its next put
+  if (held) {
+    it->second.hold_until = until;
+    // The next put releases what the library holds, and not what the service does.
+    if (std::exchange(it->second.unrested, false)) told.await_no_rest(id);
+  }
   if (it->second.held == held) return {};
   sessions.hold(it->second, held);
-  // The copy left the session out while it was held, so a handoff under way must send it now.
-  if (!held && observer != nullptr) observer->session_changed(id, it->second);
+  if (!held) released(id, it->second);
   return {};
+}
+
+// The copy left the session out, so a handoff under way must send it now.
+void Registry::released(std::uint64_t id, SessionEntry& entry) {
+  if (observer != nullptr) observer->session_changed(id, entry);
+  if (told.late() && !entry.held && !entry.stays && !can_leave(id)) await_rest(id, entry);
 }
 
 std::optional<core::Time> Registry::release_overdue(core::Time now) {
@@ -289,24 +298,6 @@ std::optional<core::Time> Registry::release_overdue(core::Time now) {
     (void)hold_session(id, false);
   }
   return next;
-}
-
-bool Registry::has_snapshot(std::uint64_t id, const SessionEntry& entry) const {
-  return !format_of(entry.kind).no_snapshots && (callbacks.save != nullptr || told.has(id));
-}
-
-// What was put before the freeze began may have changed since.
-bool Registry::is_at_rest(std::uint64_t id, const SessionEntry& entry) const {
-  return told.has_come_to_rest(id) || (has_snapshot(id, entry) && !told.has(id));
-}
-
-std::vector<std::uint64_t> Registry::touch_what_was_put() {
-  if (!told.has_news()) return {};
-  std::vector<std::uint64_t> ids = told.take_changed();
-  // One that is on its way to this process is none yet.
-  std::erase_if(ids, [this](std::uint64_t id) { return !sessions.contains(id); });
-  for (const std::uint64_t id : ids) (void)touch_session(id);
-  return ids;
 }
 
 Result<void> Registry::convert(const SessionKind& kind, std::uint32_t from, std::uint32_t to,

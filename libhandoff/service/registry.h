@@ -7,11 +7,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <unordered_map>
 #include <vector>
 
 #include "handoff/handoff.h"
@@ -39,6 +41,7 @@ struct handoff_saved {
   std::uint32_t flags = 0;
   handoff::Secret layer;
   bool given = false;  // one of handoff_save_*() was called
+  bool put = false;    // by handoff_session_put(), at a moment that nobody knows
   // The first of those calls that failed. What is here lacks its bytes, whatever save() returns.
   int error = 0;
   const char* failed = "";
@@ -89,6 +92,9 @@ class Registry {
   // Sessions that are restored and not yet this process's own, which restore() may touch; nullptr
   // outside restore() and update().
   Sessions* arriving = nullptr;
+  // Restores that had not ended when their donor died, and the sessions that failed since.
+  std::unordered_map<std::uint64_t, std::uint64_t> restoring;
+  std::vector<std::uint64_t> lost_later;
 
   // The declarations (service/declarations.cc); an Error names what is wrong with which name.
   Result<void> set_names(std::string service_name, std::string release_name);
@@ -144,16 +150,27 @@ class Registry {
   Result<void> set_process(std::uint64_t id, pid_t pid);
   // Whether it can be saved while the service serves.
   bool has_snapshot(std::uint64_t id, const SessionEntry& entry) const;
-  // In a freeze that freeze() has answered with HANDOFF_LATER: whether it can be saved now.
+  // In a freeze that HANDOFF_LATER has answered: whether it can be saved now.
   bool is_at_rest(std::uint64_t id, const SessionEntry& entry) const;
+  // Outside a freeze: what would be saved is the state of its stream, by save() or since it rests.
+  bool can_leave(std::uint64_t id) const;
+  // The session stays here until it has come to rest, by its next put.
+  void await_rest(std::uint64_t id, SessionEntry& entry);
+  // The session is told to go on; a late one leaves with its next put.
+  void goes_on(std::uint64_t id, SessionEntry& entry);
+  // Late ones that were awaited and have come to rest move now. True if there were some.
+  bool release_rested(const std::vector<std::uint64_t>& ids);
   // Sessions of which other threads have put a state have changed. Returns their ids.
-  std::vector<std::uint64_t> touch_what_was_put();
+  // What was put for an id that is none, and does not come, is forgotten.
+  std::vector<std::uint64_t> touch_what_was_put(
+      const std::function<bool(std::uint64_t id)>& comes = {});
+  // How a restore() has ended whose session is this process's by now. False: it is none of these.
+  bool restore_ended(const Told::Answer& answer);
   // Names an fd of the session beside its socket; -1: it has none of that name any more.
   Result<void> set_fd(std::uint64_t id, const std::string& name, int fd);
   // Inside restore() and update(): the fd is the service's from now on.
   Result<int> take_fd(std::uint64_t id, const std::string& name);
-  // The session has ended, or is another process's now. A handoff under way hears that it must not
-  // hand it over.
+  // The session has ended, or is another process's now, and a handoff under way hears of it.
   void remove_session(std::uint64_t id);
   // Whether the service may hold sessions: it has one lane and the four callbacks for them.
   bool can_hold() const;
@@ -213,6 +230,7 @@ class Registry {
   void log(int level, const std::string& message) const;
 
  private:
+  void released(std::uint64_t id, SessionEntry& entry);
   bool name_taken(const std::string& name) const;
   Result<void> check_room() const;
   // Whether this service can keep sessions at a switch.

@@ -13,9 +13,12 @@ void Told::wake() const {
 void Told::put(std::uint64_t id, State state) {
   {
     const std::lock_guard lock(mutex_);
+    // Out of memory: nothing has changed, and no session has an empty state.
+    if (changed_.size() == changed_.capacity()) changed_.reserve(2 * changed_.size() + 16);
     Put& put = puts_[id];
     if (!put.changed) changed_.push_back(id);
-    put = {std::move(state), freeze_, true};
+    const bool rests = freeze_until_ != 0 || awaited_.contains(id) || put.rests_in == moment_;
+    put = {std::move(state), rests ? moment_ : 0, true};
     used_ = true;
     news_ = true;
   }
@@ -41,9 +44,37 @@ void Told::restored(std::uint64_t id, int result, std::string_view why) {
 
 void Told::begin_freeze(std::uint64_t until_us) {
   const std::lock_guard lock(mutex_);
-  ++freeze_;
+  ++moment_;
+  awaited_.clear();
   frozen_.reset();
   freeze_until_ = until_us;
+}
+
+void Told::end_freeze() {
+  const std::lock_guard lock(mutex_);
+  freeze_until_ = 0;
+}
+
+void Told::all_go_on() {
+  const std::lock_guard lock(mutex_);
+  ++moment_;
+  awaited_.clear();
+}
+
+void Told::await_rest(std::uint64_t id) {
+  const std::lock_guard lock(mutex_);
+  awaited_.insert(id);
+}
+
+void Told::await_no_rest(std::uint64_t id) {
+  const std::lock_guard lock(mutex_);
+  awaited_.erase(id);
+}
+
+void Told::goes_on(std::uint64_t id) {
+  const std::lock_guard lock(mutex_);
+  awaited_.erase(id);
+  if (const auto it = puts_.find(id); it != puts_.end()) it->second.rests_in = 0;
 }
 
 std::optional<Told::Answer> Told::take_frozen() {
@@ -73,11 +104,11 @@ bool Told::has(std::uint64_t id) const {
   return puts_.contains(id);
 }
 
-bool Told::has_come_to_rest(std::uint64_t id) const {
+bool Told::rests(std::uint64_t id) const {
   if (!used_) return false;
   const std::lock_guard lock(mutex_);
   const auto it = puts_.find(id);
-  return it != puts_.end() && it->second.freeze == freeze_;
+  return it != puts_.end() && it->second.rests_in == moment_;
 }
 
 bool Told::give(std::uint64_t id, handoff_saved& out) const {
@@ -93,9 +124,11 @@ bool Told::give(std::uint64_t id, handoff_saved& out) const {
 }
 
 void Told::forget(std::uint64_t id) {
-  if (!used_) return;
+  if (!used_ && !late_ && !answers_) return;
   const std::lock_guard lock(mutex_);
   puts_.erase(id);
+  awaited_.erase(id);
+  std::erase_if(restored_, [id](const Answer& answer) { return answer.session == id; });
 }
 
 void Told::forget_all() {

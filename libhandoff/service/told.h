@@ -2,7 +2,9 @@
 // coroutines: a session's last state, that all have come to rest, and how a restore() has ended.
 // What was said waits here until the thread of the lane takes it.
 //
-// A state that was put is the session's until the next one. It stands in place of save().
+// A state that was put is the session's until the next one. It stands in place of save(). Whether
+// it is that of the session's stream is another question: it is while the session is at rest, that
+// is, from a put in a freeze, or from one that was awaited, until the session goes on.
 #pragma once
 
 #include <atomic>
@@ -12,6 +14,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "handoff/handoff.h"
@@ -45,7 +48,18 @@ class Told {
   // -- the lane's thread
   // A freeze begins: only what is put from here on is at rest in it.
   void begin_freeze(std::uint64_t until_us);
-  void end_freeze() { freeze_until_ = 0; }
+  // What is at rest remains so.
+  void end_freeze();
+  // All sessions go on, and none is awaited any more.
+  void all_go_on();
+  // The session's next put says that it has come to rest; or is a put like any other again.
+  void await_rest(std::uint64_t id);
+  void await_no_rest(std::uint64_t id);
+  // The session goes on: its state may be an old one from here on.
+  void goes_on(std::uint64_t id);
+  // From here on sessions leave this process one by one, by a link.
+  void become_late() { late_ = true; }
+  bool late() const { return late_; }
   // The freeze's answer, if it has come since it began.
   std::optional<Answer> take_frozen();
   std::vector<Answer> take_restored();
@@ -56,8 +70,8 @@ class Told {
   // Some state was put, ever.
   bool used() const { return used_; }
   bool has(std::uint64_t id) const;
-  // Whether its state was put in the freeze that is under way.
-  bool has_come_to_rest(std::uint64_t id) const;
+  // Whether its last put said that it has come to rest, and it has not gone on since.
+  bool rests(std::uint64_t id) const;
   // Copies into out, whose memory is used again. False: there is none.
   bool give(std::uint64_t id, handoff_saved& out) const;
   // The session is not this process's any more.
@@ -67,8 +81,8 @@ class Told {
  private:
   struct Put {
     State state;
-    std::uint64_t freeze = 0;  // by its number
-    bool changed = false;      // and not taken yet
+    std::uint64_t rests_in = 0;  // the moment that it is at rest in; 0: none
+    bool changed = false;        // and not taken yet
   };
   void wake() const;
 
@@ -77,8 +91,12 @@ class Told {
   std::atomic<bool> answers_ = false;  // restored_ has some
   std::atomic<bool> used_ = false;
   std::atomic<std::uint64_t> freeze_until_ = 0;
+  bool late_ = false;         // of the lane's thread
   mutable std::mutex mutex_;  // of what follows
-  std::uint64_t freeze_ = 0;
+  // Grows with each freeze and each end of one in which all go on, so that neither need walk
+  // through puts_.
+  std::uint64_t moment_ = 1;
+  std::unordered_set<std::uint64_t> awaited_;
   std::unordered_map<std::uint64_t, Put> puts_;
   std::vector<std::uint64_t> changed_;
   std::optional<Answer> frozen_;

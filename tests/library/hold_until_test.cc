@@ -53,6 +53,17 @@ TEST_F(HoldUntilTest, OneWhoseTimeIsOverIsNotHeldAtTheSwitch) {
   EXPECT_EQ("2 2\n", ask(client, "who"));
 }
 
+// A plan counts it among those that move.
+TEST_F(HoldUntilTest, OneWhoseTimeIsOverIsTriedByARehearsal) {
+  auto donor = start(service("1"));
+  LineClient client(address_);
+  EXPECT_EQ("held\n", ask(client, "hold -1"));
+  auto heir = start_heir(*donor, ++generation_, [] { return run_line_service(service("2")); },
+                         {.rehearsal = true});
+  EXPECT_EQ(1U, heir->await_message<v1::Rehearsed>(Type::kRehearsed).sessions());
+  EXPECT_EQ(0U, donor->await_message<v1::Rehearsed>(Type::kRehearsed).busy());
+}
+
 TEST_F(HoldUntilTest, AHoldWithoutATimeIsHeldUntilItIsReleased) {
   auto donor = start(service("1"));
   LineClient client(address_);

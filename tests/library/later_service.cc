@@ -19,7 +19,8 @@ namespace handoff::test {
 namespace {
 
 // What the library's thread tells a session's.
-enum class Order { kNone, kRest, kGo, kEnd };
+// kGoOnce: until it has answered something, then it rests again.
+enum class Order { kNone, kRest, kGo, kGoOnce, kEnd };
 
 class LaterService;
 
@@ -70,6 +71,7 @@ class Process {
   std::string input_;
   bool resting_;
   bool adopted_;
+  bool once_ = false;
   std::mutex mutex_;
   Order order_ = Order::kNone;
   std::optional<std::uint64_t> newer_;
@@ -92,7 +94,9 @@ class LaterService {
       service->on_late([this](std::uint64_t) { late_ = true; });
       service->on_moved([this](SessionId id) { end(id); });
       service->on_freeze_session([](SessionId) {});  // it has come to rest by itself
-      service->on_thaw_session([this](SessionId id) { processes_.at(id)->tell(Order::kGo); });
+      service->on_thaw_session([this](SessionId id) {
+        processes_.at(id)->tell(held_.contains(id) || !late_ ? Order::kGo : Order::kGoOnce);
+      });
     }
     if (options.adjust) options.adjust(*service);
   }
@@ -134,6 +138,15 @@ class LaterService {
     (void)!::write(wake_, &one, sizeof one);
   }
 
+  void released(SessionId id) {
+    {
+      const std::lock_guard lock(mutex_);
+      released_.push_back(id);
+    }
+    const std::uint64_t one = 1;
+    (void)!::write(wake_, &one, sizeof one);
+  }
+
   LaterServiceOptions options;
   std::unique_ptr<Service> service;
 
@@ -155,6 +168,10 @@ class LaterService {
     const int fd = ::accept4(service->named_fd("public"), nullptr, nullptr, SOCK_CLOEXEC);
     if (fd < 0) return;
     const SessionId id = service->session_open(fd);
+    if (options.holds && options.holds(id)) {
+      service->session_hold(id);
+      held_.insert(id);
+    }
     begin(id, fd, 0, false);
   }
   void begin(SessionId id, int fd, std::uint64_t lines, bool adopted) {
@@ -165,10 +182,16 @@ class LaterService {
   void reap() {
     std::uint64_t times = 0;
     (void)!::read(wake_, &times, sizeof times);
-    std::vector<SessionId> over;
+    std::vector<SessionId> over, released;
     {
       const std::lock_guard lock(mutex_);
       over = std::exchange(ended_, {});
+      released = std::exchange(released_, {});
+    }
+    for (const SessionId id : released) {
+      held_.erase(id);
+      service->session_release(id);
+      if (late_) processes_.at(id)->tell(Order::kRest);
     }
     for (const SessionId id : over) {
       service->session_closed(id);
@@ -193,7 +216,7 @@ class LaterService {
     const std::lock_guard lock(mutex_);
     for (auto& [id, process] : processes_) waiting_.insert(id);
     for (const SessionId id : ended_) waiting_.erase(id);
-    if (waiting_.empty()) return say_frozen();
+    if (waiting_.empty() || options.hasty) say_frozen();
     for (auto& [id, process] : processes_) process->tell(Order::kRest);
   }
   void tell_all(Order order) {
@@ -202,13 +225,14 @@ class LaterService {
   }
 
   std::map<SessionId, std::unique_ptr<Process>> processes_;
+  std::set<SessionId> held_;
   const int wake_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   bool done_ = false;
   bool late_ = false;
   bool resting_ = false;
   std::mutex mutex_;
   std::set<SessionId> waiting_;  // have not come to rest
-  std::vector<SessionId> ended_;
+  std::vector<SessionId> ended_, released_;
 };
 
 void Process::put() { of_.service->session_put(id_, std::to_string(lines_), input_); }
@@ -242,7 +266,9 @@ bool Process::obey() {
       of_.rested(id_);
       return true;
     case Order::kGo:
+    case Order::kGoOnce:
       resting_ = false;
+      once_ = order == Order::kGoOnce;
       return true;
     case Order::kEnd:
       return false;
@@ -260,13 +286,15 @@ void Process::read() {
   if (n > 0) input_.append(buffer, static_cast<std::size_t>(n));
   for (std::size_t end = 0; (end = input_.find('\n')) != std::string::npos;) {
     const std::string line = input_.substr(0, end);
+    if (line == "release") of_.released(id_);
     if (line == "work") ::close(::open(of_.options.fifo.c_str(), O_RDONLY | O_CLOEXEC));
     const std::string answer =
         std::to_string(++lines_) + " " + (line == "who" ? of_.options.version : line) + "\n";
     (void)::send(fd_, answer.data(), answer.size(), MSG_NOSIGNAL);
     input_.erase(0, end + 1);
   }
-  if (of_.options.snapshots) put();
+  if (once_) resting_ = true;
+  if (of_.options.snapshots || std::exchange(once_, false)) put();
 }
 
 void Process::run() {

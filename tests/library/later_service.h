@@ -15,12 +15,15 @@ struct LaterServiceOptions {
   bool keeps = true;      // has the callbacks of sessions that are held
   bool snapshots = true;  // each line is put at once; else its kind has none
   bool restores_early = true;
+  // Held from its beginning to a line "release".
+  std::function<bool(SessionId)> holds = {};
   std::string fifo;  // a line "work" waits until this is opened for writing
   // What a restore answers, and whether it does; by the session's thread.
   std::function<int(SessionId)> restored = {};
   // What is said once all sessions that can rest are at rest. None: nothing is said.
   bool says_frozen = true;
   int frozen = 0;
+  bool hasty = false;  // it is said before anybody has come to rest
   std::function<void(Service&)> adjust = {};
 };
 

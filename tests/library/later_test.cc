@@ -114,6 +114,36 @@ TEST_P(LaterWayTest, WhatHasNotComeToRestStaysAndFollows) {
   EXPECT_EQ("3 2\n", ask(0, "who"));
 }
 
+// In the freeze it comes to rest like all others. Its clients don't wait until it moves, and what
+// it moves with is what it has put last.
+TEST_P(LaterWayTest, OneThatIsHeldGoesOnAndMovesWithItsLastState) {
+  LaterServiceOptions one = service("1");
+  one.holds = [](SessionId id) { return (id & 0xff) == 1; };
+  auto donor = start(one);
+  auto heir = begin(*donor, service("2"));
+  owner_ = heir->await_message<v1::Owner>(Type::kOwner);
+  EXPECT_EQ(7U, owner_.sessions());
+  EXPECT_EQ(1U, donor->await_message<v1::Late>(Type::kLate).waiting());
+  EXPECT_EQ("2 1\n", ask(0, "who"));
+  EXPECT_EQ("3 1\n", ask(0, "who"));
+  EXPECT_EQ("4 release\n", ask(0, "release"));
+  donor->await_message<v1::Retired>(Type::kRetired);
+  EXPECT_EQ(0, donor->wait());
+  EXPECT_EQ("5 2\n", ask(0, "who"));
+}
+
+// The heir refuses it over the link, too. It goes on, and no later state of it is the old one.
+TEST_P(LaterWayTest, OneThatComesBackFromALinkGoesOnAndRestsAgain) {
+  auto donor = start(service("1"));
+  LaterServiceOptions two = service("2");
+  two.restored = [](SessionId id) { return (id & 0xff) == 1 ? -1 : 0; };
+  auto heir = begin(*donor, two, {.unmovable = v1::UNMOVABLE_LATE});
+  owner_ = heir->await_message<v1::Owner>(Type::kOwner);
+  for (int lines = 2; lines < 5; ++lines) {
+    EXPECT_EQ(std::to_string(lines) + " 1\n", ask(0, "who"));
+  }
+}
+
 TEST_P(LaterWayTest, AHandoffThatFailsInTheRestLetsThemGoOn) {
   LaterServiceOptions one = service("1");
   one.frozen = -1;
@@ -124,6 +154,21 @@ TEST_P(LaterWayTest, AHandoffThatFailsInTheRestLetsThemGoOn) {
   EXPECT_THAT(failed.reason(), HasSubstr("sessions did not come to rest: they are restless"));
   expect_served_by("1", 1);
   EXPECT_EQ(3, heir->wait());
+}
+
+// As by the word of a freeze before, which came late: it brings no session to rest.
+TEST_P(LaterWayTest, AWordBeforeTheStatesHandsOverNoOldOne) {
+  LaterServiceOptions one = service("1");
+  one.hasty = true;
+  auto donor = start(one);
+  clients_[0]->send("work\n");
+  auto heir = begin(*donor, service("2"));
+  owner_ = heir->await_message<v1::Owner>(Type::kOwner);
+  const UniqueFd work(::open(fifo_.c_str(), O_WRONLY | O_CLOEXEC));
+  EXPECT_EQ("2 work\n", clients_[0]->line());
+  donor->await_message<v1::Retired>(Type::kRetired);
+  EXPECT_EQ("3 2\n", ask(0, "who"));
+  expect_served_by("2", 1, 1);
 }
 
 // At the deadline those that have put their states go, whoever says nothing.

@@ -448,8 +448,9 @@ struct handoff_callbacks {
   /* Do not touch this session, neither its socket nor its state, until thaw_session() or moved().
    * save() of it follows. The loop goes on meanwhile: watch its fd no more. */
   void (*freeze_session)(void* user, uint64_t id);
-  /* The session is yours from now on: one that freeze_session() had stopped, or a late one that
-   * restore() has had. Until now it may not be touched. */
+  /* The session is yours from now on: one that freeze_session() had stopped, a late one that
+   * restore() has had, or one that has come to rest (handoff_session_put()) and does not leave now.
+   * Until now it may not be touched. */
   void (*thaw_session)(void* user, uint64_t id);
 
   /* Heir, optional, and only beside update(): as update(), but of input and output only what is new
@@ -509,12 +510,16 @@ struct handoff_put {
 /* Says that this is the session's state from now on, until the next one is put. It is copied, and
  * stands in place of save(), which is not called for this session any more. The session counts as
  * changed. A session that has put a state since freeze() was called is at rest: it puts no other
- * before thaw(), thaw_session() or moved(). id may be that of a session that restore() has had. One
- * that is no session (any more) is no error. Any thread, and inside callbacks, too. */
+ * before thaw(), thaw_session() or moved(). So is a late one, after late(), that has put a state
+ * while it is not held (by handoff_session_hold()): it moves, or thaw_session() tells it to go on,
+ * and to come to rest again with its next put. One that is held goes on by thaw_session(), too, and
+ * what it puts before it is released does not move it. id may be that of a session that restore()
+ * has had. One that is no session (any more) is no error. Any thread, and inside callbacks, too. */
 HANDOFF_API int handoff_session_put(handoff_t* h, uint64_t id, const struct handoff_put* put);
 
 /* Says how a freeze() has ended that has answered HANDOFF_LATER, once all is put: 0 if all is at
- * rest. A negative number fails the handoff, with `why` for the operator (may be NULL); thaw()
+ * rest. A session that had a state and has put none since freeze() was called is left behind all
+ * the same. A negative number fails the handoff, with `why` for the operator (may be NULL); thaw()
  * follows. Also before freeze() has returned; no effect at any other time. Any thread. */
 HANDOFF_API int handoff_frozen(handoff_t* h, int result, const char* why);
 
@@ -527,8 +532,10 @@ HANDOFF_API uint64_t handoff_freeze_deadline(const handoff_t* h);
  * operator (may be NULL): drop() follows. A session whose answer has not come at three fifths of
  * the freeze budget counts as refused, and by `unmovable` of the configuration stays with the
  * donor. An id of which nothing is waited for is no error. Any thread, also before that callback
- * has returned. A service whose loop has to turn for it calls handoff_dispatch() when handoff_fd()
- * is readable, until handoff_state() is HANDOFF_STATE_OWNER, in place of handoff_wait(). */
+ * has returned, and not after drop() of it: a later restore() of that id would take it for its own.
+ * Where the donor has died the sessions are this process's before all has ended; a negative number
+ * resets one then. A service whose loop has to turn for it calls handoff_dispatch() when
+ * handoff_fd() is readable, until handoff_state() is HANDOFF_STATE_OWNER, in place of handoff_wait(). */
 HANDOFF_API int handoff_restored(handoff_t* h, uint64_t id, int result, const char* why);
 
 /* ---- starting ---------------------------------------------------------- */
@@ -699,7 +706,8 @@ HANDOFF_API int handoff_session_hold(handoff_t* h, uint64_t id);
  * and so moves as it is: by a switch or, if it stayed, then. A later call sets another deadline,
  * and handoff_session_hold() none. -EINVAL for a deadline of 0. */
 HANDOFF_API int handoff_session_hold_until(handoff_t* h, uint64_t id, uint64_t deadline_us);
-/* Lets a held session move. Does nothing if it was not held; -EBUSY as handoff_session_hold(). */
+/* Lets a held session move. Does nothing if it was not held; -EBUSY as handoff_session_hold(). A
+ * late session whose state is put moves once it puts one after this: release it, then put. */
 HANDOFF_API int handoff_session_release(handoff_t* h, uint64_t id);
 /* Says that the session can't move, and why, in a few words for the operator: "tls", since the keys
  * of its connection are with a library in this process. At a switch it stays here, and it never

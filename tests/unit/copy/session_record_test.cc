@@ -2,6 +2,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "libhandoff/protocol/messages.h"
 
 namespace handoff::io {
 namespace {
@@ -97,6 +101,67 @@ TEST_F(CarelessSaveTest, WithoutMemoryIsAShortage) {
   const auto saved = save_session(registry_, 7, {}, 1, saved_);
   ASSERT_FALSE(saved);
   EXPECT_EQ(-ENOMEM, saved.error().code);
+}
+
+// ---- counters of the socket
+
+// With them an heir keeps a session whose socket has not moved since, after its donor's death. They
+// are of the moment in which the record is made, and what was put is of another.
+class CountersTest : public ::testing::Test {
+ protected:
+  CountersTest() {
+    EXPECT_TRUE(registry_.declare_kind("session", 1));
+    registry_.callbacks.save = is_right;
+    sockaddr_in any{.sin_family = AF_INET, .sin_port = 0, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t length = sizeof any;
+    EXPECT_EQ(0, ::bind(listener_.get(), reinterpret_cast<sockaddr*>(&any), length));
+    EXPECT_EQ(0, ::listen(listener_.get(), 1));
+    EXPECT_EQ(0, ::getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&any), &length));
+    EXPECT_EQ(0, ::connect(fd_.get(), reinterpret_cast<sockaddr*>(&any), length));
+  }
+  bool counted() {
+    const SessionEntry entry{.fd = fd_.get(), .independent = true};
+    handoff_saved saved;
+    EXPECT_TRUE(save_session(registry_, 7, entry, 1, saved));
+    PackedSessions packed;
+    EXPECT_TRUE(pack_session(registry_, 7, entry, 0, saved, true, packed));
+    const auto sessions = protocol::decode<protocol::Sessions>(packed.body);
+    EXPECT_TRUE(sessions);
+    return sessions && sessions->sessions.at(0).counters.has_value();
+  }
+
+  UniqueFd listener_{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  UniqueFd fd_{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  Declared declared_;
+  Registry registry_{declared_};
+};
+
+TEST_F(CountersTest, GoWithWhatIsSavedAtThatMoment) { EXPECT_TRUE(counted()); }
+
+TEST_F(CountersTest, DoNotGoWithWhatWasPutBefore) {
+  registry_.told.put(7, {.state = "1"});
+  EXPECT_FALSE(counted());
+}
+
+// ---- bytes of a layer
+
+// A record after that of a secret makes the body grow, too: the memory that it gives back is wiped,
+// and so the body has room before anything is written to it.
+TEST(PackedSessionsTest, ABodyWithASecretGrowsByItsOwnHand) {
+  Declared declared;
+  Registry registry(declared);
+  EXPECT_TRUE(registry.declare_kind("session", 1));
+  handoff_saved saved;
+  saved.state = "s";
+  saved.layer.append("keys");
+  PackedSessions packed;
+  ASSERT_TRUE(pack_session(registry, 1, {.no_fd = true}, 0, saved, true, packed));
+  EXPECT_TRUE(packed.secret);
+  saved.layer.wipe();
+  saved.state.assign(packed.body.capacity(), 's');
+  const std::size_t needs = packed.body.size() + saved.state.size() + 1024;
+  ASSERT_TRUE(pack_session(registry, 2, {.no_fd = true}, 0, saved, true, packed));
+  EXPECT_GE(packed.body.capacity(), needs);
 }
 
 }  // namespace

@@ -11,6 +11,22 @@ TEST(RestTest, TakesHalfOfWhatTheDonorHasUntilRelease) {
   EXPECT_EQ(1000 + 40, Rest::end(1000, 100));
 }
 
+TEST(RestTest, LinksTakeNoMoreThanHalfOfIt) {
+  EXPECT_EQ(1000 + 20, Rest::links_until(1000, 100, true));
+  EXPECT_LT(Rest::links_until(1000, 100, true), Rest::end(1000, 100));
+  EXPECT_EQ(1000 + 50, Rest::links_until(1000, 100, false));
+}
+
+// A donor's clock that is wrong, or that lies, gives restores neither no time nor any time.
+TEST(RestTest, AnHeirBelievesAFreezeOnlyWhereItMayHaveBeen) {
+  EXPECT_EQ(50, Rest::restores_since(50, 10, 60));
+  EXPECT_EQ(10, Rest::restores_since(10, 10, 60));
+  EXPECT_EQ(60, Rest::restores_since(60, 10, 60));
+  EXPECT_EQ(60, Rest::restores_since(9, 10, 60)) << "before the donor's Hello";
+  EXPECT_EQ(60, Rest::restores_since(61, 10, 60)) << "after its Prepare";
+  EXPECT_EQ(60, Rest::restores_since(0, 10, 60));
+}
+
 TEST(RestTest, EndsByTheServicesWordOrWhenItsTimeIsUp) {
   for (const bool said : {false, true}) {
     Rest rest;
