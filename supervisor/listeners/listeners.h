@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "supervisor/core/unclaimed.h"
 #include "supervisor/host/kept_fds.h"
 #include "supervisor/host/notify.h"
 #include "supervisor/listeners/listener.h"
@@ -19,6 +20,16 @@
 namespace handoff::supervisor {
 
 class ListenerEnds;
+
+// The process that serves, and what is known of it. Borrowed.
+struct OwnerSeen {
+  const std::vector<NamedFd>* named = nullptr;  // as it has reported; null: it has said nothing yet
+  const std::string& release;
+  const Claims& claims;
+  const std::vector<std::string>& drops;  // listeners that it wants closed
+  bool was_donor = false;                 // its last heir never owned
+  bool permanent = false;                 // nobody goes back from it
+};
 
 class Listeners {
  public:
@@ -52,6 +63,9 @@ class Listeners {
   std::vector<std::string> new_names() const;
   // Nobody goes back from the owner: of what moves, the one that it has stays.
   void settle(const std::vector<NamedFd>& owner);
+  // No handoff is under way: what follows for each listener from who serves, and from what is to
+  // become of those that its release does not claim.
+  void follow(const OwnerSeen& owner, const UnclaimedPolicy& policy);
   // What was given up for another address by the functions above and bind_missing(), to be ended
   // by ListenerEnds.
   std::vector<Listener> take_replaced();

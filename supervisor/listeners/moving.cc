@@ -161,6 +161,22 @@ void Listeners::settle(const std::vector<NamedFd>& owner) {
   }
 }
 
+// A process that is known for the owner by the word of others has not said what it has. As long as
+// that is so, a socket that it does not seem to have may be the one that it serves on.
+void Listeners::follow(const OwnerSeen& owner, const UnclaimedPolicy& policy) {
+  if (owner.named == nullptr) return;
+  if (owner.was_donor) heir_failed(*owner.named);
+  close_untaken(*owner.named);
+  // What is closed is what the release does not claim, and nobody goes back to one that has it.
+  const std::vector<std::string> closable = owner.permanent ? names() : new_names();
+  if (owner.permanent) settle(*owner.named);
+  for (const std::string& listener : to_close(policy, closable, owner.claims, true, owner.drops)) {
+    spdlog::info("{}: listener {} is closed: release {} does not claim it", service_, listener,
+                 owner.release);
+    close(listener);
+  }
+}
+
 std::vector<Listener> Listeners::take_replaced() { return std::exchange(replaced_, {}); }
 
 std::vector<const Listener*> Listeners::here(const std::vector<NamedFd>& owner) const {

@@ -22,11 +22,24 @@ class MovingTest : public testing::Test {
   static std::vector<NamedFd> report(const Listener& one) {
     return list(NamedFd{one.name(), one.address(), one.inode(), one.device()});
   }
+  // named: null where the owner has not reported yet.
+  void follow(const std::vector<NamedFd>* named, bool permanent = true,
+              const UnclaimedPolicy& policy = {}) {
+    listeners_.follow({.named = named,
+                       .release = release_,
+                       .claims = claims_,
+                       .drops = drops_,
+                       .permanent = permanent},
+                      policy);
+  }
   std::string address() const { return listeners_.here()[0]->address(); }
   static bool is_at(const Listener* one, const std::string& host) {
     return one != nullptr && one->address().find(host) != std::string::npos;
   }
 
+  const std::string release_ = "2.0";
+  Claims claims_;
+  std::vector<std::string> drops_;
   Notify notify_;
   Listeners listeners_{"chat", {named("a", "tcp:127.0.0.1:0")}, notify_};
   std::vector<NamedFd> donor_;
@@ -73,6 +86,24 @@ TEST_F(MovingTest, OnceThatIsPermanentTheOldOneIsGivenUp) {
   EXPECT_TRUE(is_at(&replaced[0], "127.0.0.1"));
   EXPECT_EQ(listeners_.other("a", heir), nullptr);
   EXPECT_TRUE(listeners_.take_replaced().empty());
+}
+
+// Its donor's word made it the owner. Seen: the socket that it served on was given up.
+TEST_F(MovingTest, AnOwnerThatHasReportedNothingYetLosesNothing) {
+  listeners_.want({named("a", "tcp:127.0.0.2:0"), named("b", "tcp:127.0.0.1:0")}, true);
+  ASSERT_TRUE(listeners_.bind_for_heir(donor_, true));
+  const auto heir = report(*listeners_.for_heir(donor_, true).moved[0]);
+  claims_ = {"a"};
+  const UnclaimedPolicy close{.listeners = UnclaimedPolicy::Listeners::kClose};
+  follow(nullptr, true, close);
+  EXPECT_TRUE(listeners_.take_replaced().empty());
+  EXPECT_NE(listeners_.other("a", heir), nullptr);
+  EXPECT_TRUE(listeners_.has("b"));
+  follow(&heir, true, close);
+  const auto replaced = listeners_.take_replaced();
+  ASSERT_EQ(replaced.size(), 1U);
+  EXPECT_TRUE(is_at(&replaced[0], "127.0.0.1"));
+  EXPECT_FALSE(listeners_.has("b"));
 }
 
 TEST_F(MovingTest, AnHeirThatDidNotTakeTheNewOneStaysWhereItIs) {
