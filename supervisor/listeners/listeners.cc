@@ -78,7 +78,11 @@ std::vector<Listeners::Mended> Listeners::mend_paths() {
 void Listeners::want(std::vector<NamedAddress> wanted, bool in_use) {
   std::vector<Place> places;
   places.reserve(wanted.size());
-  for (NamedAddress& one : wanted) places.push_back({.wanted = std::move(one)});
+  for (NamedAddress& one : wanted) {
+    const bool is_new = std::ranges::none_of(
+        places_, [&](const Place& place) { return place.wanted.name == one.name; });
+    places.push_back({.wanted = std::move(one), .added = in_use && is_new});
+  }
   for (Place& place : places_) {
     const auto still = std::ranges::find_if(
         places, [&](const Place& other) { return other.wanted.name == place.wanted.name; });
@@ -93,6 +97,7 @@ void Listeners::want(std::vector<NamedAddress> wanted, bool in_use) {
       if (place.have) still->have.emplace(std::move(*place.have));
       if (place.next && in_use) still->next.emplace(std::move(*place.next));
       still->for_heir = place.for_heir;
+      still->added = in_use && place.added;
     } else {
       if (place.have) drop(place.have);
       place.next.reset();
@@ -173,14 +178,23 @@ Result<Listener> Listeners::open(const NamedAddress& wanted, const std::string& 
                   " of the supervisor before this one has it, and is in the way");
 }
 
-Result<void> Listeners::bind_missing(const std::vector<std::string>& left_out) {
+Result<void> Listeners::bind_missing(const std::vector<std::string>& left_out, const Claims& claims,
+                                     bool ran) {
   (void)mend_paths();
   drop_lost();
   for (Place& place : places_) {
     if (place.next) replace(place.next);
     if (place.have || contains(left_out, place.wanted.name)) continue;
     auto listener = open(place.wanted, spare_of(place.wanted.name));
-    if (!listener) return Failure(listener.error());
+    const bool needed = supervisor::claims(claims, place.wanted.name) && !(ran && place.added);
+    if (!listener && needed) return Failure(listener.error());
+    if (!listener) {
+      spdlog::warn(
+          "{}: {}; the release that is started never had it, so the next upgrade is to "
+          "bind it",
+          service_, listener.error().message);
+      continue;
+    }
     keep(place, std::move(*listener));
   }
   return {};

@@ -46,7 +46,10 @@ class Listeners {
   // Binds what is missing and not left out; all or an error that names one. No process of the
   // service may serve: a Unix socket that has lost each of its names counts as missing. A move that
   // is under way has ended where it began.
-  Result<void> bind_missing(const std::vector<std::string>& left_out = {});
+  // claims: of the release that is to be started. What it does not claim, and, if it `ran` before,
+  // what a reload has added since, fails no start: it is bound by the next upgrade.
+  Result<void> bind_missing(const std::vector<std::string>& left_out = {},
+                            const Claims& claims = {}, bool ran = false);
 
   // For an heir that goes forward: binds what no process has yet, and what is to move at its new
   // address. donor: what the process that serves has. All or an error that names one; without
@@ -110,7 +113,10 @@ class Listeners {
     std::optional<Listener> have;
     std::optional<Listener> next;  // at another address, for an heir and its own
     bool for_heir = false;         // `have` was bound for an heir that has not owned yet
+    bool added = false;            // by a reload, and no release that is permanent has had it
   };
+  // The socket of another name that is at the address of a place; "" if there is none.
+  std::string in_the_way(const Place& place, const std::vector<NamedFd>& donor) const;
   void keep(Place& place, Listener listener);
   void drop(std::optional<Listener>& listener);
   void replace(std::optional<Listener>& listener);

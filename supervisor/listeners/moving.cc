@@ -31,7 +31,30 @@ bool is_elsewhere(const Listener& listener, const core::Address& wanted) {
   return !address || !is_at(*address, wanted);
 }
 
+// Nobody else can be bound at that address.
+bool takes(const std::string& bound, const NamedAddress& wanted) {
+  const bool any_port =
+      wanted.address.kind != core::Address::Kind::kUnix && wanted.address.port == 0;
+  if (any_port || wanted.options.bind.reuseport) return false;
+  const auto address = core::parse_address(bound);
+  return address && supervisor::is_at(*address, wanted.address);
+}
+
 }  // namespace
+
+// Of a listener that was renamed: the one before stays until the service is stopped.
+std::string Listeners::in_the_way(const Place& place, const std::vector<NamedFd>& donor) const {
+  for (const NamedFd& one : donor) {
+    if (one.name != place.wanted.name && takes(one.address, place.wanted)) return one.name;
+  }
+  for (const Place& other : places_) {
+    if (&other == &place) continue;
+    for (const std::optional<Listener>* one : {&other.have, &other.next}) {
+      if (*one && takes((*one)->address(), place.wanted)) return other.wanted.name;
+    }
+  }
+  return "";
+}
 
 // One that has just been given up for a move that went back is taken up again: it is bound still.
 Result<std::optional<Listener>> Listeners::open_for_heir(const Place& place, bool moves,
@@ -61,6 +84,13 @@ Result<void> Listeners::bind_for_heir(const std::vector<NamedFd>& donor, bool re
     const bool is_new = !place.have && its == nullptr;
     const bool moves = place.have && !place.next && is_elsewhere(*place.have, place.wanted.address);
     if (!is_new && !moves) continue;
+    if (const std::string other = is_new ? in_the_way(place, donor) : ""; !other.empty()) {
+      spdlog::warn(
+          "{}: listener {} is not bound: {} is at its address while the service runs "
+          "(handoff stop {}, handoff reload, handoff restart {})",
+          service_, place.wanted.name, other, service_, service_);
+      continue;
+    }
     auto bound = really ? open_for_heir(place, moves, ends) : try_to_open(place, ends);
     if (!bound) {
       out = Failure(bound.error());
@@ -89,7 +119,7 @@ Listeners::ForHeir Listeners::for_heir(const std::vector<NamedFd>& donor, bool f
   for (const Place& place : places_) {
     const NamedFd* has = find(donor, place.wanted.name);
     if (!place.have) {
-      if (has == nullptr) out.missing.push_back(place.wanted);
+      if (has == nullptr && in_the_way(place, donor).empty()) out.missing.push_back(place.wanted);
       continue;
     }
     const bool goes_on = forward && place.next;
@@ -143,6 +173,7 @@ std::vector<std::string> Listeners::new_names() const {
 void Listeners::settle(const std::vector<NamedFd>& owner) {
   for (Place& place : places_) {
     place.for_heir = false;
+    place.added = place.added && !place.have;
     if (!place.next) continue;
     if (!is(find(owner, place.wanted.name), place.next)) {
       spdlog::warn(

@@ -132,7 +132,7 @@ Result<void> ProcessTable::bind_for(const Spawn& spawn, const Process& process) 
     // Nobody has them any more who could show them: a fresh start, with fresh ones.
     const auto left_out =
         to_close(config_.unclaimed, listeners_.wanted_names(), process.release->claims, true);
-    auto bound = listeners_.bind_missing(left_out);
+    auto bound = listeners_.bind_missing(left_out, process.release->claims, !spawn.candidate);
     for (Listener& one : listeners_.take_replaced()) ends_.end(std::move(one));
     return bound;
   }

@@ -256,6 +256,50 @@ TEST_F(MovingTest, AReloadOfAServiceThatIsStoppedClosesIt) {
   EXPECT_NE(address().find("127.0.0.2"), std::string::npos);
 }
 
+// Seen: the service that had crashed was not started again.
+TEST_F(MovingTest, WhatTheReleaseNeverHadFailsNoStart) {
+  const UniqueFd taken = bound("tcp:127.0.0.1:0");
+  listeners_.want({named("b", address_of(taken)), named("a", "tcp:127.0.0.1:0")}, true);
+  EXPECT_FALSE(listeners_.bind_missing()) << "another release may have it in mind";
+  EXPECT_TRUE(listeners_.bind_missing({}, {}, true)) << "a reload has added it";
+  EXPECT_EQ(listeners_.names(), (std::vector<std::string>{"a"}));
+  // The next supervisor finds it in the file.
+  Listeners next("chat", {named("b", address_of(taken)), named("a", "tcp:127.0.0.1:0")}, notify_);
+  const Claims all;
+  const Claims one = std::vector<std::string>{"a"};
+  const Claims both = std::vector<std::string>{"a", "b"};
+  EXPECT_FALSE(next.bind_missing({}, all, true));
+  EXPECT_FALSE(next.bind_missing({}, both, true));
+  ASSERT_TRUE(next.bind_missing({}, one, true));
+  EXPECT_EQ(next.names(), (std::vector<std::string>{"a"}));
+}
+
+TEST_F(MovingTest, WhatAReleaseHasHadIsNeededFromThenOn) {
+  const UniqueFd taken = bound("tcp:127.0.0.1:0");
+  const std::string there = address_of(taken);
+  listeners_.want({named("a", "tcp:127.0.0.1:0"), named("b", "tcp:127.0.0.1:0")}, true);
+  ASSERT_TRUE(listeners_.bind_for_heir(donor_, true));
+  listeners_.settle(donor_);
+  listeners_.close("b");
+  listeners_.want({named("a", "tcp:127.0.0.1:0"), named("b", there)}, true);
+  EXPECT_FALSE(listeners_.bind_missing({}, {}, true));
+}
+
+// Under another supervisor than the one that refused the new name: the process shows the old one.
+TEST_F(MovingTest, AnAddressThatTheDonorHasByAnotherNameIsNotBound) {
+  const UniqueFd web = bound("tcp:127.0.0.1:0");
+  Listeners listeners("chat", {named("public", address_of(web))}, notify_);
+  const auto donor = list(shown("web", web));
+  for (const bool really : {false, true}) {
+    EXPECT_TRUE(listeners.bind_for_heir(donor, really));
+    EXPECT_TRUE(listeners.here().empty());
+    EXPECT_TRUE(listeners.for_heir(donor, true).missing.empty());
+  }
+  listeners.want({named("public", "tcp:127.0.0.1:0")}, true);
+  ASSERT_TRUE(listeners.bind_for_heir(donor, true)) << "any port is another one";
+  EXPECT_TRUE(listeners.has("public"));
+}
+
 TEST_F(MovingTest, TheNextSupervisorIsGivenBoth) {
   ASSERT_TRUE(listeners_.bind_for_heir(donor_, true));
   const auto fds = listeners_.fds();
