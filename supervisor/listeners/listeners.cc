@@ -97,6 +97,8 @@ void Listeners::want(std::vector<NamedAddress> wanted, bool in_use) {
       if (place.have) still->have.emplace(std::move(*place.have));
       if (place.next && in_use) still->next.emplace(std::move(*place.next));
       still->for_heir = place.for_heir;
+      still->back = place.back;
+      still->told = place.told;
       still->added = in_use && place.added;
     } else {
       if (place.have) drop(place.have);
@@ -184,6 +186,7 @@ Result<void> Listeners::bind_missing(const std::vector<std::string>& left_out, c
   drop_lost();
   for (Place& place : places_) {
     if (place.next) replace(place.next);
+    place.back = place.told = false;
     if (place.have || contains(left_out, place.wanted.name)) continue;
     auto listener = open(place.wanted, spare_of(place.wanted.name));
     const bool needed = supervisor::claims(claims, place.wanted.name) && !(ran && place.added);

@@ -29,6 +29,7 @@ struct OwnerSeen {
   const std::vector<std::string>& drops;  // listeners that it wants closed
   bool was_donor = false;                 // its last heir never owned
   bool permanent = false;                 // nobody goes back from it
+  bool went_back = false;                 // it took over as the release before
 };
 
 class Listeners {
@@ -64,8 +65,10 @@ class Listeners {
   // Those that were bound for an heir since nobody had them. As long as somebody can go back from
   // it, whom that leads to has none of them either.
   std::vector<std::string> new_names() const;
-  // Nobody goes back from the owner: of what moves, the one that it has stays.
-  void settle(const std::vector<NamedFd>& owner);
+  // Nobody goes back from the owner: of what moves, the one that it has stays. Both stay, until an
+  // upgrade, where the owner has gone back and has the new one all the same (its library knows no
+  // moves), and where the configuration has the one from before again.
+  void settle(const std::vector<NamedFd>& owner, bool went_back = false);
   // No handoff is under way: what follows for each listener from who serves, and from what is to
   // become of those that its release does not claim.
   void follow(const OwnerSeen& owner, const UnclaimedPolicy& policy);
@@ -113,6 +116,8 @@ class Listeners {
     std::optional<Listener> have;
     std::optional<Listener> next;  // at another address, for an heir and its own
     bool for_heir = false;         // `have` was bound for an heir that has not owned yet
+    bool back = false;             // `next` is where the move began: an upgrade is to go back
+    bool told = false;             // that the owner has the new one, though it has gone back
     bool added = false;            // by a reload, and no release that is permanent has had it
   };
   // The socket of another name that is at the address of a place; "" if there is none.
@@ -120,6 +125,8 @@ class Listeners {
   void keep(Place& place, Listener listener);
   void drop(std::optional<Listener>& listener);
   void replace(std::optional<Listener>& listener);
+  bool is_held(Place& place, const NamedFd* its, bool went_back);
+  void turn_back(Place& place);
   void set(Listener& listener, const ListenerOptions& options);
   void drop_lost();
   std::string spare_of(const std::string& name) const;

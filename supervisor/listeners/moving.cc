@@ -144,7 +144,7 @@ void Listeners::heir_failed(const std::vector<NamedFd>& owner) {
   for (Place& place : places_) {
     const NamedFd* its = find(owner, place.wanted.name);
     if (std::exchange(place.for_heir, false) && its == nullptr && place.have) drop(place.have);
-    if (!place.next || is(its, place.next)) continue;
+    if (!place.next || place.back || is(its, place.next)) continue;
     // Nobody accepts on it, unless it was taken up again: then the owner is to hear of its end.
     (void)::shutdown(place.next->fd(), SHUT_RDWR);
     place.next.reset();
@@ -170,12 +170,48 @@ std::vector<std::string> Listeners::new_names() const {
   return out;
 }
 
-void Listeners::settle(const std::vector<NamedFd>& owner) {
+// Clients come to both, and neither could be ended without turning some away: both stay until an
+// upgrade, which passes both.
+bool Listeners::is_held(Place& place, const NamedFd* its, bool went_back) {
+  const bool wants_have = !is_elsewhere(*place.have, place.wanted.address) &&
+                          is_elsewhere(*place.next, place.wanted.address);
+  if (place.back && wants_have) place.back = false;  // the configuration has changed again
+  if (!is(its, place.next)) return place.back;
+  if (went_back) {
+    if (!std::exchange(place.told, true)) {
+      spdlog::warn(
+          "{}: the release that was gone back to serves listener {} at {}, since its "
+          "libhandoff knows no moves; clients wait at {}, too, until an upgrade",
+          service_, place.wanted.name, place.next->address(), place.have->address());
+    }
+    return true;
+  }
+  if (!wants_have) return false;
+  spdlog::warn(
+      "{}: listener {} has moved from {} to {}, and the configuration has it back by now: "
+      "the next upgrade moves it, and both are served until then",
+      service_, place.wanted.name, place.have->address(), place.next->address());
+  turn_back(place);
+  return true;
+}
+
+void Listeners::turn_back(Place& place) {
+  Listener moved = std::move(*place.next);
+  place.next.reset();
+  place.next.emplace(std::move(*place.have));
+  notify_->remove(service_ + "/" + place.wanted.name);
+  keep(place, std::move(moved));
+  place.back = true;
+}
+
+void Listeners::settle(const std::vector<NamedFd>& owner, bool went_back) {
   for (Place& place : places_) {
     place.for_heir = false;
     place.added = place.added && !place.have;
-    if (!place.next) continue;
-    if (!is(find(owner, place.wanted.name), place.next)) {
+    const NamedFd* its = find(owner, place.wanted.name);
+    if (!place.next || is_held(place, its, went_back)) continue;
+    place.back = place.told = false;
+    if (!is(its, place.next)) {
       spdlog::warn(
           "{}: listener {} stays at {}; the one at {} ends, which this release does not have",
           service_, place.wanted.name, place.have->address(), place.next->address());
@@ -200,7 +236,7 @@ void Listeners::follow(const OwnerSeen& owner, const UnclaimedPolicy& policy) {
   close_untaken(*owner.named);
   // What is closed is what the release does not claim, and nobody goes back to one that has it.
   const std::vector<std::string> closable = owner.permanent ? names() : new_names();
-  if (owner.permanent) settle(*owner.named);
+  if (owner.permanent) settle(*owner.named, owner.went_back);
   for (const std::string& listener : to_close(policy, closable, owner.claims, true, owner.drops)) {
     spdlog::info("{}: listener {} is closed: release {} does not claim it", service_, listener,
                  owner.release);

@@ -138,6 +138,7 @@ Result<void> ProcessTable::bind_for(const Spawn& spawn, const Process& process) 
   }
   const Process* donor = owner();
   if (!spawn.rehearsal && donor != nullptr) donor_before_ = donor->generation;
+  if (!spawn.rehearsal && spawn.direction != Direction::kForward) went_back_ = spawn.generation;
   // A release that goes back gets what it had.
   if (donor == nullptr || spawn.direction != Direction::kForward) return {};
   return listeners_.bind_for_heir(donor->named, !spawn.rehearsal, &ends_);

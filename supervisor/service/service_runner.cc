@@ -171,7 +171,8 @@ void ServiceRunner::look_after_listeners() {
                      .claims = process->release->claims,
                      .drops = process->drops,
                      .was_donor = process->generation == processes_.donor_before(),
-                     .permanent = !machine_.probation().provisional()},
+                     .permanent = !machine_.probation().provisional(),
+                     .went_back = process->generation == processes_.went_back()},
                     config_.unclaimed);
   for (Listener& one : listeners_.take_replaced()) ends_.end(std::move(one));
 }

@@ -115,6 +115,51 @@ TEST_F(MovingTest, AnHeirThatDidNotTakeTheNewOneStaysWhereItIs) {
   EXPECT_TRUE(is_at(&replaced[0], "127.0.0.2"));
 }
 
+// An older library takes its donor's. Seen: the old address, to which the service had gone back,
+// was ended.
+TEST_F(MovingTest, WhoHasGoneBackAndHasTheNewOneKeepsBothForTheNextUpgrade) {
+  ASSERT_TRUE(listeners_.bind_for_heir(donor_, true));
+  const auto heir = report(*listeners_.for_heir(donor_, true).moved[0]);
+  listeners_.settle(heir, true);
+  listeners_.settle(heir, true);
+  EXPECT_TRUE(listeners_.take_replaced().empty());
+  EXPECT_TRUE(is_at(listeners_.other("a", heir), "127.0.0.1"));
+  ASSERT_TRUE(listeners_.bind_for_heir(heir, true));
+  const auto next = listeners_.for_heir(heir, true);
+  EXPECT_TRUE(next.moved.empty());
+  ASSERT_EQ(next.before.size(), 1U);
+  EXPECT_TRUE(is_at(next.before[0], "127.0.0.1")) << "who waits is accepted";
+  listeners_.heir_failed(heir);
+  EXPECT_NE(listeners_.other("a", heir), nullptr);
+  listeners_.settle(heir);
+  EXPECT_EQ(listeners_.take_replaced().size(), 1U);
+}
+
+// Seen: what the file named was ended.
+TEST_F(MovingTest, AReloadThatTakesTheMoveBackOnProbationKeepsBothForTheNextUpgrade) {
+  ASSERT_TRUE(listeners_.bind_for_heir(donor_, true));
+  const auto heir = report(*listeners_.for_heir(donor_, true).moved[0]);
+  listeners_.want({named("a", "tcp:127.0.0.1:0")}, true);
+  for (int i = 0; i < 2; ++i) {
+    listeners_.settle(heir);
+    EXPECT_TRUE(listeners_.take_replaced().empty());
+    EXPECT_TRUE(is_at(listeners_.here(heir)[0], "127.0.0.2"));
+    EXPECT_TRUE(is_at(listeners_.other("a", heir), "127.0.0.1"));
+    ASSERT_TRUE(listeners_.bind_for_heir(heir, true));
+    if (i == 0) listeners_.heir_failed(heir);
+  }
+  const auto next = listeners_.for_heir(heir, true);
+  ASSERT_EQ(next.moved.size(), 1U);
+  EXPECT_TRUE(is_at(next.moved[0], "127.0.0.1"));
+  ASSERT_EQ(next.before.size(), 1U);
+  const auto third = report(*next.moved[0]);
+  listeners_.settle(third);
+  const auto replaced = listeners_.take_replaced();
+  ASSERT_EQ(replaced.size(), 1U);
+  EXPECT_TRUE(is_at(&replaced[0], "127.0.0.2"));
+  EXPECT_TRUE(is_at(listeners_.here(third)[0], "127.0.0.1"));
+}
+
 TEST_F(MovingTest, WhatWasBoundForAnHeirThatFailedIsGivenUp) {
   listeners_.want({named("a", "tcp:127.0.0.2:0"), named("b", "tcp:127.0.0.1:0")}, true);
   ASSERT_TRUE(listeners_.bind_for_heir(donor_, true));
