@@ -203,35 +203,48 @@ Result<void> Listeners::bind_missing(const std::vector<std::string>& left_out, c
   return {};
 }
 
+// One at another address than the configuration has is to move at the next upgrade.
+Result<Listener> Listeners::adopt(const NamedAddress& wanted, UniqueFd fd,
+                                  const std::string& spare) {
+  NamedAddress there = wanted;
+  if (!handoff::io::listens_at(fd.get(), there.address)) {
+    if (auto address = core::parse_address(handoff::io::bound_address(fd.get()).value_or(""))) {
+      there.address = std::move(*address);
+      there.options = {};
+    }
+  }
+  auto listener = Listener::adopt(there, std::move(fd), spare);
+  if (listener && there == wanted) set(*listener, wanted.options);
+  return listener;
+}
+
 void Listeners::take_shown(std::vector<NamedFd>& shown) {
   for (NamedFd& named : shown) {
     UniqueFd fd = std::move(named.fd);
     if (!fd.valid()) continue;
     const auto place = std::ranges::find_if(
         places_, [&](const Place& one) { return one.wanted.name == named.name; });
-    if (place == places_.end() || place->have) continue;
+    if (place == places_.end() || place->next) continue;
     const auto identity = handoff::io::identity_of(fd.get());
     if (!identity || *identity != handoff::io::Identity{named.inode, named.device}) {
       spdlog::error("{}: the listener {} that is shown is not the one announced", service_,
                     named.name);
       continue;
     }
-    // One at another address than the configuration has is to move at the next upgrade.
-    NamedAddress there = place->wanted;
-    if (!handoff::io::listens_at(fd.get(), there.address)) {
-      if (auto address = core::parse_address(handoff::io::bound_address(fd.get()).value_or(""))) {
-        there.address = std::move(*address);
-        there.options = {};
-      }
-    }
-    auto listener = Listener::adopt(there, std::move(fd), spare_of(named.name));
+    const bool moved = place->have && place->have->inode() != named.inode &&
+                       !place->have->is_at(place->wanted.address) &&
+                       handoff::io::listens_at(fd.get(), place->wanted.address);
+    if (place->have && !moved) continue;
+    const std::string spare = spare_of(named.name) + (moved ? ":next" : "");
+    auto listener = adopt(place->wanted, std::move(fd), spare);
     if (!listener) {
       spdlog::error("{}: the listener {} that is shown is not taken: {}", service_, named.name,
                     listener.error().message);
-      continue;
+    } else if (moved) {
+      place->next.emplace(std::move(*listener));
+    } else {
+      keep(*place, std::move(*listener));
     }
-    if (there == place->wanted) set(*listener, there.options);
-    keep(*place, std::move(*listener));
   }
 }
 

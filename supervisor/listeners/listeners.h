@@ -95,7 +95,9 @@ class Listeners {
     std::string what;
   };
   std::vector<Mended> mend_paths();
-  // From a process that has it: fds that are wanted and missing are taken, the others closed.
+  // From a process that has it: fds that are wanted and missing are taken, the others closed. One
+  // that is where the configuration says, while the one that is here is not, has moved: under the
+  // supervisor before this one.
   void take_shown(std::vector<NamedFd>& shown);
 
   // The listeners that are bound, in the order of the configuration. Of one that moves: the one
@@ -133,6 +135,7 @@ class Listeners {
   Result<Listener> open(const NamedAddress& wanted, const std::string& spare);
   Result<std::optional<Listener>> open_for_heir(const Place& place, bool moves, ListenerEnds* ends);
   static Result<std::optional<Listener>> try_to_open(const Place& place, ListenerEnds* ends);
+  Result<Listener> adopt(const NamedAddress& wanted, UniqueFd fd, const std::string& spare);
   void take_from_before(Place& place, UniqueFd fd);
 
   std::string service_;

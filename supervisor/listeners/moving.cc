@@ -24,11 +24,9 @@ bool is(const NamedFd* named, const std::optional<Listener>& listener) {
          named->device == listener->device();
 }
 
-// As status and plan tell it: what is written in another way is the same place.
-bool is_elsewhere(const Listener& listener, const core::Address& wanted) {
-  if (listener.asked() == wanted) return false;
-  const auto address = core::parse_address(listener.address());
-  return !address || !is_at(*address, wanted);
+bool is_at(const std::string& bound, const core::Address& said) {
+  const auto address = core::parse_address(bound);
+  return address && supervisor::is_at(*address, said);
 }
 
 // Nobody else can be bound at that address.
@@ -36,8 +34,7 @@ bool takes(const std::string& bound, const NamedAddress& wanted) {
   const bool any_port =
       wanted.address.kind != core::Address::Kind::kUnix && wanted.address.port == 0;
   if (any_port || wanted.options.bind.reuseport) return false;
-  const auto address = core::parse_address(bound);
-  return address && supervisor::is_at(*address, wanted.address);
+  return is_at(bound, wanted.address);
 }
 
 }  // namespace
@@ -82,7 +79,9 @@ Result<void> Listeners::bind_for_heir(const std::vector<NamedFd>& donor, bool re
     const NamedFd* its = find(donor, place.wanted.name);
     // One that the donor has and this supervisor does not is the donor's to give.
     const bool is_new = !place.have && its == nullptr;
-    const bool moves = place.have && !place.next && is_elsewhere(*place.have, place.wanted.address);
+    // The donor may have moved under the supervisor before this one.
+    const bool moves = place.have && !place.next && !place.have->is_at(place.wanted.address) &&
+                       !(its != nullptr && is_at(its->address, place.wanted.address));
     if (!is_new && !moves) continue;
     if (const std::string other = is_new ? in_the_way(place, donor) : ""; !other.empty()) {
       spdlog::warn(
@@ -173,8 +172,8 @@ std::vector<std::string> Listeners::new_names() const {
 // Clients come to both, and neither could be ended without turning some away: both stay until an
 // upgrade, which passes both.
 bool Listeners::is_held(Place& place, const NamedFd* its, bool went_back) {
-  const bool wants_have = !is_elsewhere(*place.have, place.wanted.address) &&
-                          is_elsewhere(*place.next, place.wanted.address);
+  const bool wants_have =
+      place.have->is_at(place.wanted.address) && !place.next->is_at(place.wanted.address);
   if (place.back && wants_have) place.back = false;  // the configuration has changed again
   if (!is(its, place.next)) return place.back;
   if (went_back) {

@@ -345,6 +345,47 @@ TEST_F(MovingTest, AnAddressThatTheDonorHasByAnotherNameIsNotBound) {
   EXPECT_TRUE(listeners.has("public"));
 }
 
+// A supervisor died in mid-handoff. The donor has shown the socket at the old address to the next
+// one, and the heir, which owns by now, has the other one.
+class MovedBeforeTest : public MovingTest {
+ protected:
+  MovedBeforeTest() {
+    auto first = list(shown("a", from_));
+    listeners_.take_shown(first);
+    donor_ = list(shown("a", from_));
+    owner_ = list(shown("a", to_));
+  }
+  const UniqueFd from_ = bound("tcp:127.0.0.1:0");
+  const UniqueFd to_ = bound("tcp:127.0.0.2:0");
+  Notify notify_;
+  Listeners listeners_{"chat", {named("a", address_of(to_))}, notify_};
+  std::vector<NamedFd> owner_;
+};
+
+TEST_F(MovedBeforeTest, AnHeirThatShowsTheNewOneHasMoved) {
+  auto again = list(shown("a", from_));
+  listeners_.take_shown(again);
+  EXPECT_EQ(listeners_.other("a", owner_), nullptr) << "that one is known";
+  auto second = list(shown("a", to_));
+  listeners_.take_shown(second);
+  EXPECT_TRUE(is_at(listeners_.here(owner_)[0], "127.0.0.2"));
+  EXPECT_TRUE(is_at(listeners_.other("a", owner_), "127.0.0.1"));
+  listeners_.settle(owner_);
+  const auto replaced = listeners_.take_replaced();
+  ASSERT_EQ(replaced.size(), 1U);
+  EXPECT_TRUE(is_at(&replaced[0], "127.0.0.1"));
+  EXPECT_TRUE(is_at(listeners_.here(owner_)[0], "127.0.0.2"));
+}
+
+// An older library does not show it. Seen: the supervisor tried to bind it, at each upgrade.
+TEST_F(MovedBeforeTest, WhatTheDonorHasThereAlreadyIsNotBound) {
+  for (const bool really : {false, true}) {
+    const auto result = listeners_.bind_for_heir(owner_, really);
+    EXPECT_TRUE(result) << result.error().message;
+  }
+  EXPECT_TRUE(listeners_.for_heir(owner_, true).moved.empty());
+}
+
 TEST_F(MovingTest, TheNextSupervisorIsGivenBoth) {
   ASSERT_TRUE(listeners_.bind_for_heir(donor_, true));
   const auto fds = listeners_.fds();
