@@ -310,6 +310,13 @@ std::vector<std::string> ServiceRunner::files() const {
 
 std::map<std::string, int> ServiceRunner::listener_fds() const { return listeners_.fds(); }
 
+std::string ServiceRunner::in_motion() const {
+  if (!settled()) return name() + " is " + machine_.state_name();
+  const std::vector<const Listener*> ending = ends_.all();
+  if (ending.empty()) return "";
+  return name() + " is ending its listener at " + ending.front()->address();
+}
+
 bool ServiceRunner::count_sessions(std::function<void(std::uint64_t)> counted) {
   if (machine_.state() != Service::State::kRunning) return false;
   return processes_.count_sessions(machine_.current(), std::move(counted));
