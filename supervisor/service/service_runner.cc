@@ -228,7 +228,7 @@ void ServiceRunner::resume(SavedService saved, std::vector<std::unique_ptr<Proce
     telling_.remember({}, report_json(name(), report, party_of(saved, machine.current), {}));
   }
   if (from_nothing) {
-    machine.current = 0;
+    machine.gone = std::exchange(machine.current, 0);
     chosen_ = true;
     children_.restore(saved);
     feed(machine);
