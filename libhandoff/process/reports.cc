@@ -30,7 +30,8 @@ void Reports::registered(core::Manifest manifest, bool rehearsal) {
 void Reports::owner(protocol::Owner owner) {
   if (!control_.opened()) return;
   owner_ = std::move(owner);
-  send_owner(false);
+  // An heir that came back in mid-handoff may have been given a listener by the supervisor before.
+  send_owner(came_back_);
   if (health_) control_.send(Type::kHealth, encode(*health_));
   control_.listen();
 }
@@ -145,6 +146,7 @@ void Reports::reconnect(const Standing& standing) {
     return;
   }
   control_.connect(std::move(*socket));
+  came_back_ = true;
   control_.send(Type::kRegister,
                 encode(protocol::Register{.protocol_min = protocol::kVersionMin,
                                           .protocol_max = protocol::kVersionMax,

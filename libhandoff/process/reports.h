@@ -56,6 +56,7 @@ class Reports {
   const Registry& registry_;
   Control& control_;
   protocol::Owner owner_;
+  bool came_back_ = false;  // to a supervisor that may not hold the listeners
   std::optional<protocol::Health> health_;
   std::optional<protocol::Status> leaving_;
   std::optional<std::pair<protocol::Type, std::string>> outcome_;

@@ -77,7 +77,12 @@ class Comparison {
     for (const NamedAddress& want : wanted_.listen) {
       const NamedAddress* have = find(now_.listen, want.name);
       if (have == nullptr) {
-        added(want);
+        if (const NamedAddress* before = renamed(want)) {
+          std::erase_if(result, [&](const NamedAddress& one) { return one.name == want.name; });
+          in_use(want, *before);
+        } else {
+          added(want);
+        }
       } else if (have->address != want.address) {
         moved(*have, want);
       } else if (have->options != want.options) {
@@ -90,6 +95,25 @@ class Comparison {
       if (!idle_) result.push_back(have);
     }
     out_.config.listen = std::move(result);
+  }
+
+  // The one whose address it takes, and which stays there.
+  const NamedAddress* renamed(const NamedAddress& want) const {
+    const bool any_port = want.address.kind != core::Address::Kind::kUnix && want.address.port == 0;
+    if (idle_ || any_port || want.options.bind.reuseport) return nullptr;
+    for (const NamedAddress& have : now_.listen) {
+      if (have.address == want.address && find(wanted_.listen, have.name) == nullptr) return &have;
+    }
+    return nullptr;
+  }
+
+  void in_use(const NamedAddress& want, const NamedAddress& before) {
+    std::string& asked = out_.config.health.listener;
+    if (asked == want.name) asked = before.name;
+    add("listen." + want.name, When::kNot,
+        core::to_string(want.address) + " is the address of " + before.name +
+            ", which stays there while the service runs: handoff stop " + now_.name +
+            ", handoff reload, handoff restart " + now_.name);
   }
 
   void added(const NamedAddress& want) {

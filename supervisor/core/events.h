@@ -213,6 +213,8 @@ struct Found {
   std::uint64_t restarts = 0;
   Rest rest = Rest::kNo;
   std::string left = {};  // kStopped: it has left by itself, and this is why; "" if it has not
+  std::optional<Leaves> leaves = {};  // one of its processes is about to
+  Generation gone = 0;                // current is 0: who served, and lives no more; 0: nobody did
   Probation::Saved probation;
   Probation::Origin origin = Probation::Origin::kNew;  // of the candidate
   bool by_itself = false;    // the handoff is the way back of a release that did not pass

@@ -34,7 +34,9 @@ void Service::owner_ended(const std::string& code, const std::string& how, Time 
 // sides can die.
 void Service::nobody_serves(Generation gone, const std::string& how, Time now) {
   if (!owner_.serves()) return;
-  if (leaves_ && leaves_->generation == gone) return left(gone, how);
+  // One that is being replaced did not pass: its last word keeps nobody from going back.
+  const bool replaced = operation_.replacing();
+  if (leaves_ && leaves_->generation == gone && !replaced) return left(gone, how);
   if (guessed_ && !owner_.nobody_alive()) {
     // The one that is gone may never have owned anything: another orphan serves, and will say so.
     owner_.found(owner_.last(), owner_.newest_alive(), restarts());

@@ -14,6 +14,10 @@ void Service::on(const Found& found, Time now) {
         "it died under the supervisor before this one, and is not restarted (restart = false)";
   }
   if (rest_ == Rest::kStopped) problem_ = left_ = found.left;
+  leaves_ = found.leaves;
+  if (leaves_ && rest_ == Rest::kNo && found.gone == leaves_->generation) {
+    return left(found.gone, "is gone");
+  }
   if (found.current == 0) return;
   if (found.heir != 0) resume(found, now);
   // The supervisor before this one died while it stopped the service.
@@ -77,6 +81,7 @@ Found Service::found() const {
       .last = owner_.last(), .current = current(), .restarts = restarts(), .guessed = guessed_};
   out.rest = rest_;
   out.left = left_;
+  out.leaves = leaves_;
   out.probation = probation_.saved();
   if (const Handoff* handoff = operation_.handoff()) {
     out.current = handoff->upgrade.donor();

@@ -241,6 +241,9 @@ json to_json(const SavedService& service) {
            {"handoff", nullptr}};
   for (const SavedLeft& left : service.left) out["left"].push_back(to_json(left));
   if (!service.machine.left.empty()) out["left_by_itself"] = service.machine.left;
+  if (const auto& leaves = service.machine.leaves) {
+    out["leaving_by_itself"] = {{"generation", leaves->generation}, {"why", leaves->why}};
+  }
   if (!service.program.empty()) out["program"] = service.program;
   if (!service.last_config.empty()) out["last_config"] = service.last_config;
   if (!service.unrecorded.empty()) out["unrecorded"] = service.unrecorded;
@@ -265,6 +268,10 @@ SavedService service_from(const json& in) {
   // Supervisors before decision 27 started whatever was stopped.
   if (in.contains("rest")) out.machine.rest = rest_from(in["rest"]);
   out.machine.left = in.value("left_by_itself", "");
+  // Supervisors before that let it be started again.
+  if (const auto leaves = in.find("leaving_by_itself"); leaves != in.end()) {
+    out.machine.leaves = {generation_in(*leaves, "generation"), leaves->at("why")};
+  }
   out.command = in.at("command").get<std::vector<std::string>>();
   out.program = in.value("program", "");
   out.release = release_from(in.at("release"));

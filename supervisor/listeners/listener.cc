@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "libhandoff/sys/socket.h"
+#include "supervisor/core/elsewhere.h"
 #include "supervisor/listeners/socket_file.h"
 
 namespace handoff::supervisor {
@@ -49,6 +50,12 @@ Result<void> Listener::set(const ListenerOptions& options) {
   if (!dressed)
     return fail(dressed.error().code, "listener " + name_ + ": " + dressed.error().message);
   return {};
+}
+
+bool Listener::is_at(const core::Address& said) const {
+  if (asked_ == said) return true;
+  const auto address = core::parse_address(address_);
+  return address && supervisor::is_at(*address, said);
 }
 
 Result<Listener> Listener::describe(const NamedAddress& named, UniqueFd fd,

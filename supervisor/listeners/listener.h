@@ -31,6 +31,9 @@ class Listener {
   // Changes what can be changed of a socket that is bound: mode, owner, backlog.
   Result<void> set(const ListenerOptions& options);
 
+  // As status and plan tell it: what is written in another way is the same place.
+  bool is_at(const core::Address& said) const;
+
   const std::string& name() const { return name_; }
   const std::string& address() const { return address_; }  // with the real port
   const core::Address& asked() const { return asked_; }    // as the configuration had it

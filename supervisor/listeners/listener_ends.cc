@@ -45,8 +45,8 @@ bool somebody_waits(int fd) {
 
 }  // namespace
 
-ListenerEnds::ListenerEnds(uv_loop_t* loop, std::string service)
-    : service_(std::move(service)), timer_(loop, [this] { look(); }) {}
+ListenerEnds::ListenerEnds(uv_loop_t* loop, std::string service, Duration handshakes)
+    : service_(std::move(service)), handshakes_(handshakes), timer_(loop, [this] { look(); }) {}
 
 void ListenerEnds::end(Listener listener) {
   listener.leave_path();
@@ -54,7 +54,7 @@ void ListenerEnds::end(Listener listener) {
     spdlog::warn("{}: listener {} at {} takes connections until it is closed: {}", service_,
                  listener.name(), listener.address(), std::strerror(errno));
   }
-  endings_.push_back({std::move(listener), now()});
+  endings_.push_back({std::move(listener), now(), now()});
   timer_.at(now() + kLook);
 }
 
@@ -92,11 +92,12 @@ std::optional<Listener> ListenerEnds::take_back(const NamedAddress& wanted) {
 void ListenerEnds::look() {
   std::vector<Ending> left;
   for (Ending& ending : endings_) {
-    const Duration since = now() - ending.begun;
     // A datagram has no queue that anybody would have to empty.
     const bool udp = ending.listener.asked().kind == Kind::kUdp;
     const bool waits = !udp && somebody_waits(ending.listener.fd());
-    if (since < kHandshakes || (waits && since < kPatience)) {
+    if (waits) ending.waited = now();
+    const bool is_given_up = waits && now() - ending.begun >= kPatience;
+    if (!is_given_up && now() - ending.waited < handshakes_) {
       left.push_back(std::move(ending));
       continue;
     }

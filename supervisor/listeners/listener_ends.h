@@ -2,12 +2,12 @@
 // queue of the old one is still accepted, by the process that serves.
 //
 // New connections are turned away first: of TCP by a filter that drops each SYN, of a Unix socket
-// by the end of its path. A second later every handshake that was under way is through. Once the
-// queue is empty, or nobody has emptied it in time, shutdown(2) tells the process: its accept(2)
-// says EINVAL, and a client whose SYN was dropped is refused when it tries again. Other
-// sockets are not shut down, since a loop that watches them would spin: a Unix socket without its
-// path is one that nobody gets to, and what has no path (UDP, an abstract address) is served until
-// the process is replaced.
+// by the end of its path. Handshakes that are under way are waited for, as long as the kernel takes
+// to send what was lost once more, and again. Once the queue has been empty for that time, or
+// nobody has emptied it in time, shutdown(2) tells the process: its accept(2) says EINVAL, and a
+// client whose SYN was dropped is refused when it tries again. Other sockets are not shut down,
+// since a loop that watches them would spin: a Unix socket without its path is one that nobody gets
+// to, and what has no path (UDP, an abstract address) is served until the process is replaced.
 #pragma once
 
 #include <optional>
@@ -21,11 +21,13 @@ namespace handoff::supervisor {
 
 class ListenerEnds {
  public:
-  static constexpr Duration kHandshakes = std::chrono::seconds(1);
+  // Linux sends a SYN-ACK again after 1 s, and after 2 s more.
+  static constexpr Duration kHandshakes = std::chrono::seconds(4);
   static constexpr Duration kPatience = std::chrono::seconds(30);
   static constexpr Duration kLook = std::chrono::milliseconds(100);
 
-  ListenerEnds(uv_loop_t* loop, std::string service);
+  // handshakes: how long they are waited for.
+  ListenerEnds(uv_loop_t* loop, std::string service, Duration handshakes = kHandshakes);
 
   void end(Listener listener);
   // Those that have not ended yet.
@@ -39,10 +41,12 @@ class ListenerEnds {
   struct Ending {
     Listener listener;
     Time begun;
+    Time waited;  // somebody waited in its queue then, or it was begun
   };
   void look();
 
   std::string service_;
+  Duration handshakes_;
   std::vector<Ending> endings_;
   Timer timer_;
 };

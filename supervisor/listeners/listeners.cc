@@ -78,7 +78,11 @@ std::vector<Listeners::Mended> Listeners::mend_paths() {
 void Listeners::want(std::vector<NamedAddress> wanted, bool in_use) {
   std::vector<Place> places;
   places.reserve(wanted.size());
-  for (NamedAddress& one : wanted) places.push_back({.wanted = std::move(one)});
+  for (NamedAddress& one : wanted) {
+    const bool is_new = std::ranges::none_of(
+        places_, [&](const Place& place) { return place.wanted.name == one.name; });
+    places.push_back({.wanted = std::move(one), .added = in_use && is_new});
+  }
   for (Place& place : places_) {
     const auto still = std::ranges::find_if(
         places, [&](const Place& other) { return other.wanted.name == place.wanted.name; });
@@ -93,6 +97,9 @@ void Listeners::want(std::vector<NamedAddress> wanted, bool in_use) {
       if (place.have) still->have.emplace(std::move(*place.have));
       if (place.next && in_use) still->next.emplace(std::move(*place.next));
       still->for_heir = place.for_heir;
+      still->back = place.back;
+      still->told = place.told;
+      still->added = in_use && place.added;
     } else {
       if (place.have) drop(place.have);
       place.next.reset();
@@ -173,17 +180,42 @@ Result<Listener> Listeners::open(const NamedAddress& wanted, const std::string& 
                   " of the supervisor before this one has it, and is in the way");
 }
 
-Result<void> Listeners::bind_missing(const std::vector<std::string>& left_out) {
+Result<void> Listeners::bind_missing(const std::vector<std::string>& left_out, const Claims& claims,
+                                     bool ran) {
   (void)mend_paths();
   drop_lost();
   for (Place& place : places_) {
     if (place.next) replace(place.next);
+    place.back = place.told = false;
     if (place.have || contains(left_out, place.wanted.name)) continue;
     auto listener = open(place.wanted, spare_of(place.wanted.name));
-    if (!listener) return Failure(listener.error());
+    const bool needed = supervisor::claims(claims, place.wanted.name) && !(ran && place.added);
+    if (!listener && needed) return Failure(listener.error());
+    if (!listener) {
+      spdlog::warn(
+          "{}: {}; the release that is started never had it, so the next upgrade is to "
+          "bind it",
+          service_, listener.error().message);
+      continue;
+    }
     keep(place, std::move(*listener));
   }
   return {};
+}
+
+// One at another address than the configuration has is to move at the next upgrade.
+Result<Listener> Listeners::adopt(const NamedAddress& wanted, UniqueFd fd,
+                                  const std::string& spare) {
+  NamedAddress there = wanted;
+  if (!handoff::io::listens_at(fd.get(), there.address)) {
+    if (auto address = core::parse_address(handoff::io::bound_address(fd.get()).value_or(""))) {
+      there.address = std::move(*address);
+      there.options = {};
+    }
+  }
+  auto listener = Listener::adopt(there, std::move(fd), spare);
+  if (listener && there == wanted) set(*listener, wanted.options);
+  return listener;
 }
 
 void Listeners::take_shown(std::vector<NamedFd>& shown) {
@@ -192,29 +224,27 @@ void Listeners::take_shown(std::vector<NamedFd>& shown) {
     if (!fd.valid()) continue;
     const auto place = std::ranges::find_if(
         places_, [&](const Place& one) { return one.wanted.name == named.name; });
-    if (place == places_.end() || place->have) continue;
+    if (place == places_.end() || place->next) continue;
     const auto identity = handoff::io::identity_of(fd.get());
     if (!identity || *identity != handoff::io::Identity{named.inode, named.device}) {
       spdlog::error("{}: the listener {} that is shown is not the one announced", service_,
                     named.name);
       continue;
     }
-    // One at another address than the configuration has is to move at the next upgrade.
-    NamedAddress there = place->wanted;
-    if (!handoff::io::listens_at(fd.get(), there.address)) {
-      if (auto address = core::parse_address(handoff::io::bound_address(fd.get()).value_or(""))) {
-        there.address = std::move(*address);
-        there.options = {};
-      }
-    }
-    auto listener = Listener::adopt(there, std::move(fd), spare_of(named.name));
+    const bool moved = place->have && place->have->inode() != named.inode &&
+                       !place->have->is_at(place->wanted.address) &&
+                       handoff::io::listens_at(fd.get(), place->wanted.address);
+    if (place->have && !moved) continue;
+    const std::string spare = spare_of(named.name) + (moved ? ":next" : "");
+    auto listener = adopt(place->wanted, std::move(fd), spare);
     if (!listener) {
       spdlog::error("{}: the listener {} that is shown is not taken: {}", service_, named.name,
                     listener.error().message);
-      continue;
+    } else if (moved) {
+      place->next.emplace(std::move(*listener));
+    } else {
+      keep(*place, std::move(*listener));
     }
-    if (there == place->wanted) set(*listener, there.options);
-    keep(*place, std::move(*listener));
   }
 }
 

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "supervisor/core/unclaimed.h"
 #include "supervisor/host/kept_fds.h"
 #include "supervisor/host/notify.h"
 #include "supervisor/listeners/listener.h"
@@ -19,6 +20,17 @@
 namespace handoff::supervisor {
 
 class ListenerEnds;
+
+// The process that serves, and what is known of it. Borrowed.
+struct OwnerSeen {
+  const std::vector<NamedFd>* named = nullptr;  // as it has reported; null: it has said nothing yet
+  const std::string& release;
+  const Claims& claims;
+  const std::vector<std::string>& drops;  // listeners that it wants closed
+  bool was_donor = false;                 // its last heir never owned
+  bool permanent = false;                 // nobody goes back from it
+  bool went_back = false;                 // it took over as the release before
+};
 
 class Listeners {
  public:
@@ -35,7 +47,10 @@ class Listeners {
   // Binds what is missing and not left out; all or an error that names one. No process of the
   // service may serve: a Unix socket that has lost each of its names counts as missing. A move that
   // is under way has ended where it began.
-  Result<void> bind_missing(const std::vector<std::string>& left_out = {});
+  // claims: of the release that is to be started. What it does not claim, and, if it `ran` before,
+  // what a reload has added since, fails no start: it is bound by the next upgrade.
+  Result<void> bind_missing(const std::vector<std::string>& left_out = {},
+                            const Claims& claims = {}, bool ran = false);
 
   // For an heir that goes forward: binds what no process has yet, and what is to move at its new
   // address. donor: what the process that serves has. All or an error that names one; without
@@ -50,8 +65,13 @@ class Listeners {
   // Those that were bound for an heir since nobody had them. As long as somebody can go back from
   // it, whom that leads to has none of them either.
   std::vector<std::string> new_names() const;
-  // Nobody goes back from the owner: of what moves, the one that it has stays.
-  void settle(const std::vector<NamedFd>& owner);
+  // Nobody goes back from the owner: of what moves, the one that it has stays. Both stay, until an
+  // upgrade, where the owner has gone back and has the new one all the same (its library knows no
+  // moves), and where the configuration has the one from before again.
+  void settle(const std::vector<NamedFd>& owner, bool went_back = false);
+  // No handoff is under way: what follows for each listener from who serves, and from what is to
+  // become of those that its release does not claim.
+  void follow(const OwnerSeen& owner, const UnclaimedPolicy& policy);
   // What was given up for another address by the functions above and bind_missing(), to be ended
   // by ListenerEnds.
   std::vector<Listener> take_replaced();
@@ -75,7 +95,9 @@ class Listeners {
     std::string what;
   };
   std::vector<Mended> mend_paths();
-  // From a process that has it: fds that are wanted and missing are taken, the others closed.
+  // From a process that has it: fds that are wanted and missing are taken, the others closed. One
+  // that is where the configuration says, while the one that is here is not, has moved: under the
+  // supervisor before this one.
   void take_shown(std::vector<NamedFd>& shown);
 
   // The listeners that are bound, in the order of the configuration. Of one that moves: the one
@@ -96,16 +118,24 @@ class Listeners {
     std::optional<Listener> have;
     std::optional<Listener> next;  // at another address, for an heir and its own
     bool for_heir = false;         // `have` was bound for an heir that has not owned yet
+    bool back = false;             // `next` is where the move began: an upgrade is to go back
+    bool told = false;             // that the owner has the new one, though it has gone back
+    bool added = false;            // by a reload, and no release that is permanent has had it
   };
+  // The socket of another name that is at the address of a place; "" if there is none.
+  std::string in_the_way(const Place& place, const std::vector<NamedFd>& donor) const;
   void keep(Place& place, Listener listener);
   void drop(std::optional<Listener>& listener);
   void replace(std::optional<Listener>& listener);
+  bool is_held(Place& place, const NamedFd* its, bool went_back);
+  void turn_back(Place& place);
   void set(Listener& listener, const ListenerOptions& options);
   void drop_lost();
   std::string spare_of(const std::string& name) const;
   Result<Listener> open(const NamedAddress& wanted, const std::string& spare);
   Result<std::optional<Listener>> open_for_heir(const Place& place, bool moves, ListenerEnds* ends);
   static Result<std::optional<Listener>> try_to_open(const Place& place, ListenerEnds* ends);
+  Result<Listener> adopt(const NamedAddress& wanted, UniqueFd fd, const std::string& spare);
   void take_from_before(Place& place, UniqueFd fd);
 
   std::string service_;

@@ -24,14 +24,34 @@ bool is(const NamedFd* named, const std::optional<Listener>& listener) {
          named->device == listener->device();
 }
 
-// As status and plan tell it: what is written in another way is the same place.
-bool is_elsewhere(const Listener& listener, const core::Address& wanted) {
-  if (listener.asked() == wanted) return false;
-  const auto address = core::parse_address(listener.address());
-  return !address || !is_at(*address, wanted);
+bool is_at(const std::string& bound, const core::Address& said) {
+  const auto address = core::parse_address(bound);
+  return address && supervisor::is_at(*address, said);
+}
+
+// Nobody else can be bound at that address.
+bool takes(const std::string& bound, const NamedAddress& wanted) {
+  const bool any_port =
+      wanted.address.kind != core::Address::Kind::kUnix && wanted.address.port == 0;
+  if (any_port || wanted.options.bind.reuseport) return false;
+  return is_at(bound, wanted.address);
 }
 
 }  // namespace
+
+// Of a listener that was renamed: the one before stays until the service is stopped.
+std::string Listeners::in_the_way(const Place& place, const std::vector<NamedFd>& donor) const {
+  for (const NamedFd& one : donor) {
+    if (one.name != place.wanted.name && takes(one.address, place.wanted)) return one.name;
+  }
+  for (const Place& other : places_) {
+    if (&other == &place) continue;
+    for (const std::optional<Listener>* one : {&other.have, &other.next}) {
+      if (*one && takes((*one)->address(), place.wanted)) return other.wanted.name;
+    }
+  }
+  return "";
+}
 
 // One that has just been given up for a move that went back is taken up again: it is bound still.
 Result<std::optional<Listener>> Listeners::open_for_heir(const Place& place, bool moves,
@@ -59,8 +79,17 @@ Result<void> Listeners::bind_for_heir(const std::vector<NamedFd>& donor, bool re
     const NamedFd* its = find(donor, place.wanted.name);
     // One that the donor has and this supervisor does not is the donor's to give.
     const bool is_new = !place.have && its == nullptr;
-    const bool moves = place.have && !place.next && is_elsewhere(*place.have, place.wanted.address);
+    // The donor may have moved under the supervisor before this one.
+    const bool moves = place.have && !place.next && !place.have->is_at(place.wanted.address) &&
+                       !(its != nullptr && is_at(its->address, place.wanted.address));
     if (!is_new && !moves) continue;
+    if (const std::string other = is_new ? in_the_way(place, donor) : ""; !other.empty()) {
+      spdlog::warn(
+          "{}: listener {} is not bound: {} is at its address while the service runs "
+          "(handoff stop {}, handoff reload, handoff restart {})",
+          service_, place.wanted.name, other, service_, service_);
+      continue;
+    }
     auto bound = really ? open_for_heir(place, moves, ends) : try_to_open(place, ends);
     if (!bound) {
       out = Failure(bound.error());
@@ -89,7 +118,7 @@ Listeners::ForHeir Listeners::for_heir(const std::vector<NamedFd>& donor, bool f
   for (const Place& place : places_) {
     const NamedFd* has = find(donor, place.wanted.name);
     if (!place.have) {
-      if (has == nullptr) out.missing.push_back(place.wanted);
+      if (has == nullptr && in_the_way(place, donor).empty()) out.missing.push_back(place.wanted);
       continue;
     }
     const bool goes_on = forward && place.next;
@@ -114,7 +143,7 @@ void Listeners::heir_failed(const std::vector<NamedFd>& owner) {
   for (Place& place : places_) {
     const NamedFd* its = find(owner, place.wanted.name);
     if (std::exchange(place.for_heir, false) && its == nullptr && place.have) drop(place.have);
-    if (!place.next || is(its, place.next)) continue;
+    if (!place.next || place.back || is(its, place.next)) continue;
     // Nobody accepts on it, unless it was taken up again: then the owner is to hear of its end.
     (void)::shutdown(place.next->fd(), SHUT_RDWR);
     place.next.reset();
@@ -140,11 +169,48 @@ std::vector<std::string> Listeners::new_names() const {
   return out;
 }
 
-void Listeners::settle(const std::vector<NamedFd>& owner) {
+// Clients come to both, and neither could be ended without turning some away: both stay until an
+// upgrade, which passes both.
+bool Listeners::is_held(Place& place, const NamedFd* its, bool went_back) {
+  const bool wants_have =
+      place.have->is_at(place.wanted.address) && !place.next->is_at(place.wanted.address);
+  if (place.back && wants_have) place.back = false;  // the configuration has changed again
+  if (!is(its, place.next)) return place.back;
+  if (went_back) {
+    if (!std::exchange(place.told, true)) {
+      spdlog::warn(
+          "{}: the release that was gone back to serves listener {} at {}, since its "
+          "libhandoff knows no moves; clients wait at {}, too, until an upgrade",
+          service_, place.wanted.name, place.next->address(), place.have->address());
+    }
+    return true;
+  }
+  if (!wants_have) return false;
+  spdlog::warn(
+      "{}: listener {} has moved from {} to {}, and the configuration has it back by now: "
+      "the next upgrade moves it, and both are served until then",
+      service_, place.wanted.name, place.have->address(), place.next->address());
+  turn_back(place);
+  return true;
+}
+
+void Listeners::turn_back(Place& place) {
+  Listener moved = std::move(*place.next);
+  place.next.reset();
+  place.next.emplace(std::move(*place.have));
+  notify_->remove(service_ + "/" + place.wanted.name);
+  keep(place, std::move(moved));
+  place.back = true;
+}
+
+void Listeners::settle(const std::vector<NamedFd>& owner, bool went_back) {
   for (Place& place : places_) {
     place.for_heir = false;
-    if (!place.next) continue;
-    if (!is(find(owner, place.wanted.name), place.next)) {
+    place.added = place.added && !place.have;
+    const NamedFd* its = find(owner, place.wanted.name);
+    if (!place.next || is_held(place, its, went_back)) continue;
+    place.back = place.told = false;
+    if (!is(its, place.next)) {
       spdlog::warn(
           "{}: listener {} stays at {}; the one at {} ends, which this release does not have",
           service_, place.wanted.name, place.have->address(), place.next->address());
@@ -158,6 +224,22 @@ void Listeners::settle(const std::vector<NamedFd>& owner) {
     Listener next = std::move(*place.next);
     place.next.reset();
     keep(place, std::move(next));
+  }
+}
+
+// A process that is known for the owner by the word of others has not said what it has. As long as
+// that is so, a socket that it does not seem to have may be the one that it serves on.
+void Listeners::follow(const OwnerSeen& owner, const UnclaimedPolicy& policy) {
+  if (owner.named == nullptr) return;
+  if (owner.was_donor) heir_failed(*owner.named);
+  close_untaken(*owner.named);
+  // What is closed is what the release does not claim, and nobody goes back to one that has it.
+  const std::vector<std::string> closable = owner.permanent ? names() : new_names();
+  if (owner.permanent) settle(*owner.named, owner.went_back);
+  for (const std::string& listener : to_close(policy, closable, owner.claims, true, owner.drops)) {
+    spdlog::info("{}: listener {} is closed: release {} does not claim it", service_, listener,
+                 owner.release);
+    close(listener);
   }
 }
 

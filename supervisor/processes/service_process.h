@@ -37,6 +37,7 @@ struct Process {
   std::chrono::system_clock::time_point since;
   bool never_ran = false;      // it could not become the program, and that is known already
   std::vector<NamedFd> named;  // as it has reported them
+  bool reported = false;       // to this supervisor: until then nobody knows what it has
   std::optional<core::Manifest> manifest;  // as it has registered
   std::vector<std::string> given_back;     // listeners that it knows and does not want, likewise
   std::vector<std::string> drops;          // of those the ones that nobody is to have

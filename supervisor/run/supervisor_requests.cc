@@ -213,8 +213,8 @@ void Supervisor::serve_self(const ClientPtr& client, const std::string& path,
   if (self_) return refuse("busy", "another upgrade of the supervisor is under way");
   if (!reloads_.empty()) return refuse("busy", "a reload is under way; wait until that is over");
   for (const auto& [name, service] : services_) {
-    if (!service->settled()) {
-      return refuse("busy", name + " is " + service->state_name() + "; wait until that is over");
+    if (const std::string why = service->in_motion(); !why.empty()) {
+      return refuse("busy", why + "; wait until that is over");
     }
   }
   // The one that is tried reads it. Where it can't be written, what is there will do.
@@ -271,7 +271,7 @@ void Supervisor::self_checked(const ClientPtr& client, const std::string& why) {
   std::string problem = why;
   if (problem.empty()) {
     for (const auto& [name, service] : services_) {
-      if (!service->settled()) problem = name + " is " + service->state_name() + " by now";
+      if (const std::string is = service->in_motion(); !is.empty()) problem = is + " by now";
     }
   }
   UniqueFd state;

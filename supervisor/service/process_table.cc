@@ -140,7 +140,10 @@ void ProcessTable::take(Process& process, Heard what) {
     }
   } else if (auto* fds = std::get_if<FdsNamed>(&what.aside)) {
     listeners_.take_shown(fds->fds);
-    if (!fds->more) process.named = std::move(fds->fds);
+    if (!fds->more) {
+      process.named = std::move(fds->fds);
+      process.reported = true;
+    }
   } else if (auto* counted = std::get_if<SessionsCounted>(&what.aside)) {
     if (auto query = queries_.extract(counted->query_id)) query.mapped()(*counted);
   }

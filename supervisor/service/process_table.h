@@ -47,6 +47,8 @@ class ProcessTable {
   const Process* owner() const { return find(callbacks_.owner()); }
   // The donor of the last handoff that was no rehearsal; 0: there was none.
   Generation donor_before() const { return donor_before_; }
+  // The heir of the last handoff to the release before, likewise.
+  Generation went_back() const { return went_back_; }
   // For people and for the history; generation 0 if there is none.
   Party party(Generation generation) const;
 
@@ -89,6 +91,7 @@ class ProcessTable {
   Listeners& listeners_;
   ListenerEnds& ends_;
   Generation donor_before_ = 0;
+  Generation went_back_ = 0;
   Callbacks callbacks_;
   std::map<Generation, std::unique_ptr<Process>> processes_;
   std::vector<std::pair<pid_t, Exit>> ended_later_;  // before the owner, which has ended, too

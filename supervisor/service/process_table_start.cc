@@ -132,12 +132,13 @@ Result<void> ProcessTable::bind_for(const Spawn& spawn, const Process& process) 
     // Nobody has them any more who could show them: a fresh start, with fresh ones.
     const auto left_out =
         to_close(config_.unclaimed, listeners_.wanted_names(), process.release->claims, true);
-    auto bound = listeners_.bind_missing(left_out);
+    auto bound = listeners_.bind_missing(left_out, process.release->claims, !spawn.candidate);
     for (Listener& one : listeners_.take_replaced()) ends_.end(std::move(one));
     return bound;
   }
   const Process* donor = owner();
   if (!spawn.rehearsal && donor != nullptr) donor_before_ = donor->generation;
+  if (!spawn.rehearsal && spawn.direction != Direction::kForward) went_back_ = spawn.generation;
   // A release that goes back gets what it had.
   if (donor == nullptr || spawn.direction != Direction::kForward) return {};
   return listeners_.bind_for_heir(donor->named, !spawn.rehearsal, &ends_);

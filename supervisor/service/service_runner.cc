@@ -162,24 +162,19 @@ void ServiceRunner::look_after_trial() {
   trial_.watch(processes_.find(machine_.on_trial()), config_.health, listeners_);
 }
 
-// What is closed is what the release that runs does not claim, and nobody goes back to one that has
-// it.
 void ServiceRunner::look_after_listeners() {
   const Process* process = processes_.owner();
   if (process == nullptr || machine_.state() != Service::State::kRunning) return;
   if (machine_.upgrading()) return;
-  const bool permanent = !machine_.probation().provisional();
-  if (process->generation == processes_.donor_before()) listeners_.heir_failed(process->named);
-  listeners_.close_untaken(process->named);
-  const std::vector<std::string> closable = permanent ? listeners_.names() : listeners_.new_names();
-  if (permanent) listeners_.settle(process->named);
+  listeners_.follow({.named = process->reported ? &process->named : nullptr,
+                     .release = process->release->name,
+                     .claims = process->release->claims,
+                     .drops = process->drops,
+                     .was_donor = process->generation == processes_.donor_before(),
+                     .permanent = !machine_.probation().provisional(),
+                     .went_back = process->generation == processes_.went_back()},
+                    config_.unclaimed);
   for (Listener& one : listeners_.take_replaced()) ends_.end(std::move(one));
-  for (const std::string& listener :
-       to_close(config_.unclaimed, closable, process->release->claims, true, process->drops)) {
-    spdlog::info("{}: listener {} is closed: release {} does not claim it", name(), listener,
-                 process->release->name);
-    listeners_.close(listener);
-  }
 }
 
 // What never ran was never chosen: it may have been a slip.
@@ -233,7 +228,7 @@ void ServiceRunner::resume(SavedService saved, std::vector<std::unique_ptr<Proce
     telling_.remember({}, report_json(name(), report, party_of(saved, machine.current), {}));
   }
   if (from_nothing) {
-    machine.current = 0;
+    machine.gone = std::exchange(machine.current, 0);
     chosen_ = true;
     children_.restore(saved);
     feed(machine);
@@ -314,6 +309,13 @@ std::vector<std::string> ServiceRunner::files() const {
 }
 
 std::map<std::string, int> ServiceRunner::listener_fds() const { return listeners_.fds(); }
+
+std::string ServiceRunner::in_motion() const {
+  if (!settled()) return name() + " is " + machine_.state_name();
+  const std::vector<const Listener*> ending = ends_.all();
+  if (ending.empty()) return "";
+  return name() + " is ending its listener at " + ending.front()->address();
+}
 
 bool ServiceRunner::count_sessions(std::function<void(std::uint64_t)> counted) {
   if (machine_.state() != Service::State::kRunning) return false;

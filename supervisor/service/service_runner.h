@@ -52,6 +52,8 @@ class ServiceRunner {
   const char* state_name() const { return machine_.state_name(); }
   // Nothing of it is under way: a successor of the supervisor can take it as it is.
   bool settled() const { return machine_.settled() && !busy(); }
+  // Why a successor could not; "" if it can. It would not know of a listener that ends.
+  std::string in_motion() const;
   std::map<std::string, int> listener_fds() const;
   bool idle() const { return machine_.idle() && processes_.empty() && !busy(); }
 

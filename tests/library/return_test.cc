@@ -183,6 +183,10 @@ TEST_F(ReturnTest, AnHeirSaysInWhichHandoffItIsAndBecomesTheOwner) {
   const auto owner = donor.heir().await_message<v1::Owner>(Type::kOwner);
   EXPECT_EQ(1U, owner.handoff_id());
   EXPECT_EQ(1U, owner.sessions());
+  // Seen: it served at an address that only the supervisor before had bound.
+  EXPECT_TRUE(owner.with_fds());
+  ASSERT_EQ(1, owner.named_size());
+  EXPECT_EQ(0U, owner.named(0).fd_index());
 }
 
 TEST_F(ReturnTest, AnHeirThatBecameTheOwnerMeanwhileTellsHow) {

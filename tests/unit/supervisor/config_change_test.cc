@@ -92,6 +92,25 @@ TEST(ConfigChangeTest, AListenerIsBoundOrMovesAtTheNextUpgradeAndOneThatIsGoneSt
   EXPECT_EQ(told(change_config(gone.config, without, false)), stays) << "and is told every time";
 }
 
+// The socket stays, so nothing can be bound there. Seen: each upgrade was refused.
+TEST(ConfigChangeTest, AListenerKeepsItsNameWhileTheServiceRuns) {
+  ServiceConfig wanted = chat();
+  wanted.listen = {{"web", *core::parse_address("tcp:127.0.0.1:1")}};
+  wanted.health.listener = "web";
+  const ConfigOutcome outcome = change_config(chat(), wanted, false);
+  const std::string how = "handoff stop chat, handoff reload, handoff restart chat";
+  EXPECT_NE(told(outcome).find("listen.web (not): tcp:127.0.0.1:1 is the address of public, which "
+                               "stays there while the service runs: " +
+                               how),
+            std::string::npos)
+      << told(outcome);
+  EXPECT_EQ(outcome.config.listen, chat().listen);
+  EXPECT_EQ(outcome.config.health.listener, "public");
+  EXPECT_EQ(change_config(chat(), wanted, true).config, wanted);
+  wanted.listen[0].options.bind.reuseport = true;
+  EXPECT_EQ(change_config(chat(), wanted, false).config.listen.size(), 2U) << "both can be bound";
+}
+
 TEST(ConfigChangeTest, WhatCanBeSetOfAListenerIsAndTheRestStaysAsItWasBound) {
   ServiceConfig wanted = chat();
   wanted.listen[0].options.bind.backlog = 7;

@@ -43,8 +43,9 @@ class ListenerEndsTest : public testing::Test {
     return fd < 0 ? -errno : fd;
   }
 
+  static constexpr Duration kHandshakes = std::chrono::milliseconds(300);
   test::TempDir scratch_;
-  std::optional<ListenerEnds> ends_{std::in_place, uv_default_loop(), "chat"};
+  std::optional<ListenerEnds> ends_{std::in_place, uv_default_loop(), "chat", kHandshakes};
 };
 
 TEST_F(ListenerEndsTest, WhoHasComeIsAcceptedAndThenTheProcessIsTold) {
@@ -70,6 +71,25 @@ TEST_F(ListenerEndsTest, WhoHasComeIsAcceptedAndThenTheProcessIsTold) {
   test::send_all(client.get(), "x");
   char byte = 0;
   EXPECT_EQ(::recv(accepted.get(), &byte, 1, 0), 1) << "what was accepted goes on";
+}
+
+// A full queue takes nobody in whose handshake is under way: such a one gets in once there is room.
+TEST_F(ListenerEndsTest, HandshakesAreWaitedForFromTheLastMomentThatSomebodyWaited) {
+  Listener listener = open("tcp:127.0.0.1:0");
+  const UniqueFd its = copy_of(listener);
+  const UniqueFd client = test::connect_tcp(test::port_of(its.get()));
+  ends_->end(std::move(listener));
+  for (const Time begun = now(); now() < begun + 2 * kHandshakes;) {
+    uv_run(uv_default_loop(), UV_RUN_ONCE);
+    ASSERT_EQ(ends_->all().size(), 1U) << "somebody waits";
+  }
+  const Time waited = now();
+  uv_run(uv_default_loop(), UV_RUN_ONCE);
+  const UniqueFd accepted(accept_from(its));
+  EXPECT_TRUE(accepted.valid());
+  wait();
+  EXPECT_GE(now(), waited + kHandshakes);
+  EXPECT_EQ(accept_from(its), -EINVAL);
 }
 
 TEST_F(ListenerEndsTest, AUnixSocketLosesItsPathFirst) {

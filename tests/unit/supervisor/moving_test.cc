@@ -22,11 +22,24 @@ class MovingTest : public testing::Test {
   static std::vector<NamedFd> report(const Listener& one) {
     return list(NamedFd{one.name(), one.address(), one.inode(), one.device()});
   }
+  // named: null where the owner has not reported yet.
+  void follow(const std::vector<NamedFd>* named, bool permanent = true,
+              const UnclaimedPolicy& policy = {}) {
+    listeners_.follow({.named = named,
+                       .release = release_,
+                       .claims = claims_,
+                       .drops = drops_,
+                       .permanent = permanent},
+                      policy);
+  }
   std::string address() const { return listeners_.here()[0]->address(); }
   static bool is_at(const Listener* one, const std::string& host) {
     return one != nullptr && one->address().find(host) != std::string::npos;
   }
 
+  const std::string release_ = "2.0";
+  Claims claims_;
+  std::vector<std::string> drops_;
   Notify notify_;
   Listeners listeners_{"chat", {named("a", "tcp:127.0.0.1:0")}, notify_};
   std::vector<NamedFd> donor_;
@@ -75,6 +88,24 @@ TEST_F(MovingTest, OnceThatIsPermanentTheOldOneIsGivenUp) {
   EXPECT_TRUE(listeners_.take_replaced().empty());
 }
 
+// Its donor's word made it the owner. Seen: the socket that it served on was given up.
+TEST_F(MovingTest, AnOwnerThatHasReportedNothingYetLosesNothing) {
+  listeners_.want({named("a", "tcp:127.0.0.2:0"), named("b", "tcp:127.0.0.1:0")}, true);
+  ASSERT_TRUE(listeners_.bind_for_heir(donor_, true));
+  const auto heir = report(*listeners_.for_heir(donor_, true).moved[0]);
+  claims_ = {"a"};
+  const UnclaimedPolicy close{.listeners = UnclaimedPolicy::Listeners::kClose};
+  follow(nullptr, true, close);
+  EXPECT_TRUE(listeners_.take_replaced().empty());
+  EXPECT_NE(listeners_.other("a", heir), nullptr);
+  EXPECT_TRUE(listeners_.has("b"));
+  follow(&heir, true, close);
+  const auto replaced = listeners_.take_replaced();
+  ASSERT_EQ(replaced.size(), 1U);
+  EXPECT_TRUE(is_at(&replaced[0], "127.0.0.1"));
+  EXPECT_FALSE(listeners_.has("b"));
+}
+
 TEST_F(MovingTest, AnHeirThatDidNotTakeTheNewOneStaysWhereItIs) {
   ASSERT_TRUE(listeners_.bind_for_heir(donor_, true));
   listeners_.settle(donor_);
@@ -82,6 +113,51 @@ TEST_F(MovingTest, AnHeirThatDidNotTakeTheNewOneStaysWhereItIs) {
   const auto replaced = listeners_.take_replaced();
   ASSERT_EQ(replaced.size(), 1U);
   EXPECT_TRUE(is_at(&replaced[0], "127.0.0.2"));
+}
+
+// An older library takes its donor's. Seen: the old address, to which the service had gone back,
+// was ended.
+TEST_F(MovingTest, WhoHasGoneBackAndHasTheNewOneKeepsBothForTheNextUpgrade) {
+  ASSERT_TRUE(listeners_.bind_for_heir(donor_, true));
+  const auto heir = report(*listeners_.for_heir(donor_, true).moved[0]);
+  listeners_.settle(heir, true);
+  listeners_.settle(heir, true);
+  EXPECT_TRUE(listeners_.take_replaced().empty());
+  EXPECT_TRUE(is_at(listeners_.other("a", heir), "127.0.0.1"));
+  ASSERT_TRUE(listeners_.bind_for_heir(heir, true));
+  const auto next = listeners_.for_heir(heir, true);
+  EXPECT_TRUE(next.moved.empty());
+  ASSERT_EQ(next.before.size(), 1U);
+  EXPECT_TRUE(is_at(next.before[0], "127.0.0.1")) << "who waits is accepted";
+  listeners_.heir_failed(heir);
+  EXPECT_NE(listeners_.other("a", heir), nullptr);
+  listeners_.settle(heir);
+  EXPECT_EQ(listeners_.take_replaced().size(), 1U);
+}
+
+// Seen: what the file named was ended.
+TEST_F(MovingTest, AReloadThatTakesTheMoveBackOnProbationKeepsBothForTheNextUpgrade) {
+  ASSERT_TRUE(listeners_.bind_for_heir(donor_, true));
+  const auto heir = report(*listeners_.for_heir(donor_, true).moved[0]);
+  listeners_.want({named("a", "tcp:127.0.0.1:0")}, true);
+  for (int i = 0; i < 2; ++i) {
+    listeners_.settle(heir);
+    EXPECT_TRUE(listeners_.take_replaced().empty());
+    EXPECT_TRUE(is_at(listeners_.here(heir)[0], "127.0.0.2"));
+    EXPECT_TRUE(is_at(listeners_.other("a", heir), "127.0.0.1"));
+    ASSERT_TRUE(listeners_.bind_for_heir(heir, true));
+    if (i == 0) listeners_.heir_failed(heir);
+  }
+  const auto next = listeners_.for_heir(heir, true);
+  ASSERT_EQ(next.moved.size(), 1U);
+  EXPECT_TRUE(is_at(next.moved[0], "127.0.0.1"));
+  ASSERT_EQ(next.before.size(), 1U);
+  const auto third = report(*next.moved[0]);
+  listeners_.settle(third);
+  const auto replaced = listeners_.take_replaced();
+  ASSERT_EQ(replaced.size(), 1U);
+  EXPECT_TRUE(is_at(&replaced[0], "127.0.0.2"));
+  EXPECT_TRUE(is_at(listeners_.here(third)[0], "127.0.0.1"));
 }
 
 TEST_F(MovingTest, WhatWasBoundForAnHeirThatFailedIsGivenUp) {
@@ -223,6 +299,91 @@ TEST_F(MovingTest, AReloadOfAServiceThatIsStoppedClosesIt) {
   EXPECT_TRUE(listeners_.here().empty());
   ASSERT_TRUE(listeners_.bind_missing());
   EXPECT_NE(address().find("127.0.0.2"), std::string::npos);
+}
+
+// Seen: the service that had crashed was not started again.
+TEST_F(MovingTest, WhatTheReleaseNeverHadFailsNoStart) {
+  const UniqueFd taken = bound("tcp:127.0.0.1:0");
+  listeners_.want({named("b", address_of(taken)), named("a", "tcp:127.0.0.1:0")}, true);
+  EXPECT_FALSE(listeners_.bind_missing()) << "another release may have it in mind";
+  EXPECT_TRUE(listeners_.bind_missing({}, {}, true)) << "a reload has added it";
+  EXPECT_EQ(listeners_.names(), (std::vector<std::string>{"a"}));
+  // The next supervisor finds it in the file.
+  Listeners next("chat", {named("b", address_of(taken)), named("a", "tcp:127.0.0.1:0")}, notify_);
+  const Claims all;
+  const Claims one = std::vector<std::string>{"a"};
+  const Claims both = std::vector<std::string>{"a", "b"};
+  EXPECT_FALSE(next.bind_missing({}, all, true));
+  EXPECT_FALSE(next.bind_missing({}, both, true));
+  ASSERT_TRUE(next.bind_missing({}, one, true));
+  EXPECT_EQ(next.names(), (std::vector<std::string>{"a"}));
+}
+
+TEST_F(MovingTest, WhatAReleaseHasHadIsNeededFromThenOn) {
+  const UniqueFd taken = bound("tcp:127.0.0.1:0");
+  const std::string there = address_of(taken);
+  listeners_.want({named("a", "tcp:127.0.0.1:0"), named("b", "tcp:127.0.0.1:0")}, true);
+  ASSERT_TRUE(listeners_.bind_for_heir(donor_, true));
+  listeners_.settle(donor_);
+  listeners_.close("b");
+  listeners_.want({named("a", "tcp:127.0.0.1:0"), named("b", there)}, true);
+  EXPECT_FALSE(listeners_.bind_missing({}, {}, true));
+}
+
+// Under another supervisor than the one that refused the new name: the process shows the old one.
+TEST_F(MovingTest, AnAddressThatTheDonorHasByAnotherNameIsNotBound) {
+  const UniqueFd web = bound("tcp:127.0.0.1:0");
+  Listeners listeners("chat", {named("public", address_of(web))}, notify_);
+  const auto donor = list(shown("web", web));
+  for (const bool really : {false, true}) {
+    EXPECT_TRUE(listeners.bind_for_heir(donor, really));
+    EXPECT_TRUE(listeners.here().empty());
+    EXPECT_TRUE(listeners.for_heir(donor, true).missing.empty());
+  }
+  listeners.want({named("public", "tcp:127.0.0.1:0")}, true);
+  ASSERT_TRUE(listeners.bind_for_heir(donor, true)) << "any port is another one";
+  EXPECT_TRUE(listeners.has("public"));
+}
+
+// A supervisor died in mid-handoff. The donor has shown the socket at the old address to the next
+// one, and the heir, which owns by now, has the other one.
+class MovedBeforeTest : public MovingTest {
+ protected:
+  MovedBeforeTest() {
+    auto first = list(shown("a", from_));
+    listeners_.take_shown(first);
+    donor_ = list(shown("a", from_));
+    owner_ = list(shown("a", to_));
+  }
+  const UniqueFd from_ = bound("tcp:127.0.0.1:0");
+  const UniqueFd to_ = bound("tcp:127.0.0.2:0");
+  Notify notify_;
+  Listeners listeners_{"chat", {named("a", address_of(to_))}, notify_};
+  std::vector<NamedFd> owner_;
+};
+
+TEST_F(MovedBeforeTest, AnHeirThatShowsTheNewOneHasMoved) {
+  auto again = list(shown("a", from_));
+  listeners_.take_shown(again);
+  EXPECT_EQ(listeners_.other("a", owner_), nullptr) << "that one is known";
+  auto second = list(shown("a", to_));
+  listeners_.take_shown(second);
+  EXPECT_TRUE(is_at(listeners_.here(owner_)[0], "127.0.0.2"));
+  EXPECT_TRUE(is_at(listeners_.other("a", owner_), "127.0.0.1"));
+  listeners_.settle(owner_);
+  const auto replaced = listeners_.take_replaced();
+  ASSERT_EQ(replaced.size(), 1U);
+  EXPECT_TRUE(is_at(&replaced[0], "127.0.0.1"));
+  EXPECT_TRUE(is_at(listeners_.here(owner_)[0], "127.0.0.2"));
+}
+
+// An older library does not show it. Seen: the supervisor tried to bind it, at each upgrade.
+TEST_F(MovedBeforeTest, WhatTheDonorHasThereAlreadyIsNotBound) {
+  for (const bool really : {false, true}) {
+    const auto result = listeners_.bind_for_heir(owner_, really);
+    EXPECT_TRUE(result) << result.error().message;
+  }
+  EXPECT_TRUE(listeners_.for_heir(owner_, true).moved.empty());
 }
 
 TEST_F(MovingTest, TheNextSupervisorIsGivenBoth) {

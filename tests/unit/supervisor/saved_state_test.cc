@@ -43,6 +43,7 @@ SavedState everything() {
                                   .probation = Duration(5)},
                      .restarts = 9,
                      .rest = Rest::kDown,
+                     .leaves = Leaves{5, "all is done"},
                      .probation = {.provisional = true,
                                    .until = Time(Duration(11)),
                                    .has_back = true,
@@ -102,6 +103,7 @@ TEST(SavedStateTest, ComesBackAsItWas) {
   EXPECT_TRUE(service.machine.candidate);
   EXPECT_EQ(service.machine.restarts, 9U);
   EXPECT_EQ(service.machine.rest, Rest::kDown);
+  EXPECT_EQ(service.machine.leaves, (Leaves{5, "all is done"}));
   EXPECT_EQ(service.machine.timeouts.start, Duration(1));
   EXPECT_EQ(service.machine.timeouts.freeze_budget, Duration(2));
   EXPECT_EQ(service.machine.timeouts.stall, Duration(3));

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "service_fixture.h"
 
@@ -81,6 +82,38 @@ TEST_F(ServiceLeavingTest, TheNextSupervisorLeavesItStoppedAndKnowsWhy) {
   service = std::move(next);
   EXPECT_EQ(hear(StartRequested{}, 2s), "");
   expect_left();
+}
+
+// Seen: a service that said so, and ended while its supervisor was replaced, was started again.
+TEST_F(ServiceLeavingTest, TheNextSupervisorKnowsWhoIsAboutToLeave) {
+  start();
+  hear(Leaves{1, "all is done"});
+  const Found saved = service.found();
+  for (const bool lives : {false, true}) {
+    Service next({.name = "chat"});
+    Found found = saved;
+    if (!lives) found.gone = std::exchange(found.current, 0);
+    const std::string heard = show(next.step(found, at(2s)));
+    service = std::move(next);
+    if (lives) {
+      EXPECT_EQ(heard, "");
+      EXPECT_EQ(hear(Leaves{1, "all is done"}, 2s), "") << "it says so again";
+      hear(Exited{1, {.unseen = true}}, 3s);
+    }
+    EXPECT_EQ(hear(StartRequested{}, 3s), "");
+    expect_left();
+  }
+}
+
+TEST_F(ServiceLeavingTest, AStopOfOneThatIsAboutToLeaveIsAStopAlsoUnderTheNextSupervisor) {
+  start();
+  hear(Leaves{1, "all is done"});
+  hear(StopRequested{.to_stay = true}, 1s);
+  Found found = service.found();
+  found.gone = std::exchange(found.current, 0);
+  service = Service({.name = "chat"});
+  EXPECT_EQ(hear(found, 2s), "");
+  EXPECT_EQ(service.problem(), "");
 }
 
 // What one generation says is not said of the next.

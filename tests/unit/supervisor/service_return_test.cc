@@ -90,6 +90,20 @@ TEST_F(ServiceReturnTest, AReleaseThatCantHandOverIsStoppedAndTheOneBeforeStarte
   EXPECT_EQ(service.deadline(), std::nullopt);
 }
 
+// Seen: the release before was never started, and the service was busy for good.
+TEST_F(ServiceReturnTest, OneThatLeavesWhileItIsReplacedIsReplaced) {
+  fail();
+  hear(Counted{2, 7}, 3s);
+  hear(Leaves{2, "all is done"}, 3s);
+  hear(HandoffFailed{2, 3, "version", "no way down"}, 4s);
+  EXPECT_EQ(hear(Exited{3, kStatus0}, 4s), "drop, failed(version), stop 2");
+  EXPECT_EQ(hear(Exited{2, kStatus0}, 5s), "take back, spawn 4");
+  hear(Registered{4}, 5s);
+  EXPECT_EQ(hear(Owned{.generation = 4}, 6s), "went back 2>4 lost 7");
+  EXPECT_EQ(service.problem(), "");
+  EXPECT_EQ(hear(HandoffRequested{}, 7s), "open") << "no operation is left over";
+}
+
 TEST_F(ServiceReturnTest, OneThatDoesNotEndInTheDrainIsKilled) {
   fail();
   hear(HandoffFailed{2, 3, "version", "no way down"}, 4s);
