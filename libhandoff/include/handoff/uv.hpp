@@ -383,7 +383,7 @@ class Host {
   void take(Adopted& a, std::unique_ptr<Stream> stream, bool opens);
   void forget(SessionId id);
   void let_go_of(Stream& s);
-  // -- pairs (detail/uv_pair.hpp)
+  // -- pairs (detail/uv_pairs.hpp)
   Stream& second_of(Stream& first);
   void attach(Stream& first, int fd, bool connecting);
   void refuse_later(Stream& first, int error);
@@ -482,9 +482,11 @@ class Host {
 
 }  // namespace handoff::uv
 
+#include <handoff/detail/uv_author.hpp>
 #include <handoff/detail/uv_connect.hpp>
 #include <handoff/detail/uv_end.hpp>
 #include <handoff/detail/uv_host.hpp>
+#include <handoff/detail/uv_pairs.hpp>
 #include <handoff/detail/uv_stream.hpp>
 
 #endif  // HANDOFF_UV_HPP
