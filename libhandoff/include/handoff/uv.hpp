@@ -75,7 +75,9 @@ class Stream {
   void write(std::string_view bytes);
   // Sends what is queued, then ends the connection. on_input() is not called any more. What the
   // client still sends is discarded, so that it can read the last answer: the Host keeps the socket
-  // until the client ends the connection too, at most Linger::kLingerMs, after on_closed().
+  // until the client ends the connection too, at most Linger::kLingerMs, after on_closed(). Of
+  // Host::connect(): what is queued waits for the connect, but in a service that stops; with
+  // nothing queued the connect is given up.
   void close();
   // Call it after changing what save() returns from anywhere but on_input(), write() or a restore.
   void changed();
@@ -118,8 +120,9 @@ class Stream {
   // All restored streams are told before any input is looked at. This is part of the blackout, so a
   // class that has nothing to do here should not override it (see Host::listen()).
   virtual void on_open(bool /*adopted*/) {}
-  // The peer has ended its half, and all of its input has been here. By default close(). An
-  // override may go on sending. It comes again in a restored Stream.
+  // The peer has ended its half, and all of its input has been here: while a paused Stream has
+  // some that waits, this comes after resume(). By default close(). An override may go on sending.
+  // It comes again in a restored Stream.
   virtual void on_end() { close(); }
   // Of Host::connect(): the connection is made; or it is not, and error says why (errno(3)). After
   // on_refused() it is closed.
@@ -141,8 +144,12 @@ class Stream {
   virtual std::unique_ptr<Stream> make_second() { return nullptr; }
   Stream& first() { return is_second_ ? *mate_ : *this; }
   std::uint64_t key() const;
-  // Both halves have ended, and so has all that there was to send.
-  bool complete() const { return ended_ && shut_ && output_.empty(); }
+  // Both halves have ended, and so has all that there was to read and to send. So it is of an
+  // upstream that is none yet.
+  bool complete() const {
+    const bool none = is_second_ && fd_ < 0 && !connecting_;
+    return (none || (ended_ && told_end_ && shut_)) && output_.empty();
+  }
 
   Host* host_ = nullptr;
   SessionId id_ = 0;
@@ -384,7 +391,9 @@ class Host {
   void forget(SessionId id);
   void let_go_of(Stream& s);
   // -- pairs (detail/uv_pairs.hpp)
+  static Stream& make_second(Stream& first);
   Stream& second_of(Stream& first);
+  void own(Stream& s, SessionId id);
   void attach(Stream& first, int fd, bool connecting);
   void refuse_later(Stream& first, int error);
   void drop_second(Stream& second);
@@ -421,7 +430,8 @@ class Host {
   Stream& take_in(const std::string& kind, int fd, std::unique_ptr<Stream> stream, bool connecting);
   void connected(Stream& s);
   void refused(Stream& s, int error);
-  void hung_up(Stream& s);
+  bool hung_up(Stream& s);
+  void unwatch(Stream& s);
   void tell_end(Stream& s);
   Stream* by_key(std::uint64_t key) const;
   void rest(Listener& listener);
@@ -442,6 +452,7 @@ class Host {
   void end_complete(Stream& s);
   void finish(Stream& s);
   void finish_pair(Stream& s);
+  void close_connecting(Stream& s);
   static void reset(int fd);
   void leave(Stream& s);
   void let_linger(int fd);
@@ -485,6 +496,7 @@ class Host {
 #include <handoff/detail/uv_author.hpp>
 #include <handoff/detail/uv_connect.hpp>
 #include <handoff/detail/uv_end.hpp>
+#include <handoff/detail/uv_hang_up.hpp>
 #include <handoff/detail/uv_host.hpp>
 #include <handoff/detail/uv_pairs.hpp>
 #include <handoff/detail/uv_stream.hpp>

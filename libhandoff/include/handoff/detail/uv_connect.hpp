@@ -4,6 +4,7 @@
 
 #include <handoff/uv.hpp>
 
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -42,8 +43,7 @@ inline Stream& Host::take_in(const std::string& kind, int fd, std::unique_ptr<St
   Stream& s = *stream;
   const SessionId id = service_.session_open(fd, HANDOFF_SESSION_TRACKED, kind.c_str());
   try {
-    s.host_ = this;
-    s.id_ = id;
+    own(s, id);
     s.connecting_ = connecting;
     s.watched_ = connecting ? EPOLLOUT : EPOLLIN;
     watch(EPOLL_CTL_ADD, fd, s.watched_, reinterpret_cast<std::uintptr_t>(&s));
@@ -58,8 +58,11 @@ inline Stream& Host::take_in(const std::string& kind, int fd, std::unique_ptr<St
   return s;
 }
 
-// The kernel has an answer to connect(2).
+// The kernel has an answer to connect(2). An event of the batch at hand may be of the socket that
+// this Stream had before.
 inline void Host::connected(Stream& s) {
+  pollfd now{s.fd_, POLLOUT, 0};
+  if (::poll(&now, 1, 0) < 1) return;
   int error = 0;
   socklen_t size = sizeof error;
   (void)::getsockopt(s.fd_, SOL_SOCKET, SO_ERROR, &error, &size);
@@ -77,21 +80,9 @@ inline void Host::refused(Stream& s, int error) {
   if (s.is_second_) drop_second(s);
   s.on_refused(error);
   if (s.dead_ || s.connecting_) return;                            // it tries another address
+  if (s.is_second_ && s.fd_ >= 0) return;                          // it has another socket
   if (s.mate_ != nullptr && s.closing_) return enqueue(*s.mate_);  // the client gets a last answer
   end(s);
-}
-
-// A peer that has ended its half takes nothing any more, either; recv(2) would tell of its end
-// again and not of the error.
-inline void Host::hung_up(Stream& s) {
-  int error = 0;
-  socklen_t size = sizeof error;
-  (void)::getsockopt(s.fd_, SOL_SOCKET, SO_ERROR, &error, &size);
-  if (error != 0) return end(s);
-  s.shut_ = true;
-  s.output_.clear();
-  s.sent_ = 0;
-  enqueue(s);
 }
 
 inline Stream* Host::by_key(std::uint64_t key) const {

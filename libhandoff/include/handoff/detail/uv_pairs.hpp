@@ -18,19 +18,32 @@
 
 namespace handoff::uv {
 
-inline Stream& Host::second_of(Stream& first) {
+// May be called in the constructor of first, which has no Host yet; own() follows then.
+inline Stream& Host::make_second(Stream& first) {
   if (first.second_) return *first.second_;
   first.second_ = first.make_second();
   if (!first.second_) {
     throw std::runtime_error("the session has two connections, and its class is no Pair");
   }
   Stream& second = *first.second_;
-  second.host_ = this;
-  second.id_ = first.id_;
   second.is_second_ = true;
   second.mate_ = &first;
   first.mate_ = &second;
   return second;
+}
+
+inline Stream& Host::second_of(Stream& first) {
+  make_second(first);
+  own(first, first.id_);
+  return *first.second_;
+}
+
+// The Stream is this Host's, with what its constructor has made.
+inline void Host::own(Stream& s, SessionId id) {
+  each_of(s, [&](Stream& one) {
+    one.host_ = this;
+    one.id_ = id;
+  });
 }
 
 // In place of the fd that the second connection has.
@@ -42,6 +55,10 @@ inline void Host::attach(Stream& first, int fd, bool connecting) {
     ::close(second.fd_);
   }
   second.fd_ = fd;
+  // What was read from the one before, and its end, are over. What was written waits for this one.
+  second.ended_ = second.told_end_ = second.shut_ = false;
+  second.seen_ = 0;
+  second.input_.clear();
   second.refused_ = 0;
   second.inherited_ = false;
   second.connecting_ = connecting;
@@ -127,14 +144,15 @@ inline void Host::take_second(Adopted& a, Stream& first, Stream* before) {
 
 // A pair that close() has ended, once both have sent all that they can.
 inline void Host::finish_pair(Stream& s) {
-  const auto sent = [](const Stream& one) {
-    return one.output_.empty() || one.connecting_ || one.fd_ < 0;
+  const auto sent = [this](const Stream& one) {
+    const bool given_up = one.connecting_ && (one.is_second_ || finishing_);
+    return one.output_.empty() || given_up || one.fd_ < 0;
   };
   if (!sent(s) || !sent(*s.mate_)) return;
   Stream& first = s.first();
   Stream& second = *first.second_;
   const int fds[] = {first.fd_, second.fd_};
-  const bool ended[] = {first.ended_, second.ended_ || second.connecting_};
+  const bool ended[] = {first.ended_ || first.connecting_, second.ended_ || second.connecting_};
   leave(first);
   for (int i = 0; i < 2; ++i) {
     if (fds[i] < 0) continue;

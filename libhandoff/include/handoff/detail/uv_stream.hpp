@@ -38,10 +38,7 @@ inline void Host::on_events() {
       connected(s);
       continue;
     }
-    if (s.ended_ && !s.closing_ && (what & (EPOLLHUP | EPOLLERR)) != 0) {
-      hung_up(s);
-      continue;
-    }
+    if ((s.ended_ || s.closing_) && (what & (EPOLLHUP | EPOLLERR)) != 0 && hung_up(s)) continue;
     if ((what & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) read_from(s);
     if (!s.dead_ && (what & EPOLLOUT) != 0) enqueue(s);
   }
@@ -82,9 +79,8 @@ inline std::unique_ptr<Stream> Host::admit(Listener& listener, int fd) {
   try {
     auto stream = listener.create();
     id = service_.session_open(fd, flags_of(listener.options), listener.options.kind.c_str());
-    stream->host_ = this;
+    own(*stream, id);
     stream->fd_ = fd;
-    stream->id_ = id;
     stream->watched_ = EPOLLIN;
     watch(EPOLL_CTL_ADD, fd, EPOLLIN, reinterpret_cast<std::uintptr_t>(stream.get()));
     return stream;
@@ -134,7 +130,7 @@ inline void Host::read_from(Stream& s) {
   if (n == 0) {  // the client sends no more, and may still read the answers that are queued
     s.ended_ = true;
     enqueue(s);
-    if (s.mate_ == nullptr || !s.paused_ || s.input_.empty()) tell_end(s);
+    if (!s.paused_ || s.input_.empty()) tell_end(s);  // else once its input has been looked at
     return;
   }
   const std::string_view fresh(buffer_.data(), static_cast<std::size_t>(n));
@@ -256,7 +252,7 @@ inline void Host::announce_adopted() {
 }
 
 inline void Host::send_from(Stream& s) {
-  if (s.connecting_) return;
+  if (s.connecting_) return close_connecting(s);
   const bool was_full = s.output_size() >= kHighWater;
   while (s.sent_ < s.output_.size()) {
     const ssize_t n = ::send(s.fd_, s.output_.data() + s.sent_, s.output_.size() - s.sent_,
