@@ -280,7 +280,9 @@ class Host {
   // in here; on_connected() or on_refused() follows from the loop. An upgrade takes along a connect
   // that is under way. Throws handoff::Exception, and has made no session, for a kind that was not
   // declared, and where connect(2) fails at once: so does a port of this host on which nobody
-  // listens.
+  // listens. HANDOFF_ERR_ORDER before start(), once the service stops, and once an heir has its
+  // sessions: an on_closed() that connects again should expect it. What on_open() throws comes
+  // through, and the session has ended then.
   Stream& connect(const std::string& kind, const std::string& address,
                   std::unique_ptr<Stream> stream);
   // Likewise for a connected stream socket that the service has. Takes fd; after an exception it is
@@ -427,6 +429,7 @@ class Host {
   void accept_from(Listener& listener);
   std::unique_ptr<Stream> admit(Listener& listener, int fd);
   void check_outgoing(const std::string& kind) const;
+  void opened(Stream& s);
   Stream& take_in(const std::string& kind, int fd, std::unique_ptr<Stream> stream, bool connecting);
   void connected(Stream& s);
   void refused(Stream& s, int error);

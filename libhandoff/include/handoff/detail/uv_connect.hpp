@@ -19,7 +19,9 @@ inline Stream& Host::connect(const std::string& kind, const std::string& address
   const int fd = handoff_connect(address.c_str());
   if (fd < 0) throw Exception(fd, "connecting to " + address + ": " + handoff_strerror(fd));
   try {
-    return take_in(kind, fd, std::move(stream), true);
+    Stream& s = take_in(kind, fd, std::move(stream), true);
+    opened(s);
+    return s;
   } catch (...) {
     ::close(fd);
     throw;
@@ -29,10 +31,18 @@ inline Stream& Host::connect(const std::string& kind, const std::string& address
 inline Stream& Host::adopt(const std::string& kind, int fd, std::unique_ptr<Stream> stream) {
   check_outgoing(kind);
   set_nonblocking(fd);
-  return take_in(kind, fd, std::move(stream), false);
+  Stream& s = take_in(kind, fd, std::move(stream), false);
+  opened(s);
+  return s;
 }
 
 inline void Host::check_outgoing(const std::string& kind) const {
+  const State now = service_.state();
+  if (finishing_ || late_ || (now != State::kOwner && now != State::kDonor)) {
+    throw Exception(HANDOFF_ERR_ORDER,
+                    "connections are opened after Host::start(), and not once the service stops or "
+                    "an heir has its sessions");
+  }
   if (restores_.contains(kind)) return;
   throw Exception(HANDOFF_ERR_UNKNOWN,
                   "kind \"" + kind + "\": Host::outgoing() says how its sessions are restored");
@@ -54,8 +64,18 @@ inline Stream& Host::take_in(const std::string& kind, int fd, std::unique_ptr<St
     throw;
   }
   s.fd_ = fd;
-  s.on_open(false);
   return s;
+}
+
+// After an exception of on_open() the session has ended, and its fd is the caller's.
+inline void Host::opened(Stream& s) {
+  try {
+    s.on_open(false);
+  } catch (...) {
+    if (s.second_) drop_second(*s.second_);
+    leave(s);
+    throw;
+  }
 }
 
 // The kernel has an answer to connect(2). An event of the batch at hand may be of the socket that

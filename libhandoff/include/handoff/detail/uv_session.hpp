@@ -129,7 +129,7 @@ inline void Host::forget(SessionId id) {
   const bool served = service_.state() != State::kHeir && !s.frozen_ && s.opening_ == kNowhere;
   let_go_of(s);
   if (served && service_.state() == State::kDonor && !late_) return;
-  if (served) s.on_closed();
+  if (served) tell("on_closed()", [&] { s.on_closed(); });
   streams_.erase(id);
 }
 

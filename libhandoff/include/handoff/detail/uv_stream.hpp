@@ -69,7 +69,12 @@ inline void Host::accept_from(Listener& listener) {
     }
     Stream& s = *stream;
     streams_[s.id_] = std::move(stream);
-    s.on_open(false);
+    try {
+      opened(s);
+    } catch (const std::exception& e) {
+      detail::complain(std::string("a new connection was closed: on_open() threw: ") + e.what());
+      ::close(fd);
+    }
   }
 }
 
@@ -211,7 +216,7 @@ inline void Host::flush() {
   for (std::size_t i = 0; i < ended_.size(); ++i) {
     const auto it = streams_.find(ended_[i]);
     if (it == streams_.end()) continue;
-    it->second->on_closed();
+    tell("on_closed()", [&] { it->second->on_closed(); });
     streams_.erase(ended_[i]);
   }
   ended_.clear();
