@@ -262,8 +262,10 @@ handoff_conn_t* handoff_poll_find(const handoff_poll_t* p, uint64_t id) {
   return p == nullptr ? nullptr : p->find(id);
 }
 void handoff_poll_each(handoff_poll_t* p, void (*f)(void* user, handoff_conn_t* c), void* user) {
-  if (p == nullptr || f == nullptr) return;
-  p->each([&](handoff_conn_t& c) { f(user, &c); });
+  if (f == nullptr) return;
+  run(p, [&](handoff_poll_t& kit) {
+    return kit.each_now([&](handoff_conn_t& c) { f(user, &c); }), 0;
+  });
 }
 
 uint64_t handoff_poll_after(handoff_poll_t* p, uint64_t ms, void (*f)(void* user), void* user) {

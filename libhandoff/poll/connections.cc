@@ -1,4 +1,4 @@
-// How the kit accepts, reads, writes and ends connections.
+// How the kit accepts, reads and writes.
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -12,7 +12,6 @@
 
 using handoff::poll::fail_by_errno;
 using handoff::poll::Failed;
-using handoff::uv::Linger;
 
 // The set's events carry the address of a connection, or that of a listener with its lowest bit
 // set, or a number of linger_'s, whose lowest two bits are 2.
@@ -35,6 +34,12 @@ void handoff_poll::on_events() {
     if (c.dead) continue;
     if (c.connecting) {
       connected(c);
+      continue;
+    }
+    if (c.ended && !c.closing && (what & EPOLLHUP) != 0) {
+      // Both directions are over, and input waits for the end of a pause. EPOLLHUP can't be masked.
+      ::epoll_ctl(set_, EPOLL_CTL_DEL, c.fd, nullptr);
+      c.watched = 0;
       continue;
     }
     if ((what & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) read_from(c);
@@ -135,7 +140,9 @@ void handoff_poll::read_from(handoff_conn& c) {
   touch(c);
   if (n == 0) {  // the client sends no more, and may still read the answers that are queued
     c.ended = true;
-    close(c);
+    // Input that a pause has kept comes before the end: consume() closes then.
+    if (!c.paused || c.input.empty()) close(c);
+    enqueue(c);
     return;
   }
   const std::string_view fresh(buffer_.data(), static_cast<std::size_t>(n));
@@ -166,10 +173,10 @@ void handoff_poll::consume(handoff_conn& c) {
   c.seen = c.paused ? 0 : c.input.size() - used;
   if (c.dead) return;
   touch(c);  // input() may have changed the state, whatever it has consumed
-  if (used == 0) return;
   c.input.erase(0, used);
   c.input_from += used;
   if (c.input.empty() && c.input.capacity() > 65536) c.input.shrink_to_fit();
+  if (c.ended && !c.paused) close(c);
 }
 
 void handoff_poll::touch(handoff_conn& c) {
@@ -204,12 +211,13 @@ void handoff_poll::flush() {
     }
     pending_.clear();
     for (std::size_t i = 0; i < ended_.size(); ++i) {
-      const auto it = conns_.find(ended_[i]);
+      const std::uint64_t id = ended_[i];
+      const auto it = conns_.find(id);
       if (it == conns_.end()) continue;
       handoff_conn& c = *it->second;
       if (!c.refused && c.ops().closed != nullptr) c.ops().closed(&c);
       destroy(c);
-      conns_.erase(it);
+      conns_.erase(id);  // either may have opened a connection, and the iterator is no more
     }
     ended_.clear();
   }
@@ -222,7 +230,11 @@ void handoff_poll::flush() {
 }
 
 void handoff_poll::send_from(handoff_conn& c) {
-  if (c.connecting) return;
+  if (c.connecting) {
+    // Nobody may ever answer the connect, and the kernel asks for minutes.
+    if (c.closing && (c.output.empty() || closing_down_)) end(c);
+    return;
+  }
   while (c.sent < c.output.size()) {
     const ssize_t n = ::send(c.fd, c.output.data() + c.sent, c.output.size() - c.sent,
                              MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -255,7 +267,7 @@ void handoff_poll::trim(handoff_conn& c) {
 void handoff_poll::rewatch(handoff_conn& c) {
   std::uint32_t wanted = 0;
   if (c.output_size() > 0 || c.connecting) wanted |= EPOLLOUT;
-  if (!c.closing && !c.paused && !c.connecting && c.output_size() < options_.high_water)
+  if (!c.closing && !c.paused && !c.ended && !c.connecting && c.output_size() < options_.high_water)
     wanted |= EPOLLIN;
   if (wanted == c.watched) return;
   epoll_event event{};
@@ -274,60 +286,6 @@ void handoff_poll::overflow(handoff_conn& c) {
                                  " bytes of input wait to be consumed, more than max_input");
   }
   close(c);
-}
-
-// The connection failed, or nobody waits for it any more.
-void handoff_poll::end(handoff_conn& c) {
-  if (c.dead) return;
-  const int fd = c.fd;
-  leave(c);
-  // While the donor still has the socket open, close(2) alone would tell the client nothing.
-  if (c.inherited) ::shutdown(fd, SHUT_RDWR);
-  ::close(fd);
-}
-
-// All output is sent, and the client may not have read it yet. One that has ended its own half
-// sends nothing that could make close(2) a reset.
-void handoff_poll::finish(handoff_conn& c) {
-  if (c.ended) return end(c);
-  if (c.dead) return;
-  const int fd = c.fd;
-  leave(c);
-  try {
-    linger_.add(fd, set_, Linger::clock_ms());
-  } catch (const std::bad_alloc&) {
-    ::close(fd);
-    return;
-  }
-  if (linger_timer_ == 0) time_linger();
-}
-
-void handoff_poll::time_linger() {
-  const std::uint64_t now_ms = Linger::clock_ms();
-  linger_.expire(now_ms);
-  linger_timer_ = 0;
-  if (linger_.empty()) return;
-  try {
-    linger_timer_ = add_timer(
-        linger_.left_ms(now_ms), false,
-        [](void* user) { static_cast<handoff_poll*>(user)->time_linger(); }, this);
-  } catch (const std::bad_alloc&) {
-    linger_.expire(UINT64_MAX);  // without a timer nothing would end them
-  }
-}
-
-// The session has ended, and its fd is the caller's.
-void handoff_poll::leave(handoff_conn& c) {
-  ended_.push_back(c.id);
-  c.dead = c.closing = true;
-  handoff_session_closed(handle_, c.id);
-  ::epoll_ctl(set_, EPOLL_CTL_DEL, c.fd, nullptr);
-  c.fd = -1;
-  if (!in_turn_) wake();
-}
-
-void handoff_poll::destroy(handoff_conn& c) {
-  if (c.ops().destroy != nullptr) c.ops().destroy(&c);
 }
 
 handoff_conn* handoff_poll::find(std::uint64_t id) const {

@@ -79,10 +79,21 @@ struct handoff_poll {
   handoff_conn* open(const char* kind, int fd, void* user, bool connecting);
   std::size_t count() const { return conns_.size(); }
   handoff_conn* find(std::uint64_t id) const;
+  // f must not open any.
   template <class F>
   void each(F&& f) const {
     for (const auto& [id, c] : conns_) {
       if (!c->dead) f(*c);
+    }
+  }
+  // Of those that there are now; f may open others.
+  template <class F>
+  void each_now(F&& f) const {
+    std::vector<std::uint64_t> ids;
+    ids.reserve(conns_.size());
+    each([&](const handoff_conn& c) { ids.push_back(c.id); });
+    for (const std::uint64_t id : ids) {
+      if (handoff_conn* const c = find(id)) f(*c);
     }
   }
 

@@ -35,10 +35,10 @@ handoff::poll::Listener& handoff_poll::may_open(const char* kind) {
         HANDOFF_ERR_UNKNOWN,
         std::string("kind '") + kind + "': handoff_poll_outgoing() says what its connections do"};
   }
-  if (!started_ || closing_down_) {
+  if (!started_ || closing_down_ || late_) {
     throw Failed{HANDOFF_ERR_ORDER,
                  "connections are opened after handoff_poll_start(), and not once "
-                 "the service stops"};
+                 "the service stops or an heir has its sessions"};
   }
   return *of;
 }

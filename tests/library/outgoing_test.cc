@@ -30,19 +30,35 @@ struct Options {
 
 class Outgoing final : public uv::Stream {
  public:
-  explicit Outgoing(std::string version) : version_(std::move(version)) {}
+  Outgoing(std::string version, std::string upstream)
+      : version_(std::move(version)), upstream_(std::move(upstream)) {}
   std::size_t on_input(std::string_view input) override {
     const auto end = input.find('\n');
     if (end == std::string_view::npos) return 0;
-    write(version_ + " " + std::string(input.substr(0, end + 1)));
+    const std::string line(input.substr(0, end + 1));
+    if (line == "hold\n") hold();
+    if (line == "release\n") release();
+    write(version_ + " " + (line == "again\n" ? std::to_string(again()) + "\n" : line));
     return end + 1;
   }
+  // Tries to open another, and returns the error.
+  int again() {
+    try {
+      host().connect("uplink", upstream_, std::make_unique<Outgoing>(version_, upstream_));
+      return 0;
+    } catch (const Exception& e) {
+      return e.code();
+    }
+  }
+  void on_closed() override { again(); }
+  void on_moved() override { again(); }
   void on_connected() override { write("connected to by " + version_ + "\n"); }
   void on_refused(int error) override { ::_exit(error == ECONNREFUSED ? 42 : 43); }
   std::string save() const override { return "s"; }
 
  private:
   std::string version_;
+  std::string upstream_;
 };
 
 int run_on_uv(const Options& options) {
@@ -50,7 +66,9 @@ int run_on_uv(const Options& options) {
   uv_loop_init(&loop);
   auto service = Service::open({.name = "test", .version = options.version});
   uv::Host host(&loop, *service);
-  const auto make = [&](std::string_view) { return std::make_unique<Outgoing>(options.version); };
+  const auto make = [&](std::string_view) {
+    return std::make_unique<Outgoing>(options.version, options.upstream);
+  };
   host.outgoing("uplink", make);
   try {
     host.start();
@@ -82,8 +100,14 @@ int run_on_uv(const Options& options) {
 
 // ---- on poll.h, alike
 
-const char* version_of(const handoff_conn_t* c) {
-  return static_cast<const Options*>(handoff_conn_context(c))->version.c_str();
+const Options& options_of(const handoff_conn_t* c) {
+  return *static_cast<const Options*>(handoff_conn_context(c));
+}
+const char* version_of(const handoff_conn_t* c) { return options_of(c).version.c_str(); }
+int again(handoff_conn_t* c) {
+  handoff_conn_t* out = nullptr;
+  return handoff_poll_connect(handoff_conn_poll(c), "uplink", options_of(c).upstream.c_str(),
+                              nullptr, &out);
 }
 
 int run_on_poll(const Options& options) {
@@ -101,9 +125,14 @@ int run_on_poll(const Options& options) {
     const auto* const end = static_cast<const char*>(std::memchr(data, '\n', length));
     if (end == nullptr) return 0;
     const auto size = static_cast<std::size_t>(end - data) + 1;
-    handoff_conn_printf(c, "%s %.*s", version_of(c), static_cast<int>(size), data);
+    const std::string line(data, size);
+    if (line == "hold\n") handoff_conn_hold(c);
+    if (line == "release\n") handoff_conn_release(c);
+    const std::string said = line == "again\n" ? std::to_string(again(c)) + "\n" : line;
+    handoff_conn_printf(c, "%s %s", version_of(c), said.c_str());
     return size;
   };
+  ops.closed = ops.moved = [](handoff_conn_t* c) { again(c); };
   ops.connected = [](handoff_conn_t* c) {
     handoff_conn_printf(c, "connected to by %s\n", version_of(c));
   };
@@ -203,6 +232,39 @@ TEST_P(OutgoingTest, ASocketThatTheServiceHadMoves) {
   hand_over(owner);
   send_all(mine.get(), "two\n");
   EXPECT_EQ("2 two\n", next(mine));
+}
+
+// closed() and moved() of each try to open another.
+TEST_P(OutgoingTest, NoneIsOpenedOnceTheServiceStopsOrHasHandedOver) {
+  const UniqueFd listener = listen_on_loopback();
+  const std::string late = " " + std::to_string(HANDOFF_ERR_ORDER) + "\n";
+  auto donor = start({.version = "1", .upstream = address_of(listener)});
+  const UniqueFd upstream = accept_from(listener);
+  EXPECT_EQ("connected to by 1\n", next(upstream));
+  send_all(upstream.get(), "again\n");
+  EXPECT_EQ("1 0\n", next(upstream));
+  const UniqueFd second = accept_from(listener);
+  EXPECT_EQ("connected to by 1\n", next(second));
+  send_all(upstream.get(), "hold\n");
+  EXPECT_EQ("1 hold\n", next(upstream));
+  const Options options{.version = "2", .upstream = address_of(listener)};
+  const auto heir =
+      start_heir(*donor, 2, [options, layer = GetParam()] { return layer.heir(options); });
+  heir->await_message<v1::Owner>(Type::kOwner);
+  EXPECT_EQ(1U, donor->await_message<v1::Late>(Type::kLate).waiting());
+  send_all(upstream.get(), "again\n");
+  EXPECT_EQ("1" + late, next(upstream));
+  send_all(upstream.get(), "release\n");
+  EXPECT_EQ("1 release\n", next(upstream));
+  EXPECT_EQ(0, donor->wait());
+  send_all(upstream.get(), "here\n");
+  EXPECT_EQ("2 here\n", next(upstream));
+  v1::Stop stop;
+  stop.set_deadline_us(UINT64_MAX);
+  send(heir->control(), Type::kStop, stop);
+  EXPECT_EQ("EOF", next(upstream));
+  EXPECT_EQ("EOF", next(second));
+  EXPECT_EQ(0, heir->wait());
 }
 
 TEST_P(OutgoingTest, ARefusalIsTold) {

@@ -11,6 +11,7 @@
 
 #include "support/clients/line_client.h"
 #include "support/clients/sockets.h"
+#include "support/peers/raw_peer.h"
 #include "support/peers/service_process.h"
 #include "upstream.h"
 
@@ -249,6 +250,23 @@ TEST_F(UvPairTest, AFailureOfOneResetsTheOther) {
     }
   }
   EXPECT_EQ(0U, hand_over());
+}
+
+// The library ends the sending halves of what an heir has a copy of: that must not come first.
+TEST_F(UvPairTest, AFailureOfOneDuringACopyResetsTheOtherToo) {
+  start(options("1"));
+  connect();
+  client_->send("x");
+  EXPECT_EQ("x", next(upstream_));
+  RawHeir heir(*owner_);
+  v1::Hello hello = heir.hello();
+  hello.set_session_fds(true);
+  heir.send_hello(hello);
+  heir.reach_copy_end();
+  const linger now{1, 0};
+  ::setsockopt(client_->fd(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
+  client_.reset();
+  EXPECT_EQ("RESET", next(upstream_));
 }
 
 TEST_F(UvPairTest, ASwitchWhileItConnectsChangesNothing) {

@@ -192,7 +192,8 @@ HANDOFF_API int handoff_poll_outgoing(handoff_poll_t* p, const struct handoff_co
  * loop. *out may be written to at once. user is that of handoff_conn_set_user(), and destroy()
  * comes once for it. An upgrade takes along a connect that is under way. On failure user is the
  * caller's: HANDOFF_ERR_UNKNOWN for a kind that handoff_poll_outgoing() has not declared,
- * HANDOFF_ERR_ORDER before the start and once the service stops, or an error of handoff_connect().
+ * HANDOFF_ERR_ORDER before the start, once the service stops, and once an heir has its sessions, or
+ * an error of handoff_connect().
  */
 HANDOFF_API int handoff_poll_connect(handoff_poll_t* p, const char* kind, const char* address,
                                      void* user, handoff_conn_t** out);
@@ -253,7 +254,8 @@ HANDOFF_API handoff_t* handoff_poll_service(const handoff_poll_t* p); /* the han
 HANDOFF_API size_t handoff_poll_count(const handoff_poll_t* p);
 /* The connection of that session; NULL if there is none, or if it is over. */
 HANDOFF_API handoff_conn_t* handoff_poll_find(const handoff_poll_t* p, uint64_t id);
-/* Calls f for each connection that is not over, in no order. f may write to or close any. */
+/* Calls f for each connection that is not over, in no order. f may write to, close or open any; for
+ * those that it opens f is not called. Without memory, for none. */
 HANDOFF_API void handoff_poll_each(handoff_poll_t* p, void (*f)(void* user, handoff_conn_t* c),
                                    void* user);
 

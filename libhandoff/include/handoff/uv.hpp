@@ -78,7 +78,9 @@ class Stream {
   virtual void write(std::string_view bytes);
   // Sends what is queued, then ends the connection. on_input() is not called any more. What the
   // client still sends is discarded, so that it can read the last answer: the Host keeps the socket
-  // until the client ends the connection too, at most Linger::kLingerMs, after on_closed().
+  // until the client ends the connection too, at most Linger::kLingerMs, after on_closed(). Of
+  // Host::connect(): what is queued waits for the connect, but in a service that stops; with
+  // nothing queued the connect is given up.
   virtual void close();
   // Call it after changing what save() returns from anywhere but on_input(), write() or a restore.
   void changed();
@@ -86,8 +88,8 @@ class Stream {
   // is saved. The pause is not: a Stream that is restored calls pause() again, in its constructor
   // or in on_open().
   virtual void pause();
-  // Hands the input that waits to on_input() again, from the loop, whether or not it was paused: for
-  // a Stream that can go on with what it has left there.
+  // Hands the input that waits to on_input() again, from the loop, whether or not it was paused:
+  // for a Stream that can go on with what it has left there.
   virtual void resume();
   // Sends what is queued, then ends the sending half (shutdown(2)); input comes as before. What is
   // written after it is dropped.
@@ -126,8 +128,9 @@ class Stream {
   // For a layer that keeps bytes of its own: on_input() is called once although no byte has come,
   // at the next turn of a restored Stream, else at the next resume().
   void look_again() { looks_again_ = true; }
-  // The peer has ended its half, and all of its input has been here. By default close(). An
-  // override may go on sending. It comes again in a restored Stream.
+  // The peer has ended its half, and all of its input has been here: while a paused Stream has
+  // some that waits, this comes after resume(). By default close(). An override may go on sending.
+  // It comes again in a restored Stream.
   virtual void on_end() { close(); }
   // Of Host::connect(): the connection is made; or it is not, and error says why (errno(3)). After
   // on_refused() it is closed.
@@ -149,8 +152,12 @@ class Stream {
   virtual std::unique_ptr<Stream> make_second() { return nullptr; }
   Stream& first() { return is_second_ ? *mate_ : *this; }
   std::uint64_t key() const;
-  // Both halves have ended, and so has all that there was to send.
-  bool complete() const { return ended_ && shut_ && output_.empty(); }
+  // Both halves have ended, and so has all that there was to read and to send. So it is of an
+  // upstream that is none yet.
+  bool complete() const {
+    const bool none = is_second_ && fd_ < 0 && !connecting_;
+    return (none || (ended_ && told_end_ && shut_)) && output_.empty();
+  }
 
   Host* host_ = nullptr;
   SessionId id_ = 0;
@@ -249,7 +256,12 @@ class Host {
   // declared before, for a program that serves whatever the configuration names. Their sessions are
   // of one kind, "session" unless options name another. Returns how many there are.
   template <class MakeNew, class MakeAgain>
-  std::size_t listen_offered(MakeNew&& create, MakeAgain&& restore, ListenOptions options = {}) {
+  std::size_t listen_offered(MakeNew&& create, MakeAgain&& restore) {
+    return listen_offered(std::forward<MakeNew>(create), std::forward<MakeAgain>(restore),
+                          ListenOptions());
+  }
+  template <class MakeNew, class MakeAgain>
+  std::size_t listen_offered(MakeNew&& create, MakeAgain&& restore, ListenOptions options) {
     using Made = typename std::invoke_result_t<MakeAgain&, std::string_view>::element_type;
     if (options.kind.empty()) options.kind = "session";
     const Create make_new(std::forward<MakeNew>(create));
@@ -282,7 +294,9 @@ class Host {
   // in here; on_connected() or on_refused() follows from the loop. An upgrade takes along a connect
   // that is under way. Throws handoff::Exception, and has made no session, for a kind that was not
   // declared, and where connect(2) fails at once: so does a port of this host on which nobody
-  // listens.
+  // listens. HANDOFF_ERR_ORDER before start(), once the service stops, and once an heir has its
+  // sessions: an on_closed() that connects again should expect it. What on_open() throws comes
+  // through, and the session has ended then.
   Stream& connect(const std::string& kind, const std::string& address,
                   std::unique_ptr<Stream> stream);
   // Likewise for a connected stream socket that the service has. Takes fd; after an exception it is
@@ -392,8 +406,10 @@ class Host {
   void take(Adopted& a, std::unique_ptr<Stream> stream, bool opens);
   void forget(SessionId id);
   void let_go_of(Stream& s);
-  // -- pairs (detail/uv_pair.hpp)
+  // -- pairs (detail/uv_pairs.hpp)
+  static Stream& make_second(Stream& first);
   Stream& second_of(Stream& first);
+  void own(Stream& s, SessionId id);
   void attach(Stream& first, int fd, bool connecting);
   void refuse_later(Stream& first, int error);
   void drop_second(Stream& second);
@@ -427,10 +443,12 @@ class Host {
   void accept_from(Listener& listener);
   std::unique_ptr<Stream> admit(Listener& listener, int fd);
   void check_outgoing(const std::string& kind) const;
+  void opened(Stream& s);
   Stream& take_in(const std::string& kind, int fd, std::unique_ptr<Stream> stream, bool connecting);
   void connected(Stream& s);
   void refused(Stream& s, int error);
-  void hung_up(Stream& s);
+  bool hung_up(Stream& s);
+  void unwatch(Stream& s);
   void tell_end(Stream& s);
   Stream* by_key(std::uint64_t key) const;
   void rest(Listener& listener);
@@ -451,6 +469,7 @@ class Host {
   void end_complete(Stream& s);
   void finish(Stream& s);
   void finish_pair(Stream& s);
+  void close_connecting(Stream& s);
   static void reset(int fd);
   void leave(Stream& s);
   void let_linger(int fd);
@@ -491,9 +510,12 @@ class Host {
 
 }  // namespace handoff::uv
 
+#include <handoff/detail/uv_author.hpp>
 #include <handoff/detail/uv_connect.hpp>
 #include <handoff/detail/uv_end.hpp>
+#include <handoff/detail/uv_hang_up.hpp>
 #include <handoff/detail/uv_host.hpp>
+#include <handoff/detail/uv_pairs.hpp>
 #include <handoff/detail/uv_stream.hpp>
 
 #endif  // HANDOFF_UV_HPP

@@ -15,8 +15,10 @@
 // connect that is under way, input that was not consumed, and output of either that was not sent.
 //
 // A client that reads slowly keeps its upstream from being read, and the other way round: at most
-// Host::kHighWater bytes and one read wait for either. When one of the two fails, the other is
-// reset: an orderly end would say that all had come.
+// Host::kHighWater bytes and one read wait for either. Answers that a Pair makes itself have no
+// such bound, since a client that sends must be read also while what its upstream says waits for
+// it: one that makes many calls pause() while output_size() is large. When one of the two fails,
+// the other is reset: an orderly end would say that all had come.
 //
 // The functions of Stream are those of the client's connection. Everything here belongs to the
 // loop's thread.
@@ -55,7 +57,7 @@ class Pair : public Stream {
   int upstream_fd() const { return second_ ? second_->fd_ : -1; }
   bool upstream_connected() const { return upstream_fd() >= 0 && !second_->connecting_; }
   // As write(), end_output(), pause(), resume() and output_size(), of the upstream. What is written
-  // before it is connected waits.
+  // before it is connected waits. pause_upstream() is allowed in a constructor, as pause() is.
   void write_upstream(std::string_view bytes) { second().write(bytes); }
   void end_upstream() { second().end_output(); }
   void pause_upstream() { second().pause(); }
@@ -72,8 +74,10 @@ class Pair : public Stream {
     write(input);
     return input.size();
   }
-  // The client has ended its half; the upstream has.
-  void on_end() override { end_upstream(); }
+  // The client has ended its half; the upstream has. A client that ends it before there is an
+  // upstream, or anything for one, asks for nothing: by default close(). An on_input() that still
+  // waits for the client's first line has heard all that comes.
+  void on_end() override { names_upstream() ? end_upstream() : close(); }
   virtual void on_upstream_end() { end_output(); }
   virtual void on_upstream_connected() {}
   // The upstream could not be connected; error is an errno(3). After it the session ends with a
@@ -97,8 +101,13 @@ class Pair : public Stream {
     Pair& pair_;
   };
 
+  // There is one, or there is to be: a connect is under way, or bytes wait for it.
+  bool names_upstream() const {
+    return second_ && (second_->fd_ >= 0 || second_->connecting_ || second_->output_size() > 0);
+  }
   std::unique_ptr<Stream> make_second() final { return std::make_unique<Upstream>(*this); }
-  Stream& second() { return host().second_of(*this); }
+  // No Host yet in a constructor.
+  Stream& second() { return host_ != nullptr ? host_->second_of(*this) : Host::make_second(*this); }
   int attach(int fd, bool connecting) {
     try {
       host().attach(*this, fd, connecting);

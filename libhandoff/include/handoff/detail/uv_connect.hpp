@@ -1,25 +1,17 @@
-// Connections that the service opens itself, and sessions with two connections: the part of uv.hpp
-// and uv_pair.hpp that their users need not read.
-//
-// A pair is one session of the library. Its second connection is an fd of that session
-// (handoff_session_fd()), and a Stream that belongs to the first one. So the two are saved, moved,
-// held and dropped by one record, and neither is ever without the other.
+// Connections that the service opens itself: the part of uv.hpp that its users need not read.
 #ifndef HANDOFF_DETAIL_UV_CONNECT_HPP
 #define HANDOFF_DETAIL_UV_CONNECT_HPP
 
 #include <handoff/uv.hpp>
 
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
-#include <stdexcept>
 
 namespace handoff::uv {
-
-// ---- connections of the service's own
 
 inline Stream& Host::connect(const std::string& kind, const std::string& address,
                              std::unique_ptr<Stream> stream) {
@@ -27,7 +19,9 @@ inline Stream& Host::connect(const std::string& kind, const std::string& address
   const int fd = handoff_connect(address.c_str());
   if (fd < 0) throw Exception(fd, "connecting to " + address + ": " + handoff_strerror(fd));
   try {
-    return take_in(kind, fd, std::move(stream), true);
+    Stream& s = take_in(kind, fd, std::move(stream), true);
+    opened(s);
+    return s;
   } catch (...) {
     ::close(fd);
     throw;
@@ -37,10 +31,18 @@ inline Stream& Host::connect(const std::string& kind, const std::string& address
 inline Stream& Host::adopt(const std::string& kind, int fd, std::unique_ptr<Stream> stream) {
   check_outgoing(kind);
   set_nonblocking(fd);
-  return take_in(kind, fd, std::move(stream), false);
+  Stream& s = take_in(kind, fd, std::move(stream), false);
+  opened(s);
+  return s;
 }
 
 inline void Host::check_outgoing(const std::string& kind) const {
+  const State now = service_.state();
+  if (finishing_ || late_ || (now != State::kOwner && now != State::kDonor)) {
+    throw Exception(HANDOFF_ERR_ORDER,
+                    "connections are opened after Host::start(), and not once the service stops or "
+                    "an heir has its sessions");
+  }
   if (restores_.contains(kind)) return;
   throw Exception(HANDOFF_ERR_UNKNOWN,
                   "kind \"" + kind + "\": Host::outgoing() says how its sessions are restored");
@@ -51,8 +53,7 @@ inline Stream& Host::take_in(const std::string& kind, int fd, std::unique_ptr<St
   Stream& s = *stream;
   const SessionId id = service_.session_open(fd, HANDOFF_SESSION_TRACKED, kind.c_str());
   try {
-    s.host_ = this;
-    s.id_ = id;
+    own(s, id);
     s.connecting_ = connecting;
     s.watched_ = connecting ? EPOLLOUT : EPOLLIN;
     watch(EPOLL_CTL_ADD, fd, s.watched_, reinterpret_cast<std::uintptr_t>(&s));
@@ -63,12 +64,25 @@ inline Stream& Host::take_in(const std::string& kind, int fd, std::unique_ptr<St
     throw;
   }
   s.fd_ = fd;
-  s.on_open(false);
   return s;
 }
 
-// The kernel has an answer to connect(2).
+// After an exception of on_open() the session has ended, and its fd is the caller's.
+inline void Host::opened(Stream& s) {
+  try {
+    s.on_open(false);
+  } catch (...) {
+    if (s.second_) drop_second(*s.second_);
+    leave(s);
+    throw;
+  }
+}
+
+// The kernel has an answer to connect(2). An event of the batch at hand may be of the socket that
+// this Stream had before.
 inline void Host::connected(Stream& s) {
+  pollfd now{s.fd_, POLLOUT, 0};
+  if (::poll(&now, 1, 0) < 1) return;
   int error = 0;
   socklen_t size = sizeof error;
   (void)::getsockopt(s.fd_, SOL_SOCKET, SO_ERROR, &error, &size);
@@ -86,158 +100,15 @@ inline void Host::refused(Stream& s, int error) {
   if (s.is_second_) drop_second(s);
   s.on_refused(error);
   if (s.dead_ || s.connecting_) return;                            // it tries another address
+  if (s.is_second_ && s.fd_ >= 0) return;                          // it has another socket
   if (s.mate_ != nullptr && s.closing_) return enqueue(*s.mate_);  // the client gets a last answer
   end(s);
-}
-
-// A peer that has ended its half takes nothing any more, either; recv(2) would tell of its end
-// again and not of the error.
-inline void Host::hung_up(Stream& s) {
-  int error = 0;
-  socklen_t size = sizeof error;
-  (void)::getsockopt(s.fd_, SOL_SOCKET, SO_ERROR, &error, &size);
-  if (error != 0) return end(s);
-  s.shut_ = true;
-  s.output_.clear();
-  s.sent_ = 0;
-  enqueue(s);
 }
 
 inline Stream* Host::by_key(std::uint64_t key) const {
   const auto it = streams_.find(key & ~kSecond);
   if (it == streams_.end()) return nullptr;
   return (key & kSecond) != 0 ? it->second->second_.get() : it->second.get();
-}
-
-// ---- pairs
-
-inline Stream& Host::second_of(Stream& first) {
-  if (first.second_) return *first.second_;
-  first.second_ = first.make_second();
-  if (!first.second_) {
-    throw std::runtime_error("the session has two connections, and its class is no Pair");
-  }
-  Stream& second = *first.second_;
-  second.host_ = this;
-  second.id_ = first.id_;
-  second.is_second_ = true;
-  second.mate_ = &first;
-  first.mate_ = &second;
-  return second;
-}
-
-// In place of the fd that the second connection has.
-inline void Host::attach(Stream& first, int fd, bool connecting) {
-  Stream& second = second_of(first);
-  service_.session_fd(first.id_, kUpstream, fd);
-  if (second.fd_ >= 0) {
-    ::epoll_ctl(epoll_, EPOLL_CTL_DEL, second.fd_, nullptr);
-    ::close(second.fd_);
-  }
-  second.fd_ = fd;
-  second.refused_ = 0;
-  second.inherited_ = false;
-  second.connecting_ = connecting;
-  second.watched_ = connecting ? EPOLLOUT : EPOLLIN;
-  watch(EPOLL_CTL_ADD, fd, second.watched_, reinterpret_cast<std::uintptr_t>(&second));
-  touch(first);
-  enqueue(second);
-}
-
-// There is no connection to be waited for: on_refused() comes from the loop all the same.
-inline void Host::refuse_later(Stream& first, int error) {
-  Stream& second = second_of(first);
-  drop_second(second);
-  second.connecting_ = true;
-  second.refused_ = error;
-  touch(first);
-  enqueue(second);
-}
-
-inline void Host::drop_second(Stream& second) {
-  if (second.fd_ < 0) return;
-  service_.session_fd(second.id_, kUpstream, -1);
-  ::epoll_ctl(epoll_, EPOLL_CTL_DEL, second.fd_, nullptr);
-  ::close(std::exchange(second.fd_, -1));
-}
-
-// The input of both connections and the output of the second, each behind its length.
-inline std::string Host::pack_pair(const Stream& first) {
-  const Stream& second = *first.second_;
-  std::string out;
-  const auto put = [&out](std::string_view bytes) {
-    const auto length = static_cast<std::uint32_t>(bytes.size());
-    out.append(reinterpret_cast<const char*>(&length), sizeof length);
-    out.append(bytes);
-  };
-  put(first.input_);
-  put(second.input_);
-  put(std::string_view(second.output_).substr(second.sent_));
-  return out;
-}
-
-inline void Host::unpack_pair(Stream& first, std::string_view packed) {
-  const auto get = [&packed](std::string& to) {
-    std::uint32_t length = 0;
-    if (packed.size() < sizeof length) throw std::runtime_error("the input of a pair is cut");
-    std::memcpy(&length, packed.data(), sizeof length);
-    packed.remove_prefix(sizeof length);
-    if (packed.size() < length) throw std::runtime_error("the input of a pair is cut");
-    to = packed.substr(0, length);
-    packed.remove_prefix(length);
-  };
-  get(first.input_);
-  get(first.second_->input_);
-  get(first.second_->output_);
-  if (!packed.empty()) throw std::runtime_error("the input of a pair is too long");
-}
-
-// before: the second Stream of an earlier state.
-inline void Host::take_second(Adopted& a, Stream& first, Stream* before) {
-  const int fresh = a.take_fd(kUpstream);
-  const int had = before != nullptr ? std::exchange(before->fd_, -1) : -1;
-  if (!first.second_ && fresh >= 0) {
-    ::close(fresh);
-    throw std::runtime_error("the session has a second connection and is no pair");
-  }
-  const int over = fresh >= 0 || !first.second_ ? had : -1;
-  if (over >= 0) {
-    ::epoll_ctl(epoll_, EPOLL_CTL_DEL, over, nullptr);
-    ::close(over);
-  }
-  if (!first.second_) return;
-  Stream& second = *first.second_;
-  second.fd_ = fresh >= 0 ? fresh : had;
-  if (second.connecting_ && second.fd_ < 0) second.refused_ = ECONNREFUSED;  // not told yet
-  second.frozen_ = first.frozen_;
-  second.saved_output_ = second.output_size();
-  if (second.frozen_ || second.fd_ < 0) return;
-  second.watched_ = second.connecting_ ? EPOLLOUT : EPOLLIN;
-  if (second.output_size() > 0) second.watched_ |= EPOLLOUT;
-  watch(fresh >= 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, second.fd_, second.watched_,
-        reinterpret_cast<std::uintptr_t>(&second));
-}
-
-// A pair that close() has ended, once both have sent all that they can.
-inline void Host::finish_pair(Stream& s) {
-  const auto sent = [](const Stream& one) {
-    return one.output_.empty() || one.connecting_ || one.fd_ < 0;
-  };
-  if (!sent(s) || !sent(*s.mate_)) return;
-  Stream& first = s.first();
-  Stream& second = *first.second_;
-  const int fds[] = {first.fd_, second.fd_};
-  const bool ended[] = {first.ended_, second.ended_ || second.connecting_};
-  leave(first);
-  for (int i = 0; i < 2; ++i) {
-    if (fds[i] < 0) continue;
-    if (ended[i]) {
-      ::shutdown(fds[i], SHUT_RDWR);
-      ::close(fds[i]);
-    } else {
-      let_linger(fds[i]);
-    }
-  }
 }
 
 }  // namespace handoff::uv

@@ -17,23 +17,18 @@ inline void Host::end(Stream& s) {
   const int fd = s.fd_;
   const int other = s.mate_ != nullptr ? s.mate_->fd_ : -1;
   const bool inherited = s.inherited_;
+  // First: leave() may end the sending halves of both, which would be that orderly end.
+  if (other >= 0) reset(other);
   leave(s.first());
   // While the donor still has the socket open, close(2) alone would tell the client nothing.
   if (fd >= 0 && inherited) ::shutdown(fd, SHUT_RDWR);
   if (fd >= 0) ::close(fd);
-  if (other < 0) return;
-  reset(other);
-  ::close(other);
+  if (other >= 0) ::close(other);
 }
 
 // Both halves have ended, of both connections of a pair.
 inline void Host::end_complete(Stream& s) {
-  if (s.mate_ != nullptr && !s.mate_->complete()) {
-    // EPOLLHUP can't be masked, and would come in each turn from now on.
-    ::epoll_ctl(epoll_, EPOLL_CTL_DEL, s.fd_, nullptr);
-    s.watched_ = 0;
-    return;
-  }
+  if (s.mate_ != nullptr && !s.mate_->complete()) return unwatch(s);
   const int fd = s.fd_;
   const int other = s.mate_ != nullptr ? s.mate_->fd_ : -1;
   leave(s.first());
@@ -57,6 +52,13 @@ inline void Host::finish(Stream& s) {
   const int fd = s.fd_;
   leave(s);
   let_linger(fd);
+}
+
+// Nobody may ever answer the connect, and the kernel asks for minutes. What is queued waits for it,
+// but not in a service that stops.
+inline void Host::close_connecting(Stream& s) {
+  if (!s.closing_ || (!s.output_.empty() && !finishing_)) return;
+  s.mate_ == nullptr ? end(s) : finish_pair(s);
 }
 
 inline void Host::let_linger(int fd) {

@@ -32,7 +32,7 @@ inline Saved Host::save(SessionId id) {
 inline void Host::adopt(Adopted& a) {
   bool opens = false;
   auto stream = make_again(a, opens);
-  if (stream->second_) {
+  if ((a.flags() & kPair) != 0) {
     unpack_pair(*stream, a.input());
   } else {
     stream->input_ = a.input();
@@ -50,7 +50,7 @@ inline void Host::extend(Adopted& a) {
   // Memory is taken first: nothing may fail once the bytes have left the Stream before.
   before.input_.reserve(before.input_.size() + a.input().size());
   before.output_.reserve(before.output_.size() + a.output().size());
-  if (stream->second_) {
+  if ((a.flags() & kPair) != 0) {
     unpack_pair(*stream, a.input());  // a pair's is always whole
   } else {
     stream->input_ = std::move(before.input_);
@@ -71,8 +71,7 @@ inline std::unique_ptr<Stream> Host::make_again(Adopted& a, bool& opens) {
   }
   auto stream = factory->second.restore(a.state());
   if (!stream) throw std::runtime_error("the session's state was refused");
-  stream->host_ = this;
-  stream->id_ = a.id();
+  own(*stream, a.id());
   stream->inherited_ = true;
   stream->closing_ = (a.flags() & kClosing) != 0;
   stream->connecting_ = (a.flags() & kConnecting) != 0;
@@ -130,7 +129,7 @@ inline void Host::forget(SessionId id) {
   const bool served = service_.state() != State::kHeir && !s.frozen_ && s.opening_ == kNowhere;
   let_go_of(s);
   if (served && service_.state() == State::kDonor && !late_) return;
-  if (served) s.on_closed();
+  if (served) tell("on_closed()", [&] { s.on_closed(); });
   streams_.erase(id);
 }
 

@@ -1,4 +1,4 @@
-// How a Host reads, writes and ends its Streams: the part of uv.hpp that its users need not read.
+// How a Host reads and writes for its Streams: the part of uv.hpp that its users need not read.
 #ifndef HANDOFF_DETAIL_UV_STREAM_HPP
 #define HANDOFF_DETAIL_UV_STREAM_HPP
 
@@ -38,10 +38,7 @@ inline void Host::on_events() {
       connected(s);
       continue;
     }
-    if (s.ended_ && !s.closing_ && (what & (EPOLLHUP | EPOLLERR)) != 0) {
-      hung_up(s);
-      continue;
-    }
+    if ((s.ended_ || s.closing_) && (what & (EPOLLHUP | EPOLLERR)) != 0 && hung_up(s)) continue;
     if ((what & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) read_from(s);
     if (!s.dead_ && (what & EPOLLOUT) != 0) enqueue(s);
   }
@@ -72,7 +69,12 @@ inline void Host::accept_from(Listener& listener) {
     }
     Stream& s = *stream;
     streams_[s.id_] = std::move(stream);
-    s.on_open(false);
+    try {
+      opened(s);
+    } catch (const std::exception& e) {
+      detail::complain(std::string("a new connection was closed: on_open() threw: ") + e.what());
+      ::close(fd);
+    }
   }
 }
 
@@ -82,9 +84,8 @@ inline std::unique_ptr<Stream> Host::admit(Listener& listener, int fd) {
   try {
     auto stream = listener.create();
     id = service_.session_open(fd, flags_of(listener.options), listener.options.kind.c_str());
-    stream->host_ = this;
+    own(*stream, id);
     stream->fd_ = fd;
-    stream->id_ = id;
     stream->watched_ = EPOLLIN;
     watch(EPOLL_CTL_ADD, fd, EPOLLIN, reinterpret_cast<std::uintptr_t>(stream.get()));
     return stream;
@@ -134,7 +135,7 @@ inline void Host::read_from(Stream& s) {
   if (n == 0) {  // the client sends no more, and may still read the answers that are queued
     s.ended_ = true;
     enqueue(s);
-    if (s.mate_ == nullptr || !s.paused_ || s.input_.empty()) tell_end(s);
+    if (!s.paused_ || s.input_.empty()) tell_end(s);  // else once its input has been looked at
     return;
   }
   const std::string_view fresh(buffer_.data(), static_cast<std::size_t>(n));
@@ -217,7 +218,7 @@ inline void Host::flush() {
   for (std::size_t i = 0; i < ended_.size(); ++i) {
     const auto it = streams_.find(ended_[i]);
     if (it == streams_.end()) continue;
-    it->second->on_closed();
+    tell("on_closed()", [&] { it->second->on_closed(); });
     streams_.erase(ended_[i]);
   }
   ended_.clear();
@@ -258,7 +259,7 @@ inline void Host::announce_adopted() {
 }
 
 inline void Host::send_from(Stream& s) {
-  if (s.connecting_) return;
+  if (s.connecting_) return close_connecting(s);
   const bool was_full = s.output_size() >= kHighWater;
   while (s.sent_ < s.output_.size()) {
     const ssize_t n = ::send(s.fd_, s.output_.data() + s.sent_, s.output_.size() - s.sent_,
@@ -311,59 +312,6 @@ inline void Host::overflow(Stream& s) {
   if (s.closing_) return;
   s.on_overflow();
   s.close();
-}
-inline void Stream::on_overflow() {
-  detail::complain("session " + std::to_string(id_) +
-                   " is closed: " + std::to_string(input_.size()) +
-                   " bytes of input wait to be consumed, more than max_input");
-}
-
-inline std::uint64_t Stream::key() const { return is_second_ ? id_ | Host::kSecond : id_; }
-inline void Stream::write(std::string_view bytes) {
-  if (closing_ || shut_wanted_ || bytes.empty()) return;
-  output_.append(bytes);
-  host_->touch(*this);
-  host_->enqueue(*this);
-}
-inline void Stream::close() {
-  if (closing_) return;
-  closing_ = true;
-  host_->touch(*this);
-  host_->enqueue(*this);
-  if (mate_ == nullptr || mate_->closing_) return;
-  mate_->closing_ = true;
-  host_->enqueue(*mate_);
-}
-inline void Stream::end_output() {
-  if (closing_ || shut_wanted_) return;
-  shut_wanted_ = true;
-  host_->enqueue(*this);
-}
-inline void Stream::hold() {
-  if (held_ || closing_ || host_->over()) return;
-  held_ = true;
-  host_->service_.session_hold(id_);
-}
-inline void Stream::stays(const char* why) {
-  if (closing_ || host_->over()) return;
-  host_->service_.session_stays(id_, why);
-}
-inline void Stream::release() {
-  if (!held_ || dead_) return;
-  held_ = false;
-  host_->service_.session_release(id_);
-}
-inline void Stream::changed() { host_->touch(*this); }
-inline void Stream::pause() {
-  paused_ = true;
-  if (host_ != nullptr) host_->enqueue(*this);  // no Host yet in a constructor: adopt() looks
-}
-// Its input is looked at by announce_adopted(): from here on_input() could be within itself.
-inline void Stream::resume() {
-  paused_ = false;
-  if (host_ == nullptr || dead_) return;
-  host_->thawed_.push_back(id_);
-  host_->enqueue(*this);
 }
 
 }  // namespace handoff::uv

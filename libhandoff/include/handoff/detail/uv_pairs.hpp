@@ -1,0 +1,170 @@
+// Sessions with two connections: the part of uv.hpp and uv_pair.hpp that their users need not read.
+//
+// A pair is one session of the library. Its second connection is an fd of that session
+// (handoff_session_fd()), and a Stream that belongs to the first one. So the two are saved, moved,
+// held and dropped by one record, and neither is ever without the other.
+#ifndef HANDOFF_DETAIL_UV_PAIRS_HPP
+#define HANDOFF_DETAIL_UV_PAIRS_HPP
+
+#include <handoff/uv.hpp>
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <stdexcept>
+
+namespace handoff::uv {
+
+// May be called in the constructor of first, which has no Host yet; own() follows then.
+inline Stream& Host::make_second(Stream& first) {
+  if (first.second_) return *first.second_;
+  first.second_ = first.make_second();
+  if (!first.second_) {
+    throw std::runtime_error("the session has two connections, and its class is no Pair");
+  }
+  Stream& second = *first.second_;
+  second.is_second_ = true;
+  second.mate_ = &first;
+  first.mate_ = &second;
+  return second;
+}
+
+inline Stream& Host::second_of(Stream& first) {
+  make_second(first);
+  own(first, first.id_);
+  return *first.second_;
+}
+
+// The Stream is this Host's, with what its constructor has made.
+inline void Host::own(Stream& s, SessionId id) {
+  each_of(s, [&](Stream& one) {
+    one.host_ = this;
+    one.id_ = id;
+  });
+}
+
+// In place of the fd that the second connection has.
+inline void Host::attach(Stream& first, int fd, bool connecting) {
+  Stream& second = second_of(first);
+  service_.session_fd(first.id_, kUpstream, fd);
+  if (second.fd_ >= 0) {
+    ::epoll_ctl(epoll_, EPOLL_CTL_DEL, second.fd_, nullptr);
+    ::close(second.fd_);
+  }
+  second.fd_ = fd;
+  // What was read from the one before, and its end, are over. What was written waits for this one.
+  second.ended_ = second.told_end_ = second.shut_ = false;
+  second.seen_ = 0;
+  second.input_.clear();
+  second.refused_ = 0;
+  second.inherited_ = false;
+  second.connecting_ = connecting;
+  second.watched_ = connecting ? EPOLLOUT : EPOLLIN;
+  watch(EPOLL_CTL_ADD, fd, second.watched_, reinterpret_cast<std::uintptr_t>(&second));
+  touch(first);
+  enqueue(second);
+}
+
+// There is no connection to be waited for: on_refused() comes from the loop all the same.
+inline void Host::refuse_later(Stream& first, int error) {
+  Stream& second = second_of(first);
+  drop_second(second);
+  second.connecting_ = true;
+  second.refused_ = error;
+  touch(first);
+  enqueue(second);
+}
+
+inline void Host::drop_second(Stream& second) {
+  if (second.fd_ < 0) return;
+  service_.session_fd(second.id_, kUpstream, -1);
+  ::epoll_ctl(epoll_, EPOLL_CTL_DEL, second.fd_, nullptr);
+  ::close(std::exchange(second.fd_, -1));
+}
+
+// The input of both connections and the output of the second, each behind its length.
+inline std::string Host::pack_pair(const Stream& first) {
+  const Stream& second = *first.second_;
+  std::string out;
+  const auto put = [&out](std::string_view bytes) {
+    const auto length = static_cast<std::uint32_t>(bytes.size());
+    out.append(reinterpret_cast<const char*>(&length), sizeof length);
+    out.append(bytes);
+  };
+  put(first.input_);
+  put(second.input_);
+  put(std::string_view(second.output_).substr(second.sent_));
+  return out;
+}
+
+inline void Host::unpack_pair(Stream& first, std::string_view packed) {
+  const auto get = [&packed](std::string& to) {
+    std::uint32_t length = 0;
+    if (packed.size() < sizeof length) throw std::runtime_error("the input of a pair is cut");
+    std::memcpy(&length, packed.data(), sizeof length);
+    packed.remove_prefix(sizeof length);
+    if (packed.size() < length) throw std::runtime_error("the input of a pair is cut");
+    to = packed.substr(0, length);
+    packed.remove_prefix(length);
+  };
+  get(first.input_);
+  get(first.second_->input_);
+  get(first.second_->output_);
+  if (!packed.empty()) throw std::runtime_error("the input of a pair is too long");
+}
+
+// before: the second Stream of an earlier state.
+inline void Host::take_second(Adopted& a, Stream& first, Stream* before) {
+  const int fresh = a.take_fd(kUpstream);
+  const int had = before != nullptr ? std::exchange(before->fd_, -1) : -1;
+  if (!first.second_ && fresh >= 0) {
+    ::close(fresh);
+    throw std::runtime_error("the session has a second connection and is no pair");
+  }
+  const int over = fresh >= 0 || !first.second_ ? had : -1;
+  if (over >= 0) {
+    ::epoll_ctl(epoll_, EPOLL_CTL_DEL, over, nullptr);
+    ::close(over);
+  }
+  if (!first.second_) return;
+  Stream& second = *first.second_;
+  second.fd_ = fresh >= 0 ? fresh : had;
+  if (second.connecting_ && second.fd_ < 0) second.refused_ = ECONNREFUSED;  // not told yet
+  second.frozen_ = first.frozen_;
+  second.saved_output_ = second.output_size();
+  if (second.frozen_ || second.fd_ < 0) return;
+  second.watched_ = second.connecting_ ? EPOLLOUT : EPOLLIN;
+  if (second.output_size() > 0) second.watched_ |= EPOLLOUT;
+  watch(fresh >= 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, second.fd_, second.watched_,
+        reinterpret_cast<std::uintptr_t>(&second));
+}
+
+// A pair that close() has ended, once both have sent all that they can.
+inline void Host::finish_pair(Stream& s) {
+  const auto sent = [this](const Stream& one) {
+    const bool given_up = one.connecting_ && (one.is_second_ || finishing_);
+    return one.output_.empty() || given_up || one.fd_ < 0;
+  };
+  if (!sent(s) || !sent(*s.mate_)) return;
+  Stream& first = s.first();
+  Stream& second = *first.second_;
+  const int fds[] = {first.fd_, second.fd_};
+  const bool ended[] = {first.ended_ || first.connecting_, second.ended_ || second.connecting_};
+  leave(first);
+  for (int i = 0; i < 2; ++i) {
+    if (fds[i] < 0) continue;
+    if (ended[i]) {
+      ::shutdown(fds[i], SHUT_RDWR);
+      ::close(fds[i]);
+    } else {
+      let_linger(fds[i]);
+    }
+  }
+}
+
+}  // namespace handoff::uv
+
+#endif  // HANDOFF_DETAIL_UV_PAIRS_HPP
