@@ -113,20 +113,24 @@ void Listeners::take_kept(KeptFds& kept) {
     const std::string name = service_ + "/" + place.wanted.name;
     UniqueFd before = kept.take(name + kBefore);
     UniqueFd fd = kept.take(name);
-    if (place.have || !fd.valid()) continue;
-    const std::string spare = spare_of(place.wanted.name) + (before.valid() ? ":next" : "");
-    auto listener = Listener::adopt(place.wanted, std::move(fd), spare);
-    if (!listener) {
-      spdlog::warn("{}: the listener {} that was kept is not used: {}", service_, place.wanted.name,
-                   listener.error().message);
-      notify_->remove(name);
-      continue;
-    }
-    spdlog::info("{}: listener {} was kept", service_, place.wanted.name);
-    set(*listener, place.wanted.options);
-    place.have.emplace(std::move(*listener));
+    if (place.have) continue;
+    if (fd.valid()) take_kept(place, std::move(fd), before.valid());
     if (before.valid()) take_from_before(place, std::move(before));
   }
+}
+
+// One at another address than the configuration has is taken: connections wait in it.
+void Listeners::take_kept(Place& place, UniqueFd fd, bool moves) {
+  auto listener =
+      adopt(place.wanted, std::move(fd), spare_of(place.wanted.name) + (moves ? ":next" : ""));
+  if (!listener) {
+    spdlog::warn("{}: the listener {} that was kept is not used: {}", service_, place.wanted.name,
+                 listener.error().message);
+    notify_->remove(service_ + "/" + place.wanted.name);
+    return;
+  }
+  spdlog::info("{}: listener {} was kept", service_, place.wanted.name);
+  place.have.emplace(std::move(*listener));
 }
 
 // A move was under way: fd is at the address from which it went.
@@ -138,7 +142,7 @@ void Listeners::take_from_before(Place& place, UniqueFd fd) {
   named.address = std::move(*address);
   auto listener = Listener::adopt(named, std::move(fd), spare_of(named.name));
   if (!listener) return;
-  place.next.emplace(std::move(*place.have));
+  if (place.have) place.next.emplace(std::move(*place.have));
   place.have.reset();
   place.have.emplace(std::move(*listener));
 }

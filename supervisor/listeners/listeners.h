@@ -42,7 +42,8 @@ class Listeners {
   // Options of those that stay are set. in_use: a process has them, so one that has another address
   // now stays, too, until an upgrade moves it.
   void want(std::vector<NamedAddress> wanted, bool in_use = false);
-  // Takes those that were kept, as far as they are what is wanted now.
+  // Takes those that were kept and are wanted by name; one at another address stays there until an
+  // upgrade moves it.
   void take_kept(KeptFds& kept);
   // Binds what is missing and not left out; all or an error that names one. No process of the
   // service may serve: a Unix socket that has lost each of its names counts as missing. A move that
@@ -136,6 +137,7 @@ class Listeners {
   Result<std::optional<Listener>> open_for_heir(const Place& place, bool moves, ListenerEnds* ends);
   static Result<std::optional<Listener>> try_to_open(const Place& place, ListenerEnds* ends);
   Result<Listener> adopt(const NamedAddress& wanted, UniqueFd fd, const std::string& spare);
+  void take_kept(Place& place, UniqueFd fd, bool moves);
   void take_from_before(Place& place, UniqueFd fd);
 
   std::string service_;
