@@ -37,6 +37,8 @@ struct handoff_conn {
   bool closing = false;       // no more input; ends when the output is sent
   bool ended = false;         // the client has ended its half
   bool connecting = false;    // neither connected nor refused yet
+  bool shut_wanted = false;   // by a donor on uv.hpp: the sending half ends with the output
+  bool shut = false;          // it has ended
   bool dead = false;          // over; waits to be destroyed
   bool refused = false;       // opened() did not want it
   bool queued = false;        // in the kit's list of connections to flush

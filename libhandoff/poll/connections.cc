@@ -247,7 +247,9 @@ void handoff_poll::send_from(handoff_conn& c) {
     touch(c);
   }
   trim(c);
-  if (c.output.empty() && c.closing) finish(c);
+  if (c.dead || !c.output.empty()) return;
+  if (c.closing) return finish(c);
+  if (c.shut_wanted && !std::exchange(c.shut, true)) (void)::shutdown(c.fd, SHUT_WR);
 }
 
 // Takes what is sent out of the output: at once if it is all, else when it is half, so that a byte
@@ -295,7 +297,7 @@ handoff_conn* handoff_poll::find(std::uint64_t id) const {
 
 int handoff_poll::write(handoff_conn& c, std::string_view bytes) {
   if (c.making) return HANDOFF_ERR_ORDER;
-  if (c.closing) return -EPIPE;
+  if (c.closing || c.shut_wanted) return -EPIPE;
   if (bytes.empty()) return 0;
   try {
     c.output.append(bytes);
@@ -304,7 +306,11 @@ int handoff_poll::write(handoff_conn& c, std::string_view bytes) {
     return 0;
   } catch (const std::bad_alloc&) {
     log(HANDOFF_LOG_ERROR, "session " + std::to_string(c.id) + " ends: no memory for its output");
-    if (!c.frozen) end(c);
+    c.closing = true;
+    // An heir's socket is the donor's until the switch; there it ends.
+    if (!c.frozen && handoff_state(handle_) != HANDOFF_STATE_HEIR) {
+      end(c);
+    }
     return -ENOMEM;
   }
 }

@@ -67,6 +67,7 @@ void handoff_poll::destroy(handoff_conn& c) {
 // close(2) needs where they have not. connect(2) to nobody dissolves the association of all.
 void handoff_poll::abort(handoff_conn& c) {
   if (c.dead || c.making || c.frozen || over()) return;
+  if (handoff_state(handle_) == HANDOFF_STATE_HEIR) return;  // in linked(): it is the donor's yet
   const int fd = c.fd;
   const linger now{1, 0};
   (void)::setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);

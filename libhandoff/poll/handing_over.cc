@@ -95,7 +95,8 @@ int handoff_poll::save(std::uint64_t id, handoff_saved_t* out) {
     result = handoff_save_output_at(out, c.output_from + c.sent, c.output.data() + c.sent,
                                     c.output_size());
   }
-  const std::uint32_t flags = (c.closing ? kClosing : 0) | (c.connecting ? kConnecting : 0);
+  const std::uint32_t flags =
+      (c.closing ? kClosing : 0) | (c.connecting ? kConnecting : 0) | (c.shut_wanted ? kShut : 0);
   if (result == 0 && flags != 0) result = handoff_save_flags(out, flags);
   if (result == 0) c.touched = false;
   return result;
@@ -120,6 +121,12 @@ std::string handoff_poll::unknown_kind(std::string_view kind) const {
 int handoff_poll::adopt(const handoff_adopted& a, bool extends) {
   Listener* const listener = listener_of(a.kind);
   if (listener == nullptr) throw Failed{HANDOFF_ERR_REJECTED, unknown_kind(a.kind)};
+  if ((a.flags & ~(kClosing | kConnecting | kShut)) != 0) {
+    throw Failed{HANDOFF_ERR_REJECTED,
+                 (a.flags & kPair) != 0 ? "the session has two connections, as handoff/uv_pair.hpp"
+                                          " has them, and handoff/poll.h knows one"
+                                        : "the session has what handoff/poll.h does not know"};
+  }
   const bool fresh = !conns_.contains(a.id);
   if (fresh && extends) return HANDOFF_ERR_INTERNAL;
   if (fresh) {
@@ -164,11 +171,13 @@ int handoff_poll::adopt(const handoff_adopted& a, bool extends) {
   }
   c.closing = (a.flags & kClosing) != 0;
   c.connecting = (a.flags & kConnecting) != 0;
+  c.shut_wanted = (a.flags & kShut) != 0;
+  c.shut = false;
   // A late session comes to a loop that turns: it may not be touched until thaw().
   c.frozen = handoff_state(handle_) != HANDOFF_STATE_HEIR;
   c.saved_output = c.output_size();
   // These need a look at the first turn: input may hold a whole request, output is to be sent.
-  if (!c.input.empty() || c.output_size() > 0 || c.closing || c.paused) {
+  if (!c.input.empty() || c.output_size() > 0 || c.closing || c.paused || c.shut_wanted) {
     adopted_.push_back(c.id);
   }
   if (fresh) handoff_session_touch(handle_, c.id);  // from now on it says when it changes

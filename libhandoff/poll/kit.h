@@ -120,6 +120,8 @@ struct handoff_poll {
   // Of a session, as in uv.hpp: it ends when its output is sent; its connect is under way.
   static constexpr std::uint32_t kClosing = 1;
   static constexpr std::uint32_t kConnecting = 4;
+  static constexpr std::uint32_t kShut = 16;
+  static constexpr std::uint32_t kPair = 2;  // of uv_pair.hpp alone
 
   struct Watch {
     std::uint64_t key;  // of its events

@@ -20,6 +20,8 @@ using ::testing::HasSubstr;
 struct KitService {
   std::string release = "1";
   bool refuses = false;
+  bool aborts = false;  // each connection, in linked()
+  handoff_poll_t* kit = nullptr;
   bool of_before = false;  // built before there was linked()
   int restored = 0;
   std::string found = "nothing";
@@ -34,16 +36,21 @@ struct KitService {
     options.version = release.c_str();
     handoff_t* h = nullptr;
     if (handoff_open(&h, &options) < 0) return 2;
-    handoff_poll_options kit{};
-    kit.size = of_before ? offsetof(handoff_poll_options, linked) : sizeof kit;
-    kit.user = this;
-    kit.linked = [](void* user) {
+    handoff_poll_options kit_options{};
+    kit_options.size = of_before ? offsetof(handoff_poll_options, linked) : sizeof kit_options;
+    kit_options.user = this;
+    kit_options.linked = [](void* user) {
       KitService& self = of(user);
       self.found = std::to_string(self.restored);
+      if (self.aborts) {
+        handoff_poll_each(
+            self.kit, [](void*, handoff_conn_t* c) { handoff_conn_abort(c); }, nullptr);
+      }
       return self.refuses ? -EPERM : 0;
     };
     handoff_poll_t* p = nullptr;
-    if (handoff_poll_open(&p, h, &kit) < 0) return 2;
+    if (handoff_poll_open(&p, h, &kit_options) < 0) return 2;
+    kit = p;
     handoff_conn_ops ops{};
     ops.size = sizeof ops;
     ops.save = [](handoff_conn_t*, handoff_saved_t* out) { return handoff_save_state(out, "", 0); };
@@ -90,6 +97,16 @@ TEST_F(KitLinkedTest, MayRefuse) {
   EXPECT_THAT(donor_->await_message<v1::Failed>(Type::kFailed).reason(), HasSubstr("linked()"));
   EXPECT_EQ(3, heir->wait());
   EXPECT_EQ("1 nothing", one_->ask("a"));
+}
+
+TEST_F(KitLinkedTest, CanNotResetTheDonorsClients) {
+  start();
+  auto heir = start_heir(
+      *donor_, 2, [] { return KitService{.release = "2", .refuses = true, .aborts = true}.run(); });
+  donor_->await_message<v1::Failed>(Type::kFailed);
+  EXPECT_EQ(3, heir->wait());
+  EXPECT_EQ("1 nothing", one_->ask("a"));
+  EXPECT_EQ("1 nothing", two_->ask("a"));
 }
 
 TEST_F(KitLinkedTest, AProgramFromBeforeHasNone) {

@@ -5,120 +5,19 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <handoff/uv_pair.hpp>
 #include <memory>
 #include <string>
 
 #include "support/clients/line_client.h"
 #include "support/clients/sockets.h"
 #include "support/peers/raw_peer.h"
-#include "support/peers/service_process.h"
-#include "upstream.h"
+#include "uv_pair_service.h"
 
 namespace handoff::test {
 namespace {
 
 using protocol::Type;
 using ::testing::HasSubstr;
-
-struct Options {
-  std::string version = "1";
-  std::string upstream;
-  bool refuses = false;     // no session is restored
-  bool apologizes = false;  // an upstream that refuses is told to the client
-  std::string second = {};  // tried after that
-};
-
-// Relays, but for the client's lines "hold", "release" and "who".
-class Relay final : public uv::Pair {
- public:
-  explicit Relay(const Options& options) : options_(options) {}
-  void on_open(bool adopted) override {
-    if (!adopted && connect(options_.upstream) < 0) close();
-  }
-  std::size_t on_input(std::string_view input) override {
-    if (input == "hold\n") hold();
-    if (input == "release\n") release();
-    if (input == "who\n") {
-      write(options_.version + "\n");
-      return input.size();
-    }
-    return Pair::on_input(input);
-  }
-  void on_upstream_refused(int error) override {
-    if (!tried_ && !options_.second.empty()) {
-      tried_ = true;
-      if (connect(options_.second) == 0) return;
-    }
-    if (!options_.apologizes) return;
-    write("no upstream: " + std::to_string(error) + "\n");
-    close();
-  }
-
- private:
-  const Options& options_;
-  bool tried_ = false;
-};
-
-int run_relay(const Options& options) {
-  uv_loop_t loop;
-  uv_loop_init(&loop);
-  auto service = Service::open({.name = "test", .version = options.version});
-  uv::Host host(&loop, *service);
-  host.listen(
-      "public", "tcp:127.0.0.1:0", [&] { return std::make_unique<Relay>(options); },
-      [&](std::string_view) {
-        return options.refuses ? nullptr : std::make_unique<Relay>(options);
-      });
-  try {
-    host.start();
-  } catch (const Exception& e) {
-    if (e.code() == HANDOFF_ERR_ABORTED) return 3;
-    throw;
-  }
-  uv_run(&loop, UV_RUN_DEFAULT);
-  return 0;
-}
-
-class UvPairTest : public ::testing::Test {
- protected:
-  Options options(const std::string& version) const {
-    Options out;
-    out.version = version;
-    out.upstream = address_of(listener_);
-    return out;
-  }
-  void start(const Options& options) {
-    owner_ =
-        std::make_unique<ServiceProcess>(++generation_, [options] { return run_relay(options); });
-    address_ = owner_->await_message<v1::Owner>(Type::kOwner).named(0).address();
-  }
-  void begin(const Options& options, const Terms& terms = {}) {
-    heir_ = start_heir(
-        *owner_, ++generation_, [options] { return run_relay(options); }, terms);
-  }
-  std::uint64_t hand_over(const Options& options) {
-    begin(options);
-    const std::uint64_t sessions = heir_->await_message<v1::Owner>(Type::kOwner).sessions();
-    EXPECT_EQ(0, owner_->wait());
-    owner_ = std::move(heir_);
-    return sessions;
-  }
-  std::uint64_t hand_over() { return hand_over(options(std::to_string(generation_ + 1))); }
-  void connect() {
-    client_ = std::make_unique<LineClient>(address_);
-    upstream_ = accept_from(listener_);
-  }
-  void to_client(const std::string& text) { send_all(upstream_.get(), text); }
-
-  UniqueFd listener_ = listen_on_loopback();
-  std::uint64_t generation_ = 0;
-  std::unique_ptr<ServiceProcess> owner_;
-  std::unique_ptr<ServiceProcess> heir_;
-  std::string address_;
-  std::unique_ptr<LineClient> client_;
-  UniqueFd upstream_;
-};
 
 TEST_F(UvPairTest, RelaysBothWaysThroughUpgrades) {
   start(options("1"));
@@ -273,7 +172,7 @@ TEST_F(UvPairTest, ASwitchWhileItConnectsChangesNothing) {
   // A queue for one connection, which is taken: the next is neither made nor refused.
   const UniqueFd full = listen_for_one();
   const UniqueFd first = connect_tcp(port_of(full.get()));
-  Options to_full = options("1");
+  PairOptions to_full = options("1");
   to_full.upstream = address_of(full);
   start(to_full);
   client_ = std::make_unique<LineClient>(address_);
@@ -292,7 +191,7 @@ TEST_F(UvPairTest, ASwitchWhileItConnectsChangesNothing) {
 
 TEST_F(UvPairTest, AnUpstreamThatRefusesEndsTheSessionOrIsTold) {
   const UniqueFd gone = listen_on_loopback();
-  Options refused = options("1");
+  PairOptions refused = options("1");
   refused.upstream = address_of(gone);
   ::shutdown(gone.get(), SHUT_RDWR);  // it listens no more, and its port is nobody else's
   start(refused);
@@ -345,7 +244,7 @@ TEST_F(UvPairTest, APairThatIsRefusedStaysAsAWhole) {
   connect();
   client_->send("x");
   EXPECT_EQ("x", next(upstream_));
-  Options refusing = options("2");
+  PairOptions refusing = options("2");
   refusing.refuses = true;
   begin(refusing);
   EXPECT_THAT(owner_->await_message<v1::Failed>(Type::kFailed).reason(), HasSubstr("refused"));

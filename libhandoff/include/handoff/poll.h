@@ -216,8 +216,8 @@ HANDOFF_API void handoff_conn_close(handoff_conn_t* c);
 /* Ends the connection at once, by a reset where it is TCP: what is queued is not sent, and what the
  * client has not read it may never get. For clients that do not read, and for those that have gone
  * wrong; others deserve handoff_conn_close(). closed() and destroy() follow, before the loop waits
- * again. Does nothing for a connection that is over, in save() and restore(), and while c is on its
- * way to or from another process. */
+ * again. Does nothing for a connection that is over, in save() and restore(), in linked(), and while
+ * c is on its way to or from another process. */
 HANDOFF_API void handoff_conn_abort(handoff_conn_t* c);
 /* Call it after changing what save() gives from anywhere but input() or adopted() of c itself. */
 HANDOFF_API void handoff_conn_touch(handoff_conn_t* c);

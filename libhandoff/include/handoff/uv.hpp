@@ -178,6 +178,7 @@ class Stream {
   bool shut_wanted_ = false;  // the sending half ends when the output is sent
   bool shut_ = false;         // it has ended
   bool is_second_ = false;
+  bool placed_ = false;     // of a second: its name is held for it, see Host::hold_place()
   Stream* mate_ = nullptr;  // the other connection of the session
   std::unique_ptr<Stream> second_;
   bool frozen_ = false;           // on its way to or from another process: not to be touched
@@ -361,6 +362,9 @@ class Host {
   static constexpr std::uint32_t kPair = 2;     // its input holds that of both connections
   static constexpr std::uint32_t kConnecting = 4;
   static constexpr std::uint32_t kSecondConnecting = 8;
+  static constexpr std::uint32_t kShut = 16;  // the sending half ends when the output is sent
+  static constexpr std::uint32_t kSecondShut = 32;
+  static constexpr std::uint32_t kAllFlags = 63;
   static constexpr std::uint64_t kSecond = std::uint64_t{1} << 63;  // of a key in pending_
   static constexpr const char* kUpstream = "upstream";              // the fd of the second
 
@@ -413,6 +417,8 @@ class Host {
   void attach(Stream& first, int fd, bool connecting);
   void refuse_later(Stream& first, int error);
   void drop_second(Stream& second);
+  void hold_place(Stream& second);
+  static bool is_place(int fd);
   static std::string pack_pair(const Stream& first);
   static void unpack_pair(Stream& first, std::string_view packed);
   void take_second(Adopted& a, Stream& first, Stream* before);

@@ -31,6 +31,7 @@ inline void Stream::close() {
 inline void Stream::end_output() {
   if (closing_ || shut_wanted_) return;
   shut_wanted_ = true;
+  host_->touch(*this);
   host_->enqueue(*this);
 }
 inline void Stream::hold() {

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <stdexcept>
@@ -50,6 +51,7 @@ inline void Host::own(Stream& s, SessionId id) {
 inline void Host::attach(Stream& first, int fd, bool connecting) {
   Stream& second = second_of(first);
   service_.session_fd(first.id_, kUpstream, fd);
+  second.placed_ = false;
   if (second.fd_ >= 0) {
     ::epoll_ctl(epoll_, EPOLL_CTL_DEL, second.fd_, nullptr);
     ::close(second.fd_);
@@ -74,7 +76,7 @@ inline void Host::refuse_later(Stream& first, int error) {
   drop_second(second);
   second.connecting_ = true;
   second.refused_ = error;
-  touch(first);
+  touch(second);
   enqueue(second);
 }
 
@@ -83,6 +85,23 @@ inline void Host::drop_second(Stream& second) {
   service_.session_fd(second.id_, kUpstream, -1);
   ::epoll_ctl(epoll_, EPOLL_CTL_DEL, second.fd_, nullptr);
   ::close(std::exchange(second.fd_, -1));
+}
+
+// Bytes may wait for an upstream that has no socket yet. A release whose uv.hpp knows no pairs
+// would take what pack_pair() has made for the client's input. The library gives it no session with
+// an fd that it does not take, so one stands for the socket: alias_, to which nothing writes.
+inline void Host::hold_place(Stream& second) {
+  const bool waits = second.connecting_ || second.shut_wanted_ || second.output_size() > 0;
+  if (!waits || second.fd_ >= 0 || second.placed_) return;
+  if (second.frozen_ || second.closing_ || finishing_) return;
+  service_.session_fd(second.id_, kUpstream, alias_);
+  second.placed_ = true;
+}
+
+inline bool Host::is_place(int fd) {
+  int type = 0;
+  socklen_t size = sizeof type;
+  return ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0;
 }
 
 // The input of both connections and the output of the second, each behind its length.
@@ -116,22 +135,33 @@ inline void Host::unpack_pair(Stream& first, std::string_view packed) {
   if (!packed.empty()) throw std::runtime_error("the input of a pair is too long");
 }
 
-// before: the second Stream of an earlier state.
+// before: the second Stream of an earlier state. Its socket goes on if the donor still names one,
+// and has sent no other.
 inline void Host::take_second(Adopted& a, Stream& first, Stream* before) {
-  const int fresh = a.take_fd(kUpstream);
+  int fresh = a.take_fd(kUpstream);
   const int had = before != nullptr ? std::exchange(before->fd_, -1) : -1;
   if (!first.second_ && fresh >= 0) {
     ::close(fresh);
     throw std::runtime_error("the session has a second connection and is no pair");
   }
-  const int over = fresh >= 0 || !first.second_ ? had : -1;
-  if (over >= 0) {
-    ::epoll_ctl(epoll_, EPOLL_CTL_DEL, over, nullptr);
-    ::close(over);
+  const auto names = a.fd_names();
+  const bool named =
+      std::any_of(names.begin(), names.end(), [](std::string_view n) { return n == kUpstream; });
+  bool placed = named && fresh < 0 && before != nullptr && before->placed_;
+  if (fresh >= 0 && is_place(fresh)) {
+    ::close(std::exchange(fresh, -1));
+    service_.session_fd(a.id(), kUpstream, alias_);  // this process's own stands for it now
+    placed = true;
+  }
+  const bool goes_on = named && fresh < 0 && !placed && first.second_;
+  if (had >= 0 && !goes_on) {
+    ::epoll_ctl(epoll_, EPOLL_CTL_DEL, had, nullptr);
+    ::close(had);
   }
   if (!first.second_) return;
   Stream& second = *first.second_;
-  second.fd_ = fresh >= 0 ? fresh : had;
+  second.fd_ = goes_on ? had : fresh;
+  second.placed_ = placed;
   if (second.connecting_ && second.fd_ < 0) second.refused_ = ECONNREFUSED;  // not told yet
   second.frozen_ = first.frozen_;
   second.saved_output_ = second.output_size();

@@ -15,15 +15,17 @@ namespace handoff::uv {
 inline Saved Host::save(SessionId id) {
   Stream& s = *streams_.at(id);
   Saved saved(s.save());
-  if (s.second_) {
+  if (s.second_ && (s.second_->fd_ >= 0 || s.second_->placed_)) {
     saved.input = pack_pair(s);
-    saved.flags = kPair | (s.second_->connecting_ ? kSecondConnecting : 0);
+    saved.flags = kPair | (s.second_->connecting_ ? kSecondConnecting : 0) |
+                  (s.second_->shut_wanted_ ? kSecondShut : 0);
   } else {
     saved.input_at = Stretch{s.input_from_, s.input_};
   }
   saved.output_at = Stretch{s.output_from_ + s.sent_, std::string_view(s.output_).substr(s.sent_)};
   if (s.closing_) saved.flags |= kClosing;
   if (s.connecting_) saved.flags |= kConnecting;
+  if (s.shut_wanted_) saved.flags |= kShut;
   s.touched_ = false;
   return saved;
 }
@@ -69,17 +71,22 @@ inline std::unique_ptr<Stream> Host::make_again(Adopted& a, bool& opens) {
   if (factory == restores_.end()) {
     throw std::runtime_error(unknown_kind(a.kind()));
   }
+  if ((a.flags() & ~kAllFlags) != 0) {
+    throw std::runtime_error("the session has what this release's handoff/uv.hpp does not know");
+  }
   auto stream = factory->second.restore(a.state());
   if (!stream) throw std::runtime_error("the session's state was refused");
   own(*stream, a.id());
   stream->inherited_ = true;
   stream->closing_ = (a.flags() & kClosing) != 0;
   stream->connecting_ = (a.flags() & kConnecting) != 0;
+  stream->shut_wanted_ = (a.flags() & kShut) != 0;
   if ((a.flags() & kPair) != 0) {
     Stream& second = second_of(*stream);
     second.inherited_ = true;
     second.closing_ = stream->closing_;
     second.connecting_ = (a.flags() & kSecondConnecting) != 0;
+    second.shut_wanted_ = (a.flags() & kSecondShut) != 0;
   }
   opens = factory->second.opens;
   return stream;
@@ -107,8 +114,9 @@ inline void Host::take(Adopted& a, std::unique_ptr<Stream> stream, bool opens) {
   // These need a look at the first turn: input may hold a whole request, output is to be sent.
   const bool has_output = s.output_size() > 0;
   const bool second_has = s.second_ && (!s.second_->input_.empty() || s.second_->refused_ != 0 ||
-                                        s.second_->output_size() > 0);
-  if (!s.input_.empty() || s.looks_again_ || has_output || s.closing_ || s.paused_ || second_has) {
+                                        s.second_->output_size() > 0 || s.second_->shut_wanted_);
+  const bool waits = !s.input_.empty() || s.looks_again_ || has_output;
+  if (waits || s.closing_ || s.paused_ || s.shut_wanted_ || second_has) {
     adopted_.push_back(s.id_);
   }
   s.saved_output_ = s.output_size();
@@ -175,6 +183,7 @@ inline void Host::thaw(SessionId id) {
     s.frozen_ = false;
     s.watched_ = s.connecting_ ? EPOLLOUT : EPOLLIN;
     if (s.refused_ != 0) enqueue(s);
+    if (s.is_second_) hold_place(s);  // for what was written meanwhile
     if (s.fd_ < 0) return;
     watch(EPOLL_CTL_ADD, s.fd_, s.watched_, reinterpret_cast<std::uintptr_t>(&s));
     enqueue(s);

@@ -174,6 +174,7 @@ inline void Host::consume(Stream& s) {
 
 inline void Host::touch(Stream& any) {
   Stream& s = any.first();
+  if (any.is_second_) hold_place(any);
   // A timer of the service may still write to a session that a retired donor no longer owns.
   if (s.touched_ || finishing_) return;
   s.touched_ = true;

@@ -1,0 +1,79 @@
+// What waits in a pair of uv_pair.hpp at a switch: bytes for an upstream that has no socket yet,
+// and an end behind bytes.
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "support/peers/raw_peer.h"
+#include "uv_pair_service.h"
+
+namespace handoff::test {
+namespace {
+
+using protocol::Type;
+
+class UvPairWaitingTest : public UvPairTest {};
+
+TEST_F(UvPairWaitingTest, AnEndBehindBytesThatWaitMoves) {
+  start(options("1"));
+  connect();
+  client_->say("fill and end");
+  const std::size_t before = next(upstream_).size();  // so the donor has written all
+  EXPECT_EQ(1U, hand_over());
+  EXPECT_EQ(kFill, before + read_to_end(upstream_.get()).size());
+  EXPECT_EQ(1U, hand_over());
+  client_->say("who");
+  EXPECT_EQ("3\n", client_->line()) << "an upstream that has ended is written nothing";
+  to_client("fro\n");
+  EXPECT_EQ("fro\n", client_->line());
+}
+
+TEST_F(UvPairWaitingTest, WhatWaitsForAnUpstreamThatIsNotNamedYetMoves) {
+  PairOptions later = options("1");
+  later.second = std::exchange(later.upstream, "");
+  start(later);
+  client_ = std::make_unique<LineClient>(address_);
+  client_->say("who");
+  EXPECT_EQ("1\n", client_->line());
+  client_->send("early ");
+  EXPECT_EQ(1U, hand_over(later));
+  EXPECT_EQ(1U, hand_over(later));
+  client_->send("go\n");
+  upstream_ = accept_from(listener_);
+  EXPECT_EQ("early ", next(upstream_));
+  to_client("fro\n");
+  EXPECT_EQ("fro\n", client_->line());
+  EXPECT_EQ(1U, hand_over(later));
+  client_->send("to");
+  EXPECT_EQ("to", next(upstream_));
+}
+
+// To it what waits for the upstream would be input of the client.
+TEST_F(UvPairWaitingTest, AnOlderHeirGetsNoPairWithBytesForAnUpstreamThatIsNotNamedYet) {
+  PairOptions later = options("1");
+  later.upstream = "";
+  start(later);
+  client_ = std::make_unique<LineClient>(address_);
+  client_->say("who");
+  EXPECT_EQ("1\n", client_->line());
+  {
+    RawHeir heir(*owner_);
+    ASSERT_FALSE(heir.hello().session_fds());
+    heir.reach_copy_end();
+    heir.close_channel();
+    owner_->await_message<v1::Failed>(Type::kFailed);
+  }
+  client_->send("early");
+  // The loop takes what came in the order in which it came.
+  LineClient another(address_);
+  another.say("who");
+  EXPECT_EQ("1\n", another.line());
+  RawHeir heir(*owner_);
+  heir.send_hello();
+  EXPECT_EQ(Type::kAbort, heir.await(Type::kAbort).type);
+}
+
+}  // namespace
+}  // namespace handoff::test
