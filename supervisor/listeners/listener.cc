@@ -23,6 +23,7 @@ Result<Listener> Listener::open(const NamedAddress& named, const std::string& sp
   auto fd = handoff::io::bind_address(address, named.options.bind);
   if (!fd) return fail(fd.error().code, what + fd.error().message);
   auto listener = describe(named, std::move(*fd), spare, true);
+  if (listener) listener->options_ = named.options;
   if (!listener || !is_file(address)) return listener;
   const auto dressed = dress(address.host, named.options);
   if (!dressed) return fail(dressed.error().code, what + dressed.error().message);
@@ -45,10 +46,13 @@ Result<void> Listener::set(const ListenerOptions& options) {
   if (listening != 0 && ::listen(fd_.get(), options.bind.backlog.value_or(SOMAXCONN)) < 0) {
     return fail_errno("listener " + name_ + ": listen");
   }
-  if (!path_.names_socket()) return {};
-  auto dressed = dress(path_.path(), options);
-  if (!dressed)
-    return fail(dressed.error().code, "listener " + name_ + ": " + dressed.error().message);
+  if (path_.names_socket()) {
+    const auto dressed = dress(path_.path(), options);
+    if (!dressed) {
+      return fail(dressed.error().code, "listener " + name_ + ": " + dressed.error().message);
+    }
+  }
+  options_ = options;
   return {};
 }
 

@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <optional>
 #include <string>
 
 #include "libhandoff/base/result.h"
@@ -30,6 +31,8 @@ class Listener {
 
   // Changes what can be changed of a socket that is bound: mode, owner, backlog.
   Result<void> set(const ListenerOptions& options);
+  // It was set like that last. Of one that was taken nobody knows.
+  bool is_set(const ListenerOptions& options) const { return options_ == options; }
 
   // As status and plan tell it: what is written in another way is the same place.
   bool is_at(const core::Address& said) const;
@@ -56,6 +59,7 @@ class Listener {
   core::Address asked_;
   ino_t inode_ = 0;
   dev_t device_ = 0;
+  std::optional<ListenerOptions> options_;
   SocketPath path_;
 };
 

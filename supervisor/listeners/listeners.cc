@@ -90,7 +90,7 @@ void Listeners::want(std::vector<NamedAddress> wanted, bool in_use) {
     if (still != places.end() && (same || in_use)) {
       // A socket at the address before is none that options of the new one are for.
       const bool is_there = place.have && place.have->asked() == still->wanted.address;
-      if (is_there && still->wanted.options != place.wanted.options) {
+      if (is_there && !place.have->is_set(still->wanted.options)) {
         set(*place.have, still->wanted.options);
       }
       if (!in_use && place.have && !is_there) drop(place.have);
@@ -99,6 +99,7 @@ void Listeners::want(std::vector<NamedAddress> wanted, bool in_use) {
       still->for_heir = place.for_heir;
       still->back = place.back;
       still->told = place.told;
+      still->taken_up = place.taken_up;
       still->added = in_use && place.added;
     } else {
       if (place.have) drop(place.have);

@@ -121,6 +121,7 @@ class Listeners {
     bool for_heir = false;         // `have` was bound for an heir that has not owned yet
     bool back = false;             // `next` is where the move began: an upgrade is to go back
     bool told = false;             // that the owner has the new one, though it has gone back
+    bool taken_up = false;         // `next` was about to end, and a process has it still
     bool added = false;            // by a reload, and no release that is permanent has had it
   };
   // The socket of another name that is at the address of a place; "" if there is none.

@@ -90,6 +90,7 @@ Result<void> Listeners::bind_for_heir(const std::vector<NamedFd>& donor, bool re
           service_, place.wanted.name, other, service_, service_);
       continue;
     }
+    const bool was_ending = ends != nullptr && ends->has(place.wanted);
     auto bound = really ? open_for_heir(place, moves, ends) : try_to_open(place, ends);
     if (!bound) {
       out = Failure(bound.error());
@@ -97,6 +98,7 @@ Result<void> Listeners::bind_for_heir(const std::vector<NamedFd>& donor, bool re
     }
     if (!*bound) continue;  // it was only tried
     if (moves) {
+      place.taken_up = was_ending;
       place.next.emplace(std::move(**bound));
     } else {
       keep(place, std::move(**bound));
@@ -108,6 +110,7 @@ Result<void> Listeners::bind_for_heir(const std::vector<NamedFd>& donor, bool re
   for (Place* place : fresh) {
     if (place->for_heir) drop(place->have);
     place->for_heir = false;
+    if (place->next && std::exchange(place->taken_up, false)) replace(place->next);
     place->next.reset();  // it was not there before
   }
   return out;
@@ -144,8 +147,11 @@ void Listeners::heir_failed(const std::vector<NamedFd>& owner) {
     const NamedFd* its = find(owner, place.wanted.name);
     if (std::exchange(place.for_heir, false) && its == nullptr && place.have) drop(place.have);
     if (!place.next || place.back || is(its, place.next)) continue;
-    // Nobody accepts on it, unless it was taken up again: then the owner is to hear of its end.
-    (void)::shutdown(place.next->fd(), SHUT_RDWR);
+    if (std::exchange(place.taken_up, false)) {
+      replace(place.next);
+      continue;
+    }
+    (void)::shutdown(place.next->fd(), SHUT_RDWR);  // nobody accepts on it
     place.next.reset();
   }
 }

@@ -16,7 +16,20 @@
 namespace handoff::supervisor {
 namespace {
 
-constexpr std::size_t kRoom = 16 * 1024;  // for an entry of the user database
+// For an entry of the user database; one of a group names all of its members.
+constexpr std::size_t kRoom = 16 * 1024;
+constexpr std::size_t kMostRoom = 16 * 1024 * 1024;
+
+// look(room, size) asks the database.
+template <class Look>
+int with_room(std::vector<char>& room, Look look) {
+  int error = ERANGE;
+  for (std::size_t size = kRoom; error == ERANGE && size <= kMostRoom; size *= 4) {
+    room.resize(size);
+    error = look(room.data(), room.size());
+  }
+  return error;
+}
 
 std::optional<std::uint32_t> number_in(const std::string& text) {
   std::uint32_t number = 0;
@@ -31,8 +44,10 @@ Result<uid_t> user_of(const std::string& name) {
   if (const auto number = number_in(name)) return *number;
   passwd entry{};
   passwd* found = nullptr;
-  std::vector<char> room(kRoom);
-  const int error = ::getpwnam_r(name.c_str(), &entry, room.data(), room.size(), &found);
+  std::vector<char> room;
+  const int error = with_room(room, [&](char* data, std::size_t size) {
+    return ::getpwnam_r(name.c_str(), &entry, data, size, &found);
+  });
   if (found != nullptr) return found->pw_uid;
   return fail(error == 0 ? -ENOENT : -error, "there is no user \"" + name + "\" on this host");
 }
@@ -41,8 +56,10 @@ Result<gid_t> group_of(const std::string& name) {
   if (const auto number = number_in(name)) return *number;
   group entry{};
   group* found = nullptr;
-  std::vector<char> room(kRoom);
-  const int error = ::getgrnam_r(name.c_str(), &entry, room.data(), room.size(), &found);
+  std::vector<char> room;
+  const int error = with_room(room, [&](char* data, std::size_t size) {
+    return ::getgrnam_r(name.c_str(), &entry, data, size, &found);
+  });
   if (found != nullptr) return found->gr_gid;
   return fail(error == 0 ? -ENOENT : -error, "there is no group \"" + name + "\" on this host");
 }

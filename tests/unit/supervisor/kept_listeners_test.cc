@@ -1,14 +1,17 @@
 // Listeners that the supervisor before this one has passed on, or systemd has kept, while nobody of
-// the service lived.
+// the service lived; and those that are taken up before they have ended.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <uv.h>
 
 #include <cstdlib>
 #include <map>
 #include <string>
+#include <utility>
 
 #include "listener_tools.h"
 #include "supervisor/host/kept_fds.h"
+#include "supervisor/listeners/listener_ends.h"
 #include "supervisor/listeners/listeners.h"
 
 namespace handoff::supervisor {
@@ -66,6 +69,27 @@ TEST_F(KeptListenersTest, AMoveThatIsUnderWayGoesOn) {
   EXPECT_EQ(listeners_.here(owner)[0]->inode(), inode_of(to));
   ASSERT_NE(listeners_.other("a", owner), nullptr);
   EXPECT_EQ(listeners_.other("a", owner)->inode(), inode_of(there_));
+}
+
+// Seen: it was shut down at once, which reset those whose handshake was under way.
+TEST_F(KeptListenersTest, OneThatWasTakenUpForAnHeirThatFailedEndsAsBefore) {
+  Listeners listeners("chat", {named("a", "tcp:127.0.0.2:0")}, notify_);
+  const auto donor = list(shown("a", there_));
+  auto first = list(shown("a", there_));
+  listeners.take_shown(first);
+  const UniqueFd ending = bound("tcp:127.0.0.2:0");
+  const NamedAddress to = named("a", address_of(ending));
+  listeners.want({to}, true);
+  ListenerEnds ends(uv_default_loop(), "chat");
+  auto taken = Listener::adopt(to, copy_of(ending));
+  ASSERT_TRUE(taken);
+  ends.end(std::move(*taken));
+  ASSERT_TRUE(listeners.bind_for_heir(donor, true, &ends));
+  listeners.heir_failed(donor);
+  const auto replaced = listeners.take_replaced();
+  ASSERT_EQ(replaced.size(), 1U);
+  EXPECT_EQ(replaced[0].inode(), inode_of(ending));
+  EXPECT_TRUE(io::listens_at(ending.get(), to.address)) << "it is not shut down yet";
 }
 
 }  // namespace

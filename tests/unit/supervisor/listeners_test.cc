@@ -326,6 +326,23 @@ TEST_F(ListenersTest, WhatCanBeSetLaterIsSetOnTheSocketThatIsThere) {
   EXPECT_GT(backlog_of(listeners.here()[1]->fd()), 3);
 }
 
+// The configuration has another address for a while. Seen: the mode that it had then was taken for
+// that of the socket.
+TEST_F(ListenersTest, WhatASocketWasSetWithIsNotWhatTheConfigurationHadBefore) {
+  const std::string path = scratch_ / "s";
+  const NamedAddress here = named("a", "unix:" + path);
+  const NamedAddress there = named("a", "unix:" + path + "-2");
+  ListenerOptions options;
+  options.bind.mode = 0660;
+  Listeners listeners("chat", {with(here, options)}, notify_);
+  ASSERT_TRUE(listeners.bind_missing());
+  options.bind.mode = 0600;
+  listeners.want({with(there, options)}, true);
+  EXPECT_EQ(file_at(path).st_mode & 07777, 0660U);
+  listeners.want({with(here, options)}, true);
+  EXPECT_EQ(file_at(path).st_mode & 07777, 0600U);
+}
+
 TEST_F(ListenersTest, WhatASocketIsBoundWithTakesAnotherSocket) {
   const NamedAddress tcp = named("a", "tcp:127.0.0.1:0");
   Listeners listeners("chat", {tcp}, notify_);
