@@ -49,6 +49,7 @@ struct handoff_poll {
   // -- the loop (loop.cc)
   void listen(const char* name, const char* address, const handoff_conn_ops& ops, void* context);
   int listen_offered(const handoff_conn_ops& ops, void* context);
+  bool declare_offered(const char* name, const char* address);
   void declare_outgoing(const handoff_conn_ops& ops, void* context);
   int start();
   int run();

@@ -7,9 +7,29 @@
 #include <string>
 #include <utility>
 
+#include "handoff/detail/offered_lanes.hpp"
 #include "libhandoff/poll/kit.h"
 
+using handoff::detail::OfferedLanes;
 using handoff::poll::Failed;
+
+// False for one that is not this kit's to serve. Only to declare it tells whether it was declared
+// or given back by somebody else.
+bool handoff_poll::declare_offered(const char* name, const char* address) {
+  if (!first_lane_) {
+    if (!OfferedLanes::known(handle_)) {
+      throw Failed{HANDOFF_ERR_ORDER,
+                   "handoff_poll_listen_offered() of lane 0 comes before that of other lanes"};
+    }
+    return OfferedLanes::has(handle_, name);
+  }
+  OfferedLanes::declared(handle_, "");
+  const int result = handoff_listener(handle_, name, address);
+  if (result == HANDOFF_ERR_DUPLICATE) return false;
+  if (result < 0) throw Failed{result, handoff_last_error(handle_)};
+  OfferedLanes::declared(handle_, name);
+  return true;
+}
 
 int handoff_poll::listen_offered(const handoff_conn_ops& ops, void* context) {
   const std::string kind = ops.kind == nullptr ? "session" : ops.kind;
@@ -19,14 +39,10 @@ int handoff_poll::listen_offered(const handoff_conn_ops& ops, void* context) {
   for (std::size_t i = 0; handoff_offered(handle_, i, &name, &address) > 0; ++i) {
     const auto is_it = [name](const auto& other) { return other->name == name; };
     if (std::any_of(listeners_.begin(), listeners_.end(), is_it)) continue;
+    if (!declare_offered(name, address)) continue;
     if (count++ == 0) claim_kind(name, kind, false);
     auto listener = std::make_unique<Listener>(
         Listener{.name = name, .kind = kind, .by_itself = false, .ops = ops, .context = context});
-    listeners_.reserve(listeners_.size() + 1);
-    if (first_lane_) {
-      const int result = handoff_listener(handle_, name, address);
-      if (result < 0) throw Failed{result, handoff_last_error(handle_)};
-    }
     listeners_.push_back(std::move(listener));
   }
   return count;

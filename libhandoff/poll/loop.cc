@@ -12,6 +12,7 @@
 #include <set>
 #include <utility>
 
+#include "handoff/detail/offered_lanes.hpp"
 #include "libhandoff/poll/kit.h"
 
 using handoff::uv::Linger;
@@ -83,6 +84,7 @@ handoff_poll::handoff_poll(handoff_t* handle, const handoff_poll_options& option
 }
 
 handoff_poll::~handoff_poll() {
+  handoff::detail::OfferedLanes::forget(handle_);
   inside_ = closing_down_ = true;  // destroy() may call the kit
   for (const auto& listener : listeners_) end_earlier(*listener);
   close_set();

@@ -294,6 +294,71 @@ TEST_P(KitOffersTest, ServesBothAddressesAndClosesTheOneThatHasEnded) {
   EXPECT_EQ(service.wait(), 0);
 }
 
+// ---- what others have declared, or given back
+
+int declare_on_lanes_by_uv() {
+  auto service = Service::open({.name = "test", .version = "1", .lanes = 2});
+  uv::Host first(uv_default_loop(), *service);
+  uv_loop_t loop;
+  uv_loop_init(&loop);
+  uv::Host second(&loop, service->lane(1));
+  const auto offered = [](uv::Host& host) {
+    return host.listen_offered([] { return std::make_unique<Echo>(); },
+                               [](std::string_view) { return std::make_unique<Echo>(); });
+  };
+  service->give_back("b");
+  service->listener("c", "tcp:127.0.0.1:0");
+  int early = 0;
+  try {
+    offered(second);
+  } catch (const Exception& e) {
+    early = e.code();
+  }
+  must(early == HANDOFF_ERR_ORDER);
+  must(offered(first) == 1 && offered(second) == 1);
+  must(offered(first) == 0 && offered(second) == 0);
+  return 0;
+}
+
+int declare_on_lanes_by_poll() {
+  handoff_options options{};
+  options.size = sizeof options;
+  options.name = "test";
+  options.version = "1";
+  options.lanes = 2;
+  handoff_t* h = nullptr;
+  handoff_t* lane = nullptr;
+  handoff_poll_t* first = nullptr;
+  handoff_poll_t* second = nullptr;
+  must(handoff_open(&h, &options) == 0 && handoff_lane(h, 1, &lane) == 0);
+  must(handoff_poll_open(&first, h, nullptr) == 0 &&
+       handoff_poll_open(&second, lane, nullptr) == 0);
+  handoff_conn_ops ops{};
+  ops.size = sizeof ops;
+  ops.input = [](handoff_conn_t*, const char*, std::size_t length) { return length; };
+  must(handoff_give_back(h, "b", 0) == 0 && handoff_listener(h, "c", "tcp:127.0.0.1:0") == 0);
+  must(handoff_poll_listen_offered(second, &ops, nullptr) == HANDOFF_ERR_ORDER);
+  for (const int expected : {1, 0}) {
+    must(handoff_poll_listen_offered(first, &ops, nullptr) == expected);
+    must(handoff_poll_listen_offered(second, &ops, nullptr) == expected);
+  }
+  handoff_poll_close(second);
+  handoff_poll_close(first);
+  handoff_close(h);
+  return 0;
+}
+
+TEST_F(OffersTest, ALayerTakesOnEachLaneWhatNobodyElseHas) {
+  const UniqueFd c = listen_on_loopback();
+  announce(*start_.add_listeners(), "a", a_.get(), 0);
+  announce(*start_.add_listeners(), "b", b_.get(), 1);
+  announce(*start_.add_listeners(), "c", c.get(), 2);
+  for (int (*body)() : {&declare_on_lanes_by_uv, &declare_on_lanes_by_poll}) {
+    ServiceProcess service(body, {{start_, {a_.get(), b_.get(), c.get()}}});
+    EXPECT_EQ(service.wait(), 0);
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Layers, KitOffersTest, testing::Values(&serve_by_uv, &serve_by_poll));
 
 }  // namespace

@@ -175,8 +175,9 @@ HANDOFF_API int handoff_save_given(const handoff_saved_t* out);
 HANDOFF_API int handoff_poll_listen(handoff_poll_t* p, const char* name, const char* address,
                                     const struct handoff_conn_ops* ops, void* context);
 
-/* Declares all listeners that are offered (handoff_offered()) and were not declared before, for a
- * program that serves whatever the configuration names. Connections of all of them are of one kind,
+/* Declares all listeners that are offered (handoff_offered()) and that nobody has declared or given
+ * back before, for a program that serves whatever the configuration names. With several lanes lane
+ * 0's kit comes first, and the others get what it has got: HANDOFF_ERR_ORDER. Connections of all of them are of one kind,
  * "session" unless ops.kind names another. Returns how many there are, or the errors of
  * handoff_poll_listen(). */
 HANDOFF_API int handoff_poll_listen_offered(handoff_poll_t* p, const struct handoff_conn_ops* ops,

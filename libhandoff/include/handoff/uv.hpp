@@ -32,6 +32,7 @@
 #ifndef HANDOFF_UV_HPP
 #define HANDOFF_UV_HPP
 
+#include <handoff/detail/offered_lanes.hpp>
 #include <handoff/detail/uv_linger.hpp>
 #include <handoff/handoff.hpp>
 
@@ -253,9 +254,11 @@ class Host {
     listeners_.push_back(std::make_unique<Listener>(
         Listener{name, std::forward<MakeNew>(create), std::move(options), by_itself, -1}));
   }
-  // Before start(): all listeners that are offered (Service::offered()) and that listen() has not
-  // declared before, for a program that serves whatever the configuration names. Their sessions are
-  // of one kind, "session" unless options name another. Returns how many there are.
+  // Before start(): all listeners that are offered (Service::offered()) and that nobody has
+  // declared or given back before, for a program that serves whatever the configuration names.
+  // Their sessions are of one kind, "session" unless options name another. Returns how many there
+  // are. With several lanes lane 0's Host comes first, and the others get what it has got:
+  // HANDOFF_ERR_ORDER.
   template <class MakeNew, class MakeAgain>
   std::size_t listen_offered(MakeNew&& create, MakeAgain&& restore) {
     return listen_offered(std::forward<MakeNew>(create), std::forward<MakeAgain>(restore),
@@ -268,9 +271,8 @@ class Host {
     const Create make_new(std::forward<MakeNew>(create));
     std::size_t count = 0;
     for (const auto& [name, address] : service_.offered()) {
-      if (has_listener(name) || service_.named_fd(name) != HANDOFF_ERR_UNKNOWN) continue;
+      if (has_listener(name) || !declare_offered(name, address)) continue;
       if (count++ == 0) claim_kind(name, options.kind, false);
-      if (service_.index() == 0) service_.listener(name, address);
       listeners_.push_back(
           std::make_unique<Listener>(Listener{name, make_new, options, false, -1}));
     }
@@ -387,6 +389,7 @@ class Host {
 
   void claim_kind(const std::string& name, const std::string& kind, bool by_itself) const;
   bool has_listener(const std::string& name) const;
+  bool declare_offered(const std::string& name, const std::string& address);
   void take_earlier();
   void end_earlier(Listener& listener);
   void check_kinds() const;

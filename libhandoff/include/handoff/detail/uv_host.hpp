@@ -39,6 +39,7 @@ inline Host::Host(uv_loop_t* loop, Service& service) : loop_(loop), service_(ser
 }
 
 inline Host::~Host() {
+  detail::OfferedLanes::forget(service_.raw());
   for (auto& listener : listeners_) end_earlier(*listener);
   close_set();
   for (auto& [id, stream] : streams_) {
@@ -75,6 +76,28 @@ inline bool Host::has_listener(const std::string& name) const {
     if (listener->name == name) return true;
   }
   return false;
+}
+
+// False for one that is not this Host's to serve. Only to declare it tells whether it was declared
+// or given back by somebody else.
+inline bool Host::declare_offered(const std::string& name, const std::string& address) {
+  handoff_t* const lane = service_.raw();
+  if (service_.index() != 0) {
+    if (!detail::OfferedLanes::known(lane)) {
+      throw Exception(HANDOFF_ERR_ORDER,
+                      "Host::listen_offered() of lane 0 comes before that of other lanes");
+    }
+    return detail::OfferedLanes::has(lane, name);
+  }
+  detail::OfferedLanes::declared(lane, "");
+  try {
+    service_.listener(name, address);
+  } catch (const Exception& e) {
+    if (e.code() == HANDOFF_ERR_DUPLICATE) return false;
+    throw;
+  }
+  detail::OfferedLanes::declared(lane, name);
+  return true;
 }
 
 // Clients come to the other addresses of listeners that move, until the supervisor ends those.
