@@ -535,7 +535,8 @@ HANDOFF_API uint64_t handoff_freeze_deadline(const handoff_t* h);
  * has returned, and not after drop() of it: a later restore() of that id would take it for its own.
  * Where the donor has died the sessions are this process's before all has ended; a negative number
  * resets one then. A service whose loop has to turn for it calls handoff_dispatch() when
- * handoff_fd() is readable, until handoff_state() is HANDOFF_STATE_OWNER, in place of handoff_wait(). */
+ * handoff_fd() is readable, until handoff_state() is HANDOFF_STATE_OWNER, in place of
+ * handoff_wait(). */
 HANDOFF_API int handoff_restored(handoff_t* h, uint64_t id, int result, const char* why);
 
 /* ---- starting ---------------------------------------------------------- */

@@ -177,9 +177,9 @@ HANDOFF_API int handoff_poll_listen(handoff_poll_t* p, const char* name, const c
 
 /* Declares all listeners that are offered (handoff_offered()) and that nobody has declared or given
  * back before, for a program that serves whatever the configuration names. With several lanes lane
- * 0's kit comes first, and the others get what it has got: HANDOFF_ERR_ORDER. Connections of all of them are of one kind,
- * "session" unless ops.kind names another. Returns how many there are, or the errors of
- * handoff_poll_listen(). */
+ * 0's kit comes first, and the others get what it has got: HANDOFF_ERR_ORDER. Connections of all of
+ * them are of one kind, "session" unless ops.kind names another. Returns how many there are, or the
+ * errors of handoff_poll_listen(). */
 HANDOFF_API int handoff_poll_listen_offered(handoff_poll_t* p, const struct handoff_conn_ops* ops,
                                             void* context);
 
@@ -217,8 +217,8 @@ HANDOFF_API void handoff_conn_close(handoff_conn_t* c);
 /* Ends the connection at once, by a reset where it is TCP: what is queued is not sent, and what the
  * client has not read it may never get. For clients that do not read, and for those that have gone
  * wrong; others deserve handoff_conn_close(). closed() and destroy() follow, before the loop waits
- * again. Does nothing for a connection that is over, in save() and restore(), in linked(), and while
- * c is on its way to or from another process. */
+ * again. Does nothing for a connection that is over, in save() and restore(), in linked(), and
+ * while c is on its way to or from another process. */
 HANDOFF_API void handoff_conn_abort(handoff_conn_t* c);
 /* Call it after changing what save() gives from anywhere but input() or adopted() of c itself. */
 HANDOFF_API void handoff_conn_touch(handoff_conn_t* c);
