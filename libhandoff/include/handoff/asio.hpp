@@ -20,6 +20,10 @@
 // service's own are Asio's as ever. While a donor is frozen its io_context does not turn, so no
 // handler of the service runs.
 //
+// Not here, as in uv.hpp: connections that the service opens itself, listen_offered(), on_end() and
+// end_output(), pairs. What is thrown in on_input() or in on_open() of a new connection ends that
+// connection; elsewhere it is a line on stderr.
+//
 // Everything here belongs to the thread that runs the io_context: one thread alone. A service with
 // several (Options::lanes) has an io_context and a Host for each, on Service::lane(i). One thread
 // makes all Hosts, calls their listen(), and then Host::ready(service), and never Service::start();
@@ -131,7 +135,8 @@ class Host {
     std::size_t high_water = 0;
   };
 
-  // Takes the Service's callbacks: give it none. Throws handoff::Exception.
+  // Takes the Service's callbacks: give it none but on_linked(), on_freeze() and on_thaw(). Throws
+  // handoff::Exception.
   Host(net::io_context& io, Service& service) : Host(io, service, Options()) {}
   Host(net::io_context& io, Service& service, const Options& options);
   ~Host() {
@@ -229,9 +234,14 @@ class Host {
   template <class F, class... Arguments>
   static void tell(const char* whom, F&& f, Arguments... arguments) {
     try {
-      if (f) f(arguments...);
+      if constexpr (requires { static_cast<bool>(f); }) {
+        if (!f) return;
+      }
+      f(arguments...);
     } catch (const std::exception& e) {
       detail::complain(std::string(whom) + " threw: " + e.what());
+    } catch (...) {
+      detail::complain(std::string(whom) + " threw what is no std::exception");
     }
   }
   template <class F>
@@ -240,6 +250,8 @@ class Host {
       return f();
     } catch (const std::exception& e) {
       handoff_reason(handoff_poll_service(handoff_conn_poll(c)), e.what());
+    } catch (...) {
+      handoff_reason(handoff_poll_service(handoff_conn_poll(c)), "no std::exception was thrown");
     }
     return HANDOFF_ERR_REJECTED;
   }

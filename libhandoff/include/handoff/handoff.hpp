@@ -621,6 +621,17 @@ class Service {
 
   // The C handle, borrowed.
   handoff_t* raw() { return h_; }
+  // For a layer that takes the handle's callbacks itself, as asio.hpp does: what on_linked(),
+  // on_freeze() and on_thaw() were given, as the library calls them; nothing if they were not.
+  int run_linked() noexcept {
+    return linked_ ? guard([&] { linked_(); }) : 0;
+  }
+  int run_freeze() noexcept {
+    return freeze_ ? guard([&] { freeze_(); }) : 0;
+  }
+  void run_thaw() noexcept {
+    if (thaw_) guard_or_log("on_thaw", [&] { thaw_(); });
+  }
 
  private:
   explicit Service(Options options) : log_(std::move(options.log)) {
@@ -882,10 +893,7 @@ class Service {
     Service& self = of(user);
     return self.guard([&] { self.extend_(Adopted(*session, self.h_)); });
   }
-  static int linked_thunk(void* user) {
-    Service& self = of(user);
-    return self.guard([&] { self.linked_(); });
-  }
+  static int linked_thunk(void* user) { return of(user).run_linked(); }
   static void drop_thunk(void* user, SessionId id) {
     Service& self = of(user);
     self.guard_or_log("on_drop", [&] { self.drop_(id); });
@@ -896,11 +904,11 @@ class Service {
       const int result = self.guard([&] { self.freeze_later_(handoff_freeze_deadline(self.h_)); });
       return result < 0 ? result : HANDOFF_LATER;
     }
-    return self.freeze_ ? self.guard([&] { self.freeze_(); }) : 0;
+    return self.run_freeze();
   }
   static void thaw_thunk(void* user) {
     Service& self = of(user);
-    if (self.thaw_) self.guard_or_log("on_thaw", [&] { self.thaw_(); });
+    self.run_thaw();
   }
   static void retired_thunk(void* user, std::uint64_t lost) {
     Service& self = of(user);

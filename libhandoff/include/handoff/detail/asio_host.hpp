@@ -21,10 +21,18 @@ inline Host::Host(net::io_context& io, Service& service, const Options& options)
     of(user).tell("on_late()", of(user).late_, waiting);
   };
   raw.stopping = [](void* user, std::uint64_t) { of(user).tell("on_stop()", of(user).stop_); };
+  raw.linked = [](void* user) { return of(user).service_.run_linked(); };
+  raw.freeze = [](void* user) { return of(user).service_.run_freeze(); };
+  raw.thaw = [](void* user) { of(user).service_.run_thaw(); };
   const int result = handoff_poll_open(&kit_, service.raw(), &raw);
   if (result < 0) throw Exception(result, "handoff_poll_open");
   // While the kit has no sockets yet: later it costs time for each of them.
-  watch_.assign(handoff_poll_fd(kit_));
+  try {
+    watch_.assign(handoff_poll_fd(kit_));
+  } catch (...) {
+    handoff_poll_close(kit_);
+    throw;
+  }
 }
 
 inline int Host::take(handoff_conn_t* c, std::unique_ptr<Stream> made) {
@@ -42,15 +50,24 @@ inline handoff_conn_ops Host::callbacks() {
   ops.opened = [](handoff_conn_t* c) {
     try {
       take(c, listener(c).create());
+      stream(c).on_open(false);
+      return 0;
     } catch (const std::exception& e) {
       detail::complain(std::string("a new connection was closed: ") + e.what());
-      return -1;
+    } catch (...) {
+      detail::complain("a new connection was closed: what was thrown is no std::exception");
     }
-    stream(c).on_open(false);
-    return 0;
+    return -1;
   };
   ops.input = [](handoff_conn_t* c, const char* data, std::size_t length) {
-    return stream(c).on_input({data, length});
+    std::size_t used = 0;
+    bool done = false;
+    tell("on_input()", [&] {
+      used = stream(c).on_input({data, length});
+      done = true;
+    });
+    if (!done) handoff_conn_abort(c);
+    return used;
   };
   ops.save = [](handoff_conn_t* c, handoff_saved_t* out) {
     return guard(c, [&] {
@@ -63,10 +80,10 @@ inline handoff_conn_ops Host::callbacks() {
       return take(c, listener(c).restore({static_cast<const char*>(state), length}));
     });
   };
-  ops.adopted = [](handoff_conn_t* c) { stream(c).on_open(true); };
-  ops.overflow = [](handoff_conn_t* c) { stream(c).on_overflow(); };
-  ops.closed = [](handoff_conn_t* c) { stream(c).on_closed(); };
-  ops.moved = [](handoff_conn_t* c) { stream(c).on_moved(); };
+  ops.adopted = [](handoff_conn_t* c) { tell("on_open()", [c] { stream(c).on_open(true); }); };
+  ops.overflow = [](handoff_conn_t* c) { tell("on_overflow()", [c] { stream(c).on_overflow(); }); };
+  ops.closed = [](handoff_conn_t* c) { tell("on_closed()", [c] { stream(c).on_closed(); }); };
+  ops.moved = [](handoff_conn_t* c) { tell("on_moved()", [c] { stream(c).on_moved(); }); };
   ops.destroy = [](handoff_conn_t* c) {
     delete static_cast<Stream*>(handoff_conn_user(c));
     handoff_conn_set_user(c, nullptr);
