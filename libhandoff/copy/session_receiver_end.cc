@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "libhandoff/base/description.h"
 #include "libhandoff/copy/session_receiver.h"
 #include "libhandoff/sys/reason.h"
 #include "libhandoff/sys/socket.h"
@@ -34,7 +35,7 @@ Result<bool> SessionReceiver::answered(const Told::Answer& answer) {
   pending_.erase(it);
   SessionEntry& entry = arrived_.at(answer.session);
   failed_.insert(answer.session);
-  const std::string why = answer.why.empty() ? handoff_strerror(answer.result) : answer.why;
+  const std::string why = answer.why.empty() ? description(answer.result) : answer.why;
   Result<void> failed =
       fail(is_shortage(answer.result) ? answer.result : HANDOFF_ERR_REJECTED,
            "restore() of " + registry_.describe(answer.session, entry) + " failed: " + why);

@@ -1,5 +1,6 @@
 #include "libhandoff/copy/session_record.h"
 
+#include "libhandoff/base/description.h"
 #include "libhandoff/protocol/limits.h"
 #include "libhandoff/protocol/messages.h"
 #include "libhandoff/sys/memory.h"
@@ -47,7 +48,7 @@ Result<void> save_session(Registry& registry, std::uint64_t id, const SessionEnt
   if (out.error != 0) {
     return fail(is_shortage(out.error) ? out.error : HANDOFF_ERR_REJECTED,
                 "save() of " + registry.describe(id, entry) + " returned 0, although " +
-                    out.failed + "() had failed in it: " + handoff_strerror(out.error));
+                    out.failed + "() had failed in it: " + description(out.error));
   }
   // A binding that swallows an exception returns 0, too.
   if (!out.given && !kind.stateless) {

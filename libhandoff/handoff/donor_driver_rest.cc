@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "libhandoff/base/description.h"
 #include "libhandoff/handoff/donor_driver.h"
 #include "libhandoff/sys/process.h"
 
@@ -31,7 +32,7 @@ void DonorDriver::rest() {
   if (said && said->result < 0) {
     rest_.cancel();
     std::string why = "sessions did not come to rest: ";
-    why += said->why.empty() ? handoff_strerror(said->result) : said->why;
+    why += said->why.empty() ? description(said->result) : said->why;
     return handle({E::kRefused, {Code::kRejected, std::move(why)}});
   }
   switch (rest_.look(said.has_value(), now_us())) {

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <utility>
 
+#include "libhandoff/base/description.h"
 #include "libhandoff/service/registry.h"
 
 namespace handoff::io {
@@ -52,7 +53,7 @@ int Blob::save() {
     return refuse(out.error,
                   "the save of blob '" + name_ +
                       "' returned 0, although handoff_buffer_append() had failed in it: " +
-                      handoff_strerror(out.error));
+                      description(out.error));
   }
   if (out.bytes.size() > kMax) {
     return refuse(-E2BIG, "blob '" + name_ + "' has " + std::to_string(out.bytes.size()) +

@@ -5,6 +5,7 @@
 #include <new>
 #include <utility>
 
+#include "libhandoff/base/description.h"
 #include "libhandoff/base/text.h"
 #include "libhandoff/protocol/limits.h"
 #include "libhandoff/sys/process.h"
@@ -341,7 +342,7 @@ int Registry::thrown() {
 Failure Registry::failed_call(const std::string& what, int result) const {
   // A shortage keeps its own code: the service did not refuse, it could not.
   return fail(is_shortage(result) ? result : HANDOFF_ERR_REJECTED,
-              what + " failed: " + (reason_.empty() ? handoff_strerror(result) : reason_));
+              what + " failed: " + (reason_.empty() ? description(result) : reason_));
 }
 
 Region* Registry::find_region(std::string_view name) {

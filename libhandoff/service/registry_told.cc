@@ -1,9 +1,9 @@
 // The part of Registry that goes by what other threads have said of sessions: which of them have
 // changed, and which are at rest.
-#include "libhandoff/service/registry.h"
-
 #include <utility>
 
+#include "libhandoff/base/description.h"
+#include "libhandoff/service/registry.h"
 #include "libhandoff/sys/socket.h"
 
 namespace handoff::io {
@@ -75,7 +75,7 @@ bool Registry::restore_ended(const Told::Answer& answer) {
   const SessionEntry entry = session->second;
   log(HANDOFF_LOG_ERROR,
       "restore() of " + describe(answer.session, entry) + " failed, and its donor is gone: " +
-          (answer.why.empty() ? handoff_strerror(answer.result) : answer.why) + "; it is reset");
+          (answer.why.empty() ? description(answer.result) : answer.why) + "; it is reset");
   reset_session(entry, sessions.fds().of(answer.session));
   remove_session(answer.session);
   lost_later.push_back(answer.session);
