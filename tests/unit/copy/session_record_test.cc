@@ -107,9 +107,9 @@ TEST_F(CarelessSaveTest, WithoutMemoryIsAShortage) {
 
 // With them an heir keeps a session whose socket has not moved since, after its donor's death. They
 // are of the moment in which the record is made, and what was put is of another.
-class CountersTest : public ::testing::Test {
+class RecordCountersTest : public ::testing::Test {
  protected:
-  CountersTest() {
+  RecordCountersTest() {
     EXPECT_TRUE(registry_.declare_kind("session", 1));
     registry_.callbacks.save = is_right;
     sockaddr_in any{.sin_family = AF_INET, .sin_port = 0, .sin_addr = {htonl(INADDR_LOOPBACK)}};
@@ -136,9 +136,9 @@ class CountersTest : public ::testing::Test {
   Registry registry_{declared_};
 };
 
-TEST_F(CountersTest, GoWithWhatIsSavedAtThatMoment) { EXPECT_TRUE(counted()); }
+TEST_F(RecordCountersTest, GoWithWhatIsSavedAtThatMoment) { EXPECT_TRUE(counted()); }
 
-TEST_F(CountersTest, DoNotGoWithWhatWasPutBefore) {
+TEST_F(RecordCountersTest, DoNotGoWithWhatWasPutBefore) {
   registry_.told.put(7, {.state = "1"});
   EXPECT_FALSE(counted());
 }
