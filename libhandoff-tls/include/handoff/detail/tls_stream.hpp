@@ -44,16 +44,13 @@ inline void Stream::pause() {
 inline void Stream::resume() {
   paused_ = false;
   delivered_ = 0;
+  again_ = delivering_;  // within on_plain(): deliver() goes on with what is left
   look_again();
   uv::Stream::resume();
 }
 
 inline std::size_t Stream::on_input(std::string_view input) {
   if (over_) return input.size();
-  if (delivering_) {  // resume() in on_plain(), whose bytes a feed would move
-    again_ = true;
-    return 0;
-  }
   if (tls_ == nullptr && (input.empty() || !accept())) return input.size();
   if (!ready()) return input.size();
   const bool shook_hands = secure();
