@@ -68,14 +68,19 @@ int Blob::save() {
 
 ssize_t Blob::read(char* chunk, std::size_t capacity) {
   if (std::exchange(ends_, false)) return 0;
-  std::size_t filled = 0;
-  if (left_ == 0) {
+  const bool begins = left_ == 0;
+  if (begins) {
     if (const int saved = save(); saved <= 0) return saved;
-    std::uint64_t length = sent_->size();
+  }
+  if (!sent_) return 0;
+  const std::string& value = *sent_;
+  std::size_t filled = 0;
+  std::uint64_t length = value.size();
+  if (begins) {
     for (; filled < kHeader; ++filled, length >>= 8) chunk[filled] = static_cast<char>(length);
   }
   const std::size_t n = std::min(left_, capacity - filled);
-  std::memcpy(chunk + filled, sent_->data() + (sent_->size() - left_), n);
+  std::memcpy(chunk + filled, value.data() + (value.size() - left_), n);
   left_ -= n;
   ends_ = left_ == 0;
   return static_cast<ssize_t>(filled + n);
@@ -98,7 +103,8 @@ int Blob::write(const char* chunk, std::size_t length) {
     length -= kHeader;
   }
   if (length > missing_) return refuse(-EPROTO, "blob '" + name_ + "': more came than announced");
-  came_->append(chunk, length);
+  std::string& came = came_ ? *came_ : came_.emplace();
+  came.append(chunk, length);
   missing_ -= length;
   return 0;
 }

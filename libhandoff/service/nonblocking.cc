@@ -88,21 +88,19 @@ void set_nonblocking_again(Registry& registry, bool named) {
 }
 
 void NonblockingLook::begin(Registry& registry, bool named) {
-  at_.emplace();
-  look(registry, named ? mend_named(registry) : 0);
+  look(registry, at_.emplace(), named ? mend_named(registry) : 0);
 }
 
 bool NonblockingLook::turn(Registry& registry) {
-  if (at_) look(registry, 0);
+  if (at_) look(registry, *at_, 0);
   return at_.has_value();
 }
 
-void NonblockingLook::look(Registry& registry, std::uint64_t mended) {
-  const bool more =
-      registry.sessions.walk(*at_, kAtOnce, [&](std::uint64_t id, SessionEntry& entry) {
-        if (mend_nonblocking(entry)) ++mended;
-        mended += mend_own_fds(registry, id);
-      });
+void NonblockingLook::look(Registry& registry, Sessions::Walk& at, std::uint64_t mended) {
+  const bool more = registry.sessions.walk(at, kAtOnce, [&](std::uint64_t id, SessionEntry& entry) {
+    if (mend_nonblocking(entry)) ++mended;
+    mended += mend_own_fds(registry, id);
+  });
   if (mended > 0) mended += mend_sessions(registry);
   if (!more || mended > 0) at_.reset();
   tell(registry, mended);

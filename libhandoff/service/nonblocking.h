@@ -46,7 +46,7 @@ class NonblockingLook {
   bool turn(Registry& registry);
 
  private:
-  void look(Registry& registry, std::uint64_t mended);
+  void look(Registry& registry, Sessions::Walk& at, std::uint64_t mended);
 
   std::optional<Sessions::Walk> at_;  // under way
 };
