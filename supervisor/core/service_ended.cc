@@ -49,7 +49,8 @@ void Service::nobody_serves(Generation gone, const std::string& how, Time now) {
 
 // The service knows best. So nobody goes back to the release before, either.
 void Service::left(Generation gone, const std::string& how) {
-  const std::string why = std::exchange(leaves_, std::nullopt)->why;
+  const std::string why = leaves_ ? leaves_->why : "";
+  leaves_.reset();
   out_.push_back(Left{gone, how, why, owner_.sessions()});
   owner_.stay_down();
   rest_ = Rest::kStopped;
