@@ -79,9 +79,12 @@ void ServiceChannel::ready(int events) {
 }
 
 // How a process came to be the owner, and that it registers, is said once on a connection. What is
-// said again is read, since it must be true to the protocol, and then passed over.
-bool ServiceChannel::once(protocol::Type type) {
+// said again is read, since it must be true to the protocol, and then passed over. Further fds are
+// no second word.
+bool ServiceChannel::once(protocol::Type type, const Heard& heard) {
   if (type != protocol::Type::kRegister && type != protocol::Type::kOwner) return true;
+  if (const auto* fds = std::get_if<FdsNamed>(&heard.aside); fds != nullptr && fds->more)
+    return true;
   return said_.insert(type).second;
 }
 
@@ -109,7 +112,7 @@ bool ServiceChannel::take(std::size_t messages) {
       close(heard.error().message);
       break;
     }
-    if (once(message.header.type)) callbacks_.heard(std::move(*heard));
+    if (once(message.header.type, *heard)) callbacks_.heard(std::move(*heard));
   }
   draining_ = false;
   return true;

@@ -49,7 +49,7 @@ class ServiceChannel {
   void ready(int events);
   void flush();
   bool take(std::size_t messages);
-  bool once(protocol::Type type);
+  bool once(protocol::Type type, const Heard& heard);
   void watch(int events);
   void close(const std::string& why);
 
