@@ -21,7 +21,9 @@ struct Spawn {
   std::uint32_t spread = 0;  // heir: thousandths of the sessions that move at the switch; 0: all
   // What generations that have gone have left is ended first, which ChildrenEnded tells.
   bool ends_children = false;
-  Direction direction = Direction::kForward;  // of an heir
+  // An heir: of a rollback, or of a probation that failed. An upgrade to the release before is
+  // none.
+  bool goes_back = false;
 };
 struct SendDonate {
   Generation donor = 0;

@@ -53,6 +53,8 @@ struct Handoff {
   std::string one_way = {};                // as Report's
 
   Direction direction() const;
+  // Somebody has asked to go back, or nobody was asked.
+  bool goes_back() const { return by_itself || request.to == Probation::Origin::kBack; }
 };
 
 // A start that somebody waits for.

@@ -192,7 +192,7 @@ void Service::begin(const Opening& asked, Candidate candidate, Time now) {
                        .timeouts = request.timeouts,
                        .rehearsal = request.rehearsal,
                        .spread = request.rehearsal ? 0 : progressive().first(),
-                       .direction = operation_.handoff()->direction()});
+                       .goes_back = operation_.handoff()->goes_back()});
 }
 
 void Service::begin_fresh(const Opening& asked, Candidate candidate, bool backing_off, Time now) {

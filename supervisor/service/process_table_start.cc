@@ -138,9 +138,9 @@ Result<void> ProcessTable::bind_for(const Spawn& spawn, const Process& process) 
   }
   const Process* donor = owner();
   if (!spawn.rehearsal && donor != nullptr) donor_before_ = donor->generation;
-  if (!spawn.rehearsal && spawn.direction != Direction::kForward) went_back_ = spawn.generation;
+  if (!spawn.rehearsal && spawn.goes_back) went_back_ = spawn.generation;
   // A release that goes back gets what it had.
-  if (donor == nullptr || spawn.direction != Direction::kForward) return {};
+  if (donor == nullptr || spawn.goes_back) return {};
   return listeners_.bind_for_heir(donor->named, !spawn.rehearsal, &ends_);
 }
 
@@ -180,7 +180,7 @@ bool ProcessTable::send_start(const Spawn& spawn, Process& process, int mailbox)
                             .rehearsal = spawn.rehearsal,
                             .drain_incompatible = config_.drain_incompatible,
                             .spread = spawn.spread};
-    const auto its = listeners_.for_heir(donor->named, spawn.direction == Direction::kForward);
+    const auto its = listeners_.for_heir(donor->named, !spawn.goes_back);
     out.kept = passed(its.kept);
     out.moved = passed(its.moved);
     out.offered = offered(*donor, its.missing);
