@@ -287,7 +287,10 @@ void Process::read() {
   for (std::size_t end = 0; (end = input_.find('\n')) != std::string::npos;) {
     const std::string line = input_.substr(0, end);
     if (line == "release") of_.released(id_);
-    if (line == "work") ::close(::open(of_.options.fifo.c_str(), O_RDONLY | O_CLOEXEC));
+    if (line == "work") {  // the test hears that it has begun, and says when it is over
+      ::close(::open((of_.options.fifo + ".begun").c_str(), O_WRONLY | O_CLOEXEC));
+      ::close(::open(of_.options.fifo.c_str(), O_RDONLY | O_CLOEXEC));
+    }
     const std::string answer =
         std::to_string(++lines_) + " " + (line == "who" ? of_.options.version : line) + "\n";
     (void)::send(fd_, answer.data(), answer.size(), MSG_NOSIGNAL);

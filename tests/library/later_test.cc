@@ -22,7 +22,10 @@ using ::testing::HasSubstr;
 
 class LaterTest : public ::testing::Test {
  protected:
-  LaterTest() { EXPECT_EQ(0, ::mkfifo(fifo_.c_str(), 0600)); }
+  LaterTest() {
+    EXPECT_EQ(0, ::mkfifo(fifo_.c_str(), 0600));
+    EXPECT_EQ(0, ::mkfifo(begun_.c_str(), 0600));
+  }
 
   std::unique_ptr<ServiceProcess> start(const LaterServiceOptions& options) {
     auto child =
@@ -49,6 +52,11 @@ class LaterTest : public ::testing::Test {
     clients_.at(static_cast<std::size_t>(client))->send(line + "\n");
     return clients_.at(static_cast<std::size_t>(client))->line();
   }
+  // The first session is in the middle of something, until fifo_ is opened.
+  void begin_work() {
+    clients_.at(0)->send("work\n");
+    ::close(::open(begun_.c_str(), O_RDONLY | O_CLOEXEC));
+  }
   // lines: what each has said before.
   void expect_served_by(const std::string& version, int lines, int from = 0) {
     for (int i = from; i < 8; ++i) {
@@ -58,6 +66,7 @@ class LaterTest : public ::testing::Test {
 
   TempDir dir_;
   const std::string fifo_ = dir_.path() + "/work";
+  const std::string begun_ = fifo_ + ".begun";
   std::uint64_t generation_ = 0;
   v1::Owner owner_;
   std::vector<std::unique_ptr<LineClient>> clients_;
@@ -100,7 +109,7 @@ TEST_P(LaterWayTest, AllComeToRestAndGoThereAndBack) {
 // One of them is in the middle of something that ends after the switch.
 TEST_P(LaterWayTest, WhatHasNotComeToRestStaysAndFollows) {
   auto donor = start(service("1"));
-  clients_[0]->send("work\n");
+  begin_work();
   auto heir = begin(*donor, service("2"), {.budget_us = 1'000'000});
   owner_ = heir->await_message<v1::Owner>(Type::kOwner);
   EXPECT_EQ(7U, owner_.sessions());
@@ -161,7 +170,7 @@ TEST_P(LaterWayTest, AWordBeforeTheStatesHandsOverNoOldOne) {
   LaterServiceOptions one = service("1");
   one.hasty = true;
   auto donor = start(one);
-  clients_[0]->send("work\n");
+  begin_work();
   auto heir = begin(*donor, service("2"));
   owner_ = heir->await_message<v1::Owner>(Type::kOwner);
   const UniqueFd work(::open(fifo_.c_str(), O_WRONLY | O_CLOEXEC));
@@ -187,7 +196,7 @@ TEST_F(LaterTest, AServiceThatCantKeepSessionsFailsTheHandoff) {
   LaterServiceOptions one = service("1");
   one.keeps = false;
   auto donor = start(one);
-  clients_[0]->send("work\n");
+  begin_work();
   auto heir = begin(*donor, service("2"), {.budget_us = 500'000});
   const auto failed = donor->await_message<v1::Failed>(Type::kFailed);
   EXPECT_EQ(v1::TIMEOUT, failed.code());
