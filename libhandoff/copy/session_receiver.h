@@ -144,7 +144,7 @@ class SessionReceiver {
   Sessions::iterator lose(Sessions::iterator it);
   void drop(std::uint64_t id, const SessionEntry& entry);
   void keep_sockets(std::uint64_t id, const SessionEntry& entry);
-  // Those that were kept; the session was refused.
+  // Resets what keep_sockets() has kept of a session that was refused.
   void reset_refused(std::uint64_t id);
   bool unmoved(std::uint64_t id, const SessionEntry& entry) const;
 

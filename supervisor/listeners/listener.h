@@ -31,7 +31,7 @@ class Listener {
 
   // Changes what can be changed of a socket that is bound: mode, owner, backlog.
   Result<void> set(const ListenerOptions& options);
-  // It was set like that last. Of one that was taken nobody knows.
+  // Whether set() has set these last. False of a socket that was taken over.
   bool is_set(const ListenerOptions& options) const { return options_ == options; }
 
   // As status and plan tell it: what is written in another way is the same place.

@@ -30,7 +30,7 @@ class ListenerEnds {
   ListenerEnds(uv_loop_t* loop, std::string service, Duration handshakes = kHandshakes);
 
   void end(Listener listener);
-  // Those that have not ended yet.
+  // Listeners that have not ended yet.
   std::vector<const Listener*> all() const;
   // One of that name at that address which would end: it takes connections again. nullopt if there
   // is none, or if nobody would get to it any more.

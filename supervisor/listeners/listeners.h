@@ -63,8 +63,8 @@ class Listeners {
   // The owner has come by a handoff. What was bound for it, and of what it has a socket of its own
   // by that name, is closed: it is of a library that takes none (PROTOCOL.md, Start.kept).
   void close_untaken(const std::vector<NamedFd>& owner);
-  // Those that were bound for an heir since nobody had them. As long as somebody can go back from
-  // it, whom that leads to has none of them either.
+  // Names of what was bound for an heir since nobody had it. As long as somebody can go back from
+  // the heir, whom that leads to has none of them either.
   std::vector<std::string> new_names() const;
   // Nobody goes back from the owner: of what moves, the one that it has stays. Both stay, until an
   // upgrade, where the owner has gone back and has the new one all the same (its library knows no

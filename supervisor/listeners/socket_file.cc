@@ -86,8 +86,8 @@ Result<void> dress(const std::string& path, const ListenerOptions& options) {
   if (!owner) return Failure(owner.error());
   const auto& mode = options.bind.mode;
   if (!owner->user && !owner->group && !mode) return {};
-  // Whoever may write to the folder may have put another file there: what was opened is looked at,
-  // and what was looked at is changed.
+  // Another file may lie there by now, of anybody who may write to the folder: what was opened is
+  // looked at, and what was looked at is changed.
   const UniqueFd file(::open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
   struct stat info {};
   if (!file.valid() || ::fstat(file.get(), &info) < 0) return fail_errno(path);

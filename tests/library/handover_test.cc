@@ -184,6 +184,7 @@ INSTANTIATE_TEST_SUITE_P(Ways, WayTest,
                          [](const auto& way) { return way.param.name; });
 
 // What the service does between handoff_wait() and its loop's first turn is no part of the freeze.
+// Nothing is waited for: the 50 ms are what a slow service takes, and what is to be measured.
 TEST_F(HandoverTest, AnHeirSaysSinceWhenItOwnsAndWhenItsLoopTurns) {
   auto donor = start({.version = "1"});
   EXPECT_EQ(0U, owner_.owned_at_ns());

@@ -131,7 +131,7 @@ class Stream {
   void look_again() { looks_again_ = true; }
   // The peer has ended its half, and all of its input has been here: while a paused Stream has
   // some that waits, this comes after resume(). By default close(). An override may go on sending.
-  // It comes again in a restored Stream.
+  // A restored Stream is told again.
   virtual void on_end() { close(); }
   // Of Host::connect(): the connection is made; or it is not, and error says why (errno(3)). After
   // on_refused() it is closed.

@@ -271,7 +271,7 @@ TEST_F(MovingTest, OneThatHasNotEndedYetIsTakenUpAgain) {
   const auto moved = listeners_.for_heir(donor_, true).moved;
   ASSERT_EQ(moved.size(), 1U);
   EXPECT_EQ(moved[0]->inode(), io::identity_of(free.get())->inode);
-  // It takes connections.
+  // A client gets a connection.
   const auto client = io::connect_address(*core::parse_address(there));
   ASSERT_TRUE(client);
   pollfd queue{free.get(), POLLIN, 0};
