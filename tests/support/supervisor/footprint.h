@@ -16,12 +16,12 @@ class Footprint {
  public:
   explicit Footprint(const Supervisor& supervisor);
 
+  // The service has the same files open, and the supervisor none that it did not have.
   void expect_unchanged() const;
   pid_t service_pid() const { return service_pid_; }
 
  private:
   using Files = std::multiset<std::string>;
-  void expect_same(const std::string& who, pid_t pid, const Files& before) const;
 
   const Supervisor& supervisor_;
   pid_t service_pid_;
