@@ -237,8 +237,8 @@ TEST_F(UnclaimedTest, AListenerThatWasClosedIsBoundWhereTheConfigurationHasItFor
   const pid_t before = supervisor_.service_pid();
   ASSERT_EQ(supervisor_.command({"commit", "steps"}).status, 0);
   ASSERT_EQ(::kill(before, SIGKILL), 0);
-  supervisor_.wait_for_status([before](const json& status) {
-    return status.at("state") == "running" && status.at("pid") != before;
+  supervisor_.wait_for_status([before](const json& now) {
+    return now.at("state") == "running" && now.at("pid") != before;
   });
   EXPECT_TRUE(fs::exists(ours));
   EXPECT_FALSE(fs::exists(theirs));
