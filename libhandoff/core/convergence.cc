@@ -1,7 +1,6 @@
 #include "libhandoff/core/convergence.h"
 
 #include <algorithm>
-#include <utility>
 
 namespace handoff::core {
 
@@ -27,30 +26,35 @@ void Convergence::add(const RoundSeen& round) {
     rest_ = copying(grown);
   }
   last_took_ = round.took;
+  took_ += round.took;
+  copied_ = copying(static_cast<double>(round.bytes));
 }
 
-// A round that leaves more than three quarters of what was left costs more than it saves: the
-// sections change nearly as fast as they are copied.
 bool Convergence::another() const {
   if (rounds_ >= kMost) return false;
-  if (!rest_) return before_ > kLittle;
-  return *rest_ > kLittle && (rounds_ == 1 || *rest_ <= before_ / 4 * 3);
+  if (rounds_ == 1) return rest_.value_or(before_) > kLittle;
+  // A round that leaves more than three quarters of what was left costs more than it saves: the
+  // sections change nearly as fast as they are copied.
+  if (*rest_ > kLittle && *rest_ <= before_ / 4 * 3) return true;
+  // A rest says what comes at the usual pace. But a long round keeps clients waiting, who catch up
+  // in the short ones after it. Beside the long one these cost nothing.
+  return copied_ > kLittle && last_took_ <= took_ / 16;
 }
 
 Duration Convergence::foresee(const RoundSeen& first, std::uint64_t changed) {
   Convergence seen;
   seen.add(first);
-  Duration rest = seen.copying(static_cast<double>(changed));
-  const double rate = static_cast<double>(changed) /
-                      static_cast<double>(std::max<Duration>(first.took, 1));  // bytes per us
-  Duration before = seen.before_;
-  for (std::uint32_t round = 1; round < kMost; ++round) {
-    if (rest <= kLittle || rest > before / 4 * 3) break;
+  const double each_us =
+      static_cast<double>(changed) / static_cast<double>(std::max<Duration>(first.took, 1));
+  std::uint64_t bytes = changed;
+  while (seen.another()) {
     // A round takes what it copies, and its answer.
-    const Duration took = rest + kLittle;
-    before = std::exchange(rest, seen.copying(rate * static_cast<double>(took)));
+    const Duration copies = seen.copying(static_cast<double>(bytes));
+    const Duration took = copies + kLittle;
+    seen.add({.took = took, .copying = copies, .bytes = bytes});
+    bytes = std::min(first.bytes, static_cast<std::uint64_t>(each_us * static_cast<double>(took)));
   }
-  return rest;
+  return seen.copying(static_cast<double>(bytes));
 }
 
 }  // namespace handoff::core

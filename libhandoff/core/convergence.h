@@ -44,11 +44,13 @@ class Convergence {
   Duration copying(double bytes) const;
 
   std::uint32_t rounds_ = 0;
+  Duration took_ = 0;  // all rounds
   Duration last_took_ = 0;
   Duration copying_us_ = 0;  // all rounds
   std::uint64_t bytes_ = 0;
   std::optional<Duration> rest_;
   Duration before_ = 0;  // what the round before had left
+  Duration copied_ = 0;  // by the last round
 };
 
 }  // namespace handoff::core
