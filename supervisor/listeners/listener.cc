@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "libhandoff/sys/socket.h"
-#include "supervisor/core/elsewhere.h"
 #include "supervisor/listeners/socket_file.h"
 
 namespace handoff::supervisor {
@@ -59,7 +58,7 @@ Result<void> Listener::set(const ListenerOptions& options) {
 bool Listener::is_at(const core::Address& said) const {
   if (asked_ == said) return true;
   const auto address = core::parse_address(address_);
-  return address && supervisor::is_at(*address, said);
+  return address && core::is_at(*address, said);
 }
 
 Result<Listener> Listener::describe(const NamedAddress& named, UniqueFd fd,

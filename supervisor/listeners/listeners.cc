@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "libhandoff/sys/socket.h"
+#include "supervisor/listeners/socket_file.h"
 #include "supervisor/processes/census.h"
 
 namespace handoff::supervisor {
@@ -183,6 +184,23 @@ Result<Listener> Listeners::open(const NamedAddress& wanted, const std::string& 
   return fail(listener.error().code,
               listener.error().message + ": " + orphan +
                   " of the supervisor before this one has it, and is in the way");
+}
+
+std::vector<NamedAddress> Listeners::of_unknown_owners() const {
+  std::vector<NamedAddress> out;
+  for (const Place& place : places_) {
+    const bool is_there = place.have && place.have->is_at(place.wanted.address);
+    if (!is_there && !owner_of(place.wanted.options)) out.push_back(place.wanted);
+  }
+  return out;
+}
+
+void Listeners::know(const std::vector<NamedAddress>& looked_up) {
+  for (const NamedAddress& one : looked_up) {
+    for (Place& place : places_) {
+      if (place.wanted == one) place.wanted.options.known = one.options.known;
+    }
+  }
 }
 
 Result<void> Listeners::bind_missing(const std::vector<std::string>& left_out, const Claims& claims,

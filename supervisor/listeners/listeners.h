@@ -53,6 +53,11 @@ class Listeners {
   Result<void> bind_missing(const std::vector<std::string>& left_out = {},
                             const Claims& claims = {}, bool ran = false);
 
+  // Those that a start or an upgrade would bind, and whose owner is not known (socket_file.h). Once
+  // somebody has looked them up they are known.
+  std::vector<NamedAddress> of_unknown_owners() const;
+  void know(const std::vector<NamedAddress>& looked_up);
+
   // For an heir that goes forward: binds what no process has yet, and what is to move at its new
   // address. donor: what the process that serves has. All or an error that names one; without
   // `really` it is only tried whether that can be done. ends: what has not ended yet is bound.

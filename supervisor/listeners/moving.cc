@@ -7,9 +7,9 @@
 #include <utility>
 
 #include "libhandoff/sys/socket.h"
-#include "supervisor/core/elsewhere.h"
 #include "supervisor/listeners/listener_ends.h"
 #include "supervisor/listeners/listeners.h"
+#include "supervisor/listeners/socket_file.h"
 
 namespace handoff::supervisor {
 namespace {
@@ -26,7 +26,7 @@ bool is(const NamedFd* named, const std::optional<Listener>& listener) {
 
 bool is_at(const std::string& bound, const core::Address& said) {
   const auto address = core::parse_address(bound);
-  return address && supervisor::is_at(*address, said);
+  return address && core::is_at(*address, said);
 }
 
 // Nobody else can be bound at that address.
@@ -66,7 +66,10 @@ Result<std::optional<Listener>> Listeners::open_for_heir(const Place& place, boo
 
 Result<std::optional<Listener>> Listeners::try_to_open(const Place& place, ListenerEnds* ends) {
   if (ends != nullptr && ends->has(place.wanted)) return std::nullopt;
-  const auto can = handoff::io::can_bind(place.wanted.address, place.wanted.options.bind);
+  auto can = handoff::io::can_bind(place.wanted.address, place.wanted.options.bind);
+  if (const auto owner = owner_of(place.wanted.options); can && !owner) {
+    can = Failure(owner.error());
+  }
   if (can) return std::nullopt;
   return fail(can.error().code, "listener " + place.wanted.name + ": " + can.error().message);
 }

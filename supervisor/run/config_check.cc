@@ -134,10 +134,17 @@ class Check {
     if (!first) {
       if (here.shares && other->second.shares) return;
       tell(address + " is that of " + other->second.name + ", too");
-    } else if (!held_.contains(address)) {
+    } else if (!is_held(listener.address)) {
       const auto can = handoff::io::can_bind(listener.address, listener.options.bind);
       if (!can) tell(listener.name + ": " + can.error().message);
     }
+  }
+
+  bool is_held(const core::Address& address) const {
+    return std::ranges::any_of(held_, [&](const std::string& bound) {
+      const auto at = core::parse_address(bound);
+      return at && core::is_at(*at, address);
+    });
   }
 
   struct Owner {

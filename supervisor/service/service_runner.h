@@ -123,6 +123,7 @@ class ServiceRunner {
   void tell_elsewhere();
   void count_donors_sessions();
   void take_turn(const Spawn& spawn);
+  void look_up_owners(const Spawn& spawn, StartQueue::Place place);
   void in_turn(const Spawn& spawn, StartQueue::Place place);
   void spawn(const Spawn& spawn, StartQueue::Place place);
   void not_started(Generation generation, const Error& error);
