@@ -116,15 +116,14 @@ void Listeners::take_kept(KeptFds& kept) {
     UniqueFd before = kept.take(name + kBefore);
     UniqueFd fd = kept.take(name);
     if (place.have) continue;
-    if (fd.valid()) take_kept(place, std::move(fd), before.valid());
+    if (fd.valid()) take_kept(place, std::move(fd));
     if (before.valid()) take_from_before(place, std::move(before));
   }
 }
 
 // One at another address than the configuration has is taken: connections wait in it.
-void Listeners::take_kept(Place& place, UniqueFd fd, bool moves) {
-  auto listener =
-      adopt(place.wanted, std::move(fd), spare_of(place.wanted.name) + (moves ? ":next" : ""));
+void Listeners::take_kept(Place& place, UniqueFd fd) {
+  auto listener = adopt(place.wanted, std::move(fd), spare_of(place.wanted.name));
   if (!listener) {
     spdlog::warn("{}: the listener {} that was kept is not used: {}", service_, place.wanted.name,
                  listener.error().message);
@@ -258,8 +257,7 @@ void Listeners::take_shown(std::vector<NamedFd>& shown) {
                        !place->have->is_at(place->wanted.address) &&
                        handoff::io::listens_at(fd.get(), place->wanted.address);
     if (place->have && !moved) continue;
-    const std::string spare = spare_of(named.name) + (moved ? ":next" : "");
-    auto listener = adopt(place->wanted, std::move(fd), spare);
+    auto listener = adopt(place->wanted, std::move(fd), spare_of(named.name));
     if (!listener) {
       spdlog::error("{}: the listener {} that is shown is not taken: {}", service_, named.name,
                     listener.error().message);

@@ -140,10 +140,10 @@ class Listeners {
   void drop_lost();
   std::string spare_of(const std::string& name) const;
   Result<Listener> open(const NamedAddress& wanted, const std::string& spare);
-  Result<std::optional<Listener>> open_for_heir(const Place& place, bool moves, ListenerEnds* ends);
+  Result<std::optional<Listener>> open_for_heir(const Place& place, ListenerEnds* ends);
   static Result<std::optional<Listener>> try_to_open(const Place& place, ListenerEnds* ends);
   Result<Listener> adopt(const NamedAddress& wanted, UniqueFd fd, const std::string& spare);
-  void take_kept(Place& place, UniqueFd fd, bool moves);
+  void take_kept(Place& place, UniqueFd fd);
   void take_from_before(Place& place, UniqueFd fd);
 
   std::string service_;

@@ -54,12 +54,11 @@ std::string Listeners::in_the_way(const Place& place, const std::vector<NamedFd>
 }
 
 // One that has just been given up for a move that went back is taken up again: it is bound still.
-Result<std::optional<Listener>> Listeners::open_for_heir(const Place& place, bool moves,
-                                                         ListenerEnds* ends) {
+Result<std::optional<Listener>> Listeners::open_for_heir(const Place& place, ListenerEnds* ends) {
   if (ends != nullptr && ends->has(place.wanted)) {
     if (auto again = ends->take_back(place.wanted)) return again;
   }
-  auto listener = open(place.wanted, spare_of(place.wanted.name) + (moves ? ":next" : ""));
+  auto listener = open(place.wanted, spare_of(place.wanted.name));
   if (!listener) return Failure(listener.error());
   return std::make_optional(std::move(*listener));
 }
@@ -94,7 +93,7 @@ Result<void> Listeners::bind_for_heir(const std::vector<NamedFd>& donor, bool re
       continue;
     }
     const bool was_ending = ends != nullptr && ends->has(place.wanted);
-    auto bound = really ? open_for_heir(place, moves, ends) : try_to_open(place, ends);
+    auto bound = really ? open_for_heir(place, ends) : try_to_open(place, ends);
     if (!bound) {
       out = Failure(bound.error());
       break;

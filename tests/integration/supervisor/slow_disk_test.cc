@@ -210,9 +210,7 @@ TEST_F(SlowDiskTest, OfADirectoryOfUsersHoldsUpNobodyElseWhereAUserIsMissing) {
   EXPECT_EQ(supervisor.command({"restart", "chat"}).status, 0);
   quick();
   supervisor.wait_for_state("backoff", "kv");
-  EXPECT_TRUE(
-      supervisor.says("kv: it could not be started: listener a: there is no user "
-                      "\"nobody-of-that-name\""));
+  EXPECT_TRUE(supervisor.says("listener a: there is no user \"nobody-of-that-name\""));
 }
 
 // As a supervisor before file marks has written it, or as a file that was touched since looks.
