@@ -45,8 +45,12 @@ bool somebody_waits(int fd) {
 
 }  // namespace
 
-ListenerEnds::ListenerEnds(uv_loop_t* loop, std::string service, Duration handshakes)
-    : service_(std::move(service)), handshakes_(handshakes), timer_(loop, [this] { look(); }) {}
+ListenerEnds::ListenerEnds(uv_loop_t* loop, std::string service, Duration handshakes,
+                           std::function<void()> ended)
+    : service_(std::move(service)),
+      handshakes_(handshakes),
+      ended_(std::move(ended)),
+      timer_(loop, [this] { look(); }) {}
 
 void ListenerEnds::end(Listener listener) {
   listener.leave_path();
@@ -112,8 +116,10 @@ void ListenerEnds::look() {
     if (ending.listener.asked().kind != Kind::kTcp) continue;
     (void)::shutdown(ending.listener.fd(), SHUT_RDWR);
   }
+  const bool have_ended = left.size() < endings_.size();
   endings_ = std::move(left);
   if (!endings_.empty()) timer_.at(now() + kLook);
+  if (have_ended && ended_) ended_();
 }
 
 }  // namespace handoff::supervisor

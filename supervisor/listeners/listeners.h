@@ -111,6 +111,8 @@ class Listeners {
   std::vector<const Listener*> here(const std::vector<NamedFd>& owner = {}) const;
   // Of a listener that moves the one that here(owner) leaves out; nullptr if it does not move.
   const Listener* other(const std::string& name, const std::vector<NamedFd>& owner) const;
+  // Of those that move, the one that it went from.
+  std::vector<const Listener*> before() const;
   bool has(const std::string& name) const;
   std::vector<std::string> wanted_names() const;
   std::vector<std::string> names() const;  // of here()

@@ -263,6 +263,14 @@ std::vector<const Listener*> Listeners::here(const std::vector<NamedFd>& owner) 
   return out;
 }
 
+std::vector<const Listener*> Listeners::before() const {
+  std::vector<const Listener*> out;
+  for (const Place& place : places_) {
+    if (place.have && place.next && !place.back) out.push_back(&*place.have);
+  }
+  return out;
+}
+
 const Listener* Listeners::other(const std::string& name, const std::vector<NamedFd>& owner) const {
   for (const Place& place : places_) {
     if (place.wanted.name != name || !place.next) continue;

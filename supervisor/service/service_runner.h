@@ -120,6 +120,7 @@ class ServiceRunner {
   void look_after_trial();
   void look_after_choice();
   void look_after_listeners();
+  void find_listeners(const std::vector<SavedListener>& saved);
   void tell_elsewhere();
   void count_donors_sessions();
   void take_turn(const Spawn& spawn);
