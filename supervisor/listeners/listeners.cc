@@ -42,10 +42,17 @@ void Listeners::drop(std::optional<Listener>& listener) {
   listener.reset();
 }
 
-// One whose options can't be set is as good as one with others: the log has it.
-void Listeners::set(Listener& listener, const ListenerOptions& options) {
-  const auto done = listener.set(options);
-  if (!done) spdlog::error("{}: {}", service_, done.error().message);
+// One whose options can't be set is as good as one with others.
+Result<void> Listeners::set(Listener& listener, const ListenerOptions& options) {
+  auto done = listener.set(options);
+  if (done) return done;
+  const bool forbidden = done.error().code == -EPERM || done.error().code == -EACCES;
+  done = fail(done.error().code,
+              done.error().message +
+                  (forbidden ? "; run the supervisor with CAP_CHOWN and CAP_FOWNER, or set it by "
+                               "hand, and handoff reload"
+                             : "; mend that, and handoff reload"));
+  return done;
 }
 
 // In the runtime folder: of nobody else, and on the file system of most such sockets.
@@ -76,7 +83,8 @@ std::vector<Listeners::Mended> Listeners::mend_paths() {
   return out;
 }
 
-void Listeners::want(std::vector<NamedAddress> wanted, bool in_use) {
+std::vector<Listeners::Mended> Listeners::want(std::vector<NamedAddress> wanted, bool in_use) {
+  std::vector<Mended> out;
   std::vector<Place> places;
   places.reserve(wanted.size());
   for (NamedAddress& one : wanted) {
@@ -92,7 +100,8 @@ void Listeners::want(std::vector<NamedAddress> wanted, bool in_use) {
       // A socket at the address before is none that options of the new one are for.
       const bool is_there = place.have && place.have->asked() == still->wanted.address;
       if (is_there && !place.have->is_set(still->wanted.options)) {
-        set(*place.have, still->wanted.options);
+        const auto done = set(*place.have, still->wanted.options);
+        if (!done) out.push_back({place.wanted.name, false, done.error().message});
       }
       if (!in_use && place.have && !is_there) drop(place.have);
       if (place.have) still->have.emplace(std::move(*place.have));
@@ -108,6 +117,7 @@ void Listeners::want(std::vector<NamedAddress> wanted, bool in_use) {
     }
   }
   places_ = std::move(places);
+  return out;
 }
 
 void Listeners::take_kept(KeptFds& kept) {
@@ -236,7 +246,10 @@ Result<Listener> Listeners::adopt(const NamedAddress& wanted, UniqueFd fd,
     }
   }
   auto listener = Listener::adopt(there, std::move(fd), spare);
-  if (listener && there == wanted) set(*listener, wanted.options);
+  if (!listener || there != wanted) return listener;
+  if (const auto done = set(*listener, wanted.options); !done) {
+    spdlog::error("{}: {}", service_, done.error().message);
+  }
   return listener;
 }
 

@@ -38,10 +38,17 @@ class Listeners {
   Listeners(std::string service, std::vector<NamedAddress> wanted, Notify& notify,
             std::string report_path = "");
 
+  // What was done to a listener, or why it can't be.
+  struct Mended {
+    std::string name;
+    bool done = false;
+    std::string what;
+  };
   // From now on: those that are here and are not among them are closed, others bound when missing.
-  // Options of those that stay are set. in_use: a process has them, so one that has another address
-  // now stays, too, until an upgrade moves it.
-  void want(std::vector<NamedAddress> wanted, bool in_use = false);
+  // Options of those that stay are set; what is returned says where that failed, and what helps.
+  // in_use: a process has them, so one that has another address now stays, too, until an upgrade
+  // moves it.
+  std::vector<Mended> want(std::vector<NamedAddress> wanted, bool in_use = false);
   // Takes those that were kept and are wanted by name; one at another address stays there until an
   // upgrade moves it.
   void take_kept(KeptFds& kept);
@@ -93,13 +100,7 @@ class Listeners {
 
   // Until it is bound again.
   void close(const std::string& name);
-  // Makes paths of Unix listeners again that somebody has removed. What was done, or why it can't
-  // be, by listener.
-  struct Mended {
-    std::string name;
-    bool done = false;
-    std::string what;
-  };
+  // Makes paths of Unix listeners again that somebody has removed.
   std::vector<Mended> mend_paths();
   // From a process that has it: fds that are wanted and missing are taken, the others closed. One
   // that is where the configuration says, while the one that is here is not, has moved: under the
@@ -138,7 +139,7 @@ class Listeners {
   void replace(std::optional<Listener>& listener);
   bool is_held(Place& place, const NamedFd* its, bool went_back);
   void turn_back(Place& place);
-  void set(Listener& listener, const ListenerOptions& options);
+  static Result<void> set(Listener& listener, const ListenerOptions& options);
   void drop_lost();
   std::string spare_of(const std::string& name) const;
   Result<Listener> open(const NamedAddress& wanted, const std::string& spare);

@@ -54,14 +54,15 @@ ServiceRunner::ServiceRunner(ServiceHost host, ServiceConfig config, Listeners l
           }),  // heard() feeds the answer
       timer_(host_.loop, [this] { deadline_passed(); }) {}
 
-void ServiceRunner::reconfigure(ServiceConfig config) {
+std::vector<Listeners::Mended> ServiceRunner::reconfigure(ServiceConfig config) {
   config_ = std::move(config);
   releases_.reconfigured();
   machine_.set_policy(policy_of(config_));
-  listeners_.want(config_.listen, !idle());
+  auto out = listeners_.want(config_.listen, !idle());
   trial_.set_check(config_.health);
   look_after_trial();
   tell_elsewhere();
+  return out;
 }
 
 // Once of each. In an upgrade one that moves is not elsewhere, and is again if the upgrade fails.

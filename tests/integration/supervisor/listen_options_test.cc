@@ -67,6 +67,29 @@ TEST_F(ListenOptionsTest, AUnixSocketHasItsModeAndOwnerAndAReloadChangesThem) {
   EXPECT_EQ(file().st_ino, inode);
 }
 
+// Seen: the answer was that mode and owner are set, and only the log told.
+TEST_F(ListenOptionsTest, AReloadSaysWhatOfItCouldNotBeDone) {
+  start(config(unix_table("mode = \"0640\"")));
+  const std::string why = "listener local: there is no user \"nobody-of-that-name\"";
+  const json answer =
+      reload(config(unix_table("mode = \"0606\", owner = \"nobody-of-that-name\"")), 1);
+  EXPECT_EQ(answer.at("result"), "failed");
+  EXPECT_EQ(answer.at("error").at("code"), "partly");
+  EXPECT_EQ(answer.at("error").at("message").get<std::string>().find("chat: " + why), 0U) << answer;
+  EXPECT_EQ(answer.at("changed"), json::array());
+  ASSERT_EQ(answer.at("unchanged").size(), 1U) << answer;
+  EXPECT_EQ(answer.at("unchanged")[0].at("key"), "listen.local");
+  EXPECT_EQ(mode(), 0640U);
+  EXPECT_EQ(supervisor.history("reload").back().at("result"), "failed");
+  const Supervisor::Outcome people = supervisor.command({"reload"});
+  EXPECT_EQ(people.status, 1) << "it is as it was";
+  EXPECT_NE(people.out.find(path + " was read again"), std::string::npos) << people.out;
+  EXPECT_NE(people.err.find("not all of it could be done: chat: " + why), std::string::npos)
+      << people.err;
+  EXPECT_EQ(reload(config(unix_table("mode = \"0606\""))).at("result"), "done");
+  EXPECT_EQ(mode(), 0606U);
+}
+
 TEST_F(ListenOptionsTest, AnOwnerThatNobodyIsKeepsTheServiceDownAndIsNamed) {
   write_file(path, config(unix_table("owner = \"nobody-of-that-name\"")));
   supervisor.run({"--config", path});
