@@ -195,11 +195,12 @@ Result<Listener> Listeners::open(const NamedAddress& wanted, const std::string& 
                   " of the supervisor before this one has it, and is in the way");
 }
 
-std::vector<NamedAddress> Listeners::of_unknown_owners() const {
+std::vector<NamedAddress> Listeners::of_unknown_owners(bool all) const {
   std::vector<NamedAddress> out;
   for (const Place& place : places_) {
     const bool is_there = place.have && place.have->is_at(place.wanted.address);
-    if (!is_there && !owner_of(place.wanted.options)) out.push_back(place.wanted);
+    if (is_there || (place.added && !all)) continue;
+    if (!owner_of(place.wanted.options)) out.push_back(place.wanted);
   }
   return out;
 }

@@ -60,9 +60,9 @@ class Listeners {
   Result<void> bind_missing(const std::vector<std::string>& left_out = {},
                             const Claims& claims = {}, bool ran = false);
 
-  // Those that a start or an upgrade would bind, and whose owner is not known (socket_file.h). Once
-  // somebody has looked them up they are known.
-  std::vector<NamedAddress> of_unknown_owners() const;
+  // Those that are to be bound, and whose owner is not known (socket_file.h). Once somebody has
+  // looked them up they are known. all: also those that bind_missing() can do without.
+  std::vector<NamedAddress> of_unknown_owners(bool all) const;
   void know(const std::vector<NamedAddress>& looked_up);
 
   // For an heir that goes forward: binds what no process has yet, and what is to move at its new

@@ -277,7 +277,8 @@ void ServiceRunner::find_listeners(const std::vector<SavedListener>& saved) {
     const auto wanted = std::ranges::find(config_.listen, one.name, &NamedAddress::name);
     const bool is_wanted_there =
         address && wanted != config_.listen.end() && core::is_at(*address, wanted->address);
-    if (!address || (!one.ends && is_wanted_there)) continue;  // nothing moves any more
+    // Nothing moves any more, or what was kept is here already.
+    if (!address || (!one.ends && (is_wanted_there || listeners_.has(one.name)))) continue;
     UniqueFd fd;
     for (const auto& [generation, process] : processes_.all()) {
       if (!fd.valid()) fd = socket_of(*process, {one.inode, one.device});

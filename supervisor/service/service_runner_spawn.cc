@@ -24,8 +24,8 @@ void ServiceRunner::take_turn(const Spawn& asked) {
 // Of listeners that this start may bind, where nobody knew them when the configuration was read.
 // They are there by now, maybe.
 void ServiceRunner::look_up_owners(const Spawn& asked, StartQueue::Place place) {
-  const auto listeners =
-      std::make_shared<std::vector<NamedAddress>>(listeners_.of_unknown_owners());
+  const auto listeners = std::make_shared<std::vector<NamedAddress>>();
+  if (!asked.goes_back) *listeners = listeners_.of_unknown_owners(asked.heir || asked.candidate);
   const auto look = [listeners] {
     for (NamedAddress& one : *listeners) look_up(one);
   };

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "fixture.h"
@@ -88,6 +89,21 @@ TEST_F(ListenOptionsTest, AReloadSaysWhatOfItCouldNotBeDone) {
       << people.err;
   EXPECT_EQ(reload(config(unix_table("mode = \"0606\""))).at("result"), "done");
   EXPECT_EQ(mode(), 0606U);
+}
+
+TEST_F(ListenOptionsTest, AReloadSaysWhichPathItCouldNotMakeAgain) {
+  const std::string same = config(unix_table("mode = \"0640\""));
+  start(same);
+  std::filesystem::remove(socket);
+  write_file(socket, "precious");
+  const json answer = reload(same, 1);
+  EXPECT_EQ(answer.at("error").at("code"), "partly") << answer;
+  ASSERT_EQ(answer.at("unchanged").size(), 1U) << answer;
+  EXPECT_EQ(answer.at("unchanged")[0].at("key"), "listen.local");
+  EXPECT_EQ(read_file(socket), "precious");
+  std::filesystem::remove(socket);
+  EXPECT_EQ(reload(same).at("result"), "done");
+  EXPECT_EQ(mode(), 0640U) << "it is the same socket";
 }
 
 TEST_F(ListenOptionsTest, AnOwnerThatNobodyIsKeepsTheServiceDownAndIsNamed) {
