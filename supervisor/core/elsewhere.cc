@@ -1,16 +1,16 @@
 #include "supervisor/core/elsewhere.h"
 
-#include <algorithm>
-
 namespace handoff::supervisor {
+
 std::vector<Elsewhere> elsewhere(const std::vector<BoundListener>& bound,
                                  const std::vector<SaidListener>& said) {
   std::vector<Elsewhere> out;
   for (const BoundListener& one : bound) {
-    const auto wanted = std::ranges::find(said, one.name, &SaidListener::name);
     const auto address = core::parse_address(one.address);
-    if (wanted == said.end() || !address || core::is_at(*address, wanted->address)) continue;
-    out.push_back({one.name, one.address, core::to_string(wanted->address)});
+    for (const SaidListener& wanted : said) {
+      if (wanted.name != one.name || !address || core::is_at(*address, wanted.address)) continue;
+      out.push_back({one.name, one.address, core::to_string(wanted.address)});
+    }
   }
   return out;
 }

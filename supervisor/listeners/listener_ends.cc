@@ -5,7 +5,6 @@
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -70,8 +69,10 @@ std::vector<const Listener*> ListenerEnds::all() const {
 }
 
 bool ListenerEnds::has(const NamedAddress& wanted) const {
-  return std::any_of(endings_.begin(), endings_.end(),
-                     [&](const Ending& ending) { return is(ending.listener, wanted); });
+  for (const Ending& ending : endings_) {
+    if (is(ending.listener, wanted)) return true;
+  }
+  return false;
 }
 
 std::optional<Listener> ListenerEnds::take_back(const NamedAddress& wanted) {

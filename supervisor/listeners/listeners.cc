@@ -31,6 +31,13 @@ Listeners::Listeners(std::string service, std::vector<NamedAddress> wanted, Noti
   want(std::move(wanted));
 }
 
+Listeners::Place* Listeners::find(std::vector<Place>& places, const std::string& name) {
+  for (Place& place : places) {
+    if (place.wanted.name == name) return &place;
+  }
+  return nullptr;
+}
+
 void Listeners::keep(Place& place, Listener listener) {
   notify_->store(service_ + "/" + listener.name(), listener.fd());
   place.have.emplace(std::move(listener));
@@ -88,15 +95,12 @@ std::vector<Listeners::Mended> Listeners::want(std::vector<NamedAddress> wanted,
   std::vector<Place> places;
   places.reserve(wanted.size());
   for (NamedAddress& one : wanted) {
-    const bool is_new = std::ranges::none_of(
-        places_, [&](const Place& place) { return place.wanted.name == one.name; });
+    const bool is_new = find(places_, one.name) == nullptr;
     places.push_back({.wanted = std::move(one), .added = in_use && is_new});
   }
   for (Place& place : places_) {
-    const auto still = std::ranges::find_if(
-        places, [&](const Place& other) { return other.wanted.name == place.wanted.name; });
-    const bool same = still != places.end() && is_same_socket(place.wanted, still->wanted);
-    if (still != places.end() && (same || in_use)) {
+    Place* const still = find(places, place.wanted.name);
+    if (still != nullptr && (in_use || is_same_socket(place.wanted, still->wanted))) {
       // A socket at the address before is none that options of the new one are for.
       const bool is_there = place.have && place.have->asked() == still->wanted.address;
       if (is_there && !place.have->is_set(still->wanted.options)) {
@@ -258,9 +262,8 @@ void Listeners::take_shown(std::vector<NamedFd>& shown) {
   for (NamedFd& named : shown) {
     UniqueFd fd = std::move(named.fd);
     if (!fd.valid()) continue;
-    const auto place = std::ranges::find_if(
-        places_, [&](const Place& one) { return one.wanted.name == named.name; });
-    if (place == places_.end() || place->next) continue;
+    Place* const place = find(places_, named.name);
+    if (place == nullptr || place->next) continue;
     const auto identity = handoff::io::identity_of(fd.get());
     if (!identity || *identity != handoff::io::Identity{named.inode, named.device}) {
       spdlog::error("{}: the listener {} that is shown is not the one announced", service_,
@@ -297,8 +300,10 @@ std::vector<std::string> Listeners::names() const {
 }
 
 bool Listeners::has(const std::string& name) const {
-  return std::ranges::any_of(
-      places_, [&](const Place& place) { return place.have && place.wanted.name == name; });
+  for (const Place& place : places_) {
+    if (place.have && place.wanted.name == name) return true;
+  }
+  return false;
 }
 
 nlohmann::json Listeners::json(const std::vector<NamedFd>& owner) const {

@@ -132,6 +132,7 @@ class Listeners {
     bool taken_up = false;         // `next` was about to end, and a process has it still
     bool added = false;            // by a reload, and no release that is permanent has had it
   };
+  static Place* find(std::vector<Place>& places, const std::string& name);
   // The socket of another name that is at the address of a place; "" if there is none.
   std::string in_the_way(const Place& place, const std::vector<NamedFd>& donor) const;
   void keep(Place& place, Listener listener);

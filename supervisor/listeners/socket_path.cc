@@ -8,7 +8,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cinttypes>
@@ -102,8 +101,7 @@ void SocketPath::remove() {
 // Without one the listener is as good, until somebody removes its path.
 void SocketPath::make_spare() {
   if (path_.empty() || file_ == File{} || file_at(path_) != file_) return;
-  const auto has = [this](const std::string& name) { return file_at(name) == file_; };
-  if (std::ranges::any_of(spares_, has)) return;
+  if (!spare().empty()) return;
   for (const std::string& name : spares_) {
     if (file_at(name) != File{} && is_stale(name)) ::unlink(name.c_str());  // of an earlier socket
     (void)::mkdir(std::filesystem::path(name).parent_path().c_str(), 0700);
@@ -113,8 +111,10 @@ void SocketPath::make_spare() {
 
 std::string SocketPath::spare() const {
   if (file_ == File{}) return "";
-  const auto found = std::ranges::find(spares_, file_, &SocketPath::file_at);
-  return found == spares_.end() ? "" : *found;
+  for (const std::string& name : spares_) {
+    if (file_at(name) == file_) return name;
+  }
+  return "";
 }
 
 bool SocketPath::lost() const { return !problem().empty() && spare().empty(); }

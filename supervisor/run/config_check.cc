@@ -141,10 +141,11 @@ class Check {
   }
 
   bool is_held(const core::Address& address) const {
-    return std::ranges::any_of(held_, [&](const std::string& bound) {
+    for (const std::string& bound : held_) {
       const auto at = core::parse_address(bound);
-      return at && core::is_at(*at, address);
-    });
+      if (at && core::is_at(*at, address)) return true;
+    }
+    return false;
   }
 
   struct Owner {

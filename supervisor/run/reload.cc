@@ -36,6 +36,18 @@ const ServiceConfig* find(const Config& config, const std::string& name) {
   return found == config.services.end() ? nullptr : &*found;
 }
 
+// In place of what says that it is.
+void not_set(std::vector<ConfigChange>& changes, ConfigChange change) {
+  for (ConfigChange& one : changes) {
+    if (one.service != change.service || one.key != change.key || one.what != kOptionsAreSet) {
+      continue;
+    }
+    one = std::move(change);
+    return;
+  }
+  changes.push_back(std::move(change));
+}
+
 // failures: what was to be done and could not be; the rest is done.
 json answer_to_reload(const std::string& file, const std::vector<ConfigChange>& changes,
                       const std::vector<std::string>& failures) {
@@ -219,11 +231,7 @@ Result<json> Supervisor::take_config(Reading& read, const Who& who) {
   keep(*config);
   for (auto& [name, outcome] : outcomes) {
     for (const Listeners::Mended& one : services_.at(name)->reconfigure(std::move(outcome))) {
-      const std::string key = "listen." + one.name;
-      std::erase_if(changes, [&, &service = name](const ConfigChange& change) {
-        return change.service == service && change.key == key && change.what == kOptionsAreSet;
-      });
-      changes.push_back({name, key, When::kNot, one.what});
+      not_set(changes, {name, "listen." + one.name, When::kNot, one.what});
       failures.push_back(name + ": " + one.what);
     }
   }

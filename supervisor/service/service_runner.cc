@@ -274,9 +274,12 @@ void ServiceRunner::resume(SavedService saved, std::vector<std::unique_ptr<Proce
 void ServiceRunner::find_listeners(const std::vector<SavedListener>& saved) {
   for (const SavedListener& one : saved) {
     const auto address = core::parse_address(one.address);
-    const auto wanted = std::ranges::find(config_.listen, one.name, &NamedAddress::name);
-    const bool is_wanted_there =
-        address && wanted != config_.listen.end() && core::is_at(*address, wanted->address);
+    bool is_wanted_there = false;
+    for (const NamedAddress& wanted : config_.listen) {
+      if (address && wanted.name == one.name) {
+        is_wanted_there = core::is_at(*address, wanted.address);
+      }
+    }
     // Nothing moves any more, or what was kept is here already.
     if (!address || (!one.ends && (is_wanted_there || listeners_.has(one.name)))) continue;
     UniqueFd fd;
