@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <optional>
+#include <utility>
 
 #include "libhandoff/base/text.h"
 
@@ -20,18 +22,28 @@ tl::unexpected<std::string> wrong(std::string_view text, const std::string& why)
   return tl::unexpected("\"" + std::string(text) + "\" is no address: " + why);
 }
 
-// inet_pton(3) stops at a NUL and knows no scope (%eth0), so both are looked at here.
-bool numeric(const std::string& host, bool v6) {
+// An address that means nothing without the link that it is on. Of any other the kernel ignores it.
+bool is_of_a_link(const in6_addr& address) {
+  return IN6_IS_ADDR_LINKLOCAL(&address) || IN6_IS_ADDR_MC_LINKLOCAL(&address) ||
+         IN6_IS_ADDR_MC_NODELOCAL(&address);
+}
+
+// A numeric host as the kernel's are printed: 0:0::1 is ::1; nullopt if it is none. inet_pton(3)
+// stops at a NUL and knows no scope (%eth0), so both are looked at here.
+std::optional<std::string> plain(const std::string& host, bool v6) {
   const auto is_graphic = [](char c) { return c > ' ' && c < 0x7f; };
-  if (!std::all_of(host.begin(), host.end(), is_graphic)) return false;
+  if (!std::all_of(host.begin(), host.end(), is_graphic)) return std::nullopt;
+  const int family = v6 ? AF_INET6 : AF_INET;
+  const std::size_t percent = v6 ? std::min(host.find('%'), host.size()) : host.size();
+  const std::string scope = host.substr(percent);
+  if (scope.size() == 1 || scope.size() > kMaxInterface + 1) return std::nullopt;
   in6_addr parsed{};
-  const std::size_t percent = v6 ? host.find('%') : std::string::npos;
-  const std::string address = host.substr(0, percent);
-  if (percent != std::string::npos) {
-    const std::size_t scope = host.size() - percent - 1;
-    if (scope == 0 || scope > kMaxInterface) return false;
+  char text[INET6_ADDRSTRLEN] = {};
+  if (::inet_pton(family, host.substr(0, percent).c_str(), &parsed) != 1 ||
+      ::inet_ntop(family, &parsed, text, sizeof text) == nullptr) {
+    return std::nullopt;
   }
-  return ::inet_pton(v6 ? AF_INET6 : AF_INET, address.c_str(), &parsed) == 1;
+  return v6 && is_of_a_link(parsed) ? text + scope : text;
 }
 
 tl::expected<Address, std::string> parse_unix(std::string_view text, std::string_view rest) {
@@ -72,8 +84,8 @@ tl::expected<Address, std::string> parse_address(std::string_view text) {
     address.v6 = true;
     host = host.substr(1, host.size() - 2);
   }
-  address.host = host;
-  if (!numeric(address.host, address.v6)) {
+  auto numeric = plain(std::string(host), address.v6);
+  if (!numeric) {
     if (!address.v6 && host.find(':') != std::string_view::npos) {
       return wrong(text, "an IPv6 address goes in brackets, e.g. tcp:[::1]:7000");
     }
@@ -81,6 +93,7 @@ tl::expected<Address, std::string> parse_address(std::string_view text) {
                            "\" is not a numeric address (names are not looked up), e.g. 127.0.0.1, "
                            "0.0.0.0, [::]");
   }
+  address.host = std::move(*numeric);
   return address;
 }
 
@@ -91,6 +104,13 @@ std::string to_string(const Address& address) {
   const std::string host = address.v6 ? "[" + address.host + "]" : address.host;
   return (address.kind == Address::Kind::kTcp ? "tcp:" : "udp:") + host + ":" +
          std::to_string(address.port);
+}
+
+bool is_at(const Address& bound, const Address& said) {
+  const bool on_any_link = said.v6 && said.host.find('%') == std::string::npos;
+  const std::size_t end = on_any_link ? bound.host.find('%') : std::string::npos;
+  return bound.kind == said.kind && bound.v6 == said.v6 && bound.abstract == said.abstract &&
+         (said.port == 0 || bound.port == said.port) && bound.host.substr(0, end) == said.host;
 }
 
 bool valid_name(std::string_view name) {

@@ -1,5 +1,6 @@
 // The C ABI of the kit: handoff/poll.h. No exception leaves these functions.
 #include <arpa/inet.h>
+#include <net/if.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -236,7 +237,7 @@ int handoff_conn_peer(const handoff_conn_t* c, char* host, size_t size, uint16_t
   sockaddr_storage address{};
   socklen_t length = sizeof address;
   if (::getpeername(c->fd, reinterpret_cast<sockaddr*>(&address), &length) < 0) return -errno;
-  std::array<char, INET6_ADDRSTRLEN> text{"unix"};
+  std::array<char, INET6_ADDRSTRLEN + IF_NAMESIZE> text{"unix"};  // with %, and one NUL for both
   std::uint16_t number = 0;
   if (address.ss_family == AF_INET) {
     const auto& in = reinterpret_cast<const sockaddr_in&>(address);
@@ -245,6 +246,11 @@ int handoff_conn_peer(const handoff_conn_t* c, char* host, size_t size, uint16_t
   } else if (address.ss_family == AF_INET6) {
     const auto& in = reinterpret_cast<const sockaddr_in6&>(address);
     ::inet_ntop(AF_INET6, &in.sin6_addr, text.data(), text.size());
+    std::array<char, IF_NAMESIZE> interface {};
+    if (in.sin6_scope_id != 0 && ::if_indextoname(in.sin6_scope_id, interface.data()) != nullptr) {
+      const std::size_t end = std::strlen(text.data());
+      std::snprintf(text.data() + end, text.size() - end, "%%%s", interface.data());
+    }
     number = ntohs(in.sin6_port);
   }
   const std::size_t needed = std::strlen(text.data()) + 1;

@@ -46,6 +46,7 @@ inline constexpr std::string_view kSteps[] = {
     "supervisor.record.before", "supervisor.record.after",
     "supervisor.signal.before", "supervisor.signal.after",
     "supervisor.digest.before",
+    "supervisor.owner.before",  // names of a listener's owner are looked up
 };
 
 class Step {

@@ -12,6 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <charconv>
 #include <cstddef>
 #include <cstring>
 
@@ -22,6 +23,16 @@ struct Raw {
   sockaddr_storage storage{};
   socklen_t length = 0;
 };
+
+// An interface may have a number for its name.
+Result<std::uint32_t> interface_of(const std::string& scope) {
+  if (const unsigned index = ::if_nametoindex(scope.c_str()); index != 0) return index;
+  std::uint32_t index = 0;
+  const char* end = scope.data() + scope.size();
+  const auto [stopped, error] = std::from_chars(scope.data(), end, index);
+  if (error == std::errc() && stopped == end && index != 0) return index;
+  return fail(-ENODEV, "there is no network interface \"" + scope + "\" here (ip link)");
+}
 
 Result<Raw> to_raw(const core::Address& address) {
   Raw raw;
@@ -43,7 +54,9 @@ Result<Raw> to_raw(const core::Address& address) {
     in.sin6_port = htons(address.port);
     std::string host = address.host;
     if (const auto percent = host.find('%'); percent != std::string::npos) {
-      in.sin6_scope_id = ::if_nametoindex(host.c_str() + percent + 1);
+      const auto index = interface_of(host.substr(percent + 1));
+      if (!index) return Failure(index.error());
+      in.sin6_scope_id = *index;
       host.resize(percent);
     }
     if (::inet_pton(AF_INET6, host.c_str(), &in.sin6_addr) != 1) {
@@ -145,7 +158,10 @@ Result<UniqueFd> unbound(const core::Address& address, const Raw& raw,
 
 Result<UniqueFd> connect_address(const core::Address& address) {
   const auto raw = to_raw(address);
-  if (!raw) return Failure(raw.error());
+  if (!raw) {
+    return fail(raw.error().code,
+                "connecting to " + core::to_string(address) + ": " + raw.error().message);
+  }
   UniqueFd fd(::socket(raw->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd.valid()) return fail_errno("connecting to " + core::to_string(address));
   // A Unix socket whose queue is full gives EAGAIN, which is an error here: nothing says when there
@@ -157,9 +173,9 @@ Result<UniqueFd> connect_address(const core::Address& address) {
 }
 
 Result<UniqueFd> bind_address(const core::Address& address, const core::BindOptions& options) {
-  const auto raw = to_raw(address);
-  if (!raw) return Failure(raw.error());
   const std::string what = "binding " + core::to_string(address);
+  const auto raw = to_raw(address);
+  if (!raw) return fail(raw.error().code, what + ": " + raw.error().message);
   auto fd = unbound(address, *raw, options);
   if (!fd) return fail(fd.error().code, what + ": " + fd.error().message);
   if (address.kind == core::Address::Kind::kUnix && !address.abstract) {
@@ -173,9 +189,9 @@ Result<UniqueFd> bind_address(const core::Address& address, const core::BindOpti
 }
 
 Result<void> can_bind(const core::Address& address, const core::BindOptions& options) {
-  const auto raw = to_raw(address);
-  if (!raw) return Failure(raw.error());
   const std::string what = "binding " + core::to_string(address);
+  const auto raw = to_raw(address);
+  if (!raw) return fail(raw.error().code, what + ": " + raw.error().message);
   if (address.kind == core::Address::Kind::kUdp) return {};
   if (address.kind == core::Address::Kind::kUnix && !address.abstract) {
     const auto stale = is_stale(address.host, *raw);
@@ -195,6 +211,18 @@ Result<void> can_bind(const core::Address& address, const core::BindOptions& opt
 
 namespace {
 
+// The name of an interface in the network namespace of the socket, which may be another than this
+// process's; its number if it is gone, or has a name that no address can have.
+std::string interface_name(int fd, std::uint32_t index) {
+  ifreq request{};
+  request.ifr_ifindex = static_cast<int>(index);
+  if (::ioctl(fd, SIOCGIFNAME, &request) == 0) {
+    std::string name(request.ifr_name, ::strnlen(request.ifr_name, sizeof request.ifr_name));
+    if (core::parse_address("udp:[fe80::1%" + name + "]:0")) return name;
+  }
+  return std::to_string(index);
+}
+
 // ask: getsockname(2) or getpeername(2).
 std::optional<std::string> address_by(int (*ask)(int, sockaddr*, socklen_t*), int fd) {
   sockaddr_storage storage{};
@@ -206,6 +234,7 @@ std::optional<std::string> address_by(int (*ask)(int, sockaddr*, socklen_t*), in
   core::Address address;
   address.kind = type == SOCK_DGRAM ? core::Address::Kind::kUdp : core::Address::Kind::kTcp;
   char text[INET6_ADDRSTRLEN] = {};
+  std::string scope;
   if (storage.ss_family == AF_INET) {
     sockaddr_in in{};
     std::memcpy(&in, &storage, sizeof in);
@@ -217,6 +246,7 @@ std::optional<std::string> address_by(int (*ask)(int, sockaddr*, socklen_t*), in
     if (::inet_ntop(AF_INET6, &in.sin6_addr, text, sizeof text) == nullptr) return std::nullopt;
     address.v6 = true;
     address.port = ntohs(in.sin6_port);
+    if (in.sin6_scope_id != 0) scope = "%" + interface_name(fd, in.sin6_scope_id);
   } else if (storage.ss_family == AF_UNIX) {
     sockaddr_un un{};
     std::memcpy(&un, &storage, sizeof un);
@@ -230,7 +260,7 @@ std::optional<std::string> address_by(int (*ask)(int, sockaddr*, socklen_t*), in
   } else {
     return std::nullopt;
   }
-  address.host = text;
+  address.host = text + scope;
   return core::to_string(address);
 }
 
@@ -252,20 +282,23 @@ std::optional<std::string> peer_address(int fd) {
 }
 
 bool listens_at(int fd, const core::Address& address) {
-  const auto wanted = to_raw(address);
   const auto there = bound_address(fd);
-  if (!wanted || !there) return false;
-  auto parsed = core::parse_address(*there);
-  if (!parsed || parsed->kind != address.kind) return false;
-  if (address.port == 0) parsed->port = 0;
-  const auto bound = to_raw(*parsed);  // in the form in which the host is written the same
+  const auto bound = core::parse_address(there.value_or(""));
+  if (!bound || !core::is_at(*bound, address)) return false;
   int listening = 0;
   socklen_t length = sizeof listening;
   if (::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) < 0) return false;
-  const bool udp = address.kind == core::Address::Kind::kUdp;
-  return bound && bound->length == wanted->length &&
-         std::memcmp(&bound->storage, &wanted->storage, bound->length) == 0 &&
-         (udp || listening != 0);
+  return address.kind == core::Address::Kind::kUdp || listening != 0;
+}
+
+core::Address with_interface_name(core::Address address) {
+  const std::size_t percent = address.v6 ? address.host.find('%') : std::string::npos;
+  if (percent == std::string::npos) return address;
+  const auto index = interface_of(address.host.substr(percent + 1));
+  const UniqueFd any(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!index || !any.valid()) return address;
+  address.host = address.host.substr(0, percent + 1) + interface_name(any.get(), *index);
+  return address;
 }
 
 Result<Identity> identity_of(int fd) {

@@ -31,8 +31,12 @@ std::optional<std::string> bound_address(int fd);
 // without a name the process that connected it, "process 4711". nullopt if there is nobody.
 std::optional<std::string> peer_address(int fd);
 
-// Whether fd is a socket that is bound there and, unless it is UDP, listens. Port 0 is any port.
+// Whether fd is a socket that is bound there (core::is_at()) and, unless it is UDP, listens.
 bool listens_at(int fd, const core::Address& address);
+
+// The number of an interface (%2) is its name, as bound_address() has it; one that is not here
+// stays.
+core::Address with_interface_name(core::Address address);
 
 // Which socket or file an fd is, whatever its number: st_ino and st_dev.
 struct Identity {

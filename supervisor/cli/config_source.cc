@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "supervisor/host/kept_config.h"
+#include "supervisor/listeners/socket_file.h"
 
 namespace handoff::supervisor {
 namespace {
@@ -41,6 +42,15 @@ Result<Config> service_of_options(const RunOptions& options) {
   return Config{{std::move(service)}};
 }
 
+// What takes as long as a directory of users likes, before a loop has anything to do with it.
+Result<Config> looked_up(Result<Config> config) {
+  if (!config) return config;
+  for (ServiceConfig& service : config->services) {
+    for (NamedAddress& listener : service.listen) look_up(listener);
+  }
+  return config;
+}
+
 }  // namespace
 
 Result<std::string> config_path(const std::string& given) {
@@ -56,7 +66,7 @@ bool without_file(const RunOptions& options) {
 }
 
 Result<Config> config_from(const RunOptions& options) {
-  if (without_file(options)) return service_of_options(options);
+  if (without_file(options)) return looked_up(service_of_options(options));
   const auto path = config_path(options.config);
   if (!path) {
     return fail(path.error().code,
@@ -77,7 +87,7 @@ Result<Config> config_from(const RunOptions& options, const std::string& text,
       service.timeouts = options.timeouts.over(service.timeouts);
     }
   }
-  return config;
+  return looked_up(std::move(config));
 }
 
 Result<InForce> config_in_force(const RunOptions& options, const std::string& state) {

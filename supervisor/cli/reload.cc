@@ -31,7 +31,8 @@ ExitStatus reload_command(const ServiceOptions& options) {
     std::cout << answer.last.dump() << std::endl;
     return status;
   }
-  if (status != ExitStatus::kDone) {
+  const bool in_force = answer.last.contains("changed");  // as far as it could be
+  if (!in_force) {
     std::cerr << "handoff: " << text_in(answer.last.at("error"), "message") << "\n"
               << "handoff: everything stays as it is" << std::endl;
     return status;
@@ -44,6 +45,10 @@ ExitStatus reload_command(const ServiceOptions& options) {
   if (!unchanged.empty()) std::cout << "not changed:\n";
   for (const json& change : unchanged) std::cout << line_of(change);
   std::cout << std::flush;
+  if (status != ExitStatus::kDone) {
+    std::cerr << "handoff: not all of it could be done: "
+              << text_in(answer.last.at("error"), "message") << std::endl;
+  }
   return status;
 }
 

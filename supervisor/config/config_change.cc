@@ -152,7 +152,7 @@ class Comparison {
     for (NamedAddress& one : result) {
       if (one.name == want.name) one.options = later;
     }
-    if (later != have.options) add(key, When::kNow, "mode, owner and backlog are set");
+    if (later != have.options) add(key, When::kNow, kOptionsAreSet);
     if (later != want.options) {
       add(key, When::kNot,
           "v6only, freebind, reuseport and device are as it was bound: handoff stop " + now_.name +

@@ -25,6 +25,9 @@ struct ConfigChange {
   std::string what;
 };
 
+// Of a listener that is bound: of this key, when kNow.
+inline constexpr const char* kOptionsAreSet = "mode, owner and backlog are set";
+
 struct ConfigOutcome {
   ServiceConfig config;  // what holds from now on
   std::vector<ConfigChange> changes;

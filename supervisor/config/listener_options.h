@@ -1,17 +1,29 @@
 // What the configuration says of a listener beside its address.
 #pragma once
 
+#include <sys/types.h>
+
+#include <optional>
 #include <string>
 
 #include "libhandoff/core/bind_options.h"
 
 namespace handoff::supervisor {
 
+// A user and a group as this host knows them, as far as it does.
+struct SocketOwner {
+  std::optional<uid_t> user = {};
+  std::optional<gid_t> group = {};
+  // Two configurations do not differ by what a host made of them.
+  friend bool operator==(const SocketOwner&, const SocketOwner&) { return true; }
+};
+
 struct ListenerOptions {
   core::BindOptions bind;
   // Of a Unix socket's file, as names or numbers; "" leaves it as it is.
   std::string user = {};
   std::string group = {};
+  SocketOwner known = {};  // of names, once they were looked up (listeners/socket_file.h)
   friend bool operator==(const ListenerOptions&, const ListenerOptions&) = default;
 };
 

@@ -28,10 +28,6 @@ struct Elsewhere {
   friend bool operator==(const Elsewhere&, const Elsewhere&) = default;
 };
 
-// What is bound there is what the configuration means: port 0 is any port, and [::1] is
-// [0:0:0:0:0:0:0:1].
-bool is_at(const core::Address& bound, const core::Address& said);
-
 // In the order of bound. A listener that the configuration does not name has nowhere else to be.
 std::vector<Elsewhere> elsewhere(const std::vector<BoundListener>& bound,
                                  const std::vector<SaidListener>& said);

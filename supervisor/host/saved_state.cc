@@ -161,6 +161,22 @@ SavedLeft left_from(const json& in) {
           .cgroup = in.value("cgroup", "")};
 }
 
+json to_json(const SavedListener& listener) {
+  return {{"name", listener.name},
+          {"address", listener.address},
+          {"inode", listener.inode},
+          {"device", listener.device},
+          {"ends", listener.ends}};
+}
+
+SavedListener listener_from(const json& in) {
+  return {.name = in.at("name").get<std::string>(),
+          .address = in.at("address").get<std::string>(),
+          .inode = need_number<std::uint64_t>(in.at("inode"), 0, UINT64_MAX),
+          .device = need_number<std::uint64_t>(in.at("device"), 0, UINT64_MAX),
+          .ends = in.at("ends").get<bool>()};
+}
+
 constexpr std::array kRests{std::pair{Rest::kNo, "no"}, std::pair{Rest::kDown, "down"},
                             std::pair{Rest::kStopped, "stopped"}};
 
@@ -240,6 +256,7 @@ json to_json(const SavedService& service) {
            {"last_upgrade", service.last_upgrade},
            {"handoff", nullptr}};
   for (const SavedLeft& left : service.left) out["left"].push_back(to_json(left));
+  for (const SavedListener& one : service.listeners) out["listeners"].push_back(to_json(one));
   if (!service.machine.left.empty()) out["left_by_itself"] = service.machine.left;
   if (const auto& leaves = service.machine.leaves) {
     out["leaving_by_itself"] = {{"generation", leaves->generation}, {"why", leaves->why}};
@@ -280,6 +297,10 @@ SavedService service_from(const json& in) {
   for (const json& process : in.at("processes")) out.processes.push_back(process_from(process));
   // Supervisors before that did not look for what processes had left.
   for (const json& left : in.value("left", json::array())) out.left.push_back(left_from(left));
+  // Nor did they find such a socket again.
+  for (const json& one : in.value("listeners", json::array())) {
+    out.listeners.push_back(listener_from(one));
+  }
   out.last_upgrade = in.at("last_upgrade");
   // Supervisors before that left such a service to whoever would end it.
   if (in.contains("last_config")) out.last_config = in["last_config"].get<std::string>();

@@ -68,6 +68,16 @@ struct SavedLeft {
   std::string cgroup = {};
 };
 
+// A socket that no process shows to the next supervisor, although one has it: of a listener that
+// moves, the one from before, and the one that is about to end.
+struct SavedListener {
+  std::string name;
+  std::string address;
+  std::uint64_t inode = 0;
+  std::uint64_t device = 0;
+  bool ends = false;
+};
+
 struct SavedService {
   std::string name;
   Found machine;
@@ -77,6 +87,7 @@ struct SavedService {
   std::optional<SavedRelease> back;  // to go back to
   std::vector<SavedProcess> processes;
   std::vector<SavedLeft> left = {};
+  std::vector<SavedListener> listeners = {};
   nlohmann::json last_upgrade = nullptr;
   std::vector<nlohmann::json> unrecorded = {};  // of what happened, what the history may lack
   std::string last_config = {};  // the text of the one that named it last; "" while one does

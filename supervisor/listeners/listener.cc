@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "libhandoff/sys/socket.h"
-#include "supervisor/core/elsewhere.h"
 #include "supervisor/listeners/socket_file.h"
 
 namespace handoff::supervisor {
@@ -39,6 +38,7 @@ Result<Listener> Listener::adopt(const NamedAddress& named, UniqueFd fd, const s
 }
 
 Result<void> Listener::set(const ListenerOptions& options) {
+  options_.reset();  // should a part of it fail
   int listening = 0;
   socklen_t length = sizeof listening;
   (void)::getsockopt(fd_.get(), SOL_SOCKET, SO_ACCEPTCONN, &listening, &length);
@@ -46,8 +46,10 @@ Result<void> Listener::set(const ListenerOptions& options) {
   if (listening != 0 && ::listen(fd_.get(), options.bind.backlog.value_or(SOMAXCONN)) < 0) {
     return fail_errno("listener " + name_ + ": listen");
   }
-  if (path_.names_socket()) {
-    const auto dressed = dress(path_.path(), options);
+  const bool dresses = options.bind.mode || !options.user.empty() || !options.group.empty();
+  if (dresses && !path_.path().empty()) {
+    const std::string problem = path_.problem();
+    const auto dressed = problem.empty() ? dress(path_.path(), options) : fail(-ENOENT, problem);
     if (!dressed) {
       return fail(dressed.error().code, "listener " + name_ + ": " + dressed.error().message);
     }
@@ -59,7 +61,7 @@ Result<void> Listener::set(const ListenerOptions& options) {
 bool Listener::is_at(const core::Address& said) const {
   if (asked_ == said) return true;
   const auto address = core::parse_address(address_);
-  return address && supervisor::is_at(*address, said);
+  return address && core::is_at(*address, said);
 }
 
 Result<Listener> Listener::describe(const NamedAddress& named, UniqueFd fd,

@@ -18,7 +18,7 @@ class Listener {
  public:
   // Binds and listens. A Unix socket's path that nobody listens on any more is replaced, one that
   // is in use or is no socket is not.
-  // spare: where the second name of a Unix socket goes, see socket_path.h.
+  // spare: what the second name of a Unix socket begins with, see socket_path.h.
   static Result<Listener> open(const NamedAddress& named, const std::string& spare = "");
   // Takes fd, which must be a socket that listens at that address, whatever has become of its path.
   // Its options are as they were: set() changes them.

@@ -5,7 +5,6 @@
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -45,8 +44,12 @@ bool somebody_waits(int fd) {
 
 }  // namespace
 
-ListenerEnds::ListenerEnds(uv_loop_t* loop, std::string service, Duration handshakes)
-    : service_(std::move(service)), handshakes_(handshakes), timer_(loop, [this] { look(); }) {}
+ListenerEnds::ListenerEnds(uv_loop_t* loop, std::string service, Duration handshakes,
+                           std::function<void()> ended)
+    : service_(std::move(service)),
+      handshakes_(handshakes),
+      ended_(std::move(ended)),
+      timer_(loop, [this] { look(); }) {}
 
 void ListenerEnds::end(Listener listener) {
   listener.leave_path();
@@ -66,8 +69,10 @@ std::vector<const Listener*> ListenerEnds::all() const {
 }
 
 bool ListenerEnds::has(const NamedAddress& wanted) const {
-  return std::any_of(endings_.begin(), endings_.end(),
-                     [&](const Ending& ending) { return is(ending.listener, wanted); });
+  for (const Ending& ending : endings_) {
+    if (is(ending.listener, wanted)) return true;
+  }
+  return false;
 }
 
 std::optional<Listener> ListenerEnds::take_back(const NamedAddress& wanted) {
@@ -112,8 +117,10 @@ void ListenerEnds::look() {
     if (ending.listener.asked().kind != Kind::kTcp) continue;
     (void)::shutdown(ending.listener.fd(), SHUT_RDWR);
   }
+  const bool have_ended = left.size() < endings_.size();
   endings_ = std::move(left);
   if (!endings_.empty()) timer_.at(now() + kLook);
+  if (have_ended && ended_) ended_();
 }
 
 }  // namespace handoff::supervisor

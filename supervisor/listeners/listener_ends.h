@@ -10,6 +10,7 @@
 // to, and what has no path (UDP, an abstract address) is served until the process is replaced.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,8 +27,9 @@ class ListenerEnds {
   static constexpr Duration kPatience = std::chrono::seconds(30);
   static constexpr Duration kLook = std::chrono::milliseconds(100);
 
-  // handshakes: how long they are waited for.
-  ListenerEnds(uv_loop_t* loop, std::string service, Duration handshakes = kHandshakes);
+  // handshakes: how long they are waited for. ended: one of all() is not among them any more.
+  ListenerEnds(uv_loop_t* loop, std::string service, Duration handshakes = kHandshakes,
+               std::function<void()> ended = nullptr);
 
   void end(Listener listener);
   // Listeners that have not ended yet.
@@ -47,6 +49,7 @@ class ListenerEnds {
 
   std::string service_;
   Duration handshakes_;
+  std::function<void()> ended_;
   std::vector<Ending> endings_;
   Timer timer_;
 };

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "libhandoff/sys/socket.h"
+#include "supervisor/listeners/socket_file.h"
 #include "supervisor/processes/census.h"
 
 namespace handoff::supervisor {
@@ -30,6 +31,13 @@ Listeners::Listeners(std::string service, std::vector<NamedAddress> wanted, Noti
   want(std::move(wanted));
 }
 
+Listeners::Place* Listeners::find(std::vector<Place>& places, const std::string& name) {
+  for (Place& place : places) {
+    if (place.wanted.name == name) return &place;
+  }
+  return nullptr;
+}
+
 void Listeners::keep(Place& place, Listener listener) {
   notify_->store(service_ + "/" + listener.name(), listener.fd());
   place.have.emplace(std::move(listener));
@@ -41,10 +49,17 @@ void Listeners::drop(std::optional<Listener>& listener) {
   listener.reset();
 }
 
-// One whose options can't be set is as good as one with others: the log has it.
-void Listeners::set(Listener& listener, const ListenerOptions& options) {
-  const auto done = listener.set(options);
-  if (!done) spdlog::error("{}: {}", service_, done.error().message);
+// One whose options can't be set is as good as one with others.
+Result<void> Listeners::set(Listener& listener, const ListenerOptions& options) {
+  auto done = listener.set(options);
+  if (done) return done;
+  const bool forbidden = done.error().code == -EPERM || done.error().code == -EACCES;
+  done = fail(done.error().code,
+              done.error().message +
+                  (forbidden ? "; run the supervisor with CAP_CHOWN and CAP_FOWNER, or set it by "
+                               "hand, and handoff reload"
+                             : "; mend that, and handoff reload"));
+  return done;
 }
 
 // In the runtime folder: of nobody else, and on the file system of most such sockets.
@@ -75,23 +90,22 @@ std::vector<Listeners::Mended> Listeners::mend_paths() {
   return out;
 }
 
-void Listeners::want(std::vector<NamedAddress> wanted, bool in_use) {
+std::vector<Listeners::Mended> Listeners::want(std::vector<NamedAddress> wanted, bool in_use) {
+  std::vector<Mended> out;
   std::vector<Place> places;
   places.reserve(wanted.size());
   for (NamedAddress& one : wanted) {
-    const bool is_new = std::ranges::none_of(
-        places_, [&](const Place& place) { return place.wanted.name == one.name; });
+    const bool is_new = find(places_, one.name) == nullptr;
     places.push_back({.wanted = std::move(one), .added = in_use && is_new});
   }
   for (Place& place : places_) {
-    const auto still = std::ranges::find_if(
-        places, [&](const Place& other) { return other.wanted.name == place.wanted.name; });
-    const bool same = still != places.end() && is_same_socket(place.wanted, still->wanted);
-    if (still != places.end() && (same || in_use)) {
+    Place* const still = find(places, place.wanted.name);
+    if (still != nullptr && (in_use || is_same_socket(place.wanted, still->wanted))) {
       // A socket at the address before is none that options of the new one are for.
       const bool is_there = place.have && place.have->asked() == still->wanted.address;
       if (is_there && !place.have->is_set(still->wanted.options)) {
-        set(*place.have, still->wanted.options);
+        const auto done = set(*place.have, still->wanted.options);
+        if (!done) out.push_back({place.wanted.name, false, done.error().message});
       }
       if (!in_use && place.have && !is_there) drop(place.have);
       if (place.have) still->have.emplace(std::move(*place.have));
@@ -107,6 +121,7 @@ void Listeners::want(std::vector<NamedAddress> wanted, bool in_use) {
     }
   }
   places_ = std::move(places);
+  return out;
 }
 
 void Listeners::take_kept(KeptFds& kept) {
@@ -115,15 +130,14 @@ void Listeners::take_kept(KeptFds& kept) {
     UniqueFd before = kept.take(name + kBefore);
     UniqueFd fd = kept.take(name);
     if (place.have) continue;
-    if (fd.valid()) take_kept(place, std::move(fd), before.valid());
+    if (fd.valid()) take_kept(place, std::move(fd));
     if (before.valid()) take_from_before(place, std::move(before));
   }
 }
 
 // One at another address than the configuration has is taken: connections wait in it.
-void Listeners::take_kept(Place& place, UniqueFd fd, bool moves) {
-  auto listener =
-      adopt(place.wanted, std::move(fd), spare_of(place.wanted.name) + (moves ? ":next" : ""));
+void Listeners::take_kept(Place& place, UniqueFd fd) {
+  auto listener = adopt(place.wanted, std::move(fd), spare_of(place.wanted.name));
   if (!listener) {
     spdlog::warn("{}: the listener {} that was kept is not used: {}", service_, place.wanted.name,
                  listener.error().message);
@@ -185,6 +199,24 @@ Result<Listener> Listeners::open(const NamedAddress& wanted, const std::string& 
                   " of the supervisor before this one has it, and is in the way");
 }
 
+std::vector<NamedAddress> Listeners::of_unknown_owners(bool all) const {
+  std::vector<NamedAddress> out;
+  for (const Place& place : places_) {
+    const bool is_there = place.have && place.have->is_at(place.wanted.address);
+    if (is_there || (place.added && !all)) continue;
+    if (!owner_of(place.wanted.options)) out.push_back(place.wanted);
+  }
+  return out;
+}
+
+void Listeners::know(const std::vector<NamedAddress>& looked_up) {
+  for (const NamedAddress& one : looked_up) {
+    for (Place& place : places_) {
+      if (place.wanted == one) place.wanted.options.known = one.options.known;
+    }
+  }
+}
+
 Result<void> Listeners::bind_missing(const std::vector<std::string>& left_out, const Claims& claims,
                                      bool ran) {
   (void)mend_paths();
@@ -219,7 +251,10 @@ Result<Listener> Listeners::adopt(const NamedAddress& wanted, UniqueFd fd,
     }
   }
   auto listener = Listener::adopt(there, std::move(fd), spare);
-  if (listener && there == wanted) set(*listener, wanted.options);
+  if (!listener || there != wanted) return listener;
+  if (const auto done = set(*listener, wanted.options); !done) {
+    spdlog::error("{}: {}", service_, done.error().message);
+  }
   return listener;
 }
 
@@ -227,9 +262,8 @@ void Listeners::take_shown(std::vector<NamedFd>& shown) {
   for (NamedFd& named : shown) {
     UniqueFd fd = std::move(named.fd);
     if (!fd.valid()) continue;
-    const auto place = std::ranges::find_if(
-        places_, [&](const Place& one) { return one.wanted.name == named.name; });
-    if (place == places_.end() || place->next) continue;
+    Place* const place = find(places_, named.name);
+    if (place == nullptr || place->next) continue;
     const auto identity = handoff::io::identity_of(fd.get());
     if (!identity || *identity != handoff::io::Identity{named.inode, named.device}) {
       spdlog::error("{}: the listener {} that is shown is not the one announced", service_,
@@ -240,8 +274,7 @@ void Listeners::take_shown(std::vector<NamedFd>& shown) {
                        !place->have->is_at(place->wanted.address) &&
                        handoff::io::listens_at(fd.get(), place->wanted.address);
     if (place->have && !moved) continue;
-    const std::string spare = spare_of(named.name) + (moved ? ":next" : "");
-    auto listener = adopt(place->wanted, std::move(fd), spare);
+    auto listener = adopt(place->wanted, std::move(fd), spare_of(named.name));
     if (!listener) {
       spdlog::error("{}: the listener {} that is shown is not taken: {}", service_, named.name,
                     listener.error().message);
@@ -267,8 +300,10 @@ std::vector<std::string> Listeners::names() const {
 }
 
 bool Listeners::has(const std::string& name) const {
-  return std::ranges::any_of(
-      places_, [&](const Place& place) { return place.have && place.wanted.name == name; });
+  for (const Place& place : places_) {
+    if (place.have && place.wanted.name == name) return true;
+  }
+  return false;
 }
 
 nlohmann::json Listeners::json(const std::vector<NamedFd>& owner) const {

@@ -38,10 +38,17 @@ class Listeners {
   Listeners(std::string service, std::vector<NamedAddress> wanted, Notify& notify,
             std::string report_path = "");
 
+  // What was done to a listener, or why it can't be.
+  struct Mended {
+    std::string name;
+    bool done = false;
+    std::string what;
+  };
   // From now on: those that are here and are not among them are closed, others bound when missing.
-  // Options of those that stay are set. in_use: a process has them, so one that has another address
-  // now stays, too, until an upgrade moves it.
-  void want(std::vector<NamedAddress> wanted, bool in_use = false);
+  // Options of those that stay are set; what is returned says where that failed, and what helps.
+  // in_use: a process has them, so one that has another address now stays, too, until an upgrade
+  // moves it.
+  std::vector<Mended> want(std::vector<NamedAddress> wanted, bool in_use = false);
   // Takes those that were kept and are wanted by name; one at another address stays there until an
   // upgrade moves it.
   void take_kept(KeptFds& kept);
@@ -52,6 +59,11 @@ class Listeners {
   // what a reload has added since, fails no start: it is bound by the next upgrade.
   Result<void> bind_missing(const std::vector<std::string>& left_out = {},
                             const Claims& claims = {}, bool ran = false);
+
+  // Those that are to be bound, and whose owner is not known (socket_file.h). Once somebody has
+  // looked them up they are known. all: also those that bind_missing() can do without.
+  std::vector<NamedAddress> of_unknown_owners(bool all) const;
+  void know(const std::vector<NamedAddress>& looked_up);
 
   // For an heir that goes forward: binds what no process has yet, and what is to move at its new
   // address. donor: what the process that serves has. All or an error that names one; without
@@ -88,13 +100,7 @@ class Listeners {
 
   // Until it is bound again.
   void close(const std::string& name);
-  // Makes paths of Unix listeners again that somebody has removed. What was done, or why it can't
-  // be, by listener.
-  struct Mended {
-    std::string name;
-    bool done = false;
-    std::string what;
-  };
+  // Makes paths of Unix listeners again that somebody has removed.
   std::vector<Mended> mend_paths();
   // From a process that has it: fds that are wanted and missing are taken, the others closed. One
   // that is where the configuration says, while the one that is here is not, has moved: under the
@@ -106,6 +112,8 @@ class Listeners {
   std::vector<const Listener*> here(const std::vector<NamedFd>& owner = {}) const;
   // Of a listener that moves the one that here(owner) leaves out; nullptr if it does not move.
   const Listener* other(const std::string& name, const std::vector<NamedFd>& owner) const;
+  // Of those that move, the one that it went from.
+  std::vector<const Listener*> before() const;
   bool has(const std::string& name) const;
   std::vector<std::string> wanted_names() const;
   std::vector<std::string> names() const;  // of here()
@@ -124,6 +132,7 @@ class Listeners {
     bool taken_up = false;         // `next` was about to end, and a process has it still
     bool added = false;            // by a reload, and no release that is permanent has had it
   };
+  static Place* find(std::vector<Place>& places, const std::string& name);
   // The socket of another name that is at the address of a place; "" if there is none.
   std::string in_the_way(const Place& place, const std::vector<NamedFd>& donor) const;
   void keep(Place& place, Listener listener);
@@ -131,14 +140,14 @@ class Listeners {
   void replace(std::optional<Listener>& listener);
   bool is_held(Place& place, const NamedFd* its, bool went_back);
   void turn_back(Place& place);
-  void set(Listener& listener, const ListenerOptions& options);
+  static Result<void> set(Listener& listener, const ListenerOptions& options);
   void drop_lost();
   std::string spare_of(const std::string& name) const;
   Result<Listener> open(const NamedAddress& wanted, const std::string& spare);
-  Result<std::optional<Listener>> open_for_heir(const Place& place, bool moves, ListenerEnds* ends);
+  Result<std::optional<Listener>> open_for_heir(const Place& place, ListenerEnds* ends);
   static Result<std::optional<Listener>> try_to_open(const Place& place, ListenerEnds* ends);
   Result<Listener> adopt(const NamedAddress& wanted, UniqueFd fd, const std::string& spare);
-  void take_kept(Place& place, UniqueFd fd, bool moves);
+  void take_kept(Place& place, UniqueFd fd);
   void take_from_before(Place& place, UniqueFd fd);
 
   std::string service_;

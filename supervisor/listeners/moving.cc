@@ -3,30 +3,31 @@
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <utility>
 
 #include "libhandoff/sys/socket.h"
-#include "supervisor/core/elsewhere.h"
 #include "supervisor/listeners/listener_ends.h"
 #include "supervisor/listeners/listeners.h"
+#include "supervisor/listeners/socket_file.h"
 
 namespace handoff::supervisor {
 namespace {
 
-const NamedFd* find(const std::vector<NamedFd>& in, const std::string& name) {
-  const auto found = std::ranges::find(in, name, &NamedFd::name);
-  return found == in.end() ? nullptr : &*found;
+const NamedFd* named(const std::vector<NamedFd>& in, const std::string& name) {
+  for (const NamedFd& one : in) {
+    if (one.name == name) return &one;
+  }
+  return nullptr;
 }
 
-bool is(const NamedFd* named, const std::optional<Listener>& listener) {
-  return named != nullptr && listener && named->inode == listener->inode() &&
-         named->device == listener->device();
+bool is(const NamedFd* its, const std::optional<Listener>& listener) {
+  return its != nullptr && listener && its->inode == listener->inode() &&
+         its->device == listener->device();
 }
 
 bool is_at(const std::string& bound, const core::Address& said) {
   const auto address = core::parse_address(bound);
-  return address && supervisor::is_at(*address, said);
+  return address && core::is_at(*address, said);
 }
 
 // Nobody else can be bound at that address.
@@ -54,19 +55,21 @@ std::string Listeners::in_the_way(const Place& place, const std::vector<NamedFd>
 }
 
 // One that has just been given up for a move that went back is taken up again: it is bound still.
-Result<std::optional<Listener>> Listeners::open_for_heir(const Place& place, bool moves,
-                                                         ListenerEnds* ends) {
+Result<std::optional<Listener>> Listeners::open_for_heir(const Place& place, ListenerEnds* ends) {
   if (ends != nullptr && ends->has(place.wanted)) {
     if (auto again = ends->take_back(place.wanted)) return again;
   }
-  auto listener = open(place.wanted, spare_of(place.wanted.name) + (moves ? ":next" : ""));
+  auto listener = open(place.wanted, spare_of(place.wanted.name));
   if (!listener) return Failure(listener.error());
   return std::make_optional(std::move(*listener));
 }
 
 Result<std::optional<Listener>> Listeners::try_to_open(const Place& place, ListenerEnds* ends) {
   if (ends != nullptr && ends->has(place.wanted)) return std::nullopt;
-  const auto can = handoff::io::can_bind(place.wanted.address, place.wanted.options.bind);
+  auto can = handoff::io::can_bind(place.wanted.address, place.wanted.options.bind);
+  if (const auto owner = owner_of(place.wanted.options); can && !owner) {
+    can = Failure(owner.error());
+  }
   if (can) return std::nullopt;
   return fail(can.error().code, "listener " + place.wanted.name + ": " + can.error().message);
 }
@@ -76,7 +79,7 @@ Result<void> Listeners::bind_for_heir(const std::vector<NamedFd>& donor, bool re
   std::vector<Place*> fresh;
   Result<void> out;
   for (Place& place : places_) {
-    const NamedFd* its = find(donor, place.wanted.name);
+    const NamedFd* its = named(donor, place.wanted.name);
     // One that the donor has and this supervisor does not is the donor's to give.
     const bool is_new = !place.have && its == nullptr;
     // The donor may have moved under the supervisor before this one.
@@ -91,7 +94,7 @@ Result<void> Listeners::bind_for_heir(const std::vector<NamedFd>& donor, bool re
       continue;
     }
     const bool was_ending = ends != nullptr && ends->has(place.wanted);
-    auto bound = really ? open_for_heir(place, moves, ends) : try_to_open(place, ends);
+    auto bound = really ? open_for_heir(place, ends) : try_to_open(place, ends);
     if (!bound) {
       out = Failure(bound.error());
       break;
@@ -119,7 +122,7 @@ Result<void> Listeners::bind_for_heir(const std::vector<NamedFd>& donor, bool re
 Listeners::ForHeir Listeners::for_heir(const std::vector<NamedFd>& donor, bool forward) const {
   ForHeir out;
   for (const Place& place : places_) {
-    const NamedFd* has = find(donor, place.wanted.name);
+    const NamedFd* has = named(donor, place.wanted.name);
     if (!place.have) {
       if (has == nullptr && in_the_way(place, donor).empty()) out.missing.push_back(place.wanted);
       continue;
@@ -144,7 +147,7 @@ void Listeners::replace(std::optional<Listener>& listener) {
 
 void Listeners::heir_failed(const std::vector<NamedFd>& owner) {
   for (Place& place : places_) {
-    const NamedFd* its = find(owner, place.wanted.name);
+    const NamedFd* its = named(owner, place.wanted.name);
     if (std::exchange(place.for_heir, false) && its == nullptr && place.have) drop(place.have);
     if (!place.next || place.back || is(its, place.next)) continue;
     if (std::exchange(place.taken_up, false)) {
@@ -158,7 +161,7 @@ void Listeners::heir_failed(const std::vector<NamedFd>& owner) {
 
 void Listeners::close_untaken(const std::vector<NamedFd>& owner) {
   for (Place& place : places_) {
-    const NamedFd* its = find(owner, place.wanted.name);
+    const NamedFd* its = named(owner, place.wanted.name);
     if (!place.for_heir || !place.have || its == nullptr || is(its, place.have)) continue;
     spdlog::warn("{}: listener {} at {} is closed: the release that runs has bound its own at {}",
                  service_, place.wanted.name, place.have->address(), its->address);
@@ -213,7 +216,7 @@ void Listeners::settle(const std::vector<NamedFd>& owner, bool went_back) {
   for (Place& place : places_) {
     place.for_heir = false;
     place.added = place.added && !place.have;
-    const NamedFd* its = find(owner, place.wanted.name);
+    const NamedFd* its = named(owner, place.wanted.name);
     if (!place.next || is_held(place, its, went_back)) continue;
     place.back = place.told = false;
     if (!is(its, place.next)) {
@@ -255,8 +258,16 @@ std::vector<const Listener*> Listeners::here(const std::vector<NamedFd>& owner) 
   std::vector<const Listener*> out;
   for (const Place& place : places_) {
     if (!place.have) continue;
-    const bool moved = is(find(owner, place.wanted.name), place.next);
+    const bool moved = is(named(owner, place.wanted.name), place.next);
     out.push_back(moved ? &*place.next : &*place.have);
+  }
+  return out;
+}
+
+std::vector<const Listener*> Listeners::before() const {
+  std::vector<const Listener*> out;
+  for (const Place& place : places_) {
+    if (place.have && place.next && !place.back) out.push_back(&*place.have);
   }
   return out;
 }
@@ -264,7 +275,7 @@ std::vector<const Listener*> Listeners::here(const std::vector<NamedFd>& owner) 
 const Listener* Listeners::other(const std::string& name, const std::vector<NamedFd>& owner) const {
   for (const Place& place : places_) {
     if (place.wanted.name != name || !place.next) continue;
-    return is(find(owner, name), place.next) ? &*place.have : &*place.next;
+    return is(named(owner, name), place.next) ? &*place.have : &*place.next;
   }
   return nullptr;
 }

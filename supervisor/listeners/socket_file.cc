@@ -9,9 +9,13 @@
 #include <cerrno>
 #include <charconv>
 #include <fstream>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "libhandoff/base/unique_fd.h"
+#include "libhandoff/sys/failpoint.h"
+#include "libhandoff/sys/socket.h"
 
 namespace handoff::supervisor {
 namespace {
@@ -40,44 +44,51 @@ std::optional<std::uint32_t> number_in(const std::string& text) {
   return number;
 }
 
-Result<uid_t> user_of(const std::string& name) {
-  if (const auto number = number_in(name)) return *number;
+std::optional<uid_t> user_of(const std::string& name) {
   passwd entry{};
   passwd* found = nullptr;
   std::vector<char> room;
-  const int error = with_room(room, [&](char* data, std::size_t size) {
+  (void)with_room(room, [&](char* data, std::size_t size) {
     return ::getpwnam_r(name.c_str(), &entry, data, size, &found);
   });
-  if (found != nullptr) return found->pw_uid;
-  return fail(error == 0 ? -ENOENT : -error, "there is no user \"" + name + "\" on this host");
+  return found == nullptr ? std::nullopt : std::make_optional(found->pw_uid);
 }
 
-Result<gid_t> group_of(const std::string& name) {
-  if (const auto number = number_in(name)) return *number;
+std::optional<gid_t> group_of(const std::string& name) {
   group entry{};
   group* found = nullptr;
   std::vector<char> room;
-  const int error = with_room(room, [&](char* data, std::size_t size) {
+  (void)with_room(room, [&](char* data, std::size_t size) {
     return ::getgrnam_r(name.c_str(), &entry, data, size, &found);
   });
-  if (found != nullptr) return found->gr_gid;
-  return fail(error == 0 ? -ENOENT : -error, "there is no group \"" + name + "\" on this host");
+  return found == nullptr ? std::nullopt : std::make_optional(found->gr_gid);
+}
+
+// what: "user" or "group".
+Result<void> must_be_known(bool known, const char* what, const std::string& name) {
+  if (name.empty() || known) return {};
+  return fail(-ENOENT, std::string("there is no ") + what + " \"" + name + "\" on this host");
 }
 
 }  // namespace
 
+void look_up(NamedAddress& listener) {
+  listener.address = io::with_interface_name(std::move(listener.address));
+  auto& [bind, user, group, known] = listener.options;
+  const bool asks_user = !user.empty() && !number_in(user);
+  const bool asks_group = !group.empty() && !number_in(group);
+  if (asks_user || asks_group) failpoint::hit("supervisor.owner.before");
+  if (asks_user) known.user = user_of(user);
+  if (asks_group) known.group = group_of(group);
+}
+
 Result<SocketOwner> owner_of(const ListenerOptions& options) {
-  SocketOwner out;
-  if (!options.user.empty()) {
-    const auto user = user_of(options.user);
-    if (!user) return Failure(user.error());
-    out.user = *user;
-  }
-  if (!options.group.empty()) {
-    const auto group = group_of(options.group);
-    if (!group) return Failure(group.error());
-    out.group = *group;
-  }
+  SocketOwner out = options.known;
+  if (const auto number = number_in(options.user)) out.user = *number;
+  if (const auto number = number_in(options.group)) out.group = *number;
+  auto known = must_be_known(out.user.has_value(), "user", options.user);
+  if (known) known = must_be_known(out.group.has_value(), "group", options.group);
+  if (!known) return Failure(known.error());
   return out;
 }
 

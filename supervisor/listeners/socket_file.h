@@ -1,21 +1,21 @@
-// The file of a Unix listener: whose it is, and who may connect.
+// The file of a Unix listener: whose it is, and who may connect. What takes long to find out about
+// that is found out beforehand.
 #pragma once
 
-#include <sys/types.h>
-
-#include <optional>
 #include <string>
 
 #include "libhandoff/base/result.h"
-#include "supervisor/config/listener_options.h"
+#include "supervisor/config/address.h"
 
 namespace handoff::supervisor {
 
-struct SocketOwner {
-  std::optional<uid_t> user;
-  std::optional<gid_t> group;
-};
-// Looks the names up, on this host (getpwnam_r(3)); -ENOENT for one that nobody has.
+// Looks up what the listener's options name, on this host (getpwnam_r(3)), and makes the number of
+// an interface its name. Takes as long as a directory of users likes (LDAP): not on the loop. What
+// nobody has stays unknown.
+void look_up(NamedAddress& listener);
+
+// Whose the file is to be: numbers, and names as they were looked up; -ENOENT for one that nobody
+// has.
 Result<SocketOwner> owner_of(const ListenerOptions& options);
 
 // Gives the socket at that path its owner and its mode, as far as options name them; what is there

@@ -2,14 +2,16 @@
 // system has no links: then only a start from nothing binds the path again, and problem() says so.
 #include "supervisor/listeners/socket_path.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <algorithm>
+#include <array>
 #include <cerrno>
-#include <cstring>
+#include <cinttypes>
+#include <cstdio>
 #include <filesystem>
 #include <utility>
 
@@ -23,14 +25,27 @@ std::string beside(const std::string& path) {
   return (whole.parent_path() / ("." + whole.filename().string() + ".handoff")).string();
 }
 
+// A number for each path, by FNV-1a: two sockets of one listener, which moves, have two paths, and
+// the next supervisor finds the name of each by its path.
+std::string number_of(const std::string& path) {
+  std::uint64_t number = 0xcbf29ce484222325;
+  for (const char c : path) number = (number ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  std::array<char, 17> text{};
+  (void)std::snprintf(text.data(), text.size(), "%016" PRIx64, number);
+  return text.data();
+}
+
 // A socket that was left there by a process that is gone.
 bool is_stale(const std::string& path) {
+  const UniqueFd file(::open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
   struct stat info {};
-  if (::lstat(path.c_str(), &info) < 0 || !S_ISSOCK(info.st_mode)) return false;
+  if (!file.valid() || ::fstat(file.get(), &info) < 0 || !S_ISSOCK(info.st_mode)) return false;
   sockaddr_un address{};
-  if (path.size() >= sizeof address.sun_path) return false;
   address.sun_family = AF_UNIX;
-  std::memcpy(address.sun_path, path.c_str(), path.size());
+  // A name in the runtime folder may be longer than a sockaddr_un.
+  const std::string to =
+      path.size() < sizeof address.sun_path ? path : "/proc/self/fd/" + std::to_string(file.get());
+  to.copy(address.sun_path, sizeof address.sun_path - 1);
   const UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   return fd.valid() &&
          ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0 &&
@@ -47,7 +62,7 @@ SocketPath::File SocketPath::file_at(const std::string& path) {
 
 SocketPath::SocketPath(std::string path, const std::string& spare, bool fresh)
     : path_(std::move(path)) {
-  if (!spare.empty()) spares_.push_back(spare);
+  if (!spare.empty()) spares_.push_back(spare + ":" + number_of(path_));
   spares_.push_back(beside(path_));
   if (!fresh) {  // the supervisor before this one has made it
     for (const std::string& name : spares_) {
@@ -86,8 +101,7 @@ void SocketPath::remove() {
 // Without one the listener is as good, until somebody removes its path.
 void SocketPath::make_spare() {
   if (path_.empty() || file_ == File{} || file_at(path_) != file_) return;
-  const auto has = [this](const std::string& name) { return file_at(name) == file_; };
-  if (std::ranges::any_of(spares_, has)) return;
+  if (!spare().empty()) return;
   for (const std::string& name : spares_) {
     if (file_at(name) != File{} && is_stale(name)) ::unlink(name.c_str());  // of an earlier socket
     (void)::mkdir(std::filesystem::path(name).parent_path().c_str(), 0700);
@@ -97,8 +111,10 @@ void SocketPath::make_spare() {
 
 std::string SocketPath::spare() const {
   if (file_ == File{}) return "";
-  const auto found = std::ranges::find(spares_, file_, &SocketPath::file_at);
-  return found == spares_.end() ? "" : *found;
+  for (const std::string& name : spares_) {
+    if (file_at(name) == file_) return name;
+  }
+  return "";
 }
 
 bool SocketPath::lost() const { return !problem().empty() && spare().empty(); }

@@ -18,8 +18,9 @@ namespace handoff::supervisor {
 class SocketPath {
  public:
   SocketPath() = default;  // of a listener that has none
-  // Of a socket that is bound there. spare: where its second name goes, "" for nowhere but beside
-  // it. fresh: it has just been bound, so that what lies there is its own.
+  // Of a socket that is bound there. spare: what its second name begins with, "" for nowhere but
+  // beside the path; a number of the path follows. fresh: it has just been bound, so that what lies
+  // there is its own.
   SocketPath(std::string path, const std::string& spare, bool fresh);
   SocketPath(SocketPath&& other) noexcept;
   SocketPath& operator=(SocketPath&& other) noexcept;

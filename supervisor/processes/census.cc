@@ -17,7 +17,6 @@
 #include <optional>
 #include <sstream>
 
-#include "libhandoff/sys/socket.h"
 #include "supervisor/processes/adoption.h"
 #include "supervisor/processes/mailbox.h"
 
@@ -32,13 +31,15 @@ bool number(const std::string& text, Number& out) {
   return error == std::errc() && end == text.data() + text.size();
 }
 
-// Whether it has a socket of which that is true. False if its fds can't be seen.
-bool has_socket(const Process& process, const std::function<bool(int fd)>& so) {
+// Whether it has a socket of which that is true. False if its fds can't be seen. link: what the
+// fd's link in /proc begins with.
+bool has_socket(const Process& process, const std::function<bool(int fd)>& so,
+                const std::string& link = "socket:") {
   std::error_code error;
   const std::string fds = "/proc/" + std::to_string(process.pid) + "/fd";
   for (fs::directory_iterator at(fds, error), end; !error && at != end; at.increment(error)) {
     std::error_code gone;
-    if (!fs::read_symlink(at->path(), gone).string().starts_with("socket:")) continue;
+    if (!fs::read_symlink(at->path(), gone).string().starts_with(link)) continue;
     int fd = -1;
     if (!number(at->path().filename().string(), fd)) continue;
     const UniqueFd its(static_cast<int>(::syscall(SYS_pidfd_getfd, process.pidfd.get(), fd, 0)));
@@ -121,6 +122,17 @@ std::vector<Orphan> take_census(const std::string& report_path) {
 std::string mailbox_of(pid_t pid) {
   auto variables = handoff_environment_of(pid);
   return variables["HANDOFF_PID"] == std::to_string(pid) ? variables["HANDOFF_MAILBOX"] : "";
+}
+
+UniqueFd socket_of(const Process& process, const io::Identity& which) {
+  UniqueFd out;
+  const auto take = [&](int fd) {
+    const auto identity = io::identity_of(fd);
+    if (identity && *identity == which) out = UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+    return out.valid();
+  };
+  (void)has_socket(process, take, "socket:[" + std::to_string(which.inode) + "]");
+  return out;
 }
 
 std::string orphan_at(const core::Address& address, const std::string& report_path) {

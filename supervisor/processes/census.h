@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "libhandoff/core/address.h"
+#include "libhandoff/sys/socket.h"
 #include "supervisor/processes/service_process.h"
 
 namespace handoff::supervisor {
@@ -37,6 +38,10 @@ bool sees_another_folder(pid_t pid, const std::string& report_path);
 // The address of that process's mailbox, which it was executed with; "" if it has none, or if that
 // can't be seen.
 std::string mailbox_of(pid_t pid);
+
+// A duplicate of that very socket; not valid if the process has none, or if its fds can't be seen
+// (ptrace(2)).
+UniqueFd socket_of(const Process& process, const io::Identity& which);
 
 // Which of them listens at that address: "generation 2 of chat (pid 4711)"; "" for none of them, or
 // if that can't be seen.

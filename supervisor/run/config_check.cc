@@ -134,10 +134,18 @@ class Check {
     if (!first) {
       if (here.shares && other->second.shares) return;
       tell(address + " is that of " + other->second.name + ", too");
-    } else if (!held_.contains(address)) {
+    } else if (!is_held(listener.address)) {
       const auto can = handoff::io::can_bind(listener.address, listener.options.bind);
       if (!can) tell(listener.name + ": " + can.error().message);
     }
+  }
+
+  bool is_held(const core::Address& address) const {
+    for (const std::string& bound : held_) {
+      const auto at = core::parse_address(bound);
+      if (at && core::is_at(*at, address)) return true;
+    }
+    return false;
   }
 
   struct Owner {

@@ -1,7 +1,8 @@
 // The part of Supervisor that reads its configuration again. First everything that can fail: on a
 // thread the file is read and understood, and the programs of new services are opened; then these
 // get their listeners, and the history has its record. Up to there nothing has changed, and a
-// failure leaves no trace (invariant I5, docs/invariants.md). What follows can't fail.
+// failure leaves no trace (invariant I5, docs/invariants.md). Of what follows only options of
+// listeners can fail: then the answer and the history say which.
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -33,6 +34,33 @@ const ServiceConfig* find(const Config& config, const std::string& name) {
       std::find_if(config.services.begin(), config.services.end(),
                    [&](const ServiceConfig& service) { return service.name == name; });
   return found == config.services.end() ? nullptr : &*found;
+}
+
+// In place of what says that it is.
+void not_set(std::vector<ConfigChange>& changes, ConfigChange change) {
+  for (ConfigChange& one : changes) {
+    if (one.service != change.service || one.key != change.key || one.what != kOptionsAreSet) {
+      continue;
+    }
+    one = std::move(change);
+    return;
+  }
+  changes.push_back(std::move(change));
+}
+
+// failures: what was to be done and could not be; the rest is done.
+json answer_to_reload(const std::string& file, const std::vector<ConfigChange>& changes,
+                      const std::vector<std::string>& failures) {
+  json out{{"event", "done"},
+           {"result", failures.empty() ? "done" : "failed"},
+           {"service", nullptr},
+           {"path", file},
+           {"error", nullptr}};
+  out.update(changes_json(changes));
+  std::string message;
+  for (const std::string& one : failures) message += (message.empty() ? "" : "; ") + one;
+  if (!failures.empty()) out["error"] = {{"code", "partly"}, {"message", message}};
+  return out;
 }
 
 }  // namespace
@@ -103,6 +131,9 @@ void Supervisor::end_reload(Result<json> done) {
 // The answer, once the log has it. The history gets it as soon as the disk takes it.
 json Supervisor::told(Result<json> done, const Who& who) {
   if (done) {
+    if (const json& error = done->at("error"); !error.is_null()) {
+      spdlog::error("reload: {}", error.at("message").get<std::string>());
+    }
     for (const json& line : done->at("changed")) spdlog::info("reload: {}", change_text(line));
     for (const json& line : done->at("unchanged")) spdlog::warn("reload: {}", change_text(line));
     spdlog::info("{} was read again", source_.file);
@@ -147,12 +178,14 @@ Result<json> Supervisor::take_config(Reading& read, const Who& who) {
     return Failure(opened.error());
   }
   std::vector<ConfigChange> changes = change_history(history_, config->history);
+  std::vector<std::string> failures;
   std::map<std::string, ServiceConfig> outcomes;
   std::vector<std::string> gone;
   for (const auto& [name, service] : services_) {
     const ServiceConfig* wanted = find(*config, name);
     for (const Listeners::Mended& one : service->mend_paths()) {
       changes.push_back({name, "listen." + one.name, one.done ? When::kNow : When::kNot, one.what});
+      if (!one.done) failures.push_back(name + ": listener " + one.name + ": " + one.what);
     }
     if (std::find(added.begin(), added.end(), name) != added.end()) {
       changes.push_back({name, "", When::kNow, "new: it is started"});
@@ -175,31 +208,35 @@ Result<json> Supervisor::take_config(Reading& read, const Who& who) {
            "no longer in the file, and still running: handoff stop " + name + ", handoff reload"});
     }
   }
-  json answer{{"event", "done"},
-              {"result", "done"},
-              {"service", nullptr},
-              {"path", source_.file},
-              {"error", nullptr}};
-  answer.update(changes_json(changes));
-  json record = answer;
-  record["event"] = "reload";
-  put_who(record, who);
+  const auto record = [&] {
+    json out = answer_to_reload(source_.file, changes, failures);
+    out["event"] = "reload";
+    put_who(out, who);
+    return out;
+  };
   // By the configuration that is to be in force: one that no longer requires it is taken.
-  if (config->history.required) {
-    if (const auto recorded = journal_.try_append_now(std::move(record)); !recorded) {
+  const bool recorded_before = config->history.required;
+  if (recorded_before) {
+    if (const auto recorded = journal_.try_append_now(record()); !recorded) {
       undo();
       return Failure(recorded.error());
     }
-  } else {
-    journal_.append(std::move(record), {});
   }
+  const std::size_t failed_before = failures.size();
   set_history(config->history);
   std::erase_if(foreign_,
                 [&](const SavedService& service) { return services_.contains(service.name); });
   source_.problem.clear();
   note_unnamed(*config);
   keep(*config);
-  for (auto& [name, outcome] : outcomes) services_.at(name)->reconfigure(std::move(outcome));
+  for (auto& [name, outcome] : outcomes) {
+    for (const Listeners::Mended& one : services_.at(name)->reconfigure(std::move(outcome))) {
+      not_set(changes, {name, "listen." + one.name, When::kNot, one.what});
+      failures.push_back(name + ": " + one.what);
+    }
+  }
+  // Once more, if it was not as the history had it.
+  if (!recorded_before || failures.size() > failed_before) journal_.append(record(), {});
   for (const std::string& name : gone) {
     unnamed_.erase(name);
     services_.at(name)->close_listeners();
@@ -208,7 +245,7 @@ Result<json> Supervisor::take_config(Reading& read, const Who& who) {
   }
   for (const std::string& name : added) begin(name, false);
   changed();
-  return answer;
+  return answer_to_reload(source_.file, changes, failures);
 }
 
 // Adds the services that are not here yet, with what the supervisor before this one has left behind

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "libhandoff/base/scoped_value.h"
+#include "supervisor/processes/census.h"
 #include "supervisor/service/service_policy.h"
 #include "supervisor/service/service_status.h"
 
@@ -30,7 +31,7 @@ ServiceRunner::ServiceRunner(ServiceHost host, ServiceConfig config, Listeners l
       listeners_(std::move(listeners)),
       machine_(policy_of(config_)),
       releases_(host_, config_, std::move(release)),
-      ends_(host_.loop, config_.name),
+      ends_(host_.loop, config_.name, ListenerEnds::kHandshakes, host_.changed),
       processes_(host_, config_, listeners_, ends_,
                  {.happened = [this](Event event) { feed(std::move(event)); },
                   .heard = [this](Generation generation,
@@ -53,14 +54,15 @@ ServiceRunner::ServiceRunner(ServiceHost host, ServiceConfig config, Listeners l
           }),  // heard() feeds the answer
       timer_(host_.loop, [this] { deadline_passed(); }) {}
 
-void ServiceRunner::reconfigure(ServiceConfig config) {
+std::vector<Listeners::Mended> ServiceRunner::reconfigure(ServiceConfig config) {
   config_ = std::move(config);
   releases_.reconfigured();
   machine_.set_policy(policy_of(config_));
-  listeners_.want(config_.listen, !idle());
+  auto out = listeners_.want(config_.listen, !idle());
   trial_.set_check(config_.health);
   look_after_trial();
   tell_elsewhere();
+  return out;
 }
 
 // Once of each. In an upgrade one that moves is not elsewhere, and is again if the upgrade fails.
@@ -247,6 +249,7 @@ void ServiceRunner::resume(SavedService saved, std::vector<std::unique_ptr<Proce
     }
     processes_.adopt(std::move(process));
   }
+  find_listeners(saved.listeners);
   children_.restore(saved);
   if (machine.heir != 0) {
     machine.request = telling_.resumed(machine.by_itself);
@@ -262,6 +265,41 @@ void ServiceRunner::resume(SavedService saved, std::vector<std::unique_ptr<Proce
   for (const Generation generation : {machine.heir, machine.current}) {
     if (generation != 0 && processes_.find(generation) == nullptr) {
       feed(Exited{generation, {.unseen = true}});
+    }
+  }
+}
+
+// Processes show the listeners that they serve by name. What they have beside those is known from
+// the state file, and taken from them before they show anything.
+void ServiceRunner::find_listeners(const std::vector<SavedListener>& saved) {
+  for (const SavedListener& one : saved) {
+    const auto address = core::parse_address(one.address);
+    bool is_wanted_there = false;
+    for (const NamedAddress& wanted : config_.listen) {
+      if (address && wanted.name == one.name) {
+        is_wanted_there = core::is_at(*address, wanted.address);
+      }
+    }
+    // Nothing moves any more, or what was kept is here already.
+    if (!address || (!one.ends && (is_wanted_there || listeners_.has(one.name)))) continue;
+    UniqueFd fd;
+    for (const auto& [generation, process] : processes_.all()) {
+      if (!fd.valid()) fd = socket_of(*process, {one.inode, one.device});
+    }
+    if (!fd.valid()) {
+      spdlog::warn(
+          "{}: listener {} at {}, which was to end, has ended, or is not to be had from the "
+          "process: then it ends with that",
+          name(), one.name, one.address);
+      continue;
+    }
+    spdlog::info("{}: listener {} at {} was found", name(), one.name, one.address);
+    if (!one.ends) {
+      std::vector<NamedFd> shown(1);
+      shown[0] = {one.name, one.address, one.inode, one.device, std::move(fd)};
+      listeners_.take_shown(shown);
+    } else if (auto listener = Listener::adopt({one.name, *address}, std::move(fd))) {
+      ends_.end(std::move(*listener));
     }
   }
 }
@@ -284,6 +322,14 @@ SavedService ServiceRunner::saved() const {
   releases_.save(out, machine_.probation().has_back());
   processes_.save(out.processes);
   children_.save(out.left);
+  const auto note = [&out](const Listener& one, bool ends) {
+    out.listeners.push_back({one.name(), one.address(), one.inode(), one.device(), ends});
+  };
+  for (const Listener* one : listeners_.before()) note(*one, false);
+  for (const Listener* one : ends_.all()) {
+    // What keeps others from coming is in the socket of TCP alone.
+    if (one->asked().kind == core::Address::Kind::kTcp) note(*one, true);
+  }
   for (SavedProcess& process : out.processes) {
     process.leaving = machine_.late().leaves(process.generation);
   }

@@ -40,12 +40,13 @@ class ServiceRunner {
   const ServiceConfig& config() const { return config_; }
   // Nothing of it has run, since its command can't be opened.
   bool never_opened() const { return releases_.never_opened(); }
-  // The configuration was read again; config is what change_config() made of the two.
-  void reconfigure(ServiceConfig config);
+  // The configuration was read again; config is what change_config() made of the two. Says which
+  // listeners are not as it has them.
+  std::vector<Listeners::Mended> reconfigure(ServiceConfig config);
   // Makes paths of its Unix listeners again; says in the log what was done.
   std::vector<Listeners::Mended> mend_paths();
   // Nothing of it is left, and it is not to come back.
-  void close_listeners() { listeners_.want({}); }
+  void close_listeners() { (void)listeners_.want({}); }
   // And not even what was chosen for it is to be known any more.
   void forget() { keeper_.forget(); }
   Service::State state() const { return machine_.state(); }
@@ -120,9 +121,11 @@ class ServiceRunner {
   void look_after_trial();
   void look_after_choice();
   void look_after_listeners();
+  void find_listeners(const std::vector<SavedListener>& saved);
   void tell_elsewhere();
   void count_donors_sessions();
   void take_turn(const Spawn& spawn);
+  void look_up_owners(const Spawn& spawn, StartQueue::Place place);
   void in_turn(const Spawn& spawn, StartQueue::Place place);
   void spawn(const Spawn& spawn, StartQueue::Place place);
   void not_started(Generation generation, const Error& error);

@@ -2,6 +2,8 @@
 #include <utility>
 
 #include "supervisor/base/shortage.h"
+#include "supervisor/listeners/socket_file.h"
+#include "supervisor/loop/thread_work.h"
 #include "supervisor/service/service_runner.h"
 
 namespace handoff::supervisor {
@@ -15,10 +17,25 @@ void ServiceRunner::apply(const Spawn& asked) {
 
 void ServiceRunner::take_turn(const Spawn& asked) {
   host_.starts->wait([this, asked, here = std::weak_ptr<bool>(here_)](StartQueue::Place place) {
+    if (!here.expired()) look_up_owners(asked, std::move(place));
+  });
+}
+
+// Of listeners that this start may bind, where nobody knew them when the configuration was read.
+// They are there by now, maybe.
+void ServiceRunner::look_up_owners(const Spawn& asked, StartQueue::Place place) {
+  const auto listeners = std::make_shared<std::vector<NamedAddress>>();
+  if (!asked.goes_back) *listeners = listeners_.of_unknown_owners(asked.heir || asked.candidate);
+  const auto look = [listeners] {
+    for (NamedAddress& one : *listeners) look_up(one);
+  };
+  const auto then = [this, asked, listeners, place, here = std::weak_ptr<bool>(here_)] {
     if (here.expired()) return;
     --waiting_;
-    in_turn(asked, std::move(place));
-  });
+    listeners_.know(*listeners);
+    in_turn(asked, place);
+  };
+  if (listeners->empty() || !on_a_thread(host_.loop, look, then)) then();
 }
 
 void ServiceRunner::in_turn(const Spawn& asked, StartQueue::Place place) {

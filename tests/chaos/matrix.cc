@@ -14,7 +14,7 @@ std::vector<std::string> selected_points(const Selection& selection) {
   for (const std::string& name : handoff::failpoint::all()) {
     // No upgrade of a service passes these points. tests/integration strikes them:
     // self_upgrade_test.cc, supervisor/slow_disk_test.cc.
-    if (name.starts_with("supervisor.self.")) continue;
+    if (name.starts_with("supervisor.self.") || name == "supervisor.owner.before") continue;
     const Point* point = find_point(name);
     if (point == nullptr) {
       throw std::runtime_error("the failpoint " + name +

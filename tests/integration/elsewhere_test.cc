@@ -6,6 +6,7 @@
 
 #include "support/clients/line_client.h"
 #include "support/process/files.h"
+#include "support/process/own_network.h"
 #include "support/process/programs.h"
 #include "support/supervisor/supervisor.h"
 
@@ -103,6 +104,31 @@ TEST_F(ElsewhereTest, IsNotToldAnyMoreOnceTheFileIsAsItWas) {
   configure("tcp:127.0.0.1:0");
   ASSERT_EQ(supervisor_.command({"reload"}).status, 0);
   EXPECT_EQ(listener().at("configured"), nullptr);
+}
+
+// Seen: its interface was lost, so that it was elsewhere for ever; an upgrade tried to bind it
+// again and was refused.
+TEST_F(ElsewhereTest, AnAddressOfOneLinkIsInItsPlaceAlsoUnderTheNextSupervisor) {
+  enter_own_network();
+  const std::string lo = std::string("tcp:[") + kLinkLocal + "]:";
+  configure("tcp:[fe80::1%1]:0");  // lo by its number
+  supervisor_.start({.command = {}, .name = "steps", .file = path_});
+  const json was = listener();
+  EXPECT_EQ(was.at("configured"), nullptr) << was;
+  EXPECT_EQ(was.at("address").get<std::string>().find(lo), 0U) << was;
+  LineClient client(was.at("address").get<std::string>());
+  EXPECT_EQ(client.ask("a"), "1 1 - -");
+  configure(was.at("address"));
+  ASSERT_EQ(supervisor_.command({"reload"}).status, 0);
+  supervisor_.kill();
+  supervisor_.start_again();
+  EXPECT_EQ(listener(), was);
+  const auto check = supervisor_.command({"check", "--config", path_});
+  EXPECT_EQ(check.status, 0) << check.describe();
+  const auto upgrade = supervisor_.upgrade(program("steps-2"));
+  ASSERT_EQ(upgrade.status, 0) << upgrade.describe();
+  EXPECT_EQ(listener(), was);
+  EXPECT_EQ(client.ask("b"), "2 2 - -");
 }
 
 }  // namespace

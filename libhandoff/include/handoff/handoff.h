@@ -174,8 +174,8 @@ HANDOFF_API int handoff_lane(handoff_t* h, uint32_t lane, handoff_t** out);
  * taken; else one is bound here, at handoff_ready(). A listener is never bound in place of one that
  * a donor has (invariant I6, docs/invariants.md).
  * address: tcp:HOST:PORT, tcp:[V6]:PORT, udp:HOST:PORT, unix:/PATH, unix:@ABSTRACT; another one is
- * -EINVAL. HOST is numeric. Port 0 lets the kernel choose. Names that begin with "handoff." are the
- * library's own. */
+ * -EINVAL. HOST is numeric, and has the interface where it is of one link (fe80::1%eth0). Port 0
+ * lets the kernel choose. Names that begin with "handoff." are the library's own. */
 HANDOFF_API int handoff_listener(handoff_t* h, const char* name, const char* address);
 
 /* Declares that this service wants the fd of that name, of any kind, if somebody

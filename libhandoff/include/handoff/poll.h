@@ -246,7 +246,8 @@ HANDOFF_API size_t handoff_conn_output_size(const handoff_conn_t* c);
  * end of a line goes on from here; from the beginning it would be quadratic. 0 where that call
  * paused, and in a restored connection. */
 HANDOFF_API size_t handoff_conn_seen(const handoff_conn_t* c);
-/* The client's numeric host, and its port (port may be NULL); "unix" and 0 for a Unix socket.
+/* The client's numeric host, of one link with the interface (fe80::1%eth0), and its port (port may
+ * be NULL); "unix" and 0 for a Unix socket.
  * -errno, -ENOSPC if size is too small; 64 bytes are enough. */
 HANDOFF_API int handoff_conn_peer(const handoff_conn_t* c, char* host, size_t size, uint16_t* port);
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "fixture.h"
@@ -65,6 +66,44 @@ TEST_F(ListenOptionsTest, AUnixSocketHasItsModeAndOwnerAndAReloadChangesThem) {
   EXPECT_EQ(mode(), 0606U);
   EXPECT_EQ(file().st_gid, 4713U);
   EXPECT_EQ(file().st_ino, inode);
+}
+
+// Seen: the answer was that mode and owner are set, and only the log told.
+TEST_F(ListenOptionsTest, AReloadSaysWhatOfItCouldNotBeDone) {
+  start(config(unix_table("mode = \"0640\"")));
+  const std::string why = "listener local: there is no user \"nobody-of-that-name\"";
+  const json answer =
+      reload(config(unix_table("mode = \"0606\", owner = \"nobody-of-that-name\"")), 1);
+  EXPECT_EQ(answer.at("result"), "failed");
+  EXPECT_EQ(answer.at("error").at("code"), "partly");
+  EXPECT_EQ(answer.at("error").at("message").get<std::string>().find("chat: " + why), 0U) << answer;
+  EXPECT_EQ(answer.at("changed"), json::array());
+  ASSERT_EQ(answer.at("unchanged").size(), 1U) << answer;
+  EXPECT_EQ(answer.at("unchanged")[0].at("key"), "listen.local");
+  EXPECT_EQ(mode(), 0640U);
+  EXPECT_EQ(supervisor.history("reload").back().at("result"), "failed");
+  const Supervisor::Outcome people = supervisor.command({"reload"});
+  EXPECT_EQ(people.status, 1) << "it is as it was";
+  EXPECT_NE(people.out.find(path + " was read again"), std::string::npos) << people.out;
+  EXPECT_NE(people.err.find("not all of it could be done: chat: " + why), std::string::npos)
+      << people.err;
+  EXPECT_EQ(reload(config(unix_table("mode = \"0606\""))).at("result"), "done");
+  EXPECT_EQ(mode(), 0606U);
+}
+
+TEST_F(ListenOptionsTest, AReloadSaysWhichPathItCouldNotMakeAgain) {
+  const std::string same = config(unix_table("mode = \"0640\""));
+  start(same);
+  std::filesystem::remove(socket);
+  write_file(socket, "precious");
+  const json answer = reload(same, 1);
+  EXPECT_EQ(answer.at("error").at("code"), "partly") << answer;
+  ASSERT_EQ(answer.at("unchanged").size(), 1U) << answer;
+  EXPECT_EQ(answer.at("unchanged")[0].at("key"), "listen.local");
+  EXPECT_EQ(read_file(socket), "precious");
+  std::filesystem::remove(socket);
+  EXPECT_EQ(reload(same).at("result"), "done");
+  EXPECT_EQ(mode(), 0640U) << "it is the same socket";
 }
 
 TEST_F(ListenOptionsTest, AnOwnerThatNobodyIsKeepsTheServiceDownAndIsNamed) {

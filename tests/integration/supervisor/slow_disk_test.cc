@@ -1,5 +1,5 @@
-// A disk that takes its time: whoever reads a file waits at a failpoint for as long as the test
-// likes. Operators are answered meanwhile.
+// A disk, or a directory of users, that takes its time: whoever reads waits at a failpoint for as
+// long as the test likes. Operators are answered meanwhile.
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -174,6 +174,43 @@ TEST_F(SlowDiskTest, UnderAServiceThatNoStateFileTellsOfHoldsUpNobodyElse) {
   quick();
   supervisor.wait_for_state("running");
   EXPECT_EQ(supervisor.status("chat").at("pid"), pid);
+}
+
+// ---- a directory of users that takes its time (LDAP)
+
+TEST_F(SlowDiskTest, OfADirectoryOfUsersHoldsUpNobodyElseInAReload) {
+  start("supervisor.owner.before");
+  slow();
+  const std::string socket = supervisor.dir() / "s";
+  write_file(config, service("chat") + "[service.kv]\ncommand = [\"" + fake_service() +
+                         "\"]\nlisten.a = { address = \"unix:" + socket +
+                         "\", owner = \"root\" }\n");
+  const auto reload = supervisor.begin({"reload"});
+  ASSERT_TRUE(somebody_waits());
+  EXPECT_EQ(supervisor.status("chat").at("state"), "running");
+  EXPECT_EQ(supervisor.command({"restart", "chat"}).status, 0);
+  EXPECT_TRUE(reload->running());
+  quick();
+  const auto done = reload->finish();
+  EXPECT_EQ(done.status, 0) << done.describe();
+  supervisor.wait_for_state("running", "kv");
+  EXPECT_EQ(::access(socket.c_str(), F_OK), 0);
+}
+
+// Seen: each attempt of one service asked on the loop.
+TEST_F(SlowDiskTest, OfADirectoryOfUsersHoldsUpNobodyElseWhereAUserIsMissing) {
+  write_file(config, service("chat") + "[service.kv]\ncommand = [\"" + fake_service() +
+                         "\"]\nlisten.a = { address = \"unix:" + (supervisor.dir() / "s") +
+                         "\", owner = \"nobody-of-that-name\" }\n");
+  supervisor.run({"--config", config}, environment("supervisor.owner.before"));
+  supervisor.wait_for_state("running", "chat");
+  supervisor.wait_for_state("backoff", "kv");
+  slow();
+  ASSERT_TRUE(somebody_waits()) << "the next attempt asks again";
+  EXPECT_EQ(supervisor.command({"restart", "chat"}).status, 0);
+  quick();
+  supervisor.wait_for_state("backoff", "kv");
+  EXPECT_TRUE(supervisor.says("listener a: there is no user \"nobody-of-that-name\""));
 }
 
 // As a supervisor before file marks has written it, or as a file that was touched since looks.

@@ -1,7 +1,10 @@
 #include "support/clients/line_client.h"
 
+#include <arpa/inet.h>
+#include <net/if.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <stdexcept>
@@ -25,7 +28,12 @@ UniqueFd connect_to(const std::string& text) {
   if (address->v6) {
     auto& in = reinterpret_cast<sockaddr_in6&>(raw);
     in.sin6_family = AF_INET6;
-    in.sin6_addr = in6addr_loopback;
+    const std::size_t end = std::min(address->host.find('%'), address->host.size());
+    (void)::inet_pton(AF_INET6, address->host.substr(0, end).c_str(), &in.sin6_addr);
+    if (IN6_IS_ADDR_UNSPECIFIED(&in.sin6_addr)) in.sin6_addr = in6addr_loopback;
+    if (end < address->host.size()) {
+      in.sin6_scope_id = ::if_nametoindex(address->host.c_str() + end + 1);
+    }
     in.sin6_port = htons(address->port);
     length = sizeof in;
   } else {

@@ -17,6 +17,34 @@ TEST(AddressTest, ReadsAndWritesEveryForm) {
   }
 }
 
+TEST(AddressTest, AnIpv6HostIsTheSameHoweverItIsWritten) {
+  for (const auto& [text, plain] : std::vector<std::pair<std::string, std::string>>{
+           {"tcp:[0:0:0:0:0:0:0:1]:80", "tcp:[::1]:80"},
+           {"tcp:[2001:DB8:0::000a]:80", "tcp:[2001:db8::a]:80"},
+           {"tcp:[FE80:0::1%eth0]:80", "tcp:[fe80::1%eth0]:80"},
+           {"udp:[ff02::1%2]:80", "udp:[ff02::1%2]:80"},
+           // The kernel binds them on any interface.
+           {"tcp:[::1%lo]:80", "tcp:[::1]:80"},
+           {"tcp:[2001:db8::a%eth0]:80", "tcp:[2001:db8::a]:80"}}) {
+    const auto address = parse_address(text);
+    ASSERT_TRUE(address) << address.error();
+    EXPECT_EQ(plain, to_string(*address));
+  }
+}
+
+TEST(AddressTest, ASocketIsWhereItIsBoundAndWhereThatMayMean) {
+  const auto at = [](const char* bound, const char* said) {
+    return is_at(*parse_address(bound), *parse_address(said));
+  };
+  EXPECT_TRUE(at("tcp:[fe80::1%eth0]:80", "tcp:[fe80::1%eth0]:80"));
+  EXPECT_TRUE(at("tcp:[fe80::1%eth0]:80", "tcp:[fe80::1]:0")) << "bound to a device, say";
+  EXPECT_FALSE(at("tcp:[fe80::1%eth0]:80", "tcp:[fe80::1%eth1]:80"));
+  EXPECT_FALSE(at("tcp:[fe80::1%eth0]:80", "tcp:[fe80::2]:80"));
+  EXPECT_FALSE(at("tcp:[fe80::1]:80", "tcp:[fe80::1%eth0]:80"));
+  EXPECT_TRUE(at("unix:/a%b", "unix:/a%b"));
+  EXPECT_FALSE(at("unix:/a%b", "unix:/a"));
+}
+
 TEST(AddressTest, SaysWhatIsWrong) {
   const auto why = [](const std::string& text) {
     const auto address = parse_address(text);

@@ -16,7 +16,7 @@ SaidListener said(const std::string& name, const std::string& address) {
   return {name, parsed.value_or(core::Address{})};
 }
 bool at(const std::string& bound, const std::string& wanted) {
-  const bool is = is_at(said("", bound).address, said("", wanted).address);
+  const bool is = core::is_at(said("", bound).address, said("", wanted).address);
   const bool found = elsewhere({{"a", bound}}, {said("a", wanted)}).empty();
   EXPECT_EQ(is, found) << bound << " " << wanted;
   return is;

@@ -326,6 +326,24 @@ TEST_F(ListenersTest, WhatCanBeSetLaterIsSetOnTheSocketThatIsThere) {
   EXPECT_GT(backlog_of(listeners.here()[1]->fd()), 3);
 }
 
+// Seen: only the log said so, and what had been set before counted for what was set.
+TEST_F(ListenersTest, WhatCouldNotBeSetIsToldAndIsTriedAgain) {
+  const NamedAddress plain = named("a", "unix:" + (scratch_ / "s"));
+  Listeners listeners("chat", {plain}, notify_);
+  ASSERT_TRUE(listeners.bind_missing());
+  ListenerOptions options;
+  options.user = "nobody-of-that-name";
+  for (int i = 0; i < 2; ++i) {
+    const auto not_done = listeners.want({with(plain, options)}, true);
+    ASSERT_EQ(not_done.size(), 1U);
+    EXPECT_EQ(not_done[0].name, "a");
+    EXPECT_FALSE(not_done[0].done);
+    EXPECT_NE(not_done[0].what.find("there is no user \"nobody-of-that-name\""), std::string::npos)
+        << not_done[0].what;
+  }
+  EXPECT_TRUE(listeners.want({plain}, true).empty());
+}
+
 // The configuration has another address for a while. Seen: the mode that it had then was taken for
 // that of the socket.
 TEST_F(ListenersTest, WhatASocketWasSetWithIsNotWhatTheConfigurationHadBefore) {
@@ -368,7 +386,10 @@ TEST_F(ListenersTest, WhatIsNoSocketIsNotGivenAway) {
   ListenerOptions options;
   options.bind.mode = 0666;
   EXPECT_FALSE(dress(path, options));
-  listeners.want({with(named("a", "unix:" + path), options)});
+  const auto not_done = listeners.want({with(named("a", "unix:" + path), options)});
+  ASSERT_EQ(not_done.size(), 1U);
+  EXPECT_NE(not_done[0].what.find("another file at " + path), std::string::npos)
+      << not_done[0].what;
   EXPECT_EQ(file_at(scratch_ / "secret").st_mode & 07777, 0400U);
 }
 

@@ -68,6 +68,8 @@ SavedState everything() {
       {.generation = 6, .pid = 60, .started = 600, .since = 6000, .release = release("new")}};
   service.left = {
       {.generation = 4, .pid = 40, .started = 400, .seen = 401, .cgroup = "/unit/handoff-chat-4"}};
+  service.listeners = {{"public", "tcp:127.0.0.1:1", 21, 22, true},
+                       {"admin", "unix:/a", 23, 24, false}};
   service.last_upgrade = {{"result", "done"}};
   service.last_config = "[service.chat]";
   service.unrecorded = {{{"event", "upgrade"}}, {{"event", "stop"}}};
@@ -180,7 +182,7 @@ TEST(SavedStateTest, EveryMemberHasToBeThere) {
     for (const char* later :
          {"leaving", "mailbox", "program_digest", "files", "rest", "program", "last_config", "mark",
           "unrecorded", "seen", "left", "cgroup", "signed_version", "claims", "one_way", "manifest",
-          "leaving_by_itself"}) {
+          "leaving_by_itself", "listeners"}) {
       if (member.back() == later) return;
     }
     ++members;
@@ -219,6 +221,7 @@ TEST(SavedStateTest, AProcessOfAFileThatDoesNotSayItIsNotLeavingAndHasNoMailbox)
     process.erase("seen");
   }
   before["services"][0].erase("left");
+  before["services"][0].erase("listeners");
   const auto parsed = parse_state(before.dump(), "state.json");
   ASSERT_TRUE(parsed) << parsed.error().message;
   for (const SavedProcess& process : parsed->services.at(0).processes) {
@@ -227,6 +230,7 @@ TEST(SavedStateTest, AProcessOfAFileThatDoesNotSayItIsNotLeavingAndHasNoMailbox)
     EXPECT_EQ(process.seen, 0U) << "it proves nothing of its children";
   }
   EXPECT_TRUE(parsed->services.at(0).left.empty());
+  EXPECT_TRUE(parsed->services.at(0).listeners.empty());
 }
 
 TEST(SavedStateTest, AReleaseOfAFileThatDoesNotSayIsItsProgramAlone) {

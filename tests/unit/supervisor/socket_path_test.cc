@@ -11,6 +11,7 @@
 #include <filesystem>
 
 #include "libhandoff/sys/socket.h"
+#include "listener_tools.h"
 #include "supervisor/listeners/listeners.h"
 #include "support/process/files.h"
 
@@ -47,6 +48,13 @@ class SocketPathTest : public testing::Test {
       out += entry.is_socket() ? 1 : 0;
     }
     return out;
+  }
+
+  NamedAddress at(const std::string& leaf) const {
+    return named("public", "unix:" + (scratch_ / ("app/" + leaf)));
+  }
+  static std::vector<NamedFd> report(const Listener& one) {
+    return list(NamedFd{one.name(), one.address(), one.inode(), one.device()});
   }
 
   test::TempDir scratch_;
@@ -194,6 +202,50 @@ TEST_F(SocketPathTest, TheListenersSayWhatWasMended) {
   ASSERT_EQ(mended.size(), 1U);
   EXPECT_TRUE(mended[0].done) << mended[0].what;
   EXPECT_NE(mended[0].what.find("same socket"), std::string::npos) << mended[0].what;
+}
+
+// Seen: the names were told apart by who came first, so that after a kill in mid-move the new
+// socket had that of the old one: another file lay at its path, said status, and nobody could mend
+// that.
+TEST_F(SocketPathTest, TheNextSupervisorKnowsEachSocketOfAListenerThatMoves) {
+  Notify notify;
+  const std::string report_path = scratch_ / "run/services.sock";
+  fs::create_directory(scratch_ / "run");
+  auto* killed = new Listeners("chat", {at("public.sock")}, notify, report_path);
+  ASSERT_TRUE(killed->bind_missing());
+  const auto donor = report(*killed->here()[0]);
+  killed->want({at("moved.sock")}, true);
+  ASSERT_TRUE(killed->bind_for_heir(donor, true));
+  EXPECT_EQ(names(), 4U);
+  const UniqueFd its(::dup(killed->for_heir(donor, true).moved[0]->fd()));
+  Listeners next("chat", {at("moved.sock")}, notify, report_path);
+  auto shows = list(shown("public", its));
+  next.take_shown(shows);
+  EXPECT_TRUE(next.json().at(0).at("problem").is_null()) << next.json();
+  fs::remove(scratch_ / "app/moved.sock");
+  const auto mended = next.mend_paths();
+  ASSERT_EQ(mended.size(), 1U);
+  EXPECT_TRUE(mended[0].done) << mended[0].what;
+  EXPECT_TRUE(io::connect_address(at("moved.sock").address));
+  EXPECT_TRUE(accepts(its));
+  delete killed;
+}
+
+// Seen: the one of the move before was still taken.
+TEST_F(SocketPathTest, EachMoveHasANameInTheRuntimeFolder) {
+  Notify notify;
+  fs::create_directory(scratch_ / "run");
+  Listeners listeners("chat", {at("0.sock")}, notify, scratch_ / "run/services.sock");
+  ASSERT_TRUE(listeners.bind_missing());
+  for (const std::string to : {"1.sock", "2.sock", "3.sock"}) {
+    const auto donor = report(*listeners.here()[0]);
+    listeners.want({at(to)}, true);
+    ASSERT_TRUE(listeners.bind_for_heir(donor, true)) << to;
+    listeners.settle(report(*listeners.for_heir(donor, true).moved[0]));
+    EXPECT_EQ(listeners.take_replaced().size(), 1U) << to;
+    EXPECT_EQ(names(), 2U) << to;
+    EXPECT_FALSE(fs::exists(scratch_ / ("app/." + to + ".handoff"))) << to;
+  }
 }
 
 }  // namespace

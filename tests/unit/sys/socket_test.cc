@@ -12,6 +12,8 @@
 #include <filesystem>
 
 #include "support/process/files.h"
+#include "support/process/own_network.h"
+#include "support/process/process.h"
 
 namespace handoff::io {
 namespace {
@@ -95,6 +97,52 @@ TEST(SocketTest, AnIdentityIsThatOfTheSocketNotOfTheNumber) {
   EXPECT_EQ(*identity_of(a->get()), *identity_of(copy.get()));
   EXPECT_FALSE(*identity_of(a->get()) == *identity_of(b->get()));
   EXPECT_FALSE(identity_of(-1));
+}
+
+// Seen: the interface was lost, so that a listener was never where the configuration said.
+TEST(SocketTest, AnAddressOfOneLinkIsToldWithItsInterface) {
+  ASSERT_EQ(::geteuid(), 0U) << "only root can have a network of its own";
+  test::Process child([] {
+    test::enter_own_network();
+    const core::Address wanted = parse("tcp:[fe80::1%lo]:0");
+    for (const char* same : {"tcp:[fe80::1%lo]:0", "tcp:[fe80::1%1]:0"}) {
+      const auto fd = bind_address(parse(same));
+      EXPECT_TRUE(fd) << fd.error().message;
+      if (!fd) continue;
+      const std::string bound = bound_address(fd->get()).value_or("");
+      EXPECT_EQ(0U, bound.find("tcp:[fe80::1%lo]:")) << bound;
+      EXPECT_TRUE(listens_at(fd->get(), wanted));
+      EXPECT_TRUE(listens_at(fd->get(), parse(bound)));
+      EXPECT_TRUE(listens_at(fd->get(), with_interface_name(parse(same))));
+      EXPECT_FALSE(listens_at(fd->get(), parse("tcp:[fe80::1%eth0]:0")));
+      const auto client = connect_address(parse(bound));
+      EXPECT_TRUE(client) << client.error().message;
+      if (!client) continue;
+      pollfd made{client->get(), POLLOUT, 0};
+      EXPECT_EQ(1, ::poll(&made, 1, 10000));
+      EXPECT_EQ(bound, peer_address(client->get()));
+    }
+    core::BindOptions of_device;
+    of_device.device = "lo";
+    const auto fd = bind_address(parse("tcp:[fe80::1]:0"), of_device);
+    EXPECT_TRUE(fd) << fd.error().message;
+    EXPECT_TRUE(fd && listens_at(fd->get(), parse("tcp:[fe80::1]:0")));
+    EXPECT_TRUE(bind_address(parse("tcp:[::1%lo]:0")));
+    return ::testing::Test::HasFailure() ? 1 : 0;
+  });
+  EXPECT_EQ(0, child.wait());
+}
+
+// A number is a name that is looked up; one of nobody is left as it is.
+TEST(SocketTest, ANumberOfAnInterfaceIsItsName) {
+  EXPECT_EQ("fe80::1%lo", with_interface_name(parse("tcp:[fe80::1%1]:0")).host);
+  EXPECT_EQ("fe80::1%lo", with_interface_name(parse("tcp:[fe80::1%lo]:0")).host);
+  EXPECT_EQ("fe80::1%none", with_interface_name(parse("tcp:[fe80::1%none]:0")).host);
+  EXPECT_EQ("::1", with_interface_name(parse("tcp:[::1]:0")).host);
+  const auto none = bind_address(parse("tcp:[fe80::1%none]:0"));
+  ASSERT_FALSE(none);
+  EXPECT_EQ(-ENODEV, none.error().code);
+  EXPECT_NE(std::string::npos, none.error().message.find("no network interface \"none\""));
 }
 
 class CountersTest : public ::testing::Test {
