@@ -45,8 +45,7 @@ class DonorDriver : public Driver<DonorSide> {
   const core::Limits& limits() const { return parameters_.limits; }
   const protocol::Retired& outcome() const { return outcome_; }
   std::optional<Channel> take_channel() { return lanes_.main().take_channel(); }
-  // Retired: sessions that could not be moved. Of a service with one lane; the reasons of the
-  // first.
+  // Retired: sessions of lane 0 that could not be moved; of all lanes the first, with the reasons.
   std::vector<std::uint64_t> left_behind() const { return lanes_.own().left_ids(); }
   std::vector<protocol::Unmoved> first_left() const { return lanes_.first_left(); }
 

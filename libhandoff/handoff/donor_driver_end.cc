@@ -82,14 +82,14 @@ void DonorDriver::retire() {
   lanes_.own().stop_watching();
   const std::vector<std::uint64_t> closing = lanes_.own().closing();
   reset_all(registry_, closing);
-  if (stays()) {  // process/service reports it, and goes on with what stays
+  lanes_.retire_others(heir_lost, stays());  // side by side
+  if (stays()) {                             // process/service reports it, and goes on with it
     retire_but(registry_, lanes_.own().staying(), closing);
   } else {
-    lanes_.retire_others(heir_lost);  // side by side
     drop_all(registry_, closing);
     retire_all(registry_, heir_lost ? lanes_.own().progress().at_heir : 0);
-    lanes_.retire();
   }
+  lanes_.retire();
   failpoint::hit("donor.retire.after");
 }
 

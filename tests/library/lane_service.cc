@@ -12,6 +12,8 @@
 #include <thread>
 #include <vector>
 
+#include "libhandoff/sys/process.h"
+
 namespace handoff::test {
 namespace {
 
@@ -20,6 +22,7 @@ struct Connection {
   std::uint64_t lines = 0;
   std::string input;
   std::string output;
+  bool frozen = false;  // by itself: it is late
 };
 
 // How many connections each lane has accepted. Lanes take turns, so that each gets some.
@@ -37,10 +40,12 @@ class LaneLoop {
     if (options.on_thaw) service_.on_thaw([this] { options_.on_thaw(lane_); });
     service_.on_retired([this](std::uint64_t) { close_all(); });
     service_.on_stop([this](std::uint64_t) { close_all(); });
+    if (options.holds) hold_sessions();
   }
 
   // True unless the handoff to this process failed.
   bool run() {
+    thread_ = std::this_thread::get_id();
     try {
       service_.wait();
     } catch (const Exception& e) {
@@ -53,12 +58,46 @@ class LaneLoop {
   }
 
  private:
+  void hold_sessions() {
+    service_.on_late([this](std::uint64_t) {
+      expect_own_thread();
+      listener_ = -1;
+    });
+    service_.on_moved([this](SessionId id) {
+      expect_own_thread();
+      close(id);
+    });
+    service_.on_freeze_session([this](SessionId id) {
+      expect_own_thread();
+      connections_.at(id).frozen = true;
+      if (options_.on_freeze_session) options_.on_freeze_session(lane_);
+    });
+    service_.on_thaw_session([this](SessionId id) {
+      expect_own_thread();
+      if (options_.on_thaw_session) options_.on_thaw_session(lane_);
+      connections_.at(id).frozen = false;
+    });
+  }
+  void expect_own_thread() const {
+    if (std::this_thread::get_id() != thread_) ::_exit(99);
+  }
+  void hold(SessionId id, const std::string& line) {
+    if (line == "release") {
+      service_.session_release(id);
+    } else if (line == "hold") {
+      service_.session_hold(id);
+    } else if (line.starts_with("hold ")) {
+      const auto until = io::now_us() + 1000 * std::stoll(line.substr(5));
+      service_.session_hold_until(id, static_cast<std::uint64_t>(until));
+    }
+  }
   std::string state(SessionId id, std::uint64_t lines) const {
     std::string out = std::to_string(lines);
     if (options_.padding == 0) return out;
     return out + ' ' + std::string(options_.padding, static_cast<char>('a' + id % 26));
   }
   Saved save(SessionId id) {
+    expect_own_thread();
     if (options_.on_save) options_.on_save(lane_);
     const Connection& c = connections_.at(id);
     Saved saved(state(id, c.lines));
@@ -67,9 +106,11 @@ class LaneLoop {
     return saved;
   }
   void restore(Adopted& a) {
+    expect_own_thread();
     if (options_.on_restore) options_.on_restore(lane_);
     if (options_.refuses && options_.refuses(a.id())) throw std::runtime_error("not this one");
     Connection& c = connections_[a.id()];
+    c.frozen = service_.state() != State::kHeir;  // a late session: not before thaw_session()
     const int fd = a.take_fd();
     if (fd >= 0) c.fd = fd;
     c.lines = std::stoull(std::string(a.state().substr(0, a.state().find(' '))));
@@ -94,6 +135,7 @@ class LaneLoop {
     std::vector<pollfd> fds{{service_.fd(), POLLIN, 0}, {listener_, POLLIN, 0}};
     std::vector<SessionId> ids;
     for (auto& [id, c] : connections_) {
+      if (c.frozen) continue;
       fds.push_back({c.fd, static_cast<short>(c.output.empty() ? POLLIN : POLLIN | POLLOUT), 0});
       ids.push_back(id);
     }
@@ -130,6 +172,7 @@ class LaneLoop {
       const std::string line = c.input.substr(0, end);
       c.input.erase(0, end + 1);
       if (line == "hang" && options_.on_hang) options_.on_hang(lane_);
+      if (options_.holds) hold(id, line);
       c.output += std::to_string(++c.lines) + " " +
                   (line == "who" ? options_.version + "." + std::to_string(lane_) : line) + "\n";
     }
@@ -146,6 +189,7 @@ class LaneLoop {
   const LaneServiceOptions& options_;
   Accepted& accepted_;
   const std::uint32_t lane_;
+  std::thread::id thread_;
   int listener_ = -1;
   std::map<SessionId, Connection> connections_;
   bool done_ = false;
