@@ -157,7 +157,8 @@ HANDOFF_API void handoff_close(handoff_t* h);
  * thread of lane 0. The loops of all lanes must turn: a lane that does not come to
  * handoff_dispatch() makes the handoff fail.
  *
- * Sessions can't be held in a service with several lanes, nor be upgraded progressively. */
+ * A session that is held at a switch stays in its lane of this process, and goes later to a lane of
+ * the owner. A service with several lanes can't be upgraded progressively. */
 
 /* The handle of a lane, numbered from 0; h owns it, so never close it. -EINVAL if there is no such
  * lane, or if h is another lane's handle. */
@@ -700,7 +701,7 @@ HANDOFF_API int handoff_session_closed(handoff_t* h, uint64_t id);
 /* Holds a session that is in the middle of something that must end in this process. At a switch it
  * stays here, while all others and the listeners go; it moves once it is released. Holds are not
  * counted: one release ends them. HANDOFF_ERR_REJECTED for a service that lacks one of the
- * callbacks late, moved, freeze_session, thaw_session, or has several lanes; -EBUSY between
+ * callbacks late, moved, freeze_session, thaw_session in any of its lanes; -EBUSY between
  * freeze_session() and thaw_session() or moved(). Allowed in freeze(). */
 HANDOFF_API int handoff_session_hold(handoff_t* h, uint64_t id);
 /* As handoff_session_hold(), but at deadline_us (CLOCK_MONOTONIC, not 0) it is released by itself,
