@@ -161,6 +161,31 @@ TEST(ApiLanesTest, SessionsBelongToTheirLaneAndAreHeldIfAllLanesCan) {
   handoff_close(h);
 }
 
+TEST_F(ApiTest, APutIsCheckedAndThatOfAnOlderProgramTaken) {
+  handoff_put put{};
+  put.size = offsetof(handoff_put, placed);
+  EXPECT_EQ(0, handoff_session_put(h_, 1, &put));
+  --put.size;
+  EXPECT_EQ(-EINVAL, handoff_session_put(h_, 1, &put));
+  put.size = sizeof put;
+  EXPECT_EQ(0, handoff_session_put(h_, 1, &put));
+  put.placed = 2;
+  EXPECT_EQ(-EINVAL, handoff_session_put(h_, 1, &put)) << "an unknown flag";
+  put.placed = HANDOFF_PUT_PLACED;
+  put.input = "ab";
+  put.input_length = 2;
+  put.input_position = UINT64_MAX - 1;
+  EXPECT_EQ(-EINVAL, handoff_session_put(h_, 1, &put)) << "no stream is so long";
+  put.input_position = 5;
+  EXPECT_EQ(0, handoff_session_put(h_, 1, &put));
+  const std::string layer(HANDOFF_LAYER_MAX + 1, 'k');
+  put.layer = layer.data();
+  put.layer_length = layer.size();
+  EXPECT_EQ(-E2BIG, handoff_session_put(h_, 1, &put));
+  --put.layer_length;
+  EXPECT_EQ(0, handoff_session_put(h_, 1, &put));
+}
+
 TEST_F(ApiTest, DeclarationsAreCheckedAndSayWhatIsWrong) {
   EXPECT_EQ(0, handoff_listener(h_, "public", "tcp:127.0.0.1:0"));
   EXPECT_EQ(HANDOFF_ERR_DUPLICATE, handoff_listener(h_, "public", "tcp:127.0.0.1:0"));
