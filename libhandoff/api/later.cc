@@ -13,11 +13,10 @@ using handoff::io::Told;
 
 namespace {
 
-// f(told): of a service with one lane.
+// f(told): of the handle's lane.
 template <class F>
 int tell(handoff_t* h, F&& f) noexcept {
   if (h == nullptr) return -EINVAL;
-  if (h->registry.lanes > 1) return HANDOFF_ERR_REJECTED;
   try {
     f(h->registry.told);
     return 0;

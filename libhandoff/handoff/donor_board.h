@@ -21,8 +21,9 @@ struct DonorOrders {
   };
   Order order = Order::kCopy;
   std::uint32_t round = 0;
-  core::Time links_until = 0;  // kFreeze: the lane's links are to rest by then
-  bool heir_lost = false;      // kRetire: and it died with them
+  core::Time frozen_at = 0;  // kFreeze: by lane 0
+  core::Duration budget = 0;
+  bool heir_lost = false;  // kRetire: and it died with them
   // Sessions of any lane that the heir does not take.
   std::shared_ptr<const std::vector<protocol::Refusal>> refused = {};
 };

@@ -344,21 +344,17 @@ void DonorDriver::start_round() {
 void DonorDriver::freeze() {
   failpoint::hit("donor.freeze.before");
   frozen_at_ns_ = now_ns();
-  const handoff_callbacks& has = registry_.callbacks;
-  const bool rests = has.freeze != nullptr && (registry_.told.used() || has.save == nullptr);
-  const core::Time links_until =
-      core::Rest::links_until(now_us(), parameters_.limits.budget, rests);
-  const auto linked = reporter_.rest_links(links_until);
+  const core::Duration budget = parameters_.limits.budget;
+  const auto linked = reporter_.rest_links(rest_.links_until(now_us(), budget));
   if (!linked) return handle(refused({Code::kTimeout, linked.error().message}));
   (void)registry_.release_overdue(now_us());
-  lanes_.freeze(links_until);  // side by side
-  registry_.told.begin_freeze(
-      static_cast<std::uint64_t>(core::Rest::end(machine_.frozen_at(), parameters_.limits.budget)));
+  lanes_.freeze(machine_.frozen_at(), budget);  // side by side
+  rest_.begin_freeze(machine_.frozen_at(), budget);
   if (registry_.callbacks.freeze != nullptr) {
     const auto ok = registry_.call(
         "freeze()", [&] { return registry_.callbacks.freeze(registry_.callbacks_user); });
     if (!ok) return handle(refused(ok.error()));
-    if (*ok == HANDOFF_LATER && !begin_rest()) return;
+    if (*ok == HANDOFF_LATER) rest_.begin();
   }
   if (auto reason = not_progressive(registry_, parameters_.spread)) {
     return handle(refused(std::move(*reason)));
@@ -366,6 +362,12 @@ void DonorDriver::freeze() {
   if (!resting() && lanes_.frozen()) begin_delta();
   report_.progress(protocol::Phase::kSwitch);
   failpoint::hit("donor.freeze.after");
+}
+
+void DonorDriver::rest() {
+  if (!rest_.under_way()) return;
+  if (!resting()) return rest_.cancel();  // it was given up
+  if (auto look = rest_.look(); look.failed) handle(refused(std::move(*look.failed)));
 }
 
 // Lanes may share state: nothing is saved before all of them are frozen.

@@ -5,11 +5,11 @@
 #include <vector>
 
 #include "libhandoff/core/pace.h"
-#include "libhandoff/core/rest.h"
 #include "libhandoff/handoff/donor_lanes.h"
 #include "libhandoff/handoff/donor_report.h"
 #include "libhandoff/handoff/driver.h"
 #include "libhandoff/handoff/forecast.h"
+#include "libhandoff/handoff/resting.h"
 #include "libhandoff/protocol/channel.h"
 #include "libhandoff/sys/fd_limit.h"
 
@@ -88,11 +88,7 @@ class DonorDriver : public Driver<DonorSide> {
   std::optional<core::Time> earlier_deadline() const override {
     return resting() ? rest_.deadline() : std::nullopt;
   }
-  // False: this service must not answer so, and the handoff is given up.
-  bool begin_rest();
   void rest();
-  void hold_unrested(bool said);
-  void release_unrested();
   void begin_delta();
   void thaw();
   void send_release();
@@ -106,7 +102,7 @@ class DonorDriver : public Driver<DonorSide> {
   core::Pace pace_;
   std::optional<protocol::Copied> copied_;  // came before all lanes had said that they are through
   std::optional<Forecast> forecast_;        // of a rehearsal, while it counts
-  core::Rest rest_;
+  Resting rest_{registry_};
   bool saving_ = false;  // all lanes are frozen
   bool want_write_ = false;
   std::uint64_t greeted_at_ns_ = 0;

@@ -18,10 +18,7 @@ core::DonorEvent refused(const Error& error) { return {E::kRefused, to_reason(er
 
 void DonorDriver::thaw() {
   failpoint::hit("donor.thaw.before");
-  rest_.cancel();
-  registry_.told.end_freeze();
-  registry_.told.all_go_on();
-  release_unrested();
+  rest_.thaw();
   lanes_.main().service().end(false);
   lanes_.over();
   reporter_.wake_links();
@@ -66,7 +63,7 @@ void DonorDriver::close_channel() {
 // ---- the end
 
 void DonorDriver::retire() {
-  registry_.told.end_freeze();
+  rest_.end();
   failpoint::hit("donor.retire.before");
   const bool heir_lost = machine_.heir_lost();
   read_refusals();

@@ -66,8 +66,9 @@ bool DonorLanes::round_sent() const {
   return own_.sent() && board_->all([this](const Standing& lane) { return lane.round == round_; });
 }
 
-void DonorLanes::freeze(core::Time links_until) {
-  board_->order({.order = Order::kFreeze, .round = round_, .links_until = links_until});
+void DonorLanes::freeze(core::Time frozen_at, core::Duration budget) {
+  board_->order(
+      {.order = Order::kFreeze, .round = round_, .frozen_at = frozen_at, .budget = budget});
 }
 
 bool DonorLanes::frozen() const {

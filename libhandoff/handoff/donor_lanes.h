@@ -36,8 +36,8 @@ class DonorLanes {
 
   Result<void> begin_round(std::uint32_t round);
   bool round_sent() const;
-  // links_until: as Reporter::rest_links(). Lane 0 does it itself.
-  void freeze(core::Time links_until);
+  // Lane 0 does it itself.
+  void freeze(core::Time frozen_at, core::Duration budget);
   bool frozen() const;
   Result<void> save();
   // All of the delta is sent but for Prepare.

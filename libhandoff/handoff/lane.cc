@@ -4,7 +4,6 @@
 #include <new>
 #include <utility>
 
-#include "libhandoff/core/rest.h"
 #include "libhandoff/handoff/retirement.h"
 #include "libhandoff/sys/process.h"
 #include "libhandoff/sys/reason.h"
@@ -16,6 +15,7 @@ Result<std::unique_ptr<Lane>> Lane::make(Declared& declared, std::uint32_t index
   auto poller = Poller::make();
   if (!poller) return Failure(poller.error());
   std::unique_ptr<Lane> lane(new Lane(declared, index, std::move(*poller), first));
+  lane->registry_.told.set_poller(lane->poller_);
   auto links = Links::make(lane->registry_);
   if (!links) return Failure(links.error());
   lane->links_ = std::move(*links);
@@ -89,7 +89,7 @@ Result<void> Lane::dispatch() {
     if (!roles) return Failure(roles.error());
     turn(*roles);
     timeout = -1;  // lane 0 has the freeze budget, and decides
-  } while (frozen_);
+  } while (frozen_ && !rest_.under_way());
   if (state_ == HANDOFF_STATE_FAILED) {
     return fail(HANDOFF_ERR_ABORTED, core::given_up_for(why_));
   }
@@ -98,6 +98,7 @@ Result<void> Lane::dispatch() {
 
 void Lane::turn(const std::vector<Role>& roles) {
   try {
+    hear_told();
     if (donor_) donor_turn();  // it may be over, and another one waits in the inbox
     if (open_inbox()) donor_turn();
     if (heir_) heir_turn();
@@ -202,7 +203,8 @@ void Lane::donor_turn() {
       if (!failed_) copy(orders.round);
       return;
     case DonorBoard::Order::kFreeze:
-      if (!frozen_) freeze(orders.links_until);
+      if (!frozen_) freeze(orders);
+      if (!failed_) rest();
       if (!failed_) hear_acks();
       return;
     case DonorBoard::Order::kSave:
@@ -258,18 +260,32 @@ Result<void> Lane::pump(DonorBoard::Order order) {
   return {};
 }
 
-void Lane::freeze(core::Time links_until) {
+void Lane::freeze(const DonorBoard::Orders& orders) {
   frozen_ = true;
   watch_links(false);
-  const auto rested = links_->rest(links_until);
+  const auto rested = links_->rest(rest_.links_until(orders.frozen_at, orders.budget));
   if (!rested && !failed_) return refuse({core::Code::kTimeout, rested.error().message});
   (void)registry_.release_overdue(now_us());
+  rest_.begin_freeze(orders.frozen_at, orders.budget);
   if (registry_.callbacks.freeze != nullptr && !failed_) {
     const auto ok = registry_.call(
         "freeze()", [&] { return registry_.callbacks.freeze(registry_.callbacks_user); });
     if (!ok) return refuse(to_reason(ok.error()));
-    if (*ok == HANDOFF_LATER) return refuse({core::Code::kRejected, core::kNoRestInLanes});
+    if (*ok == HANDOFF_LATER) {
+      rest_.begin();
+      return poller_.set_deadline(rest_.deadline());
+    }
   }
+  donor_->report(index_, [](DonorBoard::Standing& standing) { standing.frozen = true; });
+}
+
+// Its loop turns meanwhile.
+void Lane::rest() {
+  if (!rest_.under_way()) return;
+  const auto look = rest_.look();
+  if (!look.over) return;
+  poller_.set_deadline(std::nullopt);
+  if (look.failed) return refuse(*look.failed);
   donor_->report(index_, [](DonorBoard::Standing& standing) { standing.frozen = true; });
 }
 
@@ -305,6 +321,8 @@ void Lane::over() {
   donor_.reset();
   state_ = HANDOFF_STATE_OWNER;
   if (!std::exchange(frozen_, false)) return;
+  poller_.set_deadline(std::nullopt);
+  rest_.thaw();
   watch_links(true);
   links_->wake();
   if (registry_.callbacks.thaw == nullptr) return;
@@ -316,6 +334,7 @@ std::vector<std::uint64_t> Lane::reset_closing(const DonorBoard::Orders& orders)
   watch(std::nullopt);
   if (orders.refused) giving_->refused(*orders.refused, true);
   giving_->stop_watching();  // what the service closes from here on has moved
+  rest_.end();
   std::vector<std::uint64_t> closing = giving_->closing();
   reset_all(registry_, closing);
   return closing;

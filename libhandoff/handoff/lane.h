@@ -19,6 +19,7 @@
 #include "libhandoff/handoff/donor_channels.h"
 #include "libhandoff/handoff/heir_board.h"
 #include "libhandoff/handoff/heir_channels.h"
+#include "libhandoff/handoff/resting.h"
 #include "libhandoff/link/links.h"
 #include "libhandoff/service/nonblocking.h"
 #include "libhandoff/service/registry.h"
@@ -114,7 +115,9 @@ class Lane {
   void donor_turn();
   void copy(std::uint32_t round);
   Result<void> pump(DonorBoard::Order order);
-  void freeze(core::Time links_until);
+  void freeze(const DonorBoard::Orders& orders);
+  void rest();
+  void hear_told();
   void hear_acks();
   void save(const DonorBoard::Orders& orders);
   void over();
@@ -124,7 +127,9 @@ class Lane {
   void heir_turn();
   void receive(HeirBoard::Order order);
   void tell_refused(HeirBoard::Standing& standing);
+  void hear_restored();
   void restore();
+  void finish_restoring(bool give_up);
   void run(const HeirBoard::Orders& orders);
   void go(const std::string& why);
   void refuse(const core::Reason& reason);
@@ -152,11 +157,13 @@ class Lane {
   core::Pace pace_;
   std::uint32_t round_ = 0;
   bool frozen_ = false;
+  Resting rest_{registry_};
   NonblockingLook look_;  // at what another process has let go of
   bool saving_ = false;
-  bool restored_ = false;
-  bool failed_ = false;  // and said so
-  std::string why_;      // the handoff to this heir failed
+  bool restoring_ = false;
+  bool restored_ = false;  // and said so
+  bool failed_ = false;    // and said so
+  std::string why_;        // the handoff to this heir failed
 };
 
 }  // namespace handoff::io

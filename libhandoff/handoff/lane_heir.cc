@@ -8,13 +8,15 @@ namespace handoff::io {
 
 void Lane::heir_turn() {
   const HeirBoard::Orders orders = heir_->orders();
+  if (taking_ && !failed_) hear_restored();
   switch (orders.order) {
     case HeirBoard::Order::kReceive:
     case HeirBoard::Order::kReadOut:
       if (taking_) receive(orders.order);
       return;
     case HeirBoard::Order::kRestore:
-      if (!failed_ && !std::exchange(restored_, true)) restore();
+      if (!failed_ && !std::exchange(restoring_, true)) restore();
+      if (!failed_ && !restored_) finish_restoring(orders.give_up);
       return;
     case HeirBoard::Order::kRun:
       run(orders);
@@ -51,7 +53,22 @@ void Lane::tell_refused(HeirBoard::Standing& standing) {
 
 void Lane::restore() {
   watch(std::nullopt);  // nothing more may come
-  if (const auto ok = taking_->restore(); !ok) return refuse(to_reason(ok.error()));
+  if (const auto ok = taking_->restore(); !ok) refuse(to_reason(ok.error()));
+}
+
+// How restores have ended that were answered with HANDOFF_LATER.
+void Lane::hear_restored() {
+  for (const Told::Answer& answer : registry_.told.take_restored()) {
+    if (const auto ok = taking_->answered(answer); !ok) return refuse(to_reason(ok.error()));
+  }
+}
+
+// give_up: those that have not ended count as refused.
+void Lane::finish_restoring(bool give_up) {
+  const auto ok = give_up ? taking_->give_up_pending() : Result<void>();
+  if (!ok) return refuse(to_reason(ok.error()));
+  if (taking_->pending() > 0) return;
+  restored_ = true;
   Rehearsal notes;
   taking_->add_notes(notes);
   heir_->report(index_, [&](HeirBoard::Standing& standing) {

@@ -66,6 +66,16 @@ void Lane::turn_links(const std::vector<Role>& roles) {
   if (late) tell_late();
 }
 
+// What other threads have said of sessions; as Service::hear_told().
+void Lane::hear_told() {
+  const bool saves = frozen_ && !rest_.under_way();
+  if (saves || state_ == HANDOFF_STATE_HEIR || state_ == HANDOFF_STATE_DECLARING) return;
+  links_->answered(registry_.told.take_restored());
+  const auto put =
+      registry_.touch_what_was_put([this](std::uint64_t id) { return links_->bring(id); });
+  if (!donor_ && registry_.release_rested(put)) sessions_changed();
+}
+
 void Lane::tell_late() {
   auto news = links_->news();
   if (!news) return;
@@ -87,6 +97,7 @@ void Lane::stay(const DonorBoard::Orders& orders) {
   state_ = HANDOFF_STATE_LATE;
   retire_but(registry_, staying, closing);
   if (std::exchange(donor_, nullptr)->retire(index_)) registry_.close_named();
+  rest_.release_rested();
   watch_links(true);
   links_->become_late(0, std::nullopt, {}, {});  // its ways are made when the owner has greeted
 }

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "libhandoff/handoff/resting.h"
 #include "libhandoff/handoff/retirement.h"
 #include "libhandoff/process/service.h"
 #include "libhandoff/sys/process.h"
@@ -36,9 +37,7 @@ void Service::stay_late() {
                                       " sessions stay until they are released or end");
   if (donor_->spread() != 0) links_->spread(donor_->spread());
   links_->leave(donor_->left_behind(), donor_->first_left(), late_outcome_.closed);
-  for (const auto& [id, entry] : registry_.sessions) {  // by puts before that was of any use
-    if (entry.unrested) (void)registry_.release_rested({id});
-  }
+  Resting(registry_).release_rested();
   links_->become_late(donor_->id(), donor_->take_channel(), donor_->take_peer(), donor_->limits());
 }
 

@@ -23,6 +23,8 @@ struct Connection {
   std::string input;
   std::string output;
   bool frozen = false;  // by itself: it is late
+  bool busy = false;    // between "work" and "done"
+  bool rests = false;   // it has put its state, and waits
 };
 
 // How many connections each lane has accepted. Lanes take turns, so that each gets some.
@@ -32,15 +34,26 @@ class LaneLoop {
  public:
   LaneLoop(Service& service, const LaneServiceOptions& options, Accepted& accepted)
       : service_(service), options_(options), accepted_(accepted), lane_(service.index()) {
-    service_.on_save([this](SessionId id) { return save(id); });
-    service_.on_restore([this](Adopted a) { restore(a); });
-    if (options.early_restore) service_.on_update([this](Adopted a) { restore(a); });
+    if (options.rests) {
+      come_to_rest_later();
+    } else {
+      service_.on_save([this](SessionId id) { return save(id); });
+      service_.on_restore([this](Adopted a) { restore(a); });
+      if (options.early_restore) service_.on_update([this](Adopted a) { restore(a); });
+    }
     service_.on_drop([this](SessionId id) { close(id); });
     if (options.on_freeze) service_.on_freeze([this] { options_.on_freeze(lane_); });
-    if (options.on_thaw) service_.on_thaw([this] { options_.on_thaw(lane_); });
+    service_.on_thaw([this] {
+      resting_ = false;
+      for (auto& [id, c] : connections_) c.rests = false;
+      if (options_.on_thaw) options_.on_thaw(lane_);
+    });
     service_.on_retired([this](std::uint64_t) { close_all(); });
     service_.on_stop([this](std::uint64_t) { close_all(); });
     if (options.holds) hold_sessions();
+  }
+  ~LaneLoop() {
+    for (std::thread& thread : answers_) thread.join();
   }
 
   // True unless the handoff to this process failed.
@@ -58,10 +71,40 @@ class LaneLoop {
   }
 
  private:
+  void come_to_rest_later() {
+    service_.on_freeze_later([this](std::uint64_t) {
+      expect_own_thread();
+      resting_ = true;
+    });
+    const auto later = [this](Adopted a) {
+      const SessionId id = a.id();
+      restore(a);
+      if (options_.answers && !options_.answers(id)) return;
+      answers_.emplace_back([this, id] { service_.restored(id); });
+    };
+    service_.on_restore_later(later, options_.early_restore);
+  }
+  void put(SessionId id, Connection& c) {
+    service_.session_put(id, state(id, c.lines), c.input, c.output);
+    c.rests = true;
+  }
+  // In each turn, until all are at rest or the time for it is up.
+  void come_to_rest() {
+    bool busy = false;
+    for (auto& [id, c] : connections_) {
+      busy = busy || c.busy;
+      if (!c.busy && !c.rests) put(id, c);
+    }
+    if (busy) return;
+    resting_ = false;
+    service_.frozen();
+  }
   void hold_sessions() {
     service_.on_late([this](std::uint64_t) {
       expect_own_thread();
       listener_ = -1;
+      resting_ = false;
+      late_ = true;
     });
     service_.on_moved([this](SessionId id) {
       expect_own_thread();
@@ -75,7 +118,7 @@ class LaneLoop {
     service_.on_thaw_session([this](SessionId id) {
       expect_own_thread();
       if (options_.on_thaw_session) options_.on_thaw_session(lane_);
-      connections_.at(id).frozen = false;
+      connections_.at(id).frozen = connections_.at(id).rests = false;
     });
   }
   void expect_own_thread() const {
@@ -132,10 +175,11 @@ class LaneLoop {
   }
 
   void turn() {
-    std::vector<pollfd> fds{{service_.fd(), POLLIN, 0}, {listener_, POLLIN, 0}};
+    if (resting_) come_to_rest();
+    std::vector<pollfd> fds{{service_.fd(), POLLIN, 0}, {resting_ ? -1 : listener_, POLLIN, 0}};
     std::vector<SessionId> ids;
     for (auto& [id, c] : connections_) {
-      if (c.frozen) continue;
+      if (c.frozen || c.rests) continue;
       fds.push_back({c.fd, static_cast<short>(c.output.empty() ? POLLIN : POLLIN | POLLOUT), 0});
       ids.push_back(id);
     }
@@ -173,6 +217,7 @@ class LaneLoop {
       c.input.erase(0, end + 1);
       if (line == "hang" && options_.on_hang) options_.on_hang(lane_);
       if (options_.holds) hold(id, line);
+      if (line == "work" || line == "done") c.busy = line == "work";
       c.output += std::to_string(++c.lines) + " " +
                   (line == "who" ? options_.version + "." + std::to_string(lane_) : line) + "\n";
     }
@@ -183,6 +228,7 @@ class LaneLoop {
       c.output.erase(0, static_cast<std::size_t>(sent));
     }
     if (options_.tracked) service_.session_touch(id);
+    if (options_.rests && late_ && !c.busy) put(id, c);
   }
 
   Service& service_;
@@ -193,6 +239,9 @@ class LaneLoop {
   int listener_ = -1;
   std::map<SessionId, Connection> connections_;
   bool done_ = false;
+  bool late_ = false;
+  bool resting_ = false;  // sessions are to come to rest
+  std::vector<std::thread> answers_;
 };
 
 }  // namespace

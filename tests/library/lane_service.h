@@ -19,6 +19,11 @@ struct LaneServiceOptions {
   bool early_restore = false;  // declares on_update()
   // "hold" and "release" hold and release the connection that says so; "hold 5" holds it for 5 ms.
   bool holds = false;
+  // Its states are put, freeze() and restore() answer HANDOFF_LATER. A connection that says "work"
+  // does not come to rest before it says "done".
+  bool rests = false;
+  // With it: whether a restore is answered.
+  std::function<bool(SessionId)> answers = {};
   // So many bytes follow the count in each session's state; a restore refuses another number.
   std::size_t padding = 0;
   // Called with the service before start(), so that a test can change it.

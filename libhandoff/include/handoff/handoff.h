@@ -492,8 +492,10 @@ HANDOFF_API int handoff_set_callbacks(handoff_t* h, const struct handoff_callbac
  *   without which it does.
  * - restore() tells a session to begin, and may answer HANDOFF_LATER; handoff_restored() follows.
  *
- * All of it is for services with one lane: HANDOFF_ERR_REJECTED for others. None of these functions
- * sets handoff_last_error(). The handle must be there until they have returned. */
+ * With several lanes each comes to rest by itself: the handle is that of the session's lane, and
+ * handoff_frozen() is for that lane's freeze(). A lane at rest may wait in handoff_dispatch() for
+ * the others. None of these functions sets handoff_last_error(). The handle must be there until
+ * they have returned. */
 
 /* Pointers may be NULL where the length, in bytes, is 0. */
 struct handoff_put {
