@@ -41,7 +41,7 @@ extern "C" {
 
 int handoff_session_put(handoff_t* h, uint64_t id, const struct handoff_put* given) {
   // A program that was built before there was more gives less.
-  constexpr std::size_t kFirst = offsetof(handoff_put, placed);
+  constexpr std::size_t kFirst = offsetof(handoff_put, input_position);
   if (given == nullptr || given->size < kFirst || id == 0) return -EINVAL;
   handoff_put put{};
   std::memcpy(&put, given, std::min(given->size, sizeof put));

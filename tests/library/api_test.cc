@@ -163,7 +163,7 @@ TEST(ApiLanesTest, SessionsBelongToTheirLaneAndAreHeldIfAllLanesCan) {
 
 TEST_F(ApiTest, APutIsCheckedAndThatOfAnOlderProgramTaken) {
   handoff_put put{};
-  put.size = offsetof(handoff_put, placed);
+  put.size = offsetof(handoff_put, input_position);
   EXPECT_EQ(0, handoff_session_put(h_, 1, &put));
   --put.size;
   EXPECT_EQ(-EINVAL, handoff_session_put(h_, 1, &put));

@@ -508,16 +508,15 @@ struct handoff_put {
   const void* output;
   size_t output_length;
   uint32_t flags;
-  /* HANDOFF_PUT_PLACED, or 0: the two positions are those of the first byte of input and output, as
-   * of handoff_save_input_at() and handoff_save_output_at(). What the heir has is not sent again.
-   */
-  uint32_t placed;
+  /* With HANDOFF_PUT_PLACED in placed: those of the first byte of input and output, as of
+   * handoff_save_input_at() and handoff_save_output_at(). What the heir has is not sent again. */
   uint64_t input_position;
   uint64_t output_position;
   /* As of handoff_save_layer(), at most HANDOFF_LAYER_MAX bytes (-E2BIG). The library overwrites
    * its copy when the next state is put, and when the session ends or has gone. */
   const void* layer;
   size_t layer_length;
+  uint32_t placed; /* 0 or HANDOFF_PUT_PLACED */
 };
 #define HANDOFF_PUT_PLACED 1u
 
