@@ -143,7 +143,7 @@ TEST_P(KitEndAloneTest, AServiceThatStopsCutsOffWhoDoesNotReadBeforeTheDeadline)
 // ---- last words
 
 // A layer, such as TLS, that says goodbye before its connection ends.
-class Polite final : public Session {
+class Parting final : public Session {
  public:
   std::size_t input(std::string_view bytes) override {
     if (bytes.starts_with("quit")) line().close();
@@ -154,7 +154,7 @@ class Polite final : public Session {
 };
 
 TEST_P(KitEndAloneTest, ALayerSaysItsLastWordsWhoeverCloses) {
-  ServiceProcess service(1, donor(program_of<Polite>()));
+  ServiceProcess service(1, donor(program_of<Parting>()));
   const std::string address = service.await_message<v1::Owner>(Type::kOwner).named(0).address();
   LineClient asks(address), ends(address), stays(address);
   for (LineClient* client : {&asks, &ends, &stays}) {
