@@ -54,7 +54,7 @@ struct handoff_service {
   // Lane 0 can't look into the registry of another lane's thread, so that lane counts for it. Of
   // its own sessions lane 0 needs no count.
   void session_touched() const {
-    if (auto* const* other = std::get_if<handoff::io::Lane*>(&lane)) (*other)->sessions_changed();
+    if (auto* const* other = std::get_if<handoff::io::Lane*>(&lane)) (*other)->count_sessions();
   }
 
   std::unique_ptr<handoff::io::Service> owned = {};

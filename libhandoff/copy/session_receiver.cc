@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "libhandoff/base/text.h"
-#include "libhandoff/core/rest.h"
 #include "libhandoff/protocol/limits.h"
 #include "libhandoff/service/nonblocking.h"
 #include "libhandoff/sys/process.h"
@@ -304,10 +303,6 @@ Result<void> SessionReceiver::restore(std::uint64_t id, SessionEntry& entry, Uni
                   std::string(name) + "() of " + registry_.describe(id, entry) +
                       " did not take its fd '" + left->name +
                       "', which this release may not know of; handoff_take_fd() does");
-  }
-  if (result && *result == HANDOFF_LATER && registry_.lanes > 1) {  // nobody could say how it ends
-    result = fail(HANDOFF_ERR_REJECTED, std::string(name) + "() of " +
-                                            registry_.describe(id, entry) + core::kNoLaterInLanes);
   }
   if (result && *result == HANDOFF_LATER) ++pending_[id];
   if (result) return {};

@@ -33,6 +33,12 @@ struct Lanes {
   std::uint32_t heir_lane(std::uint32_t channel) const { return channel % heir; }
   // The sessions that go by this channel.
   Share share(std::uint32_t channel) const { return {channel / donor, channels() / donor}; }
+  // The ways of a link, whose giver is `donor`: channels, way 0 the link's own. Each lane of either
+  // side has one at least. Theirs are the lanes of a channel with that number.
+  std::uint32_t ways() const { return std::max(donor, heir); }
+  Share share_of_way(std::uint32_t way) const {
+    return {way / donor, (ways() - way % donor + donor - 1) / donor};
+  }
   // What one channel may take of a time that all channels have together. The channels of a lane
   // take theirs one after the other. Lanes go side by side, of the side that has fewer, and as far
   // as there are processors.

@@ -12,14 +12,6 @@
 
 namespace handoff::core {
 
-// What is not at rest would have to be held.
-inline constexpr const char* kNoRestInLanes =
-    "freeze() has answered HANDOFF_LATER, which is not for a service with several lanes";
-
-// The end of a restore() could be said of lane 0 alone.
-inline constexpr const char* kNoLaterInLanes =
-    " has answered HANDOFF_LATER, which is not for a service with several lanes";
-
 class Rest {
  public:
   // Groups on links end before a freeze begins its work: they may take half of the budget, or half

@@ -7,7 +7,6 @@ Unmovable in_force(Unmovable wanted, const Means& means) {
 }
 
 std::string why_not_late(const Means& means) {
-  if (!means.one_lane) return "a service with several lanes keeps none";
   if (!means.holds) {
     return "the old release lacks one of late(), moved(), freeze_session() and thaw_session()";
   }

@@ -20,7 +20,6 @@ enum class FaultOf : std::uint8_t { kOld = 0, kNew = 1 };
 // What it takes to keep sessions with the donor.
 struct Means {
   bool holds = false;      // the donor's service has the callbacks for sessions that stay
-  bool one_lane = false;   // the donor's
   bool heir_links = true;  // the heir knows what a link is
 };
 

@@ -17,9 +17,12 @@ struct DonorOrders {
     kSave,    // all lanes are frozen: send what has changed
     kOver,    // the handoff failed: thaw, go on as before
     kRetire,  // the sessions are the heir's
+    kStay,    // but for those that stay here
   };
   Order order = Order::kCopy;
   std::uint32_t round = 0;
+  core::Time frozen_at = 0;  // kFreeze: by lane 0
+  core::Duration budget = 0;
   bool heir_lost = false;  // kRetire: and it died with them
   // Sessions of any lane that the heir does not take.
   std::shared_ptr<const std::vector<protocol::Refusal>> refused = {};
@@ -31,6 +34,7 @@ struct DonorStanding : LaneReport {
   bool saved = false;  // its delta is sent
   bool retired = false;
   std::vector<protocol::Unmoved> left = {};  // the first that can't be moved
+  std::vector<std::uint64_t> staying = {};   // the first of those that stay
   Progress progress = {};                    // but for what is dirty, which the board has
 };
 

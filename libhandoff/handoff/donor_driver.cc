@@ -173,7 +173,7 @@ DonorEvent DonorDriver::greet(std::string_view body) {
       too_few_fds(theirs->fds_max, mine->sessions + lanes_.own_fds() + mine->manifest.named.size() +
                                        registry_.regions.size() + lanes.channels() - 1);
   if (too_few) return refused(std::move(*too_few));
-  heir_links_ = theirs->links && registry_.can_link();
+  heir_links_ = theirs->links;
   unmovable_ = core::in_force(parameters_.unmovable, means(heir_links_));
   const bool is_wanted = unmovable_ == parameters_.unmovable;
   const std::string not_late = is_wanted ? "" : core::why_not_late(means(heir_links_));
@@ -186,7 +186,7 @@ DonorEvent DonorDriver::greet(std::string_view body) {
     rehearsal_->notes.not_late = not_late;
   }
   if (heir_links_) lanes_.main().service().set_links(links_);
-  if (parameters_.spread != 0 && !heir_links_) {
+  if (parameters_.spread != 0 && (!heir_links_ || theirs->lanes > 1)) {
     return refused({Code::kRejected, "the new release can't take sessions one after the other"});
   }
   const auto opened = lanes_.open(lanes,
@@ -294,7 +294,7 @@ bool DonorDriver::finish_round() {
                          .frozen_at_ns = frozen_at_ns_,
                          .budget_us = static_cast<std::uint64_t>(parameters_.limits.budget),
                          .late = progress.staying,
-                         .late_ids = lanes_.own().first_staying()},
+                         .late_ids = lanes_.first_staying()},
                         word_->fd());
   return true;
 }
@@ -344,20 +344,17 @@ void DonorDriver::start_round() {
 void DonorDriver::freeze() {
   failpoint::hit("donor.freeze.before");
   frozen_at_ns_ = now_ns();
-  const handoff_callbacks& has = registry_.callbacks;
-  const bool rests = has.freeze != nullptr && (registry_.told.used() || has.save == nullptr);
-  const auto linked =
-      reporter_.rest_links(core::Rest::links_until(now_us(), parameters_.limits.budget, rests));
+  const core::Duration budget = parameters_.limits.budget;
+  const auto linked = reporter_.rest_links(rest_.links_until(now_us(), budget));
   if (!linked) return handle(refused({Code::kTimeout, linked.error().message}));
   (void)registry_.release_overdue(now_us());
-  lanes_.freeze();  // side by side
-  registry_.told.begin_freeze(
-      static_cast<std::uint64_t>(core::Rest::end(machine_.frozen_at(), parameters_.limits.budget)));
+  lanes_.freeze(machine_.frozen_at(), budget);  // side by side
+  rest_.begin_freeze(machine_.frozen_at(), budget);
   if (registry_.callbacks.freeze != nullptr) {
     const auto ok = registry_.call(
         "freeze()", [&] { return registry_.callbacks.freeze(registry_.callbacks_user); });
     if (!ok) return handle(refused(ok.error()));
-    if (*ok == HANDOFF_LATER && !begin_rest()) return;
+    if (*ok == HANDOFF_LATER) rest_.begin();
   }
   if (auto reason = not_progressive(registry_, parameters_.spread)) {
     return handle(refused(std::move(*reason)));
@@ -365,6 +362,12 @@ void DonorDriver::freeze() {
   if (!resting() && lanes_.frozen()) begin_delta();
   report_.progress(protocol::Phase::kSwitch);
   failpoint::hit("donor.freeze.after");
+}
+
+void DonorDriver::rest() {
+  if (!rest_.under_way()) return;
+  if (!resting()) return rest_.cancel();  // it was given up
+  if (auto look = rest_.look(); look.failed) handle(refused(std::move(*look.failed)));
 }
 
 // Lanes may share state: nothing is saved before all of them are frozen.

@@ -5,11 +5,11 @@
 #include <vector>
 
 #include "libhandoff/core/pace.h"
-#include "libhandoff/core/rest.h"
 #include "libhandoff/handoff/donor_lanes.h"
 #include "libhandoff/handoff/donor_report.h"
 #include "libhandoff/handoff/driver.h"
 #include "libhandoff/handoff/forecast.h"
+#include "libhandoff/handoff/resting.h"
 #include "libhandoff/protocol/channel.h"
 #include "libhandoff/sys/fd_limit.h"
 
@@ -45,8 +45,7 @@ class DonorDriver : public Driver<DonorSide> {
   const core::Limits& limits() const { return parameters_.limits; }
   const protocol::Retired& outcome() const { return outcome_; }
   std::optional<Channel> take_channel() { return lanes_.main().take_channel(); }
-  // Retired: sessions that could not be moved. Of a service with one lane; the reasons of the
-  // first.
+  // Retired: sessions of lane 0 that could not be moved; of all lanes the first, with the reasons.
   std::vector<std::uint64_t> left_behind() const { return lanes_.own().left_ids(); }
   std::vector<protocol::Unmoved> first_left() const { return lanes_.first_left(); }
 
@@ -89,11 +88,7 @@ class DonorDriver : public Driver<DonorSide> {
   std::optional<core::Time> earlier_deadline() const override {
     return resting() ? rest_.deadline() : std::nullopt;
   }
-  // False: this service must not answer so, and the handoff is given up.
-  bool begin_rest();
   void rest();
-  void hold_unrested(bool said);
-  void release_unrested();
   void begin_delta();
   void thaw();
   void send_release();
@@ -107,7 +102,7 @@ class DonorDriver : public Driver<DonorSide> {
   core::Pace pace_;
   std::optional<protocol::Copied> copied_;  // came before all lanes had said that they are through
   std::optional<Forecast> forecast_;        // of a rehearsal, while it counts
-  core::Rest rest_;
+  Resting rest_{registry_};
   bool saving_ = false;  // all lanes are frozen
   bool want_write_ = false;
   std::uint64_t greeted_at_ns_ = 0;

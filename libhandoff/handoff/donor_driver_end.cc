@@ -18,10 +18,7 @@ core::DonorEvent refused(const Error& error) { return {E::kRefused, to_reason(er
 
 void DonorDriver::thaw() {
   failpoint::hit("donor.thaw.before");
-  rest_.cancel();
-  registry_.told.end_freeze();
-  registry_.told.all_go_on();
-  release_unrested();
+  rest_.thaw();
   lanes_.main().service().end(false);
   lanes_.over();
   reporter_.wake_links();
@@ -66,7 +63,7 @@ void DonorDriver::close_channel() {
 // ---- the end
 
 void DonorDriver::retire() {
-  registry_.told.end_freeze();
+  rest_.end();
   failpoint::hit("donor.retire.before");
   const bool heir_lost = machine_.heir_lost();
   read_refusals();
@@ -82,14 +79,14 @@ void DonorDriver::retire() {
   lanes_.own().stop_watching();
   const std::vector<std::uint64_t> closing = lanes_.own().closing();
   reset_all(registry_, closing);
-  if (stays()) {  // process/service reports it, and goes on with what stays
+  lanes_.retire_others(heir_lost, stays());  // side by side
+  if (stays()) {                             // process/service reports it, and goes on with it
     retire_but(registry_, lanes_.own().staying(), closing);
   } else {
-    lanes_.retire_others(heir_lost);  // side by side
     drop_all(registry_, closing);
     retire_all(registry_, heir_lost ? lanes_.own().progress().at_heir : 0);
-    lanes_.retire();
   }
+  lanes_.retire();
   failpoint::hit("donor.retire.after");
 }
 

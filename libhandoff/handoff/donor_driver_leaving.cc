@@ -31,7 +31,7 @@ Result<protocol::Hello> DonorDriver::hello() {
   return out;
 }
 
-// Only a service with one lane keeps sessions.
+// Only a service with one lane keeps sessions of a kind that is not claimed.
 std::vector<core::LeftOut> DonorDriver::left_out() const {
   std::vector<core::LeftOut> out = leaving_.all;
   std::map<std::string_view, std::uint64_t> counts;
@@ -48,7 +48,7 @@ std::vector<core::LeftOut> DonorDriver::left_out() const {
 }
 
 std::string DonorDriver::no_stay(bool heir_links) const {
-  if (!registry_.can_link()) return "a service with several lanes keeps no sessions";
+  if (registry_.lanes > 1) return "a service with several lanes keeps none of these";
   if (!registry_.can_hold()) {
     return "the service has not the callbacks late, moved, freeze_session and thaw_session";
   }
@@ -56,9 +56,7 @@ std::string DonorDriver::no_stay(bool heir_links) const {
 }
 
 core::Means DonorDriver::means(bool heir_links) const {
-  return {.holds = registry_.can_hold() || registry_.lanes > 1,
-          .one_lane = registry_.lanes == 1,
-          .heir_links = heir_links};
+  return {.holds = registry_.can_hold(), .heir_links = heir_links};
 }
 
 bool DonorDriver::leave(const std::vector<protocol::Refusal>& refused, bool after_delta) {

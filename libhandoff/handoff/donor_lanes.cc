@@ -27,6 +27,7 @@ DonorLanes::DonorLanes(Registry& registry, const Poller& poller, std::vector<Lan
 DonorLanes::~DonorLanes() { over(); }
 
 Result<void> DonorLanes::open(const core::Lanes& lanes, const Terms& terms, bool rehearsal) {
+  unmovable_ = terms.unmovable;
   main().set_terms(terms, lanes.share(0));
   if (lanes.channels() == 1) return {};  // the heir has it
   std::vector<std::vector<DonorChannels::Part>> parts(lanes.donor);
@@ -65,7 +66,10 @@ bool DonorLanes::round_sent() const {
   return own_.sent() && board_->all([this](const Standing& lane) { return lane.round == round_; });
 }
 
-void DonorLanes::freeze() { board_->order({.order = Order::kFreeze, .round = round_}); }
+void DonorLanes::freeze(core::Time frozen_at, core::Duration budget) {
+  board_->order(
+      {.order = Order::kFreeze, .round = round_, .frozen_at = frozen_at, .budget = budget});
+}
 
 bool DonorLanes::frozen() const {
   return board_->all([](const Standing& lane) { return lane.frozen; });
@@ -87,10 +91,16 @@ void DonorLanes::over() {
   board_->order({.order = Order::kOver, .round = round_});
 }
 
-void DonorLanes::retire_others(bool heir_lost) {
+void DonorLanes::retire_others(bool heir_lost, bool stays) {
   retired_ = true;
-  board_->order(
-      {.order = Order::kRetire, .round = round_, .heir_lost = heir_lost, .refused = refused_});
+  if (stays) {
+    std::size_t i = 0;
+    board_->look([&](const Standing& lane) { others_[i++]->will_stay(lane.progress.staying); });
+  }
+  board_->order({.order = stays ? Order::kStay : Order::kRetire,
+                 .round = round_,
+                 .heir_lost = heir_lost,
+                 .refused = refused_});
 }
 
 void DonorLanes::refused(const std::vector<protocol::Refusal>& refusals, bool after_delta) {
@@ -122,6 +132,15 @@ std::vector<protocol::Unmoved> DonorLanes::first_left() const {
     }
   }
   if (all.size() > protocol::kMaxUnmovable) all.resize(protocol::kMaxUnmovable);
+  return all;
+}
+
+std::vector<std::uint64_t> DonorLanes::first_staying() const {
+  std::vector<std::uint64_t> all = own_.first_staying();
+  board_->look([&](const Standing& lane) {
+    all.insert(all.end(), lane.staying.begin(), lane.staying.end());
+  });
+  if (all.size() > protocol::kMaxLostIds) all.resize(protocol::kMaxLostIds);
   return all;
 }
 
@@ -157,7 +176,7 @@ Progress DonorLanes::progress() const {
   all += board_->progress();
   const std::uint64_t refused = std::min(refused_late_, all.at_heir);
   all.at_heir -= refused;
-  all.closing += refused;
+  (unmovable_ == core::Unmovable::kClose ? all.closing : all.staying) += refused;
   return all;
 }
 

@@ -36,13 +36,15 @@ class DonorLanes {
 
   Result<void> begin_round(std::uint32_t round);
   bool round_sent() const;
-  void freeze();  // lane 0 does it itself
+  // Lane 0 does it itself.
+  void freeze(core::Time frozen_at, core::Duration budget);
   bool frozen() const;
   Result<void> save();
   // All of the delta is sent but for Prepare.
   bool saved() const;
   void over();
-  void retire_others(bool heir_lost);
+  // stays: the process keeps some sessions, in whatever lanes.
+  void retire_others(bool heir_lost, bool stays);
   // After lane 0's callback: the service may have the named fds in an epoll set of its own. The
   // last of the lanes closes them.
   void retire();
@@ -51,6 +53,9 @@ class DonorLanes {
   void refused(const std::vector<protocol::Refusal>& refusals, bool after_delta);
   // Of those that can't be moved as many as a message names.
   std::vector<protocol::Unmoved> first_left() const;
+
+  // As many of those that stay as a message names.
+  std::vector<std::uint64_t> first_staying() const;
 
   // Why one of them can't go on.
   std::optional<core::Reason> failure() const;
@@ -72,6 +77,7 @@ class DonorLanes {
   DonorChannels own_;
   std::shared_ptr<const std::vector<protocol::Refusal>> refused_;
   std::uint64_t refused_late_ = 0;  // of other lanes, after their delta
+  core::Unmovable unmovable_ = core::Unmovable::kRefuse;
   std::uint32_t round_ = 0;
   std::uint64_t signs_ = 0;
   bool retired_ = false;

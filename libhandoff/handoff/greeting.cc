@@ -24,7 +24,7 @@ Result<protocol::Hello> hello_of(const Registry& registry, std::uint64_t handoff
   hello.handoff_id = handoff_id;
   hello.lanes = registry.lanes;
   hello.manifest = std::move(*manifest);
-  hello.links = registry.can_link();
+  hello.links = true;
   return hello;
 }
 

@@ -16,6 +16,7 @@ struct HeirOrders {
     kGo,       // drop everything
   };
   Order order = Order::kReceive;
+  bool give_up = false;     // kRestore: what has not ended counts as refused
   bool keep = false;        // kRun: the donor died in mid-copy, keep what has not moved
   bool donor_gone = false;  // kRun: it has exited, whenever
   std::string why = {};     // kGo

@@ -205,8 +205,7 @@ HeirEvent HeirDriver::greet(std::string_view body) {
   service_.set_kinds(theirs->manifest, *kinds);
   make_room(theirs->fds_max);
   donor_sessions_ = theirs->sessions;
-  const auto unmovable = core::in_force(
-      theirs->unmovable, {.holds = true, .one_lane = true, .heir_links = registry_.can_link()});
+  const auto unmovable = theirs->unmovable;
   they_stay_ = unmovable == core::Unmovable::kLate;
   lanes_.expect({theirs->lanes, registry_.lanes}, std::move(*kinds), theirs->sessions,
                 unmovable != core::Unmovable::kRefuse);

@@ -97,6 +97,7 @@ class HeirDriver : public Driver<HeirSide> {
   bool reading_out_ = false;
   bool restoring_ = false;
   core::Time restored_by_ = 0;  // what is not is refused
+  bool gave_up_ = false;        // and it was
   bool lanes_failed_ = false;   // and it was told
   bool keep_ = false;
   std::uint64_t prepared_sessions_ = 0;  // as Prepare counts them

@@ -69,7 +69,9 @@ void HeirDriver::restore() {
 }
 
 std::optional<core::Time> HeirDriver::earlier_deadline() const {
-  if (!restoring_ || lanes_.own().pending() == 0) return std::nullopt;
+  if (!restoring_ || gave_up_ || (lanes_.own().pending() == 0 && lanes_.restored())) {
+    return std::nullopt;
+  }
   return restored_by_;
 }
 
@@ -80,7 +82,9 @@ void HeirDriver::hear_restored() {
   for (const Told::Answer& answer : registry_.told.take_restored()) {
     told(lanes_.own().answered(answer));
   }
-  if (earlier_deadline() && now_us() >= restored_by_) told(lanes_.own().give_up_pending());
+  if (!earlier_deadline() || now_us() < restored_by_) return;
+  gave_up_ = true;
+  told(lanes_.give_up_pending());
 }
 
 // The sections are finished when the sessions of all lanes are restored.

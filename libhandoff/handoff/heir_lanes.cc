@@ -78,6 +78,11 @@ Result<void> HeirLanes::restore() {
   return own_.restore();
 }
 
+Result<void> HeirLanes::give_up_pending() {
+  board_->order({.order = Order::kRestore, .give_up = true});
+  return own_.give_up_pending();
+}
+
 bool HeirLanes::restored() const {
   return board_->all([](const Standing& lane) { return lane.restored; });
 }

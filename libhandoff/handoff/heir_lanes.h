@@ -47,6 +47,8 @@ class HeirLanes {
   // Lane 0's own are restored at once.
   Result<void> restore();
   bool restored() const;
+  // Restores that have not ended count as refused.
+  Result<void> give_up_pending();
   // The service's own and the main channel's sessions are adopted; the rest is here. keep: the
   // donor died in mid-copy; the sections are empty already. donor_gone: it has exited, whenever.
   void run(bool keep, bool donor_gone);

@@ -4,29 +4,27 @@
 #include <new>
 #include <utility>
 
-#include "libhandoff/core/rest.h"
 #include "libhandoff/handoff/retirement.h"
 #include "libhandoff/sys/process.h"
 #include "libhandoff/sys/reason.h"
 
 namespace handoff::io {
 
-Result<std::unique_ptr<Lane>> Lane::make(Declared& declared, std::uint32_t index) {
+Result<std::unique_ptr<Lane>> Lane::make(Declared& declared, std::uint32_t index,
+                                         const Poller& first) {
   auto poller = Poller::make();
   if (!poller) return Failure(poller.error());
-  return std::unique_ptr<Lane>(new Lane(declared, index, std::move(*poller)));
+  std::unique_ptr<Lane> lane(new Lane(declared, index, std::move(*poller), first));
+  lane->registry_.told.set_poller(lane->poller_);
+  auto links = Links::make(lane->registry_);
+  if (!links) return Failure(links.error());
+  lane->links_ = std::move(*links);
+  const auto watched = lane->poller_.watch(Role::kLinks, lane->links_->fd(), false);
+  if (!watched) return Failure(watched.error());
+  return lane;
 }
 
 // ---- lane 0's thread
-
-template <class Change>
-void Lane::post(Change&& change) {
-  {
-    const std::lock_guard lock(mutex_);
-    change(inbox_);
-  }
-  poller_.wake();
-}
 
 std::vector<const Poller*> Lane::pollers(const Poller& first, const std::vector<Lane*>& others) {
   std::vector<const Poller*> all{&first};
@@ -73,7 +71,7 @@ Result<void> Lane::wait(int timeout_ms) {
     }
     const auto roles = poller_.wait(left);
     if (!roles) return Failure(roles.error());
-    turn();
+    turn(*roles);
   }
   if (state_ == HANDOFF_STATE_FAILED) {
     return fail(HANDOFF_ERR_ABORTED, core::given_up_for(why_));
@@ -89,25 +87,27 @@ Result<void> Lane::dispatch() {
   do {
     const auto roles = poller_.wait(timeout);
     if (!roles) return Failure(roles.error());
-    turn();
+    turn(*roles);
     timeout = -1;  // lane 0 has the freeze budget, and decides
-  } while (frozen_);
+  } while (frozen_ && !rest_.under_way());
   if (state_ == HANDOFF_STATE_FAILED) {
     return fail(HANDOFF_ERR_ABORTED, core::given_up_for(why_));
   }
   return {};
 }
 
-void Lane::turn() {
+void Lane::turn(const std::vector<Role>& roles) {
   try {
+    hear_told();
     if (donor_) donor_turn();  // it may be over, and another one waits in the inbox
     if (open_inbox()) donor_turn();
     if (heir_) heir_turn();
+    turn_links(roles);
     if (!frozen_ && look_.turn(registry_)) poller_.wake();
   } catch (const std::bad_alloc&) {
     refuse(core::Reason{core::Code::kResources, {}});
   }
-  sessions_changed();
+  count_sessions();
 }
 
 // True if there was a handoff in it.
@@ -120,6 +120,8 @@ bool Lane::open_inbox() {
     if (state_ == HANDOFF_STATE_HEIR) inbox_.look = std::exchange(inbox.look, false);
     // An heir has nothing to stop yet; run() has it looked at again.
     if (state_ == HANDOFF_STATE_HEIR) inbox_.stop = std::exchange(inbox.stop, std::nullopt);
+    // Who it is to whom they come is known after the switch.
+    if (state_ == HANDOFF_STATE_HEIR || frozen_) inbox_.ways = std::exchange(inbox.ways, {});
   }
   if (inbox.heir) heir_ = std::move(inbox.heir);
   if (inbox.take) {
@@ -135,6 +137,13 @@ bool Lane::open_inbox() {
     saving_ = failed_ = false;
     state_ = HANDOFF_STATE_DONOR;
     watch(giving_->fd());
+  }
+  if (inbox.drain) links_->drain(*inbox.drain);
+  open_ways(std::move(inbox.ways));
+  if (inbox.retire) {
+    state_ = HANDOFF_STATE_RETIRED;
+    links_->pass_on();
+    retire_all(registry_, *inbox.retire);
   }
   if (inbox.look) look_.begin(registry_, false);
   if (inbox.stop && registry_.callbacks.stop != nullptr) {
@@ -157,6 +166,11 @@ void Lane::watch(std::optional<int> channels) {
 }
 
 void Lane::sessions_changed() {
+  count_sessions();
+  if (state_ == HANDOFF_STATE_LATE) poller_.wake();  // callbacks come from dispatch() alone
+}
+
+void Lane::count_sessions() {
   sessions_ = registry_.sessions.size();
   untracked_ = registry_.sessions.untracked();
   own_fds_ = registry_.sessions.fds().count();
@@ -189,7 +203,8 @@ void Lane::donor_turn() {
       if (!failed_) copy(orders.round);
       return;
     case DonorBoard::Order::kFreeze:
-      if (!frozen_) freeze();
+      if (!frozen_) freeze(orders);
+      if (!failed_) rest();
       if (!failed_) hear_acks();
       return;
     case DonorBoard::Order::kSave:
@@ -201,11 +216,15 @@ void Lane::donor_turn() {
     case DonorBoard::Order::kRetire:
       retire(orders);
       return;
+    case DonorBoard::Order::kStay:
+      stay(orders);
+      return;
   }
 }
 
 void Lane::copy(std::uint32_t round) {
   if (round_ < round) {
+    (void)registry_.release_overdue(now_us());
     const auto begun = giving_->begin(round_ == 0 ? Round::kFirst : Round::kAgain);
     round_ = round;
     if (!begun) return refuse(to_reason(begun.error()));
@@ -241,14 +260,32 @@ Result<void> Lane::pump(DonorBoard::Order order) {
   return {};
 }
 
-void Lane::freeze() {
+void Lane::freeze(const DonorBoard::Orders& orders) {
   frozen_ = true;
+  watch_links(false);
+  const auto rested = links_->rest(rest_.links_until(orders.frozen_at, orders.budget));
+  if (!rested && !failed_) return refuse({core::Code::kTimeout, rested.error().message});
+  (void)registry_.release_overdue(now_us());
+  rest_.begin_freeze(orders.frozen_at, orders.budget);
   if (registry_.callbacks.freeze != nullptr && !failed_) {
     const auto ok = registry_.call(
         "freeze()", [&] { return registry_.callbacks.freeze(registry_.callbacks_user); });
     if (!ok) return refuse(to_reason(ok.error()));
-    if (*ok == HANDOFF_LATER) return refuse({core::Code::kRejected, core::kNoRestInLanes});
+    if (*ok == HANDOFF_LATER) {
+      rest_.begin();
+      return poller_.set_deadline(rest_.deadline());
+    }
   }
+  donor_->report(index_, [](DonorBoard::Standing& standing) { standing.frozen = true; });
+}
+
+// Its loop turns meanwhile.
+void Lane::rest() {
+  if (!rest_.under_way()) return;
+  const auto look = rest_.look();
+  if (!look.over) return;
+  poller_.set_deadline(std::nullopt);
+  if (look.failed) return refuse(*look.failed);
   donor_->report(index_, [](DonorBoard::Standing& standing) { standing.frozen = true; });
 }
 
@@ -272,6 +309,7 @@ void Lane::save(const DonorBoard::Orders& orders) {
   donor_->report(index_, [&](DonorBoard::Standing& standing) {
     standing.saved = true;
     standing.left = giving_->first_left();
+    standing.staying = giving_->first_staying();
     standing.progress = giving_->progress();
   });
 }
@@ -283,113 +321,34 @@ void Lane::over() {
   donor_.reset();
   state_ = HANDOFF_STATE_OWNER;
   if (!std::exchange(frozen_, false)) return;
+  poller_.set_deadline(std::nullopt);
+  rest_.thaw();
+  watch_links(true);
+  links_->wake();
   if (registry_.callbacks.thaw == nullptr) return;
   registry_.tell("thaw()", [&] { registry_.callbacks.thaw(registry_.callbacks_user); });
 }
 
-void Lane::retire(const DonorBoard::Orders& orders) {
+// Of what can't be moved and is not to stay.
+std::vector<std::uint64_t> Lane::reset_closing(const DonorBoard::Orders& orders) {
   watch(std::nullopt);
   if (orders.refused) giving_->refused(*orders.refused, true);
   giving_->stop_watching();  // what the service closes from here on has moved
-  const std::vector<std::uint64_t> closing = giving_->closing();
+  rest_.end();
+  std::vector<std::uint64_t> closing = giving_->closing();
   reset_all(registry_, closing);
-  drop_all(registry_, closing);
+  return closing;
+}
+
+void Lane::retire(const DonorBoard::Orders& orders) {
+  drop_all(registry_, reset_closing(orders));
   const std::uint64_t lost = orders.heir_lost ? giving_->progress().at_heir : 0;
   giving_.reset();
   frozen_ = false;
   state_ = HANDOFF_STATE_RETIRED;
-  registry_.sessions.clear();
-  if (registry_.callbacks.retired != nullptr) {
-    registry_.tell("retired()",
-                   [&] { registry_.callbacks.retired(registry_.callbacks_user, lost); });
-  }
+  links_->pass_on();
+  retire_all(registry_, lost);
   if (std::exchange(donor_, nullptr)->retire(index_)) registry_.close_named();
-}
-
-// ---- an heir's
-
-void Lane::heir_turn() {
-  const HeirBoard::Orders orders = heir_->orders();
-  switch (orders.order) {
-    case HeirBoard::Order::kReceive:
-    case HeirBoard::Order::kReadOut:
-      if (taking_) receive(orders.order);
-      return;
-    case HeirBoard::Order::kRestore:
-      if (!failed_ && !std::exchange(restored_, true)) restore();
-      return;
-    case HeirBoard::Order::kRun:
-      run(orders);
-      return;
-    case HeirBoard::Order::kGo:
-      go(orders.why);
-      return;
-  }
-}
-
-void Lane::receive(HeirBoard::Order order) {
-  const bool had_failed = failed_;  // what can't be applied is not there
-  const bool read_out = order == HeirBoard::Order::kReadOut;
-  const auto ok = read_out ? taking_->read_out() : had_failed ? Result<void>{} : taking_->receive();
-  if (!ok) refuse(to_reason(ok.error()));
-  heir_->report(index_, [&](HeirBoard::Standing& standing) {
-    standing.round = taking_->round();
-    standing.prepared = ok && !had_failed && taking_->prepared();
-    standing.sessions = taking_->sessions();
-    standing.signs = taking_->signs();
-    standing.read_out = read_out;
-    tell_refused(standing);
-  });
-}
-
-void Lane::tell_refused(HeirBoard::Standing& standing) {
-  for (protocol::Refusal& one : taking_->take_refused()) {
-    standing.refusals.push_back(std::move(one));
-  }
-  standing.refused = taking_->refused();
-  standing.refused_in_all = taking_->refused_in_all();
-  standing.came = taking_->came();
-}
-
-void Lane::restore() {
-  watch(std::nullopt);  // nothing more may come
-  if (const auto ok = taking_->restore(); !ok) return refuse(to_reason(ok.error()));
-  Rehearsal notes;
-  taking_->add_notes(notes);
-  heir_->report(index_, [&](HeirBoard::Standing& standing) {
-    tell_refused(standing);
-    standing.notes = notes.notes;
-    standing.restored = true;
-  });
-}
-
-void Lane::run(const HeirBoard::Orders& orders) {
-  watch(std::nullopt);
-  if (taking_) {
-    if (orders.keep) taking_->keep_unmoved();
-    taking_->adopt(orders.donor_gone);
-  }
-  state_ = HANDOFF_STATE_OWNER;
-  poller_.wake();  // so that the loop's first turn comes here
-  const auto heir = std::exchange(heir_, nullptr);
-  heir->report(index_, [&](HeirBoard::Standing& standing) {
-    if (taking_) {
-      standing.sessions = taking_->sessions();
-      standing.lost = taking_->lost();
-      standing.lost_ids = taking_->lost_ids();
-    }
-    standing.running = true;
-  });
-  taking_.reset();
-}
-
-void Lane::go(const std::string& why) {
-  watch(std::nullopt);
-  if (taking_) taking_->drop();
-  taking_.reset();
-  heir_.reset();
-  why_ = why;
-  state_ = HANDOFF_STATE_FAILED;
 }
 
 }  // namespace handoff::io

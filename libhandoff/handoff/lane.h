@@ -4,7 +4,8 @@
 //
 // The happy path of a donor's lane: give() by lane 0, rounds, freeze (dispatch() stays inside from
 // here on), the delta, retired(). Of an heir's: take(), receive, restore, run. Whatever fails here
-// is reported and waits for the order that ends it.
+// is reported and waits for the order that ends it. A lane of a late process goes on after the
+// handoff: lane 0 gives it ways and the drain, and sums up where the lanes stand.
 #pragma once
 
 #include <atomic>
@@ -18,6 +19,8 @@
 #include "libhandoff/handoff/donor_channels.h"
 #include "libhandoff/handoff/heir_board.h"
 #include "libhandoff/handoff/heir_channels.h"
+#include "libhandoff/handoff/resting.h"
+#include "libhandoff/link/links.h"
 #include "libhandoff/service/nonblocking.h"
 #include "libhandoff/service/registry.h"
 #include "libhandoff/sys/poller.h"
@@ -26,7 +29,9 @@ namespace handoff::io {
 
 class Lane {
  public:
-  static Result<std::unique_ptr<Lane>> make(Declared& declared, std::uint32_t index);
+  // Borrows lane 0's poller, to wake it.
+  static Result<std::unique_ptr<Lane>> make(Declared& declared, std::uint32_t index,
+                                            const Poller& first);
   Lane(const Lane&) = delete;
   Lane& operator=(const Lane&) = delete;
 
@@ -36,8 +41,9 @@ class Lane {
   int fd() const { return poller_.fd(); }
   Result<void> wait(int timeout_ms);
   Result<void> dispatch();
-  // By the service: one was opened, touched, or ended.
+  // By the service: one was opened, released, or has ended.
   void sessions_changed();
+  void count_sessions();
 
   // -- any thread
   std::uint32_t index() const { return index_; }
@@ -60,10 +66,24 @@ class Lane {
   void stop(std::uint64_t deadline_us);
   // A process that shares this lane's sockets closes its fds, or has gone.
   void look();
+  // Before it is told so by the board: so many of its sessions will stay.
+  void will_stay(std::uint64_t waiting);
+  void open(Way way);
+  void drain(const protocol::Drain& order);
+  // The process is late, and nothing is left in any lane.
+  void retire_late(std::uint64_t lost);
+  // A late process's lane.
+  struct Late {
+    protocol::Late standing;
+    bool done = false;  // nothing is left
+  };
+  Late late() const;
+  // late() is another one than when this was asked last.
+  bool take_late_news();
 
  private:
-  Lane(Declared& declared, std::uint32_t index, Poller poller)
-      : registry_(declared), index_(index), poller_(std::move(poller)) {}
+  Lane(Declared& declared, std::uint32_t index, Poller poller, const Poller& first)
+      : registry_(declared), index_(index), poller_(std::move(poller)), first_(first) {}
 
   // What lane 0 has put here since the last look.
   struct Inbox {
@@ -73,24 +93,43 @@ class Lane {
     std::unique_ptr<DonorChannels> give;
     std::optional<std::uint64_t> stop;
     bool look = false;
+    std::vector<Way> ways;
+    std::optional<protocol::Drain> drain;
+    std::optional<std::uint64_t> retire;
   };
   template <class Change>
-  void post(Change&& change);
+  void post(Change&& change) {
+    {
+      const std::lock_guard lock(mutex_);
+      change(inbox_);
+    }
+    poller_.wake();
+  }
 
-  void turn();
+  void turn(const std::vector<Role>& roles);
   bool open_inbox();
+  void open_ways(std::vector<Way> ways);
+  void turn_links(const std::vector<Role>& roles);
+  void tell_late();
+  void watch_links(bool watch);
   void donor_turn();
   void copy(std::uint32_t round);
   Result<void> pump(DonorBoard::Order order);
-  void freeze();
+  void freeze(const DonorBoard::Orders& orders);
+  void rest();
+  void hear_told();
   void hear_acks();
   void save(const DonorBoard::Orders& orders);
   void over();
   void retire(const DonorBoard::Orders& orders);
+  void stay(const DonorBoard::Orders& orders);
+  std::vector<std::uint64_t> reset_closing(const DonorBoard::Orders& orders);
   void heir_turn();
   void receive(HeirBoard::Order order);
   void tell_refused(HeirBoard::Standing& standing);
+  void hear_restored();
   void restore();
+  void finish_restoring(bool give_up);
   void run(const HeirBoard::Orders& orders);
   void go(const std::string& why);
   void refuse(const core::Reason& reason);
@@ -99,12 +138,16 @@ class Lane {
   Registry registry_;
   const std::uint32_t index_;
   Poller poller_;
+  const Poller& first_;           // lane 0's
+  std::unique_ptr<Links> links_;  // this lane's ways
   std::atomic<int> state_ = HANDOFF_STATE_DECLARING;
   std::atomic<std::uint64_t> sessions_ = 0;
   std::atomic<std::uint64_t> untracked_ = 0;
   std::atomic<std::uint64_t> own_fds_ = 0;
-  std::mutex mutex_;
-  Inbox inbox_;  // under mutex_
+  mutable std::mutex mutex_;
+  Inbox inbox_;  // under mutex_, as late_ and late_news_
+  Late late_;
+  bool late_news_ = false;
 
   // At most one of them.
   std::shared_ptr<DonorBoard> donor_;
@@ -114,11 +157,13 @@ class Lane {
   core::Pace pace_;
   std::uint32_t round_ = 0;
   bool frozen_ = false;
+  Resting rest_{registry_};
   NonblockingLook look_;  // at what another process has let go of
   bool saving_ = false;
-  bool restored_ = false;
-  bool failed_ = false;  // and said so
-  std::string why_;      // the handoff to this heir failed
+  bool restoring_ = false;
+  bool restored_ = false;  // and said so
+  bool failed_ = false;    // and said so
+  std::string why_;        // the handoff to this heir failed
 };
 
 }  // namespace handoff::io

@@ -10,7 +10,7 @@ std::optional<core::Reason> not_progressive(const Registry& registry, std::uint3
   const auto no = [](std::string why) {
     return core::Reason{core::Code::kRejected, "a progressive upgrade needs " + std::move(why)};
   };
-  if (!registry.can_link()) return no("a service with one lane");
+  if (registry.lanes > 1) return no("a service with one lane");
   if (!registry.can_hold()) return no("a service with the callbacks for late sessions");
   if (registry.told.used()) {
     return no(

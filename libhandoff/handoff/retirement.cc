@@ -56,7 +56,6 @@ void retire_but(Registry& registry, const std::vector<std::uint64_t>& staying,
     registry.tell("moved()", [&] { callbacks.moved(registry.callbacks_user, id); });
   }
   drop_all(registry, reset);
-  registry.close_named();
 }
 
 }  // namespace handoff::io

@@ -1,9 +1,12 @@
 #include "libhandoff/link/link.h"
 
+#include <fcntl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <new>
+#include <string>
 #include <type_traits>
 
 #include "libhandoff/core/negotiation.h"
@@ -17,6 +20,12 @@ using core::Code;
 using protocol::Type;
 using GE = core::GiverEventType;
 using TE = core::TakerEventType;
+
+Result<UniqueFd> duplicate(int fd) {
+  UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  if (!copy.valid()) return fail_errno("a pidfd for a lane of the link");
+  return copy;
+}
 
 // In one turn: a peer that talks without end can't keep the sessions of this process waiting.
 constexpr int kFramesPerTurn = 64;
@@ -38,10 +47,17 @@ Result<void> decoded(const Channel::Message& message, Take&& take) {
 
 Link::Link(Registry& registry, core::Limits limits, Channel channel, UniqueFd peer, bool greets)
     : registry_(registry),
+      limits_(limits),
       channel_(std::move(channel)),
       peer_(std::move(peer)),
       greets_(greets),
       giving_(registry, limits, outbox_) {}
+
+Link::Link(Registry& registry, Way way)
+    : Link(registry, way.limits, std::move(way.channel), std::move(way.peer), way.greets) {
+  is_way_ = true;
+  share_ = way.share;
+}
 
 void Link::start() {
   if (greets_) cut_if_broken(greet(false));
@@ -93,7 +109,9 @@ void Link::read(bool to_the_end) {
 Result<void> Link::hear(Channel::Message& message) {
   const Type type = message.header.type;
   taking_.giver_speaks();
-  if (type != Type::kLinkHello && type != Type::kGroupSessions && !message.fds.empty()) {
+  const bool takes_fds =
+      type == Type::kLinkHello || type == Type::kLanes || type == Type::kGroupSessions;
+  if (!takes_fds && !message.fds.empty()) {
     return fail(HANDOFF_ERR_PROTOCOL, "fds with " + protocol::type_name(type) + " over a link");
   }
   switch (type) {
@@ -101,6 +119,9 @@ Result<void> Link::hear(Channel::Message& message) {
       return decoded<protocol::LinkHello>(message, [&](protocol::LinkHello& hello) {
         return hear_hello(std::move(hello), message.fds);
       });
+    case Type::kLanes:
+      return decoded<protocol::Lanes>(
+          message, [&](const auto& lanes) { return hear_ways(lanes, message.fds); });
     case Type::kGroupSessions:
       channel_.wipe_last();  // perhaps some of it is a layer's
       return decoded<protocol::GroupSessions>(message, [&](const auto& group) -> Result<void> {
@@ -166,7 +187,8 @@ Result<void> Link::greet(bool answer) {
                                                          .answer = answer,
                                                          .manifest = std::move(*manifest),
                                                          .layers = true,
-                                                         .session_fds = true})};
+                                                         .session_fds = true,
+                                                         .lanes = is_way_ ? 0 : registry_.lanes})};
   frame.fds.push_back(self.get());
   frame.kept.push_back(std::move(self));
   outbox_.push(std::move(frame));
@@ -211,7 +233,63 @@ Result<void> Link::greeted(protocol::LinkHello hello, UniqueFd pidfd) {
   auto versions_in = core::link_versions(hello.manifest, *manifest);
   taking_.begin(std::move(hello.manifest), std::move(versions_in));
   greeted_ = fresh_greeting_ = true;
-  return hello.answer ? Result<void>() : greet(true);
+  if (hello.answer) return {};
+  if (auto ok = greet(true); !ok) return ok;
+  share_ = {};
+  if (is_way_ || hello.lanes == 0) return {};
+  const auto made = make_ways({registry_.lanes, std::min(hello.lanes, core::kMaxLanes)});
+  if (!made) registry_.log(HANDOFF_LOG_ERROR, made.error().message);
+  return {};
+}
+
+// An owner that says nothing of lanes, and one for whose ways there are no fds, takes sessions by
+// the link alone: those of lane 0.
+Result<void> Link::make_ways(const core::Lanes& lanes) {
+  if (lanes.ways() == 1) return {};
+  Outbox::Frame frame{.type = Type::kLanes,
+                      .body = encode(protocol::Lanes{lanes.donor, lanes.heir})};
+  std::vector<Way> ways;
+  for (std::uint32_t w = 1; w < lanes.ways(); ++w) {
+    auto pair = Channel::make_pair();
+    if (!pair) return Failure(pair.error());
+    auto peer = duplicate(peer_.get());
+    if (!peer) return Failure(peer.error());
+    ways.push_back({.lane = lanes.donor_lane(w),
+                    .channel = Channel(std::move(pair->first)),
+                    .peer = std::move(*peer),
+                    .limits = limits_,
+                    .share = lanes.share_of_way(w)});
+    frame.fds.push_back(pair->second.get());
+    frame.kept.push_back(std::move(pair->second));
+  }
+  share_ = lanes.share_of_way(0);
+  ways_ = std::move(ways);
+  outbox_.push(std::move(frame));
+  outbox_.flush();
+  return {};
+}
+
+Result<void> Link::hear_ways(const protocol::Lanes& said, std::vector<UniqueFd>& fds) {
+  if (!greeted_ || cut_) return {};  // for the owner before this one
+  const core::Lanes lanes{said.donor, said.heir};
+  if (is_way_ || !greets_ || lanes.donor == 0 || lanes.donor > core::kMaxLanes ||
+      lanes.heir != registry_.lanes || fds.size() + 1 != lanes.ways()) {
+    return fail(HANDOFF_ERR_PROTOCOL, "Lanes over a link: " + std::to_string(fds.size()) +
+                                          " ways from " + std::to_string(said.donor) +
+                                          " lanes to " + std::to_string(said.heir));
+  }
+  std::vector<Way> ways;
+  for (std::uint32_t w = 1; w < lanes.ways(); ++w) {
+    auto peer = duplicate(peer_.get());
+    if (!peer) return Failure(peer.error());
+    ways.push_back({.lane = lanes.heir_lane(w),
+                    .channel = Channel(std::move(fds[w - 1])),
+                    .peer = std::move(*peer),
+                    .limits = limits_,
+                    .greets = true});
+  }
+  ways_ = std::move(ways);
+  return {};
 }
 
 void Link::peer_exited() {

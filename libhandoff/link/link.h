@@ -5,6 +5,10 @@
 //
 // The process at the other end may be replaced by its heir, which has a duplicate of that end: a
 // LinkHello says so, with a pidfd of the sender. The owner greets first, the late process answers.
+//
+// Where one of the two has several lanes, the late process makes a way for each pair of lanes that
+// meet, and sends the owner its ends (Lanes). A way is a link of its own between two lanes, on
+// their threads, and nobody inherits it: each greeting of the link makes new ones.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "libhandoff/core/lanes.h"
 #include "libhandoff/link/giving.h"
 #include "libhandoff/link/outbox.h"
 #include "libhandoff/link/taking.h"
@@ -20,10 +25,21 @@
 
 namespace handoff::io {
 
+// One end of a way, for the lane that it belongs to.
+struct Way {
+  std::uint32_t lane = 0;
+  Channel channel;
+  UniqueFd peer;  // the pidfd of the other
+  core::Limits limits;
+  core::Share share = {};  // of the lane's sessions, those that go by it
+  bool greets = false;     // this side is the owner's
+};
+
 class Link : private Outbox::Listener {
  public:
   // Takes the channel and the other's pidfd; greets: this side is the owner's.
   Link(Registry& registry, core::Limits limits, Channel channel, UniqueFd peer, bool greets);
+  Link(Registry& registry, Way way);
   Link(const Link&) = delete;
   Link& operator=(const Link&) = delete;
 
@@ -36,6 +52,11 @@ class Link : private Outbox::Listener {
   bool knows_the_other() const { return greeted_; }
   // The other has greeted since this was asked last.
   bool take_greeted() { return std::exchange(fresh_greeting_, false); }
+  // The ways that have come about since this was asked last.
+  std::vector<Way> take_ways() { return std::exchange(ways_, {}); }
+  bool is_way() const { return is_way_; }
+  // The session goes by this one, and not by another way of its lane.
+  bool has(std::uint64_t id) const { return share_.has(id); }
   const Giving& giving() const { return giving_; }
   void give(std::vector<std::uint64_t> ids) { giving_.give(std::move(ids)); }
   void answered(const Told::Answer& answer) { taking_.answered(answer); }
@@ -66,15 +87,22 @@ class Link : private Outbox::Listener {
   Result<void> hear_hello(protocol::LinkHello hello, std::vector<UniqueFd>& fds);
   Result<void> greet(bool answer);
   Result<void> greeted(protocol::LinkHello hello, UniqueFd pidfd);
+  // A late process makes the ways, an owner hears of them.
+  Result<void> make_ways(const core::Lanes& lanes);
+  Result<void> hear_ways(const protocol::Lanes& lanes, std::vector<UniqueFd>& fds);
   void peer_exited();
   // Nothing new goes over this link; what is under way ends as it would.
   void cut(core::Reason reason);
   void cut_if_broken(const Result<void>& heard);
 
   Registry& registry_;
+  core::Limits limits_;
   Channel channel_;
   UniqueFd peer_;
   bool greets_;
+  bool is_way_ = false;
+  core::Share share_;
+  std::vector<Way> ways_;
   Outbox outbox_{channel_, *this};
   Giving giving_;
   Taking taking_{registry_, outbox_};

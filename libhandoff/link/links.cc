@@ -17,10 +17,6 @@ namespace {
 constexpr std::string_view kChannel = "handoff.link.";
 constexpr std::string_view kPeer = "handoff.late.";
 
-// When the drain is over, sessions move whether they are held or not. What has not moved 5 s later
-// is closed.
-constexpr core::Duration kLastMoves = 5'000'000;
-
 // While a freeze waits for groups, so often it looks for answers of restores.
 constexpr core::Time kLookMs = 2;
 
@@ -45,7 +41,12 @@ void Links::turn() {
   if (resting_) return;
   std::uint64_t times = 0;
   [[maybe_unused]] const ssize_t n = ::read(timer_.get(), &times, sizeof times);
-  for (const auto& link : links_) link->turn();
+  std::vector<Way> ways;
+  for (const auto& link : links_) {
+    link->turn();
+    for (Way& way : link->take_ways()) ways.push_back(std::move(way));
+  }
+  hand_out(std::move(ways));
   for (const auto& link : links_) {
     if (link->over()) moved_before_ += link->giving().moved();
   }
@@ -68,6 +69,29 @@ void Links::turn() {
   }
   await();
   over.clear();
+}
+
+void Links::hand_out(std::vector<Way> ways) {
+  for (Way& way : ways) {
+    if (way.lane != 0) {
+      lanes_(std::move(way));
+    } else {
+      links_.push_back(std::make_unique<Link>(registry_, std::move(way)));
+      links_.back()->start();
+    }
+  }
+}
+
+void Links::open(Way way) {
+  links_.push_back(std::make_unique<Link>(registry_, std::move(way)));
+  links_.back()->start();
+  await();
+}
+
+Link* Links::way_of(std::uint64_t id) const {
+  const auto way = std::find_if(links_.rbegin(), links_.rend(),
+                                [id](const auto& link) { return link->has(id); });
+  return way == links_.rend() ? nullptr : way->get();
 }
 
 bool Links::take_greeted() {
@@ -160,7 +184,7 @@ std::vector<LinkEnd> Links::ends() const {
   for (std::size_t i = 0; i < links_.size(); ++i) {
     // The number says which two belong together, and nothing more.
     const std::string number = std::to_string(i);
-    if (links_[i]->over() || links_[i]->peer_fd() < 0) continue;
+    if (links_[i]->over() || links_[i]->peer_fd() < 0 || links_[i]->is_way()) continue;
     out.push_back({std::string(kChannel) + number, links_[i]->channel_end()});
     out.push_back({std::string(kPeer) + number, links_[i]->peer_end()});
   }
@@ -170,7 +194,7 @@ std::vector<LinkEnd> Links::ends() const {
 std::vector<int> Links::late_processes() const {
   std::vector<int> out;
   for (const auto& link : links_) {
-    if (link->peer_fd() >= 0) out.push_back(link->peer_end());
+    if (link->peer_fd() >= 0 && !link->is_way()) out.push_back(link->peer_end());
   }
   return out;
 }
@@ -209,91 +233,6 @@ void Links::pass_on() {
   await();
 }
 
-// ---- the late one's
-
-void Links::become_late(std::uint64_t handoff_id, std::optional<Channel> channel, UniqueFd peer,
-                        core::Limits limits) {
-  late_ = true;
-  handoff_id_ = handoff_id;
-  if (channel) {
-    links_.push_back(
-        std::make_unique<Link>(registry_, limits, std::move(*channel), std::move(peer), false));
-  }
-  turn();
-}
-
-void Links::to_owner(Channel channel, UniqueFd peer, core::Limits limits) {
-  links_.push_back(
-      std::make_unique<Link>(registry_, limits, std::move(channel), std::move(peer), false));
-  told_.reset();  // being linked again is news
-  turn();
-}
-
-void Links::leave(std::vector<std::uint64_t> ids, std::vector<protocol::Unmoved> first,
-                  std::uint64_t closed) {
-  left_ = std::move(ids);
-  first_left_ = std::move(first);
-  closed_ += closed;
-}
-
-void Links::drain(const protocol::Drain& order) {
-  drain_ = order;
-  over_ = false;
-  if (late_) turn();
-}
-
-bool Links::stays_for_good(std::uint64_t id, const SessionEntry& entry) const {
-  if (entry.refused || entry.stays || links_.empty()) return true;
-  const Link& link = *links_.back();
-  return link.knows_the_other() && !link.giving().carries(id, entry);
-}
-
-bool Links::moves_all() const { return over_ && drain_->policy == protocol::LatePolicy::kMove; }
-
-// A session that is at rest and will not leave at once is told so: its client waits. One that is
-// held has come to rest with all others, in the freeze. A link that has given a group up for time's
-// sake pauses.
-void Links::let_go_on() {
-  if (!registry_.told.used()) return;
-  const bool pauses =
-      !links_.empty() && links_.back()->giving().idle() && !links_.back()->giving().can_give();
-  std::vector<std::uint64_t> on;
-  for (const auto& [id, entry] : registry_.sessions) {
-    if (entry.away || !registry_.told.rests(id)) continue;
-    const bool held = entry.held && !entry.unrested && !moves_all();
-    if (held || pauses || stays_for_good(id, entry)) on.push_back(id);
-  }
-  for (const std::uint64_t id : on) {
-    const auto it = registry_.sessions.find(id);
-    if (it == registry_.sessions.end()) continue;  // the service has ended it meanwhile
-    registry_.goes_on(id, it->second);
-    registry_.tell("thaw_session()",
-                   [&] { registry_.callbacks.thaw_session(registry_.callbacks_user, id); });
-  }
-}
-
-void Links::give() {
-  if (links_.empty()) return;
-  Link& link = *links_.back();
-  if (!link.can_give()) return;
-  const bool all = moves_all();
-  std::vector<std::uint64_t> group;
-  for (auto& [id, entry] : registry_.sessions) {
-    if (entry.away || entry.refused || entry.stays || (entry.held && !all) ||
-        !link.giving().carries(id, entry)) {
-      continue;
-    }
-    if (!core::is_the_newer_ones(id, spread_)) continue;
-    if (!registry_.can_leave(id)) {  // at the end of a drain, too: its state may be an old one
-      registry_.await_rest(id, entry);
-      continue;
-    }
-    group.push_back(id);
-    if (group.size() == link.giving().group_size()) break;
-  }
-  if (!group.empty()) link.give(std::move(group));
-}
-
 void Links::spread(std::uint32_t permille) {
   spread_ = std::min(permille, core::kAll);
   turn();
@@ -316,57 +255,5 @@ void Links::give_back() {
   }
   if (!group.empty()) link.give(std::move(group));
 }
-
-// The drain is over. A session that can't move is closed, and so is one that takes too long; what
-// is in a group ends as it would.
-void Links::end_waiting() {
-  const bool first = !std::exchange(over_, true);
-  if (drain_->policy == protocol::LatePolicy::kKeep) return;
-  const bool last = drain_->policy == protocol::LatePolicy::kClose ||
-                    now_us() >= static_cast<core::Time>(drain_->deadline_us) + kLastMoves;
-  if (first) {
-    registry_.log(HANDOFF_LOG_WARNING,
-                  "the drain is over, " + std::to_string(registry_.sessions.size()) +
-                      " sessions are left: they are " + (last ? "closed" : "moved as they are"));
-  }
-  std::vector<std::uint64_t> closing;
-  for (const auto& [id, entry] : registry_.sessions) {
-    if (!entry.away && (last || stays_for_good(id, entry))) closing.push_back(id);
-  }
-  for (const std::uint64_t id : closing) {
-    reset_session(registry_.sessions.at(id), registry_.sessions.fds().of(id));
-    registry_.remove_session(id);
-    ++closed_;
-    if (registry_.callbacks.drop == nullptr) continue;
-    registry_.tell("drop()", [&] { registry_.callbacks.drop(registry_.callbacks_user, id); });
-  }
-}
-
-protocol::Late Links::standing() const {
-  protocol::Late out{.handoff_id = handoff_id_,
-                     .waiting = registry_.sessions.size(),
-                     .moved = moved_before_,
-                     .at_ns = now_ns(),
-                     .linked = !links_.empty(),
-                     .closed = closed_,
-                     .unmoved = first_left_,
-                     .staying = registry_.sessions.staying()};
-  out.unmovable = static_cast<std::uint64_t>(
-      std::count_if(left_.begin(), left_.end(),
-                    [this](std::uint64_t id) { return registry_.sessions.contains(id); }));
-  for (const auto& link : links_) out.moved += link->giving().moved();
-  return out;
-}
-
-std::optional<protocol::Late> Links::news() {
-  if (!late_) return std::nullopt;
-  // In each turn of the loop, so nothing is made before.
-  const News now{registry_.sessions.size(), registry_.sessions.stay_changes(), !links_.empty()};
-  if (told_ == now) return std::nullopt;
-  told_ = now;
-  return standing();
-}
-
-bool Links::done() const { return late_ && !spreads() && registry_.sessions.empty(); }
 
 }  // namespace handoff::io

@@ -1,6 +1,7 @@
-// All links of a process, and a late process's care for the sessions that it has left: it gives
-// those that are not held to the owner, tells the supervisor how many wait, and ends the waiting
-// when the drain is over.
+// All links of a process, as far as they are one lane's: lane 0 has the links themselves, each
+// other lane its ways of them. And a late process's care for the sessions that it has left: it
+// gives those that are not held to the owner, tells the supervisor how many wait, and ends the
+// waiting when the drain is over.
 //
 // An owner has a link to each late process before it, a late process one to the owner.
 #pragma once
@@ -19,6 +20,10 @@
 
 namespace handoff::io {
 
+// When the drain is over, sessions move whether they are held or not. What has not moved 5 s later
+// is closed.
+inline constexpr core::Duration kLastMoves = 5'000'000;
+
 class Links {
  public:
   static Result<std::unique_ptr<Links>> make(Registry& registry);
@@ -26,6 +31,10 @@ class Links {
   // Readable when turn() has something to do. It stays the same for life.
   int fd() const { return epoll_.get(); }
   void turn();
+  // Lane 0's: takes the ways of other lanes, to open() them on their threads.
+  void set_lanes(std::function<void(Way way)> lanes) { lanes_ = std::move(lanes); }
+  // A way of this lane.
+  void open(Way way);
   // How restores have ended that were answered with HANDOFF_LATER.
   void answered(const std::vector<Told::Answer>& answers);
   // The session is in a group that comes.
@@ -68,14 +77,15 @@ class Links {
   // News for the supervisor, if there are any since the last call.
   std::optional<protocol::Late> news();
   protocol::Late standing() const;
-  // Sessions that were reset: at the switch, and at the end of the drain.
-  std::uint64_t closed() const { return closed_; }
-  // The process is late, and nothing is left.
+  // The process is late, and nothing is left here.
   bool done() const;
 
  private:
   explicit Links(Registry& registry) : registry_(registry) {}
   void let_go_on();
+  void hand_out(std::vector<Way> ways);
+  // The newest by which a session of this lane goes; nullptr if there is none.
+  Link* way_of(std::uint64_t id) const;
   bool moves_all() const;  // whether held or not: the drain is over
   void give();
   void give_back();
@@ -87,16 +97,17 @@ class Links {
   Registry& registry_;
   UniqueFd epoll_;
   UniqueFd timer_;
-  std::map<int, bool> watched_;  // fd, and whether for writing, too
-  std::vector<std::unique_ptr<Link>> links_;
+  std::map<int, bool> watched_;               // fd, and whether for writing, too
+  std::vector<std::unique_ptr<Link>> links_;  // and ways
+  std::function<void(Way way)> lanes_;
   bool resting_ = false;
   bool closing_ = false;  // about to rest: no new groups
   std::uint32_t spread_ = core::kAll;
 
   bool late_ = false;
   std::uint64_t handoff_id_ = 0;
-  std::uint64_t moved_before_ = 0;  // over links that are gone
-  std::uint64_t closed_ = 0;
+  std::uint64_t moved_before_ = 0;   // over links that are gone
+  std::uint64_t closed_ = 0;         // that were reset, at the switch and at the end of the drain
   std::vector<std::uint64_t> left_;  // that could not be moved at the switch
   std::vector<protocol::Unmoved> first_left_;
   std::optional<protocol::Drain> drain_;

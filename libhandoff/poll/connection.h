@@ -35,6 +35,7 @@ struct handoff_conn {
   std::uint32_t watched = 0;  // the epoll events asked for now
   bool making = false;        // in save() or restore()
   bool closing = false;       // no more input; ends when the output is sent
+  bool parting = false;       // ops.closing() was called
   bool ended = false;         // the client has ended its half
   bool connecting = false;    // neither connected nor refused yet
   bool shut_wanted = false;   // by a donor on uv.hpp: the sending half ends with the output

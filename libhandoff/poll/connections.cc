@@ -317,6 +317,11 @@ int handoff_poll::write(handoff_conn& c, std::string_view bytes) {
 
 void handoff_poll::close(handoff_conn& c) {
   if (c.closing || c.making) return;
+  const bool can_write = !c.frozen && !c.connecting && !over();
+  if (c.ops().closing != nullptr && can_write && !std::exchange(c.parting, true)) {
+    c.ops().closing(&c);
+    if (c.closing) return;  // it has closed or aborted c itself
+  }
   c.closing = true;
   touch(c);
   enqueue(c);

@@ -35,7 +35,7 @@ Result<std::unique_ptr<Service>> Service::open(const handoff_options& options) {
   if (!kind) return Failure(kind.error());
   service->declared_.lanes = std::max<std::uint32_t>(options.lanes, 1);
   for (std::uint32_t i = 1; i < service->declared_.lanes; ++i) {
-    auto lane = Lane::make(service->declared_, i);
+    auto lane = Lane::make(service->declared_, i, service->poller_);
     if (!lane) return Failure(lane.error());
     service->lanes_.push_back(std::move(*lane));
   }
@@ -43,6 +43,8 @@ Result<std::unique_ptr<Service>> Service::open(const handoff_options& options) {
   auto links = Links::make(service->registry_);
   if (!links) return Failure(links.error());
   service->links_ = std::move(*links);
+  service->links_->set_lanes(
+      [lanes = &service->lanes_](Way way) { (*lanes)[way.lane - 1]->open(std::move(way)); });
   auto watched = service->poller_.watch(Role::kLinks, service->links_->fd(), false);
   if (watched) watched = service->poller_.watch(Role::kSharers, service->sharers_.fd(), false);
   if (!watched) return Failure(watched.error());
@@ -100,6 +102,10 @@ Result<void> Service::ready() {
     if (!ok) return ok;
   }
   tell_what_is_missing();
+  declared_.all_lanes_hold = registry_.has_callbacks_to_hold() &&
+                             std::all_of(lanes_.begin(), lanes_.end(), [](const auto& lane) {
+                               return lane->registry().has_callbacks_to_hold();
+                             });
   auto manifest = registry_.manifest(false);
   if (!manifest) return Failure(manifest.error());
   const bool rehearsal = heir_end_ && heir_end_->parameters.limits.rehearsal;
@@ -226,23 +232,6 @@ void Service::settle() {
   if (state_ == HANDOFF_STATE_LATE) settle_late();
 }
 
-void Service::settle_late() {
-  if (auto news = links_->news()) {
-    news->left_out = late_outcome_.left_out;
-    reports_.late(*news);
-  }
-  if (!links_->done()) return;
-  state_ = HANDOFF_STATE_RETIRED;
-  late_outcome_.at_ns = now_ns();
-  late_outcome_.closed = links_->closed();  // with those of the drain's end
-  reports_.retired(late_outcome_);
-  links_->pass_on();
-  if (registry_.callbacks.retired == nullptr) return;
-  registry_.tell("retired()", [&] {
-    registry_.callbacks.retired(registry_.callbacks_user, late_outcome_.lost);
-  });
-}
-
 void Service::sessions_changed() {
   if (state_ != HANDOFF_STATE_LATE && !links_->spreads()) return;
   poller_.wake();  // callbacks come from dispatch() alone
@@ -366,7 +355,10 @@ void Service::stop(const protocol::Stop& stop) {
 
 void Service::spread(const protocol::Spread& spread) { links_->spread(spread.permille); }
 
-void Service::drain(const protocol::Drain& drain) { links_->drain(drain); }
+void Service::drain(const protocol::Drain& drain) {
+  links_->drain(drain);
+  for (auto& lane : lanes_) lane->drain(drain);
+}
 
 void Service::cancel(const protocol::Cancel& cancel) {
   const core::Reason reason{core::Code::kCancelled, cancel.reason};

@@ -111,6 +111,7 @@ class Service : public Reporter, public Orders {
   void link_to_donor();
   void stay_late();
   void settle_late();
+  protocol::Late late() const;
 
   // A process that shares sockets with this one closes its fds, or has gone.
   void look_at_sockets();

@@ -1,6 +1,9 @@
 // What a service has to do with the late processes, and with all that share its sockets.
+#include <algorithm>
 #include <utility>
 
+#include "libhandoff/handoff/resting.h"
+#include "libhandoff/handoff/retirement.h"
 #include "libhandoff/process/service.h"
 #include "libhandoff/sys/process.h"
 
@@ -34,14 +37,43 @@ void Service::stay_late() {
                                       " sessions stay until they are released or end");
   if (donor_->spread() != 0) links_->spread(donor_->spread());
   links_->leave(donor_->left_behind(), donor_->first_left(), late_outcome_.closed);
-  for (const auto& [id, entry] : registry_.sessions) {  // by puts before that was of any use
-    if (entry.unrested) (void)registry_.release_rested({id});
-  }
+  Resting(registry_).release_rested();
   links_->become_late(donor_->id(), donor_->take_channel(), donor_->take_peer(), donor_->limits());
 }
 
+// Of all lanes.
+protocol::Late Service::late() const {
+  protocol::Late all = links_->standing();
+  all.left_out = late_outcome_.left_out;
+  for (const auto& lane : lanes_) {
+    const protocol::Late one = lane->late().standing;
+    all.waiting += one.waiting;
+    all.moved += one.moved;
+    all.closed += one.closed;
+    all.unmovable += one.unmovable;
+    for (const core::Staying& staying : one.staying) core::add(all.staying, staying);
+  }
+  return all;
+}
+
+void Service::settle_late() {
+  bool news = links_->news().has_value();
+  for (auto& lane : lanes_) news = lane->take_late_news() || news;
+  if (news) reports_.late(late());
+  const bool done =
+      links_->done() &&
+      std::all_of(lanes_.begin(), lanes_.end(), [](const auto& lane) { return lane->late().done; });
+  if (!done) return;
+  state_ = HANDOFF_STATE_RETIRED;
+  late_outcome_.at_ns = now_ns();
+  late_outcome_.closed = late().closed;  // with those of the drain's end
+  reports_.retired(late_outcome_);
+  links_->pass_on();
+  for (auto& lane : lanes_) lane->retire_late(late_outcome_.lost);
+  retire_all(registry_, late_outcome_.lost);
+}
+
 void Service::link_to_donor() {
-  if (!registry_.can_link()) return;  // the donor was told so
   links_->inherit(heir_->take_internal(), heir_limits_);
   for (const int pidfd : links_->late_processes()) sharers_.add_copy(pidfd);
   if (heir_->leaves_a_link() && !heir_->donor_died()) {
@@ -56,10 +88,6 @@ void Service::link_to_donor() {
 void Service::relink(const protocol::Relink& relink, std::vector<UniqueFd>& fds) {
   if (fds.size() != 2) {
     registry_.log(HANDOFF_LOG_ERROR, "from the supervisor: Relink without a channel and a pidfd");
-    return;
-  }
-  if (!registry_.can_link()) {
-    registry_.log(HANDOFF_LOG_WARNING, "a service with several lanes takes no late sessions");
     return;
   }
   core::Limits limits;

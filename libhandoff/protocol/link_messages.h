@@ -18,6 +18,7 @@ struct LinkHello {
   Manifest manifest;
   bool layers = false;
   bool session_fds = false;
+  std::uint32_t lanes = 0;  // 0: it knows no Lanes over a link, or this is a way of one
 };
 void describe(auto& on, Is<LinkHello> auto& m) {
   on.message("LinkHello")
@@ -27,7 +28,8 @@ void describe(auto& on, Is<LinkHello> auto& m) {
       .field(4, m.answer)
       .part(5, m.manifest)
       .if_set(41, m.layers)
-      .if_set(50, m.session_fds);
+      .if_set(50, m.session_fds)
+      .if_set(52, m.lanes);
 }
 
 struct GroupSessions {

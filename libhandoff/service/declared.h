@@ -73,6 +73,8 @@ struct Declared {
   std::string release;
   std::uint64_t generation = 0;
   std::uint32_t lanes = 1;
+  // Each lane has the callbacks for sessions that stay; from handoff_ready() on.
+  bool all_lanes_hold = true;
   std::map<std::string, NamedFd> named;
   // Listeners that this release knows and does not want; true: nor is anybody to have them.
   std::map<std::string, bool> given_back;

@@ -80,6 +80,7 @@ std::uint32_t Registry::kind_version(std::string_view name) const {
 }
 
 Result<core::Manifest> Registry::manifest(bool only_with_fd) const {
+  const std::lock_guard lock(declared_.named_lock);  // a lane's link asks, too
   core::Manifest out{.service = service,
                      .release = release,
                      .kinds = kinds_on_the_wire(),
@@ -227,19 +228,17 @@ Result<void> Registry::set_process(std::uint64_t id, pid_t pid) {
   return {};
 }
 
-bool Registry::can_hold() const {
-  return can_link() && callbacks.late != nullptr && callbacks.moved != nullptr &&
+bool Registry::has_callbacks_to_hold() const {
+  return callbacks.late != nullptr && callbacks.moved != nullptr &&
          callbacks.freeze_session != nullptr && callbacks.thaw_session != nullptr;
 }
 
 Result<void> Registry::check_keeps() const {
-  if (!can_link()) {
-    return fail(HANDOFF_ERR_REJECTED, "a service with several lanes can't hold sessions");
-  }
   if (can_hold()) return {};
   return fail(HANDOFF_ERR_REJECTED,
-              "a service that holds sessions needs the callbacks late, moved, freeze_session and "
-              "thaw_session");
+              std::string("a service that holds sessions needs the callbacks late, moved, "
+                          "freeze_session and thaw_session") +
+                  (lanes > 1 ? ", in all lanes" : ""));
 }
 
 Result<void> Registry::stay_session(std::uint64_t id, std::optional<std::string> why) {

@@ -172,10 +172,10 @@ class Registry {
   Result<int> take_fd(std::uint64_t id, const std::string& name);
   // The session has ended, or is another process's now, and a handoff under way hears of it.
   void remove_session(std::uint64_t id);
-  // Whether the service may hold sessions: it has one lane and the four callbacks for them.
-  bool can_hold() const;
-  // Whether the service can be at an end of a link: one with several lanes can't.
-  bool can_link() const { return lanes == 1; }
+  // Whether this lane has the four callbacks for sessions that stay.
+  bool has_callbacks_to_hold() const;
+  // Whether the service may hold sessions: all of its lanes have.
+  bool can_hold() const { return has_callbacks_to_hold() && declared_.all_lanes_hold; }
   // Any thread: the fd, HANDOFF_ERR_UNKNOWN for a name that was not declared, -ENOENT for one
   // without an fd.
   int named_fd(const std::string& name) const;

@@ -120,6 +120,11 @@ bool Told::give(std::uint64_t id, handoff_saved& out) const {
   out.state = state.state;
   out.given = true;
   out.flags = state.flags;
+  out.layer.append(state.layer.view());
+  if (state.at) {
+    return out.input.append_at(state.at->first, state.input) &&
+           out.output.append_at(state.at->second, state.output);
+  }
   return out.input.append(state.input) && out.output.append(state.output);
 }
 

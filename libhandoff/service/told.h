@@ -15,9 +15,11 @@
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "handoff/handoff.h"
+#include "libhandoff/base/secret.h"
 #include "libhandoff/sys/poller.h"
 
 namespace handoff::io {
@@ -25,8 +27,11 @@ namespace handoff::io {
 class Told {
  public:
   struct State {
-    std::string state, input, output;
+    std::string state = {}, input = {}, output = {};
     std::uint32_t flags = 0;
+    // The positions of the first bytes of input and output; nullopt: none were said.
+    std::optional<std::pair<std::uint64_t, std::uint64_t>> at = {};
+    Secret layer = {};
   };
   // How something ended that was answered with HANDOFF_LATER.
   struct Answer {

@@ -135,7 +135,7 @@ TEST(ApiLanesTest, EachLaneHasAHandleAndDeclarationsAreTheFirstOnes) {
   handoff_close(h);
 }
 
-TEST(ApiLanesTest, SessionsBelongToTheirLaneAndCantBeHeld) {
+TEST(ApiLanesTest, SessionsBelongToTheirLaneAndAreHeldIfAllLanesCan) {
   auto o = options();
   o.lanes = 2;
   handoff_t* h = nullptr;
@@ -155,10 +155,35 @@ TEST(ApiLanesTest, SessionsBelongToTheirLaneAndCantBeHeld) {
   EXPECT_EQ(HANDOFF_ERR_UNKNOWN, handoff_session_touch(second, first));
   EXPECT_EQ(0, handoff_session_touch(second, other));
   EXPECT_EQ(HANDOFF_ERR_REJECTED, handoff_session_hold(second, other));
-  EXPECT_NE(nullptr, strstr(handoff_last_error(second), "several lanes"));
+  EXPECT_NE(nullptr, strstr(handoff_last_error(second), "in all lanes"));
   EXPECT_EQ(0, handoff_session_closed(second, other));
   EXPECT_EQ(0U, handoff_session_count(second));
   handoff_close(h);
+}
+
+TEST_F(ApiTest, APutIsCheckedAndThatOfAnOlderProgramTaken) {
+  handoff_put put{};
+  put.size = offsetof(handoff_put, input_position);
+  EXPECT_EQ(0, handoff_session_put(h_, 1, &put));
+  --put.size;
+  EXPECT_EQ(-EINVAL, handoff_session_put(h_, 1, &put));
+  put.size = sizeof put;
+  EXPECT_EQ(0, handoff_session_put(h_, 1, &put));
+  put.placed = 2;
+  EXPECT_EQ(-EINVAL, handoff_session_put(h_, 1, &put)) << "an unknown flag";
+  put.placed = HANDOFF_PUT_PLACED;
+  put.input = "ab";
+  put.input_length = 2;
+  put.input_position = UINT64_MAX - 1;
+  EXPECT_EQ(-EINVAL, handoff_session_put(h_, 1, &put)) << "no stream is so long";
+  put.input_position = 5;
+  EXPECT_EQ(0, handoff_session_put(h_, 1, &put));
+  const std::string layer(HANDOFF_LAYER_MAX + 1, 'k');
+  put.layer = layer.data();
+  put.layer_length = layer.size();
+  EXPECT_EQ(-E2BIG, handoff_session_put(h_, 1, &put));
+  --put.layer_length;
+  EXPECT_EQ(0, handoff_session_put(h_, 1, &put));
 }
 
 TEST_F(ApiTest, DeclarationsAreCheckedAndSayWhatIsWrong) {

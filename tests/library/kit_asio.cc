@@ -16,6 +16,7 @@ class AsioLine final : public handoff::asio::Stream, public Line {
   std::size_t on_input(std::string_view input) override { return session_->input(input); }
   std::string save() const override { return session_->save(); }
   void on_open(bool adopted) override { session_->opened(adopted); }
+  void on_closing() override { session_->closing(); }
   void on_closed() override { session_->closed(); }
   void on_moved() override { session_->moved(); }
   void on_overflow() override {

@@ -140,6 +140,39 @@ TEST_P(KitEndAloneTest, AServiceThatStopsCutsOffWhoDoesNotReadBeforeTheDeadline)
   EXPECT_GE(Linger::clock_ms() - begun, 1700U) << "it has nine tenths of the time";
 }
 
+// ---- last words
+
+// A layer, such as TLS, that says goodbye before its connection ends.
+class Parting final : public Session {
+ public:
+  std::size_t input(std::string_view bytes) override {
+    if (bytes.starts_with("quit")) line().close();
+    if (!bytes.starts_with("quit")) write(bytes);
+    return bytes.size();
+  }
+  void closing() override { write("goodbye\n"); }
+};
+
+TEST_P(KitEndAloneTest, ALayerSaysItsLastWordsWhoeverCloses) {
+  ServiceProcess service(1, donor(program_of<Parting>()));
+  const std::string address = service.await_message<v1::Owner>(Type::kOwner).named(0).address();
+  LineClient asks(address), ends(address), stays(address);
+  for (LineClient* client : {&asks, &ends, &stays}) {
+    client->send("hello\n");
+    EXPECT_EQ("hello\n", client->line());
+  }
+  asks.send("quit\n");
+  ::shutdown(ends.fd(), SHUT_WR);
+  for (LineClient* client : {&asks, &ends}) {
+    EXPECT_EQ("goodbye\n", client->line());
+    EXPECT_EQ("EOF", client->line());
+  }
+  stop_within(service, 60'000);
+  EXPECT_EQ("goodbye\n", stays.line());
+  EXPECT_EQ("EOF", stays.line());
+  EXPECT_EQ(0, service.wait());
+}
+
 // ---- input
 
 // Counts the bytes that it looks at. A line is answered with its length and that number; "pause"

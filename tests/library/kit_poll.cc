@@ -76,6 +76,7 @@ handoff_conn_ops make_ops(bool with_overflow) {
   if (with_overflow) {
     ops.overflow = [](handoff_conn_t* c) { PollLine::of(c).session->overflow(); };
   }
+  ops.closing = [](handoff_conn_t* c) { PollLine::of(c).session->closing(); };
   ops.closed = [](handoff_conn_t* c) { PollLine::of(c).session->closed(); };
   ops.moved = [](handoff_conn_t* c) { PollLine::of(c).session->moved(); };
   ops.destroy = [](handoff_conn_t* c) {

@@ -8,8 +8,10 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <memory>
 #include <set>
 #include <utility>
+#include <vector>
 
 #include "kits.h"
 #include "support/clients/line_client.h"
@@ -201,6 +203,28 @@ Program holding(const std::string& version) {
                            return std::make_unique<Holding>(version,
                                                             std::stoull(std::string(state)));
                          }}}};
+}
+
+TEST_P(KitSwitchTest, HeldSessionsOfSeveralLanesFollow) {
+  Program one = holding("1"), two = holding("2");
+  one.lanes = 2;
+  two.lanes = 3;
+  ServiceProcess first(1, donor(one));
+  const auto owner = first.await_message<v1::Owner>(Type::kOwner);
+  std::vector<std::unique_ptr<LineClient>> clients;
+  for (int i = 0; i < 12; ++i) {
+    clients.push_back(std::make_unique<LineClient>(owner.named(0).address()));
+    EXPECT_EQ("1 0", clients.back()->ask("hold"));
+  }
+  const auto second = start_heir(first, 2, heir(two));
+  EXPECT_EQ(0U, second->await_message<v1::Owner>(Type::kOwner).sessions());
+  EXPECT_EQ(12U, first.await_message<v1::Late>(Type::kLate).waiting());
+  for (auto& client : clients) {
+    EXPECT_EQ("1 1", client->ask("a"));
+    EXPECT_EQ("1 2", client->ask("release"));
+  }
+  EXPECT_EQ(0, first.wait());
+  for (auto& client : clients) EXPECT_EQ("2 3", client->ask("b"));
 }
 
 TEST_P(KitSwitchTest, AConnectionThatHoldsStaysWithItsLoopAndComesWhenItIsReleased) {

@@ -22,7 +22,10 @@ class UvLine final : public uv::Stream, public Line {
   }
 
   void write(std::string_view bytes) override { Stream::write(bytes); }
-  void close() override { Stream::close(); }
+  void close() override {
+    if (!closing()) session_->closing();
+    Stream::close();
+  }
   void changed() override { Stream::changed(); }
   void pause() override { Stream::pause(); }
   void resume() override { Stream::resume(); }

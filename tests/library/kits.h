@@ -41,6 +41,7 @@ class Session {
   virtual std::size_t input(std::string_view bytes) = 0;
   virtual std::string save() const { return "s"; }
   virtual void opened(bool /*adopted*/) {}
+  virtual void closing() {}  // a last word may be written
   virtual void closed() {}
   virtual void moved() {}
   // False for what the layer does by itself.

@@ -12,6 +12,8 @@
 #include <thread>
 #include <vector>
 
+#include "libhandoff/sys/process.h"
+
 namespace handoff::test {
 namespace {
 
@@ -20,6 +22,9 @@ struct Connection {
   std::uint64_t lines = 0;
   std::string input;
   std::string output;
+  bool frozen = false;  // by itself: it is late
+  bool busy = false;    // between "work" and "done"
+  bool rests = false;   // it has put its state, and waits
 };
 
 // How many connections each lane has accepted. Lanes take turns, so that each gets some.
@@ -29,18 +34,31 @@ class LaneLoop {
  public:
   LaneLoop(Service& service, const LaneServiceOptions& options, Accepted& accepted)
       : service_(service), options_(options), accepted_(accepted), lane_(service.index()) {
-    service_.on_save([this](SessionId id) { return save(id); });
-    service_.on_restore([this](Adopted a) { restore(a); });
-    if (options.early_restore) service_.on_update([this](Adopted a) { restore(a); });
+    if (options.rests) {
+      come_to_rest_later();
+    } else {
+      service_.on_save([this](SessionId id) { return save(id); });
+      service_.on_restore([this](Adopted a) { restore(a); });
+      if (options.early_restore) service_.on_update([this](Adopted a) { restore(a); });
+    }
     service_.on_drop([this](SessionId id) { close(id); });
     if (options.on_freeze) service_.on_freeze([this] { options_.on_freeze(lane_); });
-    if (options.on_thaw) service_.on_thaw([this] { options_.on_thaw(lane_); });
+    service_.on_thaw([this] {
+      resting_ = false;
+      for (auto& [id, c] : connections_) c.rests = false;
+      if (options_.on_thaw) options_.on_thaw(lane_);
+    });
     service_.on_retired([this](std::uint64_t) { close_all(); });
     service_.on_stop([this](std::uint64_t) { close_all(); });
+    if (options.holds) hold_sessions();
+  }
+  ~LaneLoop() {
+    for (std::thread& thread : answers_) thread.join();
   }
 
   // True unless the handoff to this process failed.
   bool run() {
+    thread_ = std::this_thread::get_id();
     try {
       service_.wait();
     } catch (const Exception& e) {
@@ -53,12 +71,76 @@ class LaneLoop {
   }
 
  private:
+  void come_to_rest_later() {
+    service_.on_freeze_later([this](std::uint64_t) {
+      expect_own_thread();
+      resting_ = true;
+    });
+    const auto later = [this](Adopted a) {
+      const SessionId id = a.id();
+      restore(a);
+      if (options_.answers && !options_.answers(id)) return;
+      answers_.emplace_back([this, id] { service_.restored(id); });
+    };
+    service_.on_restore_later(later, options_.early_restore);
+  }
+  void put(SessionId id, Connection& c) {
+    service_.session_put(id, state(id, c.lines), c.input, c.output);
+    c.rests = true;
+  }
+  // In each turn, until all are at rest or the time for it is up.
+  void come_to_rest() {
+    bool busy = false;
+    for (auto& [id, c] : connections_) {
+      busy = busy || c.busy;
+      if (!c.busy && !c.rests) put(id, c);
+    }
+    if (busy) return;
+    resting_ = false;
+    service_.frozen();
+  }
+  void hold_sessions() {
+    service_.on_late([this](std::uint64_t) {
+      expect_own_thread();
+      listener_ = -1;
+      resting_ = false;
+      late_ = true;
+    });
+    service_.on_moved([this](SessionId id) {
+      expect_own_thread();
+      close(id);
+    });
+    service_.on_freeze_session([this](SessionId id) {
+      expect_own_thread();
+      connections_.at(id).frozen = true;
+      if (options_.on_freeze_session) options_.on_freeze_session(lane_);
+    });
+    service_.on_thaw_session([this](SessionId id) {
+      expect_own_thread();
+      if (options_.on_thaw_session) options_.on_thaw_session(lane_);
+      connections_.at(id).frozen = connections_.at(id).rests = false;
+    });
+  }
+  void expect_own_thread() const {
+    if (std::this_thread::get_id() != thread_) ::_exit(99);
+  }
+  void hold(SessionId id, const std::string& line) {
+    if (line == "release") {
+      service_.session_release(id);
+    } else if (line == "hold") {
+      service_.session_hold(id);
+    } else if (line.starts_with("hold ")) {
+      const auto until = io::now_us() + 1000 * std::stoll(line.substr(5));
+      service_.session_hold_until(id, static_cast<std::uint64_t>(until));
+    }
+  }
   std::string state(SessionId id, std::uint64_t lines) const {
     std::string out = std::to_string(lines);
     if (options_.padding == 0) return out;
     return out + ' ' + std::string(options_.padding, static_cast<char>('a' + id % 26));
   }
   Saved save(SessionId id) {
+    expect_own_thread();
     if (options_.on_save) options_.on_save(lane_);
     const Connection& c = connections_.at(id);
     Saved saved(state(id, c.lines));
@@ -67,9 +149,11 @@ class LaneLoop {
     return saved;
   }
   void restore(Adopted& a) {
+    expect_own_thread();
     if (options_.on_restore) options_.on_restore(lane_);
     if (options_.refuses && options_.refuses(a.id())) throw std::runtime_error("not this one");
     Connection& c = connections_[a.id()];
+    c.frozen = service_.state() != State::kHeir;  // a late session: not before thaw_session()
     const int fd = a.take_fd();
     if (fd >= 0) c.fd = fd;
     c.lines = std::stoull(std::string(a.state().substr(0, a.state().find(' '))));
@@ -91,9 +175,11 @@ class LaneLoop {
   }
 
   void turn() {
-    std::vector<pollfd> fds{{service_.fd(), POLLIN, 0}, {listener_, POLLIN, 0}};
+    if (resting_) come_to_rest();
+    std::vector<pollfd> fds{{service_.fd(), POLLIN, 0}, {resting_ ? -1 : listener_, POLLIN, 0}};
     std::vector<SessionId> ids;
     for (auto& [id, c] : connections_) {
+      if (c.frozen || c.rests) continue;
       fds.push_back({c.fd, static_cast<short>(c.output.empty() ? POLLIN : POLLIN | POLLOUT), 0});
       ids.push_back(id);
     }
@@ -130,6 +216,8 @@ class LaneLoop {
       const std::string line = c.input.substr(0, end);
       c.input.erase(0, end + 1);
       if (line == "hang" && options_.on_hang) options_.on_hang(lane_);
+      if (options_.holds) hold(id, line);
+      if (line == "work" || line == "done") c.busy = line == "work";
       c.output += std::to_string(++c.lines) + " " +
                   (line == "who" ? options_.version + "." + std::to_string(lane_) : line) + "\n";
     }
@@ -140,15 +228,20 @@ class LaneLoop {
       c.output.erase(0, static_cast<std::size_t>(sent));
     }
     if (options_.tracked) service_.session_touch(id);
+    if (options_.rests && late_ && !c.busy) put(id, c);
   }
 
   Service& service_;
   const LaneServiceOptions& options_;
   Accepted& accepted_;
   const std::uint32_t lane_;
+  std::thread::id thread_;
   int listener_ = -1;
   std::map<SessionId, Connection> connections_;
   bool done_ = false;
+  bool late_ = false;
+  bool resting_ = false;  // sessions are to come to rest
+  std::vector<std::thread> answers_;
 };
 
 }  // namespace

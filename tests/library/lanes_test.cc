@@ -181,24 +181,6 @@ TEST_F(LanesTest, NoLaneSavesItsDeltaBeforeAllAreFrozen) {
   expect_all_go_on();
 }
 
-// What does not come to rest would have to be held, which is not for several lanes.
-TEST_F(LanesTest, AFreezeThatAnswersLaterIsRefusedInAnyLane) {
-  for (const std::uint32_t lane : {0U, 1U}) {
-    disconnect();
-    LaneServiceOptions options;
-    options.adjust = [lane](Service& s) { s.lane(lane).on_freeze_later([](std::uint64_t) {}); };
-    auto owner = start(options);
-    connect(4);
-    auto heir = begin(*owner, {});
-    const auto failed = owner->await_message<v1::Failed>(Type::kFailed);
-    EXPECT_EQ(v1::REJECTED, failed.code());
-    EXPECT_THAT(failed.reason(), HasSubstr("not for a service with several lanes"));
-    expect_all_go_on();
-  }
-  const auto service = Service::open({.name = "test", .version = "1", .lanes = 2});
-  EXPECT_THROW(service->session_put(1, "state"), Exception);
-}
-
 TEST_F(LanesTest, AnHeirThatDiesInOneLaneIsNotNoticed) {
   auto owner = start({});
   connect();

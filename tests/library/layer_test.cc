@@ -24,6 +24,7 @@ struct LayerService {
   std::uint32_t state_version = 1;
   bool early = false;
   std::string layer = {};  // of the first generation
+  bool puts = false;       // the session's state is put, and not saved
   std::string told = {};
 
   int run(const std::string& version) {
@@ -39,11 +40,12 @@ struct LayerService {
     std::string state = "state";
     int fd = -1;
     service->listener("public", "tcp:127.0.0.1:0");
-    service->on_save([&](SessionId) {
+    const auto now = [&] {
       Saved saved(state);
       saved.layer = layer;
       return saved;
-    });
+    };
+    if (!puts) service->on_save([&](SessionId) { return now(); });
     const auto take = [&](Adopted a) {
       if (const int taken = a.take_fd(); taken >= 0) fd = taken;
       state = a.state();
@@ -68,7 +70,8 @@ struct LayerService {
       }
       if (fds[2].revents != 0) {
         fd = ::accept4(service->named_fd("public"), nullptr, nullptr, SOCK_CLOEXEC);
-        service->session_open(fd);
+        const SessionId id = service->session_open(fd);
+        if (puts) service->session_put(id, now());
       }
       std::array<char, 64> line{};
       if (fds[1].revents != 0 && ::recv(fd, line.data(), line.size(), MSG_DONTWAIT) > 0) {
@@ -108,6 +111,15 @@ TEST_F(LayerTest, GoesWithTheSessionAndNoStepSeesIt) {
           << "a step saw it: " << answer;
     }
   }
+}
+
+TEST_F(LayerTest, OneThatIsPutGoesAlike) {
+  const std::string key(HANDOFF_LAYER_MAX, 'k');
+  auto donor = start({.layer = key, .puts = true});
+  auto heir = start_heir(*donor, 2, [] { return LayerService{.state_version = 2}.run("2"); });
+  EXPECT_EQ(1U, heir->await_message<v1::Owner>(Type::kOwner).sessions());
+  const std::string answer = ask(*client_, "a");
+  EXPECT_TRUE(answer.starts_with("state-2 " + key + " state")) << answer.substr(0, 100);
 }
 
 TEST_F(LayerTest, MoreThanItsMostCantBeSaved) {

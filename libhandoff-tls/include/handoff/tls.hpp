@@ -20,7 +20,7 @@
 //   uv_run(uv_default_loop(), UV_RUN_DEFAULT);
 //
 // A session whose handshake is under way stays with its process, and moves when it is done
-// (hold()). So a service with several lanes can't use this layer yet.
+// (hold()). A service with several lanes has a Context for each, on its lane's Service and Host.
 //
 // For now the TLS state stands in front of the author's in what save() gives. A state step
 // (Service::state_step()) sees both: let it convert Saved(state).state, and put front() of the

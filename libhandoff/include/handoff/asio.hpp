@@ -96,7 +96,6 @@ class Stream {
     paused_ = false;
     if (conn_ != nullptr) handoff_conn_resume(conn_);
   }
-  // Throws handoff::Exception in a service with several lanes.
   void hold() {
     const int result = handoff_conn_hold(conn_);
     if (result < 0) throw Exception(result, "handoff_conn_hold");
@@ -115,6 +114,8 @@ class Stream {
                      " is closed: more bytes of input wait to be consumed than max_input");
   }
   virtual void on_open(bool /*adopted*/) {}
+  // See closing() of handoff_conn_ops. A layer on uv.hpp overrides close() for it.
+  virtual void on_closing() {}
   virtual void on_closed() {}
   virtual void on_moved() {}
   std::size_t seen() const { return handoff_conn_seen(conn_); }

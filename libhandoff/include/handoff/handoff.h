@@ -157,7 +157,8 @@ HANDOFF_API void handoff_close(handoff_t* h);
  * thread of lane 0. The loops of all lanes must turn: a lane that does not come to
  * handoff_dispatch() makes the handoff fail.
  *
- * Sessions can't be held in a service with several lanes, nor be upgraded progressively. */
+ * A session that is held at a switch stays in its lane of this process, and goes later to a lane of
+ * the owner. A service with several lanes can't be upgraded progressively. */
 
 /* The handle of a lane, numbered from 0; h owns it, so never close it. -EINVAL if there is no such
  * lane, or if h is another lane's handle. */
@@ -491,8 +492,10 @@ HANDOFF_API int handoff_set_callbacks(handoff_t* h, const struct handoff_callbac
  *   without which it does.
  * - restore() tells a session to begin, and may answer HANDOFF_LATER; handoff_restored() follows.
  *
- * All of it is for services with one lane: HANDOFF_ERR_REJECTED for others. None of these functions
- * sets handoff_last_error(). The handle must be there until they have returned. */
+ * With several lanes each comes to rest by itself: the handle is that of the session's lane, and
+ * handoff_frozen() is for that lane's freeze(). A lane at rest may wait in handoff_dispatch() for
+ * the others. None of these functions sets handoff_last_error(). The handle must be there until
+ * they have returned. */
 
 /* Pointers may be NULL where the length, in bytes, is 0. */
 struct handoff_put {
@@ -505,7 +508,17 @@ struct handoff_put {
   const void* output;
   size_t output_length;
   uint32_t flags;
+  /* With HANDOFF_PUT_PLACED in placed: those of the first byte of input and output, as of
+   * handoff_save_input_at() and handoff_save_output_at(). What the heir has is not sent again. */
+  uint64_t input_position;
+  uint64_t output_position;
+  /* As of handoff_save_layer(), at most HANDOFF_LAYER_MAX bytes (-E2BIG). The library overwrites
+   * its copy when the next state is put, and when the session ends or has gone. */
+  const void* layer;
+  size_t layer_length;
+  uint32_t placed; /* 0 or HANDOFF_PUT_PLACED */
 };
+#define HANDOFF_PUT_PLACED 1u
 
 /* Says that this is the session's state from now on, until the next one is put. It is copied, and
  * stands in place of save(), which is not called for this session any more. The session counts as
@@ -700,7 +713,7 @@ HANDOFF_API int handoff_session_closed(handoff_t* h, uint64_t id);
 /* Holds a session that is in the middle of something that must end in this process. At a switch it
  * stays here, while all others and the listeners go; it moves once it is released. Holds are not
  * counted: one release ends them. HANDOFF_ERR_REJECTED for a service that lacks one of the
- * callbacks late, moved, freeze_session, thaw_session, or has several lanes; -EBUSY between
+ * callbacks late, moved, freeze_session, thaw_session in any of its lanes; -EBUSY between
  * freeze_session() and thaw_session() or moved(). Allowed in freeze(). */
 HANDOFF_API int handoff_session_hold(handoff_t* h, uint64_t id);
 /* As handoff_session_hold(), but at deadline_us (CLOCK_MONOTONIC, not 0) it is released by itself,

@@ -592,16 +592,23 @@ class Service {
   // -- any thread; see "states that are not at hand" in handoff.h
   void session_put(SessionId id, std::string_view state, std::string_view input = {},
                    std::string_view output = {}, std::uint32_t flags = 0) {
-    handoff_put put{};
-    put.size = sizeof put;
-    put.state = state.data();
-    put.state_length = state.size();
-    put.input = input.data();
-    put.input_length = input.size();
-    put.output = output.data();
-    put.output_length = output.size();
-    put.flags = flags;
-    check_told(handoff_session_put(h_, id, &put));
+    put(id, state, input, output, flags, {});
+  }
+  // With a layer, and with positions if both input_at and output_at are given.
+  template <std::same_as<Saved> S>
+  void session_put(SessionId id, const S& saved) {
+    handoff_put more{};
+    std::string_view input = saved.input, output = saved.output;
+    if (saved.input_at && saved.output_at) {
+      more.placed = HANDOFF_PUT_PLACED;
+      more.input_position = saved.input_at->position;
+      more.output_position = saved.output_at->position;
+      input = saved.input_at->bytes;
+      output = saved.output_at->bytes;
+    }
+    more.layer = saved.layer.data();
+    more.layer_length = saved.layer.size();
+    put(id, saved.state, input, output, saved.flags, more);
   }
   void frozen(int result = 0, const char* why = nullptr) {
     check_told(handoff_frozen(h_, result, why));
@@ -844,6 +851,19 @@ class Service {
   }
 
   // Of functions that leave no words, since any thread may call them.
+  // more: what else there is to say.
+  void put(SessionId id, std::string_view state, std::string_view input, std::string_view output,
+           std::uint32_t flags, handoff_put more) {
+    more.size = sizeof more;
+    more.state = state.data();
+    more.state_length = state.size();
+    more.input = input.data();
+    more.input_length = input.size();
+    more.output = output.data();
+    more.output_length = output.size();
+    more.flags = flags;
+    check_told(handoff_session_put(h_, id, &more));
+  }
   static void check_told(int result) {
     if (result < 0) throw Exception(result, handoff_strerror(result));
   }

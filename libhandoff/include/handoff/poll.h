@@ -162,6 +162,11 @@ struct handoff_conn_ops {
   void (*connected)(handoff_conn_t* c);
   /* The connection could not be made, and error is an errno(3). closed() and destroy() follow. */
   void (*refused)(handoff_conn_t* c, int error);
+  /* c is about to be closed, with its output sent first: by handoff_conn_close(), after the client
+   * has ended its half, after overflow(), or because the service stops. The place for a layer's
+   * last words (TLS's close_notify) by handoff_conn_write(). Once a connection; not for one that is
+   * not connected yet, that is on its way to another process, or that ends without its output. */
+  void (*closing)(handoff_conn_t* c);
 };
 
 /* Inside save() only, for a layer over handoff.h such as this one: 1 if a handoff_save_ function

@@ -72,7 +72,8 @@ class Stream {
   std::size_t output_size() const { return output_.size() - sent_; }
 
   // The four that are virtual are a layer's to override, such as tls.hpp: the Host, too, closes by
-  // close().
+  // close(), when the service stops and after on_end() and on_overflow(). So a layer writes its
+  // last words there.
 
   // Queues a copy of bytes, sent when the loop has handled the events at hand. Any time but in
   // save(). Does nothing once closing.
@@ -97,8 +98,7 @@ class Stream {
   void end_output();
   // The session is in the middle of something: at an upgrade it stays with this process, and moves
   // once release() was called. While nobody upgrades, hold() changes nothing. What other sessions
-  // or sections share with a session that stayed is in the newer process by then. Throws in a
-  // service with several lanes.
+  // or sections share with a session that stayed is in the newer process by then.
   void hold();
   void release();
   // The session can't move, and why ("tls"): see handoff_session_stays(). nullptr takes it back.

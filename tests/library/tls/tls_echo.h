@@ -3,6 +3,7 @@
 
 #include <openssl/ssl.h>
 
+#include <cstdint>
 #include <functional>
 
 namespace handoff::test {
@@ -18,6 +19,7 @@ struct TlsEchoOptions {
   bool saves_once = false;
   // Each request is a line, and the answer comes when it is whole. With tls.hpp alone.
   bool lines = false;
+  std::uint32_t lanes = 1;  // likewise
 };
 
 // Runs it as a service of the name "test"; to be given to a ServiceProcess. The exit status is 0,

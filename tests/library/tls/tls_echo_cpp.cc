@@ -1,5 +1,8 @@
 // The echo on tls.hpp.
 #include <handoff/tls.hpp>
+#include <memory>
+#include <thread>
+#include <vector>
 
 #include "tls_echo.h"
 
@@ -47,29 +50,51 @@ class Echo final : public tls::Stream {
   int count_ = 0;
 };
 
+// A loop with what belongs to its thread.
+struct Loop {
+  Loop(Service& lane, const TlsEchoOptions& options) : context(options.ssl, lane) {
+    uv_loop_init(&loop);
+    host = std::make_unique<uv::Host>(&loop, lane);
+    context.join(*host);
+    host->listen(
+        "public", "tcp:127.0.0.1:0", [&] { return std::make_unique<Echo>(context, options); },
+        [&](std::string_view state) {
+          if (options.refuses) throw std::runtime_error("refused, by a test");
+          return std::make_unique<Echo>(context, options, tls::Saved(state));
+        });
+  }
+  int run() {
+    try {
+      host->start();
+    } catch (const Exception& e) {
+      std::fprintf(stderr, "%s\n", e.what());
+      return e.code() == HANDOFF_ERR_ABORTED ? 3 : 2;
+    }
+    uv_run(&loop, UV_RUN_DEFAULT);
+    return 0;
+  }
+
+  uv_loop_t loop;
+  tls::Context context;  // outlives the Host
+  std::unique_ptr<uv::Host> host;
+};
+
 }  // namespace
 
 int run_tls_echo_cpp(const TlsEchoOptions& options) {
-  uv_loop_t loop;
-  uv_loop_init(&loop);
-  auto service = Service::open({.name = "test", .version = "1"});
-  tls::Context context(options.ssl, *service);
-  uv::Host host(&loop, *service);
-  context.join(host);
-  host.listen(
-      "public", "tcp:127.0.0.1:0", [&] { return std::make_unique<Echo>(context, options); },
-      [&](std::string_view state) {
-        if (options.refuses) throw std::runtime_error("refused, by a test");
-        return std::make_unique<Echo>(context, options, tls::Saved(state));
-      });
-  try {
-    host.start();
-  } catch (const Exception& e) {
-    std::fprintf(stderr, "%s\n", e.what());
-    return e.code() == HANDOFF_ERR_ABORTED ? 3 : 2;
+  auto service = Service::open({.name = "test", .version = "1", .lanes = options.lanes});
+  std::vector<std::unique_ptr<Loop>> loops;
+  for (std::uint32_t i = 0; i < options.lanes; ++i) {
+    loops.push_back(std::make_unique<Loop>(service->lane(i), options));
   }
-  uv_run(&loop, UV_RUN_DEFAULT);
-  return 0;
+  if (options.lanes > 1) service->start();
+  std::vector<std::thread> threads;
+  for (std::uint32_t i = 1; i < options.lanes; ++i) {
+    threads.emplace_back([&loop = *loops[i]] { (void)loop.run(); });
+  }
+  const int result = loops[0]->run();
+  for (std::thread& thread : threads) thread.join();
+  return result;
 }
 
 }  // namespace handoff::test

@@ -255,6 +255,34 @@ class TlsStreamTest : public testing::Test {
   TlsEchoOptions options_{.face = TlsFace::kCpp, .ssl = context_.get(), .lines = true};
 };
 
+// Handshakes that are under way are held in their lanes.
+TEST_F(TlsStreamTest, SessionsOfSeveralLoopsMoveAndHandshakesFollow) {
+  options_.lines = false;
+  options_.lanes = 2;
+  ServiceProcess donor(1, tls_echo(options_));
+  const std::string address = donor.await_message<v1::Owner>(Type::kOwner).named(0).address();
+  std::vector<std::unique_ptr<TlsClient>> slow, clients;
+  for (int i = 0; i < 4; ++i) {
+    slow.push_back(std::make_unique<TlsClient>(clients_.get(), address));
+    slow.back()->shake_half_a_hand();
+  }
+  for (int i = 0; i < 8; ++i) {
+    clients.push_back(std::make_unique<TlsClient>(clients_.get(), address));
+    ASSERT_TRUE(clients.back()->shake_hands());
+    ASSERT_EQ("hello", clients.back()->ask("hello"));
+  }
+  options_.lanes = 3;
+  const auto heir = start_heir(donor, 2, tls_echo(options_));
+  EXPECT_EQ(8U, heir->await_message<v1::Owner>(Type::kOwner).sessions());
+  for (auto& client : clients) ASSERT_EQ("moved", client->ask("moved"));
+  for (auto& client : slow) {
+    ASSERT_TRUE(client->shake_hands());
+    ASSERT_EQ("late", client->ask("late"));
+  }
+  EXPECT_EQ(0, donor.wait());
+  for (auto& client : slow) ASSERT_EQ("moved", client->ask("moved"));
+}
+
 TEST_F(TlsStreamTest, HalfALineAndAGreetingMove) {
   ServiceProcess first(1, tls_echo(options_));
   const auto owner = first.await_message<v1::Owner>(Type::kOwner);

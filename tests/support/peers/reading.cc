@@ -137,6 +137,7 @@ void copy(const protocol::LinkHello& from, v1::LinkHello& to) {
   to.set_answer(from.answer);
   to.set_layers(from.layers);
   to.set_session_fds(from.session_fds);
+  to.set_lanes(from.lanes);
   copy(from.manifest, *to.mutable_manifest());
 }
 

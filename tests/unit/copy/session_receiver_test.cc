@@ -12,7 +12,6 @@ namespace handoff::io {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 
 class SessionReceiverTest : public ::testing::Test {
  protected:
@@ -39,15 +38,6 @@ class SessionReceiverTest : public ::testing::Test {
   Registry registry_{declared_};
   SessionReceiver received_{registry_, nullptr};
 };
-
-TEST_F(SessionReceiverTest, LaterIsNotForServicesWithSeveralLanes) {
-  declared_.lanes = 2;
-  const auto came = come(1);
-  ASSERT_FALSE(came);
-  EXPECT_EQ(HANDOFF_ERR_REJECTED, came.error().code);
-  EXPECT_THAT(came.error().message, HasSubstr("not for a service with several lanes"));
-  EXPECT_EQ(0U, received_.pending());
-}
 
 // After a donor's death they are taken as they are; then a restore fails.
 TEST_F(SessionReceiverTest, ARestoreThatFailsAfterItsSessionWasAdoptedEndsIt) {

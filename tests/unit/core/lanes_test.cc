@@ -108,5 +108,26 @@ TEST(LanesTest, EvenLanesStayEven) {
   });
 }
 
+TEST(LanesTest, EachLaneOfEitherSideHasAWayOfALinkAndEachSessionOne) {
+  for_all_pairs([](const Lanes& lanes) {
+    std::set<std::uint32_t> donors, heirs;
+    for (std::uint32_t w = 0; w < lanes.ways(); ++w) {
+      donors.insert(lanes.donor_lane(w));
+      heirs.insert(lanes.heir_lane(w));
+    }
+    EXPECT_EQ(lanes.donor, donors.size());
+    EXPECT_EQ(lanes.heir, heirs.size());
+    for (std::uint32_t lane = 0; lane < lanes.donor; ++lane) {
+      for (std::uint64_t id = 0; id < 30; ++id) {
+        int ways = 0;
+        for (std::uint32_t w = 0; w < lanes.ways(); ++w) {
+          if (lanes.donor_lane(w) == lane && lanes.share_of_way(w).has(id)) ++ways;
+        }
+        ASSERT_EQ(1, ways) << "lane " << lane << ", session " << id;
+      }
+    }
+  });
+}
+
 }  // namespace
 }  // namespace handoff::core

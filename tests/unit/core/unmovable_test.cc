@@ -6,12 +6,12 @@ namespace handoff::core {
 namespace {
 
 TEST(UnmovableTest, OnlyStayingNeedsMeans) {
-  for (int bits = 0; bits < 8; ++bits) {
-    const Means means{(bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0};
+  for (int bits = 0; bits < 4; ++bits) {
+    const Means means{(bits & 1) != 0, (bits & 2) != 0};
     EXPECT_EQ(Unmovable::kRefuse, in_force(Unmovable::kRefuse, means));
     EXPECT_EQ(Unmovable::kClose, in_force(Unmovable::kClose, means));
-    EXPECT_EQ(bits == 7 ? Unmovable::kLate : Unmovable::kRefuse, in_force(Unmovable::kLate, means));
-    EXPECT_EQ(bits == 7, why_not_late(means).empty());
+    EXPECT_EQ(bits == 3 ? Unmovable::kLate : Unmovable::kRefuse, in_force(Unmovable::kLate, means));
+    EXPECT_EQ(bits == 3, why_not_late(means).empty());
   }
 }
 

@@ -49,6 +49,32 @@ TEST(ToldTest, ItEndsOnceASessionGoesOnOrAllDo) {
   EXPECT_FALSE(told.rests(1));
 }
 
+// What it gives is what a save() would have given.
+TEST(ToldTest, APutHasALayerAndPositionsLikeASave) {
+  Told told;
+  Told::State state{.state = "s", .input = "cdef", .output = "xy", .flags = 7, .at = {{2, 30}}};
+  state.layer.append("key");
+  told.put(1, std::move(state));
+  handoff_saved out;
+  out.input.begin(core::Stretch{0, 4});  // the heir has the bytes 0 to 3
+  out.output.begin(std::nullopt);
+  ASSERT_TRUE(told.give(1, out));
+  EXPECT_TRUE(out.input.end());
+  EXPECT_EQ("ef", out.input.bytes());
+  EXPECT_EQ(2U, out.input.drop());
+  EXPECT_EQ("xy", out.output.bytes());
+  EXPECT_EQ(30U, out.output.placed()->begin);
+  EXPECT_EQ("key", out.layer.view());
+  EXPECT_EQ(7U, out.flags);
+  told.put(1, {.state = "t", .input = "cdef"});
+  out.layer.wipe();
+  out.input.begin(core::Stretch{0, 4});
+  ASSERT_TRUE(told.give(1, out));
+  EXPECT_TRUE(out.input.end());
+  EXPECT_EQ("cdef", out.input.bytes()) << "without a position it is all of it";
+  EXPECT_TRUE(out.layer.empty()) << "each put replaces all of the one before";
+}
+
 // ---- late sessions
 
 class LateTest : public ::testing::Test {

@@ -82,6 +82,7 @@ inline handoff_conn_ops Host::callbacks() {
   };
   ops.adopted = [](handoff_conn_t* c) { tell("on_open()", [c] { stream(c).on_open(true); }); };
   ops.overflow = [](handoff_conn_t* c) { tell("on_overflow()", [c] { stream(c).on_overflow(); }); };
+  ops.closing = [](handoff_conn_t* c) { tell("on_closing()", [&] { stream(c).on_closing(); }); };
   ops.closed = [](handoff_conn_t* c) { tell("on_closed()", [c] { stream(c).on_closed(); }); };
   ops.moved = [](handoff_conn_t* c) { tell("on_moved()", [c] { stream(c).on_moved(); }); };
   ops.destroy = [](handoff_conn_t* c) {

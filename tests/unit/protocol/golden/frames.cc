@@ -214,6 +214,8 @@ std::vector<Frame> link_frames() {
       {Type::kLinkHello, "layers", 1, encode(protocol::LinkHello{1, 1, 3, true, manifest(), true})},
       {Type::kLinkHello, "session-fds", 1,
        encode(protocol::LinkHello{1, 1, 3, true, manifest(), false, true})},
+      {Type::kLinkHello, "lanes", 1,
+       encode(protocol::LinkHello{1, 1, 3, true, manifest(), false, false, 3})},
       {Type::kGroupSessions, "", 2, encode(protocol::GroupSessions{5, sessions()})},
       {Type::kGroupPrepare, "", 0,
        encode(protocol::GroupPrepare{5, 2, 0xfedcba9876543210, 123456789012345})},
