@@ -33,6 +33,7 @@
 #define HANDOFF_UV_HPP
 
 #include <handoff/detail/offered_lanes.hpp>
+#include <handoff/detail/session_record.hpp>
 #include <handoff/detail/uv_linger.hpp>
 #include <handoff/handoff.hpp>
 
@@ -360,15 +361,8 @@ class Host {
     bool earlier = false;  // at another address of that name; fd is the Host's
   };
   static constexpr std::size_t kNowhere = static_cast<std::size_t>(-1);
-  static constexpr std::uint32_t kClosing = 1;  // the session ends when its output is sent
-  static constexpr std::uint32_t kPair = 2;     // its input holds that of both connections
-  static constexpr std::uint32_t kConnecting = 4;
-  static constexpr std::uint32_t kSecondConnecting = 8;
-  static constexpr std::uint32_t kShut = 16;  // the sending half ends when the output is sent
-  static constexpr std::uint32_t kSecondShut = 32;
-  static constexpr std::uint32_t kAllFlags = 63;
+  using Record = detail::SessionRecord;
   static constexpr std::uint64_t kSecond = std::uint64_t{1} << 63;  // of a key in pending_
-  static constexpr const char* kUpstream = "upstream";              // the fd of the second
 
   struct Restorer {
     Restore restore;

@@ -17,15 +17,15 @@ inline Saved Host::save(SessionId id) {
   Saved saved(s.save());
   if (s.second_ && (s.second_->fd_ >= 0 || s.second_->placed_)) {
     saved.input = pack_pair(s);
-    saved.flags = kPair | (s.second_->connecting_ ? kSecondConnecting : 0) |
-                  (s.second_->shut_wanted_ ? kSecondShut : 0);
+    saved.flags = Record::kPair | (s.second_->connecting_ ? Record::kSecondConnecting : 0) |
+                  (s.second_->shut_wanted_ ? Record::kSecondShut : 0);
   } else {
     saved.input_at = Stretch{s.input_from_, s.input_};
   }
   saved.output_at = Stretch{s.output_from_ + s.sent_, std::string_view(s.output_).substr(s.sent_)};
-  if (s.closing_) saved.flags |= kClosing;
-  if (s.connecting_) saved.flags |= kConnecting;
-  if (s.shut_wanted_) saved.flags |= kShut;
+  if (s.closing_) saved.flags |= Record::kClosing;
+  if (s.connecting_) saved.flags |= Record::kConnecting;
+  if (s.shut_wanted_) saved.flags |= Record::kShut;
   s.touched_ = false;
   return saved;
 }
@@ -34,7 +34,7 @@ inline Saved Host::save(SessionId id) {
 inline void Host::adopt(Adopted& a) {
   bool opens = false;
   auto stream = make_again(a, opens);
-  if ((a.flags() & kPair) != 0) {
+  if ((a.flags() & Record::kPair) != 0) {
     unpack_pair(*stream, a.input());
   } else {
     stream->input_ = a.input();
@@ -52,7 +52,7 @@ inline void Host::extend(Adopted& a) {
   // Memory is taken first: nothing may fail once the bytes have left the Stream before.
   before.input_.reserve(before.input_.size() + a.input().size());
   before.output_.reserve(before.output_.size() + a.output().size());
-  if ((a.flags() & kPair) != 0) {
+  if ((a.flags() & Record::kPair) != 0) {
     unpack_pair(*stream, a.input());  // a pair's is always whole
   } else {
     stream->input_ = std::move(before.input_);
@@ -71,22 +71,22 @@ inline std::unique_ptr<Stream> Host::make_again(Adopted& a, bool& opens) {
   if (factory == restores_.end()) {
     throw std::runtime_error(unknown_kind(a.kind()));
   }
-  if ((a.flags() & ~kAllFlags) != 0) {
+  if ((a.flags() & ~Record::kAll) != 0) {
     throw std::runtime_error("the session has what this release's handoff/uv.hpp does not know");
   }
   auto stream = factory->second.restore(a.state());
   if (!stream) throw std::runtime_error("the session's state was refused");
   own(*stream, a.id());
   stream->inherited_ = true;
-  stream->closing_ = (a.flags() & kClosing) != 0;
-  stream->connecting_ = (a.flags() & kConnecting) != 0;
-  stream->shut_wanted_ = (a.flags() & kShut) != 0;
-  if ((a.flags() & kPair) != 0) {
+  stream->closing_ = (a.flags() & Record::kClosing) != 0;
+  stream->connecting_ = (a.flags() & Record::kConnecting) != 0;
+  stream->shut_wanted_ = (a.flags() & Record::kShut) != 0;
+  if ((a.flags() & Record::kPair) != 0) {
     Stream& second = second_of(*stream);
     second.inherited_ = true;
     second.closing_ = stream->closing_;
-    second.connecting_ = (a.flags() & kSecondConnecting) != 0;
-    second.shut_wanted_ = (a.flags() & kSecondShut) != 0;
+    second.connecting_ = (a.flags() & Record::kSecondConnecting) != 0;
+    second.shut_wanted_ = (a.flags() & Record::kSecondShut) != 0;
   }
   opens = factory->second.opens;
   return stream;
