@@ -1,22 +1,24 @@
-// What waits in a pair of uv_pair.hpp at a switch: bytes for an upstream that has no socket yet,
-// and an end behind bytes.
+// What waits in a pair at a switch: bytes for an upstream that has no socket yet, and an end behind
+// bytes.
 #include <gtest/gtest.h>
 
 #include <memory>
 #include <string>
 #include <utility>
 
+#include "kit_pairs.h"
 #include "support/peers/raw_peer.h"
-#include "uv_pair_service.h"
 
 namespace handoff::test {
 namespace {
 
 using protocol::Type;
 
-class UvPairWaitingTest : public UvPairTest {};
+class PairsWaitingTest : public PairsTest {};
+INSTANTIATE_TEST_SUITE_P(Layers, PairsWaitingTest, ::testing::ValuesIn(kPairLayers),
+                         ::testing::PrintToStringParamName());
 
-TEST_F(UvPairWaitingTest, AnEndBehindBytesThatWaitMoves) {
+TEST_P(PairsWaitingTest, AnEndBehindBytesThatWaitMoves) {
   start(options("1"));
   connect();
   client_->say("fill and end");
@@ -30,7 +32,7 @@ TEST_F(UvPairWaitingTest, AnEndBehindBytesThatWaitMoves) {
   EXPECT_EQ("fro\n", client_->line());
 }
 
-TEST_F(UvPairWaitingTest, WhatWaitsForAnUpstreamThatIsNotNamedYetMoves) {
+TEST_P(PairsWaitingTest, WhatWaitsForAnUpstreamThatIsNotNamedYetMoves) {
   PairOptions later = options("1");
   later.second = std::exchange(later.upstream, "");
   start(later);
@@ -51,7 +53,7 @@ TEST_F(UvPairWaitingTest, WhatWaitsForAnUpstreamThatIsNotNamedYetMoves) {
 }
 
 // To it what waits for the upstream would be input of the client.
-TEST_F(UvPairWaitingTest, AnOlderHeirGetsNoPairWithBytesForAnUpstreamThatIsNotNamedYet) {
+TEST_P(PairsWaitingTest, AnOlderHeirGetsNoPairWithBytesForAnUpstreamThatIsNotNamedYet) {
   PairOptions later = options("1");
   later.upstream = "";
   start(later);
