@@ -179,9 +179,10 @@ std::size_t handoff_poll::hand_in(handoff_conn& c, std::string_view bytes) {
 
 void handoff_poll::consume(handoff_conn& c) {
   if (c.input.empty() || c.closing || c.dead || c.paused || c.frozen || over()) return;
+  const int fd = c.fd;
   const std::size_t used = hand_in(c, c.input);
+  if (c.fd != fd) return;  // over, or replaced by another upstream
   c.seen = c.paused ? 0 : c.input.size() - used;
-  if (c.dead) return;
   touch(c);  // input() may have changed the state, whatever it has consumed
   c.input.erase(0, used);
   c.input_from += used;
