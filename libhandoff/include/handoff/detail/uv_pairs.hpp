@@ -19,7 +19,7 @@
 namespace handoff::uv {
 
 // May be called in the constructor of first, which has no Host yet; own() follows then.
-inline Stream& Host::make_second(Stream& first) {
+inline Stream& Engine::make_second(Stream& first) {
   if (first.second_) return *first.second_;
   first.second_ = first.make_second();
   if (!first.second_) {
@@ -32,22 +32,22 @@ inline Stream& Host::make_second(Stream& first) {
   return second;
 }
 
-inline Stream& Host::second_of(Stream& first) {
+inline Stream& Engine::second_of(Stream& first) {
   make_second(first);
   own(first, first.id_);
   return *first.second_;
 }
 
 // The Stream is this Host's, with what its constructor has made.
-inline void Host::own(Stream& s, SessionId id) {
+inline void Engine::own(Stream& s, SessionId id) {
   each_of(s, [&](Stream& one) {
-    one.host_ = this;
+    one.host_ = static_cast<Host*>(this);
     one.id_ = id;
   });
 }
 
 // In place of the fd that the second connection has.
-inline void Host::attach(Stream& first, int fd, bool connecting) {
+inline void Engine::attach(Stream& first, int fd, bool connecting) {
   Stream& second = second_of(first);
   service_.session_fd(first.id_, Record::kUpstream, fd);
   second.placed_ = false;
@@ -70,7 +70,7 @@ inline void Host::attach(Stream& first, int fd, bool connecting) {
 }
 
 // There is no connection to be waited for: on_refused() comes from the loop all the same.
-inline void Host::refuse_later(Stream& first, int error) {
+inline void Engine::refuse_later(Stream& first, int error) {
   Stream& second = second_of(first);
   drop_second(second);
   second.connecting_ = true;
@@ -79,7 +79,7 @@ inline void Host::refuse_later(Stream& first, int error) {
   enqueue(second);
 }
 
-inline void Host::drop_second(Stream& second) {
+inline void Engine::drop_second(Stream& second) {
   if (second.fd_ < 0) return;
   service_.session_fd(second.id_, Record::kUpstream, -1);
   ::epoll_ctl(epoll_, EPOLL_CTL_DEL, second.fd_, nullptr);
@@ -89,7 +89,7 @@ inline void Host::drop_second(Stream& second) {
 // Bytes may wait for an upstream that has no socket yet. A release whose uv.hpp knows no pairs
 // would take what pack_pair() has made for the client's input. The library gives it no session with
 // an fd that it does not take, so one stands for the socket: alias_, to which nothing writes.
-inline void Host::hold_place(Stream& second) {
+inline void Engine::hold_place(Stream& second) {
   const bool waits = second.connecting_ || second.shut_wanted_ || second.output_size() > 0;
   if (!waits || second.fd_ >= 0 || second.placed_) return;
   if (second.frozen_ || second.closing_ || finishing_) return;
@@ -97,20 +97,20 @@ inline void Host::hold_place(Stream& second) {
   second.placed_ = true;
 }
 
-inline bool Host::is_place(int fd) {
+inline bool Engine::is_place(int fd) {
   int type = 0;
   socklen_t size = sizeof type;
   return ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0;
 }
 
-inline std::string Host::pack_pair(const Stream& first) {
+inline std::string Engine::pack_pair(const Stream& first) {
   const Stream& second = *first.second_;
   return detail::PairInput{first.input_, second.input_,
                            std::string_view(second.output_).substr(second.sent_)}
       .pack();
 }
 
-inline void Host::unpack_pair(Stream& first, std::string_view packed) {
+inline void Engine::unpack_pair(Stream& first, std::string_view packed) {
   const auto parts = detail::PairInput::unpack(packed);
   if (!parts) throw std::runtime_error("the input of a pair is cut, or too long");
   first.input_ = parts->client;
@@ -120,7 +120,7 @@ inline void Host::unpack_pair(Stream& first, std::string_view packed) {
 
 // before: the second Stream of an earlier state. Its socket goes on if the donor still names one,
 // and has sent no other.
-inline void Host::take_second(Adopted& a, Stream& first, Stream* before) {
+inline void Engine::take_second(Adopted& a, Stream& first, Stream* before) {
   int fresh = a.take_fd(Record::kUpstream);
   const int had = before != nullptr ? std::exchange(before->fd_, -1) : -1;
   if (!first.second_ && fresh >= 0) {
@@ -156,7 +156,7 @@ inline void Host::take_second(Adopted& a, Stream& first, Stream* before) {
 }
 
 // A pair that close() has ended, once both have sent all that they can.
-inline void Host::finish_pair(Stream& s) {
+inline void Engine::finish_pair(Stream& s) {
   const auto sent = [this](const Stream& one) {
     const bool given_up = one.connecting_ && (one.is_second_ || finishing_);
     return one.output_.empty() || given_up || one.fd_ < 0;
