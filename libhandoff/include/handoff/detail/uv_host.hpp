@@ -7,11 +7,9 @@
 #include <handoff/detail/uv_session.hpp>
 #include <handoff/uv.hpp>
 
-#include <fcntl.h>
 #include <sched.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -70,114 +68,6 @@ inline void Host::start() {
   poll_start(set_poll_, alias_,
              [](uv_poll_t* p, int, int) { static_cast<Engine*>(p->data)->on_events(); });
   flush();
-}
-
-inline bool Engine::has_listener(const std::string& name) const {
-  for (const auto& listener : listeners_) {
-    if (listener->name == name) return true;
-  }
-  return false;
-}
-
-// False for one that is not this Host's to serve. Only to declare it tells whether it was declared
-// or given back by somebody else.
-inline bool Engine::declare_offered(const std::string& name, const std::string& address) {
-  handoff_t* const lane = service_.raw();
-  if (service_.index() != 0) {
-    if (!detail::OfferedLanes::known(lane)) {
-      throw Exception(HANDOFF_ERR_ORDER,
-                      "Host::listen_offered() of lane 0 comes before that of other lanes");
-    }
-    return detail::OfferedLanes::has(lane, name);
-  }
-  detail::OfferedLanes::declared(lane, "");
-  try {
-    service_.listener(name, address);
-  } catch (const Exception& e) {
-    if (e.code() == HANDOFF_ERR_DUPLICATE) return false;
-    throw;
-  }
-  detail::OfferedLanes::declared(lane, name);
-  return true;
-}
-
-// Clients come to the other addresses of listeners that move, until the supervisor ends those.
-inline void Engine::take_earlier() {
-  if (service_.index() != 0) return;
-  const std::size_t all = listeners_.size();
-  for (std::size_t i = 0; i < all; ++i) {
-    for (int fd; (fd = service_.take_earlier(listeners_[i]->name)) >= 0;) {
-      auto copy = std::make_unique<Listener>(*listeners_[i]);
-      copy->fd = fd;
-      copy->earlier = true;
-      listeners_.push_back(std::move(copy));
-      set_nonblocking(fd);
-      watch_listener(*listeners_.back());
-    }
-  }
-}
-
-inline void Engine::end_earlier(Listener& listener) {
-  if (!listener.earlier || listener.fd < 0) return;
-  if (epoll_ >= 0) ::epoll_ctl(epoll_, EPOLL_CTL_DEL, listener.fd, nullptr);
-  ::close(std::exchange(listener.fd, -1));
-  listener.rests = false;
-}
-
-// An heir restores by kind. If two listeners shared one, it would restore the sessions of one by
-// the function of the other.
-inline void Engine::claim_kind(const std::string& name, const std::string& kind,
-                               bool by_itself) const {
-  for (const auto& other : listeners_) {
-    if (other->options.kind == kind) {
-      throw Exception(-EEXIST, "listener " + name + ": sessions of kind \"" + kind +
-                                   "\" are those of listener " + other->name +
-                                   ", whose function restores them; leave .kind out of its "
-                                   "ListenOptions, or name another");
-    }
-    // To a build that knows no kinds of listeners the sessions of both would be of kind "session".
-    if ((kind == "session" && other->by_itself) ||
-        (by_itself && other->options.kind == "session")) {
-      throw Exception(-EEXIST, "listeners " + other->name + " and " + name +
-                                   ": where one says .kind = \"session\", each of the others "
-                                   "needs a kind that is declared: service.kind(NAME, VERSION), "
-                                   "and .kind = NAME in its ListenOptions");
-    }
-  }
-  if (restores_.contains(kind)) {
-    throw Exception(-EEXIST,
-                    "kind \"" + kind + "\" " + name + " is restored by another function already");
-  }
-}
-
-inline void Engine::check_kinds() const {
-  for (const auto& listener : listeners_) {
-    if (service_.kind_version(listener->options.kind) != 0) continue;
-    throw Exception(HANDOFF_ERR_UNKNOWN, "listener " + listener->name + ": kind \"" +
-                                             listener->options.kind +
-                                             "\" was not declared; service.kind() does it");
-  }
-}
-
-inline std::string Engine::unknown_kind(std::string_view kind) const {
-  std::string text = "no listener of this release has sessions of kind '" + std::string(kind) + "'";
-  if (kind != "session" || listeners_.size() < 2) return text;
-  return text +
-         ", and the release before did not say of which listener this one is; .kind = "
-         "\"session\" in the ListenOptions of one takes them for its own";
-}
-
-inline std::uint32_t Engine::flags_of(const ListenOptions& options) {
-  return HANDOFF_SESSION_TRACKED |
-         (options.independent ? HANDOFF_SESSION_INDEPENDENT : std::uint32_t{0});
-}
-
-inline void Engine::set_nonblocking(int fd) {
-  const int flags = ::fcntl(fd, F_GETFL);
-  if (flags >= 0 && (flags & O_NONBLOCK) != 0) return;
-  if (flags < 0 || ::fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) {
-    throw std::system_error(errno, std::generic_category(), "O_NONBLOCK");
-  }
 }
 
 inline void Engine::watch(int op, int fd, std::uint32_t events, std::uint64_t data) {
@@ -252,15 +142,6 @@ inline void Engine::close_handles() {
     if (!uv_is_closing(handle)) uv_close(handle, &Engine::closed);
   }
   close_set();
-}
-
-inline void Engine::stop_accepting() {
-  for (auto& listener : listeners_) {
-    end_earlier(*listener);
-    ::epoll_ctl(epoll_, EPOLL_CTL_DEL, listener->fd, nullptr);
-    listener->fd = -1;
-    listener->rests = false;
-  }
 }
 
 // For calls of the service's own code that come where nothing may stop half way.
