@@ -5,11 +5,13 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <string>
 #include <utility>
 
 #include "kit_poll_here.h"
 #include "support/clients/sockets.h"
+#include "upstream.h"
 
 namespace handoff::test {
 namespace {
@@ -26,11 +28,12 @@ class PollPairTest : public PollTest {
  public:  // callbacks use it
   PollPairTest() { upstream_.size = sizeof upstream_; }
 
+  using Input = std::size_t (*)(handoff_conn_t* c, const char* data, std::size_t length);
   // A session of the kind "pair", which relays; `client_` is the other end of its client.
-  handoff_conn_t* open_pair() {
+  handoff_conn_t* open_pair(Input on_input = nullptr) {
     handoff_conn_ops relay = ops_;
     relay.kind = "pair";
-    relay.input = nullptr;
+    relay.input = on_input;
     relay.upstream = &upstream_;
     EXPECT_EQ(0, handoff_poll_outgoing(kit_, &relay, this));
     upstream_ = {};  // it was copied
@@ -61,8 +64,28 @@ class PollPairTest : public PollTest {
     return n == 0 ? "EOF" : out.substr(0, static_cast<std::size_t>(n));
   }
 
+  // Whether the loop has nothing to do, once what is on its way has come.
+  bool rests() const {
+    for (int i = 0; i < 20; ++i) {
+      EXPECT_EQ(1, handoff_poll_once(kit_, 0));
+      pollfd p{handoff_poll_fd(kit_), POLLIN, 0};
+      if (::poll(&p, 1, 0) == 0) return true;
+    }
+    return false;
+  }
+  // Sends as much as the kit and the sockets take.
+  void fill(const UniqueFd& fd) const {
+    const std::string block(std::size_t{1} << 16, 'x');
+    for (int full = 0; full < 20;) {
+      const ssize_t n = ::send(fd.get(), block.data(), block.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+      full = n > 0 ? 0 : full + 1;
+      EXPECT_EQ(1, handoff_poll_once(kit_, 0));
+    }
+  }
+
   handoff_conn_ops upstream_{};
   UniqueFd client_;
+  std::string other_;  // an address
 };
 
 TEST_F(PollPairTest, AnUpstreamHasNothingThatIsOfItsSession) {
@@ -152,6 +175,64 @@ TEST_F(PollPairTest, AConnectThatIsRefusedAtOnceIsToldByTheLoop) {
   EXPECT_THAT(heard_, ElementsAre());
   turn_until([&] { return handoff_poll_count(kit_) == 0; });
   EXPECT_THAT(heard_, ElementsAre("refused " + std::to_string(ENOENT), "closed", "destroyed"));
+}
+
+// An input() of the batch in which the upstream has an event, too, names another.
+TEST_F(PollPairTest, AnEventOfTheUpstreamBeforeIsNotTheAnswerToAConnect) {
+  const UniqueFd full = listen_for_one();
+  const UniqueFd first = connect_tcp(port_of(full.get()));
+  other_ = address_of(full);
+  upstream_.connected = [](handoff_conn_t* up) {
+    of(handoff_conn_context(up)).heard_.push_back("connected");
+  };
+  handoff_conn_t* const c = open_pair([](handoff_conn_t* conn, const char*, std::size_t length) {
+    const auto& self = static_cast<PollPairTest&>(of(handoff_conn_context(conn)));
+    EXPECT_EQ(0, handoff_conn_connect_upstream(conn, self.other_.c_str()));
+    return length;
+  });
+  const UniqueFd before = give_upstream(c);
+  ASSERT_TRUE(rests());
+  // Events come in the order in which sockets got ready.
+  send_all(client_.get(), "another");
+  send_all(before.get(), "of before");
+  EXPECT_TRUE(rests());
+  EXPECT_THAT(heard_, ElementsAre());
+  EXPECT_EQ(0, handoff_conn_connected(handoff_conn_upstream(c)));
+}
+
+// ---- how pairs end -----------------------------------------------------------------------------
+
+TEST_F(PollPairTest, AClientThatEndsBeforeThereIsAnUpstreamIsLetGo) {
+  open_pair();
+  ASSERT_EQ(0, ::shutdown(client_.get(), SHUT_WR));
+  EXPECT_EQ("EOF", next(client_));
+  EXPECT_THAT(heard_, ElementsAre("closed", "destroyed"));
+}
+
+// Of a Unix socket; TCP says it by a reset.
+TEST_F(PollPairTest, WhatAnUpstreamWillNeverTakeIsAFailure) {
+  const UniqueFd upstream = give_upstream(open_pair());
+  ASSERT_EQ(0, ::shutdown(upstream.get(), SHUT_WR));
+  EXPECT_EQ("EOF", next(client_));
+  fill(client_);
+  EXPECT_EQ(1U, handoff_poll_count(kit_));
+  ASSERT_EQ(0, ::shutdown(upstream.get(), SHUT_RD));
+  turn_until([&] { return handoff_poll_count(kit_) == 0; });
+}
+
+TEST_F(PollPairTest, ALoopRestsWhileOneOfAPairHasGoneAndTheOtherHasNotReadAll) {
+  handoff_conn_t* const c = open_pair();
+  UniqueFd upstream = give_upstream(c);
+  fill(upstream);
+  handoff_conn_close(c);
+  upstream.reset();
+  EXPECT_TRUE(rests());
+  EXPECT_EQ(1U, handoff_poll_count(kit_));
+  for (std::string got; got != "EOF";) {
+    got = next(client_);
+    ASSERT_NE("nothing", got);
+  }
+  EXPECT_EQ(0U, handoff_poll_count(kit_));
 }
 
 // ---- ends of a half, of one connection ---------------------------------------------------------
