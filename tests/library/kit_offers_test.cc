@@ -18,6 +18,7 @@
 #include "handoff/handoff.h"
 #include "handoff/poll.h"
 #include "offers_fixture.h"
+#include "poll_kit.h"
 #include "support/clients/sockets.h"
 #include "support/peers/service_process.h"
 
@@ -65,14 +66,8 @@ int serve_by_uv() {
 }
 
 int serve_by_poll() {
-  handoff_options options{};
-  options.size = sizeof options;
-  options.name = "test";
-  options.version = "1";
-  handoff_t* h = nullptr;
-  must(handoff_open(&h, &options) == 0);
-  handoff_poll_t* p = nullptr;
-  must(handoff_poll_open(&p, h, nullptr) == 0);
+  const PollKit kit;
+  handoff_poll_t* const p = kit.kit;
   handoff_conn_ops ops{};
   ops.size = sizeof ops;
   ops.input = [](handoff_conn_t* c, const char* data, std::size_t length) {
@@ -82,10 +77,7 @@ int serve_by_poll() {
   must(handoff_poll_listen_offered(p, nullptr, nullptr) == -EINVAL);
   must(handoff_poll_listen_offered(p, &ops, nullptr) == 1);
   must(handoff_poll_listen_offered(p, &ops, nullptr) == 0);
-  must(handoff_poll_run(p) == 0);
-  handoff_poll_close(p);
-  handoff_close(h);
-  return 0;
+  return kit.run();
 }
 
 struct OffersLayer {

@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "poll_kit.h"
 #include "support/clients/sockets.h"
 #include "upstream.h"
 
@@ -67,12 +68,6 @@ class Here {
 class PollHere final : public Here {
  public:
   PollHere() {
-    handoff_options options{};
-    options.size = sizeof options;
-    options.name = "test";
-    options.version = "1";
-    EXPECT_EQ(0, handoff_open(&service_, &options));
-    EXPECT_EQ(0, handoff_poll_open(&kit_, service_, nullptr));
     handoff_conn_ops ops{};
     ops.size = sizeof ops;
     ops.kind = "uplink";
@@ -84,12 +79,6 @@ class PollHere final : public Here {
     EXPECT_EQ(0, handoff_poll_outgoing(kit_, &ops, this));
     EXPECT_EQ(0, handoff_poll_start(kit_)) << handoff_poll_last_error(kit_);
   }
-  ~PollHere() override {
-    handoff_poll_close(kit_);
-    handoff_close(service_);
-  }
-  PollHere(const PollHere&) = delete;
-  PollHere& operator=(const PollHere&) = delete;
 
   std::uint64_t connect(const std::string& address) override {
     handoff_conn_t* out = nullptr;
@@ -122,8 +111,8 @@ class PollHere final : public Here {
     return *static_cast<PollHere*>(handoff_conn_context(c));
   }
 
-  handoff_t* service_ = nullptr;
-  handoff_poll_t* kit_ = nullptr;
+  PollKit open_;
+  handoff_poll_t* kit_ = open_.kit;
 };
 
 // On a layer with a Host and Streams.

@@ -8,6 +8,7 @@
 
 #include "handoff/poll.h"
 #include "kit_outgoing.h"
+#include "poll_kit.h"
 #include "support/clients/sockets.h"
 
 namespace handoff::test {
@@ -26,13 +27,8 @@ int again(handoff_conn_t* c) {
 }  // namespace
 
 int run_outgoing_on_poll(const OutgoingOptions& options) {
-  handoff_options of{};
-  of.size = sizeof of;
-  of.name = "test";
-  of.version = options.version.c_str();
-  handoff_t* h = nullptr;
-  handoff_poll_t* p = nullptr;
-  if (handoff_open(&h, &of) < 0 || handoff_poll_open(&p, h, nullptr) < 0) return 2;
+  const PollKit kit(options.version);
+  handoff_poll_t* const p = kit.kit;
   handoff_conn_ops ops{};
   ops.size = sizeof ops;
   ops.kind = "uplink";
@@ -63,7 +59,7 @@ int run_outgoing_on_poll(const OutgoingOptions& options) {
   if (const int result = handoff_poll_start(p); result < 0) {
     return result == HANDOFF_ERR_ABORTED ? 3 : 2;
   }
-  if (handoff_generation(h) == 1) {
+  if (handoff_generation(kit.service) == 1) {
     const int result =
         !options.adopts.empty()
             ? handoff_poll_adopt(p, "uplink", connect_unix(options.adopts, SOCK_STREAM).release(),
@@ -77,10 +73,7 @@ int run_outgoing_on_poll(const OutgoingOptions& options) {
       return 4;
     }
   }
-  const int result = handoff_poll_run(p);
-  handoff_poll_close(p);
-  handoff_close(h);
-  return result;
+  return kit.run();
 }
 
 }  // namespace handoff::test

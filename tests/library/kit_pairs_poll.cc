@@ -5,6 +5,7 @@
 
 #include "handoff/poll.h"
 #include "kit_pairs.h"
+#include "poll_kit.h"
 
 namespace handoff::test {
 namespace {
@@ -68,13 +69,7 @@ void refused(handoff_conn_t* upstream, int error) {
 }  // namespace
 
 int run_pairs_on_poll(const PairOptions& options) {
-  handoff_options of{};
-  of.size = sizeof of;
-  of.name = "test";
-  of.version = options.version.c_str();
-  handoff_t* h = nullptr;
-  handoff_poll_t* p = nullptr;
-  if (handoff_open(&h, &of) < 0 || handoff_poll_open(&p, h, nullptr) < 0) return 2;
+  const PollKit kit(options.version);
   handoff_conn_ops upstream{};
   upstream.size = sizeof upstream;
   upstream.refused = refused;
@@ -89,15 +84,11 @@ int run_pairs_on_poll(const PairOptions& options) {
     handoff_conn_set_user(c, nullptr);
   };
   ops.upstream = &upstream;
-  if (handoff_poll_listen(p, "public", "tcp:127.0.0.1:0", &ops,
+  if (handoff_poll_listen(kit.kit, "public", "tcp:127.0.0.1:0", &ops,
                           const_cast<PairOptions*>(&options)) < 0) {
     return 2;
   }
-  const int result = handoff_poll_run(p);
-  if (result < 0) return result == HANDOFF_ERR_ABORTED ? 3 : 2;
-  handoff_poll_close(p);
-  handoff_close(h);
-  return 0;
+  return kit.run();
 }
 
 }  // namespace handoff::test
