@@ -21,6 +21,7 @@
 #include "poll_kit.h"
 #include "support/clients/sockets.h"
 #include "upstream.h"
+#include "uv_loop.h"
 
 namespace handoff::test {
 namespace {
@@ -179,22 +180,14 @@ class UvHere final : public StreamsHere<uv::Host, uv::Stream> {
     start();
   }
   ~UvHere() override {
-    const auto close = [](uv_handle_t* handle, void*) {
-      if (uv_is_closing(handle) == 0) uv_close(handle, nullptr);
-    };
-    uv_walk(&loop_, close, nullptr);
-    uv_run(&loop_, UV_RUN_NOWAIT);
+    close_handles(&loop_);
     host_.reset();
     service_.reset();
     EXPECT_EQ(0, uv_loop_close(&loop_));
   }
   UvHere(const UvHere&) = delete;
   UvHere& operator=(const UvHere&) = delete;
-  bool turn() override {
-    uv_run(&loop_, UV_RUN_NOWAIT);
-    pollfd p{uv_backend_fd(&loop_), POLLIN, 0};
-    return ::poll(&p, 1, 0) != 0 || uv_backend_timeout(&loop_) == 0;
-  }
+  bool turn() override { return turn_once(&loop_); }
 
  private:
   uv::Host& host() override { return *host_; }
