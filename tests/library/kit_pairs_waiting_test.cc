@@ -2,6 +2,7 @@
 // bytes.
 #include <gtest/gtest.h>
 
+#include <handoff/detail/session_record.hpp>
 #include <memory>
 #include <string>
 #include <utility>
@@ -75,6 +76,21 @@ TEST_P(PairsWaitingTest, AnOlderHeirGetsNoPairWithBytesForAnUpstreamThatIsNotNam
   RawHeir heir(*owner_);
   heir.send_hello();
   EXPECT_EQ(Type::kAbort, heir.await(Type::kAbort).type);
+}
+
+// Three lengths are 12 bytes: the third of 11 is cut, and the last of 13 is no part's.
+TEST_P(PairsWaitingTest, APairWhoseInputIsCutIsRefused) {
+  for (const std::string& input : {std::string(11, '\0'), std::string(13, '\0')}) {
+    RawDonor donor([options = options("1"), layer = GetParam().heir] { return layer(options); });
+    donor.open_connections(1);
+    donor.send_hello();
+    donor.send_listeners();
+    v1::Sessions sessions = donor.sessions(false);
+    sessions.mutable_sessions(0)->set_layer_flags(detail::SessionRecord::kPair);
+    sessions.mutable_sessions(0)->set_input(input);
+    send(donor.channel(), Type::kSessions, sessions, donor.session_fds());
+    expect_given_up(donor, v1::REJECTED);
+  }
 }
 
 }  // namespace

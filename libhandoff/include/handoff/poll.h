@@ -22,6 +22,9 @@
  * (handoff.h); handoff_poll_start(), after which this process is the owner: start timers, watch
  * fds; handoff_poll_run(); handoff_poll_close(); handoff_close().
  *
+ * What connections do, and what can be done with one, is in handoff/detail/poll_conn.h, which comes
+ * with this header; so are sessions with two connections, for proxies.
+ *
  * Conventions
  * - Results, strings and structures are as in handoff.h. Times are milliseconds of CLOCK_MONOTONIC.
  * - Threads: a kit and its connections belong to one thread, that of its handle. A service with
