@@ -15,7 +15,9 @@
 
 #include "libhandoff/poll/kit.h"
 
+using handoff::poll::copy_of;
 using handoff::poll::Failed;
+using handoff::poll::well_formed;
 
 namespace {
 
@@ -45,19 +47,6 @@ int run(handoff_conn_t* c, F&& f) noexcept {
   return run(c->kit, [&](handoff_poll_t& p) { return f(p, *c); });
 }
 
-// Members that a program of an earlier version has not are NULL.
-constexpr std::size_t kFirstOps = offsetof(handoff_conn_ops, connected);
-bool well_formed(const handoff_conn_ops* ops) {
-  return ops != nullptr && ops->size >= kFirstOps && ops->input != nullptr &&
-         (ops->save == nullptr) == (ops->restore == nullptr) &&
-         (ops->flags & ~HANDOFF_SESSION_INDEPENDENT) == 0;
-}
-handoff_conn_ops copy_of(const handoff_conn_ops& ops) {
-  handoff_conn_ops out{};
-  std::memcpy(&out, &ops, std::min(ops.size, sizeof out));
-  out.size = sizeof out;
-  return out;
-}
 std::uint64_t add_timer(handoff_poll_t* p, std::uint64_t ms, bool every, void (*f)(void*),
                         void* user) noexcept {
   if (p == nullptr || f == nullptr) return 0;
@@ -161,6 +150,25 @@ int handoff_poll_listen_offered(handoff_poll_t* p, const struct handoff_conn_ops
   return run(p, [&](handoff_poll_t& kit) { return kit.listen_offered(copy_of(*ops), context); });
 }
 
+handoff_conn_t* handoff_conn_upstream(handoff_conn_t* c) {
+  return c == nullptr ? nullptr : c->first().second.get();
+}
+handoff_conn_t* handoff_conn_client(handoff_conn_t* c) {
+  return c == nullptr ? nullptr : &c->first();
+}
+int handoff_conn_connect_upstream(handoff_conn_t* c, const char* address) {
+  if (address == nullptr) return -EINVAL;
+  return run(c, [&](handoff_poll_t& kit, handoff_conn_t& conn) {
+    return kit.connect_upstream(conn, address), 0;
+  });
+}
+int handoff_conn_adopt_upstream(handoff_conn_t* c, int fd) {
+  if (fd < 0) return -EBADF;
+  return run(c, [fd](handoff_poll_t& kit, handoff_conn_t& conn) {
+    return kit.adopt_upstream(conn, fd), 0;
+  });
+}
+
 int handoff_conn_write(handoff_conn_t* c, const void* data, size_t length) {
   if (data == nullptr && length > 0) return -EINVAL;
   return run(c, [&](handoff_poll_t& kit, handoff_conn_t& conn) {
@@ -192,6 +200,9 @@ int handoff_conn_printf(handoff_conn_t* c, const char* format, ...) {
 void handoff_conn_close(handoff_conn_t* c) {
   run(c, [](handoff_poll_t& kit, handoff_conn_t& conn) { return kit.close(conn), 0; });
 }
+void handoff_conn_end_output(handoff_conn_t* c) {
+  run(c, [](handoff_poll_t& kit, handoff_conn_t& conn) { return kit.end_output(conn), 0; });
+}
 void handoff_conn_abort(handoff_conn_t* c) {
   run(c, [](handoff_poll_t& kit, handoff_conn_t& conn) { return kit.abort(conn), 0; });
 }
@@ -214,9 +225,11 @@ int handoff_conn_release(handoff_conn_t* c) {
   return run(c, [](handoff_poll_t& kit, handoff_conn_t& conn) { return kit.release(conn); });
 }
 
-void* handoff_conn_user(const handoff_conn_t* c) { return c == nullptr ? nullptr : c->user; }
+void* handoff_conn_user(const handoff_conn_t* c) {
+  return c == nullptr ? nullptr : c->first().user;
+}
 void handoff_conn_set_user(handoff_conn_t* c, void* user) {
-  if (c != nullptr) c->user = user;
+  if (c != nullptr) c->first().user = user;
 }
 void* handoff_conn_context(const handoff_conn_t* c) {
   return c == nullptr ? nullptr : c->of->context;
@@ -226,6 +239,9 @@ handoff_poll_t* handoff_conn_poll(const handoff_conn_t* c) {
 }
 uint64_t handoff_conn_id(const handoff_conn_t* c) { return c == nullptr ? 0 : c->id; }
 int handoff_conn_fd(const handoff_conn_t* c) { return c == nullptr ? -1 : c->fd; }
+int handoff_conn_connected(const handoff_conn_t* c) {
+  return c != nullptr && c->fd >= 0 && !c->connecting ? 1 : 0;
+}
 int handoff_conn_closing(const handoff_conn_t* c) { return c == nullptr || c->closing ? 1 : 0; }
 size_t handoff_conn_output_size(const handoff_conn_t* c) {
   return c == nullptr ? 0 : c->output_size();

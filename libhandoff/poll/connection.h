@@ -3,19 +3,36 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
+#include <utility>
 
 #include "handoff/poll.h"
+#include "libhandoff/poll/ops.h"
 
 namespace handoff::poll {
 
 inline constexpr std::size_t kNowhere = static_cast<std::size_t>(-1);
 
 struct Listener {
+  Listener(std::string name_, std::string kind_, bool by_itself_, const handoff_conn_ops& given,
+           void* context_)
+      : name(std::move(name_)),
+        kind(std::move(kind_)),
+        by_itself(by_itself_),
+        ops(given),
+        upstream(given.upstream == nullptr ? handoff_conn_ops{} : copy_of(*given.upstream)),
+        pairs(given.upstream != nullptr),
+        context(context_) {
+    ops.upstream = nullptr;  // the author's
+  }
+
   std::string name;
   std::string kind;
   bool by_itself;  // the kind goes by the listener's name
   handoff_conn_ops ops;
+  handoff_conn_ops upstream;  // of the second connection, if pairs
+  bool pairs;                 // its sessions have two connections
   void* context;
   int fd = -1;
   bool rests = false;     // not watched for a moment, since there were no fds to accept with
@@ -25,20 +42,25 @@ struct Listener {
 
 }  // namespace handoff::poll
 
-// Created by an accept or by a restore, and owned by the kit.
+// Created by an accept, by the service or by a restore, and owned by the kit. The second connection
+// of a session belongs to the first: the session's id, user and end are the first's.
 struct handoff_conn {
-  handoff_poll* kit = nullptr;
-  handoff::poll::Listener* of = nullptr;
+  handoff_conn(handoff_poll* kit_, handoff::poll::Listener* of_, std::uint64_t id_)
+      : kit(kit_), of(of_), id(id_) {}
+
+  handoff_poll* kit;
+  handoff::poll::Listener* of;
   void* user = nullptr;
-  std::uint64_t id = 0;
+  std::uint64_t id;  // of the session
   int fd = -1;
   std::uint32_t watched = 0;  // the epoll events asked for now
   bool making = false;        // in save() or restore()
   bool closing = false;       // no more input; ends when the output is sent
   bool parting = false;       // ops.closing() was called
-  bool ended = false;         // the client has ended its half
+  bool ended = false;         // the peer has ended its half
+  bool told_end = false;      // ended() was called
   bool connecting = false;    // neither connected nor refused yet
-  bool shut_wanted = false;   // by a donor on uv.hpp: the sending half ends with the output
+  bool shut_wanted = false;   // the sending half ends when the output is sent
   bool shut = false;          // it has ended
   bool dead = false;          // over; waits to be destroyed
   bool refused = false;       // opened() did not want it
@@ -48,6 +70,9 @@ struct handoff_conn {
   bool paused = false;
   bool held = false;
   bool frozen = false;           // on its way to or from another process: not to be touched
+  bool is_second = false;        // the upstream
+  bool placed = false;           // of a second: its name is held for it, see hold_place()
+  int refusal = 0;               // an errno that refused() is to be told of
   std::size_t saved_output = 0;  // frozen: how many bytes of the output go along
   std::string input;             // read, not consumed
   std::size_t seen = 0;          // of input, what ops.input() has had
@@ -58,7 +83,19 @@ struct handoff_conn {
   std::uint64_t input_from = 0;
   std::uint64_t output_from = 0;
   std::size_t opening = handoff::poll::kNowhere;  // in the kit's list of that name
+  handoff_conn* mate = nullptr;                   // the other connection of the session
+  std::unique_ptr<handoff_conn> second;           // of a first, where the kind has two
 
-  const handoff_conn_ops& ops() const { return of->ops; }
+  const handoff_conn_ops& ops() const { return is_second ? of->upstream : of->ops; }
   std::size_t output_size() const { return output.size() - sent; }
+  handoff_conn& first() { return is_second ? *mate : *this; }
+  const handoff_conn& first() const { return is_second ? *mate : *this; }
+  // An upstream that has no socket, and is to have none.
+  bool is_none() const { return is_second && fd < 0 && !connecting; }
+  // There is something for an upstream that has no socket yet.
+  bool waits_for_socket() const {
+    return fd < 0 && (connecting || shut_wanted || output_size() > 0);
+  }
+  // Both halves have ended, and so has all that there was to read and to send.
+  bool complete() const { return (is_none() || (ended && told_end && shut)) && output.empty(); }
 };

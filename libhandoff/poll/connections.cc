@@ -36,12 +36,7 @@ void handoff_poll::on_events() {
       connected(c);
       continue;
     }
-    if (c.ended && !c.closing && (what & EPOLLHUP) != 0) {
-      // Both directions are over, and input waits for the end of a pause. EPOLLHUP can't be masked.
-      ::epoll_ctl(set_, EPOLL_CTL_DEL, c.fd, nullptr);
-      c.watched = 0;
-      continue;
-    }
+    if ((c.ended || c.closing) && (what & (EPOLLHUP | EPOLLERR)) != 0 && hung_up(c)) continue;
     if ((what & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) read_from(c);
     if (!c.dead && (what & EPOLLOUT) != 0) enqueue(c);
   }
@@ -79,20 +74,27 @@ void handoff_poll::accept_from(Listener& listener) {
   }
 }
 
+std::unique_ptr<handoff_conn> handoff_poll::make(Listener& listener, std::uint64_t id) {
+  auto out = std::make_unique<handoff_conn>(this, &listener, id);
+  if (!listener.pairs) return out;
+  out->second = std::make_unique<handoff_conn>(this, &listener, id);
+  out->mate = out->second.get();
+  out->second->is_second = true;
+  out->second->mate = out.get();
+  return out;
+}
+
 // Makes a connection of an accepted fd; nullptr, and a line in the log, where that fails.
 handoff_conn* handoff_poll::admit(Listener& listener, int fd, bool connecting) {
   std::uint64_t id = 0;
   try {
-    auto made = std::make_unique<handoff_conn>();
     handoff_session_options options{};
     options.size = sizeof options;
     options.kind = listener.kind.c_str();
     options.flags = HANDOFF_SESSION_TRACKED | listener.ops.flags;
     const int result = handoff_session_open(handle_, fd, &options, &id);
     if (result < 0) throw Failed{result, handoff_last_error(handle_)};
-    made->kit = this;
-    made->of = &listener;
-    made->id = id;
+    auto made = make(listener, id);
     made->fd = fd;
     made->connecting = connecting;
     made->watched = connecting ? EPOLLOUT : EPOLLIN;
@@ -140,19 +142,20 @@ void handoff_poll::read_from(handoff_conn& c) {
   touch(c);
   if (n == 0) {  // the client sends no more, and may still read the answers that are queued
     c.ended = true;
-    // Input that a pause has kept comes before the end: consume() closes then.
-    if (!c.paused || c.input.empty()) close(c);
     enqueue(c);
+    // Input that a pause has kept comes before the end: consume() tells of it then.
+    if (!c.paused || c.input.empty()) tell_end(c);
     return;
   }
   const std::string_view fresh(buffer_.data(), static_cast<std::size_t>(n));
   try {
     if (c.input.empty()) {
       c.seen = 0;
-      const std::size_t used =
-          c.paused ? 0 : std::min(c.ops().input(&c, fresh.data(), fresh.size()), fresh.size());
+      const int fd = c.fd;
+      const std::size_t used = c.paused ? 0 : hand_in(c, fresh);
       c.input_from += used;
-      if (!c.dead && used < fresh.size()) c.input.append(fresh.substr(used));
+      // What an upstream has left that was replaced meanwhile is over.
+      if (c.fd == fd && used < fresh.size()) c.input.append(fresh.substr(used));
       c.seen = c.paused ? 0 : c.input.size();
     } else {
       c.input.append(fresh);
@@ -166,20 +169,38 @@ void handoff_poll::read_from(handoff_conn& c) {
   if (!c.dead) enqueue(c);  // flush() adjusts the events to watch for
 }
 
+// Without input() a pair relays.
+std::size_t handoff_poll::hand_in(handoff_conn& c, std::string_view bytes) {
+  const auto input = c.ops().input;
+  if (input != nullptr) return std::min(input(&c, bytes.data(), bytes.size()), bytes.size());
+  (void)c.kit->write(*c.mate, bytes);
+  return bytes.size();
+}
+
 void handoff_poll::consume(handoff_conn& c) {
   if (c.input.empty() || c.closing || c.dead || c.paused || c.frozen || over()) return;
-  const std::size_t used =
-      std::min(c.ops().input(&c, c.input.data(), c.input.size()), c.input.size());
+  const int fd = c.fd;
+  const std::size_t used = hand_in(c, c.input);
+  if (c.fd != fd) return;  // over, or replaced by another upstream
   c.seen = c.paused ? 0 : c.input.size() - used;
-  if (c.dead) return;
   touch(c);  // input() may have changed the state, whatever it has consumed
   c.input.erase(0, used);
   c.input_from += used;
   if (c.input.empty() && c.input.capacity() > 65536) c.input.shrink_to_fit();
-  if (c.ended && !c.paused) close(c);
+  if (c.ended && !c.paused) tell_end(c);
 }
 
-void handoff_poll::touch(handoff_conn& c) {
+// A client that ends its half before there is an upstream, or anything for one, asks for nothing.
+void handoff_poll::tell_end(handoff_conn& c) {
+  if (c.closing || std::exchange(c.told_end, true)) return;
+  if (c.ops().ended != nullptr) return c.ops().ended(&c);
+  if (c.mate == nullptr || (c.mate->is_none() && c.mate->output.empty())) return close(c);
+  end_output(*c.mate);
+}
+
+void handoff_poll::touch(handoff_conn& any) {
+  handoff_conn& c = any.first();
+  if (any.is_second) hold_place(any);
   // The service may still write to a session that a retired donor no longer owns. A stop by itself
   // may come while a handoff is under way.
   if (c.touched || retired_) return;
@@ -189,9 +210,15 @@ void handoff_poll::touch(handoff_conn& c) {
 
 void handoff_poll::enqueue(handoff_conn& c) {
   if (c.queued || c.dead) return;
-  pending_.push_back(c.id);
+  pending_.push_back(c.is_second ? c.id | kSecond : c.id);
   c.queued = true;
   if (!in_turn_) wake();
+}
+
+handoff_conn* handoff_poll::by_key(std::uint64_t key) const {
+  const auto it = conns_.find(key & ~kSecond);
+  if (it == conns_.end()) return nullptr;
+  return (key & kSecond) != 0 ? it->second->second.get() : it->second.get();
 }
 
 // Sends what is queued, adjusts what is watched, destroys what has ended. Those that end may make
@@ -201,12 +228,15 @@ void handoff_poll::flush() {
   while (!pending_.empty() || !ended_.empty()) {
     // By index: what is queued meanwhile is at the end, and what fails leaves all in the list.
     for (std::size_t i = 0; i < pending_.size(); ++i) {
-      const auto it = conns_.find(pending_[i]);
-      if (it == conns_.end()) continue;
-      handoff_conn& c = *it->second;
+      handoff_conn* const queued = by_key(pending_[i]);
+      if (queued == nullptr) continue;
+      handoff_conn& c = *queued;
       c.queued = false;
       if (c.frozen) continue;  // thaw() queues it again
-      if (!c.dead) send_from(c);
+      if (!c.dead && c.refusal != 0) refuse(c, c.refusal);
+      if (c.fd < 0) continue;  // over, or an upstream that is not connected yet
+      send_from(c);
+      if (!c.dead && c.complete()) end_complete(c);
       if (!c.dead) rewatch(c);
     }
     pending_.clear();
@@ -230,11 +260,8 @@ void handoff_poll::flush() {
 }
 
 void handoff_poll::send_from(handoff_conn& c) {
-  if (c.connecting) {
-    // Nobody may ever answer the connect, and the kernel asks for minutes.
-    if (c.closing && (c.output.empty() || closing_down_)) end(c);
-    return;
-  }
+  if (c.connecting) return close_connecting(c);
+  const bool was_full = c.output_size() >= options_.high_water;
   while (c.sent < c.output.size()) {
     const ssize_t n = ::send(c.fd, c.output.data() + c.sent, c.output.size() - c.sent,
                              MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -247,7 +274,10 @@ void handoff_poll::send_from(handoff_conn& c) {
     touch(c);
   }
   trim(c);
-  if (c.dead || !c.output.empty()) return;
+  if (c.dead) return;
+  // Its source had been waiting.
+  if (was_full && c.mate != nullptr && c.output_size() < options_.high_water) enqueue(*c.mate);
+  if (!c.output.empty()) return;
   if (c.closing) return finish(c);
   if (c.shut_wanted && !std::exchange(c.shut, true)) (void)::shutdown(c.fd, SHUT_WR);
 }
@@ -269,8 +299,12 @@ void handoff_poll::trim(handoff_conn& c) {
 void handoff_poll::rewatch(handoff_conn& c) {
   std::uint32_t wanted = 0;
   if (c.output_size() > 0 || c.connecting) wanted |= EPOLLOUT;
-  if (!c.closing && !c.paused && !c.ended && !c.connecting && c.output_size() < options_.high_water)
+  // What is read from one connection of a pair is written to the other.
+  const handoff_conn& sink = c.mate != nullptr ? *c.mate : c;
+  if (!c.closing && !c.paused && !c.ended && !c.connecting &&
+      sink.output_size() < options_.high_water) {
     wanted |= EPOLLIN;
+  }
   if (wanted == c.watched) return;
   epoll_event event{};
   event.events = wanted;
@@ -288,75 +322,4 @@ void handoff_poll::overflow(handoff_conn& c) {
                                  " bytes of input wait to be consumed, more than max_input");
   }
   close(c);
-}
-
-handoff_conn* handoff_poll::find(std::uint64_t id) const {
-  const auto it = conns_.find(id);
-  return it != conns_.end() && !it->second->dead ? it->second.get() : nullptr;
-}
-
-int handoff_poll::write(handoff_conn& c, std::string_view bytes) {
-  if (c.making) return HANDOFF_ERR_ORDER;
-  if (c.closing || c.shut_wanted) return -EPIPE;
-  if (bytes.empty()) return 0;
-  try {
-    c.output.append(bytes);
-    touch(c);
-    enqueue(c);
-    return 0;
-  } catch (const std::bad_alloc&) {
-    log(HANDOFF_LOG_ERROR, "session " + std::to_string(c.id) + " ends: no memory for its output");
-    c.closing = true;
-    // An heir's socket is the donor's until the switch; there it ends.
-    if (!c.frozen && handoff_state(handle_) != HANDOFF_STATE_HEIR) {
-      end(c);
-    }
-    return -ENOMEM;
-  }
-}
-
-void handoff_poll::close(handoff_conn& c) {
-  if (c.closing || c.making) return;
-  const bool can_write = !c.frozen && !c.connecting && !over();
-  if (c.ops().closing != nullptr && can_write && !std::exchange(c.parting, true)) {
-    c.ops().closing(&c);
-    if (c.closing) return;  // it has closed or aborted c itself
-  }
-  c.closing = true;
-  touch(c);
-  enqueue(c);
-}
-
-void handoff_poll::pause(handoff_conn& c) {
-  c.paused = true;
-  if (!c.making) enqueue(c);  // adopt() looks at one that is being made
-}
-
-// Its input is looked at by announce_adopted(): from here input() could be within itself.
-void handoff_poll::resume(handoff_conn& c) {
-  c.paused = false;
-  if (c.making || c.dead) return;
-  thawed_.push_back(c.id);
-  enqueue(c);
-  wake();
-}
-
-int handoff_poll::hold(handoff_conn& c) {
-  if (c.making) return HANDOFF_ERR_ORDER;
-  if (c.held || c.closing || over()) return 0;
-  const int result = handoff_session_hold(handle_, c.id);
-  c.held = result == 0;
-  return result;
-}
-
-int handoff_poll::stays(handoff_conn& c, const char* why) {
-  if (c.making) return HANDOFF_ERR_ORDER;
-  if (c.closing || over()) return 0;
-  return handoff_session_stays(handle_, c.id, why);
-}
-
-int handoff_poll::release(handoff_conn& c) {
-  if (!c.held || c.dead) return 0;
-  c.held = false;
-  return handoff_session_release(handle_, c.id);
 }

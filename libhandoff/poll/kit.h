@@ -17,27 +17,18 @@
 #include <map>
 #include <memory>
 #include <new>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
+#include "handoff/detail/session_record.hpp"
 #include "handoff/detail/uv_linger.hpp"
 #include "handoff/poll.h"
 #include "libhandoff/poll/connection.h"
+#include "libhandoff/poll/failed.h"
 #include "libhandoff/poll/timers.h"
-
-namespace handoff::poll {
-
-// A failed call, in words; caught where the C ABI ends.
-struct Failed {
-  int code;
-  std::string words;
-};
-// With errno.
-[[noreturn]] void fail_by_errno(const std::string& what);
-
-}  // namespace handoff::poll
 
 struct handoff_poll {
  public:
@@ -64,20 +55,23 @@ struct handoff_poll {
   void watch_fd(int fd, int events, void (*f)(void*, int, int), void* user);
   bool unwatch_fd(int fd);
 
-  // -- what the author does with connections (connections.cc)
+  // -- what the author does with connections (author.cc)
   int write(handoff_conn& c, std::string_view bytes);
   void close(handoff_conn& c);
+  void end_output(handoff_conn& c);
   void abort(handoff_conn& c);
-  void touch(handoff_conn& c);
+  void touch(handoff_conn& any);
   void pause(handoff_conn& c);
   void resume(handoff_conn& c);
-  int hold(handoff_conn& c);
+  int hold(handoff_conn& any);
   int stays(handoff_conn& c, const char* why);
-  int release(handoff_conn& c);
+  int release(handoff_conn& any);
   // Of that kind, if the service may open a connection of it now; throws.
   handoff::poll::Listener& may_open(const char* kind);
   // Opens a connection of the service's own; takes fd if it succeeds.
   handoff_conn* open(const char* kind, int fd, void* user, bool connecting);
+  void connect_upstream(handoff_conn& c, const char* address);
+  void adopt_upstream(handoff_conn& c, int fd);
   std::size_t count() const { return conns_.size(); }
   handoff_conn* find(std::uint64_t id) const;
   // f must not open any.
@@ -118,11 +112,9 @@ struct handoff_poll {
 
  private:
   using Listener = handoff::poll::Listener;
-  // Of a session, as in uv.hpp: it ends when its output is sent; its connect is under way.
-  static constexpr std::uint32_t kClosing = 1;
-  static constexpr std::uint32_t kConnecting = 4;
-  static constexpr std::uint32_t kShut = 16;
-  static constexpr std::uint32_t kPair = 2;  // of uv_pair.hpp alone
+  using Record = handoff::detail::SessionRecord;
+  using PairInput = handoff::detail::PairInput;
+  static constexpr std::uint64_t kSecond = std::uint64_t{1} << 63;  // of a key in pending_
 
   struct Watch {
     std::uint64_t key;  // of its events
@@ -145,11 +137,16 @@ struct handoff_poll {
   // Neither reads nor sends any more.
   bool over() const { return retired_ || set_ < 0; }
 
-  // -- the handoff (handing_over.cc)
+  // -- the handoff (handing_over.cc, record.cc)
   int save(std::uint64_t id, handoff_saved_t* out);
   int adopt(const handoff_adopted& a, bool extends);
   Listener* listener_of(std::string_view kind) const;
   std::string unknown_kind(std::string_view kind) const;
+  std::optional<PairInput> pair_input(const handoff_adopted& a, const Listener& listener) const;
+  static void take_bytes(handoff_conn& c, const handoff_adopted& a, bool extends,
+                         const std::optional<PairInput>& pair);
+  static void take_flags(handoff_conn& c, std::uint32_t flags);
+  void watch_adopted(handoff_conn& c, bool fresh);
   void drop(std::uint64_t id);
   void let_go_of(handoff_conn& c);
   void moved(std::uint64_t id);
@@ -162,8 +159,10 @@ struct handoff_poll {
   // -- connections (connections.cc)
   void on_events();
   void accept_from(Listener& listener);
+  std::unique_ptr<handoff_conn> make(Listener& listener, std::uint64_t id);
   handoff_conn* admit(Listener& listener, int fd, bool connecting);
   void connected(handoff_conn& c);  // outgoing.cc
+  void refuse(handoff_conn& c, int error);
   void rest(Listener& listener);
   void wake_listeners();
   void watch_listener(Listener& listener);
@@ -171,19 +170,45 @@ struct handoff_poll {
   void end_earlier(Listener& listener);
   void stop_accepting();
   void read_from(handoff_conn& c);
+  static std::size_t hand_in(handoff_conn& c, std::string_view bytes);
   void consume(handoff_conn& c);
+  void tell_end(handoff_conn& c);
   void enqueue(handoff_conn& c);
+  handoff_conn* by_key(std::uint64_t key) const;
   void flush();
   void send_from(handoff_conn& c);
   static void trim(handoff_conn& c);
   void rewatch(handoff_conn& c);
   void overflow(handoff_conn& c);
+
+  // -- how connections end (ending.cc)
   void end(handoff_conn& c);
+  void end_complete(handoff_conn& c);
   void finish(handoff_conn& c);
-  void leave(handoff_conn& c);
+  void finish_pair(handoff_conn& first);
+  void close_connecting(handoff_conn& c);
+  bool hung_up(handoff_conn& c);
+  void unwatch(handoff_conn& c);
+  void leave(handoff_conn& first);
+  static void reset(int fd);
+  void let_linger(int fd);
   void time_linger();
   static void destroy(handoff_conn& c);
   static void set_nonblocking(int fd);
+
+  // -- sessions with two connections (pairs.cc)
+  template <class F>
+  static void each_of(handoff_conn& first, F&& f) {
+    f(first);
+    if (first.second) f(*first.second);
+  }
+  handoff_conn& upstream_to_open(handoff_conn& c);
+  void attach(handoff_conn& second, int fd, bool connecting);
+  void refuse_later(handoff_conn& second, int error);
+  void drop_upstream(handoff_conn& second);
+  void hold_place(handoff_conn& second);
+  static void forget_upstream(handoff_conn& second);
+  void take_upstream(const handoff_adopted& a, handoff_conn& first);
 
   handoff_t* handle_;
   handoff_poll_options options_;
@@ -213,7 +238,7 @@ struct handoff_poll {
   std::array<char, 65536> buffer_{};
   std::unordered_map<std::uint64_t, std::unique_ptr<handoff_conn>> conns_;
   std::vector<std::unique_ptr<Listener>> listeners_;
-  std::vector<std::uint64_t> pending_;  // to flush
+  std::vector<std::uint64_t> pending_;  // keys of connections to flush
   std::vector<std::uint64_t> ended_;    // to destroy
   std::vector<handoff_conn*> opening_;  // restored, not told yet; nullptr: ended before it
   std::vector<std::uint64_t> adopted_;  // restored with something to do

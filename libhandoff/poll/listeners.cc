@@ -41,9 +41,7 @@ int handoff_poll::listen_offered(const handoff_conn_ops& ops, void* context) {
     if (std::any_of(listeners_.begin(), listeners_.end(), is_it)) continue;
     if (!declare_offered(name, address)) continue;
     if (count++ == 0) claim_kind(name, kind, false);
-    auto listener = std::make_unique<Listener>(
-        Listener{.name = name, .kind = kind, .by_itself = false, .ops = ops, .context = context});
-    listeners_.push_back(std::move(listener));
+    listeners_.push_back(std::make_unique<Listener>(name, kind, false, ops, context));
   }
   return count;
 }

@@ -89,8 +89,10 @@ handoff_poll::~handoff_poll() {
   for (const auto& listener : listeners_) end_earlier(*listener);
   close_set();
   for (const auto& [id, c] : conns_) {
-    c->dead = c->closing = true;
-    if (c->fd >= 0) ::close(std::exchange(c->fd, -1));
+    each_of(*c, [](handoff_conn& one) {
+      one.dead = one.closing = true;
+      if (one.fd >= 0) ::close(std::exchange(one.fd, -1));
+    });
   }
   for (const auto& [id, c] : conns_) destroy(*c);
   const bool stopped = cut_off_ms_ != 0;
@@ -166,11 +168,8 @@ void handoff_poll::listen(const char* name, const char* address, const handoff_c
                                         "the start"};
   }
   const bool by_itself = ops.kind == nullptr;
-  auto listener = std::make_unique<Listener>(Listener{.name = name,
-                                                      .kind = by_itself ? name : ops.kind,
-                                                      .by_itself = by_itself,
-                                                      .ops = ops,
-                                                      .context = context});
+  auto listener =
+      std::make_unique<Listener>(name, by_itself ? name : ops.kind, by_itself, ops, context);
   const char* const kind = listener->kind.c_str();
   claim_kind(listener->name, listener->kind, by_itself);
   listeners_.reserve(listeners_.size() + 1);  // nothing fails once it is declared

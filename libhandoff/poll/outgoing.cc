@@ -1,5 +1,6 @@
 // Connections that the service opens itself: the kinds that they are of, and how they begin. From
 // then on they are like those that were accepted.
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <string>
@@ -20,12 +21,9 @@ void handoff_poll::declare_outgoing(const handoff_conn_ops& ops, void* context) 
     if (result < 0) throw Failed{result, handoff_last_error(handle_)};
   }
   claim_kind("of outgoing connections", kind, false);
-  listeners_.push_back(std::make_unique<Listener>(Listener{.name = "of outgoing connections",
-                                                           .kind = kind,
-                                                           .by_itself = false,
-                                                           .ops = ops,
-                                                           .context = context,
-                                                           .outgoing = true}));
+  listeners_.push_back(
+      std::make_unique<Listener>("of outgoing connections", kind, false, ops, context));
+  listeners_.back()->outgoing = true;
 }
 
 handoff::poll::Listener& handoff_poll::may_open(const char* kind) {
@@ -52,17 +50,31 @@ handoff_conn* handoff_poll::open(const char* kind, int fd, void* user, bool conn
   return c;
 }
 
-// The kernel has an answer to connect(2).
+// The kernel has an answer to connect(2). An event of the batch at hand may be of the socket that
+// this upstream had before.
 void handoff_poll::connected(handoff_conn& c) {
+  pollfd now{c.fd, POLLOUT, 0};
+  if (::poll(&now, 1, 0) < 1) return;
   int error = 0;
   socklen_t size = sizeof error;
   (void)::getsockopt(c.fd, SOL_SOCKET, SO_ERROR, &error, &size);
+  if (error != 0) return refuse(c, error);
   c.connecting = false;
   touch(c);
-  if (error != 0) {
-    if (c.ops().refused != nullptr) c.ops().refused(&c, error);
-    return end(c);
-  }
   if (c.ops().connected != nullptr) c.ops().connected(&c);
   if (!c.dead) enqueue(c);
+}
+
+// refused() of an upstream may have begun another one, or closed the session after a last answer to
+// the client.
+void handoff_poll::refuse(handoff_conn& c, int error) {
+  c.connecting = false;
+  c.refusal = 0;
+  touch(c);
+  if (c.is_second) drop_upstream(c);
+  if (c.ops().refused != nullptr) c.ops().refused(&c, error);
+  if (c.dead || c.connecting) return;
+  if (c.is_second && c.fd >= 0) return;
+  if (c.is_second && c.closing) return enqueue(*c.mate);
+  end(c);
 }

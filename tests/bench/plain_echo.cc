@@ -20,6 +20,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "echo_lines.h"
+
 namespace {
 
 struct Connection {
@@ -93,27 +95,13 @@ class Server {
     if (n <= 0) return n < 0 && (errno == EAGAIN || errno == EINTR);
     const std::string_view fresh(buffer_.data(), static_cast<std::size_t>(n));
     if (c.input.empty()) {
-      const std::size_t used = answer(c, fresh);
+      const std::size_t used = bench::answer(fresh, c.lines, c.output);
       if (used < fresh.size()) c.input.append(fresh.substr(used));
     } else {
       c.input.append(fresh);
-      c.input.erase(0, answer(c, c.input));
+      c.input.erase(0, bench::answer(c.input, c.lines, c.output));
     }
     return true;
-  }
-  static std::size_t answer(Connection& c, std::string_view input) {
-    std::size_t used = 0;
-    std::string replies;
-    for (;;) {
-      const std::size_t end = input.find('\n', used);
-      if (end == std::string_view::npos) break;
-      replies += std::to_string(++c.lines);
-      replies += " 1 ";
-      replies += input.substr(used, end + 1 - used);
-      used = end + 1;
-    }
-    c.output += replies;
-    return used;
   }
   void queue(Connection& c) {
     if (c.queued) return;

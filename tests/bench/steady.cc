@@ -1,6 +1,7 @@
-// The cost of libhandoff while nothing is upgraded: echo and kv under load, supervised, against
-// servers without the library. echo's is plain_echo.cc; kv's has its own objects linked with
-// null_handoff.c. Server and load have a core each. The two servers take turns run by run.
+// The cost of libhandoff while nothing is upgraded: echo, on libuv and on Asio, and kv under load,
+// supervised, against servers without the library. echo's are plain_echo.cc and plain_asio_echo.cc;
+// kv's has its own objects linked with null_handoff.c. Server and load have a core each. The two
+// servers take turns run by run.
 #include <sched.h>
 #include <unistd.h>
 
@@ -128,11 +129,12 @@ test::Supervisor::Options supervised(const std::string& program) {
 
 // Each run has new processes: by the place of its memory a process is up to a tenth faster or
 // slower than another one, for all its life.
-void run_echo(const Options& options, std::size_t run, Comparison& echo) {
-  test::Supervisor service(supervised("handoff-echo-1"));
+void run_echo(const Options& options, std::size_t run, const char* with_handoff,
+              const char* without_handoff, Comparison& echo) {
+  test::Supervisor service(supervised(with_handoff));
   pin(service.service_pid(), kServerCpu);
   const int port = free_port();
-  const Plain plain(port, {test::program("plain_echo"), std::to_string(port)});
+  const Plain plain(port, {test::program(without_handoff), std::to_string(port)});
   EchoLoad with(service.port(), options.quick);
   EchoLoad without(port, options.quick);
   echo.measure(
@@ -161,13 +163,16 @@ void run_kv(const Options& options, std::size_t run, std::vector<Comparison>& kv
 void steady(const Options& options, Report& report) {
   const bool has_load = ::access(kRedisBenchmark, X_OK) == 0;
   Comparison echo{"echo, 50 connections"};
+  Comparison on_asio{"echo on Asio, 50 connections"};
   std::vector<Comparison> kv = {{"set"}, {"get"}};
   // The difference is small, so there are twice as many runs as elsewhere.
   for (std::size_t run = 1; run <= (options.quick ? 1 : 2 * options.runs); ++run) {
-    run_echo(options, run, echo);
+    run_echo(options, run, "handoff-echo-1", "plain_echo", echo);
+    run_echo(options, run, "asio_echo", "plain_asio_echo", on_asio);
     if (has_load) run_kv(options, run, kv);
   }
   report.add(echo.row());
+  report.add(on_asio.row());
   if (!has_load)
     report.add(not_run("steady", "kv", "redis-benchmark is not installed (redis-tools)"));
   for (Comparison& one : kv) {

@@ -6,9 +6,7 @@
 
 #include <cerrno>
 #include <cstdlib>
-#include <filesystem>
 #include <functional>
-#include <handoff/uv.hpp>
 #include <memory>
 #include <set>
 #include <string>
@@ -16,8 +14,8 @@
 #include <vector>
 
 #include "handoff/handoff.h"
-#include "handoff/poll.h"
 #include "libhandoff/sys/socket.h"
+#include "offers_fixture.h"
 #include "support/clients/sockets.h"
 #include "support/peers/service_process.h"
 
@@ -27,20 +25,6 @@ namespace {
 using protocol::Type;
 using StartFrame = ServiceProcess::StartFrame;
 
-void announce(v1::Named& named, const std::string& name, int fd, std::uint32_t index) {
-  const auto identity = io::identity_of(fd);
-  named.set_name(name);
-  named.set_address(*io::bound_address(fd));
-  named.set_inode(identity->inode);
-  named.set_device(identity->device);
-  named.set_fd_index(index);
-}
-
-// Exit status 2: a call did something else than is expected here.
-int must(bool so) {
-  if (!so) std::_Exit(2);
-  return 0;
-}
 std::set<std::string> offered_to(const handoff_t* h) {
   std::set<std::string> out;
   const char* name = nullptr;
@@ -51,14 +35,8 @@ std::set<std::string> offered_to(const handoff_t* h) {
   return out;
 }
 
-class OffersTest : public testing::Test {
+class OffersTest : public OffersFixture {
  protected:
-  OffersTest() {
-    start_.set_protocol_min(1);
-    start_.set_protocol_max(1);
-    start_.set_service("test");
-    start_.set_generation(1);
-  }
   // declare: what the service does between handoff_open() and handoff_ready(); then: after
   // handoff_wait(). It serves until it is told to stop.
   std::unique_ptr<ServiceProcess> run(std::vector<StartFrame> starts,
@@ -83,9 +61,6 @@ class OffersTest : public testing::Test {
   }
   std::string address(const UniqueFd& fd) const { return *io::bound_address(fd.get()); }
 
-  v1::Start start_;
-  UniqueFd a_ = listen_on_loopback();
-  UniqueFd b_ = listen_on_loopback();
   std::function<int()> body_;
 };
 
@@ -207,159 +182,6 @@ TEST_F(OffersTest, WithoutASupervisorNothingIsOffered) {
   EXPECT_EQ(handoff_give_back(h, "a", 0), HANDOFF_ERR_UNKNOWN);
   handoff_close(h);
 }
-
-// ---- the layers that own listeners
-
-class Echo : public uv::Stream {
- public:
-  std::size_t on_input(std::string_view input) override {
-    write(input);
-    return input.size();
-  }
-  std::string save() const override { return ""; }
-};
-
-int serve_by_uv() {
-  return handoff::run([] {
-    auto service = Service::open({.name = "test", .version = "1"});
-    uv::Host host(uv_default_loop(), *service);
-    must(host.listen_offered([] { return std::make_unique<Echo>(); },
-                             [](std::string_view) { return std::make_unique<Echo>(); }) == 1);
-    host.start();
-    uv_run(uv_default_loop(), UV_RUN_DEFAULT);
-  });
-}
-
-int serve_by_poll() {
-  handoff_options options{};
-  options.size = sizeof options;
-  options.name = "test";
-  options.version = "1";
-  handoff_t* h = nullptr;
-  must(handoff_open(&h, &options) == 0);
-  handoff_poll_t* p = nullptr;
-  must(handoff_poll_open(&p, h, nullptr) == 0);
-  handoff_conn_ops ops{};
-  ops.size = sizeof ops;
-  ops.input = [](handoff_conn_t* c, const char* data, std::size_t length) {
-    handoff_conn_write(c, data, length);
-    return length;
-  };
-  must(handoff_poll_listen_offered(p, nullptr, nullptr) == -EINVAL);
-  must(handoff_poll_listen_offered(p, &ops, nullptr) == 1);
-  must(handoff_poll_listen_offered(p, &ops, nullptr) == 0);
-  must(handoff_poll_run(p) == 0);
-  handoff_poll_close(p);
-  handoff_close(h);
-  return 0;
-}
-
-class KitOffersTest : public OffersTest, public testing::WithParamInterface<int (*)()> {
- protected:
-  static std::string ask(int port) {
-    const UniqueFd client = connect_tcp(port);
-    if (!client.valid()) return "refused";
-    send_all(client.get(), "x\n");
-    std::string answer(2, ' ');
-    return ::recv(client.get(), answer.data(), 2, MSG_WAITALL) == 2 ? answer : "nothing";
-  }
-  static std::size_t sockets_of(const ServiceProcess& service) {
-    std::size_t out = 0;
-    for (const auto& fd :
-         std::filesystem::directory_iterator("/proc/" + std::to_string(service.pid()) + "/fd")) {
-      std::error_code gone;
-      if (std::filesystem::read_symlink(fd, gone).string().starts_with("socket:")) ++out;
-    }
-    return out;
-  }
-};
-
-TEST_P(KitOffersTest, ServesBothAddressesAndClosesTheOneThatHasEnded) {
-  announce(*start_.add_listeners(), "a", a_.get(), 0);
-  announce(*start_.add_before(), "a", b_.get(), 1);
-  body_ = GetParam();
-  ServiceProcess service(body_, {{start_, {a_.get(), b_.get()}}});
-  service.await(Type::kOwner);
-  const int other = port_of(b_.get());
-  EXPECT_EQ(ask(port_of(a_.get())), "x\n");
-  EXPECT_EQ(ask(other), "x\n");
-  const std::size_t before = sockets_of(service);
-  ASSERT_EQ(::shutdown(b_.get(), SHUT_RDWR), 0);
-  const Deadline deadline = Deadline::patience();
-  while (sockets_of(service) >= before && !deadline.passed()) (void)ask(port_of(a_.get()));
-  EXPECT_LT(sockets_of(service), before);
-  EXPECT_EQ(ask(other), "refused");
-  EXPECT_EQ(ask(port_of(a_.get())), "x\n");
-  send(service.control(), Type::kStop, v1::Stop());
-  EXPECT_EQ(service.wait(), 0);
-}
-
-// ---- what others have declared, or given back
-
-int declare_on_lanes_by_uv() {
-  auto service = Service::open({.name = "test", .version = "1", .lanes = 2});
-  uv::Host first(uv_default_loop(), *service);
-  uv_loop_t loop;
-  uv_loop_init(&loop);
-  uv::Host second(&loop, service->lane(1));
-  const auto offered = [](uv::Host& host) {
-    return host.listen_offered([] { return std::make_unique<Echo>(); },
-                               [](std::string_view) { return std::make_unique<Echo>(); });
-  };
-  service->give_back("b");
-  service->listener("c", "tcp:127.0.0.1:0");
-  int early = 0;
-  try {
-    offered(second);
-  } catch (const Exception& e) {
-    early = e.code();
-  }
-  must(early == HANDOFF_ERR_ORDER);
-  must(offered(first) == 1 && offered(second) == 1);
-  must(offered(first) == 0 && offered(second) == 0);
-  return 0;
-}
-
-int declare_on_lanes_by_poll() {
-  handoff_options options{};
-  options.size = sizeof options;
-  options.name = "test";
-  options.version = "1";
-  options.lanes = 2;
-  handoff_t* h = nullptr;
-  handoff_t* lane = nullptr;
-  handoff_poll_t* first = nullptr;
-  handoff_poll_t* second = nullptr;
-  must(handoff_open(&h, &options) == 0 && handoff_lane(h, 1, &lane) == 0);
-  must(handoff_poll_open(&first, h, nullptr) == 0 &&
-       handoff_poll_open(&second, lane, nullptr) == 0);
-  handoff_conn_ops ops{};
-  ops.size = sizeof ops;
-  ops.input = [](handoff_conn_t*, const char*, std::size_t length) { return length; };
-  must(handoff_give_back(h, "b", 0) == 0 && handoff_listener(h, "c", "tcp:127.0.0.1:0") == 0);
-  must(handoff_poll_listen_offered(second, &ops, nullptr) == HANDOFF_ERR_ORDER);
-  for (const int expected : {1, 0}) {
-    must(handoff_poll_listen_offered(first, &ops, nullptr) == expected);
-    must(handoff_poll_listen_offered(second, &ops, nullptr) == expected);
-  }
-  handoff_poll_close(second);
-  handoff_poll_close(first);
-  handoff_close(h);
-  return 0;
-}
-
-TEST_F(OffersTest, ALayerTakesOnEachLaneWhatNobodyElseHas) {
-  const UniqueFd c = listen_on_loopback();
-  announce(*start_.add_listeners(), "a", a_.get(), 0);
-  announce(*start_.add_listeners(), "b", b_.get(), 1);
-  announce(*start_.add_listeners(), "c", c.get(), 2);
-  for (int (*body)() : {&declare_on_lanes_by_uv, &declare_on_lanes_by_poll}) {
-    ServiceProcess service(body, {{start_, {a_.get(), b_.get(), c.get()}}});
-    EXPECT_EQ(service.wait(), 0);
-  }
-}
-
-INSTANTIATE_TEST_SUITE_P(Layers, KitOffersTest, testing::Values(&serve_by_uv, &serve_by_poll));
 
 }  // namespace
 }  // namespace handoff::test

@@ -14,6 +14,7 @@
 
 #include "support/clients/sockets.h"
 #include "support/process/deadline.h"
+#include "uv_loop.h"
 
 namespace handoff::test {
 
@@ -27,11 +28,7 @@ class UvHereTest : public ::testing::Test {
   ~UvHereTest() override {
     client_.reset();
     upstream_.reset();
-    const auto close = [](uv_handle_t* handle, void*) {
-      if (uv_is_closing(handle) == 0) uv_close(handle, nullptr);
-    };
-    uv_walk(&loop_, close, nullptr);
-    uv_run(&loop_, UV_RUN_NOWAIT);
+    close_handles(&loop_);
     host_.reset();
     service_.reset();
     EXPECT_EQ(0, uv_loop_close(&loop_));
@@ -64,9 +61,7 @@ class UvHereTest : public ::testing::Test {
   // Whether the loop has nothing to do, once what is on its way has come.
   bool rests() {
     for (int i = 0; i < 20; ++i) {
-      uv_run(&loop_, UV_RUN_NOWAIT);
-      pollfd p{uv_backend_fd(&loop_), POLLIN, 0};
-      if (::poll(&p, 1, 0) == 0 && uv_backend_timeout(&loop_) != 0) return true;
+      if (!turn_once(&loop_)) return true;
     }
     return false;
   }

@@ -218,18 +218,6 @@ class UvOutgoingHereTest : public UvHereTest {
   }
 };
 
-TEST_F(UvOutgoingHereTest, AConnectThatHangsIsGivenUpAtClose) {
-  const UniqueFd full = listen_for_one();
-  const UniqueFd first = connect_tcp(port_of(full.get()));
-  start();
-  uv::Stream& s = host_->connect("uplink", address_of(full), std::make_unique<Outgoing>());
-  EXPECT_TRUE(rests());
-  EXPECT_EQ(1U, host_->size());
-  s.close();
-  EXPECT_TRUE(rests());
-  EXPECT_EQ(0U, host_->size());
-}
-
 TEST_F(UvOutgoingHereTest, WhatOnOpenThrowsLeavesTheSocketToTheCaller) {
   start();
   const auto throwing = [] {
@@ -262,38 +250,6 @@ TEST_F(UvHereTest, AnOnOpenThatThrowsEndsItsConnectionAlone) {
   connect();
   EXPECT_TRUE(rests());
   EXPECT_EQ(1U, host_->size());
-}
-
-// Takes nothing before it goes on.
-class Pausing final : public uv::Stream {
- public:
-  explicit Pausing(std::string& got) : got_(got) { pause(); }
-  std::size_t on_input(std::string_view input) override {
-    got_ += input;
-    return input.size();
-  }
-  std::string save() const override { return {}; }
-
- private:
-  std::string& got_;
-};
-
-// A Unix socket whose peer has gone is read also while its Stream is paused.
-TEST_F(UvOutgoingHereTest, TheEndComesBehindInputThatAPauseHasKept) {
-  std::string got;
-  start();
-  int ends[2];
-  ASSERT_EQ(0, ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends));
-  upstream_.reset(ends[1]);
-  uv::Stream& s = host_->adopt("uplink", ends[0], std::make_unique<Pausing>(got));
-  send_all(upstream_.get(), "all of it");
-  upstream_.reset();
-  EXPECT_TRUE(rests());
-  EXPECT_EQ(1U, host_->size());
-  s.resume();
-  EXPECT_TRUE(rests());
-  EXPECT_EQ("all of it", got);
-  EXPECT_EQ(0U, host_->size());
 }
 
 }  // namespace

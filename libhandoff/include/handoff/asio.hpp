@@ -20,9 +20,8 @@
 // service's own are Asio's as ever. While a donor is frozen its io_context does not turn, so no
 // handler of the service runs.
 //
-// Not here, as in uv.hpp: connections that the service opens itself, listen_offered(), on_end() and
-// end_output(), pairs. What is thrown in on_input() or in on_open() of a new connection ends that
-// connection; elsewhere it is a line on stderr.
+// Sessions with two connections (uv_pair.hpp) are not here. What is thrown in on_input() or in
+// on_open() of a new connection ends that connection; elsewhere it is a line on stderr.
 //
 // Everything here belongs to the thread that runs the io_context: one thread alone. A service with
 // several (Options::lanes) has an io_context and a Host for each, on Service::lane(i). One thread
@@ -33,25 +32,11 @@
 #ifndef HANDOFF_ASIO_HPP
 #define HANDOFF_ASIO_HPP
 
-#include <handoff/poll.h>
+#include <handoff/detail/asio_net.hpp>
+#include <handoff/detail/asio_stream.hpp>
 #include <handoff/handoff.hpp>
 
-#if !defined(HANDOFF_BOOST_ASIO) && __has_include(<asio.hpp>)
-#include <asio/io_context.hpp>
-#include <asio/posix/stream_descriptor.hpp>
-namespace handoff::asio::net {
-using namespace ::asio;  // NOLINT(google-build-using-namespace)
-using ErrorCode = ::asio::error_code;
-}  // namespace handoff::asio::net
-#else
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
-namespace handoff::asio::net {
-using namespace ::boost::asio;  // NOLINT(google-build-using-namespace)
-using ErrorCode = ::boost::system::error_code;
-}  // namespace handoff::asio::net
-#endif
-
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -64,68 +49,6 @@ using ErrorCode = ::boost::system::error_code;
 #include <vector>
 
 namespace handoff::asio {
-
-class Host;
-
-// One connection. Created by a factory given to Host::listen() and owned by the Host. Each member
-// does what that of handoff::uv::Stream does.
-class Stream {
- public:
-  Stream() = default;
-  virtual ~Stream() = default;
-  Stream(const Stream&) = delete;
-  Stream& operator=(const Stream&) = delete;
-
-  SessionId id() const { return handoff_conn_id(conn_); }
-  Host& host() const { return *host_; }
-  int fd() const { return handoff_conn_fd(conn_); }
-  bool closing() const { return handoff_conn_closing(conn_) != 0; }
-  std::size_t output_size() const { return handoff_conn_output_size(conn_); }
-
-  void write(std::string_view bytes) {
-    (void)handoff_conn_write(conn_, bytes.data(), bytes.size());
-  }
-  void close() { handoff_conn_close(conn_); }
-  void changed() { handoff_conn_touch(conn_); }
-  // In a constructor, too: a pause does not move.
-  void pause() {
-    paused_ = true;
-    if (conn_ != nullptr) handoff_conn_pause(conn_);
-  }
-  void resume() {
-    paused_ = false;
-    if (conn_ != nullptr) handoff_conn_resume(conn_);
-  }
-  void hold() {
-    const int result = handoff_conn_hold(conn_);
-    if (result < 0) throw Exception(result, "handoff_conn_hold");
-  }
-  void release() { (void)handoff_conn_release(conn_); }
-  void stays(const char* why) {
-    const int result = handoff_conn_stays(conn_, why);
-    if (result < 0) throw Exception(result, "handoff_conn_stays");
-  }
-
- protected:
-  virtual std::size_t on_input(std::string_view input) = 0;
-  virtual std::string save() const = 0;
-  virtual void on_overflow() {
-    detail::complain("session " + std::to_string(id()) +
-                     " is closed: more bytes of input wait to be consumed than max_input");
-  }
-  virtual void on_open(bool /*adopted*/) {}
-  // See closing() of handoff_conn_ops. A layer on uv.hpp overrides close() for it.
-  virtual void on_closing() {}
-  virtual void on_closed() {}
-  virtual void on_moved() {}
-  std::size_t seen() const { return handoff_conn_seen(conn_); }
-
- private:
-  friend class Host;
-  Host* host_ = nullptr;
-  handoff_conn_t* conn_ = nullptr;
-  bool paused_ = false;
-};
 
 // Joins a Service, an io_context and the connections. The Service and the io_context must outlive
 // the Host.
@@ -152,15 +75,43 @@ class Host {
   template <class MakeNew, class MakeAgain>
   void listen(const std::string& name, const std::string& address, MakeNew&& create,
               MakeAgain&& restore, const std::string& kind = {}, bool independent = false) {
-    using Made = typename std::invoke_result_t<MakeAgain&, std::string_view>::element_type;
-    auto listener = std::make_unique<Listener>(
-        Listener{*this, std::forward<MakeNew>(create), std::forward<MakeAgain>(restore)});
-    handoff_conn_ops ops = callbacks();
-    if (opens_silently<Made>()) ops.adopted = nullptr;
-    ops.kind = kind.empty() ? nullptr : kind.c_str();
-    ops.flags = independent ? HANDOFF_SESSION_INDEPENDENT : 0;
-    listeners_.push_back(std::move(listener));
+    const handoff_conn_ops ops =
+        add(std::forward<MakeNew>(create), std::forward<MakeAgain>(restore), kind, independent);
     check(handoff_poll_listen(kit_, name.c_str(), address.c_str(), &ops, listeners_.back().get()));
+  }
+  // Before start(): all listeners that are offered and that nobody has declared or given back; see
+  // handoff::uv::Host::listen_offered(). Returns how many there are.
+  template <class MakeNew, class MakeAgain>
+  std::size_t listen_offered(MakeNew&& create, MakeAgain&& restore, const std::string& kind = {},
+                             bool independent = false) {
+    const handoff_conn_ops ops =
+        add(std::forward<MakeNew>(create), std::forward<MakeAgain>(restore), kind, independent);
+    const int count = handoff_poll_listen_offered(kit_, &ops, listeners_.back().get());
+    check(count);
+    return static_cast<std::size_t>(count);
+  }
+
+  // Before start(). A kind of session whose connections this service opens itself; see
+  // handoff::uv::Host::outgoing(), and so for the two below.
+  template <class MakeAgain>
+  void outgoing(const std::string& kind, MakeAgain&& restore) {
+    const handoff_conn_ops ops = add(Create(), std::forward<MakeAgain>(restore), kind, false);
+    check(handoff_poll_outgoing(kit_, &ops, listeners_.back().get()));
+  }
+  // From start() on.
+  Stream& connect(const std::string& kind, const std::string& address,
+                  std::unique_ptr<Stream> stream) {
+    handoff_conn_t* c = nullptr;
+    if (!stream) throw Exception(-EINVAL, "a connection needs a Stream");
+    check(handoff_poll_connect(kit_, kind.c_str(), address.c_str(), nullptr, &c));
+    return opened(c, std::move(stream));
+  }
+  // Takes fd; after an exception it is the caller's as before, but for one of on_open().
+  Stream& adopt(const std::string& kind, int fd, std::unique_ptr<Stream> stream) {
+    handoff_conn_t* c = nullptr;
+    if (!stream) throw Exception(-EINVAL, "a connection needs a Stream");
+    check(handoff_poll_adopt(kit_, kind.c_str(), fd, nullptr, &c));
+    return opened(c, std::move(stream));
   }
 
   // The hooks of handoff::uv::Host.
@@ -209,16 +160,18 @@ class Host {
     Restore restore;
   };
 
-  // As in uv.hpp: every object that a T* can point to has Stream's own on_open().
-  template <class T>
-  static constexpr bool opens_silently() {
-    if constexpr (!std::is_final_v<T>) {
-      return false;
-    } else if constexpr (requires { &T::on_open; }) {
-      return std::is_same_v<decltype(&T::on_open), void (Stream::*)(bool)>;
-    } else {
-      return false;
-    }
+  // Keeps what a kind of connections does; kind must outlive what is returned.
+  template <class MakeNew, class MakeAgain>
+  handoff_conn_ops add(MakeNew&& create, MakeAgain&& restore, const std::string& kind,
+                       bool independent) {
+    using Made = typename std::invoke_result_t<MakeAgain&, std::string_view>::element_type;
+    listeners_.push_back(std::make_unique<Listener>(
+        Listener{*this, std::forward<MakeNew>(create), std::forward<MakeAgain>(restore)}));
+    handoff_conn_ops ops = callbacks();
+    if (handoff::detail::OnOpen::is_silent<Stream, Made>()) ops.adopted = nullptr;
+    ops.kind = kind.empty() ? nullptr : kind.c_str();
+    ops.flags = independent ? HANDOFF_SESSION_INDEPENDENT : 0;
+    return ops;
   }
 
   static Host& of(void* user) { return *static_cast<Host*>(user); }
@@ -257,6 +210,7 @@ class Host {
     return HANDOFF_ERR_REJECTED;
   }
   static int take(handoff_conn_t* c, std::unique_ptr<Stream> made);
+  static Stream& opened(handoff_conn_t* c, std::unique_ptr<Stream> stream);
   static handoff_conn_ops callbacks();
   void wait();
   void turn();

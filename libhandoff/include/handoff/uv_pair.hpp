@@ -107,7 +107,9 @@ class Pair : public Stream {
   }
   std::unique_ptr<Stream> make_second() final { return std::make_unique<Upstream>(*this); }
   // No Host yet in a constructor.
-  Stream& second() { return host_ != nullptr ? host_->second_of(*this) : Host::make_second(*this); }
+  Stream& second() {
+    return host_ != nullptr ? host_->second_of(*this) : Engine::make_second(*this);
+  }
   int attach(int fd, bool connecting) {
     try {
       host().attach(*this, fd, connecting);

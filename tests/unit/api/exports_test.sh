@@ -4,7 +4,7 @@
 set -euo pipefail
 library=$1 headers=$2
 exported=$(nm -D --defined-only "$library" | awk '{print $3}' | sort)
-declared=$(grep -hoE '^HANDOFF_API [^(]*[ *](handoff_[a-z_]+)\(' "$headers"/*.h | grep -oE 'handoff_[a-z_]+\($' | tr -d '(' | sort)
+declared=$(grep -rhoE --include='*.h' '^HANDOFF_API [^(]*[ *](handoff_[a-z_]+)\(' "$headers" | grep -oE 'handoff_[a-z_]+\($' | tr -d '(' | sort)
 if ! diff <(echo "$declared") <(echo "$exported"); then
   echo "exports differ from what the headers declare (< declared, > exported)" >&2
   exit 1

@@ -44,6 +44,19 @@ inline int Host::take(handoff_conn_t* c, std::unique_ptr<Stream> made) {
   return 0;
 }
 
+// A connection of the service's own.
+inline Stream& Host::opened(handoff_conn_t* c, std::unique_ptr<Stream> stream) {
+  try {
+    take(c, std::move(stream));
+    Stream& s = Host::stream(c);
+    s.on_open(false);
+    return s;
+  } catch (...) {
+    handoff_conn_abort(c);
+    throw;
+  }
+}
+
 inline handoff_conn_ops Host::callbacks() {
   handoff_conn_ops ops{};
   ops.size = sizeof ops;
@@ -82,6 +95,13 @@ inline handoff_conn_ops Host::callbacks() {
   };
   ops.adopted = [](handoff_conn_t* c) { tell("on_open()", [c] { stream(c).on_open(true); }); };
   ops.overflow = [](handoff_conn_t* c) { tell("on_overflow()", [c] { stream(c).on_overflow(); }); };
+  ops.ended = [](handoff_conn_t* c) { tell("on_end()", [c] { stream(c).on_end(); }); };
+  ops.connected = [](handoff_conn_t* c) {
+    tell("on_connected()", [c] { stream(c).on_connected(); });
+  };
+  ops.refused = [](handoff_conn_t* c, int error) {
+    tell("on_refused()", [c, error] { stream(c).on_refused(error); });
+  };
   ops.closing = [](handoff_conn_t* c) { tell("on_closing()", [&] { stream(c).on_closing(); }); };
   ops.closed = [](handoff_conn_t* c) { tell("on_closed()", [c] { stream(c).on_closed(); }); };
   ops.moved = [](handoff_conn_t* c) { tell("on_moved()", [c] { stream(c).on_moved(); }); };

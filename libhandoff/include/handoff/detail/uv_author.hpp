@@ -12,7 +12,7 @@ inline void Stream::on_overflow() {
                    " bytes of input wait to be consumed, more than max_input");
 }
 
-inline std::uint64_t Stream::key() const { return is_second_ ? id_ | Host::kSecond : id_; }
+inline std::uint64_t Stream::key() const { return is_second_ ? id_ | Engine::kSecond : id_; }
 inline void Stream::write(std::string_view bytes) {
   if (closing_ || shut_wanted_ || bytes.empty()) return;
   output_.append(bytes);

@@ -36,7 +36,7 @@ inline Stream& Host::adopt(const std::string& kind, int fd, std::unique_ptr<Stre
   return s;
 }
 
-inline void Host::check_outgoing(const std::string& kind) const {
+inline void Engine::check_outgoing(const std::string& kind) const {
   const State now = service_.state();
   if (finishing_ || late_ || (now != State::kOwner && now != State::kDonor)) {
     throw Exception(HANDOFF_ERR_ORDER,
@@ -48,8 +48,8 @@ inline void Host::check_outgoing(const std::string& kind) const {
                   "kind \"" + kind + "\": Host::outgoing() says how its sessions are restored");
 }
 
-inline Stream& Host::take_in(const std::string& kind, int fd, std::unique_ptr<Stream> stream,
-                             bool connecting) {
+inline Stream& Engine::take_in(const std::string& kind, int fd, std::unique_ptr<Stream> stream,
+                               bool connecting) {
   Stream& s = *stream;
   const SessionId id = service_.session_open(fd, HANDOFF_SESSION_TRACKED, kind.c_str());
   try {
@@ -68,7 +68,7 @@ inline Stream& Host::take_in(const std::string& kind, int fd, std::unique_ptr<St
 }
 
 // After an exception of on_open() the session has ended, and its fd is the caller's.
-inline void Host::opened(Stream& s) {
+inline void Engine::opened(Stream& s) {
   try {
     s.on_open(false);
   } catch (...) {
@@ -80,7 +80,7 @@ inline void Host::opened(Stream& s) {
 
 // The kernel has an answer to connect(2). An event of the batch at hand may be of the socket that
 // this Stream had before.
-inline void Host::connected(Stream& s) {
+inline void Engine::connected(Stream& s) {
   pollfd now{s.fd_, POLLOUT, 0};
   if (::poll(&now, 1, 0) < 1) return;
   int error = 0;
@@ -93,7 +93,7 @@ inline void Host::connected(Stream& s) {
   if (!s.dead_) enqueue(s);
 }
 
-inline void Host::refused(Stream& s, int error) {
+inline void Engine::refused(Stream& s, int error) {
   s.connecting_ = false;
   s.refused_ = 0;
   touch(s);
@@ -105,7 +105,7 @@ inline void Host::refused(Stream& s, int error) {
   end(s);
 }
 
-inline Stream* Host::by_key(std::uint64_t key) const {
+inline Stream* Engine::by_key(std::uint64_t key) const {
   const auto it = streams_.find(key & ~kSecond);
   if (it == streams_.end()) return nullptr;
   return (key & kSecond) != 0 ? it->second->second_.get() : it->second.get();

@@ -12,7 +12,7 @@ namespace handoff::uv {
 
 // The connection failed, or nobody waits for it any more. The other one of a pair is reset: its end
 // would look as if all had come.
-inline void Host::end(Stream& s) {
+inline void Engine::end(Stream& s) {
   if (s.dead_) return;
   const int fd = s.fd_;
   const int other = s.mate_ != nullptr ? s.mate_->fd_ : -1;
@@ -27,7 +27,7 @@ inline void Host::end(Stream& s) {
 }
 
 // Both halves have ended, of both connections of a pair.
-inline void Host::end_complete(Stream& s) {
+inline void Engine::end_complete(Stream& s) {
   if (s.mate_ != nullptr && !s.mate_->complete()) return unwatch(s);
   const int fd = s.fd_;
   const int other = s.mate_ != nullptr ? s.mate_->fd_ : -1;
@@ -36,7 +36,7 @@ inline void Host::end_complete(Stream& s) {
   if (other >= 0) ::close(other);
 }
 
-inline void Host::reset(int fd) {
+inline void Engine::reset(int fd) {
   const linger now{1, 0};
   (void)::setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
   const sockaddr nowhere{.sa_family = AF_UNSPEC, .sa_data = {}};
@@ -45,7 +45,7 @@ inline void Host::reset(int fd) {
 
 // All output is sent, and the client may not have read it yet. One that has ended its own half
 // sends nothing that could make close(2) a reset.
-inline void Host::finish(Stream& s) {
+inline void Engine::finish(Stream& s) {
   if (s.dead_) return;
   if (s.mate_ != nullptr) return finish_pair(s);
   if (s.ended_) return end(s);
@@ -56,26 +56,26 @@ inline void Host::finish(Stream& s) {
 
 // Nobody may ever answer the connect, and the kernel asks for minutes. What is queued waits for it,
 // but not in a service that stops.
-inline void Host::close_connecting(Stream& s) {
+inline void Engine::close_connecting(Stream& s) {
   if (!s.closing_ || (!s.output_.empty() && !finishing_)) return;
   s.mate_ == nullptr ? end(s) : finish_pair(s);
 }
 
-inline void Host::let_linger(int fd) {
+inline void Engine::let_linger(int fd) {
   linger_.add(fd, epoll_, Linger::clock_ms());
   if (uv_is_active(reinterpret_cast<uv_handle_t*>(&linger_timer_)) == 0) time_linger();
 }
-inline void Host::time_linger() {
+inline void Engine::time_linger() {
   const std::uint64_t now_ms = Linger::clock_ms();
   linger_.expire(now_ms);
   if (linger_.empty()) return;
   uv_timer_start(
-      &linger_timer_, [](uv_timer_t* t) { static_cast<Host*>(t->data)->time_linger(); },
+      &linger_timer_, [](uv_timer_t* t) { static_cast<Engine*>(t->data)->time_linger(); },
       linger_.left_ms(now_ms), 0);
 }
 
 // Its session has ended, and its fd is the caller's.
-inline void Host::leave(Stream& s) {
+inline void Engine::leave(Stream& s) {
   service_.session_closed(s.id_);
   each_of(s, [this](Stream& one) {
     one.dead_ = true;

@@ -15,7 +15,7 @@ namespace handoff::uv {
 
 // For one whose end was read, or that is closing: recv(2) would tell of the end again, and not of
 // the error. False: there is more to be done about the event.
-inline bool Host::hung_up(Stream& s) {
+inline bool Engine::hung_up(Stream& s) {
   if (s.closing_) {
     // A pair waits for what its other connection has to send. One alone is over by its own send(2).
     if (s.mate_ == nullptr || !s.output_.empty()) return false;
@@ -38,7 +38,7 @@ inline bool Host::hung_up(Stream& s) {
   return true;
 }
 
-inline void Host::unwatch(Stream& s) {
+inline void Engine::unwatch(Stream& s) {
   ::epoll_ctl(epoll_, EPOLL_CTL_DEL, s.fd_, nullptr);
   s.watched_ = 0;
 }

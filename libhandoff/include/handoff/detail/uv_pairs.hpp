@@ -14,13 +14,12 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <stdexcept>
 
 namespace handoff::uv {
 
 // May be called in the constructor of first, which has no Host yet; own() follows then.
-inline Stream& Host::make_second(Stream& first) {
+inline Stream& Engine::make_second(Stream& first) {
   if (first.second_) return *first.second_;
   first.second_ = first.make_second();
   if (!first.second_) {
@@ -33,24 +32,24 @@ inline Stream& Host::make_second(Stream& first) {
   return second;
 }
 
-inline Stream& Host::second_of(Stream& first) {
+inline Stream& Engine::second_of(Stream& first) {
   make_second(first);
   own(first, first.id_);
   return *first.second_;
 }
 
 // The Stream is this Host's, with what its constructor has made.
-inline void Host::own(Stream& s, SessionId id) {
+inline void Engine::own(Stream& s, SessionId id) {
   each_of(s, [&](Stream& one) {
-    one.host_ = this;
+    one.host_ = static_cast<Host*>(this);
     one.id_ = id;
   });
 }
 
 // In place of the fd that the second connection has.
-inline void Host::attach(Stream& first, int fd, bool connecting) {
+inline void Engine::attach(Stream& first, int fd, bool connecting) {
   Stream& second = second_of(first);
-  service_.session_fd(first.id_, kUpstream, fd);
+  service_.session_fd(first.id_, Record::kUpstream, fd);
   second.placed_ = false;
   if (second.fd_ >= 0) {
     ::epoll_ctl(epoll_, EPOLL_CTL_DEL, second.fd_, nullptr);
@@ -71,7 +70,7 @@ inline void Host::attach(Stream& first, int fd, bool connecting) {
 }
 
 // There is no connection to be waited for: on_refused() comes from the loop all the same.
-inline void Host::refuse_later(Stream& first, int error) {
+inline void Engine::refuse_later(Stream& first, int error) {
   Stream& second = second_of(first);
   drop_second(second);
   second.connecting_ = true;
@@ -80,9 +79,9 @@ inline void Host::refuse_later(Stream& first, int error) {
   enqueue(second);
 }
 
-inline void Host::drop_second(Stream& second) {
+inline void Engine::drop_second(Stream& second) {
   if (second.fd_ < 0) return;
-  service_.session_fd(second.id_, kUpstream, -1);
+  service_.session_fd(second.id_, Record::kUpstream, -1);
   ::epoll_ctl(epoll_, EPOLL_CTL_DEL, second.fd_, nullptr);
   ::close(std::exchange(second.fd_, -1));
 }
@@ -90,67 +89,51 @@ inline void Host::drop_second(Stream& second) {
 // Bytes may wait for an upstream that has no socket yet. A release whose uv.hpp knows no pairs
 // would take what pack_pair() has made for the client's input. The library gives it no session with
 // an fd that it does not take, so one stands for the socket: alias_, to which nothing writes.
-inline void Host::hold_place(Stream& second) {
+inline void Engine::hold_place(Stream& second) {
   const bool waits = second.connecting_ || second.shut_wanted_ || second.output_size() > 0;
   if (!waits || second.fd_ >= 0 || second.placed_) return;
   if (second.frozen_ || second.closing_ || finishing_) return;
-  service_.session_fd(second.id_, kUpstream, alias_);
+  service_.session_fd(second.id_, Record::kUpstream, alias_);
   second.placed_ = true;
 }
 
-inline bool Host::is_place(int fd) {
+inline bool Engine::is_place(int fd) {
   int type = 0;
   socklen_t size = sizeof type;
   return ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0;
 }
 
-// The input of both connections and the output of the second, each behind its length.
-inline std::string Host::pack_pair(const Stream& first) {
+inline std::string Engine::pack_pair(const Stream& first) {
   const Stream& second = *first.second_;
-  std::string out;
-  const auto put = [&out](std::string_view bytes) {
-    const auto length = static_cast<std::uint32_t>(bytes.size());
-    out.append(reinterpret_cast<const char*>(&length), sizeof length);
-    out.append(bytes);
-  };
-  put(first.input_);
-  put(second.input_);
-  put(std::string_view(second.output_).substr(second.sent_));
-  return out;
+  return detail::PairInput{first.input_, second.input_,
+                           std::string_view(second.output_).substr(second.sent_)}
+      .pack();
 }
 
-inline void Host::unpack_pair(Stream& first, std::string_view packed) {
-  const auto get = [&packed](std::string& to) {
-    std::uint32_t length = 0;
-    if (packed.size() < sizeof length) throw std::runtime_error("the input of a pair is cut");
-    std::memcpy(&length, packed.data(), sizeof length);
-    packed.remove_prefix(sizeof length);
-    if (packed.size() < length) throw std::runtime_error("the input of a pair is cut");
-    to = packed.substr(0, length);
-    packed.remove_prefix(length);
-  };
-  get(first.input_);
-  get(first.second_->input_);
-  get(first.second_->output_);
-  if (!packed.empty()) throw std::runtime_error("the input of a pair is too long");
+inline void Engine::unpack_pair(Stream& first, std::string_view packed) {
+  const auto parts = detail::PairInput::unpack(packed);
+  if (!parts) throw std::runtime_error("the input of a pair is cut, or too long");
+  first.input_ = parts->client;
+  first.second_->input_ = parts->upstream;
+  first.second_->output_ = parts->to_upstream;
 }
 
 // before: the second Stream of an earlier state. Its socket goes on if the donor still names one,
 // and has sent no other.
-inline void Host::take_second(Adopted& a, Stream& first, Stream* before) {
-  int fresh = a.take_fd(kUpstream);
+inline void Engine::take_second(Adopted& a, Stream& first, Stream* before) {
+  int fresh = a.take_fd(Record::kUpstream);
   const int had = before != nullptr ? std::exchange(before->fd_, -1) : -1;
   if (!first.second_ && fresh >= 0) {
     ::close(fresh);
     throw std::runtime_error("the session has a second connection and is no pair");
   }
   const auto names = a.fd_names();
-  const bool named =
-      std::any_of(names.begin(), names.end(), [](std::string_view n) { return n == kUpstream; });
+  const bool named = std::any_of(names.begin(), names.end(),
+                                 [](std::string_view n) { return n == Record::kUpstream; });
   bool placed = named && fresh < 0 && before != nullptr && before->placed_;
   if (fresh >= 0 && is_place(fresh)) {
     ::close(std::exchange(fresh, -1));
-    service_.session_fd(a.id(), kUpstream, alias_);  // this process's own stands for it now
+    service_.session_fd(a.id(), Record::kUpstream, alias_);  // this process's own stands for it now
     placed = true;
   }
   const bool goes_on = named && fresh < 0 && !placed && first.second_;
@@ -173,7 +156,7 @@ inline void Host::take_second(Adopted& a, Stream& first, Stream* before) {
 }
 
 // A pair that close() has ended, once both have sent all that they can.
-inline void Host::finish_pair(Stream& s) {
+inline void Engine::finish_pair(Stream& s) {
   const auto sent = [this](const Stream& one) {
     const bool given_up = one.connecting_ && (one.is_second_ || finishing_);
     return one.output_.empty() || given_up || one.fd_ < 0;

@@ -12,29 +12,29 @@
 
 namespace handoff::uv {
 
-inline Saved Host::save(SessionId id) {
+inline Saved Engine::save(SessionId id) {
   Stream& s = *streams_.at(id);
   Saved saved(s.save());
   if (s.second_ && (s.second_->fd_ >= 0 || s.second_->placed_)) {
     saved.input = pack_pair(s);
-    saved.flags = kPair | (s.second_->connecting_ ? kSecondConnecting : 0) |
-                  (s.second_->shut_wanted_ ? kSecondShut : 0);
+    saved.flags = Record::kPair | (s.second_->connecting_ ? Record::kSecondConnecting : 0) |
+                  (s.second_->shut_wanted_ ? Record::kSecondShut : 0);
   } else {
     saved.input_at = Stretch{s.input_from_, s.input_};
   }
   saved.output_at = Stretch{s.output_from_ + s.sent_, std::string_view(s.output_).substr(s.sent_)};
-  if (s.closing_) saved.flags |= kClosing;
-  if (s.connecting_) saved.flags |= kConnecting;
-  if (s.shut_wanted_) saved.flags |= kShut;
+  if (s.closing_) saved.flags |= Record::kClosing;
+  if (s.connecting_) saved.flags |= Record::kConnecting;
+  if (s.shut_wanted_) saved.flags |= Record::kShut;
   s.touched_ = false;
   return saved;
 }
 
 // Makes the Stream from a first state, which comes with the socket, or anew from a newer state.
-inline void Host::adopt(Adopted& a) {
+inline void Engine::adopt(Adopted& a) {
   bool opens = false;
   auto stream = make_again(a, opens);
-  if ((a.flags() & kPair) != 0) {
+  if ((a.flags() & Record::kPair) != 0) {
     unpack_pair(*stream, a.input());
   } else {
     stream->input_ = a.input();
@@ -45,14 +45,14 @@ inline void Host::adopt(Adopted& a) {
 
 // Anew from a newer state, with the input and output of the Stream before, as far as they are not
 // over, and what came behind them.
-inline void Host::extend(Adopted& a) {
+inline void Engine::extend(Adopted& a) {
   bool opens = false;
   auto stream = make_again(a, opens);
   Stream& before = *streams_.at(a.id());
   // Memory is taken first: nothing may fail once the bytes have left the Stream before.
   before.input_.reserve(before.input_.size() + a.input().size());
   before.output_.reserve(before.output_.size() + a.output().size());
-  if ((a.flags() & kPair) != 0) {
+  if ((a.flags() & Record::kPair) != 0) {
     unpack_pair(*stream, a.input());  // a pair's is always whole
   } else {
     stream->input_ = std::move(before.input_);
@@ -66,33 +66,33 @@ inline void Host::extend(Adopted& a) {
   take(a, std::move(stream), opens);
 }
 
-inline std::unique_ptr<Stream> Host::make_again(Adopted& a, bool& opens) {
+inline std::unique_ptr<Stream> Engine::make_again(Adopted& a, bool& opens) {
   const auto factory = restores_.find(a.kind());
   if (factory == restores_.end()) {
     throw std::runtime_error(unknown_kind(a.kind()));
   }
-  if ((a.flags() & ~kAllFlags) != 0) {
+  if ((a.flags() & ~Record::kAll) != 0) {
     throw std::runtime_error("the session has what this release's handoff/uv.hpp does not know");
   }
   auto stream = factory->second.restore(a.state());
   if (!stream) throw std::runtime_error("the session's state was refused");
   own(*stream, a.id());
   stream->inherited_ = true;
-  stream->closing_ = (a.flags() & kClosing) != 0;
-  stream->connecting_ = (a.flags() & kConnecting) != 0;
-  stream->shut_wanted_ = (a.flags() & kShut) != 0;
-  if ((a.flags() & kPair) != 0) {
+  stream->closing_ = (a.flags() & Record::kClosing) != 0;
+  stream->connecting_ = (a.flags() & Record::kConnecting) != 0;
+  stream->shut_wanted_ = (a.flags() & Record::kShut) != 0;
+  if ((a.flags() & Record::kPair) != 0) {
     Stream& second = second_of(*stream);
     second.inherited_ = true;
     second.closing_ = stream->closing_;
-    second.connecting_ = (a.flags() & kSecondConnecting) != 0;
-    second.shut_wanted_ = (a.flags() & kSecondShut) != 0;
+    second.connecting_ = (a.flags() & Record::kSecondConnecting) != 0;
+    second.shut_wanted_ = (a.flags() & Record::kSecondShut) != 0;
   }
   opens = factory->second.opens;
   return stream;
 }
 
-inline void Host::take(Adopted& a, std::unique_ptr<Stream> stream, bool opens) {
+inline void Engine::take(Adopted& a, std::unique_ptr<Stream> stream, bool opens) {
   // Nothing may fail between making the slot and filling it, so that a session without memory
   // leaves no empty slot behind.
   auto& slot = streams_[a.id()];
@@ -130,7 +130,7 @@ inline void Host::take(Adopted& a, std::unique_ptr<Stream> stream, bool opens) {
 // Drops a session. An heir only closes its fd, since the donor has the same socket open. In a donor
 // the session was reset, so the Stream hears that it has ended; if all others have moved, from
 // retire(), which follows.
-inline void Host::forget(SessionId id) {
+inline void Engine::forget(SessionId id) {
   const auto it = streams_.find(id);
   if (it == streams_.end()) return;
   Stream& s = *it->second;
@@ -141,7 +141,7 @@ inline void Host::forget(SessionId id) {
   streams_.erase(id);
 }
 
-inline void Host::let_go_of(Stream& s) {
+inline void Engine::let_go_of(Stream& s) {
   if (s.opening_ != kNowhere) opening_[s.opening_] = nullptr;
   each_of(s, [this](Stream& one) {
     one.dead_ = true;
@@ -152,7 +152,7 @@ inline void Host::let_go_of(Stream& s) {
   });
 }
 
-inline void Host::moved(SessionId id) {
+inline void Engine::moved(SessionId id) {
   const auto it = streams_.find(id);
   if (it == streams_.end()) return;
   Stream& s = *it->second;
@@ -168,7 +168,7 @@ inline void Host::moved(SessionId id) {
   streams_.erase(id);
 }
 
-inline void Host::freeze(SessionId id) {
+inline void Engine::freeze(SessionId id) {
   each_of(*streams_.at(id), [this](Stream& s) {
     s.frozen_ = true;
     s.saved_output_ = s.output_size();
@@ -178,7 +178,7 @@ inline void Host::freeze(SessionId id) {
 }
 
 // The session is this process's again, or from now on; announce_adopted() tells the Stream.
-inline void Host::thaw(SessionId id) {
+inline void Engine::thaw(SessionId id) {
   each_of(*streams_.at(id), [this](Stream& s) {
     s.frozen_ = false;
     s.watched_ = s.connecting_ ? EPOLLOUT : EPOLLIN;

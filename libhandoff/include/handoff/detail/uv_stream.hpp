@@ -12,7 +12,7 @@
 
 namespace handoff::uv {
 
-inline void Host::on_events() {
+inline void Engine::on_events() {
   if (over()) return;  // the set was ready in the very turn in which the handoff ended
   // The supervisor waits to hear that this loop turns. In the first turn a batch of requests has
   // piled up, so the service is dispatched before them.
@@ -46,79 +46,7 @@ inline void Host::on_events() {
   flush();
 }
 
-inline void Host::accept_from(Listener& listener) {
-  if (listener.fd < 0) return;  // ended in this batch of events
-  // Another process may share the listener, and clear O_NONBLOCK as it closes its own fd.
-  set_nonblocking(listener.fd);
-  for (int n = 0; n < 64; ++n) {
-    const int fd = ::accept4(listener.fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0) {
-      if ((errno == EMFILE || errno == ENFILE) && linger_.end_oldest()) continue;
-      // Without a free fd the connection waits in the queue. Level-triggered epoll would spin on
-      // it, so the listener is not watched for 100 ms.
-      if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-        rest(listener);
-      }
-      if (errno == EINVAL) end_earlier(listener);  // shutdown(2): nobody is to come any more
-      return;
-    }
-    auto stream = admit(listener, fd);
-    if (!stream) {
-      ::close(fd);
-      continue;
-    }
-    Stream& s = *stream;
-    streams_[s.id_] = std::move(stream);
-    try {
-      opened(s);
-    } catch (const std::exception& e) {
-      detail::complain(std::string("a new connection was closed: on_open() threw: ") + e.what());
-      ::close(fd);
-    }
-  }
-}
-
-// Makes a Stream of a new connection; nullptr, and a line on stderr, where that fails.
-inline std::unique_ptr<Stream> Host::admit(Listener& listener, int fd) {
-  SessionId id = 0;
-  try {
-    auto stream = listener.create();
-    id = service_.session_open(fd, flags_of(listener.options), listener.options.kind.c_str());
-    own(*stream, id);
-    stream->fd_ = fd;
-    stream->watched_ = EPOLLIN;
-    watch(EPOLL_CTL_ADD, fd, EPOLLIN, reinterpret_cast<std::uintptr_t>(stream.get()));
-    return stream;
-  } catch (const std::exception& e) {
-    detail::complain(std::string("a new connection was closed: ") + e.what());
-    if (id != 0) service_.session_closed(id);
-    return nullptr;
-  }
-}
-
-inline void Host::rest(Listener& listener) {
-  ::epoll_ctl(epoll_, EPOLL_CTL_DEL, listener.fd, nullptr);
-  listener.rests = true;
-  uv_timer_start(
-      &rest_timer_, [](uv_timer_t* t) { static_cast<Host*>(t->data)->wake_listeners(); }, 100, 0);
-}
-
-inline void Host::wake_listeners() {
-  for (auto& listener : listeners_) {
-    if (!listener->rests || epoll_ < 0 || finishing_) continue;
-    listener->rests = false;
-    watch_listener(*listener);
-  }
-}
-
-// Streams and listeners share the set; the lowest bit of the address tells them apart.
-inline void Host::watch_listener(Listener& listener) {
-  // One loop is enough for a connection: EPOLLEXCLUSIVE keeps the kernel from waking all of them.
-  const std::uint32_t events = service_.lanes() > 1 ? EPOLLIN | EPOLLEXCLUSIVE : EPOLLIN;
-  watch(EPOLL_CTL_ADD, listener.fd, events, reinterpret_cast<std::uintptr_t>(&listener) | 1);
-}
-
-inline void Host::read_from(Stream& s) {
+inline void Engine::read_from(Stream& s) {
   if (s.closing_) {
     // Only errors and hang-ups matter now.
     char byte = 0;
@@ -153,11 +81,11 @@ inline void Host::read_from(Stream& s) {
   if (!s.dead_) enqueue(s);  // flush() adjusts the events to watch for
 }
 
-inline void Host::tell_end(Stream& s) {
+inline void Engine::tell_end(Stream& s) {
   if (!std::exchange(s.told_end_, true)) s.on_end();
 }
 
-inline void Host::consume(Stream& s) {
+inline void Engine::consume(Stream& s) {
   if (s.input_.empty() && !s.looks_again_) return;
   if (s.closing_ || s.dead_ || s.paused_ || s.frozen_ || over()) return;
   s.looks_again_ = false;
@@ -172,7 +100,7 @@ inline void Host::consume(Stream& s) {
   if (s.input_.empty() && s.input_.capacity() > 65536) s.input_.shrink_to_fit();
 }
 
-inline void Host::touch(Stream& any) {
+inline void Engine::touch(Stream& any) {
   Stream& s = any.first();
   if (any.is_second_) hold_place(any);
   // A timer of the service may still write to a session that a retired donor no longer owns.
@@ -181,7 +109,7 @@ inline void Host::touch(Stream& any) {
   service_.session_touch(s.id_);
 }
 
-inline void Host::enqueue(Stream& s) {
+inline void Engine::enqueue(Stream& s) {
   if (s.queued_ || s.dead_) return;
   s.queued_ = true;
   pending_.push_back(s.key());
@@ -190,17 +118,17 @@ inline void Host::enqueue(Stream& s) {
 
 // For what was written outside a batch of events, by a timer of the service, say: flushes in the
 // loop's next turn.
-inline void Host::schedule() {
+inline void Engine::schedule() {
   if (over()) return;
   uv_idle_start(&flusher_, [](uv_idle_t* idle) {
     uv_idle_stop(idle);
-    Host& self = *static_cast<Host*>(idle->data);
+    Engine& self = *static_cast<Engine*>(idle->data);
     if (!self.over()) self.flush();
   });
 }
 
 // Sends what the batch produced, adjusts what is watched, destroys what has ended.
-inline void Host::flush() {
+inline void Engine::flush() {
   flushing_ = true;
   announce_adopted();
   for (std::size_t i = 0; i < pending_.size(); ++i) {
@@ -233,7 +161,7 @@ inline void Host::flush() {
 
 // After the switch streams may act, and input that came along may hold whole requests. A request
 // may concern another session, so every stream is told before any input is looked at.
-inline void Host::announce_adopted() {
+inline void Engine::announce_adopted() {
   if (service_.state() == State::kHeir) return;
   if (adopted_.empty() && thawed_.empty() && opening_.empty()) return;
   for (Stream* s : std::exchange(opening_, {})) {
@@ -249,7 +177,7 @@ inline void Host::announce_adopted() {
   std::vector<SessionId> ready = std::exchange(thawed_, {});
   for (const SessionId id : std::exchange(adopted_, {})) ready.push_back(id);
   for (const SessionId id : ready) {
-    Stream* s = find(id);
+    Stream* s = live(id);
     if (s == nullptr || s->frozen_) continue;  // thaw() lists it again
     each_of(*s, [this](Stream& one) {
       one.seen_ = 0;  // a call that has paused may have left whole requests
@@ -259,7 +187,7 @@ inline void Host::announce_adopted() {
   }
 }
 
-inline void Host::send_from(Stream& s) {
+inline void Engine::send_from(Stream& s) {
   if (s.connecting_) return close_connecting(s);
   const bool was_full = s.output_size() >= kHighWater;
   while (s.sent_ < s.output_.size()) {
@@ -284,7 +212,7 @@ inline void Host::send_from(Stream& s) {
 
 // Takes what is sent out of the output: at once if it is all, else when it is half, so that a byte
 // is moved once at most.
-inline void Host::trim(Stream& s) {
+inline void Engine::trim(Stream& s) {
   if (s.sent_ == s.output_.size()) {
     s.output_.clear();
     if (s.output_.capacity() > 65536) s.output_.shrink_to_fit();
@@ -296,7 +224,7 @@ inline void Host::trim(Stream& s) {
   s.output_from_ += std::exchange(s.sent_, 0);
 }
 
-inline void Host::rewatch(Stream& s) {
+inline void Engine::rewatch(Stream& s) {
   std::uint32_t wanted = 0;
   if (s.output_size() > 0 || s.connecting_) wanted |= EPOLLOUT;
   // What is read from one connection of a pair is written to the other.
@@ -309,7 +237,7 @@ inline void Host::rewatch(Stream& s) {
   watch(EPOLL_CTL_MOD, s.fd_, wanted, reinterpret_cast<std::uintptr_t>(&s));
 }
 
-inline void Host::overflow(Stream& s) {
+inline void Engine::overflow(Stream& s) {
   if (s.closing_) return;
   s.on_overflow();
   s.close();

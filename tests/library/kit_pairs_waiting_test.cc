@@ -1,22 +1,25 @@
-// What waits in a pair of uv_pair.hpp at a switch: bytes for an upstream that has no socket yet,
-// and an end behind bytes.
+// What waits in a pair at a switch: bytes for an upstream that has no socket yet, and an end behind
+// bytes.
 #include <gtest/gtest.h>
 
+#include <handoff/detail/session_record.hpp>
 #include <memory>
 #include <string>
 #include <utility>
 
+#include "kit_pairs.h"
 #include "support/peers/raw_peer.h"
-#include "uv_pair_service.h"
 
 namespace handoff::test {
 namespace {
 
 using protocol::Type;
 
-class UvPairWaitingTest : public UvPairTest {};
+class PairsWaitingTest : public PairsTest {};
+INSTANTIATE_TEST_SUITE_P(Layers, PairsWaitingTest, ::testing::ValuesIn(kPairLayers),
+                         ::testing::PrintToStringParamName());
 
-TEST_F(UvPairWaitingTest, AnEndBehindBytesThatWaitMoves) {
+TEST_P(PairsWaitingTest, AnEndBehindBytesThatWaitMoves) {
   start(options("1"));
   connect();
   client_->say("fill and end");
@@ -30,7 +33,7 @@ TEST_F(UvPairWaitingTest, AnEndBehindBytesThatWaitMoves) {
   EXPECT_EQ("fro\n", client_->line());
 }
 
-TEST_F(UvPairWaitingTest, WhatWaitsForAnUpstreamThatIsNotNamedYetMoves) {
+TEST_P(PairsWaitingTest, WhatWaitsForAnUpstreamThatIsNotNamedYetMoves) {
   PairOptions later = options("1");
   later.second = std::exchange(later.upstream, "");
   start(later);
@@ -51,7 +54,7 @@ TEST_F(UvPairWaitingTest, WhatWaitsForAnUpstreamThatIsNotNamedYetMoves) {
 }
 
 // To it what waits for the upstream would be input of the client.
-TEST_F(UvPairWaitingTest, AnOlderHeirGetsNoPairWithBytesForAnUpstreamThatIsNotNamedYet) {
+TEST_P(PairsWaitingTest, AnOlderHeirGetsNoPairWithBytesForAnUpstreamThatIsNotNamedYet) {
   PairOptions later = options("1");
   later.upstream = "";
   start(later);
@@ -73,6 +76,21 @@ TEST_F(UvPairWaitingTest, AnOlderHeirGetsNoPairWithBytesForAnUpstreamThatIsNotNa
   RawHeir heir(*owner_);
   heir.send_hello();
   EXPECT_EQ(Type::kAbort, heir.await(Type::kAbort).type);
+}
+
+// Three lengths are 12 bytes: the third of 11 is cut, and the last of 13 is no part's.
+TEST_P(PairsWaitingTest, APairWhoseInputIsCutIsRefused) {
+  for (const std::string& input : {std::string(11, '\0'), std::string(13, '\0')}) {
+    RawDonor donor([options = options("1"), layer = GetParam().heir] { return layer(options); });
+    donor.open_connections(1);
+    donor.send_hello();
+    donor.send_listeners();
+    v1::Sessions sessions = donor.sessions(false);
+    sessions.mutable_sessions(0)->set_layer_flags(detail::SessionRecord::kPair);
+    sessions.mutable_sessions(0)->set_input(input);
+    send(donor.channel(), Type::kSessions, sessions, donor.session_fds());
+    expect_given_up(donor, v1::REJECTED);
+  }
 }
 
 }  // namespace

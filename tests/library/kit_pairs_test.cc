@@ -1,5 +1,4 @@
-// Sessions with two connections, on uv_pair.hpp: what goes through them, and that the two are never
-// apart.
+// Sessions with two connections: what goes through them, and that the two are never apart.
 #include <gmock/gmock.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -8,10 +7,10 @@
 #include <memory>
 #include <string>
 
+#include "kit_pairs.h"
 #include "support/clients/line_client.h"
 #include "support/clients/sockets.h"
 #include "support/peers/raw_peer.h"
-#include "uv_pair_service.h"
 
 namespace handoff::test {
 namespace {
@@ -19,7 +18,10 @@ namespace {
 using protocol::Type;
 using ::testing::HasSubstr;
 
-TEST_F(UvPairTest, RelaysBothWaysThroughUpgrades) {
+INSTANTIATE_TEST_SUITE_P(Layers, PairsTest, ::testing::ValuesIn(kPairLayers),
+                         ::testing::PrintToStringParamName());
+
+TEST_P(PairsTest, RelaysBothWaysThroughUpgrades) {
   start(options("1"));
   connect();
   for (int i = 0; i < 4; ++i) {
@@ -33,7 +35,7 @@ TEST_F(UvPairTest, RelaysBothWaysThroughUpgrades) {
   EXPECT_EQ("5\n", client_->line());
 }
 
-TEST_F(UvPairTest, WhatNeitherSideReadsWaitsThroughUpgrades) {
+TEST_P(PairsTest, WhatNeitherSideReadsWaitsThroughUpgrades) {
   start(options("1"));
   connect();
   // More than sockets and high-water marks hold, each way.
@@ -95,7 +97,7 @@ TEST_F(UvPairTest, WhatNeitherSideReadsWaitsThroughUpgrades) {
   EXPECT_TRUE(ways[1].got == down);
 }
 
-TEST_F(UvPairTest, AHalfThatHasEndedStaysSo) {
+TEST_P(PairsTest, AHalfThatHasEndedStaysSo) {
   start(options("1"));
   connect();
   client_->send("request");
@@ -111,7 +113,7 @@ TEST_F(UvPairTest, AHalfThatHasEndedStaysSo) {
   EXPECT_EQ(0U, hand_over()) << "both halves of both have ended";
 }
 
-TEST_F(UvPairTest, AnUpstreamThatEndsFirstIsToldToTheClient) {
+TEST_P(PairsTest, AnUpstreamThatEndsFirstIsToldToTheClient) {
   start(options("1"));
   connect();
   to_client("all\n");
@@ -126,7 +128,7 @@ TEST_F(UvPairTest, AnUpstreamThatEndsFirstIsToldToTheClient) {
   EXPECT_EQ(0U, hand_over());
 }
 
-TEST_F(UvPairTest, AFailureOfOneResetsTheOther) {
+TEST_P(PairsTest, AFailureOfOneResetsTheOther) {
   start(options("1"));
   for (const bool moved : {false, true}) {
     for (const bool of_the_client : {false, true}) {
@@ -152,7 +154,7 @@ TEST_F(UvPairTest, AFailureOfOneResetsTheOther) {
 }
 
 // The library ends the sending halves of what an heir has a copy of: that must not come first.
-TEST_F(UvPairTest, AFailureOfOneDuringACopyResetsTheOtherToo) {
+TEST_P(PairsTest, AFailureOfOneDuringACopyResetsTheOtherToo) {
   start(options("1"));
   connect();
   client_->send("x");
@@ -168,7 +170,7 @@ TEST_F(UvPairTest, AFailureOfOneDuringACopyResetsTheOtherToo) {
   EXPECT_EQ("RESET", next(upstream_));
 }
 
-TEST_F(UvPairTest, ASwitchWhileItConnectsChangesNothing) {
+TEST_P(PairsTest, ASwitchWhileItConnectsChangesNothing) {
   // A queue for one connection, which is taken: the next is neither made nor refused.
   const UniqueFd full = listen_for_one();
   const UniqueFd first = connect_tcp(port_of(full.get()));
@@ -189,7 +191,7 @@ TEST_F(UvPairTest, ASwitchWhileItConnectsChangesNothing) {
   EXPECT_THAT(client_->next_with("welcome"), HasSubstr("welcome"));
 }
 
-TEST_F(UvPairTest, AnUpstreamThatRefusesEndsTheSessionOrIsTold) {
+TEST_P(PairsTest, AnUpstreamThatRefusesEndsTheSessionOrIsTold) {
   const UniqueFd gone = listen_on_loopback();
   PairOptions refused = options("1");
   refused.upstream = address_of(gone);
@@ -215,7 +217,7 @@ TEST_F(UvPairTest, AnUpstreamThatRefusesEndsTheSessionOrIsTold) {
 
 // ---- both or neither ---------------------------------------------------------------------------
 
-TEST_F(UvPairTest, APairThatIsHeldMovesLaterAsAWhole) {
+TEST_P(PairsTest, APairThatIsHeldMovesLaterAsAWhole) {
   start(options("1"));
   connect();
   client_->send("hold\n");
@@ -239,7 +241,7 @@ TEST_F(UvPairTest, APairThatIsHeldMovesLaterAsAWhole) {
   EXPECT_EQ("to", next(upstream_));
 }
 
-TEST_F(UvPairTest, APairThatIsRefusedStaysAsAWhole) {
+TEST_P(PairsTest, APairThatIsRefusedStaysAsAWhole) {
   start(options("1"));
   connect();
   client_->send("x");

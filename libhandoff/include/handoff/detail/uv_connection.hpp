@@ -1,0 +1,163 @@
+// One connection: the part of uv.hpp, which includes this, that authors derive from.
+#ifndef HANDOFF_DETAIL_UV_CONNECTION_HPP
+#define HANDOFF_DETAIL_UV_CONNECTION_HPP
+
+#include <handoff/detail/on_open.hpp>
+#include <handoff/handoff.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace handoff::uv {
+
+class Engine;
+class Host;
+
+// One connection. Created by a factory given to Host::listen() and owned by the Host, which
+// destroys it after the connection has ended; never destroy one yourself.
+class Stream {
+ public:
+  virtual ~Stream() = default;
+  Stream() = default;
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+
+  SessionId id() const { return id_; }
+  Host& host() const { return *host_; }
+  int fd() const { return fd_; }  // borrowed; for getpeername() and the like
+  bool closing() const { return closing_; }
+  // Bytes that write() has queued and the kernel has not taken.
+  std::size_t output_size() const { return output_.size() - sent_; }
+
+  // The four that are virtual are a layer's to override, such as tls.hpp: the Host, too, closes by
+  // close(), when the service stops and after on_end() and on_overflow(). So a layer writes its
+  // last words there.
+
+  // Queues a copy of bytes, sent when the loop has handled the events at hand. Any time but in
+  // save(). Does nothing once closing.
+  virtual void write(std::string_view bytes);
+  // Sends what is queued, then ends the connection. on_input() is not called any more. What the
+  // client still sends is discarded, so that it can read the last answer: the Host keeps the socket
+  // until the client ends the connection too, at most Linger::kLingerMs, after on_closed(). Of
+  // Host::connect(): what is queued waits for the connect, but in a service that stops; with
+  // nothing queued the connect is given up.
+  virtual void close();
+  // Call it after changing what save() returns from anywhere but on_input(), write() or a restore.
+  void changed();
+  // Stops handing input to on_input(), until resume(). Input stays in the socket or waits here, and
+  // is saved. The pause is not: a Stream that is restored calls pause() again, in its constructor
+  // or in on_open().
+  virtual void pause();
+  // Hands the input that waits to on_input() again, from the loop, whether or not it was paused:
+  // for a Stream that can go on with what it has left there.
+  virtual void resume();
+  // Sends what is queued, then ends the sending half (shutdown(2)); input comes as before. What is
+  // written after it is dropped.
+  void end_output();
+  // The session is in the middle of something: at an upgrade it stays with this process, and moves
+  // once release() was called. While nobody upgrades, hold() changes nothing. What other sessions
+  // or sections share with a session that stayed is in the newer process by then.
+  void hold();
+  void release();
+  // The session can't move, and why ("tls"): see handoff_session_stays(). nullptr takes it back.
+  void stays(const char* why);
+
+ protected:
+  // All input that has arrived and was not consumed before; valid during the call. Returns how many
+  // bytes of it were consumed; the rest comes again, with more behind it. Must not throw.
+  virtual std::size_t on_input(std::string_view input) = 0;
+  // In on_input(): that many bytes at the beginning of input are what the call before has left. A
+  // search for the end of a line goes on from here; from the beginning it would be quadratic. For
+  // classes that look at all input in each call. 0 where that call paused, and in a restored
+  // Stream.
+  std::size_t seen() const { return seen_; }
+  // There are more than Host::max_input bytes of unconsumed input. The connection is closed after
+  // this, so an override may write() a last answer. By default stderr gets a line.
+  virtual void on_overflow();
+  // The session's state in this release's own version. Must not change anything. After an exception
+  // the session can't be moved: handoff_callbacks::save() says what becomes of it. Input and output
+  // are no part of the state, and go along by themselves: what the heir has of them is not sent
+  // again, however much waits.
+  virtual std::string save() const = 0;
+  // The stream has its socket and id and may write(). adopted is false for a new connection, and
+  // true for a restored one, to which the donor may have written already what a new one gets first.
+  // All restored streams are told before any input is looked at. This is part of the blackout, so a
+  // class that has nothing to do here should not override it (see Host::listen()).
+  virtual void on_open(bool /*adopted*/) {}
+  // For a layer that keeps bytes of its own: on_input() is called once although no byte has come,
+  // at the next turn of a restored Stream, else at the next resume().
+  void look_again() { looks_again_ = true; }
+  // The peer has ended its half, and all of its input has been here: while a paused Stream has
+  // some that waits, this comes after resume(). By default close(). An override may go on sending.
+  // A restored Stream is told again.
+  virtual void on_end() { close(); }
+  // Of Host::connect(): the connection is made; or it is not, and error says why (errno(3)). After
+  // on_refused() it is closed.
+  virtual void on_connected() {}
+  virtual void on_refused(int /*error*/) {}
+  // The connection is over: the peer closed it, it failed, close() is done, or it could not be
+  // moved and was reset at the switch. The Stream is destroyed after this. Not called when the
+  // session goes to an heir, at the switch or later.
+  virtual void on_closed() {}
+  // The session is another process's now, and the connection goes on there. The Stream is destroyed
+  // after this: take it out of your tables, as in on_closed(). At the switch all Streams are told
+  // before any is destroyed. write(), close() and hold() do nothing here.
+  virtual void on_moved() {}
+
+ private:
+  friend class Engine;
+  friend class Host;
+  friend class Pair;
+  friend struct handoff::detail::OnOpen;
+  // The Stream of the session's second connection, which belongs to this one (uv_pair.hpp).
+  virtual std::unique_ptr<Stream> make_second() { return nullptr; }
+  Stream& first() { return is_second_ ? *mate_ : *this; }
+  std::uint64_t key() const;
+  // Both halves have ended, and so has all that there was to read and to send. So it is of an
+  // upstream that is none yet.
+  bool complete() const {
+    const bool none = is_second_ && fd_ < 0 && !connecting_;
+    return (none || (ended_ && told_end_ && shut_)) && output_.empty();
+  }
+
+  Host* host_ = nullptr;
+  SessionId id_ = 0;
+  int fd_ = -1;
+  std::uint32_t watched_ = 0;  // the epoll events asked for now
+  bool closing_ = false;       // no more input; ends when the output is sent
+  bool ended_ = false;         // the client has ended its half
+  bool dead_ = false;          // over; waits to be destroyed
+  bool queued_ = false;        // in the host's list of streams to flush
+  bool touched_ = false;
+  bool inherited_ = false;  // from another process, which may still have the socket open
+  bool paused_ = false;
+  bool looks_again_ = false;  // on_input() is called without a byte
+  bool held_ = false;
+  bool connecting_ = false;   // neither connected nor refused yet
+  int refused_ = 0;           // an errno that on_refused() is to be told of
+  bool told_end_ = false;     // on_end() was called
+  bool shut_wanted_ = false;  // the sending half ends when the output is sent
+  bool shut_ = false;         // it has ended
+  bool is_second_ = false;
+  bool placed_ = false;     // of a second: its name is held for it, see Engine::hold_place()
+  Stream* mate_ = nullptr;  // the other connection of the session
+  std::unique_ptr<Stream> second_;
+  bool frozen_ = false;           // on its way to or from another process: not to be touched
+  std::size_t saved_output_ = 0;  // frozen: how many bytes of the output go along
+  std::string input_;             // read, not consumed
+  std::size_t seen_ = 0;          // of input_, what on_input() has had
+  std::string output_;            // produced; sent_ of it is accepted by the kernel
+  std::size_t sent_ = 0;
+  // How many bytes came before input_ and output_ since this process has the session: their
+  // positions, so that an heir gets no byte twice.
+  std::uint64_t input_from_ = 0;
+  std::uint64_t output_from_ = 0;
+  std::size_t opening_ = static_cast<std::size_t>(-1);  // in the host's list of that name
+};
+
+}  // namespace handoff::uv
+
+#endif  // HANDOFF_DETAIL_UV_CONNECTION_HPP

@@ -1,0 +1,106 @@
+// What an author does with connections: the functions of handoff/poll.h that take one.
+#include <unistd.h>
+
+#include <cerrno>
+#include <new>
+#include <string>
+#include <utility>
+
+#include "libhandoff/poll/kit.h"
+
+handoff_conn* handoff_poll::find(std::uint64_t id) const {
+  const auto it = conns_.find(id);
+  return it != conns_.end() && !it->second->dead ? it->second.get() : nullptr;
+}
+
+int handoff_poll::write(handoff_conn& c, std::string_view bytes) {
+  if (c.first().making) return HANDOFF_ERR_ORDER;
+  if (c.closing || c.shut_wanted) return -EPIPE;
+  if (bytes.empty()) return 0;
+  try {
+    c.output.append(bytes);
+    touch(c);
+    enqueue(c);
+    return 0;
+  } catch (const std::bad_alloc&) {
+    log(HANDOFF_LOG_ERROR, "session " + std::to_string(c.id) + " ends: no memory for its output");
+    each_of(c.first(), [](handoff_conn& one) { one.closing = true; });
+    // An heir's socket is the donor's until the switch; there it ends.
+    if (!c.frozen && handoff_state(handle_) != HANDOFF_STATE_HEIR) {
+      end(c);
+    }
+    return -ENOMEM;
+  }
+}
+
+void handoff_poll::close(handoff_conn& c) {
+  handoff_conn& first = c.first();
+  if (c.closing || first.making) return;
+  const bool can_write = !first.frozen && !first.connecting && !over();
+  const auto closing = first.ops().closing;
+  if (closing != nullptr && can_write && !std::exchange(first.parting, true)) {
+    closing(&first);
+    if (c.closing) return;  // it has closed or aborted c itself
+  }
+  each_of(first, [](handoff_conn& one) { one.closing = true; });
+  touch(c);
+  each_of(first, [this](handoff_conn& one) { enqueue(one); });
+}
+
+void handoff_poll::end_output(handoff_conn& c) {
+  if (c.closing || c.shut_wanted || c.first().making) return;
+  c.shut_wanted = true;
+  touch(c);
+  enqueue(c);
+}
+
+// An heir of the handoff under way has the sockets open, and a donor may: see reset().
+void handoff_poll::abort(handoff_conn& c) {
+  handoff_conn& first = c.first();
+  if (first.dead || first.making || first.frozen || over()) return;
+  if (handoff_state(handle_) == HANDOFF_STATE_HEIR) return;  // in linked(): it is the donor's yet
+  const int fds[] = {first.fd, first.second ? first.second->fd : -1};
+  for (const int fd : fds) {
+    if (fd >= 0) reset(fd);
+  }
+  leave(first);
+  for (const int fd : fds) {
+    if (fd >= 0) ::close(fd);
+  }
+}
+
+void handoff_poll::pause(handoff_conn& c) {
+  c.paused = true;
+  if (!c.first().making) enqueue(c);  // adopt() looks at one that is being made
+}
+
+// Its input is looked at by announce_adopted(): from here input() could be within itself.
+void handoff_poll::resume(handoff_conn& c) {
+  c.paused = false;
+  if (c.first().making || c.dead) return;
+  thawed_.push_back(c.id);
+  enqueue(c);
+  wake();
+}
+
+int handoff_poll::hold(handoff_conn& any) {
+  handoff_conn& c = any.first();
+  if (c.making) return HANDOFF_ERR_ORDER;
+  if (c.held || c.closing || over()) return 0;
+  const int result = handoff_session_hold(handle_, c.id);
+  c.held = result == 0;
+  return result;
+}
+
+int handoff_poll::stays(handoff_conn& c, const char* why) {
+  if (c.first().making) return HANDOFF_ERR_ORDER;
+  if (c.closing || over()) return 0;
+  return handoff_session_stays(handle_, c.id, why);
+}
+
+int handoff_poll::release(handoff_conn& any) {
+  handoff_conn& c = any.first();
+  if (!c.held || c.dead) return 0;
+  c.held = false;
+  return handoff_session_release(handle_, c.id);
+}
