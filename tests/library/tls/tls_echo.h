@@ -3,7 +3,10 @@
 
 #include <openssl/ssl.h>
 
+#include <cstdint>
 #include <functional>
+#include <optional>
+#include <string>
 
 namespace handoff::test {
 
@@ -16,8 +19,16 @@ struct TlsEchoOptions {
   bool refuses = false;
   // A bug: a session's state is for ever that of its first save.
   bool saves_once = false;
-  // Each request is a line, and the answer comes when it is whole. With tls.hpp alone.
+  // With tls.hpp alone:
+  // Each request is a line, and the answer comes when it is whole. To "who" it is what is known of
+  // the session.
   bool lines = false;
+  std::uint64_t handshake_ms = 10'000;
+  // An SSL_CTX that the process makes for itself, of this suite ("" for all): OpenSSL's own ticket
+  // keys are then no other process's.
+  std::optional<std::string> own_context = {};
+  // The listener is served without TLS.
+  bool plain = false;
 };
 
 // Runs it as a service of the name "test"; to be given to a ServiceProcess. The exit status is 0,
