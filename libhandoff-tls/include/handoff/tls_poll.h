@@ -57,8 +57,8 @@ struct handoff_tls_conn { /* a connection's */
   char* waiting; /* plaintext, until the handshake is over */
   size_t waiting_length;
   uint64_t deadline_ms, timer;
-  size_t delivered; /* of the plaintext that waits, what input() has had */
-  int unchecked, refused;
+  size_t delivered;             /* of the plaintext that waits, what input() has had */
+  int unchecked, refused, told; /* told: of an end without close_notify */
 };
 
 #include <handoff/detail/tls_poll_layer.h>
