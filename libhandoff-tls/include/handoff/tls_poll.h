@@ -13,6 +13,8 @@
  *   handoff_poll_close(p);
  *   handoff_tls_poll_close(&tls);
  *
+ * On asio.hpp it is the same, with Host::kit() for p, between Host::listen() and Host::start().
+ *
  * Not for services with several lanes, since a handshake under way is held. Results are as in
  * handoff.h. handoff_tls_poll_session() is NULL where a connection has no session yet.
  */
