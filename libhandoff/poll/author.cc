@@ -14,6 +14,14 @@ handoff_conn* handoff_poll::find(std::uint64_t id) const {
 }
 
 int handoff_poll::write(handoff_conn& c, std::string_view bytes) {
+  const auto through = c.layer().write;
+  if (through == nullptr) return send(c, bytes);
+  if (c.first().making) return HANDOFF_ERR_ORDER;
+  if (c.closing || c.shut_wanted) return -EPIPE;
+  return bytes.empty() ? 0 : through(&c, bytes.data(), bytes.size());
+}
+
+int handoff_poll::send(handoff_conn& c, std::string_view bytes) {
   if (c.first().making) return HANDOFF_ERR_ORDER;
   if (c.closing || c.shut_wanted) return -EPIPE;
   if (bytes.empty()) return 0;
@@ -42,13 +50,25 @@ void handoff_poll::close(handoff_conn& c) {
     closing(&first);
     if (c.closing) return;  // it has closed or aborted c itself
   }
+  if (!part(first) || c.closing) return;
   each_of(first, [](handoff_conn& one) { one.closing = true; });
   touch(c);
   each_of(first, [this](handoff_conn& one) { enqueue(one); });
 }
 
+// The last words of c's layer, once. False while it says them: what has called for them goes on
+// then.
+bool handoff_poll::part(handoff_conn& c) {
+  if (c.layer().closing == nullptr || c.dead || c.last_words) return true;
+  if (std::exchange(c.in_last_words, true)) return false;
+  c.layer().closing(&c, c.ended ? 1 : 0);
+  c.in_last_words = false;
+  c.last_words = true;
+  return true;
+}
+
 void handoff_poll::end_output(handoff_conn& c) {
-  if (c.closing || c.shut_wanted || c.first().making) return;
+  if (c.closing || c.shut_wanted || c.first().making || !part(c) || c.closing) return;
   c.shut_wanted = true;
   touch(c);
   enqueue(c);

@@ -38,7 +38,13 @@ struct Listener {
   bool rests = false;     // not watched for a moment, since there were no fds to accept with
   bool earlier = false;   // at another address of that name; fd is the kit's
   bool outgoing = false;  // no listener: connections that the service opens itself
+  handoff_conn_layer layer = {};  // without an input() there is none
+  void* layer_context = nullptr;
+
+  bool has_layer() const { return layer.input != nullptr; }
 };
+
+inline constexpr handoff_conn_layer kNoLayer{};
 
 }  // namespace handoff::poll
 
@@ -51,20 +57,23 @@ struct handoff_conn {
   handoff_poll* kit;
   handoff::poll::Listener* of;
   void* user = nullptr;
+  void* layer_user = nullptr;
   std::uint64_t id;  // of the session
   int fd = -1;
-  std::uint32_t watched = 0;  // the epoll events asked for now
-  bool making = false;        // in save() or restore()
-  bool closing = false;       // no more input; ends when the output is sent
-  bool parting = false;       // ops.closing() was called
-  bool ended = false;         // the peer has ended its half
-  bool told_end = false;      // ended() was called
-  bool connecting = false;    // neither connected nor refused yet
-  bool shut_wanted = false;   // the sending half ends when the output is sent
-  bool shut = false;          // it has ended
-  bool dead = false;          // over; waits to be destroyed
-  bool refused = false;       // opened() did not want it
-  bool queued = false;        // in the kit's list of connections to flush
+  std::uint32_t watched = 0;   // the epoll events asked for now
+  bool making = false;         // in save() or restore()
+  bool closing = false;        // no more input; ends when the output is sent
+  bool parting = false;        // ops.closing() was called
+  bool in_last_words = false;  // in closing() of the layer
+  bool last_words = false;     // they are said
+  bool ended = false;          // the peer has ended its half
+  bool told_end = false;       // ended() was called
+  bool connecting = false;     // neither connected nor refused yet
+  bool shut_wanted = false;    // the sending half ends when the output is sent
+  bool shut = false;           // it has ended
+  bool dead = false;           // over; waits to be destroyed
+  bool refused = false;        // opened() did not want it
+  bool queued = false;         // in the kit's list of connections to flush
   bool touched = false;
   bool inherited = false;  // from another process, which may still have the socket open
   bool paused = false;
@@ -87,6 +96,10 @@ struct handoff_conn {
   std::unique_ptr<handoff_conn> second;           // of a first, where the kind has two
 
   const handoff_conn_ops& ops() const { return is_second ? of->upstream : of->ops; }
+  // An upstream has none.
+  const handoff_conn_layer& layer() const {
+    return is_second ? handoff::poll::kNoLayer : of->layer;
+  }
   std::size_t output_size() const { return output.size() - sent; }
   handoff_conn& first() { return is_second ? *mate : *this; }
   const handoff_conn& first() const { return is_second ? *mate : *this; }

@@ -67,7 +67,10 @@ void handoff_poll::accept_from(Listener& listener) {
     handoff_conn* const c = admit(listener, fd, false);
     if (c == nullptr) {
       ::close(fd);
-    } else if (c->ops().opened != nullptr && c->ops().opened(c) < 0) {
+      continue;
+    }
+    if (c->layer().begin != nullptr) c->layer().begin(c);
+    if (c->ops().opened != nullptr && c->ops().opened(c) < 0) {
       c->refused = true;
       end(*c);
     }
@@ -152,7 +155,7 @@ void handoff_poll::read_from(handoff_conn& c) {
     if (c.input.empty()) {
       c.seen = 0;
       const int fd = c.fd;
-      const std::size_t used = c.paused ? 0 : hand_in(c, fresh);
+      const std::size_t used = c.paused ? 0 : give(c, fresh);
       c.input_from += used;
       // What an upstream has left that was replaced meanwhile is over.
       if (c.fd == fd && used < fresh.size()) c.input.append(fresh.substr(used));
@@ -169,6 +172,21 @@ void handoff_poll::read_from(handoff_conn& c) {
   if (!c.dead) enqueue(c);  // flush() adjusts the events to watch for
 }
 
+// To the layer, or else to the author.
+std::size_t handoff_poll::give(handoff_conn& c, std::string_view bytes) {
+  const auto layer = c.layer().input;
+  if (layer == nullptr) return hand_in(c, bytes);
+  return std::min(layer(&c, bytes.data(), bytes.size()), bytes.size());
+}
+
+std::size_t handoff_poll::deliver(handoff_conn& c, std::string_view bytes, std::size_t seen) {
+  if (c.first().making || c.closing || c.dead || c.paused || c.frozen) return 0;
+  const std::size_t of_socket = std::exchange(c.seen, seen);
+  const std::size_t used = hand_in(c, bytes);
+  c.seen = of_socket;
+  return used;
+}
+
 // Without input() a pair relays.
 std::size_t handoff_poll::hand_in(handoff_conn& c, std::string_view bytes) {
   const auto input = c.ops().input;
@@ -180,7 +198,7 @@ std::size_t handoff_poll::hand_in(handoff_conn& c, std::string_view bytes) {
 void handoff_poll::consume(handoff_conn& c) {
   if (c.input.empty() || c.closing || c.dead || c.paused || c.frozen || over()) return;
   const int fd = c.fd;
-  const std::size_t used = hand_in(c, c.input);
+  const std::size_t used = give(c, c.input);
   if (c.fd != fd) return;  // over, or replaced by another upstream
   c.seen = c.paused ? 0 : c.input.size() - used;
   touch(c);  // input() may have changed the state, whatever it has consumed

@@ -154,4 +154,5 @@ void handoff_poll::leave(handoff_conn& first) {
 
 void handoff_poll::destroy(handoff_conn& c) {
   if (c.ops().destroy != nullptr) c.ops().destroy(&c);
+  if (c.layer().destroy != nullptr) c.layer().destroy(&c);
 }

@@ -2,6 +2,8 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <new>
 #include <string>
 #include <utility>
 
@@ -9,6 +11,25 @@
 
 using handoff::poll::Failed;
 using handoff::poll::kNowhere;
+
+namespace {
+
+// Around a callback of the handle: an exception becomes a number.
+template <class F>
+int on(void* user, F&& f) noexcept {
+  try {
+    return f(*static_cast<handoff_poll*>(user));
+  } catch (const std::bad_alloc&) {
+    return -ENOMEM;
+  } catch (const Failed& e) {
+    handoff_reason(static_cast<handoff_poll*>(user)->handle(), e.words.c_str());
+    return e.code;
+  } catch (...) {
+    return HANDOFF_ERR_INTERNAL;
+  }
+}
+
+}  // namespace
 
 void handoff_poll::set_callbacks() {
   using Kit = handoff_poll;
@@ -27,12 +48,17 @@ void handoff_poll::set_callbacks() {
     on(user, [&](Kit& kit) { return kit.drop(id), 0; });
   };
   callbacks.freeze = [](void* user) {
-    const auto& options = static_cast<Kit*>(user)->options_;
-    return options.freeze == nullptr ? 0 : options.freeze(options.user);
+    const Kit& kit = *static_cast<Kit*>(user);
+    const auto& options = kit.options_;
+    const int result = options.freeze == nullptr ? 0 : options.freeze(options.user);
+    if (result < 0) return result;
+    kit.freeze_layers();
+    return result;
   };
   callbacks.thaw = [](void* user) {
-    const auto& options = static_cast<Kit*>(user)->options_;
-    if (options.thaw != nullptr) options.thaw(options.user);
+    const Kit& kit = *static_cast<Kit*>(user);
+    kit.thaw_layers();
+    if (kit.options_.thaw != nullptr) kit.options_.thaw(kit.options_.user);
   };
   if (options_.linked != nullptr) {
     callbacks.linked = [](void* user) {
@@ -136,9 +162,23 @@ void handoff_poll::thaw(std::uint64_t id) {
   end(first);
 }
 
+// A listener's others, at earlier addresses, have its layer and its context.
+void handoff_poll::freeze_layers() const {
+  for (const auto& of : listeners_) {
+    if (of->layer.freeze != nullptr && !of->earlier) of->layer.freeze(of->layer_context);
+  }
+}
+
+void handoff_poll::thaw_layers() const {
+  for (const auto& of : listeners_) {
+    if (of->layer.thaw != nullptr && !of->earlier) of->layer.thaw(of->layer_context);
+  }
+}
+
 void handoff_poll::late(std::uint64_t waiting) {
   late_ = true;
   stop_accepting();
+  thaw_layers();
   if (options_.late != nullptr) options_.late(options_.user, waiting);
 }
 

@@ -16,7 +16,6 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <new>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -42,6 +41,7 @@ struct handoff_poll {
   int listen_offered(const handoff_conn_ops& ops, void* context);
   bool declare_offered(const char* name, const char* address);
   void declare_outgoing(const handoff_conn_ops& ops, void* context);
+  void put_layer(const char* name, const handoff_conn_layer& layer, void* context);
   int start();
   int run();
   int once(int timeout_ms);
@@ -56,8 +56,11 @@ struct handoff_poll {
   bool unwatch_fd(int fd);
 
   // -- what the author does with connections (author.cc)
-  int write(handoff_conn& c, std::string_view bytes);
+  int write(handoff_conn& c, std::string_view bytes);  // through its layer
+  int send(handoff_conn& c, std::string_view bytes);
+  static std::size_t deliver(handoff_conn& c, std::string_view bytes, std::size_t seen);
   void close(handoff_conn& c);
+  static bool part(handoff_conn& c);
   void end_output(handoff_conn& c);
   void abort(handoff_conn& c);
   void touch(handoff_conn& any);
@@ -93,20 +96,6 @@ struct handoff_poll {
   }
 
   void log(int level, const std::string& message) const;
-  // Around a callback of the handle: an exception becomes a number.
-  template <class F>
-  static int on(void* user, F&& f) noexcept {
-    try {
-      return f(*static_cast<handoff_poll*>(user));
-    } catch (const std::bad_alloc&) {
-      return -ENOMEM;
-    } catch (const handoff::poll::Failed& e) {
-      handoff_reason(static_cast<handoff_poll*>(user)->handle_, e.words.c_str());
-      return e.code;
-    } catch (...) {
-      return HANDOFF_ERR_INTERNAL;
-    }
-  }
 
   std::string last_error = {};
 
@@ -139,6 +128,7 @@ struct handoff_poll {
 
   // -- the handoff (handing_over.cc, record.cc)
   int save(std::uint64_t id, handoff_saved_t* out);
+  static int restore(handoff_conn& c, const handoff_adopted& a);
   int adopt(const handoff_adopted& a, bool extends);
   Listener* listener_of(std::string_view kind) const;
   std::string unknown_kind(std::string_view kind) const;
@@ -152,6 +142,8 @@ struct handoff_poll {
   void moved(std::uint64_t id);
   void freeze(std::uint64_t id);
   void thaw(std::uint64_t id);
+  void freeze_layers() const;
+  void thaw_layers() const;
   void late(std::uint64_t waiting);
   void retire();
   void announce_adopted();
@@ -170,6 +162,7 @@ struct handoff_poll {
   void end_earlier(Listener& listener);
   void stop_accepting();
   void read_from(handoff_conn& c);
+  static std::size_t give(handoff_conn& c, std::string_view bytes);
   static std::size_t hand_in(handoff_conn& c, std::string_view bytes);
   void consume(handoff_conn& c);
   void tell_end(handoff_conn& c);

@@ -35,6 +35,11 @@ int handoff_poll::save(std::uint64_t id, handoff_saved_t* out) {
     // The library says what is wrong. With input saved it would see nothing of it.
     if (handoff_save_given(out) == 0) return 0;
   }
+  if (c.layer().save != nullptr) {
+    const Making guard(c);
+    const int result = c.layer().save(&c, out);
+    if (result < 0) return result;
+  }
   // Without a save() of its own the state is empty, and is said to be.
   int result = c.ops().save == nullptr ? handoff_save_state(out, "", 0) : 0;
   const handoff_conn* const second = c.second.get();
@@ -98,11 +103,23 @@ std::optional<handoff::detail::PairInput> handoff_poll::pair_input(const handoff
   return out;
 }
 
+int handoff_poll::restore(handoff_conn& c, const handoff_adopted& a) {
+  const Making guard(c);
+  const int result = c.ops().restore == nullptr ? 0 : c.ops().restore(&c, a.state, a.state_length);
+  if (result < 0 || c.layer().restore == nullptr) return result;
+  return c.layer().restore(&c, a.layer, a.layer_length);
+}
+
 // Makes the connection from a first state, which comes with the socket, or anew from a newer one.
 int handoff_poll::adopt(const handoff_adopted& a, bool extends) {
   Listener* const listener = listener_of(a.kind);
   if (listener == nullptr) throw Failed{HANDOFF_ERR_REJECTED, unknown_kind(a.kind)};
   const auto pair = pair_input(a, *listener);
+  if (a.layer_length > 0 && listener->layer.restore == nullptr) {
+    throw Failed{HANDOFF_ERR_REJECTED,
+                 "the session has bytes of a layer, the keys of its TLS connection, say, and this "
+                 "release has no layer before its listener (handoff_poll_layer())"};
+  }
   const bool fresh = !conns_.contains(a.id);
   if (fresh && extends) return HANDOFF_ERR_INTERNAL;
   if (fresh) {
@@ -113,13 +130,10 @@ int handoff_poll::adopt(const handoff_adopted& a, bool extends) {
   handoff_conn& c = *conns_.at(a.id);
   if (!fresh) destroy(c);
   c.user = nullptr;
-  c.paused = false;
+  c.layer_user = nullptr;
+  c.paused = c.parting = c.last_words = false;
   if (c.second) forget_upstream(*c.second);
-  int result = 0;
-  if (c.ops().restore != nullptr) {
-    const Making guard(c);
-    result = c.ops().restore(&c, a.state, a.state_length);
-  }
+  const int result = restore(c, a);
   if (result < 0) {
     if (fresh) {
       destroy(c);

@@ -196,6 +196,7 @@ class Host : private Engine {
 
 #include <handoff/detail/uv_author.hpp>
 #include <handoff/detail/uv_connect.hpp>
+#include <handoff/detail/uv_deadline.hpp>
 #include <handoff/detail/uv_end.hpp>
 #include <handoff/detail/uv_hang_up.hpp>
 #include <handoff/detail/uv_host.hpp>

@@ -1,9 +1,12 @@
 // The echo on tls.hpp.
+#include <algorithm>
 #include <handoff/tls.hpp>
 #include <memory>
 #include <thread>
 #include <vector>
 
+#include "../../unit/tls/hex.h"
+#include "../../unit/tls/peer.h"
 #include "tls_echo.h"
 
 namespace handoff::test {
@@ -12,8 +15,8 @@ namespace {
 class Echo final : public tls::Stream {
  public:
   Echo(tls::Context& context, const TlsEchoOptions& options) : Stream(context), options_(options) {}
-  Echo(tls::Context& context, const TlsEchoOptions& options, tls::Saved saved)
-      : Stream(context, saved), options_(options), count_(std::stoi(std::string(saved.state))) {}
+  Echo(tls::Context& context, const TlsEchoOptions& options, std::string_view state)
+      : Stream(context), options_(options), count_(std::stoi(std::string(state))) {}
 
  protected:
   std::size_t on_plain(std::string_view plain) override {
@@ -27,7 +30,7 @@ class Echo final : public tls::Stream {
       if (end == std::string_view::npos) return used;
       const std::string_view line = plain.substr(used, end - used);
       used = end + 1;
-      write(std::to_string(++count_) + " " + std::string(line) + "\n");
+      write(std::to_string(++count_) + " " + (line == "who" ? who() : std::string(line)) + "\n");
       if (line == "close") close();
       if (line == "pause" || line == "blink") {
         pause();
@@ -46,22 +49,48 @@ class Echo final : public tls::Stream {
   std::string save_plain() const override { return std::to_string(count_); }
 
  private:
+  std::string who() const {
+    const handoff_tls_info known = info();
+    const std::string_view digest(static_cast<const char*>(known.peer_digest),
+                                  known.peer_digest == nullptr ? 0 : 32);
+    return tls::test::hex({reinterpret_cast<const char*>(&known.version), sizeof known.version}) +
+           " " + std::to_string(known.suite) + " " +
+           std::string(known.server_name, known.server_name_length) + " " +
+           std::string(known.alpn, known.alpn_length) + " " +
+           std::string(known.peer_subject, known.peer_subject_length) + " " +
+           tls::test::hex(digest) + " " + std::to_string(known.peer_certificate_length);
+  }
+
   const TlsEchoOptions& options_;
   int count_ = 0;
 };
 
+class PlainEcho final : public uv::Stream {
+ protected:
+  std::size_t on_input(std::string_view input) override {
+    write(input);
+    return input.size();
+  }
+  std::string save() const override { return "0"; }
+};
+
 // A loop with what belongs to its thread.
 struct Loop {
-  Loop(Service& lane, const TlsEchoOptions& options) : context(options.ssl, lane) {
+  Loop(Service& lane, const TlsEchoOptions& options, SSL_CTX* ssl)
+      : context(ssl, lane, {.handshake_ms = options.handshake_ms}) {
     uv_loop_init(&loop);
     host = std::make_unique<uv::Host>(&loop, lane);
     context.join(*host);
-    host->listen(
-        "public", "tcp:127.0.0.1:0", [&] { return std::make_unique<Echo>(context, options); },
-        [&](std::string_view state) {
-          if (options.refuses) throw std::runtime_error("refused, by a test");
-          return std::make_unique<Echo>(context, options, tls::Saved(state));
-        });
+    const auto make = [&]() -> std::unique_ptr<uv::Stream> {
+      if (options.plain) return std::make_unique<PlainEcho>();
+      return std::make_unique<Echo>(context, options);
+    };
+    host->listen("public", "tcp:127.0.0.1:0", make,
+                 [&](std::string_view state) -> std::unique_ptr<uv::Stream> {
+                   if (options.refuses) throw std::runtime_error("refused, by a test");
+                   if (options.plain) return std::make_unique<PlainEcho>();
+                   return std::make_unique<Echo>(context, options, state);
+                 });
   }
   int run() {
     try {
@@ -82,10 +111,13 @@ struct Loop {
 }  // namespace
 
 int run_tls_echo_cpp(const TlsEchoOptions& options) {
+  tls::test::SslContext own;
+  if (options.own_context) own = tls::test::make_context(*options.own_context);
   auto service = Service::open({.name = "test", .version = "1", .lanes = options.lanes});
   std::vector<std::unique_ptr<Loop>> loops;
   for (std::uint32_t i = 0; i < options.lanes; ++i) {
-    loops.push_back(std::make_unique<Loop>(service->lane(i), options));
+    loops.push_back(
+        std::make_unique<Loop>(service->lane(i), options, own ? own.get() : options.ssl));
   }
   if (options.lanes > 1) service->start();
   std::vector<std::thread> threads;

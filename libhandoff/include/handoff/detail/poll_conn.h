@@ -64,9 +64,10 @@ struct handoff_conn_ops {
   /* For sessions with two connections, see below: what the second one does. It is copied. */
   const struct handoff_conn_ops* upstream;
   /* c is about to be closed, with its output sent first: by handoff_conn_close(), after the client
-   * has ended its half, after overflow(), or because the service stops. The place for a layer's
-   * last words (TLS's close_notify) by handoff_conn_write(). Once a connection; not for one that is
-   * not connected yet, that is on its way to another process, or that ends without its output. */
+   * has ended its half, after overflow(), or because the service stops. The place for last
+   * words by handoff_conn_write(); a layer's own (TLS's close_notify) follow. Once a connection;
+   * not for one that is not connected yet, that is on its way to another process, or that ends
+   * without its output. */
   void (*closing)(handoff_conn_t* c);
 };
 
@@ -99,6 +100,7 @@ HANDOFF_API void handoff_conn_touch(handoff_conn_t* c);
 /* Stops handing input to input(), until handoff_conn_resume(). Input waits, and is saved. */
 HANDOFF_API void handoff_conn_pause(handoff_conn_t* c);
 HANDOFF_API void handoff_conn_resume(handoff_conn_t* c);
+HANDOFF_API int handoff_conn_paused(const handoff_conn_t* c);
 /* c is in the middle of something: at an upgrade it stays, and moves once it is released. See
  * handoff_session_hold(), whose errors these return; 0 for a connection that is over. */
 HANDOFF_API int handoff_conn_hold(handoff_conn_t* c);

@@ -4,12 +4,21 @@
 
 #include <handoff/uv.hpp>
 
+#include <stdexcept>
+
 namespace handoff::uv {
 
 inline void Stream::on_overflow() {
   detail::complain("session " + std::to_string(id_) +
                    " is closed: " + std::to_string(input_.size()) +
                    " bytes of input wait to be consumed, more than max_input");
+}
+
+inline void Stream::restore_layer(std::string_view layer) {
+  if (layer.empty()) return;
+  throw std::runtime_error(
+      "the release before has bytes of a layer of this session, the keys of its TLS connection, "
+      "say, and this release's class takes none: make it of the same layer (tls::Stream)");
 }
 
 inline std::uint64_t Stream::key() const { return is_second_ ? id_ | Engine::kSecond : id_; }

@@ -80,11 +80,35 @@ inline void Engine::leave(Stream& s) {
   each_of(s, [this](Stream& one) {
     one.dead_ = true;
     one.closing_ = true;
+    set_deadline(one, 0);
     if (one.fd_ >= 0) ::epoll_ctl(epoll_, EPOLL_CTL_DEL, one.fd_, nullptr);
     one.fd_ = -1;
   });
   ended_.push_back(s.id_);
   if (!in_batch_ && !flushing_) schedule();
+}
+
+inline void Engine::stop(std::uint64_t deadline_us) {
+  if (finishing_) return;
+  finishing_ = true;
+  stopping_ = true;
+  for (auto& listener : listeners_) ::epoll_ctl(epoll_, EPOLL_CTL_DEL, listener->fd, nullptr);
+  if (stopping_hook_) stopping_hook_();
+  each_live([](Stream& s) { s.close(); });
+  // Clients that don't read get nine tenths of the time: the rest is for closing before the signal.
+  const std::uint64_t now_us = uv_hrtime() / 1000;
+  const std::uint64_t left_ms = deadline_us > now_us ? (deadline_us - now_us) / 1000 * 9 / 10 : 0;
+  cut_off_ms_ = now_us / 1000 + left_ms;
+  uv_timer_start(
+      &stop_timer_, [](uv_timer_t* t) { static_cast<Engine*>(t->data)->end_all(); }, left_ms, 0);
+  flush();
+}
+
+inline void Engine::end_all() {
+  each_live([this](Stream& s) {
+    if (!s.frozen_) end(s);
+  });
+  flush();
 }
 
 }  // namespace handoff::uv

@@ -17,6 +17,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -162,6 +163,10 @@ class Engine {
   void close_connecting(Stream& s);
   static void reset(int fd);
   void leave(Stream& s);
+  // -- detail/uv_deadline.hpp
+  void set_deadline(Stream& s, std::uint64_t at_ms);
+  void time_deadlines();
+  void meet_deadlines();
   void let_linger(int fd);
   void time_linger();
 
@@ -175,6 +180,7 @@ class Engine {
   uv_timer_t rest_timer_{};  // until listeners without fds to accept with are tried again
   uv_timer_t stop_timer_{};  // until clients that don't read are cut off
   uv_timer_t linger_timer_{};
+  uv_timer_t deadline_timer_{};  // until the first of deadlines_
   Linger linger_;
   int open_handles_ = 0;
   bool turned_ = false;  // the loop has turned once
@@ -189,8 +195,9 @@ class Engine {
   std::unordered_map<SessionId, std::unique_ptr<Stream>> streams_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::map<std::string, Restorer, std::less<>> restores_;
-  std::vector<std::uint64_t> pending_;  // keys of Streams to flush
-  std::vector<SessionId> ended_;        // to destroy
+  std::set<std::pair<std::uint64_t, std::uint64_t>> deadlines_;  // times and keys of Streams
+  std::vector<std::uint64_t> pending_;                           // keys of Streams to flush
+  std::vector<SessionId> ended_;                                 // to destroy
   std::vector<Stream*> opening_;    // restored, on_open() not called yet; nullptr: ended before it
   std::vector<SessionId> adopted_;  // restored with something to do
   std::vector<SessionId> thawed_;   // whose input is to be looked at

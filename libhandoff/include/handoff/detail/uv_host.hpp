@@ -67,6 +67,7 @@ inline void Host::start() {
              [](uv_poll_t* p, int, int) { static_cast<Engine*>(p->data)->on_service(); });
   poll_start(set_poll_, alias_,
              [](uv_poll_t* p, int, int) { static_cast<Engine*>(p->data)->on_events(); });
+  time_deadlines();
   flush();
 }
 
@@ -126,10 +127,13 @@ inline void Engine::init_handles() {
   uv_timer_init(loop_, &rest_timer_);
   uv_timer_init(loop_, &stop_timer_);
   uv_timer_init(loop_, &linger_timer_);
+  uv_timer_init(loop_, &deadline_timer_);
   flusher_.data = rest_timer_.data = stop_timer_.data = linger_timer_.data = this;
-  uv_unref(reinterpret_cast<uv_handle_t*>(&rest_timer_));
-  uv_unref(reinterpret_cast<uv_handle_t*>(&linger_timer_));
-  open_handles_ += 4;
+  deadline_timer_.data = this;
+  for (uv_timer_t* timer : {&rest_timer_, &linger_timer_, &deadline_timer_}) {
+    uv_unref(reinterpret_cast<uv_handle_t*>(timer));
+  }
+  open_handles_ += 5;
 }
 
 // Ends the Host's part in the loop; closed() calls on_finished() after the last handle.
@@ -137,7 +141,9 @@ inline void Engine::close_handles() {
   for (uv_handle_t* handle :
        {reinterpret_cast<uv_handle_t*>(&flusher_), reinterpret_cast<uv_handle_t*>(&rest_timer_),
         reinterpret_cast<uv_handle_t*>(&stop_timer_),
-        reinterpret_cast<uv_handle_t*>(&linger_timer_), reinterpret_cast<uv_handle_t*>(&set_poll_),
+        reinterpret_cast<uv_handle_t*>(&linger_timer_),
+        reinterpret_cast<uv_handle_t*>(&deadline_timer_),
+        reinterpret_cast<uv_handle_t*>(&set_poll_),
         reinterpret_cast<uv_handle_t*>(&service_poll_)}) {
     if (!uv_is_closing(handle)) uv_close(handle, &Engine::closed);
   }
@@ -201,29 +207,6 @@ inline void Engine::end_streams() {
       if (one.fd_ >= 0) ::close(std::exchange(one.fd_, -1));
     });
   }
-}
-
-inline void Engine::stop(std::uint64_t deadline_us) {
-  if (finishing_) return;
-  finishing_ = true;
-  stopping_ = true;
-  for (auto& listener : listeners_) ::epoll_ctl(epoll_, EPOLL_CTL_DEL, listener->fd, nullptr);
-  if (stopping_hook_) stopping_hook_();
-  each_live([](Stream& s) { s.close(); });
-  // Clients that don't read get nine tenths of the time: the rest is for closing before the signal.
-  const std::uint64_t now_us = uv_hrtime() / 1000;
-  const std::uint64_t left_ms = deadline_us > now_us ? (deadline_us - now_us) / 1000 * 9 / 10 : 0;
-  cut_off_ms_ = now_us / 1000 + left_ms;
-  uv_timer_start(
-      &stop_timer_, [](uv_timer_t* t) { static_cast<Engine*>(t->data)->end_all(); }, left_ms, 0);
-  flush();
-}
-
-inline void Engine::end_all() {
-  each_live([this](Stream& s) {
-    if (!s.frozen_) end(s);
-  });
-  flush();
 }
 
 inline void Engine::closed(uv_handle_t* handle) {
