@@ -1,6 +1,5 @@
 // handoff-kv-1, handoff-kv-2: a key-value server that speaks RESP2. See README.md.
-#include <handoff/handoff.hpp>
-#include <handoff/uv.hpp>
+#include <example/door.h>
 
 #include <getopt.h>
 #include <sys/resource.h>
@@ -22,24 +21,25 @@ namespace {
 struct Arguments {
   std::string listen = "tcp:127.0.0.1:6379";
   std::string name = "kv";
+  example::TlsFiles tls;
 };
 
 [[noreturn]] void usage(const char* program, int status) {
   std::fprintf(status == 0 ? stdout : stderr,
-               "usage: %s [--listen ADDRESS] [--name NAME]\n"
+               "usage: %s [--listen ADDRESS] [--name NAME] [--tls-cert FILE --tls-key FILE]\n"
                "  --listen  tcp:HOST:PORT, unless a supervisor has the listener (default "
                "tcp:127.0.0.1:6379)\n"
-               "  --name    of the service (default kv)\n",
+               "  --name    of the service (default kv)\n"
+               "  --tls-cert, --tls-key  PEM files: clients speak TLS then\n",
                program);
   std::exit(status);
 }
 
 Arguments parse(int argc, char** argv) {
   static const option kOptions[] = {
-      {"listen", required_argument, nullptr, 'l'},
-      {"name", required_argument, nullptr, 'n'},
-      {"help", no_argument, nullptr, 'h'},
-      {nullptr, 0, nullptr, 0},
+      {"listen", required_argument, nullptr, 'l'},   {"name", required_argument, nullptr, 'n'},
+      {"tls-cert", required_argument, nullptr, 'c'}, {"tls-key", required_argument, nullptr, 'k'},
+      {"help", no_argument, nullptr, 'h'},           {nullptr, 0, nullptr, 0},
   };
   Arguments arguments;
   for (int c = 0; (c = ::getopt_long(argc, argv, "", kOptions, nullptr)) != -1;) {
@@ -49,6 +49,12 @@ Arguments parse(int argc, char** argv) {
         break;
       case 'n':
         arguments.name = optarg;
+        break;
+      case 'c':
+        arguments.tls.certificate = optarg;
+        break;
+      case 'k':
+        arguments.tls.key = optarg;
         break;
       case 'h':
         usage(argv[0], 0);
@@ -68,15 +74,12 @@ void run(const Arguments& arguments) {
                                                .version = kv::kReleaseVersion,
                                                .state_version = kv::kSessionStateVersion});
   service->section("data", data, kv::kDataReads, kv::kDataWrites);
-  kv::declare_state_steps(*service);
+  example::Door door(arguments.tls, *service);
+  kv::declare_state_steps(*service, [&](kv::Convert step) { return door.step(std::move(step)); });
 
   handoff::uv::Host host(loop, *service);
   host.max_input = std::size_t{1} << 30;  // a request may have many values, of 512 MiB each
-  host.listen(
-      "public", arguments.listen, [&] { return std::make_unique<kv::Client>(engine); },
-      [&](std::string_view state) {
-        return std::make_unique<kv::Client>(engine, kv::decode_session(state));
-      });
+  door.listen<kv::Client>(host, "public", arguments.listen, {}, engine);
   kv::Pulse pulse(host, engine);
   host.on_finished([&] { pulse.stop(); });
   host.start();

@@ -2,12 +2,11 @@
 #ifndef HANDOFF_EXAMPLES_KV_RELEASE_H
 #define HANDOFF_EXAMPLES_KV_RELEASE_H
 
-#include <cstdint>
-#include <vector>
+#include <handoff/handoff.hpp>
 
-namespace handoff {
-class Service;
-}
+#include <cstdint>
+#include <functional>
+#include <vector>
 
 namespace kv {
 
@@ -15,8 +14,10 @@ extern const int kRelease;
 extern const char* const kReleaseVersion;  // for people
 // Versions of the section "data".
 extern const std::vector<std::uint32_t> kDataReads, kDataWrites;
-// The steps between versions of session state that this release knows.
-void declare_state_steps(handoff::Service& service);
+// The steps between versions of session state that this release knows. `around` has the last word
+// on each.
+using Convert = handoff::Service::Convert;
+void declare_state_steps(handoff::Service& service, const std::function<Convert(Convert)>& around);
 
 }  // namespace kv
 
