@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "support/clients/line_client.h"
 #include "support/process/programs.h"
 #include "support/supervisor/supervisor.h"
 #include "tls_fixture.h"
@@ -140,6 +141,29 @@ TEST(TlsProgramTest, SaysWhatIsWrong) {
   std::vector<std::string> options = certificate.options();
   options.insert(options.end(), {"--threads", "2"});
   EXPECT_NE(refused(options).find("give --threads 1"), std::string::npos);
+}
+
+// A session is plain or TLS, and a release that does not serve its kind does not take it.
+TEST(TlsProgramTest, PlainAndTlsRefuseEachOther) {
+  const Certificate certificate;
+  const std::vector<std::string> plain = {"--name", "echo"};
+  Supervisor supervisor({.command = {echo(1)}});
+  {
+    LineClient client(supervisor.port());
+    EXPECT_EQ(client.ask("hello"), "1 1 hello");
+    EXPECT_EQ(supervisor.upgrade(echo(2), certificate.options()).status, 1);
+    EXPECT_EQ(client.ask("still plain"), "2 1 still plain");
+  }
+  supervisor.wait_for_status([](const auto& status) { return status.at("sessions") == 0; });
+  const auto upgrade = supervisor.upgrade(echo(2), certificate.options());
+  ASSERT_EQ(upgrade.status, 0) << upgrade.describe();
+  Typed client(s_client(supervisor.port(), certificate, {}));
+  client.type("hello\n");
+  client.wait_for("\n1 2 hello\n");
+  supervisor.settle();
+  EXPECT_EQ(supervisor.upgrade(echo(1), plain).status, 1);
+  client.type("still TLS\n");
+  client.wait_for("\n2 2 still TLS\n");
 }
 
 }  // namespace
