@@ -3,7 +3,7 @@
 #include <example/program.h>
 
 #include "chatter.h"
-#include "lines.h"
+#include "listen.h"
 
 namespace {
 
@@ -24,8 +24,6 @@ class Chatter1 : public chat::Chatter {
  protected:
   std::string state() const { return example::FieldWriter().text(nick()).text(room()).take(); }
 };
-template <class Base>
-using Lines = chat::OnLines<Base, Chatter1>;
 
 void run(const example::ProgramOptions& options) {
   chat::Rooms rooms;
@@ -34,7 +32,7 @@ void run(const example::ProgramOptions& options) {
   service->section("history", rooms.history, {chat::History::kVersion}, {chat::History::kVersion});
   example::Door door(options.tls, *service);
   handoff::uv::Host host(uv_default_loop(), *service);
-  door.listen<Lines>(host, "public", options.listen, {}, rooms);
+  chat::listen<Chatter1>(door, host, options.listen, rooms);
   host.start();
   uv_run(uv_default_loop(), UV_RUN_DEFAULT);
 }

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "chatter.h"
-#include "lines.h"
+#include "listen.h"
 
 namespace {
 
@@ -60,8 +60,6 @@ class Chatter2 : public chat::Chatter {
   std::uint64_t joined_at_ = kUnknown;
   std::uint64_t heard_at_ = kUnknown;
 };
-template <class Base>
-using Lines = chat::OnLines<Base, Chatter2>;
 
 std::string state_1_to_2(std::string_view state) {
   example::FieldReader fields(state);
@@ -89,7 +87,7 @@ void run(const example::ProgramOptions& options) {
   service->on_downgrade_state(2, 1, door.step(state_2_to_1));
   service->section("history", rooms.history, {chat::History::kVersion}, {chat::History::kVersion});
   handoff::uv::Host host(uv_default_loop(), *service);
-  door.listen<Lines>(host, "public", options.listen, {}, rooms);
+  chat::listen<Chatter2>(door, host, options.listen, rooms);
   host.start();
   uv_run(uv_default_loop(), UV_RUN_DEFAULT);
 }
