@@ -6,6 +6,9 @@ using namespace handoff::tls;
 using handoff::Failure;
 using handoff::Result;
 
+// With what a layer above may have beside it.
+static_assert(kMaxState + 1024 <= HANDOFF_LAYER_MAX);
+
 namespace handoff::tls::api {
 
 Failure may_not(const handoff_tls& t) {
@@ -79,7 +82,7 @@ int handoff_tls_written(int fd, uint64_t* out) {
 
 size_t handoff_tls_save_size(const handoff_tls_t* t) {
   if (t == nullptr || !t->record->begun() || !t->out.empty()) return 0;
-  return RecordState::size(*t->record, t->info, t->plain.view());
+  return RecordState::size(*t->record, t->info);
 }
 
 ssize_t handoff_tls_save(handoff_tls_t* t, void* to, size_t size) {
@@ -92,7 +95,7 @@ ssize_t handoff_tls_save(handoff_tls_t* t, void* to, size_t size) {
       return handoff::fail(-ENOSPC,
                            "a TLS session's state has " + std::to_string(needed) + " bytes");
     }
-    RecordState::write(*t->record, t->info, t->plain.view(), static_cast<std::uint8_t*>(to));
+    RecordState::write(*t->record, t->info, static_cast<std::uint8_t*>(to));
     written = static_cast<ssize_t>(needed);
     return {};
   });
@@ -103,8 +106,7 @@ int handoff_tls_restore(handoff_tls_t** out, handoff_tls_context_t* c, const voi
                         size_t length) {
   if (state == nullptr && length > 0) return -EINVAL;
   return handoff::tls::api::make(out, c, [&](std::unique_ptr<handoff_tls>& t) {
-    return RecordState::read({static_cast<const char*>(state), length}, *t->record, t->info,
-                             t->plain);
+    return RecordState::read({static_cast<const char*>(state), length}, *t->record, t->info);
   });
 }
 

@@ -7,6 +7,7 @@
 #include "libhandoff-tls/api/run.h"
 #include "libhandoff-tls/api/session.h"
 #include "libhandoff-tls/handshake/prepare.h"
+#include "libhandoff-tls/handshake/tickets.h"
 #include "libhandoff-tls/sys/openssl_memory.h"
 
 using namespace handoff::tls;
@@ -22,6 +23,9 @@ namespace {
 
 Result<void> use(handoff_tls_context& c, SSL_CTX* ssl) {
   if (const auto ok = prepare(ssl); !ok) return ok;
+  if (c.tickets != nullptr) {
+    if (const auto ok = take_tickets(ssl); !ok) return ok;
+  }
   SSL_CTX_up_ref(ssl);
   SSL_CTX_free(std::exchange(c.ssl, ssl));
   return {};
@@ -42,9 +46,38 @@ Result<std::size_t> shake_hands(handoff_tls& t, std::string_view input) {
   return consumed;
 }
 
+// How much at the front of input is done with.
+Result<std::size_t> open_records(handoff_tls& t, std::string_view input) {
+  if (!t.record->may_act()) return may_not(t);
+  if (t.record->failed()) return handoff::fail(HANDOFF_ERR_PROTOCOL, alert_words(*t.record));
+  Unread& unread = t.record->unread();
+  const std::size_t known = unread.done() + unread.size();
+  if (input.size() < known) {
+    return handoff::fail(-EINVAL, "handoff_tls_feed() gets " + std::to_string(input.size()) +
+                                      " bytes, and " + std::to_string(known) +
+                                      " are not consumed: give again what it has not consumed, "
+                                      "also after a move");
+  }
+  std::string_view rest = input.substr(known);
+  while (t.plain.size() < t.context.max_plain) {
+    std::size_t consumed = 0;
+    const Record::Opened opened = t.record->open(rest, consumed, t.plain, t.out);
+    rest.remove_prefix(consumed);
+    if (opened == Record::Opened::kRecord) continue;
+    if (opened == Record::Opened::kMore) break;
+    if (opened == Record::Opened::kFailed) {
+      return handoff::fail(HANDOFF_ERR_PROTOCOL, alert_words(*t.record));
+    }
+    if (!unread.empty()) break;
+    (void)unread.take_done();
+    return input.size();  // behind close_notify nothing means anything
+  }
+  return unread.take_done();
+}
+
 Result<std::size_t> feed(handoff_tls& t, std::string_view input) {
-  const std::size_t all = input.size();
   if (t.over) return Failure(*t.over);
+  std::size_t shaken = 0;
   if (t.handshake != nullptr) {
     if (!t.record->is_ours()) return may_not(t);
     // An exception has left it half done.
@@ -55,27 +88,14 @@ Result<std::size_t> feed(handoff_tls& t, std::string_view input) {
       return consumed;
     }
     if (t.handshake != nullptr) return consumed;
-    input.remove_prefix(*consumed);
+    shaken = *consumed;
+    input.remove_prefix(shaken);
   }
-  while (t.plain.size() < t.context.max_plain) {
-    std::size_t consumed = 0;
-    switch (t.record->open(input, consumed, t.plain, t.out)) {
-      case Record::Opened::kRecord:
-        input.remove_prefix(consumed);
-        break;
-      case Record::Opened::kMore:
-        return all - input.size();
-      case Record::Opened::kEnded:
-        return all;
-      case Record::Opened::kFailed:
-        return handoff::fail(HANDOFF_ERR_PROTOCOL, alert_words(*t.record));
-      case Record::Opened::kRefused:
-        // The handshake's part is consumed, and what follows is for whoever may open it.
-        if (all > input.size()) return all - input.size();
-        return may_not(t);
-    }
-  }
-  return all - input.size();
+  const auto opened = open_records(t, input);
+  // The handshake's part is consumed, and what follows is for whoever may open it.
+  if (!opened && opened.error().code == HANDOFF_ERR_ORDER && shaken > 0) return shaken;
+  if (!opened) return opened;
+  return shaken + *opened;
 }
 
 int make_session(handoff_tls_t** out, handoff_tls_context_t* c, Role role, const char* server_name,
@@ -86,7 +106,8 @@ int make_session(handoff_tls_t** out, handoff_tls_context_t* c, Role role, const
     auto handshake = Handshake::make(c->ssl, role, server_name);
     if (!handshake) return Failure(handshake.error());
     t->handshake = std::move(*handshake);
-    return {};
+    if (c->tickets == nullptr) return {};
+    return use_ticket_keys(t->handshake->ssl(), c->tickets.get());
   });
 }
 
@@ -188,8 +209,11 @@ size_t handoff_tls_plain(const handoff_tls_t* t, const char** data) {
 
 int handoff_tls_consume(handoff_tls_t* t, size_t n) {
   if (t == nullptr || n > t->plain.size()) return -EINVAL;
-  t->plain.consume(n);
-  return 0;
+  return api::run(*t, [&]() -> Result<void> {
+    t->plain.consume(n);
+    t->record->consume(n);
+    return {};
+  });
 }
 
 int handoff_tls_write(handoff_tls_t* t, const void* data, size_t length) {
@@ -248,7 +272,10 @@ int handoff_tls_get_info(const handoff_tls_t* t, struct handoff_tls_info* info) 
            .server_name = t->info.server_name.data(),
            .server_name_length = t->info.server_name.size(),
            .peer_certificate = t->info.peer_certificate.data(),
-           .peer_certificate_length = t->info.peer_certificate.size()};
+           .peer_certificate_length = t->info.peer_certificate.size(),
+           .peer_subject = t->info.peer_subject.data(),
+           .peer_subject_length = t->info.peer_subject.size(),
+           .peer_digest = t->info.peer_digest.empty() ? nullptr : t->info.peer_digest.data()};
   if (record.begun()) {
     info->version = record.suite()->version == Version::kTls13 ? 0x0304 : 0x0303;
     info->suite = record.suite()->id;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace handoff::tls {
 
@@ -98,10 +99,29 @@ Record::Opened Record::open(std::string_view input, std::size_t& consumed, Buffe
   if (input.size() < kHeaderSize + size) return Opened::kMore;
   consumed = kHeaderSize + size;
 
-  std::uint8_t* const bytes = plain.room(size);
+  unread_.before(read_);
+  const std::size_t before = plain.size();
+  const std::uint32_t generation = read_.generation;
+  const Opened opened = open_whole(input.substr(0, consumed), type, plain, wire);
+  if (opened != Opened::kRecord) return opened;
+  const std::size_t brought = plain.size() - before;
+  unread_.add(*suite_, consumed, brought, read_.generation != generation);
+  return skip_ == 0 || skip(brought, plain) ? opened : fail(Alert::kInternalError, wire);
+}
+
+// The state of a process before has the first record's plaintext as begun, so it has more.
+bool Record::skip(std::size_t brought, Buffer& plain) {
+  const std::size_t begun = std::exchange(skip_, 0);
+  if (brought <= begun) return false;
+  plain.consume(begun);
+  unread_.consume(*suite_, begun);
+  return true;
+}
+
+Record::Opened Record::open_whole(std::string_view record, Type type, Buffer& plain, Buffer& wire) {
+  std::uint8_t* const bytes = plain.room(record.size() - kHeaderSize);
   std::size_t opened = 0;
-  if (read_.sequence > kLastSequence ||
-      !unprotect(*suite_, read_, input.substr(0, consumed), bytes, opened)) {
+  if (read_.sequence > kLastSequence || !unprotect(*suite_, read_, record, bytes, opened)) {
     return fail(Alert::kBadRecordMac, wire);
   }
   // TLSInnerPlaintext has a limit of its own, padding included (RFC 8446, 5.4).

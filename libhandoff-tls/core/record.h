@@ -18,6 +18,7 @@
 #include "libhandoff-tls/core/gate.h"
 #include "libhandoff-tls/core/position.h"
 #include "libhandoff-tls/core/protection.h"
+#include "libhandoff-tls/core/unread.h"
 #include "libhandoff-tls/crypto/derive.h"
 
 namespace handoff::tls {
@@ -73,9 +74,16 @@ class Record {
   // max_fragment_length as RFC 6066, 4 numbers it: 1 to 4 stand for 512 to 4096 bytes, 0 for none.
   void limit_fragments(std::uint8_t code) { limit_ = code == 0 ? kMaxFragment : 256U << code; }
 
-  // Opens the record at the front of input, and says in `consumed` how long it was. Appends what it
-  // brings to plain. Alerts go to wire.
+  // Opens the record at the front of input, behind those that are unread(), and says in `consumed`
+  // how long it was. Appends what it brings to plain. Alerts go to wire.
   Opened open(std::string_view input, std::size_t& consumed, Buffer& plain, Buffer& wire);
+  // So much of what was opened is done with.
+  void consume(std::size_t plain) {
+    if (suite_ != nullptr) unread_.consume(*suite_, plain);
+  }
+  // The input before what open() gets next: it is kept until Unread::take_done() gives it up.
+  Unread& unread() { return unread_; }
+  const Unread& unread() const { return unread_; }
   // Seals all of it, in as many records as it takes. False, without having done anything, if this
   // process may not, or if the session has ended on this side.
   bool seal(std::string_view plain, Buffer& wire);
@@ -123,6 +131,8 @@ class Record {
   void seal_one(Type type, std::string_view plain, Buffer& wire);
   void send_alert(int level, Alert alert, Buffer& wire);
   Opened fail(Alert alert, Buffer& wire);
+  Opened open_whole(std::string_view record, Type type, Buffer& plain, Buffer& wire);
+  bool skip(std::size_t brought, Buffer& plain);
   Opened take(Type type, const std::uint8_t* bytes, std::size_t size, Buffer& plain, Buffer& wire);
   Opened take_alert(std::string_view body, Buffer& wire);
   Opened take_handshake(std::string_view body, Buffer& wire);
@@ -146,6 +156,8 @@ class Record {
   std::size_t limit_ = kMaxFragment;
   Direction read_;
   Direction write_;
+  Unread unread_;
+  std::size_t skip_ = 0;  // of the first record's plaintext, which a process before has consumed
   Position position_;
   std::vector<std::uint8_t> half_;  // the beginning of a handshake message
   std::optional<Ticket> ticket_;

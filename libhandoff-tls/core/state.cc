@@ -15,7 +15,11 @@ enum Tag : std::uint8_t {
   kAlpn = 2,
   kServerName = 3,
   kPeerCertificate = 4,
-  kPlain = 5,
+  kConsumed = 5,  // of the first record's plaintext
+  kPeerSubject = 6,
+  kPeerDigest = 7,
+  kDone = 8,  // bytes at the front of the input
+  kLastKnown = kDone,
   kMayBePassedOver = 128,
 };
 constexpr std::uint8_t kAllFlags = kIsClient | kOwesUpdate | kReadClosed | kWriteClosed | kFailed;
@@ -113,53 +117,60 @@ Failure wrong(const char* what) {
                                         "damaged on the way");
 }
 
-template <class To>
-void put(To& to, const Record& r, std::uint8_t flags, std::uint8_t fragment, unsigned idle,
-         std::uint64_t position, std::string_view half, const Info& info, std::string_view plain) {
-  to.number(kStateVersion, 1);
-  to.number(r.suite()->id, 2);
-  to.number(flags, 1);
-  to.number(fragment, 1);
-  to.number(idle, 1);
-  to.number(position, 8);
-  put_direction(to, *r.suite(), r.reading(), false);
-  put_direction(to, *r.suite(), r.writing(), true);
-  put_section(to, kHalfMessage, half);
-  put_section(to, kAlpn, info.alpn);
-  put_section(to, kServerName, info.server_name);
-  put_section(to, kPeerCertificate, info.peer_certificate);
-  put_section(to, kPlain, plain);
-}
-
 std::string_view text(const std::vector<std::uint8_t>& bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
 }  // namespace
 
-std::size_t RecordState::size(const Record& record, const Info& info, std::string_view plain) {
+template <class To>
+void RecordState::put(To& to, const Record& r, const Info& info) {
+  // Behind a record that waits all is opened again.
+  const Unread& unread = r.unread_;
+  const bool waits = !unread.empty();
+  std::uint8_t flags = 0;
+  if (r.role_ == Role::kClient) flags |= kIsClient;
+  if (r.owes_update_) flags |= kOwesUpdate;
+  if (r.read_closed_ && !waits) flags |= kReadClosed;
+  if (r.write_closed_) flags |= kWriteClosed;
+  if (r.failed_) flags |= kFailed;
+  to.number(kStateVersion, 1);
+  to.number(r.suite_->id, 2);
+  to.number(flags, 1);
+  // 256 << code, so the code is how far the 9th bit has moved.
+  to.number(r.limit_ == kMaxFragment ? 0 : std::countr_zero(r.limit_) - 8, 1);
+  to.number(std::min(r.idle_, kMaxIdleRecords), 1);
+  to.number(r.position_.end(), 8);
+  put_direction(to, *r.suite_, waits ? unread.first() : r.read_, false);
+  put_direction(to, *r.suite_, r.write_, true);
+  put_section(to, kHalfMessage, waits ? std::string_view() : text(r.half_));
+  put_section(to, kAlpn, info.alpn);
+  put_section(to, kServerName, info.server_name);
+  put_section(to, kPeerCertificate, info.peer_certificate);
+  const std::size_t consumed = waits ? unread.consumed() : r.skip_;
+  const char bytes[] = {static_cast<char>(consumed >> 8), static_cast<char>(consumed)};
+  put_section(to, kConsumed, {bytes, consumed > 0 ? sizeof bytes : 0});
+  put_section(to, kPeerSubject, info.peer_subject);
+  put_section(to, kPeerDigest, info.peer_digest);
+  if (unread.done() > 0) {
+    to.number(kDone, 1);
+    to.number(8, 4);
+    to.number(unread.done(), 8);
+  }
+}
+
+std::size_t RecordState::size(const Record& record, const Info& info) {
   Counter counter;
-  put(counter, record, 0, 0, 0, 0, text(record.half_), info, plain);
+  put(counter, record, info);
   return counter.size;
 }
 
-void RecordState::write(const Record& record, const Info& info, std::string_view plain,
-                        std::uint8_t* out) {
-  std::uint8_t flags = 0;
-  if (record.role_ == Role::kClient) flags |= kIsClient;
-  if (record.owes_update_) flags |= kOwesUpdate;
-  if (record.read_closed_) flags |= kReadClosed;
-  if (record.write_closed_) flags |= kWriteClosed;
-  if (record.failed_) flags |= kFailed;
-  // 256 << code, so the code is how far the 9th bit has moved.
-  const auto fragment = static_cast<std::uint8_t>(
-      record.limit_ == kMaxFragment ? 0 : std::countr_zero(record.limit_) - 8);
+void RecordState::write(const Record& record, const Info& info, std::uint8_t* out) {
   Writer writer{out};
-  put(writer, record, flags, fragment, std::min(record.idle_, kMaxIdleRecords),
-      record.position_.end(), text(record.half_), info, plain);
+  put(writer, record, info);
 }
 
-Result<void> RecordState::read(std::string_view state, Record& record, Info& info, Buffer& plain) {
+Result<void> RecordState::read(std::string_view state, Record& record, Info& info) {
   if (state.empty()) return wrong("is empty");
   Reader from{state};
   if (const std::uint64_t version = from.number(1); version != kStateVersion) {
@@ -192,7 +203,7 @@ Result<void> RecordState::read(std::string_view state, Record& record, Info& inf
   if (record.read_.sequence > kLastSequence + 1 || record.write_.sequence > kLastSequence + 1) {
     return refuse("has a record number that no session reaches");
   }
-  std::string_view sections[kPlain + 1];
+  std::string_view sections[kLastKnown + 1];
   for (std::uint8_t last = 0; !from.rest.empty();) {
     if (from.rest.size() < kSectionHeader) return refuse("is cut in a section");
     const auto tag = static_cast<std::uint8_t>(from.number(1));
@@ -201,7 +212,7 @@ Result<void> RecordState::read(std::string_view state, Record& record, Info& inf
     if (tag <= last) return refuse("has a section twice, or in the wrong place");
     last = tag;
     if (tag >= kMayBePassedOver) continue;
-    if (tag > kPlain || bytes.empty()) return refuse("has an unknown or an empty section");
+    if (tag > kLastKnown || bytes.empty()) return refuse("has an unknown or an empty section");
     sections[tag] = bytes;
   }
   const std::string_view half = sections[kHalfMessage];
@@ -209,14 +220,27 @@ Result<void> RecordState::read(std::string_view state, Record& record, Info& inf
   if (sections[kAlpn].size() > 255 || sections[kServerName].size() > 255) {
     return refuse("has a name that is too long");
   }
+  const std::size_t digest = sections[kPeerDigest].size();
+  if (sections[kPeerCertificate].size() > kMaxCertificate ||
+      sections[kPeerSubject].size() > kMaxSubject || (digest != 0 && digest != kDigestSize)) {
+    return refuse("has a certificate that no session has");
+  }
+  Reader consumed{sections[kConsumed]};
+  const auto skip = static_cast<std::size_t>(consumed.number(sections[kConsumed].size()));
+  if (sections[kConsumed].size() > 2 || skip > kMaxFragment ||
+      (skip > 0 && (!half.empty() || (flags & kReadClosed) != 0))) {
+    return refuse("has consumed what it can't have opened");
+  }
+  Reader done{sections[kDone]};
+  if (sections[kDone].size() > 8) return refuse("has an input that is too long");
 
   Info told{std::string(sections[kAlpn]), std::string(sections[kServerName]),
-            std::string(sections[kPeerCertificate])};
-  Buffer opened;
-  opened.append(sections[kPlain]);
+            std::string(sections[kPeerCertificate]), std::string(sections[kPeerSubject]),
+            std::string(sections[kPeerDigest])};
   record.half_.assign(half.begin(), half.end());
   info = std::move(told);
-  plain = std::move(opened);
+  record.skip_ = skip;
+  record.unread_.restore_done(done.number(sections[kDone].size()));
   record.role_ = (flags & kIsClient) != 0 ? Role::kClient : Role::kServer;
   record.owes_update_ = (flags & kOwesUpdate) != 0;
   record.read_closed_ = (flags & kReadClosed) != 0;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "handoff/handoff.h"
+#include "libhandoff-tls/handshake/certificate.h"
 #include "libhandoff-tls/handshake/prepare.h"
 
 namespace handoff::tls {
@@ -174,13 +175,8 @@ Result<void> Handshake::finish(Record& record, Info& info) {
   if (alpn_size > 0) info.alpn.assign(reinterpret_cast<const char*>(alpn), alpn_size);
   const char* const name = SSL_get_servername(ssl_, TLSEXT_NAMETYPE_host_name);
   if (name != nullptr) info.server_name = name;
-  if (X509* const certificate = SSL_get0_peer_certificate(ssl_)) {
-    unsigned char* der = nullptr;
-    const int size = i2d_X509(certificate, &der);
-    if (size <= 0) return out_of_memory();
-    info.peer_certificate.assign(reinterpret_cast<const char*>(der),
-                                 static_cast<std::size_t>(size));
-    OPENSSL_free(der);
+  if (const X509* const certificate = SSL_get0_peer_certificate(ssl_)) {
+    if (const auto ok = describe_certificate(certificate, info); !ok) return ok;
   }
   // Last of all: from here on the session can seal.
   record.limit_fragments(SSL_SESSION_get_max_fragment_length(SSL_get_session(ssl_)));

@@ -4,6 +4,7 @@
 
 #include "handoff/poll.h"
 #include "libhandoff/api/handle.h"
+#include "libhandoff/protocol/limits.h"
 
 using handoff::Result;
 using handoff::api::run;
@@ -89,6 +90,7 @@ int handoff_save_flags(handoff_saved_t* out, uint32_t flags) {
   out->given = true;
   return 0;
 }
+static_assert(HANDOFF_LAYER_MAX == handoff::protocol::kMaxLayer);
 int handoff_save_layer(handoff_saved_t* out, const void* data, size_t length) {
   if (out != nullptr && length > HANDOFF_LAYER_MAX - out->layer.view().size()) {
     return noted(out, "handoff_save_layer", -E2BIG);

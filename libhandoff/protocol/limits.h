@@ -21,7 +21,7 @@ inline constexpr std::size_t kMaxBody = kMaxFrame - kHeaderSize;
 // A session of more bytes than this (state, input and output together) goes into a memfd.
 inline constexpr std::size_t kMaxInline = 32 * 1024;
 // Bytes of a layer that travel with a session; they lie in the frame.
-inline constexpr std::size_t kMaxLayer = 8192;
+inline constexpr std::size_t kMaxLayer = 32 * 1024;
 // A Sessions frame gets no further record once its body is this long. The rest is room for the
 // largest record: kMaxInline bytes, a layer's, and 4,096 for its fields and the names of its fds.
 inline constexpr std::size_t kBatchBody = kMaxBody - kMaxInline - kMaxLayer - 4096;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "libhandoff/base/description.h"
+#include "libhandoff/base/secret.h"
 #include "libhandoff/service/registry.h"
 
 namespace handoff::io {
@@ -38,8 +39,14 @@ handoff_section_ops Blob::ops() {
   return ops;
 }
 
+void Blob::forget(std::optional<std::string>& value) {
+  constexpr std::size_t kWiped = std::size_t{64} << 10;
+  if (value && value->size() <= kWiped) wipe(*value);
+  value.reset();
+}
+
 int Blob::begin() {
-  sent_.reset();
+  forget(sent_);
   left_ = 0;
   ends_ = false;
   return 0;
@@ -60,8 +67,11 @@ int Blob::save() {
                               " bytes, and " + std::to_string(kMax) +
                               " are the most; make a section of it");
   }
-  if (sent_ == out.bytes) return 0;
-  sent_ = std::move(out.bytes);
+  std::optional<std::string> saved = std::move(out.bytes);
+  const bool same = sent_ == saved;
+  forget(same ? saved : sent_);
+  if (same) return 0;
+  sent_ = std::move(saved);
   left_ = sent_->size();
   return 1;
 }
@@ -97,6 +107,7 @@ int Blob::write(const char* chunk, std::size_t length) {
       return refuse(-E2BIG, "blob '" + name_ + "': a value of " + std::to_string(announced) +
                                 " bytes came, and " + std::to_string(kMax) + " are the most");
     }
+    forget(came_);
     came_.emplace();
     missing_ = announced;
     chunk += kHeader;
@@ -112,12 +123,14 @@ int Blob::write(const char* chunk, std::size_t length) {
 // A donor that does not have it gives none, and there is nothing to load.
 int Blob::finish() {
   if (missing_ > 0) return refuse(-EPROTO, "blob '" + name_ + "' did not come whole");
-  const auto value = std::exchange(came_, std::nullopt);
-  return value ? load_(user_, value->data(), value->size()) : 0;
+  if (!came_) return 0;
+  const int result = load_(user_, came_->data(), came_->size());
+  forget(came_);
+  return result;
 }
 
 void Blob::reset() {
-  came_.reset();
+  forget(came_);
   missing_ = 0;
 }
 

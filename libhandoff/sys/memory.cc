@@ -64,6 +64,8 @@ Result<Mapping> Mapping::of(int fd, std::size_t size, bool writable) {
   void* at =
       ::mmap(nullptr, size, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
   if (at == MAP_FAILED) return fail_errno("mapping shared memory");
+  // What it carries may be keys, and is in the service's own memory beside it.
+  (void)::madvise(at, size, MADV_DONTDUMP);
   mapping.data_ = static_cast<char*>(at);
   mapping.size_ = size;
   return mapping;

@@ -8,19 +8,21 @@
  *
  *   what the socket has given  -> handoff_tls_feed()  -> handoff_tls_plain(), handoff_tls_consume()
  *   handoff_tls_write()        -> handoff_tls_out()   -> what the socket is to get,
- * handoff_tls_sent()
+ *                                                        handoff_tls_sent()
  *
- * The recipe (tls.hpp follows it on uv.hpp):
+ * The recipe (tls.hpp follows it on uv.hpp, tls_poll.h on poll.h):
  *   1. handoff_tls_context_open() before handoff_ready(). Sessions are restored into it by
  *      handoff_tls_restore(), and can do nothing yet.
  *   2. handoff_wait() has returned 0: handoff_tls_own(), before any input that has come along is
  *      looked at. Before its first input or output handoff_tls_written() and handoff_tls_check()
  *      for each restored session. If they do not agree, end the connection.
  *   3. A connection is accepted: handoff_tls_written(), handoff_tls_accept(). From its first byte
- *      until handoff_tls_established() handoff_session_hold() it, with a deadline of yours.
- *   4. save(): move handoff_tls_out() to the session's output, then handoff_tls_save(). What
- *      handoff_tls_feed() has not consumed is the session's input. Wipe your copy of the state
- *      (explicit_bzero(3)), which has the keys.
+ *      until handoff_tls_established() handoff_session_hold() it, with a deadline of yours, at
+ *      which you close it.
+ *   4. save(): move handoff_tls_out() to the session's output, then handoff_tls_save() into bytes
+ *      for handoff_save_layer(). Wipe your copy (explicit_bzero(3)), which has the keys. What
+ *      handoff_tls_feed() has not consumed is the session's input: the state is as before it, and
+ *      the heir's handoff_tls_feed() opens it again.
  *   5. freeze(): handoff_tls_freeze(). thaw(), and late(): handoff_tls_thaw(). After retired()
  *      sessions stay frozen until handoff_tls_free().
  *
@@ -60,7 +62,7 @@ typedef struct handoff_tls handoff_tls_t;                 /* one session */
 struct handoff_tls_options {
   size_t size;
   /* handoff_tls_feed() opens no further record while so much plaintext waits to be consumed, so
-   * that a client that sends more than is read fills its own memory. It moves as part of the state.
+   * that a client that sends more than is read fills its own memory. No request can be longer.
    * 0 for 64 KiB. A record may go 16 KiB beyond. */
   size_t max_plain;
 };
@@ -103,6 +105,24 @@ HANDOFF_API int handoff_tls_wipes_openssl(void);
  * low. Either may be NULL. Any thread. */
 HANDOFF_API void handoff_tls_key_memory(size_t* bytes, size_t* unlocked);
 
+/* ---- tickets ------------------------------------------------------------ */
+
+/* Sessions of c are resumed by tickets whose keys the next generation can have: OpenSSL makes keys
+ * of its own for each SSL_CTX, so that after an upgrade each client would shake hands anew. A new
+ * key comes after period_s (0: 12 hours), and the one before is accepted for as long again. Takes
+ * the ticket callback of the SSL_CTX, also of those that handoff_tls_context_use() gets. Contexts
+ * do not share keys: a client must not resume where it would not be let in. Those of several lanes
+ * may, by handoff_tls_save_tickets() and handoff_tls_load_tickets(). */
+HANDOFF_API int handoff_tls_tickets(handoff_tls_context_t* c, uint32_t period_s);
+#define HANDOFF_TLS_TICKETS_MAX 256u
+/* The keys as bytes, HANDOFF_TLS_TICKETS_MAX at most: for a handoff_blob() of lane 0, which
+ * libhandoff wipes. Wipe yours (explicit_bzero(3)). Returns how many; -ENOSPC if size is too small,
+ * HANDOFF_ERR_ORDER before handoff_tls_tickets(). */
+HANDOFF_API ssize_t handoff_tls_save_tickets(handoff_tls_context_t* c, void* to, size_t size);
+/* The other way round, in the heir. Bytes of a newer release that this one does not know are passed
+ * over: clients shake hands anew. HANDOFF_ERR_PROTOCOL for bytes that are damaged. */
+HANDOFF_API int handoff_tls_load_tickets(handoff_tls_context_t* c, const void* from, size_t length);
+
 /* ---- sessions ----------------------------------------------------------- */
 
 /* How many bytes the kernel was given for fd to send, as it counts them. Borrows fd. For
@@ -127,14 +147,18 @@ HANDOFF_API const char* handoff_tls_error(const handoff_tls_t* t);
  * handoff_tls_feed(). NULL from the moment that it is over. Never call SSL_do_handshake(3). */
 HANDOFF_API struct ssl_st* handoff_tls_ssl(const handoff_tls_t* t);
 
-/* What the socket has given. Returns how many bytes were consumed, whole records alone: give the
- * rest again, with more behind it. HANDOFF_ERR_PROTOCOL if the peer broke the protocol, or has
+/* What the socket has given. Returns how many bytes were consumed: give the rest again, with more
+ * behind it. Only a record whose plaintext was consumed is (what was opened is not opened a second
+ * time in this process). So after handoff_tls_consume() call it once more, with what is left, until
+ * it consumes nothing. -EINVAL if some of what it has not consumed is missing. HANDOFF_ERR_PROTOCOL
+ * if the peer broke the protocol, or has
  * ended the session with an alert; HANDOFF_ERR_UNKNOWN for a session that can't move; -ENOMEM. With
  * 0 bytes a handshake goes on in which a callback of OpenSSL's has put off its answer. */
 HANDOFF_API ssize_t handoff_tls_feed(handoff_tls_t* t, const void* data, size_t length);
 /* What was opened: returns how much, and sets *data to it. */
 HANDOFF_API size_t handoff_tls_plain(const handoff_tls_t* t, const char** data);
-/* The first n bytes of it are done with. -EINVAL if there are not as many. */
+/* The first n bytes of it are done with; handoff_tls_feed() says which input is, then. -EINVAL if
+ * there are not as many. */
 HANDOFF_API int handoff_tls_consume(handoff_tls_t* t, size_t n);
 
 /* Seals all of data. HANDOFF_ERR_ORDER before the handshake is over, too; -EPIPE after
@@ -171,6 +195,11 @@ struct handoff_tls_info {
   size_t server_name_length;
   const void* peer_certificate; /* DER */
   size_t peer_certificate_length;
+  /* Of its subject, as RFC 2253 writes it ("CN=example.org,O=Example"), in UTF-8; "" if it is
+   * longer than 1 KiB. Not terminated by a NUL. */
+  const char* peer_subject;
+  size_t peer_subject_length;
+  const void* peer_digest; /* SHA-256 of the certificate, 32 bytes; NULL if there is none */
   uint64_t records_read, records_written; /* by the current keys */
   uint32_t keys_read, keys_written;       /* KeyUpdates so far */
 };
@@ -192,9 +221,9 @@ HANDOFF_API int handoff_tls_take_ticket(handoff_tls_t* t, struct handoff_tls_tic
 
 /* ---- moving ------------------------------------------------------------- */
 
-/* The size of a session's state: 78 to 134 bytes, and the names, the certificate, the plaintext
- * that was not consumed. Changes with each call that does something. 0 where handoff_tls_save()
- * fails. */
+/* The size of a session's state: 78 to 134 bytes, and the names, the certificate, half a handshake
+ * message. It has room in a layer (HANDOFF_LAYER_MAX), with 1 KiB left. Changes with each call that
+ * does something. 0 where handoff_tls_save() fails. */
 HANDOFF_API size_t handoff_tls_save_size(const handoff_tls_t* t);
 /* Writes the state, keys and all, and returns its size. HANDOFF_ERR_ORDER before the handshake is
  * over: hold the session until then. -EBUSY while handoff_tls_out() has something: it belongs into

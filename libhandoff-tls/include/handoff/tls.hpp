@@ -1,37 +1,31 @@
 // tls.hpp: TLS for services on uv.hpp. Header-only, over tls.h; link libhandoff-tls.
 //
 // A tls::Stream is a uv::Stream whose bytes are a TLS session's: on_plain() gets plaintext, write()
-// takes it, close() says close_notify first. The session moves with the connection. tls.h says what
-// does not move, and is off.
+// takes it, close() says close_notify first. The session moves with the connection, beside the
+// author's state, where no state step sees it. tls.h says what does not move, and is off.
 //
 //   struct Echo final : handoff::tls::Stream {
 //     explicit Echo(handoff::tls::Context& c) : Stream(c) {}
-//     Echo(handoff::tls::Context& c, handoff::tls::Saved saved) : Stream(c, saved) {}
 //     std::size_t on_plain(std::string_view in) override { write(in); return in.size(); }
 //     std::string save_plain() const override { return {}; }
 //   };
 //   handoff::tls::Context context(ssl_ctx, *service);
+//   handoff::uv::Host host(uv_default_loop(), *service);
 //   context.join(host);
 //   host.listen("public", "tcp:127.0.0.1:7443", [&] { return std::make_unique<Echo>(context); },
-//               [&](std::string_view state) {
-//                 return std::make_unique<Echo>(context, handoff::tls::Saved(state));
-//               });
+//               [&](std::string_view state) { return std::make_unique<Echo>(context, state); });
 //   host.start();
 //   uv_run(uv_default_loop(), UV_RUN_DEFAULT);
 //
 // A session whose handshake is under way stays with its process, and moves when it is done
-// (hold()). So a service with several lanes can't use this layer yet.
-//
-// For now the TLS state stands in front of the author's in what save() gives. A state step
-// (Service::state_step()) sees both: let it convert Saved(state).state, and put front() of the
-// other before it. The library does not wipe its copies of them.
+// (hold()). So a service with several lanes can't use this layer yet. A release whose Streams are
+// no tls::Streams refuses the sessions, as this one does those that have no TLS.
 #ifndef HANDOFF_TLS_HPP
 #define HANDOFF_TLS_HPP
 
 #include <handoff/tls.h>
 
 #include <cstdint>
-#include <cstring>
 #include <handoff/uv.hpp>
 #include <memory>
 #include <string>
@@ -40,20 +34,26 @@
 
 namespace handoff::tls {
 
-// What the sessions of one Host share: an SSL_CTX, and whether this process may seal. Must outlive
-// the Host.
+struct ContextOptions {
+  // A connection whose handshake takes longer than that is closed, from its accept on (or from
+  // Host::connect()); 0: never.
+  std::uint64_t handshake_ms = 10'000;
+  // The blob (Service::blob()) by which the keys of session tickets move, so that clients resume
+  // after an upgrade; "" leaves tickets to OpenSSL. Each Context of a Service needs a name of its
+  // own.
+  std::string tickets = "tls.tickets";
+  std::uint32_t ticket_period_s = 0;  // see handoff_tls_tickets()
+};
+
+// What the sessions of one Host share: an SSL_CTX, and whether this process may seal. Made before
+// Host::start(). Must outlive the Host.
 class Context {
  public:
   // ssl gets another reference, and is prepared: see handoff_tls_context_open(). Borrows service.
   // Throws handoff::Exception.
-  Context(ssl_ctx_st* ssl, Service& service) : service_(service) {
-    // As much as uv::Host::max_input: a request may be larger than what is opened at once.
-    const handoff_tls_options options{.size = sizeof options, .max_plain = std::size_t{16} << 20};
-    handoff_tls_context_t* made = nullptr;
-    const int result = handoff_tls_context_open(&made, ssl, &options);
-    if (result != 0) throw Exception(result, "a TLS context can't be made of this SSL_CTX");
-    context_.reset(made);
-  }
+  Context(ssl_ctx_st* ssl, Service& service, const ContextOptions& options = {});
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
   // Other certificates, for the handshakes from now on. Throws handoff::Exception.
   void use(ssl_ctx_st* ssl) {
     const int result = handoff_tls_context_use(context_.get(), ssl);
@@ -72,16 +72,11 @@ class Context {
 
  private:
   friend class Stream;
-  // A session acts for the first time. A Host asks Streams for nothing before it owns them, and
-  // some in Host::start().
-  void own() {
-    const State state = service_.state();
-    const bool owns = state == State::kOwner || state == State::kDonor || state == State::kLate;
-    if (owned_ || !owns) return;
-    owned_ = handoff_tls_own(context_.get()) == 0;
-  }
+  void share_tickets(const ContextOptions& options);
+  void own();
 
   Service& service_;
+  std::uint64_t handshake_ms_;
   bool owned_ = false;
   struct Close {
     void operator()(handoff_tls_context_t* p) const { handoff_tls_context_close(p); }
@@ -89,44 +84,17 @@ class Context {
   std::unique_ptr<handoff_tls_context_t, Close> context_;
 };
 
-// What save() of a tls::Stream gave, in its two parts. Borrows the bytes. Throws
-// std::invalid_argument for what can be none.
-struct Saved {
-  explicit Saved(std::string_view bytes) {
-    std::uint32_t size = 0;
-    if (bytes.size() < kHeader) throw std::invalid_argument("a TLS session's state is cut");
-    std::memcpy(&size, bytes.data() + 1, sizeof size);  // both processes are on one host
-    if (bytes.size() - kHeader < size || (bytes[0] != kWaiting && bytes[0] != kSession)) {
-      throw std::invalid_argument("a TLS session's state is cut");
-    }
-    begun = bytes[0] == kSession;
-    layer = bytes.substr(kHeader, size);
-    state = bytes.substr(kHeader + size);
-  }
-  // The TLS part, as it stands before the author's.
-  std::string front() const { return front(begun, layer.size()).append(layer); }
-  static std::string front(bool begun, std::size_t size) {
-    const auto length = static_cast<std::uint32_t>(size);
-    std::string out(kHeader, begun ? kSession : kWaiting);
-    std::memcpy(out.data() + 1, &length, sizeof length);
-    return out;
-  }
-
-  bool begun = false;      // else layer is plaintext that waits for the handshake
-  std::string_view layer;  // keys: wipe what you copy of it
-  std::string_view state;  // what save_plain() gave
-
- private:
-  static constexpr std::size_t kHeader = 5;
-  static constexpr char kWaiting = 0;
-  static constexpr char kSession = 1;
+// Makes a Stream the client of a server: for Host::connect(). name is of the server, see
+// handoff_tls_connect(), or "".
+struct Client {
+  std::string name;
 };
 
 // How the peer's half has ended.
 enum class End {
   kCloseNotify,  // as it should be
   kTruncated,    // without close_notify: somebody may have cut off the end
-  kFailed,       // an alert, or what is no TLS; why() says more
+  kFailed,       // an alert, what is no TLS, or no handshake in time; why() says more
 };
 
 class Stream : public uv::Stream {
@@ -135,6 +103,8 @@ class Stream : public uv::Stream {
   void write(std::string_view plain) final;
   // close_notify behind what was written, then as uv::Stream's.
   void close() final;
+  // Likewise.
+  void end_output();
   void pause() final;
   void resume() final;
   // The handshake is over.
@@ -142,26 +112,38 @@ class Stream : public uv::Stream {
   // What is known of the session, also after a move. Valid until the session's next bytes.
   handoff_tls_info info() const;
   // What has failed, for a log; "" if nothing has.
-  const char* why() const { return tls_ != nullptr ? handoff_tls_error(tls_.get()) : ""; }
+  const char* why() const;
 
  protected:
+  // New or restored, in the server's role; with a Client in the client's.
   explicit Stream(Context& context) : context_(context) {}
-  // Restored. Throws handoff::Exception for a state that is wrong.
-  Stream(Context& context, const Saved& saved);
+  Stream(Context& context, Client client)
+      : context_(context), client_(std::make_unique<Client>(std::move(client))) {}
 
-  // As uv::Stream::on_input() and save(), of plaintext.
+  // As uv::Stream::on_input() and save(), of plaintext. What on_plain() does not consume stays in
+  // the session's input as it came, and takes its memory twice.
   virtual std::size_t on_plain(std::string_view plain) = 0;
   virtual std::string save_plain() const = 0;
+  // A handshake begins: SSL_set_session(3), say. See handoff_tls_ssl().
+  virtual void on_handshake(ssl_st* /*ssl*/) {}
   // The handshake is over: info() is known. Not called after a move.
   virtual void on_secure() {}
   // close() follows.
   virtual void on_tls_end(End /*how*/) {}
   // In on_plain(): see uv::Stream::seen().
   std::size_t seen() const { return seen_; }
+  // The client's role on a socket that is connected already (Host::adopt()): call it in on_open(),
+  // where that is not of an adopted session.
+  void shake_hands();
 
   std::size_t on_input(std::string_view input) final;
+  void on_connected() final { shake_hands(); }
   void on_end() final;
-  std::string save() const final;
+  std::string save() const final { return save_plain(); }
+  void begin_layer() final;
+  std::string save_layer() const final;
+  void restore_layer(std::string_view layer) final;
+  void on_deadline() final;
 
  private:
   struct Free {
@@ -169,22 +151,26 @@ class Stream : public uv::Stream {
   };
 
   bool accept();
+  bool start(int result, handoff_tls_t* made);
   bool ready();
   void flush();
-  void deliver();
+  void begun();
+  bool deliver();
   void end(End how);
 
   Context& context_;
+  std::unique_ptr<Client> client_;
   std::unique_ptr<handoff_tls_t, Free> tls_;
-  std::string waiting_;        // written before the handshake was over
-  std::size_t delivered_ = 0;  // of the plaintext that waits, what on_plain() has had
+  std::string waiting_;            // written before the handshake was over
+  std::string why_;                // what no session of tls.h can tell
+  std::uint64_t deadline_ms_ = 0;  // of the handshake
+  std::size_t delivered_ = 0;      // of the plaintext that waits, what on_plain() has had
   std::size_t seen_ = 0;
   bool unchecked_ = false;
   bool refused_ = false;  // its state was not the newest
   bool paused_ = false;
-  bool delivering_ = false;  // on_plain() is being called
-  bool again_ = false;       // and shall be called once more
-  bool over_ = false;        // the peer's half
+  bool resumed_ = false;  // since on_plain() was called
+  bool over_ = false;     // the peer's half
 };
 
 }  // namespace handoff::tls

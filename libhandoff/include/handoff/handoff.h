@@ -783,7 +783,7 @@ HANDOFF_API int handoff_save_output_at(handoff_saved_t* out, uint64_t position, 
  * not touch. uv.hpp uses all of them, so a service on uv.hpp has none. */
 HANDOFF_API int handoff_save_flags(handoff_saved_t* out, uint32_t flags);
 
-#define HANDOFF_LAYER_MAX 8192u
+#define HANDOFF_LAYER_MAX 32768u
 /* Inside save() only: bytes for a layer between service and library, the keys and counters of a
  * connection, say. Appends a copy. State conversion does not see them, restore() gets them beside
  * the state, and each save() gives all of them. The library overwrites each memory of its own that

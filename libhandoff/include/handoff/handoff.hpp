@@ -16,6 +16,7 @@
 #include <handoff/handoff.h>
 #include <poll.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -182,7 +183,7 @@ struct Saved {
   std::string input = {};
   std::string output = {};
   std::uint32_t flags = 0;  // see handoff_save_flags()
-  std::string layer = {};   // see handoff_save_layer(); who makes it wipes it
+  std::string layer = {};   // see handoff_save_layer(); wiped once the library has it
   // In place of input and output: what the heir has of them is not sent again.
   std::optional<Stretch> input_at = {};
   std::optional<Stretch> output_at = {};
@@ -865,13 +866,14 @@ class Service {
     if (!self.save_ && self.stateless_) return 0;  // an error for a kind that is not
     const int result = self.guard([&] {
       if (!self.save_) throw std::runtime_error("no on_save() was given");
-      const Saved saved = self.save_(id);
+      Saved saved = self.save_(id);
       stored = handoff_save_state(out, saved.state.data(), saved.state.size());
       if (stored >= 0) stored = save_input(out, saved);
       if (stored >= 0) stored = save_output(out, saved);
       if (stored >= 0) stored = handoff_save_flags(out, saved.flags);
       if (stored >= 0 && !saved.layer.empty()) {
         stored = handoff_save_layer(out, saved.layer.data(), saved.layer.size());
+        ::explicit_bzero(saved.layer.data(), saved.layer.size());
       }
     });
     return result < 0 ? result : stored;

@@ -44,6 +44,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -126,9 +127,20 @@ class Stream {
   // All restored streams are told before any input is looked at. This is part of the blackout, so a
   // class that has nothing to do here should not override it (see Host::listen()).
   virtual void on_open(bool /*adopted*/) {}
-  // For a layer that keeps bytes of its own: on_input() is called once although no byte has come,
-  // at the next turn of a restored Stream, else at the next resume().
-  void look_again() { looks_again_ = true; }
+  // For a layer such as tls.hpp, whose own bytes move beside the state (handoff_save_layer(), which
+  // says how many): no state step sees them, and the library wipes them. Memory that they grow in
+  // would keep a copy, so reserve() it. A restored Stream gets them after its constructor, before
+  // its input, and again with each newer state, as a new Stream; what the override throws refuses
+  // the session. A class that knows of none refuses all: it could not go on where they were left.
+  // begin_layer() comes before on_open(false).
+  virtual void begin_layer() {}
+  virtual std::string save_layer() const { return {}; }
+  virtual void restore_layer(std::string_view layer);
+  // Calls on_deadline() at that time, in milliseconds of CLOCK_MONOTONIC, unless the connection
+  // ends or another time is set before; 0: not at all. Does not move. From begin_layer() or
+  // restore_layer() on.
+  void set_deadline(std::uint64_t at_ms);
+  virtual void on_deadline() {}
   // The peer has ended its half, and all of its input has been here: while a paused Stream has
   // some that waits, this comes after resume(). By default close(). An override may go on sending.
   // A restored Stream is told again.
@@ -171,7 +183,6 @@ class Stream {
   bool touched_ = false;
   bool inherited_ = false;  // from another process, which may still have the socket open
   bool paused_ = false;
-  bool looks_again_ = false;  // on_input() is called without a byte
   bool held_ = false;
   bool connecting_ = false;   // neither connected nor refused yet
   int refused_ = 0;           // an errno that on_refused() is to be told of
@@ -193,6 +204,7 @@ class Stream {
   std::uint64_t input_from_ = 0;
   std::uint64_t output_from_ = 0;
   std::size_t opening_ = static_cast<std::size_t>(-1);  // in the host's list of that name
+  std::uint64_t deadline_ms_ = 0;
 };
 
 // Joins a Service, a uv loop and the connections. A Host must outlive the loop's run; the Service
@@ -481,6 +493,10 @@ class Host {
   void close_connecting(Stream& s);
   static void reset(int fd);
   void leave(Stream& s);
+  // -- detail/uv_deadline.hpp
+  void set_deadline(Stream& s, std::uint64_t at_ms);
+  void time_deadlines();
+  void meet_deadlines();
   void let_linger(int fd);
   void time_linger();
 
@@ -494,6 +510,7 @@ class Host {
   uv_timer_t rest_timer_{};  // until listeners without fds to accept with are tried again
   uv_timer_t stop_timer_{};  // until clients that don't read are cut off
   uv_timer_t linger_timer_{};
+  uv_timer_t deadline_timer_{};  // until the first of deadlines_
   Linger linger_;
   int open_handles_ = 0;
   bool turned_ = false;  // the loop has turned once
@@ -508,6 +525,7 @@ class Host {
   std::unordered_map<SessionId, std::unique_ptr<Stream>> streams_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::map<std::string, Restorer, std::less<>> restores_;
+  std::set<std::pair<std::uint64_t, SessionId>> deadlines_;
   std::vector<std::uint64_t> pending_;  // keys of Streams to flush
   std::vector<SessionId> ended_;        // to destroy
   std::vector<Stream*> opening_;    // restored, on_open() not called yet; nullptr: ended before it
@@ -521,6 +539,7 @@ class Host {
 
 #include <handoff/detail/uv_author.hpp>
 #include <handoff/detail/uv_connect.hpp>
+#include <handoff/detail/uv_deadline.hpp>
 #include <handoff/detail/uv_end.hpp>
 #include <handoff/detail/uv_hang_up.hpp>
 #include <handoff/detail/uv_host.hpp>

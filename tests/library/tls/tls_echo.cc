@@ -19,11 +19,6 @@ struct Program {
 class TlsEcho final : public uv::Stream {
  public:
   explicit TlsEcho(Program& program) : program_(program) {}
-  TlsEcho(Program& program, std::string_view state) : program_(program), unchecked_(true) {
-    if (handoff_tls_restore(&tls_, program.context, state.data(), state.size()) != 0) {
-      throw std::runtime_error(handoff_tls_context_error(program.context));
-    }
-  }
   ~TlsEcho() override { handoff_tls_free(tls_); }
   TlsEcho(const TlsEcho&) = delete;
   TlsEcho& operator=(const TlsEcho&) = delete;
@@ -48,22 +43,34 @@ class TlsEcho final : public uv::Stream {
       return input.size();
     }
     const bool shook_hands = handoff_tls_established(tls_) != 0;
-    const ssize_t consumed = handoff_tls_feed(tls_, input.data(), input.size());
-    const char* plain = nullptr;
-    const std::size_t size = handoff_tls_plain(tls_, &plain);
-    if (size > 0) handoff_tls_write(tls_, plain, size);
-    handoff_tls_consume(tls_, size);
-    flush();
+    std::size_t used = 0;
+    std::size_t size = 0;
+    do {
+      const ssize_t consumed = handoff_tls_feed(tls_, input.data() + used, input.size() - used);
+      const char* plain = nullptr;
+      size = handoff_tls_plain(tls_, &plain);
+      if (size > 0) handoff_tls_write(tls_, plain, size);
+      handoff_tls_consume(tls_, size);
+      flush();
+      if (consumed < 0) {
+        std::fprintf(stderr, "%s\n", handoff_tls_error(tls_));
+        close();
+        return input.size();
+      }
+      used += static_cast<std::size_t>(consumed);
+      if (program_.options.saves_once && saved_.empty() && size > 0) saved_ = state();
+    } while (size > 0);
     if (!shook_hands && handoff_tls_established(tls_) != 0) release();
-    if (consumed < 0) {
-      std::fprintf(stderr, "%s\n", handoff_tls_error(tls_));
-      close();
-      return input.size();
-    }
-    if (program_.options.saves_once && saved_.empty() && size > 0) saved_ = state();
-    return static_cast<std::size_t>(consumed);
+    return used;
   }
-  std::string save() const override { return saved_.empty() ? state() : saved_; }
+  std::string save() const override { return {}; }
+  std::string save_layer() const override { return saved_.empty() ? state() : saved_; }
+  void restore_layer(std::string_view layer) override {
+    unchecked_ = true;
+    if (handoff_tls_restore(&tls_, program_.context, layer.data(), layer.size()) != 0) {
+      throw std::runtime_error(handoff_tls_context_error(program_.context));
+    }
+  }
 
  private:
   // Host::start() already looks at input that has come along.
@@ -106,9 +113,9 @@ int run(const TlsEchoOptions& options) {
     host.on_late([&](std::uint64_t) { handoff_tls_thaw(program.context); });
     host.listen(
         "public", "tcp:127.0.0.1:0", [&] { return std::make_unique<TlsEcho>(program); },
-        [&](std::string_view state) {
+        [&](std::string_view) {
           if (program.options.refuses) throw std::runtime_error("refused, by a test");
-          return std::make_unique<TlsEcho>(program, state);
+          return std::make_unique<TlsEcho>(program);
         });
     try {
       host.start();

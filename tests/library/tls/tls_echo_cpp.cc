@@ -9,8 +9,8 @@ namespace {
 class Echo final : public tls::Stream {
  public:
   Echo(tls::Context& context, const TlsEchoOptions& options) : Stream(context), options_(options) {}
-  Echo(tls::Context& context, const TlsEchoOptions& options, tls::Saved saved)
-      : Stream(context, saved), options_(options), count_(std::stoi(std::string(saved.state))) {}
+  Echo(tls::Context& context, const TlsEchoOptions& options, std::string_view state)
+      : Stream(context), options_(options), count_(std::stoi(std::string(state))) {}
 
  protected:
   std::size_t on_plain(std::string_view plain) override {
@@ -60,7 +60,7 @@ int run_tls_echo_cpp(const TlsEchoOptions& options) {
       "public", "tcp:127.0.0.1:0", [&] { return std::make_unique<Echo>(context, options); },
       [&](std::string_view state) {
         if (options.refuses) throw std::runtime_error("refused, by a test");
-        return std::make_unique<Echo>(context, options, tls::Saved(state));
+        return std::make_unique<Echo>(context, options, state);
       });
   try {
     host.start();

@@ -141,6 +141,19 @@ TEST(MessagesTest, SessionsGoBothWays) {
   EXPECT_THAT(back->closed, ElementsAre(99));
 }
 
+TEST(MessagesTest, ALayerHasALimit) {
+  for (const std::size_t more : {std::size_t{0}, std::size_t{1}}) {
+    const std::string layer(kMaxLayer + more, 'k');
+    std::string body;
+    append(body, {.id = 5, .layer = layer});
+    const auto back = decode<Sessions>(body);
+    ASSERT_EQ(more == 0, back.has_value());
+    if (back) {
+      EXPECT_EQ(layer, back->sessions[0].layer);
+    }
+  }
+}
+
 TEST(MessagesTest, ListenersGoBothWays) {
   const auto pb = as_protobuf<v1::Listeners>(encode(Listeners{sample_manifest().named, 2}));
   EXPECT_EQ(2U, pb.total());

@@ -150,6 +150,8 @@ void Ours::move() {
   context_.reset(next);
   ASSERT_EQ(0, handoff_tls_own(next));
   ASSERT_EQ(0, handoff_tls_check(session, written_, 0)) << handoff_tls_error(session);
+  // What waited is opened again.
+  ASSERT_LE(0, feed("")) << handoff_tls_error(session);
 }
 
 handoff_tls_info Ours::info() const {

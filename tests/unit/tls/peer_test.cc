@@ -90,16 +90,46 @@ TEST_P(PeerTest, PlaintextThatNobodyConsumesIsBounded) {
   std::string all;
   for (int i = 0; i < 20; ++i) all += peer.sealed(std::string(16000, static_cast<char>('a' + i)));
   const std::size_t size = all.size();
-  const ssize_t consumed = ours.feed(all);
-  ASSERT_LT(0, consumed);
-  EXPECT_LT(static_cast<std::size_t>(consumed), size / 3);
+  EXPECT_EQ(0, ours.feed(all)) << "a record whose plaintext waits is not consumed";
   const char* data = nullptr;
   EXPECT_EQ(80'000U, handoff_tls_plain(ours.get(), &data));
   EXPECT_EQ(0, ours.feed("")) << "nothing more until something is consumed";
+  EXPECT_EQ(-EINVAL, handoff_tls_feed(ours.get(), "", 0)) << "what waits is to be given again";
+  EXPECT_GT(200U, handoff_tls_save_size(ours.get())) << "a state has no plaintext";
   ASSERT_NO_FATAL_FAILURE(ours.move());
+  EXPECT_EQ(80'000U, handoff_tls_plain(ours.get(), &data));
   std::string got;
   for (std::string more; !(more = ours.read()).empty(); ours.feed("")) got += more;
   EXPECT_EQ(320'000U, got.size());
+  EXPECT_GT(size, got.size());
+}
+
+// Each time a part of a record is consumed, over KeyUpdates, and the session moves.
+TEST_P(PeerTest, PartsOfARecordAreConsumedOverMoves) {
+  Ours ours(context_.get(), server());
+  Peer peer(peers_.get(), !server());
+  talk(peer, ours);
+  std::string sent, got;
+  for (int round = 0; round < 30; ++round) {
+    if (is_13() && round % 3 == 1) {
+      SSL_key_update(peer.ssl(),
+                     round % 2 == 0 ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED);
+    }
+    const std::string text(static_cast<std::size_t>(1 + round * 37 % 500),
+                           static_cast<char>('a' + round % 26));
+    sent += text;
+    ASSERT_LE(0, ours.feed(peer.sealed(text))) << handoff_tls_error(ours.get());
+    const char* data = nullptr;
+    const std::size_t size = handoff_tls_plain(ours.get(), &data) * 2 / 3;
+    got.append(data, size);
+    ASSERT_EQ(0, handoff_tls_consume(ours.get(), size));
+    if (round % 2 == 0) ours.feed("");  // consumed input is given up, or moves and is passed over
+    ASSERT_NO_FATAL_FAILURE(ours.move());
+    peer.feed(ours.sealed("x"));
+  }
+  got += ours.read();
+  EXPECT_EQ(sent, got);
+  EXPECT_FALSE(peer.failed());
 }
 
 TEST_P(PeerTest, MovesAtEveryCutOfARecord) {

@@ -55,8 +55,9 @@ struct End {
     }
   }
   std::string read() {
-    const std::string out(plain.view());
-    plain.consume(plain.size());
+    std::string out(plain.view());
+    record.consume(out.size());
+    plain.consume(out.size());
     return out;
   }
 

@@ -16,9 +16,9 @@ using test::Forger;
 using test::hex;
 using test::unhex;
 
-std::string save(const Record& record, const Info& info = {}, std::string_view plain = {}) {
-  std::string out(RecordState::size(record, info, plain), '\0');
-  RecordState::write(record, info, plain, reinterpret_cast<std::uint8_t*>(out.data()));
+std::string save(const Record& record, const Info& info = {}) {
+  std::string out(RecordState::size(record, info), '\0');
+  RecordState::write(record, info, reinterpret_cast<std::uint8_t*>(out.data()));
   return out;
 }
 
@@ -26,7 +26,7 @@ std::string save(const Record& record, const Info& info = {}, std::string_view p
 struct Heir {
   explicit Heir(std::string_view state) : record(&gate) {
     gate.own();
-    result = RecordState::read(state, record, info, plain);
+    result = RecordState::read(state, record, info);
   }
   int code() const { return result ? 0 : result.error().code; }
 
@@ -75,6 +75,7 @@ const Golden kGolden[] = {
 void use(End& server) {
   End client(Role::kClient, server.record.suite()->id);
   for (int i = 0; i < 2; ++i) server.open(client.sealed("abc"));
+  server.read();
   for (int i = 0; i < 3; ++i) server.sealed("abc");
 }
 
@@ -108,16 +109,16 @@ TEST(StateTest, ASessionGoesOnAfterIt) {
 }
 
 TEST(StateTest, HasAllThatASessionKnows) {
-  const Info info{"h2", "example.org", std::string(1500, 'c')};
+  const Info info{"h2", "example.org", std::string(1500, 'c'), "CN=example.org",
+                  std::string(kDigestSize, 'd')};
   End client(Role::kClient), server(Role::kServer);
   client.record.limit_fragments(3);
   ASSERT_TRUE(server.record.update_key(true, server.wire));
   ASSERT_EQ(Opened::kRecord, client.open(server.sent()));
   ASSERT_EQ(Opened::kRecord, client.open(Forger(server).record(Type::kHandshake, {"\x18\0\0", 3})));
-  Heir heir(save(client.record, info, "not consumed"));
+  Heir heir(save(client.record, info));
   ASSERT_EQ(0, heir.code());
   EXPECT_EQ(info, heir.info);
-  EXPECT_EQ("not consumed", heir.plain.view());
   EXPECT_EQ(Role::kClient, heir.record.role());
   EXPECT_TRUE(heir.record.owes_update());
   EXPECT_EQ(1U, heir.record.reading().generation);
@@ -237,13 +238,51 @@ TEST(BadStateTest, SectionsAreInOrderAndKnown) {
   EXPECT_EQ(HANDOFF_ERR_PROTOCOL, Heir(good + section(2, "h2") + section(2, "h2")).code());
   EXPECT_EQ(HANDOFF_ERR_PROTOCOL, Heir(good + section(2, "")).code());
   EXPECT_EQ(HANDOFF_ERR_PROTOCOL, Heir(good + section(0, "x")).code());
-  EXPECT_EQ(HANDOFF_ERR_PROTOCOL, Heir(good + section(6, "unknown")).code());
+  EXPECT_EQ(HANDOFF_ERR_PROTOCOL, Heir(good + section(9, "unknown")).code());
   EXPECT_EQ(HANDOFF_ERR_PROTOCOL, Heir(good + section(127, "unknown")).code());
   EXPECT_EQ(HANDOFF_ERR_PROTOCOL, Heir(good + section(2, std::string(256, 'a'))).code());
   // A length beyond the end, and one that overflows when it is added to the place.
   EXPECT_EQ(HANDOFF_ERR_PROTOCOL, Heir(good + std::string{2, 0, 0, 0, 3, 'h', '2'}).code());
   EXPECT_EQ(HANDOFF_ERR_PROTOCOL,
             Heir(good + std::string{2, '\xff', '\xff', '\xff', '\xff', 'h'}).code());
+}
+
+TEST(BadStateTest, WhatWasConsumedIsPartOfOneRecord) {
+  const std::string good = unhex(kGolden[0].state);
+  EXPECT_EQ(0, Heir(good + section(5, {"\x3f\xff", 2})).code());
+  EXPECT_EQ(HANDOFF_ERR_PROTOCOL, Heir(good + section(5, {"\x40\x01", 2})).code());
+  EXPECT_EQ(HANDOFF_ERR_PROTOCOL, Heir(good + section(5, {"\0\0\1", 3})).code());
+  EXPECT_EQ(HANDOFF_ERR_PROTOCOL, Heir(good + section(1, "\x18") + section(5, "\1")).code())
+      << "half a message has come before it";
+  EXPECT_EQ(HANDOFF_ERR_PROTOCOL, Heir(good + section(8, std::string(9, '\1'))).code());
+}
+
+TEST(BadStateTest, ACertificateHasALimit) {
+  const std::string good = unhex(kGolden[0].state);
+  EXPECT_EQ(0, Heir(good + section(4, std::string(kMaxCertificate, 'c'))).code());
+  EXPECT_EQ(HANDOFF_ERR_PROTOCOL,
+            Heir(good + section(4, std::string(kMaxCertificate + 1, 'c'))).code());
+  EXPECT_EQ(HANDOFF_ERR_PROTOCOL,
+            Heir(good + section(6, std::string(kMaxSubject + 1, 's'))).code());
+  EXPECT_EQ(HANDOFF_ERR_PROTOCOL, Heir(good + section(7, std::string(31, 'd'))).code());
+}
+
+// Of a session that has all at once, each as long as it may be.
+TEST(StateTest, TheLargestHasRoomInALayer) {
+  End client(Role::kClient), server(Role::kServer);
+  Forger forger(server);
+  const std::string half = std::string("\x04\x00\x40\x00", 4) + std::string(kMaxTicket - 1, 't');
+  for (std::size_t at = 0; at < half.size(); at += kMaxFragment) {
+    ASSERT_EQ(Opened::kRecord,
+              client.open(forger.record(Type::kHandshake,
+                                        std::string_view(half).substr(at, kMaxFragment))));
+  }
+  const Info info{std::string(255, 'a'), std::string(255, 'n'), std::string(kMaxCertificate, 'c'),
+                  std::string(kMaxSubject, 's'), std::string(kDigestSize, 'd')};
+  const std::string state = save(client.record, info);
+  EXPECT_LT(half.size() + kMaxCertificate, state.size());
+  EXPECT_GE(kMaxState, state.size());
+  EXPECT_EQ(0, Heir(state).code());
 }
 
 TEST(BadStateTest, AHalfMessageIsNoWholeOne) {

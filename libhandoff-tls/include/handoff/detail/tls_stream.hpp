@@ -2,29 +2,116 @@
 #ifndef HANDOFF_DETAIL_TLS_STREAM_HPP
 #define HANDOFF_DETAIL_TLS_STREAM_HPP
 
+#include <handoff/detail/tls_layer.h>
+#include <string.h>
+
+#include <array>
 #include <handoff/tls.hpp>
+#include <stdexcept>
 
 namespace handoff::tls {
 
-inline Stream::Stream(Context& context, const Saved& saved) : context_(context) {
-  if (!saved.begun) {
-    waiting_ = saved.layer;
+inline Context::Context(ssl_ctx_st* ssl, Service& service, const ContextOptions& options)
+    : service_(service), handshake_ms_(options.handshake_ms) {
+  // As much as uv::Host::max_input: a request may be larger than what is opened at once.
+  const handoff_tls_options open{.size = sizeof open, .max_plain = std::size_t{16} << 20};
+  handoff_tls_context_t* made = nullptr;
+  const int result = handoff_tls_context_open(&made, ssl, &open);
+  if (result != 0) throw Exception(result, "a TLS context can't be made of this SSL_CTX");
+  context_.reset(made);
+  if (!options.tickets.empty()) share_tickets(options);
+}
+
+inline void Context::share_tickets(const ContextOptions& options) {
+  int result = handoff_tls_tickets(context_.get(), options.ticket_period_s);
+  if (result != 0) throw Exception(result, handoff_tls_context_error(context_.get()));
+  if (service_.index() != 0) return;
+  const auto save = [](void* user, handoff_buffer_t* out) {
+    std::array<unsigned char, HANDOFF_TLS_TICKETS_MAX> keys;
+    const ssize_t size = handoff_tls_save_tickets(static_cast<handoff_tls_context_t*>(user),
+                                                  keys.data(), keys.size());
+    if (size < 0) return static_cast<int>(size);
+    const int appended = handoff_buffer_append(out, keys.data(), static_cast<std::size_t>(size));
+    ::explicit_bzero(keys.data(), keys.size());
+    return appended;
+  };
+  const auto load = [](void* user, const void* keys, std::size_t size) {
+    return handoff_tls_load_tickets(static_cast<handoff_tls_context_t*>(user), keys, size);
+  };
+  result = handoff_blob(service_.raw(), options.tickets.c_str(), save, load, context_.get());
+  if (result == HANDOFF_ERR_DUPLICATE) {
+    throw Exception(
+        result,
+        "another Context, or a section, has the name of this one's ticket keys: give it "
+        "another (ContextOptions::tickets)");
+  }
+  if (result < 0) throw Exception(result, handoff_last_error(service_.raw()));
+}
+
+// A session acts for the first time. A Host asks Streams for nothing before it owns them, and some
+// in Host::start().
+inline void Context::own() {
+  const State state = service_.state();
+  const bool owns = state == State::kOwner || state == State::kDonor || state == State::kLate;
+  if (owned_ || !owns) return;
+  owned_ = handoff_tls_own(context_.get()) == 0;
+}
+
+inline void Stream::begin_layer() {
+  if (context_.handshake_ms_ == 0) return;
+  deadline_ms_ = uv::Linger::clock_ms() + context_.handshake_ms_;
+  set_deadline(deadline_ms_);
+}
+
+inline void Stream::on_deadline() {
+  if (secure()) return;
+  why_ = "no TLS handshake within " + std::to_string(context_.handshake_ms_) + " ms";
+  end(End::kFailed);
+}
+
+inline std::string Stream::save_layer() const {
+  const std::size_t size = tls_ == nullptr ? waiting_.size() : handoff_tls_save_size(tls_.get());
+  const handoff_tls_layer front{.begun = tls_ != nullptr, .deadline_ms = deadline_ms_};
+  std::string out(HANDOFF_TLS_LAYER_FRONT + size, '\0');  // a copy that grows leaves keys behind
+  handoff_tls_layer_write(&front, reinterpret_cast<unsigned char*>(out.data()));
+  char* const place = out.data() + HANDOFF_TLS_LAYER_FRONT;
+  if (tls_ == nullptr) {
+    waiting_.copy(place, size);
+    return out;
+  }
+  const ssize_t saved = handoff_tls_save(tls_.get(), place, size);
+  if (saved < 0) throw Exception(static_cast<int>(saved), handoff_tls_error(tls_.get()));
+  return out;
+}
+
+inline void Stream::restore_layer(std::string_view layer) {
+  if (layer.empty()) {
+    throw std::runtime_error(
+        "the session has no TLS: the release before has served this listener without");
+  }
+  handoff_tls_layer front{};
+  if (handoff_tls_layer_read(layer.data(), layer.size(), &front) == 0) {
+    throw std::runtime_error("a TLS session's bytes are cut, or not of handoff/tls.hpp");
+  }
+  layer.remove_prefix(HANDOFF_TLS_LAYER_FRONT);
+  if (front.begun == 0) {
+    waiting_ = layer;
+    deadline_ms_ = front.deadline_ms;
+    set_deadline(deadline_ms_);
     return;
   }
   handoff_tls_t* made = nullptr;
-  const int result =
-      handoff_tls_restore(&made, context.get(), saved.layer.data(), saved.layer.size());
-  if (result != 0) throw Exception(result, handoff_tls_context_error(context.get()));
+  const int result = handoff_tls_restore(&made, context_.get(), layer.data(), layer.size());
+  if (result != 0) throw Exception(result, handoff_tls_context_error(context_.get()));
   tls_.reset(made);
   unchecked_ = true;
-  const char* data = nullptr;
-  if (handoff_tls_plain(made, &data) > 0) look_again();  // there may be whole requests in it
 }
 
 inline void Stream::write(std::string_view plain) {
   if (closing() || plain.empty()) return;
   if (!secure()) {
     waiting_.append(plain);
+    if (waiting_.size() > HANDOFF_TLS_MAX_WAITING) hold();  // more than moves
     changed();
   } else if (ready() && handoff_tls_write(tls_.get(), plain.data(), plain.size()) == 0) {
     flush();
@@ -36,6 +123,11 @@ inline void Stream::close() {
   uv::Stream::close();
 }
 
+inline void Stream::end_output() {
+  if (!closing() && secure() && ready() && handoff_tls_shutdown(tls_.get()) == 0) flush();
+  uv::Stream::end_output();
+}
+
 inline void Stream::pause() {
   paused_ = true;
   uv::Stream::pause();
@@ -43,34 +135,37 @@ inline void Stream::pause() {
 
 inline void Stream::resume() {
   paused_ = false;
+  resumed_ = true;
   delivered_ = 0;
-  again_ = delivering_;  // within on_plain(): deliver() goes on with what is left
-  look_again();
   uv::Stream::resume();
 }
 
 inline std::size_t Stream::on_input(std::string_view input) {
   if (over_) return input.size();
-  if (tls_ == nullptr && (input.empty() || !accept())) return input.size();
+  if (tls_ == nullptr && !accept()) return input.size();
   if (!ready()) return input.size();
   const bool shook_hands = secure();
-  const ssize_t consumed = handoff_tls_feed(tls_.get(), input.data(), input.size());
-  flush();
-  if (!shook_hands && secure()) {
-    write(std::exchange(waiting_, {}));
-    on_secure();
+  std::size_t used = 0;
+  bool more = true;
+  while (more) {
+    const bool was_secure = secure();
+    const std::string_view rest = input.substr(used);
+    const ssize_t fed = handoff_tls_feed(tls_.get(), rest.data(), rest.size());
+    flush();
+    if (!was_secure && secure()) begun();
+    more = secure() && deliver();
+    if (fed < 0) {
+      end(End::kFailed);
+      return input.size();
+    }
+    used += static_cast<std::size_t>(fed);
   }
-  if (secure()) deliver();
   if (!shook_hands && secure()) release();
-  if (consumed < 0) {
-    end(End::kFailed);
-    return input.size();
-  }
-  if (secure() && info().alert_in == 0) {
-    end(End::kCloseNotify);
-    return input.size();
-  }
-  return static_cast<std::size_t>(consumed);
+  const char* plain = nullptr;
+  const bool waits = paused_ && handoff_tls_plain(tls_.get(), &plain) > 0;
+  if (waits || !secure() || info().alert_in != 0) return used;
+  end(End::kCloseNotify);
+  return input.size();
 }
 
 inline void Stream::on_end() {
@@ -80,31 +175,42 @@ inline void Stream::on_end() {
   close();
 }
 
-inline std::string Stream::save() const {
-  const std::string plain = save_plain();
-  if (tls_ == nullptr) return Saved::front(false, waiting_.size()) + waiting_ + plain;
-  const std::size_t size = handoff_tls_save_size(tls_.get());
-  std::string out = Saved::front(true, size);
-  const std::size_t front = out.size();
-  out.reserve(front + size + plain.size());  // a copy that grows leaves keys behind
-  out.resize(front + size);
-  const ssize_t saved = handoff_tls_save(tls_.get(), out.data() + front, size);
-  if (saved < 0) throw Exception(static_cast<int>(saved), handoff_tls_error(tls_.get()));
-  return out += plain;
-}
-
+// A client speaks first: on a socket that has said something before, it is late.
 inline bool Stream::accept() {
+  if (client_ != nullptr) {
+    shake_hands();
+    return tls_ != nullptr && !over_;
+  }
   context_.own();
   std::uint64_t written = 0;
   handoff_tls_t* made = nullptr;
   int result = handoff_tls_written(fd(), &written);
   if (result == 0) result = handoff_tls_accept(&made, context_.get(), written);
+  return start(result, made);
+}
+
+inline void Stream::shake_hands() {
+  if (tls_ != nullptr || client_ == nullptr || closing()) return;
+  context_.own();
+  std::uint64_t written = 0;
+  handoff_tls_t* made = nullptr;
+  const char* const name = client_->name.empty() ? nullptr : client_->name.c_str();
+  int result = handoff_tls_written(fd(), &written);
+  if (result == 0) result = handoff_tls_connect(&made, context_.get(), name, written);
+  if (!start(result, made)) return;
+  if (handoff_tls_feed(tls_.get(), nullptr, 0) < 0) return end(End::kFailed);
+  flush();
+}
+
+inline bool Stream::start(int result, handoff_tls_t* made) {
   tls_.reset(made);
   if (result == 0) {
     hold();  // until the handshake is over
+    on_handshake(handoff_tls_ssl(made));
     return true;
   }
-  handoff::detail::complain(std::string("a TLS connection is closed: ") + handoff_strerror(result));
+  why_ = std::string("a TLS connection is closed: ") + handoff_strerror(result);
+  handoff::detail::complain(why_);
   end(End::kFailed);
   return false;
 }
@@ -130,20 +236,27 @@ inline void Stream::flush() {
   handoff_tls_sent(tls_.get(), size);
 }
 
-inline void Stream::deliver() {
-  delivering_ = true;
-  do {
-    again_ = false;
-    const char* data = nullptr;
-    const std::size_t size = handoff_tls_plain(tls_.get(), &data);
-    if (size <= delivered_ || paused_ || closing()) break;
-    seen_ = delivered_;
-    const std::size_t used = on_plain({data, size});
-    handoff_tls_consume(tls_.get(), used);
-    seen_ = 0;
-    delivered_ = paused_ || again_ ? 0 : size - used;
-  } while (again_);
-  delivering_ = false;
+inline void Stream::begun() {
+  deadline_ms_ = 0;
+  set_deadline(0);
+  write(std::exchange(waiting_, {}));
+  on_secure();
+}
+
+// Whether some of what waits was consumed.
+inline bool Stream::deliver() {
+  const char* data = nullptr;
+  const std::size_t size = handoff_tls_plain(tls_.get(), &data);
+  if (size <= delivered_ || paused_ || closing()) return false;
+  seen_ = delivered_;
+  resumed_ = false;
+  const std::size_t used = on_plain({data, size});
+  handoff_tls_consume(tls_.get(), used);
+  seen_ = 0;
+  // A pause in there may have left whole requests; so may one that has ended in there, which is
+  // looked at by the loop.
+  delivered_ = paused_ || resumed_ ? 0 : size - used;
+  return used > 0;
 }
 
 inline void Stream::end(End how) {
@@ -157,6 +270,11 @@ inline handoff_tls_info Stream::info() const {
   out.size = sizeof out;
   if (tls_ != nullptr) handoff_tls_get_info(tls_.get(), &out);
   return out;
+}
+
+inline const char* Stream::why() const {
+  if (!why_.empty()) return why_.c_str();
+  return tls_ != nullptr ? handoff_tls_error(tls_.get()) : "";
 }
 
 }  // namespace handoff::tls

@@ -4,6 +4,8 @@
 
 #include <handoff/uv.hpp>
 
+#include <stdexcept>
+
 namespace handoff::uv {
 
 inline void Stream::on_overflow() {
@@ -12,6 +14,12 @@ inline void Stream::on_overflow() {
                    " bytes of input wait to be consumed, more than max_input");
 }
 
+inline void Stream::restore_layer(std::string_view layer) {
+  if (layer.empty()) return;
+  throw std::runtime_error(
+      "the release before has bytes of a layer of this session, the keys of its TLS connection, "
+      "say, and this release's class takes none: make it of the same layer (tls::Stream)");
+}
 inline std::uint64_t Stream::key() const { return is_second_ ? id_ | Host::kSecond : id_; }
 inline void Stream::write(std::string_view bytes) {
   if (closing_ || shut_wanted_ || bytes.empty()) return;

@@ -70,6 +70,7 @@ inline Stream& Host::take_in(const std::string& kind, int fd, std::unique_ptr<St
 // After an exception of on_open() the session has ended, and its fd is the caller's.
 inline void Host::opened(Stream& s) {
   try {
+    s.begin_layer();
     s.on_open(false);
   } catch (...) {
     if (s.second_) drop_second(*s.second_);

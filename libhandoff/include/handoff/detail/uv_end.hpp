@@ -80,6 +80,7 @@ inline void Host::leave(Stream& s) {
   each_of(s, [this](Stream& one) {
     one.dead_ = true;
     one.closing_ = true;
+    set_deadline(one, 0);
     if (one.fd_ >= 0) ::epoll_ctl(epoll_, EPOLL_CTL_DEL, one.fd_, nullptr);
     one.fd_ = -1;
   });

@@ -68,6 +68,7 @@ inline void Host::start() {
              [](uv_poll_t* p, int, int) { static_cast<Host*>(p->data)->on_service(); });
   poll_start(set_poll_, alias_,
              [](uv_poll_t* p, int, int) { static_cast<Host*>(p->data)->on_events(); });
+  time_deadlines();
   flush();
 }
 
@@ -235,10 +236,13 @@ inline void Host::init_handles() {
   uv_timer_init(loop_, &rest_timer_);
   uv_timer_init(loop_, &stop_timer_);
   uv_timer_init(loop_, &linger_timer_);
+  uv_timer_init(loop_, &deadline_timer_);
   flusher_.data = rest_timer_.data = stop_timer_.data = linger_timer_.data = this;
-  uv_unref(reinterpret_cast<uv_handle_t*>(&rest_timer_));
-  uv_unref(reinterpret_cast<uv_handle_t*>(&linger_timer_));
-  open_handles_ += 4;
+  deadline_timer_.data = this;
+  for (uv_timer_t* timer : {&rest_timer_, &linger_timer_, &deadline_timer_}) {
+    uv_unref(reinterpret_cast<uv_handle_t*>(timer));
+  }
+  open_handles_ += 5;
 }
 
 // Ends the Host's part in the loop; closed() calls on_finished() after the last handle.
@@ -246,7 +250,9 @@ inline void Host::close_handles() {
   for (uv_handle_t* handle :
        {reinterpret_cast<uv_handle_t*>(&flusher_), reinterpret_cast<uv_handle_t*>(&rest_timer_),
         reinterpret_cast<uv_handle_t*>(&stop_timer_),
-        reinterpret_cast<uv_handle_t*>(&linger_timer_), reinterpret_cast<uv_handle_t*>(&set_poll_),
+        reinterpret_cast<uv_handle_t*>(&linger_timer_),
+        reinterpret_cast<uv_handle_t*>(&deadline_timer_),
+        reinterpret_cast<uv_handle_t*>(&set_poll_),
         reinterpret_cast<uv_handle_t*>(&service_poll_)}) {
     if (!uv_is_closing(handle)) uv_close(handle, &Host::closed);
   }

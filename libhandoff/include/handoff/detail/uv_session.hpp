@@ -26,6 +26,7 @@ inline Saved Host::save(SessionId id) {
   if (s.closing_) saved.flags |= kClosing;
   if (s.connecting_) saved.flags |= kConnecting;
   if (s.shut_wanted_) saved.flags |= kShut;
+  saved.layer = s.save_layer();
   s.touched_ = false;
   return saved;
 }
@@ -77,6 +78,7 @@ inline std::unique_ptr<Stream> Host::make_again(Adopted& a, bool& opens) {
   auto stream = factory->second.restore(a.state());
   if (!stream) throw std::runtime_error("the session's state was refused");
   own(*stream, a.id());
+  stream->restore_layer(a.layer());
   stream->inherited_ = true;
   stream->closing_ = (a.flags() & kClosing) != 0;
   stream->connecting_ = (a.flags() & kConnecting) != 0;
@@ -115,7 +117,7 @@ inline void Host::take(Adopted& a, std::unique_ptr<Stream> stream, bool opens) {
   const bool has_output = s.output_size() > 0;
   const bool second_has = s.second_ && (!s.second_->input_.empty() || s.second_->refused_ != 0 ||
                                         s.second_->output_size() > 0 || s.second_->shut_wanted_);
-  const bool waits = !s.input_.empty() || s.looks_again_ || has_output;
+  const bool waits = !s.input_.empty() || has_output;
   if (waits || s.closing_ || s.paused_ || s.shut_wanted_ || second_has) {
     adopted_.push_back(s.id_);
   }
@@ -146,6 +148,7 @@ inline void Host::let_go_of(Stream& s) {
   each_of(s, [this](Stream& one) {
     one.dead_ = true;
     one.closing_ = true;
+    set_deadline(one, 0);
     if (one.fd_ < 0) return;
     ::epoll_ctl(epoll_, EPOLL_CTL_DEL, one.fd_, nullptr);
     ::close(std::exchange(one.fd_, -1));

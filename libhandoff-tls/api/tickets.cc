@@ -1,0 +1,45 @@
+// The C face of ticket keys.
+#include <cerrno>
+#include <string>
+
+#include "libhandoff-tls/api/run.h"
+#include "libhandoff-tls/handshake/tickets.h"
+
+using namespace handoff::tls;
+using handoff::Result;
+using handoff::tls::api::run;
+
+static_assert(HANDOFF_TLS_TICKETS_MAX >= TicketKeys::kMaxSize);
+
+extern "C" {
+
+int handoff_tls_tickets(handoff_tls_context_t* c, uint32_t period_s) {
+  if (c == nullptr) return -EINVAL;
+  return run(c->error, [&]() -> Result<void> {
+    if (const auto ok = take_tickets(c->ssl); !ok) return ok;
+    if (c->tickets == nullptr) c->tickets = make_in_arena<TicketKeys>();
+    c->tickets->set_period(period_s == 0 ? TicketKeys::kPeriodS : period_s);
+    return {};
+  });
+}
+
+ssize_t handoff_tls_save_tickets(handoff_tls_context_t* c, void* to, size_t size) {
+  if (c == nullptr || to == nullptr) return -EINVAL;
+  if (c->tickets == nullptr) return HANDOFF_ERR_ORDER;
+  const std::size_t needed = c->tickets->size();
+  if (size < needed) return -ENOSPC;
+  c->tickets->write(static_cast<std::uint8_t*>(to));
+  return static_cast<ssize_t>(needed);
+}
+
+int handoff_tls_load_tickets(handoff_tls_context_t* c, const void* from, size_t length) {
+  if (c == nullptr || (from == nullptr && length > 0)) return -EINVAL;
+  if (c->tickets == nullptr) return HANDOFF_ERR_ORDER;
+  return run(c->error, [&]() -> Result<void> {
+    if (c->tickets->read({static_cast<const char*>(from), length})) return {};
+    return handoff::fail(HANDOFF_ERR_PROTOCOL,
+                         "the ticket keys of the release before are cut or damaged");
+  });
+}
+
+}  // extern "C"

@@ -1,0 +1,20 @@
+// Session tickets by keys of ours (core/tickets.h), in place of those that OpenSSL makes for each
+// SSL_CTX: these move to the next generation.
+#pragma once
+
+#include "libhandoff-tls/core/tickets.h"
+#include "libhandoff/base/result.h"
+
+struct ssl_ctx_st;
+struct ssl_st;
+
+namespace handoff::tls {
+
+// Takes the ticket callback of context. A session for which nobody has called use_ticket_keys()
+// gets tickets that nobody can open. HANDOFF_ERR_INTERNAL if OpenSSL has no room for it.
+Result<void> take_tickets(ssl_ctx_st* context);
+// From now on this session's tickets are by these keys, which are borrowed and rotated; NULL: by
+// none.
+Result<void> use_ticket_keys(ssl_st* session, TicketKeys* keys);
+
+}  // namespace handoff::tls
