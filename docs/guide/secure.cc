@@ -10,9 +10,8 @@
 
 class Tally final : public handoff::tls::Stream {
  public:
-  explicit Tally(handoff::tls::Context& context) : Stream(context) {}
-  Tally(handoff::tls::Context& context, const handoff::tls::Saved& saved)
-      : Stream(context, saved), total_(std::stoll(std::string(saved.state))) {}
+  explicit Tally(handoff::tls::Context& context, std::string_view state = "0")
+      : Stream(context), total_(std::stoll(std::string(state))) {}
 
  protected:
   std::size_t on_plain(std::string_view input) override {
@@ -27,7 +26,7 @@ class Tally final : public handoff::tls::Stream {
   std::string save_plain() const override { return std::to_string(total_); }
 
  private:
-  std::int64_t total_ = 0;
+  std::int64_t total_;
 };
 
 std::shared_ptr<SSL_CTX> server(const char* certificate, const char* key) {
@@ -48,9 +47,7 @@ int main(int argc, char** argv) {
     context.join(host);
     host.listen(
         "public", "tcp:127.0.0.1:7002", [&] { return std::make_unique<Tally>(context); },
-        [&](std::string_view state) {
-          return std::make_unique<Tally>(context, handoff::tls::Saved(state));
-        });
+        [&](std::string_view state) { return std::make_unique<Tally>(context, state); });
     host.start();
     uv_run(uv_default_loop(), UV_RUN_DEFAULT);
   });

@@ -83,8 +83,8 @@ void run(const example::ProgramOptions& options) {
   auto service = handoff::Service::open(
       {.name = options.name, .version = "2.0", .state_version = kStateVersion});
   example::Door door(options.tls, *service);
-  service->on_upgrade_state(1, 2, door.step(state_1_to_2));
-  service->on_downgrade_state(2, 1, door.step(state_2_to_1));
+  service->on_upgrade_state(1, 2, state_1_to_2);
+  service->on_downgrade_state(2, 1, state_2_to_1);
   service->section("history", rooms.history, {chat::History::kVersion}, {chat::History::kVersion});
   handoff::uv::Host host(uv_default_loop(), *service);
   chat::listen<Chatter2>(door, host, options.listen, rooms);

@@ -77,8 +77,8 @@ void run(const example::ProgramOptions& options) {
                                          .state_version = kStateVersion,
                                          .lanes = options.threads});
   example::Door door(options.tls, *service);
-  service->on_upgrade_state(1, 2, door.step(state_1_to_2));
-  service->on_downgrade_state(2, 1, door.step(state_2_to_1));
+  service->on_upgrade_state(1, 2, state_1_to_2);
+  service->on_downgrade_state(2, 1, state_2_to_1);
   std::vector<uv_signal_t> reports(options.threads);  // each loop speaks of its own connections
   echo::run_loops(*service, [&](handoff::uv::Host& host) {
     door.listen<Echo2>(host, "public", options.listen, {.independent = true});

@@ -75,7 +75,7 @@ void run(const Arguments& arguments) {
                                                .state_version = kv::kSessionStateVersion});
   service->section("data", data, kv::kDataReads, kv::kDataWrites);
   example::Door door(arguments.tls, *service);
-  kv::declare_state_steps(*service, [&](kv::Convert step) { return door.step(std::move(step)); });
+  kv::declare_state_steps(*service);
 
   handoff::uv::Host host(loop, *service);
   host.max_input = std::size_t{1} << 30;  // a request may have many values, of 512 MiB each

@@ -2,11 +2,12 @@
 #ifndef HANDOFF_EXAMPLES_KV_RELEASE_H
 #define HANDOFF_EXAMPLES_KV_RELEASE_H
 
-#include <handoff/handoff.hpp>
-
 #include <cstdint>
-#include <functional>
 #include <vector>
+
+namespace handoff {
+class Service;
+}
 
 namespace kv {
 
@@ -14,10 +15,8 @@ extern const int kRelease;
 extern const char* const kReleaseVersion;  // for people
 // Versions of the section "data".
 extern const std::vector<std::uint32_t> kDataReads, kDataWrites;
-// The steps between versions of session state that this release knows. `around` has the last word
-// on each.
-using Convert = handoff::Service::Convert;
-void declare_state_steps(handoff::Service& service, const std::function<Convert(Convert)>& around);
+// The steps between versions of session state that this release knows.
+void declare_state_steps(handoff::Service& service);
 
 }  // namespace kv
 

@@ -9,7 +9,7 @@ const int kRelease = 1;
 const char* const kReleaseVersion = "1.0";
 const std::vector<std::uint32_t> kDataReads = {1}, kDataWrites = {1};
 
-void declare_state_steps(handoff::Service&, const std::function<Convert(Convert)>&) {}
+void declare_state_steps(handoff::Service&) {}
 
 std::span<const Command> release_commands() { return {}; }
 

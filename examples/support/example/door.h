@@ -51,7 +51,6 @@ class Plain : public handoff::uv::Stream {
 
 class Door {
  public:
-  using Convert = handoff::Service::Convert;
   using ListenOptions = handoff::uv::Host::ListenOptions;
 
   // Throws std::runtime_error, saying what is wrong with which file.
@@ -81,9 +80,8 @@ class Door {
       host.listen(
           name, address, [&, this] { return std::make_unique<Made>(args..., *context_); },
           [&, this](std::string_view state) {
-            const handoff::tls::Saved saved(state);
-            auto made = std::make_unique<Made>(args..., *context_, saved);
-            made->restore(saved.state);
+            auto made = std::make_unique<Made>(args..., *context_);
+            made->restore(state);
             return made;
           },
           options);
@@ -99,20 +97,6 @@ class Door {
           return made;
         },
         options);
-  }
-
-  // A step from one version of save_plain()'s state to another. It leaves alone what TLS keeps in
-  // front of it.
-  Convert step(Convert convert) const {
-#ifdef EXAMPLE_TLS
-    if (context_ != nullptr) {
-      return [convert = std::move(convert)](std::string_view state) {
-        const handoff::tls::Saved saved(state);
-        return saved.front() + convert(saved.state);
-      };
-    }
-#endif
-    return convert;
   }
 
  private:
