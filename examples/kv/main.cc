@@ -26,20 +26,26 @@ struct Arguments {
 
 [[noreturn]] void usage(const char* program, int status) {
   std::fprintf(status == 0 ? stdout : stderr,
-               "usage: %s [--listen ADDRESS] [--name NAME] [--tls-cert FILE --tls-key FILE]\n"
+               "usage: %s [--listen ADDRESS] [--name NAME] [TLS]\n"
                "  --listen  tcp:HOST:PORT, unless a supervisor has the listener (default "
                "tcp:127.0.0.1:6379)\n"
                "  --name    of the service (default kv)\n"
-               "  --tls-cert, --tls-key  PEM files: clients speak TLS then\n",
+               "TLS, with files of PEM:\n"
+               "  --tls-cert FILE --tls-key FILE  clients speak TLS then\n"
+               "  --tls-client-ca FILE            and need a certificate of one of these\n",
                program);
   std::exit(status);
 }
 
 Arguments parse(int argc, char** argv) {
   static const option kOptions[] = {
-      {"listen", required_argument, nullptr, 'l'},   {"name", required_argument, nullptr, 'n'},
-      {"tls-cert", required_argument, nullptr, 'c'}, {"tls-key", required_argument, nullptr, 'k'},
-      {"help", no_argument, nullptr, 'h'},           {nullptr, 0, nullptr, 0},
+      {"listen", required_argument, nullptr, 'l'},
+      {"name", required_argument, nullptr, 'n'},
+      {"tls-cert", required_argument, nullptr, 'c'},
+      {"tls-key", required_argument, nullptr, 'k'},
+      {"tls-client-ca", required_argument, nullptr, 'a'},
+      {"help", no_argument, nullptr, 'h'},
+      {nullptr, 0, nullptr, 0},
   };
   Arguments arguments;
   for (int c = 0; (c = ::getopt_long(argc, argv, "", kOptions, nullptr)) != -1;) {
@@ -55,6 +61,9 @@ Arguments parse(int argc, char** argv) {
         break;
       case 'k':
         arguments.tls.key = optarg;
+        break;
+      case 'a':
+        arguments.tls.client_ca = optarg;
         break;
       case 'h':
         usage(argv[0], 0);

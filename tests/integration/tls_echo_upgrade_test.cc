@@ -123,6 +123,26 @@ TEST_P(TlsEchoUpgradeTest, APlanChangesNothing) {
   client.wait_for("\n5 2 moved\n");
 }
 
+TEST(TlsProgramTest, AClientWithACertificateMoves) {
+  const Certificate certificate, other;
+  std::vector<std::string> command = certificate.options();
+  command.insert(command.begin(), echo(1));
+  command.insert(command.end(), {"--tls-client-ca", other.path()});
+  Supervisor supervisor({.command = command});
+  for (const std::string version : {"-tls1_3", "-tls1_2"}) {
+    Typed client(s_client(supervisor.port(), certificate,
+                          {version, "-cert", other.path(), "-key", other.key()}));
+    client.type("hello\n");
+    client.wait_for(" hello\n");
+    supervisor.settle();
+    ASSERT_EQ(supervisor.upgrade(echo(2)).status, 0);
+    client.type("moved\n");
+    client.wait_for("\n2 2 moved\n");
+    Typed without(s_client(supervisor.port(), certificate, {version}));
+    without.wait_for(version == "-tls1_3" ? "certificate required" : "handshake failure");
+  }
+}
+
 TEST(TlsProgramTest, SaysWhatIsWrong) {
   const Certificate certificate;
   const auto refused = [&](std::vector<std::string> options) {

@@ -119,6 +119,17 @@ class Door {
           "--tls-cert " + files.certificate);
     check(SSL_CTX_use_PrivateKey_file(made.get(), files.key.c_str(), SSL_FILETYPE_PEM),
           "--tls-key " + files.key);
+    if (files.client_ca.empty()) return made;
+    const char* const ca = files.client_ca.c_str();
+    const std::string what = "--tls-client-ca " + files.client_ca;
+    check(SSL_CTX_load_verify_locations(made.get(), ca, nullptr), what);
+    STACK_OF(X509_NAME)* const names = SSL_load_client_CA_file(ca);  // SSL_CTX takes it
+    check(names != nullptr ? 1 : 0, what);
+    SSL_CTX_set_client_CA_list(made.get(), names);
+    SSL_CTX_set_verify(made.get(), SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+    // Without it a client that has a certificate resumes nothing.
+    static constexpr unsigned char kWho[] = {'e', 'x', 'a', 'm', 'p', 'l', 'e'};
+    check(SSL_CTX_set_session_id_context(made.get(), kWho, sizeof kWho), "a name for sessions");
     return made;
   }
 
