@@ -70,6 +70,17 @@ TEST_F(TlsKvUpgradeTest, WhatAConnectionHasGoesOn) {
   subscriber.wait_for("message\nnews\nspring\n");
 }
 
+// A handshake that is under way stays with its process. What follows it at once is about data that
+// is the next one's by then.
+TEST_F(TlsKvUpgradeTest, ARequestBehindALateHandshakeIsNotLost) {
+  start(1);
+  SlowClient slow(port_);
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(cli({"PING"}), "PONG\n");  // slow came before
+  upgrade(2);
+  EXPECT_EQ(slow.ask("SET late yes\r\nHANDOFF.UPTIME\r\n", 9).substr(0, 6), "+OK\r\n:");
+  EXPECT_EQ(cli({"GET", "late"}), "yes\n");
+}
+
 // A reader that rests: records that were not sent, and one that was sent by half.
 TEST_F(TlsKvUpgradeTest, ALargeAnswerIsExact) {
   start(1);
