@@ -122,6 +122,15 @@ int handoff_poll_listen(handoff_poll_t* p, const char* name, const char* address
       p, [&](handoff_poll_t& kit) { return kit.listen(name, address, copy_of(*ops), context), 0; });
 }
 
+int handoff_poll_layer(handoff_poll_t* p, const char* name, const struct handoff_conn_layer* layer,
+                       void* context) {
+  if (name == nullptr || layer == nullptr || layer->size < sizeof *layer ||
+      layer->input == nullptr || layer->write == nullptr) {
+    return -EINVAL;
+  }
+  return run(p, [&](handoff_poll_t& kit) { return kit.put_layer(name, *layer, context), 0; });
+}
+
 int handoff_poll_outgoing(handoff_poll_t* p, const struct handoff_conn_ops* ops, void* context) {
   if (!well_formed(ops) || ops->kind == nullptr) return -EINVAL;
   return run(p,
@@ -165,6 +174,18 @@ int handoff_conn_write(handoff_conn_t* c, const void* data, size_t length) {
   return run(c, [&](handoff_poll_t& kit, handoff_conn_t& conn) {
     return kit.write(conn, {static_cast<const char*>(data), length});
   });
+}
+
+int handoff_conn_send(handoff_conn_t* c, const void* data, size_t length) {
+  if (data == nullptr && length > 0) return -EINVAL;
+  return run(c, [&](handoff_poll_t& kit, handoff_conn_t& conn) {
+    return kit.send(conn, {static_cast<const char*>(data), length});
+  });
+}
+
+size_t handoff_conn_deliver(handoff_conn_t* c, const char* data, size_t length, size_t seen) {
+  if (c == nullptr || (data == nullptr && length > 0)) return 0;
+  return handoff_poll::deliver(*c, {data, length}, seen);
 }
 
 int handoff_conn_printf(handoff_conn_t* c, const char* format, ...) {
@@ -217,6 +238,15 @@ void* handoff_conn_user(const handoff_conn_t* c) { return c == nullptr ? nullptr
 void handoff_conn_set_user(handoff_conn_t* c, void* user) {
   if (c != nullptr) c->user = user;
 }
+void* handoff_conn_layer_user(const handoff_conn_t* c) {
+  return c == nullptr ? nullptr : c->layer_user;
+}
+void handoff_conn_set_layer_user(handoff_conn_t* c, void* user) {
+  if (c != nullptr) c->layer_user = user;
+}
+void* handoff_conn_layer_context(const handoff_conn_t* c) {
+  return c == nullptr ? nullptr : c->of->layer_context;
+}
 void* handoff_conn_context(const handoff_conn_t* c) {
   return c == nullptr ? nullptr : c->of->context;
 }
@@ -225,6 +255,7 @@ handoff_poll_t* handoff_conn_poll(const handoff_conn_t* c) {
 }
 uint64_t handoff_conn_id(const handoff_conn_t* c) { return c == nullptr ? 0 : c->id; }
 int handoff_conn_fd(const handoff_conn_t* c) { return c == nullptr ? -1 : c->fd; }
+int handoff_conn_paused(const handoff_conn_t* c) { return c != nullptr && c->paused ? 1 : 0; }
 int handoff_conn_closing(const handoff_conn_t* c) { return c == nullptr || c->closing ? 1 : 0; }
 size_t handoff_conn_output_size(const handoff_conn_t* c) {
   return c == nullptr ? 0 : c->output_size();

@@ -21,6 +21,10 @@ struct Listener {
   bool rests = false;     // not watched for a moment, since there were no fds to accept with
   bool earlier = false;   // at another address of that name; fd is the kit's
   bool outgoing = false;  // no listener: connections that the service opens itself
+  handoff_conn_layer layer = {};  // without an input() there is none
+  void* layer_context = nullptr;
+
+  bool has_layer() const { return layer.input != nullptr; }
 };
 
 }  // namespace handoff::poll
@@ -30,6 +34,7 @@ struct handoff_conn {
   handoff_poll* kit = nullptr;
   handoff::poll::Listener* of = nullptr;
   void* user = nullptr;
+  void* layer_user = nullptr;
   std::uint64_t id = 0;
   int fd = -1;
   std::uint32_t watched = 0;  // the epoll events asked for now
@@ -59,5 +64,6 @@ struct handoff_conn {
   std::size_t opening = handoff::poll::kNowhere;  // in the kit's list of that name
 
   const handoff_conn_ops& ops() const { return of->ops; }
+  const handoff_conn_layer& layer() const { return of->layer; }
   std::size_t output_size() const { return output.size() - sent; }
 };

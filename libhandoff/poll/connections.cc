@@ -72,7 +72,10 @@ void handoff_poll::accept_from(Listener& listener) {
     handoff_conn* const c = admit(listener, fd, false);
     if (c == nullptr) {
       ::close(fd);
-    } else if (c->ops().opened != nullptr && c->ops().opened(c) < 0) {
+      continue;
+    }
+    if (c->layer().begin != nullptr) c->layer().begin(c);
+    if (c->ops().opened != nullptr && c->ops().opened(c) < 0) {
       c->refused = true;
       end(*c);
     }
@@ -149,8 +152,7 @@ void handoff_poll::read_from(handoff_conn& c) {
   try {
     if (c.input.empty()) {
       c.seen = 0;
-      const std::size_t used =
-          c.paused ? 0 : std::min(c.ops().input(&c, fresh.data(), fresh.size()), fresh.size());
+      const std::size_t used = c.paused ? 0 : give(c, fresh);
       c.input_from += used;
       if (!c.dead && used < fresh.size()) c.input.append(fresh.substr(used));
       c.seen = c.paused ? 0 : c.input.size();
@@ -166,10 +168,22 @@ void handoff_poll::read_from(handoff_conn& c) {
   if (!c.dead) enqueue(c);  // flush() adjusts the events to watch for
 }
 
+std::size_t handoff_poll::give(handoff_conn& c, std::string_view input) {
+  const auto to = c.of->has_layer() ? c.layer().input : c.ops().input;
+  return std::min(to(&c, input.data(), input.size()), input.size());
+}
+
+std::size_t handoff_poll::deliver(handoff_conn& c, std::string_view bytes, std::size_t seen) {
+  if (c.making || c.closing || c.dead || c.paused || c.frozen) return 0;
+  const std::size_t of_socket = std::exchange(c.seen, seen);
+  const std::size_t used = std::min(c.ops().input(&c, bytes.data(), bytes.size()), bytes.size());
+  c.seen = of_socket;
+  return used;
+}
+
 void handoff_poll::consume(handoff_conn& c) {
   if (c.input.empty() || c.closing || c.dead || c.paused || c.frozen || over()) return;
-  const std::size_t used =
-      std::min(c.ops().input(&c, c.input.data(), c.input.size()), c.input.size());
+  const std::size_t used = give(c, c.input);
   c.seen = c.paused ? 0 : c.input.size() - used;
   if (c.dead) return;
   touch(c);  // input() may have changed the state, whatever it has consumed
@@ -296,6 +310,13 @@ handoff_conn* handoff_poll::find(std::uint64_t id) const {
 }
 
 int handoff_poll::write(handoff_conn& c, std::string_view bytes) {
+  if (!c.of->has_layer()) return send(c, bytes);
+  if (c.making) return HANDOFF_ERR_ORDER;
+  if (c.closing || c.shut_wanted) return -EPIPE;
+  return bytes.empty() ? 0 : c.layer().write(&c, bytes.data(), bytes.size());
+}
+
+int handoff_poll::send(handoff_conn& c, std::string_view bytes) {
   if (c.making) return HANDOFF_ERR_ORDER;
   if (c.closing || c.shut_wanted) return -EPIPE;
   if (bytes.empty()) return 0;
@@ -317,6 +338,7 @@ int handoff_poll::write(handoff_conn& c, std::string_view bytes) {
 
 void handoff_poll::close(handoff_conn& c) {
   if (c.closing || c.making) return;
+  if (c.layer().closing != nullptr && !c.dead) c.layer().closing(&c, c.ended ? 1 : 0);
   c.closing = true;
   touch(c);
   enqueue(c);

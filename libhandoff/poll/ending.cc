@@ -61,6 +61,7 @@ void handoff_poll::leave(handoff_conn& c) {
 
 void handoff_poll::destroy(handoff_conn& c) {
   if (c.ops().destroy != nullptr) c.ops().destroy(&c);
+  if (c.layer().destroy != nullptr) c.layer().destroy(&c);
 }
 
 // An heir of the handoff under way has the socket open, and a donor may: SO_LINGER is all that

@@ -42,12 +42,19 @@ void handoff_poll::set_callbacks() {
     on(user, [&](Kit& kit) { return kit.drop(id), 0; });
   };
   callbacks.freeze = [](void* user) {
-    const auto& options = static_cast<Kit*>(user)->options_;
-    return options.freeze == nullptr ? 0 : options.freeze(options.user);
+    const Kit& kit = *static_cast<Kit*>(user);
+    const auto& options = kit.options_;
+    const int result = options.freeze == nullptr ? 0 : options.freeze(options.user);
+    if (result < 0) return result;
+    kit.each_layer([](const Listener& of) {
+      if (of.layer.freeze != nullptr) of.layer.freeze(of.layer_context);
+    });
+    return result;
   };
   callbacks.thaw = [](void* user) {
-    const auto& options = static_cast<Kit*>(user)->options_;
-    if (options.thaw != nullptr) options.thaw(options.user);
+    const Kit& kit = *static_cast<Kit*>(user);
+    kit.thaw_layers();
+    if (kit.options_.thaw != nullptr) kit.options_.thaw(kit.options_.user);
   };
   if (options_.linked != nullptr) {
     callbacks.linked = [](void* user) {
@@ -86,6 +93,11 @@ int handoff_poll::save(std::uint64_t id, handoff_saved_t* out) {
     // The library says what is wrong. With input saved it would see nothing of it.
     if (handoff_save_given(out) == 0) return 0;
   }
+  if (c.layer().save != nullptr) {
+    const Making guard(c);
+    const int result = c.layer().save(&c, out);
+    if (result < 0) return result;
+  }
   // Without a save() of its own the state is empty, and is said to be.
   int result = c.ops().save == nullptr ? handoff_save_state(out, "", 0) : 0;
   if (result == 0) {
@@ -116,6 +128,13 @@ std::string handoff_poll::unknown_kind(std::string_view kind) const {
          "of one takes them for its own";
 }
 
+int handoff_poll::restore(handoff_conn& c, const handoff_adopted& a) {
+  const Making guard(c);
+  const int result = c.ops().restore == nullptr ? 0 : c.ops().restore(&c, a.state, a.state_length);
+  if (result < 0 || c.layer().restore == nullptr) return result;
+  return c.layer().restore(&c, a.layer, a.layer_length);
+}
+
 // Makes the connection from a first state, which comes with the socket, or anew from a newer one.
 // extends: its input and output stay as far as they are not over, and what came goes behind them.
 int handoff_poll::adopt(const handoff_adopted& a, bool extends) {
@@ -126,6 +145,11 @@ int handoff_poll::adopt(const handoff_adopted& a, bool extends) {
                  (a.flags & kPair) != 0 ? "the session has two connections, as handoff/uv_pair.hpp"
                                           " has them, and handoff/poll.h knows one"
                                         : "the session has what handoff/poll.h does not know"};
+  }
+  if (a.layer_length > 0 && listener->layer.restore == nullptr) {
+    throw Failed{HANDOFF_ERR_REJECTED,
+                 "the session has bytes of a layer, the keys of its TLS connection, say, and this "
+                 "release has no layer before its listener (handoff_poll_layer())"};
   }
   const bool fresh = !conns_.contains(a.id);
   if (fresh && extends) return HANDOFF_ERR_INTERNAL;
@@ -140,12 +164,9 @@ int handoff_poll::adopt(const handoff_adopted& a, bool extends) {
   handoff_conn& c = *conns_.at(a.id);
   if (!fresh) destroy(c);
   c.user = nullptr;
+  c.layer_user = nullptr;
   c.paused = false;
-  int result = 0;
-  if (c.ops().restore != nullptr) {
-    const Making guard(c);
-    result = c.ops().restore(&c, a.state, a.state_length);
-  }
+  const int result = restore(c, a);
   if (result < 0) {
     if (fresh) {
       destroy(c);
@@ -259,9 +280,16 @@ void handoff_poll::thaw(std::uint64_t id) {
   }
 }
 
+void handoff_poll::thaw_layers() const {
+  each_layer([](const Listener& of) {
+    if (of.layer.thaw != nullptr) of.layer.thaw(of.layer_context);
+  });
+}
+
 void handoff_poll::late(std::uint64_t waiting) {
   late_ = true;
   stop_accepting();
+  thaw_layers();
   if (options_.late != nullptr) options_.late(options_.user, waiting);
 }
 

@@ -51,6 +51,7 @@ struct handoff_poll {
   int listen_offered(const handoff_conn_ops& ops, void* context);
   bool declare_offered(const char* name, const char* address);
   void declare_outgoing(const handoff_conn_ops& ops, void* context);
+  void put_layer(const char* name, const handoff_conn_layer& layer, void* context);
   int start();
   int run();
   int once(int timeout_ms);
@@ -65,7 +66,9 @@ struct handoff_poll {
   bool unwatch_fd(int fd);
 
   // -- what the author does with connections (connections.cc)
-  int write(handoff_conn& c, std::string_view bytes);
+  int write(handoff_conn& c, std::string_view bytes);  // through its layer
+  int send(handoff_conn& c, std::string_view bytes);
+  static std::size_t deliver(handoff_conn& c, std::string_view bytes, std::size_t seen);
   void close(handoff_conn& c);
   void abort(handoff_conn& c);
   void touch(handoff_conn& c);
@@ -147,6 +150,13 @@ struct handoff_poll {
 
   // -- the handoff (handing_over.cc)
   int save(std::uint64_t id, handoff_saved_t* out);
+  static int restore(handoff_conn& c, const handoff_adopted& a);
+  template <class F>
+  void each_layer(F&& f) const {
+    for (const auto& listener : listeners_) {
+      if (listener->has_layer() && !listener->earlier) f(*listener);
+    }
+  }
   int adopt(const handoff_adopted& a, bool extends);
   Listener* listener_of(std::string_view kind) const;
   std::string unknown_kind(std::string_view kind) const;
@@ -155,6 +165,7 @@ struct handoff_poll {
   void moved(std::uint64_t id);
   void freeze(std::uint64_t id);
   void thaw(std::uint64_t id);
+  void thaw_layers() const;
   void late(std::uint64_t waiting);
   void retire();
   void announce_adopted();
@@ -171,6 +182,7 @@ struct handoff_poll {
   void end_earlier(Listener& listener);
   void stop_accepting();
   void read_from(handoff_conn& c);
+  static std::size_t give(handoff_conn& c, std::string_view input);
   void consume(handoff_conn& c);
   void enqueue(handoff_conn& c);
   void flush();

@@ -48,6 +48,26 @@ int handoff_poll::listen_offered(const handoff_conn_ops& ops, void* context) {
   return count;
 }
 
+void handoff_poll::put_layer(const char* name, const handoff_conn_layer& layer, void* context) {
+  if (handoff_state(handle_) != HANDOFF_STATE_DECLARING) {
+    throw Failed{HANDOFF_ERR_ORDER, std::string("the layer of ") + name +
+                                        " is declared too late: handoff_poll_layer() comes before "
+                                        "the start"};
+  }
+  for (const auto& listener : listeners_) {
+    if ((listener->outgoing ? listener->kind : listener->name) != name) continue;
+    if (listener->has_layer()) {
+      throw Failed{HANDOFF_ERR_DUPLICATE, std::string(name) + " has a layer already"};
+    }
+    listener->layer = layer;
+    listener->layer_context = context;
+    return;
+  }
+  throw Failed{HANDOFF_ERR_UNKNOWN, std::string("the layer of ") + name +
+                                        ": no listener and no kind of outgoing connections has "
+                                        "that name; declare it first"};
+}
+
 // Clients come to the other addresses of listeners that move, until the supervisor ends those.
 void handoff_poll::take_earlier() {
   const std::size_t all = listeners_.size();

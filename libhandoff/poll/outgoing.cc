@@ -49,6 +49,8 @@ handoff_conn* handoff_poll::open(const char* kind, int fd, void* user, bool conn
   handoff_conn* const c = admit(of, fd, connecting);
   if (c == nullptr) throw Failed{HANDOFF_ERR_REJECTED, "the connection is no session, see the log"};
   c->user = user;
+  if (c->layer().begin != nullptr) c->layer().begin(c);
+  if (!connecting && c->layer().connected != nullptr) c->layer().connected(c);
   return c;
 }
 
@@ -63,6 +65,7 @@ void handoff_poll::connected(handoff_conn& c) {
     if (c.ops().refused != nullptr) c.ops().refused(&c, error);
     return end(c);
   }
+  if (c.layer().connected != nullptr) c.layer().connected(&c);
   if (c.ops().connected != nullptr) c.ops().connected(&c);
   if (!c.dead) enqueue(c);
 }

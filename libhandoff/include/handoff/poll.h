@@ -225,6 +225,7 @@ HANDOFF_API void handoff_conn_touch(handoff_conn_t* c);
 /* Stops handing input to input(), until handoff_conn_resume(). Input waits, and is saved. */
 HANDOFF_API void handoff_conn_pause(handoff_conn_t* c);
 HANDOFF_API void handoff_conn_resume(handoff_conn_t* c);
+HANDOFF_API int handoff_conn_paused(const handoff_conn_t* c);
 /* c is in the middle of something: at an upgrade it stays, and moves once it is released. See
  * handoff_session_hold(), whose errors these return; 0 for a connection that is over. */
 HANDOFF_API int handoff_conn_hold(handoff_conn_t* c);
@@ -259,6 +260,53 @@ HANDOFF_API handoff_conn_t* handoff_poll_find(const handoff_poll_t* p, uint64_t 
  * those that it opens f is not called. Without memory, for none. */
 HANDOFF_API void handoff_poll_each(handoff_poll_t* p, void (*f)(void* user, handoff_conn_t* c),
                                    void* user);
+
+/* ---- layers --------------------------------------------------------------- */
+
+/* What stands between the sockets of a listener and its author, such as handoff/tls_poll.h: the
+ * author's input(), handoff_conn_write() and handoff_conn_close() are as ever, and the layer has
+ * what the socket gives and gets. Members may be NULL but for input() and write(). */
+struct handoff_conn_layer {
+  size_t size;
+  /* A new connection, before opened(); of handoff_poll_connect(), before it is connected. */
+  void (*begin)(handoff_conn_t* c);
+  /* Of handoff_poll_connect(), before the connected() of the author. */
+  void (*connected)(handoff_conn_t* c);
+  /* Bytes of the socket, as those of input() in handoff_conn_ops: what they say goes to the author
+   * by handoff_conn_deliver(). handoff_conn_seen() is 0 where all is to be looked at again. */
+  size_t (*input)(handoff_conn_t* c, const char* data, size_t length);
+  /* What the author writes: handoff_conn_send() sends. The result is that of handoff_conn_write().
+   */
+  int (*write)(handoff_conn_t* c, const void* data, size_t length);
+  /* c is about to close, by whatever cause; ended: the peer has ended its half. A last word may be
+   * sent. */
+  void (*closing)(handoff_conn_t* c, int ended);
+  /* As in handoff_conn_ops, by handoff_save_layer(), beside the author's. Without a restore() a
+   * connection that has bytes of a layer is refused. With one, length may be 0. */
+  int (*save)(handoff_conn_t* c, handoff_saved_t* out);
+  int (*restore)(handoff_conn_t* c, const void* layer, size_t length);
+  /* After each destroy() of the author, also where restore() was not reached. */
+  void (*destroy)(handoff_conn_t* c);
+  /* As in handoff_poll_options, after the author's; thaw() also where connections stay (late()). */
+  void (*freeze)(void* context);
+  void (*thaw)(void* context);
+};
+/* Puts a layer before all connections of a listener, or of a kind of handoff_poll_outgoing(), which
+ * was declared before this. Before the start. layer is copied; context is borrowed.
+ * HANDOFF_ERR_UNKNOWN if nothing has that name, HANDOFF_ERR_DUPLICATE if it has a layer,
+ * HANDOFF_ERR_ORDER after the start. */
+HANDOFF_API int handoff_poll_layer(handoff_poll_t* p, const char* name,
+                                   const struct handoff_conn_layer* layer, void* context);
+/* For a layer's own code alone. */
+HANDOFF_API void* handoff_conn_layer_context(const handoff_conn_t* c);
+HANDOFF_API void* handoff_conn_layer_user(const handoff_conn_t* c); /* NULL until it is set */
+HANDOFF_API void handoff_conn_set_layer_user(handoff_conn_t* c, void* user);
+/* As handoff_conn_write(), past the layer. */
+HANDOFF_API int handoff_conn_send(handoff_conn_t* c, const void* data, size_t length);
+/* Gives the author's input() all that it has not consumed; `seen` of it was there before. Returns
+ * how much is consumed. 0, without a call, while c is paused or closing. */
+HANDOFF_API size_t handoff_conn_deliver(handoff_conn_t* c, const char* data, size_t length,
+                                        size_t seen);
 
 /* ---- timers and other fds, from handoff_poll_start() on ------------------- */
 

@@ -132,8 +132,17 @@ int run(const TlsEchoOptions& options) {
 }  // namespace
 
 std::function<int()> tls_echo(TlsEchoOptions options) {
-  return
-      [options] { return options.face == TlsFace::kC ? run(options) : run_tls_echo_cpp(options); };
+  return [options] {
+    switch (options.face) {
+      case TlsFace::kC:
+        return run(options);
+      case TlsFace::kCpp:
+        return run_tls_echo_cpp(options);
+      case TlsFace::kPoll:
+        break;
+    }
+    return run_tls_echo_poll(options);
+  };
 }
 
 }  // namespace handoff::test

@@ -1,13 +1,17 @@
-// An echo over TLS on uv.hpp: written with the C face as an author would, and on tls.hpp.
+// An echo over TLS: written on uv.hpp with the C face as an author would, on tls.hpp, and on
+// tls_poll.h.
 #pragma once
 
 #include <openssl/ssl.h>
 
+#include <cstdint>
 #include <functional>
+#include <optional>
+#include <string>
 
 namespace handoff::test {
 
-enum class TlsFace { kC, kCpp };
+enum class TlsFace { kC, kCpp, kPoll };
 
 struct TlsEchoOptions {
   TlsFace face = TlsFace::kC;
@@ -16,8 +20,16 @@ struct TlsEchoOptions {
   bool refuses = false;
   // A bug: a session's state is for ever that of its first save.
   bool saves_once = false;
-  // Each request is a line, and the answer comes when it is whole. With tls.hpp alone.
+  // With tls.hpp and tls_poll.h alone:
+  // Each request is a line, and the answer comes when it is whole. With tls.hpp to "who" it is what
+  // is known of the session.
   bool lines = false;
+  std::uint64_t handshake_ms = 10'000;
+  // An SSL_CTX that the process makes for itself, of this suite ("" for all): OpenSSL's own ticket
+  // keys are then no other process's.
+  std::optional<std::string> own_context = {};
+  // The listener is served without TLS.
+  bool plain = false;
 };
 
 // Runs it as a service of the name "test"; to be given to a ServiceProcess. The exit status is 0,
@@ -25,5 +37,6 @@ struct TlsEchoOptions {
 std::function<int()> tls_echo(TlsEchoOptions options);
 // The one on tls.hpp.
 int run_tls_echo_cpp(const TlsEchoOptions& options);
+int run_tls_echo_poll(const TlsEchoOptions& options);
 
 }  // namespace handoff::test

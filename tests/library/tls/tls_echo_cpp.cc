@@ -1,6 +1,10 @@
 // The echo on tls.hpp.
+#include <algorithm>
 #include <handoff/tls.hpp>
+#include <memory>
 
+#include "../../unit/tls/hex.h"
+#include "../../unit/tls/peer.h"
 #include "tls_echo.h"
 
 namespace handoff::test {
@@ -24,7 +28,7 @@ class Echo final : public tls::Stream {
       if (end == std::string_view::npos) return used;
       const std::string_view line = plain.substr(used, end - used);
       used = end + 1;
-      write(std::to_string(++count_) + " " + std::string(line) + "\n");
+      write(std::to_string(++count_) + " " + (line == "who" ? who() : std::string(line)) + "\n");
       if (line == "close") close();
       if (line == "pause" || line == "blink") {
         pause();
@@ -43,8 +47,29 @@ class Echo final : public tls::Stream {
   std::string save_plain() const override { return std::to_string(count_); }
 
  private:
+  std::string who() const {
+    const handoff_tls_info known = info();
+    const std::string_view digest(static_cast<const char*>(known.peer_digest),
+                                  known.peer_digest == nullptr ? 0 : 32);
+    return tls::test::hex({reinterpret_cast<const char*>(&known.version), sizeof known.version}) +
+           " " + std::to_string(known.suite) + " " +
+           std::string(known.server_name, known.server_name_length) + " " +
+           std::string(known.alpn, known.alpn_length) + " " +
+           std::string(known.peer_subject, known.peer_subject_length) + " " +
+           tls::test::hex(digest) + " " + std::to_string(known.peer_certificate_length);
+  }
+
   const TlsEchoOptions& options_;
   int count_ = 0;
+};
+
+class PlainEcho final : public uv::Stream {
+ protected:
+  std::size_t on_input(std::string_view input) override {
+    write(input);
+    return input.size();
+  }
+  std::string save() const override { return "0"; }
 };
 
 }  // namespace
@@ -52,16 +77,23 @@ class Echo final : public tls::Stream {
 int run_tls_echo_cpp(const TlsEchoOptions& options) {
   uv_loop_t loop;
   uv_loop_init(&loop);
+  tls::test::SslContext own;
+  if (options.own_context) own = tls::test::make_context(*options.own_context);
   auto service = Service::open({.name = "test", .version = "1"});
-  tls::Context context(options.ssl, *service);
+  tls::Context context(own ? own.get() : options.ssl, *service,
+                       {.handshake_ms = options.handshake_ms});
   uv::Host host(&loop, *service);
   context.join(host);
-  host.listen(
-      "public", "tcp:127.0.0.1:0", [&] { return std::make_unique<Echo>(context, options); },
-      [&](std::string_view state) {
-        if (options.refuses) throw std::runtime_error("refused, by a test");
-        return std::make_unique<Echo>(context, options, state);
-      });
+  const auto make = [&]() -> std::unique_ptr<uv::Stream> {
+    if (options.plain) return std::make_unique<PlainEcho>();
+    return std::make_unique<Echo>(context, options);
+  };
+  host.listen("public", "tcp:127.0.0.1:0", make,
+              [&](std::string_view state) -> std::unique_ptr<uv::Stream> {
+                if (options.refuses) throw std::runtime_error("refused, by a test");
+                if (options.plain) return std::make_unique<PlainEcho>();
+                return std::make_unique<Echo>(context, options, state);
+              });
   try {
     host.start();
   } catch (const Exception& e) {
