@@ -1,4 +1,4 @@
-"""What a row of tests/long/tls has: certificates, an example under a supervisor, and a client whose lines are checked."""
+"""What a row of tests/long/tls has: certificates, an example under a supervisor, a client whose lines are checked."""
 import contextlib
 import json
 import os
