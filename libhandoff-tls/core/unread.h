@@ -23,6 +23,7 @@ class Unread {
   // empty.
   const Direction& first() const { return first_; }
   std::size_t consumed() const { return consumed_; }
+  std::size_t count() const { return records_.size() - begin_; }
 
   // The next record is about to be opened by this.
   void before(const Direction& reading);
