@@ -3,9 +3,9 @@
 #include <example/program.h>
 
 #include <algorithm>
-#include <memory>
 
 #include "chatter.h"
+#include "listen.h"
 
 namespace {
 
@@ -20,26 +20,20 @@ std::string since(std::uint64_t then_ns) {
   return std::to_string(seconds / 3600) + " h";
 }
 
-class Chatter2 final : public chat::Chatter {
+class Chatter2 : public chat::Chatter {
  public:
-  explicit Chatter2(chat::Rooms& rooms) : Chatter(rooms) {}
-  Chatter2(chat::Rooms& rooms, std::string nick, std::string room, std::uint64_t joined_at,
-           std::uint64_t heard_at)
-      : Chatter(rooms, std::move(nick), std::move(room)),
-        joined_at_(joined_at),
-        heard_at_(heard_at) {}
-
-  static std::unique_ptr<Chatter2> restore(chat::Rooms& rooms, std::string_view state) {
+  using Chatter::Chatter;
+  void restore(std::string_view state) {
     example::FieldReader fields(state);
     std::string nick = fields.text();
     std::string room = fields.text();
-    const std::uint64_t joined_at = fields.number();
-    const std::uint64_t heard_at = fields.number();
+    joined_at_ = fields.number();
+    heard_at_ = fields.number();
     fields.done();
-    return std::make_unique<Chatter2>(rooms, std::move(nick), std::move(room), joined_at, heard_at);
+    restore_as(std::move(nick), std::move(room));
   }
-  std::string_view release() const override { return "chat 2"; }
-  std::string describe() const override {
+  std::string_view program() const final { return "chat 2"; }
+  std::string describe() const final {
     const std::string joined =
         joined_at_ == kUnknown ? "joined under chat 1" : "joined " + since(joined_at_) + " ago";
     const std::string idle =
@@ -50,9 +44,9 @@ class Chatter2 final : public chat::Chatter {
   }
 
  protected:
-  void on_heard() override { heard_at_ = uv_hrtime(); }
-  void on_joined() override { joined_at_ = uv_hrtime(); }
-  std::string save() const override {
+  void on_heard() final { heard_at_ = uv_hrtime(); }
+  void on_joined() final { joined_at_ = uv_hrtime(); }
+  std::string state() const {
     return example::FieldWriter()
         .text(nick())
         .text(room())
@@ -88,13 +82,12 @@ void run(const example::ProgramOptions& options) {
   chat::Rooms rooms;
   auto service = handoff::Service::open(
       {.name = options.name, .version = "2.0", .state_version = kStateVersion});
+  example::Door door(options.tls, *service);
   service->on_upgrade_state(1, 2, state_1_to_2);
   service->on_downgrade_state(2, 1, state_2_to_1);
   service->section("history", rooms.history, {chat::History::kVersion}, {chat::History::kVersion});
   handoff::uv::Host host(uv_default_loop(), *service);
-  host.listen(
-      "public", options.listen, [&] { return std::make_unique<Chatter2>(rooms); },
-      [&](std::string_view state) { return Chatter2::restore(rooms, state); });
+  chat::listen<Chatter2>(door, host, options.listen, rooms);
   host.start();
   uv_run(uv_default_loop(), UV_RUN_DEFAULT);
 }
@@ -102,7 +95,7 @@ void run(const example::ProgramOptions& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const auto options =
-      example::parse_options(argc, argv, {.listen = "tcp:127.0.0.1:7001", .name = "chat"});
+  const auto options = example::parse_options(
+      argc, argv, {.listen = "tcp:127.0.0.1:7001", .name = "chat", .takes_tls = true});
   return example::run_program([&] { run(options); });
 }

@@ -1,10 +1,10 @@
-// One person's connection: who they are, where, and what they type. The releases differ in what
-// /who says and what is saved: see chat-1.cc and chat-2.cc.
+// A person: who they are, where, and what they type. The releases differ in what /who says and what
+// is saved: see chat-1.cc and chat-2.cc. A connection makes a Chatter complete: see lines.h.
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
-#include <handoff/uv.hpp>
+#include <handoff/handoff.hpp>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -13,33 +13,50 @@
 
 namespace chat {
 
-class Chatter : public handoff::uv::Stream {
- public:
-  // For a new connection, which gets its name in on_open().
-  explicit Chatter(Rooms& rooms) : rooms_(rooms), room_("lobby") {}
-  // For a session that the donor had. A newer state of it may come, and the handoff may still fail,
-  // so the constructor must not touch rooms.
-  Chatter(Rooms& rooms, std::string nick, std::string room)
-      : rooms_(rooms), nick_(std::move(nick)), room_(std::move(room)) {}
+// A client that does not read misses lines, so that its output can't grow without end.
+inline constexpr std::size_t kMaxWaiting = std::size_t{256} << 10;
+inline constexpr std::size_t kMaxLine = 4096;
 
-  const std::string& nick() const { return nick_; }
+class Chatter {
+ public:
+  // Somebody new gets a name in come().
+  explicit Chatter(Rooms& rooms) : rooms_(rooms), room_("lobby") {}
+  virtual ~Chatter() = default;
+  Chatter(const Chatter&) = delete;
+  Chatter& operator=(const Chatter&) = delete;
+
+  handoff::SessionId number() const { return number_; }
+  const std::string& nick() const { return nick_; }  // "" before come()
   const std::string& room() const { return room_; }
-  // Shows a line to this person. A client that does not read misses lines, so that its output can't
-  // grow without end.
-  void hear(std::string_view line);
+  // Shows a line to this person.
+  virtual void hear(std::string_view line) = 0;
   // What this release calls itself, and what its /who says of this person.
-  virtual std::string_view release() const = 0;
+  virtual std::string_view program() const = 0;
   virtual std::string describe() const { return nick_; }
 
  protected:
+  // -- for the connection
+  // From now on the person is here. adopted: an earlier release has greeted them.
+  void come(handoff::SessionId number, bool adopted);
+  void type(std::string_view line);
+  // The connection has ended; or it goes on in another process.
+  void go();
+  void move_on();
+  // The person has come, in this process or in an earlier one.
+  bool known() const { return !nick_.empty(); }
+
+  // -- the connection's
+  virtual void hang_up() = 0;
+
+  // -- the release's
   // Called when this person has typed a line, and when they have come into a room.
   virtual void on_heard() {}
   virtual void on_joined() {}
-
-  std::size_t on_input(std::string_view input) final;
-  void on_open(bool adopted) final;
-  void on_closed() final;
-  void on_moved() final;
+  // A newer state may come, and the handoff may still fail, so it must not touch rooms.
+  void restore_as(std::string nick, std::string room) {
+    nick_ = std::move(nick);
+    room_ = std::move(room);
+  }
 
  private:
   struct Command {
@@ -50,7 +67,6 @@ class Chatter : public handoff::uv::Stream {
   };
   static const std::initializer_list<Command>& commands();
 
-  void on_line(std::string_view line);
   void run_command(std::string_view line);
   void show_history(std::size_t lines);
 
@@ -64,6 +80,8 @@ class Chatter : public handoff::uv::Stream {
   void quit_command(std::string_view rest);
 
   Rooms& rooms_;
+  handoff::SessionId number_ = 0;
+  bool here_ = false;  // in rooms_
   std::string nick_;
   std::string room_;
 };

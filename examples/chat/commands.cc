@@ -71,7 +71,7 @@ void Chatter::rooms_command(std::string_view /*rest*/) {
 
 void Chatter::who_command(std::string_view /*rest*/) {
   const auto& here = rooms_.people(room_);
-  hear("* " + std::string(release()) + ", #" + room_ + ", " + people(here.size()) + ":");
+  hear("* " + std::string(program()) + ", #" + room_ + ", " + people(here.size()) + ":");
   for (const auto& [id, chatter] : here) hear("*   " + chatter->describe());
 }
 
@@ -104,7 +104,7 @@ void Chatter::help_command(std::string_view /*rest*/) {
 
 void Chatter::quit_command(std::string_view /*rest*/) {
   hear("* Bye, " + nick_ + ".");
-  close();
+  hang_up();
 }
 
 }  // namespace chat

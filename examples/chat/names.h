@@ -9,7 +9,8 @@ namespace chat {
 // 1 to 20 letters, digits, '-' or '_'. For nicknames and rooms alike.
 bool valid_name(std::string_view name);
 
-// text without control characters: nobody's line may move another person's cursor.
+// text without control characters, since nobody's line may move another person's cursor, and with a
+// '?' for what is no UTF-8.
 std::string printable(std::string_view text);
 
 // The first word of text, and what follows it.

@@ -7,12 +7,12 @@
 
 namespace chat {
 
-void Rooms::enter(Chatter& chatter) { people_[chatter.room()][chatter.id()] = &chatter; }
+void Rooms::enter(Chatter& chatter) { people_[chatter.room()][chatter.number()] = &chatter; }
 
 void Rooms::leave(Chatter& chatter) {
   const auto it = people_.find(chatter.room());
   if (it == people_.end()) return;
-  it->second.erase(chatter.id());
+  it->second.erase(chatter.number());
   if (it->second.empty()) people_.erase(it);
 }
 

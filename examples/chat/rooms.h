@@ -1,5 +1,5 @@
 // The rooms and the people in them, which all connections share. They are not handed over: each
-// release builds them anew from its sessions, which enter as they open (Chatter::on_open()).
+// release builds them anew from its sessions, which enter as they open (Chatter::come()).
 #pragma once
 
 #include <map>

@@ -1,8 +1,7 @@
 // echo, release 1: the state of a connection is the number of its lines.
+#include <example/door.h>
 #include <example/fields.h>
 #include <example/program.h>
-
-#include <memory>
 
 #include "echo_stream.h"
 #include "loops.h"
@@ -11,19 +10,22 @@ namespace {
 
 constexpr std::uint32_t kStateVersion = 1;  // { lines }
 
-class Echo1 final : public echo::EchoStream {
+template <class Base>
+class Echo1 final : public echo::EchoStream<Base> {
  public:
-  explicit Echo1(std::uint64_t lines = 0) : EchoStream("1", lines) {}
+  template <class... Below>
+  explicit Echo1(Below&... below) : echo::EchoStream<Base>("1", below...) {}
 
-  static std::unique_ptr<Echo1> restore(std::string_view state) {
+  void restore(std::string_view state) {
     example::FieldReader fields(state);
-    const std::uint64_t lines = fields.number();
+    this->set_lines(fields.number());
     fields.done();
-    return std::make_unique<Echo1>(lines);
   }
 
  protected:
-  std::string save() const override { return example::FieldWriter().number(lines()).take(); }
+  std::string save_plain() const override {
+    return example::FieldWriter().number(this->lines()).take();
+  }
 };
 
 void run(const example::ProgramOptions& options) {
@@ -31,9 +33,9 @@ void run(const example::ProgramOptions& options) {
                                          .version = "1.0",
                                          .state_version = kStateVersion,
                                          .lanes = options.threads});
+  example::Door door(options.tls, *service);
   echo::run_loops(*service, [&](handoff::uv::Host& host) {
-    host.listen("public", options.listen, [] { return std::make_unique<Echo1>(); }, Echo1::restore,
-                {.independent = true});
+    door.listen<Echo1>(host, "public", options.listen, {.independent = true});
   });
 }
 
@@ -41,6 +43,7 @@ void run(const example::ProgramOptions& options) {
 
 int main(int argc, char** argv) {
   const auto options = example::parse_options(
-      argc, argv, {.listen = "tcp:127.0.0.1:7000", .name = "echo", .threads = 1});
+      argc, argv,
+      {.listen = "tcp:127.0.0.1:7000", .name = "echo", .threads = 1, .takes_tls = true});
   return example::run_program([&] { run(options); });
 }

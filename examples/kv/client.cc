@@ -15,12 +15,9 @@ constexpr std::size_t kMaxWaitingInput = std::size_t{1} << 20;
 
 }  // namespace
 
-Client::Client(Engine& engine, SessionState state) : Client(engine) {
-  session_.state = std::move(state);
-}
-
-void Client::on_open(bool adopted) {
-  session_.id = id();
+template <class Base>
+void Client<Base>::on_open(bool adopted) {
+  session_.id = this->id();
   if (!adopted) {
     session_.state.note_opened(engine_.read_clock());
     ++engine_.connections_received;
@@ -29,26 +26,29 @@ void Client::on_open(bool adopted) {
   engine_.attach(session_);
 }
 
-void Client::leave() {
+template <class Base>
+void Client<Base>::leave() {
   if (std::exchange(attached_, false)) engine_.detach(session_);
 }
 
-std::size_t Client::on_input(std::string_view input) try {
+template <class Base>
+std::size_t Client<Base>::on_plain(std::string_view input) try {
   return serve(input);
 } catch (const std::exception&) {  // std::bad_alloc
-  close();
+  this->close();
   return input.size();
 }
 
-std::size_t Client::serve(std::string_view input) {
+template <class Base>
+std::size_t Client<Base>::serve(std::string_view input) {
   std::size_t used = 0;
-  while (!closing() && !session_.state.wait) {
+  while (!this->closing() && !session_.state.wait) {
     switch (parser_.next(input.substr(used))) {
       case RequestParser::Status::kIncomplete:
         return used;
       case RequestParser::Status::kError:
         session_.reply.error("ERR " + parser_.error());
-        close();
+        this->close();
         break;
       case RequestParser::Status::kRequest:
         used += parser_.taken();
@@ -56,15 +56,16 @@ std::size_t Client::serve(std::string_view input) {
         break;
     }
   }
-  if (closing()) return input.size();
-  if (input.size() - used > kMaxWaitingInput) pause();
+  if (this->closing()) return input.size();
+  if (input.size() - used > kMaxWaitingInput) this->pause();
   return used;
 }
 
-std::string Client::peer() const {
+template <class Base>
+std::string Client<Base>::peer() const {
   sockaddr_storage address{};
   socklen_t size = sizeof address;
-  if (::getpeername(fd(), reinterpret_cast<sockaddr*>(&address), &size) < 0) return "?:0";
+  if (::getpeername(this->fd(), reinterpret_cast<sockaddr*>(&address), &size) < 0) return "?:0";
   std::array<char, INET6_ADDRSTRLEN> room{};
   if (address.ss_family == AF_INET) {
     const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
@@ -78,5 +79,10 @@ std::string Client::peer() const {
   }
   return "unix:0";
 }
+
+template class Client<example::Plain>;
+#ifdef EXAMPLE_TLS
+template class Client<handoff::tls::Stream>;
+#endif
 
 }  // namespace kv

@@ -1,6 +1,5 @@
 // handoff-kv-1, handoff-kv-2: a key-value server that speaks RESP2. See README.md.
-#include <handoff/handoff.hpp>
-#include <handoff/uv.hpp>
+#include <example/door.h>
 
 #include <getopt.h>
 #include <sys/resource.h>
@@ -22,14 +21,18 @@ namespace {
 struct Arguments {
   std::string listen = "tcp:127.0.0.1:6379";
   std::string name = "kv";
+  example::TlsFiles tls;
 };
 
 [[noreturn]] void usage(const char* program, int status) {
   std::fprintf(status == 0 ? stdout : stderr,
-               "usage: %s [--listen ADDRESS] [--name NAME]\n"
+               "usage: %s [--listen ADDRESS] [--name NAME] [TLS]\n"
                "  --listen  tcp:HOST:PORT, unless a supervisor has the listener (default "
                "tcp:127.0.0.1:6379)\n"
-               "  --name    of the service (default kv)\n",
+               "  --name    of the service (default kv)\n"
+               "TLS, with files of PEM:\n"
+               "  --tls-cert FILE --tls-key FILE  clients speak TLS then\n"
+               "  --tls-client-ca FILE            and need a certificate of one of these\n",
                program);
   std::exit(status);
 }
@@ -38,6 +41,9 @@ Arguments parse(int argc, char** argv) {
   static const option kOptions[] = {
       {"listen", required_argument, nullptr, 'l'},
       {"name", required_argument, nullptr, 'n'},
+      {"tls-cert", required_argument, nullptr, 'c'},
+      {"tls-key", required_argument, nullptr, 'k'},
+      {"tls-client-ca", required_argument, nullptr, 'a'},
       {"help", no_argument, nullptr, 'h'},
       {nullptr, 0, nullptr, 0},
   };
@@ -49,6 +55,15 @@ Arguments parse(int argc, char** argv) {
         break;
       case 'n':
         arguments.name = optarg;
+        break;
+      case 'c':
+        arguments.tls.certificate = optarg;
+        break;
+      case 'k':
+        arguments.tls.key = optarg;
+        break;
+      case 'a':
+        arguments.tls.client_ca = optarg;
         break;
       case 'h':
         usage(argv[0], 0);
@@ -68,15 +83,12 @@ void run(const Arguments& arguments) {
                                                .version = kv::kReleaseVersion,
                                                .state_version = kv::kSessionStateVersion});
   service->section("data", data, kv::kDataReads, kv::kDataWrites);
+  example::Door door(arguments.tls, *service);
   kv::declare_state_steps(*service);
 
   handoff::uv::Host host(loop, *service);
   host.max_input = std::size_t{1} << 30;  // a request may have many values, of 512 MiB each
-  host.listen(
-      "public", arguments.listen, [&] { return std::make_unique<kv::Client>(engine); },
-      [&](std::string_view state) {
-        return std::make_unique<kv::Client>(engine, kv::decode_session(state));
-      });
+  door.listen<kv::Client>(host, "public", arguments.listen, {}, engine);
   kv::Pulse pulse(host, engine);
   host.on_finished([&] { pulse.stop(); });
   host.start();

@@ -19,8 +19,10 @@ namespace handoff::test {
 class KvUpgradeTest : public ::testing::Test {
  protected:
   void start(int release) {
+    std::vector<std::string> command = {server(release)};
+    command.insert(command.end(), arguments_.begin(), arguments_.end());
     supervisor_.emplace(
-        Supervisor::Options{.command = {server(release)}, .name = "kv", .run_flags = run_flags_});
+        Supervisor::Options{.command = command, .name = "kv", .run_flags = run_flags_});
     port_ = supervisor_->port();
   }
   void upgrade(int release) {
@@ -61,6 +63,7 @@ class KvUpgradeTest : public ::testing::Test {
     return at == std::string::npos ? -1 : std::stol(all.substr(at + name.size() + 1));
   }
 
+  std::vector<std::string> arguments_;  // of the program, in all releases
   std::vector<std::string> run_flags_;
   std::optional<Supervisor> supervisor_;
   int port_ = 0;

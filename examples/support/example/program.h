@@ -12,6 +12,8 @@
 #include <string_view>
 #include <utility>
 
+#include "tls_files.h"
+
 namespace example {
 
 struct ProgramOptions {
@@ -19,16 +21,20 @@ struct ProgramOptions {
   std::string name;    // of the service
   // Event loops, each on a thread of its own; 0 for a program that can have one only.
   unsigned threads = 0;
+  bool takes_tls = false;  // the program knows the options of tls_files.h
+  TlsFiles tls = {};
 };
 
-// --listen ADDRESS, --name NAME and, where the default is not 0, --threads N over the defaults;
-// anything else ends the program with status 2.
+// --listen ADDRESS, --name NAME and, where the program has them, --threads N and those of TlsFiles
+// over the defaults; anything else ends the program with status 2.
 inline ProgramOptions parse_options(int argc, char** argv, ProgramOptions options) {
   const auto usage = [&](std::FILE* out, int status) {
     const bool threads = options.threads != 0;
-    std::fprintf(out, "usage: %s [--listen ADDRESS] [--name NAME]%s\ndefaults: %s %s%s\n", argv[0],
-                 threads ? " [--threads N]" : "", options.listen.c_str(), options.name.c_str(),
-                 threads ? " 1" : "");
+    std::fprintf(
+        out, "usage: %s [--listen ADDRESS] [--name NAME]%s%s\ndefaults: %s %s%s\n", argv[0],
+        threads ? " [--threads N]" : "",
+        options.takes_tls ? " [--tls-cert FILE --tls-key FILE [--tls-client-ca FILE]]" : "",
+        options.listen.c_str(), options.name.c_str(), threads ? " 1" : "");
     std::exit(status);
   };
   for (int i = 1; i < argc; ++i) {
@@ -39,6 +45,8 @@ inline ProgramOptions parse_options(int argc, char** argv, ProgramOptions option
       options.listen = argv[++i];
     } else if (option == "--name" && has_value) {
       options.name = argv[++i];
+    } else if (has_value && options.takes_tls && options.tls.take(option, argv[i + 1])) {
+      ++i;
     } else if (option == "--threads" && has_value && options.threads != 0) {
       const int threads = std::atoi(argv[++i]);
       if (threads < 1 || threads > 64) {

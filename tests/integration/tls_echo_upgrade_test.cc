@@ -1,0 +1,190 @@
+// OpenSSL's own client talks to echo over TLS while releases come and go, and notices nothing.
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "support/clients/line_client.h"
+#include "support/process/programs.h"
+#include "support/supervisor/supervisor.h"
+#include "tls_fixture.h"
+
+namespace handoff::test {
+namespace {
+
+std::string echo(int version) { return program("handoff-echo-" + std::to_string(version)); }
+
+struct Row {
+  std::string name;
+  std::vector<std::string> flags;
+};
+
+class TlsEchoUpgradeTest : public ::testing::TestWithParam<Row> {
+ protected:
+  std::vector<std::string> client(std::vector<std::string> more = {}) const {
+    const auto& flags = GetParam().flags;
+    more.insert(more.begin(), flags.begin(), flags.end());
+    return s_client(supervisor_.port(), certificate_, more);
+  }
+  void upgrade_to(int version) {
+    supervisor_.settle();
+    const auto upgrade = supervisor_.upgrade(echo(version));
+    ASSERT_EQ(upgrade.status, 0) << upgrade.describe();
+    EXPECT_EQ(upgrade.done().at("sessions").at("lost"), 0) << upgrade.describe();
+  }
+  bool tls_1_3() const { return GetParam().flags.front() == "-tls1_3"; }
+
+  const Certificate certificate_;
+  Supervisor supervisor_{{.command = command(certificate_)}};
+
+ private:
+  static std::vector<std::string> command(const Certificate& certificate) {
+    std::vector<std::string> out = certificate.options();
+    out.insert(out.begin(), echo(1));
+    return out;
+  }
+};
+INSTANTIATE_TEST_SUITE_P(
+    Suites, TlsEchoUpgradeTest,
+    ::testing::Values(
+        Row{"Tls13Aes256", {"-tls1_3", "-ciphersuites", "TLS_AES_256_GCM_SHA384"}},
+        Row{"Tls13ChaCha20", {"-tls1_3", "-ciphersuites", "TLS_CHACHA20_POLY1305_SHA256"}},
+        Row{"Tls12Aes128", {"-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-GCM-SHA256"}},
+        Row{"Tls12ChaCha20", {"-tls1_2", "-cipher", "ECDHE-ECDSA-CHACHA20-POLY1305"}}),
+    [](const auto& row) { return row.param.name; });
+
+TEST_P(TlsEchoUpgradeTest, HalfALineGoesOnThroughTwentyUpgrades) {
+  Typed client(this->client());
+  client.type("first\n");
+  client.wait_for("\n1 1 first\n");
+  for (int i = 2; i <= 21; ++i) {
+    const int version = i % 2 == 0 ? 2 : 1;
+    client.type("half ");
+    upgrade_to(version);
+    client.type("of line " + std::to_string(i) + "\n");
+    const std::string number = std::to_string(i);
+    client.wait_for("\n" + number + " " + std::to_string(version) + " half of line " + number +
+                    "\n");
+  }
+}
+
+// A lower-case k is a new key for what the client sends; K asks echo for one, too.
+TEST_P(TlsEchoUpgradeTest, KeysChangeBeforeBetweenAndAfterUpgrades) {
+  if (!tls_1_3()) return;  // there is no KeyUpdate
+  Typed client(this->client());
+  client.type("hello\n");
+  client.wait_for("\n1 1 hello\n");
+  int lines = 1, updates = 0;
+  for (const int version : {2, 1, 2, 1}) {
+    for (const std::string letter : {"K", "k", "K"}) {
+      client.type(letter + "\n");
+      client.wait_for("KEYUPDATE", ++updates);
+    }
+    upgrade_to(version);  // the answers to them may be on their way
+    client.type("on\n");
+    client.wait_for("\n" + std::to_string(++lines) + " " + std::to_string(version) + " on\n");
+  }
+}
+
+TEST_P(TlsEchoUpgradeTest, ASessionIsResumedAndItsConnectionMoves) {
+  TempDir folder;
+  const std::string session = folder / "session.pem";
+  {
+    Typed client(this->client({"-sess_out", session}));
+    client.type("hello\n");
+    client.wait_for("\n1 1 hello\n");
+    ASSERT_TRUE(wait_for_file(session));
+  }
+  Typed client(this->client({"-sess_in", session}));
+  client.type("again\n");
+  client.wait_for("\n1 1 again\n");
+  EXPECT_NE(client.printed().find("\nReused, TLSv1."), std::string::npos) << client.printed();
+  upgrade_to(2);
+  client.type("moved\n");
+  client.wait_for("\n2 2 moved\n");
+  Typed later(this->client({"-sess_in", session}));  // the keys of tickets have moved, too
+  later.type("later\n");
+  later.wait_for("\n1 2 later\n");
+  EXPECT_NE(later.printed().find("\nReused, TLSv1."), std::string::npos) << later.printed();
+}
+
+// A rehearsal's process has the sessions' keys, and uses none of them.
+TEST_P(TlsEchoUpgradeTest, APlanChangesNothing) {
+  Typed client(this->client());
+  client.type("hello\n");
+  client.wait_for("\n1 1 hello\n");
+  for (int i = 2; i <= 4; ++i) {
+    const auto plan = supervisor_.plan(echo(2));
+    ASSERT_EQ(plan.status, 0) << plan.describe();
+    client.type("on\n");
+    client.wait_for("\n" + std::to_string(i) + " 1 on\n");
+  }
+  upgrade_to(2);
+  client.type("moved\n");
+  client.wait_for("\n5 2 moved\n");
+}
+
+TEST(TlsProgramTest, AClientWithACertificateMoves) {
+  const Certificate certificate, other;
+  std::vector<std::string> command = certificate.options();
+  command.insert(command.begin(), echo(1));
+  command.insert(command.end(), {"--tls-client-ca", other.path()});
+  Supervisor supervisor({.command = command});
+  for (const std::string version : {"-tls1_3", "-tls1_2"}) {
+    Typed client(s_client(supervisor.port(), certificate,
+                          {version, "-cert", other.path(), "-key", other.key()}));
+    client.type("hello\n");
+    client.wait_for(" hello\n");
+    supervisor.settle();
+    ASSERT_EQ(supervisor.upgrade(echo(2)).status, 0);
+    client.type("moved\n");
+    client.wait_for("\n2 2 moved\n");
+    Typed without(s_client(supervisor.port(), certificate, {version}));
+    without.wait_for(version == "-tls1_3" ? "certificate required" : "handshake failure");
+  }
+}
+
+TEST(TlsProgramTest, SaysWhatIsWrong) {
+  const Certificate certificate;
+  const auto refused = [&](std::vector<std::string> options) {
+    options.insert(options.begin(), {echo(1), "--listen", "tcp:127.0.0.1:0"});
+    const Outcome outcome = run(options);
+    EXPECT_EQ(outcome.status, 1) << outcome.describe();
+    return outcome.err;
+  };
+  EXPECT_NE(refused({"--tls-cert", "/nowhere", "--tls-key", certificate.key()})
+                .find("--tls-cert /nowhere: No such file"),
+            std::string::npos);
+  EXPECT_NE(refused({"--tls-cert", certificate.path(), "--tls-key", certificate.path()})
+                .find("--tls-key " + certificate.path() + ": "),
+            std::string::npos);
+  EXPECT_NE(refused({"--tls-cert", certificate.path()}).find("belong together"), std::string::npos);
+  std::vector<std::string> options = certificate.options();
+  options.insert(options.end(), {"--threads", "2"});
+  EXPECT_NE(refused(options).find("give --threads 1"), std::string::npos);
+}
+
+// A session is plain or TLS, and a release that does not serve its kind does not take it.
+TEST(TlsProgramTest, PlainAndTlsRefuseEachOther) {
+  const Certificate certificate;
+  const std::vector<std::string> plain = {"--name", "echo"};
+  Supervisor supervisor({.command = {echo(1)}});
+  {
+    LineClient client(supervisor.port());
+    EXPECT_EQ(client.ask("hello"), "1 1 hello");
+    EXPECT_EQ(supervisor.upgrade(echo(2), certificate.options()).status, 1);
+    EXPECT_EQ(client.ask("still plain"), "2 1 still plain");
+  }
+  supervisor.wait_for_status([](const auto& status) { return status.at("sessions") == 0; });
+  const auto upgrade = supervisor.upgrade(echo(2), certificate.options());
+  ASSERT_EQ(upgrade.status, 0) << upgrade.describe();
+  Typed client(s_client(supervisor.port(), certificate, {}));
+  client.type("hello\n");
+  client.wait_for("\n1 2 hello\n");
+  supervisor.settle();
+  EXPECT_EQ(supervisor.upgrade(echo(1), plain).status, 1);
+  client.type("still TLS\n");
+  client.wait_for("\n2 2 still TLS\n");
+}
+
+}  // namespace
+}  // namespace handoff::test
