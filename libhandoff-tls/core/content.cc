@@ -125,7 +125,7 @@ std::optional<Alert> Record::take_message(std::uint8_t type, std::string_view bo
   if (!tls13()) {
     // Renegotiation is off: "a warning", and the peer decides (RFC 5246, 7.2.2).
     if (++idle_ > kMaxIdleRecords) return Alert::kUnexpectedMessage;
-    if (can_seal()) send_alert(1, Alert::kNoRenegotiation, wire);
+    if (can_seal() && again_ == 0) send_alert(1, Alert::kNoRenegotiation, wire);
     return std::nullopt;
   }
   if (type == kNewSessionTicket) {
@@ -137,7 +137,7 @@ std::optional<Alert> Record::take_message(std::uint8_t type, std::string_view bo
   if (read_.generation == UINT32_MAX) return Alert::kUnexpectedMessage;
   next_secret(*suite_, read_);
   // One answer is enough for many requests, and is due before our next data (RFC 8446, 4.6.3).
-  if (body[0] == 1 && !write_closed_) owes_update_ = true;
+  if (body[0] == 1 && !write_closed_ && again_ == 0) owes_update_ = true;
   return std::nullopt;
 }
 
@@ -154,7 +154,7 @@ bool Record::take_ticket_message(std::string_view body) {
   }
   ticket.nonce.assign(nonce.begin(), nonce.end());
   ticket.ticket.assign(bytes.begin(), bytes.end());
-  ticket_ = std::move(ticket);
+  if (again_ == 0) ticket_ = std::move(ticket);
   return true;
 }
 

@@ -104,6 +104,7 @@ Record::Opened Record::open(std::string_view input, std::size_t& consumed, Buffe
   const std::uint32_t generation = read_.generation;
   const Opened opened = open_whole(input.substr(0, consumed), type, plain, wire);
   if (opened != Opened::kRecord) return opened;
+  if (again_ > 0) --again_;
   const std::size_t brought = plain.size() - before;
   unread_.add(*suite_, consumed, brought, read_.generation != generation);
   return skip_ == 0 || skip(brought, plain) ? opened : fail(Alert::kInternalError, wire);

@@ -157,7 +157,8 @@ class Record {
   Direction read_;
   Direction write_;
   Unread unread_;
-  std::size_t skip_ = 0;  // of the first record's plaintext, which a process before has consumed
+  std::size_t skip_ = 0;   // of the first record's plaintext, which a process before has consumed
+  std::size_t again_ = 0;  // so many records a process before has opened: what they ask was heard
   Position position_;
   std::vector<std::uint8_t> half_;  // the beginning of a handshake message
   std::optional<Ticket> ticket_;

@@ -18,8 +18,9 @@ enum Tag : std::uint8_t {
   kConsumed = 5,  // of the first record's plaintext
   kPeerSubject = 6,
   kPeerDigest = 7,
-  kDone = 8,  // bytes at the front of the input
-  kLastKnown = kDone,
+  kDone = 8,   // bytes at the front of the input
+  kAgain = 9,  // records behind those that were opened
+  kLastKnown = kAgain,
   kMayBePassedOver = 128,
 };
 constexpr std::uint8_t kAllFlags = kIsClient | kOwesUpdate | kReadClosed | kWriteClosed | kFailed;
@@ -152,11 +153,14 @@ void RecordState::put(To& to, const Record& r, const Info& info) {
   put_section(to, kConsumed, {bytes, consumed > 0 ? sizeof bytes : 0});
   put_section(to, kPeerSubject, info.peer_subject);
   put_section(to, kPeerDigest, info.peer_digest);
-  if (unread.done() > 0) {
-    to.number(kDone, 1);
+  const auto put_count = [&to](Tag tag, std::size_t count) {
+    if (count == 0) return;
+    to.number(tag, 1);
     to.number(8, 4);
-    to.number(unread.done(), 8);
-  }
+    to.number(count, 8);
+  };
+  put_count(kDone, unread.done());
+  put_count(kAgain, unread.count() + r.again_);
 }
 
 std::size_t RecordState::size(const Record& record, const Info& info) {
@@ -227,12 +231,19 @@ Result<void> RecordState::read(std::string_view state, Record& record, Info& inf
   }
   Reader consumed{sections[kConsumed]};
   const auto skip = static_cast<std::size_t>(consumed.number(sections[kConsumed].size()));
-  if (sections[kConsumed].size() > 2 || skip > kMaxFragment ||
+  if (sections[kConsumed].size() % 2 != 0 || sections[kConsumed].size() > 2 ||
+      skip > kMaxFragment || (skip == 0 && !sections[kConsumed].empty()) ||
       (skip > 0 && (!half.empty() || (flags & kReadClosed) != 0))) {
     return refuse("has consumed what it can't have opened");
   }
-  Reader done{sections[kDone]};
-  if (sections[kDone].size() > 8) return refuse("has an input that is too long");
+  Reader done{sections[kDone]}, again{sections[kAgain]};
+  for (const Tag tag : {kDone, kAgain}) {
+    Reader count{sections[tag]};
+    const std::size_t size = sections[tag].size();
+    if (size != 0 && (size != 8 || count.number(8) - 1 > UINT32_MAX)) {
+      return refuse("has an input that no session has");
+    }
+  }
 
   Info told{std::string(sections[kAlpn]), std::string(sections[kServerName]),
             std::string(sections[kPeerCertificate]), std::string(sections[kPeerSubject]),
@@ -241,6 +252,7 @@ Result<void> RecordState::read(std::string_view state, Record& record, Info& inf
   info = std::move(told);
   record.skip_ = skip;
   record.unread_.restore_done(done.number(sections[kDone].size()));
+  record.again_ = again.number(sections[kAgain].size());
   record.role_ = (flags & kIsClient) != 0 ? Role::kClient : Role::kServer;
   record.owes_update_ = (flags & kOwesUpdate) != 0;
   record.read_closed_ = (flags & kReadClosed) != 0;

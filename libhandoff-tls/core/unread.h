@@ -23,10 +23,11 @@ class Unread {
   // empty.
   const Direction& first() const { return first_; }
   std::size_t consumed() const { return consumed_; }
+  std::size_t count() const { return records_.size() - begin_; }
 
   // The next record is about to be opened by this.
   void before(const Direction& reading);
-  // It had so many bytes, header included, and so much plaintext. new_key: it was a KeyUpdate.
+  // The record had so many bytes, header included, and so much plaintext. new_key: a KeyUpdate.
   void add(const Suite& suite, std::size_t bytes, std::size_t plain, bool new_key);
   void consume(const Suite& suite, std::size_t plain);
   // So many bytes of the input, before them, are done with, since they were last taken off.

@@ -88,16 +88,25 @@ struct Outcome {
   friend bool operator==(const Outcome&, const Outcome&) = default;
 };
 
-std::unique_ptr<Session> moved(const Session& from, const GateWord& gate) {
-  const std::string_view plain = from.plain.view();
-  std::string state(RecordState::size(from.record, {}, plain), '\0');
-  RecordState::write(from.record, {}, plain, reinterpret_cast<std::uint8_t*>(state.data()));
+// input is what the session has not consumed: all that waits is opened again.
+std::unique_ptr<Session> moved(const Session& from, const GateWord& gate, std::string_view input) {
+  std::string state(RecordState::size(from.record, {}), '\0');
+  RecordState::write(from.record, {}, reinterpret_cast<std::uint8_t*>(state.data()));
   auto to = std::make_unique<Session>(&gate);
   Info info;
-  const auto read = RecordState::read(state, to->record, info, to->plain);
+  const auto read = RecordState::read(state, to->record, info);
   CHECK_THAT(read, read.error().message);
-  to->wire.append(from.wire.view());  // the stream's output
   CHECK_THAT(to->record.check(from.record.position().end(), 0), "another position");
+  while (to->record.unread().size() < from.record.unread().size()) {
+    std::size_t consumed = 0;
+    const std::string_view rest = input.substr(to->record.unread().size());
+    const Record::Opened opened = to->record.open(rest, consumed, to->plain, to->wire);
+    CHECK_THAT(opened == Record::Opened::kRecord, "what was opened is not opened again");
+  }
+  CHECK_THAT(to->plain.view() == from.plain.view(), "other plaintext");
+  CHECK_THAT(to->wire.empty(), "something is said twice");
+  CHECK_THAT(to->record.owes_update() == from.record.owes_update(), "an answer is owed twice");
+  to->wire.append(from.wire.view());  // the stream's output
   return to;
 }
 
@@ -112,28 +121,35 @@ Outcome run(const Setting& setting, std::string_view wire, std::size_t step, boo
   } else {
     session->record.begin(setting.role, setting.suite, setting.keys(), 1);
   }
-  std::string input;
+  std::string input, taken;
   for (std::size_t at = 0; at < wire.size(); at += step) {
     input += wire.substr(at, step);
     for (;;) {
       std::size_t consumed = 0;
       const std::size_t before = session->plain.size();
+      const std::string_view rest = std::string_view(input).substr(session->record.unread().size());
       const Record::Opened opened =
-          session->record.open(input, consumed, session->plain, session->wire);
-      CHECK_THAT(consumed <= input.size(), "more than there was");
+          session->record.open(rest, consumed, session->plain, session->wire);
+      CHECK_THAT(consumed <= rest.size(), "more than there was");
       CHECK_THAT(opened == Record::Opened::kRecord || session->plain.size() == before,
                  "plaintext of what was not opened");
-      input.erase(0, consumed);
+      input.erase(0, session->record.unread().take_done());
       if (opened != Record::Opened::kRecord) break;
       // An answer, so that what is owed comes.
       if (session->plain.size() > before) session->record.seal("answer", session->wire);
     }
+    // Some of it stays unread.
+    const std::size_t read = session->plain.size() - session->plain.size() / 3;
+    taken += session->plain.view().substr(0, read);
+    session->plain.consume(read);
+    session->record.consume(read);
+    input.erase(0, session->record.unread().take_done());
     // How a session has failed does not move, and nothing comes after it.
-    if (moves && !session->record.failed()) session = moved(*session, gate);
+    if (moves && !session->record.failed()) session = moved(*session, gate, input);
   }
   session->record.close(session->wire);
   const Record& record = session->record;
-  return {std::string(session->plain.view()),
+  return {taken.append(session->plain.view()),
           std::string(session->wire.view()),
           record.failed(),
           record.read_closed(),

@@ -13,6 +13,8 @@
  *   handoff_poll_close(p);
  *   handoff_tls_poll_close(&tls);
  *
+ * On asio.hpp it is the same, with Host::kit() for p, between Host::listen() and Host::start().
+ *
  * Not for services with several lanes, since a handshake under way is held. Results are as in
  * handoff.h. handoff_tls_poll_session() is NULL where a connection has no session yet.
  */
@@ -57,8 +59,8 @@ struct handoff_tls_conn { /* a connection's */
   char* waiting; /* plaintext, until the handshake is over */
   size_t waiting_length;
   uint64_t deadline_ms, timer;
-  size_t delivered; /* of the plaintext that waits, what input() has had */
-  int unchecked, refused;
+  size_t delivered;             /* of the plaintext that waits, what input() has had */
+  int unchecked, refused, told; /* told: of an end without close_notify */
 };
 
 #include <handoff/detail/tls_poll_layer.h>

@@ -183,6 +183,8 @@ class Host {
 
   net::io_context& io() const { return io_; }
   Service& service() const { return service_; }
+  // What the Host stands on, borrowed: for a layer before a listener (handoff/tls_poll.h).
+  handoff_poll_t* kit() const { return kit_; }
   std::size_t size() const { return handoff_poll_count(kit_); }
   Stream* find(SessionId id) const {
     handoff_conn_t* const c = handoff_poll_find(kit_, id);

@@ -871,10 +871,9 @@ class Service {
       if (stored >= 0) stored = save_input(out, saved);
       if (stored >= 0) stored = save_output(out, saved);
       if (stored >= 0) stored = handoff_save_flags(out, saved.flags);
-      if (stored >= 0 && !saved.layer.empty()) {
-        stored = handoff_save_layer(out, saved.layer.data(), saved.layer.size());
-        ::explicit_bzero(saved.layer.data(), saved.layer.size());
-      }
+      if (saved.layer.empty()) return;
+      if (stored >= 0) stored = handoff_save_layer(out, saved.layer.data(), saved.layer.size());
+      ::explicit_bzero(saved.layer.data(), saved.layer.size());
     });
     return result < 0 ? result : stored;
   }

@@ -139,9 +139,11 @@ std::function<int()> tls_echo(TlsEchoOptions options) {
       case TlsFace::kCpp:
         return run_tls_echo_cpp(options);
       case TlsFace::kPoll:
+        return run_tls_echo_poll(options);
+      case TlsFace::kAsio:
         break;
     }
-    return run_tls_echo_poll(options);
+    return run_tls_echo_asio(options);
   };
 }
 

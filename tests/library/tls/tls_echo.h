@@ -1,5 +1,5 @@
-// An echo over TLS: written on uv.hpp with the C face as an author would, on tls.hpp, and on
-// tls_poll.h.
+// An echo over TLS: written on uv.hpp with the C face as an author would, on tls.hpp, on
+// tls_poll.h, and on that below asio.hpp.
 #pragma once
 
 #include <openssl/ssl.h>
@@ -11,7 +11,7 @@
 
 namespace handoff::test {
 
-enum class TlsFace { kC, kCpp, kPoll };
+enum class TlsFace { kC, kCpp, kPoll, kAsio };
 
 struct TlsEchoOptions {
   TlsFace face = TlsFace::kC;
@@ -38,5 +38,6 @@ std::function<int()> tls_echo(TlsEchoOptions options);
 // The one on tls.hpp.
 int run_tls_echo_cpp(const TlsEchoOptions& options);
 int run_tls_echo_poll(const TlsEchoOptions& options);
+int run_tls_echo_asio(const TlsEchoOptions& options);
 
 }  // namespace handoff::test

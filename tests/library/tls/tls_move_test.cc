@@ -22,7 +22,7 @@ using tls::test::make_context;
 using tls::test::SslContext;
 
 const char* name_of(TlsFace face) {
-  const char* const names[] = {"OnTheCFace", "OnTlsHpp", "OnTlsPoll"};
+  const char* const names[] = {"OnTheCFace", "OnTlsHpp", "OnTlsPoll", "OnAsio"};
   return names[static_cast<int>(face)];
 }
 
@@ -36,7 +36,7 @@ INSTANTIATE_TEST_SUITE_P(
     Suites, TlsMoveTest,
     testing::Combine(testing::Values("TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256",
                                      "ECDHE-ECDSA-AES128-GCM-SHA256"),
-                     testing::Values(TlsFace::kC, TlsFace::kCpp, TlsFace::kPoll)),
+                     testing::Values(TlsFace::kC, TlsFace::kCpp, TlsFace::kPoll, TlsFace::kAsio)),
     [](const auto& row) { return std::to_string(row.index) + name_of(std::get<1>(row.param)); });
 
 TEST_P(TlsMoveTest, IdleSessionsMoveAndGoOn) {

@@ -43,7 +43,7 @@ TEST_F(TlsPollTest, HandsOverToTlsHppAndBack) {
   ASSERT_TRUE(client.shake_hands());
   TlsClient silent(clients_.get(), address_);
   ASSERT_EQ("one", client.ask("one"));
-  for (const TlsFace face : {TlsFace::kCpp, TlsFace::kPoll, TlsFace::kPoll}) {
+  for (const TlsFace face : {TlsFace::kCpp, TlsFace::kPoll, TlsFace::kAsio, TlsFace::kPoll}) {
     upgrade(face);
     ASSERT_EQ("and on", client.ask("and on"));
   }

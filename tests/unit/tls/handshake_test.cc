@@ -100,6 +100,11 @@ TEST(HandshakeTest, WhatIsKnownMoves) {
     EXPECT_EQ("example.org", std::string_view(info.server_name, info.server_name_length));
     EXPECT_EQ(certificate, std::string_view(static_cast<const char*>(info.peer_certificate),
                                             info.peer_certificate_length));
+    EXPECT_EQ("CN=example.org", std::string_view(info.peer_subject, info.peer_subject_length));
+    unsigned char digest[32];
+    ASSERT_EQ(1, X509_digest(SSL_CTX_get0_certificate(peers.get()), EVP_sha256(), digest, nullptr));
+    ASSERT_NE(nullptr, info.peer_digest);
+    EXPECT_EQ(0, std::memcmp(digest, info.peer_digest, sizeof digest));
     ASSERT_NO_FATAL_FAILURE(ours.move());
   }
 }

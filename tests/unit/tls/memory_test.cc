@@ -10,10 +10,12 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "hex.h"
+#include "libhandoff-tls/core/tickets.h"
 #include "libhandoff-tls/crypto/derive.h"
 #include "libhandoff-tls/sys/arena.h"
 #include "libhandoff/base/unique_fd.h"
@@ -191,6 +193,32 @@ TEST_P(MemoryTest, KeysLieInTheArenaAndAreGoneAfterwards) {
   ours.reset();
   context_.reset();
   EXPECT_EQ(0U, places_of(secrets).size()) << "a key outlives its session";
+}
+
+// As a generation has them from the one before, and gives them to the next.
+TEST(TicketMemoryTest, KeysLieInTheArenaAndAreGoneAfterwards) {
+  const SslContext ssl = make_context();
+  handoff_tls_context_t* made = nullptr;
+  ASSERT_EQ(0, handoff_tls_context_open(&made, ssl.get(), nullptr));
+  std::unique_ptr<handoff_tls_context_t, test::FreeTls> context(made);
+  ASSERT_EQ(0, handoff_tls_tickets(made, 0));
+  unsigned char keys[2 + TicketKey::kRandomSize + 8] = {1, 1};
+  ASSERT_EQ(0, ::getentropy(keys + 2, TicketKey::kRandomSize));
+  const std::vector<std::string> secrets = {
+      disguised({reinterpret_cast<const char*>(keys) + 2 + TicketKey::kNameSize, 32}),
+      disguised({reinterpret_cast<const char*>(keys) + 2 + TicketKey::kNameSize + 32, 32})};
+  ASSERT_EQ(0, handoff_tls_load_tickets(made, keys, sizeof keys));
+  wipe(keys, sizeof keys);
+  unsigned char saved[HANDOFF_TLS_TICKETS_MAX];
+  ASSERT_EQ(static_cast<ssize_t>(sizeof keys), handoff_tls_save_tickets(made, saved, sizeof saved));
+  wipe(saved, sizeof saved);
+  const std::vector<std::uintptr_t> found = places_of(secrets);
+  EXPECT_EQ(2U, found.size());
+  for (const std::uintptr_t at : found) {
+    EXPECT_TRUE(test::mapping_of(reinterpret_cast<void*>(at)).has_flag("dd"));
+  }
+  context.reset();
+  EXPECT_EQ(0U, places_of(secrets).size());
 }
 
 }  // namespace

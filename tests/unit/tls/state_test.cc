@@ -238,7 +238,7 @@ TEST(BadStateTest, SectionsAreInOrderAndKnown) {
   EXPECT_EQ(HANDOFF_ERR_PROTOCOL, Heir(good + section(2, "h2") + section(2, "h2")).code());
   EXPECT_EQ(HANDOFF_ERR_PROTOCOL, Heir(good + section(2, "")).code());
   EXPECT_EQ(HANDOFF_ERR_PROTOCOL, Heir(good + section(0, "x")).code());
-  EXPECT_EQ(HANDOFF_ERR_PROTOCOL, Heir(good + section(9, "unknown")).code());
+  EXPECT_EQ(HANDOFF_ERR_PROTOCOL, Heir(good + section(10, "unknown")).code());
   EXPECT_EQ(HANDOFF_ERR_PROTOCOL, Heir(good + section(127, "unknown")).code());
   EXPECT_EQ(HANDOFF_ERR_PROTOCOL, Heir(good + section(2, std::string(256, 'a'))).code());
   // A length beyond the end, and one that overflows when it is added to the place.
@@ -252,9 +252,16 @@ TEST(BadStateTest, WhatWasConsumedIsPartOfOneRecord) {
   EXPECT_EQ(0, Heir(good + section(5, {"\x3f\xff", 2})).code());
   EXPECT_EQ(HANDOFF_ERR_PROTOCOL, Heir(good + section(5, {"\x40\x01", 2})).code());
   EXPECT_EQ(HANDOFF_ERR_PROTOCOL, Heir(good + section(5, {"\0\0\1", 3})).code());
-  EXPECT_EQ(HANDOFF_ERR_PROTOCOL, Heir(good + section(1, "\x18") + section(5, "\1")).code())
+  EXPECT_EQ(HANDOFF_ERR_PROTOCOL, Heir(good + section(1, "\x18") + section(5, {"\0\1", 2})).code())
       << "half a message has come before it";
-  EXPECT_EQ(HANDOFF_ERR_PROTOCOL, Heir(good + section(8, std::string(9, '\1'))).code());
+  EXPECT_EQ(HANDOFF_ERR_PROTOCOL, Heir(good + section(5, {"\0\0", 2})).code());
+  for (const int tag : {8, 9}) {
+    EXPECT_EQ(0, Heir(good + section(tag, {"\0\0\0\0\0\0\0\1", 8})).code());
+    EXPECT_EQ(HANDOFF_ERR_PROTOCOL, Heir(good + section(tag, std::string(9, '\1'))).code());
+    EXPECT_EQ(HANDOFF_ERR_PROTOCOL, Heir(good + section(tag, std::string(8, '\1'))).code());
+    EXPECT_EQ(HANDOFF_ERR_PROTOCOL, Heir(good + section(tag, std::string(8, '\0'))).code());
+    EXPECT_EQ(HANDOFF_ERR_PROTOCOL, Heir(good + section(tag, "\1")).code());
+  }
 }
 
 TEST(BadStateTest, ACertificateHasALimit) {

@@ -80,6 +80,35 @@ TEST_P(UnreadTest, GoesOnOverNewKeys) {
   EXPECT_EQ("", input_);
 }
 
+// A request for a new key that the process before has heard is not heard again.
+TEST_P(UnreadTest, WhatWasAskedIsAnsweredOnce) {
+  if (!is_13()) return;
+  come(client_.sealed("waits"));
+  ASSERT_TRUE(client_.record.update_key(true, client_.wire));
+  come(client_.sent());
+  ASSERT_TRUE(server_.record.owes_update());
+  for (const bool answered : {false, true}) {
+    if (answered) {
+      ASSERT_TRUE(server_.record.seal("answer", server_.wire));
+    }
+    const Info info;
+    std::string state(RecordState::size(server_.record, info), '\0');
+    RecordState::write(server_.record, info, reinterpret_cast<std::uint8_t*>(state.data()));
+    End heir(Role::kServer, GetParam());
+    Record record(&heir.gate);
+    Info moved;
+    ASSERT_TRUE(RecordState::read(state, record, moved));
+    ASSERT_TRUE(record.check(server_.record.position().end(), 0));
+    std::size_t at = 0, consumed = 0;
+    while (at < input_.size()) {
+      ASSERT_EQ(Opened::kRecord,
+                record.open(std::string_view(input_).substr(at), consumed, heir.plain, heir.wire));
+      at += consumed;
+    }
+    EXPECT_EQ(!answered, record.owes_update());
+  }
+}
+
 TEST_P(UnreadTest, AnEndComesBehindWhatWaits) {
   come(client_.sealed("last words"));
   ASSERT_TRUE(client_.record.close(client_.wire));

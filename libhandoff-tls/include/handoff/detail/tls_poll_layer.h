@@ -220,9 +220,10 @@ static inline int handoff_tls_poll_write_(handoff_conn_t* c, const void* data, s
 static inline void handoff_tls_poll_closing_(handoff_conn_t* c, int ended) {
   struct handoff_tls_conn* const own = handoff_tls_poll_own_(c);
   struct handoff_tls_poll* const t = handoff_tls_poll_of_(c);
-  if (ended && own != NULL && !own->refused && t->options.failed != NULL && own->session != NULL &&
-      handoff_tls_eof(own->session) != 0) {
-    t->options.failed(c, handoff_tls_error(own->session)); /* cut off, perhaps */
+  if (ended && own != NULL && !own->refused && !own->told && t->options.failed != NULL &&
+      own->session != NULL && handoff_tls_eof(own->session) != 0) {
+    own->told = 1; /* failed() may close, and come here again */
+    t->options.failed(c, handoff_tls_error(own->session));
   }
   if (own == NULL || !handoff_tls_established(own->session) || !handoff_tls_poll_ready_(c)) return;
   if (handoff_tls_shutdown(own->session) == 0) handoff_tls_poll_flush_(c, own->session);
