@@ -3,14 +3,18 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <openssl/ssl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "support/clients/line_client.h"
 #include "support/process/files.h"
 #include "support/process/process.h"
 
@@ -95,5 +99,60 @@ inline std::vector<std::string> s_client(int port, const Certificate& trusted,
   out.insert(out.end(), flags.begin(), flags.end());
   return out;
 }
+
+// A client that sends the first bytes of its handshake, rests, and then goes on with all that it
+// can send at once: the end of the handshake and a request.
+class SlowClient {
+ public:
+  explicit SlowClient(int port)
+      : socket_(port), context_(SSL_CTX_new(TLS_client_method()), SSL_CTX_free) {
+    ssl_.reset(SSL_new(context_.get()));
+    SSL_set_bio(ssl_.get(), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+    SSL_set_connect_state(ssl_.get());
+    SSL_do_handshake(ssl_.get());
+    hello_ = made();
+    socket_.send(std::string_view(hello_).substr(0, 20));
+  }
+  // The answer has as many bytes.
+  std::string ask(std::string_view request, std::size_t size) {
+    socket_.send(std::string_view(hello_).substr(20));
+    while (SSL_do_handshake(ssl_.get()) != 1) receive();
+    if (!request.empty()) {
+      SSL_write(ssl_.get(), request.data(), static_cast<int>(request.size()));
+    }
+    socket_.send(made());
+    std::string answer;
+    while (answer.size() < size) {
+      std::array<char, 4096> bytes{};
+      const int n = SSL_read(ssl_.get(), bytes.data(), bytes.size());
+      if (n > 0) {
+        answer.append(bytes.data(), static_cast<std::size_t>(n));
+      } else {
+        receive();
+      }
+    }
+    return answer;
+  }
+
+ private:
+  std::string made() const {
+    std::string out(BIO_ctrl_pending(SSL_get_wbio(ssl_.get())), '\0');
+    BIO_read(SSL_get_wbio(ssl_.get()), out.data(), static_cast<int>(out.size()));
+    return out;
+  }
+  void receive() {
+    const std::string bytes = socket_.datagram();
+    if (bytes == "EOF") throw std::runtime_error("the service has ended the connection");
+    BIO_write(SSL_get_rbio(ssl_.get()), bytes.data(), static_cast<int>(bytes.size()));
+  }
+
+  struct Free {
+    void operator()(SSL* p) const { SSL_free(p); }
+  };
+  LineClient socket_;
+  std::unique_ptr<SSL_CTX, void (*)(SSL_CTX*)> context_;
+  std::unique_ptr<SSL, Free> ssl_;
+  std::string hello_;
+};
 
 }  // namespace handoff::test

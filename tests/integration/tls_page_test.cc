@@ -149,6 +149,16 @@ TEST_P(ChatPageTest, ARequestGoesOnInTheNextRelease) {
   somebody->wait_for("<title>chat</title>");
 }
 
+// Whoever comes in the middle of an upgrade comes to the next release.
+TEST_P(ChatPageTest, ALateHandshakeIsGreetedByTheNextRelease) {
+  if (!tls()) return;
+  SlowClient page(supervisor_.port("page")), terminal(supervisor_.port());
+  for (int i = 0; i < 2; ++i) curl("/", {});  // both came before
+  upgrade_to(2);
+  EXPECT_EQ(terminal.ask("", 20).substr(0, 20), "* Welcome to chat 2.");
+  EXPECT_EQ(page.ask("GET / HTTP/1.1\r\nHost: here\r\n\r\n", 15).substr(0, 15), "HTTP/1.1 200 OK");
+}
+
 TEST_P(ChatPageTest, ATerminalHearsABrowser) {
   if (tls()) return;  // the terminal of this test is plain
   auto ann = browser("ann");

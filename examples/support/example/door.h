@@ -49,6 +49,13 @@ class Plain : public handoff::uv::Stream {
   std::string save() const final { return save_plain(); }
 };
 
+// The session is late: its handshake was under way at the switch. What all sessions share is the
+// next process's by now, so leave its input, which goes along. For sessions that are not held
+// otherwise.
+inline bool on_its_way(const handoff::uv::Stream& stream) {
+  return stream.host().service().state() == handoff::State::kLate;
+}
+
 class Door {
  public:
   using ListenOptions = handoff::uv::Host::ListenOptions;

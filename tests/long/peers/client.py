@@ -1,7 +1,7 @@
 """A TLS client of Python: what it reads from stdin it sends, what it receives it prints.
 
-client.py PORT CA VERSION CIPHERS [CERT KEY]; "" leaves one out. From a byte \\1 to the next one it keeps back the second
-half of each record that it makes: half a record is in the service while that is upgraded.
+client.py PORT CA VERSION CIPHERS [CERT KEY]; "" leaves one out. From a byte \\1 to the next one it keeps back the
+second half of each record that it makes: half a record is in the service while that is upgraded.
 """
 import os
 import select
