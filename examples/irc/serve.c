@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "state.h"
+#include "tls.h"
 
 enum { PING_EVERY_MS = 60 * 1000, GONE_AFTER_MS = 240 * 1000, MAX_INPUT = 16 * 1024 };
 
@@ -86,6 +87,10 @@ static const struct handoff_conn_ops ops = {.size = sizeof ops,
 
 /* ---- the program -------------------------------------------------------- */
 
+struct arguments {
+  const char *listen, *certificate, *key;
+};
+
 static void look_for_the_silent(void* user) {
   (void)user;
   uint64_t now = clock_ms();
@@ -105,14 +110,17 @@ static void log_line(void* user, int level, const char* message) {
   if (level >= HANDOFF_LOG_WARNING) fprintf(stderr, "%s: %s\n", (const char*)user, message);
 }
 
-static int serve(handoff_poll_t* p, handoff_t* h, const char* address) {
+static int serve(handoff_poll_t* p, handoff_t* h, const struct arguments* given) {
   static const uint32_t section_versions[] = {1};
   int result = declare_steps(h);
   if (result == 0) {
     result =
         handoff_section(h, "rooms", section_versions, 1, section_versions, 1, &rooms_section, NULL);
   }
-  if (result == 0) result = handoff_poll_listen(p, "public", address, &ops, NULL);
+  if (result == 0) result = handoff_poll_listen(p, "public", given->listen, &ops, NULL);
+  if (result == 0 && given->certificate != NULL) {
+    result = tls_before(p, "public", given->certificate, given->key);
+  }
   if (result == 0) result = handoff_poll_start(p); /* all clients are back when it returns */
   if (result < 0) return result;
   struct room *room, *next;
@@ -124,9 +132,25 @@ static int serve(handoff_poll_t* p, handoff_t* h, const char* address) {
   return handoff_poll_run(p);
 }
 
+static int read_arguments(struct arguments* out, int argc, char** argv) {
+  for (int i = 1; i < argc; i += 2) {
+    const char** to = strcmp(argv[i], "--listen") == 0     ? &out->listen
+                      : strcmp(argv[i], "--tls-cert") == 0 ? &out->certificate
+                      : strcmp(argv[i], "--tls-key") == 0  ? &out->key
+                                                           : NULL;
+    if (to == NULL || i + 1 == argc) return 0;
+    *to = argv[i + 1];
+  }
+  return (out->certificate == NULL) == (out->key == NULL);
+}
+
 int main(int argc, char** argv) {
-  if (argc != 1 && (argc != 3 || strcmp(argv[1], "--listen") != 0)) {
-    fprintf(stderr, "usage: %s [--listen ADDRESS]\ndefault: tcp:127.0.0.1:6667\n", argv[0]);
+  struct arguments given = {.listen = "tcp:127.0.0.1:6667"};
+  if (!read_arguments(&given, argc, argv)) {
+    fprintf(stderr,
+            "usage: %s [--listen ADDRESS] [--tls-cert FILE --tls-key FILE]\n"
+            "default: tcp:127.0.0.1:6667, without TLS\n",
+            argv[0]);
     return 2;
   }
   struct handoff_options options = {.size = sizeof options,
@@ -141,13 +165,14 @@ int main(int argc, char** argv) {
   handoff_poll_t* p = NULL;
   int result = handoff_open(&h, &options);
   if (result == 0) result = handoff_poll_open(&p, h, &kit);
-  if (result == 0) result = serve(p, h, argc == 3 ? argv[2] : "tcp:127.0.0.1:6667");
+  if (result == 0) result = serve(p, h, &given);
   if (result < 0) {
     const char* why = handoff_poll_last_error(p);
     if (why[0] == '\0') why = handoff_last_error(h);
     fprintf(stderr, "%s: %s\n", argv[0], why[0] == '\0' ? handoff_strerror(result) : why);
   }
   handoff_poll_close(p);
+  tls_end();
   handoff_close(h);
   return result < 0 && result != HANDOFF_ERR_ABORTED; /* aborted: the other release serves on */
 }
