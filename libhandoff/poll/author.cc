@@ -56,11 +56,14 @@ void handoff_poll::close(handoff_conn& c) {
   each_of(first, [this](handoff_conn& one) { enqueue(one); });
 }
 
-// The last words of c's layer, once. False while it says them: what has called for them goes on
-// then.
+// The last words of c's layer, once. False while it says them: what has called for them then goes
+// on, and closes c if the layer has asked for that.
 bool handoff_poll::part(handoff_conn& c) {
   if (c.layer().closing == nullptr || c.dead || c.last_words) return true;
-  if (std::exchange(c.in_last_words, true)) return false;
+  if (std::exchange(c.in_last_words, true)) {
+    c.close_asked = true;
+    return false;
+  }
   c.layer().closing(&c, c.ended ? 1 : 0);
   c.in_last_words = false;
   c.last_words = true;
@@ -68,7 +71,10 @@ bool handoff_poll::part(handoff_conn& c) {
 }
 
 void handoff_poll::end_output(handoff_conn& c) {
-  if (c.closing || c.shut_wanted || c.first().making || !part(c) || c.closing) return;
+  if (c.closing || c.shut_wanted || c.in_last_words || c.first().making) return;
+  part(c);
+  if (c.closing) return;
+  if (c.close_asked) return close(c);
   c.shut_wanted = true;
   touch(c);
   enqueue(c);

@@ -66,6 +66,7 @@ struct handoff_conn {
   bool parting = false;        // ops.closing() was called
   bool in_last_words = false;  // in closing() of the layer
   bool last_words = false;     // they are said
+  bool close_asked = false;    // meanwhile
   bool ended = false;          // the peer has ended its half
   bool told_end = false;       // ended() was called
   bool connecting = false;     // neither connected nor refused yet

@@ -131,7 +131,7 @@ int handoff_poll::adopt(const handoff_adopted& a, bool extends) {
   if (!fresh) destroy(c);
   c.user = nullptr;
   c.layer_user = nullptr;
-  c.paused = c.parting = c.last_words = false;
+  c.paused = c.parting = c.last_words = c.close_asked = false;
   if (c.second) forget_upstream(*c.second);
   const int result = restore(c, a);
   if (result < 0) {

@@ -1,6 +1,6 @@
 // What a service on a layer that owns connections hears of a switch, and when: its own tables and
 // timers know connections, and must not outlive them. And what becomes of sessions if one side
-// fails, or holds them back.
+// fails.
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <unistd.h>
@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "kit_holding.h"
 #include "kits.h"
 #include "support/clients/line_client.h"
 #include "support/peers/service_process.h"
@@ -175,76 +176,6 @@ TEST_P(KitSwitchAloneTest, AServiceThatStopsHearsItBeforeItsConnectionsEnd) {
   send(service.control(), Type::kStop, stop);
   EXPECT_EQ("EOF", second.line());
   EXPECT_EQ(0, service.wait());
-}
-
-// "hold" holds, "release" releases. A line is answered with the release and the number of lines
-// before.
-class Holding final : public Session {
- public:
-  Holding(std::string version, std::uint64_t lines) : version_(std::move(version)), lines_(lines) {}
-  std::size_t input(std::string_view bytes) override {
-    const std::size_t end = bytes.find('\n');
-    if (end == std::string_view::npos) return 0;
-    const std::string_view text = bytes.substr(0, end);
-    if (text == "hold") line().hold();
-    if (text == "release") line().release();
-    write(version_ + " " + std::to_string(lines_++) + "\n");
-    return end + 1;
-  }
-  std::string save() const override { return std::to_string(lines_); }
-
- private:
-  std::string version_;
-  std::uint64_t lines_;
-};
-Program holding(const std::string& version) {
-  return {.listeners = {{"public", [=] { return std::make_unique<Holding>(version, 0); },
-                         [=](std::string_view state) {
-                           return std::make_unique<Holding>(version,
-                                                            std::stoull(std::string(state)));
-                         }}}};
-}
-
-TEST_P(KitSwitchTest, HeldSessionsOfSeveralLanesFollow) {
-  Program one = holding("1"), two = holding("2");
-  one.lanes = 2;
-  two.lanes = 3;
-  ServiceProcess first(1, donor(one));
-  const auto owner = first.await_message<v1::Owner>(Type::kOwner);
-  std::vector<std::unique_ptr<LineClient>> clients;
-  for (int i = 0; i < 12; ++i) {
-    clients.push_back(std::make_unique<LineClient>(owner.named(0).address()));
-    EXPECT_EQ("1 0", clients.back()->ask("hold"));
-  }
-  const auto second = start_heir(first, 2, heir(two));
-  EXPECT_EQ(0U, second->await_message<v1::Owner>(Type::kOwner).sessions());
-  EXPECT_EQ(12U, first.await_message<v1::Late>(Type::kLate).waiting());
-  for (auto& client : clients) {
-    EXPECT_EQ("1 1", client->ask("a"));
-    EXPECT_EQ("1 2", client->ask("release"));
-  }
-  EXPECT_EQ(0, first.wait());
-  for (auto& client : clients) EXPECT_EQ("2 3", client->ask("b"));
-}
-
-TEST_P(KitSwitchTest, AConnectionThatHoldsStaysWithItsLoopAndComesWhenItIsReleased) {
-  ServiceProcess first(1, donor(holding("one")));
-  const auto owner = first.await_message<v1::Owner>(Type::kOwner);
-  LineClient busy(owner.named(0).address()), idle(owner.named(0).address());
-  EXPECT_EQ("one 0", busy.ask("hold"));
-  EXPECT_EQ("one 0", idle.ask("a"));
-  const auto second = start_heir(first, 2, heir(holding("two")));
-  EXPECT_EQ(1U, second->await_message<v1::Owner>(Type::kOwner).sessions());
-  EXPECT_EQ(1U, first.await_message<v1::Late>(Type::kLate).waiting());
-  EXPECT_EQ("one 1", busy.ask("b"));
-  EXPECT_EQ("two 1", idle.ask("b"));
-  LineClient fresh(owner.named(0).address());
-  EXPECT_EQ("two 0", fresh.ask("a"));
-  // The lines behind "release" move as input, and the heir serves them.
-  busy.send("release\nc\nd\n");
-  EXPECT_EQ("one 2", busy.next());
-  EXPECT_EQ(0, first.wait());
-  EXPECT_EQ("two 3", busy.ask("e"));
 }
 
 // ---- what one side can't move, or clears

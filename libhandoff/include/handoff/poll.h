@@ -180,8 +180,9 @@ struct handoff_conn_layer {
   /* What the author writes: handoff_conn_send() sends. The result is that of handoff_conn_write().
    */
   int (*write)(handoff_conn_t* c, const void* data, size_t length);
-  /* c is about to close, by whatever cause; ended: the peer has ended its half. A last word may be
-   * sent. */
+  /* c is about to close, by whatever cause, and the author's closing() was called; or its output is
+   * to end (handoff_conn_end_output()). ended: the peer has ended its half. A last word may be
+   * sent. Once a connection. */
   void (*closing)(handoff_conn_t* c, int ended);
   /* As in handoff_conn_ops, by handoff_save_layer(), beside the author's. Without a restore() a
    * connection that has bytes of a layer is refused. With one, length may be 0. */
@@ -194,9 +195,9 @@ struct handoff_conn_layer {
   void (*thaw)(void* context);
 };
 /* Puts a layer before all connections of a listener, or of a kind of handoff_poll_outgoing(), which
- * was declared before this. Before the start. layer is copied; context is borrowed.
- * HANDOFF_ERR_UNKNOWN if nothing has that name, HANDOFF_ERR_DUPLICATE if it has a layer,
- * HANDOFF_ERR_ORDER after the start. */
+ * was declared before this; of sessions with two, before the first. Before the start. layer is
+ * copied; context is borrowed. HANDOFF_ERR_UNKNOWN if nothing has that name, HANDOFF_ERR_DUPLICATE
+ * if it has a layer, HANDOFF_ERR_ORDER after the start. */
 HANDOFF_API int handoff_poll_layer(handoff_poll_t* p, const char* name,
                                    const struct handoff_conn_layer* layer, void* context);
 /* For a layer's own code alone. */
