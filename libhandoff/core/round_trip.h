@@ -16,11 +16,13 @@ struct Hellos {
   std::uint64_t room_ns = 0;      // that the heir had work of its own
 };
 
-// In the freeze the donor does nothing but wait for the heir. In a rehearsal it serves meanwhile,
-// so the way there counts twice, and the way back not at all.
+// In the freeze the donor does nothing but wait for the heir, which has its core. In a rehearsal it
+// serves meanwhile: it may hear late, and its heir may wait for a core. So the shorter way counts
+// twice.
 inline std::uint64_t round_trip_ns(const Hellos& hellos) {
   if (hellos.sent_ns <= hellos.heard_at_ns && hellos.heard_at_ns <= hellos.answered_ns) {
-    return 2 * (hellos.heard_at_ns - hellos.sent_ns);
+    return 2 *
+           std::min(hellos.heard_at_ns - hellos.sent_ns, hellos.answered_ns - hellos.heard_at_ns);
   }
   const std::uint64_t took = hellos.answered_ns - hellos.sent_ns;
   return took - std::min(took, hellos.room_ns);

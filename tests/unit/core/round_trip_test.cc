@@ -5,8 +5,9 @@
 namespace handoff::core {
 namespace {
 
-TEST(RoundTripTest, TheWayThereCountsTwice) {
+TEST(RoundTripTest, TheShorterWayCountsTwice) {
   EXPECT_EQ(200U, round_trip_ns({.sent_ns = 1000, .heard_at_ns = 1100, .answered_ns = 9000}));
+  EXPECT_EQ(200U, round_trip_ns({.sent_ns = 1000, .heard_at_ns = 8900, .answered_ns = 9000}));
   EXPECT_EQ(0U, round_trip_ns({.sent_ns = 1000, .heard_at_ns = 1000, .answered_ns = 1000}));
 }
 
