@@ -13,6 +13,7 @@ namespace handoff::io {
 void Links::become_late(std::uint64_t handoff_id, std::optional<Channel> channel, UniqueFd peer,
                         core::Limits limits) {
   late_ = true;
+  awaits_ways_ = lanes_ == nullptr;
   handoff_id_ = handoff_id;
   if (channel) {
     links_.push_back(
@@ -41,11 +42,10 @@ void Links::drain(const protocol::Drain& order) {
   if (late_) turn();
 }
 
-// The ways of other lanes than lane 0 come once the owner has greeted.
 bool Links::stays_for_good(std::uint64_t id, const SessionEntry& entry) const {
   if (entry.refused || entry.stays) return true;
   const Link* const link = way_of(id);
-  if (link == nullptr) return lanes_ != nullptr;
+  if (link == nullptr) return !awaits_ways_;
   return link->knows_the_other() && !link->giving().carries(id, entry);
 }
 
@@ -135,7 +135,7 @@ protocol::Late Links::standing() const {
                      .waiting = registry_.sessions.size(),
                      .moved = moved_before_,
                      .at_ns = now_ns(),
-                     .linked = !links_.empty(),
+                     .linked = linked(),
                      .closed = closed_,
                      .unmoved = first_left_,
                      .staying = registry_.sessions.staying()};
@@ -149,7 +149,7 @@ protocol::Late Links::standing() const {
 std::optional<protocol::Late> Links::news() {
   if (!late_) return std::nullopt;
   // In each turn of the loop, so nothing is made before.
-  const News now{registry_.sessions.size(), registry_.sessions.stay_changes(), !links_.empty()};
+  const News now{registry_.sessions.size(), registry_.sessions.stay_changes(), linked()};
   if (told_ == now) return std::nullopt;
   told_ = now;
   return standing();

@@ -33,6 +33,7 @@ void Service::go_on_looking() {
 void Service::stay_late() {
   state_ = HANDOFF_STATE_LATE;
   late_outcome_ = donor_->outcome();
+  late_lost_ = donor_->lost_here();
   registry_.log(HANDOFF_LOG_INFO, "handed over; " + std::to_string(donor_->left()) +
                                       " sessions stay until they are released or end");
   if (donor_->spread() != 0) links_->spread(donor_->spread());
@@ -56,21 +57,24 @@ protocol::Late Service::late() const {
   return all;
 }
 
+// The supervisor takes the numbers of an upgrade from the first report, so that one has all lanes.
 void Service::settle_late() {
+  const auto all = [this](bool Lane::Late::*what) {
+    return std::all_of(lanes_.begin(), lanes_.end(),
+                       [what](const auto& lane) { return lane->late().*what; });
+  };
+  if (!all(&Lane::Late::told)) return;
   bool news = links_->news().has_value();
   for (auto& lane : lanes_) news = lane->take_late_news() || news;
   if (news) reports_.late(late());
-  const bool done =
-      links_->done() &&
-      std::all_of(lanes_.begin(), lanes_.end(), [](const auto& lane) { return lane->late().done; });
-  if (!done) return;
+  if (!links_->done() || !all(&Lane::Late::done)) return;
   state_ = HANDOFF_STATE_RETIRED;
   late_outcome_.at_ns = now_ns();
   late_outcome_.closed = late().closed;  // with those of the drain's end
   reports_.retired(late_outcome_);
   links_->pass_on();
-  for (auto& lane : lanes_) lane->retire_late(late_outcome_.lost);
-  retire_all(registry_, late_outcome_.lost);
+  for (auto& lane : lanes_) lane->retire_late();
+  retire_all(registry_, late_lost_);
 }
 
 void Service::link_to_donor() {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "lane_link_fixture.h"
+#include "libhandoff/core/spread.h"
 #include "support/process/process.h"
 
 namespace handoff::test {
@@ -81,6 +82,22 @@ INSTANTIATE_TEST_SUITE_P(Pairs, LanePairsTest,
                            return std::to_string(p.donor) + "To" + std::to_string(p.heir) +
                                   (p.tracked ? "" : "Untracked") + (p.early ? "Early" : "");
                          });
+
+// The id says by which of them, and ids count upwards.
+TEST_F(LaneLinkTest, TheSessionsOfALaneGoByAllOfItsWays) {
+  auto donor = start(holding_lanes(1, "1"));
+  connect(6);
+  std::vector<Client*> held;
+  for (Client& client : clients_) {
+    say(client, "hold");
+    held.push_back(&client);
+  }
+  auto heir = hand_over(*donor, holding_lanes(3, "2"));
+  EXPECT_EQ(6U, late(*donor).waiting());
+  release(held);
+  expect_retired(*donor);
+  EXPECT_EQ(lanes_of("2", 3), servers_of(held));
+}
 
 TEST_F(LaneLinkTest, AHoldEndsWithItsTimeInAnyLane) {
   auto donor = start(holding_lanes(2, "1"));
@@ -180,6 +197,42 @@ TEST_F(LaneLinkTest, TheyGoToTheOwnerOfTheirTimeWhateverItsLanes) {
   say(*other, "release");
   expect_retired(*second);
   for (Client& client : clients_) EXPECT_EQ("4.0", server_of(client));
+}
+
+// Two processes share the sessions, and a third one with several lanes is late from before.
+TEST_F(LaneLinkTest, AShareIsGivenBackToTheDonorAndNotByAWay) {
+  constexpr std::uint32_t kHalf = 500;
+  const auto service = [](std::uint32_t lanes, const std::string& version) {
+    auto options = holding_lanes(lanes, version);
+    options.independent = true;
+    return options;
+  };
+  auto first = start(service(2, "1"));
+  connect(2);
+  const auto held = hold_one_of_each(2);
+  auto second = hand_over(*first, service(1, "2"));
+  EXPECT_EQ(2U, late(*first).waiting());
+  auto third = hand_over(*second, service(1, "3"), {.spread = kHalf});
+  say(*held[1], "release");
+  while (server_of(*held[1]).starts_with("1.")) {  // until it has come by a way
+  }
+
+  constexpr int kFresh = 20;
+  int share = 0;
+  for (std::uint64_t i = 1; i <= kFresh; ++i) {
+    if (!core::is_the_newer_ones(std::uint64_t{3} << 40 | i, kHalf)) ++share;
+  }
+  ASSERT_GT(share, 0);
+  connect(kFresh);
+  int given = 0;
+  while (given != share) {
+    given = 0;
+    for (std::size_t i = clients_.size() - kFresh; i < clients_.size(); ++i) {
+      const std::string server = server_of(clients_[i]);
+      ASSERT_FALSE(server.starts_with("1.")) << server;
+      if (server == "2.0") ++given;
+    }
+  }
 }
 
 TEST_F(LaneLinkTest, AFailedUpgradeLeavesTheWaysAsTheyWere) {
