@@ -39,7 +39,8 @@ void Service::stay_late() {
   if (donor_->spread() != 0) links_->spread(donor_->spread());
   links_->leave(donor_->left_behind(), donor_->first_left(), late_outcome_.closed);
   Resting(registry_).release_rested();
-  links_->become_late(donor_->id(), donor_->take_channel(), donor_->take_peer(), donor_->limits());
+  late_link_ =
+      LateLink{donor_->id(), donor_->take_channel(), donor_->take_peer(), donor_->limits()};
 }
 
 // Of all lanes.
@@ -58,12 +59,17 @@ protocol::Late Service::late() const {
 }
 
 // The supervisor takes the numbers of an upgrade from the first report, so that one has all lanes.
+// The owner is answered then, too: it looks at its sockets once this process has closed what moved.
 void Service::settle_late() {
   const auto all = [this](bool Lane::Late::*what) {
     return std::all_of(lanes_.begin(), lanes_.end(),
                        [what](const auto& lane) { return lane->late().*what; });
   };
   if (!all(&Lane::Late::told)) return;
+  if (auto link = std::exchange(late_link_, std::nullopt)) {
+    links_->become_late(link->handoff_id, std::move(link->channel), std::move(link->peer),
+                        link->limits);
+  }
   bool news = links_->news().has_value();
   for (auto& lane : lanes_) news = lane->take_late_news() || news;
   if (news) reports_.late(late());

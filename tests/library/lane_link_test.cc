@@ -1,6 +1,9 @@
 // Sessions of services with several lanes that are held at a switch: they stay with their lane of
 // the donor, and go later to a lane of the owner, through further generations.
+#include <fcntl.h>
 #include <gmock/gmock.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <set>
 #include <stdexcept>
@@ -9,6 +12,7 @@
 
 #include "lane_link_fixture.h"
 #include "libhandoff/core/spread.h"
+#include "support/process/files.h"
 #include "support/process/process.h"
 
 namespace handoff::test {
@@ -82,6 +86,27 @@ INSTANTIATE_TEST_SUITE_P(Pairs, LanePairsTest,
                            return std::to_string(p.donor) + "To" + std::to_string(p.heir) +
                                   (p.tracked ? "" : "Untracked") + (p.early ? "Early" : "");
                          });
+
+// Of what a lane has not closed yet the owner would look at O_NONBLOCK too soon.
+TEST_F(LaneLinkTest, TheOwnerIsAnsweredOnceAllLanesHaveLetGo) {
+  const TempDir dir;
+  const std::string fifo = dir.path() + "/late";
+  ASSERT_EQ(0, ::mkfifo(fifo.c_str(), 0600));
+  auto one = holding_lanes(2, "1");
+  one.on_late = [&](std::uint32_t lane) {
+    if (lane == 1) ::close(::open(fifo.c_str(), O_RDONLY | O_CLOEXEC));
+  };
+  auto donor = start(one);
+  connect(2);
+  const auto held = hold_one_of_each(2);
+  auto heir = hand_over(*donor, holding_lanes(2, "2"));
+  say(*held[0], "release");
+  for (int i = 0; i < 50; ++i) ASSERT_EQ("1.0", server_of(*held[0]));
+  ::close(::open(fifo.c_str(), O_WRONLY | O_CLOEXEC));
+  say(*held[1], "release");
+  expect_retired(*donor);
+  EXPECT_EQ(lanes_of("2", 2), servers_of(held));
+}
 
 // The id says by which of them, and ids count upwards.
 TEST_F(LaneLinkTest, TheSessionsOfALaneGoByAllOfItsWays) {
