@@ -123,7 +123,7 @@ bool Lane::open_inbox() {
     // Who it is to whom they come is known after the switch.
     if (state_ == HANDOFF_STATE_HEIR || frozen_) {
       inbox_.ways = std::exchange(inbox.ways, {});
-      inbox_.no_ways = std::exchange(inbox.no_ways, false);
+      inbox_.ways_come = std::exchange(inbox.ways_come, std::nullopt);
     }
   }
   if (inbox.heir) heir_ = std::move(inbox.heir);
@@ -143,7 +143,7 @@ bool Lane::open_inbox() {
   }
   if (inbox.drain) links_->drain(*inbox.drain);
   open_ways(std::move(inbox.ways));
-  if (inbox.no_ways) links_->expect_no_ways();
+  if (inbox.ways_come) links_->ways_come(*inbox.ways_come);
   if (inbox.retire) {
     state_ = HANDOFF_STATE_RETIRED;
     links_->pass_on();

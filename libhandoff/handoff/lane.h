@@ -67,7 +67,7 @@ class Lane {
   // A process that shares this lane's sockets closes its fds, or has gone.
   void look();
   void open(Way way);
-  void expect_no_ways();
+  void ways_come(bool yes);
   void drain(const protocol::Drain& order);
   // The process is late, and nothing is left in any lane.
   void retire_late();
@@ -94,7 +94,7 @@ class Lane {
     std::optional<std::uint64_t> stop;
     bool look = false;
     std::vector<Way> ways;
-    bool no_ways = false;
+    std::optional<bool> ways_come;
     std::optional<protocol::Drain> drain;
     bool retire = false;
   };

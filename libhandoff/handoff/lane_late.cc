@@ -14,8 +14,8 @@ void Lane::open(Way way) {
   post([&](Inbox& inbox) { inbox.ways.push_back(std::move(way)); });
 }
 
-void Lane::expect_no_ways() {
-  post([](Inbox& inbox) { inbox.no_ways = true; });
+void Lane::ways_come(bool yes) {
+  post([yes](Inbox& inbox) { inbox.ways_come = yes; });
 }
 
 void Lane::drain(const protocol::Drain& order) {

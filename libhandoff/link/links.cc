@@ -60,7 +60,7 @@ void Links::turn() {
   });
   next_overdue_ = late_ ? registry_.release_overdue(now_us()) : std::nullopt;
   if (late_) {
-    if (no_ways_) tell_of_no_ways();
+    if (tell_lanes_) tell_lanes();
     if (drain_ && !over_ && now_us() >= static_cast<core::Time>(drain_->deadline_us)) end_waiting();
     if (over_) end_waiting();
     let_go_on();
@@ -90,17 +90,17 @@ void Links::open(Way way) {
   await();
 }
 
-void Links::expect_no_ways() {
-  awaits_ways_ = false;
+void Links::ways_come(bool yes) {
+  ways_come_ = yes;
+  awaits_ways_ = awaits_ways_ && yes;
   if (late_) turn();
 }
 
-// Without a link, and with an owner that knows of no ways.
-void Links::tell_of_no_ways() {
-  const bool none = std::none_of(links_.begin(), links_.end(),
-                                 [](const auto& link) { return link->brings_ways(); });
-  if (none && !told_no_ways_) no_ways_();
-  told_no_ways_ = none;
+// None come without a link, nor from an owner that knows of no ways.
+void Links::tell_lanes() {
+  const bool come = std::any_of(links_.begin(), links_.end(),
+                                [](const auto& link) { return link->brings_ways(); });
+  if (std::exchange(ways_come_, come) != come) tell_lanes_(come);
 }
 
 bool Links::linked() const {

@@ -45,8 +45,8 @@ Result<std::unique_ptr<Service>> Service::open(const handoff_options& options) {
   service->links_ = std::move(*links);
   service->links_->set_lanes(
       [lanes = &service->lanes_](Way way) { (*lanes)[way.lane - 1]->open(std::move(way)); },
-      [lanes = &service->lanes_] {
-        for (auto& lane : *lanes) lane->expect_no_ways();
+      [lanes = &service->lanes_](bool yes) {
+        for (auto& lane : *lanes) lane->ways_come(yes);
       });
   auto watched = service->poller_.watch(Role::kLinks, service->links_->fd(), false);
   if (watched) watched = service->poller_.watch(Role::kSharers, service->sharers_.fd(), false);
