@@ -50,7 +50,9 @@ struct handoff_conn {
   bool touched = false;
   bool inherited = false;  // from another process, which may still have the socket open
   bool paused = false;
-  bool held = false;
+  bool held = false;             // by the author
+  bool layer_holds = false;      // by the layer
+  bool looks = false;            // the layer is to be asked, also without input
   bool frozen = false;           // on its way to or from another process: not to be touched
   std::size_t saved_output = 0;  // frozen: how many bytes of the output go along
   std::string input;             // read, not consumed

@@ -182,7 +182,8 @@ std::size_t handoff_poll::deliver(handoff_conn& c, std::string_view bytes, std::
 }
 
 void handoff_poll::consume(handoff_conn& c) {
-  if (c.input.empty() || c.closing || c.dead || c.paused || c.frozen || over()) return;
+  if (c.closing || c.dead || c.paused || c.frozen || over()) return;
+  if (!std::exchange(c.looks, false) && c.input.empty()) return;
   const std::size_t used = give(c, c.input);
   c.seen = c.paused ? 0 : c.input.size() - used;
   if (c.dead) return;
@@ -358,11 +359,13 @@ void handoff_poll::resume(handoff_conn& c) {
   wake();
 }
 
-int handoff_poll::hold(handoff_conn& c) {
+// The author and the layer hold for themselves: c moves once neither does.
+int handoff_poll::hold(handoff_conn& c, bool handoff_conn::*by) {
   if (c.making) return HANDOFF_ERR_ORDER;
-  if (c.held || c.closing || over()) return 0;
-  const int result = handoff_session_hold(handle_, c.id);
-  c.held = result == 0;
+  if (c.*by || c.closing || over()) return 0;
+  const bool is_held = c.held || c.layer_holds;
+  const int result = is_held ? 0 : handoff_session_hold(handle_, c.id);
+  c.*by = result == 0;
   return result;
 }
 
@@ -372,8 +375,12 @@ int handoff_poll::stays(handoff_conn& c, const char* why) {
   return handoff_session_stays(handle_, c.id, why);
 }
 
-int handoff_poll::release(handoff_conn& c) {
-  if (!c.held || c.dead) return 0;
-  c.held = false;
-  return handoff_session_release(handle_, c.id);
+int handoff_poll::release(handoff_conn& c, bool handoff_conn::*by) {
+  if (!(c.*by) || c.dead) return 0;
+  c.*by = false;
+  return c.held || c.layer_holds ? 0 : handoff_session_release(handle_, c.id);
+}
+
+bool handoff_poll::leaves(const handoff_conn& c) const {
+  return !c.held && !c.dead && handoff_session_leaves(handle_, c.id) > 0;
 }

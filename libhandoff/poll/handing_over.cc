@@ -166,6 +166,7 @@ int handoff_poll::adopt(const handoff_adopted& a, bool extends) {
   c.user = nullptr;
   c.layer_user = nullptr;
   c.paused = false;
+  c.looks = false;
   const int result = restore(c, a);
   if (result < 0) {
     if (fresh) {
@@ -198,9 +199,8 @@ int handoff_poll::adopt(const handoff_adopted& a, bool extends) {
   c.frozen = handoff_state(handle_) != HANDOFF_STATE_HEIR;
   c.saved_output = c.output_size();
   // These need a look at the first turn: input may hold a whole request, output is to be sent.
-  if (!c.input.empty() || c.output_size() > 0 || c.closing || c.paused || c.shut_wanted) {
-    adopted_.push_back(c.id);
-  }
+  const bool waits = !c.input.empty() || c.output_size() > 0 || c.looks;
+  if (waits || c.closing || c.paused || c.shut_wanted) adopted_.push_back(c.id);
   if (fresh) handoff_session_touch(handle_, c.id);  // from now on it says when it changes
   if (fresh && c.ops().adopted != nullptr) {
     opening_.push_back(&c);

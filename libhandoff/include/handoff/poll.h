@@ -307,6 +307,15 @@ HANDOFF_API int handoff_conn_send(handoff_conn_t* c, const void* data, size_t le
  * how much is consumed. 0, without a call, while c is paused or closing. */
 HANDOFF_API size_t handoff_conn_deliver(handoff_conn_t* c, const char* data, size_t length,
                                         size_t seen);
+/* As handoff_conn_hold() and handoff_conn_release(), for the layer: c moves once neither the author
+ * nor the layer holds it. */
+HANDOFF_API int handoff_conn_layer_hold(handoff_conn_t* c);
+HANDOFF_API int handoff_conn_layer_release(handoff_conn_t* c);
+/* 1 if c moves to the newer process as soon as the layer does not hold it (see
+ * handoff_session_leaves()), so that its author is to be given nothing new; 0 if not. */
+HANDOFF_API int handoff_conn_leaves(const handoff_conn_t* c);
+/* In restore(): input() comes once c is this process's, also without bytes. */
+HANDOFF_API void handoff_conn_look(handoff_conn_t* c);
 
 /* ---- timers and other fds, from handoff_poll_start() on ------------------- */
 

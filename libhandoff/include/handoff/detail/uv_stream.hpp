@@ -158,7 +158,8 @@ inline void Host::tell_end(Stream& s) {
 }
 
 inline void Host::consume(Stream& s) {
-  if (s.input_.empty() || s.closing_ || s.dead_ || s.paused_ || s.frozen_ || over()) return;
+  if (s.closing_ || s.dead_ || s.paused_ || s.frozen_ || over()) return;
+  if (!std::exchange(s.looks_, false) && s.input_.empty()) return;
   const std::size_t used = s.on_input(s.input_);
   s.seen_ = s.paused_ ? 0 : s.input_.size() - used;
   if (s.dead_) return;
