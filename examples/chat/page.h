@@ -46,7 +46,6 @@ class OnPage final : public Base, public Person {
   }
 
   std::size_t on_plain(std::string_view input) override {
-    if (example::on_its_way(*this)) return 0;
     std::size_t used = 0;
     if (!this->known()) {
       used = greet(input);

@@ -18,6 +18,7 @@
 
 #include <handoff/uv.hpp>
 
+#include <cstddef>
 #include <cstring>
 #include <memory>
 #include <stdexcept>
@@ -49,19 +50,16 @@ class Plain : public handoff::uv::Stream {
   std::string save() const final { return save_plain(); }
 };
 
-// The session is late: its handshake was under way at the switch. What all sessions share is the
-// next process's by now, so leave its input, which goes along. For sessions that are not held
-// otherwise.
-inline bool on_its_way(const handoff::uv::Stream& stream) {
-  return stream.host().service().state() == handoff::State::kLate;
-}
-
 class Door {
  public:
   using ListenOptions = handoff::uv::Host::ListenOptions;
 
-  // Throws std::runtime_error, saying what is wrong with which file.
-  Door(const TlsFiles& files, handoff::Service& service) {
+  static constexpr std::size_t kMaxRequest = std::size_t{16} << 20;
+
+  // max_request: of bytes, as Host::max_input is where connections are plain. Throws
+  // std::runtime_error, saying what is wrong with which file.
+  Door(const TlsFiles& files, handoff::Service& service,
+       [[maybe_unused]] std::size_t max_request = kMaxRequest) {
     files.check();
     if (!files.wanted()) return;
     if (service.lanes() > 1) {
@@ -71,7 +69,8 @@ class Door {
           "--threads 1");
     }
 #ifdef EXAMPLE_TLS
-    context_ = std::make_unique<handoff::tls::Context>(load(files).get(), service);
+    context_ = std::make_unique<handoff::tls::Context>(
+        load(files).get(), service, handoff::tls::ContextOptions{.max_plain = max_request});
 #endif
   }
 

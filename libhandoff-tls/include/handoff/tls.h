@@ -18,7 +18,9 @@
  *      for each restored session. If they do not agree, end the connection.
  *   3. A connection is accepted: handoff_tls_written(), handoff_tls_accept(). From its first byte
  *      until handoff_tls_established() handoff_session_hold() it, with a deadline of yours, at
- *      which you close it.
+ *      which you close it. In a process that is late by then nothing that it says is for you: where
+ *      handoff_session_leaves(), release it and consume no plaintext, and the next process opens it
+ *      again.
  *   4. save(): move handoff_tls_out() to the session's output, then handoff_tls_save() into bytes
  *      for handoff_save_layer(). Wipe your copy (explicit_bzero(3)), which has the keys. What
  *      handoff_tls_feed() has not consumed is the session's input: the state is as before it, and

@@ -15,8 +15,10 @@
  *
  * On asio.hpp it is the same, with Host::kit() for p, between Host::listen() and Host::start().
  *
- * Not for services with several lanes, since a handshake under way is held. Results are as in
- * handoff.h. handoff_tls_poll_session() is NULL where a connection has no session yet.
+ * Not for services with several lanes, since a handshake under way is held. What such a connection
+ * says behind its handshake is for the next process, which also calls secure(): in a late process
+ * its author hears nothing of it, unless it is held or independent. Results are as in handoff.h.
+ * handoff_tls_poll_session() is NULL where a connection has no session yet.
  */
 #ifndef HANDOFF_TLS_POLL_H
 #define HANDOFF_TLS_POLL_H
@@ -38,12 +40,17 @@ struct handoff_tls_poll_options {
   uint64_t handshake_ms;
   /* The name of the blob by which ticket keys move; NULL for "tls.tickets". */
   const char* tickets;
-  /* The handshake is over: handoff_tls_get_info() tells of the session. Not after a move. NULL if
-   * nobody wants to know, as the next. */
+  /* The handshake is over: handoff_tls_get_info() tells of the session. Once for a session, in the
+   * process that serves it then: after adopted() where the handshake has ended in a late one. NULL
+   * if nobody wants to know, as the next. */
   void (*secure)(handoff_conn_t* c, handoff_tls_t* session);
   /* The session has failed, and c is closed next: an alert, what is no TLS, no handshake in time,
    * an end without close_notify, which may be a cut. */
   void (*failed)(handoff_conn_t* c, const char* why);
+  /* A connection with so much plaintext that input() has seen and not consumed is closed: no
+   * request may be longer. 0 for 16 MiB. handoff_poll_options.max_input is of records, and is to be
+   * larger by 17 KiB at least: a record that is not whole counts, too. */
+  size_t max_plain;
 };
 
 struct handoff_tls_poll { /* its members are its own */
@@ -61,6 +68,8 @@ struct handoff_tls_conn { /* a connection's */
   uint64_t deadline_ms, timer;
   size_t delivered;             /* of the plaintext that waits, what input() has had */
   int unchecked, refused, told; /* told: of an end without close_notify */
+  int leaves; /* the handshake is over, and the connection on its way to the next process */
+  int untold; /* the handshake is over, and secure() was not called */
 };
 
 #include <handoff/detail/tls_poll_layer.h>
@@ -75,9 +84,10 @@ static inline int handoff_tls_poll_open(struct handoff_tls_poll* out, handoff_po
   memset(out, 0, sizeof *out);
   memset(&open, 0, sizeof open);
   open.size = sizeof open;
-  open.max_plain = (size_t)16 << 20; /* as handoff_poll_options.max_input */
   out->kit = p;
   if (options != NULL) out->options = *options;
+  if (out->options.max_plain == 0) out->options.max_plain = (size_t)16 << 20;
+  open.max_plain = out->options.max_plain;
   if (out->options.handshake_ms == 0) out->options.handshake_ms = 10000;
   if (out->options.tickets == NULL) out->options.tickets = "tls.tickets";
   result = handoff_tls_context_open(&out->context, ssl, &open);
