@@ -143,6 +143,22 @@ TEST(TlsProgramTest, AClientWithACertificateMoves) {
   }
 }
 
+// The first request, which comes with the last message of the handshake, makes the connection busy.
+TEST(TlsProgramTest, AHoldBehindTheHandshakeIsOne) {
+  const Certificate certificate;
+  std::vector<std::string> command = certificate.options();
+  command.insert(command.begin(), echo(1));
+  Supervisor supervisor({.command = command});
+  SlowClient busy(supervisor.port());
+  EXPECT_EQ(busy.ask("hold\n", 9), "1 1 hold\n");
+  supervisor.settle();
+  ASSERT_EQ(supervisor.upgrade(echo(2)).status, 0);
+  EXPECT_EQ(busy.ask("held\n", 9), "2 1 held\n");
+  EXPECT_EQ(busy.ask("release\n", 12), "3 1 release\n");
+  supervisor.wait_for_status([](const auto& status) { return status.at("late").empty(); });
+  EXPECT_EQ(busy.ask("moved\n", 10), "4 2 moved\n");
+}
+
 TEST(TlsProgramTest, SaysWhatIsWrong) {
   const Certificate certificate;
   const auto refused = [&](std::vector<std::string> options) {

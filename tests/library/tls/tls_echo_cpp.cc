@@ -28,8 +28,10 @@ class Echo final : public tls::Stream {
       if (end == std::string_view::npos) return used;
       const std::string_view line = plain.substr(used, end - used);
       used = end + 1;
-      write(std::to_string(++count_) + " " + (line == "who" ? who() : std::string(line)) + "\n");
+      write(name() + std::to_string(++count_) + " " + (line == "who" ? who() : std::string(line)) +
+            "\n");
       if (line == "close") close();
+      if (line == "hold") hold();
       if (line == "pause" || line == "blink") {
         pause();
         if (line == "blink") resume();
@@ -40,13 +42,17 @@ class Echo final : public tls::Stream {
   void on_open(bool adopted) override {
     if (options_.lines && !adopted) write("welcome\n");
   }
-  void on_secure() override { count_ = 0; }
+  void on_secure() override {
+    count_ = 0;
+    if (!options_.name.empty()) write("secure " + options_.name + "\n");
+  }
   void on_tls_end(tls::End how) override {
     if (how == tls::End::kFailed) std::fprintf(stderr, "%s\n", why());
   }
   std::string save_plain() const override { return std::to_string(count_); }
 
  private:
+  std::string name() const { return options_.name + (options_.name.empty() ? "" : " "); }
   std::string who() const {
     const handoff_tls_info known = info();
     const std::string_view digest(static_cast<const char*>(known.peer_digest),
@@ -81,7 +87,7 @@ int run_tls_echo_cpp(const TlsEchoOptions& options) {
   if (options.own_context) own = tls::test::make_context(*options.own_context);
   auto service = Service::open({.name = "test", .version = "1"});
   tls::Context context(own ? own.get() : options.ssl, *service,
-                       {.handshake_ms = options.handshake_ms});
+                       {.handshake_ms = options.handshake_ms, .max_plain = options.max_plain});
   uv::Host host(&loop, *service);
   context.join(host);
   const auto make = [&]() -> std::unique_ptr<uv::Stream> {

@@ -138,6 +138,89 @@ TEST_F(TlsStreamTest, ALongRequestMovesInItsMiddle) {
   EXPECT_EQ(answer, client.read(answer.size()));
 }
 
+// ---- a handshake that is late ----
+
+// It ends in the process before. What is said behind it is the next one's, in which it is secure.
+TEST_F(TlsStreamTest, WhatComesBehindALateHandshakeIsForTheNextProcess) {
+  for (const TlsFace face : {TlsFace::kCpp, TlsFace::kPoll}) {
+    options_.face = face;
+    options_.name = "first";
+    ServiceProcess first(1, tls_echo(options_));
+    const auto owner = first.await_message<v1::Owner>(Type::kOwner);
+    TlsClient client(clients_.get(), owner.named(0).address());
+    TlsClient silent(clients_.get(), owner.named(0).address());
+    TlsClient other(clients_.get(), owner.named(0).address());
+    client.shake_half_a_hand();
+    silent.shake_half_a_hand();
+    ASSERT_TRUE(other.shake_hands());
+    ASSERT_EQ("welcome\n", other.line());
+    ASSERT_EQ("secure first\n", other.line());
+    options_.name = "second";
+    const auto second = start_heir(first, 2, tls_echo(options_));
+    second->await_message<v1::Owner>(Type::kOwner);
+    EXPECT_EQ(2U, first.await_message<v1::Late>(Type::kLate).waiting());
+    for (TlsClient* const late : {&silent, &client}) {
+      ASSERT_TRUE(late->shake_hands());
+      if (late == &client) {
+        ASSERT_TRUE(late->write("one\n"));
+      }
+      EXPECT_EQ("welcome\n", late->line()) << "from the process before";
+      EXPECT_EQ("secure second\n", late->line());
+    }
+    EXPECT_EQ(face == TlsFace::kCpp ? "second 1 one\n" : "secondone\n", client.line());
+    ASSERT_TRUE(silent.write("two\n"));
+    EXPECT_EQ(face == TlsFace::kCpp ? "second 1 two\n" : "secondtwo\n", silent.line());
+    ASSERT_TRUE(other.write("three\n"));
+    EXPECT_EQ(face == TlsFace::kCpp ? "second 1 three\n" : "secondthree\n", other.line());
+    EXPECT_EQ(0, first.wait());
+  }
+}
+
+// It has ended before the session could move.
+TEST_F(TlsStreamTest, AnEndBehindALateHandshakeIsAnEnd) {
+  for (const TlsFace face : {TlsFace::kCpp, TlsFace::kPoll}) {
+    options_.face = face;
+    options_.name = "first";
+    ServiceProcess first(1, tls_echo(options_));
+    const auto owner = first.await_message<v1::Owner>(Type::kOwner);
+    TlsClient client(clients_.get(), owner.named(0).address());
+    TlsClient other(clients_.get(), owner.named(0).address());
+    client.shake_half_a_hand();
+    ASSERT_TRUE(other.shake_hands());
+    ASSERT_EQ("welcome\n", other.line());
+    options_.name = "second";
+    const auto second = start_heir(first, 2, tls_echo(options_));
+    second->await_message<v1::Owner>(Type::kOwner);
+    ASSERT_TRUE(client.shake_hands());
+    ASSERT_TRUE(client.write("last\n"));
+    SSL_shutdown(client.ssl());
+    EXPECT_EQ(face == TlsFace::kCpp ? "welcome\nsecure second\nsecond 1 last\n"
+                                    : "welcome\nsecure second\nsecondlast\n",
+              client.read(100));
+    EXPECT_EQ(SSL_ERROR_ZERO_RETURN, client.error()) << "close_notify";
+    EXPECT_EQ(0, first.wait());
+  }
+}
+
+// ---- limits ----
+
+TEST_F(TlsStreamTest, ARequestThatIsTooLongEndsTheConnection) {
+  for (const TlsFace face : {TlsFace::kCpp, TlsFace::kPoll}) {
+    options_.face = face;
+    options_.max_plain = 50'000;
+    ServiceProcess service(1, tls_echo(options_));
+    const auto owner = service.await_message<v1::Owner>(Type::kOwner);
+    TlsClient client(clients_.get(), owner.named(0).address());
+    ASSERT_TRUE(client.shake_hands());
+    ASSERT_EQ("welcome\n", client.line());
+    ASSERT_TRUE(client.write(std::string(30'000, 'x') + "\n"));
+    EXPECT_THAT(client.line(), testing::HasSubstr("xxx"));
+    ASSERT_TRUE(client.write(std::string(70'000, 'x')));
+    EXPECT_EQ("", client.read(1));
+    EXPECT_EQ(SSL_ERROR_ZERO_RETURN, client.error()) << "close_notify";
+  }
+}
+
 // ---- a deadline ----
 
 TEST_F(TlsStreamTest, ThereIsATimeForAHandshake) {
