@@ -238,7 +238,8 @@ HANDOFF_API ssize_t handoff_tls_save(handoff_tls_t* t, void* to, size_t size);
 HANDOFF_API int handoff_tls_restore(handoff_tls_t** out, handoff_tls_context_t* c,
                                     const void* state, size_t length);
 /* Whether the state is the newest there is: the kernel was given what the session has sealed, but
- * for `unsent` bytes, which are the output that came with it. written is of handoff_tls_written().
+ * for `unsent` bytes, which are the output that came with it. written is of handoff_tls_written(),
+ * and may have a FIN in it where handoff_tls_shutdown() was called.
  * HANDOFF_ERR_IDENTITY if not: the next nonce may have been used. The session stays inert then;
  * reset the connection. */
 HANDOFF_API int handoff_tls_check(handoff_tls_t* t, uint64_t written, uint64_t unsent);
