@@ -20,6 +20,8 @@
 
 #include <cstddef>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -31,6 +33,7 @@
 #include <handoff/tls.hpp>
 
 #include <openssl/err.h>
+#include <openssl/evp.h>
 #include <openssl/ssl.h>
 #endif
 
@@ -133,9 +136,14 @@ class Door {
     check(names != nullptr ? 1 : 0, what);
     SSL_CTX_set_client_CA_list(made.get(), names);
     SSL_CTX_set_verify(made.get(), SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
-    // Without it a client that has a certificate resumes nothing.
-    static constexpr unsigned char kWho[] = {'e', 'x', 'a', 'm', 'p', 'l', 'e'};
-    check(SSL_CTX_set_session_id_context(made.get(), kWho, sizeof kWho), "a name for sessions");
+    // Without a name for its sessions a client that has a certificate resumes nothing. Keys of
+    // tickets move, and a client of other CAs must not resume what these would not let in.
+    std::ifstream file(files.client_ca, std::ios::binary);
+    const std::string text((std::istreambuf_iterator<char>(file)), {});
+    unsigned char id[EVP_MAX_MD_SIZE];
+    unsigned size = 0;
+    check(EVP_Digest(text.data(), text.size(), id, &size, EVP_sha256(), nullptr), what);
+    check(SSL_CTX_set_session_id_context(made.get(), id, size), "a name for sessions");
     return made;
   }
 

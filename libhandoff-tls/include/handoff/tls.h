@@ -115,7 +115,9 @@ HANDOFF_API void handoff_tls_key_memory(size_t* bytes, size_t* unlocked);
  * the ticket callback of the SSL_CTX, also of those that handoff_tls_context_use() gets. Contexts
  * do not share keys: a client must not resume where it would not be let in. Those of several lanes
  * may, by handoff_tls_save_tickets() and handoff_tls_load_tickets(). With client certificates
- * OpenSSL demands SSL_CTX_set_session_id_context(3). */
+ * OpenSSL demands SSL_CTX_set_session_id_context(3). A client that resumes is not verified again,
+ * so give another id where others are let in than before (another CA): with
+ * handoff_tls_context_use() as in the next generation. */
 HANDOFF_API int handoff_tls_tickets(handoff_tls_context_t* c, uint32_t period_s);
 #define HANDOFF_TLS_TICKETS_MAX 256u
 /* The keys as bytes, HANDOFF_TLS_TICKETS_MAX at most: for a handoff_blob() of lane 0, which
