@@ -134,6 +134,15 @@ class SlowClient {
     }
     return answer;
   }
+  // One record of it. `between` is called when all but its last byte are sent.
+  template <class F>
+  void send_in_parts(std::string_view text, F&& between) {
+    SSL_write(ssl_.get(), text.data(), static_cast<int>(text.size()));
+    const std::string record = made();
+    socket_.send(std::string_view(record).substr(0, record.size() - 1));
+    between();
+    socket_.send(std::string_view(record).substr(record.size() - 1));
+  }
 
  private:
   std::string made() const {
