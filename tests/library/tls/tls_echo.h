@@ -33,6 +33,7 @@ struct TlsEchoOptions {
   // The listener is served without TLS.
   bool plain = false;
   std::size_t max_plain = 0;
+  bool independent = false;  // its sessions share nothing
 };
 
 // Runs it as a service of the name "test"; to be given to a ServiceProcess. The exit status is 0,

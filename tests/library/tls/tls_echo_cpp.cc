@@ -99,7 +99,8 @@ int run_tls_echo_cpp(const TlsEchoOptions& options) {
                 if (options.refuses) throw std::runtime_error("refused, by a test");
                 if (options.plain) return std::make_unique<PlainEcho>();
                 return std::make_unique<Echo>(context, options, state);
-              });
+              },
+              {.independent = options.independent});
   try {
     host.start();
   } catch (const Exception& e) {

@@ -56,6 +56,7 @@ int run_tls_echo_poll(const TlsEchoOptions& options) {
   ops.input = input;
   ops.save = save;
   ops.restore = restore;
+  ops.flags = options.independent ? HANDOFF_SESSION_INDEPENDENT : 0;
   handoff_tls_poll tls{};
   handoff_tls_poll_options how{};
   how.handshake_ms = options.handshake_ms;
