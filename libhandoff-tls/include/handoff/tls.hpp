@@ -110,7 +110,7 @@ class Stream : public uv::Stream {
   void write(std::string_view plain) final;
   // close_notify behind what was written, then as uv::Stream's.
   void close() final;
-  // Likewise.
+  // Likewise; before the handshake is over it waits, as what was written does.
   void end_output();
   void pause() final;
   void resume() final;
@@ -186,6 +186,7 @@ class Stream : public uv::Stream {
   bool over_ = false;     // the peer's half
   bool author_holds_ = false;
   bool layer_holds_ = false;
+  bool ends_ = false;    // end_output() was called before the handshake was over
   bool leaves_ = false;  // secure, and on its way to the next process
   bool untold_ = false;  // secure, and on_secure() was not called
 };

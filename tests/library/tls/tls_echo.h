@@ -33,6 +33,7 @@ struct TlsEchoOptions {
   // The listener is served without TLS.
   bool plain = false;
   std::size_t max_plain = 0;
+  bool ends = false;         // with tls.hpp: it ends its half behind the welcome
   bool independent = false;  // its sessions share nothing
 };
 

@@ -41,6 +41,7 @@ class Echo final : public tls::Stream {
   }
   void on_open(bool adopted) override {
     if (options_.lines && !adopted) write("welcome\n");
+    if (options_.ends && !adopted) end_output();
   }
   void on_secure() override {
     count_ = 0;

@@ -138,6 +138,18 @@ TEST_F(TlsStreamTest, ALongRequestMovesInItsMiddle) {
   EXPECT_EQ(answer, client.read(answer.size()));
 }
 
+// Said before there was a handshake, and it comes behind that.
+TEST_F(TlsStreamTest, TheEndOfAHalfWaitsForTheHandshake) {
+  options_.ends = true;
+  ServiceProcess service(1, tls_echo(options_));
+  const auto owner = service.await_message<v1::Owner>(Type::kOwner);
+  TlsClient client(clients_.get(), owner.named(0).address());
+  ASSERT_TRUE(client.shake_hands());
+  EXPECT_EQ("welcome\n", client.read(100));
+  EXPECT_EQ(SSL_ERROR_ZERO_RETURN, client.error()) << "close_notify";
+  EXPECT_TRUE(client.write("and the other half goes on"));
+}
+
 // ---- limits ----
 
 TEST_F(TlsStreamTest, ARequestThatIsTooLongEndsTheConnection) {

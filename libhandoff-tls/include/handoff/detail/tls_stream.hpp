@@ -114,7 +114,7 @@ inline void Stream::restore_layer(std::string_view layer) {
 }
 
 inline void Stream::write(std::string_view plain) {
-  if (closing() || plain.empty()) return;
+  if (closing() || ends_ || plain.empty()) return;
   if (!secure()) {
     waiting_.append(plain);
     if (waiting_.size() > HANDOFF_TLS_MAX_WAITING) hold_for_handshake();  // more than moves
@@ -132,7 +132,12 @@ inline void Stream::close() {
   uv::Stream::close();
 }
 
+// A FIN before the handshake is over would leave its messages unsaid.
 inline void Stream::end_output() {
+  if (!closing() && !secure()) {
+    ends_ = true;
+    return hold_for_handshake();
+  }
   if (!closing() && secure() && ready() && handoff_tls_shutdown(tls_.get()) == 0) flush();
   uv::Stream::end_output();
 }
@@ -272,7 +277,9 @@ inline void Stream::flush() {
 inline void Stream::begun() {
   deadline_ms_ = 0;
   set_deadline(0);
+  const bool ends = std::exchange(ends_, false);
   write(std::exchange(waiting_, {}));
+  if (ends) end_output();
   layer_holds_ = false;
   if (author_holds_) return on_secure();
   uv::Stream::release();
