@@ -23,7 +23,7 @@ struct DonorOrders {
   std::uint32_t round = 0;
   core::Time frozen_at = 0;  // kFreeze: by lane 0
   core::Duration budget = 0;
-  bool heir_lost = false;  // kRetire: and it died with them
+  bool heir_lost = false;  // kRetire, kStay: and it died with them
   // Sessions of any lane that the heir does not take.
   std::shared_ptr<const std::vector<protocol::Refusal>> refused = {};
 };

@@ -186,7 +186,7 @@ DonorEvent DonorDriver::greet(std::string_view body) {
     rehearsal_->notes.not_late = not_late;
   }
   if (heir_links_) lanes_.main().service().set_links(links_);
-  if (parameters_.spread != 0 && (!heir_links_ || theirs->lanes > 1)) {
+  if (parameters_.spread != 0 && !heir_links_) {
     return refused({Code::kRejected, "the new release can't take sessions one after the other"});
   }
   const auto opened = lanes_.open(lanes,

@@ -44,6 +44,10 @@ class DonorDriver : public Driver<DonorSide> {
   bool shared() { return lanes_.main().service().first_fd_at_ns() != 0; }
   const core::Limits& limits() const { return parameters_.limits; }
   const protocol::Retired& outcome() const { return outcome_; }
+  // Of lane 0.
+  std::uint64_t lost_here() const {
+    return machine_.heir_lost() ? lanes_.own().progress().at_heir : 0;
+  }
   std::optional<Channel> take_channel() { return lanes_.main().take_channel(); }
   // Retired: sessions of lane 0 that could not be moved; of all lanes the first, with the reasons.
   std::vector<std::uint64_t> left_behind() const { return lanes_.own().left_ids(); }

@@ -84,7 +84,7 @@ void DonorDriver::retire() {
     retire_but(registry_, lanes_.own().staying(), closing);
   } else {
     drop_all(registry_, closing);
-    retire_all(registry_, heir_lost ? lanes_.own().progress().at_heir : 0);
+    retire_all(registry_, lost_here());
   }
   lanes_.retire();
   failpoint::hit("donor.retire.after");

@@ -93,10 +93,6 @@ void DonorLanes::over() {
 
 void DonorLanes::retire_others(bool heir_lost, bool stays) {
   retired_ = true;
-  if (stays) {
-    std::size_t i = 0;
-    board_->look([&](const Standing& lane) { others_[i++]->will_stay(lane.progress.staying); });
-  }
   board_->order({.order = stays ? Order::kStay : Order::kRetire,
                  .round = round_,
                  .heir_lost = heir_lost,

@@ -42,9 +42,12 @@ Result<protocol::Hello> donor_hello(const Registry& registry, std::uint64_t hand
   return hello;
 }
 
-Result<protocol::Hello> heir_hello(const Registry& registry, std::uint64_t handoff_id) {
+Result<protocol::Hello> heir_hello(const Registry& registry, std::uint64_t handoff_id,
+                                   std::uint32_t spread) {
   auto hello = hello_of(registry, handoff_id, false);
   if (!hello) return hello;
+  // A donor of any version gives a progressive upgrade up then, which is for one lane.
+  hello->links = spread == 0 || registry.lanes == 1;
   hello->fds_max = FdLimit::most();
   hello->ring_sessions = true;
   hello->looks = true;

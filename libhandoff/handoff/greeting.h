@@ -15,7 +15,9 @@ namespace handoff::io {
 Result<protocol::Hello> donor_hello(const Registry& registry, std::uint64_t handoff_id,
                                     std::uint64_t sessions, bool drain_incompatible,
                                     core::Unmovable unmovable);
-Result<protocol::Hello> heir_hello(const Registry& registry, std::uint64_t handoff_id);
+// spread: permille that moves at the switch; 0 for all.
+Result<protocol::Hello> heir_hello(const Registry& registry, std::uint64_t handoff_id,
+                                   std::uint32_t spread);
 // Before the heir's Hello: next the donor allocates its ring, and what its section is written from.
 // Were memory to run out then, the kernel would end the heir, which has next to nothing to give
 // yet, and the donor after it. So the heir tries what both take: twice the ring.

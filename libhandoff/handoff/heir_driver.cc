@@ -192,7 +192,7 @@ HeirEvent HeirDriver::greet(std::string_view body) {
   if (theirs->handoff_id != parameters_.id) {
     return malformed("the donor's Hello is of another handoff");
   }
-  const auto mine = heir_hello(registry_, parameters_.id);
+  const auto mine = heir_hello(registry_, parameters_.id, parameters_.spread);
   if (!mine) return refused(mine.error());
   if (rehearsal_) {
     rehearsal_->notes.from = theirs->manifest;
@@ -260,7 +260,7 @@ void HeirDriver::send_or_refuse(Type type, const std::string& body) {
 }
 
 void HeirDriver::send_hello() {
-  auto hello = heir_hello(registry_, parameters_.id);
+  auto hello = heir_hello(registry_, parameters_.id, parameters_.spread);
   if (!hello) return handle({E::kRefused, to_reason(hello.error())});
   hello->heard_at_ns = heard_at_ns_;
   const std::uint64_t begun = now_ns();

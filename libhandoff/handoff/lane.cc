@@ -121,7 +121,10 @@ bool Lane::open_inbox() {
     // An heir has nothing to stop yet; run() has it looked at again.
     if (state_ == HANDOFF_STATE_HEIR) inbox_.stop = std::exchange(inbox.stop, std::nullopt);
     // Who it is to whom they come is known after the switch.
-    if (state_ == HANDOFF_STATE_HEIR || frozen_) inbox_.ways = std::exchange(inbox.ways, {});
+    if (state_ == HANDOFF_STATE_HEIR || frozen_) {
+      inbox_.ways = std::exchange(inbox.ways, {});
+      inbox_.ways_come = std::exchange(inbox.ways_come, std::nullopt);
+    }
   }
   if (inbox.heir) heir_ = std::move(inbox.heir);
   if (inbox.take) {
@@ -140,10 +143,11 @@ bool Lane::open_inbox() {
   }
   if (inbox.drain) links_->drain(*inbox.drain);
   open_ways(std::move(inbox.ways));
+  if (inbox.ways_come) links_->ways_come(*inbox.ways_come);
   if (inbox.retire) {
     state_ = HANDOFF_STATE_RETIRED;
     links_->pass_on();
-    retire_all(registry_, *inbox.retire);
+    retire_all(registry_, lost_);
   }
   if (inbox.look) look_.begin(registry_, false);
   if (inbox.stop && registry_.callbacks.stop != nullptr) {

@@ -66,15 +66,15 @@ class Lane {
   void stop(std::uint64_t deadline_us);
   // A process that shares this lane's sockets closes its fds, or has gone.
   void look();
-  // Before it is told so by the board: so many of its sessions will stay.
-  void will_stay(std::uint64_t waiting);
   void open(Way way);
+  void ways_come(bool yes);
   void drain(const protocol::Drain& order);
   // The process is late, and nothing is left in any lane.
-  void retire_late(std::uint64_t lost);
+  void retire_late();
   // A late process's lane.
   struct Late {
     protocol::Late standing;
+    bool told = false;  // it has said where it stands
     bool done = false;  // nothing is left
   };
   Late late() const;
@@ -94,8 +94,9 @@ class Lane {
     std::optional<std::uint64_t> stop;
     bool look = false;
     std::vector<Way> ways;
+    std::optional<bool> ways_come;
     std::optional<protocol::Drain> drain;
-    std::optional<std::uint64_t> retire;
+    bool retire = false;
   };
   template <class Change>
   void post(Change&& change) {
@@ -148,6 +149,7 @@ class Lane {
   Inbox inbox_;  // under mutex_, as late_ and late_news_
   Late late_;
   bool late_news_ = false;
+  std::uint64_t lost_ = 0;  // of a late process: by an heir that has died
 
   // At most one of them.
   std::shared_ptr<DonorBoard> donor_;

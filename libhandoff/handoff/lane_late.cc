@@ -10,21 +10,20 @@ namespace handoff::io {
 
 // ---- lane 0's thread
 
-void Lane::will_stay(std::uint64_t waiting) {
-  const std::lock_guard lock(mutex_);
-  late_ = {.standing = {.waiting = waiting}};
-}
-
 void Lane::open(Way way) {
   post([&](Inbox& inbox) { inbox.ways.push_back(std::move(way)); });
+}
+
+void Lane::ways_come(bool yes) {
+  post([yes](Inbox& inbox) { inbox.ways_come = yes; });
 }
 
 void Lane::drain(const protocol::Drain& order) {
   post([&](Inbox& inbox) { inbox.drain = order; });
 }
 
-void Lane::retire_late(std::uint64_t lost) {
-  post([&](Inbox& inbox) { inbox.retire = lost; });
+void Lane::retire_late() {
+  post([](Inbox& inbox) { inbox.retire = true; });
 }
 
 Lane::Late Lane::late() const {
@@ -81,7 +80,7 @@ void Lane::tell_late() {
   if (!news) return;
   {
     const std::lock_guard lock(mutex_);
-    late_ = {.standing = std::move(*news), .done = links_->done()};
+    late_ = {.standing = std::move(*news), .told = true, .done = links_->done()};
     late_news_ = true;
   }
   first_.wake();
@@ -92,6 +91,7 @@ void Lane::stay(const DonorBoard::Orders& orders) {
   const std::vector<std::uint64_t> staying = giving_->staying();
   links_->pass_on();
   links_->leave(giving_->left_ids(), {}, 0);
+  lost_ = orders.heir_lost ? giving_->progress().at_heir : 0;
   giving_.reset();
   frozen_ = false;
   state_ = HANDOFF_STATE_LATE;

@@ -235,8 +235,10 @@ Result<void> Link::greeted(protocol::LinkHello hello, UniqueFd pidfd) {
   greeted_ = fresh_greeting_ = true;
   if (hello.answer) return {};
   if (auto ok = greet(true); !ok) return ok;
+  if (is_way_ || greets_) return {};
   share_ = {};
-  if (is_way_ || hello.lanes == 0) return {};
+  has_ways_ = false;
+  if (hello.lanes == 0) return {};
   const auto made = make_ways({registry_.lanes, std::min(hello.lanes, core::kMaxLanes)});
   if (!made) registry_.log(HANDOFF_LOG_ERROR, made.error().message);
   return {};
@@ -263,6 +265,7 @@ Result<void> Link::make_ways(const core::Lanes& lanes) {
     frame.kept.push_back(std::move(pair->second));
   }
   share_ = lanes.share_of_way(0);
+  has_ways_ = true;
   ways_ = std::move(ways);
   outbox_.push(std::move(frame));
   outbox_.flush();
@@ -270,10 +273,11 @@ Result<void> Link::make_ways(const core::Lanes& lanes) {
 }
 
 Result<void> Link::hear_ways(const protocol::Lanes& said, std::vector<UniqueFd>& fds) {
-  if (!greeted_ || cut_) return {};  // for the owner before this one
   const core::Lanes lanes{said.donor, said.heir};
+  // For the owner before this one. What was answered to that one may have come to this one, too.
+  if (!greeted_ || cut_ || lanes.heir != registry_.lanes) return {};
   if (is_way_ || !greets_ || lanes.donor == 0 || lanes.donor > core::kMaxLanes ||
-      lanes.heir != registry_.lanes || fds.size() + 1 != lanes.ways()) {
+      fds.size() + 1 != lanes.ways()) {
     return fail(HANDOFF_ERR_PROTOCOL, "Lanes over a link: " + std::to_string(fds.size()) +
                                           " ways from " + std::to_string(said.donor) +
                                           " lanes to " + std::to_string(said.heir));

@@ -55,6 +55,8 @@ class Link : private Outbox::Listener {
   // The ways that have come about since this was asked last.
   std::vector<Way> take_ways() { return std::exchange(ways_, {}); }
   bool is_way() const { return is_way_; }
+  // A late process's: other lanes have ways of it, or will have if the owner knows of them.
+  bool brings_ways() const { return !is_way_ && !cut_ && (!greeted_ || has_ways_); }
   // The session goes by this one, and not by another way of its lane.
   bool has(std::uint64_t id) const { return share_.has(id); }
   const Giving& giving() const { return giving_; }
@@ -102,6 +104,7 @@ class Link : private Outbox::Listener {
   bool greets_;
   bool is_way_ = false;
   core::Share share_;
+  bool has_ways_ = false;
   std::vector<Way> ways_;
   Outbox outbox_{channel_, *this};
   Giving giving_;

@@ -60,6 +60,7 @@ void Links::turn() {
   });
   next_overdue_ = late_ ? registry_.release_overdue(now_us()) : std::nullopt;
   if (late_) {
+    if (tell_lanes_) tell_lanes();
     if (drain_ && !over_ && now_us() >= static_cast<core::Time>(drain_->deadline_us)) end_waiting();
     if (over_) end_waiting();
     let_go_on();
@@ -83,9 +84,28 @@ void Links::hand_out(std::vector<Way> ways) {
 }
 
 void Links::open(Way way) {
+  awaits_ways_ = false;
   links_.push_back(std::make_unique<Link>(registry_, std::move(way)));
   links_.back()->start();
   await();
+}
+
+void Links::ways_come(bool yes) {
+  ways_come_ = yes;
+  awaits_ways_ = awaits_ways_ && yes;
+  if (late_) turn();
+}
+
+// None come without a link, nor from an owner that knows of no ways.
+void Links::tell_lanes() {
+  const bool come = std::any_of(links_.begin(), links_.end(),
+                                [](const auto& link) { return link->brings_ways(); });
+  if (std::exchange(ways_come_, come) != come) tell_lanes_(come);
+}
+
+bool Links::linked() const {
+  return std::any_of(links_.begin(), links_.end(),
+                     [](const auto& link) { return !link->is_way(); });
 }
 
 Link* Links::way_of(std::uint64_t id) const {
@@ -241,8 +261,12 @@ void Links::spread(std::uint32_t permille) {
 // The late process keeps a share of the sessions. The listeners are here, so its share of the new
 // sessions goes to it from here.
 void Links::give_back() {
-  if (!spreads() || closing_ || links_.empty() || registry_.observer != nullptr) return;
-  Link& link = *links_.back();
+  if (!spreads() || closing_ || registry_.observer != nullptr) return;
+  // A way is one of a process that was late before.
+  const auto newest = std::find_if(links_.rbegin(), links_.rend(),
+                                   [](const auto& link) { return !link->is_way(); });
+  if (newest == links_.rend()) return;
+  Link& link = **newest;
   if (!link.can_give()) return;
   std::vector<std::uint64_t> group;
   for (const auto& [id, entry] : registry_.sessions) {

@@ -31,10 +31,16 @@ class Links {
   // Readable when turn() has something to do. It stays the same for life.
   int fd() const { return epoll_.get(); }
   void turn();
-  // Lane 0's: takes the ways of other lanes, to open() them on their threads.
-  void set_lanes(std::function<void(Way way)> lanes) { lanes_ = std::move(lanes); }
+  // Lane 0's: takes the ways of other lanes, to open() them on their threads. ways_come: whether
+  // ways are to come to a late process's other lanes has changed, for them to hear.
+  void set_lanes(std::function<void(Way way)> lanes, std::function<void(bool yes)> ways_come) {
+    lanes_ = std::move(lanes);
+    tell_lanes_ = std::move(ways_come);
+  }
   // A way of this lane.
   void open(Way way);
+  // Another lane's, by lane 0: whether ways are to come.
+  void ways_come(bool yes);
   // How restores have ended that were answered with HANDOFF_LATER.
   void answered(const std::vector<Told::Answer>& answers);
   // The session is in a group that comes.
@@ -84,6 +90,8 @@ class Links {
   explicit Links(Registry& registry) : registry_(registry) {}
   void let_go_on();
   void hand_out(std::vector<Way> ways);
+  void tell_lanes();
+  bool linked() const;  // by more than a way
   // The newest by which a session of this lane goes; nullptr if there is none.
   Link* way_of(std::uint64_t id) const;
   bool moves_all() const;  // whether held or not: the drain is over
@@ -100,6 +108,9 @@ class Links {
   std::map<int, bool> watched_;               // fd, and whether for writing, too
   std::vector<std::unique_ptr<Link>> links_;  // and ways
   std::function<void(Way way)> lanes_;
+  std::function<void(bool yes)> tell_lanes_;
+  bool ways_come_ = true;     // to the lanes but lane 0
+  bool awaits_ways_ = false;  // a late process's lane, between the switch and its first ways
   bool resting_ = false;
   bool closing_ = false;  // about to rest: no new groups
   std::uint32_t spread_ = core::kAll;

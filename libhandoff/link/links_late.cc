@@ -13,6 +13,7 @@ namespace handoff::io {
 void Links::become_late(std::uint64_t handoff_id, std::optional<Channel> channel, UniqueFd peer,
                         core::Limits limits) {
   late_ = true;
+  awaits_ways_ = lanes_ == nullptr && ways_come_;
   handoff_id_ = handoff_id;
   if (channel) {
     links_.push_back(
@@ -41,11 +42,10 @@ void Links::drain(const protocol::Drain& order) {
   if (late_) turn();
 }
 
-// The ways of other lanes than lane 0 come once the owner has greeted.
 bool Links::stays_for_good(std::uint64_t id, const SessionEntry& entry) const {
   if (entry.refused || entry.stays) return true;
   const Link* const link = way_of(id);
-  if (link == nullptr) return lanes_ != nullptr;
+  if (link == nullptr) return lanes_ != nullptr || !ways_come_;
   return link->knows_the_other() && !link->giving().carries(id, entry);
 }
 
@@ -53,12 +53,13 @@ bool Links::moves_all() const { return over_ && drain_->policy == protocol::Late
 
 // A session that is at rest and will not leave at once is told so: its client waits. One that is
 // held has come to rest with all others, in the freeze. A link that has given a group up for time's
-// sake pauses.
+// sake pauses, and so does a lane whose way is over until the next one comes.
 void Links::let_go_on() {
   if (!registry_.told.used()) return;
   const auto pauses = [this](std::uint64_t id) {
     const Link* const link = way_of(id);
-    return link != nullptr && link->giving().idle() && !link->giving().can_give();
+    if (link == nullptr) return !awaits_ways_;
+    return link->giving().idle() && !link->giving().can_give();
   };
   std::vector<std::uint64_t> on;
   for (const auto& [id, entry] : registry_.sessions) {
@@ -135,7 +136,7 @@ protocol::Late Links::standing() const {
                      .waiting = registry_.sessions.size(),
                      .moved = moved_before_,
                      .at_ns = now_ns(),
-                     .linked = !links_.empty(),
+                     .linked = linked(),
                      .closed = closed_,
                      .unmoved = first_left_,
                      .staying = registry_.sessions.staying()};
@@ -149,7 +150,7 @@ protocol::Late Links::standing() const {
 std::optional<protocol::Late> Links::news() {
   if (!late_) return std::nullopt;
   // In each turn of the loop, so nothing is made before.
-  const News now{registry_.sessions.size(), registry_.sessions.stay_changes(), !links_.empty()};
+  const News now{registry_.sessions.size(), registry_.sessions.stay_changes(), linked()};
   if (told_ == now) return std::nullopt;
   told_ = now;
   return standing();

@@ -44,7 +44,10 @@ Result<std::unique_ptr<Service>> Service::open(const handoff_options& options) {
   if (!links) return Failure(links.error());
   service->links_ = std::move(*links);
   service->links_->set_lanes(
-      [lanes = &service->lanes_](Way way) { (*lanes)[way.lane - 1]->open(std::move(way)); });
+      [lanes = &service->lanes_](Way way) { (*lanes)[way.lane - 1]->open(std::move(way)); },
+      [lanes = &service->lanes_](bool yes) {
+        for (auto& lane : *lanes) lane->ways_come(yes);
+      });
   auto watched = service->poller_.watch(Role::kLinks, service->links_->fd(), false);
   if (watched) watched = service->poller_.watch(Role::kSharers, service->sharers_.fd(), false);
   if (!watched) return Failure(watched.error());

@@ -150,6 +150,15 @@ class Service : public Reporter, public Orders {
   core::Limits heir_limits_;  // of the handoff that it came by
   std::unique_ptr<Links> links_;
   protocol::Retired late_outcome_;  // told when the last session has gone
+  std::uint64_t late_lost_ = 0;     // of it lane 0's
+  // Of a late process, until all of its lanes have let go of what has moved.
+  struct LateLink {
+    std::uint64_t handoff_id;
+    std::optional<Channel> channel;
+    UniqueFd peer;
+    core::Limits limits;
+  };
+  std::optional<LateLink> late_link_;
   bool owner_report_due_ = false;
   std::uint64_t owned_at_ns_ = 0;  // by a handoff
   std::atomic<std::uint64_t> errors_ = 0;

@@ -33,12 +33,14 @@ void Service::go_on_looking() {
 void Service::stay_late() {
   state_ = HANDOFF_STATE_LATE;
   late_outcome_ = donor_->outcome();
+  late_lost_ = donor_->lost_here();
   registry_.log(HANDOFF_LOG_INFO, "handed over; " + std::to_string(donor_->left()) +
                                       " sessions stay until they are released or end");
   if (donor_->spread() != 0) links_->spread(donor_->spread());
   links_->leave(donor_->left_behind(), donor_->first_left(), late_outcome_.closed);
   Resting(registry_).release_rested();
-  links_->become_late(donor_->id(), donor_->take_channel(), donor_->take_peer(), donor_->limits());
+  late_link_ =
+      LateLink{donor_->id(), donor_->take_channel(), donor_->take_peer(), donor_->limits()};
 }
 
 // Of all lanes.
@@ -56,21 +58,29 @@ protocol::Late Service::late() const {
   return all;
 }
 
+// The supervisor takes the numbers of an upgrade from the first report, so that one has all lanes.
+// The owner is answered then, too: it looks at its sockets once this process has closed what moved.
 void Service::settle_late() {
+  const auto all = [this](bool Lane::Late::*what) {
+    return std::all_of(lanes_.begin(), lanes_.end(),
+                       [what](const auto& lane) { return lane->late().*what; });
+  };
+  if (!all(&Lane::Late::told)) return;
+  if (auto link = std::exchange(late_link_, std::nullopt)) {
+    links_->become_late(link->handoff_id, std::move(link->channel), std::move(link->peer),
+                        link->limits);
+  }
   bool news = links_->news().has_value();
   for (auto& lane : lanes_) news = lane->take_late_news() || news;
   if (news) reports_.late(late());
-  const bool done =
-      links_->done() &&
-      std::all_of(lanes_.begin(), lanes_.end(), [](const auto& lane) { return lane->late().done; });
-  if (!done) return;
+  if (!links_->done() || !all(&Lane::Late::done)) return;
   state_ = HANDOFF_STATE_RETIRED;
   late_outcome_.at_ns = now_ns();
   late_outcome_.closed = late().closed;  // with those of the drain's end
   reports_.retired(late_outcome_);
   links_->pass_on();
-  for (auto& lane : lanes_) lane->retire_late(late_outcome_.lost);
-  retire_all(registry_, late_outcome_.lost);
+  for (auto& lane : lanes_) lane->retire_late();
+  retire_all(registry_, late_lost_);
 }
 
 void Service::link_to_donor() {

@@ -74,16 +74,35 @@ TEST_F(LaneLaterTest, WhatHasNotComeToRestInItsLaneFollows) {
   for (Client& client : clients_) say(client, "x");
 }
 
+// There is nobody to take it, so its client must not wait.
+TEST_F(LaneLaterTest, WhatComesToRestInALaneGoesOnIfItHasNoWay) {
+  auto donor = start(resting(2, "1"));
+  connect(6);
+  Client* busy = nullptr;
+  for (Client& client : clients_) {
+    if (server_of(client) == "1.1") busy = &client;
+  }
+  ASSERT_NE(nullptr, busy);
+  say(*busy, "work");
+  auto heir = hand_over(*donor, resting(2, "2"), {.budget_us = 1'000'000});
+  EXPECT_EQ(1U, late(*donor).waiting());
+  heir->kill();
+  while (late(*donor).linked()) {
+  }
+  say(*busy, "done");
+  EXPECT_EQ("1.1", server_of(*busy));
+}
+
 TEST_F(LaneLaterTest, ARestoreThatDoesNotEndInALaneCountsAsRefused) {
   auto donor = start(resting(2, "1"));
   connect(20);
   auto two = resting(2, "2");
-  two.answers = [](SessionId id) { return id % 10 != 0; };
+  two.answers = [](SessionId id) { return (id & 0xff) % 3 != 0; };
   auto heir = hand_over(*donor, two, {.budget_us = 2'000'000, .unmovable = v1::UNMOVABLE_LATE});
-  EXPECT_EQ(18U, owner_.sessions());
-  auto standing = late(*donor);
-  while (standing.unmovable() < 2) standing = late(*donor);
-  EXPECT_EQ(2U, standing.waiting());
+  EXPECT_EQ(14U, owner_.sessions());
+  const auto standing = late(*donor);
+  EXPECT_EQ(6U, standing.unmovable());
+  EXPECT_EQ(6U, standing.waiting());
 }
 
 }  // namespace

@@ -55,6 +55,14 @@ class LaneLinkTest : public ::testing::Test {
   static v1::Late late(ServiceProcess& child) {
     return child.await_message<v1::Late>(protocol::Type::kLate);
   }
+  // What the supervisor does where there is no link to a late process.
+  static void relink(ServiceProcess& late, ServiceProcess& owner) {
+    auto [late_end, owners_end] = make_channel();
+    v1::Relink order;
+    order.set_budget_us(5'000'000);
+    send(late.control(), protocol::Type::kRelink, order, {late_end.get(), owner.pidfd()});
+    send(owner.control(), protocol::Type::kRelink, order, {owners_end.get(), late.pidfd()});
+  }
   static void drain(ServiceProcess& child, v1::LatePolicy policy) {
     v1::Drain order;
     order.set_deadline_us(static_cast<std::uint64_t>(io::now_us()));

@@ -1,6 +1,9 @@
 // Sessions of services with several lanes that are held at a switch: they stay with their lane of
 // the donor, and go later to a lane of the owner, through further generations.
+#include <fcntl.h>
 #include <gmock/gmock.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <set>
 #include <stdexcept>
@@ -8,6 +11,8 @@
 #include <vector>
 
 #include "lane_link_fixture.h"
+#include "libhandoff/core/spread.h"
+#include "support/process/files.h"
 #include "support/process/process.h"
 
 namespace handoff::test {
@@ -81,6 +86,43 @@ INSTANTIATE_TEST_SUITE_P(Pairs, LanePairsTest,
                            return std::to_string(p.donor) + "To" + std::to_string(p.heir) +
                                   (p.tracked ? "" : "Untracked") + (p.early ? "Early" : "");
                          });
+
+// Of what a lane has not closed yet the owner would look at O_NONBLOCK too soon.
+TEST_F(LaneLinkTest, TheOwnerIsAnsweredOnceAllLanesHaveLetGo) {
+  const TempDir dir;
+  const std::string fifo = dir.path() + "/late";
+  ASSERT_EQ(0, ::mkfifo(fifo.c_str(), 0600));
+  auto one = holding_lanes(2, "1");
+  one.on_late = [&](std::uint32_t lane) {
+    if (lane == 1) ::close(::open(fifo.c_str(), O_RDONLY | O_CLOEXEC));
+  };
+  auto donor = start(one);
+  connect(2);
+  const auto held = hold_one_of_each(2);
+  auto heir = hand_over(*donor, holding_lanes(2, "2"));
+  say(*held[0], "release");
+  for (int i = 0; i < 50; ++i) ASSERT_EQ("1.0", server_of(*held[0]));
+  ::close(::open(fifo.c_str(), O_WRONLY | O_CLOEXEC));
+  say(*held[1], "release");
+  expect_retired(*donor);
+  EXPECT_EQ(lanes_of("2", 2), servers_of(held));
+}
+
+// The id says by which of them, and ids count upwards.
+TEST_F(LaneLinkTest, TheSessionsOfALaneGoByAllOfItsWays) {
+  auto donor = start(holding_lanes(1, "1"));
+  connect(6);
+  std::vector<Client*> held;
+  for (Client& client : clients_) {
+    say(client, "hold");
+    held.push_back(&client);
+  }
+  auto heir = hand_over(*donor, holding_lanes(3, "2"));
+  EXPECT_EQ(6U, late(*donor).waiting());
+  release(held);
+  expect_retired(*donor);
+  EXPECT_EQ(lanes_of("2", 3), servers_of(held));
+}
 
 TEST_F(LaneLinkTest, AHoldEndsWithItsTimeInAnyLane) {
   auto donor = start(holding_lanes(2, "1"));
@@ -180,6 +222,42 @@ TEST_F(LaneLinkTest, TheyGoToTheOwnerOfTheirTimeWhateverItsLanes) {
   say(*other, "release");
   expect_retired(*second);
   for (Client& client : clients_) EXPECT_EQ("4.0", server_of(client));
+}
+
+// Two processes share the sessions, and a third one with several lanes is late from before.
+TEST_F(LaneLinkTest, AShareIsGivenBackToTheDonorAndNotByAWay) {
+  constexpr std::uint32_t kHalf = 500;
+  const auto service = [](std::uint32_t lanes, const std::string& version) {
+    auto options = holding_lanes(lanes, version);
+    options.independent = true;
+    return options;
+  };
+  auto first = start(service(2, "1"));
+  connect(2);
+  const auto held = hold_one_of_each(2);
+  auto second = hand_over(*first, service(1, "2"));
+  EXPECT_EQ(2U, late(*first).waiting());
+  auto third = hand_over(*second, service(1, "3"), {.spread = kHalf});
+  say(*held[1], "release");
+  while (server_of(*held[1]).starts_with("1.")) {  // until it has come by a way
+  }
+
+  constexpr int kFresh = 20;
+  int share = 0;
+  for (std::uint64_t i = 1; i <= kFresh; ++i) {
+    if (!core::is_the_newer_ones(std::uint64_t{3} << 40 | i, kHalf)) ++share;
+  }
+  ASSERT_GT(share, 0);
+  connect(kFresh);
+  int given = 0;
+  while (given != share) {
+    given = 0;
+    for (std::size_t i = clients_.size() - kFresh; i < clients_.size(); ++i) {
+      const std::string server = server_of(clients_[i]);
+      ASSERT_FALSE(server.starts_with("1.")) << server;
+      if (server == "2.0") ++given;
+    }
+  }
 }
 
 TEST_F(LaneLinkTest, AFailedUpgradeLeavesTheWaysAsTheyWere) {

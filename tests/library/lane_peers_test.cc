@@ -327,5 +327,19 @@ INSTANTIATE_TEST_SUITE_P(
                               }}),
     [](const auto& bad) { return bad.param.name; });
 
+// Donors of any version give such an upgrade up then.
+TEST(LaneSpreadTest, AnHeirWithSeveralLanesKnowsNoLinksIfAShareIsToMove) {
+  for (const std::uint32_t spread : {0U, 100U}) {
+    RawDonor donor(run_heir, {.spread = spread});
+    v1::Hello mine = donor.hello();
+    mine.set_lanes(1);
+    send(donor.channel(), Type::kHello, mine);
+    v1::Hello theirs;
+    ASSERT_TRUE(theirs.ParseFromString(donor.next().body));
+    EXPECT_EQ(2U, theirs.lanes());
+    EXPECT_EQ(spread == 0, theirs.links());
+  }
+}
+
 }  // namespace
 }  // namespace handoff::test

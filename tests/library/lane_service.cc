@@ -105,6 +105,7 @@ class LaneLoop {
       listener_ = -1;
       resting_ = false;
       late_ = true;
+      if (options_.on_late) options_.on_late(lane_);
     });
     service_.on_moved([this](SessionId id) {
       expect_own_thread();

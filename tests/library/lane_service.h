@@ -35,6 +35,7 @@ struct LaneServiceOptions {
   std::function<bool(SessionId)> refuses = {};
   std::function<void(std::uint32_t)> on_freeze = {};
   std::function<void(std::uint32_t)> on_thaw = {};
+  std::function<void(std::uint32_t)> on_late = {};
   std::function<void(std::uint32_t)> on_freeze_session = {};
   std::function<void(std::uint32_t)> on_thaw_session = {};
   // Called for a line "hang".

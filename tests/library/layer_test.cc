@@ -43,6 +43,7 @@ struct LayerService {
     const auto now = [&] {
       Saved saved(state);
       saved.layer = layer;
+      if (puts) saved.input_at = Stretch{7, "input"};  // the output has no position
       return saved;
     };
     if (!puts) service->on_save([&](SessionId) { return now(); });
@@ -50,6 +51,7 @@ struct LayerService {
       if (const int taken = a.take_fd(); taken >= 0) fd = taken;
       state = a.state();
       layer = a.layer();
+      told += a.input();
     };
     service->on_restore(take);
     if (early) service->on_update(take);
@@ -120,6 +122,7 @@ TEST_F(LayerTest, OneThatIsPutGoesAlike) {
   EXPECT_EQ(1U, heir->await_message<v1::Owner>(Type::kOwner).sessions());
   const std::string answer = ask(*client_, "a");
   EXPECT_TRUE(answer.starts_with("state-2 " + key + " state")) << answer.substr(0, 100);
+  EXPECT_TRUE(answer.ends_with("input\n")) << "what has a position that counts for nothing";
 }
 
 TEST_F(LayerTest, MoreThanItsMostCantBeSaved) {

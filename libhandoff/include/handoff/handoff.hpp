@@ -599,13 +599,14 @@ class Service {
   template <std::same_as<Saved> S>
   void session_put(SessionId id, const S& saved) {
     handoff_put more{};
-    std::string_view input = saved.input, output = saved.output;
+    const std::string_view input =
+        saved.input_at ? saved.input_at->bytes : std::string_view(saved.input);
+    const std::string_view output =
+        saved.output_at ? saved.output_at->bytes : std::string_view(saved.output);
     if (saved.input_at && saved.output_at) {
       more.placed = HANDOFF_PUT_PLACED;
       more.input_position = saved.input_at->position;
       more.output_position = saved.output_at->position;
-      input = saved.input_at->bytes;
-      output = saved.output_at->bytes;
     }
     more.layer = saved.layer.data();
     more.layer_length = saved.layer.size();
