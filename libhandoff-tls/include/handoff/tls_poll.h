@@ -17,6 +17,7 @@
  *
  * What a connection says behind a handshake that ends in a late process is for the next one, which
  * also calls secure(): here its author hears nothing of it, unless it is held or independent.
+ * handoff_conn_end_output() waits for a handshake, as what was written does.
  *
  * Not for services with several lanes: the blob of ticket keys is declared on the kit's handle, and
  * only lane 0's takes one. Results are as in handoff.h. handoff_tls_poll_session() is NULL where a
