@@ -43,7 +43,8 @@ Answer page(std::string_view status, std::string_view type, std::string_view bod
                     "; charset=utf-8\r\nContent-Length: " + std::to_string(body.size()) +
                     "\r\nCache-Control: no-cache\r\nX-Content-Type-Options: nosniff\r\n"
                     "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; "
-                    "script-src 'unsafe-inline'; connect-src 'self' ws: wss:\r\n"
+                    "script-src 'unsafe-inline'; connect-src 'self' ws: wss:; base-uri 'none'; "
+                    "form-action 'none'; frame-ancestors 'none'\r\n"
                     "Connection: close\r\n\r\n";
   return {.bytes = out.append(body)};
 }
@@ -85,6 +86,10 @@ Answer web_socket(std::string_view head) {
 }
 
 }  // namespace
+
+Answer too_long() {
+  return refusal("431 Request Header Fields Too Large", "A request has 8 KiB at most.");
+}
 
 Answer answer(std::string_view head) {
   const std::string_view request = head.substr(0, head.find(kLineEnd));

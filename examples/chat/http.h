@@ -17,5 +17,7 @@ struct Answer {
 
 // head: a request up to its empty line, which is part of it.
 Answer answer(std::string_view head);
+// To a head of more than kMaxHead bytes.
+Answer too_long();
 
 }  // namespace chat

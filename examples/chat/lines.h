@@ -26,17 +26,14 @@ class OnLines final : public Base, public Person {
  protected:
   // Nobody is here before a handshake is over: what is said meanwhile would wait without a bound.
   void on_open(bool adopted) override {
-    if (this->secure()) this->come(this->id(), adopted && this->known());
+    if (adopted ? this->known() : this->secure()) this->come(this->id(), adopted);
   }
-  void on_secure() override {
-    if (!example::on_its_way(*this)) this->come(this->id(), false);
-  }
+  void on_secure() override { this->come(this->id(), false); }
   void on_closed() override { this->go(); }
   void on_moved() override { this->move_on(); }
   void hang_up() override { this->close(); }
 
   std::size_t on_plain(std::string_view input) override {
-    if (!this->known()) return 0;  // the next process greets
     std::size_t used = 0;
     while (!this->closing()) {
       const std::size_t end = input.find('\n', std::max(used, this->seen()));

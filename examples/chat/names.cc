@@ -26,6 +26,11 @@ std::size_t character(std::string_view text) {
   const bool beyond = first == 0xf4 && second > 0x8f;
   return overlong || surrogate || beyond ? 0 : size;
 }
+// The control characters U+0080 to U+009F: U+009B is to some terminals what ESC [ is. text begins
+// with a character.
+bool is_c1(std::string_view text) {
+  return text[0] == '\xc2' && static_cast<unsigned char>(text[1]) < 0xa0;
+}
 std::string_view trim_left(std::string_view text) {
   text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
   return text;
@@ -46,7 +51,7 @@ std::string printable(std::string_view text) {
       out += '?';
     } else if (byte == '\t') {
       out += ' ';
-    } else if (byte >= 0x20 && byte != 0x7f) {
+    } else if (byte >= 0x20 && byte != 0x7f && !is_c1(text)) {
       out += text.substr(0, size);
     }
     text.remove_prefix(std::max<std::size_t>(size, 1));

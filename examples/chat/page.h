@@ -46,7 +46,6 @@ class OnPage final : public Base, public Person {
   }
 
   std::size_t on_plain(std::string_view input) override {
-    if (example::on_its_way(*this)) return 0;
     std::size_t used = 0;
     if (!this->known()) {
       used = greet(input);
@@ -75,11 +74,12 @@ class OnPage final : public Base, public Person {
     constexpr std::string_view kEnd = "\r\n\r\n";
     const std::size_t seen = this->seen();
     const std::size_t end = input.find(kEnd, seen - std::min(seen, kEnd.size() - 1));
-    if (end == std::string_view::npos && input.size() <= kMaxHead) return 0;
-    if (end == std::string_view::npos) {
+    if (std::min(end, input.size()) > kMaxHead) {
+      this->write(too_long().bytes);
       this->close();
       return input.size();
     }
+    if (end == std::string_view::npos) return 0;
     const Answer answer = chat::answer(input.substr(0, end + kEnd.size()));
     this->write(answer.bytes);
     if (answer.talks) {

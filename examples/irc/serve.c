@@ -8,7 +8,9 @@
 #include "state.h"
 #include "tls.h"
 
-enum { PING_EVERY_MS = 60 * 1000, GONE_AFTER_MS = 240 * 1000, MAX_INPUT = 16 * 1024 };
+enum { PING_EVERY_MS = 60 * 1000, GONE_AFTER_MS = 240 * 1000 };
+/* Over TLS half a record waits as input, too, and has up to 16 KiB of short lines. */
+enum { MAX_INPUT = 16 * 1024, TLS_RECORD = 17 * 1024 };
 
 static struct client* client_of(const handoff_conn_t* c) { return handoff_conn_user(c); }
 
@@ -161,6 +163,7 @@ int main(int argc, char** argv) {
                                     .user = argv[0]};
   struct handoff_poll_options kit = {
       .size = sizeof kit, .max_input = MAX_INPUT, .log = log_line, .user = argv[0]};
+  if (given.certificate != NULL) kit.max_input += TLS_RECORD;
   handoff_t* h = NULL;
   handoff_poll_t* p = NULL;
   int result = handoff_open(&h, &options);

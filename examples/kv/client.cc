@@ -41,7 +41,6 @@ std::size_t Client<Base>::on_plain(std::string_view input) try {
 
 template <class Base>
 std::size_t Client<Base>::serve(std::string_view input) {
-  if (example::on_its_way(*this)) return 0;
   std::size_t used = 0;
   while (!this->closing() && !session_.state.wait) {
     switch (parser_.next(input.substr(used))) {

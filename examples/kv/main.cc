@@ -83,11 +83,12 @@ void run(const Arguments& arguments) {
                                                .version = kv::kReleaseVersion,
                                                .state_version = kv::kSessionStateVersion});
   service->section("data", data, kv::kDataReads, kv::kDataWrites);
-  example::Door door(arguments.tls, *service);
+  constexpr std::size_t kMaxRequest = std::size_t{1} << 30;  // many values, of 512 MiB each
+  example::Door door(arguments.tls, *service, kMaxRequest);
   kv::declare_state_steps(*service);
 
   handoff::uv::Host host(loop, *service);
-  host.max_input = std::size_t{1} << 30;  // a request may have many values, of 512 MiB each
+  host.max_input = kMaxRequest + kMaxRequest / 4;  // records are larger than what is in them
   door.listen<kv::Client>(host, "public", arguments.listen, {}, engine);
   kv::Pulse pulse(host, engine);
   host.on_finished([&] { pulse.stop(); });

@@ -104,7 +104,8 @@ class Record {
   // Of this session alone: it is on its way to another process (late sessions).
   void freeze() { frozen_ = true; }
   void thaw() { frozen_ = false; }
-  // Position::agrees(), whose yes makes a restored session able to act.
+  // Position::agrees(), whose yes makes a restored session able to act. Where this side has ended,
+  // a FIN may be counted, too.
   bool check(std::uint64_t written, std::uint64_t unsent);
   Position& position() { return position_; }
   const Position& position() const { return position_; }

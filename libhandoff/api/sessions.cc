@@ -64,6 +64,21 @@ int handoff_session_release(handoff_t* h, uint64_t id) {
   });
 }
 
+int handoff_session_leaves(handoff_t* h, uint64_t id) {
+  int leaves = 0;
+  const int result = run(h, [&](handoff_t& handle) -> Result<void> {
+    const auto it = handle.registry.sessions.find(id);
+    if (it == handle.registry.sessions.end()) {
+      return fail(HANDOFF_ERR_UNKNOWN, "there is no session " + std::to_string(id));
+    }
+    const auto& entry = it->second;
+    const bool here = entry.independent || entry.stays || entry.refused;
+    leaves = handle.state() == HANDOFF_STATE_LATE && !here ? 1 : 0;
+    return {};
+  });
+  return result < 0 ? result : leaves;
+}
+
 int handoff_session_stays(handoff_t* h, uint64_t id, const char* why) {
   return run(h, [&](handoff_t& handle) -> Result<void> {
     auto said = handle.registry.stay_session(

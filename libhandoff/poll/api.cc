@@ -240,10 +240,30 @@ int handoff_conn_stays(handoff_conn_t* c, const char* why) {
   return run(c, [why](handoff_poll_t& kit, handoff_conn_t& conn) { return kit.stays(conn, why); });
 }
 int handoff_conn_hold(handoff_conn_t* c) {
-  return run(c, [](handoff_poll_t& kit, handoff_conn_t& conn) { return kit.hold(conn); });
+  return run(c, [](handoff_poll_t& kit, handoff_conn_t& conn) {
+    return kit.hold(conn, &handoff_conn::held);
+  });
 }
 int handoff_conn_release(handoff_conn_t* c) {
-  return run(c, [](handoff_poll_t& kit, handoff_conn_t& conn) { return kit.release(conn); });
+  return run(c, [](handoff_poll_t& kit, handoff_conn_t& conn) {
+    return kit.release(conn, &handoff_conn::held);
+  });
+}
+int handoff_conn_layer_hold(handoff_conn_t* c) {
+  return run(c, [](handoff_poll_t& kit, handoff_conn_t& conn) {
+    return kit.hold(conn, &handoff_conn::layer_holds);
+  });
+}
+int handoff_conn_layer_release(handoff_conn_t* c) {
+  return run(c, [](handoff_poll_t& kit, handoff_conn_t& conn) {
+    return kit.release(conn, &handoff_conn::layer_holds);
+  });
+}
+int handoff_conn_leaves(const handoff_conn_t* c) {
+  return c != nullptr && c->kit->leaves(*c) ? 1 : 0;
+}
+void handoff_conn_look(handoff_conn_t* c) {
+  if (c != nullptr) c->looks = true;
 }
 
 void* handoff_conn_user(const handoff_conn_t* c) {

@@ -72,6 +72,8 @@ bool handoff_poll::part(handoff_conn& c) {
 
 void handoff_poll::end_output(handoff_conn& c) {
   if (c.closing || c.shut_wanted || c.in_last_words || c.first().making) return;
+  const auto ending = c.layer().ending;
+  if (ending != nullptr && ending(&c) != 0) return;
   part(c);
   if (c.closing) return;
   if (c.close_asked) return close(c);
@@ -109,12 +111,14 @@ void handoff_poll::resume(handoff_conn& c) {
   wake();
 }
 
-int handoff_poll::hold(handoff_conn& any) {
+// The author and the layer hold for themselves: a session moves once neither does.
+int handoff_poll::hold(handoff_conn& any, bool handoff_conn::*by) {
   handoff_conn& c = any.first();
   if (c.making) return HANDOFF_ERR_ORDER;
-  if (c.held || c.closing || over()) return 0;
-  const int result = handoff_session_hold(handle_, c.id);
-  c.held = result == 0;
+  if (c.*by || c.closing || over()) return 0;
+  const bool is_held = c.held || c.layer_holds;
+  const int result = is_held ? 0 : handoff_session_hold(handle_, c.id);
+  c.*by = result == 0;
   return result;
 }
 
@@ -124,9 +128,14 @@ int handoff_poll::stays(handoff_conn& c, const char* why) {
   return handoff_session_stays(handle_, c.id, why);
 }
 
-int handoff_poll::release(handoff_conn& any) {
+int handoff_poll::release(handoff_conn& any, bool handoff_conn::*by) {
   handoff_conn& c = any.first();
-  if (!c.held || c.dead) return 0;
-  c.held = false;
-  return handoff_session_release(handle_, c.id);
+  if (!(c.*by) || c.dead) return 0;
+  c.*by = false;
+  return c.held || c.layer_holds ? 0 : handoff_session_release(handle_, c.id);
+}
+
+bool handoff_poll::leaves(const handoff_conn& any) const {
+  const handoff_conn& c = any.first();
+  return !c.held && !c.dead && handoff_session_leaves(handle_, c.id) > 0;
 }

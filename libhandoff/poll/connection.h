@@ -78,7 +78,9 @@ struct handoff_conn {
   bool touched = false;
   bool inherited = false;  // from another process, which may still have the socket open
   bool paused = false;
-  bool held = false;
+  bool held = false;             // by the author
+  bool layer_holds = false;      // by the layer
+  bool looks = false;            // the layer is to be asked, also without input
   bool frozen = false;           // on its way to or from another process: not to be touched
   bool is_second = false;        // the upstream
   bool placed = false;           // of a second: its name is held for it, see hold_place()

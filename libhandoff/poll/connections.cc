@@ -196,7 +196,8 @@ std::size_t handoff_poll::hand_in(handoff_conn& c, std::string_view bytes) {
 }
 
 void handoff_poll::consume(handoff_conn& c) {
-  if (c.input.empty() || c.closing || c.dead || c.paused || c.frozen || over()) return;
+  if (c.closing || c.dead || c.paused || c.frozen || over()) return;
+  if (!std::exchange(c.looks, false) && c.input.empty()) return;
   const int fd = c.fd;
   const std::size_t used = give(c, c.input);
   if (c.fd != fd) return;  // over, or replaced by another upstream

@@ -66,9 +66,10 @@ struct handoff_poll {
   void touch(handoff_conn& any);
   void pause(handoff_conn& c);
   void resume(handoff_conn& c);
-  int hold(handoff_conn& any);
+  int hold(handoff_conn& any, bool handoff_conn::*by);
   int stays(handoff_conn& c, const char* why);
-  int release(handoff_conn& any);
+  int release(handoff_conn& any, bool handoff_conn::*by);
+  bool leaves(const handoff_conn& any) const;
   // Of that kind, if the service may open a connection of it now; throws.
   handoff::poll::Listener& may_open(const char* kind);
   // Opens a connection of the service's own; takes fd if it succeeds.

@@ -131,7 +131,7 @@ int handoff_poll::adopt(const handoff_adopted& a, bool extends) {
   if (!fresh) destroy(c);
   c.user = nullptr;
   c.layer_user = nullptr;
-  c.paused = c.parting = c.last_words = c.close_asked = false;
+  c.paused = c.parting = c.last_words = c.close_asked = c.looks = false;
   if (c.second) forget_upstream(*c.second);
   const int result = restore(c, a);
   if (result < 0) {
@@ -153,7 +153,7 @@ int handoff_poll::adopt(const handoff_adopted& a, bool extends) {
   bool waits = false;
   each_of(c, [&waits](const handoff_conn& one) {
     waits = waits || !one.input.empty() || one.output_size() > 0 || one.closing || one.paused ||
-            one.shut_wanted || one.refusal != 0;
+            one.shut_wanted || one.refusal != 0 || one.looks;
   });
   if (waits) adopted_.push_back(c.id);
   if (fresh) handoff_session_touch(handle_, c.id);  // from now on it says when it changes

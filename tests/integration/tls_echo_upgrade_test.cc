@@ -143,6 +143,60 @@ TEST(TlsProgramTest, AClientWithACertificateMoves) {
   }
 }
 
+// Keys of tickets move, and what a ticket is worth does not outlive the CA of its client.
+TEST(TlsProgramTest, ATicketLetsNobodyInWhomTheReleaseWouldNotLetIn) {
+  const Certificate certificate, before, now;
+  TempDir folder;
+  const std::string session = folder / "session.pem";
+  const auto options = [&](const Certificate& clients) {
+    std::vector<std::string> out = certificate.options();
+    out.insert(out.end(), {"--tls-client-ca", clients.path()});
+    return out;
+  };
+  std::vector<std::string> command = options(before);
+  command.insert(command.begin(), echo(1));
+  Supervisor supervisor({.command = command});
+  const std::vector<std::string> of_before = {"-tls1_3", "-cert", before.path(), "-key",
+                                              before.key()};
+  const auto client = [&](const std::string& flag) {
+    std::vector<std::string> flags = of_before;
+    flags.insert(flags.end(), {flag, session});
+    return s_client(supervisor.port(), certificate, flags);
+  };
+  {
+    Typed first(client("-sess_out"));
+    first.type("hello\n");
+    first.wait_for("\n1 1 hello\n");
+    ASSERT_TRUE(wait_for_file(session));
+  }
+  {
+    Typed again(client("-sess_in"));
+    again.type("hello\n");
+    again.wait_for("\n1 1 hello\n");
+    EXPECT_NE(again.printed().find("\nReused, TLSv1.3"), std::string::npos) << again.printed();
+  }
+  supervisor.settle();
+  ASSERT_EQ(supervisor.upgrade(echo(2), options(now)).status, 0);
+  Typed late(client("-sess_in"));
+  late.wait_for("unknown ca");
+}
+
+// The first request, which comes with the last message of the handshake, makes the connection busy.
+TEST(TlsProgramTest, AHoldBehindTheHandshakeIsOne) {
+  const Certificate certificate;
+  std::vector<std::string> command = certificate.options();
+  command.insert(command.begin(), echo(1));
+  Supervisor supervisor({.command = command});
+  SlowClient busy(supervisor.port());
+  EXPECT_EQ(busy.ask("hold\n", 9), "1 1 hold\n");
+  supervisor.settle();
+  ASSERT_EQ(supervisor.upgrade(echo(2)).status, 0);
+  EXPECT_EQ(busy.ask("held\n", 9), "2 1 held\n");
+  EXPECT_EQ(busy.ask("release\n", 12), "3 1 release\n");
+  supervisor.wait_for_status([](const auto& status) { return status.at("late").empty(); });
+  EXPECT_EQ(busy.ask("moved\n", 10), "4 2 moved\n");
+}
+
 TEST(TlsProgramTest, SaysWhatIsWrong) {
   const Certificate certificate;
   const auto refused = [&](std::vector<std::string> options) {

@@ -113,9 +113,10 @@ class SlowClient {
     hello_ = made();
     socket_.send(std::string_view(hello_).substr(0, 20));
   }
-  // The answer has as many bytes.
+  // The answer has as many bytes. Any number of times.
   std::string ask(std::string_view request, std::size_t size) {
-    socket_.send(std::string_view(hello_).substr(20));
+    if (!hello_.empty()) socket_.send(std::string_view(hello_).substr(20));
+    hello_.clear();
     while (SSL_do_handshake(ssl_.get()) != 1) receive();
     if (!request.empty()) {
       SSL_write(ssl_.get(), request.data(), static_cast<int>(request.size()));
@@ -132,6 +133,15 @@ class SlowClient {
       }
     }
     return answer;
+  }
+  // One record of it. `between` is called when all but its last byte are sent.
+  template <class F>
+  void send_in_parts(std::string_view text, F&& between) {
+    SSL_write(ssl_.get(), text.data(), static_cast<int>(text.size()));
+    const std::string record = made();
+    socket_.send(std::string_view(record).substr(0, record.size() - 1));
+    between();
+    socket_.send(std::string_view(record).substr(record.size() - 1));
   }
 
  private:

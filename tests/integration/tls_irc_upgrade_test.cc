@@ -56,5 +56,17 @@ TEST_P(TlsIrcUpgradeTest, ARoomTalksOn) {
   }
 }
 
+// It is longer than a line may be, and has many short ones.
+TEST_P(TlsIrcUpgradeTest, ALongRecordMayComeInParts) {
+  SlowClient slow(supervisor_.port());
+  slow.ask("", 0);  // the handshake
+  std::string lines;
+  for (int i = 0; i < 2042; ++i) lines += "PONG x\r\n";
+  lines += "NICK slow\r\nUSER slow 0 * :slow\r\nJOIN #tls\r\n";
+  Typed ann(client());
+  slow.send_in_parts(lines, [&] { sit_down(ann, "ann"); });
+  ann.wait_for(":slow!");
+}
+
 }  // namespace
 }  // namespace handoff::test

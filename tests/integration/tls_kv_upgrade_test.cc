@@ -81,10 +81,11 @@ TEST_F(TlsKvUpgradeTest, ARequestBehindALateHandshakeIsNotLost) {
   EXPECT_EQ(cli({"GET", "late"}), "yes\n");
 }
 
-// A reader that rests: records that were not sent, and one that was sent by half.
+// A request of more than 16 MiB, and a reader that rests: records that were not sent, and one that
+// was sent by half.
 TEST_F(TlsKvUpgradeTest, ALargeAnswerIsExact) {
   start(1);
-  const std::string value = "head -c 12000000 /dev/zero | tr '\\0' x";
+  const std::string value = "head -c 20000000 /dev/zero | tr '\\0' x";
   std::string set = value + " |";
   for (const std::string& word : tool("redis-cli", {"-x", "SET", "large"})) set += " " + word;
   shell(set + " >/dev/null");

@@ -140,6 +140,15 @@ TEST_P(ChatPageTest, TwoPeopleTalkThroughUpgrades) {
   ann->wait_for("* bob has left.");
 }
 
+// Whether it is whole or not.
+TEST_P(ChatPageTest, ALongRequestIsRefused) {
+  for (const std::string end : {"\r\n\r\n", ""}) {
+    auto somebody = connect();
+    somebody->type("GET / HTTP/1.1\r\nX: " + std::string(9000, 'x') + end);
+    somebody->wait_for("HTTP/1.1 431 ");
+  }
+}
+
 // Half a request is a session of nobody yet.
 TEST_P(ChatPageTest, ARequestGoesOnInTheNextRelease) {
   auto somebody = connect();

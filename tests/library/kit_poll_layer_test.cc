@@ -34,6 +34,13 @@ class PollLayerTest : public PollTest {
       handoff_conn_send(c, "end\n", 4);
     };
   }
+  void let_ends_wait() {
+    layer_.ending = [](handoff_conn_t* c) {
+      auto& test = static_cast<PollLayerTest&>(of(handoff_conn_layer_context(c)));
+      test.heard_.emplace_back(test.waits_ ? "not yet" : "now");
+      return test.waits_ ? 1 : 0;
+    };
+  }
   // A client whose line was answered.
   void serve(LineClient& client) {
     client.send("hello\n");
@@ -47,6 +54,7 @@ class PollLayerTest : public PollTest {
   }
 
   handoff_conn_layer layer_{};
+  bool waits_ = true;   // ends of the output wait
   bool fails_ = false;  // the layer finds an error meanwhile, and closes for it
 };
 
@@ -97,6 +105,26 @@ TEST_F(PollLayerTest, ALayerMayCloseWhereTheOutputEnds) {
   turn_until([this] { return heard_.size() == 4; });
   EXPECT_THAT(heard_, ElementsAre("layer parts", "author parts", "closed", "destroyed"));
   EXPECT_EQ("bye\n", client.line());
+  EXPECT_EQ("end\n", client.line());
+  EXPECT_EQ("EOF", client.line());
+}
+
+// A handshake is under way, say.
+TEST_F(PollLayerTest, ALayerMayLetTheEndOfTheOutputWait) {
+  let_ends_wait();
+  start_with_layer();
+  LineClient client(address());
+  serve(client);
+  handoff_conn_end_output(conn_);
+  handoff_conn_send(conn_, "more\n", 5);
+  turn_until([this] { return handoff_conn_output_size(conn_) == 0; });
+  EXPECT_EQ("more\n", client.line());
+  waits_ = false;
+  handoff_conn_end_output(conn_);
+  handoff_conn_close(conn_);
+  turn_until([this] { return heard_.size() == 6; });
+  EXPECT_THAT(heard_,
+              ElementsAre("not yet", "now", "layer parts", "author parts", "closed", "destroyed"));
   EXPECT_EQ("end\n", client.line());
   EXPECT_EQ("EOF", client.line());
 }

@@ -18,7 +18,10 @@
 
 #include <handoff/uv.hpp>
 
+#include <cstddef>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -30,6 +33,7 @@
 #include <handoff/tls.hpp>
 
 #include <openssl/err.h>
+#include <openssl/evp.h>
 #include <openssl/ssl.h>
 #endif
 
@@ -49,19 +53,16 @@ class Plain : public handoff::uv::Stream {
   std::string save() const final { return save_plain(); }
 };
 
-// The session is late: its handshake was under way at the switch. What all sessions share is the
-// next process's by now, so leave its input, which goes along. For sessions that are not held
-// otherwise.
-inline bool on_its_way(const handoff::uv::Stream& stream) {
-  return stream.host().service().state() == handoff::State::kLate;
-}
-
 class Door {
  public:
   using ListenOptions = handoff::uv::Host::ListenOptions;
 
-  // Throws std::runtime_error, saying what is wrong with which file.
-  Door(const TlsFiles& files, handoff::Service& service) {
+  static constexpr std::size_t kMaxRequest = std::size_t{16} << 20;
+
+  // max_request: of bytes, as Host::max_input is where connections are plain. Throws
+  // std::runtime_error, saying what is wrong with which file.
+  Door(const TlsFiles& files, handoff::Service& service,
+       [[maybe_unused]] std::size_t max_request = kMaxRequest) {
     files.check();
     if (!files.wanted()) return;
     if (service.lanes() > 1) {
@@ -70,7 +71,8 @@ class Door {
           "own, and this program has one; give --threads 1");
     }
 #ifdef EXAMPLE_TLS
-    context_ = std::make_unique<handoff::tls::Context>(load(files).get(), service);
+    context_ = std::make_unique<handoff::tls::Context>(
+        load(files).get(), service, handoff::tls::ContextOptions{.max_plain = max_request});
 #endif
   }
 
@@ -133,9 +135,14 @@ class Door {
     check(names != nullptr ? 1 : 0, what);
     SSL_CTX_set_client_CA_list(made.get(), names);
     SSL_CTX_set_verify(made.get(), SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
-    // Without it a client that has a certificate resumes nothing.
-    static constexpr unsigned char kWho[] = {'e', 'x', 'a', 'm', 'p', 'l', 'e'};
-    check(SSL_CTX_set_session_id_context(made.get(), kWho, sizeof kWho), "a name for sessions");
+    // Without a name for its sessions a client that has a certificate resumes nothing. Keys of
+    // tickets move, and a client of other CAs must not resume what these would not let in.
+    std::ifstream file(files.client_ca, std::ios::binary);
+    const std::string text((std::istreambuf_iterator<char>(file)), {});
+    unsigned char id[EVP_MAX_MD_SIZE];
+    unsigned size = 0;
+    check(EVP_Digest(text.data(), text.size(), id, &size, EVP_sha256(), nullptr), what);
+    check(SSL_CTX_set_session_id_context(made.get(), id, size), "a name for sessions");
     return made;
   }
 

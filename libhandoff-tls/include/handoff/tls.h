@@ -18,7 +18,9 @@
  *      for each restored session. If they do not agree, end the connection.
  *   3. A connection is accepted: handoff_tls_written(), handoff_tls_accept(). From its first byte
  *      until handoff_tls_established() handoff_session_hold() it, with a deadline of yours, at
- *      which you close it.
+ *      which you close it. In a process that is late by then nothing that it says is for you: where
+ *      handoff_session_leaves(), release it and consume no plaintext, and the next process opens it
+ *      again.
  *   4. save(): move handoff_tls_out() to the session's output, then handoff_tls_save() into bytes
  *      for handoff_save_layer(). Wipe your copy (explicit_bzero(3)), which has the keys. What
  *      handoff_tls_feed() has not consumed is the session's input: the state is as before it, and
@@ -113,7 +115,9 @@ HANDOFF_API void handoff_tls_key_memory(size_t* bytes, size_t* unlocked);
  * the ticket callback of the SSL_CTX, also of those that handoff_tls_context_use() gets. Contexts
  * do not share keys: a client must not resume where it would not be let in. Those of several lanes
  * may, by handoff_tls_save_tickets() and handoff_tls_load_tickets(). With client certificates
- * OpenSSL demands SSL_CTX_set_session_id_context(3). */
+ * OpenSSL demands SSL_CTX_set_session_id_context(3). A client that resumes is not verified again,
+ * so give another id where others are let in than before (another CA): with
+ * handoff_tls_context_use() as in the next generation. */
 HANDOFF_API int handoff_tls_tickets(handoff_tls_context_t* c, uint32_t period_s);
 #define HANDOFF_TLS_TICKETS_MAX 256u
 /* The keys as bytes, HANDOFF_TLS_TICKETS_MAX at most: for a handoff_blob() of lane 0, which
@@ -236,7 +240,8 @@ HANDOFF_API ssize_t handoff_tls_save(handoff_tls_t* t, void* to, size_t size);
 HANDOFF_API int handoff_tls_restore(handoff_tls_t** out, handoff_tls_context_t* c,
                                     const void* state, size_t length);
 /* Whether the state is the newest there is: the kernel was given what the session has sealed, but
- * for `unsent` bytes, which are the output that came with it. written is of handoff_tls_written().
+ * for `unsent` bytes, which are the output that came with it. written is of handoff_tls_written(),
+ * and may have a FIN in it where handoff_tls_shutdown() was called.
  * HANDOFF_ERR_IDENTITY if not: the next nonce may have been used. The session stays inert then;
  * reset the connection. */
 HANDOFF_API int handoff_tls_check(handoff_tls_t* t, uint64_t written, uint64_t unsent);

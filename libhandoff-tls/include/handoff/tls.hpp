@@ -17,10 +17,12 @@
 //   host.start();
 //   uv_run(uv_default_loop(), UV_RUN_DEFAULT);
 //
-// A session whose handshake is under way stays with its process, and moves when it is done
-// (hold()). A service with several lanes has a Context for each, on its lane's Service and Host;
-// the ticket keys that move are lane 0's. A release whose Streams are no tls::Streams refuses the
-// sessions, as this one does those that have no TLS.
+// A session whose handshake is under way stays with its process, and moves when it is done. What it
+// says behind its handshake is for the next process, which also gets on_secure(): in a late process
+// the author hears nothing of it, unless it is held or independent. A service with several lanes
+// has a Context for each, on its lane's Service and Host; the ticket keys that move are lane 0's. A
+// release whose Streams are no tls::Streams refuses the sessions, as this one does those that have
+// no TLS.
 #ifndef HANDOFF_TLS_HPP
 #define HANDOFF_TLS_HPP
 
@@ -44,6 +46,10 @@ struct ContextOptions {
   // own.
   std::string tickets = "tls.tickets";
   std::uint32_t ticket_period_s = 0;  // see handoff_tls_tickets()
+  // A connection with so much plaintext that on_plain() has seen and not consumed is closed, after
+  // on_overflow(): no request may be longer. Host::max_input is of records, and is to be larger. 0
+  // for 16 MiB.
+  std::size_t max_plain = std::size_t{16} << 20;
 };
 
 // What the sessions of one Host share: an SSL_CTX, and whether this process may seal. Made before
@@ -78,6 +84,7 @@ class Context {
 
   Service& service_;
   std::uint64_t handshake_ms_;
+  std::size_t max_plain_;
   bool owned_ = false;
   struct Close {
     void operator()(handoff_tls_context_t* p) const { handoff_tls_context_close(p); }
@@ -104,10 +111,13 @@ class Stream : public uv::Stream {
   void write(std::string_view plain) final;
   // close_notify behind what was written, then as uv::Stream's.
   void close() final;
-  // Likewise.
+  // Likewise; before the handshake is over it waits, as what was written does.
   void end_output();
   void pause() final;
   void resume() final;
+  // As uv::Stream's, by the author: the layer holds for itself, and one does not end the other's.
+  void hold();
+  void release();
   // The handshake is over.
   bool secure() const { return tls_ != nullptr && handoff_tls_established(tls_.get()) != 0; }
   // What is known of the session, also after a move. Valid until the session's next bytes.
@@ -127,7 +137,8 @@ class Stream : public uv::Stream {
   virtual std::string save_plain() const = 0;
   // A handshake begins: SSL_set_session(3), say. See handoff_tls_ssl().
   virtual void on_handshake(ssl_st* /*ssl*/) {}
-  // The handshake is over: info() is known. Not called after a move.
+  // The handshake is over: info() is known. Once for a session, in the process that serves it then:
+  // after on_open(true) where the handshake has ended in a late one.
   virtual void on_secure() {}
   // close() follows.
   virtual void on_tls_end(End /*how*/) {}
@@ -151,11 +162,13 @@ class Stream : public uv::Stream {
     void operator()(handoff_tls_t* p) const { handoff_tls_free(p); }
   };
 
+  void hold_for_handshake();
   bool accept();
   bool start(int result, handoff_tls_t* made);
   bool ready();
   void flush();
   void begun();
+  void leave();
   bool deliver();
   void end(End how);
 
@@ -172,6 +185,11 @@ class Stream : public uv::Stream {
   bool paused_ = false;
   bool resumed_ = false;  // since on_plain() was called
   bool over_ = false;     // the peer's half
+  bool author_holds_ = false;
+  bool layer_holds_ = false;
+  bool ends_ = false;    // end_output() was called before the handshake was over
+  bool leaves_ = false;  // secure, and on its way to the next process
+  bool untold_ = false;  // secure, and on_secure() was not called
 };
 
 }  // namespace handoff::tls

@@ -15,6 +15,10 @@
  *
  * On asio.hpp it is the same, with Host::kit() for p, between Host::listen() and Host::start().
  *
+ * What a connection says behind a handshake that ends in a late process is for the next one, which
+ * also calls secure(): here its author hears nothing of it, unless it is held or independent.
+ * handoff_conn_end_output() waits for a handshake, as what was written does.
+ *
  * Not for services with several lanes: the blob of ticket keys is declared on the kit's handle, and
  * only lane 0's takes one. Results are as in handoff.h. handoff_tls_poll_session() is NULL where a
  * connection has no session yet.
@@ -39,12 +43,17 @@ struct handoff_tls_poll_options {
   uint64_t handshake_ms;
   /* The name of the blob by which ticket keys move; NULL for "tls.tickets". */
   const char* tickets;
-  /* The handshake is over: handoff_tls_get_info() tells of the session. Not after a move. NULL if
-   * nobody wants to know, as the next. */
+  /* The handshake is over: handoff_tls_get_info() tells of the session. Once for a session, in the
+   * process that serves it then: after adopted() where the handshake has ended in a late one. NULL
+   * if nobody wants to know, as the next. */
   void (*secure)(handoff_conn_t* c, handoff_tls_t* session);
   /* The session has failed, and c is closed next: an alert, what is no TLS, no handshake in time,
    * an end without close_notify, which may be a cut. */
   void (*failed)(handoff_conn_t* c, const char* why);
+  /* A connection with so much plaintext that input() has seen and not consumed is closed: no
+   * request may be longer. 0 for 16 MiB. handoff_poll_options.max_input is of records, and is to be
+   * larger by 17 KiB at least: a record that is not whole counts, too. */
+  size_t max_plain;
 };
 
 struct handoff_tls_poll { /* its members are its own */
@@ -62,6 +71,9 @@ struct handoff_tls_conn { /* a connection's */
   uint64_t deadline_ms, timer;
   size_t delivered;             /* of the plaintext that waits, what input() has had */
   int unchecked, refused, told; /* told: of an end without close_notify */
+  int ends;                     /* its output is to end once the handshake is over */
+  int leaves; /* the handshake is over, and the connection on its way to the next process */
+  int untold; /* the handshake is over, and secure() was not called */
 };
 
 #include <handoff/detail/tls_poll_layer.h>
@@ -76,9 +88,10 @@ static inline int handoff_tls_poll_open(struct handoff_tls_poll* out, handoff_po
   memset(out, 0, sizeof *out);
   memset(&open, 0, sizeof open);
   open.size = sizeof open;
-  open.max_plain = (size_t)16 << 20; /* as handoff_poll_options.max_input */
   out->kit = p;
   if (options != NULL) out->options = *options;
+  if (out->options.max_plain == 0) out->options.max_plain = (size_t)16 << 20;
+  open.max_plain = out->options.max_plain;
   if (out->options.handshake_ms == 0) out->options.handshake_ms = 10000;
   if (out->options.tickets == NULL) out->options.tickets = "tls.tickets";
   result = handoff_tls_context_open(&out->context, ssl, &open);
@@ -107,6 +120,7 @@ static inline int handoff_tls_poll_use(struct handoff_tls_poll* t, const char* n
   layer.input = handoff_tls_poll_input_;
   layer.write = handoff_tls_poll_write_;
   layer.closing = handoff_tls_poll_closing_;
+  layer.ending = handoff_tls_poll_ending_;
   layer.save = handoff_tls_poll_save_;
   layer.restore = handoff_tls_poll_restore_;
   layer.destroy = handoff_tls_poll_destroy_;

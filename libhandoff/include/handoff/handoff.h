@@ -723,6 +723,10 @@ HANDOFF_API int handoff_session_hold_until(handoff_t* h, uint64_t id, uint64_t d
 /* Lets a held session move. Does nothing if it was not held; -EBUSY as handoff_session_hold(). A
  * late session whose state is put moves once it puts one after this: release it, then put. */
 HANDOFF_API int handoff_session_release(handoff_t* h, uint64_t id);
+/* 1 if this process is late, and the session moves to the newer one as soon as it is not held: what
+ * it shares with others is there already. 0 elsewhere, and for a session that stays() here, that
+ * the newer process has refused, or that shares nothing (INDEPENDENT) and may be served here. */
+HANDOFF_API int handoff_session_leaves(handoff_t* h, uint64_t id);
 /* Says that the session can't move, and why, in a few words for the operator: "tls", since the keys
  * of its connection are with a library in this process. At a switch it stays here, and it never
  * moves; once the drain is over it is reset, unless the configuration says `late = "keep"`. `plan`

@@ -626,6 +626,8 @@ class Service {
     check(handoff_session_fd(h_, id, name.c_str(), fd));
   }
   void session_release(SessionId id) { check(handoff_session_release(h_, id)); }
+  // The session goes to the newer process as soon as it is not held.
+  bool session_leaves(SessionId id) const { return handoff_session_leaves(h_, id) > 0; }
   std::uint64_t session_count() const { return handoff_session_count(h_); }
 
   // The C handle, borrowed.

@@ -177,13 +177,14 @@ struct handoff_conn_layer {
   /* Bytes of the socket, as those of input() in handoff_conn_ops: what they say goes to the author
    * by handoff_conn_deliver(). handoff_conn_seen() is 0 where all is to be looked at again. */
   size_t (*input)(handoff_conn_t* c, const char* data, size_t length);
-  /* What the author writes: handoff_conn_send() sends. The result is that of handoff_conn_write().
-   */
+  /* What the author writes: handoff_conn_send() sends. The result is handoff_conn_write()'s. */
   int (*write)(handoff_conn_t* c, const void* data, size_t length);
   /* c is about to close, by whatever cause, and the author's closing() was called; or its output is
    * to end (handoff_conn_end_output()). ended: the peer has ended its half. A last word may be
    * sent. Once a connection. */
   void (*closing)(handoff_conn_t* c, int ended);
+  /* The author ends the output. 1: not yet, and the layer calls handoff_conn_end_output() then. */
+  int (*ending)(handoff_conn_t* c);
   /* As in handoff_conn_ops, by handoff_save_layer(), beside the author's. Without a restore() a
    * connection that has bytes of a layer is refused. With one, length may be 0. */
   int (*save)(handoff_conn_t* c, handoff_saved_t* out);
@@ -210,6 +211,15 @@ HANDOFF_API int handoff_conn_send(handoff_conn_t* c, const void* data, size_t le
  * how much is consumed. 0, without a call, while c is paused or closing. */
 HANDOFF_API size_t handoff_conn_deliver(handoff_conn_t* c, const char* data, size_t length,
                                         size_t seen);
+/* As handoff_conn_hold() and handoff_conn_release(), for the layer: c moves once neither the author
+ * nor the layer holds it. */
+HANDOFF_API int handoff_conn_layer_hold(handoff_conn_t* c);
+HANDOFF_API int handoff_conn_layer_release(handoff_conn_t* c);
+/* 1 if c moves to the newer process as soon as the layer does not hold it (see
+ * handoff_session_leaves()), so that its author is to be given nothing new; 0 if not. */
+HANDOFF_API int handoff_conn_leaves(const handoff_conn_t* c);
+/* In restore(): input() comes once c is this process's, also without bytes. */
+HANDOFF_API void handoff_conn_look(handoff_conn_t* c);
 
 /* ---- timers and other fds, from handoff_poll_start() on ------------------- */
 

@@ -24,6 +24,8 @@ struct TlsEchoOptions {
   // Each request is a line, and the answer comes when it is whole. With tls.hpp to "who" it is what
   // is known of the session.
   bool lines = false;
+  // Then: what its answers begin with, and what it says when a handshake is over.
+  std::string name = {};
   std::uint32_t lanes = 1;  // of the one on tls.hpp
   std::uint64_t handshake_ms = 10'000;
   // An SSL_CTX that the process makes for itself, of this suite ("" for all): OpenSSL's own ticket
@@ -31,6 +33,9 @@ struct TlsEchoOptions {
   std::optional<std::string> own_context = {};
   // The listener is served without TLS.
   bool plain = false;
+  std::size_t max_plain = 0;
+  bool ends = false;         // it ends its half behind the welcome
+  bool independent = false;  // its sessions share nothing
 };
 
 // Runs it as a service of the name "test"; to be given to a ServiceProcess. The exit status is 0,

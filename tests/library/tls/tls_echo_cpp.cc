@@ -30,8 +30,10 @@ class Echo final : public tls::Stream {
       if (end == std::string_view::npos) return used;
       const std::string_view line = plain.substr(used, end - used);
       used = end + 1;
-      write(std::to_string(++count_) + " " + (line == "who" ? who() : std::string(line)) + "\n");
+      write(name() + std::to_string(++count_) + " " + (line == "who" ? who() : std::string(line)) +
+            "\n");
       if (line == "close") close();
+      if (line == "hold") hold();
       if (line == "pause" || line == "blink") {
         pause();
         if (line == "blink") resume();
@@ -41,14 +43,19 @@ class Echo final : public tls::Stream {
   }
   void on_open(bool adopted) override {
     if (options_.lines && !adopted) write("welcome\n");
+    if (options_.ends && !adopted) end_output();
   }
-  void on_secure() override { count_ = 0; }
+  void on_secure() override {
+    count_ = 0;
+    if (!options_.name.empty()) write("secure " + options_.name + "\n");
+  }
   void on_tls_end(tls::End how) override {
     if (how == tls::End::kFailed) std::fprintf(stderr, "%s\n", why());
   }
   std::string save_plain() const override { return std::to_string(count_); }
 
  private:
+  std::string name() const { return options_.name + (options_.name.empty() ? "" : " "); }
   std::string who() const {
     const handoff_tls_info known = info();
     const std::string_view digest(static_cast<const char*>(known.peer_digest),
@@ -77,7 +84,7 @@ class PlainEcho final : public uv::Stream {
 // A loop with what belongs to its thread.
 struct Loop {
   Loop(Service& lane, const TlsEchoOptions& options, SSL_CTX* ssl)
-      : context(ssl, lane, {.handshake_ms = options.handshake_ms}) {
+      : context(ssl, lane, {.handshake_ms = options.handshake_ms, .max_plain = options.max_plain}) {
     uv_loop_init(&loop);
     host = std::make_unique<uv::Host>(&loop, lane);
     context.join(*host);
@@ -90,7 +97,8 @@ struct Loop {
                    if (options.refuses) throw std::runtime_error("refused, by a test");
                    if (options.plain) return std::make_unique<PlainEcho>();
                    return std::make_unique<Echo>(context, options, state);
-                 });
+                 },
+                 {.independent = options.independent});
   }
   int run() {
     try {

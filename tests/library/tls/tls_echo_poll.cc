@@ -16,16 +16,20 @@ const TlsEchoOptions& options_of(const handoff_conn_t* c) {
 }
 
 int opened(handoff_conn_t* c) {
-  return options_of(c).lines ? handoff_conn_printf(c, "%s\n", "welcome") : 0;
+  const int result = options_of(c).lines ? handoff_conn_printf(c, "%s\n", "welcome") : 0;
+  if (options_of(c).ends) handoff_conn_end_output(c);
+  return result;
 }
 
 // With lines: whole ones.
 std::size_t input(handoff_conn_t* c, const char* data, std::size_t length) {
   std::string_view text(data, length);
   if (options_of(c).lines) text = text.substr(0, text.rfind('\n') + 1);
+  if (!text.empty()) handoff_conn_printf(c, "%s", options_of(c).name.c_str());
   handoff_conn_write(c, text.data(), text.size());
   if (text == "close\n") handoff_conn_close(c);
   if (text == "pause\n") handoff_conn_pause(c);
+  if (text == "hold\n") handoff_conn_hold(c);
   return text.size();
 }
 
@@ -54,9 +58,15 @@ int run_tls_echo_poll(const TlsEchoOptions& options) {
   ops.input = input;
   ops.save = save;
   ops.restore = restore;
+  ops.flags = options.independent ? HANDOFF_SESSION_INDEPENDENT : 0;
   handoff_tls_poll tls{};
   handoff_tls_poll_options how{};
   how.handshake_ms = options.handshake_ms;
+  how.max_plain = options.max_plain;
+  how.secure = [](handoff_conn_t* c, handoff_tls_t*) {
+    const std::string& name = options_of(c).name;
+    if (!name.empty()) handoff_conn_printf(c, "secure %s\n", name.c_str());
+  };
   how.failed = [](handoff_conn_t*, const char* why) { std::fprintf(stderr, "%s\n", why); };
   int result = handoff_poll_listen(p, "public", "tcp:127.0.0.1:0", &ops,
                                    const_cast<TlsEchoOptions*>(&options));

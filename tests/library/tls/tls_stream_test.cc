@@ -166,6 +166,40 @@ TEST_F(TlsStreamTest, ALongRequestMovesInItsMiddle) {
   EXPECT_EQ(answer, client.read(answer.size()));
 }
 
+// Said before there was a handshake, and it comes behind that.
+TEST_F(TlsStreamTest, TheEndOfAHalfWaitsForTheHandshake) {
+  options_.ends = true;
+  for (const TlsFace face : {TlsFace::kCpp, TlsFace::kPoll}) {
+    options_.face = face;
+    ServiceProcess service(1, tls_echo(options_));
+    const auto owner = service.await_message<v1::Owner>(Type::kOwner);
+    TlsClient client(clients_.get(), owner.named(0).address());
+    ASSERT_TRUE(client.shake_hands());
+    EXPECT_EQ("welcome\n", client.read(100));
+    EXPECT_EQ(SSL_ERROR_ZERO_RETURN, client.error()) << "close_notify";
+    EXPECT_TRUE(client.write("and the other half goes on"));
+  }
+}
+
+// ---- limits ----
+
+TEST_F(TlsStreamTest, ARequestThatIsTooLongEndsTheConnection) {
+  for (const TlsFace face : {TlsFace::kCpp, TlsFace::kPoll}) {
+    options_.face = face;
+    options_.max_plain = 50'000;
+    ServiceProcess service(1, tls_echo(options_));
+    const auto owner = service.await_message<v1::Owner>(Type::kOwner);
+    TlsClient client(clients_.get(), owner.named(0).address());
+    ASSERT_TRUE(client.shake_hands());
+    ASSERT_EQ("welcome\n", client.line());
+    ASSERT_TRUE(client.write(std::string(30'000, 'x') + "\n"));
+    EXPECT_THAT(client.line(), testing::HasSubstr("xxx"));
+    ASSERT_TRUE(client.write(std::string(70'000, 'x')));
+    EXPECT_EQ("", client.read(1));
+    EXPECT_EQ(SSL_ERROR_ZERO_RETURN, client.error()) << "close_notify";
+  }
+}
+
 // ---- a deadline ----
 
 TEST_F(TlsStreamTest, ThereIsATimeForAHandshake) {

@@ -21,6 +21,7 @@ TEST(HttpTest, HasThePage) {
   const Answer page = answer("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
   EXPECT_THAT(page.bytes, StartsWith("HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8"));
   EXPECT_THAT(page.bytes, HasSubstr("<!DOCTYPE html>"));
+  EXPECT_THAT(page.bytes, HasSubstr("frame-ancestors 'none'")) << "in no other page";
   EXPECT_FALSE(page.talks);
 }
 

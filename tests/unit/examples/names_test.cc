@@ -7,6 +7,9 @@ namespace {
 
 TEST(NamesTest, WhatIsShownHasNoControlCharacters) {
   EXPECT_EQ(printable("a\tb\x1b[2Jc\r\x7f"), "a b[2Jc");
+  EXPECT_EQ(printable("a\xc2\x9b"
+                      "2Jb\xc2\x80\xc2\xa0"),
+            "a2Jb\xc2\xa0");
 }
 
 TEST(NamesTest, WhatIsShownIsUtf8) {

@@ -157,6 +157,30 @@ TEST(StateTest, WhatHasEndedStaysEnded) {
   EXPECT_TRUE(failed.record.failed());
 }
 
+// The kernel counts a FIN, too, which goes behind close_notify: nothing is sealed after that.
+TEST(StateTest, AFinIsNoRecordOfAnother) {
+  for (const Golden& golden : kGolden) {
+    End server(Role::kServer, golden.suite), client(Role::kClient, golden.suite);
+    const std::uint64_t before = server.record.position().end();
+    Heir open(save(server.record));
+    EXPECT_FALSE(open.record.check(before + 1, 0));
+    ASSERT_TRUE(server.record.close(server.wire));
+    const std::uint64_t end = server.record.position().end();
+    const std::string to_server = client.sealed("more");
+    for (const std::uint64_t fin : {0, 1}) {
+      Heir heir(save(server.record));
+      EXPECT_FALSE(heir.record.check(end + 2, 0));
+      EXPECT_FALSE(heir.record.check(before, 0));
+      EXPECT_TRUE(heir.record.check(end + fin, 0));
+      EXPECT_FALSE(heir.record.seal("x", heir.wire));
+      std::size_t consumed = 0;
+      ASSERT_EQ(Opened::kRecord, heir.record.open(to_server, consumed, heir.plain, heir.wire));
+      EXPECT_EQ("more", heir.plain.view());
+      EXPECT_TRUE(heir.wire.empty());
+    }
+  }
+}
+
 // Else a peer could go on for ever where a session moves again and again.
 TEST(StateTest, IdleRecordsAreCountedOn) {
   End server(Role::kServer), client(Role::kClient);

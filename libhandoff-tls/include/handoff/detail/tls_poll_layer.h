@@ -39,7 +39,9 @@ static inline void handoff_tls_poll_fail_(handoff_conn_t* c, const char* why) {
 static inline void handoff_tls_poll_late_(void* user) {
   struct handoff_tls_conn* const own = (struct handoff_tls_conn*)user;
   own->timer = 0;
-  if (!handoff_tls_established(own->session)) {
+  if (own->leaves) {
+    handoff_tls_poll_fail_(own->of, "a TLS session was not taken by the newer process in time");
+  } else if (!handoff_tls_established(own->session)) {
     handoff_tls_poll_fail_(own->of, "no TLS handshake within its time");
   }
 }
@@ -94,6 +96,8 @@ static inline int handoff_tls_poll_ready_(handoff_conn_t* c) {
   uint64_t written = 0;
   if (own == NULL || own->refused) return 0;
   if (!own->unchecked) return 1;
+  /* The donor may still send: what agrees now may not agree then. */
+  if (handoff_state(handoff_poll_service(handoff_conn_poll(c))) == HANDOFF_STATE_HEIR) return 0;
   own->unchecked = 0;
   handoff_tls_poll_owns_(handoff_tls_poll_of_(c));
   if (handoff_tls_written(handoff_conn_fd(c), &written) == 0 &&
@@ -115,7 +119,7 @@ static inline int handoff_tls_poll_start_(handoff_conn_t* c, int client) {
     result = client ? handoff_tls_connect(&own->session, t->context, NULL, written)
                     : handoff_tls_accept(&own->session, t->context, written);
   }
-  if (result == 0) result = handoff_conn_hold(c); /* until the handshake is over */
+  if (result == 0) result = handoff_conn_layer_hold(c); /* until the handshake is over */
   if (result == 0) return 1;
   handoff_tls_poll_fail_(c, handoff_strerror(result));
   return 0;
@@ -132,9 +136,17 @@ static inline void handoff_tls_poll_connected_(handoff_conn_t* c) {
   handoff_tls_poll_flush_(c, own);
 }
 
-/* The handshake is over. */
+static inline void handoff_tls_poll_tell_(handoff_conn_t* c) {
+  const struct handoff_tls_poll* const t = handoff_tls_poll_of_(c);
+  struct handoff_tls_conn* const own = handoff_tls_poll_own_(c);
+  own->untold = 0;
+  if (t->options.secure != NULL) t->options.secure(c, own->session);
+}
+
+/* The handshake is over. In a late process all that the session has to do with is the next one's:
+ * the author hears of it there, and input waits. Nobody knows here whether that process takes it,
+ * so there is a time for that, too. */
 static inline void handoff_tls_poll_begun_(handoff_conn_t* c) {
-  struct handoff_tls_poll* const t = handoff_tls_poll_of_(c);
   struct handoff_tls_conn* const own = handoff_tls_poll_own_(c);
   handoff_tls_poll_set_deadline_(own, 0);
   if (own->waiting_length > 0) {
@@ -144,7 +156,19 @@ static inline void handoff_tls_poll_begun_(handoff_conn_t* c) {
   free(own->waiting);
   own->waiting = NULL;
   own->waiting_length = 0;
-  if (t->options.secure != NULL) t->options.secure(c, own->session);
+  if (own->ends) {
+    own->ends = 0;
+    handoff_conn_end_output(c);
+  }
+  own->leaves = own->untold = handoff_conn_leaves(c);
+  handoff_conn_layer_release(c); /* a hold of the author's goes on */
+  if (!own->leaves) {
+    handoff_tls_poll_tell_(c);
+    return;
+  }
+  handoff_conn_pause(c);
+  handoff_tls_poll_set_deadline_(
+      own, handoff_tls_poll_now_ms_() + handoff_tls_poll_of_(c)->options.handshake_ms);
 }
 
 /* Whether the author has consumed some of what waits. */
@@ -164,14 +188,14 @@ static inline size_t handoff_tls_poll_input_(handoff_conn_t* c, const char* data
   struct handoff_tls_info info;
   size_t used = 0;
   int more = 1;
-  int shook_hands;
   const char* plain = NULL;
   if (own == NULL || (own->session == NULL && !handoff_tls_poll_start_(c, 0)) ||
       !handoff_tls_poll_ready_(c)) {
     if (own == NULL) handoff_conn_close(c);
     return length;
   }
-  shook_hands = handoff_tls_established(own->session);
+  if (own->leaves) return 0;
+  if (own->untold) handoff_tls_poll_tell_(c);
   if (handoff_conn_seen(c) == 0) own->delivered = 0; /* after a pause, too */
   while (more) {
     const int was_secure = handoff_tls_established(own->session);
@@ -179,15 +203,21 @@ static inline size_t handoff_tls_poll_input_(handoff_conn_t* c, const char* data
     const int is_secure = handoff_tls_established(own->session);
     handoff_tls_poll_flush_(c, own->session);
     if (!was_secure && is_secure) handoff_tls_poll_begun_(c);
-    more = is_secure && handoff_tls_poll_deliver_(c, own);
+    more = is_secure && !own->leaves && handoff_tls_poll_deliver_(c, own);
     if (fed < 0) {
       handoff_tls_poll_fail_(c, handoff_tls_error(own->session));
       return length;
     }
     used += (size_t)fed;
   }
-  if (!handoff_tls_established(own->session)) return used;
-  if (!shook_hands) handoff_conn_release(c);
+  if (!handoff_tls_established(own->session) || own->leaves) return used;
+  if (own->delivered >= handoff_tls_poll_of_(c)->options.max_plain && !handoff_conn_closing(c)) {
+    if (handoff_tls_poll_of_(c)->options.failed != NULL) {
+      handoff_tls_poll_of_(c)->options.failed(c, "more plaintext waits than max_plain lets");
+    }
+    handoff_conn_close(c); /* nothing more would ever be opened */
+    return length;
+  }
   memset(&info, 0, sizeof info);
   info.size = sizeof info;
   handoff_tls_get_info(own->session, &info);
@@ -201,7 +231,7 @@ static inline size_t handoff_tls_poll_input_(handoff_conn_t* c, const char* data
 static inline int handoff_tls_poll_write_(handoff_conn_t* c, const void* data, size_t length) {
   struct handoff_tls_conn* const own = handoff_tls_poll_own_(c);
   int result;
-  if (own == NULL) return -EPIPE;
+  if (own == NULL || own->ends) return -EPIPE;
   if (!handoff_tls_established(own->session)) {
     char* const more = (char*)realloc(own->waiting, own->waiting_length + length);
     if (more == NULL) return -ENOMEM;
@@ -209,7 +239,7 @@ static inline int handoff_tls_poll_write_(handoff_conn_t* c, const void* data, s
     own->waiting = more;
     own->waiting_length += length;
     handoff_conn_touch(c);
-    return own->waiting_length > HANDOFF_TLS_MAX_WAITING ? handoff_conn_hold(c) : 0;
+    return own->waiting_length > HANDOFF_TLS_MAX_WAITING ? handoff_conn_layer_hold(c) : 0;
   }
   if (!handoff_tls_poll_ready_(c)) return -EPIPE;
   result = handoff_tls_write(own->session, data, length);
@@ -229,6 +259,15 @@ static inline void handoff_tls_poll_closing_(handoff_conn_t* c, int ended) {
   if (handoff_tls_shutdown(own->session) == 0) handoff_tls_poll_flush_(c, own->session);
 }
 
+/* A FIN before the handshake is over would leave its messages unsaid. */
+static inline int handoff_tls_poll_ending_(handoff_conn_t* c) {
+  struct handoff_tls_conn* const own = handoff_tls_poll_own_(c);
+  if (own == NULL || handoff_tls_established(own->session)) return 0;
+  own->ends = 1;
+  handoff_conn_layer_hold(c);
+  return 1;
+}
+
 static inline int handoff_tls_poll_save_(handoff_conn_t* c, handoff_saved_t* out) {
   const struct handoff_tls_conn* const own = handoff_tls_poll_own_(c);
   unsigned char front[HANDOFF_TLS_LAYER_FRONT];
@@ -238,6 +277,7 @@ static inline int handoff_tls_poll_save_(handoff_conn_t* c, handoff_saved_t* out
   int result;
   if (own == NULL) return -ENOMEM;
   layer.begun = own->session != NULL;
+  layer.untold = own->untold;
   layer.deadline_ms = own->deadline_ms;
   handoff_tls_layer_write(&layer, front);
   result = handoff_save_layer(out, front, sizeof front);
@@ -275,6 +315,8 @@ static inline int handoff_tls_poll_restore_(handoff_conn_t* c, const void* bytes
                      handoff_tls_context_error(handoff_tls_poll_of_(c)->context));
     }
     own->unchecked = 1;
+    own->untold = layer.untold;
+    if (own->untold) handoff_conn_look(c);
     return result;
   }
   if (length > 0) {

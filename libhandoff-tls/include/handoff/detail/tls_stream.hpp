@@ -12,9 +12,10 @@
 namespace handoff::tls {
 
 inline Context::Context(ssl_ctx_st* ssl, Service& service, const ContextOptions& options)
-    : service_(service), handshake_ms_(options.handshake_ms) {
-  // As much as uv::Host::max_input: a request may be larger than what is opened at once.
-  const handoff_tls_options open{.size = sizeof open, .max_plain = std::size_t{16} << 20};
+    : service_(service),
+      handshake_ms_(options.handshake_ms),
+      max_plain_(options.max_plain > 0 ? options.max_plain : ContextOptions().max_plain) {
+  const handoff_tls_options open{.size = sizeof open, .max_plain = max_plain_};
   handoff_tls_context_t* made = nullptr;
   const int result = handoff_tls_context_open(&made, ssl, &open);
   if (result != 0) throw Exception(result, "a TLS context can't be made of this SSL_CTX");
@@ -64,14 +65,17 @@ inline void Stream::begin_layer() {
 }
 
 inline void Stream::on_deadline() {
-  if (secure()) return;
-  why_ = "no TLS handshake within " + std::to_string(context_.handshake_ms_) + " ms";
+  if (secure() && !leaves_) return;
+  const char* const what = leaves_ ? "a TLS session was not taken by the newer process within "
+                                   : "no TLS handshake within ";
+  why_ = what + std::to_string(context_.handshake_ms_) + " ms";
   end(End::kFailed);
 }
 
 inline std::string Stream::save_layer() const {
   const std::size_t size = tls_ == nullptr ? waiting_.size() : handoff_tls_save_size(tls_.get());
-  const handoff_tls_layer front{.begun = tls_ != nullptr, .deadline_ms = deadline_ms_};
+  const handoff_tls_layer front{
+      .begun = tls_ != nullptr, .untold = untold_, .deadline_ms = deadline_ms_};
   std::string out(HANDOFF_TLS_LAYER_FRONT + size, '\0');  // a copy that grows leaves keys behind
   handoff_tls_layer_write(&front, reinterpret_cast<unsigned char*>(out.data()));
   char* const place = out.data() + HANDOFF_TLS_LAYER_FRONT;
@@ -105,17 +109,22 @@ inline void Stream::restore_layer(std::string_view layer) {
   if (result != 0) throw Exception(result, handoff_tls_context_error(context_.get()));
   tls_.reset(made);
   unchecked_ = true;
+  untold_ = front.untold != 0;
+  if (untold_) look();
 }
 
 inline void Stream::write(std::string_view plain) {
-  if (closing() || plain.empty()) return;
+  if (closing() || ends_ || plain.empty()) return;
   if (!secure()) {
     waiting_.append(plain);
-    if (waiting_.size() > HANDOFF_TLS_MAX_WAITING) hold();  // more than moves
+    if (waiting_.size() > HANDOFF_TLS_MAX_WAITING) hold_for_handshake();  // more than moves
     changed();
-  } else if (ready() && handoff_tls_write(tls_.get(), plain.data(), plain.size()) == 0) {
-    flush();
+    return;
   }
+  if (!ready()) return;
+  const int result = handoff_tls_write(tls_.get(), plain.data(), plain.size());
+  flush();  // also what was sealed before it failed: a session that has it can't move
+  if (result == -ENOMEM || result == HANDOFF_ERR_INTERNAL) end(End::kFailed);
 }
 
 inline void Stream::close() {
@@ -123,7 +132,12 @@ inline void Stream::close() {
   uv::Stream::close();
 }
 
+// A FIN before the handshake is over would leave its messages unsaid.
 inline void Stream::end_output() {
+  if (!closing() && !secure()) {
+    ends_ = true;
+    return hold_for_handshake();
+  }
   if (!closing() && secure() && ready() && handoff_tls_shutdown(tls_.get()) == 0) flush();
   uv::Stream::end_output();
 }
@@ -137,14 +151,30 @@ inline void Stream::resume() {
   paused_ = false;
   resumed_ = true;
   delivered_ = 0;
-  uv::Stream::resume();
+  if (!leaves_) uv::Stream::resume();
+}
+
+inline void Stream::hold() {
+  uv::Stream::hold();
+  author_holds_ = true;
+}
+
+inline void Stream::release() {
+  author_holds_ = false;
+  if (!layer_holds_) uv::Stream::release();
+}
+
+inline void Stream::hold_for_handshake() {
+  uv::Stream::hold();
+  layer_holds_ = true;
 }
 
 inline std::size_t Stream::on_input(std::string_view input) {
   if (over_) return input.size();
   if (tls_ == nullptr && !accept()) return input.size();
   if (!ready()) return input.size();
-  const bool shook_hands = secure();
+  if (leaves_) return 0;
+  if (std::exchange(untold_, false)) on_secure();
   std::size_t used = 0;
   bool more = true;
   while (more) {
@@ -153,14 +183,19 @@ inline std::size_t Stream::on_input(std::string_view input) {
     const ssize_t fed = handoff_tls_feed(tls_.get(), rest.data(), rest.size());
     flush();
     if (!was_secure && secure()) begun();
-    more = secure() && deliver();
+    more = secure() && !leaves_ && deliver();
     if (fed < 0) {
       end(End::kFailed);
       return input.size();
     }
     used += static_cast<std::size_t>(fed);
   }
-  if (!shook_hands && secure()) release();
+  if (leaves_) return used;
+  if (delivered_ >= context_.max_plain_ && !closing()) {  // nothing more would ever be opened
+    on_overflow();
+    close();
+    return input.size();
+  }
   const char* plain = nullptr;
   const bool waits = paused_ && handoff_tls_plain(tls_.get(), &plain) > 0;
   if (waits || !secure() || info().alert_in != 0) return used;
@@ -169,6 +204,7 @@ inline std::size_t Stream::on_input(std::string_view input) {
 }
 
 inline void Stream::on_end() {
+  if (leaves_) return;  // the next process is told again, behind what waits
   if (tls_ != nullptr && !std::exchange(over_, true)) {
     on_tls_end(handoff_tls_eof(tls_.get()) == 0 ? End::kCloseNotify : End::kTruncated);
   }
@@ -205,7 +241,7 @@ inline void Stream::shake_hands() {
 inline bool Stream::start(int result, handoff_tls_t* made) {
   tls_.reset(made);
   if (result == 0) {
-    hold();  // until the handshake is over
+    hold_for_handshake();
     on_handshake(handoff_tls_ssl(made));
     return true;
   }
@@ -218,6 +254,7 @@ inline bool Stream::start(int result, handoff_tls_t* made) {
 // A restored session is compared with its socket before it does anything.
 inline bool Stream::ready() {
   if (!unchecked_) return !refused_;
+  if (context_.service_.state() == State::kHeir) return false;  // the donor may still send
   unchecked_ = false;
   context_.own();
   std::uint64_t written = 0;
@@ -236,11 +273,29 @@ inline void Stream::flush() {
   handoff_tls_sent(tls_.get(), size);
 }
 
+// The handshake is over. A hold of the author's goes on, and one that begins in on_secure() counts.
 inline void Stream::begun() {
   deadline_ms_ = 0;
   set_deadline(0);
+  const bool ends = std::exchange(ends_, false);
   write(std::exchange(waiting_, {}));
-  on_secure();
+  if (ends) end_output();
+  layer_holds_ = false;
+  if (author_holds_) return on_secure();
+  uv::Stream::release();
+  if (context_.service_.session_leaves(id())) {
+    leave();
+  } else {
+    on_secure();
+  }
+}
+
+// All that the session has to do with is the next process's. So its author hears of it there, and
+// input waits. Nobody knows here whether that process takes it, so there is a time for that, too.
+inline void Stream::leave() {
+  leaves_ = untold_ = true;
+  uv::Stream::pause();
+  if (context_.handshake_ms_ > 0) set_deadline(uv::Linger::clock_ms() + context_.handshake_ms_);
 }
 
 // Whether some of what waits was consumed.

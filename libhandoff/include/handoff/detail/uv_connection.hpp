@@ -96,6 +96,8 @@ class Stream {
   virtual void begin_layer() {}
   virtual std::string save_layer() const { return {}; }
   virtual void restore_layer(std::string_view layer);
+  // In restore_layer(): on_input() comes once the session is this process's, also without input.
+  void look() { looks_ = true; }
   // Calls on_deadline() at that time, in milliseconds of CLOCK_MONOTONIC, unless the connection
   // ends or another time is set before; 0: not at all. Does not move. From begin_layer() or
   // restore_layer() on.
@@ -149,6 +151,7 @@ class Stream {
   bool connecting_ = false;   // neither connected nor refused yet
   int refused_ = 0;           // an errno that on_refused() is to be told of
   bool told_end_ = false;     // on_end() was called
+  bool looks_ = false;        // see look()
   bool shut_wanted_ = false;  // the sending half ends when the output is sent
   bool shut_ = false;         // it has ended
   bool is_second_ = false;

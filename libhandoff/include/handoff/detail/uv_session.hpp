@@ -117,7 +117,7 @@ inline void Engine::take(Adopted& a, std::unique_ptr<Stream> stream, bool opens)
   const bool has_output = s.output_size() > 0;
   const bool second_has = s.second_ && (!s.second_->input_.empty() || s.second_->refused_ != 0 ||
                                         s.second_->output_size() > 0 || s.second_->shut_wanted_);
-  const bool waits = !s.input_.empty() || has_output;
+  const bool waits = !s.input_.empty() || has_output || s.looks_;
   if (waits || s.closing_ || s.paused_ || s.shut_wanted_ || second_has) {
     adopted_.push_back(s.id_);
   }

@@ -86,7 +86,8 @@ inline void Engine::tell_end(Stream& s) {
 }
 
 inline void Engine::consume(Stream& s) {
-  if (s.input_.empty() || s.closing_ || s.dead_ || s.paused_ || s.frozen_ || over()) return;
+  if (s.closing_ || s.dead_ || s.paused_ || s.frozen_ || over()) return;
+  if (!std::exchange(s.looks_, false) && s.input_.empty()) return;
   const std::size_t used = s.on_input(s.input_);
   s.seen_ = s.paused_ ? 0 : s.input_.size() - used;
   if (s.dead_) return;
