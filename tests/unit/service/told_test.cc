@@ -69,6 +69,7 @@ TEST(ToldTest, APutHasALayerAndPositionsLikeASave) {
   told.put(1, {.state = "t", .input = "cdef"});
   out.layer.wipe();
   out.input.begin(core::Stretch{0, 4});
+  out.output.begin(std::nullopt);
   ASSERT_TRUE(told.give(1, out));
   EXPECT_TRUE(out.input.end());
   EXPECT_EQ("cdef", out.input.bytes()) << "without a position it is all of it";
