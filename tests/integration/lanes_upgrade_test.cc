@@ -50,7 +50,9 @@ class LanesUpgradeTest : public ::testing::Test {
   }
 
   const unsigned visitors_;  // a second
-  Supervisor supervisor_{{.command = {echo(1), "--threads", "2"}}};
+  // By default what an heir refuses would stay with the old process.
+  Supervisor supervisor_{
+      {.command = {echo(1), "--threads", "2"}, .config = "unmovable = \"refuse\"\n"}};
   EchoSwarm swarm_{
       {.port = supervisor_.port(), .residents = kClients, .visitors_per_second = visitors_}};
   std::vector<std::string> expected_ = {"1"};
