@@ -1,16 +1,20 @@
 // TLS sessions through real handoffs: their clients are OpenSSL's, on real sockets, and notice
 // nothing.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <openssl/ssl.h>
+#include <poll.h>
+#include <unistd.h>
 
-#include <atomic>
+#include <cerrno>
+#include <csignal>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "../../unit/tls/peer.h"
 #include "support/peers/service_process.h"
+#include "support/process/process.h"
 #include "tls_client.h"
 #include "tls_echo.h"
 
@@ -26,10 +30,10 @@ const char* name_of(TlsFace face) {
   return names[static_cast<int>(face)];
 }
 
-class TlsMoveTest : public testing::TestWithParam<std::tuple<const char*, TlsFace>> {
+class TlsMoveTest : public testing::TestWithParam<std::tuple<std::string, TlsFace>> {
  protected:
-  SslContext context_ = make_context(std::get<0>(GetParam()));
-  SslContext clients_ = make_context(std::get<0>(GetParam()));
+  SslContext context_ = make_context(std::get<0>(GetParam()).c_str());
+  SslContext clients_ = make_context(std::get<0>(GetParam()).c_str());
   TlsEchoOptions options_{.face = std::get<1>(GetParam()), .ssl = context_.get()};
 };
 INSTANTIATE_TEST_SUITE_P(
@@ -61,57 +65,63 @@ TEST_P(TlsMoveTest, IdleSessionsMoveAndGoOn) {
 
 // Each client sends without waiting for the answers, in all sizes, while releases come and go; now
 // and then it takes a new key, and asks for one.
+// Writes and reads until nobody wants to hear of it any more: each time how many bytes came back.
+// 0 if all of them were right.
+int talk(SSL_CTX* context, const std::string& address, int progress) {
+  TlsClient client(context, address);
+  if (!client.shake_hands()) return 1;
+  for (std::size_t round = 0;; ++round) {
+    if (round % 7 == 3 && SSL_version(client.ssl()) == TLS1_3_VERSION) {
+      SSL_key_update(client.ssl(),
+                     round % 2 == 0 ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED);
+    }
+    // Small enough for the buffers of both sockets, so that nobody waits for ever.
+    std::string burst;
+    for (std::size_t k = 0; k < 4; ++k) {
+      const std::string text(1 + round * 131 % 9000, static_cast<char>('a' + (round + k) % 26));
+      if (!client.write(text)) return 1;
+      burst += text;
+    }
+    if (client.read(burst.size()) != burst) return 1;
+    const auto size = static_cast<std::uint32_t>(burst.size());
+    if (::write(progress, &size, sizeof size) < 0 && errno == EPIPE) return 0;
+  }
+}
+
+// Clients are processes: a service that is forked off a test with threads has their locks.
 TEST_P(TlsMoveTest, FullDuplexTrafficIsExact) {
   auto donor = std::make_unique<ServiceProcess>(1, tls_echo(options_));
   const std::string address = donor->await_message<v1::Owner>(Type::kOwner).named(0).address();
-  std::atomic<bool> stop = false;
-  std::atomic<int> wrong = 0;
-  std::atomic<std::uint64_t> exact = 0;
-  std::vector<std::thread> threads;
+  int ends[2];
+  ASSERT_EQ(0, ::pipe2(ends, O_CLOEXEC | O_NONBLOCK));  // what a full pipe drops is not missed
+  UniqueFd heard(ends[0]), told(ends[1]);
+  std::vector<std::unique_ptr<Process>> clients;
   for (int i = 0; i < 4; ++i) {
-    threads.emplace_back([&] {
-      TlsClient client(clients_.get(), address);
-      if (!client.shake_hands()) {
-        ++wrong;
-        ++exact;
-        exact.notify_all();
-        return;
-      }
-      for (std::size_t round = 0; !stop; ++round) {
-        if (round % 7 == 3 && SSL_version(client.ssl()) == TLS1_3_VERSION) {
-          SSL_key_update(client.ssl(),
-                         round % 2 == 0 ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED);
-        }
-        // Small enough for the buffers of both sockets, so that nobody waits for ever.
-        std::string burst;
-        for (int k = 0; k < 4; ++k) {
-          const std::string text(1 + round * 131 % 9000, static_cast<char>('a' + (round + k) % 26));
-          if (!client.write(text)) ++wrong;
-          burst += text;
-        }
-        const bool right = client.read(burst.size()) == burst;
-        if (!right) ++wrong;
-        exact += burst.size();
-        exact.notify_all();
-        if (!right) return;
-      }
-    });
+    clients.push_back(std::make_unique<Process>(
+        [this, &address, fd = told.get()] {
+          ::signal(SIGPIPE, SIG_IGN);
+          return talk(clients_.get(), address, fd);
+        },
+        told.get()));
   }
+  told.reset();
   for (std::uint64_t generation = 2; generation < 10; ++generation) {
     auto heir = start_heir(*donor, generation, tls_echo(options_));
     heir->await_message<v1::Owner>(Type::kOwner);
     EXPECT_EQ(0, donor->wait());
     donor = std::move(heir);
     // The clients get on before the next one comes.
-    const std::uint64_t now = exact;
-    for (std::uint64_t seen = now; seen < now + 100'000 && wrong == 0; seen = exact) {
-      exact.wait(seen);
+    std::uint32_t size = 0;
+    while (::read(heard.get(), &size, sizeof size) > 0) {
+    }
+    for (std::uint64_t seen = 0; seen < 100'000; seen += size) {
+      pollfd readable{.fd = heard.get(), .events = POLLIN, .revents = 0};
+      ASSERT_EQ(1, ::poll(&readable, 1, 60'000));
+      ASSERT_LT(0, ::read(heard.get(), &size, sizeof size)) << "all clients have ended";
     }
   }
-  stop = true;
-  for (std::thread& thread : threads) thread.join();
-  EXPECT_EQ(0, wrong);
-  EXPECT_LT(800'000U, exact);
+  heard.reset();
+  for (const auto& client : clients) EXPECT_EQ(0, client->wait());
 }
 
 TEST_P(TlsMoveTest, AFailedHandoffIsNotNoticed) {
