@@ -16,7 +16,7 @@ TEST(TlsGuideTest, TallyGoesOnUnderOpensslsClient) {
   Typed client(s_client(supervisor.port(), certificate, {}));
   client.type("420000\n");
   client.wait_for("420000\n");  // s_client prints a ticket meanwhile
-  client.type("1");  // half a line goes along
+  client.type("1");             // half a line goes along
   const auto plan = supervisor.plan(secure);
   EXPECT_EQ(plan.status, 0) << plan.describe();
   const auto upgrade = supervisor.upgrade(secure);
