@@ -32,10 +32,11 @@ void Convergence::add(const RoundSeen& round) {
 
 bool Convergence::another() const {
   if (rounds_ >= kMost) return false;
-  if (rounds_ == 1) return rest_.value_or(before_) > kLittle;
+  const Duration rest = rest_.value_or(before_);
+  if (rounds_ == 1) return rest > kLittle;
   // A round that leaves more than three quarters of what was left costs more than it saves: the
   // sections change nearly as fast as they are copied.
-  if (*rest_ > kLittle && *rest_ <= before_ / 4 * 3) return true;
+  if (rest > kLittle && rest <= before_ / 4 * 3) return true;
   // A rest says what comes at the usual pace. But a long round keeps clients waiting, who catch up
   // in the short ones after it. Beside the long one these cost nothing.
   return copied_ > kLittle && last_took_ <= took_ / 16;
