@@ -120,7 +120,7 @@ bool Lane::open_inbox() {
     if (state_ == HANDOFF_STATE_HEIR) inbox_.look = std::exchange(inbox.look, false);
     // An heir has nothing to stop yet; run() has it looked at again.
     if (state_ == HANDOFF_STATE_HEIR) inbox_.stop = std::exchange(inbox.stop, std::nullopt);
-    // Who it is to whom they come is known after the switch.
+    // To whom they come is known after the switch.
     if (state_ == HANDOFF_STATE_HEIR || frozen_) {
       inbox_.ways = std::exchange(inbox.ways, {});
       inbox_.ways_come = std::exchange(inbox.ways_come, std::nullopt);

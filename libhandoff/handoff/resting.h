@@ -34,7 +34,7 @@ class Resting {
   void thaw();
   // The sessions have gone, but for those that stay.
   void end() { registry_.told.end_freeze(); }
-  // Those that have put a state before the process was late, when that was of no use, move now.
+  // Sessions that have put a state before the process was late, when that was of no use, move now.
   void release_rested();
 
  private:

@@ -60,7 +60,7 @@ class Listeners {
   Result<void> bind_missing(const std::vector<std::string>& left_out = {},
                             const Claims& claims = {}, bool ran = false);
 
-  // Those that are to be bound, and whose owner is not known (socket_file.h). Once somebody has
+  // Listeners that are to be bound, and whose owner is not known (socket_file.h). Once somebody has
   // looked them up they are known. all: also those that bind_missing() can do without.
   std::vector<NamedAddress> of_unknown_owners(bool all) const;
   void know(const std::vector<NamedAddress>& looked_up);

@@ -56,7 +56,7 @@ TEST_P(TlsIrcUpgradeTest, ARoomTalksOn) {
   }
 }
 
-// It is longer than a line may be, and has many short ones.
+// The record is longer than a line may be, and has many short ones.
 TEST_P(TlsIrcUpgradeTest, ALongRecordMayComeInParts) {
   SlowClient slow(supervisor_.port());
   slow.ask("", 0);  // the handshake

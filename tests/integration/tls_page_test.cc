@@ -158,7 +158,7 @@ TEST_P(ChatPageTest, ARequestGoesOnInTheNextRelease) {
   somebody->wait_for("<title>chat</title>");
 }
 
-// Whoever comes in the middle of an upgrade comes to the next release.
+// A person who comes in the middle of an upgrade comes to the next release.
 TEST_P(ChatPageTest, ALateHandshakeIsGreetedByTheNextRelease) {
   if (!tls()) return;
   SlowClient page(supervisor_.port("page")), terminal(supervisor_.port());
