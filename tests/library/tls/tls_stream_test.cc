@@ -22,6 +22,14 @@ using protocol::Type;
 using tls::test::make_context;
 using tls::test::SslContext;
 
+// A client whose handshake is over, and who was greeted.
+struct Greeted : TlsClient {
+  Greeted(SSL_CTX* context, const v1::Owner& owner) : TlsClient(context, owner.named(0).address()) {
+    EXPECT_TRUE(shake_hands());
+    EXPECT_EQ("welcome\n", read(8));
+  }
+};
+
 class TlsStreamTest : public testing::Test {
  protected:
   std::unique_ptr<ServiceProcess> upgrade(ServiceProcess& donor, std::uint64_t generation) {
@@ -66,9 +74,7 @@ TEST_F(TlsStreamTest, SessionsOfSeveralLoopsMoveAndHandshakesFollow) {
 TEST_F(TlsStreamTest, HalfALineAndAGreetingMove) {
   ServiceProcess first(1, tls_echo(options_));
   const auto owner = first.await_message<v1::Owner>(Type::kOwner);
-  TlsClient client(clients_.get(), owner.named(0).address());
-  ASSERT_TRUE(client.shake_hands());
-  ASSERT_EQ("welcome\n", client.read(8));
+  Greeted client(clients_.get(), owner);
   // Nobody has said a word on this one yet: it moves before its handshake, greeting and all.
   TlsClient silent(clients_.get(), owner.named(0).address());
   ASSERT_TRUE(client.write("one\ntw"));
@@ -84,9 +90,7 @@ TEST_F(TlsStreamTest, HalfALineAndAGreetingMove) {
 TEST_F(TlsStreamTest, WholeLinesThatWaitAreAnsweredAfterAMove) {
   ServiceProcess first(1, tls_echo(options_));
   const auto owner = first.await_message<v1::Owner>(Type::kOwner);
-  TlsClient client(clients_.get(), owner.named(0).address());
-  ASSERT_TRUE(client.shake_hands());
-  ASSERT_EQ("welcome\n", client.read(8));
+  Greeted client(clients_.get(), owner);
   ASSERT_TRUE(client.write("pause\nthen\n"));
   ASSERT_EQ("1 pause\n", client.read(8));
   const auto second = upgrade(first, 2);
@@ -96,9 +100,7 @@ TEST_F(TlsStreamTest, WholeLinesThatWaitAreAnsweredAfterAMove) {
 TEST_F(TlsStreamTest, APauseThatEndsAtOnceLosesNothing) {
   ServiceProcess service(1, tls_echo(options_));
   const auto owner = service.await_message<v1::Owner>(Type::kOwner);
-  TlsClient client(clients_.get(), owner.named(0).address());
-  ASSERT_TRUE(client.shake_hands());
-  ASSERT_EQ("welcome\n", client.read(8));
+  Greeted client(clients_.get(), owner);
   ASSERT_TRUE(client.write("blink\nthen\nblink\nlast\n"));
   EXPECT_EQ("1 blink\n2 then\n3 blink\n4 last\n", client.read(30));
 }
@@ -106,9 +108,7 @@ TEST_F(TlsStreamTest, APauseThatEndsAtOnceLosesNothing) {
 TEST_F(TlsStreamTest, CloseSaysSo) {
   ServiceProcess service(1, tls_echo(options_));
   const auto owner = service.await_message<v1::Owner>(Type::kOwner);
-  TlsClient client(clients_.get(), owner.named(0).address());
-  ASSERT_TRUE(client.shake_hands());
-  ASSERT_EQ("welcome\n", client.read(8));
+  Greeted client(clients_.get(), owner);
   ASSERT_TRUE(client.write("close\n"));
   EXPECT_EQ("1 close\n", client.read(100));
   EXPECT_EQ(SSL_ERROR_ZERO_RETURN, client.error()) << "close_notify";
@@ -117,9 +117,7 @@ TEST_F(TlsStreamTest, CloseSaysSo) {
 TEST_F(TlsStreamTest, AStopSaysSo) {
   ServiceProcess service(1, tls_echo(options_));
   const auto owner = service.await_message<v1::Owner>(Type::kOwner);
-  TlsClient client(clients_.get(), owner.named(0).address());
-  ASSERT_TRUE(client.shake_hands());
-  ASSERT_EQ("welcome\n", client.read(8));
+  Greeted client(clients_.get(), owner);
   v1::Stop stop;
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC, &now);
