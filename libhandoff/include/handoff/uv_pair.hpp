@@ -81,10 +81,7 @@ class Pair : public detail::Relaying<Pair, Stream> {
     Pair& pair_;
   };
 
-  // There is one, or there is to be: a connect is under way, or bytes wait for it.
-  bool names_upstream() const {
-    return second_ && (second_->fd_ >= 0 || second_->connecting_ || second_->output_size() > 0);
-  }
+  bool names_upstream() const { return second_ && second_->end_state().is_named(); }
   std::unique_ptr<Stream> make_second() final { return std::make_unique<Upstream>(*this); }
   // No Host yet in a constructor.
   Stream& second() {
