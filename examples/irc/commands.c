@@ -33,7 +33,7 @@ static void register_if_complete(struct client* client) {
   if (client->registered || client->negotiating) return;
   if (client->nick[0] == '\0' || client->user[0] == '\0') return;
   client->registered = true;
-  client->signon_ms = since_1970_ms();
+  client->signon = since_1970_ms() * release.ticks / 1000;
   client->active_ms = clock_ms();
   reply(client, 1, ":Welcome, %s", mask_of(client));
   reply(client, 2, ":Your host is " SERVER ", running irc %s", release.version);

@@ -4,7 +4,7 @@
 #include "state.h"
 
 const struct release release = {
-    .version = "2.0", .state_version = 2, .away = true, .server_time = true};
+    .version = "2.0", .state_version = 2, .ticks = 1000, .away = true, .server_time = true};
 
 /* Copies the state, with the sign-on changed, and without the fields from `until` on. */
 static int convert(const void* state, size_t length, handoff_buffer_t* out, uint64_t times,

@@ -17,6 +17,7 @@ enum {
   TEXT_SIZE = 256,
   HOST_SIZE = 64,
   ROOM_SIZE = 51,
+  MAX_ROOMS = 3000, /* with MAX_INVITED in each they are less than the 16 MiB of a blob */
   MAX_INVITED = 100
 };
 
@@ -27,9 +28,8 @@ enum seat_flags { OPERATOR = 1, VOICE = 2 };
 /* A client in a room. */
 struct seat {
   struct client* client;
-  struct room* room;
-  char name[ROOM_SIZE]; /* of the room, while room is NULL: a restored client that is not adopted
-                           yet */
+  struct room* room; /* NULL: of a restored client that is not adopted yet */
+  char name[ROOM_SIZE];
   unsigned flags;
   LIST_ENTRY(seat) of_client;
   LIST_ENTRY(seat) of_room;
@@ -51,7 +51,7 @@ struct client {
   bool pinged;
   unsigned caps;        /* release 2 */
   char away[TEXT_SIZE]; /* release 2 */
-  uint64_t signon_ms;   /* since 1970 */
+  uint64_t signon;      /* since 1970, in the release's unit */
   uint64_t active_ms;   /* CLOCK_MONOTONIC, as the next two: of the last message */
   uint64_t heard_ms;    /* of the last line */
   unsigned mark;        /* of the last message to neighbours */
@@ -74,17 +74,16 @@ struct room {
   unsigned modes;
   unsigned limit; /* +l; 0 for none */
   char key[24];   /* +k; "" for none */
-  bool queued;    /* to be copied to an heir */
   LIST_HEAD(, invited) invited;
   LIST_HEAD(, seat) seats;
   LIST_ENTRY(room) all;
-  TAILQ_ENTRY(room) to_copy;
 };
 
 /* What a release can do. */
 struct release {
   const char* version;
   unsigned state_version;
+  unsigned ticks; /* of a sign-on's time in a second */
   bool away, server_time;
 };
 extern const struct release release; /* irc-1.c, irc-2.c */
@@ -128,7 +127,7 @@ const char* mask_of(const struct client* client); /* nick!user@host; until the n
 /* ---- rooms.c ------------------------------------------------------------ */
 
 struct room* room_find(const char* name);
-struct room* room_get(const char* name); /* made if there is none; NULL without memory */
+struct room* room_get(const char* name); /* made if there is none; NULL where it can't be */
 void room_drop_if_empty(struct room* room);
 bool room_is_invited(const struct room* room, const char* nick);
 void room_invite(struct room* room, const char* nick);
@@ -136,9 +135,6 @@ void room_uninvite(struct room* room, const char* nick);
 struct seat* seat_of(const struct client* client, const struct room* room);
 struct seat* seat_take(struct client* client, struct room* room, unsigned flags);
 void seat_leave(struct seat* seat); /* the room may be gone after it */
-/* state.c: the room has changed, or is about to go; while a copy runs it is copied again. */
-void room_changed(struct room* room);
-void room_gone(struct room* room);
 
 /* ---- commands ----------------------------------------------------------- */
 

@@ -71,10 +71,7 @@ static void join(struct client* client, const char* name, const char* key) {
     room_drop_if_empty(room);
     return reply(client, 437, "%s :No memory for it", name);
   }
-  if (invited) {
-    room_uninvite(room, client->nick);
-    room_changed(room);
-  }
+  if (invited) room_uninvite(room, client->nick);
   say_to_room(room, NULL, mask_of(client), "JOIN %s", room->name);
   if (room->topic[0] != '\0') tell_topic(client, room);
   tell_names(client, room);
@@ -176,7 +173,6 @@ void cmd_topic(struct client* client, struct words* words) {
   copy(room->topic, sizeof room->topic, words->word[1]);
   copy(room->topic_by, sizeof room->topic_by, client->nick);
   room->topic_at = since_1970_ms() / 1000;
-  room_changed(room);
   say_to_room(room, NULL, mask_of(client), "TOPIC %s :%s", room->name, room->topic);
 }
 
@@ -235,7 +231,6 @@ static void set_mode(struct client* client, struct room* room, bool on, char mod
   } else {
     return reply(client, 472, "%c :is unknown mode char to me", mode);
   }
-  room_changed(room);
   say_to_room(room, NULL, mask_of(client), "MODE %s %s%c%s%s", room->name, plus, mode,
               value == NULL ? "" : " ", value == NULL ? "" : value);
 }

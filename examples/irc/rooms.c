@@ -9,6 +9,7 @@
 
 struct rooms rooms = LIST_HEAD_INITIALIZER(rooms);
 static void* names; /* a tree of rooms, see tsearch(3) */
+static unsigned room_count;
 
 static int by_name(const void* a, const void* b) {
   return same_name(((const struct room*)a)->name, ((const struct room*)b)->name);
@@ -25,7 +26,7 @@ struct room* room_find(const char* name) {
 struct room* room_get(const char* name) {
   struct room* room = room_find(name);
   if (room != NULL || strlen(name) >= sizeof room->name) return room;
-  room = calloc(1, sizeof *room);
+  room = room_count < MAX_ROOMS ? calloc(1, sizeof *room) : NULL;
   if (room == NULL) return NULL;
   strcpy(room->name, name);
   room->modes = TOPIC_BY_OPS | NO_OUTSIDE;
@@ -34,13 +35,13 @@ struct room* room_get(const char* name) {
     return NULL;
   }
   LIST_INSERT_HEAD(&rooms, room, all);
-  room_changed(room);
+  ++room_count;
   return room;
 }
 
 void room_drop_if_empty(struct room* room) {
   if (!LIST_EMPTY(&room->seats)) return;
-  room_gone(room);
+  --room_count;
   while (!LIST_EMPTY(&room->invited)) room_uninvite(room, LIST_FIRST(&room->invited)->nick);
   LIST_REMOVE(room, all);
   tdelete(room, &names, by_name);
@@ -63,13 +64,11 @@ void room_invite(struct room* room, const char* nick) {
   unsigned count = 0;
   const struct invited* other;
   LIST_FOREACH(other, &room->invited, next)++ count;
-  /* A room has to fit into a chunk of the section. */
   if (count >= MAX_INVITED || find_invited(room, nick) != NULL || strlen(nick) >= NICK_SIZE) return;
   struct invited* one = calloc(1, sizeof *one);
   if (one == NULL) return;
   strcpy(one->nick, nick);
   LIST_INSERT_HEAD(&room->invited, one, next);
-  room_changed(room);
 }
 
 void room_uninvite(struct room* room, const char* nick) {
@@ -92,6 +91,7 @@ struct seat* seat_take(struct client* client, struct room* room, unsigned flags)
   if (seat == NULL) return NULL;
   seat->client = client;
   seat->room = room;
+  strcpy(seat->name, room->name);
   seat->flags = flags;
   LIST_INSERT_HEAD(&client->seats, seat, of_client);
   LIST_INSERT_HEAD(&room->seats, seat, of_room);

@@ -113,12 +113,8 @@ static void log_line(void* user, int level, const char* message) {
 }
 
 static int serve(handoff_poll_t* p, handoff_t* h, const struct arguments* given) {
-  static const uint32_t section_versions[] = {1};
   int result = declare_steps(h);
-  if (result == 0) {
-    result =
-        handoff_section(h, "rooms", section_versions, 1, section_versions, 1, &rooms_section, NULL);
-  }
+  if (result == 0) result = handoff_blob(h, "rooms", rooms_save, rooms_load, NULL);
   if (result == 0) result = handoff_poll_listen(p, "public", given->listen, &ops, NULL);
   if (result == 0 && given->certificate != NULL) {
     result = tls_before(p, "public", given->certificate, given->key);
@@ -128,7 +124,7 @@ static int serve(handoff_poll_t* p, handoff_t* h, const struct arguments* given)
   struct room *room, *next;
   for (room = LIST_FIRST(&rooms); room != NULL; room = next) {
     next = LIST_NEXT(room, all);
-    room_drop_if_empty(room); /* the last one left it while the copy ran */
+    room_drop_if_empty(room); /* those who sit in it have stayed behind */
   }
   if (handoff_poll_every(p, PING_EVERY_MS / 2, look_for_the_silent, NULL) == 0) return -ENOMEM;
   return handoff_poll_run(p);

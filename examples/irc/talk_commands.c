@@ -105,6 +105,6 @@ void cmd_whois(struct client* client, struct words* words) {
   if (of->away[0] != '\0') reply(client, 301, "%s :%s", of->nick, of->away);
   reply(client, 317, "%s %llu %llu :seconds idle, signon time", of->nick,
         (unsigned long long)((clock_ms() - of->active_ms) / 1000),
-        (unsigned long long)(of->signon_ms / 1000));
+        (unsigned long long)(of->signon / release.ticks));
   reply(client, 318, "%s :End of WHOIS list", of->nick);
 }

@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "handoff/detail/ending.hpp"
 #include "handoff/poll.h"
 #include "libhandoff/poll/ops.h"
 
@@ -106,12 +107,22 @@ struct handoff_conn {
   std::size_t output_size() const { return output.size() - sent; }
   handoff_conn& first() { return is_second ? *mate : *this; }
   const handoff_conn& first() const { return is_second ? *mate : *this; }
-  // An upstream that has no socket, and is to have none.
-  bool is_none() const { return is_second && fd < 0 && !connecting; }
   // There is something for an upstream that has no socket yet.
   bool waits_for_socket() const {
     return fd < 0 && (connecting || shut_wanted || output_size() > 0);
   }
-  // Both halves have ended, and so has all that there was to read and to send.
-  bool complete() const { return (is_none() || (ended && told_end && shut)) && output.empty(); }
+  handoff::detail::EndState<handoff_conn> end_state() const {
+    return {.fd = fd,
+            .mate = mate,
+            .is_second = is_second,
+            .connecting = connecting,
+            .closing = closing,
+            .ended = ended,
+            .told_end = told_end,
+            .shut = shut,
+            .inherited = inherited,
+            .dead = dead,
+            .output = output_size()};
+  }
+  void set_shut() { shut = shut_wanted = true; }
 };

@@ -213,7 +213,7 @@ void handoff_poll::consume(handoff_conn& c) {
 void handoff_poll::tell_end(handoff_conn& c) {
   if (c.closing || std::exchange(c.told_end, true)) return;
   if (c.ops().ended != nullptr) return c.ops().ended(&c);
-  if (c.mate == nullptr || (c.mate->is_none() && c.mate->output.empty())) return close(c);
+  if (c.mate == nullptr || !c.mate->end_state().is_named()) return close(c);
   end_output(*c.mate);
 }
 
@@ -255,7 +255,7 @@ void handoff_poll::flush() {
       if (!c.dead && c.refusal != 0) refuse(c, c.refusal);
       if (c.fd < 0) continue;  // over, or an upstream that is not connected yet
       send_from(c);
-      if (!c.dead && c.complete()) end_complete(c);
+      if (!c.dead && c.end_state().is_complete()) end_complete(c);
       if (!c.dead) rewatch(c);
     }
     pending_.clear();

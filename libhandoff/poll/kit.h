@@ -22,6 +22,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "handoff/detail/ending.hpp"
 #include "handoff/detail/session_record.hpp"
 #include "handoff/detail/uv_linger.hpp"
 #include "handoff/poll.h"
@@ -29,7 +30,7 @@
 #include "libhandoff/poll/failed.h"
 #include "libhandoff/poll/timers.h"
 
-struct handoff_poll {
+struct handoff_poll : private handoff::detail::Ending<handoff_poll, handoff_conn> {
  public:
   handoff_poll(handoff_t* handle, const handoff_poll_options& options);
   ~handoff_poll();
@@ -101,6 +102,7 @@ struct handoff_poll {
   std::string last_error = {};
 
  private:
+  friend class handoff::detail::Ending<handoff_poll, handoff_conn>;
   using Listener = handoff::poll::Listener;
   using Record = handoff::detail::SessionRecord;
   using PairInput = handoff::detail::PairInput;
@@ -175,16 +177,10 @@ struct handoff_poll {
   void rewatch(handoff_conn& c);
   void overflow(handoff_conn& c);
 
-  // -- how connections end (ending.cc)
-  void end(handoff_conn& c);
-  void end_complete(handoff_conn& c);
-  void finish(handoff_conn& c);
-  void finish_pair(handoff_conn& first);
-  void close_connecting(handoff_conn& c);
-  bool hung_up(handoff_conn& c);
+  // -- how connections end (handoff/detail/ending.hpp, ending.cc)
   void unwatch(handoff_conn& c);
   void leave(handoff_conn& first);
-  static void reset(int fd);
+  bool stops() const { return closing_down_; }
   void let_linger(int fd);
   void time_linger();
   static void destroy(handoff_conn& c);

@@ -1,11 +1,30 @@
 // A state of tlv.h, as an heir reads it. What is read is within the bytes, and written again it is
 // the same bytes, up to where they are no fields any more.
 #include <algorithm>
+#include <cstdint>
+#include <iterator>
 #include <string>
 #include <vector>
 
 #include "check.h"
 #include "handoff/tlv.h"
+
+namespace {
+
+// Of tags that the corpus has.
+struct Members {
+  char text[8];
+  bool flag;
+  std::uint16_t number;
+  std::uint32_t guard;
+  bool operator==(const Members&) const = default;
+};
+constexpr Members kUnchanged{"old", false, 1, 0x5a5a5a5a};
+constexpr handoff_tlv_member kMembers[] = {HANDOFF_TLV_TEXT(1, Members, text),
+                                           HANDOFF_TLV_FLAG(3, Members, flag),
+                                           HANDOFF_TLV_NUMBER(2, Members, number)};
+
+}  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
   const std::vector<char> bytes(data, data + size);  // so that the sanitizer sees its end
@@ -23,6 +42,10 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
     const int is_text = handoff_tlv_get_text(&field, text, sizeof text);
     CHECK_THAT(is_text == 0 ? text == value : std::string(text) == "unchanged", value);
     CHECK_THAT((is_text == -ENOSPC) == (value.size() >= sizeof text), value);
+    Members members = kUnchanged;
+    const int taken = handoff_tlv_get_member(&field, &members, kMembers, std::size(kMembers));
+    CHECK_THAT(taken == 1 || members == kUnchanged, value);
+    CHECK_THAT(members.guard == kUnchanged.guard, "behind the members");
     if (handoff_tlv_get_number(&field, &number) == 0) {
       handoff_tlv_number(&w, field.tag, number);
     } else {

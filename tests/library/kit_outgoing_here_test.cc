@@ -5,12 +5,9 @@
 #include <sys/socket.h>
 
 #include <handoff/poll.h>
-#include <asio/io_context.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <handoff/asio.hpp>
-#include <handoff/uv.hpp>
 #include <memory>
 #include <ostream>
 #include <string>
@@ -18,10 +15,10 @@
 #include <utility>
 #include <vector>
 
+#include "kit_here.h"
 #include "poll_kit.h"
 #include "support/clients/sockets.h"
 #include "upstream.h"
-#include "uv_loop.h"
 
 namespace handoff::test {
 namespace {
@@ -117,9 +114,14 @@ class PollHere final : public Here {
 };
 
 // On a layer with a Host and Streams.
-template <class Host, class Stream>
-class StreamsHere : public Here {
+template <class Loop>
+class StreamsHere final : public Here {
  public:
+  StreamsHere() {
+    host().outgoing("uplink",
+                    [this](std::string_view) { return std::make_unique<Outgoing>(*this); });
+    host().start();
+  }
   std::uint64_t connect(const std::string& address) override {
     return host().connect("uplink", address, std::make_unique<Outgoing>(*this)).id();
   }
@@ -131,19 +133,12 @@ class StreamsHere : public Here {
   void resume(std::uint64_t id) override { host().find(id)->resume(); }
   std::size_t count() const override { return const_cast<StreamsHere*>(this)->host().size(); }
   void each(const std::function<void()>& f) override {
-    host().for_each([&f](Stream&) { f(); });
+    host().for_each([&f](typename Loop::Stream&) { f(); });
   }
-
- protected:
-  void start() {
-    host().outgoing("uplink",
-                    [this](std::string_view) { return std::make_unique<Outgoing>(*this); });
-    host().start();
-  }
-  virtual Host& host() = 0;
+  bool turn() override { return loop_.turn(); }
 
  private:
-  class Outgoing final : public Stream {
+  class Outgoing final : public Loop::Stream {
    public:
     explicit Outgoing(Here& here) : here_(here) {}
     std::size_t on_input(std::string_view input) override {
@@ -156,45 +151,10 @@ class StreamsHere : public Here {
    private:
     Here& here_;
   };
-};
 
-class AsioHere final : public StreamsHere<handoff::asio::Host, handoff::asio::Stream> {
- public:
-  AsioHere() { start(); }
-  bool turn() override { return io_.poll() != 0; }
+  typename Loop::Host& host() { return loop_.host(); }
 
- private:
-  handoff::asio::Host& host() override { return host_; }
-
-  std::unique_ptr<Service> service_ = Service::open({.name = "test", .version = "1"});
-  ::asio::io_context io_;
-  handoff::asio::Host host_{io_, *service_};
-};
-
-class UvHere final : public StreamsHere<uv::Host, uv::Stream> {
- public:
-  UvHere() {
-    uv_loop_init(&loop_);
-    service_ = Service::open({.name = "test", .version = "1"});
-    host_ = std::make_unique<uv::Host>(&loop_, *service_);
-    start();
-  }
-  ~UvHere() override {
-    close_handles(&loop_);
-    host_.reset();
-    service_.reset();
-    EXPECT_EQ(0, uv_loop_close(&loop_));
-  }
-  UvHere(const UvHere&) = delete;
-  UvHere& operator=(const UvHere&) = delete;
-  bool turn() override { return turn_once(&loop_); }
-
- private:
-  uv::Host& host() override { return *host_; }
-
-  uv_loop_t loop_{};
-  std::unique_ptr<Service> service_;
-  std::unique_ptr<uv::Host> host_;
+  Loop loop_;
 };
 
 struct HereLayer {
@@ -206,9 +166,9 @@ template <class Layer>
 std::unique_ptr<Here> make() {
   return std::make_unique<Layer>();
 }
-constexpr HereLayer kUv = {"Uv", make<UvHere>};
+constexpr HereLayer kUv = {"Uv", make<StreamsHere<UvLoop>>};
 constexpr HereLayer kPoll = {"Poll", make<PollHere>};
-constexpr HereLayer kAsio = {"Asio", make<AsioHere>};
+constexpr HereLayer kAsio = {"Asio", make<StreamsHere<AsioLoop>>};
 
 class OutgoingHereTest : public ::testing::TestWithParam<HereLayer> {
  protected:

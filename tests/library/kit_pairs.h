@@ -1,5 +1,5 @@
-// One service of pairs (uv_pair.hpp, and poll.h's sessions with two connections) over each layer
-// that has them, in processes that hand over to each other; its client and its upstream.
+// One service of pairs (uv_pair.hpp, asio_pair.hpp, and poll.h's sessions with two connections)
+// over each layer, in processes that hand over to each other; its client and its upstream.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -34,6 +34,7 @@ inline constexpr std::size_t kFill = 16'000'000;
 // status: 0, 3 in an heir whose handoff failed, 2 for an error.
 int run_pairs_on_uv(const PairOptions& options);
 int run_pairs_on_poll(const PairOptions& options);
+int run_pairs_on_asio(const PairOptions& options);
 
 // A donor's layer and an heir's.
 struct PairLayers {
@@ -45,8 +46,11 @@ inline void PrintTo(const PairLayers& layers, std::ostream* out) { *out << layer
 inline constexpr PairLayers kPairLayers[] = {
     {"Uv", run_pairs_on_uv, run_pairs_on_uv},
     {"Poll", run_pairs_on_poll, run_pairs_on_poll},
+    {"Asio", run_pairs_on_asio, run_pairs_on_asio},
     {"UvToPoll", run_pairs_on_uv, run_pairs_on_poll},
     {"PollToUv", run_pairs_on_poll, run_pairs_on_uv},
+    {"UvToAsio", run_pairs_on_uv, run_pairs_on_asio},
+    {"AsioToUv", run_pairs_on_asio, run_pairs_on_uv},
 };
 
 // The releases take turns: the first is the donor's layer, the next the heir's, and so on.

@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
-#include <handoff/uv_pair.hpp>
+#include <handoff/uv.hpp>
 #include <memory>
 #include <string>
 #include <utility>
@@ -76,18 +76,6 @@ class UvHereTest : public ::testing::Test {
     if (n < 0) return "RESET";
     return n == 0 ? "EOF" : out.substr(0, static_cast<std::size_t>(n));
   }
-  // Sends as much as the Host and the sockets take.
-  void fill(const UniqueFd& fd) {
-    const std::string block(std::size_t{1} << 16, 'x');
-    int full = 0;
-    turn_until([&] {
-      while (::send(fd.get(), block.data(), block.size(), MSG_DONTWAIT | MSG_NOSIGNAL) > 0) {
-        full = 0;
-      }
-      return ++full > 20 && rests();
-    });
-  }
-
   uv_loop_t loop_{};
   std::unique_ptr<Service> service_;
   std::unique_ptr<uv::Host> host_;

@@ -20,7 +20,7 @@
 // service's own are Asio's as ever. While a donor is frozen its io_context does not turn, so no
 // handler of the service runs.
 //
-// Sessions with two connections (uv_pair.hpp) are not here. What is thrown in on_input() or in
+// Sessions with two connections are in handoff/asio_pair.hpp. What is thrown in on_input() or in
 // on_open() of a new connection ends that connection; elsewhere it is a line on stderr.
 //
 // Everything here belongs to the thread that runs the io_context: one thread alone. A service with
@@ -154,6 +154,7 @@ class Host {
   }
 
  private:
+  friend class Pair;
   using Create = std::function<std::unique_ptr<Stream>()>;
   using Restore = std::function<std::unique_ptr<Stream>(std::string_view state)>;
   struct Listener {
@@ -173,6 +174,7 @@ class Host {
     if (handoff::detail::OnOpen::is_silent<Stream, Made>()) ops.adopted = nullptr;
     ops.kind = kind.empty() ? nullptr : kind.c_str();
     ops.flags = independent ? HANDOFF_SESSION_INDEPENDENT : 0;
+    if constexpr (std::is_base_of_v<Pair, Made>) ops.upstream = Made::upstream_ops();
     return ops;
   }
 
@@ -199,6 +201,18 @@ class Host {
     } catch (...) {
       detail::complain(std::string(whom) + " threw what is no std::exception");
     }
+  }
+  // Gives input; without an answer of f the session ends.
+  template <class F>
+  static std::size_t hand_in(handoff_conn_t* c, const char* whom, F&& f) {
+    std::size_t used = 0;
+    bool done = false;
+    tell(whom, [&] {
+      used = f();
+      done = true;
+    });
+    if (!done) handoff_conn_abort(c);
+    return used;
   }
   template <class F>
   static int guard(const handoff_conn_t* c, F&& f) {

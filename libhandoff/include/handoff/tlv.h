@@ -176,6 +176,74 @@ static inline int handoff_tlv_get_text(const struct handoff_tlv_field* field, ch
   return 0;
 }
 
+/* ---- members of a structure ----------------------------------------------
+ *
+ *   static const struct handoff_tlv_member members[] = {
+ *       HANDOFF_TLV_TEXT(NICK, struct client, nick),
+ *       HANDOFF_TLV_NUMBER(LINES, struct client, lines)};
+ *
+ * One table says what is written and what is read, in the fields of the functions above. */
+
+struct handoff_tlv_member {
+  uint32_t tag;
+  char is; /* 't', 'n' or 'f': made by the macros */
+  size_t offset;
+  size_t size;
+};
+
+/* A member's, which the compiler refuses if it is larger than a field's number. */
+#define HANDOFF_TLV_SIZE(type, member) \
+  (sizeof(((type*)0)->member) + 0 * sizeof(char[sizeof(((type*)0)->member) <= 8 ? 1 : -1]))
+/* Of an array of char that ends with a NUL; of an integer that is not negative; of a bool. */
+#define HANDOFF_TLV_TEXT(tag, type, member) \
+  { (tag), 't', offsetof(type, member[0]), sizeof(((type*)0)->member) }
+#define HANDOFF_TLV_NUMBER(tag, type, member) \
+  { (tag), 'n', offsetof(type, member), HANDOFF_TLV_SIZE(type, member) }
+#define HANDOFF_TLV_FLAG(tag, type, member) \
+  { (tag), 'f', offsetof(type, member), HANDOFF_TLV_SIZE(type, member) }
+
+/* Where a number of so many bytes is in one of 8. */
+static inline char* handoff_tlv_low(uint64_t* number, size_t size) {
+  return (char*)number + (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? 8 - size : 0);
+}
+
+/* Writes a field for each member. */
+static inline void handoff_tlv_members(struct handoff_tlv_writer* w, const void* object,
+                                       const struct handoff_tlv_member* members, size_t count) {
+  const struct handoff_tlv_member* m;
+  for (m = members; m != members + count; ++m) {
+    const char* at = (const char*)object + m->offset;
+    uint64_t number = 0;
+    if (m->is == 't') {
+      handoff_tlv_text(w, m->tag, at);
+    } else {
+      memcpy(handoff_tlv_low(&number, m->size), at, m->size);
+      handoff_tlv_number(w, m->tag, number);
+    }
+  }
+}
+
+/* Takes the field into the member of its tag. 1, or 0 where no member has it; -EBADMSG and -ENOSPC
+ * as above, -ERANGE for a number that is too large for its member, and *object is not changed. */
+static inline int handoff_tlv_get_member(const struct handoff_tlv_field* field, void* object,
+                                         const struct handoff_tlv_member* members, size_t count) {
+  const struct handoff_tlv_member* m = members;
+  uint64_t number = 0;
+  char* at;
+  int result;
+  while (m != members + count && m->tag != field->tag) ++m;
+  if (m == members + count) return 0;
+  at = (char*)object + m->offset;
+  result = m->is == 't' ? handoff_tlv_get_text(field, at, m->size)
+                        : handoff_tlv_get_number(field, &number);
+  if (result < 0) return result;
+  if (m->is == 't') return 1;
+  if (m->is == 'f') number = number != 0;
+  if (m->size < 8 && number >> (8 * m->size) != 0) return -ERANGE;
+  memcpy(at, handoff_tlv_low(&number, m->size), m->size);
+  return 1;
+}
+
 #ifdef __cplusplus
 }
 #endif

@@ -198,7 +198,6 @@ class Host : private Engine {
 #include <handoff/detail/uv_connect.hpp>
 #include <handoff/detail/uv_deadline.hpp>
 #include <handoff/detail/uv_end.hpp>
-#include <handoff/detail/uv_hang_up.hpp>
 #include <handoff/detail/uv_host.hpp>
 #include <handoff/detail/uv_listeners.hpp>
 #include <handoff/detail/uv_pairs.hpp>

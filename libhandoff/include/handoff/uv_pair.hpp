@@ -20,11 +20,12 @@
 // it: one that makes many calls pause() while output_size() is large. When one of the two fails,
 // the other is reset: an orderly end would say that all had come.
 //
-// The functions of Stream are those of the client's connection. Everything here belongs to the
-// loop's thread.
+// The functions of Stream are those of the client's connection; what a class may override is in
+// handoff/detail/relaying.hpp. Everything here belongs to the loop's thread.
 #ifndef HANDOFF_UV_PAIR_HPP
 #define HANDOFF_UV_PAIR_HPP
 
+#include <handoff/detail/relaying.hpp>
 #include <handoff/uv.hpp>
 
 #include <unistd.h>
@@ -37,7 +38,7 @@
 
 namespace handoff::uv {
 
-class Pair : public Stream {
+class Pair : public detail::Relaying<Pair, Stream> {
  public:
   // Begins to connect the upstream; address is that of handoff_connect(). From on_open() on; again
   // in on_upstream_refused(), for another address: what was written waits for that one. 0, or
@@ -64,29 +65,8 @@ class Pair : public Stream {
   void resume_upstream() { second().resume(); }
   std::size_t upstream_output_size() const { return second_ ? second_->output_size() : 0; }
 
- protected:
-  std::size_t on_input(std::string_view input) override {
-    write_upstream(input);
-    return input.size();
-  }
-  // Input of the upstream; as on_input().
-  virtual std::size_t on_upstream(std::string_view input) {
-    write(input);
-    return input.size();
-  }
-  // The client has ended its half; the upstream has. A client that ends it before there is an
-  // upstream, or anything for one, asks for nothing: by default close(). An on_input() that still
-  // waits for the client's first line has heard all that comes.
-  void on_end() override { names_upstream() ? end_upstream() : close(); }
-  virtual void on_upstream_end() { end_output(); }
-  virtual void on_upstream_connected() {}
-  // The upstream could not be connected; error is an errno(3). After it the session ends with a
-  // reset, unless it has called connect() again, or close() after a last answer.
-  virtual void on_upstream_refused(int /*error*/) {}
-  // A relay has no state but its connections.
-  std::string save() const override { return {}; }
-
  private:
+  friend class detail::Relaying<Pair, Stream>;
   class Upstream final : public Stream {
    public:
     explicit Upstream(Pair& pair) : pair_(pair) {}
@@ -101,10 +81,7 @@ class Pair : public Stream {
     Pair& pair_;
   };
 
-  // There is one, or there is to be: a connect is under way, or bytes wait for it.
-  bool names_upstream() const {
-    return second_ && (second_->fd_ >= 0 || second_->connecting_ || second_->output_size() > 0);
-  }
+  bool names_upstream() const { return second_ && second_->end_state().is_named(); }
   std::unique_ptr<Stream> make_second() final { return std::make_unique<Upstream>(*this); }
   // No Host yet in a constructor.
   Stream& second() {

@@ -37,10 +37,18 @@ inline Host::Host(net::io_context& io, Service& service, const Options& options)
 
 inline int Host::take(handoff_conn_t* c, std::unique_ptr<Stream> made) {
   if (!made) throw std::runtime_error("the session's state was refused");
-  made->host_ = &listener(c).host;
-  made->conn_ = c;
-  if (made->paused_) handoff_conn_pause(c);
+  Stream& s = *made;
+  s.host_ = &listener(c).host;
+  s.conn_ = c;
   handoff_conn_set_user(c, made.release());
+  handoff_conn_t* const upstream = handoff_conn_upstream(c);
+  if (s.is_pair_ != (upstream != nullptr)) {
+    throw std::runtime_error(
+        s.is_pair_ ? "the Stream is a Pair, and restore returns a pointer to another class"
+                   : "restore returns a pointer to a Pair, and the Stream is none");
+  }
+  if (s.paused_) handoff_conn_pause(c);
+  if (s.upstream_paused_) handoff_conn_pause(upstream);
   return 0;
 }
 
@@ -73,14 +81,7 @@ inline handoff_conn_ops Host::callbacks() {
     return -1;
   };
   ops.input = [](handoff_conn_t* c, const char* data, std::size_t length) {
-    std::size_t used = 0;
-    bool done = false;
-    tell("on_input()", [&] {
-      used = stream(c).on_input({data, length});
-      done = true;
-    });
-    if (!done) handoff_conn_abort(c);
-    return used;
+    return hand_in(c, "on_input()", [&] { return stream(c).on_input({data, length}); });
   };
   ops.save = [](handoff_conn_t* c, handoff_saved_t* out) {
     return guard(c, [&] {

@@ -13,6 +13,7 @@
 namespace handoff::asio {
 
 class Host;
+class Pair;
 
 // One connection. Created by a factory given to Host::listen(), or for Host::connect() and
 // Host::adopt(), and owned by the Host. Each member does what that of handoff::uv::Stream does.
@@ -73,10 +74,13 @@ class Stream {
 
  private:
   friend class Host;
+  friend class Pair;
   friend struct handoff::detail::OnOpen;
   Host* host_ = nullptr;
   handoff_conn_t* conn_ = nullptr;
   bool paused_ = false;
+  bool is_pair_ = false;
+  bool upstream_paused_ = false;
 };
 
 }  // namespace handoff::asio

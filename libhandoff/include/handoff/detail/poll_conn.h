@@ -134,7 +134,8 @@ HANDOFF_API int handoff_conn_peer(const handoff_conn_t* c, char* host, size_t si
  * Where ops.upstream is set, each session of the kind has a second connection: its upstream. Both
  * are one session: at an upgrade both move, stay, or are refused, and so do a connect that is under
  * way, input that was not consumed, and output of either that was not sent. They are what
- * handoff/uv_pair.hpp has, and services on either hand over to each other. A proxy is this:
+ * handoff/uv_pair.hpp has, and services on either hand over to each other; handoff/asio_pair.hpp
+ * stands on them. A proxy is this:
  *
  *   static int opened(handoff_conn_t* c) {
  *     return handoff_conn_connect_upstream(c, "tcp:127.0.0.1:8080");

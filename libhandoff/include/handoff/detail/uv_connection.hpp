@@ -2,6 +2,7 @@
 #ifndef HANDOFF_DETAIL_UV_CONNECTION_HPP
 #define HANDOFF_DETAIL_UV_CONNECTION_HPP
 
+#include <handoff/detail/ending.hpp>
 #include <handoff/detail/on_open.hpp>
 #include <handoff/handoff.hpp>
 
@@ -125,16 +126,25 @@ class Stream {
   friend class Host;
   friend class Pair;
   friend struct handoff::detail::OnOpen;
+  friend class detail::Ending<Engine, Stream>;
   // The Stream of the session's second connection, which belongs to this one (uv_pair.hpp).
   virtual std::unique_ptr<Stream> make_second() { return nullptr; }
   Stream& first() { return is_second_ ? *mate_ : *this; }
   std::uint64_t key() const;
-  // Both halves have ended, and so has all that there was to read and to send. So it is of an
-  // upstream that is none yet.
-  bool complete() const {
-    const bool none = is_second_ && fd_ < 0 && !connecting_;
-    return (none || (ended_ && told_end_ && shut_)) && output_.empty();
+  detail::EndState<Stream> end_state() const {
+    return {.fd = fd_,
+            .mate = mate_,
+            .is_second = is_second_,
+            .connecting = connecting_,
+            .closing = closing_,
+            .ended = ended_,
+            .told_end = told_end_,
+            .shut = shut_,
+            .inherited = inherited_,
+            .dead = dead_,
+            .output = output_size()};
   }
+  void set_shut() { shut_ = shut_wanted_ = true; }
 
   Host* host_ = nullptr;
   SessionId id_ = 0;

@@ -1,65 +1,13 @@
-// How a Host ends the connections of its Streams: the part of uv.hpp that its users need not read.
+// What the end of a connection, which ending.hpp decides, does to its Host, and the end of all: the
+// part of uv.hpp that its users need not read.
 #ifndef HANDOFF_DETAIL_UV_END_HPP
 #define HANDOFF_DETAIL_UV_END_HPP
 
 #include <handoff/uv.hpp>
 
 #include <sys/epoll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 namespace handoff::uv {
-
-// The connection failed, or nobody waits for it any more. The other one of a pair is reset: its end
-// would look as if all had come.
-inline void Engine::end(Stream& s) {
-  if (s.dead_) return;
-  const int fd = s.fd_;
-  const int other = s.mate_ != nullptr ? s.mate_->fd_ : -1;
-  const bool inherited = s.inherited_;
-  // First: leave() may end the sending halves of both, which would be that orderly end.
-  if (other >= 0) reset(other);
-  leave(s.first());
-  // While the donor still has the socket open, close(2) alone would tell the client nothing.
-  if (fd >= 0 && inherited) ::shutdown(fd, SHUT_RDWR);
-  if (fd >= 0) ::close(fd);
-  if (other >= 0) ::close(other);
-}
-
-// Both halves have ended, of both connections of a pair.
-inline void Engine::end_complete(Stream& s) {
-  if (s.mate_ != nullptr && !s.mate_->complete()) return unwatch(s);
-  const int fd = s.fd_;
-  const int other = s.mate_ != nullptr ? s.mate_->fd_ : -1;
-  leave(s.first());
-  ::close(fd);
-  if (other >= 0) ::close(other);
-}
-
-inline void Engine::reset(int fd) {
-  const linger now{1, 0};
-  (void)::setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
-  const sockaddr nowhere{.sa_family = AF_UNSPEC, .sa_data = {}};
-  if (::connect(fd, &nowhere, sizeof nowhere) < 0) (void)::shutdown(fd, SHUT_RDWR);
-}
-
-// All output is sent, and the client may not have read it yet. One that has ended its own half
-// sends nothing that could make close(2) a reset.
-inline void Engine::finish(Stream& s) {
-  if (s.dead_) return;
-  if (s.mate_ != nullptr) return finish_pair(s);
-  if (s.ended_) return end(s);
-  const int fd = s.fd_;
-  leave(s);
-  let_linger(fd);
-}
-
-// Nobody may ever answer the connect, and the kernel asks for minutes. What is queued waits for it,
-// but not in a service that stops.
-inline void Engine::close_connecting(Stream& s) {
-  if (!s.closing_ || (!s.output_.empty() && !finishing_)) return;
-  s.mate_ == nullptr ? end(s) : finish_pair(s);
-}
 
 inline void Engine::let_linger(int fd) {
   linger_.add(fd, epoll_, Linger::clock_ms());
@@ -72,6 +20,11 @@ inline void Engine::time_linger() {
   uv_timer_start(
       &linger_timer_, [](uv_timer_t* t) { static_cast<Engine*>(t->data)->time_linger(); },
       linger_.left_ms(now_ms), 0);
+}
+
+inline void Engine::unwatch(Stream& s) {
+  ::epoll_ctl(epoll_, EPOLL_CTL_DEL, s.fd_, nullptr);
+  s.watched_ = 0;
 }
 
 // Its session has ended, and its fd is the caller's.

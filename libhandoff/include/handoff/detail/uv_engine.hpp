@@ -3,6 +3,7 @@
 #ifndef HANDOFF_DETAIL_UV_ENGINE_HPP
 #define HANDOFF_DETAIL_UV_ENGINE_HPP
 
+#include <handoff/detail/ending.hpp>
 #include <handoff/detail/session_record.hpp>
 #include <handoff/detail/uv_connection.hpp>
 #include <handoff/detail/uv_linger.hpp>
@@ -26,7 +27,7 @@
 
 namespace handoff::uv {
 
-class Engine {
+class Engine : detail::Ending<Engine, Stream> {
  public:
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
@@ -35,6 +36,7 @@ class Engine {
   friend class Host;
   friend class Stream;
   friend class Pair;
+  friend class detail::Ending<Engine, Stream>;
   Engine(uv_loop_t* loop, Service& service);
   ~Engine();
 
@@ -127,7 +129,6 @@ class Engine {
   Stream& take_in(const std::string& kind, int fd, std::unique_ptr<Stream> stream, bool connecting);
   void connected(Stream& s);
   void refused(Stream& s, int error);
-  bool hung_up(Stream& s);
   void unwatch(Stream& s);
   void tell_end(Stream& s);
   Stream* by_key(std::uint64_t key) const;
@@ -156,12 +157,8 @@ class Engine {
   static void trim(Stream& s);
   void rewatch(Stream& s);
   void overflow(Stream& s);
-  void end(Stream& s);
-  void end_complete(Stream& s);
-  void finish(Stream& s);
-  void finish_pair(Stream& s);
-  void close_connecting(Stream& s);
-  static void reset(int fd);
+  // -- how connections end (detail/ending.hpp, detail/uv_end.hpp)
+  bool stops() const { return finishing_; }
   void leave(Stream& s);
   // -- detail/uv_deadline.hpp
   void set_deadline(Stream& s, std::uint64_t at_ms);

@@ -155,29 +155,6 @@ inline void Engine::take_second(Adopted& a, Stream& first, Stream* before) {
         reinterpret_cast<std::uintptr_t>(&second));
 }
 
-// A pair that close() has ended, once both have sent all that they can.
-inline void Engine::finish_pair(Stream& s) {
-  const auto sent = [this](const Stream& one) {
-    const bool given_up = one.connecting_ && (one.is_second_ || finishing_);
-    return one.output_.empty() || given_up || one.fd_ < 0;
-  };
-  if (!sent(s) || !sent(*s.mate_)) return;
-  Stream& first = s.first();
-  Stream& second = *first.second_;
-  const int fds[] = {first.fd_, second.fd_};
-  const bool ended[] = {first.ended_ || first.connecting_, second.ended_ || second.connecting_};
-  leave(first);
-  for (int i = 0; i < 2; ++i) {
-    if (fds[i] < 0) continue;
-    if (ended[i]) {
-      ::shutdown(fds[i], SHUT_RDWR);
-      ::close(fds[i]);
-    } else {
-      let_linger(fds[i]);
-    }
-  }
-}
-
 }  // namespace handoff::uv
 
 #endif  // HANDOFF_DETAIL_UV_PAIRS_HPP

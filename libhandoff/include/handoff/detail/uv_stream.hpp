@@ -139,7 +139,7 @@ inline void Engine::flush() {
     if (!s.dead_ && s.refused_ != 0) refused(s, s.refused_);
     if (s.fd_ < 0) continue;
     if (!s.dead_) send_from(s);
-    if (!s.dead_ && s.complete()) end_complete(s);
+    if (!s.dead_ && s.end_state().is_complete()) end_complete(s);
     if (!s.dead_) rewatch(s);
   }
   pending_.clear();
