@@ -7,11 +7,14 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "libhandoff-tls/crypto/frames.h"
+
 namespace handoff::tls {
 namespace {
 
 void hmac(const Suite& suite, const std::uint8_t* key, std::size_t key_size,
           const std::uint8_t* data, std::size_t size, std::uint8_t* out) {
+  const WipesFrames<kHashFrames> of_openssl;
   unsigned int written = 0;
   if (HMAC(evp_hash(suite), key, static_cast<int>(key_size), data, size, out, &written) ==
           nullptr ||
