@@ -194,6 +194,8 @@ class Stream : public uv::Stream {
 
 }  // namespace handoff::tls
 
+#include <handoff/detail/tls_begin.hpp>
+#include <handoff/detail/tls_context.hpp>
 #include <handoff/detail/tls_stream.hpp>
 
 #endif  // HANDOFF_TLS_HPP
