@@ -41,7 +41,7 @@
  * - After any other error of handoff_tls_feed() or handoff_tls_write() the session is over: send
  * what handoff_tls_out() still has (an alert), and close the socket.
  * - Threads: a context and its sessions belong to one thread, that of its handle. A service with
- *   several lanes has a context for each; they may share an SSL_CTX.
+ *   several lanes has a context for each: handoff_tls_context_lane().
  * - A process that was forked off has none of the keys, and its sessions are inert for good.
  * - Pointers that are given out are valid until the next call on their session; that of
  *   handoff_tls_plain() until the next handoff_tls_feed() or handoff_tls_consume(), so that an
@@ -73,10 +73,16 @@ struct handoff_tls_options {
  * of its cipher suites can move. */
 HANDOFF_API int handoff_tls_context_open(handoff_tls_context_t** out, struct ssl_ctx_st* ssl,
                                          const struct handoff_tls_options* options);
+/* Makes a context for another lane of the service, whose first context is lane 0's: with its
+ * SSL_CTX, its options and, if handoff_tls_tickets() was called for it, its ticket keys, so that a
+ * client resumes on whichever lane it comes to. Before handoff_ready(). The two are closed in any
+ * order. As handoff_tls_context_open(), but what fails is on first. */
+HANDOFF_API int handoff_tls_context_lane(handoff_tls_context_t** out, handoff_tls_context_t* first);
 /* All of its sessions must be freed before. NULL is fine. */
 HANDOFF_API void handoff_tls_context_close(handoff_tls_context_t* c);
 /* Other certificates or settings, for the handshakes that begin from now on. As
- * handoff_tls_context_open(); on failure the one before stays. */
+ * handoff_tls_context_open(); on failure the one before stays. Each lane gives its context an
+ * SSL_CTX of its own here: it is prepared, and must not be in use on another thread meanwhile. */
 HANDOFF_API int handoff_tls_context_use(handoff_tls_context_t* c, struct ssl_ctx_st* ssl);
 /* What the last failed call on this context was about; "" if none failed. Calls that make a session
  * are on the context. */
@@ -111,11 +117,11 @@ HANDOFF_API void handoff_tls_key_memory(size_t* bytes, size_t* unlocked);
  * of its own for each SSL_CTX, so that after an upgrade each client would shake hands anew. A new
  * key comes after period_s (0: 12 hours), and the one before is accepted for as long again. Takes
  * the ticket callback of the SSL_CTX, also of those that handoff_tls_context_use() gets. Contexts
- * do not share keys: a client must not resume where it would not be let in. Those of several lanes
- * may, by handoff_tls_save_tickets() and handoff_tls_load_tickets(). With client certificates
- * OpenSSL demands SSL_CTX_set_session_id_context(3). A client that resumes is not verified again,
- * so give another id where others are let in than before (another CA): with
- * handoff_tls_context_use() as in the next generation. */
+ * do not share keys, but for those of the lanes (handoff_tls_context_lane(), after this): a client
+ * must not resume where it would not be let in. With client certificates OpenSSL demands
+ * SSL_CTX_set_session_id_context(3). A client that resumes is not verified again, so give another
+ * id where others are let in than before (another CA): with handoff_tls_context_use() as in the
+ * next generation. */
 HANDOFF_API int handoff_tls_tickets(handoff_tls_context_t* c, uint32_t period_s);
 #define HANDOFF_TLS_TICKETS_MAX 256u
 /* The keys as bytes, HANDOFF_TLS_TICKETS_MAX at most: for a handoff_blob() of lane 0, which

@@ -22,6 +22,14 @@ inline Context::Context(ssl_ctx_st* ssl, Service& service, const ContextOptions&
   if (!options.tickets.empty()) share_tickets(options);
 }
 
+inline Context::Context(Context& first, Service& lane)
+    : service_(lane), handshake_ms_(first.handshake_ms_), max_plain_(first.max_plain_) {
+  handoff_tls_context_t* made = nullptr;
+  const int result = handoff_tls_context_lane(&made, first.get());
+  if (result != 0) throw Exception(result, "a TLS context can't be made for another lane");
+  context_.reset(made);
+}
+
 inline void Context::share_tickets(const ContextOptions& options) {
   int result = handoff_tls_tickets(context_.get(), options.ticket_period_s);
   if (result != 0) throw Exception(result, handoff_tls_context_error(context_.get()));
