@@ -103,6 +103,20 @@ TEST_P(TlsLanesTest, ATicketOfAnyLaneIsOpenedByAll) {
   }
 }
 
+// With TLS 1.3 a ticket is used once: whoever resumes gets the next one.
+TEST_P(TlsLanesTest, AResumedSessionHasATicket) {
+  const LaneContext lane = first_lane(servers_.get());
+  Visit last(clients_.get(), lane);
+  for (int i = 0; i < 3; ++i) {
+    Visit next(clients_.get(), lane, last.ticket.get());
+    EXPECT_TRUE(next.resumed);
+    EXPECT_TRUE(SSL_SESSION_has_ticket(next.ticket.get()));
+    const bool is_13 = SSL_SESSION_get_protocol_version(next.ticket.get()) == TLS1_3_VERSION;
+    EXPECT_EQ(is_13, next.ticket.get() != last.ticket.get()) << "another session is a new ticket";
+    last.ticket = std::move(next.ticket);
+  }
+}
+
 TEST_P(TlsLanesTest, ContextsThatAreNoLanesShareNoKeys) {
   const LaneContext one = first_lane(servers_.get());
   const LaneContext other = first_lane(servers_.get());
