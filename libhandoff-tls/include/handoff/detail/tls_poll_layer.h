@@ -65,7 +65,9 @@ static inline size_t handoff_tls_poll_input_(handoff_conn_t* c, const char* data
 
 static inline int handoff_tls_poll_write_(handoff_conn_t* c, const void* data, size_t length) {
   struct handoff_tls_conn* const own = handoff_tls_poll_own_(c);
-  int result;
+  const char* const bytes = (const char*)data;
+  size_t done = 0;
+  int result = 0;
   if (own == NULL || own->ends) return -EPIPE;
   if (!handoff_tls_established(own->session)) {
     char* const more = (char*)realloc(own->waiting, own->waiting_length + length);
@@ -77,8 +79,13 @@ static inline int handoff_tls_poll_write_(handoff_conn_t* c, const void* data, s
     return own->waiting_length > HANDOFF_TLS_MAX_WAITING ? handoff_conn_layer_hold(c) : 0;
   }
   if (!handoff_tls_poll_ready_(c)) return -EPIPE;
-  result = handoff_tls_write(own->session, data, length);
-  handoff_tls_poll_flush_(c, own->session);
+  while (done < length && result == 0) {
+    const size_t left = length - done;
+    const size_t some = left < HANDOFF_TLS_SEALED_AT_ONCE ? left : HANDOFF_TLS_SEALED_AT_ONCE;
+    result = handoff_tls_write(own->session, bytes + done, some);
+    handoff_tls_poll_flush_(c, own->session); /* also what was sealed before it failed */
+    done += some;
+  }
   return result;
 }
 

@@ -59,8 +59,13 @@ inline void Stream::write(std::string_view plain) {
     return;
   }
   if (!ready()) return;
-  const int result = handoff_tls_write(tls_.get(), plain.data(), plain.size());
-  flush();  // also what was sealed before it failed: a session that has it can't move
+  int result = 0;
+  while (!plain.empty() && result == 0) {
+    const std::string_view some = plain.substr(0, HANDOFF_TLS_SEALED_AT_ONCE);
+    plain.remove_prefix(some.size());
+    result = handoff_tls_write(tls_.get(), some.data(), some.size());
+    flush();  // also what was sealed before it failed: a session that has it can't move
+  }
   if (result == -ENOMEM || result == HANDOFF_ERR_INTERNAL) end(End::kFailed);
 }
 
