@@ -8,8 +8,8 @@
 #include "handoff/tls.h"
 #include "libhandoff-tls/core/record.h"
 #include "libhandoff-tls/core/state.h"
-#include "libhandoff-tls/core/tickets.h"
 #include "libhandoff-tls/handshake/handshake.h"
+#include "libhandoff-tls/handshake/tickets.h"
 #include "libhandoff-tls/sys/arena.h"
 
 struct handoff_tls_context {
@@ -18,9 +18,10 @@ struct handoff_tls_context {
   handoff_tls_context(const handoff_tls_context&) = delete;
   handoff_tls_context& operator=(const handoff_tls_context&) = delete;
 
-  ssl_ctx_st* ssl = nullptr;                                // a reference of ours
-  handoff::tls::InArena<handoff::tls::GateWord> gate;       // where a fork wipes it
-  handoff::tls::InArena<handoff::tls::TicketKeys> tickets;  // NULL: OpenSSL's own
+  ssl_ctx_st* ssl = nullptr;                           // a reference of ours
+  handoff::tls::InArena<handoff::tls::GateWord> gate;  // where a fork wipes it
+  // In the arena. NULL: OpenSSL's own. Those of several lanes are one.
+  std::shared_ptr<handoff::tls::SharedTickets> tickets;
   std::size_t max_plain = 64 << 10;
   std::string error;
 };

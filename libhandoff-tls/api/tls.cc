@@ -137,6 +137,21 @@ int handoff_tls_context_open(handoff_tls_context_t** out, SSL_CTX* ssl,
   });
 }
 
+int handoff_tls_context_lane(handoff_tls_context_t** out, handoff_tls_context_t* first) {
+  if (out == nullptr) return -EINVAL;
+  *out = nullptr;
+  if (first == nullptr) return -EINVAL;
+  return run(first->error, [&]() -> Result<void> {
+    auto context = std::make_unique<handoff_tls_context>();
+    SSL_CTX_up_ref(first->ssl);
+    context->ssl = first->ssl;
+    context->tickets = first->tickets;
+    context->max_plain = first->max_plain;
+    *out = context.release();
+    return {};
+  });
+}
+
 void handoff_tls_context_close(handoff_tls_context_t* c) { delete c; }
 
 int handoff_tls_context_use(handoff_tls_context_t* c, SSL_CTX* ssl) {

@@ -43,6 +43,9 @@ bool Record::can_seal() const {
 
 bool Record::seal(std::string_view plain, Buffer& wire) {
   if (!may_act() || write_closed_ || failed_) return false;
+  // Room for all records at once: a buffer that grows with each of them copies what it has.
+  const std::size_t records = (plain.size() + limit_ - 1) / limit_;
+  (void)wire.room(plain.size() + records * (kHeaderSize + expansion(*suite_)));
   for (; !plain.empty(); plain.remove_prefix(std::min(plain.size(), limit_))) {
     if (tls13() && (owes_update_ || write_.sequence >= kRecordsPerKey)) update_key(false, wire);
     if (!can_seal()) {

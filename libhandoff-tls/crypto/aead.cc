@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "libhandoff-tls/base/secret.h"
+#include "libhandoff-tls/crypto/frames.h"
 #include "libhandoff-tls/sys/openssl_memory.h"
 
 namespace handoff::tls {
@@ -20,26 +21,19 @@ void require(int ok) {
   if (ok != 1) throw std::runtime_error("OpenSSL can't encrypt");
 }
 
-// OpenSSL's ciphers leave words of the key in stack frames that have ended: ChaCha20 its whole
-// state.
-constexpr std::size_t kFrames = 4096;
-[[gnu::noinline]] void wipe_frames() {
-  unsigned char frames[kFrames];
-  wipe(frames, sizeof frames);
-}
-struct WipesFrames {
-  ~WipesFrames() { wipe_frames(); }
-};
+using WipesCipher = WipesFrames<kCipherFrames>;
 
 }  // namespace
 
 void Aead::set_key(const Suite& suite, const std::uint8_t* key, bool seals) {
-  const WipesFrames of_openssl;
+  const WipesCipher of_openssl;
   forget();
+  // Fetched outside of the arena: others have it, too, and a forked child must find it whole.
+  const EVP_CIPHER* const cipher = evp_cipher(suite);
   const OpensslInArena keys_in_arena;
   EVP_CIPHER_CTX* const context = EVP_CIPHER_CTX_new();
   if (context == nullptr) throw std::bad_alloc();
-  if (EVP_CipherInit_ex2(context, evp_cipher(suite), key, nullptr, seals ? 1 : 0, nullptr) != 1) {
+  if (EVP_CipherInit_ex2(context, cipher, key, nullptr, seals ? 1 : 0, nullptr) != 1) {
     EVP_CIPHER_CTX_free(context);
     throw std::runtime_error("OpenSSL can't set up a cipher's key");
   }
@@ -53,7 +47,7 @@ void Aead::forget() {
 
 void Aead::seal(const std::uint8_t* nonce, std::string_view aad, std::string_view plain, int tail,
                 std::uint8_t* out) {
-  const WipesFrames of_openssl;
+  const WipesCipher of_openssl;
   int n = 0;
   require(EVP_EncryptInit_ex2(context_, nullptr, nullptr, nonce, nullptr));
   require(EVP_EncryptUpdate(context_, nullptr, &n, bytes(aad), static_cast<int>(aad.size())));
@@ -73,7 +67,7 @@ void Aead::seal(const std::uint8_t* nonce, std::string_view aad, std::string_vie
 bool Aead::open(const std::uint8_t* nonce, std::string_view aad, std::string_view sealed,
                 std::uint8_t* out) {
   if (sealed.size() < kTagSize) return false;
-  const WipesFrames of_openssl;
+  const WipesCipher of_openssl;
   const std::string_view body = sealed.substr(0, sealed.size() - kTagSize);
   // OpenSSL takes the tag by a pointer to what is not const, and copies it.
   unsigned char tag[kTagSize];

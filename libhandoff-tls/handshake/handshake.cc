@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "handoff/handoff.h"
+#include "libhandoff-tls/crypto/frames.h"
 #include "libhandoff-tls/handshake/certificate.h"
 #include "libhandoff-tls/handshake/prepare.h"
 
@@ -135,6 +136,7 @@ Result<bool> Handshake::advance(std::string_view input, std::size_t& consumed, B
 }
 
 Result<bool> Handshake::step() {
+  const WipesFrames<kHandshakeFrames> of_openssl;
   ERR_clear_error();
   const int result = SSL_do_handshake(ssl_);
   if (result == 1) return true;

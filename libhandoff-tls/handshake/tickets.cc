@@ -42,35 +42,52 @@ bool set_keys(const TicketKey& key, const unsigned char* iv, EVP_CIPHER_CTX* cip
          EVP_MAC_CTX_set_params(mac, parameters) == 1;
 }
 
-int seal_ticket(TicketKeys* keys, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher,
-                EVP_MAC_CTX* mac) {
+// The key of a ticket that is made now, which is made anew where that is due. False without random
+// numbers.
+bool choose(TicketKeys* keys, TicketKey& out) {
   const std::uint64_t now_s = monotonic_s();
-  TicketKey nobodys;
-  const TicketKey* key = &nobodys;
-  if (keys == nullptr || keys->due(now_s)) {
-    Secret<TicketKey::kRandomSize> random;
-    if (!make_random(random)) return -1;
-    nobodys.make(bytes(random), now_s);
-    if (keys != nullptr) keys->rotate(bytes(random), now_s);
+  if (keys != nullptr && !keys->due(now_s)) {
+    out = *keys->newest();
+    return true;
   }
-  if (keys != nullptr) key = keys->newest();
-  if (RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) != 1) return -1;
-  std::copy_n(key->name.data(), key->name.size(), name);
-  return set_keys(*key, iv, cipher, mac, true) ? 1 : -1;
+  Secret<TicketKey::kRandomSize> random;
+  if (!make_random(random)) return false;
+  out.make(bytes(random), now_s);
+  if (keys != nullptr) keys->rotate(bytes(random), now_s);
+  return true;
+}
+
+int seal_ticket(SharedTickets* shared, unsigned char* name, unsigned char* iv,
+                EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac) {
+  TicketKey key;
+  const bool chosen = shared == nullptr
+                          ? choose(nullptr, key)
+                          : shared->use([&](TicketKeys& keys) { return choose(&keys, key); });
+  if (!chosen || RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) != 1) return -1;
+  std::copy_n(key.name.data(), key.name.size(), name);
+  return set_keys(key, iv, cipher, mac, true) ? 1 : -1;
 }
 
 // See SSL_CTX_set_tlsext_ticket_key_evp_cb(3) for what is returned: 2 asks for a new ticket.
 int on_ticket(SSL* session, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher,
               EVP_MAC_CTX* mac, int seals) {
-  auto* const keys = static_cast<TicketKeys*>(SSL_get_ex_data(session, session_index()));
-  if (seals != 0) return seal_ticket(keys, name, iv, cipher, mac);
-  if (keys == nullptr) return 0;
-  const TicketKey* const key =
-      keys->find(std::span<const std::uint8_t, TicketKey::kNameSize>(name, TicketKey::kNameSize),
-                 monotonic_s());
-  if (key == nullptr) return 0;  // a whole handshake
-  if (!set_keys(*key, iv, cipher, mac, false)) return -1;
-  return key == keys->newest() ? 1 : 2;
+  auto* const shared = static_cast<SharedTickets*>(SSL_get_ex_data(session, session_index()));
+  if (seals != 0) return seal_ticket(shared, name, iv, cipher, mac);
+  if (shared == nullptr) return 0;
+  TicketKey key;
+  bool newest = false;
+  const bool known = shared->use([&](const TicketKeys& keys) {
+    const TicketKey* const found =
+        keys.find(std::span<const std::uint8_t, TicketKey::kNameSize>(name, TicketKey::kNameSize),
+                  monotonic_s());
+    if (found != nullptr) key = *found;
+    newest = found != nullptr && found == keys.newest();
+    return found != nullptr;
+  });
+  if (!known) return 0;  // a whole handshake
+  if (!set_keys(key, iv, cipher, mac, false)) return -1;
+  // A client of TLS 1.3 uses a ticket once (RFC 8446, C.4), so it needs the next one now.
+  return newest && SSL_version(session) != TLS1_3_VERSION ? 1 : 2;
 }
 
 Failure no_room() {
@@ -87,7 +104,7 @@ Result<void> take_tickets(SSL_CTX* context) {
   return {};
 }
 
-Result<void> use_ticket_keys(SSL* session, TicketKeys* keys) {
+Result<void> use_ticket_keys(SSL* session, SharedTickets* keys) {
   if (SSL_set_ex_data(session, session_index(), keys) == 1) return {};
   return no_room();
 }

@@ -9,7 +9,8 @@ import subprocess
 import sys
 import tempfile
 
-BENCHES = {"copy", "blackout", "upgrade", "section", "region", "memory", "supervisor", "services", "writes", "steady"}
+BENCHES = {"copy", "blackout", "upgrade", "section", "region", "memory", "supervisor", "services", "writes", "steady",
+           "tls"}
 UNITS = {"us", "B", "B/s", "1/s", "1", "ratio"}
 
 

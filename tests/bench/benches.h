@@ -16,6 +16,7 @@ void supervisor(const Options& options, Report& report);
 void services(const Options& options, Report& report);
 void writes(const Options& options, Report& report);
 void steady(const Options& options, Report& report);
+void tls(const Options& options, Report& report);
 void peers(const Options& options, Report& report);
 
 // The roles of their partners (partner.h).

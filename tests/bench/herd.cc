@@ -7,14 +7,18 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <system_error>
+#include <utility>
 
 #include "clock.h"
 #include "epoll_set.h"
 #include "sockets.h"
+#include "tls_client.h"
 
 namespace bench {
 namespace {
@@ -23,7 +27,8 @@ using handoff::UniqueFd;
 using nlohmann::json;
 
 constexpr std::uint64_t kOrders = ~std::uint64_t{0};  // epoll's data for the socket of the orders
-constexpr std::size_t kRequestBytes = 64;
+// A request of more waits for room in the socket: the service reads meanwhile, and answers briefly.
+constexpr std::size_t kAtOnce = 65536;
 constexpr std::uint64_t kPatienceNs = 20'000'000'000;
 
 [[noreturn]] void fail(const std::string& what) {
@@ -32,10 +37,7 @@ constexpr std::uint64_t kPatienceNs = 20'000'000'000;
 
 class Clients {
  public:
-  Clients() : request_(kRequestBytes - 1, 'x') {
-    request_ += '\n';
-    epoll_.add(kRoleSocket, kOrders);
-  }
+  Clients() { epoll_.add(kRoleSocket, kOrders); }
 
   void run() {
     while (turn()) {
@@ -46,6 +48,7 @@ class Clients {
   struct Connection {
     UniqueFd fd;
     std::uint64_t sent_ns = 0;  // 0: nothing is under way
+    std::unique_ptr<TlsClient> tls = nullptr;
   };
 
   bool turn() {
@@ -72,7 +75,9 @@ class Clients {
     if (!order) return false;
     const json& body = order->body;
     if (body.contains("connect")) {
-      for (std::size_t i = body.at("connect"); i > 0; --i) connect(body.at("port"));
+      request_ = std::string(body.at("bytes").get<std::size_t>() - 1, body.at("kind").get<char>());
+      request_ += '\n';
+      for (std::size_t i = body.at("connect"); i > 0; --i) connect(body.at("port"), body.at("tls"));
       say(kRoleSocket, json::object());
     } else if (body.contains("each")) {
       each_left_ = connections_.size();
@@ -93,19 +98,21 @@ class Clients {
     return true;
   }
 
-  void connect(int port) {
-    UniqueFd fd = connect_tcp(port);
-    epoll_.add(fd.get(), connections_.size());
-    connections_.push_back({std::move(fd)});
+  void connect(int port, bool tls) {
+    Connection c{.fd = connect_tcp(port)};
+    if (tls) c.tls = shake_hands(c.fd.get());
+    epoll_.add(c.fd.get(), connections_.size());
+    connections_.push_back(std::move(c));
   }
 
   void send(std::size_t index) {
     Connection& c = connections_[index];
     if (!c.fd.valid()) throw std::runtime_error("a connection was closed by the service");
     c.sent_ns = now_ns();
-    const ssize_t n =
-        ::send(c.fd.get(), request_.data(), request_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (n != static_cast<ssize_t>(request_.size())) fail("herd: a request could not be sent");
+    const std::string_view wire = c.tls ? c.tls->seal(request_) : std::string_view(request_);
+    const int flags = MSG_NOSIGNAL | (wire.size() > kAtOnce ? 0 : MSG_DONTWAIT);
+    const ssize_t n = ::send(c.fd.get(), wire.data(), wire.size(), flags);
+    if (n != static_cast<ssize_t>(wire.size())) fail("herd: a request could not be sent");
     ++under_way_;
   }
 
@@ -125,8 +132,7 @@ class Clients {
 
   void read_answer(std::size_t index) {
     Connection& c = connections_[index];
-    std::array<char, 4096> buffer;
-    const ssize_t n = ::recv(c.fd.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+    const ssize_t n = ::recv(c.fd.get(), buffer_.data(), buffer_.size(), MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (n <= 0) {
       if (c.sent_ns != 0)
@@ -134,7 +140,8 @@ class Clients {
       c.fd.reset();
       return;
     }
-    if (buffer[static_cast<std::size_t>(n) - 1] != '\n') return;
+    const std::string_view fresh(buffer_.data(), static_cast<std::size_t>(n));
+    if (!(c.tls ? c.tls->ends_line(fresh) : fresh.ends_with('\n'))) return;
     if (sampling_) samples_.push_back({c.sent_ns, now_ns()});
     c.sent_ns = 0;
     --under_way_;
@@ -172,6 +179,7 @@ class Clients {
       7919;  // a prime that divides no number of connections here
 
   EpollSet epoll_;
+  std::array<char, 65536> buffer_{};
   std::string request_;
   std::vector<Connection> connections_;
   std::vector<Sample> samples_;
@@ -194,8 +202,12 @@ int herd() {
   return 0;
 }
 
-void Herd::connect(int port, std::size_t connections) {
-  process_.ask({{"connect", connections}, {"port", port}});
+void Herd::connect(int port, std::size_t connections, const Ask& ask) {
+  process_.ask({{"connect", connections},
+                {"port", port},
+                {"tls", ask.tls},
+                {"kind", ask.kind},
+                {"bytes", ask.bytes}});
 }
 void Herd::ask_each() { process_.ask({{"each", true}}); }
 void Herd::load_at_rate(double per_second) { process_.ask({{"rate", per_second}}); }

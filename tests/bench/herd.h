@@ -1,9 +1,8 @@
 // The clients of a bench: a process with thousands of connections, which asks and waits for
 // answers.
 //
-// A request is a line of 64 bytes, an answer everything up to the next '\n'. A connection has at
-// most one request under way. Under load every request is a sample: when it was sent, when it was
-// answered.
+// A request is a line, an answer everything up to the next '\n'. A connection has at most one
+// request under way. Under load every request is a sample: when it was sent, when it was answered.
 #pragma once
 
 #include <sys/types.h>
@@ -20,11 +19,19 @@ struct Sample {
   std::uint64_t answered_ns = 0;  // 0: not answered
 };
 
+// What the connections of a herd are like, and what they ask.
+struct Ask {
+  bool tls = false;        // they have shaken hands (tls_client.h)
+  char kind = 'x';         // of which all of a request consists; see tls_requests.h
+  std::size_t bytes = 64;  // of a request, with the end of its line
+};
+
 class Herd {
  public:
   explicit Herd(int cpu = -1) : process_("herd", cpu) {}
 
-  void connect(int port, std::size_t connections);
+  // All connections of a herd ask the same.
+  void connect(int port, std::size_t connections, const Ask& ask = {});
   // One request on every connection; returns when all are answered, throws if one is not.
   void ask_each();
   // Asks so many times a second, each time on another connection, without waiting for answers.

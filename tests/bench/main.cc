@@ -21,6 +21,7 @@
 #include "herd.h"
 #include "partner.h"
 #include "sockets.h"
+#include "tls_handshakes.h"
 #include "web_clients.h"
 #include "writers.h"
 
@@ -41,10 +42,12 @@ const std::vector<Named> kBenches = {{"copy", copy},
                                      {"services", services},
                                      {"writes", writes},
                                      {"steady", steady},
+                                     {"tls", tls},
                                      {"peers", peers}};
 const std::map<std::string, Role> kRoles = {{"herd", herd},
                                             {"web-clients", web_clients},
                                             {"writers", writers},
+                                            {"handshakes", handshakes},
                                             {"floor-sender", floor_sender},
                                             {"floor-receiver", floor_receiver},
                                             {"sessions-in-memory", sessions_in_memory}};

@@ -1,10 +1,9 @@
 #include "process_figures.h"
 
-#include <unistd.h>
+#include <time.h>
 
 #include <filesystem>
 #include <fstream>
-#include <sstream>
 #include <string>
 
 namespace bench {
@@ -38,16 +37,11 @@ std::uint64_t context_switches(pid_t pid) {
 }
 
 std::uint64_t cpu_ns(pid_t pid) {
-  std::ifstream file(proc(pid, "stat"));
-  std::string text;
-  std::getline(file, text);
-  std::istringstream fields(text.substr(text.rfind(')') + 1));
-  std::string word;
-  for (int i = 0; i < 11; ++i) fields >> word;  // to utime, the 14th of all
-  std::uint64_t user = 0;
-  std::uint64_t system = 0;
-  fields >> user >> system;
-  return (user + system) * 1'000'000'000 / static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
+  clockid_t clock{};
+  timespec spent{};
+  if (::clock_getcpuclockid(pid, &clock) != 0 || ::clock_gettime(clock, &spent) != 0) return 0;
+  return static_cast<std::uint64_t>(spent.tv_sec) * 1'000'000'000 +
+         static_cast<std::uint64_t>(spent.tv_nsec);
 }
 
 }  // namespace bench

@@ -2,7 +2,6 @@
 // supervised, against servers without the library. echo's are plain_echo.cc and plain_asio_echo.cc;
 // kv's has its own objects linked with null_handoff.c. Server and load have a core each. The two
 // servers take turns run by run.
-#include <sched.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -11,8 +10,7 @@
 #include "benches.h"
 #include "clock.h"
 #include "herd.h"
-#include "sockets.h"
-#include "subject.h"
+#include "plain_server.h"
 #include "support/process/process.h"
 #include "support/process/programs.h"
 #include "support/supervisor/supervisor.h"
@@ -22,44 +20,6 @@ namespace {
 
 constexpr std::size_t kConnections = 50;
 constexpr const char* kRedisBenchmark = "/usr/bin/redis-benchmark";
-constexpr int kServerCpu = 0;
-
-int load_cpu() { return ::sysconf(_SC_NPROCESSORS_ONLN) > 1 ? 1 : kServerCpu; }
-
-void pin(pid_t pid, int cpu) {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  CPU_SET(static_cast<std::size_t>(cpu), &set);
-  (void)::sched_setaffinity(pid, sizeof set,
-                            &set);  // on a machine with one core there is no choice
-}
-
-int free_port() {
-  int port = 0;
-  (void)listen_tcp(port);
-  return port;
-}
-
-void wait_for_port(int port) {
-  for (const auto deadline = test::Deadline::in(std::chrono::seconds(10)); !deadline.passed();) {
-    try {
-      (void)connect_tcp(port);
-      return;
-    } catch (const std::system_error&) {  // refused: the server does not listen yet, so ask again
-    }
-  }
-  throw std::runtime_error("steady: a server without handoff did not come up");
-}
-
-// A server that nobody supervises.
-struct Plain {
-  int port;
-  test::Process process;
-  Plain(int at, const std::vector<std::string>& command) : port(at), process(command) {
-    wait_for_port(port);
-    pin(process.pid(), kServerCpu);
-  }
-};
 
 class EchoLoad {
  public:
@@ -133,10 +93,9 @@ void run_echo(const Options& options, std::size_t run, const char* with_handoff,
               const char* without_handoff, Comparison& echo) {
   test::Supervisor service(supervised(with_handoff));
   pin(service.service_pid(), kServerCpu);
-  const int port = free_port();
-  const Plain plain(port, {test::program(without_handoff), std::to_string(port)});
+  const PlainServer plain(without_handoff);
   EchoLoad with(service.port(), options.quick);
-  EchoLoad without(port, options.quick);
+  EchoLoad without(plain.port(), options.quick);
   echo.measure(
       run, [&] { return with.per_second(); }, [&] { return without.per_second(); });
 }
@@ -147,14 +106,14 @@ void run_kv(const Options& options, std::size_t run, std::vector<Comparison>& kv
   test::Supervisor service(setup);
   pin(service.service_pid(), kServerCpu);
   const int service_port = service.port();
-  const int port = free_port();
-  const Plain plain(
-      port, {test::program("plain_kv"), "--listen", "tcp:127.0.0.1:" + std::to_string(port)});
-  for (const int at : {service_port, port}) redis_benchmark(at, "set", true);  // makes keys for get
+  const PlainServer plain("plain_kv", {"--listen", "tcp:127.0.0.1:PORT"});
+  for (const int at : {service_port, plain.port()}) {
+    redis_benchmark(at, "set", true);  // makes keys for get
+  }
   for (Comparison& one : kv) {
     const auto load = [&](int at) { return redis_benchmark(at, one.what, options.quick); };
     one.measure(
-        run, [&] { return load(service_port); }, [&] { return load(port); });
+        run, [&] { return load(service_port); }, [&] { return load(plain.port()); });
   }
 }
 

@@ -181,6 +181,48 @@ TEST(TlsProgramTest, ATicketLetsNobodyInWhomTheReleaseWouldNotLetIn) {
   late.wait_for("unknown ca");
 }
 
+// Whichever loop a client comes to: all have the keys of tickets that the release before had.
+TEST(TlsProgramTest, WithSeveralThreadsSessionsMoveAndAreResumed) {
+  const Certificate certificate;
+  TempDir folder;
+  const std::string session = folder / "session.pem";
+  const auto options = [&](const std::string& threads) {
+    std::vector<std::string> out = certificate.options();
+    out.insert(out.end(), {"--threads", threads});
+    return out;
+  };
+  std::vector<std::string> command = options("2");
+  command.insert(command.begin(), echo(1));
+  Supervisor supervisor({.command = command});
+  const auto client = [&](const std::string& flag) {
+    return std::make_unique<Typed>(
+        s_client(supervisor.port(), certificate, {"-tls1_3", flag, session}));
+  };
+  const auto first = client("-sess_out");
+  first->type("hello\n");
+  first->wait_for("1 1 hello\n");
+  ASSERT_TRUE(wait_for_file(session));
+  std::vector<std::unique_ptr<Typed>> clients;
+  const auto come = [&](int version) {
+    clients.push_back(client("-sess_in"));
+    clients.back()->type("hello\n");
+    clients.back()->wait_for("1 " + std::to_string(version) + " hello\n");
+    const std::string printed = clients.back()->printed();
+    EXPECT_NE(printed.find("\nReused, TLSv1.3"), std::string::npos) << printed;
+  };
+  for (int i = 0; i < 6; ++i) come(1);
+  for (const int version : {2, 1}) {
+    supervisor.settle();
+    const auto upgrade = supervisor.upgrade(echo(version), options(version == 2 ? "3" : "1"));
+    ASSERT_EQ(upgrade.status, 0) << upgrade.describe();
+    for (const auto& one : clients) {
+      one->type("moved\n");
+      one->wait_for(" " + std::to_string(version) + " moved\n");
+    }
+    for (int i = 0; i < 3; ++i) come(version);
+  }
+}
+
 // The first request, which comes with the last message of the handshake, makes the connection busy.
 TEST(TlsProgramTest, AHoldBehindTheHandshakeIsOne) {
   const Certificate certificate;
@@ -212,9 +254,6 @@ TEST(TlsProgramTest, SaysWhatIsWrong) {
                 .find("--tls-key " + certificate.path() + ": "),
             std::string::npos);
   EXPECT_NE(refused({"--tls-cert", certificate.path()}).find("belong together"), std::string::npos);
-  std::vector<std::string> options = certificate.options();
-  options.insert(options.end(), {"--threads", "2"});
-  EXPECT_NE(refused(options).find("give --threads 1"), std::string::npos);
 }
 
 // A session is plain or TLS, and a release that does not serve its kind does not take it.

@@ -12,13 +12,14 @@
 //     void restore(std::string_view state);   // what save_plain() gave
 //     ...
 //   };
-//   example::Door door(options.tls, *service);   // before the Host
+//   example::Door door(options.tls, *service);   // before the Hosts
 //   door.listen<Echo>(host, "public", options.listen, {});
 #pragma once
 
 #include <handoff/uv.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <fstream>
 #include <iterator>
@@ -26,7 +27,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <utility>
+#include <vector>
 
 #include "tls_files.h"
 #ifdef EXAMPLE_TLS
@@ -61,18 +62,17 @@ class Door {
 
   // max_request: of bytes, as Host::max_input is where connections are plain. Throws
   // std::runtime_error, saying what is wrong with which file.
-  Door(const TlsFiles& files, handoff::Service& service,
+  Door(const TlsFiles& files, [[maybe_unused]] handoff::Service& service,
        [[maybe_unused]] std::size_t max_request = kMaxRequest) {
     files.check();
     if (!files.wanted()) return;
-    if (service.lanes() > 1) {
-      throw std::runtime_error(
-          "--tls-cert: TLS needs a single thread here: each loop would need a TLS context of its "
-          "own, and this program has one; give --threads 1");
-    }
 #ifdef EXAMPLE_TLS
-    context_ = std::make_unique<handoff::tls::Context>(
-        load(files).get(), service, handoff::tls::ContextOptions{.max_plain = max_request});
+    using handoff::tls::Context;
+    contexts_.push_back(std::make_unique<Context>(
+        load(files).get(), service, handoff::tls::ContextOptions{.max_plain = max_request}));
+    for (std::uint32_t lane = 1; lane < service.lanes(); ++lane) {
+      contexts_.push_back(std::make_unique<Context>(*contexts_.front(), service.lane(lane)));
+    }
 #endif
   }
 
@@ -82,13 +82,14 @@ class Door {
   void listen(handoff::uv::Host& host, const std::string& name, const std::string& address,
               const ListenOptions& options, Args&... args) {
 #ifdef EXAMPLE_TLS
-    if (context_ != nullptr) {
+    if (!contexts_.empty()) {
       using Made = Session<handoff::tls::Stream>;
-      if (!std::exchange(joined_, true)) context_->join(host);
+      handoff::tls::Context* const context = contexts_.at(host.service().index()).get();
+      context->join(host);
       host.listen(
-          name, address, [&, this] { return std::make_unique<Made>(args..., *context_); },
-          [&, this](std::string_view state) {
-            auto made = std::make_unique<Made>(args..., *context_);
+          name, address, [&, context] { return std::make_unique<Made>(args..., *context); },
+          [&, context](std::string_view state) {
+            auto made = std::make_unique<Made>(args..., *context);
             made->restore(state);
             return made;
           },
@@ -146,8 +147,7 @@ class Door {
     return made;
   }
 
-  std::unique_ptr<handoff::tls::Context> context_;
-  bool joined_ = false;
+  std::vector<std::unique_ptr<handoff::tls::Context>> contexts_;  // one for each lane
 #endif
 };
 

@@ -20,9 +20,9 @@
 // A session whose handshake is under way stays with its process, and moves when it is done. What it
 // says behind its handshake is for the next process, which also gets on_secure(): in a late process
 // the author hears nothing of it, unless it is held or independent. A service with several lanes
-// has a Context for each, on its lane's Service and Host; the ticket keys that move are lane 0's. A
-// release whose Streams are no tls::Streams refuses the sessions, as this one does those that have
-// no TLS.
+// has a Context for each, on its lane's Service and Host: those of the others are made of lane 0's.
+// A release whose Streams are no tls::Streams refuses the sessions, as this one does those that
+// have no TLS.
 #ifndef HANDOFF_TLS_HPP
 #define HANDOFF_TLS_HPP
 
@@ -59,9 +59,14 @@ class Context {
   // ssl gets another reference, and is prepared: see handoff_tls_context_open(). Borrows service.
   // Throws handoff::Exception.
   Context(ssl_ctx_st* ssl, Service& service, const ContextOptions& options = {});
+  // Of another lane, on the thread that has made first, that of lane 0: with its SSL_CTX, options
+  // and ticket keys, so that a client resumes on whichever lane it comes to. Throws
+  // handoff::Exception.
+  Context(Context& first, Service& lane);
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
-  // Other certificates, for the handshakes from now on. Throws handoff::Exception.
+  // Other certificates, for the handshakes from now on. Each lane takes an SSL_CTX of its own, on
+  // its thread: see handoff_tls_context_use(). Throws handoff::Exception.
   void use(ssl_ctx_st* ssl) {
     const int result = handoff_tls_context_use(context_.get(), ssl);
     if (result != 0) throw Exception(result, handoff_tls_context_error(context_.get()));
@@ -194,6 +199,8 @@ class Stream : public uv::Stream {
 
 }  // namespace handoff::tls
 
+#include <handoff/detail/tls_begin.hpp>
+#include <handoff/detail/tls_context.hpp>
 #include <handoff/detail/tls_stream.hpp>
 
 #endif  // HANDOFF_TLS_HPP

@@ -19,9 +19,9 @@
  * also calls secure(): here its author hears nothing of it, unless it is held or independent.
  * handoff_conn_end_output() waits for a handshake, as what was written does.
  *
- * Not for services with several lanes: the blob of ticket keys is declared on the kit's handle, and
- * only lane 0's takes one. Results are as in handoff.h. handoff_tls_poll_session() is NULL where a
- * connection has no session yet.
+ * A service with several lanes has a layer for each kit: those of the others are made of lane 0's
+ * (handoff_tls_poll_lane()). Results are as in handoff.h. handoff_tls_poll_session() is NULL where
+ * a connection has no session yet.
  */
 #ifndef HANDOFF_TLS_POLL_H
 #define HANDOFF_TLS_POLL_H
@@ -105,6 +105,17 @@ static inline int handoff_tls_poll_open(struct handoff_tls_poll* out, handoff_po
     out->context = NULL;
   }
   return result;
+}
+
+/* Makes *out a TLS layer for p, the kit of another lane, before the start and on the thread that
+ * has made first, which is lane 0's: with its SSL_CTX, options and ticket keys, so that a client
+ * resumes on whichever lane it comes to. */
+static inline int handoff_tls_poll_lane(struct handoff_tls_poll* out, handoff_poll_t* p,
+                                        const struct handoff_tls_poll* first) {
+  memset(out, 0, sizeof *out);
+  out->kit = p;
+  out->options = first->options;
+  return handoff_tls_context_lane(&out->context, first->context);
 }
 
 /* Before the start: connections of that listener, or of that kind of handoff_poll_outgoing(), which

@@ -201,6 +201,7 @@ class Host : private Engine {
 #include <handoff/detail/uv_host.hpp>
 #include <handoff/detail/uv_listeners.hpp>
 #include <handoff/detail/uv_pairs.hpp>
+#include <handoff/detail/uv_room.hpp>
 #include <handoff/detail/uv_stream.hpp>
 
 #endif  // HANDOFF_UV_HPP

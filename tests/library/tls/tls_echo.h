@@ -26,7 +26,7 @@ struct TlsEchoOptions {
   bool lines = false;
   // Then: what its answers begin with, and what it says when a handshake is over.
   std::string name = {};
-  std::uint32_t lanes = 1;  // of the one on tls.hpp
+  std::uint32_t lanes = 1;
   std::uint64_t handshake_ms = 10'000;
   // An SSL_CTX that the process makes for itself, of this suite ("" for all): OpenSSL's own ticket
   // keys are then no other process's.

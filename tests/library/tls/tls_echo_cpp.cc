@@ -7,6 +7,7 @@
 
 #include "../../unit/tls/hex.h"
 #include "../../unit/tls/peer.h"
+#include "standing.h"
 #include "tls_echo.h"
 
 namespace handoff::test {
@@ -34,6 +35,8 @@ class Echo final : public tls::Stream {
             "\n");
       if (line == "close") close();
       if (line == "hold") hold();
+      if (line == "stand") stand();
+      if (line == "go") Standing::instance().go();
       if (line == "pause" || line == "blink") {
         pause();
         if (line == "blink") resume();
@@ -55,6 +58,19 @@ class Echo final : public tls::Stream {
   std::string save_plain() const override { return std::to_string(count_); }
 
  private:
+  // From the next turn of the loop on: the answer is sent by then.
+  void stand() {
+    auto* const timer = new uv_timer_t;
+    uv_timer_init(host().loop(), timer);
+    uv_timer_start(
+        timer,
+        [](uv_timer_t* t) {
+          Standing::instance().wait();
+          uv_close(reinterpret_cast<uv_handle_t*>(t),
+                   [](uv_handle_t* h) { delete reinterpret_cast<uv_timer_t*>(h); });
+        },
+        0, 0);
+  }
   std::string name() const { return options_.name + (options_.name.empty() ? "" : " "); }
   std::string who() const {
     const handoff_tls_info known = info();
@@ -81,10 +97,10 @@ class PlainEcho final : public uv::Stream {
   std::string save() const override { return "0"; }
 };
 
-// A loop with what belongs to its thread.
+// A loop with what belongs to its thread. first: of lane 0, or nullptr.
 struct Loop {
-  Loop(Service& lane, const TlsEchoOptions& options, SSL_CTX* ssl)
-      : context(ssl, lane, {.handshake_ms = options.handshake_ms, .max_plain = options.max_plain}) {
+  Loop(Loop* first, Service& lane, const TlsEchoOptions& options, SSL_CTX* ssl)
+      : context(make_context(first, lane, options, ssl)) {
     uv_loop_init(&loop);
     host = std::make_unique<uv::Host>(&loop, lane);
     context.join(*host);
@@ -99,6 +115,12 @@ struct Loop {
                    return std::make_unique<Echo>(context, options, state);
                  },
                  {.independent = options.independent});
+  }
+  static tls::Context make_context(Loop* first, Service& lane, const TlsEchoOptions& options,
+                                   SSL_CTX* ssl) {
+    if (first != nullptr) return tls::Context(first->context, lane);
+    return tls::Context(ssl, lane,
+                        {.handshake_ms = options.handshake_ms, .max_plain = options.max_plain});
   }
   int run() {
     try {
@@ -124,8 +146,8 @@ int run_tls_echo_cpp(const TlsEchoOptions& options) {
   auto service = Service::open({.name = "test", .version = "1", .lanes = options.lanes});
   std::vector<std::unique_ptr<Loop>> loops;
   for (std::uint32_t i = 0; i < options.lanes; ++i) {
-    loops.push_back(
-        std::make_unique<Loop>(service->lane(i), options, own ? own.get() : options.ssl));
+    loops.push_back(std::make_unique<Loop>(i == 0 ? nullptr : loops[0].get(), service->lane(i),
+                                           options, own ? own.get() : options.ssl));
   }
   if (options.lanes > 1) service->start();
   std::vector<std::thread> threads;

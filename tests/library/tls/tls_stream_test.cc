@@ -44,7 +44,11 @@ class TlsStreamTest : public testing::Test {
 };
 
 // Handshakes that are under way are held in their lanes.
-TEST_F(TlsStreamTest, SessionsOfSeveralLoopsMoveAndHandshakesFollow) {
+class TlsLoopsTest : public TlsStreamTest, public testing::WithParamInterface<TlsFace> {};
+INSTANTIATE_TEST_SUITE_P(Faces, TlsLoopsTest, testing::Values(TlsFace::kCpp, TlsFace::kPoll));
+
+TEST_P(TlsLoopsTest, SessionsOfSeveralLoopsMoveAndHandshakesFollow) {
+  options_.face = GetParam();
   options_.lines = false;
   options_.lanes = 2;
   ServiceProcess donor(1, tls_echo(options_));
@@ -257,6 +261,48 @@ TEST_P(TlsTicketTest, SessionsAreResumedInLaterGenerations) {
     if (generation % 2 == 0) session.reset(SSL_get1_session(client.ssl()));
     SSL_set_shutdown(client.ssl(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     service = upgrade(*service, generation);
+  }
+}
+
+// While a loop stands still it is another one that accepts. Both the ticket of a loop that stands
+// and that of another one are resumed where they have not been made, also in later generations.
+TEST_P(TlsTicketTest, SessionsAreResumedOnWhicheverLoopTheyComeTo) {
+  options_.own_context = GetParam();
+  const SslContext clients = make_context(GetParam());
+  for (const TlsFace face : {TlsFace::kCpp, TlsFace::kPoll}) {
+    options_.face = face;
+    options_.lanes = 2;
+    auto service = std::make_unique<ServiceProcess>(1, tls_echo(options_));
+    const auto owner = service->await_message<v1::Owner>(Type::kOwner);
+    std::unique_ptr<SSL_SESSION, tls::test::FreeSsl> session;
+    const auto come = [&] {
+      auto client = std::make_unique<TlsClient>(clients.get(), owner.named(0).address());
+      const bool again = session != nullptr;
+      if (again) SSL_set_session(client->ssl(), session.get());
+      EXPECT_TRUE(client->shake_hands());
+      EXPECT_EQ("welcome\n", client->line()) << "behind the tickets";
+      EXPECT_EQ(again, SSL_session_reused(client->ssl()) != 0);
+      session.reset(SSL_get1_session(client->ssl()));
+      return client;
+    };
+    for (std::uint64_t generation = 2; generation < 5; ++generation) {
+      std::vector<std::unique_ptr<TlsClient>> all;
+      all.push_back(come());
+      for (int times = 0; times < 3; ++times) {
+        ASSERT_TRUE(all.back()->write("stand\n"));
+        EXPECT_THAT(all.back()->line(), testing::HasSubstr("stand\n"));
+        all.push_back(come());
+        ASSERT_TRUE(all.back()->write("go\n"));
+        EXPECT_THAT(all.back()->line(), testing::HasSubstr("go\n"));
+      }
+      for (const auto& client : all) {
+        ASSERT_TRUE(client->write("still\n"));
+        EXPECT_THAT(client->line(), testing::HasSubstr("still\n"));
+        SSL_set_shutdown(client->ssl(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+      }
+      options_.lanes = static_cast<std::uint32_t>(generation);
+      service = upgrade(*service, generation);
+    }
   }
 }
 

@@ -16,6 +16,7 @@
 
 #include "hex.h"
 #include "libhandoff-tls/core/tickets.h"
+#include "libhandoff-tls/crypto/aead.h"
 #include "libhandoff-tls/crypto/derive.h"
 #include "libhandoff-tls/sys/arena.h"
 #include "libhandoff/base/unique_fd.h"
@@ -68,6 +69,43 @@ std::vector<std::uintptr_t> places_of(const std::vector<std::string>& secrets) {
     }
   }
   return out;
+}
+
+// The stack below the function that calls these, as far down as OpenSSL may go.
+constexpr std::size_t kDeep = 64 << 10;
+const char* ended_frames = nullptr;
+[[gnu::noinline]] void paint_frames() {
+  char frames[kDeep];
+  std::memset(frames, 0x5a, sizeof frames);
+  const char* place = frames;
+  __asm__ __volatile__("" : "+r"(place) : : "memory");
+  ended_frames = place;
+}
+[[gnu::noinline]] void copy_frames(std::string& out) {
+  std::memcpy(out.data(), ended_frames, kDeep);
+}
+
+// How many bytes of what f() leaves on the stack depend on some_key. What differs from call to call
+// for other reasons, the address of a buffer say, does not count.
+std::uint8_t some_key[kMaxHash];
+template <class F>
+std::size_t bytes_left_of_key(F&& f) {
+  constexpr std::size_t kCalls = 8;
+  std::vector<std::string> seen(kCalls, std::string(kDeep, '\0'));
+  f();  // what OpenSSL sets up once
+  for (std::size_t i = 0; i < kCalls; ++i) {
+    std::memset(some_key, i % 2 == 0 ? 0x35 : 0xc9, sizeof some_key);
+    paint_frames();
+    f();
+    copy_frames(seen[i]);
+  }
+  std::size_t count = 0;
+  for (std::size_t at = 0; at < kDeep; ++at) {
+    bool same = true;
+    for (std::size_t i = 2; i < kCalls; ++i) same = same && seen[i][at] == seen[i - 2][at];
+    if (same && seen[0][at] != seen[1][at]) ++count;
+  }
+  return count;
 }
 
 std::vector<std::string> keylog;
@@ -193,6 +231,23 @@ TEST_P(MemoryTest, KeysLieInTheArenaAndAreGoneAfterwards) {
   ours.reset();
   context_.reset();
   EXPECT_EQ(0U, places_of(secrets).size()) << "a key outlives its session";
+}
+
+TEST(FramesTest, NothingOfAKeyIsLeftOnTheStack) {
+  static std::uint8_t out[64];
+  for (const std::uint16_t id : {0x1301, 0x1302, 0x1303}) {
+    const Suite& suite = *find_suite(id);
+    EXPECT_EQ(0U, bytes_left_of_key([&] { expand_label(suite, some_key, "key", out, 16); })) << id;
+    EXPECT_EQ(0U, bytes_left_of_key([&] {
+                Aead aead;
+                aead.set_key(suite, some_key, true);
+                aead.seal(out, "", "", -1, out + kNonceSize);
+              }))
+        << id;
+  }
+  const Suite& suite = *find_suite(0xC030);
+  static KeyBlock keys;
+  EXPECT_EQ(0U, bytes_left_of_key([&] { keys = key_block(suite, some_key, out, out); }));
 }
 
 // As a generation has them from the one before, and gives them to the next.

@@ -12,6 +12,9 @@
 /* So much plaintext may wait for a handshake that has not begun, and move. With more the session is
  * held. */
 #define HANDOFF_TLS_MAX_WAITING 16384u
+/* So much plaintext is sealed before it goes to the connection's output: all of a large answer
+ * would make a second buffer of its size. */
+#define HANDOFF_TLS_SEALED_AT_ONCE 32768u
 
 struct handoff_tls_layer {
   int begun;            /* what follows is of handoff_tls_save(); else plaintext that waits */

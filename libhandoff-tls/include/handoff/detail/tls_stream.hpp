@@ -1,76 +1,13 @@
-// How a tls::Stream feeds its session: the part of tls.hpp that its users need not read.
+// How a tls::Stream feeds its session, and moves: the part of tls.hpp that its users need not read.
 #ifndef HANDOFF_DETAIL_TLS_STREAM_HPP
 #define HANDOFF_DETAIL_TLS_STREAM_HPP
 
 #include <handoff/detail/tls_layer.h>
-#include <string.h>
 
-#include <array>
 #include <handoff/tls.hpp>
 #include <stdexcept>
 
 namespace handoff::tls {
-
-inline Context::Context(ssl_ctx_st* ssl, Service& service, const ContextOptions& options)
-    : service_(service),
-      handshake_ms_(options.handshake_ms),
-      max_plain_(options.max_plain > 0 ? options.max_plain : ContextOptions().max_plain) {
-  const handoff_tls_options open{.size = sizeof open, .max_plain = max_plain_};
-  handoff_tls_context_t* made = nullptr;
-  const int result = handoff_tls_context_open(&made, ssl, &open);
-  if (result != 0) throw Exception(result, "a TLS context can't be made of this SSL_CTX");
-  context_.reset(made);
-  if (!options.tickets.empty()) share_tickets(options);
-}
-
-inline void Context::share_tickets(const ContextOptions& options) {
-  int result = handoff_tls_tickets(context_.get(), options.ticket_period_s);
-  if (result != 0) throw Exception(result, handoff_tls_context_error(context_.get()));
-  if (service_.index() != 0) return;
-  const auto save = [](void* user, handoff_buffer_t* out) {
-    std::array<unsigned char, HANDOFF_TLS_TICKETS_MAX> keys;
-    const ssize_t size = handoff_tls_save_tickets(static_cast<handoff_tls_context_t*>(user),
-                                                  keys.data(), keys.size());
-    if (size < 0) return static_cast<int>(size);
-    const int appended = handoff_buffer_append(out, keys.data(), static_cast<std::size_t>(size));
-    ::explicit_bzero(keys.data(), keys.size());
-    return appended;
-  };
-  const auto load = [](void* user, const void* keys, std::size_t size) {
-    return handoff_tls_load_tickets(static_cast<handoff_tls_context_t*>(user), keys, size);
-  };
-  result = handoff_blob(service_.raw(), options.tickets.c_str(), save, load, context_.get());
-  if (result == HANDOFF_ERR_DUPLICATE) {
-    throw Exception(
-        result,
-        "another Context, or a section, has the name of this one's ticket keys: give it "
-        "another (ContextOptions::tickets)");
-  }
-  if (result < 0) throw Exception(result, handoff_last_error(service_.raw()));
-}
-
-// A session acts for the first time. A Host asks Streams for nothing before it owns them, and some
-// in Host::start().
-inline void Context::own() {
-  const State state = service_.state();
-  const bool owns = state == State::kOwner || state == State::kDonor || state == State::kLate;
-  if (owned_ || !owns) return;
-  owned_ = handoff_tls_own(context_.get()) == 0;
-}
-
-inline void Stream::begin_layer() {
-  if (context_.handshake_ms_ == 0) return;
-  deadline_ms_ = uv::Linger::clock_ms() + context_.handshake_ms_;
-  set_deadline(deadline_ms_);
-}
-
-inline void Stream::on_deadline() {
-  if (secure() && !leaves_) return;
-  const char* const what = leaves_ ? "a TLS session was not taken by the newer process within "
-                                   : "no TLS handshake within ";
-  why_ = what + std::to_string(context_.handshake_ms_) + " ms";
-  end(End::kFailed);
-}
 
 inline std::string Stream::save_layer() const {
   const std::size_t size = tls_ == nullptr ? waiting_.size() : handoff_tls_save_size(tls_.get());
@@ -122,8 +59,13 @@ inline void Stream::write(std::string_view plain) {
     return;
   }
   if (!ready()) return;
-  const int result = handoff_tls_write(tls_.get(), plain.data(), plain.size());
-  flush();  // also what was sealed before it failed: a session that has it can't move
+  int result = 0;
+  while (!plain.empty() && result == 0) {
+    const std::string_view some = plain.substr(0, HANDOFF_TLS_SEALED_AT_ONCE);
+    plain.remove_prefix(some.size());
+    result = handoff_tls_write(tls_.get(), some.data(), some.size());
+    flush();  // also what was sealed before it failed: a session that has it can't move
+  }
   if (result == -ENOMEM || result == HANDOFF_ERR_INTERNAL) end(End::kFailed);
 }
 
@@ -162,11 +104,6 @@ inline void Stream::hold() {
 inline void Stream::release() {
   author_holds_ = false;
   if (!layer_holds_) uv::Stream::release();
-}
-
-inline void Stream::hold_for_handshake() {
-  uv::Stream::hold();
-  layer_holds_ = true;
 }
 
 inline std::size_t Stream::on_input(std::string_view input) {
@@ -211,46 +148,6 @@ inline void Stream::on_end() {
   close();
 }
 
-// A client speaks first: on a socket that has said something before, it is late.
-inline bool Stream::accept() {
-  if (client_ != nullptr) {
-    shake_hands();
-    return tls_ != nullptr && !over_;
-  }
-  context_.own();
-  std::uint64_t written = 0;
-  handoff_tls_t* made = nullptr;
-  int result = handoff_tls_written(fd(), &written);
-  if (result == 0) result = handoff_tls_accept(&made, context_.get(), written);
-  return start(result, made);
-}
-
-inline void Stream::shake_hands() {
-  if (tls_ != nullptr || client_ == nullptr || closing()) return;
-  context_.own();
-  std::uint64_t written = 0;
-  handoff_tls_t* made = nullptr;
-  const char* const name = client_->name.empty() ? nullptr : client_->name.c_str();
-  int result = handoff_tls_written(fd(), &written);
-  if (result == 0) result = handoff_tls_connect(&made, context_.get(), name, written);
-  if (!start(result, made)) return;
-  if (handoff_tls_feed(tls_.get(), nullptr, 0) < 0) return end(End::kFailed);
-  flush();
-}
-
-inline bool Stream::start(int result, handoff_tls_t* made) {
-  tls_.reset(made);
-  if (result == 0) {
-    hold_for_handshake();
-    on_handshake(handoff_tls_ssl(made));
-    return true;
-  }
-  why_ = std::string("a TLS connection is closed: ") + handoff_strerror(result);
-  handoff::detail::complain(why_);
-  end(End::kFailed);
-  return false;
-}
-
 // A restored session is compared with its socket before it does anything.
 inline bool Stream::ready() {
   if (!unchecked_) return !refused_;
@@ -271,31 +168,6 @@ inline void Stream::flush() {
   if (size == 0) return;
   uv::Stream::write({data, size});
   handoff_tls_sent(tls_.get(), size);
-}
-
-// The handshake is over. A hold of the author's goes on, and one that begins in on_secure() counts.
-inline void Stream::begun() {
-  deadline_ms_ = 0;
-  set_deadline(0);
-  const bool ends = std::exchange(ends_, false);
-  write(std::exchange(waiting_, {}));
-  if (ends) end_output();
-  layer_holds_ = false;
-  if (author_holds_) return on_secure();
-  uv::Stream::release();
-  if (context_.service_.session_leaves(id())) {
-    leave();
-  } else {
-    on_secure();
-  }
-}
-
-// All that the session has to do with is the next process's. So its author hears of it there, and
-// input waits. Nobody knows here whether that process takes it, so there is a time for that, too.
-inline void Stream::leave() {
-  leaves_ = untold_ = true;
-  uv::Stream::pause();
-  if (context_.handshake_ms_ > 0) set_deadline(uv::Linger::clock_ms() + context_.handshake_ms_);
 }
 
 // Whether some of what waits was consumed.

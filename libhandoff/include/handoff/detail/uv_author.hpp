@@ -24,6 +24,7 @@ inline void Stream::restore_layer(std::string_view layer) {
 inline std::uint64_t Stream::key() const { return is_second_ ? id_ | Engine::kSecond : id_; }
 inline void Stream::write(std::string_view bytes) {
   if (closing_ || shut_wanted_ || bytes.empty()) return;
+  host_->take_room(output_, bytes.size());
   output_.append(bytes);
   host_->touch(*this);
   host_->enqueue(*this);

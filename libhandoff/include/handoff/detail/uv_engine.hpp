@@ -41,6 +41,7 @@ class Engine : detail::Ending<Engine, Stream> {
   ~Engine();
 
   static constexpr std::size_t kHighWater = std::size_t{1} << 20;
+  static constexpr std::size_t kSmallOutput = 65536;
   std::size_t max_input = std::size_t{16} << 20;
 
   struct Listener {
@@ -154,7 +155,9 @@ class Engine : detail::Ending<Engine, Stream> {
   void flush();
   void announce_adopted();
   void send_from(Stream& s);
-  static void trim(Stream& s);
+  void trim(Stream& s);
+  void give_room_back(std::string& output);
+  void take_room(std::string& output, std::size_t more);
   void rewatch(Stream& s);
   void overflow(Stream& s);
   // -- how connections end (detail/ending.hpp, detail/uv_end.hpp)
@@ -189,6 +192,8 @@ class Engine : detail::Ending<Engine, Stream> {
   bool stopping_ = false;
   std::uint64_t cut_off_ms_ = 0;  // of a stop; 0: there was none
   std::array<char, 65536> buffer_{};
+  std::array<std::string, 4> spares_;  // see uv_room.hpp
+  std::size_t spare_count_ = 0;
   std::unordered_map<SessionId, std::unique_ptr<Stream>> streams_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::map<std::string, Restorer, std::less<>> restores_;

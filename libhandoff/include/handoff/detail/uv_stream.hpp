@@ -213,8 +213,7 @@ inline void Engine::send_from(Stream& s) {
 // is moved once at most.
 inline void Engine::trim(Stream& s) {
   if (s.sent_ == s.output_.size()) {
-    s.output_.clear();
-    if (s.output_.capacity() > 65536) s.output_.shrink_to_fit();
+    give_room_back(s.output_);
   } else if (s.sent_ > (std::size_t{1} << 20) && s.sent_ > s.output_.size() / 2) {
     s.output_.erase(0, s.sent_);
   } else {
