@@ -161,6 +161,7 @@ HandoffParameters parameters_of(const protocol::Handoff& handoff) {
     out.limits.budget = static_cast<core::Duration>(std::min(handoff.budget_us, kHour));
   }
   out.limits.rehearsal = handoff.rehearsal;
+  out.limits.donor_kept = handoff.donor_kept;
   return out;
 }
 

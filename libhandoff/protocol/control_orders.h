@@ -24,6 +24,7 @@ struct Handoff {
   bool rehearsal = false;
   bool drain_incompatible = false;
   std::uint32_t spread = 0;
+  bool donor_kept = false;
 };
 void describe(auto& on, Is<Handoff> auto& m) {
   on.message("Handoff", Zeros::kLeftOut)
@@ -35,7 +36,8 @@ void describe(auto& on, Is<Handoff> auto& m) {
       .field(6, m.budget_us)
       .field(7, m.rehearsal)
       .field(8, m.drain_incompatible)
-      .field(9, m.spread);
+      .field(9, m.spread)
+      .field(61, m.donor_kept);
 }
 
 struct Start {
