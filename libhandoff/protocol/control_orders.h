@@ -55,6 +55,7 @@ struct Start {
   std::vector<Named> before = {};
   std::vector<Named> offered = {};
   bool more = false;
+  bool vault = false;
 };
 void describe(auto& on, Is<Start> auto& m) {
   on.message("Start", Zeros::kLeftOut)
@@ -71,7 +72,8 @@ void describe(auto& on, Is<Start> auto& m) {
       .each(11, m.moved, kMaxFds, "too many listeners")
       .each(12, m.before, kMaxFds, "too many listeners")
       .each(13, m.offered, kMaxNamed, "too many listeners")
-      .field(14, m.more);
+      .field(14, m.more)
+      .field(60, m.vault);
 }
 
 using core::MayLeaveOut;
