@@ -54,7 +54,7 @@ bool Service::awaits(Generation generation) const {
           operation_.giving_way() == nullptr) ||
          (handoff != nullptr && handoff->upgrade.heir() == generation &&
           handoff->upgrade.wants_heir()) ||
-         (operation_.recovery() && owner_.is(generation));
+         (owner_.is(generation) && reads_vault(generation));
 }
 
 // ---- starting, stopping ---------------------------------------------------------------------
@@ -235,7 +235,7 @@ void Service::relink(Time now) {
 
 void Service::on(const SpawnFailed& failed, Time now) {
   owner_.lost(failed.generation);
-  if (owner_.is(failed.generation) && !operation_.recovery()) {
+  if (owner_.is(failed.generation) && !reads_vault(failed.generation)) {
     owner_ended(failed.code, "could not be started: " + failed.why, now);
   } else {
     forward(failed, now);

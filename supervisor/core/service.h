@@ -117,6 +117,10 @@ class Service {
   Refuse nothing_to_rehearse_with() const;
 
   // service_recovery.cc
+  // The donor of a recovery that is under way.
+  bool reads_vault(Generation generation) const {
+    return operation_.recovery() && operation_.handoff()->upgrade.donor() == generation;
+  }
   void take_vault(const Exited& exited);
   bool recoverable(Time now) const;
   bool recovers(Generation gone, const std::string& how, Time now);

@@ -65,6 +65,7 @@ void Service::begin_recovery(Time now) {
   const Generation reader = owner_.next();
   const Generation heir = owner_.next();
   const HandoffRequested request{.to = Probation::Origin::kSame, .timeouts = policy_.timeouts};
+  guessed_ = false;
   vaults_.begun(policy_.vault, now);
   ++recovery_->tries;
   owner_.recover(reader);
