@@ -56,21 +56,22 @@ std::string Vaults::refusal(const Policy& policy, Time now) const {
   std::size_t all = 0;
   std::size_t of_its_own = 0;
   for (const Try& one : tries_) {
-    if (one.at <= now - policy.per) continue;
+    if (one.at <= now - policy.max_recoveries.per) continue;
     ++all;
     of_its_own += one.blamed ? 0 : 1;
   }
-  const auto most = static_cast<std::size_t>(policy.max_recoveries);
+  const auto most = static_cast<std::size_t>(policy.max_recoveries.most);
   if (all < kMostTries && (blamed_ || of_its_own < most)) return "";
   const std::size_t times = all < kMostTries ? of_its_own : all;
   return "its sessions have gone on from their vault " + std::to_string(times) +
-         (times == 1 ? " time" : " times") + " within " + format_duration(policy.per) +
-         " (vault_max_recoveries)";
+         (times == 1 ? " time" : " times") + " within " +
+         format_duration(policy.max_recoveries.per) + " (vault_max_recoveries)";
 }
 
 // A process that ended while it recovered is no session's fault.
 void Vaults::begun(const Policy& policy, Time now) {
-  while (!tries_.empty() && tries_.front().at <= now - policy.per) tries_.pop_front();
+  while (!tries_.empty() && tries_.front().at <= now - policy.max_recoveries.per)
+    tries_.pop_front();
   tries_.push_back({now, std::exchange(blamed_, false)});
 }
 

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "supervisor/core/exit.h"
+#include "supervisor/core/rate.h"
 #include "supervisor/core/time.h"
 
 namespace handoff::supervisor {
@@ -46,9 +47,8 @@ struct Recovery {
 class Vaults {
  public:
   struct Policy {
-    int max_crashes = 3;     // in the input of one session
-    int max_recoveries = 5;  // within `per`, where no session is to blame
-    Duration per = std::chrono::minutes(1);
+    int max_crashes = 3;                                 // in the input of one session
+    Rate max_recoveries = {5, std::chrono::minutes(1)};  // where no session is to blame
     friend bool operator==(const Policy&, const Policy&) = default;
   };
   // A service that goes on from its vault.
@@ -68,7 +68,8 @@ class Vaults {
   // Crashes in more sessions than that are forgotten, the oldest session first: a service has
   // numbers for its sessions that grow.
   static constexpr std::size_t kMostSuspects = 1000;
-  // Within `per`, whoever is to blame: a process that crashes may have written any session there.
+  // Within that while, whoever is to blame: a process that crashes may have written any session
+  // there.
   static constexpr std::size_t kMostTries = 100;
 
   void restore(const Saved& saved);

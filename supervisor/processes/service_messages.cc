@@ -160,7 +160,8 @@ protocol::Handoff handoff(const HandoffEnd& end) {
           .budget_us = us(end.timeouts.freeze_budget),
           .rehearsal = end.rehearsal,
           .drain_incompatible = end.drain_incompatible,
-          .spread = end.spread};
+          .spread = end.spread,
+          .donor_kept = end.donor_kept};
 }
 
 // Start frames as they fill up.

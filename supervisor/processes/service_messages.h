@@ -77,6 +77,7 @@ struct HandoffEnd {
   bool rehearsal = false;
   bool drain_incompatible = false;
   std::uint32_t spread = 0;  // permille; 0 if it is not progressive
+  bool donor_kept = false;   // heir: the donor has a vault
   // Donate: what the heir's release claims, if it has said so, and what may be left out.
   std::optional<core::Manifest> claims = {};
   core::MayLeaveOut may = {};

@@ -214,7 +214,7 @@ TEST_F(ServiceRecoveryTest, ReadersThatFailAreNotStartedForEver) {
   hear(Counted{1, 7}, 500ms);
   hear(died(1), 1s);
   Generation reader = 2;
-  for (int i = 1; i < Vaults::Policy{}.max_recoveries; ++i, reader += 2) {
+  for (int i = 1; i < Vaults::Policy{}.max_recoveries.most; ++i, reader += 2) {
     ASSERT_EQ(service.state(), State::kRecovering);
     hear(SpawnFailed{reader, "no such file"}, 1s);
     hear(SpawnFailed{reader + 1, "not wanted"}, 1s);
@@ -257,7 +257,7 @@ TEST_F(ServiceRecoveryTest, ASessionThatCrashesItsReadersDoesNotComeAlong) {
 TEST_F(ServiceRecoveryTest, WithNobodyToBlameItIsStartedFromNothingInTheEnd) {
   start();
   Generation dead = 1;
-  for (int death = 1; death <= Vaults::Policy{}.max_recoveries; ++death, dead += 2) {
+  for (int death = 1; death <= Vaults::Policy{}.max_recoveries.most; ++death, dead += 2) {
     first_ = dead;
     hear(died(dead, SIGSEGV), 1s * death);
     recover(dead, dead + 1, dead + 2, 1s * death);

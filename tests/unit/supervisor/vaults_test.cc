@@ -13,7 +13,7 @@ using namespace std::chrono_literals;
 
 constexpr Exit kFromOutside{.signalled = true, .number = SIGKILL};
 constexpr Exit kByItself{.signalled = true, .number = SIGSEGV};
-const Vaults::Policy kVaultPolicy{.max_crashes = 3, .max_recoveries = 2, .per = 1min};
+const Vaults::Policy kVaultPolicy{.max_crashes = 3, .max_recoveries = {2, 1min}};
 
 TEST(VaultsTest, OneThatNeverOwnedIsOfNoUse) {
   Vaults vaults;
@@ -42,7 +42,8 @@ TEST(VaultsTest, WithNobodyToBlameAServiceGoesOnSoOftenWithinAWhile) {
     vaults.begun(kVaultPolicy, at(second));
   }
   EXPECT_EQ(vaults.refusal(kVaultPolicy, at(59s)),
-            "its sessions have gone on from their vault 2 times within 1 min 00 s (vault_max_recoveries)");
+            "its sessions have gone on from their vault 2 times within 1 min 00 s "
+            "(vault_max_recoveries)");
   EXPECT_EQ(vaults.refusal(kVaultPolicy, at(60s)), "") << "the first one is a minute ago";
   vaults.begun(kVaultPolicy, at(60s));
   EXPECT_NE(vaults.refusal(kVaultPolicy, at(61s)), "");
