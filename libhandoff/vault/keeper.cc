@@ -36,6 +36,8 @@ struct Keeper::Shared {
   int control = -1;
   int pidfd = -1;
   int status = -1;  // /proc/PID/status
+  int memory = -1;
+  bool mailbox = false;  // control is one
   std::uint64_t cookie = 0;
 };
 
@@ -66,16 +68,61 @@ bool is_control(int fd, std::uint64_t cookie) {
 }
 
 struct Files {
-  int control, pidfd, status, folder;
+  int control, pidfd, status, folder, memory;
   std::uint64_t cookie;
-  Same of_pidfd, of_status, of_folder;
+  Same of_pidfd, of_status, of_folder, of_memory;
+  // Who asks: control, or the other end of what a letter brought. -1: nobody.
+  int asker;
+  std::uint64_t asker_cookie;
 
   bool own() const {
     return is_control(control, cookie) && still(pidfd, of_pidfd) && still(status, of_status) &&
-           still(folder, of_folder);
+           still(folder, of_folder) && (asker < 0 || is_control(asker, asker_cookie));
   }
-  bool has(int fd) const { return fd == control || fd == pidfd || fd == status || fd == folder; }
+  bool has(int fd) const {
+    return fd == control || fd == pidfd || fd == status || fd == folder || fd == asker;
+  }
+  // Nobody asks any more.
+  void hang_up() {
+    if (asker != control && asker >= 0) (void)::syscall(SYS_close, asker);
+    asker = -1;
+  }
 };
+
+// The fd that came with a letter; -1: there is no letter, or none that has one. The mailbox's
+// filter has let in nobody but a supervisor.
+int take_letter(int mailbox) {
+  char text[64];
+  alignas(cmsghdr) char space[CMSG_SPACE(sizeof(int))];
+  iovec part{text, sizeof text};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = space;
+  message.msg_controllen = sizeof space;
+  if (::syscall(SYS_recvmsg, mailbox, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) < 0) return -1;
+  const cmsghdr* const header = CMSG_FIRSTHDR(&message);
+  if (header == nullptr || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS ||
+      header->cmsg_len != CMSG_LEN(sizeof(int))) {
+    return -1;
+  }
+  int fd = -1;
+  std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
+  return fd;
+}
+
+void hear_newest(Files& files) {
+  for (int fd = take_letter(files.control); fd >= 0; fd = take_letter(files.control)) {
+    const auto its = cookie_of(fd);
+    if (!its) {
+      (void)::syscall(SYS_close, fd);
+      continue;
+    }
+    files.hang_up();
+    files.asker = fd;
+    files.asker_cookie = *its;
+  }
+}
 
 // Whether the service's memory changes no more: it is dead, or dumps its core.
 bool at_rest(const Files& files) {
@@ -117,21 +164,17 @@ void each_number(int folder, F&& f) {
   }
 }
 
-bool is_sequenced(int fd) {
+// SOCK_STREAM, ...; -1 of what is no socket.
+int type_of(int fd) {
   int type = 0;
   socklen_t length = sizeof type;
-  return ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == SOCK_SEQPACKET;
-}
-bool is_socket(int fd) {
-  int type = 0;
-  socklen_t length = sizeof type;
-  return ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0;
+  return ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 ? type : -1;
 }
 
 // The channels and control sockets of a dead service: nobody would see their end before ours.
 void close_channels(const Files& files) {
   each_number(files.folder, [&](int fd) {
-    if (!files.has(fd) && is_sequenced(fd)) (void)::syscall(SYS_close, fd);
+    if (!files.has(fd) && type_of(fd) == SOCK_SEQPACKET) (void)::syscall(SYS_close, fd);
   });
 }
 
@@ -170,26 +213,52 @@ bool send(int control, const Batch& batch) {
   }
 }
 
+bool give_memory(const Files& files) {
+  Batch batch;
+  if (files.memory >= 0 && still(files.memory, files.of_memory)) {
+    batch.n = 1;
+    batch.numbers[0] = files.memory;
+  }
+  return send(files.asker, batch);
+}
+
 bool give(const Files& files) {
   static Batch batch;
   batch.n = kKeeperBegins;
-  bool heard = send(files.control, batch);
+  bool heard = send(files.asker, batch);
   batch.n = 0;
   each_number(files.folder, [&](int fd) {
-    if (!heard || files.has(fd) || !is_socket(fd)) return;
+    if (!heard || files.has(fd) || type_of(fd) < 0) return;
     batch.numbers[batch.n++] = fd;
     if (batch.n < kKeeperBatch) return;
-    heard = send(files.control, batch);
+    heard = send(files.asker, batch);
     batch.n = 0;
   });
-  if (heard && batch.n > 0) heard = send(files.control, batch);
+  if (heard && batch.n > 0) heard = send(files.asker, batch);
   batch.n = 0;
-  return heard && send(files.control, batch);
+  return heard && send(files.asker, batch);
 }
 
 void wake(std::atomic<int>& word, int value) {
   word.store(value);
   (void)::syscall(SYS_futex, &word, FUTEX_WAKE, 1, nullptr, nullptr, 0);
+}
+
+// What who asks has to say, if anything. False: nobody asks any more.
+bool answer(const Files& files, bool& dead) {
+  char word = 0;
+  const long n =
+      ::syscall(SYS_recvfrom, files.asker, &word, sizeof word, MSG_DONTWAIT, nullptr, nullptr);
+  if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) return false;
+  if (n == 1 && word == 'x') ::_exit(0);
+  if (n == 1 && word == 'm') return give_memory(files);
+  if (n != 1 || word != 'g') return true;
+  if (!dead && at_rest(files)) {
+    dead = true;
+    close_channels(files);
+  }
+  static const Batch busy{.n = kKeeperBusy, .numbers = {}};
+  return dead ? give(files) : send(files.asker, busy);
 }
 
 // What it may do shrinks before it does anything.
@@ -212,51 +281,53 @@ int give_up_rights() {
 }  // namespace
 
 void Keeper::keep(Shared& shared) {
-  Files files{shared.control, shared.pidfd, shared.status, -1, shared.cookie, {}, {}, {}};
-  files.folder = static_cast<int>(
-      ::syscall(SYS_openat, AT_FDCWD, "/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0));
+  Files files{.control = shared.control,
+              .pidfd = shared.pidfd,
+              .status = shared.status,
+              .folder = static_cast<int>(::syscall(SYS_openat, AT_FDCWD, "/proc/self/fd",
+                                                   O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0)),
+              .memory = shared.memory,
+              .cookie = shared.cookie,
+              .of_pidfd = {},
+              .of_status = {},
+              .of_folder = {},
+              .of_memory = {},
+              .asker = shared.mailbox ? -1 : shared.control,
+              .asker_cookie = shared.cookie};
   int error = files.folder < 0 ? errno : give_up_rights();
   if (error == 0 &&
       !(look_at(files.pidfd, files.of_pidfd) && look_at(files.status, files.of_status) &&
         look_at(files.folder, files.of_folder))) {
     error = EBADF;
   }
+  if (files.memory >= 0 && !look_at(files.memory, files.of_memory)) files.memory = -1;
   if (error == 0 && !files.own()) error = EBADF;
   wake(shared.ready, error == 0 ? 1 : -error);
   if (error != 0) ::_exit(1);
   const pid_t self = static_cast<pid_t>(::syscall(SYS_getpid));
   bool dead = false;
   for (;;) {
-    pollfd ready[2] = {{files.control, POLLIN, 0}, {files.pidfd, POLLIN, 0}};
-    (void)::poll(ready, dead ? 1 : 2, dead ? -1 : kLookMs);
+    // A negative fd is left out by poll(2).
+    pollfd ready[3] = {{shared.mailbox ? files.control : -1, POLLIN, 0},
+                       {files.asker, POLLIN, 0},
+                       {dead ? -1 : files.pidfd, POLLIN, 0}};
+    const int patience = !dead ? kLookMs : files.asker < 0 ? kOrphanMs : -1;
+    const int n = ::poll(ready, 3, patience);
     if (!files.own()) ::_exit(0);
     if (!dead && at_rest(files)) {
       dead = true;
       close_channels(files);
     }
     if (shared.over != 0) ::_exit(0);
+    if (n == 0 && patience == kOrphanMs) ::_exit(0);
     // More than 0: the tables differ. An error (no permission, no kcmp) says nothing.
     if (!dead && ::syscall(SYS_kcmp, self, shared.service, KCMP_FILES, 0, 0) > 0) ::_exit(0);
-    char word = 0;
-    const long n =
-        ::syscall(SYS_recvfrom, files.control, &word, sizeof word, MSG_DONTWAIT, nullptr, nullptr);
-    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) break;
-    if (n == 1 && word == 'x') ::_exit(0);
-    if (n == 1 && word == 'g') {
-      if (!dead && at_rest(files)) {
-        dead = true;
-        close_channels(files);
-      }
-      static const Batch busy{.n = kKeeperBusy, .numbers = {}};
-      if (!(dead ? give(files) : send(files.control, busy))) break;
-    }
+    if (shared.mailbox) hear_newest(files);
+    if (files.asker >= 0 && !answer(files, dead)) files.hang_up();
   }
-  // Nobody can ask any more.
-  (void)::poll(nullptr, 0, kOrphanMs);
-  ::_exit(0);
 }
 
-Result<Keeper> Keeper::start(UniqueFd control) {
+Result<Keeper> Keeper::start(UniqueFd control, int memory) {
   const auto cookie = cookie_of(control.get());
   if (!cookie) return fail(-EBADF, "the keeper's socket is none");
   if (::fcntl(control.get(), F_SETFD, FD_CLOEXEC) < 0) return fail_errno("the keeper's socket");
@@ -275,6 +346,8 @@ Result<Keeper> Keeper::start(UniqueFd control) {
                                 .control = control.get(),
                                 .pidfd = pidfd.get(),
                                 .status = status.get(),
+                                .memory = memory,
+                                .mailbox = type_of(control.get()) == SOCK_DGRAM,
                                 .cookie = *cookie};
   sigset_t all;
   sigset_t before;

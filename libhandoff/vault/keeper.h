@@ -6,13 +6,18 @@
 // of the supervisor. It has a copy of what memory the service had at handoff_open(), so that comes
 // early.
 //
-// The supervisor asks it, by one byte on a SOCK_SEQPACKET pair:
+// A supervisor may die, and the next one is to find the keeper. So the keeper has a mailbox
+// (process/mailbox.h), into which a supervisor puts its end of a SOCK_SEQPACKET pair: the keeper
+// hears one at a time, the newest. By one byte it is asked:
 //
 //   'g'  give: answered by messages {uint32 n; int32 numbers[n]}, n at most kKeeperBatch, with n
 //   fds
 //        by SCM_RIGHTS, in any order. The last one has n = 0. While the service lives, and does not
 //        dump its core, the answer is one message with n = kKeeperBusy. May be asked again
+//   'm'  the memory: one message as above, n = 1, with the vault's; at any time
 //   'x'  exit
+//
+// Once the service is dead and nobody has asked for a while, it lets go.
 //
 // Only sockets are given. The sequenced ones of the library (the control socket, channels) are
 // closed as soon as the service is dead: their other ends wait for that.
@@ -41,9 +46,10 @@ inline constexpr int kOrphanMs = 60'000;
 
 class Keeper {
  public:
-  // Starts one for this process. Takes control, the service's end of the pair, which stays open in
-  // the table. An Error says why there can be none.
-  static Result<Keeper> start(UniqueFd control);
+  // Starts one for this process. Takes control, a mailbox or one end of a pair, which stays open in
+  // the table. memory, the vault's, is borrowed for the process's life; -1: there is none to give.
+  // An Error says why there can be none.
+  static Result<Keeper> start(UniqueFd control, int memory = -1);
   Keeper(Keeper&& other) noexcept;
   Keeper& operator=(Keeper&&) = delete;
   ~Keeper();
@@ -66,6 +72,8 @@ using Kept = std::map<int, UniqueFd>;
 // Asks the keeper at the other end of socket (borrowed) and waits, timeout_ms at most. -EBUSY: the
 // service lives. -EPIPE: the keeper has gone.
 Result<Kept> ask_keeper(int socket, int timeout_ms);
+// Its vault's memory, likewise; the service may live.
+Result<UniqueFd> ask_for_memory(int socket, int timeout_ms);
 // Tells it to exit.
 void dismiss_keeper(int socket);
 

@@ -28,9 +28,9 @@ constexpr unsigned kAllowed[] = {
 #ifdef SYS_poll
     SYS_poll,
 #endif
-    SYS_ppoll,  SYS_recvfrom, SYS_sendmsg, SYS_getsockopt,      SYS_getdents64,
-    SYS_lseek,  SYS_pread64,  SYS_fstat,   SYS_close,           SYS_kcmp,
-    SYS_getpid, SYS_futex,    SYS_exit,    SYS_restart_syscall, SYS_exit_group,
+    SYS_ppoll,   SYS_recvfrom,        SYS_sendmsg,    SYS_getsockopt, SYS_getdents64, SYS_lseek,
+    SYS_pread64, SYS_fstat,           SYS_close,      SYS_kcmp,       SYS_getpid,     SYS_futex,
+    SYS_exit,    SYS_restart_syscall, SYS_exit_group, SYS_recvmsg,
 };
 constexpr std::size_t kCount = std::size(kAllowed);
 
