@@ -112,16 +112,28 @@ Timeouts timeouts_from(const json& in) {
           .probation = ns("probation")};
 }
 
+json to_json(const SavedKeeper& keeper) {
+  return {{"mailbox", keeper.address}, {"pid", keeper.pid}};
+}
+
+SavedKeeper keeper_from(const json& in) {
+  return {.address = in.at("mailbox").get<std::string>(),
+          .pid = need_number<int>(in.at("pid"), 0, INT_MAX)};
+}
+
 json to_json(const SavedProcess& process) {
-  return {{"generation", process.generation},
-          {"pid", process.pid},
-          {"started", process.started},
-          {"since", process.since},
-          {"release", to_json(process.release)},
-          {"mailbox", process.mailbox},
-          {"leaving", process.leaving},
-          {"seen", process.seen},
-          {"cgroup", process.cgroup}};
+  json out{{"generation", process.generation},
+           {"pid", process.pid},
+           {"started", process.started},
+           {"since", process.since},
+           {"release", to_json(process.release)},
+           {"mailbox", process.mailbox},
+           {"leaving", process.leaving},
+           {"seen", process.seen},
+           {"cgroup", process.cgroup}};
+  if (!process.vault.address.empty()) out["keeper"] = to_json(process.vault);
+  if (process.reads != 0) out["reads"] = process.reads;
+  return out;
 }
 
 json to_json(const SavedLeft& left) {
@@ -142,15 +154,20 @@ std::uint64_t ticks_in(const json& in, const char* name) {
 }
 
 SavedProcess process_from(const json& in) {
-  return {.generation = generation_in(in, "generation"),
-          .pid = need_number<int>(in.at("pid"), 1, INT_MAX),
-          .started = need_number<std::uint64_t>(in.at("started"), 0, UINT64_MAX),
-          .since = need_number<std::int64_t>(in.at("since"), INT64_MIN, INT64_MAX),
-          .release = release_from(in.at("release")),
-          .mailbox = in.value("mailbox", ""),     // before decision 29
-          .leaving = in.value("leaving", false),  // supervisors before decision 21 do not say
-          .seen = ticks_in(in, "seen"),
-          .cgroup = in.value("cgroup", "")};
+  SavedProcess out{
+      .generation = generation_in(in, "generation"),
+      .pid = need_number<int>(in.at("pid"), 1, INT_MAX),
+      .started = need_number<std::uint64_t>(in.at("started"), 0, UINT64_MAX),
+      .since = need_number<std::int64_t>(in.at("since"), INT64_MIN, INT64_MAX),
+      .release = release_from(in.at("release")),
+      .mailbox = in.value("mailbox", ""),     // before decision 29
+      .leaving = in.value("leaving", false),  // supervisors before decision 21 do not say
+      .seen = ticks_in(in, "seen"),
+      .cgroup = in.value("cgroup", "")};
+  // Supervisors before vaults do not say.
+  if (const auto keeper = in.find("keeper"); keeper != in.end()) out.vault = keeper_from(*keeper);
+  out.reads = ticks_in(in, "reads");
+  return out;
 }
 
 SavedLeft left_from(const json& in) {
@@ -159,6 +176,60 @@ SavedLeft left_from(const json& in) {
           .started = need_number<std::uint64_t>(in.at("started"), 0, UINT64_MAX),
           .seen = ticks_in(in, "seen"),
           .cgroup = in.value("cgroup", "")};
+}
+
+json to_json(const Recovery& recovery) {
+  return {{"of", recovery.of},
+          {"how", recovery.how},
+          {"died_ns", recovery.died.time_since_epoch().count()},
+          {"sessions", recovery.sessions},
+          {"tries", recovery.tries}};
+}
+
+Time time_in(const json& in, const char* name) {
+  return Time(Duration(need_number<std::int64_t>(in.at(name), 0, INT64_MAX)));
+}
+
+Recovery recovery_from(const json& in) {
+  return {.of = generation_in(in, "of"),
+          .how = in.at("how").get<std::string>(),
+          .died = time_in(in, "died_ns"),
+          .sessions = need_number<std::uint64_t>(in.at("sessions"), 0, UINT64_MAX),
+          .tries = need_number<int>(in.at("tries"), 0, INT_MAX)};
+}
+
+// What the machine knows of vaults: none of it where there never was one.
+void add_vaults(json& out, const SavedService& service) {
+  const Found& machine = service.machine;
+  for (const SavedVault& vault : service.vaults) {
+    out["vaults"].push_back({{"generation", vault.generation}, {"keeper", to_json(vault.keeper)}});
+  }
+  if (machine.recovery) out["recovery"] = to_json(*machine.recovery);
+  if (machine.recoveries != 0) out["recoveries"] = machine.recoveries;
+  for (const Vaults::Try& one : machine.vaults.tries) {
+    out["tries"].push_back({{"at_ns", one.at.time_since_epoch().count()}, {"blamed", one.blamed}});
+  }
+  for (const auto& [session, times] : machine.vaults.crashes) {
+    out["crashes"].push_back({{"session", session}, {"times", times}});
+  }
+}
+
+void read_vaults(const json& in, SavedService& out) {
+  for (const json& vault : in.value("vaults", json::array())) {
+    out.vaults.push_back({generation_in(vault, "generation"), keeper_from(vault.at("keeper"))});
+    out.machine.vaults.sources.push_back(out.vaults.back().generation);
+  }
+  if (const auto found = in.find("recovery"); found != in.end()) {
+    out.machine.recovery = recovery_from(*found);
+  }
+  out.machine.recoveries = ticks_in(in, "recoveries");
+  for (const json& one : in.value("tries", json::array())) {
+    out.machine.vaults.tries.push_back({time_in(one, "at_ns"), one.at("blamed").get<bool>()});
+  }
+  for (const json& one : in.value("crashes", json::array())) {
+    out.machine.vaults.crashes[generation_in(one, "session")] =
+        need_number<int>(one.at("times"), 0, INT_MAX);
+  }
 }
 
 json to_json(const SavedListener& listener) {
@@ -221,11 +292,9 @@ Probation::Origin origin_from(const json& in) {
 json to_json(const Probation::Saved& probation) {
   json until = nullptr;
   if (probation.until) until = probation.until->time_since_epoch().count();
-  return {{"provisional", probation.provisional},
-          {"until_ns", std::move(until)},
-          {"has_back", probation.has_back},
-          {"back_proven", probation.back_proven},
-          {"one_way", probation.one_way}};
+  return {{"provisional", probation.provisional}, {"until_ns", std::move(until)},
+          {"has_back", probation.has_back},       {"back_proven", probation.back_proven},
+          {"one_way", probation.one_way},         {"died", probation.died}};
 }
 
 Probation::Saved probation_from(const json& in) {
@@ -233,7 +302,8 @@ Probation::Saved probation_from(const json& in) {
                        .until = std::nullopt,
                        .has_back = in.at("has_back").get<bool>(),
                        .back_proven = in.at("back_proven").get<bool>(),
-                       .one_way = in.value("one_way", false)};  // older supervisors don't say
+                       .one_way = in.value("one_way", false),  // older supervisors don't say
+                       .died = in.value("died", false)};
   if (const json& until = in.at("until_ns"); !until.is_null()) {
     out.until = Time(Duration(need_number<std::int64_t>(until, 0, INT64_MAX)));
   }
@@ -272,7 +342,9 @@ json to_json(const SavedService& service) {
                       {"rehearsal", service.machine.rehearsal},
                       {"timeouts_ns", to_json(service.machine.timeouts)}};
     if (const auto& why = service.machine.one_way; !why.empty()) out["handoff"]["one_way"] = why;
+    if (service.machine.from_vault) out["handoff"]["from_vault"] = true;
   }
+  add_vaults(out, service);
   return out;
 }
 
@@ -316,7 +388,9 @@ SavedService service_from(const json& in) {
     out.machine.rehearsal = handoff.at("rehearsal").get<bool>();
     out.machine.timeouts = timeouts_from(handoff.at("timeouts_ns"));
     out.machine.one_way = handoff.value("one_way", "");  // older supervisors don't say
+    out.machine.from_vault = handoff.value("from_vault", false);
   }
+  read_vaults(in, out);
   return out;
 }
 

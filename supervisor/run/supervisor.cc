@@ -13,6 +13,7 @@
 #include "supervisor/processes/adoption.h"
 #include "supervisor/processes/spawn.h"
 #include "supervisor/releases/unpacker.h"
+#include "supervisor/releases/vault_reader.h"
 #include "supervisor/run/access_notes.h"
 
 namespace handoff::supervisor {
@@ -73,6 +74,7 @@ Result<std::unique_ptr<Supervisor>> Supervisor::open(uv_loop_t* loop, const Conf
     spdlog::warn("{}", note.why);
   }
   if (const auto held = hold_unpacker(); !held) spdlog::warn("{}", held.error().message);
+  if (const auto held = hold_vault_reader(); !held) spdlog::warn("{}", held.error().message);
   if (watch.all || !watch.services.empty()) self->watching_.emplace(loop, std::move(watch));
   for (const ServiceConfig& service : config.services) {
     auto before = predecessor->take(service);

@@ -219,7 +219,10 @@ void ServiceRunner::resume(SavedService saved, std::vector<std::unique_ptr<Proce
   releases_.restore(saved);
   const auto reopened = [this](bool back_lost) { feed(Reopened{back_lost}); };
   Found& machine = saved.machine;
-  const bool from_nothing = living.empty() && machine.heir == 0;
+  processes_.restore_vaults(saved.vaults);
+  const auto ended = find_vaults(saved, living);
+  const bool from_nothing =
+      living.empty() && machine.heir == 0 && !machine.recovery && ended.empty();
   StartRequested start{.cold = saved.cold};
   if (from_nothing && (saved.cold || changed)) start.named = releases_.named();
   if (!start.named) releases_.tell_if_chosen();
@@ -242,8 +245,10 @@ void ServiceRunner::resume(SavedService saved, std::vector<std::unique_ptr<Proce
   std::map<ReleasePtr, pid_t> runs;
   for (auto& process : living) {
     const Generation generation = process->generation;
-    runs.emplace(process->release, process->pid);
-    releases_.found(process->release, generation == machine.heir && machine.candidate);
+    if (process->reads == 0) {
+      runs.emplace(process->release, process->pid);
+      releases_.found(process->release, generation == machine.heir && machine.candidate);
+    }
     for (const SavedProcess& known : saved.processes) {
       if (known.leaving && known.generation == generation) leaving.push_back(generation);
     }
@@ -264,9 +269,26 @@ void ServiceRunner::resume(SavedService saved, std::vector<std::unique_ptr<Proce
   for (const Generation generation : leaving) feed(DonorRetired{.generation = generation});
   for (const Generation generation : {machine.heir, machine.current}) {
     if (generation != 0 && processes_.find(generation) == nullptr) {
-      feed(Exited{generation, {.unseen = true}});
+      const auto vault = ended.find(generation);
+      feed(Exited{generation,
+                  {.unseen = true},
+                  vault != ended.end() ? std::optional(vault->second) : std::nullopt});
     }
   }
+}
+
+// Of those that served, and do not live any more: their keepers may.
+std::map<Generation, VaultLeft> ServiceRunner::find_vaults(
+    const SavedService& saved, const std::vector<std::unique_ptr<Process>>& living) {
+  std::map<Generation, VaultLeft> out;
+  for (const SavedProcess& process : saved.processes) {
+    const Generation generation = process.generation;
+    const bool concerned = generation == saved.machine.current || generation == saved.machine.heir;
+    const auto is_it = [generation](const auto& one) { return one->generation == generation; };
+    if (!concerned || !process.vault.there() || std::ranges::any_of(living, is_it)) continue;
+    if (const auto left = processes_.find_vault(process)) out.emplace(generation, *left);
+  }
+  return out;
 }
 
 // Processes show the listeners that they serve by name. What they have beside those is known from
@@ -320,7 +342,7 @@ SavedService ServiceRunner::saved() const {
                    .last_upgrade = telling_.last_upgrade(),
                    .unrecorded = telling_.unrecorded()};
   releases_.save(out, machine_.probation().has_back());
-  processes_.save(out.processes);
+  processes_.save(out);
   children_.save(out.left);
   const auto note = [&out](const Listener& one, bool ends) {
     out.listeners.push_back({one.name(), one.address(), one.inode(), one.device(), ends});
@@ -342,6 +364,7 @@ nlohmann::json ServiceRunner::status() {
   look_after_choice();  // for `kept`
   nlohmann::json out = status_json(config_, machine_, releases_, processes_, listeners_);
   out["last_upgrade"] = telling_.last_upgrade();
+  out["vault"]["last_recovery"] = answers_.last_recovery();
   out.update({{"configured", releases_.is_configured(config_)}, {"command", config_.command}});
   out["kept"] = nullptr;
   if (const auto kept = keeper_.has(releases_.running())) out["kept"] = *kept;
@@ -370,7 +393,7 @@ bool ServiceRunner::count_sessions(std::function<void(std::uint64_t)> counted) {
 
 const Release& ServiceRunner::present() const {
   const Process* process = processes_.owner();
-  return process != nullptr ? *process->release : releases_.running();
+  return process != nullptr && process->reads == 0 ? *process->release : releases_.running();
 }
 
 std::optional<bool> ServiceRunner::drift(std::function<void(bool)> known) {
