@@ -240,6 +240,8 @@ void Keeper::keep(Shared& shared) {
     char word = 0;
     const long n =
         ::syscall(SYS_recvfrom, files.control, &word, sizeof word, MSG_DONTWAIT, nullptr, nullptr);
+    // ECONNRESET comes before what is queued, where the other end has left our answers unread.
+    if (n < 0 && errno == ECONNRESET) continue;
     if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) break;
     if (n == 1 && word == 'x') ::_exit(0);
     if (n == 1 && word == 'g') {
@@ -248,7 +250,8 @@ void Keeper::keep(Shared& shared) {
         close_channels(files);
       }
       static const Batch busy{.n = kKeeperBusy, .numbers = {}};
-      if (!(dead ? give(files) : send(files.control, busy))) break;
+      // Whether anybody still listens the next recv(2) says, and 'x' may be queued behind this.
+      (void)(dead ? give(files) : send(files.control, busy));
     }
   }
   // Nobody can ask any more.
