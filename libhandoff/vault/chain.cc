@@ -84,20 +84,24 @@ bool Chain::append(Blocks& blocks, std::string_view bytes) {
   return true;
 }
 
-bool Chain::set(Blocks& blocks, std::uint64_t from, std::string_view bytes,
+std::uint64_t Chain::from() const { return open_ ? open_->from : 0; }
+std::uint64_t Chain::end() const { return open_ ? open_->end : 0; }
+
+bool Chain::set(Blocks& blocks, std::uint64_t from, std::uint64_t size, std::string_view tail,
                 std::vector<std::uint32_t>& later, Part& part) {
+  const std::uint64_t end = from + size;
   // Nothing of what there was is asked for any more.
-  if (open_ && (from >= open_->end || from < open_->from || from + bytes.size() < open_->end)) {
-    clear(later);
-  }
+  if (open_ && (from >= open_->end || from < open_->from || end < open_->end)) clear(later);
   if (!open_) open_ = std::make_unique<Open>();
   if (open_->blocks.empty()) {
     open_->from = open_->end = from;
   } else {
     drop_front(blocks, from, later);
   }
-  if (!append(blocks, bytes.substr(open_->end - from))) return false;
-  part.size = static_cast<std::uint32_t>(bytes.size());
+  const std::uint64_t more = end - open_->end;
+  if (more > tail.size()) return false;
+  if (!append(blocks, tail.substr(tail.size() - more))) return false;
+  part.size = static_cast<std::uint32_t>(size);
   part.block = open_->blocks[open_->first];
   part.sum = XXH64_digest(&open_->sum);
   return true;

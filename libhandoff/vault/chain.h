@@ -17,10 +17,13 @@ class Chain {
   Chain& operator=(Chain&&) = delete;
   ~Chain();
 
-  // The chain is these bytes, of which the first has that position. Those that it has already it
-  // does not copy. Blocks that the slot before needs are listed in `later`, to be given back after
-  // the commit. False: there is no memory.
-  bool set(Blocks& blocks, std::uint64_t from, std::string_view bytes,
+  // What the chain has; of no size if it has nothing.
+  std::uint64_t from() const;
+  std::uint64_t end() const;
+  // The chain is `size` bytes from that position on, of which tail are the last: those before it
+  // has already, and of tail it copies what it has not. Blocks that only the slot before needs are
+  // listed in `later`, to be given back after the commit. False: there is no memory.
+  bool set(Blocks& blocks, std::uint64_t from, std::uint64_t size, std::string_view tail,
            std::vector<std::uint32_t>& later, Part& part);
   void clear(std::vector<std::uint32_t>& later);
 

@@ -249,16 +249,20 @@ bool answer(const Files& files, bool& dead) {
   char word = 0;
   const long n =
       ::syscall(SYS_recvfrom, files.asker, &word, sizeof word, MSG_DONTWAIT, nullptr, nullptr);
-  if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) return false;
-  if (n == 1 && word == 'x') ::_exit(0);
-  if (n == 1 && word == 'm') return give_memory(files);
-  if (n != 1 || word != 'g') return true;
+  // ECONNRESET comes before what is queued, where the other end has left our answers unread.
+  if (n < 0) return errno == EAGAIN || errno == EINTR || errno == ECONNRESET;
+  if (n == 0) return false;
+  if (word == 'x') ::_exit(0);
+  // Whether anybody still listens the next recv(2) says, and 'x' may be queued behind this.
+  if (word == 'm') (void)give_memory(files);
+  if (word != 'g') return true;
   if (!dead && at_rest(files)) {
     dead = true;
     close_channels(files);
   }
   static const Batch busy{.n = kKeeperBusy, .numbers = {}};
-  return dead ? give(files) : send(files.asker, busy);
+  (void)(dead ? give(files) : send(files.asker, busy));
+  return true;
 }
 
 // What it may do shrinks before it does anything.

@@ -136,7 +136,16 @@ inline constexpr std::uint32_t kAccepted = 1;  // on one of the service's listen
 inline constexpr std::uint32_t kBased = 2;     // the base positions are set
 inline constexpr std::uint32_t kLocal = 4;     // a Unix socket: the kernel counts nothing
 inline constexpr std::uint32_t kLost = 8;      // can't be kept; `why` says it
-enum class Why : std::uint32_t { kNone, kFds, kNoSocket, kLayer, kTooLarge, kSave, kStays };
+enum class Why : std::uint32_t {
+  kNone,
+  kFds,
+  kNoSocket,
+  kLayer,
+  kTooLarge,
+  kSave,
+  kStays,
+  kUnplaced
+};
 
 struct Entry {
   std::uint32_t used;  // 0: none

@@ -259,6 +259,8 @@ std::string words_of(Why why) {
       return "its save() has failed";
     case Why::kStays:
       return "its service says that it can't move";
+    case Why::kUnplaced:
+      return "its save() does not say where its bytes lie in the stream (handoff_save_input_at())";
     case Why::kNone:
       break;
   }

@@ -1,9 +1,11 @@
 #include "libhandoff/vault/writer.h"
 
 #define XXH_INLINE_ALL
+#include <sys/socket.h>
 #include <xxhash.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <utility>
 
@@ -83,7 +85,7 @@ void Writer::open(std::uint64_t id, std::uint32_t kind, int fd, bool accepted) {
   std::uint32_t number = 0;
   if (broken_ != nullptr || !new_entry(number)) return;
   const auto [it, added] =
-      held_.try_emplace(id, Held{.id = id, .entry = number, .input = {}, .output = {}});
+      held_.try_emplace(id, Held{.id = id, .entry = number, .fd = fd, .input = {}, .output = {}});
   if (!added) {
     free_entries_.push_back(number);
     return;
@@ -123,34 +125,56 @@ void Writer::base(Held& held, std::uint64_t read, std::uint64_t written) {
   store(e.flags, e.flags | kBased);
 }
 
-std::span<char> Writer::stage(std::uint64_t id, std::uint64_t position) {
+std::span<char> Writer::stage(Held& held, std::uint64_t position) {
   Control& c = control();
-  if (broken_ != nullptr) return {};
   if (c.stage_epoch != c.epoch + 1) {
     store(c.staged, 0u);
     store(c.stage_epoch, c.epoch + 1);
     staged_to_ = 0;
   }
-  Held* const held = find(id);
   const std::uint64_t end = std::uint64_t{staged_to_} + kMaxRead;
-  if (held == nullptr || c.staged == kMaxStages || end > kStaging || !back_staging(end)) return {};
-  Entry& e = entry(held->entry);
+  if (c.staged == kMaxStages || end > kStaging || !back_staging(end)) return {};
+  Entry& e = entry(held.entry);
   if ((e.flags & (kBased | kLocal | kLost)) == 0) {
     const Slot& newest = e.slot[e.slot[1].epoch > e.slot[0].epoch ? 1 : 0];
-    base(*held, position, newest.output_from);
+    base(held, position, newest.output_from);
   }
   Stage& stage = c.stage[c.staged];
   stage.position = position;
-  stage.entry = held->entry;
+  stage.entry = held.entry;
   stage.at = staged_to_;
   stage.capacity = kMaxRead;
   store(c.staged, c.staged + 1);
-  store(c.current, held->entry + 1);
+  store(c.current, held.entry + 1);
   return {lane_.data() + kStagingAt + staged_to_, kMaxRead};
 }
 
-void Writer::received(std::size_t bytes) {
-  staged_to_ += static_cast<std::uint32_t>((bytes + kLine - 1) / kLine * kLine);
+ssize_t Writer::receive(std::uint64_t id, std::uint64_t position, const char** data) {
+  Held* const held = broken_ == nullptr ? find(id) : nullptr;
+  if (held == nullptr) return -ENOENT;
+  const std::span<char> room = stage(*held, position);
+  if (room.empty()) return broken_ == nullptr ? -ENOBUFS : -ENOENT;
+  const ssize_t n = ::recv(held->fd, room.data(), room.size(), MSG_DONTWAIT);
+  if (n < 0) return -errno;
+  *data = room.data();
+  staged_to_ +=
+      static_cast<std::uint32_t>((static_cast<std::size_t>(n) + kLine - 1) / kLine * kLine);
+  return n;
+}
+
+Writer::Has Writer::has_input(std::uint64_t id) {
+  const Held* const held = find(id);
+  return held == nullptr ? Has{} : Has{held->input.from(), held->input.end()};
+}
+
+Writer::Has Writer::has_output(std::uint64_t id) {
+  const Held* const held = find(id);
+  return held == nullptr ? Has{} : Has{held->output.from(), held->output.end()};
+}
+
+bool Writer::is_local(std::uint64_t id) {
+  const Held* const held = find(id);
+  return held != nullptr && (entry(held->entry).flags & kLocal) != 0;
 }
 
 void Writer::current(std::uint64_t id) {
@@ -227,13 +251,13 @@ void Writer::put(std::uint64_t id, const State& state) {
                             : e.slot[1].epoch == epoch          ? 1
                             : e.slot[0].epoch < e.slot[1].epoch ? 0
                                                                 : 1;
-  if ((e.flags & (kBased | kLocal | kLost)) == 0 && !state.output.empty()) {
-    base(*held, state.input_from + state.input.size(), state.output_from);
+  if ((e.flags & (kBased | kLocal | kLost)) == 0 && state.output.size > 0) {
+    base(*held, state.input.from + state.input.size, state.output.from);
   }
   Slot& s = e.slot[older];
   store(s.epoch, kTorn);
-  const bool fits = state.state.size() <= kLargestPart && state.input.size() <= kLargestPart &&
-                    state.output.size() <= kLargestPart;
+  const bool fits = state.state.size() <= kLargestPart && state.input.size <= kLargestPart &&
+                    state.output.size <= kLargestPart;
   const Why why = fits ? state.why : Why::kTooLarge;
   const auto lost = static_cast<std::uint32_t>(why);
   if (why != Why::kNone) {
@@ -244,8 +268,8 @@ void Writer::put(std::uint64_t id, const State& state) {
   }
   const bool kept = (e.flags & kLost) == 0;
   s.state = s.input = s.output = {};
-  s.input_from = state.input_from;
-  s.output_from = state.output_from;
+  s.input_from = state.input.from;
+  s.output_from = state.output.from;
   s.flags = state.flags;
   s.spare = 0;
   std::size_t used = 0;
@@ -255,13 +279,13 @@ void Writer::put(std::uint64_t id, const State& state) {
     used += bytes.size();
   };
   bool ok = true;
-  const auto put_part = [&](std::string_view bytes, std::uint64_t from, Chain& chain, Part& part) {
-    if (bytes.size() > kInline - used) {
-      ok = ok && chain.set(blocks_, from, bytes, free_after_, part);
+  const auto put_part = [&](const Stretch& stretch, Chain& chain, Part& part) {
+    if (stretch.tail.size() < stretch.size || stretch.size > kInline - used) {
+      ok = ok && chain.set(blocks_, stretch.from, stretch.size, stretch.tail, free_after_, part);
       return;
     }
     chain.clear(free_after_);
-    if (!bytes.empty()) within(bytes, part);
+    if (stretch.size > 0) within(stretch.tail, part);
   };
   if (kept) {
     if (state.state.size() > kInline) {
@@ -269,8 +293,8 @@ void Writer::put(std::uint64_t id, const State& state) {
     } else if (!state.state.empty()) {
       within(state.state, s.state);
     }
-    put_part(state.input, state.input_from, held->input, s.input);
-    put_part(state.output, state.output_from, held->output, s.output);
+    put_part(state.input, held->input, s.input);
+    put_part(state.output, held->output, s.output);
   } else {
     held->input.clear(free_after_);
     held->output.clear(free_after_);

@@ -13,6 +13,8 @@
 // Belongs to its lane's thread.
 #pragma once
 
+#include <sys/types.h>
+
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -29,14 +31,19 @@
 
 namespace handoff::vault {
 
-// What is to be kept of a session. Positions count from its opening in this process, and bytes at
-// the same position are the same each time.
+// Bytes of a stream from a position on, counted since the process has the session. Of those at the
+// same position it says the same each time.
+struct Stretch {
+  std::uint64_t from = 0;
+  std::uint64_t size = 0;
+  std::string_view tail = {};  // the last of them; those before are in the vault already
+};
+
+// What is to be kept of a session.
 struct State {
-  std::string_view state;
-  std::uint64_t input_from = 0;
-  std::string_view input;
-  std::uint64_t output_from = 0;
-  std::string_view output;
+  std::string_view state = {};
+  Stretch input = {};
+  Stretch output = {};
   std::uint32_t flags = 0;
   Why why = Why::kNone;  // it can't be kept
 };
@@ -60,14 +67,23 @@ class Writer {
   void open(std::uint64_t id, std::uint32_t kind, int fd, bool accepted);
   bool knows(std::uint64_t id) const { return held_.contains(id); }
 
-  // Where to receive the session's bytes from `position` on. Empty: there is no room before the
-  // next commit(), or no such session. received() follows.
-  std::span<char> stage(std::uint64_t id, std::uint64_t position);
-  void received(std::size_t bytes);
+  // Receives what the session's socket has, by recv(2), from `position` on. The bytes are at *data
+  // until the next commit. Returns as recv(2) does, with -errno; -ENOBUFS if there is no room
+  // before the next commit, -ENOENT if there is no such session.
+  ssize_t receive(std::uint64_t id, std::uint64_t position, const char** data);
   // Whose input is looked at from now on; 0: nobody's.
   void current(std::uint64_t id);
 
+  // What the vault has of its input and output, so that a tail may begin behind it: positions from
+  // and end, which are the same if it has nothing that can be referred to.
+  struct Has {
+    std::uint64_t from;
+    std::uint64_t end;
+  };
+  Has has_input(std::uint64_t id);
+  Has has_output(std::uint64_t id);
   void put(std::uint64_t id, const State& state);
+  bool is_local(std::uint64_t id);  // a Unix socket
   // Its fds are closed after the commit.
   void close(std::uint64_t id);
   void commit();
@@ -79,6 +95,7 @@ class Writer {
   struct Held {
     std::uint64_t id;
     std::uint32_t entry;
+    int fd;
     Chain input;
     Chain output;
     // Chains of a state, and which of them each slot has.
@@ -91,6 +108,8 @@ class Writer {
   Entry& entry(std::uint32_t number) const {
     return *reinterpret_cast<Entry*>(lane_.data() + kEntriesAt + number * sizeof(Entry));
   }
+  // Where to receive, as in receive(); empty if there is no room.
+  std::span<char> stage(Held& held, std::uint64_t position);
   Held* find(std::uint64_t id);
   bool new_entry(std::uint32_t& number);
   bool back_staging(std::uint64_t end);
