@@ -26,6 +26,14 @@ std::vector<Passed> passed(const std::vector<const Listener*>& listeners) {
   return out;
 }
 
+std::vector<NamedFd> named_by(const std::vector<Passed>& listeners) {
+  std::vector<NamedFd> out;
+  for (const Passed& one : listeners) {
+    out.push_back({one.named.name, one.named.address, one.named.inode, one.named.device});
+  }
+  return out;
+}
+
 // By name and address alone.
 std::vector<Passed> offered(const Process& donor, const std::vector<NamedAddress>& missing) {
   std::vector<Passed> out;
@@ -194,14 +202,16 @@ bool ProcessTable::send_start(const Spawn& spawn, Process& process, int mailbox)
     out.moved = passed(its.moved);
     out.offered = offered(*donor, its.missing);
     before.insert(before.end(), its.before.begin(), its.before.end());
-  } else if (spawn.vault_of == 0) {
+  } else {
     std::vector<const Listener*> its;
     std::vector<const Listener*> kept;
     for (const Listener* one : listeners_.here()) {
       (claims(process.release->claims, one->name()) ? its : kept).push_back(one);
     }
     out.listeners = passed(its);
-    out.kept = passed(kept);
+    if (spawn.vault_of == 0) out.kept = passed(kept);
+    // Its heir is told of them before it has said so itself.
+    if (spawn.vault_of != 0) process.named = named_by(out.listeners);
   }
   if (!spawn.rehearsal && spawn.vault_of == 0) out.before = passed(before);
   const UniqueFd keepers_mailbox = give_vault(spawn, process);

@@ -257,7 +257,7 @@ void ServiceRunner::resume(SavedService saved, std::vector<std::unique_ptr<Proce
   find_listeners(saved.listeners);
   children_.restore(saved);
   if (machine.heir != 0) {
-    machine.request = telling_.resumed(machine.by_itself);
+    if (!machine.from_vault) machine.request = telling_.resumed(machine.by_itself);
     answers_.resumes(machine.request, party_of(saved, machine.current),
                      party_of(saved, machine.heir));
   }

@@ -47,6 +47,7 @@ void ServiceRunner::in_turn(const Spawn& asked, StartQueue::Place place) {
   if (asked.vault_of != 0) {
     auto reader = vault_reader();
     if (!reader) return feed(SpawnFailed{asked.generation, reader.error().message});
+    (*reader)->claims = releases_.running().claims;  // it speaks for that release
     return spawn(asked, std::move(*reader), std::move(place));
   }
   if (releases_.ready(asked)) return spawn(asked, releases_.of(asked), std::move(place));
