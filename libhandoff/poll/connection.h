@@ -46,6 +46,13 @@ struct Listener {
 
 inline constexpr handoff_conn_layer kNoLayer{};
 
+// The socket of a session that has ended, and how it ends itself.
+enum class Ending : std::uint8_t { kClose, kShut, kLinger };
+struct Doomed {
+  int fd;
+  Ending how;
+};
+
 }  // namespace handoff::poll
 
 // Created by an accept, by the service or by a restore, and owned by the kit. The second connection
@@ -95,6 +102,9 @@ struct handoff_conn {
   std::uint64_t input_from = 0;
   std::uint64_t output_from = 0;
   std::size_t opening = handoff::poll::kNowhere;  // in the kit's list of that name
+  bool fresh = false;                             // in that list: a new one, after a death
+  bool unstored = false;                          // has changed since the vault had it
+  bool store_again = false;                       // the vault wants it once all output is sent
   handoff_conn* mate = nullptr;                   // the other connection of the session
   std::unique_ptr<handoff_conn> second;           // of a first, where the kind has two
 

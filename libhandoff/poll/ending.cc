@@ -19,9 +19,7 @@ void handoff_poll::end(handoff_conn& c) {
   // First: leave() may end the sending halves of both, which would be that orderly end.
   if (other >= 0) reset(other);
   leave(c.first());
-  // While the donor still has the socket open, close(2) alone would tell the client nothing.
-  if (fd >= 0 && inherited) ::shutdown(fd, SHUT_RDWR);
-  if (fd >= 0) ::close(fd);
+  dispose(fd, inherited ? Ending::kShut : Ending::kClose);
   if (other >= 0) ::close(other);
 }
 
@@ -31,7 +29,7 @@ void handoff_poll::end_complete(handoff_conn& c) {
   const int fd = c.fd;
   const int other = c.mate != nullptr ? c.mate->fd : -1;
   leave(c.first());
-  ::close(fd);
+  dispose(fd, Ending::kClose);
   if (other >= 0) ::close(other);
 }
 
@@ -52,7 +50,7 @@ void handoff_poll::finish(handoff_conn& c) {
   if (c.ended) return end(c);
   const int fd = c.fd;
   leave(c);
-  let_linger(fd);
+  dispose(fd, Ending::kLinger);
 }
 
 // A pair that handoff_conn_close() has ended, once both have sent all that they can. Nobody may

@@ -20,9 +20,7 @@ inline void Engine::end(Stream& s) {
   // First: leave() may end the sending halves of both, which would be that orderly end.
   if (other >= 0) reset(other);
   leave(s.first());
-  // While the donor still has the socket open, close(2) alone would tell the client nothing.
-  if (fd >= 0 && inherited) ::shutdown(fd, SHUT_RDWR);
-  if (fd >= 0) ::close(fd);
+  dispose(fd, inherited ? Ending::kShut : Ending::kClose);
   if (other >= 0) ::close(other);
 }
 
@@ -32,7 +30,7 @@ inline void Engine::end_complete(Stream& s) {
   const int fd = s.fd_;
   const int other = s.mate_ != nullptr ? s.mate_->fd_ : -1;
   leave(s.first());
-  ::close(fd);
+  dispose(fd, Ending::kClose);
   if (other >= 0) ::close(other);
 }
 
@@ -51,7 +49,7 @@ inline void Engine::finish(Stream& s) {
   if (s.ended_) return end(s);
   const int fd = s.fd_;
   leave(s);
-  let_linger(fd);
+  dispose(fd, Ending::kLinger);
 }
 
 // Nobody may ever answer the connect, and the kernel asks for minutes. What is queued waits for it,
