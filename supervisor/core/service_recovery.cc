@@ -61,7 +61,9 @@ bool Service::recovers(Generation gone, const std::string& how, Time now) {
   return true;
 }
 
+// The keeper may have gone since it was decided.
 void Service::begin_recovery(Time now) {
+  if (!recoverable(now)) return nobody_serves(recovery_->of, recovery_->how, now);
   const Generation reader = owner_.next();
   const Generation heir = owner_.next();
   const HandoffRequested request{.to = Probation::Origin::kSame, .timeouts = policy_.timeouts};

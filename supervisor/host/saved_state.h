@@ -47,9 +47,20 @@ struct SavedRelease {
 nlohmann::json to_json(const SavedRelease& release);
 SavedRelease release_from(const nlohmann::json& in);
 
+// A socket that no process shows to the next supervisor, although one has it: of a listener that
+// moves, the one from before, and the one that is about to end.
+struct SavedListener {
+  std::string name;
+  std::string address;
+  std::uint64_t inode = 0;
+  std::uint64_t device = 0;
+  bool ends = false;
+};
+
 struct SavedKeeper {
-  std::string address = {};  // of its mailbox; "": there is none
-  int pid = 0;               // 0: the process has not said
+  std::string address = {};                   // of its mailbox; "": there is none
+  int pid = 0;                                // 0: the process has not said
+  std::vector<SavedListener> listeners = {};  // of its process
   bool there() const { return !address.empty() && pid != 0; }
 };
 
@@ -80,16 +91,6 @@ struct SavedLeft {
   std::uint64_t started = 0;
   std::uint64_t seen = 0;
   std::string cgroup = {};
-};
-
-// A socket that no process shows to the next supervisor, although one has it: of a listener that
-// moves, the one from before, and the one that is about to end.
-struct SavedListener {
-  std::string name;
-  std::string address;
-  std::uint64_t inode = 0;
-  std::uint64_t device = 0;
-  bool ends = false;
 };
 
 struct SavedService {

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <utility>
 
+#include "libhandoff/sys/socket.h"
 #include "libhandoff/vault/keeper.h"
 #include "libhandoff/vault/layout.h"
 #include "libhandoff/vault/memory.h"
@@ -84,6 +85,27 @@ std::optional<VaultLeft> look_at_vault(Vault& vault) {
   VaultLeft out{.owned = about->complete};
   for (std::uint64_t lane = 0; lane < about->lanes && out.reading == 0; ++lane) {
     out.reading = reading_in(vault.memory.get(), lane);
+  }
+  return out;
+}
+
+std::vector<NamedFd> listeners_of(const Vault& vault) {
+  std::vector<NamedFd> out;
+  if (!vault.kept() || vault.listeners.empty()) return out;
+  const auto keeper = call_keeper(vault);
+  auto kept = keeper ? vault::ask_keeper(keeper->get(), kKeeperPatienceMs)
+                     : Result<vault::Kept>(Failure(keeper.error()));
+  if (!kept) {
+    spdlog::warn("the listeners of a process that has ended are lost: {}", kept.error().message);
+    return out;
+  }
+  for (auto& [number, fd] : *kept) {
+    const auto identity = handoff::io::identity_of(fd.get());
+    for (const SavedListener& one : vault.listeners) {
+      if (!identity || *identity != handoff::io::Identity{one.inode, one.device}) continue;
+      out.push_back({one.name, one.address, one.inode, one.device, std::move(fd)});
+      break;
+    }
   }
   return out;
 }

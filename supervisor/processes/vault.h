@@ -10,10 +10,13 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "libhandoff/base/result.h"
 #include "libhandoff/base/unique_fd.h"
 #include "supervisor/core/vaults.h"
+#include "supervisor/host/saved_state.h"
+#include "supervisor/processes/service_messages.h"
 
 namespace handoff::supervisor {
 
@@ -24,6 +27,7 @@ struct Vault {
   pid_t keeper = 0;          // 0: there is none, or the process has not said
   std::string refused = {};  // why the process has none, by its word
   bool asked = false;        // the program asks for one
+  std::vector<SavedListener> listeners = {};  // that the process had, once it has ended
   bool given() const { return !address.empty(); }
   bool kept() const { return given() && keeper != 0; }
 };
@@ -44,6 +48,8 @@ inline constexpr int kKeeperPatienceMs = 200;
 // What a process that has ended has left; nullopt: nobody keeps its sockets, or there is no reading
 // its vault. May wait, as find_memory().
 std::optional<VaultLeft> look_at_vault(Vault& vault);
+// The listeners of the process that are still there: its keeper gives them. May wait, likewise.
+std::vector<NamedFd> listeners_of(const Vault& vault);
 // Its sockets are not wanted any more.
 void drop_vault(const Vault& vault);
 

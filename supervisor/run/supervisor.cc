@@ -158,7 +158,7 @@ Result<void> Supervisor::add(const ServiceConfig& config, Opened opened, KeptFds
   Result<void> problem = std::move(opened.problem);
   Listeners listeners(config.name, config.listen, notify_, runtime_.report_path());
   listeners.take_kept(kept);
-  if (!before || (before->living.empty() && !before->awaited)) {
+  if (!before || (before->living.empty() && !before->awaited && !before->kept)) {
     // As a reload of a stopped service: nothing waits for what the file does not say any more.
     const bool stopped = before && before->saved.machine.rest == Rest::kStopped;
     if (stopped && before->orphans.empty()) listeners.want(config.listen);

@@ -33,6 +33,19 @@ Claims claims_of(const core::Manifest& manifest) {
   return out;
 }
 
+std::vector<SavedListener> listeners_in(const Process& process) {
+  std::vector<SavedListener> out;
+  for (const NamedFd& one : process.named) {
+    if (!one.address.empty()) out.push_back({one.name, one.address, one.inode, one.device});
+  }
+  return out;
+}
+
+SavedKeeper saved_keeper(const Process& process) {
+  if (!process.vault.kept()) return {process.vault.address, process.vault.keeper};
+  return {process.vault.address, process.vault.keeper, listeners_in(process)};
+}
+
 }  // namespace
 
 ProcessTable::ProcessTable(const ServiceHost& host, const ServiceConfig& config,
@@ -238,6 +251,7 @@ bool ProcessTable::ended(pid_t pid, const Exit& exit) {
     if (exit.unseen || (exit.signalled && exit.number == SIGKILL)) {
       how.out_of_memory = process->oom.out_of();
     }
+    process->vault.listeners = listeners_in(*process);
     Vault vault = std::move(process->vault);
     processes_.erase(dead);
     if (ran) {
@@ -304,11 +318,11 @@ void ProcessTable::save(SavedService& saved) const {
                                .mailbox = process->mailbox,
                                .seen = last_seen(*process),
                                .cgroup = process->cgroup,
-                               .vault = {process->vault.address, process->vault.keeper},
+                               .vault = saved_keeper(*process),
                                .reads = process->reads});
   }
   for (const auto& [generation, vault] : vaults_) {
-    saved.vaults.push_back({generation, {vault.address, vault.keeper}});
+    saved.vaults.push_back({generation, {vault.address, vault.keeper, vault.listeners}});
   }
 }
 

@@ -67,6 +67,8 @@ class ProcessTable {
   void restore_vaults(const std::vector<SavedVault>& saved);
   // Of a process that had ended before it could be adopted. Keeps it, if it is of use.
   std::optional<VaultLeft> find_vault(const SavedProcess& ended);
+  // Where nobody lives who could show them.
+  void take_listeners_of_ended();
   void drop_vault(Generation generation);
   bool has_vault(Generation generation) const { return vaults_.contains(generation); }
   // Keepers of vaults: no children that a process has left.

@@ -9,6 +9,18 @@
 #include "supervisor/service/process_table.h"
 
 namespace handoff::supervisor {
+namespace {
+
+// Its memory is its keeper's to give.
+Vault vault_of(const SavedKeeper& keeper) {
+  Vault out;
+  out.address = keeper.address;
+  out.keeper = keeper.pid;
+  out.listeners = keeper.listeners;
+  return out;
+}
+
+}  // namespace
 
 // Its keeper's mailbox; the memory is the process's by now. Not valid: it gets no vault. One that
 // can't be given one is not kept from its work.
@@ -31,9 +43,12 @@ Result<void> ProcessTable::prepare_reader(const Spawn& spawn, Process& process) 
   if (found == vaults_.end()) {
     return fail(-ENOENT, "there is no vault of generation " + std::to_string(spawn.vault_of));
   }
-  if (auto memory = find_memory(found->second); !memory) return memory;
-  auto keeper = call_keeper(found->second);
-  if (!keeper) return Failure(keeper.error());
+  Result<void> known = find_memory(found->second);
+  auto keeper = known ? call_keeper(found->second) : Failure(known.error());
+  if (!keeper) {
+    callbacks_.happened(VaultLost{spawn.vault_of});
+    return Failure(keeper.error());
+  }
   UniqueFd memory(::fcntl(found->second.memory.get(), F_DUPFD_CLOEXEC, 0));
   if (!memory.valid()) return fail_errno("the vault's memory");
   process.release->args = {"--of",     std::to_string(spawn.vault_of),
@@ -63,13 +78,18 @@ void ProcessTable::drop_vault(Generation generation) {
 }
 
 std::optional<VaultLeft> ProcessTable::find_vault(const SavedProcess& ended) {
-  return take_vault(ended.generation, {.address = ended.vault.address, .keeper = ended.vault.pid});
+  return take_vault(ended.generation, vault_of(ended.vault));
+}
+
+void ProcessTable::take_listeners_of_ended() {
+  for (const auto& [generation, vault] : vaults_) {
+    std::vector<NamedFd> shown = listeners_of(vault);
+    listeners_.take_shown(shown);
+  }
 }
 
 void ProcessTable::restore_vaults(const std::vector<SavedVault>& saved) {
-  for (const SavedVault& one : saved) {
-    vaults_[one.generation] = {.address = one.keeper.address, .keeper = one.keeper.pid};
-  }
+  for (const SavedVault& one : saved) vaults_[one.generation] = vault_of(one.keeper);
 }
 
 std::vector<pid_t> ProcessTable::keepers() const {

@@ -49,6 +49,8 @@ void watch(AfterDeath& world, const Effect& effect) {
       ASSERT_EQ(spawn->vault_of, world.newest());
       world.reader = spawn->generation;
     }
+    ASSERT_EQ(spawn->vault_of == 0,
+              spawn->heir || world.service.state() != Service::State::kRecovering);
     if (spawn->heir) world.heir = spawn->generation;
     ASSERT_TRUE(world.alive.insert(spawn->generation).second);
   } else if (const auto* signal = std::get_if<Signal>(&effect)) {
@@ -84,6 +86,7 @@ void hear(AfterDeath& world, const std::string& name, const Event& event) {
     world.killed.erase(failed->generation);
   }
   if (std::holds_alternative<StopRequested>(event)) world.gave_up = true;
+  if (const auto* lost = std::get_if<VaultLost>(&event)) world.vaults.erase(lost->generation);
   if (const auto* gave = std::get_if<DonorRetired>(&event)) world.retired.insert(gave->generation);
   for (const Effect& effect : world.service.step(event, world.clock)) {
     world.story += "(" + show(effect) + ") ";
@@ -130,6 +133,7 @@ std::vector<std::pair<std::string, Event>> possible(const AfterDeath& world) {
     out.emplace_back("heir-crashed", end_of(world, heir, 11));
   }
   if (world.service.deadline()) out.emplace_back("tick", Tick{});
+  if (world.newest() != 0) out.emplace_back("keeper-gone", VaultLost{world.newest()});
   if (world.service.state() != Service::State::kStopping) {
     out.emplace_back("stop", StopRequested{});
   }
