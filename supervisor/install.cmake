@@ -3,7 +3,7 @@
 # After a build of the library alone an installation of everything leaves the supervisor out, with a warning. An installation
 # of the component `supervisor` is complete or fails.
 install(CODE [[
-  foreach(program "$<TARGET_FILE:handoff-supervisor>" "$<TARGET_FILE:handoff-unpack>")
+  foreach(program "$<TARGET_FILE:handoff-supervisor>" "$<TARGET_FILE:handoff-unpack>" "$<TARGET_FILE:handoff-vault>")
     if(NOT EXISTS "${program}" AND CMAKE_INSTALL_COMPONENT)
       message(FATAL_ERROR "${program} was not built, and belongs to the component '${CMAKE_INSTALL_COMPONENT}'. Build handoff-supervisor first.")
     elseif(NOT EXISTS "${program}")
@@ -12,7 +12,7 @@ install(CODE [[
   endforeach()
 ]] COMPONENT supervisor)
 install(TARGETS handoff-supervisor DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT supervisor OPTIONAL)
-install(TARGETS handoff-unpack DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/handoff COMPONENT supervisor OPTIONAL)
+install(TARGETS handoff-unpack handoff-vault DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/handoff COMPONENT supervisor OPTIONAL)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/handoff.bash
         DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME handoff
         COMPONENT supervisor OPTIONAL)

@@ -32,7 +32,8 @@ void run(const example::ProgramOptions& options) {
   auto service = handoff::Service::open({.name = options.name,
                                          .version = "1.0",
                                          .state_version = kStateVersion,
-                                         .lanes = options.threads});
+                                         .lanes = options.threads,
+                                         .vault = true});
   example::Door door(options.tls, *service);
   echo::run_loops(*service, [&](handoff::uv::Host& host) {
     door.listen<Echo1>(host, "public", options.listen, {.independent = true});

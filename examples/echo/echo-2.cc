@@ -75,7 +75,8 @@ void run(const example::ProgramOptions& options) {
   auto service = handoff::Service::open({.name = options.name,
                                          .version = "2.0",
                                          .state_version = kStateVersion,
-                                         .lanes = options.threads});
+                                         .lanes = options.threads,
+                                         .vault = true});
   example::Door door(options.tls, *service);
   service->on_upgrade_state(1, 2, state_1_to_2);
   service->on_downgrade_state(2, 1, state_2_to_1);

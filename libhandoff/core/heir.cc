@@ -44,9 +44,11 @@ Heir::Effects Heir::claim(Time now) {
 }
 
 // A failure while the last sessions are restored. The heir gives up, unless the donor is gone
-// already: then nobody else may be left, so the heir goes on, and what it has counts as stale.
+// already: then nobody else may be left, so the heir goes on, and what it has counts as stale. A
+// donor's vault is somebody else.
 Heir::Effects Heir::spoilt(Reason reason, bool tell, Time now) {
-  if (!peer_exited_ && !channel_closed_) return give_up(std::move(reason), tell);
+  const bool donor_lives = !peer_exited_ && !channel_closed_;
+  if (donor_lives || limits_.donor_kept) return give_up(std::move(reason), tell);
   if (limits_.rehearsal) return donor_gone();
   reason_ = std::move(reason);
   stale_ = true;
@@ -75,6 +77,10 @@ Heir::Effects Heir::lost() {
 
 // The service has crashed, and the donor may have served since it sent what is here.
 Heir::Effects Heir::keep() {
+  if (limits_.donor_kept) {
+    return give_up({Code::kPeerDied, "the donor died in mid-copy, and its vault has its sessions"},
+                   false);
+  }
   if (!listeners_) {
     return give_up({Code::kPeerDied, "the donor died before it had passed its listeners"}, false);
   }

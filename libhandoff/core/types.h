@@ -49,6 +49,9 @@ struct Limits {
   // The handoff ends after the first round: the heir restores what came, reports what it found and
   // gives up. Neither side freezes, fences or takes over, whatever happens to the other.
   bool rehearsal = false;
+  // The donor has a vault, which has each of its sessions as of its death. So an heir that has not
+  // all of them by Prepare keeps none: it gives up, and the vault is the next donor.
+  bool donor_kept = false;
   friend bool operator==(const Limits&, const Limits&) = default;
 };
 

@@ -8,6 +8,7 @@
 #include <new>
 #include <utility>
 
+#include "handoff/vault.h"
 #include "libhandoff/poll/kit.h"
 
 using handoff::poll::fail_by_errno;
@@ -53,7 +54,7 @@ void handoff_poll::accept_from(Listener& listener) {
   // Another process may share the listener, and clear O_NONBLOCK as it closes its own fd.
   set_nonblocking(listener.fd);
   for (int n = 0; n < 64 && !closing_down_; ++n) {
-    const int fd = ::accept4(listener.fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    const int fd = accept(listener);
     if (fd < 0) {
       if ((errno == EMFILE || errno == ENFILE) && linger_.end_oldest()) continue;
       // Without a free fd the connection waits in the queue. Level-triggered epoll would spin on
@@ -67,13 +68,10 @@ void handoff_poll::accept_from(Listener& listener) {
     handoff_conn* const c = admit(listener, fd, false);
     if (c == nullptr) {
       ::close(fd);
+      if (kept_) handoff_vault_accepting(handle_, nullptr, 1);
       continue;
     }
-    if (c->layer().begin != nullptr) c->layer().begin(c);
-    if (c->ops().opened != nullptr && c->ops().opened(c) < 0) {
-      c->refused = true;
-      end(*c);
-    }
+    begin(*c);
   }
 }
 
@@ -137,7 +135,8 @@ void handoff_poll::read_from(handoff_conn& c) {
     if (n < 0 && errno != EAGAIN && errno != EINTR) end(c);
     return;
   }
-  const ssize_t n = ::recv(c.fd, buffer_.data(), buffer_.size(), MSG_DONTWAIT);
+  const char* data = nullptr;
+  const ssize_t n = receive(c, &data);
   if (n < 0) {
     if (errno != EAGAIN && errno != EINTR) end(c);
     return;
@@ -150,7 +149,7 @@ void handoff_poll::read_from(handoff_conn& c) {
     if (!c.paused || c.input.empty()) tell_end(c);
     return;
   }
-  const std::string_view fresh(buffer_.data(), static_cast<std::size_t>(n));
+  const std::string_view fresh(data, static_cast<std::size_t>(n));
   try {
     if (c.input.empty()) {
       c.seen = 0;
@@ -218,6 +217,12 @@ void handoff_poll::tell_end(handoff_conn& c) {
 }
 
 void handoff_poll::touch(handoff_conn& any) {
+  unstored(any);
+  touch_sent(any);
+}
+
+// The kernel counts what was sent: the vault need not hear of it.
+void handoff_poll::touch_sent(handoff_conn& any) {
   handoff_conn& c = any.first();
   if (any.is_second) hold_place(any);
   // The service may still write to a session that a retired donor no longer owns. A stop by itself
@@ -245,6 +250,10 @@ handoff_conn* handoff_poll::by_key(std::uint64_t key) const {
 void handoff_poll::flush() {
   announce_adopted();
   while (!pending_.empty() || !ended_.empty()) {
+    if (kept_) {
+      bury();
+      commit();
+    }
     // By index: what is queued meanwhile is at the end, and what fails leaves all in the list.
     for (std::size_t i = 0; i < pending_.size(); ++i) {
       handoff_conn* const queued = by_key(pending_[i]);
@@ -259,17 +268,9 @@ void handoff_poll::flush() {
       if (!c.dead) rewatch(c);
     }
     pending_.clear();
-    for (std::size_t i = 0; i < ended_.size(); ++i) {
-      const std::uint64_t id = ended_[i];
-      const auto it = conns_.find(id);
-      if (it == conns_.end()) continue;
-      handoff_conn& c = *it->second;
-      if (!c.refused && c.ops().closed != nullptr) c.ops().closed(&c);
-      destroy(c);
-      conns_.erase(id);  // either may have opened a connection, and the iterator is no more
-    }
-    ended_.clear();
+    bury();
   }
+  if (!unstored_.empty() || !doomed_.empty()) commit();
   if (stopping_ && conns_.empty()) {
     stopping_ = false;
     finished_ = true;
@@ -290,13 +291,14 @@ void handoff_poll::send_from(handoff_conn& c) {
       break;
     }
     c.sent += static_cast<std::size_t>(n);
-    touch(c);
+    touch_sent(c);
   }
   trim(c);
   if (c.dead) return;
   // Its source had been waiting.
   if (was_full && c.mate != nullptr && c.output_size() < options_.high_water) enqueue(*c.mate);
   if (!c.output.empty()) return;
+  if (std::exchange(c.store_again, false)) unstored(c);
   if (c.closing) return finish(c);
   if (c.shut_wanted && !std::exchange(c.shut, true)) (void)::shutdown(c.fd, SHUT_WR);
 }

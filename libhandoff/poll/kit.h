@@ -1,9 +1,9 @@
 // The kit of handoff/poll.h: an epoll loop that owns the connections of one handle.
 //
 // The loop's epoll set (loop_) has the handle's fd, a timerfd, an eventfd that wakes it, the fds
-// that the author watches, and a second epoll set (set_) with the listeners and connections. So an
-// heir registers every socket before the switch, and a donor lets go of all by closing one fd. set_
-// is put into loop_ while it is empty: later that costs O(fds in it).
+// that the author watches, and a second set (set_) with listeners and connections. So an heir
+// registers every socket before the switch, and a donor lets go of all by closing one fd. set_ is
+// put into loop_ while it is empty: later that costs O(fds in it).
 //
 // Stands on the public headers alone. Exceptions (no memory, in the main) end in the functions of
 // the C ABI, or in on(), which is around each callback of the handle.
@@ -65,13 +65,13 @@ struct handoff_poll : private handoff::detail::Ending<handoff_poll, handoff_conn
   void end_output(handoff_conn& c);
   void abort(handoff_conn& c);
   void touch(handoff_conn& any);
+  void touch_sent(handoff_conn& any);
   void pause(handoff_conn& c);
   void resume(handoff_conn& c);
   int hold(handoff_conn& any, bool handoff_conn::*by);
   int stays(handoff_conn& c, const char* why);
   int release(handoff_conn& any, bool handoff_conn::*by);
   bool leaves(const handoff_conn& any) const;
-  // Of that kind, if the service may open a connection of it now; throws.
   handoff::poll::Listener& may_open(const char* kind);
   // Opens a connection of the service's own; takes fd if it succeeds.
   handoff_conn* open(const char* kind, int fd, void* user, bool connecting);
@@ -79,15 +79,13 @@ struct handoff_poll : private handoff::detail::Ending<handoff_poll, handoff_conn
   void adopt_upstream(handoff_conn& c, int fd);
   std::size_t count() const { return conns_.size(); }
   handoff_conn* find(std::uint64_t id) const;
-  // f must not open any.
-  template <class F>
+  template <class F>  // f must not open any
   void each(F&& f) const {
     for (const auto& [id, c] : conns_) {
       if (!c->dead) f(*c);
     }
   }
-  // Of those that there are now; f may open others.
-  template <class F>
+  template <class F>  // of those that there are now; f may open others
   void each_now(F&& f) const {
     std::vector<std::uint64_t> ids;
     ids.reserve(conns_.size());
@@ -106,6 +104,8 @@ struct handoff_poll : private handoff::detail::Ending<handoff_poll, handoff_conn
   using Listener = handoff::poll::Listener;
   using Record = handoff::detail::SessionRecord;
   using PairInput = handoff::detail::PairInput;
+  using Doomed = handoff::detail::Doomed;
+  using SocketEnd = handoff::detail::SocketEnd;
   static constexpr std::uint64_t kSecond = std::uint64_t{1} << 63;  // of a key in pending_
 
   struct Watch {
@@ -126,13 +126,13 @@ struct handoff_poll : private handoff::detail::Ending<handoff_poll, handoff_conn
   void on_watch(std::uint64_t key, std::uint32_t events);
   void stop_by(std::uint64_t deadline_us);
   void cut_off();
-  // Neither reads nor sends any more.
   bool over() const { return retired_ || set_ < 0; }
 
   // -- the handoff (handing_over.cc, record.cc)
   int save(std::uint64_t id, handoff_saved_t* out);
   static int restore(handoff_conn& c, const handoff_adopted& a);
   int adopt(const handoff_adopted& a, bool extends);
+  int adopt_fresh(const handoff_adopted& a, Listener& listener);
   Listener* listener_of(std::string_view kind) const;
   std::string unknown_kind(std::string_view kind) const;
   std::optional<PairInput> pair_input(const handoff_adopted& a, const Listener& listener) const;
@@ -186,6 +186,18 @@ struct handoff_poll : private handoff::detail::Ending<handoff_poll, handoff_conn
   static void destroy(handoff_conn& c);
   static void set_nonblocking(int fd);
 
+  // -- the vault (keeping.cc)
+  void enter_vault();
+  void unstored(handoff_conn& any);
+  int accept(const Listener& listener) const;
+  void begin(handoff_conn& c);
+  ssize_t receive(handoff_conn& c, const char** data);
+  void tell_ended();
+  void bury();
+  void commit();
+  void dispose(int fd, SocketEnd how);
+  void end_socket(int fd, SocketEnd how);
+
   // -- sessions with two connections (pairs.cc)
   template <class F>
   static void each_of(handoff_conn& first, F&& f) {
@@ -202,21 +214,15 @@ struct handoff_poll : private handoff::detail::Ending<handoff_poll, handoff_conn
 
   handoff_t* handle_;
   handoff_poll_options options_;
-  bool first_lane_ = true;
-  bool several_lanes_ = false;
-  int loop_ = -1;
-  int set_ = -1;
-  int timer_ = -1;
-  int wake_ = -1;
-  bool started_ = false;
-  bool turned_ = false;   // the loop has turned once
-  bool in_turn_ = false;  // what is queued is flushed at its end
-  bool inside_ = false;   // in start() or once(): neither may be called
+  bool first_lane_ = true, several_lanes_ = false;
+  int loop_ = -1, set_ = -1, timer_ = -1, wake_ = -1;
+  bool started_ = false, turned_ = false;  // turned_: the loop has turned once
+  bool in_turn_ = false;                   // what is queued is flushed at its end
+  bool inside_ = false;                    // in start() or once(): neither may be called
   bool closing_down_ = false;
   bool retired_ = false;  // the connections are the heir's
   bool late_ = false;     // all but those that stay
-  bool stopping_ = false;
-  bool finished_ = false;
+  bool stopping_ = false, finished_ = false;
   std::uint64_t cut_off_ms_ = 0;  // of a stop; 0: there was none
   handoff::uv::Linger linger_;
   std::uint64_t linger_timer_ = 0;
@@ -228,9 +234,13 @@ struct handoff_poll : private handoff::detail::Ending<handoff_poll, handoff_conn
   std::array<char, 65536> buffer_{};
   std::unordered_map<std::uint64_t, std::unique_ptr<handoff_conn>> conns_;
   std::vector<std::unique_ptr<Listener>> listeners_;
-  std::vector<std::uint64_t> pending_;  // keys of connections to flush
-  std::vector<std::uint64_t> ended_;    // to destroy
-  std::vector<handoff_conn*> opening_;  // restored, not told yet; nullptr: ended before it
-  std::vector<std::uint64_t> adopted_;  // restored with something to do
-  std::vector<std::uint64_t> thawed_;   // whose input is to be looked at
+  std::vector<std::uint64_t> pending_;   // keys of connections to flush
+  std::vector<std::uint64_t> ended_;     // to destroy
+  std::size_t told_ = 0;                 // of ended_, so many have had closed()
+  bool kept_ = false;                    // in a vault
+  std::vector<std::uint64_t> unstored_;  // that the next commit puts
+  std::vector<Doomed> doomed_;           // sockets that end after it
+  std::vector<handoff_conn*> opening_;   // restored, not told yet; nullptr: ended before it
+  std::vector<std::uint64_t> adopted_;   // restored with something to do
+  std::vector<std::uint64_t> thawed_;    // whose input is to be looked at
 };

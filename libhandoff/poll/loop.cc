@@ -95,6 +95,7 @@ handoff_poll::~handoff_poll() {
     });
   }
   for (const auto& [id, c] : conns_) destroy(*c);
+  for (const Doomed& one : doomed_) ::close(one.fd);
   const bool stopped = cut_off_ms_ != 0;
   try {
     linger_.wait(stopped, stopped ? cut_off_ms_ : Linger::clock_ms() + Linger::kLingerMs);
@@ -208,6 +209,7 @@ int handoff_poll::start() {
     watch_listener(*listener);
   }
   if (first_lane_ && !closing_down_) take_earlier();
+  enter_vault();
   add(loop_, handoff_fd(handle_), EPOLLIN, kService);
   started_ = true;
   flush();

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "handoff/vault.h"
 #include "libhandoff/poll/kit.h"
 
 using handoff::poll::Failed;
@@ -110,10 +111,25 @@ int handoff_poll::restore(handoff_conn& c, const handoff_adopted& a) {
   return c.layer().restore(&c, a.layer, a.layer_length);
 }
 
+// One of which nothing was committed before its process died: as if it were accepted now.
+int handoff_poll::adopt_fresh(const handoff_adopted& a, Listener& listener) {
+  handoff_conn& c = *conns_.emplace(a.id, make(listener, a.id)).first->second;
+  c.fd = a.fd;
+  c.inherited = c.fresh = true;
+  c.input.assign(static_cast<const char*>(a.input), a.input_length);
+  if (!c.input.empty()) adopted_.push_back(c.id);
+  handoff_session_touch(handle_, c.id);
+  opening_.push_back(&c);
+  c.opening = opening_.size() - 1;
+  watch_adopted(c, true);
+  return 0;
+}
+
 // Makes the connection from a first state, which comes with the socket, or anew from a newer one.
 int handoff_poll::adopt(const handoff_adopted& a, bool extends) {
   Listener* const listener = listener_of(a.kind);
   if (listener == nullptr) throw Failed{HANDOFF_ERR_REJECTED, unknown_kind(a.kind)};
+  if (a.flags == HANDOFF_VAULT_FRESH) return adopt_fresh(a, *listener);
   const auto pair = pair_input(a, *listener);
   if (a.layer_length > 0 && listener->layer.restore == nullptr) {
     throw Failed{HANDOFF_ERR_REJECTED,

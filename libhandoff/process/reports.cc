@@ -17,13 +17,16 @@ std::vector<protocol::GivenBack> Reports::given_back() const {
   return out;
 }
 
-void Reports::registered(core::Manifest manifest, bool rehearsal) {
+void Reports::registered(core::Manifest manifest, bool rehearsal,
+                         std::optional<protocol::Vault> vault) {
+  vault_ = std::move(vault);
   control_.send(Type::kRegister, encode(protocol::Register{.protocol_min = protocol::kVersionMin,
                                                            .protocol_max = protocol::kVersionMax,
                                                            .generation = registry_.generation,
                                                            .manifest = std::move(manifest),
                                                            .rehearsal = rehearsal,
-                                                           .given_back = given_back()}));
+                                                           .given_back = given_back(),
+                                                           .vault = vault_}));
   control_.listen();
 }
 
@@ -155,7 +158,8 @@ void Reports::reconnect(const Standing& standing) {
                                           .returning = true,
                                           .state = static_cast<std::uint32_t>(standing.state),
                                           .handoff_id = standing.handoff_id,
-                                          .given_back = given_back()}));
+                                          .given_back = given_back(),
+                                          .vault = vault_}));
   if (outcome_) control_.send(outcome_->first, outcome_->second);
   if (standing.owner) {
     send_owner(true);

@@ -19,8 +19,9 @@ class Reports {
  public:
   Reports(const Registry& registry, Control& control) : registry_(registry), control_(control) {}
 
-  // Everything is declared. rehearsal: this is an heir that will never own anything.
-  void registered(core::Manifest manifest, bool rehearsal);
+  // Everything is declared. rehearsal: this is an heir that will never own anything. vault: nullopt
+  // if the service has not asked for one.
+  void registered(core::Manifest manifest, bool rehearsal, std::optional<protocol::Vault> vault);
   // The process owns its sockets, since owner.running_at_ns.
   void owner(protocol::Owner owner);
   // tell: false until the supervisor knows this process as the owner. Then owner() sends the
@@ -57,6 +58,7 @@ class Reports {
   Control& control_;
   protocol::Owner owner_;
   bool came_back_ = false;  // to a supervisor that may not hold the listeners
+  std::optional<protocol::Vault> vault_;
   std::optional<protocol::Health> health_;
   std::optional<protocol::Status> leaving_;
   std::optional<std::pair<protocol::Type, std::string>> outcome_;

@@ -1,6 +1,7 @@
 #include "libhandoff/process/service.h"
 
 #include <algorithm>
+#include <cstddef>
 
 #include "libhandoff/core/lanes.h"
 #include "libhandoff/sys/failpoint.h"
@@ -11,7 +12,10 @@
 namespace handoff::io {
 
 Result<std::unique_ptr<Service>> Service::open(const handoff_options& options) {
-  if (options.size < sizeof options) return fail(-EINVAL, "handoff_options.size is too small");
+  // Without what was added later.
+  if (options.size < offsetof(handoff_options, vault)) {
+    return fail(-EINVAL, "handoff_options.size is too small");
+  }
   if (options.name == nullptr || options.version == nullptr) {
     return fail(-EINVAL, "handoff_options needs name and version");
   }
@@ -28,6 +32,7 @@ Result<std::unique_ptr<Service>> Service::open(const handoff_options& options) {
   service->declared_.log = options.log;
   service->declared_.log_user = options.user;
   service->ignored_ = std::move(ignored);
+  service->wants_vault_ = options.size >= sizeof options && options.vault != 0;
   const auto named = service->registry_.set_names(options.name, options.version);
   if (!named) return Failure(named.error());
   const auto kind = service->registry_.declare_kind(
@@ -58,10 +63,12 @@ Result<std::unique_ptr<Service>> Service::open(const handoff_options& options) {
 }
 
 void Service::shut() {
+  vaults_.dismiss();
   if (donor_) donor_->cancel({core::Code::kCancelled, "the donor closes its handle"});
 }
 
 void Service::begin(StartOrder start) {
+  vaults_.begin(std::move(start.vault), wants_vault_, start.control.fd());
   control_.open(std::move(start.control), std::move(start.reconnect), std::move(start.mailbox));
   registry_.generation = start.generation;
   offers_ = std::move(start.offers);
@@ -91,6 +98,14 @@ std::vector<Lane*> Service::other_lanes() const {
   return out;
 }
 
+std::vector<Registry*> Service::registries() {
+  std::vector<Registry*> out = {&registry_};
+  for (const auto& lane : lanes_) out.push_back(&lane->registry());
+  return out;
+}
+
+Result<VaultEnds> Service::take_vault() { return vaults_.take(); }
+
 Result<void> Service::ready() {
   if (state_ != HANDOFF_STATE_DECLARING) {
     return fail(HANDOFF_ERR_ORDER, "handoff_ready() was called already");
@@ -112,8 +127,9 @@ Result<void> Service::ready() {
   auto manifest = registry_.manifest(false);
   if (!manifest) return Failure(manifest.error());
   const bool rehearsal = heir_end_ && heir_end_->parameters.limits.rehearsal;
-  reports_.registered(std::move(*manifest), rehearsal);
+  reports_.registered(std::move(*manifest), rehearsal, vaults_.declare(registries()));
   if (!heir_end_) {
+    vaults_.complete(registries());
     state_ = HANDOFF_STATE_OWNER;
     for (auto& lane : lanes_) lane->begin(nullptr);
     report_owner();
@@ -229,6 +245,7 @@ void Service::settle() {
     state_ = retired ? HANDOFF_STATE_RETIRED : HANDOFF_STATE_OWNER;
     if (retired) links_->pass_on();
     if (retired && donor_->stays()) stay_late();
+    if (state_ == HANDOFF_STATE_RETIRED) vaults_.dismiss();
     if (!retired && donor_->shared()) watch_sharer(donor_->take_peer());
     donor_.reset();
   }

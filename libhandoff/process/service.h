@@ -25,6 +25,7 @@
 #include "libhandoff/process/reports.h"
 #include "libhandoff/process/sharers.h"
 #include "libhandoff/process/start.h"
+#include "libhandoff/process/vaults.h"
 #include "libhandoff/service/nonblocking.h"
 #include "libhandoff/service/registry.h"
 #include "libhandoff/sys/oom_score.h"
@@ -67,6 +68,8 @@ class Service : public Reporter, public Orders {
   // A socket at an address from which the listener of that name has moved, or moves.
   Result<UniqueFd> take_earlier(const std::string& name);
 
+  // Before ready(): what Start has of a vault that this process does not keep itself.
+  Result<VaultEnds> take_vault();
   void say_health(protocol::Health health);
   // The service ends on purpose, and is not to be started again.
   Result<void> leave(std::string why);
@@ -119,7 +122,8 @@ class Service : public Reporter, public Orders {
   void watch_sharer(UniqueFd pidfd, std::optional<Channel> channel = std::nullopt);
 
   std::vector<Lane*> other_lanes() const;
-  std::uint64_t sessions() const;  // of all lanes
+  std::vector<Registry*> registries();  // of all lanes
+  std::uint64_t sessions() const;       // of all lanes
   bool owner_report_possible() const { return !heir_ || heir_->settled(); }
   void report_owner();
   void tell_if_slow(std::uint64_t first_turn_ns) const;
@@ -143,6 +147,8 @@ class Service : public Reporter, public Orders {
   Offers offers_;
   bool told_who_waits_ = false;
   std::optional<HandoffEnd> heir_end_;
+  bool wants_vault_ = false;
+  Vaults vaults_;
   OomScore oom_score_;  // raised as long as it is an heir
   // At most one of them.
   std::unique_ptr<HeirDriver> heir_;

@@ -148,6 +148,18 @@ Result<Mailbox> take_mailbox(const protocol::Start& start, std::vector<UniqueFd>
   return Mailbox::from(std::move(fds[start.mailbox - 1]));
 }
 
+// The last two fds of the frame.
+Result<VaultEnds> take_vault(const protocol::Start& start, std::vector<UniqueFd>& fds) {
+  VaultEnds out;
+  if (!start.vault) return out;
+  if (fds.size() < 2) return fail(HANDOFF_ERR_PROTOCOL, "Start names a vault without its fds");
+  out.keeper = std::move(fds.back());
+  fds.pop_back();
+  out.memory = std::move(fds.back());
+  fds.pop_back();
+  return out;
+}
+
 HandoffParameters parameters_of(const protocol::Handoff& handoff) {
   constexpr std::uint64_t kHour = 3'600'000'000;
   HandoffParameters out{.id = handoff.id,
@@ -161,6 +173,7 @@ HandoffParameters parameters_of(const protocol::Handoff& handoff) {
     out.limits.budget = static_cast<core::Duration>(std::min(handoff.budget_us, kHour));
   }
   out.limits.rehearsal = handoff.rehearsal;
+  out.limits.donor_kept = handoff.donor_kept;
   return out;
 }
 
@@ -222,6 +235,9 @@ Result<std::optional<StartOrder>> take_start() {
   auto reconnect = Reconnect::make(start->report_path);
   if (!reconnect) return Failure(reconnect.error());
   order.reconnect = std::move(*reconnect);
+  auto vault = take_vault(*start, message.fds);
+  if (!vault) return Failure(vault.error());
+  order.vault = std::move(*vault);
   auto mailbox = take_mailbox(*start, message.fds);
   if (!mailbox) return Failure(mailbox.error());
   order.mailbox = std::move(*mailbox);

@@ -14,6 +14,7 @@
 #include "libhandoff/process/control_channel.h"
 #include "libhandoff/process/mailbox.h"
 #include "libhandoff/process/reconnect.h"
+#include "libhandoff/process/vaults.h"
 #include "libhandoff/protocol/messages.h"
 
 namespace handoff::io {
@@ -41,6 +42,7 @@ struct Offers {
 
 struct StartOrder {
   ControlChannel control;
+  VaultEnds vault = {};
   Reconnect reconnect = {};
   Mailbox mailbox = {};
   std::uint64_t generation = 0;

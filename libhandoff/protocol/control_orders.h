@@ -24,6 +24,7 @@ struct Handoff {
   bool rehearsal = false;
   bool drain_incompatible = false;
   std::uint32_t spread = 0;
+  bool donor_kept = false;
 };
 void describe(auto& on, Is<Handoff> auto& m) {
   on.message("Handoff", Zeros::kLeftOut)
@@ -35,7 +36,8 @@ void describe(auto& on, Is<Handoff> auto& m) {
       .field(6, m.budget_us)
       .field(7, m.rehearsal)
       .field(8, m.drain_incompatible)
-      .field(9, m.spread);
+      .field(9, m.spread)
+      .field(61, m.donor_kept);
 }
 
 struct Start {
@@ -53,6 +55,7 @@ struct Start {
   std::vector<Named> before = {};
   std::vector<Named> offered = {};
   bool more = false;
+  bool vault = false;
 };
 void describe(auto& on, Is<Start> auto& m) {
   on.message("Start", Zeros::kLeftOut)
@@ -69,7 +72,8 @@ void describe(auto& on, Is<Start> auto& m) {
       .each(11, m.moved, kMaxFds, "too many listeners")
       .each(12, m.before, kMaxFds, "too many listeners")
       .each(13, m.offered, kMaxNamed, "too many listeners")
-      .field(14, m.more);
+      .field(14, m.more)
+      .field(60, m.vault);
 }
 
 using core::MayLeaveOut;

@@ -24,6 +24,15 @@ void describe(auto& on, Is<GivenBack> auto& m) {
   on.message("GivenBack").text(1, m.name, kMaxName, "a name").if_set(2, m.drop);
 }
 
+// Of a service that asks for a vault and was given one.
+struct Vault {
+  std::uint64_t keeper_pid = 0;  // 0: there is none
+  std::string refused = {};      // why not
+};
+void describe(auto& on, Is<Vault> auto& m) {
+  on.message("Vault").field(1, m.keeper_pid).words(2, m.refused, "why there is no vault");
+}
+
 struct Register {
   std::uint32_t protocol_min = 0;
   std::uint32_t protocol_max = 0;
@@ -34,6 +43,7 @@ struct Register {
   std::uint64_t handoff_id = 0;
   bool rehearsal = false;
   std::vector<GivenBack> given_back = {};
+  std::optional<Vault> vault = {};
 };
 void describe(auto& on, Is<Register> auto& m) {
   on.message("Register")
@@ -45,7 +55,8 @@ void describe(auto& on, Is<Register> auto& m) {
       .when(m.returning, 6, m.state)
       .when(m.returning, 7, m.handoff_id)
       .if_set(8, m.rehearsal)
-      .each(9, m.given_back, kMaxNamed, "too many listeners given back");
+      .each(9, m.given_back, kMaxNamed, "too many listeners given back")
+      .part(60, m.vault);
 }
 
 struct Blackout {

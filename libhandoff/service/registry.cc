@@ -1,6 +1,7 @@
 #include "libhandoff/service/registry.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <exception>
 #include <new>
 #include <utility>
@@ -8,6 +9,7 @@
 #include "libhandoff/base/description.h"
 #include "libhandoff/base/text.h"
 #include "libhandoff/protocol/limits.h"
+#include "libhandoff/service/lane_vault.h"
 #include "libhandoff/sys/process.h"
 #include "libhandoff/sys/reason.h"
 #include "libhandoff/sys/socket.h"
@@ -38,6 +40,8 @@ Registry::Registry(Declared& declared)
       regions(declared.regions),
       processes(declared.processes),
       declared_(declared) {}
+
+Registry::~Registry() = default;
 
 Registry* Registry::calling() { return running; }
 Registry* Registry::calling(Registry* now) { return std::exchange(running, now); }
@@ -113,10 +117,17 @@ std::string Registry::describe(std::uint64_t id, const SessionEntry& entry) cons
 Result<std::uint64_t> Registry::open_session(int fd, const handoff_session_options* options) {
   std::string_view kind_name = "session";
   std::uint32_t flags = 0;
+  std::uint64_t given_id = 0;
   if (options != nullptr) {
-    if (options->size < sizeof *options) return fail(-EINVAL, "handoff_session_options.size");
+    // Without its id as it was before there was one.
+    constexpr std::size_t kFirst = offsetof(handoff_session_options, id);
+    if (options->size < kFirst) return fail(-EINVAL, "handoff_session_options.size");
     if (options->kind != nullptr) kind_name = options->kind;
     flags = options->flags;
+    if (options->size >= sizeof *options) given_id = options->id;
+  }
+  if (given_id != 0 && sessions.contains(given_id)) {
+    return fail(HANDOFF_ERR_DUPLICATE, "session " + std::to_string(given_id) + " is there");
   }
   constexpr std::uint32_t kFlags =
       HANDOFF_SESSION_TRACKED | HANDOFF_SESSION_INDEPENDENT | HANDOFF_SESSION_NO_FD;
@@ -140,7 +151,7 @@ Result<std::uint64_t> Registry::open_session(int fd, const handoff_session_optio
   }
   tell_what_is_missing();
   // No id is used twice, also across generations: the generation's number is part of the id.
-  const std::uint64_t id = generation << 40 | declared_.next_session++;
+  const std::uint64_t id = given_id != 0 ? given_id : generation << 40 | declared_.next_session++;
   SessionEntry& entry =
       sessions.add(id, {.inode = identity->inode,
                         .fd = fd,
@@ -149,6 +160,9 @@ Result<std::uint64_t> Registry::open_session(int fd, const handoff_session_optio
                         .tracked = (flags & HANDOFF_SESSION_TRACKED) != 0,
                         .independent = (flags & HANDOFF_SESSION_INDEPENDENT) != 0});
   if (observer != nullptr) observer->session_changed(id, entry);
+  if (vault != nullptr) {
+    vault->writer->open(id, entry.kind, fd, std::exchange(vault->accepting, false));
+  }
   return id;
 }
 
@@ -203,6 +217,7 @@ void Registry::remove_session(std::uint64_t id) {
   const auto it = sessions.find(id);
   if (it == sessions.end()) return;
   if (observer != nullptr) observer->session_closed(id, it->second);
+  if (vault != nullptr) vault->writer->close(id);
   told.forget(id);
   restoring.erase(id);
   sessions.remove(it);

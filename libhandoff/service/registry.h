@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -49,6 +50,8 @@ struct handoff_saved {
 
 namespace handoff::io {
 
+struct LaneVault;
+
 // Implemented by a handoff under way, which must hear of each session that changes.
 class SessionObserver {
  public:
@@ -70,6 +73,7 @@ class Registry {
  public:
   // Borrows declared, which all lanes share.
   explicit Registry(Declared& declared);
+  ~Registry();
   Registry(const Registry&) = delete;
   Registry& operator=(const Registry&) = delete;
 
@@ -87,6 +91,7 @@ class Registry {
   handoff_callbacks callbacks{};
   void* callbacks_user = nullptr;
   SessionObserver* observer = nullptr;
+  std::unique_ptr<LaneVault> vault;  // from handoff_ready() on, where there is one
   // What other threads have said.
   Told told;
   // Sessions that are restored and not yet this process's own, which restore() may touch; nullptr
@@ -107,7 +112,6 @@ class Registry {
   void keep_listener(const std::string& name, const std::string& address, UniqueFd fd);
   // One that it takes in place of the one that its donor gives.
   void move_listener(const std::string& name, const std::string& address, UniqueFd fd);
-  // One at another address of that name, to be accepted on beside it.
   void add_earlier(const std::string& name, const std::string& address, UniqueFd fd);
   const std::map<std::string, bool>& given_back() const { return declared_.given_back; }
   Result<void> declare_kind(const std::string& name, std::uint32_t version);
@@ -160,24 +164,22 @@ class Registry {
   void goes_on(std::uint64_t id, SessionEntry& entry);
   // Late ones that were awaited and have come to rest move now. True if there were some.
   bool release_rested(const std::vector<std::uint64_t>& ids);
-  // Sessions of which other threads have put a state have changed. Returns their ids.
-  // What was put for an id that is none, and does not come, is forgotten.
+  // Sessions of which other threads have put a state have changed. Returns their ids. What was put
+  // for an id that is none, and does not come, is forgotten.
   std::vector<std::uint64_t> touch_what_was_put(
       const std::function<bool(std::uint64_t id)>& comes = {});
   // How a restore() has ended whose session is this process's by now. False: it is none of these.
   bool restore_ended(const Told::Answer& answer);
-  // Names an fd of the session beside its socket; -1: it has none of that name any more.
+  // Names an fd beside its socket; -1: there is none of that name any more.
   Result<void> set_fd(std::uint64_t id, const std::string& name, int fd);
   // Inside restore() and update(): the fd is the service's from now on.
   Result<int> take_fd(std::uint64_t id, const std::string& name);
   // The session has ended, or is another process's now, and a handoff under way hears of it.
   void remove_session(std::uint64_t id);
-  // Whether this lane has the four callbacks for sessions that stay.
-  bool has_callbacks_to_hold() const;
+  bool has_callbacks_to_hold() const;  // this lane has the four for sessions that stay
   // Whether the service may hold sessions: all of its lanes have.
   bool can_hold() const { return has_callbacks_to_hold() && declared_.all_lanes_hold; }
-  // Any thread: the fd, HANDOFF_ERR_UNKNOWN for a name that was not declared, -ENOENT for one
-  // without an fd.
+  // Any thread: the fd, HANDOFF_ERR_UNKNOWN for a name that is none, -ENOENT for one without an fd.
   int named_fd(const std::string& name) const;
   // Closes the named fds: they are the heir's now, or nobody's.
   void close_named();
@@ -202,9 +204,8 @@ class Registry {
   Region* find_region(std::string_view name);
   const Region* find_region(std::string_view name) const;
 
-  // Runs a callback of the service. An exception or a negative result becomes an Error with the
-  // reason that the callback gave. what names the callback: a text, or a function that makes the
-  // text, called only for an Error.
+  // Runs a callback. An exception or a negative result becomes an Error with the reason that the
+  // callback gave. what names it: a text, or a function that makes one, called only for an Error.
   template <class What, class F>
   Result<int> call(What&& what, F&& callback) {
     reason_.clear();
@@ -235,9 +236,8 @@ class Registry {
   Result<void> check_room() const;
   // Whether this service can keep sessions at a switch.
   Result<void> check_keeps() const;
-  // Sets the Registry whose callback runs; returns the one before.
-  static Registry* calling(Registry* now);
-  // Turns the exception that is being handled into a result; its text becomes the reason.
+  static Registry* calling(Registry* now);  // sets it; returns the one before
+  // The exception that is being handled as a result; its text becomes the reason.
   int thrown();
   Failure failed_call(const std::string& what, int result) const;
   void tell_what_is_missing();

@@ -154,6 +154,8 @@ void add_run(CLI::App& app, Parsed& parsed) {
   add_duration(sub, "--settle", run.settle,
                "how long nothing may happen to a file that is watched (300ms)");
   sub->add_flag("--no-restart", run.no_restart, "leave it stopped if it dies");
+  sub->add_flag("--vault", run.vault,
+                "keep its sessions in a vault, if it asks for one: they outlive its death");
   add_timeouts(sub, run.timeouts);
   add_json(sub, run.json, "log as JSON, one object a line");
 }

@@ -52,7 +52,7 @@ _handoff() {
         words="run upgrade plan status history stop restart rollback commit reload check doctor completion --help --version"
     elif [[ $cur == -* ]]; then
         case $command in
-            run) words="--config --name --listen --working-dir --watch --settle --no-restart --check $timeouts" ;;
+            run) words="--config --name --listen --working-dir --watch --settle --no-restart --vault --check $timeouts" ;;
             upgrade) words="--self --config --allow-downgrade --ignore-memory --one-way --progressive --pause $timeouts" ;;
             plan) words="--allow-downgrade --ignore-memory --one-way $timeouts" ;;
             restart | rollback) words="--ignore-memory $timeouts" ;;

@@ -27,6 +27,7 @@ Result<Config> service_of_options(const RunOptions& options) {
   }
   service.command = options.command;
   service.restart = !options.no_restart;
+  service.vault = options.vault;
   service.working_dir = options.working_dir;
   service.timeouts = options.timeouts.over(service.timeouts);
   for (const std::string& text : options.listen) {

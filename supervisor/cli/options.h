@@ -18,6 +18,7 @@ struct RunOptions {
   std::vector<std::string> listen;
   std::string working_dir;
   bool no_restart = false;
+  bool vault = false;
   bool check = false;
   std::optional<std::vector<std::string>> watch;  // no names: all
   std::optional<Duration> settle;

@@ -26,6 +26,7 @@
 #include "supervisor/processes/spawn.h"
 #include "supervisor/releases/release.h"
 #include "supervisor/releases/unpacker.h"
+#include "supervisor/releases/vault_reader.h"
 #include "supervisor/run/supervisor.h"
 #include "supervisor/self/trial.h"
 
@@ -105,6 +106,7 @@ ExitStatus check(const Config& config, const std::string& runtime, const std::st
     problems.push_back(opened.error().message);
   }
   if (const auto held = hold_unpacker(); !held) return refuse("unpack", held.error().message);
+  if (const auto held = hold_vault_reader(); !held) return refuse("vault", held.error().message);
   uv_loop_t loop;
   if (const int result = uv_loop_init(&loop); result < 0) {
     return refuse("loop", uv_strerror(result));

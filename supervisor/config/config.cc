@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::int64_t kMostGenerations = 64;
 constexpr std::int64_t kMostErrors = 1'000'000'000;
+constexpr std::int64_t kMostCrashes = 100;
 
 void read_environment(ConfigReader& reader, const toml::node& node, ServiceConfig& out) {
   const toml::table* table = node.as_table();
@@ -100,6 +101,19 @@ void read_max_generations(ConfigReader& reader, const toml::node& node, ServiceC
   out.max_generations = static_cast<std::size_t>(number);
 }
 
+void read_max_crashes(ConfigReader& reader, const toml::node& node, ServiceConfig& out) {
+  std::int64_t number = out.recoveries.max_crashes;
+  reader.number(node, "vault_max_crashes", 1, kMostCrashes, number);
+  out.recoveries.max_crashes = static_cast<int>(number);
+}
+
+void read_max_recoveries(ConfigReader& reader, const toml::node& node, ServiceConfig& out) {
+  const auto text = node.value_exact<std::string>();
+  const auto rate = text ? parse_rate(*text) : std::nullopt;
+  if (!rate) return reader.wrong(node, "vault_max_recoveries must be " + std::string(kRateHelp));
+  out.recoveries.max_recoveries = *rate;
+}
+
 void read_max_errors(ConfigReader& reader, const toml::node& node, ServiceConfig& out) {
   std::int64_t number = 0;
   reader.number(node, "max_errors", 0, kMostErrors, number);
@@ -143,7 +157,7 @@ struct Key {
   const char* name;
   void (*read)(ConfigReader&, const toml::node&, ServiceConfig&);
 };
-constexpr std::array<Key, 22> kKeys{{
+constexpr std::array<Key, 25> kKeys{{
     {"command", [](ConfigReader& reader, const toml::node& node,
                    ServiceConfig& out) { reader.command(node, "command", out.command); }},
     {"listen", read_listen},
@@ -177,6 +191,10 @@ constexpr std::array<Key, 22> kKeys{{
     {"children", read_children},
     {"restart", [](ConfigReader& reader, const toml::node& node,
                    ServiceConfig& out) { reader.flag(node, "restart", out.restart); }},
+    {"vault", [](ConfigReader& reader, const toml::node& node,
+                 ServiceConfig& out) { reader.flag(node, "vault", out.vault); }},
+    {"vault_max_crashes", read_max_crashes},
+    {"vault_max_recoveries", read_max_recoveries},
     {"env", read_environment},
     {"working_dir",
      [](ConfigReader& reader, const toml::node& node, ServiceConfig& out) {

@@ -15,6 +15,7 @@
 #include "supervisor/core/late_sessions.h"
 #include "supervisor/core/time.h"
 #include "supervisor/core/unclaimed.h"
+#include "supervisor/core/vaults.h"
 
 namespace handoff::supervisor {
 
@@ -55,6 +56,8 @@ struct ServiceConfig {
   LateSessions late = LateSessions::kMove;
   std::size_t max_generations = 4;                 // processes at once
   ChildrenPolicy children = ChildrenPolicy::kEnd;  // what its processes leave
+  bool vault = false;                              // given to a program that asks for one
+  Vaults::Policy recoveries;                       // from that
   std::string releases_dir;    // where bundles are unpacked; "" for <state folder>/releases/NAME
   std::string verify_key;      // minisign's public key, or its path; "": nothing is verified
   std::string verify_service;  // what signatures call the service; "" for its name

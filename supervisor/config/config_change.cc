@@ -209,6 +209,17 @@ class Comparison {
     if (now_.restart != wanted_.restart) {
       add("restart", When::kNow, wanted_.restart ? "true" : "false");
     }
+    if (now_.vault != wanted_.vault) {
+      add("vault", When::kNextStart,
+          wanted_.vault ? "for processes that are started from now on, and ask for one"
+                        : "for no process that is started from now on");
+    }
+    if (now_.recoveries.max_crashes != wanted_.recoveries.max_crashes) {
+      add("vault_max_crashes", When::kNow, std::to_string(wanted_.recoveries.max_crashes));
+    }
+    if (now_.recoveries.max_recoveries != wanted_.recoveries.max_recoveries) {
+      add("vault_max_recoveries", When::kNow, format_rate(wanted_.recoveries.max_recoveries));
+    }
     if (now_.release_from_config != wanted_.release_from_config) {
       add("release", When::kFreshStart, wanted_.release_from_config ? "config" : "chosen");
     }

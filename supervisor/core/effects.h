@@ -24,6 +24,10 @@ struct Spawn {
   // An heir: of a rollback, or of a probation that failed. An upgrade to the release before is
   // none.
   bool goes_back = false;
+  // The reader of that generation's vault in place of a release; 0: it is none. quarantined:
+  // sessions that it does not give on.
+  Generation vault_of = 0;
+  std::vector<std::uint64_t> quarantined = {};
 };
 struct SendDonate {
   Generation donor = 0;
@@ -124,6 +128,8 @@ struct Report {
   // Which release failed; kNone if neither did, or that is not known.
   enum class Failed { kNone, kOld, kNew };
   Failed failed = Failed::kNone;
+  // Nobody owns the sessions, and they go on from a vault: none is lost.
+  void keep_in_vault();
   friend bool operator==(const Report&, const Report&) = default;
 };
 struct Conclude {
@@ -169,6 +175,16 @@ struct OtherRelease {
   Generation generation = 0;
   std::string message;
 };
+// The sessions of a process that has died go on in another, from its vault.
+struct Recovered {
+  Recovery from;
+  Duration took{};  // from the death
+  Report report;    // of the handoff that did it
+};
+// A process that has died will not be gone on from: the keeper of its sockets lets them go.
+struct DropVault {
+  Generation generation = 0;
+};
 // Without a handoff: the release before was started anew.
 struct WentBack {
   Generation from = 0;
@@ -208,7 +224,8 @@ using Effect =
     std::variant<Spawn, SendDonate, SendStop, SendCancel, Signal, EndStart, OpenCandidate, OpenBack,
                  TakeCandidate, TakeBack, DropCandidate, Announce, Conclude, Refuse, Unchanged,
                  Committed, ProbationFailed, Crashed, Left, OtherRelease, WentBack, ReportStopped,
-                 Note, SendDrain, SendRelink, SendSpread, EndChildren, LookForChildren>;
+                 Note, SendDrain, SendRelink, SendSpread, EndChildren, LookForChildren, Recovered,
+                 DropVault>;
 using Effects = std::vector<Effect>;
 
 }  // namespace handoff::supervisor

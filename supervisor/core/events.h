@@ -13,10 +13,9 @@
 #include "supervisor/core/exit.h"
 #include "supervisor/core/probation.h"
 #include "supervisor/core/time.h"
+#include "supervisor/core/vaults.h"
 
 namespace handoff::supervisor {
-
-using Generation = std::uint64_t;  // from 1; 0 is nobody
 
 struct Blackout {
   std::uint64_t p50_us = 0;
@@ -152,6 +151,12 @@ struct SpawnFailed {  // it never ran; there is no Exited for it
 struct Exited {
   Generation generation = 0;
   Exit exit;
+  std::optional<VaultLeft> vault = {};  // none: it had none, or nobody keeps its sockets
+};
+
+// The keeper of a vault that a process has left has gone.
+struct VaultLost {
+  Generation generation = 0;
 };
 
 // Nothing is left of generations that have gone, or of what can be ended of them: before that
@@ -220,6 +225,10 @@ struct Found {
   bool by_itself = false;    // the handoff is the way back of a release that did not pass
   std::string one_way = {};  // as Handoff's
   RequestId request = 0;     // of that handoff, to this supervisor
+  std::optional<Recovery> recovery = {};  // under way, or about to begin
+  bool from_vault = false;                // the handoff is that: current reads the vault
+  Vaults::Saved vaults = {};
+  std::uint64_t recoveries = 0;  // in all
   // No state file told of these processes: what they say of themselves tells who the owner is.
   bool guessed = false;
 };
@@ -287,6 +296,6 @@ using Event = std::variant<Registered, Owned, Counted, Progressed, HandoffFailed
                            Rehearsed, SpawnFailed, Exited, StartRequested, Found, HandoffRequested,
                            RehearsalDropped, CandidateReady, CandidateFailed, StopRequested,
                            CommitRequested, HealthHeard, Asked, Tick, DonorLate, OrphanFound,
-                           Reopened, Leaves, ChildrenEnded, ChildrenSeen, ChildOpened>;
+                           Reopened, Leaves, ChildrenEnded, ChildrenSeen, ChildOpened, VaultLost>;
 
 }  // namespace handoff::supervisor

@@ -21,6 +21,7 @@ class Kin {
                                                   true, process.started});
     }
     for (int pid = whose.supervisor; pid > 0 && spared_.insert(pid).second;) pid = parent_of(pid);
+    spared_.insert(whose.keepers.begin(), whose.keepers.end());
   }
 
   std::map<Generation, std::vector<ProcessSeen>> all() {
@@ -146,7 +147,7 @@ class Kin {
   const Whose& whose_;
   std::map<int, const ProcessSeen*> by_pid_;
   std::map<Generation, Root> roots_;
-  std::set<int> spared_;  // the supervisor, and whoever has started it
+  std::set<int> spared_;  // the supervisor, whoever has started it, and keepers
 };
 
 }  // namespace

@@ -12,8 +12,8 @@
 // A number may have come to mean a stranger. So a session counts if the leader lives, if the
 // process descends from the supervisor (which is the subreaper of all that it starts), or if it was
 // there while the leader was known to live. Nothing belongs to a generation that is older than it.
-// The processes of generations themselves, of other services, of other supervisors, the supervisor
-// and whoever has started it belong to none.
+// The processes of generations themselves, the keepers of their vaults, the processes of other
+// services, of other supervisors, the supervisor and whoever has started it belong to none.
 #pragma once
 
 #include <cstdint>
@@ -62,6 +62,7 @@ struct Whose {
   std::string service;
   int supervisor = 0;  // the pid
   std::vector<Hold> holds = {};
+  std::vector<int> keepers = {};  // of vaults: pids
 };
 
 // In the order of all, by generation. 0 stands for generations that nobody knows any more.

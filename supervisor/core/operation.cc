@@ -15,7 +15,15 @@ void DeadDonor::add_to(Report& report) const {
   if (report.failed == Report::Failed::kNone) report.failed = Report::Failed::kOld;
 }
 
+void Report::keep_in_vault() {
+  result = Result::kFailed;
+  lost = 0;
+  lost_ids.clear();
+  message += "; the sessions go on from the vault";
+}
+
 Direction Handoff::direction() const {
+  if (from_vault) return Direction::kRecovery;
   if (by_itself) return Direction::kBackByItself;
   const bool back = request.to == Probation::Origin::kBack || candidate == Probation::Origin::kBack;
   return back ? Direction::kBack : Direction::kForward;
@@ -76,8 +84,14 @@ bool Operation::by_itself() const {
   return replacing() || (handoff() != nullptr && handoff()->by_itself);
 }
 
+Refuse Operation::recovers(const std::string& service) {
+  return {"busy", service + " has died, and its sessions go on from its vault; wait a moment " +
+                      "(handoff status " + service + ")"};
+}
+
 std::optional<Refuse> Operation::refusal(const std::string& service) const {
   if (none()) return std::nullopt;
+  if (recovery()) return recovers(service);
   if (by_itself()) {
     return Refuse{"busy", service +
                               " is going back to the release before, since the one that runs did "

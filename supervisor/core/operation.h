@@ -5,7 +5,9 @@
 // - Opening: the release is being opened. Handoff is next, or Fresh where nothing runs, or first
 //   GivingWay where a process is only starting.
 // - GivingWay: a process that has not come up is being ended. Fresh is next.
-// - Handoff: an heir takes over from the process that runs. Replacing is next if a way back fails.
+// - Handoff: an heir takes over from the process that runs, or, if that has died, from the reader
+// of
+//   its vault: a recovery, for which nobody has asked. Replacing is next if a way back fails.
 // - Fresh: a process is started where none ran.
 // - Replacing: a release that can't hand over is being ended. The release before is started next.
 #pragma once
@@ -51,6 +53,7 @@ struct Handoff {
   DeadDonor dead = {};
   std::optional<HealthHeard> health = {};  // what the heir said of itself before it was believed
   std::string one_way = {};                // as Report's
+  bool from_vault = false;                 // a recovery: its donor is the vault's reader
 
   Direction direction() const;
   // Somebody has asked to go back, or nobody was asked.
@@ -100,10 +103,13 @@ class Operation {
   bool rehearsal() const;
   // The supervisor begins, and starts what was chosen: nobody has asked.
   bool by_start() const;
+  bool recovery() const { return handoff() != nullptr && handoff()->from_vault; }
   // The service goes back without being asked to.
   bool by_itself() const;
   // Why nothing else can begin; nothing if there is no operation.
   std::optional<Refuse> refusal(const std::string& service) const;
+  // Likewise, of a service that recovers.
+  static Refuse recovers(const std::string& service);
 
  private:
   Step step_;

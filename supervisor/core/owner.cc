@@ -73,7 +73,16 @@ void Owner::replaced_by(Generation heir, std::uint64_t sessions, Time now) {
   running_since_ = now;
   sessions_ = sessions;
   backoff_.reset();
-  if (state_ == State::kAdopting) state_ = State::kRunning;
+  if (state_ == State::kAdopting || state_ == State::kRecovering) state_ = State::kRunning;
+}
+
+void Owner::recover(Generation reader) {
+  state_ = State::kRecovering;
+  generation_ = reader;
+  registered_ = false;
+  timed_out_ = false;
+  ready_by_.reset();
+  retry_at_.reset();
 }
 
 Generation Owner::gone() {

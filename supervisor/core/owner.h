@@ -8,6 +8,9 @@
 // - Stopping: follows a stop in any state, and ends in Stopped when all processes are gone, and
 // what
 //   they have left, if that is to be ended (ChildrenPolicy::kEnd).
+// - Recovering: its process has died, and what it had goes on from its vault. Running follows when
+//   a handoff from there has another owner. Its generation is the vault's reader, or 0 until there
+//   is one.
 //
 // A process that is being adopted is waited for without a deadline: that it has not reported back
 // is no reason to end it.
@@ -26,7 +29,7 @@ namespace handoff::supervisor {
 
 class Owner {
  public:
-  enum class State { kStopped, kStarting, kAdopting, kRunning, kStopping, kBackoff };
+  enum class State { kStopped, kStarting, kAdopting, kRunning, kStopping, kBackoff, kRecovering };
 
   void set_children(ChildrenPolicy children) { children_ = children; }
   State state() const { return state_; }
@@ -37,7 +40,10 @@ class Owner {
   bool timed_out() const { return timed_out_; }         // SIGKILL is on its way
   // Why, of one that has timed out; else "".
   std::string too_late() const { return timed_out_ ? not_ready(registered_) : ""; }
-  bool serves() const { return state_ == State::kRunning || state_ == State::kAdopting; }
+  // Or its sessions wait to be served.
+  bool serves() const {
+    return state_ == State::kRunning || state_ == State::kAdopting || state_ == State::kRecovering;
+  }
   bool is(Generation generation) const { return generation_ == generation; }
   std::optional<Time> deadline() const;
   std::optional<Time> next_start() const { return retry_at_; }  // after it died
@@ -65,6 +71,8 @@ class Owner {
   void came_up(Time now);
   // A handoff has another owner.
   void replaced_by(Generation heir, std::uint64_t sessions, Time now);
+  // What it had is with its vault: reader will own that, or nobody does yet.
+  void recover(Generation reader);
   // Nobody owns any more; returns who did.
   Generation gone();
 

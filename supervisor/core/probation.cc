@@ -1,5 +1,7 @@
 #include "supervisor/core/probation.h"
 
+#include <utility>
+
 #include "supervisor/core/duration.h"
 
 namespace handoff::supervisor {
@@ -35,6 +37,7 @@ Probation::Back Probation::took_over(const Policy& policy, Origin origin, bool b
 void Probation::begin(const Policy& policy, Time now, Duration probation) {
   saved_.provisional = probation > Duration{};
   saved_.one_way = false;
+  saved_.died = false;
   saved_.until.reset();
   if (saved_.provisional) saved_.until = now + probation;
   well_ = false;
@@ -65,6 +68,14 @@ void Probation::heard(bool healthy, const std::string& why) {
   well_ = healthy;
   failed_ = healthy ? 0 : failed_ + 1;
   why_ = healthy ? "" : why;
+}
+
+void Probation::died(const std::string& how) {
+  asked_.reset();  // that was the process before
+  said_owner_ = true;
+  if (!std::exchange(saved_.died, saved_.provisional) || !saved_.provisional) return;
+  erred_ = true;
+  why_ = "it has died again: it " + how;
 }
 
 void Probation::counted(const Policy& policy, std::uint64_t errors) {

@@ -53,6 +53,7 @@ class Probation {
     bool has_back = false;
     bool back_proven = false;
     bool one_way = false;  // the provisional release could not hand back when it took over
+    bool died = false;     // a process of it, whose sessions went on from its vault
     friend bool operator==(const Saved&, const Saved&) = default;
   };
 
@@ -86,6 +87,8 @@ class Probation {
   void answered();
   // Whether it has said itself that it owns the sessions, or only the release before said so.
   void said_owner(bool itself) { said_owner_ = itself; }
+  // A process of it has died, and its sessions go on in another. Once may be anybody's fault.
+  void died(const std::string& how);
   // The service's own errors, in all.
   void counted(const Policy& policy, std::uint64_t errors);
 
@@ -104,7 +107,7 @@ class Probation {
   Saved saved_;
   bool well_ = false;   // by what was heard last
   int failed_ = 0;      // times in a row
-  bool erred_ = false;  // more often than it may
+  bool erred_ = false;  // more often than it may, or its processes die
   bool said_owner_ = true;
   bool answered_ = false;      // at least once
   std::optional<Time> asked_;  // the oldest question that is not answered

@@ -6,6 +6,7 @@ Effects Service::step(const Event& event, Time now) {
   out_.clear();
   std::visit([this, now](const auto& what) { on(what, now); }, event);
   judge(now);
+  if (state() != State::kRecovering && operation_.handoff() == nullptr) drop_vaults();
   return std::exchange(out_, {});
 }
 
@@ -36,6 +37,8 @@ const char* Service::state_name() const {
       return "stopping";
     case State::kBackoff:
       return "backoff";
+    case State::kRecovering:
+      return "recovering";
   }
   return "?";
 }
@@ -49,7 +52,9 @@ bool Service::awaits(Generation generation) const {
   const Handoff* handoff = operation_.handoff();
   return (state() == State::kStarting && owner_.is(generation) && !owner_.timed_out() &&
           operation_.giving_way() == nullptr) ||
-         (handoff != nullptr && handoff->upgrade.heir() == generation);
+         (handoff != nullptr && handoff->upgrade.heir() == generation &&
+          handoff->upgrade.wants_heir()) ||
+         (owner_.is(generation) && reads_vault(generation));
 }
 
 // ---- starting, stopping ---------------------------------------------------------------------
@@ -90,6 +95,7 @@ void Service::on(const StopRequested& stop, Time now) {
   }
   if (operation_.replacing()) operation_ = {};
   return_.reset();
+  recovery_.reset();
   problem_.clear();
   left_.clear();
   if (stop.at_once) add(owner_.kill_all());
@@ -229,7 +235,7 @@ void Service::relink(Time now) {
 
 void Service::on(const SpawnFailed& failed, Time now) {
   owner_.lost(failed.generation);
-  if (owner_.is(failed.generation)) {
+  if (owner_.is(failed.generation) && !reads_vault(failed.generation)) {
     owner_ended(failed.code, "could not be started: " + failed.why, now);
   } else {
     forward(failed, now);
@@ -239,6 +245,7 @@ void Service::on(const SpawnFailed& failed, Time now) {
 
 void Service::on(const Exited& exited, Time now) {
   owner_.lost(exited.generation);
+  take_vault(exited);
   add(others_.on(exited, policy_.late, now));
   const bool owner = owner_.is(exited.generation);
   // A donor's death in the middle of a handoff is the handoff's to judge; an heir that has taken

@@ -6,6 +6,9 @@
 // A release that took over is provisional for a while. If it does not pass, the service goes back
 // by itself: by a handoff, else, if the process is dead or can't hand over, by ending it and
 // starting the release before on the listeners (service_return.cc).
+//
+// A process that had a vault leaves its sessions there when it dies. The service goes on from that
+// with the release that died, by a handoff whose donor reads the vault (service_recovery.cc).
 #pragma once
 
 #include <optional>
@@ -29,6 +32,7 @@ class Service {
     Probation::Policy probation;
     LateProcesses::Policy late;
     ChildrenPolicy children = ChildrenPolicy::kLeave;
+    Vaults::Policy vault = {};  // of what a process leaves that has one
   };
 
   // A release that is not well may hang: how long it may be silent on the way back.
@@ -61,6 +65,7 @@ class Service {
   }
   std::optional<Time> next_start() const { return owner_.next_start(); }
   std::uint64_t restarts() const { return owner_.restarts(); }
+  std::uint64_t recoveries() const { return recoveries_; }
   const Probation& probation() const { return probation_; }
   Rest rest() const { return rest_; }
   // The process whose health matters now; 0 if there is none.
@@ -110,6 +115,22 @@ class Service {
   void give_up(const Opening& opening, Refuse why);
   DeadDonor dead_donor(const Opening& opening) const;
   Refuse nothing_to_rehearse_with() const;
+
+  // service_recovery.cc
+  // The donor of a recovery that is under way.
+  bool reads_vault(Generation generation) const {
+    return operation_.recovery() && operation_.handoff()->upgrade.donor() == generation;
+  }
+  void take_vault(const Exited& exited);
+  bool recoverable(Time now) const;
+  bool recovers(Generation gone, const std::string& how, Time now);
+  void begin_recovery(Time now);
+  void end_reader(Generation reader);
+  void recovered(const Handoff& handoff, Report report, Time now);
+  void give_up_recovery();
+  void resume_recovery(const Found& found, Time now);
+  void drop_vaults();
+  void on(const VaultLost& lost, Time) { vaults_.lost(lost.generation); }
 
   // service_identity.cc
   bool turns_away(const Registered& registered, Time now);
@@ -175,6 +196,9 @@ class Service {
   Probation probation_;
   OtherProcesses others_;
   std::optional<Return> return_;
+  Vaults vaults_;
+  std::optional<Recovery> recovery_;  // from a death on, until another process owns
+  std::uint64_t recoveries_ = 0;
   Rest rest_ = Rest::kNo;
   std::optional<Leaves> leaves_;
   // Why it has left by itself, as problem_ says. "" if it has not, or somebody has started or

@@ -13,8 +13,12 @@ void Service::owner_ended(const std::string& code, const std::string& how, Time 
   if (leaves_ && leaves_->generation == gone && served && !operation_.replacing()) {
     return left(gone, how);
   }
-  if (served && !operation_.replacing()) out_.push_back(Crashed{gone, how, owner_.sessions()});
-  if (state() == State::kRunning) died_last_ = {gone, how, owner_.sessions()};
+  if (served && !operation_.replacing() && !recoverable(now)) {
+    out_.push_back(Crashed{gone, how, owner_.sessions()});
+  }
+  if (state() == State::kRunning && !recoverable(now)) {
+    died_last_ = {gone, how, owner_.sessions()};
+  }
   if (const GivingWay* way = operation_.giving_way()) {
     const GivingWay next = *way;
     begin_fresh(next.asked, next.candidate, true, now);
@@ -40,6 +44,8 @@ void Service::nobody_serves(Generation gone, const std::string& how, Time now) {
   if (guessed_ && !owner_.nobody_alive()) {
     // The one that is gone may never have owned anything: another orphan serves, and will say so.
     owner_.found(owner_.last(), owner_.newest_alive(), restarts());
+  } else if (!replaced && recovers(gone, how, now)) {
+    return;
   } else if (probation_.provisional()) {
     go_back_without_handoff(gone, how, now);
   } else {

@@ -9,6 +9,9 @@ void Service::on(const Found& found, Time now) {
   probation_.restore(found.probation);
   rest_ = found.rest;
   guessed_ = found.guessed;
+  vaults_.restore(found.vaults);
+  recovery_ = found.recovery;
+  recoveries_ = found.recoveries;
   if (rest_ == Rest::kDown) {
     problem_ =
         "it died under the supervisor before this one, and is not restarted (restart = false)";
@@ -18,8 +21,9 @@ void Service::on(const Found& found, Time now) {
   if (leaves_ && rest_ == Rest::kNo && found.gone == leaves_->generation) {
     return left(found.gone, "is gone");
   }
-  if (found.current == 0) return;
   if (found.heir != 0) resume(found, now);
+  if (recovery_ && (found.heir == 0 || found.from_vault)) return resume_recovery(found, now);
+  if (found.current == 0) return;
   // The supervisor before this one died while it stopped the service.
   if (rest_ == Rest::kStopped) on(StopRequested{.to_stay = true}, now);
 }
@@ -34,7 +38,8 @@ void Service::resume(const Found& found, Time now) {
                   .one_way = !found.one_way.empty()},
       .candidate = found.candidate ? Candidate(found.origin) : std::nullopt,
       .by_itself = found.by_itself,
-      .one_way = found.one_way}};
+      .one_way = found.one_way,
+      .from_vault = found.from_vault}};
 }
 
 bool Service::takes_orphans() const {
@@ -48,6 +53,7 @@ bool Service::takes_orphans() const {
     case State::kRunning:
       return guessed_;
     case State::kStopping:
+    case State::kRecovering:
       return false;
   }
   return false;
@@ -83,6 +89,9 @@ Found Service::found() const {
   out.left = left_;
   out.leaves = leaves_;
   out.probation = probation_.saved();
+  out.recovery = recovery_;
+  out.vaults = vaults_.saved();
+  out.recoveries = recoveries_;
   if (const Handoff* handoff = operation_.handoff()) {
     out.current = handoff->upgrade.donor();
     out.heir = handoff->upgrade.heir();
@@ -92,6 +101,7 @@ Found Service::found() const {
     out.origin = handoff->candidate.value_or(Probation::Origin::kNew);
     out.by_itself = handoff->by_itself;
     out.one_way = handoff->one_way;
+    out.from_vault = handoff->from_vault;
   }
   return out;
 }

@@ -17,6 +17,8 @@ std::optional<Refuse> Service::refusal() const {
                                 "that: it would cost its sessions"};
     case State::kStopping:
       return Refuse{"busy", policy_.name + " is stopping; wait until it has stopped"};
+    case State::kRecovering:
+      return Operation::recovers(policy_.name);
     case State::kStopped:
     case State::kRunning:
     case State::kBackoff:
@@ -232,6 +234,7 @@ void Service::follow(Handoff& handoff, Upgrade::Step step, Time now) {
   const Upgrade& upgrade = handoff.upgrade;
   if (step.turn == Upgrade::Turn::kHeirOwns) {
     owner_.replaced_by(upgrade.heir(), upgrade.report().moved, now);
+    drop_vaults();  // what the donor had is the heir's
     add(others_.switched(policy_.late, upgrade.donor(), upgrade.heir(), now));
     take(handoff.candidate, handoff.request, handoff.by_itself, now);
     if (!handoff.one_way.empty()) probation_.went_one_way();
@@ -260,7 +263,15 @@ void Service::over(const Handoff& handoff, Time now) {
   const bool ended_before_switch = current() != 0 && current() == upgrade.donor();
   const bool stays = by_itself && ended_before_switch && report.code == Upgrade::kOtherRelease;
   if (stays) report.message += ". There is nothing to go back to, so the release that runs stays";
-  out_.push_back(Conclude{report, handoff.request.id});
+  if (upgrade.nobody_owns() && recoverable(now)) report.keep_in_vault();
+  const Generation reader = handoff.from_vault && ended_before_switch ? upgrade.donor() : 0;
+  if (!handoff.from_vault) {
+    out_.push_back(Conclude{report, handoff.request.id});
+  } else if (current() == upgrade.heir() && !upgrade.nobody_owns()) {
+    recovered(handoff, report, now);
+  } else {
+    note(Note::Level::kError, "the recovery has failed: " + report.message);
+  }
   others_.handoff_over();
   operation_ = {};  // and with it handoff
   if (stays) {
@@ -274,6 +285,9 @@ void Service::over(const Handoff& handoff, Time now) {
     if (ended_before_switch) add(owner_.send_stop(now));
     maybe_stopped();
   }
+  if (state() != State::kRecovering) return;
+  if (reader != 0) return end_reader(reader);
+  if (current() == 0) begin_recovery(now);
 }
 
 // As before: what was stopped is stopped again, and what was to be restarted will be.

@@ -39,12 +39,15 @@ std::string describe(const UnclaimedPolicy& policy) {
 }
 
 core::Unmovable unmovable_for(core::Unmovable wanted, Direction direction) {
+  // Nobody stays with the reader of a vault, who can't serve.
+  if (direction == Direction::kRecovery) return core::Unmovable::kClose;
   const bool refuses = wanted == core::Unmovable::kRefuse;
   return refuses && direction == Direction::kBackByItself ? core::Unmovable::kClose : wanted;
 }
 
 core::MayLeaveOut may_leave_out(const UnclaimedPolicy& policy, Direction direction) {
   if (direction == Direction::kBackByItself) return {true, true, true};
+  if (direction == Direction::kRecovery) return {.listeners = true, .sections = true};
   const bool back = direction == Direction::kBack;
   return {.listeners = policy.listeners ? *policy.listeners != Listeners::kRefuse : back,
           .sections = policy.sections ? *policy.sections == Sections::kDrop : back,

@@ -4,6 +4,7 @@
 // Forward, what the operator has said nothing about is refused: a release that forgets a section
 // would lose its data. Back, it is left out: the release before never had it, and its sessions are
 // worth more. A service that goes back by itself refuses nothing, since it would be ended for it.
+// Nor does one that recovers: it has died already.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +33,7 @@ struct UnclaimedPolicy {
 // "listeners = close, sections = drop", or "as usual".
 std::string describe(const UnclaimedPolicy& policy);
 
-enum class Direction : std::uint8_t { kForward, kBack, kBackByItself };
+enum class Direction : std::uint8_t { kForward, kBack, kBackByItself, kRecovery };
 
 // What becomes of sessions that can't be moved. A service that goes back by itself would be ended
 // for a refusal, with all of its sessions.

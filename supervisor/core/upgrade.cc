@@ -28,6 +28,12 @@ Upgrade Upgrade::resumed(Generation donor, Generation heir, const Timeouts& time
   return out;
 }
 
+Upgrade Upgrade::recovery(Generation donor, Generation heir, const Timeouts& timeouts, Time now) {
+  Upgrade out(donor, heir, timeouts, now);
+  out.donor_starts_ = true;
+  return out;
+}
+
 std::optional<Time> Upgrade::deadline() const {
   std::optional<Time> earliest = deadline_;
   for (const Side* side : {&donor_, &heir_}) {
@@ -70,11 +76,14 @@ Upgrade::Step Upgrade::step(const Event& event, Time now) {
     if (spawn->generation == heir_.generation) {
       heir_ended(spawn->code, "could not be started: " + spawn->why, now);
     }
+    if (spawn->generation == donor_.generation) {
+      donor_ended("could not be started: " + spawn->why, now);
+    }
   } else if (const auto* exited = std::get_if<Exited>(&event)) {
     if (exited->generation == heir_.generation) {
       heir_ended(code_of(exited->exit), describe(exited->exit), now);
     }
-    if (exited->generation == donor_.generation) donor_exited(exited->exit, now);
+    if (exited->generation == donor_.generation) donor_ended(describe(exited->exit), now);
   } else if (std::holds_alternative<Tick>(event)) {
     ticked(now);
   }
@@ -96,7 +105,7 @@ void Upgrade::returned(const Registered& registered, Time now) {
 }
 
 void Upgrade::heir_registered(const Registered& registered, Time now) {
-  if (state_ != State::kStarting) return;
+  if (state_ != State::kStarting || heir_ready_) return;
   if (rehearsal() && !registered.rehearsal) {
     // Such an heir would take over in earnest if its donor did not know better.
     account_.fail_with(
@@ -108,6 +117,12 @@ void Upgrade::heir_registered(const Registered& registered, Time now) {
     close(Report::Result::kFailed);
     return;
   }
+  heir_ready_ = true;
+  donate(now);
+}
+
+void Upgrade::donate(Time now) {
+  if (state_ != State::kStarting || !heir_ready_ || donor_starts_) return;
   account_.heir_ready(now);
   state_ = State::kCopying;
   arm(now + silence());
@@ -247,9 +262,10 @@ void Upgrade::take_the_donors_word(Time now) {
 
 // ---- the donor ------------------------------------------------------------------------------
 
-// The donor has reported back to this supervisor as the owner, and did not say that it is in this
-// handoff: so the handoff never began, or its end was told before.
+// A vault's reader has read it. Or a donor has reported back to this supervisor as the owner, and
+// did not say that it is in this handoff: so the handoff never began, or its end was told before.
 void Upgrade::donor_owned(Time now) {
+  if (std::exchange(donor_starts_, false)) return donate(now);
   if (!resumed_ || donor_engaged_ || !(copying() || state_ == State::kAwaitingDonor)) return;
   donor_failed({donor_.generation, heir_.generation, "cancelled",
                 "the supervisor before this one died before it had begun to hand over"},
@@ -331,10 +347,9 @@ void Upgrade::donor_late(const DonorLate& late, Time now) {
   }
 }
 
-void Upgrade::donor_exited(const Exit& exit, Time now) {
+void Upgrade::donor_ended(const std::string& how, Time now) {
   donor_.gone = true;
   donor_.next.reset();
-  const std::string how = describe(exit);
   switch (state_) {
     case State::kStarting:
       account_.fail_with("peer_died", "the old release " + how + " before anything was handed over",

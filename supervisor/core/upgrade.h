@@ -4,7 +4,8 @@
 // shown that it gave them away: by Retired or Late, by its exit, or by its silence.
 //
 //   state         waits for                       then
-//   Starting      the heir's Register             Copying
+//   Starting      the heir's Register, and in a   Copying
+//                 recovery the donor's Owner
 //   Copying       the donor's freeze              Switching
 //   Switching     the heir's Owner, and the       Closing, the donor must go
 //                 donor's Retired or Late
@@ -65,6 +66,9 @@ class Upgrade {
   static Upgrade resumed(Generation donor, Generation heir, const Timeouts& timeouts, Time now,
                          bool rehearsal = false);
 
+  // The donor is being spawned, too: the reader of a vault.
+  static Upgrade recovery(Generation donor, Generation heir, const Timeouts& timeouts, Time now);
+
   Step step(const Event& event, Time now);
   // Gives up what can still be given up, and hurries the donor where it can't.
   Step cancel(const std::string& why, Time now);
@@ -80,6 +84,10 @@ class Upgrade {
   const Report& report() const { return account_.report(); }
   // The donor has given everything away and is on its way out when this is over: until when.
   std::optional<Time> donor_leaves_by() const { return donor_.gone ? std::nullopt : donor_.next; }
+  // The heir is to be started, or to run.
+  bool wants_heir() const { return !heir_.killed; }
+  // The sessions are gone with whoever owned them.
+  bool nobody_owns() const { return nobody_; }
   // The heir owns the sessions, and only the donor has said so.
   bool heir_is_silent() const { return silent_; }
   // How the donor died, for the log of a service that nobody owns any more.
@@ -96,6 +104,7 @@ class Upgrade {
   void returned(const Registered& registered, Time now);
   void donor_owned(Time now);
   void heir_registered(const Registered& registered, Time now);
+  void donate(Time now);
   void heir_owned(const Owned& owned, Time now);
   void heir_forgot_that_it_rehearses();
   void doubt(Time now);
@@ -107,12 +116,13 @@ class Upgrade {
   void donor_failed(const HandoffFailed& failed, Time now);
   void donor_retired(const DonorRetired& retired, Time now);
   void donor_late(const DonorLate& late, Time now);
-  void donor_exited(const Exit& exit, Time now);
+  void donor_ended(const std::string& how, Time now);
   void went_on_and_died(const std::string& how, Time now);
   std::uint64_t at_stake() const { return account_.at_stake(); }
 
   // upgrade_end.cc
   void ticked(Time now);
+  void not_ready_in_time();
   void tick(Side& side, Time now);
   void dismiss(Side& side, Duration grace, bool term_first, Time now) {
     side.dismiss(grace, term_first, now, out_.effects);
@@ -144,6 +154,8 @@ class Upgrade {
   std::optional<Time> deadline_;
   bool resumed_ = false;
   bool stranger_ = false;       // resumed, and the heir has not reported yet
+  bool donor_starts_ = false;   // it has not said yet that it owns
+  bool heir_ready_ = false;     // it has registered
   bool donor_engaged_ = false;  // resumed, and the donor says that it is in this handoff
   bool cancelled_ = false;
   bool rehearsed_ = false;

@@ -55,10 +55,7 @@ void Upgrade::ticked(Time now) {
   if (!deadline_ || now < *deadline_) return;
   switch (state_) {
     case State::kStarting:
-      account_.fail_with("timeout",
-                         "the new release was not ready within " +
-                             format_duration(timeouts_.start) + " and was ended" + not_ready(false),
-                         Report::Failed::kNew);
+      not_ready_in_time();
       kill(heir_);
       close(Report::Result::kFailed);
       break;
@@ -118,6 +115,16 @@ void Upgrade::ticked(Time now) {
       }
       claim_.reset();
       break;
+  }
+}
+
+void Upgrade::not_ready_in_time() {
+  const std::string within = " was not ready within " + format_duration(timeouts_.start);
+  if (heir_ready_) {
+    account_.fail_with("timeout", "the reader of the vault" + within, Report::Failed::kOld);
+  } else {
+    account_.fail_with("timeout", "the new release" + within + " and was ended" + not_ready(false),
+                       Report::Failed::kNew);
   }
 }
 

@@ -7,6 +7,7 @@
 #include "supervisor/base/json_read.h"
 #include "supervisor/core/duration.h"
 #include "supervisor/host/saved_manifest.h"
+#include "supervisor/host/saved_vaults.h"
 
 namespace handoff::supervisor {
 
@@ -113,15 +114,18 @@ Timeouts timeouts_from(const json& in) {
 }
 
 json to_json(const SavedProcess& process) {
-  return {{"generation", process.generation},
-          {"pid", process.pid},
-          {"started", process.started},
-          {"since", process.since},
-          {"release", to_json(process.release)},
-          {"mailbox", process.mailbox},
-          {"leaving", process.leaving},
-          {"seen", process.seen},
-          {"cgroup", process.cgroup}};
+  json out{{"generation", process.generation},
+           {"pid", process.pid},
+           {"started", process.started},
+           {"since", process.since},
+           {"release", to_json(process.release)},
+           {"mailbox", process.mailbox},
+           {"leaving", process.leaving},
+           {"seen", process.seen},
+           {"cgroup", process.cgroup}};
+  if (!process.vault.address.empty()) out["keeper"] = to_json(process.vault);
+  if (process.reads != 0) out["reads"] = process.reads;
+  return out;
 }
 
 json to_json(const SavedLeft& left) {
@@ -142,15 +146,20 @@ std::uint64_t ticks_in(const json& in, const char* name) {
 }
 
 SavedProcess process_from(const json& in) {
-  return {.generation = generation_in(in, "generation"),
-          .pid = need_number<int>(in.at("pid"), 1, INT_MAX),
-          .started = need_number<std::uint64_t>(in.at("started"), 0, UINT64_MAX),
-          .since = need_number<std::int64_t>(in.at("since"), INT64_MIN, INT64_MAX),
-          .release = release_from(in.at("release")),
-          .mailbox = in.value("mailbox", ""),     // before decision 29
-          .leaving = in.value("leaving", false),  // supervisors before decision 21 do not say
-          .seen = ticks_in(in, "seen"),
-          .cgroup = in.value("cgroup", "")};
+  SavedProcess out{
+      .generation = generation_in(in, "generation"),
+      .pid = need_number<int>(in.at("pid"), 1, INT_MAX),
+      .started = need_number<std::uint64_t>(in.at("started"), 0, UINT64_MAX),
+      .since = need_number<std::int64_t>(in.at("since"), INT64_MIN, INT64_MAX),
+      .release = release_from(in.at("release")),
+      .mailbox = in.value("mailbox", ""),     // before decision 29
+      .leaving = in.value("leaving", false),  // supervisors before decision 21 do not say
+      .seen = ticks_in(in, "seen"),
+      .cgroup = in.value("cgroup", "")};
+  // Supervisors before vaults do not say.
+  if (const auto keeper = in.find("keeper"); keeper != in.end()) out.vault = keeper_from(*keeper);
+  out.reads = ticks_in(in, "reads");
+  return out;
 }
 
 SavedLeft left_from(const json& in) {
@@ -159,22 +168,6 @@ SavedLeft left_from(const json& in) {
           .started = need_number<std::uint64_t>(in.at("started"), 0, UINT64_MAX),
           .seen = ticks_in(in, "seen"),
           .cgroup = in.value("cgroup", "")};
-}
-
-json to_json(const SavedListener& listener) {
-  return {{"name", listener.name},
-          {"address", listener.address},
-          {"inode", listener.inode},
-          {"device", listener.device},
-          {"ends", listener.ends}};
-}
-
-SavedListener listener_from(const json& in) {
-  return {.name = in.at("name").get<std::string>(),
-          .address = in.at("address").get<std::string>(),
-          .inode = need_number<std::uint64_t>(in.at("inode"), 0, UINT64_MAX),
-          .device = need_number<std::uint64_t>(in.at("device"), 0, UINT64_MAX),
-          .ends = in.at("ends").get<bool>()};
 }
 
 constexpr std::array kRests{std::pair{Rest::kNo, "no"}, std::pair{Rest::kDown, "down"},
@@ -221,11 +214,9 @@ Probation::Origin origin_from(const json& in) {
 json to_json(const Probation::Saved& probation) {
   json until = nullptr;
   if (probation.until) until = probation.until->time_since_epoch().count();
-  return {{"provisional", probation.provisional},
-          {"until_ns", std::move(until)},
-          {"has_back", probation.has_back},
-          {"back_proven", probation.back_proven},
-          {"one_way", probation.one_way}};
+  return {{"provisional", probation.provisional}, {"until_ns", std::move(until)},
+          {"has_back", probation.has_back},       {"back_proven", probation.back_proven},
+          {"one_way", probation.one_way},         {"died", probation.died}};
 }
 
 Probation::Saved probation_from(const json& in) {
@@ -233,7 +224,8 @@ Probation::Saved probation_from(const json& in) {
                        .until = std::nullopt,
                        .has_back = in.at("has_back").get<bool>(),
                        .back_proven = in.at("back_proven").get<bool>(),
-                       .one_way = in.value("one_way", false)};  // older supervisors don't say
+                       .one_way = in.value("one_way", false),  // older supervisors don't say
+                       .died = in.value("died", false)};
   if (const json& until = in.at("until_ns"); !until.is_null()) {
     out.until = Time(Duration(need_number<std::int64_t>(until, 0, INT64_MAX)));
   }
@@ -272,7 +264,9 @@ json to_json(const SavedService& service) {
                       {"rehearsal", service.machine.rehearsal},
                       {"timeouts_ns", to_json(service.machine.timeouts)}};
     if (const auto& why = service.machine.one_way; !why.empty()) out["handoff"]["one_way"] = why;
+    if (service.machine.from_vault) out["handoff"]["from_vault"] = true;
   }
+  add_vaults(out, service);
   return out;
 }
 
@@ -316,7 +310,9 @@ SavedService service_from(const json& in) {
     out.machine.rehearsal = handoff.at("rehearsal").get<bool>();
     out.machine.timeouts = timeouts_from(handoff.at("timeouts_ns"));
     out.machine.one_way = handoff.value("one_way", "");  // older supervisors don't say
+    out.machine.from_vault = handoff.value("from_vault", false);
   }
+  read_vaults(in, out);
   return out;
 }
 

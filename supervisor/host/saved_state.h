@@ -47,6 +47,23 @@ struct SavedRelease {
 nlohmann::json to_json(const SavedRelease& release);
 SavedRelease release_from(const nlohmann::json& in);
 
+// A socket that no process shows to the next supervisor, although one has it: of a listener that
+// moves, the one from before, and the one that is about to end.
+struct SavedListener {
+  std::string name;
+  std::string address;
+  std::uint64_t inode = 0;
+  std::uint64_t device = 0;
+  bool ends = false;
+};
+
+struct SavedKeeper {
+  std::string address = {};                   // of its mailbox; "": there is none
+  int pid = 0;                                // 0: the process has not said
+  std::vector<SavedListener> listeners = {};  // of its process
+  bool there() const { return !address.empty() && pid != 0; }
+};
+
 struct SavedProcess {
   Generation generation = 0;
   int pid = 0;
@@ -57,6 +74,14 @@ struct SavedProcess {
   bool leaving = false;      // it has handed over, has nothing left, and is to exit
   std::uint64_t seen = 0;    // it lived then, in clock ticks since boot; 0: nobody says
   std::string cgroup = {};   // of its generation alone; "" if it has none
+  SavedKeeper vault = {};
+  Generation reads = 0;  // it is the reader of that one's vault; 0: it is a release
+};
+
+// A process that has ended, and whose sessions are to go on from its vault.
+struct SavedVault {
+  Generation generation = 0;
+  SavedKeeper keeper;
 };
 
 // A process that has ended, and may have left others (core/kin.h).
@@ -68,16 +93,6 @@ struct SavedLeft {
   std::string cgroup = {};
 };
 
-// A socket that no process shows to the next supervisor, although one has it: of a listener that
-// moves, the one from before, and the one that is about to end.
-struct SavedListener {
-  std::string name;
-  std::string address;
-  std::uint64_t inode = 0;
-  std::uint64_t device = 0;
-  bool ends = false;
-};
-
 struct SavedService {
   std::string name;
   Found machine;
@@ -87,6 +102,7 @@ struct SavedService {
   std::optional<SavedRelease> back;  // to go back to
   std::vector<SavedProcess> processes;
   std::vector<SavedLeft> left = {};
+  std::vector<SavedVault> vaults = {};
   std::vector<SavedListener> listeners = {};
   nlohmann::json last_upgrade = nullptr;
   std::vector<nlohmann::json> unrecorded = {};  // of what happened, what the history may lack

@@ -75,6 +75,9 @@ std::unique_ptr<Process> find_process(const SavedProcess& saved) {
   process->generation = saved.generation;
   process->mailbox = saved.mailbox;
   process->cgroup = saved.cgroup;
+  process->vault.address = saved.vault.address;
+  process->vault.keeper = saved.vault.pid;
+  process->reads = saved.reads;
   process->since = std::chrono::system_clock::from_time_t(static_cast<std::time_t>(saved.since));
   return process;
 }

@@ -41,6 +41,7 @@ Heard from(protocol::Register&& message, Generation generation, std::vector<Uniq
     if (one.drop) named.drops.push_back(one.name);
     named.given_back.push_back(std::move(one.name));
   }
+  named.vault = std::move(message.vault);
   heard.aside = std::move(named);
   heard.events.emplace_back(
       Registered{generation, message.returning, message.handoff_id, message.rehearsal});
@@ -160,14 +161,15 @@ protocol::Handoff handoff(const HandoffEnd& end) {
           .budget_us = us(end.timeouts.freeze_budget),
           .rehearsal = end.rehearsal,
           .drain_incompatible = end.drain_incompatible,
-          .spread = end.spread};
+          .spread = end.spread,
+          .donor_kept = end.donor_kept};
 }
 
 // Start frames as they fill up.
 class Starting {
  public:
-  // Leaves room for an heir's two and for the mailbox, in every frame.
-  static constexpr std::size_t kMostFds = protocol::kMaxFds - 3;
+  // Leaves room for an heir's two, for the mailbox and for a vault's two, in every frame.
+  std::size_t most_fds() const { return protocol::kMaxFds - 3 - start_.vault_fds.size(); }
   // Each is of a name, an address and numbers: 400 of the longest fill half a frame.
   static constexpr std::size_t kMostNamed = 400;
 
@@ -185,7 +187,7 @@ class Starting {
   }
   void add(std::vector<protocol::Named> protocol::Start::*list, const std::vector<Passed>& all) {
     for (const Passed& one : all) {
-      if (fds_.size() == kMostFds || named_ == kMostNamed) next();
+      if (fds_.size() == most_fds() || named_ == kMostNamed) next();
       const NamedFd& named = one.named;
       const bool passes = list != &protocol::Start::offered;
       const auto index = static_cast<std::uint32_t>(passes ? fds_.size() : 0);
@@ -211,6 +213,10 @@ class Starting {
     if (frames_.empty() && start_.mailbox >= 0) {
       fds_.push_back(start_.mailbox);
       out_.mailbox = static_cast<std::uint32_t>(fds_.size());
+    }
+    if (frames_.empty() && !start_.vault_fds.empty()) {
+      fds_.insert(fds_.end(), start_.vault_fds.begin(), start_.vault_fds.end());
+      out_.vault = true;
     }
     frames_.push_back({encode(out_), fds_});
   }

@@ -12,6 +12,7 @@
 #include "libhandoff/base/result.h"
 #include "libhandoff/base/unique_fd.h"
 #include "libhandoff/core/leaving.h"
+#include "libhandoff/protocol/control_reports.h"
 #include "libhandoff/protocol/frame.h"
 #include "libhandoff/protocol/rehearsal_report.h"
 #include "libhandoff/protocol/session_messages.h"
@@ -34,8 +35,9 @@ struct ReleaseNamed {
   std::string service;
   std::string release;
   core::Manifest manifest = {};
-  std::vector<std::string> given_back = {};  // listeners that it knows and does not want
-  std::vector<std::string> drops = {};       // of those the ones that nobody is to have
+  std::vector<std::string> given_back = {};   // listeners that it knows and does not want
+  std::vector<std::string> drops = {};        // of those the ones that nobody is to have
+  std::optional<protocol::Vault> vault = {};  // if it asks for one
 };
 struct FdsNamed {
   std::vector<NamedFd> fds;
@@ -77,6 +79,7 @@ struct HandoffEnd {
   bool rehearsal = false;
   bool drain_incompatible = false;
   std::uint32_t spread = 0;  // permille; 0 if it is not progressive
+  bool donor_kept = false;   // heir: the donor has a vault
   // Donate: what the heir's release claims, if it has said so, and what may be left out.
   std::optional<core::Manifest> claims = {};
   core::MayLeaveOut may = {};
@@ -103,15 +106,16 @@ struct StartOf {
   Generation generation = 0;
   std::string report_path;  // where the service goes to if this socket is closed
   std::optional<HandoffEnd> heir = {};
-  std::vector<int> heir_fds = {};  // its end of the channel and its donor's pidfd
-  int mailbox = -1;                // -1: there is none
+  std::vector<int> heir_fds = {};   // its end of the channel and its donor's pidfd
+  int mailbox = -1;                 // -1: there is none
+  std::vector<int> vault_fds = {};  // a vault's memory and its keeper's mailbox; none: it gets none
 };
 struct StartFrame {
   std::string body;
   std::vector<int> fds;  // borrowed
 };
 // At least one; several where one can't carry all fds. In the first: an heir's two fds, listeners,
-// the mailbox.
+// the mailbox, the vault's two.
 std::vector<StartFrame> start_frames(const StartOf& start, const StartListeners& listeners);
 std::string encode_donate(Generation heir, const HandoffEnd& end);
 std::string encode_stop(Time deadline);

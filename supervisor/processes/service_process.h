@@ -16,6 +16,7 @@
 #include "supervisor/loop/start_queue.h"
 #include "supervisor/processes/call.h"
 #include "supervisor/processes/service_channel.h"
+#include "supervisor/processes/vault.h"
 #include "supervisor/releases/executed.h"
 #include "supervisor/releases/release.h"
 
@@ -42,7 +43,10 @@ struct Process {
   std::vector<std::string> given_back;     // listeners that it knows and does not want, likewise
   std::vector<std::string> drops;          // of those the ones that nobody is to have
   bool barred = false;                     // it broke the protocol: not let in again
-  bool another = false;  // than the release that it was started as: release is what it is
+  Vault vault;                             // of its sessions
+  Generation reads = 0;          // it is the reader of that one's vault; 0: it is a release
+  std::vector<UniqueFd> passed;  // to the reader when it is executed: the memory, and its keeper
+  bool another = false;          // than the release that it was started as: release is what it is
   // From its Register on, while it is found out what it executes.
   std::optional<std::vector<Heard>> held;
   StartQueue::Place place;                  // among those that start, until it is up

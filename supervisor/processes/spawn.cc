@@ -94,6 +94,8 @@ struct Child {
   const char* path;  // null: file is executed
   bool script;
   int control;
+  const int* kept;
+  std::size_t kept_count;
   int null;
   int error;
   int cgroup;    // -1: none
@@ -139,6 +141,9 @@ struct Child {
   // All of ours are close-on-exec anyway; this is for what a library may have opened.
   (void)::syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
   if (::fcntl(child.control, F_SETFD, 0) < 0) give_up(child, Step::kFds);
+  for (std::size_t i = 0; i < child.kept_count; ++i) {
+    if (::fcntl(child.kept[i], F_SETFD, 0) < 0) give_up(child, Step::kFds);
+  }
   const bool by_fd = child.path == nullptr;
   if (child.script && by_fd && ::fcntl(child.file, F_SETFD, 0) < 0) give_up(child, Step::kFds);
   if (const auto& limit = original_limit()) (void)::setrlimit(RLIMIT_NOFILE, &*limit);
@@ -240,6 +245,8 @@ Result<Spawned> spawn(const SpawnPlan& plan) {
                     .path = command.path.empty() ? nullptr : command.path.c_str(),
                     .script = release.script,
                     .control = plan.control_fd,
+                    .kept = plan.kept.data(),
+                    .kept_count = plan.kept.size(),
                     .null = null.get(),
                     .error = error.get(),
                     .cgroup = plan.cgroup_procs,

@@ -19,6 +19,7 @@ struct SpawnPlan {
   std::string service;
   unsigned long long generation = 0;
   int control_fd = -1;      // borrowed; the child's end, under the same number
+  std::vector<int> kept;    // borrowed; further fds of the child's, likewise
   int cgroup_procs = -1;    // borrowed; of the cgroup that it moves to; -1 to stay
   std::string report_path;  // where it returns to: by this the next supervisor knows it for its own
   std::string mailbox;      // and reaches it, should the state file be lost; "" for none

@@ -25,7 +25,7 @@
 #include <string_view>
 
 #include "libhandoff/sys/process.h"
-#include "supervisor/host/own_path.h"
+#include "supervisor/releases/own_program.h"
 
 namespace handoff::supervisor {
 namespace {
@@ -150,16 +150,9 @@ Result<int> held_unpacker() {
 }  // namespace
 
 Result<UniqueFd> open_unpacker() {
-  const std::string own = own_path();
-  const std::string folder = own.substr(0, own.rfind('/') + 1);
-  const std::string places[] = {folder + "handoff-unpack", folder + HANDOFF_LIBEXEC};
-  for (const std::string& place : places) {
-    UniqueFd program(::open(place.c_str(), O_RDONLY | O_CLOEXEC));
-    if (program.valid()) return program;
-    if (errno != ENOENT) return fail_errno(place);
-  }
-  return fail(-ENOENT, "bundles can't be unpacked: there is no " + places[0] + " and no " +
-                           places[1] + ", which belong to this supervisor: install them");
+  auto opened = open_own_program("handoff-unpack", "bundles can't be unpacked");
+  if (!opened) return Failure(opened.error());
+  return std::move(opened->file);
 }
 
 Result<void> hold_unpacker() {

@@ -10,6 +10,7 @@
 #include "libhandoff/sys/memory.h"
 #include "supervisor/host/choice.h"
 #include "supervisor/processes/adoption.h"
+#include "supervisor/processes/vault.h"
 #include "supervisor/releases/kept_releases.h"
 #include "supervisor/releases/release_source.h"
 #include "supervisor/releases/reopen.h"
@@ -63,6 +64,10 @@ bool interprets(const std::vector<std::string>& words, const SavedRelease& known
   if (words.size() <= count) return false;
   const auto script = words.end() - static_cast<std::ptrdiff_t>(count);
   return script->ends_with(known.path) && std::equal(script + 1, words.end(), known.args.begin());
+}
+
+bool answers(const SavedKeeper& keeper) {
+  return keeper.there() && call_keeper({.address = keeper.address}).has_value();
 }
 
 SavedProcess saved_process(const Process& process) {
@@ -215,6 +220,8 @@ Before find_before(SavedService saved) {
     living->release = unopened_release(process.release);
     out.living.push_back(std::move(living));
   }
+  for (const SavedVault& one : out.saved.vaults) out.kept = out.kept || answers(one.keeper);
+  for (const SavedProcess& one : out.saved.processes) out.kept = out.kept || answers(one.vault);
   return out;
 }
 

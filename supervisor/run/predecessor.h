@@ -22,6 +22,7 @@ struct Before {
   std::vector<std::unique_ptr<Process>> living;
   // They live, and no state file tells of them. What they run is not known yet.
   std::vector<std::unique_ptr<Process>> orphans = {};
+  bool kept = false;     // keepers have what its processes had, who may have ended
   bool awaited = false;  // one may live that nothing tells from a stranger until it comes back
 };
 

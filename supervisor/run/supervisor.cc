@@ -13,6 +13,7 @@
 #include "supervisor/processes/adoption.h"
 #include "supervisor/processes/spawn.h"
 #include "supervisor/releases/unpacker.h"
+#include "supervisor/releases/vault_reader.h"
 #include "supervisor/run/access_notes.h"
 
 namespace handoff::supervisor {
@@ -73,6 +74,7 @@ Result<std::unique_ptr<Supervisor>> Supervisor::open(uv_loop_t* loop, const Conf
     spdlog::warn("{}", note.why);
   }
   if (const auto held = hold_unpacker(); !held) spdlog::warn("{}", held.error().message);
+  if (const auto held = hold_vault_reader(); !held) spdlog::warn("{}", held.error().message);
   if (watch.all || !watch.services.empty()) self->watching_.emplace(loop, std::move(watch));
   for (const ServiceConfig& service : config.services) {
     auto before = predecessor->take(service);
@@ -156,7 +158,7 @@ Result<void> Supervisor::add(const ServiceConfig& config, Opened opened, KeptFds
   Result<void> problem = std::move(opened.problem);
   Listeners listeners(config.name, config.listen, notify_, runtime_.report_path());
   listeners.take_kept(kept);
-  if (!before || (before->living.empty() && !before->awaited)) {
+  if (!before || (before->living.empty() && !before->awaited && !before->kept)) {
     // As a reload of a stopped service: nothing waits for what the file does not say any more.
     const bool stopped = before && before->saved.machine.rest == Rest::kStopped;
     if (stopped && before->orphans.empty()) listeners.want(config.listen);

@@ -3,8 +3,11 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
+#include "supervisor/core/duration.h"
+#include "supervisor/host/wall_clock.h"
 #include "supervisor/operators/plan_json.h"
 #include "supervisor/service/service_status.h"
 
@@ -270,6 +273,33 @@ void Answers::tell(const WentBack& back) {
                    {"to", party_json(to)},
                    {"sessions", {{"moved", 0}, {"waiting", 0}, {"lost", back.lost}}},
                    {"error", {{"code", "probation"}, {"message", back.why}}}});
+}
+
+// A handoff from whoever died, as far as anybody needs to know: the reader of its vault is a means.
+void Answers::tell(const Recovered& recovered) {
+  const UnderWay under_way = std::exchange(under_way_, std::nullopt).value_or(UnderWay{});
+  const Recovery& from = recovered.from;
+  Party to = under_way.to;
+  if (const Process* process = processes_.find(to.generation)) to.release = process->release->name;
+  json record = report_json(name_, recovered.report, party_of(releases_.running(), from.of), to);
+  std::string why = "it " + from.how;
+  if (!recovered.report.message.empty()) why += "; " + recovered.report.message;
+  record["event"] = "recovery";
+  record["took_us"] = to_us(recovered.took);
+  record["tries"] = from.tries;
+  record["error"] = {{"code", "exited"}, {"message", why}};
+  last_recovery_ = record;
+  for (const char* key : {"event", "service"}) last_recovery_.erase(key);
+  last_recovery_["at"] = utc(std::chrono::system_clock::now());
+  const bool all = recovered.report.lost + recovered.report.closed == 0;
+  spdlog::log(all ? spdlog::level::warn : spdlog::level::err,
+              "{}: {}: {} sessions go on in generation {}, {} after that; {} were lost, {} reset",
+              name_, why, recovered.report.moved, to.generation, format_duration(recovered.took),
+              recovered.report.lost, recovered.report.closed);
+  for (const Unmoved& one : recovered.report.unmoved) {
+    spdlog::error("{}: session {} of {} was reset: {}", name_, one.session, one.peer, one.reason);
+  }
+  telling_.record({.by_service = true}, std::move(record));
 }
 
 void Answers::tell(const Note& note) {

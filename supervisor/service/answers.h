@@ -29,6 +29,8 @@ class Answers {
   // A process of that release is about to be started, and then was started or not.
   void starts(const Spawn& spawn, const ReleasePtr& release);
   void started(const Spawn& spawn);
+  // The last one that this supervisor has seen; null if there was none.
+  const nlohmann::json& last_recovery() const { return last_recovery_; }
   bool planning() const { return under_way_ && under_way_->rehearsal; }
   void take_findings(Generation generation, protocol::Rehearsed findings);
 
@@ -43,6 +45,7 @@ class Answers {
   void tell(const Left& left);
   void tell(const OtherRelease& other);
   void tell(const WentBack& back);
+  void tell(const Recovered& recovered);
   void tell(const ReportStopped&) { telling_.stopped(); }
   void tell(const Note& note);
 
@@ -66,6 +69,7 @@ class Answers {
   const Listeners& listeners_;
   Telling& telling_;
   std::optional<UnderWay> under_way_;
+  nlohmann::json last_recovery_ = nullptr;
   LimitedLog notes_;  // what a service says of itself ends up there
 };
 

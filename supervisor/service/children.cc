@@ -116,7 +116,8 @@ void Children::ask_and_look(std::function<void(const Kin&, bool)> then) {
 }
 
 Children::Kin Children::kin(const std::vector<ProcessSeen>& all, std::vector<Hold> holds) const {
-  return kin_of(all, roots(), {host_.report_path, service_, ::getpid(), std::move(holds)});
+  return kin_of(all, roots(),
+                {host_.report_path, service_, ::getpid(), std::move(holds), processes_.keepers()});
 }
 
 // What is of one generation alone is held by no other.
@@ -162,6 +163,7 @@ void Children::forget(const Kin& kin, const std::vector<Generation>& of) {
   for (const Generation generation : of) {
     const auto one = gone_.find(generation);
     if (one == gone_.end() || kin.contains(generation)) continue;
+    if (processes_.has_vault(generation)) continue;  // its keeper is in that cgroup
     host_.cgroups->remove(one->second.cgroup);
     gone_.erase(one);
     changed = true;

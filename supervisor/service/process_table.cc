@@ -33,6 +33,19 @@ Claims claims_of(const core::Manifest& manifest) {
   return out;
 }
 
+std::vector<SavedListener> listeners_in(const Process& process) {
+  std::vector<SavedListener> out;
+  for (const NamedFd& one : process.named) {
+    if (!one.address.empty()) out.push_back({one.name, one.address, one.inode, one.device});
+  }
+  return out;
+}
+
+SavedKeeper saved_keeper(const Process& process) {
+  if (!process.vault.kept()) return {process.vault.address, process.vault.keeper};
+  return {process.vault.address, process.vault.keeper, listeners_in(process)};
+}
+
 }  // namespace
 
 ProcessTable::ProcessTable(const ServiceHost& host, const ServiceConfig& config,
@@ -125,11 +138,18 @@ void ProcessTable::take(Process& process, Heard what) {
     for (Event& event : what.events) {
       auto* registered = std::get_if<Registered>(&event);
       if (registered == nullptr) continue;
+      process.release->name = process.reads != 0 ? named->release : process.release->name;
+      if (process.reads != 0) continue;  // it speaks for the release that has died
       registered->seen = identify(name(), process, named->release, registered->returning);
       registered->one_way = one_way_to(process, *named);
     }
     process.release->claims = claims_of(named->manifest);
     process.release->manifest = lasting(named->manifest);
+    if (named->vault) {
+      process.vault.asked = true;
+      process.vault.keeper = static_cast<pid_t>(named->vault->keeper_pid);
+      process.vault.refused = std::move(named->vault->refused);
+    }
     process.manifest = std::move(named->manifest);
     process.given_back = std::move(named->given_back);
     process.drops = std::move(named->drops);
@@ -173,6 +193,7 @@ std::string ProcessTable::one_way_to(const Process& heir, const ReleaseNamed& sa
 // What the process says from its Register on waits for what is found out: that decides what is to
 // become of it. False: there is nothing to be found out.
 bool ProcessTable::look_at(const Process& process) {
+  if (process.reads != 0) return false;
   auto found = [this, here = std::weak_ptr<bool>(here_), generation = process.generation,
                 pid = process.pid](Executed executed) {
     if (here.expired()) return;
@@ -230,17 +251,19 @@ bool ProcessTable::ended(pid_t pid, const Exit& exit) {
     if (exit.unseen || (exit.signalled && exit.number == SIGKILL)) {
       how.out_of_memory = process->oom.out_of();
     }
+    process->vault.listeners = listeners_in(*process);
+    Vault vault = std::move(process->vault);
     processes_.erase(dead);
     if (ran) {
       spdlog::info("{}: generation {} (pid {}) {}", name(), dead, pid, describe(how));
-      callbacks_.happened(Exited{dead, how});
+      callbacks_.happened(Exited{dead, how, take_vault(dead, std::move(vault))});
     } else {
       host_.changed();
     }
     for (const auto& [later, its] : std::exchange(ended_later_, {})) ended(later, its);
     return true;
   }
-  return false;
+  return keeper_ended(pid);
 }
 
 // ---- from one supervisor to the next --------------------------------------------------------
@@ -284,17 +307,22 @@ bool ProcessTable::returned(pid_t pid, UniqueFd& fd) {
   return false;
 }
 
-void ProcessTable::save(std::vector<SavedProcess>& saved) const {
+void ProcessTable::save(SavedService& saved) const {
   for (const auto& [generation, process] : processes_) {
     if (process->never_ran) continue;
-    saved.push_back({.generation = generation,
-                     .pid = process->pid,
-                     .started = process->started,
-                     .since = std::chrono::system_clock::to_time_t(process->since),
-                     .release = saved_release(*process->release),
-                     .mailbox = process->mailbox,
-                     .seen = last_seen(*process),
-                     .cgroup = process->cgroup});
+    saved.processes.push_back({.generation = generation,
+                               .pid = process->pid,
+                               .started = process->started,
+                               .since = std::chrono::system_clock::to_time_t(process->since),
+                               .release = saved_release(*process->release),
+                               .mailbox = process->mailbox,
+                               .seen = last_seen(*process),
+                               .cgroup = process->cgroup,
+                               .vault = saved_keeper(*process),
+                               .reads = process->reads});
+  }
+  for (const auto& [generation, vault] : vaults_) {
+    saved.vaults.push_back({generation, {vault.address, vault.keeper, vault.listeners}});
   }
 }
 

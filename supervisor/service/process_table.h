@@ -60,7 +60,19 @@ class ProcessTable {
   bool returned(pid_t pid, UniqueFd& fd);
   // A child ended. false: it is none of these.
   bool ended(pid_t pid, const Exit& exit);
-  void save(std::vector<SavedProcess>& saved) const;
+  void save(SavedService& saved) const;
+
+  // ---- vaults of those that have ended
+  // What the supervisor before this one knew of them.
+  void restore_vaults(const std::vector<SavedVault>& saved);
+  // Of a process that had ended before it could be adopted. Keeps it, if it is of use.
+  std::optional<VaultLeft> find_vault(const SavedProcess& ended);
+  // Where nobody lives who could show them.
+  void take_listeners_of_ended();
+  void drop_vault(Generation generation);
+  bool has_vault(Generation generation) const { return vaults_.contains(generation); }
+  // Keepers of vaults: no children that a process has left.
+  std::vector<pid_t> keepers() const;
 
   // Asks a process for the number of its sessions; counted may never be called.
   bool count_sessions(Generation generation, std::function<void(std::uint64_t)> counted);
@@ -74,6 +86,11 @@ class ProcessTable {
   UniqueFd make_cgroup(Process& process) const;
   Result<void> bind_for(const Spawn& spawn, const Process& process);
   bool send_start(const Spawn& spawn, Process& process, int mailbox);
+  // process_vaults.cc
+  UniqueFd give_vault(const Spawn& spawn, Process& process) const;
+  Result<void> prepare_reader(const Spawn& spawn, Process& process);
+  std::optional<VaultLeft> take_vault(Generation generation, Vault vault);
+  bool keeper_ended(pid_t pid);
   std::unique_ptr<ServiceChannel> open_channel(UniqueFd fd, Generation generation);
   void heard(Generation generation, Heard heard);
   void take(Process& process, Heard what);
@@ -94,6 +111,7 @@ class ProcessTable {
   Generation went_back_ = 0;
   Callbacks callbacks_;
   std::map<Generation, std::unique_ptr<Process>> processes_;
+  std::map<Generation, Vault> vaults_;
   std::vector<std::pair<pid_t, Exit>> ended_later_;  // before the owner, which has ended, too
   std::shared_ptr<bool> here_ = std::make_shared<bool>(true);  // for what is called back later
   LimitedLog comings_;  // a process may come back, or register, as often as it likes

@@ -26,6 +26,14 @@ std::vector<Passed> passed(const std::vector<const Listener*>& listeners) {
   return out;
 }
 
+std::vector<NamedFd> named_by(const std::vector<Passed>& listeners) {
+  std::vector<NamedFd> out;
+  for (const Passed& one : listeners) {
+    out.push_back({one.named.name, one.named.address, one.named.inode, one.named.device});
+  }
+  return out;
+}
+
 // By name and address alone.
 std::vector<Passed> offered(const Process& donor, const std::vector<NamedAddress>& missing) {
   std::vector<Passed> out;
@@ -47,6 +55,7 @@ Result<void> ProcessTable::start(const Spawn& spawn, ReleasePtr release, StartQu
   process->release = std::move(release);
   process->since = std::chrono::system_clock::now();
   process->spread = spawn.spread;
+  process->reads = spawn.vault_of;
   if (auto launched = launch(spawn, *process); !launched) return launched;
   if (const std::string kept = process->release->kept_from(); !kept.empty()) {
     spdlog::warn("{}: {} is not there any more as it was opened: the copy that was kept runs, {}",
@@ -99,8 +108,12 @@ Result<void> ProcessTable::launch(const Spawn& spawn, Process& process) {
     mailbox = NewMailbox();
   }
   process.mailbox = mailbox->address;
-  if (!send_start(spawn, process, mailbox->fd.get()))
+  if (auto prepared = prepare_reader(spawn, process); !prepared) return prepared;
+  std::vector<int> passed;
+  for (const UniqueFd& fd : process.passed) passed.push_back(fd.get());
+  if (!send_start(spawn, process, mailbox->fd.get())) {
     return fail(-EIO, "its control socket takes no Start");
+  }
   if (const int error = failpoint::hit("supervisor.spawn.before"); error != 0) {
     return Failure(Error::from_errno(error, "fork"));
   }
@@ -109,12 +122,14 @@ Result<void> ProcessTable::launch(const Spawn& spawn, Process& process) {
                                     .service = name(),
                                     .generation = generation,
                                     .control_fd = theirs.get(),
+                                    .kept = std::move(passed),
                                     .cgroup_procs = cgroup.get(),
                                     .report_path = host_.report_path,
                                     .mailbox = process.mailbox,
                                     .environment = config_.environment,
                                     .working_dir = config_.working_dir});
   if (!spawned) return Failure(spawned.error());
+  process.passed.clear();
   process.pid = spawned->pid;
   process.started = start_of(spawned->pid);
   process.pidfd = std::move(spawned->pidfd);
@@ -128,6 +143,7 @@ Result<void> ProcessTable::launch(const Spawn& spawn, Process& process) {
 }
 
 Result<void> ProcessTable::bind_for(const Spawn& spawn, const Process& process) {
+  if (spawn.vault_of != 0) return {};  // it accepts from nobody
   if (!spawn.heir) {
     // Nobody has them any more who could show them: a fresh start, with fresh ones.
     const auto left_out =
@@ -139,8 +155,8 @@ Result<void> ProcessTable::bind_for(const Spawn& spawn, const Process& process) 
   const Process* donor = owner();
   if (!spawn.rehearsal && donor != nullptr) donor_before_ = donor->generation;
   if (!spawn.rehearsal && spawn.goes_back) went_back_ = spawn.generation;
-  // A release that goes back gets what it had.
-  if (donor == nullptr || spawn.goes_back) return {};
+  // A release that goes back gets what it had, and so does one whose process has died.
+  if (donor == nullptr || spawn.goes_back || donor->reads != 0) return {};
   return listeners_.bind_for_heir(donor->named, !spawn.rehearsal, &ends_);
 }
 
@@ -179,7 +195,8 @@ bool ProcessTable::send_start(const Spawn& spawn, Process& process, int mailbox)
                             .timeouts = spawn.timeouts,
                             .rehearsal = spawn.rehearsal,
                             .drain_incompatible = config_.drain_incompatible,
-                            .spread = spawn.spread};
+                            .spread = spawn.spread,
+                            .donor_kept = donor->reads != 0 || donor->vault.kept()};
     const auto its = listeners_.for_heir(donor->named, !spawn.goes_back);
     out.kept = passed(its.kept);
     out.moved = passed(its.moved);
@@ -192,9 +209,15 @@ bool ProcessTable::send_start(const Spawn& spawn, Process& process, int mailbox)
       (claims(process.release->claims, one->name()) ? its : kept).push_back(one);
     }
     out.listeners = passed(its);
-    out.kept = passed(kept);
+    if (spawn.vault_of == 0) out.kept = passed(kept);
+    // Its heir is told of them before it has said so itself.
+    if (spawn.vault_of != 0) process.named = named_by(out.listeners);
   }
-  if (!spawn.rehearsal) out.before = passed(before);
+  if (!spawn.rehearsal && spawn.vault_of == 0) out.before = passed(before);
+  const UniqueFd keepers_mailbox = give_vault(spawn, process);
+  if (keepers_mailbox.valid()) {
+    start.vault_fds = {process.vault.memory.get(), keepers_mailbox.get()};
+  }
   for (StartFrame& frame : start_frames(start, out)) {
     if (!process.send(protocol::Type::kStart, std::move(frame.body), frame.fds)) return false;
   }

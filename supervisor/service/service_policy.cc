@@ -18,7 +18,8 @@ Service::Policy policy_of(const ServiceConfig& config) {
           .late = {.policy = config.late,
                    .drain = config.timeouts.drain,
                    .max_generations = config.max_generations},
-          .children = config.children};
+          .children = config.children,
+          .vault = config.recoveries};
 }
 
 }  // namespace handoff::supervisor

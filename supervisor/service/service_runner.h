@@ -122,12 +122,14 @@ class ServiceRunner {
   void look_after_choice();
   void look_after_listeners();
   void find_listeners(const std::vector<SavedListener>& saved);
+  std::map<Generation, VaultLeft> find_vaults(const SavedService& saved,
+                                              const std::vector<std::unique_ptr<Process>>& living);
   void tell_elsewhere();
   void count_donors_sessions();
   void take_turn(const Spawn& spawn);
   void look_up_owners(const Spawn& spawn, StartQueue::Place place);
   void in_turn(const Spawn& spawn, StartQueue::Place place);
-  void spawn(const Spawn& spawn, StartQueue::Place place);
+  void spawn(const Spawn& spawn, ReleasePtr release, StartQueue::Place place);
   void not_started(Generation generation, const Error& error);
   void look_at_owner() {
     if (machine_.state() == Service::State::kRunning) releases_.runs(processes_.owner());
@@ -143,6 +145,7 @@ class ServiceRunner {
   void apply(const Spawn& spawn);
   void apply(const EndChildren& end) { children_.carry_out(end); }
   void apply(const LookForChildren& look) { children_.carry_out(look); }
+  void apply(const DropVault& drop) { processes_.drop_vault(drop.generation); }
   void apply(const OpenCandidate& open);
   void apply(const OpenBack& open);
   void apply(const TakeCandidate& take) {

@@ -4,12 +4,13 @@
 #include "supervisor/base/shortage.h"
 #include "supervisor/listeners/socket_file.h"
 #include "supervisor/loop/thread_work.h"
+#include "supervisor/releases/vault_reader.h"
 #include "supervisor/service/service_runner.h"
 
 namespace handoff::supervisor {
 
 void ServiceRunner::apply(const Spawn& asked) {
-  answers_.starts(asked, releases_.of(asked));
+  if (asked.vault_of == 0) answers_.starts(asked, releases_.of(asked));
   ++waiting_;
   if (!asked.ends_children) return take_turn(asked);
   children_.end_before(asked.generation, [this, asked] { take_turn(asked); });
@@ -25,7 +26,8 @@ void ServiceRunner::take_turn(const Spawn& asked) {
 // They are there by now, maybe.
 void ServiceRunner::look_up_owners(const Spawn& asked, StartQueue::Place place) {
   const auto listeners = std::make_shared<std::vector<NamedAddress>>();
-  if (!asked.goes_back) *listeners = listeners_.of_unknown_owners(asked.heir || asked.candidate);
+  if (!asked.goes_back && asked.vault_of == 0)
+    *listeners = listeners_.of_unknown_owners(asked.heir || asked.candidate);
   const auto look = [listeners] {
     for (NamedAddress& one : *listeners) look_up(one);
   };
@@ -42,12 +44,18 @@ void ServiceRunner::in_turn(const Spawn& asked, StartQueue::Place place) {
   if (processes_.find(asked.generation) != nullptr) return;  // an orphan of that number
   const auto wanted = [this, generation = asked.generation] { return machine_.awaits(generation); };
   if (!wanted()) return feed(SpawnFailed{asked.generation, "not wanted"});
-  if (releases_.ready(asked)) return spawn(asked, std::move(place));
+  if (asked.vault_of != 0) {
+    auto reader = vault_reader();
+    if (!reader) return feed(SpawnFailed{asked.generation, reader.error().message});
+    (*reader)->claims = releases_.running().claims;  // it speaks for that release
+    return spawn(asked, std::move(*reader), std::move(place));
+  }
+  if (releases_.ready(asked)) return spawn(asked, releases_.of(asked), std::move(place));
   releases_.open_to_spawn(asked, wanted, [this, asked, place](std::optional<SpawnFailed> failed) {
     if (processes_.find(asked.generation) != nullptr) return;  // an orphan of that number
     if (failed) return feed(*failed);
     answers_.starts(asked, releases_.of(asked));
-    spawn(asked, place);
+    spawn(asked, releases_.of(asked), place);
     host_.changed();
   });
 }
@@ -59,9 +67,9 @@ void ServiceRunner::count_donors_sessions() {
   });
 }
 
-void ServiceRunner::spawn(const Spawn& spawn, StartQueue::Place place) {
+void ServiceRunner::spawn(const Spawn& spawn, ReleasePtr release, StartQueue::Place place) {
   if (spawn.heir) count_donors_sessions();
-  const auto started = processes_.start(spawn, releases_.of(spawn), std::move(place));
+  const auto started = processes_.start(spawn, std::move(release), std::move(place));
   answers_.started(spawn);
   if (!started) not_started(spawn.generation, started.error());
 }

@@ -121,13 +121,40 @@ json problem_json(const Service& machine, const Process* process) {
   return out;
 }
 
+// Configuration and program both have to ask.
+std::string no_vault(const ServiceConfig& config, const Process& process) {
+  const Vault& vault = process.vault;
+  if (vault.kept()) return "";
+  if (!config.vault) return "its configuration does not say vault = true";
+  if (!vault.given()) return "it was started before its configuration said vault = true";
+  if (!vault.refused.empty()) return vault.refused;
+  return vault.asked ? "it has no keeper"
+                     : "its program does not ask for one (handoff_options.vault)";
+}
+
+json vault_json(const ServiceConfig& config, const Service& machine, const Process* process) {
+  const bool there = process != nullptr && process->vault.kept();
+  json out{{"wanted", config.vault},
+           {"held", there},
+           {"keeper_pid", nullptr},
+           {"why", nullptr},
+           {"recoveries", machine.recoveries()}};
+  if (there) out["keeper_pid"] = process->vault.keeper;
+  const bool runs = process != nullptr && machine.state() == Service::State::kRunning;
+  if (!there && runs && (config.vault || process->vault.asked)) {
+    out["why"] = no_vault(config, *process);
+  }
+  return out;
+}
+
 }  // namespace
 
 json status_json(const ServiceConfig& config, const Service& machine,
                  const ServiceReleases& releases, const ProcessTable& processes,
                  const Listeners& listeners) {
   const Process* process = processes.owner();
-  const Release& release = process != nullptr ? *process->release : releases.running();
+  const bool runs = process != nullptr && process->reads == 0;
+  const Release& release = runs ? *process->release : releases.running();
   const Progressive& progressive = machine.progressive();
   json out{{"name", config.name},
            {"state", machine.state_name()},
@@ -148,6 +175,7 @@ json status_json(const ServiceConfig& config, const Service& machine,
            {"leaving_by_itself", nullptr},
            {"late", late_json(machine, processes)},
            {"leaving", leaving_json(machine, processes)},
+           {"vault", vault_json(config, machine, process)},
            {"share", progressive.under_way() ? progressive.share() / 10.0 : 100.0}};
   out.update(standing_json(machine, releases));
   if (const std::string* why = machine.leaving()) out["leaving_by_itself"] = *why;

@@ -108,6 +108,9 @@ struct handoff_options {
    * valid during the call. With several lanes any lane's thread may call it. */
   void (*log)(void* user, int level, const char* message);
   void* user; /* borrowed, passed to log() */
+  /* 1: sessions are to outlive this process where the configuration says so, too; see
+   * handoff/vault.h. A program from before this member gives a smaller `size`. */
+  uint32_t vault;
 };
 
 /* Opens the service: reads and unsets HANDOFF_* of the environment and, under a supervisor,
@@ -687,6 +690,10 @@ struct handoff_session_options {
   size_t size;
   const char* kind; /* NULL for "session" */
   uint32_t flags;
+  /* The id that the session had in an earlier process of this service, which can't say it itself any
+   * more; 0: a new one. HANDOFF_ERR_DUPLICATE for one that is there. A program from before this
+   * member gives a smaller `size`. */
+  uint64_t id;
 };
 
 /* Adds a session to this lane. Borrows fd, which must stay open until handoff_session_closed(). *id

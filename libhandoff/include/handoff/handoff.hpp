@@ -135,6 +135,8 @@ struct Options {
   std::function<void(int level, std::string_view message)> log = {};
   // Event loops, each with sessions of its own: Service::lane().
   std::uint32_t lanes = 1;
+  // Sessions outlive this process, where the configuration says so, too: handoff/vault.h.
+  bool vault = false;
 };
 
 // A session as it comes from the donor. Its views are valid during the callback that gets it.
@@ -657,6 +659,7 @@ class Service {
     raw.version = options.version.c_str();
     raw.state_version = options.state_version;
     raw.lanes = options.lanes;
+    raw.vault = options.vault ? 1 : 0;
     raw.log = [](void* self, int level, const char* message) {
       static_cast<Service*>(self)->log_(level, message);
     };

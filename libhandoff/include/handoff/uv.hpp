@@ -25,6 +25,9 @@
 // Connections that the service opens itself (Host::connect(), Host::adopt()) are Streams and move
 // like those that it accepts. Sessions with two connections are in handoff/uv_pair.hpp.
 //
+// Options::vault keeps the sessions over a death of the process, too: handoff/vault.h says what is
+// promised. Nothing else changes for the author.
+//
 // Everything here belongs to the loop's thread. A service with several loops (Options::lanes) has a
 // Host for each, on Service::lane(i). One thread makes all Hosts, calls their listen(), and then
 // Service::start(); each thread then calls its Host::start() and runs its loop. All loops accept
@@ -203,5 +206,6 @@ class Host : private Engine {
 #include <handoff/detail/uv_pairs.hpp>
 #include <handoff/detail/uv_room.hpp>
 #include <handoff/detail/uv_stream.hpp>
+#include <handoff/detail/uv_vault.hpp>
 
 #endif  // HANDOFF_UV_HPP

@@ -4,7 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <map>
+#include <vector>
 
 namespace handoff::core {
 namespace {
@@ -286,6 +288,52 @@ TEST(HeirTest, DoesNotGoWhileRestoringOnceTheDonorHasGone) {
       EXPECT_EQ(gone == E::kPeerExited ? "Owner KeepUnmoved Run" : kGo, apply(at, E::kLost));
     }
   }
+}
+
+// ---- of a donor with a vault ----------------------------------------------------------------
+
+constexpr Limits kWithVault{.stall = 1000, .budget = 100, .donor_kept = true};
+
+// Every order of a few events in every state: whoever becomes the owner has all of the sessions.
+TEST(HeirTest, KeepsNoPartOfWhatTheDonorsVaultHas) {
+  const std::vector<E> all = {E::kListeners,   E::kProgress,      E::kCopyEnd,    E::kPrepare,
+                              E::kRestored,    E::kRelease,       E::kWon,        E::kLost,
+                              E::kPeerAborted, E::kChannelClosed, E::kPeerExited, E::kReadOut,
+                              E::kRefused,     E::kMalformed,     E::kTimer};
+  const std::function<void(At, int)> explore = [&](const At& at, int depth) {
+    for (const E type : all) {
+      At next = at;
+      if (type == E::kTimer) next.now = next.heir.deadline().value_or(next.now);
+      for (const F effect : next.heir.step(event(type), next.now)) {
+        ASSERT_NE(effect, F::kKeepUnmoved);
+      }
+      if (depth > 0 && !next.heir.finished()) explore(next, depth - 1);
+    }
+  };
+  At at{.heir = Heir(kWithVault)};
+  at.heir.start(0);
+  at.step({E::kHelloAccepted});
+  explore(at, 4);
+  at.step({E::kListeners, E::kCopyEnd, E::kPrepare});
+  explore(at, 4);
+}
+
+TEST(HeirTest, GivesUpInMidCopyIfItsDonorHasAVault) {
+  At at{.heir = Heir(kWithVault)};
+  at.heir.start(0);
+  at.step({E::kHelloAccepted, E::kListeners, E::kProgress, E::kPeerExited});
+  EXPECT_EQ(kGo, apply(at, E::kReadOut));
+  at.step({E::kReadOut});
+  EXPECT_EQ(Code::kPeerDied, at.heir.reason().code);
+}
+
+TEST(HeirTest, TakesWhatADonorWithAVaultHadPrepared) {
+  At at{.heir = Heir(kWithVault)};
+  at.heir.start(0);
+  at.step({E::kHelloAccepted, E::kListeners, E::kPeerExited, E::kPrepare, E::kReadOut});
+  EXPECT_THAT(at.heir.step(event(E::kRestored), 0), ElementsAre(F::kClaim));
+  EXPECT_EQ("Owner SendResumed Run", apply(at, E::kWon));
+  EXPECT_EQ(kGo, apply(at, E::kLost)) << "the donor had taken them back, and its vault has them";
 }
 
 TEST(HeirTest, GoesForWhatWentWrongAndNotForTheDeed) {

@@ -155,17 +155,29 @@ TEST(ConfigChangeTest, ThoseOfTheSupervisorHaveNoService) {
 
 TEST(ConfigChangeTest, EveryKeyIsCompared) {
   // One line for each key but command and listen, which are above.
-  const std::vector<std::string> lines{
-      "start_timeout = \"1s\"",   "freeze_budget = \"1s\"",
-      "stall_timeout = \"1s\"",   "drain = \"1s\"",
-      "probation = \"1s\"",       "health = { type = \"tcp\" }",
-      "incompatible = \"drain\"", "late = \"close\"",
-      "max_generations = 9",      "restart = false",
-      "env = { A = \"\" }",       "working_dir = \"/\"",
-      "releases_dir = \"/r\"",    "verify = { key = \"/k\" }",
-      "max_errors = 0",           "files = [\"a\"]",
-      "release = \"config\"",     "children = \"leave\"",
-      "unmovable = \"close\"",    "unclaimed = { listeners = \"close\" }"};
+  const std::vector<std::string> lines{"start_timeout = \"1s\"",
+                                       "freeze_budget = \"1s\"",
+                                       "stall_timeout = \"1s\"",
+                                       "drain = \"1s\"",
+                                       "probation = \"1s\"",
+                                       "health = { type = \"tcp\" }",
+                                       "incompatible = \"drain\"",
+                                       "late = \"close\"",
+                                       "max_generations = 9",
+                                       "restart = false",
+                                       "env = { A = \"\" }",
+                                       "working_dir = \"/\"",
+                                       "releases_dir = \"/r\"",
+                                       "verify = { key = \"/k\" }",
+                                       "max_errors = 0",
+                                       "files = [\"a\"]",
+                                       "release = \"config\"",
+                                       "children = \"leave\"",
+                                       "unmovable = \"close\"",
+                                       "unclaimed = { listeners = \"close\" }",
+                                       "vault = true",
+                                       "vault_max_crashes = 1",
+                                       "vault_max_recoveries = \"1/h\""};
   std::size_t outer = 0;
   for (const std::string& key : config_keys()) outer += key.find('.') == std::string::npos ? 1 : 0;
   EXPECT_EQ(lines.size() + 2, outer);

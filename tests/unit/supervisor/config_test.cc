@@ -60,6 +60,9 @@ late = "keep"
 max_errors = 12
 max_generations = 6
 children = "leave"
+vault = true
+vault_max_crashes = 1
+vault_max_recoveries = "10/h"
 releases_dir = "/srv/chat/releases"
 verify = { key = "/etc/handoff/release.pub" }
 
@@ -95,6 +98,10 @@ command = ["kv"]
   EXPECT_EQ(chat.max_generations, 6U);
   EXPECT_EQ(chat.children, ChildrenPolicy::kLeave);
   EXPECT_EQ(config->services[1].children, ChildrenPolicy::kEnd);
+  EXPECT_TRUE(chat.vault);
+  EXPECT_EQ(chat.recoveries, (Vaults::Policy{1, {10, 1h}}));
+  EXPECT_FALSE(config->services[1].vault);
+  EXPECT_EQ(config->services[1].recoveries, (Vaults::Policy{3, {5, 1min}}));
   EXPECT_EQ(chat.max_errors, 12U);
   EXPECT_EQ(chat.releases_dir, "/srv/chat/releases");
   EXPECT_EQ(chat.verify_key, "/etc/handoff/release.pub");
@@ -212,6 +219,12 @@ TEST(ConfigTest, PoliciesAreWordsAndBounds) {
             "handoff.toml:3: unmovable must be \"refuse\", \"late\" or \"close\"");
   EXPECT_EQ(why_line("max_generations = 1"),
             "handoff.toml:3: max_generations must be a whole number from 2 to 64");
+  EXPECT_EQ(why_line("vault_max_crashes = 0"),
+            "handoff.toml:3: vault_max_crashes must be a whole number from 1 to 100");
+  EXPECT_EQ(why_line("vault_max_recoveries = \"often\""),
+            "handoff.toml:3: vault_max_recoveries must be so often within a while: 5/min, 10/h, "
+            "3/10m");
+  EXPECT_NE(why_line("vault_max_recoveries = 5"), "accepted");
   EXPECT_NE(why_line("max_generations = 2.5").find("whole number"), std::string::npos);
   EXPECT_NE(why_line("releases_dir = \"releases\"").find("absolute path"), std::string::npos);
   EXPECT_EQ(why_line("probation = \"0s\""), "accepted");

@@ -71,7 +71,7 @@ class Walk {
       hear(event);
     };
     const std::uint64_t handoff = dice(4) == 0 ? who : last_;
-    switch (dice(19)) {
+    switch (dice(20)) {
       case 0:
         return says(Registered{who, dice(2) == 0, dice(2) == 0 ? handoff : 0, false, seen()});
       case 1:
@@ -118,6 +118,8 @@ class Walk {
         return come_back();
       case 16:
         return end_children();
+      case 17:
+        return lose_vault();
       default:
         if (const auto deadline = service_.deadline()) clock_ = std::max(clock_, *deadline);
         // An upgrade looks once more before it is over, so its deadline may be due at once. If
@@ -177,7 +179,18 @@ class Walk {
     alive_.erase(who);
     killed_.erase(who);
     if (dice(4) == 0 && !spoke_.contains(who)) return hear(SpawnFailed{who, "no such file"});
-    hear(Exited{who, Exit{dice(2) == 0, 9, false}});
+    Exited exited{who, Exit{dice(2) == 0, dice(2) == 0 ? 9 : 11, false}};
+    if (dice(2) == 0) {
+      exited.vault = VaultLeft{dice(4) != 0, dice(3)};
+      ASSERT_TRUE(vaults_.insert(who).second);
+    }
+    hear(exited);
+  }
+
+  void lose_vault() {
+    if (vaults_.empty()) return;
+    hear(VaultLost{*vaults_.begin()});
+    vaults_.erase(vaults_.begin());
   }
 
   void hear(const Event& event) {
@@ -189,7 +202,15 @@ class Walk {
         ASSERT_TRUE(alive_.insert(spawn->generation).second);
         last_ = spawn->generation;
         if (spawn->ends_children) clearing_.push_back(spawn->generation);
+        if (spawn->vault_of != 0) {
+          ASSERT_TRUE(vaults_.contains(spawn->vault_of)) << story_;
+          ASSERT_FALSE(alive_.contains(spawn->vault_of)) << story_;
+        }
       }
+      if (const auto* drop = std::get_if<DropVault>(&effect)) {
+        ASSERT_EQ(vaults_.erase(drop->generation), 1U) << "it keeps nothing: " << story_;
+      }
+      if (const auto* end = std::get_if<EndStart>(&effect)) killed_.insert(end->generation);
       if (const auto* ends = std::get_if<EndChildren>(&effect)) {
         ASSERT_FALSE(alive_.contains(ends->generation)) << story_;
         if (ends->generation == 0) clearing_.push_back(0);
@@ -222,6 +243,12 @@ class Walk {
       ASSERT_TRUE(alive_.contains(service_.current())) << story_;
     }
     ASSERT_TRUE(!service_.idle() || alive_.empty()) << story_;
+    const bool may_recover =
+        service_.state() == Service::State::kRecovering || service_.upgrading();
+    ASSERT_TRUE(vaults_.empty() || may_recover) << "a vault that nobody wants stays: " << story_;
+    if (service_.state() == Service::State::kRecovering) {
+      ASSERT_FALSE(vaults_.empty() && alive_.empty()) << "nothing is left to wait for: " << story_;
+    }
   }
 
   void wind_down() {
@@ -246,6 +273,7 @@ class Walk {
   std::set<Generation> alive_;
   std::set<Generation> killed_;
   std::set<Generation> spoke_;
+  std::set<Generation> vaults_;  // whose keepers hold sockets
   Generation last_ = 0;
   std::deque<Generation> clearing_;  // before whose starts, or 0, children are ended
   bool opening_ = false;

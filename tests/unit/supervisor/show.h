@@ -8,6 +8,12 @@
 
 namespace handoff::supervisor {
 
+inline std::string quarantined(const Spawn& spawn) {
+  std::string out;
+  for (const std::uint64_t session : spawn.quarantined) out += " but " + std::to_string(session);
+  return out;
+}
+
 inline std::string show(const Effect& effect) {
   return std::visit(
       [](const auto& what) -> std::string {
@@ -16,7 +22,9 @@ inline std::string show(const Effect& effect) {
           return std::string("spawn ") + std::to_string(what.generation) +
                  (what.candidate ? " candidate" : "") + (what.heir ? " heir" : "") +
                  (what.rehearsal ? " rehearsal" : "") +
-                 (what.ends_children ? " after children" : "");
+                 (what.ends_children ? " after children" : "") +
+                 (what.vault_of != 0 ? " reads vault of " + std::to_string(what.vault_of) : "") +
+                 quarantined(what);
         } else if constexpr (std::is_same_v<T, SendDonate>) {
           return "donate " + std::to_string(what.donor) + ">" + std::to_string(what.heir) +
                  (what.rehearsal ? " rehearsal" : "");
@@ -87,6 +95,12 @@ inline std::string show(const Effect& effect) {
           return "look for children of " + std::to_string(what.generation);
         } else if constexpr (std::is_same_v<T, ReportStopped>) {
           return "stopped";
+        } else if constexpr (std::is_same_v<T, DropVault>) {
+          return "drop vault of " + std::to_string(what.generation);
+        } else if constexpr (std::is_same_v<T, Recovered>) {
+          return "recovered " + std::to_string(what.from.of) + ">" +
+                 std::to_string(what.report.to) +
+                 (what.report.result == Report::Result::kDone ? "" : " in part");
         } else {
           return "";  // Note: words for the log; Crashed: a record
         }

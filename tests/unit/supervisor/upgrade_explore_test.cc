@@ -22,8 +22,11 @@ struct World {
   bool nobody = false;
   bool retired = false;
   bool gave_all = false;
-  bool late = false;     // the donor has sessions left
-  bool resumed = false;  // another supervisor had begun it
+  bool late = false;      // the donor has sessions left
+  bool resumed = false;   // another supervisor had begun it
+  bool recovers = false;  // the donor is the reader of a vault, and is started with its heir
+  bool donor_ready = true;
+  bool heir_ready = false;
   bool heir_spoke = false;
   bool claimed = false;    // the heir has said that it owns the sessions
   bool heir_known = true;  // the heir, or the donor about it, has said whether it owns
@@ -70,6 +73,14 @@ const std::vector<std::pair<const char*, Event>>& rehearsals() {
   return all;
 }
 
+// Further events of a recovery.
+const std::vector<std::pair<const char*, Event>>& readings() {
+  static const std::vector<std::pair<const char*, Event>> all{
+      {"donor-owns", Owned{.generation = 1}},
+      {"donor-not-started", SpawnFailed{1, "no such file"}}};
+  return all;
+}
+
 // The process that must be alive for the event; 0 for the clock.
 Generation speaker(const std::string& name) {
   if (name == "tick") return 0;
@@ -91,6 +102,9 @@ void follow(World& world, const Upgrade::Step& step, bool by_the_clock) {
     world.nobody = true;
   }
   for (const Effect& effect : step.effects) {
+    if (std::holds_alternative<SendDonate>(effect)) {
+      ASSERT_TRUE(world.donor_ready && world.heir_ready);
+    }
     const auto* signal = std::get_if<Signal>(&effect);
     if (signal == nullptr) continue;
     if (signal->generation == 1) {
@@ -133,6 +147,9 @@ void follow(World& world, const Upgrade::Step& step, bool by_the_clock) {
 
 void apply(World& world, const char* name, const Event& event) {
   if (const auto* exited = std::get_if<Exited>(&event)) world.alive[exited->generation] = false;
+  if (const auto* failed = std::get_if<SpawnFailed>(&event)) {
+    world.alive[failed->generation] = false;
+  }
   if (std::holds_alternative<DonorRetired>(event)) world.retired = true;
   // A donor's word means nothing before the donor was asked for anything.
   if (world.upgrade.state() != State::kStarting) {
@@ -142,6 +159,8 @@ void apply(World& world, const char* name, const Event& event) {
   }
   const std::string_view what(name);
   if (what.starts_with("owned")) world.claimed = true;
+  if (what == "donor-owns") world.donor_ready = true;
+  if (what.ends_with("registered") || what.starts_with("heir-registered")) world.heir_ready = true;
   if (what.starts_with("heir") || what.starts_with("owned")) world.heir_spoke = true;
   if (what.starts_with("heir") || what.starts_with("owned") || what == "donor-failed" ||
       what == "retired-heir-died" || what == "donor-owns") {
@@ -184,6 +203,7 @@ std::size_t explore(const World& world, int depth) {
     std::erase_if(possible, [](const auto& e) { return std::string(e.first) == "registered"; });
     possible.insert(possible.end(), returns().begin(), returns().end());
   }
+  if (world.recovers) possible.insert(possible.end(), readings().begin(), readings().end());
   if (world.upgrade.rehearsal()) {
     possible.insert(possible.end(), rehearsals().begin(), rehearsals().end());
   }
@@ -231,6 +251,17 @@ TEST(UpgradeExploreTest, EveryOrderOfEventsOfARehearsalThatAnotherSupervisorResu
   world.resumed = true;
   world.heir_spoke = true;  // it need not: it is no owner
   EXPECT_GT(explore(world, 4), 5000U);
+}
+
+TEST(UpgradeExploreTest, EveryOrderOfEventsOfARecovery) {
+  World world;
+  world.upgrade = Upgrade::recovery(1, 2, Timeouts{}, at(0ms));
+  world.recovers = true;
+  world.donor_ready = false;
+  EXPECT_GT(explore(world, 5), 10000U);
+  apply(world, "donor-owns", Owned{.generation = 1});
+  apply(world, "registered", Registered{2});
+  EXPECT_GT(explore(world, 5), 10000U);
 }
 
 }  // namespace

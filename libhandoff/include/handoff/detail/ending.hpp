@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cstddef>
+#include <cstdint>
 
 namespace handoff::detail {
 
@@ -39,6 +40,15 @@ struct EndState {
   }
 };
 
+// How the socket of a session that has ended ends itself.
+enum class SocketEnd : std::uint8_t { kClose, kShut, kLinger };
+
+// One whose end waits until the vault has that of its session.
+struct Doomed {
+  int fd;
+  SocketEnd how;
+};
+
 // Conn has end_state(), first() and set_shut(), which says that the sending half has ended; what
 // Kit has is called by kit() below.
 template <class Kit, class Conn>
@@ -53,9 +63,7 @@ class Ending {
     // First: leave() may end the sending halves of both, which would be that orderly end.
     if (other >= 0) reset(other);
     kit().leave(c.first());
-    // While the donor still has the socket open, close(2) alone would tell the client nothing.
-    if (one.fd >= 0 && one.inherited) ::shutdown(one.fd, SHUT_RDWR);
-    if (one.fd >= 0) ::close(one.fd);
+    kit().dispose(one.fd, one.inherited ? SocketEnd::kShut : SocketEnd::kClose);
     if (other >= 0) ::close(other);
   }
 
@@ -65,7 +73,7 @@ class Ending {
     if (one.mate != nullptr && !one.mate->end_state().is_complete()) return kit().unwatch(c);
     const int other = fd_of(one.mate);
     kit().leave(c.first());
-    ::close(one.fd);
+    kit().dispose(one.fd, SocketEnd::kClose);
     if (other >= 0) ::close(other);
   }
 
@@ -77,7 +85,7 @@ class Ending {
     if (one.mate != nullptr) return finish_pair(c);
     if (one.ended) return end(c);
     kit().leave(c);
-    kit().let_linger(one.fd);
+    kit().dispose(one.fd, SocketEnd::kLinger);
   }
 
   // What is queued waits for the connect, but not in a service that stops.

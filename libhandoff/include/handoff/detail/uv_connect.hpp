@@ -70,6 +70,7 @@ inline Stream& Engine::take_in(const std::string& kind, int fd, std::unique_ptr<
 // After an exception of on_open() the session has ended, and its fd is the caller's.
 inline void Engine::opened(Stream& s) {
   try {
+    unstored(s);  // also where on_open() changes nothing
     s.begin_layer();
     s.on_open(false);
   } catch (...) {

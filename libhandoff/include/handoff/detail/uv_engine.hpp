@@ -84,6 +84,7 @@ class Engine : detail::Ending<Engine, Stream> {
   void adopt(Adopted& a);
   void extend(Adopted& a);
   std::unique_ptr<Stream> make_again(Adopted& a, bool& opens);
+  std::unique_ptr<Stream> make_fresh(Adopted& a, bool& opens);
   void take(Adopted& a, std::unique_ptr<Stream> stream, bool opens);
   void forget(SessionId id);
   void let_go_of(Stream& s);
@@ -150,6 +151,7 @@ class Engine : detail::Ending<Engine, Stream> {
   void read_from(Stream& s);
   void consume(Stream& s);
   void touch(Stream& s);
+  void touch_sent(Stream& s);
   void enqueue(Stream& s);
   void schedule();
   void flush();
@@ -168,6 +170,18 @@ class Engine : detail::Ending<Engine, Stream> {
   void time_deadlines();
   void meet_deadlines();
   void let_linger(int fd);
+  // -- detail/uv_vault.hpp
+  void enter_vault();
+  int accept(const Listener& listener) const;
+  void begin_fresh(Stream& s);
+  void unstored(Stream& any);
+  ssize_t receive(Stream& s, const char** data);
+  void commit();
+  void commit_all();
+  void dispose(int fd, detail::SocketEnd how);
+  void end_socket(int fd, detail::SocketEnd how);
+  void tell_ended();
+  void bury();
   void time_linger();
 
   uv_loop_t* loop_;
@@ -200,6 +214,10 @@ class Engine : detail::Ending<Engine, Stream> {
   std::set<std::pair<std::uint64_t, std::uint64_t>> deadlines_;  // times and keys of Streams
   std::vector<std::uint64_t> pending_;                           // keys of Streams to flush
   std::vector<SessionId> ended_;                                 // to destroy
+  std::size_t told_ = 0;                // of ended_, so many have had on_closed()
+  bool kept_ = false;                   // in a vault
+  std::vector<SessionId> unstored_;     // that the next commit puts
+  std::vector<detail::Doomed> doomed_;  // sockets that end after it
   std::vector<Stream*> opening_;    // restored, on_open() not called yet; nullptr: ended before it
   std::vector<SessionId> adopted_;  // restored with something to do
   std::vector<SessionId> thawed_;   // whose input is to be looked at

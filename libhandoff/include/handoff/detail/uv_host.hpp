@@ -46,6 +46,7 @@ inline Engine::~Engine() {
       if (one.fd_ >= 0) ::close(one.fd_);
     });
   }
+  for (const detail::Doomed& one : doomed_) ::close(one.fd);
   const bool stopped = cut_off_ms_ != 0;
   linger_.wait(stopped, stopped ? cut_off_ms_ : Linger::clock_ms() + Linger::kLingerMs);
 }
@@ -62,6 +63,7 @@ inline void Host::start() {
     watch_listener(*listener);
   }
   take_earlier();
+  enter_vault();
   init_handles();
   poll_start(service_poll_, service_.fd(),
              [](uv_poll_t* p, int, int) { static_cast<Engine*>(p->data)->on_service(); });

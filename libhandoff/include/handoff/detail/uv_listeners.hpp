@@ -130,7 +130,7 @@ inline void Engine::accept_from(Listener& listener) {
   // Another process may share the listener, and clear O_NONBLOCK as it closes its own fd.
   set_nonblocking(listener.fd);
   for (int n = 0; n < 64; ++n) {
-    const int fd = ::accept4(listener.fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    const int fd = accept(listener);
     if (fd < 0) {
       if ((errno == EMFILE || errno == ENFILE) && linger_.end_oldest()) continue;
       // Without a free fd the connection waits in the queue. Level-triggered epoll would spin on
@@ -144,6 +144,7 @@ inline void Engine::accept_from(Listener& listener) {
     auto stream = admit(listener, fd);
     if (!stream) {
       ::close(fd);
+      if (kept_) handoff_vault_accepting(service_.raw(), nullptr, 1);
       continue;
     }
     Stream& s = *stream;

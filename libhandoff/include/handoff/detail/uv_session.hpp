@@ -3,6 +3,7 @@
 #ifndef HANDOFF_DETAIL_UV_SESSION_HPP
 #define HANDOFF_DETAIL_UV_SESSION_HPP
 
+#include <handoff/vault.h>
 #include <handoff/uv.hpp>
 
 #include <sys/epoll.h>
@@ -67,7 +68,19 @@ inline void Engine::extend(Adopted& a) {
   take(a, std::move(stream), opens);
 }
 
+inline std::unique_ptr<Stream> Engine::make_fresh(Adopted& a, bool& opens) {
+  for (const auto& listener : listeners_) {
+    if (listener->options.kind != a.kind()) continue;
+    auto stream = listener->create();
+    own(*stream, a.id());
+    stream->inherited_ = stream->fresh_ = opens = true;
+    return stream;
+  }
+  throw std::runtime_error(unknown_kind(a.kind()));
+}
+
 inline std::unique_ptr<Stream> Engine::make_again(Adopted& a, bool& opens) {
+  if (a.flags() == HANDOFF_VAULT_FRESH) return make_fresh(a, opens);
   const auto factory = restores_.find(a.kind());
   if (factory == restores_.end()) {
     throw std::runtime_error(unknown_kind(a.kind()));

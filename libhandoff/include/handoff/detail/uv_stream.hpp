@@ -54,7 +54,8 @@ inline void Engine::read_from(Stream& s) {
     if (n < 0 && errno != EAGAIN && errno != EINTR) end(s);
     return;
   }
-  const ssize_t n = ::recv(s.fd_, buffer_.data(), buffer_.size(), MSG_DONTWAIT);
+  const char* data = nullptr;
+  const ssize_t n = receive(s, &data);
   if (n < 0) {
     if (errno != EAGAIN && errno != EINTR) end(s);
     return;
@@ -66,7 +67,7 @@ inline void Engine::read_from(Stream& s) {
     if (!s.paused_ || s.input_.empty()) tell_end(s);  // else once its input has been looked at
     return;
   }
-  const std::string_view fresh(buffer_.data(), static_cast<std::size_t>(n));
+  const std::string_view fresh(data, static_cast<std::size_t>(n));
   if (s.input_.empty()) {
     s.seen_ = 0;
     const std::size_t used = s.paused_ ? 0 : s.on_input(fresh);
@@ -100,6 +101,12 @@ inline void Engine::consume(Stream& s) {
 }
 
 inline void Engine::touch(Stream& any) {
+  unstored(any);
+  touch_sent(any);
+}
+
+// The kernel counts what was sent: the vault need not hear of it.
+inline void Engine::touch_sent(Stream& any) {
   Stream& s = any.first();
   if (any.is_second_) hold_place(any);
   // A timer of the service may still write to a session that a retired donor no longer owns.
@@ -115,8 +122,7 @@ inline void Engine::enqueue(Stream& s) {
   if (!in_batch_ && !flushing_) schedule();
 }
 
-// For what was written outside a batch of events, by a timer of the service, say: flushes in the
-// loop's next turn.
+// For what was written outside a batch of events, by a timer, say: flushes in the next turn.
 inline void Engine::schedule() {
   if (over()) return;
   uv_idle_start(&flusher_, [](uv_idle_t* idle) {
@@ -130,6 +136,7 @@ inline void Engine::schedule() {
 inline void Engine::flush() {
   flushing_ = true;
   announce_adopted();
+  if (kept_) commit_all();
   for (std::size_t i = 0; i < pending_.size(); ++i) {
     Stream* const queued = by_key(pending_[i]);
     if (queued == nullptr) continue;
@@ -143,13 +150,8 @@ inline void Engine::flush() {
     if (!s.dead_) rewatch(s);
   }
   pending_.clear();
-  for (std::size_t i = 0; i < ended_.size(); ++i) {
-    const auto it = streams_.find(ended_[i]);
-    if (it == streams_.end()) continue;
-    tell("on_closed()", [&] { it->second->on_closed(); });
-    streams_.erase(ended_[i]);
-  }
-  ended_.clear();
+  bury();
+  if (!unstored_.empty() || !doomed_.empty()) commit();
   flushing_ = false;
   if (!pending_.empty() || !thawed_.empty()) schedule();
   if (stopping_ && streams_.empty()) {
@@ -170,7 +172,7 @@ inline void Engine::announce_adopted() {
       s->opening_ = opening_.size();
       opening_.push_back(s);
     } else if (!s->dead_) {
-      s->on_open(true);
+      s->fresh_ ? begin_fresh(*s) : s->on_open(true);
     }
   }
   std::vector<SessionId> ready = std::exchange(thawed_, {});
@@ -198,13 +200,14 @@ inline void Engine::send_from(Stream& s) {
       break;
     }
     s.sent_ += static_cast<std::size_t>(n);
-    touch(s);
+    touch_sent(s);
   }
   trim(s);
   if (s.dead_) return;
   // Its reader had been waiting.
   if (was_full && s.mate_ != nullptr && s.output_size() < kHighWater) enqueue(*s.mate_);
   if (!s.output_.empty()) return;
+  if (std::exchange(s.store_again_, false)) unstored(s);
   if (s.closing_) return finish(s);
   if (s.shut_wanted_ && !std::exchange(s.shut_, true)) ::shutdown(s.fd_, SHUT_WR);
 }

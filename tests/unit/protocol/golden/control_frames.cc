@@ -81,6 +81,12 @@ supervisor::HandoffEnd spreading_end(std::uint32_t first_fd) {
   return out;
 }
 
+supervisor::HandoffEnd kept_end(std::uint32_t first_fd) {
+  auto out = handoff_end(first_fd);
+  out.donor_kept = true;
+  return out;
+}
+
 supervisor::HandoffEnd claiming_end(std::uint32_t first_fd) {
   auto out = handoff_end(first_fd);
   out.claims = manifest();
@@ -314,6 +320,7 @@ std::vector<Frame> supervisor_frames() {
        encode_start("chat", 3, listeners(), "/run/handoff/services.sock", true, kept())},
       {Type::kStart, "heir-kept", 4,
        encode_start_heir(handoff_end(0), "/run/handoff/services.sock", true, kept())},
+      {Type::kStart, "donor-kept", 2, encode_start_heir(kept_end(0), "")},
       {Type::kStart, "moved", 5, start_with_moved()},
       {Type::kStart, "more", 251, start_of_many().at(0).body},
       {Type::kStart, "last", 2, start_of_many().at(1).body},

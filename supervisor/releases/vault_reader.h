@@ -1,0 +1,16 @@
+// The reader of vaults, handoff-vault, as a release that a process is started from.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "supervisor/releases/release.h"
+
+namespace handoff::supervisor {
+
+// Opens it, once: what is installed later over it is for the next supervisor. On the loop's thread.
+Result<void> hold_vault_reader();
+// A release of its own for each process.
+Result<ReleasePtr> vault_reader();
+
+}  // namespace handoff::supervisor

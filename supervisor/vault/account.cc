@@ -1,0 +1,98 @@
+// The happy path: each lane's sessions in their order, each by the cookie of its socket; then the
+// connection that was being accepted, if there was one. The failures: a session whose socket is
+// gone has ended; one that the vault can't give, or that is to stay behind, is reset by whoever
+// hands over.
+#include "supervisor/vault/account.h"
+
+#include <unordered_set>
+#include <utility>
+
+#include "handoff/handoff.h"
+#include "libhandoff/vault/kernel.h"
+#include "libhandoff/vault/layout.h"
+#include "libhandoff/vault/memory.h"
+#include "supervisor/vault/sockets.h"
+
+namespace handoff::supervisor {
+namespace {
+
+constexpr const char* kQuarantined =
+    "processes have crashed in its input as often as vault_max_crashes allows";
+
+// Of a Unix socket the kernel counts nothing.
+Result<vault::Position> position_of(const vault::Listed& session, int fd) {
+  if (session.local) return vault::Position{};
+  if (const auto at = vault::position_at(fd)) return *at;
+  return fail(HANDOFF_ERR_PROTOCOL, "the kernel does not say how far its connection has come");
+}
+
+LeftSession left_of(const vault::Reader& lane, const vault::Listed& session, UniqueFd fd,
+                    bool quarantined) {
+  LeftSession out{.id = session.id,
+                  .kind = session.kind,
+                  .fd = std::move(fd),
+                  .saved = {},
+                  .fresh = session.fresh,
+                  .lost = quarantined ? kQuarantined : ""};
+  if (quarantined) return out;
+  const auto at = position_of(session, out.fd.get());
+  auto saved = at ? lane.recover(session, *at) : Failure(at.error());
+  if (saved) {
+    out.saved = std::move(*saved);
+  } else {
+    out.lost = saved.error().message;
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<LeftAccount> read_account(int memory, vault::Kept kept,
+                                 const std::set<std::uint64_t>& quarantined) {
+  const auto header = vault::Span::map(memory, 0, vault::kHeaderSpan, false);
+  if (!header) return Failure(header.error());
+  auto about = vault::read_about(header->bytes());
+  if (!about) return Failure(about.error());
+  if (!about->complete) {
+    return fail(HANDOFF_ERR_PROTOCOL, "the process has not owned the sessions of this vault");
+  }
+  LeftAccount out{.about = std::move(*about), .sessions = {}, .problems = {}};
+  Sockets sockets(std::move(kept));
+  std::unordered_set<std::uint64_t> known;
+  std::vector<std::uint32_t> accepting;
+  for (std::uint64_t number = 0; number < out.about.lanes; ++number) {
+    const auto span = vault::Span::map(memory, vault::lane_at(number), vault::kLaneSpan, false);
+    if (!span) return Failure(span.error());
+    const vault::Reader lane(span->bytes());
+    if (!lane.problem().empty()) {
+      out.problems.push_back("lane " + std::to_string(number) + ": " + lane.problem());
+    }
+    for (const vault::Listed& session : lane.sessions()) {
+      known.insert(session.cookie);
+      if (session.kind >= out.about.kinds.size()) {
+        out.problems.push_back("session " + std::to_string(session.id) + " is of no kind");
+        continue;
+      }
+      UniqueFd fd = sockets.take(session.cookie);
+      if (!fd.valid()) {
+        ++out.closed;
+        continue;
+      }
+      out.sessions.push_back(
+          left_of(lane, session, std::move(fd), quarantined.contains(session.id)));
+    }
+    if (lane.accepting() == 0 || lane.accepting() > out.about.kinds.size()) continue;
+    // Which of the lanes has accepted it does not matter: it has nothing yet.
+    UniqueFd fd = sockets.take_accepted(
+        [&](std::uint64_t cookie) { return known.contains(cookie) || lane.ended(cookie); });
+    if (!fd.valid()) continue;
+    out.sessions.push_back({.kind = lane.accepting() - 1,
+                            .fd = std::move(fd),
+                            .saved = {},
+                            .fresh = true,
+                            .lost = ""});
+  }
+  return out;
+}
+
+}  // namespace handoff::supervisor
