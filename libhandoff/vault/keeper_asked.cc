@@ -1,6 +1,9 @@
 // The side of those who ask a keeper.
+#include <linux/kcmp.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -81,6 +84,12 @@ Result<Kept> ask_keeper(int socket, int timeout_ms) {
     }
     for (std::size_t i = 0; i < fds.size(); ++i) out[batch.numbers[i]] = std::move(fds[i]);
   }
+}
+
+std::optional<bool> share_fds(pid_t one, pid_t other) {
+  const long differ = ::syscall(SYS_kcmp, one, other, KCMP_FILES, 0, 0);
+  if (differ < 0) return std::nullopt;
+  return differ == 0;
 }
 
 void dismiss_keeper(int socket) { (void)::send(socket, "x", 1, MSG_NOSIGNAL | MSG_DONTWAIT); }
