@@ -96,7 +96,7 @@ struct handoff_conn {
   std::uint64_t input_from = 0;
   std::uint64_t output_from = 0;
   std::size_t opening = handoff::poll::kNowhere;  // in the kit's list of that name
-  bool fresh = false;                             // in that list: a new one, after a death
+  bool fresh = false;                             // opened() has yet to come, after a death
   bool unstored = false;                          // has changed since the vault had it
   bool store_again = false;                       // the vault wants it once all output is sent
   handoff_conn* mate = nullptr;                   // the other connection of the session

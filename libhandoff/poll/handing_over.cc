@@ -234,7 +234,7 @@ void handoff_poll::announce_adopted() {
       c->opening = opening_.size();
       opening_.push_back(c);
     } else if (!c->dead) {
-      c->fresh ? begin(*c) : c->ops().adopted(c);
+      std::exchange(c->fresh, false) ? begin(*c) : c->ops().adopted(c);
     }
   }
   std::vector<std::uint64_t> ready = std::exchange(thawed_, {});

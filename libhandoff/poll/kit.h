@@ -96,7 +96,6 @@ struct handoff_poll : private handoff::detail::Ending<handoff_poll, handoff_conn
   }
 
   void log(int level, const std::string& message) const;
-
   std::string last_error = {};
 
  private:
@@ -130,6 +129,7 @@ struct handoff_poll : private handoff::detail::Ending<handoff_poll, handoff_conn
 
   // -- the handoff (handing_over.cc, record.cc)
   int save(std::uint64_t id, handoff_saved_t* out);
+  static int save_fresh(const handoff_conn& c, handoff_saved_t* out);
   static int restore(handoff_conn& c, const handoff_adopted& a);
   int adopt(const handoff_adopted& a, bool extends);
   int adopt_fresh(const handoff_adopted& a, Listener& listener);

@@ -27,8 +27,19 @@ class Making {
 
 }  // namespace
 
+// opened() has yet to come.
+int handoff_poll::save_fresh(const handoff_conn& c, handoff_saved_t* out) {
+  int result = handoff_save_state(out, "", 0);
+  if (result == 0) {
+    result = handoff_save_input_at(out, c.input_from, c.input.data(), c.input.size());
+  }
+  if (result == 0) result = handoff_save_output_at(out, c.output_from, "", 0);
+  return result == 0 ? handoff_save_flags(out, HANDOFF_VAULT_FRESH) : result;
+}
+
 int handoff_poll::save(std::uint64_t id, handoff_saved_t* out) {
   handoff_conn& c = *conns_.at(id);
+  if (c.fresh) return save_fresh(c, out);
   if (c.ops().save != nullptr) {
     const Making guard(c);
     const int result = c.ops().save(&c, out);
@@ -113,11 +124,14 @@ int handoff_poll::restore(handoff_conn& c, const handoff_adopted& a) {
 
 // One of which nothing was committed before its process died: as if it were accepted now.
 int handoff_poll::adopt_fresh(const handoff_adopted& a, Listener& listener) {
-  handoff_conn& c = *conns_.emplace(a.id, make(listener, a.id)).first->second;
+  const bool first = !conns_.contains(a.id);
+  if (first) conns_.emplace(a.id, make(listener, a.id));
+  handoff_conn& c = *conns_.at(a.id);
+  c.input = std::string_view(static_cast<const char*>(a.input), a.input_length);
+  if (!c.input.empty()) adopted_.push_back(c.id);
+  if (!first) return 0;
   c.fd = a.fd;
   c.inherited = c.fresh = true;
-  c.input.assign(static_cast<const char*>(a.input), a.input_length);
-  if (!c.input.empty()) adopted_.push_back(c.id);
   handoff_session_touch(handle_, c.id);
   opening_.push_back(&c);
   c.opening = opening_.size() - 1;

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <handoff/handoff.h>
+#include <handoff/vault.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -159,3 +160,13 @@ uint64_t handoff_generation(const handoff_t* h) {
   return 0;
 }
 void handoff_reason(handoff_t* h, const char* why) {}
+NOTHING(handoff_vault, const handoff_t* h)
+NOTHING(handoff_vault_accepting, handoff_t* h, const char* kind, int off)
+NOTHING(handoff_vault_current, handoff_t* h, uint64_t id)
+NOTHING(handoff_vault_put, handoff_t* h, uint64_t id)
+NOTHING(handoff_vault_commit, handoff_t* h)
+NOTHING(handoff_vault_take, handoff_t* h, int fds[2])
+ssize_t handoff_vault_recv(handoff_t* h, uint64_t id, uint64_t position, void* buffer, size_t size,
+                           const void** data) {
+  return -ENOENT;
+}

@@ -179,8 +179,8 @@ class Stream {
   std::uint64_t input_from_ = 0;
   std::uint64_t output_from_ = 0;
   std::size_t opening_ = static_cast<std::size_t>(-1);  // in the host's list of that name
-  bool fresh_ = false;                                  // in that list: a new one, after a death
-  bool unstored_ = false;                               // has changed since the vault had it
+  bool fresh_ = false;        // on_open(false) has yet to come, after a death
+  bool unstored_ = false;     // has changed since the vault had it
   bool store_again_ = false;  // the vault wants it once all output is sent
   std::uint64_t deadline_ms_ = 0;
 };

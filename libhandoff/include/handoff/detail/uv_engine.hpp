@@ -81,6 +81,7 @@ class Engine : detail::Ending<Engine, Stream> {
 
   // -- the handoff
   Saved save(SessionId id);
+  static Saved save_fresh(const Stream& s);
   void adopt(Adopted& a);
   void extend(Adopted& a);
   std::unique_ptr<Stream> make_again(Adopted& a, bool& opens);

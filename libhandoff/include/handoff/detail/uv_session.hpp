@@ -15,6 +15,7 @@ namespace handoff::uv {
 
 inline Saved Engine::save(SessionId id) {
   Stream& s = *streams_.at(id);
+  if (s.fresh_) return save_fresh(s);
   Saved saved(s.save());
   if (s.second_ && (s.second_->fd_ >= 0 || s.second_->placed_)) {
     saved.input = pack_pair(s);
@@ -66,6 +67,15 @@ inline void Engine::extend(Adopted& a) {
   stream->output_.append(a.output());
   trim(*stream);
   take(a, std::move(stream), opens);
+}
+
+// on_open(false) has yet to come.
+inline Saved Engine::save_fresh(const Stream& s) {
+  Saved saved{std::string()};
+  saved.input_at = Stretch{s.input_from_, s.input_};
+  saved.output_at = Stretch{s.output_from_, {}};
+  saved.flags = HANDOFF_VAULT_FRESH;
+  return saved;
 }
 
 inline std::unique_ptr<Stream> Engine::make_fresh(Adopted& a, bool& opens) {

@@ -172,7 +172,7 @@ inline void Engine::announce_adopted() {
       s->opening_ = opening_.size();
       opening_.push_back(s);
     } else if (!s->dead_) {
-      s->fresh_ ? begin_fresh(*s) : s->on_open(true);
+      std::exchange(s->fresh_, false) ? begin_fresh(*s) : s->on_open(true);
     }
   }
   std::vector<SessionId> ready = std::exchange(thawed_, {});

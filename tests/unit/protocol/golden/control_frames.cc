@@ -61,6 +61,28 @@ protocol::Register giving_back() {
   return m;
 }
 
+protocol::Register with_vault() {
+  protocol::Register m{1, 1, 3, manifest()};
+  m.vault = {.keeper_pid = 4712};
+  return m;
+}
+
+protocol::Register without_vault() {
+  protocol::Register m{1, 1, 3, manifest()};
+  m.vault = {.refused = "the service has a section 'rooms', and a vault keeps none"};
+  return m;
+}
+
+protocol::Start start_with_vault() {
+  protocol::Start m;
+  m.protocol_min = m.protocol_max = 1;
+  m.service = "chat";
+  m.generation = 3;
+  m.listeners = {{"public", "tcp:127.0.0.1:7000", 4026531840, 9, 0}};
+  m.vault = true;
+  return m;
+}
+
 supervisor::HandoffEnd handoff_end(std::uint32_t first_fd) {
   return {.id = 77,
           .channel_index = first_fd,
@@ -322,6 +344,7 @@ std::vector<Frame> supervisor_frames() {
        encode_start_heir(handoff_end(0), "/run/handoff/services.sock", true, kept())},
       {Type::kStart, "donor-kept", 2, encode_start_heir(kept_end(0), "")},
       {Type::kStart, "moved", 5, start_with_moved()},
+      {Type::kStart, "vault", 3, encode(start_with_vault())},
       {Type::kStart, "more", 251, start_of_many().at(0).body},
       {Type::kStart, "last", 2, start_of_many().at(1).body},
       {Type::kDonate, "", 3, supervisor::encode_donate(4, handoff_end(1))},
@@ -350,6 +373,8 @@ std::vector<Frame> service_frames() {
       {Type::kRegister, "rehearsal", 0,
        encode(protocol::Register{1, 1, 4, manifest(), false, 0, 0, true})},
       {Type::kRegister, "given-back", 0, encode(giving_back())},
+      {Type::kRegister, "vault", 0, encode(with_vault())},
+      {Type::kRegister, "unkept", 0, encode(without_vault())},
       {Type::kOwner, "", 0, encode(owner())},
       {Type::kOwner, "more", 1, encode(more_of_owner())},
       {Type::kOwner, "return", 2, encode(shown_owner())},

@@ -318,6 +318,8 @@ void expect_heard(const std::string& name, protocol::Type type, const std::strin
       {"Owner.hex", expect_owner},
       {"Owner-more.hex", expect_more_of_owner},
       {"Register-given-back.hex", expect_given_back},
+      {"Register-vault.hex", expect_register},
+      {"Register-unkept.hex", expect_register},
       {"Register-return.hex", expect_return},
       {"Owner-return.hex", expect_owner},
       {"Owner-owned-at.hex", expect_owner_since},
