@@ -70,7 +70,8 @@ int on_ticket(SSL* session, unsigned char* name, unsigned char* iv, EVP_CIPHER_C
                  monotonic_s());
   if (key == nullptr) return 0;  // a whole handshake
   if (!set_keys(*key, iv, cipher, mac, false)) return -1;
-  return key == keys->newest() ? 1 : 2;
+  // A client of TLS 1.3 should use a ticket once (RFC 8446, C.4), so it gets another one.
+  return key == keys->newest() && SSL_version(session) < TLS1_3_VERSION ? 1 : 2;
 }
 
 Failure no_room() {
