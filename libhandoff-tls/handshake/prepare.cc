@@ -85,8 +85,9 @@ Result<void> prepare(SSL_CTX* context) {
   SSL_CTX_clear_options(context, SSL_OP_ENABLE_KTLS | SSL_OP_ALLOW_CLIENT_RENEGOTIATION |
                                      SSL_OP_ALLOW_UNSAFE_LEGACY_RENEGOTIATION);
   SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+  // Early data is taken of nobody. What comes by a ticket of another server is passed over (RFC
+  // 8446, 4.2.10), so what may come of it (SSL_CTX_set_recv_max_early_data(3)) stays as it is.
   SSL_CTX_set_max_early_data(context, 0);
-  SSL_CTX_set_recv_max_early_data(context, 0);
   SSL_CTX_set_post_handshake_auth(context, 0);
   SSL_CTX_set_read_ahead(context, 0);
   if (const KeylogCallback before = SSL_CTX_get_keylog_callback(context); before != on_keylog) {

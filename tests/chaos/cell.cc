@@ -16,7 +16,10 @@ std::optional<T> find(std::span<const T> all, std::string_view text) {
 
 }  // namespace
 
-std::string_view name(Service service) { return service == Service::kEcho ? "echo" : "kv"; }
+std::string_view name(Service service) {
+  static constexpr std::string_view kNames[] = {"echo", "kv", "echo-tls"};
+  return kNames[static_cast<std::size_t>(service)];
+}
 
 std::string_view name(Victim victim) {
   static constexpr std::string_view kNames[] = {"donor", "heir", "supervisor", "donor+supervisor",

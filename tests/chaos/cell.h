@@ -10,7 +10,7 @@
 
 namespace chaos {
 
-enum class Service { kEcho, kKv };
+enum class Service { kEcho, kKv, kEchoTls };
 enum class Victim { kDonor, kHeir, kSupervisor, kDonorAndSupervisor, kHeirAndSupervisor };
 enum class Blow {
   kKill,  // SIGKILL
@@ -18,10 +18,16 @@ enum class Blow {
   kSlow,  // SIGSTOP for a moment
 };
 
-inline constexpr Service kServices[] = {Service::kEcho, Service::kKv};
+inline constexpr Service kServices[] = {Service::kEcho, Service::kKv, Service::kEchoTls};
 inline constexpr Victim kVictims[] = {Victim::kDonor, Victim::kHeir, Victim::kSupervisor,
                                       Victim::kDonorAndSupervisor, Victim::kHeirAndSupervisor};
 inline constexpr Blow kBlows[] = {Blow::kKill, Blow::kStop, Blow::kSlow};
+
+constexpr bool speaks_tls(Service service) { return service == Service::kEchoTls; }
+// What the service is under its supervisor, and in the names of its programs.
+constexpr std::string_view example(Service service) {
+  return service == Service::kKv ? "kv" : "echo";
+}
 
 constexpr bool has_donor(Victim v) {
   return v == Victim::kDonor || v == Victim::kDonorAndSupervisor;
@@ -29,7 +35,7 @@ constexpr bool has_donor(Victim v) {
 constexpr bool has_heir(Victim v) { return v == Victim::kHeir || v == Victim::kHeirAndSupervisor; }
 constexpr bool has_supervisor(Victim v) { return v != Victim::kDonor && v != Victim::kHeir; }
 
-std::string_view name(Service service);
+std::string_view name(Service service);  // "echo", "kv", "echo-tls"
 std::string_view name(Victim victim);
 std::string_view name(Blow blow);
 

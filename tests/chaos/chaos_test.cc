@@ -125,6 +125,8 @@ TEST(MatrixTest, KnowsEveryFailpointOfThisBuild) {
   EXPECT_GT(selected_points({}).size(), 90U);
   EXPECT_EQ(selected_points({.point = "donor.release.*"}),
             (std::vector<std::string>{"donor.release.sending", "donor.release.sent"}));
+  EXPECT_EQ(selected_points({.point = "@(donor|heir).claim.after"}),
+            (std::vector<std::string>{"donor.claim.after", "heir.claim.after"}));
 }
 
 TEST(MatrixTest, NamesOfCellsCanBeReadBack) {
@@ -151,6 +153,13 @@ TEST(ExpectationTest, IsWhatTheFaultTableSays) {
   EXPECT_FALSE(of("kv/donor/donor.copy_end.sent/stop").loss);
   EXPECT_FALSE(of("kv/supervisor/donor.copy_end.sent/kill").loss);
   EXPECT_EQ(of("kv/supervisor/donor.copy_end.sent/kill").statuses, std::set<int>{3});
+  EXPECT_TRUE(of("echo-tls/donor/donor.prepare.sent/kill").late_lost);
+  EXPECT_TRUE(of("echo-tls/donor+supervisor/heir.resumed.sent/stop").late_lost);
+  for (const char* cell :
+       {"echo/donor/donor.prepare.sent/kill", "echo-tls/donor/donor.prepare.sent/slow",
+        "echo-tls/heir/donor.prepare.sent/kill", "echo-tls/donor/donor.freeze.after/stop"}) {
+    EXPECT_FALSE(of(cell).late_lost) << cell;
+  }
 }
 
 // ---- the rules
@@ -171,6 +180,7 @@ class JudgeTest : public ::testing::Test {
   using Problems = std::vector<std::string>;
   static constexpr const char* kHeirKilled = "echo/heir/heir.prepared.sending/kill";
   static constexpr const char* kOwnerKilled = "echo/heir/heir.claim.after/kill";
+  static constexpr const char* kDonorKilledOverTls = "echo-tls/donor/donor.prepare.sent/kill";
   Findings found;
 };
 
@@ -202,6 +212,21 @@ TEST_F(JudgeTest, CountsWhatWasReportedAsLost) {
   EXPECT_EQ(problems(kOwnerKilled), Problems{});
   found.tally.reset = 4;
   EXPECT_EQ(problems(kOwnerKilled), Problems{"3 sessions reported as lost, 4 were"});
+}
+
+// A visitor in the middle of its handshake is a session of the donor alone.
+TEST_F(JudgeTest, KnowsWhoMayBeLostInAHandshake) {
+  found.struck.status = 5;
+  found.struck.reported = 1;
+  found.owner = Examination::Owner::kHeir;
+  found.tally.visitors_reset = 2;
+  EXPECT_EQ(problems(kDonorKilledOverTls), Problems{});
+  found.struck.reported = 3;
+  EXPECT_EQ(problems(kDonorKilledOverTls), Problems{"3 sessions reported as lost, 0 were"});
+  found.struck.reported = 1;
+  found.tally.reset = 1;
+  EXPECT_EQ(problems(kDonorKilledOverTls),
+            Problems{"1 connections were lost, and the fault table says none"});
 }
 
 // The heir died a moment before the supervisor said that all was done, or a moment after that.

@@ -14,6 +14,8 @@ namespace chaos {
 namespace {
 
 constexpr std::size_t kWindow = 3;
+// One request in four is large: while the reply to one comes, the next one goes.
+constexpr std::size_t kFullWindow = 8;
 constexpr std::uint64_t kQuietExchanges = 2;
 // A lazy client asks until the sockets' buffers are full and the service keeps answers back. It
 // asks 16 times at once, and stops after 128 answers of some 50 KB.
@@ -28,8 +30,9 @@ bool would_block() { return errno == EAGAIN || errno == ENOTCONN || errno == EIN
 }  // namespace
 
 Client::Client(int port, std::unique_ptr<Dialogue> dialogue, Manner manner, std::uint64_t number,
-               std::uint64_t exchanges)
+               std::uint64_t exchanges, std::unique_ptr<Tls> tls)
     : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)),
+      tls_(std::move(tls)),
       dialogue_(std::move(dialogue)),
       manner_(manner),
       number_(number),
@@ -37,6 +40,7 @@ Client::Client(int port, std::unique_ptr<Dialogue> dialogue, Manner manner, std:
   if (!fd_.valid()) throw std::system_error(errno, std::generic_category(), "socket");
   const int one = 1;
   ::setsockopt(fd_.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  if (tls_) tls_->begin(output_);
   if (manner == Manner::kLazy) {
     ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVBUF, &kLazyBuffer, sizeof kLazyBuffer);
   }
@@ -51,23 +55,30 @@ Client::Client(int port, std::unique_ptr<Dialogue> dialogue, Manner manner, std:
 }
 
 void Client::advance() {
-  if (alive() && manner_ != Manner::kLazy) read();
+  if (alive() && (manner_ != Manner::kLazy || shaking_hands())) read();
   if (alive()) compose();
   if (alive()) write();
 }
 
+void Client::ask(Exchange exchange) {
+  if (open_.empty()) since_ = Clock::now();
+  ++asked_;
+  if (tls_) {
+    tls_->say(exchange.request, output_);
+  } else {
+    output_ += exchange.request;
+  }
+  open_.push_back(std::move(exchange));
+  if (exchanges_ != 0 && asked_ == exchanges_) finishing_ = true;
+}
+
 void Client::compose() {
+  if (shaking_hands()) return;
   if (finishing_) {
-    output_ += std::exchange(rest_, {});
+    held_from_ = kNothing;
+    if (tls_ && open_.empty()) tls_->close(output_);
     return;
   }
-  const auto ask = [this](Exchange exchange) {
-    if (open_.empty()) since_ = Clock::now();
-    ++asked_;
-    output_ += exchange.request;
-    open_.push_back(std::move(exchange));
-    if (exchanges_ != 0 && asked_ == exchanges_) finishing_ = true;
-  };
   switch (manner_) {
     case Manner::kQuiet:
       while (asked_ < kQuietExchanges) ask(dialogue_->next());
@@ -83,27 +94,33 @@ void Client::compose() {
     case Manner::kHalf:
     case Manner::kBusy:
       if (open_.size() >= kWindow) return;
-      output_ += std::exchange(rest_, {});
+      held_from_ = kNothing;
       while (open_.size() < kWindow && !finishing_) ask(dialogue_->next());
       if (manner_ == Manner::kHalf) {
-        const std::size_t cut = std::max<std::size_t>(open_.back().request.size() / 2, 1);
-        rest_ = output_.substr(output_.size() - cut);
-        output_.resize(output_.size() - cut);
+        held_from_ = output_.size() - std::max<std::size_t>(open_.back().request.size() / 2, 1);
+      }
+      return;
+    case Manner::kFull:
+      while (open_.size() < kFullWindow && !finishing_) {
+        ask(asked_ % 4 == 3 ? dialogue_->large() : dialogue_->next());
       }
       return;
   }
 }
 
 void Client::write() {
-  if (!output_.empty()) {
-    const ssize_t n = ::send(fd_.get(), output_.data(), output_.size(), MSG_NOSIGNAL);
+  const std::size_t ready = std::min(output_.size(), held_from_);
+  if (ready > 0) {
+    const ssize_t n = ::send(fd_.get(), output_.data(), ready, MSG_NOSIGNAL);
     if (n < 0) {
       if (!would_block()) fail_errno("send");
       return;
     }
     output_.erase(0, static_cast<std::size_t>(n));
+    if (held_from_ != kNothing) held_from_ -= static_cast<std::size_t>(n);
   }
-  if (finishing_ && open_.empty() && output_.empty() && !shut_) {
+  const bool said_all = finishing_ && open_.empty() && output_.empty();
+  if (said_all && (!tls_ || tls_->closed()) && !shut_) {
     shut_ = true;
     if (::shutdown(fd_.get(), SHUT_WR) < 0) fail_errno("shutdown");
   }
@@ -117,16 +134,29 @@ void Client::read() {
       if (!would_block()) fail_errno("recv");
       return;
     }
-    if (n == 0) {
-      if (shut_ && open_.empty()) {
-        end_ = End::kDone;
-      } else {
-        fail(End::kEof, "the service closed the connection");
-      }
-      return;
-    }
-    check({buffer.data(), static_cast<std::size_t>(n)});
+    if (n == 0) return note_end();
+    hear({buffer.data(), static_cast<std::size_t>(n)});
   }
+}
+
+void Client::note_end() {
+  const bool asked_for = shut_ && open_.empty();
+  if (asked_for && (!tls_ || tls_->ended())) {
+    end_ = End::kDone;
+  } else {
+    fail(End::kEof, asked_for ? "the connection ended without close_notify"
+                              : "the service closed the connection");
+  }
+}
+
+void Client::hear(std::string_view bytes) {
+  if (!tls_) return check(bytes);
+  std::string plain;
+  const bool good = tls_->hear(bytes, plain, output_);
+  check(plain);
+  if (good || !alive()) return;
+  fault_ = Fault::kWrong;
+  fail(End::kFault, tls_->error());
 }
 
 void Client::check(std::string_view fresh) {

@@ -7,20 +7,23 @@
 #include <deque>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "dialogue.h"
 #include "libhandoff/base/unique_fd.h"
+#include "tls.h"
 
 namespace chaos {
 
 using Clock = std::chrono::steady_clock;
 
-// What a client does until wake(); then every client is busy.
+// What a client does until wake(); then every client is busy, but for those that are full.
 enum class Manner {
   kBusy,   // always some requests under way
-  kHalf,   // some requests under way, the last of them cut in two
+  kHalf,   // some requests under way, the last of them (or its record) cut in two
   kQuiet,  // has said something once, and waits
   kLazy,   // has asked for a lot, and does not read it
+  kFull,   // large requests and large replies are on their way all the time
 };
 
 class Client {
@@ -31,15 +34,17 @@ class Client {
     kRefused,
     kReset,
     kEof,    // closed by the service, unasked
-    kFault,  // a byte that is not the expected one: see fault()
+    kFault,  // a byte or a record that is not the expected one: see fault()
   };
 
-  // exchanges: finishes by itself after so many; 0: goes on.
+  // exchanges: finishes by itself after so many; 0: goes on. tls: of a connection that speaks TLS.
   Client(int port, std::unique_ptr<Dialogue> dialogue, Manner manner, std::uint64_t number,
-         std::uint64_t exchanges = 0);
+         std::uint64_t exchanges = 0, std::unique_ptr<Tls> tls = nullptr);
 
   void advance();
-  void wake() { manner_ = Manner::kBusy; }
+  void wake() {
+    if (manner_ != Manner::kFull) manner_ = Manner::kBusy;
+  }
   // Asks nothing new. When all is answered, the client ends the connection and waits for the
   // service to close it.
   void finish() {
@@ -64,15 +69,22 @@ class Client {
   void reset_gap();
 
  private:
+  bool shaking_hands() const { return tls_ != nullptr && !tls_->ready(); }
   void read();
+  void hear(std::string_view bytes);
   void check(std::string_view fresh);
+  void ask(Exchange exchange);
   void compose();
   void write();
+  void note_end();
   void note_answer();
   void fail(End end, const std::string& what);
   void fail_errno(const std::string& what);
 
+  static constexpr std::size_t kNothing = std::string::npos;
+
   handoff::UniqueFd fd_;
+  std::unique_ptr<Tls> tls_;
   std::unique_ptr<Dialogue> dialogue_;
   Manner manner_;
   std::uint64_t number_;
@@ -86,7 +98,7 @@ class Client {
   std::uint64_t asked_ = 0, answered_ = 0, bytes_ = 0;
   std::deque<Exchange> open_;               // asked, not answered
   std::string output_;                      // composed, not taken by the kernel
-  std::string rest_;                        // kHalf: the second half of the last request
+  std::size_t held_from_ = kNothing;        // kHalf: from there on output_ waits
   std::string partial_;                     // the reply as far as it has come
   Clock::time_point since_ = Clock::now();  // when the wait for the next answer began
   Clock::duration longest_gap_{};

@@ -132,8 +132,8 @@ Fault Dialogue::judge(const Exchange& expected, std::string_view got) const {
 }
 
 std::unique_ptr<Dialogue> make_dialogue(Service service, std::uint64_t number) {
-  if (service == Service::kEcho) return std::make_unique<EchoDialogue>(number);
-  return std::make_unique<KvDialogue>(number);
+  if (service == Service::kKv) return std::make_unique<KvDialogue>(number);
+  return std::make_unique<EchoDialogue>(number);
 }
 
 }  // namespace chaos

@@ -101,6 +101,12 @@ Verdict verdict(const Cell& cell, Phase phase) {
   return cell.blow == Blow::kKill ? heir_killed(phase) : heir_stopped(phase);
 }
 
+// A donor that hangs after the switch may be ended for it.
+bool loses_late(const Cell& cell, Phase phase) {
+  return speaks_tls(cell.service) && has_donor(cell.victim) && cell.blow != Blow::kSlow &&
+         phase >= Phase::kPrepared && phase <= Phase::kOwned;
+}
+
 void add(Expectation& to, const Verdict& verdict) {
   to.loss = to.loss || verdict.loss;
   to.nobody = to.nobody || verdict.down;
@@ -119,13 +125,15 @@ Expectation expect(const Cell& cell, const Point* point) {
     for (int phase = static_cast<int>(point->earliest); phase <= static_cast<int>(point->latest);
          ++phase) {
       add(out, verdict(cell, static_cast<Phase>(phase)));
+      out.late_lost = out.late_lost || loses_late(cell, static_cast<Phase>(phase));
     }
-    out.quiet_kept = cell.service == Service::kEcho && point->earliest == Phase::kCopied &&
+    out.quiet_kept = cell.service != Service::kKv && point->earliest == Phase::kCopied &&
                      point->latest == Phase::kCopied && cell.victim == Victim::kDonor;
     if (point->latest == Phase::kStopping) {
       out = {.loss = true, .ordered = true, .nobody = true, .statuses = {0, 1, 5}};
     }
   }
+  if (out.late_lost) out.statuses.insert(kLost);
   const bool supervisor_dies = has_supervisor(cell.victim) && cell.blow == Blow::kKill;
   out.nobody = (out.nobody && supervisor_dies) || out.ordered;
   if (supervisor_dies) {

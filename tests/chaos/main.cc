@@ -24,7 +24,7 @@ constexpr auto kLatest = 40ms;  // of --random, after an upgrade's start: longer
 
 struct Options {
   std::string cell, service, victim, blow, point = "*", json_file;
-  bool core = false, worker = false, list = false, log = false, surroundings = false;
+  bool core = false, worker = false, list = false, log = false, surroundings = false, full = false;
   std::size_t jobs = 4, sessions = 0;
   std::string random;
   std::uint64_t seed = static_cast<std::uint64_t>(
@@ -179,22 +179,28 @@ int run(int argc, char** argv) {
       "killed in each");
   auto* surroundings = app.add_flag("--surroundings", options.surroundings,
                                     "only the surroundings, without the matrix");
-  app.add_option("--service", options.service, "echo or kv");
+  app.add_option("--service", options.service, "echo, kv or echo-tls (echo over TLS 1.3 and 1.2)");
   app.add_option("--victim", options.victim,
                  "donor, heir, supervisor, donor+supervisor or heir+supervisor");
   app.add_option("--point", options.point,
-                 "failpoints, or surroundings, that match this pattern: 'donor.*', 'binary-*'");
+                 "failpoints, or surroundings, that match this pattern: 'donor.*', 'binary-*', "
+                 "'heir.@(claim|resumed).*'");
   app.add_option("--blow", options.blow,
                  "kill, stop (longer than every timer) or slow (shorter than any); with "
                  "--surroundings supervisor or service (is killed), or self (upgrade --self)");
   app.add_option("--random", options.random, "strike at random moments, for so long: 90s, 10m, 2h")
       ->excludes(surroundings);
   app.add_option("--seed", options.seed, "of --random; is printed if not given");
-  app.add_option("--soak", options.upgrades,
-                 "upgrades in a row (1000) on busy connections (200); what is left must not grow")
-      ->expected(0, 1)
-      ->default_str("1000")
-      ->excludes(surroundings);
+  auto* soaks =
+      app.add_option(
+             "--soak", options.upgrades,
+             "upgrades in a row (1000) on busy connections (200); what is left must not grow")
+          ->expected(0, 1)
+          ->default_str("1000")
+          ->excludes(surroundings);
+  app.add_flag("--full-duplex", options.full,
+               "with --soak: large requests and replies on each connection, all the time")
+      ->needs(soaks);
   app.add_option("--jobs", options.jobs, "cells at once")->capture_default_str();
   app.add_option("--sessions", options.sessions, "connections in each cell (24)");
   app.add_option("--json", options.json_file, "write the table and every cell to this file");
@@ -205,10 +211,13 @@ int run(int argc, char** argv) {
     app.parse(argc, argv);
     if (!options.cell.empty()) return run_cell(options);
     if (app.count("--soak") > 0) {
-      const auto service = choice(options.service, parse_service, "--service");
-      const std::size_t upgrades = options.upgrades == 0 ? 1000 : options.upgrades;
-      const std::size_t sessions = options.sessions == 0 ? 200 : options.sessions;
-      return soak(service.value_or(Service::kEcho), upgrades, sessions) ? 0 : 1;
+      SoakOptions soaked{.full = options.full};
+      if (const auto service = choice(options.service, parse_service, "--service")) {
+        soaked.service = *service;
+      }
+      if (options.upgrades != 0) soaked.upgrades = options.upgrades;
+      if (options.sessions != 0) soaked.sessions = options.sessions;
+      return soak(soaked) ? 0 : 1;
     }
     return options.random.empty() ? run_table(options) : run_random(options);
   } catch (const CLI::Success& success) {

@@ -21,7 +21,7 @@ std::vector<std::string> selected_points(const Selection& selection) {
                                " is new: tests/chaos/point.cc must say when it is passed");
     }
     if (selection.service && !point->on(*selection.service)) continue;
-    if (::fnmatch(selection.point.c_str(), name.c_str(), 0) == 0) out.push_back(name);
+    if (::fnmatch(selection.point.c_str(), name.c_str(), FNM_EXTMATCH) == 0) out.push_back(name);
   }
   return out;
 }

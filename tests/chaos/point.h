@@ -49,7 +49,7 @@ struct Point {
   Phase latest = Phase::kBefore;
   Provocation provocation;
   bool uncounted = false;  // the supervisor does not yet know how many sessions there are
-  bool sections = false;   // passed only by a service that has sections
+  bool sections = false;   // passed only by a service that has sections: TLS has its ticket keys
   // The process that passes the point has said that it serves, or that nothing is left with it. If
   // the other has said the like, the upgrade is over.
   bool said = false;
@@ -57,7 +57,7 @@ struct Point {
   // the heir has gone, the upgrade may be over, and the donor serves until it is struck.
   bool gave_up = false;
 
-  bool on(Service service) const { return !sections || service == Service::kKv; }
+  bool on(Service service) const { return !sections || service != Service::kEcho; }
 };
 
 // nullptr if the table does not know it.

@@ -88,7 +88,7 @@ Result result_from(const json& line) {
 }
 
 std::string line(const std::string& cell, const Result& result) {
-  static constexpr std::size_t kWidths[] = {5, 17, 31, 5};
+  static constexpr std::size_t kWidths[] = {9, 17, 31, 5};
   const std::vector<std::string> words = parts(cell);
   std::string out;
   for (std::size_t i = 0; i < std::size(kWidths); ++i) out += padded(words.at(i), kWidths[i]);

@@ -23,7 +23,7 @@ constexpr auto kServingTakes = 90s;
 constexpr auto kCountingTakes = 10s;
 
 std::string program_of(Service service, int release) {
-  return test::program("handoff-" + std::string(name(service)) + "-" + std::to_string(release));
+  return test::program("handoff-" + std::string(example(service)) + "-" + std::to_string(release));
 }
 
 int port_of(const json& status) {
@@ -41,7 +41,7 @@ Tally Tested::tally() const {
 
 Scene::Scene(Service service)
     : struck{.service = service,
-             .name = std::string(name(service)),
+             .name = std::string(example(service)),
              .one = path("one"),
              .two = path("two")},
       beside{.service = Service::kEcho,
@@ -49,6 +49,7 @@ Scene::Scene(Service service)
              .one = program_of(Service::kEcho, 1),
              .two = program_of(Service::kEcho, 2),
              .arguments = {"--name", "beside"}} {
+  if (speaks_tls(service)) struck.arguments = certificate_.emplace().options();
   copy_program(service, 1, struck.one);
   copy_program(service, 2, struck.two);
 }

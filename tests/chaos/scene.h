@@ -12,6 +12,7 @@
 
 #include "cell.h"
 #include "stage.h"
+#include "support/process/certificate.h"
 #include "support/process/process.h"
 #include "support/supervisor/supervisor.h"
 #include "traffic.h"
@@ -85,6 +86,8 @@ class Scene {
  private:
   void turn();
   std::string table(const Tested& of) const;
+
+  std::optional<test::Certificate> certificate_;
 };
 
 // The last line of a command's output, if it is JSON; else {}.

@@ -108,7 +108,7 @@ void Stage::provoke(Asked asked) {
       return;
     }
     case Act::kStop:
-      stop_ = supervision.command({"stop", std::string(name(cell.service))});
+      stop_ = supervision.command({"stop", std::string(example(cell.service))});
       break;
     case Act::kHold:
       break;

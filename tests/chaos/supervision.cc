@@ -37,9 +37,22 @@ Supervision::~Supervision() {
 }
 
 void Supervision::start(const std::string& failpoints) {
-  const std::string service(name(service_));
-  supervisor_.run({"--name", service, "--listen", "public=tcp:127.0.0.1:0", "--freeze-budget",
-                   "250ms", "--drain", "2s", "--", test::program("handoff-" + service + "-1")},
+  const std::string service(example(service_));
+  std::vector<std::string> arguments = {"--name",
+                                        service,
+                                        "--listen",
+                                        "public=tcp:127.0.0.1:0",
+                                        "--freeze-budget",
+                                        "250ms",
+                                        "--drain",
+                                        "2s",
+                                        "--",
+                                        test::program("handoff-" + service + "-1")};
+  if (certificate_) {
+    const std::vector<std::string> options = certificate_->options();
+    arguments.insert(arguments.end(), options.begin(), options.end());
+  }
+  supervisor_.run(std::move(arguments),
                   {{"HANDOFF_STATE_DIR", path("state")}, {"HANDOFF_FAILPOINT", failpoints}});
   started_.insert(pid());
 }
@@ -51,7 +64,7 @@ std::unique_ptr<test::Process> Supervision::command(std::vector<std::string> arg
 }
 
 std::unique_ptr<test::Process> Supervision::upgrade(int release) {
-  const std::string service(name(service_));
+  const std::string service(example(service_));
   // Of this handoff alone: how long a process on probation may be silent is longer than a blow.
   return command({"upgrade", "--json", "--stall-timeout", "500ms", service,
                   test::program("handoff-" + service + "-" + std::to_string(release))});

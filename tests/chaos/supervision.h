@@ -6,11 +6,13 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "cell.h"
+#include "support/process/certificate.h"
 #include "support/process/process.h"
 #include "support/supervisor/question.h"
 #include "support/supervisor/supervisor.h"
@@ -21,7 +23,9 @@ namespace test = handoff::test;
 
 class Supervision {
  public:
-  explicit Supervision(Service service) : service_(service) {}
+  explicit Supervision(Service service) : service_(service) {
+    if (speaks_tls(service)) certificate_.emplace();
+  }
   // Ends all processes, whichever supervisor started them.
   ~Supervision();
 
@@ -45,6 +49,7 @@ class Supervision {
 
  private:
   Service service_;
+  std::optional<test::Certificate> certificate_;
   test::Supervisor supervisor_;
   std::set<pid_t> started_;  // our children that are no services
 };

@@ -56,7 +56,7 @@ std::optional<Hit> parse_hit(std::string_view text) {
 std::vector<Siege> sieges(const SiegeSelection& selection) {
   std::vector<Siege> out;
   for (const What what : all<What>(kWhats)) {
-    if (::fnmatch(selection.what.c_str(), name(what).data(), 0) != 0) continue;
+    if (::fnmatch(selection.what.c_str(), name(what).data(), FNM_EXTMATCH) != 0) continue;
     for (const Service service : kServices) {
       for (const Hit hit : all<Hit>(kHits)) {
         if (selection.service.value_or(service) != service) continue;

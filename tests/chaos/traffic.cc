@@ -36,14 +36,19 @@ Tally& Tally::operator+=(const Tally& more) {
   return *this;
 }
 
-Traffic::Traffic(Service service, int port, std::size_t residents)
+Traffic::Traffic(Service service, int port, std::size_t residents, bool full)
     : service_(service), port_(port) {
+  if (speaks_tls(service)) tls_ = std::make_unique<TlsClients>();
   for (std::size_t i = 0; i < residents; ++i) {
-    const std::uint64_t number = ++next_number_;
-    const Manner manner = manner_of(i);
-    residents_.push_back(
-        {std::make_unique<Client>(port, make_dialogue(service, number), manner, number), manner});
+    const Manner manner = full ? Manner::kFull : manner_of(i);
+    residents_.push_back({connect(manner, 0), manner});
   }
+}
+
+std::unique_ptr<Client> Traffic::connect(Manner manner, std::uint64_t exchanges) {
+  const std::uint64_t number = ++next_number_;
+  return std::make_unique<Client>(port_, make_dialogue(service_, number), manner, number, exchanges,
+                                  tls_ ? tls_->make(number) : nullptr);
 }
 
 void Traffic::pump(const Idle& idle) {
@@ -69,11 +74,7 @@ void Traffic::pump(const Idle& idle) {
   std::erase(visitors_, nullptr);
 }
 
-void Traffic::visit() {
-  const std::uint64_t number = ++next_number_;
-  visitors_.push_back(std::make_unique<Client>(port_, make_dialogue(service_, number),
-                                               Manner::kBusy, number, kVisitorExchanges));
-}
+void Traffic::visit() { visitors_.push_back(connect(Manner::kBusy, kVisitorExchanges)); }
 
 bool Traffic::settled() const {
   return std::ranges::all_of(residents_, [](const Resident& r) { return r.client->settled(); });

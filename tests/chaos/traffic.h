@@ -28,7 +28,8 @@ struct Tally {
 
 class Traffic {
  public:
-  Traffic(Service service, int port, std::size_t residents);
+  // full: each resident is (Manner::kFull).
+  Traffic(Service service, int port, std::size_t residents, bool full = false);
 
   // One turn, at most every two milliseconds: calls idle() with the milliseconds that are left till
   // then.
@@ -61,10 +62,12 @@ class Traffic {
     std::uint64_t answer_for = 0;
   };
 
+  std::unique_ptr<Client> connect(Manner manner, std::uint64_t exchanges);
   void record(const Client& client, bool resident, Tally& tally) const;
 
   Service service_;
   int port_;
+  std::unique_ptr<TlsClients> tls_;  // of a service that speaks TLS
   std::vector<Resident> residents_;
   std::vector<std::unique_ptr<Client>> visitors_;
   std::uint64_t next_number_ = 0;

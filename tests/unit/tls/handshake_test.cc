@@ -280,5 +280,29 @@ TEST(HandshakeTest, EarlyDataIsNotTaken) {
   }
 }
 
+TEST(HandshakeTest, EarlyDataThatAnotherServerWouldTakeIsPassedOver) {
+  const SslContext before = make_context("TLS_AES_128_GCM_SHA256");
+  const SslContext context = make_context("TLS_AES_128_GCM_SHA256");
+  const SslContext peers = make_context("TLS_AES_128_GCM_SHA256");
+  SSL_CTX_set_max_early_data(before.get(), 16384);
+  Peer server(before.get(), true), client(peers.get(), false);
+  for (std::string bytes = client.feed(""); !bytes.empty();)
+    bytes = client.feed(server.feed(bytes));
+  const std::unique_ptr<SSL_SESSION, test::FreeSsl> session(SSL_get1_session(client.ssl()));
+  ASSERT_EQ(16384U, SSL_SESSION_get_max_early_data(session.get()));
+
+  Ours ours(context.get(), true);
+  Peer peer(peers.get(), false);
+  SSL_set_session(peer.ssl(), session.get());
+  std::size_t written = 0;
+  ASSERT_EQ(1, SSL_write_early_data(peer.ssl(), "too early", 9, &written));
+  SSL_do_handshake(peer.ssl());
+  talk(peer, ours);
+  ASSERT_EQ(1, handoff_tls_established(ours.get())) << handoff_tls_error(ours.get());
+  EXPECT_EQ(SSL_EARLY_DATA_REJECTED, SSL_get_early_data_status(peer.ssl()));
+  ASSERT_LE(0, ours.feed(peer.sealed("in time")));
+  EXPECT_EQ("in time", ours.read());
+}
+
 }  // namespace
 }  // namespace handoff::tls
