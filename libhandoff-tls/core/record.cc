@@ -16,15 +16,16 @@ void Record::begin(Role role, const Suite& suite, const std::uint8_t* read_secre
 }
 
 void Record::begin(Role role, const Suite& suite, const KeyBlock& keys,
-                   std::uint64_t explicit_nonce) {
+                   std::uint64_t explicit_nonce, std::uint64_t read) {
   role_ = role;
   const auto use = [&](Direction& d, const Secret<kMaxKey>& key, const Secret<kNonceSize>& iv) {
     std::memcpy(d.secret.data(), key.data(), suite.key_size);
     std::memcpy(d.iv.data(), iv.data(), suite.iv_size());
-    d.sequence = 1;
   };
   use(role == Role::kServer ? read_ : write_, keys.client_key, keys.client_iv);
   use(role == Role::kServer ? write_ : read_, keys.server_key, keys.server_iv);
+  read_.sequence = read;
+  write_.sequence = 1;
   write_.explicit_nonce = explicit_nonce;
   suite_ = &suite;
 }

@@ -69,8 +69,10 @@ class Record {
   // A handshake has ended. TLS 1.3: so many records were written by the traffic secret, none read.
   void begin(Role role, const Suite& suite, const std::uint8_t* read_secret,
              const std::uint8_t* write_secret, std::uint64_t written);
-  // TLS 1.2: the Finished messages were number 0, and explicit_nonce comes next.
-  void begin(Role role, const Suite& suite, const KeyBlock& keys, std::uint64_t explicit_nonce);
+  // TLS 1.2: our Finished was number 0, and explicit_nonce comes next. Of the peer's so many
+  // records were read, more than one where it has cut its Finished.
+  void begin(Role role, const Suite& suite, const KeyBlock& keys, std::uint64_t explicit_nonce,
+             std::uint64_t read = 1);
   // max_fragment_length as RFC 6066, 4 numbers it: 1 to 4 stand for 512 to 4096 bytes, 0 for none.
   void limit_fragments(std::uint8_t code) { limit_ = code == 0 ? kMaxFragment : 256U << code; }
 

@@ -125,6 +125,8 @@ Result<bool> Handshake::advance(std::string_view input, std::size_t& consumed, B
         const int taken = BIO_write(SSL_get_rbio(ssl_), rest.data(), static_cast<int>(size));
         if (taken != static_cast<int>(size)) return out_of_memory();
         consumed += size;
+        if (peer_changed_) ++read_;
+        peer_changed_ = peer_changed_ || type == Type::kChangeCipher;
       }
     }
     // A client speaks first, and a callback that has put off its answer is asked again.
@@ -245,7 +247,7 @@ Result<void> Handshake::finish_12(const Suite& suite, Record& record) const {
   if (!all || after->sequence != 1) {
     return unproven("its Finished is not the one record that OpenSSL has protected");
   }
-  record.begin(role_, suite, keys, explicit_nonce + 1);
+  record.begin(role_, suite, keys, explicit_nonce + 1, read_);
   return {};
 }
 

@@ -1,10 +1,11 @@
 // A handshake: OpenSSL's, over memory, until the record layer can take over.
 //
 // OpenSSL gets one whole record at a time. So when the handshake is over nothing of the peer's is
-// in it, and the number of the peer's next record is known: 0, in TLS 1.2 1. The number of our own
-// next record is proven: each protected record that OpenSSL has written is opened again by the keys
-// that we have, and those under the application's key are counted. A session whose records can't
-// all be opened is refused: a wrong number would be a nonce used twice.
+// in it, and the number of the peer's next record is known: 0, in TLS 1.2 as many as came behind
+// its ChangeCipherSpec. The number of our own next record is proven: each protected record that
+// OpenSSL has written is opened again by the keys that we have, and those under the application's
+// key are counted. A session whose records can't all be opened is refused: a wrong number would be
+// a nonce used twice.
 #pragma once
 
 #include <cstddef>
@@ -54,7 +55,9 @@ class Handshake {
   ssl_st* ssl_ = nullptr;
   Role role_ = Role::kServer;
   InArena<Secrets> secrets_;
-  std::string sent_;  // all that OpenSSL has written
+  std::string sent_;           // all that OpenSSL has written
+  bool peer_changed_ = false;  // its ChangeCipherSpec has come: TLS 1.2 protects what follows
+  std::uint64_t read_ = 0;     // records behind that
 };
 
 }  // namespace handoff::tls

@@ -198,8 +198,9 @@ bool soak(const SoakOptions& options) {
       static_cast<unsigned long long>(tally.duplicated),
       static_cast<unsigned long long>(tally.wrong), static_cast<unsigned long long>(tally.reset),
       static_cast<long long>(tally.longest_gap.count()));
-  if (options.full)
+  if (options.full) {
     std::printf("upgrades that ran out of time and were tried again: %zu\n", soak.missed());
+  }
   for (const std::string& error : tally.errors) std::cout << error << "\n";
   return good;
 }

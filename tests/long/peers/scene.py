@@ -1,16 +1,20 @@
-"""What a row of tests/long/tls has: certificates, an example under a supervisor, a client whose lines are checked."""
+"""What tests/long/tls and its neighbours have: certificates, an example under a supervisor, a client whose lines are
+checked."""
 import contextlib
 import json
 import os
 import re
 import subprocess
+import tempfile
 import threading
 import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-BIN = ROOT / "build/release/bin"
+BIN = Path(os.environ.get("HANDOFF_TEST_BIN", ROOT / "build/release/bin"))
 PATIENCE_S = 60
+EC = ("ec", "-pkeyopt", "ec_paramgen_curve:P-256")
+RSA = ("rsa:2048",)
 
 
 class Failed(Exception):
@@ -19,6 +23,20 @@ class Failed(Exception):
 
 def run(*command: object, **more) -> subprocess.CompletedProcess:
     return subprocess.run([str(word) for word in command], check=True, **more)
+
+
+def build(*examples: str, groups: tuple[str, ...] = ()):
+    """Both releases of the examples and the supervisor, in the release preset; installs what these groups need.
+
+    Where HANDOFF_TEST_BIN names a folder, its programs are taken as they are.
+    """
+    run(ROOT / "scripts/deps", "build", "test", *groups)
+    if "HANDOFF_TEST_BIN" in os.environ:
+        return
+    if not (ROOT / "build/release/build.ninja").exists():
+        run("cmake", "--preset", "release", cwd=ROOT, stdout=subprocess.DEVNULL)
+    targets = ["handoff-supervisor"] + [f"handoff-{name}-{release}" for name in examples for release in (1, 2)]
+    run("cmake", "--build", "--preset", "release", "--target", *targets, cwd=ROOT)
 
 
 def wait_until(so, what: str):
@@ -34,11 +52,11 @@ def wait_until(so, what: str):
 class Files:
     """The certificates of server and client, and what clients leave."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, key: tuple[str, ...] = EC):
         self.folder = folder
         for name in ("server", "client"):
             run(
-                *"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2".split(),
+                *("openssl", "req", "-x509", "-newkey", *key, "-nodes", "-days", "2"),
                 *("-subj", f"/CN={name}", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"),
                 *("-keyout", folder / f"{name}.key", "-out", folder / f"{name}.pem"),
                 stderr=subprocess.DEVNULL,
@@ -57,15 +75,14 @@ class Files:
 class Service:
     """An example under a supervisor of its own."""
 
-    def __init__(self, name: str, files: Files, listeners: list[str], options: tuple[object, ...] = ()):
+    def __init__(self, name: str, files: Files, listeners: list[str], options: tuple[object, ...] = (), tls=True):
         self.name, self.generation = name, 1
-        self.folder = files.folder / f"runtime-{name}-{len(options)}"
-        self.folder.mkdir(mode=0o700)
+        self.folder = Path(tempfile.mkdtemp(prefix="runtime-", dir=files.folder))
         self.environment = {**os.environ, "HANDOFF_RUNTIME_DIR": str(self.folder)}
         words = [BIN / "handoff", "run", "--name", name]
         for listener in listeners:
             words += ["--listen", f"{listener}=tcp:127.0.0.1:0"]
-        words += ["--", self.program(1), "--tls-cert", files.ca, "--tls-key", files.key, *options]
+        words += ["--", self.program(1), *(["--tls-cert", files.ca, "--tls-key", files.key] if tls else []), *options]
         self.log = open(self.folder / "log", "wb")
         self.process = subprocess.Popen(
             [str(word) for word in words], env=self.environment, stdout=self.log, stderr=self.log

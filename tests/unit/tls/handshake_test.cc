@@ -2,8 +2,12 @@
 #include <gtest/gtest.h>
 #include <openssl/x509.h>
 
+#include <algorithm>
 #include <cstring>
+#include <vector>
 
+#include "libhandoff-tls/core/record.h"
+#include "libhandoff-tls/sys/arena.h"
 #include "peer.h"
 
 namespace handoff::tls {
@@ -278,6 +282,41 @@ TEST(HandshakeTest, EarlyDataIsNotTaken) {
     session.reset(SSL_get1_session(peer.ssl()));
     EXPECT_EQ(0U, SSL_SESSION_get_max_early_data(session.get()));
   }
+}
+
+// A message may come in several records (RFC 5246, 6.2.1). OpenSSL as the peer cuts none so small.
+TEST(HandshakeTest, AFinishedInManyRecordsIsCounted) {
+  const char* const name = "ECDHE-ECDSA-AES128-GCM-SHA256";
+  const Suite& suite = *find_suite(0xC02B);
+  const SslContext context = make_context(name), peers = make_context(name);
+  Ours ours(context.get(), true);
+  Peer peer(peers.get(), false);
+  ASSERT_LE(0, ours.feed(peer.feed("")));
+  std::string flight = peer.feed(ours.sent());
+  std::string finished("\x14\x00\x00\x0c", 4);
+  finished.resize(16);
+  ASSERT_EQ(12U, SSL_get_finished(peer.ssl(), finished.data() + 4, 12));
+  flight.resize(flight.size() - kHeaderSize - finished.size() - expansion(suite));
+
+  unsigned char master[kMasterSize], client[kRandomSize], server[kRandomSize];
+  SSL_SESSION_get_master_key(SSL_get_session(peer.ssl()), master, sizeof master);
+  SSL_get_client_random(peer.ssl(), client, sizeof client);
+  SSL_get_server_random(peer.ssl(), server, sizeof server);
+  const KeyBlock keys = key_block(suite, master, client, server);
+  const InArena<Direction> writing = make_in_arena<Direction>();
+  std::copy_n(keys.client_key.data(), suite.key_size, writing->secret.data());
+  writing->iv = keys.client_iv;
+  const auto sealed = [&](Type type, std::string_view plain) {
+    std::vector<std::uint8_t> out(kHeaderSize + plain.size() + expansion(suite));
+    protect(suite, *writing, type, plain, out.data());
+    return std::string(out.begin(), out.end());
+  };
+  for (const char& byte : finished) flight += sealed(Type::kHandshake, {&byte, 1});
+  ASSERT_LE(0, ours.feed(flight)) << handoff_tls_error(ours.get());
+  ASSERT_EQ(1, handoff_tls_established(ours.get()));
+  EXPECT_EQ(finished.size(), ours.info().records_read);
+  ASSERT_LE(0, ours.feed(sealed(Type::kData, "hello"))) << handoff_tls_error(ours.get());
+  EXPECT_EQ("hello", ours.read());
 }
 
 TEST(HandshakeTest, EarlyDataThatAnotherServerWouldTakeIsPassedOver) {
