@@ -2,6 +2,7 @@
 // where it was, `handoff plan`, and upgrades that are refused.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -92,9 +93,13 @@ TEST_F(RegionUpgradeTest, APlanTellsItsSizeItsLayoutAndWhatWouldBeRefusedAndLeav
   auto plan = supervisor_->plan(region(2), {"--release", "2"});
   ASSERT_EQ(plan.status, 0) << plan.describe();
   const auto done = plan.done();
-  EXPECT_EQ(done.at("states").at(1).at("kind"), "table");
-  EXPECT_EQ(done.at("states").at(1).at("region"), true);
-  EXPECT_EQ(done.at("states").at(1).at("travels"), 1);
+  const auto& states =
+      done.at("states");  // a release may have kinds that this one knows nothing of
+  const auto table =
+      std::ranges::find(states, "table", [](const auto& one) { return one.at("kind"); });
+  ASSERT_NE(table, states.end()) << plan.describe();
+  EXPECT_EQ(table->at("region"), true);
+  EXPECT_EQ(table->at("travels"), 1);
   EXPECT_EQ(done.at("bytes").at("regions"), kSize);
   EXPECT_LT(done.at("memory").at("needed").get<std::uint64_t>(), kSize) << "it is there already";
   EXPECT_EQ(done.at("way_back").at("possible"), true) << "an upgrade does not refuse it, either";
