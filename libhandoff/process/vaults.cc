@@ -127,7 +127,12 @@ void Vaults::complete(const std::vector<Registry*>& lanes) const {
   }
 }
 
+// From here on nobody is to recover from it, also if this process is killed before its keeper ends.
 void Vaults::dismiss() const {
+  if (header_.data() != nullptr) {
+    auto& complete = *reinterpret_cast<vault::Complete*>(header_.data() + vault::kCompleteAt);
+    for (std::uint32_t& lane : complete.lane) vault::store(lane, 0U);
+  }
   if (keeper_) keeper_->dismiss();
 }
 

@@ -12,6 +12,7 @@
 #include "supervisor/host/journal.h"
 #include "supervisor/host/runtime_dir.h"
 #include "supervisor/releases/unpacker.h"
+#include "supervisor/releases/vault_reader.h"
 
 namespace handoff::supervisor {
 
@@ -135,6 +136,9 @@ std::vector<Finding> examine() {
   const auto unpacker = open_unpacker();
   out.push_back(optional("handoff-unpack", unpacker.has_value(), "",
                          unpacker ? "" : unpacker.error().message));
+  const auto reader = open_vault_reader();
+  out.push_back(
+      optional("handoff-vault", reader.has_value(), "", reader ? "" : reader.error().message));
   out.push_back(runtime());
   out.push_back(history());
   return out;

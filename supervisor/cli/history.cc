@@ -106,6 +106,8 @@ std::vector<std::string> row(const json& record) {
   if (record.contains("blackout_us") && record["blackout_us"].is_object()) {
     blackout = text(record["blackout_us"].value("max", json())) + " us";
   }
+  // Of a recovery clients have waited since the death.
+  if (record.contains("took_us")) blackout = text(record["took_us"]) + " us";
   return {text_in(record, "at", "-"),
           text(record.value("service", json())),
           event_of(record),

@@ -106,7 +106,9 @@ ExitStatus check(const Config& config, const std::string& runtime, const std::st
     problems.push_back(opened.error().message);
   }
   if (const auto held = hold_unpacker(); !held) return refuse("unpack", held.error().message);
-  if (const auto held = hold_vault_reader(); !held) return refuse("vault", held.error().message);
+  if (std::ranges::any_of(config.services, &ServiceConfig::vault)) {
+    if (const auto held = hold_vault_reader(); !held) return refuse("vault", held.error().message);
+  }
   uv_loop_t loop;
   if (const int result = uv_loop_init(&loop); result < 0) {
     return refuse("loop", uv_strerror(result));

@@ -85,6 +85,26 @@ std::string children_of(const std::string& name, const json& of) {
   return count > told ? out + " and " + std::to_string(count - told) + " more" : out;
 }
 
+// What becomes of its sessions should it die; "" if there is nothing to be said.
+std::string vault_of(const json& service) {
+  const json vault = service.value("vault", json::object());
+  const std::string name = text_of(service.at("name"));
+  std::string out;
+  if (vault.value("why", json()).is_string()) {
+    out += "! " + name +
+           ": it has no vault, so its sessions end with it: " + text_of(vault.at("why")) + "\n";
+  }
+  const json last = vault.value("last_recovery", json());
+  if (!last.is_object()) return out;
+  const json sessions = last.value("sessions", json::object());
+  const auto lost = number_in(sessions, "lost") + number_in(sessions, "closed");
+  return out + name + ": " + counted(number_in(sessions, "moved"), "session") +
+         " went on from its vault " + format_duration(microseconds_in(last, "took_us")) +
+         " after a death, at " + text_in(last, "at") +
+         (lost == 0 ? "" : ", and " + std::to_string(lost) + " did not") + ": " +
+         text_in(last.value("error", json::object()), "message") + "\n";
+}
+
 std::string digest_of(const json& service) {
   return short_digest(text_of(service.at("digest"))) + (drifted(service) ? " *" : "");
 }
@@ -148,6 +168,7 @@ ExitStatus status_command(const ServiceOptions& options) {
                 << next_start_of(problem) << "\n";
     }
   }
+  for (const json& service : answer.last.at("services")) std::cout << vault_of(service);
   for (const json& service : answer.last.at("services")) {
     const json leaving = service.value("leaving_by_itself", json());
     if (!leaving.is_string()) continue;

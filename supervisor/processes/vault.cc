@@ -65,15 +65,16 @@ Result<void> find_memory(Vault& vault) {
   return {};
 }
 
+// A process that has retired ends its keeper: what is not there is no news.
 std::optional<VaultLeft> look_at_vault(Vault& vault) {
   if (!vault.kept()) return std::nullopt;
   if (const auto found = find_memory(vault); !found) {
-    spdlog::warn("a vault is lost: {}", found.error().message);
+    spdlog::debug("a vault is lost: {}", found.error().message);
     return std::nullopt;
   }
   // Nobody holds the mailbox of a keeper that has gone.
   if (const auto keeper = call_keeper(vault); !keeper) {
-    spdlog::warn("a vault is lost, since its keeper is: {}", keeper.error().message);
+    spdlog::debug("a vault is lost, since its keeper is: {}", keeper.error().message);
     return std::nullopt;
   }
   const auto header = vault::Span::map(vault.memory.get(), 0, vault::kHeaderSpan, false);

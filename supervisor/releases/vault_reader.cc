@@ -5,8 +5,6 @@
 #include <optional>
 #include <utility>
 
-#include "supervisor/releases/own_program.h"
-
 namespace handoff::supervisor {
 namespace {
 
@@ -17,9 +15,13 @@ std::optional<OwnProgram>& held_reader() {
 
 }  // namespace
 
+Result<OwnProgram> open_vault_reader() {
+  return open_own_program("handoff-vault", "sessions can't go on from a vault");
+}
+
 Result<void> hold_vault_reader() {
   if (held_reader()) return {};
-  auto opened = open_own_program("handoff-vault", "sessions can't go on from a vault");
+  auto opened = open_vault_reader();
   if (!opened) return Failure(opened.error());
   held_reader() = std::move(*opened);
   return {};

@@ -74,7 +74,9 @@ Result<std::unique_ptr<Supervisor>> Supervisor::open(uv_loop_t* loop, const Conf
     spdlog::warn("{}", note.why);
   }
   if (const auto held = hold_unpacker(); !held) spdlog::warn("{}", held.error().message);
-  if (const auto held = hold_vault_reader(); !held) spdlog::warn("{}", held.error().message);
+  if (std::ranges::any_of(config.services, &ServiceConfig::vault)) {
+    if (const auto held = hold_vault_reader(); !held) spdlog::warn("{}", held.error().message);
+  }
   if (watch.all || !watch.services.empty()) self->watching_.emplace(loop, std::move(watch));
   for (const ServiceConfig& service : config.services) {
     auto before = predecessor->take(service);

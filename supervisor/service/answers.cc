@@ -73,8 +73,9 @@ void Answers::take_findings(Generation generation, protocol::Rehearsed findings)
 
 void Answers::tell(const Announce& announce) {
   if (announce.begins && announce.phase == "start") {
-    // A restart opens nothing: this is the first that is heard of it.
-    if (!under_way_ || under_way_->request != announce.request) {
+    // A restart opens nothing: this is the first that is heard of it. Of a recovery that has failed
+    // nothing was heard, either.
+    if (!under_way_ || under_way_->request != announce.request || under_way_->announced) {
       under_way_ = UnderWay{.request = announce.request};
     }
     under_way_->announced = true;

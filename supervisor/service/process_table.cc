@@ -150,6 +150,7 @@ void ProcessTable::take(Process& process, Heard what) {
       process.vault.keeper = static_cast<pid_t>(named->vault->keeper_pid);
       process.vault.refused = std::move(named->vault->refused);
     }
+    if (!process.vault.kept()) process.vault.memory.reset();  // nobody writes there
     process.manifest = std::move(named->manifest);
     process.given_back = std::move(named->given_back);
     process.drops = std::move(named->drops);

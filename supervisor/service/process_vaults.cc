@@ -108,7 +108,7 @@ bool ProcessTable::keeper_ended(pid_t pid) {
     process->vault.keeper = 0;
     process->vault.refused = "its keeper has ended";
     const bool serves = owner() == process.get();
-    spdlog::log(serves ? spdlog::level::err : spdlog::level::info,
+    spdlog::log(serves ? spdlog::level::err : spdlog::level::debug,
                 "{}: the keeper of generation {} (pid {}) has ended{}", name(), generation, pid,
                 serves ? ": a death of that costs its sessions now; handoff restart gives it "
                          "another"

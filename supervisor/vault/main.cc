@@ -174,6 +174,9 @@ Result<void> recover(const supervisor::ReaderArguments& arguments) {
       supervisor::read_account(arguments.memory, std::move(*kept), arguments.quarantined);
   if (!account) return Failure(account.error());
   for (const std::string& problem : account->problems) say(problem);
+  if (account->closed > 0) {
+    say(std::to_string(account->closed) + " sessions have no socket any more, and have ended");
+  }
   VaultDonor donor(std::move(*account));
   if (auto ok = donor.declare(); !ok) return ok;
   if (auto ok = donor.open_sessions(); !ok) return ok;

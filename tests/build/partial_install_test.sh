@@ -28,7 +28,7 @@ install library --component library || fail "the library can't be installed alon
   fail "the component 'library' has $(installed library)"
 
 install all || fail "what was built can't be installed: $(cat "$work/log")"
-for program in handoff handoff-unpack; do
+for program in handoff handoff-unpack handoff-vault; do
   tr -s '\n ' ' ' <"$work/log" | grep -q "/$program was not built, and is not installed" ||
     fail "nobody is told that $program is missing: $(cat "$work/log")"
 done

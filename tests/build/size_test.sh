@@ -13,7 +13,7 @@ if [ "$size" -gt "$limit" ]; then
   echo "size_test.sh: handoff has $size bytes when it is stripped, and $limit are allowed" >&2
   exit 1
 fi
-for name in handoff handoff-unpack libhandoff.so libhandoff.a; do
+for name in handoff handoff-unpack handoff-vault libhandoff.so libhandoff.a; do
   file=$(find "$work" -name $name ! -type d ! -path '*/completions/*')
   [ -e "$file" ] || {
     echo "size_test.sh: $name was not installed" >&2

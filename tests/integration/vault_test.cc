@@ -57,7 +57,6 @@ class Asked {
     const One one = next();
     kill_and_wait(hold(one.pid));
   }
-  void let_next_go() const { (void)next(); }
   // From now on nobody waits: a failpoint goes on where nobody listens.
   void close() { fd_.reset(); }
 
@@ -236,20 +235,6 @@ TEST_F(VaultTest, ADonorThatDiesInAnUpgradeCostsNobodyAnything) {
     expect_flawless(swarm);
     EXPECT_EQ(supervisor.history("upgrade").front().at("sessions").at("lost"), 0);
   }
-}
-
-TEST_F(VaultTest, SoDoesAnHeirThatDiesAsTheOwner) {
-  const TempDir dir;
-  Asked asked(dir / "asked");
-  Supervisor supervisor(with_vault(asked.at("heir.run.after")));
-  EchoSwarm swarm(clients_of(supervisor));
-  ASSERT_TRUE(swarm.wait_until_each_answered_by("1", Deadline::in(30s)));
-  const auto upgrade = supervisor.begin({"upgrade", "--json", "echo", echo(2)});
-  asked.kill_next();
-  asked.close();
-  (void)upgrade->wait();
-  wait_for_recoveries(supervisor, 1);
-  expect_flawless(swarm);
 }
 
 // ---- the keeper, and the next supervisor --------------------------------------------------------

@@ -38,7 +38,7 @@ class KinTest : public testing::Test {
   std::string kin() const {
     std::string out;
     for (const auto& [generation, processes] :
-         kin_of(all, roots, {kHome, "chat", kSupervisor, holds})) {
+         kin_of(all, roots, {kHome, "chat", kSupervisor, holds, keepers})) {
       out += (out.empty() ? "" : ", ") + std::to_string(generation) + ":";
       for (const ProcessSeen& process : processes) out += " " + std::to_string(process.pid);
     }
@@ -48,10 +48,26 @@ class KinTest : public testing::Test {
   std::vector<ProcessSeen> all;
   std::vector<Root> roots;
   std::vector<Hold> holds;
+  std::vector<int> keepers;
 };
 
 TEST_F(KinTest, AProcessAloneHasNone) {
   runs(1, 100, 1000);
+  EXPECT_EQ(kin(), "");
+}
+
+// A clone of the process has its environment, and is a child of the supervisor.
+TEST_F(KinTest, TheKeeperOfItsVaultIsNobodysChild) {
+  is_gone(1, 100, 1000);
+  see({.pid = 101,
+       .parent = kSupervisor,
+       .session = 101,
+       .started = 1001,
+       .home = kHome,
+       .service = "chat",
+       .generation = 1});
+  EXPECT_EQ(kin(), "1: 101");
+  keepers = {101};
   EXPECT_EQ(kin(), "");
 }
 

@@ -101,44 +101,68 @@ std::vector<Passed> many(const std::string& name, int count) {
   return out;
 }
 
+void pass(int count, bool heir, bool vault) {
+  StartOf start{.service = "chat", .generation = 3, .mailbox = 7};
+  if (vault) start.vault_fds = {8, 9};
+  if (heir) {
+    start.heir = HandoffEnd{.id = 3, .channel_index = 0, .peer_index = 1};
+    start.heir_fds = {5, 6};
+  }
+  StartListeners listeners{.kept = many("k", count), .before = many("b", 3)};
+  if (!heir) listeners.listeners = many("l", 2);
+  listeners.offered = many("o", count);
+  std::set<std::string> names;
+  const auto frames = start_frames(start, listeners);
+  std::size_t frames_left = frames.size();
+  for (const StartFrame& frame : frames) {
+    ASSERT_LE(frame.fds.size(), protocol::kMaxFds);
+    ASSERT_LE(frame.body.size(), protocol::kMaxBody);
+    const auto read = protocol::decode<protocol::Start>(frame.body);
+    ASSERT_TRUE(read) << read.error().message;
+    EXPECT_EQ(read->more, --frames_left > 0);
+    const bool first = &frame == frames.data();
+    EXPECT_EQ(read->handoff.has_value(), heir && first);
+    EXPECT_EQ(read->vault, vault && first);
+    if (first) {
+      EXPECT_EQ(frame.fds.at(read->mailbox - 1), 7);
+      EXPECT_EQ(heir ? frame.fds.at(1) : 6, 6);
+      if (vault) {
+        EXPECT_EQ(frame.fds.at(frame.fds.size() - 2), 8);
+        EXPECT_EQ(frame.fds.back(), 9);
+      }
+    }
+    for (const auto* list : {&read->listeners, &read->kept, &read->before}) {
+      for (const protocol::Named& one : *list) {
+        EXPECT_EQ(frame.fds.at(one.fd_index), 100 + std::stoi(one.name.substr(1)));
+        EXPECT_TRUE(names.insert(one.name).second) << one.name;
+      }
+    }
+    for (const protocol::Named& one : read->offered) names.insert(one.name);
+  }
+  EXPECT_EQ(names.size(), static_cast<std::size_t>(2 * count + 3 + (heir ? 0 : 2))) << count;
+}
+
 TEST(StartFramesTest, AllThatIsPassedIsInOneOfThemWithItsFd) {
-  for (const int count : {0, 1, 247, 248, 249, 250, 251, 252, 253, 499, 500, 501, 896}) {
+  for (const int count : {0, 1, 245, 246, 247, 248, 249, 250, 251, 252, 253, 499, 500, 501, 896}) {
     for (const bool heir : {false, true}) {
-      StartOf start{.service = "chat", .generation = 3, .mailbox = 7};
-      if (heir) {
-        start.heir = HandoffEnd{.id = 3, .channel_index = 0, .peer_index = 1};
-        start.heir_fds = {5, 6};
-      }
-      StartListeners listeners{.kept = many("k", count), .before = many("b", 3)};
-      if (!heir) listeners.listeners = many("l", 2);
-      listeners.offered = many("o", count);
-      std::set<std::string> names;
-      std::size_t frames_left = 0;
-      const auto frames = start_frames(start, listeners);
-      frames_left = frames.size();
-      for (const StartFrame& frame : frames) {
-        ASSERT_LE(frame.fds.size(), protocol::kMaxFds);
-        ASSERT_LE(frame.body.size(), protocol::kMaxBody);
-        const auto read = protocol::decode<protocol::Start>(frame.body);
-        ASSERT_TRUE(read) << read.error().message;
-        EXPECT_EQ(read->more, --frames_left > 0);
-        const bool first = &frame == frames.data();
-        EXPECT_EQ(read->handoff.has_value(), heir && first);
-        if (first) {
-          EXPECT_EQ(frame.fds.at(read->mailbox - 1), 7);
-          EXPECT_EQ(heir ? frame.fds.at(1) : 6, 6);
-        }
-        for (const auto* list : {&read->listeners, &read->kept, &read->before}) {
-          for (const protocol::Named& one : *list) {
-            EXPECT_EQ(frame.fds.at(one.fd_index), 100 + std::stoi(one.name.substr(1)));
-            EXPECT_TRUE(names.insert(one.name).second) << one.name;
-          }
-        }
-        for (const protocol::Named& one : read->offered) names.insert(one.name);
-      }
-      EXPECT_EQ(names.size(), static_cast<std::size_t>(2 * count + 3 + (heir ? 0 : 2))) << count;
+      for (const bool vault : {false, true}) pass(count, heir, vault);
     }
   }
+}
+
+TEST(ServiceMessagesTest, ARegisterSaysWhetherThereIsAVault) {
+  const auto said = [](const protocol::Register& message) {
+    const auto heard = decode(protocol::Type::kRegister, encode(message), 3);
+    EXPECT_TRUE(heard) << heard.error().message;
+    return std::get<ReleaseNamed>(heard->aside).vault;
+  };
+  protocol::Register message;
+  message.manifest.service = "chat";
+  EXPECT_FALSE(said(message));
+  message.vault = protocol::Vault{.keeper_pid = 4711};
+  EXPECT_EQ(said(message)->keeper_pid, 4711U);
+  message.vault = protocol::Vault{.refused = "it has sections"};
+  EXPECT_EQ(said(message)->refused, "it has sections");
 }
 
 TEST(ServiceMessagesTest, FurtherFdsOfAnOwnerAreNoNewsOfItsOwn) {

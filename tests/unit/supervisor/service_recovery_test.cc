@@ -323,6 +323,18 @@ TEST_F(ServiceRecoveryTest, BothDieAndTheHeirHadNot) {
             "heir");
 }
 
+// It has closed its sockets, and says so in its vault.
+TEST_F(ServiceRecoveryTest, ADonorThatHasRetiredIsNotGoneOnFrom) {
+  upgrade_to_switch();
+  EXPECT_EQ(hear(DonorRetired{.generation = 1, .handoff_id = 2, .sessions = 4}, 1s), "");
+  EXPECT_EQ(hear(Exited{1, {}, VaultLeft{false, 0}}, 1s),
+            "drop vault of 1, look for children of 1");
+  const Effects effects =
+      service.step(Exited{2, {.signalled = true, .number = 9}, VaultLeft{}}, at(1s));
+  EXPECT_EQ(find<Conclude>(effects)->report.result, Report::Result::kLost);
+  EXPECT_EQ(service.state(), State::kBackoff);
+}
+
 TEST_F(ServiceRecoveryTest, ADonorThatEndsAfterTheSwitchIsNotGoneOnFrom) {
   upgrade_to_switch();
   switched(1, 2, 1s);

@@ -1,0 +1,107 @@
+// The parts of handoff-vault: its arguments, and which socket is whose.
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <optional>
+#include <vector>
+
+#include "libhandoff/vault/kernel.h"
+#include "libhandoff/vault/memory.h"
+#include "supervisor/vault/account.h"
+#include "supervisor/vault/arguments.h"
+#include "supervisor/vault/sockets.h"
+
+namespace handoff::supervisor {
+namespace {
+
+std::optional<ReaderArguments> arguments(std::vector<const char*> words) {
+  words.insert(words.begin(), "handoff-vault");
+  auto read = read_arguments(static_cast<int>(words.size()), words.data());
+  if (!read) return std::nullopt;
+  return *read;
+}
+
+TEST(VaultReaderTest, ArgumentsAreNumbers) {
+  const auto read = arguments(
+      {"--of", "3", "--memory", "7", "--keeper", "8", "--quarantine", "21", "--quarantine", "22"});
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->of, 3U);
+  EXPECT_EQ(read->memory, 7);
+  EXPECT_EQ(read->keeper, 8);
+  EXPECT_EQ(read->quarantined, (std::set<std::uint64_t>{21, 22}));
+}
+
+TEST(VaultReaderTest, AnythingElseIsRefused) {
+  EXPECT_FALSE(arguments({}));
+  EXPECT_FALSE(arguments({"--of", "3"}));
+  EXPECT_FALSE(arguments({"--of", "3", "--memory", "7", "--keeper"}));
+  EXPECT_FALSE(arguments({"--of", "3", "--memory", "7", "--keeper", "7"}));
+  EXPECT_FALSE(arguments({"--of", "0", "--memory", "7", "--keeper", "8"}));
+  EXPECT_FALSE(arguments({"--of", "3", "--memory", "1", "--keeper", "8"}));
+  EXPECT_FALSE(arguments({"--of", "3", "--memory", "7x", "--keeper", "8"}));
+  EXPECT_FALSE(arguments({"--of", "3", "--memory", "7", "--keeper", "8", "--else", "1"}));
+}
+
+// A listener on the loopback, and both ends of a connection to it.
+struct Connected {
+  UniqueFd listener;
+  UniqueFd client;
+  UniqueFd accepted;
+};
+
+Connected connect_loopback() {
+  Connected out;
+  out.listener.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  auto* const name = reinterpret_cast<sockaddr*>(&address);
+  socklen_t length = sizeof address;
+  EXPECT_EQ(::bind(out.listener.get(), name, length), 0);
+  EXPECT_EQ(::listen(out.listener.get(), 8), 0);
+  EXPECT_EQ(::getsockname(out.listener.get(), name, &length), 0);
+  out.client.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  EXPECT_EQ(::connect(out.client.get(), name, length), 0);
+  out.accepted.reset(::accept4(out.listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  EXPECT_TRUE(out.accepted.valid());
+  return out;
+}
+
+TEST(VaultReaderTest, ASocketIsFoundByItsCookieOnce) {
+  Connected one = connect_loopback();
+  const auto cookie = vault::cookie_of(one.accepted.get());
+  ASSERT_TRUE(cookie);
+  vault::Kept kept;
+  kept[5] = std::move(one.accepted);
+  Sockets sockets(std::move(kept));
+  EXPECT_FALSE(sockets.take(*cookie + 1).valid());
+  EXPECT_TRUE(sockets.take(*cookie).valid());
+  EXPECT_FALSE(sockets.take(*cookie).valid());
+}
+
+TEST(VaultReaderTest, AConnectionOfAListenerThatNobodyKnowsWasBeingAccepted) {
+  Connected one = connect_loopback();
+  Connected other = connect_loopback();
+  const auto cookie = vault::cookie_of(one.accepted.get());
+  vault::Kept kept;
+  kept[4] = std::move(one.listener);
+  kept[5] = std::move(one.accepted);
+  kept[6] = std::move(other.accepted);  // of a listener that the service does not have
+  Sockets sockets(std::move(kept));
+  EXPECT_FALSE(
+      sockets.take_accepted([&](std::uint64_t known) { return known == *cookie; }).valid());
+  EXPECT_TRUE(sockets.take_accepted([](std::uint64_t) { return false; }).valid());
+  EXPECT_FALSE(sockets.take_accepted([](std::uint64_t) { return false; }).valid());
+}
+
+TEST(VaultReaderTest, AMemoryThatNobodyHasWrittenIsNoVault) {
+  const auto memory = vault::make_memory();
+  ASSERT_TRUE(memory);
+  EXPECT_FALSE(read_account(memory->get(), {}, {}));
+  EXPECT_FALSE(read_account(STDIN_FILENO, {}, {}));
+}
+
+}  // namespace
+}  // namespace handoff::supervisor
