@@ -10,7 +10,8 @@
 // Before Prepare there is no word. If the donor is certainly dead (its exit was seen, and its
 // channel is read to the end), the service has crashed. The heir then keeps the sessions whose
 // state can't be stale, and resets the others. It does so, too, if the donor took the word and died
-// with it. Where the donor has a vault, the heir keeps none and gives up: the vault has all of them.
+// with it. Where the donor has a vault, the heir keeps none and gives up: the vault has all of
+// them.
 #pragma once
 
 #include <string_view>

@@ -690,8 +690,8 @@ struct handoff_session_options {
   size_t size;
   const char* kind; /* NULL for "session" */
   uint32_t flags;
-  /* The id that the session had in an earlier process of this service, which can't say it itself any
-   * more; 0: a new one. HANDOFF_ERR_DUPLICATE for one that is there. A program from before this
+  /* The id that the session had in an earlier process of this service, which can't say it itself
+   * any more; 0: a new one. HANDOFF_ERR_DUPLICATE for one that is there. A program from before this
    * member gives a smaller `size`. */
   uint64_t id;
 };
