@@ -134,4 +134,3 @@ class PairHereTest : public ::testing::Test {
 };
 
 }  // namespace handoff::test
-
