@@ -184,6 +184,7 @@ void Upgrade::take_over(const Owned& owned, Time now) {
   out_.turn = Turn::kHeirOwns;
   const bool donor_died = !donor_.story.empty();
   if (account_.heir_owns(owned, donor_died, timeouts_.freeze_budget, now)) announce("switch", true);
+  count_kept(donor_.story);
   if (!report().slow.empty()) note(Note::Level::kWarning, report().slow);
   close(account_.report().result);
   announce("retire", true);
@@ -375,6 +376,7 @@ void Upgrade::donor_ended(const std::string& how, Time now) {
     case State::kClosing:
       if (heir_owns_) {
         if (donor_.story.empty()) donor_.story = how;
+        count_kept(how);
       } else if (!nobody_) {
         went_on_and_died(how, now);
       }
@@ -383,30 +385,6 @@ void Upgrade::donor_ended(const std::string& how, Time now) {
     case State::kOver:
       break;
   }
-}
-
-// The donor died by itself, with its heir on the way out. An heir that had not read the donor's
-// Abort yet may have taken over.
-void Upgrade::went_on_and_died(const std::string& how, Time now) {
-  crash_ = how;
-  if (!heir_.gone && !heir_.killed && heir_.story.empty()) {
-    donor_.story = how;
-    heir_.must_go = false;
-    heir_.next.reset();
-    state_ = State::kAwaitingHeir;
-    arm(now + verdict());
-    if (claim_) take_over(*claim_, now);
-    return;
-  }
-  Report& report = account_.report();
-  if (report.message.empty()) {
-    donor_.story =
-        how + " after the handoff had failed" + (donor_.story.empty() ? "" : ": " + donor_.story);
-  } else {
-    report.message += "; the old release " + how;
-  }
-  const bool only_the_heir_counted = claim_ && at_stake() == 0;
-  nobody_owns(only_the_heir_counted ? saturated_sum(claim_->sessions, claim_->lost) : at_stake());
 }
 
 }  // namespace handoff::supervisor

@@ -117,10 +117,11 @@ class Upgrade {
   void donor_retired(const DonorRetired& retired, Time now);
   void donor_late(const DonorLate& late, Time now);
   void donor_ended(const std::string& how, Time now);
-  void went_on_and_died(const std::string& how, Time now);
   std::uint64_t at_stake() const { return account_.at_stake(); }
 
   // upgrade_end.cc
+  void count_kept(const std::string& how);
+  void went_on_and_died(const std::string& how, Time now);
   void ticked(Time now);
   void not_ready_in_time();
   void tick(Side& side, Time now);

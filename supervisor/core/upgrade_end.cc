@@ -20,6 +20,37 @@ void Upgrade::nobody_owns(std::uint64_t lost) {
   close(Report::Result::kLost);
 }
 
+// A donor speaks for what it has kept. One that has died without a word has taken that along.
+void Upgrade::count_kept(const std::string& how) {
+  if (donor_.gone && !retired_) account_.donor_died_with_kept(how);
+}
+
+// The donor died by itself, with its heir on the way out. An heir that had not read the donor's
+// Abort yet may have taken over.
+void Upgrade::went_on_and_died(const std::string& how, Time now) {
+  crash_ = how;
+  if (!heir_.gone && !heir_.killed && heir_.story.empty()) {
+    donor_.story = how;
+    heir_.must_go = false;
+    heir_.next.reset();
+    state_ = State::kAwaitingHeir;
+    arm(now + verdict());
+    if (claim_) take_over(*claim_, now);
+    return;
+  }
+  Report& report = account_.report();
+  if (report.message.empty()) {
+    donor_.story =
+        how + " after the handoff had failed" + (donor_.story.empty() ? "" : ": " + donor_.story);
+  } else {
+    report.message += "; the old release " + how;
+  }
+  const bool only_the_heir_counted = claim_ && at_stake() == 0;
+  nobody_owns(only_the_heir_counted
+                  ? saturated_sum(saturated_sum(claim_->sessions, claim_->lost), claim_->kept)
+                  : at_stake());
+}
+
 // Closing thousands of fds takes a donor longer than the switch did, and whoever waits for the
 // upgrade need not wait for that. But an heir that has died by now has not taken over: there is one
 // look at what has happened before it is said so.
