@@ -18,6 +18,7 @@ constexpr std::uint64_t kEntriesAtOnce = 128 * sizeof(Entry);
 constexpr std::uint64_t kStagingAtOnce = std::uint64_t{128} << 10;
 constexpr std::size_t kLargestPart = std::size_t{1} << 30;
 constexpr std::uint32_t kLine = 64;
+constexpr auto kKept = static_cast<std::uint32_t>(Why::kNone);
 
 }  // namespace
 
@@ -107,8 +108,7 @@ void Writer::open(std::uint64_t id, std::uint32_t kind, int fd, bool accepted) {
   } else if (const Transport transport = transport_of(fd); transport == Transport::kUnixStream) {
     e.flags |= kLocal;
   } else if (transport == Transport::kNeither) {
-    e.flags |= kLost;
-    e.why = static_cast<std::uint32_t>(Why::kNoSocket);
+    it->second.no_socket = true;
   }
   store(e.used, 1u);
   if (number == control().entries) store(control().entries, number + 1);
@@ -134,10 +134,11 @@ std::span<char> Writer::stage(Held& held, std::uint64_t position) {
   }
   const std::uint64_t end = std::uint64_t{staged_to_} + kMaxRead;
   if (c.staged == kMaxStages || end > kStaging || !back_staging(end)) return {};
-  Entry& e = entry(held.entry);
-  if ((e.flags & (kBased | kLocal | kLost)) == 0) {
-    const Slot& newest = e.slot[e.slot[1].epoch > e.slot[0].epoch ? 1 : 0];
-    base(held, position, newest.output_from);
+  const Entry& e = entry(held.entry);
+  // Nothing is sent before it was put: of one that never was the output begins at 0.
+  const Slot& newest = newest_slot(e);
+  if (!is_counted(held) && (newest.epoch == 0 || newest.why == kKept)) {
+    base(held, position, newest.epoch == 0 ? 0 : newest.output_from);
   }
   Stage& stage = c.stage[c.staged];
   stage.position = position;
@@ -251,27 +252,19 @@ void Writer::put(std::uint64_t id, const State& state) {
                             : e.slot[1].epoch == epoch          ? 1
                             : e.slot[0].epoch < e.slot[1].epoch ? 0
                                                                 : 1;
-  if ((e.flags & (kBased | kLocal | kLost)) == 0 && state.output.size > 0) {
+  if (!is_counted(*held) && state.output.size > 0) {
     base(*held, state.input.from + state.input.size, state.output.from);
   }
   Slot& s = e.slot[older];
   store(s.epoch, kTorn);
   const bool fits = state.state.size() <= kLargestPart && state.input.size <= kLargestPart &&
                     state.output.size <= kLargestPart;
-  const Why why = fits ? state.why : Why::kTooLarge;
-  const auto lost = static_cast<std::uint32_t>(why);
-  if (why != Why::kNone) {
-    e.why = lost;
-    store(e.flags, e.flags | kLost);
-  } else if ((e.flags & kLost) != 0 && e.why != static_cast<std::uint32_t>(Why::kNoSocket)) {
-    store(e.flags, e.flags & ~kLost);
-  }
-  const bool kept = (e.flags & kLost) == 0;
+  const Why why = held->no_socket ? Why::kNoSocket : fits ? state.why : Why::kTooLarge;
+  s.why = static_cast<std::uint32_t>(why);
   s.state = s.input = s.output = {};
   s.input_from = state.input.from;
   s.output_from = state.output.from;
   s.flags = state.flags;
-  s.spare = 0;
   std::size_t used = 0;
   const auto within = [&](std::string_view bytes, Part& part) {
     part.size = static_cast<std::uint32_t>(bytes.size());
@@ -287,7 +280,7 @@ void Writer::put(std::uint64_t id, const State& state) {
     chain.clear(free_after_);
     if (stretch.size > 0) within(stretch.tail, part);
   };
-  if (kept) {
+  if (why == Why::kNone) {
     if (state.state.size() > kInline) {
       ok = put_state(*held, older, state.state, s.state);
     } else if (!state.state.empty()) {

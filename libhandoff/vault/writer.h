@@ -101,6 +101,7 @@ class Writer {
     // Chains of a state, and which of them each slot has.
     std::array<std::vector<std::uint32_t>, 2> states = {};
     std::array<std::uint8_t, 2> state_of = {};
+    bool no_socket = false;  // it can't be kept
   };
 
   explicit Writer(Span lane) : lane_(std::move(lane)), blocks_(lane_) {}
@@ -111,6 +112,13 @@ class Writer {
   // Where to receive, as in receive(); empty if there is no room.
   std::span<char> stage(Held& held, std::uint64_t position);
   Held* find(std::uint64_t id);
+  static const Slot& newest_slot(const Entry& e) {
+    return e.slot[e.slot[1].epoch > e.slot[0].epoch ? 1 : 0];
+  }
+  // What the kernel counts is known, or never will be.
+  bool is_counted(const Held& held) const {
+    return held.no_socket || (entry(held.entry).flags & (kBased | kLocal)) != 0;
+  }
   bool new_entry(std::uint32_t& number);
   bool back_staging(std::uint64_t end);
   void base(Held& held, std::uint64_t read, std::uint64_t written);
