@@ -13,14 +13,6 @@
 
 #include "libhandoff/poll/kit.h"
 
-// All that came along is entered before a socket is touched.
-void handoff_poll::enter_vault() {
-  kept_ = handoff_vault(handle_) > 0;
-  if (!kept_) return;
-  each([this](handoff_conn& c) { unstored(c); });
-  commit();
-}
-
 void handoff_poll::unstored(handoff_conn& any) {
   handoff_conn& c = any.first();
   if (!kept_ || c.unstored) return;

@@ -187,7 +187,6 @@ struct handoff_poll : private handoff::detail::Ending<handoff_poll, handoff_conn
   static void set_nonblocking(int fd);
 
   // -- the vault (keeping.cc)
-  void enter_vault();
   void unstored(handoff_conn& any);
   int accept(const Listener& listener) const;
   void begin(handoff_conn& c);

@@ -104,8 +104,6 @@ std::vector<Registry*> Service::registries() {
   return out;
 }
 
-Result<VaultEnds> Service::take_vault() { return vaults_.take(); }
-
 Result<void> Service::ready() {
   if (state_ != HANDOFF_STATE_DECLARING) {
     return fail(HANDOFF_ERR_ORDER, "handoff_ready() was called already");

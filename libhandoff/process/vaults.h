@@ -28,8 +28,6 @@ class Vaults {
  public:
   // asked: by the service. control: the socket to the supervisor, borrowed.
   void begin(VaultEnds ends, bool asked, int control);
-  // For who recovers.
-  Result<VaultEnds> take();
   // All is declared: makes the vaults of all lanes. What Register says of it; nullopt if the
   // service has not asked, or was given none.
   std::optional<protocol::Vault> declare(const std::vector<Registry*>& lanes);

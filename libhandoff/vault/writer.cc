@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <new>
 #include <utility>
 
 #include "libhandoff/vault/kernel.h"
@@ -82,16 +83,25 @@ bool Writer::new_entry(std::uint32_t& number) {
   return true;
 }
 
-void Writer::open(std::uint64_t id, std::uint32_t kind, int fd, bool accepted) {
-  std::uint32_t number = 0;
-  if (broken_ != nullptr || !new_entry(number)) return;
-  const auto [it, added] =
-      held_.try_emplace(id, Held{.id = id, .entry = number, .fd = fd, .input = {}, .output = {}});
-  if (!added) {
-    free_entries_.push_back(number);
-    return;
+// nullptr if it is there, or if there is no memory.
+Writer::Held* Writer::hold(std::uint64_t id, int fd) {
+  if (broken_ != nullptr || knows(id)) return nullptr;
+  try {
+    std::uint32_t number = 0;
+    if (!new_entry(number)) return nullptr;
+    Held held{.id = id, .entry = number, .fd = fd, .input = {}, .output = {}};
+    last_ = &held_.try_emplace(id, std::move(held)).first->second;
+    return last_;
+  } catch (const std::bad_alloc&) {
+    break_off("there is no memory for another session");
+    return nullptr;
   }
-  last_ = &it->second;
+}
+
+void Writer::open(std::uint64_t id, std::uint32_t kind, int fd, bool accepted) {
+  Held* const held = hold(id, fd);
+  if (held == nullptr) return;
+  const std::uint32_t number = held->entry;
   Entry& e = entry(number);
   std::memset(&e, 0, offsetof(Entry, slot));
   e.slot[0].epoch = e.slot[1].epoch = 0;
@@ -108,7 +118,7 @@ void Writer::open(std::uint64_t id, std::uint32_t kind, int fd, bool accepted) {
   } else if (const Transport transport = transport_of(fd); transport == Transport::kUnixStream) {
     e.flags |= kLocal;
   } else if (transport == Transport::kNeither) {
-    it->second.no_socket = true;
+    held->no_socket = true;
   }
   store(e.used, 1u);
   if (number == control().entries) store(control().entries, number + 1);
@@ -171,6 +181,35 @@ Writer::Has Writer::has_input(std::uint64_t id) {
 Writer::Has Writer::has_output(std::uint64_t id) {
   const Held* const held = find(id);
   return held == nullptr ? Has{} : Has{held->output.from(), held->output.end()};
+}
+
+Writer::Newest Writer::newest(std::uint64_t id) {
+  const Held* const held = find(id);
+  if (held == nullptr) return {};
+  const Slot& s = newest_slot(entry(held->entry));
+  if (s.epoch == 0) return {};
+  std::size_t within = s.state.block == 0 ? s.state.size : 0;
+  const auto stretch = [&](const Part& part, std::uint64_t from) {
+    Stretch out{.from = from, .size = part.size, .tail = {}};
+    if (part.block != 0) return out;
+    out.tail = {s.bytes + within, part.size};
+    within += part.size;
+    return out;
+  };
+  Newest out{.input = stretch(s.input, s.input_from), .output = {}, .why = Why{s.why}};
+  out.output = stretch(s.output, s.output_from);
+  return out;
+}
+
+void Writer::take_over() {
+  for (const std::uint64_t id : std::exchange(theirs_, {})) {
+    Held* const held = find(id);
+    if (held == nullptr) continue;
+    held->theirs = false;
+    const Slot& s = newest_slot(entry(held->entry));
+    if (is_counted(*held) || s.output.size == 0) continue;
+    base(*held, s.input_from + s.input.size, s.output_from);
+  }
 }
 
 bool Writer::is_local(std::uint64_t id) {
@@ -252,8 +291,13 @@ void Writer::put(std::uint64_t id, const State& state) {
                             : e.slot[1].epoch == epoch          ? 1
                             : e.slot[0].epoch < e.slot[1].epoch ? 0
                                                                 : 1;
-  if (!is_counted(*held) && state.output.size > 0) {
-    base(*held, state.input.from + state.input.size, state.output.from);
+  if (!is_counted(*held) && state.output.size > 0 && !held->theirs) {
+    if (state.theirs) {
+      theirs_.push_back(id);
+      held->theirs = true;
+    } else {
+      base(*held, state.input.from + state.input.size, state.output.from);
+    }
   }
   Slot& s = e.slot[older];
   store(s.epoch, kTorn);
@@ -280,6 +324,10 @@ void Writer::put(std::uint64_t id, const State& state) {
     chain.clear(free_after_);
     if (stretch.size > 0) within(stretch.tail, part);
   };
+  if (state.anew) {
+    held->input.clear(free_after_);
+    held->output.clear(free_after_);
+  }
   if (why == Why::kNone) {
     if (state.state.size() > kInline) {
       ok = put_state(*held, older, state.state, s.state);
@@ -301,8 +349,12 @@ void Writer::put(std::uint64_t id, const State& state) {
 void Writer::close(std::uint64_t id) {
   Held* const held = broken_ == nullptr ? find(id) : nullptr;
   if (held == nullptr || entry(held->entry).ended != 0) return;
+  try {
+    closed_.push_back(id);
+  } catch (const std::bad_alloc&) {
+    return break_off("there is no memory to end a session");
+  }
   store(entry(held->entry).ended, control().epoch + 1);
-  closed_.push_back(id);
   changed_ = true;
 }
 

@@ -172,7 +172,6 @@ class Engine : detail::Ending<Engine, Stream> {
   void meet_deadlines();
   void let_linger(int fd);
   // -- detail/uv_vault.hpp
-  void enter_vault();
   int accept(const Listener& listener) const;
   void begin_fresh(Stream& s);
   void unstored(Stream& any);

@@ -180,6 +180,7 @@ inline void Engine::announce_adopted() {
   for (const SessionId id : ready) {
     Stream* s = live(id);
     if (s == nullptr || s->frozen_) continue;  // thaw() lists it again
+    unstored(*s);  // a late one the vault has not, and output waits there until it is sent
     each_of(*s, [this](Stream& one) {
       one.seen_ = 0;  // a call that has paused may have left whole requests
       consume(one);

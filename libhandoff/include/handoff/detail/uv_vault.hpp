@@ -17,16 +17,6 @@
 
 namespace handoff::uv {
 
-// All that came along is entered before a socket is touched.
-inline void Engine::enter_vault() {
-  kept_ = handoff_vault(service_.raw()) > 0;
-  if (!kept_) return;
-  flushing_ = true;
-  each_live([this](Stream& s) { unstored(s); });
-  commit();
-  flushing_ = false;
-}
-
 // As accept4(2). The vault knows beforehand of what kind the connection is.
 inline int Engine::accept(const Listener& listener) const {
   if (kept_) handoff_vault_accepting(service_.raw(), listener.options.kind.c_str(), 0);
