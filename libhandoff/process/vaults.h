@@ -5,6 +5,8 @@
 // at all is known in handoff_ready(), when all is declared.
 #pragma once
 
+#include <sys/types.h>
+
 #include <optional>
 #include <string>
 #include <vector>
@@ -42,6 +44,9 @@ class Vaults {
 
   VaultEnds ends_;
   bool asked_ = false;
+  pid_t process_ = 0;  // that asked
+  uid_t user_ = 0;
+  gid_t group_ = 0;
   std::string refused_;
   std::optional<vault::Keeper> keeper_;
   vault::Span header_;
