@@ -193,6 +193,7 @@ struct handoff_poll : private handoff::detail::Ending<handoff_poll, handoff_conn
   ssize_t receive(handoff_conn& c, const char** data);
   void tell_ended();
   void bury();
+  void commit_so_far();
   void commit();
   void dispose(int fd, SocketEnd how);
   void end_socket(int fd, SocketEnd how);

@@ -177,6 +177,7 @@ class Engine : detail::Ending<Engine, Stream> {
   void unstored(Stream& any);
   ssize_t receive(Stream& s, const char** data);
   void commit();
+  void commit_so_far();
   void commit_all();
   void dispose(int fd, detail::SocketEnd how);
   void end_socket(int fd, detail::SocketEnd how);

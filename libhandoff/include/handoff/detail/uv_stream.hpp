@@ -144,6 +144,7 @@ inline void Engine::flush() {
     s.queued_ = false;
     if (s.frozen_) continue;  // thaw() queues it again
     if (!s.dead_ && s.refused_ != 0) refused(s, s.refused_);
+    if (!unstored_.empty()) commit_so_far();  // what a refusal made others write, say
     if (s.fd_ < 0) continue;
     if (!s.dead_) send_from(s);
     if (!s.dead_ && s.end_state().is_complete()) end_complete(s);
