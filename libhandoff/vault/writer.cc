@@ -19,7 +19,6 @@ constexpr std::uint64_t kEntriesAtOnce = 128 * sizeof(Entry);
 constexpr std::uint64_t kStagingAtOnce = std::uint64_t{128} << 10;
 constexpr std::size_t kLargestPart = std::size_t{1} << 30;
 constexpr std::uint32_t kLine = 64;
-constexpr auto kKept = static_cast<std::uint32_t>(Why::kNone);
 
 }  // namespace
 
@@ -147,7 +146,7 @@ std::span<char> Writer::stage(Held& held, std::uint64_t position) {
   const Entry& e = entry(held.entry);
   // Nothing is sent before it was put: of one that never was the output begins at 0.
   const Slot& newest = newest_slot(e);
-  if (!is_counted(held) && (newest.epoch == 0 || newest.why == kKept)) {
+  if (!is_counted(held) && (newest.epoch == 0 || Why{newest.why} == Why::kNone)) {
     base(held, position, newest.epoch == 0 ? 0 : newest.output_from);
   }
   Stage& stage = c.stage[c.staged];
